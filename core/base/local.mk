@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+libquantbench_a_SOURCES += \
+	core/base/arena.c core/base/arena.h \
+	core/base/err.c core/base/err.h \
+	core/base/random.c core/base/random.h \
+	core/base/size.h

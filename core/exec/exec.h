@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Running a network. A plan is made once for a bound graph: primitives, layouts and prepared weights, immutable
+ * and shared by threads. A session is one thread's memory for it: one arena for all activations.
+ *
+ * The simulated run of a scheme is the float plan with an overlay: other weights and quantize-dequantize on chosen
+ * values. Layouts are then the same, so quantized and float tensors compare element by element.
+ */
+#ifndef QB_EXEC_EXEC_H
+#define QB_EXEC_EXEC_H
+
+#include "core/graph/graph.h"
+#include "core/quant/quantizer.h"
+#include "core/quant/scheme.h"
+
+struct qb_plan;
+struct qb_overlay;
+struct qb_session;
+
+/* graph is bound and prepared, and outlives the plan. threads: how many a step may use (1 when samples are spread
+ * over sessions). tapped[value->index]: values that must be visible to taps and references (NULL: none). */
+enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, int threads,
+	const bool *tapped, struct qb_errbuf *eb);
+void qb_plan_destroy(struct qb_plan **plan);
+size_t qb_plan_bytes(const struct qb_plan *plan);          /* prepared weights */
+size_t qb_plan_session_bytes(const struct qb_plan *plan);  /* one session's arena */
+
+/* One scheme on a float plan: quantized weights in the plan's layouts. */
+enum qb_err qb_overlay_create(struct qb_overlay **out, const struct qb_plan *plan,
+	const struct qb_quantization *q, struct qb_errbuf *eb);
+void qb_overlay_destroy(struct qb_overlay **overlay);
+
+/* keep: tapped values keep their own memory until the next run, so that the session can be a reference. */
+enum qb_err qb_session_create(struct qb_session **out, const struct qb_plan *plan, bool keep,
+	struct qb_errbuf *eb);
+void qb_session_destroy(struct qb_session **session);
+
+/* Called for each tapped value as it is produced (before quantization), in the plan's own layout: an
+ * unordered set of n numbers, padding excluded. */
+typedef void qb_tap_fn(void *arg, int value_index, const float *x, size_t n);
+
+struct qb_run {
+	const void *const *input;         /* one a graph input, dense row-major, of the input's dtype */
+	void *const *output;              /* one a graph output, dense row-major */
+	const struct qb_overlay *overlay; /* NULL: float */
+	const struct qb_session *reference; /* the float run of the same inputs (keep), or NULL */
+	struct qb_qdq_sums *sums;         /* [graph->values], added to for every quantized activation, or NULL */
+	qb_tap_fn *tap;                   /* or NULL */
+	void *tap_arg;
+};
+enum qb_err qb_session_run(struct qb_session *session, const struct qb_run *run,
+	struct qb_errbuf *eb);
+
+/* Real integer execution of an int8 scheme: u8/s8 activations, s8 weights, requantised outputs. Values whose node
+ * stays float are dequantized for it. A tap of an integer plan sees dequantized values. */
+enum qb_err qb_plan_create_int8(struct qb_plan **out, const struct qb_graph *graph, int threads,
+	const struct qb_quantization *q, const bool *tapped, struct qb_errbuf *eb);
+/* Is int8 execution of this quantization possible at all (formats, granularity, this CPU)? QB_EUNSUPPORTED says why not. */
+enum qb_err qb_int8_check(const struct qb_quantization *q, struct qb_errbuf *eb);
+
+/* What was planned, for results and for "why is it slower": one entry a step. */
+struct qb_step_info {
+	const struct qb_node *node;
+	const char *kind;      /* "int8", "float", "quantize", "dequantize", "reorder" */
+	const char *implementation;
+	double macs;
+};
+int qb_plan_steps(const struct qb_plan *plan);
+struct qb_step_info qb_plan_step(const struct qb_plan *plan, int i);
+
+/* "x86-64 avx512_vnni" ... : what the kernels will use here. */
+const char *qb_exec_isa(void);
+
+/* Spreads work items over a team of threads, each with its own index; returns the first error. */
+typedef enum qb_err qb_team_fn(void *arg, int thread, int64_t item, struct qb_errbuf *eb);
+enum qb_err qb_team_run(int threads, int64_t items, qb_team_fn *fn, void *arg, struct qb_errbuf *eb);
+
+#endif

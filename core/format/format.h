@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A number format is a value: integer, floating point, logarithmic or a list of values, with an
+ * optional shared block scale. Every format is described on its canonical grid, whose values are
+ * plain numbers (INT8: -128..127; E4M3: 2^-9..480); a quantizer multiplies the grid by a real scale.
+ * The talk's real-valued exponent bias b is exactly such a scale: 2^-b times the grid of bias 0.
+ */
+#ifndef QB_FORMAT_FORMAT_H
+#define QB_FORMAT_FORMAT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+
+enum qb_format_kind { QB_FORMAT_INT, QB_FORMAT_FLOAT, QB_FORMAT_LOG2, QB_FORMAT_TABLE };
+/* Codes spent on specials: none; fn: one NaN per sign; fnuz: the negative zero is NaN; ieee: inf and NaN. */
+enum qb_specials { QB_SPECIALS_NONE, QB_SPECIALS_FN, QB_SPECIALS_FNUZ, QB_SPECIALS_IEEE };
+enum qb_rounding { QB_ROUND_NEAREST_EVEN, QB_ROUND_STOCHASTIC };
+/* What the scale shared by a block of elements is stored in. */
+enum qb_block_scale { QB_SCALE_F32, QB_SCALE_E8M0, QB_SCALE_E4M3 };
+
+enum { QB_FORMAT_NAME_MAX = 64, QB_FORMAT_TABLE_MAX = 256 };
+
+struct qb_format {
+	enum qb_format_kind kind;
+	int bits;           /* of one element, sign included */
+	bool is_signed;
+	/* integers */
+	bool asymmetric;    /* a zero point is allowed */
+	bool narrow;        /* signed: -127..127 rather than -128..127 */
+	/* floats and log2 */
+	int exp_bits, man_bits;
+	int bias;           /* of the canonical grid */
+	bool real_scale;    /* the range may be any real (the talk's real bias); else scale is 1 */
+	enum qb_specials specials;
+	bool no_subnormals;
+	bool overflows;     /* beyond the largest value: inf or NaN rather than saturation */
+	/* blocks */
+	int block;          /* elements that share a scale; 0: no blocks */
+	enum qb_block_scale block_scale;
+	/* a user's list, ascending */
+	int table_count;
+	float table[QB_FORMAT_TABLE_MAX];
+	char name[QB_FORMAT_NAME_MAX];
+};
+
+/* Names: int8 uint4 int8_asym fp8_e4m3 E4 e4m3fn e4m3fnuz e5m2 e2m1 mxfp4 nvfp4 int4_g32 bf16 log4 nf4
+ * "values(-1,0,0.5,1)" ... see docs/formats.md. QB_EINVAL says what was not understood and lists what is. */
+enum qb_err qb_format_parse(struct qb_format *out, const char *name, struct qb_errbuf *eb);
+
+/* Largest and smallest finite value of the canonical grid. */
+double qb_format_max(const struct qb_format *f);
+double qb_format_min(const struct qb_format *f);
+
+/* Every finite value of the canonical grid, ascending, without repeats (for formats up to 16 bits).
+ * values holds cap; returns how many there are. */
+int qb_format_values(const struct qb_format *f, double *values, int cap);
+
+/* The same format for a tensor without negative values: unsigned, the sign bit joins the mantissa. */
+struct qb_format qb_format_unsigned(const struct qb_format *f);
+
+#endif

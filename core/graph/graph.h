@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The model: values joined by nodes, in topological order. Everything lives in the graph's arena.
+ *
+ * A graph is imported with symbolic dimensions (the batch) and bound to concrete ones before it runs;
+ * passes edit it in between. Values and nodes are named as the file names them, for errors and results.
+ */
+#ifndef QB_GRAPH_GRAPH_H
+#define QB_GRAPH_GRAPH_H
+
+#include "core/base/arena.h"
+#include "core/tensor/tensor.h"
+
+struct qb_op;
+
+/* A dimension: >= 0 is a number; QB_DIM_UNKNOWN; or -k for k times the symbolic batch N (1 <= k). */
+#define QB_DIM_UNKNOWN INT64_MIN
+
+struct qb_shape {
+	bool known;     /* false: not even the rank */
+	int ndim;
+	int64_t dim[QB_MAX_DIMS];
+};
+
+struct qb_value {
+	const char *name;
+	enum qb_dtype dtype;
+	struct qb_shape shape;
+	const struct qb_tensor *constant; /* initializer or folded; NULL otherwise */
+	struct qb_node *producer;         /* NULL: input or constant */
+	int uses;                         /* inputs of nodes, plus 1 if a graph output */
+	int index;                        /* in graph->values; what per-value tables are indexed by */
+};
+
+enum qb_attr_kind { QB_ATTR_INT, QB_ATTR_FLOAT, QB_ATTR_STRING, QB_ATTR_INTS, QB_ATTR_FLOATS,
+	QB_ATTR_TENSOR };
+
+struct qb_attr {
+	const char *name;
+	enum qb_attr_kind kind;
+	int64_t i;
+	float f;
+	const char *s;
+	int count;
+	const int64_t *ints;
+	const float *floats;
+	const struct qb_tensor *tensor;
+};
+
+/* An activation that a pass fused into its producer's output. */
+enum qb_act_kind { QB_ACT_NONE, QB_ACT_RELU, QB_ACT_CLIP };
+struct qb_act {
+	enum qb_act_kind kind;
+	float lo, hi; /* clip; relu is lo 0, hi +inf */
+};
+
+struct qb_node {
+	const struct qb_op *op;
+	const char *name;      /* never empty: invented from the op type and its output if the file has none */
+	const char *type;      /* ONNX op_type */
+	int opset;             /* of the domain it was imported under */
+	int inputs, outputs, attrs;
+	struct qb_value **input;  /* NULL where an optional input is absent */
+	struct qb_value **output;
+	struct qb_attr *attr;
+	struct qb_act act;
+	int index;
+};
+
+struct qb_graph {
+	struct qb_arena *arena;
+	int values, nodes, inputs, outputs;
+	struct qb_value **value;
+	struct qb_node **node;    /* topological order */
+	struct qb_value **input;  /* without initializers */
+	struct qb_value **output;
+	const char *name, *producer;
+	int64_t opset;
+};
+
+void qb_graph_destroy(struct qb_graph **graph);
+
+/* Reads an ONNX file (opset 7 to 21), checks it as hostile input, resolves operators and infers shapes with
+ * a symbolic batch. External data is looked for beside the file, never above it. A .zip that holds one .onnx
+ * and its data files is read the same way. Errors name the node. */
+enum qb_err qb_graph_import(struct qb_graph **out, const char *path, struct qb_errbuf *eb);
+
+/* A deep copy (constants are shared with the original's arena, which must outlive it). */
+enum qb_err qb_graph_clone(struct qb_graph **out, const struct qb_graph *graph, struct qb_errbuf *eb);
+
+/* A copy with the symbolic batch set to `batch` (and, where shapes are still free, `dims` by input name),
+ * every shape concrete, constants folded, dead nodes gone. Fails, naming the node, if a shape stays unknown. */
+enum qb_err qb_graph_bind(struct qb_graph **out, const struct qb_graph *graph, int64_t batch,
+	struct qb_errbuf *eb);
+
+/* Passes; each keeps the network's function. */
+enum qb_err qb_pass_fold_constants(struct qb_graph *g, struct qb_errbuf *eb);
+enum qb_err qb_pass_fold_batch_norm(struct qb_graph *g, struct qb_errbuf *eb);  /* into Conv, ConvTranspose, Gemm */
+enum qb_err qb_pass_fuse_activations(struct qb_graph *g, struct qb_errbuf *eb); /* Relu, Clip into Conv, Gemm, Add ... */
+enum qb_err qb_pass_remove_dead(struct qb_graph *g, struct qb_errbuf *eb);
+/* All of the above, in the order that a sweep wants. */
+enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb);
+
+/* Editing, for passes. */
+struct qb_value *qb_graph_add_value(struct qb_graph *g, const char *name, enum qb_dtype dtype);
+struct qb_value *qb_graph_add_constant(struct qb_graph *g, const char *name, const struct qb_tensor *t);
+/* Re-derives order, producers, uses and indices after edits; finds cycles and dangling edges. */
+enum qb_err qb_graph_relink(struct qb_graph *g, struct qb_errbuf *eb);
+
+/* Attributes with their defaults. */
+const struct qb_attr *qb_node_attr(const struct qb_node *n, const char *name);
+int64_t qb_node_int(const struct qb_node *n, const char *name, int64_t fallback);
+float qb_node_float(const struct qb_node *n, const char *name, float fallback);
+const char *qb_node_string(const struct qb_node *n, const char *name, const char *fallback);
+/* Returns the count and sets *ints, or 0 when absent. */
+int qb_node_ints(const struct qb_node *n, const char *name, const int64_t **ints);
+
+#endif

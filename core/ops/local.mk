@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+libquantbench_a_SOURCES += \
+	core/ops/op.h

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A scheme says what is quantized and how: weights and activations, each with a format, a granularity and a
+ * range method, and what stays float. Names: a format's name for both (int8, E4, mxfp4), wBaA (w4a8: int4
+ * weights, int8 activations), or fields of a job.
+ */
+#ifndef QB_QUANT_SCHEME_H
+#define QB_QUANT_SCHEME_H
+
+#include "core/format/format.h"
+#include "core/graph/graph.h"
+#include "core/quant/quantizer.h"
+#include "core/quant/range.h"
+
+enum qb_granularity { QB_PER_TENSOR, QB_PER_CHANNEL, QB_PER_BLOCK };
+
+struct qb_scheme_part {
+	bool quantized; /* false: float32 */
+	struct qb_format format;
+	enum qb_granularity granularity;
+	struct qb_range_options range;
+};
+
+struct qb_scheme {
+	char name[QB_FORMAT_NAME_MAX];
+	struct qb_scheme_part weights, activations;
+};
+
+enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_errbuf *eb);
+
+/* Which values of a prepared graph are quantized: role[value->index]. The same for every scheme. */
+enum qb_role { QB_ROLE_FLOAT, QB_ROLE_WEIGHT, QB_ROLE_ACTIVATION };
+struct qb_placement {
+	int values;
+	enum qb_role *role;
+	int *weight_axis;   /* channel axis of a weight */
+	int *shares;        /* index of the value whose quantizer this one shares (pooling, reshape), or -1 */
+};
+enum qb_err qb_placement_create(struct qb_placement **out, const struct qb_graph *g,
+	struct qb_errbuf *eb);
+void qb_placement_destroy(struct qb_placement **p);
+
+/* The quantizers of one scheme on one graph: q[value->index], NULL where float. */
+struct qb_quantization {
+	struct qb_scheme scheme;
+	int values;
+	struct qb_quantizer **q;
+};
+/* observer[value->index] for activations (filled by a calibration pass; NULL for weights). */
+enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb_scheme *s,
+	const struct qb_graph *g, const struct qb_placement *p,
+	struct qb_observer *const *observer, struct qb_errbuf *eb);
+void qb_quantization_destroy(struct qb_quantization **q);
+
+#endif

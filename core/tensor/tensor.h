@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A dense row-major array and its element types.
+ */
+#ifndef QB_TENSOR_TENSOR_H
+#define QB_TENSOR_TENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+
+enum { QB_MAX_DIMS = 8 };
+
+/* type, name (numpy's), bytes, ONNX TensorProto.DataType, safetensors name */
+#define QB_DTYPES(X) \
+	X(QB_F32, "float32", 4, 1, "F32") \
+	X(QB_F64, "float64", 8, 11, "F64") \
+	X(QB_F16, "float16", 2, 10, "F16") \
+	X(QB_BF16, "bfloat16", 2, 16, "BF16") \
+	X(QB_U8, "uint8", 1, 2, "U8") \
+	X(QB_I8, "int8", 1, 3, "I8") \
+	X(QB_U16, "uint16", 2, 4, "U16") \
+	X(QB_I16, "int16", 2, 5, "I16") \
+	X(QB_U32, "uint32", 4, 12, "U32") \
+	X(QB_I32, "int32", 4, 6, "I32") \
+	X(QB_U64, "uint64", 8, 13, "U64") \
+	X(QB_I64, "int64", 8, 7, "I64") \
+	X(QB_BOOL, "bool", 1, 9, "BOOL")
+
+enum qb_dtype {
+	QB_DTYPE_NONE,
+#define X(type, name, bytes, onnx, st) type,
+	QB_DTYPES(X)
+#undef X
+};
+
+struct qb_tensor {
+	enum qb_dtype dtype;
+	int ndim;
+	int64_t dim[QB_MAX_DIMS]; /* all >= 0 */
+	void *data;               /* row-major; whoever made the tensor says who owns it */
+};
+
+const char *qb_dtype_name(enum qb_dtype dtype);
+size_t qb_dtype_bytes(enum qb_dtype dtype);
+enum qb_dtype qb_dtype_from_name(const char *name);  /* QB_DTYPE_NONE if unknown */
+enum qb_dtype qb_dtype_from_onnx(int onnx);
+
+/* Elements and bytes; QB_ESHAPE when a dimension is negative or the product overflows. */
+enum qb_err qb_tensor_count(const struct qb_tensor *t, size_t *count, struct qb_errbuf *eb);
+enum qb_err qb_tensor_bytes(const struct qb_tensor *t, size_t *bytes, struct qb_errbuf *eb);
+/* Elements of a tensor already checked. */
+size_t qb_tensor_size(const struct qb_tensor *t);
+
+/* Converts n elements to float32 (int64 and float64 round to nearest even); bool is 0 or 1. */
+void qb_convert_to_f32(enum qb_dtype from, const void *src, float *dst, size_t n);
+
+/* "[3,224,224]" into out; returns out. */
+char *qb_shape_print(const int64_t *dim, int ndim, char *out, size_t size);
+
+#endif
