@@ -1,1 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
+# One include a folder of tests. A unit test is a cmocka program in check_PROGRAMS; tests written in Python (.py) and
+# in shell (.sh) go into check_SCRIPTS and EXTRA_DIST. What a test lacks it says, and exits 77.
+TEST_EXTENSIONS = .py .sh
+PY_LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/run-python
+SH_LOG_COMPILER = $(SHELL)
+# QB_SHARED: real networks and data beside the source tree, where a machine has them.
+# QB_PYTHON: a Python with numpy, onnx, onnxruntime and ml_dtypes, to compare ourselves with.
+AM_TESTS_ENVIRONMENT = \
+	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
+	top_builddir='$(abs_top_builddir)'; export top_builddir; \
+	QB_SHARED="$${QB_SHARED-$(abs_top_srcdir)/../shared}"; export QB_SHARED; \
+	if test -z "$${QB_PYTHON-}" && test -x '$(abs_top_builddir)/peers/bin/python'; then \
+		QB_PYTHON='$(abs_top_builddir)/peers/bin/python'; fi; \
+	QB_PYTHON="$${QB_PYTHON-}"; export QB_PYTHON; \
+	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
+if SANITIZERS
+AM_TESTS_ENVIRONMENT += \
+	ASAN_OPTIONS="$${ASAN_OPTIONS-abort_on_error=0:detect_stack_use_after_return=1:strict_string_checks=1}"; \
+	UBSAN_OPTIONS="$${UBSAN_OPTIONS-print_stacktrace=1:halt_on_error=1}"; \
+	LSAN_OPTIONS="$${LSAN_OPTIONS-suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0}"; \
+	export ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS;
+endif
+EXTRA_DIST += tests/run-python tests/lsan.supp
+
+check_SCRIPTS += tests/check-layers
+EXTRA_DIST += tests/check-layers
+
+include tests/unit/base/local.mk
