@@ -8,6 +8,8 @@
 #ifndef QB_GRAPH_GRAPH_H
 #define QB_GRAPH_GRAPH_H
 
+#include <stdio.h>
+
 #include "core/base/arena.h"
 #include "core/tensor/tensor.h"
 
@@ -93,10 +95,33 @@ enum qb_err qb_graph_clone(struct qb_graph **out, const struct qb_graph *graph, 
 enum qb_err qb_graph_bind(struct qb_graph **out, const struct qb_graph *graph, int64_t batch,
 	struct qb_errbuf *eb);
 
+/* The same for any inputs' shapes (one a graph input, concrete), where more than the batch is free. */
+enum qb_err qb_graph_bind_shapes(struct qb_graph **out, const struct qb_graph *graph,
+	const struct qb_shape *shapes, struct qb_errbuf *eb);
+
+/* Plain C, node by node, by the operators' eval: slow, and what everything faster is tested against. graph may be
+ * bound or not: the inputs' own shapes count, and shapes may depend on their data. out[i].data is malloc'ed,
+ * the caller frees it. */
+enum qb_err qb_graph_eval(const struct qb_graph *graph, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb);
+/* Called with every value that a node computes, in order; the tensor lives for the call. */
+typedef enum qb_err qb_graph_visit_fn(void *arg, const struct qb_value *v, const struct qb_tensor *t,
+	struct qb_errbuf *eb);
+enum qb_err qb_graph_eval_visit(const struct qb_graph *graph, const struct qb_tensor *const in[],
+	struct qb_tensor out[], qb_graph_visit_fn *visit, void *arg, struct qb_errbuf *eb);
+
+/* One line a node, for people. */
+void qb_graph_print(const struct qb_graph *g, FILE *f);
+/* Multiply-accumulates of a node, symbolic like a dimension (of Conv, ConvTranspose, Gemm, MatMul; else 0). */
+int64_t qb_node_macs(const struct qb_node *n);
+
 /* Passes; each keeps the network's function. */
 enum qb_err qb_pass_fold_constants(struct qb_graph *g, struct qb_errbuf *eb);
 enum qb_err qb_pass_fold_batch_norm(struct qb_graph *g, struct qb_errbuf *eb);  /* into Conv, ConvTranspose, Gemm */
 enum qb_err qb_pass_fuse_activations(struct qb_graph *g, struct qb_errbuf *eb); /* Relu, Clip into Conv, Gemm, Add ... */
+enum qb_err qb_pass_fuse_bias(struct qb_graph *g, struct qb_errbuf *eb);        /* Add of a constant into Conv, Gemm, MatMul */
+enum qb_err qb_pass_fuse_pad(struct qb_graph *g, struct qb_errbuf *eb);         /* Pad with zeros into Conv */
+enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb);         /* Identity, Dropout, Cast to itself ... */
 enum qb_err qb_pass_remove_dead(struct qb_graph *g, struct qb_errbuf *eb);
 /* All of the above, in the order that a sweep wants. */
 enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb);
@@ -104,6 +129,15 @@ enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb);
 /* Editing, for passes. */
 struct qb_value *qb_graph_add_value(struct qb_graph *g, const char *name, enum qb_dtype dtype);
 struct qb_value *qb_graph_add_constant(struct qb_graph *g, const char *name, const struct qb_tensor *t);
+/* Makes every use of `from` a use of `to`, graph outputs included (which keep their name). */
+void qb_graph_replace_value(struct qb_graph *g, struct qb_value *from, struct qb_value *to);
+struct qb_graph *qb_graph_create(void);
+/* Infers every node in order; a node whose inputs are all constants and whose output is small is evaluated
+ * and gone. */
+enum qb_err qb_graph_infer(struct qb_graph *g, struct qb_errbuf *eb);
+/* "node NAME (TYPE): ..." */
+enum qb_err qb_node_fail(struct qb_errbuf *eb, enum qb_err code, const struct qb_node *n,
+	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Re-derives order, producers, uses and indices after edits; finds cycles and dangling edges. */
 enum qb_err qb_graph_relink(struct qb_graph *g, struct qb_errbuf *eb);
 

@@ -1,3 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
-	core/graph/graph.h
+	core/graph/eval.c \
+	core/graph/graph.c core/graph/graph.h \
+	core/graph/import.c core/graph/import.h \
+	core/graph/import_tensor.c \
+	core/graph/infer.c \
+	core/graph/model_file.c core/graph/model_file.h \
+	core/graph/names.c core/graph/names.h \
+	core/graph/onnx_wire.c core/graph/onnx_wire.h \
+	core/graph/op.h \
+	core/graph/pass_bn.c \
+	core/graph/pass_fold.c \
+	core/graph/pass_fuse.c \
+	core/graph/shape.c core/graph/shape.h
+
+# The ONNX format itself: compiled from the .proto that libonnx-dev installs.
+nodist_libquantbench_a_SOURCES += core/graph/onnx.pb-c.c core/graph/onnx.pb-c.h
+BUILT_SOURCES += core/graph/onnx.pb-c.h
+CLEANFILES += core/graph/onnx.pb-c.c core/graph/onnx.pb-c.h
+core/graph/onnx.pb-c.c: $(ONNX_PROTO)
+	$(AM_V_GEN)$(MKDIR_P) core/graph && \
+	$(PROTOC_C) --proto_path=`dirname $(ONNX_PROTO)` --c_out=core/graph $(ONNX_PROTO)
+core/graph/onnx.pb-c.h: core/graph/onnx.pb-c.c
+	@test -f $@ || { rm -f core/graph/onnx.pb-c.c; $(MAKE) $(AM_MAKEFLAGS) core/graph/onnx.pb-c.c; }

@@ -1,3 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
-	core/ops/op.h
+	core/ops/binary.c \
+	core/ops/common.c core/ops/common.h \
+	core/ops/conv.c \
+	core/ops/matmul.c \
+	core/ops/norm.c \
+	core/ops/op.c core/ops/op.h core/ops/ops.h core/ops/plans.h \
+	core/ops/pool.c \
+	core/ops/shape_ops.c \
+	core/ops/unary.c \
+	core/ops/window.c core/ops/window.h

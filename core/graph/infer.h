@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Between the files that infer, fold and evaluate.
+ */
+#ifndef QB_GRAPH_INFER_H
+#define QB_GRAPH_INFER_H
+
+#include "core/graph/graph.h"
+
+/* Runs the operator's shape rule and checks what it set. */
+enum qb_err qb__node_infer(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb);
+
+/* Infers in order; evaluates nodes of constants whose outputs have at most max_bytes each. */
+enum qb_err qb__graph_infer_fold(struct qb_graph *g, size_t max_bytes, struct qb_errbuf *eb);
+
+/* Dimensions that arithmetic on the batch hides from the shape rules: found by trying several batches. */
+enum qb_err qb__graph_infer_batch(struct qb_graph *g);
+
+/* A node's output tensors, dtype and shape set from its values, data from alloc(arg, bytes), zeroed. */
+typedef void *qb__alloc_fn(void *arg, size_t bytes);
+enum qb_err qb__node_outputs(const struct qb_node *n, struct qb_tensor *out, qb__alloc_fn *alloc,
+	void *arg, struct qb_errbuf *eb);
+
+#endif

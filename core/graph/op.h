@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the graph asks of an operator. core/ops/ops.h holds the table of all of them, one line each; a family of
+ * operators is one file there that holds shape rule, plain evaluation, the planned float step, the integer
+ * step, and later the gradient.
+ */
+#ifndef QB_GRAPH_OP_H
+#define QB_GRAPH_OP_H
+
+#include "core/graph/graph.h"
+
+struct qb_builder; /* core/exec/builder.h: a plan under construction */
+
+/* What quantization does with an operator. */
+enum qb_op_class {
+	QB_OP_OTHER,    /* computes; its output is quantized when it feeds quantized operators */
+	QB_OP_MATMUL,   /* weights and activations: Conv, ConvTranspose, Gemm, MatMul */
+	QB_OP_ELTWISE,  /* Add, Mul, activations ... : quantized inputs and output */
+	QB_OP_PASS,     /* moves values without changing them (Reshape, MaxPool, Transpose, Concat of equals):
+	                 * the output shares the input's quantizer */
+};
+
+struct qb_op {
+	const char *type;   /* ONNX op_type */
+	const char *domain; /* "" is ai.onnx */
+	int min_inputs, max_inputs, max_outputs;
+	enum qb_op_class class;
+	int weight_input;   /* input index of the weight, -1: none. It is a weight only where that input is a
+	                     * constant (Gemm and MatMul take two activations as well) */
+
+	/* Sets dtype and shape of node->output[*] from the inputs' (and from constants). Checks everything that
+	 * the specification demands of attributes and shapes, so that later stages need not. Dimensions may be
+	 * symbolic or unknown; what follows from them is then QB_DIM_UNKNOWN, never an error. */
+	enum qb_err (*infer)(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb);
+
+	/* Plain C on dense row-major tensors: the reference, the constant folder, and the float path where no
+	 * faster one is planned. in[i] NULL where absent; out[i] has dtype, shape and zeroed memory, or dtype
+	 * QB_DTYPE_NONE where absent. Sizes come from the tensors, so a node evaluates at any shape that fits it.
+	 * Does not apply node->act: call qb_node_eval. */
+	enum qb_err (*eval)(const struct qb_node *n, const struct qb_tensor *const in[],
+		struct qb_tensor out[], struct qb_errbuf *eb);
+
+	/* Adds the float step(s) of a bound node to a plan; NULL: the plan calls qb_node_eval. */
+	enum qb_err (*plan_float)(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+
+	/* Adds integer step(s); returns QB_EUNSUPPORTED where this node must stay float. */
+	enum qb_err (*plan_int8)(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+};
+
+/* Nodes that the passes make and no file holds:
+ * - A MatMul may have a third input, a constant bias [N] along the last dimension of its output (MatMul + Add).
+ * - Any node may carry node->act, applied to output 0. Passes put it on Conv, ConvTranspose, Gemm, MatMul and Add.
+ * - A Conv always has the bias (input 2, [M]) that a folded batch norm leaves. */
+
+/* NULL when there is no such operator. */
+const struct qb_op *qb_op_find(const char *domain, const char *type);
+/* For error messages and documentation: the table in order; NULL at the end. */
+const struct qb_op *qb_op_at(int i);
+
+/* The operator's eval, then node->act on output 0. */
+enum qb_err qb_node_eval(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb);
+
+#endif

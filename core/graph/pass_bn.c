@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Per-channel affine maps (BatchNormalization, Mul and Add of constants) into the weights and bias of the
+ * Conv, ConvTranspose, Gemm or MatMul before them. Computed in double precision, rounded once.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/graph/infer.h"
+#include "core/graph/op.h"
+#include "core/graph/shape.h"
+
+enum linear_kind { NOT_LINEAR, CONV, CONV_TRANSPOSE, GEMM, MATMUL };
+
+static enum linear_kind kind_of(const struct qb_node *n)
+{
+	return strcmp(n->type, "Conv") == 0 ? CONV : strcmp(n->type, "ConvTranspose") == 0 ? CONV_TRANSPOSE :
+		strcmp(n->type, "Gemm") == 0 ? GEMM : strcmp(n->type, "MatMul") == 0 ? MATMUL : NOT_LINEAR;
+}
+
+/* y = scale[c] * x + shift[c]. scale NULL: only a shift. */
+struct affine {
+	int64_t channels;
+	double *scale, *shift;
+};
+
+static const float *constant_f32(const struct qb_node *n, int i, size_t *count)
+{
+	const struct qb_value *v = i < n->inputs ? n->input[i] : NULL;
+
+	if (!v || !v->constant || v->constant->dtype != QB_F32) {
+		return NULL;
+	}
+	*count = qb_tensor_size(v->constant);
+	return v->constant->data;
+}
+
+static int64_t out_channels(const struct qb_node *n, enum linear_kind kind)
+{
+	const struct qb_shape *w = &n->input[1]->shape;
+
+	switch (kind) {
+	case CONV: return w->dim[0];
+	case CONV_TRANSPOSE: return w->dim[1] * qb_node_int(n, "group", 1);
+	case GEMM: return w->dim[qb_node_int(n, "transB", 0) ? 0 : 1];
+	default: return w->ndim == 2 ? w->dim[1] : -1;
+	}
+}
+
+/* The producer of v if an affine map after it can go into its weights. */
+static struct qb_node *linear_before(const struct qb_value *v, struct affine *a)
+{
+	struct qb_node *p = v->producer;
+	enum linear_kind kind = p ? kind_of(p) : NOT_LINEAR;
+	size_t count;
+
+	if (kind == NOT_LINEAR || v->uses != 1 || p->act.kind != QB_ACT_NONE || v->dtype != QB_F32 ||
+	    !constant_f32(p, 1, &count)) {
+		return NULL;
+	}
+	if (p->inputs > 2 && p->input[2] && !constant_f32(p, 2, &count)) {
+		return NULL;
+	}
+	if (kind == GEMM && p->inputs > 2 && p->input[2]) { /* C may be a whole matrix */
+		const struct qb_tensor *c = p->input[2]->constant;
+
+		if (c->ndim == 2 && c->dim[0] != 1) {
+			return NULL;
+		}
+	}
+	a->channels = out_channels(p, kind);
+	return a->channels > 0 ? p : NULL;
+}
+
+static bool affine_alloc(struct qb_graph *g, struct affine *a)
+{
+	a->scale = qb_arena_alloc(g->arena, (size_t)a->channels, sizeof(double));
+	a->shift = qb_arena_alloc(g->arena, (size_t)a->channels, sizeof(double));
+	return a->scale && a->shift;
+}
+
+static bool read_batch_norm(struct qb_graph *g, const struct qb_node *n, struct affine *a)
+{
+	const float *p[4];
+	double eps = (double)qb_node_float(n, "epsilon", 1e-5f);
+
+	if (n->outputs > 1 || qb_node_int(n, "training_mode", 0)) {
+		return false;
+	}
+	for (int i = 0; i < 4; i++) {
+		size_t count = 0;
+
+		p[i] = constant_f32(n, i + 1, &count);
+		if (!p[i] || count != (size_t)a->channels) {
+			return false;
+		}
+	}
+	if (!affine_alloc(g, a)) {
+		return false;
+	}
+	for (int64_t c = 0; c < a->channels; c++) {
+		a->scale[c] = (double)p[0][c] / sqrt((double)p[3][c] + eps);
+		a->shift[c] = (double)p[1][c] - (double)p[2][c] * a->scale[c];
+	}
+	return true;
+}
+
+/* The constant operand as one number a channel of x: it must vary along the channel axis only, and not broadcast
+ * x to anything larger. */
+static const float *per_channel(const struct qb_node *n, int side, enum linear_kind kind, int64_t channels,
+	size_t *step)
+{
+	const struct qb_shape *x = &n->input[1 - side]->shape, *y = &n->output[0]->shape;
+	size_t count;
+	const float *data = constant_f32(n, side, &count);
+	const struct qb_tensor *t;
+
+	if (!data || !x->known || !y->known || x->ndim != y->ndim) {
+		return NULL;
+	}
+	t = n->input[side]->constant;
+	if (t->ndim > x->ndim || (count != 1 && count != (size_t)channels)) {
+		return NULL;
+	}
+	for (int i = 0; i < t->ndim; i++) {
+		int axis = i + x->ndim - t->ndim;
+		bool channel = kind == CONV || kind == CONV_TRANSPOSE ? axis == 1 : axis == x->ndim - 1;
+
+		if (t->dim[i] != 1 && !channel) {
+			return NULL;
+		}
+		/* A dimension of x that is 1 would be stretched. */
+		if (t->dim[i] != 1 && x->dim[axis] != t->dim[i]) {
+			return NULL;
+		}
+	}
+	*step = count > 1;
+	return data;
+}
+
+static bool read_arithmetic(struct qb_graph *g, const struct qb_node *n, int side, enum linear_kind kind,
+	struct affine *a)
+{
+	size_t step;
+	const float *c = per_channel(n, side, kind, a->channels, &step);
+	bool mul = strcmp(n->type, "Mul") == 0, add = strcmp(n->type, "Add") == 0;
+	bool div = strcmp(n->type, "Div") == 0 && side == 1, sub = strcmp(n->type, "Sub") == 0 && side == 1;
+
+	if (!c || !(mul || add || div || sub) || !affine_alloc(g, a)) {
+		return false;
+	}
+	for (int64_t i = 0; i < a->channels; i++) {
+		double v = (double)c[(size_t)i * step];
+
+		a->scale[i] = mul ? v : div ? 1 / v : 1;
+		a->shift[i] = add ? v : sub ? -v : 0;
+	}
+	return true;
+}
+
+/* ---- applying ---- */
+
+static struct qb_tensor *new_tensor(struct qb_graph *g, int ndim, const int64_t *dim)
+{
+	struct qb_tensor *t = qb_arena_alloc(g->arena, 1, sizeof(*t));
+
+	if (!t) {
+		return NULL;
+	}
+	t->dtype = QB_F32;
+	t->ndim = ndim;
+	memcpy(t->dim, dim, sizeof(dim[0]) * (size_t)ndim);
+	t->data = qb_arena_alloc(g->arena, qb_tensor_size(t), sizeof(float));
+	return t->data ? t : NULL;
+}
+
+/* The output channel that element i of the weight belongs to. */
+static int64_t channel_of(const struct qb_node *n, enum linear_kind kind, const struct qb_tensor *w,
+	int64_t i)
+{
+	int64_t inner = 1, group, c, m;
+
+	switch (kind) {
+	case CONV:
+		return i / ((int64_t)qb_tensor_size(w) / w->dim[0]);
+	case CONV_TRANSPOSE:
+		for (int d = 2; d < w->ndim; d++) {
+			inner *= w->dim[d];
+		}
+		m = i / inner % w->dim[1];
+		c = i / inner / w->dim[1];
+		group = c / (w->dim[0] / qb_node_int(n, "group", 1));
+		return group * w->dim[1] + m;
+	case GEMM:
+		return qb_node_int(n, "transB", 0) ? i / w->dim[1] : i % w->dim[1];
+	default:
+		return i % w->dim[w->ndim - 1];
+	}
+}
+
+static enum qb_err set_bias(struct qb_graph *g, struct qb_node *n, const struct qb_tensor *t,
+	struct qb_errbuf *eb)
+{
+	const char *name = n->inputs > 2 && n->input[2] ? n->input[2]->name : NULL;
+	struct qb_value **input = qb_arena_alloc(g->arena, 3, sizeof(*input)), *v;
+
+	if (!name) {
+		name = qb_arena_printf(g->arena, "%s.bias", n->output[0]->name);
+	}
+	v = name ? qb_graph_add_constant(g, name, t) : NULL;
+	if (!v || !input) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory while folding");
+	}
+	input[0] = n->input[0];
+	input[1] = n->input[1];
+	input[2] = v;
+	n->input = input;
+	n->inputs = 3;
+	return QB_OK;
+}
+
+/* Gemm's beta is then in C. */
+static enum qb_err drop_attr(struct qb_graph *g, struct qb_node *n, const char *name,
+	struct qb_errbuf *eb)
+{
+	struct qb_attr *kept = qb_arena_alloc(g->arena, (size_t)n->attrs + 1, sizeof(*kept));
+	int count = 0;
+
+	if (!kept) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory while folding");
+	}
+	for (int i = 0; i < n->attrs; i++) {
+		if (strcmp(n->attr[i].name, name) != 0) {
+			kept[count++] = n->attr[i];
+		}
+	}
+	n->attr = kept;
+	n->attrs = count;
+	return QB_OK;
+}
+
+static enum qb_err apply(struct qb_graph *g, struct qb_node *n, const struct affine *a, bool scales,
+	struct qb_errbuf *eb)
+{
+	enum linear_kind kind = kind_of(n);
+	const struct qb_tensor *w = n->input[1]->constant;
+	const struct qb_tensor *b = n->inputs > 2 && n->input[2] ? n->input[2]->constant : NULL;
+	double beta = kind == GEMM ? (double)qb_node_float(n, "beta", 1) : 1;
+	struct qb_tensor *wt, *bt = new_tensor(g, 1, &a->channels);
+
+	if (scales) {
+		struct qb_value *v;
+
+		wt = new_tensor(g, w->ndim, w->dim);
+		v = wt ? qb_graph_add_constant(g, n->input[1]->name, wt) : NULL;
+		if (!v) {
+			return qb_fail(eb, QB_ENOMEM, "out of memory while folding");
+		}
+		for (int64_t i = 0; i < (int64_t)qb_tensor_size(w); i++) {
+			((float *)wt->data)[i] = (float)((double)((const float *)w->data)[i] *
+				a->scale[channel_of(n, kind, w, i)]);
+		}
+		n->input[1] = v;
+	}
+	if (!bt) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory while folding");
+	}
+	for (int64_t c = 0; c < a->channels; c++) {
+		size_t at = b && qb_tensor_size(b) > 1 ? (size_t)c : 0;
+		double old = b ? (double)((const float *)b->data)[at] * beta : 0;
+
+		((float *)bt->data)[c] = (float)(old * a->scale[c] + a->shift[c]);
+	}
+	QB_TRY(set_bias(g, n, bt, eb));
+	return drop_attr(g, n, "beta", eb);
+}
+
+/* One node of the graph: true if it went into the one before it. */
+static enum qb_err try_fold(struct qb_graph *g, struct qb_node *n, bool scales, bool *folded,
+	struct qb_errbuf *eb)
+{
+	bool bn = strcmp(n->type, "BatchNormalization") == 0;
+	struct affine a = { 0 };
+	struct qb_node *p = NULL;
+
+	*folded = false;
+	if (n->act.kind != QB_ACT_NONE) {
+		return QB_OK;
+	}
+	for (int side = 1; side >= 0 && !p; side--) { /* side: which input is the constant */
+		if (bn ? side != 1 : n->inputs != 2) {
+			continue;
+		}
+		p = n->input[1 - side] ? linear_before(n->input[1 - side], &a) : NULL;
+		if (p && !(bn ? scales && read_batch_norm(g, n, &a) : read_arithmetic(g, n, side, kind_of(p), &a))) {
+			p = NULL;
+		}
+	}
+	/* A normalisation over channels fits what follows channels: of a matrix product that is a matrix only. */
+	if (!p || (bn && (kind_of(p) == MATMUL || kind_of(p) == GEMM) && n->input[0]->shape.ndim != 2)) {
+		return QB_OK;
+	}
+	QB_TRY(apply(g, p, &a, scales, eb));
+	p->output[0] = n->output[0];
+	p->output[0]->producer = p; /* what comes next may fold too */
+	*folded = true;
+	return QB_OK;
+}
+
+static bool is_one_of(const char *type, const char *const *list)
+{
+	for (; *list; list++) {
+		if (strcmp(type, *list) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum qb_err fold_all(struct qb_graph *g, const char *const *types, bool scales,
+	struct qb_errbuf *eb)
+{
+	int kept = 0;
+
+	QB_TRY(qb_graph_relink(g, eb));
+	for (int i = 0; i < g->nodes; i++) {
+		struct qb_node *n = g->node[i];
+		bool folded = false;
+
+		if (is_one_of(n->type, types)) {
+			QB_TRY(try_fold(g, n, scales, &folded, eb));
+		}
+		if (!folded) {
+			g->node[kept++] = n;
+		}
+	}
+	g->nodes = kept;
+	return qb_graph_relink(g, eb);
+}
+
+enum qb_err qb_pass_fold_batch_norm(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	static const char *const types[] = { "BatchNormalization", "Mul", "Div", NULL };
+
+	return fold_all(g, types, true, eb);
+}
+
+enum qb_err qb_pass_fuse_bias(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	static const char *const types[] = { "Add", "Sub", NULL };
+
+	return fold_all(g, types, false, eb);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Passes that make a network smaller without changing any number in it.
+ */
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/graph/infer.h"
+#include "core/graph/op.h"
+#include "core/graph/shape.h"
+
+/* Larger constants than this are computed when they are needed (a file of a few bytes can ask for any size). */
+#define FOLD_MAX_BYTES ((size_t)256 << 20)
+
+enum qb_err qb_pass_fold_constants(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	QB_TRY(qb__graph_infer_fold(g, FOLD_MAX_BYTES, eb));
+	return qb__graph_infer_batch(g);
+}
+
+enum qb_err qb_pass_remove_dead(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	int kept = g->nodes;
+
+	QB_TRY(qb_graph_relink(g, eb));
+	for (int i = g->nodes - 1; i >= 0; i--) {
+		struct qb_node *n = g->node[i];
+		bool used = false;
+
+		for (int j = 0; j < n->outputs; j++) {
+			used |= n->output[j] && n->output[j]->uses > 0;
+		}
+		if (!used) {
+			for (int j = 0; j < n->inputs; j++) {
+				if (n->input[j]) {
+					n->input[j]->uses--;
+				}
+			}
+			continue;
+		}
+		/* Optional outputs that nobody reads; Split's count is its meaning. */
+		while (n->outputs > 1 && strcmp(n->type, "Split") != 0 &&
+		       (!n->output[n->outputs - 1] || !n->output[n->outputs - 1]->uses)) {
+			n->outputs--;
+		}
+		g->node[--kept] = n;
+	}
+	memmove(g->node, g->node + kept, (size_t)(g->nodes - kept) * sizeof(g->node[0]));
+	g->nodes -= kept;
+	return qb_graph_relink(g, eb);
+}
+
+/* ---- nodes that do nothing ---- */
+
+static bool same_known_shape(const struct qb_node *n)
+{
+	const struct qb_shape *s = &n->output[0]->shape;
+
+	for (int i = 0; s->known && i < s->ndim; i++) {
+		if (s->dim[i] == QB_DIM_UNKNOWN) {
+			return false;
+		}
+	}
+	return qb_shape_equal(&n->input[0]->shape, s);
+}
+
+static bool identity_permutation(const struct qb_node *n)
+{
+	const int64_t *perm;
+	int count = qb_node_ints(n, "perm", &perm);
+
+	for (int i = 0; i < count; i++) {
+		if (perm[i] != i) {
+			return false;
+		}
+	}
+	return count > 0;
+}
+
+static bool does_nothing(const struct qb_node *n)
+{
+	static const char *const keeps_order[] = { "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Tile",
+		"Pad" };
+	static const char *const of_one[] = { "Concat", "Sum", "Mean", "Max", "Min" };
+
+	if (n->act.kind != QB_ACT_NONE || n->inputs < 1 || !n->input[0]) {
+		return false;
+	}
+	for (int i = 1; i < n->outputs; i++) {
+		if (n->output[i] && n->output[i]->uses) {
+			return false;
+		}
+	}
+	if (strcmp(n->type, "Identity") == 0 || strcmp(n->type, "Dropout") == 0) {
+		return true;
+	}
+	if (strcmp(n->type, "Cast") == 0) {
+		return n->input[0]->dtype == n->output[0]->dtype;
+	}
+	if (strcmp(n->type, "Transpose") == 0) {
+		return identity_permutation(n);
+	}
+	for (size_t i = 0; i < QB_COUNT(of_one); i++) {
+		if (n->inputs == 1 && strcmp(n->type, of_one[i]) == 0) {
+			return true;
+		}
+	}
+	for (size_t i = 0; i < QB_COUNT(keeps_order); i++) {
+		if (strcmp(n->type, keeps_order[i]) == 0) {
+			/* A Pad by -1 and 1 keeps the shape and shifts. */
+			return strcmp(n->type, "Pad") != 0 && same_known_shape(n);
+		}
+	}
+	return false;
+}
+
+static bool is_output(const struct qb_graph *g, const struct qb_value *v)
+{
+	for (int i = 0; i < g->outputs; i++) {
+		if (g->output[i] == v) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_input(const struct qb_graph *g, const struct qb_value *v)
+{
+	for (int i = 0; i < g->inputs; i++) {
+		if (g->input[i] == v) {
+			return true;
+		}
+	}
+	return false;
+}
+
+enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	int kept = 0;
+
+	QB_TRY(qb_graph_relink(g, eb));
+	for (int i = 0; i < g->nodes; i++) {
+		struct qb_node *n = g->node[i];
+		struct qb_value *x = n->inputs ? n->input[0] : NULL, *y = n->output[0];
+
+		/* An output of the network keeps its name, so what it is renamed from must be free to change. */
+		if (does_nothing(n) && !(is_output(g, y) && (x->constant || is_input(g, x) || is_output(g, x)))) {
+			qb_graph_replace_value(g, y, x);
+		} else {
+			g->node[kept++] = n;
+		}
+	}
+	g->nodes = kept;
+	return qb_graph_relink(g, eb);
+}
+
+enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	QB_TRY(qb_pass_fold_constants(g, eb));
+	QB_TRY(qb_pass_simplify(g, eb));
+	QB_TRY(qb_pass_fuse_pad(g, eb));
+	QB_TRY(qb_pass_fuse_bias(g, eb));
+	QB_TRY(qb_pass_fold_batch_norm(g, eb));
+	QB_TRY(qb_pass_fuse_bias(g, eb));
+	QB_TRY(qb_pass_fuse_activations(g, eb));
+	return qb_pass_remove_dead(g, eb);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Activations into the node before them, zero padding into the convolution after it.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/graph/op.h"
+#include "core/graph/shape.h"
+
+/* ---- Relu and Clip ---- */
+
+static bool takes_activation(const struct qb_node *n)
+{
+	static const char *const types[] = { "Conv", "ConvTranspose", "Gemm", "MatMul", "Add" };
+
+	for (size_t i = 0; i < QB_COUNT(types); i++) {
+		if (strcmp(n->type, types[i]) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A bound of Clip: an attribute before opset 11, an input since. */
+static bool read_bound(const struct qb_node *n, int input, const char *attr, float fallback, float *out)
+{
+	const struct qb_value *v = input < n->inputs ? n->input[input] : NULL;
+
+	if (!v) {
+		*out = qb_node_float(n, attr, fallback);
+		return true;
+	}
+	if (!v->constant || v->constant->dtype != QB_F32 || qb_tensor_size(v->constant) != 1) {
+		return false;
+	}
+	*out = *(const float *)v->constant->data;
+	return true;
+}
+
+static bool read_activation(const struct qb_node *n, struct qb_act *act)
+{
+	if (strcmp(n->type, "Relu") == 0) {
+		*act = (struct qb_act){ QB_ACT_RELU, 0, INFINITY };
+		return true;
+	}
+	if (strcmp(n->type, "Clip") != 0 || !read_bound(n, 1, "min", -INFINITY, &act->lo) ||
+	    !read_bound(n, 2, "max", INFINITY, &act->hi) || isnan(act->lo) || isnan(act->hi)) {
+		return false;
+	}
+	act->lo = QB_MIN(act->lo, act->hi); /* Clip takes the upper bound where they cross */
+	act->kind = QB_ACT_CLIP;
+	return true;
+}
+
+/* first, then second. */
+static struct qb_act compose(struct qb_act first, struct qb_act second)
+{
+	struct qb_act a = { QB_ACT_CLIP, 0, 0 };
+
+	a.lo = QB_MIN(QB_MAX(first.lo, second.lo), second.hi);
+	a.hi = QB_MIN(QB_MAX(first.hi, second.lo), second.hi);
+	if (a.lo == 0 && isinf(a.hi)) {
+		a.kind = QB_ACT_RELU;
+	}
+	return a;
+}
+
+enum qb_err qb_pass_fuse_activations(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	int kept = 0;
+
+	QB_TRY(qb_graph_relink(g, eb));
+	for (int i = 0; i < g->nodes; i++) {
+		struct qb_node *n = g->node[i];
+		struct qb_node *p = n->inputs && n->input[0] ? n->input[0]->producer : NULL;
+		struct qb_act act = { 0 };
+
+		if (n->act.kind == QB_ACT_NONE && p && n->input[0]->uses == 1 && n->input[0] == p->output[0] &&
+		    n->input[0]->dtype == QB_F32 && takes_activation(p) && read_activation(n, &act)) {
+			p->act = p->act.kind == QB_ACT_NONE ? act : compose(p->act, act);
+			p->output[0] = n->output[0];
+			n->output[0]->producer = p;
+		} else {
+			g->node[kept++] = n;
+		}
+	}
+	g->nodes = kept;
+	return qb_graph_relink(g, eb);
+}
+
+/* ---- Pad ---- */
+
+/* The pads of a Pad node that adds zeros around the image of an [N,C,...] tensor. */
+static bool read_zero_pad(const struct qb_node *n, int rank, int64_t pads[2 * QB_MAX_DIMS])
+{
+	const int64_t *ints;
+	int count = qb_node_ints(n, "pads", &ints);
+	const struct qb_tensor *t = n->inputs > 1 && n->input[1] ? n->input[1]->constant : NULL;
+	const struct qb_value *value = n->inputs > 2 ? n->input[2] : NULL;
+
+	if (strcmp(qb_node_string(n, "mode", "constant"), "constant") != 0 ||
+	    (n->inputs > 3 && n->input[3]) || qb_node_float(n, "value", 0) != 0) {
+		return false;
+	}
+	if (value && (!value->constant || value->dtype != QB_F32 || qb_tensor_size(value->constant) != 1 ||
+	    *(const float *)value->constant->data != 0)) {
+		return false;
+	}
+	if (!count && t && t->dtype == QB_I64) {
+		count = (int)QB_MIN(qb_tensor_size(t), 1000);
+		ints = t->data;
+	}
+	if (count != 2 * rank) {
+		return false;
+	}
+	for (int i = 0; i < count; i++) {
+		if (ints[i] < 0 || ints[i] > 1 << 20 || (i % rank < 2 && ints[i] != 0)) {
+			return false;
+		}
+		pads[i] = ints[i];
+	}
+	return true;
+}
+
+static enum qb_err set_pads(struct qb_graph *g, struct qb_node *n, const int64_t *pads, int count,
+	struct qb_errbuf *eb)
+{
+	struct qb_attr *attr = qb_arena_alloc(g->arena, (size_t)n->attrs + 1, sizeof(*attr));
+	int64_t *copy = qb_arena_alloc(g->arena, (size_t)count, sizeof(*copy));
+	int kept = 0;
+
+	if (!attr || !copy) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory while fusing a padding");
+	}
+	memcpy(copy, pads, sizeof(*copy) * (size_t)count);
+	for (int i = 0; i < n->attrs; i++) {
+		if (strcmp(n->attr[i].name, "pads") != 0 && strcmp(n->attr[i].name, "auto_pad") != 0) {
+			attr[kept++] = n->attr[i];
+		}
+	}
+	attr[kept++] = (struct qb_attr){ .name = "pads", .kind = QB_ATTR_INTS, .count = count, .ints = copy };
+	n->attr = attr;
+	n->attrs = kept;
+	return QB_OK;
+}
+
+static enum qb_err try_pad(struct qb_graph *g, struct qb_node *conv, struct qb_errbuf *eb)
+{
+	struct qb_node *pad = conv->input[0]->producer;
+	const char *mode = qb_node_string(conv, "auto_pad", "NOTSET");
+	int64_t more[2 * QB_MAX_DIMS], pads[2 * QB_MAX_DIMS] = { 0 };
+	const int64_t *own;
+	int rank = conv->input[0]->shape.ndim, spatial = rank - 2;
+	int count = qb_node_ints(conv, "pads", &own);
+
+	if (!pad || strcmp(pad->type, "Pad") != 0 || conv->input[0]->uses != 1 || !conv->input[0]->shape.known ||
+	    (strcmp(mode, "NOTSET") != 0 && strcmp(mode, "VALID") != 0) || !read_zero_pad(pad, rank, more)) {
+		return QB_OK;
+	}
+	for (int i = 0; i < 2 * spatial; i++) {
+		int from = i < spatial ? 2 + i : rank + 2 + i - spatial;
+
+		pads[i] = more[from] + (count && strcmp(mode, "NOTSET") == 0 ? own[i] : 0);
+	}
+	QB_TRY(set_pads(g, conv, pads, 2 * spatial, eb));
+	conv->input[0] = pad->input[0];
+	return QB_OK;
+}
+
+enum qb_err qb_pass_fuse_pad(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	QB_TRY(qb_graph_relink(g, eb));
+	for (int i = 0; i < g->nodes; i++) {
+		if (strcmp(g->node[i]->type, "Conv") == 0) {
+			QB_TRY(try_pad(g, g->node[i], eb));
+		}
+	}
+	return qb_pass_remove_dead(g, eb);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/ops/op.h"
+
+#include <string.h>
+
+#include "core/ops/common.h"
+#include "core/ops/plans.h"
+
+static const struct qb_op ops[] = {
+#define X(domain, type, min, max, outs, class, weight, infer, eval, plan_float, plan_int8) \
+	{ #type, domain, min, max, outs, class, weight, qb__infer_##infer, qb__eval_##eval, plan_float, \
+		plan_int8 },
+	QB_OPS(X)
+#undef X
+};
+
+const struct qb_op *qb_op_find(const char *domain, const char *type)
+{
+	for (size_t i = 0; i < QB_COUNT(ops); i++) {
+		if (strcmp(ops[i].type, type) == 0 && strcmp(ops[i].domain, domain) == 0) {
+			return &ops[i];
+		}
+	}
+	return NULL;
+}
+
+const struct qb_op *qb_op_at(int i)
+{
+	return i >= 0 && (size_t)i < QB_COUNT(ops) ? &ops[i] : NULL;
+}

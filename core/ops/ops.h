@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of operators: one line each, in alphabetical order of their families' files.
+ *   X(domain, type, least inputs, most inputs (-1: any), most outputs, class, weight input,
+ *     qb__infer_..., qb__eval_..., plan_float or NULL, plan_int8 or NULL)
+ * plan_float and plan_int8 are declared in core/ops/plans.h.
+ */
+#define QB_OPS(X) \
+	/* binary.c */ \
+	X("", Add, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, add, NULL, NULL) \
+	X("", And, 2, 2, 1, QB_OP_OTHER, -1, logic, and, NULL, NULL) \
+	X("", BitShift, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_shift, NULL, NULL) \
+	X("", BitwiseAnd, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_and, NULL, NULL) \
+	X("", BitwiseOr, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_or, NULL, NULL) \
+	X("", BitwiseXor, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_xor, NULL, NULL) \
+	X("", Div, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, div, NULL, NULL) \
+	X("", Equal, 2, 2, 1, QB_OP_OTHER, -1, compare, equal, NULL, NULL) \
+	X("", Greater, 2, 2, 1, QB_OP_OTHER, -1, compare, greater, NULL, NULL) \
+	X("", GreaterOrEqual, 2, 2, 1, QB_OP_OTHER, -1, compare, greater_equal, NULL, NULL) \
+	X("", Less, 2, 2, 1, QB_OP_OTHER, -1, compare, less, NULL, NULL) \
+	X("", LessOrEqual, 2, 2, 1, QB_OP_OTHER, -1, compare, less_equal, NULL, NULL) \
+	X("", Max, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, NULL, NULL) \
+	X("", Mean, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, NULL, NULL) \
+	X("", Min, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, NULL, NULL) \
+	X("", Mod, 2, 2, 1, QB_OP_OTHER, -1, arithmetic, mod, NULL, NULL) \
+	X("", Mul, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, mul, NULL, NULL) \
+	X("", Or, 2, 2, 1, QB_OP_OTHER, -1, logic, or, NULL, NULL) \
+	X("", Pow, 2, 2, 1, QB_OP_ELTWISE, -1, pow, pow, NULL, NULL) \
+	X("", PRelu, 2, 2, 1, QB_OP_ELTWISE, -1, prelu, prelu, NULL, NULL) \
+	X("", Sub, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, sub, NULL, NULL) \
+	X("", Sum, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, NULL, NULL) \
+	X("", Where, 3, 3, 1, QB_OP_OTHER, -1, where, where, NULL, NULL) \
+	X("", Xor, 2, 2, 1, QB_OP_OTHER, -1, logic, xor, NULL, NULL) \
+	/* conv.c */ \
+	X("", Conv, 2, 3, 1, QB_OP_MATMUL, 1, conv, conv, NULL, NULL) \
+	X("", ConvInteger, 2, 4, 1, QB_OP_OTHER, -1, conv_integer, conv_integer, NULL, NULL) \
+	X("", ConvTranspose, 2, 3, 1, QB_OP_MATMUL, 1, conv_transpose, conv_transpose, NULL, NULL) \
+	X("", QLinearConv, 8, 9, 1, QB_OP_OTHER, -1, qlinear_conv, qlinear_conv, NULL, NULL) \
+	/* matmul.c */ \
+	X("", Gemm, 2, 3, 1, QB_OP_MATMUL, 1, gemm, gemm, NULL, NULL) \
+	X("", MatMul, 2, 2, 1, QB_OP_MATMUL, 1, matmul, matmul, NULL, NULL) \
+	X("", MatMulInteger, 2, 4, 1, QB_OP_OTHER, -1, matmul_integer, matmul_integer, NULL, NULL) \
+	X("", QLinearMatMul, 8, 8, 1, QB_OP_OTHER, -1, qlinear_matmul, qlinear_matmul, NULL, NULL) \
+	/* norm.c */ \
+	X("", BatchNormalization, 5, 5, 5, QB_OP_ELTWISE, -1, batch_norm, batch_norm, NULL, NULL) \
+	X("", GroupNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, group_norm, group_norm, NULL, NULL) \
+	X("", Hardmax, 1, 1, 1, QB_OP_OTHER, -1, softmax, softmax, NULL, NULL) \
+	X("", InstanceNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, instance_norm, instance_norm, NULL, NULL) \
+	X("", LayerNormalization, 2, 3, 3, QB_OP_ELTWISE, -1, layer_norm, layer_norm, NULL, NULL) \
+	X("", LogSoftmax, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, NULL, NULL) \
+	X("", LpNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, NULL, NULL) \
+	X("", LRN, 1, 1, 1, QB_OP_ELTWISE, -1, lrn, lrn, NULL, NULL) \
+	X("", Softmax, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, NULL, NULL) \
+	/* pool.c */ \
+	X("", AveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, pool, pool, NULL, NULL) \
+	X("", GlobalAveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, global_pool, global_pool, NULL, NULL) \
+	X("", GlobalLpPool, 1, 1, 1, QB_OP_ELTWISE, -1, global_pool, global_pool, NULL, NULL) \
+	X("", GlobalMaxPool, 1, 1, 1, QB_OP_PASS, -1, global_pool, global_pool, NULL, NULL) \
+	X("", LpPool, 1, 1, 1, QB_OP_ELTWISE, -1, pool, pool, NULL, NULL) \
+	X("", MaxPool, 1, 1, 2, QB_OP_PASS, -1, pool, pool, NULL, NULL) \
+	/* shape_ops.c */ \
+	X("", Constant, 0, 0, 1, QB_OP_OTHER, -1, constant, constant, NULL, NULL) \
+	X("", Dropout, 1, 3, 2, QB_OP_PASS, -1, dropout, dropout, NULL, NULL) \
+	X("", Flatten, 1, 1, 1, QB_OP_PASS, -1, flatten, copy, NULL, NULL) \
+	X("", Identity, 1, 1, 1, QB_OP_PASS, -1, identity, copy, NULL, NULL) \
+	X("", Reshape, 2, 2, 1, QB_OP_PASS, -1, reshape, copy, NULL, NULL) \
+	X("", Squeeze, 1, 2, 1, QB_OP_PASS, -1, squeeze, copy, NULL, NULL) \
+	X("", Unsqueeze, 1, 2, 1, QB_OP_PASS, -1, unsqueeze, copy, NULL, NULL) \
+	/* unary.c */ \
+	X("", Abs, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, abs, NULL, NULL) \
+	X("", Acos, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, acos, NULL, NULL) \
+	X("", Acosh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, acosh, NULL, NULL) \
+	X("", Asin, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, asin, NULL, NULL) \
+	X("", Asinh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, asinh, NULL, NULL) \
+	X("", Atan, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, atan, NULL, NULL) \
+	X("", Atanh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, atanh, NULL, NULL) \
+	X("", Cast, 1, 1, 1, QB_OP_OTHER, -1, cast, cast, NULL, NULL) \
+	X("", CastLike, 2, 2, 1, QB_OP_OTHER, -1, cast, cast, NULL, NULL) \
+	X("", Ceil, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, ceil, NULL, NULL) \
+	X("", Celu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, celu, NULL, NULL) \
+	X("", Clip, 1, 3, 1, QB_OP_ELTWISE, -1, clip, clip, NULL, NULL) \
+	X("", Cos, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, cos, NULL, NULL) \
+	X("", Cosh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, cosh, NULL, NULL) \
+	X("", Elu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, elu, NULL, NULL) \
+	X("", Erf, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, erf, NULL, NULL) \
+	X("", Exp, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, exp, NULL, NULL) \
+	X("", Floor, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, floor, NULL, NULL) \
+	X("", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, gelu, NULL, NULL) \
+	X("com.microsoft", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, gelu, NULL, NULL) \
+	X("", HardSigmoid, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, hard_sigmoid, NULL, NULL) \
+	X("", HardSwish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, hard_swish, NULL, NULL) \
+	X("", IsInf, 1, 1, 1, QB_OP_OTHER, -1, float_test, is_inf, NULL, NULL) \
+	X("", IsNaN, 1, 1, 1, QB_OP_OTHER, -1, float_test, is_nan, NULL, NULL) \
+	X("", LeakyRelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, leaky_relu, NULL, NULL) \
+	X("", Log, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, log, NULL, NULL) \
+	X("", Mish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, mish, NULL, NULL) \
+	X("", Neg, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, neg, NULL, NULL) \
+	X("", Not, 1, 1, 1, QB_OP_OTHER, -1, not, not, NULL, NULL) \
+	X("", Reciprocal, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, reciprocal, NULL, NULL) \
+	X("", Relu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, relu, NULL, NULL) \
+	X("", Round, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, round, NULL, NULL) \
+	X("", Selu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, selu, NULL, NULL) \
+	X("", Shrink, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, shrink, NULL, NULL) \
+	X("", Sigmoid, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sigmoid, NULL, NULL) \
+	X("", Sign, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, sign, NULL, NULL) \
+	X("", Sin, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sin, NULL, NULL) \
+	X("", Sinh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sinh, NULL, NULL) \
+	X("", Softplus, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, softplus, NULL, NULL) \
+	X("", Softsign, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, softsign, NULL, NULL) \
+	X("", Sqrt, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sqrt, NULL, NULL) \
+	X("", Swish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, swish, NULL, NULL) \
+	X("", Tan, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, tan, NULL, NULL) \
+	X("", Tanh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, tanh, NULL, NULL) \
+	X("", ThresholdedRelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, thresholded_relu, NULL, NULL)

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * AveragePool, MaxPool, LpPool and their global forms.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/ops/common.h"
+#include "core/ops/window.h"
+
+enum qb_err qb__infer_pool(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_shape *x = &n->input[0]->shape;
+	struct qb_window w;
+	struct qb_shape y;
+
+	(void)g;
+	QB_TRY(qb__op_need_rank(n, 0, 3, 5, eb));
+	if (strcmp(n->type, "MaxPool") != 0 || (n->input[0]->dtype != QB_I8 && n->input[0]->dtype != QB_U8)) {
+		QB_TRY(qb__op_need_float(n, 0, eb));
+	}
+	if (!x->known) {
+		qb__op_set(n, 0, n->input[0]->dtype, qb_shape_unknown());
+		qb__op_set(n, 1, QB_I64, qb_shape_unknown());
+		return QB_OK;
+	}
+	QB_TRY(qb_window_pool(&w, n, x->ndim - 2, x->dim + 2, eb));
+	y = *x;
+	memcpy(y.dim + 2, w.out, sizeof(y.dim[0]) * (size_t)w.ndim);
+	qb__op_set(n, 0, n->input[0]->dtype, y);
+	qb__op_set(n, 1, QB_I64, y);
+	return QB_OK;
+}
+
+enum qb_err qb__infer_global_pool(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct qb_shape y = n->input[0]->shape;
+
+	(void)g;
+	QB_TRY(qb__op_need_float(n, 0, eb));
+	QB_TRY(qb__op_need_rank(n, 0, 2, QB_MAX_DIMS, eb));
+	for (int i = 2; y.known && i < y.ndim; i++) {
+		y.dim[i] = 1;
+	}
+	qb__op_set(n, 0, n->input[0]->dtype, y);
+	return QB_OK;
+}
+
+/* ---- evaluation: every output visits its window, in up to three dimensions ---- */
+
+enum pool_kind { POOL_AVERAGE, POOL_AVERAGE_PADDED, POOL_MAX, POOL_LP };
+
+struct pool {
+	enum pool_kind kind;
+	int64_t in[3], out[3], kernel[3], stride[3], dilation[3], lo[3], hi[3];
+	double p;
+	bool column_major;
+};
+
+static void pool_init(struct pool *q, const struct qb_window *w)
+{
+	for (int i = 0; i < 3; i++) {
+		int j = i - (3 - w->ndim);
+
+		q->in[i] = j < 0 ? 1 : w->in[j];
+		q->out[i] = j < 0 ? 1 : w->out[j];
+		q->kernel[i] = j < 0 ? 1 : w->kernel[j];
+		q->stride[i] = j < 0 ? 1 : w->stride[j];
+		q->dilation[i] = j < 0 ? 1 : w->dilation[j];
+		q->lo[i] = j < 0 ? 0 : w->lo[j];
+		q->hi[i] = j < 0 ? 0 : w->hi[j];
+	}
+}
+
+/* Taps of output o along one dimension that lie in the image, and how many lie in the padded image. */
+static int64_t taps(const struct pool *q, int i, int64_t o, int64_t *first, int64_t *last)
+{
+	int64_t begin = o * q->stride[i] - q->lo[i], d = q->dilation[i], padded = 0;
+
+	*first = begin >= 0 ? 0 : (-begin + d - 1) / d;
+	*last = q->in[i] - begin <= 0 ? 0 : QB_MIN(q->kernel[i], (q->in[i] - begin + d - 1) / d);
+	if (q->in[i] + q->hi[i] - begin > 0) {
+		padded = QB_MIN(q->kernel[i], (q->in[i] + q->hi[i] - begin + d - 1) / d);
+	}
+	return padded;
+}
+
+static double pool_one(const struct pool *q, const float *x, const int64_t o[3], int64_t *where)
+{
+	int64_t first[3], last[3], base[3], padded = 1, inside = 1;
+	double sum = 0, best = -INFINITY;
+
+	for (int i = 0; i < 3; i++) {
+		padded *= taps(q, i, o[i], &first[i], &last[i]);
+		inside *= QB_MAX(last[i] - first[i], 0);
+		base[i] = o[i] * q->stride[i] - q->lo[i];
+	}
+	*where = 0;
+	for (int64_t a = first[0]; a < last[0]; a++) {
+		for (int64_t b = first[1]; b < last[1]; b++) {
+			for (int64_t c = first[2]; c < last[2]; c++) {
+				int64_t at = ((base[0] + a * q->dilation[0]) * q->in[1] + base[1] + b * q->dilation[1]) *
+					q->in[2] + base[2] + c * q->dilation[2];
+				double v = (double)x[at];
+
+				sum += q->kind == POOL_LP ? pow(fabs(v), q->p) : v;
+				if (v > best || isnan(v)) {
+					best = v;
+					*where = at;
+				}
+			}
+		}
+	}
+	switch (q->kind) {
+	case POOL_MAX: return best;
+	case POOL_LP: return pow(sum, 1 / q->p);
+	case POOL_AVERAGE_PADDED: return padded ? sum / (double)padded : 0;
+	default: return inside ? sum / (double)inside : 0;
+	}
+}
+
+/* Indices count from the start of the whole tensor; with storage_order 1 within each image by columns. */
+static int64_t index_of(const struct pool *q, int64_t at)
+{
+	int64_t w = at % q->in[2], h = at / q->in[2] % q->in[1], d = at / q->in[2] / q->in[1];
+
+	return q->column_major ? (w * q->in[1] + h) * q->in[0] + d : at;
+}
+
+static void pool_plane(const struct pool *q, const float *x, float *y, int64_t *index, int64_t base)
+{
+	int64_t o[3], where;
+
+	for (o[0] = 0; o[0] < q->out[0]; o[0]++) {
+		for (o[1] = 0; o[1] < q->out[1]; o[1]++) {
+			for (o[2] = 0; o[2] < q->out[2]; o[2]++) {
+				*y++ = (float)pool_one(q, x, o, &where);
+				if (index) {
+					*index++ = base + index_of(q, where);
+				}
+			}
+		}
+	}
+}
+
+static enum qb_err pool_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	const struct qb_tensor *x = in[0];
+	struct qb_window w;
+	struct pool q = { .p = (double)qb_node_int(n, "p", 2), .column_major = qb_node_int(n, "storage_order", 0) };
+	int64_t planes = x->dim[0] * x->dim[1], in_size, out_size;
+
+	q.kind = strcmp(n->type, "MaxPool") == 0 ? POOL_MAX : strcmp(n->type, "LpPool") == 0 ? POOL_LP :
+		qb_node_int(n, "count_include_pad", 0) ? POOL_AVERAGE_PADDED : POOL_AVERAGE;
+	QB_TRY(qb_window_pool(&w, n, x->ndim - 2, x->dim + 2, eb));
+	pool_init(&q, &w);
+	in_size = op_span(x, 2, x->ndim);
+	out_size = op_span(&out[0], 2, out[0].ndim);
+	for (int64_t i = 0; i < planes; i++) {
+		pool_plane(&q, (const float *)x->data + i * in_size, (float *)out[0].data + i * out_size,
+			op_wants(n, out, 1) ? (int64_t *)out[1].data + i * out_size : NULL, i * in_size);
+	}
+	return QB_OK;
+}
+
+/* int8 and uint8 are exact in float32. */
+static enum qb_err pool_bytes(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	struct qb_tensor x = *in[0], y[2] = { out[0], op_wants(n, out, 1) ? out[1] : (struct qb_tensor){ 0 } };
+	const struct qb_tensor *args[1] = { &x };
+	enum qb_err err = QB_ENOMEM;
+
+	x.dtype = y[0].dtype = QB_F32;
+	x.data = qb_aligned_alloc(qb_tensor_size(&x), sizeof(float));
+	y[0].data = qb_aligned_alloc(qb_tensor_size(&y[0]), sizeof(float));
+	if (x.data && y[0].data) {
+		qb__op_to_f32(in[0], x.data);
+		err = pool_f32(n, args, y, eb);
+	} else {
+		err = qb__op_no_memory(n, eb);
+	}
+	if (err == QB_OK) {
+		qb__op_from_f32(y[0].data, &out[0]);
+	}
+	free(x.data);
+	free(y[0].data);
+	return err;
+}
+
+enum qb_err qb__eval_pool(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	if (!op_is_float(in[0]->dtype)) {
+		return pool_bytes(n, in, out, eb);
+	}
+	return qb__op_as_f32(pool_f32, n, in, out, eb);
+}
+
+static enum qb_err global_pool_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	int64_t planes = op_span(in[0], 0, 2), size = op_span(in[0], 2, in[0]->ndim);
+	bool max = strcmp(n->type, "GlobalMaxPool") == 0, lp = strcmp(n->type, "GlobalLpPool") == 0;
+	double p = (double)qb_node_int(n, "p", 2);
+
+	(void)eb;
+	for (int64_t i = 0; i < planes; i++) {
+		const float *x = (const float *)in[0]->data + i * size;
+		double sum = 0, best = -INFINITY;
+
+		for (int64_t j = 0; j < size; j++) {
+			sum += lp ? pow(fabs((double)x[j]), p) : (double)x[j];
+			best = (double)x[j] > best || isnan(x[j]) ? (double)x[j] : best;
+		}
+		((float *)out[0].data)[i] = (float)(max ? best : lp ? pow(sum, 1 / p) : sum / (double)size);
+	}
+	return QB_OK;
+}
+
+enum qb_err qb__eval_global_pool(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	return qb__op_as_f32(global_pool_f32, n, in, out, eb);
+}
