@@ -1,1 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
+libquantbench_a_SOURCES += \
+	core/analysis/latency.c core/analysis/latency.h \
+	core/analysis/sqnr_db.h

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/experiment/experiment.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/experiment/kinds.h"
+#include "core/experiment/params.h"
+#include "core/experiment/schemas.h"
+
+static const struct qb_experiment kinds[] = {
+#define X(name, inputs, internal, text) \
+	{#name, text, inputs, internal, qb__schema_##name, qb_experiment_##name},
+	QB_EXPERIMENTS(X)
+#undef X
+};
+
+const struct qb_experiment *qb_experiment_at(int i)
+{
+	return i >= 0 && (size_t)i < QB_COUNT(kinds) ? &kinds[i] : NULL;
+}
+
+const struct qb_experiment *qb_experiment_find(const char *type)
+{
+	for (size_t i = 0; i < QB_COUNT(kinds); i++) {
+		if (!strcmp(kinds[i].type, type)) {
+			return &kinds[i];
+		}
+	}
+	return NULL;
+}
+
+json_t *qb_json_real(double value)
+{
+	return isfinite(value) ? json_real(value) : json_null();
+}
+
+static void emit(struct qb_job *job, json_t *event)
+{
+	if (event) {
+		job->host->event(job->host->arg, event);
+		json_decref(event);
+	}
+}
+
+enum qb_err qb_job_progress(struct qb_job *job, const char *stage, double fraction,
+	struct qb_errbuf *eb, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	if (*job->host->cancelled) {
+		return qb_fail(eb, QB_ECANCELLED, "the job was cancelled while it was in stage %s", stage);
+	}
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	job->progress = fraction > job->progress ? fraction : job->progress;
+	emit(job, json_pack("{s:s, s:s, s:f, s:s}", "event", "progress", "stage", stage, "fraction",
+			job->progress, "text", text));
+	return QB_OK;
+}
+
+void qb_job_log(struct qb_job *job, const char *level, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	emit(job, json_pack("{s:s, s:s, s:s}", "event", "log", "level", level, "text", text));
+}
+
+void qb_job_metric(struct qb_job *job, const char *scope, const char *scheme, const char *tensor,
+	const char *name, double value, const char *unit)
+{
+	emit(job, json_pack("{s:s, s:s, s:s*, s:s*, s:s, s:o, s:s*}", "event", "metric", "scope",
+			scope, "scheme", scheme, "tensor", tensor, "name", name, "value",
+			qb_json_real(value), "unit", unit));
+}
+
+void qb_job_artifact(struct qb_job *job, const char *name, const char *content_type)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s", job->host->workdir, name);
+	emit(job, json_pack("{s:s, s:s, s:s, s:s}", "event", "artifact", "name", name, "path", path,
+			"content_type", content_type));
+}
+
+enum qb_err qb_job_section_begin(struct qb_job *job, const char *name, struct qb_errbuf *eb)
+{
+	emit(job, json_pack("{s:s, s:s, s:s}", "event", "section", "name", name, "state", "begin"));
+	return job->host->wait_go(job->host->arg, name, eb);
+}
+
+void qb_job_section_end(struct qb_job *job, const char *name)
+{
+	emit(job, json_pack("{s:s, s:s, s:s}", "event", "section", "name", name, "state", "end"));
+}
+
+enum qb_err qb_job_input(const struct qb_job *job, const char *field, const char **path,
+	const char **name, struct qb_errbuf *eb)
+{
+	const json_t *v = json_object_get(job->spec, field);
+	const char *slash;
+
+	*path = NULL;
+	if (json_is_string(v)) {
+		*path = json_string_value(v);
+	} else if (json_is_object(v)) {
+		*path = json_string_value(json_object_get(v, "path"));
+	}
+	if (!*path) {
+		return qb_fail(eb, QB_EJOB, "%s: is missing; give the %s to use", field, field);
+	}
+	slash = strrchr(*path, '/');
+	*name = slash ? slash + 1 : *path;
+	if (json_is_object(v) && json_is_string(json_object_get(v, "name"))) {
+		*name = json_string_value(json_object_get(v, "name"));
+	}
+	return QB_OK;
+}
+
+enum qb_err qb_job_run(const json_t *spec, const struct qb_host *host, json_t **result,
+	struct qb_errbuf *eb)
+{
+	struct qb_job job = {.spec = spec, .host = host};
+	const char *type = NULL;
+	const struct qb_experiment *kind;
+
+	if (!json_is_object(spec)) {
+		return qb_fail(eb, QB_EJOB, "a job is a JSON object with a \"type\"");
+	}
+	QB_TRY(qb_param_string(spec, "", "type", &type, eb));
+	kind = type ? qb_experiment_find(type) : NULL;
+	if (!kind) {
+		char all[256] = "";
+		size_t n = 0;
+
+		for (size_t i = 0; i < QB_COUNT(kinds) && n < sizeof(all); i++) {
+			n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i ? ", " : "",
+				kinds[i].type);
+		}
+		return qb_fail(eb, QB_EJOB, "type: \"%.100s\" is no kind of job; the kinds are %s",
+			type ? type : "", all);
+	}
+	return kind->run(&job, result, eb);
+}

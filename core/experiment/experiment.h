@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Kinds of job. A kind is one file with one row in the table of experiment.c: what it is called, which uploads it
+ * takes, the JSON Schema of its description, and the function that carries it out and returns the result object.
+ */
+#ifndef QB_EXPERIMENT_EXPERIMENT_H
+#define QB_EXPERIMENT_EXPERIMENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "core/base/err.h"
+
+/* Where a job runs: who hears its events, and what it may use. */
+struct qb_host {
+	/* Takes one event object (borrowed). */
+	void (*event)(void *arg, json_t *event);
+	/* Returns once nothing else runs on this job's cores; QB_ECANCELLED if the parent went away. */
+	enum qb_err (*wait_go)(void *arg, const char *section, struct qb_errbuf *eb);
+	void *arg;
+	const volatile bool *cancelled; /* set by a signal */
+	const char *workdir;            /* where artifacts go; NULL: none are written */
+	int threads;                    /* worker threads the job may use */
+};
+
+struct qb_job {
+	const json_t *spec; /* the job as submitted, uploads resolved to paths */
+	const struct qb_host *host;
+	double progress; /* of the whole job; never goes back */
+};
+
+struct qb_experiment {
+	const char *type;
+	const char *summary;
+	const char *inputs; /* fields that hold uploads: "model data", separated by spaces */
+	bool internal;      /* run by the daemon itself, not offered to users */
+	const char *schema; /* JSON Schema text of the description */
+	/* *result is a new reference. Errors name the field of the job that caused them. */
+	enum qb_err (*run)(struct qb_job *job, json_t **result, struct qb_errbuf *eb);
+};
+
+const struct qb_experiment *qb_experiment_find(const char *type);
+const struct qb_experiment *qb_experiment_at(int i); /* NULL at the end */
+
+/* Carries out the job; emits progress, metrics and artifacts through host on the way. */
+enum qb_err qb_job_run(const json_t *spec, const struct qb_host *host, json_t **result,
+	struct qb_errbuf *eb);
+
+/* Events. fraction is of the whole job. */
+enum qb_err qb_job_progress(struct qb_job *job, const char *stage, double fraction,
+	struct qb_errbuf *eb, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void qb_job_log(struct qb_job *job, const char *level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* scope: model, layer, tensor or step; scheme, tensor and unit may be NULL. */
+void qb_job_metric(struct qb_job *job, const char *scope, const char *scheme,
+	const char *tensor, const char *name, double value, const char *unit);
+/* name: a file just written in workdir. */
+void qb_job_artifact(struct qb_job *job, const char *name, const char *content_type);
+enum qb_err qb_job_section_begin(struct qb_job *job, const char *name, struct qb_errbuf *eb);
+void qb_job_section_end(struct qb_job *job, const char *name);
+
+/* JSON has no infinities and no NaN: those become null. */
+json_t *qb_json_real(double value);
+
+/* The path of an upload given as "path" or {"path": ..., "name": ...}, and its name for people. */
+enum qb_err qb_job_input(const struct qb_job *job, const char *field, const char **path,
+	const char **name, struct qb_errbuf *eb);
+
+#endif

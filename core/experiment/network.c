@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/experiment/network.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+size_t qb_value_size(const struct qb_value *v)
+{
+	size_t n = 1;
+
+	for (int i = 0; i < v->shape.ndim; i++) {
+		n *= (size_t)v->shape.dim[i];
+	}
+	return n;
+}
+
+int64_t qb_model_batch(const struct qb_graph *model)
+{
+	for (int i = 0; i < model->inputs; i++) {
+		const struct qb_shape *s = &model->input[i]->shape;
+
+		if (s->known && s->ndim > 0 && s->dim[0] > 0) {
+			return s->dim[0];
+		}
+	}
+	return 0;
+}
+
+static void drop_quantization(struct qb_quantization **q, bool borrowed)
+{
+	if (*q && borrowed) {
+		free((*q)->q);
+		free(*q);
+		*q = NULL;
+	}
+	qb_quantization_destroy(q);
+}
+
+void qb_network_destroy(struct qb_network **network)
+{
+	struct qb_network *n = *network;
+
+	if (!n) {
+		return;
+	}
+	for (int i = 0; i < n->schemes; i++) {
+		qb_overlay_destroy(&n->overlay[i]);
+		drop_quantization(&n->quantization[i], n->borrowed);
+	}
+	free(n->overlay);
+	free(n->quantization);
+	qb_plan_destroy(&n->plan);
+	qb_placement_destroy(&n->placement);
+	qb_graph_destroy(&n->graph);
+	free(n->tapped);
+	free(n);
+	*network = NULL;
+}
+
+static enum qb_err create(struct qb_network **out, const struct qb_graph *model, int64_t batch,
+	int threads, bool tapped, struct qb_errbuf *eb)
+{
+	struct qb_network *n = calloc(1, sizeof(*n));
+	enum qb_err err = QB_OK;
+
+	if (!n) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a network");
+	}
+	n->batch = batch;
+	QB_TRY_OUT(qb_graph_bind(&n->graph, model, batch, eb));
+	QB_TRY_OUT(qb_placement_create(&n->placement, n->graph, eb));
+	n->tapped = calloc((size_t)n->graph->values + 1, sizeof(*n->tapped));
+	if (!n->tapped) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory for a network of %d values",
+			n->graph->values);
+		goto out;
+	}
+	for (int i = 0; i < n->graph->values; i++) {
+		n->tapped[i] = tapped && n->placement->role[i] == QB_ROLE_ACTIVATION;
+	}
+	QB_TRY_OUT(qb_plan_create(&n->plan, n->graph, threads, n->tapped, eb));
+	*out = n;
+	n = NULL;
+out:
+	qb_network_destroy(&n);
+	return err;
+}
+
+enum qb_err qb_network_create(struct qb_network **out, const struct qb_graph *model,
+	int64_t batch, int threads, struct qb_errbuf *eb)
+{
+	return create(out, model, batch, threads, true, eb);
+}
+
+enum qb_err qb_network_create_plain(struct qb_network **out, const struct qb_graph *model,
+	int64_t batch, int threads, struct qb_errbuf *eb)
+{
+	return create(out, model, batch, threads, false, eb);
+}
+
+static enum qb_err make_room(struct qb_network *n, int schemes, struct qb_errbuf *eb)
+{
+	n->quantization = calloc((size_t)schemes, sizeof(*n->quantization));
+	n->overlay = calloc((size_t)schemes, sizeof(*n->overlay));
+	if (!n->quantization || !n->overlay) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for %d schemes", schemes);
+	}
+	n->schemes = schemes;
+	return QB_OK;
+}
+
+enum qb_err qb_network_quantize(struct qb_network *n, const struct qb_scheme *scheme, int schemes,
+	struct qb_observer *const *observer, struct qb_errbuf *eb)
+{
+	QB_TRY(make_room(n, schemes, eb));
+	for (int i = 0; i < schemes; i++) {
+		QB_TRY(qb_quantization_create(&n->quantization[i], &scheme[i], n->graph,
+			n->placement, observer, eb));
+		QB_TRY(qb_overlay_create(&n->overlay[i], n->plan, n->quantization[i], eb));
+	}
+	return QB_OK;
+}
+
+/* Index in `from` of the value with this name, or -1. Both graphs come from one model, so the same index is
+ * almost always the answer. */
+static int find_value(const struct qb_graph *from, const char *name, int guess)
+{
+	if (guess < from->values && !strcmp(from->value[guess]->name, name)) {
+		return guess;
+	}
+	for (int i = 0; i < from->values; i++) {
+		if (!strcmp(from->value[i]->name, name)) {
+			return i;
+		}
+	}
+	return -1;
+}
+
+static struct qb_quantization *view(const struct qb_quantization *q, const struct qb_graph *from,
+	const struct qb_graph *to)
+{
+	struct qb_quantization *v = calloc(1, sizeof(*v));
+
+	if (v) {
+		v->scheme = q->scheme;
+		v->values = to->values;
+		v->q = calloc((size_t)to->values + 1, sizeof(*v->q));
+	}
+	if (!v || !v->q) {
+		free(v);
+		return NULL;
+	}
+	for (int i = 0; i < to->values; i++) {
+		int k = find_value(from, to->value[i]->name, i);
+
+		v->q[i] = k >= 0 ? q->q[k] : NULL;
+	}
+	return v;
+}
+
+enum qb_err qb_network_quantize_like(struct qb_network *n, const struct qb_network *other,
+	struct qb_errbuf *eb)
+{
+	n->borrowed = true;
+	QB_TRY(make_room(n, other->schemes, eb));
+	for (int i = 0; i < n->schemes; i++) {
+		n->quantization[i] = view(other->quantization[i], other->graph, n->graph);
+		if (!n->quantization[i]) {
+			return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", n->graph->values);
+		}
+		QB_TRY(qb_overlay_create(&n->overlay[i], n->plan, n->quantization[i], eb));
+	}
+	return QB_OK;
+}

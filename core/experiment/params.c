@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/experiment/params.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *dot(const char *at)
+{
+	return at[0] ? "." : "";
+}
+
+static const char *kind(const json_t *v)
+{
+	switch (json_typeof(v)) {
+	case JSON_OBJECT:
+		return "an object";
+	case JSON_ARRAY:
+		return "an array";
+	case JSON_STRING:
+		return "a string";
+	case JSON_INTEGER:
+	case JSON_REAL:
+		return "a number";
+	case JSON_NULL:
+		return "null";
+	default:
+		return "true or false";
+	}
+}
+
+static enum qb_err wrong(const char *at, const char *key, const json_t *v, const char *want,
+	struct qb_errbuf *eb)
+{
+	return qb_fail(eb, QB_EJOB, "%s%s%s: is %s, must be %s", at, dot(at), key, kind(v), want);
+}
+
+enum qb_err qb_param_string(const json_t *obj, const char *at, const char *key, const char **out,
+	struct qb_errbuf *eb)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	if (!v) {
+		return QB_OK;
+	}
+	if (!json_is_string(v) || strlen(json_string_value(v)) != json_string_length(v)) {
+		return wrong(at, key, v, "a string", eb);
+	}
+	*out = json_string_value(v);
+	return QB_OK;
+}
+
+enum qb_err qb_param_bool(const json_t *obj, const char *at, const char *key, bool *out,
+	struct qb_errbuf *eb)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	if (!v) {
+		return QB_OK;
+	}
+	if (!json_is_boolean(v)) {
+		return wrong(at, key, v, "true or false", eb);
+	}
+	*out = json_is_true(v);
+	return QB_OK;
+}
+
+enum qb_err qb_param_int(const json_t *obj, const char *at, const char *key, int64_t low,
+	int64_t high, int64_t *out, struct qb_errbuf *eb)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	if (!v) {
+		return QB_OK;
+	}
+	if (!json_is_integer(v)) {
+		return wrong(at, key, v, "a whole number", eb);
+	}
+	if (json_integer_value(v) < low || json_integer_value(v) > high) {
+		return qb_fail(eb, QB_EJOB, "%s%s%s: is %lld, must be from %lld to %lld", at, dot(at),
+			key, (long long)json_integer_value(v), (long long)low, (long long)high);
+	}
+	*out = json_integer_value(v);
+	return QB_OK;
+}
+
+enum qb_err qb_param_real(const json_t *obj, const char *at, const char *key, double low,
+	double high, double *out, struct qb_errbuf *eb)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	if (!v) {
+		return QB_OK;
+	}
+	if (!json_is_number(v)) {
+		return wrong(at, key, v, "a number", eb);
+	}
+	if (json_number_value(v) < low || json_number_value(v) > high) {
+		return qb_fail(eb, QB_EJOB, "%s%s%s: is %g, must be from %g to %g", at, dot(at), key,
+			json_number_value(v), low, high);
+	}
+	*out = json_number_value(v);
+	return QB_OK;
+}
+
+enum qb_err qb_param_object(const json_t *obj, const char *at, const char *key,
+	const json_t **out, struct qb_errbuf *eb)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	if (v && !json_is_object(v)) {
+		return wrong(at, key, v, "an object", eb);
+	}
+	*out = v;
+	return QB_OK;
+}
+
+enum qb_err qb_param_array(const json_t *obj, const char *at, const char *key, const json_t **out,
+	struct qb_errbuf *eb)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	if (v && !json_is_array(v)) {
+		return wrong(at, key, v, "an array", eb);
+	}
+	*out = v;
+	return QB_OK;
+}
+
+enum qb_err qb_param_reals(const json_t *obj, const char *at, const char *key, double *out,
+	int cap, int *count, struct qb_errbuf *eb)
+{
+	const json_t *v = json_object_get(obj, key);
+	int n = 0;
+
+	*count = 0;
+	if (!v) {
+		return QB_OK;
+	}
+	if (json_is_number(v)) {
+		out[0] = json_number_value(v);
+		*count = 1;
+		return QB_OK;
+	}
+	if (!json_is_array(v) || json_array_size(v) == 0) {
+		return wrong(at, key, v, "a number or a list of numbers", eb);
+	}
+	if (json_array_size(v) > (size_t)cap) {
+		return qb_fail(eb, QB_EJOB, "%s%s%s: has %zu entries, at most %d are possible", at,
+			dot(at), key, json_array_size(v), cap);
+	}
+	for (n = 0; n < (int)json_array_size(v); n++) {
+		const json_t *e = json_array_get(v, (size_t)n);
+
+		if (!json_is_number(e) || !isfinite(json_number_value(e))) {
+			return qb_fail(eb, QB_EJOB, "%s%s%s[%d]: is %s, must be a number", at, dot(at),
+				key, n, kind(e));
+		}
+		out[n] = json_number_value(e);
+	}
+	*count = n;
+	return QB_OK;
+}
+
+static void list(const char *const *names, char *out, size_t size)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (int i = 0; names[i] && n < size; i++) {
+		n += (size_t)snprintf(out + n, size - n, "%s%s", i ? ", " : "", names[i]);
+	}
+}
+
+enum qb_err qb_param_choice(const json_t *obj, const char *at, const char *key,
+	const char *const *names, int *out, struct qb_errbuf *eb)
+{
+	const char *s = NULL;
+	char all[512];
+
+	QB_TRY(qb_param_string(obj, at, key, &s, eb));
+	if (!s) {
+		return QB_OK;
+	}
+	for (int i = 0; names[i]; i++) {
+		if (!strcmp(names[i], s)) {
+			*out = i;
+			return QB_OK;
+		}
+	}
+	list(names, all, sizeof(all));
+	return qb_fail(eb, QB_EJOB, "%s%s%s: is \"%.100s\", must be one of %s", at, dot(at), key, s,
+		all);
+}
+
+enum qb_err qb_param_only(const json_t *obj, const char *at, const char *const *known,
+	struct qb_errbuf *eb)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)obj, key, v) {
+		char all[512];
+		int i = 0;
+
+		while (known[i] && strcmp(known[i], key)) {
+			i++;
+		}
+		if (!known[i]) {
+			list(known, all, sizeof(all));
+			return qb_fail(eb, QB_EJOB, "%s%s%.100s: there is no such field; the fields are %s",
+				at, dot(at), key, all);
+		}
+	}
+	return QB_OK;
+}

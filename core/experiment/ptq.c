@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ptq job: what each scheme costs a network. One sweep over the data in simulation, then latency on this
+ * machine, float and real int8 measured, every other format marked emulated.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/analysis/sqnr_db.h"
+#include "core/experiment/describe.h"
+#include "core/experiment/kinds.h"
+#include "core/experiment/ptq_latency.h"
+#include "core/experiment/ptq_spec.h"
+#include "core/experiment/sweep.h"
+#include "core/experiment/tensor_rows.h"
+
+/* Shares of the progress bar. */
+static const double LOADED = 0.02, LATENCY_SHARE = 0.4;
+
+struct ptq {
+	struct qb_job *job;
+	struct qb_ptq_spec spec;
+	struct qb_graph *model;
+	struct qb_dataset *data;
+	struct qb_sweep *sweep;
+	struct qb_ptq_latency *latency; /* [1 + schemes]: float first; NULL when left out */
+};
+
+static double sweep_end(const struct ptq *p)
+{
+	return p->spec.latency ? 1 - LATENCY_SHARE : 1;
+}
+
+static enum qb_err sweep_progress(void *arg, const char *stage, double fraction,
+	struct qb_errbuf *eb)
+{
+	struct ptq *p = arg;
+
+	return qb_job_progress(p->job, stage, LOADED + fraction * (sweep_end(p) - LOADED), eb,
+		"%s %s on %s", stage, p->spec.model_name, p->spec.data_name);
+}
+
+static enum qb_err latency_progress(void *arg, double fraction, struct qb_errbuf *eb)
+{
+	struct ptq *p = arg;
+
+	return qb_job_progress(p->job, "latency", sweep_end(p) + fraction * LATENCY_SHARE, eb,
+		"measuring latency of %d schemes in turns", p->spec.schemes + 1);
+}
+
+static enum qb_err load(struct ptq *p, struct qb_errbuf *eb)
+{
+	QB_TRY(qb_job_progress(p->job, "load", 0, eb, "reading %s", p->spec.model_name));
+	QB_TRY(qb_graph_import(&p->model, p->spec.model_path, eb));
+	QB_TRY(qb_graph_prepare(p->model, eb));
+	QB_TRY(qb_dataset_open(&p->data, p->spec.data_path, p->model, &p->spec.preprocess, eb));
+	return qb_job_progress(p->job, "load", LOADED, eb, "read %s", p->spec.data_name);
+}
+
+static enum qb_err run_sweep(struct ptq *p, struct qb_errbuf *eb)
+{
+	const struct qb_sweep_options opt = {
+		.metric = p->spec.metric,
+		.threads = p->spec.threads,
+		.calibration_samples = p->spec.calibration_samples,
+		.samples = p->spec.max_samples,
+		.scheme = p->spec.scheme,
+		.schemes = p->spec.schemes,
+		.progress = sweep_progress,
+		.arg = p,
+	};
+
+	return qb_sweep_run(&p->sweep, p->model, p->data, &opt, eb);
+}
+
+static enum qb_err run_latency(struct ptq *p, struct qb_errbuf *eb)
+{
+	enum qb_err err;
+
+	if (!p->spec.latency) {
+		return QB_OK;
+	}
+	QB_TRY(qb_job_section_begin(p->job, "latency", eb));
+	err = qb_ptq_latency_run(&p->latency, p->model, p->data, p->sweep->network,
+		p->spec.latency_threads, &p->spec.latency_options, latency_progress, p, eb);
+	qb_job_section_end(p->job, "latency");
+	return err;
+}
+
+static json_t *latency_of(const struct ptq *p, int row)
+{
+	return p->latency ? qb_ptq_latency_json(&p->latency[row]) : json_null();
+}
+
+static json_t *float_row(struct ptq *p)
+{
+	const struct qb_sweep *s = p->sweep;
+
+	qb_job_metric(p->job, "model", "float", NULL, p->spec.metric, s->float_metric, NULL);
+	return json_pack("{s:o, s:I, s:o}", "metric", qb_json_real(s->float_metric), "size_bytes",
+		(json_int_t)qb_model_bytes(s->network->graph, NULL), "latency", latency_of(p, 0));
+}
+
+static json_t *scheme_row(struct ptq *p, int i)
+{
+	const struct qb_sweep *s = p->sweep;
+	const struct qb_sweep_row *r = &s->row[i];
+	const char *name = p->spec.scheme[i].name;
+	const struct qb_quantization *q = s->network->quantization[i];
+	double sqnr = qb_sqnr_db(r->signal, r->noise);
+	int64_t bytes = (int64_t)qb_model_bytes(s->network->graph, q);
+
+	qb_job_metric(p->job, "model", name, NULL, p->spec.metric, r->metric, NULL);
+	qb_job_metric(p->job, "model", name, NULL, "delta", r->metric - s->float_metric, NULL);
+	qb_job_metric(p->job, "model", name, NULL, "output_sqnr", sqnr, "dB");
+	qb_job_metric(p->job, "model", name, NULL, "size", (double)bytes, "bytes");
+	if (p->latency) {
+		qb_job_metric(p->job, "model", name, NULL, "latency_p50",
+			(double)p->latency[1 + i].latency.p50_ns, "ns");
+	}
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "scheme", name, "weights",
+		qb_scheme_part_json(&q->scheme.weights), "activations",
+		qb_scheme_part_json(&q->scheme.activations), "metric", qb_json_real(r->metric),
+		"delta", qb_json_real(r->metric - s->float_metric), "nan_outputs",
+		(json_int_t)r->nan_outputs, "size_bytes", (json_int_t)bytes, "latency",
+		latency_of(p, 1 + i), "tensors", qb_tensor_rows(p->job, s, i));
+}
+
+static json_t *result_of(struct ptq *p)
+{
+	const struct qb_sweep *s = p->sweep;
+	json_t *schemes = json_array();
+
+	for (int i = 0; i < p->spec.schemes; i++) {
+		json_t *row = scheme_row(p, i);
+
+		json_object_set_new(row, "output_sqnr_db",
+			qb_json_real(qb_sqnr_db(s->row[i].signal, s->row[i].noise)));
+		json_array_append_new(schemes, row);
+	}
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:f, s:f, s:o, s:o, s:o}", "type", "ptq",
+		"model", p->spec.model_name, "data", p->spec.data_name, "metric_name",
+		p->spec.metric, "samples", (json_int_t)s->samples, "calibration_samples",
+		(json_int_t)s->calibration_samples, "batch", (int)s->network->batch,
+		"samples_per_second", (double)s->samples / s->float_seconds, "sweep_cost",
+		s->total_seconds / s->float_seconds, "machine",
+		qb_describe_machine(p->spec.threads), "float", float_row(p), "schemes", schemes);
+}
+
+enum qb_err qb_experiment_ptq(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
+{
+	struct ptq p = {.job = job};
+	enum qb_err err;
+
+	QB_TRY_OUT(qb_ptq_spec_parse(&p.spec, job, eb));
+	QB_TRY_OUT(load(&p, eb));
+	QB_TRY_OUT(run_sweep(&p, eb));
+	QB_TRY_OUT(run_latency(&p, eb));
+	*result = result_of(&p);
+	if (!*result) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory for the results");
+	}
+out:
+	free(p.latency);
+	qb_sweep_destroy(&p.sweep);
+	qb_dataset_close(&p.data);
+	qb_graph_destroy(&p.model);
+	qb_ptq_spec_fini(&p.spec);
+	return err;
+}

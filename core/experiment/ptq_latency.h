@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Latency of a network in float and under its schemes: real int8 where the scheme and the processor allow it,
+ * otherwise the simulation, which is marked emulated.
+ */
+#ifndef QB_EXPERIMENT_PTQ_LATENCY_H
+#define QB_EXPERIMENT_PTQ_LATENCY_H
+
+#include <jansson.h>
+
+#include "core/analysis/latency.h"
+#include "core/experiment/network.h"
+#include "core/tensor/dataset.h"
+
+struct qb_ptq_latency {
+	struct qb_latency latency;
+	bool native;
+	int threads;
+	char why_emulated[256];
+};
+
+/* quantized: a network of the same model with its quantizers. *out [1 + schemes], float first; free() it. */
+enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_graph *model,
+	const struct qb_dataset *data, const struct qb_network *quantized, int threads,
+	const struct qb_latency_options *opt,
+	enum qb_err (*progress)(void *arg, double fraction, struct qb_errbuf *eb), void *arg,
+	struct qb_errbuf *eb);
+
+json_t *qb_ptq_latency_json(const struct qb_ptq_latency *l);
+
+#endif

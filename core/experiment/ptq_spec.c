@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/experiment/ptq_spec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/experiment/params.h"
+
+static const char *const granularities[] = {"per_tensor", "per_channel", "per_block", NULL};
+static const char *const range_methods[] = {"minmax", "percentile", "mse", NULL};
+
+/* The fields that weights and activations have in common: {"format", "granularity", "range", "percentile", "symmetric"}. */
+static enum qb_err read_part(const json_t *obj, const char *at, struct qb_scheme_part *part,
+	struct qb_errbuf *eb)
+{
+	static const char *const known[] = {"format", "granularity", "range", "percentile",
+		"symmetric", NULL};
+	int granularity = (int)part->granularity, method = (int)part->range.method;
+	const char *format = NULL;
+	bool symmetric = false;
+
+	if (!obj) {
+		return QB_OK;
+	}
+	QB_TRY(qb_param_only(obj, at, known, eb));
+	QB_TRY(qb_param_choice(obj, at, "granularity", granularities, &granularity, eb));
+	QB_TRY(qb_param_choice(obj, at, "range", range_methods, &method, eb));
+	QB_TRY(qb_param_real(obj, at, "percentile", 50, 100, &part->range.percentile, eb));
+	QB_TRY(qb_param_string(obj, at, "format", &format, eb));
+	if (format && qb_format_parse(&part->format, format, eb) != QB_OK) {
+		return qb_fail_in(eb, QB_EJOB, "%s.format", at);
+	}
+	part->quantized = part->quantized || format;
+	if (part->format.block && json_object_get(obj, "granularity") &&
+		granularity != QB_PER_BLOCK) {
+		return qb_fail(eb, QB_EJOB, "%s.granularity: %s has its scale per block of %d; leave "
+			"granularity out", at, part->format.name, part->format.block);
+	}
+	if (!part->format.block && granularity == QB_PER_BLOCK) {
+		return qb_fail(eb, QB_EJOB, "%s.granularity: per_block needs a block format such as "
+			"mxfp4 or int4_g32", at);
+	}
+	part->granularity = (enum qb_granularity)granularity;
+	part->range.method = (enum qb_range_method)method;
+	QB_TRY(qb_param_bool(obj, at, "symmetric", &symmetric, eb));
+	if (json_object_get(obj, "symmetric") && part->format.kind == QB_FORMAT_INT) {
+		/* A symmetric integer keeps the sign: the placement makes it unsigned where nothing is negative. */
+		part->format.asymmetric = !symmetric;
+		part->format.is_signed = part->format.is_signed || symmetric;
+	}
+	return QB_OK;
+}
+
+/* "weights": "int4", null (stays float) or an object. */
+static enum qb_err read_half(const json_t *obj, const char *at, const char *key,
+	struct qb_scheme_part *part, struct qb_errbuf *eb)
+{
+	const json_t *v = json_object_get(obj, key);
+	char here[128];
+
+	snprintf(here, sizeof(here), "%s.%s", at, key);
+	if (!v || json_is_null(v)) {
+		part->quantized = false;
+		return QB_OK;
+	}
+	if (json_is_object(v)) {
+		return read_part(v, here, part, eb);
+	}
+	if (!json_is_string(v)) {
+		return qb_fail(eb, QB_EJOB, "%s: must be the name of a format, null (stays float) or an "
+			"object with \"format\"", here);
+	}
+	if (!strcmp(json_string_value(v), "float32")) {
+		part->quantized = false;
+		return QB_OK;
+	}
+	if (qb_format_parse(&part->format, json_string_value(v), eb) != QB_OK) {
+		return qb_fail_in(eb, QB_EJOB, "%s", here);
+	}
+	part->quantized = true;
+	return QB_OK;
+}
+
+static void name_scheme(struct qb_scheme *s)
+{
+	snprintf(s->name, sizeof(s->name), "%.28s/%.28s",
+		s->weights.quantized ? s->weights.format.name : "float32",
+		s->activations.quantized ? s->activations.format.name : "float32");
+}
+
+/* Granularity of a block format is its own; all else follows the job. */
+static void take_defaults(struct qb_scheme_part *to, const struct qb_scheme_part *from)
+{
+	to->granularity = to->format.block ? QB_PER_BLOCK : from->granularity;
+	to->range = from->range;
+}
+
+static enum qb_err read_scheme(const json_t *v, const char *at, const json_t *weights,
+	const json_t *activations, struct qb_scheme *out, struct qb_errbuf *eb)
+{
+	static const char *const known[] = {"name", "weights", "activations", NULL};
+	const struct qb_scheme_part weight_defaults = {.granularity = QB_PER_CHANNEL,
+		.range = {QB_RANGE_MSE, 99.99}};
+	const struct qb_scheme_part activation_defaults = {.granularity = QB_PER_TENSOR,
+		.range = {QB_RANGE_MSE, 99.99}};
+	const char *name = NULL;
+
+	memset(out, 0, sizeof(*out));
+	if (json_is_string(v)) {
+		if (qb_scheme_parse(out, json_string_value(v), eb) != QB_OK) {
+			return qb_fail_in(eb, QB_EJOB, "%s", at);
+		}
+	} else if (!json_is_object(v)) {
+		return qb_fail(eb, QB_EJOB, "%s: must be the name of a scheme, such as int8, E4 or w4a8, "
+			"or an object with weights and activations", at);
+	} else {
+		QB_TRY(qb_param_only(v, at, known, eb));
+		QB_TRY(read_half(v, at, "weights", &out->weights, eb));
+		QB_TRY(read_half(v, at, "activations", &out->activations, eb));
+		QB_TRY(qb_param_string(v, at, "name", &name, eb));
+		if (name && (!*name || strlen(name) >= sizeof(out->name))) {
+			return qb_fail(eb, QB_EJOB, "%s.name: must have 1 to %zu characters", at,
+				sizeof(out->name) - 1);
+		}
+		if (name) {
+			snprintf(out->name, sizeof(out->name), "%s", name);
+		} else {
+			name_scheme(out);
+		}
+	}
+	take_defaults(&out->weights, &weight_defaults);
+	take_defaults(&out->activations, &activation_defaults);
+	QB_TRY(read_part(weights, "weights", &out->weights, eb));
+	QB_TRY(read_part(activations, "activations", &out->activations, eb));
+	if (json_is_object(v)) {
+		/* What the scheme itself says goes before what the job says of all. */
+		QB_TRY(read_half(v, at, "weights", &out->weights, eb));
+		QB_TRY(read_half(v, at, "activations", &out->activations, eb));
+	}
+	return QB_OK;
+}
+
+static enum qb_err read_schemes(struct qb_ptq_spec *s, const json_t *spec, struct qb_errbuf *eb)
+{
+	const json_t *list, *weights, *activations;
+
+	QB_TRY(qb_param_array(spec, "", "schemes", &list, eb));
+	QB_TRY(qb_param_object(spec, "", "weights", &weights, eb));
+	QB_TRY(qb_param_object(spec, "", "activations", &activations, eb));
+	if (json_array_size(list) < 1 || json_array_size(list) > QB_PTQ_SCHEMES_MAX) {
+		return qb_fail(eb, QB_EJOB, "schemes: give 1 to %d schemes, such as [\"int8\", \"E4\"]",
+			QB_PTQ_SCHEMES_MAX);
+	}
+	s->scheme = calloc(json_array_size(list), sizeof(*s->scheme));
+	if (!s->scheme) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the schemes");
+	}
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		char at[32];
+
+		snprintf(at, sizeof(at), "schemes[%zu]", i);
+		QB_TRY(read_scheme(json_array_get(list, i), at, weights, activations, &s->scheme[i],
+			eb));
+		for (size_t k = 0; k < i; k++) {
+			if (!strcmp(s->scheme[k].name, s->scheme[i].name)) {
+				return qb_fail(eb, QB_EJOB, "%s: \"%s\" is already schemes[%zu]; give one of "
+					"them another name", at, s->scheme[i].name, k);
+			}
+		}
+		s->schemes++;
+	}
+	return QB_OK;
+}
+
+static enum qb_err read_factor(const json_t *obj, const char *key, float fallback, float *out,
+	int *count, struct qb_errbuf *eb)
+{
+	double *v = malloc(QB_PTQ_CHANNELS_MAX * sizeof(*v));
+	enum qb_err err = v ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for preprocess.%s", key);
+
+	if (err == QB_OK) {
+		err = qb_param_reals(obj, "preprocess", key, v, QB_PTQ_CHANNELS_MAX, count, eb);
+	}
+	for (int i = 0; err == QB_OK && i < *count; i++) {
+		out[i] = (float)v[i];
+	}
+	if (err == QB_OK && *count == 0) {
+		out[0] = fallback;
+		*count = 1;
+	}
+	free(v);
+	return err;
+}
+
+static enum qb_err read_preprocess(struct qb_preprocess *p, const json_t *spec,
+	struct qb_errbuf *eb)
+{
+	static const char *const known[] = {"scale", "mean", "std", NULL};
+	const json_t *obj;
+
+	QB_TRY(qb_param_object(spec, "", "preprocess", &obj, eb));
+	if (obj) {
+		QB_TRY(qb_param_only(obj, "preprocess", known, eb));
+	}
+	QB_TRY(read_factor(obj, "scale", 1, p->scale, &p->scales, eb));
+	QB_TRY(read_factor(obj, "mean", 0, p->mean, &p->means, eb));
+	QB_TRY(read_factor(obj, "std", 1, p->std, &p->stds, eb));
+	for (int i = 0; i < p->stds; i++) {
+		if (p->std[i] == 0) {
+			return qb_fail(eb, QB_EJOB, "preprocess.std[%d]: is 0, and values are divided by it",
+				i);
+		}
+	}
+	return QB_OK;
+}
+
+static enum qb_err read_latency(struct qb_ptq_spec *s, const json_t *spec, int threads,
+	struct qb_errbuf *eb)
+{
+	static const char *const known[] = {"threads", "min_seconds", "min_queries",
+		"warmup_seconds", NULL};
+	const json_t *v = json_object_get(spec, "latency");
+	int64_t n = 1;
+
+	s->latency = !json_is_false(v);
+	s->latency_options = (struct qb_latency_options){10, 662, 0.5};
+	s->latency_threads = 1;
+	if (!v || json_is_boolean(v)) {
+		return QB_OK;
+	}
+	if (!json_is_object(v)) {
+		return qb_fail(eb, QB_EJOB, "latency: must be an object, or false to leave it out");
+	}
+	QB_TRY(qb_param_only(v, "latency", known, eb));
+	QB_TRY(qb_param_int(v, "latency", "threads", 1, threads, &n, eb));
+	s->latency_threads = (int)n;
+	QB_TRY(qb_param_real(v, "latency", "min_seconds", 0, 3600, &s->latency_options.min_seconds,
+		eb));
+	QB_TRY(qb_param_int(v, "latency", "min_queries", 1, 10000000,
+		&s->latency_options.min_queries, eb));
+	return qb_param_real(v, "latency", "warmup_seconds", 0, 600,
+		&s->latency_options.warmup_seconds, eb);
+}
+
+enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
+	struct qb_errbuf *eb)
+{
+	static const char *const known[] = {"type", "model", "data", "metric", "seed", "preprocess",
+		"schemes", "weights", "activations", "calibration", "samples", "latency", "threads",
+		"workdir", "fresh", NULL};
+	const json_t *spec = job->spec, *calibration;
+	int64_t threads = job->host->threads, seed = 1;
+
+	memset(out, 0, sizeof(*out));
+	out->metric = "top1";
+	out->calibration_samples = 100;
+	QB_TRY(qb_param_only(spec, "", known, eb));
+	QB_TRY(qb_job_input(job, "model", &out->model_path, &out->model_name, eb));
+	QB_TRY(qb_job_input(job, "data", &out->data_path, &out->data_name, eb));
+	QB_TRY(qb_param_string(spec, "", "metric", &out->metric, eb));
+	QB_TRY(qb_param_int(spec, "", "seed", 0, INT64_MAX, &seed, eb));
+	QB_TRY(qb_param_int(spec, "", "threads", 1, job->host->threads, &threads, eb));
+	out->threads = (int)threads;
+	QB_TRY(qb_param_int(spec, "", "samples", 1, INT64_MAX, &out->max_samples, eb));
+	QB_TRY(qb_param_object(spec, "", "calibration", &calibration, eb));
+	if (calibration) {
+		static const char *const fields[] = {"samples", NULL};
+
+		QB_TRY(qb_param_only(calibration, "calibration", fields, eb));
+		QB_TRY(qb_param_int(calibration, "calibration", "samples", 1, 1000000,
+			&out->calibration_samples, eb));
+	}
+	QB_TRY(read_preprocess(&out->preprocess, spec, eb));
+	QB_TRY(read_latency(out, spec, job->host->threads, eb));
+	return read_schemes(out, spec, eb);
+}
+
+void qb_ptq_spec_fini(struct qb_ptq_spec *spec)
+{
+	free(spec->scheme);
+	spec->scheme = NULL;
+}

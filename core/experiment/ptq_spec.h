@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The description of a ptq job, checked and with its defaults filled in.
+ */
+#ifndef QB_EXPERIMENT_PTQ_SPEC_H
+#define QB_EXPERIMENT_PTQ_SPEC_H
+
+#include "core/analysis/latency.h"
+#include "core/experiment/experiment.h"
+#include "core/quant/scheme.h"
+
+enum { QB_PTQ_SCHEMES_MAX = 64, QB_PTQ_CHANNELS_MAX = 4096 };
+
+/* (x * scale - mean) / std in float32; one value, or one a channel. */
+struct qb_preprocess {
+	int scales, means, stds;
+	float scale[QB_PTQ_CHANNELS_MAX], mean[QB_PTQ_CHANNELS_MAX], std[QB_PTQ_CHANNELS_MAX];
+};
+
+struct qb_ptq_spec {
+	const char *model_path, *model_name, *data_path, *data_name;
+	const char *metric; /* borrowed from the job */
+	int schemes;
+	struct qb_scheme *scheme;
+	struct qb_preprocess preprocess;
+	int64_t calibration_samples;
+	int64_t max_samples; /* evaluate at most this many; 0: all */
+	int threads;         /* for accuracy */
+	bool latency;
+	int latency_threads;
+	struct qb_latency_options latency_options;
+};
+
+/* Strings are borrowed from the job; qb_ptq_spec_fini frees the rest. */
+enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
+	struct qb_errbuf *eb);
+void qb_ptq_spec_fini(struct qb_ptq_spec *spec);
+
+#endif

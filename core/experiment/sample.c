@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/experiment/sample.h"
+
+#include <stdlib.h>
+
+#include "core/experiment/network.h"
+
+struct qb_sample {
+	int inputs, outputs;
+	void **input, **output;
+};
+
+static void **buffers(struct qb_value *const *value, int count)
+{
+	void **p = calloc((size_t)count + 1, sizeof(*p));
+
+	for (int i = 0; p && i < count; i++) {
+		p[i] = qb_aligned_alloc(qb_value_size(value[i]), qb_dtype_bytes(value[i]->dtype));
+		if (!p[i]) {
+			while (i-- > 0) {
+				free(p[i]);
+			}
+			free(p);
+			return NULL;
+		}
+	}
+	return p;
+}
+
+static void release(void **p, int count)
+{
+	for (int i = 0; p && i < count; i++) {
+		free(p[i]);
+	}
+	free(p);
+}
+
+void qb_sample_destroy(struct qb_sample **sample)
+{
+	struct qb_sample *s = *sample;
+
+	if (s) {
+		release(s->input, s->inputs);
+		release(s->output, s->outputs);
+		free(s);
+		*sample = NULL;
+	}
+}
+
+enum qb_err qb_sample_create(struct qb_sample **out, const struct qb_graph *graph,
+	const struct qb_dataset *data, struct qb_errbuf *eb)
+{
+	struct qb_sample *s = calloc(1, sizeof(*s));
+	struct qb_dataset_reader *reader = NULL;
+	enum qb_err err = QB_OK;
+
+	if (s) {
+		s->inputs = graph->inputs;
+		s->outputs = graph->outputs;
+		s->input = buffers(graph->input, graph->inputs);
+		s->output = buffers(graph->output, graph->outputs);
+	}
+	if (!s || !s->input || !s->output) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory for a sample");
+		goto out;
+	}
+	QB_TRY_OUT(qb_dataset_reader_create(&reader, data, eb));
+	QB_TRY_OUT(qb_dataset_read(reader, 0, graph->input[0]->shape.dim[0], s->input, NULL, eb));
+	*out = s;
+	s = NULL;
+out:
+	qb_dataset_reader_destroy(&reader);
+	qb_sample_destroy(&s);
+	return err;
+}
+
+const void *const *qb_sample_inputs(const struct qb_sample *sample)
+{
+	return (const void *const *)sample->input;
+}
+
+void *const *qb_sample_outputs(const struct qb_sample *sample)
+{
+	return sample->output;
+}

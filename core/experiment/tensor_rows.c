@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/experiment/tensor_rows.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/analysis/sqnr_db.h"
+
+static const char *const granularity_names[] = {"per_tensor", "per_channel", "per_block"};
+static const char *const range_names[] = {"minmax", "percentile", "mse"};
+
+json_t *qb_scheme_part_json(const struct qb_scheme_part *part)
+{
+	if (!part->quantized) {
+		return json_null();
+	}
+	return json_pack("{s:s, s:i, s:s, s:s}", "format", part->format.name, "bits",
+		part->format.bits, "granularity", granularity_names[part->granularity], "range",
+		range_names[part->range.method]);
+}
+
+/* The values that the quantizer can represent, over all its channels. */
+static void represented(const struct qb_quantizer *q, double *lo, double *hi)
+{
+	double min = qb_format_min(&q->format), max = qb_format_max(&q->format);
+
+	*lo = INFINITY;
+	*hi = -INFINITY;
+	for (int64_t c = 0; c < q->channels; c++) {
+		double s = q->scale[c], z = q->zero ? q->zero[c] : 0;
+
+		*lo = fmin(*lo, s * (min - z));
+		*hi = fmax(*hi, s * (max - z));
+	}
+}
+
+static void outer_inner(const struct qb_value *v, int axis, int64_t *outer, int64_t *channels,
+	int64_t *inner)
+{
+	*outer = *channels = *inner = 1;
+	for (int i = 0; i < v->shape.ndim; i++) {
+		int64_t *part = i < axis ? outer : i == axis ? channels : inner;
+
+		*part *= v->shape.dim[i];
+	}
+}
+
+static struct qb_qdq_sums weight_sums(const struct qb_value *v, const struct qb_quantizer *q)
+{
+	struct qb_qdq_sums s = {0};
+	int64_t outer, channels, inner;
+	float *y = malloc(qb_value_size(v) * sizeof(*y));
+
+	if (y) {
+		/* Blocks run along the last dimension, so it is the inner one whatever the axis. */
+		outer_inner(v, q->format.block ? v->shape.ndim - 2 : q->axis, &outer, &channels,
+			&inner);
+		qb_qdq_measure(q, v->constant->data, NULL, y, outer, channels, inner, &s);
+	}
+	free(y);
+	return s;
+}
+
+static const char *layer_of(const struct qb_graph *g, const struct qb_value *v)
+{
+	if (v->producer) {
+		return v->producer->name;
+	}
+	for (int i = 0; i < g->nodes; i++) {
+		for (int k = 0; k < g->node[i]->inputs; k++) {
+			if (g->node[i]->input[k] == v) {
+				return g->node[i]->name;
+			}
+		}
+	}
+	return "";
+}
+
+static void observed(const struct qb_sweep *sweep, const struct qb_value *v, float *lo, float *hi)
+{
+	*lo = *hi = 0;
+	if (v->constant) {
+		const float *x = v->constant->data;
+		size_t n = qb_value_size(v);
+
+		for (size_t i = 0; i < n; i++) {
+			*lo = i ? fminf(*lo, x[i]) : x[i];
+			*hi = i ? fmaxf(*hi, x[i]) : x[i];
+		}
+	} else if (sweep->observer[v->index]) {
+		qb_observer_minmax(sweep->observer[v->index], lo, hi);
+	}
+}
+
+static json_t *row(struct qb_job *job, const struct qb_sweep *sweep, int scheme,
+	const struct qb_value *v, const struct qb_quantizer *q)
+{
+	const struct qb_graph *g = sweep->network->graph;
+	const char *name = sweep->network->quantization[scheme]->scheme.name;
+	struct qb_qdq_sums s = v->constant ? weight_sums(v, q) : sweep->row[scheme].sums[v->index];
+	double own = qb_sqnr_db(s.signal, s.noise), lo, hi;
+	float min, max;
+
+	represented(q, &lo, &hi);
+	observed(sweep, v, &min, &max);
+	qb_job_metric(job, "tensor", name, v->name, "sqnr", own, "dB");
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+		v->name, "kind", v->constant ? "weight" : "activation", "layer", layer_of(g, v),
+		"format", q->format.name, "bits", q->format.bits, "channels",
+		(json_int_t)q->channels, "sqnr_db", qb_json_real(own), "network_sqnr_db",
+		v->constant ? qb_json_real(own)
+			: qb_json_real(qb_sqnr_db(s.ref_signal, s.ref_noise)),
+		"min", qb_json_real(lo), "max", qb_json_real(hi), "observed_min", qb_json_real(min),
+		"observed_max", qb_json_real(max));
+}
+
+json_t *qb_tensor_rows(struct qb_job *job, const struct qb_sweep *sweep, int scheme)
+{
+	const struct qb_quantization *q = sweep->network->quantization[scheme];
+	const struct qb_placement *p = sweep->network->placement;
+	json_t *rows = json_array();
+
+	for (int i = 0; i < q->values; i++) {
+		if (q->q[i] && p->shares[i] < 0) {
+			json_array_append_new(rows,
+				row(job, sweep, scheme, sweep->network->graph->value[i], q->q[i]));
+		}
+	}
+	return rows;
+}
+
+static size_t quantized_bytes(const struct qb_quantizer *q, size_t n)
+{
+	const struct qb_format *f = &q->format;
+	size_t bytes = (n * (size_t)f->bits + 7) / 8;
+
+	if (f->block) {
+		size_t scales = (n + (size_t)f->block - 1) / (size_t)f->block;
+
+		return bytes + scales * (f->block_scale == QB_SCALE_F32 ? 4 : 1);
+	}
+	return bytes + (size_t)q->channels * (sizeof(float) + (q->zero ? 1 : 0));
+}
+
+size_t qb_model_bytes(const struct qb_graph *graph, const struct qb_quantization *quantization)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < graph->values; i++) {
+		const struct qb_value *v = graph->value[i];
+
+		if (!v->constant || v->uses == 0) {
+			continue;
+		}
+		if (quantization && quantization->q[i]) {
+			bytes += quantized_bytes(quantization->q[i], qb_value_size(v));
+		} else {
+			bytes += qb_value_size(v) * qb_dtype_bytes(v->constant->dtype);
+		}
+	}
+	return bytes;
+}

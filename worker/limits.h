@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What one worker may use; the kernel enforces it.
+ */
+#ifndef QB_WORKER_LIMITS_H
+#define QB_WORKER_LIMITS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+
+struct worker_limits {
+	int threads;
+	int64_t memory_bytes, cpu_seconds, wall_seconds; /* 0: none */
+};
+
+int worker_processors(void);
+/* Takes the text of option t, m, c or w (see main); false when it is no positive number. */
+bool worker_limits_set(struct worker_limits *l, int option, const char *text);
+enum qb_err worker_limits_apply(const struct worker_limits *l, struct qb_errbuf *eb);
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * quantbench-worker: one job as JSON on stdin, events as JSON lines on stdout, then the end.
+ * Everything hostile is parsed here, so that only this process can be hurt by it.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "core/experiment/describe.h"
+#include "core/experiment/experiment.h"
+#include "worker/limits.h"
+
+static volatile bool cancelled;
+
+static void on_terminate(int sig)
+{
+	(void)sig;
+	cancelled = true;
+}
+
+static void print_line(void *arg, json_t *event)
+{
+	(void)arg;
+	json_dumpf(event, stdout, JSON_COMPACT | JSON_REAL_PRECISION(17));
+	putchar('\n');
+	if (fflush(stdout)) {
+		/* Nobody listens any more. */
+		cancelled = true;
+	}
+}
+
+/* Reads one JSON object that ends its line; NULL at the end of input or when it is none. */
+static json_t *read_line(json_error_t *why)
+{
+	char *line = NULL;
+	size_t cap = 0;
+	ssize_t n;
+	json_t *v = NULL;
+
+	do {
+		errno = 0;
+		n = getline(&line, &cap, stdin);
+	} while (n < 0 && errno == EINTR && !cancelled);
+	if (n > 0) {
+		v = json_loadb(line, (size_t)n, JSON_REJECT_DUPLICATES, why);
+	} else {
+		snprintf(why->text, sizeof(why->text), "stdin ended");
+	}
+	free(line);
+	return v;
+}
+
+static enum qb_err wait_go(void *arg, const char *section, struct qb_errbuf *eb)
+{
+	json_error_t why;
+
+	(void)arg;
+	for (;;) {
+		json_t *line = read_line(&why);
+		const char *go = json_string_value(json_object_get(line, "go"));
+		bool ours = go && !strcmp(go, section);
+
+		json_decref(line);
+		if (ours) {
+			return QB_OK;
+		}
+		if (!line || cancelled) {
+			return qb_fail(eb, QB_ECANCELLED,
+				"the parent process went away before the %s section", section);
+		}
+	}
+}
+
+static void print_error(const char *code, const char *detail)
+{
+	json_t *e = json_pack("{s:s, s:s, s:s}", "event", "error", "code", code, "detail", detail);
+
+	if (!e) { /* the detail quoted bytes that are not UTF-8 */
+		e = json_pack("{s:s, s:s, s:s}", "event", "error", "code", code, "detail",
+			"the reason holds bytes that are not valid UTF-8; the upload is likely damaged");
+	}
+	print_line(NULL, e);
+	json_decref(e);
+}
+
+static int run_job(const struct worker_limits *limits)
+{
+	json_error_t why;
+	struct qb_errbuf eb = {0};
+	json_t *job = read_line(&why), *result = NULL, *event;
+	struct qb_host host = {.event = print_line, .wait_go = wait_go, .cancelled = &cancelled,
+		.threads = limits->threads};
+	enum qb_err err;
+
+	if (!job) {
+		char text[400];
+
+		snprintf(text, sizeof(text),
+			"the job is not one line of JSON: %s (line %d, column %d)", why.text, why.line,
+			why.column);
+		print_error("bad_job", text);
+		return 1;
+	}
+	host.workdir = json_string_value(json_object_get(job, "workdir"));
+	err = qb_job_run(job, &host, &result, &eb);
+	if (err != QB_OK) {
+		print_error(qb_err_name(err), eb.text);
+		json_decref(job);
+		return 1;
+	}
+	event = json_pack("{s:s, s:o}", "event", "result", "result", result);
+	print_line(NULL, event);
+	json_decref(event);
+	json_decref(job);
+	return 0;
+}
+
+static int print_json(json_t *v)
+{
+	int failed = !v;
+
+	if (v) {
+		json_dumpf(v, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+		putchar('\n');
+		failed = fflush(stdout) != 0;
+	}
+	json_decref(v);
+	return failed;
+}
+
+static int print_format(const char *name)
+{
+	struct qb_errbuf eb = {0};
+	json_t *v = qb_describe_format(name, &eb);
+
+	if (!v) {
+		print_error(qb_err_name(eb.code), eb.text);
+		return 1;
+	}
+	return print_json(v);
+}
+
+static void usage(FILE *out)
+{
+	fputs("usage: quantbench-worker [OPTIONS] < JOB.json\n"
+	      "Carries out one job: a JSON object on one line of standard input; events as JSON\n"
+	      "lines on standard output. Normally started by quantbenchd or `quantbench run`.\n\n"
+	      "  --threads N         worker threads (default: all processors)\n"
+	      "  --memory-bytes N    limit of the address space\n"
+	      "  --cpu-seconds N     limit of processor time\n"
+	      "  --wall-seconds N    limit of elapsed time\n"
+	      "  --types             print the kinds of job and the number formats as JSON\n"
+	      "  --format NAME       print everything about a number format as JSON\n"
+	      "  --version           print the version\n",
+		out);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {{"threads", required_argument, NULL, 't'},
+		{"memory-bytes", required_argument, NULL, 'm'},
+		{"cpu-seconds", required_argument, NULL, 'c'},
+		{"wall-seconds", required_argument, NULL, 'w'}, {"types", no_argument, NULL, 'T'},
+		{"format", required_argument, NULL, 'f'}, {"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	struct worker_limits limits = {.threads = worker_processors()};
+	struct sigaction sa = {.sa_handler = on_terminate};
+	struct qb_errbuf eb = {0};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'T':
+			return print_json(qb_describe_engine(PACKAGE_VERSION));
+		case 'f':
+			return print_format(optarg);
+		case 'v':
+			puts("quantbench-worker " PACKAGE_VERSION);
+			return 0;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			if (c == '?' || !worker_limits_set(&limits, c, optarg)) {
+				usage(stderr);
+				return 2;
+			}
+		}
+	}
+	/* A worker must not outlive the parent that reads it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	if (worker_limits_apply(&limits, &eb) != QB_OK) {
+		print_error(qb_err_name(eb.code), eb.text);
+		return 1;
+	}
+	return run_job(&limits);
+}
