@@ -27,3 +27,5 @@ check_SCRIPTS += tests/check-layers
 EXTRA_DIST += tests/check-layers
 
 include tests/unit/base/local.mk
+include tests/unit/analysis/local.mk
+include tests/worker/local.mk

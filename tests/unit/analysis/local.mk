@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
+check_PROGRAMS += tests/unit/analysis/test_latency
+tests_unit_analysis_test_latency_SOURCES = tests/unit/analysis/test_latency.c
+tests_unit_analysis_test_latency_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

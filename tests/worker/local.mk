@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+check_SCRIPTS += tests/worker/test_real_networks.py
+EXTRA_DIST += tests/worker/test_real_networks.py tests/worker/worker.py

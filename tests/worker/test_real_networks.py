@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Real trained networks through the ptq job: the accuracies that their authors and ONNX Runtime measured."""
+import sys
+import unittest
+
+import worker
+
+NETWORKS = {
+    "ds_cnn": dict(
+        model="mlperf-tiny/ds_cnn.onnx", data="mlperf-tiny/kws01-test-1000.npz",
+        top1=91.50, int8_within=1.0),
+    "resnet8": dict(
+        model="mlperf-tiny/resnet8.onnx", data="cifar10/test-846.npz", top1=87.71, int8_within=1.0),
+    "resnet20": dict(
+        model="cifar10/resnet20.onnx", data="cifar10/test-846.npz", top1=91.73, int8_within=1.0,
+        preprocess={"scale": 1 / 255, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}),
+    "mobilenet_v2": dict(
+        model="imagenet/mobilenet_v2.onnx", data="imagenet/sample-500.npz", top1=89.00,
+        int8_within=1.5, preprocess={"scale": 1 / 127.5, "mean": 1}),
+}
+
+
+def job(name, **more):
+    n = NETWORKS[name]
+    return {
+        "type": "ptq", "model": worker.shared(n["model"]), "data": worker.shared(n["data"]),
+        "preprocess": n.get("preprocess", {}), "schemes": ["int8"], "latency": False, **more}
+
+
+class RealNetworks(unittest.TestCase):
+    def check(self, name):
+        n = NETWORKS[name]
+        result, _ = worker.run(job(name))
+        self.assertAlmostEqual(result["float"]["metric"], n["top1"], delta=0.006)
+        int8 = result["schemes"][0]
+        self.assertGreaterEqual(int8["metric"], n["top1"] - n["int8_within"])
+        self.assertAlmostEqual(int8["delta"], int8["metric"] - result["float"]["metric"])
+        self.assertGreater(int8["output_sqnr_db"], 10)
+        self.assertLess(int8["size_bytes"], 0.5 * result["float"]["size_bytes"])
+        kinds = {t["kind"] for t in int8["tensors"]}
+        self.assertEqual(kinds, {"weight", "activation"})
+        for t in int8["tensors"]:
+            self.assertLess(t["min"], t["max"], t["name"])
+
+    def test_metrics__do_not_depend_on_threads(self):
+        one, _ = worker.run(job("ds_cnn", schemes=["int8", "E4"]), "--threads", "1")
+        two, _ = worker.run(job("ds_cnn", schemes=["int8", "E4"]), "--threads", "2")
+        for a, b in zip(one["schemes"], two["schemes"]):
+            self.assertEqual(a["metric"], b["metric"])
+            self.assertEqual(a["output_sqnr_db"], b["output_sqnr_db"])
+            self.assertEqual(a["tensors"], b["tensors"])
+
+    def test_odd_number_of_samples__all_are_counted(self):
+        result, _ = worker.run(job("ds_cnn", samples=37, calibration={"samples": 10}))
+        self.assertEqual(result["samples"], 37)
+        self.assertAlmostEqual(result["float"]["metric"] * 37 / 100, round(
+            result["float"]["metric"] * 37 / 100), places=6)
+
+
+for network in NETWORKS:
+    setattr(RealNetworks, f"test_{network}__float_and_int8_accuracy",
+            lambda self, network=network: self.check(network))
+
+if __name__ == "__main__":
+    if not worker.shared(NETWORKS["ds_cnn"]["model"]):
+        print(f"skipped: no real networks under {worker.SHARED}/data")
+        sys.exit(77)
+    unittest.main(verbosity=2)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs quantbench-worker as its parent would: a job in, events out."""
+import json
+import os
+import subprocess
+
+BUILD = os.environ.get("top_builddir", "build")
+SHARED = os.environ.get("QB_SHARED", "../shared")
+
+
+class Failed(Exception):
+    def __init__(self, code, detail):
+        super().__init__(f"{code}: {detail}")
+        self.code, self.detail = code, detail
+
+
+def run(job, *options, timeout=600):
+    """The job's result and all its events; raises Failed with the worker's own error."""
+    worker = subprocess.Popen(
+        [os.path.join(BUILD, "quantbench-worker"), *options],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    events = []
+    try:
+        worker.stdin.write(json.dumps(job) + "\n")
+        worker.stdin.flush()
+        for line in worker.stdout:
+            event = json.loads(line)
+            events.append(event)
+            if event["event"] == "section" and event["state"] == "begin":
+                worker.stdin.write(json.dumps({"go": event["name"]}) + "\n")
+                worker.stdin.flush()
+        status = worker.wait(timeout)
+    finally:
+        worker.kill()
+        worker.wait()
+        worker.stdin.close()
+        worker.stdout.close()
+    last = events[-1] if events else {}
+    if last.get("event") == "error":
+        raise Failed(last["code"], last["detail"])
+    if status != 0 or last.get("event") != "result":
+        raise Failed("crash", f"exit status {status}, last event {last}")
+    return last["result"], events
+
+
+def shared(name):
+    """A file of the real networks and data, or None where this machine has none."""
+    path = os.path.join(SHARED, "data", name)
+    return path if os.path.exists(path) else None
