@@ -53,6 +53,15 @@ enum qb_err qb_format_parse(struct qb_format *out, const char *name, struct qb_e
 double qb_format_max(const struct qb_format *f);
 double qb_format_min(const struct qb_format *f);
 
+/* The smallest value above zero: an integer's step is 1. */
+double qb_format_smallest(const struct qb_format *f);
+
+/* What a code of the element means on the canonical grid; specials are NaN and infinities. A table's code is an index. */
+double qb_format_code_value(const struct qb_format *f, uint32_t code);
+
+/* Names worth offering in a list, in order; NULL at the end. */
+const char *qb_format_common_name(int i);
+
 /* Every finite value of the canonical grid, ascending, without repeats (for formats up to 16 bits).
  * values holds cap; returns how many there are. */
 int qb_format_values(const struct qb_format *f, double *values, int cap);

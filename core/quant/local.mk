@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
-	core/quant/quantizer.h \
+	core/quant/kernels.c core/quant/kernels.h core/quant/kernels_body.h \
+	core/quant/quantizer.c core/quant/quantizer.h \
 	core/quant/range.h \
 	core/quant/scheme.h

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/format/format.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+
+/* Hardware formats and the talk's names. Columns: name, bits, signed, exponent bits, mantissa bits, bias, real scale,
+ * specials, overflows. Sources: OCP 8-bit Floating Point 1.0 (e4m3fn, e5m2), OCP Microscaling 1.0 (e3m2, e2m3, e2m1,
+ * e8m0), Noune et al. 2022 (fnuz), IEEE 754-2019 (fp16), and arXiv:2208.09225 (E2 to E5: no specials, real bias). */
+static const struct named_float {
+	const char *name;
+	int bits;
+	bool is_signed;
+	int exp_bits, man_bits, bias;
+	bool real_scale;
+	enum qb_specials specials;
+	bool overflows;
+} named_floats[] = {
+	{"E2", 8, true, 2, 5, 1, true, QB_SPECIALS_NONE, false},
+	{"E3", 8, true, 3, 4, 3, true, QB_SPECIALS_NONE, false},
+	{"E4", 8, true, 4, 3, 7, true, QB_SPECIALS_NONE, false},
+	{"E5", 8, true, 5, 2, 15, true, QB_SPECIALS_NONE, false},
+	{"e4m3fn", 8, true, 4, 3, 7, true, QB_SPECIALS_FN, false},
+	{"e4m3fnuz", 8, true, 4, 3, 8, true, QB_SPECIALS_FNUZ, false},
+	{"e4m3b11fnuz", 8, true, 4, 3, 11, true, QB_SPECIALS_FNUZ, false},
+	{"e4m3", 8, true, 4, 3, 7, true, QB_SPECIALS_IEEE, false},
+	{"e3m4", 8, true, 3, 4, 3, true, QB_SPECIALS_IEEE, false},
+	{"e5m2", 8, true, 5, 2, 15, true, QB_SPECIALS_IEEE, false},
+	{"e5m2fnuz", 8, true, 5, 2, 16, true, QB_SPECIALS_FNUZ, false},
+	{"e3m2", 6, true, 3, 2, 3, true, QB_SPECIALS_NONE, false},
+	{"e2m3", 6, true, 2, 3, 1, true, QB_SPECIALS_NONE, false},
+	{"e2m1", 4, true, 2, 1, 1, true, QB_SPECIALS_NONE, false},
+	{"fp16", 16, true, 5, 10, 15, false, QB_SPECIALS_IEEE, true},
+	{"bf16", 16, true, 8, 7, 127, false, QB_SPECIALS_IEEE, true},
+	{"tf32", 19, true, 8, 10, 127, false, QB_SPECIALS_IEEE, true},
+};
+
+/* Normal-float 4 (Dettmers et al., QLoRA, 2023, appendix E). */
+static const float nf4[16] = {-1.0f, -0.6961928009986877f, -0.5250730514526367f,
+	-0.39491748809814453f, -0.28444138169288635f, -0.18477343022823334f,
+	-0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f,
+	0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f,
+	0.7229568362236023f, 1.0f};
+
+/* Block formats: name, element, block, scale. */
+static const struct named_block {
+	const char *name, *element;
+	int block;
+	enum qb_block_scale scale;
+} named_blocks[] = {
+	{"mxfp8_e4m3", "e4m3fn", 32, QB_SCALE_E8M0},
+	{"mxfp8_e5m2", "e5m2", 32, QB_SCALE_E8M0},
+	{"mxfp8", "e4m3fn", 32, QB_SCALE_E8M0},
+	{"mxfp6_e3m2", "e3m2", 32, QB_SCALE_E8M0},
+	{"mxfp6_e2m3", "e2m3", 32, QB_SCALE_E8M0},
+	{"mxfp4", "e2m1", 32, QB_SCALE_E8M0},
+	{"mxint8", "int8", 32, QB_SCALE_E8M0},
+	{"nvfp4", "e2m1", 16, QB_SCALE_E4M3},
+};
+
+static const char understood[] =
+	"intB, uintB and intB_asym (B from 1 to 16), E2 E3 E4 E5, fpB_eXmY and ufpB_eXmY (3 to 16 bits), e4m3fn "
+	"e4m3fnuz e4m3b11fnuz e4m3 e3m4 e5m2 e5m2fnuz e3m2 e2m3 e2m1, fp16 bf16 tf32, logB, nf4, mxfp8_e4m3 "
+	"mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4 mxint8 nvfp4, intB_gN (N elements share a scale), values(a,b,...)";
+
+static struct qb_format from_named(const struct named_float *n)
+{
+	struct qb_format f = {.kind = QB_FORMAT_FLOAT, .bits = n->bits, .is_signed = n->is_signed,
+		.exp_bits = n->exp_bits, .man_bits = n->man_bits, .bias = n->bias,
+		.real_scale = n->real_scale, .specials = n->specials, .overflows = n->overflows};
+
+	return f;
+}
+
+static bool parse_int_format(struct qb_format *f, const char *s)
+{
+	int bits, n = 0, group, m = 0;
+	bool is_unsigned = s[0] == 'u';
+
+	s += is_unsigned;
+	if (sscanf(s, "int%2d%n", &bits, &n) != 1 || bits < 1 || bits > 16 || s[3] == '0') {
+		return false;
+	}
+	*f = (struct qb_format){.kind = QB_FORMAT_INT, .bits = bits, .is_signed = !is_unsigned,
+		.real_scale = true};
+	if (!strcmp(s + n, "_asym")) {
+		f->asymmetric = true;
+		return true;
+	}
+	if (!strcmp(s + n, "_narrow") && f->is_signed && bits > 1) {
+		f->narrow = true;
+		return true;
+	}
+	if (sscanf(s + n, "_g%5d%n", &group, &m) == 1 && !s[n + m] && group >= 2) {
+		f->block = group;
+		f->block_scale = QB_SCALE_F32;
+		return true;
+	}
+	return !s[n];
+}
+
+static bool parse_float_format(struct qb_format *f, const char *s)
+{
+	int bits, e, m, n = 0;
+	bool is_unsigned = s[0] == 'u';
+
+	s += is_unsigned;
+	if (sscanf(s, "fp%2d_e%1dm%2d%n", &bits, &e, &m, &n) != 3 || s[n] || e < 1 || e > 8 ||
+		m < 0 || bits != e + m + !is_unsigned || bits < 3 || bits > 16) {
+		return false;
+	}
+	*f = (struct qb_format){.kind = QB_FORMAT_FLOAT, .bits = bits, .is_signed = !is_unsigned,
+		.exp_bits = e, .man_bits = m, .bias = (1 << (e - 1)) - 1, .real_scale = true};
+	return true;
+}
+
+static bool parse_log_format(struct qb_format *f, const char *s)
+{
+	int bits, n = 0;
+
+	if (sscanf(s, "log%1d%n", &bits, &n) != 1 || s[n] || bits < 2 || bits > 8) {
+		return false;
+	}
+	*f = (struct qb_format){.kind = QB_FORMAT_LOG2, .bits = bits, .is_signed = true,
+		.exp_bits = bits - 1, .bias = (1 << (bits - 2)) - (bits > 2), .real_scale = true};
+	return true;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+
+	return (x > y) - (x < y);
+}
+
+static enum qb_err parse_table(struct qb_format *f, const char *name, struct qb_errbuf *eb)
+{
+	const char *p = name + strlen("values(");
+
+	*f = (struct qb_format){.kind = QB_FORMAT_TABLE, .is_signed = false, .real_scale = true};
+	for (;;) {
+		char *end;
+		float v = strtof(p, &end);
+
+		if (end == p || !isfinite(v) || f->table_count == QB_FORMAT_TABLE_MAX) {
+			return qb_fail(eb, QB_EINVAL,
+				"format \"%.60s\": values() takes 2 to %d finite numbers separated by commas",
+				name, QB_FORMAT_TABLE_MAX);
+		}
+		f->table[f->table_count++] = v;
+		f->is_signed = f->is_signed || v < 0;
+		p = end;
+		if (*p != ',') {
+			break;
+		}
+		p++;
+	}
+	if (strcmp(p, ")") || f->table_count < 2) {
+		return qb_fail(eb, QB_EINVAL,
+			"format \"%.60s\": values() takes 2 to %d numbers and ends with \")\"", name,
+			QB_FORMAT_TABLE_MAX);
+	}
+	qsort(f->table, (size_t)f->table_count, sizeof(f->table[0]), ascending);
+	for (int i = 1; i < f->table_count; i++) {
+		if (f->table[i] == f->table[i - 1]) {
+			return qb_fail(eb, QB_EINVAL, "format \"%.60s\": %g stands twice", name,
+				f->table[i]);
+		}
+	}
+	while ((1 << f->bits) < f->table_count) {
+		f->bits++;
+	}
+	return QB_OK;
+}
+
+static bool parse_named(struct qb_format *f, const char *name)
+{
+	for (size_t i = 0; i < QB_COUNT(named_floats); i++) {
+		if (!strcmp(named_floats[i].name, name)) {
+			*f = from_named(&named_floats[i]);
+			return true;
+		}
+	}
+	if (!strcmp(name, "nf4")) {
+		*f = (struct qb_format){.kind = QB_FORMAT_TABLE, .bits = 4, .is_signed = true,
+			.real_scale = true, .table_count = 16};
+		memcpy(f->table, nf4, sizeof(nf4));
+		return true;
+	}
+	return false;
+}
+
+static bool parse_block(struct qb_format *f, const char *name)
+{
+	for (size_t i = 0; i < QB_COUNT(named_blocks); i++) {
+		if (!strcmp(named_blocks[i].name, name)) {
+			if (!parse_named(f, named_blocks[i].element)) {
+				parse_int_format(f, named_blocks[i].element);
+				/* OCP MX: MXINT8 is symmetric, with an implied scale of 2^-6. */
+				f->narrow = true;
+			}
+			f->block = named_blocks[i].block;
+			f->block_scale = named_blocks[i].scale;
+			return true;
+		}
+	}
+	return false;
+}
+
+enum qb_err qb_format_parse(struct qb_format *out, const char *name, struct qb_errbuf *eb)
+{
+	struct qb_format f;
+
+	if (!strncmp(name, "values(", 7)) {
+		QB_TRY(parse_table(&f, name, eb));
+		snprintf(f.name, sizeof(f.name), strlen(name) < sizeof(f.name) ? "%s" : "%.60s...",
+			name);
+		*out = f;
+		return QB_OK;
+	}
+	if (!parse_named(&f, name) && !parse_block(&f, name) && !parse_int_format(&f, name) &&
+		!parse_float_format(&f, name) && !parse_log_format(&f, name)) {
+		return qb_fail(eb, QB_EINVAL,
+			"\"%.60s\" is no number format; the names understood are %s", name, understood);
+	}
+	snprintf(f.name, sizeof(f.name), "%s", name);
+	*out = f;
+	return QB_OK;
+}
+
+const char *qb_format_common_name(int i)
+{
+	static const char *const common[] = {"int8", "int4", "int16", "int2", "uint8", "uint4"};
+
+	if (i < 0) {
+		return NULL;
+	}
+	if ((size_t)i < QB_COUNT(common)) {
+		return common[i];
+	}
+	i -= (int)QB_COUNT(common);
+	if ((size_t)i < QB_COUNT(named_floats)) {
+		return named_floats[i].name;
+	}
+	i -= (int)QB_COUNT(named_floats);
+	if ((size_t)i < QB_COUNT(named_blocks)) {
+		return named_blocks[i].name;
+	}
+	i -= (int)QB_COUNT(named_blocks);
+	return i == 0 ? "nf4" : i == 1 ? "log4" : NULL;
+}
+
+/* Floats */
+
+static bool is_float(const struct qb_format *f)
+{
+	return f->kind == QB_FORMAT_FLOAT || f->kind == QB_FORMAT_LOG2;
+}
+
+double qb_format_code_value(const struct qb_format *f, uint32_t code)
+{
+	uint32_t sign_bit = f->is_signed ? 1u << (f->bits - 1) : 0;
+	uint32_t m_mask = (1u << f->man_bits) - 1, e_mask = (1u << f->exp_bits) - 1;
+	uint32_t magnitude = code & ~sign_bit & ((1u << f->bits) - 1);
+	uint32_t m = magnitude & m_mask, e = magnitude >> f->man_bits & e_mask;
+	double sign = code & sign_bit ? -1 : 1, v;
+
+	if (f->kind == QB_FORMAT_TABLE) {
+		return (int)code < f->table_count ? f->table[code] : NAN;
+	}
+	if (f->kind == QB_FORMAT_INT) {
+		return code & sign_bit ? (double)code - 2.0 * sign_bit : (double)code;
+	}
+	if (f->specials == QB_SPECIALS_IEEE && e == e_mask) {
+		return m ? NAN : sign * INFINITY;
+	}
+	if ((f->specials == QB_SPECIALS_FN && e == e_mask && m == m_mask) ||
+		(f->specials == QB_SPECIALS_FNUZ && code == sign_bit && f->is_signed)) {
+		return NAN;
+	}
+	if (e == 0) {
+		v = f->no_subnormals ? 0 : ldexp(m, 1 - f->bias - f->man_bits);
+	} else {
+		v = ldexp(m + (1u << f->man_bits), (int)e - f->bias - f->man_bits);
+	}
+	return sign * v;
+}
+
+double qb_format_max(const struct qb_format *f)
+{
+	uint32_t m_mask = (1u << f->man_bits) - 1, e_mask = (1u << f->exp_bits) - 1;
+
+	switch (f->kind) {
+	case QB_FORMAT_INT:
+		return f->bits == 1 && f->is_signed ? 0 : (1 << (f->bits - f->is_signed)) - 1;
+	case QB_FORMAT_TABLE:
+		return f->table[f->table_count - 1];
+	default:
+		break;
+	}
+	if (f->specials == QB_SPECIALS_IEEE) {
+		e_mask--;
+	} else if (f->specials == QB_SPECIALS_FN) {
+		/* All ones is NaN; without mantissa bits that costs a whole exponent. */
+		if (m_mask) {
+			m_mask--;
+		} else {
+			e_mask--;
+		}
+	}
+	return qb_format_code_value(f, e_mask << f->man_bits | m_mask);
+}
+
+double qb_format_min(const struct qb_format *f)
+{
+	switch (f->kind) {
+	case QB_FORMAT_INT:
+		return f->is_signed ? -(double)(1 << (f->bits - 1)) + f->narrow : 0;
+	case QB_FORMAT_TABLE:
+		return f->table[0];
+	default:
+		return f->is_signed ? -qb_format_max(f) : 0;
+	}
+}
+
+double qb_format_smallest(const struct qb_format *f)
+{
+	if (f->kind == QB_FORMAT_INT) {
+		return 1;
+	}
+	if (f->kind == QB_FORMAT_TABLE) {
+		double smallest = INFINITY;
+
+		for (int i = 0; i < f->table_count; i++) {
+			double v = fabs((double)f->table[i]);
+
+			smallest = v > 0 && v < smallest ? v : smallest;
+		}
+		return smallest;
+	}
+	return f->no_subnormals || f->man_bits == 0 ? ldexp(1, 1 - f->bias)
+						    : ldexp(1, 1 - f->bias - f->man_bits);
+}
+
+static int double_order(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+int qb_format_values(const struct qb_format *f, double *values, int cap)
+{
+	int n = 0, kept = 0;
+	uint32_t codes = f->kind == QB_FORMAT_TABLE ? (uint32_t)f->table_count : 1u << f->bits;
+
+	if (f->bits > 16) {
+		return 0;
+	}
+	for (uint32_t c = 0; c < codes; c++) {
+		double v = qb_format_code_value(f, c);
+
+		if (isfinite(v) && v >= qb_format_min(f) && v <= qb_format_max(f) && n < cap) {
+			values[n++] = v + 0.0; /* -0 becomes 0 */
+		}
+	}
+	qsort(values, (size_t)n, sizeof(*values), double_order);
+	for (int i = 0; i < n; i++) {
+		if (!kept || values[i] != values[kept - 1]) {
+			values[kept++] = values[i];
+		}
+	}
+	return kept;
+}
+
+struct qb_format qb_format_unsigned(const struct qb_format *f)
+{
+	struct qb_format u = *f;
+
+	if (!f->is_signed || f->kind == QB_FORMAT_TABLE || f->kind == QB_FORMAT_LOG2 ||
+		!f->real_scale || f->specials != QB_SPECIALS_NONE || f->block) {
+		return u;
+	}
+	u.is_signed = false;
+	u.narrow = false;
+	if (is_float(f)) {
+		u.man_bits++;
+	}
+	snprintf(u.name, sizeof(u.name), "u%.60s", f->name);
+	return u;
+}
