@@ -47,6 +47,7 @@ const char *qb_dtype_name(enum qb_dtype dtype);
 size_t qb_dtype_bytes(enum qb_dtype dtype);
 enum qb_dtype qb_dtype_from_name(const char *name);  /* QB_DTYPE_NONE if unknown */
 enum qb_dtype qb_dtype_from_onnx(int onnx);
+enum qb_dtype qb_dtype_from_safetensors(const char *name);
 
 /* Elements and bytes; QB_ESHAPE when a dimension is negative or the product overflows. */
 enum qb_err qb_tensor_count(const struct qb_tensor *t, size_t *count, struct qb_errbuf *eb);

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/tensor/dataset.h"
+
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/arena.h"
+#include "core/base/size.h"
+
+struct bound {
+	struct qb_input_spec spec;
+	int entry;
+	size_t size;                  /* elements of one sample */
+	int64_t channels, inner;      /* of one sample, for preprocessing */
+};
+
+struct qb_dataset {
+	struct qb_archive *archive;
+	struct qb_arena *arena;
+	struct qb_preprocess preprocess;
+	int inputs;
+	struct bound *input;
+	int labels; /* entry, or -1 */
+	int64_t count;
+};
+
+struct qb_dataset_reader {
+	const struct qb_dataset *dataset;
+	struct qb_array **array; /* [inputs], then the labels' or NULL */
+	void *raw;               /* samples as stored */
+	size_t raw_bytes;
+};
+
+static size_t sample_size(const struct qb_archive_entry *e)
+{
+	size_t n = 1;
+
+	for (int i = 1; i < e->ndim; i++) {
+		n *= (size_t)e->dim[i];
+	}
+	return n;
+}
+
+static int find_array(const struct qb_archive *a, const struct qb_input_spec *s, int inputs)
+{
+	int i = qb_archive_find(a, s->name);
+
+	return i < 0 && inputs == 1 ? qb_archive_find(a, "x") : i;
+}
+
+static void list_arrays(const struct qb_archive *a, char *out, size_t size)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (int i = 0; i < qb_archive_count(a) && n < size; i++) {
+		n += (size_t)snprintf(out + n, size - n, "%s%.40s", i ? ", " : "",
+			qb_archive_entry(a, i)->name);
+	}
+}
+
+static bool fits(const struct qb_input_spec *s, const struct qb_archive_entry *e)
+{
+	if (s->ndim != e->ndim) {
+		return false;
+	}
+	for (int i = 1; i < s->ndim; i++) {
+		if (s->dim[i] >= 0 && s->dim[i] != e->dim[i]) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* True when the data would fit with its channels moved from the last dimension to the second. */
+static bool is_channels_last(const struct qb_input_spec *s, const struct qb_archive_entry *e)
+{
+	return s->ndim == 4 && e->ndim == 4 && s->dim[1] == e->dim[3] && s->dim[2] == e->dim[1] &&
+		s->dim[3] == e->dim[2];
+}
+
+static enum qb_err wrong_shape(const struct qb_input_spec *s, const struct qb_archive_entry *e,
+	struct qb_errbuf *eb)
+{
+	char have[128], want[128], *p;
+
+	qb_shape_print(e->dim, e->ndim, have, sizeof(have));
+	qb_shape_print(s->dim, s->ndim, want, sizeof(want));
+	/* The batch is free, whatever stands there. */
+	p = strchr(want, s->ndim > 1 ? ',' : ']');
+	return qb_fail(eb, QB_EJOB,
+		"data: array \"%.60s\" has shape %s, and the model's input \"%.60s\" wants [N%s%s", e->name,
+		have, s->name, p ? p : "]",
+		is_channels_last(s, e) ? "; its channels come last: transpose it to (0, 3, 1, 2)" : "");
+}
+
+static enum qb_err check_dtype(const struct qb_input_spec *s, const struct qb_archive_entry *e,
+	struct qb_errbuf *eb)
+{
+	bool is_integer = e->dtype != QB_F32 && e->dtype != QB_F64 && e->dtype != QB_F16 &&
+		e->dtype != QB_BF16;
+
+	if (s->dtype == QB_F32 || s->dtype == e->dtype || (s->dtype == QB_I64 && is_integer) ||
+		(s->dtype == QB_I32 && e->dtype == QB_I64)) {
+		return QB_OK;
+	}
+	return qb_fail(eb, QB_EJOB,
+		"data: array \"%.60s\" is %s, and the model's input \"%.60s\" wants %s", e->name,
+		qb_dtype_name(e->dtype), s->name, qb_dtype_name(s->dtype));
+}
+
+static enum qb_err check_channels(const char *what, int count, const struct bound *b,
+	struct qb_errbuf *eb)
+{
+	if (count > 1 && count != b->channels) {
+		return qb_fail(eb, QB_EJOB,
+			"preprocess.%s: has %d values, and input \"%.60s\" has %lld channels", what, count,
+			b->spec.name, (long long)b->channels);
+	}
+	return QB_OK;
+}
+
+static enum qb_err bind_input(struct qb_dataset *d, int i, struct qb_errbuf *eb)
+{
+	struct bound *b = &d->input[i];
+	const struct qb_archive_entry *e;
+	char names[300];
+
+	b->entry = find_array(d->archive, &b->spec, d->inputs);
+	if (b->entry < 0) {
+		list_arrays(d->archive, names, sizeof(names));
+		return qb_fail(eb, QB_EJOB,
+			"data: no array named \"%.60s\"%s for the model's input; the file holds %s",
+			b->spec.name, d->inputs == 1 ? " or \"x\"" : "", names);
+	}
+	e = qb_archive_entry(d->archive, b->entry);
+	if (!fits(&b->spec, e)) {
+		return wrong_shape(&b->spec, e, eb);
+	}
+	QB_TRY(check_dtype(&b->spec, e, eb));
+	if (i == 0) {
+		d->count = e->ndim ? e->dim[0] : 1;
+	} else if (e->dim[0] != d->count) {
+		return qb_fail(eb, QB_EJOB, "data: array \"%.60s\" has %lld samples, \"%.60s\" has %lld",
+			e->name, (long long)e->dim[0],
+			qb_archive_entry(d->archive, d->input[0].entry)->name, (long long)d->count);
+	}
+	b->size = sample_size(e);
+	b->channels = e->ndim > 1 ? e->dim[1] : 1;
+	b->inner = b->channels ? (int64_t)b->size / b->channels : 0;
+	if (b->spec.dtype == QB_F32) {
+		QB_TRY(check_channels("scale", d->preprocess.scales, b, eb));
+		QB_TRY(check_channels("mean", d->preprocess.means, b, eb));
+		QB_TRY(check_channels("std", d->preprocess.stds, b, eb));
+	}
+	return QB_OK;
+}
+
+static const float *copy_floats(struct qb_arena *arena, const float *v, int n)
+{
+	float *p = qb_arena_alloc(arena, (size_t)n + 1, sizeof(*p));
+
+	if (p && n) {
+		memcpy(p, v, (size_t)n * sizeof(*p));
+	}
+	return p;
+}
+
+static enum qb_err take_preprocess(struct qb_dataset *d, const struct qb_preprocess *p,
+	struct qb_errbuf *eb)
+{
+	if (!p) {
+		return QB_OK;
+	}
+	d->preprocess = *p;
+	d->preprocess.scale = copy_floats(d->arena, p->scale, p->scales);
+	d->preprocess.mean = copy_floats(d->arena, p->mean, p->means);
+	d->preprocess.std = copy_floats(d->arena, p->std, p->stds);
+	if (!d->preprocess.scale || !d->preprocess.mean || !d->preprocess.std) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the preprocessing");
+	}
+	return QB_OK;
+}
+
+static enum qb_err open_dataset(struct qb_dataset *d, const char *path,
+	const struct qb_input_spec *inputs, int input_count, const struct qb_preprocess *p,
+	struct qb_errbuf *eb)
+{
+	d->arena = qb_arena_create();
+	d->input = d->arena ? qb_arena_alloc(d->arena, (size_t)input_count, sizeof(*d->input)) : NULL;
+	if (!d->input) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a dataset");
+	}
+	d->inputs = input_count;
+	QB_TRY(qb_archive_open(&d->archive, path, eb));
+	QB_TRY(take_preprocess(d, p, eb));
+	for (int i = 0; i < input_count; i++) {
+		d->input[i].spec = inputs[i];
+		d->input[i].spec.name = qb_arena_strdup(d->arena, inputs[i].name);
+		if (!d->input[i].spec.name) {
+			return qb_fail(eb, QB_ENOMEM, "no memory for a dataset");
+		}
+		QB_TRY(bind_input(d, i, eb));
+	}
+	if (d->count == 0) {
+		return qb_fail(eb, QB_EJOB, "data: the file holds no samples");
+	}
+	d->labels = qb_archive_find(d->archive, "y");
+	if (d->labels >= 0) {
+		const struct qb_archive_entry *e = qb_archive_entry(d->archive, d->labels);
+
+		if (e->ndim < 1 || e->dim[0] != d->count) {
+			return qb_fail(eb, QB_EJOB, "data: array \"y\" has %lld labels for %lld samples",
+				(long long)(e->ndim ? e->dim[0] : 1), (long long)d->count);
+		}
+	}
+	return QB_OK;
+}
+
+enum qb_err qb_dataset_open(struct qb_dataset **out, const char *path,
+	const struct qb_input_spec *inputs, int input_count, const struct qb_preprocess *preprocess,
+	struct qb_errbuf *eb)
+{
+	struct qb_dataset *d = calloc(1, sizeof(*d));
+	enum qb_err err;
+
+	if (!d) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a dataset");
+	}
+	err = open_dataset(d, path, inputs, input_count, preprocess, eb);
+	if (err != QB_OK) {
+		qb_dataset_close(&d);
+		return err;
+	}
+	*out = d;
+	return QB_OK;
+}
+
+void qb_dataset_close(struct qb_dataset **dataset)
+{
+	if (*dataset) {
+		qb_archive_close(&(*dataset)->archive);
+		qb_arena_destroy(&(*dataset)->arena);
+		free(*dataset);
+		*dataset = NULL;
+	}
+}
+
+int64_t qb_dataset_count(const struct qb_dataset *dataset)
+{
+	return dataset->count;
+}
+
+const struct qb_archive_entry *qb_dataset_labels(const struct qb_dataset *dataset)
+{
+	return dataset->labels < 0 ? NULL : qb_archive_entry(dataset->archive, dataset->labels);
+}
+
+size_t qb_dataset_label_size(const struct qb_dataset *dataset)
+{
+	return dataset->labels < 0 ? 0 : sample_size(qb_dataset_labels(dataset));
+}
+
+enum qb_err qb_dataset_reader_create(struct qb_dataset_reader **out,
+	const struct qb_dataset *dataset, struct qb_errbuf *eb)
+{
+	struct qb_dataset_reader *r = calloc(1, sizeof(*r));
+	enum qb_err err = QB_OK;
+
+	if (!r || !(r->array = calloc((size_t)dataset->inputs + 1, sizeof(*r->array)))) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory to read the data");
+		goto out;
+	}
+	r->dataset = dataset;
+	for (int i = 0; i < dataset->inputs; i++) {
+		QB_TRY_OUT(qb_array_open(&r->array[i], dataset->archive, dataset->input[i].entry, eb));
+	}
+	if (dataset->labels >= 0) {
+		QB_TRY_OUT(qb_array_open(&r->array[dataset->inputs], dataset->archive,
+			dataset->labels, eb));
+	}
+	*out = r;
+	r = NULL;
+out:
+	qb_dataset_reader_destroy(&r);
+	return err;
+}
+
+void qb_dataset_reader_destroy(struct qb_dataset_reader **reader)
+{
+	struct qb_dataset_reader *r = *reader;
+
+	if (!r) {
+		return;
+	}
+	for (int i = 0; r->array && r->dataset && i <= r->dataset->inputs; i++) {
+		qb_array_close(&r->array[i]);
+	}
+	free(r->array);
+	free(r->raw);
+	free(r);
+	*reader = NULL;
+}
+
+static enum qb_err need_raw(struct qb_dataset_reader *r, size_t bytes, struct qb_errbuf *eb)
+{
+	if (bytes > r->raw_bytes) {
+		free(r->raw);
+		r->raw_bytes = 0;
+		r->raw = qb_aligned_alloc(bytes, 1);
+		if (!r->raw) {
+			return qb_fail(eb, QB_ENOMEM, "no memory for %zu bytes of samples", bytes);
+		}
+		r->raw_bytes = bytes;
+	}
+	return QB_OK;
+}
+
+static float pick(const float *v, int n, int64_t c)
+{
+	return v[n > 1 ? c : 0];
+}
+
+static void preprocess(const struct qb_preprocess *p, const struct bound *b, float *x,
+	int64_t count)
+{
+	if (!p->scales) {
+		return;
+	}
+	for (int64_t s = 0; s < count; s++) {
+		for (int64_t c = 0; c < b->channels; c++, x += b->inner) {
+			float scale = pick(p->scale, p->scales, c), mean = pick(p->mean, p->means, c);
+			float std = pick(p->std, p->stds, c);
+
+			for (int64_t i = 0; i < b->inner; i++) {
+				x[i] = (x[i] * scale - mean) / std;
+			}
+		}
+	}
+}
+
+/* Integers from arrays of other integer types. */
+static void widen(enum qb_dtype from, enum qb_dtype to, const void *src, void *dst, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int64_t v = 0;
+
+		switch (from) {
+		case QB_U8:
+		case QB_BOOL:
+			v = ((const uint8_t *)src)[i];
+			break;
+		case QB_I8:
+			v = ((const int8_t *)src)[i];
+			break;
+		case QB_U16:
+			v = ((const uint16_t *)src)[i];
+			break;
+		case QB_I16:
+			v = ((const int16_t *)src)[i];
+			break;
+		case QB_U32:
+			v = ((const uint32_t *)src)[i];
+			break;
+		case QB_I32:
+			v = ((const int32_t *)src)[i];
+			break;
+		default:
+			v = ((const int64_t *)src)[i];
+			break;
+		}
+		if (to == QB_I32) {
+			((int32_t *)dst)[i] = (int32_t)v;
+		} else {
+			((int64_t *)dst)[i] = v;
+		}
+	}
+}
+
+static enum qb_err read_input(struct qb_dataset_reader *r, int i, int64_t first, int64_t count,
+	void *dst, struct qb_errbuf *eb)
+{
+	const struct qb_dataset *d = r->dataset;
+	const struct bound *b = &d->input[i];
+	enum qb_dtype have = qb_archive_entry(d->archive, b->entry)->dtype;
+	size_t n = b->size * (size_t)count;
+
+	if (have == b->spec.dtype) {
+		QB_TRY(qb_array_read(r->array[i], first, count, dst, eb));
+	} else {
+		QB_TRY(need_raw(r, n * qb_dtype_bytes(have), eb));
+		QB_TRY(qb_array_read(r->array[i], first, count, r->raw, eb));
+		if (b->spec.dtype == QB_F32) {
+			qb_convert_to_f32(have, r->raw, dst, n);
+		} else {
+			widen(have, b->spec.dtype, r->raw, dst, n);
+		}
+	}
+	if (b->spec.dtype == QB_F32) {
+		preprocess(&d->preprocess, b, dst, count);
+	}
+	return QB_OK;
+}
+
+static enum qb_err read_labels(struct qb_dataset_reader *r, int64_t first, int64_t count,
+	double *labels, struct qb_errbuf *eb)
+{
+	const struct qb_archive_entry *e = qb_dataset_labels(r->dataset);
+	size_t n = qb_dataset_label_size(r->dataset) * (size_t)count;
+
+	QB_TRY(need_raw(r, n * qb_dtype_bytes(e->dtype), eb));
+	QB_TRY(qb_array_read(r->array[r->dataset->inputs], first, count, r->raw, eb));
+	for (size_t i = 0; i < n; i++) {
+		const char *p = (const char *)r->raw + i * qb_dtype_bytes(e->dtype);
+		float f;
+
+		if (e->dtype == QB_F64) {
+			memcpy(&labels[i], p, 8);
+		} else if (e->dtype == QB_I64 || e->dtype == QB_I32) {
+			int64_t v;
+
+			widen(e->dtype, QB_I64, p, &v, 1);
+			labels[i] = (double)v;
+		} else {
+			qb_convert_to_f32(e->dtype, p, &f, 1);
+			labels[i] = f;
+		}
+	}
+	return QB_OK;
+}
+
+enum qb_err qb_dataset_read(struct qb_dataset_reader *reader, int64_t first, int64_t count,
+	void *const *input, double *labels, struct qb_errbuf *eb)
+{
+	for (int i = 0; i < reader->dataset->inputs; i++) {
+		QB_TRY(read_input(reader, i, first, count, input[i], eb));
+	}
+	if (labels && reader->dataset->labels >= 0) {
+		QB_TRY(read_labels(reader, first, count, labels, eb));
+	}
+	return QB_OK;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Samples for a network: the arrays of an archive bound to its inputs, and labels beside them. Rows stream, so memory
+ * does not grow with the data.
+ */
+#ifndef QB_TENSOR_DATASET_H
+#define QB_TENSOR_DATASET_H
+
+#include "core/tensor/archive.h"
+
+/* (x * scale - mean) / std in float32, in that order; one value each, or one a channel (dimension 1 of the input). */
+struct qb_preprocess {
+	int scales, means, stds;
+	const float *scale, *mean, *std;
+};
+
+/* What a network wants: dim[0] is the batch and is not compared; negative dimensions fit anything. */
+struct qb_input_spec {
+	const char *name;
+	enum qb_dtype dtype;
+	int ndim;
+	int64_t dim[QB_MAX_DIMS];
+};
+
+struct qb_dataset;
+struct qb_dataset_reader; /* one thread's; reading forwards is cheap */
+
+/* Arrays are named after the inputs, or "x" where there is one input. Labels: array "y", if there is one.
+ * preprocess (or NULL) applies to float inputs; integer arrays feed float inputs as they are. All arrays have the same
+ * first dimension. */
+enum qb_err qb_dataset_open(struct qb_dataset **out, const char *path,
+	const struct qb_input_spec *inputs, int input_count, const struct qb_preprocess *preprocess,
+	struct qb_errbuf *eb);
+void qb_dataset_close(struct qb_dataset **dataset);
+int64_t qb_dataset_count(const struct qb_dataset *dataset);
+
+/* The labels' array, or NULL. */
+const struct qb_archive_entry *qb_dataset_labels(const struct qb_dataset *dataset);
+/* Elements of one sample's labels; 0 without labels. */
+size_t qb_dataset_label_size(const struct qb_dataset *dataset);
+
+enum qb_err qb_dataset_reader_create(struct qb_dataset_reader **out,
+	const struct qb_dataset *dataset, struct qb_errbuf *eb);
+void qb_dataset_reader_destroy(struct qb_dataset_reader **reader);
+/* Samples [first, first + count) into input[i], in the inputs' own types, and labels as double (NULL: not wanted). */
+enum qb_err qb_dataset_read(struct qb_dataset_reader *reader, int64_t first, int64_t count,
+	void *const *input, double *labels, struct qb_errbuf *eb);
+
+#endif
