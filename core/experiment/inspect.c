@@ -10,7 +10,7 @@
 #include "core/experiment/network.h"
 #include "core/experiment/params.h"
 #include "core/graph/graph.h"
-#include "core/ops/cost.h"
+#include "core/ops/op.h"
 #include "core/tensor/archive.h"
 
 /* A dimension for people and programs: a number, "N", "2N" or null. */

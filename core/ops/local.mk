@@ -10,4 +10,3 @@ libquantbench_a_SOURCES += \
 	core/ops/shape_ops.c \
 	core/ops/unary.c \
 	core/ops/window.c core/ops/window.h
-libquantbench_a_SOURCES += core/ops/cost.c core/ops/cost.h
