@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/experiment/describe.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,4 +66,109 @@ static json_t *kinds(void)
 				json_loads(k->schema, 0, NULL)));
 	}
 	return a;
+}
+
+/* Rounded to the digits that tell doubles apart. */
+static json_t *value_json(double v)
+{
+	return isnan(v) ? json_string("nan")
+		: isinf(v)  ? json_string(v > 0 ? "inf" : "-inf")
+			    : json_real(v);
+}
+
+static json_t *format_summary(const struct qb_format *f)
+{
+	static const char *const kind_names[] = {"int", "float", "log2", "table"};
+	static const char *const specials[] = {"none", "fn", "fnuz", "ieee"};
+	static const char *const scales[] = {"float32", "e8m0", "e4m3"};
+	json_t *o = json_pack("{s:s, s:s, s:i, s:b, s:f, s:f, s:f, s:b}", "name", f->name, "kind",
+		kind_names[f->kind], "bits", f->bits, "signed", f->is_signed, "min",
+		qb_format_min(f), "max", qb_format_max(f), "smallest", qb_format_smallest(f),
+		"real_scale", f->real_scale);
+
+	if (f->kind == QB_FORMAT_FLOAT || f->kind == QB_FORMAT_LOG2) {
+		json_object_set_new(o, "exponent_bits", json_integer(f->exp_bits));
+		json_object_set_new(o, "mantissa_bits", json_integer(f->man_bits));
+		json_object_set_new(o, "bias", json_integer(f->bias));
+		json_object_set_new(o, "specials", json_string(specials[f->specials]));
+	}
+	if (f->block) {
+		json_object_set_new(o, "block", json_integer(f->block));
+		json_object_set_new(o, "block_scale", json_string(scales[f->block_scale]));
+	}
+	return o;
+}
+
+static json_t *formats(void)
+{
+	json_t *a = json_array();
+	const char *name;
+	struct qb_format f;
+
+	for (int i = 0; (name = qb_format_common_name(i)); i++) {
+		if (qb_format_parse(&f, name, NULL) == QB_OK) {
+			json_array_append_new(a, format_summary(&f));
+		}
+	}
+	return a;
+}
+
+static json_t *metrics(void)
+{
+	json_t *a = json_array();
+	const char *name;
+
+	for (int i = 0; (name = qb_metric_name(i)); i++) {
+		json_array_append_new(a, json_pack("{s:s, s:s, s:b}", "name", name, "summary",
+					 qb_metric_summary(i), "rises", qb_metric_rises(name)));
+	}
+	return a;
+}
+
+json_t *qb_describe_engine(const char *version)
+{
+	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "engine", version, "isa", qb_exec_isa(),
+		"types", kinds(), "formats", formats(), "metrics", metrics());
+}
+
+/* Up to 8 bits every code is shown; wider formats have too many to read. */
+static json_t *codes(const struct qb_format *f)
+{
+	json_t *a = json_array();
+	uint32_t n = f->kind == QB_FORMAT_TABLE ? (uint32_t)f->table_count : 1u << f->bits;
+
+	for (uint32_t c = 0; f->bits <= 8 && c < n; c++) {
+		json_array_append_new(a, json_pack("{s:i, s:o}", "code", (int)c, "value",
+					 value_json(qb_format_code_value(f, c))));
+	}
+	return a;
+}
+
+json_t *qb_describe_format(const char *name, struct qb_errbuf *eb)
+{
+	enum { CAP = 1 << 16 };
+	struct qb_format f;
+	double *value;
+	json_t *o, *list;
+	int n;
+
+	if (qb_format_parse(&f, name, eb) != QB_OK) {
+		return NULL;
+	}
+	value = malloc(CAP * sizeof(*value));
+	o = value ? format_summary(&f) : NULL;
+	if (!o) {
+		free(value);
+		qb_fail(eb, QB_ENOMEM, "no memory to describe %s", name);
+		return NULL;
+	}
+	n = qb_format_values(&f, value, CAP);
+	list = json_array();
+	for (int i = 0; i < n; i++) {
+		json_array_append_new(list, json_real(value[i]));
+	}
+	json_object_set_new(o, "values", list);
+	json_object_set_new(o, "codes", codes(&f));
+	free(value);
+	return o;
 }

@@ -75,7 +75,7 @@ static json_t *node_json(const struct qb_node *n)
 		"inputs", names_json(n->input, n->inputs), "outputs",
 		names_json(n->output, n->outputs), "shape",
 		n->outputs && n->output[0] ? shape_json(&n->output[0]->shape) : json_null(),
-		"parameters", (json_int_t)parameters, "macs", json_real(qb_node_macs(n)));
+		"parameters", (json_int_t)parameters, "macs", json_integer(qb_node_macs(n)));
 }
 
 static json_t *count_types(const struct qb_graph *g)
@@ -93,7 +93,7 @@ static json_t *count_types(const struct qb_graph *g)
 static json_t *model_json(const struct qb_graph *g, const struct qb_graph *one)
 {
 	size_t parameters = 0;
-	double macs = 0;
+	json_int_t macs = 0;
 	json_t *nodes = json_array();
 
 	for (int i = 0; i < g->values; i++) {
@@ -107,7 +107,7 @@ static json_t *model_json(const struct qb_graph *g, const struct qb_graph *one)
 	for (int i = 0; i < one->nodes; i++) {
 		json_array_append_new(nodes, node_json(one->node[i]));
 	}
-	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:I, s:f, s:o, s:{s:o}}", "kind", "model",
+	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:I, s:I, s:o, s:{s:o}}", "kind", "model",
 		"format", "onnx", "producer", g->producer ? g->producer : "", "opset",
 		(json_int_t)g->opset, "inputs", values_json(g->input, g->inputs), "outputs",
 		values_json(g->output, g->outputs), "parameters", (json_int_t)parameters, "macs", macs,

@@ -1,1 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
+libquantbench_a_SOURCES += \
+	core/experiment/describe.c core/experiment/describe.h \
+	core/experiment/experiment.c core/experiment/experiment.h \
+	core/experiment/inspect.c \
+	core/experiment/kinds.h \
+	core/experiment/network.c core/experiment/network.h \
+	core/experiment/params.c core/experiment/params.h \
+	core/experiment/ptq.c \
+	core/experiment/ptq_latency.c core/experiment/ptq_latency.h \
+	core/experiment/ptq_spec.c core/experiment/ptq_spec.h \
+	core/experiment/sample.c core/experiment/sample.h \
+	core/experiment/sweep.c core/experiment/sweep.h \
+	core/experiment/tensor_rows.c core/experiment/tensor_rows.h
+
+# The JSON Schemas of the kinds of job, as C strings.
+JOB_SCHEMAS = schema/jobs/inspect.json schema/jobs/ptq.json
+EXTRA_DIST += $(JOB_SCHEMAS)
+nodist_libquantbench_a_SOURCES += core/experiment/schemas.h
+BUILT_SOURCES += core/experiment/schemas.h
+CLEANFILES += core/experiment/schemas.h
+core/experiment/schemas.h: $(JOB_SCHEMAS)
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && for f in $(JOB_SCHEMAS); do \
+		n=`basename $$f .json`; \
+		echo "static const char qb__schema_$$n[] ="; \
+		$(SED) -e 's/[\\"]/\\&/g' -e 's/^ *//' -e 's/.*/"&\\n"/' $(srcdir)/$$f; \
+		echo ";"; \
+	done > $@.tmp && mv $@.tmp $@

@@ -30,6 +30,8 @@ static void drop_quantization(struct qb_quantization **q, bool borrowed)
 {
 	if (*q && borrowed) {
 		free((*q)->q);
+		free((*q)->shared);
+		free((*q)->axis);
 		free(*q);
 		*q = NULL;
 	}
@@ -145,15 +147,19 @@ static struct qb_quantization *view(const struct qb_quantization *q, const struc
 		v->scheme = q->scheme;
 		v->values = to->values;
 		v->q = calloc((size_t)to->values + 1, sizeof(*v->q));
+		v->shared = calloc((size_t)to->values + 1, sizeof(*v->shared));
+		v->axis = calloc((size_t)to->values + 1, sizeof(*v->axis));
 	}
-	if (!v || !v->q) {
-		free(v);
+	if (!v || !v->q || !v->shared || !v->axis) {
+		drop_quantization(&v, true);
 		return NULL;
 	}
 	for (int i = 0; i < to->values; i++) {
 		int k = find_value(from, to->value[i]->name, i);
 
 		v->q[i] = k >= 0 ? q->q[k] : NULL;
+		v->shared[i] = k >= 0 && q->shared[k];
+		v->axis[i] = k >= 0 ? q->axis[k] : 0;
 	}
 	return v;
 }

@@ -12,6 +12,7 @@
 #include "core/experiment/kinds.h"
 #include "core/experiment/ptq_latency.h"
 #include "core/experiment/ptq_spec.h"
+#include "core/experiment/sample.h"
 #include "core/experiment/sweep.h"
 #include "core/experiment/tensor_rows.h"
 
@@ -54,7 +55,7 @@ static enum qb_err load(struct ptq *p, struct qb_errbuf *eb)
 	QB_TRY(qb_job_progress(p->job, "load", 0, eb, "reading %s", p->spec.model_name));
 	QB_TRY(qb_graph_import(&p->model, p->spec.model_path, eb));
 	QB_TRY(qb_graph_prepare(p->model, eb));
-	QB_TRY(qb_dataset_open(&p->data, p->spec.data_path, p->model, &p->spec.preprocess, eb));
+	QB_TRY(qb_open_data(&p->data, p->spec.data_path, p->model, &p->spec.preprocess, eb));
 	return qb_job_progress(p->job, "load", LOADED, eb, "read %s", p->spec.data_name);
 }
 

@@ -119,6 +119,7 @@ static enum qb_err read_scheme(const json_t *v, const char *at, const json_t *we
 		QB_TRY(qb_param_only(v, at, known, eb));
 		QB_TRY(read_half(v, at, "weights", &out->weights, eb));
 		QB_TRY(read_half(v, at, "activations", &out->activations, eb));
+		out->activations.format = qb_activation_format(&out->activations.format);
 		QB_TRY(qb_param_string(v, at, "name", &name, eb));
 		if (name && (!*name || strlen(name) >= sizeof(out->name))) {
 			return qb_fail(eb, QB_EJOB, "%s.name: must have 1 to %zu characters", at,
@@ -138,6 +139,7 @@ static enum qb_err read_scheme(const json_t *v, const char *at, const json_t *we
 		/* What the scheme itself says goes before what the job says of all. */
 		QB_TRY(read_half(v, at, "weights", &out->weights, eb));
 		QB_TRY(read_half(v, at, "activations", &out->activations, eb));
+		out->activations.format = qb_activation_format(&out->activations.format);
 	}
 	return QB_OK;
 }
@@ -194,9 +196,9 @@ static enum qb_err read_factor(const json_t *obj, const char *key, float fallbac
 	return err;
 }
 
-static enum qb_err read_preprocess(struct qb_preprocess *p, const json_t *spec,
-	struct qb_errbuf *eb)
+static enum qb_err read_preprocess(struct qb_ptq_spec *s, const json_t *spec, struct qb_errbuf *eb)
 {
+	struct qb_preprocess *p = &s->preprocess;
 	static const char *const known[] = {"scale", "mean", "std", NULL};
 	const json_t *obj;
 
@@ -204,9 +206,16 @@ static enum qb_err read_preprocess(struct qb_preprocess *p, const json_t *spec,
 	if (obj) {
 		QB_TRY(qb_param_only(obj, "preprocess", known, eb));
 	}
-	QB_TRY(read_factor(obj, "scale", 1, p->scale, &p->scales, eb));
-	QB_TRY(read_factor(obj, "mean", 0, p->mean, &p->means, eb));
-	QB_TRY(read_factor(obj, "std", 1, p->std, &p->stds, eb));
+	s->factor = calloc(3 * QB_PTQ_CHANNELS_MAX, sizeof(*s->factor));
+	if (!s->factor) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the preprocessing");
+	}
+	p->scale = s->factor;
+	p->mean = s->factor + QB_PTQ_CHANNELS_MAX;
+	p->std = s->factor + 2 * QB_PTQ_CHANNELS_MAX;
+	QB_TRY(read_factor(obj, "scale", 1, s->factor, &p->scales, eb));
+	QB_TRY(read_factor(obj, "mean", 0, s->factor + QB_PTQ_CHANNELS_MAX, &p->means, eb));
+	QB_TRY(read_factor(obj, "std", 1, s->factor + 2 * QB_PTQ_CHANNELS_MAX, &p->stds, eb));
 	for (int i = 0; i < p->stds; i++) {
 		if (p->std[i] == 0) {
 			return qb_fail(eb, QB_EJOB, "preprocess.std[%d]: is 0, and values are divided by it",
@@ -272,7 +281,7 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 		QB_TRY(qb_param_int(calibration, "calibration", "samples", 1, 1000000,
 			&out->calibration_samples, eb));
 	}
-	QB_TRY(read_preprocess(&out->preprocess, spec, eb));
+	QB_TRY(read_preprocess(out, spec, eb));
 	QB_TRY(read_latency(out, spec, job->host->threads, eb));
 	return read_schemes(out, spec, eb);
 }
@@ -280,5 +289,7 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 void qb_ptq_spec_fini(struct qb_ptq_spec *spec)
 {
 	free(spec->scheme);
+	free(spec->factor);
 	spec->scheme = NULL;
+	spec->factor = NULL;
 }

@@ -8,21 +8,17 @@
 #include "core/analysis/latency.h"
 #include "core/experiment/experiment.h"
 #include "core/quant/scheme.h"
+#include "core/tensor/dataset.h"
 
 enum { QB_PTQ_SCHEMES_MAX = 64, QB_PTQ_CHANNELS_MAX = 4096 };
-
-/* (x * scale - mean) / std in float32; one value, or one a channel. */
-struct qb_preprocess {
-	int scales, means, stds;
-	float scale[QB_PTQ_CHANNELS_MAX], mean[QB_PTQ_CHANNELS_MAX], std[QB_PTQ_CHANNELS_MAX];
-};
 
 struct qb_ptq_spec {
 	const char *model_path, *model_name, *data_path, *data_name;
 	const char *metric; /* borrowed from the job */
 	int schemes;
 	struct qb_scheme *scheme;
-	struct qb_preprocess preprocess;
+	struct qb_preprocess preprocess; /* points into factor */
+	float *factor;
 	int64_t calibration_samples;
 	int64_t max_samples; /* evaluate at most this many; 0: all */
 	int threads;         /* for accuracy */

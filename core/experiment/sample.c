@@ -2,8 +2,31 @@
 #include "core/experiment/sample.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/experiment/network.h"
+
+enum qb_err qb_open_data(struct qb_dataset **out, const char *path, const struct qb_graph *model,
+	const struct qb_preprocess *preprocess, struct qb_errbuf *eb)
+{
+	struct qb_input_spec *specs = calloc((size_t)model->inputs + 1, sizeof(*specs));
+	enum qb_err err;
+
+	if (!specs) {
+		return qb_fail(eb, QB_ENOMEM, "no memory to open %s", path);
+	}
+	for (int i = 0; i < model->inputs; i++) {
+		const struct qb_value *v = model->input[i];
+
+		specs[i].name = v->name;
+		specs[i].dtype = v->dtype;
+		specs[i].ndim = v->shape.ndim;
+		memcpy(specs[i].dim, v->shape.dim, sizeof(specs[i].dim));
+	}
+	err = qb_dataset_open(out, path, specs, model->inputs, preprocess, eb);
+	free(specs);
+	return err;
+}
 
 struct qb_sample {
 	int inputs, outputs;

@@ -8,6 +8,10 @@
 #include "core/graph/graph.h"
 #include "core/tensor/dataset.h"
 
+/* Opens a data file for a model's inputs. */
+enum qb_err qb_open_data(struct qb_dataset **out, const char *path, const struct qb_graph *model,
+	const struct qb_preprocess *preprocess, struct qb_errbuf *eb);
+
 struct qb_sample;
 
 /* As many samples as the bound graph takes at a time. */

@@ -43,7 +43,8 @@ struct runner {
 	int64_t window;    /* batches */
 	void **input;      /* [graph inputs]: window * batch rows */
 	struct slot *slot; /* [window] */
-	struct qb_labels *labels;
+	double *labels;    /* window * batch samples, or NULL */
+	size_t label_size;
 	struct qb_metric **metric; /* [1 + schemes] */
 };
 
@@ -343,8 +344,8 @@ static enum qb_err collect(struct runner *r, int64_t batches, struct qb_errbuf *
 
 	for (int64_t k = 0; k < batches; k++) {
 		for (int s = 0; s < 1 + r->opt->schemes; s++) {
-			QB_TRY(qb_metric_update(r->metric[s], r->slot[k].output[s], r->labels, k * b, b,
-				eb));
+			QB_TRY(qb_metric_update(r->metric[s], r->slot[k].output[s],
+				r->labels + (size_t)(k * b) * r->label_size, b, eb));
 			if (s > 0) {
 				add_sums(r->sweep->row[s - 1].sums, r->slot[k].sums[s - 1], g->values);
 				add_output_noise(&r->sweep->row[s - 1], r->slot[k].output[0],
@@ -376,6 +377,7 @@ static void window_fini(struct runner *r)
 		free(r->input[i]);
 	}
 	free(r->input);
+	free(r->labels);
 }
 
 static bool slot_init(struct slot *k, const struct qb_graph *g, int schemes)
@@ -416,6 +418,12 @@ static enum qb_err window_init(struct runner *r, const struct qb_graph *g, struc
 	if (!r->slot || !r->input) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a window of %lld batches",
 			(long long)r->window);
+	}
+	r->label_size = qb_dataset_label_size(r->data);
+	r->labels = calloc(r->label_size * (size_t)(r->window * r->sweep->network->batch) + 1,
+		sizeof(*r->labels));
+	if (!r->labels) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for labels");
 	}
 	for (int64_t k = 0; k < r->window; k++) {
 		if (!slot_init(&r->slot[k], g, r->opt->schemes)) {
@@ -461,9 +469,20 @@ static int64_t choose_batch(const struct qb_graph *model, int64_t samples, struc
 	return QB_MIN(batch, samples);
 }
 
+static struct qb_metric_shape sample_shape(const struct runner *r)
+{
+	const struct qb_value *y = r->sweep->network->graph->output[0];
+	struct qb_metric_shape s = {.ndim = QB_MAX(y->shape.ndim - 1, 0), .labels = r->label_size};
+
+	memcpy(s.dim, y->shape.dim + 1, (size_t)s.ndim * sizeof(*s.dim));
+	s.outputs = qb_value_size(y) / (size_t)r->sweep->network->batch;
+	return s;
+}
+
 static enum qb_err make_rows(struct runner *r, struct qb_errbuf *eb)
 {
 	struct qb_sweep *s = r->sweep;
+	struct qb_metric_shape shape = sample_shape(r);
 
 	s->row = calloc((size_t)r->opt->schemes + 1, sizeof(*s->row));
 	r->metric = calloc((size_t)r->opt->schemes + 1, sizeof(*r->metric));
@@ -472,8 +491,7 @@ static enum qb_err make_rows(struct runner *r, struct qb_errbuf *eb)
 	}
 	s->rows = r->opt->schemes;
 	for (int i = 0; i < 1 + r->opt->schemes; i++) {
-		QB_TRY(qb_metric_create(&r->metric[i], r->opt->metric, r->data,
-			s->network->graph->output[0], eb));
+		QB_TRY(qb_metric_create(&r->metric[i], r->opt->metric, &shape, eb));
 	}
 	for (int i = 0; i < r->opt->schemes; i++) {
 		s->row[i].sums = calloc((size_t)s->network->graph->values + 1,

@@ -34,28 +34,14 @@ static void represented(const struct qb_quantizer *q, double *lo, double *hi)
 	}
 }
 
-static void outer_inner(const struct qb_value *v, int axis, int64_t *outer, int64_t *channels,
-	int64_t *inner)
-{
-	*outer = *channels = *inner = 1;
-	for (int i = 0; i < v->shape.ndim; i++) {
-		int64_t *part = i < axis ? outer : i == axis ? channels : inner;
-
-		*part *= v->shape.dim[i];
-	}
-}
-
-static struct qb_qdq_sums weight_sums(const struct qb_value *v, const struct qb_quantizer *q)
+static struct qb_qdq_sums weight_sums(const struct qb_value *v, const struct qb_quantizer *q,
+	int axis)
 {
 	struct qb_qdq_sums s = {0};
-	int64_t outer, channels, inner;
 	float *y = malloc(qb_value_size(v) * sizeof(*y));
 
 	if (y) {
-		/* Blocks run along the last dimension, so it is the inner one whatever the axis. */
-		outer_inner(v, q->format.block ? v->shape.ndim - 2 : q->axis, &outer, &channels,
-			&inner);
-		qb_qdq_measure(q, v->constant->data, NULL, y, outer, channels, inner, &s);
+		qb_quantize_weight(q, v, axis, y, &s, NULL);
 	}
 	free(y);
 	return s;
@@ -97,7 +83,9 @@ static json_t *row(struct qb_job *job, const struct qb_sweep *sweep, int scheme,
 {
 	const struct qb_graph *g = sweep->network->graph;
 	const char *name = sweep->network->quantization[scheme]->scheme.name;
-	struct qb_qdq_sums s = v->constant ? weight_sums(v, q) : sweep->row[scheme].sums[v->index];
+	int axis = sweep->network->placement->weight_axis[v->index];
+	struct qb_qdq_sums s = v->constant ? weight_sums(v, q, axis)
+					   : sweep->row[scheme].sums[v->index];
 	double own = qb_sqnr_db(s.signal, s.noise), lo, hi;
 	float min, max;
 

@@ -2,5 +2,5 @@
 libquantbench_a_SOURCES += \
 	core/quant/kernels.c core/quant/kernels.h core/quant/kernels_body.h \
 	core/quant/quantizer.c core/quant/quantizer.h \
-	core/quant/range.h \
-	core/quant/scheme.h
+	core/quant/range.c core/quant/range.h \
+	core/quant/scheme.c core/quant/scheme.h

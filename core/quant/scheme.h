@@ -28,6 +28,9 @@ struct qb_scheme {
 
 enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_errbuf *eb);
 
+/* What an integer format means for activations: affine, with a zero point, as the field does. */
+struct qb_format qb_activation_format(const struct qb_format *f);
+
 /* Which values of a prepared graph are quantized: role[value->index]. The same for every scheme. */
 enum qb_role { QB_ROLE_FLOAT, QB_ROLE_WEIGHT, QB_ROLE_ACTIVATION };
 struct qb_placement {
@@ -45,11 +48,21 @@ struct qb_quantization {
 	struct qb_scheme scheme;
 	int values;
 	struct qb_quantizer **q;
+	bool *shared; /* q[i] belongs to another value; this one is on its grid already */
+	int *axis;    /* channel axis of a weight */
 };
 /* observer[value->index] for activations (filled by a calibration pass; NULL for weights). */
 enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb_scheme *s,
 	const struct qb_graph *g, const struct qb_placement *p,
 	struct qb_observer *const *observer, struct qb_errbuf *eb);
 void qb_quantization_destroy(struct qb_quantization **q);
+
+/* A weight seen as [outer, channels, inner] around its channel axis. */
+void qb_weight_extents(const struct qb_value *w, int axis, int64_t *outer, int64_t *channels,
+	int64_t *inner);
+/* y = Q(weight), in the weight's own layout; adds to sums if not NULL. Blocks run along all that one output channel
+ * sums over. */
+enum qb_err qb_quantize_weight(const struct qb_quantizer *q, const struct qb_value *w, int axis,
+	float *y, struct qb_qdq_sums *sums, struct qb_errbuf *eb);
 
 #endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Task metrics, fed sample by sample in the order of the data. A new one is one row in the table of metrics.c.
+ */
+#ifndef QB_ANALYSIS_METRICS_H
+#define QB_ANALYSIS_METRICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+
+enum { QB_METRIC_DIMS = 8 };
+
+/* One sample of a network's output, without the batch, and of its labels. */
+struct qb_metric_shape {
+	int ndim;
+	int64_t dim[QB_METRIC_DIMS]; /* [C], [C,H,W] ... */
+	size_t outputs;              /* their product */
+	size_t labels;               /* elements; 0: there are none */
+};
+
+struct qb_metric;
+
+/* Fails where the name is unknown or the labels do not fit; the sentence says what the metric wants. */
+enum qb_err qb_metric_create(struct qb_metric **out, const char *name,
+	const struct qb_metric_shape *shape, struct qb_errbuf *eb);
+void qb_metric_destroy(struct qb_metric **m);
+
+/* y [samples, outputs], labels [samples, labels]. */
+enum qb_err qb_metric_update(struct qb_metric *m, const float *y, const double *labels,
+	int64_t samples, struct qb_errbuf *eb);
+
+/* Per cent for top1, top5 and miou; NaN before any sample. */
+double qb_metric_value(const struct qb_metric *m);
+/* Samples with an output that is no number; they count as wrong. */
+int64_t qb_metric_nans(const struct qb_metric *m);
+
+/* The table, for lists: NULL at the end. */
+const char *qb_metric_name(int i);
+const char *qb_metric_summary(int i);
+/* Is a larger value better? */
+bool qb_metric_rises(const char *name);
+
+#endif

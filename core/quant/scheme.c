@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/quant/scheme.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/graph/op.h"
+
+/* Schemes */
+
+struct qb_format qb_activation_format(const struct qb_format *f)
+{
+	struct qb_format a = *f;
+
+	if (f->kind == QB_FORMAT_INT && !f->block && !f->narrow) {
+		a.is_signed = false;
+		a.asymmetric = true;
+		snprintf(a.name, sizeof(a.name), "uint%d_asym", f->bits);
+	}
+	return a;
+}
+
+static bool parse_wa(struct qb_scheme *s, const char *name)
+{
+	int w, a, n = 0;
+	char format[16];
+
+	if (sscanf(name, "w%2da%2d%n", &w, &a, &n) != 2 || name[n] || w < 1 || a < 1) {
+		return false;
+	}
+	snprintf(format, sizeof(format), "int%d", w);
+	s->weights.quantized = w != 32;
+	if (w != 32 && qb_format_parse(&s->weights.format, format, NULL) != QB_OK) {
+		return false;
+	}
+	snprintf(format, sizeof(format), "int%d", a);
+	s->activations.quantized = a != 32;
+	if (a != 32 && qb_format_parse(&s->activations.format, format, NULL) != QB_OK) {
+		return false;
+	}
+	return true;
+}
+
+enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_errbuf *eb)
+{
+	struct qb_scheme s = {0};
+
+	if (strlen(name) >= sizeof(s.name)) {
+		return qb_fail(eb, QB_EINVAL, "the name of a scheme has at most %zu characters",
+			sizeof(s.name) - 1);
+	}
+	snprintf(s.name, sizeof(s.name), "%s", name);
+	if (!parse_wa(&s, name)) {
+		if (qb_format_parse(&s.weights.format, name, eb) != QB_OK) {
+			return qb_fail_in(eb, QB_EINVAL, "no scheme of the form wBaA such as w4a8, and");
+		}
+		s.weights.quantized = s.activations.quantized = true;
+		s.activations.format = s.weights.format;
+	}
+	s.activations.format = qb_activation_format(&s.activations.format);
+	s.weights.granularity = s.weights.format.block ? QB_PER_BLOCK : QB_PER_CHANNEL;
+	s.activations.granularity = s.activations.format.block ? QB_PER_BLOCK : QB_PER_TENSOR;
+	s.weights.range = s.activations.range = (struct qb_range_options){QB_RANGE_MSE, 99.99};
+	*out = s;
+	return QB_OK;
+}
+
+/* Placement: weights, inputs and outputs of every operator that can be quantized. Biases stay float (int8 execution
+ * holds them in 32 bits). A softmax at the end of a network keeps its output: nothing computes with it. Operators
+ * that only move values pass their input's quantizer on. */
+
+static bool is_float(const struct qb_value *v)
+{
+	return v && v->dtype == QB_F32;
+}
+
+static int weight_axis(const struct qb_node *n, const struct qb_value *w)
+{
+	if (!strcmp(n->type, "ConvTranspose")) {
+		return 1;
+	}
+	if (!strcmp(n->type, "Gemm")) {
+		return qb_node_int(n, "transB", 0) ? 0 : 1;
+	}
+	return strcmp(n->type, "MatMul") ? 0 : w->shape.ndim - 1;
+}
+
+static bool is_graph_output(const struct qb_graph *g, const struct qb_value *v)
+{
+	for (int i = 0; i < g->outputs; i++) {
+		if (g->output[i] == v) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool ends_in_softmax(const struct qb_graph *g, const struct qb_node *n)
+{
+	return (!strcmp(n->type, "Softmax") || !strcmp(n->type, "LogSoftmax")) &&
+		is_graph_output(g, n->output[0]);
+}
+
+static int moving_inputs(const struct qb_node *n)
+{
+	int count = 0;
+
+	for (int i = 0; i < n->inputs; i++) {
+		count += is_float(n->input[i]) && !n->input[i]->constant;
+	}
+	return count;
+}
+
+static void place_node(struct qb_placement *p, const struct qb_graph *g, const struct qb_node *n)
+{
+	bool quantized = n->op->class == QB_OP_MATMUL || n->op->class == QB_OP_ELTWISE;
+
+	if (n->op->class == QB_OP_PASS && moving_inputs(n) > 1) {
+		quantized = true; /* a concatenation brings its inputs to one scale */
+	}
+	if (!quantized) {
+		return;
+	}
+	for (int i = 0; i < n->inputs; i++) {
+		const struct qb_value *v = n->input[i];
+
+		if (!is_float(v)) {
+			continue;
+		}
+		if (!v->constant) {
+			p->role[v->index] = QB_ROLE_ACTIVATION;
+		} else if (n->op->class == QB_OP_MATMUL && i == n->op->weight_input) {
+			p->role[v->index] = QB_ROLE_WEIGHT;
+			p->weight_axis[v->index] = weight_axis(n, v);
+		}
+	}
+	if (is_float(n->output[0]) && !ends_in_softmax(g, n)) {
+		p->role[n->output[0]->index] = QB_ROLE_ACTIVATION;
+	}
+}
+
+/* Values of operators that only move numbers are on their input's grid already, and a quantizer needed behind one
+ * is needed before it. */
+static void share_passes(struct qb_placement *p, const struct qb_graph *g)
+{
+	for (int i = g->nodes - 1; i >= 0; i--) {
+		const struct qb_node *n = g->node[i];
+
+		if (n->op->class == QB_OP_PASS && moving_inputs(n) == 1 && is_float(n->output[0]) &&
+			p->role[n->output[0]->index] == QB_ROLE_ACTIVATION) {
+			for (int k = 0; k < n->inputs; k++) {
+				if (is_float(n->input[k]) && !n->input[k]->constant) {
+					p->role[n->input[k]->index] = QB_ROLE_ACTIVATION;
+				}
+			}
+		}
+	}
+	for (int i = 0; i < g->nodes; i++) {
+		const struct qb_node *n = g->node[i];
+
+		if (n->op->class != QB_OP_PASS || moving_inputs(n) != 1 || !is_float(n->output[0])) {
+			continue;
+		}
+		for (int k = 0; k < n->inputs; k++) {
+			const struct qb_value *v = n->input[k];
+
+			if (is_float(v) && !v->constant &&
+				p->role[v->index] == QB_ROLE_ACTIVATION) {
+				int root = p->shares[v->index];
+
+				p->role[n->output[0]->index] = QB_ROLE_ACTIVATION;
+				p->shares[n->output[0]->index] = root >= 0 ? root : v->index;
+			}
+		}
+	}
+}
+
+enum qb_err qb_placement_create(struct qb_placement **out, const struct qb_graph *g,
+	struct qb_errbuf *eb)
+{
+	struct qb_placement *p = calloc(1, sizeof(*p));
+	size_t n = (size_t)g->values + 1;
+
+	if (p) {
+		p->values = g->values;
+		p->role = calloc(n, sizeof(*p->role));
+		p->weight_axis = calloc(n, sizeof(*p->weight_axis));
+		p->shares = calloc(n, sizeof(*p->shares));
+	}
+	if (!p || !p->role || !p->weight_axis || !p->shares) {
+		qb_placement_destroy(&p);
+		return qb_fail(eb, QB_ENOMEM, "no memory to place %d quantizers", g->values);
+	}
+	for (int i = 0; i < g->values; i++) {
+		p->shares[i] = -1;
+	}
+	for (int i = 0; i < g->nodes; i++) {
+		place_node(p, g, g->node[i]);
+	}
+	share_passes(p, g);
+	*out = p;
+	return QB_OK;
+}
+
+void qb_placement_destroy(struct qb_placement **p)
+{
+	if (*p) {
+		free((*p)->role);
+		free((*p)->weight_axis);
+		free((*p)->shares);
+		free(*p);
+		*p = NULL;
+	}
+}
+
+/* Quantizers */
+
+void qb_weight_extents(const struct qb_value *w, int axis, int64_t *outer, int64_t *channels,
+	int64_t *inner)
+{
+	*outer = *channels = *inner = 1;
+	for (int i = 0; i < w->shape.ndim; i++) {
+		int64_t *part = i < axis ? outer : i == axis ? channels : inner;
+
+		*part *= w->shape.dim[i];
+	}
+}
+
+/* x [outer, channels, inner] to y [channels, outer * inner]: a channel's numbers side by side. */
+static void gather_channels(const float *x, float *y, int64_t outer, int64_t channels,
+	int64_t inner, bool back)
+{
+	for (int64_t c = 0; c < channels; c++) {
+		for (int64_t o = 0; o < outer; o++) {
+			const int64_t a = (o * channels + c) * inner, b = (c * outer + o) * inner;
+
+			memcpy(y + (back ? a : b), x + (back ? b : a), (size_t)inner * sizeof(*y));
+		}
+	}
+}
+
+static enum qb_err weight_quantizer(struct qb_quantizer *q, const struct qb_scheme_part *part,
+	const struct qb_value *w, int axis, struct qb_errbuf *eb)
+{
+	const float *x = w->constant->data;
+	int64_t outer, channels, inner, n;
+	float *side_by_side = NULL, *lo = NULL, *hi = NULL;
+	enum qb_err err;
+
+	qb_weight_extents(w, axis, &outer, &channels, &inner);
+	n = outer * channels * inner;
+	if (part->granularity != QB_PER_CHANNEL) {
+		float l = 0, h = 0;
+
+		qb_range_from_data(x, (size_t)n, &part->format, &part->range, &l, &h);
+		return qb_quantizer_init(q, &part->format, -1, 1, &l, &h, eb);
+	}
+	side_by_side = malloc((size_t)n * sizeof(*x));
+	lo = malloc((size_t)channels * sizeof(*lo));
+	hi = malloc((size_t)channels * sizeof(*hi));
+	if (!side_by_side || !lo || !hi) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory to quantize %s", w->name);
+		goto out;
+	}
+	gather_channels(x, side_by_side, outer, channels, inner, false);
+	for (int64_t c = 0; c < channels; c++) {
+		qb_range_from_data(side_by_side + c * outer * inner, (size_t)(outer * inner),
+			&part->format, &part->range, &lo[c], &hi[c]);
+	}
+	err = qb_quantizer_init(q, &part->format, axis, channels, lo, hi, eb);
+out:
+	free(side_by_side);
+	free(lo);
+	free(hi);
+	return err;
+}
+
+enum qb_err qb_quantize_weight(const struct qb_quantizer *q, const struct qb_value *w, int axis,
+	float *y, struct qb_qdq_sums *sums, struct qb_errbuf *eb)
+{
+	struct qb_qdq_sums unused = {0};
+	int64_t outer, channels, inner;
+	float *t;
+
+	qb_weight_extents(w, axis, &outer, &channels, &inner);
+	if (!q->format.block || outer == 1) {
+		/* A block runs along what one output channel sums over: the inner dimensions. */
+		qb_qdq_measure(q, w->constant->data, NULL, y, outer, channels, inner,
+			sums ? sums : &unused);
+		return QB_OK;
+	}
+	t = malloc((size_t)(outer * channels * inner) * sizeof(*t));
+	if (!t) {
+		return qb_fail(eb, QB_ENOMEM, "no memory to quantize %s", w->name);
+	}
+	gather_channels(w->constant->data, t, outer, channels, inner, false);
+	qb_qdq_measure(q, t, NULL, t, 1, channels, outer * inner, sums ? sums : &unused);
+	gather_channels(t, y, outer, channels, inner, true);
+	free(t);
+	return QB_OK;
+}
+
+static enum qb_err activation_quantizer(struct qb_quantizer *q, const struct qb_scheme_part *part,
+	const struct qb_observer *o, struct qb_errbuf *eb)
+{
+	struct qb_format f = part->format;
+	float lo, hi;
+
+	qb_observer_minmax(o, &lo, &hi);
+	if (lo >= 0) {
+		f = qb_format_unsigned(&f);
+	}
+	qb_range_from_observer(o, &f, &part->range, &lo, &hi);
+	return qb_quantizer_init(q, &f, -1, 1, &lo, &hi, eb);
+}
+
+enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb_scheme *s,
+	const struct qb_graph *g, const struct qb_placement *p,
+	struct qb_observer *const *observer, struct qb_errbuf *eb)
+{
+	struct qb_quantization *r = calloc(1, sizeof(*r));
+	enum qb_err err = QB_OK;
+
+	if (!r || !(r->q = calloc((size_t)g->values + 1, sizeof(*r->q))) ||
+		!(r->shared = calloc((size_t)g->values + 1, sizeof(*r->shared))) ||
+		!(r->axis = calloc((size_t)g->values + 1, sizeof(*r->axis)))) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
+		goto out;
+	}
+	r->scheme = *s;
+	r->values = g->values;
+	for (int i = 0; i < g->values; i++) {
+		bool weight = p->role[i] == QB_ROLE_WEIGHT && s->weights.quantized;
+		bool activation = p->role[i] == QB_ROLE_ACTIVATION && s->activations.quantized &&
+			p->shares[i] < 0;
+
+		r->axis[i] = p->weight_axis[i];
+		if ((!weight && !activation) || (activation && !observer[i])) {
+			continue;
+		}
+		r->q[i] = calloc(1, sizeof(**r->q));
+		if (!r->q[i]) {
+			err = qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
+			goto out;
+		}
+		err = weight ? weight_quantizer(r->q[i], &s->weights, g->value[i], p->weight_axis[i], eb)
+			     : activation_quantizer(r->q[i], &s->activations, observer[i], eb);
+		if (err != QB_OK) {
+			qb_fail_in(eb, err, "scheme %s, tensor %s", s->name, g->value[i]->name);
+			goto out;
+		}
+	}
+	for (int i = 0; i < g->values; i++) {
+		if (p->shares[i] >= 0) {
+			r->q[i] = r->q[p->shares[i]];
+			r->shared[i] = true;
+		}
+	}
+	*out = r;
+	r = NULL;
+out:
+	qb_quantization_destroy(&r);
+	return err;
+}
+
+void qb_quantization_destroy(struct qb_quantization **q)
+{
+	struct qb_quantization *r = *q;
+
+	if (!r) {
+		return;
+	}
+	for (int i = 0; r->q && i < r->values; i++) {
+		if (r->q[i] && !r->shared[i]) {
+			qb_quantizer_fini(r->q[i]);
+			free(r->q[i]);
+		}
+	}
+	free(r->q);
+	free(r->shared);
+	free(r->axis);
+	free(r);
+	*q = NULL;
+}
