@@ -1,1 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
+bin_PROGRAMS += quantbench
+quantbench_SOURCES = \
+	cli/cli.h \
+	cli/http.c cli/http.h \
+	cli/jobs.c \
+	cli/jobspec.c cli/jobspec.h \
+	cli/main.c \
+	cli/options.c \
+	cli/progress.c cli/progress.h \
+	cli/results.c cli/results.h \
+	cli/run.c \
+	cli/sha256.c cli/sha256.h \
+	cli/table.c cli/table.h \
+	cli/uploads.c cli/uploads.h
+quantbench_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) -DPKGLIBEXECDIR='"$(pkglibexecdir)"'
+quantbench_CFLAGS = $(AM_CFLAGS)
+quantbench_LDADD = $(CURL_LIBS) $(JANSSON_LIBS)

@@ -21,7 +21,7 @@ AM_TESTS_ENVIRONMENT += \
 	LSAN_OPTIONS="$${LSAN_OPTIONS-suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0}"; \
 	export ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS;
 endif
-EXTRA_DIST += tests/run-python tests/lsan.supp
+EXTRA_DIST += tests/run-python tests/lsan.supp tests/bare-debian
 
 check_SCRIPTS += tests/check-layers
 EXTRA_DIST += tests/check-layers

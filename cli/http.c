@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "cli/http.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct cli_http {
+	CURL *curl;
+	char *server; /* without a slash at its end */
+	char *token;
+};
+
+struct buffer {
+	char *bytes;
+	size_t used, size;
+};
+
+static size_t collect(char *data, size_t size, size_t count, void *arg)
+{
+	struct buffer *b = arg;
+	size_t n = size * count;
+
+	if (b->size - b->used <= n) {
+		size_t grown = 2 * (b->used + n) + 4096;
+		char *p = realloc(b->bytes, grown);
+
+		if (!p) {
+			return 0;
+		}
+		b->bytes = p;
+		b->size = grown;
+	}
+	memcpy(b->bytes + b->used, data, n);
+	b->used += n;
+	b->bytes[b->used] = '\0';
+	return n;
+}
+
+static const char *first_of(const char *a, const char *b, const char *c)
+{
+	return a && *a ? a : b && *b ? b : c;
+}
+
+struct cli_http *cli_http_create(const struct cli *cli)
+{
+	struct cli_http *h = calloc(1, sizeof(*h));
+
+	if (!h) {
+		return NULL;
+	}
+	h->curl = curl_easy_init();
+	h->server = strdup(
+		first_of(cli->opt['S'], getenv("QUANTBENCH_URL"), "http://127.0.0.1:8080"));
+	h->token = strdup(first_of(cli->opt['T'], getenv("QUANTBENCH_TOKEN"), ""));
+	if (!h->curl || !h->server || !h->token) {
+		cli_http_destroy(&h);
+		return NULL;
+	}
+	while (*h->server && h->server[strlen(h->server) - 1] == '/') {
+		h->server[strlen(h->server) - 1] = '\0';
+	}
+	return h;
+}
+
+void cli_http_destroy(struct cli_http **http)
+{
+	struct cli_http *h = *http;
+
+	if (h) {
+		if (h->curl) {
+			curl_easy_cleanup(h->curl);
+		}
+		free(h->server);
+		free(h->token);
+		free(h);
+		*http = NULL;
+	}
+}
+
+const char *cli_http_server(const struct cli_http *http)
+{
+	return http->server;
+}
+
+char *cli_http_escape(const char *text)
+{
+	char *escaped = curl_easy_escape(NULL, text, 0), *copy = escaped ? strdup(escaped) : NULL;
+
+	curl_free(escaped);
+	return copy;
+}
+
+/* Header lines of one request; freed by the caller. */
+static struct curl_slist *headers(const struct cli_http *h, const char *type, const char *accept)
+{
+	struct curl_slist *list = NULL;
+	char line[512];
+
+	if (type) {
+		snprintf(line, sizeof(line), "Content-Type: %s", type);
+		list = curl_slist_append(list, line);
+	}
+	snprintf(line, sizeof(line), "Accept: %s", accept);
+	list = curl_slist_append(list, line);
+	if (*h->token) {
+		snprintf(line, sizeof(line), "Authorization: Bearer %s", h->token);
+		list = curl_slist_append(list, line);
+	}
+	/* A proxy or a slow disk must not make us wait a second for "100 Continue". */
+	return curl_slist_append(list, "Expect:");
+}
+
+static bool prepare(struct cli_http *h, const char *path)
+{
+	char *url = NULL;
+
+	curl_easy_reset(h->curl);
+	if (asprintf(&url, "%s%s", h->server, path) < 0) {
+		return false;
+	}
+	curl_easy_setopt(h->curl, CURLOPT_URL, url);
+	free(url);
+	curl_easy_setopt(h->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(h->curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(h->curl, CURLOPT_CONNECTTIMEOUT, 10L);
+	curl_easy_setopt(h->curl, CURLOPT_USERAGENT, "quantbench/" PACKAGE_VERSION);
+	return true;
+}
+
+/* What a refusal says: the detail of problem+json, else its title, else the bare status. */
+static enum cli_exit refused(long status, const char *body)
+{
+	json_t *problem = body ? json_loads(body, 0, NULL) : NULL;
+	const char *detail = cli_text(problem, "detail"), *title = cli_text(problem, "title");
+	const json_t *errors = json_object_get(problem, "errors");
+	const json_t *e;
+	size_t i;
+
+	if (*detail || *title) {
+		cli_fail(CLI_REFUSED, "%s", *detail ? detail : title);
+	} else {
+		cli_fail(CLI_REFUSED, "the server answered with status %ld", status);
+	}
+	json_array_foreach(errors, i, e) {
+		if (json_is_string(e)) {
+			fprintf(stderr, "  %s\n", json_string_value(e));
+		} else {
+			fprintf(stderr, "  %s: %s\n", cli_text(e, "field"), cli_text(e, "detail"));
+		}
+	}
+	json_decref(problem);
+	return CLI_REFUSED;
+}
+
+static enum cli_exit unreachable(const struct cli_http *h, CURLcode rc)
+{
+	return cli_fail(CLI_UNREACHABLE, "no server answers at %s: %s; start quantbenchd, or name "
+		"another server with --server or QUANTBENCH_URL", h->server,
+		curl_easy_strerror(rc));
+}
+
+/* Sends the prepared request and reads the whole answer into body. */
+static enum cli_exit perform(struct cli_http *h, struct curl_slist *list, struct buffer *body)
+{
+	CURLcode rc;
+	long status = 0;
+
+	curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, list);
+	curl_easy_setopt(h->curl, CURLOPT_WRITEFUNCTION, collect);
+	curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, body);
+	rc = curl_easy_perform(h->curl);
+	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
+	/* An upload may be refused before all of it was sent; then the refusal is the news. */
+	if (status >= 400) {
+		return refused(status, body->bytes);
+	}
+	return rc == CURLE_OK ? CLI_OK : unreachable(h, rc);
+}
+
+static enum cli_exit parse(const struct cli_http *h, const struct buffer *body, json_t **out)
+{
+	json_error_t why;
+
+	if (!out) {
+		return CLI_OK;
+	}
+	*out = NULL;
+	if (body->used) {
+		*out = json_loadb(body->bytes, body->used, JSON_DECODE_ANY, &why);
+		if (!*out) {
+			return cli_fail(CLI_UNREACHABLE,
+				"what answers at %s does not speak JSON (%s); is it quantbenchd?", h->server,
+				why.text);
+		}
+	}
+	return CLI_OK;
+}
+
+enum cli_exit cli_http_call(struct cli_http *h, const char *method, const char *path,
+	const json_t *body, json_t **out)
+{
+	struct buffer answer = {0};
+	struct curl_slist *list = headers(h, body ? "application/json" : NULL, "application/json");
+	char *text = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+	enum cli_exit code;
+
+	if (!prepare(h, path) || (body && !text)) {
+		code = cli_fail(CLI_USAGE, "no memory for the request");
+		goto out;
+	}
+	curl_easy_setopt(h->curl, CURLOPT_CUSTOMREQUEST, method);
+	if (text) {
+		curl_easy_setopt(h->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(text));
+		curl_easy_setopt(h->curl, CURLOPT_POSTFIELDS, text);
+	} else if (!strcmp(method, "POST")) {
+		curl_easy_setopt(h->curl, CURLOPT_POSTFIELDSIZE, 0L);
+		curl_easy_setopt(h->curl, CURLOPT_POSTFIELDS, "");
+	}
+	code = perform(h, list, &answer);
+	if (code == CLI_OK) {
+		code = parse(h, &answer, out);
+	}
+out:
+	free(text);
+	free(answer.bytes);
+	curl_slist_free_all(list);
+	return code;
+}
+
+enum cli_exit cli_http_print(struct cli_http *h, const char *path)
+{
+	struct buffer answer = {0};
+	struct curl_slist *list = headers(h, NULL, "*/*");
+	enum cli_exit code = prepare(h, path) ? perform(h, list, &answer)
+					      : cli_fail(CLI_USAGE, "no memory for the request");
+
+	if (code == CLI_OK) {
+		fwrite(answer.bytes ? answer.bytes : "", 1, answer.used, stdout);
+	}
+	free(answer.bytes);
+	curl_slist_free_all(list);
+	return code;
+}
+
+enum cli_exit cli_http_upload(struct cli_http *h, const char *path, FILE *file, long long size,
+	json_t **out)
+{
+	struct buffer answer = {0};
+	struct curl_slist *list = headers(h, "application/octet-stream", "application/json");
+	enum cli_exit code;
+
+	rewind(file);
+	if (!prepare(h, path)) {
+		code = cli_fail(CLI_USAGE, "no memory for the request");
+		goto out;
+	}
+	curl_easy_setopt(h->curl, CURLOPT_UPLOAD, 1L);
+	curl_easy_setopt(h->curl, CURLOPT_CUSTOMREQUEST, "POST");
+	curl_easy_setopt(h->curl, CURLOPT_READDATA, file);
+	curl_easy_setopt(h->curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)size);
+	code = perform(h, list, &answer);
+	if (code == CLI_OK) {
+		code = parse(h, &answer, out);
+	}
+out:
+	free(answer.bytes);
+	curl_slist_free_all(list);
+	return code;
+}
+
+/* Server-Sent Events: lines are gathered until an empty one sends them off. */
+struct stream {
+	CURL *curl;
+	struct buffer line, data;
+	char id[64], name[64];
+	cli_event_fn listener;
+	void *arg;
+	bool stopped;
+};
+
+static void dispatch(struct stream *s)
+{
+	json_t *data = s->data.used ? json_loadb(s->data.bytes, s->data.used, JSON_DECODE_ANY, NULL)
+				    : NULL;
+
+	if (data && !s->listener(s->arg, s->id, s->name, data)) {
+		s->stopped = true;
+	}
+	json_decref(data);
+	s->data.used = 0;
+	s->name[0] = '\0';
+}
+
+static void take_line(struct stream *s, char *line)
+{
+	char *value = strchr(line, ':');
+
+	if (!*line) {
+		dispatch(s);
+		return;
+	}
+	if (!value || value == line) {
+		return; /* a comment, or a field without a value */
+	}
+	*value++ = '\0';
+	value += *value == ' ';
+	if (!strcmp(line, "data")) {
+		collect(value, 1, strlen(value), &s->data);
+	} else if (!strcmp(line, "id")) {
+		snprintf(s->id, sizeof(s->id), "%s", value);
+	} else if (!strcmp(line, "event")) {
+		snprintf(s->name, sizeof(s->name), "%s", value);
+	}
+}
+
+static size_t receive(char *data, size_t size, size_t count, void *arg)
+{
+	struct stream *s = arg;
+	size_t n = size * count;
+	long status = 0;
+
+	curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status >= 400) {
+		return collect(data, 1, n, &s->data); /* the refusal's text */
+	}
+	for (size_t i = 0; i < n && !s->stopped; i++) {
+		if (data[i] == '\n') {
+			if (s->line.used && s->line.bytes[s->line.used - 1] == '\r') {
+				s->line.bytes[--s->line.used] = '\0';
+			}
+			take_line(s, s->line.used ? s->line.bytes : (char[]){""});
+			s->line.used = 0;
+		} else if (collect(&data[i], 1, 1, &s->line) != 1) {
+			return 0;
+		}
+	}
+	return s->stopped ? 0 : n;
+}
+
+enum cli_exit cli_http_events(struct cli_http *h, const char *path, const char *last_id,
+	cli_event_fn listener, void *arg)
+{
+	struct stream s = {.curl = h->curl, .listener = listener, .arg = arg};
+	struct curl_slist *list = headers(h, NULL, "text/event-stream");
+	char line[128];
+	long status = 0;
+	CURLcode rc;
+	enum cli_exit code = CLI_OK;
+
+	if (*last_id) {
+		snprintf(line, sizeof(line), "Last-Event-ID: %s", last_id);
+		list = curl_slist_append(list, line);
+	}
+	if (!prepare(h, path)) {
+		curl_slist_free_all(list);
+		return cli_fail(CLI_USAGE, "no memory for the request");
+	}
+	curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, list);
+	curl_easy_setopt(h->curl, CURLOPT_WRITEFUNCTION, receive);
+	curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, &s);
+	rc = curl_easy_perform(h->curl);
+	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status >= 400) {
+		code = refused(status, s.data.bytes);
+	} else if (!s.stopped && rc == CURLE_COULDNT_CONNECT) {
+		code = unreachable(h, rc);
+	}
+	free(s.line.bytes);
+	free(s.data.bytes);
+	curl_slist_free_all(list);
+	return code;
+}

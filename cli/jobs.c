@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Jobs on the server: hand in, follow, list, show, stop, compare.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/http.h"
+#include "cli/jobspec.h"
+#include "cli/progress.h"
+#include "cli/results.h"
+#include "cli/table.h"
+
+static bool is_over(const char *state)
+{
+	return !strcmp(state, "succeeded") || !strcmp(state, "failed") || !strcmp(state, "cancelled");
+}
+
+/* "/v1/jobs/ID" and a tail; freed with free(). */
+static char *job_path(const char *id, const char *tail)
+{
+	char *escaped = cli_http_escape(id), *path = NULL;
+
+	if (escaped && asprintf(&path, "/v1/jobs/%s%s", escaped, tail) < 0) {
+		path = NULL;
+	}
+	free(escaped);
+	return path;
+}
+
+static enum cli_exit job_call(struct cli_http *http, const char *method, const char *id,
+	const char *tail, json_t **out)
+{
+	char *path = job_path(id, tail);
+	enum cli_exit code = path ? cli_http_call(http, method, path, NULL, out)
+				  : cli_fail(CLI_USAGE, "no memory");
+
+	free(path);
+	return code;
+}
+
+/* Following */
+
+struct follower {
+	struct cli_progress progress;
+	char last_id[64], state[32];
+	bool heard;
+};
+
+static bool on_event(void *arg, const char *id, const char *name, const json_t *data)
+{
+	struct follower *f = arg;
+
+	snprintf(f->last_id, sizeof(f->last_id), "%s", id);
+	f->heard = true;
+	if (!strcmp(name, "state") || !strcmp(cli_text(data, "event"), "state")) {
+		snprintf(f->state, sizeof(f->state), "%s", cli_text(data, "state"));
+		if (!f->progress.terminal) {
+			fprintf(stderr, "%s\n", f->state);
+		}
+		return !is_over(f->state);
+	}
+	cli_progress_event(&f->progress, data);
+	return true;
+}
+
+/* Listens until the job is over, again and again if the line breaks; *job is its last description. */
+static enum cli_exit follow(struct cli_http *http, const char *id, json_t **job)
+{
+	const struct timespec pause = {1, 0};
+	struct follower f = {.last_id = ""};
+	char *path = job_path(id, "/events");
+	enum cli_exit code = CLI_OK;
+	int silent = 0;
+
+	cli_progress_init(&f.progress);
+	while (path && !is_over(f.state)) {
+		f.heard = false;
+		code = cli_http_events(http, path, f.last_id, on_event, &f);
+		silent = f.heard ? 0 : silent + 1;
+		/* A server that restarts is given half a minute. */
+		if (code == CLI_REFUSED || (code != CLI_OK && (!*f.last_id || silent > 30))) {
+			break;
+		}
+		if (!is_over(f.state)) {
+			nanosleep(&pause, NULL);
+		}
+	}
+	cli_progress_clear(&f.progress);
+	free(path);
+	return is_over(f.state) ? job_call(http, "GET", id, "", job) : code;
+}
+
+/* Exit code of a job that is over, and its reason on stderr. */
+static enum cli_exit outcome(const json_t *job)
+{
+	const json_t *error = json_object_get(job, "error");
+	const char *id = cli_text(job, "id"), *state = cli_text(job, "state");
+
+	if (!strcmp(state, "succeeded")) {
+		return CLI_OK;
+	}
+	if (*cli_text(error, "detail")) {
+		return cli_fail(CLI_JOB_FAILED, "job %s %s: %s", id, state, cli_text(error, "detail"));
+	}
+	return cli_fail(CLI_JOB_FAILED, "job %s is %s", id, state);
+}
+
+static enum cli_exit print_results(const struct cli *cli, struct cli_http *http, const char *id)
+{
+	json_t *result = NULL;
+	enum cli_exit code;
+
+	if (cli->opt['c']) {
+		char *path = job_path(id, "/results.csv");
+
+		code = path ? cli_http_print(http, path) : cli_fail(CLI_USAGE, "no memory");
+		free(path);
+		return code;
+	}
+	code = job_call(http, "GET", id, "/results", &result);
+	if (code == CLI_OK && cli->opt['j']) {
+		cli_print_json(result);
+	} else if (code == CLI_OK) {
+		cli_results_print(result, stdout);
+	}
+	json_decref(result);
+	return code;
+}
+
+static enum cli_exit follow_and_print(const struct cli *cli, struct cli_http *http, const char *id)
+{
+	json_t *job = NULL;
+	enum cli_exit code = follow(http, id, &job);
+
+	if (code == CLI_OK) {
+		code = outcome(job);
+	}
+	if (code == CLI_OK) {
+		code = print_results(cli, http, id);
+	}
+	json_decref(job);
+	return code;
+}
+
+/* Commands */
+
+/* Puts ids in the place of file names, sending what the server lacks. */
+static enum cli_exit resolve_inputs(const struct cli *cli, struct cli_http *http, json_t *job)
+{
+	for (const struct cli_job_input *in = cli_job_inputs; in->field; in++) {
+		const char *value = json_string_value(json_object_get(job, in->field));
+		json_t *upload = NULL;
+		enum cli_exit code;
+		char *path;
+
+		if (!value) {
+			continue;
+		}
+		path = cli_job_file(cli, value);
+		code = path ? cli_upload_file(http, in->kind, path, NULL, &upload)
+			    : cli_upload_find(http, in->kind, value, &upload);
+		free(path);
+		if (code == CLI_OK) {
+			json_object_set(job, in->field, json_object_get(upload, "id"));
+		}
+		json_decref(upload);
+		if (code != CLI_OK) {
+			return code;
+		}
+	}
+	return CLI_OK;
+}
+
+static enum cli_exit submit(struct cli *cli, struct cli_http *http, json_t *spec)
+{
+	json_t *job = NULL;
+	const char *id;
+	enum cli_exit code = resolve_inputs(cli, http, spec);
+
+	if (cli->opt['a']) {
+		json_object_set_new(spec, "fresh", json_true());
+	}
+	if (code == CLI_OK) {
+		code = cli_http_call(http, "POST", "/v1/jobs", spec, &job);
+	}
+	if (code != CLI_OK) {
+		return code;
+	}
+	id = cli_text(job, "id");
+	if (cli->opt['w']) {
+		fprintf(stderr, "job %s%s\n", id,
+			json_is_true(json_object_get(job, "cached")) ? ", known already (--fresh computes it again)"
+								     : "");
+		code = follow_and_print(cli, http, id);
+	} else if (cli->opt['j']) {
+		cli_print_json(job);
+	} else {
+		puts(id);
+	}
+	json_decref(job);
+	return code;
+}
+
+enum cli_exit cli_submit(struct cli *cli)
+{
+	struct cli_http *http = cli_http_create(cli);
+	json_t *spec = NULL;
+	enum cli_exit code = http ? cli_job_read(cli, &spec) : cli_fail(CLI_USAGE, "no memory");
+
+	if (code == CLI_OK) {
+		code = submit(cli, http, spec);
+	}
+	json_decref(spec);
+	cli_http_destroy(&http);
+	return code;
+}
+
+enum cli_exit cli_watch(struct cli *cli)
+{
+	struct cli_http *http = cli_http_create(cli);
+	enum cli_exit code = http ? follow_and_print(cli, http, cli->arg[0])
+				  : cli_fail(CLI_USAGE, "no memory");
+
+	cli_http_destroy(&http);
+	return code;
+}
+
+static void job_row(struct cli_table *t, const json_t *job)
+{
+	const json_t *progress = json_object_get(job, "progress");
+	const char *state = cli_text(job, "state");
+
+	cli_table_cell(t, "%s", cli_text(job, "id"));
+	cli_table_cell(t, "%s", cli_text(job, "type"));
+	if (!strcmp(state, "running") && progress) {
+		cli_table_cell(t, "%s %.0f %%", state,
+			100 * json_number_value(json_object_get(progress, "fraction")));
+	} else {
+		cli_table_cell(t, "%s", state);
+	}
+	cli_table_cell(t, "%s", cli_text(json_object_get(job, "model"), "name"));
+	cli_table_cell(t, "%s", cli_text(json_object_get(job, "data"), "name"));
+	cli_table_cell(t, "%.19s", cli_text(job, "created"));
+	cli_table_cell(t, "%s", cli_text(json_object_get(job, "error"), "detail"));
+}
+
+static void print_jobs(const json_t *jobs)
+{
+	struct cli_table *t = cli_table_create("id|type|state|network|data|created|");
+	const json_t *job;
+	size_t i;
+
+	json_array_foreach(jobs, i, job) {
+		job_row(t, job);
+	}
+	cli_table_print(t, stdout);
+	cli_table_destroy(&t);
+}
+
+enum cli_exit cli_list(struct cli *cli)
+{
+	static const struct {
+		char key;
+		const char *name;
+	} filters[] = {{'q', "state"}, {'y', "type"}, {'l', "limit"}};
+	struct cli_http *http = cli_http_create(cli);
+	json_t *answer = NULL;
+	char path[512] = "/v1/jobs";
+	size_t used = strlen(path);
+	enum cli_exit code = http ? CLI_OK : cli_fail(CLI_USAGE, "no memory");
+
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		const char *value = cli->opt[(int)filters[i].key];
+		char *escaped = value ? cli_http_escape(value) : NULL;
+
+		if (escaped && used < sizeof(path)) {
+			used += (size_t)snprintf(path + used, sizeof(path) - used, "%c%s=%s",
+				strchr(path, '?') ? '&' : '?', filters[i].name, escaped);
+		}
+		free(escaped);
+	}
+	if (code == CLI_OK) {
+		code = cli_http_call(http, "GET", path, NULL, &answer);
+	}
+	if (code == CLI_OK && cli->opt['j']) {
+		cli_print_json(answer);
+	} else if (code == CLI_OK) {
+		print_jobs(json_object_get(answer, "jobs"));
+	}
+	json_decref(answer);
+	cli_http_destroy(&http);
+	return code;
+}
+
+static enum cli_exit show(struct cli *cli, struct cli_http *http, const char *id)
+{
+	json_t *job = NULL, *list;
+	enum cli_exit code = job_call(http, "GET", id, "", &job);
+	bool succeeded = code == CLI_OK && !strcmp(cli_text(job, "state"), "succeeded");
+
+	if (code != CLI_OK) {
+		return code;
+	}
+	if (cli->opt['c'] || (cli->opt['j'] && succeeded)) {
+		code = print_results(cli, http, id);
+	} else if (cli->opt['j']) {
+		cli_print_json(job);
+	} else {
+		list = json_pack("[O]", job);
+		print_jobs(list);
+		json_decref(list);
+		if (succeeded) {
+			putchar('\n');
+			code = print_results(cli, http, id);
+		}
+	}
+	json_decref(job);
+	return code;
+}
+
+enum cli_exit cli_show(struct cli *cli)
+{
+	struct cli_http *http = cli_http_create(cli);
+	enum cli_exit code = http ? show(cli, http, cli->arg[0]) : cli_fail(CLI_USAGE, "no memory");
+
+	cli_http_destroy(&http);
+	return code;
+}
+
+static enum cli_exit change(struct cli *cli, const char *tail)
+{
+	struct cli_http *http = cli_http_create(cli);
+	enum cli_exit code = http ? CLI_OK : cli_fail(CLI_USAGE, "no memory");
+
+	for (int i = 0; i < cli->args && code == CLI_OK; i++) {
+		json_t *job = NULL;
+
+		code = job_call(http, "POST", cli->arg[i], tail, &job);
+		if (code == CLI_OK && cli->opt['j']) {
+			cli_print_json(job);
+		} else if (code == CLI_OK) {
+			printf("%s %s\n", cli->arg[i], cli_text(job, "state"));
+		}
+		json_decref(job);
+	}
+	cli_http_destroy(&http);
+	return code;
+}
+
+enum cli_exit cli_cancel(struct cli *cli)
+{
+	return change(cli, "/cancel");
+}
+
+enum cli_exit cli_retry(struct cli *cli)
+{
+	return change(cli, "/retry");
+}
+
+enum cli_exit cli_compare(struct cli *cli)
+{
+	struct cli_http *http = cli_http_create(cli);
+	json_t *answer = NULL;
+	char path[2048] = "/v1/compare";
+	size_t used = strlen(path);
+	enum cli_exit code = http ? CLI_OK : cli_fail(CLI_USAGE, "no memory");
+
+	for (int i = 0; i < cli->args; i++) {
+		char *escaped = cli_http_escape(cli->arg[i]);
+
+		if (escaped && used < sizeof(path)) {
+			used += (size_t)snprintf(path + used, sizeof(path) - used, "%s%s",
+				i ? "," : "?jobs=", escaped);
+		}
+		free(escaped);
+	}
+	if (code == CLI_OK) {
+		code = cli_http_call(http, "GET", path, NULL, &answer);
+	}
+	if (code == CLI_OK && cli->opt['j']) {
+		cli_print_json(answer);
+	} else if (code == CLI_OK) {
+		cli_results_compare(answer, stdout);
+	}
+	json_decref(answer);
+	cli_http_destroy(&http);
+	return code;
+}
+
+static enum cli_exit formats(struct cli *cli, struct cli_http *http)
+{
+	char *escaped = cli->args ? cli_http_escape(cli->arg[0]) : NULL;
+	json_t *answer = NULL;
+	char path[256];
+	enum cli_exit code;
+
+	snprintf(path, sizeof(path), "/v1/formats%s%s", escaped ? "/" : "", escaped ? escaped : "");
+	free(escaped);
+	code = cli_http_call(http, "GET", path, NULL, &answer);
+	if (code == CLI_OK && cli->opt['j']) {
+		cli_print_json(answer);
+	} else if (code == CLI_OK && cli->args) {
+		cli_results_print(answer, stdout);
+	} else if (code == CLI_OK) {
+		cli_results_rows(json_object_get(answer, "formats"), stdout);
+	}
+	json_decref(answer);
+	return code;
+}
+
+enum cli_exit cli_formats(struct cli *cli)
+{
+	struct cli_http *http = cli_http_create(cli);
+	enum cli_exit code = http ? formats(cli, http) : cli_fail(CLI_USAGE, "no memory");
+
+	cli_http_destroy(&http);
+	return code;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The description of a job, from a file, from options, or from both.
+ */
+#ifndef QB_CLI_JOBSPEC_H
+#define QB_CLI_JOBSPEC_H
+
+#include "cli/cli.h"
+#include "cli/uploads.h"
+
+/* A field of a job that names an upload, and what it is on the server. */
+struct cli_job_input {
+	const char *field;
+	const struct cli_upload_kind *kind;
+};
+
+extern const struct cli_job_input cli_job_inputs[]; /* ends with a NULL field */
+
+/* *job is a new reference: the file of the first argument ("-" is stdin), then the options, then each --set. */
+enum cli_exit cli_job_read(const struct cli *cli, json_t **job);
+/* The file that an input names: as it is, or beside the job's own file. NULL: no such file; freed with free(). */
+char *cli_job_file(const struct cli *cli, const char *value);
+
+#endif

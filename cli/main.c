@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * quantbench: what a person or a script types. Every command but `run` speaks to a server.
+ */
+#include "config.h"
+
+#include <curl/curl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+#define SERVER "STjh"
+#define JOB "mdsMygrneLx"
+
+static const struct cli_command commands[] = {
+	{"models", SERVER "N", "[list] | add FILE... | show ID | rm ID...",
+		"networks on the server; a file that it has already is not sent again", 0, 1000,
+		cli_models},
+	{"data", SERVER "N", "[list] | add FILE... | show ID | rm ID...",
+		"data sets on the server; a file that it has already is not sent again", 0, 1000,
+		cli_data},
+	{"submit", SERVER JOB "waNc", "[JOB.json | -]",
+		"hand in a job, written as a file or as options; files that it names are sent along", 0,
+		1, cli_submit},
+	{"watch", SERVER "c", "ID", "follow a job until it ends, then print its results", 1, 1,
+		cli_watch},
+	{"list", SERVER "qly", "", "jobs, the latest first", 0, 0, cli_list},
+	{"show", SERVER "c", "ID", "a job and its results", 1, 1, cli_show},
+	{"cancel", SERVER, "ID...", "take jobs out of the queue, or stop them", 1, 1000, cli_cancel},
+	{"retry", SERVER, "ID", "queue a job again", 1, 1, cli_retry},
+	{"compare", SERVER, "ID ID...", "networks by formats, from several jobs", 1, 100,
+		cli_compare},
+	{"formats", SERVER, "[NAME]", "number formats, or everything about one", 0, 1, cli_formats},
+	{"run", JOB "jtoh", "[JOB.json | -]", "do a job here, with no server", 0, 1, cli_run},
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static void usage(FILE *out)
+{
+	fputs("usage: quantbench COMMAND [ARGUMENT]... [OPTION]...\n\n"
+	      "What does a number format cost a trained network?\n\n",
+		out);
+	for (int i = 0; i < COMMANDS; i++) {
+		fprintf(out, "  %-8s  %s\n", commands[i].name, commands[i].help);
+	}
+	fputs("\n`quantbench COMMAND --help` tells a command's options.\n\n"
+	      "exit status: 0 done; 1 the job failed or was cancelled; 2 wrong usage or an unreadable\n"
+	      "file; 3 the server (or for `run` the worker) cannot be reached; 4 the server refused\n",
+		out);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = {0};
+	enum cli_exit code;
+
+	/* Output into a closed pipe is an error of that printf, not the end of a running job. */
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 2) {
+		usage(stderr);
+		return CLI_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		usage(stdout);
+		return CLI_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		puts("quantbench " PACKAGE_VERSION);
+		return CLI_OK;
+	}
+	/* Options of the server may stand before the command, as in scripts that set them once. */
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--server") || !strcmp(argv[i], "--token")) {
+			i++;
+			continue;
+		}
+		for (int k = 0; k < COMMANDS; k++) {
+			if (!strcmp(argv[i], commands[k].name)) {
+				/* The command's name leads its arguments, as getopt expects. */
+				memmove(&argv[1], &argv[0], (size_t)i * sizeof(*argv));
+				argv[1] = argv[i];
+				code = cli_parse(&cli, &commands[k], argc - 1, argv + 1);
+				if (code == CLI_OK && cli.opt['h']) {
+					cli_command_help(&commands[k]);
+				} else if (code == CLI_OK) {
+					curl_global_init(CURL_GLOBAL_DEFAULT);
+					code = commands[k].run(&cli);
+					curl_global_cleanup();
+				}
+				return (int)code;
+			}
+		}
+		if (argv[i][0] != '-') {
+			cli_fail(CLI_USAGE, "there is no command \"%s\"; `quantbench --help` lists them",
+				argv[i]);
+			return CLI_USAGE;
+		}
+	}
+	usage(stderr);
+	return CLI_USAGE;
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/results.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/table.h"
+
+static double number(const json_t *object, const char *key)
+{
+	const json_t *v = json_object_get(object, key);
+
+	return json_is_number(v) ? json_number_value(v) : NAN;
+}
+
+static void cell_number(struct cli_table *t, const char *fmt, double v)
+{
+	if (isnan(v)) {
+		cli_table_cell(t, "-");
+	} else {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		cli_table_cell(t, fmt, v);
+#pragma GCC diagnostic pop
+	}
+}
+
+/* Whether the metric is in per cent, better when higher; the others here are errors. */
+static bool higher_is_better(const char *metric)
+{
+	return strcmp(metric, "mse") != 0 && strcmp(metric, "perplexity") != 0;
+}
+
+static bool in_per_cent(const char *metric)
+{
+	return !strncmp(metric, "top", 3) || !strcmp(metric, "miou") || !strcmp(metric, "auc") ||
+		!strcmp(metric, "accuracy");
+}
+
+/* The best value among the schemes; NaN when none has one. */
+static double best_metric(const json_t *schemes, const char *metric)
+{
+	double best = NAN;
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(schemes, i, row) {
+		double v = number(row, "metric");
+
+		if (isnan(best) || (higher_is_better(metric) ? v > best : v < best)) {
+			best = v;
+		}
+	}
+	return best;
+}
+
+static void latency_cells(struct cli_table *t, const json_t *row, double reference)
+{
+	const json_t *l = json_object_get(row, "latency");
+	double p50 = number(l, "p50_ns");
+	char text[32];
+
+	if (isnan(p50)) {
+		cli_table_cell(t, "-");
+		cli_table_cell(t, "-");
+		cli_table_cell(t, "%s", "");
+		return;
+	}
+	cli_table_cell(t, "%s", cli_duration(p50, text));
+	if (reference > 0 && p50 > 0) {
+		cli_table_cell(t, "%.2fx", reference / p50);
+	} else {
+		cli_table_cell(t, "-");
+	}
+	cli_table_cell(t, "%s%s", cli_text(l, "execution"),
+		json_is_true(json_object_get(l, "short")) ? ", short run" : "");
+}
+
+static void ptq_row(struct cli_table *t, const json_t *row, const char *name, const char *metric,
+	double best, double reference)
+{
+	const char *digits = in_per_cent(metric) ? "%.2f" : "%.5g";
+	const char *change = in_per_cent(metric) ? "%+.2f" : "%+.3g";
+	double value = number(row, "metric");
+	char text[32];
+
+	cli_table_cell(t, "%s", name);
+	cell_number(t, digits, value);
+	cli_table_cell(t, "%s", value == best ? "*" : "");
+	cell_number(t, change, number(row, "delta"));
+	cell_number(t, "%.1f", number(row, "output_sqnr_db"));
+	cli_table_cell(t, "%s", isnan(number(row, "size_bytes"))
+		? "-" : cli_bytes(number(row, "size_bytes"), text));
+	latency_cells(t, row, reference);
+}
+
+static void print_ptq(const json_t *result, FILE *out)
+{
+	const char *metric = cli_text(result, "metric_name");
+	const json_t *schemes = json_object_get(result, "schemes"), *base, *row;
+	double best, reference;
+	char headings[256];
+	struct cli_table *t;
+	size_t i;
+
+	metric = *metric ? metric : "metric";
+	best = best_metric(schemes, metric);
+	base = json_object_get(result, "float");
+	reference = number(json_object_get(base, "latency"), "p50_ns");
+	snprintf(headings, sizeof(headings),
+		"scheme|>%.60s%s||>change|>SQNR dB|>size|>latency p50|>speed-up|", metric,
+		in_per_cent(metric) ? " %" : "");
+	t = cli_table_create(headings);
+	if (!t) {
+		return;
+	}
+	ptq_row(t, base, "float", metric, NAN, NAN);
+	json_array_foreach(schemes, i, row) {
+		ptq_row(t, row, cli_text(row, "scheme"), metric, best, reference);
+	}
+	if (*cli_text(result, "model")) {
+		fprintf(out, "%s on %s", cli_text(result, "model"), cli_text(result, "data"));
+		if (json_object_get(result, "samples")) {
+			fprintf(out, ", %.0f samples", number(result, "samples"));
+		}
+		fputs("\n\n", out);
+	}
+	cli_table_print(t, out);
+	fputs("* best of the schemes; change is against float; emulated: computed in float, so its "
+	      "time is no prediction\n",
+		out);
+	cli_table_destroy(&t);
+}
+
+static bool is_plain(const json_t *v)
+{
+	return !json_is_object(v) && !json_is_array(v);
+}
+
+static void cell_value(struct cli_table *t, const json_t *v)
+{
+	if (json_is_string(v)) {
+		cli_table_cell(t, "%s", json_string_value(v));
+	} else if (json_is_integer(v)) {
+		cli_table_cell(t, "%lld", (long long)json_integer_value(v));
+	} else if (json_is_real(v)) {
+		cli_table_cell(t, "%.6g", json_real_value(v));
+	} else if (json_is_boolean(v)) {
+		cli_table_cell(t, "%s", json_is_true(v) ? "yes" : "no");
+	} else {
+		cli_table_cell(t, "-");
+	}
+}
+
+/* Rows of any kind: a column for each plain member of the first. */
+void cli_results_rows(const json_t *rows, FILE *out)
+{
+	const json_t *first = json_array_get(rows, 0), *row, *v;
+	char headings[1024] = "";
+	size_t used = 0, i;
+	const char *key;
+	struct cli_table *t;
+
+	json_object_foreach((json_t *)first, key, v) {
+		if (is_plain(v) && used < sizeof(headings)) {
+			used += (size_t)snprintf(headings + used, sizeof(headings) - used, "%s%s%s",
+				used ? "|" : "", json_is_number(v) ? ">" : "", key);
+		}
+	}
+	t = used && used < sizeof(headings) ? cli_table_create(headings) : NULL;
+	if (!t) {
+		return;
+	}
+	json_array_foreach(rows, i, row) {
+		json_object_foreach((json_t *)first, key, v) {
+			if (is_plain(v)) {
+				cell_value(t, json_object_get(row, key));
+			}
+		}
+	}
+	cli_table_print(t, out);
+	cli_table_destroy(&t);
+}
+
+static void print_any(const json_t *result, FILE *out)
+{
+	struct cli_table *t = cli_table_create("result|");
+	const char *key, *inner;
+	const json_t *v, *w;
+
+	if (!t) {
+		return;
+	}
+	json_object_foreach((json_t *)result, key, v) {
+		if (is_plain(v)) {
+			cli_table_cell(t, "%s", key);
+			cell_value(t, v);
+		} else if (json_is_object(v)) {
+			json_object_foreach((json_t *)v, inner, w) {
+				if (is_plain(w)) {
+					cli_table_cell(t, "%s.%s", key, inner);
+					cell_value(t, w);
+				}
+			}
+		}
+	}
+	cli_table_print(t, out);
+	cli_table_destroy(&t);
+	json_object_foreach((json_t *)result, key, v) {
+		if (json_is_array(v) && json_is_object(json_array_get(v, 0))) {
+			fprintf(out, "\n%s\n", key);
+			cli_results_rows(v, out);
+		}
+	}
+}
+
+void cli_results_print(const json_t *result, FILE *out)
+{
+	const json_t *rows = json_object_get(result, "rows");
+
+	if (json_is_array(json_object_get(result, "schemes")) && json_object_get(result, "float")) {
+		print_ptq(result, out);
+	} else if (json_is_object(json_array_get(rows, 0))) {
+		cli_results_rows(rows, out);
+	} else {
+		print_any(result, out);
+	}
+}
+
+static void compare_cell(struct cli_table *t, const json_t *row, const char *scheme, double best)
+{
+	bool per_cent = in_per_cent(cli_text(row, "metric_name"));
+	const json_t *cell;
+	size_t i;
+
+	json_array_foreach(json_object_get(row, "cells"), i, cell) {
+		double v = number(cell, "metric"), change = number(cell, "delta");
+
+		if (strcmp(cli_text(cell, "scheme"), scheme) != 0 || isnan(v)) {
+			continue;
+		}
+		if (per_cent) {
+			cli_table_cell(t, "%.2f (%+.2f)%s", v, change, v == best ? "*" : " ");
+		} else {
+			cli_table_cell(t, "%.5g (%+.3g)%s", v, change, v == best ? "*" : " ");
+		}
+		return;
+	}
+	cli_table_cell(t, "-");
+}
+
+void cli_results_compare(const json_t *comparison, FILE *out)
+{
+	const json_t *schemes = json_object_get(comparison, "schemes"), *row, *scheme;
+	char headings[4096] = "job|network|data|metric|>float";
+	size_t used = strlen(headings), i, k;
+	struct cli_table *t;
+
+	json_array_foreach(schemes, i, scheme) {
+		if (used < sizeof(headings)) {
+			used += (size_t)snprintf(headings + used, sizeof(headings) - used, "|>%s ",
+				json_string_value(scheme));
+		}
+	}
+	t = used < sizeof(headings) ? cli_table_create(headings) : NULL;
+	json_array_foreach(json_object_get(comparison, "rows"), k, row) {
+		const char *metric = cli_text(row, "metric_name");
+		double best = best_metric(json_object_get(row, "cells"), metric);
+
+		if (!t) {
+			break;
+		}
+		cli_table_cell(t, "%s", cli_text(row, "job"));
+		cli_table_cell(t, "%s", cli_text(json_object_get(row, "model"), "name"));
+		cli_table_cell(t, "%s", cli_text(json_object_get(row, "data"), "name"));
+		cli_table_cell(t, "%s", metric);
+		cell_number(t, in_per_cent(metric) ? "%.2f" : "%.5g", number(row, "float"));
+		json_array_foreach(schemes, i, scheme) {
+			compare_cell(t, row, json_string_value(scheme), best);
+		}
+	}
+	if (t) {
+		cli_table_print(t, out);
+		fputs("in brackets the change against float; * best of the row's schemes\n", out);
+	}
+	cli_table_destroy(&t);
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `quantbench run`: a job with no server. Starts the worker as the daemon does, feeds it the job and shows its events.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/jobspec.h"
+#include "cli/progress.h"
+#include "cli/results.h"
+
+/* What the worker has after SIGTERM. */
+enum { GRACE_SECONDS = 2 };
+
+static volatile sig_atomic_t stop_signal;
+static volatile sig_atomic_t worker_pid;
+
+static void on_signal(int sig)
+{
+	if (sig == SIGALRM) {
+		kill(worker_pid, SIGKILL);
+		return;
+	}
+	stop_signal = sig;
+	kill(worker_pid, SIGTERM);
+	alarm(GRACE_SECONDS);
+}
+
+static void catch_signals(void)
+{
+	/* No SA_RESTART: a read that waits for the worker returns. */
+	struct sigaction sa = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGALRM, &sa, NULL);
+}
+
+/* QUANTBENCH_WORKER, the one beside this program (a build folder), or the installed one; freed with free(). */
+static char *find_worker(void)
+{
+	const char *chosen = getenv("QUANTBENCH_WORKER");
+	char self[4096], *path = NULL;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	if (chosen && *chosen) {
+		return strdup(chosen);
+	}
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	if (slash && asprintf(&path, "%.*s/quantbench-worker", (int)(slash - self), self) >= 0 &&
+		access(path, X_OK) == 0) {
+		return path;
+	}
+	free(path);
+	return strdup(PKGLIBEXECDIR "/quantbench-worker");
+}
+
+struct worker {
+	pid_t pid;
+	FILE *in, *out; /* its stdin, its stdout */
+};
+
+static void start_child(int to[2], int from[2], const char *path, const char *threads)
+{
+	char *const argv[] = {(char *)path, threads ? "--threads" : NULL, (char *)threads, NULL};
+
+	dup2(to[0], STDIN_FILENO);
+	dup2(from[1], STDOUT_FILENO);
+	signal(SIGPIPE, SIG_DFL);
+	/* Ctrl-C reaches us alone; the worker hears it from us, as SIGTERM. */
+	setpgid(0, 0);
+	execv(path, argv);
+	fprintf(stderr, "quantbench: the worker %s could not be started: %s; QUANTBENCH_WORKER can "
+		"name it\n", path, strerror(errno));
+	_exit(127);
+}
+
+static enum cli_exit start(struct worker *w, const char *path, const char *threads)
+{
+	int to[2], from[2];
+
+	if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC)) {
+		return cli_fail(CLI_UNREACHABLE, "no pipe to a worker: %s", strerror(errno));
+	}
+	w->pid = fork();
+	if (w->pid == 0) {
+		start_child(to, from, path, threads);
+	}
+	close(to[0]);
+	close(from[1]);
+	w->in = fdopen(to[1], "w");
+	w->out = fdopen(from[0], "r");
+	if (w->pid < 0 || !w->in || !w->out) {
+		return cli_fail(CLI_UNREACHABLE, "no worker could be started: %s", strerror(errno));
+	}
+	worker_pid = w->pid;
+	return CLI_OK;
+}
+
+static void send(struct worker *w, const json_t *line)
+{
+	json_dumpf(line, w->in, JSON_COMPACT | JSON_REAL_PRECISION(17));
+	fputc('\n', w->in);
+	fflush(w->in);
+}
+
+/* What came of the job. */
+struct outcome {
+	json_t *result;
+	char *error;
+};
+
+static void take_event(struct worker *w, const json_t *event, struct cli_progress *progress,
+	struct outcome *o)
+{
+	const char *kind = cli_text(event, "event");
+
+	if (!strcmp(kind, "result")) {
+		json_decref(o->result);
+		o->result = json_incref(json_object_get(event, "result"));
+	} else if (!strcmp(kind, "error")) {
+		free(o->error);
+		o->error = strdup(cli_text(event, "detail"));
+	} else if (!strcmp(kind, "section") && !strcmp(cli_text(event, "state"), "begin")) {
+		/* Nobody else shares this machine's cores with us, as far as we know. */
+		json_t *go = json_pack("{s:s}", "go", cli_text(event, "name"));
+
+		send(w, go);
+		json_decref(go);
+	} else {
+		cli_progress_event(progress, event);
+	}
+}
+
+static void listen_to(struct worker *w, struct outcome *o)
+{
+	struct cli_progress progress;
+	char *line = NULL;
+	size_t size = 0;
+
+	cli_progress_init(&progress);
+	for (;;) {
+		ssize_t n;
+		json_t *event;
+
+		errno = 0;
+		n = getline(&line, &size, w->out);
+		if (n < 0 && errno == EINTR) {
+			clearerr(w->out);
+			continue;
+		}
+		if (n < 0) {
+			break;
+		}
+		event = json_loadb(line, (size_t)n, 0, NULL);
+		take_event(w, event, &progress, o);
+		json_decref(event);
+	}
+	cli_progress_clear(&progress);
+	free(line);
+}
+
+static enum cli_exit verdict(int status, const struct outcome *o)
+{
+	if (stop_signal) {
+		return cli_fail(CLI_JOB_FAILED, "stopped");
+	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+		return CLI_UNREACHABLE; /* the child has said why */
+	}
+	if (o->error) {
+		return cli_fail(CLI_JOB_FAILED, "%s", o->error);
+	}
+	if (WIFSIGNALED(status)) {
+		return cli_fail(CLI_JOB_FAILED, "the worker crashed: %s", strsignal(WTERMSIG(status)));
+	}
+	if (!o->result) {
+		return cli_fail(CLI_JOB_FAILED, "the worker ended without a result (exit status %d)",
+			WEXITSTATUS(status));
+	}
+	return CLI_OK;
+}
+
+/* Files as {"path", "name"}, so that the worker finds them and results name them as people do. */
+static enum cli_exit resolve_inputs(const struct cli *cli, json_t *job)
+{
+	for (const struct cli_job_input *in = cli_job_inputs; in->field; in++) {
+		const char *value = json_string_value(json_object_get(job, in->field));
+		char *path = value ? cli_job_file(cli, value) : NULL;
+		const char *slash = path ? strrchr(path, '/') : NULL;
+
+		if (value && !path) {
+			return cli_fail(CLI_USAGE, "%s: no file %s here%s", in->field, value,
+				cli->args ? " or beside the job's file" : "");
+		}
+		if (path) {
+			json_object_set_new(job, in->field,
+				json_pack("{s:s, s:s}", "path", path, "name", slash ? slash + 1 : path));
+			free(path);
+		}
+	}
+	return CLI_OK;
+}
+
+static enum cli_exit make_workdir(const struct cli *cli, json_t *job)
+{
+	if (cli->opt['o']) {
+		if (mkdir(cli->opt['o'], 0777) && errno != EEXIST) {
+			return cli_fail(CLI_USAGE, "%s: %s", cli->opt['o'], strerror(errno));
+		}
+		json_object_set_new(job, "workdir", json_string(cli->opt['o']));
+	}
+	return CLI_OK;
+}
+
+static enum cli_exit run(const struct cli *cli, json_t *job)
+{
+	struct worker w = {0};
+	struct outcome o = {0};
+	char *path = find_worker();
+	int status = 0;
+	enum cli_exit code;
+
+	catch_signals();
+	code = path ? start(&w, path, cli->opt['t']) : cli_fail(CLI_USAGE, "no memory");
+	if (code == CLI_OK) {
+		send(&w, job);
+		listen_to(&w, &o);
+		fclose(w.in);
+		fclose(w.out);
+		while (waitpid(w.pid, &status, 0) < 0 && errno == EINTR) {
+		}
+		code = verdict(status, &o);
+	}
+	if (code == CLI_OK && cli->opt['j']) {
+		cli_print_json(o.result);
+	} else if (code == CLI_OK) {
+		cli_results_print(o.result, stdout);
+	}
+	json_decref(o.result);
+	free(o.error);
+	free(path);
+	return code;
+}
+
+enum cli_exit cli_run(struct cli *cli)
+{
+	json_t *job = NULL;
+	enum cli_exit code = cli_job_read(cli, &job);
+
+	if (code == CLI_OK) {
+		code = resolve_inputs(cli, job);
+	}
+	if (code == CLI_OK) {
+		code = make_workdir(cli, job);
+	}
+	if (code == CLI_OK) {
+		code = run(cli, job);
+	}
+	json_decref(job);
+	return code;
+}
