@@ -2,6 +2,8 @@
  *
  * Jobs on the server: hand in, follow, list, show, stop, compare.
  */
+#include "config.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -26,13 +26,13 @@ static volatile sig_atomic_t worker_pid;
 
 static void on_signal(int sig)
 {
-	if (sig == SIGALRM) {
-		kill(worker_pid, SIGKILL);
-		return;
+	if (sig != SIGALRM) {
+		stop_signal = sig;
+		alarm(GRACE_SECONDS);
 	}
-	stop_signal = sig;
-	kill(worker_pid, SIGTERM);
-	alarm(GRACE_SECONDS);
+	if (worker_pid > 0) {
+		kill(worker_pid, sig == SIGALRM ? SIGKILL : SIGTERM);
+	}
 }
 
 static void catch_signals(void)
@@ -73,7 +73,8 @@ struct worker {
 
 static void start_child(int to[2], int from[2], const char *path, const char *threads)
 {
-	char *const argv[] = {(char *)path, threads ? "--threads" : NULL, (char *)threads, NULL};
+	char *const argv[] = {(char *)path, (char *)(threads ? "--threads" : NULL),
+		(char *)threads, NULL};
 
 	dup2(to[0], STDIN_FILENO);
 	dup2(from[1], STDOUT_FILENO);

@@ -29,3 +29,4 @@ EXTRA_DIST += tests/check-layers
 include tests/unit/base/local.mk
 include tests/unit/analysis/local.mk
 include tests/worker/local.mk
+include tests/cli/local.mk

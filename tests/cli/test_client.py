@@ -1,0 +1,227 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that speak to a server, against a server that is made of canned answers and remembers what it got."""
+import hashlib
+import http.server
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import threading
+import unittest
+
+BUILD = pathlib.Path(os.environ.get("top_builddir", ".")).resolve()
+RESULT = {"job": "j1", "type": "ptq", "model": "net.onnx", "data": "x.npz", "metric_name": "top1", "samples": 9,
+          "float": {"metric": 97.5}, "schemes": [
+              {"scheme": "int8", "metric": 97.25, "delta": -0.25, "output_sqnr_db": 35.25, "size_bytes": 400000}]}
+
+
+def upload(id, name, content):
+    return {"id": id, "name": name, "size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(),
+            "created": "2026-01-02T03:04:05Z", "inspection": {"state": "ok", "error": None, "result": {
+                "opset": 13, "parameters": 1000, "macs": 2e6}}}
+
+
+def job(id, state="succeeded", **more):
+    return {"id": id, "type": "ptq", "state": state, "model": {"id": "m1", "name": "net.onnx"},
+            "data": {"id": "d1", "name": "x.npz"}, "created": "2026-01-02T03:04:05Z", "error": None, **more}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, body, kind="application/json"):
+        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def problem(self, status, detail, errors=()):
+        self.answer(status, {"type": "about:blank", "title": "No", "status": status, "detail": detail,
+                             "code": "x", "errors": list(errors)}, "application/problem+json")
+
+    def uploads(self, path, query, body):
+        server, kind = self.server, "models" if path == "/v1/models" else "datasets"
+        if self.command == "POST":
+            name = query.split("name=")[1]
+            new = upload(f"{kind[0]}{len(server.uploads[kind]) + 1}", name, body)
+            server.uploads[kind].append(new)
+            return self.answer(201, new)
+        wanted = [u for u in server.uploads[kind] if "sha256=" not in query or u["sha256"] in query]
+        return self.answer(200, {kind: wanted, "total": len(wanted), "next": None})
+
+    def events(self):
+        after = int(self.headers.get("Last-Event-ID") or 0)
+        events = [("state", {"event": "state", "state": "running"}),
+                  ("progress", {"event": "progress", "stage": "sweep", "fraction": 0.5, "text": "half"}),
+                  ("state", {"event": "state", "state": self.server.final})]
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(b": hello\n\n")
+        for number, (name, data) in enumerate(events, 1):
+            if number > after:
+                self.wfile.write(f"id: {number}\r\nevent: {name}\r\ndata: {json.dumps(data)}\r\n\r\n".encode())
+            if number == 2 and not after:
+                return  # the line breaks once
+
+    def handle_any(self):
+        path, _, query = self.path.partition("?")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        server = self.server
+        server.seen.append((self.command, self.path, body, dict(self.headers)))
+        self.close_connection = path.endswith("/events")
+        if path in ("/v1/models", "/v1/datasets"):
+            return self.uploads(path, query, body)
+        if path == "/v1/jobs" and self.command == "POST":
+            server.spec = json.loads(body)
+            if server.spec.get("schemes") == ["wrong"]:
+                return self.problem(422, "the job has 1 mistake",
+                                    [{"field": "schemes[0]", "detail": "no such format"}])
+            return self.answer(201, job("j1", "queued", cached=False))
+        if path == "/v1/jobs":
+            return self.answer(200, {"jobs": [job("j2", "running", progress={"fraction": 0.25}), job("j1")],
+                                     "total": 2, "next": None})
+        if path == "/v1/jobs/j1/events":
+            return self.events()
+        if path == "/v1/jobs/j1/results":
+            return self.answer(200, RESULT)
+        if path == "/v1/jobs/j1/results.csv":
+            return self.answer(200, b"scheme,metric\nint8,97.25\n", "text/csv")
+        if path in ("/v1/jobs/j1", "/v1/jobs/j1/cancel"):
+            error = {"code": "x", "detail": "the worker crashed"} if server.final == "failed" else None
+            return self.answer(200, job("j1", server.final, error=error))
+        if path == "/v1/compare":
+            return self.answer(200, {"schemes": ["int8"], "rows": [{
+                "job": "j1", "model": {"id": "m1", "name": "net.onnx"}, "data": None, "metric_name": "top1",
+                "float": 97.5, "cells": [{"scheme": "int8", "metric": 97.25, "delta": -0.25}]}]})
+        return self.problem(404, f"there is nothing at {path}")
+
+    do_GET = do_POST = do_DELETE = handle_any
+
+
+class Client(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        (self.folder / "net.onnx").write_bytes(b"m" * 100000)
+        (self.folder / "x y.npz").write_bytes(b"")
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.uploads = {"models": [], "datasets": []}
+        self.server.seen, self.server.final = [], "succeeded"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        self.addCleanup(self.server.server_close)
+        self.addCleanup(self.server.shutdown)
+
+    def quantbench(self, *arguments, url=None, **environment):
+        url = url or f"http://127.0.0.1:{self.server.server_address[1]}/"
+        done = subprocess.run([BUILD / "quantbench", *arguments], cwd=self.folder, text=True, capture_output=True,
+                              timeout=30, stdin=subprocess.DEVNULL,
+                              env=dict(os.environ, QUANTBENCH_URL=url, **environment))
+        return done.returncode, done.stdout, done.stderr
+
+    def test_models_add__new_file__is_streamed_once(self):
+        code, out, err = self.quantbench("models", "add", "net.onnx", "--json")
+        self.assertEqual(code, 0, err)
+        self.assertEqual(json.loads(out)["sha256"], hashlib.sha256(b"m" * 100000).hexdigest())
+        self.quantbench("models", "add", "net.onnx")
+        posts = [body for method, _, body, _ in self.server.seen if method == "POST"]
+        self.assertEqual(posts, [b"m" * 100000])
+
+    def test_models_list__table__describes_them(self):
+        self.quantbench("models", "add", "net.onnx", "--name", "my net")
+        code, out, _ = self.quantbench("models")
+        self.assertEqual(code, 0)
+        self.assertIn("m1  my%20net", out)
+        self.assertIn("opset 13, 1000 parameters, 2 M multiply-accumulates", out)
+
+    def test_submit_wait__files__are_sent_and_results_printed(self):
+        code, out, err = self.quantbench("submit", "--model", "net.onnx", "--data", "x y.npz", "--schemes", "int8,E4",
+                                         "--calibration", "7", "--no-latency", "--fresh", "--wait")
+        self.assertEqual(code, 0, err)
+        self.assertEqual(self.server.spec, {
+            "type": "ptq", "model": "m1", "data": "d1", "schemes": ["int8", "E4"], "calibration": {"samples": 7},
+            "latency": False, "fresh": True})
+        self.assertIn(" 50 %  half", err)
+        self.assertIn("int8", out)
+        self.assertIn("97.25", out)
+
+    def test_submit__id_and_name__need_no_file(self):
+        self.quantbench("models", "add", "net.onnx")
+        os.rename(self.folder / "net.onnx", self.folder / "gone")
+        code, out, err = self.quantbench("submit", "--model", "net.onnx", "--schemes", "int8")
+        self.assertEqual((code, out), (0, "j1\n"), err)
+        self.assertEqual(self.server.spec["model"], "m1")
+        code, _, err = self.quantbench("submit", "--model", "other", "--schemes", "int8")
+        self.assertEqual(code, 4)
+        self.assertIn("other: no file of that name here", err)
+
+    def test_submit__refused__every_mistake_is_printed(self):
+        code, out, err = self.quantbench("submit", "--schemes", "wrong")
+        self.assertEqual((code, out), (4, ""))
+        self.assertIn("quantbench: the job has 1 mistake", err)
+        self.assertIn("schemes[0]: no such format", err)
+
+    def test_watch__line_breaks__resumes_behind_the_last_event(self):
+        code, out, err = self.quantbench("watch", "j1", "--json")
+        self.assertEqual(code, 0, err)
+        self.assertEqual(json.loads(out), RESULT)
+        asked = [headers.get("Last-Event-ID") for _, path, _, headers in self.server.seen if path.endswith("/events")]
+        self.assertEqual(asked, [None, "2"])
+        self.assertEqual(err.splitlines(), ["running", " 50 %  half", "succeeded"])
+
+    def test_watch__failed_job__exit_status_is_1(self):
+        self.server.final = "failed"
+        code, out, err = self.quantbench("watch", "j1")
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("job j1 failed: the worker crashed", err)
+
+    def test_show__forms__table_json_csv(self):
+        self.assertIn("net.onnx on x.npz, 9 samples", self.quantbench("show", "j1")[1])
+        self.assertEqual(json.loads(self.quantbench("show", "j1", "--json")[1]), RESULT)
+        self.assertEqual(self.quantbench("show", "j1", "--csv")[1], "scheme,metric\nint8,97.25\n")
+
+    def test_list__filters__reach_the_server(self):
+        code, out, _ = self.quantbench("list", "--state", "running", "--limit", "5")
+        self.assertEqual(code, 0)
+        self.assertIn("running 25 %", out)
+        self.assertEqual(self.server.seen[0][1], "/v1/jobs?state=running&limit=5")
+
+    def test_cancel__job__tells_its_state(self):
+        self.server.final = "cancelled"
+        self.assertEqual(self.quantbench("cancel", "j1")[:2], (0, "j1 cancelled\n"))
+
+    def test_compare__jobs__networks_by_formats(self):
+        code, out, _ = self.quantbench("compare", "j1", "j1")
+        self.assertEqual(code, 0)
+        self.assertIn("97.25 (-0.25)*", out)
+        self.assertEqual(self.server.seen[0][1], "/v1/compare?jobs=j1,j1")
+
+    def test_unknown_job__detail__exit_status_is_4(self):
+        code, _, err = self.quantbench("show", "j77/../x")
+        self.assertEqual(code, 4)
+        self.assertEqual(err, "quantbench: there is nothing at /v1/jobs/j77%2F..%2Fx\n")
+
+    def test_no_server__sentence__exit_status_is_3(self):
+        code, _, err = self.quantbench("list", url="http://127.0.0.1:1")
+        self.assertEqual(code, 3)
+        self.assertIn("http://127.0.0.1:1", err)
+
+    def test_token__option_or_environment__is_sent(self):
+        self.quantbench("--token", "secret", "list")
+        self.quantbench("list", QUANTBENCH_TOKEN="other")
+        self.assertEqual([headers.get("Authorization") for *_, headers in self.server.seen],
+                         ["Bearer secret", "Bearer other"])
+
+
+if __name__ == "__main__":
+    unittest.main()
