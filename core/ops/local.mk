@@ -3,10 +3,17 @@ libquantbench_a_SOURCES += \
 	core/ops/binary.c \
 	core/ops/common.c core/ops/common.h \
 	core/ops/conv.c \
+	core/ops/einsum.c \
+	core/ops/gather.c \
+	core/ops/make.c \
 	core/ops/matmul.c \
+	core/ops/move.c \
 	core/ops/norm.c \
 	core/ops/op.c core/ops/op.h core/ops/ops.h core/ops/plans.h \
 	core/ops/pool.c \
+	core/ops/quantize.c \
+	core/ops/reduce.c \
+	core/ops/resize.c \
 	core/ops/shape_ops.c \
 	core/ops/unary.c \
 	core/ops/window.c core/ops/window.h

@@ -36,11 +36,41 @@
 	X("", ConvInteger, 2, 4, 1, QB_OP_OTHER, -1, conv_integer, conv_integer, NULL, NULL) \
 	X("", ConvTranspose, 2, 3, 1, QB_OP_MATMUL, 1, conv_transpose, conv_transpose, NULL, NULL) \
 	X("", QLinearConv, 8, 9, 1, QB_OP_OTHER, -1, qlinear_conv, qlinear_conv, NULL, NULL) \
+	/* einsum.c */ \
+	X("", Einsum, 1, -1, 1, QB_OP_OTHER, -1, einsum, einsum, NULL, NULL) \
+	/* gather.c */ \
+	X("", Gather, 2, 2, 1, QB_OP_PASS, -1, gather, gather, NULL, NULL) \
+	X("", GatherElements, 2, 2, 1, QB_OP_PASS, -1, gather_elements, gather_elements, NULL, NULL) \
+	X("", GatherND, 2, 2, 1, QB_OP_PASS, -1, gather_nd, gather_nd, NULL, NULL) \
+	X("", Scatter, 3, 3, 1, QB_OP_OTHER, -1, scatter_elements, scatter_elements, NULL, NULL) \
+	X("", ScatterElements, 3, 3, 1, QB_OP_OTHER, -1, scatter_elements, scatter_elements, NULL, NULL) \
+	X("", ScatterND, 3, 3, 1, QB_OP_OTHER, -1, scatter_nd, scatter_nd, NULL, NULL) \
+	/* make.c */ \
+	X("", Compress, 2, 2, 1, QB_OP_PASS, -1, compress, compress, NULL, NULL) \
+	X("", ConstantOfShape, 1, 1, 1, QB_OP_OTHER, -1, constant_of_shape, constant_of_shape, NULL, NULL) \
+	X("", EyeLike, 1, 1, 1, QB_OP_OTHER, -1, eye_like, eye_like, NULL, NULL) \
+	X("", NonZero, 1, 1, 1, QB_OP_OTHER, -1, nonzero, nonzero, NULL, NULL) \
+	X("", OneHot, 3, 3, 1, QB_OP_OTHER, -1, one_hot, one_hot, NULL, NULL) \
+	X("", Range, 3, 3, 1, QB_OP_OTHER, -1, range, range, NULL, NULL) \
+	X("", Shape, 1, 1, 1, QB_OP_OTHER, -1, shape, shape, NULL, NULL) \
+	X("", Size, 1, 1, 1, QB_OP_OTHER, -1, shape, shape, NULL, NULL) \
 	/* matmul.c */ \
 	X("", Gemm, 2, 3, 1, QB_OP_MATMUL, 1, gemm, gemm, NULL, NULL) \
 	X("", MatMul, 2, 2, 1, QB_OP_MATMUL, 1, matmul, matmul, NULL, NULL) \
 	X("", MatMulInteger, 2, 4, 1, QB_OP_OTHER, -1, matmul_integer, matmul_integer, NULL, NULL) \
 	X("", QLinearMatMul, 8, 8, 1, QB_OP_OTHER, -1, qlinear_matmul, qlinear_matmul, NULL, NULL) \
+	/* move.c */ \
+	X("", Concat, 1, -1, 1, QB_OP_PASS, -1, concat, concat, NULL, NULL) \
+	X("", DepthToSpace, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space, NULL, NULL) \
+	X("", Expand, 2, 2, 1, QB_OP_PASS, -1, expand, expand, NULL, NULL) \
+	X("", Pad, 1, 4, 1, QB_OP_PASS, -1, pad, pad, NULL, NULL) \
+	X("", ReverseSequence, 2, 2, 1, QB_OP_PASS, -1, reverse_sequence, reverse_sequence, NULL, NULL) \
+	X("", Slice, 1, 5, 1, QB_OP_PASS, -1, slice, slice, NULL, NULL) \
+	X("", SpaceToDepth, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space, NULL, NULL) \
+	X("", Split, 1, 2, -1, QB_OP_PASS, -1, split, split, NULL, NULL) \
+	X("", Tile, 2, 2, 1, QB_OP_PASS, -1, tile, tile, NULL, NULL) \
+	X("", Transpose, 1, 1, 1, QB_OP_PASS, -1, transpose, transpose, NULL, NULL) \
+	X("", Trilu, 1, 2, 1, QB_OP_PASS, -1, trilu, trilu, NULL, NULL) \
 	/* norm.c */ \
 	X("", BatchNormalization, 5, 5, 5, QB_OP_ELTWISE, -1, batch_norm, batch_norm, NULL, NULL) \
 	X("", GroupNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, group_norm, group_norm, NULL, NULL) \
@@ -58,6 +88,28 @@
 	X("", GlobalMaxPool, 1, 1, 1, QB_OP_PASS, -1, global_pool, global_pool, NULL, NULL) \
 	X("", LpPool, 1, 1, 1, QB_OP_ELTWISE, -1, pool, pool, NULL, NULL) \
 	X("", MaxPool, 1, 1, 2, QB_OP_PASS, -1, pool, pool, NULL, NULL) \
+	/* quantize.c */ \
+	X("", DequantizeLinear, 2, 3, 1, QB_OP_OTHER, -1, dequantize, dequantize, NULL, NULL) \
+	X("", DynamicQuantizeLinear, 1, 1, 3, QB_OP_OTHER, -1, dynamic_quantize, dynamic_quantize, NULL, NULL) \
+	X("", QuantizeLinear, 2, 3, 1, QB_OP_OTHER, -1, quantize, quantize, NULL, NULL) \
+	/* reduce.c */ \
+	X("", ArgMax, 1, 1, 1, QB_OP_OTHER, -1, arg, arg, NULL, NULL) \
+	X("", ArgMin, 1, 1, 1, QB_OP_OTHER, -1, arg, arg, NULL, NULL) \
+	X("", CumSum, 2, 2, 1, QB_OP_ELTWISE, -1, cumsum, cumsum, NULL, NULL) \
+	X("", ReduceL1, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
+	X("", ReduceL2, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
+	X("", ReduceLogSum, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
+	X("", ReduceLogSumExp, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
+	X("", ReduceMax, 1, 2, 1, QB_OP_PASS, -1, reduce, reduce, NULL, NULL) \
+	X("", ReduceMean, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
+	X("", ReduceMin, 1, 2, 1, QB_OP_PASS, -1, reduce, reduce, NULL, NULL) \
+	X("", ReduceProd, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
+	X("", ReduceSum, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
+	X("", ReduceSumSquare, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
+	X("", TopK, 1, 2, 2, QB_OP_PASS, -1, topk, topk, NULL, NULL) \
+	/* resize.c */ \
+	X("", Resize, 1, 4, 1, QB_OP_ELTWISE, -1, resize, resize, NULL, NULL) \
+	X("", Upsample, 1, 2, 1, QB_OP_ELTWISE, -1, resize, resize, NULL, NULL) \
 	/* shape_ops.c */ \
 	X("", Constant, 0, 0, 1, QB_OP_OTHER, -1, constant, constant, NULL, NULL) \
 	X("", Dropout, 1, 3, 2, QB_OP_PASS, -1, dropout, dropout, NULL, NULL) \

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Resize and Upsample. Every mode is separable: each axis has, for each output, a few inputs and their weights.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/ops/common.h"
+
+enum mode { NEAREST, LINEAR, CUBIC };
+enum coordinates { HALF_PIXEL, HALF_PIXEL_SYMMETRIC, PYTORCH_HALF_PIXEL, ALIGN_CORNERS, ASYMMETRIC,
+	TF_HALF_PIXEL_FOR_NN, TF_CROP_AND_RESIZE };
+enum nearest { ROUND_PREFER_FLOOR, ROUND_PREFER_CEIL, NEAREST_FLOOR, NEAREST_CEIL };
+
+static const char *const mode_names[] = { "nearest", "linear", "cubic", NULL };
+static const char *const coordinate_names[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
+	"align_corners", "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize", NULL };
+static const char *const nearest_names[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL };
+
+struct resize {
+	enum mode mode;
+	enum coordinates coordinates;
+	enum nearest nearest;
+	bool antialias, exclude_outside;
+	double cubic_a, extrapolation;
+	bool known; /* scales or sizes */
+	double scale[QB_MAX_DIMS], roi_start[QB_MAX_DIMS], roi_end[QB_MAX_DIMS];
+	int64_t out[QB_MAX_DIMS];
+};
+
+static enum qb_err read_name(const struct qb_node *n, const char *attr, const char *fallback,
+	const char *const *names, int *out, struct qb_errbuf *eb)
+{
+	const char *s = qb_node_string(n, attr, fallback);
+
+	for (int i = 0; names[i]; i++) {
+		if (strcmp(s, names[i]) == 0) {
+			*out = i;
+			return QB_OK;
+		}
+	}
+	return qb_node_fail(eb, QB_EUNSUPPORTED, n, "%s \"%.60s\" is not supported", attr, s);
+}
+
+static enum qb_err read_modes(const struct qb_node *n, struct resize *r, struct qb_errbuf *eb)
+{
+	bool old = n->opset < 11; /* Upsample, and the first Resize */
+	int v;
+
+	*r = (struct resize){ 0 };
+	if (strcmp(qb_node_string(n, "mode", "nearest"), "bilinear") == 0) {
+		v = LINEAR;
+	} else {
+		QB_TRY(read_name(n, "mode", "nearest", mode_names, &v, eb));
+	}
+	r->mode = (enum mode)v;
+	QB_TRY(read_name(n, "coordinate_transformation_mode", old || strcmp(n->type, "Upsample") == 0 ?
+		"asymmetric" : "half_pixel", coordinate_names, &v, eb));
+	r->coordinates = (enum coordinates)v;
+	QB_TRY(read_name(n, "nearest_mode", old ? "floor" : "round_prefer_floor", nearest_names, &v, eb));
+	r->nearest = (enum nearest)v;
+	r->antialias = qb_node_int(n, "antialias", 0) != 0;
+	r->exclude_outside = qb_node_int(n, "exclude_outside", 0) != 0;
+	r->cubic_a = (double)qb_node_float(n, "cubic_coeff_a", -0.75f);
+	r->extrapolation = (double)qb_node_float(n, "extrapolation_value", 0);
+	return QB_OK;
+}
+
+/* The inputs' places: Upsample and the first Resize have x, scales; later ones x, roi, scales, sizes. */
+static const struct qb_tensor *argument(const struct qb_node *n, const struct qb_tensor *const in[], int i)
+{
+	const struct qb_tensor *t = in ? op_arg(n, in, i) : op_const(n, i);
+
+	return t && qb_tensor_size(t) ? t : NULL;
+}
+
+static enum qb_err use_axes(const struct qb_node *n, int rank, int axis[QB_MAX_DIMS], int *count,
+	struct qb_errbuf *eb)
+{
+	const int64_t *ints;
+	int have = qb_node_ints(n, "axes", &ints);
+
+	if (have > rank) {
+		return qb_node_fail(eb, QB_EONNX, n, "%d axes for %d dimensions", have, rank);
+	}
+	*count = have ? have : rank;
+	for (int i = 0; i < *count; i++) {
+		axis[i] = i;
+		if (have) {
+			QB_TRY(qb__op_axis(n, ints[i], rank, false, &axis[i], eb));
+		}
+	}
+	return QB_OK;
+}
+
+static enum qb_err read_scales(const struct qb_node *n, const struct qb_tensor *scales,
+	const struct qb_shape *x, const int *axis, int count, struct resize *r, struct qb_errbuf *eb)
+{
+	const struct qb_attr *a = qb_node_attr(n, "scales");
+	size_t have = scales ? qb_tensor_size(scales) : a ? (size_t)a->count : 0;
+
+	if (have != (size_t)count || (!scales && (!a || a->kind != QB_ATTR_FLOATS))) {
+		return qb_node_fail(eb, QB_EONNX, n, "%zu scales for %d dimensions", have, count);
+	}
+	for (int i = 0; i < count; i++) {
+		double s = scales ? qb__op_load(scales->dtype, scales->data, (size_t)i) : (double)a->floats[i];
+		int64_t d = x->dim[axis[i]];
+
+		if (!(s > 0) || !(s < 1e9)) {
+			return qb_node_fail(eb, QB_EONNX, n, "a scale of %g", s);
+		}
+		r->scale[axis[i]] = s;
+		/* Scales are float32: 2/3 of 3 is 2 only in that precision. */
+		r->out[axis[i]] = qb_dim_number(d) ? (int64_t)floor((double)((float)d * (float)s)) : s == 1 ? d :
+			s == floor(s) ? qb_dim_mul(d, (int64_t)s) : QB_DIM_UNKNOWN;
+	}
+	return QB_OK;
+}
+
+static enum qb_err read_sizes(const struct qb_node *n, const struct qb_tensor *sizes,
+	const struct qb_shape *x, const int *axis, int count, struct resize *r, struct qb_errbuf *eb)
+{
+	const char *policy = qb_node_string(n, "keep_aspect_ratio_policy", "stretch");
+	bool smaller = strcmp(policy, "not_larger") == 0, larger = strcmp(policy, "not_smaller") == 0;
+	int64_t size[QB_MAX_DIMS];
+	double common = smaller ? INFINITY : 0;
+
+	if (qb__op_ints(sizes, size, QB_MAX_DIMS) != count) {
+		return qb_node_fail(eb, QB_EONNX, n, "sizes does not name %d dimensions", count);
+	}
+	for (int i = 0; i < count; i++) {
+		int64_t d = x->dim[axis[i]];
+		double s = (double)size[i] / (double)d;
+
+		if (size[i] < 0 || size[i] > QB_MAX_ELEMENTS || (d == 0 && size[i])) {
+			return qb_node_fail(eb, QB_EONNX, n, "a size of %" PRId64, size[i]);
+		}
+		if (!qb_dim_number(d) && (smaller || larger)) {
+			r->known = false;
+			return QB_OK;
+		}
+		common = smaller ? fmin(common, s) : fmax(common, s);
+		r->out[axis[i]] = size[i];
+		r->scale[axis[i]] = qb_dim_number(d) && d ? s : 1;
+	}
+	for (int i = 0; i < count && (smaller || larger); i++) {
+		r->scale[axis[i]] = common;
+		r->out[axis[i]] = (int64_t)floor(common * (double)x->dim[axis[i]] + 0.5);
+	}
+	return QB_OK;
+}
+
+static enum qb_err read_resize(const struct qb_node *n, const struct qb_tensor *const in[],
+	const struct qb_shape *x, struct resize *r, struct qb_errbuf *eb)
+{
+	bool two_inputs = strcmp(n->type, "Upsample") == 0 || n->opset < 11;
+	const struct qb_tensor *scales = argument(n, in, two_inputs ? 1 : 2);
+	const struct qb_tensor *sizes = two_inputs ? NULL : argument(n, in, 3);
+	const struct qb_tensor *roi = two_inputs ? NULL : argument(n, in, 1);
+	int axis[QB_MAX_DIMS], count;
+
+	QB_TRY(read_modes(n, r, eb));
+	QB_TRY(use_axes(n, x->ndim, axis, &count, eb));
+	for (int i = 0; i < x->ndim; i++) {
+		r->scale[i] = r->roi_end[i] = 1;
+		r->out[i] = x->dim[i];
+	}
+	r->known = true;
+	if (sizes) {
+		QB_TRY(read_sizes(n, sizes, x, axis, count, r, eb));
+	} else if (scales || qb_node_attr(n, "scales")) {
+		QB_TRY(read_scales(n, scales, x, axis, count, r, eb));
+	} else if (!in && (op_in(n, two_inputs ? 1 : 2) || op_in(n, 3))) {
+		r->known = false;
+	} else {
+		return qb_node_fail(eb, QB_EONNX, n, "it has neither scales nor sizes");
+	}
+	if (roi && r->coordinates == TF_CROP_AND_RESIZE) {
+		if (qb_tensor_size(roi) != 2 * (size_t)count) {
+			return qb_node_fail(eb, QB_EONNX, n, "roi does not name a region");
+		}
+		for (int i = 0; i < count; i++) {
+			r->roi_start[axis[i]] = qb__op_load(roi->dtype, roi->data, (size_t)i);
+			r->roi_end[axis[i]] = qb__op_load(roi->dtype, roi->data, (size_t)(i + count));
+		}
+	}
+	return QB_OK;
+}
+
+enum qb_err qb__infer_resize(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_shape *x = &n->input[0]->shape;
+	struct resize r;
+
+	(void)g;
+	if (!x->known) {
+		qb__op_set(n, 0, n->input[0]->dtype, qb_shape_unknown());
+		return QB_OK;
+	}
+	QB_TRY(read_resize(n, NULL, x, &r, eb));
+	qb__op_set(n, 0, n->input[0]->dtype, r.known ? qb_shape_make(x->ndim, r.out) : qb_shape_ranked(x->ndim));
+	return QB_OK;
+}
+
+/* ---- one axis ---- */
+
+static double source_of(const struct resize *r, int d, int64_t in, int64_t out, int64_t i)
+{
+	double x = (double)i, s = r->scale[d], half = (x + 0.5) / s - 0.5;
+
+	switch (r->coordinates) {
+	case HALF_PIXEL_SYMMETRIC:
+		return (double)in / 2 * (1 - (double)out / (s * (double)in)) + half;
+	case PYTORCH_HALF_PIXEL: return out > 1 ? half : 0;
+	case ALIGN_CORNERS: return out > 1 ? x * (double)(in - 1) / (double)(out - 1) : 0;
+	case ASYMMETRIC: return x / s;
+	case TF_HALF_PIXEL_FOR_NN: return (x + 0.5) / s;
+	case TF_CROP_AND_RESIZE:
+		return out > 1 ? r->roi_start[d] * (double)(in - 1) +
+			x * (r->roi_end[d] - r->roi_start[d]) * (double)(in - 1) / (double)(out - 1) :
+			0.5 * (r->roi_start[d] + r->roi_end[d]) * (double)(in - 1);
+	default: return half;
+	}
+}
+
+static int64_t nearest_of(enum nearest how, double x)
+{
+	switch (how) {
+	case ROUND_PREFER_FLOOR: return (int64_t)ceil(x - 0.5);
+	case ROUND_PREFER_CEIL: return (int64_t)floor(x + 0.5);
+	case NEAREST_FLOOR: return (int64_t)floor(x);
+	default: return (int64_t)ceil(x);
+	}
+}
+
+/* Keys' kernel (Cubic convolution interpolation, 1981, eq. 15) with parameter a. */
+static double cubic_weight(double x, double a)
+{
+	x = fabs(x);
+	if (x <= 1) {
+		return ((a + 2) * x - (a + 3)) * x * x + 1;
+	}
+	return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
+}
+
+struct taps {
+	int count;        /* of each output */
+	int64_t *from;    /* [out][count] */
+	double *weight;
+	bool *outside;    /* [out]: extrapolated */
+};
+
+static void fill_taps(const struct resize *r, int d, int64_t in, int64_t out, int reach, struct taps *t)
+{
+	double shrink = r->antialias ? fmin(r->scale[d], 1) : 1;
+
+	for (int64_t i = 0; i < out; i++) {
+		double x = source_of(r, d, in, out, i), total = 0;
+		int64_t base = (int64_t)floor(x);
+
+		t->outside[i] = r->coordinates == TF_CROP_AND_RESIZE && (x < 0 || x > (double)(in - 1));
+		x = fmax(fmin(x, 1e15), -1e15);
+		base = (int64_t)floor(x);
+		for (int k = 0; k < t->count; k++) {
+			int64_t at = r->mode == NEAREST ? nearest_of(r->nearest, x) : base - reach + 1 + k;
+			double away = ((double)at - x) * shrink, w = 1;
+
+			if (r->mode == LINEAR) {
+				w = fmax(1 - fabs(away), 0);
+			} else if (r->mode == CUBIC) {
+				w = cubic_weight(away, r->cubic_a);
+			}
+			if (r->exclude_outside && (at < 0 || at >= in)) {
+				w = 0;
+			}
+			t->from[i * t->count + k] = QB_MAX(QB_MIN(at, in - 1), 0);
+			t->weight[i * t->count + k] = w;
+			total += w;
+		}
+		for (int k = 0; k < t->count && total != 0; k++) {
+			t->weight[i * t->count + k] /= total;
+		}
+	}
+}
+
+static void taps_fini(struct taps *t)
+{
+	free(t->from);
+	free(t->weight);
+	free(t->outside);
+}
+
+static bool taps_init(const struct resize *r, int d, int64_t in, int64_t out, struct taps *t)
+{
+	double shrink = r->antialias ? fmin(r->scale[d], 1) : 1;
+	int reach = r->mode == LINEAR ? (int)ceil(1 / shrink) : (int)ceil(2 / shrink);
+	size_t entries;
+
+	*t = (struct taps){ .count = r->mode == NEAREST ? 1 : 2 * reach };
+	if (qb_mul_overflows((size_t)out, (size_t)t->count, &entries)) {
+		return false;
+	}
+	t->from = qb_aligned_alloc(entries, sizeof(*t->from));
+	t->weight = qb_aligned_alloc(entries, sizeof(*t->weight));
+	t->outside = qb_aligned_alloc((size_t)out, sizeof(*t->outside));
+	if (!t->from || !t->weight || !t->outside) {
+		taps_fini(t);
+		return false;
+	}
+	fill_taps(r, d, in, out, reach, t);
+	return true;
+}
+
+/* x [outer, in, inner] -> y [outer, out, inner] */
+static void apply_taps(const struct taps *t, const float *x, float *y, int64_t outer, int64_t in,
+	int64_t out, int64_t inner, double extrapolation)
+{
+	for (int64_t o = 0; o < outer; o++) {
+		for (int64_t i = 0; i < out; i++) {
+			const int64_t *from = t->from + i * t->count;
+			const double *weight = t->weight + i * t->count;
+			float *row = y + (o * out + i) * inner;
+
+			for (int64_t j = 0; j < inner; j++) {
+				double sum = t->count == 1 ? (double)x[(o * in + from[0]) * inner + j] : 0;
+
+				for (int k = 0; k < t->count && t->count > 1; k++) {
+					sum += weight[k] * (double)x[(o * in + from[k]) * inner + j];
+				}
+				row[j] = (float)(t->outside[i] ? extrapolation : sum);
+			}
+		}
+	}
+}
+
+static bool axis_is_identity(const struct resize *r, int d, int64_t in)
+{
+	return r->out[d] == in && r->scale[d] == 1 && r->coordinates != TF_CROP_AND_RESIZE;
+}
+
+static enum qb_err resize_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	struct qb_shape x = qb_shape_of(in[0]);
+	float *now = NULL, *next = NULL;
+	struct resize r;
+	enum qb_err err;
+
+	QB_TRY(read_resize(n, in, &x, &r, eb));
+	now = qb_aligned_alloc(qb_tensor_size(in[0]), sizeof(float));
+	if (!now) {
+		return qb__op_no_memory(n, eb);
+	}
+	memcpy(now, in[0]->data, qb_tensor_size(in[0]) * sizeof(float));
+	for (int d = x.ndim - 1; d >= 0; d--) {
+		int64_t outer, inner, dim = x.dim[d];
+		struct taps t;
+
+		if (axis_is_identity(&r, d, dim)) {
+			continue;
+		}
+		outer = qb_shape_product(&x, 0, d);
+		inner = qb_shape_product(&x, d + 1, x.ndim);
+		x.dim[d] = r.out[d];
+		next = qb_aligned_alloc((size_t)qb_shape_product(&x, 0, x.ndim), sizeof(float));
+		if (!next || !taps_init(&r, d, dim, r.out[d], &t)) {
+			free(next);
+			err = qb__op_no_memory(n, eb);
+			goto out;
+		}
+		apply_taps(&t, now, next, outer, dim, r.out[d], inner, r.extrapolation);
+		taps_fini(&t);
+		free(now);
+		now = next;
+	}
+	memcpy(out[0].data, now, qb_tensor_size(&out[0]) * sizeof(float));
+	err = QB_OK;
+out:
+	free(now);
+	return err;
+}
+
+/* Integers go through float32, which holds bytes exactly. */
+static enum qb_err resize_integers(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	struct qb_tensor x = *in[0], y = out[0];
+	const struct qb_tensor *args[4] = { &x };
+	enum qb_err err;
+
+	for (int i = 1; i < n->inputs && i < 4; i++) {
+		args[i] = in[i];
+	}
+	x.dtype = y.dtype = QB_F32;
+	x.data = qb_aligned_alloc(qb_tensor_size(&x), sizeof(float));
+	y.data = qb_aligned_alloc(qb_tensor_size(&y), sizeof(float));
+	if (x.data && y.data) {
+		qb__op_to_f32(in[0], x.data);
+		err = resize_f32(n, args, &y, eb);
+	} else {
+		err = qb__op_no_memory(n, eb);
+	}
+	if (err == QB_OK) {
+		qb__op_from_f32(y.data, &out[0]);
+	}
+	free(x.data);
+	free(y.data);
+	return err;
+}
+
+enum qb_err qb__eval_resize(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	if (!op_is_float(in[0]->dtype)) {
+		return resize_integers(n, in, out, eb);
+	}
+	return qb__op_as_f32(resize_f32, n, in, out, eb);
+}
