@@ -27,6 +27,7 @@ check_SCRIPTS += tests/check-layers
 EXTRA_DIST += tests/check-layers
 
 include tests/unit/base/local.mk
+include tests/unit/graph/local.mk
 include tests/unit/analysis/local.mk
 include tests/worker/local.mk
 include tests/cli/local.mk

@@ -240,7 +240,7 @@ static enum qb_err tuple_at(const struct qb_node *n, const struct qb_tensor *x, 
 	const struct qb_tensor *idx, size_t row, int64_t *out, struct qb_errbuf *eb)
 {
 	int k = (int)idx->dim[idx->ndim - 1];
-	int64_t at = 0, v;
+	int64_t at = 0, v = 0;
 
 	for (int j = 0; j < k; j++) {
 		QB_TRY(checked_index(n, idx, row * (size_t)k + (size_t)j, x->dim[first + j], &v, eb));

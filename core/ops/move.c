@@ -676,7 +676,7 @@ enum qb_err qb__eval_depth_space(const struct qb_node *n, const struct qb_tensor
 	for (int64_t i = 0; i < (int64_t)qb_tensor_size(wide); i++) {
 		int64_t x = i % wide->dim[3], y = i / wide->dim[3] % wide->dim[2];
 		int64_t ch = i / wide->dim[3] / wide->dim[2] % c, s = i / wide->dim[3] / wide->dim[2] / c;
-		int64_t block = y % b * b + x % b, depth = to_space && crd ? ch * b * b + block : block * c + ch;
+		int64_t block = y % b * b + x % b, depth = crd ? ch * b * b + block : block * c + ch;
 		int64_t j = ((s * c * b * b + depth) * h + y / b) * w + x / b;
 
 		memcpy((char *)out[0].data + (size_t)(to_space ? i : j) * size,

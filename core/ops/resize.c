@@ -158,7 +158,7 @@ static enum qb_err read_resize(const struct qb_node *n, const struct qb_tensor *
 	const struct qb_tensor *scales = argument(n, in, two_inputs ? 1 : 2);
 	const struct qb_tensor *sizes = two_inputs ? NULL : argument(n, in, 3);
 	const struct qb_tensor *roi = two_inputs ? NULL : argument(n, in, 1);
-	int axis[QB_MAX_DIMS], count;
+	int axis[QB_MAX_DIMS], count = 0;
 
 	QB_TRY(read_modes(n, r, eb));
 	QB_TRY(use_axes(n, x->ndim, axis, &count, eb));

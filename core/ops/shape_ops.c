@@ -33,8 +33,8 @@ enum qb_err qb__infer_dropout(struct qb_graph *g, struct qb_node *n, struct qb_e
 	bool mask_is_float = n->opset < 10;
 
 	QB_TRY(qb__op_infer_float_same(g, n, eb));
-	if (op_in(n, 2) && (!training || qb__op_load(training->dtype, training->data, 0) != 0) &&
-	    !(ratio && qb__op_load(ratio->dtype, ratio->data, 0) == 0)) {
+	if (training && qb__op_load(training->dtype, training->data, 0) != 0 &&
+	    !(op_in(n, 1) && !ratio) && !(ratio && qb__op_load(ratio->dtype, ratio->data, 0) == 0)) {
 		return qb_node_fail(eb, QB_EUNSUPPORTED, n, "dropout in training mode is not supported; export the "
 			"network for inference");
 	}
@@ -45,6 +45,12 @@ enum qb_err qb__infer_dropout(struct qb_graph *g, struct qb_node *n, struct qb_e
 enum qb_err qb__eval_dropout(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
+	const struct qb_tensor *ratio = op_arg(n, in, 1), *training = op_arg(n, in, 2);
+
+	if (training && qb__op_load(training->dtype, training->data, 0) != 0 &&
+	    (!ratio || qb__op_load(ratio->dtype, ratio->data, 0) != 0)) {
+		return qb_node_fail(eb, QB_EUNSUPPORTED, n, "dropout in training mode is not supported");
+	}
 	QB_TRY(qb__eval_copy(n, in, out, eb));
 	if (op_wants(n, out, 1)) {
 		size_t count = qb_tensor_size(&out[1]);
