@@ -16,3 +16,4 @@ quantbench_SOURCES = \
 quantbench_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) -DPKGLIBEXECDIR='"$(pkglibexecdir)"'
 quantbench_CFLAGS = $(AM_CFLAGS)
 quantbench_LDADD = $(CURL_LIBS) $(JANSSON_LIBS)
+dist_man1_MANS = cli/quantbench.1
