@@ -29,5 +29,6 @@ EXTRA_DIST += tests/check-layers
 include tests/unit/base/local.mk
 include tests/unit/graph/local.mk
 include tests/unit/analysis/local.mk
+include tests/unit/quant/local.mk
 include tests/worker/local.mk
 include tests/cli/local.mk

@@ -2,5 +2,8 @@
 libquantbench_a_SOURCES += \
 	core/quant/kernels.c core/quant/kernels.h core/quant/kernels_body.h \
 	core/quant/quantizer.c core/quant/quantizer.h \
+	core/quant/observer.c core/quant/observer.h \
+	core/quant/placement.c \
 	core/quant/range.c core/quant/range.h \
+	core/quant/range_search.c core/quant/range_search.h \
 	core/quant/scheme.c core/quant/scheme.h

@@ -1,424 +1,264 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/quant/range.h"
 
-#include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/quant/observer.h"
 #include "core/quant/quantizer.h"
+#include "core/quant/range_search.h"
 
-/* The histogram covers [-width, width) with bins aligned to 0, and width is a power of two: doubling it joins bins in
- * pairs exactly, so what remains is a function of the data alone. Zeros, which ReLU makes many of and every grid holds,
- * are counted apart. */
-enum { BINS = 4096, HALF = BINS / 2, LANES = 2, EXPONENT_MIN = -60, EXPONENT_MAX = 120 };
+/* Grids of more values than this are finer than the histogram's bins: their error is step^2 / 12. */
+enum { GRID_MAX = 4096 };
 
-struct qb_observer {
-	int exponent; /* width = 2^exponent */
-	float lo, hi;
-	uint64_t count, zeros, not_numbers;
-	uint64_t bin[BINS];
+static bool is_affine(const struct qb_format *f)
+{
+	return f->kind == QB_FORMAT_INT && f->asymmetric;
+}
+
+static bool has_range(const struct qb_format *f)
+{
+	return f->real_scale && !f->block;
+}
+
+/* [min, max] of the data as a range of the format. */
+static void whole_range(const struct qb_format *f, double min, double max, float *lo, float *hi)
+{
+	if (is_affine(f) || !has_range(f)) {
+		*lo = (float)fmin(min, 0);
+		*hi = (float)fmax(max, 0);
+	} else if (f->is_signed) {
+		*hi = (float)fmax(-min, max);
+		*hi = fmaxf(*hi, 0);
+		*lo = -*hi;
+	} else {
+		*lo = 0;
+		*hi = (float)fmax(max, 0);
+	}
+}
+
+/* The histogram as a density: uniform inside a bin, a point mass at 0. */
+
+struct density {
+	int first, bins;
+	double width;
+	double zeros;
+	double *edge;          /* [bins + 1]; the outermost are the minimum and the maximum */
+	double *m0, *m1, *m2;  /* [bins + 1]: sums of 1, x, x^2 below edge[i] */
+	const struct qb_format *format;
+	double *value, *scaled;
+	int values;
 };
 
-struct qb_observer *qb_observer_create(void)
+static bool density_init(struct density *d, const struct qb_observer *o, const struct qb_format *f)
 {
-	struct qb_observer *o = calloc(1, sizeof(*o));
+	int first;
+	double width;
+	int bins = qb_observer_histogram(o, &first, &width, NULL, 0);
+	double *p = calloc((size_t)(bins + 1) * 4 + 2 * GRID_MAX, sizeof(*p));
 
-	if (o) {
-		o->exponent = EXPONENT_MIN;
-		o->lo = INFINITY;
-		o->hi = -INFINITY;
+	if (!p) {
+		return false;
 	}
-	return o;
+	*d = (struct density){.first = first, .bins = bins, .width = width,
+		.zeros = (double)o->zeros, .edge = p, .m0 = p + bins + 1, .m1 = p + 2 * (bins + 1),
+		.m2 = p + 3 * (bins + 1), .value = p + 4 * (bins + 1), .format = f};
+	d->scaled = d->value + GRID_MAX;
+	for (int i = 0; i <= bins; i++) {
+		d->edge[i] = fmin(fmax((first + i) * width, o->lo), o->hi);
+	}
+	for (int i = 0; i < bins; i++) {
+		uint64_t n = qb__observer_bin(o, first + i + QB_OBSERVER_SIDE);
+		double c = (double)(first + i == 0 ? n - o->zeros : n);
+		double a = d->edge[i], b = d->edge[i + 1];
+
+		d->m0[i + 1] = d->m0[i] + c;
+		d->m1[i + 1] = d->m1[i] + c * (a + b) / 2;
+		d->m2[i + 1] = d->m2[i] + c * (a * a + a * b + b * b) / 3;
+	}
+	if (f->bits <= 12) {
+		d->values = qb_format_values(f, d->value, GRID_MAX);
+	}
+	return true;
 }
-
-void qb_observer_destroy(struct qb_observer **o)
-{
-	free(*o);
-	*o = NULL;
-}
-
-static void double_width(struct qb_observer *o)
-{
-	uint64_t joined[BINS] = {0};
-
-	for (int i = 0; i < BINS; i++) {
-		/* floor((i - HALF) / 2) + HALF, for both signs */
-		joined[((i - HALF) >> 1) + HALF] += o->bin[i];
-	}
-	memcpy(o->bin, joined, sizeof(joined));
-	o->exponent++;
-}
-
-static void widen_to(struct qb_observer *o, int exponent)
-{
-	if (o->count == o->zeros) { /* nothing in the bins yet */
-		o->exponent = QB_MAX(o->exponent, exponent);
-	}
-	while (o->exponent < exponent) {
-		double_width(o);
-	}
-}
-
-/* The least exponent whose width exceeds a. */
-static int exponent_for(float a)
-{
-	int e;
-
-	if (a <= 0) {
-		return EXPONENT_MIN;
-	}
-	frexpf(a, &e); /* a < 2^e; a == 2^(e-1) is allowed, and e is then one more than log2 */
-	return QB_MAX(QB_MIN(e, EXPONENT_MAX), EXPONENT_MIN);
-}
-
-static void fill(struct qb_observer *o, const float *x, size_t n)
-{
-	uint32_t bin[LANES][BINS] = {{0}};
-	float per_width = ldexpf(HALF, -o->exponent);
-
-	for (size_t i = 0; i < n; i++) {
-		/* Truncation after the shift to positive numbers is floor. */
-		int k = (int)(x[i] * per_width + HALF);
-
-		/* The sum may round up to BINS. */
-		bin[i % LANES][QB_MIN(k, BINS - 1)]++;
-	}
-	for (int l = 0; l < LANES; l++) {
-		for (int i = 0; i < BINS; i++) {
-			o->bin[i] += bin[l][i];
-		}
-	}
-}
-
-void qb_observer_update(struct qb_observer *o, const float *x, size_t n)
-{
-	enum { CHUNK = 1 << 16 };
-	float *kept = malloc(QB_MIN(n, (size_t)CHUNK) * sizeof(*kept));
-
-	if (!kept) {
-		return;
-	}
-	while (n) {
-		size_t take = QB_MIN(n, (size_t)CHUNK), m = 0;
-		float lo = INFINITY, hi = -INFINITY;
-
-		for (size_t i = 0; i < take; i++) {
-			bool counts = isfinite(x[i]) && x[i] != 0;
-
-			o->zeros += x[i] == 0;
-			o->not_numbers += !isfinite(x[i]);
-			kept[m] = x[i];
-			m += counts;
-			lo = counts && x[i] < lo ? x[i] : lo;
-			hi = counts && x[i] > hi ? x[i] : hi;
-		}
-		if (m) {
-			widen_to(o, exponent_for(fmaxf(fabsf(lo), fabsf(hi))));
-			fill(o, kept, m);
-			o->lo = fminf(o->lo, lo);
-			o->hi = fmaxf(o->hi, hi);
-		}
-		o->count = o->count + take;
-		x += take;
-		n -= take;
-	}
-	free(kept);
-}
-
-void qb_observer_merge(struct qb_observer *o, const struct qb_observer *other)
-{
-	struct qb_observer copy = *other;
-
-	widen_to(&copy, o->exponent);
-	widen_to(o, copy.exponent);
-	for (int i = 0; i < BINS; i++) {
-		o->bin[i] += copy.bin[i];
-	}
-	o->count += copy.count;
-	o->zeros += copy.zeros;
-	o->not_numbers += copy.not_numbers;
-	o->lo = fminf(o->lo, copy.lo);
-	o->hi = fmaxf(o->hi, copy.hi);
-}
-
-void qb_observer_minmax(const struct qb_observer *o, float *lo, float *hi)
-{
-	*lo = o->zeros || o->lo > o->hi ? fminf(o->lo, 0) : o->lo;
-	*hi = o->zeros || o->lo > o->hi ? fmaxf(o->hi, 0) : o->hi;
-}
-
-/* Moments of the observed distribution, taken as uniform inside each bin. */
 
 struct moments {
 	double m0, m1, m2;
 };
 
-struct cumulative {
-	double width;                 /* of a bin */
-	double origin;                /* left edge of bin 0 */
-	struct moments below[BINS + 1]; /* of all bins left of i */
-};
-
-static void accumulate(struct cumulative *c, const struct qb_observer *o)
+static struct moments below(const struct density *d, double x)
 {
-	struct moments sum = {0};
+	double at = x / d->width - d->first, a, b, n, t;
+	int i = at <= 0 ? 0 : at >= d->bins ? d->bins - 1 : (int)at;
 
-	c->width = ldexp(1, o->exponent) / HALF;
-	c->origin = -c->width * HALF;
-	for (int i = 0; i < BINS; i++) {
-		double n = (double)o->bin[i], a = c->origin + c->width * i, b = a + c->width;
-
-		c->below[i] = sum;
-		sum.m0 += n;
-		sum.m1 += n * (a + b) / 2;
-		sum.m2 += n * (a * a + a * b + b * b) / 3;
+	a = d->edge[i];
+	b = d->edge[i + 1];
+	if (x >= b) {
+		return (struct moments){d->m0[i + 1], d->m1[i + 1], d->m2[i + 1]};
 	}
-	c->below[BINS] = sum;
+	if (x <= a) {
+		return (struct moments){d->m0[i], d->m1[i], d->m2[i]};
+	}
+	t = (x - a) / (b - a);
+	n = (d->m0[i + 1] - d->m0[i]) * t;
+	return (struct moments){d->m0[i] + n, d->m1[i] + n * (a + x) / 2,
+		d->m2[i] + n * (a * a + a * x + x * x) / 3};
 }
 
-/* Moments of everything left of x. */
-static struct moments left_of(const struct cumulative *c, double x)
-{
-	double at = (x - c->origin) / c->width, a, n, part;
-	struct moments m;
-	int i;
-
-	if (at <= 0) {
-		return (struct moments){0};
-	}
-	if (at >= BINS) {
-		return c->below[BINS];
-	}
-	i = (int)at;
-	m = c->below[i];
-	n = c->below[i + 1].m0 - m.m0;
-	a = c->origin + c->width * i;
-	part = n * (x - a) / c->width;
-	m.m0 += part;
-	m.m1 += part * (a + x) / 2;
-	m.m2 += part * (a * a + a * x + x * x) / 3;
-	return m;
-}
-
-/* Sum of (x - g)^2 over the mass between two points. */
+/* sum of (x - g)^2 over what lies between the two moments */
 static double cell(const struct moments *from, const struct moments *to, double g)
 {
-	return (to->m2 - from->m2) - 2 * g * (to->m1 - from->m1) + g * g * (to->m0 - from->m0);
+	return to->m2 - from->m2 - 2 * g * (to->m1 - from->m1) + g * g * (to->m0 - from->m0);
 }
 
-/* The error of a grid scale * (value - zero), values ascending. */
-static double grid_error(const struct cumulative *c, const double *value, int n, double scale,
-	double zero)
+/* Integers too many to walk through: a uniform step, and what is cut off. */
+static double wide_error(const struct density *d, double step, double lo, double hi)
 {
-	struct moments from = {0}, to;
-	double error = 0;
+	struct moments none = {0, 0, 0}, at_lo = below(d, lo), at_hi = below(d, hi);
+	struct moments all = {d->m0[d->bins], d->m1[d->bins], d->m2[d->bins]};
 
-	for (int i = 0; i < n; i++) {
-		double g = scale * (value[i] - zero);
-
-		to = i + 1 < n ? left_of(c, scale * ((value[i] + value[i + 1]) / 2 - zero))
-			       : c->below[BINS];
-		error += cell(&from, &to, g);
-		from = to;
-	}
-	return error;
+	return cell(&none, &at_lo, lo) + cell(&at_hi, &all, hi) +
+		(at_hi.m0 - at_lo.m0) * step * step / 12;
 }
 
-/* Searching a range. error(arg, lo, hi) is what a range costs; (lo, hi) comes in as the whole range. */
-
-typedef double error_fn(void *arg, double lo, double hi);
-
-static void shrink(double lo, double hi, double by_lo, double by_hi, double *out_lo,
-	double *out_hi)
+static double grid_error(const struct density *d)
 {
-	*out_lo = lo * by_lo;
-	*out_hi = hi * by_hi;
-}
+	struct moments from = {0, 0, 0}, to;
+	double e = 0, zero = INFINITY;
 
-/* Least of error over a factor in (0, 1] on one or both ends: a scan, then golden sections around the best. */
-static double best_factor(error_fn *error, void *arg, double lo, double hi, bool move_lo,
-	bool move_hi, double *least)
-{
-	enum { SCAN = 40, SECTIONS = 14 };
-	const double golden = 0.6180339887498949;
-	double best = 1, a, b;
+	for (int i = 0; i < d->values; i++) {
+		double g = d->scaled[i];
 
-	*least = error(arg, lo, hi);
-	for (int i = 1; i < SCAN; i++) {
-		double f = (double)i / SCAN, l, h, e;
-
-		shrink(lo, hi, move_lo ? f : 1, move_hi ? f : 1, &l, &h);
-		e = error(arg, l, h);
-		if (e < *least) {
-			*least = e;
-			best = f;
-		}
-	}
-	a = fmax(best - 1.0 / SCAN, 0.2 / SCAN);
-	b = fmin(best + 1.0 / SCAN, 1);
-	for (int i = 0; i < SECTIONS; i++) {
-		double f[2] = {b - golden * (b - a), a + golden * (b - a)}, e[2];
-
-		for (int k = 0; k < 2; k++) {
-			double l, h;
-
-			shrink(lo, hi, move_lo ? f[k] : 1, move_hi ? f[k] : 1, &l, &h);
-			e[k] = error(arg, l, h);
-			if (e[k] < *least) {
-				*least = e[k];
-				best = f[k];
-			}
-		}
-		if (e[0] < e[1]) {
-			b = f[1];
+		if (i + 1 < d->values) {
+			to = below(d, (g + d->scaled[i + 1]) / 2);
 		} else {
-			a = f[0];
+			to = (struct moments){d->m0[d->bins], d->m1[d->bins], d->m2[d->bins]};
 		}
+		e += cell(&from, &to, g);
+		from = to;
+		zero = fmin(zero, g * g);
 	}
-	return best;
+	return e + zero * d->zeros;
 }
 
-static void search(error_fn *error, void *arg, bool asymmetric, float *lo, float *hi)
+static double density_error(void *arg, float lo, float hi)
 {
-	double least, f = best_factor(error, arg, *lo, *hi, true, true, &least);
-
-	*lo = (float)(*lo * f);
-	*hi = (float)(*hi * f);
-	if (asymmetric && *lo < 0 && *hi > 0) {
-		*hi = (float)(*hi * best_factor(error, arg, *lo, *hi, false, true, &least));
-		*lo = (float)(*lo * best_factor(error, arg, *lo, *hi, true, false, &least));
-	}
-}
-
-static bool is_asymmetric(const struct qb_format *f)
-{
-	return f->kind == QB_FORMAT_INT && f->asymmetric;
-}
-
-static void make_symmetric(const struct qb_format *f, float *lo, float *hi)
-{
-	float c = fmaxf(fabsf(*lo), fabsf(*hi));
-
-	if (!is_asymmetric(f)) {
-		*lo = f->is_signed ? -c : 0;
-		*hi = f->is_signed ? c : fmaxf(*hi, 0);
-	}
-}
-
-/* Ranges of an observer */
-
-struct observed {
-	struct cumulative *sums;
-	const struct qb_format *format;
-	double *value;
-	int values;
-};
-
-static double observed_error(void *arg, double lo, double hi)
-{
-	struct observed *s = arg;
-	float l = (float)lo, h = (float)hi;
+	struct density *d = arg;
 	struct qb_quantizer q;
-	double e;
+	double e, scale, zero;
 
-	if (qb_quantizer_init(&q, s->format, -1, 1, &l, &h, NULL) != QB_OK) {
+	if (qb_quantizer_init(&q, d->format, -1, 1, &lo, &hi, NULL) != QB_OK) {
 		return INFINITY;
 	}
-	e = grid_error(s->sums, s->value, s->values, q.scale[0], q.zero ? q.zero[0] : 0);
+	scale = q.scale[0];
+	zero = q.zero ? q.zero[0] : 0;
 	qb_quantizer_fini(&q);
+	if (!d->values) {
+		e = wide_error(d, scale, scale * (qb_format_min(d->format) - zero),
+			scale * (qb_format_max(d->format) - zero));
+	} else {
+		for (int i = 0; i < d->values; i++) {
+			d->scaled[i] = scale * (d->value[i] - zero);
+		}
+		e = grid_error(d);
+	}
 	return e;
 }
 
-static void observed_mse(const struct qb_observer *o, const struct qb_format *f, float *lo,
-	float *hi)
+/* x below which the share q of what was seen lies. */
+static double density_quantile(const struct density *d, double q)
 {
-	enum { CAP = 1 << 16 };
-	struct observed s = {.format = f, .sums = malloc(sizeof(*s.sums)),
-		.value = malloc(CAP * sizeof(*s.value))};
+	double n = d->m0[d->bins] + d->zeros, want = q * n, negative = 0;
+	int i;
 
-	if (s.sums && s.value) {
-		s.values = qb_format_values(f, s.value, CAP);
-		accumulate(s.sums, o);
-		search(observed_error, &s, is_asymmetric(f), lo, hi);
+	for (i = 0; i < d->bins && d->edge[i + 1] <= 0; i++) {
+		negative = d->m0[i + 1];
 	}
-	free(s.sums);
-	free(s.value);
+	if (want >= negative && want <= negative + d->zeros && d->zeros > 0) {
+		return 0;
+	}
+	want -= want > negative ? d->zeros : 0;
+	for (i = 0; i + 1 < d->bins && d->m0[i + 1] < want; i++) {
+		;
+	}
+	n = d->m0[i + 1] - d->m0[i];
+	return n > 0 ? d->edge[i] + (d->edge[i + 1] - d->edge[i]) * fmin((want - d->m0[i]) / n, 1)
+		     : d->edge[i];
 }
 
-static float quantile(const struct cumulative *c, double mass)
+/* c with the share q of |x| below it, by halving. */
+static double density_abs_quantile(const struct density *d, double q, double c)
 {
-	int lo = 0, hi = BINS;
-	double in;
+	double n = d->m0[d->bins] + d->zeros, a = 0, b = c;
 
-	while (hi - lo > 1) {
-		int mid = (lo + hi) / 2;
+	for (int i = 0; i < 60; i++) {
+		double m = (a + b) / 2;
+		double inside = below(d, m).m0 - below(d, -m).m0 + d->zeros;
 
-		if (c->below[mid].m0 <= mass) {
-			lo = mid;
+		if (inside < q * n) {
+			a = m;
 		} else {
-			hi = mid;
+			b = m;
 		}
 	}
-	in = c->below[lo + 1].m0 - c->below[lo].m0;
-	return (float)(c->origin +
-		c->width * (lo + (in > 0 ? (mass - c->below[lo].m0) / in : 0)));
+	return b;
 }
 
-static void observed_percentile(const struct qb_observer *o, double percentile, float *lo,
-	float *hi)
+static void density_percentile(const struct density *d, double percentile, double min, double max,
+	float *lo, float *hi)
 {
-	struct cumulative *c = malloc(sizeof(*c));
-	struct qb_observer *all = malloc(sizeof(*all));
+	double tail = (100 - percentile) / 200;
 
-	if (c && all) {
-		double tail;
+	if (is_affine(d->format)) {
+		bool both = min < 0 && max > 0;
 
-		*all = *o;
-		all->bin[HALF] += o->zeros;
-		accumulate(c, all);
-		tail = c->below[BINS].m0 * (1 - percentile / 100) / 2;
-		*lo = fmaxf(*lo, fminf(quantile(c, tail), *hi));
-		*hi = fminf(*hi, fmaxf(quantile(c, c->below[BINS].m0 - tail), *lo));
+		tail = both ? tail : 2 * tail;
+		whole_range(d->format, min < 0 ? density_quantile(d, tail) : 0,
+			max > 0 ? density_quantile(d, 1 - tail) : 0, lo, hi);
+	} else {
+		double c = density_abs_quantile(d, percentile / 100, fmax(-min, max));
+
+		whole_range(d->format, -c, c, lo, hi);
 	}
-	free(all);
-	free(c);
 }
 
 void qb_range_from_observer(const struct qb_observer *o, const struct qb_format *f,
 	const struct qb_range_options *opt, float *lo, float *hi)
 {
-	qb_observer_minmax(o, lo, hi);
-	if (!(*lo <= *hi)) {
-		*lo = *hi = 0;
+	struct density d;
+
+	whole_range(f, o->lo, o->hi, lo, hi);
+	if (opt->method == QB_RANGE_MINMAX || !has_range(f) || *lo == *hi ||
+		(f->kind != QB_FORMAT_INT && f->bits > 12) || !density_init(&d, o, f)) {
+		return;
 	}
 	if (opt->method == QB_RANGE_PERCENTILE) {
-		observed_percentile(o, opt->percentile, lo, hi);
+		density_percentile(&d, opt->percentile, o->lo, o->hi, lo, hi);
+	} else {
+		qb__range_search(f, fmin(o->lo, 0), fmax(o->hi, 0), density_error, &d, lo, hi);
 	}
-	make_symmetric(f, lo, hi);
-	if (opt->method == QB_RANGE_MSE && *lo < *hi && f->real_scale && !f->block) {
-		observed_mse(o, f, lo, hi);
-	}
+	free(d.edge);
 }
 
-/* Ranges of data at hand */
+/* The data itself */
 
-struct at_hand {
-	const float *x;
-	size_t n;
+struct data {
 	const struct qb_format *format;
+	const float *x;
 	float *y;
+	size_t n;
 };
 
-static double data_error(void *arg, double lo, double hi)
+static double data_error(void *arg, float lo, float hi)
 {
-	struct at_hand *d = arg;
-	float l = (float)lo, h = (float)hi;
-	struct qb_qdq_sums s = {0};
+	struct data *d = arg;
 	struct qb_quantizer q;
+	struct qb_qdq_sums s = {0};
 
-	if (qb_quantizer_init(&q, d->format, -1, 1, &l, &h, NULL) != QB_OK) {
+	if (qb_quantizer_init(&q, d->format, -1, 1, &lo, &hi, NULL) != QB_OK) {
 		return INFINITY;
 	}
 	qb_qdq_measure(&q, d->x, NULL, d->y, 1, 1, (int64_t)d->n, &s);
@@ -426,51 +266,86 @@ static double data_error(void *arg, double lo, double hi)
 	return s.noise;
 }
 
-static int float_order(const void *a, const void *b)
+static int ascending(const void *a, const void *b)
 {
 	float x = *(const float *)a, y = *(const float *)b;
 
 	return (x > y) - (x < y);
 }
 
-static void data_percentile(const float *x, size_t n, double percentile, float *lo, float *hi)
+/* numpy's default: linear between the two nearest ranks. */
+static double sorted_quantile(const float *y, size_t n, double q)
 {
-	float *sorted = malloc(n * sizeof(*sorted));
-	size_t cut = (size_t)((double)n * (1 - percentile / 100) / 2);
+	double at = q * (double)(n - 1);
+	size_t i = (size_t)at;
 
-	if (sorted) {
-		memcpy(sorted, x, n * sizeof(*sorted));
-		qsort(sorted, n, sizeof(*sorted), float_order);
-		*lo = sorted[cut];
-		*hi = sorted[n - 1 - cut];
+	return i + 1 < n ? y[i] + (at - (double)i) * ((double)y[i + 1] - y[i]) : y[n - 1];
+}
+
+static void data_percentile(struct data *d, double percentile, double min, double max, float *lo,
+	float *hi)
+{
+	double tail = (100 - percentile) / 200;
+
+	if (is_affine(d->format)) {
+		qsort(d->y, d->n, sizeof(*d->y), ascending);
+		tail = min < 0 && max > 0 ? tail : 2 * tail;
+		whole_range(d->format, min < 0 ? sorted_quantile(d->y, d->n, tail) : 0,
+			max > 0 ? sorted_quantile(d->y, d->n, 1 - tail) : 0, lo, hi);
+		return;
 	}
-	free(sorted);
+	for (size_t i = 0; i < d->n; i++) {
+		d->y[i] = fabsf(d->y[i]);
+	}
+	qsort(d->y, d->n, sizeof(*d->y), ascending);
+	max = sorted_quantile(d->y, d->n, percentile / 100);
+	whole_range(d->format, -max, max, lo, hi);
+}
+
+/* Copies the finite numbers and returns how many there are. */
+static size_t keep_finite(const float *x, size_t n, float *y, float *min, float *max)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (isfinite(x[i])) {
+			*min = k ? fminf(*min, x[i]) : x[i];
+			*max = k ? fmaxf(*max, x[i]) : x[i];
+			y[k++] = x[i];
+		}
+	}
+	return k;
 }
 
 void qb_range_from_data(const float *x, size_t n, const struct qb_format *f,
 	const struct qb_range_options *opt, float *lo, float *hi)
 {
-	struct at_hand d = {.x = x, .n = n, .format = f};
+	float *copy = qb_mul_overflows(n, 2 * sizeof(*copy), &(size_t){0})
+		? NULL : malloc(2 * n * sizeof(*copy) + 1);
+	float min = 0, max = 0;
+	struct data d = {.format = f};
 
-	*lo = INFINITY;
-	*hi = -INFINITY;
-	for (size_t i = 0; i < n; i++) {
-		*lo = isfinite(x[i]) && x[i] < *lo ? x[i] : *lo;
-		*hi = isfinite(x[i]) && x[i] > *hi ? x[i] : *hi;
-	}
-	if (!(*lo <= *hi)) {
-		*lo = *hi = 0;
+	*lo = *hi = 0;
+	if (!copy) {
+		/* No room for the search: the range that loses nothing. */
+		for (size_t i = 0; i < n; i++) {
+			min = x[i] < min && isfinite(x[i]) ? x[i] : min;
+			max = x[i] > max && isfinite(x[i]) ? x[i] : max;
+		}
+		whole_range(f, min, max, lo, hi);
 		return;
 	}
-	if (opt->method == QB_RANGE_PERCENTILE) {
-		data_percentile(x, n, opt->percentile, lo, hi);
-	}
-	make_symmetric(f, lo, hi);
-	if (opt->method == QB_RANGE_MSE && *lo < *hi && f->real_scale && !f->block) {
-		d.y = malloc(n * sizeof(*d.y));
-		if (d.y) {
-			search(data_error, &d, is_asymmetric(f), lo, hi);
+	d.x = copy;
+	d.y = copy + n;
+	d.n = keep_finite(x, n, copy, &min, &max);
+	whole_range(f, min, max, lo, hi);
+	if (opt->method != QB_RANGE_MINMAX && has_range(f) && *lo != *hi) {
+		if (opt->method == QB_RANGE_PERCENTILE) {
+			memcpy(d.y, d.x, d.n * sizeof(*d.y));
+			data_percentile(&d, opt->percentile, min, max, lo, hi);
+		} else {
+			qb__range_search(f, fmin(min, 0), fmax(max, 0), data_error, &d, lo, hi);
 		}
-		free(d.y);
 	}
+	free(copy);
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/graph/op.h"
 
 /* Schemes */
 
@@ -43,6 +42,22 @@ static bool parse_wa(struct qb_scheme *s, const char *name)
 	return true;
 }
 
+static enum qb_err parse_half(struct qb_scheme_part *p, const char *name, struct qb_errbuf *eb)
+{
+	p->quantized = strcmp(name, "float32") != 0;
+	return p->quantized ? qb_format_parse(&p->format, name, eb) : QB_OK;
+}
+
+/* "int4/E4", "int8/float32" */
+static enum qb_err parse_halves(struct qb_scheme *s, const char *name, struct qb_errbuf *eb)
+{
+	char half[QB_FORMAT_NAME_MAX];
+
+	snprintf(half, sizeof(half), "%.*s", (int)strcspn(name, "/"), name);
+	QB_TRY(parse_half(&s->weights, half, eb));
+	return parse_half(&s->activations, strchr(name, '/') + 1, eb);
+}
+
 enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_errbuf *eb)
 {
 	struct qb_scheme s = {0};
@@ -52,9 +67,12 @@ enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_e
 			sizeof(s.name) - 1);
 	}
 	snprintf(s.name, sizeof(s.name), "%s", name);
-	if (!parse_wa(&s, name)) {
+	if (strchr(name, '/')) {
+		QB_TRY(parse_halves(&s, name, eb));
+	} else if (!parse_wa(&s, name)) {
 		if (qb_format_parse(&s.weights.format, name, eb) != QB_OK) {
-			return qb_fail_in(eb, QB_EINVAL, "no scheme of the form wBaA such as w4a8, and");
+			return qb_fail_in(eb, QB_EINVAL,
+				"no scheme of the form wBaA such as w4a8 or WEIGHTS/ACTIVATIONS, and");
 		}
 		s.weights.quantized = s.activations.quantized = true;
 		s.activations.format = s.weights.format;
@@ -65,154 +83,6 @@ enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_e
 	s.weights.range = s.activations.range = (struct qb_range_options){QB_RANGE_MSE, 99.99};
 	*out = s;
 	return QB_OK;
-}
-
-/* Placement: weights, inputs and outputs of every operator that can be quantized. Biases stay float (int8 execution
- * holds them in 32 bits). A softmax at the end of a network keeps its output: nothing computes with it. Operators
- * that only move values pass their input's quantizer on. */
-
-static bool is_float(const struct qb_value *v)
-{
-	return v && v->dtype == QB_F32;
-}
-
-static int weight_axis(const struct qb_node *n, const struct qb_value *w)
-{
-	if (!strcmp(n->type, "ConvTranspose")) {
-		return 1;
-	}
-	if (!strcmp(n->type, "Gemm")) {
-		return qb_node_int(n, "transB", 0) ? 0 : 1;
-	}
-	return strcmp(n->type, "MatMul") ? 0 : w->shape.ndim - 1;
-}
-
-static bool is_graph_output(const struct qb_graph *g, const struct qb_value *v)
-{
-	for (int i = 0; i < g->outputs; i++) {
-		if (g->output[i] == v) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool ends_in_softmax(const struct qb_graph *g, const struct qb_node *n)
-{
-	return (!strcmp(n->type, "Softmax") || !strcmp(n->type, "LogSoftmax")) &&
-		is_graph_output(g, n->output[0]);
-}
-
-static int moving_inputs(const struct qb_node *n)
-{
-	int count = 0;
-
-	for (int i = 0; i < n->inputs; i++) {
-		count += is_float(n->input[i]) && !n->input[i]->constant;
-	}
-	return count;
-}
-
-static void place_node(struct qb_placement *p, const struct qb_graph *g, const struct qb_node *n)
-{
-	bool quantized = n->op->class == QB_OP_MATMUL || n->op->class == QB_OP_ELTWISE;
-
-	if (n->op->class == QB_OP_PASS && moving_inputs(n) > 1) {
-		quantized = true; /* a concatenation brings its inputs to one scale */
-	}
-	if (!quantized) {
-		return;
-	}
-	for (int i = 0; i < n->inputs; i++) {
-		const struct qb_value *v = n->input[i];
-
-		if (!is_float(v)) {
-			continue;
-		}
-		if (!v->constant) {
-			p->role[v->index] = QB_ROLE_ACTIVATION;
-		} else if (n->op->class == QB_OP_MATMUL && i == n->op->weight_input) {
-			p->role[v->index] = QB_ROLE_WEIGHT;
-			p->weight_axis[v->index] = weight_axis(n, v);
-		}
-	}
-	if (is_float(n->output[0]) && !ends_in_softmax(g, n)) {
-		p->role[n->output[0]->index] = QB_ROLE_ACTIVATION;
-	}
-}
-
-/* Values of operators that only move numbers are on their input's grid already, and a quantizer needed behind one
- * is needed before it. */
-static void share_passes(struct qb_placement *p, const struct qb_graph *g)
-{
-	for (int i = g->nodes - 1; i >= 0; i--) {
-		const struct qb_node *n = g->node[i];
-
-		if (n->op->class == QB_OP_PASS && moving_inputs(n) == 1 && is_float(n->output[0]) &&
-			p->role[n->output[0]->index] == QB_ROLE_ACTIVATION) {
-			for (int k = 0; k < n->inputs; k++) {
-				if (is_float(n->input[k]) && !n->input[k]->constant) {
-					p->role[n->input[k]->index] = QB_ROLE_ACTIVATION;
-				}
-			}
-		}
-	}
-	for (int i = 0; i < g->nodes; i++) {
-		const struct qb_node *n = g->node[i];
-
-		if (n->op->class != QB_OP_PASS || moving_inputs(n) != 1 || !is_float(n->output[0])) {
-			continue;
-		}
-		for (int k = 0; k < n->inputs; k++) {
-			const struct qb_value *v = n->input[k];
-
-			if (is_float(v) && !v->constant &&
-				p->role[v->index] == QB_ROLE_ACTIVATION) {
-				int root = p->shares[v->index];
-
-				p->role[n->output[0]->index] = QB_ROLE_ACTIVATION;
-				p->shares[n->output[0]->index] = root >= 0 ? root : v->index;
-			}
-		}
-	}
-}
-
-enum qb_err qb_placement_create(struct qb_placement **out, const struct qb_graph *g,
-	struct qb_errbuf *eb)
-{
-	struct qb_placement *p = calloc(1, sizeof(*p));
-	size_t n = (size_t)g->values + 1;
-
-	if (p) {
-		p->values = g->values;
-		p->role = calloc(n, sizeof(*p->role));
-		p->weight_axis = calloc(n, sizeof(*p->weight_axis));
-		p->shares = calloc(n, sizeof(*p->shares));
-	}
-	if (!p || !p->role || !p->weight_axis || !p->shares) {
-		qb_placement_destroy(&p);
-		return qb_fail(eb, QB_ENOMEM, "no memory to place %d quantizers", g->values);
-	}
-	for (int i = 0; i < g->values; i++) {
-		p->shares[i] = -1;
-	}
-	for (int i = 0; i < g->nodes; i++) {
-		place_node(p, g, g->node[i]);
-	}
-	share_passes(p, g);
-	*out = p;
-	return QB_OK;
-}
-
-void qb_placement_destroy(struct qb_placement **p)
-{
-	if (*p) {
-		free((*p)->role);
-		free((*p)->weight_axis);
-		free((*p)->shares);
-		free(*p);
-		*p = NULL;
-	}
 }
 
 /* Quantizers */
@@ -309,8 +179,11 @@ static enum qb_err activation_quantizer(struct qb_quantizer *q, const struct qb_
 	float lo, hi;
 
 	qb_observer_minmax(o, &lo, &hi);
-	if (lo >= 0) {
+	if (lo >= 0 && !f.asymmetric) {
+		/* Nothing is negative: the sign is not spent. */
 		f = qb_format_unsigned(&f);
+	} else if (lo < 0 && f.kind == QB_FORMAT_INT && !f.is_signed && !f.block) {
+		f.asymmetric = true;
 	}
 	qb_range_from_observer(o, &f, &part->range, &lo, &hi);
 	return qb_quantizer_init(q, &f, -1, 1, &lo, &hi, eb);
@@ -323,6 +196,11 @@ enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb
 	struct qb_quantization *r = calloc(1, sizeof(*r));
 	enum qb_err err = QB_OK;
 
+	if (s->activations.quantized && s->activations.granularity == QB_PER_CHANNEL) {
+		err = qb_fail(eb, QB_EUNSUPPORTED,
+			"scheme %s: activations are quantized per tensor; per_channel is for weights", s->name);
+		goto out;
+	}
 	if (!r || !(r->q = calloc((size_t)g->values + 1, sizeof(*r->q))) ||
 		!(r->shared = calloc((size_t)g->values + 1, sizeof(*r->shared))) ||
 		!(r->axis = calloc((size_t)g->values + 1, sizeof(*r->axis)))) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A scheme says what is quantized and how: weights and activations, each with a format, a granularity and a
- * range method, and what stays float. Names: a format's name for both (int8, E4, mxfp4), wBaA (w4a8: int4
- * weights, int8 activations), or fields of a job.
+ * range method, and what stays float. Names: a format for both (int8, E4, mxfp4), wBaA (w4a8: int4 weights, int8
+ * activations; 32 bits are float), WEIGHTS/ACTIVATIONS (int4/E4, int8/float32), or fields of a job.
  */
 #ifndef QB_QUANT_SCHEME_H
 #define QB_QUANT_SCHEME_H
@@ -31,7 +31,17 @@ enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_e
 /* What an integer format means for activations: affine, with a zero point, as the field does. */
 struct qb_format qb_activation_format(const struct qb_format *f);
 
-/* Which values of a prepared graph are quantized: role[value->index]. The same for every scheme. */
+/* Which values of a prepared graph are quantized: role[value->index]. The same for every scheme.
+ *
+ * The rule is that of AIMET and of the FP8 papers:
+ * - weights: constants that feed the weight input of a Conv or ConvTranspose, or either operand of a Gemm or MatMul.
+ *   Biases (which int8 execution holds in 32 bits) and all other constants stay float;
+ * - activations: the output of every operator of class MATMUL or ELTWISE after fusion, and whatever else feeds one of
+ *   them (the network's inputs among it), directly or through operators that only move values;
+ * - an operator that only moves values shares the quantizer of its input. One that joins several (Concat) has
+ *   a quantizer of its own unless all it joins share one;
+ * - a Softmax whose output feeds no quantized operator stays float: it is the answer, not a step on the way.
+ * Only float32 values have quantizers. */
 enum qb_role { QB_ROLE_FLOAT, QB_ROLE_WEIGHT, QB_ROLE_ACTIVATION };
 struct qb_placement {
 	int values;

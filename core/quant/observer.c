@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The histogram's bins lie on a grid of powers of two that is anchored at 0: floor(floor(x / w) / 2) = floor(x / 2w),
+ * so the counts depend on the final width alone, and that on the largest magnitude alone, never on order.
+ */
+#include "core/quant/observer.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+
+/* A chunk stays in the first-level cache between its two passes. */
+enum { CHUNK = 2048, SIDE = QB_OBSERVER_SIDE, BINS = QB_OBSERVER_BINS };
+/* 2^-126 is the narrowest bin whose reciprocal is a finite float32. */
+enum { EXPONENT_MIN = -126, SIDE_LOG2 = 12 };
+
+struct qb_observer *qb_observer_create(void)
+{
+	struct qb_observer *o = calloc(1, sizeof(*o));
+
+	if (o) {
+		o->exponent = EXPONENT_MIN;
+	}
+	return o;
+}
+
+void qb_observer_destroy(struct qb_observer **o)
+{
+	free(*o);
+	*o = NULL;
+}
+
+static void settle(struct qb_observer *o)
+{
+	for (int b = 0; b < BINS; b++) {
+		o->settled[b] += (uint64_t)o->recent[b][0] + o->recent[b][1];
+	}
+	memset(o->recent, 0, sizeof(o->recent));
+	o->pending = 0;
+}
+
+/* Makes bins 2^shift as wide. */
+static void widen(uint64_t *bins, int shift)
+{
+	if (shift >= SIDE_LOG2) {
+		shift = SIDE_LOG2; /* all that was there is in the two bins beside 0 */
+	}
+	for (int b = SIDE; b < BINS; b++) {
+		uint64_t n = bins[b];
+
+		bins[b] = 0;
+		bins[SIDE + ((b - SIDE) >> shift)] += n;
+	}
+	for (int b = SIDE - 1; b >= 0; b--) {
+		uint64_t n = bins[b];
+
+		bins[b] = 0;
+		/* floor division of a negative number */
+		bins[SIDE - 1 - ((SIDE - 1 - b) >> shift)] += n;
+	}
+}
+
+static int exponent_for(float magnitude)
+{
+	int e = magnitude > 0 ? ilogbf(magnitude) + 1 - SIDE_LOG2 : EXPONENT_MIN;
+
+	return QB_MAX(e, EXPONENT_MIN);
+}
+
+static void make_room(struct qb_observer *o, float magnitude)
+{
+	int e = exponent_for(magnitude);
+
+	if (e > o->exponent) {
+		if (o->count > o->zeros) {
+			settle(o);
+			widen(o->settled, e - o->exponent);
+		}
+		o->exponent = e;
+	}
+}
+
+struct extent {
+	float lo, hi;
+	uint32_t zeros;
+	bool finite;
+};
+
+/* Plain selects and sums, so that compilers make vectors of it. */
+static struct extent chunk_extent(const float *x, size_t n)
+{
+	struct extent e = {INFINITY, -INFINITY, 0, true};
+	uint32_t zeros = 0, odd = 0;
+	float lo[8], hi[8];
+
+	for (int k = 0; k < 8; k++) {
+		lo[k] = INFINITY;
+		hi[k] = -INFINITY;
+	}
+	for (size_t i = 0; i + 8 <= n; i += 8) {
+		for (int k = 0; k < 8; k++) {
+			float v = x[i + k];
+			uint32_t u;
+
+			memcpy(&u, &v, 4);
+			odd += (u & 0x7f800000u) == 0x7f800000u;
+			zeros += v == 0;
+			lo[k] = v < lo[k] ? v : lo[k];
+			hi[k] = v > hi[k] ? v : hi[k];
+		}
+	}
+	for (size_t i = n & ~(size_t)7; i < n; i++) {
+		odd += !isfinite(x[i]);
+		zeros += x[i] == 0;
+		lo[0] = x[i] < lo[0] ? x[i] : lo[0];
+		hi[0] = x[i] > hi[0] ? x[i] : hi[0];
+	}
+	for (int k = 0; k < 8; k++) {
+		e.lo = lo[k] < e.lo ? lo[k] : e.lo;
+		e.hi = hi[k] > e.hi ? hi[k] : e.hi;
+	}
+	e.zeros = zeros;
+	e.finite = odd == 0;
+	return e;
+}
+
+/* x * inverse is exact: inverse is a power of two, and a product below the normal numbers is in the bins beside 0. */
+static void chunk_bins(struct qb_observer *o, const float *x, size_t n)
+{
+	float inverse = ldexpf(1, -o->exponent);
+	int32_t bin[CHUNK];
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		float t = x[i] * inverse;
+		int32_t b = (int32_t)t;
+
+		bin[i] = b - (t < (float)b) + SIDE;
+	}
+	for (i = 0; i + 4 <= n; i += 4) {
+		o->recent[bin[i]][0]++;
+		o->recent[bin[i + 1]][1]++;
+		o->recent[bin[i + 2]][0]++;
+		o->recent[bin[i + 3]][1]++;
+	}
+	for (; i < n; i++) {
+		o->recent[bin[i]][0]++;
+	}
+}
+
+static void add_chunk(struct qb_observer *o, const float *x, size_t n, const struct extent *e)
+{
+	make_room(o, fmaxf(fabsf(e->lo), fabsf(e->hi)));
+	o->lo = o->count ? fminf(o->lo, e->lo) : e->lo;
+	o->hi = o->count ? fmaxf(o->hi, e->hi) : e->hi;
+	o->count += n;
+	o->zeros += e->zeros;
+	if (o->pending + n > UINT32_MAX) {
+		settle(o);
+	}
+	o->pending += n;
+	chunk_bins(o, x, n);
+}
+
+static void add_finite(struct qb_observer *o, const float *x, size_t n)
+{
+	float kept[CHUNK];
+	size_t k = 0;
+	struct extent e;
+
+	for (size_t i = 0; i < n; i++) {
+		if (isfinite(x[i])) {
+			kept[k++] = x[i];
+		}
+	}
+	o->nonfinite += n - k;
+	if (k) {
+		e = chunk_extent(kept, k);
+		add_chunk(o, kept, k, &e);
+	}
+}
+
+void qb_observer_update(struct qb_observer *o, const float *x, size_t n)
+{
+	for (size_t i = 0; i < n; i += CHUNK) {
+		size_t part = QB_MIN((size_t)CHUNK, n - i);
+		struct extent e = chunk_extent(x + i, part);
+
+		if (e.finite) {
+			add_chunk(o, x + i, part, &e);
+		} else {
+			add_finite(o, x + i, part);
+		}
+	}
+}
+
+void qb_observer_merge(struct qb_observer *o, const struct qb_observer *other)
+{
+	int shift;
+
+	o->nonfinite += other->nonfinite;
+	if (!other->count) {
+		return;
+	}
+	make_room(o, fmaxf(fabsf(other->lo), fabsf(other->hi)));
+	settle(o);
+	shift = QB_MIN(o->exponent - other->exponent, (int)SIDE_LOG2);
+	for (int b = 0; b < BINS; b++) {
+		int to = b >= SIDE ? SIDE + ((b - SIDE) >> shift)
+				   : SIDE - 1 - ((SIDE - 1 - b) >> shift);
+
+		o->settled[to] += qb__observer_bin(other, b);
+	}
+	o->lo = o->count ? fminf(o->lo, other->lo) : other->lo;
+	o->hi = o->count ? fmaxf(o->hi, other->hi) : other->hi;
+	o->count += other->count;
+	o->zeros += other->zeros;
+}
+
+void qb_observer_minmax(const struct qb_observer *o, float *lo, float *hi)
+{
+	*lo = o->lo;
+	*hi = o->hi;
+}
+
+uint64_t qb_observer_count(const struct qb_observer *o)
+{
+	return o->count;
+}
+
+uint64_t qb_observer_nonfinite(const struct qb_observer *o)
+{
+	return o->nonfinite;
+}
+
+int qb_observer_histogram(const struct qb_observer *o, int *first, double *width, uint64_t *count,
+	int cap)
+{
+	int from = 0, to = BINS;
+
+	while (from < to && !qb__observer_bin(o, from)) {
+		from++;
+	}
+	while (to > from && !qb__observer_bin(o, to - 1)) {
+		to--;
+	}
+	for (int b = from; count && b < to && b - from < cap; b++) {
+		count[b - from] = qb__observer_bin(o, b);
+	}
+	*first = from < to ? from - SIDE : 0;
+	*width = ldexp(1, o->exponent);
+	return to - from;
+}

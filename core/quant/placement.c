@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/graph/op.h"
+#include "core/quant/scheme.h"
+
+struct placer {
+	const struct qb_graph *g;
+	struct qb_placement *p;
+	bool *needed;  /* feeds a quantized operator, perhaps through operators that only move values */
+	bool *weight;  /* a weight has been seen already */
+};
+
+static bool is_activation(const struct qb_value *v)
+{
+	return v && !v->constant && v->dtype == QB_F32;
+}
+
+static bool is_weight(const struct qb_value *v)
+{
+	return v && v->constant && v->dtype == QB_F32 && v->constant->dtype == QB_F32;
+}
+
+static bool is_quantized(const struct qb_node *n)
+{
+	return n->op && (n->op->class == QB_OP_MATMUL || n->op->class == QB_OP_ELTWISE) &&
+		n->outputs > 0 && is_activation(n->output[0]);
+}
+
+static bool is_pass(const struct qb_node *n)
+{
+	return n->op && n->op->class == QB_OP_PASS && n->inputs > 0;
+}
+
+static bool is_softmax(const struct qb_node *n)
+{
+	return !strcmp(n->type, "Softmax") || !strcmp(n->type, "LogSoftmax");
+}
+
+static bool is_two_sided(const struct qb_node *n)
+{
+	return !strcmp(n->type, "MatMul") || !strcmp(n->type, "Gemm");
+}
+
+/* Backwards: what feeds a quantized operator. */
+static void find_needed(struct placer *pl)
+{
+	for (int i = pl->g->nodes - 1; i >= 0; i--) {
+		const struct qb_node *n = pl->g->node[i];
+		bool feeds = is_quantized(n);
+
+		for (int k = 0; is_pass(n) && k < n->outputs; k++) {
+			feeds = feeds || (n->output[k] && pl->needed[n->output[k]->index]);
+		}
+		for (int k = 0; feeds && k < n->inputs; k++) {
+			if (is_activation(n->input[k])) {
+				pl->needed[n->input[k]->index] = true;
+			}
+		}
+	}
+}
+
+/* The dimension of the weight that the output's channels come from; -1: none, one scale for all. */
+static int weight_axis(const struct qb_node *n, int input)
+{
+	int ndim = n->input[input]->constant->ndim;
+
+	if (!strcmp(n->type, "Conv")) {
+		return 0;
+	}
+	if (!strcmp(n->type, "ConvTranspose")) {
+		/* [C, M/group, ...]: the groups share their scales. */
+		return 1;
+	}
+	if (!strcmp(n->type, "Gemm")) {
+		bool trans = qb_node_int(n, input ? "transB" : "transA", 0) != 0;
+
+		return input ? !trans : trans;
+	}
+	return ndim < 2 ? -1 : input ? ndim - 1 : ndim - 2;
+}
+
+static void place_weights(struct placer *pl, const struct qb_node *n)
+{
+	if (n->op->class != QB_OP_MATMUL) {
+		return;
+	}
+	for (int k = 0; k < n->inputs; k++) {
+		const struct qb_value *v = n->input[k];
+		bool holds = k == n->op->weight_input || (is_two_sided(n) && k < 2);
+		int axis;
+
+		if (!holds || !is_weight(v)) {
+			continue;
+		}
+		axis = weight_axis(n, k);
+		if (pl->weight[v->index] && pl->p->weight_axis[v->index] != axis) {
+			axis = -1; /* two users that see different channels */
+		}
+		pl->weight[v->index] = true;
+		pl->p->role[v->index] = QB_ROLE_WEIGHT;
+		pl->p->weight_axis[v->index] = axis;
+	}
+}
+
+static int root(const struct qb_placement *p, int v)
+{
+	return p->shares[v] >= 0 ? p->shares[v] : v;
+}
+
+/* The value whose quantizer the outputs of a moving operator share, or -1 for one of their own. */
+static int shared_root(const struct placer *pl, const struct qb_node *n)
+{
+	int first = -1;
+
+	for (int k = 0; k < n->inputs; k++) {
+		const struct qb_value *v = n->input[k];
+
+		if (!v || v->dtype != QB_F32) {
+			continue;
+		}
+		/* A constant that is joined is no operand of the quantizer; a Pad's or Clip's scalar is none either. */
+		if (v->constant) {
+			if (!strcmp(n->type, "Concat")) {
+				return -1;
+			}
+			continue;
+		}
+		if (first >= 0 && root(pl->p, v->index) != first) {
+			return -1;
+		}
+		first = root(pl->p, v->index);
+	}
+	return first;
+}
+
+static void place_pass(struct placer *pl, const struct qb_node *n)
+{
+	int from = shared_root(pl, n);
+
+	for (int k = 0; k < n->outputs; k++) {
+		struct qb_value *v = n->output[k];
+
+		if (!is_activation(v)) {
+			continue;
+		}
+		if (from >= 0 && pl->p->role[from] == QB_ROLE_ACTIVATION) {
+			pl->p->role[v->index] = QB_ROLE_ACTIVATION;
+			pl->p->shares[v->index] = from;
+		} else if (from < 0 && pl->needed[v->index]) {
+			pl->p->role[v->index] = QB_ROLE_ACTIVATION;
+		}
+	}
+}
+
+static void place_outputs(struct placer *pl, const struct qb_node *n)
+{
+	if (is_pass(n)) {
+		place_pass(pl, n);
+		return;
+	}
+	for (int k = 0; k < n->outputs; k++) {
+		struct qb_value *v = n->output[k];
+		bool own = k == 0 && is_quantized(n) && !is_softmax(n);
+
+		if (is_activation(v) && v->uses > 0 && (own || pl->needed[v->index])) {
+			pl->p->role[v->index] = QB_ROLE_ACTIVATION;
+		}
+	}
+}
+
+static void place(struct placer *pl)
+{
+	for (int i = 0; i < pl->g->values; i++) {
+		pl->p->weight_axis[i] = -1;
+		pl->p->shares[i] = -1;
+	}
+	find_needed(pl);
+	for (int i = 0; i < pl->g->inputs; i++) {
+		const struct qb_value *v = pl->g->input[i];
+
+		if (is_activation(v) && pl->needed[v->index]) {
+			pl->p->role[v->index] = QB_ROLE_ACTIVATION;
+		}
+	}
+	for (int i = 0; i < pl->g->nodes; i++) {
+		if (pl->g->node[i]->op) {
+			place_weights(pl, pl->g->node[i]);
+			place_outputs(pl, pl->g->node[i]);
+		}
+	}
+}
+
+enum qb_err qb_placement_create(struct qb_placement **out, const struct qb_graph *g,
+	struct qb_errbuf *eb)
+{
+	size_t n = (size_t)g->values + 1;
+	struct qb_placement *p = calloc(1, sizeof(*p));
+	struct placer pl = {.g = g, .p = p, .needed = calloc(n, sizeof(bool)),
+		.weight = calloc(n, sizeof(bool))};
+	enum qb_err err = QB_OK;
+
+	if (p) {
+		p->values = g->values;
+		p->role = calloc(n, sizeof(*p->role));
+		p->weight_axis = calloc(n, sizeof(*p->weight_axis));
+		p->shares = calloc(n, sizeof(*p->shares));
+	}
+	if (!p || !p->role || !p->weight_axis || !p->shares || !pl.needed || !pl.weight) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory to place quantizers on %d values", g->values);
+	} else {
+		place(&pl);
+		*out = p;
+		p = NULL;
+	}
+	free(pl.needed);
+	free(pl.weight);
+	qb_placement_destroy(&p);
+	return err;
+}
+
+void qb_placement_destroy(struct qb_placement **p)
+{
+	if (*p) {
+		free((*p)->role);
+		free((*p)->weight_axis);
+		free((*p)->shares);
+		free(*p);
+		*p = NULL;
+	}
+}

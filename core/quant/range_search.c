@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/quant/range_search.h"
+
+#include <math.h>
+
+#include "core/base/size.h"
+
+/* The coarse scan is geometric, and fine enough to land in the right valley: the error has a kink wherever a value
+ * changes its code, so that neighbouring valleys differ by little. */
+enum { SCAN = 40, REFINE = 14 };
+static const double SCAN_LEAST = 1.0 / 64;
+
+struct line {
+	double lo, hi;      /* range at t = 1 */
+	bool move_lo, move_hi;
+	qb_range_error_fn *error;
+	void *arg;
+	double best, best_t;
+};
+
+static double at(struct line *l, double t)
+{
+	double e = l->error(l->arg, (float)(l->move_lo ? l->lo * t : l->lo),
+		(float)(l->move_hi ? l->hi * t : l->hi));
+
+	if (e < l->best) {
+		l->best = e;
+		l->best_t = t;
+	}
+	return e;
+}
+
+/* Golden section on [a, b]. */
+static void refine(struct line *l, double a, double b)
+{
+	const double g = 0.6180339887498949;
+	double x = b - g * (b - a), y = a + g * (b - a), ex = at(l, x), ey = at(l, y);
+
+	for (int i = 0; i < REFINE; i++) {
+		if (ex <= ey) {
+			b = y;
+			y = x;
+			ey = ex;
+			x = b - g * (b - a);
+			ex = at(l, x);
+		} else {
+			a = x;
+			x = y;
+			ex = ey;
+			y = a + g * (b - a);
+			ey = at(l, y);
+		}
+	}
+}
+
+static double search_line(struct line *l, double least, double most)
+{
+	double ratio = pow(least / most, 1.0 / (SCAN - 1)), t = most, from;
+
+	l->best = INFINITY;
+	l->best_t = 1;
+	at(l, 1);
+	for (int i = 0; i < SCAN; i++, t *= ratio) {
+		at(l, t);
+	}
+	from = l->best_t;
+	refine(l, from * ratio, QB_MIN(from / ratio, most));
+	return l->best_t;
+}
+
+static void search_asymmetric(struct line *l)
+{
+	double t = search_line(l, SCAN_LEAST, 1);
+
+	l->lo *= t;
+	l->hi *= t;
+	for (int round = 0; round < 2 && l->lo < 0 && l->hi > 0; round++) {
+		l->move_lo = false;
+		l->move_hi = true;
+		l->hi *= search_line(l, 0.5, 1.5);
+		l->move_lo = true;
+		l->move_hi = false;
+		l->lo *= search_line(l, 0.5, 1.5);
+	}
+}
+
+void qb__range_search(const struct qb_format *f, double min, double max, qb_range_error_fn *error,
+	void *arg, float *lo, float *hi)
+{
+	struct line l = {.lo = min, .hi = max, .move_lo = true, .move_hi = true, .error = error,
+		.arg = arg};
+	bool affine = f->kind == QB_FORMAT_INT && f->asymmetric;
+
+	if (affine) {
+		search_asymmetric(&l);
+	} else {
+		double c = f->is_signed ? fmax(-min, max) : max, t;
+
+		l.lo = f->is_signed ? -c : 0;
+		l.hi = c;
+		/* A float's grid repeats with every octave: beyond the largest value lies another octave of choices. */
+		t = search_line(&l, SCAN_LEAST, f->kind == QB_FORMAT_INT ? 1 : 2);
+		l.lo *= t;
+		l.hi *= t;
+	}
+	*lo = (float)l.lo;
+	*hi = (float)l.hi;
+}

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+check_PROGRAMS += tests/unit/quant/test_range
+tests_unit_quant_test_range_SOURCES = tests/unit/quant/test_range.c
+tests_unit_quant_test_range_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/quant/test_scheme
+tests_unit_quant_test_scheme_SOURCES = tests/unit/quant/test_scheme.c
+tests_unit_quant_test_scheme_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
