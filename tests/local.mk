@@ -24,7 +24,7 @@ endif
 EXTRA_DIST += tests/run-python tests/lsan.supp tests/bare-debian
 
 check_SCRIPTS += tests/check-layers
-EXTRA_DIST += tests/check-layers
+EXTRA_DIST += tests/check-layers tests/check-lists
 
 include tests/unit/base/local.mk
 include tests/unit/graph/local.mk
