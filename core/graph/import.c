@@ -530,6 +530,7 @@ static enum qb_err import_graph(struct importer *im)
 	QB_TRY(qb_graph_relink(g, im->eb));
 	QB_TRY(qb_graph_infer(g, im->eb));
 	QB_TRY(check_claims(im));
+	QB_TRY(qb__graph_fix_batch(g, im->eb));
 	return qb__graph_infer_batch(g);
 }
 

@@ -271,6 +271,41 @@ out:
 	return QB_OK;
 }
 
+/* Some exports name the batch but hold it fixed inside (a Reshape or Resize to a batch of 1). Such a network says so
+ * in its inputs, once and for all, instead of failing at every other batch. */
+enum qb_err qb__graph_fix_batch(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	struct qb_graph *tried = NULL;
+	struct qb_value **ignored;
+	bool free_batch = false, two, one;
+
+	for (int i = 0; i < g->inputs; i++) {
+		const struct qb_shape *s = &g->input[i]->shape;
+
+		for (int j = 0; s->known && j < s->ndim; j++) {
+			free_batch |= s->dim[j] < 0 && s->dim[j] != QB_DIM_UNKNOWN;
+		}
+	}
+	if (!free_batch) {
+		return QB_OK;
+	}
+	two = bind_loosely(&tried, g, 2, &ignored, NULL) == QB_OK;
+	qb_graph_destroy(&tried);
+	one = !two && bind_loosely(&tried, g, 1, &ignored, NULL) == QB_OK;
+	qb_graph_destroy(&tried);
+	if (!one) {
+		return QB_OK;
+	}
+	for (int i = 0; i < g->inputs; i++) {
+		struct qb_shape *s = &g->input[i]->shape;
+
+		for (int j = 0; s->known && j < s->ndim; j++) {
+			s->dim[j] = s->dim[j] < 0 && s->dim[j] != QB_DIM_UNKNOWN ? -s->dim[j] : s->dim[j];
+		}
+	}
+	return qb_graph_infer(g, eb);
+}
+
 static enum qb_err check_bound(const struct qb_graph *g, struct qb_errbuf *eb)
 {
 	char text[256];

@@ -16,6 +16,9 @@ enum qb_err qb__graph_infer_fold(struct qb_graph *g, size_t max_bytes, struct qb
 /* Dimensions that arithmetic on the batch hides from the shape rules: found by trying several batches. */
 enum qb_err qb__graph_infer_batch(struct qb_graph *g);
 
+/* Where only a batch of 1 fits the network, its inputs say 1. */
+enum qb_err qb__graph_fix_batch(struct qb_graph *g, struct qb_errbuf *eb);
+
 /* A node's output tensors, dtype and shape set from its values, data from alloc(arg, bytes), zeroed. */
 typedef void *qb__alloc_fn(void *arg, size_t bytes);
 enum qb_err qb__node_outputs(const struct qb_node *n, struct qb_tensor *out, qb__alloc_fn *alloc,
