@@ -1,3 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
-	core/exec/exec.h
+	core/exec/builder.c \
+	core/exec/dnn.c \
+	core/exec/exec.h \
+	core/exec/memory.c \
+	core/exec/overlay.c \
+	core/exec/plan.c core/exec/plan.h \
+	core/exec/session.c \
+	core/exec/team.c

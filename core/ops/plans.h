@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The planned steps that the table of core/ops/ops.h names.
+ * The planned steps that the table of core/ops/ops.h names: float through oneDNN, in <family>_plan.c beside the family's
+ * shape rule and plain evaluation. One that returns QB_EUNSUPPORTED leaves the node to plain C.
  */
 #ifndef QB_OPS_PLANS_H
 #define QB_OPS_PLANS_H
 
 #include "core/ops/op.h"
+
+#define QB_PLANS(X) \
+	X(add) X(alias) X(clip) X(concat) X(conv) X(eltwise) X(gemm) X(global_pool) X(matmul) X(pool) X(softmax)
+
+#define X(name) \
+	enum qb_err qb__plan_##name(struct qb_builder *b, const struct qb_node *n, \
+		struct qb_errbuf *eb);
+QB_PLANS(X)
+#undef X
 
 #endif

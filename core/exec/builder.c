@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/ops/builder.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/exec/plan.h"
+#include "core/graph/op.h"
+
+void *qb__grow(struct qb_arena *arena, void *array, int count, int *cap, size_t size)
+{
+	int more = *cap ? 2 * *cap : 32;
+	void *p;
+
+	if (count < *cap) {
+		return array;
+	}
+	p = qb_arena_alloc(arena, (size_t)more, size);
+	if (p && count) {
+		memcpy(p, array, (size_t)count * size);
+	}
+	if (p) {
+		*cap = more;
+	}
+	return p;
+}
+
+static enum qb_err no_memory(struct qb_errbuf *eb)
+{
+	return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+}
+
+static enum qb_err add_step(struct qb_builder *b, const struct qb_step *step,
+	struct qb_errbuf *eb)
+{
+	struct qb_plan *p = b->plan;
+	struct qb_step *all = qb__grow(p->arena, p->step, p->steps, &p->steps_cap, sizeof(*all));
+
+	if (!all) {
+		return no_memory(eb);
+	}
+	p->step = all;
+	p->step[p->steps++] = *step;
+	p->scratch_bytes = QB_MAX(p->scratch_bytes, step->scratch_bytes);
+	return QB_OK;
+}
+
+/* Buffers. A buffer is alive from the step that writes it to the last that touches it. */
+
+static enum qb_err add_buffer(struct qb_builder *b, size_t bytes, int *id, struct qb_errbuf *eb)
+{
+	struct qb_plan *p = b->plan;
+	struct qb_buffer *all =
+		qb__grow(p->arena, p->buffer, p->buffers, &p->buffers_cap, sizeof(*all));
+
+	if (!all) {
+		return no_memory(eb);
+	}
+	p->buffer = all;
+	p->buffer[p->buffers] = (struct qb_buffer){.bytes = bytes, .first = p->steps,
+		.last = p->steps};
+	*id = p->buffers++;
+	return QB_OK;
+}
+
+static void touch(struct qb_builder *b, int buffer)
+{
+	b->plan->buffer[buffer].last = b->plan->steps;
+}
+
+static size_t value_bytes(const struct qb_value *v)
+{
+	size_t n = qb_dtype_bytes(v->dtype);
+
+	for (int i = 0; i < v->shape.ndim; i++) {
+		n *= (size_t)v->shape.dim[i];
+	}
+	return n;
+}
+
+static enum qb_err add_copy(struct qb_builder *b, const struct qb_value *v,
+	const struct qb_place *place, struct qb_errbuf *eb)
+{
+	struct qb_copy *c = qb_arena_alloc(b->plan->arena, 1, sizeof(*c));
+	struct qb_copy **end = &b->plan->home[v->index];
+
+	if (!c) {
+		return no_memory(eb);
+	}
+	c->place = *place;
+	while (*end) {
+		end = &(*end)->next;
+	}
+	*end = c;
+	return QB_OK;
+}
+
+const struct qb_place *qb_builder_home(const struct qb_builder *b, const struct qb_value *v)
+{
+	return &b->plan->home[v->index]->place;
+}
+
+static enum qb_err add_reorder(struct qb_builder *b, const struct qb_place *from,
+	const struct qb_place *to, struct qb_errbuf *eb)
+{
+	struct qb_step s = {.kind = QB_STEP_PRIMITIVE, .node = b->node, .what = "reorder",
+		.implementation = "oneDNN reorder", .args = 2};
+
+	s.arg[0] = (struct qb_arg){DNNL_ARG_FROM, false, from->buffer, from->md};
+	s.arg[1] = (struct qb_arg){DNNL_ARG_TO, false, to->buffer, to->md};
+	QB_TRY(qb__reorder_create(&s.primitive, &from->md, &to->md, eb));
+	touch(b, from->buffer);
+	touch(b, to->buffer);
+	return add_step(b, &s, eb);
+}
+
+/* A constant that a step wants as a value: its numbers are copied into a buffer that is never reused. */
+static enum qb_err constant_home(struct qb_builder *b, const struct qb_value *v,
+	struct qb_errbuf *eb)
+{
+	return qb_fail(eb, QB_EINTERNAL, "node %s: constant %s has no place of its own",
+		b->node ? b->node->name : "", v->name);
+}
+
+enum qb_err qb_builder_source(struct qb_builder *b, const struct qb_value *v,
+	const dnnl_memory_desc_t *want, struct qb_place *out, struct qb_errbuf *eb)
+{
+	struct qb_copy *c = b->plan->home[v->index];
+	struct qb_place copy = {.md = *want};
+
+	if (!c) {
+		return constant_home(b, v, eb);
+	}
+	for (; c; c = c->next) {
+		if (dnnl_memory_desc_equal(&c->place.md, want)) {
+			*out = c->place;
+			return QB_OK;
+		}
+	}
+	QB_TRY(add_buffer(b, dnnl_memory_desc_get_size(want), &copy.buffer, eb));
+	QB_TRY(add_reorder(b, qb_builder_home(b, v), &copy, eb));
+	QB_TRY(add_copy(b, v, &copy, eb));
+	*out = copy;
+	return QB_OK;
+}
+
+enum qb_err qb_builder_dense(struct qb_builder *b, const struct qb_value *v, struct qb_place *out,
+	struct qb_errbuf *eb)
+{
+	dnnl_memory_desc_t dense;
+
+	if (v->dtype != QB_F32) {
+		*out = *qb_builder_home(b, v);
+		return QB_OK;
+	}
+	dense = qb_dnn_dense(&v->shape);
+	return qb_builder_source(b, v, &dense, out, eb);
+}
+
+enum qb_err qb_builder_define(struct qb_builder *b, const struct qb_value *v,
+	const dnnl_memory_desc_t *md, struct qb_place *out, struct qb_errbuf *eb)
+{
+	struct qb_place p = {0};
+	size_t bytes = v->dtype == QB_F32 ? dnnl_memory_desc_get_size(md) : value_bytes(v);
+
+	if (v->dtype == QB_F32) {
+		p.md = *md;
+	}
+	QB_TRY(add_buffer(b, bytes, &p.buffer, eb));
+	QB_TRY(add_copy(b, v, &p, eb));
+	*out = p;
+	return QB_OK;
+}
+
+enum qb_err qb_builder_alias(struct qb_builder *b, const struct qb_value *v, int buffer,
+	const dnnl_memory_desc_t *md, struct qb_errbuf *eb)
+{
+	struct qb_place p = {.buffer = buffer, .md = *md};
+
+	touch(b, buffer);
+	return add_copy(b, v, &p, eb);
+}
+
+/* Weights */
+
+static enum qb_err prepare_weight(struct qb_weight *w, struct qb_errbuf *eb)
+{
+	w->data = w->value->constant->data;
+	if (!dnnl_memory_desc_equal(&w->as, &w->md)) {
+		size_t bytes = dnnl_memory_desc_get_size(&w->md);
+
+		w->data = qb_aligned_alloc(bytes, 1);
+		if (!w->data) {
+			return qb_fail(eb, QB_ENOMEM, "no memory for the weight %s", w->value->name);
+		}
+		w->owned = true;
+		memset(w->data, 0, bytes);
+		QB_TRY(qb__reorder_now(&w->as, w->value->constant->data, &w->md, w->data, eb));
+	}
+	return qb_dnn_check(dnnl_memory_create(&w->memory, &w->md, qb_dnn_engine(), w->data),
+		"weight", eb);
+}
+
+enum qb_err qb_builder_weight(struct qb_builder *b, const struct qb_value *v,
+	const dnnl_memory_desc_t *as, const dnnl_memory_desc_t *want, int *id,
+	struct qb_errbuf *eb)
+{
+	struct qb_plan *p = b->plan;
+	struct qb_weight *all;
+
+	for (int i = 0; i < p->weights; i++) {
+		if (p->weight[i].value == v && dnnl_memory_desc_equal(&p->weight[i].md, want)) {
+			*id = i;
+			return QB_OK;
+		}
+	}
+	all = qb__grow(p->arena, p->weight, p->weights, &p->weights_cap, sizeof(*all));
+	if (!all) {
+		return no_memory(eb);
+	}
+	p->weight = all;
+	*id = p->weights++;
+	p->weight[*id] = (struct qb_weight){.value = v, .as = *as, .md = *want};
+	return prepare_weight(&p->weight[*id], eb);
+}
+
+/* Steps */
+
+enum qb_err qb_builder_attr(const struct qb_node *n, dnnl_primitive_attr_t *out,
+	struct qb_errbuf *eb)
+{
+	dnnl_primitive_attr_t attr = NULL;
+	dnnl_post_ops_t ops = NULL;
+	dnnl_status_t s = dnnl_primitive_attr_create(&attr);
+
+	s = s ? s : dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+	if (!s && n->act.kind != QB_ACT_NONE) {
+		bool relu = n->act.lo == 0 && isinf(n->act.hi);
+
+		s = dnnl_post_ops_create(&ops);
+		s = s ? s : dnnl_post_ops_append_eltwise(ops, 1, relu ? dnnl_eltwise_relu : dnnl_eltwise_clip,
+				    relu ? 0 : n->act.lo, relu ? 0 : n->act.hi);
+		s = s ? s : dnnl_primitive_attr_set_post_ops(attr, ops);
+		dnnl_post_ops_destroy(ops);
+	}
+	if (s) {
+		dnnl_primitive_attr_destroy(attr);
+		return qb_dnn_check(s, n->name, eb);
+	}
+	*out = attr;
+	return QB_OK;
+}
+
+enum qb_err qb_builder_primitive_take(struct qb_builder *b, const struct qb_node *n,
+	dnnl_primitive_desc_t pd, const struct qb_arg *arg, int args, struct qb_errbuf *eb)
+{
+	struct qb_step s = {.kind = QB_STEP_PRIMITIVE, .node = n, .what = "float", .args = args};
+	const dnnl_memory_desc_t *scratch =
+		dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+	const char *info = "";
+	dnnl_status_t status;
+
+	dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&info);
+	s.implementation = qb_arena_strdup(b->plan->arena, info);
+	for (int i = 0; i < args; i++) {
+		s.arg[i] = arg[i];
+		s.has_weights = s.has_weights || arg[i].is_weight;
+		if (!arg[i].is_weight) {
+			touch(b, arg[i].id);
+		}
+	}
+	if (scratch && dnnl_memory_desc_get_size(scratch)) {
+		s.scratch_bytes = dnnl_memory_desc_get_size(scratch);
+		s.arg[s.args++] = (struct qb_arg){DNNL_ARG_SCRATCHPAD, false, -1, *scratch};
+	}
+	status = dnnl_primitive_create(&s.primitive, pd);
+	dnnl_primitive_desc_destroy(pd);
+	QB_TRY(qb_dnn_check(status, n->name, eb));
+	return add_step(b, &s, eb);
+}
+
+enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const char *name,
+	qb_call_fn *fn, const void *context, size_t context_bytes, const int *buffer, int buffers,
+	int outputs, struct qb_errbuf *eb)
+{
+	struct qb_step s = {.kind = QB_STEP_CALL, .node = n, .what = "float", .implementation = name,
+		.fn = fn, .buffers = buffers};
+
+	(void)outputs;
+	s.context = qb_arena_alloc(b->plan->arena, 1, context_bytes);
+	if (!s.context) {
+		return no_memory(eb);
+	}
+	memcpy(s.context, context, context_bytes);
+	for (int i = 0; i < buffers; i++) {
+		s.buffer[i] = buffer[i];
+		touch(b, buffer[i]);
+	}
+	return add_step(b, &s, eb);
+}
+
+enum { CONSTANT = -1, ABSENT = -2 };
+
+enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct qb_step s = {.kind = QB_STEP_EVAL, .node = n, .what = "float",
+		.implementation = "plain C"};
+	struct qb_place place;
+
+	s.in = qb_arena_alloc(b->plan->arena, (size_t)n->inputs + 1, sizeof(*s.in));
+	s.out = qb_arena_alloc(b->plan->arena, (size_t)n->outputs + 1, sizeof(*s.out));
+	if (!s.in || !s.out) {
+		return no_memory(eb);
+	}
+	for (int i = 0; i < n->inputs; i++) {
+		const struct qb_value *v = n->input[i];
+
+		s.in[i] = !v ? ABSENT : CONSTANT;
+		if (v && !v->constant) {
+			QB_TRY(qb_builder_dense(b, v, &place, eb));
+			s.in[i] = place.buffer;
+		}
+	}
+	for (int i = 0; i < n->outputs; i++) {
+		const struct qb_value *v = n->output[i];
+
+		s.out[i] = ABSENT;
+		if (v) {
+			dnnl_memory_desc_t dense = qb_dnn_dense(&v->shape);
+
+			QB_TRY(qb_builder_define(b, v, &dense, &place, eb));
+			s.out[i] = place.buffer;
+		}
+	}
+	for (int i = 0; i < n->inputs; i++) {
+		if (s.in[i] >= 0) {
+			touch(b, s.in[i]);
+		}
+	}
+	for (int i = 0; i < n->outputs; i++) {
+		if (s.out[i] >= 0) {
+			touch(b, s.out[i]);
+		}
+	}
+	return add_step(b, &s, eb);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/exec/plan.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/graph/op.h"
+
+/* Taps: where a value is seen and quantized, right after it is made. */
+
+static bool is_padded(const dnnl_memory_desc_t *md)
+{
+	for (int i = 0; i < md->ndims; i++) {
+		if (md->padded_dims[i] != md->dims[i]) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The layout in which channels (dimension 1 of four or five, else the last) are innermost. */
+static dnnl_memory_desc_t channels_last(const struct qb_shape *shape)
+{
+	dnnl_memory_desc_t md = qb_dnn_dense(shape);
+
+	if (shape->ndim == 4 || shape->ndim == 5) {
+		dnnl_dims_t dims;
+
+		memcpy(dims, md.dims, sizeof(dims));
+		dnnl_memory_desc_init_by_tag(&md, shape->ndim, dims, dnnl_f32,
+			shape->ndim == 4 ? dnnl_acdb : dnnl_acdeb);
+	}
+	return md;
+}
+
+static enum qb_err add_tap(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
+{
+	struct qb_plan *p = b->plan;
+	const struct qb_place *home = qb_builder_home(b, v);
+	struct qb_step s = {.kind = QB_STEP_TAP, .node = v->producer, .what = "tap",
+		.implementation = "", .value = v->index, .place = *home};
+	struct qb_step *all;
+
+	s.numbers = dnnl_memory_desc_get_size(&home->md) / sizeof(float);
+	s.padded = is_padded(&home->md);
+	s.scratch_md = channels_last(&v->shape);
+	if (!dnnl_memory_desc_equal(&s.scratch_md, &home->md)) {
+		QB_TRY(qb__reorder_create(&s.to_scratch, &home->md, &s.scratch_md, eb));
+		QB_TRY(qb__reorder_create(&s.from_scratch, &s.scratch_md, &home->md, eb));
+		p->tap_scratch_bytes =
+			QB_MAX(p->tap_scratch_bytes, dnnl_memory_desc_get_size(&s.scratch_md));
+	}
+	p->buffer[home->buffer].last = p->steps;
+	p->buffer[home->buffer].tapped = true;
+	all = qb__grow(p->arena, p->step, p->steps, &p->steps_cap, sizeof(*all));
+	if (!all) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	p->step = all;
+	p->step[p->steps++] = s;
+	return QB_OK;
+}
+
+static bool wants_tap(const struct qb_builder *b, const struct qb_value *v)
+{
+	return v && v->dtype == QB_F32 && b->tapped && b->tapped[v->index];
+}
+
+static enum qb_err place_inputs(struct qb_builder *b, struct qb_errbuf *eb)
+{
+	const struct qb_graph *g = b->plan->graph;
+
+	for (int i = 0; i < g->inputs; i++) {
+		dnnl_memory_desc_t md = qb_dnn_dense(&g->input[i]->shape);
+		struct qb_place place;
+
+		QB_TRY(qb_builder_define(b, g->input[i], &md, &place, eb));
+	}
+	/* All inputs are written before the first step. */
+	for (int i = 0; i < g->inputs; i++) {
+		if (wants_tap(b, g->input[i])) {
+			QB_TRY(add_tap(b, g->input[i], eb));
+		}
+	}
+	return QB_OK;
+}
+
+static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	enum qb_err err = QB_EUNSUPPORTED;
+
+	b->node = n;
+	if (n->op->plan_float) {
+		err = n->op->plan_float(b, n, eb);
+	}
+	if (err == QB_EUNSUPPORTED) {
+		err = qb_builder_eval(b, n, eb);
+	}
+	if (err != QB_OK) {
+		return qb_fail_in(eb, err, "planning node %s (%s)", n->name, n->type);
+	}
+	for (int i = 0; i < n->outputs; i++) {
+		if (wants_tap(b, n->output[i])) {
+			QB_TRY(add_tap(b, n->output[i], eb));
+		}
+	}
+	return QB_OK;
+}
+
+static enum qb_err place_outputs(struct qb_builder *b, struct qb_errbuf *eb)
+{
+	struct qb_plan *p = b->plan;
+
+	b->node = NULL;
+	p->output = qb_arena_alloc(p->arena, (size_t)p->graph->outputs, sizeof(*p->output));
+	if (!p->output) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int i = 0; i < p->graph->outputs; i++) {
+		const struct qb_value *v = p->graph->output[i];
+
+		if (v->constant) {
+			p->output[i].buffer = -1;
+			continue;
+		}
+		QB_TRY(qb_builder_dense(b, v, &p->output[i], eb));
+	}
+	for (int i = 0; i < p->graph->outputs; i++) {
+		if (p->output[i].buffer >= 0) {
+			p->buffer[p->output[i].buffer].last = p->steps;
+		}
+	}
+	return QB_OK;
+}
+
+static enum qb_err build(struct qb_plan *p, const bool *tapped, struct qb_errbuf *eb)
+{
+	struct qb_builder b = {.plan = p, .tapped = tapped};
+
+	p->home = qb_arena_alloc(p->arena, (size_t)p->graph->values + 1, sizeof(*p->home));
+	if (!p->home) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	QB_TRY(place_inputs(&b, eb));
+	for (int i = 0; i < p->graph->nodes; i++) {
+		QB_TRY(plan_node(&b, p->graph->node[i], eb));
+	}
+	QB_TRY(place_outputs(&b, eb));
+	return qb__plan_layout(p, eb);
+}
+
+enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, int threads,
+	const bool *tapped, struct qb_errbuf *eb)
+{
+	struct qb_plan *p = calloc(1, sizeof(*p));
+	int before = omp_get_max_threads();
+	enum qb_err err;
+
+	if (!p || !(p->arena = qb_arena_create())) {
+		free(p);
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	p->graph = graph;
+	p->threads = threads;
+	/* A primitive divides its work for the threads it finds when it is made. */
+	omp_set_num_threads(threads);
+	err = build(p, tapped, eb);
+	omp_set_num_threads(before);
+	if (err != QB_OK) {
+		qb_plan_destroy(&p);
+		return err;
+	}
+	*out = p;
+	return QB_OK;
+}
+
+void qb_plan_destroy(struct qb_plan **plan)
+{
+	struct qb_plan *p = *plan;
+
+	if (!p) {
+		return;
+	}
+	for (int i = 0; i < p->steps; i++) {
+		dnnl_primitive_destroy(p->step[i].primitive);
+		dnnl_primitive_destroy(p->step[i].to_scratch);
+		dnnl_primitive_destroy(p->step[i].from_scratch);
+	}
+	for (int i = 0; i < p->weights; i++) {
+		dnnl_memory_destroy(p->weight[i].memory);
+		if (p->weight[i].owned) {
+			free(p->weight[i].data);
+		}
+	}
+	qb_arena_destroy(&p->arena);
+	free(p);
+	*plan = NULL;
+}
+
+size_t qb_plan_bytes(const struct qb_plan *plan)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < plan->weights; i++) {
+		n += plan->weight[i].owned ? dnnl_memory_desc_get_size(&plan->weight[i].md) : 0;
+	}
+	return n;
+}
+
+size_t qb_plan_session_bytes(const struct qb_plan *plan)
+{
+	return plan->arena_bytes[0] + plan->scratch_bytes + plan->tap_scratch_bytes;
+}
+
+int qb_plan_steps(const struct qb_plan *plan)
+{
+	return plan->steps;
+}
+
+struct qb_step_info qb_plan_step(const struct qb_plan *plan, int i)
+{
+	const struct qb_step *s = &plan->step[i];
+
+	return (struct qb_step_info){s->node, s->what, s->implementation,
+		s->node && s->kind != QB_STEP_TAP ? (double)qb_node_macs(s->node) : 0};
+}
+
+const char *qb_exec_isa(void)
+{
+	switch (dnnl_get_effective_cpu_isa()) {
+	case dnnl_cpu_isa_avx512_core_amx:
+		return "avx512_amx";
+	case dnnl_cpu_isa_avx512_core_bf16:
+		return "avx512_bf16";
+	case dnnl_cpu_isa_avx512_core_vnni:
+		return "avx512_vnni";
+	case dnnl_cpu_isa_avx512_core:
+		return "avx512";
+	case dnnl_cpu_isa_avx2_vnni:
+		return "avx2_vnni";
+	case dnnl_cpu_isa_avx2:
+		return "avx2";
+	case dnnl_cpu_isa_sse41:
+		return "sse4.1";
+	default:
+		return "baseline";
+	}
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of a plan, for the files of core/exec.
+ */
+#ifndef QB_EXEC_PLAN_H
+#define QB_EXEC_PLAN_H
+
+#include "core/exec/exec.h"
+#include "core/ops/builder.h"
+
+enum qb_step_kind { QB_STEP_PRIMITIVE, QB_STEP_CALL, QB_STEP_EVAL, QB_STEP_TAP };
+
+enum { QB_STEP_ARGS = 10 };
+
+struct qb_step {
+	enum qb_step_kind kind;
+	const struct qb_node *node;
+	const char *what, *implementation;
+	/* primitive */
+	dnnl_primitive_t primitive;
+	int args;
+	struct qb_arg arg[QB_STEP_ARGS];
+	size_t scratch_bytes;
+	bool has_weights;
+	/* call */
+	qb_call_fn *fn;
+	void *context;
+	int buffers;
+	int buffer[QB_CALL_BUFFERS];
+	/* eval: buffers of inputs (-1: the constant itself, -2: absent) and outputs (-2: absent) */
+	int *in, *out;
+	/* tap */
+	int value;
+	struct qb_place place;
+	size_t numbers;      /* in the buffer, padding included */
+	bool padded;
+	dnnl_memory_desc_t scratch_md;      /* channels last, without padding */
+	dnnl_primitive_t to_scratch, from_scratch; /* NULL where place is that already */
+};
+
+/* Life of a buffer in steps, and where it lies. */
+struct qb_buffer {
+	size_t bytes;
+	int first, last;
+	bool tapped;
+	size_t offset[2]; /* [0] reused memory, [1] tapped values kept */
+};
+
+/* A value's layouts: home and copies. */
+struct qb_copy {
+	int value;
+	struct qb_place place;
+	struct qb_copy *next;
+};
+
+struct qb_weight {
+	const struct qb_value *value;
+	dnnl_memory_desc_t as, md;
+	void *data; /* owned unless it is the constant's own */
+	bool owned;
+	dnnl_memory_t memory;
+};
+
+struct qb_plan {
+	struct qb_arena *arena;
+	const struct qb_graph *graph;
+	int threads;
+	int steps, steps_cap;
+	struct qb_step *step;
+	int buffers, buffers_cap;
+	struct qb_buffer *buffer;
+	int weights, weights_cap;
+	struct qb_weight *weight;
+	struct qb_copy **home;      /* [values]: home first, then copies */
+	struct qb_place *output;    /* [graph outputs]: row-major */
+	size_t arena_bytes[2];
+	size_t scratch_bytes;       /* of primitives */
+	size_t tap_scratch_bytes;
+};
+
+struct qb_overlay {
+	const struct qb_plan *plan;
+	const struct qb_quantization *quantization;
+	float **constant;         /* [values]: quantized weights, row-major; NULL elsewhere */
+	void **data;              /* [weights]: the same in the plan's layouts */
+	dnnl_memory_t *memory;    /* [weights] */
+};
+
+struct qb_session {
+	const struct qb_plan *plan;
+	bool keep;
+	unsigned char *arena;
+	void *scratch, *tap_scratch;
+	dnnl_stream_t stream;
+	dnnl_exec_arg_t **exec;   /* [steps]: arguments of primitives */
+};
+
+/* The buffer's memory in a session. */
+static inline void *qb_session_buffer(const struct qb_session *s, int buffer)
+{
+	return s->arena + s->plan->buffer[buffer].offset[s->keep];
+}
+
+struct qb_builder {
+	struct qb_plan *plan;
+	const bool *tapped;
+	const struct qb_node *node; /* at work */
+};
+
+/* Writes a reorder of `from` to `to` as a primitive; scratchpad by the session. */
+enum qb_err qb__reorder_create(dnnl_primitive_t *out, const dnnl_memory_desc_t *from,
+	const dnnl_memory_desc_t *to, struct qb_errbuf *eb);
+/* Copies numbers from one layout to another, now. */
+enum qb_err qb__reorder_now(const dnnl_memory_desc_t *from, const void *src,
+	const dnnl_memory_desc_t *to, void *dst, struct qb_errbuf *eb);
+void *qb__grow(struct qb_arena *arena, void *array, int count, int *cap, size_t size);
+enum qb_err qb__plan_layout(struct qb_plan *plan, struct qb_errbuf *eb);
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/exec/plan.h"
+#include "core/graph/op.h"
+
+static size_t value_bytes(const struct qb_value *v)
+{
+	size_t n = qb_dtype_bytes(v->dtype);
+
+	for (int i = 0; i < v->shape.ndim; i++) {
+		n *= (size_t)v->shape.dim[i];
+	}
+	return n;
+}
+
+/* Sessions */
+
+static enum qb_err bind_step(struct qb_session *s, int i, struct qb_errbuf *eb)
+{
+	const struct qb_step *step = &s->plan->step[i];
+	dnnl_exec_arg_t *exec;
+
+	if (step->kind != QB_STEP_PRIMITIVE) {
+		return QB_OK;
+	}
+	exec = calloc(QB_STEP_ARGS, sizeof(*exec));
+	if (!exec) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a session");
+	}
+	s->exec[i] = exec;
+	for (int a = 0; a < step->args; a++) {
+		const struct qb_arg *arg = &step->arg[a];
+		void *data;
+
+		exec[a].arg = arg->arg;
+		if (arg->is_weight) {
+			exec[a].memory = s->plan->weight[arg->id].memory;
+			continue;
+		}
+		data = arg->id < 0 ? s->scratch : qb_session_buffer(s, arg->id);
+		QB_TRY(qb_dnn_check(dnnl_memory_create(&exec[a].memory, &arg->md, qb_dnn_engine(),
+					    data),
+			"session", eb));
+	}
+	return QB_OK;
+}
+
+enum qb_err qb_session_create(struct qb_session **out, const struct qb_plan *plan, bool keep,
+	struct qb_errbuf *eb)
+{
+	struct qb_session *s = calloc(1, sizeof(*s));
+	enum qb_err err = QB_OK;
+
+	if (!s) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a session");
+	}
+	s->plan = plan;
+	s->keep = keep;
+	s->arena = qb_aligned_alloc(plan->arena_bytes[keep], 1);
+	s->scratch = qb_aligned_alloc(plan->scratch_bytes, 1);
+	/* Two: one for the value, one for its reference. */
+	s->tap_scratch = qb_aligned_alloc(qb_align_up(plan->tap_scratch_bytes, 64), 2);
+	s->exec = calloc((size_t)plan->steps + 1, sizeof(*s->exec));
+	if (!s->arena || !s->scratch || !s->tap_scratch || !s->exec) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory for a session of %zu bytes",
+			plan->arena_bytes[keep]);
+		goto out;
+	}
+	/* Padding of blocked layouts must be numbers. */
+	memset(s->arena, 0, plan->arena_bytes[keep]);
+	QB_TRY_OUT(qb_dnn_check(
+		dnnl_stream_create(&s->stream, qb_dnn_engine(), dnnl_stream_default_flags), "session",
+		eb));
+	for (int i = 0; i < plan->steps; i++) {
+		QB_TRY_OUT(bind_step(s, i, eb));
+	}
+	*out = s;
+	s = NULL;
+out:
+	qb_session_destroy(&s);
+	return err;
+}
+
+void qb_session_destroy(struct qb_session **session)
+{
+	struct qb_session *s = *session;
+
+	if (!s) {
+		return;
+	}
+	for (int i = 0; s->exec && i < s->plan->steps; i++) {
+		for (int a = 0; s->exec[i] && a < s->plan->step[i].args; a++) {
+			if (!s->plan->step[i].arg[a].is_weight) {
+				dnnl_memory_destroy(s->exec[i][a].memory);
+			}
+		}
+		free(s->exec[i]);
+	}
+	free(s->exec);
+	dnnl_stream_destroy(s->stream);
+	free(s->arena);
+	free(s->scratch);
+	free(s->tap_scratch);
+	free(s);
+	*session = NULL;
+}
+
+/* Steps */
+
+static enum qb_err run_primitive(struct qb_session *s, int i, const struct qb_overlay *overlay,
+	struct qb_errbuf *eb)
+{
+	const struct qb_step *step = &s->plan->step[i];
+	dnnl_exec_arg_t *exec = s->exec[i], patched[QB_STEP_ARGS];
+
+	if (overlay && step->has_weights) {
+		memcpy(patched, exec, (size_t)step->args * sizeof(*exec));
+		for (int a = 0; a < step->args; a++) {
+			if (step->arg[a].is_weight && overlay->memory[step->arg[a].id]) {
+				patched[a].memory = overlay->memory[step->arg[a].id];
+			}
+		}
+		exec = patched;
+	}
+	return qb_dnn_check(dnnl_primitive_execute(step->primitive, s->stream, step->args, exec),
+		step->node ? step->node->name : "output", eb);
+}
+
+static struct qb_tensor tensor_of(const struct qb_value *v, void *data)
+{
+	struct qb_tensor t = {.dtype = v->dtype, .ndim = v->shape.ndim, .data = data};
+
+	memcpy(t.dim, v->shape.dim, (size_t)t.ndim * sizeof(*t.dim));
+	return t;
+}
+
+/* A constant as the overlay has it: matrix products and convolutions may fall back to plain C too. */
+static void *constant_data(const struct qb_overlay *overlay, const struct qb_value *v)
+{
+	void *q = overlay ? overlay->constant[v->index] : NULL;
+
+	return q ? q : v->constant->data;
+}
+
+static enum qb_err run_eval(struct qb_session *s, const struct qb_step *step,
+	const struct qb_overlay *overlay, struct qb_errbuf *eb)
+{
+	enum { MANY = 64 };
+	const struct qb_node *n = step->node;
+	struct qb_tensor in[MANY], out[MANY];
+	const struct qb_tensor *arg[MANY];
+
+	if (n->inputs > MANY || n->outputs > MANY) {
+		return qb_fail(eb, QB_EUNSUPPORTED, "node %s has %d inputs and %d outputs; up to %d run",
+			n->name, n->inputs, n->outputs, MANY);
+	}
+	for (int i = 0; i < n->inputs; i++) {
+		arg[i] = n->input[i] ? &in[i] : NULL;
+		if (n->input[i]) {
+			in[i] = tensor_of(n->input[i],
+				step->in[i] >= 0 ? qb_session_buffer(s, step->in[i])
+						 : constant_data(overlay, n->input[i]));
+		}
+	}
+	memset(out, 0, (size_t)QB_MAX(n->outputs, 1) * sizeof(*out));
+	for (int i = 0; i < n->outputs; i++) {
+		if (n->output[i]) {
+			out[i] = tensor_of(n->output[i], qb_session_buffer(s, step->out[i]));
+			memset(out[i].data, 0, value_bytes(n->output[i]));
+		}
+	}
+	return qb_node_eval(n, arg, out, eb);
+}
+
+static void run_call(struct qb_session *s, const struct qb_step *step)
+{
+	void *buffer[QB_CALL_BUFFERS];
+
+	for (int i = 0; i < step->buffers; i++) {
+		buffer[i] = qb_session_buffer(s, step->buffer[i]);
+	}
+	step->fn(step->context, buffer);
+}
+
+/* Taps */
+
+static enum qb_err reorder(struct qb_session *s, dnnl_primitive_t p, const dnnl_memory_desc_t *from,
+	const void *src, const dnnl_memory_desc_t *to, void *dst, struct qb_errbuf *eb)
+{
+	dnnl_memory_t a = NULL, b = NULL;
+	dnnl_status_t st = dnnl_memory_create(&a, from, qb_dnn_engine(), (void *)src);
+
+	st = st ? st : dnnl_memory_create(&b, to, qb_dnn_engine(), dst);
+	if (!st) {
+		const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}};
+
+		st = dnnl_primitive_execute(p, s->stream, 2, args);
+	}
+	dnnl_memory_destroy(a);
+	dnnl_memory_destroy(b);
+	return qb_dnn_check(st, "reorder", eb);
+}
+
+/* The value without padding, channels innermost, in half `half` of the scratch. */
+static enum qb_err unpad(struct qb_session *s, const struct qb_step *t, const float *x, int half,
+	float **out, struct qb_errbuf *eb)
+{
+	if (!t->to_scratch) {
+		*out = (float *)x;
+		return QB_OK;
+	}
+	*out = (float *)((char *)s->tap_scratch +
+		(size_t)half * qb_align_up(s->plan->tap_scratch_bytes, 64));
+	return reorder(s, t->to_scratch, &t->place.md, x, &t->scratch_md, *out, eb);
+}
+
+static enum qb_err observe(struct qb_session *s, const struct qb_step *t, const struct qb_run *run,
+	const float *x, struct qb_errbuf *eb)
+{
+	float *dense = (float *)x;
+	size_t n = t->numbers;
+
+	if (t->padded) {
+		QB_TRY(unpad(s, t, x, 0, &dense, eb));
+		n = dnnl_memory_desc_get_size(&t->scratch_md) / sizeof(float);
+	}
+	run->tap(run->tap_arg, t->value, dense, n);
+	return QB_OK;
+}
+
+/* Per tensor any layout will do, for zeros stay zeros and add nothing to the sums. */
+static enum qb_err quantize(struct qb_session *s, const struct qb_step *t, const struct qb_run *run,
+	const struct qb_quantizer *q, float *x, struct qb_errbuf *eb)
+{
+	struct qb_qdq_sums unused = {0}, *sums = run->sums ? &run->sums[t->value] : &unused;
+	const float *ref =
+		run->reference ? qb_session_buffer(run->reference, t->place.buffer) : NULL;
+	int64_t n = (int64_t)t->numbers, channels;
+	float *y = x, *r = (float *)ref;
+
+	if (q->channels == 1 && !q->format.block) {
+		if (run->sums) {
+			qb_qdq_measure(q, x, ref, x, 1, 1, n, sums);
+		} else {
+			qb_qdq(q, x, x, 1, 1, n);
+		}
+		return QB_OK;
+	}
+	QB_TRY(unpad(s, t, x, 0, &y, eb));
+	if (ref) {
+		QB_TRY(unpad(s, t, ref, 1, &r, eb));
+	}
+	n = (int64_t)(dnnl_memory_desc_get_size(&t->scratch_md) / sizeof(float));
+	channels = t->scratch_md.ndims == 4 || t->scratch_md.ndims == 5
+		? t->scratch_md.dims[1] : t->scratch_md.dims[t->scratch_md.ndims - 1];
+	if (q->format.block) {
+		qb_qdq_measure(q, y, r, y, n / channels, 1, channels, sums);
+	} else {
+		qb_qdq_measure(q, y, r, y, n / channels, channels, 1, sums);
+	}
+	return t->from_scratch ? reorder(s, t->from_scratch, &t->scratch_md, y, &t->place.md, x, eb)
+			       : QB_OK;
+}
+
+static enum qb_err run_tap(struct qb_session *s, const struct qb_step *t, const struct qb_run *run,
+	struct qb_errbuf *eb)
+{
+	float *x = qb_session_buffer(s, t->place.buffer);
+
+	if (run->tap) {
+		QB_TRY(observe(s, t, run, x, eb));
+	}
+	if (run->overlay) {
+		const struct qb_quantization *q = run->overlay->quantization;
+
+		if (q->q[t->value] && !q->shared[t->value]) {
+			return quantize(s, t, run, q->q[t->value], x, eb);
+		}
+	}
+	return QB_OK;
+}
+
+static enum qb_err run_step(struct qb_session *s, int i, const struct qb_run *run,
+	struct qb_errbuf *eb)
+{
+	const struct qb_step *step = &s->plan->step[i];
+
+	switch (step->kind) {
+	case QB_STEP_PRIMITIVE:
+		return run_primitive(s, i, run->overlay, eb);
+	case QB_STEP_CALL:
+		run_call(s, step);
+		return QB_OK;
+	case QB_STEP_EVAL:
+		return run_eval(s, step, run->overlay, eb);
+	case QB_STEP_TAP:
+		return run_tap(s, step, run, eb);
+	}
+	return QB_OK;
+}
+
+enum qb_err qb_session_run(struct qb_session *session, const struct qb_run *run,
+	struct qb_errbuf *eb)
+{
+	const struct qb_plan *p = session->plan;
+	const struct qb_graph *g = p->graph;
+
+	omp_set_num_threads(p->threads);
+	for (int i = 0; i < g->inputs; i++) {
+		memcpy(qb_session_buffer(session, p->home[g->input[i]->index]->place.buffer),
+			run->input[i], value_bytes(g->input[i]));
+	}
+	for (int i = 0; i < p->steps; i++) {
+		QB_TRY(run_step(session, i, run, eb));
+	}
+	for (int i = 0; i < g->outputs; i++) {
+		const void *from = p->output[i].buffer < 0
+			? g->output[i]->constant->data
+			: qb_session_buffer(session, p->output[i].buffer);
+
+		memcpy(run->output[i], from, value_bytes(g->output[i]));
+	}
+	return QB_OK;
+}

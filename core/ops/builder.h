@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What an operator says to a plan under construction (core/exec builds it): where its inputs are, which layouts it
+ * wants, which oneDNN primitive or function computes it. Layouts are oneDNN memory descriptors; a buffer is a piece of
+ * a session's arena.
+ */
+#ifndef QB_OPS_BUILDER_H
+#define QB_OPS_BUILDER_H
+
+#include <dnnl.h>
+
+#include "core/graph/graph.h"
+
+struct qb_builder;
+
+/* Numbers in a buffer. md is meaningful for float32; other types are dense and row-major. */
+struct qb_place {
+	int buffer;
+	dnnl_memory_desc_t md;
+};
+
+dnnl_engine_t qb_dnn_engine(void);
+enum qb_err qb_dnn_check(dnnl_status_t status, const char *what, struct qb_errbuf *eb);
+/* Row-major, channels-last, or "whatever the primitive likes best", for a bound value's shape. */
+dnnl_memory_desc_t qb_dnn_dense(const struct qb_shape *s);
+dnnl_memory_desc_t qb_dnn_any(const dnnl_memory_desc_t *md);
+
+/* Where the value is. */
+const struct qb_place *qb_builder_home(const struct qb_builder *b, const struct qb_value *v);
+/* The value in the layout `want`: its home, or a copy that a reorder makes once for all who want it. */
+enum qb_err qb_builder_source(struct qb_builder *b, const struct qb_value *v,
+	const dnnl_memory_desc_t *want, struct qb_place *out, struct qb_errbuf *eb);
+/* The same, row-major. */
+enum qb_err qb_builder_dense(struct qb_builder *b, const struct qb_value *v, struct qb_place *out,
+	struct qb_errbuf *eb);
+/* Room for a node's output in a layout. */
+enum qb_err qb_builder_define(struct qb_builder *b, const struct qb_value *v,
+	const dnnl_memory_desc_t *md, struct qb_place *out, struct qb_errbuf *eb);
+/* The output is the input's buffer, seen in another shape. */
+enum qb_err qb_builder_alias(struct qb_builder *b, const struct qb_value *v, int buffer,
+	const dnnl_memory_desc_t *md, struct qb_errbuf *eb);
+/* A constant in the layout `want`; `as` describes its row-major data. *id names it in an argument. A quantized scheme
+ * replaces it. */
+enum qb_err qb_builder_weight(struct qb_builder *b, const struct qb_value *v,
+	const dnnl_memory_desc_t *as, const dnnl_memory_desc_t *want, int *id,
+	struct qb_errbuf *eb);
+
+/* Default attributes for a primitive of this node: scratchpads by the session, node->act as a post-op. */
+enum qb_err qb_builder_attr(const struct qb_node *n, dnnl_primitive_attr_t *out,
+	struct qb_errbuf *eb);
+
+/* An argument of a primitive: a buffer, or a weight by id. */
+struct qb_arg {
+	int arg; /* DNNL_ARG_... */
+	bool is_weight;
+	int id; /* buffer or weight */
+	dnnl_memory_desc_t md;
+};
+
+/* Takes pd. */
+enum qb_err qb_builder_primitive_take(struct qb_builder *b, const struct qb_node *n,
+	dnnl_primitive_desc_t pd, const struct qb_arg *arg, int args, struct qb_errbuf *eb);
+
+/* A function on buffers: buffer[i] and bytes of context, which is copied into the plan. */
+typedef void qb_call_fn(const void *context, void *const *buffer);
+enum { QB_CALL_BUFFERS = 8 };
+/* The last `outputs` of the buffers are written. */
+enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const char *name,
+	qb_call_fn *fn, const void *context, size_t context_bytes, const int *buffer, int buffers,
+	int outputs, struct qb_errbuf *eb);
+
+/* The plain path: the operator's eval on row-major buffers. */
+enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+
+#endif

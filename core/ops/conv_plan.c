@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/ops/builder.h"
+#include "core/ops/plans.h"
+#include "core/ops/window.h"
+
+static dnnl_memory_desc_t vector_md(int64_t n)
+{
+	struct qb_shape s = {.known = true, .ndim = 1, .dim = {n}};
+
+	return qb_dnn_dense(&s);
+}
+
+/* ONNX keeps [M, C / groups, k...]; oneDNN wants the groups as a dimension of their own. The numbers lie the same. */
+static dnnl_memory_desc_t weight_md(const struct qb_value *w, int64_t groups)
+{
+	struct qb_shape s = w->shape;
+
+	if (groups > 1) {
+		memmove(s.dim + 2, s.dim + 1, (size_t)(s.ndim - 1) * sizeof(*s.dim));
+		s.dim[0] = groups;
+		s.dim[1] = w->shape.dim[0] / groups;
+		s.ndim++;
+	}
+	return qb_dnn_dense(&s);
+}
+
+struct conv {
+	struct qb_window window;
+	int64_t groups;
+	dnnl_memory_desc_t src, weights, bias, dst;
+	dnnl_dims_t strides, dilates, lo, hi;
+};
+
+static enum qb_err describe(struct conv *c, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0], *w = n->input[1], *y = n->output[0];
+	int spatial = x->shape.ndim - 2;
+
+	if (spatial < 1 || spatial > 3 || x->dtype != QB_F32 || !w->constant ||
+		(n->inputs > 2 && n->input[2] && !n->input[2]->constant)) {
+		return QB_EUNSUPPORTED;
+	}
+	c->groups = qb_node_int(n, "group", 1);
+	QB_TRY(qb_window_conv(&c->window, n, spatial, x->shape.dim + 2, w->shape.dim + 2, eb));
+	for (int i = 0; i < spatial; i++) {
+		c->strides[i] = c->window.stride[i];
+		c->dilates[i] = c->window.dilation[i] - 1;
+		c->lo[i] = c->window.lo[i];
+		c->hi[i] = c->window.hi[i];
+	}
+	c->src = qb_dnn_dense(&x->shape);
+	c->weights = weight_md(w, c->groups);
+	c->bias = vector_md(w->shape.dim[0]);
+	c->dst = qb_dnn_dense(&y->shape);
+	return QB_OK;
+}
+
+static enum qb_err make(dnnl_primitive_desc_t *pd, const struct conv *c, const struct qb_node *n,
+	bool has_bias, struct qb_errbuf *eb)
+{
+	dnnl_memory_desc_t src = qb_dnn_any(&c->src), w = qb_dnn_any(&c->weights);
+	dnnl_memory_desc_t dst = qb_dnn_any(&c->dst);
+	dnnl_convolution_desc_t d;
+	dnnl_primitive_attr_t attr = NULL;
+	dnnl_status_t s;
+
+	QB_TRY(qb_builder_attr(n, &attr, eb));
+	s = dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_inference,
+		dnnl_convolution_direct, &src, &w, has_bias ? &c->bias : NULL, &dst, c->strides,
+		c->dilates, c->lo, c->hi);
+	s = s ? s : dnnl_primitive_desc_create(pd, &d, attr, qb_dnn_engine(), NULL);
+	dnnl_primitive_attr_destroy(attr);
+	return s == dnnl_unimplemented || s == dnnl_invalid_arguments
+		? QB_EUNSUPPORTED : qb_dnn_check(s, "convolution", eb);
+}
+
+enum qb_err qb__plan_conv(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct conv c = {0};
+	const struct qb_value *bias = n->inputs > 2 ? n->input[2] : NULL;
+	dnnl_primitive_desc_t pd = NULL;
+	struct qb_place src, dst;
+	struct qb_arg arg[4];
+	int weight, at = -1, args = 0;
+	enum qb_err err;
+
+	QB_TRY(describe(&c, n, eb));
+	QB_TRY(make(&pd, &c, n, bias, eb));
+	QB_TRY_OUT(qb_builder_source(b, n->input[0],
+		dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0), &src, eb));
+	QB_TRY_OUT(qb_builder_weight(b, n->input[1], &c.weights,
+		dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), &weight, eb));
+	if (bias) {
+		QB_TRY_OUT(qb_builder_weight(b, bias, &c.bias, &c.bias, &at, eb));
+	}
+	QB_TRY_OUT(qb_builder_define(b, n->output[0],
+		dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), &dst, eb));
+	arg[args++] = (struct qb_arg){DNNL_ARG_SRC, false, src.buffer, src.md};
+	arg[args++] = (struct qb_arg){.arg = DNNL_ARG_WEIGHTS, .is_weight = true, .id = weight};
+	arg[args++] = (struct qb_arg){DNNL_ARG_DST, false, dst.buffer, dst.md};
+	if (bias) {
+		arg[args++] = (struct qb_arg){.arg = DNNL_ARG_BIAS, .is_weight = true, .id = at};
+	}
+	return qb_builder_primitive_take(b, n, pd, arg, args, eb);
+out:
+	dnnl_primitive_desc_destroy(pd);
+	return err;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Number by number: sums, activations. They keep their input's layout.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/ops/builder.h"
+#include "core/ops/plans.h"
+
+struct pointwise {
+	int64_t n;
+	float lo, hi;
+};
+
+static size_t numbers(const dnnl_memory_desc_t *md)
+{
+	return dnnl_memory_desc_get_size(md) / sizeof(float);
+}
+
+static void add_numbers(const void *context, void *const *buffer)
+{
+	const struct pointwise *p = context;
+	const float *a = buffer[0], *b = buffer[1];
+	float *y = buffer[2];
+
+#pragma omp parallel for simd if (p->n > 32768) schedule(static)
+	for (int64_t i = 0; i < p->n; i++) {
+		float v = a[i] + b[i];
+
+		v = v < p->lo ? p->lo : v;
+		y[i] = v > p->hi ? p->hi : v;
+	}
+}
+
+static void clip_numbers(const void *context, void *const *buffer)
+{
+	const struct pointwise *p = context;
+	const float *x = buffer[0];
+	float *y = buffer[1];
+
+#pragma omp parallel for simd if (p->n > 32768) schedule(static)
+	for (int64_t i = 0; i < p->n; i++) {
+		float v = x[i] < p->lo ? p->lo : x[i];
+
+		y[i] = v > p->hi ? p->hi : v;
+	}
+}
+
+static void take_act(struct pointwise *p, const struct qb_node *n)
+{
+	p->lo = n->act.kind == QB_ACT_NONE ? -INFINITY : n->act.lo;
+	p->hi = n->act.kind == QB_ACT_NONE ? INFINITY : n->act.hi;
+}
+
+static bool same_shape(const struct qb_shape *a, const struct qb_shape *b)
+{
+	return a->ndim == b->ndim && !memcmp(a->dim, b->dim, (size_t)a->ndim * sizeof(*a->dim));
+}
+
+enum qb_err qb__plan_add(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0], *z = n->input[1];
+	struct pointwise p;
+	struct qb_place other, out;
+	dnnl_memory_desc_t md;
+	int buffer[3];
+
+	/* A clip that moves 0 would break the zeros that pad blocked layouts. */
+	if (n->inputs != 2 || x->dtype != QB_F32 || x->constant || z->constant ||
+		!same_shape(&x->shape, &z->shape) ||
+		(n->act.kind != QB_ACT_NONE && (n->act.lo > 0 || n->act.hi < 0))) {
+		return QB_EUNSUPPORTED;
+	}
+	md = qb_builder_home(b, x)->md;
+	buffer[0] = qb_builder_home(b, x)->buffer;
+	QB_TRY(qb_builder_source(b, z, &md, &other, eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &md, &out, eb));
+	buffer[1] = other.buffer;
+	buffer[2] = out.buffer;
+	p.n = (int64_t)numbers(&md);
+	take_act(&p, n);
+	return qb_builder_call(b, n, "add", add_numbers, &p, sizeof(p), buffer, 3, 1, eb);
+}
+
+static bool scalar(const struct qb_node *n, int i, float *out)
+{
+	const struct qb_value *v = i < n->inputs ? n->input[i] : NULL;
+
+	if (!v) {
+		return true;
+	}
+	if (!v->constant || v->constant->dtype != QB_F32 || qb_tensor_size(v->constant) != 1) {
+		return false;
+	}
+	*out = *(const float *)v->constant->data;
+	return true;
+}
+
+enum qb_err qb__plan_clip(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0];
+	bool relu = !strcmp(n->type, "Relu");
+	struct pointwise p = {.lo = relu ? 0 : qb_node_float(n, "min", -INFINITY),
+		.hi = relu ? INFINITY : qb_node_float(n, "max", INFINITY)};
+	struct qb_place out;
+	dnnl_memory_desc_t md;
+	int buffer[2];
+
+	if (x->dtype != QB_F32 || x->constant || n->act.kind != QB_ACT_NONE ||
+		(!relu && (!scalar(n, 1, &p.lo) || !scalar(n, 2, &p.hi))) || p.lo > 0 || p.hi < 0) {
+		return QB_EUNSUPPORTED;
+	}
+	md = qb_builder_home(b, x)->md;
+	buffer[0] = qb_builder_home(b, x)->buffer;
+	QB_TRY(qb_builder_define(b, n->output[0], &md, &out, eb));
+	buffer[1] = out.buffer;
+	p.n = (int64_t)numbers(&md);
+	return qb_builder_call(b, n, relu ? "relu" : "clip", clip_numbers, &p, sizeof(p), buffer, 2, 1,
+		eb);
+}
+
+/* Smooth activations through oneDNN, which leaves padding alone. */
+static const struct {
+	const char *type;
+	dnnl_alg_kind_t kind;
+	const char *alpha;
+	float fallback;
+} smooth[] = {
+	{"Sigmoid", dnnl_eltwise_logistic, NULL, 0},
+	{"Tanh", dnnl_eltwise_tanh, NULL, 0},
+	{"Elu", dnnl_eltwise_elu, "alpha", 1},
+	{"LeakyRelu", dnnl_eltwise_relu, "alpha", 0.01f},
+	{"HardSwish", dnnl_eltwise_hardswish, NULL, 0},
+	{"Mish", dnnl_eltwise_mish, NULL, 0},
+	{"Exp", dnnl_eltwise_exp, NULL, 0},
+	{"Abs", dnnl_eltwise_abs, NULL, 0},
+	{"Sqrt", dnnl_eltwise_sqrt, NULL, 0},
+};
+
+enum qb_err qb__plan_eltwise(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_place *home;
+	dnnl_eltwise_desc_t d;
+	dnnl_primitive_desc_t pd = NULL;
+	dnnl_primitive_attr_t attr = NULL;
+	struct qb_place out;
+	struct qb_arg arg[2];
+	dnnl_status_t s;
+	size_t i = 0;
+	enum qb_err err;
+
+	while (i < QB_COUNT(smooth) && strcmp(smooth[i].type, n->type)) {
+		i++;
+	}
+	if (i == QB_COUNT(smooth) || n->input[0]->dtype != QB_F32 || n->input[0]->constant) {
+		return QB_EUNSUPPORTED;
+	}
+	home = qb_builder_home(b, n->input[0]);
+	QB_TRY(qb_builder_attr(n, &attr, eb));
+	s = dnnl_eltwise_forward_desc_init(&d, dnnl_forward_inference, smooth[i].kind, &home->md,
+		smooth[i].alpha ? qb_node_float(n, smooth[i].alpha, smooth[i].fallback) : 0, 0);
+	s = s ? s : dnnl_primitive_desc_create(&pd, &d, attr, qb_dnn_engine(), NULL);
+	dnnl_primitive_attr_destroy(attr);
+	if (s) {
+		return QB_EUNSUPPORTED;
+	}
+	arg[0] = (struct qb_arg){DNNL_ARG_SRC, false, home->buffer, home->md};
+	QB_TRY_OUT(qb_builder_define(b, n->output[0], &arg[0].md, &out, eb));
+	arg[1] = (struct qb_arg){DNNL_ARG_DST, false, out.buffer, out.md};
+	return qb_builder_primitive_take(b, n, pd, arg, 2, eb);
+out:
+	dnnl_primitive_desc_destroy(pd);
+	return err;
+}
