@@ -17,3 +17,12 @@ libquantbench_a_SOURCES += \
 	core/ops/shape_ops.c \
 	core/ops/unary.c \
 	core/ops/window.c core/ops/window.h
+# The planned steps.
+libquantbench_a_SOURCES += \
+	core/ops/builder.h \
+	core/ops/conv_plan.c \
+	core/ops/matmul_plan.c \
+	core/ops/move_plan.c \
+	core/ops/norm_plan.c \
+	core/ops/pointwise_plan.c \
+	core/ops/pool_plan.c

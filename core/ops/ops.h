@@ -7,7 +7,7 @@
  */
 #define QB_OPS(X) \
 	/* binary.c */ \
-	X("", Add, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, add, NULL, NULL) \
+	X("", Add, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, add, qb__plan_add, NULL) \
 	X("", And, 2, 2, 1, QB_OP_OTHER, -1, logic, and, NULL, NULL) \
 	X("", BitShift, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_shift, NULL, NULL) \
 	X("", BitwiseAnd, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_and, NULL, NULL) \
@@ -32,7 +32,7 @@
 	X("", Where, 3, 3, 1, QB_OP_OTHER, -1, where, where, NULL, NULL) \
 	X("", Xor, 2, 2, 1, QB_OP_OTHER, -1, logic, xor, NULL, NULL) \
 	/* conv.c */ \
-	X("", Conv, 2, 3, 1, QB_OP_MATMUL, 1, conv, conv, NULL, NULL) \
+	X("", Conv, 2, 3, 1, QB_OP_MATMUL, 1, conv, conv, qb__plan_conv, NULL) \
 	X("", ConvInteger, 2, 4, 1, QB_OP_OTHER, -1, conv_integer, conv_integer, NULL, NULL) \
 	X("", ConvTranspose, 2, 3, 1, QB_OP_MATMUL, 1, conv_transpose, conv_transpose, NULL, NULL) \
 	X("", QLinearConv, 8, 9, 1, QB_OP_OTHER, -1, qlinear_conv, qlinear_conv, NULL, NULL) \
@@ -55,12 +55,12 @@
 	X("", Shape, 1, 1, 1, QB_OP_OTHER, -1, shape, shape, NULL, NULL) \
 	X("", Size, 1, 1, 1, QB_OP_OTHER, -1, shape, shape, NULL, NULL) \
 	/* matmul.c */ \
-	X("", Gemm, 2, 3, 1, QB_OP_MATMUL, 1, gemm, gemm, NULL, NULL) \
-	X("", MatMul, 2, 2, 1, QB_OP_MATMUL, 1, matmul, matmul, NULL, NULL) \
+	X("", Gemm, 2, 3, 1, QB_OP_MATMUL, 1, gemm, gemm, qb__plan_gemm, NULL) \
+	X("", MatMul, 2, 2, 1, QB_OP_MATMUL, 1, matmul, matmul, qb__plan_matmul, NULL) \
 	X("", MatMulInteger, 2, 4, 1, QB_OP_OTHER, -1, matmul_integer, matmul_integer, NULL, NULL) \
 	X("", QLinearMatMul, 8, 8, 1, QB_OP_OTHER, -1, qlinear_matmul, qlinear_matmul, NULL, NULL) \
 	/* move.c */ \
-	X("", Concat, 1, -1, 1, QB_OP_PASS, -1, concat, concat, NULL, NULL) \
+	X("", Concat, 1, -1, 1, QB_OP_PASS, -1, concat, concat, qb__plan_concat, NULL) \
 	X("", DepthToSpace, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space, NULL, NULL) \
 	X("", Expand, 2, 2, 1, QB_OP_PASS, -1, expand, expand, NULL, NULL) \
 	X("", Pad, 1, 4, 1, QB_OP_PASS, -1, pad, pad, NULL, NULL) \
@@ -77,17 +77,17 @@
 	X("", Hardmax, 1, 1, 1, QB_OP_OTHER, -1, softmax, softmax, NULL, NULL) \
 	X("", InstanceNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, instance_norm, instance_norm, NULL, NULL) \
 	X("", LayerNormalization, 2, 3, 3, QB_OP_ELTWISE, -1, layer_norm, layer_norm, NULL, NULL) \
-	X("", LogSoftmax, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, NULL, NULL) \
+	X("", LogSoftmax, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, qb__plan_softmax, NULL) \
 	X("", LpNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, NULL, NULL) \
 	X("", LRN, 1, 1, 1, QB_OP_ELTWISE, -1, lrn, lrn, NULL, NULL) \
-	X("", Softmax, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, NULL, NULL) \
+	X("", Softmax, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, qb__plan_softmax, NULL) \
 	/* pool.c */ \
-	X("", AveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, pool, pool, NULL, NULL) \
-	X("", GlobalAveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, global_pool, global_pool, NULL, NULL) \
+	X("", AveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, pool, pool, qb__plan_pool, NULL) \
+	X("", GlobalAveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, global_pool, global_pool, qb__plan_global_pool, NULL) \
 	X("", GlobalLpPool, 1, 1, 1, QB_OP_ELTWISE, -1, global_pool, global_pool, NULL, NULL) \
-	X("", GlobalMaxPool, 1, 1, 1, QB_OP_PASS, -1, global_pool, global_pool, NULL, NULL) \
+	X("", GlobalMaxPool, 1, 1, 1, QB_OP_PASS, -1, global_pool, global_pool, qb__plan_global_pool, NULL) \
 	X("", LpPool, 1, 1, 1, QB_OP_ELTWISE, -1, pool, pool, NULL, NULL) \
-	X("", MaxPool, 1, 1, 2, QB_OP_PASS, -1, pool, pool, NULL, NULL) \
+	X("", MaxPool, 1, 1, 2, QB_OP_PASS, -1, pool, pool, qb__plan_pool, NULL) \
 	/* quantize.c */ \
 	X("", DequantizeLinear, 2, 3, 1, QB_OP_OTHER, -1, dequantize, dequantize, NULL, NULL) \
 	X("", DynamicQuantizeLinear, 1, 1, 3, QB_OP_OTHER, -1, dynamic_quantize, dynamic_quantize, NULL, NULL) \
@@ -112,14 +112,14 @@
 	X("", Upsample, 1, 2, 1, QB_OP_ELTWISE, -1, resize, resize, NULL, NULL) \
 	/* shape_ops.c */ \
 	X("", Constant, 0, 0, 1, QB_OP_OTHER, -1, constant, constant, NULL, NULL) \
-	X("", Dropout, 1, 3, 2, QB_OP_PASS, -1, dropout, dropout, NULL, NULL) \
-	X("", Flatten, 1, 1, 1, QB_OP_PASS, -1, flatten, copy, NULL, NULL) \
-	X("", Identity, 1, 1, 1, QB_OP_PASS, -1, identity, copy, NULL, NULL) \
-	X("", Reshape, 2, 2, 1, QB_OP_PASS, -1, reshape, copy, NULL, NULL) \
-	X("", Squeeze, 1, 2, 1, QB_OP_PASS, -1, squeeze, copy, NULL, NULL) \
-	X("", Unsqueeze, 1, 2, 1, QB_OP_PASS, -1, unsqueeze, copy, NULL, NULL) \
+	X("", Dropout, 1, 3, 2, QB_OP_PASS, -1, dropout, dropout, qb__plan_alias, NULL) \
+	X("", Flatten, 1, 1, 1, QB_OP_PASS, -1, flatten, copy, qb__plan_alias, NULL) \
+	X("", Identity, 1, 1, 1, QB_OP_PASS, -1, identity, copy, qb__plan_alias, NULL) \
+	X("", Reshape, 2, 2, 1, QB_OP_PASS, -1, reshape, copy, qb__plan_alias, NULL) \
+	X("", Squeeze, 1, 2, 1, QB_OP_PASS, -1, squeeze, copy, qb__plan_alias, NULL) \
+	X("", Unsqueeze, 1, 2, 1, QB_OP_PASS, -1, unsqueeze, copy, qb__plan_alias, NULL) \
 	/* unary.c */ \
-	X("", Abs, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, abs, NULL, NULL) \
+	X("", Abs, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, abs, qb__plan_eltwise, NULL) \
 	X("", Acos, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, acos, NULL, NULL) \
 	X("", Acosh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, acosh, NULL, NULL) \
 	X("", Asin, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, asin, NULL, NULL) \
@@ -130,37 +130,37 @@
 	X("", CastLike, 2, 2, 1, QB_OP_OTHER, -1, cast, cast, NULL, NULL) \
 	X("", Ceil, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, ceil, NULL, NULL) \
 	X("", Celu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, celu, NULL, NULL) \
-	X("", Clip, 1, 3, 1, QB_OP_ELTWISE, -1, clip, clip, NULL, NULL) \
+	X("", Clip, 1, 3, 1, QB_OP_ELTWISE, -1, clip, clip, qb__plan_clip, NULL) \
 	X("", Cos, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, cos, NULL, NULL) \
 	X("", Cosh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, cosh, NULL, NULL) \
-	X("", Elu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, elu, NULL, NULL) \
+	X("", Elu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, elu, qb__plan_eltwise, NULL) \
 	X("", Erf, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, erf, NULL, NULL) \
-	X("", Exp, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, exp, NULL, NULL) \
+	X("", Exp, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, exp, qb__plan_eltwise, NULL) \
 	X("", Floor, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, floor, NULL, NULL) \
 	X("", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, gelu, NULL, NULL) \
 	X("com.microsoft", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, gelu, NULL, NULL) \
 	X("", HardSigmoid, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, hard_sigmoid, NULL, NULL) \
-	X("", HardSwish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, hard_swish, NULL, NULL) \
+	X("", HardSwish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, hard_swish, qb__plan_eltwise, NULL) \
 	X("", IsInf, 1, 1, 1, QB_OP_OTHER, -1, float_test, is_inf, NULL, NULL) \
 	X("", IsNaN, 1, 1, 1, QB_OP_OTHER, -1, float_test, is_nan, NULL, NULL) \
-	X("", LeakyRelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, leaky_relu, NULL, NULL) \
+	X("", LeakyRelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, leaky_relu, qb__plan_eltwise, NULL) \
 	X("", Log, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, log, NULL, NULL) \
-	X("", Mish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, mish, NULL, NULL) \
+	X("", Mish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, mish, qb__plan_eltwise, NULL) \
 	X("", Neg, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, neg, NULL, NULL) \
 	X("", Not, 1, 1, 1, QB_OP_OTHER, -1, not, not, NULL, NULL) \
 	X("", Reciprocal, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, reciprocal, NULL, NULL) \
-	X("", Relu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, relu, NULL, NULL) \
+	X("", Relu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, relu, qb__plan_clip, NULL) \
 	X("", Round, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, round, NULL, NULL) \
 	X("", Selu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, selu, NULL, NULL) \
 	X("", Shrink, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, shrink, NULL, NULL) \
-	X("", Sigmoid, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sigmoid, NULL, NULL) \
+	X("", Sigmoid, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sigmoid, qb__plan_eltwise, NULL) \
 	X("", Sign, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, sign, NULL, NULL) \
 	X("", Sin, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sin, NULL, NULL) \
 	X("", Sinh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sinh, NULL, NULL) \
 	X("", Softplus, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, softplus, NULL, NULL) \
 	X("", Softsign, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, softsign, NULL, NULL) \
-	X("", Sqrt, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sqrt, NULL, NULL) \
+	X("", Sqrt, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sqrt, qb__plan_eltwise, NULL) \
 	X("", Swish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, swish, NULL, NULL) \
 	X("", Tan, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, tan, NULL, NULL) \
-	X("", Tanh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, tanh, NULL, NULL) \
+	X("", Tanh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, tanh, qb__plan_eltwise, NULL) \
 	X("", ThresholdedRelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, thresholded_relu, NULL, NULL)
