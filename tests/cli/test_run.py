@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import pty
 import signal
 import subprocess
 import sys
@@ -56,6 +57,19 @@ class Run(unittest.TestCase):
         self.assertNotIn("\r", err)
         self.assertNotIn("\033", err)
         self.assertIn("100 %  step 10", err.splitlines())
+
+    def test_run__terminal__progress_is_a_bar_that_goes_away(self):
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        environment = dict(os.environ, QUANTBENCH_WORKER=str(self.worker), TERM="xterm")
+        process = subprocess.Popen([BUILD.resolve() / "quantbench", "run", "--model", "net.onnx", "--json"],
+                                   cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=slave)
+        self.assertEqual(process.wait(timeout=30), 0)
+        os.close(slave)
+        shown = os.read(master, 65536).decode()
+        self.assertIn("\r[############------------]  50 %  step 5\033[K", shown)
+        self.assertTrue(shown.endswith("\r\033[K"), shown)
 
     def test_run__table__holds_every_scheme(self):
         code, out, _ = self.fake("ok")
