@@ -6,3 +6,8 @@ tests_tools_onnx_eval_CFLAGS = $(AM_CFLAGS)
 check_SCRIPTS += tests/unit/graph/test_onnx_backend.py tests/unit/graph/test_onnx_networks.py
 EXTRA_DIST += tests/unit/graph/onnx_run.py tests/unit/graph/test_onnx_backend.py \
 	tests/unit/graph/test_onnx_networks.py
+
+check_PROGRAMS += tests/unit/graph/test_import
+tests_unit_graph_test_import_SOURCES = tests/unit/graph/test_import.c \
+	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h
+tests_unit_graph_test_import_CFLAGS = $(AM_CFLAGS)
