@@ -1,0 +1,113 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's sweep by the real programs: through a server, and without one. Both must tell the same."""
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BUILD = pathlib.Path(os.environ.get("top_builddir", ".")).resolve()
+DEMO = pathlib.Path(os.environ.get("top_srcdir", BUILD / "..")).resolve() / "demo"
+# Leaves out the measured times, so that nothing depends on the load of the machine.
+QUICK = ("--schemes", "int8,int4,E4,E5", "--no-latency", "--json")
+
+
+def metrics(result):
+    rows = [("float", result["float"]["metric"], None)]
+    return rows + [(r["scheme"], r["metric"], r["output_sqnr_db"]) for r in result["schemes"]]
+
+
+class EndToEnd(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        cls.url = f"http://127.0.0.1:{port}"
+        cls.daemon = subprocess.Popen(
+            [BUILD / "quantbenchd", "--state", folder.name, "--listen", f"127.0.0.1:{port}",
+             "--worker", BUILD / "quantbench-worker"], stderr=subprocess.DEVNULL)
+        cls.addClassCleanup(cls.stop)
+        for _ in range(200):
+            if cls.quantbench("list")[0] == 0:
+                return
+            time.sleep(0.1)
+        raise RuntimeError("the server does not answer")
+
+    @classmethod
+    def stop(cls):
+        cls.daemon.send_signal(signal.SIGTERM)
+        assert cls.daemon.wait(timeout=30) == 0, "the server did not stop in order"
+
+    @classmethod
+    def quantbench(cls, *arguments):
+        done = subprocess.run([BUILD / "quantbench", *arguments], text=True, capture_output=True, timeout=300,
+                              stdin=subprocess.DEVNULL, env=dict(os.environ, QUANTBENCH_URL=cls.url))
+        return done.returncode, done.stdout, done.stderr
+
+    def json(self, *arguments):
+        code, out, err = self.quantbench(*arguments)
+        self.assertEqual(code, 0, err)
+        return json.loads(out)
+
+    def test_sweep__server_and_run__agree(self):
+        local = self.json("run", str(DEMO / "sweep.json"), *QUICK)
+        served = self.json("submit", str(DEMO / "sweep.json"), "--wait", *QUICK)
+        self.assertEqual(metrics(local), metrics(served))
+        # demo/README.md: 97.83 % as PyTorch and ONNX Runtime measure it.
+        self.assertAlmostEqual(served["float"]["metric"], 97.83, delta=0.1)
+        rows = {r["scheme"]: r for r in served["schemes"]}
+        self.assertGreater(rows["int8"]["metric"], served["float"]["metric"] - 1)
+        self.assertLess(rows["int4"]["metric"], served["float"]["metric"] - 1)
+        self.assertGreater(rows["E4"]["output_sqnr_db"], rows["E5"]["output_sqnr_db"])
+
+    def test_submit__same_job_again__is_answered_from_the_results(self):
+        first = self.json("submit", str(DEMO / "sweep.json"), *QUICK)
+        self.json("watch", first["id"], "--json")
+        again = self.json("submit", str(DEMO / "sweep.json"), *QUICK)
+        self.assertEqual(again["id"], first["id"])
+        self.assertTrue(again["cached"])
+        fresh = self.json("submit", str(DEMO / "sweep.json"), "--fresh", *QUICK)
+        self.assertNotEqual(fresh["id"], first["id"])
+        self.quantbench("cancel", fresh["id"])
+        code, out, _ = self.quantbench("compare", first["id"])
+        self.assertEqual(code, 0)
+        self.assertIn("digits.onnx", out)
+        code, out, _ = self.quantbench("show", first["id"], "--csv")
+        self.assertEqual(len(out.splitlines()), 1 + 1 + 4 if "float" in out else 1 + 4, out)
+
+    def test_models_add__no_model__says_what_is_wrong(self):
+        with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+            file.write(b"this is no network")
+            file.flush()
+            code, _, err = self.quantbench("models", "add", file.name)
+        self.assertEqual(code, 4)
+        self.assertIn("no job can use it", err)
+
+    def test_formats__list_and_one__describe_themselves(self):
+        names = [f["name"] for f in self.json("formats", "--json")["formats"]]
+        self.assertIn("int8", names)
+        code, out, _ = self.quantbench("formats", "E4")
+        self.assertEqual(code, 0)
+        self.assertIn("bits", out)
+
+    def test_submit__wrong_scheme__is_refused_with_its_field(self):
+        code, _, err = self.quantbench("submit", str(DEMO / "sweep.json"), "--set", "calibration.samples=\"many\"")
+        self.assertEqual(code, 4)
+        self.assertIn("calibration.samples", err)
+
+
+if __name__ == "__main__":
+    missing = [p for p in ("quantbenchd", "quantbench-worker") if not (BUILD / p).exists()]
+    if missing:
+        print("SKIP: not built:", *missing)
+        sys.exit(77)
+    unittest.main()
