@@ -71,7 +71,7 @@ static void latency_cells(struct cli_table *t, const json_t *row, double referen
 		return;
 	}
 	cli_table_cell(t, "%s", cli_duration(p50, text));
-	if (reference > 0 && p50 > 0) {
+	if (reference > 0 && p50 > 0 && !strcmp(cli_text(l, "execution"), "native")) {
 		cli_table_cell(t, "%.2fx", reference / p50);
 	} else {
 		cli_table_cell(t, "-");
