@@ -2,3 +2,6 @@
 check_PROGRAMS += tests/unit/analysis/test_latency
 tests_unit_analysis_test_latency_SOURCES = tests/unit/analysis/test_latency.c
 tests_unit_analysis_test_latency_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/analysis/test_sqnr
+tests_unit_analysis_test_sqnr_SOURCES = tests/unit/analysis/test_sqnr.c
+tests_unit_analysis_test_sqnr_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
