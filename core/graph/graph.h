@@ -87,6 +87,10 @@ void qb_graph_destroy(struct qb_graph **graph);
  * and its data files is read the same way. Errors name the node. */
 enum qb_err qb_graph_import(struct qb_graph **out, const char *path, struct qb_errbuf *eb);
 
+/* The same of an .onnx in memory, which may not have external data. */
+enum qb_err qb_graph_import_bytes(struct qb_graph **out, const void *bytes, size_t size,
+	struct qb_errbuf *eb);
+
 /* A deep copy (constants are shared with the original's arena, which must outlive it). */
 enum qb_err qb_graph_clone(struct qb_graph **out, const struct qb_graph *graph, struct qb_errbuf *eb);
 

@@ -253,7 +253,7 @@ static enum qb_err import_attr(struct importer *im, struct qb_node *n, const Onn
 	out->i = a->i;
 	out->f = a->f;
 	if (out->kind == QB_ATTR_STRING) {
-		out->s = qb_arena_strndup(arena, (const char *)a->s.data, a->s.len);
+		out->s = qb_arena_strndup(arena, a->s.len ? (const char *)a->s.data : "", a->s.len);
 	} else if (out->kind == QB_ATTR_INTS || out->kind == QB_ATTR_FLOATS) {
 		bool ints = out->kind == QB_ATTR_INTS;
 		size_t count = ints ? a->n_ints : a->n_floats, bytes = count * (ints ? 8 : 4);
@@ -534,32 +534,45 @@ static enum qb_err import_graph(struct importer *im)
 	return qb__graph_infer_batch(g);
 }
 
-enum qb_err qb_graph_import(struct qb_graph **out, const char *path, struct qb_errbuf *eb)
+static enum qb_err import_bytes(struct qb_graph **out, struct qb_model_file *file, const void *bytes,
+	size_t size, struct qb_errbuf *eb)
 {
-	struct importer im = { .eb = eb };
-	ProtobufCMessage *message = NULL;
-	const uint8_t *bytes;
-	size_t size;
+	struct importer im = { .eb = eb, .file = file };
+	ProtobufCMessage *message = qb__wire_unpack(&onnx__model_proto__descriptor, bytes, size, eb);
 	enum qb_err err;
 
-	QB_TRY_OUT(qb__model_open(&im.file, path, eb));
-	bytes = qb__model_bytes(im.file, &size);
-	message = qb__wire_unpack(&onnx__model_proto__descriptor, bytes, size, eb);
 	if (!message) {
-		err = QB_EFORMAT;
-		goto out;
+		return QB_EFORMAT;
 	}
 	im.model = (const Onnx__ModelProto *)message;
 	im.g = qb_graph_create();
 	err = im.g ? import_graph(&im) : no_memory(&im);
 	if (err == QB_OK) {
 		*out = im.g;
-		im.g = NULL;
+	} else {
+		qb_graph_destroy(&im.g);
 	}
-out:
-	qb_graph_destroy(&im.g);
 	qb_names_fini(&im.values);
 	qb__wire_free(message);
-	qb__model_close(&im.file);
+	return err;
+}
+
+enum qb_err qb_graph_import_bytes(struct qb_graph **out, const void *bytes, size_t size,
+	struct qb_errbuf *eb)
+{
+	return import_bytes(out, NULL, bytes, size, eb);
+}
+
+enum qb_err qb_graph_import(struct qb_graph **out, const char *path, struct qb_errbuf *eb)
+{
+	struct qb_model_file *file = NULL;
+	const uint8_t *bytes;
+	size_t size;
+	enum qb_err err;
+
+	QB_TRY(qb__model_open(&file, path, eb));
+	bytes = qb__model_bytes(file, &size);
+	err = import_bytes(out, file, bytes, size, eb);
+	qb__model_close(&file);
 	return err;
 }

@@ -9,7 +9,8 @@
 #include "core/graph/model_file.h"
 #include "core/graph/onnx.pb-c.h"
 
-/* Copies a TensorProto into the arena: every field its data may be in, external data too. Errors do not say
+/* Copies a TensorProto into the arena: every field its data may be in, external data too (not where
+ * file is NULL). Errors do not say
  * where it was; the caller puts the initializer or the node before them. */
 enum qb_err qb__import_tensor(struct qb_arena *arena, struct qb_model_file *file,
 	const Onnx__TensorProto *proto, const struct qb_tensor **out, struct qb_errbuf *eb);

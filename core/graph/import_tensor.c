@@ -43,6 +43,9 @@ static enum qb_err external_range(struct qb_model_file *file, const Onnx__Tensor
 	if (!location) {
 		return qb_fail(eb, QB_EONNX, "external data has no location");
 	}
+	if (!file) {
+		return qb_fail(eb, QB_EUNSUPPORTED, "its data is outside the model");
+	}
 	QB_TRY(qb__model_data_size(file, location, &have, eb));
 	*offset = 0;
 	if ((s = entry(proto, "offset"))) {
