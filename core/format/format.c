@@ -39,6 +39,7 @@ static const struct named_float {
 	{"fp16", 16, true, 5, 10, 15, false, QB_SPECIALS_IEEE, true},
 	{"bf16", 16, true, 8, 7, 127, false, QB_SPECIALS_IEEE, true},
 	{"tf32", 19, true, 8, 10, 127, false, QB_SPECIALS_IEEE, true},
+	{"e8m0", 8, false, 8, 0, 127, false, QB_SPECIALS_FN, true},
 };
 
 /* Normal-float 4 (Dettmers et al., QLoRA, 2023, appendix E). */
@@ -66,8 +67,8 @@ static const struct named_block {
 
 static const char understood[] =
 	"intB, uintB and intB_asym (B from 1 to 16), E2 E3 E4 E5, fpB_eXmY and ufpB_eXmY (3 to 16 bits), e4m3fn "
-	"e4m3fnuz e4m3b11fnuz e4m3 e3m4 e5m2 e5m2fnuz e3m2 e2m3 e2m1, fp16 bf16 tf32, logB, nf4, mxfp8_e4m3 "
-	"mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4 mxint8 nvfp4, intB_gN (N elements share a scale), values(a,b,...)";
+	"e4m3fnuz e4m3b11fnuz e4m3 e3m4 e5m2 e5m2fnuz e3m2 e2m3 e2m1 e8m0, fp16 bf16 tf32, logB, nf4, mxfp8_e4m3 "
+	"mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4 mxint8 nvfp4, values(a,b,...); floats take _ieee _fn _fnuz, _nosub, _overflow, _bN (integer bias N); _gN: N elements share a scale";
 
 static struct qb_format from_named(const struct named_float *n)
 {
@@ -75,12 +76,13 @@ static struct qb_format from_named(const struct named_float *n)
 		.exp_bits = n->exp_bits, .man_bits = n->man_bits, .bias = n->bias,
 		.real_scale = n->real_scale, .specials = n->specials, .overflows = n->overflows};
 
+	f.no_zero = !strcmp(n->name, "e8m0");
 	return f;
 }
 
 static bool parse_int_format(struct qb_format *f, const char *s)
 {
-	int bits, n = 0, group, m = 0;
+	int bits, n = 0;
 	bool is_unsigned = s[0] == 'u';
 
 	s += is_unsigned;
@@ -97,12 +99,64 @@ static bool parse_int_format(struct qb_format *f, const char *s)
 		f->narrow = true;
 		return true;
 	}
-	if (sscanf(s + n, "_g%5d%n", &group, &m) == 1 && !s[n + m] && group >= 2) {
-		f->block = group;
-		f->block_scale = QB_SCALE_F32;
-		return true;
-	}
 	return !s[n];
+}
+
+/* E8 stays inside float32: bias 128 makes the largest exponent 127 where no code is spent on infinity. */
+static int usual_bias(const struct qb_format *f)
+{
+	int half = 1 << (f->exp_bits - 1);
+
+	if (f->specials == QB_SPECIALS_FNUZ || (f->exp_bits == 8 && f->specials != QB_SPECIALS_IEEE)) {
+		return half;
+	}
+	return half - 1;
+}
+
+/* "_ieee_overflow" and the like, after a float's name. */
+static bool parse_float_options(struct qb_format *f, const char *s)
+{
+	static const struct {
+		const char *name;
+		enum qb_specials specials;
+	} specials[] = {{"_ieee", QB_SPECIALS_IEEE}, {"_fnuz", QB_SPECIALS_FNUZ}, {"_fn", QB_SPECIALS_FN}};
+
+	for (size_t i = 0; i < QB_COUNT(specials); i++) {
+		size_t n = strlen(specials[i].name);
+
+		if (!strncmp(s, specials[i].name, n) && (!s[n] || s[n] == '_')) {
+			f->specials = specials[i].specials;
+			f->bias = usual_bias(f);
+			s += n;
+			break;
+		}
+	}
+	if (!strncmp(s, "_nosub", 6)) {
+		f->no_subnormals = true;
+		s += 6;
+	}
+	if (!strncmp(s, "_overflow", 9) && f->specials != QB_SPECIALS_NONE) {
+		f->overflows = true;
+		s += 9;
+	}
+	if (s[0] == '_' && s[1] == 'b') {
+		int n = 0;
+
+		if (sscanf(s, "_b%4d%n", &f->bias, &n) != 1) {
+			return false;
+		}
+		f->real_scale = false;
+		s += n;
+	}
+	return !s[0] && (f->specials != QB_SPECIALS_FNUZ || f->is_signed);
+}
+
+/* Values and the half-way points between them must be normal or subnormal numbers of float32. */
+static bool fits_float32(const struct qb_format *f)
+{
+	int largest = (1 << f->exp_bits) - 1 - (f->specials == QB_SPECIALS_IEEE) - f->bias;
+
+	return qb_format_max(f) > 0 && largest <= 127 && f->bias <= 128;
 }
 
 static bool parse_float_format(struct qb_format *f, const char *s)
@@ -111,13 +165,14 @@ static bool parse_float_format(struct qb_format *f, const char *s)
 	bool is_unsigned = s[0] == 'u';
 
 	s += is_unsigned;
-	if (sscanf(s, "fp%2d_e%1dm%2d%n", &bits, &e, &m, &n) != 3 || s[n] || e < 1 || e > 8 ||
-		m < 0 || bits != e + m + !is_unsigned || bits < 3 || bits > 16) {
+	if (sscanf(s, "fp%2d_e%1dm%2d%n", &bits, &e, &m, &n) != 3 || e < 1 || e > 8 || m < 0 ||
+		bits != e + m + !is_unsigned || bits < 3 || bits > 16) {
 		return false;
 	}
 	*f = (struct qb_format){.kind = QB_FORMAT_FLOAT, .bits = bits, .is_signed = !is_unsigned,
-		.exp_bits = e, .man_bits = m, .bias = (1 << (e - 1)) - 1, .real_scale = true};
-	return true;
+		.exp_bits = e, .man_bits = m, .real_scale = true};
+	f->bias = usual_bias(f);
+	return parse_float_options(f, s + n) && fits_float32(f);
 }
 
 static bool parse_log_format(struct qb_format *f, const char *s)
@@ -146,7 +201,7 @@ static enum qb_err parse_table(struct qb_format *f, const char *name, struct qb_
 	*f = (struct qb_format){.kind = QB_FORMAT_TABLE, .is_signed = false, .real_scale = true};
 	for (;;) {
 		char *end;
-		float v = strtof(p, &end);
+		float v = strtof(p, &end) + 0.0f; /* -0 becomes 0 */
 
 		if (end == p || !isfinite(v) || f->table_count == QB_FORMAT_TABLE_MAX) {
 			return qb_fail(eb, QB_EINVAL,
@@ -181,13 +236,22 @@ static enum qb_err parse_table(struct qb_format *f, const char *name, struct qb_
 
 static bool parse_named(struct qb_format *f, const char *name)
 {
+	/* uE4: the unsigned tensor gives its sign bit to the mantissa. */
+	bool is_unsigned = name[0] == 'u' && name[1] == 'E';
+
+	name += is_unsigned;
 	for (size_t i = 0; i < QB_COUNT(named_floats); i++) {
-		if (!strcmp(named_floats[i].name, name)) {
+		size_t n = strlen(named_floats[i].name);
+
+		if (!strncmp(named_floats[i].name, name, n) && (!name[n] || name[n] == '_')) {
 			*f = from_named(&named_floats[i]);
-			return true;
+			if (is_unsigned) {
+				*f = qb_format_unsigned(f);
+			}
+			return !name[n] || (!f->no_zero && parse_float_options(f, name + n) && fits_float32(f));
 		}
 	}
-	if (!strcmp(name, "nf4")) {
+	if (!is_unsigned && !strcmp(name, "nf4")) {
 		*f = (struct qb_format){.kind = QB_FORMAT_TABLE, .bits = 4, .is_signed = true,
 			.real_scale = true, .table_count = 16};
 		memcpy(f->table, nf4, sizeof(nf4));
@@ -213,8 +277,35 @@ static bool parse_block(struct qb_format *f, const char *name)
 	return false;
 }
 
+static bool parse_element(struct qb_format *f, const char *name)
+{
+	return parse_named(f, name) || parse_int_format(f, name) || parse_float_format(f, name) ||
+		parse_log_format(f, name);
+}
+
+/* Any element with "_gN" behind it. */
+static bool parse_group(struct qb_format *f, const char *name)
+{
+	char element[QB_FORMAT_NAME_MAX];
+	const char *g = strstr(name, "_g");
+	int group, n = 0;
+
+	if (!g || sscanf(g, "_g%5d%n", &group, &n) != 1 || g[n] || g[2] == '0' || group < 2) {
+		return false;
+	}
+	snprintf(element, sizeof(element), "%.*s", (int)(g - name), name);
+	if (!parse_element(f, element) || !f->real_scale || f->asymmetric) {
+		return false;
+	}
+	f->block = group;
+	f->block_scale = QB_SCALE_F32;
+	return true;
+}
+
 enum qb_err qb_format_parse(struct qb_format *out, const char *name, struct qb_errbuf *eb)
 {
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
 	struct qb_format f;
 
 	if (!strncmp(name, "values(", 7)) {
@@ -224,8 +315,9 @@ enum qb_err qb_format_parse(struct qb_format *out, const char *name, struct qb_e
 		*out = f;
 		return QB_OK;
 	}
-	if (!parse_named(&f, name) && !parse_block(&f, name) && !parse_int_format(&f, name) &&
-		!parse_float_format(&f, name) && !parse_log_format(&f, name)) {
+	/* sscanf skips spaces and takes signs; a name has neither. */
+	if (name[strspn(name, letters)] || strlen(name) >= sizeof(f.name) ||
+		!(parse_element(&f, name) || parse_block(&f, name) || parse_group(&f, name))) {
 		return qb_fail(eb, QB_EINVAL,
 			"\"%.60s\" is no number format; the names understood are %s", name, understood);
 	}
@@ -284,7 +376,7 @@ double qb_format_code_value(const struct qb_format *f, uint32_t code)
 		(f->specials == QB_SPECIALS_FNUZ && code == sign_bit && f->is_signed)) {
 		return NAN;
 	}
-	if (e == 0) {
+	if (e == 0 && !f->no_zero) {
 		v = f->no_subnormals ? 0 : ldexp(m, 1 - f->bias - f->man_bits);
 	} else {
 		v = ldexp(m + (1u << f->man_bits), (int)e - f->bias - f->man_bits);
@@ -325,7 +417,7 @@ double qb_format_min(const struct qb_format *f)
 	case QB_FORMAT_TABLE:
 		return f->table[0];
 	default:
-		return f->is_signed ? -qb_format_max(f) : 0;
+		return f->is_signed ? -qb_format_max(f) : f->no_zero ? qb_format_smallest(f) : 0;
 	}
 }
 
@@ -343,6 +435,9 @@ double qb_format_smallest(const struct qb_format *f)
 			smallest = v > 0 && v < smallest ? v : smallest;
 		}
 		return smallest;
+	}
+	if (f->no_zero) {
+		return ldexp(1, -f->bias);
 	}
 	return f->no_subnormals || f->man_bits == 0 ? ldexp(1, 1 - f->bias)
 						    : ldexp(1, 1 - f->bias - f->man_bits);
@@ -384,7 +479,7 @@ struct qb_format qb_format_unsigned(const struct qb_format *f)
 	struct qb_format u = *f;
 
 	if (!f->is_signed || f->kind == QB_FORMAT_TABLE || f->kind == QB_FORMAT_LOG2 ||
-		!f->real_scale || f->specials != QB_SPECIALS_NONE || f->block) {
+		!f->real_scale || f->specials != QB_SPECIALS_NONE || f->no_subnormals || f->block) {
 		return u;
 	}
 	u.is_signed = false;
@@ -392,6 +487,99 @@ struct qb_format qb_format_unsigned(const struct qb_format *f)
 	if (is_float(f)) {
 		u.man_bits++;
 	}
-	snprintf(u.name, sizeof(u.name), "u%.60s", f->name);
+	if (!strncmp(f->name, "fp", 2)) {
+		snprintf(u.name, sizeof(u.name), "ufp%d_e%dm%d", u.bits, u.exp_bits, u.man_bits);
+	} else {
+		snprintf(u.name, sizeof(u.name), "u%.60s", f->name);
+	}
 	return u;
+}
+
+bool qb_format_has_nan(const struct qb_format *f)
+{
+	return is_float(f) && f->specials != QB_SPECIALS_NONE &&
+		!(f->specials == QB_SPECIALS_IEEE && f->man_bits == 0);
+}
+
+static uint32_t float_code(const struct qb_format *f, float value)
+{
+	uint32_t m_mask = (1u << f->man_bits) - 1, e_mask = (1u << f->exp_bits) - 1;
+	uint32_t sign = f->is_signed && signbit(value) ? 1u << (f->bits - 1) : 0;
+	double a = fabs((double)value);
+	int e;
+
+	if (isnan(value)) {
+		return f->specials == QB_SPECIALS_FNUZ ? 1u << (f->bits - 1) : e_mask << f->man_bits | m_mask;
+	}
+	if (isinf(value)) {
+		return sign | e_mask << f->man_bits;
+	}
+	if (a == 0) {
+		return f->specials == QB_SPECIALS_FNUZ ? 0 : sign;
+	}
+	e = ilogb(a) + f->bias;
+	if (e < 1 && !f->no_zero) {
+		return sign | (uint32_t)ldexp(a, f->bias + f->man_bits - 1);
+	}
+	return sign | (uint32_t)e << f->man_bits |
+		((uint32_t)ldexp(a, f->bias + f->man_bits - e) & m_mask);
+}
+
+uint32_t qb_format_value_code(const struct qb_format *f, float value)
+{
+	int lo = 0, hi = f->table_count - 1;
+
+	if (f->kind == QB_FORMAT_INT) {
+		return (uint32_t)(int32_t)value & ((1u << f->bits) - 1);
+	}
+	if (f->kind != QB_FORMAT_TABLE) {
+		return float_code(f, value);
+	}
+	while (lo < hi) {
+		int mid = (lo + hi) / 2;
+
+		if (f->table[mid] < value) {
+			lo = mid + 1;
+		} else {
+			hi = mid;
+		}
+	}
+	return (uint32_t)lo;
+}
+
+enum qb_err qb_format_describe(const struct qb_format *f, struct qb_format_info *out,
+	struct qb_errbuf *eb)
+{
+	static const int scale_bits[] = {[QB_SCALE_F32] = 32, [QB_SCALE_E8M0] = 8, [QB_SCALE_E4M3] = 8};
+	struct qb_format_info r = {.min = qb_format_min(f), .max = qb_format_max(f),
+		.smallest = qb_format_smallest(f), .bits_per_value = f->bits,
+		.has_nan = qb_format_has_nan(f),
+		.has_inf = is_float(f) && f->specials == QB_SPECIALS_IEEE};
+
+	if (f->block) {
+		r.bits_per_value += (double)scale_bits[f->block_scale] / f->block;
+	}
+	if (f->bits <= 16) {
+		r.code_count = f->kind == QB_FORMAT_TABLE ? (uint32_t)f->table_count : 1u << f->bits;
+		r.values = malloc(r.code_count * sizeof(*r.values));
+		r.code_values = malloc(r.code_count * sizeof(*r.code_values));
+		if (!r.values || !r.code_values) {
+			qb_format_info_fini(&r);
+			return qb_fail(eb, QB_ENOMEM, "no memory for the %u codes of %s", r.code_count, f->name);
+		}
+		r.value_count = qb_format_values(f, r.values, (int)r.code_count);
+		for (uint32_t c = 0; c < r.code_count; c++) {
+			r.code_values[c] = qb_format_code_value(f, c);
+		}
+	}
+	*out = r;
+	return QB_OK;
+}
+
+void qb_format_info_fini(struct qb_format_info *info)
+{
+	free(info->values);
+	free(info->code_values);
+	info->values = NULL;
+	info->code_values = NULL;
 }

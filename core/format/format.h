@@ -36,6 +36,7 @@ struct qb_format {
 	enum qb_specials specials;
 	bool no_subnormals;
 	bool overflows;     /* beyond the largest value: inf or NaN rather than saturation */
+	bool no_zero;       /* e8m0: code 0 is the smallest power of two */
 	/* blocks */
 	int block;          /* elements that share a scale; 0: no blocks */
 	enum qb_block_scale block_scale;
@@ -59,6 +60,12 @@ double qb_format_smallest(const struct qb_format *f);
 /* What a code of the element means on the canonical grid; specials are NaN and infinities. A table's code is an index. */
 double qb_format_code_value(const struct qb_format *f, uint32_t code);
 
+/* Whether a code means NaN; formats without one turn NaN into 0. */
+bool qb_format_has_nan(const struct qb_format *f);
+
+/* The code of a value of the canonical grid, as rounding gives it (or NaN, infinity where the format has them). */
+uint32_t qb_format_value_code(const struct qb_format *f, float value);
+
 /* Names worth offering in a list, in order; NULL at the end. */
 const char *qb_format_common_name(int i);
 
@@ -68,5 +75,19 @@ int qb_format_values(const struct qb_format *f, double *values, int cap);
 
 /* The same format for a tensor without negative values: unsigned, the sign bit joins the mantissa. */
 struct qb_format qb_format_unsigned(const struct qb_format *f);
+
+/* All that can be said of a format, for a page or a table. */
+struct qb_format_info {
+	double min, max, smallest; /* of the canonical grid */
+	double bits_per_value;     /* with the shared scale's part */
+	bool has_nan, has_inf;
+	int value_count;
+	double *values;            /* finite, ascending, without repeats; owned */
+	uint32_t code_count;       /* 0 for formats wider than 16 bits */
+	double *code_values;       /* of every code, specials as NaN and infinities; owned */
+};
+enum qb_err qb_format_describe(const struct qb_format *f, struct qb_format_info *out,
+	struct qb_errbuf *eb);
+void qb_format_info_fini(struct qb_format_info *info);
 
 #endif

@@ -9,42 +9,104 @@
 #include <math.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+/* The largest float32 that a number must exceed to lie nearer to b than to a (a < b). Ties go to b with ties_up. */
+static float cut_between(float a, float b, bool ties_up)
+{
+	double sum = (double)a + b, part = sum - a, error = (a - (sum - part)) + (b - part);
+	double middle = sum / 2;
+	float cut = (float)middle;
+
+	if (cut > middle || ((double)cut == middle && (error < 0 || (error == 0 && ties_up)))) {
+		cut = nextafterf(cut, -INFINITY);
+	}
+	return cut;
+}
+
+static void init_table(struct qb_grid *g, const struct qb_format *f)
+{
+	g->steps = 2;
+	while (g->steps < f->table_count) {
+		g->steps *= 2;
+	}
+	memcpy(g->value, f->table, (size_t)f->table_count * sizeof(*g->value));
+	for (int i = 0; i < g->steps; i++) {
+		/* Ties go to the even index. */
+		g->cut[i] = i + 1 < f->table_count ? cut_between(f->table[i], f->table[i + 1], i % 2)
+						   : INFINITY;
+	}
+}
+
+static void init_float(struct qb_grid *g, const struct qb_format *f)
+{
+	int min_exponent = f->no_zero ? -f->bias : 1 - f->bias;
+	bool nan = qb_format_has_nan(f);
+
+	g->kind = QB_FORMAT_FLOAT;
+	g->drop = 23 - f->man_bits;
+	g->odd = f->man_bits == 0;
+	/* The first octave of normal numbers has the subnormals' step. */
+	g->small = ldexpf(1, min_exponent + 1);
+	g->magic = ldexpf(1, 23 + min_exponent - f->man_bits);
+	g->flush = f->no_subnormals || f->no_zero ? ldexpf(1, min_exponent) : 0;
+	g->zero_to = f->no_zero ? -1 : g->flush;
+	g->floor = f->is_signed ? -INFINITY : f->no_zero ? 0x1p-149f : 0;
+	g->below = f->is_signed ? -INFINITY : f->no_zero ? NAN : 0;
+	g->nan = nan ? NAN : 0;
+	g->over = !f->overflows ? g->hi : f->specials == QB_SPECIALS_IEEE ? INFINITY : NAN;
+	g->sign = f->is_signed ? 0x80000000u : 0;
+	g->zero_sign = f->specials == QB_SPECIALS_FNUZ ? 0 : g->sign;
+	g->over_sign = g->over != g->over ? 0 : g->sign;
+}
+
 void qb_grid_init(struct qb_grid *g, const struct qb_format *f)
 {
 	memset(g, 0, sizeof(*g));
 	g->kind = f->kind;
 	g->lo = (float)qb_format_min(f);
 	g->hi = (float)qb_format_max(f);
-	g->overflows = f->overflows;
-	g->has_inf = f->specials == QB_SPECIALS_IEEE;
 	if (f->kind == QB_FORMAT_TABLE) {
-		g->values = f->table_count;
-		memcpy(g->value, f->table, (size_t)f->table_count * sizeof(*g->value));
-		for (int i = 0; i + 1 < f->table_count; i++) {
-			g->threshold[i] = 0.5f * f->table[i] + 0.5f * f->table[i + 1];
-		}
+		init_table(g, f);
 	} else if (f->kind != QB_FORMAT_INT) {
-		g->kind = QB_FORMAT_FLOAT;
-		g->min_exponent = 1 - f->bias;
-		g->man_bits = f->man_bits;
-		g->flush = f->no_subnormals || f->man_bits == 0;
-		g->smallest = ldexpf(1, 1 - f->bias);
+		init_float(g, f);
 	}
 }
 
+#define QB_STREAM(y, t) memcpy(y, t, sizeof(t))
+#define QB_STREAM_END() ((void)0)
 #define QB_TARGET
 #define QB_NAME(x) c_##x
 #include "core/quant/kernels_body.h"
 #undef QB_TARGET
 #undef QB_NAME
 
+#undef QB_STREAM
+#undef QB_STREAM_END
+
 #if defined(__x86_64__)
+#define QB_STREAM_END() _mm_sfence()
+#define QB_STREAM(y, t) \
+	do { \
+		for (int q = 0; q < 64; q += 8) { \
+			_mm256_stream_ps((y) + q, _mm256_load_ps((t) + q)); \
+		} \
+	} while (0)
 #define QB_TARGET __attribute__((target("avx2")))
 #define QB_NAME(x) avx2_##x
 #include "core/quant/kernels_body.h"
 #undef QB_TARGET
 #undef QB_NAME
 
+#undef QB_STREAM
+#define QB_STREAM(y, t) \
+	do { \
+		for (int q = 0; q < 64; q += 16) { \
+			_mm512_stream_ps((y) + q, _mm512_load_ps((t) + q)); \
+		} \
+	} while (0)
 #ifdef __clang__
 #define QB_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 #else
@@ -58,10 +120,10 @@ void qb_grid_init(struct qb_grid *g, const struct qb_format *f)
 #endif
 
 static const struct qb_kernels paths[] = {
-	{"c", c_qdq, c_measure},
+	{"c", c_qdq, c_measure, c_block_max},
 #if defined(__x86_64__)
-	{"avx2", avx2_qdq, avx2_measure},
-	{"avx512", avx512_qdq, avx512_measure},
+	{"avx2", avx2_qdq, avx2_measure, avx2_block_max},
+	{"avx512", avx512_qdq, avx512_measure, avx512_block_max},
 #endif
 };
 

@@ -12,22 +12,27 @@
 
 /* The grid of a format in the form the kernels use. */
 struct qb_grid {
-	enum qb_format_kind kind;
+	enum qb_format_kind kind; /* INT, FLOAT or TABLE */
 	float lo, hi;      /* smallest and largest finite value */
-	/* floats: exponent of the smallest normal number, mantissa bits */
-	int min_exponent, man_bits;
-	bool flush;        /* no subnormals: below half the smallest normal number is 0 */
-	float smallest;    /* with flush */
-	bool overflows;    /* beyond hi (after rounding as if unbounded): inf with ieee, else NaN */
-	bool has_inf;
-	int values;        /* table */
+	/* floats */
+	int drop;          /* float32 mantissa bits that the format lacks */
+	uint32_t odd;      /* 1 without mantissa bits: the significand 1 is odd, its neighbour 2 even */
+	float small;       /* below it the step is that of the subnormals, and adding magic rounds to it */
+	float magic;
+	float flush;       /* without subnormals the smallest normal number, else 0 */
+	float zero_to;     /* twice the magnitude up to which numbers become 0; -1: never */
+	float floor, below; /* a number under floor becomes below (unsigned formats) */
+	float over, nan;   /* what a number beyond hi becomes, and NaN */
+	uint32_t sign, zero_sign, over_sign; /* masks of the sign bit: of all, of zeros, of over */
+	/* tables: index = how many cuts the number is above; padded with infinities to steps (a power of two) - 1 */
+	int steps;
 	float value[QB_FORMAT_TABLE_MAX];
-	float threshold[QB_FORMAT_TABLE_MAX]; /* between value[i] and value[i + 1]; ties go to the even index */
+	float cut[QB_FORMAT_TABLE_MAX];
 };
 
 void qb_grid_init(struct qb_grid *g, const struct qb_format *f);
 
-/* y[i] = scale * (clip(round(x[i] / scale) + zero) - zero); per element scale and zero when their stride is 1. */
+/* y[i] = scale * (clip(round(x[i] / scale) + zero) - zero); x may be y. Per element scale and zero when their stride is 1. */
 struct qb_run_args {
 	const float *x, *ref; /* ref: NULL or the reference values */
 	float *y;
@@ -35,12 +40,15 @@ struct qb_run_args {
 	const float *scale;
 	const int32_t *zero; /* NULL: 0 */
 	int stride;          /* 0: one scale for all; 1: one an element */
+	bool stream;         /* past the caches: y is 64-byte aligned, not x, and too large to be read again soon */
 };
 
 struct qb_kernels {
 	const char *name;
 	void (*qdq)(const struct qb_grid *g, const struct qb_run_args *a);
 	void (*measure)(const struct qb_grid *g, const struct qb_run_args *a, struct qb_qdq_sums *s);
+	/* max[i] = the largest finite magnitude of x[i * block .. (i + 1) * block) */
+	void (*block_max)(const float *x, size_t blocks, size_t block, float *max);
 };
 
 /* The fastest for this processor. */

@@ -44,47 +44,117 @@ static inline __attribute__((always_inline)) float QB_NAME(int_one)(float x, flo
 	return QB_NAME(nearest)(QB_NAME(clamp)(v, lo, hi)) * scale;
 }
 
-/* The step of an octave is 2^(e - M), and adding 2^23 steps rounds to whole steps. */
-static inline __attribute__((always_inline)) float QB_NAME(float_one)(float x, float scale, float lo,
-	float hi, int32_t min_exponent, int32_t shift, float flush)
+/* The step of an octave is 2^(e - M): rounding the float's own bits in the normal octaves, adding 2^23 steps below. */
+static inline __attribute__((always_inline)) float QB_NAME(float_one)(float x, float scale,
+	const struct qb_grid *g)
 {
-	float v = x / scale, a, r, magic;
-	uint32_t sign;
-	int32_t e;
+	float v = x / scale, a, r, s;
+	uint32_t u, sign;
 
-	v = v == v ? v : 0.0f;
-	v = QB_NAME(clamp)(v, lo, hi);
-	sign = QB_NAME(bits)(v) & 0x80000000u;
-	a = QB_NAME(number)(QB_NAME(bits)(v) & 0x7fffffffu);
-	e = (int32_t)(QB_NAME(bits)(a) >> 23);
-	e = e < min_exponent ? min_exponent : e;
-	magic = QB_NAME(number)((uint32_t)(e + shift) << 23);
-	r = (a + magic) - magic;
+	v = v < g->floor ? g->below : v;
+	sign = QB_NAME(bits)(v) & g->sign;
+	u = QB_NAME(bits)(v) & 0x7fffffffu;
+	a = QB_NAME(number)(u);
+	s = (a + g->magic) - g->magic;
+	u = u + ((1u << (g->drop - 1)) - 1) + ((u >> g->drop & 1u) | g->odd);
+	r = QB_NAME(number)(u >> g->drop << g->drop);
+	r = a < g->small ? s : r;
 	/* Without subnormals the smallest normal number is next to 0; flush is 0 otherwise. */
-	r = r < flush ? flush : r;
-	r = a * 2 <= flush ? 0.0f : r;
-	return QB_NAME(number)(QB_NAME(bits)(r) | sign) * scale;
+	r = r < g->flush ? g->flush : r;
+	r = a * 2 <= g->zero_to ? 0.0f : r;
+	sign = r == 0 ? sign & g->zero_sign : sign;
+	sign = r > g->hi ? sign & g->over_sign : sign;
+	r = r > g->hi ? g->over : r;
+	r = QB_NAME(number)(QB_NAME(bits)(r) | sign);
+	return (v == v ? r : g->nan) * scale;
 }
 
-/* Through a small buffer, since x and y may be the same memory. */
+/* Through a small buffer, since x and y may be the same memory; a short end is padded to a whole block. EXPR sees
+ * the j-th number as X, its scale as S and its zero point as Z. */
+#define X xp[j]
+#define S sp[j]
+#define Z ((float)zp[j])
 #define QB_LOOP(EXPR) \
 	do { \
 		for (size_t i = 0; i < n; i += QB_NAME(BLOCK)) { \
 			float t[QB_NAME(BLOCK)] __attribute__((aligned(64))); \
+			float xt[QB_NAME(BLOCK)], st[QB_NAME(BLOCK)]; \
+			int32_t zt[QB_NAME(BLOCK)]; \
+			const float *xp = x + i, *sp = s + (a->stride ? i : 0); \
+			const int32_t *zp = z ? z + (a->stride ? i : 0) : NULL; \
+			const size_t left = n - i < QB_NAME(BLOCK) ? n - i : QB_NAME(BLOCK); \
 \
-			if (n - i >= QB_NAME(BLOCK)) { \
-				for (int j = 0; j < QB_NAME(BLOCK); j++) { \
-					const size_t k = i + (size_t)j; \
-					t[j] = EXPR; \
+			if (left < QB_NAME(BLOCK)) { \
+				for (size_t j = 0; j < QB_NAME(BLOCK); j++) { \
+					xt[j] = j < left ? xp[j] : 0; \
+					st[j] = a->stride && j < left ? sp[j] : 1; \
+					zt[j] = a->stride && z && j < left ? zp[j] : 0; \
 				} \
-				memcpy(y + i, t, sizeof(t)); \
+				xp = xt; \
+				sp = st; \
+				zp = zt; \
+			} \
+			(void)sp; \
+			(void)zp; \
+			for (int j = 0; j < QB_NAME(BLOCK); j++) { \
+				t[j] = EXPR; \
+			} \
+			if (left < QB_NAME(BLOCK)) { \
+				memcpy(y + i, t, left * sizeof(*t)); \
+			} else if (a->stream) { \
+				QB_STREAM(y + i, t); \
 			} else { \
-				for (size_t k = i; k < n; k++) { \
-					y[k] = EXPR; \
-				} \
+				memcpy(y + i, t, sizeof(t)); \
 			} \
 		} \
 	} while (0)
+
+/* Binary search among the cuts, all numbers of a block abreast; a NaN is above none and is made 0 beforehand. */
+QB_TARGET static void QB_NAME(table_block)(const struct qb_grid *g, const float *v, float *t)
+{
+	int32_t at[QB_NAME(BLOCK)];
+	float w[QB_NAME(BLOCK)];
+
+	for (int j = 0; j < QB_NAME(BLOCK); j++) {
+		w[j] = v[j] == v[j] ? v[j] : 0.0f;
+		at[j] = 0;
+	}
+	if (g->steps <= 16) {
+		for (int i = 0; i + 1 < g->steps; i++) {
+			const float cut = g->cut[i];
+
+			for (int j = 0; j < QB_NAME(BLOCK); j++) {
+				at[j] += w[j] > cut;
+			}
+		}
+	} else {
+		for (int step = g->steps / 2; step; step /= 2) {
+			for (int j = 0; j < QB_NAME(BLOCK); j++) {
+				at[j] += w[j] > g->cut[at[j] + step - 1] ? step : 0;
+			}
+		}
+	}
+	for (int j = 0; j < QB_NAME(BLOCK); j++) {
+		t[j] = g->value[at[j]];
+	}
+}
+
+QB_TARGET static void QB_NAME(table)(const struct qb_grid *g, const struct qb_run_args *a)
+{
+	for (size_t i = 0; i < a->n; i += QB_NAME(BLOCK)) {
+		float v[QB_NAME(BLOCK)] = {0}, t[QB_NAME(BLOCK)], s[QB_NAME(BLOCK)];
+		size_t n = a->n - i < QB_NAME(BLOCK) ? a->n - i : QB_NAME(BLOCK);
+
+		for (size_t j = 0; j < n; j++) {
+			s[j] = a->scale[a->stride ? i + j : 0];
+			v[j] = a->x[i + j] / s[j];
+		}
+		QB_NAME(table_block)(g, v, t);
+		for (size_t j = 0; j < n; j++) {
+			a->y[i + j] = t[j] * s[j];
+		}
+	}
+}
 
 QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_args *a)
 {
@@ -96,20 +166,45 @@ QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_
 	if (g->kind == QB_FORMAT_INT && !a->stride) {
 		const float scale = s[0], zero = z ? (float)z[0] : 0, low = lo - zero, high = hi - zero;
 
-		QB_LOOP(QB_NAME(int_one)(x[k], scale, low, high));
+		QB_LOOP(QB_NAME(int_one)(X, scale, low, high));
 	} else if (g->kind == QB_FORMAT_INT && z) {
-		QB_LOOP(QB_NAME(int_one)(x[k], s[k], lo - (float)z[k], hi - (float)z[k]));
+		QB_LOOP(QB_NAME(int_one)(X, S, lo - Z, hi - Z));
 	} else if (g->kind == QB_FORMAT_INT) {
-		QB_LOOP(QB_NAME(int_one)(x[k], s[k], lo, hi));
+		QB_LOOP(QB_NAME(int_one)(X, S, lo, hi));
+	} else if (g->kind == QB_FORMAT_TABLE) {
+		QB_NAME(table)(g, a);
 	} else {
-		const int32_t e = g->min_exponent + 127, shift = 23 - g->man_bits;
-		const float flush = g->flush ? g->smallest : 0, scale = s[0];
+		/* A copy that nothing points to stays in registers. */
+		const struct qb_grid k = {.hi = g->hi, .drop = g->drop, .odd = g->odd, .small = g->small,
+			.magic = g->magic, .flush = g->flush, .zero_to = g->zero_to, .floor = g->floor,
+			.below = g->below, .over = g->over, .nan = g->nan, .sign = g->sign,
+			.zero_sign = g->zero_sign, .over_sign = g->over_sign};
+		const float scale = s[0];
 
 		if (!a->stride) {
-			QB_LOOP(QB_NAME(float_one)(x[k], scale, lo, hi, e, shift, flush));
+			QB_LOOP(QB_NAME(float_one)(X, scale, &k));
 		} else {
-			QB_LOOP(QB_NAME(float_one)(x[k], s[k], lo, hi, e, shift, flush));
+			QB_LOOP(QB_NAME(float_one)(X, S, &k));
 		}
+	}
+	if (a->stream) {
+		QB_STREAM_END();
+	}
+}
+
+/* Magnitudes order as integers do; infinities and NaN count as 0. */
+QB_TARGET static void QB_NAME(block_max)(const float *x, size_t blocks, size_t block, float *max)
+{
+	for (size_t b = 0; b < blocks; b++, x += block) {
+		int32_t m = 0;
+
+		for (size_t j = 0; j < block; j++) {
+			int32_t u = (int32_t)(QB_NAME(bits)(x[j]) & 0x7fffffffu);
+
+			u = u < 0x7f800000 ? u : 0;
+			m = u > m ? u : m;
+		}
+		max[b] = QB_NAME(number)((uint32_t)m);
 	}
 }
 
@@ -178,3 +273,6 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 }
 
 #undef QB_LOOP
+#undef X
+#undef S
+#undef Z

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/random.h"
 #include "core/base/size.h"
 #include "core/quant/kernels.h"
 
@@ -64,7 +65,12 @@ enum qb_err qb_quantizer_init(struct qb_quantizer *q, const struct qb_format *f,
 			return qb_fail(eb, QB_EINVAL, "channel %lld has the range %g to %g", (long long)c,
 				lo[c], hi[c]);
 		}
-		if (!f->real_scale || f->block) {
+		if (f->block && f->block_scale == QB_SCALE_E4M3) {
+			/* The block scales' own scale: the largest of them becomes 448, e4m3fn's largest value. */
+			float most = fmaxf(fabsf(lo[c]), fabsf(hi[c]));
+
+			r.scale[c] = most > 0 ? keep_normal(most / (448 * qb_format_max(f))) : 1;
+		} else if (!f->real_scale || f->block) {
 			r.scale[c] = 1;
 		} else if (zeros) {
 			r.scale[c] = asymmetric_scale(f, lo[c], hi[c], &r.zero[c]);
@@ -84,181 +90,202 @@ void qb_quantizer_fini(struct qb_quantizer *q)
 	q->zero = NULL;
 }
 
-/* One number on the canonical grid, for kinds without a vector kernel: lists of values, and wide floats. */
-static float table_nearest(const struct qb_grid *g, float v)
-{
-	int i = 0;
-
-	v = v == v ? v : 0;
-	while (i + 1 < g->values &&
-		(v > g->threshold[i] || (v == g->threshold[i] && i % 2 == 1))) {
-		i++;
-	}
-	return g->value[i];
-}
-
-/* Rounds the float's own bits, for formats with float32's exponent range (bf16, tf32). */
-static float wide_nearest(const struct qb_grid *g, float v)
-{
-	int drop = 23 - g->man_bits;
-	uint32_t u, odd;
-
-	if (!isfinite(v)) {
-		return v;
-	}
-	memcpy(&u, &v, 4);
-	odd = u >> drop & 1;
-	u += (1u << (drop - 1)) - 1 + odd;
-	u &= ~((1u << drop) - 1);
-	memcpy(&v, &u, 4);
-	return v;
-}
-
-/* fp16: ranges beyond the largest value become infinite. */
-static float overflowing(const struct qb_grid *g, float v)
-{
-	float a = fabsf(v), ulp = ldexpf(1, ilogbf(g->hi) - g->man_bits);
-	struct qb_run_args run = {.x = &v, .y = &v, .n = 1, .scale = (const float[]){1}};
-
-	if (!isfinite(v)) {
-		return v;
-	}
-	if (a >= g->hi + ulp / 2) {
-		return copysignf(g->has_inf ? INFINITY : NAN, v);
-	}
-	qb_kernels_at(0)->qdq(g, &run);
-	return v;
-}
-
-static void scalar_run(const struct qb_grid *g, const struct qb_run_args *a)
-{
-	for (size_t i = 0; i < a->n; i++) {
-		float s = a->scale[a->stride ? i : 0], v = a->x[i] / s;
-
-		if (g->kind == QB_FORMAT_TABLE) {
-			v = table_nearest(g, v);
-		} else if (g->min_exponent < -100) {
-			v = wide_nearest(g, v);
-		} else {
-			v = overflowing(g, v);
-		}
-		a->y[i] = v * s;
-	}
-}
-
-static bool needs_scalar(const struct qb_grid *g)
-{
-	return g->kind == QB_FORMAT_TABLE || g->overflows || g->min_exponent < -100;
-}
+/* Outputs larger than this are not read again from a cache; writing past the caches saves reading them first. */
+static const int64_t STREAM_BYTES = 32 << 20;
 
 static void run(const struct qb_grid *g, const struct qb_run_args *a, struct qb_qdq_sums *s)
 {
-	if (!needs_scalar(g)) {
-		if (s) {
-			qb_kernels()->measure(g, a, s);
-		} else {
-			qb_kernels()->qdq(g, a);
+	if (s) {
+		qb_kernels()->measure(g, a, s);
+	} else {
+		qb_kernels()->qdq(g, a);
+	}
+}
+
+/* The first numbers up to a 64-byte boundary of y, then the rest past the caches. */
+static void run_streaming(const struct qb_grid *g, const struct qb_run_args *a)
+{
+	struct qb_run_args head = *a, rest = *a;
+
+	head.n = QB_MIN(a->n, (64 - ((uintptr_t)a->y & 63)) / sizeof(float) % 16);
+	rest.x += head.n;
+	rest.y += head.n;
+	rest.n -= head.n;
+	rest.stream = true;
+	if (a->stride) {
+		rest.scale += head.n;
+		rest.zero = a->zero ? a->zero + head.n : NULL;
+	}
+	run(g, &head, NULL);
+	run(g, &rest, NULL);
+}
+
+/* The element's grid, and for NVFP4 its scales' grid. */
+struct grids {
+	struct qb_grid element, scale;
+};
+
+static void grids_init(struct grids *g, const struct qb_format *f)
+{
+	struct qb_format e4m3;
+
+	qb_grid_init(&g->element, f);
+	if (f->block && f->block_scale == QB_SCALE_E4M3) {
+		qb_format_parse(&e4m3, "e4m3fn", NULL);
+		qb_grid_init(&g->scale, &e4m3);
+	}
+}
+
+/* OCP Microscaling 1.0, section 6.3: 2^(floor(log2(largest)) - the element's largest exponent), as E8M0. */
+static float e8m0_scale(float max, int element_exponent)
+{
+	uint32_t u;
+	int e;
+
+	memcpy(&u, &max, 4);
+	e = (int)(u >> 23) - element_exponent;
+	if (e < 1) {
+		return 0x1p-127f;
+	}
+	u = (uint32_t)QB_MIN(e, 254) << 23;
+	memcpy(&max, &u, 4);
+	return max;
+}
+
+/* Turns the blocks' largest magnitudes into their scales, in place. A block of zeros has the scale 1. */
+static void block_scales(const struct qb_quantizer *q, const struct grids *g, float *s, size_t n)
+{
+	const struct qb_format *f = &q->format;
+	float most = g->element.hi;
+	int exponent = ilogbf(most);
+	float max[64];
+
+	if (f->block_scale != QB_SCALE_E4M3) {
+		for (size_t i = 0; i < n; i++) {
+			if (s[i] == 0) {
+				s[i] = 1;
+			} else if (f->block_scale == QB_SCALE_E8M0) {
+				s[i] = e8m0_scale(s[i], exponent);
+			} else {
+				s[i] = keep_normal((double)s[i] / most);
+			}
 		}
 		return;
 	}
-	for (size_t i = 0; i < a->n; i++) {
-		struct qb_run_args one = {.x = a->x + i, .y = a->y + i, .n = 1,
-			.scale = a->scale + (a->stride ? i : 0)};
-		double x = a->x[i], d;
+	for (size_t i = 0; i < n; i += QB_COUNT(max)) {
+		size_t part = QB_MIN(n - i, QB_COUNT(max));
+		struct qb_run_args a = {.x = max, .y = max, .n = part, .scale = q->scale};
 
-		scalar_run(g, &one);
-		if (s) {
-			d = (double)a->y[i] - x;
-			s->signal += x * x;
-			s->noise += d * d;
-			if (a->ref) {
-				d = (double)a->y[i] - a->ref[i];
-				s->ref_signal += (double)a->ref[i] * a->ref[i];
-				s->ref_noise += d * d;
-			}
+		for (size_t j = 0; j < part; j++) {
+			max[j] = s[i + j] / most;
+		}
+		qb_kernels()->qdq(&g->scale, &a);
+		for (size_t j = 0; j < part; j++) {
+			float least = q->scale[0] * 0x1p-9f;
+
+			s[i + j] = s[i + j] == 0 ? q->scale[0] : max[j] > least ? max[j] : least;
 		}
 	}
 }
 
-/* The scale of one block. OCP Microscaling 1.0, section 6.3: 2^(floor(log2(largest)) - the element's largest
- * exponent); NVFP4 and plain groups: largest / the element's largest value, NVFP4's rounded to e4m3. */
-static float block_scale(const struct qb_format *f, const float *x, int64_t n, float tensor_scale)
+enum { CHUNK = 1024 };
+
+/* The scales of the blocks of one run of a row (n <= CHUNK), one for each number in each; blocks beyond CHUNK numbers
+ * are cut up by the caller with their scale in once. */
+static void spread(const float *scale, size_t n, size_t block, float *each)
 {
-	float max = 0;
-	int e;
+	for (size_t i = 0, b = 0; i < n; i += block, b++) {
+		size_t end = QB_MIN(i + block, n);
 
-	for (int64_t i = 0; i < n; i++) {
-		float a = fabsf(x[i]);
-
-		max = a > max && isfinite(a) ? a : max;
+		for (size_t j = i; j < end; j++) {
+			each[j] = scale[b];
+		}
 	}
-	if (max == 0) {
-		return 1;
-	}
-	if (f->block_scale == QB_SCALE_E8M0) {
-		e = ilogbf(max) - ilogb(qb_format_max(f));
-		return ldexpf(1, QB_MAX(QB_MIN(e, 127), -126));
-	}
-	if (f->block_scale == QB_SCALE_E4M3) {
-		struct qb_format e4m3;
-		struct qb_grid g;
-		float s = max / (float)qb_format_max(f);
-		struct qb_run_args a = {.x = &s, .y = &s, .n = 1, .scale = &tensor_scale};
-
-		qb_format_parse(&e4m3, "e4m3fn", NULL);
-		qb_grid_init(&g, &e4m3);
-		qb_kernels_at(0)->qdq(&g, &a);
-		return s > 0 ? s : tensor_scale * 0x1p-9f;
-	}
-	return keep_normal((double)max / qb_format_max(f));
 }
 
-static void run_blocks(const struct qb_quantizer *q, const struct qb_grid *g, const float *x,
+static void row_scales(const struct qb_quantizer *q, const struct grids *g, const float *x, size_t n,
+	float *scale)
+{
+	size_t block = (size_t)q->format.block, whole = n / block;
+
+	qb_kernels()->block_max(x, whole, block, scale);
+	if (n % block) {
+		qb_kernels()->block_max(x + whole * block, 1, n % block, scale + whole);
+	}
+	block_scales(q, g, scale, whole + (n % block != 0));
+}
+
+static void run_row(const struct qb_quantizer *q, const struct grids *g, const struct qb_run_args *a,
+	struct qb_qdq_sums *s, bool stream)
+{
+	size_t block = (size_t)q->format.block;
+	/* Whole blocks at a time; a block larger than a chunk is a run of its own. */
+	size_t step = block > CHUNK ? block : CHUNK / block * block;
+	float scale[CHUNK / 2], each[CHUNK];
+
+	for (size_t i = 0; i < a->n; i += step) {
+		struct qb_run_args part = {.x = a->x + i, .ref = a->ref ? a->ref + i : NULL,
+			.y = a->y + i, .n = QB_MIN(step, a->n - i), .scale = scale};
+
+		row_scales(q, g, part.x, part.n, scale);
+		if (block <= CHUNK) {
+			spread(scale, part.n, block, each);
+			part.scale = each;
+			part.stride = 1;
+		}
+		part.stream = stream && ((uintptr_t)part.y & 63) == 0;
+		run(&g->element, &part, s);
+	}
+}
+
+static void run_blocks(const struct qb_quantizer *q, const struct grids *g, const float *x,
 	const float *ref, float *y, int64_t rows, int64_t width, struct qb_qdq_sums *s)
 {
-	int64_t block = q->format.block;
+	bool stream = x != y && !s && rows * width * (int64_t)sizeof(*y) >= STREAM_BYTES;
 
-	for (int64_t r = 0; r < rows; r++) {
-		for (int64_t i = 0; i < width; i += block) {
-			int64_t n = QB_MIN(block, width - i), at = r * width + i;
-			float scale = block_scale(&q->format, x + at, n, q->scale[0]);
-			struct qb_run_args a = {.x = x + at, .ref = ref ? ref + at : NULL, .y = y + at,
-				.n = (size_t)n, .scale = &scale};
+	if (width % q->format.block == 0) {
+		/* Blocks end with the rows: one long row. */
+		width *= rows;
+		rows = 1;
+	}
+	for (int64_t r = 0; r < rows && width > 0; r++) {
+		struct qb_run_args a = {.x = x + r * width, .ref = ref ? ref + r * width : NULL,
+			.y = y + r * width, .n = (size_t)width};
 
-			run(g, &a, s);
-		}
+		run_row(q, g, &a, s, stream);
 	}
 }
 
 static void whole(const struct qb_quantizer *q, const float *x, const float *ref, float *y,
 	int64_t outer, int64_t channels, int64_t inner, struct qb_qdq_sums *s)
 {
-	struct qb_grid g;
+	struct grids g;
+	int64_t rows = outer * channels, width = inner;
+	bool stream = x != y && !s && rows * inner * (int64_t)sizeof(*y) >= STREAM_BYTES;
 
-	qb_grid_init(&g, &q->format);
+	grids_init(&g, &q->format);
 	if (q->format.block) {
-		run_blocks(q, &g, x, ref, y, outer * channels, inner, s);
-	} else if (q->channels == 1) {
-		struct qb_run_args a = {x, ref, y, (size_t)(outer * channels * inner), q->scale,
-			q->zero, 0};
+		run_blocks(q, &g, x, ref, y, rows, inner, s);
+		return;
+	}
+	if (q->channels == 1) {
+		width *= rows;
+		rows = 1;
+	} else if (inner == 1) {
+		/* Channels last: a row of scales for a row of numbers. */
+		width = channels;
+		rows = outer;
+	}
+	for (int64_t r = 0; r < rows; r++) {
+		int64_t at = r * width, c = q->channels == 1 || inner == 1 ? 0 : r % channels;
+		struct qb_run_args a = {.x = x + at, .ref = ref ? ref + at : NULL, .y = y + at,
+			.n = (size_t)width, .scale = q->scale + c,
+			.zero = q->zero ? q->zero + c : NULL, .stride = q->channels > 1 && inner == 1};
 
-		run(&g, &a, s);
-	} else {
-		for (int64_t o = 0; o < outer; o++) {
-			for (int64_t c = 0; inner > 1 && c < channels; c++) {
-				int64_t at = (o * channels + c) * inner;
-				struct qb_run_args a = {x + at, ref ? ref + at : NULL, y + at,
-					(size_t)inner, q->scale + c, q->zero ? q->zero + c : NULL, 0};
-
-				run(&g, &a, s);
-			}
-			if (inner == 1) {
-				int64_t at = o * channels;
-				struct qb_run_args a = {x + at, ref ? ref + at : NULL, y + at,
-					(size_t)channels, q->scale, q->zero, 1};
-
-				run(&g, &a, s);
-			}
+		if (stream && width >= CHUNK) {
+			run_streaming(&g.element, &a);
+		} else {
+			run(&g.element, &a, s);
 		}
 	}
 }
@@ -273,4 +300,209 @@ void qb_qdq_measure(const struct qb_quantizer *q, const float *x, const float *r
 	int64_t outer, int64_t channels, int64_t inner, struct qb_qdq_sums *s)
 {
 	whole(q, x, ref, y, outer, channels, inner, s);
+}
+
+/* Codes, and stochastic rounding: a chunk of numbers at a time, each with its scale. */
+
+/* Calls turn for every run of at most CHUNK numbers, with scale and zero (NULL: none) of each number. For block
+ * formats the scales come from x, or where x is NULL from blocks; with x and blocks they are kept there. */
+struct turn {
+	const struct qb_quantizer *q;
+	const struct grids *g;
+	const float *x; /* the numbers of the run, their place in the tensor, how many */
+	int64_t at;
+	size_t n;
+	float scale[CHUNK];
+	int32_t zero[CHUNK];
+	void *to;
+};
+
+static void each_chunk(struct turn *t, const float *x, float *blocks, int64_t outer,
+	int64_t channels, int64_t inner, void (*turn)(struct turn *t))
+{
+	const struct qb_quantizer *q = t->q;
+	int64_t block = q->format.block, per_row = block ? (inner + block - 1) / block : 0;
+	float one;
+
+	for (int64_t r = 0; r < outer * channels; r++) {
+		int64_t c = q->channels == 1 ? 0 : r % channels, i = 0, n;
+
+		for (; i < inner; i += n) {
+			float scale = q->scale[c];
+
+			n = QB_MIN(inner - i, CHUNK);
+			if (block) {
+				/* The run ends with the block, and a block begun keeps its scale. */
+				int64_t b = i / block;
+				float *kept = blocks ? blocks + r * per_row + b : &one;
+
+				n = QB_MIN(n, (b + 1) * block - i);
+				if (x && i % block == 0) {
+					row_scales(q, t->g, x + r * inner + i,
+						(size_t)QB_MIN(block, inner - i), kept);
+				}
+				scale = *kept;
+			}
+			t->at = r * inner + i;
+			t->x = x ? x + t->at : NULL;
+			t->n = (size_t)n;
+			for (int64_t j = 0; j < n; j++) {
+				t->scale[j] = scale;
+				t->zero[j] = q->zero ? q->zero[c] : 0;
+			}
+			turn(t);
+		}
+	}
+}
+
+static void encode_turn(struct turn *t)
+{
+	static const float one = 1;
+	const struct qb_format *f = &t->q->format;
+	int32_t *codes = (int32_t *)t->to + t->at;
+	float v[CHUNK];
+	struct qb_run_args a = {.x = v, .y = v, .n = t->n, .scale = &one,
+		.zero = t->q->zero ? t->zero : NULL};
+
+	/* The kernel with a scale of 1 leaves x / scale on the canonical grid. */
+	for (size_t i = 0; i < t->n; i++) {
+		v[i] = t->x[i] / t->scale[i];
+	}
+	qb_kernels()->qdq(&t->g->element, &a);
+	for (size_t i = 0; i < t->n; i++) {
+		codes[i] = f->kind == QB_FORMAT_INT ? (int32_t)v[i] + t->zero[i]
+						    : (int32_t)qb_format_value_code(f, v[i]);
+	}
+}
+
+void qb_encode(const struct qb_quantizer *q, const float *x, int32_t *codes, float *block_scales,
+	int64_t outer, int64_t channels, int64_t inner)
+{
+	struct grids g;
+	struct turn t = {.q = q, .g = &g, .to = codes};
+
+	grids_init(&g, &q->format);
+	each_chunk(&t, x, block_scales, outer, channels, inner, encode_turn);
+}
+
+struct decoding {
+	const int32_t *codes;
+	float *x;
+	const float *value; /* of the 2^bits codes; NULL for wider formats and integers */
+};
+
+static void decode_turn(struct turn *t)
+{
+	const struct qb_format *f = &t->q->format;
+	const struct decoding *d = t->to;
+	const int32_t *codes = d->codes + t->at;
+	float *x = d->x + t->at;
+
+	for (size_t i = 0; i < t->n; i++) {
+		float v;
+
+		if (f->kind == QB_FORMAT_INT) {
+			v = (float)(codes[i] - t->zero[i]);
+		} else if (d->value) {
+			v = d->value[codes[i] & 255];
+		} else {
+			v = (float)qb_format_code_value(f, (uint32_t)codes[i]);
+		}
+		x[i] = v * t->scale[i];
+	}
+}
+
+void qb_decode(const struct qb_quantizer *q, const int32_t *codes, const float *block_scales,
+	float *x, int64_t outer, int64_t channels, int64_t inner)
+{
+	float value[256];
+	struct decoding d = {.codes = codes, .x = x};
+	/* without x the scales are only read */
+	struct turn t = {.q = q, .to = &d};
+
+	if (q->format.bits <= 8) {
+		for (uint32_t c = 0; c < 256; c++) {
+			value[c] = (float)qb_format_code_value(&q->format, c);
+		}
+		d.value = value;
+	}
+	each_chunk(&t, NULL, (float *)block_scales, outer, channels, inner, decode_turn);
+}
+
+int64_t qb_block_count(const struct qb_quantizer *q, int64_t outer, int64_t channels, int64_t inner)
+{
+	int64_t block = q->format.block;
+
+	return block ? outer * channels * ((inner + block - 1) / block) : 0;
+}
+
+/* The grid's values on both sides of v, which lies inside the grid. */
+static void neighbours(const struct qb_grid *g, float v, double *down, double *up)
+{
+	if (g->kind == QB_FORMAT_TABLE) {
+		int i = 0;
+
+		while (i + 1 < g->steps && isfinite(g->cut[i]) && g->value[i + 1] <= v) {
+			i++;
+		}
+		*down = g->value[i];
+		*up = v > g->value[i] ? g->value[i + 1] : g->value[i];
+	} else if (g->kind == QB_FORMAT_INT) {
+		*down = floorf(v);
+		*up = ceilf(v);
+	} else {
+		double a = fabs((double)v), first = ilogbf(g->small), low, high, step;
+		int e = a > 0 ? ilogb(a) : -200;
+
+		step = ldexp(1, (int)fmax(e, first - 1) - (23 - g->drop));
+		low = floor(a / step) * step;
+		high = ceil(a / step) * step;
+		if (low < g->flush) {
+			high = low < high || low > 0 ? g->flush : 0;
+			low = g->zero_to < 0 ? g->flush : 0;
+		}
+		*down = signbit(v) ? -high : low;
+		*up = signbit(v) ? -low : high;
+	}
+}
+
+struct drawing {
+	float *y;
+	uint64_t seed, stream, first;
+};
+
+static void stochastic_turn(struct turn *t)
+{
+	static const float one = 1;
+	const struct qb_grid *g = &t->g->element;
+	const struct drawing *d = t->to;
+
+	for (size_t i = 0; i < t->n; i++) {
+		uint64_t at = d->first + (uint64_t)t->at + i;
+		float v = t->x[i] / t->scale[i], zero = (float)t->zero[i], near;
+		float lo = g->lo - zero, hi = g->hi - zero;
+		struct qb_run_args a = {.x = &v, .y = &near, .n = 1, .scale = &one,
+			.zero = t->q->zero ? &t->zero[i] : NULL};
+		double down, up, chance;
+
+		/* What nearest rounding leaves as it is, or does with what lies outside, holds here too. */
+		qb_kernels_at(0)->qdq(g, &a);
+		if (v > lo && v < hi && v != near) {
+			neighbours(g, v, &down, &up);
+			chance = qb_random_u32(d->seed, d->stream, at) * 0x1p-32;
+			near = (float)(chance * (up - down) < v - down ? up : down);
+		}
+		d->y[t->at + (int64_t)i] = near * t->scale[i];
+	}
+}
+
+void qb_qdq_stochastic(const struct qb_quantizer *q, const float *x, float *y, int64_t outer,
+	int64_t channels, int64_t inner, uint64_t seed, uint64_t stream, uint64_t first)
+{
+	struct grids g;
+	struct drawing d = {.y = y, .seed = seed, .stream = stream, .first = first};
+	struct turn t = {.q = q, .g = &g, .to = &d};
+
+	grids_init(&g, &q->format);
+	each_chunk(&t, x, NULL, outer, channels, inner, stochastic_turn);
 }

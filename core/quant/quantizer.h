@@ -26,7 +26,8 @@ enum qb_err qb_quantizer_init(struct qb_quantizer *q, const struct qb_format *f,
 void qb_quantizer_fini(struct qb_quantizer *q);
 
 /* y = Q(x) for a row-major tensor seen as [outer, channels, inner] (per tensor: inner = n). May be in place.
- * Blocks run along the innermost dimension. NaN stays NaN where the format has none: it becomes 0 and is counted by callers. */
+ * Blocks run along the innermost dimension. NaN stays NaN where the format has one, and becomes 0 elsewhere;
+ * infinities saturate, unless the format overflows. */
 void qb_qdq(const struct qb_quantizer *q, const float *x, float *y, int64_t outer, int64_t channels,
 	int64_t inner);
 
@@ -41,10 +42,21 @@ struct qb_qdq_sums {
 void qb_qdq_measure(const struct qb_quantizer *q, const float *x, const float *ref, float *y,
 	int64_t outer, int64_t channels, int64_t inner, struct qb_qdq_sums *s);
 
-/* Integer codes (int8/uint8/int16 by format, as int32) and back; for floats the bit pattern. */
-void qb_encode(const struct qb_quantizer *q, const float *x, int32_t *codes, int64_t outer,
-	int64_t channels, int64_t inner);
-void qb_decode(const struct qb_quantizer *q, const int32_t *codes, float *x, int64_t outer,
-	int64_t channels, int64_t inner);
+/* Stochastic rounding: of the grid's two neighbours of x / scale the upper one with a chance of
+ * (x / scale - lower) / (upper - lower), so that the expectation is x wherever nothing saturates. The number drawn for
+ * element i is word first + i of (seed, stream), so results do not depend on how a tensor is cut up. */
+void qb_qdq_stochastic(const struct qb_quantizer *q, const float *x, float *y, int64_t outer,
+	int64_t channels, int64_t inner, uint64_t seed, uint64_t stream, uint64_t first);
+
+/* Codes and back: an integer's own value (asymmetric: with its zero point added), a float's bit pattern, the index
+ * into a list. decode(encode(x)) equals qdq(x) bit for bit. block_scales: of block formats alone, one for each of
+ * the ceil(inner / block) blocks of each of the outer * channels rows, written by encode and read by decode. */
+void qb_encode(const struct qb_quantizer *q, const float *x, int32_t *codes, float *block_scales,
+	int64_t outer, int64_t channels, int64_t inner);
+void qb_decode(const struct qb_quantizer *q, const int32_t *codes, const float *block_scales,
+	float *x, int64_t outer, int64_t channels, int64_t inner);
+
+/* How many block scales that is; 0 without blocks. */
+int64_t qb_block_count(const struct qb_quantizer *q, int64_t outer, int64_t channels, int64_t inner);
 
 #endif

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Quantizers against their definition (the nearest of the listed values, in double precision) over every code and both
+ * sides of every rounding threshold, and every instruction set against plain C.
+ */
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/random.h"
+#include "core/base/size.h"
+#include "core/quant/kernels.h"
+#include "core/quant/pack.h"
+#include "core/quant/quantizer.h"
+
+static const char *const names[] = {"int1", "int2", "int3", "int4", "int5", "int6", "int7", "int8",
+	"int12", "int16", "uint1", "uint4", "uint8", "uint16", "int8_narrow", "E2", "E3", "E4", "E5",
+	"uE4", "e4m3fn", "e4m3fnuz", "e4m3b11fnuz", "e4m3", "e3m4", "e5m2", "e5m2fnuz", "e3m2", "e2m3",
+	"e2m1", "fp16", "bf16", "e8m0", "fp3_e1m1", "fp3_e2m0", "fp4_e3m0", "fp8_e1m6", "fp8_e6m1",
+	"fp8_e7m0", "fp9_e8m0", "fp12_e8m3", "fp16_e1m14", "fp16_e8m7", "ufp16_e1m15", "ufp8_e4m4",
+	"ufp8_e8m0", "fp8_e4m3_nosub", "fp8_e4m3_ieee_nosub_overflow", "fp8_e4m3_b11",
+	"fp6_e3m2_fnuz", "fp12_e5m6_fn_overflow", "e4m3fn_overflow", "e5m2_overflow", "log2", "log4",
+	"log8", "nf4", "values(-3,-0.1,0,1e-30,2,7.5)", "values(1,2)"};
+
+static void make(struct qb_quantizer *q, const char *name, float factor)
+{
+	struct qb_format f;
+	struct qb_errbuf eb;
+	float lo, hi;
+
+	if (qb_format_parse(&f, name, &eb) != QB_OK) {
+		fail_msg("%s: %s", name, eb.text);
+	}
+	lo = (float)qb_format_min(&f) * factor;
+	hi = (float)qb_format_max(&f) * factor;
+	lo = fminf(lo, hi);
+	assert_int_equal(qb_quantizer_init(q, &f, -1, 1, &lo, &hi, NULL), QB_OK);
+}
+
+static uint32_t bits_of(float x)
+{
+	uint32_t u;
+
+	memcpy(&u, &x, 4);
+	return u;
+}
+
+/* Nearest of a and b, neighbours on the grid; index is a's among the values. */
+static double nearer(const struct qb_format *f, double a, double b, int index, double x)
+{
+	double da = x - a, db = b - x;
+	uint32_t code;
+
+	if (da != db) {
+		return da < db ? a : b;
+	}
+	if (f->kind == QB_FORMAT_TABLE) {
+		return index % 2 ? b : a;
+	}
+	if (f->kind == QB_FORMAT_INT) {
+		return fmod(a, 2) == 0 ? a : b;
+	}
+	if (f->no_subnormals && (a == 0 || b == 0)) {
+		return 0;
+	}
+	if (f->man_bits == 0) {
+		return a == 0 || b == 0 ? 0 : fabs(a) > fabs(b) ? a : b;
+	}
+	code = qb_format_value_code(f, (float)a);
+	return code % 2 ? b : a;
+}
+
+static void check(const struct qb_quantizer *q, float x, double expected, const char *name)
+{
+	float y, back;
+	int32_t code;
+
+	qb_qdq(q, &x, &y, 1, 1, 1);
+	if (!((double)y == expected || (y != y && expected != expected))) {
+		fail_msg("%s: %a became %a, expected %a", name, x, y, expected);
+	}
+	qb_encode(q, &x, &code, NULL, 1, 1, 1);
+	qb_decode(q, &code, NULL, &back, 1, 1, 1);
+	if (bits_of(back) != bits_of(y)) {
+		fail_msg("%s: %a decodes to %a (code %x), simulation gives %a", name, x, back, (unsigned)code, y);
+	}
+}
+
+static void quantizer__every_code_and_threshold__gives_the_nearest_value(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < QB_COUNT(names); k++) {
+		struct qb_quantizer q;
+		struct qb_format_info info;
+
+		make(&q, names[k], 1);
+		assert_true(q.scale[0] == 1);
+		assert_int_equal(qb_format_describe(&q.format, &info, NULL), QB_OK);
+		for (int i = 0; i < info.value_count; i++) {
+			double a = info.values[i], b = i + 1 < info.value_count ? info.values[i + 1] : a;
+			float middle = (float)((a + b) / 2);
+
+			check(&q, (float)a, a, names[k]);
+			if (a == b) {
+				continue;
+			}
+			for (int side = 0; side < 3; side++) {
+				float x = side == 0 ? nextafterf(middle, -INFINITY)
+					: side == 1 ? middle : nextafterf(middle, INFINITY);
+
+				if (x >= a && x <= b) {
+					check(&q, x, nearer(&q.format, a, b, i, x), names[k]);
+				}
+			}
+		}
+		for (uint32_t c = 0; c < info.code_count; c++) {
+			float v = (float)info.code_values[c];
+			uint32_t code = qb_format_value_code(&q.format, v);
+
+			if (v == v && (q.format.kind != QB_FORMAT_INT || v >= info.min) &&
+				code != c && qb_format_code_value(&q.format, code) != v) {
+				fail_msg("%s: code %x is %g, whose code is %x", names[k], c, v, code);
+			}
+		}
+		qb_format_info_fini(&info);
+		qb_quantizer_fini(&q);
+	}
+}
+
+static void quantizer__beyond_the_range__saturates_or_overflows(void **state)
+{
+	static const struct {
+		const char *name;
+		float x;
+		double y;
+	} cases[] = {{"int8", INFINITY, 127}, {"int8", -INFINITY, -128}, {"int8", NAN, 0},
+		{"uint8", -3, 0}, {"E4", INFINITY, 480}, {"E4", -1e9f, -480}, {"E4", NAN, 0},
+		{"e4m3fn", 1e9f, 448}, {"e4m3fn", NAN, NAN}, {"e4m3fn_overflow", 464, 448},
+		{"e4m3fn_overflow", 465, NAN}, {"e5m2", INFINITY, 57344}, {"e5m2_overflow", -61440, -INFINITY},
+		{"fp16", 65519.9f, 65504}, {"fp16", 65520, INFINITY}, {"bf16", FLT_MAX, INFINITY},
+		{"ufp8_e4m4", -1, 0}, {"e8m0", 0, NAN}, {"e8m0", -1, NAN}, {"e8m0", FLT_MIN / 8, 0x1p-127},
+		{"nf4", NAN, 0}, {"nf4", INFINITY, 1}, {"e2m1", NAN, 0}, {"log4", 0, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(cases); i++) {
+		struct qb_quantizer q;
+
+		make(&q, cases[i].name, 1);
+		check(&q, cases[i].x, cases[i].y, cases[i].name);
+		qb_quantizer_fini(&q);
+	}
+}
+
+enum { MANY = 4096 };
+
+/* Every magnitude of float32, ties of small integers, and what breaks programs. */
+static void awkward(float *x, size_t n, uint64_t seed)
+{
+	static const float edges[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, FLT_MIN, -FLT_MIN,
+		0x1p-149f, -0x1p-149f, FLT_MAX, -FLT_MAX, 0.5f, 1.5f, -2.5f, 127.5f, -128.5f};
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t r = qb_random_u32(seed, 0, i);
+
+		if (i % 3 == 0) {
+			memcpy(&x[i], &r, 4);
+		} else if (i % 17 == 1) {
+			x[i] = edges[r % QB_COUNT(edges)];
+		} else {
+			x[i] = (float)qb_random_normal(seed, 1, i) * 20;
+		}
+	}
+}
+
+static void kernels__every_instruction_set__equals_plain_c(void **state)
+{
+	static float x[MANY + 4], want[MANY + 4], got[MANY + 4], scale[MANY + 4];
+
+	(void)state;
+	awkward(x, QB_COUNT(x), 7);
+	for (size_t i = 0; i < QB_COUNT(scale); i++) {
+		scale[i] = 0.01f + (float)qb_random_uniform(9, 0, i);
+	}
+	for (size_t k = 0; k < QB_COUNT(names); k++) {
+		struct qb_format f;
+		struct qb_grid g;
+
+		assert_int_equal(qb_format_parse(&f, names[k], NULL), QB_OK);
+		qb_grid_init(&g, &f);
+		for (int p = 1; qb_kernels_at(p); p++) {
+			for (size_t n = 0; n <= 72; n++) {
+				size_t count = n < 71 ? n : MANY, off = n % 4;
+				struct qb_run_args a = {.x = x + off, .y = want + off, .n = count,
+					.scale = scale + n, .stride = n % 2};
+				struct qb_qdq_sums sc = {0}, sp = {0};
+
+				a.scale = n % 2 ? scale : a.scale;
+				memset(want, 1, sizeof(want));
+				memset(got, 1, sizeof(got));
+				qb_kernels_at(0)->qdq(&g, &a);
+				a.y = got + off;
+				qb_kernels_at(p)->qdq(&g, &a);
+				if (memcmp(want, got, sizeof(want))) {
+					for (size_t i = 0; i < QB_COUNT(want); i++) {
+						if (bits_of(want[i]) != bits_of(got[i])) {
+							fail_msg("%s, %s, n %zu: %a gives %a, plain C %a", names[k],
+								qb_kernels_at(p)->name, count, x[i], got[i], want[i]);
+						}
+					}
+				}
+				a.ref = want;
+				qb_kernels_at(0)->measure(&g, &a, &sc);
+				qb_kernels_at(p)->measure(&g, &a, &sp);
+				assert_memory_equal(got + off, want + off, count * sizeof(float));
+				assert_true(!memcmp(&sc, &sp, sizeof(sc)) || sc.signal != sc.signal ||
+					isinf(sc.signal) || sc.noise != sc.noise);
+			}
+		}
+	}
+}
+
+static void quantizer__scaled__decodes_to_the_simulation(void **state)
+{
+	static const char *const more[] = {"mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4",
+		"mxint8", "nvfp4", "int4_g32", "E4_g100", "int8_asym", "uint4_asym", "int16_asym"};
+	static float x[6 * 5 * 130], y[6 * 5 * 130], z[6 * 5 * 130], blocks[6 * 5 * 65];
+	static int32_t codes[6 * 5 * 130];
+
+	(void)state;
+	awkward(x, QB_COUNT(x), 3);
+	for (size_t k = 0; k < QB_COUNT(names) + QB_COUNT(more); k++) {
+		const char *name = k < QB_COUNT(names) ? names[k] : more[k - QB_COUNT(names)];
+
+		for (int inner = 1; inner <= 130; inner += 43) {
+			float lo[5] = {-1, -20, -0.3f, 0, 0}, hi[5] = {1, 35, 0.7f, 0, 3};
+			struct qb_quantizer q;
+			struct qb_format f;
+
+			assert_int_equal(qb_format_parse(&f, name, NULL), QB_OK);
+			assert_int_equal(qb_quantizer_init(&q, &f, 1, 5, lo, hi, NULL), QB_OK);
+			assert_true(qb_block_count(&q, 6, 5, inner) <= (int64_t)QB_COUNT(blocks));
+			qb_qdq(&q, x, y, 6, 5, inner);
+			qb_encode(&q, x, codes, blocks, 6, 5, inner);
+			qb_decode(&q, codes, blocks, z, 6, 5, inner);
+			for (int i = 0; i < 30 * inner; i++) {
+				if (bits_of(y[i]) != bits_of(z[i])) {
+					fail_msg("%s, inner %d, number %d: %a simulated %a, decoded %a", name,
+						inner, i, x[i], y[i], z[i]);
+				}
+			}
+			memcpy(z, x, sizeof(z));
+			qb_qdq(&q, z, z, 6, 5, inner);
+			assert_memory_equal(y, z, (size_t)(30 * inner) * sizeof(*y));
+			qb_quantizer_fini(&q);
+		}
+	}
+}
+
+static void quantizer__large_output__equals_small_runs(void **state)
+{
+	size_t n = (9 << 20) + 5;
+	float *x = malloc((n + 3) * sizeof(*x)), *y = malloc((n + 3) * sizeof(*y));
+	static const char *const some[] = {"int8", "E4", "mxfp4"};
+
+	(void)state;
+	assert_true(x && y);
+	for (size_t i = 0; i < n + 3; i++) {
+		x[i] = (float)((int64_t)(i * 2654435761u % 100003) - 50000) * 0.01f;
+	}
+	for (size_t k = 0; k < QB_COUNT(some); k++) {
+		struct qb_quantizer q;
+		float part[4096];
+
+		make(&q, some[k], 1);
+		qb_qdq(&q, x + 1, y + 3, 1, 1, (int64_t)n);
+		for (size_t i = 0; i + 4096 <= n; i += 4096 * 31) {
+			qb_qdq(&q, x + 1 + i, part, 1, 1, 4096);
+			assert_memory_equal(part, y + 3 + i, sizeof(part));
+		}
+		qb_quantizer_fini(&q);
+	}
+	free(x);
+	free(y);
+}
+
+static void quantizer__mx_block__has_the_specified_scale(void **state)
+{
+	float x[64] = {0}, y[64], blocks[2];
+	int32_t codes[64];
+	struct qb_quantizer q;
+
+	(void)state;
+	/* floor(log2 13) - 2 = 1, so 13 saturates at 6 * 2. */
+	x[3] = 13;
+	x[5] = -1;
+	make(&q, "mxfp4", 1);
+	qb_encode(&q, x, codes, blocks, 1, 1, 64);
+	assert_true(blocks[0] == 2 && blocks[1] == 1);
+	qb_qdq(&q, x, y, 1, 1, 64);
+	assert_true(y[3] == 12 && y[5] == -1);
+	qb_quantizer_fini(&q);
+}
+
+static void quantizer__asymmetric__represents_zero_exactly(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		float lo = (float)qb_random_normal(1, 0, (uint64_t)i), hi = lo + (float)qb_random_uniform(1, 1, (uint64_t)i);
+		float zero = 0, y;
+		struct qb_format f;
+		struct qb_quantizer q;
+
+		assert_int_equal(qb_format_parse(&f, "uint8_asym", NULL), QB_OK);
+		assert_int_equal(qb_quantizer_init(&q, &f, -1, 1, &lo, &hi, NULL), QB_OK);
+		qb_qdq(&q, &zero, &y, 1, 1, 1);
+		assert_true(y == 0);
+		qb_qdq(&q, &hi, &y, 1, 1, 1);
+		assert_true(fabsf(y - hi) <= q.scale[0] * 1.01f || hi < 0);
+		qb_quantizer_fini(&q);
+	}
+}
+
+static void stochastic__many_draws__are_unbiased_and_repeatable(void **state)
+{
+	static const char *const some[] = {"int8", "E4", "fp8_e4m3_nosub", "nf4", "uint4"};
+	static float x[20000], y[20000], z[20000];
+
+	(void)state;
+	for (size_t k = 0; k < QB_COUNT(some); k++) {
+		struct qb_quantizer q;
+		double at[] = {0.3, 0.77, 0.001}, mean;
+
+		make(&q, some[k], 1);
+		for (size_t v = 0; v < QB_COUNT(at); v++) {
+			double low = INFINITY, high = -INFINITY, sd;
+
+			for (size_t i = 0; i < QB_COUNT(x); i++) {
+				x[i] = (float)at[v];
+			}
+			qb_qdq_stochastic(&q, x, y, 1, 1, QB_COUNT(x), 42, v, 0);
+			qb_qdq_stochastic(&q, x, z, 1, 1, 777, 42, v, 0);
+			qb_qdq_stochastic(&q, x, z + 777, 1, 1, QB_COUNT(x) - 777, 42, v, 777);
+			assert_memory_equal(y, z, sizeof(y));
+			mean = 0;
+			for (size_t i = 0; i < QB_COUNT(y); i++) {
+				mean += y[i] / (double)QB_COUNT(y);
+				low = fmin(low, y[i]);
+				high = fmax(high, y[i]);
+			}
+			sd = sqrt((high - x[0]) * (x[0] - low) / (double)QB_COUNT(y));
+			if (fabs(mean - x[0]) > 5 * sd + 1e-9) {
+				fail_msg("%s: %g has the mean %g (%g, %g)", some[k], x[0], mean, low, high);
+			}
+		}
+		/* Numbers on the grid stay. */
+		x[0] = (float)qb_format_smallest(&q.format);
+		qb_qdq_stochastic(&q, x, y, 1, 1, 1, 1, 1, 1);
+		assert_true(x[0] == y[0]);
+		qb_quantizer_fini(&q);
+	}
+}
+
+static void pack__every_width__unpacks_to_the_same_codes(void **state)
+{
+	int32_t codes[67], back[67];
+	uint8_t packed[160];
+
+	(void)state;
+	for (int bits = 1; bits <= 16; bits++) {
+		for (size_t n = 0; n <= QB_COUNT(codes); n++) {
+			for (int is_signed = 0; is_signed < 2; is_signed++) {
+				for (size_t i = 0; i < n; i++) {
+					codes[i] = (int32_t)(qb_random_u32(5, 0, i) & ((1u << bits) - 1)) -
+						(is_signed << (bits - 1));
+				}
+				memset(packed, 0xab, sizeof(packed));
+				qb_pack(codes, n, bits, packed);
+				assert_int_equal(packed[qb_packed_bytes(n, bits)], 0xab);
+				qb_unpack(packed, n, bits, is_signed, back);
+				assert_memory_equal(codes, back, n * sizeof(*codes));
+			}
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(quantizer__every_code_and_threshold__gives_the_nearest_value),
+		cmocka_unit_test(quantizer__beyond_the_range__saturates_or_overflows),
+		cmocka_unit_test(kernels__every_instruction_set__equals_plain_c),
+		cmocka_unit_test(quantizer__scaled__decodes_to_the_simulation),
+		cmocka_unit_test(quantizer__large_output__equals_small_runs),
+		cmocka_unit_test(quantizer__mx_block__has_the_specified_scale),
+		cmocka_unit_test(quantizer__asymmetric__represents_zero_exactly),
+		cmocka_unit_test(stochastic__many_draws__are_unbiased_and_repeatable),
+		cmocka_unit_test(pack__every_width__unpacks_to_the_same_codes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
