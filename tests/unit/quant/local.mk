@@ -5,3 +5,6 @@ tests_unit_quant_test_range_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/quant/test_scheme
 tests_unit_quant_test_scheme_SOURCES = tests/unit/quant/test_scheme.c
 tests_unit_quant_test_scheme_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/quant/test_quantizer
+tests_unit_quant_test_quantizer_SOURCES = tests/unit/quant/test_quantizer.c
+tests_unit_quant_test_quantizer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

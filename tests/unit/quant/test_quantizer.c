@@ -28,7 +28,7 @@ static const char *const names[] = {"int1", "int2", "int3", "int4", "int5", "int
 	"fp8_e7m0", "fp9_e8m0", "fp12_e8m3", "fp16_e1m14", "fp16_e8m7", "ufp16_e1m15", "ufp8_e4m4",
 	"ufp8_e8m0", "fp8_e4m3_nosub", "fp8_e4m3_ieee_nosub_overflow", "fp8_e4m3_b11",
 	"fp6_e3m2_fnuz", "fp12_e5m6_fn_overflow", "e4m3fn_overflow", "e5m2_overflow", "log2", "log4",
-	"log8", "nf4", "values(-3,-0.1,0,1e-30,2,7.5)", "values(1,2)"};
+	"log8", "nf4", "values(-3,-0.1,0,1e-3,2,7.5)", "values(1,2)"};
 
 static void make(struct qb_quantizer *q, const char *name, float factor)
 {
@@ -41,6 +41,8 @@ static void make(struct qb_quantizer *q, const char *name, float factor)
 	}
 	lo = (float)qb_format_min(&f) * factor;
 	hi = (float)qb_format_max(&f) * factor;
+	/* Two's complement's extra code does not stretch the range. */
+	lo = hi > 0 ? fmaxf(lo, -hi) : lo;
 	lo = fminf(lo, hi);
 	assert_int_equal(qb_quantizer_init(q, &f, -1, 1, &lo, &hi, NULL), QB_OK);
 }
