@@ -31,5 +31,6 @@ include tests/unit/graph/local.mk
 include tests/fuzz/local.mk
 include tests/unit/analysis/local.mk
 include tests/unit/quant/local.mk
+include tests/unit/tensor/local.mk
 include tests/worker/local.mk
 include tests/cli/local.mk

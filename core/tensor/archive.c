@@ -225,6 +225,16 @@ static enum qb_err open_npz(struct qb_archive *a, struct qb_errbuf *eb)
 
 /* .safetensors: a length, that much JSON, the numbers. */
 
+static enum qb_err skip_tensor(struct qb_archive *a, struct qb_archive_entry *e, const char *name,
+	const char *dtype, struct qb_errbuf *eb)
+{
+	e->name = qb_arena_strdup(a->arena, name);
+	e->unreadable = qb_arena_printf(a->arena, "%.20s", dtype);
+	a->count++;
+	return e->name && e->unreadable ? QB_OK
+					: qb_fail(eb, QB_ENOMEM, "no memory for the name of a tensor");
+}
+
 static enum qb_err tensor_entry(struct qb_archive *a, const char *name, const json_t *v,
 	uint64_t data_at, uint64_t data_bytes, struct qb_errbuf *eb)
 {
@@ -244,12 +254,14 @@ static enum qb_err tensor_entry(struct qb_archive *a, const char *name, const js
 	}
 	e->dtype = t.dtype = qb_dtype_from_safetensors(dtype);
 	if (e->dtype == QB_DTYPE_NONE) {
-		return qb_fail(eb, QB_EUNSUPPORTED, "tensor %.100s: type %.20s cannot be read", name,
-			dtype);
+		/* The file's other tensors can be read all the same. */
+		return skip_tensor(a, e, name, dtype, eb);
 	}
 	e->ndim = t.ndim = (int)json_array_size(shape);
 	for (int i = 0; i < e->ndim; i++) {
-		e->dim[i] = t.dim[i] = json_integer_value(json_array_get(shape, (size_t)i));
+		const json_t *d = json_array_get(shape, (size_t)i);
+
+		e->dim[i] = t.dim[i] = json_is_integer(d) ? json_integer_value(d) : -1;
 	}
 	if (qb_tensor_bytes(&t, &bytes, eb) != QB_OK) {
 		return qb_fail_in(eb, QB_EFORMAT, "tensor %.100s", name);
@@ -265,6 +277,36 @@ static enum qb_err tensor_entry(struct qb_archive *a, const char *name, const js
 	e->name = qb_arena_strdup(a->arena, name);
 	a->count++;
 	return e->name ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for the name of a tensor");
+}
+
+static int by_offset(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	if (x->offset != y->offset) {
+		return x->offset < y->offset ? -1 : 1;
+	}
+	return (x->bytes > y->bytes) - (x->bytes < y->bytes);
+}
+
+static enum qb_err check_overlaps(const struct qb_archive *a, struct qb_errbuf *eb)
+{
+	struct place *p = malloc(((size_t)a->count + 1) * sizeof(*p));
+	enum qb_err err = QB_OK;
+
+	if (!p) {
+		return qb_fail(eb, QB_ENOMEM, "no memory to check %d tensors", a->count);
+	}
+	memcpy(p, a->place, (size_t)a->count * sizeof(*p));
+	qsort(p, (size_t)a->count, sizeof(*p), by_offset);
+	for (int i = 1; i < a->count && err == QB_OK; i++) {
+		if (p[i].offset < p[i - 1].offset + p[i - 1].bytes) {
+			err = qb_fail(eb, QB_EFORMAT, "two tensors overlap at byte %llu of the file",
+				(unsigned long long)p[i].offset);
+		}
+	}
+	free(p);
+	return err;
 }
 
 static enum qb_err open_safetensors(struct qb_archive *a, int fd, uint64_t size,
@@ -302,6 +344,7 @@ static enum qb_err open_safetensors(struct qb_archive *a, int fd, uint64_t size,
 			QB_TRY_OUT(tensor_entry(a, name, v, 8 + n, size - 8 - n, eb));
 		}
 	}
+	err = check_overlaps(a, eb);
 out:
 	json_decref(header);
 	free(text);
@@ -432,6 +475,12 @@ enum qb_err qb_array_open(struct qb_array **out, const struct qb_archive *archiv
 	if (!r) {
 		return qb_fail(eb, QB_ENOMEM, "no memory to read %s", e->name);
 	}
+	if (e->unreadable) {
+		free(r);
+		return qb_fail(eb, QB_EUNSUPPORTED,
+			"tensor %.100s: its type %s cannot be read; convert it to F32, F16 or BF16", e->name,
+			e->unreadable);
+	}
 	r->archive = archive;
 	r->entry = entry;
 	r->fd = -1;
@@ -488,7 +537,21 @@ static enum qb_err skip_rows(struct qb_array *r, int64_t rows, struct qb_errbuf 
 	return QB_OK;
 }
 
-enum qb_err qb_array_read(struct qb_array *array, int64_t first, int64_t count, void *dst,
+static void swap_bytes(void *data, size_t n, size_t width)
+{
+	unsigned char *p = data;
+
+	for (size_t i = 0; i < n; i++, p += width) {
+		for (size_t k = 0; k < width / 2; k++) {
+			unsigned char c = p[k];
+
+			p[k] = p[width - 1 - k];
+			p[width - 1 - k] = c;
+		}
+	}
+}
+
+static enum qb_err read_rows(struct qb_array *array, int64_t first, int64_t count, void *dst,
 	struct qb_errbuf *eb)
 {
 	const struct qb_archive *a = array->archive;
@@ -508,5 +571,18 @@ enum qb_err qb_array_read(struct qb_array *array, int64_t first, int64_t count, 
 	QB_TRY(skip_rows(array, first - array->next, eb));
 	QB_TRY(read_member(array->member, dst, (size_t)count * array->row_bytes, name, eb));
 	array->next = first + count;
+	return QB_OK;
+}
+
+enum qb_err qb_array_read(struct qb_array *array, int64_t first, int64_t count, void *dst,
+	struct qb_errbuf *eb)
+{
+	const struct qb_archive_entry *e = &array->archive->entry[array->entry];
+	size_t width = qb_dtype_bytes(e->dtype);
+
+	QB_TRY(read_rows(array, first, count, dst, eb));
+	if (e->big_endian && width > 1) {
+		swap_bytes(dst, (size_t)count * array->row_bytes / width, width);
+	}
 	return QB_OK;
 }

@@ -16,6 +16,8 @@ struct qb_archive_entry {
 	enum qb_dtype dtype;
 	int ndim;
 	int64_t dim[QB_MAX_DIMS];
+	bool big_endian;        /* as stored; qb_array_read gives the machine's order */
+	const char *unreadable; /* NULL, or the file's name of a type that is none of ours (F8_E4M3): dtype is then NONE */
 };
 
 enum qb_err qb_archive_open(struct qb_archive **out, const char *path, struct qb_errbuf *eb);

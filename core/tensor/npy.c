@@ -79,10 +79,7 @@ static enum qb_err read_descr(const char *p, struct qb_archive_entry *entry,
 			"arrays of type %.6s cannot be read; save them as float32, float16, uint8, int8, "
 			"int32 or int64", p);
 	}
-	if (order == '>' && qb_dtype_bytes(entry->dtype) > 1) {
-		return qb_fail(eb, QB_EFORMAT,
-			"the array is stored big-endian (%.6s); save it little-endian", p);
-	}
+	entry->big_endian = order == '>';
 	return QB_OK;
 }
 
