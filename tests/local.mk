@@ -23,7 +23,7 @@ AM_TESTS_ENVIRONMENT += \
 endif
 EXTRA_DIST += tests/run-python tests/lsan.supp tests/bare-debian
 
-check_SCRIPTS += tests/check-layers
+check_SCRIPTS += tests/check-layers tests/check-lists
 EXTRA_DIST += tests/check-layers tests/check-lists
 
 include tests/unit/base/local.mk
