@@ -89,56 +89,127 @@ struct extent {
 	bool finite;
 };
 
-/* Plain selects and sums, so that compilers make vectors of it. */
-static struct extent chunk_extent(const float *x, size_t n)
-{
-	struct extent e = {INFINITY, -INFINITY, 0, true};
-	uint32_t zeros = 0, odd = 0;
-	float lo[8], hi[8];
+/* The two passes over a chunk. Plain selects and sums eight at a time, so that compilers make vectors of them; compiled
+ * for AVX2 as well, with the same results, for every operation is exact. */
 
-	for (int k = 0; k < 8; k++) {
+enum { LANES = 8 };
+
+static inline __attribute__((always_inline)) void extent_body(const float *x, size_t n,
+	struct extent *e)
+{
+	int32_t zeros[LANES] = {0}, odd[LANES] = {0};
+	float lo[LANES], hi[LANES];
+
+	for (int k = 0; k < LANES; k++) {
 		lo[k] = INFINITY;
 		hi[k] = -INFINITY;
 	}
-	for (size_t i = 0; i + 8 <= n; i += 8) {
-		for (int k = 0; k < 8; k++) {
-			float v = x[i + k];
-			uint32_t u;
+	for (size_t i = 0; i + LANES <= n; i += LANES) {
+		for (int k = 0; k < LANES; k++) {
+			float v = x[i + (size_t)k], nan = v - v;
 
-			memcpy(&u, &v, 4);
-			odd += (u & 0x7f800000u) == 0x7f800000u;
-			zeros += v == 0;
+			odd[k] += nan != nan ? 1 : 0; /* inf - inf is NaN too */
+			zeros[k] += v == 0 ? 1 : 0;
 			lo[k] = v < lo[k] ? v : lo[k];
 			hi[k] = v > hi[k] ? v : hi[k];
 		}
 	}
-	for (size_t i = n & ~(size_t)7; i < n; i++) {
-		odd += !isfinite(x[i]);
-		zeros += x[i] == 0;
+	for (size_t i = n - n % LANES; i < n; i++) {
+		odd[0] += !isfinite(x[i]);
+		zeros[0] += x[i] == 0;
 		lo[0] = x[i] < lo[0] ? x[i] : lo[0];
 		hi[0] = x[i] > hi[0] ? x[i] : hi[0];
 	}
-	for (int k = 0; k < 8; k++) {
-		e.lo = lo[k] < e.lo ? lo[k] : e.lo;
-		e.hi = hi[k] > e.hi ? hi[k] : e.hi;
+	*e = (struct extent){INFINITY, -INFINITY, 0, true};
+	for (int k = 0; k < LANES; k++) {
+		e->lo = lo[k] < e->lo ? lo[k] : e->lo;
+		e->hi = hi[k] > e->hi ? hi[k] : e->hi;
+		e->zeros += (uint32_t)zeros[k];
+		e->finite = e->finite && odd[k] == 0;
 	}
-	e.zeros = zeros;
-	e.finite = odd == 0;
-	return e;
 }
 
 /* x * inverse is exact: inverse is a power of two, and a product below the normal numbers is in the bins beside 0. */
+static inline __attribute__((always_inline)) void index_body(const float *x, size_t n,
+	float inverse, int32_t *bin)
+{
+	size_t i;
+
+	for (i = 0; i + LANES <= n; i += LANES) {
+		for (size_t k = 0; k < LANES; k++) {
+			float t = x[i + k] * inverse;
+			int32_t b = (int32_t)t;
+
+			bin[i + k] = b - (t < (float)b ? 1 : 0) + SIDE;
+		}
+	}
+	for (; i < n; i++) {
+		float t = x[i] * inverse;
+		int32_t b = (int32_t)t;
+
+		bin[i] = b - (t < (float)b ? 1 : 0) + SIDE;
+	}
+}
+
+static void extent_plain(const float *x, size_t n, struct extent *e)
+{
+	extent_body(x, n, e);
+}
+
+static void index_plain(const float *x, size_t n, float inverse, int32_t *bin)
+{
+	index_body(x, n, inverse, bin);
+}
+
+#if defined(__x86_64__)
+#define QB_AVX2 __attribute__((target("avx2")))
+
+QB_AVX2 static void extent_avx2(const float *x, size_t n, struct extent *e)
+{
+	extent_body(x, n, e);
+}
+
+QB_AVX2 static void index_avx2(const float *x, size_t n, float inverse, int32_t *bin)
+{
+	index_body(x, n, inverse, bin);
+}
+
+static bool has_avx2(void)
+{
+	return __builtin_cpu_supports("avx2");
+}
+#else
+#define extent_avx2 extent_plain
+#define index_avx2 index_plain
+
+static bool has_avx2(void)
+{
+	return false;
+}
+#endif
+
+static struct extent chunk_extent(const float *x, size_t n)
+{
+	struct extent e;
+
+	if (has_avx2()) {
+		extent_avx2(x, n, &e);
+	} else {
+		extent_plain(x, n, &e);
+	}
+	return e;
+}
+
 static void chunk_bins(struct qb_observer *o, const float *x, size_t n)
 {
 	float inverse = ldexpf(1, -o->exponent);
 	int32_t bin[CHUNK];
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		float t = x[i] * inverse;
-		int32_t b = (int32_t)t;
-
-		bin[i] = b - (t < (float)b) + SIDE;
+	if (has_avx2()) {
+		index_avx2(x, n, inverse, bin);
+	} else {
+		index_plain(x, n, inverse, bin);
 	}
 	for (i = 0; i + 4 <= n; i += 4) {
 		o->recent[bin[i]][0]++;
