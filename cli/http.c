@@ -7,6 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/progress.h"
+
+/* What takes longer than a moment to send. */
+static const curl_off_t LARGE_UPLOAD_BYTES = 16 << 20;
+/* The server sends a comment every few seconds; when nothing comes for so long, the line is dead. */
+static const long SILENCE_SECONDS = 60;
+
 struct cli_http {
 	CURL *curl;
 	char *server; /* without a slash at its end */
@@ -245,11 +252,29 @@ enum cli_exit cli_http_print(struct cli_http *h, const char *path)
 	return code;
 }
 
+static int show_upload(void *arg, curl_off_t in_total, curl_off_t in, curl_off_t total,
+	curl_off_t sent)
+{
+	struct cli_progress *p = arg;
+	json_t *event;
+
+	(void)in_total;
+	(void)in;
+	if (total >= LARGE_UPLOAD_BYTES && p->terminal) {
+		event = json_pack("{s:s, s:s, s:f, s:s}", "event", "progress", "stage", "upload",
+			"fraction", (double)sent / (double)total, "text", "sending");
+		cli_progress_event(p, event);
+		json_decref(event);
+	}
+	return 0;
+}
+
 enum cli_exit cli_http_upload(struct cli_http *h, const char *path, FILE *file, long long size,
 	json_t **out)
 {
 	struct buffer answer = {0};
 	struct curl_slist *list = headers(h, "application/octet-stream", "application/json");
+	struct cli_progress progress;
 	enum cli_exit code;
 
 	rewind(file);
@@ -261,7 +286,12 @@ enum cli_exit cli_http_upload(struct cli_http *h, const char *path, FILE *file, 
 	curl_easy_setopt(h->curl, CURLOPT_CUSTOMREQUEST, "POST");
 	curl_easy_setopt(h->curl, CURLOPT_READDATA, file);
 	curl_easy_setopt(h->curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)size);
+	cli_progress_init(&progress);
+	curl_easy_setopt(h->curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(h->curl, CURLOPT_XFERINFOFUNCTION, show_upload);
+	curl_easy_setopt(h->curl, CURLOPT_XFERINFODATA, &progress);
 	code = perform(h, list, &answer);
+	cli_progress_clear(&progress);
 	if (code == CLI_OK) {
 		code = parse(h, &answer, out);
 	}
@@ -361,6 +391,8 @@ enum cli_exit cli_http_events(struct cli_http *h, const char *path, const char *
 	curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, list);
 	curl_easy_setopt(h->curl, CURLOPT_WRITEFUNCTION, receive);
 	curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, &s);
+	curl_easy_setopt(h->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(h->curl, CURLOPT_LOW_SPEED_TIME, SILENCE_SECONDS);
 	rc = curl_easy_perform(h->curl);
 	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status >= 400) {

@@ -17,15 +17,15 @@ struct cli_http *cli_http_create(const struct cli *cli);
 void cli_http_destroy(struct cli_http **http);
 const char *cli_http_server(const struct cli_http *http);
 
-/* Writes "/v1/" and the path made of fmt; every %s argument must have been escaped by cli_http_escape. */
-char *cli_http_escape(const char *text); /* freed with free() */
+/* Text as a part of a path or a query; freed with free(). Paths below begin with "/v1/". */
+char *cli_http_escape(const char *text);
 
 /* body may be NULL. *out (may be NULL) is a new reference, or NULL for an empty answer. */
 enum cli_exit cli_http_call(struct cli_http *http, const char *method, const char *path,
 	const json_t *body, json_t **out);
 /* The body of the answer as it is, onto stdout. */
 enum cli_exit cli_http_print(struct cli_http *http, const char *path);
-/* Streams a file from its start; size in bytes. show tells its progress on a terminal. */
+/* Streams a file from its start; size in bytes. A large one shows its progress on a terminal. */
 enum cli_exit cli_http_upload(struct cli_http *http, const char *path, FILE *file, long long size,
 	json_t **out);
 
