@@ -138,6 +138,16 @@ static enum qb_err check_miou(struct qb_metric *m, struct qb_errbuf *eb)
 	return m->both && m->either ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for a metric");
 }
 
+static bool place_has_nan(const float *y, int64_t classes, size_t stride)
+{
+	bool nan = false;
+
+	for (int64_t c = 0; c < classes; c++) {
+		nan = nan || y[(size_t)c * stride] != y[(size_t)c * stride];
+	}
+	return nan;
+}
+
 static enum qb_err update_miou(struct qb_metric *m, const float *y, const double *label,
 	struct qb_errbuf *eb)
 {
@@ -155,6 +165,9 @@ static enum qb_err update_miou(struct qb_metric *m, const float *y, const double
 			best = y[(size_t)c * places + p] > y[(size_t)best * places + p] ? c : best;
 		}
 		m->either[want]++;
+		if (place_has_nan(y + p, m->classes, places)) {
+			continue; /* wrong, and no other class's guess */
+		}
 		if (best == want) {
 			m->both[want]++;
 		} else {
@@ -218,7 +231,8 @@ static enum qb_err update_cosine(struct qb_metric *m, const float *y, const doub
 		ll += label[i] * label[i];
 		yl += y[i] * label[i];
 	}
-	m->sum += yl / sqrt(yy * ll);
+	/* A vector of zeros, or with a NaN, points nowhere. */
+	m->sum += yy > 0 && ll > 0 ? yl / sqrt(yy * ll) : 0;
 	return QB_OK;
 }
 

@@ -5,3 +5,6 @@ tests_unit_analysis_test_latency_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/analysis/test_sqnr
 tests_unit_analysis_test_sqnr_SOURCES = tests/unit/analysis/test_sqnr.c
 tests_unit_analysis_test_sqnr_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/analysis/test_metrics
+tests_unit_analysis_test_metrics_SOURCES = tests/unit/analysis/test_metrics.c
+tests_unit_analysis_test_metrics_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
