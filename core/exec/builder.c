@@ -32,7 +32,7 @@ static enum qb_err no_memory(struct qb_errbuf *eb)
 	return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 }
 
-static enum qb_err add_step(struct qb_builder *b, const struct qb_step *step,
+enum qb_err qb__add_step(struct qb_builder *b, const struct qb_step *step,
 	struct qb_errbuf *eb)
 {
 	struct qb_plan *p = b->plan;
@@ -49,7 +49,7 @@ static enum qb_err add_step(struct qb_builder *b, const struct qb_step *step,
 
 /* Buffers. A buffer is alive from the step that writes it to the last that touches it. */
 
-static enum qb_err add_buffer(struct qb_builder *b, size_t bytes, int *id, struct qb_errbuf *eb)
+enum qb_err qb__add_buffer(struct qb_builder *b, size_t bytes, int *id, struct qb_errbuf *eb)
 {
 	struct qb_plan *p = b->plan;
 	struct qb_buffer *all =
@@ -113,7 +113,7 @@ static enum qb_err add_reorder(struct qb_builder *b, const struct qb_place *from
 	QB_TRY(qb__reorder_create(&s.primitive, &from->md, &to->md, eb));
 	touch(b, from->buffer);
 	touch(b, to->buffer);
-	return add_step(b, &s, eb);
+	return qb__add_step(b, &s, eb);
 }
 
 /* A constant that a step wants as a value: its numbers are copied into a buffer that is never reused. */
@@ -139,7 +139,7 @@ enum qb_err qb_builder_source(struct qb_builder *b, const struct qb_value *v,
 			return QB_OK;
 		}
 	}
-	QB_TRY(add_buffer(b, dnnl_memory_desc_get_size(want), &copy.buffer, eb));
+	QB_TRY(qb__add_buffer(b, dnnl_memory_desc_get_size(want), &copy.buffer, eb));
 	QB_TRY(add_reorder(b, qb_builder_home(b, v), &copy, eb));
 	QB_TRY(add_copy(b, v, &copy, eb));
 	*out = copy;
@@ -168,7 +168,7 @@ enum qb_err qb_builder_define(struct qb_builder *b, const struct qb_value *v,
 	if (v->dtype == QB_F32) {
 		p.md = *md;
 	}
-	QB_TRY(add_buffer(b, bytes, &p.buffer, eb));
+	QB_TRY(qb__add_buffer(b, bytes, &p.buffer, eb));
 	QB_TRY(add_copy(b, v, &p, eb));
 	*out = p;
 	return QB_OK;
@@ -278,7 +278,7 @@ enum qb_err qb_builder_primitive_take(struct qb_builder *b, const struct qb_node
 	status = dnnl_primitive_create(&s.primitive, pd);
 	dnnl_primitive_desc_destroy(pd);
 	QB_TRY(qb_dnn_check(status, n->name, eb));
-	return add_step(b, &s, eb);
+	return qb__add_step(b, &s, eb);
 }
 
 enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const char *name,
@@ -298,7 +298,7 @@ enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const
 		s.buffer[i] = buffer[i];
 		touch(b, buffer[i]);
 	}
-	return add_step(b, &s, eb);
+	return qb__add_step(b, &s, eb);
 }
 
 enum { CONSTANT = -1, ABSENT = -2 };
@@ -344,5 +344,5 @@ enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struc
 			touch(b, s.out[i]);
 		}
 	}
-	return add_step(b, &s, eb);
+	return qb__add_step(b, &s, eb);
 }

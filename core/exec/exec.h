@@ -37,7 +37,7 @@ void qb_session_destroy(struct qb_session **session);
 
 /* Called for each tapped value as it is produced (before quantization), in the plan's own layout: an
  * unordered set of n numbers, padding excluded. */
-typedef void qb_tap_fn(void *arg, int value_index, const float *x, size_t n);
+typedef void qb_tap_fn(void *arg, int value_index, float *x, size_t n);
 
 struct qb_run {
 	const void *const *input;         /* one a graph input, dense row-major, of the input's dtype */
@@ -47,6 +47,8 @@ struct qb_run {
 	struct qb_qdq_sums *sums;         /* [graph->values], added to for every quantized activation, or NULL */
 	qb_tap_fn *tap;                   /* or NULL */
 	void *tap_arg;
+	bool ordered;   /* taps see the numbers channels last, without padding */
+	bool inject;    /* an integer plan goes on with what the tap leaves in x */
 };
 enum qb_err qb_session_run(struct qb_session *session, const struct qb_run *run,
 	struct qb_errbuf *eb);

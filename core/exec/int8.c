@@ -1,17 +1,407 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "core/exec/exec.h"
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Integer plans: every node that can computes on bytes; the others get floats made of bytes and give floats that are
+ * made bytes again, as the simulation has it.
+ */
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/exec/plan.h"
+#include "core/graph/op.h"
+#include "core/ops/int8_kernels.h"
+
+/* What integers can hold */
+
+static bool is_byte_format(const struct qb_quantizer *q)
+{
+	return q->format.kind == QB_FORMAT_INT && q->format.bits <= 8 && !q->format.block;
+}
 
 enum qb_err qb_int8_check(const struct qb_quantization *q, struct qb_errbuf *eb)
 {
-	return qb_fail(eb, QB_EUNSUPPORTED, "%s: integer execution is not built in", q->scheme.name);
+	const struct qb_scheme *s = &q->scheme;
+
+	if (!s->weights.quantized || !s->activations.quantized) {
+		return qb_fail(eb, QB_EUNSUPPORTED, "weights or activations stay float");
+	}
+	if (s->weights.format.kind != QB_FORMAT_INT || s->activations.format.kind != QB_FORMAT_INT) {
+		return qb_fail(eb, QB_EUNSUPPORTED,
+			"this processor has no instructions for %s: weights %s, activations %s", s->name,
+			s->weights.format.name, s->activations.format.name);
+	}
+	if (s->weights.format.bits > 8 || s->activations.format.bits > 8) {
+		return qb_fail(eb, QB_EUNSUPPORTED, "integer execution holds at most 8 bits");
+	}
+	if (s->weights.format.asymmetric || s->weights.format.block || s->activations.format.block ||
+		s->activations.granularity != QB_PER_TENSOR) {
+		return qb_fail(eb, QB_EUNSUPPORTED,
+			"integer execution needs symmetric weights per tensor or channel and activations per "
+			"tensor");
+	}
+	return QB_OK;
+}
+
+/* Bytes */
+
+static int64_t pixels_of(const struct qb_shape *s, int channel_axis)
+{
+	int64_t n = 1;
+
+	for (int i = 0; i < s->ndim; i++) {
+		n *= i == channel_axis ? 1 : s->dim[i];
+	}
+	return n;
+}
+
+static struct qb_bytes describe(const struct qb_value *v, const struct qb_quantizer *q)
+{
+	int axis = v->shape.ndim == 4 ? 1 : v->shape.ndim - 1;
+	int lo = (int)qb_format_min(&q->format);
+	struct qb_bytes y = {.channels = axis < 0 ? 1 : v->shape.dim[axis],
+		.pixels = pixels_of(&v->shape, axis), .scale = q->scale[0]};
+
+	y.stride = (int64_t)qb_align_up((size_t)y.channels, 4);
+	y.zero = (q->zero ? q->zero[0] : 0) - lo;
+	y.top = (int)qb_format_max(&q->format) - lo;
+	return y;
+}
+
+static const struct qb_quantizer *activation_quantizer(const struct qb_builder *b,
+	const struct qb_value *v)
+{
+	const struct qb_quantizer *q =
+		b->plan->quantization && v->dtype == QB_F32 ? b->plan->quantization->q[v->index] : NULL;
+
+	return q && is_byte_format(q) && q->channels == 1 && !v->constant ? q : NULL;
+}
+
+enum qb_err qb_builder_define_bytes(struct qb_builder *b, const struct qb_value *v,
+	struct qb_bytes *out, struct qb_errbuf *eb)
+{
+	const struct qb_quantizer *q = activation_quantizer(b, v);
+	struct qb_bytes *kept = qb_arena_alloc(b->plan->arena, 1, sizeof(*kept));
+	size_t bytes;
+
+	if (!q) {
+		return QB_EUNSUPPORTED;
+	}
+	if (!kept) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	*kept = describe(v, q);
+	/* Kernels may read a few bytes past the last channel. */
+	bytes = (size_t)(kept->pixels * kept->stride) + 64;
+	QB_TRY(qb__add_buffer(b, bytes, &kept->buffer, eb));
+	b->plan->bytes[v->index] = kept;
+	*out = *kept;
+	return QB_OK;
+}
+
+struct convert {
+	struct qb_bytes q;
+	int64_t outer, inner; /* row-major floats: [outer, channels, inner] */
+};
+
+static struct convert conversion(const struct qb_value *v, const struct qb_bytes *q)
+{
+	struct convert c = {.q = *q, .outer = q->pixels, .inner = 1};
+
+	if (v->shape.ndim == 4) {
+		c.outer = v->shape.dim[0];
+		c.inner = v->shape.dim[2] * v->shape.dim[3];
+	}
+	return c;
+}
+
+/* Row-major floats to bytes, channels last. */
+static void quantize(const void *context, void *const *buffer)
+{
+	enum { CHUNK = 256 };
+	const struct convert *c = context;
+	const float *x = buffer[0];
+	uint8_t *y = buffer[1], line[CHUNK];
+
+	if (c->inner == 1) {
+		for (int64_t o = 0; o < c->outer; o++) {
+			qb_int8_quantize(x + o * c->q.channels, y + o * c->q.stride,
+				(size_t)c->q.channels, c->q.scale, c->q.zero, c->q.top);
+		}
+		return;
+	}
+	for (int64_t o = 0; o < c->outer; o++) {
+		for (int64_t i = 0; i < c->inner; i += CHUNK) {
+			int64_t n = QB_MIN(CHUNK, c->inner - i);
+
+			for (int64_t k = 0; k < c->q.channels; k++) {
+				uint8_t *to = y + (o * c->inner + i) * c->q.stride + k;
+
+				qb_int8_quantize(x + (o * c->q.channels + k) * c->inner + i, line, (size_t)n,
+					c->q.scale, c->q.zero, c->q.top);
+				for (int64_t p = 0; p < n; p++) {
+					to[p * c->q.stride] = line[p];
+				}
+			}
+		}
+	}
+}
+
+static void dequantize(const void *context, void *const *buffer)
+{
+	const struct convert *c = context;
+	const uint8_t *x = buffer[0];
+	float *y = buffer[1];
+
+	for (int64_t o = 0; o < c->outer; o++) {
+		for (int64_t i = 0; i < c->inner; i++) {
+			const uint8_t *from = x + (o * c->inner + i) * c->q.stride;
+
+			for (int64_t k = 0; k < c->q.channels; k++) {
+				y[(o * c->q.channels + k) * c->inner + i] =
+					c->q.scale * (float)((int)from[k] - c->q.zero);
+			}
+		}
+	}
+}
+
+static void name_last_step(struct qb_builder *b, const char *what)
+{
+	b->plan->step[b->plan->steps - 1].what = what;
+}
+
+enum qb_err qb_builder_bytes(struct qb_builder *b, const struct qb_value *v, struct qb_bytes *out,
+	struct qb_errbuf *eb)
+{
+	struct qb_place place;
+	struct convert c;
+	int buffer[2];
+
+	if (b->plan->bytes[v->index]) {
+		*out = *b->plan->bytes[v->index];
+		return QB_OK;
+	}
+	if (!activation_quantizer(b, v) || !b->plan->home[v->index]) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_dense(b, v, &place, eb));
+	QB_TRY(qb_builder_define_bytes(b, v, out, eb));
+	c = conversion(v, out);
+	buffer[0] = place.buffer;
+	buffer[1] = out->buffer;
+	QB_TRY(qb_builder_call(b, b->node, "quantize", quantize, &c, sizeof(c), buffer, 2, 1, eb));
+	name_last_step(b, "quantize");
+	return QB_OK;
+}
+
+/* A value that is only there as bytes, as float. */
+static enum qb_err need_float(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
+{
+	const struct qb_bytes *q = b->plan->bytes[v->index];
+	dnnl_memory_desc_t md;
+	struct qb_place place;
+	struct convert c;
+	int buffer[2];
+
+	if (b->plan->home[v->index] || !q) {
+		return QB_OK;
+	}
+	md = qb_dnn_dense(&v->shape);
+	QB_TRY(qb_builder_define(b, v, &md, &place, eb));
+	c = conversion(v, q);
+	buffer[0] = q->buffer;
+	buffer[1] = place.buffer;
+	QB_TRY(qb_builder_call(b, b->node, "dequantize", dequantize, &c, sizeof(c), buffer, 2, 1, eb));
+	name_last_step(b, "dequantize");
+	return QB_OK;
+}
+
+enum qb_err qb_builder_alias_bytes(struct qb_builder *b, const struct qb_value *v,
+	const struct qb_value *of, struct qb_errbuf *eb)
+{
+	const struct qb_quantizer *q = activation_quantizer(b, v);
+	struct qb_bytes from, *kept;
+
+	QB_TRY(qb_builder_bytes(b, of, &from, eb));
+	kept = qb_arena_alloc(b->plan->arena, 1, sizeof(*kept));
+	if (!q || !kept) {
+		return QB_EUNSUPPORTED;
+	}
+	*kept = describe(v, q);
+	kept->buffer = from.buffer;
+	/* The same bytes in the same order: one pixel an image, or the last dimension untouched. */
+	if (kept->channels != from.channels || kept->pixels != from.pixels ||
+		(of->shape.ndim == 4 && of->shape.dim[2] * of->shape.dim[3] != 1) ||
+		(v->shape.ndim == 4 && v->shape.dim[2] * v->shape.dim[3] != 1)) {
+		return QB_EUNSUPPORTED;
+	}
+	b->plan->bytes[v->index] = kept;
+	b->plan->buffer[from.buffer].last = b->plan->steps;
+	return QB_OK;
+}
+
+/* Weights */
+
+const struct qb_quantizer *qb_builder_weight_quantizer(const struct qb_builder *b,
+	const struct qb_value *w)
+{
+	const struct qb_quantizer *q =
+		b->plan->quantization && w->constant ? b->plan->quantization->q[w->index] : NULL;
+
+	return q && is_byte_format(q) && !q->zero ? q : NULL;
+}
+
+const int8_t *qb_builder_weight_codes(struct qb_builder *b, const struct qb_value *w)
+{
+	const struct qb_quantizer *q = qb_builder_weight_quantizer(b, w);
+	size_t n = qb_tensor_size(w->constant);
+	int8_t *codes = qb_arena_alloc(b->plan->arena, n, 1);
+	float *y = qb_aligned_alloc(n, sizeof(*y));
+	int64_t outer, channels, inner;
+
+	if (!q || !codes || !y) {
+		free(y);
+		return NULL;
+	}
+	qb_weight_extents(w, b->plan->quantization->axis[w->index], &outer, &channels, &inner);
+	qb_qdq(q, w->constant->data, y, outer, channels, inner);
+	for (size_t i = 0; i < n; i++) {
+		int64_t c = q->channels > 1 ? (int64_t)i / inner % channels : 0;
+
+		codes[i] = (int8_t)lrintf(y[i] / q->scale[c]);
+	}
+	free(y);
+	return codes;
+}
+
+void *qb_builder_alloc(struct qb_builder *b, size_t count, size_t size)
+{
+	return qb_arena_alloc(b->plan->arena, count, size);
+}
+
+int qb_builder_threads(const struct qb_builder *b)
+{
+	return b->plan->threads;
+}
+
+/* Plans */
+
+static enum qb_err tap_bytes(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
+{
+	struct qb_plan *p = b->plan;
+	struct qb_step s = {.kind = QB_STEP_TAP, .node = v->producer, .what = "tap",
+		.implementation = "", .value = v->index, .bytes = p->bytes[v->index]};
+
+	if (!b->tapped || !b->tapped[v->index] || !s.bytes) {
+		return QB_OK;
+	}
+	p->tap_scratch_bytes = QB_MAX(p->tap_scratch_bytes,
+		(size_t)(s.bytes->pixels * s.bytes->channels) * sizeof(float));
+	p->buffer[s.bytes->buffer].last = p->steps;
+	return qb__add_step(b, &s, eb);
+}
+
+/* What follows sees what the bytes can say, not the float they came from. */
+static enum qb_err settle(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
+{
+	struct qb_bytes bytes;
+
+	if (!v || !activation_quantizer(b, v)) {
+		return QB_OK;
+	}
+	if (!b->plan->bytes[v->index]) {
+		QB_TRY(qb_builder_bytes(b, v, &bytes, eb));
+		b->plan->home[v->index] = NULL;
+	}
+	return tap_bytes(b, v, eb);
+}
+
+static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	enum qb_err err = QB_EUNSUPPORTED;
+	int before = b->plan->steps;
+
+	b->node = n;
+	if (n->op->plan_int8) {
+		err = n->op->plan_int8(b, n, eb);
+	}
+	if (err == QB_OK && b->plan->steps > before) {
+		name_last_step(b, "int8");
+	}
+	if (err == QB_EUNSUPPORTED) {
+		for (int i = 0; i < n->inputs; i++) {
+			if (n->input[i] && !n->input[i]->constant) {
+				QB_TRY(need_float(b, n->input[i], eb));
+			}
+		}
+		err = qb__plan_node_float(b, n, eb);
+	}
+	QB_TRY(err);
+	for (int i = 0; i < n->outputs; i++) {
+		QB_TRY(settle(b, n->output[i], eb));
+	}
+	return QB_OK;
+}
+
+static enum qb_err build(struct qb_plan *p, const bool *tapped, struct qb_errbuf *eb)
+{
+	struct qb_builder b = {.plan = p, .tapped = tapped};
+	const struct qb_graph *g = p->graph;
+
+	p->home = qb_arena_alloc(p->arena, (size_t)g->values + 1, sizeof(*p->home));
+	p->bytes = qb_arena_alloc(p->arena, (size_t)g->values + 1, sizeof(*p->bytes));
+	if (!p->home || !p->bytes) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	p->input = qb_arena_alloc(p->arena, (size_t)g->inputs + 1, sizeof(*p->input));
+	for (int i = 0; i < g->inputs; i++) {
+		dnnl_memory_desc_t md = qb_dnn_dense(&g->input[i]->shape);
+		struct qb_place place;
+
+		QB_TRY(qb_builder_define(&b, g->input[i], &md, &place, eb));
+		p->input[i] = place.buffer;
+	}
+	for (int i = 0; i < g->inputs; i++) {
+		QB_TRY(settle(&b, g->input[i], eb));
+	}
+	for (int i = 0; i < g->nodes; i++) {
+		QB_TRY(plan_node(&b, g->node[i], eb));
+	}
+	b.node = NULL;
+	for (int i = 0; i < g->outputs; i++) {
+		if (!g->output[i]->constant) {
+			QB_TRY(need_float(&b, g->output[i], eb));
+		}
+	}
+	QB_TRY(qb__place_outputs(&b, eb));
+	QB_TRY(qb__plan_layout(p, eb));
+	return qb_overlay_create(&p->overlay, p, p->quantization, eb);
 }
 
 enum qb_err qb_plan_create_int8(struct qb_plan **out, const struct qb_graph *graph, int threads,
 	const struct qb_quantization *q, const bool *tapped, struct qb_errbuf *eb)
 {
-	(void)out;
-	(void)graph;
-	(void)threads;
-	(void)tapped;
-	return qb_int8_check(q, eb);
+	struct qb_plan *p;
+	int before = omp_get_max_threads();
+	enum qb_err err;
+
+	QB_TRY(qb_int8_check(q, eb));
+	p = calloc(1, sizeof(*p));
+	if (!p || !(p->arena = qb_arena_create())) {
+		free(p);
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	p->graph = graph;
+	p->threads = threads;
+	p->quantization = q;
+	omp_set_num_threads(threads);
+	err = build(p, tapped, eb);
+	omp_set_num_threads(before);
+	if (err != QB_OK) {
+		qb_plan_destroy(&p);
+		return err;
+	}
+	*out = p;
+	return QB_OK;
 }

@@ -41,7 +41,6 @@ static enum qb_err add_tap(struct qb_builder *b, const struct qb_value *v, struc
 	const struct qb_place *home = qb_builder_home(b, v);
 	struct qb_step s = {.kind = QB_STEP_TAP, .node = v->producer, .what = "tap",
 		.implementation = "", .value = v->index, .place = *home};
-	struct qb_step *all;
 
 	s.numbers = dnnl_memory_desc_get_size(&home->md) / sizeof(float);
 	s.padded = is_padded(&home->md);
@@ -54,13 +53,7 @@ static enum qb_err add_tap(struct qb_builder *b, const struct qb_value *v, struc
 	}
 	p->buffer[home->buffer].last = p->steps;
 	p->buffer[home->buffer].tapped = true;
-	all = qb__grow(p->arena, p->step, p->steps, &p->steps_cap, sizeof(*all));
-	if (!all) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
-	}
-	p->step = all;
-	p->step[p->steps++] = s;
-	return QB_OK;
+	return qb__add_step(b, &s, eb);
 }
 
 static bool wants_tap(const struct qb_builder *b, const struct qb_value *v)
@@ -72,11 +65,16 @@ static enum qb_err place_inputs(struct qb_builder *b, struct qb_errbuf *eb)
 {
 	const struct qb_graph *g = b->plan->graph;
 
+	b->plan->input = qb_arena_alloc(b->plan->arena, (size_t)g->inputs + 1, sizeof(int));
+	if (!b->plan->input) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
 	for (int i = 0; i < g->inputs; i++) {
 		dnnl_memory_desc_t md = qb_dnn_dense(&g->input[i]->shape);
 		struct qb_place place;
 
 		QB_TRY(qb_builder_define(b, g->input[i], &md, &place, eb));
+		b->plan->input[i] = place.buffer;
 	}
 	/* All inputs are written before the first step. */
 	for (int i = 0; i < g->inputs; i++) {
@@ -87,7 +85,7 @@ static enum qb_err place_inputs(struct qb_builder *b, struct qb_errbuf *eb)
 	return QB_OK;
 }
 
-static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_node_float(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	enum qb_err err = QB_EUNSUPPORTED;
 
@@ -101,6 +99,12 @@ static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, stru
 	if (err != QB_OK) {
 		return qb_fail_in(eb, err, "planning node %s (%s)", n->name, n->type);
 	}
+	return QB_OK;
+}
+
+static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	QB_TRY(qb__plan_node_float(b, n, eb));
 	for (int i = 0; i < n->outputs; i++) {
 		if (wants_tap(b, n->output[i])) {
 			QB_TRY(add_tap(b, n->output[i], eb));
@@ -109,7 +113,7 @@ static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, stru
 	return QB_OK;
 }
 
-static enum qb_err place_outputs(struct qb_builder *b, struct qb_errbuf *eb)
+enum qb_err qb__place_outputs(struct qb_builder *b, struct qb_errbuf *eb)
 {
 	struct qb_plan *p = b->plan;
 
@@ -147,7 +151,7 @@ static enum qb_err build(struct qb_plan *p, const bool *tapped, struct qb_errbuf
 	for (int i = 0; i < p->graph->nodes; i++) {
 		QB_TRY(plan_node(&b, p->graph->node[i], eb));
 	}
-	QB_TRY(place_outputs(&b, eb));
+	QB_TRY(qb__place_outputs(&b, eb));
 	return qb__plan_layout(p, eb);
 }
 
@@ -188,6 +192,7 @@ void qb_plan_destroy(struct qb_plan **plan)
 		dnnl_primitive_destroy(p->step[i].to_scratch);
 		dnnl_primitive_destroy(p->step[i].from_scratch);
 	}
+	qb_overlay_destroy(&p->overlay);
 	for (int i = 0; i < p->weights; i++) {
 		dnnl_memory_destroy(p->weight[i].memory);
 		if (p->weight[i].owned) {

@@ -36,6 +36,7 @@ struct qb_step {
 	bool padded;
 	dnnl_memory_desc_t scratch_md;      /* channels last, without padding */
 	dnnl_primitive_t to_scratch, from_scratch; /* NULL where place is that already */
+	const struct qb_bytes *bytes;       /* in an integer plan */
 };
 
 /* Life of a buffer in steps, and where it lies. */
@@ -72,10 +73,15 @@ struct qb_plan {
 	int weights, weights_cap;
 	struct qb_weight *weight;
 	struct qb_copy **home;      /* [values]: home first, then copies */
+	int *input;                 /* [graph inputs]: buffers */
 	struct qb_place *output;    /* [graph outputs]: row-major */
 	size_t arena_bytes[2];
 	size_t scratch_bytes;       /* of primitives */
 	size_t tap_scratch_bytes;
+	/* integer plans */
+	const struct qb_quantization *quantization;
+	struct qb_bytes **bytes;    /* [values]: NULL where float */
+	struct qb_overlay *overlay; /* quantized weights of the nodes that stay float */
 };
 
 struct qb_overlay {
@@ -106,6 +112,13 @@ struct qb_builder {
 	const bool *tapped;
 	const struct qb_node *node; /* at work */
 };
+
+/* Room in a plan under construction. */
+enum qb_err qb__add_buffer(struct qb_builder *b, size_t bytes, int *id, struct qb_errbuf *eb);
+enum qb_err qb__add_step(struct qb_builder *b, const struct qb_step *step, struct qb_errbuf *eb);
+/* Plans one node in float, its inputs having homes. */
+enum qb_err qb__plan_node_float(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+enum qb_err qb__place_outputs(struct qb_builder *b, struct qb_errbuf *eb);
 
 /* Writes a reorder of `from` to `to` as a primitive; scratchpad by the session. */
 enum qb_err qb__reorder_create(dnnl_primitive_t *out, const dnnl_memory_desc_t *from,

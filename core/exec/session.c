@@ -6,6 +6,7 @@
 #include "core/base/size.h"
 #include "core/exec/plan.h"
 #include "core/graph/op.h"
+#include "core/ops/int8_kernels.h"
 
 static size_t value_bytes(const struct qb_value *v)
 {
@@ -224,7 +225,7 @@ static enum qb_err observe(struct qb_session *s, const struct qb_step *t, const 
 	float *dense = (float *)x;
 	size_t n = t->numbers;
 
-	if (t->padded) {
+	if (t->padded || run->ordered) {
 		QB_TRY(unpad(s, t, x, 0, &dense, eb));
 		n = dnnl_memory_desc_get_size(&t->scratch_md) / sizeof(float);
 	}
@@ -266,10 +267,36 @@ static enum qb_err quantize(struct qb_session *s, const struct qb_step *t, const
 			       : QB_OK;
 }
 
+/* Bytes of an integer plan as numbers, and back where the tap may change them. */
+static void tap_bytes(struct qb_session *s, const struct qb_step *t, const struct qb_run *run)
+{
+	const struct qb_bytes *q = t->bytes;
+	uint8_t *u = qb_session_buffer(s, q->buffer);
+	float *x = s->tap_scratch;
+
+	for (int64_t p = 0; p < q->pixels; p++) {
+		qb_int8_dequantize(u + p * q->stride, x + p * q->channels, (size_t)q->channels, q->scale,
+			q->zero);
+	}
+	run->tap(run->tap_arg, t->value, x, (size_t)(q->pixels * q->channels));
+	for (int64_t p = 0; run->inject && p < q->pixels; p++) {
+		qb_int8_quantize(x + p * q->channels, u + p * q->stride, (size_t)q->channels, q->scale,
+			q->zero, q->top);
+	}
+}
+
 static enum qb_err run_tap(struct qb_session *s, const struct qb_step *t, const struct qb_run *run,
 	struct qb_errbuf *eb)
 {
-	float *x = qb_session_buffer(s, t->place.buffer);
+	float *x;
+
+	if (t->bytes) {
+		if (run->tap) {
+			tap_bytes(s, t, run);
+		}
+		return QB_OK;
+	}
+	x = qb_session_buffer(s, t->place.buffer);
 
 	if (run->tap) {
 		QB_TRY(observe(s, t, run, x, eb));
@@ -285,18 +312,18 @@ static enum qb_err run_tap(struct qb_session *s, const struct qb_step *t, const 
 }
 
 static enum qb_err run_step(struct qb_session *s, int i, const struct qb_run *run,
-	struct qb_errbuf *eb)
+	const struct qb_overlay *overlay, struct qb_errbuf *eb)
 {
 	const struct qb_step *step = &s->plan->step[i];
 
 	switch (step->kind) {
 	case QB_STEP_PRIMITIVE:
-		return run_primitive(s, i, run->overlay, eb);
+		return run_primitive(s, i, overlay, eb);
 	case QB_STEP_CALL:
 		run_call(s, step);
 		return QB_OK;
 	case QB_STEP_EVAL:
-		return run_eval(s, step, run->overlay, eb);
+		return run_eval(s, step, overlay, eb);
 	case QB_STEP_TAP:
 		return run_tap(s, step, run, eb);
 	}
@@ -307,15 +334,16 @@ enum qb_err qb_session_run(struct qb_session *session, const struct qb_run *run,
 	struct qb_errbuf *eb)
 {
 	const struct qb_plan *p = session->plan;
+	const struct qb_overlay *overlay = p->overlay ? p->overlay : run->overlay;
 	const struct qb_graph *g = p->graph;
 
 	omp_set_num_threads(p->threads);
 	for (int i = 0; i < g->inputs; i++) {
-		memcpy(qb_session_buffer(session, p->home[g->input[i]->index]->place.buffer),
+		memcpy(qb_session_buffer(session, p->input[i]),
 			run->input[i], value_bytes(g->input[i]));
 	}
 	for (int i = 0; i < p->steps; i++) {
-		QB_TRY(run_step(session, i, run, eb));
+		QB_TRY(run_step(session, i, run, overlay, eb));
 	}
 	for (int i = 0; i < g->outputs; i++) {
 		const void *from = p->output[i].buffer < 0

@@ -117,7 +117,7 @@ struct tap {
 	struct qb_observer **observer;
 };
 
-static void observe(void *arg, int value, const float *x, size_t n)
+static void observe(void *arg, int value, float *x, size_t n)
 {
 	struct tap *tap = arg;
 

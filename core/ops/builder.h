@@ -10,6 +10,7 @@
 #include <dnnl.h>
 
 #include "core/graph/graph.h"
+#include "core/quant/quantizer.h"
 
 struct qb_builder;
 
@@ -68,6 +69,32 @@ enum { QB_CALL_BUFFERS = 8 };
 enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const char *name,
 	qb_call_fn *fn, const void *context, size_t context_bytes, const int *buffer, int buffers,
 	int outputs, struct qb_errbuf *eb);
+
+/* Integer plans. A quantized value lies as bytes, u for scale * (u - zero): channels last for [N,C,H,W], row-major
+ * otherwise, `stride` bytes (a multiple of 4) for the channels of one pixel. */
+struct qb_bytes {
+	int buffer;
+	int64_t pixels, channels, stride;
+	float scale;
+	int zero, top; /* bytes are 0 to top */
+};
+/* The value as bytes, quantized from float where it is not there yet. QB_EUNSUPPORTED when it has no integer
+ * quantizer. */
+enum qb_err qb_builder_bytes(struct qb_builder *b, const struct qb_value *v, struct qb_bytes *out,
+	struct qb_errbuf *eb);
+enum qb_err qb_builder_define_bytes(struct qb_builder *b, const struct qb_value *v,
+	struct qb_bytes *out, struct qb_errbuf *eb);
+/* The output is the input's bytes under another shape; QB_EUNSUPPORTED when they would lie otherwise. */
+enum qb_err qb_builder_alias_bytes(struct qb_builder *b, const struct qb_value *v,
+	const struct qb_value *of, struct qb_errbuf *eb);
+/* The quantizer of a weight, NULL when it has none that integers can hold. */
+const struct qb_quantizer *qb_builder_weight_quantizer(const struct qb_builder *b,
+	const struct qb_value *w);
+/* The integers of a quantized weight in its own layout; lives as long as the plan. */
+const int8_t *qb_builder_weight_codes(struct qb_builder *b, const struct qb_value *w);
+/* Memory that lives as long as the plan, zeroed, 64-byte aligned. */
+void *qb_builder_alloc(struct qb_builder *b, size_t count, size_t size);
+int qb_builder_threads(const struct qb_builder *b);
 
 /* The plain path: the operator's eval on row-major buffers. */
 enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);

@@ -7,7 +7,7 @@
  */
 #define QB_OPS(X) \
 	/* binary.c */ \
-	X("", Add, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, add, qb__plan_add, NULL) \
+	X("", Add, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, add, qb__plan_add, qb__plan_int8_add) \
 	X("", And, 2, 2, 1, QB_OP_OTHER, -1, logic, and, NULL, NULL) \
 	X("", BitShift, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_shift, NULL, NULL) \
 	X("", BitwiseAnd, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_and, NULL, NULL) \
@@ -32,7 +32,7 @@
 	X("", Where, 3, 3, 1, QB_OP_OTHER, -1, where, where, NULL, NULL) \
 	X("", Xor, 2, 2, 1, QB_OP_OTHER, -1, logic, xor, NULL, NULL) \
 	/* conv.c */ \
-	X("", Conv, 2, 3, 1, QB_OP_MATMUL, 1, conv, conv, qb__plan_conv, NULL) \
+	X("", Conv, 2, 3, 1, QB_OP_MATMUL, 1, conv, conv, qb__plan_conv, qb__plan_int8_conv) \
 	X("", ConvInteger, 2, 4, 1, QB_OP_OTHER, -1, conv_integer, conv_integer, NULL, NULL) \
 	X("", ConvTranspose, 2, 3, 1, QB_OP_MATMUL, 1, conv_transpose, conv_transpose, NULL, NULL) \
 	X("", QLinearConv, 8, 9, 1, QB_OP_OTHER, -1, qlinear_conv, qlinear_conv, NULL, NULL) \
@@ -55,8 +55,8 @@
 	X("", Shape, 1, 1, 1, QB_OP_OTHER, -1, shape, shape, NULL, NULL) \
 	X("", Size, 1, 1, 1, QB_OP_OTHER, -1, shape, shape, NULL, NULL) \
 	/* matmul.c */ \
-	X("", Gemm, 2, 3, 1, QB_OP_MATMUL, 1, gemm, gemm, qb__plan_gemm, NULL) \
-	X("", MatMul, 2, 2, 1, QB_OP_MATMUL, 1, matmul, matmul, qb__plan_matmul, NULL) \
+	X("", Gemm, 2, 3, 1, QB_OP_MATMUL, 1, gemm, gemm, qb__plan_gemm, qb__plan_int8_gemm) \
+	X("", MatMul, 2, 2, 1, QB_OP_MATMUL, 1, matmul, matmul, qb__plan_matmul, qb__plan_int8_matmul) \
 	X("", MatMulInteger, 2, 4, 1, QB_OP_OTHER, -1, matmul_integer, matmul_integer, NULL, NULL) \
 	X("", QLinearMatMul, 8, 8, 1, QB_OP_OTHER, -1, qlinear_matmul, qlinear_matmul, NULL, NULL) \
 	/* move.c */ \
@@ -82,12 +82,12 @@
 	X("", LRN, 1, 1, 1, QB_OP_ELTWISE, -1, lrn, lrn, NULL, NULL) \
 	X("", Softmax, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, qb__plan_softmax, NULL) \
 	/* pool.c */ \
-	X("", AveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, pool, pool, qb__plan_pool, NULL) \
-	X("", GlobalAveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, global_pool, global_pool, qb__plan_global_pool, NULL) \
+	X("", AveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, pool, pool, qb__plan_pool, qb__plan_int8_pool) \
+	X("", GlobalAveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, global_pool, global_pool, qb__plan_global_pool, qb__plan_int8_global_pool) \
 	X("", GlobalLpPool, 1, 1, 1, QB_OP_ELTWISE, -1, global_pool, global_pool, NULL, NULL) \
-	X("", GlobalMaxPool, 1, 1, 1, QB_OP_PASS, -1, global_pool, global_pool, qb__plan_global_pool, NULL) \
+	X("", GlobalMaxPool, 1, 1, 1, QB_OP_PASS, -1, global_pool, global_pool, qb__plan_global_pool, qb__plan_int8_global_pool) \
 	X("", LpPool, 1, 1, 1, QB_OP_ELTWISE, -1, pool, pool, NULL, NULL) \
-	X("", MaxPool, 1, 1, 2, QB_OP_PASS, -1, pool, pool, qb__plan_pool, NULL) \
+	X("", MaxPool, 1, 1, 2, QB_OP_PASS, -1, pool, pool, qb__plan_pool, qb__plan_int8_pool) \
 	/* quantize.c */ \
 	X("", DequantizeLinear, 2, 3, 1, QB_OP_OTHER, -1, dequantize, dequantize, NULL, NULL) \
 	X("", DynamicQuantizeLinear, 1, 1, 3, QB_OP_OTHER, -1, dynamic_quantize, dynamic_quantize, NULL, NULL) \
@@ -113,11 +113,11 @@
 	/* shape_ops.c */ \
 	X("", Constant, 0, 0, 1, QB_OP_OTHER, -1, constant, constant, NULL, NULL) \
 	X("", Dropout, 1, 3, 2, QB_OP_PASS, -1, dropout, dropout, qb__plan_alias, NULL) \
-	X("", Flatten, 1, 1, 1, QB_OP_PASS, -1, flatten, copy, qb__plan_alias, NULL) \
+	X("", Flatten, 1, 1, 1, QB_OP_PASS, -1, flatten, copy, qb__plan_alias, qb__plan_int8_alias) \
 	X("", Identity, 1, 1, 1, QB_OP_PASS, -1, identity, copy, qb__plan_alias, NULL) \
-	X("", Reshape, 2, 2, 1, QB_OP_PASS, -1, reshape, copy, qb__plan_alias, NULL) \
-	X("", Squeeze, 1, 2, 1, QB_OP_PASS, -1, squeeze, copy, qb__plan_alias, NULL) \
-	X("", Unsqueeze, 1, 2, 1, QB_OP_PASS, -1, unsqueeze, copy, qb__plan_alias, NULL) \
+	X("", Reshape, 2, 2, 1, QB_OP_PASS, -1, reshape, copy, qb__plan_alias, qb__plan_int8_alias) \
+	X("", Squeeze, 1, 2, 1, QB_OP_PASS, -1, squeeze, copy, qb__plan_alias, qb__plan_int8_alias) \
+	X("", Unsqueeze, 1, 2, 1, QB_OP_PASS, -1, unsqueeze, copy, qb__plan_alias, qb__plan_int8_alias) \
 	/* unary.c */ \
 	X("", Abs, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, abs, qb__plan_eltwise, NULL) \
 	X("", Acos, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, acos, NULL, NULL) \

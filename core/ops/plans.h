@@ -9,7 +9,8 @@
 #include "core/ops/op.h"
 
 #define QB_PLANS(X) \
-	X(add) X(alias) X(clip) X(concat) X(conv) X(eltwise) X(gemm) X(global_pool) X(matmul) X(pool) X(softmax)
+	X(add) X(alias) X(clip) X(concat) X(conv) X(eltwise) X(gemm) X(global_pool) X(matmul) X(pool) X(softmax) \
+	X(int8_add) X(int8_alias) X(int8_conv) X(int8_gemm) X(int8_global_pool) X(int8_matmul) X(int8_pool)
 
 #define X(name) \
 	enum qb_err qb__plan_##name(struct qb_builder *b, const struct qb_node *n, \

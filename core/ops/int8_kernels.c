@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/ops/int8_kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/base/size.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+#endif
+
+static bool forced_plain;
+
+bool qb_int8_is_fast(void)
+{
+#if defined(__x86_64__)
+	return !forced_plain && __builtin_cpu_supports("avx512vnni") &&
+		__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+		__builtin_cpu_supports("avx512dq");
+#else
+	return false;
+#endif
+}
+
+void qb_int8_force_plain(bool plain)
+{
+	forced_plain = plain;
+}
+
+/* Nearest even, as the vector conversion rounds; far outside the bytes anything will do. */
+static int nearest(float v)
+{
+	v = v < -1e6f ? -1e6f : v > 1e6f ? 1e6f : v;
+	return (int)((v + 12582912.0f) - 12582912.0f);
+}
+
+static uint8_t requant_one(const struct qb_requant *r, int64_t c, int32_t sum)
+{
+	int v = nearest((float)sum * r->multiplier[c] + r->offset[c]);
+
+	return (uint8_t)(v < r->lo ? r->lo : v > r->hi ? r->hi : v);
+}
+
+/* Packing */
+
+size_t qb_int8_packed_bytes(int64_t outputs, int64_t k)
+{
+	return qb_align_up((size_t)outputs, 16) * (size_t)k;
+}
+
+/* Position of weight (output o, byte k) in a packed matrix. */
+static size_t packed_at(int64_t k_bytes, int64_t o, int64_t k)
+{
+	return (size_t)((o / 16 * (k_bytes / 4) + k / 4) * 64 + o % 16 * 4 + k % 4);
+}
+
+void qb_int8_pack(struct qb_int8_matrix *m, const int8_t *rows)
+{
+	memset(m->packed, 0, qb_int8_packed_bytes(m->outputs, m->k));
+	for (int64_t o = 0; o < m->outputs; o++) {
+		for (int64_t k = 0; k < m->k; k++) {
+			m->packed[packed_at(m->k, o, k)] = rows[o * m->k + k];
+		}
+	}
+}
+
+size_t qb_int8_depthwise_bytes(int64_t channels, int64_t taps)
+{
+	return qb_align_up((size_t)channels, 64) * qb_align_up((size_t)taps, 4);
+}
+
+/* A block of 64 channels holds, for each group of 4 taps, four vectors; vector i has in its 128-bit lane l the
+ * channels 16 l + 4 i .. + 3, four taps each: the order in which byte unpacking leaves them. */
+static size_t depthwise_at(int64_t taps, int64_t c, int64_t t)
+{
+	int64_t groups = (taps + 3) / 4, in = c % 64;
+
+	return (size_t)(((c / 64 * groups + t / 4) * 4 + in % 16 / 4) * 64 + in / 16 * 16 + in % 4 * 4 +
+		t % 4);
+}
+
+void qb_int8_pack_depthwise(int8_t *packed, const int8_t *w, int64_t channels, int64_t taps)
+{
+	memset(packed, 0, qb_int8_depthwise_bytes(channels, taps));
+	for (int64_t t = 0; t < taps; t++) {
+		for (int64_t c = 0; c < channels; c++) {
+			packed[depthwise_at(taps, c, t)] = w[t * channels + c];
+		}
+	}
+}
+
+/* Plain C */
+
+static void conv_plain(const struct qb_int8_matrix *m, const uint8_t *const *row, int64_t pixels,
+	int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride)
+{
+	for (int64_t p = 0; p < pixels; p++) {
+		for (int64_t o = 0; o < m->outputs; o++) {
+			int32_t sum = m->start[o];
+
+			for (int64_t t = 0; t < taps; t++) {
+				const uint8_t *x = row[p * taps + t];
+
+				for (int64_t k = 0; k < chunk; k++) {
+					sum += x[k] * m->packed[packed_at(m->k, o, t * chunk + k)];
+				}
+			}
+			y[p * y_stride + o] = requant_one(r, o, sum);
+		}
+	}
+}
+
+static void depthwise_plain(const int8_t *packed, const int32_t *start, int64_t channels,
+	int64_t taps, const uint8_t *const *row, int64_t step, int64_t pixels,
+	const struct qb_requant *r, uint8_t *y, int64_t y_stride)
+{
+	for (int64_t p = 0; p < pixels; p++) {
+		for (int64_t c = 0; c < channels; c++) {
+			int32_t sum = start[c];
+
+			for (int64_t t = 0; t < taps; t++) {
+				sum += row[t][p * step + c] * packed[depthwise_at(taps, c, t)];
+			}
+			y[p * y_stride + c] = requant_one(r, c, sum);
+		}
+	}
+}
+
+static void add_plain(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y,
+	size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int v = nearest(((float)a[i] * p->ma + p->offset) + (float)b[i] * p->mb);
+
+		y[i] = (uint8_t)(v < p->lo ? p->lo : v > p->hi ? p->hi : v);
+	}
+}
+
+static void quantize_plain(const float *x, uint8_t *y, size_t n, float scale, int zero, int top)
+{
+	for (size_t i = 0; i < n; i++) {
+		float v = x[i] / scale;
+		int q;
+
+		q = nearest(v == v ? v : 0) + zero;
+		y[i] = (uint8_t)(q < 0 ? 0 : q > top ? top : q);
+	}
+}
+
+/* AVX-512 VNNI */
+
+#if defined(__x86_64__)
+/* Accumulators stay in registers only where every index is a constant. */
+#define QB_UNROLL _Pragma("GCC unroll 8")
+#define INLINE static inline __attribute__((always_inline))
+
+VNNI INLINE __m128i requant_16(__m512i sum, const struct qb_requant *r, int64_t c, __m512i lo,
+	__m512i hi)
+{
+	__m512 v = _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum),
+					 _mm512_loadu_ps(r->multiplier + c)),
+		_mm512_loadu_ps(r->offset + c));
+	__m512i q = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(v, _mm512_set1_ps(-1e6f)),
+		_mm512_set1_ps(1e6f)));
+
+	return _mm512_cvtepi32_epi8(_mm512_min_epi32(_mm512_max_epi32(q, lo), hi));
+}
+
+/* MR pixels by NR blocks of 16 outputs. */
+VNNI INLINE void tile(int MR, int NR, const struct qb_int8_matrix *m, int64_t block,
+	const uint8_t *const *row, int64_t taps, int64_t chunk, const struct qb_requant *r,
+	uint8_t *y, int64_t y_stride)
+{
+	const int64_t block_bytes = m->k * 16;
+	const int8_t *w = m->packed + block * block_bytes;
+	const __m512i lo = _mm512_set1_epi32(r->lo), hi = _mm512_set1_epi32(r->hi);
+	__m512i acc[6][4];
+
+	QB_UNROLL
+	for (int j = 0; j < NR; j++) {
+		__m512i start = _mm512_loadu_si512(m->start + (block + j) * 16);
+
+		QB_UNROLL
+		for (int i = 0; i < MR; i++) {
+			acc[i][j] = start;
+		}
+	}
+	for (int64_t t = 0; t < taps; t++) {
+		const uint8_t *x[6];
+
+		QB_UNROLL
+		for (int i = 0; i < MR; i++) {
+			x[i] = row[i * taps + t];
+		}
+		for (int64_t k = 0; k < chunk; k += 4, w += 64) {
+			__m512i b[4];
+
+			QB_UNROLL
+			for (int j = 0; j < NR; j++) {
+				b[j] = _mm512_loadu_si512(w + j * block_bytes);
+			}
+			QB_UNROLL
+			for (int i = 0; i < MR; i++) {
+				int32_t four;
+				__m512i a;
+
+				memcpy(&four, x[i] + k, 4);
+				a = _mm512_set1_epi32(four);
+				QB_UNROLL
+				for (int j = 0; j < NR; j++) {
+					acc[i][j] = _mm512_dpbusd_epi32(acc[i][j], a, b[j]);
+				}
+			}
+		}
+	}
+	QB_UNROLL
+	for (int j = 0; j < NR; j++) {
+		int64_t c = (block + j) * 16, left = m->outputs - c;
+		__mmask16 mask = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
+
+		QB_UNROLL
+		for (int i = 0; i < MR; i++) {
+			_mm_mask_storeu_epi8(y + i * y_stride + c, mask,
+				requant_16(acc[i][j], r, c, lo, hi));
+		}
+	}
+}
+
+#define TILE(MR, NR) \
+	VNNI static void tile_##MR##_##NR(const struct qb_int8_matrix *m, int64_t block, \
+		const uint8_t *const *row, int64_t taps, int64_t chunk, const struct qb_requant *r, \
+		uint8_t *y, int64_t y_stride) \
+	{ \
+		tile(MR, NR, m, block, row, taps, chunk, r, y, y_stride); \
+	}
+#define TILES(NR) TILE(1, NR) TILE(2, NR) TILE(3, NR) TILE(4, NR) TILE(5, NR) TILE(6, NR)
+TILES(1)
+TILES(2)
+TILES(3)
+TILES(4)
+
+typedef void tile_fn(const struct qb_int8_matrix *m, int64_t block, const uint8_t *const *row,
+	int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride);
+
+#define ROW(NR) \
+	{ tile_1_##NR, tile_2_##NR, tile_3_##NR, tile_4_##NR, tile_5_##NR, tile_6_##NR }
+static tile_fn *const tiles[4][6] = {ROW(1), ROW(2), ROW(3), ROW(4)};
+
+static void conv_vnni(const struct qb_int8_matrix *m, const uint8_t *const *row, int64_t pixels,
+	int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride)
+{
+	int64_t blocks = (m->outputs + 15) / 16;
+
+	/* The weights of four blocks stay in the first-level cache while the pixels pass. */
+	for (int64_t b = 0; b < blocks; b += 4) {
+		int nr = (int)QB_MIN(4, blocks - b);
+
+		for (int64_t p = 0; p < pixels; p += 6) {
+			int mr = (int)QB_MIN(6, pixels - p);
+
+			tiles[nr - 1][mr - 1](m, b, row + p * taps, taps, chunk, r, y + p * y_stride,
+				y_stride);
+		}
+	}
+}
+
+/* Four vectors of 16 channels in unpacked order, back to 64 bytes. */
+VNNI INLINE __m512i requant_64(const __m512i *sum, const float *multiplier, const float *offset,
+	int lo, int hi)
+{
+	__m512i q[4];
+
+	for (int i = 0; i < 4; i++) {
+		__m512 v = _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum[i]),
+						 _mm512_load_ps(multiplier + 16 * i)),
+			_mm512_load_ps(offset + 16 * i));
+
+		q[i] = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(v, _mm512_set1_ps(-1e6f)),
+			_mm512_set1_ps(1e6f)));
+		q[i] = _mm512_min_epi32(_mm512_max_epi32(q[i], _mm512_set1_epi32(lo)),
+			_mm512_set1_epi32(hi));
+	}
+	return _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+}
+
+/* Numbers of 64 channels into the order of unpacked bytes. */
+static void unpacked_order(const void *from, void *to)
+{
+	for (int i = 0; i < 4; i++) {
+		for (int l = 0; l < 4; l++) {
+			memcpy((char *)to + (i * 16 + l * 4) * 4, (const char *)from + (16 * l + 4 * i) * 4,
+				16);
+		}
+	}
+}
+
+VNNI static void depthwise_block(const int8_t *w, const int32_t *start, const float *multiplier,
+	const float *offset, int lo, int hi, int64_t taps, const uint8_t *const *row, int64_t step,
+	int64_t c, __mmask64 mask, int64_t pixels, uint8_t *y, int64_t y_stride)
+{
+	const __m512i none = _mm512_setzero_si512();
+
+	for (int64_t p = 0, at = c; p < pixels; p++, at += step, y += y_stride) {
+		const int8_t *v = w;
+		__m512i acc[4];
+
+		for (int i = 0; i < 4; i++) {
+			acc[i] = _mm512_load_si512(start + 16 * i);
+		}
+		for (int64_t t = 0; t < taps; t += 4, v += 256) {
+			__m512i x0 = _mm512_maskz_loadu_epi8(mask, row[t] + at), ab, cd, ab2, cd2;
+			__m512i x1 = t + 1 < taps ? _mm512_maskz_loadu_epi8(mask, row[t + 1] + at) : none;
+			__m512i x2 = t + 2 < taps ? _mm512_maskz_loadu_epi8(mask, row[t + 2] + at) : none;
+			__m512i x3 = t + 3 < taps ? _mm512_maskz_loadu_epi8(mask, row[t + 3] + at) : none;
+
+			ab = _mm512_unpacklo_epi8(x0, x1);
+			cd = _mm512_unpacklo_epi8(x2, x3);
+			ab2 = _mm512_unpackhi_epi8(x0, x1);
+			cd2 = _mm512_unpackhi_epi8(x2, x3);
+			acc[0] = _mm512_dpbusd_epi32(acc[0], _mm512_unpacklo_epi16(ab, cd),
+				_mm512_loadu_si512(v));
+			acc[1] = _mm512_dpbusd_epi32(acc[1], _mm512_unpackhi_epi16(ab, cd),
+				_mm512_loadu_si512(v + 64));
+			acc[2] = _mm512_dpbusd_epi32(acc[2], _mm512_unpacklo_epi16(ab2, cd2),
+				_mm512_loadu_si512(v + 128));
+			acc[3] = _mm512_dpbusd_epi32(acc[3], _mm512_unpackhi_epi16(ab2, cd2),
+				_mm512_loadu_si512(v + 192));
+		}
+		_mm512_mask_storeu_epi8(y + c, mask, requant_64(acc, multiplier, offset, lo, hi));
+	}
+}
+
+static void depthwise_vnni(const int8_t *packed, const int32_t *start, int64_t channels,
+	int64_t taps, const uint8_t *const *row, int64_t step, int64_t pixels,
+	const struct qb_requant *r, uint8_t *y, int64_t y_stride)
+{
+	int64_t groups = (taps + 3) / 4;
+
+	for (int64_t c = 0; c < channels; c += 64) {
+		int64_t left = channels - c;
+		__mmask64 mask = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
+		float multiplier[64] __attribute__((aligned(64)));
+		float offset[64] __attribute__((aligned(64)));
+		int32_t from[64] __attribute__((aligned(64)));
+
+		unpacked_order(r->multiplier + c, multiplier);
+		unpacked_order(r->offset + c, offset);
+		unpacked_order(start + c, from);
+		depthwise_block(packed + c * groups * 4, from, multiplier, offset, r->lo, r->hi, taps, row,
+			step, c, mask, pixels, y, y_stride);
+	}
+}
+
+VNNI static size_t add_vnni(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b,
+	uint8_t *y, size_t n)
+{
+	const __m512 ma = _mm512_set1_ps(p->ma), mb = _mm512_set1_ps(p->mb);
+	const __m512 offset = _mm512_set1_ps(p->offset);
+	const __m512i lo = _mm512_set1_epi32(p->lo), hi = _mm512_set1_epi32(p->hi);
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16) {
+		__m512 x = _mm512_cvtepi32_ps(
+			_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(a + i))));
+		__m512 z = _mm512_cvtepi32_ps(
+			_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(b + i))));
+		__m512 v = _mm512_add_ps(_mm512_add_ps(_mm512_mul_ps(x, ma), offset),
+			_mm512_mul_ps(z, mb));
+		__m512i q = _mm512_min_epi32(_mm512_max_epi32(_mm512_cvtps_epi32(v), lo), hi);
+
+		_mm_storeu_si128((__m128i *)(y + i), _mm512_cvtepi32_epi8(q));
+	}
+	return i;
+}
+
+VNNI static size_t quantize_vnni(const float *x, uint8_t *y, size_t n, float scale, int zero,
+	int top)
+{
+	const __m512 s = _mm512_set1_ps(scale), big = _mm512_set1_ps(1e6f);
+	const __m512i z = _mm512_set1_epi32(zero), t = _mm512_set1_epi32(top);
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16) {
+		__m512 v = _mm512_div_ps(_mm512_loadu_ps(x + i), s);
+		__m512i q;
+
+		v = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_EQ_OQ), v);
+		v = _mm512_min_ps(_mm512_max_ps(v, _mm512_sub_ps(_mm512_setzero_ps(), big)), big);
+		q = _mm512_add_epi32(_mm512_cvtps_epi32(v), z);
+		q = _mm512_min_epi32(_mm512_max_epi32(q, _mm512_setzero_si512()), t);
+		_mm_storeu_si128((__m128i *)(y + i), _mm512_cvtepi32_epi8(q));
+	}
+	return i;
+}
+#endif
+
+/* Public */
+
+void qb_int8_conv(const struct qb_int8_matrix *m, const uint8_t *const *row, int64_t pixels,
+	int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride)
+{
+#if defined(__x86_64__)
+	if (qb_int8_is_fast()) {
+		conv_vnni(m, row, pixels, taps, chunk, r, y, y_stride);
+		return;
+	}
+#endif
+	conv_plain(m, row, pixels, taps, chunk, r, y, y_stride);
+}
+
+void qb_int8_depthwise(const int8_t *packed, const int32_t *start, int64_t channels, int64_t taps,
+	const uint8_t *const *row, int64_t step, int64_t pixels, const struct qb_requant *r,
+	uint8_t *y, int64_t y_stride)
+{
+#if defined(__x86_64__)
+	if (qb_int8_is_fast()) {
+		depthwise_vnni(packed, start, channels, taps, row, step, pixels, r, y, y_stride);
+		return;
+	}
+#endif
+	depthwise_plain(packed, start, channels, taps, row, step, pixels, r, y, y_stride);
+}
+
+void qb_int8_add(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y,
+	size_t n)
+{
+	size_t done = 0;
+
+#if defined(__x86_64__)
+	if (qb_int8_is_fast()) {
+		done = add_vnni(p, a, b, y, n);
+	}
+#endif
+	add_plain(p, a + done, b + done, y + done, n - done);
+}
+
+void qb_int8_average(const uint8_t *const *row, int64_t rows, int64_t channels, float multiplier,
+	float offset, int lo, int hi, uint8_t *y)
+{
+	enum { BLOCK = 64 };
+
+	for (int64_t c = 0; c < channels; c += BLOCK) {
+		int64_t n = QB_MIN(BLOCK, channels - c);
+		int32_t sum[BLOCK] = {0};
+
+		for (int64_t i = 0; i < rows; i++) {
+			for (int64_t k = 0; k < n; k++) {
+				sum[k] += row[i][c + k];
+			}
+		}
+		for (int64_t k = 0; k < n; k++) {
+			int v = nearest((float)sum[k] * multiplier + offset);
+
+			y[c + k] = (uint8_t)(v < lo ? lo : v > hi ? hi : v);
+		}
+	}
+}
+
+void qb_int8_max(const uint8_t *const *row, int64_t rows, int64_t channels, uint8_t *y)
+{
+	memcpy(y, row[0], (size_t)channels);
+	for (int64_t i = 1; i < rows; i++) {
+		for (int64_t c = 0; c < channels; c++) {
+			y[c] = QB_MAX(y[c], row[i][c]);
+		}
+	}
+}
+
+void qb_int8_quantize(const float *x, uint8_t *y, size_t n, float scale, int zero, int top)
+{
+	size_t done = 0;
+
+#if defined(__x86_64__)
+	if (qb_int8_is_fast()) {
+		done = quantize_vnni(x, y, n, scale, zero, top);
+	}
+#endif
+	quantize_plain(x + done, y + done, n - done, scale, zero, top);
+}
+
+void qb_int8_dequantize(const uint8_t *x, float *y, size_t n, float scale, int zero)
+{
+	for (size_t i = 0; i < n; i++) {
+		y[i] = scale * (float)((int)x[i] - zero);
+	}
+}

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Integer steps: convolutions, matrix products, sums, pools on bytes. One that returns QB_EUNSUPPORTED stays float.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/ops/builder.h"
+#include "core/ops/int8_kernels.h"
+#include "core/ops/plans.h"
+#include "core/ops/window.h"
+
+/* The bytes an activation may leave: the quantizer's own, and the fused activation's bounds. */
+static void byte_bounds(const struct qb_node *n, const struct qb_bytes *y, int *lo, int *hi)
+{
+	*lo = 0;
+	*hi = y->top;
+	if (n->act.kind != QB_ACT_NONE) {
+		double a = rint(n->act.lo / (double)y->scale) + y->zero;
+		double b = rint(n->act.hi / (double)y->scale) + y->zero;
+
+		*lo = (int)fmin(fmax(a, 0), y->top);
+		*hi = (int)fmin(fmax(b, 0), y->top);
+	}
+}
+
+/* Weighted sums */
+
+struct weighted {
+	const int8_t *codes; /* [outputs][k] of the weight, k in the weight's own order */
+	const struct qb_quantizer *q;
+	const float *bias;
+	int64_t outputs, k;
+};
+
+static float weight_scale(const struct weighted *w, int64_t o)
+{
+	return w->q->scale[w->q->channels > 1 ? o : 0];
+}
+
+/* sum * (sx * sw / sy) + bias / sy + zy, with room for whole blocks of 64 channels. */
+static enum qb_err make_requant(struct qb_builder *b, struct qb_requant *r,
+	const struct weighted *w, const struct qb_node *n, const struct qb_bytes *x,
+	const struct qb_bytes *y, struct qb_errbuf *eb)
+{
+	size_t room = qb_align_up((size_t)w->outputs, 64);
+	float *multiplier = qb_builder_alloc(b, room, sizeof(*multiplier));
+	float *offset = qb_builder_alloc(b, room, sizeof(*offset));
+
+	if (!multiplier || !offset) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t o = 0; o < w->outputs; o++) {
+		multiplier[o] = (float)((double)x->scale * weight_scale(w, o) / y->scale);
+		offset[o] = (float)((w->bias ? (double)w->bias[o] / y->scale : 0) + y->zero);
+	}
+	r->multiplier = multiplier;
+	r->offset = offset;
+	byte_bounds(n, y, &r->lo, &r->hi);
+	return QB_OK;
+}
+
+static enum qb_err load_weight(struct qb_builder *b, const struct qb_node *n, struct weighted *w)
+{
+	w->q = qb_builder_weight_quantizer(b, n->input[1]);
+	w->codes = w->q ? qb_builder_weight_codes(b, n->input[1]) : NULL;
+	w->bias = NULL;
+	if (n->inputs > 2 && n->input[2]) {
+		if (!n->input[2]->constant || n->input[2]->dtype != QB_F32) {
+			return QB_EUNSUPPORTED;
+		}
+		w->bias = n->input[2]->constant->data;
+	}
+	return w->codes ? QB_OK : QB_EUNSUPPORTED;
+}
+
+/* Convolution */
+
+enum { TAPS_MAX = 256, PIXELS = 48 };
+
+struct conv {
+	int64_t images, ih, iw, oh, ow, kh, kw, sh, sw, dh, dw, top, left;
+	int64_t taps, x_stride, y_stride, channels, chunk;
+	bool pointwise; /* 1x1, stride 1, no pads: pixels are rows */
+	struct qb_int8_matrix m;
+	struct qb_requant r;
+	const int8_t *depthwise; /* packed, or NULL */
+	const int32_t *start;    /* of depthwise */
+	const uint8_t *pad;      /* a pixel of zeros */
+	int threads;
+};
+
+/* The pixel of input (iy, ix), or a pixel of zeros outside. */
+static const uint8_t *at(const struct conv *c, const uint8_t *image, int64_t iy, int64_t ix)
+{
+	return iy < 0 || iy >= c->ih || ix < 0 || ix >= c->iw
+		? c->pad : image + (iy * c->iw + ix) * c->x_stride;
+}
+
+static void tap_rows(const struct conv *c, const uint8_t *image, int64_t oy, int64_t ox,
+	const uint8_t **row)
+{
+	for (int64_t ky = 0; ky < c->kh; ky++) {
+		for (int64_t kx = 0; kx < c->kw; kx++) {
+			*row++ = at(c, image, oy * c->sh - c->top + ky * c->dh,
+				ox * c->sw - c->left + kx * c->dw);
+		}
+	}
+}
+
+/* Pixels [from, to) of one image, in any rows. */
+static void conv_pixels(const struct conv *c, const uint8_t *image, uint8_t *y, int64_t from,
+	int64_t to)
+{
+	const uint8_t *row[PIXELS * TAPS_MAX];
+	int64_t many = QB_MAX(QB_MIN((int64_t)PIXELS, (int64_t)(PIXELS * TAPS_MAX) / c->taps), 1);
+
+	for (int64_t p = from; p < to; p += many) {
+		int64_t n = QB_MIN(many, to - p);
+
+		for (int64_t i = 0; i < n; i++) {
+			if (c->pointwise) {
+				row[i] = image + (p + i) * c->x_stride;
+			} else {
+				tap_rows(c, image, (p + i) / c->ow, (p + i) % c->ow, row + i * c->taps);
+			}
+		}
+		qb_int8_conv(&c->m, row, n, c->taps, c->chunk, &c->r, y + p * c->y_stride, c->y_stride);
+	}
+}
+
+static void run_conv(const void *context, void *const *buffer)
+{
+	const struct conv *c = context;
+	int64_t pixels = c->oh * c->ow;
+	/* Pieces of whole tiles, several a thread. */
+	int64_t piece = c->threads > 1 ? (pixels / (4 * c->threads) + 5) / 6 * 6 : pixels;
+
+	piece = QB_MAX(piece, 6);
+#pragma omp parallel for collapse(2) schedule(static) if (c->threads > 1 && pixels > 12)
+	for (int64_t i = 0; i < c->images; i++) {
+		for (int64_t p = 0; p < pixels; p += piece) {
+			conv_pixels(c, (const uint8_t *)buffer[0] + i * c->ih * c->iw * c->x_stride,
+				(uint8_t *)buffer[1] + i * pixels * c->y_stride, p,
+				QB_MIN(p + piece, pixels));
+		}
+	}
+}
+
+/* Columns [*from, *to) of an output row have all their taps inside the input's columns. */
+static void inner_columns(const struct conv *c, int64_t *from, int64_t *to)
+{
+	int64_t reach = (c->kw - 1) * c->dw, last = c->iw - 1 - reach + c->left;
+
+	*from = QB_MIN((c->left + c->sw - 1) / c->sw, c->ow);
+	*to = last < 0 ? *from : QB_MIN(last / c->sw + 1, c->ow);
+	*to = QB_MAX(*to, *from);
+}
+
+static void depthwise_line(const struct conv *c, const uint8_t *image, uint8_t *y, int64_t oy)
+{
+	const uint8_t *row[TAPS_MAX];
+	int64_t from, to, ox = 0;
+
+	inner_columns(c, &from, &to);
+	while (ox < c->ow) {
+		int64_t n = ox == from && to > from ? to - from : 1;
+
+		tap_rows(c, image, oy, ox, row);
+		if (n > 1) {
+			/* A pad above or below must not move on. */
+			for (int64_t ky = 0; ky < c->kh; ky++) {
+				int64_t iy = oy * c->sh - c->top + ky * c->dh;
+
+				if (iy < 0 || iy >= c->ih) {
+					for (int64_t kx = 0; kx < c->kw; kx++) {
+						row[ky * c->kw + kx] = c->pad;
+					}
+				}
+			}
+		}
+		qb_int8_depthwise(c->depthwise, c->start, c->channels, c->taps, row,
+			c->sw * c->x_stride, n, &c->r, y + (oy * c->ow + ox) * c->y_stride, c->y_stride);
+		ox += n;
+	}
+}
+
+static void run_depthwise(const void *context, void *const *buffer)
+{
+	const struct conv *c = context;
+
+#pragma omp parallel for collapse(2) schedule(static) if (c->threads > 1)
+	for (int64_t i = 0; i < c->images; i++) {
+		for (int64_t oy = 0; oy < c->oh; oy++) {
+			depthwise_line(c, (const uint8_t *)buffer[0] + i * c->ih * c->iw * c->x_stride,
+				(uint8_t *)buffer[1] + i * c->oh * c->ow * c->y_stride, oy);
+		}
+	}
+}
+
+static enum qb_err shape_conv(struct conv *c, const struct qb_node *n, const struct qb_bytes *x,
+	const struct qb_bytes *y, struct qb_builder *b, struct qb_errbuf *eb)
+{
+	const struct qb_value *v = n->input[0];
+	struct qb_window w;
+
+	QB_TRY(qb_window_conv(&w, n, 2, v->shape.dim + 2, n->input[1]->shape.dim + 2, eb));
+	*c = (struct conv){.images = v->shape.dim[0], .ih = w.in[0], .iw = w.in[1],
+		.oh = n->output[0]->shape.dim[2], .ow = n->output[0]->shape.dim[3], .kh = w.kernel[0],
+		.kw = w.kernel[1], .sh = w.stride[0], .sw = w.stride[1], .dh = w.dilation[0],
+		.dw = w.dilation[1], .top = w.lo[0], .left = w.lo[1], .x_stride = x->stride,
+		.y_stride = y->stride, .channels = x->channels, .chunk = x->stride,
+		.threads = qb_builder_threads(b)};
+	c->taps = c->kh * c->kw;
+	c->pointwise = c->taps == 1 && c->sh == 1 && c->sw == 1 && !w.lo[0] && !w.lo[1] && !w.hi[0] &&
+		!w.hi[1];
+	return c->taps <= TAPS_MAX ? QB_OK : QB_EUNSUPPORTED;
+}
+
+static enum qb_err make_pad(struct qb_builder *b, struct conv *c, int zero, int64_t run,
+	struct qb_errbuf *eb)
+{
+	/* A run of pixels reads on from a pad, too. */
+	size_t bytes = (size_t)(run * c->x_stride) + 64;
+	uint8_t *pad = qb_builder_alloc(b, bytes, 1);
+
+	if (!pad) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	memset(pad, zero, bytes);
+	c->pad = pad;
+	return QB_OK;
+}
+
+/* Outputs' weights as [taps][channels padded to the stride], and what sums begin with: -zero * sum of weights. */
+static enum qb_err pack_conv(struct qb_builder *b, struct conv *c, const struct weighted *w,
+	int zero, struct qb_errbuf *eb)
+{
+	struct qb_int8_matrix *m = &c->m;
+	int8_t *rows;
+
+	m->outputs = w->outputs;
+	m->k = c->taps * c->chunk;
+	m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(m->outputs, m->k), 1);
+	m->start = qb_builder_alloc(b, qb_align_up((size_t)m->outputs, 16), sizeof(*m->start));
+	rows = calloc((size_t)(m->outputs * m->k), 1);
+	if (!m->packed || !m->start || !rows) {
+		free(rows);
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t o = 0; o < w->outputs; o++) {
+		for (int64_t i = 0; i < c->channels; i++) {
+			for (int64_t t = 0; t < c->taps; t++) {
+				int8_t v = w->codes[(o * c->channels + i) * c->taps + t];
+
+				rows[o * m->k + t * c->chunk + i] = v;
+				m->start[o] -= zero * v;
+			}
+		}
+	}
+	qb_int8_pack(m, rows);
+	free(rows);
+	return QB_OK;
+}
+
+static enum qb_err pack_depthwise(struct qb_builder *b, struct conv *c, const struct weighted *w,
+	int zero, struct qb_errbuf *eb)
+{
+	int8_t *packed = qb_builder_alloc(b, qb_int8_depthwise_bytes(c->channels, c->taps), 1);
+	int32_t *start = qb_builder_alloc(b, qb_align_up((size_t)c->channels, 64), sizeof(*start));
+	int8_t *by_tap = malloc((size_t)(c->channels * c->taps));
+
+	if (!packed || !start || !by_tap) {
+		free(by_tap);
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t i = 0; i < c->channels; i++) {
+		for (int64_t t = 0; t < c->taps; t++) {
+			by_tap[t * c->channels + i] = w->codes[i * c->taps + t];
+			start[i] -= zero * w->codes[i * c->taps + t];
+		}
+	}
+	qb_int8_pack_depthwise(packed, by_tap, c->channels, c->taps);
+	free(by_tap);
+	c->depthwise = packed;
+	c->start = start;
+	return QB_OK;
+}
+
+enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_shape *ws = &n->input[1]->shape;
+	int64_t groups = qb_node_int(n, "group", 1);
+	struct weighted w = {.outputs = ws->dim[0]};
+	struct qb_bytes x, y;
+	struct conv c;
+	int buffer[2];
+	bool depthwise = groups > 1 && groups == ws->dim[0] && ws->dim[1] == 1;
+
+	if (n->input[0]->shape.ndim != 4 || (groups > 1 && !depthwise)) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(load_weight(b, n, &w));
+	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	QB_TRY(shape_conv(&c, n, &x, &y, b, eb));
+	QB_TRY(make_requant(b, &c.r, &w, n, &x, &y, eb));
+	QB_TRY(make_pad(b, &c, x.zero, depthwise ? c.ow * c.sw : 1, eb));
+	buffer[0] = x.buffer;
+	buffer[1] = y.buffer;
+	if (depthwise) {
+		QB_TRY(pack_depthwise(b, &c, &w, x.zero, eb));
+		return qb_builder_call(b, n, "int8 depthwise", run_depthwise, &c, sizeof(c), buffer, 2, 1,
+			eb);
+	}
+	QB_TRY(pack_conv(b, &c, &w, x.zero, eb));
+	return qb_builder_call(b, n, "int8 convolution", run_conv, &c, sizeof(c), buffer, 2, 1, eb);
+}
+
+/* Matrix products with constant weights: a convolution of pixels with one tap. */
+
+static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, bool transposed,
+	struct qb_errbuf *eb)
+{
+	const struct qb_shape *ws = &n->input[1]->shape;
+	struct weighted w = {.outputs = ws->dim[transposed ? 0 : 1]};
+	int64_t k = ws->dim[transposed ? 1 : 0];
+	struct qb_bytes x, y;
+	struct conv c = {0};
+	int8_t *turned;
+	int buffer[2];
+
+	QB_TRY(load_weight(b, n, &w));
+	if (w.bias && qb_tensor_size(n->input[2]->constant) != (size_t)w.outputs) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
+	if (x.channels != k || n->input[0]->shape.ndim == 4) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	if (!transposed) {
+		turned = qb_builder_alloc(b, (size_t)(k * w.outputs), 1);
+		if (!turned) {
+			return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+		}
+		for (int64_t o = 0; o < w.outputs; o++) {
+			for (int64_t i = 0; i < k; i++) {
+				turned[o * k + i] = w.codes[i * w.outputs + o];
+			}
+		}
+		w.codes = turned;
+	}
+	c = (struct conv){.images = 1, .oh = 1, .ow = x.pixels, .ih = 1, .iw = x.pixels, .taps = 1,
+		.pointwise = true, .x_stride = x.stride, .y_stride = y.stride, .channels = x.channels,
+		.chunk = x.stride, .threads = qb_builder_threads(b)};
+	QB_TRY(make_requant(b, &c.r, &w, n, &x, &y, eb));
+	QB_TRY(pack_conv(b, &c, &w, x.zero, eb));
+	buffer[0] = x.buffer;
+	buffer[1] = y.buffer;
+	return qb_builder_call(b, n, "int8 matrix product", run_conv, &c, sizeof(c), buffer, 2, 1, eb);
+}
+
+enum qb_err qb__plan_int8_gemm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	if (qb_node_int(n, "transA", 0) || qb_node_float(n, "alpha", 1) != 1 ||
+		qb_node_float(n, "beta", 1) != 1 || !n->input[1]->constant) {
+		return QB_EUNSUPPORTED;
+	}
+	return plan_product(b, n, qb_node_int(n, "transB", 0), eb);
+}
+
+enum qb_err qb__plan_int8_matmul(struct qb_builder *b, const struct qb_node *n,
+	struct qb_errbuf *eb)
+{
+	if (!n->input[1]->constant || n->input[1]->shape.ndim != 2) {
+		return QB_EUNSUPPORTED;
+	}
+	return plan_product(b, n, false, eb);
+}
+
+/* Sums */
+
+struct add {
+	struct qb_int8_add p;
+	int64_t n;
+};
+
+static void run_add(const void *context, void *const *buffer)
+{
+	const struct add *a = context;
+
+	qb_int8_add(&a->p, buffer[0], buffer[1], buffer[2], (size_t)a->n);
+}
+
+enum qb_err qb__plan_int8_add(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *u = n->input[0], *v = n->input[1];
+	struct qb_bytes x, z, y;
+	struct add a;
+	int buffer[3];
+
+	if (n->inputs != 2 || u->shape.ndim != v->shape.ndim ||
+		memcmp(u->shape.dim, v->shape.dim, (size_t)u->shape.ndim * sizeof(*u->shape.dim))) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_bytes(b, u, &x, eb));
+	QB_TRY(qb_builder_bytes(b, v, &z, eb));
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	a.p.ma = x.scale / y.scale;
+	a.p.mb = z.scale / y.scale;
+	a.p.offset = (float)(y.zero - (double)a.p.ma * x.zero - (double)a.p.mb * z.zero);
+	byte_bounds(n, &y, &a.p.lo, &a.p.hi);
+	a.n = y.pixels * y.stride;
+	buffer[0] = x.buffer;
+	buffer[1] = z.buffer;
+	buffer[2] = y.buffer;
+	return qb_builder_call(b, n, "int8 add", run_add, &a, sizeof(a), buffer, 3, 1, eb);
+}
+
+/* Pools */
+
+struct pool {
+	struct conv c; /* geometry */
+	bool average, include_pads;
+	float multiplier;
+	int zero_x, zero_y, lo, hi;
+};
+
+static void pool_pixel(const struct pool *p, const uint8_t *image, int64_t oy, int64_t ox,
+	uint8_t *y)
+{
+	const struct conv *c = &p->c;
+	const uint8_t *row[TAPS_MAX];
+	int64_t n = 0;
+
+	for (int64_t ky = 0; ky < c->kh; ky++) {
+		for (int64_t kx = 0; kx < c->kw; kx++) {
+			const uint8_t *x = at(c, image, oy * c->sh - c->top + ky * c->dh,
+				ox * c->sw - c->left + kx * c->dw);
+
+			if (x != c->pad) {
+				row[n++] = x;
+			}
+		}
+	}
+	if (p->average) {
+		double count = p->include_pads ? (double)c->taps : (double)n;
+
+		/* Pads are the real 0, that is the zero point. */
+		qb_int8_average(row, n, c->channels, (float)(p->multiplier / count),
+			(float)(p->zero_y - (double)p->multiplier * p->zero_x * (double)n / count), p->lo,
+			p->hi, y);
+	} else {
+		qb_int8_max(row, n, c->channels, y);
+	}
+}
+
+static void run_pool(const void *context, void *const *buffer)
+{
+	const struct pool *p = context;
+	const struct conv *c = &p->c;
+
+#pragma omp parallel for collapse(2) schedule(static) if (c->threads > 1 && c->oh * c->ow > 16)
+	for (int64_t i = 0; i < c->images; i++) {
+		for (int64_t o = 0; o < c->oh * c->ow; o++) {
+			pool_pixel(p, (const uint8_t *)buffer[0] + i * c->ih * c->iw * c->x_stride, o / c->ow,
+				o % c->ow,
+				(uint8_t *)buffer[1] + (i * c->oh * c->ow + o) * c->y_stride);
+		}
+	}
+}
+
+static enum qb_err plan_pool(struct qb_builder *b, const struct qb_node *n,
+	const struct qb_window *w, bool average, struct qb_errbuf *eb)
+{
+	const struct qb_value *v = n->input[0];
+	static const uint8_t nowhere;
+	struct qb_bytes x, y;
+	struct pool p;
+	int buffer[2];
+
+	if (w->kernel[0] * w->kernel[1] > TAPS_MAX) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_bytes(b, v, &x, eb));
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	if (!average && (x.scale != y.scale || x.zero != y.zero)) {
+		return QB_EUNSUPPORTED;
+	}
+	p = (struct pool){.average = average,
+		.include_pads = qb_node_int(n, "count_include_pad", 0), .multiplier = x.scale / y.scale,
+		.zero_x = x.zero, .zero_y = y.zero};
+	p.c = (struct conv){.images = v->shape.dim[0], .ih = w->in[0], .iw = w->in[1],
+		.oh = n->output[0]->shape.dim[2], .ow = n->output[0]->shape.dim[3], .kh = w->kernel[0],
+		.kw = w->kernel[1], .sh = w->stride[0], .sw = w->stride[1], .dh = w->dilation[0],
+		.dw = w->dilation[1], .top = w->lo[0], .left = w->lo[1], .x_stride = x.stride,
+		.y_stride = y.stride, .channels = x.channels, .taps = w->kernel[0] * w->kernel[1],
+		.pad = &nowhere, .threads = qb_builder_threads(b)};
+	byte_bounds(n, &y, &p.lo, &p.hi);
+	buffer[0] = x.buffer;
+	buffer[1] = y.buffer;
+	return qb_builder_call(b, n, "int8 pool", run_pool, &p, sizeof(p), buffer, 2, 1, eb);
+}
+
+enum qb_err qb__plan_int8_pool(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	bool average = !strcmp(n->type, "AveragePool");
+	struct qb_window w;
+
+	if (n->input[0]->shape.ndim != 4 || (!average && strcmp(n->type, "MaxPool")) ||
+		(n->outputs > 1 && n->output[1]) ||
+		(qb_node_int(n, "ceil_mode", 0) && qb_node_int(n, "count_include_pad", 0))) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_window_pool(&w, n, 2, n->input[0]->shape.dim + 2, eb));
+	return plan_pool(b, n, &w, average, eb);
+}
+
+enum qb_err qb__plan_int8_global_pool(struct qb_builder *b, const struct qb_node *n,
+	struct qb_errbuf *eb)
+{
+	const struct qb_shape *s = &n->input[0]->shape;
+	struct qb_window w = {.ndim = 2};
+
+	if (s->ndim != 4 || (strcmp(n->type, "GlobalAveragePool") && strcmp(n->type, "GlobalMaxPool"))) {
+		return QB_EUNSUPPORTED;
+	}
+	for (int i = 0; i < 2; i++) {
+		w.in[i] = w.kernel[i] = s->dim[2 + i];
+		w.stride[i] = w.dilation[i] = w.out[i] = 1;
+	}
+	return plan_pool(b, n, &w, !strcmp(n->type, "GlobalAveragePool"), eb);
+}
+
+/* New shapes on the same bytes */
+enum qb_err qb__plan_int8_alias(struct qb_builder *b, const struct qb_node *n,
+	struct qb_errbuf *eb)
+{
+	return qb_builder_alias_bytes(b, n->output[0], n->input[0], eb);
+}
