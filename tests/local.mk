@@ -30,6 +30,7 @@ include tests/unit/base/local.mk
 include tests/unit/graph/local.mk
 include tests/fuzz/local.mk
 include tests/unit/analysis/local.mk
+include tests/unit/format/local.mk
 include tests/unit/quant/local.mk
 include tests/unit/tensor/local.mk
 include tests/worker/local.mk

@@ -59,6 +59,8 @@ static void init_float(struct qb_grid *g, const struct qb_format *f)
 	g->over = !f->overflows ? g->hi : f->specials == QB_SPECIALS_IEEE ? INFINITY : NAN;
 	g->sign = f->is_signed ? 0x80000000u : 0;
 	g->zero_sign = f->specials == QB_SPECIALS_FNUZ ? 0 : g->sign;
+	g->simple = f->is_signed && !f->overflows && !f->no_subnormals &&
+		f->specials != QB_SPECIALS_FNUZ;
 	g->over_sign = g->over != g->over ? 0 : g->sign;
 }
 
@@ -75,6 +77,14 @@ void qb_grid_init(struct qb_grid *g, const struct qb_format *f)
 	}
 }
 
+bool qb_grid_divides_fast(const struct qb_grid *g, float scale)
+{
+	return g->kind != QB_FORMAT_TABLE && scale > 0x1p-40f && scale < 0x1p40f &&
+		g->hi < 0x1p40f && (g->kind == QB_FORMAT_INT || g->small > 0x1p-20f);
+}
+
+/* Without a fused multiply-add the divider is what there is. */
+#define QB_DIVIDE(x, s, r, most) ((x) / (s))
 #define QB_STREAM(y, t) memcpy(y, t, sizeof(t))
 #define QB_STREAM_END() ((void)0)
 #define QB_TARGET
@@ -83,10 +93,22 @@ void qb_grid_init(struct qb_grid *g, const struct qb_format *f)
 #undef QB_TARGET
 #undef QB_NAME
 
+#undef QB_DIVIDE
 #undef QB_STREAM
 #undef QB_STREAM_END
 
 #if defined(__x86_64__)
+/* Markstein's division (IBM J. Res. Dev. 34, 1990): r is 1 / s rounded to nearest. The first step leaves a quotient
+ * within one unit of the last place, the second rounds it correctly, if nothing under- or overflows on the way:
+ * numbers beyond twice the range are clipped, which keeps them beyond it, and tiny ones round to 0 either way. */
+#define QB_DIVIDE(x, s, r, most) QB_NAME(divide)(x, s, r, most)
+#define QB_DIVIDE_BODY \
+	float q; \
+	x = x < -most ? -most : x; \
+	x = x > most ? most : x; \
+	q = x * r; \
+	q = __builtin_fmaf(__builtin_fmaf(-q, s, x), r, q); \
+	return __builtin_fmaf(__builtin_fmaf(-q, s, x), r, q);
 #define QB_STREAM_END() _mm_sfence()
 #define QB_STREAM(y, t) \
 	do { \
@@ -94,7 +116,7 @@ void qb_grid_init(struct qb_grid *g, const struct qb_format *f)
 			_mm256_stream_ps((y) + q, _mm256_load_ps((t) + q)); \
 		} \
 	} while (0)
-#define QB_TARGET __attribute__((target("avx2")))
+#define QB_TARGET __attribute__((target("avx2,fma")))
 #define QB_NAME(x) avx2_##x
 #include "core/quant/kernels_body.h"
 #undef QB_TARGET
@@ -108,10 +130,10 @@ void qb_grid_init(struct qb_grid *g, const struct qb_format *f)
 		} \
 	} while (0)
 #ifdef __clang__
-#define QB_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
+#define QB_TARGET __attribute__((target("fma,avx512f,avx512bw,avx512dq,avx512vl")))
 #else
 #define QB_TARGET \
-	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
+	__attribute__((target("fma,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
 #endif
 #define QB_NAME(x) avx512_##x
 #include "core/quant/kernels_body.h"
@@ -120,17 +142,17 @@ void qb_grid_init(struct qb_grid *g, const struct qb_format *f)
 #endif
 
 static const struct qb_kernels paths[] = {
-	{"c", c_qdq, c_measure, c_block_max},
+	{"c", c_qdq, c_measure, c_spread, c_block_max},
 #if defined(__x86_64__)
-	{"avx2", avx2_qdq, avx2_measure, avx2_block_max},
-	{"avx512", avx512_qdq, avx512_measure, avx512_block_max},
+	{"avx2", avx2_qdq, avx2_measure, avx2_spread, avx2_block_max},
+	{"avx512", avx512_qdq, avx512_measure, avx512_spread, avx512_block_max},
 #endif
 };
 
 static int usable_paths(void)
 {
 #if defined(__x86_64__)
-	if (!__builtin_cpu_supports("avx2")) {
+	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
 		return 1;
 	}
 	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||

@@ -15,6 +15,7 @@ struct qb_grid {
 	enum qb_format_kind kind; /* INT, FLOAT or TABLE */
 	float lo, hi;      /* smallest and largest finite value */
 	/* floats */
+	bool simple;       /* signed, saturating, with subnormals and -0: the short way */
 	int drop;          /* float32 mantissa bits that the format lacks */
 	uint32_t odd;      /* 1 without mantissa bits: the significand 1 is odd, its neighbour 2 even */
 	float small;       /* below it the step is that of the subnormals, and adding magic rounds to it */
@@ -30,6 +31,9 @@ struct qb_grid {
 	float cut[QB_FORMAT_TABLE_MAX];
 };
 
+/* Whether a->inverse may be given for the scale. */
+bool qb_grid_divides_fast(const struct qb_grid *g, float scale);
+
 void qb_grid_init(struct qb_grid *g, const struct qb_format *f);
 
 /* y[i] = scale * (clip(round(x[i] / scale) + zero) - zero); x may be y. Per element scale and zero when their stride is 1. */
@@ -40,6 +44,9 @@ struct qb_run_args {
 	const float *scale;
 	const int32_t *zero; /* NULL: 0 */
 	int stride;          /* 0: one scale for all; 1: one an element */
+	/* NULL, or the scales' rounded reciprocals: division without the divider, which is exact for scales and grids
+	 * in the middle of float32's range (qb_grid_divides_fast). */
+	const float *inverse;
 	bool stream;         /* past the caches: y is 64-byte aligned, not x, and too large to be read again soon */
 };
 
@@ -47,6 +54,8 @@ struct qb_kernels {
 	const char *name;
 	void (*qdq)(const struct qb_grid *g, const struct qb_run_args *a);
 	void (*measure)(const struct qb_grid *g, const struct qb_run_args *a, struct qb_qdq_sums *s);
+	/* each[i] = scale[i / block], i < blocks * block */
+	void (*spread)(const float *scale, size_t blocks, size_t block, float *each);
 	/* max[i] = the largest finite magnitude of x[i * block .. (i + 1) * block) */
 	void (*block_max)(const float *x, size_t blocks, size_t block, float *max);
 };

@@ -33,26 +33,32 @@ static inline __attribute__((always_inline)) float QB_NAME(clamp)(float v, float
 	return v > hi ? hi : v;
 }
 
+#ifdef QB_DIVIDE_BODY
+QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(divide)(float x, float s, float r,
+	float most)
+{
+	QB_DIVIDE_BODY
+}
+#endif
+
 /* NaN has no place on the grid: it becomes 0. Clipping before rounding equals clipping after, for lo and hi are
  * on the grid. */
-static inline __attribute__((always_inline)) float QB_NAME(int_one)(float x, float scale, float lo,
-	float hi)
+QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(int_one)(float v, float scale,
+	float lo, float hi)
 {
-	float v = x / scale;
-
 	v = v == v ? v : 0.0f;
 	return QB_NAME(nearest)(QB_NAME(clamp)(v, lo, hi)) * scale;
 }
 
 /* The step of an octave is 2^(e - M): rounding the float's own bits in the normal octaves, adding 2^23 steps below. */
-static inline __attribute__((always_inline)) float QB_NAME(float_one)(float x, float scale,
-	const struct qb_grid *g)
+QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(float_one)(float x, float v,
+	float scale, const struct qb_grid *g)
 {
-	float v = x / scale, a, r, s;
+	float a, r, s;
 	uint32_t u, sign;
 
 	v = v < g->floor ? g->below : v;
-	sign = QB_NAME(bits)(v) & g->sign;
+	sign = QB_NAME(bits)(x) & g->sign; /* of x: fast division loses that of 0 */
 	u = QB_NAME(bits)(v) & 0x7fffffffu;
 	a = QB_NAME(number)(u);
 	s = (a + g->magic) - g->magic;
@@ -69,10 +75,28 @@ static inline __attribute__((always_inline)) float QB_NAME(float_one)(float x, f
 	return (v == v ? r : g->nan) * scale;
 }
 
+/* The same with fewer questions; clipping first equals clipping last, for hi is on the grid. */
+QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)(float x, float v,
+	float scale, const struct qb_grid *g)
+{
+	uint32_t u, sign = QB_NAME(bits)(x) & 0x80000000u;
+	float a = QB_NAME(number)(QB_NAME(bits)(v) & 0x7fffffffu), r, s;
+
+	a = a > g->hi ? g->hi : a;
+	s = (a + g->magic) - g->magic;
+	u = QB_NAME(bits)(a);
+	u = u + ((1u << (g->drop - 1)) - 1) + ((u >> g->drop & 1u) | g->odd);
+	r = QB_NAME(number)(u & ~((1u << g->drop) - 1));
+	r = a < g->small ? s : r;
+	r = QB_NAME(number)(QB_NAME(bits)(r) | sign);
+	return (v == v ? r : g->nan) * scale;
+}
+
 /* Through a small buffer, since x and y may be the same memory; a short end is padded to a whole block. EXPR sees
  * the j-th number as X, its scale as S and its zero point as Z. */
 #define X xp[j]
 #define S sp[j]
+#define R rp[j]
 #define Z ((float)zp[j])
 #define QB_LOOP(EXPR) \
 	do { \
@@ -81,6 +105,8 @@ static inline __attribute__((always_inline)) float QB_NAME(float_one)(float x, f
 			float xt[QB_NAME(BLOCK)], st[QB_NAME(BLOCK)]; \
 			int32_t zt[QB_NAME(BLOCK)]; \
 			const float *xp = x + i, *sp = s + (a->stride ? i : 0); \
+			const float *rp = a->inverse ? a->inverse + (a->stride ? i : 0) : sp; \
+			float rt[QB_NAME(BLOCK)]; \
 			const int32_t *zp = z ? z + (a->stride ? i : 0) : NULL; \
 			const size_t left = n - i < QB_NAME(BLOCK) ? n - i : QB_NAME(BLOCK); \
 \
@@ -88,13 +114,16 @@ static inline __attribute__((always_inline)) float QB_NAME(float_one)(float x, f
 				for (size_t j = 0; j < QB_NAME(BLOCK); j++) { \
 					xt[j] = j < left ? xp[j] : 0; \
 					st[j] = a->stride && j < left ? sp[j] : 1; \
+					rt[j] = a->stride && j < left ? rp[j] : 1; \
 					zt[j] = a->stride && z && j < left ? zp[j] : 0; \
 				} \
 				xp = xt; \
 				sp = st; \
+				rp = rt; \
 				zp = zt; \
 			} \
 			(void)sp; \
+			(void)rp; \
 			(void)zp; \
 			for (int j = 0; j < QB_NAME(BLOCK); j++) { \
 				t[j] = EXPR; \
@@ -165,12 +194,20 @@ QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_
 
 	if (g->kind == QB_FORMAT_INT && !a->stride) {
 		const float scale = s[0], zero = z ? (float)z[0] : 0, low = lo - zero, high = hi - zero;
+		const float most = 4 * scale * (hi - lo), inverse = a->inverse ? a->inverse[0] : 0;
 
-		QB_LOOP(QB_NAME(int_one)(X, scale, low, high));
+		(void)most;
+		if (inverse != 0) {
+			QB_LOOP(QB_NAME(int_one)(QB_DIVIDE(X, scale, inverse, most), scale, low, high));
+		} else {
+			QB_LOOP(QB_NAME(int_one)(X / scale, scale, low, high));
+		}
 	} else if (g->kind == QB_FORMAT_INT && z) {
-		QB_LOOP(QB_NAME(int_one)(X, S, lo - Z, hi - Z));
+		QB_LOOP(QB_NAME(int_one)(X / S, S, lo - Z, hi - Z));
+	} else if (g->kind == QB_FORMAT_INT && a->inverse) {
+		QB_LOOP(QB_NAME(int_one)(QB_DIVIDE(X, S, R, 4 * S * (hi - lo)), S, lo, hi));
 	} else if (g->kind == QB_FORMAT_INT) {
-		QB_LOOP(QB_NAME(int_one)(X, S, lo, hi));
+		QB_LOOP(QB_NAME(int_one)(X / S, S, lo, hi));
 	} else if (g->kind == QB_FORMAT_TABLE) {
 		QB_NAME(table)(g, a);
 	} else {
@@ -179,12 +216,24 @@ QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_
 			.magic = g->magic, .flush = g->flush, .zero_to = g->zero_to, .floor = g->floor,
 			.below = g->below, .over = g->over, .nan = g->nan, .sign = g->sign,
 			.zero_sign = g->zero_sign, .over_sign = g->over_sign};
-		const float scale = s[0];
+		const float scale = s[0], most = 2 * scale * hi;
+		const float inverse = a->inverse ? a->inverse[0] : 0;
 
-		if (!a->stride) {
-			QB_LOOP(QB_NAME(float_one)(X, scale, &k));
+		(void)most;
+		if (g->simple && !a->stride && inverse != 0) {
+			QB_LOOP(QB_NAME(simple_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k));
+		} else if (g->simple && !a->stride) {
+			QB_LOOP(QB_NAME(simple_one)(X, X / scale, scale, &k));
+		} else if (g->simple && a->inverse) {
+			QB_LOOP(QB_NAME(simple_one)(X, QB_DIVIDE(X, S, R, 2 * S * hi), S, &k));
+		} else if (!a->stride && inverse != 0) {
+			QB_LOOP(QB_NAME(float_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k));
+		} else if (!a->stride) {
+			QB_LOOP(QB_NAME(float_one)(X, X / scale, scale, &k));
+		} else if (a->inverse) {
+			QB_LOOP(QB_NAME(float_one)(X, QB_DIVIDE(X, S, R, 2 * S * hi), S, &k));
 		} else {
-			QB_LOOP(QB_NAME(float_one)(X, S, &k));
+			QB_LOOP(QB_NAME(float_one)(X, X / S, S, &k));
 		}
 	}
 	if (a->stream) {
@@ -193,7 +242,8 @@ QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_
 }
 
 /* Magnitudes order as integers do; infinities and NaN count as 0. */
-QB_TARGET static void QB_NAME(block_max)(const float *x, size_t blocks, size_t block, float *max)
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(max_of)(const float *x, size_t blocks,
+	size_t block, float *max)
 {
 	for (size_t b = 0; b < blocks; b++, x += block) {
 		int32_t m = 0;
@@ -205,6 +255,37 @@ QB_TARGET static void QB_NAME(block_max)(const float *x, size_t blocks, size_t b
 			m = u > m ? u : m;
 		}
 		max[b] = QB_NAME(number)((uint32_t)m);
+	}
+}
+
+/* The usual sizes of blocks known to the compiler. */
+QB_TARGET static void QB_NAME(block_max)(const float *x, size_t blocks, size_t block, float *max)
+{
+	if (block == 32) {
+		QB_NAME(max_of)(x, blocks, 32, max);
+	} else if (block == 16) {
+		QB_NAME(max_of)(x, blocks, 16, max);
+	} else {
+		QB_NAME(max_of)(x, blocks, block, max);
+	}
+}
+
+QB_TARGET static void QB_NAME(spread)(const float *scale, size_t blocks, size_t block, float *each)
+{
+	if (block == 32 || block == 16) {
+		for (size_t b = 0; b < blocks * block; b += 16) {
+			const float s = scale[b / block];
+
+			for (int j = 0; j < 16; j++) {
+				each[b + (size_t)j] = s;
+			}
+		}
+		return;
+	}
+	for (size_t b = 0; b < blocks; b++) {
+		for (size_t j = 0; j < block; j++) {
+			each[b * block + j] = scale[b];
+		}
 	}
 }
 
@@ -264,6 +345,7 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 		size_t n = a->n - i < CHUNK ? a->n - i : CHUNK;
 		struct qb_run_args part = {.x = kept, .y = a->y + i, .n = n,
 			.scale = a->scale + (a->stride ? i : 0),
+			.inverse = a->inverse ? a->inverse + (a->stride ? i : 0) : NULL,
 			.zero = a->zero ? a->zero + (a->stride ? i : 0) : NULL, .stride = a->stride};
 
 		memcpy(kept, a->x + i, n * sizeof(*kept));
@@ -275,4 +357,5 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 #undef QB_LOOP
 #undef X
 #undef S
+#undef R
 #undef Z

@@ -190,19 +190,6 @@ static void block_scales(const struct qb_quantizer *q, const struct grids *g, fl
 
 enum { CHUNK = 1024 };
 
-/* The scales of the blocks of one run of a row (n <= CHUNK), one for each number in each; blocks beyond CHUNK numbers
- * are cut up by the caller with their scale in once. */
-static void spread(const float *scale, size_t n, size_t block, float *each)
-{
-	for (size_t i = 0, b = 0; i < n; i += block, b++) {
-		size_t end = QB_MIN(i + block, n);
-
-		for (size_t j = i; j < end; j++) {
-			each[j] = scale[b];
-		}
-	}
-}
-
 static void row_scales(const struct qb_quantizer *q, const struct grids *g, const float *x, size_t n,
 	float *scale)
 {
@@ -221,7 +208,7 @@ static void run_row(const struct qb_quantizer *q, const struct grids *g, const s
 	size_t block = (size_t)q->format.block;
 	/* Whole blocks at a time; a block larger than a chunk is a run of its own. */
 	size_t step = block > CHUNK ? block : CHUNK / block * block;
-	float scale[CHUNK / 2], each[CHUNK];
+	float scale[CHUNK / 2], inverse[CHUNK / 2], each[2 * CHUNK], inverses[2 * CHUNK];
 
 	for (size_t i = 0; i < a->n; i += step) {
 		struct qb_run_args part = {.x = a->x + i, .ref = a->ref ? a->ref + i : NULL,
@@ -229,7 +216,20 @@ static void run_row(const struct qb_quantizer *q, const struct grids *g, const s
 
 		row_scales(q, g, part.x, part.n, scale);
 		if (block <= CHUNK) {
-			spread(scale, part.n, block, each);
+			size_t blocks = (part.n + block - 1) / block;
+			float least = scale[0], most = scale[0];
+
+			for (size_t b = 0; b < blocks; b++) {
+				least = scale[b] < least ? scale[b] : least;
+				most = scale[b] > most ? scale[b] : most;
+				inverse[b] = 1 / scale[b];
+			}
+			if (qb_grid_divides_fast(&g->element, least) &&
+				qb_grid_divides_fast(&g->element, most)) {
+				qb_kernels()->spread(inverse, blocks, block, inverses);
+				part.inverse = inverses;
+			}
+			qb_kernels()->spread(scale, blocks, block, each);
 			part.scale = each;
 			part.stride = 1;
 		}
@@ -278,10 +278,14 @@ static void whole(const struct qb_quantizer *q, const float *x, const float *ref
 	}
 	for (int64_t r = 0; r < rows; r++) {
 		int64_t at = r * width, c = q->channels == 1 || inner == 1 ? 0 : r % channels;
+		float inverse = 1 / q->scale[c];
 		struct qb_run_args a = {.x = x + at, .ref = ref ? ref + at : NULL, .y = y + at,
 			.n = (size_t)width, .scale = q->scale + c,
 			.zero = q->zero ? q->zero + c : NULL, .stride = q->channels > 1 && inner == 1};
 
+		if (!a.stride && qb_grid_divides_fast(&g.element, q->scale[c])) {
+			a.inverse = &inverse;
+		}
 		if (stream && width >= CHUNK) {
 			run_streaming(&g.element, &a);
 		} else {

@@ -229,6 +229,50 @@ static void kernels__every_instruction_set__equals_plain_c(void **state)
 	}
 }
 
+/* The reciprocal's way against the divider's: scales of all kinds, numbers around every half step. */
+static void kernels__division_by_reciprocal__equals_the_divider(void **state)
+{
+	static const char *const some[] = {"int8", "int16", "E2", "E4", "E5", "fp16", "e4m3fnuz", "uE4"};
+	static float x[1536], want[1536], got[1536];
+
+	(void)state;
+	for (size_t k = 0; k < QB_COUNT(some); k++) {
+		struct qb_format f;
+		struct qb_grid g;
+
+		assert_int_equal(qb_format_parse(&f, some[k], NULL), QB_OK);
+		qb_grid_init(&g, &f);
+		for (uint64_t r = 0; r < 300; r++) {
+			float scale = ldexpf(1 + (float)qb_random_uniform(1, k, r), (int)(r % 70) - 35);
+			float inverse = 1 / scale;
+			struct qb_run_args a = {.x = x, .y = want, .n = QB_COUNT(x), .scale = &scale};
+
+			assert_true(qb_grid_divides_fast(&g, scale));
+			for (size_t i = 0; i + 3 <= QB_COUNT(x); i += 3) {
+				float m = ((float)(i / 3) - 256 + 0.5f) * scale;
+
+				m = i % 2 ? m : ldexpf(m, (int)(i % 19) - 12);
+				x[i] = nextafterf(m, -INFINITY);
+				x[i + 1] = m;
+				x[i + 2] = nextafterf(m, INFINITY);
+			}
+			awkward(x, 32, r);
+			qb_kernels_at(0)->qdq(&g, &a);
+			a.y = got;
+			a.inverse = &inverse;
+			for (int p = 1; qb_kernels_at(p); p++) {
+				qb_kernels_at(p)->qdq(&g, &a);
+				for (size_t i = 0; i < QB_COUNT(x); i++) {
+					if (bits_of(want[i]) != bits_of(got[i])) {
+						fail_msg("%s, %s, scale %a: %a gives %a, the divider %a", some[k],
+							qb_kernels_at(p)->name, scale, x[i], got[i], want[i]);
+					}
+				}
+			}
+		}
+	}
+}
+
 static void quantizer__scaled__decodes_to_the_simulation(void **state)
 {
 	static const char *const more[] = {"mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4",
@@ -399,6 +443,7 @@ int main(void)
 		cmocka_unit_test(quantizer__every_code_and_threshold__gives_the_nearest_value),
 		cmocka_unit_test(quantizer__beyond_the_range__saturates_or_overflows),
 		cmocka_unit_test(kernels__every_instruction_set__equals_plain_c),
+		cmocka_unit_test(kernels__division_by_reciprocal__equals_the_divider),
 		cmocka_unit_test(quantizer__scaled__decodes_to_the_simulation),
 		cmocka_unit_test(quantizer__large_output__equals_small_runs),
 		cmocka_unit_test(quantizer__mx_block__has_the_specified_scale),
