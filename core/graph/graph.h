@@ -35,7 +35,7 @@ struct qb_value {
 };
 
 enum qb_attr_kind { QB_ATTR_INT, QB_ATTR_FLOAT, QB_ATTR_STRING, QB_ATTR_INTS, QB_ATTR_FLOATS,
-	QB_ATTR_TENSOR };
+	QB_ATTR_TENSOR, QB_ATTR_STRINGS };
 
 struct qb_attr {
 	const char *name;
@@ -46,6 +46,7 @@ struct qb_attr {
 	int count;
 	const int64_t *ints;
 	const float *floats;
+	const char *const *strings;
 	const struct qb_tensor *tensor;
 };
 

@@ -219,6 +219,7 @@ static enum qb_attr_kind kind_of(const Onnx__AttributeProto *a, bool *supported)
 		case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR: return QB_ATTR_TENSOR;
 		case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS: return QB_ATTR_FLOATS;
 		case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS: return QB_ATTR_INTS;
+		case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS: return QB_ATTR_STRINGS;
 		default:
 			*supported = false;
 			return QB_ATTR_INT;
@@ -226,7 +227,7 @@ static enum qb_attr_kind kind_of(const Onnx__AttributeProto *a, bool *supported)
 	}
 	/* Files older than the field `type` leave it to what is there. */
 	return a->has_f ? QB_ATTR_FLOAT : a->has_i ? QB_ATTR_INT : a->has_s ? QB_ATTR_STRING :
-		a->t ? QB_ATTR_TENSOR : a->n_floats ? QB_ATTR_FLOATS : QB_ATTR_INTS;
+		a->t ? QB_ATTR_TENSOR : a->n_floats ? QB_ATTR_FLOATS : a->n_strings ? QB_ATTR_STRINGS : QB_ATTR_INTS;
 }
 
 static enum qb_err import_attr(struct importer *im, struct qb_node *n, const Onnx__AttributeProto *a,
@@ -268,6 +269,22 @@ static enum qb_err import_attr(struct importer *im, struct qb_node *n, const Onn
 		out->count = (int)count;
 		out->ints = ints ? copy : NULL;
 		out->floats = ints ? NULL : copy;
+	} else if (out->kind == QB_ATTR_STRINGS) {
+		const char **copy = qb_arena_alloc(arena, a->n_strings + 1, sizeof(*copy));
+
+		if (!copy || a->n_strings > INT32_MAX) {
+			return no_memory(im);
+		}
+		for (size_t i = 0; i < a->n_strings; i++) {
+			const ProtobufCBinaryData *s = &a->strings[i];
+
+			copy[i] = qb_arena_strndup(arena, s->len ? (const char *)s->data : "", s->len);
+			if (!copy[i]) {
+				return no_memory(im);
+			}
+		}
+		out->count = (int)a->n_strings;
+		out->strings = copy;
 	} else if (out->kind == QB_ATTR_TENSOR) {
 		if (!a->t) {
 			return qb_node_fail(im->eb, QB_EONNX, n, "attribute %.60s holds no tensor", name);
@@ -330,6 +347,17 @@ static enum qb_err import_edges(struct importer *im, struct qb_node *n, char *co
 	return QB_OK;
 }
 
+/* Of a recurrent layer the last state alone may be wanted; every other operator has its first output. */
+static bool first_may_be_absent(const struct qb_node *n)
+{
+	bool any = false;
+
+	for (int i = 0; i < n->outputs; i++) {
+		any |= n->output[i] != NULL;
+	}
+	return any && (strcmp(n->type, "LSTM") == 0 || strcmp(n->type, "GRU") == 0 || strcmp(n->type, "RNN") == 0);
+}
+
 static enum qb_err check_arity(struct importer *im, const struct qb_node *n)
 {
 	const struct qb_op *op = n->op;
@@ -343,7 +371,7 @@ static enum qb_err check_arity(struct importer *im, const struct qb_node *n)
 			return qb_node_fail(im->eb, QB_EONNX, n, "input %d is left out but required", i);
 		}
 	}
-	if (n->outputs < 1 || !n->output[0] || (op->max_outputs >= 0 && n->outputs > op->max_outputs)) {
+	if (n->outputs < 1 || (!n->output[0] && !first_may_be_absent(n)) || (op->max_outputs >= 0 && n->outputs > op->max_outputs)) {
 		return qb_node_fail(im->eb, QB_EONNX, n, "it has %d outputs, the operator has 1 to %d, the first "
 			"of them named", n->outputs, op->max_outputs);
 	}

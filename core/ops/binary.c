@@ -202,7 +202,13 @@ static int64_t shift_left(int64_t a, int64_t b)
 	return (uint64_t)b > 63 ? 0 : (int64_t)((uint64_t)a << b);
 }
 
+/* Signed types shift in their sign, all of it past their width. */
 static int64_t shift_right(int64_t a, int64_t b)
+{
+	return (uint64_t)b > 63 ? (a < 0 ? -1 : 0) : a >> b;
+}
+
+static int64_t shift_right_unsigned(int64_t a, int64_t b)
 {
 	return (uint64_t)b > 63 ? 0 : (int64_t)((uint64_t)a >> b);
 }
@@ -235,7 +241,7 @@ static int64_t shift_right(int64_t a, int64_t b)
 	X(bit_or, 0, a | b, a | b) \
 	X(bit_xor, 0, a ^ b, a ^ b) \
 	X(shift_left, 0, shift_left(a, b), shift_left(a, b)) \
-	X(shift_right, 0, shift_right(a, b), shift_right(a, b))
+	X(shift_right, 0, shift_right(a, b), shift_right_unsigned(a, b))
 
 #define X(name, real_value, whole_value, unsigned_value) \
 	static double real_##name(double a, double b) \

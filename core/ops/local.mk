@@ -12,8 +12,11 @@ libquantbench_a_SOURCES += \
 	core/ops/op.c core/ops/op.h core/ops/ops.h core/ops/plans.h \
 	core/ops/pool.c \
 	core/ops/quantize.c \
+	core/ops/rare.c \
 	core/ops/reduce.c \
 	core/ops/resize.c \
+	core/ops/rnn.c \
+	core/ops/sample.c \
 	core/ops/shape_ops.c \
 	core/ops/unary.c \
 	core/ops/window.c core/ops/window.h

@@ -92,6 +92,13 @@
 	X("", DequantizeLinear, 2, 3, 1, QB_OP_OTHER, -1, dequantize, dequantize, NULL, NULL) \
 	X("", DynamicQuantizeLinear, 1, 1, 3, QB_OP_OTHER, -1, dynamic_quantize, dynamic_quantize, NULL, NULL) \
 	X("", QuantizeLinear, 2, 3, 1, QB_OP_OTHER, -1, quantize, quantize, NULL, NULL) \
+	/* rare.c */ \
+	X("", BitwiseNot, 1, 1, 1, QB_OP_OTHER, -1, bitwise_not, bitwise_not, NULL, NULL) \
+	X("", CenterCropPad, 2, 2, 1, QB_OP_PASS, -1, center_crop_pad, center_crop_pad, NULL, NULL) \
+	X("", Col2Im, 3, 3, 1, QB_OP_ELTWISE, -1, col2im, col2im, NULL, NULL) \
+	X("", Det, 1, 1, 1, QB_OP_OTHER, -1, det, det, NULL, NULL) \
+	X("", MaxUnpool, 2, 3, 1, QB_OP_PASS, -1, max_unpool, max_unpool, NULL, NULL) \
+	X("", MeanVarianceNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, mvn, mvn, NULL, NULL) \
 	/* reduce.c */ \
 	X("", ArgMax, 1, 1, 1, QB_OP_OTHER, -1, arg, arg, NULL, NULL) \
 	X("", ArgMin, 1, 1, 1, QB_OP_OTHER, -1, arg, arg, NULL, NULL) \
@@ -110,6 +117,13 @@
 	/* resize.c */ \
 	X("", Resize, 1, 4, 1, QB_OP_ELTWISE, -1, resize, resize, NULL, NULL) \
 	X("", Upsample, 1, 2, 1, QB_OP_ELTWISE, -1, resize, resize, NULL, NULL) \
+	/* rnn.c */ \
+	X("", GRU, 3, 6, 2, QB_OP_OTHER, -1, rnn, rnn, NULL, NULL) \
+	X("", LSTM, 3, 8, 3, QB_OP_OTHER, -1, rnn, rnn, NULL, NULL) \
+	X("", RNN, 3, 6, 2, QB_OP_OTHER, -1, rnn, rnn, NULL, NULL) \
+	/* sample.c */ \
+	X("", AffineGrid, 2, 2, 1, QB_OP_OTHER, -1, affine_grid, affine_grid, NULL, NULL) \
+	X("", GridSample, 2, 2, 1, QB_OP_ELTWISE, -1, grid_sample, grid_sample, NULL, NULL) \
 	/* shape_ops.c */ \
 	X("", Constant, 0, 0, 1, QB_OP_OTHER, -1, constant, constant, NULL, NULL) \
 	X("", Dropout, 1, 3, 2, QB_OP_PASS, -1, dropout, dropout, qb__plan_alias, NULL) \
