@@ -113,7 +113,7 @@ static void describe(struct cost *k, double c, struct qb_sqnr *out)
 	r.mse = fmax(error_at(k, c, NULL), 0);
 	lo = r.scale * (k->value[0] - r.zero);
 	hi = r.scale * (k->value[k->values - 1] - r.zero);
-	r.range = fmax(fabs(lo), fabs(hi));
+	r.range = k->f->real_scale ? c : fmax(fabs(lo), fabs(hi));
 	for (int i = 0; i < k->values; i++) {
 		const struct qb_moments *m = &k->cell[i];
 		double g = r.scale * (k->value[i] - r.zero);

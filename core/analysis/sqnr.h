@@ -10,7 +10,7 @@
 #include "core/format/format.h"
 
 struct qb_sqnr {
-	double range;      /* the largest |value| that the scaled grid holds: the talk's c */
+	double range;      /* the talk's c, the scaled grid's largest value: qb_sqnr_expected takes it back */
 	double scale;      /* of the canonical grid */
 	double zero;       /* zero point; 0 unless the format is asymmetric */
 	double mse, clip_mse; /* E[(x - Q(x))^2], and the part of it from beyond the grid's ends */

@@ -199,6 +199,8 @@ static void sqnr_optimal__fine_scan__finds_nothing_better(void **state)
 			struct qb_sqnr best, r;
 
 			assert_int_equal(qb_sqnr_optimal(&f, &slide[i], &best, NULL), QB_OK);
+			assert_int_equal(qb_sqnr_expected(&f, best.range, &slide[i], &r, NULL), QB_OK);
+			assert_true(r.mse == best.mse && r.range == best.range);
 			for (int s = 0; s < 1500; s++) {
 				double c = best.range * pow(2, (s - 750) / 250.0);
 
