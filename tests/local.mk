@@ -35,3 +35,4 @@ include tests/unit/quant/local.mk
 include tests/unit/tensor/local.mk
 include tests/worker/local.mk
 include tests/cli/local.mk
+include tests/unit/exec/local.mk

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Whole networks: the plan against plain C, integer execution against its simulation tensor by tensor. Uses the
+ * project's own network, and the real ones where this machine has them.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/base/random.h"
+#include "core/exec/exec.h"
+#include "core/ops/int8_kernels.h"
+
+static const char *const networks[] = {"mlperf-tiny/ds_cnn.onnx", "mlperf-tiny/resnet8.onnx",
+	"cifar10/resnet20.onnx", "imagenet/mobilenet_v2.onnx"};
+
+struct net {
+	struct qb_graph *model, *graph;
+	struct qb_placement *place;
+	struct qb_observer **observer;
+	struct qb_plan *plan;
+	bool *tapped;
+	float *input, *output, *other;
+	size_t inputs, outputs;
+};
+
+static size_t count(const struct qb_value *v)
+{
+	size_t n = 1;
+
+	for (int i = 0; i < v->shape.ndim; i++) {
+		n *= (size_t)v->shape.dim[i];
+	}
+	return n;
+}
+
+static void ok(enum qb_err err, const struct qb_errbuf *eb)
+{
+	if (err != QB_OK) {
+		fail_msg("%s", eb->text);
+	}
+}
+
+static void observe(void *arg, int value, float *x, size_t n)
+{
+	struct net *t = arg;
+
+	qb_observer_update(t->observer[value], x, n);
+}
+
+static void fill(struct net *t, uint64_t seed)
+{
+	for (size_t i = 0; i < t->inputs; i++) {
+		t->input[i] = (float)(2 * qb_random_normal(seed, 1, i));
+	}
+}
+
+static bool find(const char *name, char *path, size_t size)
+{
+	const char *shared = getenv("QB_SHARED");
+
+	snprintf(path, size, "%s/data/%s", shared ? shared : "../shared", name);
+	return access(path, R_OK) == 0;
+}
+
+static void load(struct net *t, const char *path, int threads)
+{
+	struct qb_errbuf eb = {0};
+
+	memset(t, 0, sizeof(*t));
+	ok(qb_graph_import(&t->model, path, &eb), &eb);
+	ok(qb_graph_prepare(t->model, &eb), &eb);
+	ok(qb_graph_bind(&t->graph, t->model, 1, &eb), &eb);
+	ok(qb_placement_create(&t->place, t->graph, &eb), &eb);
+	t->tapped = calloc((size_t)t->graph->values, sizeof(*t->tapped));
+	t->observer = calloc((size_t)t->graph->values, sizeof(*t->observer));
+	for (int i = 0; i < t->graph->values; i++) {
+		t->tapped[i] = t->place->role[i] == QB_ROLE_ACTIVATION;
+		t->observer[i] = qb_observer_create();
+	}
+	ok(qb_plan_create(&t->plan, t->graph, threads, t->tapped, &eb), &eb);
+	t->inputs = count(t->graph->input[0]);
+	t->outputs = count(t->graph->output[0]);
+	t->input = calloc(t->inputs, sizeof(float));
+	t->output = calloc(t->outputs, sizeof(float));
+	t->other = calloc(t->outputs, sizeof(float));
+}
+
+static void unload(struct net *t)
+{
+	for (int i = 0; i < t->graph->values; i++) {
+		qb_observer_destroy(&t->observer[i]);
+	}
+	free(t->observer);
+	free(t->tapped);
+	free(t->input);
+	free(t->output);
+	free(t->other);
+	qb_plan_destroy(&t->plan);
+	qb_placement_destroy(&t->place);
+	qb_graph_destroy(&t->graph);
+	qb_graph_destroy(&t->model);
+}
+
+static void run(struct net *t, struct qb_session *s, struct qb_run *r, float *output)
+{
+	const void *in[] = {t->input};
+	void *out[] = {output};
+	struct qb_errbuf eb = {0};
+
+	r->input = in;
+	r->output = out;
+	ok(qb_session_run(s, r, &eb), &eb);
+}
+
+static void check_float(const char *path, int threads)
+{
+	struct qb_errbuf eb = {0};
+	struct qb_session *s;
+	struct qb_run r = {0};
+	struct net t;
+
+	load(&t, path, threads);
+	ok(qb_session_create(&s, t.plan, false, &eb), &eb);
+	for (uint64_t seed = 1; seed <= 2; seed++) {
+		struct qb_tensor in = {.dtype = QB_F32, .ndim = t.graph->input[0]->shape.ndim,
+			.data = t.input}, out;
+		const struct qb_tensor *ins[] = {&in};
+		float *want, scale = 0;
+
+		memcpy(in.dim, t.graph->input[0]->shape.dim, sizeof(in.dim));
+		fill(&t, seed);
+		run(&t, s, &r, t.output);
+		ok(qb_graph_eval(t.graph, ins, &out, &eb), &eb);
+		want = out.data;
+		for (size_t i = 0; i < t.outputs; i++) {
+			scale = fmaxf(scale, fabsf(want[i]));
+		}
+		for (size_t i = 0; i < t.outputs; i++) {
+			if (fabsf(want[i] - t.output[i]) > 1e-4f * fmaxf(scale, 1)) {
+				fail_msg("%s: output %zu is %g, plain C gives %g (seed %d)", path, i,
+					t.output[i], want[i], (int)seed);
+			}
+		}
+		free(out.data);
+	}
+	qb_session_destroy(&s);
+	unload(&t);
+}
+
+static void plan__real_networks__equal_plain_c(void **state)
+{
+	char path[4096];
+	int seen = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
+		if (find(networks[i], path, sizeof(path))) {
+			check_float(path, 1);
+			check_float(path, 2);
+			seen++;
+		}
+	}
+	if (!seen) {
+		print_message("no real networks here: skipped\n");
+		skip();
+	}
+}
+
+/* Codes of every tapped value in the simulation. */
+struct capture {
+	const struct qb_quantization *q;
+	float **want; /* [values] */
+	const char *path;
+	const struct qb_graph *graph;
+	size_t compared, off_by_one;
+};
+
+static void keep(void *arg, int value, float *x, size_t n)
+{
+	struct capture *c = arg;
+
+	c->want[value] = realloc(c->want[value], n * sizeof(float));
+	qb_qdq(c->q->q[value], x, c->want[value], 1, 1, (int64_t)n);
+}
+
+/* Compares with the simulation, then goes on from the simulation's numbers. */
+static void compare(void *arg, int value, float *x, size_t n)
+{
+	struct capture *c = arg;
+	float step = c->q->q[value]->scale[0];
+
+	for (size_t i = 0; i < n; i++) {
+		float steps = fabsf(x[i] - c->want[value][i]) / step;
+
+		if (!(steps < 1.01f)) {
+			fail_msg("%s: %s[%zu] is %g in integers, %g in simulation: %g steps apart", c->path,
+				c->graph->value[value]->name, i, x[i], c->want[value][i], steps);
+		}
+		c->off_by_one += steps > 0.5f;
+		c->compared++;
+		x[i] = c->want[value][i];
+	}
+}
+
+static void check_int8(const char *path, const char *scheme_name, int threads, bool plain)
+{
+	struct qb_errbuf eb = {0};
+	struct qb_scheme scheme;
+	struct qb_quantization *q;
+	struct qb_overlay *overlay;
+	struct qb_plan *int8;
+	struct qb_session *s, *i8;
+	struct capture c = {.path = path};
+	struct qb_run r = {0};
+	struct net t;
+
+	load(&t, path, 1);
+	c.graph = t.graph;
+	ok(qb_session_create(&s, t.plan, false, &eb), &eb);
+	r.tap = observe;
+	r.tap_arg = &t;
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		fill(&t, seed);
+		run(&t, s, &r, t.output);
+	}
+	ok(qb_scheme_parse(&scheme, scheme_name, &eb), &eb);
+	ok(qb_quantization_create(&q, &scheme, t.graph, t.place, t.observer, &eb), &eb);
+	ok(qb_overlay_create(&overlay, t.plan, q, &eb), &eb);
+	ok(qb_plan_create_int8(&int8, t.graph, threads, q, t.tapped, &eb), &eb);
+	ok(qb_session_create(&i8, int8, false, &eb), &eb);
+	c.q = q;
+	c.want = calloc((size_t)t.graph->values, sizeof(*c.want));
+	fill(&t, 4);
+	r = (struct qb_run){.overlay = overlay, .tap = keep, .tap_arg = &c, .ordered = true};
+	run(&t, s, &r, t.output);
+	qb_int8_force_plain(plain);
+	r = (struct qb_run){.tap = compare, .tap_arg = &c, .ordered = true, .inject = true};
+	run(&t, i8, &r, t.other);
+	qb_int8_force_plain(false);
+	assert_true(c.compared > 0);
+	/* Only sums that fall on a rounding threshold may differ. */
+	assert_true((double)c.off_by_one < 0.001 * (double)c.compared + 2);
+	for (int i = 0; i < t.graph->values; i++) {
+		free(c.want[i]);
+	}
+	free(c.want);
+	qb_session_destroy(&s);
+	qb_session_destroy(&i8);
+	qb_plan_destroy(&int8);
+	qb_overlay_destroy(&overlay);
+	qb_quantization_destroy(&q);
+	unload(&t);
+}
+
+static void int8__real_networks__within_one_step_of_simulation(void **state)
+{
+	char path[4096];
+	int seen = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
+		if (find(networks[i], path, sizeof(path))) {
+			check_int8(path, "int8", 1, false);
+			check_int8(path, "w4a8", 2, false);
+			if (i < 2) {
+				check_int8(path, "int8", 1, true);
+			}
+			seen++;
+		}
+	}
+	if (!seen) {
+		print_message("no real networks here: skipped\n");
+		skip();
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plan__real_networks__equal_plain_c),
+		cmocka_unit_test(int8__real_networks__within_one_step_of_simulation),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
