@@ -272,12 +272,10 @@ QB_TARGET static void QB_NAME(block_max)(const float *x, size_t blocks, size_t b
 
 QB_TARGET static void QB_NAME(spread)(const float *scale, size_t blocks, size_t block, float *each)
 {
-	if (block == 32 || block == 16) {
-		for (size_t b = 0; b < blocks * block; b += 16) {
-			const float s = scale[b / block];
-
-			for (int j = 0; j < 16; j++) {
-				each[b + (size_t)j] = s;
+	if (block == 32) {
+		for (size_t b = 0; b < blocks; b++) {
+			for (int j = 0; j < 32; j++) {
+				each[b * 32 + (size_t)j] = scale[b];
 			}
 		}
 		return;
