@@ -1,1 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
+sbin_PROGRAMS += quantbenchd
+quantbenchd_SOURCES = \
+	daemon/blobs.c daemon/blobs.h \
+	daemon/engine.c daemon/engine.h \
+	daemon/hub.c daemon/hub.h \
+	daemon/jobs.c daemon/jobs.h \
+	daemon/lab.h \
+	daemon/loop.c daemon/loop.h \
+	daemon/main.c \
+	daemon/options.c daemon/options.h \
+	daemon/run.c daemon/run.h \
+	daemon/sql.h \
+	daemon/store.c daemon/store.h \
+	daemon/uploads.c daemon/uploads.h \
+	daemon/util.c daemon/util.h \
+	daemon/validate.c daemon/validate.h \
+	daemon/worker.c daemon/worker.h \
+	daemon/http/events_api.c \
+	daemon/http/http.h \
+	daemon/http/jobs_api.c \
+	daemon/http/reply.c \
+	daemon/http/results_api.c \
+	daemon/http/server.c \
+	daemon/http/static.c \
+	daemon/http/system_api.c \
+	daemon/http/upload.c \
+	daemon/http/uploads_api.c
+nodist_quantbenchd_SOURCES = daemon/embedded.h
+quantbenchd_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(LIBUV_CFLAGS) $(SQLITE_CFLAGS) $(SYSTEMD_CFLAGS) $(NETTLE_CFLAGS) \
+	-DQB_DEFAULT_STATE='"$(localstatedir)/lib/quantbench"' \
+	-DQB_DEFAULT_WEB='"$(pkgdatadir)/web"' \
+	-DQB_DEFAULT_WORKER='"$(pkglibexecdir)/quantbench-worker"'
+quantbenchd_CFLAGS = $(AM_CFLAGS)
+quantbenchd_LDADD = $(MHD_LIBS) $(LIBUV_LIBS) $(SQLITE_LIBS) $(SYSTEMD_LIBS) $(NETTLE_LIBS) $(JANSSON_LIBS)
+
+# Migrations in the order of their numbers, and the API's description, as C strings.
+MIGRATIONS = schema/001_init.sql
+EXTRA_DIST += $(MIGRATIONS)
+BUILT_SOURCES += daemon/embedded.h
+CLEANFILES += daemon/embedded.h
+C_STRING = $(SED) -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/'
+daemon/embedded.h: $(MIGRATIONS) schema/openapi.yaml
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && { \
+		echo "static const char *const qb_migrations[] __attribute__((unused)) = {"; \
+		for f in $(MIGRATIONS); do $(C_STRING) $(srcdir)/$$f; echo ","; done; \
+		echo "};"; \
+		echo "static const char qb_openapi[] __attribute__((unused)) ="; \
+		$(C_STRING) $(srcdir)/schema/openapi.yaml; \
+		echo ";"; \
+	} > $@.tmp && mv $@.tmp $@
+# `make quantbenchd` alone does not visit BUILT_SOURCES.
+daemon/quantbenchd-store.$(OBJEXT) daemon/http/quantbenchd-system_api.$(OBJEXT): daemon/embedded.h

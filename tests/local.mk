@@ -36,3 +36,4 @@ include tests/unit/tensor/local.mk
 include tests/worker/local.mk
 include tests/cli/local.mk
 include tests/unit/exec/local.mk
+include tests/api/local.mk

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "daemon/blobs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool make(const char *state, const char *name)
+{
+	char *path = qb_format("%s%s", state, name);
+	bool ok = qb_make_folder(path) && access(path, W_OK | X_OK) == 0;
+
+	if (!ok) {
+		qb_log(QB_LOG_ERROR, "the folder %s cannot be made or written to: %s", path,
+			strerror(errno));
+	}
+	free(path);
+	return ok;
+}
+
+static bool make_empty(const char *state, const char *name)
+{
+	char *path = qb_format("%s%s", state, name);
+
+	qb_remove_tree(path);
+	free(path);
+	return make(state, name);
+}
+
+bool qb_blobs_prepare(const char *state)
+{
+	/* The state's parents too, as mkdir -p. */
+	char *path = strdup(state);
+
+	for (char *p = path + 1; path && *p; p++) {
+		if (*p == '/') {
+			*p = '\0';
+			qb_make_folder(path);
+			*p = '/';
+		}
+	}
+	free(path);
+	return make(state, "") && make(state, "/blobs") && make_empty(state, "/tmp") &&
+		make_empty(state, "/work");
+}
+
+static bool disk_problem(struct qb_problem *p, const char *what)
+{
+	int e = errno;
+
+	if (e == ENOSPC || e == EDQUOT) {
+		return qb_refuse(p, 507, "disk_full",
+			"the server's disk is full, so the file was not kept; delete models, datasets or jobs "
+			"that nobody needs, or give the state folder more room");
+	}
+	return qb_refuse(p, 500, "io", "the file could not be %s on the server: %s", what, strerror(e));
+}
+
+bool qb_blob_begin(struct qb_blob_writer *w, const char *state, struct qb_problem *p)
+{
+	memset(w, 0, sizeof(*w));
+	sha256_init(&w->hash);
+	w->temporary = qb_format("%s/tmp/blob-XXXXXX", state);
+	w->fd = mkostemp(w->temporary, O_CLOEXEC);
+	if (w->fd < 0) {
+		disk_problem(p, "created");
+		free(w->temporary);
+		w->temporary = NULL;
+		return false;
+	}
+	return true;
+}
+
+bool qb_blob_write(struct qb_blob_writer *w, const void *bytes, size_t n, struct qb_problem *p)
+{
+	const char *from = bytes;
+
+	sha256_update(&w->hash, n, bytes);
+	w->size += (int64_t)n;
+	while (n) {
+		ssize_t done = write(w->fd, from, n);
+
+		if (done < 0 && errno == EINTR) {
+			continue;
+		}
+		if (done < 0) {
+			return disk_problem(p, "written");
+		}
+		from += done;
+		n -= (size_t)done;
+	}
+	return true;
+}
+
+bool qb_blob_seal(struct qb_blob_writer *w, struct qb_problem *p)
+{
+	uint8_t digest[SHA256_DIGEST_SIZE];
+
+	sha256_digest(&w->hash, sizeof(digest), digest);
+	qb_hex(digest, sizeof(digest), w->sha256);
+	if (fchmod(w->fd, 0440) || fsync(w->fd)) {
+		return disk_problem(p, "written");
+	}
+	close(w->fd);
+	w->fd = -1;
+	return true;
+}
+
+char *qb_blob_path(const char *state, const char *sha256)
+{
+	return qb_format("%s/blobs/%s", state, sha256);
+}
+
+static void sync_folder(const char *state)
+{
+	char *path = qb_format("%s/blobs", state);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
+	free(path);
+}
+
+bool qb_blob_keep(struct qb_blob_writer *w, const char *state, struct qb_problem *p)
+{
+	char *path = qb_blob_path(state, w->sha256);
+	bool ok = rename(w->temporary, path) == 0;
+
+	if (ok) {
+		sync_folder(state);
+		free(w->temporary);
+		w->temporary = NULL;
+	} else {
+		disk_problem(p, "put in its place");
+	}
+	free(path);
+	return ok;
+}
+
+void qb_blob_end(struct qb_blob_writer *w)
+{
+	if (w->fd >= 0 && w->temporary) {
+		close(w->fd);
+	}
+	w->fd = -1;
+	if (w->temporary) {
+		unlink(w->temporary);
+		free(w->temporary);
+		w->temporary = NULL;
+	}
+}
+
+void qb_blob_remove(const char *state, const char *sha256)
+{
+	char *path = qb_blob_path(state, sha256);
+
+	unlink(path);
+	free(path);
+}
+
+static int open_inside(const char *folder, const char *name, struct stat *st)
+{
+	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+
+	if (dir >= 0 && !strchr(name, '/')) {
+		/* O_NONBLOCK: a pipe of that name must not stop us. */
+		fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	}
+	if (fd >= 0 && (fstat(fd, st) || !S_ISREG(st->st_mode))) {
+		close(fd);
+		fd = -1;
+	}
+	if (dir >= 0) {
+		close(dir);
+	}
+	return fd;
+}
+
+bool qb_blob_copy(struct qb_blob_writer *w, const char *state, const char *folder, const char *name,
+	struct qb_problem *p)
+{
+	struct stat st;
+	char *block = malloc(1 << 16);
+	int fd = open_inside(folder, name, &st);
+	ssize_t n;
+	bool ok = fd >= 0 && block;
+
+	memset(w, 0, sizeof(*w));
+	w->fd = -1;
+	if (!ok) {
+		qb_refuse(p, 500, "io", "the artifact %.200s is no readable file", name);
+	}
+	ok = ok && qb_blob_begin(w, state, p);
+	while (ok && (n = read(fd, block, 1 << 16)) > 0) {
+		ok = qb_blob_write(w, block, (size_t)n, p);
+	}
+	ok = ok && qb_blob_seal(w, p);
+	if (fd >= 0) {
+		close(fd);
+	}
+	free(block);
+	return ok;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /v1/jobs/ID/events: what is stored is sent, then the connection sleeps until there is more.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/http/http.h"
+#include "daemon/hub.h"
+#include "daemon/store.h"
+
+struct stream {
+	struct qb_lab *lab;
+	struct qb_follower *follower;
+	int64_t job, after;
+	char *text; /* not sent yet */
+	size_t used, sent, size;
+	bool over;
+};
+
+static void append(struct stream *s, const char *text)
+{
+	size_t n = strlen(text);
+	char *grown;
+
+	if (s->used + n + 1 > s->size) {
+		s->size = 2 * (s->used + n) + 1024;
+		grown = realloc(s->text, s->size);
+		if (!grown) {
+			s->over = true;
+			return;
+		}
+		s->text = grown;
+	}
+	memcpy(s->text + s->used, text, n + 1);
+	s->used += n;
+}
+
+static bool ended(const char *state)
+{
+	return strcmp(state, "queued") != 0 && strcmp(state, "running") != 0;
+}
+
+/* Fills text with the next events; false when there are none now. */
+static bool refill(struct stream *s)
+{
+	struct qb_store *store = qb_store_reader(s->lab->database);
+	json_t *state, *rows, *row;
+	char head[96];
+	size_t i;
+
+	s->used = s->sent = 0;
+	if (!store) {
+		s->over = true;
+		return false;
+	}
+	/* The state first: an end seen here has its events stored already. */
+	state = qb_store_row(store, QB_SQL_JOB_STATE, "i", s->job);
+	rows = qb_store_rows(store, QB_SQL_EVENT_LIST, "ii", s->job, s->after);
+	json_array_foreach(rows, i, row) {
+		s->after = json_integer_value(json_object_get(row, "id"));
+		snprintf(head, sizeof(head), "id: %lld\nevent: %.32s\ndata: ", (long long)s->after,
+			json_string_value(json_object_get(row, "kind")));
+		append(s, head);
+		append(s, json_string_value(json_object_get(row, "data")));
+		append(s, "\n\n");
+	}
+	if (!json_array_size(rows) &&
+		(!state || ended(json_string_value(json_object_get(state, "state"))))) {
+		s->over = true;
+	}
+	json_decref(rows);
+	json_decref(state);
+	return s->used > 0;
+}
+
+static ssize_t read_stream(void *arg, uint64_t pos, char *out, size_t max)
+{
+	struct stream *s = arg;
+	unsigned reasons;
+	size_t n;
+
+	(void)pos;
+	while (s->sent == s->used) {
+		if (refill(s)) {
+			break;
+		}
+		if (s->over) {
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		}
+		reasons = qb_hub_sleep(s->lab->hub, s->follower);
+		if (!reasons) {
+			return 0;
+		}
+		if (reasons & QB_WAKE_CLOSING) {
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		}
+		if (reasons == QB_WAKE_HEARTBEAT) {
+			append(s, ": still here\n\n");
+		}
+	}
+	n = s->used - s->sent < max ? s->used - s->sent : max;
+	memcpy(out, s->text + s->sent, n);
+	s->sent += n;
+	return (ssize_t)n;
+}
+
+static void free_stream(void *arg)
+{
+	struct stream *s = arg;
+
+	qb_hub_leave(s->lab->hub, &s->follower);
+	free(s->text);
+	free(s);
+}
+
+static bool read_after(struct qb_request *rq, int64_t *after, struct qb_problem *p)
+{
+	const char *text = qb_header(rq, "Last-Event-ID");
+	char *end = NULL;
+
+	text = text && *text ? text : qb_query(rq, "after");
+	*after = 0;
+	if (text) {
+		*after = strtoll(text, &end, 10);
+		if (*end || *after < 0) {
+			return qb_refuse(p, 400, "bad_query", "Last-Event-ID is \"%.40s\"; give the number of the last "
+				"event that arrived", text);
+		}
+	}
+	return true;
+}
+
+enum MHD_Result qb__events_follow(struct qb_request *rq)
+{
+	struct qb_problem p = {0};
+	struct stream *s;
+	struct MHD_Response *r;
+	int64_t job, after;
+	json_t *row;
+
+	if (!qb_path_job(rq, &job, &p) || !read_after(rq, &after, &p)) {
+		return qb_reply_problem(rq, &p);
+	}
+	row = qb_store_row(qb_reader(rq), QB_SQL_JOB_STATE, "i", job);
+	if (!row) {
+		return qb_reply_refuse(rq, 404, "not_found", "there is no job j%lld here", (long long)job);
+	}
+	json_decref(row);
+	s = calloc(1, sizeof(*s));
+	if (s) {
+		s->lab = rq->lab;
+		s->job = job;
+		s->after = after;
+		s->follower = qb_hub_follow(rq->lab->hub, rq->connection, job);
+	}
+	if (!s || !s->follower) {
+		free(s);
+		return qb_reply_refuse(rq, 500, "out_of_memory", "no memory for another stream");
+	}
+	append(s, "retry: 2000\n\n");
+	r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 << 10, read_stream, s, free_stream);
+	if (!r) {
+		free_stream(s);
+		return MHD_NO;
+	}
+	MHD_add_response_header(r, "Content-Type", "text/event-stream");
+	MHD_add_response_header(r, "X-Accel-Buffering", "no");
+	return qb_reply_send(rq, 200, r);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Between libmicrohttpd and the endpoints: a request, the table of routes, every way to reply. HTTP threads only.
+ */
+#ifndef QB_DAEMON_HTTP_HTTP_H
+#define QB_DAEMON_HTTP_HTTP_H
+
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+
+#include "daemon/lab.h"
+#include "daemon/util.h"
+
+struct qb_upload;
+struct qb_store;
+
+struct qb_request {
+	struct qb_lab *lab;
+	struct MHD_Connection *connection;
+	const struct qb_route *route;
+	const char *path;
+	char part[2][256]; /* what stood for the route's parameters, decoded */
+	char *body;        /* of a QB_BODY_SMALL route, ended by a NUL */
+	size_t body_len;
+	bool too_large;
+	struct qb_upload *upload; /* of a QB_BODY_FILE route */
+	struct MHD_Response *extra; /* reply under construction */
+};
+
+enum qb_body { QB_BODY_NONE, QB_BODY_SMALL, QB_BODY_FILE };
+
+/* method, path (":" begins a parameter), body, handler */
+#define QB_ROUTES(X) \
+	X("GET", "/v1/models", NONE, models_list) \
+	X("POST", "/v1/models", FILE, models_upload) \
+	X("GET", "/v1/models/:id", NONE, models_get) \
+	X("DELETE", "/v1/models/:id", NONE, models_delete) \
+	X("GET", "/v1/models/:id/graph", NONE, models_graph) \
+	X("GET", "/v1/datasets", NONE, datasets_list) \
+	X("POST", "/v1/datasets", FILE, datasets_upload) \
+	X("GET", "/v1/datasets/:id", NONE, datasets_get) \
+	X("DELETE", "/v1/datasets/:id", NONE, datasets_delete) \
+	X("GET", "/v1/jobs", NONE, jobs_list) \
+	X("POST", "/v1/jobs", SMALL, jobs_submit) \
+	X("GET", "/v1/jobs/:id", NONE, jobs_get) \
+	X("DELETE", "/v1/jobs/:id", NONE, jobs_delete) \
+	X("POST", "/v1/jobs/:id/cancel", SMALL, jobs_cancel) \
+	X("POST", "/v1/jobs/:id/retry", SMALL, jobs_retry) \
+	X("GET", "/v1/jobs/:id/events", NONE, events_follow) \
+	X("GET", "/v1/jobs/:id/results", NONE, results_get) \
+	X("GET", "/v1/jobs/:id/results.csv", NONE, results_csv) \
+	X("GET", "/v1/jobs/:id/artifacts/:name", NONE, artifacts_get) \
+	X("GET", "/v1/job-types", NONE, types_list) \
+	X("GET", "/v1/results", NONE, results_list) \
+	X("GET", "/v1/compare", NONE, compare_get) \
+	X("GET", "/v1/formats", NONE, formats_list) \
+	X("GET", "/v1/formats/:name", NONE, formats_get) \
+	X("GET", "/v1/system", NONE, system_get) \
+	X("GET", "/healthz", NONE, health_live) \
+	X("GET", "/readyz", NONE, health_ready) \
+	X("GET", "/metrics", NONE, metrics_get) \
+	X("GET", "/openapi.yaml", NONE, openapi_get)
+
+struct qb_route {
+	const char *method, *path;
+	enum qb_body body;
+	enum MHD_Result (*handle)(struct qb_request *rq);
+};
+
+#define X(method, path, body, name) enum MHD_Result qb__##name(struct qb_request *rq);
+QB_ROUTES(X)
+#undef X
+/* Everything that no route takes: the dashboard's files. */
+enum MHD_Result qb__static_get(struct qb_request *rq);
+
+/* The server. Starts and stops on the loop thread; stop blocks, and must not be called by it while calls may be
+ * waiting for the loop. */
+struct qb_http;
+struct qb_http *qb_http_start(struct qb_lab *lab, uint16_t *port);
+void qb_http_refuse_new(struct qb_http *http);
+void qb_http_stop(struct qb_http **http);
+
+/* Replies. */
+enum MHD_Result qb_reply_json(struct qb_request *rq, unsigned status, json_t *take);
+enum MHD_Result qb_reply_created(struct qb_request *rq, unsigned status, const char *folder,
+	json_t *take); /* with Location: folder/id */
+enum MHD_Result qb_reply_problem(struct qb_request *rq, struct qb_problem *p); /* p is emptied */
+enum MHD_Result qb_reply_refuse(struct qb_request *rq, int status, const char *code, const char *fmt,
+	...) __attribute__((format(printf, 4, 5)));
+enum MHD_Result qb_reply_text(struct qb_request *rq, unsigned status, const char *type, char *take,
+	size_t len);
+enum MHD_Result qb_reply_empty(struct qb_request *rq, unsigned status);
+/* Adds what every reply carries, counts, queues and releases. */
+enum MHD_Result qb_reply_send(struct qb_request *rq, unsigned status, struct MHD_Response *take);
+
+/* Requests. */
+const char *qb_query(struct qb_request *rq, const char *name); /* NULL where it is absent or empty */
+const char *qb_header(struct qb_request *rq, const char *name);
+struct qb_store *qb_reader(struct qb_request *rq);
+/* ?limit= */
+bool qb_query_limit(struct qb_request *rq, int64_t *limit, struct qb_problem *p);
+/* ?name= as an id with that prefix; -1 where it is absent */
+bool qb_query_id(struct qb_request *rq, const char *name, char prefix, int64_t *id,
+	struct qb_problem *p);
+/* The job in the path. */
+bool qb_path_job(struct qb_request *rq, int64_t *id, struct qb_problem *p);
+
+/* The body of a file route (upload.c). */
+struct qb_upload *qb_upload_begin(struct qb_request *rq, struct qb_problem *p);
+/* false: the connection is to be cut */
+bool qb_upload_data(struct qb_upload *u, const char *bytes, size_t n);
+void qb_upload_end(struct qb_upload **u);
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /v1/jobs and the kinds of job.
+ */
+#include "config.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/blobs.h"
+#include "daemon/engine.h"
+#include "daemon/http/http.h"
+#include "daemon/jobs.h"
+#include "daemon/loop.h"
+#include "daemon/store.h"
+#include "daemon/validate.h"
+
+static bool known_state(const char *state)
+{
+	static const char *const states[] = {"queued", "running", "succeeded", "failed", "cancelled"};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		if (!strcmp(state, states[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+enum MHD_Result qb__jobs_list(struct qb_request *rq)
+{
+	const char *state = qb_query(rq, "state"), *type = qb_query(rq, "type");
+	const char *model = qb_query(rq, "model"), *data = qb_query(rq, "data");
+	struct qb_problem p = {0};
+	int64_t limit, before, total;
+	json_t *rows, *next;
+
+	if (!qb_query_limit(rq, &limit, &p) || !qb_query_id(rq, "before", 'j', &before, &p)) {
+		return qb_reply_problem(rq, &p);
+	}
+	if (state && !known_state(state)) {
+		return qb_reply_refuse(rq, 400, "bad_query", "state is \"%.40s\"; give queued, running, succeeded, "
+			"failed or cancelled", state);
+	}
+	rows = qb_store_rows(qb_reader(rq), QB_SQL_JOB_LIST, "ssssIi", state, type, model, data, before, limit);
+	total = qb_store_number(qb_reader(rq), QB_SQL_JOB_COUNT, "ssss", state, type, model, data);
+	next = json_array_size(rows) && (int64_t)json_array_size(rows) == limit
+		? json_incref(json_object_get(json_array_get(rows, json_array_size(rows) - 1), "id"))
+		: json_null();
+	return qb_reply_json(rq, 200, json_pack("{s:o, s:I, s:o}", "jobs", rows, "total",
+		(json_int_t)total, "next", next));
+}
+
+enum MHD_Result qb__jobs_get(struct qb_request *rq)
+{
+	struct qb_problem p = {0};
+	int64_t id;
+	json_t *job;
+
+	if (!qb_path_job(rq, &id, &p)) {
+		return qb_reply_problem(rq, &p);
+	}
+	job = qb_store_row(qb_reader(rq), QB_SQL_JOB_GET, "i", id);
+	return job ? qb_reply_json(rq, 200, job)
+		   : qb_reply_refuse(rq, 404, "not_found", "there is no job j%lld here", (long long)id);
+}
+
+static bool no_such_type(const json_t *info, const char *given, struct qb_problem *p)
+{
+	char list[400] = "";
+	size_t i, n = 0;
+	const json_t *v;
+
+	json_array_foreach(json_object_get(info, "types"), i, v) {
+		if (!json_is_true(json_object_get(v, "internal")) && n < sizeof(list)) {
+			n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? ", " : "",
+				json_string_value(json_object_get(v, "type")));
+		}
+	}
+	if (given) {
+		return qb_refuse(p, 422, "bad_job", "type: \"%.60s\" is no kind of job here; choose from: %s", given,
+			list);
+	}
+	return qb_refuse(p, 422, "bad_job", "type: is missing; choose from: %s", list);
+}
+
+/* The detail is that of the first error; all of them go along. */
+static bool check(struct qb_request *rq, const json_t *spec, struct qb_problem *p)
+{
+	const json_t *info = qb_engine_info(rq->lab->engine, p), *type, *first, *fresh;
+	const char *name = json_string_value(json_object_get(spec, "type"));
+	json_t *errors, *bare;
+
+	if (!info) {
+		return false;
+	}
+	type = name ? qb_engine_type(info, name) : NULL;
+	if (!type || json_is_true(json_object_get(type, "internal"))) {
+		return no_such_type(info, name, p);
+	}
+	if (json_object_get(spec, "workdir")) {
+		return qb_refuse(p, 422, "bad_job", "workdir: is the server's to choose; leave it out");
+	}
+	fresh = json_object_get(spec, "fresh");
+	if (fresh && !json_is_boolean(fresh)) {
+		return qb_refuse(p, 422, "bad_job", "fresh: must be true or false");
+	}
+	bare = json_copy((json_t *)spec);
+	json_object_del(bare, "fresh");
+	errors = json_array();
+	if (qb_validate(json_object_get(type, "schema"), bare, errors)) {
+		json_decref(errors);
+		json_decref(bare);
+		return true;
+	}
+	json_decref(bare);
+	first = json_array_get(errors, 0);
+	qb_refuse(p, 422, "bad_job", "%.300s: %.600s", json_string_value(json_object_get(first, "field")),
+		json_string_value(json_object_get(first, "detail")));
+	p->errors = errors;
+	return false;
+}
+
+struct submission {
+	struct qb_request *rq;
+	json_t *spec, *job;
+	bool created;
+	struct qb_problem problem;
+};
+
+static void submit(struct qb_call *call, void *arg)
+{
+	struct submission *s = arg;
+
+	s->job = qb_jobs_submit(s->rq->lab->jobs, s->spec, &s->created, &s->problem);
+	qb_call_done(call);
+}
+
+enum MHD_Result qb__jobs_submit(struct qb_request *rq)
+{
+	struct submission s = {.rq = rq};
+	json_error_t why;
+
+	s.spec = json_loadb(rq->body ? rq->body : "", rq->body_len, JSON_REJECT_DUPLICATES, &why);
+	if (!s.spec) {
+		return qb_reply_refuse(rq, 400, "bad_json", "the body is not JSON: %s (line %d, column %d)",
+			why.text, why.line, why.column);
+	}
+	if (!json_is_object(s.spec)) {
+		json_decref(s.spec);
+		return qb_reply_refuse(rq, 422, "bad_job", "a job is a JSON object, such as {\"type\": \"ptq\", ...}");
+	}
+	if (check(rq, s.spec, &s.problem)) {
+		qb_calls_run(rq->lab->calls, submit, &s);
+	}
+	json_decref(s.spec);
+	return s.job ? qb_reply_created(rq, s.created ? 201 : 200, "/v1/jobs", s.job)
+		     : qb_reply_problem(rq, &s.problem);
+}
+
+struct order {
+	struct qb_lab *lab;
+	int64_t id;
+	json_t *(*run)(struct qb_jobs *jobs, int64_t id, struct qb_problem *p);
+	json_t *job;
+	bool ok;
+	struct qb_problem problem;
+};
+
+static void carry_out(struct qb_call *call, void *arg)
+{
+	struct order *o = arg;
+
+	if (o->run) {
+		o->job = o->run(o->lab->jobs, o->id, &o->problem);
+	} else {
+		o->ok = qb_jobs_delete(o->lab->jobs, o->id, &o->problem);
+	}
+	qb_call_done(call);
+}
+
+static enum MHD_Result order(struct qb_request *rq,
+	json_t *(*run)(struct qb_jobs *jobs, int64_t id, struct qb_problem *p))
+{
+	struct order o = {.lab = rq->lab, .run = run};
+
+	if (qb_path_job(rq, &o.id, &o.problem)) {
+		qb_calls_run(rq->lab->calls, carry_out, &o);
+	}
+	if (o.job) {
+		return qb_reply_json(rq, 202, o.job);
+	}
+	return o.ok ? qb_reply_empty(rq, 204) : qb_reply_problem(rq, &o.problem);
+}
+
+enum MHD_Result qb__jobs_cancel(struct qb_request *rq)
+{
+	return order(rq, qb_jobs_cancel);
+}
+
+enum MHD_Result qb__jobs_retry(struct qb_request *rq)
+{
+	return order(rq, qb_jobs_retry);
+}
+
+enum MHD_Result qb__jobs_delete(struct qb_request *rq)
+{
+	return order(rq, NULL);
+}
+
+enum MHD_Result qb__types_list(struct qb_request *rq)
+{
+	struct qb_problem p = {0};
+	const json_t *info = qb_engine_info(rq->lab->engine, &p), *v;
+	json_t *types;
+	size_t i;
+
+	if (!info) {
+		return qb_reply_problem(rq, &p);
+	}
+	types = json_array();
+	json_array_foreach(json_object_get(info, "types"), i, v) {
+		if (!json_is_true(json_object_get(v, "internal"))) {
+			json_array_append(types, (json_t *)v);
+		}
+	}
+	return qb_reply_json(rq, 200, json_pack("{s:O, s:o, s:O*}", "engine", json_object_get(info, "engine"),
+		"types", types, "metrics", json_object_get(info, "metrics")));
+}
+
+enum MHD_Result qb__artifacts_get(struct qb_request *rq)
+{
+	struct qb_problem p = {0};
+	int64_t id;
+	json_t *row;
+	struct MHD_Response *r = NULL;
+	struct stat st;
+	char *path, disposition[300];
+	int fd;
+
+	if (!qb_path_job(rq, &id, &p)) {
+		return qb_reply_problem(rq, &p);
+	}
+	row = qb_store_row(qb_reader(rq), QB_SQL_ARTIFACT_GET, "is", id, rq->part[1]);
+	if (!row) {
+		return qb_reply_refuse(rq, 404, "not_found", "job j%lld has no artifact \"%.100s\"; GET /v1/jobs/j%lld "
+			"lists them", (long long)id, rq->part[1], (long long)id);
+	}
+	path = qb_blob_path(rq->lab->options.state, json_string_value(json_object_get(row, "sha256")));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	free(path);
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		r = MHD_create_response_from_fd64((uint64_t)st.st_size, fd);
+	}
+	if (!r) {
+		json_decref(row);
+		return qb_reply_refuse(rq, 500, "io", "the artifact's file cannot be read on the server");
+	}
+	MHD_add_response_header(r, "Content-Type", json_string_value(json_object_get(row, "content_type")));
+	/* What a worker wrote must not act as a page of ours. */
+	MHD_add_response_header(r, "Content-Security-Policy", "sandbox; default-src 'none'; style-src "
+		"'unsafe-inline'; img-src data:");
+	snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s\"", rq->part[1]);
+	MHD_add_response_header(r, "Content-Disposition", disposition);
+	json_decref(row);
+	return qb_reply_send(rq, 200, r);
+}

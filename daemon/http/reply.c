@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "daemon/http/http.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/store.h"
+
+static const char *title_of(int status)
+{
+	switch (status) {
+	case 400:
+		return "Bad request";
+	case 403:
+		return "Forbidden";
+	case 404:
+		return "Not found";
+	case 405:
+		return "Method not allowed";
+	case 409:
+		return "Conflict";
+	case 413:
+		return "Too large";
+	case 422:
+		return "Not a job";
+	case 503:
+		return "Not available";
+	case 507:
+		return "Disk full";
+	default:
+		return "Server error";
+	}
+}
+
+enum MHD_Result qb_reply_send(struct qb_request *rq, unsigned status, struct MHD_Response *take)
+{
+	enum MHD_Result queued;
+
+	if (!take) {
+		return MHD_NO;
+	}
+	MHD_add_response_header(take, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(take, "Referrer-Policy", "no-referrer");
+	if (!MHD_get_response_header(take, "Cache-Control")) {
+		MHD_add_response_header(take, "Cache-Control", "no-store");
+	}
+	atomic_fetch_add(&rq->lab->requests[status / 100 % 6], 1);
+	queued = MHD_queue_response(rq->connection, status, take);
+	MHD_destroy_response(take);
+	return queued;
+}
+
+enum MHD_Result qb_reply_text(struct qb_request *rq, unsigned status, const char *type, char *take,
+	size_t len)
+{
+	struct MHD_Response *r = MHD_create_response_from_buffer(len, take, MHD_RESPMEM_MUST_FREE);
+
+	if (r) {
+		MHD_add_response_header(r, "Content-Type", type);
+	} else {
+		free(take);
+	}
+	return qb_reply_send(rq, status, r);
+}
+
+static enum MHD_Result reply_dump(struct qb_request *rq, unsigned status, const char *type, json_t *take,
+	const char *location)
+{
+	char *text = json_dumps(take, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+	struct MHD_Response *r = text ? MHD_create_response_from_buffer(strlen(text), text,
+						MHD_RESPMEM_MUST_FREE) : NULL;
+
+	json_decref(take);
+	if (!r) {
+		free(text);
+		return MHD_NO;
+	}
+	MHD_add_response_header(r, "Content-Type", type);
+	if (location) {
+		MHD_add_response_header(r, "Location", location);
+	}
+	if (rq->extra) { /* headers set aside, such as Allow */
+		MHD_add_response_header(r, "Allow", MHD_get_response_header(rq->extra, "Allow"));
+		MHD_destroy_response(rq->extra);
+		rq->extra = NULL;
+	}
+	return qb_reply_send(rq, status, r);
+}
+
+enum MHD_Result qb_reply_json(struct qb_request *rq, unsigned status, json_t *take)
+{
+	return reply_dump(rq, status, "application/json", take, NULL);
+}
+
+enum MHD_Result qb_reply_created(struct qb_request *rq, unsigned status, const char *folder,
+	json_t *take)
+{
+	char *location = qb_format("%s/%s", folder, json_string_value(json_object_get(take, "id")));
+	enum MHD_Result sent = reply_dump(rq, status, "application/json", take, location);
+
+	free(location);
+	return sent;
+}
+
+enum MHD_Result qb_reply_problem(struct qb_request *rq, struct qb_problem *p)
+{
+	json_t *detail, *v;
+	int status = p->status ? p->status : 500;
+
+	detail = json_string(p->detail);
+	v = json_pack("{s:s, s:s, s:i, s:o, s:s}", "type", "about:blank", "title", title_of(status),
+		"status", status, "detail",
+		detail ? detail : json_string("the request holds text that is not UTF-8; send UTF-8"),
+		"code", *p->code ? p->code : "internal");
+	if (p->errors) {
+		json_object_set_new(v, "errors", p->errors);
+		p->errors = NULL;
+	}
+	return reply_dump(rq, (unsigned)status, "application/problem+json", v, NULL);
+}
+
+enum MHD_Result qb_reply_refuse(struct qb_request *rq, int status, const char *code, const char *fmt,
+	...)
+{
+	struct qb_problem p = {.status = status};
+	va_list ap;
+
+	snprintf(p.code, sizeof(p.code), "%s", code);
+	va_start(ap, fmt);
+	vsnprintf(p.detail, sizeof(p.detail), fmt, ap);
+	va_end(ap);
+	return qb_reply_problem(rq, &p);
+}
+
+enum MHD_Result qb_reply_empty(struct qb_request *rq, unsigned status)
+{
+	return qb_reply_send(rq, status,
+		MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT));
+}
+
+const char *qb_query(struct qb_request *rq, const char *name)
+{
+	const char *v = MHD_lookup_connection_value(rq->connection, MHD_GET_ARGUMENT_KIND, name);
+
+	return v && *v ? v : NULL;
+}
+
+const char *qb_header(struct qb_request *rq, const char *name)
+{
+	return MHD_lookup_connection_value(rq->connection, MHD_HEADER_KIND, name);
+}
+
+struct qb_store *qb_reader(struct qb_request *rq)
+{
+	return qb_store_reader(rq->lab->database);
+}
+
+bool qb_query_limit(struct qb_request *rq, int64_t *limit, struct qb_problem *p)
+{
+	const char *text = qb_query(rq, "limit");
+	char *end;
+
+	*limit = 100;
+	if (text) {
+		*limit = strtoll(text, &end, 10);
+		if (*end || *limit < 1 || *limit > 1000) {
+			return qb_refuse(p, 400, "bad_query", "limit is \"%.40s\"; give a number from 1 to 1000",
+				text);
+		}
+	}
+	return true;
+}
+
+bool qb_query_id(struct qb_request *rq, const char *name, char prefix, int64_t *id,
+	struct qb_problem *p)
+{
+	const char *text = qb_query(rq, name);
+
+	*id = text ? qb_id_number(text, prefix) : -1;
+	if (text && *id < 0) {
+		return qb_refuse(p, 400, "bad_query", "%s is \"%.40s\"; give an id such as %c12", name, text,
+			prefix);
+	}
+	return true;
+}
+
+bool qb_path_job(struct qb_request *rq, int64_t *id, struct qb_problem *p)
+{
+	*id = qb_id_number(rq->part[0], 'j');
+	return *id > 0 || qb_refuse(p, 404, "not_found", "there is no job \"%.60s\"; ids of jobs look like "
+		"j12, and GET /v1/jobs lists them", rq->part[0]);
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Results: of one job, as JSON and as a table; of all jobs, as rows; several side by side.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/http/http.h"
+#include "daemon/store.h"
+
+/* The result of the job in the path (new reference, with "job" and "type" in it); NULL after having filled p. */
+static json_t *load(struct qb_request *rq, struct qb_problem *p)
+{
+	int64_t id;
+	json_t *row, *result;
+	const char *state;
+
+	if (!qb_path_job(rq, &id, p)) {
+		return NULL;
+	}
+	row = qb_store_row(qb_reader(rq), QB_SQL_RESULT_GET, "i", id);
+	result = json_incref(json_object_get(row, "result"));
+	state = json_string_value(json_object_get(row, "state"));
+	if (!row) {
+		qb_refuse(p, 404, "not_found", "there is no job j%lld here", (long long)id);
+	} else if (!json_is_object(result)) {
+		json_decref(result);
+		result = NULL;
+		qb_refuse(p, 409, "no_result", !strcmp(state, "queued") || !strcmp(state, "running")
+			? "job %s is %s; its results come when it succeeds (GET /v1/jobs/%s/events tells when)"
+			: "job %s %s and has no results; GET /v1/jobs/%s tells why",
+			rq->part[0], state, rq->part[0]);
+	} else {
+		json_object_set_new(result, "job", json_string(rq->part[0]));
+		json_object_set(result, "type", json_object_get(row, "type"));
+	}
+	json_decref(row);
+	return result;
+}
+
+enum MHD_Result qb__results_get(struct qb_request *rq)
+{
+	struct qb_problem p = {0};
+	json_t *result = load(rq, &p);
+
+	return result ? qb_reply_json(rq, 200, result) : qb_reply_problem(rq, &p);
+}
+
+static void csv_value(FILE *f, const json_t *v)
+{
+	const char *s = json_string_value(v);
+
+	if (s) {
+		bool quoted = s[strcspn(s, ",\"\r\n")] != '\0';
+
+		quoted ? fputc('"', f) : 0;
+		for (; *s; s++) {
+			*s == '"' ? fputs("\"\"", f) : fputc(*s, f);
+		}
+		quoted ? fputc('"', f) : 0;
+	} else if (json_is_integer(v)) {
+		fprintf(f, "%lld", (long long)json_integer_value(v));
+	} else if (json_is_real(v)) {
+		fprintf(f, "%.17g", json_real_value(v));
+	} else if (json_is_boolean(v)) {
+		fputs(json_is_true(v) ? "true" : "false", f);
+	}
+}
+
+/* A field of a field is named with a point: latency.p50_ns. */
+static const json_t *at(const json_t *row, const char *path)
+{
+	const char *dot = strchr(path, '.');
+	char key[128];
+
+	if (json_object_get(row, path) || !dot) {
+		return json_object_get(row, path);
+	}
+	snprintf(key, sizeof(key), "%.*s", (int)(dot - path), path);
+	return at(json_object_get(row, key), dot + 1);
+}
+
+static void csv_row(FILE *f, const json_t *row, const json_t *columns)
+{
+	const json_t *c;
+	size_t i;
+
+	json_array_foreach(columns, i, c) {
+		i ? fputc(',', f) : 0;
+		csv_value(f, at(row, json_string_value(c)));
+	}
+	fputs("\r\n", f);
+}
+
+static void add_columns(json_t *columns, json_t *seen, const char *prefix, json_t *row)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(row, key, v) {
+		char name[256];
+
+		snprintf(name, sizeof(name), "%.100s%s%.100s", prefix, *prefix ? "." : "", key);
+		if (json_is_object(v) && !*prefix) {
+			add_columns(columns, seen, key, v);
+		} else if (!json_is_array(v) && !json_is_object(v) && !json_object_get(seen, name)) {
+			json_object_set_new(seen, name, json_true());
+			json_array_append_new(columns, json_string(name));
+		}
+	}
+}
+
+static json_t *ptq_columns(void)
+{
+	static const char *const names[] = {"scheme", "metric", "delta", "output_sqnr_db", "size_bytes",
+		"latency.execution", "latency.threads", "latency.p50_ns", "latency.p90_ns", "latency.p99_ns",
+		"latency.mean_ns", "latency.min_ns", "latency.stddev_ns", "latency.count"};
+	json_t *columns = json_array();
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		json_array_append_new(columns, json_string(names[i]));
+	}
+	return columns;
+}
+
+/* ptq: the float network and one line a scheme; else the rows. */
+static json_t *table_of(const json_t *result, json_t **columns)
+{
+	json_t *rows = json_array(), *seen = json_object(), *row;
+	size_t i;
+
+	if (json_is_array(json_object_get(result, "schemes"))) {
+		row = json_deep_copy(json_object_get(result, "float"));
+		if (json_is_object(row)) {
+			json_object_set_new(row, "scheme", json_string("float"));
+			json_array_append(rows, row);
+		}
+		json_decref(row);
+		json_array_extend(rows, json_object_get(result, "schemes"));
+		*columns = ptq_columns();
+	} else {
+		json_array_extend(rows, json_object_get(result, "rows"));
+		*columns = json_array();
+		json_array_foreach(rows, i, row) {
+			add_columns(*columns, seen, "", row);
+		}
+	}
+	json_decref(seen);
+	return rows;
+}
+
+enum MHD_Result qb__results_csv(struct qb_request *rq)
+{
+	struct qb_problem p = {0};
+	json_t *result = load(rq, &p), *rows, *columns, *v;
+	char *text = NULL;
+	size_t len = 0, i;
+	FILE *f;
+
+	if (!result) {
+		return qb_reply_problem(rq, &p);
+	}
+	rows = table_of(result, &columns);
+	f = open_memstream(&text, &len);
+	if (f) {
+		json_array_foreach(columns, i, v) {
+			i ? fputc(',', f) : 0;
+			csv_value(f, v);
+		}
+		fputs("\r\n", f);
+		json_array_foreach(rows, i, v) {
+			csv_row(f, v, columns);
+		}
+		fclose(f);
+	}
+	json_decref(rows);
+	json_decref(columns);
+	json_decref(result);
+	return text ? qb_reply_text(rq, 200, "text/csv; charset=utf-8", text, len) : MHD_NO;
+}
+
+enum MHD_Result qb__results_list(struct qb_request *rq)
+{
+	const char *scope = qb_query(rq, "scope"), *scheme = qb_query(rq, "scheme");
+	const char *name = qb_query(rq, "name"), *tensor = qb_query(rq, "tensor");
+	const char *type = qb_query(rq, "type"), *model = qb_query(rq, "model");
+	const char *data = qb_query(rq, "data"), *text = qb_query(rq, "before");
+	struct qb_problem p = {0};
+	int64_t limit, job, before = -1, total;
+	json_t *rows, *next;
+	char *end = NULL;
+
+	if (!qb_query_limit(rq, &limit, &p) || !qb_query_id(rq, "job", 'j', &job, &p)) {
+		return qb_reply_problem(rq, &p);
+	}
+	if (text && ((before = strtoll(text, &end, 10)) < 1 || *end)) {
+		return qb_reply_refuse(rq, 400, "bad_query", "before is \"%.40s\"; give the number of a row", text);
+	}
+	if (scope && strcmp(scope, "model") && strcmp(scope, "layer") && strcmp(scope, "tensor") &&
+		strcmp(scope, "step")) {
+		return qb_reply_refuse(rq, 400, "bad_query", "scope is \"%.40s\"; give model, layer, tensor or step",
+			scope);
+	}
+	rows = qb_store_rows(qb_reader(rq), QB_SQL_METRIC_LIST, "IsssssssIi", job, scope, scheme, name,
+		tensor, type, model, data, before, limit);
+	total = qb_store_number(qb_reader(rq), QB_SQL_METRIC_COUNT, "Isssssss", job, scope, scheme, name,
+		tensor, type, model, data);
+	next = json_array_size(rows) && (int64_t)json_array_size(rows) == limit
+		? json_incref(json_object_get(json_array_get(rows, json_array_size(rows) - 1), "id"))
+		: json_null();
+	return qb_reply_json(rq, 200, json_pack("{s:o, s:I, s:o}", "results", rows, "total",
+		(json_int_t)total, "next", next));
+}
+
+/* The ids in "j1,j7", or of the latest jobs; NULL after having filled p. */
+static json_t *compared(struct qb_request *rq, struct qb_problem *p)
+{
+	const char *text = qb_query(rq, "jobs");
+	json_t *ids;
+	char *words, *rest = NULL;
+
+	if (!text) {
+		return qb_store_rows(qb_reader(rq), QB_SQL_COMPARE_LATEST, "");
+	}
+	ids = json_array();
+	words = strdup(text);
+	for (char *w = words ? strtok_r(words, ",", &rest) : NULL; w; w = strtok_r(NULL, ",", &rest)) {
+		int64_t id = qb_id_number(w, 'j');
+
+		if (id < 0) {
+			qb_refuse(p, 400, "bad_query", "jobs: \"%.40s\" is no job's id; give ids with commas, such as "
+				"j1,j7", w);
+		} else if (json_array_size(ids) >= 200) {
+			qb_refuse(p, 400, "bad_query", "jobs: names more than 200 jobs");
+		} else {
+			json_array_append_new(ids, json_pack("{s:I}", "id", (json_int_t)id));
+		}
+	}
+	free(words);
+	if (p->status) {
+		json_decref(ids);
+		return NULL;
+	}
+	return ids;
+}
+
+static void note_schemes(json_t *schemes, json_t *seen, const json_t *cells)
+{
+	const json_t *cell;
+	size_t i;
+
+	json_array_foreach(cells, i, cell) {
+		const json_t *name = json_object_get(cell, "scheme");
+
+		if (json_is_string(name) && !json_object_get(seen, json_string_value(name))) {
+			json_object_set_new(seen, json_string_value(name), json_true());
+			json_array_append(schemes, (json_t *)name);
+		}
+	}
+}
+
+enum MHD_Result qb__compare_get(struct qb_request *rq)
+{
+	struct qb_problem p = {0};
+	json_t *ids = compared(rq, &p), *id, *rows = json_array(), *schemes = json_array();
+	json_t *seen = json_object();
+	size_t i;
+
+	json_array_foreach(ids, i, id) {
+		int64_t n = json_integer_value(json_object_get(id, "id"));
+		json_t *row = qb_store_row(qb_reader(rq), QB_SQL_COMPARE_ROW, "i", n), *cells;
+
+		if (!row) {
+			json_t *state = qb_store_row(qb_reader(rq), QB_SQL_JOB_STATE, "i", n);
+
+			state ? qb_refuse(&p, 409, "no_result", "j%lld is no ptq job with results, so it cannot be "
+				"compared", (long long)n)
+			      : qb_refuse(&p, 404, "not_found", "there is no job j%lld here", (long long)n);
+			json_decref(state);
+			continue;
+		}
+		cells = qb_store_rows(qb_reader(rq), QB_SQL_COMPARE_CELLS, "i", n);
+		note_schemes(schemes, seen, cells);
+		json_object_set_new(row, "cells", cells);
+		json_array_append_new(rows, row);
+	}
+	json_decref(ids);
+	json_decref(seen);
+	if (p.status) {
+		json_decref(rows);
+		json_decref(schemes);
+		return qb_reply_problem(rq, &p);
+	}
+	return qb_reply_json(rq, 200, json_pack("{s:o, s:o}", "schemes", schemes, "rows", rows));
+}

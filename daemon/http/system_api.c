@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The server about itself: formats that its worker knows, machine, queue, health, metrics, the API's description.
+ */
+#include "config.h"
+
+#include <gnu/libc-version.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "daemon/embedded.h"
+#include "daemon/engine.h"
+#include "daemon/http/http.h"
+#include "daemon/hub.h"
+#include "daemon/loop.h"
+#include "daemon/store.h"
+
+enum MHD_Result qb__formats_list(struct qb_request *rq)
+{
+	struct qb_problem p = {0};
+	const json_t *info = qb_engine_info(rq->lab->engine, &p);
+
+	return info ? qb_reply_json(rq, 200, json_pack("{s:O}", "formats", json_object_get(info, "formats")))
+		    : qb_reply_problem(rq, &p);
+}
+
+enum MHD_Result qb__formats_get(struct qb_request *rq)
+{
+	struct qb_format_question q = {.lab = rq->lab, .name = rq->part[0]};
+
+	if (rq->part[0][0] == '-') {
+		return qb_reply_refuse(rq, 404, "no_such_format", "there is no number format \"%.60s\"; GET "
+			"/v1/formats lists some", rq->part[0]);
+	}
+	qb_calls_run(rq->lab->calls, qb_engine_format, &q);
+	return q.answer ? qb_reply_json(rq, 200, q.answer) : qb_reply_problem(rq, &q.problem);
+}
+
+/* The first "key : value" line of a file in /proc; freed with free(). */
+static char *proc_value(const char *path, const char *key)
+{
+	char line[512], *value = NULL;
+	FILE *f = fopen(path, "re");
+
+	while (f && !value && fgets(line, sizeof(line), f)) {
+		char *colon = strchr(line, ':');
+
+		if (colon && !strncmp(line, key, strlen(key))) {
+			colon += 1 + strspn(colon + 1, " \t");
+			colon[strcspn(colon, "\n")] = '\0';
+			value = strdup(colon);
+		}
+	}
+	if (f) {
+		fclose(f);
+	}
+	return value;
+}
+
+static json_t *machine(const json_t *info)
+{
+	char *cpu = proc_value("/proc/cpuinfo", "model name");
+	char *available = proc_value("/proc/meminfo", "MemAvailable");
+	const json_t *isa = json_object_get(info, "isa");
+	struct utsname u;
+	struct sysinfo s;
+	json_t *v;
+
+	uname(&u);
+	sysinfo(&s);
+	v = json_pack("{s:s, s:O?, s:I, s:I, s:I, s:s, s:s}", "cpu", cpu ? cpu : u.machine, "isa", isa,
+		"cores", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "memory_bytes",
+		(json_int_t)((uint64_t)s.totalram * s.mem_unit), "memory_available_bytes",
+		(json_int_t)(available ? strtoll(available, NULL, 10) * 1024 : 0), "hostname", u.nodename,
+		"kernel", u.release);
+	free(cpu);
+	free(available);
+	return v;
+}
+
+static json_t *or_null(int64_t n)
+{
+	return n ? json_integer(n) : json_null();
+}
+
+static json_t *storage(struct qb_request *rq)
+{
+	struct statvfs v = {0};
+
+	statvfs(rq->lab->options.state, &v);
+	return json_pack("{s:I, s:I}", "free_bytes", (json_int_t)((uint64_t)v.f_bavail * v.f_frsize),
+		"used_bytes", (json_int_t)qb_store_number(qb_reader(rq), QB_SQL_BLOB_BYTES, ""));
+}
+
+enum MHD_Result qb__system_get(struct qb_request *rq)
+{
+	const struct qb_options *o = &rq->lab->options;
+	const json_t *info = qb_engine_info(rq->lab->engine, NULL);
+	json_t *queue = qb_store_row(qb_reader(rq), QB_SQL_JOB_CENSUS, "");
+
+	json_object_set_new(queue, "slots", json_integer(o->jobs));
+	return qb_reply_json(rq, 200, json_pack("{s:s, s:O?, s:f, s:s, s:o, s:{s:s, s:s, s:s, s:s, s:s}, s:o, "
+		"s:o, s:{s:I, s:o, s:o, s:o, s:I}}", "version", PACKAGE_VERSION, "engine",
+		json_object_get(info, "engine"), "uptime_seconds", qb_seconds() - rq->lab->started, "started",
+		rq->lab->started_at, "machine", machine(info), "versions", "libmicrohttpd", MHD_get_version(),
+		"libuv", uv_version_string(), "sqlite", sqlite3_libversion(), "jansson", jansson_version_str(),
+		"glibc", gnu_get_libc_version(), "storage", storage(rq), "queue", queue, "limits",
+		"upload_bytes", (json_int_t)o->max_upload, "job_memory_bytes", or_null(o->worker_memory),
+		"job_wall_seconds", or_null(o->worker_wall_seconds), "job_cpu_seconds",
+		or_null(o->worker_cpu_seconds), "job_threads", (json_int_t)o->worker_threads));
+}
+
+enum MHD_Result qb__health_live(struct qb_request *rq)
+{
+	return qb_reply_json(rq, 200, json_pack("{s:s}", "status", "ok"));
+}
+
+enum MHD_Result qb__health_ready(struct qb_request *rq)
+{
+	struct qb_problem p = {0};
+	json_t *census;
+
+	if (atomic_load(&rq->lab->stopping)) {
+		return qb_reply_refuse(rq, 503, "stopping", "the server is stopping; try again later");
+	}
+	if (!qb_engine_info(rq->lab->engine, &p)) {
+		return qb_reply_problem(rq, &p);
+	}
+	census = qb_store_row(qb_reader(rq), QB_SQL_JOB_CENSUS, "");
+	if (!census) {
+		return qb_reply_refuse(rq, 503, "database", "the database cannot be read; see the daemon's log");
+	}
+	json_decref(census);
+	return qb__health_live(rq);
+}
+
+static void gauge(FILE *f, const char *name, const char *type, const char *help, double value)
+{
+	fprintf(f, "# HELP quantbench_%s %s\n# TYPE quantbench_%s %s\nquantbench_%s %.17g\n", name, help, name,
+		type, name, value);
+}
+
+static void write_metrics(FILE *f, struct qb_request *rq)
+{
+	struct qb_lab *lab = rq->lab;
+	json_t *census = qb_store_row(qb_reader(rq), QB_SQL_JOB_CENSUS, ""), *n;
+	const char *state;
+
+	fputs("# HELP quantbench_jobs Jobs by state.\n# TYPE quantbench_jobs gauge\n", f);
+	json_object_foreach(census, state, n) {
+		fprintf(f, "quantbench_jobs{state=\"%s\"} %lld\n", state, (long long)json_integer_value(n));
+	}
+	json_decref(census);
+	fputs("# HELP quantbench_http_requests_total Answers by class of status.\n"
+	      "# TYPE quantbench_http_requests_total counter\n", f);
+	for (int i = 2; i < 6; i++) {
+		fprintf(f, "quantbench_http_requests_total{status=\"%dxx\"} %lld\n", i,
+			atomic_load(&lab->requests[i]));
+	}
+	gauge(f, "upload_bytes_total", "counter", "Bytes of uploads received.",
+		(double)atomic_load(&lab->upload_bytes));
+	gauge(f, "events_total", "counter", "Events stored.", (double)atomic_load(&lab->events));
+	gauge(f, "event_streams", "gauge", "Open event streams.", qb_hub_followers(lab->hub));
+	gauge(f, "workers_started_total", "counter", "Worker processes started.",
+		(double)atomic_load(&lab->workers_started));
+	gauge(f, "workers_crashed_total", "counter", "Worker processes that crashed.",
+		(double)atomic_load(&lab->workers_crashed));
+	gauge(f, "stored_bytes", "gauge", "Bytes of uploads and artifacts kept.",
+		(double)qb_store_number(qb_reader(rq), QB_SQL_BLOB_BYTES, ""));
+	gauge(f, "uptime_seconds", "gauge", "Seconds since the start.", qb_seconds() - lab->started);
+	gauge(f, "worker_ready", "gauge", "1 when the worker program answers.",
+		qb_engine_info(lab->engine, NULL) ? 1 : 0);
+}
+
+enum MHD_Result qb__metrics_get(struct qb_request *rq)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f) {
+		return MHD_NO;
+	}
+	write_metrics(f, rq);
+	fclose(f);
+	return qb_reply_text(rq, 200, "text/plain; version=0.0.4", text, len);
+}
+
+enum MHD_Result qb__openapi_get(struct qb_request *rq)
+{
+	return qb_reply_text(rq, 200, "application/yaml", strdup(qb_openapi), sizeof(qb_openapi) - 1);
+}

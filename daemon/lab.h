@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The running daemon: what its parts share. Everything here is set before the HTTP threads start and stays until
+ * they have ended. The store, the jobs and the uploads belong to the loop thread; the others say who may call what.
+ */
+#ifndef QB_DAEMON_LAB_H
+#define QB_DAEMON_LAB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#include "daemon/options.h"
+
+struct qb_lab {
+	struct qb_options options;
+	char *database;
+	uv_loop_t *loop;
+	struct qb_calls *calls;
+	struct qb_store *store; /* loop thread */
+	struct qb_hub *hub;
+	struct qb_engine *engine;
+	struct qb_jobs *jobs; /* loop thread */
+	double started;
+	char started_at[25];
+	atomic_bool stopping;
+	/* for /metrics */
+	atomic_llong requests[6]; /* by hundreds of the status */
+	atomic_llong upload_bytes, events, workers_started, workers_crashed;
+};
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "daemon/loop.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+/* Lives on the caller's stack until it is done. */
+struct qb_call {
+	void (*fn)(struct qb_call *call, void *arg);
+	void *arg;
+	struct qb_calls *calls;
+	struct qb_call *next;
+	bool done;
+};
+
+struct qb_calls {
+	uv_async_t async;
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	struct qb_call *first, **last;
+};
+
+/* Sends coalesce: one wake-up may stand for many calls, so the queue is emptied. */
+static void drain(uv_async_t *async)
+{
+	struct qb_calls *c = async->data;
+
+	for (;;) {
+		struct qb_call *call;
+
+		pthread_mutex_lock(&c->lock);
+		call = c->first;
+		if (call) {
+			c->first = call->next;
+			if (!c->first) {
+				c->last = &c->first;
+			}
+		}
+		pthread_mutex_unlock(&c->lock);
+		if (!call) {
+			return;
+		}
+		call->fn(call, call->arg);
+	}
+}
+
+struct qb_calls *qb_calls_create(uv_loop_t *loop)
+{
+	struct qb_calls *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		return NULL;
+	}
+	c->last = &c->first;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->done, NULL);
+	uv_async_init(loop, &c->async, drain);
+	c->async.data = c;
+	return c;
+}
+
+static void closed(uv_handle_t *handle)
+{
+	struct qb_calls *c = handle->data;
+
+	pthread_mutex_destroy(&c->lock);
+	pthread_cond_destroy(&c->done);
+	free(c);
+}
+
+void qb_calls_destroy(struct qb_calls **calls)
+{
+	if (*calls) {
+		uv_close((uv_handle_t *)&(*calls)->async, closed);
+		*calls = NULL;
+	}
+}
+
+void qb_calls_run(struct qb_calls *c, void (*fn)(struct qb_call *call, void *arg), void *arg)
+{
+	struct qb_call call = {.fn = fn, .arg = arg, .calls = c};
+
+	pthread_mutex_lock(&c->lock);
+	*c->last = &call;
+	c->last = &call.next;
+	uv_async_send(&c->async);
+	while (!call.done) {
+		pthread_cond_wait(&c->done, &c->lock);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+void qb_call_done(struct qb_call *call)
+{
+	struct qb_calls *c = call->calls;
+
+	pthread_mutex_lock(&c->lock);
+	call->done = true;
+	pthread_cond_broadcast(&c->done);
+	pthread_mutex_unlock(&c->lock);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * quantbenchd: starts the parts, runs the loop, stops the parts in the reverse order.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "daemon/blobs.h"
+#include "daemon/engine.h"
+#include "daemon/http/http.h"
+#include "daemon/hub.h"
+#include "daemon/jobs.h"
+#include "daemon/lab.h"
+#include "daemon/loop.h"
+#include "daemon/store.h"
+#include "daemon/util.h"
+
+struct server {
+	struct qb_lab lab;
+	struct qb_http *http;
+	uv_loop_t loop;
+	uv_signal_t term, interrupt;
+	uv_timer_t heartbeat, watchdog;
+	uv_work_t stopping;
+	int lock;
+};
+
+/* Two daemons on one state folder would empty each other's temporary files. */
+static int lock_state(const char *state)
+{
+	char *path = qb_format("%s/lock", state);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB)) {
+		qb_log(QB_LOG_ERROR, "%s: %s; is another quantbenchd running on this state folder?", path,
+			strerror(errno));
+		if (fd >= 0) {
+			close(fd);
+		}
+		fd = -1;
+	}
+	free(path);
+	return fd;
+}
+
+/* Workers run in folders of their own, so paths that they get are whole. */
+static bool absolute(char **path)
+{
+	char *whole = realpath(*path, NULL);
+
+	if (!whole) {
+		return false;
+	}
+	free(*path);
+	*path = whole;
+	return true;
+}
+
+static bool open_state(struct server *s)
+{
+	struct qb_options *o = &s->lab.options;
+	char *first = strdup(o->state);
+
+	/* The lock's folder must exist, and the lock must be held before anything there is touched. */
+	for (char *p = first + 1; *p; p++) {
+		if (*p == '/') {
+			*p = '\0';
+			qb_make_folder(first);
+			*p = '/';
+		}
+	}
+	qb_make_folder(first);
+	free(first);
+	s->lock = lock_state(o->state);
+	if (s->lock < 0 || !qb_blobs_prepare(o->state) || !absolute(&o->state)) {
+		return false;
+	}
+	if (strchr(o->worker, '/')) {
+		absolute(&o->worker); /* one that is not there yet is reported when it is asked */
+	}
+	s->lab.database = qb_format("%s/quantbench.db", o->state);
+	s->lab.store = qb_store_open(s->lab.database);
+	return s->lab.store != NULL;
+}
+
+static void worker_ready(struct qb_lab *lab)
+{
+	qb_jobs_wake(lab->jobs);
+}
+
+static void beat(uv_timer_t *timer)
+{
+	struct server *s = timer->data;
+
+	qb_hub_heartbeat(s->lab.hub);
+}
+
+static void pat_watchdog(uv_timer_t *timer)
+{
+	(void)timer;
+	sd_notify(0, "WATCHDOG=1");
+}
+
+/* Everything of the loop closes; uv_run then returns. */
+static void close_rest(struct server *s)
+{
+	uv_close((uv_handle_t *)&s->term, NULL);
+	uv_close((uv_handle_t *)&s->interrupt, NULL);
+	uv_close((uv_handle_t *)&s->heartbeat, NULL);
+	uv_close((uv_handle_t *)&s->watchdog, NULL);
+	qb_calls_destroy(&s->lab.calls);
+}
+
+/* A thread of the pool: requests that are being answered may still call the loop. */
+static void stop_http(uv_work_t *work)
+{
+	struct server *s = work->data;
+
+	qb_http_stop(&s->http);
+}
+
+static void http_stopped(uv_work_t *work, int status)
+{
+	(void)status;
+	close_rest(work->data);
+}
+
+static void jobs_stopped(struct qb_lab *lab)
+{
+	struct server *s = (struct server *)lab; /* its first member */
+
+	qb_engine_stop(lab->engine);
+	qb_hub_close(lab->hub);
+	s->stopping.data = s;
+	uv_queue_work(&s->loop, &s->stopping, stop_http, http_stopped);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+	struct server *s = handle->data;
+
+	if (atomic_exchange(&s->lab.stopping, true)) {
+		return;
+	}
+	qb_log(QB_LOG_INFO, "stopping on %s", signum == SIGTERM ? "SIGTERM" : "SIGINT");
+	sd_notify(0, "STOPPING=1\nSTATUS=Ending workers");
+	qb_http_refuse_new(s->http);
+	qb_jobs_stop(s->lab.jobs, jobs_stopped);
+}
+
+static void start_timers(struct server *s)
+{
+	uint64_t usec = 0;
+
+	uv_signal_init(&s->loop, &s->term);
+	uv_signal_init(&s->loop, &s->interrupt);
+	uv_timer_init(&s->loop, &s->heartbeat);
+	uv_timer_init(&s->loop, &s->watchdog);
+	s->term.data = s->interrupt.data = s->heartbeat.data = s;
+	uv_signal_start(&s->term, on_signal, SIGTERM);
+	uv_signal_start(&s->interrupt, on_signal, SIGINT);
+	uv_timer_start(&s->heartbeat, beat, (uint64_t)s->lab.options.heartbeat_ms,
+		(uint64_t)s->lab.options.heartbeat_ms);
+	if (sd_watchdog_enabled(0, &usec) > 0) {
+		uv_timer_start(&s->watchdog, pat_watchdog, 0, usec / 2000 ? usec / 2000 : 1);
+	}
+}
+
+/* The parts that the HTTP threads use exist before there are any. */
+static bool start(struct server *s)
+{
+	uint16_t port;
+
+	uv_loop_init(&s->loop);
+	s->lab.loop = &s->loop;
+	s->lab.started = qb_seconds();
+	qb_time_now(s->lab.started_at);
+	s->lab.calls = qb_calls_create(&s->loop);
+	s->lab.hub = qb_hub_create();
+	s->lab.jobs = qb_jobs_create(&s->lab);
+	if (!s->lab.calls || !s->lab.hub || !s->lab.jobs) {
+		return false;
+	}
+	qb_jobs_recover(s->lab.jobs);
+	s->lab.engine = qb_engine_create(&s->lab, worker_ready);
+	start_timers(s);
+	s->http = s->lab.engine ? qb_http_start(&s->lab, &port) : NULL;
+	if (!s->http) {
+		return false;
+	}
+	qb_log(QB_LOG_INFO, "quantbench " PACKAGE_VERSION " listens on http://%s%s%s:%u (state in %s)",
+		strchr(s->lab.options.host, ':') ? "[" : "", s->lab.options.host,
+		strchr(s->lab.options.host, ':') ? "]" : "", (unsigned)port, s->lab.options.state);
+	sd_notifyf(0, "READY=1\nSTATUS=Listening on %s", s->lab.options.listen);
+	return true;
+}
+
+static void finish(struct server *s)
+{
+	qb_jobs_destroy(&s->lab.jobs);
+	qb_engine_destroy(&s->lab.engine);
+	qb_hub_destroy(&s->lab.hub);
+	uv_loop_close(&s->loop);
+}
+
+int main(int argc, char **argv)
+{
+	static struct server s;
+	bool exit_now;
+	int code = 1;
+
+	if (!qb_options_read(&s.lab.options, argc, argv, &exit_now)) {
+		return 2;
+	}
+	if (exit_now) {
+		qb_options_fini(&s.lab.options);
+		return 0;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	setvbuf(stderr, NULL, _IOLBF, 0);
+	umask(0027);
+	s.lock = -1;
+	if (open_state(&s)) {
+		if (start(&s)) {
+			uv_run(&s.loop, UV_RUN_DEFAULT);
+			finish(&s);
+			code = 0;
+			qb_log(QB_LOG_INFO, "stopped");
+		}
+		qb_store_close(&s.lab.store);
+	}
+	free(s.lab.database);
+	qb_options_fini(&s.lab.options);
+	return code;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the operator chose: defaults, then a file of key=value lines, then QUANTBENCHD_* in the environment, then
+ * the command line. The keys are the same everywhere.
+ */
+#ifndef QB_DAEMON_OPTIONS_H
+#define QB_DAEMON_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* kind (text or number), field, option and key, default, help */
+#define QB_OPTIONS(X) \
+	X(text, listen, "listen", "127.0.0.1:8080", "address and port; port 0 lets the system choose") \
+	X(text, state, "state", QB_DEFAULT_STATE, "folder of the database and the uploads") \
+	X(text, web, "web", QB_DEFAULT_WEB, "folder of the dashboard's files") \
+	X(text, worker, "worker", QB_DEFAULT_WORKER, "the worker program") \
+	X(text, launcher, "launcher", "", "words put before the worker of a job, such as: srun -n1") \
+	X(number, jobs, "jobs", "1", "jobs that run at once") \
+	X(number, worker_threads, "worker-threads", "0", "threads of a job; 0: processors / jobs") \
+	X(number, worker_memory, "worker-memory", "0", "bytes of memory of a job (K, M, G); 0: no limit") \
+	X(number, worker_cpu_seconds, "worker-cpu-seconds", "0", "processor time of a job; 0: no limit") \
+	X(number, worker_wall_seconds, "worker-wall-seconds", "86400", "elapsed time of a job; 0: no limit") \
+	X(number, max_upload, "max-upload", "64G", "bytes of an upload") \
+	X(number, heartbeat_ms, "heartbeat-ms", "10000", "pause between the comments of event streams") \
+	X(number, http_threads, "http-threads", "4", "threads that answer requests")
+
+struct qb_options {
+#define text_field(name) char *name;
+#define number_field(name) int64_t name;
+#define X(kind, field, key, value, help) kind##_field(field)
+	QB_OPTIONS(X)
+#undef X
+#undef text_field
+#undef number_field
+	char *host; /* the parts of listen */
+	uint16_t port;
+};
+
+/* false after having said on stderr what is wrong; *exit_now is set after --help and --version. */
+bool qb_options_read(struct qb_options *o, int argc, char **argv, bool *exit_now);
+void qb_options_fini(struct qb_options *o);
+
+#endif

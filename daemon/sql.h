@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * All SQL of the daemon, named. The names of result columns are the names of the API's fields; ":json" behind one
+ * says that its text is JSON and becomes a value, ":bool" that its number becomes true or false.
+ *
+ * Nothing else knows a table's name.
+ */
+#ifndef QB_DAEMON_SQL_H
+#define QB_DAEMON_SQL_H
+
+#define UPLOAD_COLUMNS \
+	"id, name, size AS size_bytes, sha256, created, json_object('state', inspection, " \
+	"'error', json(inspection_error), 'result', json_remove(inspection_result, '$.graph')) " \
+	"AS \"inspection:json\" "
+
+#define INPUT_REF(field) \
+	"(SELECT json_object('id', upload, 'name', name) FROM job_inputs WHERE job = j.id " \
+	"AND field = '" field "') "
+
+#define JOB_COLUMNS \
+	"'j' || j.id AS id, j.type, j.state, j.spec AS \"spec:json\", " \
+	INPUT_REF("model") "AS \"model:json\", " INPUT_REF("data") "AS \"data:json\", " \
+	"j.fingerprint, j.engine, j.attempts, 0 AS \"cached:bool\", j.created, j.started, " \
+	"j.finished, j.progress AS \"progress:json\", CASE j.state WHEN 'queued' THEN " \
+	"(SELECT count(*) FROM jobs q WHERE q.state = 'queued' AND q.id <= j.id) END AS position, " \
+	"j.error AS \"error:json\", coalesce((SELECT json_group_array(json_object('name', a.name, " \
+	"'content_type', a.content_type, 'size_bytes', a.size, 'sha256', a.sha256)) FROM " \
+	"artifacts a WHERE a.job = j.id), '[]') AS \"artifacts:json\" "
+
+#define USES_INPUT(field, parameter) \
+	"(" parameter " IS NULL OR EXISTS (SELECT 1 FROM job_inputs i WHERE i.job = j.id AND " \
+	"i.field = '" field "' AND i.upload = " parameter ")) "
+
+#define JOB_FILTER \
+	"(?1 IS NULL OR j.state = ?1) AND (?2 IS NULL OR j.type = ?2) AND " \
+	USES_INPUT("model", "?3") "AND " USES_INPUT("data", "?4")
+
+#define METRIC_FROM "FROM metrics x JOIN jobs j ON j.id = x.job WHERE "
+#define METRIC_FILTER \
+	"(?1 IS NULL OR x.job = ?1) AND (?2 IS NULL OR x.scope = ?2) AND " \
+	"(?3 IS NULL OR x.scheme = ?3) AND (?4 IS NULL OR x.name = ?4) AND " \
+	"(?5 IS NULL OR x.tensor = ?5) AND (?6 IS NULL OR j.type = ?6) AND " \
+	USES_INPUT("model", "?7") "AND " USES_INPUT("data", "?8")
+
+#define QB_SQL(X) \
+	/* transactions */ \
+	X(BEGIN, "BEGIN IMMEDIATE") \
+	X(COMMIT, "COMMIT") \
+	X(ROLLBACK, "ROLLBACK") \
+	X(READ_BEGIN, "BEGIN") \
+	X(DURABLE, "PRAGMA synchronous = FULL") \
+	X(LAZY, "PRAGMA synchronous = NORMAL") \
+	/* uploads */ \
+	X(UPLOAD_NUMBER, "UPDATE counters SET last = last + 1 WHERE kind = ?1 RETURNING last") \
+	X(UPLOAD_INSERT, "INSERT INTO uploads (id, kind, number, name, sha256, size, created) " \
+		"VALUES (?1 || ?2, ?1, ?2, ?3, ?4, ?5, ?6)") \
+	X(UPLOAD_BY_HASH, "SELECT id FROM uploads WHERE kind = ?1 AND sha256 = ?2") \
+	X(UPLOAD_GET, "SELECT " UPLOAD_COLUMNS "FROM uploads WHERE id = ?1") \
+	X(UPLOAD_LIST, "SELECT " UPLOAD_COLUMNS "FROM uploads WHERE kind = ?1 AND " \
+		"(?2 IS NULL OR sha256 = ?2) AND (?3 IS NULL OR number < ?3) " \
+		"ORDER BY number DESC LIMIT ?4") \
+	X(UPLOAD_COUNT, "SELECT count(*) FROM uploads WHERE kind = ?1 AND " \
+		"(?2 IS NULL OR sha256 = ?2)") \
+	X(UPLOAD_GRAPH, "SELECT inspection AS state, inspection_error AS \"error:json\", " \
+		"json_extract(inspection_result, '$.graph') AS \"graph:json\" FROM uploads " \
+		"WHERE id = ?1") \
+	X(UPLOAD_FILE, "SELECT name, sha256, inspection AS state, " \
+		"json_extract(inspection_error, '$.detail') AS why FROM uploads WHERE id = ?1") \
+	X(UPLOAD_USERS, "SELECT 'j' || j.id AS id FROM jobs j JOIN job_inputs i ON i.job = j.id " \
+		"WHERE i.upload = ?1 AND j.state IN ('queued', 'running') LIMIT 1") \
+	X(UPLOAD_DELETE, "DELETE FROM uploads WHERE id = ?1") \
+	X(UPLOAD_PENDING, "SELECT id, kind, name, sha256 FROM uploads WHERE " \
+		"inspection = 'pending' ORDER BY created") \
+	X(UPLOAD_INSPECTED, "UPDATE uploads SET inspection = ?2, inspection_result = ?3, " \
+		"inspection_error = ?4 WHERE id = ?1") \
+	X(BLOB_USERS, "SELECT (SELECT count(*) FROM uploads WHERE sha256 = ?1) + " \
+		"(SELECT count(*) FROM artifacts WHERE sha256 = ?1)") \
+	X(BLOB_BYTES, "SELECT coalesce((SELECT sum(size) FROM (SELECT size FROM uploads UNION " \
+		"ALL SELECT size FROM artifacts)), 0)") \
+	/* jobs */ \
+	X(JOB_INSERT, "INSERT INTO jobs (type, spec, fingerprint, engine, created) " \
+		"VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id") \
+	X(JOB_INPUT_INSERT, "INSERT INTO job_inputs (job, field, upload, name, sha256) " \
+		"VALUES (?1, ?2, ?3, ?4, ?5)") \
+	X(JOB_INPUTS, "SELECT field, upload, name, sha256, EXISTS (SELECT 1 FROM uploads u " \
+		"WHERE u.id = upload) AS \"exists:bool\" FROM job_inputs WHERE job = ?1") \
+	X(JOB_BY_FINGERPRINT, "SELECT id FROM jobs WHERE fingerprint = ?1 AND state IN " \
+		"('queued', 'running', 'succeeded') ORDER BY id DESC LIMIT 1") \
+	X(JOB_GET, "SELECT " JOB_COLUMNS "FROM jobs j WHERE j.id = ?1") \
+	X(JOB_STATE, "SELECT state, type, attempts FROM jobs WHERE id = ?1") \
+	X(JOB_LIST, "SELECT " JOB_COLUMNS "FROM jobs j WHERE " JOB_FILTER \
+		"AND (?5 IS NULL OR j.id < ?5) ORDER BY j.id DESC LIMIT ?6") \
+	X(JOB_COUNT, "SELECT count(*) FROM jobs j WHERE " JOB_FILTER) \
+	X(JOB_NEXT, "SELECT id, spec AS \"spec:json\", attempts FROM jobs WHERE " \
+		"state = 'queued' ORDER BY id LIMIT 1") \
+	X(JOB_START, "UPDATE jobs SET state = 'running', attempts = attempts + 1, " \
+		"started = ?2, finished = NULL, progress = NULL, error = NULL, " \
+		"worker_exit = NULL WHERE id = ?1") \
+	X(JOB_FINISH, "UPDATE jobs SET state = ?2, finished = ?3, error = ?4, " \
+		"worker_exit = ?5, progress = CASE ?2 WHEN 'succeeded' THEN json_object('stage', 'done', " \
+		"'fraction', 1.0, 'text', '') ELSE progress END WHERE id = ?1") \
+	X(JOB_REQUEUE, "UPDATE jobs SET state = 'queued', started = NULL, finished = NULL, " \
+		"progress = NULL, error = NULL, attempts = attempts - ?2 WHERE id = ?1") \
+	X(JOB_RETRY, "UPDATE jobs SET state = 'queued', started = NULL, finished = NULL, " \
+		"progress = NULL, error = NULL, attempts = 0 WHERE id = ?1") \
+	X(JOB_PROGRESS, "UPDATE jobs SET progress = ?2 WHERE id = ?1") \
+	X(JOB_RUNNING, "SELECT id, attempts FROM jobs WHERE state = 'running' ORDER BY id") \
+	X(JOB_DELETE, "DELETE FROM jobs WHERE id = ?1") \
+	X(JOB_CENSUS, "SELECT coalesce(sum(state = 'queued'), 0) AS queued, " \
+		"coalesce(sum(state = 'running'), 0) AS running, " \
+		"coalesce(sum(state = 'succeeded'), 0) AS succeeded, " \
+		"coalesce(sum(state = 'failed'), 0) AS failed, " \
+		"coalesce(sum(state = 'cancelled'), 0) AS cancelled FROM jobs") \
+	/* events */ \
+	X(EVENT_INSERT, "INSERT INTO events (job, kind, data) VALUES (?1, ?2, ?3)") \
+	X(EVENT_LIST, "SELECT id, kind, data FROM events WHERE job = ?1 AND id > ?2 " \
+		"ORDER BY id LIMIT 100") \
+	/* results */ \
+	X(RESULT_INSERT, "INSERT OR REPLACE INTO results (job, result) VALUES (?1, ?2)") \
+	X(RESULT_GET, "SELECT j.state, j.type, r.result AS \"result:json\" FROM jobs j LEFT JOIN " \
+		"results r ON r.job = j.id WHERE j.id = ?1") \
+	X(RESULT_CLEAR, "DELETE FROM results WHERE job = ?1") \
+	X(METRIC_INSERT, "INSERT INTO metrics (job, scope, scheme, tensor, step, name, value, " \
+		"unit, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)") \
+	X(METRIC_CLEAR, "DELETE FROM metrics WHERE job = ?1") \
+	X(METRIC_LIST, "SELECT x.id, 'j' || x.job AS job, j.type, " INPUT_REF("model") \
+		"AS \"model:json\", " INPUT_REF("data") "AS \"data:json\", x.scope, x.scheme, " \
+		"x.tensor, x.step, x.name, x.value, x.unit, x.time " METRIC_FROM METRIC_FILTER \
+		"AND (?9 IS NULL OR x.id < ?9) ORDER BY x.id DESC LIMIT ?10") \
+	X(METRIC_COUNT, "SELECT count(*) " METRIC_FROM METRIC_FILTER) \
+	/* one row of the table: what job ?1 measured */ \
+	X(COMPARE_ROW, "SELECT 'j' || j.id AS job, " INPUT_REF("model") "AS \"model:json\", " \
+		INPUT_REF("data") "AS \"data:json\", coalesce(json_extract(r.result, " \
+		"'$.metric_name'), json_extract(j.spec, '$.metric'), 'top1') AS metric_name, " \
+		"json_extract(r.result, '$.float.metric') AS float, " \
+		"json_extract(r.result, '$.float.latency.p50_ns') AS float_latency_p50_ns " \
+		"FROM jobs j JOIN results r ON r.job = j.id WHERE j.id = ?1 AND j.type = 'ptq'") \
+	X(COMPARE_CELLS, "SELECT json_extract(s.value, '$.scheme') AS scheme, " \
+		"json_extract(s.value, '$.metric') AS metric, " \
+		"json_extract(s.value, '$.delta') AS delta, " \
+		"json_extract(s.value, '$.output_sqnr_db') AS output_sqnr_db, " \
+		"json_extract(s.value, '$.size_bytes') AS size_bytes, " \
+		"json_extract(s.value, '$.latency.p50_ns') AS latency_p50_ns, " \
+		"json_extract(s.value, '$.latency.execution') AS latency_execution " \
+		"FROM results r, json_each(r.result, '$.schemes') s WHERE r.job = ?1") \
+	X(COMPARE_LATEST, "SELECT max(j.id) AS id FROM jobs j LEFT JOIN job_inputs m ON " \
+		"m.job = j.id AND m.field = 'model' LEFT JOIN job_inputs d ON d.job = j.id AND " \
+		"d.field = 'data' WHERE j.type = 'ptq' AND j.state = 'succeeded' " \
+		"GROUP BY m.sha256, d.sha256 ORDER BY 1 LIMIT 200") \
+	/* artifacts */ \
+	X(ARTIFACT_INSERT, "INSERT OR REPLACE INTO artifacts (job, name, content_type, sha256, " \
+		"size) VALUES (?1, ?2, ?3, ?4, ?5)") \
+	X(ARTIFACT_GET, "SELECT content_type, sha256 FROM artifacts WHERE job = ?1 AND name = ?2") \
+	X(ARTIFACT_HASHES, "SELECT sha256 FROM artifacts WHERE job = ?1") \
+	X(ARTIFACT_CLEAR, "DELETE FROM artifacts WHERE job = ?1")
+
+enum qb_sql {
+#define X(name, sql) QB_SQL_##name,
+	QB_SQL(X)
+#undef X
+	QB_SQL_COUNT
+};
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Models and datasets. Loop thread only.
+ */
+#ifndef QB_DAEMON_UPLOADS_H
+#define QB_DAEMON_UPLOADS_H
+
+#include <jansson.h>
+
+#include "daemon/blobs.h"
+#include "daemon/lab.h"
+
+/* Files a sealed blob under kind ("m" or "d"). Returns its object; *created is false where the file was known. */
+json_t *qb_uploads_add(struct qb_lab *lab, const char *kind, const char *name,
+	struct qb_blob_writer *blob, bool *created, struct qb_problem *p);
+bool qb_uploads_delete(struct qb_lab *lab, const char *id, struct qb_problem *p);
+/* Removes the file if nothing refers to it any more. */
+void qb_uploads_release(struct qb_lab *lab, const char *sha256);
+
+#endif

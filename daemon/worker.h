@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One child process in its own process group: lines in, lines out, how it ended. Loop thread only.
+ */
+#ifndef QB_DAEMON_WORKER_H
+#define QB_DAEMON_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct qb_worker;
+
+struct qb_worker_end {
+	int64_t status;     /* of exit() */
+	int signal;         /* that killed it; 0: none */
+	const char *errors; /* the end of its stderr */
+	const char *output; /* all of stdout, where collect was asked for */
+	size_t output_len;
+	bool too_much;      /* the output passed its limit and was cut */
+};
+
+struct qb_worker_setup {
+	char **argv;       /* borrowed for the call */
+	const char *input; /* first line of stdin without its newline; NULL: stdin is at its end */
+	const char *folder; /* working directory; NULL: ours */
+	bool collect;      /* keep stdout whole instead of calling line */
+	size_t limit;      /* bytes of a line, or of the whole collected output */
+	/* A line without its newline, ended by a NUL; NULL for one that passed the limit. */
+	void (*line)(void *arg, char *line, size_t len);
+	/* Around all lines of one read, so that they share a transaction; may be NULL. */
+	void (*batch)(void *arg, bool begins);
+	/* The process is gone and its output was read to the end; the worker is freed after this. */
+	void (*end)(void *arg, const struct qb_worker_end *end);
+	void *arg;
+};
+
+/* NULL with a sentence in why when the program cannot be started; nothing is called then. */
+struct qb_worker *qb_worker_start(uv_loop_t *loop, const struct qb_worker_setup *setup, char *why,
+	size_t why_len);
+void qb_worker_say(struct qb_worker *w, const char *line); /* newline is added */
+void qb_worker_signal(struct qb_worker *w, int signal);    /* its whole process group */
+
+/* "launcher words" + program + more arguments (ended by NULL), ended by NULL; freed by qb_worker_argv_free. */
+char **qb_worker_argv(const char *launcher, const char *program, ...);
+void qb_worker_argv_free(char **argv);
+
+#endif

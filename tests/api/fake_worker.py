@@ -1,0 +1,153 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A worker that does what the name of its model's file tells it: it speaks the protocol, and misbehaves on demand.
+
+The kind of job "fake" carries its script in the field "do": a list of steps, each a string or [string, argument].
+"""
+import json
+import os
+import signal
+import sys
+import time
+
+SCHEMA = {
+    "type": "object", "required": ["type"], "additionalProperties": False,
+    "properties": {
+        "type": {"const": "fake"}, "model": {"type": "string"}, "data": {"type": "string"},
+        "do": {"type": "array", "maxItems": 100, "items": {"anyOf": [{"type": "string"}, {"type": "array"}]}},
+        "seed": {"type": "integer", "minimum": 0},
+        "part": {"type": "object", "additionalProperties": False, "properties": {"range": {"enum": ["mse", "minmax"]}}},
+    },
+}
+PTQ = {"type": "object", "required": ["type", "model", "data", "schemes"],
+       "properties": {"schemes": {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}}}}
+
+
+def say(event, **fields):
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+def ptq(job):
+    latency = {"execution": "native", "threads": 1, "p50_ns": 1000, "p90_ns": 1100, "p99_ns": 1200, "count": 700}
+    rows = []
+    for i, name in enumerate(job["schemes"]):
+        say("progress", stage="sweep", fraction=i / len(job["schemes"]), text=name)
+        say("metric", scope="model", scheme=name, name="top1", value=90.0 - i)
+        say("metric", scope="tensor", scheme=name, tensor="/conv1/weight", name="sqnr", value=None, unit="dB")
+        rows.append({"scheme": name, "metric": 90.0 - i, "delta": -1.0 - i, "output_sqnr_db": None, "size_bytes": 10,
+                     "latency": latency, "tensors": [{"name": "w", "kind": "weight", "sqnr_db": 30.5, "min": -1, "max": 1}]})
+    return {"type": "ptq", "metric_name": "top1", "float": {"metric": 91.0, "latency": latency}, "schemes": rows}
+
+
+def stopped(*_):
+    say("error", code="cancelled", detail="stopped")
+    sys.exit(1)
+
+
+def step(job, verb, arg):
+    if verb == "sleep":
+        time.sleep(arg)
+    elif verb == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    elif verb == "kill":
+        sys.stderr.write("about to die\n")
+        sys.stderr.flush()
+        os.kill(os.getpid(), arg)
+    elif verb == "exit":
+        sys.exit(arg)
+    elif verb == "fail":
+        say("error", code="bad_model", detail=arg)
+        sys.exit(1)
+    elif verb == "garbage":
+        sys.stdout.buffer.write(b"\xff\xfe not json\n{\"event\": 3}\n[1]\n" + os.urandom(2000) + b"\n")
+        sys.stdout.flush()
+    elif verb == "flood":
+        chunk = b"x" * (1 << 20)
+        for _ in range(arg):
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.write(b"\n")
+        sys.stdout.flush()
+    elif verb == "allocate":
+        hoard = bytearray(arg)
+        hoard[::4096] = b"x" * len(hoard[::4096])
+    elif verb == "touch":
+        with open(arg, "a", encoding="ascii") as f:
+            f.write("%d\n" % os.getpid())
+    elif verb == "tick":  # stamps of time, which show when this process stood still
+        end = time.monotonic() + arg[1]
+        with open(arg[0], "a", encoding="ascii") as f:
+            while time.monotonic() < end:
+                f.write("%f\n" % time.monotonic())
+                f.flush()
+                time.sleep(0.01)
+    elif verb == "artifact":
+        with open(os.path.join(job["workdir"], arg), "w", encoding="ascii") as f:
+            f.write("made by a worker\n")
+        say("artifact", name=arg, path=os.path.join(job["workdir"], arg), content_type="text/plain")
+    elif verb == "escape":
+        os.symlink("/etc/passwd", os.path.join(job["workdir"], "link"))
+        say("artifact", name="link", path="/etc/passwd", content_type="text/plain")
+        say("artifact", name="../../quantbench.db", path="/etc/passwd", content_type="text/plain")
+    elif verb == "section":
+        say("section", name="latency", state="begin")
+        assert json.loads(sys.stdin.readline()) == {"go": "latency"}
+        step(job, *arg)
+        say("section", name="latency", state="end")
+    else:
+        raise ValueError(verb)
+
+
+def fake(job):
+    for i, s in enumerate(job.get("do", [])):
+        say("progress", stage="step", fraction=i / len(job["do"]), text=str(s)[:50])
+        say("log", level="info", text="step %d" % i)
+        step(job, *(s if isinstance(s, list) else [s, None]))
+    return {"rows": [{"name": "a,\"b\"", "value": 1.5, "parts": {"add": 3}}, {"name": "c", "value": None}]}
+
+
+def inspect(job):
+    with open((job.get("model") or job.get("data"))["path"], "rb") as f:
+        head = f.read(64)
+    if head.startswith(b"broken"):
+        say("error", code="bad_model", detail="this is no network; export it as ONNX")
+        sys.exit(1)
+    if head.startswith(b"crash"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if "model" in job:
+        return {"kind": "model", "inputs": [{"name": "x", "type": "float32", "shape": ["N", 3, None]}], "outputs": [],
+                "parameters": 5, "macs": 7.0, "graph": {"nodes": [{"name": "n", "type": "Conv"}]}}
+    return {"kind": "data", "arrays": [{"name": "x", "type": "uint8", "shape": [10, 3]}]}
+
+
+KINDS = {"fake": fake, "ptq": ptq, "inspect": inspect}
+
+
+def main():
+    args = sys.argv[1:]
+    if "--types" in args:
+        print(json.dumps({"engine": "fake-1", "isa": "none", "formats": ["int8", {"name": "E4", "bits": 8}], "types": [
+            {"type": "fake", "inputs": "model data", "schema": SCHEMA},
+            {"type": "ptq", "inputs": ["model", "data"], "schema": PTQ},
+            {"type": "inspect", "inputs": [], "internal": True, "schema": {}}]}, indent=1))
+        return 0
+    if "--format" in args:
+        name = args[args.index("--format") + 1]
+        if name == "nonsense":
+            say("error", code="invalid", detail="nonsense is no number format")
+            return 1
+        print(json.dumps({"name": name, "bits": 8, "values": []}, indent=1))
+        return 0
+    signal.signal(signal.SIGTERM, stopped)
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # as the real one: it does not outlive the daemon
+    if "--memory-bytes" in args:
+        import resource
+        n = int(args[args.index("--memory-bytes") + 1])
+        resource.setrlimit(resource.RLIMIT_AS, (n, n))
+    job = json.loads(sys.stdin.readline())
+    result = KINDS[job["type"]](job)
+    say("result", result=result)
+    return 0
+
+
+sys.exit(main())

@@ -1,0 +1,489 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""quantbenchd as a program on a free loopback port: every answer is held against schema/openapi.yaml."""
+import hashlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+try:
+    import jsonschema
+    import yaml
+except ImportError as e:
+    print("SKIP: %s; install python3-yaml and python3-jsonschema" % e)
+    sys.exit(77)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.environ.get("top_srcdir", os.path.join(HERE, "../.."))
+BUILD = os.environ.get("top_builddir", os.path.join(TOP, "build"))
+DAEMON = os.environ.get("QUANTBENCHD", os.path.join(BUILD, "quantbenchd"))
+FAKE = os.path.join(HERE, "fake_worker.py")
+
+with open(os.path.join(TOP, "schema/openapi.yaml"), encoding="utf-8") as f:
+    API = yaml.safe_load(f)
+VISITED = set()
+
+
+def path_of(url):
+    """The path of openapi.yaml that a URL belongs to."""
+    bare = url.split("?")[0]
+    for known in sorted(API["paths"], key=lambda p: p.count("{")):
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(known)), bare):
+            return known
+    return None
+
+
+def hold_against_api(method, url, status, content_type, body):
+    known = path_of(url)
+    if known is None or method.lower() not in API["paths"][known]:
+        assert status in (404, 405, 403), (method, url, status)
+        schema = {"$ref": "#/components/schemas/Problem"}
+    else:
+        VISITED.add((method.lower(), known))
+        if status in (403, 405):
+            return
+        response = API["paths"][known][method.lower()]["responses"].get(str(status))
+        assert response is not None, "%s %s answered %d, which openapi.yaml does not know: %s" % (
+            method, url, status, body[:300])
+        if "$ref" in response:
+            response = API["components"]["responses"][response["$ref"].split("/")[-1]]
+        content = response.get("content", {})
+        bare = (content_type or "").split(";")[0]
+        if not content:
+            assert body == b"", body
+            return
+        assert bare in content or "*/*" in content, (method, url, content_type)
+        schema = content.get(bare, {}).get("schema")
+    if schema and "json" in (content_type or ""):
+        jsonschema.Draft202012Validator({**schema, "components": API["components"]}).validate(json.loads(body))
+
+
+class Daemon:
+    """A daemon with a state folder of its own."""
+
+    def __init__(self, state, *options, worker=FAKE):
+        self.state = state
+        self.log = open(os.path.join(state, "log"), "ab")
+        self.process = subprocess.Popen(
+            [DAEMON, "--listen", "127.0.0.1:0", "--state", os.path.join(state, "state"), "--worker", worker,
+             "--heartbeat-ms", "200", *options], stderr=subprocess.PIPE, stdout=self.log)
+        self.port = None
+        self.lines = []
+        heard = threading.Event()
+        self.reader = threading.Thread(target=self.read, args=(heard,), daemon=True)
+        self.reader.start()
+        assert heard.wait(30), self.lines
+
+    def read(self, heard):
+        for line in self.process.stderr:
+            self.lines.append(line.decode(errors="replace"))
+            found = re.search(rb"listens on http://127\.0\.0\.1:(\d+)", line)
+            if found:
+                self.port = int(found.group(1))
+                heard.set()
+        heard.set()
+
+    def call(self, method, url, body=None, headers=None, expect=None):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+        c.request(method, url, body, headers or {})
+        r = c.getresponse()
+        data = r.read()
+        c.close()
+        hold_against_api(method, url, r.status, r.getheader("Content-Type"), data)
+        if expect is not None:
+            assert r.status == expect, (method, url, r.status, data[:500])
+        self.headers = r.headers
+        if r.getheader("Content-Type", "").startswith(("application/json", "application/problem")):
+            return json.loads(data)
+        return data
+
+    def events(self, job, last=None):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        c.request("GET", "/v1/jobs/%s/events" % job, headers={"Last-Event-ID": str(last)} if last else {})
+        r = c.getresponse()
+        assert r.status == 200, r.read()
+        VISITED.add(("get", "/v1/jobs/{id}/events"))
+        text = r.read().decode()
+        c.close()
+        out = []
+        for block in text.split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in block.split("\n") if line and not line.startswith(":"))
+            if "data" in fields:
+                data = json.loads(fields["data"])
+                jsonschema.Draft202012Validator(
+                    {"$ref": "#/components/schemas/Event", "components": API["components"]}).validate(data)
+                assert fields["event"] == data["event"]
+                out.append((int(fields["id"]), data))
+        self.comments = text.count(": still here")
+        return out
+
+    def ready(self):
+        for _ in range(200):
+            if self.call("GET", "/readyz") == {"status": "ok"}:
+                return self
+            time.sleep(0.05)
+        raise AssertionError("never ready: %s" % self.lines)
+
+    def wait(self, job, *states, seconds=30):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            j = self.call("GET", "/v1/jobs/" + job, expect=200)
+            if j["state"] in (states or ("succeeded", "failed", "cancelled")):
+                return j
+            time.sleep(0.03)
+        raise AssertionError("%s is still %s: %s" % (job, j["state"], self.lines))
+
+    def fake(self, *steps, **more):
+        return self.call("POST", "/v1/jobs", {"type": "fake", "do": list(steps), "fresh": True, **more}, expect=201)["id"]
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(30)
+        self.reader.join(10)
+        self.process.stderr.close()
+        self.log.close()
+        return code
+
+
+class Case(unittest.TestCase):
+    options = ()
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.d = Daemon(self.folder.name, *self.options).ready()
+
+    def tearDown(self):
+        code = self.d.stop()
+        self.folder.cleanup()
+        self.assertEqual(code, 0, self.d.lines)
+
+    def upload(self, content=b"a network", kind="models", name="net.onnx", expect=201):
+        return self.d.call("POST", "/v1/%s?name=%s" % (kind, name), content, expect=expect)
+
+    def inspected(self, upload, kind="models"):
+        for _ in range(200):
+            u = self.d.call("GET", "/v1/%s/%s" % (kind, upload["id"]), expect=200)
+            if u["inspection"]["state"] != "pending":
+                return u
+            time.sleep(0.03)
+        raise AssertionError("never inspected")
+
+    def refused(self, status, method, url, body=None, headers=None):
+        p = self.d.call(method, url, body, headers, expect=status)
+        self.assertEqual(p["status"], status)
+        self.assertGreater(len(p["detail"]), 15)
+        return p
+
+
+class Uploads(Case):
+    options = ("--max-upload", "300M")
+
+    def test_upload__same_file_twice__is_one_model(self):
+        m = self.upload()
+        self.assertEqual(m["sha256"], hashlib.sha256(b"a network").hexdigest())
+        self.assertEqual(m["name"], "net.onnx")
+        self.assertEqual(self.d.headers["Location"], "/v1/models/" + m["id"])
+        self.assertEqual(self.upload(expect=200)["id"], m["id"])
+        self.assertEqual(self.inspected(m)["inspection"]["result"]["parameters"], 5)
+        self.assertEqual(self.d.call("GET", "/v1/models/%s/graph" % m["id"], expect=200)["nodes"][0]["type"], "Conv")
+        self.assertEqual(self.d.call("GET", "/v1/models?sha256=" + m["sha256"], expect=200)["total"], 1)
+        self.assertEqual(self.d.call("GET", "/v1/models?sha256=" + "0" * 64, expect=200)["total"], 0)
+
+    def test_upload__browser_form__keeps_name_and_bytes(self):
+        content = os.urandom(200000)
+        form = (b'--Bound\r\nContent-Disposition: form-data; name="file"; filename="dir/t\xc3\xa4st.npz"\r\n\r\n' + content +
+                b"\r\n--Bound--\r\n")
+        d = self.d.call("POST", "/v1/datasets", form, {"Content-Type": "multipart/form-data; boundary=Bound"}, expect=201)
+        self.assertEqual((d["name"], d["sha256"]), ("t\u00e4st.npz", hashlib.sha256(content).hexdigest()))
+        self.assertEqual(self.inspected(d, "datasets")["inspection"]["result"]["arrays"][0]["name"], "x")
+        self.assertEqual(self.d.call("GET", "/v1/datasets", expect=200)["total"], 1)
+
+    def test_upload__bad_input__is_a_problem_and_leaves_nothing(self):
+        self.refused(400, "POST", "/v1/models", b"")
+        self.refused(400, "POST", "/v1/models", b"--Bound--\r\n", {"Content-Type": "multipart/form-data; boundary=Bound"})
+        self.refused(400, "POST", "/v1/models", b"x", {"Content-Type": "multipart/form-data"})
+        s = socket.create_connection(("127.0.0.1", self.d.port))
+        s.sendall(b"POST /v1/models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000001000\r\n\r\n")
+        self.assertIn(b" 413 ", s.recv(4096))
+        s.close()
+        s = socket.create_connection(("127.0.0.1", self.d.port))
+        s.sendall(b"POST /v1/models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 500000)
+        time.sleep(0.2)
+        s.close()
+        for _ in range(100):
+            if not os.listdir(os.path.join(self.folder.name, "state/tmp")):
+                break
+            time.sleep(0.05)
+        self.assertEqual(os.listdir(os.path.join(self.folder.name, "state/tmp")), [])
+        self.assertEqual(os.listdir(os.path.join(self.folder.name, "state/blobs")), [])
+
+    def test_upload__200_megabytes__memory_stays_flat(self):
+        def peak():
+            with open("/proc/%d/status" % self.d.process.pid, encoding="ascii") as f:
+                return int(re.search(r"VmHWM:\s+(\d+)", f.read()).group(1))
+
+        block, total = os.urandom(1 << 20), 200
+        self.upload(block, "datasets")
+        before = peak()
+        c = http.client.HTTPConnection("127.0.0.1", self.d.port, timeout=120)
+        c.request("POST", "/v1/datasets?name=big", (block for _ in range(total)), {"Transfer-Encoding": "chunked"},
+                  encode_chunked=True)
+        r = c.getresponse()
+        self.assertEqual(r.status, 201)
+        self.assertEqual(json.loads(r.read())["size_bytes"], total << 20)
+        c.close()
+        self.assertLess(peak() - before, 16 << 10, "KiB more at the peak")
+
+    def test_inspection__broken_or_crashing_file__is_named_and_refused_for_jobs(self):
+        for content, words in ((b"broken", "export it as ONNX"), (b"crash", "signal 11 (SIGSEGV)")):
+            m = self.inspected(self.upload(content))
+            self.assertEqual(m["inspection"]["state"], "failed")
+            self.assertIn(words, m["inspection"]["error"]["detail"])
+            self.refused(409, "GET", "/v1/models/%s/graph" % m["id"])
+            p = self.refused(422, "POST", "/v1/jobs", {"type": "fake", "model": m["id"]})
+            self.assertEqual(p["errors"][0]["field"], "model")
+
+    def test_delete__in_use__is_refused_and_unused_file_goes(self):
+        m = self.inspected(self.upload())
+        j = self.d.fake(["sleep", 30], model=m["id"])
+        self.refused(409, "DELETE", "/v1/models/" + m["id"])
+        self.d.call("POST", "/v1/jobs/%s/cancel" % j, expect=202)
+        self.d.wait(j, "cancelled")
+        self.d.call("DELETE", "/v1/models/" + m["id"], expect=204)
+        self.refused(404, "GET", "/v1/models/" + m["id"])
+        self.assertEqual(os.listdir(os.path.join(self.folder.name, "state/blobs")), [])
+        self.d.call("POST", "/v1/jobs/%s/retry" % j, expect=202)
+        self.assertEqual(self.d.wait(j, "failed")["error"]["code"], "input_deleted")
+        d = self.upload(kind="datasets")
+        self.d.call("DELETE", "/v1/datasets/" + d["id"], expect=204)
+
+
+class Jobs(Case):
+    def test_ptq__whole_life__rows_events_csv_comparison(self):
+        m, d = self.inspected(self.upload()), self.inspected(self.upload(kind="datasets"), "datasets")
+        spec = {"type": "ptq", "model": m["id"], "data": d["id"], "schemes": ["int8", "E4"]}
+        j = self.d.call("POST", "/v1/jobs", spec, expect=201)
+        events = self.d.events(j["id"])
+        states = [e["state"] for _, e in events if e["event"] == "state"]
+        self.assertEqual(states, ["queued", "running", "succeeded"])
+        middle = events[len(events) // 2][0]
+        self.assertEqual(self.d.events(j["id"], middle), [e for e in events if e[0] > middle])
+        self.assertEqual(len(self.d.call("GET", "/v1/jobs/%s/results" % j["id"], expect=200)["schemes"]), 2)
+        csv = self.d.call("GET", "/v1/jobs/%s/results.csv" % j["id"], expect=200).decode().split("\r\n")
+        self.assertTrue(csv[0].startswith("scheme,metric,delta"))
+        self.assertTrue(csv[2].startswith("int8,90,-1,,10,native"))
+        rows = self.d.call("GET", "/v1/results?scope=tensor&scheme=E4&tensor=/conv1/weight&limit=1", expect=200)
+        self.assertEqual((rows["total"], rows["results"][0]["value"]), (1, None))
+        table = self.d.call("GET", "/v1/compare", expect=200)
+        self.assertEqual((table["schemes"], table["rows"][0]["float"]), (["int8", "E4"], 91.0))
+        self.d.call("GET", "/v1/compare?jobs=" + j["id"], expect=200)
+        again = self.d.call("POST", "/v1/jobs", dict(reversed(spec.items())), expect=200)
+        self.assertEqual((again["id"], again["cached"]), (j["id"], True))
+        fresh = self.d.call("POST", "/v1/jobs", {**spec, "fresh": True}, expect=201)
+        self.assertNotEqual(fresh["id"], j["id"])
+        self.assertEqual(fresh["fingerprint"], j["fingerprint"])
+        self.d.wait(fresh["id"])
+        page = self.d.call("GET", "/v1/jobs?state=succeeded&type=ptq&model=%s&limit=1" % m["id"], expect=200)
+        self.assertEqual((page["total"], page["jobs"][0]["id"], page["next"]), (2, fresh["id"], fresh["id"]))
+        page = self.d.call("GET", "/v1/jobs?before=" + page["next"], expect=200)
+        self.assertEqual([x["id"] for x in page["jobs"]], [j["id"]])
+        self.d.call("DELETE", "/v1/jobs/" + j["id"], expect=204)
+        self.refused(404, "GET", "/v1/jobs/" + j["id"])
+
+    def test_worker__misbehaves__job_fails_with_a_reason_and_nothing_else(self):
+        for steps, code, words in (
+                ([["fail", "node c1: no"]], "bad_model", "node c1: no"),
+                ([["kill", 9]], "worker_crashed", "signal 9 (SIGKILL), most likely"),
+                ([["kill", 11]], "worker_crashed", "about to die"),
+                ([["exit", 0]], "worker_crashed", "without a result"),
+                ([["exit", 3]], "worker_crashed", "status 3")):
+            j = self.d.wait(self.d.fake(*steps))
+            self.assertEqual((j["state"], j["error"]["code"]), ("failed", code))
+            self.assertIn(words, j["error"]["detail"])
+        for steps in (["garbage"], [["flood", 70]], ["escape"]):
+            j = self.d.wait(self.d.fake(*steps))
+            self.assertEqual((j["state"], j["artifacts"]), ("succeeded", []))
+            self.assertTrue([e for _, e in self.d.events(j["id"]) if e.get("level") == "warning"])
+
+    def test_artifact__of_a_job__is_kept_and_served(self):
+        j = self.d.wait(self.d.fake(["artifact", "a.txt"]))
+        self.assertEqual(j["artifacts"][0]["name"], "a.txt")
+        self.assertEqual(self.d.call("GET", "/v1/jobs/%s/artifacts/a.txt" % j["id"], expect=200), b"made by a worker\n")
+        self.refused(404, "GET", "/v1/jobs/%s/artifacts/b.txt" % j["id"])
+        csv = self.d.call("GET", "/v1/jobs/%s/results.csv" % j["id"], expect=200)
+        self.assertEqual(csv, b'name,value,parts.add\r\n"a,""b""",1.5,3\r\nc,,\r\n')
+        self.d.call("GET", "/v1/jobs/%s/results" % j["id"], expect=200)
+
+    def test_cancel__deaf_worker__is_killed_after_two_seconds(self):
+        waits = self.d.fake("deaf", ["sleep", 60])
+        queued = self.d.fake(["sleep", 60])
+        self.d.wait(waits, "running")
+        self.assertEqual(self.d.call("GET", "/v1/jobs/" + queued)["position"], 1)
+        self.assertEqual(self.d.call("POST", "/v1/jobs/%s/cancel" % queued, expect=202)["state"], "cancelled")
+        time.sleep(0.3)
+        begun = time.monotonic()
+        self.d.call("POST", "/v1/jobs/%s/cancel" % waits, expect=202)
+        self.d.wait(waits, "cancelled")
+        self.assertLess(time.monotonic() - begun, 4)
+        self.refused(409, "POST", "/v1/jobs/%s/cancel" % waits)
+        self.refused(409, "GET", "/v1/jobs/%s/results" % waits)
+        self.refused(404, "POST", "/v1/jobs/j999/cancel")
+
+    def test_events__quiet_job__heartbeats_keep_the_stream_open(self):
+        self.d.events(self.d.fake(["sleep", 1]))
+        self.assertGreaterEqual(self.d.comments, 2)
+
+    def test_bad_requests__every_kind__problem_json(self):
+        self.refused(400, "POST", "/v1/jobs", "{")
+        self.refused(422, "POST", "/v1/jobs", "[]")
+        self.refused(422, "POST", "/v1/jobs", {})
+        self.refused(422, "POST", "/v1/jobs", {"type": "inspect"})
+        self.assertIn("fake, ptq", self.refused(422, "POST", "/v1/jobs", {"type": "nope"})["detail"])
+        self.assertEqual(self.refused(422, "POST", "/v1/jobs", {"type": "fake", "seed": -1})["errors"][0]["field"], "seed")
+        p = self.refused(422, "POST", "/v1/jobs", {"type": "fake", "part": {"range": "max"}, "do": ["a", 3], "odd": 1})
+        self.assertEqual({e["field"] for e in p["errors"]}, {"part.range", "do[1]", "odd"})
+        self.refused(422, "POST", "/v1/jobs", {"type": "fake", "model": "m77"})
+        self.refused(422, "POST", "/v1/jobs", {"type": "fake", "model": "../../etc/passwd"})
+        self.refused(422, "POST", "/v1/jobs", {"type": "fake", "workdir": "/"})
+        self.refused(413, "POST", "/v1/jobs", b" " * (5 << 20))
+        for url in ("/v1/jobs?limit=0", "/v1/jobs?before=x", "/v1/jobs?state=odd", "/v1/results?scope=odd",
+                    "/v1/results?before=0", "/v1/compare?jobs=x", "/v1/models?sha256=1", "/v1/datasets?limit=9999"):
+            self.refused(400, "GET", url)
+        for url in ("/v1/jobs/j7", "/v1/jobs/7/results", "/v1/models/m7", "/v1/models/m7/graph", "/v1/datasets/x",
+                    "/v1/nothing", "/v1/jobs/j7/events", "/v1/compare?jobs=j7", "/v1/formats/nonsense"):
+            self.refused(404, "GET", url)
+        self.refused(405, "PUT", "/v1/jobs", "x")
+        self.assertEqual(self.d.headers["Allow"], "GET, POST")
+        self.refused(403, "GET", "/v1/jobs", headers={"Host": "evil.example"})
+        self.refused(403, "POST", "/v1/jobs", "{}", {"Origin": "http://evil.example"})
+
+    def test_server__about_itself__answers(self):
+        self.assertEqual(self.d.call("GET", "/healthz", expect=200), {"status": "ok"})
+        self.assertEqual(self.d.call("GET", "/v1/system", expect=200)["engine"], "fake-1")
+        self.assertEqual(self.d.call("GET", "/v1/formats", expect=200)["formats"][0], {"name": "int8"})
+        self.assertEqual(self.d.call("GET", "/v1/formats/E4", expect=200)["name"], "E4")
+        types = self.d.call("GET", "/v1/job-types", expect=200)["types"]
+        self.assertEqual([(t["type"], t["inputs"]) for t in types], [("fake", ["model", "data"]), ("ptq", ["model", "data"])])
+        self.assertIn(b'quantbench_jobs{state="queued"} 0', self.d.call("GET", "/metrics", expect=200))
+        self.assertIn("/v1/jobs", yaml.safe_load(self.d.call("GET", "/openapi.yaml", expect=200))["paths"])
+
+
+class Dashboard(Case):
+    def setUp(self):
+        self.web = tempfile.TemporaryDirectory()
+        os.mkdir(os.path.join(self.web.name, "assets"))
+        for name, text in (("index.html", "<p>page"), ("assets/a.js", "1"), (".hidden", "secret")):
+            with open(os.path.join(self.web.name, name), "w", encoding="ascii") as f:
+                f.write(text)
+        self.options = ("--web", self.web.name)
+        super().setUp()
+
+    def tearDown(self):
+        super().tearDown()
+        self.web.cleanup()
+
+    def get(self, url, **headers):
+        c = http.client.HTTPConnection("127.0.0.1", self.d.port, timeout=60)
+        c.request("GET", url, headers=headers)
+        r = c.getresponse()
+        out = r.status, r.read(), r.headers
+        c.close()
+        return out
+
+    def test_static__files_pages_and_traversal(self):
+        status, body, headers = self.get("/")
+        self.assertEqual((status, body), (200, b"<p>page"))
+        self.assertIn("script-src 'self'", headers["Content-Security-Policy"])
+        self.assertEqual(self.get("/", **{"If-None-Match": headers["ETag"]})[0], 304)
+        self.assertEqual(self.get("/jobs/j1")[1], b"<p>page")
+        self.assertIn("immutable", self.get("/assets/a.js")[2]["Cache-Control"])
+        for url in ("/.hidden", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/assets/none", "/none.js", "//etc/passwd"):
+            self.assertEqual(self.get(url)[0], 404, url)
+
+
+class Limits(Case):
+    options = ("--worker-wall-seconds", "1", "--worker-memory", "300M", "--jobs", "3")
+
+    def test_limits__time_and_memory__end_the_job(self):
+        late = self.d.fake(["sleep", 60])
+        large = self.d.fake(["allocate", 1 << 30])
+        self.assertEqual(self.d.wait(late)["error"]["code"], "time_limit")
+        self.assertIn("MemoryError", self.d.wait(large)["error"]["detail"])
+
+    def test_section__others_stand_still_and_their_clocks_too(self):
+        log = os.path.join(self.folder.name, "ticks")
+        other = self.d.fake(["tick", [log, 0.9]])
+        for _ in range(100):
+            if os.path.exists(log):
+                break
+            time.sleep(0.02)
+        alone = self.d.fake(["section", ["sleep", 0.6]])
+        self.assertEqual(self.d.wait(alone)["state"], "succeeded")
+        self.assertIn(self.d.wait(other)["state"], ("succeeded", "failed"))
+        with open(log, encoding="ascii") as f:
+            t = [float(x) for x in f]
+        self.assertGreater(max(b - a for a, b in zip(t, t[1:])), 0.5)
+
+
+class Endurance(unittest.TestCase):
+    def test_restart__daemon_killed_mid_job__job_runs_again_then_gives_up(self):
+        with tempfile.TemporaryDirectory() as folder:
+            d = Daemon(folder).ready()
+            j = d.fake(["sleep", 60])
+            after = d.fake(["sleep", 0])
+            for attempt in (1, 2, 3):
+                self.assertEqual(d.wait(j, "running")["attempts"], attempt)
+                d.process.kill()
+                d.stop()
+                d = Daemon(folder).ready()
+            self.assertEqual(d.wait(j)["error"]["code"], "gave_up")
+            self.assertEqual(d.wait(after)["state"], "succeeded")
+            d.call("POST", "/v1/jobs/%s/retry" % j, expect=202)
+            self.assertEqual(d.wait(j, "running")["attempts"], 1)
+            self.assertEqual(d.stop(), 0)
+            d = Daemon(folder).ready()  # a graceful stop does not count as an attempt
+            self.assertEqual(d.wait(j, "running")["attempts"], 1)
+            d.stop()
+
+    def test_worker_missing__daemon_serves_and_says_so(self):
+        with tempfile.TemporaryDirectory() as folder:
+            d = Daemon(folder, worker="/nonexistent/worker")
+            self.assertEqual(d.call("GET", "/readyz", expect=503)["code"], "worker_unavailable")
+            d.call("GET", "/v1/formats", expect=503)
+            d.call("GET", "/v1/job-types", expect=503)
+            d.call("GET", "/v1/jobs", expect=200)
+            self.assertEqual(d.stop(), 0)
+
+    def test_start__open_address_or_second_daemon__refused_with_a_sentence(self):
+        with tempfile.TemporaryDirectory() as folder:
+            r = subprocess.run([DAEMON, "--listen", "0.0.0.0:0", "--state", folder], stderr=subprocess.PIPE, timeout=20)
+            self.assertEqual(r.returncode, 2)
+            self.assertIn(b"loopback", r.stderr)
+            d = Daemon(folder).ready()
+            r = subprocess.run([DAEMON, "--listen", "127.0.0.1:0", "--state", folder + "/state"],
+                               stderr=subprocess.PIPE, timeout=20)
+            self.assertEqual(r.returncode, 1)
+            self.assertIn(b"another quantbenchd", r.stderr)
+            self.assertEqual(d.stop(), 0)
+
+
+class ZEverything(unittest.TestCase):
+    def test_openapi__every_operation__was_called(self):
+        wanted = {(m, p) for p, item in API["paths"].items() for m in item if m in ("get", "post", "delete", "put")}
+        self.assertEqual(wanted - VISITED, set())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
