@@ -134,18 +134,41 @@ static bool is_input(const struct qb_graph *g, const struct qb_value *v)
 	return false;
 }
 
+/* An output of the network that is now another value keeps its name. */
+static void move_outputs(struct qb_graph *g, const struct qb_value *from, struct qb_value *to)
+{
+	for (int i = 0; i < g->outputs; i++) {
+		if (g->output[i] == from) {
+			g->output[i] = to;
+			to->name = from->name;
+		}
+	}
+}
+
 enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb)
 {
+	struct qb_value **became; /* [values]: what a removed node's output is now; nodes come in order */
 	int kept = 0;
 
 	QB_TRY(qb_graph_relink(g, eb));
+	became = qb_arena_alloc(g->arena, (size_t)g->values + 1, sizeof(*became));
+	if (!became) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory while simplifying a network");
+	}
 	for (int i = 0; i < g->nodes; i++) {
 		struct qb_node *n = g->node[i];
-		struct qb_value *x = n->inputs ? n->input[0] : NULL, *y = n->output[0];
+		struct qb_value *x, *y = n->output[0];
 
-		/* An output of the network keeps its name, so what it is renamed from must be free to change. */
+		for (int j = 0; j < n->inputs; j++) {
+			if (n->input[j] && became[n->input[j]->index]) {
+				n->input[j] = became[n->input[j]->index];
+			}
+		}
+		x = n->inputs ? n->input[0] : NULL;
+		/* What an output would be renamed from must be free to change. */
 		if (does_nothing(n) && !(is_output(g, y) && (x->constant || is_input(g, x) || is_output(g, x)))) {
-			qb_graph_replace_value(g, y, x);
+			became[y->index] = x;
+			move_outputs(g, y, x);
 		} else {
 			g->node[kept++] = n;
 		}

@@ -13,7 +13,7 @@ except ImportError:
     sys.exit(77)
 import onnx_run
 
-SHARED = os.environ.get("QB_SHARED", "")
+SHARED = os.path.join(os.environ.get("QB_SHARED", ""), "data")
 # network, data, samples, scale, mean, std: y = (x * scale - mean) / std
 NETWORKS = [
     ("mlperf-tiny/ds_cnn.onnx", "mlperf-tiny/kws01-test-1000.npz", 8, 1, 0, 1),
@@ -32,7 +32,7 @@ def load(data, count, scale, mean, std):
 
 def main():
     if not os.path.isdir(SHARED + "/mlperf-tiny"):
-        print(f"skipped: no networks at QB_SHARED={SHARED}")
+        print(f"skipped: no networks at {SHARED} (QB_SHARED)")
         return 77
     bad = 0
     for name, data, count, scale, mean, std in NETWORKS:
