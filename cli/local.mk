@@ -13,7 +13,7 @@ quantbench_SOURCES = \
 	cli/sha256.c cli/sha256.h \
 	cli/table.c cli/table.h \
 	cli/uploads.c cli/uploads.h
-quantbench_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) -DPKGLIBEXECDIR='"$(pkglibexecdir)"'
+quantbench_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(NETTLE_CFLAGS) -DPKGLIBEXECDIR='"$(pkglibexecdir)"'
 quantbench_CFLAGS = $(AM_CFLAGS)
-quantbench_LDADD = $(CURL_LIBS) $(JANSSON_LIBS)
+quantbench_LDADD = $(CURL_LIBS) $(NETTLE_LIBS) $(JANSSON_LIBS)
 dist_man1_MANS = cli/quantbench.1

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SHA-256 (FIPS 180-4) of a file, so that one which the server has is not sent again.
+ * SHA-256 of a file, so that one which the server has is not sent again.
  */
 #ifndef QB_CLI_SHA256_H
 #define QB_CLI_SHA256_H
