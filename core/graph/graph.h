@@ -30,6 +30,8 @@ struct qb_value {
 	struct qb_shape shape;
 	const struct qb_tensor *constant; /* initializer or folded; NULL otherwise */
 	struct qb_node *producer;         /* NULL: input or constant */
+	const struct qb_node *dequantized; /* of a folded constant: the DequantizeLinear it came from, whose inputs
+	                                    * hold the codes, scale and zero point that the file carries; or NULL */
 	int uses;                         /* inputs of nodes, plus 1 if a graph output */
 	int index;                        /* in graph->values; what per-value tables are indexed by */
 };
