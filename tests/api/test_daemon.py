@@ -479,6 +479,49 @@ class Endurance(unittest.TestCase):
             self.assertEqual(d.stop(), 0)
 
 
+WORKER = os.path.join(BUILD, "quantbench-worker")
+DATA = os.environ.get("QB_SHARED") or os.path.join(TOP, "../shared")
+NETWORK, IMAGES = (os.path.join(DATA, "data", p) for p in ("mlperf-tiny/resnet8.onnx", "cifar10/test-846.npz"))
+
+
+@unittest.skipUnless(os.path.exists(WORKER), "quantbench-worker is not built")
+class RealWorker(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.d = Daemon(self.folder.name, worker=WORKER).ready()
+
+    def tearDown(self):
+        self.assertEqual(self.d.stop(), 0)
+        self.folder.cleanup()
+
+    def test_real_worker__formats_and_damaged_file__as_described(self):
+        self.assertGreater(len(self.d.call("GET", "/v1/formats", expect=200)["formats"]), 5)
+        self.assertEqual(self.d.call("GET", "/v1/formats/int8", expect=200)["name"], "int8")
+        self.d.call("GET", "/v1/formats/nonsense", expect=404)
+        self.d.call("GET", "/v1/job-types", expect=200)
+        m = self.d.call("POST", "/v1/models", b"this is no network", expect=201)
+        for _ in range(200):
+            m = self.d.call("GET", "/v1/models/" + m["id"], expect=200)
+            if m["inspection"]["state"] != "pending":
+                break
+            time.sleep(0.05)
+        self.assertEqual(m["inspection"]["state"], "failed")
+
+    @unittest.skipUnless(os.path.exists(NETWORK) and os.path.exists(IMAGES), "real networks and data are not here")
+    def test_real_worker__sweep_of_a_real_network__over_http(self):
+        ids = []
+        for kind, path in (("models", NETWORK), ("datasets", IMAGES)):
+            with open(path, "rb") as f:
+                ids.append(self.d.call("POST", "/v1/%s?name=%s" % (kind, os.path.basename(path)), f, expect=201)["id"])
+        j = self.d.call("POST", "/v1/jobs", {"type": "ptq", "model": ids[0], "data": ids[1], "schemes": ["int8"],
+                                             "latency": {"min_seconds": 0.2, "min_queries": 20}}, expect=201)
+        self.assertEqual(self.d.wait(j["id"], seconds=300)["state"], "succeeded")
+        r = self.d.call("GET", "/v1/jobs/%s/results" % j["id"], expect=200)
+        self.assertAlmostEqual(r["float"]["metric"], 87.71, delta=0.01)
+        self.assertLess(abs(r["schemes"][0]["delta"]), 1.0)
+        self.d.call("GET", "/v1/models/%s/graph" % ids[0], expect=200)
+
+
 class ZEverything(unittest.TestCase):
     def test_openapi__every_operation__was_called(self):
         wanted = {(m, p) for p, item in API["paths"].items() for m in item if m in ("get", "post", "delete", "put")}
