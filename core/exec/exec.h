@@ -48,6 +48,7 @@ struct qb_run {
 	qb_tap_fn *tap;                   /* or NULL */
 	void *tap_arg;
 	bool ordered;   /* taps see the numbers channels last, without padding */
+	int64_t *step_ns; /* [steps]: time spent in each is added, or NULL */
 	bool inject;    /* an integer plan goes on with what the tap leaves in x */
 };
 enum qb_err qb_session_run(struct qb_session *session, const struct qb_run *run,

@@ -63,7 +63,8 @@ static struct qb_bytes describe(const struct qb_value *v, const struct qb_quanti
 	struct qb_bytes y = {.channels = axis < 0 ? 1 : v->shape.dim[axis],
 		.pixels = pixels_of(&v->shape, axis), .scale = q->scale[0]};
 
-	y.stride = (int64_t)qb_align_up((size_t)y.channels, 4);
+	/* Few channels lie close together: a convolution gathers them anyway. */
+	y.stride = y.channels < 4 ? y.channels : (int64_t)qb_align_up((size_t)y.channels, 4);
 	y.zero = (q->zero ? q->zero[0] : 0) - lo;
 	y.top = (int)qb_format_max(&q->format) - lo;
 	return y;

@@ -2,6 +2,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/base/size.h"
 #include "core/exec/plan.h"
@@ -330,6 +331,14 @@ static enum qb_err run_step(struct qb_session *s, int i, const struct qb_run *ru
 	return QB_OK;
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
 enum qb_err qb_session_run(struct qb_session *session, const struct qb_run *run,
 	struct qb_errbuf *eb)
 {
@@ -343,7 +352,12 @@ enum qb_err qb_session_run(struct qb_session *session, const struct qb_run *run,
 			run->input[i], value_bytes(g->input[i]));
 	}
 	for (int i = 0; i < p->steps; i++) {
+		int64_t start = run->step_ns ? now_ns() : 0;
+
 		QB_TRY(run_step(session, i, run, overlay, eb));
+		if (run->step_ns) {
+			run->step_ns[i] += now_ns() - start;
+		}
 	}
 	for (int i = 0; i < g->outputs; i++) {
 		const void *from = p->output[i].buffer < 0

@@ -71,7 +71,7 @@ enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const
 	int outputs, struct qb_errbuf *eb);
 
 /* Integer plans. A quantized value lies as bytes, u for scale * (u - zero): channels last for [N,C,H,W], row-major
- * otherwise, `stride` bytes (a multiple of 4) for the channels of one pixel. */
+ * otherwise, `stride` bytes for the channels of one pixel: a multiple of 4 unless there are fewer than 4. */
 struct qb_bytes {
 	int buffer;
 	int64_t pixels, channels, stride;

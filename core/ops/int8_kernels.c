@@ -112,18 +112,34 @@ static void conv_plain(const struct qb_int8_matrix *m, const uint8_t *const *row
 	}
 }
 
-static void depthwise_plain(const int8_t *packed, const int32_t *start, int64_t channels,
-	int64_t taps, const uint8_t *const *row, int64_t step, int64_t pixels,
-	const struct qb_requant *r, uint8_t *y, int64_t y_stride)
+/* Where channel c stands in unpacked order. */
+static int64_t unpacked_at(int64_t c)
 {
-	for (int64_t p = 0; p < pixels; p++) {
-		for (int64_t c = 0; c < channels; c++) {
-			int32_t sum = start[c];
+	int64_t in = c % 64;
 
-			for (int64_t t = 0; t < taps; t++) {
-				sum += row[t][p * step + c] * packed[depthwise_at(taps, c, t)];
+	return c / 64 * 64 + in % 16 / 4 * 16 + in / 16 * 4 + in % 4;
+}
+
+void qb_int8_unpacked_order(const void *from, void *to, int64_t channels)
+{
+	for (int64_t c = 0; c < (int64_t)qb_align_up((size_t)channels, 64); c++) {
+		memcpy((char *)to + unpacked_at(c) * 4, (const char *)from + c * 4, 4);
+	}
+}
+
+static void depthwise_plain(const struct qb_int8_channels *d, const uint8_t *const *row,
+	int64_t step, int64_t pixels, uint8_t *y, int64_t y_stride)
+{
+	const struct qb_requant r = {d->multiplier, d->offset, d->lo, d->hi};
+
+	for (int64_t p = 0; p < pixels; p++) {
+		for (int64_t c = 0; c < d->channels; c++) {
+			int32_t sum = d->start[unpacked_at(c)];
+
+			for (int64_t t = 0; t < d->taps; t++) {
+				sum += row[t][p * step + c] * d->packed[depthwise_at(d->taps, c, t)];
 			}
-			y[p * y_stride + c] = requant_one(r, c, sum);
+			y[p * y_stride + c] = requant_one(&r, unpacked_at(c), sum);
 		}
 	}
 }
@@ -285,29 +301,20 @@ VNNI INLINE __m512i requant_64(const __m512i *sum, const float *multiplier, cons
 	return _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
 }
 
-/* Numbers of 64 channels into the order of unpacked bytes. */
-static void unpacked_order(const void *from, void *to)
-{
-	for (int i = 0; i < 4; i++) {
-		for (int l = 0; l < 4; l++) {
-			memcpy((char *)to + (i * 16 + l * 4) * 4, (const char *)from + (16 * l + 4 * i) * 4,
-				16);
-		}
-	}
-}
-
-VNNI static void depthwise_block(const int8_t *w, const int32_t *start, const float *multiplier,
-	const float *offset, int lo, int hi, int64_t taps, const uint8_t *const *row, int64_t step,
-	int64_t c, __mmask64 mask, int64_t pixels, uint8_t *y, int64_t y_stride)
+VNNI static void depthwise_block(const struct qb_int8_channels *d, int64_t c,
+	const uint8_t *const *row, int64_t step, int64_t pixels, uint8_t *y, int64_t y_stride)
 {
 	const __m512i none = _mm512_setzero_si512();
+	const int64_t taps = d->taps, left = d->channels - c;
+	const __mmask64 mask = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
+	const int8_t *w = d->packed + c * ((taps + 3) / 4) * 4;
 
 	for (int64_t p = 0, at = c; p < pixels; p++, at += step, y += y_stride) {
 		const int8_t *v = w;
 		__m512i acc[4];
 
 		for (int i = 0; i < 4; i++) {
-			acc[i] = _mm512_load_si512(start + 16 * i);
+			acc[i] = _mm512_load_si512(d->start + c + 16 * i);
 		}
 		for (int64_t t = 0; t < taps; t += 4, v += 256) {
 			__m512i x0 = _mm512_maskz_loadu_epi8(mask, row[t] + at), ab, cd, ab2, cd2;
@@ -328,28 +335,16 @@ VNNI static void depthwise_block(const int8_t *w, const int32_t *start, const fl
 			acc[3] = _mm512_dpbusd_epi32(acc[3], _mm512_unpackhi_epi16(ab2, cd2),
 				_mm512_loadu_si512(v + 192));
 		}
-		_mm512_mask_storeu_epi8(y + c, mask, requant_64(acc, multiplier, offset, lo, hi));
+		_mm512_mask_storeu_epi8(y + c, mask,
+			requant_64(acc, d->multiplier + c, d->offset + c, d->lo, d->hi));
 	}
 }
 
-static void depthwise_vnni(const int8_t *packed, const int32_t *start, int64_t channels,
-	int64_t taps, const uint8_t *const *row, int64_t step, int64_t pixels,
-	const struct qb_requant *r, uint8_t *y, int64_t y_stride)
+static void depthwise_vnni(const struct qb_int8_channels *d, const uint8_t *const *row, int64_t step,
+	int64_t pixels, uint8_t *y, int64_t y_stride)
 {
-	int64_t groups = (taps + 3) / 4;
-
-	for (int64_t c = 0; c < channels; c += 64) {
-		int64_t left = channels - c;
-		__mmask64 mask = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
-		float multiplier[64] __attribute__((aligned(64)));
-		float offset[64] __attribute__((aligned(64)));
-		int32_t from[64] __attribute__((aligned(64)));
-
-		unpacked_order(r->multiplier + c, multiplier);
-		unpacked_order(r->offset + c, offset);
-		unpacked_order(start + c, from);
-		depthwise_block(packed + c * groups * 4, from, multiplier, offset, r->lo, r->hi, taps, row,
-			step, c, mask, pixels, y, y_stride);
+	for (int64_t c = 0; c < d->channels; c += 64) {
+		depthwise_block(d, c, row, step, pixels, y, y_stride);
 	}
 }
 
@@ -410,17 +405,16 @@ void qb_int8_conv(const struct qb_int8_matrix *m, const uint8_t *const *row, int
 	conv_plain(m, row, pixels, taps, chunk, r, y, y_stride);
 }
 
-void qb_int8_depthwise(const int8_t *packed, const int32_t *start, int64_t channels, int64_t taps,
-	const uint8_t *const *row, int64_t step, int64_t pixels, const struct qb_requant *r,
-	uint8_t *y, int64_t y_stride)
+void qb_int8_depthwise(const struct qb_int8_channels *d, const uint8_t *const *row, int64_t step,
+	int64_t pixels, uint8_t *y, int64_t y_stride)
 {
 #if defined(__x86_64__)
 	if (qb_int8_is_fast()) {
-		depthwise_vnni(packed, start, channels, taps, row, step, pixels, r, y, y_stride);
+		depthwise_vnni(d, row, step, pixels, y, y_stride);
 		return;
 	}
 #endif
-	depthwise_plain(packed, start, channels, taps, row, step, pixels, r, y, y_stride);
+	depthwise_plain(d, row, step, pixels, y, y_stride);
 }
 
 void qb_int8_add(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y,

@@ -35,13 +35,23 @@ void qb_int8_pack(struct qb_int8_matrix *m, const int8_t *rows);
 void qb_int8_conv(const struct qb_int8_matrix *m, const uint8_t *const *row, int64_t pixels,
 	int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride);
 
+/* What a depthwise convolution needs of its channels, in the kernels' own order. */
+struct qb_int8_channels {
+	const int8_t *packed;               /* qb_int8_pack_depthwise */
+	const int32_t *start;               /* [channels rounded up to 64], in unpacked order */
+	const float *multiplier, *offset;   /* the same */
+	int lo, hi;
+	int64_t channels, taps;
+};
+/* [channels rounded up to 64] numbers of 4 bytes into that order. */
+void qb_int8_unpacked_order(const void *from, void *to, int64_t channels);
+
 /* Depthwise: y[p][c] = requant(start[c] + sum over taps of (row[t] + p * step)[c] * w[t][c]): a run of pixels whose
- * taps move on by `step` bytes. start, multiplier and offset have room for channels rounded up to 64. */
+ * taps move on by `step` bytes. */
 size_t qb_int8_depthwise_bytes(int64_t channels, int64_t taps);
 void qb_int8_pack_depthwise(int8_t *packed, const int8_t *w, int64_t channels, int64_t taps);
-void qb_int8_depthwise(const int8_t *packed, const int32_t *start, int64_t channels, int64_t taps,
-	const uint8_t *const *row, int64_t step, int64_t pixels, const struct qb_requant *r,
-	uint8_t *y, int64_t y_stride);
+void qb_int8_depthwise(const struct qb_int8_channels *d, const uint8_t *const *row, int64_t step,
+	int64_t pixels, uint8_t *y, int64_t y_stride);
 
 /* y = clamp(round(a * ma + b * mb + offset), lo, hi) over n bytes. */
 struct qb_int8_add {

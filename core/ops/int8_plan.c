@@ -78,17 +78,18 @@ static enum qb_err load_weight(struct qb_builder *b, const struct qb_node *n, st
 
 /* Convolution */
 
-enum { TAPS_MAX = 256, PIXELS = 48 };
+enum { TAPS_MAX = 256, PIXELS = 48, GATHERED_MAX = 4096 };
 
 struct conv {
 	int64_t images, ih, iw, oh, ow, kh, kw, sh, sw, dh, dw, top, left;
 	int64_t taps, x_stride, y_stride, channels, chunk;
 	bool pointwise; /* 1x1, stride 1, no pads: pixels are rows */
+	bool gather;    /* few channels: the taps of a pixel are copied side by side */
 	struct qb_int8_matrix m;
 	struct qb_requant r;
-	const int8_t *depthwise; /* packed, or NULL */
-	const int32_t *start;    /* of depthwise */
-	const uint8_t *pad;      /* a pixel of zeros */
+	struct qb_int8_channels depthwise;
+	const uint8_t *pad;       /* a pixel of zeros */
+	const int64_t *tap_offset; /* [taps]: bytes from the first tap, where all are inside */
 	int threads;
 };
 
@@ -102,10 +103,40 @@ static const uint8_t *at(const struct conv *c, const uint8_t *image, int64_t iy,
 static void tap_rows(const struct conv *c, const uint8_t *image, int64_t oy, int64_t ox,
 	const uint8_t **row)
 {
+	int64_t y = oy * c->sh - c->top, x = ox * c->sw - c->left;
+
+	if (y >= 0 && x >= 0 && y + (c->kh - 1) * c->dh < c->ih && x + (c->kw - 1) * c->dw < c->iw) {
+		const uint8_t *first = image + (y * c->iw + x) * c->x_stride;
+
+		for (int64_t t = 0; t < c->taps; t++) {
+			row[t] = first + c->tap_offset[t];
+		}
+		return;
+	}
 	for (int64_t ky = 0; ky < c->kh; ky++) {
 		for (int64_t kx = 0; kx < c->kw; kx++) {
-			*row++ = at(c, image, oy * c->sh - c->top + ky * c->dh,
-				ox * c->sw - c->left + kx * c->dw);
+			*row++ = at(c, image, y + ky * c->dh, x + kx * c->dw);
+		}
+	}
+}
+
+/* All taps of a pixel side by side: lines of the window in one piece where they are inside. */
+static void gather_taps(const struct conv *c, const uint8_t *image, int64_t oy, int64_t ox,
+	uint8_t *to)
+{
+	int64_t y = oy * c->sh - c->top, x = ox * c->sw - c->left, line = c->kw * c->channels;
+	bool inside = c->dw == 1 && x >= 0 && x + c->kw <= c->iw;
+
+	for (int64_t ky = 0; ky < c->kh; ky++, to += line) {
+		int64_t iy = y + ky * c->dh;
+
+		if (inside && iy >= 0 && iy < c->ih) {
+			memcpy(to, image + (iy * c->iw + x) * c->x_stride, (size_t)line);
+			continue;
+		}
+		for (int64_t kx = 0; kx < c->kw; kx++) {
+			memcpy(to + kx * c->channels, at(c, image, iy, x + kx * c->dw),
+				(size_t)c->channels);
 		}
 	}
 }
@@ -115,19 +146,32 @@ static void conv_pixels(const struct conv *c, const uint8_t *image, uint8_t *y, 
 	int64_t to)
 {
 	const uint8_t *row[PIXELS * TAPS_MAX];
-	int64_t many = QB_MAX(QB_MIN((int64_t)PIXELS, (int64_t)(PIXELS * TAPS_MAX) / c->taps), 1);
+	uint8_t gathered[GATHERED_MAX];
+	int64_t taps = c->gather ? 1 : c->taps, oy = from / c->ow, ox = from % c->ow;
+	int64_t many = c->gather ? GATHERED_MAX / c->chunk : (int64_t)(PIXELS * TAPS_MAX) / taps;
 
+	many = QB_MIN(many / 6 * 6, (int64_t)PIXELS);
 	for (int64_t p = from; p < to; p += many) {
 		int64_t n = QB_MIN(many, to - p);
 
 		for (int64_t i = 0; i < n; i++) {
 			if (c->pointwise) {
 				row[i] = image + (p + i) * c->x_stride;
+				continue;
+			}
+			if (c->gather) {
+				row[i] = gathered + i * c->chunk;
+				gather_taps(c, image, oy, ox, gathered + i * c->chunk);
 			} else {
-				tap_rows(c, image, (p + i) / c->ow, (p + i) % c->ow, row + i * c->taps);
+				tap_rows(c, image, oy, ox, row + i * taps);
+			}
+			ox++;
+			if (ox == c->ow) {
+				ox = 0;
+				oy++;
 			}
 		}
-		qb_int8_conv(&c->m, row, n, c->taps, c->chunk, &c->r, y + p * c->y_stride, c->y_stride);
+		qb_int8_conv(&c->m, row, n, taps, c->chunk, &c->r, y + p * c->y_stride, c->y_stride);
 	}
 }
 
@@ -181,8 +225,8 @@ static void depthwise_line(const struct conv *c, const uint8_t *image, uint8_t *
 				}
 			}
 		}
-		qb_int8_depthwise(c->depthwise, c->start, c->channels, c->taps, row,
-			c->sw * c->x_stride, n, &c->r, y + (oy * c->ow + ox) * c->y_stride, c->y_stride);
+		qb_int8_depthwise(&c->depthwise, row, c->sw * c->x_stride, n,
+			y + (oy * c->ow + ox) * c->y_stride, c->y_stride);
 		ox += n;
 	}
 }
@@ -214,9 +258,30 @@ static enum qb_err shape_conv(struct conv *c, const struct qb_node *n, const str
 		.y_stride = y->stride, .channels = x->channels, .chunk = x->stride,
 		.threads = qb_builder_threads(b)};
 	c->taps = c->kh * c->kw;
-	c->pointwise = c->taps == 1 && c->sh == 1 && c->sw == 1 && !w.lo[0] && !w.lo[1] && !w.hi[0] &&
+	if (c->channels % 4) {
+		c->gather = true;
+		c->chunk = (int64_t)qb_align_up((size_t)(c->taps * c->channels), 4);
+		if (c->chunk * 6 > GATHERED_MAX) {
+			return QB_EUNSUPPORTED;
+		}
+	}
+	c->pointwise = !c->gather && c->taps == 1 && c->sh == 1 && c->sw == 1 && !w.lo[0] && !w.lo[1] && !w.hi[0] &&
 		!w.hi[1];
 	return c->taps <= TAPS_MAX ? QB_OK : QB_EUNSUPPORTED;
+}
+
+static enum qb_err make_offsets(struct qb_builder *b, struct conv *c, struct qb_errbuf *eb)
+{
+	int64_t *offset = qb_builder_alloc(b, (size_t)c->taps, sizeof(*offset));
+
+	if (!offset) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t t = 0; t < c->taps; t++) {
+		offset[t] = (t / c->kw * c->dh * c->iw + t % c->kw * c->dw) * c->x_stride;
+	}
+	c->tap_offset = offset;
+	return QB_OK;
 }
 
 static enum qb_err make_pad(struct qb_builder *b, struct conv *c, int zero, int64_t run,
@@ -242,7 +307,7 @@ static enum qb_err pack_conv(struct qb_builder *b, struct conv *c, const struct 
 	int8_t *rows;
 
 	m->outputs = w->outputs;
-	m->k = c->taps * c->chunk;
+	m->k = c->gather ? c->chunk : c->taps * c->chunk;
 	m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(m->outputs, m->k), 1);
 	m->start = qb_builder_alloc(b, qb_align_up((size_t)m->outputs, 16), sizeof(*m->start));
 	rows = calloc((size_t)(m->outputs * m->k), 1);
@@ -255,7 +320,7 @@ static enum qb_err pack_conv(struct qb_builder *b, struct conv *c, const struct 
 			for (int64_t t = 0; t < c->taps; t++) {
 				int8_t v = w->codes[(o * c->channels + i) * c->taps + t];
 
-				rows[o * m->k + t * c->chunk + i] = v;
+				rows[o * m->k + t * (c->gather ? c->channels : c->chunk) + i] = v;
 				m->start[o] -= zero * v;
 			}
 		}
@@ -268,24 +333,31 @@ static enum qb_err pack_conv(struct qb_builder *b, struct conv *c, const struct 
 static enum qb_err pack_depthwise(struct qb_builder *b, struct conv *c, const struct weighted *w,
 	int zero, struct qb_errbuf *eb)
 {
+	size_t room = qb_align_up((size_t)c->channels, 64);
 	int8_t *packed = qb_builder_alloc(b, qb_int8_depthwise_bytes(c->channels, c->taps), 1);
-	int32_t *start = qb_builder_alloc(b, qb_align_up((size_t)c->channels, 64), sizeof(*start));
+	int32_t *start = qb_builder_alloc(b, room, sizeof(*start));
+	int32_t *from = qb_builder_alloc(b, room, sizeof(*from));
+	float *multiplier = qb_builder_alloc(b, room, sizeof(*multiplier));
+	float *offset = qb_builder_alloc(b, room, sizeof(*offset));
 	int8_t *by_tap = malloc((size_t)(c->channels * c->taps));
 
-	if (!packed || !start || !by_tap) {
+	if (!packed || !start || !from || !multiplier || !offset || !by_tap) {
 		free(by_tap);
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	for (int64_t i = 0; i < c->channels; i++) {
 		for (int64_t t = 0; t < c->taps; t++) {
 			by_tap[t * c->channels + i] = w->codes[i * c->taps + t];
-			start[i] -= zero * w->codes[i * c->taps + t];
+			from[i] -= zero * w->codes[i * c->taps + t];
 		}
 	}
 	qb_int8_pack_depthwise(packed, by_tap, c->channels, c->taps);
 	free(by_tap);
-	c->depthwise = packed;
-	c->start = start;
+	qb_int8_unpacked_order(from, start, c->channels);
+	qb_int8_unpacked_order(c->r.multiplier, multiplier, c->channels);
+	qb_int8_unpacked_order(c->r.offset, offset, c->channels);
+	c->depthwise = (struct qb_int8_channels){packed, start, multiplier, offset, c->r.lo, c->r.hi,
+		c->channels, c->taps};
 	return QB_OK;
 }
 
@@ -306,6 +378,7 @@ enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, st
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
 	QB_TRY(shape_conv(&c, n, &x, &y, b, eb));
+	QB_TRY(make_offsets(b, &c, eb));
 	QB_TRY(make_requant(b, &c.r, &w, n, &x, &y, eb));
 	QB_TRY(make_pad(b, &c, x.zero, depthwise ? c.ow * c.sw : 1, eb));
 	buffer[0] = x.buffer;
@@ -337,7 +410,7 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, b
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
-	if (x.channels != k || n->input[0]->shape.ndim == 4) {
+	if (x.channels != k || x.channels != x.stride || n->input[0]->shape.ndim == 4) {
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
