@@ -38,9 +38,10 @@ static int nearest(float v)
 
 static uint8_t requant_one(const struct qb_requant *r, int64_t c, int32_t sum)
 {
-	int v = nearest((float)sum * r->multiplier[c] + r->offset[c]);
+	float v = fmaf((float)sum, r->multiplier[c], r->offset[c]);
 
-	return (uint8_t)(v < r->lo ? r->lo : v > r->hi ? r->hi : v);
+	v = v < (float)r->lo ? (float)r->lo : v;
+	return (uint8_t)nearest(v > (float)r->hi ? (float)r->hi : v);
 }
 
 /* Packing */
@@ -168,80 +169,89 @@ static void quantize_plain(const float *x, uint8_t *y, size_t n, float scale, in
 /* AVX-512 VNNI */
 
 #if defined(__x86_64__)
-/* Accumulators stay in registers only where every index is a constant. */
-#define QB_UNROLL _Pragma("GCC unroll 8")
 #define INLINE static inline __attribute__((always_inline))
 
-VNNI INLINE __m128i requant_16(__m512i sum, const struct qb_requant *r, int64_t c, __m512i lo,
-	__m512i hi)
+VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float *offset, __m512 lo,
+	__m512 hi)
 {
-	__m512 v = _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum),
-					 _mm512_loadu_ps(r->multiplier + c)),
-		_mm512_loadu_ps(r->offset + c));
-	__m512i q = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(v, _mm512_set1_ps(-1e6f)),
-		_mm512_set1_ps(1e6f)));
+	__m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(multiplier),
+		_mm512_loadu_ps(offset));
 
-	return _mm512_cvtepi32_epi8(_mm512_min_epi32(_mm512_max_epi32(q, lo), hi));
+	return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(v, lo), hi));
 }
 
-/* MR pixels by NR blocks of 16 outputs. */
-VNNI INLINE void tile(int MR, int NR, const struct qb_int8_matrix *m, int64_t block,
+/* A tile is MR pixels by NR blocks of 16 outputs, all of its sums in registers. They are variables of their own, sIxJ,
+ * since compilers keep an array of vectors in memory; the conditions are constant where a tile is instantiated. */
+#define EACH_J(M, i) M(i, 0) M(i, 1) M(i, 2) M(i, 3)
+#define EACH_I(M) \
+	M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11)
+#define EACH_IJ(M) \
+	EACH_J(M, 0) EACH_J(M, 1) EACH_J(M, 2) EACH_J(M, 3) EACH_J(M, 4) EACH_J(M, 5) EACH_J(M, 6) \
+		EACH_J(M, 7) EACH_J(M, 8) EACH_J(M, 9) EACH_J(M, 10) EACH_J(M, 11)
+
+#define DECLARE(i, j) \
+	__m512i s##i##x##j = i < MR && j < NR ? _mm512_loadu_si512(m->start + (block + j) * 16) \
+					      : _mm512_setzero_si512();
+#define TAKE_ROW(i) const uint8_t *x##i = i < MR ? row[i * taps + t] : NULL;
+#define MULTIPLY(i, j) \
+	if (i < MR && j < NR) { \
+		s##i##x##j = _mm512_dpbusd_epi32(s##i##x##j, a, b##j); \
+	}
+#define STEP_ROW(i) \
+	if (i < MR) { \
+		int32_t four; \
+		__m512i a; \
+		memcpy(&four, x##i + k, 4); \
+		a = _mm512_set1_epi32(four); \
+		EACH_J(MULTIPLY, i) \
+	}
+#define REQUANT(i, j) \
+	if (i < MR && j < NR) { \
+		s##i##x##j = requant_16(s##i##x##j, r->multiplier + c + 16 * j, r->offset + c + 16 * j, lo, \
+			hi); \
+	}
+#define STORE_BLOCK(i, j) \
+	if (i < MR && j < NR && NR < 4) { \
+		int64_t some = left - 16 * j; \
+		__mmask16 mask = some >= 16 ? 0xffff : (__mmask16)((1u << (some > 0 ? some : 0)) - 1); \
+		_mm_mask_storeu_epi8(y + i * y_stride + c + 16 * j, mask, \
+			_mm512_cvtepi32_epi8(s##i##x##j)); \
+	}
+/* Packing works inside 128-bit lanes; the permutation puts groups of four bytes back in order. */
+#define STORE_ROW(i) \
+	if (i < MR && NR == 4) { \
+		__m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(s##i##x0, s##i##x1), \
+			_mm512_packs_epi32(s##i##x2, s##i##x3)); \
+		_mm512_mask_storeu_epi8(y + i * y_stride + c, all, \
+			_mm512_permutexvar_epi32(order, bytes)); \
+	}
+
+VNNI INLINE void tile(const int MR, const int NR, const struct qb_int8_matrix *m, int64_t block,
 	const uint8_t *const *row, int64_t taps, int64_t chunk, const struct qb_requant *r,
 	uint8_t *y, int64_t y_stride)
 {
-	const int64_t block_bytes = m->k * 16;
+	const int64_t block_bytes = m->k * 16, c = block * 16, left = m->outputs - c;
 	const int8_t *w = m->packed + block * block_bytes;
-	const __m512i lo = _mm512_set1_epi32(r->lo), hi = _mm512_set1_epi32(r->hi);
-	__m512i acc[6][4];
+	const __m512 lo = _mm512_set1_ps((float)r->lo), hi = _mm512_set1_ps((float)r->hi);
+	const __m512i order =
+		_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+	const __mmask64 all = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
 
-	QB_UNROLL
-	for (int j = 0; j < NR; j++) {
-		__m512i start = _mm512_loadu_si512(m->start + (block + j) * 16);
-
-		QB_UNROLL
-		for (int i = 0; i < MR; i++) {
-			acc[i][j] = start;
-		}
-	}
+	EACH_IJ(DECLARE)
 	for (int64_t t = 0; t < taps; t++) {
-		const uint8_t *x[6];
-
-		QB_UNROLL
-		for (int i = 0; i < MR; i++) {
-			x[i] = row[i * taps + t];
-		}
+		EACH_I(TAKE_ROW)
 		for (int64_t k = 0; k < chunk; k += 4, w += 64) {
-			__m512i b[4];
+			const __m512i b0 = _mm512_loadu_si512(w);
+			const __m512i b1 = NR > 1 ? _mm512_loadu_si512(w + block_bytes) : b0;
+			const __m512i b2 = NR > 2 ? _mm512_loadu_si512(w + 2 * block_bytes) : b0;
+			const __m512i b3 = NR > 3 ? _mm512_loadu_si512(w + 3 * block_bytes) : b0;
 
-			QB_UNROLL
-			for (int j = 0; j < NR; j++) {
-				b[j] = _mm512_loadu_si512(w + j * block_bytes);
-			}
-			QB_UNROLL
-			for (int i = 0; i < MR; i++) {
-				int32_t four;
-				__m512i a;
-
-				memcpy(&four, x[i] + k, 4);
-				a = _mm512_set1_epi32(four);
-				QB_UNROLL
-				for (int j = 0; j < NR; j++) {
-					acc[i][j] = _mm512_dpbusd_epi32(acc[i][j], a, b[j]);
-				}
-			}
+			EACH_I(STEP_ROW)
 		}
 	}
-	QB_UNROLL
-	for (int j = 0; j < NR; j++) {
-		int64_t c = (block + j) * 16, left = m->outputs - c;
-		__mmask16 mask = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
-
-		QB_UNROLL
-		for (int i = 0; i < MR; i++) {
-			_mm_mask_storeu_epi8(y + i * y_stride + c, mask,
-				requant_16(acc[i][j], r, c, lo, hi));
-		}
-	}
+	EACH_IJ(REQUANT)
+	EACH_IJ(STORE_BLOCK)
+	EACH_I(STORE_ROW)
 }
 
 #define TILE(MR, NR) \
@@ -251,18 +261,24 @@ VNNI INLINE void tile(int MR, int NR, const struct qb_int8_matrix *m, int64_t bl
 	{ \
 		tile(MR, NR, m, block, row, taps, chunk, r, y, y_stride); \
 	}
-#define TILES(NR) TILE(1, NR) TILE(2, NR) TILE(3, NR) TILE(4, NR) TILE(5, NR) TILE(6, NR)
-TILES(1)
-TILES(2)
-TILES(3)
-TILES(4)
+#define TILES_6(NR) TILE(1, NR) TILE(2, NR) TILE(3, NR) TILE(4, NR) TILE(5, NR) TILE(6, NR)
+#define TILES_12(NR) \
+	TILES_6(NR) TILE(7, NR) TILE(8, NR) TILE(9, NR) TILE(10, NR) TILE(11, NR) TILE(12, NR)
+TILES_12(1)
+TILES_12(2)
+TILES_6(3) TILE(7, 3) TILE(8, 3)
+TILES_6(4)
 
 typedef void tile_fn(const struct qb_int8_matrix *m, int64_t block, const uint8_t *const *row,
 	int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride);
 
-#define ROW(NR) \
-	{ tile_1_##NR, tile_2_##NR, tile_3_##NR, tile_4_##NR, tile_5_##NR, tile_6_##NR }
-static tile_fn *const tiles[4][6] = {ROW(1), ROW(2), ROW(3), ROW(4)};
+#define ROW_6(NR) tile_1_##NR, tile_2_##NR, tile_3_##NR, tile_4_##NR, tile_5_##NR, tile_6_##NR
+#define ROW_12(NR) \
+	ROW_6(NR), tile_7_##NR, tile_8_##NR, tile_9_##NR, tile_10_##NR, tile_11_##NR, tile_12_##NR
+static tile_fn *const tiles[4][12] = {
+	{ROW_12(1)}, {ROW_12(2)}, {ROW_6(3), tile_7_3, tile_8_3}, {ROW_6(4)}};
+/* Pixels of a tile by its blocks: as many sums as there are registers for. */
+static const int tile_pixels[4] = {12, 12, 8, 6};
 
 static void conv_vnni(const struct qb_int8_matrix *m, const uint8_t *const *row, int64_t pixels,
 	int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride)
@@ -271,10 +287,10 @@ static void conv_vnni(const struct qb_int8_matrix *m, const uint8_t *const *row,
 
 	/* The weights of four blocks stay in the first-level cache while the pixels pass. */
 	for (int64_t b = 0; b < blocks; b += 4) {
-		int nr = (int)QB_MIN(4, blocks - b);
+		int nr = (int)QB_MIN(4, blocks - b), most = tile_pixels[nr - 1];
 
-		for (int64_t p = 0; p < pixels; p += 6) {
-			int mr = (int)QB_MIN(6, pixels - p);
+		for (int64_t p = 0; p < pixels; p += most) {
+			int mr = (int)QB_MIN(most, pixels - p);
 
 			tiles[nr - 1][mr - 1](m, b, row + p * taps, taps, chunk, r, y + p * y_stride,
 				y_stride);
@@ -284,27 +300,20 @@ static void conv_vnni(const struct qb_int8_matrix *m, const uint8_t *const *row,
 
 /* Four vectors of 16 channels in unpacked order, back to 64 bytes. */
 VNNI INLINE __m512i requant_64(const __m512i *sum, const float *multiplier, const float *offset,
-	int lo, int hi)
+	__m512 lo, __m512 hi)
 {
-	__m512i q[4];
-
-	for (int i = 0; i < 4; i++) {
-		__m512 v = _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum[i]),
-						 _mm512_load_ps(multiplier + 16 * i)),
-			_mm512_load_ps(offset + 16 * i));
-
-		q[i] = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(v, _mm512_set1_ps(-1e6f)),
-			_mm512_set1_ps(1e6f)));
-		q[i] = _mm512_min_epi32(_mm512_max_epi32(q[i], _mm512_set1_epi32(lo)),
-			_mm512_set1_epi32(hi));
-	}
-	return _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+	return _mm512_packus_epi16(
+		_mm512_packs_epi32(requant_16(sum[0], multiplier, offset, lo, hi),
+			requant_16(sum[1], multiplier + 16, offset + 16, lo, hi)),
+		_mm512_packs_epi32(requant_16(sum[2], multiplier + 32, offset + 32, lo, hi),
+			requant_16(sum[3], multiplier + 48, offset + 48, lo, hi)));
 }
 
 VNNI static void depthwise_block(const struct qb_int8_channels *d, int64_t c,
 	const uint8_t *const *row, int64_t step, int64_t pixels, uint8_t *y, int64_t y_stride)
 {
 	const __m512i none = _mm512_setzero_si512();
+	const __m512 lo = _mm512_set1_ps((float)d->lo), hi = _mm512_set1_ps((float)d->hi);
 	const int64_t taps = d->taps, left = d->channels - c;
 	const __mmask64 mask = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
 	const int8_t *w = d->packed + c * ((taps + 3) / 4) * 4;
@@ -336,7 +345,7 @@ VNNI static void depthwise_block(const struct qb_int8_channels *d, int64_t c,
 				_mm512_loadu_si512(v + 192));
 		}
 		_mm512_mask_storeu_epi8(y + c, mask,
-			requant_64(acc, d->multiplier + c, d->offset + c, d->lo, d->hi));
+			requant_64(acc, d->multiplier + c, d->offset + c, lo, hi));
 	}
 }
 
@@ -430,6 +439,34 @@ void qb_int8_add(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b
 	add_plain(p, a + done, b + done, y + done, n - done);
 }
 
+#if defined(__x86_64__)
+/* Sums of 64 channels, in pieces of 16. */
+VNNI static void column_sums(const uint8_t *const *row, int64_t rows, int64_t c, int64_t n,
+	int32_t *sum)
+{
+	for (int64_t k = 0; k < n; k += 16) {
+		__mmask16 mask = n - k >= 16 ? 0xffff : (__mmask16)((1u << (n - k)) - 1);
+		__m512i s = _mm512_setzero_si512();
+
+		for (int64_t i = 0; i < rows; i++) {
+			s = _mm512_add_epi32(s,
+				_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, row[i] + c + k)));
+		}
+		_mm512_storeu_si512(sum + k, s);
+	}
+}
+#endif
+
+static void column_sums_plain(const uint8_t *const *row, int64_t rows, int64_t c, int64_t n,
+	int32_t *sum)
+{
+	for (int64_t i = 0; i < rows; i++) {
+		for (int64_t k = 0; k < n; k++) {
+			sum[k] += row[i][c + k];
+		}
+	}
+}
+
 void qb_int8_average(const uint8_t *const *row, int64_t rows, int64_t channels, float multiplier,
 	float offset, int lo, int hi, uint8_t *y)
 {
@@ -439,10 +476,13 @@ void qb_int8_average(const uint8_t *const *row, int64_t rows, int64_t channels, 
 		int64_t n = QB_MIN(BLOCK, channels - c);
 		int32_t sum[BLOCK] = {0};
 
-		for (int64_t i = 0; i < rows; i++) {
-			for (int64_t k = 0; k < n; k++) {
-				sum[k] += row[i][c + k];
-			}
+#if defined(__x86_64__)
+		if (qb_int8_is_fast()) {
+			column_sums(row, rows, c, n, sum);
+		} else
+#endif
+		{
+			column_sums_plain(row, rows, c, n, sum);
 		}
 		for (int64_t k = 0; k < n; k++) {
 			int v = nearest((float)sum[k] * multiplier + offset);

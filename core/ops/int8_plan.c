@@ -120,6 +120,14 @@ static void tap_rows(const struct conv *c, const uint8_t *image, int64_t oy, int
 	}
 }
 
+/* n bytes; up to 31 more are copied, which both sides have room for. */
+static void copy_line(uint8_t *to, const uint8_t *from, int64_t n)
+{
+	for (int64_t i = 0; i < n; i += 32) {
+		memcpy(to + i, from + i, 32);
+	}
+}
+
 /* All taps of a pixel side by side: lines of the window in one piece where they are inside. */
 static void gather_taps(const struct conv *c, const uint8_t *image, int64_t oy, int64_t ox,
 	uint8_t *to)
@@ -131,7 +139,7 @@ static void gather_taps(const struct conv *c, const uint8_t *image, int64_t oy, 
 		int64_t iy = y + ky * c->dh;
 
 		if (inside && iy >= 0 && iy < c->ih) {
-			memcpy(to, image + (iy * c->iw + x) * c->x_stride, (size_t)line);
+			copy_line(to, image + (iy * c->iw + x) * c->x_stride, line);
 			continue;
 		}
 		for (int64_t kx = 0; kx < c->kw; kx++) {
@@ -146,11 +154,11 @@ static void conv_pixels(const struct conv *c, const uint8_t *image, uint8_t *y, 
 	int64_t to)
 {
 	const uint8_t *row[PIXELS * TAPS_MAX];
-	uint8_t gathered[GATHERED_MAX];
+	uint8_t gathered[GATHERED_MAX + 32];
 	int64_t taps = c->gather ? 1 : c->taps, oy = from / c->ow, ox = from % c->ow;
 	int64_t many = c->gather ? GATHERED_MAX / c->chunk : (int64_t)(PIXELS * TAPS_MAX) / taps;
 
-	many = QB_MIN(many / 6 * 6, (int64_t)PIXELS);
+	many = QB_MIN(many / 12 * 12, (int64_t)PIXELS);
 	for (int64_t p = from; p < to; p += many) {
 		int64_t n = QB_MIN(many, to - p);
 
@@ -180,9 +188,9 @@ static void run_conv(const void *context, void *const *buffer)
 	const struct conv *c = context;
 	int64_t pixels = c->oh * c->ow;
 	/* Pieces of whole tiles, several a thread. */
-	int64_t piece = c->threads > 1 ? (pixels / (4 * c->threads) + 5) / 6 * 6 : pixels;
+	int64_t piece = c->threads > 1 ? (pixels / (4 * c->threads) + 11) / 12 * 12 : pixels;
 
-	piece = QB_MAX(piece, 6);
+	piece = QB_MAX(piece, 12);
 #pragma omp parallel for collapse(2) schedule(static) if (c->threads > 1 && pixels > 12)
 	for (int64_t i = 0; i < c->images; i++) {
 		for (int64_t p = 0; p < pixels; p += piece) {
@@ -261,7 +269,7 @@ static enum qb_err shape_conv(struct conv *c, const struct qb_node *n, const str
 	if (c->channels % 4) {
 		c->gather = true;
 		c->chunk = (int64_t)qb_align_up((size_t)(c->taps * c->channels), 4);
-		if (c->chunk * 6 > GATHERED_MAX) {
+		if (c->chunk * 12 > GATHERED_MAX) {
 			return QB_EUNSUPPORTED;
 		}
 	}
