@@ -1,1 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
+# The dashboard. It is built in a copy of its sources in the build folder, where node_modules may be written; without npm it
+# is left out and the daemon says so.
+WEB_SOURCES = \
+	web/index.html web/package.json web/package-lock.json web/svelte.config.js web/tsconfig.json web/vite.config.ts \
+	web/public/icon.svg \
+	web/src/App.svelte web/src/app.css web/src/main.ts \
+	web/src/base/Bar.svelte web/src/base/Notice.svelte web/src/base/State.svelte web/src/base/latest.svelte.ts \
+	web/src/base/router.svelte.ts web/src/base/theme.svelte.ts web/src/base/units.ts \
+	web/src/api/client.ts web/src/api/events.ts web/src/api/schema.d.ts \
+	web/src/charts/Chart.svelte web/src/charts/echarts.ts web/src/charts/heatmap.ts web/src/charts/latency.ts \
+	web/src/pages/Compare.svelte web/src/pages/Datasets.svelte web/src/pages/Job.svelte web/src/pages/Jobs.svelte \
+	web/src/pages/Model.svelte web/src/pages/Models.svelte web/src/pages/Ptq.svelte web/src/pages/Submit.svelte \
+	web/src/pages/System.svelte web/src/pages/Uploads.svelte web/src/pages/ptq.ts web/src/pages/spec.ts
+EXTRA_DIST += $(WEB_SOURCES)
+
+if WEB
+all-local: web/.built
+
+web/.installed: web/package.json web/package-lock.json
+	@$(MKDIR_P) web/app
+	$(AM_V_GEN)cp $(top_srcdir)/web/package.json $(top_srcdir)/web/package-lock.json web/app/ && \
+	chmod -R u+w web/app && \
+	(cd web/app && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error || \
+	{ echo 'npm could not install what the dashboard needs (see above); configure --without-web leaves it out' >&2; exit 1; }) && \
+	touch $@
+
+web/.built: web/.installed $(WEB_SOURCES)
+	$(AM_V_GEN)for f in $(WEB_SOURCES); do \
+		$(MKDIR_P) web/app/`dirname $${f#web/}` && cp -f $(top_srcdir)/$$f web/app/$${f#web/} && \
+		chmod u+w web/app/$${f#web/} || exit 1; done && \
+	(cd web/app && $(NPM) run --silent build -- --outDir ../dist --emptyOutDir --logLevel warn) && touch $@
+
+install-data-local: web/.built
+	@$(MKDIR_P) '$(DESTDIR)$(pkgdatadir)/web/assets'
+	cp -R web/dist/. '$(DESTDIR)$(pkgdatadir)/web/'
+
+uninstall-local:
+	rm -rf '$(DESTDIR)$(pkgdatadir)/web'
+
+clean-local:
+	rm -rf web/app web/dist web/.built web/.installed
+endif

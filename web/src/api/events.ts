@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// A job's events: read with fetch, because EventSource cannot send a token. Reconnects behind the last event it saw.
+import {authorization, problemOf, type Event} from './client';
+
+/** Cuts a text stream into Server-Sent Events; keeps what is not whole yet. */
+export class EventCutter {
+	#rest = '';
+
+	push(text: string): {id: string | null; data: string}[] {
+		const events: {id: string | null; data: string}[] = [];
+		const blocks = (this.#rest + text).replace(/\r\n/g, '\n').split('\n\n');
+		this.#rest = blocks.pop() ?? '';
+		for (const block of blocks) {
+			let id: string | null = null;
+			const data: string[] = [];
+			for (const line of block.split('\n')) {
+				if (line.startsWith('id:')) {
+					id = line.slice(3).trim();
+				} else if (line.startsWith('data:')) {
+					data.push(line.slice(5).replace(/^ /, ''));
+				}
+			}
+			if (data.length > 0) {
+				events.push({id, data: data.join('\n')});
+			}
+		}
+		return events;
+	}
+}
+
+const FINAL = ['succeeded', 'failed', 'cancelled'];
+
+/** Calls back with each event until the job ends; returns what stops it. */
+export function watch(job: string, onEvents: (events: Event[]) => void, onLine: (open: boolean) => void): () => void {
+	const abort = new AbortController();
+	let last: string | null = null;
+	let ended = false;
+
+	async function once(): Promise<void> {
+		const response = await fetch(`/v1/jobs/${encodeURIComponent(job)}/events`, {signal: abort.signal,
+			headers: {Accept: 'text/event-stream', ...authorization(), ...(last === null ? {} : {'Last-Event-ID': last})}});
+		if (!response.ok || !response.body) {
+			ended = response.status === 404;
+			throw problemOf(response.status, await response.text());
+		}
+		onLine(true);
+		const reader = response.body.getReader();
+		const decoder = new TextDecoder();
+		const cutter = new EventCutter();
+		for (;;) {
+			const {done, value} = await reader.read();
+			if (done) {
+				return;
+			}
+			const batch: Event[] = [];
+			for (const {id, data} of cutter.push(decoder.decode(value, {stream: true}))) {
+				const event = JSON.parse(data) as Event;
+				last = id ?? last;
+				batch.push(event);
+				ended ||= event.event === 'state' && FINAL.includes(event.state ?? '');
+			}
+			if (batch.length > 0) {
+				onEvents(batch);
+			}
+		}
+	}
+
+	void (async () => {
+		while (!ended && !abort.signal.aborted) {
+			try {
+				await once();
+			} catch {
+				// the line broke: try again below
+			}
+			if (!ended && !abort.signal.aborted) {
+				onLine(false);
+				await new Promise((resolve) => setTimeout(resolve, 1500));
+			}
+		}
+	})();
+	return () => abort.abort();
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pages live behind the hash, so the server needs no knowledge of them: #/jobs/j7?tab=tensors
+
+export interface Route {
+	path: string[];
+	query: URLSearchParams;
+}
+
+export function parse(hash: string): Route {
+	const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?', 2);
+	return {path: path.split('/').filter((part) => part !== '').map(safelyDecoded), query: new URLSearchParams(query)};
+}
+
+function safelyDecoded(part: string): string {
+	try {
+		return decodeURIComponent(part);
+	} catch {
+		return part;
+	}
+}
+
+let current = $state.raw<Route>(parse(location.hash));
+window.addEventListener('hashchange', () => {
+	current = parse(location.hash);
+});
+
+export function route(): Route {
+	return current;
+}
+
+export function go(to: string): void {
+	location.hash = to;
+}

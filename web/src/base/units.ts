@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every number that a person reads is turned into text here, and nowhere else.
+
+export type Maybe = number | null | undefined;
+
+export const NONE = '–';
+
+export function isNumber(x: Maybe): x is number {
+	return typeof x === 'number' && Number.isFinite(x);
+}
+
+/** A plain number with so many digits behind the point; a real minus sign, so that columns align. */
+export function fixed(x: Maybe, digits: number): string {
+	if (!isNumber(x)) {
+		return NONE;
+	}
+	const text = Math.abs(x).toFixed(digits);
+	return x < 0 && Number(text) !== 0 ? `−${text}` : text;
+}
+
+/** A change: always with its sign, but for a zero. */
+export function signed(x: Maybe, digits: number): string {
+	if (!isNumber(x)) {
+		return NONE;
+	}
+	const text = fixed(x, digits);
+	return x > 0 && Number(text) !== 0 ? `+${text}` : text;
+}
+
+export function decibel(x: Maybe): string {
+	return isNumber(x) ? `${fixed(x, 1)} dB` : NONE;
+}
+
+export function bytes(x: Maybe): string {
+	if (!isNumber(x)) {
+		return NONE;
+	}
+	const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+	let i = 0;
+	while (Math.abs(x) >= 999.5 && i < units.length - 1) {
+		x /= 1000;
+		i++;
+	}
+	return `${i === 0 || x >= 99.95 ? x.toFixed(0) : x.toPrecision(3)} ${units[i]}`;
+}
+
+/** 1234567 -> 1.23 M */
+export function count(x: Maybe): string {
+	if (!isNumber(x)) {
+		return NONE;
+	}
+	const units = ['', ' k', ' M', ' G', ' T'];
+	let i = 0;
+	while (Math.abs(x) >= 999.5 && i < units.length - 1) {
+		x /= 1000;
+		i++;
+	}
+	return i === 0 ? String(Math.round(x)) : `${x >= 99.95 ? x.toFixed(0) : x.toPrecision(3)}${units[i]}`;
+}
+
+/** A latency: ns, µs, ms or s with three digits. */
+export function latency(ns: Maybe): string {
+	if (!isNumber(ns)) {
+		return NONE;
+	}
+	const units = ['ns', 'µs', 'ms', 's'];
+	let i = 0;
+	while (ns >= 999.5 && i < units.length - 1) {
+		ns /= 1000;
+		i++;
+	}
+	return `${ns >= 99.95 ? ns.toFixed(0) : ns.toPrecision(3)} ${units[i]}`;
+}
+
+/** A wait that a person lived through. */
+export function duration(seconds: Maybe): string {
+	if (!isNumber(seconds) || seconds < 0) {
+		return NONE;
+	}
+	if (seconds < 9.95) {
+		return `${seconds.toFixed(1)} s`;
+	}
+	const s = Math.round(seconds);
+	if (s < 60) {
+		return `${s} s`;
+	}
+	if (s < 3600) {
+		return `${Math.floor(s / 60)} min ${s % 60} s`;
+	}
+	if (s < 86400) {
+		return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+	}
+	return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+}
+
+export function percent(fraction: Maybe): string {
+	return isNumber(fraction) ? `${Math.floor(fraction * 100)} %` : NONE;
+}
+
+/** A value of a tensor: short, whatever its magnitude. */
+export function value(x: Maybe): string {
+	if (!isNumber(x)) {
+		return NONE;
+	}
+	return String(Number(x.toPrecision(4))).replace('-', '−');
+}
+
+export function shape(dims: readonly (number | string | null)[] | null | undefined): string {
+	if (!dims) {
+		return '?';
+	}
+	return dims.length === 0 ? 'scalar' : dims.map((d) => d ?? '?').join(' × ');
+}
+
+export function time(rfc3339: string | null | undefined): string {
+	if (!rfc3339) {
+		return NONE;
+	}
+	return new Date(rfc3339).toLocaleString(undefined, {dateStyle: 'medium', timeStyle: 'short'});
+}
+
+export function ago(rfc3339: string | null | undefined, now: number): string {
+	if (!rfc3339) {
+		return NONE;
+	}
+	const s = Math.max(0, (now - Date.parse(rfc3339)) / 1000);
+	if (s < 60) {
+		return 'just now';
+	}
+	if (s < 3600) {
+		return `${Math.floor(s / 60)} min ago`;
+	}
+	if (s < 86400) {
+		return `${Math.floor(s / 3600)} h ago`;
+	}
+	return `${Math.floor(s / 86400)} d ago`;
+}
+
+/* What a metric is called, its unit, how many digits it has, and which way is better. */
+export interface Metric {
+	label: string;
+	unit: string;
+	digits: number;
+	lowerIsBetter: boolean;
+}
+
+const METRICS: Record<string, Metric> = {
+	top1: {label: 'top-1', unit: '%', digits: 2, lowerIsBetter: false},
+	top5: {label: 'top-5', unit: '%', digits: 2, lowerIsBetter: false},
+	miou: {label: 'mean IoU', unit: '%', digits: 2, lowerIsBetter: false},
+	mse: {label: 'mean squared error', unit: '', digits: 5, lowerIsBetter: true},
+	perplexity: {label: 'perplexity', unit: '', digits: 3, lowerIsBetter: true},
+};
+
+export function metric(name: string | undefined): Metric {
+	return METRICS[name ?? ''] ?? {label: name ?? 'metric', unit: '', digits: 3, lowerIsBetter: false};
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// SQNR, layers downwards, formats across.
+import {decibel, isNumber, value} from '../base/units';
+import {escaped, tooltip, type Ink, type Option} from './echarts';
+
+export interface HeatCell {
+	layer: string;
+	scheme: string;
+	sqnr_db: number | null;
+	format: string;
+	min: number | null;
+	max: number | null;
+	observed_min: number | null;
+	observed_max: number | null;
+}
+
+export function uniqueInOrder(names: readonly string[]): string[] {
+	return [...new Set(names)];
+}
+
+/** The end of a long name tells more than its beginning. */
+export function shortened(name: string, most: number): string {
+	return name.length <= most ? name : `…${name.slice(name.length - most + 1)}`;
+}
+
+export function heatmapHeight(layers: number): number {
+	return 110 + Math.max(4, layers) * 20;
+}
+
+export function heatmap(cells: readonly HeatCell[], schemes: readonly string[], narrow: boolean): (ink: Ink) => Option {
+	const layers = uniqueInOrder(cells.map((c) => c.layer));
+	const row = new Map(layers.map((layer, i) => [layer, i]));
+	const column = new Map(schemes.map((scheme, i) => [scheme, i]));
+	const known = cells.map((c) => c.sqnr_db).filter(isNumber);
+	const low = Math.floor(Math.min(...known, 0) / 5) * 5;
+	const high = Math.ceil(Math.max(...known, low + 10) / 5) * 5;
+	const data = cells.map((c, i) => ({value: [column.get(c.scheme) ?? 0, row.get(c.layer) ?? 0, c.sqnr_db ?? '-'], cell: i}));
+	return (ink) => ({
+		grid: {left: 8, right: 12, top: 60, bottom: 30, containLabel: true},
+		tooltip: {...tooltip(ink), formatter: (hit: unknown) => {
+			const c = cells[(hit as {data: {cell: number}}).data.cell];
+			if (!c) {
+				return '';
+			}
+			const seen = isNumber(c.observed_min) ? `<br>data ${value(c.observed_min)} to ${value(c.observed_max)}` : '';
+			return `<b>${escaped(c.layer)}</b><br>${escaped(c.scheme)} (${escaped(c.format)}): <b>${decibel(c.sqnr_db)}</b>` +
+				`<br>range ${value(c.min)} to ${value(c.max)}${seen}`;
+		}},
+		xAxis: {type: 'category', data: [...schemes], position: 'top', axisLabel: {color: ink.text, interval: 0, rotate: narrow ? 45 : 0},
+			axisLine: {show: false}, axisTick: {show: false}},
+		yAxis: {type: 'category', data: layers, inverse: true, axisLine: {show: false}, axisTick: {show: false},
+			axisLabel: {color: ink.text, fontSize: 11, interval: 0, formatter: (name: string) => shortened(name, narrow ? 14 : 34)}},
+		visualMap: {min: low, max: high, calculable: false, orient: 'horizontal', left: 'center', bottom: 0, itemHeight: 140, itemWidth: 10,
+			text: [`${high} dB`, `${low} dB`], textStyle: {color: ink.dim},
+			inRange: {color: ['#7f1d4f', '#c8553d', '#f0b45c', '#cfe39a', '#4ba58c', '#1d5a78']}},
+		series: [{type: 'heatmap', data, itemStyle: {borderColor: ink.card, borderWidth: 1},
+			label: {show: schemes.length * (narrow ? 46 : 60) < 900, fontSize: 10,
+				formatter: (hit: unknown) => {
+					const db = (hit as {value: [number, number, number | string]}).value[2];
+					return typeof db === 'number' ? db.toFixed(0) : '';
+				}}}],
+	});
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the pages derive from a sweep's result.
+import type {LatencyBar} from '../charts/latency';
+import type {HeatCell} from '../charts/heatmap';
+import type {Latency, PtqResult, TensorRow} from '../api/client';
+import {isNumber, type Maybe} from '../base/units';
+
+/** Places of the best numbers (all of them, if several are equal to so many digits). */
+export function bestOf(numbers: readonly Maybe[], digits: number, lowerIsBetter: boolean): Set<number> {
+	const rounded = numbers.map((x) => (isNumber(x) ? Number(x.toFixed(digits)) : null));
+	const known = rounded.filter(isNumber);
+	if (known.length === 0) {
+		return new Set();
+	}
+	const best = lowerIsBetter ? Math.min(...known) : Math.max(...known);
+	return new Set(rounded.flatMap((x, i) => (x === best ? [i] : [])));
+}
+
+export type Own = 'own' | 'network';
+
+export function heatCells(result: PtqResult, kind: 'weight' | 'activation', which: Own): HeatCell[] {
+	return result.schemes.flatMap((s) => (s.tensors ?? []).filter((t) => t.kind === kind).map((t): HeatCell => ({
+		layer: t.name, scheme: s.scheme, sqnr_db: (which === 'own' ? t.sqnr_db : t.network_sqnr_db) ?? null, format: t.format ?? '',
+		min: t.min, max: t.max, observed_min: t.observed_min ?? null, observed_max: t.observed_max ?? null,
+	})));
+}
+
+export function latencyBars(result: PtqResult): LatencyBar[] {
+	const bar = (scheme: string, l: Latency | null | undefined): LatencyBar[] => (l ? [{scheme, execution: l.execution, p50_ns: l.p50_ns,
+		p90_ns: l.p90_ns, p99_ns: l.p99_ns, count: l.count, short: l.short ?? false}] : []);
+	return [...bar('float', result.float.latency), ...result.schemes.flatMap((s) => bar(s.scheme, s.latency))];
+}
+
+export interface FlatTensor extends TensorRow {
+	scheme: string;
+}
+
+export type SortKey = 'scheme' | 'name' | 'kind' | 'format' | 'sqnr_db' | 'network_sqnr_db' | 'min' | 'max';
+
+/** Sorted by one column; what is missing comes last either way. */
+export function sorted(rows: readonly FlatTensor[], key: SortKey, descending: boolean): FlatTensor[] {
+	const sign = descending ? -1 : 1;
+	return [...rows].sort((a, b) => {
+		const x = a[key] ?? null;
+		const y = b[key] ?? null;
+		if (x === null || y === null) {
+			return Number(x === null) - Number(y === null);
+		}
+		return sign * (typeof x === 'number' && typeof y === 'number' ? x - y : String(x).localeCompare(String(y)));
+	});
+}
