@@ -7,4 +7,4 @@ noinst_PROGRAMS += bench/bench_latency
 bench_bench_latency_SOURCES = bench/bench_latency.c bench/ort.c bench/ort.h
 bench_bench_latency_LDADD = $(LDADD) -ldl
 BENCHSCRIPTS += bench/latency.py
-EXTRA_DIST += bench/latency.py
+EXTRA_DIST += bench/latency.py bench/make_int8_peers.py
