@@ -37,3 +37,4 @@ include tests/worker/local.mk
 include tests/cli/local.mk
 include tests/unit/exec/local.mk
 include tests/api/local.mk
+include tests/web/local.mk

@@ -39,5 +39,5 @@ uninstall-local:
 	rm -rf '$(DESTDIR)$(pkgdatadir)/web'
 
 clean-local:
-	rm -rf web/app web/dist web/.built web/.installed
+	rm -rf web/app web/dist web/.built web/.installed web/pictures
 endif

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// A server with the API's shapes and made-up numbers, and the built dashboard under the daemon's own content policy.
+import {createServer} from 'node:http';
+import {readFileSync, existsSync} from 'node:fs';
+import {extname, join} from 'node:path';
+
+const policy = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; " +
+	"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const types = {'.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml'};
+const time = '2026-01-05T10:00:00Z';
+const hash = 'a'.repeat(64);
+const long = 'a_network_with_quite_a_long_name_exported_from_somewhere_epoch_0231_final.onnx';
+
+function model(id, name, inspection) {
+	return {id, name, size_bytes: 312345, sha256: hash, created: time, inspection: inspection ?? {state: 'ok', error: null, result: {
+		kind: 'model', opset: 13, producer: 'a script', inputs: [{name: 'x', type: 'float32', shape: ['N', 3, 32, 32]}],
+		outputs: [{name: 'scores', type: 'float32', shape: ['N', 10]}], parameters: 77360, macs: 12501632, operators: {Conv: 9, Relu: 7, Gemm: 1}}}};
+}
+
+const SCHEMES = [['int8', 87.6, -0.11], ['int4', 71.2, -16.51], ['E2', 87.71, 0], ['E3', 87.35, -0.36], ['E4', 85.9, -1.81], ['E5', 80.02, -7.69]];
+function latency(p50, execution) {
+	return {execution, threads: 1, p50_ns: p50, p90_ns: p50 * 1.1, p99_ns: p50 * 1.4, count: 1000, short: true};
+}
+export function result(job) {
+	const tensors = (s, k) => Array.from({length: 12}, (_, i) => ({name: i % 2 ? `<b>layer${i}</b>/conv` : `stage${i}/a/very/long/path/of/an/activation_tensor`, kind: i < 6 ? 'weight' : 'activation',
+		format: s, sqnr_db: 40 - 4 * k - i, network_sqnr_db: i < 6 ? null : 35 - 4 * k - i, min: -1.25, max: 1.24, observed_min: -2, observed_max: 2.5}));
+	return {job, type: 'ptq', metric_name: 'top1', samples: 846, machine: {cpu: 'A CPU', isa: 'avx512_vnni', threads: 1},
+		float: {metric: 87.71, size_bytes: 309440, latency: latency(410000, 'native')},
+		schemes: SCHEMES.map(([scheme, metric, delta], k) => ({scheme, metric, delta, output_sqnr_db: 34 - 4 * k, size_bytes: 80123,
+			latency: latency(k === 0 ? 160000 : 700000 + 9000 * k, k === 0 ? 'native' : 'emulated'), tensors: tensors(scheme, k)}))};
+}
+
+export async function start(dist) {
+	const refs = {model: {id: 'm1', name: 'resnet8.onnx'}, data: {id: 'd1', name: 'test-846.npz'}};
+	const lab = {models: [model('m2', long), model('m1', 'resnet8.onnx'), model('m3', 'broken.onnx', {state: 'failed', error: {code: 'onnx', detail: 'node conv1: its weight has 3 dimensions, Conv needs 4'}, result: null})],
+		datasets: [{id: 'd1', name: 'test-846.npz', size_bytes: 2600000, sha256: hash, created: time, inspection: {state: 'ok', error: null, result: {kind: 'data', arrays: [{name: 'x', type: 'uint8', shape: [846, 3, 32, 32]}, {name: 'y', type: 'int64', shape: [846]}]}}}],
+		jobs: [], submitted: []};
+	const job = (id, state, more = {}) => ({id, type: 'ptq', state, spec: {type: 'ptq', model: 'm1', data: 'd1', schemes: ['int8', 'w4a6']}, ...refs, fingerprint: hash, engine: '0.1.0',
+		attempts: 1, cached: false, created: time, started: state === 'queued' ? null : time, finished: ['queued', 'running'].includes(state) ? null : '2026-01-05T10:01:12Z', progress: null, position: null, error: null, artifacts: [], ...more});
+	lab.jobs.push(job('j4', 'queued', {position: 1, model: {id: 'm2', name: long}}), job('j3', 'running', {progress: {stage: 'sweep', fraction: 0.42, text: 'batch 5 of 12'}}),
+		job('j2', 'failed', {error: {code: 'memory', detail: 'the worker needed more memory than a job may have (2 GB); use fewer threads'}}), job('j1', 'succeeded', {artifacts: [{name: 'ranges.json', content_type: 'application/json', size_bytes: 812, sha256: hash}]}));
+
+	function problem(res, status, detail, errors) {
+		res.writeHead(status, {'Content-Type': 'application/problem+json'}).end(JSON.stringify({type: 'about:blank', title: 'no', status, detail, code: 'invalid', ...(errors ? {errors} : {})}));
+	}
+	function json(res, body, status = 200) {
+		res.writeHead(status, {'Content-Type': 'application/json'}).end(JSON.stringify(body));
+	}
+	async function body(req) {
+		const parts = [];
+		for await (const part of req) { parts.push(part); }
+		return Buffer.concat(parts);
+	}
+	const server = createServer(async (req, res) => {
+		const url = new URL(req.url, 'http://x');
+		const path = url.pathname.split('/').slice(1);
+		if (path[0] !== 'v1') {
+			const file = join(dist, url.pathname === '/' ? 'index.html' : url.pathname);
+			if (!existsSync(file)) { return problem(res, 404, 'there is nothing'); }
+			return res.writeHead(200, {'Content-Type': types[extname(file)] ?? 'application/octet-stream', 'Content-Security-Policy': policy}).end(readFileSync(file));
+		}
+		const [, kind, id, sub] = path;
+		if (kind === 'models' || kind === 'datasets') {
+			const list = lab[kind];
+			if (req.method === 'POST') {
+				await body(req);
+				const name = url.searchParams.get('name');
+				if (name.startsWith('huge')) { return problem(res, 413, 'the file is larger than 1 GB, the most that this server takes'); }
+				const made = model(`m${list.length + 1}`, name);
+				list.unshift(made);
+				return json(res, made, 201);
+			}
+			if (!id) { return json(res, {[kind]: list, total: list.length, next: null}); }
+			const one = list.find((x) => x.id === id);
+			if (!one) { return problem(res, 404, `there is no ${id}`); }
+			if (req.method === 'DELETE') { lab[kind] = list.filter((x) => x !== one); return res.writeHead(204).end(); }
+			return json(res, sub === 'graph' ? {nodes: Array.from({length: 9}, (_, i) => ({name: `conv${i}`, type: 'Conv', shape: ['N', 16, 32, 32], parameters: 2304, macs: 2359296 / (i + 1)}))} : one);
+		}
+		if (kind === 'jobs') {
+			if (req.method === 'POST' && !id) {
+				const spec = JSON.parse(await body(req));
+				lab.submitted.push(spec);
+				const wrong = spec.schemes.findIndex((s) => s === 'nonsense');
+				if (wrong >= 0) { return problem(res, 422, 'one field of the job is wrong', [{field: `schemes[${wrong}]`, detail: 'there is no format "nonsense"'}]); }
+				const made = job(`j${lab.jobs.length + 1}`, 'running', {spec});
+				lab.jobs.unshift(made);
+				return json(res, made, 201);
+			}
+			const one = lab.jobs.find((j) => j.id === id);
+			if (!id) {
+				const rows = lab.jobs.filter((j) => !url.searchParams.get('state') || j.state === url.searchParams.get('state'));
+				return json(res, {jobs: rows, total: rows.length, next: null});
+			}
+			if (!one) { return problem(res, 404, `there is no job ${id}`); }
+			if (sub === 'results') { return json(res, result(id)); }
+			if (sub === 'results.csv') { return res.writeHead(200, {'Content-Type': 'text/csv'}).end('scheme,metric\nint8,87.6\n'); }
+			if (sub === 'cancel') { one.state = 'cancelled'; return json(res, one, 202); }
+			if (sub === 'retry') { one.state = 'queued'; one.error = null; return json(res, one, 202); }
+			if (sub === 'events') {
+				res.writeHead(200, {'Content-Type': 'text/event-stream'});
+				const send = (n, event, more) => res.write(`id: ${n}\nevent: ${event}\ndata: ${JSON.stringify({event, time, ...more})}\n\n`);
+				send(1, 'log', {level: 'info', text: 'calibrating on 100 samples'});
+				if (one.state === 'running') {
+					send(2, 'progress', {stage: 'sweep', fraction: 0.42, text: 'batch 5 of 12'});
+					if (lab.submitted.length > 0 && one === lab.jobs[0]) {
+						setTimeout(() => { one.state = 'succeeded'; one.finished = time; send(3, 'state', {state: 'succeeded'}); res.end(); }, 600);
+					}
+				} else { send(2, 'state', {state: one.state}); res.end(); }
+				return undefined;
+			}
+			return json(res, one);
+		}
+		if (kind === 'compare') {
+			const cells = SCHEMES.map(([scheme, metric, delta], k) => ({scheme, metric, delta, output_sqnr_db: 34 - 4 * k, size_bytes: 80123, latency_p50_ns: 160000, latency_execution: k ? 'emulated' : 'native'}));
+			return json(res, {schemes: SCHEMES.map(([s]) => s), rows: [{job: 'j1', ...refs, metric_name: 'top1', float: 87.71, float_latency_p50_ns: 410000, cells}, {job: 'j0', model: {id: 'm2', name: long}, data: refs.data, metric_name: 'mse', float: 0.01, float_latency_p50_ns: 1, cells: cells.slice(0, 3)}]});
+		}
+		if (kind === 'system') {
+			return json(res, {version: '0.1.0', engine: '0.1.0', uptime_seconds: 93784, started: time, machine: {cpu: 'A CPU', isa: 'avx512_vnni', cores: 2, memory_bytes: 8e9, memory_available_bytes: 5e9}, versions: {oneDNN: '2.6.3'},
+				queue: {queued: 1, running: 1, succeeded: 1, failed: 1, cancelled: 0, slots: 1}, limits: {upload_bytes: 1e9, job_threads: 2}});
+		}
+		return problem(res, 404, 'there is nothing');
+	});
+	await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+	return {url: `http://127.0.0.1:${server.address().port}`, lab, stop: () => { server.closeAllConnections(); server.close(); }};
+}
