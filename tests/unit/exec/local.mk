@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
+check_PROGRAMS += tests/unit/exec/test_networks
+tests_unit_exec_test_networks_SOURCES = tests/unit/exec/test_networks.c
+tests_unit_exec_test_networks_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_int8_kernels
 tests_unit_exec_test_int8_kernels_SOURCES = tests/unit/exec/test_int8_kernels.c
 tests_unit_exec_test_int8_kernels_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-check_PROGRAMS += tests/unit/exec/test_exec
-tests_unit_exec_test_exec_SOURCES = tests/unit/exec/test_exec.c
-tests_unit_exec_test_exec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/exec/test_team
+tests_unit_exec_test_team_SOURCES = tests/unit/exec/test_team.c
+tests_unit_exec_test_team_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
