@@ -195,7 +195,8 @@ VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float
 #define TAKE_ROW(i) const uint8_t *x##i = i < MR ? row[i * taps + t] : NULL;
 #define MULTIPLY(i, j) \
 	if (i < MR && j < NR) { \
-		s##i##x##j = _mm512_dpbusd_epi32(s##i##x##j, a, b##j); \
+		/* Written out: GCC 12 stores every sum of the intrinsic's loop to the stack. */ \
+		__asm__("vpdpbusd %2, %1, %0" : "+v"(s##i##x##j) : "v"(a), "v"(b##j)); \
 	}
 #define STEP_ROW(i) \
 	if (i < MR) { \
