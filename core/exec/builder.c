@@ -296,7 +296,9 @@ enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const
 	memcpy(s.context, context, context_bytes);
 	for (int i = 0; i < buffers; i++) {
 		s.buffer[i] = buffer[i];
-		touch(b, buffer[i]);
+		if (buffer[i] >= 0) {
+			touch(b, buffer[i]);
+		}
 	}
 	return qb__add_step(b, &s, eb);
 }

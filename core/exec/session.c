@@ -178,12 +178,27 @@ static enum qb_err run_eval(struct qb_session *s, const struct qb_step *step,
 	return qb_node_eval(n, arg, out, eb);
 }
 
-static void run_call(struct qb_session *s, const struct qb_step *step)
+/* A weight's numbers in the plan's layout: the overlay's where it has some. */
+static void *weight_data(const struct qb_session *s, const struct qb_overlay *overlay, int id)
+{
+	void *data = s->plan->weight[id].data;
+
+	if (overlay && overlay->memory[id]) {
+		dnnl_memory_get_data_handle(overlay->memory[id], &data);
+	}
+	return data;
+}
+
+static void run_call(struct qb_session *s, const struct qb_step *step,
+	const struct qb_overlay *overlay)
 {
 	void *buffer[QB_CALL_BUFFERS];
 
 	for (int i = 0; i < step->buffers; i++) {
-		buffer[i] = qb_session_buffer(s, step->buffer[i]);
+		int id = step->buffer[i];
+
+		buffer[i] = id < 0 ? weight_data(s, overlay, QB_CALL_WEIGHT(id))
+				   : qb_session_buffer(s, id);
 	}
 	step->fn(step->context, buffer);
 }
@@ -321,7 +336,7 @@ static enum qb_err run_step(struct qb_session *s, int i, const struct qb_run *ru
 	case QB_STEP_PRIMITIVE:
 		return run_primitive(s, i, overlay, eb);
 	case QB_STEP_CALL:
-		run_call(s, step);
+		run_call(s, step, overlay);
 		return QB_OK;
 	case QB_STEP_EVAL:
 		return run_eval(s, step, overlay, eb);

@@ -65,6 +65,8 @@ enum qb_err qb_builder_primitive_take(struct qb_builder *b, const struct qb_node
 /* A function on buffers: buffer[i] and bytes of context, which is copied into the plan. */
 typedef void qb_call_fn(const void *context, void *const *buffer);
 enum { QB_CALL_BUFFERS = 8 };
+/* A weight stands among the buffers as QB_CALL_WEIGHT(id). */
+#define QB_CALL_WEIGHT(id) (-1 - (id))
 /* The last `outputs` of the buffers are written. */
 enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const char *name,
 	qb_call_fn *fn, const void *context, size_t context_bytes, const int *buffer, int buffers,

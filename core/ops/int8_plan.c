@@ -10,7 +10,7 @@
 #include "core/ops/builder.h"
 #include "core/ops/int8_kernels.h"
 #include "core/ops/plans.h"
-#include "core/ops/window.h"
+#include "core/ops/pixels.h"
 
 /* The bytes an activation may leave: the quantizer's own, and the fused activation's bounds. */
 static void byte_bounds(const struct qb_node *n, const struct qb_bytes *y, int *lo, int *hi)
@@ -78,47 +78,19 @@ static enum qb_err load_weight(struct qb_builder *b, const struct qb_node *n, st
 
 /* Convolution */
 
-enum { TAPS_MAX = 256, PIXELS = 48, GATHERED_MAX = 4096 };
+enum { PIXELS = 48, GATHERED_MAX = 4096 };
 
 struct conv {
-	int64_t images, ih, iw, oh, ow, kh, kw, sh, sw, dh, dw, top, left;
-	int64_t taps, x_stride, y_stride, channels, chunk;
-	bool pointwise; /* 1x1, stride 1, no pads: pixels are rows */
-	bool gather;    /* few channels: the taps of a pixel are copied side by side */
+	struct qb_pixels p;
+	int64_t y_stride, channels;
+	int64_t taps, chunk; /* of one row that the kernel reads: bytes a tap */
+	bool pointwise;      /* 1x1, stride 1, no pads: pixels are rows */
+	bool gather;         /* few channels: the taps of a pixel are copied side by side */
 	struct qb_int8_matrix m;
 	struct qb_requant r;
 	struct qb_int8_channels depthwise;
-	const uint8_t *pad;       /* a pixel of zeros */
-	const int64_t *tap_offset; /* [taps]: bytes from the first tap, where all are inside */
 	int threads;
 };
-
-/* The pixel of input (iy, ix), or a pixel of zeros outside. */
-static const uint8_t *at(const struct conv *c, const uint8_t *image, int64_t iy, int64_t ix)
-{
-	return iy < 0 || iy >= c->ih || ix < 0 || ix >= c->iw
-		? c->pad : image + (iy * c->iw + ix) * c->x_stride;
-}
-
-static void tap_rows(const struct conv *c, const uint8_t *image, int64_t oy, int64_t ox,
-	const uint8_t **row)
-{
-	int64_t y = oy * c->sh - c->top, x = ox * c->sw - c->left;
-
-	if (y >= 0 && x >= 0 && y + (c->kh - 1) * c->dh < c->ih && x + (c->kw - 1) * c->dw < c->iw) {
-		const uint8_t *first = image + (y * c->iw + x) * c->x_stride;
-
-		for (int64_t t = 0; t < c->taps; t++) {
-			row[t] = first + c->tap_offset[t];
-		}
-		return;
-	}
-	for (int64_t ky = 0; ky < c->kh; ky++) {
-		for (int64_t kx = 0; kx < c->kw; kx++) {
-			*row++ = at(c, image, y + ky * c->dh, x + kx * c->dw);
-		}
-	}
-}
 
 /* n bytes; up to 31 more are copied, which both sides have room for. */
 static void copy_line(uint8_t *to, const uint8_t *from, int64_t n)
@@ -132,19 +104,23 @@ static void copy_line(uint8_t *to, const uint8_t *from, int64_t n)
 static void gather_taps(const struct conv *c, const uint8_t *image, int64_t oy, int64_t ox,
 	uint8_t *to)
 {
-	int64_t y = oy * c->sh - c->top, x = ox * c->sw - c->left, line = c->kw * c->channels;
-	bool inside = c->dw == 1 && x >= 0 && x + c->kw <= c->iw;
+	const struct qb_pixels *p = &c->p;
+	int64_t y = oy * p->sh - p->top, x = ox * p->sw - p->left, line = p->kw * c->channels;
+	bool inside = p->dw == 1 && x >= 0 && x + p->kw <= p->iw;
 
-	for (int64_t ky = 0; ky < c->kh; ky++, to += line) {
-		int64_t iy = y + ky * c->dh;
+	for (int64_t ky = 0; ky < p->kh; ky++, to += line) {
+		int64_t iy = y + ky * p->dh;
 
-		if (inside && iy >= 0 && iy < c->ih) {
-			copy_line(to, image + (iy * c->iw + x) * c->x_stride, line);
+		if (inside && iy >= 0 && iy < p->ih) {
+			copy_line(to, image + (iy * p->iw + x) * p->stride, line);
 			continue;
 		}
-		for (int64_t kx = 0; kx < c->kw; kx++) {
-			memcpy(to + kx * c->channels, at(c, image, iy, x + kx * c->dw),
-				(size_t)c->channels);
+		for (int64_t kx = 0; kx < p->kw; kx++) {
+			const uint8_t *from = qb_pixel_at(p, image, iy, x + kx * p->dw);
+
+			for (int64_t i = 0; i < c->channels; i++) {
+				to[kx * c->channels + i] = from[i];
+			}
 		}
 	}
 }
@@ -153,10 +129,10 @@ static void gather_taps(const struct conv *c, const uint8_t *image, int64_t oy, 
 static void conv_pixels(const struct conv *c, const uint8_t *image, uint8_t *y, int64_t from,
 	int64_t to)
 {
-	const uint8_t *row[PIXELS * TAPS_MAX];
+	const uint8_t *row[PIXELS * QB_TAPS_MAX];
 	uint8_t gathered[GATHERED_MAX + 32];
-	int64_t taps = c->gather ? 1 : c->taps, oy = from / c->ow, ox = from % c->ow;
-	int64_t many = c->gather ? GATHERED_MAX / c->chunk : (int64_t)(PIXELS * TAPS_MAX) / taps;
+	int64_t oy = from / c->p.ow, ox = from % c->p.ow;
+	int64_t many = c->gather ? GATHERED_MAX / c->chunk : (int64_t)(PIXELS * QB_TAPS_MAX) / c->taps;
 
 	many = QB_MIN(many / 12 * 12, (int64_t)PIXELS);
 	for (int64_t p = from; p < to; p += many) {
@@ -164,147 +140,84 @@ static void conv_pixels(const struct conv *c, const uint8_t *image, uint8_t *y, 
 
 		for (int64_t i = 0; i < n; i++) {
 			if (c->pointwise) {
-				row[i] = image + (p + i) * c->x_stride;
+				row[i] = image + (p + i) * c->p.stride;
 				continue;
 			}
 			if (c->gather) {
 				row[i] = gathered + i * c->chunk;
 				gather_taps(c, image, oy, ox, gathered + i * c->chunk);
 			} else {
-				tap_rows(c, image, oy, ox, row + i * taps);
+				qb_pixel_taps(&c->p, image, oy, ox, row + i * c->taps);
 			}
 			ox++;
-			if (ox == c->ow) {
+			if (ox == c->p.ow) {
 				ox = 0;
 				oy++;
 			}
 		}
-		qb_int8_conv(&c->m, row, n, taps, c->chunk, &c->r, y + p * c->y_stride, c->y_stride);
+		qb_int8_conv(&c->m, row, n, c->taps, c->chunk, &c->r, y + p * c->y_stride, c->y_stride);
 	}
 }
 
 static void run_conv(const void *context, void *const *buffer)
 {
 	const struct conv *c = context;
-	int64_t pixels = c->oh * c->ow;
+	int64_t pixels = c->p.oh * c->p.ow;
 	/* Pieces of whole tiles, several a thread. */
 	int64_t piece = c->threads > 1 ? (pixels / (4 * c->threads) + 11) / 12 * 12 : pixels;
 
 	piece = QB_MAX(piece, 12);
 #pragma omp parallel for collapse(2) schedule(static) if (c->threads > 1 && pixels > 12)
-	for (int64_t i = 0; i < c->images; i++) {
+	for (int64_t i = 0; i < c->p.images; i++) {
 		for (int64_t p = 0; p < pixels; p += piece) {
-			conv_pixels(c, (const uint8_t *)buffer[0] + i * c->ih * c->iw * c->x_stride,
+			conv_pixels(c, (const uint8_t *)buffer[0] + i * qb_pixels_image_bytes(&c->p),
 				(uint8_t *)buffer[1] + i * pixels * c->y_stride, p,
 				QB_MIN(p + piece, pixels));
 		}
 	}
 }
 
-/* Columns [*from, *to) of an output row have all their taps inside the input's columns. */
-static void inner_columns(const struct conv *c, int64_t *from, int64_t *to)
+static void depthwise_run(const void *arg, const uint8_t *const *row, int64_t ox, int64_t pixels,
+	void *out)
 {
-	int64_t reach = (c->kw - 1) * c->dw, last = c->iw - 1 - reach + c->left;
+	const struct conv *c = arg;
 
-	*from = QB_MIN((c->left + c->sw - 1) / c->sw, c->ow);
-	*to = last < 0 ? *from : QB_MIN(last / c->sw + 1, c->ow);
-	*to = QB_MAX(*to, *from);
-}
-
-static void depthwise_line(const struct conv *c, const uint8_t *image, uint8_t *y, int64_t oy)
-{
-	const uint8_t *row[TAPS_MAX];
-	int64_t from, to, ox = 0;
-
-	inner_columns(c, &from, &to);
-	while (ox < c->ow) {
-		int64_t n = ox == from && to > from ? to - from : 1;
-
-		tap_rows(c, image, oy, ox, row);
-		if (n > 1) {
-			/* A pad above or below must not move on. */
-			for (int64_t ky = 0; ky < c->kh; ky++) {
-				int64_t iy = oy * c->sh - c->top + ky * c->dh;
-
-				if (iy < 0 || iy >= c->ih) {
-					for (int64_t kx = 0; kx < c->kw; kx++) {
-						row[ky * c->kw + kx] = c->pad;
-					}
-				}
-			}
-		}
-		qb_int8_depthwise(&c->depthwise, row, c->sw * c->x_stride, n,
-			y + (oy * c->ow + ox) * c->y_stride, c->y_stride);
-		ox += n;
-	}
+	qb_int8_depthwise(&c->depthwise, row, c->p.sw * c->p.stride, pixels,
+		(uint8_t *)out + ox * c->y_stride, c->y_stride);
 }
 
 static void run_depthwise(const void *context, void *const *buffer)
 {
 	const struct conv *c = context;
+	const struct qb_pixels *p = &c->p;
 
 #pragma omp parallel for collapse(2) schedule(static) if (c->threads > 1)
-	for (int64_t i = 0; i < c->images; i++) {
-		for (int64_t oy = 0; oy < c->oh; oy++) {
-			depthwise_line(c, (const uint8_t *)buffer[0] + i * c->ih * c->iw * c->x_stride,
-				(uint8_t *)buffer[1] + i * c->oh * c->ow * c->y_stride, oy);
+	for (int64_t i = 0; i < p->images; i++) {
+		for (int64_t oy = 0; oy < p->oh; oy++) {
+			qb_pixel_runs(p, (const uint8_t *)buffer[0] + i * qb_pixels_image_bytes(p), oy,
+				depthwise_run, c,
+				(uint8_t *)buffer[1] + (i * p->oh + oy) * p->ow * c->y_stride);
 		}
 	}
 }
 
-static enum qb_err shape_conv(struct conv *c, const struct qb_node *n, const struct qb_bytes *x,
-	const struct qb_bytes *y, struct qb_builder *b, struct qb_errbuf *eb)
+static enum qb_err shape_conv(struct conv *c, struct qb_builder *b, const struct qb_node *n,
+	const struct qb_bytes *x, const struct qb_bytes *y, bool depthwise, struct qb_errbuf *eb)
 {
-	const struct qb_value *v = n->input[0];
 	struct qb_window w;
 
-	QB_TRY(qb_window_conv(&w, n, 2, v->shape.dim + 2, n->input[1]->shape.dim + 2, eb));
-	*c = (struct conv){.images = v->shape.dim[0], .ih = w.in[0], .iw = w.in[1],
-		.oh = n->output[0]->shape.dim[2], .ow = n->output[0]->shape.dim[3], .kh = w.kernel[0],
-		.kw = w.kernel[1], .sh = w.stride[0], .sw = w.stride[1], .dh = w.dilation[0],
-		.dw = w.dilation[1], .top = w.lo[0], .left = w.lo[1], .x_stride = x->stride,
-		.y_stride = y->stride, .channels = x->channels, .chunk = x->stride,
-		.threads = qb_builder_threads(b)};
-	c->taps = c->kh * c->kw;
-	if (c->channels % 4) {
-		c->gather = true;
-		c->chunk = (int64_t)qb_align_up((size_t)(c->taps * c->channels), 4);
-		if (c->chunk * 12 > GATHERED_MAX) {
-			return QB_EUNSUPPORTED;
-		}
-	}
-	c->pointwise = !c->gather && c->taps == 1 && c->sh == 1 && c->sw == 1 && !w.lo[0] && !w.lo[1] && !w.hi[0] &&
-		!w.hi[1];
-	return c->taps <= TAPS_MAX ? QB_OK : QB_EUNSUPPORTED;
-}
-
-static enum qb_err make_offsets(struct qb_builder *b, struct conv *c, struct qb_errbuf *eb)
-{
-	int64_t *offset = qb_builder_alloc(b, (size_t)c->taps, sizeof(*offset));
-
-	if (!offset) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
-	}
-	for (int64_t t = 0; t < c->taps; t++) {
-		offset[t] = (t / c->kw * c->dh * c->iw + t % c->kw * c->dw) * c->x_stride;
-	}
-	c->tap_offset = offset;
-	return QB_OK;
-}
-
-static enum qb_err make_pad(struct qb_builder *b, struct conv *c, int zero, int64_t run,
-	struct qb_errbuf *eb)
-{
-	/* A run of pixels reads on from a pad, too. */
-	size_t bytes = (size_t)(run * c->x_stride) + 64;
-	uint8_t *pad = qb_builder_alloc(b, bytes, 1);
-
-	if (!pad) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
-	}
-	memset(pad, zero, bytes);
-	c->pad = pad;
-	return QB_OK;
+	QB_TRY(qb_window_conv(&w, n, 2, n->input[0]->shape.dim + 2, n->input[1]->shape.dim + 2, eb));
+	memset(c, 0, sizeof(*c));
+	QB_TRY(qb_pixels_init(&c->p, b, n, &w, x->stride, x->zero, eb));
+	c->y_stride = y->stride;
+	c->channels = x->channels;
+	c->threads = qb_builder_threads(b);
+	c->gather = !depthwise && c->channels % 4;
+	c->taps = c->gather ? 1 : c->p.taps;
+	c->chunk = c->gather ? (int64_t)qb_align_up((size_t)(c->p.taps * c->channels), 4) : x->stride;
+	c->pointwise = !c->gather && c->p.taps == 1 && c->p.sh == 1 && c->p.sw == 1 && !w.lo[0] &&
+		!w.lo[1] && !w.hi[0] && !w.hi[1];
+	return c->gather && c->chunk * 12 > GATHERED_MAX ? QB_EUNSUPPORTED : QB_OK;
 }
 
 /* Outputs' weights as [taps][channels padded to the stride], and what sums begin with: -zero * sum of weights. */
@@ -315,7 +228,7 @@ static enum qb_err pack_conv(struct qb_builder *b, struct conv *c, const struct 
 	int8_t *rows;
 
 	m->outputs = w->outputs;
-	m->k = c->gather ? c->chunk : c->taps * c->chunk;
+	m->k = c->taps * c->chunk;
 	m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(m->outputs, m->k), 1);
 	m->start = qb_builder_alloc(b, qb_align_up((size_t)m->outputs, 16), sizeof(*m->start));
 	rows = calloc((size_t)(m->outputs * m->k), 1);
@@ -325,8 +238,8 @@ static enum qb_err pack_conv(struct qb_builder *b, struct conv *c, const struct 
 	}
 	for (int64_t o = 0; o < w->outputs; o++) {
 		for (int64_t i = 0; i < c->channels; i++) {
-			for (int64_t t = 0; t < c->taps; t++) {
-				int8_t v = w->codes[(o * c->channels + i) * c->taps + t];
+			for (int64_t t = 0; t < c->p.taps; t++) {
+				int8_t v = w->codes[(o * c->channels + i) * c->p.taps + t];
 
 				rows[o * m->k + t * (c->gather ? c->channels : c->chunk) + i] = v;
 				m->start[o] -= zero * v;
@@ -342,30 +255,30 @@ static enum qb_err pack_depthwise(struct qb_builder *b, struct conv *c, const st
 	int zero, struct qb_errbuf *eb)
 {
 	size_t room = qb_align_up((size_t)c->channels, 64);
-	int8_t *packed = qb_builder_alloc(b, qb_int8_depthwise_bytes(c->channels, c->taps), 1);
+	int8_t *packed = qb_builder_alloc(b, qb_int8_depthwise_bytes(c->channels, c->p.taps), 1);
 	int32_t *start = qb_builder_alloc(b, room, sizeof(*start));
 	int32_t *from = qb_builder_alloc(b, room, sizeof(*from));
 	float *multiplier = qb_builder_alloc(b, room, sizeof(*multiplier));
 	float *offset = qb_builder_alloc(b, room, sizeof(*offset));
-	int8_t *by_tap = malloc((size_t)(c->channels * c->taps));
+	int8_t *by_tap = malloc((size_t)(c->channels * c->p.taps));
 
 	if (!packed || !start || !from || !multiplier || !offset || !by_tap) {
 		free(by_tap);
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	for (int64_t i = 0; i < c->channels; i++) {
-		for (int64_t t = 0; t < c->taps; t++) {
-			by_tap[t * c->channels + i] = w->codes[i * c->taps + t];
-			from[i] -= zero * w->codes[i * c->taps + t];
+		for (int64_t t = 0; t < c->p.taps; t++) {
+			by_tap[t * c->channels + i] = w->codes[i * c->p.taps + t];
+			from[i] -= zero * w->codes[i * c->p.taps + t];
 		}
 	}
-	qb_int8_pack_depthwise(packed, by_tap, c->channels, c->taps);
+	qb_int8_pack_depthwise(packed, by_tap, c->channels, c->p.taps);
 	free(by_tap);
 	qb_int8_unpacked_order(from, start, c->channels);
 	qb_int8_unpacked_order(c->r.multiplier, multiplier, c->channels);
 	qb_int8_unpacked_order(c->r.offset, offset, c->channels);
 	c->depthwise = (struct qb_int8_channels){packed, start, multiplier, offset, c->r.lo, c->r.hi,
-		c->channels, c->taps};
+		c->channels, c->p.taps};
 	return QB_OK;
 }
 
@@ -385,10 +298,8 @@ enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, st
 	QB_TRY(load_weight(b, n, &w));
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
-	QB_TRY(shape_conv(&c, n, &x, &y, b, eb));
-	QB_TRY(make_offsets(b, &c, eb));
+	QB_TRY(shape_conv(&c, b, n, &x, &y, depthwise, eb));
 	QB_TRY(make_requant(b, &c.r, &w, n, &x, &y, eb));
-	QB_TRY(make_pad(b, &c, x.zero, depthwise ? c.ow * c.sw : 1, eb));
 	buffer[0] = x.buffer;
 	buffer[1] = y.buffer;
 	if (depthwise) {
@@ -434,9 +345,9 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, b
 		}
 		w.codes = turned;
 	}
-	c = (struct conv){.images = 1, .oh = 1, .ow = x.pixels, .ih = 1, .iw = x.pixels, .taps = 1,
-		.pointwise = true, .x_stride = x.stride, .y_stride = y.stride, .channels = x.channels,
-		.chunk = x.stride, .threads = qb_builder_threads(b)};
+	c = (struct conv){.p = {.images = 1, .oh = 1, .ow = x.pixels, .ih = 1, .iw = x.pixels, .taps = 1,
+				  .stride = x.stride}, .taps = 1, .pointwise = true, .y_stride = y.stride,
+		.channels = x.channels, .chunk = x.stride, .threads = qb_builder_threads(b)};
 	QB_TRY(make_requant(b, &c.r, &w, n, &x, &y, eb));
 	QB_TRY(pack_conv(b, &c, &w, x.zero, eb));
 	buffer[0] = x.buffer;
@@ -504,36 +415,31 @@ enum qb_err qb__plan_int8_add(struct qb_builder *b, const struct qb_node *n, str
 /* Pools */
 
 struct pool {
-	struct conv c; /* geometry */
+	struct qb_pixels p;
+	int64_t channels, y_stride;
 	bool average, include_pads;
 	float multiplier;
-	int zero_x, zero_y, lo, hi;
+	int zero_x, zero_y, lo, hi, threads;
 };
 
-static void pool_pixel(const struct pool *p, const uint8_t *image, int64_t oy, int64_t ox,
+static void pool_pixel(const struct pool *c, const uint8_t *image, int64_t oy, int64_t ox,
 	uint8_t *y)
 {
-	const struct conv *c = &p->c;
-	const uint8_t *row[TAPS_MAX];
+	const uint8_t *row[QB_TAPS_MAX];
 	int64_t n = 0;
 
-	for (int64_t ky = 0; ky < c->kh; ky++) {
-		for (int64_t kx = 0; kx < c->kw; kx++) {
-			const uint8_t *x = at(c, image, oy * c->sh - c->top + ky * c->dh,
-				ox * c->sw - c->left + kx * c->dw);
-
-			if (x != c->pad) {
-				row[n++] = x;
-			}
-		}
+	qb_pixel_taps(&c->p, image, oy, ox, row);
+	for (int64_t t = 0; t < c->p.taps; t++) {
+		row[n] = row[t];
+		n += row[t] != c->p.pad;
 	}
-	if (p->average) {
-		double count = p->include_pads ? (double)c->taps : (double)n;
+	if (c->average) {
+		double count = c->include_pads ? (double)c->p.taps : (double)n;
 
 		/* Pads are the real 0, that is the zero point. */
-		qb_int8_average(row, n, c->channels, (float)(p->multiplier / count),
-			(float)(p->zero_y - (double)p->multiplier * p->zero_x * (double)n / count), p->lo,
-			p->hi, y);
+		qb_int8_average(row, n, c->channels, (float)(c->multiplier / count),
+			(float)(c->zero_y - (double)c->multiplier * c->zero_x * (double)n / count), c->lo,
+			c->hi, y);
 	} else {
 		qb_int8_max(row, n, c->channels, y);
 	}
@@ -541,15 +447,15 @@ static void pool_pixel(const struct pool *p, const uint8_t *image, int64_t oy, i
 
 static void run_pool(const void *context, void *const *buffer)
 {
-	const struct pool *p = context;
-	const struct conv *c = &p->c;
+	const struct pool *c = context;
+	const struct qb_pixels *p = &c->p;
+	int64_t pixels = p->oh * p->ow;
 
-#pragma omp parallel for collapse(2) schedule(static) if (c->threads > 1 && c->oh * c->ow > 16)
-	for (int64_t i = 0; i < c->images; i++) {
-		for (int64_t o = 0; o < c->oh * c->ow; o++) {
-			pool_pixel(p, (const uint8_t *)buffer[0] + i * c->ih * c->iw * c->x_stride, o / c->ow,
-				o % c->ow,
-				(uint8_t *)buffer[1] + (i * c->oh * c->ow + o) * c->y_stride);
+#pragma omp parallel for collapse(2) schedule(static) if (c->threads > 1 && pixels > 16)
+	for (int64_t i = 0; i < p->images; i++) {
+		for (int64_t o = 0; o < pixels; o++) {
+			pool_pixel(c, (const uint8_t *)buffer[0] + i * qb_pixels_image_bytes(p), o / p->ow,
+				o % p->ow, (uint8_t *)buffer[1] + (i * pixels + o) * c->y_stride);
 		}
 	}
 }
@@ -557,29 +463,22 @@ static void run_pool(const void *context, void *const *buffer)
 static enum qb_err plan_pool(struct qb_builder *b, const struct qb_node *n,
 	const struct qb_window *w, bool average, struct qb_errbuf *eb)
 {
-	const struct qb_value *v = n->input[0];
-	static const uint8_t nowhere;
 	struct qb_bytes x, y;
-	struct pool p;
+	struct pool p = {.average = average, .include_pads = qb_node_int(n, "count_include_pad", 0),
+		.threads = qb_builder_threads(b)};
 	int buffer[2];
 
-	if (w->kernel[0] * w->kernel[1] > TAPS_MAX) {
-		return QB_EUNSUPPORTED;
-	}
-	QB_TRY(qb_builder_bytes(b, v, &x, eb));
+	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
+	QB_TRY(qb_pixels_init(&p.p, b, n, w, x.stride, x.zero, eb));
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
 	if (!average && (x.scale != y.scale || x.zero != y.zero)) {
 		return QB_EUNSUPPORTED;
 	}
-	p = (struct pool){.average = average,
-		.include_pads = qb_node_int(n, "count_include_pad", 0), .multiplier = x.scale / y.scale,
-		.zero_x = x.zero, .zero_y = y.zero};
-	p.c = (struct conv){.images = v->shape.dim[0], .ih = w->in[0], .iw = w->in[1],
-		.oh = n->output[0]->shape.dim[2], .ow = n->output[0]->shape.dim[3], .kh = w->kernel[0],
-		.kw = w->kernel[1], .sh = w->stride[0], .sw = w->stride[1], .dh = w->dilation[0],
-		.dw = w->dilation[1], .top = w->lo[0], .left = w->lo[1], .x_stride = x.stride,
-		.y_stride = y.stride, .channels = x.channels, .taps = w->kernel[0] * w->kernel[1],
-		.pad = &nowhere, .threads = qb_builder_threads(b)};
+	p.multiplier = x.scale / y.scale;
+	p.zero_x = x.zero;
+	p.zero_y = y.zero;
+	p.channels = x.channels;
+	p.y_stride = y.stride;
 	byte_bounds(n, &y, &p.lo, &p.hi);
 	buffer[0] = x.buffer;
 	buffer[1] = y.buffer;

@@ -29,5 +29,6 @@ libquantbench_a_SOURCES += \
 	core/ops/matmul_plan.c \
 	core/ops/move_plan.c \
 	core/ops/norm_plan.c \
+	core/ops/pixels.c core/ops/pixels.h \
 	core/ops/pointwise_plan.c \
 	core/ops/pool_plan.c
