@@ -28,6 +28,7 @@ EXTRA_DIST += tests/check-layers tests/check-lists
 
 include tests/unit/base/local.mk
 include tests/unit/graph/local.mk
+include tests/unit/hw/local.mk
 include tests/fuzz/local.mk
 include tests/unit/analysis/local.mk
 include tests/unit/format/local.mk

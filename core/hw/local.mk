@@ -1,1 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+libquantbench_a_SOURCES += \
+	core/hw/cells.c core/hw/cells.h \
+	core/hw/cost.c \
+	core/hw/float.c \
+	core/hw/mac.c core/hw/mac.h \
+	core/hw/multiplier.c \
+	core/hw/netlist.c core/hw/netlist.h \
+	core/hw/reference.c \
+	core/hw/verify.c \
+	core/hw/verilog.c

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Multiply-accumulate units: next = accumulator + a * b, for operands of any two integer or floating formats, as
+ * netlists of 2-input gates. The product is exact; the sum is exact in a fixed-point accumulator and rounded once, to
+ * nearest even, in a floating one.
+ *
+ * Operands are codes of their format's canonical grid (core/format/format.h): scales, the talk's real-valued bias among
+ * them, multiply the finished sum and cost nothing here. Of a block format the unit is that of its elements; the
+ * blocks' scales are applied once a block.
+ */
+#ifndef QB_HW_MAC_H
+#define QB_HW_MAC_H
+
+#include <stdio.h>
+
+#include "core/format/format.h"
+#include "core/hw/cells.h"
+
+enum qb_accumulator_kind { QB_ACCUMULATOR_FIXED, QB_ACCUMULATOR_FLOAT };
+
+struct qb_accumulator {
+	enum qb_accumulator_kind kind;
+	int width;              /* fixed: 0 is as wide as the sum of `terms` products may need; else wraps */
+	int exp_bits, man_bits; /* float: IEEE 754 with subnormals, infinities and one NaN */
+	char name[16];
+};
+
+/* "fixed" (exact), "fixedN" or "intN" (N bits, 1 to 512, wrapping), "fp16", "bf16", "fp32". */
+enum qb_err qb_accumulator_parse(struct qb_accumulator *out, const char *name,
+	struct qb_errbuf *eb);
+
+/* As qb_format_parse, and "fp32", which is no storage format. Formats that no unit multiplies (tables, logarithms,
+ * scales) are QB_EUNSUPPORTED. */
+enum qb_err qb_hw_operand_parse(struct qb_format *out, const char *name, struct qb_errbuf *eb);
+
+struct qb_hw_options {
+	enum qb_multiplier multiplier;
+	bool fast; /* prefix adders instead of ripple */
+	int terms; /* products that an exact fixed accumulator takes; 0: 1024 */
+};
+
+struct qb_hw_unit {
+	struct qb_format a, b;
+	struct qb_accumulator accumulator;
+	struct qb_hw_options options;
+	int a_bits, b_bits;
+	int acc_bits;      /* of the accumulated number */
+	bool has_invalid;  /* one more bit above: an operand was infinite or NaN, which fixed point cannot say */
+	int acc_lsb;       /* fixed: the lowest bit weighs 2^acc_lsb */
+	/* Inputs: a, b, accumulator (with the invalid bit), each from bit 0. Outputs: the next accumulator. */
+	struct qb_netlist netlist;
+	int gates, depth;
+	int parts[QB_HW_PART_COUNT];
+	int register_bits; /* of the accumulator, counted apart from the gates */
+};
+
+/* options may be NULL. */
+enum qb_err qb_hw_unit_create(struct qb_hw_unit **out, const struct qb_format *a,
+	const struct qb_format *b, const struct qb_accumulator *accumulator,
+	const struct qb_hw_options *options, struct qb_errbuf *eb);
+void qb_hw_unit_destroy(struct qb_hw_unit **unit);
+
+/* Simulates every pair of operand codes, each with `rounds` accumulators, and compares with exact arithmetic, bit for
+ * bit. Accumulators are corners, numbers near the negated product, and random codes. Pairs beyond 2^20 are drawn at
+ * random. *pairs: how many were verified; QB_EINTERNAL names the first difference. */
+enum qb_err qb_hw_unit_verify(const struct qb_hw_unit *unit, int rounds, uint64_t seed,
+	uint64_t *pairs, struct qb_errbuf *eb);
+
+/* Structural Verilog: a combinational module <name>_next(a, b, acc, next) and around it <name>(clk, clear, a, b, acc),
+ * whose register takes the sum at each rising edge. */
+enum qb_err qb_hw_unit_write_verilog(const struct qb_hw_unit *unit, const char *name, FILE *out,
+	struct qb_errbuf *eb);
+
+/* What the talk (arXiv:2303.17951) prints for this unit, or 0. */
+int qb_hw_published_gates(const char *operand, const char *accumulator);
+
+/* Gates of one unit for weights x activations: an exact fixed-point accumulator, or FP32 where either is a float of more
+ * than 16 bits. NULL is FP32. Formats that no unit multiplies are QB_EUNSUPPORTED. A network costs this many
+ * times its multiply-accumulates if each had a unit of its own. */
+enum qb_err qb_hw_scheme_gates(const struct qb_format *weights, const struct qb_format *activations,
+	int *gates, struct qb_errbuf *eb);
+
+/* Inside core/hw. */
+
+/* An operand taken apart: (-1)^sign * sig * 2^(exponent - 1 + lsb). */
+struct qb__operand {
+	int sign;
+	struct qb_word sig;      /* unsigned; a float's with the hidden bit */
+	struct qb_word exponent; /* at least 1; no wires: an integer, exponent is 1 */
+	int exponent_max;        /* of finite values */
+	int lsb;
+	int zero, inf, nan;      /* wires */
+};
+
+struct qb__product {
+	int sign;
+	struct qb_word sig;
+	int zero, inf, nan;
+	int lsb;              /* of sig's bit 0 with both exponents 1 */
+	int leading_zeros;    /* at most, above a nonzero sig */
+	const struct qb__operand *a, *b;
+};
+
+struct qb_format qb__float_format(int exp_bits, int man_bits);
+void qb__decode(struct qb_netlist *n, const struct qb_format *f, const struct qb_word *code,
+	struct qb__operand *out);
+/* acc + product in IEEE arithmetic, rounded once. */
+void qb__accumulate_float(struct qb_netlist *n, const struct qb_accumulator *acc,
+	const struct qb_word *register_bits, const struct qb__product *p, struct qb_word *next);
+/* The same sum by exact arithmetic on integers of 1024 bits: words of 64 bits, the lowest first. */
+enum { QB_ACC_WORDS = 9 };
+double qb__reference_product(const struct qb_hw_unit *unit, uint32_t a, uint32_t b);
+void qb__reference(const struct qb_hw_unit *unit, uint32_t a, uint32_t b,
+	const uint64_t acc[QB_ACC_WORDS], uint64_t next[QB_ACC_WORDS]);
+
+#endif
