@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The dashboard. It is built in a copy of its sources in the build folder, where node_modules may be written; without npm it
 # is left out and the daemon says so.
-WEB_SOURCES = \
+WEB_FILES = \
 	web/index.html web/package.json web/package-lock.json web/svelte.config.js web/tsconfig.json web/vite.config.ts \
 	web/public/icon.svg \
 	web/src/App.svelte web/src/app.css web/src/main.ts \
@@ -12,7 +12,7 @@ WEB_SOURCES = \
 	web/src/pages/Compare.svelte web/src/pages/Datasets.svelte web/src/pages/Job.svelte web/src/pages/Jobs.svelte \
 	web/src/pages/Model.svelte web/src/pages/Models.svelte web/src/pages/Ptq.svelte web/src/pages/Submit.svelte \
 	web/src/pages/System.svelte web/src/pages/Uploads.svelte web/src/pages/ptq.ts web/src/pages/spec.ts
-EXTRA_DIST += $(WEB_SOURCES)
+EXTRA_DIST += $(WEB_FILES)
 
 if WEB
 all-local: web/.built
@@ -25,8 +25,8 @@ web/.installed: web/package.json web/package-lock.json
 	{ echo 'npm could not install what the dashboard needs (see above); configure --without-web leaves it out' >&2; exit 1; }) && \
 	touch $@
 
-web/.built: web/.installed $(WEB_SOURCES)
-	$(AM_V_GEN)for f in $(WEB_SOURCES); do \
+web/.built: web/.installed $(WEB_FILES)
+	$(AM_V_GEN)for f in $(WEB_FILES); do \
 		$(MKDIR_P) web/app/`dirname $${f#web/}` && cp -f $(top_srcdir)/$$f web/app/$${f#web/} && \
 		chmod u+w web/app/$${f#web/} || exit 1; done && \
 	(cd web/app && $(NPM) run --silent build -- --outDir ../dist --emptyOutDir --logLevel warn) && touch $@
