@@ -11,6 +11,7 @@
 /* name, uploads it takes, internal, summary */
 #define QB_EXPERIMENTS(X) \
 	X(ptq, "model data", false, "post-training quantization: what each format costs a network") \
+	X(hwcost, "model", false, "gates of the multiply-accumulate units that number formats need") \
 	X(inspect, "model data", true, "what an upload holds, or what is wrong with it")
 
 #define X(name, inputs, internal, text) \

@@ -2,6 +2,7 @@
 libquantbench_a_SOURCES += \
 	core/experiment/describe.c core/experiment/describe.h \
 	core/experiment/experiment.c core/experiment/experiment.h \
+	core/experiment/hwcost.c \
 	core/experiment/inspect.c \
 	core/experiment/kinds.h \
 	core/experiment/network.c core/experiment/network.h \
@@ -14,7 +15,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/tensor_rows.c core/experiment/tensor_rows.h
 
 # The JSON Schemas of the kinds of job, as C strings.
-JOB_SCHEMAS = schema/jobs/inspect.json schema/jobs/ptq.json
+JOB_SCHEMAS = schema/jobs/hwcost.json schema/jobs/inspect.json schema/jobs/ptq.json
 EXTRA_DIST += $(JOB_SCHEMAS)
 nodist_libquantbench_a_SOURCES += core/experiment/schemas.h
 BUILT_SOURCES += core/experiment/schemas.h
