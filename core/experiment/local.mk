@@ -16,7 +16,7 @@ libquantbench_a_SOURCES += \
 
 # The JSON Schemas of the kinds of job, as C strings.
 JOB_SCHEMAS = schema/jobs/hwcost.json schema/jobs/inspect.json schema/jobs/ptq.json
-EXTRA_DIST += $(JOB_SCHEMAS)
+EXTRA_DIST += $(JOB_SCHEMAS) schema/jobs/sqnr.json schema/jobs/tensor.json
 nodist_libquantbench_a_SOURCES += core/experiment/schemas.h
 BUILT_SOURCES += core/experiment/schemas.h
 CLEANFILES += core/experiment/schemas.h

@@ -720,6 +720,219 @@ export interface components {
                 tensors?: components["schemas"]["TensorRow"][];
             }[];
         };
+        SqnrRow: {
+            /** @description its label */
+            distribution: string;
+            /** @description of the swept parameter; null without a sweep */
+            value: components["schemas"]["Number"];
+            format: string;
+            /** @description of a number */
+            bits: number;
+            /** @description whether mse is computed; where it is not (some scales a block), mse and its kin are null and the measured ones remain */
+            exact: boolean;
+            /** @description the largest value c of the scaled grid; null for scales a block */
+            range: components["schemas"]["Number"];
+            /** @description of the format's canonical grid */
+            scale?: components["schemas"]["Number"];
+            /** @description E[x^2] */
+            power?: components["schemas"]["Number"];
+            /** @description E[(x - Q(x))^2] */
+            mse: components["schemas"]["Number"];
+            /** @description -10 log10(mse) */
+            mse_db: components["schemas"]["Number"];
+            sqnr_db: components["schemas"]["Number"];
+            /** @description the part of mse from beyond the grid's ends */
+            clip_mse: components["schemas"]["Number"];
+            /** @description of a dot product of dot.length products */
+            dot_mse: components["schemas"]["Number"];
+            /** @description power of the dot product against dot_mse */
+            dot_sqnr_db: components["schemas"]["Number"];
+            /** @description on the samples; null without */
+            measured_mse: components["schemas"]["Number"];
+            measured_sqnr_db: components["schemas"]["Number"];
+            /** @description no format of this distribution (and value) has more SQNR */
+            best: boolean;
+        };
+        SqnrResult: {
+            job?: string;
+            /** @constant */
+            type: "sqnr";
+            samples: number;
+            seed: number;
+            sweep: {
+                parameter?: string;
+                values?: number[];
+            } | null;
+            distributions: {
+                label: string;
+                name: string;
+                mean: components["schemas"]["Number"];
+                rms: components["schemas"]["Number"];
+                /** @description the largest magnitude; null where there is none */
+                bound: components["schemas"]["Number"];
+                /** @description average density of the cells around x, where it was asked for; a clip's point masses apart, each [x, mass] */
+                density?: {
+                    x?: number[];
+                    p?: number[];
+                    points?: number[][];
+                };
+            }[];
+            rows: components["schemas"]["SqnrRow"][];
+            /** @description where, along a sweep, another format becomes the best */
+            crossings: {
+                distribution: string;
+                /** @description the last value at which `before` is the best */
+                from: number;
+                /** @description the next value */
+                to: number;
+                before: string;
+                after: string;
+            }[];
+        };
+        HwcostRow: {
+            /** @description one format for both operands or a pair */
+            operands: string | string[];
+            accumulator: string;
+            /** @description 2-input gates and inverters */
+            gates: number;
+            register_bits: number;
+            accumulator_bits?: number;
+            /** @description gates on the longest path */
+            depth: number;
+            /** @description gates by part */
+            parts: {
+                [key: string]: number;
+            };
+            /** @enum {unknown} */
+            multiplier?: "array" | "dadda";
+            /** @description pairs of operand codes simulated; 0 where nothing was verified */
+            verified_pairs: number;
+            verified_sums?: number;
+            /** @description arXiv:2303.17951 on this unit */
+            published: number | null;
+            macs?: number;
+            /** @description gates x macs */
+            macs_gates?: number;
+        };
+        HwcostResult: {
+            job?: string;
+            /** @constant */
+            type: "hwcost";
+            cells?: string;
+            /** @enum {unknown} */
+            adders?: "ripple" | "prefix";
+            terms?: number;
+            rounds?: number;
+            rows: components["schemas"]["HwcostRow"][];
+        };
+        RoundQuestion: {
+            value: number | number[];
+            formats: string[];
+            /** @description the largest value c of every grid that has a real scale; left out: the canonical grids, scale 1 */
+            range?: number;
+        };
+        RoundAnswer: {
+            rows: {
+                /** @description as float32, which is what is rounded */
+                value: number;
+                format: string;
+                scale: number;
+                nearest: components["schemas"]["Number"];
+                /** @description two's complement for integers below 0 */
+                code: number;
+                /** @description the code in binary */
+                bits?: string;
+                /** @description nearest - value */
+                error: components["schemas"]["Number"];
+                /** @description error / value */
+                relative_error: components["schemas"]["Number"];
+                /** @description the grid's largest value that is not above; null below the grid */
+                below: components["schemas"]["Number"];
+                above: components["schemas"]["Number"];
+                /** @description the value lies beyond the grid's ends */
+                saturated: boolean;
+            }[];
+        };
+        Histogram: {
+            /** @description where the first bin begins */
+            low: number;
+            width: number;
+            counts: number[];
+        };
+        SurveyedTensor: {
+            name: string;
+            shape: number[];
+            dtype: string;
+            elements: number;
+            min: components["schemas"]["Number"];
+            max: components["schemas"]["Number"];
+            mean: components["schemas"]["Number"];
+            std: components["schemas"]["Number"];
+            infinity_norm: components["schemas"]["Number"];
+            /** @description E[(x - mean)^4] / variance^2; 3 for a Gaussian */
+            kurtosis: components["schemas"]["Number"];
+            zeros: number;
+            /** @description NaN and infinities */
+            nonfinite: number;
+            /** @description of the channels; -1 where there are none */
+            axis: number;
+            channels: number;
+            /** @description the largest first, at most 32 */
+            outlier_channels: {
+                index: number;
+                infinity_norm: number;
+                /** @description to the median of the channels' infinity norms */
+                ratio: components["schemas"]["Number"];
+            }[];
+            outlier_count?: number;
+            histogram: components["schemas"]["Histogram"];
+            /** @description the format of the highest SQNR for each granularity */
+            best: {
+                granularity: string;
+                format: string;
+                sqnr_db: components["schemas"]["Number"];
+            }[];
+        };
+        SurveyRow: {
+            tensor: string;
+            /** @enum {unknown} */
+            granularity: "per_tensor" | "per_channel" | "per_block";
+            format: string;
+            /** @description of a number, scales included */
+            bits: number;
+            mse: components["schemas"]["Number"];
+            sqnr_db: components["schemas"]["Number"];
+            /** @description no format has more SQNR at this granularity */
+            best: boolean;
+        };
+        TensorResult: {
+            job?: string;
+            /** @constant */
+            type: "tensor";
+            /** @description the upload's name */
+            source: string;
+            /** @enum {unknown} */
+            range: "minmax" | "mse";
+            block?: number;
+            elements?: number;
+            /** @description as stored */
+            bytes?: number;
+            tensors: components["schemas"]["SurveyedTensor"][];
+            rows: components["schemas"]["SurveyRow"][];
+            /** @description all tensors together */
+            total: {
+                granularity: string;
+                format: string;
+                sqnr_db: components["schemas"]["Number"];
+                /** @description tensors of which this is the best format */
+                wins: number;
+            }[];
+            /** @description what holds no numbers to quantize */
+            skipped: {
+                name: string;
+                why: string;
+            }[];
+        };
         OtherResult: {
             job: string;
             type: string;
@@ -1344,7 +1557,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PtqResult"] | components["schemas"]["OtherResult"];
+                    "application/json": components["schemas"]["PtqResult"] | components["schemas"]["SqnrResult"] | components["schemas"]["TensorResult"] | components["schemas"]["HwcostResult"] | components["schemas"]["OtherResult"];
                 };
             };
             404: components["responses"]["Problem"];
