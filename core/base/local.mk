@@ -2,5 +2,6 @@
 libquantbench_a_SOURCES += \
 	core/base/arena.c core/base/arena.h \
 	core/base/err.c core/base/err.h \
+	core/base/near.c core/base/near.h \
 	core/base/random.c core/base/random.h \
 	core/base/size.h

@@ -380,6 +380,21 @@ static enum qb_err build(struct qb_plan *p, const bool *tapped, struct qb_errbuf
 	return qb_overlay_create(&p->overlay, p, p->quantization, eb);
 }
 
+/* Layers of a scheme may differ: floats between integer layers do, formats that only the simulation knows do not. */
+static enum qb_err check_activations(const struct qb_graph *g, const struct qb_quantization *q,
+	struct qb_errbuf *eb)
+{
+	for (int i = 0; i < g->values; i++) {
+		if (q->q[i] && !g->value[i]->constant &&
+			(!is_byte_format(q->q[i]) || q->q[i]->channels != 1)) {
+			return qb_fail(eb, QB_EUNSUPPORTED,
+				"tensor %.100s is quantized to %s, which integer execution cannot hold",
+				g->value[i]->name, q->q[i]->format.name);
+		}
+	}
+	return QB_OK;
+}
+
 enum qb_err qb_plan_create_int8(struct qb_plan **out, const struct qb_graph *graph, int threads,
 	const struct qb_quantization *q, const bool *tapped, struct qb_errbuf *eb)
 {
@@ -388,6 +403,7 @@ enum qb_err qb_plan_create_int8(struct qb_plan **out, const struct qb_graph *gra
 	enum qb_err err;
 
 	QB_TRY(qb_int8_check(q, eb));
+	QB_TRY(check_activations(graph, q, eb));
 	p = calloc(1, sizeof(*p));
 	if (!p || !(p->arena = qb_arena_create())) {
 		free(p);

@@ -90,6 +90,11 @@ static void name_scheme(struct qb_scheme *s)
 		s->activations.quantized ? s->activations.format.name : "float32");
 }
 
+/* The job's own "weights" and "activations", for all schemes; either may be NULL. */
+struct job_parts {
+	const json_t *weights, *activations;
+};
+
 /* Granularity of a block format is its own; all else follows the job. */
 static void take_defaults(struct qb_scheme_part *to, const struct qb_scheme_part *from)
 {
@@ -97,60 +102,118 @@ static void take_defaults(struct qb_scheme_part *to, const struct qb_scheme_part
 	to->range = from->range;
 }
 
-static enum qb_err read_scheme(const json_t *v, const char *at, const json_t *weights,
-	const json_t *activations, struct qb_scheme *out, struct qb_errbuf *eb)
+/* A scheme given by its parts. */
+static enum qb_err read_parts(const json_t *v, const char *at, struct qb_scheme *out,
+	struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"name", "weights", "activations", NULL};
+	QB_TRY(read_half(v, at, "weights", &out->weights, eb));
+	QB_TRY(read_half(v, at, "activations", &out->activations, eb));
+	out->activations.format = qb_activation_format(&out->activations.format);
+	return QB_OK;
+}
+
+/* What the scheme v says of weights and activations, with what the job says of all. */
+static enum qb_err read_halves(const json_t *v, const char *at, const struct job_parts *job,
+	struct qb_scheme *out, struct qb_errbuf *eb)
+{
 	const struct qb_scheme_part weight_defaults = {.granularity = QB_PER_CHANNEL,
 		.range = {QB_RANGE_MSE, 99.99}};
 	const struct qb_scheme_part activation_defaults = {.granularity = QB_PER_TENSOR,
 		.range = {QB_RANGE_MSE, 99.99}};
-	const char *name = NULL;
 
 	memset(out, 0, sizeof(*out));
 	if (json_is_string(v)) {
 		if (qb_scheme_parse(out, json_string_value(v), eb) != QB_OK) {
 			return qb_fail_in(eb, QB_EJOB, "%s", at);
 		}
-	} else if (!json_is_object(v)) {
+	} else if (json_is_object(v)) {
+		QB_TRY(read_parts(v, at, out, eb));
+	} else {
 		return qb_fail(eb, QB_EJOB, "%s: must be the name of a scheme, such as int8, E4 or w4a8, "
 			"or an object with weights and activations", at);
-	} else {
-		QB_TRY(qb_param_only(v, at, known, eb));
-		QB_TRY(read_half(v, at, "weights", &out->weights, eb));
-		QB_TRY(read_half(v, at, "activations", &out->activations, eb));
-		out->activations.format = qb_activation_format(&out->activations.format);
-		QB_TRY(qb_param_string(v, at, "name", &name, eb));
-		if (name && (!*name || strlen(name) >= sizeof(out->name))) {
-			return qb_fail(eb, QB_EJOB, "%s.name: must have 1 to %zu characters", at,
-				sizeof(out->name) - 1);
-		}
-		if (name) {
-			snprintf(out->name, sizeof(out->name), "%s", name);
-		} else {
-			name_scheme(out);
-		}
 	}
 	take_defaults(&out->weights, &weight_defaults);
 	take_defaults(&out->activations, &activation_defaults);
-	QB_TRY(read_part(weights, "weights", &out->weights, eb));
-	QB_TRY(read_part(activations, "activations", &out->activations, eb));
-	if (json_is_object(v)) {
-		/* What the scheme itself says goes before what the job says of all. */
-		QB_TRY(read_half(v, at, "weights", &out->weights, eb));
-		QB_TRY(read_half(v, at, "activations", &out->activations, eb));
-		out->activations.format = qb_activation_format(&out->activations.format);
+	QB_TRY(read_part(job->weights, "weights", &out->weights, eb));
+	QB_TRY(read_part(job->activations, "activations", &out->activations, eb));
+	/* What the scheme itself says goes before what the job says of all. */
+	return json_is_object(v) ? read_parts(v, at, out, eb) : QB_OK;
+}
+
+/* "layers": {"conv1": "float32", "*attention*": {"weights": "int8", "activations": null}}; a half left out follows
+ * the scheme. */
+static enum qb_err read_layers(const json_t *v, const char *at, const struct job_parts *job,
+	struct qb_scheme *out, struct qb_errbuf *eb)
+{
+	static const char *const known[] = {"weights", "activations", NULL};
+	struct qb_scheme_layer *layer;
+	const json_t *list, *one;
+	const char *name;
+
+	QB_TRY(qb_param_object(v, at, "layers", &list, eb));
+	if (!json_object_size(list)) {
+		return QB_OK;
+	}
+	layer = calloc(json_object_size(list), sizeof(*layer));
+	if (!layer) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the layers of %s", at);
+	}
+	out->layer = layer;
+	json_object_foreach((json_t *)list, name, one) {
+		struct qb_scheme s;
+		char here[256];
+
+		snprintf(here, sizeof(here), "%s.layers[\"%.150s\"]", at, name);
+		if (json_is_object(one)) {
+			QB_TRY(qb_param_only(one, here, known, eb));
+		}
+		QB_TRY(read_halves(one, here, job, &s, eb));
+		layer[out->layers] = (struct qb_scheme_layer){name, out->weights, out->activations};
+		if (json_is_string(one) || json_object_get(one, "weights")) {
+			layer[out->layers].weights = s.weights;
+		}
+		if (json_is_string(one) || json_object_get(one, "activations")) {
+			layer[out->layers].activations = s.activations;
+		}
+		out->layers++;
 	}
 	return QB_OK;
 }
 
+static enum qb_err read_scheme(const json_t *v, const char *at, const struct job_parts *job,
+	struct qb_scheme *out, struct qb_errbuf *eb)
+{
+	static const char *const known[] = {"name", "weights", "activations", "layers", NULL};
+	const char *name = NULL;
+
+	if (json_is_object(v)) {
+		QB_TRY(qb_param_only(v, at, known, eb));
+	}
+	QB_TRY(read_halves(v, at, job, out, eb));
+	if (!json_is_object(v)) {
+		return QB_OK;
+	}
+	QB_TRY(qb_param_string(v, at, "name", &name, eb));
+	if (name && (!*name || strlen(name) >= sizeof(out->name))) {
+		return qb_fail(eb, QB_EJOB, "%s.name: must have 1 to %zu characters", at,
+			sizeof(out->name) - 1);
+	}
+	if (name) {
+		snprintf(out->name, sizeof(out->name), "%s", name);
+	} else {
+		name_scheme(out);
+	}
+	return read_layers(v, at, job, out, eb);
+}
+
 static enum qb_err read_schemes(struct qb_ptq_spec *s, const json_t *spec, struct qb_errbuf *eb)
 {
-	const json_t *list, *weights, *activations;
+	struct job_parts job;
+	const json_t *list;
 
 	QB_TRY(qb_param_array(spec, "", "schemes", &list, eb));
-	QB_TRY(qb_param_object(spec, "", "weights", &weights, eb));
-	QB_TRY(qb_param_object(spec, "", "activations", &activations, eb));
+	QB_TRY(qb_param_object(spec, "", "weights", &job.weights, eb));
+	QB_TRY(qb_param_object(spec, "", "activations", &job.activations, eb));
 	if (json_array_size(list) < 1 || json_array_size(list) > QB_PTQ_SCHEMES_MAX) {
 		return qb_fail(eb, QB_EJOB, "schemes: give 1 to %d schemes, such as [\"int8\", \"E4\"]",
 			QB_PTQ_SCHEMES_MAX);
@@ -163,15 +226,14 @@ static enum qb_err read_schemes(struct qb_ptq_spec *s, const json_t *spec, struc
 		char at[32];
 
 		snprintf(at, sizeof(at), "schemes[%zu]", i);
-		QB_TRY(read_scheme(json_array_get(list, i), at, weights, activations, &s->scheme[i],
-			eb));
+		s->schemes++; /* whatever it holds is freed */
+		QB_TRY(read_scheme(json_array_get(list, i), at, &job, &s->scheme[i], eb));
 		for (size_t k = 0; k < i; k++) {
 			if (!strcmp(s->scheme[k].name, s->scheme[i].name)) {
 				return qb_fail(eb, QB_EJOB, "%s: \"%s\" is already schemes[%zu]; give one of "
 					"them another name", at, s->scheme[i].name, k);
 			}
 		}
-		s->schemes++;
 	}
 	return QB_OK;
 }
@@ -288,6 +350,9 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 
 void qb_ptq_spec_fini(struct qb_ptq_spec *spec)
 {
+	for (int i = 0; i < spec->schemes; i++) {
+		free((void *)spec->scheme[i].layer);
+	}
 	free(spec->scheme);
 	free(spec->factor);
 	spec->scheme = NULL;

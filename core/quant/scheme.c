@@ -67,6 +67,10 @@ enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_e
 			sizeof(s.name) - 1);
 	}
 	snprintf(s.name, sizeof(s.name), "%s", name);
+	if (!strcmp(name, "float32")) {
+		*out = s;
+		return QB_OK;
+	}
 	if (strchr(name, '/')) {
 		QB_TRY(parse_halves(&s, name, eb));
 	} else if (!parse_wa(&s, name)) {
@@ -189,19 +193,37 @@ static enum qb_err activation_quantizer(struct qb_quantizer *q, const struct qb_
 	return qb_quantizer_init(q, &f, -1, 1, &lo, &hi, eb);
 }
 
+static enum qb_err create_quantizer(struct qb_quantization *r, int i,
+	const struct qb_scheme_part *part, const struct qb_graph *g, const struct qb_placement *p,
+	struct qb_observer *const *observer, struct qb_errbuf *eb)
+{
+	bool weight = p->role[i] == QB_ROLE_WEIGHT;
+
+	r->axis[i] = p->weight_axis[i];
+	if (!part || (!weight && !observer[i])) {
+		return QB_OK;
+	}
+	if (!weight && part->granularity == QB_PER_CHANNEL) {
+		return qb_fail(eb, QB_EUNSUPPORTED,
+			"activations are quantized per tensor; per_channel is for weights");
+	}
+	r->q[i] = calloc(1, sizeof(**r->q));
+	if (!r->q[i]) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
+	}
+	return weight ? weight_quantizer(r->q[i], part, g->value[i], p->weight_axis[i], eb)
+		      : activation_quantizer(r->q[i], part, observer[i], eb);
+}
+
 enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb_scheme *s,
 	const struct qb_graph *g, const struct qb_placement *p,
 	struct qb_observer *const *observer, struct qb_errbuf *eb)
 {
 	struct qb_quantization *r = calloc(1, sizeof(*r));
+	const struct qb_scheme_part **part = calloc((size_t)g->values + 1, sizeof(*part));
 	enum qb_err err = QB_OK;
 
-	if (s->activations.quantized && s->activations.granularity == QB_PER_CHANNEL) {
-		err = qb_fail(eb, QB_EUNSUPPORTED,
-			"scheme %s: activations are quantized per tensor; per_channel is for weights", s->name);
-		goto out;
-	}
-	if (!r || !(r->q = calloc((size_t)g->values + 1, sizeof(*r->q))) ||
+	if (!part || !r || !(r->q = calloc((size_t)g->values + 1, sizeof(*r->q))) ||
 		!(r->shared = calloc((size_t)g->values + 1, sizeof(*r->shared))) ||
 		!(r->axis = calloc((size_t)g->values + 1, sizeof(*r->axis)))) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
@@ -209,22 +231,9 @@ enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb
 	}
 	r->scheme = *s;
 	r->values = g->values;
+	QB_TRY_OUT(qb_scheme_parts(s, g, p, part, eb));
 	for (int i = 0; i < g->values; i++) {
-		bool weight = p->role[i] == QB_ROLE_WEIGHT && s->weights.quantized;
-		bool activation = p->role[i] == QB_ROLE_ACTIVATION && s->activations.quantized &&
-			p->shares[i] < 0;
-
-		r->axis[i] = p->weight_axis[i];
-		if ((!weight && !activation) || (activation && !observer[i])) {
-			continue;
-		}
-		r->q[i] = calloc(1, sizeof(**r->q));
-		if (!r->q[i]) {
-			err = qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
-			goto out;
-		}
-		err = weight ? weight_quantizer(r->q[i], &s->weights, g->value[i], p->weight_axis[i], eb)
-			     : activation_quantizer(r->q[i], &s->activations, observer[i], eb);
+		err = create_quantizer(r, i, part[i], g, p, observer, eb);
 		if (err != QB_OK) {
 			qb_fail_in(eb, err, "scheme %s, tensor %s", s->name, g->value[i]->name);
 			goto out;
@@ -239,6 +248,7 @@ enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb
 	*out = r;
 	r = NULL;
 out:
+	free(part);
 	qb_quantization_destroy(&r);
 	return err;
 }

@@ -2,7 +2,7 @@
  *
  * A scheme says what is quantized and how: weights and activations, each with a format, a granularity and a
  * range method, and what stays float. Names: a format for both (int8, E4, mxfp4), wBaA (w4a8: int4 weights, int8
- * activations; 32 bits are float), WEIGHTS/ACTIVATIONS (int4/E4, int8/float32), or fields of a job.
+ * activations; 32 bits are float), WEIGHTS/ACTIVATIONS (int4/E4, int8/float32), float32, or fields of a job.
  */
 #ifndef QB_QUANT_SCHEME_H
 #define QB_QUANT_SCHEME_H
@@ -21,9 +21,19 @@ struct qb_scheme_part {
 	struct qb_range_options range;
 };
 
+/* What is said of some layers alone. name is that of a tensor, of a node (its weights and its outputs), or a pattern
+ * with * and ? over both. Where several apply, a tensor's name goes before a node's, that before a pattern, and
+ * earlier before later. */
+struct qb_scheme_layer {
+	const char *name;
+	struct qb_scheme_part weights, activations;
+};
+
 struct qb_scheme {
 	char name[QB_FORMAT_NAME_MAX];
-	struct qb_scheme_part weights, activations;
+	struct qb_scheme_part weights, activations; /* of all layers but those in: */
+	int layers;
+	const struct qb_scheme_layer *layer; /* borrowed */
 };
 
 enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_errbuf *eb);
@@ -52,6 +62,11 @@ struct qb_placement {
 enum qb_err qb_placement_create(struct qb_placement **out, const struct qb_graph *g,
 	struct qb_errbuf *eb);
 void qb_placement_destroy(struct qb_placement **p);
+
+/* part[value->index]: what each quantizer of its own follows, NULL where the value stays float or shares a quantizer.
+ * A layer of the scheme that names nothing is an error that lists near names. */
+enum qb_err qb_scheme_parts(const struct qb_scheme *s, const struct qb_graph *g,
+	const struct qb_placement *p, const struct qb_scheme_part **part, struct qb_errbuf *eb);
 
 /* The quantizers of one scheme on one graph: q[value->index], NULL where float. */
 struct qb_quantization {

@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-check_SCRIPTS += tests/worker/test_real_networks.py
-EXTRA_DIST += tests/worker/test_real_networks.py tests/worker/worker.py
+check_SCRIPTS += tests/worker/test_layers.py tests/worker/test_real_networks.py
+EXTRA_DIST += tests/worker/test_layers.py tests/worker/test_real_networks.py \
+	tests/worker/tiny.py tests/worker/worker.py

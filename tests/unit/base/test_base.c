@@ -15,6 +15,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/err.h"
+#include "core/base/near.h"
 #include "core/base/random.h"
 #include "core/base/size.h"
 
@@ -209,6 +210,22 @@ static void random_moments__many_draws__fit_the_distributions(void **state)
 	assert_true(fabs(g4 / n - 3) < 6 * sqrt(96 / n));
 }
 
+static void near__mistyped_name__nearest_first(void **state)
+{
+	const char *const names[] = {"layer2.conv1", NULL, "fc", "layer1.conv2", "layer1.conv1",
+		"layer1.conv1", "bn"};
+	char out[64], small[8];
+
+	(void)state;
+	assert_int_equal(qb_near_distance("kitten", "sitting"), 3);
+	assert_int_equal(qb_near_distance("", "abc"), 3);
+	assert_int_equal(qb_near_distance("Conv", "conv"), 0);
+	assert_string_equal(qb_near("layer1.con1", names, 7, out, sizeof(out)),
+		"layer1.conv1, layer2.conv1, layer1.conv2");
+	assert_string_equal(qb_near("x", names, 0, out, sizeof(out)), "");
+	assert_string_equal(qb_near("layer1.con1", names, 7, small, sizeof(small)), "layer1.");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +239,7 @@ int main(void)
 		cmocka_unit_test(size_helpers__edges__say_overflow),
 		cmocka_unit_test(random_block__published_vectors__match),
 		cmocka_unit_test(random_u32__index__is_a_word_of_its_block),
+		cmocka_unit_test(near__mistyped_name__nearest_first),
 		cmocka_unit_test(random_moments__many_draws__fit_the_distributions),
 	};
 

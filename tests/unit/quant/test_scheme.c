@@ -186,12 +186,52 @@ static void scheme_parse__names__give_both_halves(void **state)
 	assert_int_equal(qb_scheme_parse(&s, "int4/", &eb), QB_EINVAL);
 }
 
+static void scheme_parts__layers__names_before_patterns(void **state)
+{
+	struct net t = make_net();
+	struct qb_placement *p;
+	struct qb_scheme s, e4, w4;
+	struct qb_scheme_layer layer[3];
+	const struct qb_scheme_part *part[32] = {0};
+	struct qb_errbuf eb;
+
+	(void)state;
+	assert_int_equal(qb_placement_create(&p, t.g, NULL), QB_OK);
+	assert_int_equal(qb_scheme_parse(&s, "int8", NULL), QB_OK);
+	assert_int_equal(qb_scheme_parse(&e4, "E4", NULL), QB_OK);
+	assert_int_equal(qb_scheme_parse(&w4, "w4a32", NULL), QB_OK);
+	layer[0] = (struct qb_scheme_layer){"M*M*", e4.weights, e4.activations};
+	layer[1] = (struct qb_scheme_layer){"MatMul", w4.weights, w4.activations};
+	layer[2] = (struct qb_scheme_layer){"add", e4.weights, e4.activations};
+	s.layer = layer;
+	s.layers = 3;
+	assert_int_equal(qb_scheme_parts(&s, t.g, p, part, NULL), QB_OK);
+	assert_ptr_equal(part[t.w->index], &layer[1].weights);
+	assert_null(part[t.mm->index]);     /* w4a32 leaves activations float */
+	assert_ptr_equal(part[t.add->index], &layer[2].activations);
+	assert_ptr_equal(part[t.x->index], &s.activations);
+	assert_null(part[t.moved->index]);  /* shares that of add */
+	assert_null(part[t.bias->index]);
+	s.layers = 1;
+	assert_int_equal(qb_scheme_parts(&s, t.g, p, part, NULL), QB_OK);
+	assert_ptr_equal(part[t.mm->index], &layer[0].activations);
+	layer[0].name = "MatMull";
+	assert_int_equal(qb_scheme_parts(&s, t.g, p, part, &eb), QB_EJOB);
+	assert_non_null(strstr(eb.text, "near it are MatMul"));
+	layer[0].name = "moved";
+	assert_int_equal(qb_scheme_parts(&s, t.g, p, part, &eb), QB_EJOB);
+	assert_non_null(strstr(eb.text, "\"add\""));
+	qb_placement_destroy(&p);
+	qb_graph_destroy(&t.g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(placement__small_net__follows_the_rule),
 		cmocka_unit_test(quantization__small_net__quantizes_channels_and_shares),
 		cmocka_unit_test(scheme_parse__names__give_both_halves),
+		cmocka_unit_test(scheme_parts__layers__names_before_patterns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
