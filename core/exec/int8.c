@@ -102,13 +102,14 @@ enum qb_err qb_builder_define_bytes(struct qb_builder *b, const struct qb_value 
 }
 
 struct convert {
+	const struct qb_int8_kernels *kernels;
 	struct qb_bytes q;
 	int64_t outer, inner; /* row-major floats: [outer, channels, inner] */
 };
 
 static struct convert conversion(const struct qb_value *v, const struct qb_bytes *q)
 {
-	struct convert c = {.q = *q, .outer = q->pixels, .inner = 1};
+	struct convert c = {.kernels = qb_int8_kernels(), .q = *q, .outer = q->pixels, .inner = 1};
 
 	if (v->shape.ndim == 4) {
 		c.outer = v->shape.dim[0];
@@ -127,7 +128,7 @@ static void quantize(const void *context, void *const *buffer)
 
 	if (c->inner == 1) {
 		for (int64_t o = 0; o < c->outer; o++) {
-			qb_int8_quantize(x + o * c->q.channels, y + o * c->q.stride,
+			c->kernels->quantize(x + o * c->q.channels, y + o * c->q.stride,
 				(size_t)c->q.channels, c->q.scale, c->q.zero, c->q.top);
 		}
 		return;
@@ -139,7 +140,7 @@ static void quantize(const void *context, void *const *buffer)
 			for (int64_t k = 0; k < c->q.channels; k++) {
 				uint8_t *to = y + (o * c->inner + i) * c->q.stride + k;
 
-				qb_int8_quantize(x + (o * c->q.channels + k) * c->inner + i, line, (size_t)n,
+				c->kernels->quantize(x + (o * c->q.channels + k) * c->inner + i, line, (size_t)n,
 					c->q.scale, c->q.zero, c->q.top);
 				for (int64_t p = 0; p < n; p++) {
 					to[p * c->q.stride] = line[p];
@@ -331,6 +332,11 @@ static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, stru
 		name_last_step(b, "int8");
 	}
 	if (err == QB_EUNSUPPORTED) {
+		for (int i = 0; i < n->outputs; i++) {
+			if (n->output[i]) {
+				b->plan->bytes[n->output[i]->index] = NULL;
+			}
+		}
 		for (int i = 0; i < n->inputs; i++) {
 			if (n->input[i] && !n->input[i]->constant) {
 				QB_TRY(need_float(b, n->input[i], eb));

@@ -291,12 +291,12 @@ static void tap_bytes(struct qb_session *s, const struct qb_step *t, const struc
 	float *x = s->tap_scratch;
 
 	for (int64_t p = 0; p < q->pixels; p++) {
-		qb_int8_dequantize(u + p * q->stride, x + p * q->channels, (size_t)q->channels, q->scale,
+		qb_int8_kernels()->dequantize(u + p * q->stride, x + p * q->channels, (size_t)q->channels, q->scale,
 			q->zero);
 	}
 	run->tap(run->tap_arg, t->value, x, (size_t)(q->pixels * q->channels));
 	for (int64_t p = 0; run->inject && p < q->pixels; p++) {
-		qb_int8_quantize(x + p * q->channels, u + p * q->stride, (size_t)q->channels, q->scale,
+		qb_int8_kernels()->quantize(x + p * q->channels, u + p * q->stride, (size_t)q->channels, q->scale,
 			q->zero, q->top);
 	}
 }

@@ -3,8 +3,9 @@
  * Integer kernels: unsigned 8-bit activations times signed 8-bit weights into 32 bits, requantised at once.
  *
  * Activations lie channels-last, a row of `stride` bytes a pixel (a multiple of 4; bytes past the channels count for
- * nothing). A stored byte u means scale * (u - zero); signed and narrower formats are shifted so that they start at 0.
- * Every kernel exists in plain C and for AVX-512 VNNI; they agree bit for bit.
+ * nothing, and up to 64 of them are read). A stored byte u means scale * (u - zero); signed and narrower formats are
+ * shifted so that they start at 0. One table of functions an instruction set; all agree bit for bit. How weights are
+ * packed is the table's own affair: what one table packs only the same table reads.
  */
 #ifndef QB_OPS_INT8_KERNELS_H
 #define QB_OPS_INT8_KERNELS_H
@@ -13,6 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Longer sums could leave 32 bits: 65536 * 255 * 128 = 2^31 - 2^23. */
+enum { QB_INT8_K_MAX = 65536 };
+
 /* What turns a 32-bit sum into a stored byte: clamp(round(sum * multiplier + offset), lo, hi), to nearest even, one
  * multiplier and offset a channel. */
 struct qb_requant {
@@ -20,58 +24,70 @@ struct qb_requant {
 	int lo, hi;
 };
 
-/* Weights of a matrix product for the kernels: [blocks of 16 outputs][k / 4][16][4], zeros past the end. */
+/* Weights of a matrix product, packed in blocks of 16 outputs, zeros past the end. */
 struct qb_int8_matrix {
-	int64_t outputs, k;  /* k: bytes of one packed row, a multiple of 4 */
-	int8_t *packed;      /* [outputs rounded up to 16] * k */
-	int32_t *start;      /* [outputs rounded up to 16]: what a sum begins with (-zero * sum of weights) */
+	int64_t outputs, k; /* k: a multiple of 4, at most QB_INT8_K_MAX */
+	void *packed;       /* qb_int8_packed_bytes, 64-byte aligned */
+	int32_t *start;     /* [outputs rounded up to 16]: what a sum begins with (-zero * sum of weights) */
 };
 size_t qb_int8_packed_bytes(int64_t outputs, int64_t k);
-/* rows [outputs][k]. m->outputs, m->k, m->packed are set; zeros fill the last block. */
-void qb_int8_pack(struct qb_int8_matrix *m, const int8_t *rows);
-
-/* y [pixels][y_stride] = requant(start + sum over taps t and channels c of x[pixel][t][c] * w). row[p * taps + t]
- * points at tap t of pixel p: `chunk` bytes, a multiple of 4, with taps * chunk == m->k. */
-void qb_int8_conv(const struct qb_int8_matrix *m, const uint8_t *const *row, int64_t pixels,
-	int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride);
 
 /* What a depthwise convolution needs of its channels, in the kernels' own order. */
 struct qb_int8_channels {
-	const int8_t *packed;               /* qb_int8_pack_depthwise */
+	const int8_t *packed;               /* pack_depthwise */
 	const int32_t *start;               /* [channels rounded up to 64], in unpacked order */
 	const float *multiplier, *offset;   /* the same */
 	int lo, hi;
 	int64_t channels, taps;
 };
-/* [channels rounded up to 64] numbers of 4 bytes into that order. */
-void qb_int8_unpacked_order(const void *from, void *to, int64_t channels);
 
-/* Depthwise: y[p][c] = requant(start[c] + sum over taps of (row[t] + p * step)[c] * w[t][c]): a run of pixels whose
- * taps move on by `step` bytes. */
-size_t qb_int8_depthwise_bytes(int64_t channels, int64_t taps);
-void qb_int8_pack_depthwise(int8_t *packed, const int8_t *w, int64_t channels, int64_t taps);
-void qb_int8_depthwise(const struct qb_int8_channels *d, const uint8_t *const *row, int64_t step,
-	int64_t pixels, uint8_t *y, int64_t y_stride);
-
-/* y = clamp(round(a * ma + b * mb + offset), lo, hi) over n bytes. */
+/* y = clamp(round(a * ma + b * mb + offset), lo, hi). */
 struct qb_int8_add {
 	float ma, mb, offset;
 	int lo, hi;
 };
-void qb_int8_add(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y,
-	size_t n);
 
-/* y[c] = clamp(round(multiplier * sum over rows of row[i][c] + offset)). */
-void qb_int8_average(const uint8_t *const *row, int64_t rows, int64_t channels, float multiplier,
-	float offset, int lo, int hi, uint8_t *y);
-void qb_int8_max(const uint8_t *const *row, int64_t rows, int64_t channels, uint8_t *y);
+struct qb_int8_kernels {
+	const char *name;
 
-/* Float to bytes and back: clamp(round(x / scale) + zero, 0, top), scale * (u - zero); NaN becomes zero. */
-void qb_int8_quantize(const float *x, uint8_t *y, size_t n, float scale, int zero, int top);
-void qb_int8_dequantize(const uint8_t *x, float *y, size_t n, float scale, int zero);
+	/* rows [outputs][k]. m->outputs, m->k, m->packed are set; zeros fill the last block. */
+	void (*pack)(struct qb_int8_matrix *m, const int8_t *rows);
+	/* y [pixels][y_stride] = requant(start + sum over taps t and channels c of x[pixel][t][c] * w).
+	 * row[p * taps + t] points at tap t of pixel p: `chunk` bytes, a multiple of 4, with taps * chunk == m->k. */
+	void (*conv)(const struct qb_int8_matrix *m, const uint8_t *const *row, int64_t pixels,
+		int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride);
 
-/* Is the fast path there? For tests, plain C can be forced. */
-bool qb_int8_is_fast(void);
-void qb_int8_force_plain(bool plain);
+	/* Depthwise: y[p][c] = requant(start[c] + sum over taps of (row[t] + p * step)[c] * w[t][c]): a run of
+	 * pixels whose taps move on by `step` bytes. */
+	size_t (*depthwise_bytes)(int64_t channels, int64_t taps);
+	void (*pack_depthwise)(int8_t *packed, const int8_t *w, int64_t channels, int64_t taps);
+	void (*depthwise)(const struct qb_int8_channels *d, const uint8_t *const *row, int64_t step,
+		int64_t pixels, uint8_t *y, int64_t y_stride);
+	/* Unpacked order has blocks of so many channels, 16, 32 or 64: a 128-bit lane holds 16 of them. */
+	int64_t order_block;
+
+	void (*add)(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y,
+		size_t n);
+
+	/* y[c] = clamp(round(multiplier * sum over rows of row[i][c] + offset)). */
+	void (*average)(const uint8_t *const *row, int64_t rows, int64_t channels, float multiplier,
+		float offset, int lo, int hi, uint8_t *y);
+	void (*max)(const uint8_t *const *row, int64_t rows, int64_t channels, uint8_t *y);
+
+	/* Float to bytes and back: clamp(round(x / scale) + zero, 0, top), scale * (u - zero); NaN becomes zero. */
+	void (*quantize)(const float *x, uint8_t *y, size_t n, float scale, int zero, int top);
+	void (*dequantize)(const uint8_t *x, float *y, size_t n, float scale, int zero);
+};
+
+/* The fastest for this processor. */
+const struct qb_int8_kernels *qb_int8_kernels(void);
+/* Every table this processor can run, plain C first; NULL at the end. For tests. */
+const struct qb_int8_kernels *qb_int8_kernels_at(int i);
+/* What qb_int8_kernels() returns from now on; NULL: the fastest again. For tests. */
+void qb_int8_kernels_choose(const struct qb_int8_kernels *k);
+
+/* [channels rounded up to 64] numbers of 4 bytes into unpacked order. */
+void qb_int8_unpacked_order(const struct qb_int8_kernels *k, const void *from, void *to,
+	int64_t channels);
 
 #endif

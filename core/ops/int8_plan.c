@@ -82,6 +82,7 @@ enum { PIXELS = 48, GATHERED_MAX = 4096 };
 
 struct conv {
 	struct qb_pixels p;
+	const struct qb_int8_kernels *kernels;
 	int64_t y_stride, channels;
 	int64_t taps, chunk; /* of one row that the kernel reads: bytes a tap */
 	bool pointwise;      /* 1x1, stride 1, no pads: pixels are rows */
@@ -89,7 +90,7 @@ struct conv {
 	struct qb_int8_matrix m;
 	struct qb_requant r;
 	struct qb_int8_channels depthwise;
-	int threads;
+	int threads, parts; /* parts: pieces of the outputs, where there are too few pixels for all threads */
 };
 
 /* n bytes; up to 31 more are copied, which both sides have room for. */
@@ -125,9 +126,25 @@ static void gather_taps(const struct conv *c, const uint8_t *image, int64_t oy, 
 	}
 }
 
+/* The part-th piece of the outputs, whole blocks of 16. */
+static int64_t part_of(struct qb_int8_matrix *m, struct qb_requant *r, const struct conv *c, int part)
+{
+	int64_t blocks = (c->m.outputs + 15) / 16;
+	int64_t from = blocks * part / c->parts * 16, to = blocks * (part + 1) / c->parts * 16;
+
+	*m = c->m;
+	*r = c->r;
+	m->outputs = QB_MIN(to, c->m.outputs) - from;
+	m->packed = (int8_t *)c->m.packed + from * c->m.k;
+	m->start += from;
+	r->multiplier += from;
+	r->offset += from;
+	return from;
+}
+
 /* Pixels [from, to) of one image, in any rows. */
-static void conv_pixels(const struct conv *c, const uint8_t *image, uint8_t *y, int64_t from,
-	int64_t to)
+static void conv_pixels(const struct conv *c, const struct qb_int8_matrix *m,
+	const struct qb_requant *r, const uint8_t *image, uint8_t *y, int64_t from, int64_t to)
 {
 	const uint8_t *row[PIXELS * QB_TAPS_MAX];
 	uint8_t gathered[GATHERED_MAX + 32];
@@ -155,7 +172,7 @@ static void conv_pixels(const struct conv *c, const uint8_t *image, uint8_t *y, 
 				oy++;
 			}
 		}
-		qb_int8_conv(&c->m, row, n, c->taps, c->chunk, &c->r, y + p * c->y_stride, c->y_stride);
+		c->kernels->conv(m, row, n, c->taps, c->chunk, r, y + p * c->y_stride, c->y_stride);
 	}
 }
 
@@ -164,17 +181,40 @@ static void run_conv(const void *context, void *const *buffer)
 	const struct conv *c = context;
 	int64_t pixels = c->p.oh * c->p.ow;
 	/* Pieces of whole tiles, several a thread. */
-	int64_t piece = c->threads > 1 ? (pixels / (4 * c->threads) + 11) / 12 * 12 : pixels;
+	int64_t piece = c->threads > 1 && c->parts == 1
+		? (pixels / (4 * c->threads) + 11) / 12 * 12 : pixels;
 
 	piece = QB_MAX(piece, 12);
-#pragma omp parallel for collapse(2) schedule(static) if (c->threads > 1 && pixels > 12)
+#pragma omp parallel for collapse(3) schedule(static) if (c->threads > 1)
 	for (int64_t i = 0; i < c->p.images; i++) {
-		for (int64_t p = 0; p < pixels; p += piece) {
-			conv_pixels(c, (const uint8_t *)buffer[0] + i * qb_pixels_image_bytes(&c->p),
-				(uint8_t *)buffer[1] + i * pixels * c->y_stride, p,
-				QB_MIN(p + piece, pixels));
+		for (int part = 0; part < c->parts; part++) {
+			for (int64_t p = 0; p < pixels; p += piece) {
+				struct qb_int8_matrix m;
+				struct qb_requant r;
+				int64_t first = part_of(&m, &r, c, part);
+
+				conv_pixels(c, &m, &r,
+					(const uint8_t *)buffer[0] + i * qb_pixels_image_bytes(&c->p),
+					(uint8_t *)buffer[1] + i * pixels * c->y_stride + first, p,
+					QB_MIN(p + piece, pixels));
+			}
 		}
 	}
+}
+
+/* Fewer multiplications than this are not worth the waking of a thread. */
+enum { WORTH_A_THREAD = 40000, TILES_A_THREAD = 2 };
+
+static void share_out(struct conv *c, struct qb_builder *b, int64_t outputs)
+{
+	int64_t blocks = (outputs + 15) / 16, pixels = c->p.images * c->p.oh * c->p.ow;
+
+	c->threads = qb_builder_threads(b);
+	if (pixels * outputs * c->taps * c->chunk < WORTH_A_THREAD) {
+		c->threads = 1;
+	}
+	c->parts = pixels < 12 * TILES_A_THREAD * c->threads && c->threads > 1
+		? (int)QB_MIN(blocks, c->threads) : 1;
 }
 
 static void depthwise_run(const void *arg, const uint8_t *const *row, int64_t ox, int64_t pixels,
@@ -182,7 +222,7 @@ static void depthwise_run(const void *arg, const uint8_t *const *row, int64_t ox
 {
 	const struct conv *c = arg;
 
-	qb_int8_depthwise(&c->depthwise, row, c->p.sw * c->p.stride, pixels,
+	c->kernels->depthwise(&c->depthwise, row, c->p.sw * c->p.stride, pixels,
 		(uint8_t *)out + ox * c->y_stride, c->y_stride);
 }
 
@@ -212,6 +252,7 @@ static enum qb_err shape_conv(struct conv *c, struct qb_builder *b, const struct
 	c->y_stride = y->stride;
 	c->channels = x->channels;
 	c->threads = qb_builder_threads(b);
+	c->kernels = qb_int8_kernels();
 	c->gather = !depthwise && c->channels % 4;
 	c->taps = c->gather ? 1 : c->p.taps;
 	c->chunk = c->gather ? (int64_t)qb_align_up((size_t)(c->p.taps * c->channels), 4) : x->stride;
@@ -231,6 +272,9 @@ static enum qb_err pack_conv(struct qb_builder *b, struct conv *c, const struct 
 	m->k = c->taps * c->chunk;
 	m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(m->outputs, m->k), 1);
 	m->start = qb_builder_alloc(b, qb_align_up((size_t)m->outputs, 16), sizeof(*m->start));
+	if (m->k > QB_INT8_K_MAX) {
+		return QB_EUNSUPPORTED;
+	}
 	rows = calloc((size_t)(m->outputs * m->k), 1);
 	if (!m->packed || !m->start || !rows) {
 		free(rows);
@@ -246,8 +290,9 @@ static enum qb_err pack_conv(struct qb_builder *b, struct conv *c, const struct 
 			}
 		}
 	}
-	qb_int8_pack(m, rows);
+	c->kernels->pack(m, rows);
 	free(rows);
+	share_out(c, b, m->outputs);
 	return QB_OK;
 }
 
@@ -255,7 +300,7 @@ static enum qb_err pack_depthwise(struct qb_builder *b, struct conv *c, const st
 	int zero, struct qb_errbuf *eb)
 {
 	size_t room = qb_align_up((size_t)c->channels, 64);
-	int8_t *packed = qb_builder_alloc(b, qb_int8_depthwise_bytes(c->channels, c->p.taps), 1);
+	int8_t *packed = qb_builder_alloc(b, c->kernels->depthwise_bytes(c->channels, c->p.taps), 1);
 	int32_t *start = qb_builder_alloc(b, room, sizeof(*start));
 	int32_t *from = qb_builder_alloc(b, room, sizeof(*from));
 	float *multiplier = qb_builder_alloc(b, room, sizeof(*multiplier));
@@ -272,11 +317,11 @@ static enum qb_err pack_depthwise(struct qb_builder *b, struct conv *c, const st
 			from[i] -= zero * w->codes[i * c->p.taps + t];
 		}
 	}
-	qb_int8_pack_depthwise(packed, by_tap, c->channels, c->p.taps);
+	c->kernels->pack_depthwise(packed, by_tap, c->channels, c->p.taps);
 	free(by_tap);
-	qb_int8_unpacked_order(from, start, c->channels);
-	qb_int8_unpacked_order(c->r.multiplier, multiplier, c->channels);
-	qb_int8_unpacked_order(c->r.offset, offset, c->channels);
+	qb_int8_unpacked_order(c->kernels, from, start, c->channels);
+	qb_int8_unpacked_order(c->kernels, c->r.multiplier, multiplier, c->channels);
+	qb_int8_unpacked_order(c->kernels, c->r.offset, offset, c->channels);
 	c->depthwise = (struct qb_int8_channels){packed, start, multiplier, offset, c->r.lo, c->r.hi,
 		c->channels, c->p.taps};
 	return QB_OK;
@@ -347,7 +392,7 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, b
 	}
 	c = (struct conv){.p = {.images = 1, .oh = 1, .ow = x.pixels, .ih = 1, .iw = x.pixels, .taps = 1,
 				  .stride = x.stride}, .taps = 1, .pointwise = true, .y_stride = y.stride,
-		.channels = x.channels, .chunk = x.stride, .threads = qb_builder_threads(b)};
+		.channels = x.channels, .chunk = x.stride, .kernels = qb_int8_kernels()};
 	QB_TRY(make_requant(b, &c.r, &w, n, &x, &y, eb));
 	QB_TRY(pack_conv(b, &c, &w, x.zero, eb));
 	buffer[0] = x.buffer;
@@ -376,6 +421,7 @@ enum qb_err qb__plan_int8_matmul(struct qb_builder *b, const struct qb_node *n,
 /* Sums */
 
 struct add {
+	const struct qb_int8_kernels *kernels;
 	struct qb_int8_add p;
 	int64_t n;
 };
@@ -384,7 +430,7 @@ static void run_add(const void *context, void *const *buffer)
 {
 	const struct add *a = context;
 
-	qb_int8_add(&a->p, buffer[0], buffer[1], buffer[2], (size_t)a->n);
+	a->kernels->add(&a->p, buffer[0], buffer[1], buffer[2], (size_t)a->n);
 }
 
 enum qb_err qb__plan_int8_add(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
@@ -406,6 +452,7 @@ enum qb_err qb__plan_int8_add(struct qb_builder *b, const struct qb_node *n, str
 	a.p.offset = (float)(y.zero - (double)a.p.ma * x.zero - (double)a.p.mb * z.zero);
 	byte_bounds(n, &y, &a.p.lo, &a.p.hi);
 	a.n = y.pixels * y.stride;
+	a.kernels = qb_int8_kernels();
 	buffer[0] = x.buffer;
 	buffer[1] = z.buffer;
 	buffer[2] = y.buffer;
@@ -415,6 +462,7 @@ enum qb_err qb__plan_int8_add(struct qb_builder *b, const struct qb_node *n, str
 /* Pools */
 
 struct pool {
+	const struct qb_int8_kernels *kernels;
 	struct qb_pixels p;
 	int64_t channels, y_stride;
 	bool average, include_pads;
@@ -437,11 +485,11 @@ static void pool_pixel(const struct pool *c, const uint8_t *image, int64_t oy, i
 		double count = c->include_pads ? (double)c->p.taps : (double)n;
 
 		/* Pads are the real 0, that is the zero point. */
-		qb_int8_average(row, n, c->channels, (float)(c->multiplier / count),
+		c->kernels->average(row, n, c->channels, (float)(c->multiplier / count),
 			(float)(c->zero_y - (double)c->multiplier * c->zero_x * (double)n / count), c->lo,
 			c->hi, y);
 	} else {
-		qb_int8_max(row, n, c->channels, y);
+		c->kernels->max(row, n, c->channels, y);
 	}
 }
 
@@ -464,7 +512,7 @@ static enum qb_err plan_pool(struct qb_builder *b, const struct qb_node *n,
 	const struct qb_window *w, bool average, struct qb_errbuf *eb)
 {
 	struct qb_bytes x, y;
-	struct pool p = {.average = average, .include_pads = qb_node_int(n, "count_include_pad", 0),
+	struct pool p = {.kernels = qb_int8_kernels(), .average = average, .include_pads = qb_node_int(n, "count_include_pad", 0),
 		.threads = qb_builder_threads(b)};
 	int buffer[2];
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The byte kernels: the fast path against plain C bit for bit, and both against sums in double precision.
+ * The byte kernels: every table that this processor can run against plain C bit for bit, and plain C against sums in
+ * 64 bits and double precision.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,11 +18,36 @@
 #include "core/base/size.h"
 #include "core/ops/int8_kernels.h"
 
-enum { PIXELS = 29, OUTPUTS_MAX = 150, TAPS_MAX = 9, CHUNK_MAX = 20 };
+enum { PIXELS = 29, OUTPUTS_MAX = 150, TAPS_MAX = 49, CHUNK_MAX = 68, SLACK = 64 };
 
-static uint32_t draw(uint64_t *i)
+/* What the bytes and weights are drawn from: anything, the largest products of one sign, the largest of both. */
+enum kind { ANY, ALL_HIGH, MIXED, KINDS };
+
+static uint64_t drawn;
+
+static uint32_t draw(void)
 {
-	return qb_random_u32(7, 0, (*i)++);
+	return qb_random_u32(7, 0, drawn++);
+}
+
+static uint8_t draw_byte(enum kind kind)
+{
+	return kind == ANY ? (uint8_t)draw() : kind == ALL_HIGH ? 255 : draw() % 2 ? 255 : 0;
+}
+
+static int8_t draw_weight(enum kind kind)
+{
+	return kind == ANY ? (int8_t)(draw() % 256 - 128) : kind == ALL_HIGH ? 127 : draw() % 2 ? 127 : -128;
+}
+
+/* Memory that ends where the kernels may read to, so that a sanitizer sees what lies further. */
+static void *room(size_t bytes)
+{
+	void *p = aligned_alloc(64, qb_align_up(bytes + SLACK, 64));
+
+	assert_non_null(p);
+	memset(p, 0, qb_align_up(bytes + SLACK, 64));
+	return p;
 }
 
 /* The byte that exact arithmetic gives, or one beside it where the float32 product decides the tie. */
@@ -30,104 +56,220 @@ static void assert_requant(const struct qb_requant *r, int64_t c, int64_t sum, u
 	double v = (double)sum * (double)r->multiplier[c] + (double)r->offset[c];
 
 	v = fmin(fmax(v, r->lo), r->hi);
-	assert_true(fabs((double)got - v) <= 0.5001);
+	assert_true(fabs((double)got - v) <= 0.5001 + fabs((double)sum) * 1e-7 * r->multiplier[c]);
 }
 
-static void conv__any_size__fast_equals_plain_equals_sums(void **state)
+struct requant_room {
+	float multiplier[256], offset[256];
+};
+
+/* Multipliers that spread sums of k products over the bytes. */
+static struct qb_requant make_requant(struct requant_room *room_, int64_t k, enum kind kind)
+{
+	struct qb_requant r = {room_->multiplier, room_->offset, (int)(draw() % 2) * 30,
+		255 - (int)(draw() % 3)};
+	float spread = kind == ALL_HIGH ? 1.0f / (float)(k * 127) : 0.02f / sqrtf((float)k);
+
+	for (int i = 0; i < 256; i++) {
+		room_->multiplier[i] = spread * (0.2f + (float)(draw() % 1000) * 1e-3f);
+		room_->offset[i] = (float)(draw() % 2560) * 0.1f;
+	}
+	return r;
+}
+
+static void check_conv(int64_t outputs, int64_t taps, int64_t chunk, int64_t pixels, enum kind kind)
+{
+	int64_t k = taps * chunk, x_bytes = 4 * k;
+	struct qb_int8_matrix m = {.outputs = outputs, .k = k};
+	struct requant_room numbers;
+	struct qb_requant r = make_requant(&numbers, k, kind);
+	uint8_t *x = room((size_t)x_bytes);
+	uint8_t *want = room((size_t)(pixels * OUTPUTS_MAX)), *got = room((size_t)(pixels * OUTPUTS_MAX));
+	int8_t *rows = room((size_t)(outputs * k));
+	const uint8_t **row = room((size_t)(pixels * taps) * sizeof(*row));
+
+	m.packed = room(qb_int8_packed_bytes(outputs, k));
+	m.start = room(qb_align_up((size_t)outputs, 16) * sizeof(*m.start));
+	for (int64_t i = 0; i < x_bytes; i++) {
+		x[i] = draw_byte(kind);
+	}
+	for (int64_t i = 0; i < outputs * k; i++) {
+		rows[i] = draw_weight(kind);
+	}
+	for (int64_t i = 0; i < outputs; i++) {
+		m.start[i] = (int32_t)(draw() % 20000) - 10000;
+	}
+	for (int64_t i = 0; i < pixels * taps; i++) {
+		row[i] = x + draw() % (uint32_t)(x_bytes - chunk + 1);
+	}
+	for (int i = 0; qb_int8_kernels_at(i); i++) {
+		const struct qb_int8_kernels *kernels = qb_int8_kernels_at(i);
+		uint8_t *y = i ? got : want;
+
+		memset(y, 0xaa, (size_t)(pixels * OUTPUTS_MAX));
+		kernels->pack(&m, rows);
+		kernels->conv(&m, row, pixels, taps, chunk, &r, y, OUTPUTS_MAX);
+		assert_memory_equal(y, want, (size_t)(pixels * OUTPUTS_MAX));
+	}
+	for (int64_t p = 0; p < pixels; p++) {
+		for (int64_t c = 0; c < outputs; c++) {
+			int64_t sum = m.start[c];
+
+			for (int64_t i = 0; i < k; i++) {
+				sum += row[p * taps + i / chunk][i % chunk] * rows[c * k + i];
+			}
+			assert_requant(&r, c, sum, want[p * OUTPUTS_MAX + c]);
+		}
+	}
+	free(row);
+	free(rows);
+	free(x);
+	free(want);
+	free(got);
+	free(m.packed);
+	free(m.start);
+}
+
+static void conv__any_size__all_tables_equal_sums(void **state)
 {
 	static const int64_t outputs[] = {1, 7, 16, 20, 33, 48, 64, 65, OUTPUTS_MAX};
-	static uint8_t x[PIXELS * TAPS_MAX * CHUNK_MAX + 64], fast[PIXELS * OUTPUTS_MAX];
-	static uint8_t plain[PIXELS * OUTPUTS_MAX];
-	static float multiplier[256], offset[256];
-	const uint8_t *row[PIXELS * TAPS_MAX];
-	uint64_t seed = 0;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(x); i++) {
-		x[i] = (uint8_t)draw(&seed);
+	for (size_t o = 0; o < QB_COUNT(outputs); o++) {
+		for (int kind = 0; kind < KINDS; kind++) {
+			check_conv(outputs[o], 1 + (int64_t)(o * 2) % 9, 4 + 4 * (int64_t)(o % 5), PIXELS,
+				(enum kind)kind);
+		}
+	}
+	for (int64_t pixels = 1; pixels <= 13; pixels++) {
+		check_conv(24, 1, 12 + 4 * pixels, pixels, ANY);
+	}
+}
+
+static void conv__long_sums__all_tables_equal_sums(void **state)
+{
+	(void)state;
+	check_conv(17, 1, 4096, 13, ANY);
+	check_conv(3, 1, 22000, 7, MIXED);
+	check_conv(2, 1, QB_INT8_K_MAX, 2, ALL_HIGH);
+}
+
+static void check_depthwise(int64_t channels, int64_t taps, int64_t pixels, enum kind kind)
+{
+	int64_t step = (int64_t)qb_align_up((size_t)channels, 4), x_bytes = (pixels + 3) * step;
+	struct requant_room numbers;
+	struct qb_requant r = make_requant(&numbers, taps, kind);
+	uint8_t *x = room((size_t)x_bytes);
+	uint8_t *want = room((size_t)(pixels * step)), *got = room((size_t)(pixels * step));
+	int8_t *w = room((size_t)(taps * channels));
+	int32_t start[256];
+	const uint8_t *row[TAPS_MAX];
+
+	for (int64_t i = 0; i < x_bytes; i++) {
+		x[i] = draw_byte(kind);
+	}
+	for (int64_t i = 0; i < taps * channels; i++) {
+		w[i] = draw_weight(kind);
 	}
 	for (int i = 0; i < 256; i++) {
-		multiplier[i] = 0.0005f + (float)(draw(&seed) % 1000) * 1e-6f;
-		offset[i] = (float)(draw(&seed) % 2560) * 0.1f;
+		start[i] = (int32_t)(draw() % 20000) - 10000;
 	}
-	for (size_t o = 0; o < QB_COUNT(outputs); o++) {
-		int64_t taps = 1 + (int64_t)(o * 2) % TAPS_MAX, chunk = 4 + 4 * (int64_t)(o % 5);
-		int64_t k = taps * chunk;
-		struct qb_int8_matrix m = {.outputs = outputs[o], .k = k};
-		struct qb_requant r = {multiplier, offset, (int)(o % 2) * 30, 255 - (int)(o % 3)};
-		int8_t *rows = malloc((size_t)(m.outputs * k));
+	for (int64_t t = 0; t < taps; t++) {
+		row[t] = x + draw() % 4 * (uint32_t)step;
+	}
+	for (int i = 0; qb_int8_kernels_at(i); i++) {
+		const struct qb_int8_kernels *k = qb_int8_kernels_at(i);
+		_Alignas(64) int32_t ordered_start[256];
+		_Alignas(64) float multiplier[256], offset[256];
+		int8_t *packed = room(k->depthwise_bytes(channels, taps));
+		struct qb_int8_channels d = {packed, ordered_start, multiplier, offset, r.lo, r.hi,
+			channels, taps};
+		uint8_t *y = i ? got : want;
 
-		m.packed = aligned_alloc(64, qb_align_up(qb_int8_packed_bytes(m.outputs, k), 64));
-		m.start = aligned_alloc(64, qb_align_up((size_t)m.outputs, 16) * 4);
-		memset(m.start, 0, qb_align_up((size_t)m.outputs, 16) * 4);
-		for (int64_t i = 0; i < m.outputs * k; i++) {
-			rows[i] = (int8_t)(draw(&seed) % 255 - 127);
-		}
-		for (int64_t i = 0; i < m.outputs; i++) {
-			m.start[i] = (int32_t)(draw(&seed) % 20000) - 10000;
-		}
-		for (int64_t i = 0; i < PIXELS * taps; i++) {
-			row[i] = x + draw(&seed) % (PIXELS * TAPS_MAX) * CHUNK_MAX;
-		}
-		qb_int8_pack(&m, rows);
-		memset(fast, 0xaa, sizeof(fast));
-		memset(plain, 0xaa, sizeof(plain));
-		qb_int8_conv(&m, row, PIXELS, taps, chunk, &r, fast, OUTPUTS_MAX);
-		qb_int8_force_plain(true);
-		qb_int8_conv(&m, row, PIXELS, taps, chunk, &r, plain, OUTPUTS_MAX);
-		qb_int8_force_plain(false);
-		assert_memory_equal(fast, plain, sizeof(fast));
-		for (int64_t p = 0; p < PIXELS; p++) {
-			for (int64_t c = 0; c < m.outputs; c++) {
-				int64_t sum = m.start[c];
+		qb_int8_unpacked_order(k, start, ordered_start, channels);
+		qb_int8_unpacked_order(k, r.multiplier, multiplier, channels);
+		qb_int8_unpacked_order(k, r.offset, offset, channels);
+		k->pack_depthwise(packed, w, channels, taps);
+		memset(y, 0xaa, (size_t)(pixels * step));
+		k->depthwise(&d, row, step, pixels, y, step);
+		assert_memory_equal(y, want, (size_t)(pixels * step));
+		free(packed);
+	}
+	for (int64_t p = 0; p < pixels; p++) {
+		for (int64_t c = 0; c < channels; c++) {
+			int64_t sum = start[c];
 
-				for (int64_t i = 0; i < k; i++) {
-					sum += row[p * taps + i / chunk][i % chunk] * rows[c * k + i];
-				}
-				assert_requant(&r, c, sum, fast[p * OUTPUTS_MAX + c]);
+			for (int64_t t = 0; t < taps; t++) {
+				sum += row[t][p * step + c] * w[t * channels + c];
 			}
+			assert_requant(&r, c, sum, want[p * step + c]);
 		}
-		free(rows);
-		free(m.packed);
-		free(m.start);
 	}
+	free(x);
+	free(w);
+	free(want);
+	free(got);
 }
 
-static void average__any_channels__is_the_rounded_mean(void **state)
+static void depthwise__any_size__all_tables_equal_sums(void **state)
 {
-	static const int64_t channels[] = {1, 10, 64, 100, 128};
-	static uint8_t x[12][192];
-	const uint8_t *row[12];
-	uint8_t fast[192], plain[192];
-	uint64_t seed = 99;
+	static const int64_t channels[] = {1, 5, 16, 31, 32, 33, 64, 100, 144};
+	static const int64_t taps[] = {1, 4, 9, 16, 17, 25, TAPS_MAX};
 
 	(void)state;
-	for (int i = 0; i < 12; i++) {
-		row[i] = x[i];
-		for (int c = 0; c < 192; c++) {
-			x[i][c] = (uint8_t)draw(&seed);
-		}
-	}
-	for (size_t k = 0; k < QB_COUNT(channels); k++) {
-		qb_int8_average(row, 12, channels[k], 1.0f / 12, 0, 0, 255, fast);
-		qb_int8_force_plain(true);
-		qb_int8_average(row, 12, channels[k], 1.0f / 12, 0, 0, 255, plain);
-		qb_int8_force_plain(false);
-		assert_memory_equal(fast, plain, (size_t)channels[k]);
-		for (int64_t c = 0; c < channels[k]; c++) {
-			double sum = 0;
-
-			for (int i = 0; i < 12; i++) {
-				sum += x[i][c];
+	for (size_t c = 0; c < QB_COUNT(channels); c++) {
+		for (size_t t = 0; t < QB_COUNT(taps); t++) {
+			for (int kind = 0; kind < KINDS; kind++) {
+				check_depthwise(channels[c], taps[t], 1 + (int64_t)(c + t) % 6,
+					(enum kind)kind);
 			}
-			assert_true(fabs(fast[c] - sum / 12) <= 0.5001);
 		}
 	}
 }
 
-static void add__all_pairs__fast_equals_plain_equals_doubles(void **state)
+static void average_and_max__any_channels__all_tables_equal_doubles(void **state)
 {
-	static uint8_t a[65536], b[65536], fast[65536], plain[65536];
+	enum { ROWS = 700 };
+	static const int64_t channels[] = {1, 10, 64, 100, 128}, rows[] = {1, 12, 256, 257, ROWS};
+	static uint8_t x[ROWS][256];
+	const uint8_t *row[ROWS];
+
+	(void)state;
+	for (int i = 0; i < ROWS; i++) {
+		row[i] = x[i];
+		for (int c = 0; c < 256; c++) {
+			/* Some channels are full: their sums are the largest. */
+			x[i][c] = c % 3 ? (uint8_t)draw() : 255;
+		}
+	}
+	for (size_t j = 0; j < QB_COUNT(channels) * QB_COUNT(rows); j++) {
+		int64_t n = channels[j % QB_COUNT(channels)], many = rows[j / QB_COUNT(channels)];
+		float m = 0.9f / (float)many;
+
+		for (int i = 0; qb_int8_kernels_at(i); i++) {
+			uint8_t mean[256], top[256];
+
+			qb_int8_kernels_at(i)->average(row, many, n, m, 7.25f, 9, 230, mean);
+			qb_int8_kernels_at(i)->max(row, many, n, top);
+			for (int64_t c = 0; c < n; c++) {
+				double sum = 0;
+				uint8_t largest = 0;
+
+				for (int64_t k = 0; k < many; k++) {
+					sum += x[k][c];
+					largest = QB_MAX(largest, x[k][c]);
+				}
+				sum = fmin(fmax(sum * (double)m + 7.25, 9), 230);
+				assert_true(fabs(mean[c] - sum) <= 0.5001);
+				assert_int_equal(top[c], largest);
+			}
+		}
+	}
+}
+
+static void add__all_pairs__all_tables_equal_doubles(void **state)
+{
+	static uint8_t a[65536], b[65536], want[65536], got[65536];
 	const struct qb_int8_add p = {.ma = 0.37f, .mb = 0.81f, .offset = -12.25f, .lo = 3, .hi = 250};
 
 	(void)state;
@@ -135,15 +277,14 @@ static void add__all_pairs__fast_equals_plain_equals_doubles(void **state)
 		a[i] = (uint8_t)i;
 		b[i] = (uint8_t)(i >> 8);
 	}
-	qb_int8_add(&p, a, b, fast, 65536);
-	qb_int8_force_plain(true);
-	qb_int8_add(&p, a, b, plain, 65536);
-	qb_int8_force_plain(false);
-	assert_memory_equal(fast, plain, sizeof(fast));
+	for (int i = 0; qb_int8_kernels_at(i); i++) {
+		qb_int8_kernels_at(i)->add(&p, a, b, i ? got : want, 65536 - (i ? 5 : 0));
+		assert_memory_equal(i ? got : want, want, 65536 - 5);
+	}
 	for (int i = 0; i < 65536; i++) {
 		double v = a[i] * (double)p.ma + b[i] * (double)p.mb + (double)p.offset;
 
-		assert_true(fabs(fast[i] - fmin(fmax(v, p.lo), p.hi)) <= 0.5001);
+		assert_true(fabs(want[i] - fmin(fmax(v, p.lo), p.hi)) <= 0.5001);
 	}
 }
 
@@ -156,21 +297,45 @@ static void quantize__ties_and_nan__nearest_even_and_zero(void **state)
 	uint8_t y[QB_COUNT(x)];
 
 	(void)state;
-	qb_int8_quantize(x, y, QB_COUNT(x), 1, 100, 255);
-	assert_memory_equal(y, want, sizeof(want));
-	qb_int8_force_plain(true);
-	qb_int8_quantize(x, y, QB_COUNT(x), 1, 100, 255);
-	qb_int8_force_plain(false);
-	assert_memory_equal(y, want, sizeof(want));
+	for (int i = 0; qb_int8_kernels_at(i); i++) {
+		qb_int8_kernels_at(i)->quantize(x, y, QB_COUNT(x), 1, 100, 255);
+		assert_memory_equal(y, want, sizeof(want));
+	}
+}
+
+static void quantize_and_back__many_numbers__all_tables_agree(void **state)
+{
+	enum { N = 1003 };
+	float x[N], back[2][N];
+	uint8_t y[2][N];
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		x[i] = ((float)draw() - 2147483648.0f) * 3e-9f;
+	}
+	for (int i = 0; qb_int8_kernels_at(i); i++) {
+		const struct qb_int8_kernels *k = qb_int8_kernels_at(i);
+
+		k->quantize(x, y[i > 0], N, 0.0371f, 111, 254);
+		assert_memory_equal(y[i > 0], y[0], N);
+		k->dequantize(y[0], back[i > 0], N, 0.0371f, 111);
+		assert_memory_equal(back[i > 0], back[0], sizeof(back[0]));
+	}
+	for (int i = 0; i < N; i++) {
+		assert_true(fabsf(back[0][i]) > 4.1f || fabsf(back[0][i] - x[i]) <= 0.0186f);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(conv__any_size__fast_equals_plain_equals_sums),
-		cmocka_unit_test(average__any_channels__is_the_rounded_mean),
-		cmocka_unit_test(add__all_pairs__fast_equals_plain_equals_doubles),
+		cmocka_unit_test(conv__any_size__all_tables_equal_sums),
+		cmocka_unit_test(conv__long_sums__all_tables_equal_sums),
+		cmocka_unit_test(depthwise__any_size__all_tables_equal_sums),
+		cmocka_unit_test(average_and_max__any_channels__all_tables_equal_doubles),
+		cmocka_unit_test(add__all_pairs__all_tables_equal_doubles),
 		cmocka_unit_test(quantize__ties_and_nan__nearest_even_and_zero),
+		cmocka_unit_test(quantize_and_back__many_numbers__all_tables_agree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

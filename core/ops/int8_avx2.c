@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * AVX2. vpmaddubsw would saturate (2 * 255 * 127 leaves 16 bits), so that products of whole bytes are taken in 16 bits,
+ * two to each 32-bit sum, which is as many multiplications a cycle as vpmaddubsw and the vpmaddwd after it give.
+ */
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/ops/int8_paths.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define AVX2 __attribute__((target("avx2,fma")))
+#define INLINE static inline __attribute__((always_inline))
+
+/* The first n of 16 bytes. */
+AVX2 INLINE void store_some(uint8_t *y, __m128i v, int64_t n)
+{
+	uint8_t all[16];
+
+	if (n >= 16) {
+		_mm_storeu_si128((__m128i *)y, v);
+		return;
+	}
+	_mm_storeu_si128((__m128i *)all, v);
+	for (int64_t i = 0; i < n; i++) {
+		y[i] = all[i];
+	}
+}
+
+AVX2 INLINE __m256i requant_8(__m256i sum, __m256 multiplier, __m256 offset, __m256 lo, __m256 hi)
+{
+	__m256 v = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), multiplier, offset);
+
+	return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(v, lo), hi));
+}
+
+/* 16 numbers of 0 to 255 as bytes. */
+AVX2 INLINE __m128i narrow(__m256i a, __m256i b)
+{
+	__m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
+
+	return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+
+/* Convolution: tiles of up to 6 pixels by 16 outputs, sums in registers. Activations are widened once for all outputs,
+ * weights as they are loaded. */
+
+enum { TILE = 6, WIDE_MAX = QB_INT8_K_MAX, WIDE_AIM = 24576 };
+
+/* [blocks of 16 outputs][k / 2][16][2] */
+static void pack(struct qb_int8_matrix *m, const int8_t *rows)
+{
+	int8_t *to = m->packed;
+
+	memset(to, 0, qb_int8_packed_bytes(m->outputs, m->k));
+	for (int64_t o = 0; o < m->outputs; o++) {
+		for (int64_t k = 0; k < m->k; k++) {
+			to[(o / 16 * (m->k / 2) + k / 2) * 32 + o % 16 * 2 + k % 2] = rows[o * m->k + k];
+		}
+	}
+}
+
+/* The taps of a pixel side by side as 16-bit numbers; up to 12 more are written. */
+AVX2 INLINE void widen(const uint8_t *const *row, int64_t taps, int64_t chunk, int16_t *to)
+{
+	for (int64_t t = 0; t < taps; t++, to += chunk) {
+		const uint8_t *x = row[t];
+
+		for (int64_t k = 0; k < chunk; k += 16) {
+			_mm256_storeu_si256((__m256i *)(to + k),
+				_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(x + k))));
+		}
+	}
+}
+
+struct part {
+	const int8_t *w;      /* of a block */
+	const int16_t *x;     /* [pixels][x_stride] */
+	int64_t x_stride, k;
+	const int32_t *start; /* of the block, as what follows */
+	const float *multiplier, *offset;
+	int lo, hi;
+	uint8_t *y;
+	int64_t y_stride, left; /* outputs from here on */
+};
+
+/* The sums are variables of their own, since compilers keep an array of vectors in memory; the conditions are constant
+ * where a tile is instantiated. */
+#define EACH_I(M) M(0) M(1) M(2) M(3) M(4) M(5)
+#define DECLARE(i) \
+	const int16_t *x##i = a->x + (i < MR ? i : 0) * a->x_stride; \
+	__m256i s##i = _mm256_loadu_si256((const __m256i *)a->start); \
+	__m256i t##i = _mm256_loadu_si256((const __m256i *)(a->start + 8));
+#define MULTIPLY(i) \
+	if (i < MR) { \
+		int32_t two; \
+		__m256i v; \
+		memcpy(&two, x##i + k, 4); \
+		v = _mm256_set1_epi32(two); \
+		s##i = _mm256_add_epi32(s##i, _mm256_madd_epi16(v, b0)); \
+		t##i = _mm256_add_epi32(t##i, _mm256_madd_epi16(v, b1)); \
+	}
+#define STORE(i) \
+	if (i < MR) { \
+		store_some(a->y + i * a->y_stride, \
+			narrow(requant_8(s##i, m0, o0, lo, hi), requant_8(t##i, m1, o1, lo, hi)), \
+			a->left); \
+	}
+
+AVX2 INLINE void tile(const int MR, const struct part *a)
+{
+	const __m256 lo = _mm256_set1_ps((float)a->lo), hi = _mm256_set1_ps((float)a->hi);
+	const int8_t *w = a->w;
+	__m256 m0, m1, o0, o1;
+
+	EACH_I(DECLARE)
+	for (int64_t k = 0; k < a->k; k += 2, w += 32) {
+		const __m256i b0 = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)w));
+		const __m256i b1 = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(w + 16)));
+
+		EACH_I(MULTIPLY)
+	}
+	m0 = _mm256_loadu_ps(a->multiplier);
+	m1 = _mm256_loadu_ps(a->multiplier + 8);
+	o0 = _mm256_loadu_ps(a->offset);
+	o1 = _mm256_loadu_ps(a->offset + 8);
+	EACH_I(STORE)
+}
+
+#define TILE_OF(MR) \
+	AVX2 static void tile_##MR(const struct part *a) \
+	{ \
+		tile(MR, a); \
+	}
+TILE_OF(1) TILE_OF(2) TILE_OF(3) TILE_OF(4) TILE_OF(5) TILE_OF(6)
+
+static void (*const tiles[TILE])(const struct part *) = {
+	tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
+
+/* So many pixels are widened at a time: whole tiles where they fit the second-level cache, one at least. */
+static int64_t group(int64_t x_stride)
+{
+	int64_t aim = WIDE_AIM / x_stride / TILE * TILE;
+
+	return aim ? aim : QB_MAX(1, QB_MIN(TILE, WIDE_MAX / x_stride));
+}
+
+AVX2 static void conv(const struct qb_int8_matrix *m, const uint8_t *const *row, int64_t pixels,
+	int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride)
+{
+	_Alignas(32) int16_t wide[WIDE_MAX + 64];
+	struct part a = {.x_stride = (int64_t)qb_align_up((size_t)m->k, 16) + 16, .k = m->k,
+		.lo = r->lo, .hi = r->hi, .y_stride = y_stride};
+	int64_t many = group(a.x_stride);
+
+	for (int64_t p = 0; p < pixels; p += many) {
+		int64_t n = QB_MIN(many, pixels - p);
+
+		for (int64_t i = 0; i < n; i++) {
+			widen(row + (p + i) * taps, taps, chunk, wide + i * a.x_stride);
+		}
+		for (int64_t c = 0; c < m->outputs; c += 16) {
+			a.w = (const int8_t *)m->packed + c * m->k;
+			a.start = m->start + c;
+			a.multiplier = r->multiplier + c;
+			a.offset = r->offset + c;
+			a.left = m->outputs - c;
+			for (int64_t i = 0; i < n; i += TILE) {
+				a.x = wide + i * a.x_stride;
+				a.y = y + (p + i) * y_stride + c;
+				tiles[QB_MIN(TILE, n - i) - 1](&a);
+			}
+		}
+	}
+}
+
+/* Depthwise. A weight is 16 * high + low, both within [-8, 8], so that eight pairs of products with bytes fit the 16
+ * bits of vpmaddubsw: 8 * 2 * 255 * 8 = 32640. */
+
+enum { BLOCK = 32, PAIRS = 8 };
+
+static size_t depthwise_bytes(int64_t channels, int64_t taps)
+{
+	return qb_align_up((size_t)channels, BLOCK) * qb_align_up((size_t)taps, 2) * 2;
+}
+
+/* A block of 32 channels holds, for each pair of taps, four vectors: low and high of the first 8 channels of each
+ * 128-bit lane, then of the others; two taps a channel, as byte unpacking leaves them. */
+static void pack_depthwise(int8_t *packed, const int8_t *w, int64_t channels, int64_t taps)
+{
+	int64_t pairs = (taps + 1) / 2;
+
+	memset(packed, 0, depthwise_bytes(channels, taps));
+	for (int64_t t = 0; t < taps; t++) {
+		for (int64_t c = 0; c < channels; c++) {
+			int64_t in = c % BLOCK, half = in % 16 / 8;
+			int8_t *to = packed + (c / BLOCK * pairs + t / 2) * 128 + half * 64 + in / 16 * 16 +
+				in % 8 * 2 + t % 2;
+			int v = w[t * channels + c], low = ((v + 8) & 15) - 8;
+
+			to[0] = (int8_t)low;
+			to[32] = (int8_t)((v - low) / 16);
+		}
+	}
+}
+
+/* 16 low and high sums to two vectors of sums. */
+#define COMBINE(low, high, s, t) \
+	s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_unpacklo_epi16(low, high), weigh)); \
+	t = _mm256_add_epi32(t, _mm256_madd_epi16(_mm256_unpackhi_epi16(low, high), weigh));
+#define ACCUMULATE(sum, x, i) \
+	sum = _mm256_add_epi16(sum, \
+		_mm256_maddubs_epi16(x, _mm256_load_si256((const __m256i *)(v + 32 * (i)))));
+
+AVX2 INLINE void depthwise_block(const struct qb_int8_channels *d, const int64_t taps, int64_t c,
+	const uint8_t *const *row, int64_t step, int64_t pixels, uint8_t *y, int64_t y_stride)
+{
+	const __m256i none = _mm256_setzero_si256(), weigh = _mm256_set1_epi32(16 << 16 | 1);
+	const __m256 lo = _mm256_set1_ps((float)d->lo), hi = _mm256_set1_ps((float)d->hi);
+	const __m256i *start = (const __m256i *)(d->start + c);
+	const float *m = d->multiplier + c, *o = d->offset + c;
+	const int8_t *w = d->packed + c * ((taps + 1) / 2) * 4;
+	const int64_t left = d->channels - c;
+
+	for (int64_t p = 0, at = c; p < pixels; p++, at += step, y += y_stride) {
+		__m256i s0 = _mm256_load_si256(start), s1 = _mm256_load_si256(start + 1);
+		__m256i s2 = _mm256_load_si256(start + 2), s3 = _mm256_load_si256(start + 3);
+		const int8_t *v = w;
+		__m256i bytes;
+
+		for (int64_t first = 0; first < taps; first += 2 * PAIRS) {
+			int64_t end = QB_MIN(first + 2 * PAIRS, taps);
+			__m256i l0 = none, h0 = none, l1 = none, h1 = none;
+
+			for (int64_t t = first; t < end; t += 2, v += 128) {
+				__m256i a = _mm256_loadu_si256((const __m256i *)(row[t] + at)), x;
+				__m256i b = t + 1 < end
+					? _mm256_loadu_si256((const __m256i *)(row[t + 1] + at)) : none;
+
+				x = _mm256_unpacklo_epi8(a, b);
+				ACCUMULATE(l0, x, 0)
+				ACCUMULATE(h0, x, 1)
+				x = _mm256_unpackhi_epi8(a, b);
+				ACCUMULATE(l1, x, 2)
+				ACCUMULATE(h1, x, 3)
+			}
+			COMBINE(l0, h0, s0, s1)
+			COMBINE(l1, h1, s2, s3)
+		}
+		s0 = requant_8(s0, _mm256_load_ps(m), _mm256_load_ps(o), lo, hi);
+		s1 = requant_8(s1, _mm256_load_ps(m + 8), _mm256_load_ps(o + 8), lo, hi);
+		s2 = requant_8(s2, _mm256_load_ps(m + 16), _mm256_load_ps(o + 16), lo, hi);
+		s3 = requant_8(s3, _mm256_load_ps(m + 24), _mm256_load_ps(o + 24), lo, hi);
+		bytes = _mm256_packus_epi16(_mm256_packs_epi32(s0, s1), _mm256_packs_epi32(s2, s3));
+		if (left >= BLOCK) {
+			_mm256_storeu_si256((__m256i *)(y + c), bytes);
+			continue;
+		}
+		store_some(y + c, _mm256_castsi256_si128(bytes), left);
+		store_some(y + c + 16, _mm256_extracti128_si256(bytes, 1), left - 16);
+	}
+}
+
+AVX2 static void depthwise(const struct qb_int8_channels *d, const uint8_t *const *row,
+	int64_t step, int64_t pixels, uint8_t *y, int64_t y_stride)
+{
+	for (int64_t c = 0; c < d->channels; c += BLOCK) {
+		if (d->taps == 9) {
+			depthwise_block(d, 9, c, row, step, pixels, y, y_stride);
+		} else {
+			depthwise_block(d, d->taps, c, row, step, pixels, y, y_stride);
+		}
+	}
+}
+
+/* The rest */
+
+AVX2 INLINE __m256 load_bytes(const uint8_t *x)
+{
+	return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)x)));
+}
+
+AVX2 static void add(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y,
+	size_t n)
+{
+	const __m256 ma = _mm256_set1_ps(p->ma), mb = _mm256_set1_ps(p->mb);
+	const __m256 offset = _mm256_set1_ps(p->offset);
+	const __m256 lo = _mm256_set1_ps((float)p->lo), hi = _mm256_set1_ps((float)p->hi);
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16) {
+		__m256i q[2];
+
+		for (size_t k = 0; k < 2; k++) {
+			__m256 v = _mm256_mul_ps(load_bytes(a + i + 8 * k), ma);
+
+			v = _mm256_add_ps(v, offset);
+			v = _mm256_add_ps(v, _mm256_mul_ps(load_bytes(b + i + 8 * k), mb));
+			q[k] = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(v, lo), hi));
+		}
+		_mm_storeu_si128((__m128i *)(y + i), narrow(q[0], q[1]));
+	}
+	qb__int8_add_plain(p, a + i, b + i, y + i, n - i);
+}
+
+/* 16 channels: 256 bytes fit 16 bits, then on in 32. */
+AVX2 static void average(const uint8_t *const *row, int64_t rows, int64_t channels,
+	float multiplier, float offset, int lo, int hi, uint8_t *y)
+{
+	const __m256 m = _mm256_set1_ps(multiplier), o = _mm256_set1_ps(offset);
+	const __m256 l = _mm256_set1_ps((float)lo), h = _mm256_set1_ps((float)hi);
+
+	for (int64_t c = 0; c < channels; c += 16) {
+		__m256i s = _mm256_setzero_si256(), t = s;
+		__m256 v, w;
+
+		for (int64_t first = 0; first < rows; first += 256) {
+			int64_t end = QB_MIN(first + 256, rows);
+			__m256i words = _mm256_setzero_si256();
+
+			for (int64_t i = first; i < end; i++) {
+				words = _mm256_add_epi16(words,
+					_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(row[i] + c))));
+			}
+			s = _mm256_add_epi32(s, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(words)));
+			t = _mm256_add_epi32(t, _mm256_cvtepu16_epi32(_mm256_extracti128_si256(words, 1)));
+		}
+		v = _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(s), m), o);
+		w = _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(t), m), o);
+		s = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(v, l), h));
+		t = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(w, l), h));
+		store_some(y + c, narrow(s, t), channels - c);
+	}
+}
+
+AVX2 static void max(const uint8_t *const *row, int64_t rows, int64_t channels, uint8_t *y)
+{
+	for (int64_t c = 0; c < channels; c += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(row[0] + c));
+
+		for (int64_t i = 1; i < rows; i++) {
+			v = _mm_max_epu8(v, _mm_loadu_si128((const __m128i *)(row[i] + c)));
+		}
+		store_some(y + c, v, channels - c);
+	}
+}
+
+AVX2 INLINE __m256i quantize_8(const float *x, __m256 s, __m256i z, __m256i top)
+{
+	const __m256 big = _mm256_set1_ps(1e6f);
+	__m256 v = _mm256_div_ps(_mm256_loadu_ps(x), s);
+	__m256i q;
+
+	v = _mm256_and_ps(v, _mm256_cmp_ps(v, v, _CMP_EQ_OQ));
+	v = _mm256_min_ps(_mm256_max_ps(v, _mm256_sub_ps(_mm256_setzero_ps(), big)), big);
+	q = _mm256_add_epi32(_mm256_cvtps_epi32(v), z);
+	return _mm256_min_epi32(_mm256_max_epi32(q, _mm256_setzero_si256()), top);
+}
+
+AVX2 static void quantize(const float *x, uint8_t *y, size_t n, float scale, int zero, int top)
+{
+	const __m256 s = _mm256_set1_ps(scale);
+	const __m256i z = _mm256_set1_epi32(zero), t = _mm256_set1_epi32(top);
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16) {
+		_mm_storeu_si128((__m128i *)(y + i),
+			narrow(quantize_8(x + i, s, z, t), quantize_8(x + i + 8, s, z, t)));
+	}
+	qb__int8_quantize_plain(x + i, y + i, n - i, scale, zero, top);
+}
+
+AVX2 static void dequantize(const uint8_t *x, float *y, size_t n, float scale, int zero)
+{
+	const __m256 s = _mm256_set1_ps(scale);
+	const __m256i z = _mm256_set1_epi32(zero);
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8) {
+		__m256i u = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(x + i)));
+
+		_mm256_storeu_ps(y + i, _mm256_mul_ps(s, _mm256_cvtepi32_ps(_mm256_sub_epi32(u, z))));
+	}
+	qb__int8_dequantize_plain(x + i, y + i, n - i, scale, zero);
+}
+
+const struct qb_int8_kernels qb__int8_avx2 = {"avx2", pack, conv, depthwise_bytes, pack_depthwise,
+	depthwise, BLOCK, add, average, max, quantize, dequantize};
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The tables of int8_kernels.h, one file each, and what they share: the plain twins finish what vectors leave over.
+ */
+#ifndef QB_OPS_INT8_PATHS_H
+#define QB_OPS_INT8_PATHS_H
+
+#include "core/ops/int8_kernels.h"
+
+#if defined(__x86_64__)
+extern const struct qb_int8_kernels qb__int8_avx2, qb__int8_avx512;
+#endif
+
+/* Where channel c stands in unpacked order: what interleaving the bytes of four taps inside 128-bit lanes leaves. */
+static inline int64_t qb__unpacked_at(int64_t block, int64_t c)
+{
+	int64_t in = c % block, lanes = block / 16;
+
+	return c / block * block + in % 16 / 4 * 4 * lanes + in / 16 * 4 + in % 4;
+}
+
+void qb__int8_add_plain(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y,
+	size_t n);
+void qb__int8_average_plain(const uint8_t *const *row, int64_t rows, int64_t channels,
+	float multiplier, float offset, int lo, int hi, uint8_t *y);
+void qb__int8_max_plain(const uint8_t *const *row, int64_t rows, int64_t channels, uint8_t *y);
+void qb__int8_quantize_plain(const float *x, uint8_t *y, size_t n, float scale, int zero, int top);
+void qb__int8_dequantize_plain(const uint8_t *x, float *y, size_t n, float scale, int zero);
+
+#endif
