@@ -93,7 +93,7 @@ static enum qb_err calibrate(struct bench *b, struct qb_errbuf *eb)
 	run.tap_arg = b->observer;
 	QB_TRY_OUT(qb_session_run(s, &run, eb));
 	QB_TRY_OUT(qb_scheme_parse(&scheme, "int8", eb));
-	QB_TRY_OUT(qb_network_quantize(n, &scheme, 1, b->observer, eb));
+	QB_TRY_OUT(qb_network_quantize(n, (const struct qb_scheme *const[]){&scheme}, 1, b->observer, eb));
 out:
 	qb_session_destroy(&s);
 	return err;

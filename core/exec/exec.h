@@ -29,6 +29,9 @@ size_t qb_plan_session_bytes(const struct qb_plan *plan);  /* one session's aren
 enum qb_err qb_overlay_create(struct qb_overlay **out, const struct qb_plan *plan,
 	const struct qb_quantization *q, struct qb_errbuf *eb);
 void qb_overlay_destroy(struct qb_overlay **overlay);
+/* Takes a constant's numbers from the quantization again, after a method changed them. */
+enum qb_err qb_overlay_refresh(struct qb_overlay *overlay, const struct qb_value *constant,
+	struct qb_errbuf *eb);
 
 /* keep: tapped values keep their own memory until the next run, so that the session can be a reference. */
 enum qb_err qb_session_create(struct qb_session **out, const struct qb_plan *plan, bool keep,
@@ -48,6 +51,8 @@ struct qb_run {
 	qb_tap_fn *tap;                   /* or NULL */
 	void *tap_arg;
 	bool ordered;   /* taps see the numbers channels last, without padding */
+	bool quantized; /* taps see them after quantization */
+	int steps;      /* only the first steps, and no outputs (output may be NULL); 0: all */
 	int64_t *step_ns; /* [steps]: time spent in each is added, or NULL */
 	bool inject;    /* an integer plan goes on with what the tap leaves in x */
 };
@@ -70,6 +75,8 @@ struct qb_step_info {
 };
 int qb_plan_steps(const struct qb_plan *plan);
 struct qb_step_info qb_plan_step(const struct qb_plan *plan, int i);
+/* So many steps make all values for which wanted[value->index]: for qb_run.steps. */
+int qb_plan_steps_for(const struct qb_plan *plan, const bool *wanted);
 
 /* "x86-64 avx512_vnni" ... : what the kernels will use here. */
 const char *qb_exec_isa(void);

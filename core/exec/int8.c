@@ -267,7 +267,10 @@ const int8_t *qb_builder_weight_codes(struct qb_builder *b, const struct qb_valu
 		return NULL;
 	}
 	qb_weight_extents(w, b->plan->quantization->axis[w->index], &outer, &channels, &inner);
-	qb_qdq(q, w->constant->data, y, outer, channels, inner);
+	if (qb_quantization_constant(b->plan->quantization, w, y, NULL, NULL) != QB_OK) {
+		free(y);
+		return NULL;
+	}
 	for (size_t i = 0; i < n; i++) {
 		int64_t c = q->channels > 1 ? (int64_t)i / inner % channels : 0;
 
@@ -275,6 +278,13 @@ const int8_t *qb_builder_weight_codes(struct qb_builder *b, const struct qb_valu
 	}
 	free(y);
 	return codes;
+}
+
+const float *qb_builder_constant(const struct qb_builder *b, const struct qb_value *v)
+{
+	const struct qb_quantization *q = b->plan->quantization;
+
+	return q && q->constant[v->index] ? q->constant[v->index] : v->constant->data;
 }
 
 void *qb_builder_alloc(struct qb_builder *b, size_t count, size_t size)

@@ -6,70 +6,76 @@
 
 #include "core/exec/plan.h"
 
-static enum qb_err quantize_constant(struct qb_overlay *o, const struct qb_value *v,
-	struct qb_errbuf *eb)
+/* Do plain-C steps read the row-major numbers? */
+static bool is_read(const struct qb_plan *p, const struct qb_value *v)
 {
-	const struct qb_quantization *q = o->quantization;
-	float *y = qb_aligned_alloc(qb_tensor_size(v->constant), sizeof(*y));
+	for (int i = 0; i < p->steps; i++) {
+		const struct qb_step *s = &p->step[i];
 
-	if (!y) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for the quantized weight %s", v->name);
+		for (int k = 0; s->kind == QB_STEP_EVAL && k < s->node->inputs; k++) {
+			if (s->node->input[k] == v) {
+				return true;
+			}
+		}
 	}
-	o->constant[v->index] = y;
-	return qb_quantize_weight(q->q[v->index], v, q->axis[v->index], y, NULL, eb);
+	return false;
 }
 
-/* The quantized weight as primitive argument i of the plan. */
-static enum qb_err lay_weight(struct qb_overlay *o, int i, struct qb_errbuf *eb)
+static void drop_weight(struct qb_overlay *o, int i)
+{
+	dnnl_memory_destroy(o->memory[i]);
+	free(o->data[i]);
+	o->memory[i] = NULL;
+	o->data[i] = NULL;
+}
+
+/* The numbers y as primitive argument i of the plan; *kept where the argument is y itself. */
+static enum qb_err lay_weight(struct qb_overlay *o, int i, float *y, bool *kept,
+	struct qb_errbuf *eb)
 {
 	const struct qb_weight *w = &o->plan->weight[i];
-	void *data = o->constant[w->value->index];
+	void *data = y;
 
-	if (!data) {
-		return QB_OK;
-	}
-	if (!dnnl_memory_desc_equal(&w->as, &w->md)) {
-		size_t bytes = dnnl_memory_desc_get_size(&w->md);
-
-		o->data[i] = qb_aligned_alloc(bytes, 1);
-		if (!o->data[i]) {
+	if (dnnl_memory_desc_equal(&w->as, &w->md)) {
+		*kept = true;
+	} else {
+		data = o->data[i] = qb_aligned_alloc(dnnl_memory_desc_get_size(&w->md), 1);
+		if (!data) {
 			return qb_fail(eb, QB_ENOMEM, "no memory for the quantized weight %s",
 				w->value->name);
 		}
-		QB_TRY(qb__reorder_now(&w->as, data, &w->md, o->data[i], eb));
-		data = o->data[i];
+		QB_TRY(qb__reorder_now(&w->as, y, &w->md, data, eb));
 	}
 	return qb_dnn_check(
 		dnnl_memory_create(&o->memory[i], &w->md, qb_dnn_engine(), data), "overlay", eb);
 }
 
-/* Plain-C steps read the row-major copy; where only primitives use it, it goes. */
-static void drop_unread(struct qb_overlay *o)
+enum qb_err qb_overlay_refresh(struct qb_overlay *o, const struct qb_value *v, struct qb_errbuf *eb)
 {
-	const struct qb_graph *g = o->plan->graph;
-	bool *read = calloc((size_t)g->values + 1, sizeof(*read));
+	bool kept = is_read(o->plan, v);
+	float *y = qb_aligned_alloc(qb_tensor_size(v->constant), sizeof(*y));
 
-	for (int i = 0; read && i < o->plan->steps; i++) {
-		const struct qb_step *s = &o->plan->step[i];
-
-		for (int k = 0; s->kind == QB_STEP_EVAL && k < s->node->inputs; k++) {
-			if (s->node->input[k]) {
-				read[s->node->input[k]->index] = true;
-			}
+	if (!y) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the quantized weight %s", v->name);
+	}
+	for (int i = 0; i < o->plan->weights; i++) {
+		if (o->plan->weight[i].value == v) {
+			drop_weight(o, i);
 		}
 	}
-	for (int i = 0; read && i < o->plan->weights; i++) {
-		if (o->memory[i] && !o->data[i]) {
-			read[o->plan->weight[i].value->index] = true;
+	free(o->constant[v->index]);
+	o->constant[v->index] = y;
+	QB_TRY(qb_quantization_constant(o->quantization, v, y, NULL, eb));
+	for (int i = 0; i < o->plan->weights; i++) {
+		if (o->plan->weight[i].value == v) {
+			QB_TRY(lay_weight(o, i, y, &kept, eb));
 		}
 	}
-	for (int i = 0; read && i < g->values; i++) {
-		if (!read[i]) {
-			free(o->constant[i]);
-			o->constant[i] = NULL;
-		}
+	if (!kept) {
+		o->constant[v->index] = NULL;
+		free(y);
 	}
-	free(read);
+	return QB_OK;
 }
 
 enum qb_err qb_overlay_create(struct qb_overlay **out, const struct qb_plan *plan,
@@ -92,14 +98,10 @@ enum qb_err qb_overlay_create(struct qb_overlay **out, const struct qb_plan *pla
 		goto out;
 	}
 	for (int i = 0; i < g->values; i++) {
-		if (q->q[i] && g->value[i]->constant) {
-			QB_TRY_OUT(quantize_constant(o, g->value[i], eb));
+		if (qb_quantization_changes(q, g->value[i])) {
+			QB_TRY_OUT(qb_overlay_refresh(o, g->value[i], eb));
 		}
 	}
-	for (int i = 0; i < plan->weights; i++) {
-		QB_TRY_OUT(lay_weight(o, i, eb));
-	}
-	drop_unread(o);
 	*out = o;
 	o = NULL;
 out:
@@ -117,13 +119,8 @@ void qb_overlay_destroy(struct qb_overlay **overlay)
 	for (int i = 0; o->constant && i < o->plan->graph->values; i++) {
 		free(o->constant[i]);
 	}
-	for (int i = 0; i < o->plan->weights; i++) {
-		if (o->memory) {
-			dnnl_memory_destroy(o->memory[i]);
-		}
-		if (o->data) {
-			free(o->data[i]);
-		}
+	for (int i = 0; o->memory && o->data && i < o->plan->weights; i++) {
+		drop_weight(o, i);
 	}
 	free(o->constant);
 	free(o->memory);

@@ -224,6 +224,18 @@ int qb_plan_steps(const struct qb_plan *plan)
 	return plan->steps;
 }
 
+int qb_plan_steps_for(const struct qb_plan *plan, const bool *wanted)
+{
+	int n = 0;
+
+	for (int i = 0; i < plan->steps; i++) {
+		if (plan->step[i].kind == QB_STEP_TAP && wanted[plan->step[i].value]) {
+			n = i + 1;
+		}
+	}
+	return n;
+}
+
 struct qb_step_info qb_plan_step(const struct qb_plan *plan, int i)
 {
 	const struct qb_step *s = &plan->step[i];

@@ -314,17 +314,17 @@ static enum qb_err run_tap(struct qb_session *s, const struct qb_step *t, const 
 	}
 	x = qb_session_buffer(s, t->place.buffer);
 
-	if (run->tap) {
+	if (run->tap && !run->quantized) {
 		QB_TRY(observe(s, t, run, x, eb));
 	}
 	if (run->overlay) {
 		const struct qb_quantization *q = run->overlay->quantization;
 
 		if (q->q[t->value] && !q->shared[t->value]) {
-			return quantize(s, t, run, q->q[t->value], x, eb);
+			QB_TRY(quantize(s, t, run, q->q[t->value], x, eb));
 		}
 	}
-	return QB_OK;
+	return run->tap && run->quantized ? observe(s, t, run, x, eb) : QB_OK;
 }
 
 static enum qb_err run_step(struct qb_session *s, int i, const struct qb_run *run,
@@ -366,7 +366,7 @@ enum qb_err qb_session_run(struct qb_session *session, const struct qb_run *run,
 		memcpy(qb_session_buffer(session, p->input[i]),
 			run->input[i], value_bytes(g->input[i]));
 	}
-	for (int i = 0; i < p->steps; i++) {
+	for (int i = 0; i < (run->steps ? run->steps : p->steps); i++) {
 		int64_t start = run->step_ns ? now_ns() : 0;
 
 		QB_TRY(run_step(session, i, run, overlay, eb));
@@ -374,7 +374,7 @@ enum qb_err qb_session_run(struct qb_session *session, const struct qb_run *run,
 			run->step_ns[i] += now_ns() - start;
 		}
 	}
-	for (int i = 0; i < g->outputs; i++) {
+	for (int i = 0; !run->steps && i < g->outputs; i++) {
 		const void *from = p->output[i].buffer < 0
 			? g->output[i]->constant->data
 			: qb_session_buffer(session, p->output[i].buffer);

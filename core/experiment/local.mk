@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
+	core/experiment/calibration.c core/experiment/calibration.h \
 	core/experiment/describe.c core/experiment/describe.h \
 	core/experiment/experiment.c core/experiment/experiment.h \
 	core/experiment/hwcost.c \
 	core/experiment/inspect.c \
 	core/experiment/kinds.h \
+	core/experiment/method.c core/experiment/method.h \
+	core/experiment/method_cross_layer_equalization.c \
 	core/experiment/network.c core/experiment/network.h \
 	core/experiment/params.c core/experiment/params.h \
 	core/experiment/ptq.c \
 	core/experiment/ptq_latency.c core/experiment/ptq_latency.h \
 	core/experiment/ptq_spec.c core/experiment/ptq_spec.h \
 	core/experiment/sample.c core/experiment/sample.h \
+	core/experiment/stream.c core/experiment/stream.h \
 	core/experiment/sweep.c core/experiment/sweep.h \
-	core/experiment/tensor_rows.c core/experiment/tensor_rows.h
+	core/experiment/tensor_rows.c core/experiment/tensor_rows.h \
+	core/experiment/variant.c core/experiment/variant.h
 
 # The JSON Schemas of the kinds of job, as C strings.
 JOB_SCHEMAS = schema/jobs/hwcost.json schema/jobs/inspect.json schema/jobs/ptq.json

@@ -32,6 +32,7 @@ static void drop_quantization(struct qb_quantization **q, bool borrowed)
 		free((*q)->q);
 		free((*q)->shared);
 		free((*q)->axis);
+		free((*q)->constant);
 		free(*q);
 		*q = NULL;
 	}
@@ -111,12 +112,12 @@ static enum qb_err make_room(struct qb_network *n, int schemes, struct qb_errbuf
 	return QB_OK;
 }
 
-enum qb_err qb_network_quantize(struct qb_network *n, const struct qb_scheme *scheme, int schemes,
+enum qb_err qb_network_quantize(struct qb_network *n, const struct qb_scheme *const *scheme, int schemes,
 	struct qb_observer *const *observer, struct qb_errbuf *eb)
 {
 	QB_TRY(make_room(n, schemes, eb));
 	for (int i = 0; i < schemes; i++) {
-		QB_TRY(qb_quantization_create(&n->quantization[i], &scheme[i], n->graph,
+		QB_TRY(qb_quantization_create(&n->quantization[i], scheme[i], n->graph,
 			n->placement, observer, eb));
 		QB_TRY(qb_overlay_create(&n->overlay[i], n->plan, n->quantization[i], eb));
 	}
@@ -149,8 +150,9 @@ static struct qb_quantization *view(const struct qb_quantization *q, const struc
 		v->q = calloc((size_t)to->values + 1, sizeof(*v->q));
 		v->shared = calloc((size_t)to->values + 1, sizeof(*v->shared));
 		v->axis = calloc((size_t)to->values + 1, sizeof(*v->axis));
+		v->constant = calloc((size_t)to->values + 1, sizeof(*v->constant));
 	}
-	if (!v || !v->q || !v->shared || !v->axis) {
+	if (!v || !v->q || !v->shared || !v->axis || !v->constant) {
 		drop_quantization(&v, true);
 		return NULL;
 	}
@@ -160,6 +162,7 @@ static struct qb_quantization *view(const struct qb_quantization *q, const struc
 		v->q[i] = k >= 0 ? q->q[k] : NULL;
 		v->shared[i] = k >= 0 && q->shared[k];
 		v->axis[i] = k >= 0 ? q->axis[k] : 0;
+		v->constant[i] = k >= 0 ? q->constant[k] : NULL;
 	}
 	return v;
 }
@@ -177,4 +180,26 @@ enum qb_err qb_network_quantize_like(struct qb_network *n, const struct qb_netwo
 		QB_TRY(qb_overlay_create(&n->overlay[i], n->plan, n->quantization[i], eb));
 	}
 	return QB_OK;
+}
+
+enum qb_err qb_network_create_rest(struct qb_network **out, const struct qb_graph *model,
+	int64_t rest, const struct qb_network *main, struct qb_errbuf *eb)
+{
+	struct qb_network *n = NULL;
+	enum qb_err err;
+
+	QB_TRY_OUT(qb_network_create(&n, model, rest, 1, eb));
+	if (n->graph->values != main->graph->values) {
+		err = qb_fail(eb, QB_EINTERNAL, "the network has %d values at batch %lld and %d at %lld",
+			n->graph->values, (long long)rest, main->graph->values, (long long)main->batch);
+		goto out;
+	}
+	if (main->schemes) {
+		QB_TRY_OUT(qb_network_quantize_like(n, main, eb));
+	}
+	*out = n;
+	n = NULL;
+out:
+	qb_network_destroy(&n);
+	return err;
 }

@@ -27,10 +27,14 @@ enum qb_err qb_network_create(struct qb_network **out, const struct qb_graph *mo
 /* The same for float alone: nothing can be observed or quantized, so all that can be fused is. */
 enum qb_err qb_network_create_plain(struct qb_network **out, const struct qb_graph *model,
 	int64_t batch, int threads, struct qb_errbuf *eb);
+/* A network for the last samples of the data, fewer than a batch of `main`: its values have the same indices, its
+ * quantizers are those of `main`, if there are any yet. */
+enum qb_err qb_network_create_rest(struct qb_network **out, const struct qb_graph *model,
+	int64_t rest, const struct qb_network *main, struct qb_errbuf *eb);
 void qb_network_destroy(struct qb_network **network);
 
 /* Quantizers of each scheme from the calibrated observers [values], and their overlays. */
-enum qb_err qb_network_quantize(struct qb_network *n, const struct qb_scheme *scheme, int schemes,
+enum qb_err qb_network_quantize(struct qb_network *n, const struct qb_scheme *const *scheme, int schemes,
 	struct qb_observer *const *observer, struct qb_errbuf *eb);
 /* The same quantizers as another network of the same model, which keeps them and must live longer. */
 enum qb_err qb_network_quantize_like(struct qb_network *n, const struct qb_network *other,

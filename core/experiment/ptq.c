@@ -67,7 +67,9 @@ static enum qb_err run_sweep(struct ptq *p, struct qb_errbuf *eb)
 		.calibration_samples = p->spec.calibration_samples,
 		.samples = p->spec.max_samples,
 		.scheme = p->spec.scheme,
+		.methods = p->spec.methods,
 		.schemes = p->spec.schemes,
+		.seed = (uint64_t)p->spec.seed,
 		.progress = sweep_progress,
 		.arg = p,
 	};
@@ -83,7 +85,7 @@ static enum qb_err run_latency(struct ptq *p, struct qb_errbuf *eb)
 		return QB_OK;
 	}
 	QB_TRY(qb_job_section_begin(p->job, "latency", eb));
-	err = qb_ptq_latency_run(&p->latency, p->model, p->data, p->sweep->network,
+	err = qb_ptq_latency_run(&p->latency, p->model, p->data, p->sweep,
 		p->spec.latency_threads, &p->spec.latency_options, latency_progress, p, eb);
 	qb_job_section_end(p->job, "latency");
 	return err;
@@ -100,7 +102,25 @@ static json_t *float_row(struct ptq *p)
 
 	qb_job_metric(p->job, "model", "float", NULL, p->spec.metric, s->float_metric, NULL);
 	return json_pack("{s:o, s:I, s:o}", "metric", qb_json_real(s->float_metric), "size_bytes",
-		(json_int_t)qb_model_bytes(s->network->graph, NULL), "latency", latency_of(p, 0));
+		(json_int_t)qb_model_bytes(s->variant[0].network->graph, NULL), "latency", latency_of(p, 0));
+}
+
+/* [{"name", parameters, "report"}] */
+static json_t *method_rows(const struct ptq *p, int i)
+{
+	const struct qb_method_list *l = &p->spec.methods[i];
+	json_t *rows = json_array();
+
+	for (int k = 0; k < l->count; k++) {
+		const struct qb_method *m = l->use[k].method;
+		json_t *row = json_loads(l->use[k].key, 0, NULL);
+		json_t *report = json_object_get(m->stage == QB_METHOD_GRAPH
+			? qb_sweep_variant(p->sweep, i)->reports : p->sweep->row[i].reports, m->name);
+
+		json_object_set(row, "report", report);
+		json_array_append_new(rows, row);
+	}
+	return rows;
 }
 
 static json_t *scheme_row(struct ptq *p, int i)
@@ -108,9 +128,10 @@ static json_t *scheme_row(struct ptq *p, int i)
 	const struct qb_sweep *s = p->sweep;
 	const struct qb_sweep_row *r = &s->row[i];
 	const char *name = p->spec.scheme[i].name;
-	const struct qb_quantization *q = s->network->quantization[i];
+	const struct qb_variant *v = qb_sweep_variant(s, i);
+	const struct qb_quantization *q = qb_sweep_quantization(s, i);
 	double sqnr = qb_sqnr_db(r->signal, r->noise);
-	int64_t bytes = (int64_t)qb_model_bytes(s->network->graph, q);
+	int64_t bytes = (int64_t)qb_model_bytes(v->network->graph, q);
 
 	qb_job_metric(p->job, "model", name, NULL, p->spec.metric, r->metric, NULL);
 	qb_job_metric(p->job, "model", name, NULL, "delta", r->metric - s->float_metric, NULL);
@@ -120,12 +141,13 @@ static json_t *scheme_row(struct ptq *p, int i)
 		qb_job_metric(p->job, "model", name, NULL, "latency_p50",
 			(double)p->latency[1 + i].latency.p50_ns, "ns");
 	}
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "scheme", name, "weights",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o}", "scheme", name, "weights",
 		qb_scheme_part_json(&q->scheme.weights), "activations",
 		qb_scheme_part_json(&q->scheme.activations), "metric", qb_json_real(r->metric),
 		"delta", qb_json_real(r->metric - s->float_metric), "nan_outputs",
 		(json_int_t)r->nan_outputs, "size_bytes", (json_int_t)bytes, "latency",
-		latency_of(p, 1 + i), "tensors", qb_tensor_rows(p->job, s, i));
+		latency_of(p, 1 + i), "methods", method_rows(p, i), "tensors",
+		qb_tensor_rows(p->job, s, i));
 }
 
 static json_t *result_of(struct ptq *p)
@@ -143,7 +165,7 @@ static json_t *result_of(struct ptq *p)
 	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:f, s:f, s:o, s:o, s:o}", "type", "ptq",
 		"model", p->spec.model_name, "data", p->spec.data_name, "metric_name",
 		p->spec.metric, "samples", (json_int_t)s->samples, "calibration_samples",
-		(json_int_t)s->calibration_samples, "batch", (int)s->network->batch,
+		(json_int_t)s->calibration_samples, "batch", (int)s->variant[0].network->batch,
 		"samples_per_second", (double)s->samples / s->float_seconds, "sweep_cost",
 		s->total_seconds / s->float_seconds, "machine",
 		qb_describe_machine(p->spec.threads), "float", float_row(p), "schemes", schemes);

@@ -14,8 +14,9 @@ struct subject {
 };
 
 struct bench {
-	struct qb_network *plain;     /* float, nothing tapped: fused as far as possible */
-	struct qb_network *simulated; /* the schemes' overlays, at batch 1 */
+	struct qb_network *plain;      /* float, nothing tapped: fused as far as possible */
+	int variants;
+	struct qb_network **simulated; /* [variants]: the schemes' overlays, at batch 1 */
 	struct qb_sample *sample;
 	int subjects;
 	struct subject *subject;
@@ -36,64 +37,72 @@ static void bench_fini(struct bench *b)
 	}
 	free(b->subject);
 	qb_sample_destroy(&b->sample);
-	qb_network_destroy(&b->simulated);
+	for (int v = 0; b->simulated && v < b->variants; v++) {
+		qb_network_destroy(&b->simulated[v]);
+	}
+	free(b->simulated);
 	qb_network_destroy(&b->plain);
 }
 
-static enum qb_err add_scheme(struct bench *b, int i, int threads, struct qb_ptq_latency *out,
-	struct qb_errbuf *eb)
+static enum qb_err add_scheme(struct bench *b, const struct qb_sweep *sweep, int i, int threads,
+	struct qb_ptq_latency *out, struct qb_errbuf *eb)
 {
 	struct subject *s = &b->subject[1 + i];
-	struct qb_network *n = b->simulated;
+	const struct qb_network *n = b->simulated[sweep->row[i].variant];
+	int at = sweep->row[i].at;
 	struct qb_errbuf why = {0};
-	enum qb_err err = qb_int8_check(n->quantization[i], &why);
+	enum qb_err err = qb_int8_check(n->quantization[at], &why);
 
 	s->run = b->subject[0].run;
 	if (err == QB_OK) {
-		err = qb_plan_create_int8(&s->own_plan, n->graph, threads, n->quantization[i], NULL,
+		err = qb_plan_create_int8(&s->own_plan, n->graph, threads, n->quantization[at], NULL,
 			&why);
 	}
 	out->native = err == QB_OK;
 	if (!out->native) {
 		snprintf(out->why_emulated, sizeof(out->why_emulated), "%.250s", why.text);
-		s->run.overlay = n->overlay[i];
+		s->run.overlay = n->overlay[at];
 	}
 	return qb_session_create(&s->session, out->native ? s->own_plan : n->plan, false, eb);
 }
 
 static enum qb_err prepare(struct bench *b, struct qb_ptq_latency *out,
 	const struct qb_graph *model, const struct qb_dataset *data,
-	const struct qb_network *quantized, int threads, struct qb_errbuf *eb)
+	const struct qb_sweep *sweep, int threads, struct qb_errbuf *eb)
 {
 	int64_t batch = qb_model_batch(model);
 
 	batch = batch ? batch : 1;
-	b->subjects = 1 + quantized->schemes;
+	b->subjects = 1 + sweep->rows;
 	b->subject = calloc((size_t)b->subjects, sizeof(*b->subject));
-	if (!b->subject) {
+	b->variants = sweep->variants;
+	b->simulated = calloc((size_t)b->variants, sizeof(*b->simulated));
+	if (!b->subject || !b->simulated) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for %d latency subjects", b->subjects);
 	}
 	QB_TRY(qb_network_create_plain(&b->plain, model, batch, threads, eb));
-	QB_TRY(qb_network_create(&b->simulated, model, batch, threads, eb));
-	QB_TRY(qb_network_quantize_like(b->simulated, quantized, eb));
+	for (int v = 0; v < b->variants; v++) {
+		QB_TRY(qb_network_create(&b->simulated[v], sweep->variant[v].model, batch, threads, eb));
+		QB_TRY(qb_network_quantize_like(b->simulated[v], sweep->variant[v].network, eb));
+	}
 	QB_TRY(qb_sample_create(&b->sample, b->plain->graph, data, eb));
 	b->subject[0].run.input = qb_sample_inputs(b->sample);
 	b->subject[0].run.output = qb_sample_outputs(b->sample);
 	QB_TRY(qb_session_create(&b->subject[0].session, b->plain->plan, false, eb));
 	out[0].native = true;
-	for (int i = 0; i < quantized->schemes; i++) {
-		QB_TRY(add_scheme(b, i, threads, &out[1 + i], eb));
+	for (int i = 0; i < sweep->rows; i++) {
+		QB_TRY(add_scheme(b, sweep, i, threads, &out[1 + i], eb));
 	}
 	return QB_OK;
 }
 
 enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_graph *model,
-	const struct qb_dataset *data, const struct qb_network *quantized, int threads,
+	const struct qb_dataset *data, const struct qb_sweep *sweep, int threads,
 	const struct qb_latency_options *opt,
 	enum qb_err (*progress)(void *arg, double fraction, struct qb_errbuf *eb), void *arg,
 	struct qb_errbuf *eb)
 {
-	int n = 1 + quantized->schemes;
+	int n = 1 + sweep->rows;
 	struct bench b = {0};
 	struct qb_ptq_latency *rows = calloc((size_t)n, sizeof(*rows));
 	struct qb_latency_subject *subjects = calloc((size_t)n, sizeof(*subjects));
@@ -104,7 +113,7 @@ enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_grap
 		err = qb_fail(eb, QB_ENOMEM, "no memory for %d latency rows", n);
 		goto out;
 	}
-	QB_TRY_OUT(prepare(&b, rows, model, data, quantized, threads, eb));
+	QB_TRY_OUT(prepare(&b, rows, model, data, sweep, threads, eb));
 	for (int i = 0; i < n; i++) {
 		subjects[i] = (struct qb_latency_subject){query, &b.subject[i]};
 	}

@@ -9,8 +9,7 @@
 #include <jansson.h>
 
 #include "core/analysis/latency.h"
-#include "core/experiment/network.h"
-#include "core/tensor/dataset.h"
+#include "core/experiment/sweep.h"
 
 struct qb_ptq_latency {
 	struct qb_latency latency;
@@ -19,9 +18,9 @@ struct qb_ptq_latency {
 	char why_emulated[256];
 };
 
-/* quantized: a network of the same model with its quantizers. *out [1 + schemes], float first; free() it. */
+/* model: as the sweep ran it. *out [1 + schemes], float first; free() it. */
 enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_graph *model,
-	const struct qb_dataset *data, const struct qb_network *quantized, int threads,
+	const struct qb_dataset *data, const struct qb_sweep *sweep, int threads,
 	const struct qb_latency_options *opt,
 	enum qb_err (*progress)(void *arg, double fraction, struct qb_errbuf *eb), void *arg,
 	struct qb_errbuf *eb);

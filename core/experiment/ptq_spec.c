@@ -102,13 +102,20 @@ static void take_defaults(struct qb_scheme_part *to, const struct qb_scheme_part
 	to->range = from->range;
 }
 
-/* A scheme given by its parts. */
+/* A scheme given by its parts, which go before those of the "scheme" that it names; without one, a part left out
+ * stays float. */
 static enum qb_err read_parts(const json_t *v, const char *at, struct qb_scheme *out,
 	struct qb_errbuf *eb)
 {
-	QB_TRY(read_half(v, at, "weights", &out->weights, eb));
-	QB_TRY(read_half(v, at, "activations", &out->activations, eb));
-	out->activations.format = qb_activation_format(&out->activations.format);
+	bool whole = !json_object_get(v, "scheme");
+
+	if (whole || json_object_get(v, "weights")) {
+		QB_TRY(read_half(v, at, "weights", &out->weights, eb));
+	}
+	if (whole || json_object_get(v, "activations")) {
+		QB_TRY(read_half(v, at, "activations", &out->activations, eb));
+		out->activations.format = qb_activation_format(&out->activations.format);
+	}
 	return QB_OK;
 }
 
@@ -121,13 +128,19 @@ static enum qb_err read_halves(const json_t *v, const char *at, const struct job
 	const struct qb_scheme_part activation_defaults = {.granularity = QB_PER_TENSOR,
 		.range = {QB_RANGE_MSE, 99.99}};
 
+	const char *name = json_string_value(v);
+
 	memset(out, 0, sizeof(*out));
-	if (json_is_string(v)) {
-		if (qb_scheme_parse(out, json_string_value(v), eb) != QB_OK) {
-			return qb_fail_in(eb, QB_EJOB, "%s", at);
-		}
-	} else if (json_is_object(v)) {
+	if (json_is_object(v)) {
+		QB_TRY(qb_param_string(v, at, "scheme", &name, eb));
+	}
+	if (name && qb_scheme_parse(out, name, eb) != QB_OK) {
+		return qb_fail_in(eb, QB_EJOB, "%s%s", at, json_is_object(v) ? ".scheme" : "");
+	}
+	if (json_is_object(v)) {
 		QB_TRY(read_parts(v, at, out, eb));
+	} else if (json_is_string(v)) {
+		/* All is said. */
 	} else {
 		return qb_fail(eb, QB_EJOB, "%s: must be the name of a scheme, such as int8, E4 or w4a8, "
 			"or an object with weights and activations", at);
@@ -180,10 +193,23 @@ static enum qb_err read_layers(const json_t *v, const char *at, const struct job
 	return QB_OK;
 }
 
+/* "w4a8+adaround" */
+static void add_methods_to_name(struct qb_scheme *s, const json_t *methods)
+{
+	for (size_t i = 0; i < json_array_size(methods); i++) {
+		const json_t *m = json_array_get(methods, i);
+		const char *name = json_string_value(json_is_object(m) ? json_object_get(m, "name") : m);
+		size_t n = strlen(s->name);
+
+		snprintf(s->name + n, sizeof(s->name) - n, "+%s", name ? name : "");
+	}
+}
+
 static enum qb_err read_scheme(const json_t *v, const char *at, const struct job_parts *job,
 	struct qb_scheme *out, struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"name", "weights", "activations", "layers", NULL};
+	static const char *const known[] = {"name", "scheme", "weights", "activations", "layers",
+		"methods", NULL};
 	const char *name = NULL;
 
 	if (json_is_object(v)) {
@@ -201,17 +227,35 @@ static enum qb_err read_scheme(const json_t *v, const char *at, const struct job
 	if (name) {
 		snprintf(out->name, sizeof(out->name), "%s", name);
 	} else {
-		name_scheme(out);
+		if (!json_object_get(v, "scheme")) {
+			name_scheme(out);
+		}
+		add_methods_to_name(out, json_object_get(v, "methods"));
 	}
 	return read_layers(v, at, job, out, eb);
+}
+
+/* The scheme's own methods, or else the job's. */
+static enum qb_err read_methods(struct qb_method_list *out, const json_t *scheme, const char *at,
+	const json_t *job_methods, struct qb_errbuf *eb)
+{
+	const json_t *own = NULL;
+	char here[64];
+
+	if (json_is_object(scheme)) {
+		QB_TRY(qb_param_array(scheme, at, "methods", &own, eb));
+	}
+	snprintf(here, sizeof(here), "%s.methods", at);
+	return qb_method_list_parse(out, own ? own : job_methods, own ? here : "methods", eb);
 }
 
 static enum qb_err read_schemes(struct qb_ptq_spec *s, const json_t *spec, struct qb_errbuf *eb)
 {
 	struct job_parts job;
-	const json_t *list;
+	const json_t *list, *methods;
 
 	QB_TRY(qb_param_array(spec, "", "schemes", &list, eb));
+	QB_TRY(qb_param_array(spec, "", "methods", &methods, eb));
 	QB_TRY(qb_param_object(spec, "", "weights", &job.weights, eb));
 	QB_TRY(qb_param_object(spec, "", "activations", &job.activations, eb));
 	if (json_array_size(list) < 1 || json_array_size(list) > QB_PTQ_SCHEMES_MAX) {
@@ -219,7 +263,8 @@ static enum qb_err read_schemes(struct qb_ptq_spec *s, const json_t *spec, struc
 			QB_PTQ_SCHEMES_MAX);
 	}
 	s->scheme = calloc(json_array_size(list), sizeof(*s->scheme));
-	if (!s->scheme) {
+	s->methods = calloc(json_array_size(list), sizeof(*s->methods));
+	if (!s->scheme || !s->methods) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for the schemes");
 	}
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -228,6 +273,7 @@ static enum qb_err read_schemes(struct qb_ptq_spec *s, const json_t *spec, struc
 		snprintf(at, sizeof(at), "schemes[%zu]", i);
 		s->schemes++; /* whatever it holds is freed */
 		QB_TRY(read_scheme(json_array_get(list, i), at, &job, &s->scheme[i], eb));
+		QB_TRY(read_methods(&s->methods[i], json_array_get(list, i), at, methods, eb));
 		for (size_t k = 0; k < i; k++) {
 			if (!strcmp(s->scheme[k].name, s->scheme[i].name)) {
 				return qb_fail(eb, QB_EJOB, "%s: \"%s\" is already schemes[%zu]; give one of "
@@ -319,19 +365,20 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	struct qb_errbuf *eb)
 {
 	static const char *const known[] = {"type", "model", "data", "metric", "seed", "preprocess",
-		"schemes", "weights", "activations", "calibration", "samples", "latency", "threads",
+		"schemes", "weights", "activations", "methods", "calibration", "samples", "latency", "threads",
 		"workdir", "fresh", NULL};
 	const json_t *spec = job->spec, *calibration;
-	int64_t threads = job->host->threads, seed = 1;
+	int64_t threads = job->host->threads;
 
 	memset(out, 0, sizeof(*out));
 	out->metric = "top1";
 	out->calibration_samples = 100;
+	out->seed = 1;
 	QB_TRY(qb_param_only(spec, "", known, eb));
 	QB_TRY(qb_job_input(job, "model", &out->model_path, &out->model_name, eb));
 	QB_TRY(qb_job_input(job, "data", &out->data_path, &out->data_name, eb));
 	QB_TRY(qb_param_string(spec, "", "metric", &out->metric, eb));
-	QB_TRY(qb_param_int(spec, "", "seed", 0, INT64_MAX, &seed, eb));
+	QB_TRY(qb_param_int(spec, "", "seed", 0, INT64_MAX, &out->seed, eb));
 	QB_TRY(qb_param_int(spec, "", "threads", 1, job->host->threads, &threads, eb));
 	out->threads = (int)threads;
 	QB_TRY(qb_param_int(spec, "", "samples", 1, INT64_MAX, &out->max_samples, eb));
@@ -352,7 +399,10 @@ void qb_ptq_spec_fini(struct qb_ptq_spec *spec)
 {
 	for (int i = 0; i < spec->schemes; i++) {
 		free((void *)spec->scheme[i].layer);
+		qb_method_list_fini(&spec->methods[i]);
 	}
+	free(spec->methods);
+	spec->methods = NULL;
 	free(spec->scheme);
 	free(spec->factor);
 	spec->scheme = NULL;

@@ -7,6 +7,7 @@
 
 #include "core/analysis/latency.h"
 #include "core/experiment/experiment.h"
+#include "core/experiment/method.h"
 #include "core/quant/scheme.h"
 #include "core/tensor/dataset.h"
 
@@ -17,6 +18,8 @@ struct qb_ptq_spec {
 	const char *metric; /* borrowed from the job */
 	int schemes;
 	struct qb_scheme *scheme;
+	struct qb_method_list *methods; /* [schemes] */
+	int64_t seed;
 	struct qb_preprocess preprocess; /* points into factor */
 	float *factor;
 	int64_t calibration_samples;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A sweep: calibrate a network on some samples, then run every sample in float and under each scheme. One float
- * pass of a batch is the reference of all schemes. Memory does not grow with the data, and results do not depend
- * on the number of threads: partial sums are kept by batch and added in the order of the data.
+ * A sweep: calibrate a network on some samples, then run every sample in float and under each scheme. Schemes whose
+ * methods rewrite the network run on a variant of it. One float pass of a batch is the reference of all schemes of
+ * a variant. Memory does not grow with the data, and results do not depend on the number of threads: partial sums
+ * are kept by batch and added in the order of the data.
  */
 #ifndef QB_EXPERIMENT_SWEEP_H
 #define QB_EXPERIMENT_SWEEP_H
 
+#include "core/experiment/method.h"
 #include "core/experiment/network.h"
 #include "core/tensor/dataset.h"
 
@@ -15,24 +17,38 @@ struct qb_sweep_options {
 	int threads;
 	int64_t calibration_samples, samples; /* samples 0: all */
 	const struct qb_scheme *scheme;
+	const struct qb_method_list *methods; /* [schemes]; NULL: none */
 	int schemes;
+	uint64_t seed;
 	/* Hears the fraction done; its error ends the sweep. */
 	enum qb_err (*progress)(void *arg, const char *stage, double fraction, struct qb_errbuf *eb);
 	void *arg;
 };
 
+/* A network that some of the schemes quantize: the model itself (the first), or what their methods make of it. */
+struct qb_variant {
+	const struct qb_graph *model;    /* batch symbolic */
+	struct qb_graph *own;            /* model, where it is not the sweep's; NULL for the first */
+	struct qb_network *network;      /* at the main batch size, with the schemes that use it */
+	struct qb_observer **observer;   /* [values], for quantized activations */
+	int schemes, *scheme;            /* network->quantization[k] is scheme[k] of the sweep */
+	json_t *reports;                 /* of its graph methods, by name */
+};
+
 struct qb_sweep_row {
+	int variant, at;            /* network->quantization[at] of that variant */
 	double metric;
 	double signal, noise;       /* of the network's first output: sum float^2, sum (scheme - float)^2 */
 	int64_t nan_outputs;        /* samples with an output that is no number */
-	struct qb_qdq_sums *sums;   /* [values of network->graph] */
+	struct qb_qdq_sums *sums;   /* [values of the variant's graph]; ref is the variant's own float run */
+	json_t *reports;            /* of its weight methods, by name */
 };
 
 struct qb_sweep {
-	struct qb_network *network;      /* at the main batch size */
-	struct qb_observer **observer;   /* [values], for quantized activations */
+	int variants;
+	struct qb_variant *variant;
 	int64_t samples, calibration_samples;
-	double float_seconds;            /* thread seconds spent in float passes */
+	double float_seconds;            /* thread seconds spent in float passes of the model */
 	double total_seconds;            /* and in all passes */
 	double float_metric;
 	int rows;
@@ -42,5 +58,9 @@ struct qb_sweep {
 enum qb_err qb_sweep_run(struct qb_sweep **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep_options *opt, struct qb_errbuf *eb);
 void qb_sweep_destroy(struct qb_sweep **sweep);
+
+/* The variant that a scheme runs on, and its quantizers there. */
+const struct qb_variant *qb_sweep_variant(const struct qb_sweep *s, int scheme);
+const struct qb_quantization *qb_sweep_quantization(const struct qb_sweep *s, int scheme);
 
 #endif

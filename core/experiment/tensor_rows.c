@@ -34,14 +34,13 @@ static void represented(const struct qb_quantizer *q, double *lo, double *hi)
 	}
 }
 
-static struct qb_qdq_sums weight_sums(const struct qb_value *v, const struct qb_quantizer *q,
-	int axis)
+static struct qb_qdq_sums weight_sums(const struct qb_value *v, const struct qb_quantization *q)
 {
 	struct qb_qdq_sums s = {0};
 	float *y = malloc(qb_value_size(v) * sizeof(*y));
 
 	if (y) {
-		qb_quantize_weight(q, v, axis, y, &s, NULL);
+		qb_quantization_constant(q, v, y, &s, NULL);
 	}
 	free(y);
 	return s;
@@ -62,7 +61,8 @@ static const char *layer_of(const struct qb_graph *g, const struct qb_value *v)
 	return "";
 }
 
-static void observed(const struct qb_sweep *sweep, const struct qb_value *v, float *lo, float *hi)
+static void observed(const struct qb_variant *variant, const struct qb_value *v, float *lo,
+	float *hi)
 {
 	*lo = *hi = 0;
 	if (v->constant) {
@@ -73,24 +73,25 @@ static void observed(const struct qb_sweep *sweep, const struct qb_value *v, flo
 			*lo = i ? fminf(*lo, x[i]) : x[i];
 			*hi = i ? fmaxf(*hi, x[i]) : x[i];
 		}
-	} else if (sweep->observer[v->index]) {
-		qb_observer_minmax(sweep->observer[v->index], lo, hi);
+	} else if (variant->observer[v->index]) {
+		qb_observer_minmax(variant->observer[v->index], lo, hi);
 	}
 }
 
 static json_t *row(struct qb_job *job, const struct qb_sweep *sweep, int scheme,
 	const struct qb_value *v, const struct qb_quantizer *q)
 {
-	const struct qb_graph *g = sweep->network->graph;
-	const char *name = sweep->network->quantization[scheme]->scheme.name;
-	int axis = sweep->network->placement->weight_axis[v->index];
-	struct qb_qdq_sums s = v->constant ? weight_sums(v, q, axis)
+	const struct qb_variant *variant = qb_sweep_variant(sweep, scheme);
+	const struct qb_graph *g = variant->network->graph;
+	const struct qb_quantization *all = qb_sweep_quantization(sweep, scheme);
+	const char *name = all->scheme.name;
+	struct qb_qdq_sums s = v->constant ? weight_sums(v, all)
 					   : sweep->row[scheme].sums[v->index];
 	double own = qb_sqnr_db(s.signal, s.noise), lo, hi;
 	float min, max;
 
 	represented(q, &lo, &hi);
-	observed(sweep, v, &min, &max);
+	observed(variant, v, &min, &max);
 	qb_job_metric(job, "tensor", name, v->name, "sqnr", own, "dB");
 	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 		v->name, "kind", v->constant ? "weight" : "activation", "layer", layer_of(g, v),
@@ -104,14 +105,14 @@ static json_t *row(struct qb_job *job, const struct qb_sweep *sweep, int scheme,
 
 json_t *qb_tensor_rows(struct qb_job *job, const struct qb_sweep *sweep, int scheme)
 {
-	const struct qb_quantization *q = sweep->network->quantization[scheme];
-	const struct qb_placement *p = sweep->network->placement;
+	const struct qb_quantization *q = qb_sweep_quantization(sweep, scheme);
+	const struct qb_network *n = qb_sweep_variant(sweep, scheme)->network;
 	json_t *rows = json_array();
 
 	for (int i = 0; i < q->values; i++) {
-		if (q->q[i] && p->shares[i] < 0) {
+		if (q->q[i] && n->placement->shares[i] < 0) {
 			json_array_append_new(rows,
-				row(job, sweep, scheme, sweep->network->graph->value[i], q->q[i]));
+				row(job, sweep, scheme, n->graph->value[i], q->q[i]));
 		}
 	}
 	return rows;

@@ -129,6 +129,8 @@ enum qb_err qb_pass_fuse_activations(struct qb_graph *g, struct qb_errbuf *eb); 
 enum qb_err qb_pass_fuse_bias(struct qb_graph *g, struct qb_errbuf *eb);        /* Add of a constant into Conv, Gemm, MatMul */
 enum qb_err qb_pass_fuse_pad(struct qb_graph *g, struct qb_errbuf *eb);         /* Pad with zeros into Conv */
 enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb);         /* Identity, Dropout, Cast to itself ... */
+enum qb_err qb_pass_add_biases(struct qb_graph *g, struct qb_errbuf *eb);       /* zeros where Conv, Gemm, MatMul have none; one each */
+enum qb_err qb_pass_split_activations(struct qb_graph *g, struct qb_errbuf *eb); /* node->act becomes Relu and Clip nodes; "Y.linear" goes in */
 enum qb_err qb_pass_remove_dead(struct qb_graph *g, struct qb_errbuf *eb);
 /* All of the above, in the order that a sweep wants. */
 enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb);

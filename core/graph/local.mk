@@ -5,6 +5,7 @@ libquantbench_a_SOURCES += \
 	core/graph/import.c core/graph/import.h \
 	core/graph/import_tensor.c \
 	core/graph/infer.c core/graph/infer.h \
+	core/graph/linear.c core/graph/linear.h \
 	core/graph/model_file.c core/graph/model_file.h \
 	core/graph/names.c core/graph/names.h \
 	core/graph/onnx_wire.c core/graph/onnx_wire.h \

@@ -276,6 +276,39 @@ static enum qb_err apply(struct qb_graph *g, struct qb_node *n, const struct aff
 	return drop_attr(g, n, "beta", eb);
 }
 
+enum qb_err qb_pass_add_biases(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	QB_TRY(qb_graph_relink(g, eb));
+	for (int i = 0; i < g->nodes; i++) {
+		struct qb_node *n = g->node[i];
+		enum linear_kind kind = kind_of(n);
+		struct affine a = {0};
+		size_t count;
+
+		if (kind == NOT_LINEAR || !constant_f32(n, 1, &count) ||
+		    (n->inputs > 2 && n->input[2] && !constant_f32(n, 2, &count))) {
+			continue;
+		}
+		a.channels = out_channels(n, kind);
+		if (a.channels < 1 || (n->inputs > 2 && n->input[2] && n->input[2]->uses == 1 &&
+			count == (size_t)a.channels && qb_node_float(n, "beta", 1) == 1)) {
+			continue;
+		}
+		/* Gemm's C may be a whole matrix, which is no bias. */
+		if (n->inputs > 2 && n->input[2] && count != 1 && count != (size_t)a.channels) {
+			continue;
+		}
+		if (!affine_alloc(g, &a)) {
+			return qb_fail(eb, QB_ENOMEM, "out of memory while adding biases");
+		}
+		for (int64_t c = 0; c < a.channels; c++) {
+			a.scale[c] = 1;
+		}
+		QB_TRY(apply(g, n, &a, false, eb));
+	}
+	return qb_graph_relink(g, eb);
+}
+
 /* One node of the graph: true if it went into the one before it. */
 static enum qb_err try_fold(struct qb_graph *g, struct qb_node *n, bool scales, bool *folded,
 	struct qb_errbuf *eb)

@@ -90,6 +90,75 @@ enum qb_err qb_pass_fuse_activations(struct qb_graph *g, struct qb_errbuf *eb)
 	return qb_graph_relink(g, eb);
 }
 
+static struct qb_value *scalar(struct qb_graph *g, const char *of, const char *what, float x)
+{
+	struct qb_tensor *t = qb_arena_alloc(g->arena, 1, sizeof(*t));
+	char *name = qb_arena_printf(g->arena, "%s.%s", of, what);
+
+	if (!t || !name || !(t->data = qb_arena_alloc(g->arena, 1, sizeof(float)))) {
+		return NULL;
+	}
+	t->dtype = QB_F32;
+	*(float *)t->data = x;
+	return qb_graph_add_constant(g, name, t);
+}
+
+/* The node that applies n's activation to a new value, which n then gives in place of its output. */
+static struct qb_node *split(struct qb_graph *g, struct qb_node *n)
+{
+	bool relu = n->act.kind == QB_ACT_RELU;
+	struct qb_node *a = qb_arena_alloc(g->arena, 1, sizeof(*a));
+	struct qb_value *y = n->output[0], *x;
+	const char *name = qb_arena_printf(g->arena, "%s.linear", y->name);
+
+	x = name ? qb_graph_add_value(g, name, y->dtype) : NULL;
+	if (!a || !x) {
+		return NULL;
+	}
+	x->shape = y->shape;
+	*a = (struct qb_node){.op = qb_op_find("", relu ? "Relu" : "Clip"),
+		.type = relu ? "Relu" : "Clip", .opset = 13, .inputs = relu ? 1 : 3, .outputs = 1};
+	a->name = qb_arena_printf(g->arena, "%s.activation", n->name);
+	a->input = qb_arena_alloc(g->arena, 3, sizeof(*a->input));
+	a->output = qb_arena_alloc(g->arena, 1, sizeof(*a->output));
+	if (!a->name || !a->input || !a->output) {
+		return NULL;
+	}
+	a->input[0] = x;
+	if (!relu) {
+		a->input[1] = scalar(g, y->name, "min", n->act.lo);
+		a->input[2] = scalar(g, y->name, "max", n->act.hi);
+		if (!a->input[1] || !a->input[2]) {
+			return NULL;
+		}
+	}
+	a->output[0] = y;
+	n->output[0] = x;
+	n->act = (struct qb_act){0};
+	return a;
+}
+
+enum qb_err qb_pass_split_activations(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	struct qb_node **all = qb_arena_alloc(g->arena, 2 * (size_t)g->nodes + 1, sizeof(*all));
+	int count = 0;
+
+	for (int i = 0; all && i < g->nodes; i++) {
+		struct qb_node *n = g->node[i];
+
+		all[count++] = n;
+		if (n->act.kind != QB_ACT_NONE && !(all[count++] = split(g, n))) {
+			all = NULL;
+		}
+	}
+	if (!all) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory while splitting activations");
+	}
+	g->node = all;
+	g->nodes = count;
+	return qb_graph_relink(g, eb);
+}
+
 /* ---- Pad ---- */
 
 /* The pads of a Pad node that adds zeros around the image of an [N,C,...] tensor. */

@@ -71,7 +71,7 @@ static enum qb_err load_weight(struct qb_builder *b, const struct qb_node *n, st
 		if (!n->input[2]->constant || n->input[2]->dtype != QB_F32) {
 			return QB_EUNSUPPORTED;
 		}
-		w->bias = n->input[2]->constant->data;
+		w->bias = qb_builder_constant(b, n->input[2]);
 	}
 	return w->codes ? QB_OK : QB_EUNSUPPORTED;
 }

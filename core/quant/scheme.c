@@ -225,7 +225,8 @@ enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb
 
 	if (!part || !r || !(r->q = calloc((size_t)g->values + 1, sizeof(*r->q))) ||
 		!(r->shared = calloc((size_t)g->values + 1, sizeof(*r->shared))) ||
-		!(r->axis = calloc((size_t)g->values + 1, sizeof(*r->axis)))) {
+		!(r->axis = calloc((size_t)g->values + 1, sizeof(*r->axis))) ||
+		!(r->constant = calloc((size_t)g->values + 1, sizeof(*r->constant)))) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
 		goto out;
 	}
@@ -266,9 +267,54 @@ void qb_quantization_destroy(struct qb_quantization **q)
 			free(r->q[i]);
 		}
 	}
+	for (int i = 0; r->constant && i < r->values; i++) {
+		free(r->constant[i]);
+	}
 	free(r->q);
 	free(r->shared);
 	free(r->axis);
+	free(r->constant);
 	free(r);
 	*q = NULL;
+}
+
+bool qb_quantization_changes(const struct qb_quantization *q, const struct qb_value *constant)
+{
+	return constant->constant && (q->q[constant->index] || q->constant[constant->index]);
+}
+
+enum qb_err qb_quantization_constant(const struct qb_quantization *q, const struct qb_value *constant,
+	float *y, struct qb_qdq_sums *sums, struct qb_errbuf *eb)
+{
+	const float *x = constant->constant->data, *decided = q->constant[constant->index];
+	size_t n = qb_tensor_size(constant->constant);
+
+	if (!decided && q->q[constant->index]) {
+		return qb_quantize_weight(q->q[constant->index], constant, q->axis[constant->index], y,
+			sums, eb);
+	}
+	for (size_t i = 0; sums && i < n; i++) {
+		double d = decided ? (double)decided[i] - x[i] : 0;
+
+		sums->signal += (double)x[i] * x[i];
+		sums->noise += d * d;
+	}
+	memcpy(y, decided ? decided : x, n * sizeof(*y));
+	return QB_OK;
+}
+
+enum qb_err qb_quantization_override(struct qb_quantization *q, const struct qb_value *constant,
+	const float *y, struct qb_errbuf *eb)
+{
+	size_t n = qb_tensor_size(constant->constant);
+	float **to = &q->constant[constant->index];
+
+	if (!*to) {
+		*to = qb_aligned_alloc(n, sizeof(**to));
+	}
+	if (!*to) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the numbers of %s", constant->name);
+	}
+	memcpy(*to, y, n * sizeof(**to));
+	return QB_OK;
 }
