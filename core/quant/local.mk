@@ -4,6 +4,9 @@ libquantbench_a_SOURCES += \
 	core/quant/layers.c \
 	core/quant/pack.c core/quant/pack.h \
 	core/quant/quantizer.c core/quant/quantizer.h \
+	core/quant/adaround.c core/quant/adaround.h core/quant/adaround_body.h \
+	core/quant/bias_correction.c core/quant/bias_correction.h \
+	core/quant/gptq.c core/quant/gptq.h \
 	core/quant/observer.c core/quant/observer.h \
 	core/quant/placement.c \
 	core/quant/range.c core/quant/range.h \

@@ -465,6 +465,22 @@ static void neighbours(const struct qb_grid *g, float v, double *down, double *u
 	}
 }
 
+/* v between the grid's ends and not on it: its neighbours; else what nearest rounding gives, twice. */
+static void around(const struct turn *t, size_t i, float v, double *down, double *up)
+{
+	static const float one = 1;
+	const struct qb_grid *g = &t->g->element;
+	float zero = (float)t->zero[i], near;
+	struct qb_run_args a = {.x = &v, .y = &near, .n = 1, .scale = &one,
+		.zero = t->q->zero ? &t->zero[i] : NULL};
+
+	qb_kernels_at(0)->qdq(g, &a);
+	*down = *up = near;
+	if (v > g->lo - zero && v < g->hi - zero && v != near) {
+		neighbours(g, v, down, up);
+	}
+}
+
 struct drawing {
 	float *y;
 	uint64_t seed, stream, first;
@@ -472,26 +488,20 @@ struct drawing {
 
 static void stochastic_turn(struct turn *t)
 {
-	static const float one = 1;
-	const struct qb_grid *g = &t->g->element;
 	const struct drawing *d = t->to;
 
 	for (size_t i = 0; i < t->n; i++) {
 		uint64_t at = d->first + (uint64_t)t->at + i;
-		float v = t->x[i] / t->scale[i], zero = (float)t->zero[i], near;
-		float lo = g->lo - zero, hi = g->hi - zero;
-		struct qb_run_args a = {.x = &v, .y = &near, .n = 1, .scale = &one,
-			.zero = t->q->zero ? &t->zero[i] : NULL};
-		double down, up, chance;
+		float v = t->x[i] / t->scale[i];
+		double down, up;
 
-		/* What nearest rounding leaves as it is, or does with what lies outside, holds here too. */
-		qb_kernels_at(0)->qdq(g, &a);
-		if (v > lo && v < hi && v != near) {
-			neighbours(g, v, &down, &up);
-			chance = qb_random_u32(d->seed, d->stream, at) * 0x1p-32;
-			near = (float)(chance * (up - down) < v - down ? up : down);
+		around(t, i, v, &down, &up);
+		if (up > down) {
+			double chance = qb_random_u32(d->seed, d->stream, at) * 0x1p-32;
+
+			down = chance * (up - down) < v - down ? up : down;
 		}
-		d->y[t->at + (int64_t)i] = near * t->scale[i];
+		d->y[t->at + (int64_t)i] = (float)down * t->scale[i];
 	}
 }
 
@@ -504,4 +514,32 @@ void qb_qdq_stochastic(const struct qb_quantizer *q, const float *x, float *y, i
 
 	grids_init(&g, &q->format);
 	each_chunk(&t, x, NULL, outer, channels, inner, stochastic_turn);
+}
+
+struct sides {
+	float *down, *up;
+};
+
+static void neighbours_turn(struct turn *t)
+{
+	const struct sides *s = t->to;
+
+	for (size_t i = 0; i < t->n; i++) {
+		double down, up;
+
+		around(t, i, t->x[i] / t->scale[i], &down, &up);
+		s->down[t->at + (int64_t)i] = (float)down * t->scale[i];
+		s->up[t->at + (int64_t)i] = (float)up * t->scale[i];
+	}
+}
+
+void qb_neighbours(const struct qb_quantizer *q, const float *x, float *down, float *up, int64_t outer,
+	int64_t channels, int64_t inner)
+{
+	struct grids g;
+	struct sides s = {down, up};
+	struct turn t = {.q = q, .g = &g, .to = &s};
+
+	grids_init(&g, &q->format);
+	each_chunk(&t, x, NULL, outer, channels, inner, neighbours_turn);
 }

@@ -48,6 +48,11 @@ void qb_qdq_measure(const struct qb_quantizer *q, const float *x, const float *r
 void qb_qdq_stochastic(const struct qb_quantizer *q, const float *x, float *y, int64_t outer,
 	int64_t channels, int64_t inner, uint64_t seed, uint64_t stream, uint64_t first);
 
+/* down[i] <= x[i] <= up[i]: the grid's neighbours of each number, between which a method may choose. Both are Q(x[i])
+ * where x[i] lies on the grid or beyond its ends. Scales of blocks are those that Q(x) has. */
+void qb_neighbours(const struct qb_quantizer *q, const float *x, float *down, float *up, int64_t outer,
+	int64_t channels, int64_t inner);
+
 /* Codes and back: an integer's own value (asymmetric: with its zero point added), a float's bit pattern, the index
  * into a list. decode(encode(x)) equals qdq(x) bit for bit. block_scales: of block formats alone, one for each of
  * the ceil(inner / block) blocks of each of the outer * channels rows, written by encode and read by decode. */

@@ -8,3 +8,6 @@ tests_unit_quant_test_scheme_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/quant/test_quantizer
 tests_unit_quant_test_quantizer_SOURCES = tests/unit/quant/test_quantizer.c
 tests_unit_quant_test_quantizer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/quant/test_rounding
+tests_unit_quant_test_rounding_SOURCES = tests/unit/quant/test_rounding.c
+tests_unit_quant_test_rounding_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#if defined(__GNUC__) && !defined(__clang__)
+/* At -O2 GCC vectorises next to nothing. */
+#pragma GCC optimize("tree-vectorize,vect-cost-model=dynamic")
+#endif
+
+#include "core/quant/adaround.h"
+
+#include <dnnl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/arena.h"
+#include "core/base/size.h"
+
+const struct qb_adaround_options qb_adaround_defaults = {2000, 256, 0.01, 1, 20, 2, 0.2};
+
+/* Fewer rows than this (a depthwise convolution has one) are no work for a matrix product. */
+enum { FEW_ROWS = 4 };
+
+struct kernels {
+	void (*soften)(const float *v, const float *down, const float *up, float *soft, size_t n);
+	void (*chain)(const float *v, const float *down, const float *up, float *g, size_t n, float lambda,
+		float beta);
+	void (*adam)(float *v, const float *g, float *m1, float *m2, size_t n, float rate, float epsilon);
+	void (*axpy)(float w, const float *x, float *y, size_t n);
+	float (*dot)(const float *x, const float *y, size_t n);
+};
+
+#define QB_TARGET
+#define QB_NAME(x) c_##x
+#include "core/quant/adaround_body.h"
+#undef QB_TARGET
+#undef QB_NAME
+static const struct kernels c_kernels = {c_soften, c_chain, c_adam, c_axpy, c_dot};
+
+#if defined(__x86_64__)
+#define QB_TARGET __attribute__((target("avx2,fma")))
+#define QB_NAME(x) avx2_##x
+#include "core/quant/adaround_body.h"
+#undef QB_TARGET
+#undef QB_NAME
+static const struct kernels avx2_kernels = {avx2_soften, avx2_chain, avx2_adam, avx2_axpy, avx2_dot};
+#endif
+
+static const struct kernels *kernels(void)
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+		return &avx2_kernels;
+	}
+#endif
+	return &c_kernels;
+}
+
+/* Memory of a solver. */
+struct work {
+	const struct qb_adaround_rows *r;
+	const struct kernels *k;
+	int64_t span;   /* samples at a time */
+	bool few;       /* few rows: everything lies by columns, samples side by side */
+	float *turned;  /* [k, samples]: x of few rows; else NULL */
+	float *y;       /* [samples, rows], of few rows [rows, samples] */
+	float *soft, *gradient; /* [rows, k] */
+	float *out;     /* [span, rows], of few rows [rows, span]: outputs, then errors */
+	float *norm;    /* [rows] */
+	double *loss;   /* [rows] */
+};
+
+static void work_fini(struct work *w)
+{
+	free(w->turned);
+	free(w->y);
+	free(w->soft);
+	free(w->gradient);
+	free(w->out);
+	free(w->norm);
+	free(w->loss);
+}
+
+static enum qb_err work_init(struct work *w, const struct qb_adaround_rows *r, int64_t span,
+	struct qb_errbuf *eb)
+{
+	size_t n = (size_t)(r->rows * r->k);
+
+	*w = (struct work){.r = r, .k = kernels(), .span = span};
+	w->soft = qb_aligned_alloc(n, sizeof(float));
+	w->gradient = qb_aligned_alloc(n, sizeof(float));
+	w->out = qb_aligned_alloc((size_t)(span * r->rows), sizeof(float));
+	w->norm = qb_aligned_alloc((size_t)r->rows, sizeof(float));
+	w->loss = qb_aligned_alloc((size_t)r->rows, sizeof(double));
+	w->y = qb_aligned_alloc((size_t)(r->rows * r->samples), sizeof(float));
+	w->few = r->rows < FEW_ROWS;
+	if (w->few) {
+		w->turned = qb_aligned_alloc((size_t)(r->k * r->samples), sizeof(float));
+	}
+	if (!w->soft || !w->gradient || !w->out || !w->norm || !w->loss || !w->y || (w->few && !w->turned)) {
+		work_fini(w);
+		return qb_fail(eb, QB_ENOMEM, "no memory to learn the rounding of %lld rows of %lld weights",
+			(long long)r->rows, (long long)r->k);
+	}
+	for (int64_t t = 0; t < r->samples; t++) {
+		for (int64_t j = 0; w->few && j < r->k; j++) {
+			w->turned[j * r->samples + t] = r->x[t * r->k + j];
+		}
+		for (int64_t i = 0; i < r->rows; i++) {
+			w->y[w->few ? i * r->samples + t : t * r->rows + i] = r->y[t * r->y_stride + i];
+		}
+	}
+	return QB_OK;
+}
+
+static enum qb_err product(char transa, char transb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+	const float *b, int64_t ldb, float *c, int64_t ldc, struct qb_errbuf *eb)
+{
+	if (dnnl_sgemm(transa, transb, m, n, k, 1, a, lda, b, ldb, 0, c, ldc) != dnnl_success) {
+		return qb_fail(eb, QB_EINTERNAL, "a matrix product of %lld x %lld x %lld was refused",
+			(long long)m, (long long)n, (long long)k);
+	}
+	return QB_OK;
+}
+
+/* out = w . x of samples [first, first + count) */
+static enum qb_err forward(struct work *w, const float *weights, int64_t first, int64_t count, struct qb_errbuf *eb)
+{
+	const struct qb_adaround_rows *r = w->r;
+
+	if (!w->few) {
+		return product('N', 'T', count, r->rows, r->k, r->x + first * r->k, r->k, weights, r->k, w->out,
+			r->rows, eb);
+	}
+	for (int64_t i = 0; i < r->rows; i++) {
+		memset(w->out + i * w->span, 0, (size_t)count * sizeof(float));
+		for (int64_t j = 0; j < r->k; j++) {
+			w->k->axpy(weights[i * r->k + j], w->turned + j * r->samples + first, w->out + i * w->span,
+				(size_t)count);
+		}
+	}
+	return QB_OK;
+}
+
+/* Of one output: adds the squared error, returns factor * d/dsoft of it. */
+static inline float error_of(float out, float bias, float y, const struct qb_act *act, float factor, double *loss)
+{
+	float z = out + bias, d;
+	bool inside = true;
+
+	if (act->kind != QB_ACT_NONE) {
+		inside = z > act->lo && z < act->hi;
+		z = z < act->lo ? act->lo : z;
+		z = z > act->hi ? act->hi : z;
+	}
+	d = z - y;
+	*loss += (double)d * (double)d;
+	return inside ? factor * d : 0;
+}
+
+/* Adds each row's squared errors to loss; out becomes the errors, row i times 2 / (count * norm[i]) where norm is given. */
+static void errors(struct work *w, const float *norm, int64_t first, int64_t count)
+{
+	const struct qb_adaround_rows *r = w->r;
+	int64_t slow = w->few ? r->rows : count, fast = w->few ? count : r->rows;
+
+	for (int64_t a = 0; a < slow; a++) {
+		const float *y = w->few ? w->y + a * r->samples + first : w->y + (first + a) * r->rows;
+		float *o = w->out + a * (w->few ? w->span : r->rows);
+
+		for (int64_t b = 0; b < fast; b++) {
+			int64_t i = w->few ? a : b;
+			float factor = norm && norm[i] > 0 ? 2 / ((float)count * norm[i]) : 0;
+
+			o[b] = error_of(o[b], r->bias ? r->bias[i] : 0, y[b], &r->act, factor, &w->loss[i]);
+		}
+	}
+}
+
+/* gradient = errors^T x */
+static enum qb_err backward(struct work *w, int64_t first, int64_t count, struct qb_errbuf *eb)
+{
+	const struct qb_adaround_rows *r = w->r;
+
+	if (!w->few) {
+		return product('T', 'N', r->rows, r->k, count, w->out, r->rows, r->x + first * r->k, r->k,
+			w->gradient, r->k, eb);
+	}
+	for (int64_t i = 0; i < r->rows; i++) {
+		for (int64_t j = 0; j < r->k; j++) {
+			w->gradient[i * r->k + j] = w->k->dot(w->out + i * w->span,
+				w->turned + j * r->samples + first, (size_t)count);
+		}
+	}
+	return QB_OK;
+}
+
+/* The gradient in v, of the samples; leaves their squared errors added to loss. */
+static enum qb_err gradient(struct work *w, const float *norm, const float *v, double lambda, double beta,
+	int64_t first, int64_t count, struct qb_errbuf *eb)
+{
+	const struct qb_adaround_rows *r = w->r;
+	size_t n = (size_t)(r->rows * r->k);
+
+	w->k->soften(v, r->down, r->up, w->soft, n);
+	QB_TRY(forward(w, w->soft, first, count, eb));
+	errors(w, norm, first, count);
+	QB_TRY(backward(w, first, count, eb));
+	w->k->chain(v, r->down, r->up, w->gradient, n, (float)lambda, (float)beta);
+	return QB_OK;
+}
+
+/* Loss of each row on all samples, for weights as given. */
+static enum qb_err losses(struct work *w, const float *weights, double *loss, struct qb_errbuf *eb)
+{
+	const struct qb_adaround_rows *r = w->r;
+
+	memset(w->loss, 0, (size_t)r->rows * sizeof(*w->loss));
+	for (int64_t s = 0; s < r->samples; s += w->span) {
+		int64_t n = QB_MIN(w->span, r->samples - s);
+
+		QB_TRY(forward(w, weights, s, n, eb));
+		errors(w, NULL, s, n);
+	}
+	for (int64_t i = 0; i < r->rows; i++) {
+		loss[i] = w->loss[i] / (double)r->samples;
+	}
+	return QB_OK;
+}
+
+static double beta_at(const struct qb_adaround_options *o, double t)
+{
+	double part = (t - o->warm_up) / (1 - o->warm_up);
+
+	return o->beta_end + 0.5 * (o->beta_start - o->beta_end) * (1 + cos(part * M_PI));
+}
+
+/* h^-1 of where w lies between its neighbours. */
+static void start(const struct qb_adaround_rows *r, float *v)
+{
+	for (int64_t i = 0; i < r->rows * r->k; i++) {
+		double gap = (double)r->up[i] - r->down[i], h = gap > 0 ? ((double)r->w[i] - r->down[i]) / gap : 0.5;
+
+		v[i] = (float)-log(1.2 / (fmin(fmax(h, 0), 1) + 0.1) - 1);
+	}
+}
+
+static enum qb_err descend(struct work *w, const struct qb_adaround_options *opt, float *v, float *m1, float *m2,
+	struct qb_errbuf *eb)
+{
+	const struct qb_adaround_rows *r = w->r;
+	int64_t span = QB_MIN(opt->batch, r->samples), first = 0;
+	double decay1 = 1, decay2 = 1;
+
+	for (int t = 0; t < opt->iterations; t++) {
+		double at = (double)t / opt->iterations;
+		bool warm = at < opt->warm_up;
+
+		if (first + span > r->samples) {
+			first = 0;
+		}
+		QB_TRY(gradient(w, w->norm, v, warm ? 0 : opt->lambda, warm ? 2 : beta_at(opt, at), first, span, eb));
+		first += span;
+		decay1 *= 0.9;
+		decay2 *= 0.999;
+		w->k->adam(v, w->gradient, m1, m2, (size_t)(r->rows * r->k),
+			(float)(opt->rate * sqrt(1 - decay2) / (1 - decay1)), 1e-8f);
+	}
+	return QB_OK;
+}
+
+static void harden(const struct qb_adaround_rows *r, const float *v, float *out)
+{
+	for (int64_t i = 0; i < r->rows * r->k; i++) {
+		out[i] = v[i] >= 0 ? r->up[i] : r->down[i];
+	}
+}
+
+/* Row by row the better of the learned rounding and the nearest. */
+static void take_better(const struct qb_adaround_rows *r, const double *nearest, const double *learned, float *out,
+	struct qb_adaround_report *report)
+{
+	for (int64_t i = 0; i < r->rows; i++) {
+		const float *near = r->nearest + i * r->k;
+
+		report->nearest_loss += nearest[i];
+		report->loss += fmin(nearest[i], learned[i]);
+		if (!(learned[i] < nearest[i])) {
+			memcpy(out + i * r->k, near, (size_t)r->k * sizeof(*out));
+		}
+		for (int64_t j = 0; j < r->k; j++) {
+			report->changed += out[i * r->k + j] != near[j];
+		}
+	}
+}
+
+enum qb_err qb_adaround(const struct qb_adaround_rows *r, const struct qb_adaround_options *opt, float *out,
+	struct qb_adaround_report *report, struct qb_errbuf *eb)
+{
+	size_t n = (size_t)(r->rows * r->k);
+	float *v = calloc(n, sizeof(*v)), *m1 = calloc(n, sizeof(*m1)), *m2 = calloc(n, sizeof(*m2));
+	double *near = calloc((size_t)r->rows, sizeof(*near)), *learned = calloc((size_t)r->rows, sizeof(*learned));
+	struct work w = {0};
+	enum qb_err err;
+
+	if (!v || !m1 || !m2 || !near || !learned) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory to learn the rounding of %zu weights", n);
+		goto out;
+	}
+	QB_TRY_OUT(work_init(&w, r, QB_MIN(opt->batch, r->samples), eb));
+	QB_TRY_OUT(losses(&w, r->nearest, near, eb));
+	for (int64_t i = 0; i < r->rows; i++) {
+		w.norm[i] = (float)(near[i] / (double)r->k);
+	}
+	start(r, v);
+	QB_TRY_OUT(descend(&w, opt, v, m1, m2, eb));
+
+	harden(r, v, out);
+	QB_TRY_OUT(losses(&w, out, learned, eb));
+	take_better(r, near, learned, out, report);
+out:
+	work_fini(&w);
+	free(v);
+	free(m1);
+	free(m2);
+	free(near);
+	free(learned);
+	return err;
+}
+
+static double regulariser(const struct qb_adaround_rows *r, const float *v, double beta)
+{
+	double sum = 0;
+
+	for (int64_t i = 0; i < r->rows * r->k; i++) {
+		double h = 1.2 / (1 + exp(-(double)v[i])) - 0.1;
+
+		sum += 1 - pow(fabs(2 * fmin(fmax(h, 0), 1) - 1), beta);
+	}
+	return sum;
+}
+
+enum qb_err qb_adaround_objective(const struct qb_adaround_rows *r, const float *norm, const float *v, double lambda,
+	double beta, int64_t first, int64_t count, double *loss, float *out, struct qb_errbuf *eb)
+{
+	struct work w = {0};
+	enum qb_err err;
+
+	QB_TRY_OUT(work_init(&w, r, count, eb));
+	memset(w.loss, 0, (size_t)r->rows * sizeof(*w.loss));
+	QB_TRY_OUT(gradient(&w, norm, v, lambda, beta, first, count, eb));
+	*loss = lambda * regulariser(r, v, beta);
+	for (int64_t i = 0; i < r->rows; i++) {
+		*loss += norm[i] > 0 ? w.loss[i] / ((double)count * (double)norm[i]) : 0;
+	}
+	if (out) {
+		memcpy(out, w.gradient, (size_t)(r->rows * r->k) * sizeof(*out));
+	}
+out:
+	work_fini(&w);
+	return err;
+}

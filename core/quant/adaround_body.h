@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * AdaRound's work on each weight, included once for each instruction set with QB_TARGET (an attribute) and QB_NAME(x)
+ * defined. IEEE operations in a fixed order: all of them agree bit for bit.
+ */
+static inline __attribute__((always_inline)) float QB_NAME(from_bits)(uint32_t u)
+{
+	float x;
+
+	memcpy(&x, &u, 4);
+	return x;
+}
+
+/* 2^x for |x| <= 126, within 3e-7 relative. */
+static inline __attribute__((always_inline)) float QB_NAME(exp2)(float x)
+{
+	float whole, f, p;
+
+	x = x < -126 ? -126 : x;
+	x = x > 126 ? 126 : x;
+	whole = (x + 12582912.0f) - 12582912.0f;
+	f = x - whole;
+	p = 1.5403530e-4f;
+	p = p * f + 1.3333558e-3f;
+	p = p * f + 9.6181291e-3f;
+	p = p * f + 5.5504109e-2f;
+	p = p * f + 2.4022651e-1f;
+	p = p * f + 6.9314718e-1f;
+	p = p * f + 1.0f;
+	return p * QB_NAME(from_bits)((uint32_t)((int32_t)whole + 127) << 23);
+}
+
+/* log2 of a positive normal number: its exponent, and atanh's series on the mantissa in [sqrt(1/2), sqrt(2)). */
+static inline __attribute__((always_inline)) float QB_NAME(log2)(float x)
+{
+	uint32_t u;
+	int32_t e;
+	float m, s, t;
+
+	memcpy(&u, &x, 4);
+	e = (int32_t)(u - 0x3f3504f3u) >> 23;
+	m = QB_NAME(from_bits)(u - ((uint32_t)e << 23));
+	s = (m - 1) / (m + 1);
+	t = s * s;
+	return (float)e + s * (2.8853901f + t * (0.96179669f + t * (0.57707802f + t * 0.41219859f)));
+}
+
+/* h(V) and its derivative. */
+static inline __attribute__((always_inline)) float QB_NAME(rectified)(float v, float *slope)
+{
+	float s = 1 / (1 + QB_NAME(exp2)(-1.44269504f * v)), h = s * 1.2f - 0.1f;
+
+	*slope = h > 0 && h < 1 ? 1.2f * s * (1 - s) : 0;
+	h = h < 0 ? 0 : h;
+	return h > 1 ? 1 : h;
+}
+
+QB_TARGET static void QB_NAME(soften)(const float *v, const float *down, const float *up, float *soft, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		float slope, h = QB_NAME(rectified)(v[i], &slope);
+
+		soft[i] = down[i] + h * (up[i] - down[i]);
+	}
+}
+
+/* g becomes the gradient of the objective in v. */
+QB_TARGET static void QB_NAME(chain)(const float *v, const float *down, const float *up, float *g, size_t n,
+	float lambda, float beta)
+{
+	for (size_t i = 0; i < n; i++) {
+		float slope, h = QB_NAME(rectified)(v[i], &slope), t = 2 * h - 1, a = t < 0 ? -t : t;
+		float steep = QB_NAME(exp2)((beta - 1) * QB_NAME(log2)(a < 1e-30f ? 1e-30f : a));
+		float pull = -2 * beta * lambda * (t < 0 ? -steep : steep);
+
+		g[i] = (g[i] * (up[i] - down[i]) + pull) * slope;
+	}
+}
+
+/* One step of Adam (Kingma and Ba, 2015); rate holds the correction of both moments' bias. */
+QB_TARGET static void QB_NAME(adam)(float *v, const float *g, float *m1, float *m2, size_t n, float rate,
+	float epsilon)
+{
+	for (size_t i = 0; i < n; i++) {
+		m1[i] = 0.9f * m1[i] + 0.1f * g[i];
+		m2[i] = 0.999f * m2[i] + 0.001f * (g[i] * g[i]);
+		v[i] -= rate * m1[i] / (__builtin_sqrtf(m2[i]) + epsilon);
+	}
+}
+
+/* y[s] += w * x[s] */
+QB_TARGET static void QB_NAME(axpy)(float w, const float *x, float *y, size_t n)
+{
+	for (size_t s = 0; s < n; s++) {
+		y[s] += w * x[s];
+	}
+}
+
+QB_TARGET static float QB_NAME(dot)(const float *x, const float *y, size_t n)
+{
+	float part[16] = {0}, sum = 0;
+	size_t s = 0;
+
+	for (; s + 16 <= n; s += 16) {
+		for (int i = 0; i < 16; i++) {
+			part[i] += x[s + (size_t)i] * y[s + (size_t)i];
+		}
+	}
+	for (; s < n; s++) {
+		part[0] += x[s] * y[s];
+	}
+	for (int i = 0; i < 16; i++) {
+		sum += part[i];
+	}
+	return sum;
+}
