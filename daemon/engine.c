@@ -10,11 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/jobs.h"
 #include "daemon/lab.h"
 #include "daemon/loop.h"
 #include "daemon/worker.h"
 
-enum { RETRY_MS = 5000, ANSWER_MS = 20000, OUTPUT_MAX = 32 << 20, FORMATS_KEPT = 256 };
+enum { RETRY_MS = 5000, TYPES_MS = 20000, ANSWER_MS = 5000, LINE_MAX_BYTES = 64 << 20, QUEUE_MAX = 64 };
 
 struct qb_engine {
 	struct qb_lab *lab;
@@ -23,27 +24,21 @@ struct qb_engine {
 	pthread_mutex_t lock; /* of why */
 	char why[512];
 	uv_timer_t retry, slow;
-	struct qb_worker *asking;
-	struct ask *asks;
-	json_t *formats; /* name: description */
+	struct qb_worker *worker;
+	/* The first one is with the worker. */
+	struct qb_question *first, **last;
+	int queued;
+	bool asked; /* the first one's line was written */
+	struct qb_question types; /* our own, asked whenever a worker starts before info is there */
+	bool dying; /* we killed the worker: nothing it still says counts, and another follows */
 	bool stopped;
 };
 
-/* One --format process. */
-struct ask {
-	struct qb_engine *engine;
-	struct qb_format_question *question;
-	struct qb_call *call;
-	struct qb_worker *worker;
-	uv_timer_t slow;
-	struct ask *next;
-};
-
-static void ask_types(struct qb_engine *e);
+static void start_worker(struct qb_engine *e);
 
 static void retry(uv_timer_t *timer)
 {
-	ask_types(timer->data);
+	start_worker(timer->data);
 }
 
 static void not_ready(struct qb_engine *e, const char *why)
@@ -107,56 +102,170 @@ static bool normalize(json_t *info)
 	return true;
 }
 
-static void types_ended(void *arg, const struct qb_worker_end *end)
+static void append(struct qb_engine *e, struct qb_question *q)
 {
-	struct qb_engine *e = arg;
-	json_error_t error;
-	json_t *info;
-	char why[400];
+	q->next = NULL;
+	*e->last = q;
+	e->last = &q->next;
+	e->queued++;
+}
 
-	e->asking = NULL;
+/* Takes the first question out; whoever asked it wakes up. */
+static void answered(struct qb_engine *e)
+{
+	struct qb_question *q = e->first;
+
 	uv_timer_stop(&e->slow);
-	if (e->stopped) {
+	e->first = q->next;
+	e->last = e->first ? e->last : &e->first;
+	e->queued--;
+	e->asked = false;
+	if (q->call) {
+		qb_call_done(q->call);
+	}
+}
+
+static void too_slow(uv_timer_t *timer)
+{
+	struct qb_engine *e = timer->data;
+
+	if (e->first != &e->types) {
+		qb_refuse(&e->first->problem, 503, "too_slow", "this took longer than %d seconds; ask for less, or "
+			"submit it as a job", ANSWER_MS / 1000);
+		answered(e);
+		e->dying = true;
+	}
+	qb_worker_signal(e->worker, SIGKILL);
+}
+
+/* The first question goes to the worker, unless it is there already. */
+static void ask_next(struct qb_engine *e)
+{
+	json_t *line;
+	char *text;
+
+	if (!e->first || !e->worker || e->asked || e->dying) {
 		return;
 	}
-	info = json_loadb(end->output, end->output_len, JSON_REJECT_DUPLICATES, &error);
-	if (end->signal || end->status || !info || !normalize(info)) {
-		json_decref(info);
-		snprintf(why, sizeof(why), "%.150s --types ended with status %d, signal %d, and no "
-			"description of its job types: %.150s", e->lab->options.worker, (int)end->status,
-			end->signal, end->errors);
-		not_ready(e, why);
+	line = e->first->body ? json_copy((json_t *)e->first->body) : json_object();
+	json_object_set_new(line, "ask", json_string(e->first->ask));
+	text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(17));
+	json_decref(line);
+	e->asked = true;
+	qb_worker_say(e->worker, text ? text : "{}");
+	free(text);
+	uv_timer_start(&e->slow, too_slow, e->first == &e->types ? TYPES_MS : ANSWER_MS, 0);
+}
+
+static void take_info(struct qb_engine *e, json_t *info)
+{
+	if (!normalize(info)) {
+		qb_log(QB_LOG_ERROR, "the worker's description of its kinds of job is not understood");
+		qb_worker_signal(e->worker, SIGKILL);
 		return;
 	}
 	qb_log(QB_LOG_INFO, "worker %s, engine %s, %zu kinds of job", e->lab->options.worker,
 		json_string_value(json_object_get(info, "engine")),
 		json_array_size(json_object_get(info, "types")));
-	atomic_store(&e->info, info);
+	atomic_store(&e->info, json_incref(info));
 	e->ready(e->lab);
 }
 
-static void types_slow(uv_timer_t *timer)
+static void fail_first(struct qb_engine *e, const char *why)
 {
-	struct qb_engine *e = timer->data;
-
-	if (e->asking) {
-		qb_worker_signal(e->asking, SIGKILL);
+	if (e->first && e->asked) {
+		qb_refuse(&e->first->problem, 503, "worker_unavailable", "%s", why);
+		answered(e);
 	}
 }
 
-static void ask_types(struct qb_engine *e)
+/* {"answer": ...} or the error event that a job would end with. */
+static void on_line(void *arg, char *text, size_t len)
 {
-	char **argv = qb_worker_argv("", e->lab->options.worker, "--types", NULL), why[256];
-	const struct qb_worker_setup setup = {.argv = argv, .collect = true, .limit = OUTPUT_MAX,
-		.end = types_ended, .arg = e};
+	struct qb_engine *e = arg;
+	struct qb_question *q = e->first;
+	json_t *line = text ? json_loadb(text, len, JSON_DECODE_ANY, NULL) : NULL;
+	json_t *answer = json_object_get(line, "answer");
+	const char *code = json_string_value(json_object_get(line, "code"));
+	const char *detail = json_string_value(json_object_get(line, "detail"));
 
-	e->asking = qb_worker_start(e->lab->loop, &setup, why, sizeof(why));
-	qb_worker_argv_free(argv);
-	if (!e->asking) {
-		not_ready(e, why);
+	if (e->dying) {
+		json_decref(line);
 		return;
 	}
-	uv_timer_start(&e->slow, types_slow, ANSWER_MS, 0);
+	if (q && e->asked && answer && q == &e->types) {
+		answered(e);
+		take_info(e, answer);
+	} else if (q && e->asked && answer) {
+		q->answer = json_incref(answer);
+		answered(e);
+	} else if (q && e->asked && code && detail) {
+		qb_refuse(&q->problem, q->refused ? q->refused : 422, code, "%s", detail);
+		answered(e);
+	} else {
+		/* Which answer belongs to which question is lost. One that never described itself gets a pause. */
+		e->dying = q != &e->types;
+		qb_worker_signal(e->worker, SIGKILL);
+		fail_first(e, "the worker's answer is not understood; see the daemon's option --worker");
+	}
+	json_decref(line);
+	ask_next(e);
+}
+
+static void fail_all(struct qb_engine *e, const char *code, const char *why)
+{
+	while (e->first) {
+		qb_refuse(&e->first->problem, 503, code, "%s", why);
+		answered(e);
+	}
+}
+
+/* What was being answered is lost; the others are asked again. A worker that has never answered is tried again later. */
+static void on_end(void *arg, const struct qb_worker_end *end)
+{
+	struct qb_engine *e = arg;
+	bool lost = e->first && e->asked && e->first != &e->types;
+	char why[400];
+
+	e->worker = NULL;
+	if (e->stopped) {
+		fail_all(e, "stopping", "the server is stopping; try again later");
+		return;
+	}
+	snprintf(why, sizeof(why), "%.150s --serve ended with status %d, signal %d: %.150s",
+		e->lab->options.worker, (int)end->status, end->signal, end->errors);
+	if (e->dying || lost) {
+		qb_log(QB_LOG_WARNING, "%s; it starts again", why);
+		if (lost) {
+			fail_first(e, "the worker ended while it answered; try again");
+		}
+		start_worker(e);
+		return;
+	}
+	not_ready(e, why);
+	fail_all(e, "worker_unavailable", why);
+}
+
+static void start_worker(struct qb_engine *e)
+{
+	char threads[24], why[256], **argv;
+	struct qb_worker_setup setup = {.limit = LINE_MAX_BYTES, .line = on_line, .end = on_end, .arg = e};
+
+	snprintf(threads, sizeof(threads), "%lld", (long long)e->lab->options.worker_threads);
+	argv = qb_worker_argv("", e->lab->options.worker, "--serve", "--threads", threads, NULL);
+	setup.argv = argv;
+	e->dying = false;
+	e->worker = qb_worker_start(e->lab->loop, &setup, why, sizeof(why));
+	qb_worker_argv_free(argv);
+	if (!e->worker) {
+		not_ready(e, why);
+		fail_all(e, "worker_unavailable", why);
+		return;
+	}
+	if (!atomic_load(&e->info)) {
+		append(e, &e->types);
+	}
+	ask_next(e);
 }
 
 struct qb_engine *qb_engine_create(struct qb_lab *lab, void (*ready)(struct qb_lab *lab))
@@ -168,13 +277,14 @@ struct qb_engine *qb_engine_create(struct qb_lab *lab, void (*ready)(struct qb_l
 	}
 	e->lab = lab;
 	e->ready = ready;
-	e->formats = json_object();
+	e->last = &e->first;
+	e->types.ask = "types";
 	pthread_mutex_init(&e->lock, NULL);
 	snprintf(e->why, sizeof(e->why), "the worker has not answered yet");
 	uv_timer_init(lab->loop, &e->retry);
 	uv_timer_init(lab->loop, &e->slow);
 	e->retry.data = e->slow.data = e;
-	ask_types(e);
+	start_worker(e);
 	return e;
 }
 
@@ -204,98 +314,28 @@ const json_t *qb_engine_type(const json_t *info, const char *type)
 	return NULL;
 }
 
-static void ask_freed(uv_handle_t *handle)
+void qb_engine_ask(struct qb_call *call, void *question)
 {
-	free(handle->data);
-}
-
-static void ask_done(struct ask *a)
-{
-	for (struct ask **link = &a->engine->asks; *link; link = &(*link)->next) {
-		if (*link == a) {
-			*link = a->next;
-			break;
-		}
-	}
-	qb_call_done(a->call);
-	uv_close((uv_handle_t *)&a->slow, ask_freed);
-}
-
-/* The detail of the worker's error line, which it prints in place of the description. */
-static const char *error_detail(const json_t *v)
-{
-	return json_string_value(json_object_get(v, "detail"));
-}
-
-static void format_ended(void *arg, const struct qb_worker_end *end)
-{
-	struct ask *a = arg;
-	struct qb_format_question *q = a->question;
-	json_t *v = json_loadb(end->output, end->output_len, 0, NULL);
-
-	a->worker = NULL;
-	if (!end->signal && !end->status && json_is_object(v)) {
-		if (json_object_size(a->engine->formats) >= FORMATS_KEPT) {
-			json_object_clear(a->engine->formats);
-		}
-		json_object_set(a->engine->formats, q->name, v);
-		q->answer = json_incref(v);
-	} else if (end->signal) {
-		qb_refuse(&q->problem, 503, "worker_unavailable",
-			"the worker was killed by signal %d while it described %.100s; try again", end->signal,
-			q->name);
-	} else {
-		qb_refuse(&q->problem, 404, "no_such_format", "%s",
-			error_detail(v) ? error_detail(v) : "there is no number format of this name");
-	}
-	json_decref(v);
-	ask_done(a);
-}
-
-static void format_slow(uv_timer_t *timer)
-{
-	struct ask *a = timer->data;
-
-	if (a->worker) {
-		qb_worker_signal(a->worker, SIGKILL);
-	}
-}
-
-void qb_engine_format(struct qb_call *call, void *question)
-{
-	struct qb_format_question *q = question;
+	struct qb_question *q = question;
 	struct qb_engine *e = q->lab->engine;
-	struct ask *a;
-	char **argv, why[256];
-	struct qb_worker_setup setup = {.collect = true, .limit = OUTPUT_MAX, .end = format_ended};
 
-	q->answer = json_incref(json_object_get(e->formats, q->name));
-	a = q->answer || e->stopped ? NULL : calloc(1, sizeof(*a));
-	if (!a) {
-		if (!q->answer) {
-			qb_refuse(&q->problem, 503, "stopping", "the server is stopping; try again later");
-		}
-		qb_call_done(call);
+	if (e->stopped) {
+		qb_refuse(&q->problem, 503, "stopping", "the server is stopping; try again later");
+	} else if (!e->worker || !qb_engine_info(e, &q->problem)) {
+		qb_refuse(&q->problem, 503, "worker_unavailable", "the worker program cannot be used just now; try "
+			"again in a few seconds");
+	} else if (q->heavy && qb_jobs_alone(q->lab->jobs)) {
+		qb_refuse(&q->problem, 503, "measuring", "a job is measuring latency, beside which nothing else may "
+			"compute; try again in a few seconds");
+	} else if (e->queued >= QUEUE_MAX) {
+		qb_refuse(&q->problem, 503, "busy", "%d questions wait already; try again in a moment", QUEUE_MAX);
+	} else {
+		q->call = call;
+		append(e, q);
+		ask_next(e);
 		return;
 	}
-	a->engine = e;
-	a->question = q;
-	a->call = call;
-	a->next = e->asks;
-	e->asks = a;
-	uv_timer_init(e->lab->loop, &a->slow);
-	a->slow.data = a;
-	argv = qb_worker_argv("", e->lab->options.worker, "--format", q->name, NULL);
-	setup.argv = argv;
-	setup.arg = a;
-	a->worker = qb_worker_start(e->lab->loop, &setup, why, sizeof(why));
-	qb_worker_argv_free(argv);
-	if (!a->worker) {
-		qb_refuse(&q->problem, 503, "worker_unavailable", "%s", why);
-		ask_done(a);
-		return;
-	}
-	uv_timer_start(&a->slow, format_slow, ANSWER_MS, 0);
+	qb_call_done(call);
 }
 
 void qb_engine_stop(struct qb_engine *e)
@@ -303,13 +343,8 @@ void qb_engine_stop(struct qb_engine *e)
 	e->stopped = true;
 	uv_close((uv_handle_t *)&e->retry, NULL);
 	uv_close((uv_handle_t *)&e->slow, NULL);
-	if (e->asking) {
-		qb_worker_signal(e->asking, SIGKILL);
-	}
-	for (struct ask *a = e->asks; a; a = a->next) {
-		if (a->worker) {
-			qb_worker_signal(a->worker, SIGKILL);
-		}
+	if (e->worker) {
+		qb_worker_signal(e->worker, SIGKILL);
 	}
 }
 
@@ -318,7 +353,6 @@ void qb_engine_destroy(struct qb_engine **engine)
 	struct qb_engine *e = *engine;
 
 	if (e) {
-		json_decref(e->formats);
 		json_decref(atomic_load(&e->info));
 		pthread_mutex_destroy(&e->lock);
 		free(e);

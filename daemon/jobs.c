@@ -386,6 +386,16 @@ void qb_jobs_destroy(struct qb_jobs **jobs)
 	*jobs = NULL;
 }
 
+bool qb_jobs_alone(const struct qb_jobs *j)
+{
+	for (const struct qb_run *r = j->runs; r; r = r->next) {
+		if (r->section == QB_SECTION_ALONE) {
+			return true;
+		}
+	}
+	return false;
+}
+
 int qb_jobs_running(const struct qb_jobs *j)
 {
 	return count(j, false) + count(j, true);

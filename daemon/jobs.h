@@ -26,6 +26,7 @@ void qb_jobs_wake(struct qb_jobs *jobs);
 /* Ends all workers, queues their jobs again; done is called when none is left. */
 void qb_jobs_stop(struct qb_jobs *jobs, void (*done)(struct qb_lab *lab));
 void qb_jobs_destroy(struct qb_jobs **jobs);
+bool qb_jobs_alone(const struct qb_jobs *jobs); /* a latency section runs: nothing else may compute */
 int qb_jobs_running(const struct qb_jobs *jobs); /* workers, inspections included */
 
 /* spec has passed its schema. Returns the job's object; *created is false where an identical job answers. */

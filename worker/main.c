@@ -16,8 +16,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "core/experiment/describe.h"
 #include "core/experiment/experiment.h"
+#include "core/experiment/question.h"
 #include "worker/limits.h"
 
 static volatile bool cancelled;
@@ -125,29 +125,28 @@ static int run_job(const struct worker_limits *limits)
 	return 0;
 }
 
-static int print_json(json_t *v)
+/* A question a line, an answer a line, until the input ends. Numbers have the digits that tell doubles apart. */
+static int serve(const struct worker_limits *limits)
 {
-	int failed = !v;
+	json_error_t why;
+	json_t *question;
 
-	if (v) {
-		json_dumpf(v, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-		putchar('\n');
-		failed = fflush(stdout) != 0;
+	while (!cancelled && (question = read_line(&why)) != NULL) {
+		struct qb_errbuf eb = {0};
+		json_t *answer = NULL, *line;
+		enum qb_err err = qb_question_answer(question, PACKAGE_VERSION, limits->threads, &answer,
+			&eb);
+
+		if (err == QB_OK) {
+			line = json_pack("{s:o}", "answer", answer);
+			print_line(NULL, line);
+			json_decref(line);
+		} else {
+			print_error(qb_err_name(err), eb.text);
+		}
+		json_decref(question);
 	}
-	json_decref(v);
-	return failed;
-}
-
-static int print_format(const char *name)
-{
-	struct qb_errbuf eb = {0};
-	json_t *v = qb_describe_format(name, &eb);
-
-	if (!v) {
-		print_error(qb_err_name(eb.code), eb.text);
-		return 1;
-	}
-	return print_json(v);
+	return 0;
 }
 
 static void usage(FILE *out)
@@ -159,8 +158,8 @@ static void usage(FILE *out)
 	      "  --memory-bytes N    limit of the address space\n"
 	      "  --cpu-seconds N     limit of processor time\n"
 	      "  --wall-seconds N    limit of elapsed time\n"
-	      "  --types             print the kinds of job and the number formats as JSON\n"
-	      "  --format NAME       print everything about a number format as JSON\n"
+	      "  --serve             answer questions instead, one JSON object a line:\n"
+	      "                      echo '{\"ask\": \"types\"}' | quantbench-worker --serve\n"
 	      "  --version           print the version\n",
 		out);
 }
@@ -170,20 +169,20 @@ int main(int argc, char **argv)
 	static const struct option options[] = {{"threads", required_argument, NULL, 't'},
 		{"memory-bytes", required_argument, NULL, 'm'},
 		{"cpu-seconds", required_argument, NULL, 'c'},
-		{"wall-seconds", required_argument, NULL, 'w'}, {"types", no_argument, NULL, 'T'},
-		{"format", required_argument, NULL, 'f'}, {"version", no_argument, NULL, 'v'},
+		{"wall-seconds", required_argument, NULL, 'w'}, {"serve", no_argument, NULL, 's'},
+		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	struct worker_limits limits = {.threads = worker_processors()};
 	struct sigaction sa = {.sa_handler = on_terminate};
 	struct qb_errbuf eb = {0};
+	bool serves = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
-		case 'T':
-			return print_json(qb_describe_engine(PACKAGE_VERSION));
-		case 'f':
-			return print_format(optarg);
+		case 's':
+			serves = true;
+			break;
 		case 'v':
 			puts("quantbench-worker " PACKAGE_VERSION);
 			return 0;
@@ -206,5 +205,5 @@ int main(int argc, char **argv)
 		print_error(qb_err_name(eb.code), eb.text);
 		return 1;
 	}
-	return run_job(&limits);
+	return serves ? serve(&limits) : run_job(&limits);
 }

@@ -451,6 +451,16 @@ out:
 	return err;
 }
 
+size_t qb_empirical_count(const struct qb_empirical *e)
+{
+	return e->n;
+}
+
+double qb_empirical_at(const struct qb_empirical *e, size_t i)
+{
+	return e->x[i];
+}
+
 void qb_empirical_destroy(struct qb_empirical **e)
 {
 	if (*e) {

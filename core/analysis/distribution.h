@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/base/err.h"
 
@@ -53,5 +54,11 @@ void qb_distribution_cells(const struct qb_distribution *d, const double *edge, 
 
 /* The largest |x| there is; INFINITY where there is none. */
 double qb_distribution_bound(const struct qb_distribution *d);
+
+/* Number `index` of the seeded stream of draws from a checked distribution. */
+double qb_distribution_draw(const struct qb_distribution *d, uint64_t seed, uint64_t index);
+/* How many numbers there are, and the i-th of them in ascending order. */
+size_t qb_empirical_count(const struct qb_empirical *e);
+double qb_empirical_at(const struct qb_empirical *e, size_t i);
 
 #endif

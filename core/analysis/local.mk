@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
 	core/analysis/distribution.c core/analysis/distribution.h \
+	core/analysis/draw.c \
 	core/analysis/latency.c core/analysis/latency.h \
 	core/analysis/metrics.c core/analysis/metrics.h \
 	core/analysis/sqnr.c core/analysis/sqnr.h \

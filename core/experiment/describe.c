@@ -131,44 +131,41 @@ json_t *qb_describe_engine(const char *version)
 		"types", kinds(), "formats", formats(), "metrics", metrics());
 }
 
-/* Up to 8 bits every code is shown; wider formats have too many to read. */
-static json_t *codes(const struct qb_format *f)
+static json_t *reals(const double *value, int n)
 {
 	json_t *a = json_array();
-	uint32_t n = f->kind == QB_FORMAT_TABLE ? (uint32_t)f->table_count : 1u << f->bits;
 
-	for (uint32_t c = 0; f->bits <= 8 && c < n; c++) {
-		json_array_append_new(a, json_pack("{s:i, s:o}", "code", (int)c, "value",
-					 value_json(qb_format_code_value(f, c))));
+	for (int i = 0; i < n; i++) {
+		json_array_append_new(a, json_real(value[i]));
 	}
 	return a;
 }
 
-json_t *qb_describe_format(const char *name, struct qb_errbuf *eb)
+/* Up to 8 bits every code is shown; wider formats have too many to read. */
+static json_t *codes(const struct qb_format *f, const struct qb_format_info *info)
 {
-	enum { CAP = 1 << 16 };
-	struct qb_format f;
-	double *value;
-	json_t *o, *list;
-	int n;
+	json_t *a = json_array();
 
-	if (qb_format_parse(&f, name, eb) != QB_OK) {
-		return NULL;
+	for (uint32_t c = 0; f->bits <= 8 && c < info->code_count; c++) {
+		json_array_append_new(a, json_pack("{s:i, s:o}", "code", (int)c, "value",
+					 value_json(info->code_values[c])));
 	}
-	value = malloc(CAP * sizeof(*value));
-	o = value ? format_summary(&f) : NULL;
-	if (!o) {
-		free(value);
-		qb_fail(eb, QB_ENOMEM, "no memory to describe %s", name);
-		return NULL;
-	}
-	n = qb_format_values(&f, value, CAP);
-	list = json_array();
-	for (int i = 0; i < n; i++) {
-		json_array_append_new(list, json_real(value[i]));
-	}
-	json_object_set_new(o, "values", list);
-	json_object_set_new(o, "codes", codes(&f));
-	free(value);
-	return o;
+	return a;
+}
+
+enum qb_err qb_describe_format(const char *name, json_t **out, struct qb_errbuf *eb)
+{
+	struct qb_format f;
+	struct qb_format_info info;
+
+	QB_TRY(qb_format_parse(&f, name, eb));
+	QB_TRY(qb_format_describe(&f, &info, eb));
+	*out = format_summary(&f);
+	json_object_set_new(*out, "bits_per_value", json_real(info.bits_per_value));
+	json_object_set_new(*out, "has_nan", json_boolean(info.has_nan));
+	json_object_set_new(*out, "has_inf", json_boolean(info.has_inf));
+	json_object_set_new(*out, "values", reals(info.values, info.value_count));
+	json_object_set_new(*out, "codes", codes(&f, &info));
+	qb_format_info_fini(&info);
+	return QB_OK;
 }

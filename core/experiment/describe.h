@@ -12,8 +12,8 @@
 /* {"engine", "isa", "types": [{"type", "summary", "inputs", "internal", "schema"}], "formats": [...], "metrics": [...]} */
 json_t *qb_describe_engine(const char *version);
 
-/* Everything about a number format: values, range, smallest step, encoding table. NULL and eb on error. */
-json_t *qb_describe_format(const char *name, struct qb_errbuf *eb);
+/* Everything about a number format: values, range, smallest step, encoding table. *out is a new reference. */
+enum qb_err qb_describe_format(const char *name, json_t **out, struct qb_errbuf *eb);
 
 /* {"cpu", "isa", "threads"}: what a measurement must name. */
 json_t *qb_describe_machine(int threads);

@@ -12,8 +12,8 @@
 #include "core/experiment/schemas.h"
 
 static const struct qb_experiment kinds[] = {
-#define X(name, inputs, internal, text) \
-	{#name, text, inputs, internal, qb__schema_##name, qb_experiment_##name},
+#define X(name, inputs, internal, live, text) \
+	{#name, text, inputs, internal, live, qb__schema_##name, qb_experiment_##name},
 	QB_EXPERIMENTS(X)
 #undef X
 };
@@ -109,6 +109,9 @@ enum qb_err qb_job_input(const struct qb_job *job, const char *field, const char
 	const json_t *v = json_object_get(job->spec, field);
 	const char *slash;
 
+	if (job->live) {
+		return qb_fail(eb, QB_EJOB, "%s: uploads are not read for an answer at once; submit a job", field);
+	}
 	*path = NULL;
 	if (json_is_string(v)) {
 		*path = json_string_value(v);

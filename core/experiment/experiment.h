@@ -27,6 +27,7 @@ struct qb_job {
 	const json_t *spec; /* the job as submitted, uploads resolved to paths */
 	const struct qb_host *host;
 	double progress; /* of the whole job; never goes back */
+	bool live;       /* a page waits for the answer: no uploads, bounded work, nothing sampled unasked */
 };
 
 struct qb_experiment {
@@ -34,6 +35,7 @@ struct qb_experiment {
 	const char *summary;
 	const char *inputs; /* fields that hold uploads: "model data", separated by spaces */
 	bool internal;      /* run by the daemon itself, not offered to users */
+	bool live;          /* may also be asked for at once (core/experiment/question.h) */
 	const char *schema; /* JSON Schema text of the description */
 	/* *result is a new reference. Errors name the field of the job that caused them. */
 	enum qb_err (*run)(struct qb_job *job, json_t **result, struct qb_errbuf *eb);

@@ -13,7 +13,7 @@
 #include "core/hw/mac.h"
 #include "core/ops/op.h"
 
-enum { UNITS_MAX = 256 };
+enum { UNITS_MAX = 256, LIVE_UNITS_MAX = 32 };
 
 struct hwcost {
 	struct qb_job *job;
@@ -53,13 +53,14 @@ static enum qb_err parse(struct hwcost *h, struct qb_errbuf *eb)
 	static const char *const adders[] = {"ripple", "prefix", NULL};
 	const json_t *spec = h->job->spec;
 	int multiplier = 0, adder = 0;
-	int64_t terms = 1024, rounds = 8, seed = 1;
+	/* A page that waits draws what it is told; verification belongs into a job, or is asked for. */
+	int64_t terms = 1024, rounds = h->job->live ? 0 : 8, seed = 1;
 
 	QB_TRY(qb_param_only(spec, "", known, eb));
 	QB_TRY(qb_param_choice(spec, "", "multiplier", multipliers, &multiplier, eb));
 	QB_TRY(qb_param_choice(spec, "", "adders", adders, &adder, eb));
 	QB_TRY(qb_param_int(spec, "", "terms", 1, 1 << 24, &terms, eb));
-	QB_TRY(qb_param_int(spec, "", "rounds", 0, 1000, &rounds, eb));
+	QB_TRY(qb_param_int(spec, "", "rounds", 0, h->job->live ? 4 : 1000, &rounds, eb));
 	QB_TRY(qb_param_int(spec, "", "seed", 0, INT64_MAX, &seed, eb));
 	QB_TRY(qb_param_int(spec, "", "macs", 1, INT64_C(1) << 53, &h->macs, eb));
 	h->options = (struct qb_hw_options){.multiplier = (enum qb_multiplier)multiplier,
@@ -204,11 +205,12 @@ enum qb_err qb_experiment_hwcost(struct qb_job *job, json_t **result, struct qb_
 	struct hwcost h = {.job = job};
 	const json_t *units = json_object_get(job->spec, "units");
 	size_t count = json_array_size(units);
+	size_t most = job->live ? LIVE_UNITS_MAX : UNITS_MAX;
 	enum qb_err err;
 
-	if (!json_is_array(units) || count < 1 || count > UNITS_MAX) {
-		return qb_fail(eb, QB_EJOB, "units: takes a list of 1 to %d units, such as "
-			"[{\"operands\": \"int8\", \"accumulator\": \"fixed\"}]", UNITS_MAX);
+	if (!json_is_array(units) || count < 1 || count > most) {
+		return qb_fail(eb, QB_EJOB, "units: takes a list of 1 to %zu units, such as "
+			"[{\"operands\": \"int8\", \"accumulator\": \"fixed\"}]", most);
 	}
 	QB_TRY(parse(&h, eb));
 	h.rows = json_array();

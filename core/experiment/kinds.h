@@ -8,13 +8,14 @@
 
 #include "core/experiment/experiment.h"
 
-/* name, uploads it takes, internal, summary */
+/* name, uploads it takes, internal, live, summary */
 #define QB_EXPERIMENTS(X) \
-	X(ptq, "model data", false, "post-training quantization: what each format costs a network") \
-	X(hwcost, "model", false, "gates of the multiply-accumulate units that number formats need") \
-	X(inspect, "model data", true, "what an upload holds, or what is wrong with it")
+	X(ptq, "model data", false, false, "post-training quantization: what each format costs a network") \
+	X(sqnr, "model data", false, true, "what formats cost on distributions: the exact expected error") \
+	X(hwcost, "model", false, true, "gates of the multiply-accumulate units that number formats need") \
+	X(inspect, "model data", true, false, "what an upload holds, or what is wrong with it")
 
-#define X(name, inputs, internal, text) \
+#define X(name, inputs, internal, live, text) \
 	enum qb_err qb_experiment_##name(struct qb_job *job, json_t **result, struct qb_errbuf *eb);
 QB_EXPERIMENTS(X)
 #undef X

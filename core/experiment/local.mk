@@ -2,6 +2,7 @@
 libquantbench_a_SOURCES += \
 	core/experiment/calibration.c core/experiment/calibration.h \
 	core/experiment/describe.c core/experiment/describe.h \
+	core/experiment/distributions.c core/experiment/distributions.h \
 	core/experiment/experiment.c core/experiment/experiment.h \
 	core/experiment/hwcost.c \
 	core/experiment/inspect.c \
@@ -13,15 +14,20 @@ libquantbench_a_SOURCES += \
 	core/experiment/ptq.c \
 	core/experiment/ptq_latency.c core/experiment/ptq_latency.h \
 	core/experiment/ptq_spec.c core/experiment/ptq_spec.h \
+	core/experiment/question.c core/experiment/question.h \
+	core/experiment/rounding.c core/experiment/rounding.h \
 	core/experiment/sample.c core/experiment/sample.h \
+	core/experiment/source.c core/experiment/source.h \
+	core/experiment/sqnr.c \
 	core/experiment/stream.c core/experiment/stream.h \
 	core/experiment/sweep.c core/experiment/sweep.h \
 	core/experiment/tensor_rows.c core/experiment/tensor_rows.h \
 	core/experiment/variant.c core/experiment/variant.h
 
 # The JSON Schemas of the kinds of job, as C strings.
-JOB_SCHEMAS = schema/jobs/hwcost.json schema/jobs/inspect.json schema/jobs/ptq.json
-EXTRA_DIST += $(JOB_SCHEMAS) schema/jobs/sqnr.json schema/jobs/tensor.json
+JOB_SCHEMAS = schema/jobs/hwcost.json schema/jobs/inspect.json schema/jobs/ptq.json \
+	schema/jobs/sqnr.json
+EXTRA_DIST += $(JOB_SCHEMAS) schema/jobs/tensor.json
 nodist_libquantbench_a_SOURCES += core/experiment/schemas.h
 BUILT_SOURCES += core/experiment/schemas.h
 CLEANFILES += core/experiment/schemas.h

@@ -547,18 +547,21 @@ uint32_t qb_format_value_code(const struct qb_format *f, float value)
 	return (uint32_t)lo;
 }
 
+double qb_format_bits_per_value(const struct qb_format *f)
+{
+	static const int scale_bits[] = {[QB_SCALE_F32] = 32, [QB_SCALE_E8M0] = 8, [QB_SCALE_E4M3] = 8};
+
+	return f->bits + (f->block ? (double)scale_bits[f->block_scale] / f->block : 0);
+}
+
 enum qb_err qb_format_describe(const struct qb_format *f, struct qb_format_info *out,
 	struct qb_errbuf *eb)
 {
-	static const int scale_bits[] = {[QB_SCALE_F32] = 32, [QB_SCALE_E8M0] = 8, [QB_SCALE_E4M3] = 8};
 	struct qb_format_info r = {.min = qb_format_min(f), .max = qb_format_max(f),
-		.smallest = qb_format_smallest(f), .bits_per_value = f->bits,
+		.smallest = qb_format_smallest(f), .bits_per_value = qb_format_bits_per_value(f),
 		.has_nan = qb_format_has_nan(f),
 		.has_inf = is_float(f) && f->specials == QB_SPECIALS_IEEE};
 
-	if (f->block) {
-		r.bits_per_value += (double)scale_bits[f->block_scale] / f->block;
-	}
 	if (f->bits <= 16) {
 		r.code_count = f->kind == QB_FORMAT_TABLE ? (uint32_t)f->table_count : 1u << f->bits;
 		r.values = malloc(r.code_count * sizeof(*r.values));

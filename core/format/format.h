@@ -60,6 +60,9 @@ double qb_format_smallest(const struct qb_format *f);
 /* What a code of the element means on the canonical grid; specials are NaN and infinities. A table's code is an index. */
 double qb_format_code_value(const struct qb_format *f, uint32_t code);
 
+/* With the shared scale's part. */
+double qb_format_bits_per_value(const struct qb_format *f);
+
 /* Whether a code means NaN; formats without one turn NaN into 0. */
 bool qb_format_has_nan(const struct qb_format *f);
 

@@ -38,7 +38,8 @@ struct qb_array {
 	const struct qb_archive *archive;
 	int entry;
 	size_t row_bytes;
-	int64_t rows, next; /* the row that a streaming read gives next */
+	int64_t rows;
+	uint64_t next; /* the byte that a streaming read gives next */
 	int fd;
 	zip_t *zip;
 	zip_file_t *member;
@@ -523,16 +524,15 @@ void qb_array_close(struct qb_array **array)
 	*array = NULL;
 }
 
-static enum qb_err skip_rows(struct qb_array *r, int64_t rows, struct qb_errbuf *eb)
+static enum qb_err skip(struct qb_array *r, uint64_t bytes, struct qb_errbuf *eb)
 {
 	char sink[16384];
-	size_t left = (size_t)rows * r->row_bytes;
 
-	while (left) {
-		size_t n = QB_MIN(left, sizeof(sink));
+	while (bytes) {
+		size_t n = bytes < sizeof(sink) ? (size_t)bytes : sizeof(sink);
 
 		QB_TRY(read_member(r->member, sink, n, r->archive->entry[r->entry].name, eb));
-		left -= n;
+		bytes -= n;
 	}
 	return QB_OK;
 }
@@ -551,38 +551,56 @@ static void swap_bytes(void *data, size_t n, size_t width)
 	}
 }
 
-static enum qb_err read_rows(struct qb_array *array, int64_t first, int64_t count, void *dst,
+/* first and count are bytes of the array. */
+static enum qb_err read_bytes(struct qb_array *array, uint64_t first, size_t count, void *dst,
 	struct qb_errbuf *eb)
 {
 	const struct qb_archive *a = array->archive;
-	const char *name = a->entry[array->entry].name;
+	const struct qb_archive_entry *e = &a->entry[array->entry];
+	size_t width = qb_dtype_bytes(e->dtype);
 
-	if (first < 0 || count < 0 || first > array->rows - count) {
-		return qb_fail(eb, QB_EINVAL, "%s: rows %lld to %lld are outside its %lld", name,
-			(long long)first, (long long)(first + count), (long long)array->rows);
-	}
 	if (a->kind != NPZ) {
-		return read_at(array->fd, dst, (size_t)count * array->row_bytes,
-			a->place[array->entry].offset + (uint64_t)first * array->row_bytes, a->path, eb);
+		QB_TRY(read_at(array->fd, dst, count, a->place[array->entry].offset + first, a->path, eb));
+	} else {
+		if (first < array->next) {
+			QB_TRY(rewind_array(array, eb));
+		}
+		QB_TRY(skip(array, first - array->next, eb));
+		QB_TRY(read_member(array->member, dst, count, e->name, eb));
+		array->next = first + count;
 	}
-	if (first < array->next) {
-		QB_TRY(rewind_array(array, eb));
+	if (e->big_endian && width > 1) {
+		swap_bytes(dst, count / width, width);
 	}
-	QB_TRY(skip_rows(array, first - array->next, eb));
-	QB_TRY(read_member(array->member, dst, (size_t)count * array->row_bytes, name, eb));
-	array->next = first + count;
 	return QB_OK;
+}
+
+static enum qb_err outside(const struct qb_array *array, const char *what, int64_t first,
+	int64_t count, int64_t all, struct qb_errbuf *eb)
+{
+	return qb_fail(eb, QB_EINVAL, "%s: %s %lld to %lld are outside its %lld",
+		array->archive->entry[array->entry].name, what, (long long)first,
+		(long long)(first + count), (long long)all);
 }
 
 enum qb_err qb_array_read(struct qb_array *array, int64_t first, int64_t count, void *dst,
 	struct qb_errbuf *eb)
 {
-	const struct qb_archive_entry *e = &array->archive->entry[array->entry];
-	size_t width = qb_dtype_bytes(e->dtype);
-
-	QB_TRY(read_rows(array, first, count, dst, eb));
-	if (e->big_endian && width > 1) {
-		swap_bytes(dst, (size_t)count * array->row_bytes / width, width);
+	if (first < 0 || count < 0 || first > array->rows - count) {
+		return outside(array, "rows", first, count, array->rows, eb);
 	}
-	return QB_OK;
+	return read_bytes(array, (uint64_t)first * array->row_bytes,
+		(size_t)count * array->row_bytes, dst, eb);
+}
+
+enum qb_err qb_array_read_elements(struct qb_array *array, int64_t first, int64_t count, void *dst,
+	struct qb_errbuf *eb)
+{
+	size_t width = qb_dtype_bytes(array->archive->entry[array->entry].dtype);
+	int64_t all = (int64_t)(array->archive->place[array->entry].bytes / width);
+
+	if (first < 0 || count < 0 || first > all - count) {
+		return outside(array, "elements", first, count, all, eb);
+	}
+	return read_bytes(array, (uint64_t)first * width, (size_t)count * width, dst, eb);
 }

@@ -36,5 +36,8 @@ void qb_array_close(struct qb_array **array);
  * count * row bytes. Reading forwards streams; going backwards reopens. */
 enum qb_err qb_array_read(struct qb_array *array, int64_t first, int64_t count, void *dst,
 	struct qb_errbuf *eb);
+/* The same for elements in row-major order, for arrays whose rows may be larger than memory. */
+enum qb_err qb_array_read_elements(struct qb_array *array, int64_t first, int64_t count, void *dst,
+	struct qb_errbuf *eb);
 
 #endif

@@ -56,6 +56,7 @@ enum qb_body { QB_BODY_NONE, QB_BODY_SMALL, QB_BODY_FILE };
 	X("GET", "/v1/compare", NONE, compare_get) \
 	X("GET", "/v1/formats", NONE, formats_list) \
 	X("GET", "/v1/formats/:name", NONE, formats_get) \
+	X("POST", "/v1/compute/:question", SMALL, compute_ask) \
 	X("GET", "/v1/system", NONE, system_get) \
 	X("GET", "/healthz", NONE, health_live) \
 	X("GET", "/readyz", NONE, health_ready) \

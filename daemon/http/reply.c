@@ -26,7 +26,7 @@ static const char *title_of(int status)
 	case 413:
 		return "Too large";
 	case 422:
-		return "Not a job";
+		return "Cannot be carried out";
 	case 503:
 		return "Not available";
 	case 507:

@@ -30,16 +30,59 @@ enum MHD_Result qb__formats_list(struct qb_request *rq)
 		    : qb_reply_problem(rq, &p);
 }
 
+static enum MHD_Result ask(struct qb_request *rq, struct qb_question *q)
+{
+	q->lab = rq->lab;
+	qb_calls_run(rq->lab->calls, qb_engine_ask, q);
+	return q->answer ? qb_reply_json(rq, 200, q->answer) : qb_reply_problem(rq, &q->problem);
+}
+
 enum MHD_Result qb__formats_get(struct qb_request *rq)
 {
-	struct qb_format_question q = {.lab = rq->lab, .name = rq->part[0]};
+	json_t *body = json_pack("{s:s}", "name", rq->part[0]);
+	struct qb_question q = {.ask = "format", .body = body, .refused = 404};
+	enum MHD_Result sent;
 
-	if (rq->part[0][0] == '-') {
-		return qb_reply_refuse(rq, 404, "no_such_format", "there is no number format \"%.60s\"; GET "
-			"/v1/formats lists some", rq->part[0]);
+	if (!body) {
+		return qb_reply_refuse(rq, 404, "no_such_format", "a number format's name is text in UTF-8");
 	}
-	qb_calls_run(rq->lab->calls, qb_engine_format, &q);
-	return q.answer ? qb_reply_json(rq, 200, q.answer) : qb_reply_problem(rq, &q.problem);
+	sent = ask(rq, &q);
+	json_decref(body);
+	return sent;
+}
+
+/* Numbers for a page that waits. */
+enum MHD_Result qb__compute_ask(struct qb_request *rq)
+{
+	static const struct {
+		const char *name;
+		bool heavy;
+	} known[] = {{"sqnr", true}, {"hwcost", true}, {"round", false}};
+	struct qb_question q = {0};
+	json_error_t why;
+	json_t *body;
+	enum MHD_Result sent;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (!strcmp(known[i].name, rq->part[0])) {
+			q.ask = known[i].name;
+			q.heavy = known[i].heavy;
+		}
+	}
+	if (!q.ask) {
+		return qb_reply_refuse(rq, 404, "not_found", "\"%.60s\" is not computed at once; ask for sqnr, hwcost or "
+			"round", rq->part[0]);
+	}
+	body = json_loadb(rq->body ? rq->body : "", rq->body_len, JSON_REJECT_DUPLICATES, &why);
+	if (!json_is_object(body)) {
+		json_decref(body);
+		return qb_reply_refuse(rq, 400, "bad_json", "the body is not a JSON object: %s (line %d, column %d)",
+			*why.text ? why.text : "it is something else", why.line, why.column);
+	}
+	q.body = body;
+	sent = ask(rq, &q);
+	json_decref(body);
+	return sent;
 }
 
 /* The first "key : value" line of a file in /proc; freed with free(). */

@@ -119,23 +119,35 @@ def inspect(job):
     return {"kind": "data", "arrays": [{"name": "x", "type": "uint8", "shape": [10, 3]}]}
 
 
+ENGINE = {"engine": "fake-1", "isa": "none", "formats": ["int8", {"name": "E4", "bits": 8}], "types": [
+    {"type": "fake", "inputs": "model data", "schema": SCHEMA},
+    {"type": "ptq", "inputs": ["model", "data"], "schema": PTQ},
+    {"type": "inspect", "inputs": [], "internal": True, "schema": {}}]}
+
+
+def answer(ask, question):
+    """One line for one question; "do" misbehaves as it does in jobs."""
+    for s in question.get("do", []):
+        step({}, *(s if isinstance(s, list) else [s, None]))
+    if question.get("name") == "nonsense":
+        say("error", code="invalid", detail="nonsense is no number format")
+    elif ask == "types":
+        print(json.dumps({"answer": ENGINE}), flush=True)
+    elif ask == "format":
+        print(json.dumps({"answer": {"name": question["name"], "bits": 8, "values": []}}), flush=True)
+    else:
+        print(json.dumps({"answer": {"rows": [], "pid": os.getpid(), "asked": ask}}), flush=True)
+
+
 KINDS = {"fake": fake, "ptq": ptq, "inspect": inspect}
 
 
 def main():
     args = sys.argv[1:]
-    if "--types" in args:
-        print(json.dumps({"engine": "fake-1", "isa": "none", "formats": ["int8", {"name": "E4", "bits": 8}], "types": [
-            {"type": "fake", "inputs": "model data", "schema": SCHEMA},
-            {"type": "ptq", "inputs": ["model", "data"], "schema": PTQ},
-            {"type": "inspect", "inputs": [], "internal": True, "schema": {}}]}, indent=1))
-        return 0
-    if "--format" in args:
-        name = args[args.index("--format") + 1]
-        if name == "nonsense":
-            say("error", code="invalid", detail="nonsense is no number format")
-            return 1
-        print(json.dumps({"name": name, "bits": 8, "values": []}, indent=1))
+    if "--serve" in args:
+        for line in sys.stdin:
+            question = json.loads(line)
+            answer(question.pop("ask"), question)
         return 0
     signal.signal(signal.SIGTERM, stopped)
     import ctypes

@@ -380,6 +380,37 @@ class Jobs(Case):
         self.assertIn("/v1/jobs", yaml.safe_load(self.d.call("GET", "/openapi.yaml", expect=200))["paths"])
 
 
+    def test_compute__worker_dies_or_dawdles__question_is_refused_and_the_next_answered(self):
+        first = self.d.call("POST", "/v1/compute/round", {"value": 1, "formats": ["int8"]}, expect=200)
+        self.assertEqual(first["asked"], "round")
+        self.assertEqual(self.d.call("POST", "/v1/compute/sqnr", {}, expect=200)["pid"], first["pid"])
+        p = self.d.call("POST", "/v1/compute/hwcost", {"do": [["kill", 11]]}, expect=503)
+        self.assertEqual(p["code"], "worker_unavailable")
+        second = self.d.call("POST", "/v1/compute/sqnr", {}, expect=200)
+        self.assertNotEqual(second["pid"], first["pid"])
+        p = self.d.call("POST", "/v1/compute/sqnr", {"do": [["sleep", 60]]}, expect=503)
+        self.assertEqual(p["code"], "too_slow")
+        self.assertEqual(self.d.call("POST", "/v1/compute/sqnr", {"do": ["garbage"]}, expect=503)["code"],
+                         "worker_unavailable")
+        self.assertEqual(self.d.call("GET", "/v1/formats/E4", expect=200)["name"], "E4")
+
+    def test_compute__many_at_once__all_are_answered(self):
+        answers = []
+        threads = [threading.Thread(target=lambda: answers.append(
+            self.d.call("POST", "/v1/compute/sqnr", {"do": [["sleep", 0.01]]}, expect=200)["asked"])) for _ in range(20)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(answers, ["sqnr"] * 20)
+
+    def test_compute__bad_questions__problems(self):
+        self.d.call("POST", "/v1/compute/nothing", {}, expect=404)
+        self.d.call("POST", "/v1/compute/sqnr", b"[1]", expect=400)
+        self.d.call("POST", "/v1/compute/sqnr", b"{", expect=400)
+        self.d.call("POST", "/v1/compute/round", {"name": "nonsense"}, expect=422)
+
+
 class Dashboard(Case):
     def setUp(self):
         self.web = tempfile.TemporaryDirectory()
@@ -465,6 +496,10 @@ class Endurance(unittest.TestCase):
             d.call("GET", "/v1/job-types", expect=503)
             d.call("GET", "/v1/jobs", expect=200)
             self.assertEqual(d.stop(), 0)
+            d = Daemon(folder, worker="/bin/cat")  # takes --serve for a file's option, and ends
+            self.assertEqual(d.call("GET", "/readyz", expect=503)["code"], "worker_unavailable")
+            self.assertEqual(d.call("POST", "/v1/compute/round", {}, expect=503)["code"], "worker_unavailable")
+            self.assertEqual(d.stop(), 0)
 
     def test_start__open_address_or_second_daemon__refused_with_a_sentence(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -506,6 +541,24 @@ class RealWorker(unittest.TestCase):
                 break
             time.sleep(0.05)
         self.assertEqual(m["inspection"]["state"], "failed")
+
+    def test_real_worker__numbers_at_once__equal_those_of_the_job(self):
+        question = {"distributions": [{"name": "gaussian", "clip": 10}], "formats": ["int8", "E2"]}
+        live = self.d.call("POST", "/v1/compute/sqnr", question, expect=200)
+        j = self.d.call("POST", "/v1/jobs", {"type": "sqnr", "samples": 0, **question}, expect=201)
+        self.assertEqual(self.d.wait(j["id"], seconds=60)["state"], "succeeded")
+        self.assertEqual(self.d.call("GET", "/v1/jobs/%s/results" % j["id"], expect=200)["rows"], live["rows"])
+        self.assertEqual([r["format"] for r in live["rows"] if r["best"]], ["E2"])
+        units = self.d.call("POST", "/v1/compute/hwcost", {"units": [{"operands": "int8"}]}, expect=200)["rows"]
+        self.assertEqual((units[0]["verified_pairs"], units[0]["published"]), (0, 750))
+        r = self.d.call("POST", "/v1/compute/round", {"value": 0.3, "formats": ["int8", "E4"], "range": 1}, expect=200)
+        self.assertEqual((r["rows"][0]["code"], r["rows"][0]["bits"]), (38, "00100110"))
+        for ask, body in (("sqnr", {"formats": ["int8"]}), ("sqnr", {**question, "samples": 10000000}),
+                          ("sqnr", {**question, "formats": ["int16"] * 64}), ("hwcost", {"units": []}),
+                          ("sqnr", {"data": "/etc/passwd", "distributions": [{"name": "empirical"}], "formats": ["E4"]}),
+                          ("hwcost", {"units": [{"operands": "int8"}], "model": "/etc/passwd"}),
+                          ("round", {"value": 1, "formats": ["nonsense"]}), ("round", {"value": []})):
+            self.assertGreater(len(self.d.call("POST", "/v1/compute/" + ask, body, expect=422)["detail"]), 20)
 
     @unittest.skipUnless(os.path.exists(NETWORK) and os.path.exists(IMAGES), "real networks and data are not here")
     def test_real_worker__sweep_of_a_real_network__over_http(self):

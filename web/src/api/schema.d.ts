@@ -359,6 +359,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/compute/{question}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                question: "sqnr" | "hwcost" | "round";
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for numbers and get them at once, for pages whose numbers change while a slider moves
+         * @description sqnr and hwcost take what the jobs of that name take (schema/jobs/), without `type` and without uploads; nothing
+         *     is sampled or verified unless `samples` or `rounds` asks for it. round takes a RoundQuestion. Questions are
+         *     answered one after the other; what would take long is refused (422) and belongs into a job.
+         *
+         */
+        post: operations["compute"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/system": {
         parameters: {
             query?: never;
@@ -1736,6 +1761,36 @@ export interface operations {
                 };
             };
             404: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    compute: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                question: "sqnr" | "hwcost" | "round";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description The answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SqnrResult"] | components["schemas"]["HwcostResult"] | components["schemas"]["RoundAnswer"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
         };
     };
