@@ -4,7 +4,8 @@ bench_bench_qdq_SOURCES = bench/bench_qdq.c
 bench_bench_qdq_CFLAGS = $(AM_CFLAGS) -pthread
 bench_bench_qdq_LDFLAGS = $(AM_LDFLAGS) -pthread
 noinst_PROGRAMS += bench/bench_latency
-bench_bench_latency_SOURCES = bench/bench_latency.c bench/ort.c bench/ort.h
+bench_bench_latency_SOURCES = bench/bench_latency.c bench/ort.c bench/ort.h \
+	bench/peak.c bench/peak.h
 bench_bench_latency_LDADD = $(LDADD) -ldl
 BENCHSCRIPTS += bench/latency.py
 EXTRA_DIST += bench/latency.py bench/make_int8_peers.py

@@ -65,6 +65,11 @@ enum qb_err qb__add_buffer(struct qb_builder *b, size_t bytes, int *id, struct q
 	return QB_OK;
 }
 
+enum qb_err qb_builder_scratch(struct qb_builder *b, size_t bytes, int *buffer, struct qb_errbuf *eb)
+{
+	return qb__add_buffer(b, bytes, buffer, eb);
+}
+
 static void touch(struct qb_builder *b, int buffer)
 {
 	b->plan->buffer[buffer].last = b->plan->steps;

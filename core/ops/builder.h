@@ -100,6 +100,9 @@ const float *qb_builder_constant(const struct qb_builder *b, const struct qb_val
 void *qb_builder_alloc(struct qb_builder *b, size_t count, size_t size);
 int qb_builder_threads(const struct qb_builder *b);
 
+/* Room that a step of the plan, the next to be added, has for itself. */
+enum qb_err qb_builder_scratch(struct qb_builder *b, size_t bytes, int *buffer, struct qb_errbuf *eb);
+
 /* The plain path: the operator's eval on row-major buffers. */
 enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
 

@@ -29,14 +29,14 @@ AVX2 INLINE void store_some(uint8_t *y, __m128i v, int64_t n)
 	}
 }
 
-AVX2 INLINE __m256i requant_8(__m256i sum, __m256 multiplier, __m256 offset, __m256 lo, __m256 hi)
+/* Rounded, at most hi; what lies below 0 becomes 0 when it is narrowed. */
+AVX2 INLINE __m256i requant_8(__m256i sum, __m256 multiplier, __m256 offset, __m256 hi)
 {
-	__m256 v = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), multiplier, offset);
-
-	return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(v, lo), hi));
+	return _mm256_cvtps_epi32(
+		_mm256_min_ps(_mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), multiplier, offset), hi));
 }
 
-/* 16 numbers of 0 to 255 as bytes. */
+/* 16 numbers as bytes, saturated. */
 AVX2 INLINE __m128i narrow(__m256i a, __m256i b)
 {
 	__m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
@@ -44,10 +44,18 @@ AVX2 INLINE __m128i narrow(__m256i a, __m256i b)
 	return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 }
 
-/* Convolution: tiles of up to 6 pixels by 16 outputs, sums in registers. Activations are widened once for all outputs,
- * weights as they are loaded. */
+/* Convolution: tiles of up to 6 pixels by 16 outputs, sums in registers. Activations are widened once for all taps and
+ * outputs, weights as they are loaded. */
 
-enum { TILE = 6, WIDE_MAX = QB_INT8_K_MAX, WIDE_AIM = 24576 };
+enum { TILE = 6 };
+
+AVX2 static void expand(const uint8_t *x, void *to, int64_t n)
+{
+	for (int64_t i = 0; i < n; i += 16) {
+		_mm256_storeu_si256((__m256i *)((int16_t *)to + i),
+			_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(x + i))));
+	}
+}
 
 /* [blocks of 16 outputs][k / 2][16][2] */
 static void pack(struct qb_int8_matrix *m, const int8_t *rows)
@@ -62,25 +70,13 @@ static void pack(struct qb_int8_matrix *m, const int8_t *rows)
 	}
 }
 
-/* The taps of a pixel side by side as 16-bit numbers; up to 12 more are written. */
-AVX2 INLINE void widen(const uint8_t *const *row, int64_t taps, int64_t chunk, int16_t *to)
-{
-	for (int64_t t = 0; t < taps; t++, to += chunk) {
-		const uint8_t *x = row[t];
-
-		for (int64_t k = 0; k < chunk; k += 16) {
-			_mm256_storeu_si256((__m256i *)(to + k),
-				_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(x + k))));
-		}
-	}
-}
-
 struct part {
-	const int8_t *w;      /* of a block */
-	const int16_t *x;     /* [pixels][x_stride] */
-	int64_t x_stride, k;
-	const int32_t *start; /* of the block, as what follows */
-	const float *multiplier, *offset;
+	const int8_t *w;        /* of a block */
+	const void *const *x;   /* [pixels] */
+	const int64_t *offset;  /* [taps] */
+	int64_t taps, chunk;
+	const int32_t *start;   /* of the block, as what follows */
+	const float *multiplier, *offsets;
 	int lo, hi;
 	uint8_t *y;
 	int64_t y_stride, left; /* outputs from here on */
@@ -90,7 +86,7 @@ struct part {
  * where a tile is instantiated. */
 #define EACH_I(M) M(0) M(1) M(2) M(3) M(4) M(5)
 #define DECLARE(i) \
-	const int16_t *x##i = a->x + (i < MR ? i : 0) * a->x_stride; \
+	const int16_t *x##i = a->x[i < MR ? i : 0]; \
 	__m256i s##i = _mm256_loadu_si256((const __m256i *)a->start); \
 	__m256i t##i = _mm256_loadu_si256((const __m256i *)(a->start + 8));
 #define MULTIPLY(i) \
@@ -105,27 +101,34 @@ struct part {
 #define STORE(i) \
 	if (i < MR) { \
 		store_some(a->y + i * a->y_stride, \
-			narrow(requant_8(s##i, m0, o0, lo, hi), requant_8(t##i, m1, o1, lo, hi)), \
+			_mm_max_epu8(narrow(requant_8(s##i, m0, o0, hi), requant_8(t##i, m1, o1, hi)), lo), \
 			a->left); \
 	}
 
 AVX2 INLINE void tile(const int MR, const struct part *a)
 {
-	const __m256 lo = _mm256_set1_ps((float)a->lo), hi = _mm256_set1_ps((float)a->hi);
+	const __m256 hi = _mm256_set1_ps((float)a->hi);
+	const __m128i lo = _mm_set1_epi8((char)a->lo);
+	const int64_t *offset = a->offset, *last = offset + a->taps;
 	const int8_t *w = a->w;
 	__m256 m0, m1, o0, o1;
 
 	EACH_I(DECLARE)
-	for (int64_t k = 0; k < a->k; k += 2, w += 32) {
-		const __m256i b0 = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)w));
-		const __m256i b1 = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(w + 16)));
+	for (; offset < last; offset++) {
+		int64_t k = *offset;
 
-		EACH_I(MULTIPLY)
+		for (const int8_t *end = w + 16 * a->chunk; w < end; k += 2, w += 32) {
+			const __m256i b0 = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)w));
+			const __m256i b1 =
+				_mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(w + 16)));
+
+			EACH_I(MULTIPLY)
+		}
 	}
 	m0 = _mm256_loadu_ps(a->multiplier);
 	m1 = _mm256_loadu_ps(a->multiplier + 8);
-	o0 = _mm256_loadu_ps(a->offset);
-	o1 = _mm256_loadu_ps(a->offset + 8);
+	o0 = _mm256_loadu_ps(a->offsets);
+	o1 = _mm256_loadu_ps(a->offsets + 8);
 	EACH_I(STORE)
 }
 
@@ -139,39 +142,23 @@ TILE_OF(1) TILE_OF(2) TILE_OF(3) TILE_OF(4) TILE_OF(5) TILE_OF(6)
 static void (*const tiles[TILE])(const struct part *) = {
 	tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
 
-/* So many pixels are widened at a time: whole tiles where they fit the second-level cache, one at least. */
-static int64_t group(int64_t x_stride)
+static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride)
 {
-	int64_t aim = WIDE_AIM / x_stride / TILE * TILE;
+	struct part a = {.offset = offset, .taps = taps, .chunk = chunk, .lo = r->lo, .hi = r->hi,
+		.y_stride = y_stride};
 
-	return aim ? aim : QB_MAX(1, QB_MIN(TILE, WIDE_MAX / x_stride));
-}
-
-AVX2 static void conv(const struct qb_int8_matrix *m, const uint8_t *const *row, int64_t pixels,
-	int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride)
-{
-	_Alignas(32) int16_t wide[WIDE_MAX + 64];
-	struct part a = {.x_stride = (int64_t)qb_align_up((size_t)m->k, 16) + 16, .k = m->k,
-		.lo = r->lo, .hi = r->hi, .y_stride = y_stride};
-	int64_t many = group(a.x_stride);
-
-	for (int64_t p = 0; p < pixels; p += many) {
-		int64_t n = QB_MIN(many, pixels - p);
-
-		for (int64_t i = 0; i < n; i++) {
-			widen(row + (p + i) * taps, taps, chunk, wide + i * a.x_stride);
-		}
-		for (int64_t c = 0; c < m->outputs; c += 16) {
-			a.w = (const int8_t *)m->packed + c * m->k;
-			a.start = m->start + c;
-			a.multiplier = r->multiplier + c;
-			a.offset = r->offset + c;
-			a.left = m->outputs - c;
-			for (int64_t i = 0; i < n; i += TILE) {
-				a.x = wide + i * a.x_stride;
-				a.y = y + (p + i) * y_stride + c;
-				tiles[QB_MIN(TILE, n - i) - 1](&a);
-			}
+	for (int64_t c = 0; c < m->outputs; c += 16) {
+		a.w = (const int8_t *)m->packed + c * m->k;
+		a.start = m->start + c;
+		a.multiplier = r->multiplier + c;
+		a.offsets = r->offset + c;
+		a.left = m->outputs - c;
+		for (int64_t p = 0; p < pixels; p += TILE) {
+			a.x = x + p;
+			a.y = y + p * y_stride + c;
+			tiles[QB_MIN(TILE, pixels - p) - 1](&a);
 		}
 	}
 }
@@ -218,8 +205,8 @@ AVX2 INLINE void depthwise_block(const struct qb_int8_channels *d, const int64_t
 	const uint8_t *const *row, int64_t step, int64_t pixels, uint8_t *y, int64_t y_stride)
 {
 	const __m256i none = _mm256_setzero_si256(), weigh = _mm256_set1_epi32(16 << 16 | 1);
-	const __m256 lo = _mm256_set1_ps((float)d->lo), hi = _mm256_set1_ps((float)d->hi);
-	const __m256i *start = (const __m256i *)(d->start + c);
+	const __m256 hi = _mm256_set1_ps((float)d->hi);
+	const __m256i lo = _mm256_set1_epi8((char)d->lo), *start = (const __m256i *)(d->start + c);
 	const float *m = d->multiplier + c, *o = d->offset + c;
 	const int8_t *w = d->packed + c * ((taps + 1) / 2) * 4;
 	const int64_t left = d->channels - c;
@@ -249,11 +236,12 @@ AVX2 INLINE void depthwise_block(const struct qb_int8_channels *d, const int64_t
 			COMBINE(l0, h0, s0, s1)
 			COMBINE(l1, h1, s2, s3)
 		}
-		s0 = requant_8(s0, _mm256_load_ps(m), _mm256_load_ps(o), lo, hi);
-		s1 = requant_8(s1, _mm256_load_ps(m + 8), _mm256_load_ps(o + 8), lo, hi);
-		s2 = requant_8(s2, _mm256_load_ps(m + 16), _mm256_load_ps(o + 16), lo, hi);
-		s3 = requant_8(s3, _mm256_load_ps(m + 24), _mm256_load_ps(o + 24), lo, hi);
+		s0 = requant_8(s0, _mm256_load_ps(m), _mm256_load_ps(o), hi);
+		s1 = requant_8(s1, _mm256_load_ps(m + 8), _mm256_load_ps(o + 8), hi);
+		s2 = requant_8(s2, _mm256_load_ps(m + 16), _mm256_load_ps(o + 16), hi);
+		s3 = requant_8(s3, _mm256_load_ps(m + 24), _mm256_load_ps(o + 24), hi);
 		bytes = _mm256_packus_epi16(_mm256_packs_epi32(s0, s1), _mm256_packs_epi32(s2, s3));
+		bytes = _mm256_max_epu8(bytes, lo);
 		if (left >= BLOCK) {
 			_mm256_storeu_si256((__m256i *)(y + c), bytes);
 			continue;
@@ -386,6 +374,6 @@ AVX2 static void dequantize(const uint8_t *x, float *y, size_t n, float scale, i
 	qb__int8_dequantize_plain(x + i, y + i, n - i, scale, zero);
 }
 
-const struct qb_int8_kernels qb__int8_avx2 = {"avx2", pack, conv, depthwise_bytes, pack_depthwise,
+const struct qb_int8_kernels qb__int8_avx2 = {"avx2", 2, 2, expand, pack, conv, depthwise_bytes, pack_depthwise,
 	depthwise, BLOCK, add, average, max, quantize, dequantize};
 #endif

@@ -47,7 +47,7 @@ VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float
 #define DECLARE(i, j) \
 	__m512i s##i##x##j = i < MR && j < NR ? _mm512_loadu_si512(m->start + (block + j) * 16) \
 					      : _mm512_setzero_si512();
-#define TAKE_ROW(i) const uint8_t *x##i = i < MR ? row[i * taps + t] : NULL;
+#define TAKE_ROW(i) const uint8_t *x##i = i < MR ? (const uint8_t *)x[i] + offset[t] : NULL;
 #define MULTIPLY(i, j) \
 	if (i < MR && j < NR) { \
 		/* Written out: GCC 12 stores every sum of the intrinsic's loop to the stack. */ \
@@ -83,8 +83,8 @@ VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float
 	}
 
 VNNI INLINE void tile(const int MR, const int NR, const struct qb_int8_matrix *m, int64_t block,
-	const uint8_t *const *row, int64_t taps, int64_t chunk, const struct qb_requant *r,
-	uint8_t *y, int64_t y_stride)
+	const void *const *x, const int64_t *offset, int64_t taps, int64_t chunk,
+	const struct qb_requant *r, uint8_t *y, int64_t y_stride)
 {
 	const int64_t block_bytes = m->k * 16, c = block * 16, left = m->outputs - c;
 	const int8_t *w = (const int8_t *)m->packed + block * block_bytes;
@@ -112,10 +112,10 @@ VNNI INLINE void tile(const int MR, const int NR, const struct qb_int8_matrix *m
 
 #define TILE(MR, NR) \
 	VNNI static void tile_##MR##_##NR(const struct qb_int8_matrix *m, int64_t block, \
-		const uint8_t *const *row, int64_t taps, int64_t chunk, const struct qb_requant *r, \
-		uint8_t *y, int64_t y_stride) \
+		const void *const *x, const int64_t *offset, int64_t taps, int64_t chunk, \
+		const struct qb_requant *r, uint8_t *y, int64_t y_stride) \
 	{ \
-		tile(MR, NR, m, block, row, taps, chunk, r, y, y_stride); \
+		tile(MR, NR, m, block, x, offset, taps, chunk, r, y, y_stride); \
 	}
 #define TILES_6(NR) TILE(1, NR) TILE(2, NR) TILE(3, NR) TILE(4, NR) TILE(5, NR) TILE(6, NR)
 #define TILES_12(NR) \
@@ -125,8 +125,9 @@ TILES_12(2)
 TILES_6(3) TILE(7, 3) TILE(8, 3)
 TILES_6(4)
 
-typedef void tile_fn(const struct qb_int8_matrix *m, int64_t block, const uint8_t *const *row,
-	int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride);
+typedef void tile_fn(const struct qb_int8_matrix *m, int64_t block, const void *const *x,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride);
 
 #define ROW_6(NR) tile_1_##NR, tile_2_##NR, tile_3_##NR, tile_4_##NR, tile_5_##NR, tile_6_##NR
 #define ROW_12(NR) \
@@ -136,8 +137,9 @@ static tile_fn *const tiles[4][12] = {
 /* Pixels of a tile by its blocks: as many sums as there are registers for. */
 static const int tile_pixels[4] = {12, 12, 8, 6};
 
-static void conv(const struct qb_int8_matrix *m, const uint8_t *const *row, int64_t pixels,
-	int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride)
+static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride)
 {
 	int64_t blocks = (m->outputs + 15) / 16;
 
@@ -148,7 +150,7 @@ static void conv(const struct qb_int8_matrix *m, const uint8_t *const *row, int6
 		for (int64_t p = 0; p < pixels; p += most) {
 			int mr = (int)QB_MIN(most, pixels - p);
 
-			tiles[nr - 1][mr - 1](m, b, row + p * taps, taps, chunk, r, y + p * y_stride,
+			tiles[nr - 1][mr - 1](m, b, x + p, offset, taps, chunk, r, y + p * y_stride,
 				y_stride);
 		}
 	}
@@ -330,6 +332,6 @@ VNNI static void dequantize(const uint8_t *x, float *y, size_t n, float scale, i
 	qb__int8_dequantize_plain(x + i, y + i, n - i, scale, zero);
 }
 
-const struct qb_int8_kernels qb__int8_avx512 = {"avx512_vnni", pack, conv, depthwise_bytes,
+const struct qb_int8_kernels qb__int8_avx512 = {"avx512_vnni", 1, 4, qb__int8_expand_bytes, pack, conv, depthwise_bytes,
 	pack_depthwise, depthwise, 64, add, average, max, quantize, dequantize};
 #endif

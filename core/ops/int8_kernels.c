@@ -37,8 +37,14 @@ static void pack(struct qb_int8_matrix *m, const int8_t *rows)
 	memcpy(m->packed, rows, (size_t)(m->outputs * m->k));
 }
 
-static void conv(const struct qb_int8_matrix *m, const uint8_t *const *row, int64_t pixels,
-	int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride)
+void qb__int8_expand_bytes(const uint8_t *x, void *to, int64_t n)
+{
+	memcpy(to, x, (size_t)n);
+}
+
+static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride)
 {
 	for (int64_t p = 0; p < pixels; p++) {
 		for (int64_t o = 0; o < m->outputs; o++) {
@@ -46,10 +52,10 @@ static void conv(const struct qb_int8_matrix *m, const uint8_t *const *row, int6
 			int32_t sum = m->start[o];
 
 			for (int64_t t = 0; t < taps; t++, w += chunk) {
-				const uint8_t *x = row[p * taps + t];
+				const uint8_t *u = (const uint8_t *)x[p] + offset[t];
 
 				for (int64_t k = 0; k < chunk; k++) {
-					sum += x[k] * w[k];
+					sum += u[k] * w[k];
 				}
 			}
 			y[p * y_stride + o] = requant_one(r, o, sum);
@@ -139,7 +145,7 @@ void qb__int8_dequantize_plain(const uint8_t *x, float *y, size_t n, float scale
 
 /* Which table */
 
-static const struct qb_int8_kernels plain = {"c", pack, conv, depthwise_bytes, pack_depthwise,
+static const struct qb_int8_kernels plain = {"c", 1, 1, qb__int8_expand_bytes, pack, conv, depthwise_bytes, pack_depthwise,
 	depthwise, 16, qb__int8_add_plain, qb__int8_average_plain, qb__int8_max_plain,
 	qb__int8_quantize_plain, qb__int8_dequantize_plain};
 

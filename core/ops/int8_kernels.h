@@ -26,7 +26,7 @@ struct qb_requant {
 
 /* Weights of a matrix product, packed in blocks of 16 outputs, zeros past the end. */
 struct qb_int8_matrix {
-	int64_t outputs, k; /* k: a multiple of 4, at most QB_INT8_K_MAX */
+	int64_t outputs, k; /* k: a multiple of the table's group, at most QB_INT8_K_MAX */
 	void *packed;       /* qb_int8_packed_bytes, 64-byte aligned */
 	int32_t *start;     /* [outputs rounded up to 16]: what a sum begins with (-zero * sum of weights) */
 };
@@ -50,12 +50,17 @@ struct qb_int8_add {
 struct qb_int8_kernels {
 	const char *name;
 
+	/* A convolution reads its activations as elements of 1 or 2 bytes, in runs whose lengths are multiples of
+	 * `group`; expand writes n elements (and up to 31 more). */
+	int64_t element_bytes, group;
+	void (*expand)(const uint8_t *x, void *to, int64_t n);
 	/* rows [outputs][k]. m->outputs, m->k, m->packed are set; zeros fill the last block. */
 	void (*pack)(struct qb_int8_matrix *m, const int8_t *rows);
-	/* y [pixels][y_stride] = requant(start + sum over taps t and channels c of x[pixel][t][c] * w).
-	 * row[p * taps + t] points at tap t of pixel p: `chunk` bytes, a multiple of 4, with taps * chunk == m->k. */
-	void (*conv)(const struct qb_int8_matrix *m, const uint8_t *const *row, int64_t pixels,
-		int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y, int64_t y_stride);
+	/* y [pixels][y_stride] = requant(start + sum over taps t and i < chunk of x[pixel][offset[t] + i] * w),
+	 * with taps * chunk == m->k. x[pixel] points at elements, offsets count them. */
+	void (*conv)(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+		const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r,
+		uint8_t *y, int64_t y_stride);
 
 	/* Depthwise: y[p][c] = requant(start[c] + sum over taps of (row[t] + p * step)[c] * w[t][c]): a run of
 	 * pixels whose taps move on by `step` bytes. */

@@ -19,6 +19,7 @@ static inline int64_t qb__unpacked_at(int64_t block, int64_t c)
 	return c / block * block + in % 16 / 4 * 4 * lanes + in / 16 * 4 + in % 4;
 }
 
+void qb__int8_expand_bytes(const uint8_t *x, void *to, int64_t n);
 void qb__int8_add_plain(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y,
 	size_t n);
 void qb__int8_average_plain(const uint8_t *const *row, int64_t rows, int64_t channels,

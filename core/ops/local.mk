@@ -26,8 +26,9 @@ libquantbench_a_SOURCES += \
 	core/ops/conv_plan.c \
 	core/ops/int8_avx2.c \
 	core/ops/int8_avx512.c \
+	core/ops/int8_conv_plan.c \
 	core/ops/int8_kernels.c core/ops/int8_kernels.h core/ops/int8_paths.h \
-	core/ops/int8_plan.c \
+	core/ops/int8_plan.c core/ops/int8_plan.h \
 	core/ops/patches.c core/ops/patches.h \
 	core/ops/matmul_plan.c \
 	core/ops/move_plan.c \

@@ -18,7 +18,7 @@
 #include "core/base/size.h"
 #include "core/ops/int8_kernels.h"
 
-enum { PIXELS = 29, OUTPUTS_MAX = 150, TAPS_MAX = 49, CHUNK_MAX = 68, SLACK = 64 };
+enum { PIXELS = 29, OUTPUTS_MAX = 150, TAPS_MAX = 49, SLACK = 64 };
 
 /* What the bytes and weights are drawn from: anything, the largest products of one sign, the largest of both. */
 enum kind { ANY, ALL_HIGH, MIXED, KINDS };
@@ -86,7 +86,9 @@ static void check_conv(int64_t outputs, int64_t taps, int64_t chunk, int64_t pix
 	uint8_t *x = room((size_t)x_bytes);
 	uint8_t *want = room((size_t)(pixels * OUTPUTS_MAX)), *got = room((size_t)(pixels * OUTPUTS_MAX));
 	int8_t *rows = room((size_t)(outputs * k));
-	const uint8_t **row = room((size_t)(pixels * taps) * sizeof(*row));
+	char *elements = room((size_t)x_bytes * 2 + SLACK);
+	const void *at[PIXELS];
+	int64_t pixel[PIXELS], offset[TAPS_MAX];
 
 	m.packed = room(qb_int8_packed_bytes(outputs, k));
 	m.start = room(qb_align_up((size_t)outputs, 16) * sizeof(*m.start));
@@ -99,16 +101,24 @@ static void check_conv(int64_t outputs, int64_t taps, int64_t chunk, int64_t pix
 	for (int64_t i = 0; i < outputs; i++) {
 		m.start[i] = (int32_t)(draw() % 20000) - 10000;
 	}
-	for (int64_t i = 0; i < pixels * taps; i++) {
-		row[i] = x + draw() % (uint32_t)(x_bytes - chunk + 1);
+	for (int64_t i = 0; i < pixels; i++) {
+		pixel[i] = draw() % (uint32_t)(x_bytes / 2 - chunk + 1);
+	}
+	for (int64_t i = 0; i < taps; i++) {
+		offset[i] = draw() % (uint32_t)(x_bytes / 2);
 	}
 	for (int i = 0; qb_int8_kernels_at(i); i++) {
 		const struct qb_int8_kernels *kernels = qb_int8_kernels_at(i);
 		uint8_t *y = i ? got : want;
 
+		assert_int_equal(chunk % kernels->group, 0);
 		memset(y, 0xaa, (size_t)(pixels * OUTPUTS_MAX));
+		kernels->expand(x, elements, x_bytes);
+		for (int64_t p = 0; p < pixels; p++) {
+			at[p] = elements + pixel[p] * kernels->element_bytes;
+		}
 		kernels->pack(&m, rows);
-		kernels->conv(&m, row, pixels, taps, chunk, &r, y, OUTPUTS_MAX);
+		kernels->conv(&m, at, pixels, offset, taps, chunk, &r, y, OUTPUTS_MAX);
 		assert_memory_equal(y, want, (size_t)(pixels * OUTPUTS_MAX));
 	}
 	for (int64_t p = 0; p < pixels; p++) {
@@ -116,12 +126,12 @@ static void check_conv(int64_t outputs, int64_t taps, int64_t chunk, int64_t pix
 			int64_t sum = m.start[c];
 
 			for (int64_t i = 0; i < k; i++) {
-				sum += row[p * taps + i / chunk][i % chunk] * rows[c * k + i];
+				sum += x[pixel[p] + offset[i / chunk] + i % chunk] * rows[c * k + i];
 			}
 			assert_requant(&r, c, sum, want[p * OUTPUTS_MAX + c]);
 		}
 	}
-	free(row);
+	free(elements);
 	free(rows);
 	free(x);
 	free(want);

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Integer steps that sum products with constant weights: convolutions and matrix products.
+ */
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/ops/builder.h"
+#include "core/ops/int8_kernels.h"
+#include "core/ops/int8_plan.h"
+#include "core/ops/pixels.h"
+#include "core/ops/plans.h"
+
+/* Fewer multiplications are not worth the waking of a thread. */
+enum { WORTH_A_THREAD = 250000 };
+
+/* Weighted sums */
+
+struct weighted {
+	const int8_t *codes; /* [outputs][k] of the weight, k in the weight's own order */
+	const struct qb_quantizer *q;
+	const float *bias;
+	int64_t outputs, k;
+};
+
+static float weight_scale(const struct weighted *w, int64_t o)
+{
+	return w->q->scale[w->q->channels > 1 ? o : 0];
+}
+
+/* sum * (sx * sw / sy) + bias / sy + zy, with room for whole blocks of 64 channels. */
+static enum qb_err make_requant(struct qb_builder *b, struct qb_requant *r,
+	const struct weighted *w, const struct qb_node *n, const struct qb_bytes *x,
+	const struct qb_bytes *y, struct qb_errbuf *eb)
+{
+	size_t room = qb_align_up((size_t)w->outputs, 64);
+	float *multiplier = qb_builder_alloc(b, room, sizeof(*multiplier));
+	float *offset = qb_builder_alloc(b, room, sizeof(*offset));
+
+	if (!multiplier || !offset) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t o = 0; o < w->outputs; o++) {
+		multiplier[o] = (float)((double)x->scale * weight_scale(w, o) / y->scale);
+		offset[o] = (float)((w->bias ? (double)w->bias[o] / y->scale : 0) + y->zero);
+	}
+	r->multiplier = multiplier;
+	r->offset = offset;
+	qb__byte_bounds(n, y, &r->lo, &r->hi);
+	return QB_OK;
+}
+
+static enum qb_err load_weight(struct qb_builder *b, const struct qb_node *n, struct weighted *w)
+{
+	w->q = qb_builder_weight_quantizer(b, n->input[1]);
+	w->codes = w->q ? qb_builder_weight_codes(b, n->input[1]) : NULL;
+	w->bias = NULL;
+	if (n->inputs > 2 && n->input[2]) {
+		if (!n->input[2]->constant || n->input[2]->dtype != QB_F32) {
+			return QB_EUNSUPPORTED;
+		}
+		w->bias = qb_builder_constant(b, n->input[2]);
+	}
+	return w->codes && w->k <= QB_INT8_K_MAX ? QB_OK : QB_EUNSUPPORTED;
+}
+
+/* Convolution: bands of output rows, whose input rows are expanded into elements with their pads, and pixels of a band
+ * point into them. */
+
+/* Elements of a band, so that they stay in the second-level cache; pixels of one call; tiles that a thread should
+ * have before the outputs are shared out instead of the pixels. */
+enum { BAND_ELEMENTS = 49152, PIXELS = 96, TILE_PIXELS = 12 };
+
+struct conv {
+	const struct qb_int8_kernels *kernels;
+	struct qb_int8_matrix m;
+	struct qb_requant r;
+	int64_t images, ih, iw, oh, ow, sh, sw, top, left;
+	int64_t reach;         /* input rows of an output row */
+	int64_t stride;        /* elements of a pixel, bytes of the input's */
+	int64_t width;         /* pixels of an expanded row */
+	int64_t taps, chunk;
+	const int64_t *offset; /* [taps] */
+	const void *pad;       /* an expanded row of pixels outside */
+	bool direct;           /* the input is what the kernel reads */
+	int64_t band, bands;   /* output rows; of an image */
+	int64_t scratch_bytes; /* of a thread */
+	int64_t y_stride;
+	int threads, parts;    /* parts: pieces of the outputs */
+};
+
+/* The part-th piece of the outputs, whole blocks of 16. */
+static int64_t part_of(struct qb_int8_matrix *m, struct qb_requant *r, const struct conv *c, int part)
+{
+	int64_t blocks = (c->m.outputs + 15) / 16;
+	int64_t from = blocks * part / c->parts * 16, to = blocks * (part + 1) / c->parts * 16;
+
+	*m = c->m;
+	*r = c->r;
+	m->outputs = QB_MIN(to, c->m.outputs) - from;
+	m->packed = (int8_t *)c->m.packed + from * c->m.k;
+	m->start += from;
+	r->multiplier += from;
+	r->offset += from;
+	return from;
+}
+
+/* Input row iy with its pads. */
+static void expand_row(const struct conv *c, const uint8_t *image, int64_t iy, char *to)
+{
+	int64_t size = c->kernels->element_bytes, inside = QB_MIN(c->iw, c->width - c->left);
+	int64_t after = c->left + inside;
+
+	if (iy < 0 || iy >= c->ih) {
+		memcpy(to, c->pad, (size_t)(c->width * c->stride * size));
+		return;
+	}
+	if (c->left) {
+		memcpy(to, c->pad, (size_t)(c->left * c->stride * size));
+	}
+	c->kernels->expand(image + iy * c->iw * c->stride, to + c->left * c->stride * size,
+		inside * c->stride);
+	if (c->width > after) {
+		memcpy(to + after * c->stride * size, c->pad,
+			(size_t)((c->width - after) * c->stride * size));
+	}
+}
+
+/* Output rows [from, to) of one image. */
+static void conv_band(const struct conv *c, int part, const uint8_t *image, char *scratch, uint8_t *y,
+	int64_t from, int64_t to)
+{
+	const int64_t row_bytes = c->width * c->stride * c->kernels->element_bytes;
+	const int64_t pixel_bytes = c->sw * c->stride * c->kernels->element_bytes;
+	const int64_t first = from * c->sh - c->top, rows = (to - from - 1) * c->sh + c->reach;
+	const char *base = (const char *)image + first * row_bytes;
+	const void *x[PIXELS];
+	struct qb_int8_matrix m;
+	struct qb_requant r;
+
+	y += part_of(&m, &r, c, part);
+	if (!c->direct) {
+		for (int64_t i = 0; i < rows; i++) {
+			expand_row(c, image, first + i, scratch + i * row_bytes);
+		}
+		base = scratch;
+	}
+	for (int64_t p = from * c->ow, oy = 0, ox = 0, n = 0; p < to * c->ow; p += n) {
+		n = QB_MIN(PIXELS, to * c->ow - p);
+		for (int64_t i = 0; i < n; i++) {
+			x[i] = base + oy * c->sh * row_bytes + ox * pixel_bytes;
+			if (++ox == c->ow) {
+				ox = 0;
+				oy++;
+			}
+		}
+		c->kernels->conv(&m, x, n, c->offset, c->taps, c->chunk, &r, y + p * c->y_stride,
+			c->y_stride);
+	}
+}
+
+static void run_conv(const void *context, void *const *buffer)
+{
+	const struct conv *c = context;
+
+#pragma omp parallel for collapse(3) schedule(static) if (c->threads > 1)
+	for (int64_t i = 0; i < c->images; i++) {
+		for (int part = 0; part < c->parts; part++) {
+			for (int64_t b = 0; b < c->bands; b++) {
+				conv_band(c, part,
+					(const uint8_t *)buffer[0] + i * c->ih * c->iw * c->stride,
+					(char *)buffer[2] + omp_get_thread_num() * c->scratch_bytes,
+					(uint8_t *)buffer[1] + i * c->oh * c->ow * c->y_stride, b * c->band,
+					QB_MIN((b + 1) * c->band, c->oh));
+			}
+		}
+	}
+}
+
+/* How many rows to a band, and who does what. */
+static void share_out(struct conv *c, struct qb_builder *b)
+{
+	int64_t row = c->width * c->stride * c->sh, pixels = c->images * c->oh * c->ow;
+	int64_t blocks = (c->m.outputs + 15) / 16;
+
+	c->threads = qb_builder_threads(b);
+	if (pixels * c->m.outputs < WORTH_A_THREAD / c->m.k) {
+		c->threads = 1;
+	}
+	c->parts = c->threads > 1 && pixels < 2 * TILE_PIXELS * c->threads
+		? (int)QB_MIN(blocks, c->threads) : 1;
+	c->band = QB_MAX(1, (BAND_ELEMENTS - (c->reach - c->sh) * c->width * c->stride) / row);
+	if (c->band > TILE_PIXELS) {
+		c->band -= c->band % TILE_PIXELS;
+	}
+	c->bands = (c->oh + c->band - 1) / c->band;
+	if (c->threads > 1 && c->parts == 1) {
+		c->bands = QB_MIN((int64_t)qb_align_up((size_t)c->bands, (size_t)c->threads), c->oh);
+	}
+	c->band = (c->oh + c->bands - 1) / c->bands;
+	c->bands = (c->oh + c->band - 1) / c->band;
+}
+
+/* Pads and scratch, once the geometry is known. */
+static enum qb_err prepare_rows(struct conv *c, struct qb_builder *b, int zero, int *scratch,
+	struct qb_errbuf *eb)
+{
+	int64_t size = c->kernels->element_bytes, row = c->width * c->stride, slack = 128;
+	int64_t rows = (c->band - 1) * c->sh + c->reach;
+	uint8_t *line = qb_builder_alloc(b, (size_t)(row + slack), 1);
+	void *pad = qb_builder_alloc(b, (size_t)(row + slack), (size_t)size);
+
+	if (!line || !pad) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	memset(line, zero, (size_t)(row + slack));
+	c->kernels->expand(line, pad, row);
+	c->pad = pad;
+	c->direct = size == 1 && !c->left && !c->top && c->width == c->iw &&
+		(c->oh - 1) * c->sh + c->reach <= c->ih;
+	c->scratch_bytes =
+		c->direct ? 0 : (int64_t)qb_align_up((size_t)((rows * row + slack) * size), 64);
+	return qb_builder_scratch(b, (size_t)(c->scratch_bytes * c->threads), scratch, eb);
+}
+
+/* Where the taps are, weights as [taps][chunk], and what sums begin with: -zero * sum of weights. Columns of the window
+ * that lie side by side are one tap. */
+static enum qb_err pack_conv(struct conv *c, struct qb_builder *b, const struct weighted *w,
+	const struct qb_window *win, int zero, struct qb_errbuf *eb)
+{
+	const int64_t kh = win->kernel[0], kw = win->kernel[1], channels = w->k / (kh * kw);
+	const int64_t together = win->dilation[1] == 1 ? kw : 1;
+	struct qb_int8_matrix *m = &c->m;
+	int64_t *offset;
+	int8_t *rows;
+
+	c->taps = kh * kw / together;
+	c->chunk = (int64_t)qb_align_up((size_t)(together * c->stride), (size_t)c->kernels->group);
+	m->outputs = w->outputs;
+	m->k = c->taps * c->chunk;
+	m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(m->outputs, m->k), 1);
+	m->start = qb_builder_alloc(b, qb_align_up((size_t)m->outputs, 16), sizeof(*m->start));
+	c->offset = offset = qb_builder_alloc(b, (size_t)c->taps, sizeof(*offset));
+	rows = calloc((size_t)(m->outputs * m->k), 1);
+	if (!m->packed || !m->start || !offset || !rows) {
+		free(rows);
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t t = 0; t < c->taps; t++) {
+		int64_t ky = t * together / kw, kx = t * together % kw;
+
+		offset[t] = (ky * win->dilation[0] * c->width + kx * win->dilation[1]) * c->stride;
+	}
+	for (int64_t o = 0; o < w->outputs; o++) {
+		for (int64_t i = 0; i < channels; i++) {
+			for (int64_t t = 0; t < kh * kw; t++) {
+				int8_t v = w->codes[(o * channels + i) * kh * kw + t];
+
+				rows[o * m->k + t / together * c->chunk + t % together * c->stride + i] = v;
+				m->start[o] -= zero * v;
+			}
+		}
+	}
+	c->kernels->pack(m, rows);
+	free(rows);
+	return QB_OK;
+}
+
+/* c has its geometry; x and y are the input's and the output's bytes. */
+static enum qb_err add_conv(struct qb_builder *b, const struct qb_node *n, struct conv *c,
+	const struct weighted *w, const struct qb_window *win, const struct qb_bytes *x,
+	const struct qb_bytes *y, const char *name, struct qb_errbuf *eb)
+{
+	int buffer[3] = {x->buffer, y->buffer};
+
+	c->kernels = qb_int8_kernels();
+	c->stride = x->stride;
+	c->y_stride = y->stride;
+	c->reach = (win->kernel[0] - 1) * win->dilation[0] + 1;
+	c->width = (c->ow - 1) * c->sw + (win->kernel[1] - 1) * win->dilation[1] + 1;
+	/* Without pads whole rows are what lies there. */
+	c->width = c->left ? c->width : QB_MAX(c->width, c->iw);
+	QB_TRY(make_requant(b, &c->r, w, n, x, y, eb));
+	QB_TRY(pack_conv(c, b, w, win, x->zero, eb));
+	share_out(c, b);
+	QB_TRY(prepare_rows(c, b, x->zero, &buffer[2], eb));
+	return qb_builder_call(b, n, name, run_conv, c, sizeof(*c), buffer, 3, 2, eb);
+}
+
+/* n pixels side by side are n rows of one. */
+static const struct qb_window one_tap = {.ndim = 2, .kernel = {1, 1}, .stride = {1, 1},
+	.dilation = {1, 1}};
+
+static struct conv pointwise(int64_t pixels)
+{
+	return (struct conv){.images = 1, .ih = pixels, .iw = 1, .oh = pixels, .ow = 1, .sh = 1, .sw = 1};
+}
+
+static enum qb_err plan_conv(struct qb_builder *b, const struct qb_node *n, const struct weighted *w,
+	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y,
+	struct qb_errbuf *eb)
+{
+	const int64_t *in = n->input[0]->shape.dim, *out = n->output[0]->shape.dim;
+	struct conv c = {.images = in[0], .ih = in[2], .iw = in[3], .oh = out[2], .ow = out[3],
+		.sh = win->stride[0], .sw = win->stride[1], .top = win->lo[0], .left = win->lo[1]};
+
+	if (win->kernel[0] * win->kernel[1] == 1 && c.sh == 1 && c.sw == 1 && !c.top && !c.left &&
+		c.oh == c.ih && c.ow == c.iw) {
+		c = pointwise(c.images * c.oh * c.ow);
+	}
+	return add_conv(b, n, &c, w, win, x, y, "int8 convolution", eb);
+}
+
+/* Depthwise */
+
+struct depthwise {
+	const struct qb_int8_kernels *kernels;
+	struct qb_pixels p;
+	struct qb_int8_channels c;
+	int64_t y_stride;
+	int threads;
+};
+
+static void depthwise_run(const void *arg, const uint8_t *const *row, int64_t ox, int64_t pixels,
+	void *out)
+{
+	const struct depthwise *d = arg;
+
+	d->kernels->depthwise(&d->c, row, d->p.sw * d->p.stride, pixels,
+		(uint8_t *)out + ox * d->y_stride, d->y_stride);
+}
+
+static void run_depthwise(const void *context, void *const *buffer)
+{
+	const struct depthwise *d = context;
+	const struct qb_pixels *p = &d->p;
+
+#pragma omp parallel for collapse(2) schedule(static) if (d->threads > 1)
+	for (int64_t i = 0; i < p->images; i++) {
+		for (int64_t oy = 0; oy < p->oh; oy++) {
+			qb_pixel_runs(p, (const uint8_t *)buffer[0] + i * qb_pixels_image_bytes(p), oy,
+				depthwise_run, d,
+				(uint8_t *)buffer[1] + (i * p->oh + oy) * p->ow * d->y_stride);
+		}
+	}
+}
+
+static enum qb_err pack_depthwise(struct qb_builder *b, struct depthwise *d, const struct weighted *w,
+	const struct qb_requant *r, int zero, struct qb_errbuf *eb)
+{
+	int64_t channels = w->outputs, taps = d->p.taps;
+	size_t room = qb_align_up((size_t)channels, 64);
+	int8_t *packed = qb_builder_alloc(b, d->kernels->depthwise_bytes(channels, taps), 1);
+	int32_t *start = qb_builder_alloc(b, room, sizeof(*start));
+	int32_t *from = qb_builder_alloc(b, room, sizeof(*from));
+	float *multiplier = qb_builder_alloc(b, room, sizeof(*multiplier));
+	float *offset = qb_builder_alloc(b, room, sizeof(*offset));
+	int8_t *by_tap = malloc((size_t)(channels * taps));
+
+	if (!packed || !start || !from || !multiplier || !offset || !by_tap) {
+		free(by_tap);
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t i = 0; i < channels; i++) {
+		for (int64_t t = 0; t < taps; t++) {
+			by_tap[t * channels + i] = w->codes[i * taps + t];
+			from[i] -= zero * w->codes[i * taps + t];
+		}
+	}
+	d->kernels->pack_depthwise(packed, by_tap, channels, taps);
+	free(by_tap);
+	qb_int8_unpacked_order(d->kernels, from, start, channels);
+	qb_int8_unpacked_order(d->kernels, r->multiplier, multiplier, channels);
+	qb_int8_unpacked_order(d->kernels, r->offset, offset, channels);
+	d->c = (struct qb_int8_channels){packed, start, multiplier, offset, r->lo, r->hi, channels, taps};
+	return QB_OK;
+}
+
+static enum qb_err plan_depthwise(struct qb_builder *b, const struct qb_node *n,
+	const struct weighted *w, const struct qb_window *win, const struct qb_bytes *x,
+	const struct qb_bytes *y, struct qb_errbuf *eb)
+{
+	struct depthwise d = {.kernels = qb_int8_kernels(), .y_stride = y->stride,
+		.threads = qb_builder_threads(b)};
+	struct qb_requant r;
+	int buffer[2] = {x->buffer, y->buffer};
+
+	QB_TRY(qb_pixels_init(&d.p, b, n, win, x->stride, x->zero, eb));
+	QB_TRY(make_requant(b, &r, w, n, x, y, eb));
+	QB_TRY(pack_depthwise(b, &d, w, &r, x->zero, eb));
+	if (d.p.images * d.p.oh * d.p.ow * w->outputs * w->k < WORTH_A_THREAD / 4) {
+		d.threads = 1;
+	}
+	return qb_builder_call(b, n, "int8 depthwise", run_depthwise, &d, sizeof(d), buffer, 2, 1, eb);
+}
+
+enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_shape *ws = &n->input[1]->shape;
+	int64_t groups = qb_node_int(n, "group", 1);
+	bool depthwise = groups > 1 && groups == ws->dim[0] && ws->dim[1] == 1;
+	struct weighted w = {.outputs = ws->dim[0]};
+	struct qb_window win;
+	struct qb_bytes x, y;
+
+	if (n->input[0]->shape.ndim != 4 || (groups > 1 && !depthwise)) {
+		return QB_EUNSUPPORTED;
+	}
+	w.k = ws->dim[1] * ws->dim[2] * ws->dim[3];
+	QB_TRY(load_weight(b, n, &w));
+	QB_TRY(qb_window_conv(&win, n, 2, n->input[0]->shape.dim + 2, ws->dim + 2, eb));
+	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	return depthwise ? plan_depthwise(b, n, &w, &win, &x, &y, eb)
+			 : plan_conv(b, n, &w, &win, &x, &y, eb);
+}
+
+/* Matrix products with constant weights: a convolution of pixels with one tap. */
+
+static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, bool transposed,
+	struct qb_errbuf *eb)
+{
+	const struct qb_shape *ws = &n->input[1]->shape;
+	int64_t k = ws->dim[transposed ? 1 : 0];
+	struct weighted w = {.outputs = ws->dim[transposed ? 0 : 1], .k = k};
+	struct qb_bytes x, y;
+	struct conv c;
+	int8_t *turned;
+
+	QB_TRY(load_weight(b, n, &w));
+	if (w.bias && qb_tensor_size(n->input[2]->constant) != (size_t)w.outputs) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
+	if (x.channels != k || n->input[0]->shape.ndim == 4) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	if (!transposed) {
+		turned = qb_builder_alloc(b, (size_t)(k * w.outputs), 1);
+		if (!turned) {
+			return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+		}
+		for (int64_t o = 0; o < w.outputs; o++) {
+			for (int64_t i = 0; i < k; i++) {
+				turned[o * k + i] = w.codes[i * w.outputs + o];
+			}
+		}
+		w.codes = turned;
+	}
+	c = pointwise(x.pixels);
+	return add_conv(b, n, &c, &w, &one_tap, &x, &y, "int8 matrix product", eb);
+}
+
+enum qb_err qb__plan_int8_gemm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	if (qb_node_int(n, "transA", 0) || qb_node_float(n, "alpha", 1) != 1 ||
+		qb_node_float(n, "beta", 1) != 1 || !n->input[1]->constant) {
+		return QB_EUNSUPPORTED;
+	}
+	return plan_product(b, n, qb_node_int(n, "transB", 0), eb);
+}
+
+enum qb_err qb__plan_int8_matmul(struct qb_builder *b, const struct qb_node *n,
+	struct qb_errbuf *eb)
+{
+	if (!n->input[1]->constant || n->input[1]->shape.ndim != 2) {
+		return QB_EUNSUPPORTED;
+	}
+	return plan_product(b, n, false, eb);
+}
+
