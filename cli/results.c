@@ -29,16 +29,23 @@ static void cell_number(struct cli_table *t, const char *fmt, double v)
 	}
 }
 
-/* Whether the metric is in per cent, better when higher; the others here are errors. */
+/* Errors are better when lower; most others are in per cent. */
 static bool higher_is_better(const char *metric)
 {
-	return strcmp(metric, "mse") != 0 && strcmp(metric, "perplexity") != 0;
+	return strcmp(metric, "mse") != 0 && strncmp(metric, "perplexity", 10) != 0;
 }
 
 static bool in_per_cent(const char *metric)
 {
-	return !strncmp(metric, "top", 3) || !strcmp(metric, "miou") || !strcmp(metric, "auc") ||
-		!strcmp(metric, "accuracy");
+	static const char *const others[] = {"mse", "cosine", "perplexity", "perplexity_causal",
+		"metric"};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (!strcmp(metric, others[i])) {
+			return false;
+		}
+	}
+	return true;
 }
 
 /* The best value among the schemes; NaN when none has one. */

@@ -3,6 +3,10 @@ libquantbench_a_SOURCES += \
 	core/analysis/distribution.c core/analysis/distribution.h \
 	core/analysis/draw.c \
 	core/analysis/latency.c core/analysis/latency.h \
+	core/analysis/metric.h \
+	core/analysis/metric_classes.c \
+	core/analysis/metric_numbers.c \
+	core/analysis/metric_tokens.c \
 	core/analysis/metrics.c core/analysis/metrics.h \
 	core/analysis/sqnr.c core/analysis/sqnr.h \
 	core/analysis/sqnr_db.h

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Task metrics, fed sample by sample in the order of the data. A new one is one row in the table of metrics.c.
+ * Task metrics, fed sample by sample in the order of the data. A new one is one row in the table of metrics.c and its
+ * functions in the file of its family.
  */
 #ifndef QB_ANALYSIS_METRICS_H
 #define QB_ANALYSIS_METRICS_H
@@ -13,12 +14,14 @@
 
 enum { QB_METRIC_DIMS = 8 };
 
-/* One sample of a network's output, without the batch, and of its labels. */
+/* One row of a network's output, without the batch, and what a sample has besides. */
 struct qb_metric_shape {
 	int ndim;
-	int64_t dim[QB_METRIC_DIMS]; /* [C], [C,H,W] ... */
+	int64_t dim[QB_METRIC_DIMS]; /* [C], [C,H,W], [tokens,vocabulary] ... */
 	size_t outputs;              /* their product */
+	size_t inputs;               /* elements of one row of the first input; 0: it is not float */
 	size_t labels;               /* elements; 0: there are none */
+	int64_t rows;                /* rows that make one sample: 1, 2 for pairs of sentences, ... */
 };
 
 struct qb_metric;
@@ -28,11 +31,12 @@ enum qb_err qb_metric_create(struct qb_metric **out, const char *name,
 	const struct qb_metric_shape *shape, struct qb_errbuf *eb);
 void qb_metric_destroy(struct qb_metric **m);
 
-/* y [samples, outputs], labels [samples, labels]. */
-enum qb_err qb_metric_update(struct qb_metric *m, const float *y, const double *labels,
-	int64_t samples, struct qb_errbuf *eb);
+/* y [samples, rows, outputs]; x [samples, rows, inputs], NULL where the metric does not read it; labels
+ * [samples, labels]. */
+enum qb_err qb_metric_update(struct qb_metric *m, const float *y, const float *x,
+	const double *labels, int64_t samples, struct qb_errbuf *eb);
 
-/* Per cent for top1, top5 and miou; NaN before any sample. */
+/* The table's summaries say which are in per cent; NaN before any sample. */
 double qb_metric_value(const struct qb_metric *m);
 /* Samples with an output that is no number; they count as wrong. */
 int64_t qb_metric_nans(const struct qb_metric *m);
@@ -42,5 +46,7 @@ const char *qb_metric_name(int i);
 const char *qb_metric_summary(int i);
 /* Is a larger value better? */
 bool qb_metric_rises(const char *name);
+/* Does it compare the output with the network's input? */
+bool qb_metric_reads_input(const char *name);
 
 #endif

@@ -131,7 +131,8 @@ enum qb_err qb_calibration_visit(const struct qb_calibration *c, const struct qb
 	int64_t batches = QB_MIN(samples ? samples : c->samples, c->samples) / n->batch;
 	enum qb_err err = QB_OK;
 
-	narrow.window = QB_MIN(c->stream->threads, c->stream->window);
+	narrow.window = qb_stream_window(c->stream->data, n->batch,
+		QB_MIN(c->stream->threads, c->stream->window));
 	if (!v.steps) {
 		return QB_OK;
 	}

@@ -54,7 +54,6 @@ static enum qb_err load(struct ptq *p, struct qb_errbuf *eb)
 {
 	QB_TRY(qb_job_progress(p->job, "load", 0, eb, "reading %s", p->spec.model_name));
 	QB_TRY(qb_graph_import(&p->model, p->spec.model_path, eb));
-	QB_TRY(qb_graph_prepare(p->model, eb));
 	QB_TRY(qb_open_data(&p->data, p->spec.data_path, p->model, &p->spec.preprocess, eb));
 	return qb_job_progress(p->job, "load", LOADED, eb, "read %s", p->spec.data_name);
 }

@@ -6,10 +6,32 @@
 
 #include "core/experiment/network.h"
 
-enum qb_err qb_open_data(struct qb_dataset **out, const char *path, const struct qb_graph *model,
+static enum qb_err fit_model(struct qb_graph *model, const struct qb_dataset *data,
+	struct qb_errbuf *eb)
+{
+	struct qb_shape *shapes = calloc((size_t)model->inputs + 1, sizeof(*shapes));
+	enum qb_err err;
+
+	if (!shapes) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for %d inputs", model->inputs);
+	}
+	for (int i = 0; i < model->inputs; i++) {
+		const struct qb_input_spec *s = qb_dataset_input(data, i);
+
+		shapes[i].known = true;
+		shapes[i].ndim = s->ndim;
+		memcpy(shapes[i].dim, s->dim, sizeof(s->dim));
+	}
+	err = qb_graph_set_shapes(model, shapes, eb);
+	free(shapes);
+	return err == QB_OK ? qb_graph_prepare(model, eb) : err;
+}
+
+enum qb_err qb_open_data(struct qb_dataset **out, const char *path, struct qb_graph *model,
 	const struct qb_preprocess *preprocess, struct qb_errbuf *eb)
 {
 	struct qb_input_spec *specs = calloc((size_t)model->inputs + 1, sizeof(*specs));
+	struct qb_dataset *data = NULL;
 	enum qb_err err;
 
 	if (!specs) {
@@ -23,8 +45,13 @@ enum qb_err qb_open_data(struct qb_dataset **out, const char *path, const struct
 		specs[i].ndim = v->shape.ndim;
 		memcpy(specs[i].dim, v->shape.dim, sizeof(specs[i].dim));
 	}
-	err = qb_dataset_open(out, path, specs, model->inputs, preprocess, eb);
+	QB_TRY_OUT(qb_dataset_open(&data, path, specs, model->inputs, preprocess, eb));
+	QB_TRY_OUT(fit_model(model, data, eb));
+	*out = data;
+	data = NULL;
+out:
 	free(specs);
+	qb_dataset_close(&data);
 	return err;
 }
 
@@ -33,12 +60,14 @@ struct qb_sample {
 	void **input, **output;
 };
 
-static void **buffers(struct qb_value *const *value, int count)
+/* Room for `rows` rows where the values hold `batch`. */
+static void **buffers(struct qb_value *const *value, int count, int64_t batch, int64_t rows)
 {
 	void **p = calloc((size_t)count + 1, sizeof(*p));
 
 	for (int i = 0; p && i < count; i++) {
-		p[i] = qb_aligned_alloc(qb_value_size(value[i]), qb_dtype_bytes(value[i]->dtype));
+		p[i] = qb_aligned_alloc(qb_value_size(value[i]) / (size_t)batch * (size_t)rows,
+			qb_dtype_bytes(value[i]->dtype));
 		if (!p[i]) {
 			while (i-- > 0) {
 				free(p[i]);
@@ -75,20 +104,22 @@ enum qb_err qb_sample_create(struct qb_sample **out, const struct qb_graph *grap
 {
 	struct qb_sample *s = calloc(1, sizeof(*s));
 	struct qb_dataset_reader *reader = NULL;
+	int64_t batch = graph->input[0]->shape.dim[0], rows = qb_dataset_rows(data);
+	int64_t samples = (batch + rows - 1) / rows;
 	enum qb_err err = QB_OK;
 
 	if (s) {
 		s->inputs = graph->inputs;
 		s->outputs = graph->outputs;
-		s->input = buffers(graph->input, graph->inputs);
-		s->output = buffers(graph->output, graph->outputs);
+		s->input = buffers(graph->input, graph->inputs, batch, samples * rows);
+		s->output = buffers(graph->output, graph->outputs, 1, 1);
 	}
 	if (!s || !s->input || !s->output) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory for a sample");
 		goto out;
 	}
 	QB_TRY_OUT(qb_dataset_reader_create(&reader, data, eb));
-	QB_TRY_OUT(qb_dataset_read(reader, 0, graph->input[0]->shape.dim[0], s->input, NULL, eb));
+	QB_TRY_OUT(qb_dataset_read(reader, 0, samples, s->input, NULL, eb));
 	*out = s;
 	s = NULL;
 out:

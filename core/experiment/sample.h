@@ -8,13 +8,14 @@
 #include "core/graph/graph.h"
 #include "core/tensor/dataset.h"
 
-/* Opens a data file for a model's inputs. */
-enum qb_err qb_open_data(struct qb_dataset **out, const char *path, const struct qb_graph *model,
+/* Opens a data file for a model's inputs, whose free dimensions (the length of a text) become those of the data, and
+ * prepares the model. */
+enum qb_err qb_open_data(struct qb_dataset **out, const char *path, struct qb_graph *model,
 	const struct qb_preprocess *preprocess, struct qb_errbuf *eb);
 
 struct qb_sample;
 
-/* As many samples as the bound graph takes at a time. */
+/* As many rows as the bound graph takes at a time. */
 enum qb_err qb_sample_create(struct qb_sample **out, const struct qb_graph *graph,
 	const struct qb_dataset *data, struct qb_errbuf *eb);
 void qb_sample_destroy(struct qb_sample **sample);

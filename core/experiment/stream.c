@@ -23,26 +23,35 @@ void qb_stream_destroy(struct qb_stream **stream)
 		free(s->input[i]);
 	}
 	free(s->input);
-	free(s->sample_bytes);
+	free(s->row_bytes);
 	free(s->labels);
 	qb_dataset_reader_destroy(&s->reader);
 	free(s);
 	*stream = NULL;
 }
 
+int64_t qb_stream_window(const struct qb_dataset *data, int64_t batch, int64_t least)
+{
+	while (least * batch % qb_dataset_rows(data)) {
+		least++;
+	}
+	return least;
+}
+
 static bool make_buffers(struct qb_stream *s, const struct qb_graph *graph)
 {
 	s->input = calloc((size_t)s->inputs + 1, sizeof(*s->input));
-	s->sample_bytes = calloc((size_t)s->inputs + 1, sizeof(*s->sample_bytes));
+	s->row_bytes = calloc((size_t)s->inputs + 1, sizeof(*s->row_bytes));
 	s->label_size = qb_dataset_label_size(s->data);
-	s->labels = calloc(s->label_size * (size_t)(s->window * s->batch) + 1, sizeof(*s->labels));
-	if (!s->input || !s->sample_bytes || !s->labels) {
+	s->labels = calloc(s->label_size * (size_t)(s->window * s->batch / s->rows) + 1,
+		sizeof(*s->labels));
+	if (!s->input || !s->row_bytes || !s->labels) {
 		return false;
 	}
 	for (int i = 0; i < s->inputs; i++) {
 		size_t bytes = qb_value_bytes(graph->input[i]);
 
-		s->sample_bytes[i] = bytes / (size_t)s->batch;
+		s->row_bytes[i] = bytes / (size_t)s->batch;
 		s->input[i] = qb_aligned_alloc(bytes, (size_t)s->window);
 		if (!s->input[i]) {
 			return false;
@@ -62,7 +71,7 @@ enum qb_err qb_stream_create(struct qb_stream **out, const struct qb_dataset *da
 		return qb_fail(eb, QB_ENOMEM, "no memory for a stream of samples");
 	}
 	*s = (struct qb_stream){.data = data, .threads = threads, .inputs = graph->inputs,
-		.batch = batch, .window = window};
+		.rows = qb_dataset_rows(data), .batch = batch, .window = window};
 	if (graph->inputs > QB_STREAM_INPUTS) {
 		err = qb_fail(eb, QB_EUNSUPPORTED, "the network has %d inputs; up to %d run",
 			graph->inputs, QB_STREAM_INPUTS);
@@ -93,7 +102,7 @@ static enum qb_err run_batch(void *arg, int thread, int64_t item, struct qb_errb
 
 	for (int i = 0; i < w->stream->inputs; i++) {
 		b.input[i] = (const char *)w->stream->input[i] +
-			(size_t)(item * w->batch) * w->stream->sample_bytes[i];
+			(size_t)(item * w->batch) * w->stream->row_bytes[i];
 	}
 	return w->work->run(w->work->arg, &b, eb);
 }
@@ -109,8 +118,9 @@ enum qb_err qb_stream_run(struct qb_stream *s, int64_t first, int64_t batch, int
 		if (work->progress) {
 			QB_TRY(work->progress(work->arg, (double)done / (double)batches, eb));
 		}
-		QB_TRY(qb_dataset_read(s->reader, first + done * batch, n * batch, s->input, s->labels,
-			eb));
+		/* Of a last sample that is not whole all is read; a window has the room. */
+		QB_TRY(qb_dataset_read(s->reader, (first + done * batch) / s->rows,
+			(n * batch + s->rows - 1) / s->rows, s->input, s->labels, eb));
 		QB_TRY(qb_team_run(s->threads, n, run_batch, &w, eb));
 		if (work->close) {
 			QB_TRY(work->close(work->arg, n, s->labels, eb));

@@ -3,6 +3,9 @@
  * Samples of a data set, batch by batch, shared out to a team of threads: a window of batches is read, its batches
  * run on whatever thread is free, then the window is closed in the order of the data. Memory does not grow with the
  * data, and what is added up when a window closes does not depend on the threads.
+ *
+ * What networks count in their batches, and a stream in everything but labels, is rows; a sample of the data is one
+ * row, or several (qb_dataset_rows).
  */
 #ifndef QB_EXPERIMENT_STREAM_H
 #define QB_EXPERIMENT_STREAM_H
@@ -14,14 +17,18 @@ struct qb_stream {
 	const struct qb_dataset *data;
 	struct qb_dataset_reader *reader;
 	int threads, inputs;
-	int64_t batch, window;  /* samples of a batch at most; batches of a window */
-	void **input;           /* [inputs]: samples of a window */
-	size_t *sample_bytes;   /* [inputs] */
-	double *labels;         /* of a window; [batch * window][label_size] */
+	int64_t rows;           /* that make a sample */
+	int64_t batch, window;  /* rows of a batch at most; batches of a window */
+	void **input;           /* [inputs]: rows of a window */
+	size_t *row_bytes;      /* [inputs] */
+	double *labels;         /* of a window; [batch * window / rows][label_size] */
 	size_t label_size;
 };
 
-/* graph: bound to `batch`. */
+/* Batches of a window that holds whole samples: the first multiple, at least `least`. */
+int64_t qb_stream_window(const struct qb_dataset *data, int64_t batch, int64_t least);
+
+/* graph: bound to `batch`. window: by qb_stream_window. */
 enum qb_err qb_stream_create(struct qb_stream **out, const struct qb_dataset *data,
 	const struct qb_graph *graph, int64_t batch, int64_t window, int threads,
 	struct qb_errbuf *eb);
@@ -39,14 +46,14 @@ struct qb_batch {
 struct qb_stream_work {
 	/* Runs a batch; several at a time on different threads. */
 	enum qb_err (*run)(void *arg, const struct qb_batch *b, struct qb_errbuf *eb);
-	/* The window's slots [0, batches) are done; labels belong to them. Or NULL. */
+	/* The window's slots [0, batches) are done; labels belong to their samples. Or NULL. */
 	enum qb_err (*close)(void *arg, int64_t batches, const double *labels, struct qb_errbuf *eb);
 	/* Hears the share of the batches done before each window; its error ends the stream. Or NULL. */
 	enum qb_err (*progress)(void *arg, double share, struct qb_errbuf *eb);
 	void *arg;
 };
 
-/* Batches of `batch` samples (at most the stream's), from sample `first` on. */
+/* Batches of `batch` rows (at most the stream's), from row `first` on, where a sample begins. */
 enum qb_err qb_stream_run(struct qb_stream *s, int64_t first, int64_t batch, int64_t batches,
 	const struct qb_stream_work *work, struct qb_errbuf *eb);
 

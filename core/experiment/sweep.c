@@ -17,7 +17,6 @@ enum { WINDOW_BATCHES_A_THREAD = 8, WINDOW_BYTES = 256 << 20 };
 
 /* What one batch leaves behind. */
 struct slot {
-	float **output;            /* [1 + schemes]: first graph output; float first */
 	struct qb_qdq_sums **sums; /* [schemes][values of its variant] */
 };
 
@@ -35,6 +34,7 @@ struct runner {
 	struct qb_stream *stream;
 	struct pass *pass;         /* the one at work */
 	int64_t window;            /* batches */
+	float **output;            /* [1 + schemes]: the window's rows of the first graph output; float first */
 	struct slot *slot;         /* [window] */
 	struct qb_metric **metric; /* [1 + schemes] */
 };
@@ -100,6 +100,11 @@ static void add_times(struct qb_sweep *s, const struct pass *p, int threads)
 
 /* Evaluation of a batch */
 
+static float *output_rows(const struct runner *r, int row, int64_t slot)
+{
+	return r->output[row] + (size_t)slot * qb_value_size(r->pass->network[0]->graph->output[0]);
+}
+
 static enum qb_err evaluate_variant(struct runner *r, int variant, const struct qb_batch *b,
 	struct qb_errbuf *eb)
 {
@@ -113,7 +118,7 @@ static enum qb_err evaluate_variant(struct runner *r, int variant, const struct 
 
 	memcpy(output, l->scratch, (size_t)n->graph->outputs * sizeof(*output));
 	if (variant == 0) {
-		output[0] = slot->output[0];
+		output[0] = output_rows(r, 0, b->slot);
 	}
 	QB_TRY(qb_session_run(l->reference, &run, eb));
 	if (variant == 0) {
@@ -125,7 +130,7 @@ static enum qb_err evaluate_variant(struct runner *r, int variant, const struct 
 
 		run.overlay = n->overlay[k];
 		run.sums = slot->sums[s];
-		output[0] = slot->output[1 + s];
+		output[0] = output_rows(r, 1 + s, b->slot);
 		memset(run.sums, 0, (size_t)n->graph->values * sizeof(*run.sums));
 		QB_TRY(qb_session_run(l->work, &run, eb));
 	}
@@ -172,19 +177,18 @@ static enum qb_err collect(void *arg, int64_t batches, const double *labels, str
 {
 	struct runner *r = arg;
 	const struct qb_network *n = r->pass->network[0];
-	size_t size = qb_value_size(n->graph->output[0]), label_size = r->stream->label_size;
+	size_t size = qb_value_size(n->graph->output[0]);
+	const float *input = qb_metric_reads_input(r->opt->metric) ? r->stream->input[0] : NULL;
 
-	for (int64_t k = 0; k < batches; k++) {
-		for (int s = 0; s < 1 + r->opt->schemes; s++) {
-			struct qb_sweep_row *row = s ? &r->sweep->row[s - 1] : NULL;
+	for (int s = 0; s < 1 + r->opt->schemes; s++) {
+		struct qb_sweep_row *row = s ? &r->sweep->row[s - 1] : NULL;
 
-			QB_TRY(qb_metric_update(r->metric[s], r->slot[k].output[s],
-				labels + (size_t)(k * n->batch) * label_size, n->batch, eb));
-			if (row) {
-				add_sums(row->sums, r->slot[k].sums[s - 1],
-					r->pass->network[row->variant]->graph->values);
-				add_output_noise(row, r->slot[k].output[0], r->slot[k].output[s], size);
-			}
+		QB_TRY(qb_metric_update(r->metric[s], r->output[s], input, labels,
+			batches * n->batch / r->stream->rows, eb));
+		for (int64_t k = 0; row && k < batches; k++) {
+			add_sums(row->sums, r->slot[k].sums[s - 1],
+				r->pass->network[row->variant]->graph->values);
+			add_output_noise(row, output_rows(r, 0, k), output_rows(r, s, k), size);
 		}
 	}
 	return QB_OK;
@@ -213,7 +217,7 @@ static const struct qb_network **rest_networks(struct runner *r, int64_t rest,
 	return n;
 }
 
-/* The last samples, fewer than a batch: networks of their own, under the same quantizers. */
+/* The last rows, fewer than a batch: networks of their own, under the same quantizers. */
 static enum qb_err evaluate_rest(struct runner *r, int64_t first, int64_t rest,
 	const struct qb_stream_work *work, struct qb_errbuf *eb)
 {
@@ -244,7 +248,8 @@ static enum qb_err evaluate(struct runner *r, struct qb_errbuf *eb)
 {
 	struct qb_sweep *s = r->sweep;
 	struct pass pass = {0};
-	int64_t batch = s->variant[0].network->batch, rest = s->samples % batch;
+	int64_t batch = s->variant[0].network->batch, rows = s->samples * r->stream->rows;
+	int64_t rest = rows % batch;
 	const struct qb_stream_work work = {evaluate_batch, collect, evaluation_progress, r};
 	const struct qb_network **network = calloc((size_t)s->variants, sizeof(*network));
 	enum qb_err err;
@@ -257,10 +262,10 @@ static enum qb_err evaluate(struct runner *r, struct qb_errbuf *eb)
 	}
 	QB_TRY_OUT(pass_init(&pass, r, network, eb));
 	r->pass = &pass;
-	QB_TRY_OUT(qb_stream_run(r->stream, 0, batch, s->samples / batch, &work, eb));
+	QB_TRY_OUT(qb_stream_run(r->stream, 0, batch, rows / batch, &work, eb));
 	add_times(s, &pass, r->opt->threads);
 	if (rest) {
-		QB_TRY_OUT(evaluate_rest(r, s->samples - rest, rest, &work, eb));
+		QB_TRY_OUT(evaluate_rest(r, rows - rest, rest, &work, eb));
 	}
 out:
 	pass_fini(&pass, r);
@@ -273,34 +278,23 @@ out:
 static void slots_fini(struct runner *r)
 {
 	for (int64_t k = 0; r->slot && k < r->window; k++) {
-		for (int s = 0; s < 1 + r->opt->schemes; s++) {
-			if (r->slot[k].output) {
-				free(r->slot[k].output[s]);
-			}
-			if (r->slot[k].sums && s < r->opt->schemes) {
-				free(r->slot[k].sums[s]);
-			}
+		for (int s = 0; r->slot[k].sums && s < r->opt->schemes; s++) {
+			free(r->slot[k].sums[s]);
 		}
-		free(r->slot[k].output);
 		free(r->slot[k].sums);
 	}
 	free(r->slot);
+	for (int s = 0; r->output && s < 1 + r->opt->schemes; s++) {
+		free(r->output[s]);
+	}
+	free(r->output);
 }
 
 static bool slot_init(struct slot *k, const struct qb_sweep *sweep)
 {
-	size_t bytes = qb_value_bytes(sweep->variant[0].network->graph->output[0]);
-
-	k->output = calloc((size_t)sweep->rows + 1, sizeof(*k->output));
 	k->sums = calloc((size_t)sweep->rows + 1, sizeof(*k->sums));
-	if (!k->output || !k->sums) {
+	if (!k->sums) {
 		return false;
-	}
-	for (int s = 0; s < 1 + sweep->rows; s++) {
-		k->output[s] = qb_aligned_alloc(bytes, 1);
-		if (!k->output[s]) {
-			return false;
-		}
 	}
 	for (int s = 0; s < sweep->rows; s++) {
 		int values = qb_sweep_variant(sweep, s)->network->graph->values;
@@ -315,14 +309,24 @@ static bool slot_init(struct slot *k, const struct qb_sweep *sweep)
 
 static enum qb_err slots_init(struct runner *r, struct qb_errbuf *eb)
 {
-	r->slot = calloc((size_t)r->window, sizeof(*r->slot));
-	for (int64_t k = 0; r->slot && k < r->window; k++) {
-		if (!slot_init(&r->slot[k], r->sweep)) {
+	size_t bytes = qb_value_bytes(r->sweep->variant[0].network->graph->output[0]);
+
+	r->output = calloc((size_t)r->sweep->rows + 1, sizeof(*r->output));
+	for (int s = 0; r->output && s < 1 + r->sweep->rows; s++) {
+		r->output[s] = qb_aligned_alloc(bytes, (size_t)r->window);
+		if (!r->output[s]) {
 			return qb_fail(eb, QB_ENOMEM, "no memory for the outputs of %lld batches",
 				(long long)r->window);
 		}
 	}
-	return r->slot ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for a window of %lld batches",
+	r->slot = calloc((size_t)r->window, sizeof(*r->slot));
+	for (int64_t k = 0; r->slot && k < r->window; k++) {
+		if (!slot_init(&r->slot[k], r->sweep)) {
+			return qb_fail(eb, QB_ENOMEM, "no memory for the sums of %lld batches",
+				(long long)r->window);
+		}
+	}
+	return r->slot && r->output ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for a window of %lld batches",
 		(long long)r->window);
 }
 
@@ -336,13 +340,15 @@ static int64_t choose_window(const struct runner *r, const struct qb_graph *g)
 	}
 	window = QB_MIN((int64_t)WINDOW_BATCHES_A_THREAD * r->opt->threads,
 		(int64_t)(WINDOW_BYTES / (batch_bytes + 1)));
-	return QB_MAX(window, r->opt->threads);
+	return qb_stream_window(r->data, g->input[0]->shape.dim[0],
+		QB_MAX(window, r->opt->threads));
 }
 
 /* The whole */
 
-static int64_t choose_batch(const struct qb_graph *model, int64_t samples, struct qb_errbuf *eb,
-	enum qb_err *err)
+/* In rows. A free batch holds whole samples, at most as many as there are. */
+static int64_t choose_batch(const struct qb_graph *model, int64_t samples, int64_t rows,
+	struct qb_errbuf *eb, enum qb_err *err)
 {
 	struct qb_graph *one = NULL;
 	size_t largest = 1;
@@ -362,9 +368,9 @@ static int64_t choose_batch(const struct qb_graph *model, int64_t samples, struc
 		}
 	}
 	qb_graph_destroy(&one);
-	batch = (int64_t)(BATCH_BYTES / largest);
-	batch = QB_MAX(QB_MIN(batch, BATCH_MAX), 1);
-	return QB_MIN(batch, samples);
+	batch = QB_MIN((int64_t)(BATCH_BYTES / largest), BATCH_MAX) / rows;
+	batch = QB_MAX(batch, 1);
+	return QB_MIN(batch, samples) * rows;
 }
 
 static struct qb_metric_shape sample_shape(const struct runner *r)
@@ -372,8 +378,10 @@ static struct qb_metric_shape sample_shape(const struct runner *r)
 	const struct qb_network *n = r->sweep->variant[0].network;
 	const struct qb_value *y = n->graph->output[0];
 	struct qb_metric_shape s = {.ndim = QB_MAX(y->shape.ndim - 1, 0),
-		.labels = r->stream->label_size};
+		.labels = r->stream->label_size, .rows = r->stream->rows};
+	const struct qb_value *x = n->graph->input[0];
 
+	s.inputs = x->dtype == QB_F32 ? qb_value_size(x) / (size_t)n->batch : 0;
 	memcpy(s.dim, y->shape.dim + 1, (size_t)s.ndim * sizeof(*s.dim));
 	s.outputs = qb_value_size(y) / (size_t)n->batch;
 	return s;
@@ -424,32 +432,56 @@ static enum qb_err check(void *arg, struct qb_errbuf *eb)
 	return r->opt->progress(r->opt->arg, "calibrate", 0, eb);
 }
 
+/* A model of fixed batch leaves an odd rest out: the samples, at least one, that fill whole batches. */
+static void keep_whole_batches(int64_t *samples, int64_t batch, int64_t rows)
+{
+	int64_t step = 1;
+
+	while (step * rows % batch) {
+		step++;
+	}
+	*samples = QB_MAX(*samples - *samples % step, step);
+}
+
+static enum qb_err check_output(const struct qb_graph *g, struct qb_errbuf *eb)
+{
+	const struct qb_value *y = g->output[0];
+
+	if (y->dtype != QB_F32 || y->shape.ndim < 1 ||
+		y->shape.dim[0] != g->input[0]->shape.dim[0]) {
+		return qb_fail(eb, QB_EUNSUPPORTED,
+			"the model's first output \"%.100s\" is what a metric reads, and that is float32 "
+			"with the batch in front", y->name);
+	}
+	return QB_OK;
+}
+
 static enum qb_err run(struct runner *r, const struct qb_graph *model, struct qb_errbuf *eb)
 {
 	struct qb_sweep *s = r->sweep;
 	struct qb_variant *first = &s->variant[0];
 	struct qb_calibration calibration = {.check = check, .arg = r};
-	int64_t batch;
+	int64_t batch, rows = qb_dataset_rows(r->data);
 	enum qb_err err;
 
-	batch = choose_batch(model, QB_MIN(s->samples, s->calibration_samples), eb, &err);
+	batch = choose_batch(model, QB_MIN(s->samples, s->calibration_samples), rows, eb, &err);
 	QB_TRY(err);
-	if (s->samples < batch) {
+	if (s->samples * rows < batch) {
 		return qb_fail(eb, QB_EJOB, "data: holds %lld samples, and the model takes %lld at a time",
-			(long long)s->samples, (long long)batch);
+			(long long)(s->samples * rows), (long long)batch);
 	}
 	if (qb_model_batch(model)) {
-		/* A model of fixed batch leaves an odd rest out. */
-		s->samples -= s->samples % batch;
-		s->calibration_samples = QB_MAX(s->calibration_samples / batch, 1) * batch;
+		keep_whole_batches(&s->samples, batch, rows);
+		keep_whole_batches(&s->calibration_samples, batch, rows);
 	}
 	QB_TRY(qb_network_create(&first->network, model, batch, 1, eb));
+	QB_TRY(check_output(first->network->graph, eb));
 	r->window = choose_window(r, first->network->graph);
 	QB_TRY(qb_stream_create(&r->stream, r->data, first->network->graph, batch, r->window,
 		r->opt->threads, eb));
 	QB_TRY(make_metrics(r, eb));
 	calibration.stream = r->stream;
-	calibration.samples = s->calibration_samples;
+	calibration.samples = s->calibration_samples * rows;
 	calibration.batch = batch;
 	QB_TRY(qb_variants_quantize(s, r->opt, &calibration, eb));
 	QB_TRY(make_sums(s, eb));

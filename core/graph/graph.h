@@ -106,6 +106,11 @@ enum qb_err qb_graph_bind(struct qb_graph **out, const struct qb_graph *graph, i
 enum qb_err qb_graph_bind_shapes(struct qb_graph **out, const struct qb_graph *graph,
 	const struct qb_shape *shapes, struct qb_errbuf *eb);
 
+/* Sets dimensions of the inputs that are free besides the batch (the length of a text) and infers all shapes anew, the
+ * batch staying symbolic; before passes run. shapes: one a graph input; only its dimensions after the first count. */
+enum qb_err qb_graph_set_shapes(struct qb_graph *graph, const struct qb_shape *shapes,
+	struct qb_errbuf *eb);
+
 /* Plain C, node by node, by the operators' eval: slow, and what everything faster is tested against. graph may be
  * bound or not: the inputs' own shapes count, and shapes may depend on their data. out[i].data is malloc'ed,
  * the caller frees it. */

@@ -307,6 +307,34 @@ enum qb_err qb__graph_fix_batch(struct qb_graph *g, struct qb_errbuf *eb)
 	return qb_graph_infer(g, eb);
 }
 
+enum qb_err qb_graph_set_shapes(struct qb_graph *g, const struct qb_shape *shapes,
+	struct qb_errbuf *eb)
+{
+	bool changed = false;
+
+	for (int i = 0; i < g->inputs; i++) {
+		struct qb_shape *s = &g->input[i]->shape;
+
+		for (int j = 1; s->known && s->ndim == shapes[i].ndim && j < s->ndim; j++) {
+			if (s->dim[j] == QB_DIM_UNKNOWN) {
+				s->dim[j] = shapes[i].dim[j];
+				changed = true;
+			}
+		}
+	}
+	if (!changed) {
+		return QB_OK;
+	}
+	for (int i = 0; i < g->values; i++) {
+		if (g->value[i]->producer) {
+			g->value[i]->shape = qb_shape_unknown();
+		}
+	}
+	QB_TRY(qb_graph_infer(g, eb));
+	QB_TRY(qb__graph_fix_batch(g, eb));
+	return qb__graph_infer_batch(g);
+}
+
 static enum qb_err check_bound(const struct qb_graph *g, struct qb_errbuf *eb)
 {
 	char text[256];

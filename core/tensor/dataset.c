@@ -11,8 +11,8 @@
 struct bound {
 	struct qb_input_spec spec;
 	int entry;
-	size_t size;                  /* elements of one sample */
-	int64_t channels, inner;      /* of one sample, for preprocessing */
+	size_t size;                  /* elements of one row */
+	int64_t channels, inner;      /* of one row, for preprocessing */
 };
 
 struct qb_dataset {
@@ -22,7 +22,7 @@ struct qb_dataset {
 	int inputs;
 	struct bound *input;
 	int labels; /* entry, or -1 */
-	int64_t count;
+	int64_t count, rows; /* samples; rows that make one */
 };
 
 struct qb_dataset_reader {
@@ -60,13 +60,14 @@ static void list_arrays(const struct qb_archive *a, char *out, size_t size)
 	}
 }
 
-static bool fits(const struct qb_input_spec *s, const struct qb_archive_entry *e)
+/* skip: dimensions of the array between the batch and those of the input: 0, or 1 for several rows a sample. */
+static bool fits(const struct qb_input_spec *s, const struct qb_archive_entry *e, int skip)
 {
-	if (s->ndim != e->ndim) {
+	if (s->ndim + skip != e->ndim || s->ndim < 1) {
 		return false;
 	}
 	for (int i = 1; i < s->ndim; i++) {
-		if (s->dim[i] >= 0 && s->dim[i] != e->dim[i]) {
+		if (s->dim[i] >= 0 && s->dim[i] != e->dim[i + skip]) {
 			return false;
 		}
 	}
@@ -126,6 +127,8 @@ static enum qb_err bind_input(struct qb_dataset *d, int i, struct qb_errbuf *eb)
 	struct bound *b = &d->input[i];
 	const struct qb_archive_entry *e;
 	char names[300];
+	int64_t rows;
+	int skip;
 
 	b->entry = find_array(d->archive, &b->spec, d->inputs);
 	if (b->entry < 0) {
@@ -135,19 +138,29 @@ static enum qb_err bind_input(struct qb_dataset *d, int i, struct qb_errbuf *eb)
 			b->spec.name, d->inputs == 1 ? " or \"x\"" : "", names);
 	}
 	e = qb_archive_entry(d->archive, b->entry);
-	if (!fits(&b->spec, e)) {
+	skip = fits(&b->spec, e, 1);
+	rows = skip ? e->dim[1] : 1;
+	if ((!skip && !fits(&b->spec, e, 0)) || rows < 1) {
 		return wrong_shape(&b->spec, e, eb);
 	}
 	QB_TRY(check_dtype(&b->spec, e, eb));
+	d->rows = i == 0 ? rows : d->rows;
 	if (i == 0) {
 		d->count = e->ndim ? e->dim[0] : 1;
 	} else if (e->dim[0] != d->count) {
 		return qb_fail(eb, QB_EJOB, "data: array \"%.60s\" has %lld samples, \"%.60s\" has %lld",
 			e->name, (long long)e->dim[0],
 			qb_archive_entry(d->archive, d->input[0].entry)->name, (long long)d->count);
+	} else if (rows != d->rows) {
+		return qb_fail(eb, QB_EJOB, "data: array \"%.60s\" has %lld rows a sample, \"%.60s\" has "
+			"%lld", e->name, (long long)rows,
+			qb_archive_entry(d->archive, d->input[0].entry)->name, (long long)d->rows);
 	}
-	b->size = sample_size(e);
-	b->channels = e->ndim > 1 ? e->dim[1] : 1;
+	for (int k = 1; k < b->spec.ndim; k++) {
+		b->spec.dim[k] = e->dim[k + skip];
+	}
+	b->size = sample_size(e) / (size_t)rows;
+	b->channels = b->spec.ndim > 1 ? b->spec.dim[1] : 1;
 	b->inner = b->channels ? (int64_t)b->size / b->channels : 0;
 	if (b->spec.dtype == QB_F32) {
 		QB_TRY(check_channels("scale", d->preprocess.scales, b, eb));
@@ -250,6 +263,16 @@ void qb_dataset_close(struct qb_dataset **dataset)
 int64_t qb_dataset_count(const struct qb_dataset *dataset)
 {
 	return dataset->count;
+}
+
+int64_t qb_dataset_rows(const struct qb_dataset *dataset)
+{
+	return dataset->rows;
+}
+
+const struct qb_input_spec *qb_dataset_input(const struct qb_dataset *dataset, int input)
+{
+	return &dataset->input[input].spec;
 }
 
 const struct qb_archive_entry *qb_dataset_labels(const struct qb_dataset *dataset)
@@ -384,7 +407,7 @@ static enum qb_err read_input(struct qb_dataset_reader *r, int i, int64_t first,
 	const struct qb_dataset *d = r->dataset;
 	const struct bound *b = &d->input[i];
 	enum qb_dtype have = qb_archive_entry(d->archive, b->entry)->dtype;
-	size_t n = b->size * (size_t)count;
+	size_t n = b->size * (size_t)(count * d->rows);
 
 	if (have == b->spec.dtype) {
 		QB_TRY(qb_array_read(r->array[i], first, count, dst, eb));
@@ -398,7 +421,7 @@ static enum qb_err read_input(struct qb_dataset_reader *r, int i, int64_t first,
 		}
 	}
 	if (b->spec.dtype == QB_F32) {
-		preprocess(&d->preprocess, b, dst, count);
+		preprocess(&d->preprocess, b, dst, count * d->rows);
 	}
 	return QB_OK;
 }

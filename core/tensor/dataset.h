@@ -27,12 +27,19 @@ struct qb_dataset_reader; /* one thread's; reading forwards is cheap */
 
 /* Arrays are named after the inputs, or "x" where there is one input. Labels: array "y", if there is one.
  * preprocess (or NULL) applies to float inputs; integer arrays feed float inputs as they are. All arrays have the same
- * first dimension. */
+ * first dimension.
+ *
+ * Arrays with one dimension more than the inputs, [N, K, ...], hold samples of K rows each: pairs of sentences, the
+ * windows of a sound. The network runs every row; a metric sees the K outputs of a sample together. */
 enum qb_err qb_dataset_open(struct qb_dataset **out, const char *path,
 	const struct qb_input_spec *inputs, int input_count, const struct qb_preprocess *preprocess,
 	struct qb_errbuf *eb);
 void qb_dataset_close(struct qb_dataset **dataset);
 int64_t qb_dataset_count(const struct qb_dataset *dataset);
+/* Rows that make a sample; 1 unless the arrays have a dimension more than the inputs. */
+int64_t qb_dataset_rows(const struct qb_dataset *dataset);
+/* The input as asked for, with every dimension after the first as the data has it. */
+const struct qb_input_spec *qb_dataset_input(const struct qb_dataset *dataset, int input);
 
 /* The labels' array, or NULL. */
 const struct qb_archive_entry *qb_dataset_labels(const struct qb_dataset *dataset);
@@ -42,7 +49,8 @@ size_t qb_dataset_label_size(const struct qb_dataset *dataset);
 enum qb_err qb_dataset_reader_create(struct qb_dataset_reader **out,
 	const struct qb_dataset *dataset, struct qb_errbuf *eb);
 void qb_dataset_reader_destroy(struct qb_dataset_reader **reader);
-/* Samples [first, first + count) into input[i], in the inputs' own types, and labels as double (NULL: not wanted). */
+/* Samples [first, first + count), each of qb_dataset_rows rows, into input[i], in the inputs' own types, and labels as
+ * double (NULL: not wanted). */
 enum qb_err qb_dataset_read(struct qb_dataset_reader *reader, int64_t first, int64_t count,
 	void *const *input, double *labels, struct qb_errbuf *eb);
 

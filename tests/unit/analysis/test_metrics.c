@@ -12,28 +12,44 @@
 #include "core/base/size.h"
 
 /* The value after all samples; *nans too, if wanted. */
-static double metric(const char *name, int ndim, const int64_t *dim, size_t labels, const float *y,
-	const double *label, int64_t samples, int64_t *nans)
+static double metric_of(const char *name, struct qb_metric_shape shape, const float *y,
+	const float *x, const double *label, int64_t samples, int64_t *nans)
 {
-	struct qb_metric_shape shape = {.ndim = ndim, .outputs = 1, .labels = labels};
 	struct qb_metric *m;
+	size_t outputs, inputs;
 	double v;
 
-	for (int i = 0; i < ndim; i++) {
-		shape.dim[i] = dim[i];
-		shape.outputs *= (size_t)dim[i];
+	shape.outputs = 1;
+	for (int i = 0; i < shape.ndim; i++) {
+		shape.outputs *= (size_t)shape.dim[i];
 	}
+	outputs = shape.outputs * (size_t)shape.rows;
+	inputs = shape.inputs * (size_t)shape.rows;
 	assert_int_equal(qb_metric_create(&m, name, &shape, NULL), QB_OK);
 	/* in two parts, as batches come */
-	assert_int_equal(qb_metric_update(m, y, label, 1, NULL), QB_OK);
-	assert_int_equal(qb_metric_update(m, y + shape.outputs, label + labels, samples - 1, NULL),
-		QB_OK);
+	assert_int_equal(qb_metric_update(m, y, x, label, 1, NULL), QB_OK);
+	assert_int_equal(qb_metric_update(m, y + outputs, x ? x + inputs : NULL,
+		label + shape.labels, samples - 1, NULL), QB_OK);
 	v = qb_metric_value(m);
 	if (nans) {
 		*nans = qb_metric_nans(m);
 	}
 	qb_metric_destroy(&m);
 	return v;
+}
+
+static double metric(const char *name, int ndim, const int64_t *dim, size_t labels, const float *y,
+	const double *label, int64_t samples, int64_t *nans)
+{
+	struct qb_metric_shape shape = {.ndim = ndim, .labels = labels, .rows = 1};
+
+	memcpy(shape.dim, dim, (size_t)ndim * sizeof(*dim));
+	return metric_of(name, shape, y, NULL, label, samples, nans);
+}
+
+static bool near(double a, double b)
+{
+	return fabs(a - b) < 1e-6 * fmax(1, fabs(b));
 }
 
 static void top__ties_and_nan__first_wins_and_nan_is_wrong(void **state)
@@ -104,7 +120,7 @@ static void mse_and_cosine__small_vectors__by_hand(void **state)
 
 static void metric__what_does_not_fit__clear_errors(void **state)
 {
-	struct qb_metric_shape shape = {.ndim = 1, .dim = {10}, .outputs = 10, .labels = 0};
+	struct qb_metric_shape shape = {.ndim = 1, .dim = {10}, .outputs = 10, .rows = 1};
 	struct qb_metric *m = NULL;
 	struct qb_errbuf eb;
 	const float y[10] = {0};
@@ -118,8 +134,131 @@ static void metric__what_does_not_fit__clear_errors(void **state)
 	assert_int_equal(qb_metric_create(&m, "mse", &shape, &eb), QB_EJOB);
 	assert_int_equal(qb_metric_create(&m, "top1", &shape, &eb), QB_OK);
 	assert_true(isnan(qb_metric_value(m)));
-	assert_int_equal(qb_metric_update(m, y, &outside, 1, &eb), QB_EJOB);
+	assert_int_equal(qb_metric_update(m, y, NULL, &outside, 1, &eb), QB_EJOB);
 	qb_metric_destroy(&m);
+	shape.rows = 2;
+	assert_int_equal(qb_metric_create(&m, "top1", &shape, &eb), QB_EJOB);
+	assert_int_equal(qb_metric_create(&m, "auc", &shape, &eb), QB_EJOB);
+	assert_int_equal(qb_metric_create(&m, "perplexity", &shape, &eb), QB_EJOB);
+	assert_int_equal(qb_metric_create(&m, "spearman", &shape, &eb), QB_OK);
+	qb_metric_destroy(&m);
+	assert_true(qb_metric_reads_input("auc") && !qb_metric_reads_input("top1"));
+	assert_true(qb_metric_rises("f1") && !qb_metric_rises("perplexity_causal"));
+}
+
+/* Confusion of 7 samples, [label][prediction]: 2 1 0, 0 1 1, 1 0 1. */
+static void confusion__three_classes__equals_sums_over_all_pairs(void **state)
+{
+	const int64_t dim[] = {3};
+	const int label[] = {0, 0, 0, 1, 1, 2, 2}, guess[] = {0, 0, 1, 1, 2, 0, 2};
+	float y[21] = {0};
+	double labels[7], cov = 0, var_l = 0, var_g = 0;
+
+	(void)state;
+	for (int i = 0; i < 7; i++) {
+		y[3 * i + guess[i]] = 1;
+		labels[i] = label[i];
+	}
+	/* Gorodkin's definition: correlation of the indicator vectors, each class's own mean taken off. */
+	for (int c = 0; c < 3; c++) {
+		double ml = 0, mg = 0;
+
+		for (int i = 0; i < 7; i++) {
+			ml += (label[i] == c) / 7.0;
+			mg += (guess[i] == c) / 7.0;
+		}
+		for (int i = 0; i < 7; i++) {
+			cov += ((label[i] == c) - ml) * ((guess[i] == c) - mg);
+			var_l += ((label[i] == c) - ml) * ((label[i] == c) - ml);
+			var_g += ((guess[i] == c) - mg) * ((guess[i] == c) - mg);
+		}
+	}
+	assert_true(near(metric("matthews", 1, dim, 1, y, labels, 7, NULL),
+		100 * cov / sqrt(var_l * var_g)));
+	assert_true(near(metric("accuracy", 1, dim, 1, y, labels, 7, NULL), 400.0 / 7));
+	/* precision and recall: 2/3 2/3, 1/2 1/2, 1/2 1/2 */
+	assert_true(near(metric("f1", 1, dim, 1, y, labels, 7, NULL), 100 * (2 / 3.0 + 0.5 + 0.5) / 3));
+}
+
+static void confusion__one_logit__its_sign_is_the_class(void **state)
+{
+	const int64_t dim[] = {1};
+	const float y[] = {2, -1, 0.5f, -3, 1, NAN};
+	const double label[] = {1, 1, 0, 0, 1, 1};
+	int64_t nans;
+
+	(void)state;
+	/* tp 2, fp 1, fn 1 and the NaN */
+	assert_true(near(metric("accuracy", 1, dim, 1, y, label, 6, &nans), 50));
+	assert_int_equal(nans, 1);
+	assert_true(near(metric("f1", 1, dim, 1, y, label, 6, NULL), 100 * 4 / 7.0));
+	/* (tp tn - fp fn) / sqrt((tp+fp)(tp+fn)(tn+fp)(tn+fn)) of the first five */
+	assert_true(near(metric("matthews", 1, dim, 1, y, label, 5, NULL), 100 / 6.0));
+}
+
+static void matthews__one_class_only__is_zero(void **state)
+{
+	const int64_t dim[] = {2};
+	const float y[] = {1, 0, 1, 0};
+	const double label[] = {0, 1};
+
+	(void)state;
+	assert_true(metric("matthews", 1, dim, 1, y, label, 2, NULL) == 0);
+}
+
+static void similarity__pairs__ranks_of_cosines(void **state)
+{
+	const struct qb_metric_shape shape = {.ndim = 1, .dim = {2}, .labels = 1, .rows = 2};
+	/* cosines 1, 0, -1, 0.6 */
+	const float y[] = {1, 0, 2, 0, 0, 1, 1, 0, 1, 1, -2, -2, 1, 0, 3, 4};
+	const double agree[] = {4, 2, 1, 3}, differ[] = {4, 1, 2, 3};
+
+	(void)state;
+	assert_true(near(metric_of("spearman", shape, y, NULL, agree, 4, NULL), 100));
+	assert_true(near(metric_of("spearman", shape, y, NULL, differ, 4, NULL), 80));
+	assert_true(metric_of("pearson", shape, y, NULL, agree, 4, NULL) < 100);
+}
+
+static void auc__reconstruction__score_is_the_mean_over_rows(void **state)
+{
+	struct qb_metric_shape shape = {.ndim = 1, .dim = {2}, .inputs = 2, .labels = 1, .rows = 2};
+	/* errors of the rows: 0 and 8; 1 and 1; 9 and 9: scores 4, 1, 9 */
+	const float x[] = {1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0};
+	const float y[] = {1, 1, 2, 2, 0, 1, 1, 0, 3, 0, 0, 3};
+	const double label[] = {0, 1, 1};
+
+	(void)state;
+	assert_true(near(metric_of("auc", shape, y, x, label, 3, NULL), 50));
+	shape.dim[0] = 1;
+	shape.inputs = 5; /* one score: the input is not read */
+	assert_true(near(metric_of("auc", shape, y, NULL, (const double[]){1, 1, 0}, 3, NULL), 100));
+}
+
+static void perplexity__ignored_and_shifted__equals_the_definition(void **state)
+{
+	const int64_t dim[] = {3, 4};
+	float y[24];
+	const double label[] = {1, -100, 3, 0, 2, 2};
+	double plain = 0, causal = 0;
+
+	(void)state;
+	for (int i = 0; i < 24; i++) {
+		y[i] = (float)((i * 7) % 11) - 5;
+	}
+	for (int i = 0; i < 6; i++) {
+		double sum = 0, before = 0;
+
+		for (int v = 0; v < 4; v++) {
+			sum += exp(y[4 * i + v]);
+			before += i % 3 ? exp(y[4 * (i - 1) + v]) : 0;
+		}
+		if (label[i] >= 0) {
+			plain -= log(exp(y[4 * i + (int)label[i]]) / sum);
+			causal -= i % 3 ? log(exp(y[4 * (i - 1) + (int)label[i]]) / before) : 0;
+		}
+	}
+	assert_true(near(metric("perplexity", 2, dim, 3, y, label, 2, NULL), exp(plain / 5)));
+	assert_true(near(metric("perplexity_causal", 2, dim, 3, y, label, 2, NULL), exp(causal / 3)));
 }
 
 int main(void)
@@ -130,6 +269,12 @@ int main(void)
 		cmocka_unit_test(miou__nan_place__is_wrong),
 		cmocka_unit_test(pairs__known_values__equal_scipy),
 		cmocka_unit_test(mse_and_cosine__small_vectors__by_hand),
+		cmocka_unit_test(confusion__three_classes__equals_sums_over_all_pairs),
+		cmocka_unit_test(confusion__one_logit__its_sign_is_the_class),
+		cmocka_unit_test(matthews__one_class_only__is_zero),
+		cmocka_unit_test(similarity__pairs__ranks_of_cosines),
+		cmocka_unit_test(auc__reconstruction__score_is_the_mean_over_rows),
+		cmocka_unit_test(perplexity__ignored_and_shifted__equals_the_definition),
 		cmocka_unit_test(metric__what_does_not_fit__clear_errors),
 	};
 

@@ -147,9 +147,17 @@ export interface Metric {
 const METRICS: Record<string, Metric> = {
 	top1: {label: 'top-1', unit: '%', digits: 2, lowerIsBetter: false},
 	top5: {label: 'top-5', unit: '%', digits: 2, lowerIsBetter: false},
+	accuracy: {label: 'accuracy', unit: '%', digits: 2, lowerIsBetter: false},
+	f1: {label: 'F1', unit: '%', digits: 2, lowerIsBetter: false},
+	matthews: {label: 'Matthews correlation', unit: '%', digits: 2, lowerIsBetter: false},
+	pearson: {label: 'Pearson correlation', unit: '%', digits: 2, lowerIsBetter: false},
+	spearman: {label: 'Spearman correlation', unit: '%', digits: 2, lowerIsBetter: false},
+	auc: {label: 'area under the ROC curve', unit: '%', digits: 2, lowerIsBetter: false},
 	miou: {label: 'mean IoU', unit: '%', digits: 2, lowerIsBetter: false},
 	mse: {label: 'mean squared error', unit: '', digits: 5, lowerIsBetter: true},
 	perplexity: {label: 'perplexity', unit: '', digits: 3, lowerIsBetter: true},
+	perplexity_causal: {label: 'perplexity', unit: '', digits: 3, lowerIsBetter: true},
+	cosine: {label: 'cosine', unit: '', digits: 4, lowerIsBetter: false},
 };
 
 export function metric(name: string | undefined): Metric {

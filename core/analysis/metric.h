@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of a metric, for the families of metrics: one file each, one row of the table in metrics.c a metric.
+ */
+#ifndef QB_ANALYSIS_METRIC_H
+#define QB_ANALYSIS_METRIC_H
+
+#include "core/analysis/metrics.h"
+
+/* One sample, as its rows went through the network. */
+struct qb_metric_sample {
+	const float *y;      /* [rows, outputs] */
+	const float *x;      /* [rows, inputs], or NULL */
+	const double *label; /* [labels] */
+};
+
+struct qb_metric {
+	const struct qb_metric_row *row;
+	struct qb_metric_shape shape;
+	int64_t samples, nans;
+	double hits, places; /* of top-k: labels in question; perplexity: tokens */
+	double sum;          /* mse: squared errors; cosine: of cosines; perplexity: nats */
+	int64_t classes;     /* of the confusion: [classes] each */
+	uint64_t *both, *predicted, *labelled;
+	double *a, *b;       /* correlations and auc: one pair (prediction, label) a sample */
+	int64_t pairs, cap;
+};
+
+struct qb_metric_row {
+	const char *name, *summary;
+	bool rises;
+	bool reads_input;
+	/* Does the shape suit? Makes room for what update counts. */
+	enum qb_err (*check)(struct qb_metric *m, struct qb_errbuf *eb);
+	enum qb_err (*update)(struct qb_metric *m, const struct qb_metric_sample *s,
+		struct qb_errbuf *eb);
+	double (*value)(const struct qb_metric *m);
+};
+
+/* metric_classes.c: the class axis is the first after the batch, places are what follows it. */
+enum qb_err qb__check_classes(struct qb_metric *m, struct qb_errbuf *eb);
+enum qb_err qb__check_confusion(struct qb_metric *m, struct qb_errbuf *eb);
+enum qb_err qb__update_top1(struct qb_metric *m, const struct qb_metric_sample *s,
+	struct qb_errbuf *eb);
+enum qb_err qb__update_top5(struct qb_metric *m, const struct qb_metric_sample *s,
+	struct qb_errbuf *eb);
+enum qb_err qb__update_confusion(struct qb_metric *m, const struct qb_metric_sample *s,
+	struct qb_errbuf *eb);
+double qb__value_top(const struct qb_metric *m);
+double qb__value_accuracy(const struct qb_metric *m);
+double qb__value_miou(const struct qb_metric *m);
+double qb__value_f1(const struct qb_metric *m);
+double qb__value_matthews(const struct qb_metric *m);
+
+/* metric_numbers.c: outputs against numbers. */
+enum qb_err qb__check_same_size(struct qb_metric *m, struct qb_errbuf *eb);
+enum qb_err qb__check_similarity(struct qb_metric *m, struct qb_errbuf *eb);
+enum qb_err qb__check_anomaly(struct qb_metric *m, struct qb_errbuf *eb);
+enum qb_err qb__update_mse(struct qb_metric *m, const struct qb_metric_sample *s,
+	struct qb_errbuf *eb);
+enum qb_err qb__update_cosine(struct qb_metric *m, const struct qb_metric_sample *s,
+	struct qb_errbuf *eb);
+enum qb_err qb__update_similarity(struct qb_metric *m, const struct qb_metric_sample *s,
+	struct qb_errbuf *eb);
+enum qb_err qb__update_anomaly(struct qb_metric *m, const struct qb_metric_sample *s,
+	struct qb_errbuf *eb);
+double qb__value_mse(const struct qb_metric *m);
+double qb__value_mean(const struct qb_metric *m);
+double qb__value_pearson(const struct qb_metric *m);
+double qb__value_spearman(const struct qb_metric *m);
+double qb__value_auc(const struct qb_metric *m);
+
+/* metric_tokens.c: logits [tokens, vocabulary]. */
+enum qb_err qb__check_tokens(struct qb_metric *m, struct qb_errbuf *eb);
+enum qb_err qb__update_tokens(struct qb_metric *m, const struct qb_metric_sample *s,
+	struct qb_errbuf *eb);
+enum qb_err qb__update_next_tokens(struct qb_metric *m, const struct qb_metric_sample *s,
+	struct qb_errbuf *eb);
+double qb__value_perplexity(const struct qb_metric *m);
+
+/* Fails where a sample has several rows. */
+enum qb_err qb__check_one_row(const struct qb_metric *m, struct qb_errbuf *eb);
+
+#endif

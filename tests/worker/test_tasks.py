@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# python: peers
+"""Tasks end to end on small networks: the float metric of a ptq job against ONNX Runtime's outputs and a definition
+written out here in numpy and scipy."""
+import unittest
+
+import numpy as np
+import onnxruntime
+import scipy.stats
+import tiny
+import worker
+from onnx import helper
+
+
+def outputs(model, **inputs):
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return session.run(None, inputs)[0]
+
+
+def matthews(a, b, classes):
+    c = np.zeros((classes, classes))
+    np.add.at(c, (a, b), 1)
+    n, hits, t, p = c.sum(), np.trace(c), c.sum(1), c.sum(0)
+    return 100 * (hits * n - t @ p) / np.sqrt((n * n - t @ t) * (n * n - p @ p))
+
+
+class Tasks(tiny.Case):
+    def ptq(self, model, data, metric, **more):
+        result, _ = worker.run({"type": "ptq", "model": model, "data": data, "metric": metric,
+                                "schemes": ["int8", "E4"], "latency": False, **more})
+        for row in result["schemes"]:
+            self.assertIsNotNone(row["metric"], row["scheme"])
+            self.assertGreater(row["output_sqnr_db"], 5)
+        return result
+
+    def text_network(self, tail, out, weights, vocabulary=40, width=12):
+        """Tokens and a mask, both of any length: embedding, mean over the mask, or all tokens."""
+        nodes = [
+            helper.make_node("Gather", ["embedding", "input_ids"], ["e"], "embed"),
+            helper.make_node("MatMul", ["e", "w"], ["h0"], "project"),
+            helper.make_node("Tanh", ["h0"], ["h"], "tanh"),
+            helper.make_node("Cast", ["attention_mask"], ["m0"], to=tiny.FLOAT),
+            helper.make_node("Unsqueeze", ["m0", "axis2"], ["m"]),
+            helper.make_node("Mul", ["h", "m"], ["hm"], "mask"),
+            helper.make_node("ReduceSum", ["hm", "axis1"], ["sum"], keepdims=0),
+            helper.make_node("ReduceSum", ["m", "axis1"], ["count"], keepdims=0),
+            helper.make_node("Div", ["sum", "count"], ["pooled"], "pool")] + tail
+        return self.save_model(
+            "text.onnx", nodes,
+            {"input_ids": (tiny.INT64, ["N", "T"]), "attention_mask": (tiny.INT64, ["N", "T"])},
+            out, {"embedding": self.normal(vocabulary, width), "w": self.normal(width, width) / 3,
+                  "axis1": np.array([1]), "axis2": np.array([2]), **weights})
+
+    def tokens(self, *shape, vocabulary=40):
+        ids = self.random.integers(0, vocabulary, shape)
+        lengths = self.random.integers(2, shape[-1] + 1, shape[:-1])
+        mask = (np.arange(shape[-1]) < lengths[..., None]).astype(np.int64)
+        return ids * mask, mask
+
+    def test_classification_of_text__glue_metrics(self):
+        model = self.text_network(
+            [helper.make_node("MatMul", ["pooled", "head"], ["logits"], "head")],
+            {"logits": (tiny.FLOAT, ["N", 3])}, {"head": self.normal(12, 3)})
+        ids, mask = self.tokens(150, 9)
+        y = self.random.integers(0, 3, 150)
+        guess = outputs(model, input_ids=ids, attention_mask=mask).argmax(1)
+        y = np.where(self.random.random(150) < 0.7, guess, y)
+        data = self.save_data("d.npz", input_ids=ids, attention_mask=mask, y=y)
+        f1 = np.mean([2 * ((guess == c) & (y == c)).sum() / ((guess == c).sum() + (y == c).sum())
+                      for c in range(3)])
+        want = {"accuracy": 100 * (guess == y).mean(), "top1": 100 * (guess == y).mean(),
+                "f1": 100 * f1, "matthews": matthews(guess, y, 3)}
+        for metric, value in want.items():
+            got = self.ptq(model, data, metric)
+            self.assertAlmostEqual(got["float"]["metric"], value, places=9, msg=metric)
+            self.assertGreater(got["schemes"][0]["metric"], value - 10)
+
+    def test_regression_of_text__correlations(self):
+        model = self.text_network(
+            [helper.make_node("MatMul", ["pooled", "head"], ["logits"], "head")],
+            {"logits": (tiny.FLOAT, ["N", 1])}, {"head": self.normal(12, 1)})
+        ids, mask = self.tokens(101, 7)
+        score = outputs(model, input_ids=ids, attention_mask=mask)[:, 0]
+        y = np.round(score + 0.5 * self.normal(101), 1)
+        data = self.save_data("d.npz", input_ids=ids, attention_mask=mask, y=y)
+        for metric, f in ("pearson", scipy.stats.pearsonr), ("spearman", scipy.stats.spearmanr):
+            got = self.ptq(model, data, metric)
+            self.assertAlmostEqual(got["float"]["metric"], 100 * f(score, y)[0], places=4)
+
+    def test_pairs_of_sentences__spearman_of_cosines(self):
+        model = self.text_network([], {"pooled": (tiny.FLOAT, ["N", 12])}, {})
+        for count, options in (61, ()), (8, ("--threads", "1")):
+            ids, mask = self.tokens(count, 2, 11)
+            a, b = (outputs(model, input_ids=ids[:, k], attention_mask=mask[:, k]) for k in (0, 1))
+            cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+            y = np.round(5 * cosine + self.normal(count))
+            data = self.save_data("d.npz", input_ids=ids, attention_mask=mask, y=y)
+            got = self.ptq(model, data, "spearman", calibration={"samples": 7})
+            self.assertEqual(got["samples"], count)
+            self.assertAlmostEqual(got["float"]["metric"],
+                                   100 * scipy.stats.spearmanr(cosine, y)[0], places=4)
+
+    def test_pairs_and_a_fixed_batch_of_one__same_value(self):
+        free = self.text_network([], {"pooled": (tiny.FLOAT, ["N", 12])}, {})
+        ids, mask = self.tokens(20, 2, 11)
+        data = self.save_data("d.npz", input_ids=ids, attention_mask=mask, y=self.normal(20))
+        want = self.ptq(free, data, "spearman")
+        import onnx
+        model = onnx.load(free)
+        for v in list(model.graph.input) + list(model.graph.output):
+            v.type.tensor_type.shape.dim[0].dim_value = 1
+        onnx.save(model, self.path("one.onnx"))
+        got = self.ptq(self.path("one.onnx"), data, "spearman")
+        self.assertEqual(got["batch"], 1)
+        self.assertAlmostEqual(got["float"]["metric"], want["float"]["metric"], places=9)
+
+    def test_language_model__perplexity_plain_and_causal(self):
+        model = self.text_network(
+            [helper.make_node("MatMul", ["h", "head"], ["logits"], "head")],
+            {"logits": (tiny.FLOAT, ["N", "T", 40])}, {"head": self.normal(12, 40)})
+        ids, mask = self.tokens(33, 10)
+        y = np.where(mask == 1, ids, -100)
+        data = self.save_data("d.npz", input_ids=ids, attention_mask=mask, y=y)
+        z = outputs(model, input_ids=ids, attention_mask=mask).astype(np.float64)
+        loss = np.log(np.exp(z).sum(2, keepdims=True)) - z
+        for metric, logits, label in (("perplexity", loss, y),
+                                      ("perplexity_causal", loss[:, :-1], y[:, 1:])):
+            chosen = np.take_along_axis(logits, np.maximum(label, 0)[..., None], 2)[..., 0]
+            want = np.exp(chosen[label != -100].mean())
+            got = self.ptq(model, data, metric)["float"]["metric"]
+            self.assertAlmostEqual(got / want, 1, places=5)
+
+    def test_segmentation__miou_ignores_255(self):
+        model = self.save_model(
+            "seg.onnx", [helper.make_node("Conv", ["x", "w"], ["y0"], "conv", pads=[1, 1, 1, 1])],
+            {"x": (tiny.FLOAT, ["N", 3, 8, 8])}, {"y0": (tiny.FLOAT, ["N", 5, 8, 8])},
+            {"w": self.normal(5, 3, 3, 3)})
+        x = self.normal(12, 3, 8, 8)
+        guess = outputs(model, x=x).argmax(1)
+        y = np.where(self.random.random(guess.shape) < 0.6, guess, 2)
+        y[:, 0, :] = 255
+        want = [((guess == c) & (y == c)).sum() /
+                (((guess == c) & (y != 255)) | (y == c)).sum() for c in range(5)]
+        data = self.save_data("d.npz", x=x, y=y.astype(np.uint8))
+        got = self.ptq(model, data, "miou")
+        self.assertAlmostEqual(got["float"]["metric"], 100 * np.mean(want), places=6)
+
+    def test_autoencoder__auc_of_the_reconstruction_error(self):
+        model = self.save_model(
+            "ae.onnx", [helper.make_node("MatMul", ["x", "a"], ["h"], "encode"),
+                        helper.make_node("MatMul", ["h", "b"], ["out"], "decode")],
+            {"x": (tiny.FLOAT, ["N", 6])}, {"out": (tiny.FLOAT, ["N", 6])},
+            {"a": self.normal(6, 3), "b": self.normal(3, 6) / 3})
+        for shape in (90, 6), (45, 4, 6):
+            x = self.normal(*shape)
+            out = outputs(model, x=x.reshape(-1, 6)).reshape(shape)
+            score = ((out - x) ** 2).reshape(len(x), -1).mean(1)
+            y = (score + self.normal(len(x)) > np.median(score)).astype(np.int64)
+            wins = np.mean([(p > n) + 0.5 * (p == n) for p in score[y == 1] for n in score[y == 0]])
+            data = self.save_data("d.npz", x=x, y=y)
+            got = self.ptq(model, data, "auc")
+            self.assertAlmostEqual(got["float"]["metric"], 100 * wins, places=6)
+
+    def test_labels_that_do_not_fit__error_says_what_is_wanted(self):
+        model = self.text_network([], {"pooled": (tiny.FLOAT, ["N", 12])}, {})
+        ids, mask = self.tokens(5, 2, 11)
+        data = self.save_data("d.npz", input_ids=ids, attention_mask=mask, y=self.normal(5))
+        with self.assertRaisesRegex(worker.Failed, "top1 .*12 classes|takes one input"):
+            self.ptq(model, data, "top1")
+        data = self.save_data("d.npz", input_ids=ids, attention_mask=mask[:, 0], y=self.normal(5))
+        with self.assertRaisesRegex(worker.Failed, "attention_mask.* has 1 rows a sample"):
+            self.ptq(model, data, "spearman")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
