@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/jobs.h"
 #include "daemon/store.h"
 
 static bool insert(struct qb_lab *lab, const char *kind, const char *name,
@@ -41,7 +40,6 @@ json_t *qb_uploads_add(struct qb_lab *lab, const char *kind, const char *name,
 			return NULL;
 		}
 		known = qb_store_row(lab->store, QB_SQL_UPLOAD_BY_HASH, "ss", kind, blob->sha256);
-		qb_jobs_wake(lab->jobs);
 	}
 	if (known) {
 		const char *id = json_string_value(json_object_get(known, "id"));

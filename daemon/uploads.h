@@ -10,7 +10,8 @@
 #include "daemon/blobs.h"
 #include "daemon/lab.h"
 
-/* Files a sealed blob under kind ("m" or "d"). Returns its object; *created is false where the file was known. */
+/* Files a sealed blob under kind ("m" or "d"). Returns its object; *created is false where the file was known.
+ * A new one waits for its inspection: wake the queue. */
 json_t *qb_uploads_add(struct qb_lab *lab, const char *kind, const char *name,
 	struct qb_blob_writer *blob, bool *created, struct qb_problem *p);
 bool qb_uploads_delete(struct qb_lab *lab, const char *id, struct qb_problem *p);

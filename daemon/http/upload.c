@@ -11,6 +11,7 @@
 
 #include "daemon/blobs.h"
 #include "daemon/http/http.h"
+#include "daemon/jobs.h"
 #include "daemon/loop.h"
 #include "daemon/store.h"
 #include "daemon/uploads.h"
@@ -202,8 +203,12 @@ static void add(struct qb_call *call, void *arg)
 {
 	struct add *a = arg;
 
-	a->object = qb_uploads_add(a->u->rq->lab, a->kind, a->u->name, &a->u->blob, &a->created,
-		&a->u->problem);
+	struct qb_lab *lab = a->u->rq->lab;
+
+	a->object = qb_uploads_add(lab, a->kind, a->u->name, &a->u->blob, &a->created, &a->u->problem);
+	if (a->created) {
+		qb_jobs_wake(lab->jobs);
+	}
 	qb_call_done(call);
 }
 
