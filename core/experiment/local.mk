@@ -31,7 +31,7 @@ EXTRA_DIST += $(JOB_SCHEMAS) schema/jobs/tensor.json
 nodist_libquantbench_a_SOURCES += core/experiment/schemas.h
 BUILT_SOURCES += core/experiment/schemas.h
 CLEANFILES += core/experiment/schemas.h
-core/experiment/schemas.h: $(JOB_SCHEMAS)
+core/experiment/schemas.h: $(JOB_SCHEMAS) core/experiment/local.mk
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && for f in $(JOB_SCHEMAS); do \
 		n=`basename $$f .json`; \
 		echo "static const char qb__schema_$$n[] ="; \
