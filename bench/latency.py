@@ -14,38 +14,9 @@ SHARED = os.environ.get("QB_SHARED", "../shared")
 NETWORKS = ["mlperf-tiny/ds_cnn", "mlperf-tiny/resnet8", "cifar10/resnet20", "imagenet/mobilenet_v2"]
 
 
-def make_peer(model, peer):
-	import numpy
-	import onnx
-	from onnxruntime import quantization as q
-	from onnxruntime.quantization.shape_inference import quant_pre_process
-
-	class Random(q.CalibrationDataReader):
-		def __init__(self):
-			graph = onnx.load(model).graph
-			known = {i.name for i in graph.initializer}
-			rng = numpy.random.default_rng(1)
-			self.left = []
-			for _ in range(4):
-				feed = {}
-				for i in graph.input:
-					if i.name not in known:
-						dims = [d.dim_value or 1 for d in i.type.tensor_type.shape.dim]
-						feed[i.name] = rng.uniform(-1, 1, dims).astype(numpy.float32)
-				self.left.append(feed)
-
-		def get_next(self):
-			return self.left.pop() if self.left else None
-
-	ready = peer + ".ready"
-	quant_pre_process(model, ready, skip_symbolic_shape=True)
-	q.quantize_static(ready, peer, Random(), quant_format=q.QuantFormat.QDQ, per_channel=True,
-		activation_type=q.QuantType.QUInt8, weight_type=q.QuantType.QInt8)
-	os.remove(ready)
-
-
 def main():
 	try:
+		import int8_peers
 		import onnxruntime
 	except ImportError:
 		sys.exit(subprocess.run([os.environ["QB_PYTHON"], __file__]).returncode
@@ -60,7 +31,7 @@ def main():
 			continue
 		peer = os.path.join("bench/int8-peers", os.path.basename(network) + ".onnx")
 		if not os.path.exists(peer):
-			make_peer(model, peer)
+			int8_peers.make(model, peer)
 		for threads in sys.argv[1:] or ["1", "2"]:
 			subprocess.run(["bench/bench_latency", "-t", threads, "-l", library, model, peer], check=True)
 

@@ -8,4 +8,4 @@ bench_bench_latency_SOURCES = bench/bench_latency.c bench/ort.c bench/ort.h \
 	bench/peak.c bench/peak.h
 bench_bench_latency_LDADD = $(LDADD) -ldl
 BENCHSCRIPTS += bench/latency.py
-EXTRA_DIST += bench/latency.py bench/make_int8_peers.py
+EXTRA_DIST += bench/latency.py bench/int8_peers.py

@@ -35,7 +35,8 @@ enum qb_err qb_int8_check(const struct qb_quantization *q, struct qb_errbuf *eb)
 	if (s->weights.format.bits > 8 || s->activations.format.bits > 8) {
 		return qb_fail(eb, QB_EUNSUPPORTED, "integer execution holds at most 8 bits");
 	}
-	if (s->weights.format.asymmetric || s->weights.format.block || s->activations.format.block ||
+	/* Of carried weights only those with zero points stay float. */
+	if ((s->weights.format.asymmetric && !s->carried) || s->weights.format.block || s->activations.format.block ||
 		s->activations.granularity != QB_PER_TENSOR) {
 		return qb_fail(eb, QB_EUNSUPPORTED,
 			"integer execution needs symmetric weights per tensor or channel and activations per "
@@ -234,6 +235,7 @@ enum qb_err qb_builder_alias_bytes(struct qb_builder *b, const struct qb_value *
 	kept->buffer = from.buffer;
 	/* The same bytes in the same order: one pixel an image, or the last dimension untouched. */
 	if (kept->channels != from.channels || kept->pixels != from.pixels ||
+		kept->scale != from.scale || kept->zero != from.zero || kept->top != from.top ||
 		(of->shape.ndim == 4 && of->shape.dim[2] * of->shape.dim[3] != 1) ||
 		(v->shape.ndim == 4 && v->shape.dim[2] * v->shape.dim[3] != 1)) {
 		return QB_EUNSUPPORTED;

@@ -79,7 +79,10 @@ static enum qb_err create(struct qb_network **out, const struct qb_graph *model,
 		goto out;
 	}
 	for (int i = 0; i < n->graph->values; i++) {
-		n->tapped[i] = tapped && n->placement->role[i] == QB_ROLE_ACTIVATION;
+		const struct qb_value *v = n->graph->value[i];
+
+		n->tapped[i] = tapped && (n->placement->role[i] == QB_ROLE_ACTIVATION ||
+			(v->carried && !v->constant));
 	}
 	QB_TRY_OUT(qb_plan_create(&n->plan, n->graph, threads, n->tapped, eb));
 	*out = n;

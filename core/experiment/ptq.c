@@ -122,6 +122,16 @@ static json_t *method_rows(const struct ptq *p, int i)
 	return rows;
 }
 
+static json_t *part_row(const struct qb_scheme *s, const struct qb_scheme_part *part)
+{
+	json_t *row = qb_scheme_part_json(part);
+
+	if (s->carried && json_is_object(row)) {
+		json_object_set_new(row, "range", json_string("carried"));
+	}
+	return row;
+}
+
 static json_t *scheme_row(struct ptq *p, int i)
 {
 	const struct qb_sweep *s = p->sweep;
@@ -141,8 +151,8 @@ static json_t *scheme_row(struct ptq *p, int i)
 			(double)p->latency[1 + i].latency.p50_ns, "ns");
 	}
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o}", "scheme", name, "weights",
-		qb_scheme_part_json(&q->scheme.weights), "activations",
-		qb_scheme_part_json(&q->scheme.activations), "metric", qb_json_real(r->metric),
+		part_row(&q->scheme, &q->scheme.weights), "activations",
+		part_row(&q->scheme, &q->scheme.activations), "metric", qb_json_real(r->metric),
 		"delta", qb_json_real(r->metric - s->float_metric), "nan_outputs",
 		(json_int_t)r->nan_outputs, "size_bytes", (json_int_t)bytes, "latency",
 		latency_of(p, 1 + i), "methods", method_rows(p, i), "tensors",

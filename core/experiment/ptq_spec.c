@@ -137,6 +137,9 @@ static enum qb_err read_halves(const json_t *v, const char *at, const struct job
 	if (name && qb_scheme_parse(out, name, eb) != QB_OK) {
 		return qb_fail_in(eb, QB_EJOB, "%s%s", at, json_is_object(v) ? ".scheme" : "");
 	}
+	if (out->carried) {
+		return QB_OK; /* the file says all */
+	}
 	if (json_is_object(v)) {
 		QB_TRY(read_parts(v, at, out, eb));
 	} else if (json_is_string(v)) {

@@ -110,7 +110,7 @@ json_t *qb_tensor_rows(struct qb_job *job, const struct qb_sweep *sweep, int sch
 	json_t *rows = json_array();
 
 	for (int i = 0; i < q->values; i++) {
-		if (q->q[i] && n->placement->shares[i] < 0) {
+		if (q->q[i] && !q->shared[i]) {
 			json_array_append_new(rows,
 				row(job, sweep, scheme, n->graph->value[i], q->q[i]));
 		}
@@ -131,6 +131,15 @@ static size_t quantized_bytes(const struct qb_quantizer *q, size_t n)
 	return bytes + (size_t)q->channels * (sizeof(float) + (q->zero ? 1 : 0));
 }
 
+static size_t carried_block_bytes(const struct qb_carried *c, size_t n)
+{
+	size_t scales = qb_tensor_size(c->scale);
+	bool half = c->code == QB_I4 || c->code == QB_U4;
+
+	return (half ? (n + 1) / 2 : n * qb_dtype_bytes(c->code)) + scales * sizeof(float) +
+		(c->zero ? (half ? (scales + 1) / 2 : scales) : 0);
+}
+
 size_t qb_model_bytes(const struct qb_graph *graph, const struct qb_quantization *quantization)
 {
 	size_t bytes = 0;
@@ -141,7 +150,9 @@ size_t qb_model_bytes(const struct qb_graph *graph, const struct qb_quantization
 		if (!v->constant || v->uses == 0) {
 			continue;
 		}
-		if (quantization && quantization->q[i]) {
+		if (quantization && quantization->scheme.carried && v->carried && v->carried->block) {
+			bytes += carried_block_bytes(v->carried, qb_value_size(v));
+		} else if (quantization && quantization->q[i]) {
 			bytes += quantized_bytes(quantization->q[i], qb_value_size(v));
 		} else {
 			bytes += qb_value_size(v) * qb_dtype_bytes(v->constant->dtype);

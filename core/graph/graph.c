@@ -94,6 +94,60 @@ struct qb_value *qb_graph_add_constant(struct qb_graph *g, const char *name, con
 	return v;
 }
 
+/* ---- new nodes ---- */
+
+static struct qb_value **list_of(struct qb_graph *g, int count, struct qb_value *const *from)
+{
+	struct qb_value **list = qb_arena_alloc(g->arena, (size_t)count + 1, sizeof(*list));
+
+	if (list && count) {
+		memcpy(list, from, (size_t)count * sizeof(*list));
+	}
+	return list;
+}
+
+struct qb_node *qb_node_create(struct qb_graph *g, const char *type, const char *name, int opset,
+	int inputs, struct qb_value *const *input, int outputs, struct qb_value *const *output)
+{
+	struct qb_node *n = qb_arena_alloc(g->arena, 1, sizeof(*n));
+
+	if (!n) {
+		return NULL;
+	}
+	n->op = qb_op_find("", type);
+	n->type = qb_arena_strdup(g->arena, type);
+	n->name = qb_arena_strdup(g->arena, name);
+	n->opset = opset;
+	n->inputs = inputs;
+	n->outputs = outputs;
+	n->input = list_of(g, inputs, input);
+	n->output = list_of(g, outputs, output);
+	n->attr = qb_arena_alloc(g->arena, QB_NODE_ATTRS, sizeof(*n->attr));
+	if (!n->type || !n->name || !n->input || !n->output || !n->attr) {
+		return NULL;
+	}
+	for (int i = 0; i < outputs; i++) {
+		n->output[i]->producer = n;
+	}
+	return n;
+}
+
+void qb_node_add_int(struct qb_node *n, const char *name, int64_t v)
+{
+	n->attr[n->attrs++] = (struct qb_attr){.name = name, .kind = QB_ATTR_INT, .i = v};
+}
+
+void qb_node_add_string(struct qb_node *n, const char *name, const char *v)
+{
+	n->attr[n->attrs++] = (struct qb_attr){.name = name, .kind = QB_ATTR_STRING, .s = v};
+}
+
+void qb_node_add_ints(struct qb_node *n, const char *name, int count, const int64_t *ints)
+{
+	n->attr[n->attrs++] =
+		(struct qb_attr){.name = name, .kind = QB_ATTR_INTS, .count = count, .ints = ints};
+}
+
 void qb_graph_replace_value(struct qb_graph *g, struct qb_value *from, struct qb_value *to)
 {
 	for (int i = 0; i < g->nodes; i++) {

@@ -24,14 +24,22 @@ struct qb_shape {
 	int64_t dim[QB_MAX_DIMS];
 };
 
+/* A quantizer that the file itself brings: real = scale * (code - zero). */
+struct qb_carried {
+	const struct qb_tensor *scale; /* one number; [channels] along axis; or blocks of `block` along axis */
+	const struct qb_tensor *zero;  /* as many codes; NULL: all 0 */
+	enum qb_dtype code;            /* the type whose range the codes have */
+	int axis;                      /* -1: per tensor */
+	int64_t block;                 /* 0: no blocks */
+};
+
 struct qb_value {
 	const char *name;
 	enum qb_dtype dtype;
 	struct qb_shape shape;
 	const struct qb_tensor *constant; /* initializer or folded; NULL otherwise */
 	struct qb_node *producer;         /* NULL: input or constant */
-	const struct qb_node *dequantized; /* of a folded constant: the DequantizeLinear it came from, whose inputs
-	                                    * hold the codes, scale and zero point that the file carries; or NULL */
+	const struct qb_carried *carried; /* the file quantizes this value; a constant is on that grid; or NULL */
 	int uses;                         /* inputs of nodes, plus 1 if a graph output */
 	int index;                        /* in graph->values; what per-value tables are indexed by */
 };
@@ -137,6 +145,11 @@ enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb);         
 enum qb_err qb_pass_add_biases(struct qb_graph *g, struct qb_errbuf *eb);       /* zeros where Conv, Gemm, MatMul have none; one each */
 enum qb_err qb_pass_split_activations(struct qb_graph *g, struct qb_errbuf *eb); /* node->act becomes Relu and Clip nodes; "Y.linear" goes in */
 enum qb_err qb_pass_remove_dead(struct qb_graph *g, struct qb_errbuf *eb);
+/* Quantization out of the operators and into the values: operators on codes (QLinearConv ...) become the float operator
+ * between DequantizeLinear and QuantizeLinear, pairs of these go, and the values they stood on carry the quantizer. What
+ * is left without quantizers is the float network. Pairs per channel or block on activations, and scales that are
+ * computed, stay as they are. */
+enum qb_err qb_pass_lift_quantization(struct qb_graph *g, struct qb_errbuf *eb);
 /* All of the above, in the order that a sweep wants. */
 enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb);
 
@@ -146,6 +159,17 @@ struct qb_value *qb_graph_add_constant(struct qb_graph *g, const char *name, con
 /* Makes every use of `from` a use of `to`, graph outputs included (which keep their name). */
 void qb_graph_replace_value(struct qb_graph *g, struct qb_value *from, struct qb_value *to);
 struct qb_graph *qb_graph_create(void);
+/* A node of the default domain, joined to its values but not yet in g->node; NULL when memory ends. input[i] may be
+ * NULL. qb_node_add_* give it attributes; there is room for QB_NODE_ATTRS of them. */
+enum { QB_NODE_ATTRS = 12 };
+struct qb_node *qb_node_create(struct qb_graph *g, const char *type, const char *name, int opset,
+	int inputs, struct qb_value *const *input, int outputs, struct qb_value *const *output);
+void qb_node_add_int(struct qb_node *n, const char *name, int64_t v);
+void qb_node_add_string(struct qb_node *n, const char *name, const char *v);
+/* ints [count] live as long as the graph. */
+void qb_node_add_ints(struct qb_node *n, const char *name, int count, const int64_t *ints);
+/* Same type, scales and zero points (both may be NULL). */
+bool qb_carried_equal(const struct qb_carried *a, const struct qb_carried *b);
 /* Infers every node in order; a node whose inputs are all constants and whose output is small is evaluated
  * and gone. */
 enum qb_err qb_graph_infer(struct qb_graph *g, struct qb_errbuf *eb);

@@ -451,6 +451,41 @@ static enum qb_err check_operators(struct importer *im)
 	return QB_OK;
 }
 
+/* Operators on codes that are no operators of ours become those that are. */
+static enum qb_err expand_nodes(struct importer *im)
+{
+	struct qb_graph *g = im->g;
+	struct qb_node **list;
+	size_t most = 1;
+	int kept = 0;
+
+	for (int i = 0; i < g->nodes; i++) {
+		most += g->node[i]->op ? 1 : (size_t)qb__expanded_most(g->node[i]);
+	}
+	list = qb_arena_alloc(g->arena, most, sizeof(*list));
+	if (!list) {
+		return no_memory(im);
+	}
+	for (int i = 0; i < g->nodes; i++) {
+		struct qb_node *n = g->node[i];
+		int count = 0;
+
+		if (!n->op) {
+			QB_TRY(qb__expand_quantized(g, n, qb__import_string(im->graph->node[i]->domain),
+				list + kept, qb__expanded_most(n), &count, im->eb));
+		}
+		if (count == 0) {
+			list[kept + count++] = n;
+		}
+		for (int k = 0; k < count; k++) {
+			list[kept++]->index = i;
+		}
+	}
+	g->node = list;
+	g->nodes = kept;
+	return QB_OK;
+}
+
 static enum qb_err import_nodes(struct importer *im)
 {
 	const Onnx__GraphProto *graph = im->graph;
@@ -466,6 +501,7 @@ static enum qb_err import_nodes(struct importer *im)
 		QB_TRY(import_node(im, graph->node[i], i));
 		im->g->node[i]->index = (int)i;
 	}
+	QB_TRY(expand_nodes(im));
 	return check_operators(im);
 }
 
@@ -486,6 +522,9 @@ static enum qb_err import_outputs(struct importer *im)
 
 		if (!v) {
 			return qb_fail(im->eb, QB_EONNX, "output %.200s of the network is produced by no node", name);
+		}
+		if (strcmp(v->name, name) != 0 && !(v->name = qb_arena_strdup(im->g->arena, name))) {
+			return no_memory(im);
 		}
 		im->g->output[im->g->outputs++] = v;
 	}

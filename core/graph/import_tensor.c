@@ -100,6 +100,37 @@ static enum qb_err copy_int32(const Onnx__TensorProto *proto, struct qb_tensor *
 	return QB_OK;
 }
 
+static bool is_packed(enum qb_dtype t)
+{
+	return t == QB_I4 || t == QB_U4;
+}
+
+/* Two codes a byte, the first in the low half. */
+static void unpack_half_bytes(struct qb_tensor *t, size_t n, const uint8_t *bytes)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint8_t v = i % 2 ? bytes[i / 2] >> 4 : bytes[i / 2] & 15;
+
+		((uint8_t *)t->data)[i] = (uint8_t)(t->dtype == QB_I4 ? (v ^ 8) - 8 : v);
+	}
+}
+
+/* The same in int32_data, two codes an element. */
+static enum qb_err unpack_int32(const Onnx__TensorProto *proto, struct qb_tensor *t, size_t n,
+	struct qb_errbuf *eb)
+{
+	if (proto->n_int32_data != (n + 1) / 2) {
+		return fail_count(proto->n_int32_data, (n + 1) / 2, "int32_data", eb);
+	}
+	for (size_t i = 0; i < n; i += 2) {
+		struct qb_tensor two = {.dtype = t->dtype, .data = (uint8_t *)t->data + i};
+		uint8_t byte = (uint8_t)proto->int32_data[i / 2];
+
+		unpack_half_bytes(&two, QB_MIN(n - i, 2), &byte);
+	}
+	return QB_OK;
+}
+
 static enum qb_err copy_typed(const Onnx__TensorProto *proto, struct qb_tensor *t, size_t n,
 	struct qb_errbuf *eb)
 {
@@ -129,7 +160,7 @@ static enum qb_err copy_typed(const Onnx__TensorProto *proto, struct qb_tensor *
 		}
 		return QB_OK;
 	default:
-		return copy_int32(proto, t, n, eb);
+		return is_packed(t->dtype) ? unpack_int32(proto, t, n, eb) : copy_int32(proto, t, n, eb);
 	}
 	if (have != n) {
 		return fail_count(have, n, field, eb);
@@ -166,6 +197,24 @@ static enum qb_err check_tensor(const Onnx__TensorProto *proto, struct qb_tensor
 	return QB_OK;
 }
 
+static enum qb_err read_external(struct qb_model_file *file, const Onnx__TensorProto *proto,
+	uint64_t offset, size_t bytes, struct qb_tensor *t, struct qb_errbuf *eb)
+{
+	uint8_t *packed = is_packed(t->dtype) ? malloc(bytes + 1) : NULL;
+	enum qb_err err;
+
+	if (is_packed(t->dtype) && !packed) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory: it needs %zu bytes", bytes);
+	}
+	err = qb__model_data_read(file, entry(proto, "location"), offset, bytes,
+		packed ? packed : t->data, eb);
+	if (err == QB_OK && packed) {
+		unpack_half_bytes(t, qb_tensor_size(t), packed);
+	}
+	free(packed);
+	return err;
+}
+
 enum qb_err qb__import_tensor(struct qb_arena *arena, struct qb_model_file *file,
 	const Onnx__TensorProto *proto, const struct qb_tensor **out, struct qb_errbuf *eb)
 {
@@ -177,7 +226,7 @@ enum qb_err qb__import_tensor(struct qb_arena *arena, struct qb_model_file *file
 	uint64_t offset = 0;
 
 	QB_TRY(check_tensor(proto, &t, &n, eb));
-	bytes = n * qb_dtype_bytes(t.dtype);
+	bytes = is_packed(t.dtype) ? (n + 1) / 2 : n * qb_dtype_bytes(t.dtype);
 	if (external) {
 		QB_TRY(external_range(file, proto, bytes, &offset, eb));
 	} else if (raw && proto->raw_data.len != bytes) {
@@ -188,17 +237,19 @@ enum qb_err qb__import_tensor(struct qb_arena *arena, struct qb_model_file *file
 		size_t most = proto->n_float_data + proto->n_int32_data + proto->n_int64_data +
 			proto->n_double_data + proto->n_uint64_data;
 
-		if (n > most) {
+		if (bytes > most * qb_dtype_bytes(t.dtype)) {
 			return fail_count(most, n, "the file", eb);
 		}
 	}
 	copy = qb_arena_alloc(arena, 1, sizeof(*copy));
-	t.data = qb_arena_alloc(arena, bytes, 1);
+	t.data = qb_arena_alloc(arena, n, qb_dtype_bytes(t.dtype));
 	if (!copy || !t.data) {
 		return qb_fail(eb, QB_ENOMEM, "out of memory: it needs %zu bytes", bytes);
 	}
 	if (external) {
-		QB_TRY(qb__model_data_read(file, entry(proto, "location"), offset, bytes, t.data, eb));
+		QB_TRY(read_external(file, proto, offset, bytes, &t, eb));
+	} else if (raw && is_packed(t.dtype)) {
+		unpack_half_bytes(&t, n, proto->raw_data.data);
 	} else if (raw) {
 		if (bytes) {
 			memcpy(t.data, proto->raw_data.data, bytes);

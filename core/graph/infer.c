@@ -128,7 +128,7 @@ static enum qb_err fold(struct qb_graph *g, struct qb_node *n, struct qb_errbuf 
 		if (n->output[i]) {
 			n->output[i]->constant = &out[i];
 			n->output[i]->producer = NULL;
-			n->output[i]->dequantized = strcmp(n->type, "DequantizeLinear") == 0 ? n : NULL;
+			QB_TRY(qb__carry(g, n, n->output[i], eb));
 		}
 	}
 	return QB_OK;

@@ -19,6 +19,19 @@ enum qb_err qb__graph_infer_batch(struct qb_graph *g);
 /* Where only a batch of 1 fits the network, its inputs say 1. */
 enum qb_err qb__graph_fix_batch(struct qb_graph *g, struct qb_errbuf *eb);
 
+/* The quantizer that a DequantizeLinear says its output v has, and one that a Transpose of such a constant keeps. */
+enum qb_err qb__carry(struct qb_graph *g, const struct qb_node *n, struct qb_value *v,
+	struct qb_errbuf *eb);
+
+/* The node as DequantizeLinear, the float operator and QuantizeLinear, if it is an operator on codes: up to `cap` nodes
+ * in *out, *count 0 if it is none. */
+enum qb_err qb__expand_quantized(struct qb_graph *g, struct qb_node *n, const char *domain,
+	struct qb_node **out, int cap, int *count, struct qb_errbuf *eb);
+/* Whether node->act may be set on it. */
+bool qb__takes_activation(const struct qb_node *n);
+/* Most nodes that it makes of n. */
+int qb__expanded_most(const struct qb_node *n);
+
 /* A node's output tensors, dtype and shape set from its values, data from alloc(arg, bytes), zeroed. */
 typedef void *qb__alloc_fn(void *arg, size_t bytes);
 enum qb_err qb__node_outputs(const struct qb_node *n, struct qb_tensor *out, qb__alloc_fn *alloc,

@@ -13,6 +13,8 @@ libquantbench_a_SOURCES += \
 	core/graph/pass_bn.c \
 	core/graph/pass_fold.c \
 	core/graph/pass_fuse.c \
+	core/graph/pass_lift.c \
+	core/graph/quantized_ops.c \
 	core/graph/shape.c core/graph/shape.h
 
 # The ONNX format itself: compiled from the .proto that libonnx-dev installs.

@@ -55,7 +55,8 @@ static struct qb_node *linear_before(const struct qb_value *v, struct affine *a)
 	enum linear_kind kind = p ? kind_of(p) : NOT_LINEAR;
 	size_t count;
 
-	if (kind == NOT_LINEAR || v->uses != 1 || p->act.kind != QB_ACT_NONE || v->dtype != QB_F32 ||
+	/* A quantizer between the two would be lost. */
+	if (kind == NOT_LINEAR || v->uses != 1 || v->carried || p->act.kind != QB_ACT_NONE || v->dtype != QB_F32 ||
 	    !constant_f32(p, 1, &count)) {
 		return NULL;
 	}

@@ -86,6 +86,9 @@ static bool does_nothing(const struct qb_node *n)
 	if (n->act.kind != QB_ACT_NONE || n->inputs < 1 || !n->input[0]) {
 		return false;
 	}
+	if (n->output[0]->carried && !qb_carried_equal(n->input[0]->carried, n->output[0]->carried)) {
+		return false; /* it holds the quantized copy */
+	}
 	for (int i = 1; i < n->outputs; i++) {
 		if (n->output[i] && n->output[i]->uses) {
 			return false;
@@ -179,7 +182,7 @@ enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb)
 
 enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb)
 {
-	QB_TRY(qb_pass_fold_constants(g, eb));
+	QB_TRY(qb_pass_lift_quantization(g, eb));
 	QB_TRY(qb_pass_simplify(g, eb));
 	QB_TRY(qb_pass_fuse_pad(g, eb));
 	QB_TRY(qb_pass_fuse_bias(g, eb));

@@ -6,12 +6,13 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/graph/infer.h"
 #include "core/graph/op.h"
 #include "core/graph/shape.h"
 
 /* ---- Relu and Clip ---- */
 
-static bool takes_activation(const struct qb_node *n)
+bool qb__takes_activation(const struct qb_node *n)
 {
 	static const char *const types[] = { "Conv", "ConvTranspose", "Gemm", "MatMul", "Add" };
 
@@ -78,7 +79,9 @@ enum qb_err qb_pass_fuse_activations(struct qb_graph *g, struct qb_errbuf *eb)
 		struct qb_act act = { 0 };
 
 		if (n->act.kind == QB_ACT_NONE && p && n->input[0]->uses == 1 && n->input[0] == p->output[0] &&
-		    n->input[0]->dtype == QB_F32 && takes_activation(p) && read_activation(n, &act)) {
+		    n->input[0]->dtype == QB_F32 && qb__takes_activation(p) &&
+		    (!n->input[0]->carried || qb_carried_equal(n->input[0]->carried, n->output[0]->carried)) &&
+		    read_activation(n, &act)) {
 			p->act = p->act.kind == QB_ACT_NONE ? act : compose(p->act, act);
 			p->output[0] = n->output[0];
 			n->output[0]->producer = p;
@@ -225,6 +228,7 @@ static enum qb_err try_pad(struct qb_graph *g, struct qb_node *conv, struct qb_e
 	int count = qb_node_ints(conv, "pads", &own);
 
 	if (!pad || strcmp(pad->type, "Pad") != 0 || conv->input[0]->uses != 1 || !conv->input[0]->shape.known ||
+	    (conv->input[0]->carried && !qb_carried_equal(conv->input[0]->carried, pad->input[0]->carried)) ||
 	    (strcmp(mode, "NOTSET") != 0 && strcmp(mode, "VALID") != 0) || !read_zero_pad(pad, rank, more)) {
 		return QB_OK;
 	}

@@ -210,6 +210,8 @@ double qb__op_load(enum qb_dtype dtype, const void *data, size_t i)
 		memcpy(&f, &bits, sizeof(f));
 		return (double)f;
 	case QB_U64: return (double)((const uint64_t *)data)[i];
+	case QB_F8_E4M3FN: case QB_F8_E4M3FNUZ: case QB_F8_E5M2: case QB_F8_E5M2FNUZ:
+		return (double)qb_float8_value(dtype, ((const uint8_t *)data)[i]);
 	default: return (double)qb__op_load_int(dtype, data, i);
 	}
 }
@@ -219,8 +221,8 @@ int64_t qb__op_load_int(enum qb_dtype dtype, const void *data, size_t i)
 	double v;
 
 	switch (dtype) {
-	case QB_U8: return ((const uint8_t *)data)[i];
-	case QB_I8: return ((const int8_t *)data)[i];
+	case QB_U8: case QB_U4: return ((const uint8_t *)data)[i];
+	case QB_I8: case QB_I4: return ((const int8_t *)data)[i];
 	case QB_U16: return ((const uint16_t *)data)[i];
 	case QB_I16: return ((const int16_t *)data)[i];
 	case QB_U32: return ((const uint32_t *)data)[i];
@@ -237,6 +239,27 @@ int64_t qb__op_load_int(enum qb_dtype dtype, const void *data, size_t i)
 static double clamp(double v, double lo, double hi)
 {
 	return isnan(v) ? 0 : v < lo ? lo : v > hi ? hi : v;
+}
+
+/* The nearest code, the even one of two, saturating, by looking at all of them. */
+static uint8_t float8_code(enum qb_dtype dtype, double v)
+{
+	int sign = signbit(v) ? 0x80 : 0, best = 0;
+	double least = INFINITY;
+
+	for (int c = 0; c < 0x80; c++) {
+		double x = (double)qb_float8_value(dtype, (uint8_t)c), d = fabs(fabs(v) - x);
+
+		if (isnan(v) ? isnan(x) : isinf(v) ? isfinite(x) : isfinite(x) && (d < least || (d == least && c % 2 == 0))) {
+			least = d;
+			best = c;
+		}
+	}
+	if (dtype == QB_F8_E4M3FNUZ || dtype == QB_F8_E5M2FNUZ) {
+		/* The negative zero is NaN. */
+		return isnan(v) ? 0x80 : best ? (uint8_t)(sign | best) : 0;
+	}
+	return (uint8_t)(sign | best);
 }
 
 void qb__op_store(enum qb_dtype dtype, void *data, size_t i, double v)
@@ -260,6 +283,11 @@ void qb__op_store(enum qb_dtype dtype, void *data, size_t i, double v)
 			isnan(v) ? 0 : INT64_MIN;
 		return;
 	case QB_BOOL: ((uint8_t *)data)[i] = v != 0; return;
+	case QB_I4: ((int8_t *)data)[i] = (int8_t)clamp(v, -8, 7); return;
+	case QB_U4: ((uint8_t *)data)[i] = (uint8_t)clamp(v, 0, 15); return;
+	case QB_F8_E4M3FN: case QB_F8_E4M3FNUZ: case QB_F8_E5M2: case QB_F8_E5M2FNUZ:
+		((uint8_t *)data)[i] = float8_code(dtype, v);
+		return;
 	case QB_DTYPE_NONE: return;
 	}
 }
@@ -268,6 +296,8 @@ void qb__op_store_int(enum qb_dtype dtype, void *data, size_t i, int64_t v)
 {
 	switch (dtype) {
 	case QB_U8: case QB_I8: ((uint8_t *)data)[i] = (uint8_t)v; return;
+	case QB_I4: ((int8_t *)data)[i] = (int8_t)(((v & 15) ^ 8) - 8); return;
+	case QB_U4: ((uint8_t *)data)[i] = (uint8_t)(v & 15); return;
 	case QB_U16: case QB_I16: ((uint16_t *)data)[i] = (uint16_t)v; return;
 	case QB_U32: case QB_I32: ((uint32_t *)data)[i] = (uint32_t)v; return;
 	case QB_U64: case QB_I64: ((int64_t *)data)[i] = v; return;

@@ -53,9 +53,14 @@ static enum qb_err make_requant(struct qb_builder *b, struct qb_requant *r,
 	return QB_OK;
 }
 
-static enum qb_err load_weight(struct qb_builder *b, const struct qb_node *n, struct weighted *w)
+/* axis: of the weight, that its outputs lie along. */
+static enum qb_err load_weight(struct qb_builder *b, const struct qb_node *n, int axis,
+	struct weighted *w)
 {
 	w->q = qb_builder_weight_quantizer(b, n->input[1]);
+	if (w->q && w->q->channels > 1 && w->q->axis != axis) {
+		return QB_EUNSUPPORTED;
+	}
 	w->codes = w->q ? qb_builder_weight_codes(b, n->input[1]) : NULL;
 	w->bias = NULL;
 	if (n->inputs > 2 && n->input[2]) {
@@ -410,7 +415,7 @@ enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, st
 		return QB_EUNSUPPORTED;
 	}
 	w.k = ws->dim[1] * ws->dim[2] * ws->dim[3];
-	QB_TRY(load_weight(b, n, &w));
+	QB_TRY(load_weight(b, n, 0, &w));
 	QB_TRY(qb_window_conv(&win, n, 2, n->input[0]->shape.dim + 2, ws->dim + 2, eb));
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
@@ -430,7 +435,7 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, b
 	struct conv c;
 	int8_t *turned;
 
-	QB_TRY(load_weight(b, n, &w));
+	QB_TRY(load_weight(b, n, transposed ? 0 : 1, &w));
 	if (w.bias && qb_tensor_size(n->input[2]->constant) != (size_t)w.outputs) {
 		return QB_EUNSUPPORTED;
 	}

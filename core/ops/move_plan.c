@@ -14,8 +14,11 @@ enum qb_err qb__plan_alias(struct qb_builder *b, const struct qb_node *n, struct
 	struct qb_place place;
 	dnnl_memory_desc_t md;
 
+	/* A quantizer of its own needs memory of its own. */
 	if (n->input[0]->dtype != QB_F32 || n->input[0]->constant ||
-		(n->outputs > 1 && n->output[1])) {
+		(n->outputs > 1 && n->output[1]) ||
+		(n->output[0]->carried &&
+			!qb_carried_equal(n->output[0]->carried, n->input[0]->carried))) {
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb_builder_dense(b, n->input[0], &place, eb));

@@ -9,7 +9,8 @@
 
 static bool is_code(enum qb_dtype t)
 {
-	return t == QB_U8 || t == QB_I8 || t == QB_U16 || t == QB_I16;
+	return t == QB_U8 || t == QB_I8 || t == QB_U16 || t == QB_I16 || t == QB_U4 || t == QB_I4 ||
+		qb_dtype_is_float8(t);
 }
 
 /* The scale is one number, a vector along the axis, or has x's rank with blocks along the axis. */
@@ -65,8 +66,8 @@ enum qb_err qb__infer_quantize(struct qb_graph *g, struct qb_node *n, struct qb_
 		t = qb_dtype_from_onnx((int)QB_MAX(QB_MIN(qb_node_int(n, "output_dtype", 0), 1000), 0));
 	}
 	if (!is_code(t)) {
-		return qb_node_fail(eb, QB_EUNSUPPORTED, n, "quantizing to that type is not supported; int8, uint8, "
-			"int16 and uint16 are");
+		return qb_node_fail(eb, QB_EUNSUPPORTED, n, "quantizing to that type is not supported; int4, uint4, "
+			"int8, uint8, int16, uint16 and 8-bit floats are");
 	}
 	if (n->input[0]->dtype != QB_I32) {
 		QB_TRY(qb__op_need_float(n, 0, eb));
@@ -81,7 +82,7 @@ enum qb_err qb__infer_dequantize(struct qb_graph *g, struct qb_node *n, struct q
 {
 	(void)g;
 	if (!is_code(n->input[0]->dtype) && n->input[0]->dtype != QB_I32) {
-		return qb_node_fail(eb, QB_EONNX, n, "input 0, %s, is %s, not an integer code", n->input[0]->name,
+		return qb_node_fail(eb, QB_EONNX, n, "input 0, %s, is %s, not a code", n->input[0]->name,
 			qb_dtype_name(n->input[0]->dtype));
 	}
 	QB_TRY(qb__op_need_same(n, 2, eb));
@@ -127,6 +128,8 @@ static size_t entry_of(const struct grouping *q, size_t i)
 static double code_limit(enum qb_dtype t, bool high)
 {
 	switch (t) {
+	case QB_U4: return high ? 15 : 0;
+	case QB_I4: return high ? 7 : -8;
 	case QB_U8: return high ? UINT8_MAX : 0;
 	case QB_I8: return high ? INT8_MAX : INT8_MIN;
 	case QB_U16: return high ? UINT16_MAX : 0;
@@ -147,8 +150,13 @@ enum qb_err qb__eval_quantize(const struct qb_node *n, const struct qb_tensor *c
 		size_t k = entry_of(&q, i);
 		/* The division is in float32, as the specification's reference does it. */
 		float ratio = (float)qb__op_load(x->dtype, x->data, i) / (float)qb__op_load(s->dtype, s->data, k);
-		double v = nearbyint((double)ratio) + (z ? qb__op_load(z->dtype, z->data, k) : 0);
+		double v;
 
+		if (qb_dtype_is_float8(out[0].dtype)) {
+			qb__op_store(out[0].dtype, out[0].data, i, (double)ratio);
+			continue;
+		}
+		v = nearbyint((double)ratio) + (z ? qb__op_load(z->dtype, z->data, k) : 0);
 		qb__op_store(out[0].dtype, out[0].data, i, isnan(v) ? 0 : QB_MAX(QB_MIN(v, hi), lo));
 	}
 	return QB_OK;
@@ -164,9 +172,10 @@ enum qb_err qb__eval_dequantize(const struct qb_node *n, const struct qb_tensor 
 	(void)eb;
 	for (size_t i = 0; i < count; i++) {
 		size_t k = entry_of(&q, i);
-		int64_t code = qb__op_load_int(x->dtype, x->data, i) - (z ? qb__op_load_int(z->dtype, z->data, k) : 0);
+		/* Codes of at most 32 bits, or 8-bit floats: exact in double. */
+		double code = qb__op_load(x->dtype, x->data, i) - (z ? qb__op_load(z->dtype, z->data, k) : 0);
 
-		qb__op_store(out[0].dtype, out[0].data, i, (double)code * qb__op_load(s->dtype, s->data, k));
+		qb__op_store(out[0].dtype, out[0].data, i, code * qb__op_load(s->dtype, s->data, k));
 	}
 	return QB_OK;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/quant/carried.h"
 
 /* Schemes */
 
@@ -67,6 +68,11 @@ enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_e
 			sizeof(s.name) - 1);
 	}
 	snprintf(s.name, sizeof(s.name), "%s", name);
+	if (!strcmp(name, "carried")) {
+		s.carried = true;
+		*out = s;
+		return QB_OK;
+	}
 	if (!strcmp(name, "float32")) {
 		*out = s;
 		return QB_OK;
@@ -232,6 +238,12 @@ enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb
 	}
 	r->scheme = *s;
 	r->values = g->values;
+	if (s->carried) {
+		QB_TRY_OUT(qb__quantization_carried(r, g, eb));
+		*out = r;
+		r = NULL;
+		goto out;
+	}
 	QB_TRY_OUT(qb_scheme_parts(s, g, p, part, eb));
 	for (int i = 0; i < g->values; i++) {
 		err = create_quantizer(r, i, part[i], g, p, observer, eb);

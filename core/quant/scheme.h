@@ -2,7 +2,8 @@
  *
  * A scheme says what is quantized and how: weights and activations, each with a format, a granularity and a
  * range method, and what stays float. Names: a format for both (int8, E4, mxfp4), wBaA (w4a8: int4 weights, int8
- * activations; 32 bits are float), WEIGHTS/ACTIVATIONS (int4/E4, int8/float32), float32, or fields of a job.
+ * activations; 32 bits are float), WEIGHTS/ACTIVATIONS (int4/E4, int8/float32), float32, or fields of a job. "carried" is
+ * the quantization that the network's own file brings: exactly its scales and zero points, on exactly its values.
  */
 #ifndef QB_QUANT_SCHEME_H
 #define QB_QUANT_SCHEME_H
@@ -31,6 +32,7 @@ struct qb_scheme_layer {
 
 struct qb_scheme {
 	char name[QB_FORMAT_NAME_MAX];
+	bool carried; /* the parts then say what the file has, once there are quantizers */
 	struct qb_scheme_part weights, activations; /* of all layers but those in: */
 	int layers;
 	const struct qb_scheme_layer *layer; /* borrowed */
@@ -94,6 +96,14 @@ enum qb_err qb_quantization_constant(const struct qb_quantization *q, const stru
 /* Decides: copies y. */
 enum qb_err qb_quantization_override(struct qb_quantization *q, const struct qb_value *constant,
 	const float *y, struct qb_errbuf *eb);
+
+/* Whether any value of the graph carries a quantizer of the file's. */
+bool qb_graph_carries(const struct qb_graph *g);
+/* The quantizer that v carries. QB_EUNSUPPORTED for blocks, whose values lie on the grid already. */
+enum qb_err qb_quantizer_carried(struct qb_quantizer *q, const struct qb_value *v,
+	struct qb_errbuf *eb);
+/* The format of such codes: int8 and the like, e4m3fn and the like. */
+enum qb_err qb_format_of_codes(struct qb_format *out, enum qb_dtype code, struct qb_errbuf *eb);
 
 /* A weight seen as [outer, channels, inner] around its channel axis. */
 void qb_weight_extents(const struct qb_value *w, int axis, int64_t *outer, int64_t *channels,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/tensor/tensor.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,7 +43,7 @@ enum qb_dtype qb_dtype_from_name(const char *name)
 enum qb_dtype qb_dtype_from_safetensors(const char *name)
 {
 	for (size_t i = 1; i < QB_COUNT(dtypes); i++) {
-		if (!strcmp(dtypes[i].safetensors, name)) {
+		if (*name && !strcmp(dtypes[i].safetensors, name)) {
 			return dtypes[i].dtype;
 		}
 	}
@@ -121,6 +122,29 @@ static float half(uint16_t h)
 	return from_bits(sign | (e + 112) << 23 | m << 13);
 }
 
+bool qb_dtype_is_float8(enum qb_dtype dtype)
+{
+	return dtype >= QB_F8_E4M3FN && dtype <= QB_F8_E5M2FNUZ;
+}
+
+float qb_float8_value(enum qb_dtype dtype, uint8_t code)
+{
+	bool e4 = dtype == QB_F8_E4M3FN || dtype == QB_F8_E4M3FNUZ;
+	bool nuz = dtype == QB_F8_E4M3FNUZ || dtype == QB_F8_E5M2FNUZ;
+	int mantissa = e4 ? 3 : 2, bias = (e4 ? 7 : 15) + nuz;
+	int e = (code & 0x7f) >> mantissa, m = code & ((1 << mantissa) - 1);
+	float x;
+
+	if (nuz ? code == 0x80 : e4 ? (code & 0x7f) == 0x7f : e == 31 && m) {
+		return NAN;
+	}
+	if (!nuz && !e4 && e == 31) {
+		return code & 0x80 ? -INFINITY : INFINITY;
+	}
+	x = ldexpf((float)(e ? m + (1 << mantissa) : m), (e ? e : 1) - bias - mantissa);
+	return code & 0x80 ? -x : x;
+}
+
 #define CONVERT(type) \
 	for (size_t i = 0; i < n; i++) { \
 		type v; \
@@ -154,8 +178,10 @@ void qb_convert_to_f32(enum qb_dtype from, const void *src, float *dst, size_t n
 		}
 		break;
 	case QB_U8:
+	case QB_U4:
 		CONVERT(uint8_t);
 	case QB_I8:
+	case QB_I4:
 		CONVERT(int8_t);
 	case QB_U16:
 		CONVERT(uint16_t);
@@ -172,6 +198,14 @@ void qb_convert_to_f32(enum qb_dtype from, const void *src, float *dst, size_t n
 	case QB_BOOL:
 		for (size_t i = 0; i < n; i++) {
 			dst[i] = ((const uint8_t *)src)[i] != 0;
+		}
+		break;
+	case QB_F8_E4M3FN:
+	case QB_F8_E4M3FNUZ:
+	case QB_F8_E5M2:
+	case QB_F8_E5M2FNUZ:
+		for (size_t i = 0; i < n; i++) {
+			dst[i] = qb_float8_value(from, ((const uint8_t *)src)[i]);
 		}
 		break;
 	case QB_DTYPE_NONE:

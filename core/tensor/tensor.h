@@ -13,7 +13,8 @@
 
 enum { QB_MAX_DIMS = 8 };
 
-/* type, name (numpy's), bytes, ONNX TensorProto.DataType, safetensors name */
+/* type, name (numpy's), bytes, ONNX TensorProto.DataType, safetensors name. Types of 4 bits have a byte to themselves in
+ * memory, an int8's or a uint8's; files that pack them are unpacked by their readers. */
 #define QB_DTYPES(X) \
 	X(QB_F32, "float32", 4, 1, "F32") \
 	X(QB_F64, "float64", 8, 11, "F64") \
@@ -27,7 +28,13 @@ enum { QB_MAX_DIMS = 8 };
 	X(QB_I32, "int32", 4, 6, "I32") \
 	X(QB_U64, "uint64", 8, 13, "U64") \
 	X(QB_I64, "int64", 8, 7, "I64") \
-	X(QB_BOOL, "bool", 1, 9, "BOOL")
+	X(QB_BOOL, "bool", 1, 9, "BOOL") \
+	X(QB_I4, "int4", 1, 22, "") \
+	X(QB_U4, "uint4", 1, 21, "") \
+	X(QB_F8_E4M3FN, "float8_e4m3fn", 1, 17, "F8_E4M3") \
+	X(QB_F8_E4M3FNUZ, "float8_e4m3fnuz", 1, 18, "F8_E4M3FNUZ") \
+	X(QB_F8_E5M2, "float8_e5m2", 1, 19, "F8_E5M2") \
+	X(QB_F8_E5M2FNUZ, "float8_e5m2fnuz", 1, 20, "F8_E5M2FNUZ")
 
 enum qb_dtype {
 	QB_DTYPE_NONE,
@@ -45,6 +52,7 @@ struct qb_tensor {
 
 const char *qb_dtype_name(enum qb_dtype dtype);
 size_t qb_dtype_bytes(enum qb_dtype dtype);
+bool qb_dtype_is_float8(enum qb_dtype dtype);
 enum qb_dtype qb_dtype_from_name(const char *name);  /* QB_DTYPE_NONE if unknown */
 enum qb_dtype qb_dtype_from_onnx(int onnx);
 enum qb_dtype qb_dtype_from_safetensors(const char *name);
@@ -57,6 +65,9 @@ size_t qb_tensor_size(const struct qb_tensor *t);
 
 /* Converts n elements to float32 (int64 and float64 round to nearest even); bool is 0 or 1. */
 void qb_convert_to_f32(enum qb_dtype from, const void *src, float *dst, size_t n);
+
+/* The number that a code of an 8-bit float means (OCP 8-bit Floating Point 1.0; fnuz: ONNX's float8 page). */
+float qb_float8_value(enum qb_dtype dtype, uint8_t code);
 
 /* "[3,224,224]" into out; returns out. */
 char *qb_shape_print(const int64_t *dim, int ndim, char *out, size_t size);

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Quantization out of the operators and into the values. A value of codes whose scale is known has a twin: the float
+ * value that it is the quantization of. Whoever dequantizes the codes reads the twin instead, which carries the
+ * quantizer; operators that only move codes move their twins.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/graph/infer.h"
+#include "core/graph/op.h"
+#include "core/graph/shape.h"
+
+/* ---- quantizers of the file ---- */
+
+static bool same_tensor(const struct qb_tensor *a, const struct qb_tensor *b)
+{
+	size_t n;
+
+	if (a == b) {
+		return true;
+	}
+	if (!a || !b || a->dtype != b->dtype || qb_tensor_size(a) != qb_tensor_size(b)) {
+		return false;
+	}
+	n = qb_tensor_size(a) * qb_dtype_bytes(a->dtype);
+	return memcmp(a->data, b->data, n) == 0;
+}
+
+/* A missing zero point is as good as zeros. */
+static bool all_zero(const struct qb_tensor *t)
+{
+	for (size_t i = 0; t && i < qb_tensor_size(t) * qb_dtype_bytes(t->dtype); i++) {
+		if (((const uint8_t *)t->data)[i]) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool qb_carried_equal(const struct qb_carried *a, const struct qb_carried *b)
+{
+	if (!a || !b) {
+		return a == b;
+	}
+	return a->code == b->code && a->axis == b->axis && a->block == b->block &&
+		same_tensor(a->scale, b->scale) &&
+		(same_tensor(a->zero, b->zero) || (all_zero(a->zero) && all_zero(b->zero)));
+}
+
+static bool good_scales(const struct qb_tensor *t)
+{
+	for (size_t i = 0; i < qb_tensor_size(t); i++) {
+		float s = ((const float *)t->data)[i];
+
+		/* The range in which quantizers are exact. */
+		if (!(s >= 0x1p-100f && s <= 0x1p100f)) {
+			return false;
+		}
+	}
+	return qb_tensor_size(t) > 0;
+}
+
+/* What a QuantizeLinear or DequantizeLinear with constant scales says. */
+static bool read_quantizer(const struct qb_node *n, enum qb_dtype code, struct qb_carried *out)
+{
+	const struct qb_value *s = n->input[1], *z = n->inputs > 2 ? n->input[2] : NULL;
+	int ndim = n->input[0]->shape.known ? n->input[0]->shape.ndim : 0;
+
+	if (!s->constant || s->dtype != QB_F32 || (z && !z->constant) || !good_scales(s->constant)) {
+		return false;
+	}
+	*out = (struct qb_carried){.scale = s->constant, .zero = z ? z->constant : NULL, .code = code,
+		.axis = -1};
+	if (qb_tensor_size(s->constant) > 1 || qb_node_int(n, "block_size", 0)) {
+		out->axis = (int)qb_node_int(n, "axis", 1);
+		out->axis += out->axis < 0 ? ndim : 0;
+		out->block = qb_node_int(n, "block_size", 0);
+	}
+	return true;
+}
+
+static const struct qb_carried *keep(struct qb_graph *g, const struct qb_carried *c)
+{
+	struct qb_carried *copy = qb_arena_alloc(g->arena, 1, sizeof(*copy));
+
+	if (copy) {
+		*copy = *c;
+	}
+	return copy;
+}
+
+enum qb_err qb__carry(struct qb_graph *g, const struct qb_node *n, struct qb_value *v,
+	struct qb_errbuf *eb)
+{
+	const struct qb_carried *of = n->inputs && n->input[0] ? n->input[0]->carried : NULL;
+	struct qb_carried c;
+	const int64_t *perm;
+	bool carries = false;
+
+	if (v->dtype != QB_F32) {
+		return QB_OK;
+	}
+	if (strcmp(n->type, "DequantizeLinear") == 0) {
+		carries = n->input[0]->dtype != QB_I32 && read_quantizer(n, n->input[0]->dtype, &c);
+	} else if (strcmp(n->type, "Transpose") == 0 && of && !of->block) {
+		int count = qb_node_ints(n, "perm", &perm), ndim = v->shape.ndim, axis = of->axis;
+
+		c = *of;
+		for (int i = 0; axis >= 0 && i < ndim; i++) {
+			c.axis = (count ? perm[i] : ndim - 1 - i) == axis ? i : c.axis;
+		}
+		carries = true;
+	}
+	v->carried = carries ? keep(g, &c) : NULL;
+	if (carries && !v->carried) {
+		return qb_node_fail(eb, QB_ENOMEM, n, "out of memory while evaluating it");
+	}
+	return QB_OK;
+}
+
+/* ---- operators on codes ---- */
+
+static enum qb_err expand_all(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	struct qb_node **list;
+	size_t most = 1;
+	int kept = 0, count;
+
+	for (int i = 0; i < g->nodes; i++) {
+		most += (size_t)qb__expanded_most(g->node[i]);
+	}
+	list = qb_arena_alloc(g->arena, most, sizeof(*list));
+	if (!list) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory while lifting quantization");
+	}
+	for (int i = 0; i < g->nodes; i++) {
+		struct qb_node *n = g->node[i];
+
+		QB_TRY(qb__expand_quantized(g, n, n->op->domain, list + kept, qb__expanded_most(n),
+			&count, eb));
+		if (count == 0) {
+			list[kept + count++] = n;
+		}
+		kept += count;
+	}
+	g->node = list;
+	g->nodes = kept;
+	return qb_graph_relink(g, eb);
+}
+
+/* ---- twins ---- */
+
+struct reading;
+struct lifter {
+	struct qb_graph *g;
+	struct qb_value **twin;   /* [values] of codes */
+	struct qb_value **became; /* [values] of floats that now are another value */
+	struct reading *reading;  /* [values] */
+	int values;               /* before new ones were added */
+	struct qb_node **list;
+	int kept;
+	struct qb_errbuf *eb;
+};
+
+static enum qb_err no_memory(struct lifter *l)
+{
+	return qb_fail(l->eb, QB_ENOMEM, "out of memory while lifting quantization");
+}
+
+static struct qb_value *twin_of(const struct lifter *l, const struct qb_value *v)
+{
+	return v && v->index < l->values ? l->twin[v->index] : NULL;
+}
+
+static bool is_one_of(struct qb_value *const *list, int count, const struct qb_value *v)
+{
+	for (int i = 0; i < count; i++) {
+		if (list[i] == v) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* How a value is read: whether all its readers quantize it alike, so that it may carry their quantizer itself. */
+struct reading {
+	const struct qb_node *first; /* QuantizeLinear of it */
+	bool mixed;
+};
+
+static void note_reader(struct reading *r, const struct qb_node *n, int k)
+{
+	struct qb_carried c, before;
+
+	if (k != 0 || strcmp(n->type, "QuantizeLinear") != 0 ||
+		!read_quantizer(n, n->output[0]->dtype, &c)) {
+		r->mixed = true;
+	} else if (!r->first) {
+		r->first = n;
+	} else {
+		r->mixed = r->mixed || !read_quantizer(r->first, r->first->output[0]->dtype, &before) ||
+			!qb_carried_equal(&before, &c);
+	}
+}
+
+static enum qb_err note_readers(struct lifter *l)
+{
+	l->reading = qb_arena_alloc(l->g->arena, (size_t)l->values + 1, sizeof(*l->reading));
+	if (!l->reading) {
+		return no_memory(l);
+	}
+	for (int i = 0; i < l->g->nodes; i++) {
+		const struct qb_node *n = l->g->node[i];
+
+		for (int k = 0; k < n->inputs; k++) {
+			if (n->input[k]) {
+				note_reader(&l->reading[n->input[k]->index], n, k);
+			}
+		}
+	}
+	for (int i = 0; i < l->g->outputs; i++) {
+		l->reading[l->g->output[i]->index].mixed = true;
+	}
+	return QB_OK;
+}
+
+static bool may_carry(const struct lifter *l, const struct qb_value *x, const struct qb_carried *c)
+{
+	return x->carried ? qb_carried_equal(x->carried, c)
+			  : !x->constant && x->index < l->values && !l->reading[x->index].mixed;
+}
+
+static bool code_range(enum qb_dtype code, double *lo, double *hi)
+{
+	int bits = code == QB_I4 || code == QB_U4 ? 4 : code == QB_I8 || code == QB_U8 ? 8 : 16;
+	bool is_signed = code == QB_I4 || code == QB_I8 || code == QB_I16;
+
+	*lo = is_signed ? -(double)(1 << (bits - 1)) : 0;
+	*hi = *lo + (1 << bits) - 1;
+	return !qb_dtype_is_float8(code);
+}
+
+static double zero_point(const struct qb_tensor *z)
+{
+	switch (z ? z->dtype : QB_DTYPE_NONE) {
+	case QB_U8: case QB_U4: return *(const uint8_t *)z->data;
+	case QB_I8: case QB_I4: return *(const int8_t *)z->data;
+	case QB_U16: return *(const uint16_t *)z->data;
+	case QB_I16: return *(const int16_t *)z->data;
+	default: return 0;
+	}
+}
+
+static void cut_off(struct qb_node *n, const struct qb_carried *c)
+{
+	double lo, hi, scale = *(const float *)c->scale->data, zero = zero_point(c->zero);
+
+	if (n && qb__takes_activation(n) && n->act.kind == QB_ACT_NONE &&
+		code_range(c->code, &lo, &hi)) {
+		n->act = (struct qb_act){QB_ACT_CLIP, (float)(scale * (lo - zero)),
+			(float)(scale * (hi - zero))};
+	}
+}
+
+static enum qb_err lift_quantize(struct lifter *l, struct qb_node *n)
+{
+	struct qb_value *x = n->input[0], *copy;
+	struct qb_carried c;
+	struct qb_node *identity;
+
+	l->list[l->kept++] = n; /* goes with the dead nodes where nobody reads its codes any more */
+	if (x->dtype != QB_F32 || !read_quantizer(n, n->output[0]->dtype, &c) || c.axis >= 0) {
+		return QB_OK;
+	}
+	if (may_carry(l, x, &c)) {
+		x->carried = x->carried ? x->carried : keep(l->g, &c);
+		cut_off(x->producer, &c);
+		l->twin[n->output[0]->index] = x;
+		return x->carried ? QB_OK : no_memory(l);
+	}
+	copy = qb_graph_add_value(l->g, qb_arena_printf(l->g->arena, "%s:quantized", x->name), QB_F32);
+	if (!copy) {
+		return no_memory(l);
+	}
+	copy->shape = x->shape;
+	copy->carried = keep(l->g, &c);
+	identity = qb_node_create(l->g, "Identity", n->name, QB_MAX((int)l->g->opset, 13), 1, &x, 1,
+		&copy);
+	if (!identity || !copy->carried) {
+		return no_memory(l);
+	}
+	l->list[l->kept++] = identity;
+	l->twin[n->output[0]->index] = copy;
+	return QB_OK;
+}
+
+static enum qb_err lift_dequantize(struct lifter *l, struct qb_node *n)
+{
+	struct qb_value *x = twin_of(l, n->input[0]), *y = n->output[0];
+	const struct qb_graph *g = l->g;
+	struct qb_carried c;
+
+	if (y->dtype == QB_F32 && read_quantizer(n, n->input[0]->dtype, &c) && c.axis < 0) {
+		if (x && qb_carried_equal(x->carried, &c)) {
+			if (!is_one_of(g->output, g->outputs, y)) {
+				l->became[y->index] = x;
+				return QB_OK;
+			}
+			if (!is_one_of(g->input, g->inputs, x) && !is_one_of(g->output, g->outputs, x)) {
+				l->became[y->index] = x;
+				qb_graph_replace_value(l->g, y, x);
+				return QB_OK;
+			}
+		}
+		y->carried = keep(l->g, &c);
+		if (!y->carried) {
+			return no_memory(l);
+		}
+	}
+	l->list[l->kept++] = n;
+	return QB_OK;
+}
+
+/* Inputs that hold what is moved: 1, all of them (-1), or none (0). */
+static int moved_inputs(const struct qb_node *n)
+{
+	static const char *const one[] = {"Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice",
+		"Identity", "Split", "Gather", "DepthToSpace", "SpaceToDepth", "Expand", "Tile"};
+
+	if (strcmp(n->type, "Concat") == 0) {
+		return -1;
+	}
+	if (strcmp(n->type, "MaxPool") == 0) {
+		return n->outputs == 1;
+	}
+	if (strcmp(n->type, "Resize") == 0) {
+		return strcmp(qb_node_string(n, "mode", "nearest"), "nearest") == 0;
+	}
+	for (size_t i = 0; i < QB_COUNT(one); i++) {
+		if (strcmp(n->type, one[i]) == 0) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static enum qb_err lift_moved(struct lifter *l, struct qb_node *n)
+{
+	int count = moved_inputs(n);
+	const struct qb_value *first = n->inputs ? twin_of(l, n->input[0]) : NULL;
+	struct qb_value **in, **out;
+	struct qb_node *twin;
+
+	l->list[l->kept++] = n;
+	count = count < 0 ? n->inputs : count;
+	for (int i = 0; i < count; i++) {
+		struct qb_value *t = twin_of(l, n->input[i]);
+
+		if (!t || !qb_carried_equal(t->carried, first->carried)) {
+			return QB_OK;
+		}
+	}
+	if (!count) {
+		return QB_OK;
+	}
+	in = qb_arena_alloc(l->g->arena, (size_t)n->inputs, sizeof(*in));
+	out = qb_arena_alloc(l->g->arena, (size_t)n->outputs, sizeof(*out));
+	if (!in || !out) {
+		return no_memory(l);
+	}
+	for (int i = 0; i < n->inputs; i++) {
+		in[i] = i < count ? twin_of(l, n->input[i]) : n->input[i];
+	}
+	for (int i = 0; i < n->outputs; i++) {
+		struct qb_value *v = n->output[i];
+
+		if (!v) {
+			return QB_OK;
+		}
+		out[i] = qb_graph_add_value(l->g, v->name, QB_F32);
+		v->name = qb_arena_printf(l->g->arena, "%s:codes", v->name);
+		if (!out[i] || !v->name) {
+			return no_memory(l);
+		}
+		out[i]->shape = v->shape;
+		out[i]->carried = first->carried;
+		l->twin[v->index] = out[i];
+	}
+	twin = qb_node_create(l->g, n->type, n->name, n->opset, n->inputs, in, n->outputs, out);
+	if (!twin) {
+		return no_memory(l);
+	}
+	twin->attr = n->attr;
+	twin->attrs = n->attrs;
+	l->list[l->kept++] = twin;
+	return QB_OK;
+}
+
+static enum qb_err lift_all(struct lifter *l)
+{
+	struct qb_graph *g = l->g;
+
+	for (int i = 0; i < g->nodes; i++) {
+		struct qb_node *n = g->node[i];
+
+		for (int k = 0; k < n->inputs; k++) {
+			struct qb_value *v = n->input[k];
+
+			if (v && v->index < l->values && l->became[v->index]) {
+				n->input[k] = l->became[v->index];
+			}
+		}
+		if (strcmp(n->type, "QuantizeLinear") == 0) {
+			QB_TRY(lift_quantize(l, n));
+		} else if (strcmp(n->type, "DequantizeLinear") == 0) {
+			QB_TRY(lift_dequantize(l, n));
+		} else {
+			QB_TRY(lift_moved(l, n));
+		}
+	}
+	return QB_OK;
+}
+
+static bool any_quantization(const struct qb_graph *g)
+{
+	for (int i = 0; i < g->nodes; i++) {
+		const char *type = g->node[i]->type;
+
+		if (strcmp(type, "QuantizeLinear") == 0 || strcmp(type, "DequantizeLinear") == 0 ||
+			strncmp(type, "QLinear", 7) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+enum qb_err qb_pass_lift_quantization(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	struct lifter l = {.g = g, .eb = eb};
+
+	if (!any_quantization(g)) {
+		return qb_pass_fold_constants(g, eb);
+	}
+	QB_TRY(expand_all(g, eb));
+	QB_TRY(qb_pass_fold_constants(g, eb));
+	l.values = g->values;
+	l.twin = qb_arena_alloc(g->arena, (size_t)g->values + 1, sizeof(*l.twin));
+	l.became = qb_arena_alloc(g->arena, (size_t)g->values + 1, sizeof(*l.became));
+	l.list = qb_arena_alloc(g->arena, 2 * (size_t)g->nodes + 1, sizeof(*l.list));
+	if (!l.twin || !l.became || !l.list) {
+		return no_memory(&l);
+	}
+	QB_TRY(note_readers(&l));
+	QB_TRY(lift_all(&l));
+	g->node = l.list;
+	g->nodes = l.kept;
+	return qb_pass_remove_dead(g, eb);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Quantizers that a network's file brings.
+ */
+#include "core/quant/carried.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum qb_err qb_format_of_codes(struct qb_format *out, enum qb_dtype code, struct qb_errbuf *eb)
+{
+	static const struct {
+		enum qb_dtype code;
+		const char *name;
+	} table[] = {
+		{QB_I4, "int4"}, {QB_U4, "uint4"}, {QB_I8, "int8"}, {QB_U8, "uint8"}, {QB_I16, "int16"},
+		{QB_U16, "uint16"}, {QB_F8_E4M3FN, "e4m3fn"}, {QB_F8_E4M3FNUZ, "e4m3fnuz"},
+		{QB_F8_E5M2, "e5m2"}, {QB_F8_E5M2FNUZ, "e5m2fnuz"},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (table[i].code == code) {
+			return qb_format_parse(out, table[i].name, eb);
+		}
+	}
+	return qb_fail(eb, QB_EUNSUPPORTED, "no format has codes of type %s", qb_dtype_name(code));
+}
+
+static int32_t zero_at(const struct qb_tensor *t, size_t i)
+{
+	switch (t->dtype) {
+	case QB_U8: case QB_U4: return ((const uint8_t *)t->data)[i];
+	case QB_I8: case QB_I4: return ((const int8_t *)t->data)[i];
+	case QB_U16: return ((const uint16_t *)t->data)[i];
+	case QB_I16: return ((const int16_t *)t->data)[i];
+	default: return 0; /* an 8-bit float's zero point is 0 */
+	}
+}
+
+/* Unsigned weight codes around a zero point are signed ones around 0, as long as none is out of their range: integer
+ * execution wants its weights so. */
+static bool fits_signed(const struct qb_quantizer *q, const struct qb_value *v)
+{
+	const float *x = v->constant->data;
+	int64_t outer, channels, inner, n = (int64_t)qb_tensor_size(v->constant);
+	float lo = -(float)(1 << (q->format.bits - 1)), hi = -lo - 1;
+
+	qb_weight_extents(v, q->axis, &outer, &channels, &inner);
+	for (int64_t i = 0; i < n; i++) {
+		float code = x[i] / q->scale[q->channels > 1 ? i / inner % channels : 0];
+
+		if (code < lo - 0.5f || code > hi + 0.5f) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void make_signed(struct qb_quantizer *q, const struct qb_value *v)
+{
+	struct qb_format f;
+	char name[16];
+
+	if (!q->zero || !v->constant || !fits_signed(q, v)) {
+		return;
+	}
+	snprintf(name, sizeof(name), "int%d", q->format.bits);
+	if (qb_format_parse(&f, name, NULL) == QB_OK) {
+		q->format = f;
+		free(q->zero);
+		q->zero = NULL;
+	}
+}
+
+enum qb_err qb_quantizer_carried(struct qb_quantizer *q, const struct qb_value *v,
+	struct qb_errbuf *eb)
+{
+	const struct qb_carried *c = v->carried;
+	struct qb_quantizer r = {.axis = c->axis, .channels = (int64_t)qb_tensor_size(c->scale)};
+	bool zeros = false;
+
+	if (c->block) {
+		return qb_fail(eb, QB_EUNSUPPORTED, "%s is quantized in blocks", v->name);
+	}
+	QB_TRY(qb_format_of_codes(&r.format, c->code, eb));
+	r.scale = calloc((size_t)r.channels, sizeof(*r.scale));
+	r.zero = calloc((size_t)r.channels, sizeof(*r.zero));
+	if (!r.scale || !r.zero) {
+		qb_quantizer_fini(&r);
+		return qb_fail(eb, QB_ENOMEM, "no memory for a quantizer of %lld channels",
+			(long long)r.channels);
+	}
+	for (int64_t i = 0; i < r.channels; i++) {
+		r.scale[i] = ((const float *)c->scale->data)[i];
+		r.zero[i] = c->zero ? zero_at(c->zero, (size_t)i) : 0;
+		zeros = zeros || r.zero[i];
+	}
+	if (!zeros) {
+		free(r.zero);
+		r.zero = NULL;
+	}
+	r.format.asymmetric = zeros;
+	make_signed(&r, v);
+	*q = r;
+	return QB_OK;
+}
+
+bool qb_graph_carries(const struct qb_graph *g)
+{
+	for (int i = 0; i < g->values; i++) {
+		if (g->value[i]->carried) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What the scheme's part says of itself: the format and granularity of the first such value. */
+static void note_part(struct qb_scheme_part *p, const struct qb_quantizer *q)
+{
+	if (!p->quantized) {
+		p->quantized = true;
+		p->format = q->format;
+		p->granularity = QB_PER_TENSOR;
+	}
+	if (q->channels > 1) {
+		p->granularity = QB_PER_CHANNEL;
+	}
+}
+
+static void note_blocks(struct qb_scheme_part *p, const struct qb_carried *c)
+{
+	if (!p->quantized && qb_format_of_codes(&p->format, c->code, NULL) == QB_OK) {
+		p->quantized = true;
+		p->granularity = QB_PER_BLOCK;
+		p->format.block = (int)c->block;
+	}
+}
+
+enum qb_err qb__quantization_carried(struct qb_quantization *r, const struct qb_graph *g,
+	struct qb_errbuf *eb)
+{
+	if (!qb_graph_carries(g)) {
+		return qb_fail(eb, QB_EJOB, "scheme carried: the model's file brings no quantization; use a "
+			"quantized ONNX or TFLite file, or another scheme");
+	}
+	for (int i = 0; i < g->values; i++) {
+		const struct qb_value *v = g->value[i];
+		struct qb_scheme_part *part = v->constant ? &r->scheme.weights : &r->scheme.activations;
+
+		r->axis[i] = v->carried ? v->carried->axis : -1;
+		if (!v->carried || v->dtype != QB_F32) {
+			continue;
+		}
+		if (v->carried->block) {
+			note_blocks(part, v->carried);
+			continue;
+		}
+		r->q[i] = calloc(1, sizeof(**r->q));
+		if (!r->q[i]) {
+			return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
+		}
+		QB_TRY(qb_quantizer_carried(r->q[i], v, eb));
+		note_part(part, r->q[i]);
+	}
+	return QB_OK;
+}
