@@ -10,6 +10,9 @@ struct placer {
 	struct qb_placement *p;
 	bool *needed;  /* feeds a quantized operator, perhaps through operators that only move values */
 	bool *weight;  /* a weight has been seen already */
+	bool *signal;  /* comes from float inputs, weights or embeddings; what does not is arithmetic on integers */
+	bool *mask;    /* such arithmetic, and only ever joined with a signal: which tokens count */
+	bool *masked;  /* a signal so joined, on its way into a Softmax */
 };
 
 static bool is_activation(const struct qb_value *v)
@@ -41,6 +44,125 @@ static bool is_softmax(const struct qb_node *n)
 static bool is_two_sided(const struct qb_node *n)
 {
 	return !strcmp(n->type, "MatMul") || !strcmp(n->type, "Gemm");
+}
+
+/* Masks of attention. A mask holds 0 and a number of the size of -1e38 or -infinity, and so does what a score becomes
+ * when it is added: no grid has both that and the scores, so these stay float; the scores before are quantized. */
+
+static bool is_lookup(const struct qb_node *n)
+{
+	return !strncmp(n->type, "Gather", 6) && n->inputs > 0 && is_weight(n->input[0]);
+}
+
+static void find_signals(struct placer *pl)
+{
+	for (int i = 0; i < pl->g->inputs; i++) {
+		pl->signal[pl->g->input[i]->index] = pl->g->input[i]->dtype == QB_F32;
+	}
+	for (int i = 0; i < pl->g->nodes; i++) {
+		const struct qb_node *n = pl->g->node[i];
+		bool signal = (n->op && n->op->class == QB_OP_MATMUL) || is_lookup(n);
+
+		for (int k = 0; k < n->inputs; k++) {
+			signal = signal || (n->input[k] && pl->signal[n->input[k]->index]);
+		}
+		for (int k = 0; k < n->outputs; k++) {
+			if (n->output[k]) {
+				pl->signal[n->output[k]->index] = signal;
+			}
+		}
+	}
+}
+
+static bool takes_masks(const struct placer *pl, const struct qb_node *n)
+{
+	for (int k = 0; k < n->inputs; k++) {
+		if (n->input[k] && pl->signal[n->input[k]->index]) {
+			return n->op && n->op->class != QB_OP_MATMUL && n->op->class != QB_OP_PASS;
+		}
+	}
+	for (int k = 0; k < n->outputs; k++) {
+		if (n->output[k] && !pl->mask[n->output[k]->index]) {
+			return false;
+		}
+	}
+	return !n->op || n->op->class != QB_OP_MATMUL;
+}
+
+/* Backwards; graph outputs are no masks. */
+static void find_masks(struct placer *pl)
+{
+	for (int i = 0; i < pl->g->values; i++) {
+		pl->mask[i] = !pl->signal[i] && !pl->g->value[i]->constant;
+	}
+	for (int i = 0; i < pl->g->outputs; i++) {
+		pl->mask[pl->g->output[i]->index] = false;
+	}
+	for (int i = pl->g->nodes - 1; i >= 0; i--) {
+		const struct qb_node *n = pl->g->node[i];
+
+		for (int k = 0; !takes_masks(pl, n) && k < n->inputs; k++) {
+			if (n->input[k]) {
+				pl->mask[n->input[k]->index] = false;
+			}
+		}
+	}
+}
+
+static bool is_masking_constant(const struct qb_value *v)
+{
+	const float *x = is_weight(v) ? v->constant->data : NULL;
+	size_t n = x ? qb_tensor_size(v->constant) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (x[i] <= -1000) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The signal that n joins with a mask, or NULL where it does not. */
+static const struct qb_value *masked_input(const struct placer *pl, const struct qb_node *n)
+{
+	static const char *const joins[] = {"Add", "Sub", "Where", "Max", "Min"};
+	const struct qb_value *signal = NULL;
+	bool joins_masks = false, masks = false;
+
+	for (size_t i = 0; i < sizeof(joins) / sizeof(joins[0]); i++) {
+		joins_masks = joins_masks || !strcmp(n->type, joins[i]);
+	}
+	for (int k = 0; joins_masks && k < n->inputs; k++) {
+		const struct qb_value *v = n->input[k];
+
+		if (!v || v->dtype != QB_F32) {
+			continue;
+		}
+		if (pl->signal[v->index] && !signal) {
+			signal = v;
+		} else if (pl->mask[v->index] || is_masking_constant(v)) {
+			masks = true;
+		} else {
+			return NULL;
+		}
+	}
+	return masks ? signal : NULL;
+}
+
+static void find_masked(struct placer *pl)
+{
+	for (int i = 0; i < pl->g->nodes; i++) {
+		const struct qb_node *n = pl->g->node[i];
+		const struct qb_value *v = is_softmax(n) ? n->input[0] : NULL;
+
+		while (v && v->producer && v->uses == 1) {
+			const struct qb_value *before = is_pass(v->producer)
+				? v->producer->input[0] : masked_input(pl, v->producer);
+
+			pl->masked[v->index] = before && !is_pass(v->producer);
+			v = before;
+		}
+	}
 }
 
 /* Backwards: what feeds a quantized operator. */
@@ -142,7 +264,7 @@ static void place_pass(struct placer *pl, const struct qb_node *n)
 	for (int k = 0; k < n->outputs; k++) {
 		struct qb_value *v = n->output[k];
 
-		if (!is_activation(v)) {
+		if (!is_activation(v) || pl->mask[v->index]) {
 			continue;
 		}
 		if (from >= 0 && pl->p->role[from] == QB_ROLE_ACTIVATION) {
@@ -164,7 +286,8 @@ static void place_outputs(struct placer *pl, const struct qb_node *n)
 		struct qb_value *v = n->output[k];
 		bool own = k == 0 && is_quantized(n) && !is_softmax(n);
 
-		if (is_activation(v) && v->uses > 0 && (own || pl->needed[v->index])) {
+		if (is_activation(v) && v->uses > 0 && (own || pl->needed[v->index]) &&
+			!pl->mask[v->index] && !pl->masked[v->index]) {
 			pl->p->role[v->index] = QB_ROLE_ACTIVATION;
 		}
 	}
@@ -177,6 +300,9 @@ static void place(struct placer *pl)
 		pl->p->shares[i] = -1;
 	}
 	find_needed(pl);
+	find_signals(pl);
+	find_masks(pl);
+	find_masked(pl);
 	for (int i = 0; i < pl->g->inputs; i++) {
 		const struct qb_value *v = pl->g->input[i];
 
@@ -198,7 +324,8 @@ enum qb_err qb_placement_create(struct qb_placement **out, const struct qb_graph
 	size_t n = (size_t)g->values + 1;
 	struct qb_placement *p = calloc(1, sizeof(*p));
 	struct placer pl = {.g = g, .p = p, .needed = calloc(n, sizeof(bool)),
-		.weight = calloc(n, sizeof(bool))};
+		.weight = calloc(n, sizeof(bool)), .signal = calloc(n, sizeof(bool)),
+		.mask = calloc(n, sizeof(bool)), .masked = calloc(n, sizeof(bool))};
 	enum qb_err err = QB_OK;
 
 	if (p) {
@@ -207,7 +334,8 @@ enum qb_err qb_placement_create(struct qb_placement **out, const struct qb_graph
 		p->weight_axis = calloc(n, sizeof(*p->weight_axis));
 		p->shares = calloc(n, sizeof(*p->shares));
 	}
-	if (!p || !p->role || !p->weight_axis || !p->shares || !pl.needed || !pl.weight) {
+	if (!p || !p->role || !p->weight_axis || !p->shares || !pl.needed || !pl.weight ||
+		!pl.signal || !pl.mask || !pl.masked) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory to place quantizers on %d values", g->values);
 	} else {
 		place(&pl);
@@ -216,6 +344,9 @@ enum qb_err qb_placement_create(struct qb_placement **out, const struct qb_graph
 	}
 	free(pl.needed);
 	free(pl.weight);
+	free(pl.signal);
+	free(pl.mask);
+	free(pl.masked);
 	qb_placement_destroy(&p);
 	return err;
 }

@@ -53,6 +53,8 @@ struct qb_format qb_activation_format(const struct qb_format *f);
  * - an operator that only moves values shares the quantizer of its input. One that joins several (Concat) has
  *   a quantizer of its own unless all it joins share one;
  * - a Softmax whose output feeds no quantized operator stays float: it is the answer, not a step on the way.
+ * - masks of attention, which are arithmetic on integer inputs, and scores on the way into a Softmax once a mask is added
+ *   stay float: no grid holds both scores and -1e38.
  * Only float32 values have quantizers. */
 enum qb_role { QB_ROLE_FLOAT, QB_ROLE_WEIGHT, QB_ROLE_ACTIVATION };
 struct qb_placement {

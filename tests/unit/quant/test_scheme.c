@@ -118,6 +118,58 @@ static void placement__small_net__follows_the_rule(void **state)
 	qb_graph_destroy(&t.g);
 }
 
+/* ids (integers) -> Cast -> Mul(c) is a mask; x -> MatMul(w) -> Add(mask) -> Reshape -> Softmax -> MatMul(w). With
+ * ids an input of float instead, there is none. */
+static void placement__attention_mask__stays_float(void **state)
+{
+	(void)state;
+	for (int integers = 0; integers < 2; integers++) {
+		struct net t = {.g = qb_graph_create()};
+		const int64_t square[] = {4, 4}, row[] = {4};
+		struct qb_value *ids, *cast, *mask, *score, *sum, *moved, *soft, *out, *w, *c, *shape;
+		struct qb_placement *p;
+
+		t.x = activation(t.g, "x");
+		ids = activation(t.g, "ids");
+		ids->dtype = integers ? QB_I64 : QB_F32;
+		cast = activation(t.g, "cast");
+		mask = activation(t.g, "mask");
+		score = activation(t.g, "score");
+		sum = activation(t.g, "sum");
+		moved = activation(t.g, "moved");
+		soft = activation(t.g, "soft");
+		out = activation(t.g, "out");
+		w = constant(t.g, "w", 2, square);
+		c = constant(t.g, "c", 1, row);
+		shape = constant(t.g, "shape", 1, row);
+		node(t.g, "Cast", 1, &ids, cast);
+		node(t.g, "Mul", 2, (struct qb_value *[]){cast, c}, mask);
+		node(t.g, "MatMul", 2, (struct qb_value *[]){t.x, w}, score);
+		node(t.g, "Add", 2, (struct qb_value *[]){score, mask}, sum);
+		node(t.g, "Reshape", 2, (struct qb_value *[]){sum, shape}, moved);
+		node(t.g, "Softmax", 1, &moved, soft);
+		node(t.g, "MatMul", 2, (struct qb_value *[]){soft, w}, out);
+		t.g->input = qb_arena_alloc(t.g->arena, 2, sizeof(*t.g->input));
+		t.g->input[0] = t.x;
+		t.g->input[1] = ids;
+		t.g->inputs = 2;
+		t.g->output = qb_arena_alloc(t.g->arena, 1, sizeof(*t.g->output));
+		t.g->output[0] = out;
+		t.g->outputs = 1;
+		assert_int_equal(qb_graph_relink(t.g, NULL), QB_OK);
+		assert_int_equal(qb_placement_create(&p, t.g, NULL), QB_OK);
+		assert_int_equal(p->role[score->index], QB_ROLE_ACTIVATION);
+		assert_int_equal(p->role[soft->index], QB_ROLE_ACTIVATION);
+		assert_int_equal(p->role[out->index], QB_ROLE_ACTIVATION);
+		assert_int_equal(p->role[mask->index], integers ? QB_ROLE_FLOAT : QB_ROLE_ACTIVATION);
+		assert_int_equal(p->role[cast->index], integers ? QB_ROLE_FLOAT : QB_ROLE_ACTIVATION);
+		assert_int_equal(p->role[sum->index], integers ? QB_ROLE_FLOAT : QB_ROLE_ACTIVATION);
+		assert_int_equal(p->role[moved->index], integers ? QB_ROLE_FLOAT : QB_ROLE_ACTIVATION);
+		qb_placement_destroy(&p);
+		qb_graph_destroy(&t.g);
+	}
+}
+
 static void quantization__small_net__quantizes_channels_and_shares(void **state)
 {
 	struct net t = make_net();
@@ -229,6 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(placement__small_net__follows_the_rule),
+		cmocka_unit_test(placement__attention_mask__stays_float),
 		cmocka_unit_test(quantization__small_net__quantizes_channels_and_shares),
 		cmocka_unit_test(scheme_parse__names__give_both_halves),
 		cmocka_unit_test(scheme_parts__layers__names_before_patterns),
