@@ -7,8 +7,12 @@ libquantbench_a_SOURCES += \
 	core/experiment/hwcost.c \
 	core/experiment/inspect.c \
 	core/experiment/kinds.h \
+	core/experiment/layer.c core/experiment/layer.h \
 	core/experiment/method.c core/experiment/method.h \
+	core/experiment/method_adaround.c \
+	core/experiment/method_bias_correction.c \
 	core/experiment/method_cross_layer_equalization.c \
+	core/experiment/method_gptq.c \
 	core/experiment/network.c core/experiment/network.h \
 	core/experiment/params.c core/experiment/params.h \
 	core/experiment/ptq.c \

@@ -20,7 +20,10 @@
 
 /* One line a method; each is `const struct qb_method qb_method_NAME`. */
 #define QB_METHODS(X) \
-	X(cross_layer_equalization)
+	X(adaround) \
+	X(bias_correction) \
+	X(cross_layer_equalization) \
+	X(gptq)
 
 enum qb_method_stage { QB_METHOD_GRAPH, QB_METHOD_WEIGHTS };
 

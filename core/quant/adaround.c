@@ -54,6 +54,34 @@ static const struct kernels *kernels(void)
 	return &c_kernels;
 }
 
+static enum qb_err product(char transa, char transb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+	const float *b, int64_t ldb, float *c, int64_t ldc, struct qb_errbuf *eb)
+{
+	if (dnnl_sgemm(transa, transb, m, n, k, 1, a, lda, b, ldb, 0, c, ldc) != dnnl_success) {
+		return qb_fail(eb, QB_EINTERNAL, "a matrix product of %lld x %lld x %lld was refused",
+			(long long)m, (long long)n, (long long)k);
+	}
+	return QB_OK;
+}
+
+static inline float activate(float z, const struct qb_act *act)
+{
+	if (act->kind != QB_ACT_NONE) {
+		z = z < act->lo ? act->lo : z;
+		z = z > act->hi ? act->hi : z;
+	}
+	return z;
+}
+
+enum qb_err qb_adaround_outputs(const struct qb_adaround_rows *r, float *y, struct qb_errbuf *eb)
+{
+	QB_TRY(product('N', 'T', r->samples, r->rows, r->k, r->x, r->k, r->w, r->k, y, r->rows, eb));
+	for (int64_t i = 0; i < r->samples * r->rows; i++) {
+		y[i] = activate(y[i] + (r->bias ? r->bias[i % r->rows] : 0), &r->act);
+	}
+	return QB_OK;
+}
+
 /* Memory of a solver. */
 struct work {
 	const struct qb_adaround_rows *r;
@@ -111,16 +139,6 @@ static enum qb_err work_init(struct work *w, const struct qb_adaround_rows *r, i
 	return QB_OK;
 }
 
-static enum qb_err product(char transa, char transb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
-	const float *b, int64_t ldb, float *c, int64_t ldc, struct qb_errbuf *eb)
-{
-	if (dnnl_sgemm(transa, transb, m, n, k, 1, a, lda, b, ldb, 0, c, ldc) != dnnl_success) {
-		return qb_fail(eb, QB_EINTERNAL, "a matrix product of %lld x %lld x %lld was refused",
-			(long long)m, (long long)n, (long long)k);
-	}
-	return QB_OK;
-}
-
 /* out = w . x of samples [first, first + count) */
 static enum qb_err forward(struct work *w, const float *weights, int64_t first, int64_t count, struct qb_errbuf *eb)
 {
@@ -141,19 +159,12 @@ static enum qb_err forward(struct work *w, const float *weights, int64_t first, 
 }
 
 /* Of one output: adds the squared error, returns factor * d/dsoft of it. */
-static inline float error_of(float out, float bias, float y, const struct qb_act *act, float factor, double *loss)
+static inline float error_of(float z, float y, const struct qb_act *act, float factor, double *loss)
 {
-	float z = out + bias, d;
-	bool inside = true;
+	float d = activate(z, act) - y;
 
-	if (act->kind != QB_ACT_NONE) {
-		inside = z > act->lo && z < act->hi;
-		z = z < act->lo ? act->lo : z;
-		z = z > act->hi ? act->hi : z;
-	}
-	d = z - y;
 	*loss += (double)d * (double)d;
-	return inside ? factor * d : 0;
+	return act->kind == QB_ACT_NONE || (z > act->lo && z < act->hi) ? factor * d : 0;
 }
 
 /* Adds each row's squared errors to loss; out becomes the errors, row i times 2 / (count * norm[i]) where norm is given. */
@@ -170,7 +181,7 @@ static void errors(struct work *w, const float *norm, int64_t first, int64_t cou
 			int64_t i = w->few ? a : b;
 			float factor = norm && norm[i] > 0 ? 2 / ((float)count * norm[i]) : 0;
 
-			o[b] = error_of(o[b], r->bias ? r->bias[i] : 0, y[b], &r->act, factor, &w->loss[i]);
+			o[b] = error_of(o[b] + (r->bias ? r->bias[i] : 0), y[b], &r->act, factor, &w->loss[i]);
 		}
 	}
 }

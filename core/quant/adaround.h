@@ -44,6 +44,9 @@ struct qb_adaround_rows {
 	struct qb_act act;     /* f */
 };
 
+/* y [samples, rows] = f(w x + bias): what a float network's inputs x make, for the target. The given y is not read. */
+enum qb_err qb_adaround_outputs(const struct qb_adaround_rows *r, float *y, struct qb_errbuf *eb);
+
 /* What became of the rows: losses as above, on all samples, unnormalised, summed over rows. */
 struct qb_adaround_report {
 	double nearest_loss, loss;

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Empirical bias correction (core/quant/bias_correction.h): layer by layer, what the network quantized so far moves the
+ * mean of each output channel by, over the calibration samples, is taken from the bias.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/base/size.h"
+#include "core/experiment/layer.h"
+#include "core/experiment/params.h"
+#include "core/quant/bias_correction.h"
+
+struct params {
+	int64_t positions;
+};
+
+static enum qb_err parse(void *params, const json_t *obj, const char *at, struct qb_errbuf *eb)
+{
+	static const char *const known[] = {"name", "positions", NULL};
+	struct params *p = params;
+
+	p->positions = 0;
+	if (!obj) {
+		return QB_OK;
+	}
+	QB_TRY(qb_param_only(obj, at, known, eb));
+	return qb_param_int(obj, at, "positions", 1, 1000000000, &p->positions, eb);
+}
+
+struct means {
+	const struct qb_layer *l;
+	double *x, *xq; /* [groups][k]: sums, then means */
+	int64_t n;
+};
+
+static enum qb_err add_inputs(void *arg, const float *x, const float *xq, int64_t n, struct qb_errbuf *eb)
+{
+	struct means *s = arg;
+	int64_t k = s->l->k;
+
+	(void)eb;
+	for (int64_t g = 0; g < s->l->groups; g++) {
+		for (int64_t i = g * n; i < (g + 1) * n; i++) {
+			for (int64_t j = 0; j < k; j++) {
+				s->x[g * k + j] += (double)x[i * k + j];
+				s->xq[g * k + j] += (double)xq[i * k + j];
+			}
+		}
+	}
+	s->n += n;
+	return QB_OK;
+}
+
+/* The means of what is fed to l. */
+static enum qb_err means_init(struct means *s, const struct qb_method_weights *m, const struct params *p,
+	const struct qb_layer *l, struct qb_errbuf *eb)
+{
+	size_t n = (size_t)(l->groups * l->k);
+
+	*s = (struct means){.l = l, .x = calloc(n, sizeof(double)), .xq = calloc(n, sizeof(double))};
+	if (!s->x || !s->xq) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the means of %s", l->linear.node->name);
+	}
+	QB_TRY(qb_layer_stream(m, l, p->positions, add_inputs, s, eb));
+	for (size_t i = 0; i < n; i++) {
+		s->x[i] /= (double)s->n;
+		s->xq[i] /= (double)s->n;
+	}
+	return QB_OK;
+}
+
+static enum qb_err correct(struct qb_method_weights *m, const struct qb_layer *l, const struct means *s, json_t *layers,
+	struct qb_errbuf *eb)
+{
+	size_t n = (size_t)(l->rows * l->k), rows = (size_t)l->rows;
+	float *w = calloc(2 * n + 2 * rows, sizeof(*w)), *now = w + n, *bias = now + n, *bias_now = bias + rows;
+	double *shift = calloc(rows, sizeof(*shift)), moved = 0;
+	int64_t per_group = l->rows / l->groups;
+	enum qb_err err;
+
+	if (!w || !shift) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory for the weights of %s", l->linear.node->name);
+		goto out;
+	}
+	QB_TRY_OUT(qb_layer_weights(m, l, w, now, eb));
+	QB_TRY_OUT(qb_layer_biases(m, l, bias, bias_now, eb));
+	for (int64_t g = 0; g < l->groups; g++) {
+		qb_bias_shift(w + g * per_group * l->k, now + g * per_group * l->k, s->x + g * l->k, s->xq + g * l->k,
+			per_group, l->k, shift + g * per_group);
+	}
+	for (size_t i = 0; i < rows; i++) {
+		moved = fmax(moved, fabs((double)bias[i] + shift[i] - (double)bias_now[i]));
+		bias[i] = (float)((double)bias[i] + shift[i]);
+	}
+	QB_TRY_OUT(qb_method_set(m, l->linear.bias, bias, eb));
+	json_array_append_new(layers, json_pack("{s:s, s:f}", "layer", l->linear.node->name, "largest_shift", moved));
+out:
+	free(w);
+	free(shift);
+	return err;
+}
+
+static enum qb_err run(struct qb_method_weights *m, const void *params, struct qb_errbuf *eb)
+{
+	json_t *layers = json_array();
+	struct qb_layer *l = NULL;
+	int count = 0;
+	enum qb_err err;
+
+	json_object_set_new(m->report, "layers", layers);
+	err = qb_layers_find(&l, &count, m, eb);
+	for (int i = 0, end; err == QB_OK && i < count; i = end) {
+		struct means s;
+
+		end = qb_layers_alike(l, count, i);
+		err = means_init(&s, m, params, &l[i], eb);
+		for (int k = i; err == QB_OK && k < end; k++) {
+			if (l[k].linear.bias && l[k].linear.bias->uses == 1) {
+				err = correct(m, &l[k], &s, layers, eb);
+			}
+		}
+		free(s.x);
+		free(s.xq);
+	}
+	free(l);
+	return err;
+}
+
+const struct qb_method qb_method_bias_correction = {
+	.name = "bias_correction",
+	.summary = "Takes from each bias what quantization adds to the mean of its output",
+	.stage = QB_METHOD_WEIGHTS,
+	.needs_bias = true,
+	.params_bytes = sizeof(struct params),
+	.parse = parse,
+	.weights = run,
+};
