@@ -13,6 +13,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/method_bias_correction.c \
 	core/experiment/method_cross_layer_equalization.c \
 	core/experiment/method_gptq.c \
+	core/experiment/method_smoothquant.c \
 	core/experiment/network.c core/experiment/network.h \
 	core/experiment/params.c core/experiment/params.h \
 	core/experiment/ptq.c \

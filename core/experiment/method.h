@@ -23,7 +23,8 @@
 	X(adaround) \
 	X(bias_correction) \
 	X(cross_layer_equalization) \
-	X(gptq)
+	X(gptq) \
+	X(smoothquant)
 
 enum qb_method_stage { QB_METHOD_GRAPH, QB_METHOD_WEIGHTS };
 

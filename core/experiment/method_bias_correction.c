@@ -74,7 +74,7 @@ static enum qb_err correct(struct qb_method_weights *m, const struct qb_layer *l
 	struct qb_errbuf *eb)
 {
 	size_t n = (size_t)(l->rows * l->k), rows = (size_t)l->rows;
-	float *w = calloc(2 * n + 2 * rows, sizeof(*w)), *now = w + n, *bias = now + n, *bias_now = bias + rows;
+	float *w = calloc(2 * n + 2 * rows, sizeof(*w)), *now, *bias, *bias_now;
 	double *shift = calloc(rows, sizeof(*shift)), moved = 0;
 	int64_t per_group = l->rows / l->groups;
 	enum qb_err err;
@@ -83,6 +83,9 @@ static enum qb_err correct(struct qb_method_weights *m, const struct qb_layer *l
 		err = qb_fail(eb, QB_ENOMEM, "no memory for the weights of %s", l->linear.node->name);
 		goto out;
 	}
+	now = w + n;
+	bias = now + n;
+	bias_now = bias + rows;
 	QB_TRY_OUT(qb_layer_weights(m, l, w, now, eb));
 	QB_TRY_OUT(qb_layer_biases(m, l, bias, bias_now, eb));
 	for (int64_t g = 0; g < l->groups; g++) {

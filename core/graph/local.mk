@@ -15,6 +15,7 @@ libquantbench_a_SOURCES += \
 	core/graph/pass_fuse.c \
 	core/graph/pass_lift.c \
 	core/graph/quantized_ops.c \
+	core/graph/rescale.c core/graph/rescale.h \
 	core/graph/shape.c core/graph/shape.h
 
 # The ONNX format itself: compiled from the .proto that libonnx-dev installs.

@@ -26,7 +26,7 @@ struct qb_adaround_options {
 	int iterations;    /* 2000 */
 	int batch;         /* samples of one step: 256 */
 	double rate;       /* of Adam: 0.01 */
-	double lambda;     /* 1 */
+	double lambda;     /* 5 */
 	double beta_start, beta_end; /* 20, 2 */
 	double warm_up;    /* share of the iterations without regulariser: 0.2 */
 };

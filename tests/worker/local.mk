@@ -4,3 +4,5 @@ EXTRA_DIST += tests/worker/test_carried.py
 check_SCRIPTS += tests/worker/test_layers.py tests/worker/test_real_networks.py tests/worker/test_tasks.py
 EXTRA_DIST += tests/worker/test_layers.py tests/worker/test_real_networks.py \
 	tests/worker/test_tasks.py tests/worker/tiny.py tests/worker/worker.py
+check_SCRIPTS += tests/worker/test_methods.py
+EXTRA_DIST += tests/worker/test_methods.py

@@ -16,3 +16,8 @@ check_PROGRAMS += tests/unit/graph/test_passes
 tests_unit_graph_test_passes_SOURCES = tests/unit/graph/test_passes.c \
 	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h
 tests_unit_graph_test_passes_CFLAGS = $(AM_CFLAGS)
+
+check_PROGRAMS += tests/unit/graph/test_rescale
+tests_unit_graph_test_rescale_SOURCES = tests/unit/graph/test_rescale.c \
+	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h
+tests_unit_graph_test_rescale_CFLAGS = $(AM_CFLAGS)
