@@ -57,14 +57,87 @@ static int64_t pixels_of(const struct qb_shape *s, int channel_axis)
 	return n;
 }
 
-static struct qb_bytes describe(const struct qb_value *v, const struct qb_quantizer *q)
+/* Between these the four dimensions of a value stay an image's. */
+static bool keeps_images(const struct qb_node *n)
 {
-	int axis = v->shape.ndim == 4 ? 1 : v->shape.ndim - 1;
+	static const char *const others[] = {"Reshape", "Transpose", "MatMul", "Gemm", "Flatten", "Squeeze",
+		"Unsqueeze", "Einsum", "Gather", "Softmax", "LayerNormalization"};
+
+	for (size_t i = 0; i < QB_COUNT(others); i++) {
+		if (!strcmp(n->type, others[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool slides_windows(const struct qb_node *n)
+{
+	static const char *const types[] = {"Conv", "ConvTranspose", "MaxPool", "AveragePool",
+		"GlobalAveragePool", "GlobalMaxPool", "LpPool", "Resize", "Upsample", "DepthToSpace",
+		"SpaceToDepth", "InstanceNormalization", "BatchNormalization", "LRN"};
+
+	for (size_t i = 0; i < QB_COUNT(types); i++) {
+		if (!strcmp(n->type, types[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_image_shaped(const struct qb_value *v)
+{
+	return v && !v->constant && v->shape.ndim == 4;
+}
+
+/* What one of a node's values is, all of its values of four dimensions are; true when something was learnt. */
+static bool spread_images(const struct qb_node *n, bool *image)
+{
+	bool any = slides_windows(n), learnt = false;
+
+	for (int i = 0; i < n->inputs + n->outputs; i++) {
+		const struct qb_value *v = i < n->inputs ? n->input[i] : n->output[i - n->inputs];
+
+		any = any || (is_image_shaped(v) && image[v->index]);
+	}
+	for (int i = 0; any && i < n->inputs + n->outputs; i++) {
+		const struct qb_value *v = i < n->inputs ? n->input[i] : n->output[i - n->inputs];
+
+		if (is_image_shaped(v) && !image[v->index]) {
+			image[v->index] = true;
+			learnt = true;
+		}
+	}
+	return learnt;
+}
+
+static void find_images(const struct qb_graph *g, bool *image)
+{
+	bool learnt = true;
+
+	while (learnt) {
+		learnt = false;
+		for (int i = 0; i < g->nodes; i++) {
+			learnt = (keeps_images(g->node[i]) && spread_images(g->node[i], image)) || learnt;
+		}
+		for (int i = g->nodes - 1; i >= 0; i--) {
+			learnt = (keeps_images(g->node[i]) && spread_images(g->node[i], image)) || learnt;
+		}
+	}
+}
+
+static struct qb_bytes describe(const struct qb_builder *b, const struct qb_value *v,
+	const struct qb_quantizer *q)
+{
+	int axis = b->plan->image[v->index] ? 1 : v->shape.ndim - 1;
 	int lo = (int)qb_format_min(&q->format);
 	struct qb_bytes y = {.channels = axis < 0 ? 1 : v->shape.dim[axis],
-		.pixels = pixels_of(&v->shape, axis), .scale = q->scale[0]};
+		.pixels = pixels_of(&v->shape, axis), .scale = q->scale[0], .inner = 1};
 
-	/* Few channels lie close together: a convolution gathers them anyway. */
+	if (axis == 1 && v->shape.ndim == 4) {
+		y.inner = v->shape.dim[2] * v->shape.dim[3];
+	}
+	/* Few channels lie close together: a convolution widens whole rows anyway. */
 	y.stride = y.channels < 4 ? y.channels : (int64_t)qb_align_up((size_t)y.channels, 4);
 	y.zero = (q->zero ? q->zero[0] : 0) - lo;
 	y.top = (int)qb_format_max(&q->format) - lo;
@@ -93,7 +166,7 @@ enum qb_err qb_builder_define_bytes(struct qb_builder *b, const struct qb_value 
 	if (!kept) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	*kept = describe(v, q);
+	*kept = describe(b, v, q);
 	/* Kernels may read a few bytes past the last channel. */
 	bytes = (size_t)(kept->pixels * kept->stride) + 64;
 	QB_TRY(qb__add_buffer(b, bytes, &kept->buffer, eb));
@@ -108,15 +181,10 @@ struct convert {
 	int64_t outer, inner; /* row-major floats: [outer, channels, inner] */
 };
 
-static struct convert conversion(const struct qb_value *v, const struct qb_bytes *q)
+static struct convert conversion(const struct qb_bytes *q)
 {
-	struct convert c = {.kernels = qb_int8_kernels(), .q = *q, .outer = q->pixels, .inner = 1};
-
-	if (v->shape.ndim == 4) {
-		c.outer = v->shape.dim[0];
-		c.inner = v->shape.dim[2] * v->shape.dim[3];
-	}
-	return c;
+	return (struct convert){.kernels = qb_int8_kernels(), .q = *q,
+		.outer = q->inner ? q->pixels / q->inner : 0, .inner = q->inner};
 }
 
 /* Row-major floats to bytes, channels last. */
@@ -151,19 +219,34 @@ static void quantize(const void *context, void *const *buffer)
 	}
 }
 
+/* Channels last to row-major, in squares that the caches hold. */
 static void dequantize(const void *context, void *const *buffer)
 {
+	enum { CHUNK = 256 };
 	const struct convert *c = context;
 	const uint8_t *x = buffer[0];
 	float *y = buffer[1];
 
+	if (c->inner == 1) {
+		for (int64_t o = 0; o < c->outer; o++) {
+			c->kernels->dequantize(x + o * c->q.stride, y + o * c->q.channels,
+				(size_t)c->q.channels, c->q.scale, c->q.zero);
+		}
+		return;
+	}
 	for (int64_t o = 0; o < c->outer; o++) {
-		for (int64_t i = 0; i < c->inner; i++) {
-			const uint8_t *from = x + (o * c->inner + i) * c->q.stride;
+		for (int64_t i = 0; i < c->inner; i += CHUNK) {
+			int64_t n = QB_MIN(CHUNK, c->inner - i);
 
 			for (int64_t k = 0; k < c->q.channels; k++) {
-				y[(o * c->q.channels + k) * c->inner + i] =
-					c->q.scale * (float)((int)from[k] - c->q.zero);
+				const uint8_t *from = x + (o * c->inner + i) * c->q.stride + k;
+				uint8_t line[CHUNK];
+
+				for (int64_t p = 0; p < n; p++) {
+					line[p] = from[p * c->q.stride];
+				}
+				c->kernels->dequantize(line, y + (o * c->q.channels + k) * c->inner + i,
+					(size_t)n, c->q.scale, c->q.zero);
 			}
 		}
 	}
@@ -190,7 +273,7 @@ enum qb_err qb_builder_bytes(struct qb_builder *b, const struct qb_value *v, str
 	}
 	QB_TRY(qb_builder_dense(b, v, &place, eb));
 	QB_TRY(qb_builder_define_bytes(b, v, out, eb));
-	c = conversion(v, out);
+	c = conversion(out);
 	buffer[0] = place.buffer;
 	buffer[1] = out->buffer;
 	QB_TRY(qb_builder_call(b, b->node, "quantize", quantize, &c, sizeof(c), buffer, 2, 1, eb));
@@ -212,7 +295,7 @@ static enum qb_err need_float(struct qb_builder *b, const struct qb_value *v, st
 	}
 	md = qb_dnn_dense(&v->shape);
 	QB_TRY(qb_builder_define(b, v, &md, &place, eb));
-	c = conversion(v, q);
+	c = conversion(q);
 	buffer[0] = q->buffer;
 	buffer[1] = place.buffer;
 	QB_TRY(qb_builder_call(b, b->node, "dequantize", dequantize, &c, sizeof(c), buffer, 2, 1, eb));
@@ -231,13 +314,13 @@ enum qb_err qb_builder_alias_bytes(struct qb_builder *b, const struct qb_value *
 	if (!q || !kept) {
 		return QB_EUNSUPPORTED;
 	}
-	*kept = describe(v, q);
+	*kept = describe(b, v, q);
 	kept->buffer = from.buffer;
-	/* The same bytes in the same order: one pixel an image, or the last dimension untouched. */
-	if (kept->channels != from.channels || kept->pixels != from.pixels ||
-		kept->scale != from.scale || kept->zero != from.zero || kept->top != from.top ||
-		(of->shape.ndim == 4 && of->shape.dim[2] * of->shape.dim[3] != 1) ||
-		(v->shape.ndim == 4 && v->shape.dim[2] * v->shape.dim[3] != 1)) {
+	/* The same bytes in the same order: row-major without gaps, or with the same gaps. */
+	if (kept->scale != from.scale || kept->zero != from.zero || kept->top != from.top ||
+		kept->inner != 1 || from.inner != 1 ||
+		(kept->channels != from.channels &&
+			(kept->stride != kept->channels || from.stride != from.channels))) {
 		return QB_EUNSUPPORTED;
 	}
 	b->plan->bytes[v->index] = kept;
@@ -370,9 +453,11 @@ static enum qb_err build(struct qb_plan *p, const bool *tapped, struct qb_errbuf
 
 	p->home = qb_arena_alloc(p->arena, (size_t)g->values + 1, sizeof(*p->home));
 	p->bytes = qb_arena_alloc(p->arena, (size_t)g->values + 1, sizeof(*p->bytes));
-	if (!p->home || !p->bytes) {
+	p->image = qb_arena_alloc(p->arena, (size_t)g->values + 1, sizeof(*p->image));
+	if (!p->home || !p->bytes || !p->image) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
+	find_images(g, p->image);
 	p->input = qb_arena_alloc(p->arena, (size_t)g->inputs + 1, sizeof(*p->input));
 	for (int i = 0; i < g->inputs; i++) {
 		dnnl_memory_desc_t md = qb_dnn_dense(&g->input[i]->shape);

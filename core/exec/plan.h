@@ -81,6 +81,7 @@ struct qb_plan {
 	/* integer plans */
 	const struct qb_quantization *quantization;
 	struct qb_bytes **bytes;    /* [values]: NULL where float */
+	bool *image;                /* [values]: of four dimensions, channels last as bytes */
 	struct qb_overlay *overlay; /* quantized weights of the nodes that stay float */
 };
 

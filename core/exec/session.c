@@ -283,21 +283,43 @@ static enum qb_err quantize(struct qb_session *s, const struct qb_step *t, const
 			       : QB_OK;
 }
 
+/* Where the number of channel c of pixel p stands among the numbers of a tap: dimension 1 of four or five is innermost,
+ * as in channels_last of plan.c. */
+static int64_t tap_index(const struct qb_step *t, const struct qb_shape *s, int64_t p,
+	int64_t c)
+{
+	const struct qb_bytes *q = t->bytes;
+	int64_t i = (p / q->inner * q->channels + c) * q->inner + p % q->inner, rest = 1;
+
+	if (s->ndim != 4 && s->ndim != 5) {
+		return i;
+	}
+	for (int k = 2; k < s->ndim; k++) {
+		rest *= s->dim[k];
+	}
+	return (i / (rest * s->dim[1]) * rest + i % rest) * s->dim[1] + i / rest % s->dim[1];
+}
+
 /* Bytes of an integer plan as numbers, and back where the tap may change them. */
 static void tap_bytes(struct qb_session *s, const struct qb_step *t, const struct qb_run *run)
 {
+	const struct qb_int8_kernels *k = qb_int8_kernels();
+	const struct qb_shape *shape = &s->plan->graph->value[t->value]->shape;
 	const struct qb_bytes *q = t->bytes;
 	uint8_t *u = qb_session_buffer(s, q->buffer);
 	float *x = s->tap_scratch;
 
 	for (int64_t p = 0; p < q->pixels; p++) {
-		qb_int8_kernels()->dequantize(u + p * q->stride, x + p * q->channels, (size_t)q->channels, q->scale,
-			q->zero);
+		for (int64_t c = 0; c < q->channels; c++) {
+			k->dequantize(u + p * q->stride + c, x + tap_index(t, shape, p, c), 1, q->scale, q->zero);
+		}
 	}
 	run->tap(run->tap_arg, t->value, x, (size_t)(q->pixels * q->channels));
 	for (int64_t p = 0; run->inject && p < q->pixels; p++) {
-		qb_int8_kernels()->quantize(x + p * q->channels, u + p * q->stride, (size_t)q->channels, q->scale,
-			q->zero, q->top);
+		for (int64_t c = 0; c < q->channels; c++) {
+			k->quantize(x + tap_index(t, shape, p, c), u + p * q->stride + c, 1, q->scale, q->zero,
+				q->top);
+		}
 	}
 }
 

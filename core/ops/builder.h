@@ -72,11 +72,14 @@ enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const
 	qb_call_fn *fn, const void *context, size_t context_bytes, const int *buffer, int buffers,
 	int outputs, struct qb_errbuf *eb);
 
-/* Integer plans. A quantized value lies as bytes, u for scale * (u - zero): channels last for [N,C,H,W], row-major
- * otherwise, `stride` bytes for the channels of one pixel: a multiple of 4 unless there are fewer than 4. */
+/* Integer plans. A quantized value lies as bytes, u for scale * (u - zero): channels last for images [N,C,H,W], which
+ * are what windows slide over and what such images are made into; row-major otherwise. `stride` bytes hold the channels
+ * of one pixel: a multiple of 4 unless there are fewer than 4. */
 struct qb_bytes {
 	int buffer;
 	int64_t pixels, channels, stride;
+	int64_t inner; /* pixels of one image; 1 where bytes are row-major. The row-major index of channel c of pixel p is
+	                * (p / inner * channels + c) * inner + p % inner */
 	float scale;
 	int zero, top; /* bytes are 0 to top */
 };

@@ -44,6 +44,14 @@ AVX2 INLINE __m128i narrow(__m256i a, __m256i b)
 	return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 }
 
+/* Twice 16 numbers, each in a half. */
+AVX2 INLINE __m256i narrow_two(__m256i a, __m256i b, __m256i c, __m256i d)
+{
+	__m256i bytes = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+
+	return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
 /* Convolution: tiles of up to 6 pixels by 16 outputs, sums in registers. Activations are widened once for all taps and
  * outputs, weights as they are loaded. */
 
@@ -98,18 +106,23 @@ struct part {
 		s##i = _mm256_add_epi32(s##i, _mm256_madd_epi16(v, b0)); \
 		t##i = _mm256_add_epi32(t##i, _mm256_madd_epi16(v, b1)); \
 	}
-#define STORE(i) \
+/* Rows i and j; row j is not there where MR is odd. */
+#define STORE(i, j) \
 	if (i < MR) { \
-		store_some(a->y + i * a->y_stride, \
-			_mm_max_epu8(narrow(requant_8(s##i, m0, o0, hi), requant_8(t##i, m1, o1, hi)), lo), \
-			a->left); \
+		__m256i bytes = narrow_two(requant_8(s##i, m0, o0, hi), requant_8(t##i, m1, o1, hi), \
+			requant_8(s##j, m0, o0, hi), requant_8(t##j, m1, o1, hi)); \
+		bytes = _mm256_max_epu8(bytes, lo); \
+		store_some(a->y + i * a->y_stride, _mm256_castsi256_si128(bytes), left); \
+		if (j < MR) { \
+			store_some(a->y + j * a->y_stride, _mm256_extracti128_si256(bytes, 1), left); \
+		} \
 	}
 
 AVX2 INLINE void tile(const int MR, const struct part *a)
 {
 	const __m256 hi = _mm256_set1_ps((float)a->hi);
-	const __m128i lo = _mm_set1_epi8((char)a->lo);
-	const int64_t *offset = a->offset, *last = offset + a->taps;
+	const __m256i lo = _mm256_set1_epi8((char)a->lo);
+	const int64_t left = a->left, *offset = a->offset, *last = offset + a->taps;
 	const int8_t *w = a->w;
 	__m256 m0, m1, o0, o1;
 
@@ -129,7 +142,9 @@ AVX2 INLINE void tile(const int MR, const struct part *a)
 	m1 = _mm256_loadu_ps(a->multiplier + 8);
 	o0 = _mm256_loadu_ps(a->offsets);
 	o1 = _mm256_loadu_ps(a->offsets + 8);
-	EACH_I(STORE)
+	STORE(0, 1)
+	STORE(2, 3)
+	STORE(4, 5)
 }
 
 #define TILE_OF(MR) \

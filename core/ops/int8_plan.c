@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Integer steps that sum no products: additions, pools, new shapes. One that returns QB_EUNSUPPORTED stays float.
+ * Integer steps of pools, and what all share. One that returns QB_EUNSUPPORTED stays float.
  */
 #include <math.h>
 #include <string.h>
@@ -24,47 +24,6 @@ void qb__byte_bounds(const struct qb_node *n, const struct qb_bytes *y, int *lo,
 		*lo = (int)fmin(fmax(a, 0), y->top);
 		*hi = (int)fmin(fmax(b, 0), y->top);
 	}
-}
-
-/* Sums */
-
-struct add {
-	const struct qb_int8_kernels *kernels;
-	struct qb_int8_add p;
-	int64_t n;
-};
-
-static void run_add(const void *context, void *const *buffer)
-{
-	const struct add *a = context;
-
-	a->kernels->add(&a->p, buffer[0], buffer[1], buffer[2], (size_t)a->n);
-}
-
-enum qb_err qb__plan_int8_add(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
-{
-	const struct qb_value *u = n->input[0], *v = n->input[1];
-	struct qb_bytes x, z, y;
-	struct add a;
-	int buffer[3];
-
-	if (n->inputs != 2 || u->shape.ndim != v->shape.ndim ||
-		memcmp(u->shape.dim, v->shape.dim, (size_t)u->shape.ndim * sizeof(*u->shape.dim))) {
-		return QB_EUNSUPPORTED;
-	}
-	QB_TRY(qb_builder_bytes(b, u, &x, eb));
-	QB_TRY(qb_builder_bytes(b, v, &z, eb));
-	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
-	a.p.ma = x.scale / y.scale;
-	a.p.mb = z.scale / y.scale;
-	a.p.offset = (float)(y.zero - (double)a.p.ma * x.zero - (double)a.p.mb * z.zero);
-	qb__byte_bounds(n, &y, &a.p.lo, &a.p.hi);
-	a.n = y.pixels * y.stride;
-	a.kernels = qb_int8_kernels();
-	buffer[0] = x.buffer;
-	buffer[1] = z.buffer;
-	buffer[2] = y.buffer;
-	return qb_builder_call(b, n, "int8 add", run_add, &a, sizeof(a), buffer, 3, 1, eb);
 }
 
 /* Pools */
@@ -169,11 +128,4 @@ enum qb_err qb__plan_int8_global_pool(struct qb_builder *b, const struct qb_node
 		w.stride[i] = w.dilation[i] = w.out[i] = 1;
 	}
 	return plan_pool(b, n, &w, !strcmp(n->type, "GlobalAveragePool"), eb);
-}
-
-/* New shapes on the same bytes */
-enum qb_err qb__plan_int8_alias(struct qb_builder *b, const struct qb_node *n,
-	struct qb_errbuf *eb)
-{
-	return qb_builder_alias_bytes(b, n->output[0], n->input[0], eb);
 }

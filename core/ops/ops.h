@@ -7,27 +7,27 @@
  */
 #define QB_OPS(X) \
 	/* binary.c */ \
-	X("", Add, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, add, qb__plan_add, qb__plan_int8_add) \
+	X("", Add, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, add, qb__plan_add, qb__plan_int8_binary) \
 	X("", And, 2, 2, 1, QB_OP_OTHER, -1, logic, and, NULL, NULL) \
 	X("", BitShift, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_shift, NULL, NULL) \
 	X("", BitwiseAnd, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_and, NULL, NULL) \
 	X("", BitwiseOr, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_or, NULL, NULL) \
 	X("", BitwiseXor, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_xor, NULL, NULL) \
-	X("", Div, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, div, NULL, NULL) \
+	X("", Div, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, div, NULL, qb__plan_int8_binary) \
 	X("", Equal, 2, 2, 1, QB_OP_OTHER, -1, compare, equal, NULL, NULL) \
 	X("", Greater, 2, 2, 1, QB_OP_OTHER, -1, compare, greater, NULL, NULL) \
 	X("", GreaterOrEqual, 2, 2, 1, QB_OP_OTHER, -1, compare, greater_equal, NULL, NULL) \
 	X("", Less, 2, 2, 1, QB_OP_OTHER, -1, compare, less, NULL, NULL) \
 	X("", LessOrEqual, 2, 2, 1, QB_OP_OTHER, -1, compare, less_equal, NULL, NULL) \
-	X("", Max, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, NULL, NULL) \
+	X("", Max, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, NULL, qb__plan_int8_table) \
 	X("", Mean, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, NULL, NULL) \
-	X("", Min, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, NULL, NULL) \
+	X("", Min, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, NULL, qb__plan_int8_table) \
 	X("", Mod, 2, 2, 1, QB_OP_OTHER, -1, arithmetic, mod, NULL, NULL) \
-	X("", Mul, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, mul, NULL, NULL) \
+	X("", Mul, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, mul, NULL, qb__plan_int8_binary) \
 	X("", Or, 2, 2, 1, QB_OP_OTHER, -1, logic, or, NULL, NULL) \
-	X("", Pow, 2, 2, 1, QB_OP_ELTWISE, -1, pow, pow, NULL, NULL) \
-	X("", PRelu, 2, 2, 1, QB_OP_ELTWISE, -1, prelu, prelu, NULL, NULL) \
-	X("", Sub, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, sub, NULL, NULL) \
+	X("", Pow, 2, 2, 1, QB_OP_ELTWISE, -1, pow, pow, NULL, qb__plan_int8_binary) \
+	X("", PRelu, 2, 2, 1, QB_OP_ELTWISE, -1, prelu, prelu, NULL, qb__plan_int8_binary) \
+	X("", Sub, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, sub, NULL, qb__plan_int8_binary) \
 	X("", Sum, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, NULL, NULL) \
 	X("", Where, 3, 3, 1, QB_OP_OTHER, -1, where, where, NULL, NULL) \
 	X("", Xor, 2, 2, 1, QB_OP_OTHER, -1, logic, xor, NULL, NULL) \
@@ -39,14 +39,14 @@
 	/* einsum.c */ \
 	X("", Einsum, 1, -1, 1, QB_OP_OTHER, -1, einsum, einsum, NULL, NULL) \
 	/* gather.c */ \
-	X("", Gather, 2, 2, 1, QB_OP_PASS, -1, gather, gather, NULL, NULL) \
+	X("", Gather, 2, 2, 1, QB_OP_PASS, -1, gather, gather, NULL, qb__plan_int8_move) \
 	X("", GatherElements, 2, 2, 1, QB_OP_PASS, -1, gather_elements, gather_elements, NULL, NULL) \
 	X("", GatherND, 2, 2, 1, QB_OP_PASS, -1, gather_nd, gather_nd, NULL, NULL) \
 	X("", Scatter, 3, 3, 1, QB_OP_OTHER, -1, scatter_elements, scatter_elements, NULL, NULL) \
 	X("", ScatterElements, 3, 3, 1, QB_OP_OTHER, -1, scatter_elements, scatter_elements, NULL, NULL) \
 	X("", ScatterND, 3, 3, 1, QB_OP_OTHER, -1, scatter_nd, scatter_nd, NULL, NULL) \
 	/* make.c */ \
-	X("", Compress, 2, 2, 1, QB_OP_PASS, -1, compress, compress, NULL, NULL) \
+	X("", Compress, 2, 2, 1, QB_OP_PASS, -1, compress, compress, NULL, qb__plan_int8_move) \
 	X("", ConstantOfShape, 1, 1, 1, QB_OP_OTHER, -1, constant_of_shape, constant_of_shape, NULL, NULL) \
 	X("", EyeLike, 1, 1, 1, QB_OP_OTHER, -1, eye_like, eye_like, NULL, NULL) \
 	X("", NonZero, 1, 1, 1, QB_OP_OTHER, -1, nonzero, nonzero, NULL, NULL) \
@@ -60,16 +60,16 @@
 	X("", MatMulInteger, 2, 4, 1, QB_OP_OTHER, -1, matmul_integer, matmul_integer, NULL, NULL) \
 	X("", QLinearMatMul, 8, 8, 1, QB_OP_OTHER, -1, qlinear_matmul, qlinear_matmul, NULL, NULL) \
 	/* move.c */ \
-	X("", Concat, 1, -1, 1, QB_OP_PASS, -1, concat, concat, qb__plan_concat, NULL) \
-	X("", DepthToSpace, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space, NULL, NULL) \
-	X("", Expand, 2, 2, 1, QB_OP_PASS, -1, expand, expand, NULL, NULL) \
-	X("", Pad, 1, 4, 1, QB_OP_PASS, -1, pad, pad, NULL, NULL) \
-	X("", ReverseSequence, 2, 2, 1, QB_OP_PASS, -1, reverse_sequence, reverse_sequence, NULL, NULL) \
-	X("", Slice, 1, 5, 1, QB_OP_PASS, -1, slice, slice, NULL, NULL) \
-	X("", SpaceToDepth, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space, NULL, NULL) \
-	X("", Split, 1, 2, -1, QB_OP_PASS, -1, split, split, NULL, NULL) \
-	X("", Tile, 2, 2, 1, QB_OP_PASS, -1, tile, tile, NULL, NULL) \
-	X("", Transpose, 1, 1, 1, QB_OP_PASS, -1, transpose, transpose, NULL, NULL) \
+	X("", Concat, 1, -1, 1, QB_OP_PASS, -1, concat, concat, qb__plan_concat, qb__plan_int8_move) \
+	X("", DepthToSpace, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space, NULL, qb__plan_int8_move) \
+	X("", Expand, 2, 2, 1, QB_OP_PASS, -1, expand, expand, NULL, qb__plan_int8_move) \
+	X("", Pad, 1, 4, 1, QB_OP_PASS, -1, pad, pad, NULL, qb__plan_int8_move) \
+	X("", ReverseSequence, 2, 2, 1, QB_OP_PASS, -1, reverse_sequence, reverse_sequence, NULL, qb__plan_int8_move) \
+	X("", Slice, 1, 5, 1, QB_OP_PASS, -1, slice, slice, NULL, qb__plan_int8_move) \
+	X("", SpaceToDepth, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space, NULL, qb__plan_int8_move) \
+	X("", Split, 1, 2, -1, QB_OP_PASS, -1, split, split, NULL, qb__plan_int8_move) \
+	X("", Tile, 2, 2, 1, QB_OP_PASS, -1, tile, tile, NULL, qb__plan_int8_move) \
+	X("", Transpose, 1, 1, 1, QB_OP_PASS, -1, transpose, transpose, NULL, qb__plan_int8_move) \
 	X("", Trilu, 1, 2, 1, QB_OP_PASS, -1, trilu, trilu, NULL, NULL) \
 	/* norm.c */ \
 	X("", BatchNormalization, 5, 5, 5, QB_OP_ELTWISE, -1, batch_norm, batch_norm, NULL, NULL) \
@@ -94,7 +94,7 @@
 	X("", QuantizeLinear, 2, 3, 1, QB_OP_OTHER, -1, quantize, quantize, NULL, NULL) \
 	/* rare.c */ \
 	X("", BitwiseNot, 1, 1, 1, QB_OP_OTHER, -1, bitwise_not, bitwise_not, NULL, NULL) \
-	X("", CenterCropPad, 2, 2, 1, QB_OP_PASS, -1, center_crop_pad, center_crop_pad, NULL, NULL) \
+	X("", CenterCropPad, 2, 2, 1, QB_OP_PASS, -1, center_crop_pad, center_crop_pad, NULL, qb__plan_int8_move) \
 	X("", Col2Im, 3, 3, 1, QB_OP_ELTWISE, -1, col2im, col2im, NULL, NULL) \
 	X("", Det, 1, 1, 1, QB_OP_OTHER, -1, det, det, NULL, NULL) \
 	X("", MaxUnpool, 2, 3, 1, QB_OP_PASS, -1, max_unpool, max_unpool, NULL, NULL) \
@@ -115,8 +115,8 @@
 	X("", ReduceSumSquare, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
 	X("", TopK, 1, 2, 2, QB_OP_PASS, -1, topk, topk, NULL, NULL) \
 	/* resize.c */ \
-	X("", Resize, 1, 4, 1, QB_OP_ELTWISE, -1, resize, resize, NULL, NULL) \
-	X("", Upsample, 1, 2, 1, QB_OP_ELTWISE, -1, resize, resize, NULL, NULL) \
+	X("", Resize, 1, 4, 1, QB_OP_ELTWISE, -1, resize, resize, NULL, qb__plan_int8_resize) \
+	X("", Upsample, 1, 2, 1, QB_OP_ELTWISE, -1, resize, resize, NULL, qb__plan_int8_resize) \
 	/* rnn.c */ \
 	X("", GRU, 3, 6, 2, QB_OP_OTHER, -1, rnn, rnn, NULL, NULL) \
 	X("", LSTM, 3, 8, 3, QB_OP_OTHER, -1, rnn, rnn, NULL, NULL) \
@@ -126,55 +126,55 @@
 	X("", GridSample, 2, 2, 1, QB_OP_ELTWISE, -1, grid_sample, grid_sample, NULL, NULL) \
 	/* shape_ops.c */ \
 	X("", Constant, 0, 0, 1, QB_OP_OTHER, -1, constant, constant, NULL, NULL) \
-	X("", Dropout, 1, 3, 2, QB_OP_PASS, -1, dropout, dropout, qb__plan_alias, NULL) \
+	X("", Dropout, 1, 3, 2, QB_OP_PASS, -1, dropout, dropout, qb__plan_alias, qb__plan_int8_alias) \
 	X("", Flatten, 1, 1, 1, QB_OP_PASS, -1, flatten, copy, qb__plan_alias, qb__plan_int8_alias) \
-	X("", Identity, 1, 1, 1, QB_OP_PASS, -1, identity, copy, qb__plan_alias, NULL) \
+	X("", Identity, 1, 1, 1, QB_OP_PASS, -1, identity, copy, qb__plan_alias, qb__plan_int8_alias) \
 	X("", Reshape, 2, 2, 1, QB_OP_PASS, -1, reshape, copy, qb__plan_alias, qb__plan_int8_alias) \
 	X("", Squeeze, 1, 2, 1, QB_OP_PASS, -1, squeeze, copy, qb__plan_alias, qb__plan_int8_alias) \
 	X("", Unsqueeze, 1, 2, 1, QB_OP_PASS, -1, unsqueeze, copy, qb__plan_alias, qb__plan_int8_alias) \
 	/* unary.c */ \
-	X("", Abs, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, abs, qb__plan_eltwise, NULL) \
-	X("", Acos, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, acos, NULL, NULL) \
-	X("", Acosh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, acosh, NULL, NULL) \
-	X("", Asin, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, asin, NULL, NULL) \
-	X("", Asinh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, asinh, NULL, NULL) \
-	X("", Atan, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, atan, NULL, NULL) \
-	X("", Atanh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, atanh, NULL, NULL) \
+	X("", Abs, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, abs, qb__plan_eltwise, qb__plan_int8_table) \
+	X("", Acos, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, acos, NULL, qb__plan_int8_table) \
+	X("", Acosh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, acosh, NULL, qb__plan_int8_table) \
+	X("", Asin, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, asin, NULL, qb__plan_int8_table) \
+	X("", Asinh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, asinh, NULL, qb__plan_int8_table) \
+	X("", Atan, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, atan, NULL, qb__plan_int8_table) \
+	X("", Atanh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, atanh, NULL, qb__plan_int8_table) \
 	X("", Cast, 1, 1, 1, QB_OP_OTHER, -1, cast, cast, NULL, NULL) \
 	X("", CastLike, 2, 2, 1, QB_OP_OTHER, -1, cast, cast, NULL, NULL) \
-	X("", Ceil, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, ceil, NULL, NULL) \
-	X("", Celu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, celu, NULL, NULL) \
-	X("", Clip, 1, 3, 1, QB_OP_ELTWISE, -1, clip, clip, qb__plan_clip, NULL) \
-	X("", Cos, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, cos, NULL, NULL) \
-	X("", Cosh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, cosh, NULL, NULL) \
-	X("", Elu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, elu, qb__plan_eltwise, NULL) \
-	X("", Erf, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, erf, NULL, NULL) \
-	X("", Exp, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, exp, qb__plan_eltwise, NULL) \
-	X("", Floor, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, floor, NULL, NULL) \
-	X("", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, gelu, NULL, NULL) \
-	X("com.microsoft", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, gelu, NULL, NULL) \
-	X("", HardSigmoid, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, hard_sigmoid, NULL, NULL) \
-	X("", HardSwish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, hard_swish, qb__plan_eltwise, NULL) \
+	X("", Ceil, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, ceil, NULL, qb__plan_int8_table) \
+	X("", Celu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, celu, NULL, qb__plan_int8_table) \
+	X("", Clip, 1, 3, 1, QB_OP_ELTWISE, -1, clip, clip, qb__plan_clip, qb__plan_int8_table) \
+	X("", Cos, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, cos, NULL, qb__plan_int8_table) \
+	X("", Cosh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, cosh, NULL, qb__plan_int8_table) \
+	X("", Elu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, elu, qb__plan_eltwise, qb__plan_int8_table) \
+	X("", Erf, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, erf, NULL, qb__plan_int8_table) \
+	X("", Exp, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, exp, qb__plan_eltwise, qb__plan_int8_table) \
+	X("", Floor, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, floor, NULL, qb__plan_int8_table) \
+	X("", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, gelu, NULL, qb__plan_int8_table) \
+	X("com.microsoft", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, gelu, NULL, qb__plan_int8_table) \
+	X("", HardSigmoid, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, hard_sigmoid, NULL, qb__plan_int8_table) \
+	X("", HardSwish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, hard_swish, qb__plan_eltwise, qb__plan_int8_table) \
 	X("", IsInf, 1, 1, 1, QB_OP_OTHER, -1, float_test, is_inf, NULL, NULL) \
 	X("", IsNaN, 1, 1, 1, QB_OP_OTHER, -1, float_test, is_nan, NULL, NULL) \
-	X("", LeakyRelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, leaky_relu, qb__plan_eltwise, NULL) \
-	X("", Log, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, log, NULL, NULL) \
-	X("", Mish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, mish, qb__plan_eltwise, NULL) \
-	X("", Neg, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, neg, NULL, NULL) \
+	X("", LeakyRelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, leaky_relu, qb__plan_eltwise, qb__plan_int8_table) \
+	X("", Log, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, log, NULL, qb__plan_int8_table) \
+	X("", Mish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, mish, qb__plan_eltwise, qb__plan_int8_table) \
+	X("", Neg, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, neg, NULL, qb__plan_int8_table) \
 	X("", Not, 1, 1, 1, QB_OP_OTHER, -1, not, not, NULL, NULL) \
-	X("", Reciprocal, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, reciprocal, NULL, NULL) \
-	X("", Relu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, relu, qb__plan_clip, NULL) \
-	X("", Round, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, round, NULL, NULL) \
-	X("", Selu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, selu, NULL, NULL) \
-	X("", Shrink, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, shrink, NULL, NULL) \
-	X("", Sigmoid, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sigmoid, qb__plan_eltwise, NULL) \
-	X("", Sign, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, sign, NULL, NULL) \
-	X("", Sin, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sin, NULL, NULL) \
-	X("", Sinh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sinh, NULL, NULL) \
-	X("", Softplus, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, softplus, NULL, NULL) \
-	X("", Softsign, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, softsign, NULL, NULL) \
-	X("", Sqrt, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sqrt, qb__plan_eltwise, NULL) \
-	X("", Swish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, swish, NULL, NULL) \
-	X("", Tan, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, tan, NULL, NULL) \
-	X("", Tanh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, tanh, qb__plan_eltwise, NULL) \
-	X("", ThresholdedRelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, thresholded_relu, NULL, NULL)
+	X("", Reciprocal, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, reciprocal, NULL, qb__plan_int8_table) \
+	X("", Relu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, relu, qb__plan_clip, qb__plan_int8_table) \
+	X("", Round, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, round, NULL, qb__plan_int8_table) \
+	X("", Selu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, selu, NULL, qb__plan_int8_table) \
+	X("", Shrink, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, shrink, NULL, qb__plan_int8_table) \
+	X("", Sigmoid, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sigmoid, qb__plan_eltwise, qb__plan_int8_table) \
+	X("", Sign, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, sign, NULL, qb__plan_int8_table) \
+	X("", Sin, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sin, NULL, qb__plan_int8_table) \
+	X("", Sinh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sinh, NULL, qb__plan_int8_table) \
+	X("", Softplus, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, softplus, NULL, qb__plan_int8_table) \
+	X("", Softsign, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, softsign, NULL, qb__plan_int8_table) \
+	X("", Sqrt, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sqrt, qb__plan_eltwise, qb__plan_int8_table) \
+	X("", Swish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, swish, NULL, qb__plan_int8_table) \
+	X("", Tan, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, tan, NULL, qb__plan_int8_table) \
+	X("", Tanh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, tanh, qb__plan_eltwise, qb__plan_int8_table) \
+	X("", ThresholdedRelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, thresholded_relu, NULL, qb__plan_int8_table)

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Integer steps of functions of one number: a byte has 256 values, so the function is a table, made by the operator's
+ * own evaluation and the output's quantizer.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/graph/op.h"
+#include "core/ops/int8_kernels.h"
+#include "core/ops/int8_plan.h"
+#include "core/ops/plans.h"
+
+enum { INPUTS_MAX = 4 };
+
+struct table {
+	uint8_t entry[256];
+	int64_t n;
+	int threads;
+};
+
+static void run_table(const void *context, void *const *buffer)
+{
+	const struct table *t = context;
+	const uint8_t *x = buffer[0];
+	uint8_t *y = buffer[1];
+
+#pragma omp parallel for schedule(static) if (t->threads > 1 && t->n > 65536)
+	for (int64_t i = 0; i < t->n; i++) {
+		y[i] = t->entry[x[i]];
+	}
+}
+
+static struct qb_tensor numbers(float *data, int64_t n)
+{
+	return (struct qb_tensor){.dtype = QB_F32, .ndim = n > 1, .dim = {n}, .data = data};
+}
+
+/* Every byte of x through the node; all other inputs are constants of one number, or attributes in disguise. */
+static enum qb_err fill(struct qb_builder *b, const struct qb_node *n, int variable,
+	const struct qb_bytes *x, const struct qb_bytes *y, uint8_t entry[256], struct qb_errbuf *eb)
+{
+	const struct qb_int8_kernels *k = qb_int8_kernels();
+	float from[256], to[256] = {0};
+	uint8_t byte[256];
+	struct qb_tensor in[INPUTS_MAX], out = numbers(to, 256);
+	const struct qb_tensor *arg[INPUTS_MAX];
+
+	for (int i = 0; i < 256; i++) {
+		byte[i] = (uint8_t)i;
+	}
+	k->dequantize(byte, from, 256, x->scale, x->zero);
+	for (int i = 0; i < n->inputs; i++) {
+		const struct qb_value *v = n->input[i];
+
+		arg[i] = v ? &in[i] : NULL;
+		if (i == variable) {
+			in[i] = numbers(from, 256);
+		} else if (v) {
+			in[i] = *v->constant;
+			in[i].ndim = 0;
+			if (v->dtype == QB_F32) {
+				in[i].data = (void *)qb_builder_constant(b, v);
+			}
+		}
+	}
+	QB_TRY(qb_node_eval(n, arg, &out, eb));
+	k->quantize(to, entry, 256, y->scale, y->zero, y->top);
+	return QB_OK;
+}
+
+static bool same_shape(const struct qb_shape *a, const struct qb_shape *b)
+{
+	return a->ndim == b->ndim && !memcmp(a->dim, b->dim, (size_t)a->ndim * sizeof(*a->dim));
+}
+
+/* Which input varies, if it is one alone and the output's shape; -1. */
+static int only_variable(const struct qb_node *n)
+{
+	int variable = -1;
+
+	if (n->inputs > INPUTS_MAX || (n->outputs > 1 && n->output[1])) {
+		return -1;
+	}
+	for (int i = 0; i < n->inputs; i++) {
+		const struct qb_value *v = n->input[i];
+
+		if (v && !v->constant) {
+			if (variable >= 0 || !same_shape(&v->shape, &n->output[0]->shape)) {
+				return -1;
+			}
+			variable = i;
+		} else if (v && qb_tensor_size(v->constant) != 1) {
+			return -1;
+		}
+	}
+	return variable;
+}
+
+enum qb_err qb__plan_int8_table(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	int variable = only_variable(n), buffer[2];
+	struct table t = {.threads = qb_builder_threads(b)};
+	struct qb_bytes x, y;
+
+	if (variable < 0) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_bytes(b, n->input[variable], &x, eb));
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	if (x.inner != y.inner) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(fill(b, n, variable, &x, &y, t.entry, eb));
+	t.n = y.pixels * y.stride;
+	buffer[0] = x.buffer;
+	buffer[1] = y.buffer;
+	return qb_builder_call(b, n, "int8 table", run_table, &t, sizeof(t), buffer, 2, 1, eb);
+}
