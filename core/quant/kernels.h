@@ -15,9 +15,12 @@ struct qb_grid {
 	enum qb_format_kind kind; /* INT, FLOAT or TABLE */
 	float lo, hi;      /* smallest and largest finite value */
 	/* floats */
-	bool simple;       /* signed, saturating, with subnormals and -0: the short way */
+	bool simple;       /* saturating, with subnormals, and -0 if signed: the short way */
+	/* Rounding the float's own bits to nearest: below_half is added, and 1 where the last bit kept is set, which makes
+	 * ties even. Without mantissa bits the significand 1 counts as odd, its neighbour 2 as even: that 1 is in
+	 * below_half, and last is 0. */
+	uint32_t below_half, last, kept;
 	int drop;          /* float32 mantissa bits that the format lacks */
-	uint32_t odd;      /* 1 without mantissa bits: the significand 1 is odd, its neighbour 2 even */
 	float small;       /* below it the step is that of the subnormals, and adding magic rounds to it */
 	float magic;
 	float flush;       /* without subnormals the smallest normal number, else 0 */

@@ -62,8 +62,8 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(float_one)(
 	u = QB_NAME(bits)(v) & 0x7fffffffu;
 	a = QB_NAME(number)(u);
 	s = (a + g->magic) - g->magic;
-	u = u + ((1u << (g->drop - 1)) - 1) + ((u >> g->drop & 1u) | g->odd);
-	r = QB_NAME(number)(u >> g->drop << g->drop);
+	u = u + g->below_half + ((u & g->last) != 0 ? 1u : 0u);
+	r = QB_NAME(number)(u & g->kept);
 	r = a < g->small ? s : r;
 	/* Without subnormals the smallest normal number is next to 0; flush is 0 otherwise. */
 	r = r < g->flush ? g->flush : r;
@@ -75,18 +75,21 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(float_one)(
 	return (v == v ? r : g->nan) * scale;
 }
 
-/* The same with fewer questions; clipping first equals clipping last, for hi is on the grid. */
+/* The same with fewer questions; clipping first equals clipping last, for hi is on the grid. is_signed is known when
+ * compiled. */
 QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)(float x, float v,
-	float scale, const struct qb_grid *g)
+	float scale, const struct qb_grid *g, int is_signed)
 {
-	uint32_t u, sign = QB_NAME(bits)(x) & 0x80000000u;
-	float a = QB_NAME(number)(QB_NAME(bits)(v) & 0x7fffffffu), r, s;
+	uint32_t u, sign = is_signed ? QB_NAME(bits)(x) & 0x80000000u : 0;
+	float a, r, s;
 
+	v = is_signed || !(v < 0) ? v : 0;
+	a = QB_NAME(number)(QB_NAME(bits)(v) & 0x7fffffffu);
 	a = a > g->hi ? g->hi : a;
 	s = (a + g->magic) - g->magic;
 	u = QB_NAME(bits)(a);
-	u = u + ((1u << (g->drop - 1)) - 1) + ((u >> g->drop & 1u) | g->odd);
-	r = QB_NAME(number)(u & ~((1u << g->drop) - 1));
+	u = u + g->below_half + ((u & g->last) != 0 ? 1u : 0u);
+	r = QB_NAME(number)(u & g->kept);
 	r = a < g->small ? s : r;
 	r = QB_NAME(number)(QB_NAME(bits)(r) | sign);
 	return (v == v ? r : g->nan) * scale;
@@ -212,7 +215,8 @@ QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_
 		QB_NAME(table)(g, a);
 	} else {
 		/* A copy that nothing points to stays in registers. */
-		const struct qb_grid k = {.hi = g->hi, .drop = g->drop, .odd = g->odd, .small = g->small,
+		const struct qb_grid k = {.hi = g->hi, .below_half = g->below_half,
+			.last = g->last, .kept = g->kept, .small = g->small,
 			.magic = g->magic, .flush = g->flush, .zero_to = g->zero_to, .floor = g->floor,
 			.below = g->below, .over = g->over, .nan = g->nan, .sign = g->sign,
 			.zero_sign = g->zero_sign, .over_sign = g->over_sign};
@@ -220,12 +224,14 @@ QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_
 		const float inverse = a->inverse ? a->inverse[0] : 0;
 
 		(void)most;
-		if (g->simple && !a->stride && inverse != 0) {
-			QB_LOOP(QB_NAME(simple_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k));
-		} else if (g->simple && !a->stride) {
-			QB_LOOP(QB_NAME(simple_one)(X, X / scale, scale, &k));
-		} else if (g->simple && a->inverse) {
-			QB_LOOP(QB_NAME(simple_one)(X, QB_DIVIDE(X, S, R, 2 * S * hi), S, &k));
+		if (g->simple && g->sign && !a->stride && inverse != 0) {
+			QB_LOOP(QB_NAME(simple_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k, 1));
+		} else if (g->simple && !a->stride && inverse != 0) {
+			QB_LOOP(QB_NAME(simple_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k, 0));
+		} else if (g->simple && g->sign && !a->stride) {
+			QB_LOOP(QB_NAME(simple_one)(X, X / scale, scale, &k, 1));
+		} else if (g->simple && g->sign && a->inverse) {
+			QB_LOOP(QB_NAME(simple_one)(X, QB_DIVIDE(X, S, R, 2 * S * hi), S, &k, 1));
 		} else if (!a->stride && inverse != 0) {
 			QB_LOOP(QB_NAME(float_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k));
 		} else if (!a->stride) {
