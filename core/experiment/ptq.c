@@ -65,6 +65,7 @@ static enum qb_err run_sweep(struct ptq *p, struct qb_errbuf *eb)
 		.threads = p->spec.threads,
 		.calibration_samples = p->spec.calibration_samples,
 		.samples = p->spec.max_samples,
+		.momentum = p->spec.momentum,
 		.scheme = p->spec.scheme,
 		.methods = p->spec.methods,
 		.schemes = p->spec.schemes,

@@ -8,16 +8,45 @@
 #include "core/base/size.h"
 #include "core/experiment/params.h"
 
-static const char *const granularities[] = {"per_tensor", "per_channel", "per_block", NULL};
-static const char *const range_methods[] = {"minmax", "percentile", "mse", NULL};
+static const char *const granularities[] = {"per_tensor", "per_channel", "per_block", "per_group",
+	NULL};
+enum { PER_GROUP = QB_PER_BLOCK + 1 }; /* blocks of a format that has none by itself */
+static const char *const range_methods[] = {
+#define X(id, name) name,
+	QB_RANGE_METHODS(X)
+#undef X
+	NULL};
+static const char *const scale_kinds[] = {"real", "power_of_two", NULL};
 
-/* The fields that weights and activations have in common: {"format", "granularity", "range", "percentile", "symmetric"}. */
+/* "granularity": "per_group", "group_size": 32 on int4 makes it int4_g32. */
+static enum qb_err read_group(const json_t *obj, const char *at, struct qb_scheme_part *part,
+	struct qb_errbuf *eb)
+{
+	char name[QB_FORMAT_NAME_MAX];
+	int64_t size = 32;
+
+	QB_TRY(qb_param_int(obj, at, "group_size", 2, 4096, &size, eb));
+	if (part->format.block) {
+		return qb_fail(eb, QB_EJOB, "%s.granularity: %s has its scale per block of %d; leave "
+			"granularity out", at, part->format.name, part->format.block);
+	}
+	if (snprintf(name, sizeof(name), "%s_g%d", part->format.name, (int)size) >=
+		(int)sizeof(name) || part->format.kind != QB_FORMAT_INT || part->format.asymmetric ||
+		qb_format_parse(&part->format, name, NULL) != QB_OK) {
+		return qb_fail(eb, QB_EJOB, "%s.granularity: per_group needs a symmetric integer format, "
+			"such as int4", at);
+	}
+	return QB_OK;
+}
+
+/* What weights and activations have in common. */
 static enum qb_err read_part(const json_t *obj, const char *at, struct qb_scheme_part *part,
 	struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"format", "granularity", "range", "percentile",
-		"symmetric", NULL};
+	static const char *const known[] = {"format", "granularity", "group_size", "range",
+		"percentile", "scale", "symmetric", NULL};
 	int granularity = (int)part->granularity, method = (int)part->range.method;
+	int scale = part->range.power_of_two;
 	const char *format = NULL;
 	bool symmetric = false;
 
@@ -28,11 +57,25 @@ static enum qb_err read_part(const json_t *obj, const char *at, struct qb_scheme
 	QB_TRY(qb_param_choice(obj, at, "granularity", granularities, &granularity, eb));
 	QB_TRY(qb_param_choice(obj, at, "range", range_methods, &method, eb));
 	QB_TRY(qb_param_real(obj, at, "percentile", 50, 100, &part->range.percentile, eb));
+	QB_TRY(qb_param_choice(obj, at, "scale", scale_kinds, &scale, eb));
 	QB_TRY(qb_param_string(obj, at, "format", &format, eb));
-	if (format && qb_format_parse(&part->format, format, eb) != QB_OK) {
+	if (format && qb_scheme_part_parse(part, format, eb) != QB_OK) {
 		return qb_fail_in(eb, QB_EJOB, "%s.format", at);
 	}
-	part->quantized = part->quantized || format;
+	part->range.method = (enum qb_range_method)method;
+	part->range.power_of_two = scale;
+	if (!part->quantized) {
+		return QB_OK;
+	}
+	if (granularity == PER_GROUP) {
+		QB_TRY(read_group(obj, at, part, eb));
+		granularity = QB_PER_BLOCK;
+	} else if (json_object_get(obj, "group_size")) {
+		return qb_fail(eb, QB_EJOB, "%s.group_size: is for \"granularity\": \"per_group\"", at);
+	} else if (granularity == QB_PER_BLOCK && !part->format.block &&
+		!json_object_get(obj, "granularity")) {
+		granularity = QB_PER_TENSOR;
+	}
 	if (part->format.block && json_object_get(obj, "granularity") &&
 		granularity != QB_PER_BLOCK) {
 		return qb_fail(eb, QB_EJOB, "%s.granularity: %s has its scale per block of %d; leave "
@@ -43,7 +86,6 @@ static enum qb_err read_part(const json_t *obj, const char *at, struct qb_scheme
 			"mxfp4 or int4_g32", at);
 	}
 	part->granularity = (enum qb_granularity)granularity;
-	part->range.method = (enum qb_range_method)method;
 	QB_TRY(qb_param_bool(obj, at, "symmetric", &symmetric, eb));
 	if (json_object_get(obj, "symmetric") && part->format.kind == QB_FORMAT_INT) {
 		/* A symmetric integer keeps the sign: the placement makes it unsigned where nothing is negative. */
@@ -72,14 +114,9 @@ static enum qb_err read_half(const json_t *obj, const char *at, const char *key,
 		return qb_fail(eb, QB_EJOB, "%s: must be the name of a format, null (stays float) or an "
 			"object with \"format\"", here);
 	}
-	if (!strcmp(json_string_value(v), "float32")) {
-		part->quantized = false;
-		return QB_OK;
-	}
-	if (qb_format_parse(&part->format, json_string_value(v), eb) != QB_OK) {
+	if (qb_scheme_part_parse(part, json_string_value(v), eb) != QB_OK) {
 		return qb_fail_in(eb, QB_EJOB, "%s", here);
 	}
-	part->quantized = true;
 	return QB_OK;
 }
 
@@ -124,9 +161,9 @@ static enum qb_err read_halves(const json_t *v, const char *at, const struct job
 	struct qb_scheme *out, struct qb_errbuf *eb)
 {
 	const struct qb_scheme_part weight_defaults = {.granularity = QB_PER_CHANNEL,
-		.range = {QB_RANGE_MSE, 99.99}};
+		.range = {.method = QB_RANGE_MSE, .percentile = 99.99}};
 	const struct qb_scheme_part activation_defaults = {.granularity = QB_PER_TENSOR,
-		.range = {QB_RANGE_MSE, 99.99}};
+		.range = {.method = QB_RANGE_MSE, .percentile = 99.99}};
 
 	const char *name = json_string_value(v);
 
@@ -376,6 +413,7 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	memset(out, 0, sizeof(*out));
 	out->metric = "top1";
 	out->calibration_samples = 100;
+	out->momentum = 0.9;
 	out->seed = 1;
 	QB_TRY(qb_param_only(spec, "", known, eb));
 	QB_TRY(qb_job_input(job, "model", &out->model_path, &out->model_name, eb));
@@ -387,11 +425,12 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	QB_TRY(qb_param_int(spec, "", "samples", 1, INT64_MAX, &out->max_samples, eb));
 	QB_TRY(qb_param_object(spec, "", "calibration", &calibration, eb));
 	if (calibration) {
-		static const char *const fields[] = {"samples", NULL};
+		static const char *const fields[] = {"samples", "momentum", NULL};
 
 		QB_TRY(qb_param_only(calibration, "calibration", fields, eb));
 		QB_TRY(qb_param_int(calibration, "calibration", "samples", 1, 1000000,
 			&out->calibration_samples, eb));
+		QB_TRY(qb_param_real(calibration, "calibration", "momentum", 0, 1, &out->momentum, eb));
 	}
 	QB_TRY(read_preprocess(out, spec, eb));
 	QB_TRY(read_latency(out, spec, job->host->threads, eb));

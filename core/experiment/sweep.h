@@ -16,6 +16,7 @@ struct qb_sweep_options {
 	const char *metric;
 	int threads;
 	int64_t calibration_samples, samples; /* samples 0: all */
+	double momentum;                      /* of running ranges */
 	const struct qb_scheme *scheme;
 	const struct qb_method_list *methods; /* [schemes]; NULL: none */
 	int schemes;

@@ -82,17 +82,30 @@ enum qb_err qb_variants_create(struct qb_sweep *s, const struct qb_graph *model,
 
 /* Calibration */
 
+struct extent {
+	float lo, hi; /* lo > hi: none */
+};
+
 struct observation {
 	struct qb_lane *lane;
 	struct qb_observer ***observer; /* [threads][values] */
+	int values;
+	double momentum;
+	struct extent *extent; /* [window][values]: for the moving averages, which go by the order of the data */
+};
+
+struct batch_tap {
+	struct qb_observer **observer;
+	struct extent *extent;
 };
 
 static void observe(void *arg, int value, float *x, size_t n)
 {
-	struct qb_observer **observer = arg;
+	struct batch_tap *t = arg;
 
-	if (observer[value]) {
-		qb_observer_update(observer[value], x, n);
+	if (t->observer[value]) {
+		qb_observer_update(t->observer[value], x, n);
+		qb_observer_last(t->observer[value], &t->extent[value].lo, &t->extent[value].hi);
 	}
 }
 
@@ -100,10 +113,30 @@ static enum qb_err observe_batch(void *arg, const struct qb_batch *b, struct qb_
 {
 	struct observation *o = arg;
 	struct qb_lane *l = &o->lane[b->thread];
+	struct batch_tap tap = {o->observer[b->thread], o->extent + b->slot * o->values};
 	struct qb_run run = {.input = b->input, .output = l->scratch, .tap = observe,
-		.tap_arg = o->observer[b->thread]};
+		.tap_arg = &tap};
 
 	return qb_session_run(l->work, &run, eb);
+}
+
+static enum qb_err add_extents(void *arg, int64_t batches, const double *labels,
+	struct qb_errbuf *eb)
+{
+	struct observation *o = arg;
+
+	(void)labels;
+	(void)eb;
+	for (int64_t k = 0; k < batches; k++) {
+		for (int i = 0; i < o->values; i++) {
+			const struct extent *e = &o->extent[k * o->values + i];
+
+			if (o->observer[0][i] && e->lo <= e->hi) {
+				qb_observer_run(o->observer[0][i], e->lo, e->hi, o->momentum);
+			}
+		}
+	}
+	return QB_OK;
 }
 
 static void observers_free(struct qb_observer **o, int values)
@@ -135,7 +168,7 @@ static enum qb_err observe_samples(const struct qb_variant *v, const struct qb_c
 {
 	struct qb_network *own = NULL;
 	const struct qb_network *n = v->network;
-	const struct qb_stream_work work = {.run = observe_batch, .arg = o};
+	const struct qb_stream_work work = {.run = observe_batch, .close = add_extents, .arg = o};
 	enum qb_err err;
 
 	if (count < n->batch) {
@@ -151,12 +184,14 @@ out:
 }
 
 static enum qb_err calibrate(struct qb_variant *v, const struct qb_calibration *c,
-	struct qb_errbuf *eb)
+	double momentum, struct qb_errbuf *eb)
 {
 	int threads = c->stream->threads, values = v->network->graph->values;
-	struct observation o = {.observer = calloc((size_t)threads, sizeof(*o.observer))};
+	struct observation o = {.observer = calloc((size_t)threads, sizeof(*o.observer)),
+		.values = values, .momentum = momentum,
+		.extent = calloc((size_t)c->stream->window * (size_t)values + 1, sizeof(*o.extent))};
 	int64_t rest = c->samples % v->network->batch;
-	enum qb_err err = o.observer ? QB_OK : QB_ENOMEM;
+	enum qb_err err = o.observer && o.extent ? QB_OK : QB_ENOMEM;
 
 	for (int t = 0; err == QB_OK && t < threads; t++) {
 		o.observer[t] = observers_create(v->network);
@@ -184,6 +219,7 @@ out:
 		observers_free(o.observer[t], values);
 	}
 	free(o.observer);
+	free(o.extent);
 	return err;
 }
 
@@ -243,7 +279,7 @@ enum qb_err qb_variants_quantize(struct qb_sweep *s, const struct qb_sweep_optio
 		if (!v->schemes) {
 			continue;
 		}
-		QB_TRY(calibrate(v, calibration, eb));
+		QB_TRY(calibrate(v, calibration, opt->momentum, eb));
 		QB_TRY(opt->progress(opt->arg, "quantize", share * (i + 0.75), eb));
 		QB_TRY(quantize(s, v, opt, calibration, eb));
 	}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
 	core/quant/carried.c core/quant/carried.h \
+	core/quant/density.c core/quant/density.h \
 	core/quant/kernels.c core/quant/kernels.h core/quant/kernels_body.h \
 	core/quant/layers.c \
 	core/quant/pack.c core/quant/pack.h \

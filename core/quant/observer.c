@@ -224,6 +224,8 @@ static void chunk_bins(struct qb_observer *o, const float *x, size_t n)
 
 static void add_chunk(struct qb_observer *o, const float *x, size_t n, const struct extent *e)
 {
+	o->last_lo = fminf(o->last_lo, e->lo);
+	o->last_hi = fmaxf(o->last_hi, e->hi);
 	make_room(o, fmaxf(fabsf(e->lo), fabsf(e->hi)));
 	o->lo = o->count ? fminf(o->lo, e->lo) : e->lo;
 	o->hi = o->count ? fmaxf(o->hi, e->hi) : e->hi;
@@ -256,6 +258,8 @@ static void add_finite(struct qb_observer *o, const float *x, size_t n)
 
 void qb_observer_update(struct qb_observer *o, const float *x, size_t n)
 {
+	o->last_lo = INFINITY;
+	o->last_hi = -INFINITY;
 	for (size_t i = 0; i < n; i += CHUNK) {
 		size_t part = QB_MIN((size_t)CHUNK, n - i);
 		struct extent e = chunk_extent(x + i, part);
@@ -289,6 +293,22 @@ void qb_observer_merge(struct qb_observer *o, const struct qb_observer *other)
 	o->hi = o->count ? fmaxf(o->hi, other->hi) : other->hi;
 	o->count += other->count;
 	o->zeros += other->zeros;
+}
+
+bool qb_observer_last(const struct qb_observer *o, float *lo, float *hi)
+{
+	*lo = o->last_lo;
+	*hi = o->last_hi;
+	return *lo <= *hi;
+}
+
+void qb_observer_run(struct qb_observer *o, float lo, float hi, double momentum)
+{
+	double m = o->running ? momentum : 0;
+
+	o->run_lo = m * o->run_lo + (1 - m) * lo;
+	o->run_hi = m * o->run_hi + (1 - m) * hi;
+	o->running = true;
 }
 
 void qb_observer_minmax(const struct qb_observer *o, float *lo, float *hi)

@@ -14,6 +14,9 @@ struct qb_observer {
 	float lo, hi;
 	int exponent;  /* bins are 2^exponent wide; bin b of the arrays is [b - SIDE, b - SIDE + 1) times that */
 	uint64_t count, zeros, nonfinite;
+	float last_lo, last_hi; /* of the last update; lo > hi: it had no finite number */
+	bool running;
+	double run_lo, run_hi;  /* moving averages */
 	uint64_t pending;  /* in `recent`, whose counters would overflow at 2^32 */
 	/* Two counters a bin, so that a run of equal numbers does not wait on one address. */
 	uint32_t recent[QB_OBSERVER_BINS][2];

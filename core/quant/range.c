@@ -7,12 +7,21 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/quant/density.h"
 #include "core/quant/observer.h"
 #include "core/quant/quantizer.h"
 #include "core/quant/range_search.h"
 
-/* Grids of more values than this are finer than the histogram's bins: their error is step^2 / 12. */
-enum { GRID_MAX = 4096 };
+const char *qb_range_method_name(enum qb_range_method m)
+{
+	static const char *const names[] = {
+#define X(id, name) name,
+		QB_RANGE_METHODS(X)
+#undef X
+	};
+
+	return (size_t)m < QB_COUNT(names) ? names[m] : NULL;
+}
 
 static bool is_affine(const struct qb_format *f)
 {
@@ -40,175 +49,68 @@ static void whole_range(const struct qb_format *f, double min, double max, float
 	}
 }
 
-/* The histogram as a density: uniform inside a bin, a point mass at 0. */
-
-struct density {
-	int first, bins;
-	double width;
-	double zeros;
-	double *edge;          /* [bins + 1]; the outermost are the minimum and the maximum */
-	double *m0, *m1, *m2;  /* [bins + 1]: sums of 1, x, x^2 below edge[i] */
-	const struct qb_format *format;
-	double *value, *scaled;
-	int values;
-};
-
-static bool density_init(struct density *d, const struct qb_observer *o, const struct qb_format *f)
+/* The methods that look for the least of something: what it is, and how it is looked for. */
+static bool is_search(enum qb_range_method m)
 {
-	int first;
-	double width;
-	int bins = qb_observer_histogram(o, &first, &width, NULL, 0);
-	double *p = calloc((size_t)(bins + 1) * 4 + 2 * GRID_MAX, sizeof(*p));
-
-	if (!p) {
-		return false;
-	}
-	*d = (struct density){.first = first, .bins = bins, .width = width,
-		.zeros = (double)o->zeros, .edge = p, .m0 = p + bins + 1, .m1 = p + 2 * (bins + 1),
-		.m2 = p + 3 * (bins + 1), .value = p + 4 * (bins + 1), .format = f};
-	d->scaled = d->value + GRID_MAX;
-	for (int i = 0; i <= bins; i++) {
-		d->edge[i] = fmin(fmax((first + i) * width, o->lo), o->hi);
-	}
-	for (int i = 0; i < bins; i++) {
-		uint64_t n = qb__observer_bin(o, first + i + QB_OBSERVER_SIDE);
-		double c = (double)(first + i == 0 ? n - o->zeros : n);
-		double a = d->edge[i], b = d->edge[i + 1];
-
-		d->m0[i + 1] = d->m0[i] + c;
-		d->m1[i + 1] = d->m1[i] + c * (a + b) / 2;
-		d->m2[i + 1] = d->m2[i] + c * (a * a + a * b + b * b) / 3;
-	}
-	if (f->bits <= 12) {
-		d->values = qb_format_values(f, d->value, GRID_MAX);
-	}
-	return true;
+	return m == QB_RANGE_MSE || m == QB_RANGE_SQNR || m == QB_RANGE_ENTROPY;
 }
 
-struct moments {
-	double m0, m1, m2;
-};
+/* Powers of two */
 
-static struct moments below(const struct density *d, double x)
+/* The range under which the format's scale is 2^e, near the one whose zero point belongs to lo. */
+static void range_of_exponent(const struct qb_format *f, double lo, int e, float *to_lo, float *to_hi)
 {
-	double at = x / d->width - d->first, a, b, n, t;
-	int i = at <= 0 ? 0 : at >= d->bins ? d->bins - 1 : (int)at;
+	double s = ldexp(1, e), min = qb_format_min(f), max = qb_format_max(f), zero;
 
-	a = d->edge[i];
-	b = d->edge[i + 1];
-	if (x >= b) {
-		return (struct moments){d->m0[i + 1], d->m1[i + 1], d->m2[i + 1]};
-	}
-	if (x <= a) {
-		return (struct moments){d->m0[i], d->m1[i], d->m2[i]};
-	}
-	t = (x - a) / (b - a);
-	n = (d->m0[i + 1] - d->m0[i]) * t;
-	return (struct moments){d->m0[i] + n, d->m1[i] + n * (a + x) / 2,
-		d->m2[i] + n * (a * a + a * x + x * x) / 3};
-}
-
-/* sum of (x - g)^2 over what lies between the two moments */
-static double cell(const struct moments *from, const struct moments *to, double g)
-{
-	return to->m2 - from->m2 - 2 * g * (to->m1 - from->m1) + g * g * (to->m0 - from->m0);
-}
-
-/* Integers too many to walk through: a uniform step, and what is cut off. */
-static double wide_error(const struct density *d, double step, double lo, double hi)
-{
-	struct moments none = {0, 0, 0}, at_lo = below(d, lo), at_hi = below(d, hi);
-	struct moments all = {d->m0[d->bins], d->m1[d->bins], d->m2[d->bins]};
-
-	return cell(&none, &at_lo, lo) + cell(&at_hi, &all, hi) +
-		(at_hi.m0 - at_lo.m0) * step * step / 12;
-}
-
-static double grid_error(const struct density *d)
-{
-	struct moments from = {0, 0, 0}, to;
-	double e = 0, zero = INFINITY;
-
-	for (int i = 0; i < d->values; i++) {
-		double g = d->scaled[i];
-
-		if (i + 1 < d->values) {
-			to = below(d, (g + d->scaled[i + 1]) / 2);
-		} else {
-			to = (struct moments){d->m0[d->bins], d->m1[d->bins], d->m2[d->bins]};
-		}
-		e += cell(&from, &to, g);
-		from = to;
-		zero = fmin(zero, g * g);
-	}
-	return e + zero * d->zeros;
-}
-
-static double density_error(void *arg, float lo, float hi)
-{
-	struct density *d = arg;
-	struct qb_quantizer q;
-	double e, scale, zero;
-
-	if (qb_quantizer_init(&q, d->format, -1, 1, &lo, &hi, NULL) != QB_OK) {
-		return INFINITY;
-	}
-	scale = q.scale[0];
-	zero = q.zero ? q.zero[0] : 0;
-	qb_quantizer_fini(&q);
-	if (!d->values) {
-		e = wide_error(d, scale, scale * (qb_format_min(d->format) - zero),
-			scale * (qb_format_max(d->format) - zero));
+	if (is_affine(f)) {
+		zero = fmin(fmax(nearbyint(min - lo / s), min), max);
+		*to_lo = (float)(s * (min - zero));
+		*to_hi = (float)(s * (max - zero));
 	} else {
-		for (int i = 0; i < d->values; i++) {
-			d->scaled[i] = scale * (d->value[i] - zero);
-		}
-		e = grid_error(d);
+		*to_hi = (float)(s * max);
+		*to_lo = f->is_signed ? -*to_hi : 0;
 	}
-	return e;
 }
 
-/* x below which the share q of what was seen lies. */
-static double density_quantile(const struct density *d, double q)
+/* The range of a power of two for the range that a method found: of what it minimises the least, else (error NULL) the
+ * first that cuts nothing off. */
+static void power_of_two(const struct qb_format *f, qb_range_error_fn *error, void *arg, float *lo,
+	float *hi)
 {
-	double n = d->m0[d->bins] + d->zeros, want = q * n, negative = 0;
-	int i;
+	struct qb_quantizer q;
+	float best_lo, best_hi;
+	int e;
 
-	for (i = 0; i < d->bins && d->edge[i + 1] <= 0; i++) {
-		negative = d->m0[i + 1];
+	if (qb_quantizer_init(&q, f, -1, 1, lo, hi, NULL) != QB_OK) {
+		return;
 	}
-	if (want >= negative && want <= negative + d->zeros && d->zeros > 0) {
-		return 0;
-	}
-	want -= want > negative ? d->zeros : 0;
-	for (i = 0; i + 1 < d->bins && d->m0[i + 1] < want; i++) {
-		;
-	}
-	n = d->m0[i + 1] - d->m0[i];
-	return n > 0 ? d->edge[i] + (d->edge[i + 1] - d->edge[i]) * fmin((want - d->m0[i]) / n, 1)
-		     : d->edge[i];
-}
+	e = (int)ceil(log2((double)q.scale[0]));
+	qb_quantizer_fini(&q);
+	range_of_exponent(f, *lo, e, &best_lo, &best_hi);
+	if (error) {
+		double least = error(arg, best_lo, best_hi);
 
-/* c with the share q of |x| below it, by halving. */
-static double density_abs_quantile(const struct density *d, double q, double c)
-{
-	double n = d->m0[d->bins] + d->zeros, a = 0, b = c;
+		for (int k = e - 2; k <= e + 1; k++) {
+			float l, h;
+			double now;
 
-	for (int i = 0; i < 60; i++) {
-		double m = (a + b) / 2;
-		double inside = below(d, m).m0 - below(d, -m).m0 + d->zeros;
-
-		if (inside < q * n) {
-			a = m;
-		} else {
-			b = m;
+			range_of_exponent(f, *lo, k, &l, &h);
+			now = error(arg, l, h);
+			if (now < least) {
+				least = now;
+				best_lo = l;
+				best_hi = h;
+			}
 		}
 	}
-	return b;
+	*lo = best_lo;
+	*hi = best_hi;
 }
 
-static void density_percentile(const struct density *d, double percentile, double min, double max,
-	float *lo, float *hi)
+/* The streamed summary */
+
+static void density_percentile(const struct qb_density *d, double percentile, double min,
+	double max, float *lo, float *hi)
 {
 	double tail = (100 - percentile) / 200;
 
@@ -216,31 +118,72 @@ static void density_percentile(const struct density *d, double percentile, doubl
 		bool both = min < 0 && max > 0;
 
 		tail = both ? tail : 2 * tail;
-		whole_range(d->format, min < 0 ? density_quantile(d, tail) : 0,
-			max > 0 ? density_quantile(d, 1 - tail) : 0, lo, hi);
+		whole_range(d->format, min < 0 ? qb_density_quantile(d, tail) : 0,
+			max > 0 ? qb_density_quantile(d, 1 - tail) : 0, lo, hi);
 	} else {
-		double c = density_abs_quantile(d, percentile / 100, fmax(-min, max));
+		double c = qb_density_abs_quantile(d, percentile / 100, fmax(-min, max));
 
 		whole_range(d->format, -c, c, lo, hi);
+	}
+}
+
+static double clip_weight(enum qb_range_method m)
+{
+	return m == QB_RANGE_SQNR ? QB_RANGE_SQNR_CLIP_WEIGHT : 1;
+}
+
+static void density_range(struct qb_density *d, const struct qb_observer *o,
+	const struct qb_range_options *opt, float *lo, float *hi)
+{
+	const struct qb_format *f = d->format;
+	qb_range_error_fn *error = NULL;
+
+	d->clip_weight = clip_weight(opt->method);
+	if (opt->method == QB_RANGE_PERCENTILE) {
+		density_percentile(d, opt->percentile, o->lo, o->hi, lo, hi);
+	} else if (opt->method == QB_RANGE_ENTROPY) {
+		error = qb_density_divergence;
+		qb__range_scan(f, fmin(o->lo, 0), fmax(o->hi, 0), error, d, lo, hi);
+	} else if (is_search(opt->method)) {
+		error = qb_density_error;
+		qb__range_search(f, fmin(o->lo, 0), fmax(o->hi, 0), error, d, lo, hi);
+	}
+	if (opt->power_of_two) {
+		power_of_two(f, error, d, lo, hi);
 	}
 }
 
 void qb_range_from_observer(const struct qb_observer *o, const struct qb_format *f,
 	const struct qb_range_options *opt, float *lo, float *hi)
 {
-	struct density d;
+	struct qb_density d;
+	/* Grids finer than the histogram lose nothing that it could see. */
+	bool fine = (f->kind != QB_FORMAT_INT && f->bits > 12) ||
+		(opt->method == QB_RANGE_ENTROPY && f->bits > 12);
 
 	whole_range(f, o->lo, o->hi, lo, hi);
-	if (opt->method == QB_RANGE_MINMAX || !has_range(f) || *lo == *hi ||
-		(f->kind != QB_FORMAT_INT && f->bits > 12) || !density_init(&d, o, f)) {
+	if (opt->method == QB_RANGE_RUNNING_MINMAX && o->running) {
+		whole_range(f, o->run_lo, o->run_hi, lo, hi);
+	}
+	if (!has_range(f) || *lo == *hi || fine || !qb_density_init(&d, o, f)) {
 		return;
 	}
-	if (opt->method == QB_RANGE_PERCENTILE) {
-		density_percentile(&d, opt->percentile, o->lo, o->hi, lo, hi);
-	} else {
-		qb__range_search(f, fmin(o->lo, 0), fmax(o->hi, 0), density_error, &d, lo, hi);
+	density_range(&d, o, opt, lo, hi);
+	qb_density_fini(&d);
+}
+
+double qb_range_error_of_observer(const struct qb_observer *o, const struct qb_format *f, float lo,
+	float hi)
+{
+	struct qb_density d;
+	double e;
+
+	if (!qb_density_init(&d, o, f)) {
+		return INFINITY;
 	}
-	free(d.edge);
+	e = qb_density_error(&d, lo, hi);
+	qb_density_fini(&d);
+	return e;
 }
 
 /* The data itself */
@@ -250,7 +193,23 @@ struct data {
 	const float *x;
 	float *y;
 	size_t n;
+	double clip_weight;
 };
+
+/* sum (x - nearest end)^2 over what lies beyond the grid. */
+static double data_clipped(const struct data *d, const struct qb_quantizer *q)
+{
+	double zero = q->zero ? q->zero[0] : 0, e = 0;
+	double lo = q->scale[0] * (qb_format_min(d->format) - zero);
+	double hi = q->scale[0] * (qb_format_max(d->format) - zero);
+
+	for (size_t i = 0; i < d->n; i++) {
+		double over = fmax(fmax(d->x[i] - hi, lo - d->x[i]), 0);
+
+		e += over * over;
+	}
+	return e;
+}
 
 static double data_error(void *arg, float lo, float hi)
 {
@@ -262,6 +221,9 @@ static double data_error(void *arg, float lo, float hi)
 		return INFINITY;
 	}
 	qb_qdq_measure(&q, d->x, NULL, d->y, 1, 1, (int64_t)d->n, &s);
+	if (d->clip_weight != 1) {
+		s.noise += (d->clip_weight - 1) * data_clipped(d, &q);
+	}
 	qb_quantizer_fini(&q);
 	return s.noise;
 }
@@ -317,6 +279,39 @@ static size_t keep_finite(const float *x, size_t n, float *y, float *min, float 
 	return k;
 }
 
+/* Divergence is one of histograms. */
+static void data_entropy(struct data *d, const struct qb_range_options *opt, float *lo, float *hi)
+{
+	struct qb_observer *o = qb_observer_create();
+
+	if (o) {
+		qb_observer_update(o, d->x, d->n);
+		qb_range_from_observer(o, d->format, opt, lo, hi);
+	}
+	qb_observer_destroy(&o);
+}
+
+static void data_range(struct data *d, const struct qb_range_options *opt, double min, double max,
+	float *lo, float *hi)
+{
+	qb_range_error_fn *error = is_search(opt->method) ? data_error : NULL;
+
+	d->clip_weight = clip_weight(opt->method);
+	if (opt->method == QB_RANGE_ENTROPY) {
+		data_entropy(d, opt, lo, hi);
+		return;
+	}
+	if (opt->method == QB_RANGE_PERCENTILE) {
+		memcpy(d->y, d->x, d->n * sizeof(*d->y));
+		data_percentile(d, opt->percentile, min, max, lo, hi);
+	} else if (error) {
+		qb__range_search(d->format, fmin(min, 0), fmax(max, 0), error, d, lo, hi);
+	}
+	if (opt->power_of_two) {
+		power_of_two(d->format, error, d, lo, hi);
+	}
+}
+
 void qb_range_from_data(const float *x, size_t n, const struct qb_format *f,
 	const struct qb_range_options *opt, float *lo, float *hi)
 {
@@ -339,13 +334,8 @@ void qb_range_from_data(const float *x, size_t n, const struct qb_format *f,
 	d.y = copy + n;
 	d.n = keep_finite(x, n, copy, &min, &max);
 	whole_range(f, min, max, lo, hi);
-	if (opt->method != QB_RANGE_MINMAX && has_range(f) && *lo != *hi) {
-		if (opt->method == QB_RANGE_PERCENTILE) {
-			memcpy(d.y, d.x, d.n * sizeof(*d.y));
-			data_percentile(&d, opt->percentile, min, max, lo, hi);
-		} else {
-			qb__range_search(f, fmin(min, 0), fmax(max, 0), data_error, &d, lo, hi);
-		}
+	if (has_range(f) && *lo != *hi) {
+		data_range(&d, opt, min, max, lo, hi);
 	}
 	free(copy);
 }

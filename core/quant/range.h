@@ -5,16 +5,36 @@
 #ifndef QB_QUANT_RANGE_H
 #define QB_QUANT_RANGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "core/format/format.h"
 
-enum qb_range_method { QB_RANGE_MINMAX, QB_RANGE_PERCENTILE, QB_RANGE_MSE };
+/* minmax: all that was seen. running_minmax: a moving average of each batch's minimum and maximum (of weights, minmax).
+ * percentile: all but the tails. mse: least squared error. sqnr: the same with what is clipped counting three times, as
+ * AIMET's analyzer of that name has it. entropy: least Kullback-Leibler divergence, as TensorRT calibrates. */
+#define QB_RANGE_METHODS(X) \
+	X(QB_RANGE_MINMAX, "minmax") \
+	X(QB_RANGE_RUNNING_MINMAX, "running_minmax") \
+	X(QB_RANGE_PERCENTILE, "percentile") \
+	X(QB_RANGE_MSE, "mse") \
+	X(QB_RANGE_SQNR, "sqnr") \
+	X(QB_RANGE_ENTROPY, "entropy")
+enum qb_range_method {
+#define X(id, name) id,
+	QB_RANGE_METHODS(X)
+#undef X
+};
+/* NULL beyond the last. */
+const char *qb_range_method_name(enum qb_range_method m);
+#define QB_RANGE_SQNR_CLIP_WEIGHT 3
 
 struct qb_range_options {
 	enum qb_range_method method;
 	double percentile; /* in per cent, e.g. 99.99; two-sided */
+	bool power_of_two; /* the scale becomes a power of two: the best of those near for what the method minimises, else
+	                    * the first that cuts nothing more off */
 };
 
 /* A streaming summary of one tensor (or of one channel): minimum, maximum and a fine histogram whose bins
@@ -26,6 +46,11 @@ void qb_observer_destroy(struct qb_observer **o);
 void qb_observer_update(struct qb_observer *o, const float *x, size_t n);
 /* Adds what other saw; the result does not depend on how the data was split. */
 void qb_observer_merge(struct qb_observer *o, const struct qb_observer *other);
+/* The least and the largest finite number of the last update; false if it had none. */
+bool qb_observer_last(const struct qb_observer *o, float *lo, float *hi);
+/* One batch's [lo, hi] into the moving average: momentum times what was there, 1 - momentum times this; the first as it
+ * is. Unlike all else it depends on the order. */
+void qb_observer_run(struct qb_observer *o, float lo, float hi, double momentum);
 /* 0, 0 when nothing was seen. */
 void qb_observer_minmax(const struct qb_observer *o, float *lo, float *hi);
 /* Finite numbers seen, and the others. */
@@ -42,6 +67,9 @@ int qb_observer_histogram(const struct qb_observer *o, int *first, double *width
  * nothing from a side that ends at 0. */
 void qb_range_from_observer(const struct qb_observer *o, const struct qb_format *f,
 	const struct qb_range_options *opt, float *lo, float *hi);
+/* Squared error of the format under that range on what was seen. */
+double qb_range_error_of_observer(const struct qb_observer *o, const struct qb_format *f, float lo,
+	float hi);
 /* The same from the data itself, exactly: mse is the error that the quantizer itself makes on x. */
 void qb_range_from_data(const float *x, size_t n, const struct qb_format *f,
 	const struct qb_range_options *opt, float *lo, float *hi);

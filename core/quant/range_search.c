@@ -68,6 +68,24 @@ static double search_line(struct line *l, double least, double most)
 	return l->best_t;
 }
 
+/* The best of t = k / steps, then of finer ones around it. */
+static double scan_line(struct line *l)
+{
+	enum { STEPS = 256, FINER = 8 };
+	double from;
+
+	l->best = INFINITY;
+	l->best_t = 1;
+	for (int k = STEPS; k >= STEPS / 64; k--) {
+		at(l, (double)k / STEPS);
+	}
+	from = l->best_t;
+	for (int k = -FINER + 1; k < FINER; k++) {
+		at(l, QB_MIN(from + (double)k / (STEPS * FINER), 1));
+	}
+	return l->best_t;
+}
+
 static void search_asymmetric(struct line *l)
 {
 	double t = search_line(l, SCAN_LEAST, 1);
@@ -84,24 +102,58 @@ static void search_asymmetric(struct line *l)
 	}
 }
 
-void qb__range_search(const struct qb_format *f, double min, double max, qb_range_error_fn *error,
-	void *arg, float *lo, float *hi)
+static bool is_affine(const struct qb_format *f)
+{
+	return f->kind == QB_FORMAT_INT && f->asymmetric;
+}
+
+/* What the data spans as a range that one factor scales. */
+static struct line line_of(const struct qb_format *f, double min, double max,
+	qb_range_error_fn *error, void *arg)
 {
 	struct line l = {.lo = min, .hi = max, .move_lo = true, .move_hi = true, .error = error,
 		.arg = arg};
-	bool affine = f->kind == QB_FORMAT_INT && f->asymmetric;
 
-	if (affine) {
+	if (!is_affine(f)) {
+		l.hi = f->is_signed ? fmax(-min, max) : max;
+		l.lo = f->is_signed ? -l.hi : 0;
+	}
+	return l;
+}
+
+void qb__range_search(const struct qb_format *f, double min, double max, qb_range_error_fn *error,
+	void *arg, float *lo, float *hi)
+{
+	struct line l = line_of(f, min, max, error, arg);
+
+	if (is_affine(f)) {
 		search_asymmetric(&l);
 	} else {
-		double c = f->is_signed ? fmax(-min, max) : max, t;
-
-		l.lo = f->is_signed ? -c : 0;
-		l.hi = c;
 		/* A float's grid repeats with every octave: beyond the largest value lies another octave of choices. */
-		t = search_line(&l, SCAN_LEAST, f->kind == QB_FORMAT_INT ? 1 : 2);
+		double t = search_line(&l, SCAN_LEAST, f->kind == QB_FORMAT_INT ? 1 : 2);
+
 		l.lo *= t;
 		l.hi *= t;
+	}
+	*lo = (float)l.lo;
+	*hi = (float)l.hi;
+}
+
+void qb__range_scan(const struct qb_format *f, double min, double max, qb_range_error_fn *error,
+	void *arg, float *lo, float *hi)
+{
+	struct line l = line_of(f, min, max, error, arg);
+	double t = scan_line(&l);
+
+	l.lo *= t;
+	l.hi *= t;
+	if (is_affine(f) && l.lo < 0 && l.hi > 0) {
+		/* Each side goes on inwards alone. */
+		l.move_lo = false;
+		l.hi *= scan_line(&l);
+		l.move_lo = true;
+		l.move_hi = false;
+		l.lo *= scan_line(&l);
 	}
 	*lo = (float)l.lo;
 	*hi = (float)l.hi;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/quant/scheme.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,10 +44,21 @@ static bool parse_wa(struct qb_scheme *s, const char *name)
 	return true;
 }
 
-static enum qb_err parse_half(struct qb_scheme_part *p, const char *name, struct qb_errbuf *eb)
+enum qb_err qb_scheme_part_parse(struct qb_scheme_part *out, const char *format,
+	struct qb_errbuf *eb)
 {
-	p->quantized = strcmp(name, "float32") != 0;
-	return p->quantized ? qb_format_parse(&p->format, name, eb) : QB_OK;
+	bool any = !strcmp(format, "fp8_auto");
+
+	out->quantized = strcmp(format, "float32") != 0;
+	out->any_split = any;
+	if (!out->quantized) {
+		return QB_OK;
+	}
+	QB_TRY(qb_format_parse(&out->format, any ? "E4" : format, eb));
+	if (any) {
+		snprintf(out->format.name, sizeof(out->format.name), "fp8_auto");
+	}
+	return QB_OK;
 }
 
 /* "int4/E4", "int8/float32" */
@@ -55,8 +67,8 @@ static enum qb_err parse_halves(struct qb_scheme *s, const char *name, struct qb
 	char half[QB_FORMAT_NAME_MAX];
 
 	snprintf(half, sizeof(half), "%.*s", (int)strcspn(name, "/"), name);
-	QB_TRY(parse_half(&s->weights, half, eb));
-	return parse_half(&s->activations, strchr(name, '/') + 1, eb);
+	QB_TRY(qb_scheme_part_parse(&s->weights, half, eb));
+	return qb_scheme_part_parse(&s->activations, strchr(name, '/') + 1, eb);
 }
 
 enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_errbuf *eb)
@@ -80,17 +92,16 @@ enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_e
 	if (strchr(name, '/')) {
 		QB_TRY(parse_halves(&s, name, eb));
 	} else if (!parse_wa(&s, name)) {
-		if (qb_format_parse(&s.weights.format, name, eb) != QB_OK) {
+		if (qb_scheme_part_parse(&s.weights, name, eb) != QB_OK) {
 			return qb_fail_in(eb, QB_EINVAL,
 				"no scheme of the form wBaA such as w4a8 or WEIGHTS/ACTIVATIONS, and");
 		}
-		s.weights.quantized = s.activations.quantized = true;
-		s.activations.format = s.weights.format;
+		s.activations = s.weights;
 	}
 	s.activations.format = qb_activation_format(&s.activations.format);
 	s.weights.granularity = s.weights.format.block ? QB_PER_BLOCK : QB_PER_CHANNEL;
 	s.activations.granularity = s.activations.format.block ? QB_PER_BLOCK : QB_PER_TENSOR;
-	s.weights.range = s.activations.range = (struct qb_range_options){QB_RANGE_MSE, 99.99};
+	s.weights.range = s.activations.range = (struct qb_range_options){.method = QB_RANGE_MSE, .percentile = 99.99};
 	*out = s;
 	return QB_OK;
 }
@@ -121,8 +132,8 @@ static void gather_channels(const float *x, float *y, int64_t outer, int64_t cha
 	}
 }
 
-static enum qb_err weight_quantizer(struct qb_quantizer *q, const struct qb_scheme_part *part,
-	const struct qb_value *w, int axis, struct qb_errbuf *eb)
+static enum qb_err weight_quantizer_of(struct qb_quantizer *q, const struct qb_format *f,
+	const struct qb_scheme_part *part, const struct qb_value *w, int axis, struct qb_errbuf *eb)
 {
 	const float *x = w->constant->data;
 	int64_t outer, channels, inner, n;
@@ -134,8 +145,8 @@ static enum qb_err weight_quantizer(struct qb_quantizer *q, const struct qb_sche
 	if (part->granularity != QB_PER_CHANNEL) {
 		float l = 0, h = 0;
 
-		qb_range_from_data(x, (size_t)n, &part->format, &part->range, &l, &h);
-		return qb_quantizer_init(q, &part->format, -1, 1, &l, &h, eb);
+		qb_range_from_data(x, (size_t)n, f, &part->range, &l, &h);
+		return qb_quantizer_init(q, f, -1, 1, &l, &h, eb);
 	}
 	side_by_side = malloc((size_t)n * sizeof(*x));
 	lo = malloc((size_t)channels * sizeof(*lo));
@@ -146,15 +157,61 @@ static enum qb_err weight_quantizer(struct qb_quantizer *q, const struct qb_sche
 	}
 	gather_channels(x, side_by_side, outer, channels, inner, false);
 	for (int64_t c = 0; c < channels; c++) {
-		qb_range_from_data(side_by_side + c * outer * inner, (size_t)(outer * inner),
-			&part->format, &part->range, &lo[c], &hi[c]);
+		qb_range_from_data(side_by_side + c * outer * inner, (size_t)(outer * inner), f,
+			&part->range, &lo[c], &hi[c]);
 	}
-	err = qb_quantizer_init(q, &part->format, axis, channels, lo, hi, eb);
+	err = qb_quantizer_init(q, f, axis, channels, lo, hi, eb);
 out:
 	free(side_by_side);
 	free(lo);
 	free(hi);
 	return err;
+}
+
+/* The splits of fp8_auto. */
+static const char *const splits[] = {"E2", "E3", "E4", "E5"};
+
+static enum qb_err weight_error(const struct qb_quantizer *q, const struct qb_value *w, int axis,
+	double *error, struct qb_errbuf *eb)
+{
+	struct qb_qdq_sums s = {0};
+	float *y = malloc(qb_tensor_size(w->constant) * sizeof(*y) + 1);
+	enum qb_err err = y ? qb_quantize_weight(q, w, axis, y, &s, eb)
+			    : qb_fail(eb, QB_ENOMEM, "no memory to quantize %s", w->name);
+
+	*error = s.noise;
+	free(y);
+	return err;
+}
+
+static enum qb_err weight_quantizer(struct qb_quantizer *q, const struct qb_scheme_part *part,
+	const struct qb_value *w, int axis, struct qb_errbuf *eb)
+{
+	double least = INFINITY;
+
+	if (!part->any_split) {
+		return weight_quantizer_of(q, &part->format, part, w, axis, eb);
+	}
+	for (size_t i = 0; i < QB_COUNT(splits); i++) {
+		struct qb_quantizer now = {0};
+		struct qb_format f;
+		double error;
+
+		QB_TRY(qb_format_parse(&f, splits[i], eb));
+		QB_TRY(weight_quantizer_of(&now, &f, part, w, axis, eb));
+		if (weight_error(&now, w, axis, &error, eb) != QB_OK) {
+			qb_quantizer_fini(&now);
+			return QB_ENOMEM;
+		}
+		if (error < least || !q->scale) {
+			qb_quantizer_fini(q);
+			*q = now;
+			least = error;
+		} else {
+			qb_quantizer_fini(&now);
+		}
+	}
+	return QB_OK;
 }
 
 enum qb_err qb_quantize_weight(const struct qb_quantizer *q, const struct qb_value *w, int axis,
@@ -182,21 +239,48 @@ enum qb_err qb_quantize_weight(const struct qb_quantizer *q, const struct qb_val
 	return QB_OK;
 }
 
-static enum qb_err activation_quantizer(struct qb_quantizer *q, const struct qb_scheme_part *part,
-	const struct qb_observer *o, struct qb_errbuf *eb)
+/* The format as it suits what was seen. */
+static struct qb_format activation_format(const struct qb_format *f, const struct qb_observer *o)
 {
-	struct qb_format f = part->format;
+	struct qb_format a = *f;
 	float lo, hi;
 
 	qb_observer_minmax(o, &lo, &hi);
-	if (lo >= 0 && !f.asymmetric) {
+	if (lo >= 0 && !f->asymmetric) {
 		/* Nothing is negative: the sign is not spent. */
-		f = qb_format_unsigned(&f);
-	} else if (lo < 0 && f.kind == QB_FORMAT_INT && !f.is_signed && !f.block) {
-		f.asymmetric = true;
+		a = qb_format_unsigned(f);
+	} else if (lo < 0 && f->kind == QB_FORMAT_INT && !f->is_signed && !f->block) {
+		a.asymmetric = true;
 	}
-	qb_range_from_observer(o, &f, &part->range, &lo, &hi);
-	return qb_quantizer_init(q, &f, -1, 1, &lo, &hi, eb);
+	return a;
+}
+
+static enum qb_err activation_quantizer(struct qb_quantizer *q, const struct qb_scheme_part *part,
+	const struct qb_observer *o, struct qb_errbuf *eb)
+{
+	struct qb_format f = activation_format(&part->format, o), best = f;
+	float lo = 0, hi = 0, l, h;
+	double least = INFINITY;
+
+	if (!part->any_split) {
+		qb_range_from_observer(o, &f, &part->range, &lo, &hi);
+		return qb_quantizer_init(q, &f, -1, 1, &lo, &hi, eb);
+	}
+	for (size_t i = 0; i < QB_COUNT(splits); i++) {
+		double error;
+
+		QB_TRY(qb_format_parse(&f, splits[i], eb));
+		f = activation_format(&f, o);
+		qb_range_from_observer(o, &f, &part->range, &l, &h);
+		error = qb_range_error_of_observer(o, &f, l, h);
+		if (error < least || i == 0) {
+			least = error;
+			best = f;
+			lo = l;
+			hi = h;
+		}
+	}
+	return qb_quantizer_init(q, &best, -1, 1, &lo, &hi, eb);
 }
 
 static enum qb_err create_quantizer(struct qb_quantization *r, int i,

@@ -17,6 +17,7 @@ enum qb_granularity { QB_PER_TENSOR, QB_PER_CHANNEL, QB_PER_BLOCK };
 
 struct qb_scheme_part {
 	bool quantized; /* false: float32 */
+	bool any_split; /* fp8_auto: each tensor gets E2, E3, E4 or E5, whichever has the least squared error on it */
 	struct qb_format format;
 	enum qb_granularity granularity;
 	struct qb_range_options range;
@@ -39,6 +40,9 @@ struct qb_scheme {
 };
 
 enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_errbuf *eb);
+/* The format of a part: "float32", "fp8_auto", or what qb_format_parse knows. Leaves granularity and range. */
+enum qb_err qb_scheme_part_parse(struct qb_scheme_part *out, const char *format,
+	struct qb_errbuf *eb);
 
 /* What an integer format means for activations: affine, with a zero point, as the field does. */
 struct qb_format qb_activation_format(const struct qb_format *f);
