@@ -68,20 +68,21 @@ static double search_line(struct line *l, double least, double most)
 	return l->best_t;
 }
 
-/* The best of t = k / steps, then of finer ones around it. */
+/* The best of an even scan on a logarithmic scale, then of a finer one around it. */
 static double scan_line(struct line *l)
 {
-	enum { STEPS = 256, FINER = 8 };
+	enum { STEPS = 256, FINER = 16 };
+	const double step = log(SCAN_LEAST) / (STEPS - 1);
 	double from;
 
 	l->best = INFINITY;
 	l->best_t = 1;
-	for (int k = STEPS; k >= STEPS / 64; k--) {
-		at(l, (double)k / STEPS);
+	for (int k = 0; k < STEPS; k++) {
+		at(l, exp(k * step));
 	}
-	from = l->best_t;
+	from = log(l->best_t);
 	for (int k = -FINER + 1; k < FINER; k++) {
-		at(l, QB_MIN(from + (double)k / (STEPS * FINER), 1));
+		at(l, exp(QB_MIN(from + k * step / FINER, 0)));
 	}
 	return l->best_t;
 }
