@@ -1,30 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Empirical bias correction (core/quant/bias_correction.h): layer by layer, what the network quantized so far moves the
- * mean of each output channel by, over the calibration samples, is taken from the bias.
+ * Bias correction (core/quant/bias_correction.h), layer by layer. Empirical: what the network quantized so far moves the
+ * mean of each output channel by, over the calibration samples, is taken from the bias. Analytic: what the rounding of
+ * the weights moves it by, for inputs whose means follow from the batch norms before them; it looks at no sample, and
+ * leaves a layer alone where no batch norm says anything.
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/size.h"
 #include "core/experiment/layer.h"
 #include "core/experiment/params.h"
 #include "core/quant/bias_correction.h"
 
+enum { EMPIRICAL, ANALYTIC };
+static const char *const modes[] = {"empirical", "analytic", NULL};
+
 struct params {
+	int mode; /* index into modes */
 	int64_t positions;
 };
 
 static enum qb_err parse(void *params, const json_t *obj, const char *at, struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"name", "positions", NULL};
+	static const char *const known[] = {"name", "mode", "positions", NULL};
 	struct params *p = params;
 
-	p->positions = 0;
+	*p = (struct params){EMPIRICAL, 0};
 	if (!obj) {
 		return QB_OK;
 	}
 	QB_TRY(qb_param_only(obj, at, known, eb));
+	QB_TRY(qb_param_choice(obj, at, "mode", modes, &p->mode, eb));
 	return qb_param_int(obj, at, "positions", 1, 1000000000, &p->positions, eb);
 }
 
@@ -52,15 +60,83 @@ static enum qb_err add_inputs(void *arg, const float *x, const float *xq, int64_
 	return QB_OK;
 }
 
-/* The means of what is fed to l. */
+/* Analytically */
+
+/* The channels of [N,C] and [N,C,...]; 0: it has none. */
+static int64_t channels_of(const struct qb_value *v)
+{
+	return v->shape.ndim >= 2 ? v->shape.dim[1] : 0;
+}
+
+static bool adds_means(const struct qb_node *n)
+{
+	return !strcmp(n->type, "Add") && n->act.kind == QB_ACT_NONE;
+}
+
+/* What leaves the mean of each channel as it is: averages, and a reshape to [N,C]. */
+static bool keeps_means(const struct qb_node *n)
+{
+	const struct qb_value *x = n->input[0], *y = n->output[0];
+
+	return !strcmp(n->type, "GlobalAveragePool") ||
+		((!strcmp(n->type, "Flatten") || !strcmp(n->type, "Reshape") || !strcmp(n->type, "Squeeze")) &&
+			x->shape.ndim >= 2 && y->shape.ndim == 2 && x->shape.dim[0] == y->shape.dim[0] &&
+			channels_of(x) == channels_of(y) &&
+			qb_value_size(x) == (size_t)(channels_of(x) * x->shape.dim[0]));
+}
+
+/* Adds the mean of each channel of v to mean [channels]; false where it does not follow from batch norms. */
+static bool expect(const struct qb_value *v, double *mean, int depth)
+{
+	const struct qb_node *p = v->producer;
+
+	if (!p || depth > 32 || v != p->output[0]) {
+		return false;
+	}
+	if (p->normal && p->normal->channels == channels_of(v)) {
+		bool clips = p->act.kind != QB_ACT_NONE;
+
+		for (int64_t c = 0; c < p->normal->channels; c++) {
+			mean[c] += qb_clipped_normal_mean(p->normal->mean[c], p->normal->deviation[c],
+				clips ? (double)p->act.lo : -INFINITY, clips ? (double)p->act.hi : INFINITY);
+		}
+		return true;
+	}
+	if (adds_means(p) && channels_of(p->input[0]) == channels_of(p->input[1])) {
+		return expect(p->input[0], mean, depth + 1) && expect(p->input[1], mean, depth + 1);
+	}
+	return p->inputs > 0 && p->input[0] && keeps_means(p) && expect(p->input[0], mean, depth + 1);
+}
+
+/* false: nothing is known of what is fed to l. */
+static bool means_expect(struct means *s, const struct qb_layer *l)
+{
+	const struct qb_value *v = l->linear.node->input[0];
+	int64_t channels = l->linear.ins, taps = l->linear.taps;
+	double *mean = channels_of(v) == channels ? calloc((size_t)channels, sizeof(*mean)) : NULL;
+	bool known = mean && expect(v, mean, 0);
+
+	for (int64_t i = 0; known && i < channels * taps; i++) {
+		s->x[i] = s->xq[i] = mean[i / taps];
+	}
+	free(mean);
+	return known;
+}
+
+/* The means of what is fed to l; *known: whether they are. */
 static enum qb_err means_init(struct means *s, const struct qb_method_weights *m, const struct params *p,
-	const struct qb_layer *l, struct qb_errbuf *eb)
+	const struct qb_layer *l, bool *known, struct qb_errbuf *eb)
 {
 	size_t n = (size_t)(l->groups * l->k);
 
 	*s = (struct means){.l = l, .x = calloc(n, sizeof(double)), .xq = calloc(n, sizeof(double))};
 	if (!s->x || !s->xq) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for the means of %s", l->linear.node->name);
+	}
+	*known = true;
+	if (p->mode == ANALYTIC) {
+		*known = means_expect(s, l);
+		return QB_OK;
 	}
 	QB_TRY(qb_layer_stream(m, l, p->positions, add_inputs, s, eb));
 	for (size_t i = 0; i < n; i++) {
@@ -115,10 +191,11 @@ static enum qb_err run(struct qb_method_weights *m, const void *params, struct q
 	err = qb_layers_find(&l, &count, m, eb);
 	for (int i = 0, end; err == QB_OK && i < count; i = end) {
 		struct means s;
+		bool known;
 
 		end = qb_layers_alike(l, count, i);
-		err = means_init(&s, m, params, &l[i], eb);
-		for (int k = i; err == QB_OK && k < end; k++) {
+		err = means_init(&s, m, params, &l[i], &known, eb);
+		for (int k = i; err == QB_OK && known && k < end; k++) {
 			if (l[k].linear.bias && l[k].linear.bias->uses == 1) {
 				err = correct(m, &l[k], &s, layers, eb);
 			}

@@ -293,6 +293,31 @@ static enum qb_err settle(struct equalizer *e, int64_t *rounds, double *moved,
 	return QB_OK;
 }
 
+/* What batch norms said of the outputs holds for what they became. */
+static enum qb_err scale_normals(struct equalizer *e, struct qb_errbuf *eb)
+{
+	for (int i = 0; i < e->pairs; i++) {
+		struct pair *p = &e->pair[i];
+		enum qb_err err;
+		double *by;
+
+		if (!p->from.node->normal) {
+			continue;
+		}
+		by = malloc((size_t)p->from.outs * sizeof(*by));
+		for (int64_t c = 0; by && c < p->from.outs; c++) {
+			by[c] = 1 / p->scale[c];
+		}
+		if (!by) {
+			return qb_fail(eb, QB_ENOMEM, "no memory for the scales of %s", p->from.node->name);
+		}
+		err = qb_graph_set_normal(e->g, p->from.node, p->from.outs, NULL, NULL, by, NULL, eb);
+		free(by);
+		QB_TRY(err);
+	}
+	return QB_OK;
+}
+
 static void report(const struct equalizer *e, int64_t rounds, double moved, json_t *out)
 {
 	json_t *layers = json_array();
@@ -327,6 +352,7 @@ static enum qb_err run(struct qb_method_graph *m, const void *params, struct qb_
 	QB_TRY_OUT(find_pairs(&e, eb));
 	QB_TRY_OUT(open_pairs(&e, eb));
 	QB_TRY_OUT(settle(&e, &rounds, &moved, eb));
+	QB_TRY_OUT(scale_normals(&e, eb));
 	report(&e, rounds, moved, m->report);
 	QB_TRY_OUT(qb_pass_remove_dead(e.g, eb));
 out:

@@ -67,6 +67,13 @@ struct qb_act {
 	float lo, hi; /* clip; relu is lo 0, hi +inf */
 };
 
+/* What a folded batch norm says of a layer: its output channels before the activation are normal, with these means and
+ * standard deviations [channels]. */
+struct qb_normal {
+	int64_t channels;
+	double *mean, *deviation;
+};
+
 struct qb_node {
 	const struct qb_op *op;
 	const char *name;      /* never empty: invented from the op type and its output if the file has none */
@@ -77,6 +84,7 @@ struct qb_node {
 	struct qb_value **output;
 	struct qb_attr *attr;
 	struct qb_act act;
+	const struct qb_normal *normal; /* NULL: nothing is known */
 	int index;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/graph/linear.h"
 
+#include <math.h>
 #include <string.h>
 
 static struct qb_value *f32_constant(const struct qb_node *n, int input)
@@ -92,5 +93,30 @@ enum qb_err qb_graph_edit_constant(struct qb_graph *g, struct qb_node *n, int in
 	v->uses = 1;
 	n->input[input] = v;
 	*data = t->data;
+	return QB_OK;
+}
+
+enum qb_err qb_graph_set_normal(struct qb_graph *g, struct qb_node *n, int64_t channels,
+	const double *mean, const double *deviation, const double *scale, const double *shift,
+	struct qb_errbuf *eb)
+{
+	struct qb_normal *normal = qb_arena_alloc(g->arena, 1, sizeof(*normal));
+
+	if (normal) {
+		normal->channels = channels;
+		normal->mean = qb_arena_alloc(g->arena, (size_t)channels, sizeof(double));
+		normal->deviation = qb_arena_alloc(g->arena, (size_t)channels, sizeof(double));
+	}
+	if (!normal || !normal->mean || !normal->deviation) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the distribution of %s", n->output[0]->name);
+	}
+	for (int64_t c = 0; c < channels; c++) {
+		double m = mean ? mean[c] : n->normal->mean[c];
+		double d = deviation ? deviation[c] : n->normal->deviation[c];
+
+		normal->mean[c] = m * (scale ? scale[c] : 1) + (shift ? shift[c] : 0);
+		normal->deviation[c] = d * (scale ? fabs(scale[c]) : 1);
+	}
+	n->normal = normal;
 	return QB_OK;
 }

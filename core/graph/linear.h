@@ -45,4 +45,10 @@ static inline int64_t qb_linear_at(const struct qb_linear *l, int64_t o, int64_t
 enum qb_err qb_graph_edit_constant(struct qb_graph *g, struct qb_node *n, int input, float **data,
 	struct qb_errbuf *eb);
 
+/* n's outputs before its activation are normal with these means and deviations [channels] (NULL: those known of it), each
+ * times scale, plus shift: n->normal becomes that. */
+enum qb_err qb_graph_set_normal(struct qb_graph *g, struct qb_node *n, int64_t channels,
+	const double *mean, const double *deviation, const double *scale, const double *shift,
+	struct qb_errbuf *eb);
+
 #endif

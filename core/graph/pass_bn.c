@@ -8,6 +8,7 @@
 
 #include "core/base/size.h"
 #include "core/graph/infer.h"
+#include "core/graph/linear.h"
 #include "core/graph/op.h"
 #include "core/graph/shape.h"
 
@@ -310,6 +311,27 @@ enum qb_err qb_pass_add_biases(struct qb_graph *g, struct qb_errbuf *eb)
 	return qb_graph_relink(g, eb);
 }
 
+/* What p puts out is now what n did: a batch norm makes normals of its shift and scale, arithmetic moves them. */
+static enum qb_err note_normal(struct qb_graph *g, struct qb_node *p, const struct qb_node *n, bool bn,
+	const struct affine *a, struct qb_errbuf *eb)
+{
+	double *mean, *deviation;
+
+	if (!bn) {
+		return p->normal ? qb_graph_set_normal(g, p, a->channels, NULL, NULL, a->scale, a->shift, eb) : QB_OK;
+	}
+	mean = qb_arena_alloc(g->arena, (size_t)a->channels, sizeof(*mean));
+	deviation = qb_arena_alloc(g->arena, (size_t)a->channels, sizeof(*deviation));
+	if (!mean || !deviation) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory while folding");
+	}
+	for (int64_t c = 0; c < a->channels; c++) {
+		mean[c] = (double)((const float *)n->input[2]->constant->data)[c];
+		deviation[c] = fabs((double)((const float *)n->input[1]->constant->data)[c]);
+	}
+	return qb_graph_set_normal(g, p, a->channels, mean, deviation, NULL, NULL, eb);
+}
+
 /* One node of the graph: true if it went into the one before it. */
 static enum qb_err try_fold(struct qb_graph *g, struct qb_node *n, bool scales, bool *folded,
 	struct qb_errbuf *eb)
@@ -336,6 +358,7 @@ static enum qb_err try_fold(struct qb_graph *g, struct qb_node *n, bool scales, 
 		return QB_OK;
 	}
 	QB_TRY(apply(g, p, &a, scales, eb));
+	QB_TRY(note_normal(g, p, n, bn, &a, eb));
 	p->output[0] = n->output[0];
 	p->output[0]->producer = p; /* what comes next may fold too */
 	*folded = true;

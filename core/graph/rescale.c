@@ -196,6 +196,7 @@ static struct qb_node *copy_node(struct divider *d, const struct qb_node *p, con
 		return NULL;
 	}
 	*n = *p;
+	n->normal = NULL;
 	n->name = need(d, qb_arena_printf(d->g->arena, "%s.scaled", p->name));
 	n->input = need(d, qb_arena_alloc(d->g->arena, (size_t)p->inputs, sizeof(*n->input)));
 	n->output = need(d, qb_arena_alloc(d->g->arena, 1, sizeof(*n->output)));

@@ -20,9 +20,10 @@ const struct qb_adaround_options qb_adaround_defaults = {2000, 256, 0.01, 5, 20,
 enum { FEW_ROWS = 4 };
 
 struct kernels {
-	void (*soften)(const float *v, const float *down, const float *up, float *soft, size_t n);
+	void (*soften)(const float *v, const float *down, const float *up, float *soft, size_t n,
+		float lo, float hi);
 	void (*chain)(const float *v, const float *down, const float *up, float *g, size_t n, float lambda,
-		float beta);
+		float beta, float lo, float hi);
 	void (*adam)(float *v, const float *g, float *m1, float *m2, size_t n, float rate, float epsilon);
 	void (*axpy)(float w, const float *x, float *y, size_t n);
 	float (*dot)(const float *x, const float *y, size_t n);
@@ -211,11 +212,11 @@ static enum qb_err gradient(struct work *w, const float *norm, const float *v, d
 	const struct qb_adaround_rows *r = w->r;
 	size_t n = (size_t)(r->rows * r->k);
 
-	w->k->soften(v, r->down, r->up, w->soft, n);
+	w->k->soften(v, r->down, r->up, w->soft, n, 0, 1);
 	QB_TRY(forward(w, w->soft, first, count, eb));
 	errors(w, norm, first, count);
 	QB_TRY(backward(w, first, count, eb));
-	w->k->chain(v, r->down, r->up, w->gradient, n, (float)lambda, (float)beta);
+	w->k->chain(v, r->down, r->up, w->gradient, n, (float)lambda, (float)beta, 0, 1);
 	return QB_OK;
 }
 

@@ -11,13 +11,11 @@ static inline __attribute__((always_inline)) float QB_NAME(from_bits)(uint32_t u
 	return x;
 }
 
-/* 2^x for |x| <= 126, within 3e-7 relative. */
+/* 2^x, within 3e-7 relative; |x| <= 126. */
 static inline __attribute__((always_inline)) float QB_NAME(exp2)(float x)
 {
 	float whole, f, p;
 
-	x = x < -126 ? -126 : x;
-	x = x > 126 ? 126 : x;
 	whole = (x + 12582912.0f) - 12582912.0f;
 	f = x - whole;
 	p = 1.5403530e-4f;
@@ -45,33 +43,38 @@ static inline __attribute__((always_inline)) float QB_NAME(log2)(float x)
 	return (float)e + s * (2.8853901f + t * (0.96179669f + t * (0.57707802f + t * 0.41219859f)));
 }
 
-/* h(V) and its derivative. */
-static inline __attribute__((always_inline)) float QB_NAME(rectified)(float v, float *slope)
+/* h(V) and its derivative; lo is 0 and hi 1, but compilers that know make branches of them. Beyond 3 either way V has no gradient, so that it stays in the range of exp2. */
+static inline __attribute__((always_inline)) float QB_NAME(rectified)(float v, float lo, float hi, float *slope)
 {
 	float s = 1 / (1 + QB_NAME(exp2)(-1.44269504f * v)), h = s * 1.2f - 0.1f;
+	float c = h < lo ? lo : h, d = 1.2f * s * (1 - s);
+	uint32_t u;
 
-	*slope = h > 0 && h < 1 ? 1.2f * s * (1 - s) : 0;
-	h = h < 0 ? 0 : h;
-	return h > 1 ? 1 : h;
+	c = c > hi ? hi : c;
+	memcpy(&u, &d, 4);
+	*slope = QB_NAME(from_bits)(u & -(uint32_t)(c == h));
+	return c;
 }
 
-QB_TARGET static void QB_NAME(soften)(const float *v, const float *down, const float *up, float *soft, size_t n)
+QB_TARGET static void QB_NAME(soften)(const float *v, const float *down, const float *up, float *soft, size_t n,
+	float lo, float hi)
 {
 	for (size_t i = 0; i < n; i++) {
-		float slope, h = QB_NAME(rectified)(v[i], &slope);
+		float slope, h = QB_NAME(rectified)(v[i], lo, hi, &slope);
 
 		soft[i] = down[i] + h * (up[i] - down[i]);
 	}
 }
 
-/* g becomes the gradient of the objective in v. */
+/* g becomes the gradient of the objective in v. |t|^beta has the slope beta t |t|^(beta - 2); near 0, where that is nothing,
+ * |t| is taken for 2^-6, so that logarithms have something to work on. */
 QB_TARGET static void QB_NAME(chain)(const float *v, const float *down, const float *up, float *g, size_t n,
-	float lambda, float beta)
+	float lambda, float beta, float lo, float hi)
 {
 	for (size_t i = 0; i < n; i++) {
-		float slope, h = QB_NAME(rectified)(v[i], &slope), t = 2 * h - 1, a = t < 0 ? -t : t;
-		float steep = QB_NAME(exp2)((beta - 1) * QB_NAME(log2)(a < 1e-30f ? 1e-30f : a));
-		float pull = -2 * beta * lambda * (t < 0 ? -steep : steep);
+		float slope, t = 2 * QB_NAME(rectified)(v[i], lo, hi, &slope) - 1;
+		float size = __builtin_sqrtf(t * t + 0x1p-12f);
+		float pull = -2 * beta * lambda * t * QB_NAME(exp2)((beta - 2) * QB_NAME(log2)(size));
 
 		g[i] = (g[i] * (up[i] - down[i]) + pull) * slope;
 	}

@@ -104,6 +104,35 @@ class Bias(tiny.Case):
         self.assertLess(corrected, 1e-3 * plain)
 
 
+    def test_analytic_correction__batch_norm_says_the_means(self):
+        """The first layer's outputs are normal, as its batch norm says, because its inputs are."""
+        w1 = self.normal(6, 4, 1, 1)
+        nodes = [
+            helper.make_node("Conv", ["x", "w1"], ["c1"], "first"),
+            helper.make_node("BatchNormalization", ["c1", "scale", "shift", "mean", "variance"], ["n"], "norm"),
+            helper.make_node("Clip", ["n", "zero", "two"], ["r"], "clip"),
+            helper.make_node("Conv", ["r", "w2"], ["c2"], "second"),
+            helper.make_node("GlobalAveragePool", ["c2"], ["p"], "pool"),
+            helper.make_node("Flatten", ["p"], ["out"], "flatten")]
+        model = self.save_model(
+            "net.onnx", nodes, {"x": (tiny.FLOAT, ["N", 4, 96, 96])}, {"out": (tiny.FLOAT, ["N", 8])},
+            {"w1": w1, "scale": self.normal(6), "shift": self.normal(6), "mean": np.zeros(6, np.float32),
+             "variance": (w1 ** 2).sum((1, 2, 3)), "zero": np.float32(0), "two": np.float32(2),
+             "w2": self.normal(8, 6, 1, 1)})
+        x = self.normal(24, 4, 96, 96)
+        y = onnxruntime.InferenceSession(model).run(None, {"x": x})[0]
+        layers = {"first": "float32"}
+        result, _ = worker.run({
+            "type": "ptq", "model": model, "data": self.save_data("data.npz", x=x, y=y), "metric": "mse",
+            "latency": False, "schemes": [
+                {"name": "plain", "weights": "int3", "activations": None, "layers": layers},
+                {"name": "corrected", "weights": "int3", "activations": None, "layers": layers,
+                 "methods": [{"name": "bias_correction", "mode": "analytic"}]}]})
+        plain, corrected = result["schemes"]
+        self.assertEqual([l["layer"] for l in report(corrected, "bias_correction")["layers"]], ["second"])
+        self.assertLess(corrected["metric"], 2e-2 * plain["metric"])
+
+
 class Smooth(tiny.Case):
     """What attention and a feed-forward layer get from a LayerNormalization with one huge channel."""
 
