@@ -4,6 +4,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/describe.c core/experiment/describe.h \
 	core/experiment/distributions.c core/experiment/distributions.h \
 	core/experiment/experiment.c core/experiment/experiment.h \
+	core/experiment/export.c core/experiment/export.h \
 	core/experiment/hwcost.c \
 	core/experiment/inspect.c \
 	core/experiment/kinds.h \
@@ -20,6 +21,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/ptq_latency.c core/experiment/ptq_latency.h \
 	core/experiment/ptq_spec.c core/experiment/ptq_spec.h \
 	core/experiment/question.c core/experiment/question.h \
+	core/experiment/report.c \
 	core/experiment/rounding.c core/experiment/rounding.h \
 	core/experiment/sample.c core/experiment/sample.h \
 	core/experiment/source.c core/experiment/source.h \

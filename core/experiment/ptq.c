@@ -9,6 +9,7 @@
 
 #include "core/analysis/sqnr_db.h"
 #include "core/experiment/describe.h"
+#include "core/experiment/export.h"
 #include "core/experiment/kinds.h"
 #include "core/experiment/ptq_latency.h"
 #include "core/experiment/ptq_spec.h"
@@ -89,6 +90,18 @@ static enum qb_err run_latency(struct ptq *p, struct qb_errbuf *eb)
 		p->spec.latency_threads, &p->spec.latency_options, latency_progress, p, eb);
 	qb_job_section_end(p->job, "latency");
 	return err;
+}
+
+static enum qb_err run_export(struct ptq *p, json_t *result, struct qb_errbuf *eb)
+{
+	json_t *rows;
+
+	if (!p->spec.exports) {
+		return QB_OK;
+	}
+	QB_TRY(qb_export_schemes(p->job, p->sweep, p->spec.exports, &rows, eb));
+	json_object_set_new(result, "exports", rows);
+	return p->spec.exports & QB_EXPORT_REPORT ? qb_export_report(p->job, result, eb) : QB_OK;
 }
 
 static json_t *latency_of(const struct ptq *p, int row)
@@ -184,17 +197,21 @@ static json_t *result_of(struct ptq *p)
 enum qb_err qb_experiment_ptq(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
 {
 	struct ptq p = {.job = job};
+	json_t *made = NULL;
 	enum qb_err err;
 
 	QB_TRY_OUT(qb_ptq_spec_parse(&p.spec, job, eb));
 	QB_TRY_OUT(load(&p, eb));
 	QB_TRY_OUT(run_sweep(&p, eb));
 	QB_TRY_OUT(run_latency(&p, eb));
-	*result = result_of(&p);
-	if (!*result) {
-		err = qb_fail(eb, QB_ENOMEM, "no memory for the results");
+	made = result_of(&p);
+	err = made ? run_export(&p, made, eb) : qb_fail(eb, QB_ENOMEM, "no memory for the results");
+	if (err == QB_OK) {
+		*result = made;
+		made = NULL;
 	}
 out:
+	json_decref(made);
 	free(p.latency);
 	qb_sweep_destroy(&p.sweep);
 	qb_dataset_close(&p.data);

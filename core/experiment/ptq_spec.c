@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/experiment/export.h"
 #include "core/experiment/params.h"
 
 static const char *const granularities[] = {"per_tensor", "per_channel", "per_block", "per_group",
@@ -406,7 +407,7 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 {
 	static const char *const known[] = {"type", "model", "data", "metric", "seed", "preprocess",
 		"schemes", "weights", "activations", "methods", "calibration", "samples", "latency", "threads",
-		"workdir", "fresh", NULL};
+		"export", "workdir", "fresh", NULL};
 	const json_t *spec = job->spec, *calibration;
 	int64_t threads = job->host->threads;
 
@@ -432,6 +433,7 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 			&out->calibration_samples, eb));
 		QB_TRY(qb_param_real(calibration, "calibration", "momentum", 0, 1, &out->momentum, eb));
 	}
+	QB_TRY(qb_export_parse(&out->exports, job, eb));
 	QB_TRY(read_preprocess(out, spec, eb));
 	QB_TRY(read_latency(out, spec, job->host->threads, eb));
 	return read_schemes(out, spec, eb);

@@ -29,6 +29,7 @@ struct qb_ptq_spec {
 	bool latency;
 	int latency_threads;
 	struct qb_latency_options latency_options;
+	int exports; /* QB_EXPORT_... */
 };
 
 /* Strings are borrowed from the job; qb_ptq_spec_fini frees the rest. */

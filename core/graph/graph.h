@@ -110,6 +110,9 @@ enum qb_err qb_graph_import(struct qb_graph **out, const char *path, struct qb_e
 enum qb_err qb_graph_import_bytes(struct qb_graph **out, const void *bytes, size_t size,
 	struct qb_errbuf *eb);
 
+/* Writes an ONNX file, in the graph's opset or the newest that one of its nodes needs. */
+enum qb_err qb_graph_export(const struct qb_graph *graph, const char *path, struct qb_errbuf *eb);
+
 /* A deep copy (constants are shared with the original's arena, which must outlive it). */
 enum qb_err qb_graph_clone(struct qb_graph **out, const struct qb_graph *graph, struct qb_errbuf *eb);
 

@@ -9,6 +9,7 @@ libquantbench_a_SOURCES += \
 	core/graph/model_file.c core/graph/model_file.h \
 	core/graph/names.c core/graph/names.h \
 	core/graph/onnx_wire.c core/graph/onnx_wire.h \
+	core/graph/onnx_write.c \
 	core/graph/op.h \
 	core/graph/pass_bn.c \
 	core/graph/pass_fold.c \

@@ -11,6 +11,7 @@ libquantbench_a_SOURCES += \
 	core/quant/gptq.c core/quant/gptq.h \
 	core/quant/observer.c core/quant/observer.h \
 	core/quant/placement.c \
+	core/quant/qdq.c core/quant/qdq.h \
 	core/quant/range.c core/quant/range.h \
 	core/quant/range_search.c core/quant/range_search.h \
 	core/quant/scheme.c core/quant/scheme.h

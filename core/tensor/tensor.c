@@ -40,6 +40,11 @@ enum qb_dtype qb_dtype_from_name(const char *name)
 	return QB_DTYPE_NONE;
 }
 
+int qb_dtype_to_onnx(enum qb_dtype dtype)
+{
+	return dtypes[dtype].onnx;
+}
+
 enum qb_dtype qb_dtype_from_safetensors(const char *name)
 {
 	for (size_t i = 1; i < QB_COUNT(dtypes); i++) {

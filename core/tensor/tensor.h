@@ -55,6 +55,7 @@ size_t qb_dtype_bytes(enum qb_dtype dtype);
 bool qb_dtype_is_float8(enum qb_dtype dtype);
 enum qb_dtype qb_dtype_from_name(const char *name);  /* QB_DTYPE_NONE if unknown */
 enum qb_dtype qb_dtype_from_onnx(int onnx);
+int qb_dtype_to_onnx(enum qb_dtype dtype);
 enum qb_dtype qb_dtype_from_safetensors(const char *name);
 
 /* Elements and bytes; QB_ESHAPE when a dimension is negative or the product overflows. */

@@ -31,19 +31,9 @@ static bool read_tensor(FILE *f, struct qb_tensor *t)
 	return t->data && (!bytes || fread(t->data, bytes, 1, f) == 1);
 }
 
-static int onnx_type(enum qb_dtype dtype)
-{
-	int i = 1;
-
-	while (qb_dtype_from_onnx(i) != dtype) {
-		i++;
-	}
-	return i;
-}
-
 static bool write_tensor(FILE *f, const struct qb_tensor *t)
 {
-	int32_t head[2] = { onnx_type(t->dtype), t->ndim };
+	int32_t head[2] = { qb_dtype_to_onnx(t->dtype), t->ndim };
 	size_t bytes = qb_tensor_size(t) * qb_dtype_bytes(t->dtype);
 
 	return fwrite(head, sizeof(head), 1, f) == 1 &&

@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ONNX out, through protobuf-c. What only our passes know is written as ONNX has it: fused activations and biases as
+ * nodes of their own, attributes that became inputs in a newer opset as inputs.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/graph/names.h"
+#include "core/graph/onnx.pb-c.h"
+#include "core/graph/op.h"
+#include "core/graph/shape.h"
+
+/* ---- from our nodes to ONNX's ---- */
+
+static enum qb_err no_memory(struct qb_errbuf *eb)
+{
+	return qb_fail(eb, QB_ENOMEM, "out of memory while writing an ONNX file");
+}
+
+static enum qb_err split_bias(struct qb_graph *g, struct qb_node *n, struct qb_node **add,
+	struct qb_errbuf *eb)
+{
+	struct qb_value *y = n->output[0], *in[2];
+	const char *name = qb_arena_printf(g->arena, "%s.product", y->name);
+
+	in[0] = name ? qb_graph_add_value(g, name, y->dtype) : NULL;
+	in[1] = n->input[2];
+	if (!in[0]) {
+		return no_memory(eb);
+	}
+	in[0]->shape = y->shape;
+	*add = qb_node_create(g, "Add", qb_arena_printf(g->arena, "%s.bias", n->name), 13, 2, in, 1, &y);
+	n->output[0] = in[0];
+	n->inputs = 2;
+	return *add ? QB_OK : no_memory(eb);
+}
+
+/* A MatMul of ours may have a bias. */
+static enum qb_err split_biases(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	struct qb_node **all = qb_arena_alloc(g->arena, 2 * (size_t)g->nodes + 1, sizeof(*all));
+	int count = 0;
+
+	if (!all) {
+		return no_memory(eb);
+	}
+	for (int i = 0; i < g->nodes; i++) {
+		all[count++] = g->node[i];
+		if (!strcmp(g->node[i]->type, "MatMul") && g->node[i]->inputs > 2) {
+			QB_TRY(split_bias(g, g->node[i], &all[count], eb));
+			count++;
+		}
+	}
+	g->node = all;
+	g->nodes = count;
+	return qb_graph_relink(g, eb);
+}
+
+/* ---- newer opsets ---- */
+
+/* Attributes that are inputs since an opset: the input's place, and the type that it has. */
+static const struct moved {
+	const char *type, *attr;
+	int since, input;
+} moved_attrs[] = {
+	{"Slice", "starts", 10, 1}, {"Slice", "ends", 10, 2}, {"Slice", "axes", 10, 3},
+	{"TopK", "k", 10, 1},
+	{"Clip", "min", 11, 1}, {"Clip", "max", 11, 2},
+	{"Pad", "pads", 11, 1}, {"Pad", "value", 11, 2},
+	{"Squeeze", "axes", 13, 1}, {"Unsqueeze", "axes", 13, 1}, {"Split", "split", 13, 1},
+	{"ReduceSum", "axes", 13, 1},
+	{"ReduceMean", "axes", 18, 1}, {"ReduceMax", "axes", 18, 1}, {"ReduceMin", "axes", 18, 1},
+	{"ReduceProd", "axes", 18, 1}, {"ReduceL1", "axes", 18, 1}, {"ReduceL2", "axes", 18, 1},
+	{"ReduceLogSum", "axes", 18, 1}, {"ReduceLogSumExp", "axes", 18, 1},
+	{"ReduceSumSquare", "axes", 18, 1},
+};
+
+/* Operators that say something else since an opset, which we cannot express. */
+static const struct changed {
+	const char *type;
+	int since;
+} changed_types[] = {
+	{"Upsample", 10}, {"Resize", 11}, {"Dropout", 12}, {"Softmax", 13}, {"LogSoftmax", 13},
+	{"Hardmax", 13}, {"GroupNormalization", 21}, {"Scatter", 11},
+};
+
+static struct qb_value *constant_of(struct qb_graph *g, const char *name, const struct qb_attr *a)
+{
+	struct qb_tensor *t = qb_arena_alloc(g->arena, 1, sizeof(*t));
+	bool real = a->kind == QB_ATTR_FLOAT;
+
+	if (!t || !name) {
+		return NULL;
+	}
+	t->dtype = real ? QB_F32 : QB_I64;
+	t->ndim = a->kind == QB_ATTR_INTS || a->kind == QB_ATTR_INT;
+	t->dim[0] = a->kind == QB_ATTR_INTS ? a->count : 1;
+	t->data = qb_arena_alloc(g->arena, qb_tensor_size(t) + 1, sizeof(int64_t));
+	if (!t->data) {
+		return NULL;
+	}
+	if (real) {
+		*(float *)t->data = a->f;
+	} else if (a->kind == QB_ATTR_INT) {
+		*(int64_t *)t->data = a->i;
+	} else {
+		memcpy(t->data, a->ints, (size_t)a->count * sizeof(int64_t));
+	}
+	return qb_graph_add_constant(g, name, t);
+}
+
+static enum qb_err move_attr(struct qb_graph *g, struct qb_node *n, int at, int input,
+	struct qb_errbuf *eb)
+{
+	struct qb_attr *attr = qb_arena_alloc(g->arena, (size_t)n->attrs + 1, sizeof(*attr));
+	int inputs = QB_MAX(n->inputs, input + 1), kept = 0;
+	struct qb_value **list = qb_arena_alloc(g->arena, (size_t)inputs, sizeof(*list));
+
+	if (!attr || !list) {
+		return no_memory(eb);
+	}
+	memcpy(list, n->input, (size_t)n->inputs * sizeof(*list));
+	list[input] = constant_of(g,
+		qb_arena_printf(g->arena, "%s.%s", n->output[0]->name, n->attr[at].name), &n->attr[at]);
+	if (!list[input]) {
+		return no_memory(eb);
+	}
+	for (int i = 0; i < n->attrs; i++) {
+		if (i != at) {
+			attr[kept++] = n->attr[i];
+		}
+	}
+	n->attr = attr;
+	n->attrs = kept;
+	n->input = list;
+	n->inputs = inputs;
+	return QB_OK;
+}
+
+/* Softmax and its like coerce to a matrix before opset 13; along the last axis that is no difference. */
+static bool says_the_same(const struct qb_node *n)
+{
+	int64_t axis = qb_node_int(n, "axis", 1);
+
+	return strstr(n->type, "max") && n->input[0]->shape.known &&
+		(axis == -1 || axis == n->input[0]->shape.ndim - 1);
+}
+
+static enum qb_err adapt(struct qb_graph *g, struct qb_node *n, int opset, struct qb_errbuf *eb)
+{
+	for (size_t i = 0; i < QB_COUNT(changed_types); i++) {
+		const struct changed *c = &changed_types[i];
+
+		if (strcmp(n->type, c->type) || n->opset >= c->since || opset < c->since) {
+			continue;
+		}
+		if (!says_the_same(n)) {
+			return qb_node_fail(eb, QB_EUNSUPPORTED, n, "it is of opset %d and means something else in "
+				"opset %d, which this export needs; convert the model first", n->opset, opset);
+		}
+		if (!qb_node_attr(n, "axis")) {
+			struct qb_attr *attr = qb_arena_alloc(g->arena, (size_t)n->attrs + 1, sizeof(*attr));
+
+			if (!attr) {
+				return no_memory(eb);
+			}
+			memcpy(attr, n->attr, (size_t)n->attrs * sizeof(*attr));
+			n->attr = attr;
+			qb_node_add_int(n, "axis", 1);
+		}
+	}
+	for (size_t i = 0; i < QB_COUNT(moved_attrs); i++) {
+		const struct moved *m = &moved_attrs[i];
+
+		for (int k = 0; !strcmp(n->type, m->type) && n->opset < m->since && opset >= m->since &&
+			k < n->attrs; k++) {
+			if (!strcmp(n->attr[k].name, m->attr)) {
+				QB_TRY(move_attr(g, n, k, m->input, eb));
+				break;
+			}
+		}
+	}
+	return QB_OK;
+}
+
+/* The opset that all nodes agree on: the file's own, or the newest that one of them was made for. */
+static int opset_of(const struct qb_graph *g)
+{
+	int64_t opset = g->opset;
+
+	for (int i = 0; i < g->nodes; i++) {
+		if (!*g->node[i]->op->domain) {
+			opset = QB_MAX(opset, g->node[i]->opset);
+		}
+	}
+	return (int)opset;
+}
+
+/* ---- messages ---- */
+
+struct writer {
+	struct qb_arena *arena;
+	const struct qb_graph *g;
+	const char **name; /* [values]: unique */
+	struct qb_errbuf *eb;
+};
+
+static void *room(struct writer *w, size_t count, size_t size)
+{
+	return qb_arena_alloc(w->arena, count + 1, size);
+}
+
+/* Names of values are unique in a file; passes may have left two alike. */
+static enum qb_err name_values(struct writer *w)
+{
+	struct qb_names seen = {0};
+	enum qb_err err = QB_OK;
+
+	w->name = room(w, (size_t)w->g->values, sizeof(*w->name));
+	for (int pass = 0; w->name && pass < 2 && err == QB_OK; pass++) {
+		for (int i = 0; i < w->g->values && err == QB_OK; i++) {
+			struct qb_value *v = w->g->value[i];
+			bool edge = false;
+			const char *name = *v->name ? v->name : "value";
+
+			for (int k = 0; k < w->g->outputs; k++) {
+				edge |= w->g->output[k] == v;
+			}
+			for (int k = 0; k < w->g->inputs; k++) {
+				edge |= w->g->input[k] == v;
+			}
+			if (edge != (pass == 0)) {
+				continue; /* the network's own inputs and outputs keep theirs */
+			}
+			for (int k = 2; name && qb_names_get(&seen, name); k++) {
+				name = qb_arena_printf(w->arena, "%s.%d", v->name, k);
+			}
+			w->name[i] = name;
+			err = name && qb_names_set(&seen, name, v) ? QB_OK : QB_ENOMEM;
+		}
+	}
+	qb_names_fini(&seen);
+	return w->name && err == QB_OK ? QB_OK : no_memory(w->eb);
+}
+
+static Onnx__TensorProto *write_tensor(struct writer *w, const char *name, const struct qb_tensor *t)
+{
+	Onnx__TensorProto *p = room(w, 1, sizeof(*p));
+	size_t n = qb_tensor_size(t);
+
+	if (!p) {
+		return NULL;
+	}
+	onnx__tensor_proto__init(p);
+	p->name = (char *)name;
+	p->has_data_type = true;
+	p->data_type = qb_dtype_to_onnx(t->dtype);
+	p->n_dims = (size_t)t->ndim;
+	p->dims = (int64_t *)t->dim;
+	p->has_raw_data = true;
+	p->raw_data.len = n * qb_dtype_bytes(t->dtype);
+	p->raw_data.data = t->data;
+	if (t->dtype == QB_I4 || t->dtype == QB_U4) {
+		uint8_t *packed = room(w, n / 2 + 1, 1);
+
+		for (size_t i = 0; packed && i < n; i++) {
+			packed[i / 2] |= (uint8_t)((((const uint8_t *)t->data)[i] & 15) << (i % 2 ? 4 : 0));
+		}
+		p->raw_data.len = (n + 1) / 2;
+		p->raw_data.data = packed;
+	}
+	return p->raw_data.data || !n ? p : NULL;
+}
+
+static Onnx__AttributeProto *write_attr(struct writer *w, const struct qb_attr *a)
+{
+	Onnx__AttributeProto *p = room(w, 1, sizeof(*p));
+
+	if (!p) {
+		return NULL;
+	}
+	onnx__attribute_proto__init(p);
+	p->name = (char *)a->name;
+	p->has_type = true;
+	switch (a->kind) {
+	case QB_ATTR_INT:
+		p->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
+		p->has_i = true;
+		p->i = a->i;
+		break;
+	case QB_ATTR_FLOAT:
+		p->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT;
+		p->has_f = true;
+		p->f = a->f;
+		break;
+	case QB_ATTR_STRING:
+		p->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING;
+		p->has_s = true;
+		p->s = (ProtobufCBinaryData){strlen(a->s), (uint8_t *)a->s};
+		break;
+	case QB_ATTR_INTS:
+		p->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
+		p->n_ints = (size_t)a->count;
+		p->ints = (int64_t *)a->ints;
+		break;
+	case QB_ATTR_FLOATS:
+		p->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS;
+		p->n_floats = (size_t)a->count;
+		p->floats = (float *)a->floats;
+		break;
+	case QB_ATTR_TENSOR:
+		p->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR;
+		p->t = write_tensor(w, "", a->tensor);
+		return p->t ? p : NULL;
+	case QB_ATTR_STRINGS:
+		p->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS;
+		p->n_strings = (size_t)a->count;
+		p->strings = room(w, (size_t)a->count, sizeof(*p->strings));
+		for (int i = 0; p->strings && i < a->count; i++) {
+			p->strings[i] =
+				(ProtobufCBinaryData){strlen(a->strings[i]), (uint8_t *)a->strings[i]};
+		}
+		return p->strings ? p : NULL;
+	}
+	return p;
+}
+
+static char **write_edges(struct writer *w, struct qb_value *const *v, int count)
+{
+	char **names = room(w, (size_t)count, sizeof(*names));
+
+	for (int i = 0; names && i < count; i++) {
+		names[i] = (char *)(v[i] ? w->name[v[i]->index] : "");
+	}
+	return names;
+}
+
+static Onnx__NodeProto *write_node(struct writer *w, const struct qb_node *n)
+{
+	Onnx__NodeProto *p = room(w, 1, sizeof(*p));
+
+	if (!p) {
+		return NULL;
+	}
+	onnx__node_proto__init(p);
+	p->name = (char *)n->name;
+	p->op_type = (char *)n->type;
+	p->domain = (char *)n->op->domain;
+	p->n_input = (size_t)n->inputs;
+	p->input = write_edges(w, n->input, n->inputs);
+	p->n_output = (size_t)n->outputs;
+	p->output = write_edges(w, n->output, n->outputs);
+	p->attribute = room(w, (size_t)n->attrs, sizeof(*p->attribute));
+	for (int i = 0; p->attribute && i < n->attrs; i++) {
+		p->attribute[p->n_attribute] = write_attr(w, &n->attr[i]);
+		if (!p->attribute[p->n_attribute++]) {
+			return NULL;
+		}
+	}
+	return p->input && p->output && p->attribute ? p : NULL;
+}
+
+static Onnx__ValueInfoProto *write_info(struct writer *w, const struct qb_value *v)
+{
+	Onnx__ValueInfoProto *p = room(w, 1, sizeof(*p));
+	Onnx__TypeProto *type = room(w, 1, sizeof(*type));
+	Onnx__TypeProto__Tensor *t = room(w, 1, sizeof(*t));
+	Onnx__TensorShapeProto *shape = room(w, 1, sizeof(*shape));
+
+	if (!p || !type || !t || !shape) {
+		return NULL;
+	}
+	onnx__value_info_proto__init(p);
+	onnx__type_proto__init(type);
+	onnx__type_proto__tensor__init(t);
+	onnx__tensor_shape_proto__init(shape);
+	p->name = (char *)w->name[v->index];
+	p->type = type;
+	type->value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+	type->tensor_type = t;
+	t->has_elem_type = true;
+	t->elem_type = qb_dtype_to_onnx(v->dtype);
+	if (!v->shape.known) {
+		return p;
+	}
+	t->shape = shape;
+	shape->n_dim = (size_t)v->shape.ndim;
+	shape->dim = room(w, shape->n_dim, sizeof(*shape->dim));
+	for (int i = 0; shape->dim && i < v->shape.ndim; i++) {
+		Onnx__TensorShapeProto__Dimension *d = room(w, 1, sizeof(*d));
+
+		if (!d) {
+			return NULL;
+		}
+		onnx__tensor_shape_proto__dimension__init(d);
+		if (v->shape.dim[i] >= 0) {
+			d->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+			d->dim_value = v->shape.dim[i];
+		} else if (v->shape.dim[i] == -1) {
+			d->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+			d->dim_param = "N";
+		}
+		shape->dim[i] = d;
+	}
+	return shape->dim ? p : NULL;
+}
+
+static Onnx__ValueInfoProto **write_infos(struct writer *w, struct qb_value *const *v, int count)
+{
+	Onnx__ValueInfoProto **list = room(w, (size_t)count, sizeof(*list));
+
+	for (int i = 0; list && i < count; i++) {
+		list[i] = write_info(w, v[i]);
+		list = list[i] ? list : NULL;
+	}
+	return list;
+}
+
+static Onnx__GraphProto *write_graph(struct writer *w)
+{
+	const struct qb_graph *g = w->g;
+	Onnx__GraphProto *p = room(w, 1, sizeof(*p));
+
+	if (!p) {
+		return NULL;
+	}
+	onnx__graph_proto__init(p);
+	p->name = (char *)(g->name && *g->name ? g->name : "network");
+	p->n_input = (size_t)g->inputs;
+	p->input = write_infos(w, g->input, g->inputs);
+	p->n_output = (size_t)g->outputs;
+	p->output = write_infos(w, g->output, g->outputs);
+	p->node = room(w, (size_t)g->nodes, sizeof(*p->node));
+	p->initializer = room(w, (size_t)g->values, sizeof(*p->initializer));
+	if (!p->input || !p->output || !p->node || !p->initializer) {
+		return NULL;
+	}
+	for (int i = 0; i < g->nodes; i++) {
+		p->node[p->n_node] = write_node(w, g->node[i]);
+		if (!p->node[p->n_node++]) {
+			return NULL;
+		}
+	}
+	for (int i = 0; i < g->values; i++) {
+		if (g->value[i]->constant) {
+			p->initializer[p->n_initializer] = write_tensor(w, w->name[i], g->value[i]->constant);
+			if (!p->initializer[p->n_initializer++]) {
+				return NULL;
+			}
+		}
+	}
+	return p;
+}
+
+static enum qb_err write_opsets(struct writer *w, Onnx__ModelProto *m, int opset)
+{
+	const char *domain[8] = {""};
+	size_t count = 1;
+
+	for (int i = 0; i < w->g->nodes; i++) {
+		const char *d = w->g->node[i]->op->domain;
+		bool known = false;
+
+		for (size_t k = 0; k < count; k++) {
+			known |= !strcmp(domain[k], d);
+		}
+		if (!known && count < QB_COUNT(domain)) {
+			domain[count++] = d;
+		}
+	}
+	m->n_opset_import = count;
+	m->opset_import = room(w, count, sizeof(*m->opset_import));
+	for (size_t i = 0; m->opset_import && i < count; i++) {
+		Onnx__OperatorSetIdProto *o = room(w, 1, sizeof(*o));
+
+		if (!o) {
+			return no_memory(w->eb);
+		}
+		onnx__operator_set_id_proto__init(o);
+		o->domain = (char *)domain[i];
+		o->has_version = true;
+		o->version = i ? 1 : opset;
+		m->opset_import[i] = o;
+	}
+	return m->opset_import ? QB_OK : no_memory(w->eb);
+}
+
+static enum qb_err write_file(const Onnx__ModelProto *m, const char *path, struct qb_errbuf *eb)
+{
+	size_t size = onnx__model_proto__get_packed_size(m);
+	uint8_t *bytes = size <= INT32_MAX ? malloc(size) : NULL;
+	FILE *f;
+	enum qb_err err = QB_OK;
+
+	if (!bytes) {
+		return size > INT32_MAX
+			? qb_fail(eb, QB_EUNSUPPORTED, "the network has more than the 2 GiB that an ONNX file holds")
+			: no_memory(eb);
+	}
+	onnx__model_proto__pack(m, bytes);
+	f = fopen(path, "wb");
+	if (!f || fwrite(bytes, 1, size, f) != size) {
+		err = qb_fail(eb, QB_EIO, "%s: %s", path, strerror(errno));
+	}
+	if (f && fclose(f) != 0 && err == QB_OK) {
+		err = qb_fail(eb, QB_EIO, "%s: %s", path, strerror(errno));
+	}
+	free(bytes);
+	return err;
+}
+
+static enum qb_err write_model(const struct qb_graph *g, const char *path, int opset,
+	struct qb_errbuf *eb)
+{
+	struct writer w = {.arena = qb_arena_create(), .g = g, .eb = eb};
+	Onnx__ModelProto m;
+	enum qb_err err;
+
+	if (!w.arena) {
+		return no_memory(eb);
+	}
+	onnx__model_proto__init(&m);
+	m.has_ir_version = true;
+	m.ir_version = opset >= 21 ? 10 : opset >= 19 ? 9 : 8;
+	m.producer_name = "quantbench";
+	QB_TRY_OUT(name_values(&w));
+	QB_TRY_OUT(write_opsets(&w, &m, opset));
+	m.graph = write_graph(&w);
+	err = m.graph ? write_file(&m, path, eb) : no_memory(eb);
+out:
+	qb_arena_destroy(&w.arena);
+	return err;
+}
+
+enum qb_err qb_graph_export(const struct qb_graph *graph, const char *path, struct qb_errbuf *eb)
+{
+	struct qb_graph *g = NULL;
+	int opset;
+	enum qb_err err;
+
+	QB_TRY(qb_graph_clone(&g, graph, eb));
+	QB_TRY_OUT(qb_pass_split_activations(g, eb));
+	QB_TRY_OUT(split_biases(g, eb));
+	opset = opset_of(g);
+	for (int i = 0; i < g->nodes; i++) {
+		QB_TRY_OUT(adapt(g, g->node[i], opset, eb));
+	}
+	QB_TRY_OUT(qb_graph_relink(g, eb));
+	err = write_model(g, path, opset, eb);
+out:
+	qb_graph_destroy(&g);
+	return err;
+}

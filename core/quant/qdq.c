@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/quant/qdq.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+
+enum qb_dtype qb_format_codes(const struct qb_format *f)
+{
+	static const struct {
+		int bits;
+		enum qb_dtype plain, with_sign;
+	} integers[] = {{4, QB_U4, QB_I4}, {8, QB_U8, QB_I8}, {16, QB_U16, QB_I16}};
+	static const enum qb_dtype floats[] = {QB_F8_E4M3FN, QB_F8_E4M3FNUZ, QB_F8_E5M2, QB_F8_E5M2FNUZ};
+
+	for (size_t i = 0; f->kind == QB_FORMAT_INT && !f->block && i < QB_COUNT(integers); i++) {
+		if (integers[i].bits == f->bits) {
+			return f->is_signed ? integers[i].with_sign : integers[i].plain;
+		}
+	}
+	for (size_t i = 0; f->kind == QB_FORMAT_FLOAT && !f->block && i < QB_COUNT(floats); i++) {
+		struct qb_format g;
+
+		if (qb_format_of_codes(&g, floats[i], NULL) == QB_OK && f->bits == g.bits &&
+			f->is_signed == g.is_signed && f->exp_bits == g.exp_bits && f->man_bits == g.man_bits &&
+			f->bias == g.bias && f->specials == g.specials && !f->no_subnormals &&
+			!f->overflows) {
+			return floats[i];
+		}
+	}
+	return QB_DTYPE_NONE;
+}
+
+struct qdq {
+	struct qb_graph *g;
+	const struct qb_graph *bound;
+	const struct qb_quantization *q;
+	int *at;                  /* [values of g]: index in bound, or -1 */
+	int values;               /* before new ones are added */
+	struct qb_value **became; /* [values]: what readers read instead */
+	struct qb_node **list;
+	int nodes;
+	struct qb_errbuf *eb;
+};
+
+static enum qb_err no_memory(struct qdq *d)
+{
+	return qb_fail(d->eb, QB_ENOMEM, "out of memory while writing quantizers");
+}
+
+static const struct qb_quantizer *quantizer_of(const struct qdq *d, const struct qb_value *v)
+{
+	return v && v->index < d->values && d->at[v->index] >= 0 ? d->q->q[d->at[v->index]] : NULL;
+}
+
+static int opset_for(enum qb_dtype codes)
+{
+	switch (codes) {
+	case QB_I4: case QB_U4: case QB_I16: case QB_U16:
+		return 21;
+	default:
+		return qb_dtype_is_float8(codes) ? 19 : 13;
+	}
+}
+
+static enum qb_err codes_of(struct qdq *d, const struct qb_quantizer *q, const struct qb_value *v,
+	enum qb_dtype *out)
+{
+	*out = qb_format_codes(&q->format);
+	if (*out == QB_DTYPE_NONE) {
+		return qb_fail(d->eb, QB_EUNSUPPORTED, "tensor %.200s is %s, which ONNX has no type for; int4, uint4, "
+			"int8, uint8, int16, uint16, e4m3fn and e5m2 have one", v->name, q->format.name);
+	}
+	return QB_OK;
+}
+
+static struct qb_tensor *new_tensor(struct qdq *d, enum qb_dtype dtype, int ndim, const int64_t *dim)
+{
+	struct qb_tensor *t = qb_arena_alloc(d->g->arena, 1, sizeof(*t));
+
+	if (!t) {
+		return NULL;
+	}
+	t->dtype = dtype;
+	t->ndim = ndim;
+	for (int i = 0; i < ndim; i++) {
+		t->dim[i] = dim[i];
+	}
+	t->data = qb_arena_alloc(d->g->arena, qb_tensor_size(t) + 1, qb_dtype_bytes(dtype));
+	return t->data ? t : NULL;
+}
+
+static struct qb_value *constant(struct qdq *d, const char *of, const char *what,
+	const struct qb_tensor *t)
+{
+	const char *name = qb_arena_printf(d->g->arena, "%s:%s", of, what);
+
+	return t && name ? qb_graph_add_constant(d->g, name, t) : NULL;
+}
+
+static void store_code(struct qb_tensor *t, int64_t i, int32_t code)
+{
+	if (qb_dtype_bytes(t->dtype) == 2) {
+		((uint16_t *)t->data)[i] = (uint16_t)code;
+	} else {
+		((uint8_t *)t->data)[i] = (uint8_t)code;
+	}
+}
+
+/* Scale and zero point, as scalars or vectors. */
+static enum qb_err parameters(struct qdq *d, const struct qb_quantizer *q, const char *name,
+	enum qb_dtype codes, struct qb_value **scale, struct qb_value **zero)
+{
+	int ndim = q->channels > 1;
+	struct qb_tensor *s = new_tensor(d, QB_F32, ndim, &q->channels);
+	struct qb_tensor *z = new_tensor(d, codes, ndim, &q->channels);
+
+	if (!s || !z) {
+		return no_memory(d);
+	}
+	for (int64_t i = 0; i < q->channels; i++) {
+		((float *)s->data)[i] = q->scale[i];
+		store_code(z, i, q->zero ? q->zero[i] : 0);
+	}
+	*scale = constant(d, name, "scale", s);
+	*zero = constant(d, name, "zero_point", z);
+	return *scale && *zero ? QB_OK : no_memory(d);
+}
+
+static enum qb_err add(struct qdq *d, const char *type, int opset, int inputs,
+	struct qb_value *const *in, struct qb_value *y, int64_t axis)
+{
+	const char *name = qb_arena_printf(d->g->arena, "%s:%s", y->name, type);
+	struct qb_node *n = name ? qb_node_create(d->g, type, name, opset, inputs, in, 1, &y) : NULL;
+
+	if (!n) {
+		return no_memory(d);
+	}
+	if (axis >= 0) {
+		qb_node_add_int(n, "axis", axis);
+	}
+	d->list[d->nodes++] = n;
+	return QB_OK;
+}
+
+/* The codes of the numbers that the scheme runs with. */
+static enum qb_err weight_codes(struct qdq *d, const struct qb_quantizer *q, const struct qb_value *v,
+	struct qb_tensor *t)
+{
+	const struct qb_value *w = d->bound->value[d->at[v->index]];
+	int64_t outer, channels, inner, n = (int64_t)qb_tensor_size(v->constant);
+	float *y = malloc((size_t)n * sizeof(*y) + 1);
+	int32_t *codes = malloc((size_t)n * sizeof(*codes) + 1);
+	enum qb_err err = y && codes ? QB_OK : no_memory(d);
+
+	if (err == QB_OK) {
+		err = qb_quantization_constant(d->q, w, y, NULL, d->eb);
+	}
+	if (err == QB_OK) {
+		qb_weight_extents(w, d->q->axis[w->index], &outer, &channels, &inner);
+		qb_encode(q, y, codes, NULL, outer, channels, inner);
+		for (int64_t i = 0; i < n; i++) {
+			store_code(t, i, codes[i]);
+		}
+	}
+	free(y);
+	free(codes);
+	return err;
+}
+
+static enum qb_err write_weight(struct qdq *d, struct qb_value *v)
+{
+	const struct qb_quantizer *q = quantizer_of(d, v);
+	struct qb_value *in[3], *y;
+	struct qb_tensor *t;
+	enum qb_dtype codes;
+
+	QB_TRY(codes_of(d, q, v, &codes));
+	t = new_tensor(d, codes, v->constant->ndim, v->constant->dim);
+	if (!t) {
+		return no_memory(d);
+	}
+	QB_TRY(weight_codes(d, q, v, t));
+	in[0] = constant(d, v->name, "codes", t);
+	y = qb_graph_add_value(d->g, v->name, QB_F32);
+	if (!in[0] || !y) {
+		return no_memory(d);
+	}
+	y->shape = v->shape;
+	QB_TRY(parameters(d, q, v->name, codes, &in[1], &in[2]));
+	d->became[v->index] = y;
+	return add(d, "DequantizeLinear", opset_for(codes), 3, in, y, q->channels > 1 ? q->axis : -1);
+}
+
+/* A constant that a method changed and that stays float: a corrected bias. */
+static enum qb_err write_changed(struct qdq *d, struct qb_value *v)
+{
+	struct qb_tensor *t = new_tensor(d, QB_F32, v->constant->ndim, v->constant->dim);
+
+	if (!t) {
+		return no_memory(d);
+	}
+	QB_TRY(qb_quantization_constant(d->q, d->bound->value[d->at[v->index]], t->data, NULL, d->eb));
+	v->constant = t;
+	return QB_OK;
+}
+
+static bool is_output(const struct qb_graph *g, const struct qb_value *v)
+{
+	for (int i = 0; i < g->outputs; i++) {
+		if (g->output[i] == v) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
+{
+	const struct qb_quantizer *q = quantizer_of(d, v);
+	bool output = is_output(d->g, v);
+	struct qb_value *in[3] = {v}, *code, *y;
+	enum qb_dtype codes;
+	const char *name = v->name;
+
+	QB_TRY(codes_of(d, q, v, &codes));
+	if (q->format.narrow) {
+		return qb_fail(d->eb, QB_EUNSUPPORTED, "tensor %.200s leaves the lowest code of its format out, which "
+			"ONNX cannot say", v->name);
+	}
+	code = qb_graph_add_value(d->g, qb_arena_printf(d->g->arena, "%s:codes", name), codes);
+	y = qb_graph_add_value(d->g, output ? name
+		: qb_arena_printf(d->g->arena, "%s:dequantized", name), QB_F32);
+	if (!code || !y) {
+		return no_memory(d);
+	}
+	code->shape = y->shape = v->shape;
+	QB_TRY(parameters(d, q, name, codes, &in[1], &in[2]));
+	if (output) {
+		v->name = qb_arena_printf(d->g->arena, "%s:real", name);
+		for (int i = 0; i < d->g->outputs; i++) {
+			d->g->output[i] = d->g->output[i] == v ? y : d->g->output[i];
+		}
+	}
+	d->became[v->index] = y;
+	QB_TRY(add(d, "QuantizeLinear", opset_for(codes), 3, in, code, -1));
+	in[0] = code;
+	return add(d, "DequantizeLinear", opset_for(codes), 3, in, y, -1);
+}
+
+static bool is_bytes(const struct qb_quantizer *q)
+{
+	return q && q->format.kind == QB_FORMAT_INT && q->format.bits <= 8 && !q->format.block;
+}
+
+/* A bias beside integers as int32 codes of (input's scale * weight's scale), as integer kernels hold it. */
+static enum qb_err write_bias(struct qdq *d, struct qb_node *n, const struct qb_quantizer *x,
+	const struct qb_quantizer *w)
+{
+	struct qb_value *b = n->inputs > 2 ? n->input[2] : NULL, *in[2], *y;
+	int64_t channels;
+	struct qb_tensor *codes, *scale;
+
+	if (!b || !b->constant || b->dtype != QB_F32 || b->constant->ndim != 1 ||
+		(strcmp(n->type, "Conv") && strcmp(n->type, "Gemm")) || !is_bytes(x) || x->channels > 1 ||
+		!is_bytes(w) || (w->channels > 1 && w->channels != b->constant->dim[0])) {
+		return QB_OK;
+	}
+	channels = b->constant->dim[0];
+	codes = new_tensor(d, QB_I32, 1, &channels);
+	scale = new_tensor(d, QB_F32, 1, &channels);
+	if (!codes || !scale) {
+		return no_memory(d);
+	}
+	for (int64_t i = 0; i < channels; i++) {
+		float s = x->scale[0] * w->scale[w->channels > 1 ? i : 0];
+		double code = rint((double)((const float *)b->constant->data)[i] / (double)s);
+
+		if (!(fabs(code) < 0x1p31)) {
+			return QB_OK; /* stays float */
+		}
+		((float *)scale->data)[i] = s;
+		((int32_t *)codes->data)[i] = (int32_t)code;
+	}
+	in[0] = constant(d, n->name, "bias_codes", codes);
+	in[1] = constant(d, n->name, "bias_scale", scale);
+	y = qb_graph_add_value(d->g, qb_arena_printf(d->g->arena, "%s:bias", n->name), QB_F32);
+	if (!in[0] || !in[1] || !y) {
+		return no_memory(d);
+	}
+	y->shape = b->shape;
+	n->input[2] = y;
+	return add(d, "DequantizeLinear", 13, 2, in, y, 0);
+}
+
+static enum qb_err write_all(struct qdq *d)
+{
+	int nodes = d->g->nodes;
+	struct qb_node **node = d->g->node;
+
+	for (int i = 0; i < d->values; i++) {
+		struct qb_value *v = d->g->value[i];
+
+		if (v->constant && quantizer_of(d, v)) {
+			QB_TRY(write_weight(d, v));
+		} else if (v->constant && d->at[i] >= 0 &&
+			qb_quantization_changes(d->q, d->bound->value[d->at[i]])) {
+			QB_TRY(write_changed(d, v));
+		} else if (!v->producer && quantizer_of(d, v)) {
+			QB_TRY(write_activation(d, v));
+		}
+	}
+	for (int i = 0; i < nodes; i++) {
+		struct qb_node *n = node[i];
+
+		QB_TRY(write_bias(d, n, n->inputs > 0 ? quantizer_of(d, n->input[0]) : NULL,
+			n->inputs > 1 ? quantizer_of(d, n->input[1]) : NULL));
+		for (int k = 0; k < n->inputs; k++) {
+			struct qb_value *v = n->input[k];
+
+			if (v && v->index < d->values && d->became[v->index]) {
+				n->input[k] = d->became[v->index];
+			}
+		}
+		d->list[d->nodes++] = n;
+		for (int k = 0; k < n->outputs; k++) {
+			if (n->output[k] && quantizer_of(d, n->output[k])) {
+				QB_TRY(write_activation(d, n->output[k]));
+			}
+		}
+	}
+	d->g->node = d->list;
+	d->g->nodes = d->nodes;
+	return qb_graph_relink(d->g, d->eb);
+}
+
+/* Both graphs come from one model, so the same index is almost always the answer. */
+static int find(const struct qb_graph *in, const char *name, int guess)
+{
+	if (guess < in->values && !strcmp(in->value[guess]->name, name)) {
+		return guess;
+	}
+	for (int i = 0; i < in->values; i++) {
+		if (!strcmp(in->value[i]->name, name)) {
+			return i;
+		}
+	}
+	return -1;
+}
+
+enum qb_err qb_qdq_graph(struct qb_graph **out, const struct qb_graph *model,
+	const struct qb_graph *bound, const struct qb_quantization *q, struct qb_errbuf *eb)
+{
+	struct qdq d = {.bound = bound, .q = q, .eb = eb};
+	size_t outputs = 0;
+	enum qb_err err;
+
+	QB_TRY(qb_graph_clone(&d.g, model, eb));
+	d.values = d.g->values;
+	for (int i = 0; i < d.g->nodes; i++) {
+		outputs += (size_t)d.g->node[i]->outputs;
+	}
+	d.at = qb_arena_alloc(d.g->arena, (size_t)d.values + 1, sizeof(*d.at));
+	d.became = qb_arena_alloc(d.g->arena, (size_t)d.values + 1, sizeof(*d.became));
+	/* A node may bring its bias; a value brings a pair. */
+	d.list = qb_arena_alloc(d.g->arena,
+		2 * ((size_t)d.g->nodes + outputs + (size_t)d.values) + 1, sizeof(*d.list));
+	err = d.at && d.became && d.list ? QB_OK : no_memory(&d);
+	for (int i = 0; err == QB_OK && i < d.values; i++) {
+		d.at[i] = find(bound, d.g->value[i]->name, i);
+	}
+	if (err == QB_OK) {
+		err = write_all(&d);
+	}
+	if (err != QB_OK) {
+		qb_graph_destroy(&d.g);
+		return err;
+	}
+	*out = d.g;
+	return QB_OK;
+}
