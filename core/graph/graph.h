@@ -103,7 +103,9 @@ void qb_graph_destroy(struct qb_graph **graph);
 
 /* Reads an ONNX file (opset 7 to 21), checks it as hostile input, resolves operators and infers shapes with
  * a symbolic batch. External data is looked for beside the file, never above it. A .zip that holds one .onnx
- * and its data files is read the same way. Errors name the node. */
+ * and its data files is read the same way. A .tflite file becomes the same graph, its images turned from [N,H,W,C] to
+ * [N,C,H,W], its quantization carried by the values; an ArgMax over channels that ends it is left out, for metrics take
+ * classes from scores. Errors name the node. */
 enum qb_err qb_graph_import(struct qb_graph **out, const char *path, struct qb_errbuf *eb);
 
 /* The same of an .onnx in memory, which may not have external data. */

@@ -33,8 +33,7 @@ static enum qb_err no_memory(struct importer *im)
 	return qb_fail(im->eb, QB_ENOMEM, "out of memory while importing the network");
 }
 
-/* Names reach JSON, SQLite and pages: they have to be UTF-8 (RFC 3629) without control characters. */
-static bool name_ok(const char *s)
+bool qb__import_name_ok(const char *s)
 {
 	const unsigned char *p = (const unsigned char *)s;
 
@@ -62,7 +61,7 @@ static bool name_ok(const char *s)
 
 static enum qb_err check_name(struct importer *im, const char *name, const char *what)
 {
-	if (!name_ok(name)) {
+	if (!qb__import_name_ok(name)) {
 		return qb_fail(im->eb, QB_EONNX, "the name of %s is not printable UTF-8 of at most %d bytes", what,
 			(int)MAX_NAME);
 	}
@@ -583,9 +582,9 @@ static enum qb_err import_graph(struct importer *im)
 
 	QB_TRY(check_model(im));
 	im->graph = im->model->graph;
-	g->name = qb_arena_strdup(g->arena, name_ok(qb__import_string(im->graph->name)) ?
+	g->name = qb_arena_strdup(g->arena, qb__import_name_ok(qb__import_string(im->graph->name)) ?
 		qb__import_string(im->graph->name) : "");
-	g->producer = qb_arena_strdup(g->arena, name_ok(qb__import_string(im->model->producer_name)) ?
+	g->producer = qb_arena_strdup(g->arena, qb__import_name_ok(qb__import_string(im->model->producer_name)) ?
 		qb__import_string(im->model->producer_name) : "");
 	if (!g->name || !g->producer) {
 		return no_memory(im);
@@ -605,9 +604,13 @@ static enum qb_err import_bytes(struct qb_graph **out, struct qb_model_file *fil
 	size_t size, struct qb_errbuf *eb)
 {
 	struct importer im = { .eb = eb, .file = file };
-	ProtobufCMessage *message = qb__wire_unpack(&onnx__model_proto__descriptor, bytes, size, eb);
+	ProtobufCMessage *message;
 	enum qb_err err;
 
+	if (qb__is_tflite(bytes, size)) {
+		return qb__import_tflite(out, bytes, size, eb);
+	}
+	message = qb__wire_unpack(&onnx__model_proto__descriptor, bytes, size, eb);
 	if (!message) {
 		return QB_EFORMAT;
 	}

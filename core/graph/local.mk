@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
 	core/graph/eval.c \
+	core/graph/flatbuffer.c core/graph/flatbuffer.h \
 	core/graph/graph.c core/graph/graph.h \
 	core/graph/import.c core/graph/import.h \
 	core/graph/import_tensor.c \
@@ -17,7 +18,9 @@ libquantbench_a_SOURCES += \
 	core/graph/pass_lift.c \
 	core/graph/quantized_ops.c \
 	core/graph/rescale.c core/graph/rescale.h \
-	core/graph/shape.c core/graph/shape.h
+	core/graph/shape.c core/graph/shape.h \
+	core/graph/tflite.c core/graph/tflite.h \
+	core/graph/tflite_ops.c
 
 # The ONNX format itself: compiled from the .proto that libonnx-dev installs.
 nodist_libquantbench_a_SOURCES += core/graph/onnx.pb-c.c core/graph/onnx.pb-c.h

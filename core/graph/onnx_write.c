@@ -403,7 +403,7 @@ static Onnx__ValueInfoProto *write_info(struct writer *w, const struct qb_value 
 			d->dim_value = v->shape.dim[i];
 		} else if (v->shape.dim[i] == -1) {
 			d->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
-			d->dim_param = "N";
+			d->dim_param = (char *)"N";
 		}
 		shape->dim[i] = d;
 	}
@@ -527,7 +527,7 @@ static enum qb_err write_model(const struct qb_graph *g, const char *path, int o
 	onnx__model_proto__init(&m);
 	m.has_ir_version = true;
 	m.ir_version = opset >= 21 ? 10 : opset >= 19 ? 9 : 8;
-	m.producer_name = "quantbench";
+	m.producer_name = (char *)"quantbench";
 	QB_TRY_OUT(name_values(&w));
 	QB_TRY_OUT(write_opsets(&w, &m, opset));
 	m.graph = write_graph(&w);

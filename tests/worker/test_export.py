@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# python: peers
+"""What a ptq job exports: QDQ networks that ONNX Runtime runs with the same predictions, AIMET's encodings, a report."""
+import html.parser
+import json
+import os
+import sys
+import tempfile
+import unittest
+
+TOP = os.environ.get("top_srcdir", ".")
+sys.path[:0] = [os.path.join(TOP, "bench"), os.path.join(TOP, "tests/unit/graph")]
+try:
+    import numpy as np
+    import onnx
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+    import int8_peers
+except ImportError as e:
+    print(f"skipped: {e}")
+    sys.exit(77)
+import onnx_run
+import worker
+
+DIGITS = (os.path.join(TOP, "demo/digits.onnx"), os.path.join(TOP, "demo/digits-test.npz"), {})
+REAL = {
+    "ds_cnn": ("mlperf-tiny/ds_cnn.onnx", "mlperf-tiny/kws01-test-1000.npz", {}),
+    "resnet8": ("mlperf-tiny/resnet8.onnx", "cifar10/test-846.npz", {}),
+}
+
+
+def session(path):
+    """Quantizers as the file has them: fusions use kernels whose sums may saturate on processors without VNNI."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def run(path, network):
+    data = np.load(network[1])
+    feeds = int8_peers.sample_feeds(network[0], network[1], **network[2], count=len(data["x"]))
+    s = session(path)
+    return np.concatenate([s.run(None, f)[0] for f in feeds]), data
+
+
+class Export(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def job(self, network, schemes, export, **more):
+        model, data, preprocess = network
+        return worker.run({"type": "ptq", "model": model, "data": data, "preprocess": preprocess, "schemes": schemes,
+                           "latency": False, "workdir": self.folder, "export": export} | more)
+
+    def exported(self, result, kind="qdq"):
+        return {e.get("scheme"): os.path.join(self.folder, e["name"])
+                for e in result["exports"] if e["kind"] == kind and "name" in e}
+
+    def check_predictions(self, network, schemes):
+        result, events = self.job(network, schemes, ["qdq"])
+        files = self.exported(result)
+        self.assertEqual(set(files), set(schemes))
+        self.assertEqual({e["path"] for e in events if e["event"] == "artifact"}, set(files.values()))
+        for row in result["schemes"]:
+            scheme = row["scheme"]
+            with self.subTest(scheme):
+                onnx.checker.check_model(files[scheme])
+                y, data = run(files[scheme], network)
+                # agreement with ONNX Runtime sample by sample: its classes are the labels
+                labelled = os.path.join(self.folder, "labelled.npz")
+                np.savez(labelled, x=data["x"], y=y.argmax(1))
+                again, _ = self.job((network[0], labelled, network[2]), [scheme], [])
+                top = np.sort(y, axis=1)
+                ties = int((top[:, -1] - top[:, -2] <= self.step(files[scheme])).sum())
+                different = round((100 - again["schemes"][0]["metric"]) / 100 * len(y))
+                self.assertLessEqual(different, ties, f"of {len(y)}")
+                self.assertAlmostEqual(row["metric"], 100 * (y.argmax(1) == data["y"]).mean(),
+                                       delta=100 * max(ties, 1) / len(y))
+
+    def step(self, path):
+        """The coarsest step of the last quantizer before the output."""
+        model = onnx.load(path)
+        constants = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer if i.name.endswith("scale")}
+        last = [n for n in model.graph.node if n.op_type == "QuantizeLinear"][-1]
+        coarse = 32 if "FLOAT8" in str(helper.tensor_dtype_to_string(self.code_type(model, last))) else 1
+        return float(constants[last.input[1]]) * coarse
+
+    def code_type(self, model, node):
+        return next(i.data_type for i in model.graph.initializer if i.name == node.input[2])
+
+    def test_digits__onnx_runtime_predicts_the_same(self):
+        self.check_predictions(DIGITS, ["int8", "w4a8", "int4", "int16", "e4m3fn", "e5m2", "int8/float32"])
+
+    def test_digits__types_and_opsets(self):
+        result, _ = self.job(DIGITS, ["int8", "int4", "e4m3fn"], ["qdq"])
+        for scheme, opset, types in (("int8", 13, {TensorProto.INT8, TensorProto.UINT8}),
+                                     ("int4", 21, {TensorProto.INT4, TensorProto.UINT4}),
+                                     ("e4m3fn", 19, {TensorProto.FLOAT8E4M3FN})):
+            model = onnx.load(self.exported(result)[scheme])
+            self.assertEqual(model.opset_import[0].version, opset)
+            codes = {i.data_type for i in model.graph.initializer if i.name.endswith("zero_point")}
+            self.assertEqual(codes, types)
+
+    def test_digits__exported_file_is_carried_back(self):
+        result, _ = self.job(DIGITS, ["int8", "w4a8"], ["qdq"])
+        for row in result["schemes"]:
+            path = self.exported(result)[row["scheme"]]
+            again, _ = worker.run({"type": "ptq", "model": path, "data": DIGITS[1], "schemes": ["carried"],
+                                   "latency": False})
+            self.assertAlmostEqual(again["schemes"][0]["metric"], row["metric"], delta=0.26)
+
+    def test_digits__onnx_runtime_runs_it_on_integers(self):
+        result, _ = self.job(DIGITS, ["int8"], ["qdq"])
+        path, fused = self.exported(result)["int8"], os.path.join(self.folder, "fused.onnx")
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = fused
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        types = [n.op_type for n in onnx.load(fused).graph.node]
+        self.assertNotIn("Conv", types)
+        self.assertIn("QLinearConv", types)
+
+    def test_formats_without_words__are_refused_with_a_sentence(self):
+        result, events = self.job(DIGITS, ["E4", "mxfp4", "int6"], ["qdq", "encodings"])
+        refused = {(e["kind"], e["scheme"]): e["refused"] for e in result["exports"]}
+        self.assertIn("ONNX has no type for", refused["qdq", "E4"])
+        self.assertIn("ONNX has no type for", refused["qdq", "int6"])
+        self.assertIn("ONNX has no type for", refused["qdq", "mxfp4"])
+        self.assertIn("AIMET", refused["encodings", "E4"])
+        self.assertFalse([e for e in events if e["event"] == "artifact" and e["name"].startswith(("E4", "mxfp4"))])
+
+    def test_float__is_the_same_network_without_batch_norms(self):
+        result, _ = self.job(DIGITS, ["int8"], ["float"], samples=100)
+        path = os.path.join(self.folder, "float.onnx")
+        self.assertEqual([e["name"] for e in result["exports"]], ["float.onnx"])
+        onnx.checker.check_model(path)
+        self.assertNotIn("BatchNormalization", {n.op_type for n in onnx.load(path).graph.node})
+        x = np.load(DIGITS[1])["x"][:50].astype(np.float32)
+        name = session(path).get_inputs()[0].name
+        want = session(DIGITS[0]).run(None, {name: x})[0]
+        got = session(path).run(None, {name: x})[0]
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4 * np.abs(want).max())
+
+    def test_encodings__scales_and_offsets_in_aimets_form(self):
+        result, _ = self.job(DIGITS, ["int8"], ["encodings", "qdq"])
+        with open(self.exported(result, "encodings")["int8"]) as f:
+            encodings = json.load(f)
+        self.assertEqual(encodings["version"], "0.6.1")
+        rows = {t["name"]: t for t in result["schemes"][0]["tensors"]}
+        found = encodings["param_encodings"] | encodings["activation_encodings"]
+        self.assertEqual(set(found), set(rows))
+        model = onnx.load(self.exported(result)["int8"])
+        constants = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+        for name, entries in found.items():
+            scales = constants[name + ":scale"].reshape(-1)
+            self.assertEqual(len(entries), len(scales))
+            for e, scale in zip(entries, scales):
+                self.assertEqual((e["bitwidth"], e["dtype"]), (8, "int"))
+                self.assertAlmostEqual(e["scale"], float(scale), delta=1e-9 * abs(scale))
+                self.assertAlmostEqual(e["min"], e["scale"] * e["offset"])
+                self.assertAlmostEqual(e["max"], e["scale"] * (e["offset"] + 255))
+
+    def test_report__is_whole_and_needs_nothing_else(self):
+        self.job(DIGITS, ["int8", "E4"], ["report"], samples=50)
+        with open(os.path.join(self.folder, "report.html")) as f:
+            page = f.read()
+        stack, seen = [], []
+
+        class Parser(html.parser.HTMLParser):
+            def handle_starttag(self, tag, attrs):
+                seen.append(tag)
+                for key, value in attrs:
+                    assert key not in ("src", "href") and "http" not in (value or ""), (tag, key, value)
+                if tag in ("table", "svg", "details", "h2", "body"):
+                    stack.append(tag)
+
+            def handle_endtag(self, tag):
+                if tag in ("table", "svg", "details", "h2", "body"):
+                    assert stack.pop() == tag
+
+        Parser().feed(page)
+        self.assertEqual(stack, [])
+        self.assertNotIn("script", seen)
+        for word in ("int8", "E4", "digits.onnx", "Change against float", "top1"):
+            self.assertIn(word, page)
+
+    def test_no_folder__is_said(self):
+        with self.assertRaises(worker.Failed) as caught:
+            worker.run({"type": "ptq", "model": DIGITS[0], "data": DIGITS[1], "schemes": ["int8"], "export": ["qdq"]})
+        self.assertIn("no folder", caught.exception.detail)
+
+
+def add_real(name):
+    def test(self):
+        model, data, preprocess = REAL[name]
+        model, data = worker.shared(model), worker.shared(data)
+        if not model or not data:
+            self.skipTest(f"{REAL[name][0]} is not on this machine")
+        self.check_predictions((model, data, preprocess), ["int8", "w4a8", "e4m3fn"])
+    setattr(Export, f"test_{name}__onnx_runtime_predicts_the_same", test)
+
+
+for network in REAL:
+    add_real(network)
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
