@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Any bytes through the ONNX importer; what imports is prepared, bound and, where it is small, evaluated.
+ * Any bytes through the importer of ONNX and TFLite files; what imports is prepared, bound and, where it is small, evaluated.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -18,13 +18,16 @@ NETWORKS = {
     "mobilenet_v2": dict(
         model="imagenet/mobilenet_v2.onnx", data="imagenet/sample-500.npz", top1=89.00,
         int8_within=1.5, preprocess={"scale": 1 / 127.5, "mean": 1}),
+    "deeplabv3": dict(
+        model="pascal/deeplabv3_mobilenet_v2.onnx", data="pascal/bird.npz", metric="miou", top1=94.86,
+        int8_within=1.5, preprocess={"scale": 1 / 127.5, "mean": 1}),
 }
 
 
 def job(name, **more):
     n = NETWORKS[name]
     return {
-        "type": "ptq", "model": worker.shared(n["model"]), "data": worker.shared(n["data"]),
+        "type": "ptq", "metric": n.get("metric", "top1"), "model": worker.shared(n["model"]), "data": worker.shared(n["data"]),
         "preprocess": n.get("preprocess", {}), "schemes": ["int8"], "latency": False, **more}
 
 
