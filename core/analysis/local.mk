@@ -9,4 +9,5 @@ libquantbench_a_SOURCES += \
 	core/analysis/metric_tokens.c \
 	core/analysis/metrics.c core/analysis/metrics.h \
 	core/analysis/sqnr.c core/analysis/sqnr.h \
+	core/analysis/spread.c core/analysis/spread.h \
 	core/analysis/sqnr_db.h

@@ -12,6 +12,7 @@
 #define QB_EXPERIMENTS(X) \
 	X(ptq, "model data", false, false, "post-training quantization: what each format costs a network") \
 	X(sqnr, "model data", false, true, "what formats cost on distributions: the exact expected error") \
+	X(tensor, "data model", false, false, "what formats cost on the tensors of a file, and their outliers") \
 	X(hwcost, "model", false, true, "gates of the multiply-accumulate units that number formats need") \
 	X(inspect, "model data", true, false, "what an upload holds, or what is wrong with it")
 

@@ -27,14 +27,16 @@ libquantbench_a_SOURCES += \
 	core/experiment/source.c core/experiment/source.h \
 	core/experiment/sqnr.c \
 	core/experiment/stream.c core/experiment/stream.h \
+	core/experiment/survey.c core/experiment/survey.h \
 	core/experiment/sweep.c core/experiment/sweep.h \
+	core/experiment/tensor.c \
 	core/experiment/tensor_rows.c core/experiment/tensor_rows.h \
 	core/experiment/variant.c core/experiment/variant.h
 
 # The JSON Schemas of the kinds of job, as C strings.
 JOB_SCHEMAS = schema/jobs/hwcost.json schema/jobs/inspect.json schema/jobs/ptq.json \
-	schema/jobs/sqnr.json
-EXTRA_DIST += $(JOB_SCHEMAS) schema/jobs/tensor.json
+	schema/jobs/sqnr.json schema/jobs/tensor.json
+EXTRA_DIST += $(JOB_SCHEMAS)
 nodist_libquantbench_a_SOURCES += core/experiment/schemas.h
 BUILT_SOURCES += core/experiment/schemas.h
 CLEANFILES += core/experiment/schemas.h

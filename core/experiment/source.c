@@ -160,6 +160,11 @@ int qb_source_find(const struct qb_source *source, const char *name)
 	return -1;
 }
 
+bool qb_source_seekable(const struct qb_source *source)
+{
+	return !source->archive || qb_archive_seekable(source->archive);
+}
+
 enum qb_err qb_source_reader_open(struct qb_source_reader **out, const struct qb_source *source,
 	int i, struct qb_errbuf *eb)
 {

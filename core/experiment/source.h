@@ -28,6 +28,9 @@ int qb_source_count(const struct qb_source *source);
 const struct qb_source_tensor *qb_source_tensor(const struct qb_source *source, int i);
 int qb_source_find(const struct qb_source *source, const char *name); /* -1: none */
 
+/* Whether reading anywhere is as good as reading forwards: not inside a .npz. */
+bool qb_source_seekable(const struct qb_source *source);
+
 /* One tensor being read; each may be used from its own thread. */
 struct qb_source_reader;
 enum qb_err qb_source_reader_open(struct qb_source_reader **out, const struct qb_source *source,

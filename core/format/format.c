@@ -60,6 +60,7 @@ static const struct named_block {
 	{"mxfp8", "e4m3fn", 32, QB_SCALE_E8M0},
 	{"mxfp6_e3m2", "e3m2", 32, QB_SCALE_E8M0},
 	{"mxfp6_e2m3", "e2m3", 32, QB_SCALE_E8M0},
+	{"mxfp6", "e2m3", 32, QB_SCALE_E8M0},
 	{"mxfp4", "e2m1", 32, QB_SCALE_E8M0},
 	{"mxint8", "int8", 32, QB_SCALE_E8M0},
 	{"nvfp4", "e2m1", 16, QB_SCALE_E4M3},

@@ -438,6 +438,11 @@ int qb_archive_find(const struct qb_archive *archive, const char *name)
 	return -1;
 }
 
+bool qb_archive_seekable(const struct qb_archive *archive)
+{
+	return archive->kind != NPZ;
+}
+
 /* Arrays */
 
 static enum qb_err rewind_array(struct qb_array *r, struct qb_errbuf *eb)

@@ -27,6 +27,9 @@ const struct qb_archive_entry *qb_archive_entry(const struct qb_archive *archive
 /* Index of the entry, or -1. */
 int qb_archive_find(const struct qb_archive *archive, const char *name);
 
+/* Whether rows anywhere are read as fast as the next ones: not inside a .npz. */
+bool qb_archive_seekable(const struct qb_archive *archive);
+
 /* A row is one index of the first dimension (a 0-d array has one row). Each qb_array is
  * independent of the others and may be used from its own thread. */
 enum qb_err qb_array_open(struct qb_array **out, const struct qb_archive *archive, int entry,
