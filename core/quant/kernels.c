@@ -92,9 +92,11 @@ bool qb_grid_divides_fast(const struct qb_grid *g, float scale)
 #define QB_STREAM(y, t) memcpy(y, t, sizeof(t))
 #define QB_STREAM_END() ((void)0)
 #define QB_TARGET
+#define QB_WIDTH 16
 #define QB_NAME(x) c_##x
 #include "core/quant/kernels_body.h"
 #undef QB_TARGET
+#undef QB_WIDTH
 #undef QB_NAME
 
 #undef QB_DIVIDE
@@ -121,9 +123,11 @@ bool qb_grid_divides_fast(const struct qb_grid *g, float scale)
 		} \
 	} while (0)
 #define QB_TARGET __attribute__((target("avx2,fma")))
+#define QB_WIDTH 32
 #define QB_NAME(x) avx2_##x
 #include "core/quant/kernels_body.h"
 #undef QB_TARGET
+#undef QB_WIDTH
 #undef QB_NAME
 
 #undef QB_STREAM
@@ -139,9 +143,11 @@ bool qb_grid_divides_fast(const struct qb_grid *g, float scale)
 #define QB_TARGET \
 	__attribute__((target("fma,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
 #endif
+#define QB_WIDTH 64
 #define QB_NAME(x) avx512_##x
 #include "core/quant/kernels_body.h"
 #undef QB_TARGET
+#undef QB_WIDTH
 #undef QB_NAME
 #endif
 

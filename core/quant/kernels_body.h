@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The bodies of the kernels, included once for each instruction set with QB_TARGET (an attribute) and QB_NAME(x)
- * defined. Loops of BLOCK turns are what compilers vectorise well.
+ * The bodies of the kernels, included once for each instruction set with QB_TARGET (an attribute), QB_WIDTH
+ * (bytes of its vectors) and QB_NAME(x) defined. Loops of BLOCK turns are what compilers vectorise well.
  */
 enum { QB_NAME(BLOCK) = 64, QB_NAME(LANES) = 16, QB_NAME(WIDEN) = 32 };
 
@@ -293,52 +293,57 @@ QB_TARGET static void QB_NAME(spread)(const float *scale, size_t blocks, size_t 
 	}
 }
 
-/* Sums in LANES single-precision lanes over WIDEN * LANES numbers, then in double: a fixed order on every machine. */
-QB_TARGET static void QB_NAME(sums)(const float *x, const float *ref, const float *y, size_t n,
-	struct qb_qdq_sums *s)
+/* Vectors of QB_WIDTH bytes, for an array of lanes would live in memory, not in registers. */
+typedef float QB_NAME(lanes) __attribute__((vector_size(QB_WIDTH)));
+enum { QB_NAME(PARTS) = 4 * QB_NAME(LANES) / QB_WIDTH };
+
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(widen)(double *sum,
+	const float *lane)
+{
+	for (int j = 0; j < QB_NAME(LANES); j++) {
+		*sum += (double)lane[j];
+	}
+}
+
+/* sum x^2 and sum (y - x)^2, in LANES single-precision lanes over WIDEN * LANES numbers, then in double: a fixed order
+ * on every machine. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(pair)(const float *x,
+	const float *y, size_t n, double *signal, double *noise)
 {
 	size_t i = 0;
 
 	while (i < n) {
-		float signal[QB_NAME(LANES)] = {0}, noise[QB_NAME(LANES)] = {0};
-		float ref_signal[QB_NAME(LANES)] = {0}, ref_noise[QB_NAME(LANES)] = {0};
+		QB_NAME(lanes) s[QB_NAME(PARTS)] = {{0}}, d[QB_NAME(PARTS)] = {{0}};
+		float ends[2][QB_NAME(LANES)];
 		size_t end = n - i < QB_NAME(WIDEN) * QB_NAME(LANES)
 			? n : i + QB_NAME(WIDEN) * QB_NAME(LANES);
 
 		for (; i + QB_NAME(LANES) <= end; i += QB_NAME(LANES)) {
-			for (int j = 0; j < QB_NAME(LANES); j++) {
-				float v = x[i + (size_t)j], q = y[i + (size_t)j], d = q - v;
+#pragma GCC unroll 4
+			for (int k = 0; k < QB_NAME(PARTS); k++) {
+				QB_NAME(lanes) v, q;
 
-				signal[j] += v * v;
-				noise[j] += d * d;
-			}
-			if (ref) {
-				for (int j = 0; j < QB_NAME(LANES); j++) {
-					float r = ref[i + (size_t)j], d = y[i + (size_t)j] - r;
-
-					ref_signal[j] += r * r;
-					ref_noise[j] += d * d;
-				}
+				memcpy(&v, x + i + k * (QB_WIDTH / 4), sizeof(v));
+				memcpy(&q, y + i + k * (QB_WIDTH / 4), sizeof(q));
+				q -= v;
+				s[k] += v * v;
+				d[k] += q * q;
 			}
 		}
+		memcpy(ends[0], s, sizeof(s));
+		memcpy(ends[1], d, sizeof(d));
 		for (int j = 0; i < end; i++, j++) {
-			float r = ref ? ref[i] : 0, d = y[i] - x[i], e = ref ? y[i] - r : 0;
+			float q = y[i] - x[i];
 
-			signal[j] += x[i] * x[i];
-			noise[j] += d * d;
-			ref_signal[j] += r * r;
-			ref_noise[j] += e * e;
+			ends[0][j] += x[i] * x[i];
+			ends[1][j] += q * q;
 		}
-		for (int j = 0; j < QB_NAME(LANES); j++) {
-			s->signal += (double)signal[j];
-			s->noise += (double)noise[j];
-			s->ref_signal += (double)ref_signal[j];
-			s->ref_noise += (double)ref_noise[j];
-		}
+		QB_NAME(widen)(signal, ends[0]);
+		QB_NAME(widen)(noise, ends[1]);
 	}
 }
 
-/* Chunks stay in the first-level cache between the two loops; y may be x, so the original is kept. */
+/* Chunks stay in the first-level cache between the loops; where y is x, the original is kept. */
 QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_run_args *a,
 	struct qb_qdq_sums *s)
 {
@@ -347,14 +352,20 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 
 	for (size_t i = 0; i < a->n; i += CHUNK) {
 		size_t n = a->n - i < CHUNK ? a->n - i : CHUNK;
-		struct qb_run_args part = {.x = kept, .y = a->y + i, .n = n,
+		const float *x = a->x == a->y ? kept : a->x + i;
+		struct qb_run_args part = {.x = x, .y = a->y + i, .n = n,
 			.scale = a->scale + (a->stride ? i : 0),
 			.inverse = a->inverse ? a->inverse + (a->stride ? i : 0) : NULL,
 			.zero = a->zero ? a->zero + (a->stride ? i : 0) : NULL, .stride = a->stride};
 
-		memcpy(kept, a->x + i, n * sizeof(*kept));
+		if (x == kept) {
+			memcpy(kept, a->x + i, n * sizeof(*kept));
+		}
 		QB_NAME(qdq)(g, &part);
-		QB_NAME(sums)(kept, a->ref ? a->ref + i : NULL, a->y + i, n, s);
+		QB_NAME(pair)(x, a->y + i, n, &s->signal, &s->noise);
+		if (a->ref) {
+			QB_NAME(pair)(a->ref + i, a->y + i, n, &s->ref_signal, &s->ref_noise);
+		}
 	}
 }
 
