@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# python: peers
+"""The tensor job against numpy, scipy and ml_dtypes; hostile files."""
+import json
+import os
+import struct
+import tempfile
+import unittest
+
+import ml_dtypes
+import numpy as np
+from scipy import stats
+
+import worker
+
+TYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64"}
+
+
+def write_safetensors(path, arrays, header=None):
+    at, entries = 0, {}
+    for name, a in arrays.items():
+        entries[name] = {"dtype": TYPES[a.dtype.name], "shape": list(a.shape), "data_offsets": [at, at + a.nbytes]}
+        at += a.nbytes
+    text = json.dumps(entries).encode() if header is None else header
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text)
+        for a in arrays.values():
+            f.write(a.tobytes())
+
+
+def noise(x, y):
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    return np.mean((x - y) ** 2)
+
+
+def by_int8(x, most):
+    scale = np.float32(most / 127)
+    return np.clip(np.rint(x / scale), -128, 127) * scale
+
+
+def by_e4m3fn(x, most):
+    scale = np.float32(most / 448)
+    return (x / scale).astype(ml_dtypes.float8_e4m3fn).astype(np.float32) * scale
+
+
+class Tensor(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.rng = np.random.default_rng(7)
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def survey(self, path, *options, **more):
+        return worker.run({"type": "tensor", "data": path, **more}, *options)[0]
+
+    def test_rows__each_granularity__equal_numpy_and_ml_dtypes(self):
+        w = self.rng.standard_normal((70, 96)).astype(np.float32) * np.exp(self.rng.standard_normal((70, 1))).astype(np.float32)
+        np.save(self.path("w.npy"), w)
+        r = self.survey(self.path("w.npy"), formats=["int8", "e4m3fn"])
+        rows = {(x["granularity"], x["format"]): x for x in r["rows"]}
+        views = {"per_tensor": w.reshape(1, -1), "per_channel": w, "per_block": w.reshape(-1, 32)}
+        for name, quantize in (("int8", by_int8), ("e4m3fn", by_e4m3fn)):
+            for granularity, v in views.items():
+                y = quantize(v, np.abs(v).max(axis=1, keepdims=True))
+                row = rows[granularity, name]
+                self.assertAlmostEqual(row["mse"] / noise(v, y), 1, delta=1e-5, msg=row)
+        self.assertEqual(len(rows), 6)
+        self.assertAlmostEqual(rows["per_channel", "int8"]["bits"], 8 + 32 * 70 / w.size)
+        self.assertEqual(rows["per_block", "int8"]["bits"], 9)
+
+    def test_statistics__each_dtype__equal_scipy(self):
+        for dtype in (np.float32, np.float16, ml_dtypes.bfloat16):
+            w = (self.rng.standard_t(5, (40, 1000)) + 3).astype(dtype)
+            write_safetensors(self.path("w.safetensors"), {"w": w})
+            t = self.survey(self.path("w.safetensors"), formats=["E4"])["tensors"][0]
+            x = w.astype(np.float64).ravel()
+            self.assertAlmostEqual(t["kurtosis"], stats.kurtosis(x, fisher=False), delta=1e-8)
+            self.assertAlmostEqual(t["mean"], x.mean(), delta=1e-10)
+            self.assertAlmostEqual(t["std"], x.std(), delta=1e-10)
+            self.assertEqual((t["min"], t["max"], t["infinity_norm"]), (x.min(), x.max(), np.abs(x).max()))
+            h = t["histogram"]
+            edges = h["low"] + h["width"] * np.arange(len(h["counts"]) + 1)
+            self.assertLessEqual(len(h["counts"]), 128)
+            self.assertEqual(h["counts"], np.histogram(x, edges)[0].tolist())
+
+    def test_outliers__three_loud_channels__named_by_index(self):
+        w = self.rng.uniform(-1, 1, (64, 50)).astype(np.float32)
+        w[[5, 17], 3] = 40, -30
+        np.save(self.path("w.npy"), w)
+        t = self.survey(self.path("w.npy"), formats=["int8"])["tensors"][0]
+        self.assertEqual([(o["index"], o["infinity_norm"]) for o in t["outlier_channels"]], [(5, 40), (17, 30)])
+        t = self.survey(self.path("w.npy"), formats=["int8"], axis=-1)["tensors"][0]
+        self.assertEqual((t["axis"], t["channels"], [o["index"] for o in t["outlier_channels"]]), (1, 50, [3]))
+
+    def test_axis__any__equals_the_transposed(self):
+        w = (self.rng.standard_normal((6, 33000, 2)) * np.exp(self.rng.standard_normal((6, 33000, 2)))).astype(np.float32)
+        for axis in range(3):
+            moved = np.ascontiguousarray(np.moveaxis(w, axis, 0))
+            np.save(self.path("w.npy"), w)
+            np.save(self.path("m.npy"), moved)
+            for method in ("minmax", "mse") if axis != 1 else ("minmax",):
+                a, b = (next(x for x in self.survey(self.path(f), formats=["int8"], granularities=["per_channel"],
+                                                    range=method, **k)["rows"])
+                        for f, k in (("w.npy", {"axis": axis}), ("m.npy", {})))
+                self.assertAlmostEqual(a["sqnr_db"], b["sqnr_db"], delta=1e-6)
+
+    def test_range__mse__no_worse_than_minmax(self):
+        w = self.rng.standard_t(3, (50, 300)).astype(np.float32)
+        np.save(self.path("w.npy"), w)
+        at = {m: {(x["granularity"], x["format"]): x["sqnr_db"] for x in self.survey(self.path("w.npy"), range=m)["rows"]}
+              for m in ("minmax", "mse")}
+        for key, db in at["mse"].items():
+            self.assertGreaterEqual(db, at["minmax"][key] - 0.02, key)
+        self.assertGreater(at["mse"]["per_tensor", "int8"], at["minmax"]["per_tensor", "int8"] + 0.2)
+
+    def test_containers_and_threads__same_numbers__same_rows(self):
+        w = self.rng.standard_normal((300, 777)).astype(np.float32)
+        np.save(self.path("w.npy"), w)
+        np.savez_compressed(self.path("w.npz"), x=w)
+        write_safetensors(self.path("w.safetensors"), {"x": w})
+        results = [self.survey(self.path(f), "--threads", n) for f, n in (
+            ("w.npy", "1"), ("w.npy", "2"), ("w.npz", "2"), ("w.safetensors", "2"))]
+        for r in results:
+            r.pop("source")
+            self.assertEqual(r, results[0])
+
+    def test_nonfinite__are_counted_and_left_out(self):
+        w = self.rng.standard_normal((8, 100)).astype(np.float32)
+        w[0, 0], w[3, 5] = np.nan, np.inf
+        np.save(self.path("w.npy"), w)
+        r = self.survey(self.path("w.npy"), formats=["int8"])
+        self.assertEqual(r["tensors"][0]["nonfinite"], 2)
+        finite = w[np.isfinite(w)]
+        row = r["rows"][0]
+        self.assertAlmostEqual(row["mse"] / noise(finite, by_int8(finite, np.abs(finite).max())), 1, delta=1e-5)
+        self.assertAlmostEqual(r["tensors"][0]["kurtosis"], stats.kurtosis(finite.astype(np.float64), fisher=False), delta=1e-9)
+
+    def test_odd_tensors__scalar_empty_constant__are_handled(self):
+        arrays = {"scalar": np.float32(3).reshape(()), "empty": np.zeros((0, 4), np.float32), "zeros": np.zeros((4, 4), np.float32),
+                  "row": np.ones((1, 5), np.float32), "ids": np.arange(10)}
+        write_safetensors(self.path("w.safetensors"), arrays)
+        r = self.survey(self.path("w.safetensors"))
+        self.assertEqual([t["name"] for t in r["tensors"]], ["scalar", "zeros", "row", "ids"])
+        self.assertEqual([s["name"] for s in r["skipped"]], ["empty"])
+        self.assertIsNone(next(t for t in r["tensors"] if t["name"] == "zeros")["kurtosis"])
+        r = self.survey(self.path("w.safetensors"), tensors=["ids"])
+        self.assertEqual([t["name"] for t in r["tensors"]], ["ids"])
+
+    def test_model__weights_along_their_own_channels(self):
+        model = worker.shared("mlperf-tiny/resnet8.onnx")
+        if not model:
+            self.skipTest("real networks are not here")
+        r = worker.run({"type": "tensor", "model": model, "formats": ["int8", "E4"]})[0]
+        dense = [t for t in r["tensors"] if len(t["shape"]) == 2]
+        self.assertTrue(dense and all(10 in t["shape"] and t["channels"] == 10 for t in dense), dense)
+        self.assertGreater(len(r["tensors"]), 8)
+        self.assertTrue(all(x["sqnr_db"] is None or x["sqnr_db"] > 20 for x in r["rows"]))
+
+    def test_hostile_files__each__refused_with_a_sentence(self):
+        huge = b'{"w":{"dtype":"F32","shape":[1073741824,1073741824],"data_offsets":[0,4]}}'
+        for header in (b"", b"{", b"[]", b'{"w":1}', huge, b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,400]}}',
+                       b'{"w":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}',
+                       b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}'):
+            write_safetensors(self.path("bad.safetensors"), {"w": np.zeros(1, np.float32)}, header)
+            with self.assertRaises(worker.Failed, msg=header) as e:
+                self.survey(self.path("bad.safetensors"))
+            self.assertNotEqual(e.exception.code, "crash", header)
+            self.assertGreater(len(e.exception.detail), 20)
+        with open(self.path("bad.safetensors"), "wb") as f:
+            f.write(struct.pack("<Q", 1 << 62) + b"{}")
+        with self.assertRaises(worker.Failed) as e:
+            self.survey(self.path("bad.safetensors"))
+        self.assertNotEqual(e.exception.code, "crash")
+
+    def test_bad_jobs__each__named_by_field(self):
+        np.save(self.path("w.npy"), np.ones((3, 4), np.float32))
+        for more, field in (({"axis": 5}, "axis"), ({"block": 48}, "block"), ({"formats": ["int0"]}, "formats\\[0\\]"),
+                            ({"granularities": ["per_row"]}, "granularities\\[0\\]"), ({"tensors": ["y"]}, "tensors\\[0\\]"),
+                            ({"model": "x.onnx"}, "either data")):
+            with self.assertRaisesRegex(worker.Failed, field):
+                self.survey(self.path("w.npy"), **more)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
