@@ -26,7 +26,7 @@ struct qb_shape {
 
 /* A quantizer that the file itself brings: real = scale * (code - zero). */
 struct qb_carried {
-	const struct qb_tensor *scale; /* one number; [channels] along axis; or blocks of `block` along axis */
+	const struct qb_tensor *scale; /* NULL: the network takes the range of each input (DynamicQuantizeLinear). One number; [channels] along axis; or blocks of `block` along axis */
 	const struct qb_tensor *zero;  /* as many codes; NULL: all 0 */
 	enum qb_dtype code;            /* the type whose range the codes have */
 	int axis;                      /* -1: per tensor */

@@ -44,7 +44,7 @@ bool qb_carried_equal(const struct qb_carried *a, const struct qb_carried *b)
 	if (!a || !b) {
 		return a == b;
 	}
-	return a->code == b->code && a->axis == b->axis && a->block == b->block &&
+	return a->code == b->code && a->axis == b->axis && a->block == b->block && a->scale && b->scale &&
 		same_tensor(a->scale, b->scale) &&
 		(same_tensor(a->zero, b->zero) || (all_zero(a->zero) && all_zero(b->zero)));
 }
@@ -423,13 +423,158 @@ static enum qb_err lift_all(struct lifter *l)
 	return QB_OK;
 }
 
+/* ---- ranges taken anew for each input ---- */
+
+/* The one node that reads v, of this type. */
+static struct qb_node *only_reader(const struct qb_graph *g, const struct qb_value *v, const char *type)
+{
+	struct qb_node *found = NULL;
+
+	for (int i = 0; v->uses == 1 && i < g->nodes && !found; i++) {
+		for (int k = 0; k < g->node[i]->inputs; k++) {
+			if (g->node[i]->input[k] == v) {
+				found = g->node[i];
+			}
+		}
+	}
+	return found && !strcmp(found->type, type) ? found : NULL;
+}
+
+/* What product * Cast(sums) multiplies by: the input's scale times the weight's, which is returned. */
+static const struct qb_tensor *weight_scale(const struct qb_node *mul, const struct qb_value *sums,
+	const struct qb_value *input_scale)
+{
+	const struct qb_value *other = mul->input[mul->input[0] == sums];
+	const struct qb_node *p = other->producer;
+
+	for (int k = 0; p && !strcmp(p->type, "Mul") && k < 2; k++) {
+		const struct qb_value *w = p->input[1 - k];
+
+		if (p->input[k] == input_scale && w->constant && w->dtype == QB_F32 &&
+			good_scales(w->constant)) {
+			return w->constant;
+		}
+	}
+	return NULL;
+}
+
+struct dynamic {
+	struct qb_node *quantize, *product, *mul;
+	const struct qb_tensor *scale, *zero; /* of the weight */
+	bool conv;
+	int axis;
+};
+
+static bool match_dynamic(const struct qb_graph *g, struct qb_node *n, struct dynamic *d)
+{
+	const struct qb_value *x = n->input[0], *w = n->inputs > 1 ? n->input[1] : NULL;
+	const struct qb_value *wz = n->inputs > 3 ? n->input[3] : NULL;
+	struct qb_node *cast;
+	size_t channels;
+
+	*d = (struct dynamic){.quantize = x->producer, .product = n,
+		.conv = !strcmp(n->type, "ConvInteger")};
+	if ((!d->conv && strcmp(n->type, "MatMulInteger")) || !x->producer ||
+		strcmp(x->producer->type, "DynamicQuantizeLinear") || x->producer->outputs < 3 ||
+		n->inputs < 3 || n->input[2] != x->producer->output[2] || !w->constant ||
+		(w->dtype != QB_I8 && w->dtype != QB_U8) || (wz && !wz->constant)) {
+		return false;
+	}
+	cast = only_reader(g, n->output[0], "Cast");
+	d->mul = cast && cast->output[0]->dtype == QB_F32 ? only_reader(g, cast->output[0], "Mul") : NULL;
+	d->scale = d->mul ? weight_scale(d->mul, cast->output[0], x->producer->output[1]) : NULL;
+	d->zero = wz ? wz->constant : NULL;
+	if (!d->scale) {
+		return false;
+	}
+	channels = qb_tensor_size(d->scale);
+	d->axis = channels == 1 ? -1 : d->conv ? 0 : w->constant->ndim - 1;
+	return (channels == 1 || (!d->conv && w->constant->ndim == 2 &&
+		(int64_t)channels == w->constant->dim[1])) &&
+		(!d->zero || qb_tensor_size(d->zero) == 1 || qb_tensor_size(d->zero) == channels);
+}
+
+static double code_at(const struct qb_tensor *t, size_t i)
+{
+	return t->dtype == QB_U8 ? ((const uint8_t *)t->data)[i] : ((const int8_t *)t->data)[i];
+}
+
+/* The weight's numbers, carrying its quantizer. */
+static struct qb_value *real_weight(struct qb_graph *g, const struct dynamic *d)
+{
+	const struct qb_value *w = d->product->input[1];
+	const struct qb_tensor *codes = w->constant;
+	struct qb_tensor *t = qb_arena_alloc(g->arena, 1, sizeof(*t));
+	size_t n = qb_tensor_size(codes), channels = qb_tensor_size(d->scale);
+	size_t zeros = d->zero ? qb_tensor_size(d->zero) : 0;
+	struct qb_value *v;
+
+	if (!t || zeros > channels) {
+		return NULL;
+	}
+	*t = *codes;
+	t->dtype = QB_F32;
+	t->data = qb_arena_alloc(g->arena, n + 1, sizeof(float));
+	v = t->data ? qb_graph_add_constant(g, qb_arena_printf(g->arena, "%s:real", w->name), t) : NULL;
+	for (size_t i = 0; v && i < n; i++) {
+		size_t c = i % channels;
+		double zero = zeros ? code_at(d->zero, zeros > 1 ? c : 0) : 0;
+
+		((float *)t->data)[i] =
+			(float)((code_at(codes, i) - zero) * (double)((const float *)d->scale->data)[c]);
+	}
+	if (v && zeros <= 1 && channels > 1 && zeros) {
+		return all_zero(d->zero) ? v : NULL;
+	}
+	return v;
+}
+
+/* x -> DynamicQuantizeLinear -> MatMulInteger -> Cast -> Mul by both scales: a MatMul of x with the real weight. */
+static enum qb_err lift_dynamic(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	for (int i = 0; i < g->nodes; i++) {
+		struct qb_carried c = {.code = QB_U8, .axis = -1}, wc;
+		struct qb_value *in[2];
+		struct qb_node *made;
+		struct dynamic d;
+
+		if (!g->node[i]->inputs || !g->node[i]->input[0] || !match_dynamic(g, g->node[i], &d)) {
+			continue;
+		}
+		in[0] = d.quantize->input[0];
+		in[1] = real_weight(g, &d);
+		if (!in[1]) {
+			continue;
+		}
+		wc = (struct qb_carried){.scale = d.scale,
+			.zero = d.zero && !all_zero(d.zero) ? d.zero : NULL,
+			.code = d.product->input[1]->dtype, .axis = d.axis};
+		in[1]->carried = keep(g, &wc);
+		if (!in[0]->carried) {
+			in[0]->carried = keep(g, &c);
+		}
+		made = qb_node_create(g, d.conv ? "Conv" : "MatMul", d.product->name,
+			QB_MAX((int)g->opset, 13), 2, in, 1, &d.mul->output[0]);
+		if (!in[0]->carried || !in[1]->carried || !made) {
+			return qb_fail(eb, QB_ENOMEM, "out of memory while lifting quantization");
+		}
+		made->attr = d.product->attr;
+		made->attrs = d.product->attrs;
+		/* In place of the Mul, whose inputs nobody else reads. */
+		for (int k = 0; k < g->nodes; k++) {
+			g->node[k] = g->node[k] == d.mul ? made : g->node[k];
+		}
+	}
+	return qb_pass_remove_dead(g, eb);
+}
+
 static bool any_quantization(const struct qb_graph *g)
 {
 	for (int i = 0; i < g->nodes; i++) {
 		const char *type = g->node[i]->type;
 
 		if (strcmp(type, "QuantizeLinear") == 0 || strcmp(type, "DequantizeLinear") == 0 ||
-			strncmp(type, "QLinear", 7) == 0) {
+			strcmp(type, "DynamicQuantizeLinear") == 0 || strncmp(type, "QLinear", 7) == 0) {
 			return true;
 		}
 	}
@@ -445,6 +590,7 @@ enum qb_err qb_pass_lift_quantization(struct qb_graph *g, struct qb_errbuf *eb)
 	}
 	QB_TRY(expand_all(g, eb));
 	QB_TRY(qb_pass_fold_constants(g, eb));
+	QB_TRY(lift_dynamic(g, eb));
 	l.values = g->values;
 	l.twin = qb_arena_alloc(g->arena, (size_t)g->values + 1, sizeof(*l.twin));
 	l.became = qb_arena_alloc(g->arena, (size_t)g->values + 1, sizeof(*l.became));

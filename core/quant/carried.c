@@ -138,8 +138,23 @@ static void note_blocks(struct qb_scheme_part *p, const struct qb_carried *c)
 	}
 }
 
+/* A range that the network takes of each input: here that of the calibration samples. */
+static enum qb_err observed_quantizer(struct qb_quantizer *q, const struct qb_value *v,
+	const struct qb_observer *o, struct qb_errbuf *eb)
+{
+	struct qb_format f;
+	float lo = 0, hi = 0;
+
+	QB_TRY(qb_format_of_codes(&f, v->carried->code, eb));
+	f.asymmetric = true;
+	if (o) {
+		qb_observer_minmax(o, &lo, &hi);
+	}
+	return qb_quantizer_init(q, &f, -1, 1, &lo, &hi, eb);
+}
+
 enum qb_err qb__quantization_carried(struct qb_quantization *r, const struct qb_graph *g,
-	struct qb_errbuf *eb)
+	struct qb_observer *const *observer, struct qb_errbuf *eb)
 {
 	if (!qb_graph_carries(g)) {
 		return qb_fail(eb, QB_EJOB, "scheme carried: the model's file brings no quantization; use a "
@@ -161,7 +176,8 @@ enum qb_err qb__quantization_carried(struct qb_quantization *r, const struct qb_
 		if (!r->q[i]) {
 			return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
 		}
-		QB_TRY(qb_quantizer_carried(r->q[i], v, eb));
+		QB_TRY(v->carried->scale ? qb_quantizer_carried(r->q[i], v, eb)
+					 : observed_quantizer(r->q[i], v, observer ? observer[i] : NULL, eb));
 		note_part(part, r->q[i]);
 	}
 	return QB_OK;

@@ -9,6 +9,6 @@
 
 /* Fills r->q, r->axis and the parts of r->scheme with what the graph's values carry. */
 enum qb_err qb__quantization_carried(struct qb_quantization *r, const struct qb_graph *g,
-	struct qb_errbuf *eb);
+	struct qb_observer *const *observer, struct qb_errbuf *eb);
 
 #endif

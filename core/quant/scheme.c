@@ -323,7 +323,7 @@ enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb
 	r->scheme = *s;
 	r->values = g->values;
 	if (s->carried) {
-		QB_TRY_OUT(qb__quantization_carried(r, g, eb));
+		QB_TRY_OUT(qb__quantization_carried(r, g, observer, eb));
 		*out = r;
 		r = NULL;
 		goto out;

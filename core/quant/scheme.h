@@ -105,7 +105,7 @@ enum qb_err qb_quantization_override(struct qb_quantization *q, const struct qb_
 
 /* Whether any value of the graph carries a quantizer of the file's. */
 bool qb_graph_carries(const struct qb_graph *g);
-/* The quantizer that v carries. QB_EUNSUPPORTED for blocks, whose values lie on the grid already. */
+/* The quantizer that v carries, which has scales. QB_EUNSUPPORTED for blocks, whose values lie on the grid already. */
 enum qb_err qb_quantizer_carried(struct qb_quantizer *q, const struct qb_value *v,
 	struct qb_errbuf *eb);
 /* The format of such codes: int8 and the like, e4m3fn and the like. */

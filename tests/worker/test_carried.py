@@ -16,6 +16,7 @@ try:
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
     from onnxruntime.quantization import QuantFormat, QuantType
+    import onnxruntime.quantization
     import int8_peers
 except ImportError as e:
     print(f"skipped: {e}")
@@ -105,6 +106,31 @@ class Carried(unittest.TestCase):
             result = ptq(self.quantize(DIGITS, kind), *DIGITS[1:], samples=20,
                          latency={"min_seconds": 0, "min_queries": 20, "warmup_seconds": 0})
             self.assertEqual(result["schemes"][0]["latency"]["execution"], "native")
+
+    def test_dynamic_quantization__becomes_float_operators_with_quantizers(self):
+        rng = np.random.default_rng(5)
+        w = [rng.normal(size=s).astype(np.float32) * 0.3 for s in ((32, 24), (24, 6))]
+        graph = helper.make_graph(
+            [helper.make_node("MatMul", ["x", "w0"], ["a"]), helper.make_node("Relu", ["a"], ["b"]),
+             helper.make_node("MatMul", ["b", "w1"], ["y"])], "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 32])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 6])],
+            [numpy_helper.from_array(a, f"w{i}") for i, a in enumerate(w)])
+        path, quantized = (os.path.join(self.folder, n) for n in ("f.onnx", "d.onnx"))
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+        x = rng.normal(size=(64, 32)).astype(np.float32)
+        data = os.path.join(self.folder, "x.npz")
+        for per_channel in (False, True):
+            onnxruntime.quantization.quantize_dynamic(path, quantized, per_channel=per_channel,
+                                                      weight_type=QuantType.QInt8)
+            self.assertIn("MatMulInteger", {n.op_type for n in onnx.load(quantized).graph.node})
+            y = predictions(quantized, [{"x": x}])
+            np.testing.assert_allclose(onnx_run.run(quantized, [x])[0], y, rtol=1e-4, atol=1e-4)
+            np.savez(data, x=x, y=y)
+            row = ptq(quantized, data, {}, metric="mse", calibration={"samples": 64})["schemes"][0]
+            self.assertLess(row["metric"], 1e-3 * float((y ** 2).mean()))
+            self.assertEqual(sorted(t["kind"] for t in row["tensors"]), ["activation"] * 2 + ["weight"] * 2)
+            self.assertEqual(row["weights"]["granularity"], "per_channel" if per_channel else "per_tensor")
 
     def test_float_network__carried_is_refused(self):
         with self.assertRaises(worker.Failed) as caught:

@@ -744,6 +744,14 @@ export interface components {
                 macs_gates?: Record<string, never> | null;
                 tensors?: components["schemas"]["TensorRow"][];
             }[];
+            /** @description what the job's "export" asked for; artifacts by name, or why a format has no words for a scheme */
+            exports?: {
+                /** @enum {string} */
+                kind: "qdq" | "encodings" | "float";
+                scheme?: string;
+                name?: string;
+                refused?: string;
+            }[];
         };
         SqnrRow: {
             /** @description its label */
