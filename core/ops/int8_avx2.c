@@ -57,7 +57,7 @@ AVX2 INLINE __m256i narrow_two(__m256i a, __m256i b, __m256i c, __m256i d)
 
 enum { TILE = 6 };
 
-AVX2 static void expand(const uint8_t *x, void *to, int64_t n)
+AVX2 void qb__int8_avx2_expand(const uint8_t *x, void *to, int64_t n)
 {
 	for (int64_t i = 0; i < n; i += 16) {
 		_mm256_storeu_si256((__m256i *)((int16_t *)to + i),
@@ -78,8 +78,28 @@ static void pack(struct qb_int8_matrix *m, const int8_t *rows)
 	}
 }
 
+/* The same of 16-bit weights. Columns past the last are whatever the bytes there are: nothing is stored of them. */
+AVX2 void qb__int8_avx2_pack_columns(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride,
+	int zero)
+{
+	const __m256i z = _mm256_set1_epi16((short)zero);
+	int16_t *to = m->packed;
+
+	for (int64_t o = 0; o < m->outputs; o += 16) {
+		for (int64_t k = 0; k < m->k; k += 2, to += 32) {
+			__m128i a = _mm_loadu_si128((const __m128i *)(x + k * stride + o));
+			__m128i b = _mm_loadu_si128((const __m128i *)(x + (k + 1) * stride + o));
+
+			_mm256_store_si256((__m256i *)to,
+				_mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)), z));
+			_mm256_store_si256((__m256i *)(to + 16),
+				_mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)), z));
+		}
+	}
+}
+
 struct part {
-	const int8_t *w;        /* of a block */
+	const char *w;          /* of a block */
 	const void *const *x;   /* [pixels] */
 	const int64_t *offset;  /* [taps] */
 	int64_t taps, chunk;
@@ -118,22 +138,28 @@ struct part {
 		} \
 	}
 
-AVX2 INLINE void tile(const int MR, const struct part *a)
+/* Two weights of eight outputs. */
+AVX2 INLINE __m256i weights(const char *w, const bool wide, int at)
 {
+	return wide ? _mm256_load_si256((const __m256i *)(w + 32 * at))
+		    : _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(w + 16 * at)));
+}
+
+AVX2 INLINE void tile(const int MR, const bool wide, const struct part *a)
+{
+	const int64_t step = wide ? 64 : 32;
 	const __m256 hi = _mm256_set1_ps((float)a->hi);
 	const __m256i lo = _mm256_set1_epi8((char)a->lo);
 	const int64_t left = a->left, *offset = a->offset, *last = offset + a->taps;
-	const int8_t *w = a->w;
+	const char *w = a->w;
 	__m256 m0, m1, o0, o1;
 
 	EACH_I(DECLARE)
 	for (; offset < last; offset++) {
 		int64_t k = *offset;
 
-		for (const int8_t *end = w + 16 * a->chunk; w < end; k += 2, w += 32) {
-			const __m256i b0 = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)w));
-			const __m256i b1 =
-				_mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(w + 16)));
+		for (const char *end = w + step / 2 * a->chunk; w < end; k += 2, w += step) {
+			const __m256i b0 = weights(w, wide, 0), b1 = weights(w, wide, 1);
 
 			EACH_I(MULTIPLY)
 		}
@@ -150,22 +176,26 @@ AVX2 INLINE void tile(const int MR, const struct part *a)
 #define TILE_OF(MR) \
 	AVX2 static void tile_##MR(const struct part *a) \
 	{ \
-		tile(MR, a); \
+		tile(MR, false, a); \
+	} \
+	AVX2 static void wide_##MR(const struct part *a) \
+	{ \
+		tile(MR, true, a); \
 	}
 TILE_OF(1) TILE_OF(2) TILE_OF(3) TILE_OF(4) TILE_OF(5) TILE_OF(6)
 
-static void (*const tiles[TILE])(const struct part *) = {
-	tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
+static void (*const tiles[2][TILE])(const struct part *) = {
+	{tile_1, tile_2, tile_3, tile_4, tile_5, tile_6}, {wide_1, wide_2, wide_3, wide_4, wide_5, wide_6}};
 
-static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride)
+AVX2 INLINE void conv_of(const bool wide, const struct qb_int8_matrix *m, const void *const *x,
+	int64_t pixels, const int64_t *offset, int64_t taps, int64_t chunk,
+	const struct qb_requant *r, uint8_t *y, int64_t y_stride)
 {
 	struct part a = {.offset = offset, .taps = taps, .chunk = chunk, .lo = r->lo, .hi = r->hi,
 		.y_stride = y_stride};
 
 	for (int64_t c = 0; c < m->outputs; c += 16) {
-		a.w = (const int8_t *)m->packed + c * m->k;
+		a.w = (const char *)m->packed + c * m->k * (wide ? 2 : 1);
 		a.start = m->start + c;
 		a.multiplier = r->multiplier + c;
 		a.offsets = r->offset + c;
@@ -173,9 +203,23 @@ static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t p
 		for (int64_t p = 0; p < pixels; p += TILE) {
 			a.x = x + p;
 			a.y = y + p * y_stride + c;
-			tiles[QB_MIN(TILE, pixels - p) - 1](&a);
+			tiles[wide][QB_MIN(TILE, pixels - p) - 1](&a);
 		}
 	}
+}
+
+AVX2 static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride)
+{
+	conv_of(false, m, x, pixels, offset, taps, chunk, r, y, y_stride);
+}
+
+AVX2 void qb__int8_avx2_conv_wide(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride)
+{
+	conv_of(true, m, x, pixels, offset, taps, chunk, r, y, y_stride);
 }
 
 /* Depthwise. A weight is 16 * high + low, both within [-8, 8], so that eight pairs of products with bytes fit the 16
@@ -389,6 +433,7 @@ AVX2 static void dequantize(const uint8_t *x, float *y, size_t n, float scale, i
 	qb__int8_dequantize_plain(x + i, y + i, n - i, scale, zero);
 }
 
-const struct qb_int8_kernels qb__int8_avx2 = {"avx2", 2, 2, expand, pack, conv, depthwise_bytes, pack_depthwise,
-	depthwise, BLOCK, add, average, max, quantize, dequantize};
+const struct qb_int8_kernels qb__int8_avx2 = {"avx2", 2, 2, qb__int8_avx2_expand, pack, conv,
+	qb__int8_avx2_expand, qb__int8_avx2_pack_columns, qb__int8_avx2_conv_wide, depthwise_bytes,
+	pack_depthwise, depthwise, BLOCK, add, average, max, quantize, dequantize};
 #endif

@@ -332,6 +332,7 @@ VNNI static void dequantize(const uint8_t *x, float *y, size_t n, float scale, i
 	qb__int8_dequantize_plain(x + i, y + i, n - i, scale, zero);
 }
 
-const struct qb_int8_kernels qb__int8_avx512 = {"avx512_vnni", 1, 4, qb__int8_expand_bytes, pack, conv, depthwise_bytes,
+const struct qb_int8_kernels qb__int8_avx512 = {"avx512_vnni", 1, 4, qb__int8_expand_bytes, pack, conv,
+	qb__int8_avx2_expand, qb__int8_avx2_pack_columns, qb__int8_avx2_conv_wide, depthwise_bytes,
 	pack_depthwise, depthwise, 64, add, average, max, quantize, dequantize};
 #endif

@@ -77,7 +77,7 @@ static enum qb_err load_weight(struct qb_builder *b, const struct qb_node *n, in
 
 /* Elements of a band, so that they stay in the second-level cache; pixels of one call; tiles that a thread should
  * have before the outputs are shared out instead of the pixels. */
-enum { BAND_ELEMENTS = 49152, PIXELS = 96, TILE_PIXELS = 12 };
+enum { BAND_ELEMENTS = 49152, PIXELS = 24, TILE_PIXELS = 12 };
 
 struct conv {
 	const struct qb_int8_kernels *kernels;
@@ -472,6 +472,9 @@ enum qb_err qb__plan_int8_gemm(struct qb_builder *b, const struct qb_node *n, st
 enum qb_err qb__plan_int8_matmul(struct qb_builder *b, const struct qb_node *n,
 	struct qb_errbuf *eb)
 {
+	if (!n->input[0]->constant && !n->input[1]->constant) {
+		return qb__plan_int8_product(b, n, eb);
+	}
 	if (!n->input[1]->constant || n->input[1]->shape.ndim != 2) {
 		return QB_EUNSUPPORTED;
 	}

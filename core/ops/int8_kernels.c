@@ -63,6 +63,46 @@ static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t p
 	}
 }
 
+static void expand_wide(const uint8_t *x, void *to, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		((int16_t *)to)[i] = x[i];
+	}
+}
+
+/* [k][outputs] */
+static void pack_columns(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride, int zero)
+{
+	int16_t *to = m->packed;
+
+	for (int64_t k = 0; k < m->k; k++) {
+		for (int64_t o = 0; o < m->outputs; o++) {
+			to[k * m->outputs + o] = (int16_t)(x[k * stride + o] - zero);
+		}
+	}
+}
+
+static void conv_wide(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride)
+{
+	for (int64_t p = 0; p < pixels; p++) {
+		for (int64_t o = 0; o < m->outputs; o++) {
+			const int16_t *w = (const int16_t *)m->packed + o;
+			int32_t sum = m->start[o];
+
+			for (int64_t t = 0; t < taps; t++) {
+				const int16_t *u = (const int16_t *)x[p] + offset[t];
+
+				for (int64_t k = 0; k < chunk; k++, w += m->outputs) {
+					sum += u[k] * *w;
+				}
+			}
+			y[p * y_stride + o] = requant_one(r, o, sum);
+		}
+	}
+}
+
 static size_t depthwise_bytes(int64_t channels, int64_t taps)
 {
 	return (size_t)(channels * taps);
@@ -145,9 +185,10 @@ void qb__int8_dequantize_plain(const uint8_t *x, float *y, size_t n, float scale
 
 /* Which table */
 
-static const struct qb_int8_kernels plain = {"c", 1, 1, qb__int8_expand_bytes, pack, conv, depthwise_bytes, pack_depthwise,
-	depthwise, 16, qb__int8_add_plain, qb__int8_average_plain, qb__int8_max_plain,
-	qb__int8_quantize_plain, qb__int8_dequantize_plain};
+static const struct qb_int8_kernels plain = {"c", 1, 1, qb__int8_expand_bytes, pack, conv, expand_wide,
+	pack_columns, conv_wide, depthwise_bytes, pack_depthwise, depthwise, 16, qb__int8_add_plain,
+	qb__int8_average_plain, qb__int8_max_plain, qb__int8_quantize_plain,
+	qb__int8_dequantize_plain};
 
 static const struct qb_int8_kernels *chosen;
 

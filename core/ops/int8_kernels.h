@@ -62,6 +62,15 @@ struct qb_int8_kernels {
 		const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r,
 		uint8_t *y, int64_t y_stride);
 
+	/* The same with 16-bit weights, from -255 to 255, for products of two activations: elements are always of 2
+	 * bytes, k is even and at most QB_INT8_K_MAX / 2, and packed holds twice qb_int8_packed_bytes. pack_columns
+	 * takes x [k][stride] bytes of which `outputs` are columns and subtracts `zero`; it writes whole blocks. */
+	void (*expand_wide)(const uint8_t *x, void *to, int64_t n);
+	void (*pack_columns)(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride, int zero);
+	void (*conv_wide)(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+		const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r,
+		uint8_t *y, int64_t y_stride);
+
 	/* Depthwise: y[p][c] = requant(start[c] + sum over taps of (row[t] + p * step)[c] * w[t][c]): a run of
 	 * pixels whose taps move on by `step` bytes. */
 	size_t (*depthwise_bytes)(int64_t channels, int64_t taps);

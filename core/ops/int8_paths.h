@@ -9,6 +9,13 @@
 
 #if defined(__x86_64__)
 extern const struct qb_int8_kernels qb__int8_avx2, qb__int8_avx512;
+
+/* Of AVX2, for AVX-512 as well. */
+void qb__int8_avx2_expand(const uint8_t *x, void *to, int64_t n);
+void qb__int8_avx2_pack_columns(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride, int zero);
+void qb__int8_avx2_conv_wide(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride);
 #endif
 
 /* Where channel c stands in unpacked order: what interleaving the bytes of four taps inside 128-bit lanes leaves. */

@@ -76,11 +76,11 @@
 	X("", GroupNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, group_norm, group_norm, NULL, NULL) \
 	X("", Hardmax, 1, 1, 1, QB_OP_OTHER, -1, softmax, softmax, NULL, NULL) \
 	X("", InstanceNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, instance_norm, instance_norm, NULL, NULL) \
-	X("", LayerNormalization, 2, 3, 3, QB_OP_ELTWISE, -1, layer_norm, layer_norm, NULL, NULL) \
+	X("", LayerNormalization, 2, 3, 3, QB_OP_ELTWISE, -1, layer_norm, layer_norm, NULL, qb__plan_int8_layer_norm) \
 	X("", LogSoftmax, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, qb__plan_softmax, NULL) \
 	X("", LpNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, NULL, NULL) \
 	X("", LRN, 1, 1, 1, QB_OP_ELTWISE, -1, lrn, lrn, NULL, NULL) \
-	X("", Softmax, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, qb__plan_softmax, NULL) \
+	X("", Softmax, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, qb__plan_softmax, qb__plan_int8_softmax) \
 	/* pool.c */ \
 	X("", AveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, pool, pool, qb__plan_pool, qb__plan_int8_pool) \
 	X("", GlobalAveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, global_pool, global_pool, qb__plan_global_pool, qb__plan_int8_global_pool) \

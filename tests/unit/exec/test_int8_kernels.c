@@ -164,6 +164,73 @@ static void conv__long_sums__all_tables_equal_sums(void **state)
 	check_conv(2, 1, QB_INT8_K_MAX, 2, ALL_HIGH);
 }
 
+/* y [pixels][outputs] of bytes [pixels][k] and [k][outputs], with zero points on both sides. */
+static void check_product(int64_t outputs, int64_t k, int64_t pixels, enum kind kind)
+{
+	int64_t stride = outputs + 3;
+	int zero = kind == ALL_HIGH ? 0 : (int)(draw() % 256);
+	struct qb_int8_matrix m = {.outputs = outputs, .k = k};
+	struct requant_room numbers;
+	struct qb_requant r = make_requant(&numbers, k, kind);
+	uint8_t *x = room((size_t)(pixels * k)), *w = room((size_t)(k * stride));
+	uint8_t *want = room((size_t)(pixels * OUTPUTS_MAX)), *got = room((size_t)(pixels * OUTPUTS_MAX));
+	int16_t *elements = room((size_t)(pixels * k) * 2 + SLACK);
+	const void *at[PIXELS];
+	int64_t offset = 0;
+
+	m.packed = room(2 * qb_int8_packed_bytes(outputs, k));
+	m.start = room(qb_align_up((size_t)outputs, 16) * sizeof(*m.start));
+	for (int64_t i = 0; i < pixels * k; i++) {
+		x[i] = draw_byte(kind);
+	}
+	for (int64_t i = 0; i < k * stride; i++) {
+		w[i] = draw_byte(kind);
+	}
+	for (int64_t p = 0; p < pixels; p++) {
+		at[p] = elements + p * k;
+	}
+	for (int i = 0; qb_int8_kernels_at(i); i++) {
+		const struct qb_int8_kernels *kernels = qb_int8_kernels_at(i);
+		uint8_t *y = i ? got : want;
+
+		memset(y, 0xaa, (size_t)(pixels * OUTPUTS_MAX));
+		kernels->expand_wide(x, elements, pixels * k);
+		kernels->pack_columns(&m, w, stride, zero);
+		kernels->conv_wide(&m, at, pixels, &offset, 1, k, &r, y, OUTPUTS_MAX);
+		assert_memory_equal(y, want, (size_t)(pixels * OUTPUTS_MAX));
+	}
+	for (int64_t p = 0; p < pixels; p++) {
+		for (int64_t c = 0; c < outputs; c++) {
+			int64_t sum = 0;
+
+			for (int64_t i = 0; i < k; i++) {
+				sum += x[p * k + i] * (w[i * stride + c] - zero);
+			}
+			assert_requant(&r, c, sum, want[p * OUTPUTS_MAX + c]);
+		}
+	}
+	free(elements);
+	free(x);
+	free(w);
+	free(want);
+	free(got);
+	free(m.packed);
+	free(m.start);
+}
+
+static void product__any_size__all_tables_equal_sums(void **state)
+{
+	static const int64_t outputs[] = {1, 15, 16, 50, OUTPUTS_MAX};
+
+	(void)state;
+	for (size_t o = 0; o < QB_COUNT(outputs); o++) {
+		for (int kind = 0; kind < KINDS; kind++) {
+			check_product(outputs[o], 2 + 6 * (int64_t)o, 1 + 7 * (int64_t)o, (enum kind)kind);
+		}
+	}
+	check_product(16, QB_INT8_K_MAX / 2, 2, ALL_HIGH);
+}
+
 static void check_depthwise(int64_t channels, int64_t taps, int64_t pixels, enum kind kind)
 {
 	int64_t step = (int64_t)qb_align_up((size_t)channels, 4), x_bytes = (pixels + 3) * step;
@@ -341,6 +408,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(conv__any_size__all_tables_equal_sums),
 		cmocka_unit_test(conv__long_sums__all_tables_equal_sums),
+		cmocka_unit_test(product__any_size__all_tables_equal_sums),
 		cmocka_unit_test(depthwise__any_size__all_tables_equal_sums),
 		cmocka_unit_test(average_and_max__any_channels__all_tables_equal_doubles),
 		cmocka_unit_test(add__all_pairs__all_tables_equal_doubles),
