@@ -73,6 +73,8 @@ void cli_command_help(const struct cli_command *command);
 void cli_print_json(const json_t *v);
 /* A member as text, "" where it is absent or no string. */
 const char *cli_text(const json_t *object, const char *key);
+/* NaN where it is no number. */
+double cli_number(const json_t *object, const char *key);
 
 enum cli_exit cli_models(struct cli *cli);
 enum cli_exit cli_data(struct cli *cli);

@@ -8,26 +8,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/lab_results.h"
 #include "cli/table.h"
-
-static double number(const json_t *object, const char *key)
-{
-	const json_t *v = json_object_get(object, key);
-
-	return json_is_number(v) ? json_number_value(v) : NAN;
-}
-
-static void cell_number(struct cli_table *t, const char *fmt, double v)
-{
-	if (isnan(v)) {
-		cli_table_cell(t, "-");
-	} else {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-		cli_table_cell(t, fmt, v);
-#pragma GCC diagnostic pop
-	}
-}
 
 /* Errors are better when lower; most others are in per cent. */
 static bool higher_is_better(const char *metric)
@@ -56,7 +38,7 @@ static double best_metric(const json_t *schemes, const char *metric)
 	size_t i;
 
 	json_array_foreach(schemes, i, row) {
-		double v = number(row, "metric");
+		double v = cli_number(row, "metric");
 
 		if (isnan(best) || (higher_is_better(metric) ? v > best : v < best)) {
 			best = v;
@@ -68,7 +50,7 @@ static double best_metric(const json_t *schemes, const char *metric)
 static void latency_cells(struct cli_table *t, const json_t *row, double reference)
 {
 	const json_t *l = json_object_get(row, "latency");
-	double p50 = number(l, "p50_ns");
+	double p50 = cli_number(l, "p50_ns");
 	char text[32];
 
 	if (isnan(p50)) {
@@ -92,16 +74,16 @@ static void ptq_row(struct cli_table *t, const json_t *row, const char *name, co
 {
 	const char *digits = in_per_cent(metric) ? "%.2f" : "%.5g";
 	const char *change = in_per_cent(metric) ? "%+.2f" : "%+.3g";
-	double value = number(row, "metric");
+	double value = cli_number(row, "metric");
 	char text[32];
 
 	cli_table_cell(t, "%s", name);
-	cell_number(t, digits, value);
+	cli_table_number(t, digits, value);
 	cli_table_cell(t, "%s", value == best ? "*" : "");
-	cell_number(t, change, number(row, "delta"));
-	cell_number(t, "%.1f", number(row, "output_sqnr_db"));
-	cli_table_cell(t, "%s", isnan(number(row, "size_bytes"))
-		? "-" : cli_bytes(number(row, "size_bytes"), text));
+	cli_table_number(t, change, cli_number(row, "delta"));
+	cli_table_number(t, "%.1f", cli_number(row, "output_sqnr_db"));
+	cli_table_cell(t, "%s", isnan(cli_number(row, "size_bytes"))
+		? "-" : cli_bytes(cli_number(row, "size_bytes"), text));
 	latency_cells(t, row, reference);
 }
 
@@ -117,7 +99,7 @@ static void print_ptq(const json_t *result, FILE *out)
 	metric = *metric ? metric : "metric";
 	best = best_metric(schemes, metric);
 	base = json_object_get(result, "float");
-	reference = number(json_object_get(base, "latency"), "p50_ns");
+	reference = cli_number(json_object_get(base, "latency"), "p50_ns");
 	snprintf(headings, sizeof(headings),
 		"scheme|>%.60s%s||>change|>SQNR dB|>size|>latency p50|>speed-up|", metric,
 		in_per_cent(metric) ? " %" : "");
@@ -132,7 +114,7 @@ static void print_ptq(const json_t *result, FILE *out)
 	if (*cli_text(result, "model")) {
 		fprintf(out, "%s on %s", cli_text(result, "model"), cli_text(result, "data"));
 		if (json_object_get(result, "samples")) {
-			fprintf(out, ", %.0f samples", number(result, "samples"));
+			fprintf(out, ", %.0f samples", cli_number(result, "samples"));
 		}
 		fputs("\n\n", out);
 	}
@@ -227,11 +209,22 @@ static void print_any(const json_t *result, FILE *out)
 
 void cli_results_print(const json_t *result, FILE *out)
 {
+	static const struct {
+		const char *type;
+		void (*print)(const json_t *result, FILE *out);
+	} own[] = {{"sqnr", cli_results_sqnr}, {"tensor", cli_results_tensor}, {"hwcost", cli_results_hwcost}};
 	const json_t *rows = json_object_get(result, "rows");
+	bool some = json_is_object(json_array_get(rows, 0));
 
+	for (size_t i = 0; some && i < sizeof(own) / sizeof(own[0]); i++) {
+		if (!strcmp(cli_text(result, "type"), own[i].type)) {
+			own[i].print(result, out);
+			return;
+		}
+	}
 	if (json_is_array(json_object_get(result, "schemes")) && json_object_get(result, "float")) {
 		print_ptq(result, out);
-	} else if (json_is_object(json_array_get(rows, 0))) {
+	} else if (some) {
 		cli_results_rows(rows, out);
 	} else {
 		print_any(result, out);
@@ -245,7 +238,7 @@ static void compare_cell(struct cli_table *t, const json_t *row, const char *sch
 	size_t i;
 
 	json_array_foreach(json_object_get(row, "cells"), i, cell) {
-		double v = number(cell, "metric"), change = number(cell, "delta");
+		double v = cli_number(cell, "metric"), change = cli_number(cell, "delta");
 
 		if (strcmp(cli_text(cell, "scheme"), scheme) != 0 || isnan(v)) {
 			continue;
@@ -285,7 +278,7 @@ void cli_results_compare(const json_t *comparison, FILE *out)
 		cli_table_cell(t, "%s", cli_text(json_object_get(row, "model"), "name"));
 		cli_table_cell(t, "%s", cli_text(json_object_get(row, "data"), "name"));
 		cli_table_cell(t, "%s", metric);
-		cell_number(t, in_per_cent(metric) ? "%.2f" : "%.5g", number(row, "float"));
+		cli_table_number(t, in_per_cent(metric) ? "%.2f" : "%.5g", cli_number(row, "float"));
 		json_array_foreach(schemes, i, scheme) {
 			compare_cell(t, row, json_string_value(scheme), best);
 		}

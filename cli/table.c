@@ -3,6 +3,7 @@
 
 #include "cli/table.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -87,6 +88,18 @@ static int width(const char *s)
 		n += ((unsigned char)*s & 0xc0) != 0x80;
 	}
 	return n;
+}
+
+void cli_table_number(struct cli_table *t, const char *fmt, double v)
+{
+	if (isnan(v)) {
+		cli_table_cell(t, "-");
+	} else {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		cli_table_cell(t, fmt, v);
+#pragma GCC diagnostic pop
+	}
 }
 
 /* A name from an upload must not steer the terminal. */

@@ -16,6 +16,8 @@ void cli_table_destroy(struct cli_table **table);
 /* The next cell, row by row. */
 void cli_table_cell(struct cli_table *table, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* A number by a format of printf for a double; "-" for NaN. */
+void cli_table_number(struct cli_table *table, const char *fmt, double v);
 void cli_table_print(const struct cli_table *table, FILE *out);
 
 /* "412 B", "12.3 kB", "4.1 MB"; out holds 32 characters. */

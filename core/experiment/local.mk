@@ -5,6 +5,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/distributions.c core/experiment/distributions.h \
 	core/experiment/experiment.c core/experiment/experiment.h \
 	core/experiment/export.c core/experiment/export.h \
+	core/experiment/gates.c core/experiment/gates.h \
 	core/experiment/hwcost.c \
 	core/experiment/inspect.c \
 	core/experiment/kinds.h \

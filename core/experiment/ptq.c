@@ -10,6 +10,7 @@
 #include "core/analysis/sqnr_db.h"
 #include "core/experiment/describe.h"
 #include "core/experiment/export.h"
+#include "core/experiment/gates.h"
 #include "core/experiment/kinds.h"
 #include "core/experiment/ptq_latency.h"
 #include "core/experiment/ptq_spec.h"
@@ -114,8 +115,9 @@ static json_t *float_row(struct ptq *p)
 	const struct qb_sweep *s = p->sweep;
 
 	qb_job_metric(p->job, "model", "float", NULL, p->spec.metric, s->float_metric, NULL);
-	return json_pack("{s:o, s:I, s:o}", "metric", qb_json_real(s->float_metric), "size_bytes",
-		(json_int_t)qb_model_bytes(s->variant[0].network->graph, NULL), "latency", latency_of(p, 0));
+	return json_pack("{s:o, s:I, s:o, s:o}", "metric", qb_json_real(s->float_metric), "size_bytes",
+		(json_int_t)qb_model_bytes(s->variant[0].network->graph, NULL), "gates",
+		qb_gates_json(s->variant[0].network, NULL), "latency", latency_of(p, 0));
 }
 
 /* [{"name", parameters, "report"}] */
@@ -164,11 +166,12 @@ static json_t *scheme_row(struct ptq *p, int i)
 		qb_job_metric(p->job, "model", name, NULL, "latency_p50",
 			(double)p->latency[1 + i].latency.p50_ns, "ns");
 	}
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o}", "scheme", name, "weights",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "scheme", name, "weights",
 		part_row(&q->scheme, &q->scheme.weights), "activations",
 		part_row(&q->scheme, &q->scheme.activations), "metric", qb_json_real(r->metric),
 		"delta", qb_json_real(r->metric - s->float_metric), "nan_outputs",
-		(json_int_t)r->nan_outputs, "size_bytes", (json_int_t)bytes, "latency",
+		(json_int_t)r->nan_outputs, "size_bytes", (json_int_t)bytes, "gates",
+		qb_gates_json(v->network, q), "latency",
 		latency_of(p, 1 + i), "methods", method_rows(p, i), "tensors",
 		qb_tensor_rows(p->job, s, i));
 }

@@ -17,13 +17,6 @@
  * multiple of every block. */
 enum { CHUNK = 32768, BATCH = 32, COMBOS_MAX = 3 * 64, CHANNELS_MAX = 1 << 20, GROUP = 64 };
 
-const char *qb_granularity_name(enum qb_granularity g)
-{
-	static const char *const names[] = {"per_tensor", "per_channel", "per_block"};
-
-	return names[g];
-}
-
 /* The tensor as [outer, channels, inner], cut into chunks of whole rows, or into chunks of a row that is longer. A
  * row is what one channel holds in one piece; where that is a single number, a row holds all channels. */
 struct geometry {

@@ -11,8 +11,9 @@
 #include "core/experiment/source.h"
 #include "core/quant/quantizer.h"
 #include "core/quant/range.h"
+#include "core/quant/scheme.h"
 
-enum qb_granularity { QB_PER_TENSOR, QB_PER_CHANNEL, QB_PER_BLOCK, QB_GRANULARITIES };
+enum { QB_GRANULARITIES = QB_PER_BLOCK + 1 };
 
 struct qb_survey_options {
 	const struct qb_format *format; /* as named; [formats] */
@@ -59,7 +60,5 @@ struct qb_survey {
 enum qb_err qb_survey_run(struct qb_survey *out, const struct qb_source *source, int tensor,
 	int axis, const struct qb_survey_options *opt, struct qb_errbuf *eb);
 void qb_survey_fini(struct qb_survey *survey);
-
-const char *qb_granularity_name(enum qb_granularity g);
 
 #endif

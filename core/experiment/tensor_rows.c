@@ -6,15 +6,13 @@
 
 #include "core/analysis/sqnr_db.h"
 
-static const char *const granularity_names[] = {"per_tensor", "per_channel", "per_block"};
-
 json_t *qb_scheme_part_json(const struct qb_scheme_part *part)
 {
 	if (!part->quantized) {
 		return json_null();
 	}
 	return json_pack("{s:s, s:i, s:s, s:s, s:s}", "format", part->format.name, "bits",
-		part->format.bits, "granularity", granularity_names[part->granularity], "range",
+		part->format.bits, "granularity", qb_granularity_name(part->granularity), "range",
 		qb_range_method_name(part->range.method), "scale",
 		part->range.power_of_two ? "power_of_two" : "real");
 }

@@ -9,7 +9,7 @@
  *  - The exponent is written less one and the hidden bit is added to it, which serves subnormals, too.
  */
 #include "core/base/size.h"
-#include "core/hw/mac.h"
+#include "core/hw/datapath.h"
 
 static int bits_for(int value)
 {

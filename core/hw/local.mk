@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
 	core/hw/cells.c core/hw/cells.h \
-	core/hw/cost.c \
+	core/hw/cost.c core/hw/datapath.h \
 	core/hw/float.c \
 	core/hw/mac.c core/hw/mac.h \
 	core/hw/multiplier.c \

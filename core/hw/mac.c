@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/hw/mac.h"
+#include "core/hw/datapath.h"
 
 #include <stdlib.h>
 #include <string.h>

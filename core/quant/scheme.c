@@ -11,6 +11,13 @@
 
 /* Schemes */
 
+const char *qb_granularity_name(enum qb_granularity g)
+{
+	static const char *const names[] = {"per_tensor", "per_channel", "per_block"};
+
+	return names[g];
+}
+
 struct qb_format qb_activation_format(const struct qb_format *f)
 {
 	struct qb_format a = *f;

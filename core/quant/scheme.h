@@ -14,6 +14,7 @@
 #include "core/quant/range.h"
 
 enum qb_granularity { QB_PER_TENSOR, QB_PER_CHANNEL, QB_PER_BLOCK };
+const char *qb_granularity_name(enum qb_granularity g); /* "per_tensor" ... */
 
 struct qb_scheme_part {
 	bool quantized; /* false: float32 */

@@ -69,6 +69,31 @@ class EndToEnd(unittest.TestCase):
         self.assertLess(rows["int4"]["metric"], served["float"]["metric"] - 1)
         self.assertGreater(rows["E4"]["output_sqnr_db"], rows["E5"]["output_sqnr_db"])
 
+    def test_sweep__gates__each_scheme_needs_fewer_than_float(self):
+        r = self.json("run", DEMO / "sweep.json", *QUICK)
+        gates = {"float": r["float"]["gates"], **{s["scheme"]: s["gates"] for s in r["schemes"]}}
+        self.assertGreater(gates["float"]["unit"], gates["int8"]["unit"])
+        self.assertGreater(gates["int8"]["unit"], gates["int4"]["unit"])
+        # Floats give the sign of what is never negative to the mantissa, which is another unit.
+        macs = {name: round(g["network"] / g["unit"]) for name, g in gates.items() if name[0] != "E"}
+        self.assertEqual(len(set(macs.values())), 1, macs)
+
+    def test_run__lab_jobs__print_their_tables(self):
+        for job, words in (
+                ({"type": "sqnr", "distributions": [{"name": "gaussian"}], "formats": ["int8", "E2"], "samples": 1000,
+                  "sweep": {"parameter": "outlier_mass", "values": [0, 0.001]}}, ("outlier_mass", "gaussian(1)", "40.57", "*")),
+                ({"type": "tensor", "model": str(DEMO / "digits.onnx"), "formats": ["int8", "mxfp4"]},
+                 ("kurtosis", "per_block", "all tensors together")),
+                ({"type": "hwcost", "units": [{"operands": "int8"}, {"operands": ["int8", "int4"]}]},
+                 ("published", "750", "int8 x int4", "65536", "multiplier"))):
+            with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+                json.dump(job, f)
+                f.flush()
+                code, out, err = self.quantbench("run", f.name)
+            self.assertEqual(code, 0, err)
+            for word in words:
+                self.assertIn(word, out)
+
     def test_submit__same_job_again__is_answered_from_the_results(self):
         first = self.json("submit", str(DEMO / "sweep.json"), *QUICK)
         self.json("watch", first["id"], "--json")

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "core/base/size.h"
-#include "core/hw/mac.h"
+#include "core/hw/datapath.h"
 
 enum { SEED = 1, ROUNDS = 8 };
 

@@ -711,6 +711,12 @@ export interface components {
             observed_min?: components["schemas"]["Number"];
             observed_max?: components["schemas"]["Number"];
         };
+        SchemeGates: {
+            /** @description gates of one multiply-accumulate unit for these formats, with an exact accumulator (FP32 where an operand is a wide float); null where no unit multiplies them */
+            unit: components["schemas"]["Number"];
+            /** @description of one sample: over all multiply-accumulates the gates of the unit that each needs */
+            network: components["schemas"]["Number"];
+        };
         PtqResult: {
             job: string;
             /** @constant */
@@ -728,6 +734,7 @@ export interface components {
             float: {
                 metric: components["schemas"]["Number"];
                 size_bytes?: number;
+                gates?: components["schemas"]["SchemeGates"];
                 latency?: components["schemas"]["MaybeLatency"];
             };
             schemes: {
@@ -740,8 +747,7 @@ export interface components {
                 nan_outputs?: number;
                 size_bytes?: number;
                 latency?: components["schemas"]["MaybeLatency"];
-                /** @description gates of the multiply-accumulate unit that this scheme needs */
-                macs_gates?: Record<string, never> | null;
+                gates?: components["schemas"]["SchemeGates"];
                 tensors?: components["schemas"]["TensorRow"][];
             }[];
             /** @description what the job's "export" asked for; artifacts by name, or why a format has no words for a scheme */
