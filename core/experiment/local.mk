@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
 	core/experiment/calibration.c core/experiment/calibration.h \
+	core/experiment/channels.c core/experiment/channels.h \
 	core/experiment/describe.c core/experiment/describe.h \
 	core/experiment/distributions.c core/experiment/distributions.h \
 	core/experiment/experiment.c core/experiment/experiment.h \
@@ -13,7 +14,9 @@ libquantbench_a_SOURCES += \
 	core/experiment/method.c core/experiment/method.h \
 	core/experiment/method_adaround.c \
 	core/experiment/method_bias_correction.c \
+	core/experiment/method_batch_norm_reestimation.c \
 	core/experiment/method_cross_layer_equalization.c \
+	core/experiment/method_high_bias_absorption.c \
 	core/experiment/method_gptq.c \
 	core/experiment/method_smoothquant.c \
 	core/experiment/network.c core/experiment/network.h \

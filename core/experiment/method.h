@@ -21,9 +21,11 @@
 /* One line a method; each is `const struct qb_method qb_method_NAME`. */
 #define QB_METHODS(X) \
 	X(adaround) \
+	X(batch_norm_reestimation) \
 	X(bias_correction) \
 	X(cross_layer_equalization) \
 	X(gptq) \
+	X(high_bias_absorption) \
 	X(smoothquant)
 
 enum qb_method_stage { QB_METHOD_GRAPH, QB_METHOD_WEIGHTS };

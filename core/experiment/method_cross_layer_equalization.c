@@ -57,19 +57,6 @@ static enum qb_err parse(void *params, const json_t *obj, const char *at, struct
 
 /* Pairs */
 
-/* The only node that reads v, NULL where there are several or v is an output of the network. */
-static struct qb_node *only_reader(const struct qb_graph *g, const struct qb_value *v)
-{
-	for (int i = 0; v->uses == 1 && i < g->nodes; i++) {
-		for (int k = 0; k < g->node[i]->inputs; k++) {
-			if (g->node[i]->input[k] == v) {
-				return g->node[i];
-			}
-		}
-	}
-	return NULL;
-}
-
 /* Channel by channel and positively homogeneous. */
 static bool is_homogeneous(const struct qb_node *n)
 {
@@ -110,12 +97,12 @@ static bool find_next(const struct qb_graph *g, const struct qb_linear *from, st
 {
 	const struct qb_value *v = from->node->output[0];
 	bool flat = !is_convolution(from);
-	struct qb_node *n = only_reader(g, v);
+	struct qb_node *n = qb_graph_only_reader(g, v);
 
 	while (n && n->input[0] == v && (is_homogeneous(n) || (!flat && is_flatten(n)))) {
 		flat = flat || is_flatten(n);
 		v = n->output[0];
-		n = only_reader(g, v);
+		n = qb_graph_only_reader(g, v);
 	}
 	if (!n || n->input[0] != v || !qb_linear_of(n, &out->to) || out->to.weight->uses != 1 ||
 		is_convolution(&out->to) == flat || out->to.ins % from->outs) {

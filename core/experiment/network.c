@@ -170,6 +170,18 @@ static struct qb_quantization *view(const struct qb_quantization *q, const struc
 	return v;
 }
 
+enum qb_err qb_network_quantize_as(struct qb_network *n, const struct qb_quantization *q,
+	const struct qb_graph *of, struct qb_errbuf *eb)
+{
+	n->borrowed = true;
+	QB_TRY(make_room(n, 1, eb));
+	n->quantization[0] = view(q, of, n->graph);
+	if (!n->quantization[0]) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", n->graph->values);
+	}
+	return qb_overlay_create(&n->overlay[0], n->plan, n->quantization[0], eb);
+}
+
 enum qb_err qb_network_quantize_like(struct qb_network *n, const struct qb_network *other,
 	struct qb_errbuf *eb)
 {

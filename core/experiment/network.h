@@ -40,6 +40,10 @@ enum qb_err qb_network_quantize(struct qb_network *n, const struct qb_scheme *co
 enum qb_err qb_network_quantize_like(struct qb_network *n, const struct qb_network *other,
 	struct qb_errbuf *eb);
 
+/* One of them alone, of a network whose graph is `of`: by the names of values. */
+enum qb_err qb_network_quantize_as(struct qb_network *n, const struct qb_quantization *q,
+	const struct qb_graph *of, struct qb_errbuf *eb);
+
 /* Elements of a bound value. */
 size_t qb_value_size(const struct qb_value *v);
 /* The batch that the model itself demands, or 0 when it is free. */

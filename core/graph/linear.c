@@ -120,3 +120,15 @@ enum qb_err qb_graph_set_normal(struct qb_graph *g, struct qb_node *n, int64_t c
 	n->normal = normal;
 	return QB_OK;
 }
+
+struct qb_node *qb_graph_only_reader(const struct qb_graph *g, const struct qb_value *v)
+{
+	for (int i = 0; v->uses == 1 && i < g->nodes; i++) {
+		for (int k = 0; k < g->node[i]->inputs; k++) {
+			if (g->node[i]->input[k] == v) {
+				return g->node[i];
+			}
+		}
+	}
+	return NULL;
+}

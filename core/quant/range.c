@@ -141,7 +141,7 @@ static void density_range(struct qb_density *d, const struct qb_observer *o,
 	d->clip_weight = clip_weight(opt->method);
 	if (opt->method == QB_RANGE_PERCENTILE) {
 		density_percentile(d, opt->percentile, o->lo, o->hi, lo, hi);
-	} else if (opt->method == QB_RANGE_ENTROPY) {
+	} else if (opt->method == QB_RANGE_ENTROPY && o->count >= QB_RANGE_ENTROPY_LEAST) {
 		error = qb_density_divergence;
 		qb__range_scan(f, fmin(o->lo, 0), fmax(o->hi, 0), error, d, lo, hi);
 	} else if (is_search(opt->method)) {
@@ -279,7 +279,7 @@ static size_t keep_finite(const float *x, size_t n, float *y, float *min, float 
 	return k;
 }
 
-/* Divergence is one of histograms. */
+/* Divergence is one of histograms, and one of few numbers is mostly of empty bins. */
 static void data_entropy(struct data *d, const struct qb_range_options *opt, float *lo, float *hi)
 {
 	struct qb_observer *o = qb_observer_create();
@@ -297,7 +297,7 @@ static void data_range(struct data *d, const struct qb_range_options *opt, doubl
 	qb_range_error_fn *error = is_search(opt->method) ? data_error : NULL;
 
 	d->clip_weight = clip_weight(opt->method);
-	if (opt->method == QB_RANGE_ENTROPY) {
+	if (opt->method == QB_RANGE_ENTROPY && d->n >= QB_RANGE_ENTROPY_LEAST) {
 		data_entropy(d, opt, lo, hi);
 		return;
 	}

@@ -13,7 +13,8 @@
 
 /* minmax: all that was seen. running_minmax: a moving average of each batch's minimum and maximum (of weights, minmax).
  * percentile: all but the tails. mse: least squared error. sqnr: the same with what is clipped counting three times, as
- * AIMET's analyzer of that name has it. entropy: least Kullback-Leibler divergence, as TensorRT calibrates. */
+ * AIMET's analyzer of that name has it. entropy: least Kullback-Leibler divergence, as TensorRT calibrates; mse where fewer
+ * numbers than QB_RANGE_ENTROPY_LEAST were seen. */
 #define QB_RANGE_METHODS(X) \
 	X(QB_RANGE_MINMAX, "minmax") \
 	X(QB_RANGE_RUNNING_MINMAX, "running_minmax") \
@@ -29,6 +30,7 @@ enum qb_range_method {
 /* NULL beyond the last. */
 const char *qb_range_method_name(enum qb_range_method m);
 #define QB_RANGE_SQNR_CLIP_WEIGHT 3
+#define QB_RANGE_ENTROPY_LEAST 8192
 
 struct qb_range_options {
 	enum qb_range_method method;

@@ -8,3 +8,5 @@ check_SCRIPTS += tests/worker/test_methods.py
 EXTRA_DIST += tests/worker/test_methods.py
 check_SCRIPTS += tests/worker/test_sqnr.py tests/worker/test_tensor.py
 EXTRA_DIST += tests/worker/test_sqnr.py tests/worker/test_tensor.py
+check_SCRIPTS += tests/worker/test_equalization.py
+EXTRA_DIST += tests/worker/test_equalization.py
