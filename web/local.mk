@@ -5,13 +5,17 @@ WEB_FILES = \
 	web/index.html web/package.json web/package-lock.json web/svelte.config.js web/tsconfig.json web/vite.config.ts \
 	web/public/icon.svg \
 	web/src/App.svelte web/src/app.css web/src/main.ts \
-	web/src/base/Bar.svelte web/src/base/Notice.svelte web/src/base/State.svelte web/src/base/latest.svelte.ts \
-	web/src/base/router.svelte.ts web/src/base/theme.svelte.ts web/src/base/units.ts \
+	web/src/base/Bar.svelte web/src/base/Chips.svelte web/src/base/Choice.svelte web/src/base/Notice.svelte \
+	web/src/base/State.svelte web/src/base/grid.ts web/src/base/latest.svelte.ts web/src/base/router.svelte.ts \
+	web/src/base/theme.svelte.ts web/src/base/units.ts \
 	web/src/api/client.ts web/src/api/events.ts web/src/api/schema.d.ts \
-	web/src/charts/Chart.svelte web/src/charts/echarts.ts web/src/charts/heatmap.ts web/src/charts/latency.ts \
-	web/src/pages/Compare.svelte web/src/pages/Datasets.svelte web/src/pages/Job.svelte web/src/pages/Jobs.svelte \
-	web/src/pages/Model.svelte web/src/pages/Models.svelte web/src/pages/Ptq.svelte web/src/pages/Submit.svelte \
-	web/src/pages/System.svelte web/src/pages/Uploads.svelte web/src/pages/ptq.ts web/src/pages/spec.ts
+	web/src/charts/Chart.svelte web/src/charts/echarts.ts web/src/charts/gates.ts web/src/charts/heatmap.ts \
+	web/src/charts/latency.ts web/src/charts/numberline.ts \
+	web/src/pages/Compare.svelte web/src/pages/Encoding.svelte web/src/pages/Field.svelte \
+	web/src/pages/Files.svelte web/src/pages/Formats.svelte web/src/pages/Hardware.svelte \
+	web/src/pages/HwUnits.svelte web/src/pages/Job.svelte web/src/pages/Jobs.svelte web/src/pages/Model.svelte \
+	web/src/pages/Ptq.svelte web/src/pages/Submit.svelte web/src/pages/System.svelte web/src/pages/Uploads.svelte \
+	web/src/pages/hw.ts web/src/pages/ptq.ts web/src/pages/schema.ts web/src/pages/starters.ts
 EXTRA_DIST += $(WEB_FILES)
 
 if WEB
@@ -26,7 +30,7 @@ web/.installed: web/package.json web/package-lock.json
 	touch $@
 
 web/.built: web/.installed $(WEB_FILES)
-	$(AM_V_GEN)for f in $(WEB_FILES); do \
+	$(AM_V_GEN)rm -rf web/app/src && for f in $(WEB_FILES); do \
 		$(MKDIR_P) web/app/`dirname $${f#web/}` && cp -f $(top_srcdir)/$$f web/app/$${f#web/} && \
 		chmod u+w web/app/$${f#web/} || exit 1; done && \
 	(cd web/app && $(NPM) run --silent build -- --outDir ../dist --emptyOutDir --logLevel warn) && touch $@

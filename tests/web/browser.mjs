@@ -1,30 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dashboard in headless Chromium. Pictures of every page are left in PICTURES, to be looked at.
+// The dashboard against a server of made-up numbers, for what a real one shows too seldom. Pictures of every page are left in PICTURES.
 import assert from 'node:assert/strict';
-import {mkdirSync, mkdtempSync, rmSync} from 'node:fs';
-import {createRequire} from 'node:module';
-import {tmpdir} from 'node:os';
-import {join} from 'node:path';
+import {browse} from './harness.mjs';
 import {start} from './mock.mjs';
 
-const [app, dist, pictures, chromium] = process.argv.slice(2);
-const {chromium: browserType} = createRequire(join(app, 'package.json'))('playwright-core');
-mkdirSync(pictures, {recursive: true});
-const profile = mkdtempSync(join(tmpdir(), 'qb-browser-'));
-const server = await start(dist);
-const context = await browserType.launchPersistentContext(profile, {executablePath: chromium, headless: true, chromiumSandbox: false,
-	args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-	viewport: {width: 1280, height: 900}, colorScheme: 'light'});
-const page = context.pages()[0] ?? await context.newPage();
-page.setDefaultTimeout(15000);
-const complaints = [];
-const elsewhere = [];
-page.on('pageerror', (e) => complaints.push(String(e)));
-page.on('console', (m) => { if (m.type() === 'error' && !/status of 4\d\d/.test(m.text())) { complaints.push(m.text()); } });
-page.on('request', (r) => { if (!r.url().startsWith(server.url) && !/^(data|blob):/.test(r.url())) { elsewhere.push(r.url()); } });
-page.on('dialog', (d) => void d.accept());
-const open = (hash) => page.goto(`${server.url}/${hash}`);
-const has = (text) => page.getByText(text).first().waitFor();
+const [app, dist, pictures, chromium, schemas] = process.argv.slice(2);
+const server = await start(dist, schemas);
+const {page, open, has, everywhere, run} = await browse({app, chromium, pictures, url: server.url});
 
 const tests = {
 	async jobs__all_states__are_listed() {
@@ -76,27 +58,31 @@ const tests = {
 	},
 	async submit__wrong_scheme__is_told_at_the_field_then_a_good_one_runs_to_its_table() {
 		await open('#/submit?model=m1');
-		await page.getByRole('option', {name: /test-846/}).waitFor({state: 'attached'});
-		await page.getByLabel('Another format').fill('nonsense');
-		await page.getByRole('button', {name: 'Submit'}).click();
+		await page.getByLabel('Schemes: another').fill('nonsense');
+		await page.getByRole('button', {name: 'Add', exact: true}).click();
+		await page.getByRole('button', {name: 'Submit', exact: true}).click();
 		await page.locator('[data-error=schemes]').waitFor();
 		assert.match(await page.locator('[data-error=schemes]').innerText(), /no format "nonsense"/);
 		await page.getByRole('button', {name: 'Remove nonsense'}).click();
-		await page.getByLabel('Another format').fill('w4a6');
+		await page.getByLabel('Schemes: another').fill('w4a6 {"weights":"int4","name":"mine"}');
+		await page.getByLabel('Schemes: another').press('Enter');
 		await page.getByLabel('Mean').fill('0.1, 0.2 0.3');
-		await page.getByRole('button', {name: 'Submit'}).click();
+		await page.getByLabel('Granularity').first().selectOption('per_tensor');
+		await page.getByRole('button', {name: 'Submit', exact: true}).click();
 		await page.locator('#sweep').waitFor();
 		const sent = server.lab.submitted.at(-1);
-		assert.deepEqual(sent.schemes, ['int8', 'E2', 'E3', 'E4', 'E5', 'w4a6']);
+		assert.deepEqual(sent.schemes, ['int8', 'E2', 'E3', 'E4', 'E5', 'w4a6', {weights: 'int4', name: 'mine'}]);
 		assert.deepEqual(sent.preprocess, {mean: [0.1, 0.2, 0.3]});
+		assert.deepEqual(sent.weights, {granularity: 'per_tensor', range: 'mse'});
 		assert.equal(sent.model, 'm1');
 	},
-	async submit__edited_json__is_what_is_sent() {
+	async submit__edited_json__is_what_is_sent_and_fills_the_form() {
 		await open('#/submit?from=j1');
 		await page.getByRole('button', {name: 'Remove w4a6'}).waitFor();
-		await page.getByText("The job's JSON").click();
 		await page.getByLabel("The job's JSON").fill('{"type":"ptq","model":"m1","data":"d1","schemes":["E3"],"threads":2}');
-		await page.getByRole('button', {name: 'Submit'}).click();
+		await page.getByRole('button', {name: '✓ E3', exact: true}).waitFor();
+		assert.equal(await page.getByLabel('Threads', {exact: true}).first().inputValue(), '2');
+		await page.getByRole('button', {name: 'Submit', exact: true}).click();
 		await page.waitForURL(/#\/jobs\/j/);
 		assert.deepEqual(server.lab.submitted.at(-1), {type: 'ptq', model: 'm1', data: 'd1', schemes: ['E3'], threads: 2});
 	},
@@ -106,39 +92,11 @@ const tests = {
 		assert.match(await page.locator('#compare tbody tr').first().innerText(), /87\.71[\s\S]*−0\.11[\s\S]*★ 0\.00/);
 	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
-		for (const [width, scheme] of [[1280, 'light'], [390, 'dark'], [390, 'light'], [1280, 'dark']]) {
-			await page.setViewportSize({width, height: 860});
-			await page.emulateMedia({colorScheme: scheme});
-			for (const [name, hash] of [['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['data', '#/data'], ['submit', '#/submit'], ['compare', '#/compare'], ['system', '#/system']]) {
-				await open(hash);
-				await page.locator('h1').first().waitFor();
-				await page.waitForTimeout(350);
-				await page.screenshot({path: join(pictures, `${name}-${width}-${scheme}.png`), fullPage: true});
-				const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-				assert.ok(over <= 0, `${name} at ${width} is ${over} pixels too wide`);
-			}
-		}
+		await everywhere([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['data', '#/data'], ['submit', '#/submit'],
+			['compare', '#/compare'], ['system', '#/system']]);
 	},
 };
 
-let failed = 0;
-for (const [name, run] of Object.entries(tests)) {
-	try {
-		await run();
-		assert.deepEqual(complaints.splice(0), [], 'the page complained');
-		console.log(`ok ${name}`);
-	} catch (e) {
-		failed++;
-		complaints.splice(0);
-		console.log(`not ok ${name}\n${e.stack}`);
-		await page.screenshot({path: join(pictures, `failed-${name}.png`)}).catch(() => undefined);
-	}
-}
-if (elsewhere.length > 0) {
-	failed++;
-	console.log(`not ok something was fetched from elsewhere: ${elsewhere.join(' ')}`);
-}
-await context.close();
+const failed = await run(tests);
 server.stop();
-rmSync(profile, {recursive: true, force: true});
 process.exit(failed ? 1 : 0);

@@ -14,6 +14,8 @@ export type Comparison = Schemas['Comparison'];
 export type System = Schemas['System'];
 export type Problem = Schemas['Problem'];
 export type Format = Schemas['Format'];
+export type HwcostResult = Schemas['HwcostResult'];
+export type Artifact = Schemas['Artifact'];
 export type Event = Schemas['Event'];
 export type Latency = Schemas['Latency'];
 export type TensorRow = Schemas['TensorRow'];
@@ -123,6 +125,8 @@ export const api = {
 		(await all<Dataset, 'datasets'>('/v1/datasets', 'datasets', signal)),
 	deleteDataset: (dataset: string) => call('DELETE', `/v1/datasets/${id(dataset)}`),
 	compare: (jobs: string, signal?: AbortSignal) => get<Comparison>(`/v1/compare${query({jobs})}`, signal),
+	formats: async (signal?: AbortSignal) => (await get<Schemas['FormatList']>('/v1/formats', signal)).formats,
+	format: (name: string, signal?: AbortSignal) => get<Format>(`/v1/formats/${id(name)}`, signal),
 	system: (signal?: AbortSignal) => get<System>('/v1/system', signal),
 	jobTypes: (signal?: AbortSignal) => get<JobTypeList>('/v1/job-types', signal),
 };

@@ -1041,7 +1041,26 @@ export interface components {
             bits?: number;
             min?: components["schemas"]["Number"];
             max?: components["schemas"]["Number"];
+            /** @description the smallest positive value */
             smallest?: components["schemas"]["Number"];
+            signed?: boolean;
+            /** @description used with a real scale per tensor or channel; false where the format is used as it is */
+            real_scale?: boolean;
+            exponent_bits?: number;
+            mantissa_bits?: number;
+            bias?: number;
+            /** @enum {unknown} */
+            specials?: "none" | "fn" | "fnuz" | "ieee";
+            /** @description elements that share a scale */
+            block?: number;
+            block_scale?: string;
+            /** @description of one format alone: every finite value, rising */
+            values?: number[];
+            /** @description of one format alone, up to 8 bits: what each code means */
+            codes?: {
+                code: number;
+                value: number | string;
+            }[];
         };
         System: {
             version: string;

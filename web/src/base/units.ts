@@ -58,6 +58,38 @@ export function count(x: Maybe): string {
 	return i === 0 ? String(Math.round(x)) : `${x >= 99.95 ? x.toFixed(0) : x.toPrecision(3)}${units[i]}`;
 }
 
+/** 1234567 -> 1 234 567, exactly. */
+export function grouped(x: Maybe): string {
+	return isNumber(x) ? fixed(x, 0).replace(/\B(?=(\d{3})+$)/g, '\u2009') : NONE;
+}
+
+/** A ratio as a change: 1.53 -> +53 %. */
+export function change(ratio: Maybe): string {
+	return isNumber(ratio) ? `${signed((ratio - 1) * 100, 0)} %` : NONE;
+}
+
+/** A code as bits and in hexadecimal: 0x2a 0010 1010. */
+export function code(x: Maybe, bits: number): string {
+	if (!isNumber(x)) {
+		return NONE;
+	}
+	const binary = x.toString(2).padStart(bits, '0');
+	return `0x${x.toString(16).padStart(Math.ceil(bits / 4), '0')} ${binary.replace(/\B(?=(\d{4})+$)/g, ' ')}`;
+}
+
+const RAISED: Record<string, string> = {'-': '⁻', '0': '⁰', '1': '¹', '2': '²', '3': '³', '4': '⁴', '5': '⁵', '6': '⁶', '7': '⁷', '8': '⁸', '9': '⁹'};
+
+/** A power of two as one, beyond what is easily read: 2⁻¹⁰. */
+export function power2(x: Maybe): string {
+	const e = isNumber(x) && x > 0 ? Math.log2(x) : NaN;
+	return Math.abs(e - Math.round(e)) < 1e-3 && Math.abs(e) > 6 ? `2${String(Math.round(e)).replace(/./g, (c) => RAISED[c] ?? c)}` : value(x);
+}
+
+/** A number with all the digits that tell it from its neighbours in float32. */
+export function exact(x: Maybe): string {
+	return isNumber(x) ? String(Number(x.toPrecision(9))).replace('-', '−') : NONE;
+}
+
 /** A latency: ns, µs, ms or s with three digits. */
 export function latency(ns: Maybe): string {
 	if (!isNumber(ns)) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Only the parts of ECharts that are used.
-import {BarChart, CustomChart, HeatmapChart} from 'echarts/charts';
-import {GridComponent, LegendComponent, TooltipComponent, VisualMapComponent} from 'echarts/components';
+import {BarChart, CustomChart, HeatmapChart, LineChart} from 'echarts/charts';
+import {AriaComponent, DataZoomInsideComponent, GridComponent, LegendComponent, MarkLineComponent, TooltipComponent, VisualMapComponent} from 'echarts/components';
 import * as echarts from 'echarts/core';
 import {CanvasRenderer} from 'echarts/renderers';
 
-echarts.use([BarChart, CustomChart, HeatmapChart, GridComponent, LegendComponent, TooltipComponent, VisualMapComponent, CanvasRenderer]);
+echarts.use([BarChart, CustomChart, HeatmapChart, LineChart, AriaComponent, DataZoomInsideComponent, GridComponent, LegendComponent,
+	MarkLineComponent, TooltipComponent, VisualMapComponent, CanvasRenderer]);
 
 export const init = echarts.init;
 export type {EChartsCoreOption as Option} from 'echarts/core';
@@ -18,6 +19,7 @@ export interface Ink {
 	card: string;
 	accent: string;
 	soft: string;
+	bad: string;
 	dark: boolean;
 }
 
@@ -29,3 +31,37 @@ export function escaped(text: string): string {
 export function tooltip(ink: Ink): Record<string, unknown> {
 	return {backgroundColor: ink.card, borderColor: ink.line, textStyle: {color: ink.text, fontSize: 12}, confine: true};
 }
+
+/* Okabe and Ito's colours, which people with every kind of colour vision tell apart, made to show on light and on dark. */
+const LIGHT = ['#0072b2', '#c8501e', '#007d5c', '#b04a8a', '#8a6d00', '#3d8fc4', '#555f6b', '#7a3fb0'];
+const DARK = ['#58b4f0', '#f08a52', '#3cc79b', '#e38ac4', '#e0c040', '#9fd3f5', '#b5c0cc', '#bb96ea'];
+const DASHES: (string | number[])[] = ['solid', [7, 4], [2, 3], [9, 3, 2, 3], [14, 4], [4, 2], [1, 2], [9, 3, 2, 3, 2, 3]];
+const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond', 'emptyCircle', 'emptyRect', 'emptyTriangle', 'emptyDiamond'];
+
+/** Colour, dash and sign of the i-th series: two of the three tell series apart without the colour. */
+export function look(i: number, ink: Ink): {colour: string; dash: string | number[]; symbol: string} {
+	const colours = ink.dark ? DARK : LIGHT;
+	return {colour: colours[i % colours.length] ?? ink.accent, dash: DASHES[i % DASHES.length] ?? 'solid', symbol: SYMBOLS[i % SYMBOLS.length] ?? 'circle'};
+}
+
+export interface AxisText {
+	name?: string;
+	log?: boolean;
+	label?: (x: number) => string;
+}
+
+/** A value axis as all charts here draw it. */
+export function axis(ink: Ink, at: 'x' | 'y', {name = '', log = false, label}: AxisText): Record<string, unknown> {
+	return {type: log ? 'log' : 'value', name, nameLocation: 'middle', nameGap: at === 'x' ? 26 : 42, nameTextStyle: {color: ink.dim},
+		axisLabel: {color: ink.dim, hideOverlap: true, ...(label ? {formatter: label} : {})}, axisLine: {show: at === 'x', lineStyle: {color: ink.line}},
+		splitLine: {lineStyle: {color: ink.line}}, minorTick: {show: false}};
+}
+
+/** What a custom series' renderItem is given; the part that is used. */
+export interface RenderApi {
+	value(dimension: number): number;
+	coord(point: [number, number]): [number, number];
+}
+
+export const legend = (ink: Ink): Record<string, unknown> =>
+	({type: 'plain', top: 0, left: 0, textStyle: {color: ink.text}, itemWidth: 26, inactiveColor: ink.line});

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs tests of the dashboard in headless Chromium: a page that complains or fetches from elsewhere fails.
+import assert from 'node:assert/strict';
+import {mkdirSync, mkdtempSync, rmSync} from 'node:fs';
+import {createRequire} from 'node:module';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+
+const SWITCHES = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+export async function browse({app, chromium, pictures, url}) {
+	const {chromium: browserType} = createRequire(join(app, 'package.json'))('playwright-core');
+	mkdirSync(pictures, {recursive: true});
+	const profile = mkdtempSync(join(tmpdir(), 'qb-browser-'));
+	const context = await browserType.launchPersistentContext(profile, {executablePath: chromium, headless: true, chromiumSandbox: false, args: SWITCHES,
+		viewport: {width: 1280, height: 900}, colorScheme: 'light'});
+	const page = context.pages()[0] ?? await context.newPage();
+	page.setDefaultTimeout(30000);
+	const complaints = [];
+	const elsewhere = [];
+	page.on('pageerror', (e) => complaints.push(String(e)));
+	page.on('console', (m) => { if (m.type() === 'error' && !/status of 4\d\d/.test(m.text())) { complaints.push(m.text()); } });
+	page.on('request', (r) => { if (!r.url().startsWith(url) && !/^(data|blob):/.test(r.url())) { elsewhere.push(r.url()); } });
+	page.on('dialog', (d) => void d.accept());
+	const open = (hash) => page.goto(`${url}/${hash}`);
+
+	/** Every page at the width of a desk and of a phone, light and dark: nothing may stick out. */
+	async function everywhere(places, prefix = '') {
+		for (const [width, scheme] of [[1280, 'light'], [390, 'dark'], [390, 'light'], [1280, 'dark']]) {
+			await page.setViewportSize({width, height: 860});
+			await page.emulateMedia({colorScheme: scheme});
+			for (const [name, hash] of places) {
+				await open(hash);
+				await page.locator('h1').first().waitFor();
+				await page.waitForTimeout(350);
+				await page.screenshot({path: join(pictures, `${prefix}${name}-${width}-${scheme}.png`), fullPage: true});
+				const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+				assert.ok(over <= 0, `${name} at ${width} is ${over} pixels too wide`);
+			}
+		}
+		await page.setViewportSize({width: 1280, height: 900});
+		await page.emulateMedia({colorScheme: 'light'});
+	}
+
+	/** Returns how many tests failed. */
+	async function run(tests) {
+		let failed = 0;
+		for (const [name, test] of Object.entries(tests)) {
+			try {
+				await test();
+				assert.deepEqual(complaints.splice(0), [], 'the page complained');
+				console.log(`ok ${name}`);
+			} catch (e) {
+				failed++;
+				complaints.splice(0);
+				console.log(`not ok ${name}\n${e.stack}`);
+				await page.screenshot({path: join(pictures, `failed-${name}.png`)}).catch(() => undefined);
+			}
+		}
+		if (elsewhere.length > 0) {
+			failed++;
+			console.log(`not ok something was fetched from elsewhere: ${elsewhere.join(' ')}`);
+		}
+		await context.close();
+		rmSync(profile, {recursive: true, force: true});
+		return failed;
+	}
+	return {page, open, everywhere, run, has: (text) => page.getByText(text).first().waitFor()};
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// The dashboard as a person uses it: uploads, submits and reads, with a real daemon and a real worker behind.
+import assert from 'node:assert/strict';
+import {spawn} from 'node:child_process';
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join, resolve} from 'node:path';
+import {browse} from './harness.mjs';
+
+const [build, source, chromium] = process.argv.slice(2).map((p, i) => (i < 2 ? resolve(p) : p));
+const state = mkdtempSync(join(tmpdir(), 'qb-lab-'));
+const daemon = spawn(join(build, 'quantbenchd'), ['--state', state, '--listen', '127.0.0.1:0', '--worker', join(build, 'quantbench-worker'),
+	'--web', join(build, 'web/dist')], {stdio: ['ignore', 'inherit', 'pipe']});
+const url = await new Promise((found, failed) => {
+	let text = '';
+	daemon.stderr.on('data', (part) => {
+		text += part;
+		const at = /listens on (http:\S+)/.exec(text);
+		if (at) { found(at[1]); }
+	});
+	daemon.on('exit', () => failed(new Error(`the daemon ended: ${text}`)));
+});
+const {page, open, has, everywhere, run} = await browse({app: join(build, 'web/app'), chromium, pictures: join(build, 'web/pictures'), url});
+const row = (table, name) => page.locator(`${table} tbody tr`, {has: page.getByRole('rowheader', {name, exact: true})});
+const submit = () => page.getByRole('button', {name: 'Submit', exact: true}).click();
+const asJson = async (change) => {
+	const box = page.getByLabel("The job's JSON");
+	await box.waitFor();
+	await box.fill(JSON.stringify({...JSON.parse(await box.inputValue()), ...change}));
+};
+
+const tests = {
+	async empty_lab__every_list__says_what_to_do() {
+		for (const [hash, text] of [['#/jobs', 'No job yet'], ['#/models', 'No model yet'], ['#/data', 'No data yet'], ['#/compare', 'Nothing to compare yet'], ['#/hardware', 'No unit has been built yet'],
+			['#/submit', 'This job needs a model']]) {
+			await open(hash);
+			await has(text);
+		}
+	},
+	async upload__demo_network_and_data__are_inspected() {
+		await open('#/models');
+		await page.setInputFiles('input[type=file]', [join(source, 'demo/digits.onnx'), join(source, 'demo/train.py')]);
+		await has('N × 1 × 16 × 16');
+		await page.getByText('✕').first().waitFor();
+		await page.getByRole('button', {name: 'Delete train.py'}).click();
+		await page.getByText('train.py').first().waitFor({state: 'detached'});
+		await open('#/data');
+		await page.setInputFiles('input[type=file]', join(source, 'demo/digits-test.npz'));
+		await has('uint8');
+		await page.getByRole('link', {name: 'digits.onnx', exact: true}).waitFor({state: 'detached'});
+	},
+	async submit__impossible_scheme__is_told_at_its_field() {
+		await open('#/submit');
+		await page.getByLabel('Schemes: another').fill('int99');
+		await page.getByLabel('Schemes: another').press('Enter');
+		await submit();
+		await page.getByRole('alert').first().waitFor();
+		assert.match(await page.getByRole('alert').first().innerText(), /int99/);
+	},
+	async sweep__of_the_demo__runs_to_its_table() {
+		await open('#/submit');
+		await page.getByRole('button', {name: 'No latency'}).click();
+		await asJson({samples: 200});
+		await submit();
+		await page.locator('#sweep').waitFor({timeout: 120000});
+		for (const scheme of ['int8', 'E2', 'E3', 'E4', 'E5']) {
+			assert.match(await page.locator(`tr[data-scheme=${scheme}]`).innerText(), /[−+]?\d+\.\d\d[\s\S]*dB/);
+		}
+		assert.ok(await page.locator('#sweep td.best').count() >= 1);
+	},
+	async formats__number_typed__is_rounded_as_the_format_does() {
+		await open('#/formats?names=int8,e4m3fn,E4,nf4');
+		await page.getByRole('button', {name: 'as encoded'}).click();
+		for (const [typed, name, becomes, code] of [['0.3', 'e4m3fn', '0.3125', '0x2a 0010 1010'], ['17', 'e4m3fn', '16', '0x58'], ['19', 'e4m3fn', '20', '0x5a'], ['-17', 'e4m3fn', '−16', '0xd8'],
+			['1000', 'e4m3fn', '448', 'clipped'], ['1000', 'E4', '480', '0x7f'], ['2.5', 'int8', '2', '0x02'], ['3.5', 'int8', '4', '0x04'], ['-200', 'int8', '−128', '0x80']]) {
+			await page.getByLabel('A number to round').fill(typed);
+			const text = (await row('#rounded', name).innerText()).split('\t');
+			assert.equal(text[1].replace('★ ', ''), becomes, `${typed} in ${name}`);
+			assert.ok(text.join(' ').includes(code), `${typed} in ${name}: ${text.join(' ')}`);
+		}
+		await page.getByLabel('Formats: another').fill('fp6_e3m2 zork');
+		await page.getByLabel('Formats: another').press('Enter');
+		await row('#facts', 'fp6_e3m2').waitFor();
+		assert.match(await row('#facts', 'fp6_e3m2').innerText(), /63\t−28\t28\t0\.0625/);
+		await has(/"zork" is no number format/);
+		await page.getByRole('button', {name: 'logarithmic'}).click();
+	},
+	async hardware__units_of_the_talk__stand_beside_the_published() {
+		await open('#/hardware');
+		await page.getByRole('button', {name: "Build the talk's units"}).click();
+		await page.locator('#units').waitFor({timeout: 180000});
+		await open('#/hardware');
+		await row('#units', 'int8').first().waitFor();
+		assert.equal(await page.locator('#units tbody tr').count(), 18);
+		assert.match(await page.locator('tr[data-unit="E4 + fixed"]').innerText(), /1\s150\t\+53 %/);
+		assert.match(await page.locator('tr[data-unit="E4 + fp32"]').innerText(), /2\s125\t\+183 %[\s\S]*✓ 65\s536/);
+		const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', {name: 'Verilog of E4 + fixed'}).click()]);
+		assert.equal(file.suggestedFilename(), 'mac_E4_E4_fixed.v');
+	},
+	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
+		await everywhere([['job', '#/jobs/j1'], ['formats', '#/formats'], ['hardware', '#/hardware'], ['submit-hwcost', '#/submit?type=hwcost']], 'lab-');
+	},
+};
+
+const failed = await run(tests);
+daemon.kill('SIGTERM');
+await new Promise((ended) => daemon.on('exit', ended));
+rmSync(state, {recursive: true, force: true});
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the pages derive from a hwcost result.
+import type {HwcostResult} from '../api/client';
+import type {Unit} from '../charts/gates';
+
+export type HwRow = HwcostResult['rows'][number];
+
+export interface HwUnit extends Unit {
+	operands: string;
+	file: string; /* of its Verilog, if the job has it */
+	row: HwRow;
+}
+
+export function hwUnits(result: HwcostResult): HwUnit[] {
+	return result.rows.map((row): HwUnit => {
+		const both = typeof row.operands === 'string' ? [row.operands] : row.operands;
+		const [a = '', b = a] = both;
+		return {name: `${both.join(' × ')} + ${row.accumulator}`, operands: both.join(' × '), parts: row.parts, gates: row.gates, published: row.published ?? null,
+			file: `mac_${a}_${b}_${row.accumulator}.v`, row};
+	});
+}
+
+/** The units of the published table and the formats between them. */
+export const TALK = {type: 'hwcost', units: ['int8', 'E2', 'E3', 'E4', 'E5', 'int4'].flatMap((operands) =>
+	['fixed', 'fp16', 'fp32'].map((accumulator) => ({operands, accumulator})))};
