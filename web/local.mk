@@ -6,7 +6,7 @@ WEB_FILES = \
 	web/public/icon.svg \
 	web/src/App.svelte web/src/app.css web/src/main.ts \
 	web/src/base/Bar.svelte web/src/base/Chips.svelte web/src/base/Choice.svelte web/src/base/Notice.svelte \
-	web/src/base/State.svelte web/src/base/grid.ts web/src/base/latest.svelte.ts web/src/base/router.svelte.ts \
+	web/src/base/State.svelte web/src/base/latest.svelte.ts web/src/base/router.svelte.ts \
 	web/src/base/theme.svelte.ts web/src/base/units.ts \
 	web/src/api/client.ts web/src/api/events.ts web/src/api/schema.d.ts \
 	web/src/charts/Chart.svelte web/src/charts/echarts.ts web/src/charts/gates.ts web/src/charts/heatmap.ts \

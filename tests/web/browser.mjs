@@ -59,7 +59,7 @@ const tests = {
 	async submit__wrong_scheme__is_told_at_the_field_then_a_good_one_runs_to_its_table() {
 		await open('#/submit?model=m1');
 		await page.getByLabel('Schemes: another').fill('nonsense');
-		await page.getByRole('button', {name: 'Add', exact: true}).click();
+		await page.getByLabel('Schemes', {exact: true}).getByRole('button', {name: 'Add', exact: true}).click();
 		await page.getByRole('button', {name: 'Submit', exact: true}).click();
 		await page.locator('[data-error=schemes]').waitFor();
 		assert.match(await page.locator('[data-error=schemes]').innerText(), /no format "nonsense"/);

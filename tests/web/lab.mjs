@@ -74,9 +74,11 @@ const tests = {
 		for (const [typed, name, becomes, code] of [['0.3', 'e4m3fn', '0.3125', '0x2a 0010 1010'], ['17', 'e4m3fn', '16', '0x58'], ['19', 'e4m3fn', '20', '0x5a'], ['-17', 'e4m3fn', '−16', '0xd8'],
 			['1000', 'e4m3fn', '448', 'clipped'], ['1000', 'E4', '480', '0x7f'], ['2.5', 'int8', '2', '0x02'], ['3.5', 'int8', '4', '0x04'], ['-200', 'int8', '−128', '0x80']]) {
 			await page.getByLabel('A number to round').fill(typed);
-			const text = (await row('#rounded', name).innerText()).split('\t');
-			assert.equal(text[1].replace('★ ', ''), becomes, `${typed} in ${name}`);
-			assert.ok(text.join(' ').includes(code), `${typed} in ${name}: ${text.join(' ')}`);
+			const cells = new RegExp(`\\t(★ )?${becomes}\\t.*${code}`);
+			for (let turn = 0; !cells.test(await row('#rounded', name).innerText()); turn++) {
+				assert.ok(turn < 50, `${typed} in ${name}: ${await row('#rounded', name).innerText()}`);
+				await page.waitForTimeout(100);
+			}
 		}
 		await page.getByLabel('Formats: another').fill('fp6_e3m2 zork');
 		await page.getByLabel('Formats: another').press('Enter');

@@ -15,6 +15,9 @@ export type System = Schemas['System'];
 export type Problem = Schemas['Problem'];
 export type Format = Schemas['Format'];
 export type HwcostResult = Schemas['HwcostResult'];
+export type SqnrResult = Schemas['SqnrResult'];
+export type TensorResult = Schemas['TensorResult'];
+export type RoundAnswer = Schemas['RoundAnswer'];
 export type Artifact = Schemas['Artifact'];
 export type Event = Schemas['Event'];
 export type Latency = Schemas['Latency'];
@@ -127,6 +130,9 @@ export const api = {
 	compare: (jobs: string, signal?: AbortSignal) => get<Comparison>(`/v1/compare${query({jobs})}`, signal),
 	formats: async (signal?: AbortSignal) => (await get<Schemas['FormatList']>('/v1/formats', signal)).formats,
 	format: (name: string, signal?: AbortSignal) => get<Format>(`/v1/formats/${id(name)}`, signal),
+	/** A question that is answered at once: rounding, or what a job of that kind would compute. */
+	compute: async <T>(question: 'round' | 'sqnr' | 'hwcost', body: unknown, signal?: AbortSignal): Promise<T> =>
+		(await (await call('POST', `/v1/compute/${question}`, {body, ...(signal ? {signal} : {})})).json()) as T,
 	system: (signal?: AbortSignal) => get<System>('/v1/system', signal),
 	jobTypes: (signal?: AbortSignal) => get<JobTypeList>('/v1/job-types', signal),
 };

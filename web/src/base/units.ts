@@ -68,13 +68,13 @@ export function change(ratio: Maybe): string {
 	return isNumber(ratio) ? `${signed((ratio - 1) * 100, 0)} %` : NONE;
 }
 
-/** A code as bits and in hexadecimal: 0x2a 0010 1010. */
-export function code(x: Maybe, bits: number): string {
-	if (!isNumber(x)) {
+/** A code in hexadecimal and in bits: 00101010 -> 0x2a 0010 1010. */
+export function code(bits: string | undefined): string {
+	if (!bits) {
 		return NONE;
 	}
-	const binary = x.toString(2).padStart(bits, '0');
-	return `0x${x.toString(16).padStart(Math.ceil(bits / 4), '0')} ${binary.replace(/\B(?=(\d{4})+$)/g, ' ')}`;
+	const hex = parseInt(bits, 2).toString(16).padStart(Math.ceil(bits.length / 4), '0');
+	return `0x${hex} ${bits.replace(/\B(?=(\d{4})+$)/g, ' ')}`;
 }
 
 const RAISED: Record<string, string> = {'-': '⁻', '0': '⁰', '1': '¹', '2': '²', '3': '³', '4': '⁴', '5': '⁵', '6': '⁶', '7': '⁷', '8': '⁸', '9': '⁹'};

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every value of a format on a line, one line a format; and how far apart neighbours are.
-import type {Rounded} from '../base/grid';
 import {power2, value} from '../base/units';
 import {axis, escaped, legend, look, tooltip, type Ink, type Option, type RenderApi} from './echarts';
 
 export interface Line {
 	name: string;
 	values: readonly number[]; /* scaled, rising */
-	bits: number;
-	hit: Rounded | null; /* what the number typed becomes */
+	hit: number | null; /* what the number typed becomes */
 }
 
 export function numberLineHeight(lines: number): number {
@@ -36,7 +34,7 @@ export function numberLine(lines: readonly Line[], log: boolean, typed: number |
 	const place = log ? (x: number) => (Math.log(x / low) / Math.log(high / low)) * STEPS : (x: number) => ((x - low) / (high - low)) * STEPS;
 	const marked = typed === null || (log && typed === 0) ? null : log ? Math.abs(typed) : typed;
 	const ticks = shown.flatMap((values, row) => thinned(values, place).map((x) => [x, row]));
-	const hits = lines.flatMap((l, row) => (marked !== null && l.hit && (!log || l.hit.value !== 0) ? [[log ? Math.abs(l.hit.value) : l.hit.value, row]] : []));
+	const hits = lines.flatMap((l, row) => (marked !== null && l.hit !== null && (!log || l.hit !== 0) ? [[log ? Math.abs(l.hit) : l.hit, row]] : []));
 	return (ink) => ({
 		grid: {left: 8, right: 20, top: 12, bottom: 42, containLabel: true},
 		tooltip: {...tooltip(ink), formatter: (hit: unknown) => {
