@@ -99,8 +99,31 @@ const tests = {
 		const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', {name: 'Verilog of E4 + fixed'}).click()]);
 		assert.equal(file.suggestedFilename(), 'mac_E4_E4_fixed.v');
 	},
+	async distributions__sliders__are_computed_by_the_server() {
+		await open('#/distributions');
+		await page.getByRole('button', {name: 'uniform'}).click();
+		await page.locator('#sqnr tr[data-format=int8] td.best').waitFor();
+		assert.match(await page.locator('#sqnr tr[data-format=int8]').innerText(), /★ 48\.1 dB\t52\.[89] dB/);
+		await page.locator('#crossings', {hasText: 'the best changes from int8 to'}).waitFor();
+		await page.getByRole('button', {name: 'Gaussian', exact: true}).click();
+		await page.locator('#sqnr tr[data-format=E2]', {hasText: /42\.[67] dB/}).waitFor();
+		await page.getByRole('button', {name: 'Student-t'}).click();
+		await page.locator('#sqnr tr[data-format=E2] td.best').waitFor();
+		await page.getByRole('slider', {name: 'Degrees of freedom ν'}).fill('60');
+		await page.locator('#sqnr tr[data-format=E3] td.best').waitFor();
+		await page.getByLabel('Formats: another').fill('zork');
+		await page.getByLabel('Formats: another').press('Enter');
+		await has(/"zork"/);
+	},
+	async sqnr_job__of_the_talk__shows_each_distribution() {
+		await open('#/submit?type=sqnr');
+		await page.getByRole('button', {name: 'Heavier tails'}).click();
+		await submit();
+		await page.locator('#sqnr').waitFor({timeout: 60000});
+		await has(/the best changes from/);
+	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
-		await everywhere([['job', '#/jobs/j1'], ['formats', '#/formats'], ['hardware', '#/hardware'], ['submit-hwcost', '#/submit?type=hwcost']], 'lab-');
+		await everywhere([['job', '#/jobs/j1'], ['formats', '#/formats'], ['distributions', '#/distributions'], ['hardware', '#/hardware'], ['submit-sqnr', '#/submit?type=sqnr'], ['submit-hwcost', '#/submit?type=hwcost']], 'lab-');
 	},
 };
 

@@ -9,6 +9,8 @@ export class Latest<T> {
 	#load: (signal: AbortSignal) => Promise<T>;
 	#turn = 0;
 	#abort: AbortController | null = null;
+	#busy = false;
+	#again = false;
 
 	constructor(load: (signal: AbortSignal) => Promise<T>) {
 		this.#load = load;
@@ -35,6 +37,20 @@ export class Latest<T> {
 				this.loading = false;
 			}
 		}
+	};
+
+	/** Refreshes once the load in flight is done: however many calls come in between, a slider's for one, they make one load. */
+	next = async (): Promise<void> => {
+		if (this.#busy) {
+			this.#again = true;
+			return;
+		}
+		this.#busy = true;
+		do {
+			this.#again = false;
+			await this.refresh();
+		} while (this.#again);
+		this.#busy = false;
 	};
 
 	/** Refreshes now and every so many milliseconds while the page is seen; returns what stops it. */

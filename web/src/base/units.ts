@@ -129,6 +129,11 @@ export function percent(fraction: Maybe): string {
 	return isNumber(fraction) ? `${Math.floor(fraction * 100)} %` : NONE;
 }
 
+/** A share of something: 0.2646 -> 26.5 %; what is hardly there says so. */
+export function share(fraction: Maybe): string {
+	return !isNumber(fraction) ? NONE : fraction > 0 && fraction < 5e-4 ? '< 0.1 %' : `${fixed(fraction * 100, 1)} %`;
+}
+
 /** A value of a tensor: short, whatever its magnitude. */
 export function value(x: Maybe): string {
 	if (!isNumber(x)) {

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// SQNR, layers downwards, formats across.
-import {decibel, isNumber, value} from '../base/units';
+// SQNR, layers or tensors downwards, formats across.
+import {decibel, isNumber} from '../base/units';
 import {escaped, tooltip, type Ink, type Option} from './echarts';
 
 export interface HeatCell {
-	layer: string;
-	scheme: string;
-	sqnr_db: number | null;
-	format: string;
-	min: number | null;
-	max: number | null;
-	observed_min: number | null;
-	observed_max: number | null;
+	row: string;
+	column: string;
+	db: number | null;
+	best: boolean;
+	detail: string;
 }
 
 export function uniqueInOrder(names: readonly string[]): string[] {
@@ -24,27 +21,22 @@ export function shortened(name: string, most: number): string {
 }
 
 export function heatmapHeight(layers: number): number {
-	return 110 + Math.max(4, layers) * 20;
+	return 84 + Math.max(4, layers) * 20;
 }
 
 export function heatmap(cells: readonly HeatCell[], schemes: readonly string[], narrow: boolean): (ink: Ink) => Option {
-	const layers = uniqueInOrder(cells.map((c) => c.layer));
+	const layers = uniqueInOrder(cells.map((c) => c.row));
 	const row = new Map(layers.map((layer, i) => [layer, i]));
 	const column = new Map(schemes.map((scheme, i) => [scheme, i]));
-	const known = cells.map((c) => c.sqnr_db).filter(isNumber);
+	const known = cells.map((c) => c.db).filter(isNumber);
 	const low = Math.floor(Math.min(...known, 0) / 5) * 5;
 	const high = Math.ceil(Math.max(...known, low + 10) / 5) * 5;
-	const data = cells.map((c, i) => ({value: [column.get(c.scheme) ?? 0, row.get(c.layer) ?? 0, c.sqnr_db ?? '-'], cell: i}));
+	const data = cells.map((c, i) => ({value: [column.get(c.column) ?? 0, row.get(c.row) ?? 0, c.db ?? '-'], cell: i}));
 	return (ink) => ({
-		grid: {left: 8, right: 12, top: 60, bottom: 30, containLabel: true},
+		grid: {left: 8, right: 12, top: narrow ? 44 : 28, bottom: 30, containLabel: true},
 		tooltip: {...tooltip(ink), formatter: (hit: unknown) => {
 			const c = cells[(hit as {data: {cell: number}}).data.cell];
-			if (!c) {
-				return '';
-			}
-			const seen = isNumber(c.observed_min) ? `<br>data ${value(c.observed_min)} to ${value(c.observed_max)}` : '';
-			return `<b>${escaped(c.layer)}</b><br>${escaped(c.scheme)} (${escaped(c.format)}): <b>${decibel(c.sqnr_db)}</b>` +
-				`<br>range ${value(c.min)} to ${value(c.max)}${seen}`;
+			return c ? `<b>${escaped(c.row)}</b><br>${escaped(c.column)}: <b>${decibel(c.db)}</b>${c.best ? ', the best' : ''}<br>${escaped(c.detail)}` : '';
 		}},
 		xAxis: {type: 'category', data: [...schemes], position: 'top', axisLabel: {color: ink.text, interval: 0, rotate: narrow ? 45 : 0},
 			axisLine: {show: false}, axisTick: {show: false}},
@@ -56,8 +48,8 @@ export function heatmap(cells: readonly HeatCell[], schemes: readonly string[], 
 		series: [{type: 'heatmap', data, itemStyle: {borderColor: ink.card, borderWidth: 1},
 			label: {show: schemes.length * (narrow ? 46 : 60) < 900, fontSize: 10,
 				formatter: (hit: unknown) => {
-					const db = (hit as {value: [number, number, number | string]}).value[2];
-					return typeof db === 'number' ? db.toFixed(0) : '';
+					const {value, data} = hit as {value: [number, number, number | string]; data: {cell: number}};
+					return typeof value[2] === 'number' ? `${cells[data.cell]?.best ? '★' : ''}${value[2].toFixed(0)}` : '';
 				}}}],
 	});
 }

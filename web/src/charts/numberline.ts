@@ -91,7 +91,7 @@ export function stepChart(lines: readonly Line[]): (ink: Ink) => Option {
 	});
 	return (ink) => ({
 		legend: legend(ink),
-		grid: {left: 20, right: 20, top: 34, bottom: 36, containLabel: true},
+		grid: {left: 34, right: 20, top: 34, bottom: 36, containLabel: true},
 		tooltip: {...tooltip(ink), trigger: 'axis', formatter: (hits: unknown) => (hits as {seriesName: string; value: [number, number]}[])
 			.map((h) => `<b>${escaped(h.seriesName)}</b> at ${value(h.value[0])}: step ${value(h.value[1])}`).join('<br>')},
 		xAxis: {...axis(ink, 'x', {name: 'magnitude', log: true, label: power2}), logBase: 2},

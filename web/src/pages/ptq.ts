@@ -3,7 +3,7 @@
 import type {LatencyBar} from '../charts/latency';
 import type {HeatCell} from '../charts/heatmap';
 import type {Latency, PtqResult, TensorRow} from '../api/client';
-import {isNumber, type Maybe} from '../base/units';
+import {isNumber, value, type Maybe} from '../base/units';
 
 /** Places of the best numbers (all of them, if several are equal to so many digits). */
 export function bestOf(numbers: readonly Maybe[], digits: number, lowerIsBetter: boolean): Set<number> {
@@ -20,8 +20,8 @@ export type Own = 'own' | 'network';
 
 export function heatCells(result: PtqResult, kind: 'weight' | 'activation', which: Own): HeatCell[] {
 	return result.schemes.flatMap((s) => (s.tensors ?? []).filter((t) => t.kind === kind).map((t): HeatCell => ({
-		layer: t.name, scheme: s.scheme, sqnr_db: (which === 'own' ? t.sqnr_db : t.network_sqnr_db) ?? null, format: t.format ?? '',
-		min: t.min, max: t.max, observed_min: t.observed_min ?? null, observed_max: t.observed_max ?? null,
+		row: t.name, column: s.scheme, db: (which === 'own' ? t.sqnr_db : t.network_sqnr_db) ?? null, best: false,
+		detail: `${t.format ?? ''}, range ${value(t.min)} to ${value(t.max)}${isNumber(t.observed_min) ? `, data ${value(t.observed_min)} to ${value(t.observed_max)}` : ''}`,
 	})));
 }
 

@@ -15,6 +15,8 @@ export const STARTERS: Record<string, Json> = {
 	ptq: {metric: 'top1', schemes: EIGHT, weights: {granularity: 'per_channel', range: 'mse'}, activations: {granularity: 'per_tensor', range: 'mse'},
 		calibration: {samples: 100}, latency: {threads: 1, min_seconds: 1, min_queries: 100}},
 	hwcost: {units: TALK.units},
+	sqnr: {distributions: [{name: 'uniform', low: -1, high: 1}, {name: 'gaussian', sigma: 1, clip: 10}, {name: 'student_t', nu: 8, clip: 100}], formats: EIGHT},
+	tensor: {formats: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5', 'mxfp4', 'nvfp4']},
 };
 
 export const PRESETS: Record<string, Preset[]> = {
@@ -24,6 +26,11 @@ export const PRESETS: Record<string, Preset[]> = {
 		{name: 'Everything', title: 'the talk and low bits', set: {schemes: ['int8', 'int4', ...EIGHT.slice(1), 'w4a8']}},
 		{name: 'Latency as MLPerf', title: '10 s and 662 queries of each format', set: {latency: {threads: 1, min_seconds: 10, min_queries: 662}}},
 		{name: 'No latency', title: 'accuracy alone', set: {latency: false}},
+	],
+	sqnr: [
+		{name: 'The talk', title: 'uniform, Gaussian and Student-t', set: {distributions: [{name: 'uniform', low: -1, high: 1}, {name: 'gaussian', sigma: 1, clip: 10}, {name: 'student_t', nu: 8, clip: 100}], formats: EIGHT}},
+		{name: 'Heavier tails', title: 'Student-t against nu', set: {distributions: [{name: 'student_t', clip: 100}], sweep: {parameter: 'nu', values: [2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 64]}}},
+		{name: 'More outliers', title: 'a Gaussian with another ten times as wide', set: {distributions: [{name: 'gaussian'}], sweep: {parameter: 'outlier_mass', values: [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1]}}},
 	],
 	hwcost: [
 		{name: 'The talk', title: 'INT8 and every split of an 8 bit float, three accumulators', set: {units: TALK.units}},
