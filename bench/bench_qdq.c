@@ -81,7 +81,18 @@ static double bandwidth(const struct qb_quantizer *q, int plain, const float *x,
 	return 8.0 * NUMBERS / best * 1e-9;
 }
 
-int main(void)
+/* Formats named as arguments, or all. */
+static bool is_wanted(const char *name, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], name)) {
+			return true;
+		}
+	}
+	return argc == 1;
+}
+
+int main(int argc, char **argv)
 {
 	static const char *const names[] = {"int8", "int4", "int8_asym", "E2", "E3", "E4", "E5", "e4m3fn",
 		"e4m3fnuz", "e5m2", "e3m2", "e2m1", "fp16", "bf16", "tf32", "mxfp8_e4m3", "mxfp4",
@@ -105,6 +116,9 @@ int main(void)
 			float lo = -4, hi = 4;
 			double ratio, copy = 0, ours = 0, target = i == 0 ? 0.8 : 0.6;
 
+			if (!is_wanted(names[i], argc, argv)) {
+				continue;
+			}
 			if (qb_format_parse(&f, names[i], NULL) || qb_quantizer_init(&q, &f, -1, 1, &lo, &hi, NULL)) {
 				return 1;
 			}

@@ -9,3 +9,7 @@ bench_bench_latency_SOURCES = bench/bench_latency.c bench/ort.c bench/ort.h \
 bench_bench_latency_LDADD = $(LDADD) -ldl
 BENCHSCRIPTS += bench/latency.py
 EXTRA_DIST += bench/latency.py bench/int8_peers.py
+BENCHES += bench/bench_sqnr
+bench_bench_sqnr_SOURCES = bench/bench_sqnr.c
+BENCHSCRIPTS += bench/survey.py bench/quantizer.py
+EXTRA_DIST += bench/survey.py bench/quantizer.py
