@@ -72,6 +72,7 @@ struct qb_step_info {
 	const char *kind;      /* "int8", "float", "quantize", "dequantize", "reorder" */
 	const char *implementation;
 	double macs;
+	const char *why_float; /* in an integer plan: why this step is none; NULL where it is one, or a conversion */
 };
 int qb_plan_steps(const struct qb_plan *plan);
 struct qb_step_info qb_plan_step(const struct qb_plan *plan, int i);

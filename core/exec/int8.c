@@ -414,10 +414,31 @@ static enum qb_err settle(struct qb_builder *b, const struct qb_value *v, struct
 	return tap_bytes(b, v, eb);
 }
 
+static const char *why_float(const struct qb_builder *b, const struct qb_node *n)
+{
+	const struct qb_value *y = n->outputs ? n->output[0] : NULL;
+
+	if (y && y->dtype != QB_F32) {
+		return "computes no float32 numbers";
+	}
+	if (y && !activation_quantizer(b, y)) {
+		return "its output is not quantized: nothing quantized reads it";
+	}
+	for (int i = 0; i < n->inputs; i++) {
+		const struct qb_value *v = n->input[i];
+
+		if (v && !v->constant && v->dtype == QB_F32 && !activation_quantizer(b, v)) {
+			return "an input is not quantized";
+		}
+	}
+	return n->op->plan_int8 ? "no integer step takes these shapes or attributes"
+				: "this operator has no integer step";
+}
+
 static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	enum qb_err err = QB_EUNSUPPORTED;
-	int before = b->plan->steps;
+	int before = b->plan->steps, first;
 
 	b->node = n;
 	if (n->op->plan_int8) {
@@ -437,7 +458,11 @@ static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, stru
 				QB_TRY(need_float(b, n->input[i], eb));
 			}
 		}
+		first = b->plan->steps;
 		err = qb__plan_node_float(b, n, eb);
+		for (int i = first; err == QB_OK && i < b->plan->steps; i++) {
+			b->plan->step[i].why_float = why_float(b, n);
+		}
 	}
 	QB_TRY(err);
 	for (int i = 0; i < n->outputs; i++) {

@@ -241,7 +241,8 @@ struct qb_step_info qb_plan_step(const struct qb_plan *plan, int i)
 	const struct qb_step *s = &plan->step[i];
 
 	return (struct qb_step_info){s->node, s->what, s->implementation,
-		s->node && s->kind != QB_STEP_TAP ? (double)qb_node_macs(s->node) : 0};
+		s->node && s->kind != QB_STEP_TAP ? (double)qb_node_macs(s->node) : 0,
+		s->why_float};
 }
 
 const char *qb_exec_isa(void)

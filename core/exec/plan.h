@@ -16,6 +16,7 @@ struct qb_step {
 	enum qb_step_kind kind;
 	const struct qb_node *node;
 	const char *what, *implementation;
+	const char *why_float; /* of a float step in an integer plan */
 	/* primitive */
 	dnnl_primitive_t primitive;
 	int args;

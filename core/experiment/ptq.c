@@ -186,6 +186,9 @@ static json_t *result_of(struct ptq *p)
 
 		json_object_set_new(row, "output_sqnr_db",
 			qb_json_real(qb_sqnr_db(s->row[i].signal, s->row[i].noise)));
+		if (p->latency && p->latency[1 + i].integer) {
+			json_object_set(row, "integer", p->latency[1 + i].integer);
+		}
 		json_array_append_new(schemes, row);
 	}
 	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:f, s:f, s:o, s:o, s:o}", "type", "ptq",
@@ -215,7 +218,7 @@ enum qb_err qb_experiment_ptq(struct qb_job *job, json_t **result, struct qb_err
 	}
 out:
 	json_decref(made);
-	free(p.latency);
+	qb_ptq_latency_destroy(&p.latency, 1 + p.spec.schemes);
 	qb_sweep_destroy(&p.sweep);
 	qb_dataset_close(&p.data);
 	qb_graph_destroy(&p.model);

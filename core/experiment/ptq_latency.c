@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/experiment/describe.h"
 #include "core/experiment/sample.h"
@@ -44,6 +45,26 @@ static void bench_fini(struct bench *b)
 	qb_network_destroy(&b->plain);
 }
 
+/* Steps that run in integers, and which nodes do not, and why. */
+static json_t *integer_steps(const struct qb_plan *plan)
+{
+	json_t *rest = json_array();
+	const struct qb_node *last = NULL;
+	json_int_t steps = 0;
+
+	for (int i = 0; i < qb_plan_steps(plan); i++) {
+		struct qb_step_info s = qb_plan_step(plan, i);
+
+		steps += !strcmp(s.kind, "int8");
+		if (s.why_float && s.node && s.node != last) {
+			json_array_append_new(rest, json_pack("{s:s, s:s, s:s}", "node", s.node->name, "type",
+				s.node->type, "why", s.why_float));
+			last = s.node;
+		}
+	}
+	return json_pack("{s:I, s:o}", "steps", steps, "float_steps", rest);
+}
+
 static enum qb_err add_scheme(struct bench *b, const struct qb_sweep *sweep, int i, int threads,
 	struct qb_ptq_latency *out, struct qb_errbuf *eb)
 {
@@ -59,6 +80,7 @@ static enum qb_err add_scheme(struct bench *b, const struct qb_sweep *sweep, int
 			&why);
 	}
 	out->native = err == QB_OK;
+	out->integer = out->native ? integer_steps(s->own_plan) : NULL;
 	if (!out->native) {
 		snprintf(out->why_emulated, sizeof(out->why_emulated), "%.250s", why.text);
 		s->run.overlay = n->overlay[at];
@@ -128,8 +150,17 @@ out:
 	bench_fini(&b);
 	free(measured);
 	free(subjects);
-	free(rows);
+	qb_ptq_latency_destroy(&rows, n);
 	return err;
+}
+
+void qb_ptq_latency_destroy(struct qb_ptq_latency **rows, int n)
+{
+	for (int i = 0; *rows && i < n; i++) {
+		json_decref((*rows)[i].integer);
+	}
+	free(*rows);
+	*rows = NULL;
 }
 
 static json_t *bound(int64_t ns)

@@ -16,14 +16,17 @@ struct qb_ptq_latency {
 	bool native;
 	int threads;
 	char why_emulated[256];
+	json_t *integer; /* what runs in integers; NULL where nothing does */
 };
 
-/* model: as the sweep ran it. *out [1 + schemes], float first; free() it. */
+/* model: as the sweep ran it. *out [1 + schemes], float first. */
 enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep *sweep, int threads,
 	const struct qb_latency_options *opt,
 	enum qb_err (*progress)(void *arg, double fraction, struct qb_errbuf *eb), void *arg,
 	struct qb_errbuf *eb);
+
+void qb_ptq_latency_destroy(struct qb_ptq_latency **rows, int n);
 
 json_t *qb_ptq_latency_json(const struct qb_ptq_latency *l);
 

@@ -105,7 +105,12 @@ class Carried(unittest.TestCase):
         for kind in ("qdq_u8", "qoperator_u8"):
             result = ptq(self.quantize(DIGITS, kind), *DIGITS[1:], samples=20,
                          latency={"min_seconds": 0, "min_queries": 20, "warmup_seconds": 0})
-            self.assertEqual(result["schemes"][0]["latency"]["execution"], "native")
+            row = result["schemes"][0]
+            self.assertEqual(row["latency"]["execution"], "native")
+            self.assertGreaterEqual(row["integer"]["steps"], 5)
+            # The answer, which nothing quantized reads, may be all that is left in float.
+            self.assertLessEqual({n["type"] for n in row["integer"]["float_steps"]}, {"Softmax"})
+            self.assertTrue(all(n["node"] and n["why"] for n in row["integer"]["float_steps"]))
 
     def test_dynamic_quantization__becomes_float_operators_with_quantizers(self):
         rng = np.random.default_rng(5)

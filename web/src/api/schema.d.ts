@@ -748,6 +748,17 @@ export interface components {
                 size_bytes?: number;
                 latency?: components["schemas"]["MaybeLatency"];
                 gates?: components["schemas"]["SchemeGates"];
+                /** @description how much of the network ran in integers; absent where latency was emulated or left out */
+                integer?: {
+                    /** @description steps on bytes */
+                    steps: number;
+                    /** @description nodes that stayed float */
+                    float_steps: {
+                        node: string;
+                        type: string;
+                        why: string;
+                    }[];
+                };
                 tensors?: components["schemas"]["TensorRow"][];
             }[];
             /** @description what the job's "export" asked for; artifacts by name, or why a format has no words for a scheme */
