@@ -13,7 +13,6 @@ BENCHES += bench/bench_sqnr
 bench_bench_sqnr_SOURCES = bench/bench_sqnr.c
 BENCHSCRIPTS += bench/survey.py bench/quantizer.py
 EXTRA_DIST += bench/survey.py bench/quantizer.py
-EXTRA_DIST += bench/latency.py bench/make_int8_peers.py
 noinst_PROGRAMS += bench/bench_float
 bench_bench_float_SOURCES = bench/bench_float.c bench/ort.c bench/ort.h
 bench_bench_float_LDADD = $(LDADD) -ldl

@@ -65,6 +65,11 @@ enum qb_err qb__add_buffer(struct qb_builder *b, size_t bytes, int *id, struct q
 	return QB_OK;
 }
 
+bool qb_builder_fixes_weights(struct qb_builder *b)
+{
+	return b->plan->plain;
+}
+
 enum qb_err qb_builder_scratch(struct qb_builder *b, size_t bytes, int *buffer, struct qb_errbuf *eb)
 {
 	return qb__add_buffer(b, bytes, buffer, eb);
@@ -121,6 +126,11 @@ static enum qb_err add_reorder(struct qb_builder *b, const struct qb_place *from
 	return qb__add_step(b, &s, eb);
 }
 
+enum qb_err qb_builder_scratch(struct qb_builder *b, size_t bytes, int *buffer, struct qb_errbuf *eb)
+{
+	return qb__add_buffer(b, bytes, buffer, eb);
+}
+
 /* A constant that a step wants as a value: its numbers are copied into a buffer that is never reused. */
 static enum qb_err constant_home(struct qb_builder *b, const struct qb_value *v,
 	struct qb_errbuf *eb)
@@ -162,6 +172,20 @@ enum qb_err qb_builder_dense(struct qb_builder *b, const struct qb_value *v, str
 	}
 	dense = qb_dnn_dense(&v->shape);
 	return qb_builder_source(b, v, &dense, out, eb);
+}
+
+enum qb_err qb_builder_plain(struct qb_builder *b, const struct qb_value *v, struct qb_place *out,
+	struct qb_errbuf *eb)
+{
+	const struct qb_copy *c = b->plan->home[v->index];
+	size_t bytes = v->dtype == QB_F32 ? value_bytes(v) : 0;
+
+	if (c && bytes && !c->place.md.format_desc.blocking.inner_nblks && !c->place.md.offset0 &&
+		dnnl_memory_desc_get_size(&c->place.md) == bytes) {
+		*out = c->place;
+		return QB_OK;
+	}
+	return qb_builder_dense(b, v, out, eb);
 }
 
 enum qb_err qb_builder_define(struct qb_builder *b, const struct qb_value *v,
@@ -241,7 +265,8 @@ enum qb_err qb_builder_attr(const struct qb_node *n, dnnl_primitive_attr_t *out,
 	dnnl_status_t s = dnnl_primitive_attr_create(&attr);
 
 	s = s ? s : dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-	if (!s && n->act.kind != QB_ACT_NONE) {
+	/* Smooth activations and addends come as a step of their own: qb__plan_finish. */
+	if (!s && (n->act.kind == QB_ACT_RELU || n->act.kind == QB_ACT_CLIP) && n->inputs <= QB_ADDEND) {
 		bool relu = n->act.lo == 0 && isinf(n->act.hi);
 
 		s = dnnl_post_ops_create(&ops);

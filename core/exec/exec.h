@@ -21,6 +21,9 @@ struct qb_session;
  * over sessions). tapped[value->index]: values that must be visible to taps and references (NULL: none). */
 enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, int threads,
 	const bool *tapped, struct qb_errbuf *eb);
+/* The same for float alone: nothing is tapped and no overlay fits, so that weights may take any form. */
+enum qb_err qb_plan_create_plain(struct qb_plan **out, const struct qb_graph *graph, int threads,
+	struct qb_errbuf *eb);
 void qb_plan_destroy(struct qb_plan **plan);
 size_t qb_plan_bytes(const struct qb_plan *plan);          /* prepared weights */
 size_t qb_plan_session_bytes(const struct qb_plan *plan);  /* one session's arena */

@@ -155,8 +155,8 @@ static enum qb_err build(struct qb_plan *p, const bool *tapped, struct qb_errbuf
 	return qb__plan_layout(p, eb);
 }
 
-enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, int threads,
-	const bool *tapped, struct qb_errbuf *eb)
+static enum qb_err create(struct qb_plan **out, const struct qb_graph *graph, int threads,
+	const bool *tapped, bool plain, struct qb_errbuf *eb)
 {
 	struct qb_plan *p = calloc(1, sizeof(*p));
 	int before = omp_get_max_threads();
@@ -168,6 +168,7 @@ enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, i
 	}
 	p->graph = graph;
 	p->threads = threads;
+	p->plain = plain;
 	/* A primitive divides its work for the threads it finds when it is made. */
 	omp_set_num_threads(threads);
 	err = build(p, tapped, eb);
@@ -178,6 +179,18 @@ enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, i
 	}
 	*out = p;
 	return QB_OK;
+}
+
+enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, int threads,
+	const bool *tapped, struct qb_errbuf *eb)
+{
+	return create(out, graph, threads, tapped, false, eb);
+}
+
+enum qb_err qb_plan_create_plain(struct qb_plan **out, const struct qb_graph *graph, int threads,
+	struct qb_errbuf *eb)
+{
+	return create(out, graph, threads, NULL, true, eb);
 }
 
 void qb_plan_destroy(struct qb_plan **plan)

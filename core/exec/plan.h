@@ -67,6 +67,7 @@ struct qb_plan {
 	struct qb_arena *arena;
 	const struct qb_graph *graph;
 	int threads;
+	bool plain;                 /* no overlay will be laid over it */
 	int steps, steps_cap;
 	struct qb_step *step;
 	int buffers, buffers_cap;

@@ -71,6 +71,9 @@ static enum qb_err create(struct qb_network **out, const struct qb_graph *model,
 	}
 	n->batch = batch;
 	QB_TRY_OUT(qb_graph_bind(&n->graph, model, batch, eb));
+	if (!tapped) {
+		QB_TRY_OUT(qb_pass_fuse_plain(n->graph, eb));
+	}
 	QB_TRY_OUT(qb_placement_create(&n->placement, n->graph, eb));
 	n->tapped = calloc((size_t)n->graph->values + 1, sizeof(*n->tapped));
 	if (!n->tapped) {
@@ -84,7 +87,8 @@ static enum qb_err create(struct qb_network **out, const struct qb_graph *model,
 		n->tapped[i] = tapped && (n->placement->role[i] == QB_ROLE_ACTIVATION ||
 			(v->carried && !v->constant));
 	}
-	QB_TRY_OUT(qb_plan_create(&n->plan, n->graph, threads, n->tapped, eb));
+	QB_TRY_OUT(tapped ? qb_plan_create(&n->plan, n->graph, threads, n->tapped, eb)
+			  : qb_plan_create_plain(&n->plan, n->graph, threads, eb));
 	*out = n;
 	n = NULL;
 out:

@@ -60,11 +60,13 @@ struct qb_attr {
 	const struct qb_tensor *tensor;
 };
 
-/* An activation that a pass fused into its producer's output. */
-enum qb_act_kind { QB_ACT_NONE, QB_ACT_RELU, QB_ACT_CLIP };
+/* An activation that a pass fused into its producer's output. Those after CLIP occur only in plans that nothing
+ * observes (qb_pass_fuse_plain). */
+enum qb_act_kind { QB_ACT_NONE, QB_ACT_RELU, QB_ACT_CLIP, QB_ACT_LEAKY, QB_ACT_GELU, QB_ACT_SILU,
+	QB_ACT_HARD_SWISH };
 struct qb_act {
 	enum qb_act_kind kind;
-	float lo, hi; /* clip; relu is lo 0, hi +inf */
+	float lo, hi; /* clip; relu is lo 0, hi +inf; leaky has its slope in lo */
 };
 
 /* What a folded batch norm says of a layer: its output channels before the activation are normal, with these means and
@@ -157,13 +159,17 @@ enum qb_err qb_pass_fuse_pad(struct qb_graph *g, struct qb_errbuf *eb);         
 enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb);         /* Identity, Dropout, Cast to itself ... */
 enum qb_err qb_pass_add_biases(struct qb_graph *g, struct qb_errbuf *eb);       /* zeros where Conv, Gemm, MatMul have none; one each */
 enum qb_err qb_pass_split_activations(struct qb_graph *g, struct qb_errbuf *eb); /* node->act becomes Relu and Clip nodes; "Y.linear" goes in */
+enum qb_err qb_pass_join_pieces(struct qb_graph *g, struct qb_errbuf *eb);      /* LayerNormalization, Gelu written out */
 enum qb_err qb_pass_remove_dead(struct qb_graph *g, struct qb_errbuf *eb);
 /* Quantization out of the operators and into the values: operators on codes (QLinearConv ...) become the float operator
  * between DequantizeLinear and QuantizeLinear, pairs of these go, and the values they stood on carry the quantizer. What
  * is left without quantizers is the float network. Pairs per channel or block on activations, and scales that are
  * computed, stay as they are. */
 enum qb_err qb_pass_lift_quantization(struct qb_graph *g, struct qb_errbuf *eb);
-/* All of the above, in the order that a sweep wants. */
+/* For float networks that nothing observes or quantizes, after qb_graph_prepare: sums and smooth activations into the
+ * layers before them. */
+enum qb_err qb_pass_fuse_plain(struct qb_graph *g, struct qb_errbuf *eb);
+/* All but the last, in the order that a sweep wants. */
 enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb);
 
 /* Editing, for passes. */

@@ -16,6 +16,8 @@ libquantbench_a_SOURCES += \
 	core/graph/pass_fold.c \
 	core/graph/pass_fuse.c \
 	core/graph/pass_lift.c \
+	core/graph/pass_pattern.c \
+	core/graph/pass_plain.c \
 	core/graph/quantized_ops.c \
 	core/graph/rescale.c core/graph/rescale.h \
 	core/graph/shape.c core/graph/shape.h \

@@ -34,6 +34,9 @@ enum qb_err qb_builder_source(struct qb_builder *b, const struct qb_value *v,
 /* The same, row-major. */
 enum qb_err qb_builder_dense(struct qb_builder *b, const struct qb_value *v, struct qb_place *out,
 	struct qb_errbuf *eb);
+/* The same, in a layout of strides alone: its home, unless that is blocked or has gaps. */
+enum qb_err qb_builder_plain(struct qb_builder *b, const struct qb_value *v, struct qb_place *out,
+	struct qb_errbuf *eb);
 /* Room for a node's output in a layout. */
 enum qb_err qb_builder_define(struct qb_builder *b, const struct qb_value *v,
 	const dnnl_memory_desc_t *md, struct qb_place *out, struct qb_errbuf *eb);
@@ -102,6 +105,10 @@ const float *qb_builder_constant(const struct qb_builder *b, const struct qb_val
 /* Memory that lives as long as the plan, zeroed, 64-byte aligned. */
 void *qb_builder_alloc(struct qb_builder *b, size_t count, size_t size);
 int qb_builder_threads(const struct qb_builder *b);
+/* Is this a plan that nothing observes, so that weights may be prepared beyond recognition? */
+bool qb_builder_fixes_weights(struct qb_builder *b);
+/* A buffer for one step, to name among its arguments. */
+enum qb_err qb_builder_scratch(struct qb_builder *b, size_t bytes, int *buffer, struct qb_errbuf *eb);
 
 /* Room that a step of the plan, the next to be added, has for itself. */
 enum qb_err qb_builder_scratch(struct qb_builder *b, size_t bytes, int *buffer, struct qb_errbuf *eb);

@@ -2,7 +2,8 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/ops/builder.h"
+#include "core/ops/dense_plan.h"
+#include "core/ops/f32_kernels.h"
 #include "core/ops/plans.h"
 #include "core/ops/window.h"
 
@@ -58,6 +59,47 @@ static enum qb_err describe(struct conv *c, const struct qb_node *n, struct qb_e
 	return QB_OK;
 }
 
+/* Channels innermost; a line is an image of height 1. */
+static dnnl_memory_desc_t channels_last(const struct qb_value *v)
+{
+	dnnl_memory_desc_t dense = qb_dnn_dense(&v->shape), md;
+	static const dnnl_format_tag_t tag[] = {dnnl_acb, dnnl_acdb, dnnl_acdeb};
+
+	memset(&md, 0, sizeof(md));
+	dnnl_memory_desc_init_by_tag(&md, dense.ndims, dense.dims, dnnl_f32, tag[dense.ndims - 3]);
+	return md;
+}
+
+static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_node *n, const struct conv *c,
+	struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0], *y = n->output[0];
+	int spatial = x->shape.ndim - 2, line = spatial == 1;
+	struct qb_dense d = {.images = x->shape.dim[0], .height = 1, .out_height = 1, .groups = c->groups,
+		.channels = x->shape.dim[1], .outputs = y->shape.dim[1], .kernel = {1, 1}, .stride = {1, 1},
+		.dilation = {1, 1}, .x = x, .w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL,
+		.add = n->inputs > QB_ADDEND ? n->input[QB_ADDEND] : NULL, .y = y, .w_as = c->weights};
+	enum qb_err err;
+
+	if (spatial > 2 || (c->groups > 1 && d.channels / c->groups < 8)) {
+		return QB_EUNSUPPORTED;
+	}
+	for (int i = 0; i < spatial; i++) {
+		d.kernel[i + line] = c->window.kernel[i];
+		d.stride[i + line] = c->window.stride[i];
+		d.dilation[i + line] = c->window.dilation[i];
+		d.pad[i + line] = c->window.lo[i];
+	}
+	d.height = line ? 1 : x->shape.dim[2];
+	d.width = x->shape.dim[spatial + 1];
+	d.out_height = line ? 1 : y->shape.dim[2];
+	d.out_width = y->shape.dim[spatial + 1];
+	d.x_md = channels_last(x);
+	d.y_md = channels_last(y);
+	err = qb_plan_winograd(b, n, &d, eb);
+	return err == QB_EUNSUPPORTED ? qb_plan_dense(b, n, &d, eb) : err;
+}
+
 static enum qb_err make(dnnl_primitive_desc_t *pd, const struct conv *c, const struct qb_node *n,
 	bool has_bias, struct qb_errbuf *eb)
 {
@@ -67,6 +109,10 @@ static enum qb_err make(dnnl_primitive_desc_t *pd, const struct conv *c, const s
 	dnnl_primitive_attr_t attr = NULL;
 	dnnl_status_t s;
 
+	if (qb_f32_is_fast()) { /* as the other steps want it */
+		src = channels_last(n->input[0]);
+		dst = channels_last(n->output[0]);
+	}
 	QB_TRY(qb_builder_attr(n, &attr, eb));
 	s = dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_inference,
 		dnnl_convolution_direct, &src, &w, has_bias ? &c->bias : NULL, &dst, c->strides,
@@ -88,6 +134,10 @@ enum qb_err qb__plan_conv(struct qb_builder *b, const struct qb_node *n, struct 
 	enum qb_err err;
 
 	QB_TRY(describe(&c, n, eb));
+	err = plan_tiles(b, n, &c, eb);
+	if (err != QB_EUNSUPPORTED) {
+		return err;
+	}
 	QB_TRY(make(&pd, &c, n, bias, eb));
 	QB_TRY_OUT(qb_builder_source(b, n->input[0],
 		dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0), &src, eb));
@@ -104,7 +154,8 @@ enum qb_err qb__plan_conv(struct qb_builder *b, const struct qb_node *n, struct 
 	if (bias) {
 		arg[args++] = (struct qb_arg){.arg = DNNL_ARG_BIAS, .is_weight = true, .id = at};
 	}
-	return qb_builder_primitive_take(b, n, pd, arg, args, eb);
+	QB_TRY(qb_builder_primitive_take(b, n, pd, arg, args, eb));
+	return qb__plan_finish(b, n, &dst, eb);
 out:
 	dnnl_primitive_desc_destroy(pd);
 	return err;

@@ -14,7 +14,7 @@ libquantbench_a_SOURCES += \
 	core/ops/quantize.c \
 	core/ops/rare.c \
 	core/ops/reduce.c \
-	core/ops/resize.c \
+	core/ops/resize.c core/ops/resize.h \
 	core/ops/rnn.c \
 	core/ops/sample.c \
 	core/ops/shape_ops.c \
@@ -22,8 +22,12 @@ libquantbench_a_SOURCES += \
 	core/ops/window.c core/ops/window.h
 # The planned steps.
 libquantbench_a_SOURCES += \
+	core/ops/binary_plan.c \
 	core/ops/builder.h \
 	core/ops/conv_plan.c \
+	core/ops/f32_kernels.c core/ops/f32_kernels.h \
+	core/ops/f32_math.c core/ops/f32_math.h \
+	core/ops/dense_plan.c core/ops/dense_plan.h \
 	core/ops/int8_avx2.c \
 	core/ops/int8_avx512.c \
 	core/ops/int8_conv_plan.c \
@@ -40,4 +44,6 @@ libquantbench_a_SOURCES += \
 	core/ops/norm_plan.c \
 	core/ops/pixels.c core/ops/pixels.h \
 	core/ops/pointwise_plan.c \
-	core/ops/pool_plan.c
+	core/ops/pool_plan.c \
+	core/ops/resize_plan.c \
+	core/ops/winograd_plan.c

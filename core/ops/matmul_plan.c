@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/ops/builder.h"
+#include "core/ops/dense_plan.h"
 #include "core/ops/plans.h"
 
 /* A matrix product with constant weights: y [rows, N] = x [rows, K] W + bias [N]. */
@@ -39,6 +39,22 @@ static enum qb_err make(dnnl_primitive_desc_t *pd, const struct product *p,
 	return s == dnnl_unimplemented ? QB_EUNSUPPORTED : qb_dnn_check(s, "inner product", eb);
 }
 
+/* The same as a convolution of a line of pixels, its weights [N, K, 1]. */
+static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_node *n, const struct product *p,
+	struct qb_errbuf *eb)
+{
+	struct qb_dense d = {.images = 1, .height = 1, .width = p->rows, .channels = p->k, .out_height = 1,
+		.out_width = p->rows, .outputs = p->n, .groups = 1, .kernel = {1, 1}, .stride = {1, 1},
+		.dilation = {1, 1}, .x = n->input[0], .w = n->input[1], .bias = p->bias,
+		.add = n->inputs > QB_ADDEND ? n->input[QB_ADDEND] : NULL, .y = n->output[0],
+		.x_md = qb_dnn_dense(&n->input[0]->shape), .y_md = qb_dnn_dense(&n->output[0]->shape)};
+	dnnl_dims_t dims = {p->n, p->k, 1}, strides = {p->transposed ? p->k : 1,
+		p->transposed ? 1 : p->n, 1};
+
+	dnnl_memory_desc_init_by_strides(&d.w_as, 3, dims, dnnl_f32, strides);
+	return qb_plan_dense(b, n, &d, eb);
+}
+
 static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n,
 	const struct product *p, struct qb_errbuf *eb)
 {
@@ -52,6 +68,10 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n,
 	int weight, bias, args = 0;
 	enum qb_err err;
 
+	err = plan_tiles(b, n, p, eb);
+	if (err != QB_EUNSUPPORTED) {
+		return err;
+	}
 	bias_md = qb_dnn_dense(&bias_shape);
 	QB_TRY(make(&pd, p, n, &src, &dst, &bias_md, eb));
 	QB_TRY_OUT(qb_builder_dense(b, n->input[0], &x, eb));
@@ -65,7 +85,8 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n,
 		QB_TRY_OUT(qb_builder_weight(b, p->bias, &bias_md, &bias_md, &bias, eb));
 		arg[args++] = (struct qb_arg){.arg = DNNL_ARG_BIAS, .is_weight = true, .id = bias};
 	}
-	return qb_builder_primitive_take(b, n, pd, arg, args, eb);
+	QB_TRY(qb_builder_primitive_take(b, n, pd, arg, args, eb));
+	return qb__plan_finish(b, n, &out, eb);
 out:
 	dnnl_primitive_desc_destroy(pd);
 	return err;

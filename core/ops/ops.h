@@ -13,21 +13,21 @@
 	X("", BitwiseAnd, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_and, NULL, NULL) \
 	X("", BitwiseOr, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_or, NULL, NULL) \
 	X("", BitwiseXor, 2, 2, 1, QB_OP_OTHER, -1, bitwise, bit_xor, NULL, NULL) \
-	X("", Div, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, div, NULL, qb__plan_int8_binary) \
+	X("", Div, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, div, qb__plan_binary, qb__plan_int8_binary) \
 	X("", Equal, 2, 2, 1, QB_OP_OTHER, -1, compare, equal, NULL, NULL) \
 	X("", Greater, 2, 2, 1, QB_OP_OTHER, -1, compare, greater, NULL, NULL) \
 	X("", GreaterOrEqual, 2, 2, 1, QB_OP_OTHER, -1, compare, greater_equal, NULL, NULL) \
 	X("", Less, 2, 2, 1, QB_OP_OTHER, -1, compare, less, NULL, NULL) \
 	X("", LessOrEqual, 2, 2, 1, QB_OP_OTHER, -1, compare, less_equal, NULL, NULL) \
-	X("", Max, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, NULL, qb__plan_int8_table) \
+	X("", Max, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, qb__plan_binary, qb__plan_int8_table) \
 	X("", Mean, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, NULL, NULL) \
-	X("", Min, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, NULL, qb__plan_int8_table) \
+	X("", Min, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, qb__plan_binary, qb__plan_int8_table) \
 	X("", Mod, 2, 2, 1, QB_OP_OTHER, -1, arithmetic, mod, NULL, NULL) \
-	X("", Mul, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, mul, NULL, qb__plan_int8_binary) \
+	X("", Mul, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, mul, qb__plan_binary, qb__plan_int8_binary) \
 	X("", Or, 2, 2, 1, QB_OP_OTHER, -1, logic, or, NULL, NULL) \
-	X("", Pow, 2, 2, 1, QB_OP_ELTWISE, -1, pow, pow, NULL, qb__plan_int8_binary) \
+	X("", Pow, 2, 2, 1, QB_OP_ELTWISE, -1, pow, pow, qb__plan_binary, qb__plan_int8_binary) \
 	X("", PRelu, 2, 2, 1, QB_OP_ELTWISE, -1, prelu, prelu, NULL, qb__plan_int8_binary) \
-	X("", Sub, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, sub, NULL, qb__plan_int8_binary) \
+	X("", Sub, 2, 2, 1, QB_OP_ELTWISE, -1, arithmetic, sub, qb__plan_binary, qb__plan_int8_binary) \
 	X("", Sum, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic, NULL, NULL) \
 	X("", Where, 3, 3, 1, QB_OP_OTHER, -1, where, where, NULL, NULL) \
 	X("", Xor, 2, 2, 1, QB_OP_OTHER, -1, logic, xor, NULL, NULL) \
@@ -39,7 +39,7 @@
 	/* einsum.c */ \
 	X("", Einsum, 1, -1, 1, QB_OP_OTHER, -1, einsum, einsum, NULL, NULL) \
 	/* gather.c */ \
-	X("", Gather, 2, 2, 1, QB_OP_PASS, -1, gather, gather, NULL, qb__plan_int8_move) \
+	X("", Gather, 2, 2, 1, QB_OP_PASS, -1, gather, gather, qb__plan_move, qb__plan_int8_move) \
 	X("", GatherElements, 2, 2, 1, QB_OP_PASS, -1, gather_elements, gather_elements, NULL, NULL) \
 	X("", GatherND, 2, 2, 1, QB_OP_PASS, -1, gather_nd, gather_nd, NULL, NULL) \
 	X("", Scatter, 3, 3, 1, QB_OP_OTHER, -1, scatter_elements, scatter_elements, NULL, NULL) \
@@ -61,22 +61,22 @@
 	X("", QLinearMatMul, 8, 8, 1, QB_OP_OTHER, -1, qlinear_matmul, qlinear_matmul, NULL, NULL) \
 	/* move.c */ \
 	X("", Concat, 1, -1, 1, QB_OP_PASS, -1, concat, concat, qb__plan_concat, qb__plan_int8_move) \
-	X("", DepthToSpace, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space, NULL, qb__plan_int8_move) \
-	X("", Expand, 2, 2, 1, QB_OP_PASS, -1, expand, expand, NULL, qb__plan_int8_move) \
+	X("", DepthToSpace, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space, qb__plan_move, qb__plan_int8_move) \
+	X("", Expand, 2, 2, 1, QB_OP_PASS, -1, expand, expand, qb__plan_move, qb__plan_int8_move) \
 	X("", Pad, 1, 4, 1, QB_OP_PASS, -1, pad, pad, NULL, qb__plan_int8_move) \
 	X("", ReverseSequence, 2, 2, 1, QB_OP_PASS, -1, reverse_sequence, reverse_sequence, NULL, qb__plan_int8_move) \
-	X("", Slice, 1, 5, 1, QB_OP_PASS, -1, slice, slice, NULL, qb__plan_int8_move) \
-	X("", SpaceToDepth, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space, NULL, qb__plan_int8_move) \
-	X("", Split, 1, 2, -1, QB_OP_PASS, -1, split, split, NULL, qb__plan_int8_move) \
-	X("", Tile, 2, 2, 1, QB_OP_PASS, -1, tile, tile, NULL, qb__plan_int8_move) \
-	X("", Transpose, 1, 1, 1, QB_OP_PASS, -1, transpose, transpose, NULL, qb__plan_int8_move) \
+	X("", Slice, 1, 5, 1, QB_OP_PASS, -1, slice, slice, qb__plan_move, qb__plan_int8_move) \
+	X("", SpaceToDepth, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space, qb__plan_move, qb__plan_int8_move) \
+	X("", Split, 1, 2, -1, QB_OP_PASS, -1, split, split, qb__plan_move, qb__plan_int8_move) \
+	X("", Tile, 2, 2, 1, QB_OP_PASS, -1, tile, tile, qb__plan_move, qb__plan_int8_move) \
+	X("", Transpose, 1, 1, 1, QB_OP_PASS, -1, transpose, transpose, qb__plan_transpose, qb__plan_int8_move) \
 	X("", Trilu, 1, 2, 1, QB_OP_PASS, -1, trilu, trilu, NULL, NULL) \
 	/* norm.c */ \
-	X("", BatchNormalization, 5, 5, 5, QB_OP_ELTWISE, -1, batch_norm, batch_norm, NULL, NULL) \
+	X("", BatchNormalization, 5, 5, 5, QB_OP_ELTWISE, -1, batch_norm, batch_norm, qb__plan_batch_norm, NULL) \
 	X("", GroupNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, group_norm, group_norm, NULL, NULL) \
 	X("", Hardmax, 1, 1, 1, QB_OP_OTHER, -1, softmax, softmax, NULL, NULL) \
 	X("", InstanceNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, instance_norm, instance_norm, NULL, NULL) \
-	X("", LayerNormalization, 2, 3, 3, QB_OP_ELTWISE, -1, layer_norm, layer_norm, NULL, qb__plan_int8_layer_norm) \
+	X("", LayerNormalization, 2, 3, 3, QB_OP_ELTWISE, -1, layer_norm, layer_norm, qb__plan_layer_norm, qb__plan_int8_layer_norm) \
 	X("", LogSoftmax, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, qb__plan_softmax, NULL) \
 	X("", LpNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, NULL, NULL) \
 	X("", LRN, 1, 1, 1, QB_OP_ELTWISE, -1, lrn, lrn, NULL, NULL) \
@@ -115,8 +115,8 @@
 	X("", ReduceSumSquare, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
 	X("", TopK, 1, 2, 2, QB_OP_PASS, -1, topk, topk, NULL, NULL) \
 	/* resize.c */ \
-	X("", Resize, 1, 4, 1, QB_OP_ELTWISE, -1, resize, resize, NULL, qb__plan_int8_resize) \
-	X("", Upsample, 1, 2, 1, QB_OP_ELTWISE, -1, resize, resize, NULL, qb__plan_int8_resize) \
+	X("", Resize, 1, 4, 1, QB_OP_ELTWISE, -1, resize, resize, qb__plan_resize, qb__plan_int8_resize) \
+	X("", Upsample, 1, 2, 1, QB_OP_ELTWISE, -1, resize, resize, qb__plan_resize, qb__plan_int8_resize) \
 	/* rnn.c */ \
 	X("", GRU, 3, 6, 2, QB_OP_OTHER, -1, rnn, rnn, NULL, NULL) \
 	X("", LSTM, 3, 8, 3, QB_OP_OTHER, -1, rnn, rnn, NULL, NULL) \
@@ -148,11 +148,11 @@
 	X("", Cos, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, cos, NULL, qb__plan_int8_table) \
 	X("", Cosh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, cosh, NULL, qb__plan_int8_table) \
 	X("", Elu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, elu, qb__plan_eltwise, qb__plan_int8_table) \
-	X("", Erf, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, erf, NULL, qb__plan_int8_table) \
+	X("", Erf, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, erf, qb__plan_eltwise, qb__plan_int8_table) \
 	X("", Exp, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, exp, qb__plan_eltwise, qb__plan_int8_table) \
 	X("", Floor, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, floor, NULL, qb__plan_int8_table) \
-	X("", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, gelu, NULL, qb__plan_int8_table) \
-	X("com.microsoft", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, gelu, NULL, qb__plan_int8_table) \
+	X("", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, gelu, qb__plan_eltwise, qb__plan_int8_table) \
+	X("com.microsoft", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, gelu, qb__plan_eltwise, qb__plan_int8_table) \
 	X("", HardSigmoid, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, hard_sigmoid, NULL, qb__plan_int8_table) \
 	X("", HardSwish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, hard_swish, qb__plan_eltwise, qb__plan_int8_table) \
 	X("", IsInf, 1, 1, 1, QB_OP_OTHER, -1, float_test, is_inf, NULL, NULL) \

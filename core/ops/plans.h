@@ -6,10 +6,12 @@
 #ifndef QB_OPS_PLANS_H
 #define QB_OPS_PLANS_H
 
+#include "core/ops/builder.h"
 #include "core/ops/op.h"
 
 #define QB_PLANS(X) \
-	X(add) X(alias) X(clip) X(concat) X(conv) X(eltwise) X(gemm) X(global_pool) X(matmul) X(pool) X(softmax) \
+	X(add) X(alias) X(batch_norm) X(binary) X(clip) X(concat) X(conv) X(eltwise) X(gemm) X(global_pool) \
+	X(layer_norm) X(matmul) X(move) X(pool) X(resize) X(softmax) X(transpose) \
 	X(int8_alias) X(int8_binary) X(int8_conv) X(int8_gemm) X(int8_global_pool) X(int8_layer_norm) \
 	X(int8_matmul) X(int8_move) X(int8_pool) X(int8_product) X(int8_resize) X(int8_softmax) X(int8_table)
 
@@ -18,5 +20,9 @@
 		struct qb_errbuf *eb);
 QB_PLANS(X)
 #undef X
+
+/* What qb_builder_attr leaves out, in place on the node's output: its addend, then an activation that is no post-op. */
+enum qb_err qb__plan_finish(struct qb_builder *b, const struct qb_node *n,
+	const struct qb_place *y, struct qb_errbuf *eb);
 
 #endif

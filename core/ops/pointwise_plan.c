@@ -7,6 +7,7 @@
 
 #include "core/base/size.h"
 #include "core/ops/builder.h"
+#include "core/ops/f32_math.h"
 #include "core/ops/plans.h"
 
 struct pointwise {
@@ -115,6 +116,54 @@ static void take_act(struct pointwise *p, const struct qb_node *n)
 	p->hi = n->act.kind == QB_ACT_NONE ? INFINITY : n->act.hi;
 }
 
+struct finish {
+	int64_t n;
+	bool adds;
+	struct qb_act act;
+};
+
+static void finish_numbers(const void *context, void *const *buffer)
+{
+	const struct finish *f = context;
+	const float *add = buffer[0];
+	float *y = buffer[1];
+
+#pragma omp parallel for if (f->n > 2 * PIECE) schedule(static)
+	for (int64_t i = 0; i < f->n; i += PIECE) {
+		int64_t n = QB_MIN((int64_t)PIECE, f->n - i);
+
+		for (int64_t k = i; f->adds && k < i + n; k++) {
+			y[k] += add[k];
+		}
+		if (f->act.kind == QB_ACT_RELU || f->act.kind == QB_ACT_CLIP) {
+			for (int64_t k = i; k < i + n; k++) {
+				float v = y[k] < f->act.lo ? f->act.lo : y[k];
+
+				y[k] = v > f->act.hi ? f->act.hi : v;
+			}
+		} else {
+			qb_f32_activate(&f->act, y + i, n);
+		}
+	}
+}
+
+enum qb_err qb__plan_finish(struct qb_builder *b, const struct qb_node *n,
+	const struct qb_place *y, struct qb_errbuf *eb)
+{
+	struct finish f = {.n = (int64_t)numbers(&y->md), .adds = n->inputs > QB_ADDEND, .act = n->act};
+	int buffer[2] = {y->buffer, y->buffer};
+	struct qb_place add;
+
+	if (!f.adds && n->act.kind <= QB_ACT_CLIP) {
+		return QB_OK;
+	}
+	if (f.adds) {
+		QB_TRY(qb_builder_source(b, n->input[QB_ADDEND], &y->md, &add, eb));
+		buffer[0] = add.buffer;
+	}
+	return qb_builder_call(b, n, "finish", finish_numbers, &f, sizeof(f), buffer, 2, 1, eb);
+}
+
 static bool same_shape(const struct qb_shape *a, const struct qb_shape *b)
 {
 	return a->ndim == b->ndim && !memcmp(a->dim, b->dim, (size_t)a->ndim * sizeof(*a->dim));
@@ -132,7 +181,7 @@ enum qb_err qb__plan_add(struct qb_builder *b, const struct qb_node *n, struct q
 	if (n->inputs != 2 || x->dtype != QB_F32 || x->constant || z->constant ||
 		!same_shape(&x->shape, &z->shape) ||
 		(n->act.kind != QB_ACT_NONE && (n->act.lo > 0 || n->act.hi < 0))) {
-		return QB_EUNSUPPORTED;
+		return qb__plan_binary(b, n, eb);
 	}
 	md = qb_builder_home(b, x)->md;
 	buffer[0] = qb_builder_home(b, x)->buffer;
@@ -182,20 +231,75 @@ enum qb_err qb__plan_clip(struct qb_builder *b, const struct qb_node *n, struct 
 		eb);
 }
 
-/* Smooth activations through oneDNN, which leaves padding alone. */
+/* Smooth activations of our own. */
+static const struct {
+	const char *type;
+	qb_f32_unary_fn *fn;
+	bool keeps_zero; /* and so the padding of blocked layouts */
+} own[] = {
+	{"Erf", qb_f32_erf, true},
+	{"Exp", qb_f32_exp, false},
+	{"Gelu", qb_f32_gelu, true},
+	{"HardSwish", qb_f32_hard_swish, true},
+	{"Sigmoid", qb_f32_sigmoid, false},
+	{"Tanh", qb_f32_tanh, true},
+};
+
+struct unary {
+	int64_t n;
+	qb_f32_unary_fn *fn;
+};
+
+static void run_unary(const void *context, void *const *buffer)
+{
+	const struct unary *u = context;
+
+#pragma omp parallel for if (u->n > 2 * PIECE) schedule(static)
+	for (int64_t i = 0; i < u->n; i += PIECE) {
+		u->fn((const float *)buffer[0] + i, (float *)buffer[1] + i, QB_MIN((int64_t)PIECE, u->n - i));
+	}
+}
+
+static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct unary u = {0};
+	struct qb_place x, y;
+	int buffer[2];
+	size_t i = 0;
+
+	while (i < QB_COUNT(own) && strcmp(own[i].type, n->type)) {
+		i++;
+	}
+	if (i == QB_COUNT(own) || n->act.kind != QB_ACT_NONE || n->input[0]->dtype != QB_F32 ||
+		n->input[0]->constant) {
+		return QB_EUNSUPPORTED;
+	}
+	u.fn = own[i].fn;
+	if (strcmp(qb_node_string(n, "approximate", "none"), "none")) {
+		u.fn = qb_f32_gelu_tanh;
+	}
+	if (own[i].keeps_zero) {
+		x = *qb_builder_home(b, n->input[0]);
+	} else {
+		QB_TRY(qb_builder_plain(b, n->input[0], &x, eb));
+	}
+	u.n = (int64_t)numbers(&x.md);
+	QB_TRY(qb_builder_define(b, n->output[0], &x.md, &y, eb));
+	buffer[0] = x.buffer;
+	buffer[1] = y.buffer;
+	return qb_builder_call(b, n, n->type, run_unary, &u, sizeof(u), buffer, 2, 1, eb);
+}
+
+/* The others through oneDNN, which leaves padding alone. */
 static const struct {
 	const char *type;
 	dnnl_alg_kind_t kind;
 	const char *alpha;
 	float fallback;
 } smooth[] = {
-	{"Sigmoid", dnnl_eltwise_logistic, NULL, 0},
-	{"Tanh", dnnl_eltwise_tanh, NULL, 0},
 	{"Elu", dnnl_eltwise_elu, "alpha", 1},
 	{"LeakyRelu", dnnl_eltwise_relu, "alpha", 0.01f},
-	{"HardSwish", dnnl_eltwise_hardswish, NULL, 0},
 	{"Mish", dnnl_eltwise_mish, NULL, 0},
-	{"Exp", dnnl_eltwise_exp, NULL, 0},
 	{"Abs", dnnl_eltwise_abs, NULL, 0},
 	{"Sqrt", dnnl_eltwise_sqrt, NULL, 0},
 };
@@ -210,8 +314,11 @@ enum qb_err qb__plan_eltwise(struct qb_builder *b, const struct qb_node *n, stru
 	struct qb_arg arg[2];
 	dnnl_status_t s;
 	size_t i = 0;
-	enum qb_err err;
+	enum qb_err err = plan_own(b, n, eb);
 
+	if (err != QB_EUNSUPPORTED) {
+		return err;
+	}
 	while (i < QB_COUNT(smooth) && strcmp(smooth[i].type, n->type)) {
 		i++;
 	}

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/ops/common.h"
+#include "core/ops/resize.h"
 
 enum mode { NEAREST, LINEAR, CUBIC };
 enum coordinates { HALF_PIXEL, HALF_PIXEL_SYMMETRIC, PYTORCH_HALF_PIXEL, ALIGN_CORNERS, ASYMMETRIC,
@@ -244,14 +245,7 @@ static double cubic_weight(double x, double a)
 	return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
 }
 
-struct taps {
-	int count;        /* of each output */
-	int64_t *from;    /* [out][count] */
-	double *weight;
-	bool *outside;    /* [out]: extrapolated */
-};
-
-static void fill_taps(const struct resize *r, int d, int64_t in, int64_t out, int reach, struct taps *t)
+static void fill_taps(const struct resize *r, int d, int64_t in, int64_t out, int reach, struct qb_resize_taps *t)
 {
 	double shrink = r->antialias ? fmin(r->scale[d], 1) : 1;
 
@@ -284,20 +278,20 @@ static void fill_taps(const struct resize *r, int d, int64_t in, int64_t out, in
 	}
 }
 
-static void taps_fini(struct taps *t)
+static void taps_fini(struct qb_resize_taps *t)
 {
 	free(t->from);
 	free(t->weight);
 	free(t->outside);
 }
 
-static bool taps_init(const struct resize *r, int d, int64_t in, int64_t out, struct taps *t)
+static bool taps_init(const struct resize *r, int d, int64_t in, int64_t out, struct qb_resize_taps *t)
 {
 	double shrink = r->antialias ? fmin(r->scale[d], 1) : 1;
 	int reach = r->mode == LINEAR ? (int)ceil(1 / shrink) : (int)ceil(2 / shrink);
 	size_t entries;
 
-	*t = (struct taps){ .count = r->mode == NEAREST ? 1 : 2 * reach };
+	*t = (struct qb_resize_taps){ .count = r->mode == NEAREST ? 1 : 2 * reach };
 	if (qb_mul_overflows((size_t)out, (size_t)t->count, &entries)) {
 		return false;
 	}
@@ -312,8 +306,18 @@ static bool taps_init(const struct resize *r, int d, int64_t in, int64_t out, st
 	return true;
 }
 
+enum qb_err qb_resize_taps(const struct qb_node *n, int d, struct qb_resize_taps *out,
+	struct qb_errbuf *eb)
+{
+	const struct qb_shape *x = &n->input[0]->shape;
+	struct resize r;
+
+	QB_TRY(read_resize(n, NULL, x, &r, eb));
+	return taps_init(&r, d, x->dim[d], r.out[d], out) ? QB_OK : qb__op_no_memory(n, eb);
+}
+
 /* x [outer, in, inner] -> y [outer, out, inner] */
-static void apply_taps(const struct taps *t, const float *x, float *y, int64_t outer, int64_t in,
+static void apply_taps(const struct qb_resize_taps *t, const float *x, float *y, int64_t outer, int64_t in,
 	int64_t out, int64_t inner, double extrapolation)
 {
 	for (int64_t o = 0; o < outer; o++) {
@@ -355,7 +359,7 @@ static enum qb_err resize_f32(const struct qb_node *n, const struct qb_tensor *c
 	memcpy(now, in[0]->data, qb_tensor_size(in[0]) * sizeof(float));
 	for (int d = x.ndim - 1; d >= 0; d--) {
 		int64_t outer, inner, dim = x.dim[d];
-		struct taps t;
+		struct qb_resize_taps t;
 
 		if (axis_is_identity(&r, d, dim)) {
 			continue;

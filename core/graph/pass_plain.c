@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Fusions for a network that runs in float and is not observed: the value inside is never made. Residual sums and smooth
+ * activations go into the convolution or matrix product before them.
+ */
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/graph/op.h"
+#include "core/graph/shape.h"
+
+static bool is(const struct qb_node *n, const char *type)
+{
+	return n && strcmp(n->type, type) == 0;
+}
+
+/* The dense layer that makes v for one reader only, nothing fused behind it yet. */
+static struct qb_node *layer_before(const struct qb_value *v)
+{
+	struct qb_node *p = v ? v->producer : NULL;
+
+	if (!(is(p, "Conv") || is(p, "MatMul") || is(p, "Gemm")) || v->uses != 1 || v->dtype != QB_F32 ||
+	    p->act.kind != QB_ACT_NONE || p->inputs < 2 || !p->input[1]->constant) {
+		return NULL;
+	}
+	return p;
+}
+
+/* ---- residual sums ---- */
+
+static enum qb_err set_addend(struct qb_graph *g, struct qb_node *n, struct qb_value *v,
+	struct qb_errbuf *eb)
+{
+	struct qb_value **input = qb_arena_alloc(g->arena, QB_ADDEND + 1, sizeof(*input));
+
+	if (!input) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory while fusing a sum");
+	}
+	memcpy(input, n->input, (size_t)n->inputs * sizeof(*input));
+	input[QB_ADDEND] = v;
+	n->input = input;
+	n->inputs = QB_ADDEND + 1;
+	return QB_OK;
+}
+
+static enum qb_err try_sum(struct qb_graph *g, struct qb_node *n, bool *gone, struct qb_errbuf *eb)
+{
+	if (!is(n, "Add") || n->inputs != 2 || n->output[0]->dtype != QB_F32 ||
+	    !qb_shape_equal(&n->input[0]->shape, &n->input[1]->shape)) {
+		return QB_OK;
+	}
+	for (int i = 1; i >= 0 && !*gone; i--) {
+		struct qb_node *p = layer_before(n->input[i]);
+
+		if (p && p->inputs <= QB_ADDEND && !n->input[1 - i]->constant) {
+			QB_TRY(set_addend(g, p, n->input[1 - i], eb));
+			p->act = n->act;
+			p->output[0] = n->output[0];
+			n->output[0]->producer = p;
+			*gone = true;
+		}
+	}
+	return QB_OK;
+}
+
+/* ---- smooth activations ---- */
+
+static bool read_smooth(const struct qb_node *n, struct qb_act *act)
+{
+	if (is(n, "LeakyRelu")) {
+		*act = (struct qb_act){QB_ACT_LEAKY, qb_node_float(n, "alpha", 0.01f), 0};
+		return true;
+	}
+	if (is(n, "Gelu") && strcmp(qb_node_string(n, "approximate", "none"), "none") == 0) {
+		act->kind = QB_ACT_GELU;
+		return true;
+	}
+	if (is(n, "HardSwish")) {
+		act->kind = QB_ACT_HARD_SWISH;
+		return true;
+	}
+	return false;
+}
+
+static void try_smooth(struct qb_node *n, bool *gone)
+{
+	struct qb_node *p = n->inputs == 1 ? layer_before(n->input[0]) : NULL;
+	struct qb_act act = {0};
+
+	if (p && n->act.kind == QB_ACT_NONE && read_smooth(n, &act)) {
+		p->act = act;
+		p->output[0] = n->output[0];
+		n->output[0]->producer = p;
+		*gone = true;
+	}
+}
+
+enum qb_err qb_pass_fuse_plain(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	int kept = 0;
+
+	QB_TRY(qb_graph_relink(g, eb));
+	for (int i = 0; i < g->nodes; i++) {
+		struct qb_node *n = g->node[i];
+		bool gone = false;
+
+		QB_TRY(try_sum(g, n, &gone, eb));
+		if (!gone) {
+			try_smooth(n, &gone);
+		}
+		if (!gone) {
+			g->node[kept++] = n;
+		}
+	}
+	g->nodes = kept;
+	return qb_graph_relink(g, eb);
+}

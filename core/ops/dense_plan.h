@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Dense layers and convolutions as steps of core/ops/f32_kernels.h: images channels last, rows of pixels.
+ */
+#ifndef QB_OPS_DENSE_PLAN_H
+#define QB_OPS_DENSE_PLAN_H
+
+#include "core/ops/builder.h"
+
+/* y = act(conv(x, w) + bias + add): a matrix product is the convolution of a 1 x rows image with a kernel of 1. */
+struct qb_dense {
+	int64_t images, height, width, channels; /* x, all groups */
+	int64_t out_height, out_width, outputs;  /* y, all groups */
+	int64_t groups, kernel[2], stride[2], dilation[2], pad[2];
+	const struct qb_value *x, *w, *bias, *add, *y;
+	dnnl_memory_desc_t x_md, y_md; /* channels innermost, without padding; add lies like y */
+	dnnl_memory_desc_t w_as;       /* [outputs, channels / groups, kernel...], [groups, ...] where there are several */
+};
+
+/* QB_EUNSUPPORTED where another implementation is better on this processor. */
+enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
+	struct qb_errbuf *eb);
+
+/* The same in fewer multiplications, where the kernel is 3 x 3 and no scheme will replace the weights. */
+enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
+	struct qb_errbuf *eb);
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/ops/f32_kernels.h"
+
+#include <math.h>
+
+#include "core/base/size.h"
+#include "core/ops/f32_math.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define AVX2 __attribute__((target("avx2,fma")))
+#define INLINE_AVX2 __attribute__((target("avx2,fma"), always_inline)) static inline
+#endif
+
+enum {
+	TILE = 6,         /* rows whose sums stay in registers */
+	BLOCK = 256,      /* numbers of a row at a time: a panel's share stays in a first-level cache */
+	CACHED = 80 * 1024, /* numbers that stay in a second-level cache */
+};
+
+static bool forced_plain;
+
+bool qb_f32_is_fast(void)
+{
+#if defined(__x86_64__)
+	/* With AVX-512 oneDNN's products are close to the peak. */
+	return !forced_plain && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+		!__builtin_cpu_supports("avx512f");
+#else
+	return false;
+#endif
+}
+
+void qb_f32_force_plain(bool plain)
+{
+	forced_plain = plain;
+}
+
+/* Some numbers of some rows against a panel. */
+struct piece {
+	const float *const *row; /* [runs][rows] */
+	int64_t rows, runs, from, depth;
+	const float *w;          /* [runs][w_run / 16][16], at number `from` */
+	int64_t w_run;
+	float *y;
+	const float *add, *bias;
+	int64_t y_stride;
+	int width;               /* outputs of the panel, 1 to 16 */
+	bool first, last;
+	const struct qb_act *act;
+};
+
+static float clip(float v, float lo, float hi)
+{
+	v = v < lo ? lo : v;
+	return v > hi ? hi : v;
+}
+
+static void bounds(const struct qb_act *a, float *lo, float *hi)
+{
+	bool clips = a->kind == QB_ACT_RELU || a->kind == QB_ACT_CLIP;
+
+	*lo = clips ? a->lo : -INFINITY;
+	*hi = clips ? a->hi : INFINITY;
+}
+
+static void piece_plain(const struct piece *p, int tile)
+{
+	float lo, hi;
+
+	bounds(p->act, &lo, &hi);
+	for (int i = 0; i < tile; i++) {
+		float *y = p->y + i * p->y_stride;
+
+		for (int o = 0; o < p->width; o++) {
+			float sum = p->first ? 0 : y[o];
+
+			for (int64_t r = 0; r < p->runs; r++) {
+				const float *x = p->row[r * p->rows + i] + p->from;
+
+				for (int64_t k = 0; k < p->depth; k++) {
+					sum = fmaf(x[k], p->w[r * p->w_run + k * QB_F32_PANEL + o], sum);
+				}
+			}
+			if (p->last) {
+				sum += p->bias ? p->bias[o] : 0;
+				sum = clip(p->add ? sum + p->add[i * p->y_stride + o] : sum, lo, hi);
+			}
+			y[o] = sum;
+		}
+	}
+}
+
+#if defined(__x86_64__)
+INLINE_AVX2 __m256i lanes(int width)
+{
+	static const int32_t on[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+
+	width = QB_MAX(0, QB_MIN(8, width));
+	return _mm256_loadu_si256((const void *)(on + 8 - width));
+}
+
+INLINE_AVX2 __m256 load(const float *x, int at, bool full, int width)
+{
+	return full ? _mm256_loadu_ps(x + at) : _mm256_maskload_ps(x + at, lanes(width - at));
+}
+
+INLINE_AVX2 void store(float *y, int at, bool full, int width, __m256 v)
+{
+	if (full) {
+		_mm256_storeu_ps(y + at, v);
+	} else {
+		_mm256_maskstore_ps(y + at, lanes(width - at), v);
+	}
+}
+
+/* Comparisons in the order that lets NaN through, as plain C does. */
+INLINE_AVX2 __m256 end(const struct piece *p, int i, int at, bool full, __m256 sum, __m256 bias, __m256 lo,
+	__m256 hi)
+{
+	sum = _mm256_add_ps(sum, bias);
+	if (p->add) {
+		sum = _mm256_add_ps(sum, load(p->add + i * p->y_stride, at, full, p->width));
+	}
+	return _mm256_min_ps(hi, _mm256_max_ps(lo, sum));
+}
+
+INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool full)
+{
+	__m256 a[TILE], b[TILE];
+	const int64_t depth = p->depth, runs = p->runs;
+
+#pragma GCC unroll 6
+	for (int i = 0; i < tile; i++) {
+		const float *y = p->y + i * p->y_stride;
+
+		a[i] = p->first ? _mm256_setzero_ps() : load(y, 0, full, p->width);
+		b[i] = p->first ? _mm256_setzero_ps() : load(y, 8, full, p->width);
+	}
+	for (int64_t r = 0; r < runs; r++) {
+		const float *x[TILE], *w = p->w + r * p->w_run;
+
+#pragma GCC unroll 6
+		for (int i = 0; i < tile; i++) {
+			x[i] = p->row[r * p->rows + i] + p->from;
+		}
+		for (int64_t k = 0; k < depth; k++) {
+			__m256 u = _mm256_loadu_ps(w + k * QB_F32_PANEL);
+			__m256 v = _mm256_loadu_ps(w + k * QB_F32_PANEL + 8);
+
+#pragma GCC unroll 6
+			for (int i = 0; i < tile; i++) {
+				__m256 s = _mm256_broadcast_ss(x[i] + k);
+
+				a[i] = _mm256_fmadd_ps(s, u, a[i]);
+				b[i] = _mm256_fmadd_ps(s, v, b[i]);
+			}
+		}
+	}
+	if (p->last) {
+		__m256 lo, hi, u = _mm256_setzero_ps(), v = u;
+		float bound[2];
+
+		bounds(p->act, &bound[0], &bound[1]);
+		lo = _mm256_set1_ps(bound[0]);
+		hi = _mm256_set1_ps(bound[1]);
+		if (p->bias) {
+			u = load(p->bias, 0, full, p->width);
+			v = load(p->bias, 8, full, p->width);
+		}
+#pragma GCC unroll 6
+		for (int i = 0; i < tile; i++) {
+			a[i] = end(p, i, 0, full, a[i], u, lo, hi);
+			b[i] = end(p, i, 8, full, b[i], v, lo, hi);
+		}
+	}
+#pragma GCC unroll 6
+	for (int i = 0; i < tile; i++) {
+		store(p->y + i * p->y_stride, 0, full, p->width, a[i]);
+		store(p->y + i * p->y_stride, 8, full, p->width, b[i]);
+	}
+}
+
+#define SIZED(n) \
+	AVX2 static void piece_avx2_##n(const struct piece *p) \
+	{ \
+		if (p->width == QB_F32_PANEL) { \
+			piece_avx2(p, n, true); \
+		} else { \
+			piece_avx2(p, n, false); \
+		} \
+	}
+SIZED(1) SIZED(2) SIZED(3) SIZED(4) SIZED(5) SIZED(6)
+#undef SIZED
+
+static void run_piece(const struct piece *p, int tile)
+{
+	static void (*const sized[])(const struct piece *) = {piece_avx2_1, piece_avx2_2, piece_avx2_3,
+		piece_avx2_4, piece_avx2_5, piece_avx2_6};
+
+	if (!forced_plain && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+		sized[tile - 1](p);
+	} else {
+		piece_plain(p, tile);
+	}
+}
+#else
+static void run_piece(const struct piece *p, int tile)
+{
+	piece_plain(p, tile);
+}
+#endif
+
+/* All rows in tiles of nearly equal height: 49 rows are better as 5s and 6s than as 6s and a 1. */
+static void panel_rows(struct piece *p, float *y, const float *add, int64_t rows, const float *next)
+{
+	const float *const *row = p->row;
+	int64_t tiles = (rows + TILE - 1) / TILE, lines = p->runs * p->depth, fetched = 0;
+
+	for (int64_t t = 0, i = 0; t < tiles; t++) {
+		int tile = (int)((rows - i + tiles - t - 1) / (tiles - t));
+
+		for (; fetched < lines * (t + 1) / tiles; fetched++) {
+			__builtin_prefetch(next + fetched * QB_F32_PANEL, 0, 2);
+		}
+
+		p->row = row + i;
+		p->y = y + i * p->y_stride;
+		p->add = add ? add + i * p->y_stride : NULL;
+		run_piece(p, tile);
+		if (p->last && p->act->kind > QB_ACT_CLIP) {
+			for (int k = 0; k < tile; k++) {
+				qb_f32_activate(p->act, p->y + k * p->y_stride, p->width);
+			}
+		}
+		i += tile;
+	}
+	p->row = row;
+}
+
+/* Block q of a row: some whole runs, or a part of one. */
+struct blocks {
+	int64_t runs, depth, in_run, count;
+};
+
+static struct blocks cut(const struct qb_f32_product *p)
+{
+	struct blocks b = {.runs = 1, .depth = BLOCK};
+
+	if (p->depth <= BLOCK + BLOCK / 2) {
+		b.runs = QB_MAX(BLOCK / p->depth, 1);
+		b.depth = p->depth;
+	}
+	b.in_run = (p->depth + b.depth - 1) / b.depth;
+	b.count = b.in_run * ((p->runs + b.runs - 1) / b.runs);
+	return b;
+}
+
+void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int64_t rows,
+	int64_t first, int64_t last, const float *add, float *y, int64_t y_stride)
+{
+	struct blocks b = cut(p);
+	/* As many blocks as leave the rows in a second-level cache, before the next panel. */
+	int64_t at_once = QB_MAX(CACHED / (rows * b.runs * b.depth), 1);
+	struct piece s = {.rows = rows, .w_run = p->depth * QB_F32_PANEL, .y_stride = y_stride,
+		.act = &p->act};
+
+	for (int64_t start = 0; start < b.count; start += at_once) {
+		int64_t stop = QB_MIN(start + at_once, b.count);
+
+		for (int64_t j = first; j < last; j++) {
+			int64_t o = j * QB_F32_PANEL;
+			const float *w = p->weights + j * p->runs * s.w_run;
+
+			s.bias = p->bias ? p->bias + o : NULL;
+			s.width = (int)QB_MIN((int64_t)QB_F32_PANEL, p->outputs - o);
+			for (int64_t q = start; q < stop; q++) {
+				int64_t r = q / b.in_run * b.runs;
+
+				s.from = q % b.in_run * b.depth;
+				s.runs = QB_MIN(b.runs, p->runs - r);
+				s.depth = QB_MIN(b.depth, p->depth - s.from);
+				s.first = q == 0;
+				s.last = q + 1 == b.count;
+				s.row = row + r * rows;
+				s.w = w + r * s.w_run + s.from * QB_F32_PANEL;
+				panel_rows(&s, y + o, add ? add + o : NULL, rows,
+					s.w + s.runs * s.depth * QB_F32_PANEL);
+			}
+		}
+	}
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The matrix product that float convolutions and dense layers come to. Weights lie in panels of 16 outputs; a row of the
+ * left side is a number of runs, found through pointers, so that a convolution reads its image channels-last where it
+ * lies. Each output is one chain of fused multiply-adds in the order of the row, whatever the tiling: plain C and
+ * vectors agree bit for bit.
+ */
+#ifndef QB_OPS_F32_KERNELS_H
+#define QB_OPS_F32_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/graph/graph.h"
+
+enum {
+	QB_F32_PANEL = 16,
+	QB_F32_ROWS = 144, /* as many rows at a time stay in a second-level cache */
+};
+
+/* Does this processor run the vector form? Where it does not, oneDNN is the better choice. */
+bool qb_f32_is_fast(void);
+/* For tests: plain C from now on. */
+void qb_f32_force_plain(bool plain);
+
+struct qb_f32_product {
+	int64_t outputs;
+	int64_t runs, depth;  /* a row is `runs` runs of `depth` numbers */
+	const float *weights; /* [ceil(outputs / 16)][runs][depth][16], zeros beyond the last output */
+	const float *bias;    /* [outputs], or NULL */
+	struct qb_act act;
+};
+
+/* y [rows][y_stride] = act(row . weights + bias + add) for the outputs of panels [first, last). row[r * rows + i] is where
+ * run r of row i starts; add lies like y, or is NULL. */
+void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int64_t rows,
+	int64_t first, int64_t last, const float *add, float *y, int64_t y_stride);
+
+#endif

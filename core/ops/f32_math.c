@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/ops/f32_math.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/base/size.h"
+
+#define ALWAYS static inline __attribute__((always_inline))
+
+#if defined(__GNUC__) && !defined(__clang__)
+#define VECTORIZED __attribute__((optimize("O3")))
+#else
+#define VECTORIZED
+#endif
+
+ALWAYS float two_to(int32_t n)
+{
+	int32_t bits = (n + 127) << 23;
+	float v;
+
+	memcpy(&v, &bits, sizeof(v));
+	return v;
+}
+
+/* e^x: 2^n times a polynomial of the rest, |rest| <= ln(2) / 2 (Cephes, expf); 2^n in two factors, which reach
+ * infinity and the subnormals. */
+ALWAYS float exp_one(float x)
+{
+	float n, r, p;
+	int32_t half;
+
+	x = x < -104 ? -104 : x;
+	x = x > 89 ? 89 : x;
+	n = fmaf(x, 1.44269504f, 12582912.0f) - 12582912.0f;
+	r = fmaf(n, -0.693359375f, x);
+	r = fmaf(n, 2.12194440e-4f, r);
+	p = fmaf(1.9875691500e-4f, r, 1.3981999507e-3f);
+	p = fmaf(p, r, 8.3334519073e-3f);
+	p = fmaf(p, r, 4.1665795894e-2f);
+	p = fmaf(p, r, 1.6666665459e-1f);
+	p = fmaf(p, r, 5.0000001201e-1f);
+	p = fmaf(p, r * r, r) + 1;
+	half = (int32_t)n >> 1;
+	return p * two_to(half) * two_to((int32_t)n - half);
+}
+
+/* Minimax polynomials in |x| below and above 475/512 (after N. Juffa's erff). */
+ALWAYS float erf_one(float a)
+{
+	float t = fabsf(a), s = a * a, near, far;
+
+	near = fmaf(-5.96761703e-4f, s, 4.99119423e-3f);
+	near = fmaf(near, s, -2.67681349e-2f);
+	near = fmaf(near, s, 1.12819925e-1f);
+	near = fmaf(near, s, -3.76125336e-1f);
+	near = fmaf(near, s, 1.28379166e-1f);
+	near = fmaf(near, a, a);
+	t = t > 4 ? 4 : t;
+	s = t * t;
+	far = fmaf(fmaf(-1.72853470e-5f, t, 3.83197126e-4f), s, fmaf(-3.88396438e-3f, t, 2.42546219e-2f));
+	far = fmaf(far, t, -1.06777877e-1f);
+	far = fmaf(far, t, -6.34846687e-1f);
+	far = fmaf(far, t, -1.28717512e-1f);
+	far = fmaf(far, t, -t);
+	far = copysignf(1 - exp_one(far), a);
+	return t > 0.927734375f ? far : near;
+}
+
+ALWAYS float sigmoid_one(float x)
+{
+	return 1 / (1 + exp_one(-x));
+}
+
+/* Near zero the quotient cancels: there a polynomial (Cephes, tanhf). */
+ALWAYS float tanh_one(float x)
+{
+	float s = x * x, near, far;
+
+	near = fmaf(-5.70498872745e-3f, s, 2.06390887954e-2f);
+	near = fmaf(near, s, -5.37397155531e-2f);
+	near = fmaf(near, s, 1.33314422036e-1f);
+	near = fmaf(near, s, -3.33332819422e-1f);
+	near = fmaf(near * s, x, x);
+	far = copysignf(1 - 2 / (exp_one(2 * fabsf(x)) + 1), x);
+	return fabsf(x) < 0.625f ? near : far;
+}
+
+ALWAYS float silu_one(float x)
+{
+	return x * sigmoid_one(x);
+}
+
+ALWAYS float gelu_one(float x)
+{
+	return 0.5f * x * (1 + erf_one(x * 0.70710678f));
+}
+
+/* Hendrycks and Gimpel's approximation. */
+ALWAYS float gelu_tanh_one(float x)
+{
+	return 0.5f * x * (1 + tanh_one(0.79788456f * fmaf(0.044715f * x * x, x, x)));
+}
+
+ALWAYS float hard_sigmoid_one(float x)
+{
+	float v = fmaf(x, 1.0f / 6, 0.5f);
+
+	v = v < 0 ? 0 : v;
+	return v > 1 ? 1 : v;
+}
+
+ALWAYS float hard_swish_one(float x)
+{
+	return x * hard_sigmoid_one(x);
+}
+
+/* Each array function: its loop twice, and the choice. */
+#if defined(__x86_64__)
+#define WIDE VECTORIZED __attribute__((target("avx2,fma")))
+#define UNARY(name) \
+	WIDE static void name##_wide(const float *x, float *y, int64_t n) \
+	{ \
+		for (int64_t i = 0; i < n; i++) { \
+			y[i] = name##_one(x[i]); \
+		} \
+	} \
+	void qb_f32_##name(const float *x, float *y, int64_t n) \
+	{ \
+		if (__builtin_cpu_supports("fma") && __builtin_cpu_supports("avx2")) { \
+			name##_wide(x, y, n); \
+			return; \
+		} \
+		for (int64_t i = 0; i < n; i++) { \
+			y[i] = name##_one(x[i]); \
+		} \
+	}
+#else
+#define WIDE
+#define UNARY(name) \
+	void qb_f32_##name(const float *x, float *y, int64_t n) \
+	{ \
+		for (int64_t i = 0; i < n; i++) { \
+			y[i] = name##_one(x[i]); \
+		} \
+	}
+#endif
+
+UNARY(exp)
+UNARY(erf)
+UNARY(tanh)
+UNARY(sigmoid)
+UNARY(silu)
+UNARY(gelu)
+UNARY(gelu_tanh)
+UNARY(hard_sigmoid)
+UNARY(hard_swish)
+
+static void leaky(float slope, float *y, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		y[i] = y[i] < 0 ? slope * y[i] : y[i];
+	}
+}
+
+void qb_f32_activate(const struct qb_act *act, float *y, int64_t n)
+{
+	switch (act->kind) {
+	case QB_ACT_LEAKY:
+		leaky(act->lo, y, n);
+		break;
+	case QB_ACT_GELU:
+		qb_f32_gelu(y, y, n);
+		break;
+	case QB_ACT_SILU:
+		qb_f32_silu(y, y, n);
+		break;
+	case QB_ACT_HARD_SWISH:
+		qb_f32_hard_swish(y, y, n);
+		break;
+	case QB_ACT_NONE:
+	case QB_ACT_RELU:
+	case QB_ACT_CLIP:
+		break;
+	}
+}
+
+/* Reductions in eight chains, so that vectors add in the order of plain C. */
+enum { CHAINS = 8 };
+
+ALWAYS float fold_sum(const float *c)
+{
+	return ((c[0] + c[4]) + (c[2] + c[6])) + ((c[1] + c[5]) + (c[3] + c[7]));
+}
+
+ALWAYS float fold_max(const float *c)
+{
+	float m = c[0];
+
+	for (int i = 1; i < CHAINS; i++) {
+		m = c[i] > m ? c[i] : m;
+	}
+	return m;
+}
+
+ALWAYS void softmax_body(const float *x, float scale, const float *mask, float *y, int64_t n)
+{
+	float c[CHAINS], top, sum;
+	int64_t whole = n / CHAINS * CHAINS;
+
+	for (int k = 0; k < CHAINS; k++) {
+		c[k] = -INFINITY;
+	}
+	if (mask) {
+		for (int64_t i = 0; i < n; i++) {
+			y[i] = fmaf(x[i], scale, mask[i]);
+		}
+	} else {
+		for (int64_t i = 0; i < n; i++) {
+			y[i] = x[i] * scale;
+		}
+	}
+	for (int64_t i = 0; i < whole; i += CHAINS) {
+		for (int k = 0; k < CHAINS; k++) {
+			c[k] = y[i + k] > c[k] ? y[i + k] : c[k];
+		}
+	}
+	top = fold_max(c);
+	for (int64_t i = whole; i < n; i++) {
+		top = y[i] > top ? y[i] : top;
+	}
+	for (int64_t i = 0; i < n; i++) {
+		y[i] = exp_one(y[i] - top);
+	}
+	for (int k = 0; k < CHAINS; k++) {
+		c[k] = 0;
+	}
+	for (int64_t i = 0; i < whole; i += CHAINS) {
+		for (int k = 0; k < CHAINS; k++) {
+			c[k] += y[i + k];
+		}
+	}
+	sum = fold_sum(c);
+	for (int64_t i = whole; i < n; i++) {
+		sum += y[i];
+	}
+	sum = 1 / sum;
+	for (int64_t i = 0; i < n; i++) {
+		y[i] *= sum;
+	}
+}
+
+ALWAYS void layer_norm_body(const float *x, const float *gain, const float *shift, float epsilon,
+	float *y, int64_t n)
+{
+	float c[CHAINS] = {0}, d[CHAINS] = {0}, mean, scale;
+	int64_t whole = n / CHAINS * CHAINS;
+
+	for (int64_t i = 0; i < whole; i += CHAINS) {
+		for (int k = 0; k < CHAINS; k++) {
+			c[k] += x[i + k];
+		}
+	}
+	mean = fold_sum(c);
+	for (int64_t i = whole; i < n; i++) {
+		mean += x[i];
+	}
+	mean /= (float)n;
+	for (int64_t i = 0; i < whole; i += CHAINS) {
+		for (int k = 0; k < CHAINS; k++) {
+			float v = x[i + k] - mean;
+
+			d[k] = fmaf(v, v, d[k]);
+		}
+	}
+	scale = fold_sum(d);
+	for (int64_t i = whole; i < n; i++) {
+		scale = fmaf(x[i] - mean, x[i] - mean, scale);
+	}
+	scale = 1 / sqrtf(scale / (float)n + epsilon);
+	if (shift) {
+		for (int64_t i = 0; i < n; i++) {
+			y[i] = fmaf((x[i] - mean) * scale, gain[i], shift[i]);
+		}
+	} else {
+		for (int64_t i = 0; i < n; i++) {
+			y[i] = (x[i] - mean) * scale * gain[i];
+		}
+	}
+}
+
+WIDE static void softmax_wide(const float *x, float scale, const float *mask, float *y, int64_t n)
+{
+	softmax_body(x, scale, mask, y, n);
+}
+
+WIDE static void layer_norm_wide(const float *x, const float *gain, const float *shift, float epsilon,
+	float *y, int64_t n)
+{
+	layer_norm_body(x, gain, shift, epsilon, y, n);
+}
+
+static bool wide(void)
+{
+#if defined(__x86_64__)
+	return __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx2");
+#else
+	return false;
+#endif
+}
+
+void qb_f32_softmax(const float *x, float scale, const float *mask, float *y, int64_t n)
+{
+	if (wide()) {
+		softmax_wide(x, scale, mask, y, n);
+	} else {
+		softmax_body(x, scale, mask, y, n);
+	}
+}
+
+void qb_f32_layer_norm(const float *x, const float *gain, const float *shift, float epsilon, float *y,
+	int64_t n)
+{
+	if (wide()) {
+		layer_norm_wide(x, gain, shift, epsilon, y, n);
+	} else {
+		layer_norm_body(x, gain, shift, epsilon, y, n);
+	}
+}
