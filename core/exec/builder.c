@@ -126,11 +126,6 @@ static enum qb_err add_reorder(struct qb_builder *b, const struct qb_place *from
 	return qb__add_step(b, &s, eb);
 }
 
-enum qb_err qb_builder_scratch(struct qb_builder *b, size_t bytes, int *buffer, struct qb_errbuf *eb)
-{
-	return qb__add_buffer(b, bytes, buffer, eb);
-}
-
 /* A constant that a step wants as a value: its numbers are copied into a buffer that is never reused. */
 static enum qb_err constant_home(struct qb_builder *b, const struct qb_value *v,
 	struct qb_errbuf *eb)

@@ -107,8 +107,6 @@ void *qb_builder_alloc(struct qb_builder *b, size_t count, size_t size);
 int qb_builder_threads(const struct qb_builder *b);
 /* Is this a plan that nothing observes, so that weights may be prepared beyond recognition? */
 bool qb_builder_fixes_weights(struct qb_builder *b);
-/* A buffer for one step, to name among its arguments. */
-enum qb_err qb_builder_scratch(struct qb_builder *b, size_t bytes, int *buffer, struct qb_errbuf *eb);
 
 /* Room that a step of the plan, the next to be added, has for itself. */
 enum qb_err qb_builder_scratch(struct qb_builder *b, size_t bytes, int *buffer, struct qb_errbuf *eb);

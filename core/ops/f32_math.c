@@ -153,7 +153,6 @@ UNARY(sigmoid)
 UNARY(silu)
 UNARY(gelu)
 UNARY(gelu_tanh)
-UNARY(hard_sigmoid)
 UNARY(hard_swish)
 
 static void leaky(float slope, float *y, int64_t n)

@@ -14,7 +14,7 @@
 /* y may be x. */
 typedef void qb_f32_unary_fn(const float *x, float *y, int64_t n);
 qb_f32_unary_fn qb_f32_exp, qb_f32_erf, qb_f32_tanh, qb_f32_sigmoid, qb_f32_silu, qb_f32_gelu,
-	qb_f32_gelu_tanh, qb_f32_hard_swish, qb_f32_hard_sigmoid;
+	qb_f32_gelu_tanh, qb_f32_hard_swish;
 
 /* y = act(y), for the activations that are no clip. */
 void qb_f32_activate(const struct qb_act *act, float *y, int64_t n);

@@ -21,10 +21,12 @@ enum {
 };
 
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
+typedef int32_t masks __attribute__((vector_size(LANES * sizeof(int32_t)), aligned(4)));
 
 struct winograd {
 	struct qb_dense d;
 	struct qb_act act;
+	int64_t depth, width;        /* channels and outputs, rounded up to whole registers */
 	int64_t tiles, at_once;      /* of all images */
 	int64_t wide[2], phases;     /* tiles of one phase of one image, and phases along one side */
 	int threads;
@@ -39,6 +41,32 @@ enum { X, BIAS, ADD, SCRATCH, Y };
 #else
 #define WIDE
 #endif
+
+/* The last channels may be fewer than a register holds. */
+ALWAYS void load(lanes *v, const float *x, int64_t left)
+{
+	if (left >= LANES) {
+		*v = *(const lanes *)(const void *)x;
+	} else {
+		*v = (lanes){0};
+		memcpy(v, x, (size_t)left * sizeof(*x));
+	}
+}
+
+ALWAYS void store(float *y, const lanes *v, int64_t left)
+{
+	if (left >= LANES) {
+		*(lanes *)(void *)y = *v;
+	} else {
+		memcpy(y, v, (size_t)left * sizeof(*y));
+	}
+}
+
+/* v = where ? from : v, lane by lane. */
+ALWAYS void choose(lanes *v, masks where, const lanes *from)
+{
+	*v = (lanes)(((masks)*from & where) | ((masks)*v & ~where));
+}
 
 /* One row or column of the input's transform: B' d. */
 ALWAYS void input_line(const lanes *d, int step, lanes *v, int to)
@@ -74,7 +102,7 @@ ALWAYS void input_body(const float *const *row, int64_t channels, float *v, int6
 		lanes d[POINTS], t[POINTS], u[POINTS];
 
 		for (int i = 0; i < POINTS; i++) {
-			d[i] = *(const lanes *)(const void *)(row[i] + c);
+			load(&d[i], row[i] + c, channels - c);
 		}
 #pragma GCC unroll 6
 		for (int i = 0; i < IN; i++) {
@@ -96,8 +124,11 @@ ALWAYS void output_body(const float *m, int64_t m_step, int64_t outputs, const f
 {
 	for (int64_t c = 0; c < outputs; c += LANES) {
 		lanes d[POINTS], t[OUT * IN], u[OUT * OUT];
-		lanes b = bias ? *(const lanes *)(const void *)(bias + c) : (lanes){0};
+		lanes b = {0}, v, more, lo = b + low, hi = b + high;
 
+		if (bias) {
+			load(&b, bias + c, outputs - c);
+		}
 		for (int i = 0; i < POINTS; i++) {
 			d[i] = *(const lanes *)(const void *)(m + i * m_step + c);
 		}
@@ -110,19 +141,17 @@ ALWAYS void output_body(const float *m, int64_t m_step, int64_t outputs, const f
 			output_line(t + i * IN, 1, u + i * OUT, 1);
 		}
 		for (int i = 0; i < OUT * OUT; i++) {
-			lanes v = u[i] + b;
-
 			if (!y[i]) {
 				continue;
 			}
+			v = u[i] + b;
 			if (add) {
-				v += *(const lanes *)(const void *)(add[i] + c);
+				load(&more, add[i] + c, outputs - c);
+				v += more;
 			}
-			for (int k = 0; k < LANES; k++) {
-				v[k] = v[k] < low ? low : v[k];
-				v[k] = v[k] > high ? high : v[k];
-			}
-			*(lanes *)(void *)(y[i] + c) = v;
+			choose(&v, v < lo, &lo);
+			choose(&v, v > hi, &hi);
+			store(y[i] + c, &v, outputs - c);
 		}
 	}
 }
@@ -200,27 +229,27 @@ static void run_tiles(const struct winograd *w, void *const *buffer, float *scra
 	int64_t last)
 {
 	const struct qb_dense *d = &w->d;
-	float *v = scratch, *m = scratch + POINTS * w->at_once * d->channels;
+	float *v = scratch, *m = scratch + POINTS * w->at_once * w->depth;
 	size_t panels = qb_align_up((size_t)d->outputs, QB_F32_PANEL) / QB_F32_PANEL;
 	struct qb_f32_product p = {.outputs = d->outputs, .runs = 1, .depth = d->channels};
 
 	for (int64_t count; first < last; first += count) {
 		count = QB_MIN(w->at_once, last - first);
 		for (int64_t t = 0; t < count; t++) {
-			transform_input(w, buffer[X], first + t, v + t * d->channels, count * d->channels);
+			transform_input(w, buffer[X], first + t, v + t * w->depth, count * w->depth);
 		}
 		for (int i = 0; i < POINTS; i++) {
 			const float *row[TILES_MAX];
 
 			for (int64_t t = 0; t < count; t++) {
-				row[t] = v + (i * count + t) * d->channels;
+				row[t] = v + (i * count + t) * w->depth;
 			}
 			p.weights = w->weights + (size_t)i * panels * QB_F32_PANEL * (size_t)d->channels;
-			qb_f32_product(&p, row, count, 0, (int64_t)panels, NULL, m + i * count * d->outputs,
-				d->outputs);
+			qb_f32_product(&p, row, count, 0, (int64_t)panels, NULL, m + i * count * w->width,
+				w->width);
 		}
 		for (int64_t t = 0; t < count; t++) {
-			transform_output(w, buffer, first + t, m + t * d->outputs, count * d->outputs);
+			transform_output(w, buffer, first + t, m + t * w->width, count * w->width);
 		}
 	}
 }
@@ -228,7 +257,7 @@ static void run_tiles(const struct winograd *w, void *const *buffer, float *scra
 static void run_winograd(const void *context, void *const *buffer)
 {
 	const struct winograd *w = context;
-	size_t part = (size_t)(POINTS * w->at_once * (w->d.channels + w->d.outputs));
+	size_t part = (size_t)(POINTS * w->at_once * (w->depth + w->width));
 
 #pragma omp parallel for schedule(static) if (w->threads > 1) num_threads(w->threads)
 	for (int t = 0; t < w->threads; t++) {
@@ -294,7 +323,7 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, 
 		buffer[ADD] = place.buffer;
 	}
 	QB_TRY(qb_builder_scratch(b,
-		(size_t)(w->threads * POINTS * w->at_once * (d->channels + d->outputs)) * sizeof(float),
+		(size_t)(w->threads * POINTS * w->at_once * (w->depth + w->width)) * sizeof(float),
 		&buffer[SCRATCH], eb));
 	QB_TRY(qb_builder_define(b, d->y, &d->y_md, &place, eb));
 	buffer[Y] = place.buffer;
@@ -310,7 +339,7 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, cons
 
 	if (!qb_f32_is_fast() || !qb_builder_fixes_weights(b) || d->groups != 1 || d->kernel[0] != 3 ||
 		d->kernel[1] != 3 || d->stride[0] != 1 || d->stride[1] != 1 ||
-		d->dilation[0] != d->dilation[1] || d->channels % LANES || d->outputs % LANES) {
+		d->dilation[0] != d->dilation[1]) {
 		return QB_EUNSUPPORTED;
 	}
 	for (int i = 0; i < 2; i++) {
@@ -319,7 +348,9 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, cons
 		w.wide[i] = ((out + w.phases - 1) / w.phases + OUT - 1) / OUT;
 	}
 	w.tiles = d->images * w.phases * w.phases * w.wide[0] * w.wide[1];
-	w.at_once = CACHED / (POINTS * (d->channels + d->outputs));
+	w.depth = (int64_t)qb_align_up((size_t)d->channels, LANES);
+	w.width = (int64_t)qb_align_up((size_t)d->outputs, LANES);
+	w.at_once = CACHED / (POINTS * (w.depth + w.width));
 	w.at_once = QB_MIN(QB_MAX(w.at_once, (int64_t)TILES_MIN), (int64_t)TILES_MAX);
 	if (!pays(&w)) {
 		return QB_EUNSUPPORTED;

@@ -8,3 +8,10 @@ tests_unit_exec_test_int8_kernels_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_team
 tests_unit_exec_test_team_SOURCES = tests/unit/exec/test_team.c
 tests_unit_exec_test_team_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/exec/test_f32_kernels
+tests_unit_exec_test_f32_kernels_SOURCES = tests/unit/exec/test_f32_kernels.c
+tests_unit_exec_test_f32_kernels_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/exec/test_float_steps
+tests_unit_exec_test_float_steps_SOURCES = tests/unit/exec/test_float_steps.c \
+	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h
+tests_unit_exec_test_float_steps_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

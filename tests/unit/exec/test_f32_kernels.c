@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Products: vectors against plain C bit for bit, both against sums in double. Functions against the C library's in
+ * double precision.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/random.h"
+#include "core/base/size.h"
+#include "core/ops/f32_kernels.h"
+#include "core/ops/f32_math.h"
+
+static float *numbers(uint64_t stream, size_t n)
+{
+	float *x = qb_aligned_alloc(n, sizeof(*x));
+
+	for (size_t i = 0; i < n; i++) {
+		x[i] = 2 * (float)qb_random_uniform(7, stream, i) - 1;
+	}
+	return x;
+}
+
+static double exact(const struct qb_f32_product *p, const float *const *row, int64_t rows, int64_t i,
+	int64_t o)
+{
+	double sum = p->bias ? (double)p->bias[o] : 0;
+
+	for (int64_t r = 0; r < p->runs; r++) {
+		for (int64_t k = 0; k < p->depth; k++) {
+			int64_t at = ((o / 16 * p->runs + r) * p->depth + k) * 16 + o % 16;
+
+			sum += (double)row[r * rows + i][k] * (double)p->weights[at];
+		}
+	}
+	return sum;
+}
+
+static void check_product(int64_t rows, int64_t runs, int64_t depth, int64_t outputs, bool extras)
+{
+	int64_t panels = (outputs + 15) / 16, stride = outputs + 3;
+	float *x = numbers(1, (size_t)(rows * runs * depth)), *w = numbers(2, (size_t)(panels * runs * depth * 16));
+	float *bias = numbers(3, (size_t)outputs), *add = numbers(4, (size_t)(rows * stride));
+	float *y = numbers(5, (size_t)(rows * stride)), *z = numbers(5, (size_t)(rows * stride));
+	const float **row = calloc((size_t)(rows * runs), sizeof(*row));
+	struct qb_f32_product p = {outputs, runs, depth, w, extras ? bias : NULL, {0}};
+
+	if (extras) {
+		p.act = (struct qb_act){QB_ACT_CLIP, -0.5f, 2};
+	}
+	for (int64_t i = 0; i < rows * runs; i++) {
+		row[i] = x + i * depth;
+	}
+	qb_f32_product(&p, row, rows, 0, panels, extras ? add : NULL, y, stride);
+	qb_f32_force_plain(true);
+	qb_f32_product(&p, row, rows, 0, panels, extras ? add : NULL, z, stride);
+	qb_f32_force_plain(false);
+	assert_memory_equal(y, z, (size_t)(rows * stride) * sizeof(*y));
+	for (int64_t i = 0; i < rows; i++) {
+		for (int64_t o = 0; o < outputs; o++) {
+			double want = exact(&p, row, rows, i, o);
+
+			if (extras) {
+				want = fmin(fmax(want + (double)add[i * stride + o], -0.5), 2);
+			}
+			assert_true(fabs(want - (double)y[i * stride + o]) <= 1e-6 * (double)(runs * depth) + 1e-6);
+		}
+	}
+	free(x);
+	free(w);
+	free(bias);
+	free(add);
+	free(y);
+	free(z);
+	free(row);
+}
+
+static void product__any_shape__vectors_equal_plain_c(void **state)
+{
+	static const int64_t depths[] = {1, 3, 64, 255, 400, 900}, outputs[] = {1, 8, 15, 16, 17, 40};
+
+	(void)state;
+	for (int64_t rows = 1; rows <= 14; rows++) {
+		for (size_t i = 0; i < QB_COUNT(depths); i++) {
+			check_product(rows, 1 + rows % 4, depths[i], outputs[(i + (size_t)rows) % 6], rows % 2);
+		}
+	}
+	check_product(QB_F32_ROWS, 9, 64, 33, true);
+}
+
+static double erf_of(double x) { return erf(x); }
+static double exp_of(double x) { return exp(x); }
+static double tanh_of(double x) { return tanh(x); }
+static double sigmoid_of(double x) { return 1 / (1 + exp(-x)); }
+static double silu_of(double x) { return x / (1 + exp(-x)); }
+static double gelu_of(double x) { return 0.5 * x * erfc(-x / sqrt(2)); }
+static double hard_swish_of(double x) { return x * fmin(fmax(x / 6 + 0.5, 0), 1); }
+
+/* Error against the exact value, relative to it or, if it is small, to the argument's size where the function cancels. */
+static void check_function(qb_f32_unary_fn *fn, double (*want)(double), float from, float to, double bound,
+	double floor)
+{
+	enum { N = 1 << 16 };
+	static float x[N], y[N];
+
+	for (int i = 0; i < N; i++) {
+		x[i] = from + (to - from) * (float)i / (N - 1);
+	}
+	fn(x, y, N);
+	for (int i = 0; i < N; i++) {
+		double w = want((double)x[i]);
+
+		if (!(fabs((double)y[i] - w) <= bound * fmax(fabs(w), floor))) {
+			fail_msg("f(%.9g) = %.9g, exact %.9g", (double)x[i], (double)y[i], w);
+		}
+	}
+}
+
+static void functions__dense_arguments__are_near_the_exact_values(void **state)
+{
+	(void)state;
+	check_function(qb_f32_exp, exp_of, -87, 88.7f, 4e-7, 0);
+	check_function(qb_f32_erf, erf_of, -6, 6, 3e-7, 0);
+	check_function(qb_f32_tanh, tanh_of, -12, 12, 4e-7, 0);
+	check_function(qb_f32_sigmoid, sigmoid_of, -80, 80, 5e-7, 0);
+	check_function(qb_f32_silu, silu_of, -80, 80, 5e-7, 0);
+	check_function(qb_f32_hard_swish, hard_swish_of, -5, 5, 3e-7, 0.5);
+	check_function(qb_f32_gelu, gelu_of, -8, 8, 4e-7, 0.3);
+}
+
+static void exp__ends__are_zero_and_infinity(void **state)
+{
+	float x[4] = {-INFINITY, INFINITY, NAN, 0}, y[4];
+
+	(void)state;
+	qb_f32_exp(x, y, 4);
+	assert_true(y[0] == 0 && isinf(y[1]) && isnan(y[2]) && y[3] == 1);
+}
+
+static void softmax__with_mask__sums_to_one(void **state)
+{
+	float *x = numbers(8, 131), *mask = numbers(9, 131), y[131];
+	double sum = 0, want = 0, total = 0;
+
+	(void)state;
+	mask[5] = -3.4e38f;
+	for (int i = 0; i < 131; i++) {
+		sum += exp((double)x[i] * 3 + (double)mask[i]);
+	}
+	qb_f32_softmax(x, 3, mask, y, 131);
+	for (int i = 0; i < 131; i++) {
+		want = exp((double)x[i] * 3 + (double)mask[i]) / sum;
+		total += (double)y[i];
+		assert_true(fabs(want - (double)y[i]) <= 1e-6 * want + 1e-30);
+	}
+	assert_true(fabs(total - 1) < 1e-6 && y[5] == 0);
+	free(x);
+	free(mask);
+}
+
+static void layer_norm__any_length__equals_double(void **state)
+{
+	(void)state;
+	for (int n = 1; n < 70; n += 3) {
+		float *x = numbers(10, (size_t)n), *gain = numbers(11, (size_t)n), *shift = numbers(12, (size_t)n), y[70];
+		double mean = 0, var = 0;
+
+		for (int i = 0; i < n; i++) {
+			mean += (double)x[i] / n;
+		}
+		for (int i = 0; i < n; i++) {
+			var += ((double)x[i] - mean) * ((double)x[i] - mean) / n;
+		}
+		qb_f32_layer_norm(x, gain, shift, 1e-5f, y, n);
+		for (int i = 0; i < n; i++) {
+			double want = ((double)x[i] - mean) / sqrt(var + 1e-5) * (double)gain[i] + (double)shift[i];
+
+			assert_true(fabs(want - (double)y[i]) < 2e-6);
+		}
+		free(x);
+		free(gain);
+		free(shift);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(product__any_shape__vectors_equal_plain_c),
+		cmocka_unit_test(functions__dense_arguments__are_near_the_exact_values),
+		cmocka_unit_test(exp__ends__are_zero_and_infinity),
+		cmocka_unit_test(softmax__with_mask__sums_to_one),
+		cmocka_unit_test(layer_norm__any_length__equals_double),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Small networks, one for each kind of float step: the plan that is observed and the plan that is fused as far as
+ * possible give what plain C gives, at one thread and at two.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/size.h"
+#include "core/exec/exec.h"
+#include "tests/unit/graph/model_builder.h"
+
+enum { F32 = 1, I64 = 7 };
+
+static const char *made; /* the step that must be there, by implementation; NULL: any */
+
+static const float *constant(struct model_builder *b, const char *name, int ndim, const int64_t *dim)
+{
+	static uint64_t stream;
+	size_t n = 1;
+	const float *x;
+
+	for (int i = 0; i < ndim; i++) {
+		n *= (size_t)dim[i];
+	}
+	x = mb_random(b, ++stream, n);
+	mb_initializer(b, name, F32, ndim, dim, x, n * sizeof(*x));
+	return x;
+}
+
+static void scalar(struct model_builder *b, const char *name, float v)
+{
+	float *x = qb_arena_alloc(b->arena, 1, sizeof(*x));
+
+	*x = v;
+	mb_initializer(b, name, F32, 0, NULL, x, sizeof(*x));
+}
+
+static void shape(struct model_builder *b, const char *name, int n, const int64_t *dim)
+{
+	int64_t count = n, *copy = qb_arena_alloc(b->arena, (size_t)n, sizeof(*copy));
+
+	memcpy(copy, dim, (size_t)n * sizeof(*copy));
+	mb_initializer(b, name, I64, 1, &count, copy, (size_t)n * sizeof(*copy));
+}
+
+#define DIMS(...) (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__}
+
+static void start(struct model_builder *b, int ndim, const int64_t *dim)
+{
+	mb_init(b, 17);
+	mb_input(b, "x", F32, ndim, dim);
+}
+
+static bool has_step(const struct qb_plan *p, const char *what)
+{
+	for (int i = 0; i < qb_plan_steps(p); i++) {
+		if (!strcmp(qb_plan_step(p, i).implementation, what)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void run_and_compare(const struct qb_plan *p, const struct qb_graph *g, const float *x,
+	const struct qb_tensor *want)
+{
+	size_t n = qb_tensor_size(want);
+	float *y = calloc(n, sizeof(*y)), top = 0;
+	struct qb_session *s = NULL;
+	struct qb_run run = {.input = (const void *const[]){x}, .output = (void *const[]){y}};
+	struct qb_errbuf eb = {0};
+
+	(void)g;
+	if (qb_session_create(&s, p, false, &eb) != QB_OK || qb_session_run(s, &run, &eb) != QB_OK) {
+		fail_msg("%s", eb.text);
+	}
+	for (size_t i = 0; i < n; i++) {
+		top = fmaxf(top, fabsf(((const float *)want->data)[i]));
+	}
+	for (size_t i = 0; i < n; i++) {
+		float w = ((const float *)want->data)[i];
+
+		/* Minimal filtering loses a few bits: its intermediate sums are some twenty times larger. */
+		if (!(fabsf(y[i] - w) <= 3e-5f * top)) {
+			fail_msg("number %zu is %.9g, plain C says %.9g", i, (double)y[i], (double)w);
+		}
+	}
+	qb_session_destroy(&s);
+	free(y);
+}
+
+/* Plans at both numbers of threads, observed and not. */
+static void check(struct model_builder *b)
+{
+	struct qb_graph *model = NULL, *bound = NULL, *fused = NULL;
+	struct qb_errbuf eb = {0};
+	struct qb_tensor in = {.dtype = QB_F32}, out[4] = {{0}};
+	const struct qb_tensor *args[1] = {&in};
+
+	mb_output(b, "y", F32, -1, NULL);
+	if (mb_import(b, &model, &eb) || qb_graph_bind(&bound, model, 2, &eb)) {
+		fail_msg("%s", eb.text);
+	}
+	in.ndim = bound->input[0]->shape.ndim;
+	memcpy(in.dim, bound->input[0]->shape.dim, sizeof(in.dim));
+	in.data = (void *)mb_random(b, 4711, qb_tensor_size(&in));
+	if (qb_graph_eval(bound, args, out, &eb)) {
+		fail_msg("%s", eb.text);
+	}
+	qb_graph_destroy(&bound);
+	if (qb_graph_prepare(model, &eb) || qb_graph_bind(&bound, model, 2, &eb) ||
+		qb_graph_bind(&fused, model, 2, &eb) || qb_pass_fuse_plain(fused, &eb)) {
+		fail_msg("%s", eb.text);
+	}
+	for (int threads = 1; threads <= 2; threads++) {
+		bool *tapped = calloc((size_t)bound->values + 1, sizeof(*tapped));
+		struct qb_plan *p = NULL, *q = NULL;
+
+		for (int i = 0; i < bound->values; i++) {
+			tapped[i] = !bound->value[i]->constant && bound->value[i]->dtype == QB_F32;
+		}
+		if (qb_plan_create(&p, bound, threads, tapped, &eb) ||
+			qb_plan_create_plain(&q, fused, threads, &eb)) {
+			fail_msg("%s", eb.text);
+		}
+		run_and_compare(p, bound, in.data, &out[0]);
+		run_and_compare(q, fused, in.data, &out[0]);
+		if (made && strcmp(qb_exec_isa(), "avx2") == 0) {
+			assert_true(has_step(q, made));
+		}
+		qb_plan_destroy(&p);
+		qb_plan_destroy(&q);
+		free(tapped);
+	}
+	free(out[0].data);
+	qb_graph_destroy(&fused);
+	qb_graph_destroy(&bound);
+	qb_graph_destroy(&model);
+	mb_fini(b);
+	made = NULL;
+}
+
+struct conv_case {
+	int64_t c, o, h, w, kernel[2], stride[2], dilation[2], pads[4], group;
+	const char *made;
+};
+
+static void conv__every_way__equals_plain_c(void **state)
+{
+	static const struct conv_case cases[] = {
+		{3, 20, 17, 13, {7, 7}, {2, 2}, {1, 1}, {3, 3, 3, 3}, 1, "tiles, gathered"},
+		{5, 16, 9, 11, {2, 2}, {1, 1}, {2, 2}, {1, 1, 1, 1}, 1, "tiles, gathered"},
+		{24, 33, 10, 9, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1, "tiles"},
+		{24, 33, 10, 9, {1, 1}, {2, 2}, {1, 1}, {0, 0, 0, 0}, 1, "tiles"},
+		{300, 16, 5, 6, {3, 1}, {1, 1}, {1, 1}, {1, 0, 0, 0}, 1, "tiles"},
+		{500, 18, 5, 6, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1, "tiles"},
+		{32, 48, 9, 7, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 2, "tiles"},
+		{18, 19, 23, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1, "winograd 4x4"},
+		{16, 64, 26, 21, {3, 3}, {1, 1}, {3, 3}, {3, 2, 3, 4}, 1, "winograd 4x4"},
+		{64, 16, 16, 16, {3, 3}, {1, 1}, {1, 1}, {0, 0, 2, 2}, 1, "winograd 4x4"},
+		{12, 12, 9, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 12, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(cases); i++) {
+		const struct conv_case *c = &cases[i];
+		struct model_builder b;
+		Onnx__NodeProto *n;
+
+		start(&b, DIMS(MB_BATCH, c->c, c->h, c->w));
+		constant(&b, "w", DIMS(c->o, c->c / c->group, c->kernel[0], c->kernel[1]));
+		constant(&b, "bias", DIMS(c->o));
+		n = mb_node(&b, "Conv", "conv", i % 2 ? "x,w" : "x,w,bias", "c");
+		mb_attr_ints(&b, n, "strides", 2, c->stride);
+		mb_attr_ints(&b, n, "dilations", 2, c->dilation);
+		mb_attr_ints(&b, n, "pads", 4, c->pads);
+		mb_attr_int(&b, n, "group", c->group);
+		mb_attr_float(&b, mb_node(&b, i % 3 ? "Relu" : "LeakyRelu", "act", "c", "y"), "alpha", 0.1f);
+		made = c->made;
+		check(&b);
+	}
+}
+
+static void residual__sum_and_relu__equal_plain_c(void **state)
+{
+	(void)state;
+	for (int kernel = 1; kernel <= 3; kernel += 2) {
+		struct model_builder b;
+		Onnx__NodeProto *n;
+		int64_t pad = kernel / 2, pads[4] = {pad, pad, pad, pad};
+
+		start(&b, DIMS(MB_BATCH, 24, 14, 15));
+		constant(&b, "w", DIMS(24, 24, kernel, kernel));
+		n = mb_node(&b, "Conv", "conv", "x,w", "c");
+		mb_attr_ints(&b, n, "pads", 4, pads);
+		mb_node(&b, "Add", "add", "c,x", "s");
+		mb_node(&b, "Relu", "relu", "s", "y");
+		made = kernel == 3 ? "winograd 4x4" : "tiles";
+		check(&b);
+	}
+}
+
+/* LayerNormalization and Gelu in pieces around a dense layer with a residual. */
+static void transformer_block__in_pieces__equals_plain_c(void **state)
+{
+	struct model_builder b;
+	int64_t last = -1;
+
+	(void)state;
+	start(&b, DIMS(MB_BATCH, 7, 40));
+	scalar(&b, "two", 2);
+	scalar(&b, "eps", 1e-5f);
+	scalar(&b, "root2", 1.41421356f);
+	scalar(&b, "one", 1);
+	scalar(&b, "half", 0.5f);
+	constant(&b, "gain", DIMS(40));
+	constant(&b, "shift", DIMS(40));
+	constant(&b, "w", DIMS(40, 56));
+	constant(&b, "bias", DIMS(56));
+	constant(&b, "w2", DIMS(56, 40));
+	mb_attr_ints(&b, mb_node(&b, "ReduceMean", "m1", "x", "mean"), "axes", 1, &last);
+	mb_node(&b, "Sub", "sub", "x,mean", "d");
+	mb_node(&b, "Pow", "pow", "d,two", "d2");
+	mb_attr_ints(&b, mb_node(&b, "ReduceMean", "m2", "d2", "var"), "axes", 1, &last);
+	mb_node(&b, "Add", "add eps", "var,eps", "ve");
+	mb_node(&b, "Sqrt", "sqrt", "ve", "sd");
+	mb_node(&b, "Div", "div", "d,sd", "n");
+	mb_node(&b, "Mul", "mul", "n,gain", "ng");
+	mb_node(&b, "Add", "add", "ng,shift", "ln");
+	mb_node(&b, "MatMul", "fc1", "ln,w", "f");
+	mb_node(&b, "Add", "add bias", "f,bias", "fb");
+	mb_node(&b, "Div", "div root", "fb,root2", "r");
+	mb_node(&b, "Erf", "erf", "r", "e");
+	mb_node(&b, "Add", "add one", "e,one", "e1");
+	mb_node(&b, "Mul", "mul x", "fb,e1", "xe");
+	mb_node(&b, "Mul", "mul half", "xe,half", "g");
+	mb_node(&b, "MatMul", "fc2", "g,w2", "p");
+	mb_node(&b, "Add", "residual", "x,p", "y");
+	made = "layer norm";
+	check(&b);
+}
+
+static void attention__views__equal_plain_c(void **state)
+{
+	struct model_builder b;
+
+	(void)state;
+	start(&b, DIMS(MB_BATCH, 9, 48));
+	shape(&b, "heads", DIMS(0, 9, 3, 16));
+	shape(&b, "flat", DIMS(0, 9, 48));
+	scalar(&b, "scale", 0.25f);
+	constant(&b, "mask", DIMS(1, 1, 9, 9));
+	constant(&b, "w", DIMS(48, 48));
+	mb_node(&b, "MatMul", "project", "x,w", "p");
+	mb_node(&b, "Reshape", "q", "p,heads", "q0");
+	mb_node(&b, "Reshape", "k", "x,heads", "k0");
+	mb_attr_ints(&b, mb_node(&b, "Transpose", "qt", "q0", "q1"), "perm", 4, (int64_t[]){0, 2, 1, 3});
+	mb_attr_ints(&b, mb_node(&b, "Transpose", "kt", "k0", "k1"), "perm", 4, (int64_t[]){0, 2, 3, 1});
+	mb_attr_ints(&b, mb_node(&b, "Transpose", "vt", "k0", "v1"), "perm", 4, (int64_t[]){0, 2, 1, 3});
+	mb_node(&b, "MatMul", "scores", "q1,k1", "s0");
+	mb_node(&b, "Mul", "scaled", "s0,scale", "s1");
+	mb_node(&b, "Add", "masked", "s1,mask", "s2");
+	mb_attr_int(&b, mb_node(&b, "Softmax", "softmax", "s2", "a"), "axis", -1);
+	mb_node(&b, "MatMul", "context", "a,v1", "c0");
+	mb_attr_ints(&b, mb_node(&b, "Transpose", "ct", "c0", "c1"), "perm", 4, (int64_t[]){0, 2, 1, 3});
+	mb_node(&b, "Reshape", "out", "c1,flat", "y");
+	check(&b);
+}
+
+/* A convolution first, so that what follows lies channels last. */
+static void image(struct model_builder *b, int64_t channels)
+{
+	start(b, DIMS(MB_BATCH, 8, 6, 5));
+	constant(b, "w0", DIMS(channels, 8, 1, 1));
+	mb_node(b, "Conv", "first", "x,w0", "i");
+}
+
+static void images__moved_joined_resized__equal_plain_c(void **state)
+{
+	struct model_builder b;
+
+	(void)state;
+	image(&b, 16);
+	mb_attr_int(&b, mb_node(&b, "DepthToSpace", "shuffle", "i", "y"), "blocksize", 2);
+	made = "move";
+	check(&b);
+
+	image(&b, 16);
+	mb_attr_int(&b, mb_node(&b, "Concat", "join", "i,x,i", "y"), "axis", 1);
+	made = "join";
+	check(&b);
+
+	image(&b, 16);
+	mb_attr_int(&b, mb_node(&b, "Concat", "join", "i,i", "y"), "axis", 2);
+	check(&b);
+
+	image(&b, 10);
+	shape(&b, "from", DIMS(1, 2));
+	shape(&b, "to", DIMS(9, 6));
+	shape(&b, "axes", DIMS(1, 2));
+	mb_node(&b, "Slice", "slice", "i,from,to,axes", "y");
+	made = "move";
+	check(&b);
+
+	for (int i = 0; i < 3; i++) {
+		Onnx__NodeProto *n;
+
+		image(&b, 10);
+		shape(&b, "sizes", DIMS(2, 10, 11 + i, 13));
+		n = mb_node(&b, "Resize", "resize", "i,,,sizes", "y");
+		mb_attr_string(&b, n, "mode", i == 1 ? "nearest" : "linear");
+		mb_attr_string(&b, n, "coordinate_transformation_mode", i == 2 ? "align_corners" : i == 1
+			? "asymmetric" : "pytorch_half_pixel");
+		made = "resize";
+		check(&b);
+	}
+	image(&b, 21);
+	mb_attr_int(&b, mb_node(&b, "Softmax", "softmax", "i", "y"), "axis", 1);
+	made = "softmax";
+	check(&b);
+}
+
+static void broadcasts__every_side__equal_plain_c(void **state)
+{
+	static const char *const types[] = {"Add", "Sub", "Mul", "Div", "Max", "Min"};
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(types); i++) {
+		struct model_builder b;
+
+		image(&b, 10);
+		constant(&b, "channel", DIMS(10, 1, 1));
+		constant(&b, "line", DIMS(5));
+		constant(&b, "image", DIMS(10, 6, 5));
+		mb_attr_int(&b, mb_node(&b, "GlobalAveragePool", "pool", "i", "p"), "unused", 0);
+		mb_node(&b, types[i], "a", "i,channel", "a");
+		mb_node(&b, types[i], "b", "line,a", "c");
+		mb_node(&b, types[i], "c", "c,image", "d");
+		mb_node(&b, types[i], "d", "p,d", "y");
+		if (!strcmp(types[i], "Div")) {
+			b.graph->node[b.graph->n_node - 3]->op_type = (char *)"Mul"; /* no division by near zero */
+		}
+		made = "binary";
+		check(&b);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(conv__every_way__equals_plain_c),
+		cmocka_unit_test(residual__sum_and_relu__equal_plain_c),
+		cmocka_unit_test(transformer_block__in_pieces__equals_plain_c),
+		cmocka_unit_test(attention__views__equal_plain_c),
+		cmocka_unit_test(images__moved_joined_resized__equal_plain_c),
+		cmocka_unit_test(broadcasts__every_side__equal_plain_c),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
