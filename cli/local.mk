@@ -2,6 +2,7 @@
 bin_PROGRAMS += quantbench
 quantbench_SOURCES = \
 	cli/cli.h \
+	cli/explain.c cli/explain.h \
 	cli/http.c cli/http.h \
 	cli/jobs.c \
 	cli/jobspec.c cli/jobspec.h \

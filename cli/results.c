@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/explain.h"
 #include "cli/lab_results.h"
 #include "cli/table.h"
 
@@ -224,6 +225,9 @@ void cli_results_print(const json_t *result, FILE *out)
 	}
 	if (json_is_array(json_object_get(result, "schemes")) && json_object_get(result, "float")) {
 		print_ptq(result, out);
+		cli_explain_profiles(result, out);
+	} else if (!strcmp(cli_text(result, "type"), "diagnose")) {
+		cli_explain_diagnosis(result, out);
 	} else if (some) {
 		cli_results_rows(rows, out);
 	} else {

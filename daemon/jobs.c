@@ -200,7 +200,7 @@ static void add_run(struct qb_jobs *j, struct qb_run *r)
 /* What the worker reads: ids become files. NULL where a file is gone. */
 static json_t *job_line(struct qb_jobs *j, int64_t id, const json_t *spec, char *why, size_t why_len)
 {
-	json_t *line = json_deep_copy(spec), *inputs, *in;
+	json_t *line = json_deep_copy(spec), *inputs, *in, *file;
 	size_t i;
 
 	inputs = qb_store_rows(j->lab->store, QB_SQL_JOB_INPUTS, "i", id);
@@ -212,8 +212,10 @@ static json_t *job_line(struct qb_jobs *j, int64_t id, const json_t *spec, char 
 			line = NULL;
 			break;
 		}
-		json_object_set_new(line, text_of(in, "field"),
-			file_object(j->lab, text_of(in, "name"), text_of(in, "sha256")));
+		file = file_object(j->lab, text_of(in, "name"), text_of(in, "sha256"));
+		/* Results that hold a job to submit name uploads as this one did. */
+		json_object_set(file, "id", json_object_get(in, "upload"));
+		json_object_set_new(line, text_of(in, "field"), file);
 	}
 	json_decref(inputs);
 	return line;

@@ -11,6 +11,7 @@
 /* name, uploads it takes, internal, live, summary */
 #define QB_EXPERIMENTS(X) \
 	X(ptq, "model data", false, false, "post-training quantization: what each format costs a network") \
+	X(diagnose, "model data", false, false, "where a scheme loses what it loses, and mixed precision") \
 	X(sqnr, "model data", false, true, "what formats cost on distributions: the exact expected error") \
 	X(tensor, "data model", false, false, "what formats cost on the tensors of a file, and their outliers") \
 	X(hwcost, "model", false, true, "gates of the multiply-accumulate units that number formats need") \

@@ -3,10 +3,13 @@ libquantbench_a_SOURCES += \
 	core/experiment/calibration.c core/experiment/calibration.h \
 	core/experiment/channels.c core/experiment/channels.h \
 	core/experiment/describe.c core/experiment/describe.h \
+	core/experiment/diagnose.c \
 	core/experiment/distributions.c core/experiment/distributions.h \
 	core/experiment/experiment.c core/experiment/experiment.h \
 	core/experiment/export.c core/experiment/export.h \
+	core/experiment/faults.c core/experiment/faults.h \
 	core/experiment/gates.c core/experiment/gates.h \
+	core/experiment/greedy.c core/experiment/greedy.h \
 	core/experiment/hwcost.c \
 	core/experiment/inspect.c \
 	core/experiment/kinds.h \
@@ -19,8 +22,11 @@ libquantbench_a_SOURCES += \
 	core/experiment/method_high_bias_absorption.c \
 	core/experiment/method_gptq.c \
 	core/experiment/method_smoothquant.c \
+	core/experiment/mixed.c core/experiment/mixed.h \
+	core/experiment/mixture.c core/experiment/mixture.h \
 	core/experiment/network.c core/experiment/network.h \
 	core/experiment/params.c core/experiment/params.h \
+	core/experiment/profile.c core/experiment/profile.h \
 	core/experiment/ptq.c \
 	core/experiment/ptq_latency.c core/experiment/ptq_latency.h \
 	core/experiment/ptq_spec.c core/experiment/ptq_spec.h \
@@ -38,7 +44,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/variant.c core/experiment/variant.h
 
 # The JSON Schemas of the kinds of job, as C strings.
-JOB_SCHEMAS = schema/jobs/hwcost.json schema/jobs/inspect.json schema/jobs/ptq.json \
+JOB_SCHEMAS = schema/jobs/diagnose.json schema/jobs/hwcost.json schema/jobs/inspect.json schema/jobs/ptq.json \
 	schema/jobs/sqnr.json schema/jobs/tensor.json
 EXTRA_DIST += $(JOB_SCHEMAS)
 nodist_libquantbench_a_SOURCES += core/experiment/schemas.h

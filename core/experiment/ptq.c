@@ -88,7 +88,8 @@ static enum qb_err run_latency(struct ptq *p, struct qb_errbuf *eb)
 	}
 	QB_TRY(qb_job_section_begin(p->job, "latency", eb));
 	err = qb_ptq_latency_run(&p->latency, p->model, p->data, p->sweep,
-		p->spec.latency_threads, &p->spec.latency_options, latency_progress, p, eb);
+		p->spec.latency_threads, &p->spec.latency_options, p->spec.profile,
+		latency_progress, p, eb);
 	qb_job_section_end(p->job, "latency");
 	return err;
 }

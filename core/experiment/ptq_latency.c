@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/experiment/describe.h"
+#include "core/experiment/profile.h"
 #include "core/experiment/sample.h"
 
 struct subject {
@@ -118,9 +119,23 @@ static enum qb_err prepare(struct bench *b, struct qb_ptq_latency *out,
 	return QB_OK;
 }
 
+static enum qb_err profile_natives(const struct bench *b, struct qb_ptq_latency *rows,
+	struct qb_errbuf *eb)
+{
+	for (int i = 0; i < b->subjects; i++) {
+		const struct subject *s = &b->subject[i];
+
+		if (rows[i].native) {
+			QB_TRY(qb_profile(&rows[i].profile, i == 0 ? b->plain->plan : s->own_plan, s->session,
+				&s->run, eb));
+		}
+	}
+	return QB_OK;
+}
+
 enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep *sweep, int threads,
-	const struct qb_latency_options *opt,
+	const struct qb_latency_options *opt, bool profile,
 	enum qb_err (*progress)(void *arg, double fraction, struct qb_errbuf *eb), void *arg,
 	struct qb_errbuf *eb)
 {
@@ -144,6 +159,9 @@ enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_grap
 		rows[i].latency = measured[i];
 		rows[i].threads = threads;
 	}
+	if (profile) {
+		QB_TRY_OUT(profile_natives(&b, rows, eb));
+	}
 	*out = rows;
 	rows = NULL;
 out:
@@ -158,6 +176,7 @@ void qb_ptq_latency_destroy(struct qb_ptq_latency **rows, int n)
 {
 	for (int i = 0; *rows && i < n; i++) {
 		json_decref((*rows)[i].integer);
+		json_decref((*rows)[i].profile);
 	}
 	free(*rows);
 	*rows = NULL;
@@ -184,6 +203,9 @@ json_t *qb_ptq_latency_json(const struct qb_ptq_latency *l)
 	json_object_set_new(out, "machine", qb_describe_machine(l->threads));
 	if (!l->native) {
 		json_object_set_new(out, "why_emulated", json_string(l->why_emulated));
+	}
+	if (l->profile) {
+		json_object_set(out, "profile", l->profile);
 	}
 	return out;
 }

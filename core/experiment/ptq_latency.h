@@ -17,12 +17,13 @@ struct qb_ptq_latency {
 	int threads;
 	char why_emulated[256];
 	json_t *integer; /* what runs in integers; NULL where nothing does */
+	json_t *profile; /* of native execution, where it was asked for; or NULL */
 };
 
-/* model: as the sweep ran it. *out [1 + schemes], float first. */
+/* model: as the sweep ran it. *out [1 + schemes], float first. profile: time every step as well. */
 enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep *sweep, int threads,
-	const struct qb_latency_options *opt,
+	const struct qb_latency_options *opt, bool profile,
 	enum qb_err (*progress)(void *arg, double fraction, struct qb_errbuf *eb), void *arg,
 	struct qb_errbuf *eb);
 

@@ -378,7 +378,7 @@ static enum qb_err read_latency(struct qb_ptq_spec *s, const json_t *spec, int t
 	struct qb_errbuf *eb)
 {
 	static const char *const known[] = {"threads", "min_seconds", "min_queries",
-		"warmup_seconds", NULL};
+		"warmup_seconds", "profile", NULL};
 	const json_t *v = json_object_get(spec, "latency");
 	int64_t n = 1;
 
@@ -392,6 +392,7 @@ static enum qb_err read_latency(struct qb_ptq_spec *s, const json_t *spec, int t
 		return qb_fail(eb, QB_EJOB, "latency: must be an object, or false to leave it out");
 	}
 	QB_TRY(qb_param_only(v, "latency", known, eb));
+	QB_TRY(qb_param_bool(v, "latency", "profile", &s->profile, eb));
 	QB_TRY(qb_param_int(v, "latency", "threads", 1, threads, &n, eb));
 	s->latency_threads = (int)n;
 	QB_TRY(qb_param_real(v, "latency", "min_seconds", 0, 3600, &s->latency_options.min_seconds,

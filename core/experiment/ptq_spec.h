@@ -26,7 +26,7 @@ struct qb_ptq_spec {
 	double momentum; /* of running_minmax */
 	int64_t max_samples; /* evaluate at most this many; 0: all */
 	int threads;         /* for accuracy */
-	bool latency;
+	bool latency, profile;
 	int latency_threads;
 	struct qb_latency_options latency_options;
 	int exports; /* QB_EXPORT_... */

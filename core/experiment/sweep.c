@@ -6,7 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/analysis/metrics.h"
 #include "core/base/size.h"
 #include "core/experiment/variant.h"
 
@@ -373,13 +372,12 @@ static int64_t choose_batch(const struct qb_graph *model, int64_t samples, int64
 	return QB_MIN(batch, samples) * rows;
 }
 
-static struct qb_metric_shape sample_shape(const struct runner *r)
+struct qb_metric_shape qb_sweep_metric_shape(const struct qb_network *n,
+	const struct qb_stream *stream)
 {
-	const struct qb_network *n = r->sweep->variant[0].network;
-	const struct qb_value *y = n->graph->output[0];
+	const struct qb_value *x = n->graph->input[0], *y = n->graph->output[0];
 	struct qb_metric_shape s = {.ndim = QB_MAX(y->shape.ndim - 1, 0),
-		.labels = r->stream->label_size, .rows = r->stream->rows};
-	const struct qb_value *x = n->graph->input[0];
+		.labels = stream->label_size, .rows = stream->rows};
 
 	s.inputs = x->dtype == QB_F32 ? qb_value_size(x) / (size_t)n->batch : 0;
 	memcpy(s.dim, y->shape.dim + 1, (size_t)s.ndim * sizeof(*s.dim));
@@ -389,7 +387,7 @@ static struct qb_metric_shape sample_shape(const struct runner *r)
 
 static enum qb_err make_metrics(struct runner *r, struct qb_errbuf *eb)
 {
-	struct qb_metric_shape shape = sample_shape(r);
+	struct qb_metric_shape shape = qb_sweep_metric_shape(r->sweep->variant[0].network, r->stream);
 
 	r->metric = calloc((size_t)r->opt->schemes + 1, sizeof(*r->metric));
 	if (!r->metric) {

@@ -8,6 +8,7 @@
 #ifndef QB_EXPERIMENT_SWEEP_H
 #define QB_EXPERIMENT_SWEEP_H
 
+#include "core/analysis/metrics.h"
 #include "core/experiment/method.h"
 #include "core/experiment/network.h"
 #include "core/tensor/dataset.h"
@@ -59,6 +60,10 @@ struct qb_sweep {
 enum qb_err qb_sweep_run(struct qb_sweep **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep_options *opt, struct qb_errbuf *eb);
 void qb_sweep_destroy(struct qb_sweep **sweep);
+
+/* What a metric sees of the network's first output and of the stream's samples. */
+struct qb_metric_shape qb_sweep_metric_shape(const struct qb_network *n,
+	const struct qb_stream *stream);
 
 /* The variant that a scheme runs on, and its quantizers there. */
 const struct qb_variant *qb_sweep_variant(const struct qb_sweep *s, int scheme);

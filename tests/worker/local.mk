@@ -10,3 +10,5 @@ check_SCRIPTS += tests/worker/test_sqnr.py tests/worker/test_tensor.py
 EXTRA_DIST += tests/worker/test_sqnr.py tests/worker/test_tensor.py
 check_SCRIPTS += tests/worker/test_equalization.py
 EXTRA_DIST += tests/worker/test_equalization.py
+check_SCRIPTS += tests/worker/test_diagnose.py
+EXTRA_DIST += tests/worker/test_diagnose.py

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "cli/explain.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/table.h"
+
+enum { SHOWN = 12 };
+
+static void finish(struct cli_table **t, const char *title, FILE *out)
+{
+	fprintf(out, "\n%s\n", title);
+	cli_table_print(*t, out);
+	cli_table_destroy(t);
+}
+
+/* Diagnosis */
+
+struct ranked {
+	const json_t *row;
+	double by;
+};
+
+static int larger_first(const void *a, const void *b)
+{
+	double x = ((const struct ranked *)a)->by, y = ((const struct ranked *)b)->by;
+
+	return (x < y) - (x > y);
+}
+
+static double noise_share(const json_t *row)
+{
+	return cli_number(row, "noise_share");
+}
+
+static double lost_db(const json_t *row)
+{
+	return -cli_number(row, "sqnr_db");
+}
+
+/* The rows with the largest values of f; NULL without memory. */
+static struct ranked *rank(const json_t *rows, double (*f)(const json_t *row))
+{
+	struct ranked *r = calloc(json_array_size(rows) + 1, sizeof(*r));
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		if (r) {
+			r[i] = (struct ranked){row, isnan(f(row)) ? -INFINITY : f(row)};
+		}
+	}
+	if (r) {
+		qsort(r, json_array_size(rows), sizeof(*r), larger_first);
+	}
+	return r;
+}
+
+static void print_layers(const json_t *rows, FILE *out)
+{
+	struct cli_table *t = cli_table_create(
+		"layer|type|>noise|>alone, dB|>change|>all but it, dB|>change");
+	struct ranked *r = rank(rows, noise_share);
+
+	for (size_t i = 0; t && r && i < json_array_size(rows) && i < SHOWN; i++) {
+		const json_t *only = json_object_get(r[i].row, "only");
+		const json_t *but = json_object_get(r[i].row, "all_but");
+
+		cli_table_cell(t, "%s", cli_text(r[i].row, "layer"));
+		cli_table_cell(t, "%s", cli_text(r[i].row, "type"));
+		cli_table_number(t, "%.1f %%", 100 * r[i].by);
+		cli_table_number(t, "%.1f", cli_number(only, "output_sqnr_db"));
+		cli_table_number(t, "%.2f", cli_number(only, "delta"));
+		cli_table_number(t, "%.1f", cli_number(but, "output_sqnr_db"));
+		cli_table_number(t, "%.2f", cli_number(but, "delta"));
+	}
+	free(r);
+	if (t) {
+		finish(&t, "layers that add most noise to the output", out);
+	}
+}
+
+static void print_tensors(const json_t *rows, FILE *out)
+{
+	struct cli_table *t = cli_table_create(
+		"tensor|kind|format|>SQNR dB|>clipping|>rounding|>largest|>kurtosis");
+	struct ranked *r = rank(rows, lost_db);
+
+	for (size_t i = 0; t && r && i < json_array_size(rows) && i < SHOWN; i++) {
+		const json_t *row = r[i].row;
+
+		cli_table_cell(t, "%s", cli_text(row, "name"));
+		cli_table_cell(t, "%s", cli_text(row, "kind"));
+		cli_table_cell(t, "%s", cli_text(row, "format"));
+		cli_table_number(t, "%.1f", cli_number(row, "sqnr_db"));
+		cli_table_number(t, "%.0f %%", 100 * cli_number(row, "clipping"));
+		cli_table_number(t, "%.0f %%", 100 * cli_number(row, "rounding"));
+		cli_table_number(t, "%.3f", cli_number(row, "inf_norm"));
+		cli_table_number(t, "%.1f", cli_number(row, "kurtosis"));
+	}
+	free(r);
+	if (t) {
+		finish(&t, "tensors with the least SQNR of their own", out);
+	}
+}
+
+static void print_largest(const json_t *rows, FILE *out)
+{
+	struct cli_table *t = cli_table_create("layer|>channel|>largest|>against the median channel");
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		if (t && i < SHOWN) {
+			cli_table_cell(t, "%s", cli_text(row, "layer"));
+			cli_table_cell(t, "%.0f", cli_number(row, "channel"));
+			cli_table_number(t, "%.2f", cli_number(row, "inf_norm"));
+			cli_table_number(t, "%.1fx", cli_number(row, "ratio"));
+		}
+	}
+	if (t) {
+		finish(&t, "largest activations", out);
+	}
+}
+
+static void print_mixed(const json_t *mixed, FILE *out)
+{
+	const json_t *chosen = json_object_get(mixed, "chosen"), *v;
+	const json_t *layers = json_object_get(json_object_get(chosen, "scheme"), "layers");
+	const char *name;
+
+	fprintf(out, "\nmixed precision: %s %.6g of at most %.6g (float %.6g); metric %.4f, change %+.4f, "
+		"%.1f dB\n", cli_text(mixed, "budget_kind"), cli_number(chosen, "cost"), cli_number(mixed, "budget"),
+		cli_number(mixed, "float_cost"), cli_number(chosen, "metric"), cli_number(chosen, "delta"),
+		cli_number(chosen, "output_sqnr_db"));
+	json_object_foreach((json_t *)layers, name, v) {
+		char *text = json_is_string(v) ? NULL : json_dumps(v, JSON_COMPACT);
+
+		fprintf(out, "  %s: %s\n", name, text ? text : json_string_value(v));
+		free(text);
+	}
+	fputs("its job is in the result: \"mixed\".\"job\"\n", out);
+}
+
+void cli_explain_diagnosis(const json_t *result, FILE *out)
+{
+	const json_t *all = json_object_get(result, "all");
+
+	fprintf(out, "%s on %s under %s, %.0f samples: %s %.4f, in float %.4f; %.1f dB at the output\n",
+		cli_text(result, "model"), cli_text(result, "data"), cli_text(result, "scheme"),
+		cli_number(result, "samples"), cli_text(result, "metric_name"), cli_number(all, "metric"),
+		cli_number(json_object_get(result, "float"), "metric"), cli_number(all, "output_sqnr_db"));
+	print_layers(json_object_get(result, "layers"), out);
+	print_tensors(json_object_get(result, "tensors"), out);
+	print_largest(json_object_get(result, "largest"), out);
+	if (json_is_object(json_object_get(result, "mixed"))) {
+		print_mixed(json_object_get(result, "mixed"), out);
+	}
+}
+
+/* Profiles */
+
+static double time_of(const json_t *row)
+{
+	return cli_number(row, "ns");
+}
+
+static void print_profile(const json_t *row, const char *name, FILE *out)
+{
+	const json_t *p = json_object_get(json_object_get(row, "latency"), "profile");
+	const json_t *types = json_object_get(p, "types"), *stayed = json_object_get(p, "stayed_float");
+	struct cli_table *t = p ? cli_table_create("operator|as|>steps|>time|>share") : NULL;
+	struct ranked *r = t ? rank(types, time_of) : NULL;
+	const json_t *one;
+	char title[256], text[32];
+	size_t i;
+
+	for (i = 0; r && i < json_array_size(types) && i < SHOWN; i++) {
+		cli_table_cell(t, "%s", cli_text(r[i].row, "type"));
+		cli_table_cell(t, "%s", cli_text(r[i].row, "kind"));
+		cli_table_cell(t, "%.0f", cli_number(r[i].row, "steps"));
+		cli_table_cell(t, "%s", cli_duration(r[i].by, text));
+		cli_table_number(t, "%.1f %%", 100 * cli_number(r[i].row, "share"));
+	}
+	free(r);
+	if (!t) {
+		return;
+	}
+	snprintf(title, sizeof(title), "where the time of %.60s goes; conversions take %s", name,
+		cli_duration(cli_number(p, "conversions_ns"), text));
+	finish(&t, title, out);
+	json_array_foreach(stayed, i, one) {
+		if (i < SHOWN) {
+			fprintf(out, "  %s stays float: %s (%s)\n", cli_text(one, "node"), cli_text(one, "why"),
+				cli_duration(cli_number(one, "ns"), text));
+		}
+	}
+	if (json_array_size(stayed) > SHOWN) {
+		fprintf(out, "  and %zu more\n", json_array_size(stayed) - SHOWN);
+	}
+}
+
+void cli_explain_profiles(const json_t *result, FILE *out)
+{
+	const json_t *row;
+	size_t i;
+
+	print_profile(json_object_get(result, "float"), "float", out);
+	json_array_foreach(json_object_get(result, "schemes"), i, row) {
+		print_profile(row, cli_text(row, "scheme"), out);
+	}
+}

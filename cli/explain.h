@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Why: a diagnosis, and where the time of a run goes.
+ */
+#ifndef QB_CLI_EXPLAIN_H
+#define QB_CLI_EXPLAIN_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+/* The result of a diagnose job. */
+void cli_explain_diagnosis(const json_t *result, FILE *out);
+/* The profiles that rows of a ptq job hold, if any do. */
+void cli_explain_profiles(const json_t *result, FILE *out);
+
+#endif

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
+check_PROGRAMS += tests/unit/experiment/test_greedy
+tests_unit_experiment_test_greedy_SOURCES = tests/unit/experiment/test_greedy.c
+tests_unit_experiment_test_greedy_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
