@@ -170,6 +170,118 @@ static enum qb_err weight_codes(struct qdq *d, const struct qb_quantizer *q, con
 	return err;
 }
 
+/* Blocks run along all that one output channel sums over, [outer, channels, inner] around the channels. ONNX has them
+ * along one axis: it can say so where that is one dimension. */
+static int block_axis(const struct qb_value *v, int channel_axis)
+{
+	int axis = -1;
+
+	for (int i = 0; i < v->shape.ndim; i++) {
+		if (i != channel_axis && v->shape.dim[i] != 1) {
+			if (axis >= 0) {
+				return -1;
+			}
+			axis = i;
+		}
+	}
+	return axis;
+}
+
+/* codes [channels][summed] and scales [channels][blocks], into the order of the tensors t and s. */
+static void store_blocks(const int32_t *codes, const float *scales, const struct qb_value *v,
+	int channel_axis, int64_t blocks, struct qb_tensor *t, struct qb_tensor *s)
+{
+	int64_t outer, channels, inner, summed;
+
+	qb_weight_extents(v, channel_axis, &outer, &channels, &inner);
+	summed = outer * inner;
+	for (int64_t c = 0; c < channels; c++) {
+		for (int64_t k = 0; k < summed; k++) {
+			store_code(t, (k / inner * channels + c) * inner + k % inner, codes[c * summed + k]);
+		}
+		for (int64_t b = 0; b < blocks; b++) {
+			((float *)s->data)[outer > 1 ? b * channels + c : c * blocks + b] =
+				scales[c * blocks + b];
+		}
+	}
+}
+
+static enum qb_err encode_blocks(struct qdq *d, const struct qb_quantizer *q, const struct qb_value *v,
+	int64_t blocks, struct qb_tensor *t, struct qb_tensor *s)
+{
+	const struct qb_value *w = d->bound->value[d->at[v->index]];
+	int channel_axis = d->q->axis[w->index];
+	const float *decided = d->q->constant[w->index];
+	const float *x = decided ? decided : w->constant->data;
+	size_t n = qb_tensor_size(w->constant);
+	int64_t outer, channels, inner, summed;
+	float *rows = malloc(n * sizeof(*rows) + 1), *scales = NULL;
+	int32_t *codes = malloc(n * sizeof(*codes) + 1);
+
+	qb_weight_extents(w, channel_axis, &outer, &channels, &inner);
+	summed = outer * inner;
+	scales = malloc((size_t)(channels * blocks) * sizeof(*scales) + 1);
+	if (!rows || !codes || !scales) {
+		free(rows);
+		free(codes);
+		free(scales);
+		return no_memory(d);
+	}
+	for (int64_t c = 0; c < channels; c++) {
+		for (int64_t k = 0; k < summed; k++) {
+			rows[c * summed + k] = x[(k / inner * channels + c) * inner + k % inner];
+		}
+	}
+	qb_encode(q, rows, codes, scales, 1, channels, summed);
+	store_blocks(codes, scales, w, channel_axis, blocks, t, s);
+	free(rows);
+	free(codes);
+	free(scales);
+	return QB_OK;
+}
+
+static enum qb_err write_blocks(struct qdq *d, struct qb_value *v)
+{
+	const struct qb_quantizer *q = quantizer_of(d, v);
+	int axis = block_axis(v, d->q->axis[d->at[v->index]]);
+	struct qb_format element = q->format;
+	int64_t dim[QB_MAX_DIMS], blocks;
+	struct qb_value *in[2], *y;
+	struct qb_tensor *t, *s;
+	enum qb_dtype codes;
+
+	element.block = 0;
+	codes = qb_format_codes(&element);
+	if (codes == QB_DTYPE_NONE || q->zero) {
+		return qb_fail(d->eb, QB_EUNSUPPORTED, "tensor %.200s is %s, which ONNX has no type for", v->name,
+			q->format.name);
+	}
+	if (axis < 0) {
+		return qb_fail(d->eb, QB_EUNSUPPORTED, "tensor %.200s has blocks over several dimensions; ONNX has them "
+			"along one, as a matrix has", v->name);
+	}
+	memcpy(dim, v->constant->dim, sizeof(dim));
+	blocks = (dim[axis] + q->format.block - 1) / q->format.block;
+	dim[axis] = blocks;
+	t = new_tensor(d, codes, v->constant->ndim, v->constant->dim);
+	s = new_tensor(d, QB_F32, v->constant->ndim, dim);
+	if (!t || !s) {
+		return no_memory(d);
+	}
+	QB_TRY(encode_blocks(d, q, v, blocks, t, s));
+	in[0] = constant(d, v->name, "codes", t);
+	in[1] = constant(d, v->name, "scale", s);
+	y = qb_graph_add_value(d->g, v->name, QB_F32);
+	if (!in[0] || !in[1] || !y) {
+		return no_memory(d);
+	}
+	y->shape = v->shape;
+	d->became[v->index] = y;
+	QB_TRY(add(d, "DequantizeLinear", 21, 2, in, y, axis));
+	qb_node_add_int(d->list[d->nodes - 1], "block_size", q->format.block);
+	return QB_OK;
+}
+
 static enum qb_err write_weight(struct qdq *d, struct qb_value *v)
 {
 	const struct qb_quantizer *q = quantizer_of(d, v);
@@ -177,6 +289,9 @@ static enum qb_err write_weight(struct qdq *d, struct qb_value *v)
 	struct qb_tensor *t;
 	enum qb_dtype codes;
 
+	if (q->format.block) {
+		return write_blocks(d, v);
+	}
 	QB_TRY(codes_of(d, q, v, &codes));
 	t = new_tensor(d, codes, v->constant->ndim, v->constant->dim);
 	if (!t) {

@@ -135,6 +135,30 @@ class Export(unittest.TestCase):
         self.assertIn("AIMET", refused["encodings", "E4"])
         self.assertEqual([e["name"] for e in events if e["event"] == "artifact"], ["int6.encodings.json"])
 
+    def test_blocks__of_matrices_are_dequantized_in_blocks(self):
+        rng = np.random.default_rng(5)
+        w = [rng.normal(size=s).astype(np.float32) * 0.3 for s in ((70, 24), (6, 24))]
+        graph = helper.make_graph(
+            [helper.make_node("MatMul", ["x", "w0"], ["a"]), helper.make_node("Relu", ["a"], ["b"]),
+             helper.make_node("Gemm", ["b", "w1"], ["y"], transB=1)], "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 70])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 6])],
+            [numpy_helper.from_array(a, f"w{i}") for i, a in enumerate(w)])
+        path, data = os.path.join(self.folder, "m.onnx"), os.path.join(self.folder, "x.npz")
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+        x = rng.normal(size=(64, 70)).astype(np.float32)
+        y = session(path).run(None, {"x": x})[0]
+        np.savez(data, x=x, y=y)
+        for scheme in ("int4_g32/float32", "mxint8/float32"):
+            result, _ = self.job((path, data, {}), [scheme], ["qdq"], metric="mse")
+            file = self.exported(result)[scheme]
+            onnx.checker.check_model(file)
+            self.assertIn("block_size", {a.name for n in onnx.load(file).graph.node for a in n.attribute})
+            got = session(file).run(None, {"x": x})[0]
+            self.assertAlmostEqual(float(((got - y) ** 2).mean()), result["schemes"][0]["metric"], delta=1e-5)
+            again, _ = self.job((file, data, {}), ["carried"], [], metric="mse")
+            self.assertAlmostEqual(again["schemes"][0]["metric"], result["schemes"][0]["metric"], delta=1e-5)
+
     def test_float__is_the_same_network_without_batch_norms(self):
         result, _ = self.job(DIGITS, ["int8"], ["float"], samples=100)
         path = os.path.join(self.folder, "float.onnx")
