@@ -477,6 +477,21 @@ static enum qb_err read_edges(struct tfl_op *op, const struct qb_fb_table *table
 	return QB_OK;
 }
 
+/* What the shape rules rely on. */
+static enum qb_err check_nodes(const struct tfl_op *op, int from)
+{
+	for (int i = from; i < op->im->nodes; i++) {
+		const struct qb_node *n = op->im->list[i];
+
+		for (int k = 0; k < n->op->min_inputs; k++) {
+			if (k >= n->inputs || !n->input[k]) {
+				return qb__tfl_fail(op, QB_EFORMAT, "input %d is left out", k);
+			}
+		}
+	}
+	return QB_OK;
+}
+
 static enum qb_err read_operators(struct tfl *im, const struct qb_fb_table *model)
 {
 	size_t count = qb_fb_tables(&im->graph, TFL_GRAPH_OPERATORS);
@@ -485,6 +500,7 @@ static enum qb_err read_operators(struct tfl *im, const struct qb_fb_table *mode
 		struct qb_fb_table table = qb_fb_table_at(&im->graph, TFL_GRAPH_OPERATORS, i);
 		struct qb_fb_table code =
 			qb_fb_table_at(model, TFL_MODEL_CODES, qb_fb_uint(&table, TFL_OP_CODE, 0));
+		int before = im->nodes;
 		struct tfl_op op = {.im = im, .type = "?", .options = qb_fb_sub(&table, TFL_OP_OPTIONS)};
 
 		/* Codes up to 127 are in a byte of their own in files from before 2020. */
@@ -495,6 +511,7 @@ static enum qb_err read_operators(struct tfl *im, const struct qb_fb_table *mode
 			return damaged(im);
 		}
 		QB_TRY(qb__tfl_operator(&op));
+		QB_TRY(check_nodes(&op, before));
 		if (im->fb.damaged) {
 			return damaged(im);
 		}
