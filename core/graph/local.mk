@@ -22,7 +22,9 @@ libquantbench_a_SOURCES += \
 	core/graph/rescale.c core/graph/rescale.h \
 	core/graph/shape.c core/graph/shape.h \
 	core/graph/tflite.c core/graph/tflite.h \
-	core/graph/tflite_ops.c
+	core/graph/tflite_layers.c \
+	core/graph/tflite_ops.c \
+	core/graph/tflite_shapes.c
 
 # The ONNX format itself: compiled from the .proto that libonnx-dev installs.
 nodist_libquantbench_a_SOURCES += core/graph/onnx.pb-c.c core/graph/onnx.pb-c.h

@@ -83,4 +83,45 @@ struct qb_value *qb__tfl_longs(struct tfl *im, const char *of, int count, const 
 struct qb_node *qb__tfl_node(struct tfl *im, const char *type, int inputs,
 	struct qb_value *const *in, struct qb_value *out);
 
+/* For the operators' files. */
+enum qb_err qb__tfl_no_memory(const struct tfl_op *op);
+const struct tfl_tensor *qb__tfl_in(const struct tfl_op *op, int i);
+const struct tfl_tensor *qb__tfl_out(const struct tfl_op *op);
+/* Four dimensions; of them, one pixel an image: channels first and last are then the same numbers in the same order. */
+bool qb__tfl_is_image(const struct tfl_tensor *t);
+bool qb__tfl_is_pixel(const struct tfl_tensor *t);
+/* An axis of [N,H,W,C] as ours. */
+int64_t qb__tfl_image_axis(int64_t axis);
+enum qb_err qb__tfl_need_images(const struct tfl_op *op, bool weights);
+/* Input i as the graph has it (NULL where it is left out), or in TFLite's own order; the output, to be computed. */
+enum qb_err qb__tfl_operand(struct tfl_op *op, int i, struct qb_value **out);
+enum qb_err qb__tfl_rows(struct tfl_op *op, int i, struct qb_value **out);
+enum qb_err qb__tfl_result(struct tfl_op *op, struct qb_value **out);
+/* A node for a value; one for the output in TFLite's own order; one for the output behind the activation that option
+ * `field` names. *n, where n is not NULL, takes attributes. */
+enum qb_err qb__tfl_join(struct tfl_op *op, const char *type, int inputs, struct qb_value *const *in,
+	struct qb_value *out, struct qb_node **n);
+enum qb_err qb__tfl_join_rows(struct tfl_op *op, const char *type, int inputs,
+	struct qb_value *const *in, struct qb_node **n);
+enum qb_err qb__tfl_join_fused(struct tfl_op *op, const char *type, int inputs, struct qb_value *const *in,
+	int field, struct qb_node **n);
+enum qb_err qb__tfl_add_ints(struct tfl_op *op, struct qb_node *n, const char *name, int count,
+	const int64_t *ints);
+
+/* Operators in files of their own. */
+enum qb_err qb__tfl_arg_max(struct tfl_op *op);
+enum qb_err qb__tfl_conv_2d(struct tfl_op *op);
+enum qb_err qb__tfl_fully_connected(struct tfl_op *op);
+enum qb_err qb__tfl_pool_2d(struct tfl_op *op);
+enum qb_err qb__tfl_reduce(struct tfl_op *op);
+enum qb_err qb__tfl_transpose_conv(struct tfl_op *op);
+enum qb_err qb__tfl_concatenation(struct tfl_op *op);
+enum qb_err qb__tfl_depth_space(struct tfl_op *op);
+enum qb_err qb__tfl_pad(struct tfl_op *op);
+enum qb_err qb__tfl_quantize(struct tfl_op *op);
+enum qb_err qb__tfl_reshape(struct tfl_op *op);
+enum qb_err qb__tfl_resize(struct tfl_op *op);
+enum qb_err qb__tfl_slice(struct tfl_op *op);
+enum qb_err qb__tfl_transpose_op(struct tfl_op *op);
+
 #endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * TFLite's operators that move numbers, and those that change their quantizer.
+ */
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/graph/op.h"
+#include "core/graph/tflite.h"
+
+/* ---- quantization ---- */
+
+/* The same grid, shifted: uint8 around z + 128 is int8 around z. */
+static bool same_grid(const struct tfl_tensor *a, const struct tfl_tensor *b)
+{
+	int shift = (a->dtype == QB_U8) * 128 - (b->dtype == QB_U8) * 128;
+
+	return a->scales == 1 && b->scales == 1 && a->scale[0] == b->scale[0] &&
+		(a->dtype == QB_U8 || a->dtype == QB_I8) && (b->dtype == QB_U8 || b->dtype == QB_I8) &&
+		a->zero[0] - b->zero[0] == shift;
+}
+
+enum qb_err qb__tfl_quantize(struct tfl_op *op)
+{
+	struct tfl_tensor *y = &op->im->tensor[op->output[0]];
+	struct qb_value *x, *v;
+
+	QB_TRY(qb__tfl_operand(op, 0, &x));
+	if (!x) {
+		return qb__tfl_fail(op, QB_EFORMAT, "it has no input");
+	}
+	if (!y->value && !y->data && same_grid(qb__tfl_in(op, 0), y)) {
+		y->value = x;
+		return QB_OK;
+	}
+	QB_TRY(qb__tfl_result(op, &v));
+	return qb__tfl_join(op, "Identity", 1, &x, v, NULL);
+}
+
+/* ---- shapes ---- */
+
+enum qb_err qb__tfl_reshape(struct tfl_op *op)
+{
+	const struct tfl_tensor *x = qb__tfl_in(op, 0), *y = qb__tfl_out(op);
+	int64_t dim[QB_MAX_DIMS];
+	struct qb_value *in[2], *out;
+
+	if (!x) {
+		return qb__tfl_fail(op, QB_EFORMAT, "it has no input");
+	}
+	/* The shape of the output is in the file; the batch in front is kept. */
+	for (int i = 0; i < y->ndim; i++) {
+		dim[i] = i == 0 && x->ndim > 0 && x->dim[0] == y->dim[0] ? 0 : y->dim[i];
+	}
+	QB_TRY(qb__tfl_is_pixel(x) ? qb__tfl_operand(op, 0, &in[0]) : qb__tfl_rows(op, 0, &in[0]));
+	in[1] = qb__tfl_longs(op->im, y->name, y->ndim, dim);
+	if (!in[1]) {
+		return qb__tfl_no_memory(op);
+	}
+	if (qb__tfl_is_pixel(y)) {
+		int64_t turned[4] = {dim[0], dim[3], 1, 1};
+
+		in[1] = qb__tfl_longs(op->im, y->name, 4, turned);
+		if (!in[1]) {
+			return qb__tfl_no_memory(op);
+		}
+		QB_TRY(qb__tfl_result(op, &out));
+		return qb__tfl_join(op, "Reshape", 2, in, out, NULL);
+	}
+	return qb__tfl_join_rows(op, "Reshape", 2, in, NULL);
+}
+
+enum qb_err qb__tfl_concatenation(struct tfl_op *op)
+{
+	const struct tfl_tensor *y = qb__tfl_out(op);
+	int64_t axis = qb_fb_int(&op->options, 0, 0);
+	struct qb_value *in[QB_COUNT(op->input)];
+	struct qb_node *n = NULL;
+
+	axis += axis < 0 ? y->ndim : 0;
+	if (axis < 0 || axis >= y->ndim) {
+		return qb__tfl_fail(op, QB_ESHAPE, "axis %d is none of its output's", (int)axis);
+	}
+	for (int i = 0; i < op->inputs; i++) {
+		QB_TRY(qb__tfl_operand(op, i, &in[i]));
+		if (!in[i] || qb__tfl_in(op, i)->ndim != y->ndim) {
+			return qb__tfl_fail(op, QB_ESHAPE, "input %d does not fit the others", i);
+		}
+	}
+	QB_TRY(qb__tfl_join_fused(op, "Concat", op->inputs, in, 1, &n));
+	qb_node_add_int(n, "axis", qb__tfl_is_image(y) ? qb__tfl_image_axis(axis) : axis);
+	return QB_OK;
+}
+
+enum qb_err qb__tfl_pad(struct tfl_op *op)
+{
+	const struct tfl_tensor *x = qb__tfl_in(op, 0);
+	int64_t pair[2 * QB_MAX_DIMS], pads[2 * QB_MAX_DIMS];
+	struct qb_value *in[3], *y;
+	struct qb_node *n = NULL;
+	int count, inputs = 2;
+
+	QB_TRY(qb__tfl_operand(op, 0, &in[0]));
+	QB_TRY(qb__tfl_ints(op, 1, pair, 2 * QB_MAX_DIMS, &count));
+	if (!x || count != 2 * x->ndim) {
+		return qb__tfl_fail(op, QB_ESHAPE, "it has %d paddings", count);
+	}
+	for (int i = 0; i < x->ndim; i++) {
+		int from = qb__tfl_is_image(x) ? qb__tfl_image[i] : i;
+
+		pads[i] = pair[2 * from];
+		pads[x->ndim + i] = pair[2 * from + 1];
+	}
+	in[1] = qb__tfl_longs(op->im, x->name, count, pads);
+	if (!in[1]) {
+		return qb__tfl_no_memory(op);
+	}
+	if (op->code == 60) {
+		const struct tfl_tensor *v = qb__tfl_in(op, 2);
+
+		if (!v || !v->data) {
+			return qb__tfl_fail(op, QB_EUNSUPPORTED, "the number it pads with is not in the file");
+		}
+		QB_TRY(qb__tfl_constant(op->im, op->input[2], NULL, 0, NULL, &in[2]));
+		inputs = 3;
+	}
+	if (op->code == 100 && qb_fb_byte(&op->options, 0, 0) != 0) {
+		return qb__tfl_fail(op, QB_EUNSUPPORTED, "symmetric mirrors are not supported");
+	}
+	QB_TRY(qb__tfl_result(op, &y));
+	QB_TRY(qb__tfl_join(op, "Pad", inputs, in, y, &n));
+	if (op->code == 100) {
+		qb_node_add_string(n, "mode", "reflect");
+	}
+	return QB_OK;
+}
+
+enum qb_err qb__tfl_transpose_op(struct tfl_op *op)
+{
+	int64_t perm[QB_MAX_DIMS];
+	struct qb_value *x;
+	struct qb_node *n = NULL;
+	int count;
+
+	QB_TRY(qb__tfl_rows(op, 0, &x));
+	QB_TRY(qb__tfl_ints(op, 1, perm, QB_MAX_DIMS, &count));
+	if (!x) {
+		return qb__tfl_fail(op, QB_EFORMAT, "it has no input");
+	}
+	QB_TRY(qb__tfl_join_rows(op, "Transpose", 1, &x, &n));
+	return qb__tfl_add_ints(op, n, "perm", count, perm);
+}
+
+enum qb_err qb__tfl_slice(struct tfl_op *op)
+{
+	const struct tfl_tensor *x = qb__tfl_in(op, 0);
+	int64_t start[QB_MAX_DIMS], end[QB_MAX_DIMS];
+	struct qb_value *in[3];
+	int count, sizes;
+
+	QB_TRY(qb__tfl_rows(op, 0, &in[0]));
+	QB_TRY(qb__tfl_ints(op, 1, start, QB_MAX_DIMS, &count));
+	QB_TRY(qb__tfl_ints(op, 2, end, QB_MAX_DIMS, &sizes));
+	if (!x || count != x->ndim || sizes != count) {
+		return qb__tfl_fail(op, QB_ESHAPE, "it begins at %d numbers and has %d sizes", count, sizes);
+	}
+	for (int i = 0; i < count; i++) {
+		end[i] = end[i] < 0 || start[i] + end[i] >= x->dim[i] ? INT64_MAX : start[i] + end[i];
+	}
+	in[1] = qb__tfl_longs(op->im, x->name, count, start);
+	in[2] = qb__tfl_longs(op->im, x->name, count, end);
+	return in[1] && in[2] ? qb__tfl_join_rows(op, "Slice", 3, in, NULL) : qb__tfl_no_memory(op);
+}
+
+enum qb_err qb__tfl_resize(struct tfl_op *op)
+{
+	bool linear = op->code == 23;
+	bool corners = qb_fb_byte(&op->options, linear ? 2 : 0, 0);
+	bool half = qb_fb_byte(&op->options, linear ? 3 : 1, 0);
+	static const int64_t spatial[2] = {2, 3};
+	struct qb_value *in[4] = {NULL}, *y;
+	int64_t size[2];
+	struct qb_node *n = NULL;
+	int count;
+
+	QB_TRY(qb__tfl_need_images(op, false));
+	QB_TRY(qb__tfl_operand(op, 0, &in[0]));
+	QB_TRY(qb__tfl_ints(op, 1, size, 2, &count));
+	if (count != 2 || (!linear && (corners || half))) {
+		return qb__tfl_fail(op, QB_EUNSUPPORTED, "it needs two sizes, and to nearest pixels neither aligned "
+			"corners nor half pixels");
+	}
+	in[3] = qb__tfl_longs(op->im, in[0]->name, 2, size);
+	if (!in[3]) {
+		return qb__tfl_no_memory(op);
+	}
+	QB_TRY(qb__tfl_result(op, &y));
+	QB_TRY(qb__tfl_join(op, "Resize", 4, in, y, &n));
+	qb_node_add_string(n, "mode", linear ? "linear" : "nearest");
+	qb_node_add_string(n, "coordinate_transformation_mode", corners ? "align_corners"
+		: half ? "half_pixel" : "asymmetric");
+	if (!linear) {
+		qb_node_add_string(n, "nearest_mode", "floor");
+	}
+	return qb__tfl_add_ints(op, n, "axes", 2, spatial);
+}
+
+enum qb_err qb__tfl_depth_space(struct tfl_op *op)
+{
+	struct qb_value *x, *y;
+	struct qb_node *n = NULL;
+
+	QB_TRY(qb__tfl_need_images(op, false));
+	QB_TRY(qb__tfl_operand(op, 0, &x));
+	QB_TRY(qb__tfl_result(op, &y));
+	QB_TRY(qb__tfl_join(op, op->code == 5 ? "DepthToSpace" : "SpaceToDepth", 1, &x, y, &n));
+	qb_node_add_int(n, "blocksize", qb_fb_int(&op->options, 0, 0));
+	return QB_OK;
+}
