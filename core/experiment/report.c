@@ -107,6 +107,46 @@ static void table(FILE *f, const json_t *r)
 	fputs("</table>\n", f);
 }
 
+static void part(FILE *f, const json_t *row, const char *key)
+{
+	const json_t *p = json_object_get(row, key);
+
+	fputs("<td>", f);
+	if (json_is_object(p)) {
+		text(f, string_at(p, "format"));
+		fputs(", ", f);
+		text(f, string_at(p, "granularity"));
+		fputs(", ", f);
+		text(f, string_at(p, "range"));
+	} else {
+		fputs("float32", f);
+	}
+	fputs("</td>", f);
+}
+
+/* What each scheme is. */
+static void definitions(FILE *f, const json_t *schemes)
+{
+	const json_t *row, *m;
+	size_t i, k;
+
+	fputs("<table><tr><th>scheme<th>weights<th>activations<th>methods</tr>\n", f);
+	json_array_foreach((json_t *)schemes, i, row) {
+		fputs("<tr><td>", f);
+		text(f, string_at(row, "scheme"));
+		fputs("</td>", f);
+		part(f, row, "weights");
+		part(f, row, "activations");
+		fputs("<td>", f);
+		json_array_foreach(json_object_get(row, "methods"), k, m) {
+			fputs(k ? ", " : "", f);
+			text(f, string_at(m, "name"));
+		}
+		fputs("</td></tr>\n", f);
+	}
+	fputs("</table>\n", f);
+}
+
 /* Bars from one line: label, value written at the end of its bar. */
 static void bars(FILE *f, const json_t *rows, const char *title, double (*value)(const json_t *),
 	const char *format)
@@ -261,6 +301,7 @@ void qb_report_write(FILE *f, const json_t *result)
 
 	head(f, result);
 	table(f, result);
+	definitions(f, schemes);
 	bars(f, schemes, "Change against float", delta_of, "%+.2f");
 	bars(f, schemes, "Latency, p50, \xc2\xb5s", latency_of, "%.1f");
 	heat_map(f, result);
