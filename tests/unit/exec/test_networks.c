@@ -83,7 +83,9 @@ static void load(struct net *t, const char *path, int threads)
 	t->tapped = calloc((size_t)t->graph->values, sizeof(*t->tapped));
 	t->observer = calloc((size_t)t->graph->values, sizeof(*t->observer));
 	for (int i = 0; i < t->graph->values; i++) {
-		t->tapped[i] = t->place->role[i] == QB_ROLE_ACTIVATION;
+		const struct qb_value *v = t->graph->value[i];
+
+		t->tapped[i] = t->place->role[i] == QB_ROLE_ACTIVATION || (v->carried && !v->constant);
 		t->observer[i] = qb_observer_create();
 	}
 	ok(qb_plan_create(&t->plan, t->graph, threads, t->tapped, &eb), &eb);
@@ -261,6 +263,19 @@ static void check_int8(const char *path, const char *scheme_name, int threads, b
 	unload(&t);
 }
 
+static bool carries(const char *path)
+{
+	struct qb_errbuf eb = {0};
+	struct qb_graph *g = NULL;
+	bool any;
+
+	ok(qb_graph_import(&g, path, &eb), &eb);
+	ok(qb_graph_prepare(g, &eb), &eb);
+	any = qb_graph_carries(g);
+	qb_graph_destroy(&g);
+	return any;
+}
+
 /* More networks, given by hand: QB_NETWORKS=FILE:FILE... */
 static int check_given(void)
 {
@@ -271,7 +286,7 @@ static int check_given(void)
 	snprintf(all, sizeof(all), "%s", given ? given : "");
 	while ((path = strtok_r(rest, ":", &rest))) {
 		print_message("%s\n", path);
-		check_int8(path, "int8", 1, false);
+		check_int8(path, carries(path) ? "carried" : "int8", 1, false);
 		seen++;
 	}
 	return seen;
@@ -299,11 +314,33 @@ static void int8__real_networks__within_one_step_of_simulation(void **state)
 	}
 }
 
+/* Networks that bring their quantization: scales and zero points that no range of ours would give. */
+static void int8__carried_networks__within_one_step_of_simulation(void **state)
+{
+	static const char *const quantized[] = {"tflite/mobilenet_v1_0.25_128_quant.tflite",
+		"tflite/tf2_mobilenet_v2_1.0_224_ptq.tflite"};
+	char path[4096];
+	int seen = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(quantized) / sizeof(quantized[0]); i++) {
+		if (find(quantized[i], path, sizeof(path))) {
+			check_int8(path, "carried", 1 + (int)i, false);
+			seen++;
+		}
+	}
+	if (!seen) {
+		print_message("no real networks here: skipped\n");
+		skip();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plan__real_networks__equal_plain_c),
 		cmocka_unit_test(int8__real_networks__within_one_step_of_simulation),
+		cmocka_unit_test(int8__carried_networks__within_one_step_of_simulation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
