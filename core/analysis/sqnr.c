@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/analysis/sqnr_blocks.h"
 #include "core/analysis/sqnr_db.h"
 #include "core/base/size.h"
 
@@ -40,8 +41,8 @@ static enum qb_err cost_init(struct cost *k, const struct qb_format *f,
 
 	QB_TRY(qb_distribution_check(d, eb));
 	if (f->block || f->bits > BITS_MAX) {
-		return qb_fail(eb, QB_EUNSUPPORTED, "%s: the exact error is known for formats of up to %d bits "
-			"without a scale a block", f->name, BITS_MAX);
+		return qb_fail(eb, QB_EUNSUPPORTED, "%s: the exact error is known for formats of up to %d bits, with "
+			"blocks if they share a power of two", f->name, BITS_MAX);
 	}
 	room = f->kind == QB_FORMAT_TABLE ? (size_t)f->table_count : (size_t)1 << f->bits;
 	*k = (struct cost){.f = f, .d = d, .value = malloc(room * sizeof(*k->value)),
@@ -140,6 +141,10 @@ enum qb_err qb_sqnr_expected(const struct qb_format *f, double c, const struct q
 
 	if (!(c > 0) || !isfinite(c)) {
 		return qb_fail(eb, QB_EINVAL, "the range %g must be positive", c);
+	}
+	if (qb__sqnr_has_octaves(f)) {
+		QB_TRY(qb_distribution_check(d, eb));
+		return qb__sqnr_blocks(f, d, out, eb);
 	}
 	QB_TRY(cost_init(&k, f, d, eb));
 	describe(&k, c, out);
@@ -258,6 +263,10 @@ enum qb_err qb_sqnr_optimal(const struct qb_format *f, const struct qb_distribut
 	const double no_edge = 0;
 	struct qb_moments all[2];
 
+	if (qb__sqnr_has_octaves(f)) {
+		QB_TRY(qb_distribution_check(d, eb));
+		return qb__sqnr_blocks(f, d, out, eb);
+	}
 	QB_TRY(cost_init(&k, f, d, eb));
 	qb_distribution_cells(d, &no_edge, 1, all);
 	rms = sqrt(all[0].m2 + all[1].m2);

@@ -22,8 +22,8 @@ struct qb_sqnr {
 	double mean, mean_q, cross, power_q;
 };
 
-/* The exact error with a range of c. Formats with a scale a block, and above 16 bits, are QB_EUNSUPPORTED; those whose
- * scale is fixed ignore c. An asymmetric integer covers [mean - c, mean + c]. */
+/* The exact error with a range of c. Formats above 16 bits, and those whose blocks have a scale that is no power of two, are
+ * QB_EUNSUPPORTED; those whose scale is fixed, or a power of two of their blocks' own, ignore c. An asymmetric integer covers [mean - c, mean + c]. */
 enum qb_err qb_sqnr_expected(const struct qb_format *f, double c, const struct qb_distribution *d,
 	struct qb_sqnr *out, struct qb_errbuf *eb);
 

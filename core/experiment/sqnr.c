@@ -345,7 +345,7 @@ static void quantizer_of(const struct qb_format *f, const struct row *r, float m
 	int32_t *zero, struct qb_quantizer *q)
 {
 	*q = (struct qb_quantizer){.format = *f, .axis = -1, .channels = 1, .scale = scale};
-	*scale = r->exact ? (float)r->s.scale : 1;
+	*scale = r->exact && !f->block ? (float)r->s.scale : 1;
 	if (!r->exact && f->block_scale == QB_SCALE_E4M3 && most > 0) {
 		*scale = (float)(most / (448 * qb_format_max(f)));
 	}

@@ -60,6 +60,14 @@ class Sqnr(unittest.TestCase):
                         FORMATS + ["int8_asym", "nf4", "log4", "fp16"], samples=1000000)["rows"]:
             self.assertAlmostEqual(row["measured_sqnr_db"], row["sqnr_db"], delta=0.3, msg=row)
 
+    def test_blocks__shared_power_of_two__exact_error_equals_the_measured(self):
+        formats = ["mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4", "mxint8"]
+        for row in sqnr(SLIDE + [{"name": "laplace", "mean": 0.7, "scale": 0.1}], formats + ["nvfp4"], samples=2000000)["rows"]:
+            self.assertEqual(row["exact"], row["format"] != "nvfp4")
+            if row["exact"]:
+                self.assertAlmostEqual(row["measured_mse"] / row["mse"], 1, delta=0.005, msg=row)
+                self.assertIsNone(row["range"])
+
     def test_seed__same_and_other__same_and_other_bytes(self):
         job = {"distributions": SLIDE, "formats": ["int8", "mxfp4", "nvfp4"]}
         first, again, other = (json.dumps(sqnr(**job, samples=5000, seed=s)) for s in (1, 1, 2))

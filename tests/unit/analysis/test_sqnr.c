@@ -169,6 +169,25 @@ static const struct qb_distribution slide[] = {
 };
 static const char *const slide_formats[] = {"E5", "E4", "E3", "E2", "int8"};
 
+/* What happens in a block whose numbers are all equal can be said by hand. */
+static void sqnr_expected__blocks_of_equal_numbers__each_at_its_own_scale(void **state)
+{
+	const float x[] = {0.75f, 0.75f, 0.75f};
+	struct qb_distribution d = {.kind = QB_DIST_EMPIRICAL};
+	struct qb_empirical *e = NULL;
+	struct qb_format f = format("mxfp4");
+	struct qb_sqnr r;
+
+	(void)state;
+	assert_int_equal(qb_empirical_create(&e, x, 3, NULL), QB_OK);
+	d.empirical = e;
+	/* 0.75 lies in [2^-1, 1): the scale is 2^(-1 - 2), and 6 is on e2m1's grid. */
+	assert_int_equal(qb_sqnr_expected(&f, 1, &d, &r, NULL), QB_OK);
+	assert_true(r.mse < 1e-15);
+	assert_true(fabs(r.power_q - 0.5625) < 1e-12 && fabs(r.mean_q - 0.75) < 1e-12);
+	qb_empirical_destroy(&e);
+}
+
 /* -10 log10(MSE) as published with a sampled range search; the exact optimum is no worse. */
 static void sqnr_optimal__published_table__at_least_as_good(void **state)
 {
@@ -293,7 +312,7 @@ static void sqnr_dot_mse__monte_carlo__agrees(void **state)
 
 static void sqnr__bad_parameters__clear_errors(void **state)
 {
-	struct qb_format f = format("int8"), mx = format("mxfp4");
+	struct qb_format f = format("int8"), mx = format("nvfp4");
 	struct qb_distribution d = {.kind = QB_DIST_STUDENT_T, .scale = 1, .nu = 2};
 	struct qb_errbuf eb;
 	struct qb_sqnr r;
@@ -314,6 +333,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sqnr_expected__every_kind__equals_numerical_integration),
 		cmocka_unit_test(sqnr_expected__heavy_tails__clip_is_a_point_mass),
+		cmocka_unit_test(sqnr_expected__blocks_of_equal_numbers__each_at_its_own_scale),
 		cmocka_unit_test(sqnr_optimal__published_table__at_least_as_good),
 		cmocka_unit_test(sqnr_optimal__fine_scan__finds_nothing_better),
 		cmocka_unit_test(sqnr_optimal__fifteen_cells__in_time),
