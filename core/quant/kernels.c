@@ -63,6 +63,7 @@ static void init_float(struct qb_grid *g, const struct qb_format *f)
 	g->over = !f->overflows ? g->hi : f->specials == QB_SPECIALS_IEEE ? INFINITY : NAN;
 	g->sign = f->is_signed ? 0x80000000u : 0;
 	g->zero_sign = f->specials == QB_SPECIALS_FNUZ ? 0 : g->sign;
+	g->even = f->is_signed && !f->no_subnormals && !f->no_zero;
 	g->simple = !f->overflows && !f->no_subnormals && !f->no_zero &&
 		f->specials != QB_SPECIALS_FNUZ;
 	g->over_sign = g->over != g->over ? 0 : g->sign;

@@ -15,6 +15,7 @@ struct qb_grid {
 	enum qb_format_kind kind; /* INT, FLOAT or TABLE */
 	float lo, hi;      /* smallest and largest finite value */
 	/* floats */
+	bool even;         /* signed, with subnormals and a zero: nothing is special near 0 */
 	bool simple;       /* saturating, with subnormals, and -0 if signed: the short way */
 	/* Rounding the float's own bits to nearest: below_half is added, and 1 where the last bit kept is set, which makes
 	 * ties even. Without mantissa bits the significand 1 counts as odd, its neighbour 2 as even: that 1 is in

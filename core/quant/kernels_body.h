@@ -50,14 +50,17 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(int_one)(fl
 	return QB_NAME(nearest)(QB_NAME(clamp)(v, lo, hi)) * scale;
 }
 
-/* The step of an octave is 2^(e - M): rounding the float's own bits in the normal octaves, adding 2^23 steps below. */
+/* The step of an octave is 2^(e - M): rounding the float's own bits in the normal octaves, adding 2^23 steps below. even is
+ * known when compiled: the grid is (g->even), so that nothing is special near 0. */
 QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(float_one)(float x, float v,
-	float scale, const struct qb_grid *g)
+	float scale, const struct qb_grid *g, int even)
 {
 	float a, r, s;
 	uint32_t u, sign;
 
-	v = v < g->floor ? g->below : v;
+	if (!even) {
+		v = v < g->floor ? g->below : v;
+	}
 	sign = QB_NAME(bits)(x) & g->sign; /* of x: fast division loses that of 0 */
 	u = QB_NAME(bits)(v) & 0x7fffffffu;
 	a = QB_NAME(number)(u);
@@ -65,9 +68,11 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(float_one)(
 	u = u + g->below_half + ((u & g->last) != 0 ? 1u : 0u);
 	r = QB_NAME(number)(u & g->kept);
 	r = a < g->small ? s : r;
-	/* Without subnormals the smallest normal number is next to 0; flush is 0 otherwise. */
-	r = r < g->flush ? g->flush : r;
-	r = a * 2 <= g->zero_to ? 0.0f : r;
+	if (!even) {
+		/* Without subnormals the smallest normal number is next to 0; flush is 0 otherwise. */
+		r = r < g->flush ? g->flush : r;
+		r = a * 2 <= g->zero_to ? 0.0f : r;
+	}
 	sign = r == 0 ? sign & g->zero_sign : sign;
 	sign = r > g->hi ? sign & g->over_sign : sign;
 	r = r > g->hi ? g->over : r;
@@ -232,14 +237,20 @@ QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_
 			QB_LOOP(QB_NAME(simple_one)(X, X / scale, scale, &k, 1));
 		} else if (g->simple && g->sign && a->inverse) {
 			QB_LOOP(QB_NAME(simple_one)(X, QB_DIVIDE(X, S, R, 2 * S * hi), S, &k, 1));
+		} else if (g->simple && g->sign) {
+			QB_LOOP(QB_NAME(simple_one)(X, X / S, S, &k, 1));
+		} else if (g->even && !a->stride && inverse != 0) {
+			QB_LOOP(QB_NAME(float_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k, 1));
+		} else if (g->even && !a->stride) {
+			QB_LOOP(QB_NAME(float_one)(X, X / scale, scale, &k, 1));
 		} else if (!a->stride && inverse != 0) {
-			QB_LOOP(QB_NAME(float_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k));
+			QB_LOOP(QB_NAME(float_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k, 0));
 		} else if (!a->stride) {
-			QB_LOOP(QB_NAME(float_one)(X, X / scale, scale, &k));
+			QB_LOOP(QB_NAME(float_one)(X, X / scale, scale, &k, 0));
 		} else if (a->inverse) {
-			QB_LOOP(QB_NAME(float_one)(X, QB_DIVIDE(X, S, R, 2 * S * hi), S, &k));
+			QB_LOOP(QB_NAME(float_one)(X, QB_DIVIDE(X, S, R, 2 * S * hi), S, &k, 0));
 		} else {
-			QB_LOOP(QB_NAME(float_one)(X, X / S, S, &k));
+			QB_LOOP(QB_NAME(float_one)(X, X / S, S, &k, 0));
 		}
 	}
 	if (a->stream) {
