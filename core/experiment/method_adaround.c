@@ -25,7 +25,7 @@ struct params {
 static enum qb_err parse(void *params, const json_t *obj, const char *at, struct qb_errbuf *eb)
 {
 	static const char *const known[] = {"name", "iterations", "batch", "learning_rate", "regularization", "beta",
-		"warm_start", "positions", NULL};
+		"warm_start", "shrinkage", "positions", NULL};
 	struct params *p = params;
 	int64_t iterations, batch;
 	double beta[2];
@@ -44,6 +44,7 @@ static enum qb_err parse(void *params, const json_t *obj, const char *at, struct
 	QB_TRY(qb_param_real(obj, at, "learning_rate", 1e-6, 10, &p->opt.rate, eb));
 	QB_TRY(qb_param_real(obj, at, "regularization", 0, 1e6, &p->opt.lambda, eb));
 	QB_TRY(qb_param_real(obj, at, "warm_start", 0, 0.99, &p->opt.warm_up, eb));
+	QB_TRY(qb_param_real(obj, at, "shrinkage", 0, 1e6, &p->opt.shrinkage, eb));
 	QB_TRY(qb_param_reals(obj, at, "beta", beta, 2, &count, eb));
 	if (count == 1 || (count == 2 && !(beta[0] >= beta[1] && beta[1] >= 1 && beta[0] <= 100))) {
 		return qb_fail(eb, QB_EJOB, "%s.beta: give two numbers, where it starts and where it ends, 100 >= start "

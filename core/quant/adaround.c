@@ -14,7 +14,7 @@
 #include "core/base/arena.h"
 #include "core/base/size.h"
 
-const struct qb_adaround_options qb_adaround_defaults = {2000, 256, 0.01, 5, 20, 2, 0.2};
+const struct qb_adaround_options qb_adaround_defaults = {2000, 256, 0.01, 10, 20, 2, 0.2, 1};
 
 /* Fewer rows than this (a depthwise convolution has one) are no work for a matrix product. */
 enum { FEW_ROWS = 4 };
@@ -94,6 +94,7 @@ struct work {
 	float *soft, *gradient; /* [rows, k] */
 	float *out;     /* [span, rows], of few rows [rows, span]: outputs, then errors */
 	float *norm;    /* [rows] */
+	float *ridge;   /* [k]: what a weight's squared error costs beside the samples */
 	double *loss;   /* [rows] */
 };
 
@@ -105,10 +106,28 @@ static void work_fini(struct work *w)
 	free(w->gradient);
 	free(w->out);
 	free(w->norm);
+	free(w->ridge);
 	free(w->loss);
 }
 
-static enum qb_err work_init(struct work *w, const struct qb_adaround_rows *r, int64_t span,
+static void fill_ridge(const struct qb_adaround_rows *r, double shrinkage, float *ridge)
+{
+	double n = (double)r->samples;
+
+	for (int64_t j = 0; j < r->k; j++) {
+		double sum = 0, squares = 0;
+
+		for (int64_t t = 0; t < r->samples; t++) {
+			double x = (double)r->x[t * r->k + j];
+
+			sum += x;
+			squares += x * x;
+		}
+		ridge[j] = (float)(shrinkage * (double)r->k / n * fmax(squares / n - sum / n * (sum / n), 0));
+	}
+}
+
+static enum qb_err work_init(struct work *w, const struct qb_adaround_rows *r, double shrinkage, int64_t span,
 	struct qb_errbuf *eb)
 {
 	size_t n = (size_t)(r->rows * r->k);
@@ -119,16 +138,18 @@ static enum qb_err work_init(struct work *w, const struct qb_adaround_rows *r, i
 	w->out = qb_aligned_alloc((size_t)(span * r->rows), sizeof(float));
 	w->norm = qb_aligned_alloc((size_t)r->rows, sizeof(float));
 	w->loss = qb_aligned_alloc((size_t)r->rows, sizeof(double));
+	w->ridge = qb_aligned_alloc((size_t)r->k, sizeof(float));
 	w->y = qb_aligned_alloc((size_t)(r->rows * r->samples), sizeof(float));
 	w->few = r->rows < FEW_ROWS;
 	if (w->few) {
 		w->turned = qb_aligned_alloc((size_t)(r->k * r->samples), sizeof(float));
 	}
-	if (!w->soft || !w->gradient || !w->out || !w->norm || !w->loss || !w->y || (w->few && !w->turned)) {
+	if (!w->soft || !w->gradient || !w->out || !w->norm || !w->loss || !w->ridge || !w->y || (w->few && !w->turned)) {
 		work_fini(w);
 		return qb_fail(eb, QB_ENOMEM, "no memory to learn the rounding of %lld rows of %lld weights",
 			(long long)r->rows, (long long)r->k);
 	}
+	fill_ridge(r, shrinkage, w->ridge);
 	for (int64_t t = 0; t < r->samples; t++) {
 		for (int64_t j = 0; w->few && j < r->k; j++) {
 			w->turned[j * r->samples + t] = r->x[t * r->k + j];
@@ -205,6 +226,35 @@ static enum qb_err backward(struct work *w, int64_t first, int64_t count, struct
 	return QB_OK;
 }
 
+/* What row i of the weights costs beside the samples. */
+static double ridge_loss(const struct work *w, const float *weights, int64_t i)
+{
+	const float *a = weights + i * w->r->k, *b = w->r->w + i * w->r->k;
+	double sum = 0;
+
+	for (int64_t j = 0; j < w->r->k; j++) {
+		double d = (double)a[j] - (double)b[j];
+
+		sum += (double)w->ridge[j] * d * d;
+	}
+	return sum;
+}
+
+static void add_ridge(struct work *w, const float *norm)
+{
+	const struct qb_adaround_rows *r = w->r;
+
+	for (int64_t i = 0; i < r->rows; i++) {
+		float factor = norm[i] > 0 ? 2 / norm[i] : 0;
+		const float *soft = w->soft + i * r->k, *exact = r->w + i * r->k;
+		float *g = w->gradient + i * r->k;
+
+		for (int64_t j = 0; j < r->k; j++) {
+			g[j] += factor * w->ridge[j] * (soft[j] - exact[j]);
+		}
+	}
+}
+
 /* The gradient in v, of the samples; leaves their squared errors added to loss. */
 static enum qb_err gradient(struct work *w, const float *norm, const float *v, double lambda, double beta,
 	int64_t first, int64_t count, struct qb_errbuf *eb)
@@ -216,6 +266,7 @@ static enum qb_err gradient(struct work *w, const float *norm, const float *v, d
 	QB_TRY(forward(w, w->soft, first, count, eb));
 	errors(w, norm, first, count);
 	QB_TRY(backward(w, first, count, eb));
+	add_ridge(w, norm);
 	w->k->chain(v, r->down, r->up, w->gradient, n, (float)lambda, (float)beta, 0, 1);
 	return QB_OK;
 }
@@ -233,7 +284,7 @@ static enum qb_err losses(struct work *w, const float *weights, double *loss, st
 		errors(w, NULL, s, n);
 	}
 	for (int64_t i = 0; i < r->rows; i++) {
-		loss[i] = w->loss[i] / (double)r->samples;
+		loss[i] = w->loss[i] / (double)r->samples + ridge_loss(w, weights, i);
 	}
 	return QB_OK;
 }
@@ -317,7 +368,7 @@ enum qb_err qb_adaround(const struct qb_adaround_rows *r, const struct qb_adarou
 		err = qb_fail(eb, QB_ENOMEM, "no memory to learn the rounding of %zu weights", n);
 		goto out;
 	}
-	QB_TRY_OUT(work_init(&w, r, QB_MIN(opt->batch, r->samples), eb));
+	QB_TRY_OUT(work_init(&w, r, opt->shrinkage, QB_MIN(opt->batch, r->samples), eb));
 	QB_TRY_OUT(losses(&w, r->nearest, near, eb));
 	for (int64_t i = 0; i < r->rows; i++) {
 		w.norm[i] = (float)(near[i] / (double)r->k);
@@ -350,18 +401,21 @@ static double regulariser(const struct qb_adaround_rows *r, const float *v, doub
 	return sum;
 }
 
-enum qb_err qb_adaround_objective(const struct qb_adaround_rows *r, const float *norm, const float *v, double lambda,
-	double beta, int64_t first, int64_t count, double *loss, float *out, struct qb_errbuf *eb)
+enum qb_err qb_adaround_objective(const struct qb_adaround_rows *r, const struct qb_adaround_options *opt,
+	const float *norm, const float *v, double beta, int64_t first, int64_t count, double *loss, float *out,
+	struct qb_errbuf *eb)
 {
 	struct work w = {0};
 	enum qb_err err;
 
-	QB_TRY_OUT(work_init(&w, r, count, eb));
+	QB_TRY_OUT(work_init(&w, r, opt->shrinkage, count, eb));
 	memset(w.loss, 0, (size_t)r->rows * sizeof(*w.loss));
-	QB_TRY_OUT(gradient(&w, norm, v, lambda, beta, first, count, eb));
-	*loss = lambda * regulariser(r, v, beta);
+	QB_TRY_OUT(gradient(&w, norm, v, opt->lambda, beta, first, count, eb));
+	*loss = opt->lambda * regulariser(r, v, beta);
 	for (int64_t i = 0; i < r->rows; i++) {
-		*loss += norm[i] > 0 ? w.loss[i] / ((double)count * (double)norm[i]) : 0;
+		if (norm[i] > 0) {
+			*loss += (w.loss[i] / (double)count + ridge_loss(&w, w.soft, i)) / (double)norm[i];
+		}
 	}
 	if (out) {
 		memcpy(out, w.gradient, (size_t)(r->rows * r->k) * sizeof(*out));

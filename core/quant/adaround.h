@@ -9,10 +9,15 @@
  *
  *	minimise over V   sum_i loss_i / norm_i,   loss_i = mean over samples of (y_i - f(soft_i . x + b_i))^2
  *	                  + lambda sum_ij 1 - |2 h(V_ij) - 1|^beta                                 (eqs. 21, 24)
+ *	          + shrinkage k / samples sum_j var(x_j) (soft_ij - w_ij)^2
  *	soft_ij = down_ij + h(V_ij) (up_ij - down_ij)
  *	h(V) = clip(sigmoid(V) (zeta - gamma) + gamma, 0, 1),   zeta = 1.1, gamma = -0.1           (eq. 23)
  *
- * by Adam on minibatches, with beta falling from 20 to 2 on a cosine after a warm-up without the regulariser. norm_i is
+ * The second term of the loss is not the paper's. Few samples say much of how inputs go together that is chance, of k^2
+ * numbers from samples * k; it holds against that what each weight's error costs alone, and is next to nothing where
+ * samples are many.
+ *
+ * Adam on minibatches, with beta falling from 20 to 2 on a cosine after a warm-up without the regulariser. norm_i is
  * (the loss of row i rounded to nearest) / k, which makes lambda mean the same for every layer: what one weight's
  * rounding is worth. Rows do not meet, so a layer is cut into runs of rows as one likes. Down and up may be neighbours
  * on any grid: integers, floats, lists.
@@ -26,9 +31,10 @@ struct qb_adaround_options {
 	int iterations;    /* 2000 */
 	int batch;         /* samples of one step: 256 */
 	double rate;       /* of Adam: 0.01 */
-	double lambda;     /* 5 */
+	double lambda;     /* 10 */
 	double beta_start, beta_end; /* 20, 2 */
 	double warm_up;    /* share of the iterations without regulariser: 0.2 */
+	double shrinkage;  /* 1 */
 };
 extern const struct qb_adaround_options qb_adaround_defaults;
 
@@ -58,8 +64,10 @@ struct qb_adaround_report {
 enum qb_err qb_adaround(const struct qb_adaround_rows *r, const struct qb_adaround_options *opt, float *out,
 	struct qb_adaround_report *report, struct qb_errbuf *eb);
 
-/* The objective at v [rows, k] on samples [first, first + count) and, if not NULL, its gradient [rows, k]. */
-enum qb_err qb_adaround_objective(const struct qb_adaround_rows *r, const float *norm, const float *v, double lambda,
-	double beta, int64_t first, int64_t count, double *loss, float *gradient, struct qb_errbuf *eb);
+/* The objective at v [rows, k] on samples [first, first + count), with opt's lambda and shrinkage, and, if not NULL, its
+ * gradient [rows, k]. */
+enum qb_err qb_adaround_objective(const struct qb_adaround_rows *r, const struct qb_adaround_options *opt,
+	const float *norm, const float *v, double beta, int64_t first, int64_t count, double *loss, float *gradient,
+	struct qb_errbuf *eb);
 
 #endif

@@ -194,6 +194,7 @@ static void adaround__gradient__equals_finite_differences(void **state)
 			enum { K = 7, SAMPLES = 64 };
 			const float norm[9] = {0.01f, 0.02f, 0.01f, 0.03f, 0.01f, 0.02f, 0.01f, 0.01f, 0.05f};
 			float *v = normals(30, (size_t)(9 * K), 1), g[9 * K];
+			const struct qb_adaround_options opt = {.lambda = 0.7, .shrinkage = 3};
 			struct layer l;
 
 			layer_init(&l, "int3", rows, K, SAMPLES, acts[a]);
@@ -203,12 +204,12 @@ static void adaround__gradient__equals_finite_differences(void **state)
 				float before = v[i];
 				double loss, above, below, slope;
 
-				assert_int_equal(qb_adaround_objective(&l.r, norm, v, 0.7, 3.5, 8, 48, &loss, g, NULL),
+				assert_int_equal(qb_adaround_objective(&l.r, &opt, norm, v, 3.5, 8, 48, &loss, g, NULL),
 					QB_OK);
 				v[i] = before + step;
-				qb_adaround_objective(&l.r, norm, v, 0.7, 3.5, 8, 48, &above, NULL, NULL);
+				qb_adaround_objective(&l.r, &opt, norm, v, 3.5, 8, 48, &above, NULL, NULL);
 				v[i] = before - step;
-				qb_adaround_objective(&l.r, norm, v, 0.7, 3.5, 8, 48, &below, NULL, NULL);
+				qb_adaround_objective(&l.r, &opt, norm, v, 3.5, 8, 48, &below, NULL, NULL);
 				slope = (above - below) / (2 * (double)step);
 				v[i] = before;
 				/* The clip has corners: a sample may cross one within the step. */
@@ -227,6 +228,7 @@ static void adaround__gradient__equals_finite_differences(void **state)
 static void adaround__small_layers__come_close_to_the_best_of_all_roundings(void **state)
 {
 	enum { ROWS = 12, K = 10, SAMPLES = 512 };
+	struct qb_adaround_options opt = qb_adaround_defaults;
 	double nearest = 0, best = 0, learned = 0;
 	float out[ROWS * K], trial[K];
 	struct qb_adaround_report report = {0};
@@ -234,7 +236,8 @@ static void adaround__small_layers__come_close_to_the_best_of_all_roundings(void
 
 	(void)state;
 	layer_init(&l, "int3", ROWS, K, SAMPLES, QB_ACT_RELU);
-	assert_int_equal(qb_adaround(&l.r, &qb_adaround_defaults, out, &report, NULL), QB_OK);
+	opt.shrinkage = 0;
+	assert_int_equal(qb_adaround(&l.r, &opt, out, &report, NULL), QB_OK);
 	for (int64_t i = 0; i < ROWS; i++) {
 		const float *near = l.near + i * K;
 		double row_best = INFINITY, own = row_loss(&l.r, i, out + i * K), base = row_loss(&l.r, i, near);
@@ -279,6 +282,37 @@ static void adaround__rows_cut_up__give_the_same_numbers(void **state)
 	assert_int_equal(qb_adaround(&l.r, &opt, again, &report, NULL), QB_OK);
 	assert_memory_equal(whole, again, sizeof(whole));
 	layer_fini(&l);
+}
+
+/* What was learned from few inputs must hold for others. */
+static void adaround__fewer_samples_than_weights__does_not_lose_on_other_inputs(void **state)
+{
+	enum { ROWS = 16, K = 120, SAMPLES = 40, OTHERS = 2000 };
+	struct qb_adaround_options opt = qb_adaround_defaults;
+	struct qb_adaround_report report = {0};
+	double loss[3] = {0};
+	float out[ROWS * K];
+	struct layer l, others;
+
+	(void)state;
+	layer_init(&l, "int3", ROWS, K, SAMPLES, QB_ACT_NONE);
+	layer_init(&others, "int3", ROWS, K, SAMPLES + OTHERS, QB_ACT_NONE);
+	others.r.x += SAMPLES * K;
+	others.r.y += SAMPLES * ROWS;
+	others.r.samples = OTHERS;
+	for (int i = 0; i < 3; i++) {
+		opt.shrinkage = i - 1;
+		if (i) {
+			assert_int_equal(qb_adaround(&l.r, &opt, out, &report, NULL), QB_OK);
+		}
+		for (int64_t row = 0; row < ROWS; row++) {
+			loss[i] += row_loss(&others.r, row, (i ? out : l.near) + row * K);
+		}
+	}
+	print_message("loss on other inputs: nearest %.4f, without shrinkage %.4f, with it %.4f\n", loss[0], loss[1], loss[2]);
+	assert_true(loss[2] < loss[0] && loss[2] < loss[1]);
+	layer_fini(&l);
+	layer_fini(&others);
 }
 
 /* ---- GPTQ ---- */
@@ -539,6 +573,7 @@ int main(void)
 		cmocka_unit_test(neighbours__any_format__enclose_and_are_adjacent),
 		cmocka_unit_test(adaround__gradient__equals_finite_differences),
 		cmocka_unit_test(adaround__small_layers__come_close_to_the_best_of_all_roundings),
+		cmocka_unit_test(adaround__fewer_samples_than_weights__does_not_lose_on_other_inputs),
 		cmocka_unit_test(adaround__rows_cut_up__give_the_same_numbers),
 		cmocka_unit_test(gptq__small_matrices__equal_the_naive_update),
 		cmocka_unit_test(gptq__any_format_and_order__never_loses_to_nearest),
