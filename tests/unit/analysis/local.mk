@@ -8,3 +8,6 @@ tests_unit_analysis_test_sqnr_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/analysis/test_metrics
 tests_unit_analysis_test_metrics_SOURCES = tests/unit/analysis/test_metrics.c
 tests_unit_analysis_test_metrics_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/analysis/test_spread
+tests_unit_analysis_test_spread_SOURCES = tests/unit/analysis/test_spread.c
+tests_unit_analysis_test_spread_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
