@@ -124,7 +124,9 @@ struct part {
 		memcpy(&two, x##i + k, 4); \
 		v = _mm256_set1_epi32(two); \
 		s##i = _mm256_add_epi32(s##i, _mm256_madd_epi16(v, b0)); \
-		t##i = _mm256_add_epi32(t##i, _mm256_madd_epi16(v, b1)); \
+		if (!half) { \
+			t##i = _mm256_add_epi32(t##i, _mm256_madd_epi16(v, b1)); \
+		} \
 	}
 /* Rows i and j; row j is not there where MR is odd. */
 #define STORE(i, j) \
@@ -145,7 +147,8 @@ AVX2 INLINE __m256i weights(const char *w, const bool wide, int at)
 		    : _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(w + 16 * at)));
 }
 
-AVX2 INLINE void tile(const int MR, const bool wide, const struct part *a)
+/* half: of the 16 outputs the first 8 alone. */
+AVX2 INLINE void tile(const int MR, const bool wide, const bool half, const struct part *a)
 {
 	const int64_t step = wide ? 64 : 32;
 	const __m256 hi = _mm256_set1_ps((float)a->hi);
@@ -159,7 +162,7 @@ AVX2 INLINE void tile(const int MR, const bool wide, const struct part *a)
 		int64_t k = *offset;
 
 		for (const char *end = w + step / 2 * a->chunk; w < end; k += 2, w += step) {
-			const __m256i b0 = weights(w, wide, 0), b1 = weights(w, wide, 1);
+			const __m256i b0 = weights(w, wide, 0), b1 = half ? b0 : weights(w, wide, 1);
 
 			EACH_I(MULTIPLY)
 		}
@@ -176,16 +179,22 @@ AVX2 INLINE void tile(const int MR, const bool wide, const struct part *a)
 #define TILE_OF(MR) \
 	AVX2 static void tile_##MR(const struct part *a) \
 	{ \
-		tile(MR, false, a); \
+		tile(MR, false, false, a); \
+	} \
+	AVX2 static void half_##MR(const struct part *a) \
+	{ \
+		tile(MR, false, true, a); \
 	} \
 	AVX2 static void wide_##MR(const struct part *a) \
 	{ \
-		tile(MR, true, a); \
+		tile(MR, true, false, a); \
 	}
 TILE_OF(1) TILE_OF(2) TILE_OF(3) TILE_OF(4) TILE_OF(5) TILE_OF(6)
 
-static void (*const tiles[2][TILE])(const struct part *) = {
-	{tile_1, tile_2, tile_3, tile_4, tile_5, tile_6}, {wide_1, wide_2, wide_3, wide_4, wide_5, wide_6}};
+enum kind { WHOLE, HALF, WIDE };
+static void (*const tiles[][TILE])(const struct part *) = {
+	{tile_1, tile_2, tile_3, tile_4, tile_5, tile_6}, {half_1, half_2, half_3, half_4, half_5, half_6},
+	{wide_1, wide_2, wide_3, wide_4, wide_5, wide_6}};
 
 AVX2 INLINE void conv_of(const bool wide, const struct qb_int8_matrix *m, const void *const *x,
 	int64_t pixels, const int64_t *offset, int64_t taps, int64_t chunk,
@@ -193,6 +202,7 @@ AVX2 INLINE void conv_of(const bool wide, const struct qb_int8_matrix *m, const 
 {
 	struct part a = {.offset = offset, .taps = taps, .chunk = chunk, .lo = r->lo, .hi = r->hi,
 		.y_stride = y_stride};
+	enum kind kind;
 
 	for (int64_t c = 0; c < m->outputs; c += 16) {
 		a.w = (const char *)m->packed + c * m->k * (wide ? 2 : 1);
@@ -200,10 +210,11 @@ AVX2 INLINE void conv_of(const bool wide, const struct qb_int8_matrix *m, const 
 		a.multiplier = r->multiplier + c;
 		a.offsets = r->offset + c;
 		a.left = m->outputs - c;
+		kind = wide ? WIDE : a.left <= 8 ? HALF : WHOLE;
 		for (int64_t p = 0; p < pixels; p += TILE) {
 			a.x = x + p;
 			a.y = y + p * y_stride + c;
-			tiles[wide][QB_MIN(TILE, pixels - p) - 1](&a);
+			tiles[kind][QB_MIN(TILE, pixels - p) - 1](&a);
 		}
 	}
 }

@@ -36,7 +36,8 @@ static enum qb_err make_requant(struct qb_builder *b, struct qb_requant *r,
 	const struct weighted *w, const struct qb_node *n, const struct qb_bytes *x,
 	const struct qb_bytes *y, struct qb_errbuf *eb)
 {
-	size_t room = qb_align_up((size_t)w->outputs, 64);
+	/* A group's outputs begin anywhere. */
+	size_t room = qb_align_up((size_t)w->outputs, 64) + 64;
 	float *multiplier = qb_builder_alloc(b, room, sizeof(*multiplier));
 	float *offset = qb_builder_alloc(b, room, sizeof(*offset));
 
@@ -81,14 +82,15 @@ enum { BAND_ELEMENTS = 49152, PIXELS = 24, TILE_PIXELS = 12 };
 
 struct conv {
 	const struct qb_int8_kernels *kernels;
-	struct qb_int8_matrix m;
+	struct qb_int8_matrix *m; /* [groups] */
 	struct qb_requant r;
+	int64_t groups;
 	int64_t images, ih, iw, oh, ow, sh, sw, top, left;
 	int64_t reach;         /* input rows of an output row */
 	int64_t stride;        /* elements of a pixel, bytes of the input's */
 	int64_t width;         /* pixels of an expanded row */
 	int64_t taps, chunk;
-	const int64_t *offset; /* [taps] */
+	const int64_t *offset; /* [groups][taps] */
 	const void *pad;       /* an expanded row of pixels outside */
 	bool direct;           /* the input is what the kernel reads */
 	int64_t band, bands;   /* output rows; of an image */
@@ -97,20 +99,22 @@ struct conv {
 	int threads, parts;    /* parts: pieces of the outputs */
 };
 
-/* The part-th piece of the outputs, whole blocks of 16. */
-static int64_t part_of(struct qb_int8_matrix *m, struct qb_requant *r, const struct conv *c, int part)
+/* The part-th piece of the outputs, whole blocks of 16, or those of a group. */
+static int64_t part_of(struct qb_int8_matrix *m, struct qb_requant *r, const struct conv *c, int part,
+	int64_t group)
 {
-	int64_t blocks = (c->m.outputs + 15) / 16;
+	int64_t blocks = (c->m->outputs + 15) / 16, first;
 	int64_t from = blocks * part / c->parts * 16, to = blocks * (part + 1) / c->parts * 16;
 
-	*m = c->m;
+	*m = c->m[group];
 	*r = c->r;
-	m->outputs = QB_MIN(to, c->m.outputs) - from;
-	m->packed = (int8_t *)c->m.packed + from * c->m.k;
+	m->outputs = QB_MIN(to, m->outputs) - from;
+	m->packed = (int8_t *)m->packed + from * m->k;
 	m->start += from;
-	r->multiplier += from;
-	r->offset += from;
-	return from;
+	first = group * c->m->outputs + from;
+	r->multiplier += first;
+	r->offset += first;
+	return first;
 }
 
 /* Input row iy with its pads. */
@@ -143,10 +147,7 @@ static void conv_band(const struct conv *c, int part, const uint8_t *image, char
 	const int64_t first = from * c->sh - c->top, rows = (to - from - 1) * c->sh + c->reach;
 	const char *base = (const char *)image + first * row_bytes;
 	const void *x[PIXELS];
-	struct qb_int8_matrix m;
-	struct qb_requant r;
 
-	y += part_of(&m, &r, c, part);
 	if (!c->direct) {
 		for (int64_t i = 0; i < rows; i++) {
 			expand_row(c, image, first + i, scratch + i * row_bytes);
@@ -162,8 +163,14 @@ static void conv_band(const struct conv *c, int part, const uint8_t *image, char
 				oy++;
 			}
 		}
-		c->kernels->conv(&m, x, n, c->offset, c->taps, c->chunk, &r, y + p * c->y_stride,
-			c->y_stride);
+		for (int64_t g = 0; g < c->groups; g++) {
+			struct qb_int8_matrix m;
+			struct qb_requant r;
+			int64_t first_output = part_of(&m, &r, c, part, g);
+
+			c->kernels->conv(&m, x, n, c->offset + g * c->taps, c->taps, c->chunk, &r,
+				y + p * c->y_stride + first_output, c->y_stride);
+		}
 	}
 }
 
@@ -189,13 +196,13 @@ static void run_conv(const void *context, void *const *buffer)
 static void share_out(struct conv *c, struct qb_builder *b)
 {
 	int64_t row = c->width * c->stride * c->sh, pixels = c->images * c->oh * c->ow;
-	int64_t blocks = (c->m.outputs + 15) / 16;
+	int64_t blocks = (c->m->outputs + 15) / 16;
 
 	c->threads = qb_builder_threads(b);
-	if (pixels * c->m.outputs < WORTH_A_THREAD / c->m.k) {
+	if (pixels * c->groups * c->m->outputs < WORTH_A_THREAD / c->m->k) {
 		c->threads = 1;
 	}
-	c->parts = c->threads > 1 && pixels < 2 * TILE_PIXELS * c->threads
+	c->parts = c->groups == 1 && c->threads > 1 && pixels < 2 * TILE_PIXELS * c->threads
 		? (int)QB_MIN(blocks, c->threads) : 1;
 	c->band = QB_MAX(1, (BAND_ELEMENTS - (c->reach - c->sh) * c->width * c->stride) / row);
 	if (c->band > TILE_PIXELS) {
@@ -231,46 +238,65 @@ static enum qb_err prepare_rows(struct conv *c, struct qb_builder *b, int zero, 
 	return qb_builder_scratch(b, (size_t)(c->scratch_bytes * c->threads), scratch, eb);
 }
 
-/* Where the taps are, weights as [taps][chunk], and what sums begin with: -zero * sum of weights. Columns of the window
- * that lie side by side are one tap. */
-static enum qb_err pack_conv(struct conv *c, struct qb_builder *b, const struct weighted *w,
-	const struct qb_window *win, int zero, struct qb_errbuf *eb)
+/* A group's weights as [taps][chunk], and what its sums begin with: -zero * sum of weights. */
+static enum qb_err pack_group(struct conv *c, struct qb_builder *b, const struct weighted *w,
+	int64_t group, int64_t window, int64_t together, int zero, struct qb_errbuf *eb)
 {
-	const int64_t kh = win->kernel[0], kw = win->kernel[1], channels = w->k / (kh * kw);
-	const int64_t together = win->dilation[1] == 1 ? kw : 1;
-	struct qb_int8_matrix *m = &c->m;
-	int64_t *offset;
+	const int64_t outputs = w->outputs / c->groups, channels = w->k / window;
+	struct qb_int8_matrix *m = &c->m[group];
 	int8_t *rows;
 
-	c->taps = kh * kw / together;
-	c->chunk = (int64_t)qb_align_up((size_t)(together * c->stride), (size_t)c->kernels->group);
-	m->outputs = w->outputs;
+	m->outputs = outputs;
 	m->k = c->taps * c->chunk;
-	m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(m->outputs, m->k), 1);
-	m->start = qb_builder_alloc(b, qb_align_up((size_t)m->outputs, 16), sizeof(*m->start));
-	c->offset = offset = qb_builder_alloc(b, (size_t)c->taps, sizeof(*offset));
-	rows = calloc((size_t)(m->outputs * m->k), 1);
-	if (!m->packed || !m->start || !offset || !rows) {
+	m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(outputs, m->k), 1);
+	m->start = qb_builder_alloc(b, qb_align_up((size_t)outputs, 16), sizeof(*m->start));
+	rows = calloc((size_t)(outputs * m->k), 1);
+	if (!m->packed || !m->start || !rows) {
 		free(rows);
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	for (int64_t t = 0; t < c->taps; t++) {
-		int64_t ky = t * together / kw, kx = t * together % kw;
-
-		offset[t] = (ky * win->dilation[0] * c->width + kx * win->dilation[1]) * c->stride;
-	}
-	for (int64_t o = 0; o < w->outputs; o++) {
+	for (int64_t o = 0; o < outputs; o++) {
 		for (int64_t i = 0; i < channels; i++) {
-			for (int64_t t = 0; t < kh * kw; t++) {
-				int8_t v = w->codes[(o * channels + i) * kh * kw + t];
+			const int8_t *codes = w->codes + ((group * outputs + o) * channels + i) * window;
 
-				rows[o * m->k + t / together * c->chunk + t % together * c->stride + i] = v;
-				m->start[o] -= zero * v;
+			for (int64_t t = 0; t < window; t++) {
+				rows[o * m->k + t / together * c->chunk + t % together * c->stride + i] =
+					codes[t];
+				m->start[o] -= zero * codes[t];
 			}
 		}
 	}
 	c->kernels->pack(m, rows);
 	free(rows);
+	return QB_OK;
+}
+
+/* Where the taps are. Columns of the window that lie side by side are one tap, unless groups lie between. */
+static enum qb_err pack_conv(struct conv *c, struct qb_builder *b, const struct weighted *w,
+	const struct qb_window *win, int zero, struct qb_errbuf *eb)
+{
+	const int64_t kh = win->kernel[0], kw = win->kernel[1], channels = w->k / (kh * kw);
+	const int64_t together = win->dilation[1] == 1 && c->groups == 1 ? kw : 1;
+	const int64_t run = c->groups == 1 ? together * c->stride : channels;
+	int64_t *offset;
+
+	c->taps = kh * kw / together;
+	c->chunk = (int64_t)qb_align_up((size_t)run, (size_t)c->kernels->group);
+	c->m = qb_builder_alloc(b, (size_t)c->groups, sizeof(*c->m));
+	c->offset = offset = qb_builder_alloc(b, (size_t)(c->groups * c->taps), sizeof(*offset));
+	if (!c->m || !offset) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t g = 0; g < c->groups; g++) {
+		for (int64_t t = 0; t < c->taps; t++) {
+			int64_t ky = t * together / kw, kx = t * together % kw;
+
+			offset[g * c->taps + t] =
+				(ky * win->dilation[0] * c->width + kx * win->dilation[1]) * c->stride +
+				g * channels;
+		}
+		QB_TRY(pack_group(c, b, w, g, kh * kw, together, zero, eb));
+	}
 	return QB_OK;
 }
 
@@ -301,7 +327,7 @@ static const struct qb_window one_tap = {.ndim = 2, .kernel = {1, 1}, .stride = 
 
 static struct conv pointwise(int64_t pixels)
 {
-	return (struct conv){.images = 1, .ih = pixels, .iw = 1, .oh = pixels, .ow = 1, .sh = 1, .sw = 1};
+	return (struct conv){.groups = 1, .images = 1, .ih = pixels, .iw = 1, .oh = pixels, .ow = 1, .sh = 1, .sw = 1};
 }
 
 static enum qb_err plan_conv(struct qb_builder *b, const struct qb_node *n, const struct weighted *w,
@@ -309,10 +335,10 @@ static enum qb_err plan_conv(struct qb_builder *b, const struct qb_node *n, cons
 	struct qb_errbuf *eb)
 {
 	const int64_t *in = n->input[0]->shape.dim, *out = n->output[0]->shape.dim;
-	struct conv c = {.images = in[0], .ih = in[2], .iw = in[3], .oh = out[2], .ow = out[3],
+	struct conv c = {.groups = qb_node_int(n, "group", 1), .images = in[0], .ih = in[2], .iw = in[3], .oh = out[2], .ow = out[3],
 		.sh = win->stride[0], .sw = win->stride[1], .top = win->lo[0], .left = win->lo[1]};
 
-	if (win->kernel[0] * win->kernel[1] == 1 && c.sh == 1 && c.sw == 1 && !c.top && !c.left &&
+	if (c.groups == 1 && win->kernel[0] * win->kernel[1] == 1 && c.sh == 1 && c.sw == 1 && !c.top && !c.left &&
 		c.oh == c.ih && c.ow == c.iw) {
 		c = pointwise(c.images * c.oh * c.ow);
 	}
@@ -411,7 +437,7 @@ enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, st
 	struct qb_window win;
 	struct qb_bytes x, y;
 
-	if (n->input[0]->shape.ndim != 4 || (groups > 1 && !depthwise)) {
+	if (n->input[0]->shape.ndim != 4) {
 		return QB_EUNSUPPORTED;
 	}
 	w.k = ws->dim[1] * ws->dim[2] * ws->dim[3];
