@@ -15,3 +15,5 @@ check_PROGRAMS += tests/unit/exec/test_float_steps
 tests_unit_exec_test_float_steps_SOURCES = tests/unit/exec/test_float_steps.c \
 	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h
 tests_unit_exec_test_float_steps_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_SCRIPTS += tests/unit/exec/test_int8_networks.py
+EXTRA_DIST += tests/unit/exec/test_int8_networks.py

@@ -213,6 +213,19 @@ static void compare(void *arg, int value, float *x, size_t n)
 	}
 }
 
+/* Every node in integers. */
+static void assert_integer(const char *path, const struct qb_plan *plan)
+{
+	for (int i = 0; i < qb_plan_steps(plan); i++) {
+		struct qb_step_info s = qb_plan_step(plan, i);
+
+		if (s.why_float) {
+			fail_msg("%s: node %s (%s) stays float: %s", path, s.node->name, s.node->type,
+				s.why_float);
+		}
+	}
+}
+
 static void check_int8(const char *path, const char *scheme_name, int threads, bool plain)
 {
 	struct qb_errbuf eb = {0};
@@ -239,6 +252,9 @@ static void check_int8(const char *path, const char *scheme_name, int threads, b
 	ok(qb_quantization_create(&q, &scheme, t.graph, t.place, t.observer, &eb), &eb);
 	ok(qb_overlay_create(&overlay, t.plan, q, &eb), &eb);
 	ok(qb_plan_create_int8(&int8, t.graph, threads, q, t.tapped, &eb), &eb);
+	if (getenv("QB_NETWORKS_INTEGER")) {
+		assert_integer(path, int8);
+	}
 	ok(qb_session_create(&i8, int8, false, &eb), &eb);
 	c.q = q;
 	c.want = calloc((size_t)t.graph->values, sizeof(*c.want));
@@ -276,17 +292,20 @@ static bool carries(const char *path)
 	return any;
 }
 
-/* More networks, given by hand: QB_NETWORKS=FILE:FILE... */
+/* More networks, given by name: QB_NETWORKS=FILE:FILE..., and with QB_NETWORKS_INTEGER no step of theirs is float. */
 static int check_given(void)
 {
-	char all[4096], *rest = all, *path;
+	char all[8192], *rest = all, *path;
 	const char *given = getenv("QB_NETWORKS");
 	int seen = 0;
 
 	snprintf(all, sizeof(all), "%s", given ? given : "");
 	while ((path = strtok_r(rest, ":", &rest))) {
-		print_message("%s\n", path);
-		check_int8(path, carries(path) ? "carried" : "int8", 1, false);
+		const char *scheme = carries(path) ? "carried" : "int8";
+
+		check_int8(path, scheme, 1, false);
+		check_int8(path, scheme, 2, false);
+		check_int8(path, scheme, 1, true);
 		seen++;
 	}
 	return seen;

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# python: peers
+"""Small networks, one for each thing that has an integer step: every node of them runs on bytes, and every tensor is
+within one step of the simulation, given the same inputs (tests/unit/exec/test_networks compares)."""
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+try:
+    import numpy as np
+    import onnx
+    import onnx.shape_inference
+    from onnx import TensorProto, helper, numpy_helper
+except ImportError:
+    print("skipped: the onnx package is not installed for this Python")
+    sys.exit(77)
+
+PROGRAM = os.path.join("tests", "unit", "exec", "test_networks")
+rng = np.random.default_rng(3)
+
+
+class Net:
+    """A chain of nodes on one input; each call adds a node and names its output."""
+
+    def __init__(self, shape):
+        self.input = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
+        self.nodes, self.constants = [], []
+
+    def constant(self, array, dtype=np.float32):
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(array, dtype), name))
+        return name
+
+    def weight(self, *shape):
+        return self.constant(rng.normal(size=shape) / np.sqrt(np.prod(shape[1:])))
+
+    def __call__(self, op, *inputs, outputs=1, **attributes):
+        names = [f"v{len(self.nodes)}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(op, list(inputs), names, name=f"{op}_{len(self.nodes)}", **attributes))
+        return names[0] if outputs == 1 else names
+
+    def conv(self, x, outputs, channels, kernel=3, group=1, **more):
+        w = self.weight(outputs, channels // group, kernel, kernel)
+        return self("Conv", x, w, self.constant(rng.normal(size=outputs) * 0.1), group=group,
+                    pads=[kernel // 2] * 4, **more)
+
+    def save(self, folder, name, output):
+        out = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
+        graph = helper.make_graph(self.nodes, name, [self.input], [out], self.constants)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        path = os.path.join(folder, name + ".onnx")
+        onnx.save(model, path)
+        return path
+
+
+def grouped(n):
+    y = n.conv("x", 24, 12, group=4)
+    y = n.conv(y, 20, 24, group=2, strides=[2, 1])
+    y = n.conv(y, 40, 20, group=20)
+    return n.conv(y, 12, 40, 1, group=4)
+
+
+def dilated(n):
+    y = n.conv("x", 10, 12, dilations=[2, 2])
+    return n.conv(y, 7, 10, 5, strides=[2, 2])
+
+
+def joined(n):
+    a, b = n.conv("x", 9, 12), n("Sigmoid", n.conv("x", 6, 12, 1))
+    y = n("Concat", a, b, "x", axis=1)
+    y = n("Resize", y, "", n.constant([1, 1, 2, 2]), mode="nearest", nearest_mode="floor",
+          coordinate_transformation_mode="asymmetric")
+    return n.conv(y, 8, 27)
+
+
+def moved(n):
+    y = n.conv("x", 16, 12)
+    y = n("DepthToSpace", y, blocksize=2)
+    y = n("Pad", y, n.constant([0, 0, 1, 2, 0, 0, 0, 1], np.int64))
+    y = n("Slice", y, n.constant([1, 0], np.int64), n.constant([9, 1000], np.int64), n.constant([2, 3], np.int64),
+          n.constant([1, 2], np.int64))
+    a, b = n("Split", y, n.constant([1, 3], np.int64), axis=1, outputs=2)
+    return n.conv(n("Concat", n.conv(a, 4, 1), n.conv(b, 4, 3, 1), axis=1), 5, 8)
+
+
+def functions(n):
+    y = n.conv("x", 8, 12)
+    for op in ("HardSwish", "LeakyRelu", "Elu", "Tanh", "HardSigmoid", "Exp", "Softplus", "Erf", "Abs", "Neg"):
+        y = n(op, n("Mul", y, n.constant(1.7)))
+    return n("Sqrt", n("Add", n("Abs", y), n.constant([2.0])))
+
+
+def operands(n):
+    y = n.conv("x", 8, 12)
+    z = n("Sigmoid", n.conv(n("GlobalAveragePool", y), 8, 8, 1))
+    y = n("Sub", n("Mul", y, z), n("Tanh", y))
+    y = n("Add", n("Div", y, n.constant(np.linspace(0.5, 2, 8).reshape(8, 1, 1))), z)
+    y = n("PRelu", y, n.constant(np.linspace(-0.2, 0.3, 8).reshape(8, 1, 1)))
+    return n("Mul", n.constant(rng.normal(size=(1, 1, 6, 5))), y)
+
+
+def pools(n):
+    y = n("MaxPool", n.conv("x", 12, 12), kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    y = n("AveragePool", y, kernel_shape=[2, 2])
+    y = n("Flatten", n("GlobalAveragePool", n.conv(y, 18, 12)))
+    return n("Gemm", y, n.weight(18, 5), n.constant(rng.normal(size=5)))
+
+
+def attention(n):
+    """Two heads of 8 over 7 places of 16 numbers."""
+    norm = n("LayerNormalization", "x", n.constant(rng.uniform(0.5, 2, 16)), n.constant(rng.normal(size=16)), axis=-1)
+    head = n.constant([0, 7, 2, 8], np.int64)
+    q, k, v = (n("Reshape", n("MatMul", norm, n.weight(16, 16)), head) for _ in range(3))
+    q, v = (n("Transpose", t, perm=[0, 2, 1, 3]) for t in (q, v))
+    scores = n("MatMul", q, n("Transpose", k, perm=[0, 2, 3, 1]))
+    chances = n("Softmax", n("Div", scores, n.constant(np.sqrt(8))), axis=-1)
+    y = n("Transpose", n("MatMul", chances, v), perm=[0, 2, 1, 3])
+    y = n("MatMul", n("Reshape", y, n.constant([0, 7, 16], np.int64)), n.weight(16, 16))
+    return n("Add", y, "x")
+
+
+IMAGE = [1, 12, 6, 5]
+NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "joined": (joined, IMAGE),
+            "moved": (moved, IMAGE), "functions": (functions, IMAGE), "operands": (operands, IMAGE),
+            "pools": (pools, IMAGE), "attention": (attention, [1, 7, 16])}
+
+
+class Int8Networks(unittest.TestCase):
+    def test_small_networks__all_on_bytes_and_within_one_step(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, (build, shape) in NETWORKS.items():
+                with self.subTest(name):
+                    net = Net(shape)
+                    path = net.save(folder, name, build(net))
+                    run = subprocess.run([PROGRAM], capture_output=True, text=True, timeout=300, env={
+                        **os.environ, "QB_SHARED": folder, "QB_NETWORKS": path, "QB_NETWORKS_INTEGER": "1"})
+                    self.assertEqual(run.returncode, 0, run.stderr + run.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
