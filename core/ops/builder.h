@@ -26,6 +26,8 @@ enum qb_err qb_dnn_check(dnnl_status_t status, const char *what, struct qb_errbu
 dnnl_memory_desc_t qb_dnn_dense(const struct qb_shape *s);
 dnnl_memory_desc_t qb_dnn_any(const dnnl_memory_desc_t *md);
 
+/* The node that reads v, if one alone does and v is no output of the network. */
+const struct qb_node *qb_builder_reader(const struct qb_builder *b, const struct qb_value *v);
 /* Where the value is. */
 const struct qb_place *qb_builder_home(const struct qb_builder *b, const struct qb_value *v);
 /* The value in the layout `want`: its home, or a copy that a reorder makes once for all who want it. */

@@ -25,4 +25,7 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
 	struct qb_errbuf *eb);
 
+/* A MatMul of two activations. */
+enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+
 #endif

@@ -125,7 +125,8 @@ INLINE_AVX2 __m256 end(const struct piece *p, int i, int at, bool full, __m256 s
 	return _mm256_min_ps(hi, _mm256_max_ps(lo, sum));
 }
 
-INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool full)
+/* half: the panel has 8 outputs at most. */
+INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool full, const bool half)
 {
 	__m256 a[TILE], b[TILE];
 	const int64_t depth = p->depth, runs = p->runs;
@@ -135,7 +136,7 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 		const float *y = p->y + i * p->y_stride;
 
 		a[i] = p->first ? _mm256_setzero_ps() : load(y, 0, full, p->width);
-		b[i] = p->first ? _mm256_setzero_ps() : load(y, 8, full, p->width);
+		b[i] = p->first || half ? _mm256_setzero_ps() : load(y, 8, full, p->width);
 	}
 	for (int64_t r = 0; r < runs; r++) {
 		const float *x[TILE], *w = p->w + r * p->w_run;
@@ -146,14 +147,16 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 		}
 		for (int64_t k = 0; k < depth; k++) {
 			__m256 u = _mm256_loadu_ps(w + k * QB_F32_PANEL);
-			__m256 v = _mm256_loadu_ps(w + k * QB_F32_PANEL + 8);
+			__m256 v = half ? u : _mm256_loadu_ps(w + k * QB_F32_PANEL + 8);
 
 #pragma GCC unroll 6
 			for (int i = 0; i < tile; i++) {
 				__m256 s = _mm256_broadcast_ss(x[i] + k);
 
 				a[i] = _mm256_fmadd_ps(s, u, a[i]);
-				b[i] = _mm256_fmadd_ps(s, v, b[i]);
+				if (!half) {
+					b[i] = _mm256_fmadd_ps(s, v, b[i]);
+				}
 			}
 		}
 	}
@@ -166,18 +169,24 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 		hi = _mm256_set1_ps(bound[1]);
 		if (p->bias) {
 			u = load(p->bias, 0, full, p->width);
-			v = load(p->bias, 8, full, p->width);
+			if (!half) {
+				v = load(p->bias, 8, full, p->width);
+			}
 		}
 #pragma GCC unroll 6
 		for (int i = 0; i < tile; i++) {
 			a[i] = end(p, i, 0, full, a[i], u, lo, hi);
-			b[i] = end(p, i, 8, full, b[i], v, lo, hi);
+			if (!half) {
+				b[i] = end(p, i, 8, full, b[i], v, lo, hi);
+			}
 		}
 	}
 #pragma GCC unroll 6
 	for (int i = 0; i < tile; i++) {
 		store(p->y + i * p->y_stride, 0, full, p->width, a[i]);
-		store(p->y + i * p->y_stride, 8, full, p->width, b[i]);
+		if (!half) {
+			store(p->y + i * p->y_stride, 8, full, p->width, b[i]);
+		}
 	}
 }
 
@@ -185,9 +194,11 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 	AVX2 static void piece_avx2_##n(const struct piece *p) \
 	{ \
 		if (p->width == QB_F32_PANEL) { \
-			piece_avx2(p, n, true); \
+			piece_avx2(p, n, true, false); \
+		} else if (p->width == 8) { \
+			piece_avx2(p, n, true, true); \
 		} else { \
-			piece_avx2(p, n, false); \
+			piece_avx2(p, n, false, false); \
 		} \
 	}
 SIZED(1) SIZED(2) SIZED(3) SIZED(4) SIZED(5) SIZED(6)

@@ -22,6 +22,7 @@ libquantbench_a_SOURCES += \
 	core/ops/window.c core/ops/window.h
 # The planned steps.
 libquantbench_a_SOURCES += \
+	core/ops/batched_plan.c \
 	core/ops/binary_plan.c \
 	core/ops/builder.h \
 	core/ops/conv_plan.c \

@@ -133,8 +133,11 @@ static enum qb_err plan_batched(struct qb_builder *b, const struct qb_node *n,
 	struct qb_place place[3];
 	struct qb_arg arg[3];
 	dnnl_status_t s;
-	enum qb_err err;
+	enum qb_err err = qb_plan_batched(b, n, eb);
 
+	if (err != QB_EUNSUPPORTED) {
+		return err;
+	}
 	for (int i = 0; i < 2; i++) {
 		struct qb_shape shape = n->input[i]->shape;
 		int lead = y->shape.ndim - shape.ndim;

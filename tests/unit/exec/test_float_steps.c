@@ -272,6 +272,7 @@ static void attention__views__equal_plain_c(void **state)
 	mb_node(&b, "MatMul", "context", "a,v1", "c0");
 	mb_attr_ints(&b, mb_node(&b, "Transpose", "ct", "c0", "c1"), "perm", 4, (int64_t[]){0, 2, 1, 3});
 	mb_node(&b, "Reshape", "out", "c1,flat", "y");
+	made = "batched tiles";
 	check(&b);
 }
 
