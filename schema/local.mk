@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += schema/openapi.yaml docs/hardware.md docs/jobs.md docs/networks.md docs/operations.md
+EXTRA_DIST += schema/openapi.yaml
