@@ -17,3 +17,4 @@ noinst_PROGRAMS += bench/bench_float
 bench_bench_float_SOURCES = bench/bench_float.c bench/ort.c bench/ort.h
 bench_bench_float_LDADD = $(LDADD) -ldl
 EXTRA_DIST += bench/export_networks.py
+EXTRA_DIST += bench/sentences.py bench/export_minilm.py

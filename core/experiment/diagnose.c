@@ -28,6 +28,7 @@ struct diagnose {
 	struct qb_job *job, ptq_job;
 	json_t *ptq; /* the description of a ptq job of "scheme" and the candidates */
 	struct qb_ptq_spec spec;
+	bool sensitivity;    /* try every layer alone */
 	const json_t *mixed; /* NULL: not asked for */
 	struct qb_budget budget;
 	struct qb_graph *model;
@@ -73,7 +74,8 @@ static enum qb_err read_budget(struct diagnose *d, struct qb_errbuf *eb)
 /* Fields that a ptq job has too, and its schemes: the one in question first. */
 static enum qb_err make_ptq(struct diagnose *d, struct qb_errbuf *eb)
 {
-	static const char *const own[] = {"type", "scheme", "mixed", "samples", "workdir", "fresh"};
+	static const char *const own[] = {"type", "scheme", "sensitivity", "mixed", "samples", "workdir",
+		"fresh"};
 	const json_t *candidates = NULL;
 	json_t *schemes = json_array(), *one;
 	size_t i;
@@ -109,13 +111,18 @@ static enum qb_err make_ptq(struct diagnose *d, struct qb_errbuf *eb)
 static enum qb_err parse(struct diagnose *d, struct qb_errbuf *eb)
 {
 	static const char *const known[] = {"type", "model", "data", "metric", "seed", "preprocess",
-		"scheme", "mixed", "weights", "activations", "methods", "calibration", "samples", "threads",
+		"scheme", "sensitivity", "mixed", "weights", "activations", "methods", "calibration", "samples", "threads",
 		"workdir", "fresh", NULL};
 	int64_t samples = SAMPLES;
 
 	QB_TRY(qb_param_only(d->job->spec, "", known, eb));
 	QB_TRY(qb_param_object(d->job->spec, "", "mixed", &d->mixed, eb));
 	QB_TRY(qb_param_int(d->job->spec, "", "samples", 1, INT64_MAX, &samples, eb));
+	d->sensitivity = true;
+	QB_TRY(qb_param_bool(d->job->spec, "", "sensitivity", &d->sensitivity, eb));
+	if (d->mixed && !d->sensitivity) {
+		return qb_fail(eb, QB_EJOB, "sensitivity: false leaves nothing for \"mixed\" to choose by");
+	}
 	QB_TRY(make_ptq(d, eb));
 	d->ptq_job = (struct qb_job){.spec = d->ptq, .host = d->job->host};
 	if (qb_ptq_spec_parse(&d->spec, &d->ptq_job, eb) != QB_OK) {
@@ -218,7 +225,7 @@ static enum qb_err run_layers(struct diagnose *d, struct qb_errbuf *eb)
 		r[n++] = (struct request){QB_MIXTURE_FLOAT, -1, 0, &d->floats};
 		r[n++] = (struct request){0, -1, 0, &d->all};
 	}
-	for (int l = 0; r && l < layers; l++) {
+	for (int l = 0; r && d->sensitivity && l < layers; l++) {
 		r[n++] = (struct request){0, l, QB_MIXTURE_FLOAT, &d->but[l]};
 		for (int s = 0; s < d->spec.schemes; s++) {
 			r[n++] = (struct request){QB_MIXTURE_FLOAT, l, s, &d->only[s * layers + l]};
@@ -250,7 +257,7 @@ static json_t *layer_rows(const struct diagnose *d)
 	for (int l = 0; l < d->layers->count; l++) {
 		sum += d->only[l].noise;
 	}
-	for (int l = 0; l < d->layers->count; l++) {
+	for (int l = 0; d->sensitivity && l < d->layers->count; l++) {
 		const struct qb_mix_layer *layer = &d->layers->layer[l];
 
 		qb_job_metric(d->job, "layer", d->spec.scheme[0].name, layer->name, "only_sqnr",

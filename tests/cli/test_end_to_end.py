@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 BUILD = pathlib.Path(os.environ.get("top_builddir", ".")).resolve()
 DEMO = pathlib.Path(os.environ.get("top_srcdir", BUILD / "..")).resolve() / "demo"
@@ -93,6 +94,28 @@ class EndToEnd(unittest.TestCase):
             self.assertEqual(code, 0, err)
             for word in words:
                 self.assertIn(word, out)
+
+    def test_diagnosis__its_job__is_ready_for_the_server(self):
+        with open(DEMO / "sweep.json", encoding="utf-8") as f:
+            sweep = json.load(f)
+        job = {key: sweep[key] for key in ("metric", "preprocess") if key in sweep}
+        job.update(type="diagnose", model=str(DEMO / "digits.onnx"), data=str(DEMO / "digits-test.npz"),
+                   scheme="int4", samples=64, mixed={"candidates": ["int8"], "budget": {"share": 0.2}})
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+            json.dump(job, f)
+            f.flush()
+            found = self.json("submit", f.name, "--wait", "--json")
+        mixed = found["mixed"]
+        self.assertRegex(mixed["job"]["model"], r"^m\d+$")
+        self.assertRegex(mixed["job"]["data"], r"^d\d+$")
+        with urllib.request.urlopen(urllib.request.Request(
+                self.url + "/v1/jobs", json.dumps({**mixed["job"], "latency": False}).encode(),
+                {"Content-Type": "application/json"})) as reply:
+            id = json.load(reply)["id"]
+        self.assertEqual(self.quantbench("watch", id)[0], 0)
+        code, out, err = self.quantbench("show", id, "--json")
+        self.assertEqual(code, 0, err)
+        self.assertIn('"mixed"', out)
 
     def test_submit__same_job_again__is_answered_from_the_results(self):
         first = self.json("submit", str(DEMO / "sweep.json"), *QUICK)

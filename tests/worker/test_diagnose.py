@@ -82,6 +82,15 @@ class Diagnose(tiny.Case):
         shares = [c["noise_share"] for c in w2["worst_channels"]]
         self.assertEqual(shares, sorted(shares, reverse=True))
 
+    def test_without_sensitivity__tensors_are_the_same(self):
+        results = []
+        for fields in {}, {"sensitivity": False}:
+            self.random = np.random.default_rng(10)
+            results.append(self.diagnose(scheme="int4", **fields))
+        self.assertEqual(results[1]["layers"], [])
+        for key in "tensors", "largest", "all":
+            self.assertEqual(results[0][key], results[1][key])
+
     def test_threads__do_not_change_anything(self):
         results = []
         for threads in "1", "2":
