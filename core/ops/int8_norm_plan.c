@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Integer steps of what looks at a whole line: Softmax and LayerNormalization along the last dimension. Exponentials of
- * bytes are a table; sums and squares of bytes are exact.
+ * Integer steps of what looks at a whole line: Softmax, LayerNormalization and ReduceMean along the last dimension.
+ * Exponentials of bytes are a table; sums and squares of bytes are exact. And BatchNormalization, where nothing before it
+ * could take it: a depthwise convolution of one tap, its weights 1.
  */
 #if defined(__GNUC__) && !defined(__clang__)
 /* At -O2 GCC vectorises next to nothing. */
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/ops/common.h"
 #include "core/ops/int8_kernels.h"
 #include "core/ops/int8_plan.h"
 #include "core/ops/plans.h"
@@ -174,4 +176,134 @@ enum qb_err qb__plan_int8_layer_norm(struct qb_builder *b, const struct qb_node 
 	buffer[0] = c.x.buffer;
 	buffer[1] = c.y.buffer;
 	return qb_builder_call(b, n, "int8 layer norm", run_layer_norm, &c, sizeof(c), buffer, 2, 1, eb);
+}
+
+struct mean {
+	struct qb_bytes x, y;
+	float multiplier, offset;
+	int threads;
+};
+
+static void run_mean(const void *context, void *const *buffer)
+{
+	const struct mean *c = context;
+
+#pragma omp parallel for schedule(static) if (c->threads > 1 && c->x.pixels * c->x.channels > 16384)
+	for (int64_t p = 0; p < c->x.pixels; p++) {
+		const uint8_t *x = (const uint8_t *)buffer[0] + p * c->x.stride;
+		uint32_t sum = 0;
+		float v;
+
+		for (int64_t i = 0; i < c->x.channels; i++) {
+			sum += x[i];
+		}
+		v = rintf((float)sum * c->multiplier + c->offset);
+		v = v < 0 ? 0 : v > (float)c->y.top ? (float)c->y.top : v;
+		((uint8_t *)buffer[1])[p / c->y.channels * c->y.stride + p % c->y.channels] = (uint8_t)v;
+	}
+}
+
+enum qb_err qb__plan_int8_mean(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct mean c = {.threads = qb_builder_threads(b)};
+	int64_t ndim = n->input[0]->shape.ndim, axes[QB_MAX_DIMS];
+	int buffer[2], count = qb__op_list(n, NULL, "axes", 1, axes, QB_MAX_DIMS);
+
+	if (strcmp(n->type, "ReduceMean") || count != 1 || (axes[0] != -1 && axes[0] != ndim - 1) ||
+		n->act.kind != QB_ACT_NONE) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_bytes(b, n->input[0], &c.x, eb));
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &c.y, eb));
+	if (c.x.inner != 1 || c.y.inner != 1 || c.x.channels > QB_INT8_K_MAX) {
+		return QB_EUNSUPPORTED;
+	}
+	c.multiplier = (float)((double)c.x.scale / c.y.scale / (double)c.x.channels);
+	c.offset = (float)(c.y.zero - (double)c.x.scale / c.y.scale * c.x.zero);
+	buffer[0] = c.x.buffer;
+	buffer[1] = c.y.buffer;
+	return qb_builder_call(b, n, "int8 mean", run_mean, &c, sizeof(c), buffer, 2, 1, eb);
+}
+
+struct batch_norm {
+	const struct qb_int8_kernels *kernels;
+	struct qb_int8_channels c;
+	struct qb_bytes x;
+	int threads;
+};
+
+enum { PIXELS = 256 };
+
+static void run_batch_norm(const void *context, void *const *buffer)
+{
+	const struct batch_norm *c = context;
+
+#pragma omp parallel for schedule(static) if (c->threads > 1 && c->x.pixels * c->x.stride > 65536)
+	for (int64_t p = 0; p < c->x.pixels; p += PIXELS) {
+		const uint8_t *row = (const uint8_t *)buffer[0] + p * c->x.stride;
+
+		c->kernels->depthwise(&c->c, &row, c->x.stride, QB_MIN(PIXELS, c->x.pixels - p),
+			(uint8_t *)buffer[1] + p * c->x.stride, c->x.stride);
+	}
+}
+
+/* gain * (x - mean) / sqrt(variance + epsilon) + bias on bytes, in the kernels' order. */
+static enum qb_err prepare_batch_norm(struct qb_builder *b, const struct qb_node *n,
+	struct batch_norm *c, const struct qb_bytes *y, struct qb_errbuf *eb)
+{
+	const size_t room = qb_align_up((size_t)c->x.channels, 64);
+	const float *p[4], epsilon = qb_node_float(n, "epsilon", 1e-5f);
+	int8_t *packed = qb_builder_alloc(b, c->kernels->depthwise_bytes(c->x.channels, 1), 1);
+	int8_t *ones = qb_builder_alloc(b, room, 1);
+	int32_t *start = qb_builder_alloc(b, room, sizeof(*start));
+	float *line[4];
+
+	for (int i = 0; i < 4; i++) {
+		p[i] = qb_builder_constant(b, n->input[1 + i]);
+		line[i] = qb_builder_alloc(b, room, sizeof(*line[i]));
+		if (!line[i] || !packed || !ones || !start) {
+			return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+		}
+	}
+	for (int64_t i = 0; i < (int64_t)room; i++) {
+		start[i] = -c->x.zero;
+	}
+	for (int64_t i = 0; i < c->x.channels; i++) {
+		double gain = p[0][i] / sqrt((double)p[3][i] + (double)epsilon);
+
+		ones[i] = 1;
+		line[0][i] = (float)(gain * c->x.scale / y->scale);
+		line[1][i] = (float)((p[1][i] - gain * p[2][i]) / y->scale + y->zero);
+	}
+	c->kernels->pack_depthwise(packed, ones, c->x.channels, 1);
+	qb_int8_unpacked_order(c->kernels, line[0], line[2], c->x.channels);
+	qb_int8_unpacked_order(c->kernels, line[1], line[3], c->x.channels);
+	c->c = (struct qb_int8_channels){.packed = packed, .start = start, .multiplier = line[2],
+		.offset = line[3], .channels = c->x.channels, .taps = 1};
+	qb__byte_bounds(n, y, &c->c.lo, &c->c.hi);
+	return QB_OK;
+}
+
+enum qb_err qb__plan_int8_batch_norm(struct qb_builder *b, const struct qb_node *n,
+	struct qb_errbuf *eb)
+{
+	struct batch_norm c = {.kernels = qb_int8_kernels(), .threads = qb_builder_threads(b)};
+	struct qb_bytes y;
+	int buffer[2];
+
+	QB_TRY(qb_builder_bytes(b, n->input[0], &c.x, eb));
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	for (int i = 1; i < 5; i++) {
+		if (!is_constant_line(n->input[i], c.x.channels)) {
+			return QB_EUNSUPPORTED;
+		}
+	}
+	if (n->input[0]->shape.ndim != 4 || c.x.stride != y.stride || c.x.inner != y.inner ||
+		(n->outputs > 1 && n->output[1])) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(prepare_batch_norm(b, n, &c, &y, eb));
+	buffer[0] = c.x.buffer;
+	buffer[1] = y.buffer;
+	return qb_builder_call(b, n, "int8 batch norm", run_batch_norm, &c, sizeof(c), buffer, 2, 1, eb);
 }

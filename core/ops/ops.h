@@ -72,7 +72,7 @@
 	X("", Transpose, 1, 1, 1, QB_OP_PASS, -1, transpose, transpose, qb__plan_transpose, qb__plan_int8_move) \
 	X("", Trilu, 1, 2, 1, QB_OP_PASS, -1, trilu, trilu, NULL, NULL) \
 	/* norm.c */ \
-	X("", BatchNormalization, 5, 5, 5, QB_OP_ELTWISE, -1, batch_norm, batch_norm, qb__plan_batch_norm, NULL) \
+	X("", BatchNormalization, 5, 5, 5, QB_OP_ELTWISE, -1, batch_norm, batch_norm, qb__plan_batch_norm, qb__plan_int8_batch_norm) \
 	X("", GroupNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, group_norm, group_norm, NULL, NULL) \
 	X("", Hardmax, 1, 1, 1, QB_OP_OTHER, -1, softmax, softmax, NULL, NULL) \
 	X("", InstanceNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, instance_norm, instance_norm, NULL, NULL) \
@@ -108,7 +108,7 @@
 	X("", ReduceLogSum, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
 	X("", ReduceLogSumExp, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
 	X("", ReduceMax, 1, 2, 1, QB_OP_PASS, -1, reduce, reduce, NULL, NULL) \
-	X("", ReduceMean, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
+	X("", ReduceMean, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, qb__plan_int8_mean) \
 	X("", ReduceMin, 1, 2, 1, QB_OP_PASS, -1, reduce, reduce, NULL, NULL) \
 	X("", ReduceProd, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
 	X("", ReduceSum, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \

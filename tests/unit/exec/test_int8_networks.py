@@ -123,10 +123,28 @@ def attention(n):
     return n("Add", y, "x")
 
 
+def normalised(n):
+    """A batch norm that no convolution takes, and a layer norm in its parts."""
+    def channels(lo):
+        return n.constant(rng.uniform(lo, 2, 12))
+
+    y = n("LeakyRelu", n.conv("x", 12, 12))
+    return n("BatchNormalization", y, channels(-2), channels(-1), channels(-1), channels(0.3))
+
+
+def means(n):
+    y = n("MatMul", "x", n.weight(16, 24))
+    y = n("Sub", y, n("ReduceMean", y, axes=[-1], keepdims=1))
+    spread = n("ReduceMean", n("Pow", y, n.constant(2.0)), axes=[-1], keepdims=1)
+    y = n("Div", y, n("Sqrt", n("Add", spread, n.constant(0.1))))
+    return n("ReduceMean", n("Mul", y, n.constant(rng.normal(size=24))), axes=[2], keepdims=0)
+
+
 IMAGE = [1, 12, 6, 5]
 NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "joined": (joined, IMAGE),
             "moved": (moved, IMAGE), "functions": (functions, IMAGE), "operands": (operands, IMAGE),
-            "pools": (pools, IMAGE), "attention": (attention, [1, 7, 16])}
+            "pools": (pools, IMAGE), "attention": (attention, [1, 7, 16]),
+            "normalised": (normalised, IMAGE), "means": (means, [1, 7, 16])}
 
 
 class Int8Networks(unittest.TestCase):
