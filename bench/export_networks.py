@@ -5,7 +5,8 @@
     export_networks.py FOLDER [NAME ...]
 
 Each NAME gives NAME.onnx and NAME.npz: inputs named as in the network and `y`, the largest class of PyTorch's own
-float output, so that a metric measures agreement with float. Weights are random; batch norms hold the statistics of
+float output, so that a metric measures agreement with float (for OPT the tokens, for its perplexity; for MiniLM the
+sentence's vector). Weights are random; batch norms hold the statistics of
 random images, so that activations stay within reason. Opsets and the two exporters of PyTorch vary on purpose.
 Needs torch, torchvision, timm and transformers.
 """
@@ -250,12 +251,13 @@ def export(name, folder):
     with torch.no_grad():
         y = torch.cat([model(*(v[i:i + 1] for v in example.values())) for i in range(len(next(iter(example.values()))))])
         write_onnx(model, example, os.path.join(folder, name + ".onnx"), opset, new)
-    axis = -1 if name.startswith("opt") else 1
     arrays = {k: v.numpy() for k, v in example.items()}
     if name == "minilm":
         arrays["y"] = y.numpy()
+    elif name == "opt":
+        arrays["y"] = arrays["input_ids"]
     else:
-        arrays["y"] = y.argmax(axis).numpy()
+        arrays["y"] = y.argmax(1).numpy()
     np.savez(os.path.join(folder, name + ".npz"), **arrays)
     print(f"{name}: opset {opset}, {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters, "
           f"output {list(y.shape)}, largest {y.abs().max():.3g}", flush=True)
