@@ -253,15 +253,36 @@ enum qb_err qb__infer_cast(struct qb_graph *g, struct qb_node *n, struct qb_errb
 	return QB_OK;
 }
 
+/* The code of an 8-bit float that does not saturate: what rounds beyond its largest value becomes infinity where there is
+ * one, NaN elsewhere. The next value up, were there one, shows whether it does. */
+static uint8_t overflowing_code(enum qb_dtype dtype, double v)
+{
+	bool five = dtype == QB_F8_E5M2 || dtype == QB_F8_E5M2FNUZ, nuz = dtype != QB_F8_E4M3FN && dtype != QB_F8_E5M2;
+	double largest = five ? 57344 : nuz ? 240 : 448, half = five ? 4096 : nuz ? 8 : 16;
+	uint8_t code, sign = signbit(v) ? 0x80 : 0;
+
+	qb__op_store(dtype, &code, 0, v);
+	/* Halfway goes to the even one: up, as the largest value is odd but for e4m3fn's. */
+	if (fabs(v) > largest + half || (fabs(v) == largest + half && dtype != QB_F8_E4M3FN)) {
+		code = nuz ? 0x80 : five ? (uint8_t)(sign | 0x7c) : (uint8_t)(sign | 0x7f);
+	}
+	return code;
+}
+
 enum qb_err qb__eval_cast(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	size_t count = qb_tensor_size(in[0]);
-	bool real = op_is_float(in[0]->dtype);
+	bool real = op_is_float(in[0]->dtype) || qb_dtype_is_float8(in[0]->dtype);
+	bool wraps = out[0].dtype == QB_I4 || out[0].dtype == QB_U4;
+	bool overflows = qb_dtype_is_float8(out[0].dtype) && !qb_node_int(n, "saturate", 1);
 
-	(void)n, (void)eb;
+	(void)eb;
 	for (size_t i = 0; i < count; i++) {
-		if (real || op_is_float(out[0].dtype)) {
+		if (overflows) {
+			((uint8_t *)out[0].data)[i] = overflowing_code(out[0].dtype,
+				qb__op_load(in[0]->dtype, in[0]->data, i));
+		} else if (!wraps && (real || op_is_float(out[0].dtype) || qb_dtype_is_float8(out[0].dtype))) {
 			qb__op_store(out[0].dtype, out[0].data, i, qb__op_load(in[0]->dtype, in[0]->data, i));
 		} else {
 			qb__op_store_int(out[0].dtype, out[0].data, i,

@@ -28,7 +28,13 @@ static bool read_tensor(FILE *f, struct qb_tensor *t)
 		return false;
 	}
 	t->data = malloc(bytes + 1);
-	return t->data && (!bytes || fread(t->data, bytes, 1, f) == 1);
+	if (!t->data || (bytes && fread(t->data, bytes, 1, f) != 1)) {
+		return false;
+	}
+	for (size_t i = 0; t->dtype == QB_I4 && i < bytes; i++) { /* ml_dtypes leaves the upper half empty */
+		((uint8_t *)t->data)[i] = (uint8_t)(((((uint8_t *)t->data)[i] & 15) ^ 8) - 8);
+	}
+	return true;
 }
 
 static bool write_tensor(FILE *f, const struct qb_tensor *t)

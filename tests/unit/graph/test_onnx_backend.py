@@ -34,7 +34,7 @@ REASONS = {
     "classical machine learning (domain ai.onnx.ml)": """ArrayFeatureExtractor Binarizer TreeEnsemble""".split(),
 }
 OUT = {op: why for why, ops in REASONS.items() for op in ops}
-NUMERIC = {1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 16}
+NUMERIC = {1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 16, *range(17, 23)}
 GOAL = 0.95
 
 
@@ -54,7 +54,7 @@ def out_of_scope(model):
         if not v.type.HasField("tensor_type"):
             return "sequences, maps and optionals"
         if v.type.tensor_type.elem_type not in NUMERIC:
-            return "element types other than numbers of 8 to 64 bits"
+            return "element types other than numbers of 4 to 64 bits (float4, strings, complex numbers)"
     return None
 
 
