@@ -3,6 +3,8 @@ BENCHES += bench/bench_qdq
 bench_bench_qdq_SOURCES = bench/bench_qdq.c
 bench_bench_qdq_CFLAGS = $(AM_CFLAGS) -pthread
 bench_bench_qdq_LDFLAGS = $(AM_LDFLAGS) -pthread
+BENCHES += bench/bench_sweep
+bench_bench_sweep_SOURCES = bench/bench_sweep.c
 noinst_PROGRAMS += bench/bench_latency
 bench_bench_latency_SOURCES = bench/bench_latency.c bench/ort.c bench/ort.h \
 	bench/peak.c bench/peak.h

@@ -27,6 +27,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/network.c core/experiment/network.h \
 	core/experiment/params.c core/experiment/params.h \
 	core/experiment/profile.c core/experiment/profile.h \
+	core/experiment/plain.c core/experiment/plain.h \
 	core/experiment/ptq.c \
 	core/experiment/ptq_latency.c core/experiment/ptq_latency.h \
 	core/experiment/ptq_spec.c core/experiment/ptq_spec.h \

@@ -4,9 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/base/size.h"
+#include "core/experiment/plain.h"
 #include "core/experiment/variant.h"
 
 /* A run of several samples amortises the cost of each step, as long as its tensors stay in the second-level cache. */
@@ -23,7 +23,7 @@ struct slot {
 struct pass {
 	const struct qb_network **network; /* [variants] */
 	struct qb_lane **lane;             /* [variants][threads] */
-	double *float_seconds, *total_seconds; /* [threads] */
+	double *seconds;                   /* [threads]: of all its runs */
 };
 
 struct runner {
@@ -37,14 +37,6 @@ struct runner {
 	struct slot *slot;         /* [window] */
 	struct qb_metric **metric; /* [1 + schemes] */
 };
-
-static double seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 const struct qb_variant *qb_sweep_variant(const struct qb_sweep *s, int scheme)
 {
@@ -65,8 +57,7 @@ static void pass_fini(struct pass *p, const struct runner *r)
 	}
 	free(p->network);
 	free(p->lane);
-	free(p->float_seconds);
-	free(p->total_seconds);
+	free(p->seconds);
 }
 
 /* network: [variants] */
@@ -77,9 +68,8 @@ static enum qb_err pass_init(struct pass *p, const struct runner *r,
 
 	p->network = calloc(variants, sizeof(*p->network));
 	p->lane = calloc(variants, sizeof(*p->lane));
-	p->float_seconds = calloc(threads, sizeof(double));
-	p->total_seconds = calloc(threads, sizeof(double));
-	if (!p->network || !p->lane || !p->float_seconds || !p->total_seconds) {
+	p->seconds = calloc(threads, sizeof(double));
+	if (!p->network || !p->lane || !p->seconds) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for %d threads", r->opt->threads);
 	}
 	for (size_t v = 0; v < variants; v++) {
@@ -92,8 +82,7 @@ static enum qb_err pass_init(struct pass *p, const struct runner *r,
 static void add_times(struct qb_sweep *s, const struct pass *p, int threads)
 {
 	for (int t = 0; t < threads; t++) {
-		s->float_seconds += p->float_seconds[t];
-		s->total_seconds += p->total_seconds[t];
+		s->total_seconds += p->seconds[t];
 	}
 }
 
@@ -113,16 +102,13 @@ static enum qb_err evaluate_variant(struct runner *r, int variant, const struct 
 	struct slot *slot = &r->slot[b->slot];
 	void *output[QB_STREAM_INPUTS];
 	struct qb_run run = {.input = b->input, .output = output};
-	double start = seconds();
+	double start = qb_thread_seconds();
 
 	memcpy(output, l->scratch, (size_t)n->graph->outputs * sizeof(*output));
 	if (variant == 0) {
 		output[0] = output_rows(r, 0, b->slot);
 	}
 	QB_TRY(qb_session_run(l->reference, &run, eb));
-	if (variant == 0) {
-		r->pass->float_seconds[b->thread] += seconds() - start;
-	}
 	run.reference = l->reference;
 	for (int k = 0; k < v->schemes; k++) {
 		int s = v->scheme[k];
@@ -133,7 +119,7 @@ static enum qb_err evaluate_variant(struct runner *r, int variant, const struct 
 		memset(run.sums, 0, (size_t)n->graph->values * sizeof(*run.sums));
 		QB_TRY(qb_session_run(l->work, &run, eb));
 	}
-	r->pass->total_seconds[b->thread] += seconds() - start;
+	r->pass->seconds[b->thread] += qb_thread_seconds() - start;
 	return QB_OK;
 }
 
@@ -484,6 +470,8 @@ static enum qb_err run(struct runner *r, const struct qb_graph *model, struct qb
 	QB_TRY(qb_variants_quantize(s, r->opt, &calibration, eb));
 	QB_TRY(make_sums(s, eb));
 	QB_TRY(slots_init(r, eb));
+	QB_TRY(qb_plain_seconds(&s->float_seconds, r->stream, model, batch, s->samples * rows / batch, eb));
+	s->float_seconds *= (double)(s->samples * rows) / (double)batch;
 	QB_TRY(evaluate(r, eb));
 	take_results(r);
 	return QB_OK;

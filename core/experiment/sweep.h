@@ -50,8 +50,8 @@ struct qb_sweep {
 	int variants;
 	struct qb_variant *variant;
 	int64_t samples, calibration_samples;
-	double float_seconds;            /* thread seconds spent in float passes of the model */
-	double total_seconds;            /* and in all passes */
+	double float_seconds;            /* thread seconds that a plain float pass over the samples takes */
+	double total_seconds;            /* and that the passes of this sweep took */
 	double float_metric;
 	int rows;
 	struct qb_sweep_row *row;        /* [schemes] */
