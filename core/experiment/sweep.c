@@ -2,6 +2,7 @@
 #include "core/experiment/sweep.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -502,8 +503,12 @@ enum qb_err qb_sweep_run(struct qb_sweep **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep_options *opt, struct qb_errbuf *eb)
 {
 	struct runner r = {.opt = opt, .data = data};
+	int before = omp_get_max_threads();
 	enum qb_err err;
 
+	/* Samples are what is shared out to threads: weights laid for a scheme are not worth waking a team that then waits
+	 * for more by spinning. */
+	omp_set_num_threads(1);
 	QB_TRY_OUT(sweep_create(&r.sweep, model, data, opt, eb));
 	QB_TRY_OUT(run(&r, model, eb));
 	*out = r.sweep;
@@ -516,6 +521,7 @@ out:
 	slots_fini(&r);
 	qb_stream_destroy(&r.stream);
 	qb_sweep_destroy(&r.sweep);
+	omp_set_num_threads(before);
 	return err;
 }
 
