@@ -11,7 +11,7 @@
 #include "core/experiment/variant.h"
 
 /* A run of several samples amortises the cost of each step, as long as its tensors stay in the second-level cache. */
-enum { BATCH_MAX = 32, BATCH_BYTES = 1 << 18 };
+enum { BATCH_MAX = 32, BATCH_BYTES = 1 << 17 };
 /* Outputs of a window are kept until its metrics are added in the order of the data. */
 enum { WINDOW_BATCHES_A_THREAD = 8, WINDOW_BYTES = 256 << 20 };
 

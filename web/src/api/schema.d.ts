@@ -691,6 +691,8 @@ export interface components {
             bits?: number;
             granularity?: string;
             range?: string;
+            /** @enum {unknown} */
+            scale?: "real" | "power_of_two";
         } | null;
         TensorRow: {
             name: string;
@@ -728,7 +730,7 @@ export interface components {
             calibration_samples?: number;
             batch?: number;
             samples_per_second?: components["schemas"]["Number"];
-            /** @description time of the whole sweep in plain float passes */
+            /** @description processor time of the passes over the data in plain float passes; calibration and methods apart */
             sweep_cost?: components["schemas"]["Number"];
             machine?: components["schemas"]["Machine"];
             float: {
@@ -759,6 +761,12 @@ export interface components {
                         why: string;
                     }[];
                 };
+                /** @description what was done beyond choosing ranges */
+                methods?: {
+                    name: string;
+                    /** @description what the method did */
+                    report: Record<string, never>;
+                }[];
                 tensors?: components["schemas"]["TensorRow"][];
             }[];
             /** @description what the job's "export" asked for; artifacts by name, or why a format has no words for a scheme */
