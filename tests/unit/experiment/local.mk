@@ -2,3 +2,6 @@
 check_PROGRAMS += tests/unit/experiment/test_greedy
 tests_unit_experiment_test_greedy_SOURCES = tests/unit/experiment/test_greedy.c
 tests_unit_experiment_test_greedy_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/experiment/test_equalization
+tests_unit_experiment_test_equalization_SOURCES = tests/unit/experiment/test_equalization.c
+tests_unit_experiment_test_equalization_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
