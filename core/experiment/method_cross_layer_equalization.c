@@ -4,8 +4,8 @@
  * ICCV 2019, section 4.1. Where a layer's outputs reach the next layer channel by channel through something with
  * f(sx) = s f(x), s > 0, channel i may be divided by s_i on the way out and multiplied by it on the way in.
  * s_i = sqrt(r1_i r2_i) / r2_i (eq. 11) makes the two ranges r1_i, r2_i of weights equal. Pairs share layers, so this
- * goes round until nothing moves. ReLU6 is no such function: it is replaced by ReLU, as the paper does, or its pairs are
- * left alone.
+ * goes round until nothing moves. ReLU6 is no such function: its pairs are left alone, or it is replaced by ReLU, as the paper
+ * does, which is another network where numbers pass its bound.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -21,8 +21,8 @@ struct params {
 	int relu6; /* index into relu6_choices */
 };
 
-static const char *const relu6_choices[] = {"replace", "keep", NULL};
-enum { REPLACE, KEEP };
+static const char *const relu6_choices[] = {"keep", "replace", NULL};
+enum { KEEP, REPLACE };
 
 /* Scales closer to 1 than this are taken for 1. */
 static const double SETTLED = 1e-3;
