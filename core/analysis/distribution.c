@@ -25,6 +25,11 @@ static void add(struct qb_moments *to, struct qb_moments m, double weight)
 	to->m2 += weight * m.m2;
 }
 
+static inline double clamp(double x, double low, double high)
+{
+	return x < low ? low : x > high ? high : x;
+}
+
 /* Antiderivatives of p, z p and z^2 p of the standard densities, up to a constant that is the same everywhere: 0 at
  * z = 0. All three are known at z = +-inf where they are finite. */
 
@@ -32,7 +37,7 @@ static struct qb_moments uniform_at(double z, double low, double high)
 {
 	double w = high - low;
 
-	z = fmin(fmax(z, low), high);
+	z = clamp(z, low, high);
 	return (struct qb_moments){z / w, z * z / (2 * w), z * z * z / (3 * w)};
 }
 
@@ -94,11 +99,26 @@ static struct student student_of(double nu)
 		exp(lgamma((nu + 1) / 2) - lgamma(nu / 2)) / sqrt(nu * M_PI)};
 }
 
+/* The same for an even nu, a sum of nu / 2 terms (Abramowitz and Stegun, 26.7.4). */
+static double student_mass_even(int nu, double z)
+{
+	double cos2 = nu / (nu + z * z), term = 1, sum = 1;
+
+	for (int k = 2; k < nu; k += 2) {
+		term *= cos2 * (k - 1) / k;
+		sum += term;
+	}
+	return 0.5 * sum * z / sqrt(nu + z * z);
+}
+
 /* P(0 < Z < |z|), signed: an incomplete beta function of 1/2 and nu/2. */
 static double student_mass(const struct student *s, double z, double p)
 {
 	double a = s->nu / 2, y = z * z / (s->nu + z * z);
 
+	if (a == floor(a) && a <= 20) {
+		return student_mass_even((int)s->nu, z);
+	}
 	/* The front factor y^(1/2) (1 - y)^(nu/2) / B(1/2, nu/2) is z p. */
 	if (y < 1.5 / (a + 2.5)) {
 		return z * p * beta_fraction(0.5, a, y);
@@ -195,8 +215,8 @@ static struct qb_moments logistic_between(double a, double b, int depth)
 /* Beyond 60 scales lies less than 1e-22 of the second moment. */
 static struct qb_moments logistic_cell(double a, double b)
 {
-	a = fmin(fmax(a, -60), 60);
-	b = fmin(fmax(b, -60), 60);
+	a = clamp(a, -60, 60);
+	b = clamp(b, -60, 60);
 	return a < b ? logistic_between(a, b, 0) : (struct qb_moments){0};
 }
 
@@ -316,7 +336,7 @@ void qb_distribution_cells(const struct qb_distribution *d, const double *edge, 
 	all[0] = -clip;
 	all[edges + 1] = clip;
 	for (int i = 0; i < edges; i++) {
-		all[i + 1] = fmin(fmax(edge[i], -clip), clip);
+		all[i + 1] = clamp(edge[i], -clip, clip);
 	}
 	add_parts(d, all, edges + 2, m);
 	if (isfinite(clip)) {
