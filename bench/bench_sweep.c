@@ -119,6 +119,13 @@ static struct figures run(const struct subject *s, int64_t parts, double *plain)
 	return answer.f;
 }
 
+/* Seconds that grow with the data, by what a tenth of it took. */
+static double growing_seconds(const struct figures *all, const struct figures *tenth)
+{
+	return (all->seconds - tenth->seconds) * (double)all->samples /
+		(double)(all->samples - tenth->samples);
+}
+
 static void bench(const struct subject *s)
 {
 	double limit = 1.5 * (double)(QB_COUNT(names) + 1), plain, unused;
@@ -128,6 +135,8 @@ static void bench(const struct subject *s)
 	printf("%s\n", s->model);
 	printf("  %lld samples: %.2f s, a plain float pass %.2f s: %.2f passes, limit %.1f%s\n",
 		(long long)all.samples, all.seconds, plain, cost, limit, cost > limit ? "  above it" : "");
+	printf("  of which what does not grow with the data, calibration and ranges: %.2f s; each further pass over it %.2f\n",
+		all.seconds - growing_seconds(&all, &tenth), growing_seconds(&all, &tenth) / plain);
 	printf("  memory: %.1f MiB, of a tenth of the samples %.1f MiB: %.3f times\n",
 		(double)all.kib / 1024, (double)tenth.kib / 1024, memory);
 }
