@@ -155,7 +155,9 @@ void cli_explain_diagnosis(const json_t *result, FILE *out)
 		cli_text(result, "model"), cli_text(result, "data"), cli_text(result, "scheme"),
 		cli_number(result, "samples"), cli_text(result, "metric_name"), cli_number(all, "metric"),
 		cli_number(json_object_get(result, "float"), "metric"), cli_number(all, "output_sqnr_db"));
-	print_layers(json_object_get(result, "layers"), out);
+	if (json_array_size(json_object_get(result, "layers"))) {
+		print_layers(json_object_get(result, "layers"), out);
+	}
 	print_tensors(json_object_get(result, "tensors"), out);
 	print_largest(json_object_get(result, "largest"), out);
 	if (json_is_object(json_object_get(result, "mixed"))) {
