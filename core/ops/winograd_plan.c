@@ -63,9 +63,9 @@ ALWAYS void store(float *y, const lanes *v, int64_t left)
 }
 
 /* v = where ? from : v, lane by lane. */
-ALWAYS void choose(lanes *v, masks where, const lanes *from)
+ALWAYS void choose(lanes *v, const masks *where, const lanes *from)
 {
-	*v = (lanes)(((masks)*from & where) | ((masks)*v & ~where));
+	*v = (lanes)(((masks)*from & *where) | ((masks)*v & ~*where));
 }
 
 /* One row or column of the input's transform: B' d. */
@@ -125,6 +125,7 @@ ALWAYS void output_body(const float *m, int64_t m_step, int64_t outputs, const f
 	for (int64_t c = 0; c < outputs; c += LANES) {
 		lanes d[POINTS], t[OUT * IN], u[OUT * OUT];
 		lanes b = {0}, v, more, lo = b + low, hi = b + high;
+		masks where;
 
 		if (bias) {
 			load(&b, bias + c, outputs - c);
@@ -149,8 +150,10 @@ ALWAYS void output_body(const float *m, int64_t m_step, int64_t outputs, const f
 				load(&more, add[i] + c, outputs - c);
 				v += more;
 			}
-			choose(&v, v < lo, &lo);
-			choose(&v, v > hi, &hi);
+			where = v < lo;
+			choose(&v, &where, &lo);
+			where = v > hi;
+			choose(&v, &where, &hi);
 			store(y[i] + c, &v, outputs - c);
 		}
 	}
