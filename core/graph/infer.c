@@ -37,36 +37,6 @@ enum qb_err qb__node_infer(struct qb_graph *g, struct qb_node *n, struct qb_errb
 	return QB_OK;
 }
 
-enum qb_err qb__node_outputs(const struct qb_node *n, struct qb_tensor *out, qb__alloc_fn *alloc,
-	void *arg, struct qb_errbuf *eb)
-{
-	for (int i = 0; i < n->outputs; i++) {
-		const struct qb_value *v = n->output[i];
-		size_t bytes;
-
-		out[i] = (struct qb_tensor){ 0 };
-		if (!v) {
-			continue;
-		}
-		if (!qb_shape_concrete(&v->shape)) {
-			char text[256];
-
-			return qb_node_fail(eb, QB_ESHAPE, n, "the shape %s of its output %s depends on data that is "
-				"not known", qb_shape_text(&v->shape, text, sizeof(text)), v->name);
-		}
-		out[i].dtype = v->dtype;
-		out[i].ndim = v->shape.ndim;
-		memcpy(out[i].dim, v->shape.dim, sizeof(out[i].dim));
-		QB_TRY(qb_tensor_bytes(&out[i], &bytes, eb));
-		out[i].data = alloc(arg, bytes);
-		if (!out[i].data) {
-			return qb_node_fail(eb, QB_ENOMEM, n, "out of memory: output %s needs %zu bytes", v->name,
-				bytes);
-		}
-	}
-	return QB_OK;
-}
-
 /* ---- folding ---- */
 
 static bool is_shape_op(const struct qb_node *n)
@@ -157,9 +127,9 @@ enum qb_err qb_graph_infer(struct qb_graph *g, struct qb_errbuf *eb)
 	return qb__graph_infer_fold(g, FOLD_SMALL_BYTES, eb);
 }
 
-/* ---- binding ---- */
+/* ---- what hides behind the batch ---- */
 
-static void forget_shapes(struct qb_graph *g)
+void qb__graph_forget_shapes(struct qb_graph *g)
 {
 	for (int i = 0; i < g->values; i++) {
 		if (!g->value[i]->constant) {
@@ -176,7 +146,7 @@ static enum qb_err bind_loosely(struct qb_graph **out, const struct qb_graph *gr
 
 	QB_TRY(qb_graph_clone(&g, graph, eb));
 	*before = g->value;
-	forget_shapes(g);
+	qb__graph_forget_shapes(g);
 	for (int i = 0; i < g->inputs; i++) {
 		struct qb_shape *s = &g->input[i]->shape;
 
@@ -305,120 +275,4 @@ enum qb_err qb__graph_fix_batch(struct qb_graph *g, struct qb_errbuf *eb)
 		}
 	}
 	return qb_graph_infer(g, eb);
-}
-
-enum qb_err qb_graph_set_shapes(struct qb_graph *g, const struct qb_shape *shapes,
-	struct qb_errbuf *eb)
-{
-	bool changed = false;
-
-	for (int i = 0; i < g->inputs; i++) {
-		struct qb_shape *s = &g->input[i]->shape;
-
-		for (int j = 1; s->known && s->ndim == shapes[i].ndim && j < s->ndim; j++) {
-			if (s->dim[j] == QB_DIM_UNKNOWN) {
-				s->dim[j] = shapes[i].dim[j];
-				changed = true;
-			}
-		}
-	}
-	if (!changed) {
-		return QB_OK;
-	}
-	for (int i = 0; i < g->values; i++) {
-		if (g->value[i]->producer) {
-			g->value[i]->shape = qb_shape_unknown();
-		}
-	}
-	QB_TRY(qb_graph_infer(g, eb));
-	QB_TRY(qb__graph_fix_batch(g, eb));
-	return qb__graph_infer_batch(g);
-}
-
-static enum qb_err check_bound(const struct qb_graph *g, struct qb_errbuf *eb)
-{
-	char text[256];
-
-	for (int i = 0; i < g->nodes; i++) {
-		for (int j = 0; j < g->node[i]->outputs; j++) {
-			const struct qb_value *v = g->node[i]->output[j];
-
-			if (v && !qb_shape_concrete(&v->shape)) {
-				return qb_node_fail(eb, QB_EUNSUPPORTED, g->node[i], "the shape %s of its output %s stays "
-					"unknown: it depends on the data, or on a dimension of an input other than "
-					"the batch", qb_shape_text(&v->shape, text, sizeof(text)), v->name);
-			}
-		}
-	}
-	return QB_OK;
-}
-
-enum qb_err qb_graph_bind_shapes(struct qb_graph **out, const struct qb_graph *graph,
-	const struct qb_shape *shapes, struct qb_errbuf *eb)
-{
-	struct qb_graph *g;
-	enum qb_err err;
-
-	QB_TRY(qb_graph_clone(&g, graph, eb));
-	forget_shapes(g);
-	for (int i = 0; i < g->inputs; i++) {
-		const struct qb_shape *want = &graph->input[i]->shape;
-		bool fits = qb_shape_concrete(&shapes[i]) && (!want->known || want->ndim == shapes[i].ndim);
-		char a[256], b[256];
-
-		for (int j = 0; fits && want->known && j < want->ndim; j++) {
-			fits = qb_dim_compatible(want->dim[j], shapes[i].dim[j]);
-		}
-		if (!fits) {
-			err = qb_fail(eb, QB_ESHAPE, "input %.200s of the network has shape %s; %s does not fit",
-				graph->input[i]->name, qb_shape_text(want, a, sizeof(a)),
-				qb_shape_text(&shapes[i], b, sizeof(b)));
-			goto out;
-		}
-		g->input[i]->shape = shapes[i];
-	}
-	QB_TRY_OUT(qb_graph_infer(g, eb));
-	QB_TRY_OUT(qb_pass_fold_constants(g, eb));
-	QB_TRY_OUT(qb_pass_remove_dead(g, eb));
-	QB_TRY_OUT(check_bound(g, eb));
-	*out = g;
-	return QB_OK;
-out:
-	qb_graph_destroy(&g);
-	return err;
-}
-
-enum qb_err qb_graph_bind(struct qb_graph **out, const struct qb_graph *graph, int64_t batch,
-	struct qb_errbuf *eb)
-{
-	struct qb_shape *shapes;
-	enum qb_err err = QB_OK;
-
-	if (batch < 1 || batch > INT32_MAX) {
-		return qb_fail(eb, QB_EINVAL, "a batch of %" PRId64 " is not between 1 and %d", batch, INT32_MAX);
-	}
-	shapes = qb_aligned_alloc((size_t)graph->inputs + 1, sizeof(*shapes));
-	if (!shapes) {
-		return qb_fail(eb, QB_ENOMEM, "out of memory while binding a network");
-	}
-	for (int i = 0; i < graph->inputs && err == QB_OK; i++) {
-		char text[256];
-
-		shapes[i] = graph->input[i]->shape;
-		for (int j = 0; shapes[i].known && j < shapes[i].ndim; j++) {
-			int64_t d = shapes[i].dim[j];
-
-			shapes[i].dim[j] = d < 0 && d != QB_DIM_UNKNOWN ? qb_dim_mul(-d, batch) : d;
-		}
-		if (!qb_shape_concrete(&shapes[i])) {
-			err = qb_fail(eb, QB_EUNSUPPORTED, "input %.200s of the network has the free shape %s; more than "
-				"the batch has to be given", graph->input[i]->name,
-				qb_shape_text(&graph->input[i]->shape, text, sizeof(text)));
-		}
-	}
-	if (err == QB_OK) {
-		err = qb_graph_bind_shapes(out, graph, shapes, eb);
-	}
-	free(shapes);
-	return err;
 }

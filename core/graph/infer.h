@@ -16,12 +16,23 @@ enum qb_err qb__graph_infer_fold(struct qb_graph *g, size_t max_bytes, struct qb
 /* Dimensions that arithmetic on the batch hides from the shape rules: found by trying several batches. */
 enum qb_err qb__graph_infer_batch(struct qb_graph *g);
 
+/* Every shape but the constants' becomes unknown. */
+void qb__graph_forget_shapes(struct qb_graph *g);
+
 /* Where only a batch of 1 fits the network, its inputs say 1. */
 enum qb_err qb__graph_fix_batch(struct qb_graph *g, struct qb_errbuf *eb);
 
 /* The quantizer that a DequantizeLinear says its output v has, and one that a Transpose of such a constant keeps. */
 enum qb_err qb__carry(struct qb_graph *g, const struct qb_node *n, struct qb_value *v,
 	struct qb_errbuf *eb);
+
+/* What a QuantizeLinear or DequantizeLinear with constant scales says; false where it does not. */
+bool qb__read_quantizer(const struct qb_node *n, enum qb_dtype code, struct qb_carried *out);
+/* A copy in the graph's arena; NULL without memory. */
+const struct qb_carried *qb__keep_carried(struct qb_graph *g, const struct qb_carried *c);
+bool qb__good_scales(const struct qb_tensor *t);
+/* A missing zero point is as good as zeros. */
+bool qb__all_zero(const struct qb_tensor *t);
 
 /* The node as DequantizeLinear, the float operator and QuantizeLinear, if it is an operator on codes: up to `cap` nodes
  * in *out, *count 0 if it is none. */

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
+	core/graph/bind.c \
+	core/graph/carried.c \
 	core/graph/eval.c \
 	core/graph/flatbuffer.c core/graph/flatbuffer.h \
 	core/graph/graph.c core/graph/graph.h \
@@ -9,6 +11,7 @@ libquantbench_a_SOURCES += \
 	core/graph/linear.c core/graph/linear.h \
 	core/graph/model_file.c core/graph/model_file.h \
 	core/graph/names.c core/graph/names.h \
+	core/graph/node_eval.c \
 	core/graph/onnx_wire.c core/graph/onnx_wire.h \
 	core/graph/onnx_write.c \
 	core/graph/op.h \
@@ -18,6 +21,7 @@ libquantbench_a_SOURCES += \
 	core/graph/pass_lift.c \
 	core/graph/pass_pattern.c \
 	core/graph/pass_plain.c \
+	core/graph/prepare.c \
 	core/graph/quantized_ops.c \
 	core/graph/rescale.c core/graph/rescale.h \
 	core/graph/shape.c core/graph/shape.h \

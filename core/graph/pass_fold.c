@@ -179,16 +179,3 @@ enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb)
 	g->nodes = kept;
 	return qb_graph_relink(g, eb);
 }
-
-enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb)
-{
-	QB_TRY(qb_pass_lift_quantization(g, eb));
-	QB_TRY(qb_pass_simplify(g, eb));
-	QB_TRY(qb_pass_join_pieces(g, eb));
-	QB_TRY(qb_pass_fuse_pad(g, eb));
-	QB_TRY(qb_pass_fuse_bias(g, eb));
-	QB_TRY(qb_pass_fold_batch_norm(g, eb));
-	QB_TRY(qb_pass_fuse_bias(g, eb));
-	QB_TRY(qb_pass_fuse_activations(g, eb));
-	return qb_pass_remove_dead(g, eb);
-}

@@ -12,114 +12,6 @@
 #include "core/graph/op.h"
 #include "core/graph/shape.h"
 
-/* ---- quantizers of the file ---- */
-
-static bool same_tensor(const struct qb_tensor *a, const struct qb_tensor *b)
-{
-	size_t n;
-
-	if (a == b) {
-		return true;
-	}
-	if (!a || !b || a->dtype != b->dtype || qb_tensor_size(a) != qb_tensor_size(b)) {
-		return false;
-	}
-	n = qb_tensor_size(a) * qb_dtype_bytes(a->dtype);
-	return memcmp(a->data, b->data, n) == 0;
-}
-
-/* A missing zero point is as good as zeros. */
-static bool all_zero(const struct qb_tensor *t)
-{
-	for (size_t i = 0; t && i < qb_tensor_size(t) * qb_dtype_bytes(t->dtype); i++) {
-		if (((const uint8_t *)t->data)[i]) {
-			return false;
-		}
-	}
-	return true;
-}
-
-bool qb_carried_equal(const struct qb_carried *a, const struct qb_carried *b)
-{
-	if (!a || !b) {
-		return a == b;
-	}
-	return a->code == b->code && a->axis == b->axis && a->block == b->block && a->scale && b->scale &&
-		same_tensor(a->scale, b->scale) &&
-		(same_tensor(a->zero, b->zero) || (all_zero(a->zero) && all_zero(b->zero)));
-}
-
-static bool good_scales(const struct qb_tensor *t)
-{
-	for (size_t i = 0; i < qb_tensor_size(t); i++) {
-		float s = ((const float *)t->data)[i];
-
-		/* The range in which quantizers are exact. */
-		if (!(s >= 0x1p-100f && s <= 0x1p100f)) {
-			return false;
-		}
-	}
-	return qb_tensor_size(t) > 0;
-}
-
-/* What a QuantizeLinear or DequantizeLinear with constant scales says. */
-static bool read_quantizer(const struct qb_node *n, enum qb_dtype code, struct qb_carried *out)
-{
-	const struct qb_value *s = n->input[1], *z = n->inputs > 2 ? n->input[2] : NULL;
-	int ndim = n->input[0]->shape.known ? n->input[0]->shape.ndim : 0;
-
-	if (!s->constant || s->dtype != QB_F32 || (z && !z->constant) || !good_scales(s->constant)) {
-		return false;
-	}
-	*out = (struct qb_carried){.scale = s->constant, .zero = z ? z->constant : NULL, .code = code,
-		.axis = -1};
-	if (qb_tensor_size(s->constant) > 1 || qb_node_int(n, "block_size", 0)) {
-		out->axis = (int)qb_node_int(n, "axis", 1);
-		out->axis += out->axis < 0 ? ndim : 0;
-		out->block = qb_node_int(n, "block_size", 0);
-	}
-	return true;
-}
-
-static const struct qb_carried *keep(struct qb_graph *g, const struct qb_carried *c)
-{
-	struct qb_carried *copy = qb_arena_alloc(g->arena, 1, sizeof(*copy));
-
-	if (copy) {
-		*copy = *c;
-	}
-	return copy;
-}
-
-enum qb_err qb__carry(struct qb_graph *g, const struct qb_node *n, struct qb_value *v,
-	struct qb_errbuf *eb)
-{
-	const struct qb_carried *of = n->inputs && n->input[0] ? n->input[0]->carried : NULL;
-	struct qb_carried c;
-	const int64_t *perm;
-	bool carries = false;
-
-	if (v->dtype != QB_F32) {
-		return QB_OK;
-	}
-	if (strcmp(n->type, "DequantizeLinear") == 0) {
-		carries = n->input[0]->dtype != QB_I32 && read_quantizer(n, n->input[0]->dtype, &c);
-	} else if (strcmp(n->type, "Transpose") == 0 && of && !of->block) {
-		int count = qb_node_ints(n, "perm", &perm), ndim = v->shape.ndim, axis = of->axis;
-
-		c = *of;
-		for (int i = 0; axis >= 0 && i < ndim; i++) {
-			c.axis = (count ? perm[i] : ndim - 1 - i) == axis ? i : c.axis;
-		}
-		carries = true;
-	}
-	v->carried = carries ? keep(g, &c) : NULL;
-	if (carries && !v->carried) {
-		return qb_node_fail(eb, QB_ENOMEM, n, "out of memory while evaluating it");
-	}
-	return QB_OK;
-}
-
 /* ---- operators on codes ---- */
 
 static enum qb_err expand_all(struct qb_graph *g, struct qb_errbuf *eb)
@@ -195,12 +87,12 @@ static void note_reader(struct reading *r, const struct qb_node *n, int k)
 	struct qb_carried c, before;
 
 	if (k != 0 || strcmp(n->type, "QuantizeLinear") != 0 ||
-		!read_quantizer(n, n->output[0]->dtype, &c)) {
+		!qb__read_quantizer(n, n->output[0]->dtype, &c)) {
 		r->mixed = true;
 	} else if (!r->first) {
 		r->first = n;
 	} else {
-		r->mixed = r->mixed || !read_quantizer(r->first, r->first->output[0]->dtype, &before) ||
+		r->mixed = r->mixed || !qb__read_quantizer(r->first, r->first->output[0]->dtype, &before) ||
 			!qb_carried_equal(&before, &c);
 	}
 }
@@ -271,11 +163,11 @@ static enum qb_err lift_quantize(struct lifter *l, struct qb_node *n)
 	struct qb_node *identity;
 
 	l->list[l->kept++] = n; /* goes with the dead nodes where nobody reads its codes any more */
-	if (x->dtype != QB_F32 || !read_quantizer(n, n->output[0]->dtype, &c) || c.axis >= 0) {
+	if (x->dtype != QB_F32 || !qb__read_quantizer(n, n->output[0]->dtype, &c) || c.axis >= 0) {
 		return QB_OK;
 	}
 	if (may_carry(l, x, &c)) {
-		x->carried = x->carried ? x->carried : keep(l->g, &c);
+		x->carried = x->carried ? x->carried : qb__keep_carried(l->g, &c);
 		cut_off(x->producer, &c);
 		l->twin[n->output[0]->index] = x;
 		return x->carried ? QB_OK : no_memory(l);
@@ -285,7 +177,7 @@ static enum qb_err lift_quantize(struct lifter *l, struct qb_node *n)
 		return no_memory(l);
 	}
 	copy->shape = x->shape;
-	copy->carried = keep(l->g, &c);
+	copy->carried = qb__keep_carried(l->g, &c);
 	identity = qb_node_create(l->g, "Identity", n->name, QB_MAX((int)l->g->opset, 13), 1, &x, 1,
 		&copy);
 	if (!identity || !copy->carried) {
@@ -302,7 +194,7 @@ static enum qb_err lift_dequantize(struct lifter *l, struct qb_node *n)
 	const struct qb_graph *g = l->g;
 	struct qb_carried c;
 
-	if (y->dtype == QB_F32 && read_quantizer(n, n->input[0]->dtype, &c) && c.axis < 0) {
+	if (y->dtype == QB_F32 && qb__read_quantizer(n, n->input[0]->dtype, &c) && c.axis < 0) {
 		if (x && qb_carried_equal(x->carried, &c)) {
 			if (!is_one_of(g->output, g->outputs, y)) {
 				l->became[y->index] = x;
@@ -314,7 +206,7 @@ static enum qb_err lift_dequantize(struct lifter *l, struct qb_node *n)
 				return QB_OK;
 			}
 		}
-		y->carried = keep(l->g, &c);
+		y->carried = qb__keep_carried(l->g, &c);
 		if (!y->carried) {
 			return no_memory(l);
 		}
@@ -451,7 +343,7 @@ static const struct qb_tensor *weight_scale(const struct qb_node *mul, const str
 		const struct qb_value *w = p->input[1 - k];
 
 		if (p->input[k] == input_scale && w->constant && w->dtype == QB_F32 &&
-			good_scales(w->constant)) {
+			qb__good_scales(w->constant)) {
 			return w->constant;
 		}
 	}
@@ -524,7 +416,7 @@ static struct qb_value *real_weight(struct qb_graph *g, const struct dynamic *d)
 			(float)((code_at(codes, i) - zero) * (double)((const float *)d->scale->data)[c]);
 	}
 	if (v && zeros <= 1 && channels > 1 && zeros) {
-		return all_zero(d->zero) ? v : NULL;
+		return qb__all_zero(d->zero) ? v : NULL;
 	}
 	return v;
 }
@@ -547,11 +439,11 @@ static enum qb_err lift_dynamic(struct qb_graph *g, struct qb_errbuf *eb)
 			continue;
 		}
 		wc = (struct qb_carried){.scale = d.scale,
-			.zero = d.zero && !all_zero(d.zero) ? d.zero : NULL,
+			.zero = d.zero && !qb__all_zero(d.zero) ? d.zero : NULL,
 			.code = d.product->input[1]->dtype, .axis = d.axis};
-		in[1]->carried = keep(g, &wc);
+		in[1]->carried = qb__keep_carried(g, &wc);
 		if (!in[0]->carried) {
-			in[0]->carried = keep(g, &c);
+			in[0]->carried = qb__keep_carried(g, &c);
 		}
 		made = qb_node_create(g, d.conv ? "Conv" : "MatMul", d.product->name,
 			QB_MAX((int)g->opset, 13), 2, in, 1, &d.mul->output[0]);
