@@ -54,6 +54,14 @@ class RealNetworks(unittest.TestCase):
             self.assertEqual(a["output_sqnr_db"], b["output_sqnr_db"])
             self.assertEqual(a["tensors"], b["tensors"])
 
+    def test_weights_of_4_bits__adaround_comes_within_2_points_of_float(self):
+        for name in ("ds_cnn", "resnet8"):
+            result, _ = worker.run(job(name, schemes=[
+                "w4a8", {"name": "learned", "scheme": "w4a8", "methods": ["adaround"]}]))
+            nearest, learned = result["schemes"]
+            self.assertGreaterEqual(learned["delta"], -2, name)
+            self.assertGreater(learned["output_sqnr_db"], nearest["output_sqnr_db"] + 6, name)
+
     def test_odd_number_of_samples__all_are_counted(self):
         result, _ = worker.run(job("ds_cnn", samples=37, calibration={"samples": 10}))
         self.assertEqual(result["samples"], 37)
