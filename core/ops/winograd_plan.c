@@ -299,10 +299,13 @@ static const float *transform_weights(struct qb_builder *b, const struct qb_dens
 	return to;
 }
 
-/* Transformed weights are four times as large: with few tiles to share them, reading them costs more than is won. */
+/* Transformed weights are four times as large: with few tiles to share them, reading them costs more than is won. And
+ * tiles must be full: where phases are as many as pixels, each holds one output of sixteen. */
 static bool pays(const struct winograd *w)
 {
-	return w->tiles >= 12 && w->d.channels >= 16 && w->d.outputs >= 16;
+	int64_t outputs = w->d.images * w->d.out_height * w->d.out_width;
+
+	return 6 * w->tiles <= outputs && w->tiles >= 12 && w->d.channels >= 16 && w->d.outputs >= 16;
 }
 
 static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, int buffer[5],
