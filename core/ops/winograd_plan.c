@@ -357,7 +357,9 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, cons
 	w.depth = (int64_t)qb_align_up((size_t)d->channels, LANES);
 	w.width = (int64_t)qb_align_up((size_t)d->outputs, LANES);
 	w.at_once = CACHED / (POINTS * (w.depth + w.width));
-	w.at_once = QB_MIN(QB_MAX(w.at_once, (int64_t)TILES_MIN), (int64_t)TILES_MAX);
+	/* Many weights are read again for each lot of tiles: then the lots are large. */
+	w.at_once = QB_MAX(w.at_once, d->channels * d->outputs > CACHED / 8 ? TILES_MAX : TILES_MIN);
+	w.at_once = QB_MIN(w.at_once, (int64_t)TILES_MAX);
 	if (!pays(&w)) {
 		return QB_EUNSUPPORTED;
 	}
