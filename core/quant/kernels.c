@@ -104,7 +104,7 @@ bool qb_grid_divides_fast(const struct qb_grid *g, float scale)
 #undef QB_STREAM
 #undef QB_STREAM_END
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 /* Markstein's division (IBM J. Res. Dev. 34, 1990): r is 1 / s rounded to nearest. The first step leaves a quotient
  * within one unit of the last place, the second rounds it correctly, if nothing under- or overflows on the way:
  * numbers beyond twice the range are clipped, which keeps them beyond it, and tiny ones round to 0 either way. */
@@ -116,6 +116,17 @@ bool qb_grid_divides_fast(const struct qb_grid *g, float scale)
 	q = x * r; \
 	q = __builtin_fmaf(__builtin_fmaf(-q, s, x), r, q); \
 	return __builtin_fmaf(__builtin_fmaf(-q, s, x), r, q);
+#endif
+
+#if defined(__aarch64__)
+/* NEON and its multiply-add are part of the architecture. */
+#define QB_STREAM(y, t) memcpy(y, t, sizeof(t))
+#define QB_STREAM_END() ((void)0)
+#define QB_TARGET
+#define QB_WIDTH 16
+#define QB_NAME(x) neon_##x
+#include "core/quant/kernels_body.h"
+#elif defined(__x86_64__)
 #define QB_STREAM_END() _mm_sfence()
 #define QB_STREAM(y, t) \
 	do { \
@@ -157,6 +168,8 @@ static const struct qb_kernels paths[] = {
 #if defined(__x86_64__)
 	{"avx2", avx2_qdq, avx2_measure, avx2_spread, avx2_block_max},
 	{"avx512", avx512_qdq, avx512_measure, avx512_spread, avx512_block_max},
+#elif defined(__aarch64__)
+	{"neon", neon_qdq, neon_measure, neon_spread, neon_block_max},
 #endif
 };
 
@@ -171,8 +184,10 @@ static int usable_paths(void)
 		return 2;
 	}
 	return 3;
+#elif defined(__aarch64__)
+	return 2;
 #else
-	return 1; /* the plain code, which the compiler vectorises for the machine it targets */
+	return 1;
 #endif
 }
 

@@ -11,3 +11,5 @@ tests_unit_quant_test_quantizer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/quant/test_rounding
 tests_unit_quant_test_rounding_SOURCES = tests/unit/quant/test_rounding.c
 tests_unit_quant_test_rounding_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_SCRIPTS += tests/unit/quant/test_neon.sh
+EXTRA_DIST += tests/unit/quant/test_neon.sh tests/unit/quant/compare_paths.c
