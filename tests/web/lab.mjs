@@ -122,8 +122,42 @@ const tests = {
 		await page.locator('#sqnr').waitFor({timeout: 60000});
 		await has(/the best changes from/);
 	},
+	async leaderboard__of_the_sweep__marks_the_best_and_sorts() {
+		await open('#/compare');
+		await page.locator('#compare tbody tr').first().waitFor();
+		assert.match(await page.locator('#compare thead').innerText(), /float\s+int8\s+E2\s+E3\s+E4\s+E5/);
+		assert.ok(await page.locator('#compare td.best').count() >= 1);
+		assert.match(await page.locator('#published tbody tr', {hasText: 'DeepLabV3'}).innerText(), /▼\s*−34\.98/);
+		await page.locator('#published').getByRole('button', {name: 'E4'}).click();
+		assert.match(await page.locator('#published tbody tr').first().innerText(), /DeepLabV3/);
+		await page.getByRole('button', {name: 'a row a job'}).click();
+		await has(/top-1, j\d+/);
+	},
+	async tensors__weights_of_the_demo__are_surveyed_and_drawn() {
+		await open('#/tensors');
+		await has('No tensor has been surveyed yet');
+		await open('#/submit?type=tensor&model=m1');
+		await page.getByLabel('Model').waitFor();
+		await submit();
+		await page.locator('#surveyed').waitFor({timeout: 60000});
+		assert.ok(await page.locator('#surveyed tbody tr').count() >= 3);
+		assert.match(await page.locator('#totals td.best').first().innerText(), /★ \d+\.\d dB/);
+		await page.locator('#surveyed button').last().click();
+		await page.getByRole('button', {name: 'per channel'}).click();
+		await page.getByLabel('Grid of').selectOption('E4');
+		await has(/Each tick is a value of E4/);
+	},
+	async diagnose__int4__says_where_it_loses_and_suggests_a_mix() {
+		await open('#/submit?type=diagnose&from=j1&scheme=E5');
+		await asJson({scheme: 'int4', samples: 64});
+		await submit();
+		await page.locator('#layers').waitFor({timeout: 120000});
+		assert.match(await page.locator('#layers tbody tr').first().innerText(), /%/);
+		await page.getByRole('button', {name: 'Submit it as a job'}).click();
+		await page.locator('#sweep tr[data-scheme=mixed]').waitFor({timeout: 120000});
+	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
-		await everywhere([['job', '#/jobs/j1'], ['formats', '#/formats'], ['distributions', '#/distributions'], ['hardware', '#/hardware'], ['submit-sqnr', '#/submit?type=sqnr'], ['submit-hwcost', '#/submit?type=hwcost']], 'lab-');
+		await everywhere([['job', '#/jobs/j1'], ['formats', '#/formats'], ['distributions', '#/distributions'], ['hardware', '#/hardware'], ['compare', '#/compare'], ['tensors', '#/tensors'], ['submit-sqnr', '#/submit?type=sqnr'], ['submit-hwcost', '#/submit?type=hwcost']], 'lab-');
 	},
 };
 

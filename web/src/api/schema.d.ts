@@ -683,6 +683,39 @@ export interface components {
                 p99_ns?: components["schemas"]["Number"];
             };
             machine?: components["schemas"]["Machine"];
+            profile?: components["schemas"]["LatencyProfile"];
+        };
+        /** @description every step of one query, where latency.profile asked for it; medians of each step on its own */
+        LatencyProfile: {
+            runs: number;
+            total_ns: number;
+            /** @description quantize, dequantize, reorder */
+            conversions_ns: number;
+            /** @description steps that stayed in float */
+            float_ns: number;
+            types: {
+                /** @description the operator; empty for a conversion of none */
+                type: string;
+                kind: string;
+                ns: number;
+                share: number;
+                steps: number;
+            }[];
+            stayed_float: {
+                node: string;
+                type: string;
+                why: string;
+                ns: number;
+            }[];
+            steps: {
+                node: string;
+                type: string;
+                kind: string;
+                implementation?: string;
+                ns: number;
+                share?: number;
+                macs?: number;
+            }[];
         };
         MaybeLatency: components["schemas"]["Latency"] | null;
         /** @description null where this half stays float */
@@ -777,6 +810,95 @@ export interface components {
                 name?: string;
                 refused?: string;
             }[];
+        };
+        Outcome: {
+            metric: components["schemas"]["Number"];
+            /** @description against float */
+            delta: components["schemas"]["Number"];
+            output_sqnr_db: components["schemas"]["Number"];
+        };
+        DiagnoseResult: {
+            job?: string;
+            /** @constant */
+            type: "diagnose";
+            model?: string;
+            data?: string;
+            metric_name?: string;
+            scheme: string;
+            /** @description on which every layer is tried */
+            samples: number;
+            calibration_samples?: number;
+            float: components["schemas"]["Outcome"];
+            /** @description the whole network in the scheme */
+            all: components["schemas"]["Outcome"];
+            layers: {
+                layer: string;
+                type: string;
+                macs?: number;
+                /** @description in float */
+                weight_bytes?: number;
+                /** @description this layer quantized, the rest in float */
+                only: components["schemas"]["Outcome"];
+                /** @description this layer in float, the rest quantized */
+                all_but: components["schemas"]["Outcome"];
+                /** @description of the sum over all layers */
+                noise_share: components["schemas"]["Number"];
+            }[];
+            tensors: {
+                name: string;
+                /** @enum {unknown} */
+                kind: "weight" | "activation";
+                layer: string;
+                format: string;
+                sqnr_db: components["schemas"]["Number"];
+                network_sqnr_db?: components["schemas"]["Number"];
+                /** @description share of the tensor's own error */
+                clipping: number;
+                rounding: number;
+                inf_norm: number;
+                kurtosis: components["schemas"]["Number"];
+                channels?: number;
+                worst_channels: {
+                    channel: number;
+                    sqnr_db: components["schemas"]["Number"];
+                    noise_share: number;
+                    inf_norm: number;
+                }[];
+            }[];
+            /** @description the channels of activations with the largest magnitudes */
+            largest: {
+                layer: string;
+                tensor: string;
+                channel: number;
+                inf_norm: number;
+                /** @description to the median of the tensor's channels */
+                ratio: components["schemas"]["Number"];
+            }[];
+            mixed: null | {
+                candidates: string[];
+                /** @enum {unknown} */
+                budget_kind: "size" | "gates" | "latency";
+                budget: number;
+                float_cost: number;
+                /** @description the search's path; some of its points are measured */
+                front: {
+                    layer: string | null;
+                    to: string | null;
+                    cost: number;
+                    predicted_sqnr_db: components["schemas"]["Number"];
+                    metric?: components["schemas"]["Number"];
+                    delta?: components["schemas"]["Number"];
+                    output_sqnr_db?: components["schemas"]["Number"];
+                }[];
+                chosen: components["schemas"]["Outcome"] & {
+                    cost: number;
+                    predicted_sqnr_db: components["schemas"]["Number"];
+                    /** @description as one of a ptq job's */
+                    scheme: Record<string, never>;
+                };
+                /** @description the ptq job that measures the choice */
+                job: components["schemas"]["JobSpec"];
+            };
         };
         SqnrRow: {
             /** @description its label */
@@ -1634,7 +1756,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PtqResult"] | components["schemas"]["SqnrResult"] | components["schemas"]["TensorResult"] | components["schemas"]["HwcostResult"] | components["schemas"]["OtherResult"];
+                    "application/json": components["schemas"]["PtqResult"] | components["schemas"]["DiagnoseResult"] | components["schemas"]["SqnrResult"] | components["schemas"]["TensorResult"] | components["schemas"]["HwcostResult"] | components["schemas"]["OtherResult"];
                 };
             };
             404: components["responses"]["Problem"];

@@ -7,6 +7,7 @@ export interface HeatCell {
 	row: string;
 	column: string;
 	db: number | null;
+	exact?: boolean; /* no error at all: db is infinite, which JSON cannot say */
 	best: boolean;
 	detail: string;
 }
@@ -31,12 +32,12 @@ export function heatmap(cells: readonly HeatCell[], schemes: readonly string[], 
 	const known = cells.map((c) => c.db).filter(isNumber);
 	const low = Math.floor(Math.min(...known, 0) / 5) * 5;
 	const high = Math.ceil(Math.max(...known, low + 10) / 5) * 5;
-	const data = cells.map((c, i) => ({value: [column.get(c.column) ?? 0, row.get(c.row) ?? 0, c.db ?? '-'], cell: i}));
+	const data = cells.map((c, i) => ({value: [column.get(c.column) ?? 0, row.get(c.row) ?? 0, c.exact ? high : c.db ?? '-'], cell: i}));
 	return (ink) => ({
 		grid: {left: 8, right: 12, top: narrow ? 44 : 28, bottom: 30, containLabel: true},
 		tooltip: {...tooltip(ink), formatter: (hit: unknown) => {
 			const c = cells[(hit as {data: {cell: number}}).data.cell];
-			return c ? `<b>${escaped(c.row)}</b><br>${escaped(c.column)}: <b>${decibel(c.db)}</b>${c.best ? ', the best' : ''}<br>${escaped(c.detail)}` : '';
+			return c ? `<b>${escaped(c.row)}</b><br>${escaped(c.column)}: <b>${c.exact ? 'exact' : decibel(c.db)}</b>${c.best ? ', the best' : ''}<br>${escaped(c.detail)}` : '';
 		}},
 		xAxis: {type: 'category', data: [...schemes], position: 'top', axisLabel: {color: ink.text, interval: 0, rotate: narrow ? 45 : 0},
 			axisLine: {show: false}, axisTick: {show: false}},
@@ -49,7 +50,7 @@ export function heatmap(cells: readonly HeatCell[], schemes: readonly string[], 
 			label: {show: schemes.length * (narrow ? 46 : 60) < 900, fontSize: 10,
 				formatter: (hit: unknown) => {
 					const {value, data} = hit as {value: [number, number, number | string]; data: {cell: number}};
-					return typeof value[2] === 'number' ? `${cells[data.cell]?.best ? '★' : ''}${value[2].toFixed(0)}` : '';
+					return typeof value[2] === 'number' ? `${cells[data.cell]?.best ? '★' : ''}${cells[data.cell]?.exact ? 'exact' : value[2].toFixed(0)}` : '';
 				}}}],
 	});
 }

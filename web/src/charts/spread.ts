@@ -25,7 +25,7 @@ export function spread(curve: Spread, overlay: Overlay | null, log: boolean, ste
 	const high = Math.max(...curve.x);
 	const inside = (overlay?.values ?? []).filter((v) => v >= low && v <= high);
 	const ticks = thinned(inside, (x) => ((x - low) / (high - low)) * 4000);
-	const ends = [overlay?.values[0], overlay?.values.at(-1)].filter((v): v is number => v !== undefined && v > low && v < high);
+	const ends = [overlay?.values[0], overlay?.values.at(-1)].filter((v): v is number => v !== undefined && v > low + (high - low) / 100 && v < high - (high - low) / 100);
 	const floor = Math.min(...curve.p.filter((p) => p > 0));
 	return (ink) => ({
 		grid: {left: 34, right: 20, top: 20, bottom: 36, containLabel: true},
@@ -34,10 +34,10 @@ export function spread(curve: Spread, overlay: Overlay | null, log: boolean, ste
 			return hit ? `${value(hit.value[0])}: density ${value(hit.value[1])}` : '';
 		}},
 		xAxis: {...axis(ink, 'x', {label: value}), min: low, max: high, splitLine: {show: false}},
-		yAxis: {...axis(ink, 'y', {name: log ? 'density, logarithmic' : 'density', log, label: (x) => x.toPrecision(1)}), ...(log ? {min: floor} : {min: 0})},
+		yAxis: {...axis(ink, 'y', {name: log ? 'density, logarithmic' : 'density', log, label: value}), ...(log ? {min: floor} : {min: 0})},
 		dataZoom: [{type: 'inside', xAxisIndex: 0, filterMode: 'none', zoomOnMouseWheel: 'ctrl'}],
 		series: [
-			{type: 'line', data: curve.x.map((x, i) => [x, log && curve.p[i] === 0 ? null : curve.p[i]]), showSymbol: false, step: stepped ? 'middle' : false, lineStyle: {color: ink.accent, width: 2},
+			{type: 'line', data: curve.x.map((x, i) => [x, log ? Math.max(curve.p[i] ?? 0, floor) : curve.p[i]]), showSymbol: false, step: stepped ? 'middle' : false, lineStyle: {color: ink.accent, width: 2},
 				areaStyle: {color: ink.accent, opacity: .18, origin: 'start'},
 				...(ends.length > 0 ? {markLine: {silent: true, symbol: 'none', animation: false, lineStyle: {color: ink.bad, type: [4, 3]},
 					label: {formatter: 'clipped', color: ink.bad, position: 'end', rotate: 0}, data: ends.map((xAxis) => ({xAxis}))}} : {})},

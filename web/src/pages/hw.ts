@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the pages derive from a hwcost result.
 import type {HwcostResult} from '../api/client';
-import type {Unit} from '../charts/gates';
+import type {Bar} from '../charts/stacked';
 
 export type HwRow = HwcostResult['rows'][number];
 
-export interface HwUnit extends Unit {
+export interface HwUnit extends Bar {
 	operands: string;
 	file: string; /* of its Verilog, if the job has it */
 	row: HwRow;
@@ -15,7 +15,7 @@ export function hwUnits(result: HwcostResult): HwUnit[] {
 	return result.rows.map((row): HwUnit => {
 		const both = typeof row.operands === 'string' ? [row.operands] : row.operands;
 		const [a = '', b = a] = both;
-		return {name: `${both.join(' × ')} + ${row.accumulator}`, operands: both.join(' × '), parts: row.parts, gates: row.gates, published: row.published ?? null,
+		return {name: `${both.join(' × ')} + ${row.accumulator}`, operands: both.join(' × '), parts: row.parts, total: row.gates, beside: row.published ?? null,
 			file: `mac_${a}_${b}_${row.accumulator}.v`, row};
 	});
 }

@@ -2,7 +2,7 @@
 // What the pages derive from a sweep's result.
 import type {LatencyBar} from '../charts/latency';
 import type {HeatCell} from '../charts/heatmap';
-import type {Latency, PtqResult, TensorRow} from '../api/client';
+import type {Latency, LatencyProfile, PtqResult, TensorRow} from '../api/client';
 import {isNumber, value, type Maybe} from '../base/units';
 
 /** Places of the best numbers (all of them, if several are equal to so many digits). */
@@ -29,6 +29,58 @@ export function latencyBars(result: PtqResult): LatencyBar[] {
 	const bar = (scheme: string, l: Latency | null | undefined): LatencyBar[] => (l ? [{scheme, execution: l.execution, p50_ns: l.p50_ns,
 		p90_ns: l.p90_ns, p99_ns: l.p99_ns, count: l.count, short: l.short ?? false}] : []);
 	return [...bar('float', result.float.latency), ...result.schemes.flatMap((s) => bar(s.scheme, s.latency))];
+}
+
+export interface Profiled {
+	scheme: string;
+	profile: LatencyProfile;
+	parts: Record<string, number>; /* time of each kind of operator, the longest first */
+}
+
+/* Kinds of operator that a chart tells apart; the rest is summed. */
+const PARTS = 9;
+
+function partsOf(profile: LatencyProfile, isFloat: boolean): Record<string, number> {
+	const sums = new Map<string, number>();
+	for (const t of profile.types) {
+		const conversion = ['quantize', 'dequantize', 'reorder'].includes(t.kind);
+		const name = conversion ? t.kind : !isFloat && t.kind === 'float' ? `${t.type} in float` : t.type;
+		sums.set(name, (sums.get(name) ?? 0) + t.ns);
+	}
+	const falling = [...sums].sort((a, b) => b[1] - a[1]);
+	const rest = falling.slice(PARTS).reduce((sum, [, ns]) => sum + ns, 0);
+	return {...Object.fromEntries(falling.slice(0, PARTS)), ...(rest > 0 ? {others: rest} : {})};
+}
+
+/** Time by operator of float and of every scheme that was timed step by step. */
+export function profiles(result: PtqResult): Profiled[] {
+	const of = (scheme: string, l: Latency | null | undefined): Profiled[] =>
+		(l?.profile ? [{scheme, profile: l.profile, parts: partsOf(l.profile, scheme === 'float')}] : []);
+	return [...of('float', result.float.latency), ...result.schemes.flatMap((s) => of(s.scheme, s.latency))];
+}
+
+export interface Stayed {
+	scheme: string;
+	node: string;
+	type: string;
+	why: string;
+	ns: number | null;
+	share: number | null;
+}
+
+/** Operators that stayed in float, the slowest first; with their time, where steps were timed. */
+export function stayedFloat(result: PtqResult): Stayed[] {
+	return result.schemes.flatMap((s) => {
+		const profile = s.latency?.profile;
+		return profile ? profile.stayed_float.map((f): Stayed => ({...f, scheme: s.scheme, share: f.ns / profile.total_ns}))
+			: (s.integer?.float_steps ?? []).map((f): Stayed => ({...f, scheme: s.scheme, ns: null, share: null}));
+	}).sort((a, b) => (b.ns ?? 0) - (a.ns ?? 0));
+}
+
+export type Scheme = PtqResult['schemes'][number];
+
+export function methodsOf(scheme: Scheme): string {
+	return (scheme.methods ?? []).map((m) => m.name).join(', ');
 }
 
 export interface FlatTensor extends TensorRow {

@@ -16,6 +16,7 @@ export const STARTERS: Record<string, Json> = {
 		calibration: {samples: 100}, latency: {threads: 1, min_seconds: 1, min_queries: 100}},
 	hwcost: {units: TALK.units},
 	sqnr: {distributions: [{name: 'uniform', low: -1, high: 1}, {name: 'gaussian', sigma: 1, clip: 10}, {name: 'student_t', nu: 8, clip: 100}], formats: EIGHT},
+	diagnose: {metric: 'top1', scheme: 'int4', weights: {granularity: 'per_channel', range: 'mse'}, activations: {granularity: 'per_tensor', range: 'mse'}, mixed: {candidates: ['int8'], budget: {kind: 'size', share: 0.2}}},
 	tensor: {formats: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5', 'mxfp4', 'nvfp4']},
 };
 
