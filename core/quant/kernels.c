@@ -34,10 +34,18 @@ static void init_table(struct qb_grid *g, const struct qb_format *f)
 		g->steps *= 2;
 	}
 	memcpy(g->value, f->table, (size_t)f->table_count * sizeof(*g->value));
-	for (int i = 0; i < g->steps; i++) {
+	for (int i = 0; i < QB_FORMAT_TABLE_MAX; i++) {
 		/* Ties go to the even index. */
 		g->cut[i] = i + 1 < f->table_count ? cut_between(f->table[i], f->table[i + 1], i % 2)
 						   : INFINITY;
+	}
+	for (int i = 0; i < 16; i++) {
+		int at = -i & 15;
+
+		g->quarter[at] = g->cut[4 * (i & 3) + 1];
+		g->eighth[at] = g->cut[2 * (i & 7)];
+		g->low[at] = g->value[i & 7];
+		g->high[at] = g->value[8 + (i & 7)];
 	}
 }
 
@@ -64,8 +72,9 @@ static void init_float(struct qb_grid *g, const struct qb_format *f)
 	g->sign = f->is_signed ? 0x80000000u : 0;
 	g->zero_sign = f->specials == QB_SPECIALS_FNUZ ? 0 : g->sign;
 	g->even = f->is_signed && !f->no_subnormals && !f->no_zero;
+	g->lift = ldexpf(1, drop);
 	g->simple = !f->overflows && !f->no_subnormals && !f->no_zero &&
-		f->specials != QB_SPECIALS_FNUZ;
+		f->specials != QB_SPECIALS_FNUZ && isfinite(g->hi * g->lift);
 	g->over_sign = g->over != g->over ? 0 : g->sign;
 }
 
@@ -87,6 +96,15 @@ bool qb_grid_divides_fast(const struct qb_grid *g, float scale)
 	return g->kind != QB_FORMAT_TABLE && scale > 0x1p-40f && scale < 0x1p40f &&
 		g->hi < 0x1p40f && (g->kind == QB_FORMAT_INT || g->small > 0x1p-20f);
 }
+
+bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block)
+{
+	return block >= 16 && (block & (block - 1)) == 0 &&
+		(g->kind != QB_FORMAT_FLOAT || (g->simple && g->sign));
+}
+
+/* How far ahead of the numbers at hand to ask memory for more, in bytes: their block's largest are next. */
+#define QB_AHEAD 4096
 
 /* Without a fused multiply-add the divider is what there is. */
 #define QB_DIVIDE(x, s, r, most) ((x) / (s))
@@ -136,8 +154,10 @@ bool qb_grid_divides_fast(const struct qb_grid *g, float scale)
 	} while (0)
 #define QB_TARGET __attribute__((target("avx2,fma")))
 #define QB_WIDTH 32
+#define QB_PICK(table, at) _mm256_permutevar8x32_ps((table), (__m256i)(at))
 #define QB_NAME(x) avx2_##x
 #include "core/quant/kernels_body.h"
+#undef QB_PICK
 #undef QB_TARGET
 #undef QB_WIDTH
 #undef QB_NAME
@@ -156,8 +176,10 @@ bool qb_grid_divides_fast(const struct qb_grid *g, float scale)
 	__attribute__((target("fma,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
 #endif
 #define QB_WIDTH 64
+#define QB_PICK(table, at) _mm512_permutexvar_ps((__m512i)(at), (table))
 #define QB_NAME(x) avx512_##x
 #include "core/quant/kernels_body.h"
+#undef QB_PICK
 #undef QB_TARGET
 #undef QB_WIDTH
 #undef QB_NAME

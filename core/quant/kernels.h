@@ -16,7 +16,8 @@ struct qb_grid {
 	float lo, hi;      /* smallest and largest finite value */
 	/* floats */
 	bool even;         /* signed, with subnormals and a zero: nothing is special near 0 */
-	bool simple;       /* saturating, with subnormals, and -0 if signed: the short way */
+	bool simple;       /* saturating, with subnormals, -0 if signed, and hi * lift finite: the short way */
+	float lift;        /* times the power of two of an octave: the number whose last place is the octave's step */
 	/* Rounding the float's own bits to nearest: below_half is added, and 1 where the last bit kept is set, which makes
 	 * ties even. Without mantissa bits the significand 1 counts as odd, its neighbour 2 as even: that 1 is in
 	 * below_half, and last is 0. */
@@ -33,10 +34,15 @@ struct qb_grid {
 	int steps;
 	float value[QB_FORMAT_TABLE_MAX];
 	float cut[QB_FORMAT_TABLE_MAX];
+	/* Tables of at most 16 as registers: entry -i (modulo 8) has what turn i of a binary search compares with (the
+	 * third turn's 4 cuts, the fourth's 8), and the values of the lower and the upper half. */
+	float quarter[16], eighth[16], low[16], high[16];
 };
 
 /* Whether a->inverse may be given for the scale. */
 bool qb_grid_divides_fast(const struct qb_grid *g, float scale);
+/* Whether a->block may be given: blocks of 16, 32, 64... numbers and the usual grids. */
+bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block);
 
 void qb_grid_init(struct qb_grid *g, const struct qb_format *f);
 
@@ -51,6 +57,9 @@ struct qb_run_args {
 	/* NULL, or the scales' rounded reciprocals: division without the divider, which is exact for scales and grids
 	 * in the middle of float32's range (qb_grid_divides_fast). */
 	const float *inverse;
+	/* 0, or the size of the blocks that have a scale each, with qb_grid_takes_blocks. n is a multiple of 64; stride is
+	 * 0, zero NULL, and inverse given only where the scales are powers of two, for then it loses nothing. */
+	size_t block;
 	bool stream;         /* past the caches: y is 64-byte aligned, not x, and too large to be read again soon */
 };
 

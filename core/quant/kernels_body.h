@@ -3,7 +3,7 @@
  * The bodies of the kernels, included once for each instruction set with QB_TARGET (an attribute), QB_WIDTH
  * (bytes of its vectors) and QB_NAME(x) defined. Loops of BLOCK turns are what compilers vectorise well.
  */
-enum { QB_NAME(BLOCK) = 64, QB_NAME(LANES) = 16, QB_NAME(WIDEN) = 32 };
+enum { QB_NAME(BLOCK) = 64, QB_NAME(LANES) = 16, QB_NAME(GROUP) = 16, QB_NAME(WIDEN) = 32 };
 
 static inline __attribute__((always_inline)) uint32_t QB_NAME(bits)(float x)
 {
@@ -80,23 +80,21 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(float_one)(
 	return (v == v ? r : g->nan) * scale;
 }
 
-/* The same with fewer questions; clipping first equals clipping last, for hi is on the grid. is_signed is known when
+/* The same with fewer questions: added and taken away again, the number that has the step of the octave as its last place
+ * leaves no bits below the step. Clipping first equals clipping last, for hi is on the grid. is_signed is known when
  * compiled. */
 QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)(float x, float v,
 	float scale, const struct qb_grid *g, int is_signed)
 {
-	uint32_t u, sign = is_signed ? QB_NAME(bits)(x) & 0x80000000u : 0;
-	float a, r, s;
+	uint32_t sign = is_signed ? QB_NAME(bits)(x) & 0x80000000u : 0;
+	float a, m, r;
 
 	v = is_signed || !(v < 0) ? v : 0;
 	a = QB_NAME(number)(QB_NAME(bits)(v) & 0x7fffffffu);
 	a = a > g->hi ? g->hi : a;
-	s = (a + g->magic) - g->magic;
-	u = QB_NAME(bits)(a);
-	u = u + g->below_half + ((u & g->last) != 0 ? 1u : 0u);
-	r = QB_NAME(number)(u & g->kept);
-	r = a < g->small ? s : r;
-	r = QB_NAME(number)(QB_NAME(bits)(r) | sign);
+	m = QB_NAME(number)(QB_NAME(bits)(a) & 0x7f800000u) * g->lift;
+	m = m > g->magic ? m : g->magic;
+	r = QB_NAME(number)(QB_NAME(bits)((a + m) - m) | sign);
 	return (v == v ? r : g->nan) * scale;
 }
 
@@ -146,8 +144,13 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)
 		} \
 	} while (0)
 
+/* Vectors of QB_WIDTH bytes, for an array of lanes would live in memory, not in registers. */
+typedef float QB_NAME(lanes) __attribute__((vector_size(QB_WIDTH)));
+typedef int32_t QB_NAME(masks) __attribute__((vector_size(QB_WIDTH)));
+enum { QB_NAME(PARTS) = 4 * QB_NAME(LANES) / QB_WIDTH };
+
 /* Binary search among the cuts, all numbers of a block abreast; a NaN is above none and is made 0 beforehand. */
-QB_TARGET static void QB_NAME(table_block)(const struct qb_grid *g, const float *v, float *t)
+QB_TARGET static void QB_NAME(search)(const struct qb_grid *g, const float *v, float *t)
 {
 	int32_t at[QB_NAME(BLOCK)];
 	float w[QB_NAME(BLOCK)];
@@ -176,22 +179,152 @@ QB_TARGET static void QB_NAME(table_block)(const struct qb_grid *g, const float 
 	}
 }
 
+#ifdef QB_PICK
+/* The four turns of the binary search with the cuts in registers, see struct qb_grid. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(descend)(const struct qb_grid *g,
+	const float *v, float *t)
+{
+	const QB_NAME(lanes) zero = {0}, middle = zero + g->cut[7];
+	const QB_NAME(masks) left = (QB_NAME(masks))(zero + g->cut[3]);
+	const QB_NAME(masks) either = left ^ (QB_NAME(masks))(zero + g->cut[11]);
+	QB_NAME(lanes) quarter, eighth, low, high;
+
+	memcpy(&quarter, g->quarter, sizeof(quarter));
+	memcpy(&eighth, g->eighth, sizeof(eighth));
+	memcpy(&low, g->low, sizeof(low));
+	memcpy(&high, g->high, sizeof(high));
+	for (int j = 0; j < QB_NAME(BLOCK); j += QB_WIDTH / 4) {
+		QB_NAME(masks) upper, at, r;
+		QB_NAME(lanes) w;
+
+		memcpy(&w, v + j, sizeof(w));
+		w = (QB_NAME(lanes))((QB_NAME(masks))w & (w == w));
+		upper = w > middle;
+		at = upper + upper + (w > (QB_NAME(lanes))(left ^ (either & upper)));
+		at = at + at + (w > (QB_NAME(lanes))QB_PICK(quarter, at));
+		at = at + at + (w > (QB_NAME(lanes))QB_PICK(eighth, at));
+		r = (QB_NAME(masks))QB_PICK(low, at);
+		r ^= upper & (r ^ (QB_NAME(masks))QB_PICK(high, at));
+		memcpy(t + j, &r, sizeof(r));
+	}
+}
+#endif
+
+QB_TARGET static void QB_NAME(table_block)(const struct qb_grid *g, const float *v, float *t)
+{
+#ifdef QB_PICK
+	if (g->steps <= 16) {
+		QB_NAME(descend)(g, v, t);
+		return;
+	}
+#endif
+	QB_NAME(search)(g, v, t);
+}
+
 QB_TARGET static void QB_NAME(table)(const struct qb_grid *g, const struct qb_run_args *a)
 {
 	for (size_t i = 0; i < a->n; i += QB_NAME(BLOCK)) {
-		float v[QB_NAME(BLOCK)] = {0}, t[QB_NAME(BLOCK)], s[QB_NAME(BLOCK)];
+		float v[QB_NAME(BLOCK)], t[QB_NAME(BLOCK)] __attribute__((aligned(64))), s[QB_NAME(BLOCK)];
+		const float *x = a->x + i;
 		size_t n = a->n - i < QB_NAME(BLOCK) ? a->n - i : QB_NAME(BLOCK);
 
-		for (size_t j = 0; j < n; j++) {
-			s[j] = a->scale[a->stride ? i + j : 0];
-			v[j] = a->x[i + j] / s[j];
+		for (size_t j = 0; j < QB_NAME(BLOCK); j++) {
+			s[j] = a->scale[0];
+		}
+		if (a->stride) {
+			memcpy(s, a->scale + i, n * sizeof(*s));
+		}
+		if (n < QB_NAME(BLOCK)) {
+			memset(v, 0, sizeof(v));
+			memcpy(v, x, n * sizeof(*v));
+			x = v;
+		}
+		for (size_t j = 0; j < QB_NAME(BLOCK); j++) {
+			v[j] = x[j] / s[j];
 		}
 		QB_NAME(table_block)(g, v, t);
-		for (size_t j = 0; j < n; j++) {
-			a->y[i + j] = t[j] * s[j];
+		for (size_t j = 0; j < QB_NAME(BLOCK); j++) {
+			t[j] *= s[j];
+		}
+		if (n < QB_NAME(BLOCK)) {
+			memcpy(a->y + i, t, n * sizeof(*t));
+		} else if (a->stream) {
+			QB_STREAM(a->y + i, t);
+		} else {
+			memcpy(a->y + i, t, sizeof(t));
 		}
 	}
 }
+
+/* Scales of blocks: each GROUP of numbers has one, R its reciprocal. n is a multiple of BLOCK. */
+#define QB_GROUPS(EXPR, FINISH) \
+	do { \
+		for (size_t i = 0; i < a->n; i += QB_NAME(BLOCK)) { \
+			float t[QB_NAME(BLOCK)] __attribute__((aligned(64))); \
+\
+			__builtin_prefetch((const char *)(a->x + i) + QB_AHEAD); \
+			__builtin_prefetch((const char *)(a->x + i) + QB_AHEAD + 64); \
+			__builtin_prefetch((const char *)(a->x + i) + QB_AHEAD + 128); \
+			__builtin_prefetch((const char *)(a->x + i) + QB_AHEAD + 192); \
+			for (size_t k = 0; k < QB_NAME(BLOCK); k += QB_NAME(GROUP)) { \
+				const float S = a->scale[(i + k) >> shift]; \
+				const float R = (a->inverse ? a->inverse : a->scale)[(i + k) >> shift]; \
+				const float *xp = a->x + i + k; \
+				(void)R; \
+\
+				for (int j = 0; j < QB_NAME(GROUP); j++) { \
+					t[k + (size_t)j] = EXPR; \
+				} \
+			} \
+			FINISH; \
+			if (a->stream) { \
+				QB_STREAM(a->y + i, t); \
+			} else { \
+				memcpy(a->y + i, t, sizeof(t)); \
+			} \
+		} \
+	} while (0)
+
+/* Values of the table times the scales. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(table_scaled)(const struct qb_grid *g,
+	const float *scale, size_t first, int shift, float *t)
+{
+	float v[QB_NAME(BLOCK)];
+
+	memcpy(v, t, sizeof(v));
+	QB_NAME(table_block)(g, v, t);
+	for (size_t k = 0; k < QB_NAME(BLOCK); k += QB_NAME(GROUP)) {
+		const float s = scale[(first + k) >> shift];
+
+		for (size_t j = 0; j < QB_NAME(GROUP); j++) {
+			t[k + j] *= s;
+		}
+	}
+}
+
+#undef S
+#undef R
+QB_TARGET static void QB_NAME(qdq_blocks)(const struct qb_grid *g, const struct qb_run_args *a)
+{
+	const struct qb_grid k0 = {.hi = g->hi, .magic = g->magic, .lift = g->lift, .nan = g->nan};
+	const struct qb_grid *const grid = &k0;
+	const float lo = g->lo, hi = g->hi;
+	const int shift = __builtin_ctzl(a->block);
+
+	if (g->kind == QB_FORMAT_TABLE) {
+		QB_GROUPS(X / S, QB_NAME(table_scaled)(g, a->scale, i, shift, t));
+	} else if (g->kind == QB_FORMAT_INT && a->inverse) {
+		QB_GROUPS(QB_NAME(int_one)(X * R, S, lo, hi), (void)0);
+	} else if (g->kind == QB_FORMAT_INT) {
+		QB_GROUPS(QB_NAME(int_one)(X / S, S, lo, hi), (void)0);
+	} else if (a->inverse) {
+		QB_GROUPS(QB_NAME(simple_one)(X, X * R, S, grid, 1), (void)0);
+	} else {
+		QB_GROUPS(QB_NAME(simple_one)(X, X / S, S, grid, 1), (void)0);
+	}
+}
+#define S sp[j]
+#define R rp[j]
 
 QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_args *a)
 {
@@ -200,7 +333,9 @@ QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_
 	const size_t n = a->n;
 	float *y = a->y;
 
-	if (g->kind == QB_FORMAT_INT && !a->stride) {
+	if (a->block) {
+		QB_NAME(qdq_blocks)(g, a);
+	} else if (g->kind == QB_FORMAT_INT && !a->stride) {
 		const float scale = s[0], zero = z ? (float)z[0] : 0, low = lo - zero, high = hi - zero;
 		const float most = 4 * scale * (hi - lo), inverse = a->inverse ? a->inverse[0] : 0;
 
@@ -222,7 +357,7 @@ QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_
 		/* A copy that nothing points to stays in registers. */
 		const struct qb_grid k = {.hi = g->hi, .below_half = g->below_half,
 			.last = g->last, .kept = g->kept, .small = g->small,
-			.magic = g->magic, .flush = g->flush, .zero_to = g->zero_to, .floor = g->floor,
+			.magic = g->magic, .lift = g->lift, .flush = g->flush, .zero_to = g->zero_to, .floor = g->floor,
 			.below = g->below, .over = g->over, .nan = g->nan, .sign = g->sign,
 			.zero_sign = g->zero_sign, .over_sign = g->over_sign};
 		const float scale = s[0], most = 2 * scale * hi;
@@ -304,10 +439,6 @@ QB_TARGET static void QB_NAME(spread)(const float *scale, size_t blocks, size_t 
 	}
 }
 
-/* Vectors of QB_WIDTH bytes, for an array of lanes would live in memory, not in registers. */
-typedef float QB_NAME(lanes) __attribute__((vector_size(QB_WIDTH)));
-enum { QB_NAME(PARTS) = 4 * QB_NAME(LANES) / QB_WIDTH };
-
 QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(widen)(double *sum,
 	const float *lane)
 {
@@ -364,10 +495,10 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 	for (size_t i = 0; i < a->n; i += CHUNK) {
 		size_t n = a->n - i < CHUNK ? a->n - i : CHUNK;
 		const float *x = a->x == a->y ? kept : a->x + i;
-		struct qb_run_args part = {.x = x, .y = a->y + i, .n = n,
-			.scale = a->scale + (a->stride ? i : 0),
-			.inverse = a->inverse ? a->inverse + (a->stride ? i : 0) : NULL,
-			.zero = a->zero ? a->zero + (a->stride ? i : 0) : NULL, .stride = a->stride};
+		const size_t at = a->block ? i / a->block : a->stride ? i : 0;
+		struct qb_run_args part = {.x = x, .y = a->y + i, .n = n, .scale = a->scale + at,
+			.inverse = a->inverse ? a->inverse + at : NULL, .zero = a->zero ? a->zero + at : NULL,
+			.stride = a->stride, .block = a->block};
 
 		if (x == kept) {
 			memcpy(kept, a->x + i, n * sizeof(*kept));
@@ -381,6 +512,7 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 }
 
 #undef QB_LOOP
+#undef QB_GROUPS
 #undef X
 #undef S
 #undef R

@@ -210,26 +210,58 @@ static void row_scales(const struct qb_quantizer *q, const struct grids *g, cons
 	block_scales(q, g, scale, whole + (n % block != 0));
 }
 
+/* At most a chunk of whole blocks, the last of which may be short; a->scale are the blocks'. */
+static void run_chunk(const struct qb_quantizer *q, const struct grids *g, const struct qb_run_args *a,
+	struct qb_qdq_sums *s)
+{
+	size_t block = (size_t)q->format.block, blocks = (a->n + block - 1) / block, whole = 0;
+	float inverse[CHUNK / 2], each[2 * CHUNK];
+	struct qb_run_args part = *a;
+
+	if (qb_grid_takes_blocks(&g->element, block)) {
+		whole = a->n - a->n % QB_MAX(block, 64);
+		part.n = whole;
+		part.block = block;
+		if (q->format.block_scale == QB_SCALE_E8M0) {
+			for (size_t i = 0; i < blocks; i++) {
+				inverse[i] = 1 / a->scale[i];
+			}
+			part.inverse = inverse;
+		}
+		run(&g->element, &part, s);
+	}
+	if (whole < a->n) {
+		qb_kernels()->spread(a->scale + whole / block, blocks - whole / block, block, each);
+		part = *a;
+		part.x += whole;
+		part.ref = a->ref ? a->ref + whole : NULL;
+		part.y += whole;
+		part.n -= whole;
+		part.scale = each;
+		part.stride = 1;
+		run(&g->element, &part, s);
+	}
+}
+
 static void run_row(const struct qb_quantizer *q, const struct grids *g, const struct qb_run_args *a,
 	struct qb_qdq_sums *s, bool stream)
 {
 	size_t block = (size_t)q->format.block;
 	/* Whole blocks at a time; a block larger than a chunk is a run of its own. */
 	size_t step = block > CHUNK ? block : CHUNK / block * block;
-	float scale[CHUNK / 2], each[2 * CHUNK];
+	float scale[CHUNK / 2];
 
 	for (size_t i = 0; i < a->n; i += step) {
 		struct qb_run_args part = {.x = a->x + i, .ref = a->ref ? a->ref + i : NULL,
 			.y = a->y + i, .n = QB_MIN(step, a->n - i), .scale = scale};
 
 		row_scales(q, g, part.x, part.n, scale);
-		if (block <= CHUNK) {
-			qb_kernels()->spread(scale, (part.n + block - 1) / block, block, each);
-			part.scale = each;
-			part.stride = 1;
-		}
 		part.stream = stream && ((uintptr_t)part.y & 63) == 0;
-		run(&g->element, &part, s);
+		if (block <= CHUNK) {
+			run_chunk(q, g, &part, s);
+		} else {
+			run(&g->element, &part, s);
+		}
 	}
 }
 
