@@ -121,14 +121,14 @@ static double grid_error(const struct qb_density *d)
 /* Puts the grid where the range has it; false where there is no such quantizer. */
 static bool place_grid(struct qb_density *d, float lo, float hi, double *scale, double *zero)
 {
-	struct qb_quantizer q;
+	float step;
+	int32_t code;
 
-	if (qb_quantizer_init(&q, d->format, -1, 1, &lo, &hi, NULL) != QB_OK) {
+	if (!qb_quantizer_scale(d->format, lo, hi, &step, &code)) {
 		return false;
 	}
-	*scale = q.scale[0];
-	*zero = q.zero ? q.zero[0] : 0;
-	qb_quantizer_fini(&q);
+	*scale = step;
+	*zero = code;
 	for (int i = 0; i < d->values; i++) {
 		d->scaled[i] = *scale * (d->value[i] - *zero);
 	}

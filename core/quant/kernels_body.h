@@ -98,7 +98,7 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)
 	return (v == v ? r : g->nan) * scale;
 }
 
-/* Through a small buffer, since x and y may be the same memory; a short end is padded to a whole block. EXPR sees
+/* x and y may be the same memory, never shifted against each other; a short end is padded to a whole block. EXPR sees
  * the j-th number as X, its scale as S and its zero point as Z. */
 #define X xp[j]
 #define S sp[j]
@@ -115,6 +115,7 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)
 			float rt[QB_NAME(BLOCK)]; \
 			const int32_t *zp = z ? z + (a->stride ? i : 0) : NULL; \
 			const size_t left = n - i < QB_NAME(BLOCK) ? n - i : QB_NAME(BLOCK); \
+			float *tp = left < QB_NAME(BLOCK) || a->stream ? t : y + i; \
 \
 			if (left < QB_NAME(BLOCK)) { \
 				for (size_t j = 0; j < QB_NAME(BLOCK); j++) { \
@@ -131,15 +132,14 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)
 			(void)sp; \
 			(void)rp; \
 			(void)zp; \
+			_Pragma("GCC ivdep") \
 			for (int j = 0; j < QB_NAME(BLOCK); j++) { \
-				t[j] = EXPR; \
+				tp[j] = EXPR; \
 			} \
 			if (left < QB_NAME(BLOCK)) { \
 				memcpy(y + i, t, left * sizeof(*t)); \
 			} else if (a->stream) { \
 				QB_STREAM(y + i, t); \
-			} else { \
-				memcpy(y + i, t, sizeof(t)); \
 			} \
 		} \
 	} while (0)
@@ -447,26 +447,33 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(widen)(doubl
 	}
 }
 
-/* sum x^2 and sum (y - x)^2, in LANES single-precision lanes over WIDEN * LANES numbers, then in double: a fixed order
- * on every machine. */
-QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(pair)(const float *x,
-	const float *y, size_t n, double *signal, double *noise)
+/* Adds sum x^2, sum (y - x)^2 and, with a ref, sum ref^2 and sum (y - ref)^2, in LANES single-precision lanes over
+ * WIDEN * LANES numbers, then in double: a fixed order on every machine. with_ref is known when compiled. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(add_sums)(const float *x,
+	const float *ref, const float *y, size_t n, struct qb_qdq_sums *sums, int with_ref)
 {
 	size_t i = 0;
 
 	while (i < n) {
 		QB_NAME(lanes) s[QB_NAME(PARTS)] = {{0}}, d[QB_NAME(PARTS)] = {{0}};
-		float ends[2][QB_NAME(LANES)];
+		QB_NAME(lanes) rs[QB_NAME(PARTS)] = {{0}}, rd[QB_NAME(PARTS)] = {{0}};
+		float ends[4][QB_NAME(LANES)];
 		size_t end = n - i < QB_NAME(WIDEN) * QB_NAME(LANES)
 			? n : i + QB_NAME(WIDEN) * QB_NAME(LANES);
 
 		for (; i + QB_NAME(LANES) <= end; i += QB_NAME(LANES)) {
 #pragma GCC unroll 4
 			for (int k = 0; k < QB_NAME(PARTS); k++) {
-				QB_NAME(lanes) v, q;
+				QB_NAME(lanes) v, q, r;
 
 				memcpy(&v, x + i + k * (QB_WIDTH / 4), sizeof(v));
 				memcpy(&q, y + i + k * (QB_WIDTH / 4), sizeof(q));
+				if (with_ref) {
+					memcpy(&r, ref + i + k * (QB_WIDTH / 4), sizeof(r));
+					rs[k] += r * r;
+					r = q - r;
+					rd[k] += r * r;
+				}
 				q -= v;
 				s[k] += v * v;
 				d[k] += q * q;
@@ -474,14 +481,22 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(pair)(const 
 		}
 		memcpy(ends[0], s, sizeof(s));
 		memcpy(ends[1], d, sizeof(d));
+		memcpy(ends[2], rs, sizeof(rs));
+		memcpy(ends[3], rd, sizeof(rd));
 		for (int j = 0; i < end; i++, j++) {
-			float q = y[i] - x[i];
+			float q = y[i] - x[i], r = with_ref ? ref[i] : 0, e = y[i] - r;
 
 			ends[0][j] += x[i] * x[i];
 			ends[1][j] += q * q;
+			ends[2][j] += r * r;
+			ends[3][j] += e * e;
 		}
-		QB_NAME(widen)(signal, ends[0]);
-		QB_NAME(widen)(noise, ends[1]);
+		QB_NAME(widen)(&sums->signal, ends[0]);
+		QB_NAME(widen)(&sums->noise, ends[1]);
+		if (with_ref) {
+			QB_NAME(widen)(&sums->ref_signal, ends[2]);
+			QB_NAME(widen)(&sums->ref_noise, ends[3]);
+		}
 	}
 }
 
@@ -504,9 +519,10 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 			memcpy(kept, a->x + i, n * sizeof(*kept));
 		}
 		QB_NAME(qdq)(g, &part);
-		QB_NAME(pair)(x, a->y + i, n, &s->signal, &s->noise);
 		if (a->ref) {
-			QB_NAME(pair)(a->ref + i, a->y + i, n, &s->ref_signal, &s->ref_noise);
+			QB_NAME(add_sums)(x, a->ref + i, a->y + i, n, s, 1);
+		} else {
+			QB_NAME(add_sums)(x, NULL, a->y + i, n, s, 0);
 		}
 	}
 }

@@ -51,6 +51,34 @@ static float asymmetric_scale(const struct qb_format *f, float lo, float hi, int
 	return (float)scale;
 }
 
+/* zero is written where the format has one. */
+static float scale_of(const struct qb_format *f, float lo, float hi, int32_t *zero)
+{
+	if (f->block && f->block_scale == QB_SCALE_E4M3) {
+		/* The block scales' own scale: the largest of them becomes 448, e4m3fn's largest value. */
+		float most = fmaxf(fabsf(lo), fabsf(hi));
+
+		return most > 0 ? keep_normal(most / (448 * qb_format_max(f))) : 1;
+	}
+	if (!f->real_scale || f->block) {
+		return 1;
+	}
+	return f->kind == QB_FORMAT_INT && f->asymmetric ? asymmetric_scale(f, lo, hi, zero)
+							 : symmetric_scale(f, lo, hi);
+}
+
+static bool is_range(float lo, float hi)
+{
+	return isfinite(lo) && isfinite(hi) && lo <= hi;
+}
+
+bool qb_quantizer_scale(const struct qb_format *f, float lo, float hi, float *scale, int32_t *zero)
+{
+	*zero = 0;
+	*scale = is_range(lo, hi) ? scale_of(f, lo, hi, zero) : 0;
+	return *scale > 0;
+}
+
 enum qb_err qb_quantizer_init(struct qb_quantizer *q, const struct qb_format *f, int axis,
 	int64_t channels, const float *lo, const float *hi, struct qb_errbuf *eb)
 {
@@ -65,23 +93,12 @@ enum qb_err qb_quantizer_init(struct qb_quantizer *q, const struct qb_format *f,
 			(long long)channels);
 	}
 	for (int64_t c = 0; c < channels; c++) {
-		if (!(isfinite(lo[c]) && isfinite(hi[c]) && lo[c] <= hi[c])) {
+		if (!is_range(lo[c], hi[c])) {
 			qb_quantizer_fini(&r);
 			return qb_fail(eb, QB_EINVAL, "channel %lld has the range %g to %g", (long long)c,
 				lo[c], hi[c]);
 		}
-		if (f->block && f->block_scale == QB_SCALE_E4M3) {
-			/* The block scales' own scale: the largest of them becomes 448, e4m3fn's largest value. */
-			float most = fmaxf(fabsf(lo[c]), fabsf(hi[c]));
-
-			r.scale[c] = most > 0 ? keep_normal(most / (448 * qb_format_max(f))) : 1;
-		} else if (!f->real_scale || f->block) {
-			r.scale[c] = 1;
-		} else if (zeros) {
-			r.scale[c] = asymmetric_scale(f, lo[c], hi[c], &r.zero[c]);
-		} else {
-			r.scale[c] = symmetric_scale(f, lo[c], hi[c]);
-		}
+		r.scale[c] = scale_of(f, lo[c], hi[c], zeros ? &r.zero[c] : NULL);
 	}
 	*q = r;
 	return QB_OK;

@@ -7,6 +7,7 @@
 #ifndef QB_QUANT_QUANTIZER_H
 #define QB_QUANT_QUANTIZER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/format/format.h"
@@ -24,6 +25,10 @@ struct qb_quantizer {
 enum qb_err qb_quantizer_init(struct qb_quantizer *q, const struct qb_format *f, int axis,
 	int64_t channels, const float *lo, const float *hi, struct qb_errbuf *eb);
 void qb_quantizer_fini(struct qb_quantizer *q);
+
+/* The scale and the zero point (0 where the format has none) that a quantizer of one channel gets for this range, without
+ * making one: a search tries many. False where it is no range. */
+bool qb_quantizer_scale(const struct qb_format *f, float lo, float hi, float *scale, int32_t *zero);
 
 /* y = Q(x) for a row-major tensor seen as [outer, channels, inner] (per tensor: inner = n). May be in place.
  * Blocks run along the innermost dimension. NaN stays NaN where the format has one, and becomes 0 elsewhere;

@@ -8,6 +8,7 @@
 
 #include "core/base/size.h"
 #include "core/quant/density.h"
+#include "core/quant/kernels.h"
 #include "core/quant/observer.h"
 #include "core/quant/quantizer.h"
 #include "core/quant/range_search.h"
@@ -190,6 +191,7 @@ double qb_range_error_of_observer(const struct qb_observer *o, const struct qb_f
 
 struct data {
 	const struct qb_format *format;
+	struct qb_grid grid;
 	const float *x;
 	float *y;
 	size_t n;
@@ -197,11 +199,10 @@ struct data {
 };
 
 /* sum (x - nearest end)^2 over what lies beyond the grid. */
-static double data_clipped(const struct data *d, const struct qb_quantizer *q)
+static double data_clipped(const struct data *d, double scale, double zero)
 {
-	double zero = q->zero ? q->zero[0] : 0, e = 0;
-	double lo = q->scale[0] * (qb_format_min(d->format) - zero);
-	double hi = q->scale[0] * (qb_format_max(d->format) - zero);
+	double lo = scale * (qb_format_min(d->format) - zero);
+	double hi = scale * (qb_format_max(d->format) - zero), e = 0;
 
 	for (size_t i = 0; i < d->n; i++) {
 		double over = fmax(fmax(d->x[i] - hi, lo - d->x[i]), 0);
@@ -214,17 +215,20 @@ static double data_clipped(const struct data *d, const struct qb_quantizer *q)
 static double data_error(void *arg, float lo, float hi)
 {
 	struct data *d = arg;
-	struct qb_quantizer q;
 	struct qb_qdq_sums s = {0};
+	float scale, inverse;
+	int32_t zero;
+	struct qb_run_args a = {.x = d->x, .y = d->y, .n = d->n, .scale = &scale, .zero = &zero};
 
-	if (qb_quantizer_init(&q, d->format, -1, 1, &lo, &hi, NULL) != QB_OK) {
+	if (!qb_quantizer_scale(d->format, lo, hi, &scale, &zero)) {
 		return INFINITY;
 	}
-	qb_qdq_measure(&q, d->x, NULL, d->y, 1, 1, (int64_t)d->n, &s);
+	inverse = 1 / scale;
+	a.inverse = qb_grid_divides_fast(&d->grid, scale) ? &inverse : NULL;
+	qb_kernels()->measure(&d->grid, &a, &s);
 	if (d->clip_weight != 1) {
-		s.noise += (d->clip_weight - 1) * data_clipped(d, &q);
+		s.noise += (d->clip_weight - 1) * data_clipped(d, scale, zero);
 	}
-	qb_quantizer_fini(&q);
 	return s.noise;
 }
 
@@ -335,6 +339,7 @@ void qb_range_from_data(const float *x, size_t n, const struct qb_format *f,
 	d.n = keep_finite(x, n, copy, &min, &max);
 	whole_range(f, min, max, lo, hi);
 	if (has_range(f) && *lo != *hi) {
+		qb_grid_init(&d.grid, f);
 		data_range(&d, opt, min, max, lo, hi);
 	}
 	free(copy);
