@@ -34,7 +34,7 @@ static void init_table(struct qb_grid *g, const struct qb_format *f)
 		g->steps *= 2;
 	}
 	memcpy(g->value, f->table, (size_t)f->table_count * sizeof(*g->value));
-	for (int i = 0; i < QB_FORMAT_TABLE_MAX; i++) {
+	for (int i = 0; i < g->steps || i < 16; i++) {
 		/* Ties go to the even index. */
 		g->cut[i] = i + 1 < f->table_count ? cut_between(f->table[i], f->table[i + 1], i % 2)
 						   : INFINITY;

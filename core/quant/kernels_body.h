@@ -150,13 +150,14 @@ typedef int32_t QB_NAME(masks) __attribute__((vector_size(QB_WIDTH)));
 enum { QB_NAME(PARTS) = 4 * QB_NAME(LANES) / QB_WIDTH };
 
 /* Binary search among the cuts, all numbers of a block abreast; a NaN is above none and is made 0 beforehand. */
-QB_TARGET static void QB_NAME(search)(const struct qb_grid *g, const float *v, float *t)
+QB_TARGET static void QB_NAME(search)(const struct qb_grid *g, const float *x, const float *s, float *t)
 {
 	int32_t at[QB_NAME(BLOCK)];
 	float w[QB_NAME(BLOCK)];
 
 	for (int j = 0; j < QB_NAME(BLOCK); j++) {
-		w[j] = v[j] == v[j] ? v[j] : 0.0f;
+		w[j] = x[j] / s[j];
+		w[j] = w[j] == w[j] ? w[j] : 0.0f;
 		at[j] = 0;
 	}
 	if (g->steps <= 16) {
@@ -175,14 +176,15 @@ QB_TARGET static void QB_NAME(search)(const struct qb_grid *g, const float *v, f
 		}
 	}
 	for (int j = 0; j < QB_NAME(BLOCK); j++) {
-		t[j] = g->value[at[j]];
+		t[j] = g->value[at[j]] * s[j];
 	}
 }
 
 #ifdef QB_PICK
-/* The four turns of the binary search with the cuts in registers, see struct qb_grid. */
+/* The same with a table of at most 16 in registers, see struct qb_grid. An index is the sum of its turns' masks, so it
+ * counts down from 0. */
 QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(descend)(const struct qb_grid *g,
-	const float *v, float *t)
+	const float *x, const float *s, float *t)
 {
 	const QB_NAME(lanes) zero = {0}, middle = zero + g->cut[7];
 	const QB_NAME(masks) left = (QB_NAME(masks))(zero + g->cut[3]);
@@ -193,11 +195,14 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(descend)(con
 	memcpy(&eighth, g->eighth, sizeof(eighth));
 	memcpy(&low, g->low, sizeof(low));
 	memcpy(&high, g->high, sizeof(high));
+#pragma GCC unroll 2
 	for (int j = 0; j < QB_NAME(BLOCK); j += QB_WIDTH / 4) {
 		QB_NAME(masks) upper, at, r;
-		QB_NAME(lanes) w;
+		QB_NAME(lanes) w, scale;
 
-		memcpy(&w, v + j, sizeof(w));
+		memcpy(&w, x + j, sizeof(w));
+		memcpy(&scale, s + j, sizeof(scale));
+		w /= scale;
 		w = (QB_NAME(lanes))((QB_NAME(masks))w & (w == w));
 		upper = w > middle;
 		at = upper + upper + (w > (QB_NAME(lanes))(left ^ (either & upper)));
@@ -205,50 +210,64 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(descend)(con
 		at = at + at + (w > (QB_NAME(lanes))QB_PICK(eighth, at));
 		r = (QB_NAME(masks))QB_PICK(low, at);
 		r ^= upper & (r ^ (QB_NAME(masks))QB_PICK(high, at));
-		memcpy(t + j, &r, sizeof(r));
+		scale *= (QB_NAME(lanes))r;
+		memcpy(t + j, &scale, sizeof(scale));
 	}
 }
 #endif
 
-QB_TARGET static void QB_NAME(table_block)(const struct qb_grid *g, const float *v, float *t)
+/* t = s * the table's nearest to x / s, of a BLOCK. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(table_block)(const struct qb_grid *g,
+	const float *x, const float *s, float *t)
 {
 #ifdef QB_PICK
 	if (g->steps <= 16) {
-		QB_NAME(descend)(g, v, t);
+		QB_NAME(descend)(g, x, s, t);
 		return;
 	}
 #endif
-	QB_NAME(search)(g, v, t);
+	QB_NAME(search)(g, x, s, t);
+}
+
+/* The scales of the BLOCK that begins with number i; of the whole run where there is but one. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(scales_at)(const struct qb_run_args *a,
+	size_t i, size_t n, float *s)
+{
+	if (a->stride) {
+		memcpy(s, a->scale + i, n * sizeof(*s));
+	} else if (a->block) {
+		for (size_t k = 0; k < QB_NAME(BLOCK); k += QB_NAME(GROUP)) {
+			const float scale = a->scale[(i + k) / a->block];
+
+			for (size_t j = 0; j < QB_NAME(GROUP); j++) {
+				s[k + j] = scale;
+			}
+		}
+	}
 }
 
 QB_TARGET static void QB_NAME(table)(const struct qb_grid *g, const struct qb_run_args *a)
 {
+	float s[QB_NAME(BLOCK)];
+
+	for (int j = 0; j < QB_NAME(BLOCK); j++) {
+		s[j] = a->scale[0];
+	}
 	for (size_t i = 0; i < a->n; i += QB_NAME(BLOCK)) {
-		float v[QB_NAME(BLOCK)], t[QB_NAME(BLOCK)] __attribute__((aligned(64))), s[QB_NAME(BLOCK)];
-		const float *x = a->x + i;
+		float t[QB_NAME(BLOCK)] __attribute__((aligned(64)));
 		size_t n = a->n - i < QB_NAME(BLOCK) ? a->n - i : QB_NAME(BLOCK);
 
-		for (size_t j = 0; j < QB_NAME(BLOCK); j++) {
-			s[j] = a->scale[0];
-		}
-		if (a->stride) {
-			memcpy(s, a->scale + i, n * sizeof(*s));
-		}
+		QB_NAME(scales_at)(a, i, n, s);
 		if (n < QB_NAME(BLOCK)) {
-			memset(v, 0, sizeof(v));
-			memcpy(v, x, n * sizeof(*v));
-			x = v;
-		}
-		for (size_t j = 0; j < QB_NAME(BLOCK); j++) {
-			v[j] = x[j] / s[j];
-		}
-		QB_NAME(table_block)(g, v, t);
-		for (size_t j = 0; j < QB_NAME(BLOCK); j++) {
-			t[j] *= s[j];
-		}
-		if (n < QB_NAME(BLOCK)) {
+			float last[QB_NAME(BLOCK)] = {0};
+
+			memcpy(last, a->x + i, n * sizeof(*last));
+			QB_NAME(table_block)(g, last, s, t);
 			memcpy(a->y + i, t, n * sizeof(*t));
-		} else if (a->stream) {
+			break;
+		}
+		QB_NAME(table_block)(g, a->x + i, s, t);
+		if (a->stream) {
 			QB_STREAM(a->y + i, t);
 		} else {
 			memcpy(a->y + i, t, sizeof(t));
@@ -257,7 +276,7 @@ QB_TARGET static void QB_NAME(table)(const struct qb_grid *g, const struct qb_ru
 }
 
 /* Scales of blocks: each GROUP of numbers has one, R its reciprocal. n is a multiple of BLOCK. */
-#define QB_GROUPS(EXPR, FINISH) \
+#define QB_GROUPS(EXPR) \
 	do { \
 		for (size_t i = 0; i < a->n; i += QB_NAME(BLOCK)) { \
 			float t[QB_NAME(BLOCK)] __attribute__((aligned(64))); \
@@ -276,7 +295,6 @@ QB_TARGET static void QB_NAME(table)(const struct qb_grid *g, const struct qb_ru
 					t[k + (size_t)j] = EXPR; \
 				} \
 			} \
-			FINISH; \
 			if (a->stream) { \
 				QB_STREAM(a->y + i, t); \
 			} else { \
@@ -284,23 +302,6 @@ QB_TARGET static void QB_NAME(table)(const struct qb_grid *g, const struct qb_ru
 			} \
 		} \
 	} while (0)
-
-/* Values of the table times the scales. */
-QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(table_scaled)(const struct qb_grid *g,
-	const float *scale, size_t first, int shift, float *t)
-{
-	float v[QB_NAME(BLOCK)];
-
-	memcpy(v, t, sizeof(v));
-	QB_NAME(table_block)(g, v, t);
-	for (size_t k = 0; k < QB_NAME(BLOCK); k += QB_NAME(GROUP)) {
-		const float s = scale[(first + k) >> shift];
-
-		for (size_t j = 0; j < QB_NAME(GROUP); j++) {
-			t[k + j] *= s;
-		}
-	}
-}
 
 #undef S
 #undef R
@@ -311,16 +312,14 @@ QB_TARGET static void QB_NAME(qdq_blocks)(const struct qb_grid *g, const struct 
 	const float lo = g->lo, hi = g->hi;
 	const int shift = __builtin_ctzl(a->block);
 
-	if (g->kind == QB_FORMAT_TABLE) {
-		QB_GROUPS(X / S, QB_NAME(table_scaled)(g, a->scale, i, shift, t));
-	} else if (g->kind == QB_FORMAT_INT && a->inverse) {
-		QB_GROUPS(QB_NAME(int_one)(X * R, S, lo, hi), (void)0);
+	if (g->kind == QB_FORMAT_INT && a->inverse) {
+		QB_GROUPS(QB_NAME(int_one)(X * R, S, lo, hi));
 	} else if (g->kind == QB_FORMAT_INT) {
-		QB_GROUPS(QB_NAME(int_one)(X / S, S, lo, hi), (void)0);
+		QB_GROUPS(QB_NAME(int_one)(X / S, S, lo, hi));
 	} else if (a->inverse) {
-		QB_GROUPS(QB_NAME(simple_one)(X, X * R, S, grid, 1), (void)0);
+		QB_GROUPS(QB_NAME(simple_one)(X, X * R, S, grid, 1));
 	} else {
-		QB_GROUPS(QB_NAME(simple_one)(X, X / S, S, grid, 1), (void)0);
+		QB_GROUPS(QB_NAME(simple_one)(X, X / S, S, grid, 1));
 	}
 }
 #define S sp[j]
@@ -333,7 +332,9 @@ QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_
 	const size_t n = a->n;
 	float *y = a->y;
 
-	if (a->block) {
+	if (g->kind == QB_FORMAT_TABLE) {
+		QB_NAME(table)(g, a);
+	} else if (a->block) {
 		QB_NAME(qdq_blocks)(g, a);
 	} else if (g->kind == QB_FORMAT_INT && !a->stride) {
 		const float scale = s[0], zero = z ? (float)z[0] : 0, low = lo - zero, high = hi - zero;
@@ -351,8 +352,6 @@ QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_
 		QB_LOOP(QB_NAME(int_one)(QB_DIVIDE(X, S, R, 4 * S * (hi - lo)), S, lo, hi));
 	} else if (g->kind == QB_FORMAT_INT) {
 		QB_LOOP(QB_NAME(int_one)(X / S, S, lo, hi));
-	} else if (g->kind == QB_FORMAT_TABLE) {
-		QB_NAME(table)(g, a);
 	} else {
 		/* A copy that nothing points to stays in registers. */
 		const struct qb_grid k = {.hi = g->hi, .below_half = g->below_half,
