@@ -236,8 +236,10 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(scales_at)(c
 	if (a->stride) {
 		memcpy(s, a->scale + i, n * sizeof(*s));
 	} else if (a->block) {
+		const int shift = __builtin_ctzl(a->block);
+
 		for (size_t k = 0; k < QB_NAME(BLOCK); k += QB_NAME(GROUP)) {
-			const float scale = a->scale[(i + k) / a->block];
+			const float scale = a->scale[(i + k) >> shift];
 
 			for (size_t j = 0; j < QB_NAME(GROUP); j++) {
 				s[k + j] = scale;
@@ -307,8 +309,8 @@ QB_TARGET static void QB_NAME(table)(const struct qb_grid *g, const struct qb_ru
 #undef R
 QB_TARGET static void QB_NAME(qdq_blocks)(const struct qb_grid *g, const struct qb_run_args *a)
 {
-	const struct qb_grid k0 = {.hi = g->hi, .magic = g->magic, .lift = g->lift, .nan = g->nan};
-	const struct qb_grid *const grid = &k0;
+	/* A copy that nothing else points to stays in registers. */
+	const struct qb_grid c = {.hi = g->hi, .magic = g->magic, .lift = g->lift, .nan = g->nan};
 	const float lo = g->lo, hi = g->hi;
 	const int shift = __builtin_ctzl(a->block);
 
@@ -317,9 +319,9 @@ QB_TARGET static void QB_NAME(qdq_blocks)(const struct qb_grid *g, const struct 
 	} else if (g->kind == QB_FORMAT_INT) {
 		QB_GROUPS(QB_NAME(int_one)(X / S, S, lo, hi));
 	} else if (a->inverse) {
-		QB_GROUPS(QB_NAME(simple_one)(X, X * R, S, grid, 1));
+		QB_GROUPS(QB_NAME(simple_one)(X, X * R, S, &c, 1));
 	} else {
-		QB_GROUPS(QB_NAME(simple_one)(X, X / S, S, grid, 1));
+		QB_GROUPS(QB_NAME(simple_one)(X, X / S, S, &c, 1));
 	}
 }
 #define S sp[j]
@@ -392,7 +394,21 @@ QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_
 	}
 }
 
-/* Magnitudes order as integers do; infinities and NaN count as 0. */
+/* The largest magnitude of a block with infinities or NaN, which count as 0. */
+QB_TARGET static __attribute__((noinline)) int32_t QB_NAME(finite_max)(const float *x, size_t block)
+{
+	int32_t m = 0;
+
+	for (size_t j = 0; j < block; j++) {
+		int32_t u = (int32_t)(QB_NAME(bits)(x[j]) & 0x7fffffffu);
+
+		u = u < 0x7f800000 ? u : 0;
+		m = u > m ? u : m;
+	}
+	return m;
+}
+
+/* Magnitudes order as integers do. */
 QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(max_of)(const float *x, size_t blocks,
 	size_t block, float *max)
 {
@@ -402,9 +418,9 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(max_of)(cons
 		for (size_t j = 0; j < block; j++) {
 			int32_t u = (int32_t)(QB_NAME(bits)(x[j]) & 0x7fffffffu);
 
-			u = u < 0x7f800000 ? u : 0;
 			m = u > m ? u : m;
 		}
+		m = m < 0x7f800000 ? m : QB_NAME(finite_max)(x, block);
 		max[b] = QB_NAME(number)((uint32_t)m);
 	}
 }

@@ -35,10 +35,10 @@ static void draw(uint64_t stream, int kind, int stride)
 }
 
 static bool same(const struct qb_grid *g, const struct qb_kernels *path, int kind, int stride,
-	bool fast)
+	bool fast, size_t block)
 {
-	struct qb_run_args a = {.x = x, .y = plain, .n = N, .scale = scale, .stride = stride,
-		.inverse = fast ? inverse : NULL};
+	struct qb_run_args a = {.x = x, .y = plain, .n = block ? N / 64 * 64 : N, .scale = scale,
+		.stride = block ? 0 : stride, .block = block, .inverse = fast ? inverse : NULL};
 	struct qb_run_args b = a;
 	struct qb_qdq_sums sums[2] = {{0}};
 
@@ -77,7 +77,9 @@ int main(void)
 					continue;
 				}
 				compared++;
-				if (!same(&grid, path, kind, stride, fast)) {
+				if (!same(&grid, path, kind, stride, fast, 0) ||
+					(stride && qb_grid_takes_blocks(&grid, 32) &&
+						!same(&grid, path, kind, stride, fast, 32))) {
 					different++;
 					printf("%s, %s: kind %d, stride %d, fast %d differs from plain C\n",
 						path->name, names[f], kind, stride, fast);

@@ -273,6 +273,50 @@ static void kernels__division_by_reciprocal__equals_the_divider(void **state)
 	}
 }
 
+/* A scale for each block against the same scale for each number, in place and not, past the caches and not. */
+static void kernels__scale_of_a_block__equals_scales_of_its_numbers(void **state)
+{
+	static float x[1024] __attribute__((aligned(64))), got[1024] __attribute__((aligned(64)));
+	static float want[1024], scale[64], inverse[64], each[1024];
+	int compared = 0;
+
+	(void)state;
+	for (size_t k = 0; k < 4 * QB_COUNT(names); k++) {
+		size_t block = 16u << k % 4;
+		struct qb_format f;
+		struct qb_grid g;
+
+		assert_int_equal(qb_format_parse(&f, names[k / 4], NULL), QB_OK);
+		qb_grid_init(&g, &f);
+		awkward(x, QB_COUNT(x), k);
+		for (size_t i = 0; i < QB_COUNT(each); i++) {
+			double u = qb_random_uniform(2, k, i / block);
+
+			/* Powers of two have reciprocals. */
+			each[i] = k & 4 ? 0.01f + (float)u : ldexpf(1, (int)(u * 250) - 126);
+			scale[i / block] = each[i];
+			inverse[i / block] = 1 / each[i];
+		}
+		for (int p = 0; qb_kernels_at(p) && qb_grid_takes_blocks(&g, block); p++) {
+			struct qb_run_args a = {.x = x, .y = want, .n = QB_COUNT(x), .scale = each, .stride = 1};
+			struct qb_qdq_sums sums = {0};
+
+			qb_kernels_at(0)->qdq(&g, &a);
+			a = (struct qb_run_args){.x = x, .y = got, .n = a.n, .scale = scale, .block = block,
+				.inverse = k & 4 ? NULL : inverse, .stream = p % 2};
+			qb_kernels_at(p)->qdq(&g, &a);
+			assert_memory_equal(got, want, sizeof(got));
+			memcpy(got, x, sizeof(got));
+			a.x = got;
+			a.stream = false;
+			qb_kernels_at(p)->measure(&g, &a, &sums);
+			assert_memory_equal(got, want, sizeof(got));
+			compared++;
+		}
+	}
+	assert_true(compared > 0);
+}
+
 static void quantizer__scaled__decodes_to_the_simulation(void **state)
 {
 	static const char *const more[] = {"mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4",
@@ -444,6 +488,7 @@ int main(void)
 		cmocka_unit_test(quantizer__beyond_the_range__saturates_or_overflows),
 		cmocka_unit_test(kernels__every_instruction_set__equals_plain_c),
 		cmocka_unit_test(kernels__division_by_reciprocal__equals_the_divider),
+		cmocka_unit_test(kernels__scale_of_a_block__equals_scales_of_its_numbers),
 		cmocka_unit_test(quantizer__scaled__decodes_to_the_simulation),
 		cmocka_unit_test(quantizer__large_output__equals_small_runs),
 		cmocka_unit_test(quantizer__mx_block__has_the_specified_scale),
