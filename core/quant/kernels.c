@@ -106,6 +106,13 @@ bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block)
 /* How far ahead of the numbers at hand to ask memory for more, in bytes: their block's largest are next. */
 #define QB_AHEAD 4096
 
+/* Before a loop that writes number j only where it read number j: its turns are independent. */
+#ifdef __clang__
+#define QB_SAME_PLACE _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define QB_SAME_PLACE _Pragma("GCC ivdep")
+#endif
+
 /* Without a fused multiply-add the divider is what there is. */
 #define QB_DIVIDE(x, s, r, most) ((x) / (s))
 #define QB_STREAM(y, t) memcpy(y, t, sizeof(t))

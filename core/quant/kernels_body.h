@@ -132,7 +132,7 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)
 			(void)sp; \
 			(void)rp; \
 			(void)zp; \
-			_Pragma("GCC ivdep") \
+			QB_SAME_PLACE \
 			for (int j = 0; j < QB_NAME(BLOCK); j++) { \
 				tp[j] = EXPR; \
 			} \

@@ -136,7 +136,8 @@ const tests = {
 	async tensors__weights_of_the_demo__are_surveyed_and_drawn() {
 		await open('#/tensors');
 		await has('No tensor has been surveyed yet');
-		await open('#/submit?type=tensor&model=m1');
+		const {models} = await (await fetch(`${url}/v1/models`)).json();
+		await open(`#/submit?type=tensor&model=${models.find((m) => m.name === 'digits.onnx').id}`);
 		await page.getByLabel('Model').waitFor();
 		await submit();
 		await page.locator('#surveyed').waitFor({timeout: 60000});
