@@ -54,6 +54,16 @@ dnnl_memory_desc_t qb_dnn_dense(const struct qb_shape *s)
 	return md;
 }
 
+dnnl_memory_desc_t qb_dnn_channels_last(const struct qb_shape *s)
+{
+	static const dnnl_format_tag_t tag[] = {dnnl_acb, dnnl_acdb, dnnl_acdeb};
+	dnnl_memory_desc_t dense = qb_dnn_dense(s), md;
+
+	memset(&md, 0, sizeof(md));
+	dnnl_memory_desc_init_by_tag(&md, dense.ndims, dense.dims, dnnl_f32, tag[dense.ndims - 3]);
+	return md;
+}
+
 dnnl_memory_desc_t qb_dnn_any(const dnnl_memory_desc_t *md)
 {
 	dnnl_memory_desc_t any;

@@ -24,6 +24,7 @@ dnnl_engine_t qb_dnn_engine(void);
 enum qb_err qb_dnn_check(dnnl_status_t status, const char *what, struct qb_errbuf *eb);
 /* Row-major, channels-last, or "whatever the primitive likes best", for a bound value's shape. */
 dnnl_memory_desc_t qb_dnn_dense(const struct qb_shape *s);
+dnnl_memory_desc_t qb_dnn_channels_last(const struct qb_shape *s); /* of 3 to 5 dimensions */
 dnnl_memory_desc_t qb_dnn_any(const dnnl_memory_desc_t *md);
 
 /* The node that reads v, if one alone does and v is no output of the network. */

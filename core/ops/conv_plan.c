@@ -59,17 +59,6 @@ static enum qb_err describe(struct conv *c, const struct qb_node *n, struct qb_e
 	return QB_OK;
 }
 
-/* Channels innermost; a line is an image of height 1. */
-static dnnl_memory_desc_t channels_last(const struct qb_value *v)
-{
-	dnnl_memory_desc_t dense = qb_dnn_dense(&v->shape), md;
-	static const dnnl_format_tag_t tag[] = {dnnl_acb, dnnl_acdb, dnnl_acdeb};
-
-	memset(&md, 0, sizeof(md));
-	dnnl_memory_desc_init_by_tag(&md, dense.ndims, dense.dims, dnnl_f32, tag[dense.ndims - 3]);
-	return md;
-}
-
 static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_node *n, const struct conv *c,
 	struct qb_errbuf *eb)
 {
@@ -94,8 +83,8 @@ static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_node *n, con
 	d.width = x->shape.dim[spatial + 1];
 	d.out_height = line ? 1 : y->shape.dim[2];
 	d.out_width = y->shape.dim[spatial + 1];
-	d.x_md = channels_last(x);
-	d.y_md = channels_last(y);
+	d.x_md = qb_dnn_channels_last(&x->shape);
+	d.y_md = qb_dnn_channels_last(&y->shape);
 	err = qb_plan_winograd(b, n, &d, eb);
 	return err == QB_EUNSUPPORTED ? qb_plan_dense(b, n, &d, eb) : err;
 }
@@ -110,8 +99,8 @@ static enum qb_err make(dnnl_primitive_desc_t *pd, const struct conv *c, const s
 	dnnl_status_t s;
 
 	if (qb_f32_is_fast()) { /* as the other steps want it */
-		src = channels_last(n->input[0]);
-		dst = channels_last(n->output[0]);
+		src = qb_dnn_channels_last(&n->input[0]->shape);
+		dst = qb_dnn_channels_last(&n->output[0]->shape);
 	}
 	QB_TRY(qb_builder_attr(n, &attr, eb));
 	s = dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_inference,

@@ -110,15 +110,6 @@ static enum qb_err read_axis(struct qb_builder *b, const struct qb_node *n, int 
 	return err;
 }
 
-static dnnl_memory_desc_t channels_last(const struct qb_value *v)
-{
-	dnnl_memory_desc_t dense = qb_dnn_dense(&v->shape), md;
-
-	memset(&md, 0, sizeof(md));
-	dnnl_memory_desc_init_by_tag(&md, 4, dense.dims, dnnl_f32, dnnl_acdb);
-	return md;
-}
-
 enum qb_err qb__plan_resize(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	const struct qb_value *x = n->input[0], *y = n->output[0];
@@ -142,9 +133,9 @@ enum qb_err qb__plan_resize(struct qb_builder *b, const struct qb_node *n, struc
 	r.channels = x->shape.dim[1];
 	QB_TRY(read_axis(b, n, 2, &r.y, eb));
 	QB_TRY(read_axis(b, n, 3, &r.x, eb));
-	md = channels_last(x);
+	md = qb_dnn_channels_last(&x->shape);
 	QB_TRY(qb_builder_source(b, x, &md, &from, eb));
-	md = channels_last(y);
+	md = qb_dnn_channels_last(&y->shape);
 	QB_TRY(qb_builder_define(b, y, &md, &to, eb));
 	buffer[0] = from.buffer;
 	buffer[1] = to.buffer;
