@@ -7,6 +7,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/distributions.c core/experiment/distributions.h \
 	core/experiment/experiment.c core/experiment/experiment.h \
 	core/experiment/export.c core/experiment/export.h \
+	core/experiment/fault_rows.c core/experiment/fault_rows.h \
 	core/experiment/faults.c core/experiment/faults.h \
 	core/experiment/gates.c core/experiment/gates.h \
 	core/experiment/greedy.c core/experiment/greedy.h \
@@ -14,6 +15,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/inspect.c \
 	core/experiment/kinds.h \
 	core/experiment/layer.c core/experiment/layer.h \
+	core/experiment/layer_costs.c core/experiment/layer_costs.h \
 	core/experiment/method.c core/experiment/method.h \
 	core/experiment/method_adaround.c \
 	core/experiment/method_bias_correction.c \
@@ -35,6 +37,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/report.c \
 	core/experiment/rounding.c core/experiment/rounding.h \
 	core/experiment/sample.c core/experiment/sample.h \
+	core/experiment/sensitivity.c core/experiment/sensitivity.h \
 	core/experiment/source.c core/experiment/source.h \
 	core/experiment/sqnr.c \
 	core/experiment/stream.c core/experiment/stream.h \

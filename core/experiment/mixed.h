@@ -1,35 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What layers cost under a scheme, and the mixed precision that a budget allows.
+ * Mixed precision: which layer should follow which scheme under a budget, as the front of what is to be had and as a ptq
+ * job that is ready to run.
  */
 #ifndef QB_EXPERIMENT_MIXED_H
 #define QB_EXPERIMENT_MIXED_H
 
-#include <jansson.h>
+#include "core/experiment/layer_costs.h"
+#include "core/experiment/sensitivity.h"
 
-#include "core/experiment/mixture.h"
-
-#define QB_BUDGETS(X) \
-	X(QB_BUDGET_SIZE, "size", "bytes of weights, with their scales") \
-	X(QB_BUDGET_GATES, "gates", "gates of a multiply-accumulate unit, times the multiply-accumulates of a sample's row") \
-	X(QB_BUDGET_LATENCY, "latency", "nanoseconds of one run at batch 1, as measured here")
-
-enum qb_budget_kind {
-#define X(id, name, text) id,
-	QB_BUDGETS(X)
-#undef X
+/* What a job's "mixed" says. */
+struct qb_mixed_spec {
+	const json_t *candidates; /* schemes, borrowed */
+	struct qb_budget budget;
 };
 
-struct qb_budget {
-	enum qb_budget_kind kind;
-	double value; /* in the kind's unit; NaN: share counts */
-	double share; /* of what float costs */
-	int threads;  /* latency */
+enum qb_err qb_mixed_parse(struct qb_mixed_spec *out, const json_t *mixed, int host_threads,
+	struct qb_errbuf *eb);
+
+/* A sweep of the scheme in question and of the candidates after it, and what its layers do alone. */
+struct qb_mixed_work {
+	struct qb_job *job;
+	const json_t *ptq; /* the ptq job of the sweep; the job's own "model" and "data" name the uploads */
+	const struct qb_scheme *scheme; /* [sensitivity->schemes] */
+	const struct qb_graph *model;
+	const struct qb_dataset *data;
+	const struct qb_sweep *sweep;
+	const struct qb_mix_layers *layers;
+	struct qb_mixer *mixer;
+	const struct qb_sensitivity *sensitivity;
 };
 
-/* cost [layers][1 + schemes]: in float, then under each scheme of the sweep. */
-enum qb_err qb_mixed_costs(double *cost, const struct qb_budget *budget, const struct qb_sweep *sweep,
-	const struct qb_mix_layers *layers, const struct qb_mixer *mixer, const struct qb_graph *model,
-	const struct qb_dataset *data, struct qb_errbuf *eb);
+/* *out is a new reference: {"candidates", "budget_kind", "budget", "float_cost", "front": [...], "chosen", "job"}. */
+enum qb_err qb_mixed_run(json_t **out, const struct qb_mixed_spec *spec,
+	const struct qb_mixed_work *w, struct qb_errbuf *eb);
 
 #endif
