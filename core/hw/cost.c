@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/hw/datapath.h"
+#include "core/hw/mac.h"
 
 int qb_hw_published_gates(const char *operand, const char *accumulator)
 {

@@ -13,25 +13,9 @@
 
 #include <stdio.h>
 
-#include "core/format/format.h"
+#include "core/hw/accumulator.h"
 #include "core/hw/cells.h"
-
-enum qb_accumulator_kind { QB_ACCUMULATOR_FIXED, QB_ACCUMULATOR_FLOAT };
-
-struct qb_accumulator {
-	enum qb_accumulator_kind kind;
-	int width;              /* fixed: 0 is as wide as the sum of `terms` products may need; else wraps */
-	int exp_bits, man_bits; /* float: IEEE 754 with subnormals, infinities and one NaN */
-	char name[16];
-};
-
-/* "fixed" (exact), "fixedN" or "intN" (N bits, 1 to 512, wrapping), "fp16", "bf16", "fp32". */
-enum qb_err qb_accumulator_parse(struct qb_accumulator *out, const char *name,
-	struct qb_errbuf *eb);
-
-/* As qb_format_parse, and "fp32", which is no storage format. Formats that no unit multiplies (tables, logarithms,
- * scales) are QB_EUNSUPPORTED. */
-enum qb_err qb_hw_operand_parse(struct qb_format *out, const char *name, struct qb_errbuf *eb);
+#include "core/hw/operand.h"
 
 struct qb_hw_options {
 	enum qb_multiplier multiplier;

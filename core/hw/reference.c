@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/hw/datapath.h"
+#include "core/hw/reference.h"
 
 /* Bits of the largest integer: products down to 2^-700 beside accumulators up to 2^128. */
 enum { LIMBS = 40 };

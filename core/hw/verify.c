@@ -7,7 +7,7 @@
 #include "core/base/arena.h"
 #include "core/base/random.h"
 #include "core/base/size.h"
-#include "core/hw/datapath.h"
+#include "core/hw/reference.h"
 
 enum { EXHAUSTIVE_BITS = 20 };
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "core/base/size.h"
-#include "core/hw/datapath.h"
+#include "core/hw/reference.h"
 
 enum { SEED = 1, ROUNDS = 8 };
 
