@@ -11,7 +11,7 @@
 
 #include "core/graph/graph.h"
 #include "core/quant/quantizer.h"
-#include "core/quant/scheme.h"
+#include "core/quant/quantization.h"
 
 struct qb_plan;
 struct qb_overlay;

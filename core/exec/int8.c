@@ -12,6 +12,7 @@
 #include "core/exec/plan.h"
 #include "core/graph/op.h"
 #include "core/ops/int8_kernels.h"
+#include "core/quant/weight.h"
 
 /* What integers can hold */
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/quant/weight.h"
 
 void qb_faults_destroy(struct qb_faults **faults)
 {

@@ -15,6 +15,7 @@
 #include "core/experiment/channels.h"
 #include "core/experiment/method.h"
 #include "core/graph/linear.h"
+#include "core/quant/weight.h"
 
 /* A channel that quantization has all but silenced is not blown up again. */
 static const double RATIO_MAX = 2;

@@ -7,7 +7,7 @@
 
 #include "core/exec/exec.h"
 #include "core/graph/graph.h"
-#include "core/quant/scheme.h"
+#include "core/quant/quantization.h"
 
 struct qb_network {
 	int64_t batch;

@@ -6,7 +6,7 @@
 
 #include "core/base/size.h"
 #include "core/graph/graph.h"
-#include "core/quant/scheme.h"
+#include "core/quant/quantization.h"
 #include "core/tensor/archive.h"
 
 /* Raw elements of other types are converted by pieces. */

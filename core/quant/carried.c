@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- *
- * Quantizers that a network's file brings.
  */
 #include "core/quant/carried.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/quant/weight.h"
 
 enum qb_err qb_format_of_codes(struct qb_format *out, enum qb_dtype code, struct qb_errbuf *eb)
 {
@@ -116,30 +116,7 @@ bool qb_graph_carries(const struct qb_graph *g)
 	return false;
 }
 
-/* What the scheme's part says of itself: the format and granularity of the first such value. */
-static void note_part(struct qb_scheme_part *p, const struct qb_quantizer *q)
-{
-	if (!p->quantized) {
-		p->quantized = true;
-		p->format = q->format;
-		p->granularity = QB_PER_TENSOR;
-	}
-	if (q->channels > 1) {
-		p->granularity = QB_PER_CHANNEL;
-	}
-}
-
-static void note_blocks(struct qb_scheme_part *p, const struct qb_carried *c)
-{
-	if (!p->quantized && qb_format_of_codes(&p->format, c->code, NULL) == QB_OK) {
-		p->quantized = true;
-		p->granularity = QB_PER_BLOCK;
-		p->format.block = (int)c->block;
-	}
-}
-
-/* A range that the network takes of each input: here that of the calibration samples. */
-static enum qb_err observed_quantizer(struct qb_quantizer *q, const struct qb_value *v,
+enum qb_err qb_quantizer_observed(struct qb_quantizer *q, const struct qb_value *v,
 	const struct qb_observer *o, struct qb_errbuf *eb)
 {
 	struct qb_format f;
@@ -153,32 +130,21 @@ static enum qb_err observed_quantizer(struct qb_quantizer *q, const struct qb_va
 	return qb_quantizer_init(q, &f, -1, 1, &lo, &hi, eb);
 }
 
-enum qb_err qb__quantization_carried(struct qb_quantization *r, const struct qb_graph *g,
-	struct qb_observer *const *observer, struct qb_errbuf *eb)
+void qb_carried_note(struct qb_scheme_part *part, const struct qb_value *v,
+	const struct qb_quantizer *q)
 {
-	if (!qb_graph_carries(g)) {
-		return qb_fail(eb, QB_EJOB, "scheme carried: the model's file brings no quantization; use a "
-			"quantized ONNX or TFLite file, or another scheme");
-	}
-	for (int i = 0; i < g->values; i++) {
-		const struct qb_value *v = g->value[i];
-		struct qb_scheme_part *part = v->constant ? &r->scheme.weights : &r->scheme.activations;
+	struct qb_format f;
 
-		r->axis[i] = v->carried ? v->carried->axis : -1;
-		if (!v->carried || v->dtype != QB_F32) {
-			continue;
+	if (!part->quantized) {
+		if (!q && qb_format_of_codes(&f, v->carried->code, NULL) != QB_OK) {
+			return;
 		}
-		if (v->carried->block) {
-			note_blocks(part, v->carried);
-			continue;
-		}
-		r->q[i] = calloc(1, sizeof(**r->q));
-		if (!r->q[i]) {
-			return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
-		}
-		QB_TRY(v->carried->scale ? qb_quantizer_carried(r->q[i], v, eb)
-					 : observed_quantizer(r->q[i], v, observer ? observer[i] : NULL, eb));
-		note_part(part, r->q[i]);
+		part->quantized = true;
+		part->format = q ? q->format : f;
+		part->granularity = q ? QB_PER_TENSOR : QB_PER_BLOCK;
+		part->format.block = q ? part->format.block : (int)v->carried->block;
 	}
-	return QB_OK;
+	if (q && q->channels > 1) {
+		part->granularity = QB_PER_CHANNEL;
+	}
 }

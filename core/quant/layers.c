@@ -2,12 +2,13 @@
  *
  * Which part of a scheme each quantizer follows: what the scheme says of its tensor or layer, or else of all.
  */
+#include "core/quant/layers.h"
+
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/near.h"
-#include "core/quant/scheme.h"
 
 enum match { MATCH_NONE, MATCH_PATTERN, MATCH_NODE, MATCH_TENSOR };
 

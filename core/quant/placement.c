@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "core/quant/placement.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/graph/op.h"
-#include "core/quant/scheme.h"
 
 struct placer {
 	const struct qb_graph *g;

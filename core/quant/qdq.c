@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/quant/carried.h"
+#include "core/quant/weight.h"
 
 enum qb_dtype qb_format_codes(const struct qb_format *f)
 {

@@ -5,7 +5,7 @@
 #ifndef QB_QUANT_QDQ_H
 #define QB_QUANT_QDQ_H
 
-#include "core/quant/scheme.h"
+#include "core/quant/quantization.h"
 
 /* A copy of the prepared model (which must outlive it) with the quantizers that q has for `bound`, the same network at
  * one batch: weights are codes and a DequantizeLinear, activations pass a pair, biases beside integers are int32.

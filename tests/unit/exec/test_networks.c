@@ -18,6 +18,7 @@
 #include "core/base/random.h"
 #include "core/exec/exec.h"
 #include "core/ops/int8_kernels.h"
+#include "core/quant/carried.h"
 
 static const char *const networks[] = {"mlperf-tiny/ds_cnn.onnx", "mlperf-tiny/resnet8.onnx",
 	"cifar10/resnet20.onnx", "imagenet/mobilenet_v2.onnx"};

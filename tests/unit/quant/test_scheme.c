@@ -10,7 +10,8 @@
 #include <cmocka.h>
 
 #include "core/graph/op.h"
-#include "core/quant/scheme.h"
+#include "core/quant/layers.h"
+#include "core/quant/quantization.h"
 
 /* A network of hand-made nodes; every activation is [1,4]. */
 

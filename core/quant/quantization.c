@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/quant/quantization.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/quant/carried.h"
+#include "core/quant/layers.h"
+#include "core/quant/weight.h"
+
+/* The format as it suits what was seen. */
+static struct qb_format activation_format(const struct qb_format *f, const struct qb_observer *o)
+{
+	struct qb_format a = *f;
+	float lo, hi;
+
+	qb_observer_minmax(o, &lo, &hi);
+	if (lo >= 0 && !f->asymmetric) {
+		/* Nothing is negative: the sign is not spent. */
+		a = qb_format_unsigned(f);
+	} else if (lo < 0 && f->kind == QB_FORMAT_INT && !f->is_signed && !f->block) {
+		a.asymmetric = true;
+	}
+	return a;
+}
+
+static enum qb_err activation_quantizer(struct qb_quantizer *q, const struct qb_scheme_part *part,
+	const struct qb_observer *o, struct qb_errbuf *eb)
+{
+	struct qb_format f = activation_format(&part->format, o), best = f;
+	float lo = 0, hi = 0, l, h;
+	double least = INFINITY;
+
+	if (!part->any_split) {
+		qb_range_from_observer(o, &f, &part->range, &lo, &hi);
+		return qb_quantizer_init(q, &f, -1, 1, &lo, &hi, eb);
+	}
+	for (size_t i = 0; i < QB_SCHEME_SPLITS; i++) {
+		double error;
+
+		QB_TRY(qb_format_parse(&f, qb_scheme_splits[i], eb));
+		f = activation_format(&f, o);
+		qb_range_from_observer(o, &f, &part->range, &l, &h);
+		error = qb_range_error_of_observer(o, &f, l, h);
+		if (error < least || i == 0) {
+			least = error;
+			best = f;
+			lo = l;
+			hi = h;
+		}
+	}
+	return qb_quantizer_init(q, &best, -1, 1, &lo, &hi, eb);
+}
+
+static enum qb_err create_quantizer(struct qb_quantization *r, int i,
+	const struct qb_scheme_part *part, const struct qb_graph *g, const struct qb_placement *p,
+	struct qb_observer *const *observer, struct qb_errbuf *eb)
+{
+	bool weight = p->role[i] == QB_ROLE_WEIGHT;
+
+	r->axis[i] = p->weight_axis[i];
+	if (!part || (!weight && !observer[i])) {
+		return QB_OK;
+	}
+	if (!weight && part->granularity == QB_PER_CHANNEL) {
+		return qb_fail(eb, QB_EUNSUPPORTED,
+			"activations are quantized per tensor; per_channel is for weights");
+	}
+	r->q[i] = calloc(1, sizeof(**r->q));
+	if (!r->q[i]) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
+	}
+	return weight ? qb_weight_quantizer(r->q[i], part, g->value[i], p->weight_axis[i], eb)
+		      : activation_quantizer(r->q[i], part, observer[i], eb);
+}
+
+static enum qb_err create_carried_one(struct qb_quantization *r, const struct qb_value *v,
+	const struct qb_observer *o, struct qb_errbuf *eb)
+{
+	struct qb_quantizer *q = NULL;
+
+	if (!v->carried->block) {
+		q = r->q[v->index] = calloc(1, sizeof(*q));
+		if (!q) {
+			return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", r->values);
+		}
+		QB_TRY(v->carried->scale ? qb_quantizer_carried(q, v, eb)
+					 : qb_quantizer_observed(q, v, o, eb));
+	}
+	qb_carried_note(v->constant ? &r->scheme.weights : &r->scheme.activations, v, q);
+	return QB_OK;
+}
+
+static enum qb_err create_carried(struct qb_quantization *r, const struct qb_graph *g,
+	struct qb_observer *const *observer, struct qb_errbuf *eb)
+{
+	if (!qb_graph_carries(g)) {
+		return qb_fail(eb, QB_EJOB, "scheme carried: the model's file brings no quantization; use a "
+			"quantized ONNX or TFLite file, or another scheme");
+	}
+	for (int i = 0; i < g->values; i++) {
+		const struct qb_value *v = g->value[i];
+
+		r->axis[i] = v->carried ? v->carried->axis : -1;
+		if (v->carried && v->dtype == QB_F32) {
+			QB_TRY(create_carried_one(r, v, observer ? observer[i] : NULL, eb));
+		}
+	}
+	return QB_OK;
+}
+
+enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb_scheme *s,
+	const struct qb_graph *g, const struct qb_placement *p,
+	struct qb_observer *const *observer, struct qb_errbuf *eb)
+{
+	struct qb_quantization *r = calloc(1, sizeof(*r));
+	const struct qb_scheme_part **part = calloc((size_t)g->values + 1, sizeof(*part));
+	enum qb_err err = QB_OK;
+
+	if (!part || !r || !(r->q = calloc((size_t)g->values + 1, sizeof(*r->q))) ||
+		!(r->shared = calloc((size_t)g->values + 1, sizeof(*r->shared))) ||
+		!(r->axis = calloc((size_t)g->values + 1, sizeof(*r->axis))) ||
+		!(r->constant = calloc((size_t)g->values + 1, sizeof(*r->constant)))) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
+		goto out;
+	}
+	r->scheme = *s;
+	r->values = g->values;
+	if (s->carried) {
+		QB_TRY_OUT(create_carried(r, g, observer, eb));
+		*out = r;
+		r = NULL;
+		goto out;
+	}
+	QB_TRY_OUT(qb_scheme_parts(s, g, p, part, eb));
+	for (int i = 0; i < g->values; i++) {
+		err = create_quantizer(r, i, part[i], g, p, observer, eb);
+		if (err != QB_OK) {
+			qb_fail_in(eb, err, "scheme %s, tensor %s", s->name, g->value[i]->name);
+			goto out;
+		}
+	}
+	for (int i = 0; i < g->values; i++) {
+		if (p->shares[i] >= 0) {
+			r->q[i] = r->q[p->shares[i]];
+			r->shared[i] = true;
+		}
+	}
+	*out = r;
+	r = NULL;
+out:
+	free(part);
+	qb_quantization_destroy(&r);
+	return err;
+}
+
+void qb_quantization_destroy(struct qb_quantization **q)
+{
+	struct qb_quantization *r = *q;
+
+	if (!r) {
+		return;
+	}
+	for (int i = 0; r->q && i < r->values; i++) {
+		if (r->q[i] && !r->shared[i]) {
+			qb_quantizer_fini(r->q[i]);
+			free(r->q[i]);
+		}
+	}
+	for (int i = 0; r->constant && i < r->values; i++) {
+		free(r->constant[i]);
+	}
+	free(r->q);
+	free(r->shared);
+	free(r->axis);
+	free(r->constant);
+	free(r);
+	*q = NULL;
+}
+
+bool qb_quantization_changes(const struct qb_quantization *q, const struct qb_value *constant)
+{
+	return constant->constant && (q->q[constant->index] || q->constant[constant->index]);
+}
+
+enum qb_err qb_quantization_constant(const struct qb_quantization *q, const struct qb_value *constant,
+	float *y, struct qb_qdq_sums *sums, struct qb_errbuf *eb)
+{
+	const float *x = constant->constant->data, *decided = q->constant[constant->index];
+	size_t n = qb_tensor_size(constant->constant);
+
+	if (!decided && q->q[constant->index]) {
+		return qb_quantize_weight(q->q[constant->index], constant, q->axis[constant->index], y,
+			sums, eb);
+	}
+	for (size_t i = 0; sums && i < n; i++) {
+		double d = decided ? (double)decided[i] - x[i] : 0;
+
+		sums->signal += (double)x[i] * x[i];
+		sums->noise += d * d;
+	}
+	memcpy(y, decided ? decided : x, n * sizeof(*y));
+	return QB_OK;
+}
+
+enum qb_err qb_quantization_override(struct qb_quantization *q, const struct qb_value *constant,
+	const float *y, struct qb_errbuf *eb)
+{
+	size_t n = qb_tensor_size(constant->constant);
+	float **to = &q->constant[constant->index];
+
+	if (!*to) {
+		*to = qb_aligned_alloc(n, sizeof(**to));
+	}
+	if (!*to) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the numbers of %s", constant->name);
+	}
+	memcpy(*to, y, n * sizeof(**to));
+	return QB_OK;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A scheme on a network: the quantizer of every value, and what constants become.
+ */
+#ifndef QB_QUANT_QUANTIZATION_H
+#define QB_QUANT_QUANTIZATION_H
+
+#include "core/quant/placement.h"
+#include "core/quant/quantizer.h"
+#include "core/quant/scheme.h"
+#include "core/quant/observer.h"
+
+/* The quantizers of one scheme on one graph: q[value->index], NULL where float. */
+struct qb_quantization {
+	struct qb_scheme scheme;
+	int values;
+	struct qb_quantizer **q;
+	bool *shared; /* q[i] belongs to another value; this one is on its grid already */
+	int *axis;    /* channel axis of a weight */
+	float **constant; /* [values], NULL where untouched: what a method decided that a constant becomes. Of a quantized
+	                   * weight: numbers on the grid of q[i]; of a bias: any numbers */
+};
+/* observer[value->index] for activations (filled by a calibration pass; NULL for weights). */
+enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb_scheme *s,
+	const struct qb_graph *g, const struct qb_placement *p,
+	struct qb_observer *const *observer, struct qb_errbuf *eb);
+void qb_quantization_destroy(struct qb_quantization **q);
+
+/* Does the scheme run with other numbers than those that the file holds for this constant? */
+bool qb_quantization_changes(const struct qb_quantization *q, const struct qb_value *constant);
+/* y = the numbers that the scheme runs with, in the constant's own layout: what a method decided, else the quantized
+ * weight, else the constant itself. Adds to sums if not NULL (against the constant). Simulation, integer plans, sizes
+ * and files all take constants from here. */
+enum qb_err qb_quantization_constant(const struct qb_quantization *q, const struct qb_value *constant,
+	float *y, struct qb_qdq_sums *sums, struct qb_errbuf *eb);
+/* Decides: copies y. */
+enum qb_err qb_quantization_override(struct qb_quantization *q, const struct qb_value *constant,
+	const float *y, struct qb_errbuf *eb);
+
+#endif
