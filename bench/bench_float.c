@@ -14,13 +14,11 @@
 #include <unistd.h>
 
 #include "bench/ort.h"
+#include "bench/peak.h"
+#include "bench/subject.h"
 #include "core/analysis/latency.h"
-#include "core/base/random.h"
 #include "core/base/size.h"
 #include "core/experiment/network.h"
-#include "core/experiment/sample.h"
-
-enum { IO_MAX = 16, KINDS_MAX = 256 };
 
 struct options {
 	int threads;
@@ -33,153 +31,15 @@ struct bench {
 	struct qb_graph *model;
 	struct qb_network *network;
 	struct qb_session *session;
-	struct qb_run run;
-	struct qb_dataset *data;
-	struct qb_sample *sample;
+	struct io io;
 	struct ort *ort;
-	void *in[IO_MAX], *out[IO_MAX];
 };
 
 static enum qb_err query(void *arg, struct qb_errbuf *eb)
 {
 	struct bench *b = arg;
 
-	return qb_session_run(b->session, &b->run, eb);
-}
-
-/* Floats in [-1, 1); ones for whole numbers. */
-static void make_up(const struct qb_value *v, uint64_t stream, void *data)
-{
-	size_t n = qb_value_size(v);
-
-	for (size_t i = 0; i < n; i++) {
-		if (v->dtype == QB_F32) {
-			((float *)data)[i] = 2 * (float)qb_random_uniform(1, stream, i) - 1;
-		} else if (v->dtype == QB_I64) {
-			((int64_t *)data)[i] = 1;
-		}
-	}
-}
-
-static enum qb_err make_room(struct qb_value *const *value, int count, void **data,
-	struct qb_errbuf *eb)
-{
-	if (count > IO_MAX) {
-		return qb_fail(eb, QB_EUNSUPPORTED, "more than %d inputs or outputs", IO_MAX);
-	}
-	for (int i = 0; i < count; i++) {
-		size_t bytes = qb_value_size(value[i]) * qb_dtype_bytes(value[i]->dtype);
-
-		data[i] = qb_aligned_alloc(bytes, 1);
-		if (!data[i]) {
-			return qb_fail(eb, QB_ENOMEM, "no memory for %s", value[i]->name);
-		}
-		memset(data[i], 0, bytes);
-	}
-	return QB_OK;
-}
-
-static enum qb_err feed(struct bench *b, const char *model, struct qb_errbuf *eb)
-{
-	const struct qb_graph *g = b->network->graph;
-	char path[4096];
-
-	QB_TRY(make_room(g->input, g->inputs, b->in, eb));
-	QB_TRY(make_room(g->output, g->outputs, b->out, eb));
-	b->run = (struct qb_run){.input = (const void *const *)b->in, .output = b->out};
-	snprintf(path, sizeof(path), "%.*s.npz", (int)strlen(model) - 5, model);
-	if (strlen(model) > 5 && !access(path, R_OK)) {
-		QB_TRY(qb_open_data(&b->data, path, b->model, NULL, eb));
-		QB_TRY(qb_sample_create(&b->sample, g, b->data, eb));
-		b->run.input = qb_sample_inputs(b->sample);
-		return QB_OK;
-	}
-	for (int i = 0; i < g->inputs; i++) {
-		make_up(g->input[i], (uint64_t)i, b->in[i]);
-	}
-	return QB_OK;
-}
-
-static double difference(const float *a, const float *b, size_t n)
-{
-	double worst = 0, top = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		worst = fmax(worst, fabs((double)a[i] - (double)b[i]));
-		top = fmax(top, fabs((double)b[i]));
-	}
-	return top > 0 ? worst / top : worst;
-}
-
-struct kind {
-	const char *what, *implementation, *type;
-	int64_t ns;
-	double macs;
-	int steps;
-};
-
-static int slower_first(const void *a, const void *b)
-{
-	const struct kind *x = a, *y = b;
-
-	return (x->ns < y->ns) - (x->ns > y->ns);
-}
-
-static void add_kind(struct kind *k, int *kinds, const struct qb_step_info *s, int64_t ns)
-{
-	const char *type = s->node ? s->node->type : "";
-	int i = 0;
-
-	while (i < *kinds && (strcmp(k[i].what, s->kind) || strcmp(k[i].type, type) ||
-				     strcmp(k[i].implementation, s->implementation))) {
-		i++;
-	}
-	if (i == KINDS_MAX) {
-		return;
-	}
-	if (i == *kinds) {
-		k[(*kinds)++] = (struct kind){s->kind, s->implementation, type, 0, 0, 0};
-	}
-	k[i].ns += ns;
-	k[i].macs += s->macs;
-	k[i].steps++;
-}
-
-static enum qb_err print_steps(struct bench *b, const struct options *o, struct qb_errbuf *eb)
-{
-	const struct qb_plan *plan = b->network->plan;
-	int steps = qb_plan_steps(plan), runs = 10, kinds = 0;
-	int64_t *ns = calloc((size_t)steps + 1, sizeof(*ns));
-	struct kind kind[KINDS_MAX];
-	enum qb_err err = QB_OK;
-
-	if (!ns) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for %d steps", steps);
-	}
-	b->run.step_ns = ns;
-	for (int i = 0; i < runs; i++) {
-		QB_TRY_OUT(query(b, eb));
-	}
-	for (int i = 0; i < steps; i++) {
-		struct qb_step_info s = qb_plan_step(plan, i);
-		double us = (double)ns[i] * 1e-3 / runs;
-
-		add_kind(kind, &kinds, &s, ns[i] / runs);
-		if (o->by_step) {
-			printf("  %9.2f us %7.1f GMAC/s  %-10s %-22s %-12s %.40s\n", us,
-				s.macs / us * 1e-3, s.kind, s.implementation, s.node ? s.node->type : "",
-				s.node ? s.node->name : "");
-		}
-	}
-	qsort(kind, (size_t)kinds, sizeof(*kind), slower_first);
-	for (int i = 0; o->by_kind && i < kinds; i++) {
-		printf("  %9.2f us %7.1f GMAC/s  %4d  %-10s %-22s %s\n", (double)kind[i].ns * 1e-3,
-			kind[i].macs / (double)QB_MAX(kind[i].ns, INT64_C(1)), kind[i].steps, kind[i].what,
-			kind[i].implementation, kind[i].type);
-	}
-out:
-	free(ns);
-	return err;
+	return qb_session_run(b->session, &b->io.run, eb);
 }
 
 static int64_t cpu_ns(void)
@@ -220,7 +80,7 @@ static enum qb_err measure(struct bench *b, const char *model, const struct opti
 	QB_TRY(qb_graph_prepare(b->model, eb));
 	QB_TRY(qb_network_create_plain(&b->network, b->model, 1, o->threads, eb));
 	g = b->network->graph;
-	QB_TRY(feed(b, model, eb));
+	QB_TRY(io_init(&b->io, g, b->model, model, eb));
 	QB_TRY(qb_session_create(&b->session, b->network->plan, false, eb));
 	QB_TRY(query(b, eb));
 	if (!o->library) {
@@ -228,9 +88,9 @@ static enum qb_err measure(struct bench *b, const char *model, const struct opti
 		printf("%-40s ours %9.3f ms\n", model, (double)l[0].p50_ns * 1e-6);
 		return QB_OK;
 	}
-	QB_TRY(ort_create(&b->ort, o->library, model, o->threads, g, b->run.input, eb));
+	QB_TRY(ort_create(&b->ort, o->library, model, o->threads, g, b->io.run.input, eb));
 	QB_TRY(ort_run(b->ort, eb));
-	apart = difference(b->run.output[0], ort_output(b->ort), qb_value_size(g->output[0]));
+	apart = difference(b->io.run.output[0], ort_output(b->ort), qb_value_size(g->output[0]));
 	s[1] = (struct qb_latency_subject){ort_run, b->ort};
 	QB_TRY(qb_latency_measure(s, 2, &opt, l, NULL, NULL, eb));
 	QB_TRY(measure_cpu(b, cpu, eb));
@@ -243,13 +103,8 @@ static enum qb_err measure(struct bench *b, const char *model, const struct opti
 
 static void bench_fini(struct bench *b)
 {
-	for (int i = 0; i < IO_MAX; i++) {
-		free(b->in[i]);
-		free(b->out[i]);
-	}
 	ort_destroy(&b->ort);
-	qb_sample_destroy(&b->sample);
-	qb_dataset_close(&b->data);
+	io_fini(&b->io);
 	qb_session_destroy(&b->session);
 	qb_network_destroy(&b->network);
 	qb_graph_destroy(&b->model);
@@ -296,7 +151,8 @@ int main(int argc, char **argv)
 		enum qb_err err = measure(&b, argv[i], &o, &ratio, &eb);
 
 		if (!err && (o.by_step || o.by_kind)) {
-			err = print_steps(&b, &o, &eb);
+			err = print_steps(&(struct step_report){"float", peak_float() * o.threads, o.by_step,
+				o.by_kind}, b.network->plan, b.session, &b.io.run, &eb);
 		}
 		if (err) {
 			printf("%s: %s\n", argv[i], eb.text);

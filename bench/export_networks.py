@@ -148,7 +148,7 @@ class Sentence(nn.Module):
 
 def settle(model, shape):
     """Batch norms learn the statistics of noise."""
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    norms = [m for m in model.modules() if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d))]
     for m in norms:
         m.reset_running_stats()
         m.momentum = None
@@ -207,6 +207,25 @@ def deeplab():
     return Output(torchvision.models.segmentation.deeplabv3_resnet50(weights=None, weights_backbone=None), "out")
 
 
+# The two of MLPerf Tiny that no file brings in float: the visual wake words and the anomaly detector.
+def mobilenet_v1_025():
+    def layer(inputs, outputs, kernel, stride=1, groups=1):
+        return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+                             nn.BatchNorm2d(outputs), nn.ReLU())
+
+    layers, inputs = [layer(3, 8, 3, 2)], 8
+    for outputs, stride in ((16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), *[(128, 1)] * 5, (256, 2), (256, 1)):
+        layers += [layer(inputs, inputs, 3, stride, inputs), layer(inputs, outputs, 1)]
+        inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 2), nn.Softmax(1))
+
+
+def autoencoder():
+    widths = [640, 128, 128, 128, 128, 8, 128, 128, 128, 128]
+    layers = [nn.Sequential(nn.Linear(a, b), nn.BatchNorm1d(b), nn.ReLU()) for a, b in zip(widths, widths[1:])]
+    return nn.Sequential(*layers, nn.Linear(128, 640))
+
+
 # name: (model, inputs, opset, PyTorch's newer exporter?, sequence length free?)
 IMAGE = (3, 224, 224)
 NETWORKS = {
@@ -221,6 +240,8 @@ NETWORKS = {
     "vit": (vit_torch, images(IMAGE, 4), 17, False),
     "vit_timm": (lambda: timm.create_model("vit_base_patch16_224", pretrained=False), images(IMAGE, 4), 14, False),
     "opt": (opt, tokens(50272, 4), 15, False),
+    "mobilenet_v1_025": (mobilenet_v1_025, images((3, 96, 96), 32), 13, False),
+    "autoencoder": (autoencoder, images((640,), 32), 13, False),
     "resnet18_new": (lambda: torchvision.models.resnet18(weights=None), images(IMAGE, 16), 18, True),
     "bert_new": (bert, tokens(30522, 8), 18, True),
     "vit_new": (lambda: timm.create_model("vit_base_patch16_224", pretrained=False), images(IMAGE, 4), 20, True),

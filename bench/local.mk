@@ -7,7 +7,7 @@ BENCHES += bench/bench_sweep
 bench_bench_sweep_SOURCES = bench/bench_sweep.c
 noinst_PROGRAMS += bench/bench_latency
 bench_bench_latency_SOURCES = bench/bench_latency.c bench/ort.c bench/ort.h \
-	bench/peak.c bench/peak.h
+	bench/peak.c bench/peak.h bench/subject.c bench/subject.h
 bench_bench_latency_LDADD = $(LDADD) -ldl
 BENCHSCRIPTS += bench/latency.py
 EXTRA_DIST += bench/latency.py bench/int8_peers.py
@@ -16,7 +16,8 @@ bench_bench_sqnr_SOURCES = bench/bench_sqnr.c
 BENCHSCRIPTS += bench/survey.py bench/quantizer.py
 EXTRA_DIST += bench/survey.py bench/quantizer.py
 noinst_PROGRAMS += bench/bench_float
-bench_bench_float_SOURCES = bench/bench_float.c bench/ort.c bench/ort.h
+bench_bench_float_SOURCES = bench/bench_float.c bench/ort.c bench/ort.h \
+	bench/peak.c bench/peak.h bench/subject.c bench/subject.h
 bench_bench_float_LDADD = $(LDADD) -ldl
 EXTRA_DIST += bench/export_networks.py
 EXTRA_DIST += bench/sentences.py bench/export_minilm.py
