@@ -76,6 +76,13 @@ struct qb_normal {
 	double *mean, *deviation;
 };
 
+/* What a layer that nothing observes does behind its activation (qb_pass_fuse_plain): y * gain[c] + shift[c] for each
+ * channel c of a convolution; then the addend, if it comes last. */
+struct qb_tail {
+	const float *gain, *shift; /* [channels]; NULL: neither */
+	bool adds;
+};
+
 struct qb_node {
 	const struct qb_op *op;
 	const char *name;      /* never empty: invented from the op type and its output if the file has none */
@@ -86,6 +93,7 @@ struct qb_node {
 	struct qb_value **output;
 	struct qb_attr *attr;
 	struct qb_act act;
+	struct qb_tail tail;
 	const struct qb_normal *normal; /* NULL: nothing is known */
 	int index;
 };

@@ -38,6 +38,10 @@ bool qb__all_zero(const struct qb_tensor *t);
  * in *out, *count 0 if it is none. */
 enum qb_err qb__expand_quantized(struct qb_graph *g, struct qb_node *n, const char *domain,
 	struct qb_node **out, int cap, int *count, struct qb_errbuf *eb);
+/* What a BatchNormalization of so many channels does, with constant parameters: x * scale[c] + shift[c]. false where it
+ * does something else, or memory ends. */
+bool qb__read_batch_norm(struct qb_graph *g, const struct qb_node *n, int64_t channels, double **scale,
+	double **shift);
 /* Whether node->act may be set on it. */
 bool qb__takes_activation(const struct qb_node *n);
 /* Most nodes that it makes of n. */

@@ -56,14 +56,37 @@ static float activate(const struct qb_act *a, float x)
 	}
 }
 
+static bool is_layer(const struct qb_node *n)
+{
+	return !strcmp(n->type, "Conv") || !strcmp(n->type, "MatMul") || !strcmp(n->type, "Gemm");
+}
+
 static void add_addend(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[])
 {
-	bool layer = !strcmp(n->type, "Conv") || !strcmp(n->type, "MatMul") || !strcmp(n->type, "Gemm");
 	size_t count = qb_tensor_size(&out[0]);
 
-	for (size_t i = 0; layer && n->inputs > QB_ADDEND && i < count; i++) {
+	for (size_t i = 0; is_layer(n) && n->inputs > QB_ADDEND && i < count; i++) {
 		((float *)out[0].data)[i] += ((const float *)in[QB_ADDEND]->data)[i];
+	}
+}
+
+static void add_tail(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor *out)
+{
+	size_t inner = 1, channels = out->ndim > 1 ? (size_t)out->dim[1] : 1, count = qb_tensor_size(out);
+	float *y = out->data;
+
+	for (int i = 2; i < out->ndim; i++) {
+		inner *= (size_t)out->dim[i];
+	}
+	for (size_t i = 0; n->tail.gain && i < count; i++) {
+		size_t c = i / inner % channels;
+
+		y[i] = fmaf(y[i], n->tail.gain[c], n->tail.shift[c]);
+	}
+	if (n->tail.adds) {
+		add_addend(n, in, out);
 	}
 }
 
@@ -74,8 +97,10 @@ enum qb_err qb_node_eval(const struct qb_node *n, const struct qb_tensor *const 
 	size_t count;
 
 	QB_TRY(n->op->eval(n, in, out, eb));
-	add_addend(n, in, out);
-	if (n->act.kind == QB_ACT_NONE) {
+	if (!n->tail.adds) {
+		add_addend(n, in, out);
+	}
+	if (n->act.kind == QB_ACT_NONE && !n->tail.gain && !n->tail.adds) {
 		return QB_OK;
 	}
 	if (out[0].dtype != QB_F32) {
@@ -83,8 +108,9 @@ enum qb_err qb_node_eval(const struct qb_node *n, const struct qb_tensor *const 
 	}
 	y = out[0].data;
 	count = qb_tensor_size(&out[0]);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; n->act.kind != QB_ACT_NONE && i < count; i++) {
 		y[i] = activate(&n->act, y[i]);
 	}
+	add_tail(n, in, &out[0]);
 	return QB_OK;
 }

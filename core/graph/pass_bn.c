@@ -82,8 +82,10 @@ static bool affine_alloc(struct qb_graph *g, struct affine *a)
 	return a->scale && a->shift;
 }
 
-static bool read_batch_norm(struct qb_graph *g, const struct qb_node *n, struct affine *a)
+bool qb__read_batch_norm(struct qb_graph *g, const struct qb_node *n, int64_t channels, double **scale,
+	double **shift)
 {
+	struct affine a = {.channels = channels};
 	const float *p[4];
 	double eps = (double)qb_node_float(n, "epsilon", 1e-5f);
 
@@ -94,17 +96,19 @@ static bool read_batch_norm(struct qb_graph *g, const struct qb_node *n, struct 
 		size_t count = 0;
 
 		p[i] = constant_f32(n, i + 1, &count);
-		if (!p[i] || count != (size_t)a->channels) {
+		if (!p[i] || count != (size_t)channels) {
 			return false;
 		}
 	}
-	if (!affine_alloc(g, a)) {
+	if (!affine_alloc(g, &a)) {
 		return false;
 	}
-	for (int64_t c = 0; c < a->channels; c++) {
-		a->scale[c] = (double)p[0][c] / sqrt((double)p[3][c] + eps);
-		a->shift[c] = (double)p[1][c] - (double)p[2][c] * a->scale[c];
+	for (int64_t c = 0; c < channels; c++) {
+		a.scale[c] = (double)p[0][c] / sqrt((double)p[3][c] + eps);
+		a.shift[c] = (double)p[1][c] - (double)p[2][c] * a.scale[c];
 	}
+	*scale = a.scale;
+	*shift = a.shift;
 	return true;
 }
 
@@ -349,7 +353,7 @@ static enum qb_err try_fold(struct qb_graph *g, struct qb_node *n, bool scales, 
 			continue;
 		}
 		p = n->input[1 - side] ? linear_before(n->input[1 - side], &a) : NULL;
-		if (p && !(bn ? scales && read_batch_norm(g, n, &a) : read_arithmetic(g, n, side, kind_of(p), &a))) {
+		if (p && !(bn ? scales && qb__read_batch_norm(g, n, a.channels, &a.scale, &a.shift) : read_arithmetic(g, n, side, kind_of(p), &a))) {
 			p = NULL;
 		}
 	}

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Fusions for a network that runs in float and is not observed: the value inside is never made. Residual sums and smooth
- * activations go into the convolution or matrix product before them.
+ * Fusions for a network that runs in float and is not observed: the value inside is never made. Residual sums, smooth
+ * activations and normalizations behind an activation go into the convolution or matrix product before them.
  */
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/graph/infer.h"
 #include "core/graph/op.h"
 #include "core/graph/shape.h"
 
@@ -14,16 +15,27 @@ static bool is(const struct qb_node *n, const char *type)
 	return n && strcmp(n->type, type) == 0;
 }
 
-/* The dense layer that makes v for one reader only, nothing fused behind it yet. */
+/* The dense layer that makes v for one reader only, with no smooth activation and nothing behind its tail. */
 static struct qb_node *layer_before(const struct qb_value *v)
 {
 	struct qb_node *p = v ? v->producer : NULL;
 
 	if (!(is(p, "Conv") || is(p, "MatMul") || is(p, "Gemm")) || v->uses != 1 || v->dtype != QB_F32 ||
-	    p->act.kind != QB_ACT_NONE || p->inputs < 2 || !p->input[1]->constant) {
+	    p->act.kind > QB_ACT_LEAKY || p->tail.adds || p->inputs < 2 || !p->input[1]->constant) {
 		return NULL;
 	}
 	return p;
+}
+
+static bool is_bare(const struct qb_node *p)
+{
+	return p && p->act.kind == QB_ACT_NONE && !p->tail.gain;
+}
+
+static void absorb(struct qb_node *p, struct qb_node *n)
+{
+	p->output[0] = n->output[0];
+	n->output[0]->producer = p;
 }
 
 /* ---- residual sums ---- */
@@ -52,11 +64,15 @@ static enum qb_err try_sum(struct qb_graph *g, struct qb_node *n, bool *gone, st
 	for (int i = 1; i >= 0 && !*gone; i--) {
 		struct qb_node *p = layer_before(n->input[i]);
 
-		if (p && p->inputs <= QB_ADDEND && !n->input[1 - i]->constant) {
+		if (p && p->inputs <= QB_ADDEND && !n->input[1 - i]->constant &&
+		    (is_bare(p) || n->act.kind == QB_ACT_NONE)) {
 			QB_TRY(set_addend(g, p, n->input[1 - i], eb));
-			p->act = n->act;
-			p->output[0] = n->output[0];
-			n->output[0]->producer = p;
+			if (is_bare(p)) {
+				p->act = n->act;
+			} else {
+				p->tail.adds = true;
+			}
+			absorb(p, n);
 			*gone = true;
 		}
 	}
@@ -87,12 +103,42 @@ static void try_smooth(struct qb_node *n, bool *gone)
 	struct qb_node *p = n->inputs == 1 ? layer_before(n->input[0]) : NULL;
 	struct qb_act act = {0};
 
-	if (p && n->act.kind == QB_ACT_NONE && read_smooth(n, &act)) {
+	if (is_bare(p) && n->act.kind == QB_ACT_NONE && read_smooth(n, &act)) {
 		p->act = act;
-		p->output[0] = n->output[0];
-		n->output[0]->producer = p;
+		absorb(p, n);
 		*gone = true;
 	}
+}
+
+/* ---- normalizations that no weights can hold ---- */
+
+static enum qb_err try_norm(struct qb_graph *g, struct qb_node *n, bool *gone, struct qb_errbuf *eb)
+{
+	struct qb_node *p = is(n, "BatchNormalization") && n->act.kind == QB_ACT_NONE
+		? layer_before(n->input[0]) : NULL;
+	int64_t channels;
+	double *scale, *shift;
+	float *gain;
+
+	if (!is(p, "Conv") || p->tail.gain) {
+		return QB_OK;
+	}
+	channels = p->input[1]->shape.dim[0];
+	if (!qb__read_batch_norm(g, n, channels, &scale, &shift)) {
+		return QB_OK;
+	}
+	gain = qb_arena_alloc(g->arena, 2 * (size_t)channels, sizeof(*gain));
+	if (!gain) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory while fusing a normalization");
+	}
+	for (int64_t c = 0; c < channels; c++) {
+		gain[c] = (float)scale[c];
+		gain[channels + c] = (float)shift[c];
+	}
+	p->tail = (struct qb_tail){gain, gain + channels, false};
+	absorb(p, n);
+	*gone = true;
+	return QB_OK;
 }
 
 enum qb_err qb_pass_fuse_plain(struct qb_graph *g, struct qb_errbuf *eb)
@@ -107,6 +153,9 @@ enum qb_err qb_pass_fuse_plain(struct qb_graph *g, struct qb_errbuf *eb)
 		QB_TRY(try_sum(g, n, &gone, eb));
 		if (!gone) {
 			try_smooth(n, &gone);
+		}
+		if (!gone) {
+			QB_TRY(try_norm(g, n, &gone, eb));
 		}
 		if (!gone) {
 			g->node[kept++] = n;

@@ -21,6 +21,7 @@ struct layer {
 	bool gathered, pointwise; /* pointwise: row i is pixel i */
 	const float *zeros; /* a run outside the image */
 	struct qb_act act;
+	struct qb_tail tail;
 	size_t group_weights; /* numbers in one group's panels */
 };
 
@@ -97,7 +98,7 @@ static void run_share(const struct layer *l, void *const *buffer, float *scratch
 	const struct qb_dense *d = &l->d;
 	struct qb_f32_product p = {.outputs = l->each, .runs = l->gathered ? 1 : l->taps,
 		.depth = l->gathered ? l->taps * l->depth : l->depth,
-		.weights = (const float *)buffer[W] + (size_t)g * l->group_weights, .act = l->act};
+		.weights = (const float *)buffer[W] + (size_t)g * l->group_weights, .act = l->act, .tail = l->tail};
 	int64_t blocks = (last - first + QB_F32_ROWS - 1) / QB_F32_ROWS;
 
 	for (int64_t k = 0; k < blocks; k++) {
@@ -106,6 +107,10 @@ static void run_share(const struct layer *l, void *const *buffer, float *scratch
 		int64_t at = first * d->outputs + g * l->each;
 
 		p.bias = d->bias ? (const float *)buffer[BIAS] + g * l->each : NULL;
+		if (l->tail.gain) {
+			p.tail.gain = l->tail.gain + g * l->each;
+			p.tail.shift = l->tail.shift + g * l->each;
+		}
 		if (l->gathered) {
 			for (int64_t i = 0; i < count; i++) {
 				row[i] = scratch + i * p.depth;
@@ -195,7 +200,7 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct qb_dense *d, 
 enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
 	struct qb_errbuf *eb)
 {
-	struct layer l = {.d = *d, .act = n->act, .depth = d->channels / d->groups, .each = d->outputs / d->groups,
+	struct layer l = {.d = *d, .act = n->act, .tail = n->tail, .depth = d->channels / d->groups, .each = d->outputs / d->groups,
 		.taps = d->kernel[0] * d->kernel[1], .rows = d->images * d->out_height * d->out_width};
 	int buffer[6];
 

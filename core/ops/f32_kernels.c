@@ -43,17 +43,28 @@ struct piece {
 	const float *w;          /* [runs][w_run / 16][16], at number `from` */
 	int64_t w_run;
 	float *y;
-	const float *add, *bias;
+	const float *add, *bias, *gain, *shift;
 	int64_t y_stride;
 	int width;               /* outputs of the panel, 1 to 16 */
-	bool first, last;
+	bool first, last, adds_last;
 	const struct qb_act *act;
 };
 
-static float clip(float v, float lo, float hi)
+/* A sum's way to an output: bias, addend, activation, tail. */
+static float end_plain(const struct piece *p, int64_t i, int o, float v, float lo, float hi)
 {
-	v = v < lo ? lo : v;
-	return v > hi ? hi : v;
+	const float *add = p->add ? p->add + i * p->y_stride + o : NULL;
+
+	v += p->bias ? p->bias[o] : 0;
+	v = add && !p->adds_last ? v + *add : v;
+	if (p->act->kind == QB_ACT_LEAKY) {
+		v = v < 0 ? v * p->act->lo : v;
+	} else {
+		v = v < lo ? lo : v;
+		v = v > hi ? hi : v;
+	}
+	v = p->gain ? fmaf(v, p->gain[o], p->shift[o]) : v;
+	return add && p->adds_last ? v + *add : v;
 }
 
 static void bounds(const struct qb_act *a, float *lo, float *hi)
@@ -82,11 +93,7 @@ static void piece_plain(const struct piece *p, int tile)
 					sum = fmaf(x[k], p->w[r * p->w_run + k * QB_F32_PANEL + o], sum);
 				}
 			}
-			if (p->last) {
-				sum += p->bias ? p->bias[o] : 0;
-				sum = clip(p->add ? sum + p->add[i * p->y_stride + o] : sum, lo, hi);
-			}
-			y[o] = sum;
+			y[o] = p->last ? end_plain(p, i, o, sum, lo, hi) : sum;
 		}
 	}
 }
@@ -114,15 +121,38 @@ INLINE_AVX2 void store(float *y, int at, bool full, int width, __m256 v)
 	}
 }
 
-/* Comparisons in the order that lets NaN through, as plain C does. */
-INLINE_AVX2 __m256 end(const struct piece *p, int i, int at, bool full, __m256 sum, __m256 bias, __m256 lo,
-	__m256 hi)
+/* Comparisons in the order that lets NaN through, as plain C does. lo: also the slope of a leaky activation. */
+INLINE_AVX2 void finish_avx2(const struct piece *p, const int tile, const int at, const bool full, __m256 *sum)
 {
-	sum = _mm256_add_ps(sum, bias);
-	if (p->add) {
-		sum = _mm256_add_ps(sum, load(p->add + i * p->y_stride, at, full, p->width));
+	__m256 zero = _mm256_setzero_ps(), lo, hi, bias = zero, gain = zero, shift = zero;
+	bool leaky = p->act->kind == QB_ACT_LEAKY;
+	float bound[2];
+
+	bounds(p->act, &bound[0], &bound[1]);
+	lo = _mm256_set1_ps(leaky ? p->act->lo : bound[0]);
+	hi = _mm256_set1_ps(bound[1]);
+	if (p->bias) {
+		bias = load(p->bias, at, full, p->width);
 	}
-	return _mm256_min_ps(hi, _mm256_max_ps(lo, sum));
+	if (p->gain) {
+		gain = load(p->gain, at, full, p->width);
+		shift = load(p->shift, at, full, p->width);
+	}
+#pragma GCC unroll 6
+	for (int i = 0; i < tile; i++) {
+		__m256 v = _mm256_add_ps(sum[i], bias);
+
+		if (p->add && !p->adds_last) {
+			v = _mm256_add_ps(v, load(p->add + i * p->y_stride, at, full, p->width));
+		}
+		v = leaky ? _mm256_blendv_ps(v, _mm256_mul_ps(v, lo), _mm256_cmp_ps(v, zero, _CMP_LT_OQ))
+			: _mm256_min_ps(hi, _mm256_max_ps(lo, v));
+		v = p->gain ? _mm256_fmadd_ps(v, gain, shift) : v;
+		if (p->add && p->adds_last) {
+			v = _mm256_add_ps(v, load(p->add + i * p->y_stride, at, full, p->width));
+		}
+		sum[i] = v;
+	}
 }
 
 /* half: the panel has 8 outputs at most. */
@@ -161,24 +191,9 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 		}
 	}
 	if (p->last) {
-		__m256 lo, hi, u = _mm256_setzero_ps(), v = u;
-		float bound[2];
-
-		bounds(p->act, &bound[0], &bound[1]);
-		lo = _mm256_set1_ps(bound[0]);
-		hi = _mm256_set1_ps(bound[1]);
-		if (p->bias) {
-			u = load(p->bias, 0, full, p->width);
-			if (!half) {
-				v = load(p->bias, 8, full, p->width);
-			}
-		}
-#pragma GCC unroll 6
-		for (int i = 0; i < tile; i++) {
-			a[i] = end(p, i, 0, full, a[i], u, lo, hi);
-			if (!half) {
-				b[i] = end(p, i, 8, full, b[i], v, lo, hi);
-			}
+		finish_avx2(p, tile, 0, full, a);
+		if (!half) {
+			finish_avx2(p, tile, 8, full, b);
 		}
 	}
 #pragma GCC unroll 6
@@ -239,7 +254,7 @@ static void panel_rows(struct piece *p, float *y, const float *add, int64_t rows
 		p->y = y + i * p->y_stride;
 		p->add = add ? add + i * p->y_stride : NULL;
 		run_piece(p, tile);
-		if (p->last && p->act->kind > QB_ACT_CLIP) {
+		if (p->last && p->act->kind > QB_ACT_LEAKY) {
 			for (int k = 0; k < tile; k++) {
 				qb_f32_activate(p->act, p->y + k * p->y_stride, p->width);
 			}
@@ -274,7 +289,7 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 	/* As many blocks as leave the rows in a second-level cache, before the next panel. */
 	int64_t at_once = QB_MAX(CACHED / (rows * b.runs * b.depth), 1);
 	struct piece s = {.rows = rows, .w_run = p->depth * QB_F32_PANEL, .y_stride = y_stride,
-		.act = &p->act};
+		.adds_last = p->tail.adds, .act = &p->act};
 
 	for (int64_t start = 0; start < b.count; start += at_once) {
 		int64_t stop = QB_MIN(start + at_once, b.count);
@@ -284,6 +299,8 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 			const float *w = p->weights + j * p->runs * s.w_run;
 
 			s.bias = p->bias ? p->bias + o : NULL;
+			s.gain = p->tail.gain ? p->tail.gain + o : NULL;
+			s.shift = p->tail.gain ? p->tail.shift + o : NULL;
 			s.width = (int)QB_MIN((int64_t)QB_F32_PANEL, p->outputs - o);
 			for (int64_t q = start; q < stop; q++) {
 				int64_t r = q / b.in_run * b.runs;

@@ -30,10 +30,11 @@ struct qb_f32_product {
 	const float *weights; /* [ceil(outputs / 16)][runs][depth][16], zeros beyond the last output */
 	const float *bias;    /* [outputs], or NULL */
 	struct qb_act act;
+	struct qb_tail tail;  /* only behind activations that are not smooth */
 };
 
-/* y [rows][y_stride] = act(row . weights + bias + add) for the outputs of panels [first, last). row[r * rows + i] is where
- * run r of row i starts; add lies like y, or is NULL. */
+/* y [rows][y_stride] = act(row . weights + bias + add) and the tail, for the outputs of panels [first, last). row[r * rows
+ * + i] is where run r of row i starts; add lies like y, or is NULL. */
 void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int64_t rows,
 	int64_t first, int64_t last, const float *add, float *y, int64_t y_stride);
 

@@ -116,11 +116,28 @@ static void take_act(struct pointwise *p, const struct qb_node *n)
 	p->hi = n->act.kind == QB_ACT_NONE ? INFINITY : n->act.hi;
 }
 
+/* y lies as [outer][blocks][inner][block], channel b * block + i at block b: this is row-major, channels last and blocked
+ * by channels. gain, shift [blocks][block], zeros for channels that are padding; NULL: none. */
 struct finish {
-	int64_t n;
-	bool adds;
+	int64_t n, outer, blocks, inner, block;
+	bool adds, adds_last;
 	struct qb_act act;
+	const float *gain, *shift;
 };
+
+static void apply_gain(const struct finish *f, float *y)
+{
+	int64_t rows = f->outer * f->blocks * f->inner;
+
+#pragma omp parallel for if (f->n > 2 * PIECE) schedule(static)
+	for (int64_t r = 0; r < rows; r++) {
+		int64_t b = r / f->inner % f->blocks * f->block;
+
+		for (int64_t i = 0; i < f->block; i++) {
+			y[r * f->block + i] = fmaf(y[r * f->block + i], f->gain[b + i], f->shift[b + i]);
+		}
+	}
+}
 
 static void finish_numbers(const void *context, void *const *buffer)
 {
@@ -132,7 +149,7 @@ static void finish_numbers(const void *context, void *const *buffer)
 	for (int64_t i = 0; i < f->n; i += PIECE) {
 		int64_t n = QB_MIN((int64_t)PIECE, f->n - i);
 
-		for (int64_t k = i; f->adds && k < i + n; k++) {
+		for (int64_t k = i; f->adds && !f->adds_last && k < i + n; k++) {
 			y[k] += add[k];
 		}
 		if (f->act.kind == QB_ACT_RELU || f->act.kind == QB_ACT_CLIP) {
@@ -145,17 +162,54 @@ static void finish_numbers(const void *context, void *const *buffer)
 			qb_f32_activate(&f->act, y + i, n);
 		}
 	}
+	if (f->gain) {
+		apply_gain(f, y);
+	}
+#pragma omp parallel for if (f->n > 2 * PIECE) schedule(static)
+	for (int64_t i = 0; i < (f->adds_last ? f->n : 0); i++) {
+		y[i] += add[i];
+	}
+}
+
+static enum qb_err find_gain(struct qb_builder *b, const struct qb_node *n, const dnnl_memory_desc_t *md,
+	struct finish *f, struct qb_errbuf *eb)
+{
+	const dnnl_blocking_desc_t *d = &md->format_desc.blocking;
+	int64_t channels = md->padded_dims[1];
+	size_t bytes = (size_t)md->dims[1] * sizeof(float);
+	float *gain;
+
+	f->block = d->inner_nblks ? d->inner_blks[0] : d->strides[1] == 1 ? channels : 1;
+	f->blocks = channels / f->block;
+	f->inner = d->inner_nblks || f->block == 1 ? d->strides[1] / f->block : 1;
+	f->outer = f->n / (channels * f->inner);
+	if (d->inner_nblks > 1 || (d->inner_nblks && d->inner_idxs[0] != 1)) {
+		return qb_fail(eb, QB_EINTERNAL, "node %s: a layout with %d blocks", n->name, d->inner_nblks);
+	}
+	gain = qb_builder_alloc(b, 2 * (size_t)channels, sizeof(*gain));
+	if (!gain) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	memcpy(gain, n->tail.gain, bytes);
+	memcpy(gain + channels, n->tail.shift, bytes);
+	f->gain = gain;
+	f->shift = gain + channels;
+	return QB_OK;
 }
 
 enum qb_err qb__plan_finish(struct qb_builder *b, const struct qb_node *n,
 	const struct qb_place *y, struct qb_errbuf *eb)
 {
-	struct finish f = {.n = (int64_t)numbers(&y->md), .adds = n->inputs > QB_ADDEND, .act = n->act};
+	struct finish f = {.n = (int64_t)numbers(&y->md), .adds = n->inputs > QB_ADDEND,
+		.adds_last = n->tail.adds, .act = n->act};
 	int buffer[2] = {y->buffer, y->buffer};
 	struct qb_place add;
 
-	if (!f.adds && n->act.kind <= QB_ACT_CLIP) {
+	if (!f.adds && n->act.kind <= QB_ACT_CLIP && !n->tail.gain) {
 		return QB_OK;
+	}
+	if (n->tail.gain) {
+		QB_TRY(find_gain(b, n, &y->md, &f, eb));
 	}
 	if (f.adds) {
 		QB_TRY(qb_builder_source(b, n->input[QB_ADDEND], &y->md, &add, eb));

@@ -26,6 +26,7 @@ typedef int32_t masks __attribute__((vector_size(LANES * sizeof(int32_t)), align
 struct winograd {
 	struct qb_dense d;
 	struct qb_act act;
+	struct qb_tail tail;
 	int64_t depth, width;        /* channels and outputs, rounded up to whole registers */
 	int64_t tiles, at_once;      /* of all images */
 	int64_t wide[2], phases;     /* tiles of one phase of one image, and phases along one side */
@@ -118,18 +119,69 @@ ALWAYS void input_body(const float *const *row, int64_t channels, float *v, int6
 	}
 }
 
-/* m [36][m_step]; y [16]: where the outputs go, NULL outside; add likewise or NULL. */
-ALWAYS void output_body(const float *m, int64_t m_step, int64_t outputs, const float *bias,
-	const float *const *add, float *const *y, float low, float high)
+/* What makes outputs of sums, for the channels of one register. lo: also the slope of a leaky activation. */
+struct ending {
+	lanes bias, lo, hi, gain, shift;
+	bool leaky, gains, adds_last;
+};
+
+ALWAYS void begin_ending(struct ending *e, const struct winograd *w, const float *bias, int64_t c)
 {
+	int64_t left = w->d.outputs - c;
+	bool clips = w->act.kind == QB_ACT_RELU || w->act.kind == QB_ACT_CLIP;
+	lanes zero = {0};
+
+	e->bias = e->gain = e->shift = zero;
+	e->leaky = w->act.kind == QB_ACT_LEAKY;
+	e->gains = w->tail.gain;
+	e->adds_last = w->tail.adds;
+	e->lo = zero + (clips || e->leaky ? w->act.lo : -INFINITY);
+	e->hi = zero + (clips ? w->act.hi : INFINITY);
+	if (bias) {
+		load(&e->bias, bias + c, left);
+	}
+	if (e->gains) {
+		load(&e->gain, w->tail.gain + c, left);
+		load(&e->shift, w->tail.shift + c, left);
+	}
+}
+
+ALWAYS void end(const struct ending *e, lanes *v, const float *add, int64_t left)
+{
+	lanes more = {0}, zero = {0};
+	masks where;
+
+	if (add) {
+		load(&more, add, left);
+	}
+	*v += e->bias;
+	*v = e->adds_last ? *v : *v + more;
+	if (e->leaky) {
+		lanes less = *v * e->lo;
+
+		where = *v < zero;
+		choose(v, &where, &less);
+	} else {
+		where = *v < e->lo;
+		choose(v, &where, &e->lo);
+		where = *v > e->hi;
+		choose(v, &where, &e->hi);
+	}
+	*v = e->gains ? *v * e->gain + e->shift : *v;
+	*v = e->adds_last ? *v + more : *v;
+}
+
+/* m [36][m_step]; y [16]: where the outputs go, NULL outside; add likewise or NULL. */
+ALWAYS void output_body(const struct winograd *w, const float *m, int64_t m_step, const float *bias,
+	const float *const *add, float *const *y)
+{
+	int64_t outputs = w->d.outputs;
+
 	for (int64_t c = 0; c < outputs; c += LANES) {
 		lanes d[POINTS], t[OUT * IN], u[OUT * OUT];
-		lanes b = {0}, v, more, lo = b + low, hi = b + high;
-		masks where;
+		struct ending e;
 
-		if (bias) {
-			load(&b, bias + c, outputs - c);
-		}
+		begin_ending(&e, w, bias, c);
 		for (int i = 0; i < POINTS; i++) {
 			d[i] = *(const lanes *)(const void *)(m + i * m_step + c);
 		}
@@ -142,19 +194,10 @@ ALWAYS void output_body(const float *m, int64_t m_step, int64_t outputs, const f
 			output_line(t + i * IN, 1, u + i * OUT, 1);
 		}
 		for (int i = 0; i < OUT * OUT; i++) {
-			if (!y[i]) {
-				continue;
+			if (y[i]) {
+				end(&e, &u[i], add ? add[i] + c : NULL, outputs - c);
+				store(y[i] + c, &u[i], outputs - c);
 			}
-			v = u[i] + b;
-			if (add) {
-				load(&more, add[i] + c, outputs - c);
-				v += more;
-			}
-			where = v < lo;
-			choose(&v, &where, &lo);
-			where = v > hi;
-			choose(&v, &where, &hi);
-			store(y[i] + c, &v, outputs - c);
 		}
 	}
 }
@@ -164,10 +207,10 @@ WIDE static void input_wide(const float *const *row, int64_t channels, float *v,
 	input_body(row, channels, v, v_step);
 }
 
-WIDE static void output_wide(const float *m, int64_t m_step, int64_t outputs, const float *bias,
-	const float *const *add, float *const *y, float low, float high)
+WIDE static void output_wide(const struct winograd *w, const float *m, int64_t m_step, const float *bias,
+	const float *const *add, float *const *y)
 {
-	output_body(m, m_step, outputs, bias, add, y, low, high);
+	output_body(w, m, m_step, bias, add, y);
 }
 
 /* The first output of a tile, and its image. */
@@ -207,7 +250,6 @@ static void transform_output(const struct winograd *w, void *const *buffer, int6
 {
 	const struct qb_dense *d = &w->d;
 	struct origin o = origin_of(w, tile);
-	bool clips = w->act.kind == QB_ACT_RELU || w->act.kind == QB_ACT_CLIP;
 	const float *add[OUT * OUT];
 	float *y[OUT * OUT];
 
@@ -219,9 +261,8 @@ static void transform_output(const struct winograd *w, void *const *buffer, int6
 		y[i] = inside ? (float *)buffer[Y] + at : NULL;
 		add[i] = inside && d->add ? (const float *)buffer[ADD] + at : NULL;
 	}
-	output_wide(m, m_step, d->outputs, d->bias ? buffer[BIAS] : NULL, d->add ? add : NULL, y,
-		clips ? w->act.lo : -INFINITY, clips ? w->act.hi : INFINITY);
-	for (int i = 0; i < OUT * OUT && w->act.kind > QB_ACT_CLIP; i++) {
+	output_wide(w, m, m_step, d->bias ? buffer[BIAS] : NULL, d->add ? add : NULL, y);
+	for (int i = 0; i < OUT * OUT && w->act.kind > QB_ACT_LEAKY; i++) {
 		if (y[i]) {
 			qb_f32_activate(&w->act, y[i], d->outputs);
 		}
@@ -339,7 +380,7 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, 
 enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
 	struct qb_errbuf *eb)
 {
-	struct winograd w = {.d = *d, .act = n->act, .phases = d->dilation[0],
+	struct winograd w = {.d = *d, .act = n->act, .tail = n->tail, .phases = d->dilation[0],
 		.threads = qb_builder_threads(b)};
 	int buffer[5];
 

@@ -43,17 +43,31 @@ static double exact(const struct qb_f32_product *p, const float *const *row, int
 	return sum;
 }
 
-static void check_product(int64_t rows, int64_t runs, int64_t depth, int64_t outputs, bool extras)
+/* What follows a sum: nothing; a sum and a clip; a leaky activation and a tail that adds. */
+enum extras { NOTHING, CLIPS, TAIL };
+
+static double ended(enum extras extras, double v, double add, double gain, double shift)
+{
+	return extras == NOTHING ? v : extras == CLIPS ? fmin(fmax(v + add, -0.5), 2)
+		: (v < 0 ? 0.25 * v : v) * gain + shift + add;
+}
+
+static void check_product(int64_t rows, int64_t runs, int64_t depth, int64_t outputs, enum extras extras)
 {
 	int64_t panels = (outputs + 15) / 16, stride = outputs + 3;
 	float *x = numbers(1, (size_t)(rows * runs * depth)), *w = numbers(2, (size_t)(panels * runs * depth * 16));
 	float *bias = numbers(3, (size_t)outputs), *add = numbers(4, (size_t)(rows * stride));
 	float *y = numbers(5, (size_t)(rows * stride)), *z = numbers(5, (size_t)(rows * stride));
 	const float **row = calloc((size_t)(rows * runs), sizeof(*row));
-	struct qb_f32_product p = {outputs, runs, depth, w, extras ? bias : NULL, {0}};
+	float *gain = numbers(6, (size_t)outputs), *shift = numbers(7, (size_t)outputs);
+	struct qb_f32_product p = {.outputs = outputs, .runs = runs, .depth = depth, .weights = w,
+		.bias = extras ? bias : NULL};
 
-	if (extras) {
+	if (extras == CLIPS) {
 		p.act = (struct qb_act){QB_ACT_CLIP, -0.5f, 2};
+	} else if (extras == TAIL) {
+		p.act = (struct qb_act){QB_ACT_LEAKY, 0.25f, 0};
+		p.tail = (struct qb_tail){gain, shift, true};
 	}
 	for (int64_t i = 0; i < rows * runs; i++) {
 		row[i] = x + i * depth;
@@ -67,9 +81,7 @@ static void check_product(int64_t rows, int64_t runs, int64_t depth, int64_t out
 		for (int64_t o = 0; o < outputs; o++) {
 			double want = exact(&p, row, rows, i, o);
 
-			if (extras) {
-				want = fmin(fmax(want + (double)add[i * stride + o], -0.5), 2);
-			}
+			want = ended(extras, want, (double)add[i * stride + o], (double)gain[o], (double)shift[o]);
 			assert_true(fabs(want - (double)y[i * stride + o]) <= 1e-6 * (double)(runs * depth) + 1e-6);
 		}
 	}
@@ -77,6 +89,8 @@ static void check_product(int64_t rows, int64_t runs, int64_t depth, int64_t out
 	free(w);
 	free(bias);
 	free(add);
+	free(gain);
+	free(shift);
 	free(y);
 	free(z);
 	free(row);
@@ -89,10 +103,12 @@ static void product__any_shape__vectors_equal_plain_c(void **state)
 	(void)state;
 	for (int64_t rows = 1; rows <= 14; rows++) {
 		for (size_t i = 0; i < QB_COUNT(depths); i++) {
-			check_product(rows, 1 + rows % 4, depths[i], outputs[(i + (size_t)rows) % 6], rows % 2);
+			check_product(rows, 1 + rows % 4, depths[i], outputs[(i + (size_t)rows) % 6],
+				(enum extras)(rows % 3));
 		}
 	}
-	check_product(QB_F32_ROWS, 9, 64, 33, true);
+	check_product(QB_F32_ROWS, 9, 64, 33, CLIPS);
+	check_product(QB_F32_ROWS, 9, 64, 33, TAIL);
 }
 
 static double erf_of(double x) { return erf(x); }

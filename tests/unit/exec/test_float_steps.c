@@ -20,6 +20,7 @@
 enum { F32 = 1, I64 = 7 };
 
 static const char *made; /* the step that must be there, by implementation; NULL: any */
+static const char *unmade; /* the step that fusing must have spared; NULL: none */
 
 static const float *constant(struct model_builder *b, const char *name, int ndim, const int64_t *dim)
 {
@@ -33,6 +34,17 @@ static const float *constant(struct model_builder *b, const char *name, int ndim
 	x = mb_random(b, ++stream, n);
 	mb_initializer(b, name, F32, ndim, dim, x, n * sizeof(*x));
 	return x;
+}
+
+static void positive(struct model_builder *b, const char *name, int64_t n)
+{
+	const float *any = mb_random(b, 99, (size_t)n);
+	float *x = qb_arena_alloc(b->arena, (size_t)n, sizeof(*x));
+
+	for (int64_t i = 0; i < n; i++) {
+		x[i] = fabsf(any[i]) + 0.25f;
+	}
+	mb_initializer(b, name, F32, 1, &n, x, (size_t)n * sizeof(*x));
 }
 
 static void scalar(struct model_builder *b, const char *name, float v)
@@ -136,6 +148,7 @@ static void check(struct model_builder *b)
 		if (made && strcmp(qb_exec_isa(), "avx2") == 0) {
 			assert_true(has_step(q, made));
 		}
+		assert_false(unmade && has_step(q, unmade));
 		qb_plan_destroy(&p);
 		qb_plan_destroy(&q);
 		free(tapped);
@@ -145,7 +158,7 @@ static void check(struct model_builder *b)
 	qb_graph_destroy(&bound);
 	qb_graph_destroy(&model);
 	mb_fini(b);
-	made = NULL;
+	made = unmade = NULL;
 }
 
 struct conv_case {
@@ -204,6 +217,38 @@ static void residual__sum_and_relu__equal_plain_c(void **state)
 		mb_node(&b, "Add", "add", "c,x", "s");
 		mb_node(&b, "Relu", "relu", "s", "y");
 		made = kernel == 3 ? "winograd 4x4" : "tiles";
+		check(&b);
+	}
+}
+
+/* A normalization that no weights can hold, for an activation lies between, and a sum behind it. */
+static void residual__behind_a_normalized_activation__equals_plain_c(void **state)
+{
+	static const char *const acts[] = {"LeakyRelu", "Relu"};
+
+	(void)state;
+	for (int i = 0; i < 12; i++) {
+		struct model_builder b;
+		Onnx__NodeProto *n;
+		int64_t kernel = i % 3 == 0 ? 1 : 3, pad = kernel / 2, pads[4] = {pad, pad, pad, pad};
+		int64_t group = i % 3 == 2 ? 21 : 1;
+
+		start(&b, DIMS(MB_BATCH, 21, 14, 15));
+		constant(&b, "w", DIMS(21, 21 / group, kernel, kernel));
+		constant(&b, "gain", DIMS(21));
+		constant(&b, "shift", DIMS(21));
+		constant(&b, "mean", DIMS(21));
+		positive(&b, "variance", 21);
+		n = mb_node(&b, "Conv", "conv", "x,w", "c");
+		mb_attr_ints(&b, n, "pads", 4, pads);
+		mb_attr_int(&b, n, "group", group);
+		mb_node(&b, acts[i / 6], "act", "c", "a");
+		mb_node(&b, "BatchNormalization", "norm", "a,gain,shift,mean,variance", i % 2 ? "y" : "m");
+		if (i % 2 == 0) {
+			mb_node(&b, "Add", "add", "x,m", "y");
+		}
+		made = group > 1 ? NULL : kernel == 3 ? "winograd 4x4" : "tiles";
+		unmade = "affine";
 		check(&b);
 	}
 }
@@ -359,6 +404,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(conv__every_way__equals_plain_c),
 		cmocka_unit_test(residual__sum_and_relu__equal_plain_c),
+		cmocka_unit_test(residual__behind_a_normalized_activation__equals_plain_c),
 		cmocka_unit_test(transformer_block__in_pieces__equals_plain_c),
 		cmocka_unit_test(attention__views__equal_plain_c),
 		cmocka_unit_test(images__moved_joined_resized__equal_plain_c),
