@@ -15,9 +15,9 @@
 #include "core/graph/onnx_wire.h"
 #include "core/graph/op.h"
 #include "core/graph/shape.h"
+#include "core/graph/tflite.h"
 
 enum { OPSET_MIN = 7, OPSET_MAX = 21, IR_MIN = 3, IR_MAX = 13 };
-enum { MAX_NAME = 4096 };
 
 struct importer {
 	struct qb_graph *g;
@@ -33,37 +33,11 @@ static enum qb_err no_memory(struct importer *im)
 	return qb_fail(im->eb, QB_ENOMEM, "out of memory while importing the network");
 }
 
-bool qb__import_name_ok(const char *s)
-{
-	const unsigned char *p = (const unsigned char *)s;
-
-	while (*p) {
-		int more = *p < 0x80 ? 0 : *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
-		uint32_t c = more == 0 ? *p : *p & (0x3fu >> more);
-
-		if ((*p >= 0x80 && *p < 0xc2) || *p > 0xf4 || *p < 0x20 || *p == 0x7f) {
-			return false;
-		}
-		p++;
-		for (int i = 0; i < more; i++, p++) {
-			if ((*p & 0xc0) != 0x80) {
-				return false;
-			}
-			c = c << 6 | (*p & 0x3fu);
-		}
-		if ((more == 2 && (c < 0x800 || (c >= 0xd800 && c < 0xe000))) ||
-		    (more == 3 && (c < 0x10000 || c > 0x10ffff))) {
-			return false;
-		}
-	}
-	return p - (const unsigned char *)s <= MAX_NAME;
-}
-
 static enum qb_err check_name(struct importer *im, const char *name, const char *what)
 {
-	if (!qb__import_name_ok(name)) {
+	if (!qb_name_ok(name)) {
 		return qb_fail(im->eb, QB_EONNX, "the name of %s is not printable UTF-8 of at most %d bytes", what,
-			(int)MAX_NAME);
+			(int)QB_NAME_BYTES_MAX);
 	}
 	return QB_OK;
 }
@@ -582,9 +556,9 @@ static enum qb_err import_graph(struct importer *im)
 
 	QB_TRY(check_model(im));
 	im->graph = im->model->graph;
-	g->name = qb_arena_strdup(g->arena, qb__import_name_ok(qb__import_string(im->graph->name)) ?
+	g->name = qb_arena_strdup(g->arena, qb_name_ok(qb__import_string(im->graph->name)) ?
 		qb__import_string(im->graph->name) : "");
-	g->producer = qb_arena_strdup(g->arena, qb__import_name_ok(qb__import_string(im->model->producer_name)) ?
+	g->producer = qb_arena_strdup(g->arena, qb_name_ok(qb__import_string(im->model->producer_name)) ?
 		qb__import_string(im->model->producer_name) : "");
 	if (!g->name || !g->producer) {
 		return no_memory(im);

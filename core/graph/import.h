@@ -20,14 +20,6 @@ enum qb_err qb__import_tensor(struct qb_arena *arena, struct qb_model_file *file
 enum qb_err qb__import_type(const Onnx__ValueInfoProto *info, bool first_is_batch,
 	enum qb_dtype *dtype, struct qb_shape *shape, struct qb_errbuf *eb);
 
-/* Names reach JSON, SQLite and pages: UTF-8 (RFC 3629) without control characters, of bounded length. */
-bool qb__import_name_ok(const char *s);
-
-/* TFLite's FlatBuffers (tflite.c). */
-bool qb__is_tflite(const void *bytes, size_t size);
-enum qb_err qb__import_tflite(struct qb_graph **out, const void *bytes, size_t size,
-	struct qb_errbuf *eb);
-
 /* NULL becomes "". */
 const char *qb__import_string(const char *s);
 

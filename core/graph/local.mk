@@ -26,8 +26,11 @@ libquantbench_a_SOURCES += \
 	core/graph/rescale.c core/graph/rescale.h \
 	core/graph/shape.c core/graph/shape.h \
 	core/graph/tflite.c core/graph/tflite.h \
+	core/graph/tflite_file.c core/graph/tflite_file.h \
 	core/graph/tflite_layers.c \
-	core/graph/tflite_ops.c \
+	core/graph/tflite_math.c \
+	core/graph/tflite_node.c core/graph/tflite_node.h \
+	core/graph/tflite_ops.h \
 	core/graph/tflite_shapes.c
 
 # The ONNX format itself: compiled from the .proto that libonnx-dev installs.

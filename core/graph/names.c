@@ -76,3 +76,29 @@ bool qb_names_set(struct qb_names *t, const char *name, void *item)
 	*s = (struct qb_names_slot){ name, item, hash };
 	return true;
 }
+
+bool qb_name_ok(const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s;
+
+	while (*p) {
+		int more = *p < 0x80 ? 0 : *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
+		uint32_t c = more == 0 ? *p : *p & (0x3fu >> more);
+
+		if ((*p >= 0x80 && *p < 0xc2) || *p > 0xf4 || *p < 0x20 || *p == 0x7f) {
+			return false;
+		}
+		p++;
+		for (int i = 0; i < more; i++, p++) {
+			if ((*p & 0xc0) != 0x80) {
+				return false;
+			}
+			c = c << 6 | (*p & 0x3fu);
+		}
+		if ((more == 2 && (c < 0x800 || (c >= 0xd800 && c < 0xe000))) ||
+		    (more == 3 && (c < 0x10000 || c > 0x10ffff))) {
+			return false;
+		}
+	}
+	return p - (const unsigned char *)s <= QB_NAME_BYTES_MAX;
+}

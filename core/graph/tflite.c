@@ -1,427 +1,89 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * TFLite in: the file's tables, its tensors as values. tflite_ops.c has the operators. Everything the file says is
- * checked here, there, or in an operator's shape rule.
+ * TFLite in: the operators, as a table, and the graph around them. Everything the file says is checked here, in the
+ * operators' files, or in an operator's shape rule.
  */
 #include "core/graph/tflite.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/graph/import.h"
 #include "core/graph/infer.h"
 #include "core/graph/op.h"
 #include "core/graph/shape.h"
+#include "core/graph/tflite_ops.h"
 
-const int qb__tfl_image[4] = {0, 3, 1, 2};
+static const struct {
+	int code; /* BuiltinOperator */
+	const char *name;
+	enum qb_err (*add)(struct tfl_op *op);
+} operators[] = {
+	{0, "ADD", qb__tfl_binary},
+	{1, "AVERAGE_POOL_2D", qb__tfl_pool_2d},
+	{2, "CONCATENATION", qb__tfl_concatenation},
+	{3, "CONV_2D", qb__tfl_conv_2d},
+	{4, "DEPTHWISE_CONV_2D", qb__tfl_conv_2d},
+	{5, "DEPTH_TO_SPACE", qb__tfl_depth_space},
+	{6, "DEQUANTIZE", qb__tfl_quantize},
+	{8, "FLOOR", qb__tfl_unary},
+	{9, "FULLY_CONNECTED", qb__tfl_fully_connected},
+	{11, "L2_NORMALIZATION", qb__tfl_l2_normalization},
+	{14, "LOGISTIC", qb__tfl_unary},
+	{17, "MAX_POOL_2D", qb__tfl_pool_2d},
+	{18, "MUL", qb__tfl_binary},
+	{19, "RELU", qb__tfl_unary},
+	{20, "RELU_N1_TO_1", qb__tfl_unary},
+	{21, "RELU6", qb__tfl_unary},
+	{22, "RESHAPE", qb__tfl_reshape},
+	{23, "RESIZE_BILINEAR", qb__tfl_resize},
+	{25, "SOFTMAX", qb__tfl_softmax},
+	{26, "SPACE_TO_DEPTH", qb__tfl_depth_space},
+	{28, "TANH", qb__tfl_unary},
+	{34, "PAD", qb__tfl_pad},
+	{39, "TRANSPOSE", qb__tfl_transpose_op},
+	{40, "MEAN", qb__tfl_reduce},
+	{41, "SUB", qb__tfl_binary},
+	{42, "DIV", qb__tfl_binary},
+	{43, "SQUEEZE", qb__tfl_reshape},
+	{47, "EXP", qb__tfl_unary},
+	{50, "LOG_SOFTMAX", qb__tfl_softmax},
+	{54, "PRELU", qb__tfl_binary},
+	{55, "MAXIMUM", qb__tfl_binary},
+	{56, "ARG_MAX", qb__tfl_arg_max},
+	{57, "MINIMUM", qb__tfl_binary},
+	{59, "NEG", qb__tfl_unary},
+	{60, "PADV2", qb__tfl_pad},
+	{65, "SLICE", qb__tfl_slice},
+	{67, "TRANSPOSE_CONV", qb__tfl_transpose_conv},
+	{70, "EXPAND_DIMS", qb__tfl_reshape},
+	{74, "SUM", qb__tfl_reduce},
+	{75, "SQRT", qb__tfl_unary},
+	{78, "POW", qb__tfl_binary},
+	{79, "ARG_MIN", qb__tfl_arg_max},
+	{82, "REDUCE_MAX", qb__tfl_reduce},
+	{89, "REDUCE_MIN", qb__tfl_reduce},
+	{97, "RESIZE_NEAREST_NEIGHBOR", qb__tfl_resize},
+	{98, "LEAKY_RELU", qb__tfl_unary},
+	{100, "MIRROR_PAD", qb__tfl_pad},
+	{101, "ABS", qb__tfl_unary},
+	{114, "QUANTIZE", qb__tfl_quantize},
+	{117, "HARD_SWISH", qb__tfl_unary},
+};
 
-static enum qb_err no_memory(const struct tfl *im)
+static enum qb_err add_operator(struct tfl_op *op)
 {
-	return qb_fail(im->eb, QB_ENOMEM, "out of memory while importing the network");
-}
-
-static enum qb_err damaged(const struct tfl *im)
-{
-	return qb_fail(im->eb, QB_EFORMAT, "the .tflite file is damaged or cut short: an offset in it leads out of it");
-}
-
-enum qb_err qb__tfl_fail(const struct tfl_op *op, enum qb_err code, const char *fmt, ...)
-{
-	const char *name = op->outputs > 0 && op->output[0] >= 0 ? op->im->tensor[op->output[0]].name : "";
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	return qb_fail(op->im->eb, code, "operator %s of %.200s: %s", op->type, name, text);
-}
-
-/* ---- tensors ---- */
-
-/* TensorType, in the order of the schema. */
-static enum qb_dtype type_of(int type)
-{
-	static const enum qb_dtype types[] = {QB_F32, QB_F16, QB_I32, QB_U8, QB_I64, QB_DTYPE_NONE, QB_BOOL,
-		QB_I16, QB_DTYPE_NONE, QB_I8, QB_F64, QB_DTYPE_NONE, QB_U64, QB_DTYPE_NONE, QB_DTYPE_NONE,
-		QB_U32, QB_U16, QB_I4};
-
-	return type >= 0 && type < (int)QB_COUNT(types) ? types[type] : QB_DTYPE_NONE;
-}
-
-static size_t stored_bytes(enum qb_dtype dtype, size_t n)
-{
-	return dtype == QB_I4 ? (n + 1) / 2 : n * qb_dtype_bytes(dtype);
-}
-
-static enum qb_err read_shape(struct tfl *im, struct tfl_tensor *t, const struct qb_fb_table *table,
-	size_t *count)
-{
-	struct qb_fb_vector shape = qb_fb_list(table, 0, 4);
-	struct qb_tensor dims = {0};
-
-	if (shape.count > QB_MAX_DIMS) {
-		return qb_fail(im->eb, QB_EUNSUPPORTED, "tensor %s has %zu dimensions; at most %d are supported",
-			t->name, shape.count, QB_MAX_DIMS);
-	}
-	t->ndim = dims.ndim = (int)shape.count;
-	for (int i = 0; i < t->ndim; i++) {
-		t->dim[i] = dims.dim[i] = qb_fb_int_at(&shape, (size_t)i);
-	}
-	if (qb_tensor_count(&dims, count, im->eb) != QB_OK || *count > (size_t)QB_MAX_ELEMENTS) {
-		return qb_fail(im->eb, QB_ESHAPE, "tensor %s: its shape is negative or larger than any memory",
-			t->name);
-	}
-	return QB_OK;
-}
-
-static enum qb_err read_quantization(struct tfl *im, struct tfl_tensor *t,
-	const struct qb_fb_table *table)
-{
-	struct qb_fb_table q = qb_fb_sub(table, 4);
-	struct qb_fb_vector scale = qb_fb_list(&q, 2, 4), zero = qb_fb_list(&q, 3, 8);
-	bool integer = t->dtype == QB_U8 || t->dtype == QB_I8 || t->dtype == QB_I16 || t->dtype == QB_I4 ||
-		t->dtype == QB_I32;
-
-	if (!scale.count || !integer) {
-		return QB_OK;
-	}
-	t->axis = qb_fb_int(&q, 6, 0);
-	if (zero.count != scale.count && zero.count != 0) {
-		return qb_fail(im->eb, QB_EFORMAT, "tensor %s has %zu scales and %zu zero points", t->name,
-			scale.count, zero.count);
-	}
-	if (scale.count > 1 && (t->axis < 0 || t->axis >= t->ndim ||
-		t->dim[t->axis] != (int64_t)scale.count)) {
-		return qb_fail(im->eb, QB_EFORMAT, "tensor %s: its %zu scales fit none of its dimensions", t->name,
-			scale.count);
-	}
-	t->scale = qb_arena_alloc(im->g->arena, scale.count, sizeof(*t->scale));
-	t->zero = qb_arena_alloc(im->g->arena, scale.count, sizeof(*t->zero));
-	if (!t->scale || !t->zero) {
-		return no_memory(im);
-	}
-	for (size_t i = 0; i < scale.count; i++) {
-		int64_t z = zero.count ? qb_fb_long_at(&zero, i) : 0;
-
-		t->scale[i] = qb_fb_float_at(&scale, i);
-		if (!(t->scale[i] > 0 && t->scale[i] <= 0x1p100f) || z < INT16_MIN || z > UINT16_MAX) {
-			return qb_fail(im->eb, QB_EFORMAT, "tensor %s has the scale %g and the zero point %" PRId64,
-				t->name, (double)t->scale[i], z);
-		}
-		t->zero[i] = (int32_t)z;
-	}
-	t->scales = (int)scale.count;
-	return QB_OK;
-}
-
-static enum qb_err read_data(struct tfl *im, struct tfl_tensor *t, const struct qb_fb_table *table,
-	const struct qb_fb_table *model, size_t count)
-{
-	struct qb_fb_table buffer =
-		qb_fb_table_at(model, TFL_MODEL_BUFFERS, qb_fb_uint(table, 2, 0));
-	struct qb_fb_vector data = qb_fb_list(&buffer, 0, 1);
-	uint64_t offset = qb_fb_u64(&buffer, 1, 0), size = qb_fb_u64(&buffer, 2, 0);
-
-	if (offset > 1 && size) { /* a large file keeps it behind the tables */
-		if (offset > im->fb.size || size > im->fb.size - offset) {
-			return damaged(im);
-		}
-		data = (struct qb_fb_vector){im->fb.bytes + offset, (size_t)size};
-	}
-	if (!data.count) {
-		return QB_OK;
-	}
-	if (data.count != stored_bytes(t->dtype, count)) {
-		return qb_fail(im->eb, QB_EFORMAT, "tensor %s needs %zu bytes for its shape and has %zu", t->name,
-			stored_bytes(t->dtype, count), data.count);
-	}
-	t->data = data.data;
-	t->bytes = data.count;
-	return QB_OK;
-}
-
-static enum qb_err read_tensor(struct tfl *im, const struct qb_fb_table *model, int i)
-{
-	struct qb_fb_table table = qb_fb_table_at(&im->graph, TFL_GRAPH_TENSORS, (size_t)i);
-	struct qb_fb_vector name = qb_fb_list(&table, 3, 1);
-	struct tfl_tensor *t = &im->tensor[i];
-	char *copy = qb_arena_strndup(im->g->arena, name.count ? (const char *)name.data : "", name.count);
-	size_t count;
-
-	if (!copy) {
-		return no_memory(im);
-	}
-	if (!qb__import_name_ok(copy)) {
-		return qb_fail(im->eb, QB_EFORMAT, "the name of tensor %d is not printable UTF-8", i);
-	}
-	/* A fused operator's output has the names of all that went in, the last of them first. */
-	copy[strcspn(copy, ";")] = '\0';
-	t->name = copy;
-	for (int k = i; t->name && (!*t->name || qb_names_get(&im->known, t->name)); k++) {
-		t->name = qb_arena_printf(im->g->arena, "%s.%d", *copy ? copy : "tensor", k);
-	}
-	if (!t->name || !qb_names_set(&im->known, t->name, t)) {
-		return no_memory(im);
-	}
-	t->dtype = type_of(qb_fb_byte(&table, 1, 0));
-	if (t->dtype == QB_DTYPE_NONE) {
-		return qb_fail(im->eb, QB_EUNSUPPORTED, "tensor %s is of a type that is not supported (%d)",
-			t->name, qb_fb_byte(&table, 1, 0));
-	}
-	if (qb_fb_sub(&table, 6).at) {
-		return qb_fail(im->eb, QB_EUNSUPPORTED, "tensor %s is sparse, which is not supported", t->name);
-	}
-	QB_TRY(read_shape(im, t, &table, &count));
-	QB_TRY(read_quantization(im, t, &table));
-	return read_data(im, t, &table, model, count);
-}
-
-/* ---- values ---- */
-
-struct qb_value *qb__tfl_temporary(struct tfl *im, const char *of, enum qb_dtype dtype)
-{
-	const char *name = qb_arena_printf(im->g->arena, "%s:%d", of, im->names++);
-
-	return name ? qb_graph_add_value(im->g, name, dtype) : NULL;
-}
-
-static struct qb_value *vector(struct tfl *im, const char *of, enum qb_dtype dtype, int count,
-	const void *x)
-{
-	struct qb_tensor *t = qb_arena_alloc(im->g->arena, 1, sizeof(*t));
-	const char *name = qb_arena_printf(im->g->arena, "%s:%d", of, im->names++);
-
-	if (!t || !name) {
-		return NULL;
-	}
-	*t = (struct qb_tensor){.dtype = dtype, .ndim = count >= 0, .dim = {count}};
-	t->data = qb_arena_alloc(im->g->arena, qb_tensor_size(t) + 1, qb_dtype_bytes(dtype));
-	if (!t->data) {
-		return NULL;
-	}
-	memcpy(t->data, x, qb_tensor_size(t) * qb_dtype_bytes(dtype));
-	return qb_graph_add_constant(im->g, name, t);
-}
-
-struct qb_value *qb__tfl_floats(struct tfl *im, const char *of, int count, const float *x)
-{
-	return vector(im, of, QB_F32, count, x);
-}
-
-struct qb_value *qb__tfl_longs(struct tfl *im, const char *of, int count, const int64_t *x)
-{
-	return vector(im, of, QB_I64, count, x);
-}
-
-struct qb_node *qb__tfl_node(struct tfl *im, const char *type, int inputs,
-	struct qb_value *const *in, struct qb_value *out)
-{
-	const char *name = qb_arena_printf(im->g->arena, "%s:%s", out->name, type);
-	struct qb_node *n;
-
-	if (im->nodes == im->room) {
-		struct qb_node **more =
-			qb_arena_alloc(im->g->arena, 2 * (size_t)im->room + 64, sizeof(*more));
-
-		if (!more) {
-			return NULL;
-		}
-		if (im->nodes) {
-			memcpy(more, im->list, (size_t)im->nodes * sizeof(*more));
-		}
-		im->list = more;
-		im->room = 2 * im->room + 64;
-	}
-	n = name ? qb_node_create(im->g, type, name, TFL_OPSET, inputs, in, 1, &out) : NULL;
-	if (n) {
-		im->list[im->nodes++] = n;
-	}
-	return n;
-}
-
-static const struct qb_carried *carried(struct tfl *im, const struct tfl_tensor *t, int axis)
-{
-	struct qb_carried *c = qb_arena_alloc(im->g->arena, 1, sizeof(*c));
-	struct qb_tensor *s = qb_arena_alloc(im->g->arena, 2, sizeof(*s)), *z = s + 1;
-
-	if (!c || !s) {
-		return NULL;
-	}
-	s->dtype = QB_F32;
-	s->ndim = z->ndim = t->scales > 1;
-	s->dim[0] = z->dim[0] = t->scales;
-	s->data = t->scale;
-	z->dtype = t->dtype;
-	z->data = qb_arena_alloc(im->g->arena, (size_t)t->scales, qb_dtype_bytes(t->dtype));
-	if (!z->data) {
-		return NULL;
-	}
-	for (int i = 0; i < t->scales; i++) {
-		if (t->dtype == QB_I16) {
-			((int16_t *)z->data)[i] = (int16_t)t->zero[i];
-		} else {
-			((uint8_t *)z->data)[i] = (uint8_t)t->zero[i];
-		}
-	}
-	*c = (struct qb_carried){.scale = s, .zero = z, .code = t->dtype, .axis = t->scales > 1 ? axis : -1};
-	return c;
-}
-
-/* Numbers of at most 16 bits are what a quantizer holds; int32 is a bias's. */
-static bool is_code(const struct tfl_tensor *t)
-{
-	return t->scales && t->dtype != QB_I32;
-}
-
-/* int4's halves become bytes. */
-static void load_codes(const struct tfl_tensor *t, size_t n, float *out)
-{
-	if (t->dtype != QB_I4) {
-		qb_convert_to_f32(t->dtype, t->data, out, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		int v = i % 2 ? t->data[i / 2] >> 4 : t->data[i / 2] & 15;
-
-		out[i] = (float)((v ^ 8) - 8);
-	}
-}
-
-static void dequantize(const struct tfl_tensor *t, size_t n, float *x)
-{
-	int64_t inner = 1;
-
-	for (int i = t->axis + 1; t->scales > 1 && i < t->ndim; i++) {
-		inner *= t->dim[i];
-	}
-	for (size_t i = 0; t->scales && i < n; i++) {
-		int k = t->scales > 1 ? (int)((int64_t)i / inner % t->scales) : 0;
-
-		x[i] = t->scale[k] * (x[i] - (float)t->zero[k]);
-	}
-}
-
-/* y = x with its axes in the order perm. */
-static void permute(const struct tfl_tensor *t, const int *perm, const float *x, float *y)
-{
-	int64_t stride[QB_MAX_DIMS], at[QB_MAX_DIMS] = {0}, n = 1, from = 0;
-
-	for (int i = t->ndim - 1; i >= 0; i--) {
-		stride[i] = n;
-		n *= t->dim[i];
-	}
-	for (int64_t i = 0; i < n; i++) {
-		y[i] = x[from];
-		for (int k = t->ndim - 1; k >= 0; k--) {
-			from += stride[perm[k]];
-			if (++at[k] < t->dim[perm[k]]) {
-				break;
+	for (size_t i = 0; i < QB_COUNT(operators); i++) {
+		if (operators[i].code == op->code) {
+			op->type = operators[i].name;
+			if (op->outputs < 1 || op->output[0] < 0) {
+				return qb__tfl_fail(op, QB_EFORMAT, "it has no output");
 			}
-			from -= stride[perm[k]] * t->dim[perm[k]];
-			at[k] = 0;
+			return operators[i].add(op);
 		}
 	}
+	return qb__tfl_fail(op, QB_EUNSUPPORTED, "TFLite's operator %d is not supported%s", op->code,
+		op->code == 32 ? " (a custom operator)" : "");
 }
-
-enum qb_err qb__tfl_constant(struct tfl *im, int tensor, const int *perm, int ndim, const int64_t *dim,
-	struct qb_value **out)
-{
-	const struct tfl_tensor *t = &im->tensor[tensor];
-	struct qb_tensor *y = qb_arena_alloc(im->g->arena, 1, sizeof(*y));
-	size_t n = 1;
-	float *stored;
-	int axis = t->axis;
-
-	for (int i = 0; i < t->ndim; i++) {
-		n *= (size_t)t->dim[i];
-	}
-	/* Each use copies; a file whose operators share one constant may not ask for any amount of memory. */
-	im->copied += n;
-	if (im->copied > 64 * im->fb.size + (1 << 20)) {
-		return qb_fail(im->eb, QB_EUNSUPPORTED, "the constant %s is used too often for a file of this size",
-			t->name);
-	}
-	stored = y ? qb_arena_alloc(im->g->arena, n + 1, sizeof(*stored)) : NULL;
-	if (!stored) {
-		return no_memory(im);
-	}
-	y->dtype = QB_F32;
-	y->ndim = t->ndim;
-	y->data = stored;
-	load_codes(t, n, stored);
-	dequantize(t, n, stored);
-	for (int i = 0; i < t->ndim; i++) {
-		y->dim[i] = t->dim[perm ? perm[i] : i];
-		axis = perm && perm[i] == t->axis ? i : axis;
-	}
-	if (perm) {
-		y->data = qb_arena_alloc(im->g->arena, n + 1, sizeof(float));
-		if (!y->data) {
-			return no_memory(im);
-		}
-		permute(t, perm, stored, y->data);
-	}
-	if (ndim >= 0) {
-		y->ndim = ndim;
-		memcpy(y->dim, dim, (size_t)ndim * sizeof(*dim));
-	}
-	*out = qb_graph_add_constant(im->g, t->name, y);
-	if (*out && is_code(t) && (t->scales == 1 || ndim < 0)) {
-		(*out)->carried = carried(im, t, axis);
-	}
-	return *out && (!is_code(t) || (*out)->carried || ndim >= 0) ? QB_OK : no_memory(im);
-}
-
-enum qb_err qb__tfl_ints(const struct tfl_op *op, int input, int64_t *out, int max, int *count)
-{
-	const struct tfl_tensor *t = input < op->inputs && op->input[input] >= 0
-		? &op->im->tensor[op->input[input]] : NULL;
-	size_t n;
-
-	if (!t || !t->data || (t->dtype != QB_I32 && t->dtype != QB_I64)) {
-		return qb__tfl_fail(op, QB_EUNSUPPORTED, "input %d has to be integers that the file holds", input);
-	}
-	n = t->bytes / qb_dtype_bytes(t->dtype);
-	if (n > (size_t)max) {
-		return qb__tfl_fail(op, QB_EFORMAT, "input %d holds %zu numbers, at most %d make sense", input, n,
-			max);
-	}
-	for (size_t i = 0; i < n; i++) {
-		struct qb_fb_vector v = {t->data, n};
-
-		out[i] = t->dtype == QB_I32 ? qb_fb_int_at(&v, i) : qb_fb_long_at(&v, i);
-	}
-	*count = (int)n;
-	return QB_OK;
-}
-
-enum qb_err qb__tfl_value(struct tfl *im, int tensor, struct qb_value **out)
-{
-	struct tfl_tensor *t = &im->tensor[tensor];
-	bool real = t->dtype == QB_F32 || t->scales;
-
-	if (t->data) {
-		return qb__tfl_constant(im, tensor, t->ndim == 4 ? qb__tfl_image : NULL, -1, NULL, out);
-	}
-	if (!t->value) {
-		t->value = qb_graph_add_value(im->g, t->name, real ? QB_F32 : t->dtype);
-		if (t->value && is_code(t) && t->scales == 1) {
-			t->value->carried = carried(im, t, -1);
-		}
-		if (!t->value || (is_code(t) && t->scales == 1 && !t->value->carried)) {
-			return no_memory(im);
-		}
-	}
-	*out = t->value;
-	return QB_OK;
-}
-
-/* ---- the graph ---- */
 
 static enum qb_err read_inputs(struct tfl *im)
 {
@@ -431,7 +93,7 @@ static enum qb_err read_inputs(struct tfl *im)
 
 	g->input = qb_arena_alloc(g->arena, list.count + 1, sizeof(*g->input));
 	if (!g->input || list.count > INT32_MAX) {
-		return no_memory(im);
+		return qb__tfl_out_of_memory(im);
 	}
 	for (size_t i = 0; i < list.count; i++) {
 		int k = qb_fb_int_at(&list, i);
@@ -508,12 +170,12 @@ static enum qb_err read_operators(struct tfl *im, const struct qb_fb_table *mode
 		QB_TRY(read_edges(&op, &table, TFL_OP_INPUTS, &op.inputs, op.input, QB_COUNT(op.input)));
 		QB_TRY(read_edges(&op, &table, TFL_OP_OUTPUTS, &op.outputs, op.output, QB_COUNT(op.output)));
 		if (!code.at || im->fb.damaged) {
-			return damaged(im);
+			return qb__tfl_damaged(im);
 		}
-		QB_TRY(qb__tfl_operator(&op));
+		QB_TRY(add_operator(&op));
 		QB_TRY(check_nodes(&op, before));
 		if (im->fb.damaged) {
-			return damaged(im);
+			return qb__tfl_damaged(im);
 		}
 	}
 	im->g->node = im->list;
@@ -536,7 +198,7 @@ static enum qb_err read_outputs(struct tfl *im)
 
 	g->output = qb_arena_alloc(g->arena, list.count + 1, sizeof(*g->output));
 	if (!g->output || list.count > INT32_MAX) {
-		return no_memory(im);
+		return qb__tfl_out_of_memory(im);
 	}
 	for (size_t i = 0; i < list.count; i++) {
 		int k = qb_fb_int_at(&list, i);
@@ -555,28 +217,17 @@ static enum qb_err read_outputs(struct tfl *im)
 static enum qb_err import(struct tfl *im)
 {
 	struct qb_fb_table model = qb_fb_root(&im->fb);
-	size_t graphs = qb_fb_tables(&model, TFL_MODEL_SUBGRAPHS), count;
+	size_t graphs = qb_fb_tables(&model, TFL_MODEL_SUBGRAPHS);
 
 	if (im->fb.damaged) {
-		return damaged(im);
+		return qb__tfl_damaged(im);
 	}
 	if (qb_fb_uint(&model, TFL_MODEL_VERSION, 0) != 3 || graphs != 1) {
 		return qb_fail(im->eb, QB_EUNSUPPORTED, "the .tflite file is of schema version %u with %zu subgraphs; "
 			"version 3 with one is supported", qb_fb_uint(&model, TFL_MODEL_VERSION, 0), graphs);
 	}
 	im->graph = qb_fb_table_at(&model, TFL_MODEL_SUBGRAPHS, 0);
-	count = qb_fb_tables(&im->graph, TFL_GRAPH_TENSORS);
-	im->tensor = qb_arena_alloc(im->g->arena, count + 1, sizeof(*im->tensor));
-	if (!im->tensor || count > INT32_MAX) {
-		return no_memory(im);
-	}
-	im->tensors = (int)count;
-	for (int i = 0; i < im->tensors; i++) {
-		QB_TRY(read_tensor(im, &model, i));
-		if (im->fb.damaged) {
-			return damaged(im);
-		}
-	}
+	QB_TRY(qb__tfl_read_tensors(im, &model));
 	im->g->opset = TFL_OPSET;
 	im->g->name = "";
 	im->g->producer = "TFLite";
@@ -599,7 +250,7 @@ enum qb_err qb__import_tflite(struct qb_graph **out, const void *bytes, size_t s
 	struct qb_errbuf *eb)
 {
 	struct tfl im = {.g = qb_graph_create(), .fb = {bytes, size, false}, .eb = eb};
-	enum qb_err err = im.g ? import(&im) : no_memory(&im);
+	enum qb_err err = im.g ? import(&im) : qb__tfl_out_of_memory(&im);
 
 	qb_names_fini(&im.known);
 	if (err == QB_OK) {

@@ -6,7 +6,7 @@
 
 #include "core/base/size.h"
 #include "core/graph/op.h"
-#include "core/graph/tflite.h"
+#include "core/graph/tflite_ops.h"
 
 /* ---- quantization ---- */
 

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * TFLite's operators that go element by element, and those that normalise.
+ */
+#include "core/base/size.h"
+#include "core/graph/op.h"
+#include "core/graph/tflite_ops.h"
+
+/* An operand of an image: constants of fewer dimensions broadcast along the last axes of [N,H,W,C]. */
+static enum qb_err broadcast_operand(struct tfl_op *op, int i, struct qb_value **out)
+{
+	const struct tfl_tensor *t = qb__tfl_in(op, i);
+	int64_t dim[4] = {1, 1, 1, 1}, turned[4];
+
+	if (!t) {
+		return qb__tfl_fail(op, QB_EFORMAT, "input %d is left out", i);
+	}
+	if (!t->data || t->ndim == 4) {
+		return qb__tfl_operand(op, i, out);
+	}
+	for (int k = 0; k < t->ndim; k++) {
+		dim[4 - t->ndim + k] = t->dim[k];
+	}
+	for (int k = 0; k < 4; k++) {
+		turned[k] = dim[qb__tfl_image[k]];
+	}
+	if (dim[1] * dim[2] == 1 || dim[3] == 1) {
+		/* The same numbers in the same order. */
+		return qb__tfl_constant(op->im, op->input[i], NULL, 4, turned, out);
+	}
+	return qb__tfl_fail(op, QB_EUNSUPPORTED, "its constant %s broadcasts in a way that is not supported",
+		t->name);
+}
+
+enum qb_err qb__tfl_binary(struct tfl_op *op)
+{
+	static const struct {
+		int code;
+		const char *type;
+		bool activation;
+	} types[] = {{0, "Add", true}, {18, "Mul", true}, {41, "Sub", true}, {42, "Div", true},
+		{55, "Max", false}, {57, "Min", false}, {54, "PRelu", false}, {78, "Pow", false}};
+	bool image = qb__tfl_is_image(qb__tfl_out(op));
+	struct qb_value *in[2], *y;
+	size_t k = 0;
+
+	while (types[k].code != op->code) {
+		k++;
+	}
+	for (int i = 0; i < 2; i++) {
+		const struct tfl_tensor *t = qb__tfl_in(op, i);
+
+		if (t && image && !t->data && t->ndim != 4) {
+			return qb__tfl_fail(op, QB_EUNSUPPORTED, "it broadcasts %s to an image", t->name);
+		}
+		if (image) {
+			QB_TRY(broadcast_operand(op, i, &in[i]));
+		} else if (t) {
+			QB_TRY(qb__tfl_operand(op, i, &in[i]));
+		} else {
+			return qb__tfl_fail(op, QB_EFORMAT, "input %d is left out", i);
+		}
+	}
+	if (types[k].activation) {
+		return qb__tfl_join_fused(op, types[k].type, 2, in, 0, NULL);
+	}
+	QB_TRY(qb__tfl_result(op, &y));
+	return qb__tfl_join(op, types[k].type, 2, in, y, NULL);
+}
+
+enum qb_err qb__tfl_unary(struct tfl_op *op)
+{
+	static const struct {
+		int code;
+		const char *type;
+	} types[] = {{8, "Floor"}, {14, "Sigmoid"}, {19, "Relu"}, {28, "Tanh"}, {47, "Exp"}, {59, "Neg"},
+		{75, "Sqrt"}, {98, "LeakyRelu"}, {101, "Abs"}, {117, "HardSwish"}};
+	struct qb_value *x, *y;
+	struct qb_node *n = NULL;
+	size_t k = 0;
+
+	while (k < QB_COUNT(types) && types[k].code != op->code) {
+		k++;
+	}
+	QB_TRY(qb__tfl_operand(op, 0, &x));
+	QB_TRY(qb__tfl_result(op, &y));
+	if (!x) {
+		return qb__tfl_fail(op, QB_EFORMAT, "it has no input");
+	}
+	if (k == QB_COUNT(types)) {
+		return qb__tfl_activate(op, op->code == 20 ? TFL_ACT_RELU_N1_TO_1 : TFL_ACT_RELU6, x, y);
+	}
+	QB_TRY(qb__tfl_join(op, types[k].type, 1, &x, y, &n));
+	if (op->code == 98) {
+		n->attr[n->attrs++] = (struct qb_attr){.name = "alpha", .kind = QB_ATTR_FLOAT,
+			.f = qb_fb_float(&op->options, 0, 0)};
+	}
+	return QB_OK;
+}
+
+enum qb_err qb__tfl_softmax(struct tfl_op *op)
+{
+	struct qb_value *in[2], *y;
+	struct qb_node *n = NULL;
+	float beta = op->code == 25 ? qb_fb_float(&op->options, 0, 0) : 1;
+
+	QB_TRY(qb__tfl_operand(op, 0, &in[0]));
+	QB_TRY(qb__tfl_result(op, &y));
+	if (!in[0]) {
+		return qb__tfl_fail(op, QB_EFORMAT, "it has no input");
+	}
+	if (beta != 1 && beta != 0) {
+		struct qb_value *scaled = qb__tfl_temporary(op->im, y->name, QB_F32);
+
+		in[1] = qb__tfl_floats(op->im, y->name, -1, &beta);
+		if (!in[1] || !scaled) {
+			return qb__tfl_no_memory(op);
+		}
+		QB_TRY(qb__tfl_join(op, "Mul", 2, in, scaled, NULL));
+		in[0] = scaled;
+	}
+	QB_TRY(qb__tfl_join(op, op->code == 25 ? "Softmax" : "LogSoftmax", 1, in, y, &n));
+	qb_node_add_int(n, "axis", qb__tfl_is_image(qb__tfl_in(op, 0)) ? 1 : -1);
+	return QB_OK;
+}
+
+enum qb_err qb__tfl_l2_normalization(struct tfl_op *op)
+{
+	struct qb_value *x;
+	struct qb_node *n = NULL;
+
+	QB_TRY(qb__tfl_operand(op, 0, &x));
+	if (!x) {
+		return qb__tfl_fail(op, QB_EFORMAT, "it has no input");
+	}
+	QB_TRY(qb__tfl_join_fused(op, "LpNormalization", 1, &x, 0, &n));
+	qb_node_add_int(n, "axis", qb__tfl_is_image(qb__tfl_in(op, 0)) ? 1 : -1);
+	return QB_OK;
+}
