@@ -6,35 +6,9 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/ops/int8_paths.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define AVX2 __attribute__((target("avx2,fma")))
-#define INLINE static inline __attribute__((always_inline))
-
-/* The first n of 16 bytes. */
-AVX2 INLINE void store_some(uint8_t *y, __m128i v, int64_t n)
-{
-	uint8_t all[16];
-
-	if (n >= 16) {
-		_mm_storeu_si128((__m128i *)y, v);
-		return;
-	}
-	_mm_storeu_si128((__m128i *)all, v);
-	for (int64_t i = 0; i < n; i++) {
-		y[i] = all[i];
-	}
-}
-
-/* Rounded, at most hi; what lies below 0 becomes 0 when it is narrowed. */
-AVX2 INLINE __m256i requant_8(__m256i sum, __m256 multiplier, __m256 offset, __m256 hi)
-{
-	return _mm256_cvtps_epi32(
-		_mm256_min_ps(_mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), multiplier, offset), hi));
-}
+#include "core/ops/int8_avx2.h"
 
 /* 16 numbers as bytes, saturated. */
 AVX2 INLINE __m128i narrow(__m256i a, __m256i b)
@@ -44,18 +18,8 @@ AVX2 INLINE __m128i narrow(__m256i a, __m256i b)
 	return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 }
 
-/* Twice 16 numbers, each in a half. */
-AVX2 INLINE __m256i narrow_two(__m256i a, __m256i b, __m256i c, __m256i d)
-{
-	__m256i bytes = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
-
-	return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-}
-
 /* Convolution: tiles of up to 6 pixels by 16 outputs, sums in registers. Activations are widened once for all taps and
  * outputs, weights as they are loaded. */
-
-enum { TILE = 6 };
 
 AVX2 void qb__int8_avx2_expand(const uint8_t *x, void *to, int64_t n)
 {
@@ -70,7 +34,7 @@ static void pack(struct qb_int8_matrix *m, const int8_t *rows)
 {
 	int8_t *to = m->packed;
 
-	memset(to, 0, qb_int8_packed_bytes(m->outputs, m->k));
+	memset(to, 0, qb_int8_packed_bytes(m->outputs, m->k, 8));
 	for (int64_t o = 0; o < m->outputs; o++) {
 		for (int64_t k = 0; k < m->k; k++) {
 			to[(o / 16 * (m->k / 2) + k / 2) * 32 + o % 16 * 2 + k % 2] = rows[o * m->k + k];
@@ -98,21 +62,6 @@ AVX2 void qb__int8_avx2_pack_columns(struct qb_int8_matrix *m, const uint8_t *x,
 	}
 }
 
-struct part {
-	const char *w;          /* of a block */
-	const void *const *x;   /* [pixels] */
-	const int64_t *offset;  /* [taps] */
-	int64_t taps, chunk;
-	const int32_t *start;   /* of the block, as what follows */
-	const float *multiplier, *offsets;
-	int lo, hi;
-	uint8_t *y;
-	int64_t y_stride, left; /* outputs from here on */
-};
-
-/* The sums are variables of their own, since compilers keep an array of vectors in memory; the conditions are constant
- * where a tile is instantiated. */
-#define EACH_I(M) M(0) M(1) M(2) M(3) M(4) M(5)
 #define DECLARE(i) \
 	const int16_t *x##i = a->x[i < MR ? i : 0]; \
 	__m256i s##i = _mm256_loadu_si256((const __m256i *)a->start); \
@@ -128,18 +77,6 @@ struct part {
 			t##i = _mm256_add_epi32(t##i, _mm256_madd_epi16(v, b1)); \
 		} \
 	}
-/* Rows i and j; row j is not there where MR is odd. */
-#define STORE(i, j) \
-	if (i < MR) { \
-		__m256i bytes = narrow_two(requant_8(s##i, m0, o0, hi), requant_8(t##i, m1, o1, hi), \
-			requant_8(s##j, m0, o0, hi), requant_8(t##j, m1, o1, hi)); \
-		bytes = _mm256_max_epu8(bytes, lo); \
-		store_some(a->y + i * a->y_stride, _mm256_castsi256_si128(bytes), left); \
-		if (j < MR) { \
-			store_some(a->y + j * a->y_stride, _mm256_extracti128_si256(bytes, 1), left); \
-		} \
-	}
-
 /* Two weights of eight outputs. */
 AVX2 INLINE __m256i weights(const char *w, const bool wide, int at)
 {
@@ -148,14 +85,11 @@ AVX2 INLINE __m256i weights(const char *w, const bool wide, int at)
 }
 
 /* half: of the 16 outputs the first 8 alone. */
-AVX2 INLINE void tile(const int MR, const bool wide, const bool half, const struct part *a)
+AVX2 INLINE void tile(const int MR, const bool wide, const bool half, const struct qb__avx2_part *a)
 {
 	const int64_t step = wide ? 64 : 32;
-	const __m256 hi = _mm256_set1_ps((float)a->hi);
-	const __m256i lo = _mm256_set1_epi8((char)a->lo);
-	const int64_t left = a->left, *offset = a->offset, *last = offset + a->taps;
+	const int64_t *offset = a->offset, *last = offset + a->taps;
 	const char *w = a->w;
-	__m256 m0, m1, o0, o1;
 
 	EACH_I(DECLARE)
 	for (; offset < last; offset++) {
@@ -167,70 +101,64 @@ AVX2 INLINE void tile(const int MR, const bool wide, const bool half, const stru
 			EACH_I(MULTIPLY)
 		}
 	}
-	m0 = _mm256_loadu_ps(a->multiplier);
-	m1 = _mm256_loadu_ps(a->multiplier + 8);
-	o0 = _mm256_loadu_ps(a->offsets);
-	o1 = _mm256_loadu_ps(a->offsets + 8);
-	STORE(0, 1)
-	STORE(2, 3)
-	STORE(4, 5)
+	STORE_TILE;
 }
 
 #define TILE_OF(MR) \
-	AVX2 static void tile_##MR(const struct part *a) \
+	AVX2 static void tile_##MR(const struct qb__avx2_part *a) \
 	{ \
 		tile(MR, false, false, a); \
 	} \
-	AVX2 static void half_##MR(const struct part *a) \
+	AVX2 static void half_##MR(const struct qb__avx2_part *a) \
 	{ \
 		tile(MR, false, true, a); \
 	} \
-	AVX2 static void wide_##MR(const struct part *a) \
+	AVX2 static void wide_##MR(const struct qb__avx2_part *a) \
 	{ \
 		tile(MR, true, false, a); \
 	}
 TILE_OF(1) TILE_OF(2) TILE_OF(3) TILE_OF(4) TILE_OF(5) TILE_OF(6)
 
-enum kind { WHOLE, HALF, WIDE };
-static void (*const tiles[][TILE])(const struct part *) = {
-	{tile_1, tile_2, tile_3, tile_4, tile_5, tile_6}, {half_1, half_2, half_3, half_4, half_5, half_6},
-	{wide_1, wide_2, wide_3, wide_4, wide_5, wide_6}};
+static qb__avx2_tile_fn *const tiles[] = {tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
+static qb__avx2_tile_fn *const halves[] = {half_1, half_2, half_3, half_4, half_5, half_6};
+static qb__avx2_tile_fn *const wides[] = {wide_1, wide_2, wide_3, wide_4, wide_5, wide_6};
 
-AVX2 INLINE void conv_of(const bool wide, const struct qb_int8_matrix *m, const void *const *x,
-	int64_t pixels, const int64_t *offset, int64_t taps, int64_t chunk,
+void qb__int8_avx2_tiles(qb__avx2_tile_fn *const *f, int bits, const struct qb_int8_matrix *m,
+	const void *const *x, int64_t pixels, const int64_t *offset, int64_t taps, int64_t chunk,
 	const struct qb_requant *r, uint8_t *y, int64_t y_stride)
 {
-	struct part a = {.offset = offset, .taps = taps, .chunk = chunk, .lo = r->lo, .hi = r->hi,
-		.y_stride = y_stride};
-	enum kind kind;
+	struct qb__avx2_part a = {.offset = offset, .taps = taps, .chunk = chunk, .lo = r->lo, .hi = r->hi,
+		.y_stride = y_stride, .run = m->run};
 
 	for (int64_t c = 0; c < m->outputs; c += 16) {
-		a.w = (const char *)m->packed + c * m->k * (wide ? 2 : 1);
+		a.w = (const char *)m->packed + c * m->k * bits / 8;
 		a.start = m->start + c;
 		a.multiplier = r->multiplier + c;
 		a.offsets = r->offset + c;
 		a.left = m->outputs - c;
-		kind = wide ? WIDE : a.left <= 8 ? HALF : WHOLE;
-		for (int64_t p = 0; p < pixels; p += TILE) {
+		if (f == tiles && a.left <= 8) {
+			f = halves;
+		}
+		for (int64_t p = 0; p < pixels; p += QB__AVX2_TILE) {
 			a.x = x + p;
 			a.y = y + p * y_stride + c;
-			tiles[kind][QB_MIN(TILE, pixels - p) - 1](&a);
+			f[QB_MIN(QB__AVX2_TILE, pixels - p) - 1](&a);
 		}
 	}
 }
 
-AVX2 static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
 	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
 	int64_t y_stride)
 {
-	conv_of(false, m, x, pixels, offset, taps, chunk, r, y, y_stride);
+	qb__int8_avx2_tiles(tiles, 8, m, x, pixels, offset, taps, chunk, r, y, y_stride);
 }
 
-AVX2 void qb__int8_avx2_conv_wide(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+void qb__int8_avx2_conv_wide(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
 	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
 	int64_t y_stride)
 {
-	conv_of(true, m, x, pixels, offset, taps, chunk, r, y, y_stride);
+	qb__int8_avx2_tiles(wides, 16, m, x, pixels, offset, taps, chunk, r, y, y_stride);
 }
 
 /* Depthwise. A weight is 16 * high + low, both within [-8, 8], so that eight pairs of products with bytes fit the 16
@@ -444,7 +372,10 @@ AVX2 static void dequantize(const uint8_t *x, float *y, size_t n, float scale, i
 	qb__int8_dequantize_plain(x + i, y + i, n - i, scale, zero);
 }
 
-const struct qb_int8_kernels qb__int8_avx2 = {"avx2", 2, 2, qb__int8_avx2_expand, pack, conv,
+const struct qb_int8_kernels qb__int8_avx2 = {"avx2",
+	{{8, 2, 2, qb__int8_avx2_expand, pack, conv},
+		{8, 1, 4, qb__int8_expand_bytes, qb__int8_avx2_pack_small, qb__int8_avx2_conv_small},
+		{4, 1, 4, qb__int8_expand_bytes, qb__int8_avx2_pack_nibbles, qb__int8_avx2_conv_nibbles}},
 	qb__int8_avx2_expand, qb__int8_avx2_pack_columns, qb__int8_avx2_conv_wide, depthwise_bytes,
 	pack_depthwise, depthwise, BLOCK, add, average, max, quantize, dequantize};
 #endif

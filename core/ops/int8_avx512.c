@@ -13,19 +13,6 @@
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
 #define INLINE static inline __attribute__((always_inline))
 
-/* [blocks of 16 outputs][k / 4][16][4] */
-static void pack(struct qb_int8_matrix *m, const int8_t *rows)
-{
-	int8_t *to = m->packed;
-
-	memset(to, 0, qb_int8_packed_bytes(m->outputs, m->k));
-	for (int64_t o = 0; o < m->outputs; o++) {
-		for (int64_t k = 0; k < m->k; k++) {
-			to[(o / 16 * (m->k / 4) + k / 4) * 64 + o % 16 * 4 + k % 4] = rows[o * m->k + k];
-		}
-	}
-}
-
 VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float *offset, __m512 lo,
 	__m512 hi)
 {
@@ -82,11 +69,24 @@ VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float
 			_mm512_permutexvar_epi32(order, bytes)); \
 	}
 
-VNNI INLINE void tile(const int MR, const int NR, const struct qb_int8_matrix *m, int64_t block,
+/* Four weights of sixteen outputs. */
+VNNI INLINE __m512i weights(const int8_t *w, const bool nibbles)
+{
+	__m256i pairs;
+
+	if (!nibbles) {
+		return _mm512_loadu_si512(w);
+	}
+	pairs = _mm256_loadu_si256((const __m256i *)w);
+	return _mm512_sub_epi8(_mm512_and_si512(_mm512_inserti64x4(_mm512_castsi256_si512(pairs),
+		_mm256_srli_epi16(pairs, 4), 1), _mm512_set1_epi8(15)), _mm512_set1_epi8(8));
+}
+
+VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const struct qb_int8_matrix *m, int64_t block,
 	const void *const *x, const int64_t *offset, int64_t taps, int64_t chunk,
 	const struct qb_requant *r, uint8_t *y, int64_t y_stride)
 {
-	const int64_t block_bytes = m->k * 16, c = block * 16, left = m->outputs - c;
+	const int64_t block_bytes = m->k * (nibbles ? 8 : 16), c = block * 16, left = m->outputs - c;
 	const int8_t *w = (const int8_t *)m->packed + block * block_bytes;
 	const __m512 lo = _mm512_set1_ps((float)r->lo), hi = _mm512_set1_ps((float)r->hi);
 	const __m512i order =
@@ -96,11 +96,11 @@ VNNI INLINE void tile(const int MR, const int NR, const struct qb_int8_matrix *m
 	EACH_IJ(DECLARE)
 	for (int64_t t = 0; t < taps; t++) {
 		EACH_I(TAKE_ROW)
-		for (int64_t k = 0; k < chunk; k += 4, w += 64) {
-			const __m512i b0 = _mm512_loadu_si512(w);
-			const __m512i b1 = NR > 1 ? _mm512_loadu_si512(w + block_bytes) : b0;
-			const __m512i b2 = NR > 2 ? _mm512_loadu_si512(w + 2 * block_bytes) : b0;
-			const __m512i b3 = NR > 3 ? _mm512_loadu_si512(w + 3 * block_bytes) : b0;
+		for (int64_t k = 0; k < chunk; k += 4, w += nibbles ? 32 : 64) {
+			const __m512i b0 = weights(w, nibbles);
+			const __m512i b1 = NR > 1 ? weights(w + block_bytes, nibbles) : b0;
+			const __m512i b2 = NR > 2 ? weights(w + 2 * block_bytes, nibbles) : b0;
+			const __m512i b3 = NR > 3 ? weights(w + 3 * block_bytes, nibbles) : b0;
 
 			EACH_I(STEP_ROW)
 		}
@@ -110,13 +110,14 @@ VNNI INLINE void tile(const int MR, const int NR, const struct qb_int8_matrix *m
 	EACH_I(STORE_ROW)
 }
 
-#define TILE(MR, NR) \
-	VNNI static void tile_##MR##_##NR(const struct qb_int8_matrix *m, int64_t block, \
+#define TILE_OF(name, nibbles, MR, NR) \
+	VNNI static void name##_##MR##_##NR(const struct qb_int8_matrix *m, int64_t block, \
 		const void *const *x, const int64_t *offset, int64_t taps, int64_t chunk, \
 		const struct qb_requant *r, uint8_t *y, int64_t y_stride) \
 	{ \
-		tile(MR, NR, m, block, x, offset, taps, chunk, r, y, y_stride); \
+		tile(MR, NR, nibbles, m, block, x, offset, taps, chunk, r, y, y_stride); \
 	}
+#define TILE(MR, NR) TILE_OF(bytes, false, MR, NR) TILE_OF(nibbles, true, MR, NR)
 #define TILES_6(NR) TILE(1, NR) TILE(2, NR) TILE(3, NR) TILE(4, NR) TILE(5, NR) TILE(6, NR)
 #define TILES_12(NR) \
 	TILES_6(NR) TILE(7, NR) TILE(8, NR) TILE(9, NR) TILE(10, NR) TILE(11, NR) TILE(12, NR)
@@ -129,15 +130,16 @@ typedef void tile_fn(const struct qb_int8_matrix *m, int64_t block, const void *
 	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
 	int64_t y_stride);
 
-#define ROW_6(NR) tile_1_##NR, tile_2_##NR, tile_3_##NR, tile_4_##NR, tile_5_##NR, tile_6_##NR
-#define ROW_12(NR) \
-	ROW_6(NR), tile_7_##NR, tile_8_##NR, tile_9_##NR, tile_10_##NR, tile_11_##NR, tile_12_##NR
-static tile_fn *const tiles[4][12] = {
-	{ROW_12(1)}, {ROW_12(2)}, {ROW_6(3), tile_7_3, tile_8_3}, {ROW_6(4)}};
+#define ROW_6(name, NR) name##_1_##NR, name##_2_##NR, name##_3_##NR, name##_4_##NR, name##_5_##NR, name##_6_##NR
+#define ROW_8(name, NR) ROW_6(name, NR), name##_7_##NR, name##_8_##NR
+#define ROW_12(name, NR) \
+	ROW_8(name, NR), name##_9_##NR, name##_10_##NR, name##_11_##NR, name##_12_##NR
+#define TILES(name) {{ROW_12(name, 1)}, {ROW_12(name, 2)}, {ROW_8(name, 3)}, {ROW_6(name, 4)}}
+static tile_fn *const tiles[2][4][12] = {TILES(bytes), TILES(nibbles)};
 /* Pixels of a tile by its blocks: as many sums as there are registers for. */
 static const int tile_pixels[4] = {12, 12, 8, 6};
 
-static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+static void conv_of(bool nibbles, const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
 	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
 	int64_t y_stride)
 {
@@ -150,10 +152,24 @@ static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t p
 		for (int64_t p = 0; p < pixels; p += most) {
 			int mr = (int)QB_MIN(most, pixels - p);
 
-			tiles[nr - 1][mr - 1](m, b, x + p, offset, taps, chunk, r, y + p * y_stride,
-				y_stride);
+			tiles[nibbles][nr - 1][mr - 1](m, b, x + p, offset, taps, chunk, r,
+				y + p * y_stride, y_stride);
 		}
 	}
+}
+
+static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride)
+{
+	conv_of(false, m, x, pixels, offset, taps, chunk, r, y, y_stride);
+}
+
+static void conv_nibbles(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride)
+{
+	conv_of(true, m, x, pixels, offset, taps, chunk, r, y, y_stride);
 }
 
 static size_t depthwise_bytes(int64_t channels, int64_t taps)
@@ -332,7 +348,10 @@ VNNI static void dequantize(const uint8_t *x, float *y, size_t n, float scale, i
 	qb__int8_dequantize_plain(x + i, y + i, n - i, scale, zero);
 }
 
-const struct qb_int8_kernels qb__int8_avx512 = {"avx512_vnni", 1, 4, qb__int8_expand_bytes, pack, conv,
+const struct qb_int8_kernels qb__int8_avx512 = {"avx512_vnni",
+	{{8, 1, 4, qb__int8_expand_bytes, qb__int8_pack_quads, conv},
+		{8, 1, 4, qb__int8_expand_bytes, qb__int8_pack_quads, conv},
+		{4, 1, 4, qb__int8_expand_bytes, qb__int8_pack_nibbles, conv_nibbles}},
 	qb__int8_avx2_expand, qb__int8_avx2_pack_columns, qb__int8_avx2_conv_wide, depthwise_bytes,
 	pack_depthwise, depthwise, 64, add, average, max, quantize, dequantize};
 #endif

@@ -81,7 +81,7 @@ static enum qb_err load_weight(struct qb_builder *b, const struct qb_node *n, in
 enum { BAND_ELEMENTS = 49152, PIXELS = 24, TILE_PIXELS = 12 };
 
 struct conv {
-	const struct qb_int8_kernels *kernels;
+	const struct qb_int8_form *form;
 	struct qb_int8_matrix *m; /* [groups] */
 	struct qb_requant r;
 	int64_t groups;
@@ -109,7 +109,7 @@ static int64_t part_of(struct qb_int8_matrix *m, struct qb_requant *r, const str
 	*m = c->m[group];
 	*r = c->r;
 	m->outputs = QB_MIN(to, m->outputs) - from;
-	m->packed = (int8_t *)m->packed + from * m->k;
+	m->packed = (int8_t *)m->packed + from * m->k * c->form->bits / 8;
 	m->start += from;
 	first = group * c->m->outputs + from;
 	r->multiplier += first;
@@ -120,7 +120,7 @@ static int64_t part_of(struct qb_int8_matrix *m, struct qb_requant *r, const str
 /* Input row iy with its pads. */
 static void expand_row(const struct conv *c, const uint8_t *image, int64_t iy, char *to)
 {
-	int64_t size = c->kernels->element_bytes, inside = QB_MIN(c->iw, c->width - c->left);
+	int64_t size = c->form->element_bytes, inside = QB_MIN(c->iw, c->width - c->left);
 	int64_t after = c->left + inside;
 
 	if (iy < 0 || iy >= c->ih) {
@@ -130,7 +130,7 @@ static void expand_row(const struct conv *c, const uint8_t *image, int64_t iy, c
 	if (c->left) {
 		memcpy(to, c->pad, (size_t)(c->left * c->stride * size));
 	}
-	c->kernels->expand(image + iy * c->iw * c->stride, to + c->left * c->stride * size,
+	c->form->expand(image + iy * c->iw * c->stride, to + c->left * c->stride * size,
 		inside * c->stride);
 	if (c->width > after) {
 		memcpy(to + after * c->stride * size, c->pad,
@@ -142,8 +142,8 @@ static void expand_row(const struct conv *c, const uint8_t *image, int64_t iy, c
 static void conv_band(const struct conv *c, int part, const uint8_t *image, char *scratch, uint8_t *y,
 	int64_t from, int64_t to)
 {
-	const int64_t row_bytes = c->width * c->stride * c->kernels->element_bytes;
-	const int64_t pixel_bytes = c->sw * c->stride * c->kernels->element_bytes;
+	const int64_t row_bytes = c->width * c->stride * c->form->element_bytes;
+	const int64_t pixel_bytes = c->sw * c->stride * c->form->element_bytes;
 	const int64_t first = from * c->sh - c->top, rows = (to - from - 1) * c->sh + c->reach;
 	const char *base = (const char *)image + first * row_bytes;
 	const void *x[PIXELS];
@@ -168,7 +168,7 @@ static void conv_band(const struct conv *c, int part, const uint8_t *image, char
 			struct qb_requant r;
 			int64_t first_output = part_of(&m, &r, c, part, g);
 
-			c->kernels->conv(&m, x, n, c->offset + g * c->taps, c->taps, c->chunk, &r,
+			c->form->conv(&m, x, n, c->offset + g * c->taps, c->taps, c->chunk, &r,
 				y + p * c->y_stride + first_output, c->y_stride);
 		}
 	}
@@ -220,7 +220,7 @@ static void share_out(struct conv *c, struct qb_builder *b)
 static enum qb_err prepare_rows(struct conv *c, struct qb_builder *b, int zero, int *scratch,
 	struct qb_errbuf *eb)
 {
-	int64_t size = c->kernels->element_bytes, row = c->width * c->stride, slack = 128;
+	int64_t size = c->form->element_bytes, row = c->width * c->stride, slack = 128;
 	int64_t rows = (c->band - 1) * c->sh + c->reach;
 	uint8_t *line = qb_builder_alloc(b, (size_t)(row + slack), 1);
 	void *pad = qb_builder_alloc(b, (size_t)(row + slack), (size_t)size);
@@ -229,7 +229,7 @@ static enum qb_err prepare_rows(struct conv *c, struct qb_builder *b, int zero, 
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	memset(line, zero, (size_t)(row + slack));
-	c->kernels->expand(line, pad, row);
+	c->form->expand(line, pad, row);
 	c->pad = pad;
 	c->direct = size == 1 && !c->left && !c->top && c->width == c->iw &&
 		(c->oh - 1) * c->sh + c->reach <= c->ih;
@@ -248,7 +248,7 @@ static enum qb_err pack_group(struct conv *c, struct qb_builder *b, const struct
 
 	m->outputs = outputs;
 	m->k = c->taps * c->chunk;
-	m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(outputs, m->k), 1);
+	m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(outputs, m->k, c->form->bits), 1);
 	m->start = qb_builder_alloc(b, qb_align_up((size_t)outputs, 16), sizeof(*m->start));
 	rows = calloc((size_t)(outputs * m->k), 1);
 	if (!m->packed || !m->start || !rows) {
@@ -266,7 +266,7 @@ static enum qb_err pack_group(struct conv *c, struct qb_builder *b, const struct
 			}
 		}
 	}
-	c->kernels->pack(m, rows);
+	c->form->pack(m, rows);
 	free(rows);
 	return QB_OK;
 }
@@ -281,7 +281,7 @@ static enum qb_err pack_conv(struct conv *c, struct qb_builder *b, const struct 
 	int64_t *offset;
 
 	c->taps = kh * kw / together;
-	c->chunk = (int64_t)qb_align_up((size_t)run, (size_t)c->kernels->group);
+	c->chunk = (int64_t)qb_align_up((size_t)run, (size_t)c->form->group);
 	c->m = qb_builder_alloc(b, (size_t)c->groups, sizeof(*c->m));
 	c->offset = offset = qb_builder_alloc(b, (size_t)(c->groups * c->taps), sizeof(*offset));
 	if (!c->m || !offset) {
@@ -307,7 +307,7 @@ static enum qb_err add_conv(struct qb_builder *b, const struct qb_node *n, struc
 {
 	int buffer[3] = {x->buffer, y->buffer};
 
-	c->kernels = qb_int8_kernels();
+	c->form = qb_int8_form(qb_int8_kernels(), w->codes, (size_t)(w->outputs * w->k));
 	c->stride = x->stride;
 	c->y_stride = y->stride;
 	c->reach = (win->kernel[0] - 1) * win->dilation[0] + 1;

@@ -25,16 +25,43 @@ static uint8_t requant_one(const struct qb_requant *r, int64_t c, int32_t sum)
 	return (uint8_t)nearest(v > (float)r->hi ? (float)r->hi : v);
 }
 
-size_t qb_int8_packed_bytes(int64_t outputs, int64_t k)
+size_t qb_int8_packed_bytes(int64_t outputs, int64_t k, int bits)
 {
-	return qb_align_up((size_t)outputs, 16) * (size_t)k;
+	return qb_align_up((size_t)outputs, 16) * (size_t)k * (size_t)bits / 8;
 }
 
 /* [outputs][k] as it comes. */
 static void pack(struct qb_int8_matrix *m, const int8_t *rows)
 {
-	memset(m->packed, 0, qb_int8_packed_bytes(m->outputs, m->k));
+	memset(m->packed, 0, qb_int8_packed_bytes(m->outputs, m->k, 8));
 	memcpy(m->packed, rows, (size_t)(m->outputs * m->k));
+}
+
+void qb__int8_pack_quads(struct qb_int8_matrix *m, const int8_t *rows)
+{
+	int8_t *to = m->packed;
+
+	memset(to, 0, qb_int8_packed_bytes(m->outputs, m->k, 8));
+	for (int64_t o = 0; o < m->outputs; o++) {
+		for (int64_t k = 0; k < m->k; k++) {
+			to[(o / 16 * (m->k / 4) + k / 4) * 64 + o % 16 * 4 + k % 4] = rows[o * m->k + k];
+		}
+	}
+}
+
+void qb__int8_pack_nibbles(struct qb_int8_matrix *m, const int8_t *rows)
+{
+	uint8_t *to = m->packed;
+
+	memset(to, 0x88, qb_int8_packed_bytes(m->outputs, m->k, 4));
+	for (int64_t o = 0; o < m->outputs; o++) {
+		for (int64_t k = 0; k < m->k; k++) {
+			uint8_t *at = to + (o / 16 * (m->k / 4) + k / 4) * 32 + o % 8 * 4 + k % 4;
+			int shift = o % 16 / 8 * 4;
+
+			*at = (uint8_t)((*at & ~(15 << shift)) | (rows[o * m->k + k] + 8) << shift);
+		}
+	}
 }
 
 void qb__int8_expand_bytes(const uint8_t *x, void *to, int64_t n)
@@ -56,6 +83,31 @@ static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t p
 
 				for (int64_t k = 0; k < chunk; k++) {
 					sum += u[k] * w[k];
+				}
+			}
+			y[p * y_stride + o] = requant_one(r, o, sum);
+		}
+	}
+}
+
+static int nibble_at(const uint8_t *packed, int64_t quads, int64_t o, int64_t k)
+{
+	return (packed[(o / 16 * quads + k / 4) * 32 + o % 8 * 4 + k % 4] >> o % 16 / 8 * 4 & 15) - 8;
+}
+
+static void conv_nibbles(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride)
+{
+	for (int64_t p = 0; p < pixels; p++) {
+		for (int64_t o = 0; o < m->outputs; o++) {
+			int32_t sum = m->start[o];
+
+			for (int64_t t = 0; t < taps; t++) {
+				const uint8_t *u = (const uint8_t *)x[p] + offset[t];
+
+				for (int64_t k = 0; k < chunk; k++) {
+					sum += u[k] * nibble_at(m->packed, m->k / 4, o, t * chunk + k);
 				}
 			}
 			y[p * y_stride + o] = requant_one(r, o, sum);
@@ -185,8 +237,10 @@ void qb__int8_dequantize_plain(const uint8_t *x, float *y, size_t n, float scale
 
 /* Which table */
 
-static const struct qb_int8_kernels plain = {"c", 1, 1, qb__int8_expand_bytes, pack, conv, expand_wide,
-	pack_columns, conv_wide, depthwise_bytes, pack_depthwise, depthwise, 16, qb__int8_add_plain,
+static const struct qb_int8_kernels plain = {"c",
+	{{8, 1, 1, qb__int8_expand_bytes, pack, conv}, {8, 1, 1, qb__int8_expand_bytes, pack, conv},
+		{4, 1, 4, qb__int8_expand_bytes, qb__int8_pack_nibbles, conv_nibbles}},
+	expand_wide, pack_columns, conv_wide, depthwise_bytes, pack_depthwise, depthwise, 16, qb__int8_add_plain,
 	qb__int8_average_plain, qb__int8_max_plain, qb__int8_quantize_plain,
 	qb__int8_dequantize_plain};
 
@@ -222,6 +276,17 @@ const struct qb_int8_kernels *qb_int8_kernels(void)
 void qb_int8_kernels_choose(const struct qb_int8_kernels *k)
 {
 	chosen = k;
+}
+
+const struct qb_int8_form *qb_int8_form(const struct qb_int8_kernels *k, const int8_t *weights, size_t n)
+{
+	int lo = 0, hi = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		lo = QB_MIN(lo, weights[i]);
+		hi = QB_MAX(hi, weights[i]);
+	}
+	return &k->form[lo >= -8 && hi <= 7 ? QB_INT8_NIBBLES : lo >= -32 && hi <= 32 ? QB_INT8_SMALL : QB_INT8_WHOLE];
 }
 
 void qb_int8_unpacked_order(const struct qb_int8_kernels *k, const void *from, void *to,

@@ -26,11 +26,34 @@ struct qb_requant {
 
 /* Weights of a matrix product, packed in blocks of 16 outputs, zeros past the end. */
 struct qb_int8_matrix {
-	int64_t outputs, k; /* k: a multiple of the table's group, at most QB_INT8_K_MAX */
+	int64_t outputs, k; /* k: a multiple of the form's group, at most QB_INT8_K_MAX */
 	void *packed;       /* qb_int8_packed_bytes, 64-byte aligned */
 	int32_t *start;     /* [outputs rounded up to 16]: what a sum begins with (-zero * sum of weights) */
+	int64_t run;        /* set by pack: groups whose products may be added up in fewer than 32 bits */
 };
-size_t qb_int8_packed_bytes(int64_t outputs, int64_t k);
+size_t qb_int8_packed_bytes(int64_t outputs, int64_t k, int bits);
+
+/* How a table multiplies by weights of one width. Sums are exact in every form, whatever the weights. */
+enum qb_int8_width {
+	QB_INT8_WHOLE,   /* any byte */
+	QB_INT8_SMALL,   /* from -32 to 32 */
+	QB_INT8_NIBBLES, /* from -8 to 7, packed two a byte */
+	QB_INT8_WIDTHS
+};
+struct qb_int8_form {
+	int bits; /* of a packed weight */
+	/* It reads activations as elements of 1 or 2 bytes, in runs whose lengths are multiples of `group`; expand
+	 * writes n elements (and up to 31 more). */
+	int64_t element_bytes, group;
+	void (*expand)(const uint8_t *x, void *to, int64_t n);
+	/* rows [outputs][k]. m->outputs, m->k, m->packed are set; zeros fill the last block. */
+	void (*pack)(struct qb_int8_matrix *m, const int8_t *rows);
+	/* y [pixels][y_stride] = requant(start + sum over taps t and i < chunk of x[pixel][offset[t] + i] * w),
+	 * with taps * chunk == m->k. x[pixel] points at elements, offsets count them. */
+	void (*conv)(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+		const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r,
+		uint8_t *y, int64_t y_stride);
+};
 
 /* What a depthwise convolution needs of its channels, in the kernels' own order. */
 struct qb_int8_channels {
@@ -50,17 +73,7 @@ struct qb_int8_add {
 struct qb_int8_kernels {
 	const char *name;
 
-	/* A convolution reads its activations as elements of 1 or 2 bytes, in runs whose lengths are multiples of
-	 * `group`; expand writes n elements (and up to 31 more). */
-	int64_t element_bytes, group;
-	void (*expand)(const uint8_t *x, void *to, int64_t n);
-	/* rows [outputs][k]. m->outputs, m->k, m->packed are set; zeros fill the last block. */
-	void (*pack)(struct qb_int8_matrix *m, const int8_t *rows);
-	/* y [pixels][y_stride] = requant(start + sum over taps t and i < chunk of x[pixel][offset[t] + i] * w),
-	 * with taps * chunk == m->k. x[pixel] points at elements, offsets count them. */
-	void (*conv)(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-		const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r,
-		uint8_t *y, int64_t y_stride);
+	struct qb_int8_form form[QB_INT8_WIDTHS];
 
 	/* The same with 16-bit weights, from -255 to 255, for products of two activations: elements are always of 2
 	 * bytes, k is even and at most QB_INT8_K_MAX / 2, and packed holds twice qb_int8_packed_bytes. pack_columns
@@ -92,6 +105,9 @@ struct qb_int8_kernels {
 	void (*quantize)(const float *x, uint8_t *y, size_t n, float scale, int zero, int top);
 	void (*dequantize)(const uint8_t *x, float *y, size_t n, float scale, int zero);
 };
+
+/* The form for n weights. */
+const struct qb_int8_form *qb_int8_form(const struct qb_int8_kernels *k, const int8_t *weights, size_t n);
 
 /* The fastest for this processor. */
 const struct qb_int8_kernels *qb_int8_kernels(void);

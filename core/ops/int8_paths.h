@@ -10,6 +10,15 @@
 #if defined(__x86_64__)
 extern const struct qb_int8_kernels qb__int8_avx2, qb__int8_avx512;
 
+/* Weights whose products are added up in 16 bits. */
+void qb__int8_avx2_pack_small(struct qb_int8_matrix *m, const int8_t *rows);
+void qb__int8_avx2_conv_small(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride);
+void qb__int8_avx2_pack_nibbles(struct qb_int8_matrix *m, const int8_t *rows);
+void qb__int8_avx2_conv_nibbles(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride);
 /* Of AVX2, for AVX-512 as well. */
 void qb__int8_avx2_expand(const uint8_t *x, void *to, int64_t n);
 void qb__int8_avx2_pack_columns(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride, int zero);
@@ -26,6 +35,10 @@ static inline int64_t qb__unpacked_at(int64_t block, int64_t c)
 	return c / block * block + in % 16 / 4 * 4 * lanes + in / 16 * 4 + in % 4;
 }
 
+/* [blocks of 16 outputs][k / 4][16][4] */
+void qb__int8_pack_quads(struct qb_int8_matrix *m, const int8_t *rows);
+/* The same with outputs o and o + 8 in the low and the high half of a byte, 8 added to each. */
+void qb__int8_pack_nibbles(struct qb_int8_matrix *m, const int8_t *rows);
 void qb__int8_expand_bytes(const uint8_t *x, void *to, int64_t n);
 void qb__int8_add_plain(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y,
 	size_t n);

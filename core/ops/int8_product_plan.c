@@ -134,7 +134,7 @@ enum qb_err qb__plan_int8_product(struct qb_builder *b, const struct qb_node *n,
 	if (c.a.inner != 1 || c.b.inner != 1 || c.y.inner != 1 || c.even > QB_INT8_K_MAX / 2) {
 		return QB_EUNSUPPORTED;
 	}
-	c.packed_bytes = 2 * (int64_t)qb_int8_packed_bytes(c.n, c.even);
+	c.packed_bytes = (int64_t)qb_int8_packed_bytes(c.n, c.even, 16);
 	c.start_bytes = (int64_t)qb_align_up((size_t)c.n, 16) * 4;
 	c.wide_bytes = (int64_t)qb_align_up((size_t)(ROWS * c.a.stride + 64) * 2, 64);
 	c.copy_bytes = c.even > c.k ? (int64_t)qb_align_up((size_t)(c.even * c.b.stride + 64), 64) : 0;

@@ -40,6 +40,15 @@ static int8_t draw_weight(enum kind kind)
 	return kind == ANY ? (int8_t)(draw() % 256 - 128) : kind == ALL_HIGH ? 127 : draw() % 2 ? 127 : -128;
 }
 
+/* The same within what a form takes. */
+static int8_t draw_weight_of(enum qb_int8_width width, enum kind kind)
+{
+	static const int lo[] = {-128, -32, -8}, hi[] = {127, 32, 7};
+
+	return kind == ANY ? (int8_t)((int)(draw() % (uint32_t)(hi[width] - lo[width] + 1)) + lo[width])
+		: (int8_t)(kind == ALL_HIGH || draw() % 2 ? hi[width] : lo[width]);
+}
+
 /* Memory that ends where the kernels may read to, so that a sanitizer sees what lies further. */
 static void *room(size_t bytes)
 {
@@ -77,7 +86,8 @@ static struct qb_requant make_requant(struct requant_room *room_, int64_t k, enu
 	return r;
 }
 
-static void check_conv(int64_t outputs, int64_t taps, int64_t chunk, int64_t pixels, enum kind kind)
+static void check_conv_of(enum qb_int8_width width, int64_t outputs, int64_t taps, int64_t chunk,
+	int64_t pixels, enum kind kind)
 {
 	int64_t k = taps * chunk, x_bytes = 4 * k;
 	struct qb_int8_matrix m = {.outputs = outputs, .k = k};
@@ -90,13 +100,13 @@ static void check_conv(int64_t outputs, int64_t taps, int64_t chunk, int64_t pix
 	const void *at[PIXELS];
 	int64_t pixel[PIXELS], offset[TAPS_MAX];
 
-	m.packed = room(qb_int8_packed_bytes(outputs, k));
+	m.packed = room(qb_int8_packed_bytes(outputs, k, 8));
 	m.start = room(qb_align_up((size_t)outputs, 16) * sizeof(*m.start));
 	for (int64_t i = 0; i < x_bytes; i++) {
 		x[i] = draw_byte(kind);
 	}
 	for (int64_t i = 0; i < outputs * k; i++) {
-		rows[i] = draw_weight(kind);
+		rows[i] = draw_weight_of(width, kind);
 	}
 	for (int64_t i = 0; i < outputs; i++) {
 		m.start[i] = (int32_t)(draw() % 20000) - 10000;
@@ -108,17 +118,17 @@ static void check_conv(int64_t outputs, int64_t taps, int64_t chunk, int64_t pix
 		offset[i] = draw() % (uint32_t)(x_bytes / 2);
 	}
 	for (int i = 0; qb_int8_kernels_at(i); i++) {
-		const struct qb_int8_kernels *kernels = qb_int8_kernels_at(i);
+		const struct qb_int8_form *form = &qb_int8_kernels_at(i)->form[width];
 		uint8_t *y = i ? got : want;
 
-		assert_int_equal(chunk % kernels->group, 0);
+		assert_int_equal(chunk % form->group, 0);
 		memset(y, 0xaa, (size_t)(pixels * OUTPUTS_MAX));
-		kernels->expand(x, elements, x_bytes);
+		form->expand(x, elements, x_bytes);
 		for (int64_t p = 0; p < pixels; p++) {
-			at[p] = elements + pixel[p] * kernels->element_bytes;
+			at[p] = elements + pixel[p] * form->element_bytes;
 		}
-		kernels->pack(&m, rows);
-		kernels->conv(&m, at, pixels, offset, taps, chunk, &r, y, OUTPUTS_MAX);
+		form->pack(&m, rows);
+		form->conv(&m, at, pixels, offset, taps, chunk, &r, y, OUTPUTS_MAX);
 		assert_memory_equal(y, want, (size_t)(pixels * OUTPUTS_MAX));
 	}
 	for (int64_t p = 0; p < pixels; p++) {
@@ -138,6 +148,13 @@ static void check_conv(int64_t outputs, int64_t taps, int64_t chunk, int64_t pix
 	free(got);
 	free(m.packed);
 	free(m.start);
+}
+
+static void check_conv(int64_t outputs, int64_t taps, int64_t chunk, int64_t pixels, enum kind kind)
+{
+	for (int width = 0; width < QB_INT8_WIDTHS; width++) {
+		check_conv_of((enum qb_int8_width)width, outputs, taps, chunk, pixels, kind);
+	}
 }
 
 static void conv__any_size__all_tables_equal_sums(void **state)
@@ -178,7 +195,7 @@ static void check_product(int64_t outputs, int64_t k, int64_t pixels, enum kind 
 	const void *at[PIXELS];
 	int64_t offset = 0;
 
-	m.packed = room(2 * qb_int8_packed_bytes(outputs, k));
+	m.packed = room(qb_int8_packed_bytes(outputs, k, 16));
 	m.start = room(qb_align_up((size_t)outputs, 16) * sizeof(*m.start));
 	for (int64_t i = 0; i < pixels * k; i++) {
 		x[i] = draw_byte(kind);
