@@ -3,9 +3,9 @@
  * Latency at batch 1, ours in float and in int8 and ONNX Runtime's in both, taken in turns in one process: percentiles,
  * and ratios of the medians and of the least times, which other programs on the machine disturb less. Inputs come
  * from MODEL.npz beside MODEL.onnx where there is one. -v also prints where our own time goes, step by step; -k by kind of
- * step.
+ * step; -w names another scheme than int8, such as w4a8.
  *
- *   bench_latency [-v | -k] [-t THREADS] [-s SECONDS] [-q QUERIES] [-l LIBONNXRUNTIME] MODEL [PEER_INT8.onnx]
+ *   bench_latency [-v | -k] [-w SCHEME] [-t THREADS] [-s SECONDS] [-q QUERIES] [-l LIBONNXRUNTIME] MODEL [PEER_INT8.onnx]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ struct options {
 	double seconds;
 	int64_t queries;
 	bool by_step, by_kind;
-	const char *library, *model, *peer;
+	const char *scheme, *library, *model, *peer;
 };
 
 struct ours {
@@ -57,7 +57,7 @@ static void observe(void *arg, int value, float *x, size_t n)
 }
 
 /* Ranges from the one sample at hand: enough to time integer steps. */
-static enum qb_err calibrate(struct bench *b, struct qb_errbuf *eb)
+static enum qb_err calibrate(struct bench *b, const char *name, struct qb_errbuf *eb)
 {
 	struct qb_network *n = b->tapped;
 	struct qb_session *s = NULL;
@@ -76,7 +76,7 @@ static enum qb_err calibrate(struct bench *b, struct qb_errbuf *eb)
 	run.tap = observe;
 	run.tap_arg = b->observer;
 	QB_TRY_OUT(qb_session_run(s, &run, eb));
-	QB_TRY_OUT(qb_scheme_parse(&scheme, "int8", eb));
+	QB_TRY_OUT(qb_scheme_parse(&scheme, name, eb));
 	QB_TRY_OUT(qb_network_quantize(n, (const struct qb_scheme *const[]){&scheme}, 1, b->observer, eb));
 out:
 	qb_session_destroy(&s);
@@ -96,7 +96,7 @@ static enum qb_err prepare_ours(struct bench *b, const struct options *o, struct
 	b->f32.run = b->io.run;
 	b->i8.run = b->f32.run;
 	QB_TRY(qb_session_create(&b->f32.session, b->plain->plan, false, eb));
-	QB_TRY(calibrate(b, eb));
+	QB_TRY(calibrate(b, o->scheme, eb));
 	QB_TRY(qb_plan_create_int8(&b->int8, b->tapped->graph, o->threads,
 		b->tapped->quantization[0], NULL, eb));
 	return qb_session_create(&b->i8.session, b->int8, false, eb);
@@ -185,15 +185,17 @@ static void bench_fini(struct bench *b)
 
 int main(int argc, char **argv)
 {
-	struct options o = {.threads = 1, .seconds = 2, .queries = 10};
+	struct options o = {.threads = 1, .seconds = 2, .queries = 10, .scheme = "int8"};
 	struct qb_errbuf eb = {0};
 	struct bench b = {0};
 	enum qb_err err;
 	int c;
 
-	while ((c = getopt(argc, argv, "t:s:q:l:vk")) != -1) {
+	while ((c = getopt(argc, argv, "w:t:s:q:l:vk")) != -1) {
 		if (c == 't') {
 			o.threads = atoi(optarg);
+		} else if (c == 'w') {
+			o.scheme = optarg;
 		} else if (c == 's') {
 			o.seconds = atof(optarg);
 		} else if (c == 'l') {
@@ -209,13 +211,13 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind >= argc || o.threads < 1) {
-		fprintf(stderr, "usage: %s [-v | -k] [-t THREADS] [-s SECONDS] [-q QUERIES] [-l LIBONNXRUNTIME] "
+		fprintf(stderr, "usage: %s [-v | -k] [-w SCHEME] [-t THREADS] [-s SECONDS] [-q QUERIES] [-l LIBONNXRUNTIME] "
 			"MODEL [PEER_INT8.onnx]\n", argv[0]);
 		return 2;
 	}
 	o.model = argv[optind];
 	o.peer = optind + 1 < argc ? argv[optind + 1] : NULL;
-	printf("%s, %d thread%s, %s\n", o.model, o.threads, o.threads > 1 ? "s" : "",
+	printf("%s, %s, %d thread%s, %s\n", o.model, o.scheme, o.threads, o.threads > 1 ? "s" : "",
 		qb_exec_isa());
 	err = prepare_ours(&b, &o, &eb);
 	err = err ? err : prepare_peers(&b, &o, &eb);
