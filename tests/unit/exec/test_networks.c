@@ -307,6 +307,10 @@ static int check_given(void)
 		check_int8(path, scheme, 1, false);
 		check_int8(path, scheme, 2, false);
 		check_int8(path, scheme, 1, true);
+		if (!carries(path)) {
+			check_int8(path, "w4a8", 1, false);
+			check_int8(path, "w4a8", 2, true);
+		}
 		seen++;
 	}
 	return seen;
