@@ -11,13 +11,22 @@ enum {
 	FEW_CHANNELS = 12,  /* fewer than this are copied into rows first: runs would be too short */
 	TAPS_MAX = 64,      /* pointers to runs stand on the stack */
 	PARALLEL_MACS = 100000,
+	AREAS_MAX = 25,
+	FEW_ROWS = 13,      /* fewer than this wait for weights */
+};
+
+/* Pixels of the output whose windows have the same taps inside the image. */
+struct area {
+	int64_t y, x, height, width, taps;
+	uint8_t tap[TAPS_MAX];
 };
 
 struct layer {
 	struct qb_dense d;
 	int64_t depth, each; /* channels and outputs of a group */
 	int64_t taps, rows;
-	int threads;
+	int threads, areas;
+	const struct area *area; /* one: all pixels and taps, whether inside or not */
 	bool gathered, pointwise; /* pointwise: row i is pixel i */
 	const float *zeros; /* a run outside the image */
 	struct qb_act act;
@@ -27,35 +36,34 @@ struct layer {
 
 enum { X, W, BIAS, ADD, SCRATCH, Y };
 
-/* Where the rows [first, first + count) of group g are: a pointer for each tap and row. */
-static void find_rows(const struct layer *l, const float *x, int64_t g, int64_t first, int64_t count,
-	const float **row)
+/* Where the rows [first, first + count) of an area of group g are: a pointer for each tap and row, and the pixel. */
+static void find_rows(const struct layer *l, const struct area *a, const float *x, int64_t g, int64_t first,
+	int64_t count, const float **row, int64_t *pixel)
 {
 	const struct qb_dense *d = &l->d;
-	int64_t plane = d->out_height * d->out_width;
-	int64_t n = first / plane, oy = first % plane / d->out_width, ox = first % d->out_width;
+	int64_t plane = a->height * a->width;
+	int64_t n = first / plane, oy = first % plane / a->width, ox = first % a->width;
 
 	x += g * l->depth;
 	for (int64_t i = 0; l->pointwise && i < count; i++) {
+		pixel[i] = first + i;
 		row[i] = x + (first + i) * d->channels;
 	}
 	for (int64_t i = 0; !l->pointwise && i < count; i++) {
-		int64_t t = 0;
+		int64_t y0 = (a->y + oy) * d->stride[0] - d->pad[0], x0 = (a->x + ox) * d->stride[1] - d->pad[1];
 
-		for (int64_t ky = 0; ky < d->kernel[0]; ky++) {
-			int64_t iy = oy * d->stride[0] - d->pad[0] + ky * d->dilation[0];
+		pixel[i] = (n * d->out_height + a->y + oy) * d->out_width + a->x + ox;
+		for (int64_t t = 0; t < a->taps; t++) {
+			int64_t iy = y0 + a->tap[t] / d->kernel[1] * d->dilation[0];
+			int64_t ix = x0 + a->tap[t] % d->kernel[1] * d->dilation[1];
+			bool inside = iy >= 0 && iy < d->height && ix >= 0 && ix < d->width;
 
-			for (int64_t kx = 0; kx < d->kernel[1]; kx++, t++) {
-				int64_t ix = ox * d->stride[1] - d->pad[1] + kx * d->dilation[1];
-				bool inside = iy >= 0 && iy < d->height && ix >= 0 && ix < d->width;
-
-				row[t * count + i] = !inside ? l->zeros
-					: x + ((n * d->height + iy) * d->width + ix) * d->channels;
-			}
+			row[t * count + i] = !inside ? l->zeros
+				: x + ((n * d->height + iy) * d->width + ix) * d->channels;
 		}
-		if (++ox == d->out_width) {
+		if (++ox == a->width) {
 			ox = 0;
-			oy = oy + 1 == d->out_height ? 0 : oy + 1;
+			oy = oy + 1 == a->height ? 0 : oy + 1;
 			n += oy == 0;
 		}
 	}
@@ -91,39 +99,71 @@ static void gather_pixel(const struct layer *l, const float *x, int64_t p, float
 	}
 }
 
-/* Rows [first, last) and panels [from, to) of one group, a block of rows at a time. */
-static void run_share(const struct layer *l, void *const *buffer, float *scratch, int64_t g,
-	int64_t first, int64_t last, int64_t from, int64_t to)
+/* What one thread does: rows [first, last) of an area and panels [from, to) of a group. */
+struct share {
+	int64_t g, first, last, from, to;
+	float *scratch;
+};
+
+/* Rows of several lines lie apart: their sums are made in scratch [QB_F32_ROWS][each], their addends brought there. */
+static void run_apart(const struct layer *l, const struct qb_f32_product *p, void *const *buffer, const struct share *s,
+	const float *const *row, const int64_t *pixel, int64_t count)
 {
 	const struct qb_dense *d = &l->d;
-	struct qb_f32_product p = {.outputs = l->each, .runs = l->gathered ? 1 : l->taps,
-		.depth = l->gathered ? l->taps * l->depth : l->depth,
-		.weights = (const float *)buffer[W] + (size_t)g * l->group_weights, .act = l->act, .tail = l->tail};
-	int64_t blocks = (last - first + QB_F32_ROWS - 1) / QB_F32_ROWS;
+	int64_t first = s->from * QB_F32_PANEL, width = QB_MIN(s->to * QB_F32_PANEL, l->each) - first;
+	float *y = s->scratch, *add = y + QB_F32_ROWS * l->each;
 
-	for (int64_t k = 0; k < blocks; k++) {
-		int64_t count = (last - first + blocks - k - 1) / (blocks - k);
-		const float *row[TAPS_MAX * QB_F32_ROWS];
-		int64_t at = first * d->outputs + g * l->each;
-
-		p.bias = d->bias ? (const float *)buffer[BIAS] + g * l->each : NULL;
-		if (l->tail.gain) {
-			p.tail.gain = l->tail.gain + g * l->each;
-			p.tail.shift = l->tail.shift + g * l->each;
-		}
-		if (l->gathered) {
-			for (int64_t i = 0; i < count; i++) {
-				row[i] = scratch + i * p.depth;
-				gather_pixel(l, (const float *)buffer[X] + g * l->depth, first + i,
-					scratch + i * p.depth);
-			}
-		} else {
-			find_rows(l, buffer[X], g, first, count, row);
-		}
-		qb_f32_product(&p, row, count, from, to, d->add ? (const float *)buffer[ADD] + at : NULL,
-			(float *)buffer[Y] + at, d->outputs);
-		first += count;
+	for (int64_t i = 0; d->add && i < count; i++) {
+		memcpy(add + i * l->each + first, (const float *)buffer[ADD] + pixel[i] * d->outputs + s->g * l->each +
+			first, (size_t)width * sizeof(*add));
 	}
+	qb_f32_product(p, row, count, s->from, s->to, d->add ? add : NULL, y, l->each);
+	for (int64_t i = 0; i < count; i++) {
+		memcpy((float *)buffer[Y] + pixel[i] * d->outputs + s->g * l->each + first, y + i * l->each + first,
+			(size_t)width * sizeof(*y));
+	}
+}
+
+/* A block of rows at a time. */
+static void run_share(const struct layer *l, const struct area *a, void *const *buffer, struct share s)
+{
+	const struct qb_dense *d = &l->d;
+	struct qb_f32_product p = {.outputs = l->each, .runs = l->gathered ? 1 : a->taps,
+		.depth = l->gathered ? l->taps * l->depth : l->depth, .taken = a->taps < l->taps ? a->tap : NULL,
+		.all = l->taps, .weights = (const float *)buffer[W] + (size_t)s.g * l->group_weights,
+		.bias = d->bias ? (const float *)buffer[BIAS] + s.g * l->each : NULL, .act = l->act, .tail = l->tail};
+	int64_t blocks = (s.last - s.first + QB_F32_ROWS - 1) / QB_F32_ROWS;
+
+	if (l->tail.gain) {
+		p.tail.gain += s.g * l->each;
+		p.tail.shift += s.g * l->each;
+	}
+	for (int64_t k = 0; k < blocks; k++) {
+		int64_t count = (s.last - s.first + blocks - k - 1) / (blocks - k);
+		const float *row[TAPS_MAX * QB_F32_ROWS];
+		int64_t pixel[QB_F32_ROWS], at = s.first * d->outputs + s.g * l->each;
+
+		for (int64_t i = 0; l->gathered && i < count; i++) {
+			row[i] = s.scratch + i * p.depth;
+			gather_pixel(l, (const float *)buffer[X] + s.g * l->depth, s.first + i, s.scratch + i * p.depth);
+		}
+		if (!l->gathered) {
+			find_rows(l, a, buffer[X], s.g, s.first, count, row, pixel);
+		}
+		if (l->areas > 1) {
+			run_apart(l, &p, buffer, &s, row, pixel, count);
+		} else {
+			qb_f32_product(&p, row, count, s.from, s.to, d->add ? (const float *)buffer[ADD] + at : NULL,
+				(float *)buffer[Y] + at, d->outputs);
+		}
+		s.first += count;
+	}
+}
+
+/* Numbers of a thread's scratch. */
+static size_t scratch_part(const struct layer *l)
+{
+	return (size_t)(l->gathered ? l->taps * l->depth : l->areas > 1 ? 2 * l->each : 0) * QB_F32_ROWS;
 }
 
 static void run_layer(const void *context, void *const *buffer)
@@ -132,22 +172,117 @@ static void run_layer(const void *context, void *const *buffer)
 	int64_t panels = (l->each + QB_F32_PANEL - 1) / QB_F32_PANEL;
 	/* Threads share the larger side, so that each reads all of the smaller only. */
 	bool by_panel = panels >= l->threads && l->each >= l->rows;
-	size_t part = (size_t)(l->taps * l->depth * QB_F32_ROWS);
 
 #pragma omp parallel for schedule(static) if (l->threads > 1) num_threads(l->threads)
 	for (int t = 0; t < l->threads; t++) {
-		float *scratch = (float *)buffer[SCRATCH] + (l->gathered ? (size_t)t * part : 0);
+		struct share s = {.from = 0, .to = panels,
+			.scratch = (float *)buffer[SCRATCH] + (size_t)t * scratch_part(l)};
 
-		for (int64_t g = 0; g < l->d.groups; g++) {
+		for (int64_t i = 0; i < l->d.groups * l->areas; i++) {
+			const struct area *a = &l->area[i % l->areas];
+			int64_t rows = l->d.images * a->height * a->width;
+
+			s.g = i / l->areas;
+			s.first = by_panel ? 0 : rows * t / l->threads;
+			s.last = by_panel ? rows : rows * (t + 1) / l->threads;
 			if (by_panel) {
-				run_share(l, buffer, scratch, g, 0, l->rows, panels * t / l->threads,
-					panels * (t + 1) / l->threads);
-			} else {
-				run_share(l, buffer, scratch, g, l->rows * t / l->threads,
-					l->rows * (t + 1) / l->threads, 0, panels);
+				s.from = panels * t / l->threads;
+				s.to = panels * (t + 1) / l->threads;
+			}
+			run_share(l, a, buffer, s);
+		}
+	}
+}
+
+/* ---- areas ---- */
+
+/* Outputs [from, from + count) of one side, whose windows have taps [first, last) inside. */
+struct stretch {
+	int64_t from, count, first, last;
+};
+
+static void taps_inside(const struct qb_dense *d, int side, int64_t out, int64_t *first, int64_t *last)
+{
+	int64_t at = out * d->stride[side] - d->pad[side], in = side ? d->width : d->height;
+
+	*first = QB_MIN(at >= 0 ? 0 : (-at + d->dilation[side] - 1) / d->dilation[side], d->kernel[side] - 1);
+	*last = at >= in ? 0 : QB_MIN((in - at - 1) / d->dilation[side] + 1, d->kernel[side]);
+	*last = QB_MAX(*last, *first + 1); /* one at least, for there is no sum of nothing */
+}
+
+/* Returns how many, 0 where they are too many. */
+static int find_stretches(const struct qb_dense *d, int side, struct stretch *s, int most)
+{
+	int64_t outs = side ? d->out_width : d->out_height, first, last;
+	int n = 0;
+
+	for (int64_t o = 0; o < outs; o++) {
+		taps_inside(d, side, o, &first, &last);
+		if (n && s[n - 1].first == first && s[n - 1].last == last) {
+			s[n - 1].count++;
+		} else if (n == most) {
+			return 0;
+		} else {
+			s[n++] = (struct stretch){o, 1, first, last};
+		}
+	}
+	return n;
+}
+
+static int find_areas(const struct qb_dense *d, struct area *area)
+{
+	enum { MOST = 5 };
+	struct stretch v[MOST], h[MOST];
+	int rows = find_stretches(d, 0, v, MOST), columns = find_stretches(d, 1, h, MOST);
+
+	_Static_assert(MOST * MOST <= AREAS_MAX, "room for all");
+	for (int i = 0; i < rows * columns; i++) {
+		const struct stretch *y = &v[i / columns], *x = &h[i % columns];
+		struct area *a = &area[i];
+
+		*a = (struct area){.y = y->from, .x = x->from, .height = y->count, .width = x->count};
+		for (int64_t k = y->first * d->kernel[1]; k < y->last * d->kernel[1]; k++) {
+			if (k % d->kernel[1] >= x->first && k % d->kernel[1] < x->last) {
+				a->tap[a->taps++] = (uint8_t)k;
 			}
 		}
 	}
+	return rows * columns;
+}
+
+/* Products of rows with the weights of a tap, or the wait for those. */
+static int64_t cost_of(const struct qb_dense *d, const struct area *area, int areas)
+{
+	int64_t sum = 0;
+
+	for (int i = 0; i < areas; i++) {
+		sum += area[i].taps * QB_MAX(d->images * area[i].height * area[i].width, (int64_t)FEW_ROWS);
+	}
+	return sum;
+}
+
+/* A dilated window is mostly outside a small image: then its pixels are taken area by area. */
+static int choose_areas(const struct qb_dense *d, struct area *area)
+{
+	int64_t taps = d->kernel[0] * d->kernel[1], depth = d->channels / d->groups;
+	struct area all = {.height = d->out_height, .width = d->out_width, .taps = taps};
+	int areas = taps > 1 && taps <= TAPS_MAX && depth >= FEW_CHANNELS && taps * depth >= 256 ? find_areas(d, area) : 0;
+
+	if (areas && 8 * cost_of(d, area, areas) <= 7 * cost_of(d, &all, 1)) {
+		return areas;
+	}
+	for (int64_t t = 0; t < QB_MIN(taps, (int64_t)TAPS_MAX); t++) {
+		all.tap[t] = (uint8_t)t;
+	}
+	area[0] = all;
+	return 1;
+}
+
+int64_t qb_dense_cost(const struct qb_dense *d)
+{
+	struct area area[AREAS_MAX];
+
+	return cost_of(d, area, choose_areas(d, area));
 }
 
 /* [groups][outputs / 16][kernel...][channels][16]. */
@@ -187,9 +322,8 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct qb_dense *d, 
 		QB_TRY(qb_builder_source(b, d->add, &d->y_md, &place, eb));
 		buffer[ADD] = place.buffer;
 	}
-	if (l->gathered) {
-		QB_TRY(qb_builder_scratch(b,
-			(size_t)(l->threads * l->taps * l->depth * QB_F32_ROWS) * sizeof(float), &buffer[SCRATCH],
+	if (scratch_part(l)) {
+		QB_TRY(qb_builder_scratch(b, (size_t)l->threads * scratch_part(l) * sizeof(float), &buffer[SCRATCH],
 			eb));
 	}
 	QB_TRY(qb_builder_define(b, d->y, &d->y_md, &place, eb));
@@ -202,6 +336,7 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 {
 	struct layer l = {.d = *d, .act = n->act, .tail = n->tail, .depth = d->channels / d->groups, .each = d->outputs / d->groups,
 		.taps = d->kernel[0] * d->kernel[1], .rows = d->images * d->out_height * d->out_width};
+	struct area *area;
 	int buffer[6];
 
 	l.pointwise = l.taps == 1 && d->stride[0] == 1 && d->stride[1] == 1 && !d->pad[0] && !d->pad[1] &&
@@ -216,7 +351,13 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 	if (!l.zeros) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
+	area = qb_builder_alloc(b, AREAS_MAX, sizeof(*area));
+	if (!area) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	l.area = area;
+	l.areas = choose_areas(d, area);
 	QB_TRY(find_buffers(b, d, &l, buffer, eb));
-	return qb_builder_call(b, n, l.gathered ? "tiles, gathered" : "tiles", run_layer, &l, sizeof(l),
+	return qb_builder_call(b, n, l.gathered ? "tiles, gathered" : l.area[0].taps < l.taps ? "tiles by area" : "tiles", run_layer, &l, sizeof(l),
 		buffer, 6, 1, eb);
 }

@@ -21,6 +21,9 @@ struct qb_dense {
 enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
 	struct qb_errbuf *eb);
 
+/* Pixels times taps that it multiplies by weights, less those that are known to be zeros. */
+int64_t qb_dense_cost(const struct qb_dense *d);
+
 /* The same in fewer multiplications, where the kernel is 3 x 3 and no scheme will replace the weights. */
 enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
 	struct qb_errbuf *eb);

@@ -12,6 +12,8 @@
 #define INLINE_AVX2 __attribute__((target("avx2,fma"), always_inline)) static inline
 #endif
 
+#define ALWAYS static inline __attribute__((always_inline))
+
 enum {
 	TILE = 6,         /* rows whose sums stay in registers */
 	BLOCK = 256,      /* numbers of a row at a time: a panel's share stays in a first-level cache */
@@ -42,6 +44,7 @@ struct piece {
 	int64_t rows, runs, from, depth;
 	const float *w;          /* [runs][w_run / 16][16], at number `from` */
 	int64_t w_run;
+	const uint8_t *taken;    /* the runs' numbers in w; NULL: 0, 1 ... */
 	float *y;
 	const float *add, *bias, *gain, *shift;
 	int64_t y_stride;
@@ -75,6 +78,11 @@ static void bounds(const struct qb_act *a, float *lo, float *hi)
 	*hi = clips ? a->hi : INFINITY;
 }
 
+ALWAYS const float *run_weights(const struct piece *p, int64_t r)
+{
+	return p->w + (p->taken ? p->taken[r] : r) * p->w_run;
+}
+
 static void piece_plain(const struct piece *p, int tile)
 {
 	float lo, hi;
@@ -87,10 +95,10 @@ static void piece_plain(const struct piece *p, int tile)
 			float sum = p->first ? 0 : y[o];
 
 			for (int64_t r = 0; r < p->runs; r++) {
-				const float *x = p->row[r * p->rows + i] + p->from;
+				const float *x = p->row[r * p->rows + i] + p->from, *w = run_weights(p, r);
 
 				for (int64_t k = 0; k < p->depth; k++) {
-					sum = fmaf(x[k], p->w[r * p->w_run + k * QB_F32_PANEL + o], sum);
+					sum = fmaf(x[k], w[k * QB_F32_PANEL + o], sum);
 				}
 			}
 			y[o] = p->last ? end_plain(p, i, o, sum, lo, hi) : sum;
@@ -169,7 +177,7 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 		b[i] = p->first || half ? _mm256_setzero_ps() : load(y, 8, full, p->width);
 	}
 	for (int64_t r = 0; r < runs; r++) {
-		const float *x[TILE], *w = p->w + r * p->w_run;
+		const float *x[TILE], *w = run_weights(p, r);
 
 #pragma GCC unroll 6
 		for (int i = 0; i < tile; i++) {
@@ -296,7 +304,7 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 
 		for (int64_t j = first; j < last; j++) {
 			int64_t o = j * QB_F32_PANEL;
-			const float *w = p->weights + j * p->runs * s.w_run;
+			const float *w = p->weights + j * (p->taken ? p->all : p->runs) * s.w_run;
 
 			s.bias = p->bias ? p->bias + o : NULL;
 			s.gain = p->tail.gain ? p->tail.gain + o : NULL;
@@ -311,9 +319,10 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 				s.first = q == 0;
 				s.last = q + 1 == b.count;
 				s.row = row + r * rows;
-				s.w = w + r * s.w_run + s.from * QB_F32_PANEL;
+				s.taken = p->taken ? p->taken + r : NULL;
+				s.w = w + (p->taken ? 0 : r) * s.w_run + s.from * QB_F32_PANEL;
 				panel_rows(&s, y + o, add ? add + o : NULL, rows,
-					s.w + s.runs * s.depth * QB_F32_PANEL);
+					run_weights(&s, s.runs - 1) + s.depth * QB_F32_PANEL);
 			}
 		}
 	}

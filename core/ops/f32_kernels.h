@@ -28,6 +28,8 @@ struct qb_f32_product {
 	int64_t outputs;
 	int64_t runs, depth;  /* a row is `runs` runs of `depth` numbers */
 	const float *weights; /* [ceil(outputs / 16)][runs][depth][16], zeros beyond the last output */
+	const uint8_t *taken; /* [runs]: which of the weights' `all` runs these are; NULL: they are all */
+	int64_t all;
 	const float *bias;    /* [outputs], or NULL */
 	struct qb_act act;
 	struct qb_tail tail;  /* only behind activations that are not smooth */

@@ -341,12 +341,11 @@ static const float *transform_weights(struct qb_builder *b, const struct qb_dens
 }
 
 /* Transformed weights are four times as large: with few tiles to share them, reading them costs more than is won. And
- * tiles must be full: where phases are as many as pixels, each holds one output of sixteen. */
+ * tiles must be full: where phases are as many as pixels, each holds one output of sixteen. The transforms cost, too. */
 static bool pays(const struct winograd *w)
 {
-	int64_t outputs = w->d.images * w->d.out_height * w->d.out_width;
-
-	return 6 * w->tiles <= outputs && w->tiles >= 12 && w->d.channels >= 16 && w->d.outputs >= 16;
+	return 3 * POINTS * w->tiles <= 2 * qb_dense_cost(&w->d) && w->tiles >= 12 && w->d.channels >= 16 &&
+		w->d.outputs >= 16;
 }
 
 static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, int buffer[5],

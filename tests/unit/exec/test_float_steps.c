@@ -176,6 +176,10 @@ static void conv__every_way__equals_plain_c(void **state)
 		{300, 16, 5, 6, {3, 1}, {1, 1}, {1, 1}, {1, 0, 0, 0}, 1, "tiles"},
 		{500, 18, 5, 6, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1, "tiles"},
 		{32, 48, 9, 7, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 2, "tiles"},
+		{40, 24, 9, 10, {3, 3}, {1, 1}, {4, 6}, {4, 6, 4, 6}, 1, "tiles by area"},
+		{40, 24, 9, 10, {3, 3}, {1, 1}, {12, 12}, {12, 12, 12, 12}, 1, "tiles by area"},
+		{80, 24, 13, 10, {3, 3}, {2, 1}, {6, 4}, {5, 9, 6, 1}, 2, "tiles by area"},
+		{40, 24, 9, 4, {3, 3}, {1, 1}, {3, 3}, {20, 20, 0, 0}, 1, "tiles by area"},
 		{18, 19, 23, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1, "winograd 4x4"},
 		{16, 64, 26, 21, {3, 3}, {1, 1}, {3, 3}, {3, 2, 3, 4}, 1, "winograd 4x4"},
 		{64, 16, 16, 16, {3, 3}, {1, 1}, {1, 1}, {0, 0, 2, 2}, 1, "winograd 4x4"},
@@ -217,6 +221,26 @@ static void residual__sum_and_relu__equal_plain_c(void **state)
 		mb_node(&b, "Add", "add", "c,x", "s");
 		mb_node(&b, "Relu", "relu", "s", "y");
 		made = kernel == 3 ? "winograd 4x4" : "tiles";
+		check(&b);
+	}
+	for (int last = 0; last < 2; last++) { /* where rows lie apart */
+		struct model_builder b;
+		Onnx__NodeProto *n;
+
+		start(&b, DIMS(MB_BATCH, 40, 9, 11));
+		constant(&b, "w", DIMS(40, 40, 3, 3));
+		n = mb_node(&b, "Conv", "conv", "x,w", "c");
+		mb_attr_ints(&b, n, "pads", 4, (int64_t[]){7, 8, 7, 8});
+		mb_attr_ints(&b, n, "dilations", 2, (int64_t[]){7, 8});
+		mb_node(&b, "Relu", "relu", last ? "c" : "s", last ? "r" : "y");
+		mb_node(&b, "Add", "add", last ? "x,r" : "c,x", last ? "y" : "s");
+		if (!last) {
+			Onnx__NodeProto **all = b.graph->node, *add = all[b.graph->n_node - 1];
+
+			all[b.graph->n_node - 1] = all[b.graph->n_node - 2];
+			all[b.graph->n_node - 2] = add;
+		}
+		made = "tiles by area";
 		check(&b);
 	}
 }
