@@ -11,6 +11,7 @@
 #include "core/experiment/layer.h"
 #include "core/experiment/params.h"
 #include "core/quant/adaround.h"
+#include "core/quant/output_scale.h"
 
 /* Rows that one thread learns at a time: enough for a matrix product, few enough to share out. */
 enum { CHUNK = 64 };
@@ -20,18 +21,23 @@ static const size_t MEMORY = (size_t)256 << 20;
 struct params {
 	struct qb_adaround_options opt;
 	int64_t positions;
+	bool biases;
+	int scales; /* index into scale_choices */
 };
+
+static const char *const scale_choices[] = {"output", "range", NULL};
+enum { OUTPUT, RANGE };
 
 static enum qb_err parse(void *params, const json_t *obj, const char *at, struct qb_errbuf *eb)
 {
 	static const char *const known[] = {"name", "iterations", "batch", "learning_rate", "regularization", "beta",
-		"warm_start", "shrinkage", "positions", NULL};
+		"warm_start", "shrinkage", "positions", "biases", "scales", NULL};
 	struct params *p = params;
 	int64_t iterations, batch;
 	double beta[2];
 	int count = 0;
 
-	*p = (struct params){qb_adaround_defaults, 8192};
+	*p = (struct params){qb_adaround_defaults, 8192, true, OUTPUT};
 	if (!obj) {
 		return QB_OK;
 	}
@@ -45,6 +51,8 @@ static enum qb_err parse(void *params, const json_t *obj, const char *at, struct
 	QB_TRY(qb_param_real(obj, at, "regularization", 0, 1e6, &p->opt.lambda, eb));
 	QB_TRY(qb_param_real(obj, at, "warm_start", 0, 0.99, &p->opt.warm_up, eb));
 	QB_TRY(qb_param_real(obj, at, "shrinkage", 0, 1e6, &p->opt.shrinkage, eb));
+	QB_TRY(qb_param_bool(obj, at, "biases", &p->biases, eb));
+	QB_TRY(qb_param_choice(obj, at, "scales", scale_choices, &p->scales, eb));
 	QB_TRY(qb_param_reals(obj, at, "beta", beta, 2, &count, eb));
 	if (count == 1 || (count == 2 && !(beta[0] >= beta[1] && beta[1] >= 1 && beta[0] <= 100))) {
 		return qb_fail(eb, QB_EJOB, "%s.beta: give two numbers, where it starts and where it ends, 100 >= start "
@@ -65,32 +73,111 @@ struct rounding {
 	const struct qb_layer *l;
 	const struct qb_layer_inputs *in;
 	float *w, *down, *up, *nearest, *out; /* [rows, k] */
-	float *bias, *bias_now;               /* [rows] */
+	float *bias, *bias_now, *bias_out;    /* [rows] */
+	bool learn_bias;
+	float *moments;                       /* [groups][k, k] of the inputs; NULL: scales stay */
 	int64_t chunk, chunks;                /* rows of a chunk; chunks of a group */
 	struct qb_adaround_report *report;    /* [groups * chunks] */
 };
+
+static enum qb_err group_moments(void *arg, int thread, int64_t group, struct qb_errbuf *eb)
+{
+	struct rounding *a = arg;
+	int64_t k = a->l->k, n = a->in->n;
+
+	(void)thread;
+	return qb_output_moments(a->moments + group * k * k, a->in->xq + group * n * k, n, k, a->learn_bias,
+		a->params->opt.shrinkage, eb);
+}
+
+/* The rows of an item: a chunk of a group. */
+static void rows_of(const struct rounding *a, int64_t item, int64_t *group, int64_t *first, int64_t *rows)
+{
+	int64_t per_group = a->l->rows / a->l->groups, begin = item % a->chunks * a->chunk;
+
+	*group = item / a->chunks;
+	*first = *group * per_group + begin;
+	*rows = QB_MIN(a->chunk, per_group - begin);
+}
+
+static enum qb_err fit_chunk(void *arg, int thread, int64_t item, struct qb_errbuf *eb)
+{
+	struct rounding *a = arg;
+	int64_t group, first, rows, k = a->l->k;
+
+	(void)thread;
+	rows_of(a, item, &group, &first, &rows);
+	return qb_output_scales(a->l->q->scale + first, a->l->q, first, a->w + first * k, rows, k,
+		a->moments + group * k * k, eb);
+}
+
+static bool are_powers_of_two(const struct qb_quantizer *q)
+{
+	for (int64_t i = 0; i < q->channels; i++) {
+		int e;
+
+		if (frexpf(q->scale[i], &e) != 0.5f) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Scales that rows have to themselves, and that may be any number. */
+static bool may_fit_scales(const struct rounding *a)
+{
+	const struct qb_quantizer *q = a->l->q;
+
+	return a->params->scales == OUTPUT && q->channels == a->l->rows && q->format.real_scale && !q->format.block &&
+		!are_powers_of_two(q);
+}
+
+static enum qb_err fit_scales(struct rounding *a, int threads, struct qb_errbuf *eb)
+{
+	const struct qb_layer *l = a->l;
+
+	if (!may_fit_scales(a)) {
+		return QB_OK;
+	}
+	a->moments = malloc((size_t)(l->groups * l->k * l->k) * sizeof(*a->moments));
+	if (!a->moments) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the moments of %lld inputs", (long long)l->k);
+	}
+	QB_TRY(qb_team_run(threads, l->groups, group_moments, a, eb));
+	return qb_team_run(threads, l->groups * a->chunks, fit_chunk, a, eb);
+}
 
 static enum qb_err round_chunk(void *arg, int thread, int64_t item, struct qb_errbuf *eb)
 {
 	struct rounding *a = arg;
 	const struct qb_layer *l = a->l;
-	int64_t group = item / a->chunks, per_group = l->rows / l->groups, begin = item % a->chunks * a->chunk;
-	int64_t rows = QB_MIN(a->chunk, per_group - begin), first = group * per_group + begin;
-	size_t at = (size_t)(first * l->k), inputs = (size_t)(group * a->in->n * l->k);
-	float *y = malloc((size_t)(a->in->n * rows) * sizeof(*y));
-	struct qb_adaround_rows r = {.rows = rows, .k = l->k, .samples = a->in->n, .w = a->w + at, .down = a->down + at,
-		.up = a->up + at, .nearest = a->nearest + at, .bias = a->bias + first, .x = a->in->x + inputs, .y = y,
-		.y_stride = rows, .act = l->linear.node->act};
+	struct qb_adaround_rows r = {.k = l->k, .samples = a->in->n, .learn_bias = a->learn_bias,
+		.act = l->linear.node->act};
+	int64_t group, first;
+	size_t at, inputs;
 	enum qb_err err;
+	float *y;
 
 	(void)thread;
+	rows_of(a, item, &group, &first, &r.rows);
+	at = (size_t)(first * l->k);
+	inputs = (size_t)(group * a->in->n * l->k);
+	y = malloc((size_t)(a->in->n * r.rows) * sizeof(*y));
 	if (!y) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for the outputs of %s", l->linear.node->name);
 	}
+	r.w = a->w + at;
+	r.down = a->down + at;
+	r.up = a->up + at;
+	r.nearest = a->nearest + at;
+	r.bias = a->bias + first;
+	r.x = a->in->x + inputs;
+	r.y = y;
+	r.y_stride = r.rows;
 	QB_TRY_OUT(qb_adaround_outputs(&r, y, eb));
 	r.x = a->in->xq + inputs;
 	r.bias = a->bias_now + first;
-	QB_TRY_OUT(qb_adaround(&r, &a->params->opt, a->out + at, &a->report[item], eb));
+	QB_TRY_OUT(qb_adaround(&r, &a->params->opt, a->out + at, a->bias_out + first, &a->report[item], eb));
 out:
 	free(y);
 	return err;
@@ -115,6 +202,7 @@ static void rounding_fini(struct rounding *a)
 {
 	free(a->w);
 	free(a->bias);
+	free(a->moments);
 	free(a->report);
 }
 
@@ -126,7 +214,7 @@ static enum qb_err rounding_init(struct rounding *a, const struct qb_method_weig
 	a->chunk = QB_MIN(CHUNK, l->rows / l->groups);
 	a->chunks = (l->rows / l->groups + a->chunk - 1) / a->chunk;
 	a->w = calloc(5 * n, sizeof(*a->w));
-	a->bias = calloc(2 * (size_t)l->rows, sizeof(*a->bias));
+	a->bias = calloc(3 * (size_t)l->rows, sizeof(*a->bias));
 	a->report = calloc((size_t)(l->groups * a->chunks), sizeof(*a->report));
 	if (!a->w || !a->bias || !a->report) {
 		return qb_fail(eb, QB_ENOMEM, "no memory to learn the rounding of %s", l->linear.node->name);
@@ -136,8 +224,11 @@ static enum qb_err rounding_init(struct rounding *a, const struct qb_method_weig
 	a->nearest = a->up + n;
 	a->out = a->nearest + n;
 	a->bias_now = a->bias + l->rows;
+	a->bias_out = a->bias_now + l->rows;
+	a->learn_bias = a->params->biases && l->linear.bias && l->linear.bias->uses == 1;
 	QB_TRY(qb_layer_weights(m, l, a->w, NULL, eb));
 	QB_TRY(qb_layer_biases(m, l, a->bias, a->bias_now, eb));
+	QB_TRY(fit_scales(a, m->calibration->stream->threads, eb));
 	qb_neighbours(l->q, a->w, a->down, a->up, 1, l->rows, l->k);
 	qb_qdq(l->q, a->w, a->nearest, 1, l->rows, l->k);
 	return QB_OK;
@@ -155,6 +246,9 @@ static enum qb_err round_layer(struct qb_method_weights *m, const struct params 
 	QB_TRY_OUT(rounding_init(&a, m, eb));
 	QB_TRY_OUT(qb_team_run(m->calibration->stream->threads, l->groups * a.chunks, round_chunk, &a, eb));
 	QB_TRY_OUT(qb_layer_set(m, l, a.out, eb));
+	if (a.learn_bias) {
+		QB_TRY_OUT(qb_method_set(m, l->linear.bias, a.bias_out, eb));
+	}
 	report_layer(&a, layers);
 out:
 	rounding_fini(&a);

@@ -10,6 +10,7 @@ libquantbench_a_SOURCES += \
 	core/quant/bias_correction.c core/quant/bias_correction.h \
 	core/quant/gptq.c core/quant/gptq.h \
 	core/quant/observer.c core/quant/observer.h \
+	core/quant/output_scale.c core/quant/output_scale.h \
 	core/quant/placement.c core/quant/placement.h \
 	core/quant/qdq.c core/quant/qdq.h \
 	core/quant/quantization.c core/quant/quantization.h \

@@ -19,6 +19,7 @@
 #include "core/quant/adaround.h"
 #include "core/quant/bias_correction.h"
 #include "core/quant/gptq.h"
+#include "core/quant/output_scale.h"
 
 static void *need(size_t n, size_t size)
 {
@@ -167,13 +168,13 @@ static void layer_fini(struct layer *l)
 	qb_quantizer_fini(&l->q);
 }
 
-/* Mean over samples of row i's squared error. */
-static double row_loss(const struct qb_adaround_rows *r, int64_t i, const float *weights)
+/* Mean over samples of row i's squared error, with a bias. */
+static double biased_loss(const struct qb_adaround_rows *r, int64_t i, const float *weights, double bias)
 {
 	double sum = 0;
 
 	for (int64_t s = 0; s < r->samples; s++) {
-		double z = (double)r->bias[i];
+		double z = bias;
 
 		for (int64_t j = 0; j < r->k; j++) {
 			z += (double)weights[j] * (double)r->x[s * r->k + j];
@@ -182,6 +183,48 @@ static double row_loss(const struct qb_adaround_rows *r, int64_t i, const float 
 		sum += z * z;
 	}
 	return sum / (double)r->samples;
+}
+
+static double row_loss(const struct qb_adaround_rows *r, int64_t i, const float *weights)
+{
+	return biased_loss(r, i, weights, (double)r->bias[i]);
+}
+
+static double objective(const struct layer *l, const struct qb_adaround_options *opt, const struct qb_adaround_point *at)
+{
+	double loss = NAN;
+
+	assert_int_equal(qb_adaround_objective(&l->r, opt, at, &loss, NULL, NULL, NULL), QB_OK);
+	return loss;
+}
+
+/* By how much the objective changes with x, one of the point's numbers. */
+static double difference(const struct layer *l, const struct qb_adaround_options *opt, const struct qb_adaround_point *at,
+	float *x, float step)
+{
+	const float before = *x;
+	double above, below;
+
+	*x = before + step;
+	above = objective(l, opt, at);
+	*x = before - step;
+	below = objective(l, opt, at);
+	*x = before;
+	return (above - below) / (2 * (double)step);
+}
+
+static void check_slopes(const char *what, int64_t rows, int act, int64_t n, const float *gradient, const struct layer *l,
+	const struct qb_adaround_options *opt, const struct qb_adaround_point *at, float *x, float step)
+{
+	for (int64_t i = 0; i < n; i++) {
+		double slope = difference(l, opt, at, &x[i], step);
+
+		/* The clip has corners: a sample may cross one within the step. */
+		if (fabs(slope - (double)gradient[i]) > 2e-2 * fmax(1, fabs(slope))) {
+			fail_msg("%d rows, act %d, %s %d: gradient %g, differences %g", (int)rows, act, what, (int)i,
+				(double)gradient[i], slope);
+		}
+	}
 }
 
 static void adaround__gradient__equals_finite_differences(void **state)
@@ -193,33 +236,22 @@ static void adaround__gradient__equals_finite_differences(void **state)
 		for (size_t a = 0; a < QB_COUNT(acts); a++) {
 			enum { K = 7, SAMPLES = 64 };
 			const float norm[9] = {0.01f, 0.02f, 0.01f, 0.03f, 0.01f, 0.02f, 0.01f, 0.01f, 0.05f};
-			float *v = normals(30, (size_t)(9 * K), 1), g[9 * K];
 			const struct qb_adaround_options opt = {.lambda = 0.7, .shrinkage = 3};
+			float *v = normals(30, (size_t)(9 * K), 1), *bias = normals(31, 9, 0.2), g[9 * K], gb[9];
+			struct qb_adaround_point at = {v, bias, norm, 3.5, 8, 48};
 			struct layer l;
+			double loss;
 
 			layer_init(&l, "int3", rows, K, SAMPLES, acts[a]);
-			assert_true(v[0] != 0);
-			for (int64_t i = 0; i < rows * K; i++) {
-				const float step = 1e-2f;
-				float before = v[i];
-				double loss, above, below, slope;
-
-				assert_int_equal(qb_adaround_objective(&l.r, &opt, norm, v, 3.5, 8, 48, &loss, g, NULL),
-					QB_OK);
-				v[i] = before + step;
-				qb_adaround_objective(&l.r, &opt, norm, v, 3.5, 8, 48, &above, NULL, NULL);
-				v[i] = before - step;
-				qb_adaround_objective(&l.r, &opt, norm, v, 3.5, 8, 48, &below, NULL, NULL);
-				slope = (above - below) / (2 * (double)step);
-				v[i] = before;
-				/* The clip has corners: a sample may cross one within the step. */
-				if (fabs(slope - (double)g[i]) > 2e-2 * fmax(1, fabs(slope))) {
-					fail_msg("%d rows, act %d, weight %d: gradient %g, differences %g", (int)rows,
-						(int)acts[a], (int)i, (double)g[i], slope);
-				}
+			for (int learn = 0; learn < 2; learn++) {
+				l.r.learn_bias = learn;
+				assert_int_equal(qb_adaround_objective(&l.r, &opt, &at, &loss, g, gb, NULL), QB_OK);
+				check_slopes("weight", rows, (int)acts[a], rows * K, g, &l, &opt, &at, v, 1e-2f);
 			}
+			check_slopes("bias", rows, (int)acts[a], rows, gb, &l, &opt, &at, bias, 1e-3f);
 			layer_fini(&l);
 			free(v);
+			free(bias);
 		}
 	}
 }
@@ -237,7 +269,7 @@ static void adaround__small_layers__come_close_to_the_best_of_all_roundings(void
 	(void)state;
 	layer_init(&l, "int3", ROWS, K, SAMPLES, QB_ACT_RELU);
 	opt.shrinkage = 0;
-	assert_int_equal(qb_adaround(&l.r, &opt, out, &report, NULL), QB_OK);
+	assert_int_equal(qb_adaround(&l.r, &opt, out, NULL, &report, NULL), QB_OK);
 	for (int64_t i = 0; i < ROWS; i++) {
 		const float *near = l.near + i * K;
 		double row_best = INFINITY, own = row_loss(&l.r, i, out + i * K), base = row_loss(&l.r, i, near);
@@ -277,9 +309,9 @@ static void adaround__rows_cut_up__give_the_same_numbers(void **state)
 	(void)state;
 	opt.iterations = 200;
 	layer_init(&l, "E2", ROWS, K, SAMPLES, QB_ACT_NONE);
-	assert_int_equal(qb_adaround(&l.r, &opt, whole, &report, NULL), QB_OK);
+	assert_int_equal(qb_adaround(&l.r, &opt, whole, NULL, &report, NULL), QB_OK);
 	assert_true(report.loss < 0.8 * report.nearest_loss && report.changed > 0);
-	assert_int_equal(qb_adaround(&l.r, &opt, again, &report, NULL), QB_OK);
+	assert_int_equal(qb_adaround(&l.r, &opt, again, NULL, &report, NULL), QB_OK);
 	assert_memory_equal(whole, again, sizeof(whole));
 	layer_fini(&l);
 }
@@ -303,7 +335,7 @@ static void adaround__fewer_samples_than_weights__does_not_lose_on_other_inputs(
 	for (int i = 0; i < 3; i++) {
 		opt.shrinkage = i - 1;
 		if (i) {
-			assert_int_equal(qb_adaround(&l.r, &opt, out, &report, NULL), QB_OK);
+			assert_int_equal(qb_adaround(&l.r, &opt, out, NULL, &report, NULL), QB_OK);
 		}
 		for (int64_t row = 0; row < ROWS; row++) {
 			loss[i] += row_loss(&others.r, row, (i ? out : l.near) + row * K);
@@ -313,6 +345,143 @@ static void adaround__fewer_samples_than_weights__does_not_lose_on_other_inputs(
 	assert_true(loss[2] < loss[0] && loss[2] < loss[1]);
 	layer_fini(&l);
 	layer_fini(&others);
+}
+
+/* The least of biased_loss over the bias, by golden section from lo to hi; the loss of a clipped output has one valley here
+ * because the biases tried are near. */
+static double best_bias_loss(const struct qb_adaround_rows *r, int64_t i, const float *weights, double lo, double hi)
+{
+	for (int t = 0; t < 60; t++) {
+		double a = hi - 0.6180339887498949 * (hi - lo), b = lo + 0.6180339887498949 * (hi - lo);
+
+		if (biased_loss(r, i, weights, a) < biased_loss(r, i, weights, b)) {
+			hi = b;
+		} else {
+			lo = a;
+		}
+	}
+	return biased_loss(r, i, weights, (lo + hi) / 2);
+}
+
+/* Inputs far from 0 make rounding move the mean of what comes out: a bias that may be learned takes that away. */
+static void adaround__learned_biases__are_the_best_for_the_roundings(void **state)
+{
+	static const enum qb_act_kind acts[] = {QB_ACT_NONE, QB_ACT_RELU, QB_ACT_CLIP};
+	enum { ROWS = 8, K = 12, SAMPLES = 400 };
+
+	(void)state;
+	for (size_t a = 0; a < QB_COUNT(acts); a++) {
+		struct qb_adaround_options opt = qb_adaround_defaults;
+		struct qb_adaround_report report = {0}, fixed = {0};
+		float out[ROWS * K], bias[ROWS];
+		double learned = 0, nearest = 0, best = 0;
+		struct layer l;
+
+		layer_init(&l, "int3", ROWS, K, SAMPLES, acts[a]);
+		opt.shrinkage = 0;
+		opt.iterations = 1000;
+		for (int i = 0; i < SAMPLES * K; i++) {
+			l.x[i] += 0.7f; /* as if the network before had moved them, too */
+		}
+		assert_int_equal(qb_adaround(&l.r, &opt, out, NULL, &fixed, NULL), QB_OK);
+		l.r.learn_bias = true;
+		assert_int_equal(qb_adaround(&l.r, &opt, out, bias, &report, NULL), QB_OK);
+		for (int64_t i = 0; i < ROWS; i++) {
+			double own = biased_loss(&l.r, i, out + i * K, (double)bias[i]);
+			double least = best_bias_loss(&l.r, i, out + i * K, (double)bias[i] - 0.5, (double)bias[i] + 0.5);
+
+			assert_true(acts[a] != QB_ACT_NONE || own <= least * (1 + 1e-4));
+			best += least;
+			learned += own;
+			nearest += best_bias_loss(&l.r, i, l.near + i * K, -5, 5);
+		}
+		print_message("act %d: nearest %.5f, learned %.5f; by roundings alone %.5f\n", (int)acts[a], nearest, learned,
+			fixed.loss);
+		assert_true(fabs(report.loss - learned) < 1e-3 * learned);
+		assert_true(report.nearest_loss > nearest * (1 - 1e-4) && report.nearest_loss < nearest * 1.1);
+		assert_true(learned < 1.02 * best && learned < 0.7 * nearest && learned < fixed.loss);
+		layer_fini(&l);
+	}
+}
+
+/* ---- scales ---- */
+
+/* e C e^T written out, for the scale given. */
+static double scaled_loss(const struct qb_quantizer *q, int64_t row, float scale, const float *w, const float *x,
+	int64_t n, int64_t k, bool centred)
+{
+	struct qb_quantizer one = {.format = q->format, .axis = -1, .channels = 1, .scale = &scale,
+		.zero = q->zero ? q->zero + row : NULL};
+	float y[64];
+	double sum = 0, squares = 0;
+
+	qb_qdq(&one, w, y, 1, 1, k);
+	for (int64_t t = 0; t < n; t++) {
+		double d = 0;
+
+		for (int64_t j = 0; j < k; j++) {
+			d += ((double)y[j] - (double)w[j]) * (double)x[t * k + j];
+		}
+		sum += d / (double)n;
+		squares += d * d / (double)n;
+	}
+	return centred ? squares - sum * sum : squares;
+}
+
+static void output_scales__any_format__none_tried_loses_less(void **state)
+{
+	enum { ROWS = 6, K = 20, N = 300 };
+	static const char *const formats[] = {"int4", "int3_asym", "E2", "e2m1"};
+	float *w = normals(70, ROWS * K, 0.3), *x = correlated(71, N, K), c[K * K], scale[ROWS];
+	double before = 0, after = 0;
+
+	(void)state;
+	for (int i = 0; i < N * K; i++) {
+		x[i] += 1;
+	}
+	for (size_t f = 0; f < 2 * QB_COUNT(formats); f++) {
+		bool centred = f % 2;
+		struct qb_quantizer q;
+
+		make_quantizer(&q, formats[f / 2], w, ROWS, K);
+		assert_int_equal(qb_output_moments(c, x, N, K, centred, 0, NULL), QB_OK);
+		/* All rows, and the last ones alone. */
+		assert_int_equal(qb_output_scales(scale, &q, 0, w, 2, K, c, NULL), QB_OK);
+		assert_int_equal(qb_output_scales(scale + 2, &q, 2, w + 2 * K, ROWS - 2, K, c, NULL), QB_OK);
+		for (int64_t i = 0; i < ROWS; i++) {
+			double own = scaled_loss(&q, i, scale[i], w + i * K, x, N, K, centred);
+
+			for (int step = -8; step <= 4; step++) {
+				float other = (float)((double)q.scale[i] * exp2(step / 8.0));
+				double loss = scaled_loss(&q, i, other, w + i * K, x, N, K, centred);
+
+				assert_true(own <= loss * (1 + 1e-4));
+				before += step ? 0 : loss;
+			}
+			after += own;
+		}
+		qb_quantizer_fini(&q);
+	}
+	print_message("loss: %.4f by the range, %.4f by the output\n", before, after);
+	assert_true(after < 0.8 * before);
+	free(w);
+	free(x);
+}
+
+static void output_moments__shrinkage__adds_variances_to_the_diagonal(void **state)
+{
+	enum { K = 9, N = 50 };
+	float *x = correlated(72, N, K), plain[K * K], shrunk[K * K];
+
+	(void)state;
+	assert_int_equal(qb_output_moments(plain, x, N, K, true, 0, NULL), QB_OK);
+	assert_int_equal(qb_output_moments(shrunk, x, N, K, true, 2, NULL), QB_OK);
+	for (int i = 0; i < K * K; i++) {
+		double expected = (double)plain[i] * (i % (K + 1) ? 1 : 1 + 2.0 * K / N);
+
+		assert_true(fabs((double)shrunk[i] - expected) < 1e-5 * (1 + fabs(expected)));
+	}
+	free(x);
 }
 
 /* ---- GPTQ ---- */
@@ -575,6 +744,9 @@ int main(void)
 		cmocka_unit_test(adaround__small_layers__come_close_to_the_best_of_all_roundings),
 		cmocka_unit_test(adaround__fewer_samples_than_weights__does_not_lose_on_other_inputs),
 		cmocka_unit_test(adaround__rows_cut_up__give_the_same_numbers),
+		cmocka_unit_test(adaround__learned_biases__are_the_best_for_the_roundings),
+		cmocka_unit_test(output_scales__any_format__none_tried_loses_less),
+		cmocka_unit_test(output_moments__shrinkage__adds_variances_to_the_diagonal),
 		cmocka_unit_test(gptq__small_matrices__equal_the_naive_update),
 		cmocka_unit_test(gptq__any_format_and_order__never_loses_to_nearest),
 		cmocka_unit_test(gptq__inputs_that_are_no_numbers__are_an_error),
