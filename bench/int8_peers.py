@@ -12,6 +12,7 @@ import sys
 
 import numpy
 import onnx
+import onnx.version_converter
 from onnxruntime.quantization import (
     CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static)
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -72,11 +73,18 @@ def sample_feeds(model, data, scale=1, mean=0, std=1, count=100):
     return [{name: row[None]} for row in ((x * numpy.float32(scale) - mean) / std).astype(numpy.float32)]
 
 
+def with_channels(model):
+    """The file, or the network in opset 13, which first has scales per channel."""
+    network = onnx.load(model)
+    opset = next(o.version for o in network.opset_import if o.domain in ("", "ai.onnx"))
+    return model if opset >= 13 else onnx.version_converter.convert_version(network, 13)
+
+
 def make(model, out, feeds=None, **options):
     """Quantizes the file `model` into the file `out`; options are quantize_static's."""
     ready = out + ".ready"
     logging.disable(logging.WARNING)
-    quant_pre_process(model, ready, skip_symbolic_shape=True)
+    quant_pre_process(with_channels(model), ready, skip_symbolic_shape=True)
     options = dict(
         quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax,
