@@ -154,6 +154,16 @@ static const struct qb_quantizer *activation_quantizer(const struct qb_builder *
 	return q && is_byte_format(q) && q->channels == 1 && !v->constant ? q : NULL;
 }
 
+bool qb_builder_has_bytes(const struct qb_builder *b, const struct qb_value *v, struct qb_bytes *out)
+{
+	const struct qb_quantizer *q = activation_quantizer(b, v);
+
+	if (q && out) {
+		*out = describe(b, v, q);
+	}
+	return q != NULL;
+}
+
 enum qb_err qb_builder_define_bytes(struct qb_builder *b, const struct qb_value *v,
 	struct qb_bytes *out, struct qb_errbuf *eb)
 {

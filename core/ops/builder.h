@@ -93,6 +93,8 @@ struct qb_bytes {
  * quantizer. */
 enum qb_err qb_builder_bytes(struct qb_builder *b, const struct qb_value *v, struct qb_bytes *out,
 	struct qb_errbuf *eb);
+/* Is or will the value be bytes? *out, if not NULL, then says which, but for the buffer. */
+bool qb_builder_has_bytes(const struct qb_builder *b, const struct qb_value *v, struct qb_bytes *out);
 enum qb_err qb_builder_define_bytes(struct qb_builder *b, const struct qb_value *v,
 	struct qb_bytes *out, struct qb_errbuf *eb);
 /* The output is the input's bytes under another shape; QB_EUNSUPPORTED when they would lie otherwise. */

@@ -16,11 +16,6 @@
 #include "core/ops/int8_plan.h"
 #include "core/ops/plans.h"
 
-static bool same_shape(const struct qb_shape *a, const struct qb_shape *b)
-{
-	return a->ndim == b->ndim && !memcmp(a->dim, b->dim, (size_t)a->ndim * sizeof(*a->dim));
-}
-
 /* Sums of equals */
 
 struct sum {
@@ -160,23 +155,6 @@ static void run_binary(const void *context, void *const *buffer)
 	}
 }
 
-/* The operand's row-major index for the output's, as broadcasting has it. */
-static int64_t broadcast_index(const struct qb_shape *y, const struct qb_shape *o, int64_t index)
-{
-	int64_t at = 0, step = 1;
-
-	for (int d = y->ndim - 1, k = o->ndim - 1; d >= 0; d--, k--) {
-		int64_t i = index % y->dim[d];
-
-		index /= y->dim[d];
-		if (k >= 0) {
-			at += o->dim[k] > 1 ? i * step : 0;
-			step *= o->dim[k];
-		}
-	}
-	return at;
-}
-
 /* The row-major index of channel c of pixel p. */
 static int64_t index_of(const struct qb_bytes *q, int64_t p, int64_t c)
 {
@@ -196,8 +174,8 @@ static enum qb_err prepare_constant(struct qb_builder *b, struct operand *o,
 
 	/* One line will do where the numbers differ along the channels alone. */
 	for (int64_t p = 0; p < y->pixels && every_line; p++) {
-		every_line = broadcast_index(shape, &v->shape, index_of(y, p, 0)) ==
-			broadcast_index(shape, &v->shape, index_of(y, 0, 0));
+		every_line = qb__broadcast_index(shape, &v->shape, index_of(y, p, 0)) ==
+			qb__broadcast_index(shape, &v->shape, index_of(y, 0, 0));
 	}
 	to = qb_builder_alloc(b, (size_t)((every_line ? 1 : y->pixels) * channels), sizeof(*to));
 	row = every_line ? qb_builder_alloc(b, (size_t)y->pixels, sizeof(*row)) : NULL;
@@ -206,7 +184,7 @@ static enum qb_err prepare_constant(struct qb_builder *b, struct operand *o,
 	}
 	for (int64_t p = 0; p < (every_line ? 1 : y->pixels); p++) {
 		for (int64_t c = 0; c < channels; c++) {
-			to[p * channels + c] = from[broadcast_index(shape, &v->shape, index_of(y, p, c))];
+			to[p * channels + c] = from[qb__broadcast_index(shape, &v->shape, index_of(y, p, c))];
 		}
 	}
 	o->constant = to;
@@ -220,7 +198,7 @@ static enum qb_err prepare_bytes(struct qb_builder *b, struct operand *o, const 
 {
 	int32_t *row;
 
-	if (same_shape(&v->shape, shape)) {
+	if (qb__same_shape(&v->shape, shape)) {
 		return o->bytes.inner == y->inner ? QB_OK : QB_EUNSUPPORTED;
 	}
 	if (o->bytes.channels != y->channels && o->bytes.channels != 1) {
@@ -231,8 +209,8 @@ static enum qb_err prepare_bytes(struct qb_builder *b, struct operand *o, const 
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	for (int64_t p = 0; p < y->pixels; p++) {
-		int64_t i = broadcast_index(shape, &v->shape, index_of(y, p, 0));
-		int64_t last = broadcast_index(shape, &v->shape, index_of(y, p, y->channels - 1));
+		int64_t i = qb__broadcast_index(shape, &v->shape, index_of(y, p, 0));
+		int64_t last = qb__broadcast_index(shape, &v->shape, index_of(y, p, y->channels - 1));
 
 		row[p] = (int32_t)(i / o->bytes.inner / o->bytes.channels * o->bytes.inner +
 			i % o->bytes.inner);
@@ -285,12 +263,16 @@ static enum qb_err plan_lines(struct qb_builder *b, const struct qb_node *n, lin
 enum qb_err qb__plan_int8_binary(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	const struct qb_value *u = n->input[0], *v = n->input[1];
-	enum qb_err err = qb__plan_int8_table(b, n, eb);
+	enum qb_err err;
 
+	if (qb__int8_masked_scores(b, n) >= 0) {
+		return QB_OK;
+	}
+	err = qb__plan_int8_table(b, n, eb);
 	if (err != QB_EUNSUPPORTED) {
 		return err;
 	}
-	if (!u->constant && !v->constant && same_shape(&u->shape, &v->shape) &&
+	if (!u->constant && !v->constant && qb__same_shape(&u->shape, &v->shape) &&
 		(!strcmp(n->type, "Add") || !strcmp(n->type, "Sub"))) {
 		return plan_sum(b, n, !strcmp(n->type, "Sub") ? -1 : 1, eb);
 	}

@@ -10,6 +10,7 @@
 #include "core/base/size.h"
 #include "core/graph/op.h"
 #include "core/ops/int8_kernels.h"
+#include "core/ops/int8_lines.h"
 #include "core/ops/int8_plan.h"
 #include "core/ops/plans.h"
 
@@ -39,9 +40,7 @@ static void copy_run(const struct move *m, const struct run *r, void *const *buf
 	}
 	x = (const uint8_t *)buffer[r->part] + r->from;
 	if (m->table[r->part]) {
-		for (int32_t i = 0; i < r->n; i++) {
-			y[i] = m->table[r->part][x[i]];
-		}
+		qb_int8_map(m->table[r->part], x, y, r->n);
 	} else if (r->n == 1) {
 		*y = *x;
 	} else {

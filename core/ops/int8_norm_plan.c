@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Integer steps of what looks at a whole line: Softmax, LayerNormalization and ReduceMean along the last dimension.
- * Exponentials of bytes are a table; sums and squares of bytes are exact. And BatchNormalization, where nothing before it
+ * Integer steps of what looks at a whole line: LayerNormalization and ReduceMean along the last dimension, where sums and
+ * squares of bytes are exact. And BatchNormalization, where nothing before it
  * could take it: a depthwise convolution of one tap, its weights 1.
  */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -27,72 +27,6 @@ static bool along_lines(const struct qb_node *n, const struct qb_bytes *x, const
 	int64_t axis = qb_node_int(n, "axis", fallback), ndim = n->input[0]->shape.ndim;
 
 	return (axis == -1 || axis == ndim - 1) && x->inner == 1 && y->inner == 1;
-}
-
-struct softmax {
-	const struct qb_int8_kernels *kernels;
-	struct qb_bytes x, y;
-	float power[256]; /* exp(-scale * i) */
-	int threads;
-};
-
-static void softmax_line(const struct softmax *c, const uint8_t *x, uint8_t *y)
-{
-	int64_t n = c->x.channels;
-	float sum = 0, value[256];
-	uint8_t byte[256];
-	int32_t count[256] = {0};
-	int top = 0;
-
-	for (int64_t i = 0; i < n; i++) {
-		count[x[i]]++;
-	}
-	for (int i = 0; i < 256; i++) {
-		top = count[i] ? i : top;
-	}
-	for (int i = 0; i <= top; i++) {
-		sum += (float)count[i] * c->power[top - i];
-	}
-	for (int i = 0; i <= top; i++) {
-		value[i] = c->power[top - i] / sum;
-	}
-	c->kernels->quantize(value, byte, (size_t)top + 1, c->y.scale, c->y.zero, c->y.top);
-	for (int64_t i = 0; i < n; i++) {
-		y[i] = byte[x[i]];
-	}
-}
-
-static void run_softmax(const void *context, void *const *buffer)
-{
-	const struct softmax *c = context;
-
-#pragma omp parallel for schedule(static) if (c->threads > 1 && c->x.pixels * c->x.channels > 16384)
-	for (int64_t p = 0; p < c->x.pixels; p++) {
-		softmax_line(c, (const uint8_t *)buffer[0] + p * c->x.stride,
-			(uint8_t *)buffer[1] + p * c->y.stride);
-	}
-}
-
-enum qb_err qb__plan_int8_softmax(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
-{
-	struct softmax c = {.kernels = qb_int8_kernels(), .threads = qb_builder_threads(b)};
-	int buffer[2];
-
-	/* Before opset 13 the axis is 1 by default and takes all that follows in one. */
-	if (strcmp(n->type, "Softmax") || !qb_node_attr(n, "axis")) {
-		return QB_EUNSUPPORTED;
-	}
-	QB_TRY(qb_builder_bytes(b, n->input[0], &c.x, eb));
-	QB_TRY(qb_builder_define_bytes(b, n->output[0], &c.y, eb));
-	if (!along_lines(n, &c.x, &c.y, -1)) {
-		return QB_EUNSUPPORTED;
-	}
-	for (int i = 0; i < 256; i++) {
-		c.power[i] = (float)exp(-(double)c.x.scale * i);
-	}
-	buffer[0] = c.x.buffer;
-	buffer[1] = c.y.buffer;
-	return qb_builder_call(b, n, "int8 softmax", run_softmax, &c, sizeof(c), buffer, 2, 1, eb);
 }
 
 struct layer_norm {

@@ -26,6 +26,27 @@ void qb__byte_bounds(const struct qb_node *n, const struct qb_bytes *y, int *lo,
 	}
 }
 
+bool qb__same_shape(const struct qb_shape *a, const struct qb_shape *b)
+{
+	return a->ndim == b->ndim && !memcmp(a->dim, b->dim, (size_t)a->ndim * sizeof(*a->dim));
+}
+
+int64_t qb__broadcast_index(const struct qb_shape *y, const struct qb_shape *operand, int64_t index)
+{
+	int64_t at = 0, step = 1;
+
+	for (int d = y->ndim - 1, k = operand->ndim - 1; d >= 0; d--, k--) {
+		int64_t i = index % y->dim[d];
+
+		index /= y->dim[d];
+		if (k >= 0) {
+			at += operand->dim[k] > 1 ? i * step : 0;
+			step *= operand->dim[k];
+		}
+	}
+	return at;
+}
+
 /* Pools */
 
 struct pool {

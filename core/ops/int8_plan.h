@@ -10,4 +10,12 @@
 /* The bytes an activation may leave: the quantizer's own, and the fused activation's bounds. */
 void qb__byte_bounds(const struct qb_node *n, const struct qb_bytes *y, int *lo, int *hi);
 
+bool qb__same_shape(const struct qb_shape *a, const struct qb_shape *b);
+/* The operand's row-major index for the output's, as broadcasting has it. */
+int64_t qb__broadcast_index(const struct qb_shape *y, const struct qb_shape *operand, int64_t index);
+
+/* Of a sum of scores that are bytes and a mask that stays float, on its way into a Softmax and nowhere else: which input
+ * the scores are; -1 where n is none. Such a sum has no step of its own. */
+int qb__int8_masked_scores(const struct qb_builder *b, const struct qb_node *n);
+
 #endif

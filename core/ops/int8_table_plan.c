@@ -9,6 +9,7 @@
 #include "core/base/size.h"
 #include "core/graph/op.h"
 #include "core/ops/int8_kernels.h"
+#include "core/ops/int8_lines.h"
 #include "core/ops/int8_plan.h"
 #include "core/ops/plans.h"
 
@@ -20,15 +21,16 @@ struct table {
 	int threads;
 };
 
+enum { PIECE = 16384 };
+
 static void run_table(const void *context, void *const *buffer)
 {
 	const struct table *t = context;
-	const uint8_t *x = buffer[0];
-	uint8_t *y = buffer[1];
 
-#pragma omp parallel for schedule(static) if (t->threads > 1 && t->n > 65536)
-	for (int64_t i = 0; i < t->n; i++) {
-		y[i] = t->entry[x[i]];
+#pragma omp parallel for schedule(static) if (t->threads > 1 && t->n > 4 * PIECE)
+	for (int64_t i = 0; i < t->n; i += PIECE) {
+		qb_int8_map(t->entry, (const uint8_t *)buffer[0] + i, (uint8_t *)buffer[1] + i,
+			QB_MIN(PIECE, t->n - i));
 	}
 }
 
@@ -70,11 +72,6 @@ static enum qb_err fill(struct qb_builder *b, const struct qb_node *n, int varia
 	return QB_OK;
 }
 
-static bool same_shape(const struct qb_shape *a, const struct qb_shape *b)
-{
-	return a->ndim == b->ndim && !memcmp(a->dim, b->dim, (size_t)a->ndim * sizeof(*a->dim));
-}
-
 /* Which input varies, if it is one alone and the output's shape; -1. */
 static int only_variable(const struct qb_node *n)
 {
@@ -87,7 +84,7 @@ static int only_variable(const struct qb_node *n)
 		const struct qb_value *v = n->input[i];
 
 		if (v && !v->constant) {
-			if (variable >= 0 || !same_shape(&v->shape, &n->output[0]->shape)) {
+			if (variable >= 0 || !qb__same_shape(&v->shape, &n->output[0]->shape)) {
 				return -1;
 			}
 			variable = i;

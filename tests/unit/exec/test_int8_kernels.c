@@ -17,6 +17,7 @@
 #include "core/base/random.h"
 #include "core/base/size.h"
 #include "core/ops/int8_kernels.h"
+#include "core/ops/int8_lines.h"
 
 enum { PIXELS = 29, OUTPUTS_MAX = 150, TAPS_MAX = 49, SLACK = 64 };
 
@@ -420,6 +421,76 @@ static void quantize_and_back__many_numbers__all_tables_agree(void **state)
 	}
 }
 
+static void map__any_table_and_length__wide_equals_plain(void **state)
+{
+	uint8_t table[256], *x = room(1024), *want = room(1024), *got = room(1024);
+
+	(void)state;
+	for (int64_t n = 0; n < 300; n++) {
+		for (int i = 0; i < 256; i++) {
+			table[i] = (uint8_t)draw();
+		}
+		/* Each byte, wherever it stands. */
+		for (int64_t i = 0; i < n; i++) {
+			x[i] = (uint8_t)(i * 7 + n * 11);
+			got[i] = 0;
+		}
+		got[n] = 77;
+		qb_int8_map_plain(table, x, want, n);
+		qb_int8_map(table, x, got, n);
+		assert_memory_equal(want, got, (size_t)n);
+		assert_int_equal(got[n], 77);
+	}
+	free(x);
+	free(want);
+	free(got);
+}
+
+static void check_softmax(int64_t n, float scale, bool masked)
+{
+	uint8_t *x = room((size_t)n), *keep = room((size_t)n), *want = room((size_t)n), *got = room((size_t)n);
+	int32_t *place = room((size_t)n * 4);
+	struct qb_int8_softmax s;
+	double sum = 0, top = 0;
+
+	qb_int8_softmax_init(&s, n, scale, 1.0f / 255, 3, 255);
+	for (int64_t i = 0; i < n; i++) {
+		x[i] = draw_byte(ANY);
+		keep[i] = !masked || draw() % 3 || !i ? 255 : 0;
+		top = keep[i] ? fmax(top, x[i]) : top;
+	}
+	qb_int8_softmax_plain(&s, x, masked ? keep : NULL, place, want, n);
+	qb_int8_softmax(&s, x, masked ? keep : NULL, place, got, n);
+	assert_memory_equal(want, got, (size_t)n);
+	for (int64_t i = 0; i < n; i++) {
+		sum += keep[i] ? exp((double)scale * (x[i] - top)) : 0;
+	}
+	for (int64_t i = 0; i < n; i++) {
+		double v = keep[i] ? exp((double)scale * (x[i] - top)) / sum * 255 + 3 : 3;
+
+		assert_true(fabs(fmin(v, 255) - got[i]) < 0.501);
+	}
+	free(x);
+	free(keep);
+	free(want);
+	free(got);
+	free(place);
+}
+
+static void softmax__any_length_and_mask__wide_equals_plain_and_doubles(void **state)
+{
+	static const int64_t length[] = {1, 7, 8, 31, 32, 33, 128, 197, 1000, 5000, 40000};
+	static const float scale[] = {0.001f, 0.03f, 0.5f};
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(length); i++) {
+		for (size_t k = 0; k < QB_COUNT(scale); k++) {
+			check_softmax(length[i], scale[k], false);
+			check_softmax(length[i], scale[k], true);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -430,6 +501,8 @@ int main(void)
 		cmocka_unit_test(average_and_max__any_channels__all_tables_equal_doubles),
 		cmocka_unit_test(add__all_pairs__all_tables_equal_doubles),
 		cmocka_unit_test(quantize__ties_and_nan__nearest_even_and_zero),
+		cmocka_unit_test(map__any_table_and_length__wide_equals_plain),
+		cmocka_unit_test(softmax__any_length_and_mask__wide_equals_plain_and_doubles),
 		cmocka_unit_test(quantize_and_back__many_numbers__all_tables_agree),
 	};
 

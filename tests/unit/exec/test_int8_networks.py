@@ -26,7 +26,9 @@ class Net:
     """A chain of nodes on one input; each call adds a node and names its output."""
 
     def __init__(self, shape):
-        self.input = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
+        self.inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)]
+        if len(shape) == 4:
+            self.inputs.append(helper.make_tensor_value_info("mask", TensorProto.INT64, [shape[0], shape[2]]))
         self.nodes, self.constants = [], []
 
     def constant(self, array, dtype=np.float32):
@@ -49,7 +51,8 @@ class Net:
 
     def save(self, folder, name, output):
         out = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
-        graph = helper.make_graph(self.nodes, name, [self.input], [out], self.constants)
+        graph = helper.make_graph(self.nodes, name, [i for i in self.inputs if any(i.name in n.input for n in self.nodes)],
+                                  [out], self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
         path = os.path.join(folder, name + ".onnx")
@@ -123,6 +126,26 @@ def attention(n):
     return n("Add", y, "x")
 
 
+def masked(n):
+    """Three heads under a causal mask, a mask that says more than which numbers count and one that leaves nothing."""
+    x = n("Transpose", "x", perm=[0, 2, 1, 3])
+    scores = n("MatMul", x, n("Transpose", "x", perm=[0, 2, 3, 1]))
+    mask = np.triu(np.full((37, 37), -1e9), 1)
+    shifted = mask + rng.choice([0, 0, -2.5, 1.5], size=(3, 37, 37))
+    shifted[:, 5] = -1e30
+    y = n("MatMul", n("Softmax", n("Add", scores, n.constant(mask)), axis=-1), x)
+    scores = n("MatMul", y, n("Transpose", y, perm=[0, 1, 3, 2]))
+    return n("MatMul", n("Softmax", n("Add", n.constant(shifted), scores), axis=3), y)
+
+
+def tokens(n):
+    """The mask comes from the network's other input, one line for all heads and rows."""
+    hidden = n("Mul", n("Sub", n.constant(1.0), n("Cast", "mask", to=TensorProto.FLOAT)), n.constant(-3.4e38))
+    hidden = n("Unsqueeze", hidden, n.constant([1, 2], np.int64))
+    scores = n("MatMul", "x", n("Transpose", "x", perm=[0, 1, 3, 2]))
+    return n("MatMul", n("Softmax", n("Add", scores, hidden), axis=-1), "x")
+
+
 def normalised(n):
     """A batch norm that no convolution takes, and a layer norm in its parts."""
     def channels(lo):
@@ -143,7 +166,8 @@ def means(n):
 IMAGE = [1, 12, 6, 5]
 NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "joined": (joined, IMAGE),
             "moved": (moved, IMAGE), "functions": (functions, IMAGE), "operands": (operands, IMAGE),
-            "pools": (pools, IMAGE), "attention": (attention, [1, 7, 16]),
+            "pools": (pools, IMAGE), "attention": (attention, [1, 7, 16]), "masked": (masked, [1, 37, 3, 8]),
+            "tokens": (tokens, [1, 3, 70, 8]),
             "normalised": (normalised, IMAGE), "means": (means, [1, 7, 16])}
 
 
