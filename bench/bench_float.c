@@ -95,9 +95,10 @@ static enum qb_err measure(struct bench *b, const char *model, const struct opti
 	QB_TRY(qb_latency_measure(s, 2, &opt, l, NULL, NULL, eb));
 	QB_TRY(measure_cpu(b, cpu, eb));
 	*ratio = (double)l[0].p50_ns / (double)l[1].p50_ns;
-	printf("%-36s apart %.1e  p50 ours %9.3f peer %9.3f ms  ratio %.2f  of minima %.2f  of processor time %.2f\n", model, apart,
+	printf("%-36s apart %.1e  p50 ours %9.3f peer %9.3f ms  ratio %.2f  of minima %.2f  of processor time %.2f (%.3f : %.3f ms)\n", model, apart,
 		(double)l[0].p50_ns * 1e-6, (double)l[1].p50_ns * 1e-6, *ratio,
-		(double)l[0].min_ns / (double)l[1].min_ns, (double)cpu[0] / (double)cpu[1]);
+		(double)l[0].min_ns / (double)l[1].min_ns, (double)cpu[0] / (double)cpu[1],
+		(double)cpu[0] * 1e-6, (double)cpu[1] * 1e-6);
 	return QB_OK;
 }
 

@@ -16,8 +16,11 @@
 
 enum {
 	TILE = 6,         /* rows whose sums stay in registers */
-	BLOCK = 256,      /* numbers of a row at a time: a panel's share stays in a first-level cache */
-	CACHED = 80 * 1024, /* numbers that stay in a second-level cache */
+	STEP = 16,          /* numbers of a row between two looks ahead at the weights that come next */
+	BLOCK = 768,        /* numbers of a row at a time: sums are loaded and stored seldom, and two panels' shares
+	                     * stay in a second-level cache, which is fast enough for them */
+	CACHED = 80 * 1024, /* numbers that stay there too */
+	WIDE = 8,           /* panels whose outputs a smooth activation then takes together */
 };
 
 static bool forced_plain;
@@ -45,6 +48,9 @@ struct piece {
 	const float *w;          /* [runs][w_run / 16][16], at number `from` */
 	int64_t w_run;
 	const uint8_t *taken;    /* the runs' numbers in w; NULL: 0, 1 ... */
+	const float *next;       /* weights to fetch meanwhile, `ahead` lines every STEP numbers: all at once would fill
+	                          * the processor's queue of misses, and the sums would wait */
+	int ahead;
 	float *y;
 	const float *add, *bias, *gain, *shift;
 	int64_t y_stride;
@@ -168,6 +174,8 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 {
 	__m256 a[TILE], b[TILE];
 	const int64_t depth = p->depth, runs = p->runs;
+	const float *next = p->next;
+	const int ahead = p->ahead;
 
 #pragma GCC unroll 6
 	for (int i = 0; i < tile; i++) {
@@ -183,17 +191,24 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 		for (int i = 0; i < tile; i++) {
 			x[i] = p->row[r * p->rows + i] + p->from;
 		}
-		for (int64_t k = 0; k < depth; k++) {
-			__m256 u = _mm256_loadu_ps(w + k * QB_F32_PANEL);
-			__m256 v = half ? u : _mm256_loadu_ps(w + k * QB_F32_PANEL + 8);
+		for (int64_t k = 0; k < depth;) {
+			const int64_t stop = QB_MIN(k + STEP, depth);
+
+			for (int i = 0; i < ahead; i++, next += QB_F32_PANEL) {
+				__builtin_prefetch(next, 0, 2);
+			}
+			for (; k < stop; k++) {
+				__m256 u = _mm256_loadu_ps(w + k * QB_F32_PANEL);
+				__m256 v = half ? u : _mm256_loadu_ps(w + k * QB_F32_PANEL + 8);
 
 #pragma GCC unroll 6
-			for (int i = 0; i < tile; i++) {
-				__m256 s = _mm256_broadcast_ss(x[i] + k);
+				for (int i = 0; i < tile; i++) {
+					__m256 s = _mm256_broadcast_ss(x[i] + k);
 
-				a[i] = _mm256_fmadd_ps(s, u, a[i]);
-				if (!half) {
-					b[i] = _mm256_fmadd_ps(s, v, b[i]);
+					a[i] = _mm256_fmadd_ps(s, u, a[i]);
+					if (!half) {
+						b[i] = _mm256_fmadd_ps(s, v, b[i]);
+					}
 				}
 			}
 		}
@@ -250,23 +265,19 @@ static void panel_rows(struct piece *p, float *y, const float *add, int64_t rows
 {
 	const float *const *row = p->row;
 	int64_t tiles = (rows + TILE - 1) / TILE, lines = p->runs * p->depth, fetched = 0;
+	int64_t steps = p->runs * ((p->depth + STEP - 1) / STEP);
+	int ahead = (int)((lines + tiles * steps - 1) / (tiles * steps));
 
 	for (int64_t t = 0, i = 0; t < tiles; t++) {
 		int tile = (int)((rows - i + tiles - t - 1) / (tiles - t));
 
-		for (; fetched < lines * (t + 1) / tiles; fetched++) {
-			__builtin_prefetch(next + fetched * QB_F32_PANEL, 0, 2);
-		}
-
+		p->next = next + fetched * QB_F32_PANEL;
+		p->ahead = fetched < lines ? ahead : 0;
+		fetched += steps * ahead;
 		p->row = row + i;
 		p->y = y + i * p->y_stride;
 		p->add = add ? add + i * p->y_stride : NULL;
 		run_piece(p, tile);
-		if (p->last && p->act->kind > QB_ACT_LEAKY) {
-			for (int k = 0; k < tile; k++) {
-				qb_f32_activate(p->act, p->y + k * p->y_stride, p->width);
-			}
-		}
 		i += tile;
 	}
 	p->row = row;
@@ -279,15 +290,45 @@ struct blocks {
 
 static struct blocks cut(const struct qb_f32_product *p)
 {
-	struct blocks b = {.runs = 1, .depth = BLOCK};
+	struct blocks b = {.runs = 1, .depth = p->depth, .in_run = 1, .count = p->runs};
 
-	if (p->depth <= BLOCK + BLOCK / 2) {
-		b.runs = QB_MAX(BLOCK / p->depth, 1);
-		b.depth = p->depth;
+	if (p->depth > BLOCK + BLOCK / 2) {
+		b.in_run = (p->depth + BLOCK - 1) / BLOCK;
+		b.depth = (int64_t)qb_align_up((size_t)((p->depth + b.in_run - 1) / b.in_run), STEP);
+		b.in_run = (p->depth + b.depth - 1) / b.depth;
+		b.count = b.in_run * p->runs;
+	} else {
+		b.runs = QB_MIN(QB_MAX(BLOCK / p->depth, 1), p->runs);
+		b.count = (p->runs + b.runs - 1) / b.runs;
+		b.runs = (p->runs + b.count - 1) / b.count;
+		b.count = (p->runs + b.runs - 1) / b.runs;
 	}
-	b.in_run = (p->depth + b.depth - 1) / b.depth;
-	b.count = b.in_run * ((p->runs + b.runs - 1) / b.runs);
 	return b;
+}
+
+/* The activations that are functions, once some panels are done: long rows keep their chains busy. */
+static void finish(const struct qb_f32_product *p, int64_t rows, int64_t from, int64_t to, float *y,
+	int64_t y_stride)
+{
+	int64_t o = from * QB_F32_PANEL, width = QB_MIN(to * QB_F32_PANEL, p->outputs) - o;
+
+	for (int64_t i = 0; p->act.kind > QB_ACT_LEAKY && i < rows; i++) {
+		qb_f32_activate(&p->act, y + i * y_stride + o, width);
+	}
+}
+
+static const float *weights_of(const struct qb_f32_product *p, int64_t panel)
+{
+	return p->weights + panel * (p->taken ? p->all : p->runs) * p->depth * QB_F32_PANEL;
+}
+
+/* Where block q of a panel begins. */
+static const float *block_at(const struct qb_f32_product *p, const struct blocks *b, int64_t panel, int64_t q)
+{
+	int64_t r = q / b->in_run * b->runs;
+
+	r = p->taken ? p->taken[r] : r;
+	return weights_of(p, panel) + (r * p->depth + q % b->in_run * b->depth) * QB_F32_PANEL;
 }
 
 void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int64_t rows,
@@ -303,8 +344,7 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 		int64_t stop = QB_MIN(start + at_once, b.count);
 
 		for (int64_t j = first; j < last; j++) {
-			int64_t o = j * QB_F32_PANEL;
-			const float *w = p->weights + j * (p->taken ? p->all : p->runs) * s.w_run;
+			int64_t o = j * QB_F32_PANEL, after = j + 1 < last ? j + 1 : j;
 
 			s.bias = p->bias ? p->bias + o : NULL;
 			s.gain = p->tail.gain ? p->tail.gain + o : NULL;
@@ -320,9 +360,12 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 				s.last = q + 1 == b.count;
 				s.row = row + r * rows;
 				s.taken = p->taken ? p->taken + r : NULL;
-				s.w = w + (p->taken ? 0 : r) * s.w_run + s.from * QB_F32_PANEL;
+				s.w = p->taken ? weights_of(p, j) + s.from * QB_F32_PANEL : block_at(p, &b, j, q);
 				panel_rows(&s, y + o, add ? add + o : NULL, rows,
-					run_weights(&s, s.runs - 1) + s.depth * QB_F32_PANEL);
+					q + 1 < stop ? block_at(p, &b, j, q + 1) : block_at(p, &b, after, start));
+			}
+			if (stop == b.count && ((j + 1 - first) % WIDE == 0 || j + 1 == last)) {
+				finish(p, rows, first + (j - first) / WIDE * WIDE, j + 1, y, y_stride);
 			}
 		}
 	}
