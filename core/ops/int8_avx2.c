@@ -84,8 +84,15 @@ AVX2 INLINE __m256i weights(const char *w, const bool wide, int at)
 		    : _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(w + 16 * at)));
 }
 
-/* half: of the 16 outputs the first 8 alone. */
-AVX2 INLINE void tile(const int MR, const bool wide, const bool half, const struct qb__avx2_part *a)
+#define STORE_SUMS(i) \
+	if (i < MR) { \
+		_mm256_storeu_si256((__m256i *)(a->sums + i * a->y_stride), s##i); \
+		_mm256_storeu_si256((__m256i *)(a->sums + i * a->y_stride + 8), t##i); \
+	}
+
+/* half: of the 16 outputs the first 8 alone; raw: the sums themselves. */
+AVX2 INLINE void tile(const int MR, const bool wide, const bool half, const bool raw,
+	const struct qb__avx2_part *a)
 {
 	const int64_t step = wide ? 64 : 32;
 	const int64_t *offset = a->offset, *last = offset + a->taps;
@@ -101,27 +108,36 @@ AVX2 INLINE void tile(const int MR, const bool wide, const bool half, const stru
 			EACH_I(MULTIPLY)
 		}
 	}
+	if (raw) {
+		EACH_I(STORE_SUMS)
+		return;
+	}
 	STORE_TILE;
 }
 
 #define TILE_OF(MR) \
 	AVX2 static void tile_##MR(const struct qb__avx2_part *a) \
 	{ \
-		tile(MR, false, false, a); \
+		tile(MR, false, false, false, a); \
 	} \
 	AVX2 static void half_##MR(const struct qb__avx2_part *a) \
 	{ \
-		tile(MR, false, true, a); \
+		tile(MR, false, true, false, a); \
 	} \
 	AVX2 static void wide_##MR(const struct qb__avx2_part *a) \
 	{ \
-		tile(MR, true, false, a); \
+		tile(MR, true, false, false, a); \
+	} \
+	AVX2 static void raw_##MR(const struct qb__avx2_part *a) \
+	{ \
+		tile(MR, true, false, true, a); \
 	}
 TILE_OF(1) TILE_OF(2) TILE_OF(3) TILE_OF(4) TILE_OF(5) TILE_OF(6)
 
 static qb__avx2_tile_fn *const tiles[] = {tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
 static qb__avx2_tile_fn *const halves[] = {half_1, half_2, half_3, half_4, half_5, half_6};
 static qb__avx2_tile_fn *const wides[] = {wide_1, wide_2, wide_3, wide_4, wide_5, wide_6};
+static qb__avx2_tile_fn *const raws[] = {raw_1, raw_2, raw_3, raw_4, raw_5, raw_6};
 
 void qb__int8_avx2_tiles(qb__avx2_tile_fn *const *f, int bits, const struct qb_int8_matrix *m,
 	const void *const *x, int64_t pixels, const int64_t *offset, int64_t taps, int64_t chunk,
@@ -143,6 +159,23 @@ void qb__int8_avx2_tiles(qb__avx2_tile_fn *const *f, int bits, const struct qb_i
 			a.x = x + p;
 			a.y = y + p * y_stride + c;
 			f[QB_MIN(QB__AVX2_TILE, pixels - p) - 1](&a);
+		}
+	}
+}
+
+void qb__int8_avx2_products(const struct qb_int8_matrix *m, const void *const *x, int64_t rows, int32_t *y,
+	int64_t y_stride)
+{
+	static const int32_t none[16];
+	static const int64_t here;
+	struct qb__avx2_part a = {.offset = &here, .taps = 1, .chunk = m->k, .start = none, .y_stride = y_stride};
+
+	for (int64_t c = 0; c < m->outputs; c += 16) {
+		a.w = (const char *)m->packed + c * m->k * 2;
+		for (int64_t p = 0; p < rows; p += QB__AVX2_TILE) {
+			a.x = x + p;
+			a.sums = y + p * y_stride + c;
+			raws[QB_MIN(QB__AVX2_TILE, rows - p) - 1](&a);
 		}
 	}
 }
@@ -376,6 +409,7 @@ const struct qb_int8_kernels qb__int8_avx2 = {"avx2",
 	{{8, 2, 2, qb__int8_avx2_expand, pack, conv},
 		{8, 1, 4, qb__int8_expand_bytes, qb__int8_avx2_pack_small, qb__int8_avx2_conv_small},
 		{4, 1, 4, qb__int8_expand_bytes, qb__int8_avx2_pack_nibbles, qb__int8_avx2_conv_nibbles}},
+	&qb__int8_avx2_filter,
 	qb__int8_avx2_expand, qb__int8_avx2_pack_columns, qb__int8_avx2_conv_wide, depthwise_bytes,
 	pack_depthwise, depthwise, BLOCK, add, average, max, quantize, dequantize};
 #endif

@@ -56,6 +56,7 @@ struct qb__avx2_part {
 	uint8_t *y;
 	int64_t y_stride, left; /* outputs from here on */
 	int64_t run;            /* of the matrix */
+	int32_t *sums;          /* in place of y, where sums are what is wanted */
 };
 
 /* Every tile of a product: tiles[pixels - 1]; bits: of a packed weight. */
@@ -63,6 +64,9 @@ typedef void qb__avx2_tile_fn(const struct qb__avx2_part *a);
 void qb__int8_avx2_tiles(qb__avx2_tile_fn *const *tiles, int bits, const struct qb_int8_matrix *m,
 	const void *const *x, int64_t pixels, const int64_t *offset, int64_t taps, int64_t chunk,
 	const struct qb_requant *r, uint8_t *y, int64_t y_stride);
+
+void qb__int8_avx2_products(const struct qb_int8_matrix *m, const void *const *x, int64_t rows, int32_t *y,
+	int64_t y_stride);
 
 /* The sums are variables of their own, s0 to s5 of the first eight outputs and t0 to t5, since compilers keep an array of
  * vectors in memory; the conditions are constant where a tile is instantiated. */

@@ -352,6 +352,6 @@ const struct qb_int8_kernels qb__int8_avx512 = {"avx512_vnni",
 	{{8, 1, 4, qb__int8_expand_bytes, qb__int8_pack_quads, conv},
 		{8, 1, 4, qb__int8_expand_bytes, qb__int8_pack_quads, conv},
 		{4, 1, 4, qb__int8_expand_bytes, qb__int8_pack_nibbles, conv_nibbles}},
-	qb__int8_avx2_expand, qb__int8_avx2_pack_columns, qb__int8_avx2_conv_wide, depthwise_bytes,
+	NULL, qb__int8_avx2_expand, qb__int8_avx2_pack_columns, qb__int8_avx2_conv_wide, depthwise_bytes,
 	pack_depthwise, depthwise, 64, add, average, max, quantize, dequantize};
 #endif

@@ -19,21 +19,14 @@ enum { WORTH_A_THREAD = 250000 };
 
 /* Weighted sums */
 
-struct weighted {
-	const int8_t *codes; /* [outputs][k] of the weight, k in the weight's own order */
-	const struct qb_quantizer *q;
-	const float *bias;
-	int64_t outputs, k;
-};
-
-static float weight_scale(const struct weighted *w, int64_t o)
+static float weight_scale(const struct qb__int8_weight *w, int64_t o)
 {
 	return w->q->scale[w->q->channels > 1 ? o : 0];
 }
 
 /* sum * (sx * sw / sy) + bias / sy + zy, with room for whole blocks of 64 channels. */
-static enum qb_err make_requant(struct qb_builder *b, struct qb_requant *r,
-	const struct weighted *w, const struct qb_node *n, const struct qb_bytes *x,
+enum qb_err qb__int8_requant(struct qb_builder *b, struct qb_requant *r,
+	const struct qb__int8_weight *w, const struct qb_node *n, const struct qb_bytes *x,
 	const struct qb_bytes *y, struct qb_errbuf *eb)
 {
 	/* A group's outputs begin anywhere. */
@@ -56,7 +49,7 @@ static enum qb_err make_requant(struct qb_builder *b, struct qb_requant *r,
 
 /* axis: of the weight, that its outputs lie along. */
 static enum qb_err load_weight(struct qb_builder *b, const struct qb_node *n, int axis,
-	struct weighted *w)
+	struct qb__int8_weight *w)
 {
 	w->q = qb_builder_weight_quantizer(b, n->input[1]);
 	if (w->q && w->q->channels > 1 && w->q->axis != axis) {
@@ -239,7 +232,7 @@ static enum qb_err prepare_rows(struct conv *c, struct qb_builder *b, int zero, 
 }
 
 /* A group's weights as [taps][chunk], and what its sums begin with: -zero * sum of weights. */
-static enum qb_err pack_group(struct conv *c, struct qb_builder *b, const struct weighted *w,
+static enum qb_err pack_group(struct conv *c, struct qb_builder *b, const struct qb__int8_weight *w,
 	int64_t group, int64_t window, int64_t together, int zero, struct qb_errbuf *eb)
 {
 	const int64_t outputs = w->outputs / c->groups, channels = w->k / window;
@@ -272,7 +265,7 @@ static enum qb_err pack_group(struct conv *c, struct qb_builder *b, const struct
 }
 
 /* Where the taps are. Columns of the window that lie side by side are one tap, unless groups lie between. */
-static enum qb_err pack_conv(struct conv *c, struct qb_builder *b, const struct weighted *w,
+static enum qb_err pack_conv(struct conv *c, struct qb_builder *b, const struct qb__int8_weight *w,
 	const struct qb_window *win, int zero, struct qb_errbuf *eb)
 {
 	const int64_t kh = win->kernel[0], kw = win->kernel[1], channels = w->k / (kh * kw);
@@ -302,7 +295,7 @@ static enum qb_err pack_conv(struct conv *c, struct qb_builder *b, const struct 
 
 /* c has its geometry; x and y are the input's and the output's bytes. */
 static enum qb_err add_conv(struct qb_builder *b, const struct qb_node *n, struct conv *c,
-	const struct weighted *w, const struct qb_window *win, const struct qb_bytes *x,
+	const struct qb__int8_weight *w, const struct qb_window *win, const struct qb_bytes *x,
 	const struct qb_bytes *y, const char *name, struct qb_errbuf *eb)
 {
 	int buffer[3] = {x->buffer, y->buffer};
@@ -314,7 +307,7 @@ static enum qb_err add_conv(struct qb_builder *b, const struct qb_node *n, struc
 	c->width = (c->ow - 1) * c->sw + (win->kernel[1] - 1) * win->dilation[1] + 1;
 	/* Without pads whole rows are what lies there. */
 	c->width = c->left ? c->width : QB_MAX(c->width, c->iw);
-	QB_TRY(make_requant(b, &c->r, w, n, x, y, eb));
+	QB_TRY(qb__int8_requant(b, &c->r, w, n, x, y, eb));
 	QB_TRY(pack_conv(c, b, w, win, x->zero, eb));
 	share_out(c, b);
 	QB_TRY(prepare_rows(c, b, x->zero, &buffer[2], eb));
@@ -330,14 +323,18 @@ static struct conv pointwise(int64_t pixels)
 	return (struct conv){.groups = 1, .images = 1, .ih = pixels, .iw = 1, .oh = pixels, .ow = 1, .sh = 1, .sw = 1};
 }
 
-static enum qb_err plan_conv(struct qb_builder *b, const struct qb_node *n, const struct weighted *w,
+static enum qb_err plan_conv(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y,
 	struct qb_errbuf *eb)
 {
 	const int64_t *in = n->input[0]->shape.dim, *out = n->output[0]->shape.dim;
+	enum qb_err err = qb__plan_int8_filtered(b, n, w, win, x, y, eb);
 	struct conv c = {.groups = qb_node_int(n, "group", 1), .images = in[0], .ih = in[2], .iw = in[3], .oh = out[2], .ow = out[3],
 		.sh = win->stride[0], .sw = win->stride[1], .top = win->lo[0], .left = win->lo[1]};
 
+	if (err != QB_EUNSUPPORTED) {
+		return err;
+	}
 	if (c.groups == 1 && win->kernel[0] * win->kernel[1] == 1 && c.sh == 1 && c.sw == 1 && !c.top && !c.left &&
 		c.oh == c.ih && c.ow == c.iw) {
 		c = pointwise(c.images * c.oh * c.ow);
@@ -379,7 +376,7 @@ static void run_depthwise(const void *context, void *const *buffer)
 	}
 }
 
-static enum qb_err pack_depthwise(struct qb_builder *b, struct depthwise *d, const struct weighted *w,
+static enum qb_err pack_depthwise(struct qb_builder *b, struct depthwise *d, const struct qb__int8_weight *w,
 	const struct qb_requant *r, int zero, struct qb_errbuf *eb)
 {
 	int64_t channels = w->outputs, taps = d->p.taps;
@@ -411,7 +408,7 @@ static enum qb_err pack_depthwise(struct qb_builder *b, struct depthwise *d, con
 }
 
 static enum qb_err plan_depthwise(struct qb_builder *b, const struct qb_node *n,
-	const struct weighted *w, const struct qb_window *win, const struct qb_bytes *x,
+	const struct qb__int8_weight *w, const struct qb_window *win, const struct qb_bytes *x,
 	const struct qb_bytes *y, struct qb_errbuf *eb)
 {
 	struct depthwise d = {.kernels = qb_int8_kernels(), .y_stride = y->stride,
@@ -420,7 +417,7 @@ static enum qb_err plan_depthwise(struct qb_builder *b, const struct qb_node *n,
 	int buffer[2] = {x->buffer, y->buffer};
 
 	QB_TRY(qb_pixels_init(&d.p, b, n, win, x->stride, x->zero, eb));
-	QB_TRY(make_requant(b, &r, w, n, x, y, eb));
+	QB_TRY(qb__int8_requant(b, &r, w, n, x, y, eb));
 	QB_TRY(pack_depthwise(b, &d, w, &r, x->zero, eb));
 	if (d.p.images * d.p.oh * d.p.ow * w->outputs * w->k < WORTH_A_THREAD / 4) {
 		d.threads = 1;
@@ -433,7 +430,7 @@ enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, st
 	const struct qb_shape *ws = &n->input[1]->shape;
 	int64_t groups = qb_node_int(n, "group", 1);
 	bool depthwise = groups > 1 && groups == ws->dim[0] && ws->dim[1] == 1;
-	struct weighted w = {.outputs = ws->dim[0]};
+	struct qb__int8_weight w = {.outputs = ws->dim[0]};
 	struct qb_window win;
 	struct qb_bytes x, y;
 
@@ -456,7 +453,7 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, b
 {
 	const struct qb_shape *ws = &n->input[1]->shape;
 	int64_t k = ws->dim[transposed ? 1 : 0];
-	struct weighted w = {.outputs = ws->dim[transposed ? 0 : 1], .k = k};
+	struct qb__int8_weight w = {.outputs = ws->dim[transposed ? 0 : 1], .k = k};
 	struct qb_bytes x, y;
 	struct conv c;
 	int8_t *turned;

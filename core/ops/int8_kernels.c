@@ -240,7 +240,7 @@ void qb__int8_dequantize_plain(const uint8_t *x, float *y, size_t n, float scale
 static const struct qb_int8_kernels plain = {"c",
 	{{8, 1, 1, qb__int8_expand_bytes, pack, conv}, {8, 1, 1, qb__int8_expand_bytes, pack, conv},
 		{4, 1, 4, qb__int8_expand_bytes, qb__int8_pack_nibbles, conv_nibbles}},
-	expand_wide, pack_columns, conv_wide, depthwise_bytes, pack_depthwise, depthwise, 16, qb__int8_add_plain,
+	NULL, expand_wide, pack_columns, conv_wide, depthwise_bytes, pack_depthwise, depthwise, 16, qb__int8_add_plain,
 	qb__int8_average_plain, qb__int8_max_plain, qb__int8_quantize_plain,
 	qb__int8_dequantize_plain};
 

@@ -55,6 +55,24 @@ struct qb_int8_form {
 		uint8_t *y, int64_t y_stride);
 };
 
+/* A 3 x 3 convolution of stride 1 by minimal filtering, F(4 x 4, 3 x 3): tiles of 4 x 4 outputs from 6 x 6 inputs by 36
+ * matrix products in place of 144. All in integers, and exact where no output's sum of products can leave
+ * +- QB_INT8_FILTER_SUM_MAX (what it starts with not counted): the same bytes as the convolution itself. */
+enum { QB_INT8_FILTER_IN = 6, QB_INT8_FILTER_OUT = 4, QB_INT8_FILTER_SUM_MAX = (1 << 25) - 1 };
+struct qb_int8_filter {
+	/* rows [outputs][channels][9] to m[36]; m->outputs, m->k (channels rounded up to 2) and m->packed (room for 16
+	 * bits) are set. */
+	void (*pack)(struct qb_int8_matrix *m, int64_t channels, const int8_t *rows);
+	/* row[36]: the tile's pixels; v [36][v_step], channels rounded up to 16. */
+	void (*input)(const uint8_t *const *row, int64_t channels, int16_t *v, int64_t v_step);
+	/* y [rows][y_stride] = x[row] [k] of 16 bits . m, outputs rounded up to 16. */
+	void (*products)(const struct qb_int8_matrix *m, const void *const *x, int64_t rows, int32_t *y,
+		int64_t y_stride);
+	/* m [36][m_step] to y[16], the tile's outputs; NULL: nowhere. start [outputs rounded up to 16]. */
+	void (*output)(const int32_t *m, int64_t m_step, int64_t outputs, const int32_t *start,
+		const struct qb_requant *r, uint8_t *const *y);
+};
+
 /* What a depthwise convolution needs of its channels, in the kernels' own order. */
 struct qb_int8_channels {
 	const int8_t *packed;               /* pack_depthwise */
@@ -74,6 +92,7 @@ struct qb_int8_kernels {
 	const char *name;
 
 	struct qb_int8_form form[QB_INT8_WIDTHS];
+	const struct qb_int8_filter *filter; /* NULL where it wins nothing */
 
 	/* The same with 16-bit weights, from -255 to 255, for products of two activations: elements are always of 2
 	 * bytes, k is even and at most QB_INT8_K_MAX / 2, and packed holds twice qb_int8_packed_bytes. pack_columns

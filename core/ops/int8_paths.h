@@ -9,6 +9,7 @@
 
 #if defined(__x86_64__)
 extern const struct qb_int8_kernels qb__int8_avx2, qb__int8_avx512;
+extern const struct qb_int8_filter qb__int8_avx2_filter;
 
 /* Weights whose products are added up in 16 bits. */
 void qb__int8_avx2_pack_small(struct qb_int8_matrix *m, const int8_t *rows);

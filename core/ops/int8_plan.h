@@ -6,6 +6,8 @@
 #define QB_OPS_INT8_PLAN_H
 
 #include "core/ops/builder.h"
+#include "core/ops/int8_kernels.h"
+#include "core/ops/window.h"
 
 /* The bytes an activation may leave: the quantizer's own, and the fused activation's bounds. */
 void qb__byte_bounds(const struct qb_node *n, const struct qb_bytes *y, int *lo, int *hi);
@@ -17,5 +19,21 @@ int64_t qb__broadcast_index(const struct qb_shape *y, const struct qb_shape *ope
 /* Of a sum of scores that are bytes and a mask that stays float, on its way into a Softmax and nowhere else: which input
  * the scores are; -1 where n is none. Such a sum has no step of its own. */
 int qb__int8_masked_scores(const struct qb_builder *b, const struct qb_node *n);
+
+/* A layer's weight, as integers. */
+struct qb__int8_weight {
+	const int8_t *codes; /* [outputs][k] of the weight, k in the weight's own order */
+	const struct qb_quantizer *q;
+	const float *bias;
+	int64_t outputs, k;
+};
+
+/* Room for whole blocks of 64 channels. */
+enum qb_err qb__int8_requant(struct qb_builder *b, struct qb_requant *r, const struct qb__int8_weight *w,
+	const struct qb_node *n, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
+
+/* A 3 x 3 convolution by minimal filtering; QB_EUNSUPPORTED where that is not exact or not faster. */
+enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
+	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
 
 #endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Integer convolutions of 3 x 3 with stride 1 by minimal filtering (Lavin and Gray, "Fast algorithms for convolutional
+ * neural networks", 2016): a quarter of the multiplications, and exact (int8_kernels.h).
+ */
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/ops/int8_kernels.h"
+#include "core/ops/int8_plan.h"
+
+enum {
+	IN = QB_INT8_FILTER_IN, OUT = QB_INT8_FILTER_OUT, POINTS = IN * IN,
+	LANES = 16,
+	TILES_MAX = 48,           /* at a time */
+	ROWS = 6,                 /* tiles that a kernel takes together */
+	CACHED = 320 * 1024,      /* bytes, transformed inputs and outputs, that stay near */
+	CACHED_WEIGHTS = 1 << 20, /* transformed weights that few tiles may share */
+	WORTH_A_THREAD = 250000,  /* multiplications */
+};
+
+struct filtered {
+	const struct qb_int8_filter *filter;
+	struct qb_int8_matrix m[POINTS];
+	struct qb_requant r;
+	int64_t images, ih, iw, oh, ow, top, left, channels, outputs;
+	int64_t x_stride, y_stride;   /* bytes of a pixel */
+	int64_t depth, width;         /* channels and outputs in whole registers */
+	int64_t down, across, tiles;  /* of an image; of all */
+	int64_t at_once, part_bytes;
+	const int32_t *start;
+	const uint8_t *pad;           /* a pixel outside */
+	int threads;
+};
+
+static void transform_input(const struct filtered *f, const uint8_t *x, int64_t tile, int16_t *v, int64_t v_step)
+{
+	int64_t image = tile / (f->down * f->across), in = tile % (f->down * f->across);
+	int64_t top = in / f->across * OUT - f->top, left = in % f->across * OUT - f->left;
+	const uint8_t *row[POINTS];
+
+	for (int i = 0; i < POINTS; i++) {
+		int64_t iy = top + i / IN, ix = left + i % IN;
+		bool inside = iy >= 0 && iy < f->ih && ix >= 0 && ix < f->iw;
+
+		row[i] = inside ? x + ((image * f->ih + iy) * f->iw + ix) * f->x_stride : f->pad;
+	}
+	f->filter->input(row, f->channels, v, v_step);
+}
+
+static void transform_output(const struct filtered *f, const int32_t *m, int64_t m_step, int64_t tile, uint8_t *y)
+{
+	int64_t image = tile / (f->down * f->across), in = tile % (f->down * f->across);
+	int64_t top = in / f->across * OUT, left = in % f->across * OUT;
+	uint8_t *to[OUT * OUT];
+
+	for (int i = 0; i < OUT * OUT; i++) {
+		int64_t oy = top + i / OUT, ox = left + i % OUT;
+
+		to[i] = oy < f->oh && ox < f->ow ? y + ((image * f->oh + oy) * f->ow + ox) * f->y_stride : NULL;
+	}
+	f->filter->output(m, m_step, f->outputs, f->start, &f->r, to);
+}
+
+static void run_tiles(const struct filtered *f, const uint8_t *x, uint8_t *y, char *scratch, int64_t first,
+	int64_t last)
+{
+	int16_t *v = (int16_t *)(void *)scratch;
+	int32_t *m = (int32_t *)(void *)(scratch + POINTS * f->at_once * f->depth * (int64_t)sizeof(*v));
+
+	for (int64_t n; first < last; first += n) {
+		n = QB_MIN(f->at_once, last - first);
+		for (int64_t t = 0; t < n; t++) {
+			transform_input(f, x, first + t, v + t * f->depth, n * f->depth);
+		}
+		for (int i = 0; i < POINTS; i++) {
+			const void *row[TILES_MAX];
+
+			for (int64_t t = 0; t < n; t++) {
+				row[t] = v + (i * n + t) * f->depth;
+			}
+			f->filter->products(&f->m[i], row, n, m + i * n * f->width, f->width);
+		}
+		for (int64_t t = 0; t < n; t++) {
+			transform_output(f, m + t * f->width, n * f->width, first + t, y);
+		}
+	}
+}
+
+static void run_filtered(const void *context, void *const *buffer)
+{
+	const struct filtered *f = context;
+
+#pragma omp parallel for schedule(static) if (f->threads > 1)
+	for (int t = 0; t < f->threads; t++) {
+		run_tiles(f, buffer[0], buffer[1], (char *)buffer[2] + t * f->part_bytes,
+			f->tiles * t / f->threads, f->tiles * (t + 1) / f->threads);
+	}
+}
+
+/* Do the sums of every output stay where the last shift is exact? */
+static bool is_exact(const struct qb__int8_weight *w)
+{
+	for (int64_t o = 0; o < w->outputs; o++) {
+		int64_t above = 0, below = 0;
+
+		for (int64_t i = 0; i < w->k; i++) {
+			int code = w->codes[o * w->k + i];
+
+			above += QB_MAX(code, 0);
+			below -= QB_MIN(code, 0);
+		}
+		if (QB_MAX(above, below) * 255 > QB_INT8_FILTER_SUM_MAX) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Transformed weights are eight times as many bytes: too few tiles would read them for little. And tiles must be full. */
+static bool pays(const struct filtered *f)
+{
+	int64_t pixels = f->images * f->oh * f->ow, bytes = 2 * POINTS * f->channels * f->outputs;
+
+	return f->channels >= LANES && f->outputs >= LANES && 6 * f->tiles <= pixels &&
+		f->tiles >= (bytes <= CACHED_WEIGHTS ? 4 : 12);
+}
+
+static void share_out(struct filtered *f, struct qb_builder *b)
+{
+	int64_t bytes = POINTS * (f->depth * 2 + f->width * 4), parts, each;
+
+	f->threads = qb_builder_threads(b);
+	if (f->tiles * POINTS * f->channels * f->outputs < WORTH_A_THREAD) {
+		f->threads = 1;
+	}
+	each = (f->tiles + f->threads - 1) / f->threads;
+	f->at_once = QB_MIN(QB_MAX(CACHED / bytes / ROWS * ROWS, 2 * ROWS), TILES_MAX);
+	parts = (each + f->at_once - 1) / f->at_once;
+	f->at_once = QB_MIN(f->at_once, (int64_t)qb_align_up((size_t)((each + parts - 1) / parts), ROWS));
+	f->part_bytes = f->at_once * bytes;
+}
+
+static enum qb_err pack(struct filtered *f, struct qb_builder *b, const struct qb__int8_weight *w, int zero,
+	struct qb_errbuf *eb)
+{
+	int32_t *start = qb_builder_alloc(b, (size_t)f->width, sizeof(*start));
+	uint8_t *pad = qb_builder_alloc(b, (size_t)f->depth, 1);
+
+	if (!start || !pad) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int i = 0; i < POINTS; i++) {
+		struct qb_int8_matrix *m = &f->m[i];
+
+		m->outputs = f->outputs;
+		m->k = (int64_t)qb_align_up((size_t)f->channels, 2);
+		m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(m->outputs, m->k, 16), 1);
+		if (!m->packed) {
+			return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+		}
+	}
+	f->filter->pack(f->m, f->channels, w->codes);
+	memset(pad, zero, (size_t)f->depth);
+	for (int64_t o = 0; o < w->outputs; o++) {
+		for (int64_t i = 0; i < w->k; i++) {
+			start[o] -= zero * w->codes[o * w->k + i];
+		}
+	}
+	f->start = start;
+	f->pad = pad;
+	return QB_OK;
+}
+
+enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
+	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb)
+{
+	const int64_t *in = n->input[0]->shape.dim, *out = n->output[0]->shape.dim;
+	struct filtered f = {.filter = qb_int8_kernels()->filter, .images = in[0], .ih = in[2], .iw = in[3],
+		.oh = out[2], .ow = out[3], .top = win->lo[0], .left = win->lo[1], .channels = in[1], .outputs = out[1],
+		.x_stride = x->stride, .y_stride = y->stride};
+	int buffer[3] = {x->buffer, y->buffer};
+
+	f.depth = (int64_t)qb_align_up((size_t)f.channels, LANES);
+	f.width = (int64_t)qb_align_up((size_t)f.outputs, LANES);
+	f.down = (f.oh + OUT - 1) / OUT;
+	f.across = (f.ow + OUT - 1) / OUT;
+	f.tiles = f.images * f.down * f.across;
+	for (int i = 0; i < 2; i++) {
+		if (win->kernel[i] != 3 || win->stride[i] != 1 || win->dilation[i] != 1) {
+			return QB_EUNSUPPORTED;
+		}
+	}
+	if (!f.filter || qb_node_int(n, "group", 1) != 1 || !pays(&f) || !is_exact(w)) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb__int8_requant(b, &f.r, w, n, x, y, eb));
+	QB_TRY(pack(&f, b, w, x->zero, eb));
+	share_out(&f, b);
+	QB_TRY(qb_builder_scratch(b, (size_t)(f.part_bytes * f.threads), &buffer[2], eb));
+	return qb_builder_call(b, n, "int8 filtering", run_filtered, &f, sizeof(f), buffer, 3, 2, eb);
+}
