@@ -16,8 +16,8 @@ enum {
 	LANES = 16,
 	TILES_MAX = 48,           /* at a time */
 	ROWS = 6,                 /* tiles that a kernel takes together */
-	CACHED = 320 * 1024,      /* bytes, transformed inputs and outputs, that stay near */
-	CACHED_WEIGHTS = 1 << 20, /* transformed weights that few tiles may share */
+	CACHED = 192 * 1024,      /* bytes, transformed inputs and outputs, that stay near */
+	CACHED_WEIGHTS = 1 << 20, /* transformed */
 	WORTH_A_THREAD = 250000,  /* multiplications */
 };
 
@@ -40,12 +40,17 @@ static void transform_input(const struct filtered *f, const uint8_t *x, int64_t 
 	int64_t image = tile / (f->down * f->across), in = tile % (f->down * f->across);
 	int64_t top = in / f->across * OUT - f->top, left = in % f->across * OUT - f->left;
 	const uint8_t *row[POINTS];
+	bool inner = top >= 0 && left >= 0 && top + IN <= f->ih && left + IN <= f->iw;
 
-	for (int i = 0; i < POINTS; i++) {
-		int64_t iy = top + i / IN, ix = left + i % IN;
-		bool inside = iy >= 0 && iy < f->ih && ix >= 0 && ix < f->iw;
+	for (int i = 0; i < IN; i++) {
+		int64_t iy = top + i, at = ((image * f->ih + iy) * f->iw + left) * f->x_stride;
 
-		row[i] = inside ? x + ((image * f->ih + iy) * f->iw + ix) * f->x_stride : f->pad;
+		for (int j = 0; j < IN; j++, at += f->x_stride) {
+			bool inside = inner ||
+				(iy >= 0 && iy < f->ih && left + j >= 0 && left + j < f->iw);
+
+			row[i * IN + j] = inside ? x + at : f->pad;
+		}
 	}
 	f->filter->input(row, f->channels, v, v_step);
 }
@@ -64,27 +69,38 @@ static void transform_output(const struct filtered *f, const int32_t *m, int64_t
 	f->filter->output(m, m_step, f->outputs, f->start, &f->r, to);
 }
 
+/* Numbers from one point of n tiles to the next: an odd number of cache lines, lest all points of a tile fall into a few
+ * sets of the cache. */
+static int64_t step_of(int64_t n, int64_t channels)
+{
+	return (n * channels + 31) / 64 * 64 + 32;
+}
+
 static void run_tiles(const struct filtered *f, const uint8_t *x, uint8_t *y, char *scratch, int64_t first,
 	int64_t last)
 {
 	int16_t *v = (int16_t *)(void *)scratch;
-	int32_t *m = (int32_t *)(void *)(scratch + POINTS * f->at_once * f->depth * (int64_t)sizeof(*v));
+	int32_t *m = (int32_t *)(void *)(scratch + POINTS * step_of(f->at_once, f->depth) * (int64_t)sizeof(*v));
 
 	for (int64_t n; first < last; first += n) {
+		int64_t v_step, m_step;
+
 		n = QB_MIN(f->at_once, last - first);
+		v_step = step_of(n, f->depth);
+		m_step = step_of(n, f->width);
 		for (int64_t t = 0; t < n; t++) {
-			transform_input(f, x, first + t, v + t * f->depth, n * f->depth);
+			transform_input(f, x, first + t, v + t * f->depth, v_step);
 		}
 		for (int i = 0; i < POINTS; i++) {
 			const void *row[TILES_MAX];
 
 			for (int64_t t = 0; t < n; t++) {
-				row[t] = v + (i * n + t) * f->depth;
+				row[t] = v + i * v_step + t * f->depth;
 			}
-			f->filter->products(&f->m[i], row, n, m + i * n * f->width, f->width);
+			f->filter->products(&f->m[i], row, n, m + i * m_step, f->width);
 		}
 		for (int64_t t = 0; t < n; t++) {
-			transform_output(f, m + t * f->width, n * f->width, first + t, y);
+			transform_output(f, m + t * f->width, m_step, first + t, y);
 		}
 	}
 }
@@ -119,13 +135,15 @@ static bool is_exact(const struct qb__int8_weight *w)
 	return true;
 }
 
-/* Transformed weights are eight times as many bytes: too few tiles would read them for little. And tiles must be full. */
-static bool pays(const struct filtered *f)
+/* Transformed weights are eight times as many bytes: where they come from memory, enough tiles must share what one thread
+ * reads. Tiles must be full. Small weights multiply twice as fast as they are, packed. */
+static bool pays(const struct filtered *f, bool small, int threads)
 {
 	int64_t pixels = f->images * f->oh * f->ow, bytes = 2 * POINTS * f->channels * f->outputs;
+	int64_t fewest = bytes <= CACHED_WEIGHTS ? 4 : (small ? 12 : 4) * threads;
 
-	return f->channels >= LANES && f->outputs >= LANES && 6 * f->tiles <= pixels &&
-		f->tiles >= (bytes <= CACHED_WEIGHTS ? 4 : 12);
+	return f->channels >= (small ? 2 : 1) * LANES && f->outputs >= LANES && 6 * f->tiles <= pixels &&
+		f->tiles >= fewest;
 }
 
 static void share_out(struct filtered *f, struct qb_builder *b)
@@ -140,7 +158,7 @@ static void share_out(struct filtered *f, struct qb_builder *b)
 	f->at_once = QB_MIN(QB_MAX(CACHED / bytes / ROWS * ROWS, 2 * ROWS), TILES_MAX);
 	parts = (each + f->at_once - 1) / f->at_once;
 	f->at_once = QB_MIN(f->at_once, (int64_t)qb_align_up((size_t)((each + parts - 1) / parts), ROWS));
-	f->part_bytes = f->at_once * bytes;
+	f->part_bytes = POINTS * (step_of(f->at_once, f->depth) * 2 + step_of(f->at_once, f->width) * 4);
 }
 
 static enum qb_err pack(struct filtered *f, struct qb_builder *b, const struct qb__int8_weight *w, int zero,
@@ -181,6 +199,8 @@ enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n
 	struct filtered f = {.filter = qb_int8_kernels()->filter, .images = in[0], .ih = in[2], .iw = in[3],
 		.oh = out[2], .ow = out[3], .top = win->lo[0], .left = win->lo[1], .channels = in[1], .outputs = out[1],
 		.x_stride = x->stride, .y_stride = y->stride};
+	const struct qb_int8_form *form = qb_int8_form(qb_int8_kernels(), w->codes, (size_t)(w->outputs * w->k));
+	bool small = form != &qb_int8_kernels()->form[QB_INT8_WHOLE];
 	int buffer[3] = {x->buffer, y->buffer};
 
 	f.depth = (int64_t)qb_align_up((size_t)f.channels, LANES);
@@ -193,7 +213,7 @@ enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n
 			return QB_EUNSUPPORTED;
 		}
 	}
-	if (!f.filter || qb_node_int(n, "group", 1) != 1 || !pays(&f) || !is_exact(w)) {
+	if (!f.filter || qb_node_int(n, "group", 1) != 1 || !pays(&f, small, qb_builder_threads(b)) || !is_exact(w)) {
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb__int8_requant(b, &f.r, w, n, x, y, eb));

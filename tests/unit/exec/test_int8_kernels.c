@@ -182,6 +182,92 @@ static void conv__long_sums__all_tables_equal_sums(void **state)
 	check_conv(2, 1, QB_INT8_K_MAX, 2, ALL_HIGH);
 }
 
+/* A tile by minimal filtering is the same bytes as the convolution, up to the largest sums it promises. */
+static void check_filter(const struct qb_int8_filter *filter, int64_t channels, int64_t outputs, enum kind kind)
+{
+	enum { IN = QB_INT8_FILTER_IN, OUT = QB_INT8_FILTER_OUT, POINTS = IN * IN };
+	const struct qb_int8_form *plain = &qb_int8_kernels_at(0)->form[QB_INT8_WHOLE];
+	const int64_t depth = (int64_t)qb_align_up((size_t)channels, 16);
+	const int64_t width = (int64_t)qb_align_up((size_t)outputs, 16);
+	struct qb_int8_matrix direct = {.outputs = outputs, .k = 9 * channels}, m[POINTS];
+	struct requant_room numbers;
+	struct qb_requant r = make_requant(&numbers, 9 * channels, kind);
+	uint8_t *x = room((size_t)(POINTS * channels)), *want = room((size_t)(OUT * OUT * outputs));
+	uint8_t *got = room((size_t)(OUT * OUT * outputs)), *y[OUT * OUT];
+	int8_t *rows = room((size_t)(9 * channels * outputs)), *by_tap = room((size_t)(9 * channels * outputs));
+	int16_t *v = room((size_t)(POINTS * depth * 2));
+	int32_t *sums = room((size_t)(POINTS * width * 4));
+	const uint8_t *pixel[POINTS];
+	const void *at[OUT * OUT];
+	int64_t offset[9];
+
+	direct.packed = room(qb_int8_packed_bytes(outputs, 9 * channels, 8));
+	direct.start = room((size_t)width * sizeof(*direct.start));
+	for (int64_t i = 0; i < POINTS * channels; i++) {
+		x[i] = draw_byte(kind);
+	}
+	for (int64_t i = 0; i < 9 * channels * outputs; i++) {
+		rows[i] = draw_weight(kind);
+		by_tap[(i / 9 / channels * 9 + i % 9) * channels + i / 9 % channels] = rows[i];
+	}
+	for (int64_t i = 0; i < outputs; i++) {
+		direct.start[i] = (int32_t)(draw() % 20000) - 10000;
+	}
+	for (int i = 0; i < POINTS; i++) {
+		m[i] = (struct qb_int8_matrix){.outputs = outputs, .k = channels + channels % 2};
+		m[i].packed = room(qb_int8_packed_bytes(outputs, m[i].k, 16));
+		pixel[i] = x + i * channels;
+	}
+	for (int i = 0; i < OUT * OUT; i++) {
+		at[i] = pixel[i / OUT * IN + i % OUT];
+		y[i] = i == 5 ? NULL : got + i * outputs;
+	}
+	for (int i = 0; i < 9; i++) {
+		offset[i] = (i / 3 * IN + i % 3) * channels;
+	}
+	plain->pack(&direct, by_tap);
+	plain->conv(&direct, at, OUT * OUT, offset, 9, channels, &r, want, outputs);
+	filter->pack(m, channels, rows);
+	filter->input(pixel, channels, v, depth);
+	for (int i = 0; i < POINTS; i++) {
+		filter->products(&m[i], (const void *const[]){v + i * depth}, 1, sums + i * width, width);
+		free(m[i].packed);
+	}
+	filter->output(sums, width, outputs, direct.start, &r, y);
+	memcpy(got + 5 * outputs, want + 5 * outputs, (size_t)outputs);
+	assert_memory_equal(got, want, (size_t)(OUT * OUT * outputs));
+	free(x);
+	free(want);
+	free(got);
+	free(rows);
+	free(by_tap);
+	free(v);
+	free(sums);
+	free(direct.packed);
+	free(direct.start);
+}
+
+static void filter__any_size__equals_convolution(void **state)
+{
+	/* 115 channels of the largest weights and bytes come within a thousandth of the largest sum allowed. */
+	static const int64_t channels[] = {1, 16, 17, 48, 115}, outputs[] = {1, 16, 20, 33};
+	int filters = 0;
+
+	(void)state;
+	for (int i = 0; qb_int8_kernels_at(i); i++) {
+		for (size_t j = 0; qb_int8_kernels_at(i)->filter && j < QB_COUNT(channels) * QB_COUNT(outputs); j++) {
+			for (int kind = 0; kind < KINDS; kind++) {
+				check_filter(qb_int8_kernels_at(i)->filter, channels[j / QB_COUNT(outputs)],
+					outputs[j % QB_COUNT(outputs)], (enum kind)kind);
+				filters++;
+			}
+		}
+	}
+	if (!filters) {
+		skip();
+	}
+}
+
 /* y [pixels][outputs] of bytes [pixels][k] and [k][outputs], with zero points on both sides. */
 static void check_product(int64_t outputs, int64_t k, int64_t pixels, enum kind kind)
 {
@@ -496,6 +582,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(conv__any_size__all_tables_equal_sums),
 		cmocka_unit_test(conv__long_sums__all_tables_equal_sums),
+		cmocka_unit_test(filter__any_size__equals_convolution),
 		cmocka_unit_test(product__any_size__all_tables_equal_sums),
 		cmocka_unit_test(depthwise__any_size__all_tables_equal_sums),
 		cmocka_unit_test(average_and_max__any_channels__all_tables_equal_doubles),
