@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Convolutions of 3 x 3 with stride 1 by minimal filtering, F(4 x 4, 3 x 3) (Lavin and Gray, "Fast algorithms for
- * convolutional neural networks", 2016): tiles of 4 x 4 outputs from 6 x 6 inputs by 36 matrix products in place of
- * 144. A dilated image is as many images as phases. Only where no scheme replaces the weights, for these lie transformed.
+ * Convolutions by minimal filtering (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016): tiles of
+ * outputs from tiles of inputs by fewer products than outputs have taps. A dilated image is as many images as phases. Only
+ * where no scheme replaces the weights, for these lie transformed.
  */
 #include <math.h>
 #include <string.h>
@@ -14,16 +14,37 @@
 #include "core/ops/plans.h"
 
 enum {
-	OUT = 4, IN = 6, POINTS = IN * IN,
+	OUT_MOST = 4, SIZE_MOST = 9, POINTS_MOST = SIZE_MOST * SIZE_MOST,
 	LANES = 8,
 	TILES_MIN = 12, TILES_MAX = 48, /* at a time */
 	CACHED = 128 * 1024,            /* numbers, transformed inputs and outputs, that stay near */
+};
+
+/* Along one side: `out` outputs of a kernel come from `size` inputs by as many products, at the points 0, 1, -1, 2 (-2) and
+ * infinity. A stride of 2 splits inputs into even ones, filtered by the outer taps, and odd ones, which the middle tap
+ * multiplies as they are: the last four products, all with the same weight. */
+enum form { FOUR_OF_THREE, THREE_OF_THREE, FOUR_OF_TWO, FOUR_OF_STRIDED, FORMS };
+
+static const struct {
+	const char *name;
+	int kernel, stride, out, size, weights; /* weights: transformed ones along one side */
+	double g[6][3];
+} forms[FORMS] = {
+	{"winograd 4x4", 3, 1, 4, 6, 6, {{0.25, 0, 0}, {-1.0 / 6, -1.0 / 6, -1.0 / 6}, {-1.0 / 6, 1.0 / 6, -1.0 / 6},
+		{1.0 / 24, 1.0 / 12, 1.0 / 6}, {1.0 / 24, -1.0 / 12, 1.0 / 6}, {0, 0, 1}}},
+	{"winograd 3x3", 3, 1, 3, 5, 5, {{0.5, 0, 0}, {-0.5, -0.5, -0.5}, {-1.0 / 6, 1.0 / 6, -1.0 / 6},
+		{1.0 / 6, 1.0 / 3, 2.0 / 3}, {0, 0, 1}}},
+	{"winograd 4x4 of 2x2", 2, 1, 4, 5, 5, {{0.5, 0}, {-0.5, -0.5}, {-1.0 / 6, 1.0 / 6}, {1.0 / 6, 1.0 / 3}, {0, 1}}},
+	{"winograd 4x4, stride 2", 3, 2, 4, 9, 6, {{0.5, 0, 0}, {-0.5, 0, -0.5}, {-1.0 / 6, 0, 1.0 / 6},
+		{1.0 / 6, 0, 1.0 / 3}, {0, 0, 1}, {0, 1, 0}}},
 };
 
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 typedef int32_t masks __attribute__((vector_size(LANES * sizeof(int32_t)), aligned(4)));
 
 struct winograd {
+	enum form form;
+	int out, size, points; /* of a tile's sides; size * size */
 	struct qb_dense d;
 	struct qb_act act;
 	struct qb_tail tail;
@@ -31,7 +52,7 @@ struct winograd {
 	int64_t tiles, at_once;      /* of all images */
 	int64_t wide[2], phases;     /* tiles of one phase of one image, and phases along one side */
 	int threads;
-	const float *zeros, *weights; /* [36][outputs / 16][channels][16] */
+	const float *zeros, *weights; /* [weights * weights][outputs / 16][channels][16] */
 };
 
 enum { X, BIAS, ADD, SCRATCH, Y };
@@ -70,7 +91,7 @@ ALWAYS void choose(lanes *v, const masks *where, const lanes *from)
 }
 
 /* One row or column of the input's transform: B' d. */
-ALWAYS void input_line(const lanes *d, int step, lanes *v, int to)
+ALWAYS void input_six(const lanes *d, int step, lanes *v, int to)
 {
 	lanes d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step],
 	      d5 = d[5 * step];
@@ -84,36 +105,74 @@ ALWAYS void input_line(const lanes *d, int step, lanes *v, int to)
 	v[5 * to] = 4 * d1 - 5 * d3 + d5;
 }
 
-/* Of the output's: A' m. */
-ALWAYS void output_line(const lanes *m, int step, lanes *y, int to)
+ALWAYS void input_five(const lanes *d, int step, lanes *v, int to)
 {
-	lanes a = m[step] + m[2 * step], b = m[step] - m[2 * step];
-	lanes c = m[3 * step] + m[4 * step], e = m[3 * step] - m[4 * step];
+	lanes d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step];
+	lanes a = d3 - d1, b = d3 - d2;
 
+	v[0] = 2 * (d0 - d2) + a;
+	v[to] = b - 2 * d1;
+	v[2 * to] = b - 2 * (d2 - d1);
+	v[3 * to] = a;
+	v[4 * to] = d4 - d2 - 2 * a;
+}
+
+ALWAYS void input_line(const enum form f, const lanes *d, int step, lanes *v, int to)
+{
+	if (f == FOUR_OF_THREE) {
+		input_six(d, step, v, to);
+	} else if (f != FOUR_OF_STRIDED) {
+		input_five(d, step, v, to);
+	} else {
+		input_five(d, 2 * step, v, to);
+		for (int i = 0; i < 4; i++) {
+			v[(5 + i) * to] = d[(2 * i + 1) * step];
+		}
+	}
+}
+
+/* Of the output's: A' m. */
+ALWAYS void output_line(const enum form f, const lanes *m, int step, lanes *y, int to)
+{
+	lanes a = m[step] + m[2 * step], b = m[step] - m[2 * step], c = m[3 * step], e = c;
+
+	if (f == FOUR_OF_THREE) {
+		c = m[3 * step] + m[4 * step];
+		e = m[3 * step] - m[4 * step];
+	}
 	y[0] = m[0] + a + c;
 	y[to] = b + 2 * e;
 	y[2 * to] = a + 4 * c;
-	y[3 * to] = b + 8 * e + m[5 * step];
+	if (f == THREE_OF_THREE) {
+		y[2 * to] += m[4 * step];
+		return;
+	}
+	y[3 * to] = b + 8 * e + m[(f == FOUR_OF_THREE ? 5 : 4) * step];
+	for (int i = 0; f == FOUR_OF_STRIDED && i < 4; i++) {
+		y[i * to] += m[(5 + i) * step];
+	}
 }
 
-/* row [36]: where the tile's pixels lie; v [36][v_step]. */
-ALWAYS void input_body(const float *const *row, int64_t channels, float *v, int64_t v_step)
+/* row [size][size]: where the tile's pixels lie; v [size][size][v_step]. */
+ALWAYS void input_body(const enum form f, const float *const *row, int64_t channels, float *v, int64_t v_step)
 {
-	for (int64_t c = 0; c < channels; c += LANES) {
-		lanes d[POINTS], t[POINTS], u[POINTS];
+	const int size = forms[f].size;
 
-		for (int i = 0; i < POINTS; i++) {
+	for (int64_t c = 0; c < channels; c += LANES) {
+		lanes d[POINTS_MOST], t[POINTS_MOST], u[POINTS_MOST];
+
+		for (int i = 0; i < size * size; i++) {
 			load(&d[i], row[i] + c, channels - c);
 		}
-#pragma GCC unroll 6
-		for (int i = 0; i < IN; i++) {
-			input_line(d + i, IN, t + i, IN);
+#pragma GCC unroll 9
+		for (int i = 0; i < size; i++) {
+			input_line(f, d + i, size, t + i, size);
 		}
-#pragma GCC unroll 6
-		for (int i = 0; i < IN; i++) {
-			input_line(t + i * IN, 1, u + i * IN, 1);
+#pragma GCC unroll 9
+		for (int i = 0; i < size; i++) {
+			input_line(f, t + i * size, 1, u + i * size, 1);
 		}
-		for (int i = 0; i < POINTS; i++) {
+		for (int i = 0; i < size * size; i++) {
 			*(lanes *)(void *)(v + i * v_step + c) = u[i];
 		}
 	}
@@ -171,29 +230,30 @@ ALWAYS void end(const struct ending *e, lanes *v, const float *add, int64_t left
 	*v = e->adds_last ? *v + more : *v;
 }
 
-/* m [36][m_step]; y [16]: where the outputs go, NULL outside; add likewise or NULL. */
-ALWAYS void output_body(const struct winograd *w, const float *m, int64_t m_step, const float *bias,
+/* m [size][size][m_step]; y [out][out]: where the outputs go, NULL outside; add likewise or NULL. */
+ALWAYS void output_body(const enum form f, const struct winograd *w, const float *m, int64_t m_step, const float *bias,
 	const float *const *add, float *const *y)
 {
+	const int size = forms[f].size, out = forms[f].out;
 	int64_t outputs = w->d.outputs;
 
 	for (int64_t c = 0; c < outputs; c += LANES) {
-		lanes d[POINTS], t[OUT * IN], u[OUT * OUT];
+		lanes d[POINTS_MOST], t[OUT_MOST * SIZE_MOST], u[OUT_MOST * OUT_MOST];
 		struct ending e;
 
 		begin_ending(&e, w, bias, c);
-		for (int i = 0; i < POINTS; i++) {
+		for (int i = 0; i < size * size; i++) {
 			d[i] = *(const lanes *)(const void *)(m + i * m_step + c);
 		}
-#pragma GCC unroll 6
-		for (int i = 0; i < IN; i++) {
-			output_line(d + i, IN, t + i, IN);
+#pragma GCC unroll 9
+		for (int i = 0; i < size; i++) {
+			output_line(f, d + i, size, t + i, size);
 		}
 #pragma GCC unroll 4
-		for (int i = 0; i < OUT; i++) {
-			output_line(t + i * IN, 1, u + i * OUT, 1);
+		for (int i = 0; i < out; i++) {
+			output_line(f, t + i * size, 1, u + i * out, 1);
 		}
-		for (int i = 0; i < OUT * OUT; i++) {
+		for (int i = 0; i < out * out; i++) {
 			if (y[i]) {
 				end(&e, &u[i], add ? add[i] + c : NULL, outputs - c);
 				store(y[i] + c, &u[i], outputs - c);
@@ -202,16 +262,26 @@ ALWAYS void output_body(const struct winograd *w, const float *m, int64_t m_step
 	}
 }
 
-WIDE static void input_wide(const float *const *row, int64_t channels, float *v, int64_t v_step)
-{
-	input_body(row, channels, v, v_step);
-}
+#define SIZED(f) \
+	WIDE static void input_##f(const float *const *row, int64_t channels, float *v, int64_t v_step) \
+	{ \
+		input_body(f, row, channels, v, v_step); \
+	} \
+	WIDE static void output_##f(const struct winograd *w, const float *m, int64_t m_step, const float *bias, \
+		const float *const *add, float *const *y) \
+	{ \
+		output_body(f, w, m, m_step, bias, add, y); \
+	}
+SIZED(FOUR_OF_THREE) SIZED(THREE_OF_THREE) SIZED(FOUR_OF_TWO) SIZED(FOUR_OF_STRIDED)
+#undef SIZED
 
-WIDE static void output_wide(const struct winograd *w, const float *m, int64_t m_step, const float *bias,
-	const float *const *add, float *const *y)
-{
-	output_body(w, m, m_step, bias, add, y);
-}
+typedef void input_fn(const float *const *row, int64_t channels, float *v, int64_t v_step);
+typedef void output_fn(const struct winograd *w, const float *m, int64_t m_step, const float *bias,
+	const float *const *add, float *const *y);
+static input_fn *const input_of[FORMS] = {input_FOUR_OF_THREE, input_THREE_OF_THREE, input_FOUR_OF_TWO,
+	input_FOUR_OF_STRIDED};
+static output_fn *const output_of[FORMS] = {output_FOUR_OF_THREE, output_THREE_OF_THREE, output_FOUR_OF_TWO,
+	output_FOUR_OF_STRIDED};
 
 /* The first output of a tile, and its image. */
 struct origin {
@@ -224,8 +294,8 @@ static struct origin origin_of(const struct winograd *w, int64_t tile)
 	int64_t in = tile % plane;
 	struct origin o = {tile / plane / (w->phases * w->phases), phase / w->phases, phase % w->phases};
 
-	o.y += in / w->wide[1] * OUT * w->phases;
-	o.x += in % w->wide[1] * OUT * w->phases;
+	o.y += in / w->wide[1] * w->out * w->phases;
+	o.x += in % w->wide[1] * w->out * w->phases;
 	return o;
 }
 
@@ -234,15 +304,16 @@ static void transform_input(const struct winograd *w, const float *x, int64_t ti
 {
 	const struct qb_dense *d = &w->d;
 	struct origin o = origin_of(w, tile);
-	const float *row[POINTS];
+	const float *row[POINTS_MOST];
 
-	for (int i = 0; i < POINTS; i++) {
-		int64_t iy = o.y - d->pad[0] + i / IN * w->phases, ix = o.x - d->pad[1] + i % IN * w->phases;
+	for (int i = 0; i < w->points; i++) {
+		int64_t iy = o.y * d->stride[0] - d->pad[0] + i / w->size * w->phases;
+		int64_t ix = o.x * d->stride[1] - d->pad[1] + i % w->size * w->phases;
 		bool inside = iy >= 0 && iy < d->height && ix >= 0 && ix < d->width;
 
 		row[i] = inside ? x + ((o.image * d->height + iy) * d->width + ix) * d->channels : w->zeros;
 	}
-	input_wide(row, d->channels, v, v_step);
+	input_of[w->form](row, d->channels, v, v_step);
 }
 
 static void transform_output(const struct winograd *w, void *const *buffer, int64_t tile,
@@ -250,30 +321,38 @@ static void transform_output(const struct winograd *w, void *const *buffer, int6
 {
 	const struct qb_dense *d = &w->d;
 	struct origin o = origin_of(w, tile);
-	const float *add[OUT * OUT];
-	float *y[OUT * OUT];
+	const float *add[OUT_MOST * OUT_MOST];
+	float *y[OUT_MOST * OUT_MOST];
 
-	for (int i = 0; i < OUT * OUT; i++) {
-		int64_t oy = o.y + i / OUT * w->phases, ox = o.x + i % OUT * w->phases;
+	for (int i = 0; i < w->out * w->out; i++) {
+		int64_t oy = o.y + i / w->out * w->phases, ox = o.x + i % w->out * w->phases;
 		int64_t at = ((o.image * d->out_height + oy) * d->out_width + ox) * d->outputs;
 		bool inside = oy < d->out_height && ox < d->out_width;
 
 		y[i] = inside ? (float *)buffer[Y] + at : NULL;
 		add[i] = inside && d->add ? (const float *)buffer[ADD] + at : NULL;
 	}
-	output_wide(w, m, m_step, d->bias ? buffer[BIAS] : NULL, d->add ? add : NULL, y);
-	for (int i = 0; i < OUT * OUT && w->act.kind > QB_ACT_LEAKY; i++) {
+	output_of[w->form](w, m, m_step, d->bias ? buffer[BIAS] : NULL, d->add ? add : NULL, y);
+	for (int i = 0; i < w->out * w->out && w->act.kind > QB_ACT_LEAKY; i++) {
 		if (y[i]) {
 			qb_f32_activate(&w->act, y[i], d->outputs);
 		}
 	}
 }
 
+/* Which of the transformed weights point i of a tile takes. */
+static int weight_of(const struct winograd *w, int i)
+{
+	int most = forms[w->form].weights, y = i / w->size, x = i % w->size;
+
+	return QB_MIN(y, most - 1) * most + QB_MIN(x, most - 1);
+}
+
 static void run_tiles(const struct winograd *w, void *const *buffer, float *scratch, int64_t first,
 	int64_t last)
 {
 	const struct qb_dense *d = &w->d;
-	float *v = scratch, *m = scratch + POINTS * w->at_once * w->depth;
+	float *v = scratch, *m = scratch + w->points * w->at_once * w->depth;
 	size_t panels = qb_align_up((size_t)d->outputs, QB_F32_PANEL) / QB_F32_PANEL;
 	struct qb_f32_product p = {.outputs = d->outputs, .runs = 1, .depth = d->channels};
 
@@ -282,13 +361,13 @@ static void run_tiles(const struct winograd *w, void *const *buffer, float *scra
 		for (int64_t t = 0; t < count; t++) {
 			transform_input(w, buffer[X], first + t, v + t * w->depth, count * w->depth);
 		}
-		for (int i = 0; i < POINTS; i++) {
+		for (int i = 0; i < w->points; i++) {
 			const float *row[TILES_MAX];
 
 			for (int64_t t = 0; t < count; t++) {
 				row[t] = v + (i * count + t) * w->depth;
 			}
-			p.weights = w->weights + (size_t)i * panels * QB_F32_PANEL * (size_t)d->channels;
+			p.weights = w->weights + (size_t)weight_of(w, i) * panels * QB_F32_PANEL * (size_t)d->channels;
 			qb_f32_product(&p, row, count, 0, (int64_t)panels, NULL, m + i * count * w->width,
 				w->width);
 		}
@@ -301,7 +380,7 @@ static void run_tiles(const struct winograd *w, void *const *buffer, float *scra
 static void run_winograd(const void *context, void *const *buffer)
 {
 	const struct winograd *w = context;
-	size_t part = (size_t)(POINTS * w->at_once * (w->depth + w->width));
+	size_t part = (size_t)(w->points * w->at_once * (w->depth + w->width));
 
 #pragma omp parallel for schedule(static) if (w->threads > 1) num_threads(w->threads)
 	for (int t = 0; t < w->threads; t++) {
@@ -311,41 +390,74 @@ static void run_winograd(const void *context, void *const *buffer)
 }
 
 /* G g G' of each filter, in double precision. */
-static const float *transform_weights(struct qb_builder *b, const struct qb_dense *d)
+static const float *transform_weights(struct qb_builder *b, const struct qb_dense *d, enum form form)
 {
-	static const double g[IN][3] = {{0.25, 0, 0}, {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-		{-1.0 / 6, 1.0 / 6, -1.0 / 6}, {1.0 / 24, 1.0 / 12, 1.0 / 6},
-		{1.0 / 24, -1.0 / 12, 1.0 / 6}, {0, 0, 1}};
+	const double (*g)[3] = forms[form].g;
 	const float *from = d->w->constant->data;
 	size_t outputs = qb_align_up((size_t)d->outputs, QB_F32_PANEL), c = (size_t)d->channels;
-	float *to = qb_builder_alloc(b, POINTS * outputs * c, sizeof(*to));
+	int side = forms[form].weights, kernel = forms[form].kernel;
+	float *to = qb_builder_alloc(b, (size_t)(side * side) * outputs * c, sizeof(*to));
 
 	for (size_t o = 0; to && o < (size_t)d->outputs; o++) {
 		for (size_t k = 0; k < c; k++) {
-			const float *f = from + (o * c + k) * 9;
-			double half[IN][3];
+			const float *f = from + (o * c + k) * (size_t)(kernel * kernel);
+			double half[6][3] = {{0}};
 
-			for (int i = 0; i < IN * 3; i++) {
-				half[i / 3][i % 3] = g[i / 3][0] * (double)f[i % 3] +
-					g[i / 3][1] * (double)f[3 + i % 3] + g[i / 3][2] * (double)f[6 + i % 3];
+			for (int i = 0; i < side * kernel * kernel; i++) {
+				int y = i / kernel / kernel, t = i / kernel % kernel, x = i % kernel;
+
+				half[y][x] += g[y][t] * (double)f[t * kernel + x];
 			}
-			for (int i = 0; i < POINTS; i++) {
-				const double *h = half[i / IN], *q = g[i % IN];
+			for (int i = 0; i < side * side; i++) {
+				const double *h = half[i / side], *q = g[i % side];
+				double sum = h[0] * q[0] + h[1] * q[1] + h[2] * q[2];
 
 				to[(((size_t)i * (outputs / QB_F32_PANEL) + o / QB_F32_PANEL) * c + k) * QB_F32_PANEL +
-					o % QB_F32_PANEL] = (float)(h[0] * q[0] + h[1] * q[1] + h[2] * q[2]);
+					o % QB_F32_PANEL] = (float)sum;
 			}
 		}
 	}
 	return to;
 }
 
-/* Transformed weights are four times as large: with few tiles to share them, reading them costs more than is won. And
- * tiles must be full: where phases are as many as pixels, each holds one output of sixteen. The transforms cost, too. */
+/* Transformed weights are more: with few tiles to share them, reading them costs more than is won. And tiles must be full:
+ * where phases are as many as pixels, each holds one output of sixteen. The transforms cost, too. */
 static bool pays(const struct winograd *w)
 {
-	return 3 * POINTS * w->tiles <= 2 * qb_dense_cost(&w->d) && w->tiles >= 12 && w->d.channels >= 16 &&
+	return 3 * w->points * w->tiles <= 2 * qb_dense_cost(&w->d) && w->tiles >= 12 && w->d.channels >= 16 &&
 		w->d.outputs >= 16;
+}
+
+/* The form that has the fewest products; false where none fits. */
+static bool choose_form(struct winograd *w)
+{
+	const struct qb_dense *d = &w->d;
+	int64_t least = INT64_MAX;
+
+	for (int f = 0; f < FORMS; f++) {
+		int64_t out[2] = {d->out_height, d->out_width}, tiles = d->images * w->phases * w->phases, wide[2];
+		int points = forms[f].size * forms[f].size;
+
+		if (d->kernel[0] != forms[f].kernel || d->kernel[1] != forms[f].kernel ||
+			d->stride[0] != forms[f].stride || d->stride[1] != forms[f].stride ||
+			(w->phases > 1 && forms[f].stride > 1)) {
+			continue;
+		}
+		for (int i = 0; i < 2; i++) {
+			wide[i] = ((out[i] + w->phases - 1) / w->phases + forms[f].out - 1) / forms[f].out;
+			tiles *= wide[i];
+		}
+		if (points * tiles < least) {
+			least = points * tiles;
+			w->form = (enum form)f;
+			w->out = forms[f].out;
+			w->size = forms[f].size;
+			w->points = points;
+			w->tiles = tiles;
+			memcpy(w->wide, wide, sizeof(wide));
+		}
+	}
+	return least < INT64_MAX;
 }
 
 static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, int buffer[5],
@@ -369,7 +481,7 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, 
 		buffer[ADD] = place.buffer;
 	}
 	QB_TRY(qb_builder_scratch(b,
-		(size_t)(w->threads * POINTS * w->at_once * (w->depth + w->width)) * sizeof(float),
+		(size_t)(w->threads * w->points * w->at_once * (w->depth + w->width)) * sizeof(float),
 		&buffer[SCRATCH], eb));
 	QB_TRY(qb_builder_define(b, d->y, &d->y_md, &place, eb));
 	buffer[Y] = place.buffer;
@@ -383,31 +495,21 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, cons
 		.threads = qb_builder_threads(b)};
 	int buffer[5];
 
-	if (!qb_f32_is_fast() || !qb_builder_fixes_weights(b) || d->groups != 1 || d->kernel[0] != 3 ||
-		d->kernel[1] != 3 || d->stride[0] != 1 || d->stride[1] != 1 ||
-		d->dilation[0] != d->dilation[1]) {
+	if (!qb_f32_is_fast() || !qb_builder_fixes_weights(b) || d->groups != 1 ||
+		d->dilation[0] != d->dilation[1] || !choose_form(&w) || !pays(&w)) {
 		return QB_EUNSUPPORTED;
 	}
-	for (int i = 0; i < 2; i++) {
-		int64_t out = i ? d->out_width : d->out_height;
-
-		w.wide[i] = ((out + w.phases - 1) / w.phases + OUT - 1) / OUT;
-	}
-	w.tiles = d->images * w.phases * w.phases * w.wide[0] * w.wide[1];
 	w.depth = (int64_t)qb_align_up((size_t)d->channels, LANES);
 	w.width = (int64_t)qb_align_up((size_t)d->outputs, LANES);
-	w.at_once = CACHED / (POINTS * (w.depth + w.width));
+	w.at_once = CACHED / (w.points * (w.depth + w.width));
 	/* Many weights are read again for each lot of tiles: then the lots are large. */
 	w.at_once = QB_MAX(w.at_once, d->channels * d->outputs > CACHED / 8 ? TILES_MAX : TILES_MIN);
 	w.at_once = QB_MIN(w.at_once, (int64_t)TILES_MAX);
-	if (!pays(&w)) {
-		return QB_EUNSUPPORTED;
-	}
 	w.zeros = qb_builder_alloc(b, (size_t)d->channels, sizeof(float));
-	w.weights = transform_weights(b, d);
+	w.weights = transform_weights(b, d, w.form);
 	if (!w.zeros || !w.weights) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for transformed weights");
 	}
 	QB_TRY(find_buffers(b, &w, buffer, eb));
-	return qb_builder_call(b, n, "winograd 4x4", run_winograd, &w, sizeof(w), buffer, 5, 1, eb);
+	return qb_builder_call(b, n, forms[w.form].name, run_winograd, &w, sizeof(w), buffer, 5, 1, eb);
 }
