@@ -16,8 +16,9 @@
 enum {
 	OUT_MOST = 4, SIZE_MOST = 9, POINTS_MOST = SIZE_MOST * SIZE_MOST,
 	LANES = 8,
-	TILES_MIN = 12, TILES_MAX = 48, /* at a time */
-	CACHED = 128 * 1024,            /* numbers, transformed inputs and outputs, that stay near */
+	TILES_MIN = 12, TILES_MAX = 48, /* at a time, more or less */
+	CACHED = 32 * 1024,             /* numbers, transformed inputs and outputs, that stay near */
+	MANY_WEIGHTS = 8192,            /* so many filters are read again for each lot of tiles */
 };
 
 /* Along one side: `out` outputs of a kernel come from `size` inputs by as many products, at the points 0, 1, -1, 2 (-2) and
@@ -348,21 +349,32 @@ static int weight_of(const struct winograd *w, int i)
 	return QB_MIN(y, most - 1) * most + QB_MIN(x, most - 1);
 }
 
+/* Lots of nearly equal size: 49 tiles are one. */
+static int64_t lots_of(const struct winograd *w, int64_t tiles)
+{
+	return QB_MAX((tiles + w->at_once / 2) / w->at_once, INT64_C(1));
+}
+
+static int64_t most_at_once(const struct winograd *w)
+{
+	return 2 * w->at_once;
+}
+
 static void run_tiles(const struct winograd *w, void *const *buffer, float *scratch, int64_t first,
 	int64_t last)
 {
 	const struct qb_dense *d = &w->d;
-	float *v = scratch, *m = scratch + w->points * w->at_once * w->depth;
+	float *v = scratch, *m = scratch + w->points * most_at_once(w) * w->depth;
 	size_t panels = qb_align_up((size_t)d->outputs, QB_F32_PANEL) / QB_F32_PANEL;
 	struct qb_f32_product p = {.outputs = d->outputs, .runs = 1, .depth = d->channels};
 
-	for (int64_t count; first < last; first += count) {
-		count = QB_MIN(w->at_once, last - first);
+	for (int64_t count, lots = lots_of(w, last - first); first < last; first += count, lots--) {
+		count = (last - first + lots - 1) / lots;
 		for (int64_t t = 0; t < count; t++) {
 			transform_input(w, buffer[X], first + t, v + t * w->depth, count * w->depth);
 		}
 		for (int i = 0; i < w->points; i++) {
-			const float *row[TILES_MAX];
+			const float *row[2 * TILES_MAX];
 
 			for (int64_t t = 0; t < count; t++) {
 				row[t] = v + (i * count + t) * w->depth;
@@ -380,7 +392,7 @@ static void run_tiles(const struct winograd *w, void *const *buffer, float *scra
 static void run_winograd(const void *context, void *const *buffer)
 {
 	const struct winograd *w = context;
-	size_t part = (size_t)(w->points * w->at_once * (w->depth + w->width));
+	size_t part = (size_t)(w->points * most_at_once(w) * (w->depth + w->width));
 
 #pragma omp parallel for schedule(static) if (w->threads > 1) num_threads(w->threads)
 	for (int t = 0; t < w->threads; t++) {
@@ -481,7 +493,7 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, 
 		buffer[ADD] = place.buffer;
 	}
 	QB_TRY(qb_builder_scratch(b,
-		(size_t)(w->threads * w->points * w->at_once * (w->depth + w->width)) * sizeof(float),
+		(size_t)(w->threads * w->points * most_at_once(w) * (w->depth + w->width)) * sizeof(float),
 		&buffer[SCRATCH], eb));
 	QB_TRY(qb_builder_define(b, d->y, &d->y_md, &place, eb));
 	buffer[Y] = place.buffer;
@@ -502,8 +514,7 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, cons
 	w.depth = (int64_t)qb_align_up((size_t)d->channels, LANES);
 	w.width = (int64_t)qb_align_up((size_t)d->outputs, LANES);
 	w.at_once = CACHED / (w.points * (w.depth + w.width));
-	/* Many weights are read again for each lot of tiles: then the lots are large. */
-	w.at_once = QB_MAX(w.at_once, d->channels * d->outputs > CACHED / 8 ? TILES_MAX : TILES_MIN);
+	w.at_once = QB_MAX(w.at_once, d->channels * d->outputs >= MANY_WEIGHTS ? TILES_MAX : TILES_MIN);
 	w.at_once = QB_MIN(w.at_once, (int64_t)TILES_MAX);
 	w.zeros = qb_builder_alloc(b, (size_t)d->channels, sizeof(float));
 	w.weights = transform_weights(b, d, w.form);
