@@ -55,7 +55,7 @@ struct piece {
 	const float *add, *bias, *gain, *shift;
 	int64_t y_stride;
 	int width;               /* outputs of the panel, 1 to 16 */
-	bool first, last, adds_last;
+	bool first, ends, adds_last; /* ends: this is the last piece, and something follows the sum */
 	const struct qb_act *act;
 };
 
@@ -107,7 +107,7 @@ static void piece_plain(const struct piece *p, int tile)
 					sum = fmaf(x[k], w[k * QB_F32_PANEL + o], sum);
 				}
 			}
-			y[o] = p->last ? end_plain(p, i, o, sum, lo, hi) : sum;
+			y[o] = p->ends ? end_plain(p, i, o, sum, lo, hi) : sum;
 		}
 	}
 }
@@ -213,7 +213,7 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 			}
 		}
 	}
-	if (p->last) {
+	if (p->ends) {
 		finish_avx2(p, tile, 0, full, a);
 		if (!half) {
 			finish_avx2(p, tile, 8, full, b);
@@ -339,6 +339,7 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 	int64_t at_once = QB_MAX(CACHED / (rows * b.runs * b.depth), 1);
 	struct piece s = {.rows = rows, .w_run = p->depth * QB_F32_PANEL, .y_stride = y_stride,
 		.adds_last = p->tail.adds, .act = &p->act};
+	bool bare = !p->bias && !add && !p->tail.gain && p->act.kind == QB_ACT_NONE;
 
 	for (int64_t start = 0; start < b.count; start += at_once) {
 		int64_t stop = QB_MIN(start + at_once, b.count);
@@ -357,7 +358,7 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 				s.runs = QB_MIN(b.runs, p->runs - r);
 				s.depth = QB_MIN(b.depth, p->depth - s.from);
 				s.first = q == 0;
-				s.last = q + 1 == b.count;
+				s.ends = q + 1 == b.count && !bare;
 				s.row = row + r * rows;
 				s.taken = p->taken ? p->taken + r : NULL;
 				s.w = p->taken ? weights_of(p, j) + s.from * QB_F32_PANEL : block_at(p, &b, j, q);

@@ -357,7 +357,7 @@ static int64_t lots_of(const struct winograd *w, int64_t tiles)
 
 static int64_t most_at_once(const struct winograd *w)
 {
-	return 2 * w->at_once;
+	return w->at_once * 3 / 2 + 1;
 }
 
 static void run_tiles(const struct winograd *w, void *const *buffer, float *scratch, int64_t first,
