@@ -183,30 +183,6 @@ static enum qb_err find_runs(struct qb_builder *b, struct move *m, const struct 
 	return kept ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 }
 
-static enum qb_err requantize(struct qb_builder *b, const struct qb_bytes *x, const struct qb_bytes *y,
-	const uint8_t **out, struct qb_errbuf *eb)
-{
-	const struct qb_int8_kernels *k = qb_int8_kernels();
-	uint8_t *table, byte[256];
-	float number[256];
-
-	*out = NULL;
-	if (x->scale == y->scale && x->zero == y->zero && x->top <= y->top) {
-		return QB_OK;
-	}
-	table = qb_builder_alloc(b, 256, 1);
-	if (!table) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
-	}
-	for (int i = 0; i < 256; i++) {
-		byte[i] = (uint8_t)i;
-	}
-	k->dequantize(byte, number, 256, x->scale, x->zero);
-	k->quantize(number, table, 256, y->scale, y->zero, y->top);
-	*out = table;
-	return QB_OK;
-}
-
 static enum qb_err move_output(struct qb_builder *b, const struct qb_node *n, const struct source *s,
 	int which, struct qb_errbuf *eb)
 {
@@ -219,7 +195,7 @@ static enum qb_err move_output(struct qb_builder *b, const struct qb_node *n, co
 
 	QB_TRY(qb_builder_define_bytes(b, n->output[which], &y, eb));
 	for (int i = 0; i < s->parts; i++) {
-		QB_TRY(requantize(b, &s->bytes[i], &y, &m.table[i], eb));
+		QB_TRY(qb__requantize(b, &s->bytes[i], &y, &m.table[i], eb));
 		buffer[i] = s->bytes[i].buffer;
 	}
 	if (!strcmp(n->type, "Pad")) {
@@ -268,25 +244,4 @@ enum qb_err qb__plan_int8_move(struct qb_builder *b, const struct qb_node *n, st
 		}
 	}
 	return QB_OK;
-}
-
-/* New shapes: on the same bytes where they lie alike, else moved. */
-enum qb_err qb__plan_int8_alias(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
-{
-	enum qb_err err = n->outputs > 1 && n->output[1]
-		? QB_EUNSUPPORTED : qb_builder_alias_bytes(b, n->output[0], n->input[0], eb);
-
-	return err == QB_EUNSUPPORTED ? qb__plan_int8_move(b, n, eb) : err;
-}
-
-/* Nearest neighbours are moved; anything between them is computed. */
-enum qb_err qb__plan_int8_resize(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
-{
-	const struct qb_attr *mode = qb_node_attr(n, "mode");
-	const struct qb_attr *where = qb_node_attr(n, "coordinate_transformation_mode");
-
-	if ((mode && strcmp(mode->s, "nearest")) || (where && !strcmp(where->s, "tf_crop_and_resize"))) {
-		return QB_EUNSUPPORTED;
-	}
-	return qb__plan_int8_move(b, n, eb);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Integer steps of what looks at a whole line: LayerNormalization and ReduceMean along the last dimension, where sums and
- * squares of bytes are exact. And BatchNormalization, where nothing before it
+ * Integer steps of LayerNormalization along the last dimension, where sums and squares of bytes are exact, and of
+ * BatchNormalization, where nothing before it
  * could take it: a depthwise convolution of one tap, its weights 1.
  */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -110,53 +110,6 @@ enum qb_err qb__plan_int8_layer_norm(struct qb_builder *b, const struct qb_node 
 	buffer[0] = c.x.buffer;
 	buffer[1] = c.y.buffer;
 	return qb_builder_call(b, n, "int8 layer norm", run_layer_norm, &c, sizeof(c), buffer, 2, 1, eb);
-}
-
-struct mean {
-	struct qb_bytes x, y;
-	float multiplier, offset;
-	int threads;
-};
-
-static void run_mean(const void *context, void *const *buffer)
-{
-	const struct mean *c = context;
-
-#pragma omp parallel for schedule(static) if (c->threads > 1 && c->x.pixels * c->x.channels > 16384)
-	for (int64_t p = 0; p < c->x.pixels; p++) {
-		const uint8_t *x = (const uint8_t *)buffer[0] + p * c->x.stride;
-		uint32_t sum = 0;
-		float v;
-
-		for (int64_t i = 0; i < c->x.channels; i++) {
-			sum += x[i];
-		}
-		v = rintf((float)sum * c->multiplier + c->offset);
-		v = v < 0 ? 0 : v > (float)c->y.top ? (float)c->y.top : v;
-		((uint8_t *)buffer[1])[p / c->y.channels * c->y.stride + p % c->y.channels] = (uint8_t)v;
-	}
-}
-
-enum qb_err qb__plan_int8_mean(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
-{
-	struct mean c = {.threads = qb_builder_threads(b)};
-	int64_t ndim = n->input[0]->shape.ndim, axes[QB_MAX_DIMS];
-	int buffer[2], count = qb__op_list(n, NULL, "axes", 1, axes, QB_MAX_DIMS);
-
-	if (strcmp(n->type, "ReduceMean") || count != 1 || (axes[0] != -1 && axes[0] != ndim - 1) ||
-		n->act.kind != QB_ACT_NONE) {
-		return QB_EUNSUPPORTED;
-	}
-	QB_TRY(qb_builder_bytes(b, n->input[0], &c.x, eb));
-	QB_TRY(qb_builder_define_bytes(b, n->output[0], &c.y, eb));
-	if (c.x.inner != 1 || c.y.inner != 1 || c.x.channels > QB_INT8_K_MAX) {
-		return QB_EUNSUPPORTED;
-	}
-	c.multiplier = (float)((double)c.x.scale / c.y.scale / (double)c.x.channels);
-	c.offset = (float)(c.y.zero - (double)c.x.scale / c.y.scale * c.x.zero);
-	buffer[0] = c.x.buffer;
-	buffer[1] = c.y.buffer;
-	return qb_builder_call(b, n, "int8 mean", run_mean, &c, sizeof(c), buffer, 2, 1, eb);
 }
 
 struct batch_norm {

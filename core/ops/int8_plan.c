@@ -47,6 +47,30 @@ int64_t qb__broadcast_index(const struct qb_shape *y, const struct qb_shape *ope
 	return at;
 }
 
+enum qb_err qb__requantize(struct qb_builder *b, const struct qb_bytes *x, const struct qb_bytes *y,
+	const uint8_t **out, struct qb_errbuf *eb)
+{
+	const struct qb_int8_kernels *k = qb_int8_kernels();
+	uint8_t *table, byte[256];
+	float number[256];
+
+	*out = NULL;
+	if (x->scale == y->scale && x->zero == y->zero && x->top <= y->top) {
+		return QB_OK;
+	}
+	table = qb_builder_alloc(b, 256, 1);
+	if (!table) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int i = 0; i < 256; i++) {
+		byte[i] = (uint8_t)i;
+	}
+	k->dequantize(byte, number, 256, x->scale, x->zero);
+	k->quantize(number, table, 256, y->scale, y->zero, y->top);
+	*out = table;
+	return QB_OK;
+}
+
 /* Pools */
 
 struct pool {
@@ -144,9 +168,12 @@ enum qb_err qb__plan_int8_global_pool(struct qb_builder *b, const struct qb_node
 	if (s->ndim != 4 || (strcmp(n->type, "GlobalAveragePool") && strcmp(n->type, "GlobalMaxPool"))) {
 		return QB_EUNSUPPORTED;
 	}
+	if (!strcmp(n->type, "GlobalAveragePool")) {
+		return qb__plan_int8_pixel_mean(b, n, eb);
+	}
 	for (int i = 0; i < 2; i++) {
 		w.in[i] = w.kernel[i] = s->dim[2 + i];
 		w.stride[i] = w.dilation[i] = w.out[i] = 1;
 	}
-	return plan_pool(b, n, &w, !strcmp(n->type, "GlobalAveragePool"), eb);
+	return plan_pool(b, n, &w, false, eb);
 }

@@ -16,6 +16,13 @@ bool qb__same_shape(const struct qb_shape *a, const struct qb_shape *b);
 /* The operand's row-major index for the output's, as broadcasting has it. */
 int64_t qb__broadcast_index(const struct qb_shape *y, const struct qb_shape *operand, int64_t index);
 
+/* [256] bytes of y's scale for those of x's, living as long as the plan; *out is NULL where they are the same. */
+enum qb_err qb__requantize(struct qb_builder *b, const struct qb_bytes *x, const struct qb_bytes *y,
+	const uint8_t **out, struct qb_errbuf *eb);
+
+/* The mean of all pixels of each image, which are the node's first input. */
+enum qb_err qb__plan_int8_pixel_mean(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+
 /* Of a sum of scores that are bytes and a mask that stays float, on its way into a Softmax and nowhere else: which input
  * the scores are; -1 where n is none. Such a sum has no step of its own. */
 int qb__int8_masked_scores(const struct qb_builder *b, const struct qb_node *n);

@@ -35,11 +35,15 @@ libquantbench_a_SOURCES += \
 	core/ops/int8_filter_avx2.c core/ops/int8_filter_plan.c \
 	core/ops/int8_kernels.c core/ops/int8_kernels.h core/ops/int8_paths.h \
 	core/ops/int8_binary_plan.c \
+	core/ops/int8_join_plan.c \
 	core/ops/int8_lines.c core/ops/int8_lines.h \
+	core/ops/int8_mean_plan.c \
 	core/ops/int8_move_plan.c \
 	core/ops/int8_norm_plan.c \
 	core/ops/int8_product_plan.c \
+	core/ops/int8_resize_plan.c \
 	core/ops/int8_softmax_plan.c \
+	core/ops/int8_transpose_plan.c \
 	core/ops/int8_table_plan.c \
 	core/ops/int8_plan.c core/ops/int8_plan.h \
 	core/ops/patches.c core/ops/patches.h \

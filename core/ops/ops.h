@@ -60,7 +60,7 @@
 	X("", MatMulInteger, 2, 4, 1, QB_OP_OTHER, -1, matmul_integer, matmul_integer, NULL, NULL) \
 	X("", QLinearMatMul, 8, 8, 1, QB_OP_OTHER, -1, qlinear_matmul, qlinear_matmul, NULL, NULL) \
 	/* move.c */ \
-	X("", Concat, 1, -1, 1, QB_OP_PASS, -1, concat, concat, qb__plan_concat, qb__plan_int8_move) \
+	X("", Concat, 1, -1, 1, QB_OP_PASS, -1, concat, concat, qb__plan_concat, qb__plan_int8_join) \
 	X("", DepthToSpace, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space, qb__plan_move, qb__plan_int8_move) \
 	X("", Expand, 2, 2, 1, QB_OP_PASS, -1, expand, expand, qb__plan_move, qb__plan_int8_move) \
 	X("", Pad, 1, 4, 1, QB_OP_PASS, -1, pad, pad, NULL, qb__plan_int8_move) \
@@ -69,7 +69,7 @@
 	X("", SpaceToDepth, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space, qb__plan_move, qb__plan_int8_move) \
 	X("", Split, 1, 2, -1, QB_OP_PASS, -1, split, split, qb__plan_move, qb__plan_int8_move) \
 	X("", Tile, 2, 2, 1, QB_OP_PASS, -1, tile, tile, qb__plan_move, qb__plan_int8_move) \
-	X("", Transpose, 1, 1, 1, QB_OP_PASS, -1, transpose, transpose, qb__plan_transpose, qb__plan_int8_move) \
+	X("", Transpose, 1, 1, 1, QB_OP_PASS, -1, transpose, transpose, qb__plan_transpose, qb__plan_int8_transpose) \
 	X("", Trilu, 1, 2, 1, QB_OP_PASS, -1, trilu, trilu, NULL, NULL) \
 	/* norm.c */ \
 	X("", BatchNormalization, 5, 5, 5, QB_OP_ELTWISE, -1, batch_norm, batch_norm, qb__plan_batch_norm, qb__plan_int8_batch_norm) \

@@ -146,6 +146,53 @@ def tokens(n):
     return n("MatMul", n("Softmax", n("Add", scores, hidden), axis=-1), "x")
 
 
+def joined_rows(n):
+    """Constants and parts of other scales, before and behind, along rows and along lines; more than a step's buffers."""
+    y = n("Concat", n.constant(rng.normal(size=(1, 2, 16))), n("Tanh", "x"), "x", axis=1)
+    y = n("Concat", y, n("MatMul", y, n.weight(16, 5)), n.constant(rng.normal(size=(1, 16, 3))), axis=-1)
+    parts = [n("MatMul", y, n.weight(24, 3)) for _ in range(9)]
+    return n("Add", n("Concat", *parts, axis=2), n.constant(1.5))
+
+
+def joined_images(n):
+    y = n.conv("x", 10, 12)
+    y = n("Concat", y, n("Sigmoid", n.conv("x", 10, 12)), n.constant(rng.normal(size=(1, 10, 2, 5))), axis=2)
+    y = n("Concat", y, n.conv(y, 3, 10), n.constant(rng.normal(size=(1, 5, 14, 5))), axis=1)
+    return n.conv(y, 4, 18)
+
+
+def turned(n):
+    """Pixels in rows, rows turned into columns, and back."""
+    y = n("Reshape", n.conv("x", 40, 12), n.constant([0, 40, -1], np.int64))
+    y = n("Transpose", y, perm=[0, 2, 1])
+    y = n("MatMul", y, n.weight(40, 70))
+    y = n("Reshape", n("Transpose", y, perm=[0, 2, 1]), n.constant([2, 5, 7, 30], np.int64))
+    y = n("Transpose", y, perm=[1, 2, 3, 0])
+    return n("Transpose", n("Tanh", n("Transpose", n("Tanh", y), perm=[3, 2, 1, 0])), perm=[1, 0, 3, 2])
+
+
+def resized(n):
+    y = n("Resize", n.conv("x", 12, 12), "", "", n.constant([1, 12, 17, 23], np.int64), mode="linear",
+          coordinate_transformation_mode="align_corners")
+    y = n("Resize", n.conv(y, 21, 12), "", n.constant([1, 1, 2, 0.5]), mode="linear",
+          coordinate_transformation_mode="half_pixel")
+    y = n("Resize", y, "", n.constant([1, 1, 0.7, 1.9]), mode="cubic", coordinate_transformation_mode="half_pixel")
+    return n.conv(y, 5, 21)
+
+
+def pixel_means(n):
+    y = n.conv("x", 14, 12)
+    z = n("Mul", y, n("Sigmoid", n.conv(n("ReduceMean", y, axes=[2, 3], keepdims=1), 14, 14, 1)))
+    z = n("Resize", z, "", n.constant([1, 1, 4, 4]), mode="nearest", coordinate_transformation_mode="asymmetric")
+    z = n("Add", n("ReduceMean", z, axes=[-1, -2], keepdims=0), n("Flatten", n("GlobalAveragePool", z)))
+    return n("MatMul", z, n.weight(14, 9))
+
+
+def row_means(n):
+    y = n("ReduceMean", n("MatMul", "x", n.weight(16, 24)), axes=[1], keepdims=1)
+    return n("MatMul", y, n.weight(24, 4))
+
+
 def normalised(n):
     """A batch norm that no convolution takes, and a layer norm in its parts."""
     def channels(lo):
@@ -168,7 +215,9 @@ NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "joined": 
             "moved": (moved, IMAGE), "functions": (functions, IMAGE), "operands": (operands, IMAGE),
             "pools": (pools, IMAGE), "attention": (attention, [1, 7, 16]), "masked": (masked, [1, 37, 3, 8]),
             "tokens": (tokens, [1, 3, 70, 8]),
-            "normalised": (normalised, IMAGE), "means": (means, [1, 7, 16])}
+            "joined_rows": (joined_rows, [1, 7, 16]), "joined_images": (joined_images, IMAGE),
+            "turned": (turned, IMAGE), "resized": (resized, IMAGE), "pixel_means": (pixel_means, IMAGE),
+            "row_means": (row_means, [1, 7, 16]), "normalised": (normalised, IMAGE), "means": (means, [1, 7, 16])}
 
 
 class Int8Networks(unittest.TestCase):
