@@ -23,6 +23,18 @@ ALWAYS float two_to(int32_t n)
 	return v;
 }
 
+/* c ? a : b without a branch: a compiler would rather jump around the longer side than compute both in a vector. */
+ALWAYS float pick(bool c, float a, float b)
+{
+	uint32_t mask = -(uint32_t)c, u, v;
+
+	memcpy(&u, &a, sizeof(u));
+	memcpy(&v, &b, sizeof(v));
+	u = (u & mask) | (v & ~mask);
+	memcpy(&a, &u, sizeof(a));
+	return a;
+}
+
 /* e^x: 2^n times a polynomial of the rest, |rest| <= ln(2) / 2 (Cephes, expf); 2^n in two factors, which reach
  * infinity and the subnormals. */
 ALWAYS float exp_one(float x)
@@ -56,7 +68,7 @@ ALWAYS float erf_one(float a)
 	near = fmaf(near, s, -3.76125336e-1f);
 	near = fmaf(near, s, 1.28379166e-1f);
 	near = fmaf(near, a, a);
-	t = t > 4 ? 4 : t;
+	t = pick(t > 4, 4, t);
 	s = t * t;
 	far = fmaf(fmaf(-1.72853470e-5f, t, 3.83197126e-4f), s, fmaf(-3.88396438e-3f, t, 2.42546219e-2f));
 	far = fmaf(far, t, -1.06777877e-1f);
@@ -64,7 +76,7 @@ ALWAYS float erf_one(float a)
 	far = fmaf(far, t, -1.28717512e-1f);
 	far = fmaf(far, t, -t);
 	far = copysignf(1 - exp_one(far), a);
-	return t > 0.927734375f ? far : near;
+	return pick(t > 0.927734375f, far, near);
 }
 
 ALWAYS float sigmoid_one(float x)
@@ -83,7 +95,7 @@ ALWAYS float tanh_one(float x)
 	near = fmaf(near, s, -3.33332819422e-1f);
 	near = fmaf(near * s, x, x);
 	far = copysignf(1 - 2 / (exp_one(2 * fabsf(x)) + 1), x);
-	return fabsf(x) < 0.625f ? near : far;
+	return pick(fabsf(x) < 0.625f, near, far);
 }
 
 ALWAYS float silu_one(float x)
