@@ -4,33 +4,17 @@
 """Networks that bring their quantization (QDQ and QOperator files made by ONNX Runtime's quantizer): the scheme
 "carried" against ONNX Runtime running the same file."""
 import os
-import sys
-import tempfile
 import unittest
 
-TOP = os.environ.get("top_srcdir", ".")
-sys.path[:0] = [os.path.join(TOP, "bench"), os.path.join(TOP, "tests/unit/graph")]
-try:
-    import numpy as np
-    import onnx
-    import onnxruntime
-    from onnx import TensorProto, helper, numpy_helper
-    from onnxruntime.quantization import QuantFormat, QuantType
-    import onnxruntime.quantization
-    import int8_peers
-except ImportError as e:
-    print(f"skipped: {e}")
-    sys.exit(77)
+from files import Case, DIGITS, REAL, feeds, predictions
+import int8_peers
+import numpy as np
+import onnx
 import onnx_run
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic
 import worker
 
-DIGITS = (os.path.join(TOP, "demo/digits.onnx"), os.path.join(TOP, "demo/digits-test.npz"), {})
-REAL = {
-    "ds_cnn": ("mlperf-tiny/ds_cnn.onnx", "mlperf-tiny/kws01-test-1000.npz", {}),
-    "resnet8": ("mlperf-tiny/resnet8.onnx", "cifar10/test-846.npz", {}),
-    "resnet20": ("cifar10/resnet20.onnx", "cifar10/test-846.npz", {
-        "scale": 1 / 255, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}),
-}
 KINDS = {
     "qdq_u8": {},
     "qdq_s8_per_tensor": dict(activation_type=QuantType.QInt8, per_channel=False),
@@ -41,39 +25,21 @@ KINDS = {
 }
 
 
-def predictions(model, feeds):
-    """As the file says: no fusion into other precisions, and sums that do not saturate on processors without VNNI."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if "QLinear" in str({n.op_type for n in onnx.load(model).graph.node}):
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return np.concatenate([session.run(None, f)[0] for f in feeds])
-
-
 def ptq(model, data, preprocess, **more):
     return worker.run({"type": "ptq", "model": model, "data": data, "preprocess": preprocess,
                        "schemes": ["carried"], "latency": False, "calibration": {"samples": 10}} | more)[0]
 
 
-class Carried(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-
+class Carried(Case):
     def quantize(self, network, kind):
-        model, data, preprocess = network
-        feeds = int8_peers.sample_feeds(model, data, **preprocess)
-        return int8_peers.make(model, os.path.join(self.folder, "q.onnx"), feeds[:100], **KINDS[kind])
+        return int8_peers.make(network[0], os.path.join(self.folder, "q.onnx"), feeds(network, 100), **KINDS[kind])
 
     def check(self, network, kind):
         """Accuracies agree but for a few samples that lie between two classes."""
         path = self.quantize(network, kind)
         y = np.load(network[1])["y"]
-        feeds = int8_peers.sample_feeds(network[0], network[1], **network[2], count=len(y))
-        right = predictions(path, feeds).argmax(1) == y
+        samples = feeds(network, len(y))
+        right = predictions(path, samples).argmax(1) == y
         result = ptq(path, network[1], network[2])
         row = result["schemes"][0]
         # what is left without quantizers is the network that the file was made of
@@ -82,14 +48,14 @@ class Carried(unittest.TestCase):
         self.assertEqual(row["activations"]["range"], "carried")
         kinds = {t["kind"] for t in row["tensors"]}
         self.assertEqual(kinds, {"weight", "activation"})
-        return path, row, feeds
+        return path, row, samples
 
     def test_digits__agrees_with_onnx_runtime(self):
         for kind in KINDS:
             with self.subTest(kind):
-                path, row, feeds = self.check(DIGITS, kind)
-                want = predictions(path, feeds[:8])
-                got = onnx_run.run(path, [np.concatenate([next(iter(f.values())) for f in feeds[:8]])])[0]
+                path, row, samples = self.check(DIGITS, kind)
+                want = predictions(path, samples[:8])
+                got = onnx_run.run(path, [np.concatenate([next(iter(f.values())) for f in samples[:8]])])[0]
                 self.assertLess(np.abs(got - want).max(), 0.1 * np.abs(want).max())
 
     def test_digits__carried_weights_are_exact_and_counted_in_their_bits(self):
@@ -127,8 +93,8 @@ class Carried(unittest.TestCase):
         data = os.path.join(self.folder, "x.npz")
         for per_channel in (False, True):
             # weights of 7 bits, with which no processor's sums saturate
-            onnxruntime.quantization.quantize_dynamic(path, quantized, per_channel=per_channel, reduce_range=True,
-                                                      weight_type=QuantType.QInt8)
+            quantize_dynamic(path, quantized, per_channel=per_channel, reduce_range=True,
+                             weight_type=QuantType.QInt8)
             self.assertIn("MatMulInteger", {n.op_type for n in onnx.load(quantized).graph.node})
             y = predictions(quantized, [{"x": x}])
             # but for codes between two steps
@@ -189,11 +155,7 @@ class Carried(unittest.TestCase):
 
 def add_real(name, kind):
     def test(self):
-        model, data, preprocess = REAL[name]
-        model, data = worker.shared(model), worker.shared(data)
-        if not model or not data:
-            self.skipTest(f"{REAL[name][0]} is not on this machine")
-        self.check((model, data, preprocess), kind)
+        self.check(self.real(name), kind)
     setattr(Carried, f"test_{name}_{kind}__agrees_with_onnx_runtime", test)
 
 

@@ -5,51 +5,22 @@
 import html.parser
 import json
 import os
-import sys
-import tempfile
 import unittest
 
-TOP = os.environ.get("top_srcdir", ".")
-sys.path[:0] = [os.path.join(TOP, "bench"), os.path.join(TOP, "tests/unit/graph")]
-try:
-    import numpy as np
-    import onnx
-    import onnxruntime
-    from onnx import TensorProto, helper, numpy_helper
-    import int8_peers
-except ImportError as e:
-    print(f"skipped: {e}")
-    sys.exit(77)
-import onnx_run
+from files import Case, DIGITS, feeds, predictions, session
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
 import worker
-
-DIGITS = (os.path.join(TOP, "demo/digits.onnx"), os.path.join(TOP, "demo/digits-test.npz"), {})
-REAL = {
-    "ds_cnn": ("mlperf-tiny/ds_cnn.onnx", "mlperf-tiny/kws01-test-1000.npz", {}),
-    "resnet8": ("mlperf-tiny/resnet8.onnx", "cifar10/test-846.npz", {}),
-}
-
-
-def session(path):
-    """Quantizers as the file has them: fusions use kernels whose sums may saturate on processors without VNNI."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def run(path, network):
     data = np.load(network[1])
-    feeds = int8_peers.sample_feeds(network[0], network[1], **network[2], count=len(data["x"]))
-    s = session(path)
-    return np.concatenate([s.run(None, f)[0] for f in feeds]), data
+    return predictions(path, feeds(network, len(data["x"]))), data
 
 
-class Export(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-
+class Export(Case):
     def job(self, network, schemes, export, **more):
         model, data, preprocess = network
         return worker.run({"type": "ptq", "model": model, "data": data, "preprocess": preprocess, "schemes": schemes,
@@ -222,15 +193,11 @@ class Export(unittest.TestCase):
 
 def add_real(name):
     def test(self):
-        model, data, preprocess = REAL[name]
-        model, data = worker.shared(model), worker.shared(data)
-        if not model or not data:
-            self.skipTest(f"{REAL[name][0]} is not on this machine")
-        self.check_predictions((model, data, preprocess), ["int8", "e4m3fn"])
+        self.check_predictions(self.real(name), ["int8", "e4m3fn"])
     setattr(Export, f"test_{name}__onnx_runtime_predicts_the_same", test)
 
 
-for network in REAL:
+for network in ("ds_cnn", "resnet8"):
     add_real(network)
 
 if __name__ == "__main__":
