@@ -21,7 +21,7 @@ WEB_FILES = \
 	web/src/pages/TensorRows.svelte web/src/pages/Uploads.svelte web/src/pages/board.ts \
 	web/src/pages/distributions.ts web/src/pages/hw.ts web/src/pages/ptq.ts web/src/pages/schema.ts \
 	web/src/pages/starters.ts
-EXTRA_DIST += $(WEB_FILES)
+EXTRA_DIST += $(WEB_FILES) web/tests/charts.test.ts web/tests/schema.test.ts web/tests/tables.test.ts web/tests/units.test.ts
 
 if WEB
 all-local: web/.built
