@@ -252,14 +252,81 @@ static bool check_object(struct check *c, const json_t *schema, const json_t *v,
 	return ok;
 }
 
+static const json_t *follow(const struct check *c, const char *ref)
+{
+	const json_t *at = c->root;
+	char part[128];
+
+	if (strncmp(ref, "#/", 2) != 0) {
+		return NULL;
+	}
+	for (const char *p = ref + 2; *p && at;) {
+		size_t n = strcspn(p, "/");
+
+		snprintf(part, sizeof(part), "%.*s", (int)n, p);
+		at = json_object_get(at, part);
+		p += n + (p[n] == '/');
+	}
+	return at;
+}
+
+/* The field of a branch that has to be one constant, such as a "name" that tells objects apart; NULL: none. */
+static const json_t *constant_of(const struct check *c, const json_t *branch, const char **key)
+{
+	const char *ref = json_string_value(json_object_get(branch, "$ref"));
+	json_t *p;
+
+	branch = ref ? follow(c, ref) : branch;
+	json_object_foreach(json_object_get(branch, "properties"), *key, p) {
+		if (json_object_get(p, "const")) {
+			return json_object_get(p, "const");
+		}
+	}
+	return NULL;
+}
+
+/* The branch whose constant an object has. Where it has none of them, says which there are. */
+static const json_t *branch_meant(struct check *c, const json_t *branches, const json_t *v,
+	const char *path, bool *said)
+{
+	json_t *known = json_array();
+	const json_t *branch, *one, *found = NULL, *has = NULL;
+	const char *key, *first = NULL;
+	size_t i;
+
+	json_array_foreach(branches, i, branch) {
+		one = constant_of(c, branch, &key);
+		if (!one || (first && strcmp(first, key) != 0)) {
+			continue;
+		}
+		first = key;
+		has = json_object_get(v, key);
+		json_array_append(known, (json_t *)one);
+		found = has && json_equal(one, has) ? branch : found;
+	}
+	if (!found && has && json_array_size(known) > 1) {
+		char at[512], *text = json_dumps(known, JSON_COMPACT);
+
+		snprintf(at, sizeof(at), "%.300s.%.200s", path, first);
+		*said = !wrong(c, at, "must be one of %s", text ? text : "?");
+		free(text);
+	}
+	json_decref(known);
+	return found;
+}
+
 /* Every branch may say what is wrong; the one that gets deepest into the value is what its writer meant. */
 static bool check_any(struct check *c, const json_t *branches, const json_t *v, const char *path)
 {
 	json_t *best = NULL, *saved = c->errors;
 	size_t i, best_depth = 0;
 	const json_t *branch;
-	bool ok = !json_array_size(branches);
+	bool ok = !json_array_size(branches), said = false;
 
+	branch = json_is_object(v) ? branch_meant(c, branches, v, path, &said) : NULL;
+	if (branch || said) {
+		return branch && check_value(c, branch, v, path);
+	}
 	json_array_foreach(branches, i, branch) {
 		json_t *tried = json_array();
 		const char *field;
@@ -290,24 +357,6 @@ static bool check_any(struct check *c, const json_t *branches, const json_t *v, 
 	}
 	json_decref(best);
 	return ok;
-}
-
-static const json_t *follow(const struct check *c, const char *ref)
-{
-	const json_t *at = c->root;
-	char part[128];
-
-	if (strncmp(ref, "#/", 2) != 0) {
-		return NULL;
-	}
-	for (const char *p = ref + 2; *p && at;) {
-		size_t n = strcspn(p, "/");
-
-		snprintf(part, sizeof(part), "%.*s", (int)n, p);
-		at = json_object_get(at, part);
-		p += n + (p[n] == '/');
-	}
-	return at;
 }
 
 static bool check_combined(struct check *c, const json_t *schema, const json_t *v, const char *path)

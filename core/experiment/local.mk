@@ -9,6 +9,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/export.c core/experiment/export.h \
 	core/experiment/fault_rows.c core/experiment/fault_rows.h \
 	core/experiment/faults.c core/experiment/faults.h \
+	core/experiment/fields.c core/experiment/fields.h \
 	core/experiment/gates.c core/experiment/gates.h \
 	core/experiment/greedy.c core/experiment/greedy.h \
 	core/experiment/hwcost.c \

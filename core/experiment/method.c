@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/experiment/params.h"
 
 #define X(name) extern const struct qb_method qb_method_##name;
 QB_METHODS(X)
@@ -33,6 +32,57 @@ const struct qb_method *qb_method_find(const char *name)
 	return NULL;
 }
 
+/* What they are */
+
+static json_t *parameters(const struct qb_method *m)
+{
+	void *usual = calloc(1, m->params_bytes + 1);
+	json_t *all = NULL;
+
+	if (usual && m->defaults) {
+		m->defaults(usual);
+	}
+	if (usual) {
+		all = qb_fields_schema(m->fields, usual);
+	}
+	free(usual);
+	return all;
+}
+
+json_t *qb_method_descriptions(void)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < QB_COUNT(methods); i++) {
+		json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:o}", "name", methods[i]->name, "summary",
+			methods[i]->summary, "stage", methods[i]->stage == QB_METHOD_GRAPH ? "graph" : "weights",
+			"parameters", parameters(methods[i])));
+	}
+	return all;
+}
+
+static json_t *object_schema(const struct qb_method *m)
+{
+	json_t *properties = json_pack("{s:{s:s}}", "name", "const", m->name), *more = parameters(m);
+
+	json_object_update(properties, more);
+	json_decref(more);
+	return json_pack("{s:s, s:s, s:s, s:b, s:[s], s:o}", "title", m->name, "description", m->summary, "type",
+		"object", "additionalProperties", 0, "required", "name", "properties", properties);
+}
+
+json_t *qb_method_schema(void)
+{
+	json_t *any = json_array(), *names = json_array();
+
+	for (size_t i = 0; i < QB_COUNT(methods); i++) {
+		json_array_append_new(any, object_schema(methods[i]));
+		json_array_append_new(names, json_string(methods[i]->name));
+	}
+	json_array_append_new(any, json_pack("{s:s, s:o}", "title", "by name", "enum", names));
+	return json_pack("{s:o}", "anyOf", any);
+}
+
 /* Lists in jobs */
 
 static enum qb_err unknown(const char *name, const char *at, struct qb_errbuf *eb)
@@ -50,7 +100,6 @@ static enum qb_err unknown(const char *name, const char *at, struct qb_errbuf *e
 static enum qb_err read_use(struct qb_method_use *use, const json_t *v, const char *at,
 	struct qb_errbuf *eb)
 {
-	static const char *const only_name[] = {"name", NULL};
 	const json_t *obj = json_is_object(v) ? v : NULL;
 	const char *name = json_string_value(obj ? json_object_get(obj, "name") : v);
 	json_t *canonical;
@@ -70,10 +119,13 @@ static enum qb_err read_use(struct qb_method_use *use, const json_t *v, const ch
 	if (!use->params || !use->key) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for the methods");
 	}
-	if (use->method->parse) {
-		return use->method->parse(use->params, obj, at, eb);
+	if (use->method->defaults) {
+		use->method->defaults(use->params);
 	}
-	return obj ? qb_param_only(obj, at, only_name, eb) : QB_OK;
+	if (obj) {
+		QB_TRY(qb_fields_read(use->params, obj, at, use->method->fields, eb));
+	}
+	return use->method->check ? use->method->check(use->params, at, eb) : QB_OK;
 }
 
 enum qb_err qb_method_list_parse(struct qb_method_list *out, const json_t *list, const char *at,

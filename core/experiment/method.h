@@ -17,6 +17,7 @@
 #include <jansson.h>
 
 #include "core/experiment/calibration.h"
+#include "core/experiment/fields.h"
 
 /* One line a method; each is `const struct qb_method qb_method_NAME`. */
 #define QB_METHODS(X) \
@@ -52,16 +53,21 @@ struct qb_method {
 	const char *name, *summary;
 	enum qb_method_stage stage;
 	bool needs_bias;     /* every Conv, ConvTranspose, Gemm and MatMul by a constant gets a bias first */
-	size_t params_bytes; /* of what parse fills; 0: it has no parameters but its name */
-	/* Reads and checks the parameters of obj, whose path is `at`; obj is NULL where only the name was given. params
-	 * is zeroed. Strings may be borrowed from obj. NULL: no parameters. */
-	enum qb_err (*parse)(void *params, const json_t *obj, const char *at, struct qb_errbuf *eb);
+	size_t params_bytes; /* of what the fields fill */
+	const struct qb_field *fields; /* the parameters beside the name; NULL: none */
+	void (*defaults)(void *params); /* params is zeroed; NULL: zeros */
+	/* Where the fields' own bounds do not say it all; `at` is the method's path in the job. May be NULL. */
+	enum qb_err (*check)(const void *params, const char *at, struct qb_errbuf *eb);
 	enum qb_err (*graph)(struct qb_method_graph *m, const void *params, struct qb_errbuf *eb);
 	enum qb_err (*weights)(struct qb_method_weights *m, const void *params, struct qb_errbuf *eb);
 };
 
 const struct qb_method *qb_method_find(const char *name);
 const struct qb_method *qb_method_at(int i); /* NULL at the end */
+/* JSON Schema of what names one method in a job's list: an object with its parameters, or the bare name. New reference. */
+json_t *qb_method_schema(void);
+/* One object a method: {"name", "summary", "stage": "graph" | "weights", "parameters"}. New reference. */
+json_t *qb_method_descriptions(void);
 
 /* A method with its parameters, and a scheme's list of them. */
 struct qb_method_use {

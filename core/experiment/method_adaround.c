@@ -9,7 +9,6 @@
 
 #include "core/base/size.h"
 #include "core/experiment/layer.h"
-#include "core/experiment/params.h"
 #include "core/quant/adaround.h"
 #include "core/quant/output_scale.h"
 
@@ -28,44 +27,43 @@ struct params {
 static const char *const scale_choices[] = {"output", "range", NULL};
 enum { OUTPUT, RANGE };
 
-static enum qb_err parse(void *params, const json_t *obj, const char *at, struct qb_errbuf *eb)
+static void set_defaults(void *params)
 {
-	static const char *const known[] = {"name", "iterations", "batch", "learning_rate", "regularization", "beta",
-		"warm_start", "shrinkage", "positions", "biases", "scales", NULL};
-	struct params *p = params;
-	int64_t iterations, batch;
-	double beta[2];
-	int count = 0;
-
-	*p = (struct params){qb_adaround_defaults, 8192, true, OUTPUT};
-	if (!obj) {
-		return QB_OK;
-	}
-	iterations = p->opt.iterations;
-	batch = p->opt.batch;
-	QB_TRY(qb_param_only(obj, at, known, eb));
-	QB_TRY(qb_param_int(obj, at, "iterations", 1, 1000000, &iterations, eb));
-	QB_TRY(qb_param_int(obj, at, "batch", 1, 65536, &batch, eb));
-	QB_TRY(qb_param_int(obj, at, "positions", 1, 10000000, &p->positions, eb));
-	QB_TRY(qb_param_real(obj, at, "learning_rate", 1e-6, 10, &p->opt.rate, eb));
-	QB_TRY(qb_param_real(obj, at, "regularization", 0, 1e6, &p->opt.lambda, eb));
-	QB_TRY(qb_param_real(obj, at, "warm_start", 0, 0.99, &p->opt.warm_up, eb));
-	QB_TRY(qb_param_real(obj, at, "shrinkage", 0, 1e6, &p->opt.shrinkage, eb));
-	QB_TRY(qb_param_bool(obj, at, "biases", &p->biases, eb));
-	QB_TRY(qb_param_choice(obj, at, "scales", scale_choices, &p->scales, eb));
-	QB_TRY(qb_param_reals(obj, at, "beta", beta, 2, &count, eb));
-	if (count == 1 || (count == 2 && !(beta[0] >= beta[1] && beta[1] >= 1 && beta[0] <= 100))) {
-		return qb_fail(eb, QB_EJOB, "%s.beta: give two numbers, where it starts and where it ends, 100 >= start "
-			">= end >= 1", at);
-	}
-	if (count == 2) {
-		p->opt.beta_start = beta[0];
-		p->opt.beta_end = beta[1];
-	}
-	p->opt.iterations = (int)iterations;
-	p->opt.batch = (int)batch;
-	return QB_OK;
+	*(struct params *)params = (struct params){qb_adaround_defaults, 8192, true, OUTPUT};
 }
+
+_Static_assert(offsetof(struct params, opt.beta_end) == offsetof(struct params, opt.beta_start) + sizeof(double),
+	"beta is read as a pair");
+
+static enum qb_err check(const void *params, const char *at, struct qb_errbuf *eb)
+{
+	const struct params *p = params;
+
+	return p->opt.beta_start >= p->opt.beta_end ? QB_OK
+		: qb_fail(eb, QB_EJOB, "%s.beta: must not rise; it starts at %g and ends at %g", at, p->opt.beta_start,
+			p->opt.beta_end);
+}
+
+static const struct qb_field fields[] = {
+	{"iterations", QB_FIELD_INT, offsetof(struct params, opt.iterations), 1, 1000000, NULL,
+		"steps of Adam, for each layer"},
+	{"batch", QB_FIELD_INT, offsetof(struct params, opt.batch), 1, 65536, NULL, "patches of one step"},
+	{"positions", QB_FIELD_LONG, offsetof(struct params, positions), 1, 10000000, NULL,
+		"patches kept of a layer, at most 256 MiB of them"},
+	{"learning_rate", QB_FIELD_REAL, offsetof(struct params, opt.rate), 1e-6, 10, NULL, "of Adam"},
+	{"regularization", QB_FIELD_REAL, offsetof(struct params, opt.lambda), 0, 1e6, NULL,
+		"weight of what drives each decision to up or down"},
+	{"beta", QB_FIELD_PAIR, offsetof(struct params, opt.beta_start), 1, 100, NULL,
+		"of the regularization: where it starts and ends"},
+	{"warm_start", QB_FIELD_REAL, offsetof(struct params, opt.warm_up), 0, 0.99, NULL,
+		"share of the iterations without regularization"},
+	{"shrinkage", QB_FIELD_REAL, offsetof(struct params, opt.shrinkage), 0, 1e6, NULL,
+		"weight of what holds against chance in few positions"},
+	{"biases", QB_FIELD_BOOL, offsetof(struct params, biases), 0, 0, NULL, "learns biases"},
+	{"scales", QB_FIELD_CHOICE, offsetof(struct params, scales), 0, 0, scale_choices,
+		"what decides the steps of the grids: the layer's output, or the range search"},
+	{.name = NULL},
+};
 
 /* One layer at work. */
 struct rounding {
@@ -288,6 +286,8 @@ const struct qb_method qb_method_adaround = {
 	.summary = "Learns whether each weight rounds up or down, layer by layer",
 	.stage = QB_METHOD_WEIGHTS,
 	.params_bytes = sizeof(struct params),
-	.parse = parse,
+	.defaults = set_defaults,
+	.fields = fields,
+	.check = check,
 	.weights = run,
 };

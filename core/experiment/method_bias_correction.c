@@ -11,7 +11,6 @@
 
 #include "core/base/size.h"
 #include "core/experiment/layer.h"
-#include "core/experiment/params.h"
 #include "core/quant/bias_correction.h"
 
 enum { EMPIRICAL, ANALYTIC };
@@ -22,19 +21,13 @@ struct params {
 	int64_t positions;
 };
 
-static enum qb_err parse(void *params, const json_t *obj, const char *at, struct qb_errbuf *eb)
-{
-	static const char *const known[] = {"name", "mode", "positions", NULL};
-	struct params *p = params;
-
-	*p = (struct params){EMPIRICAL, 0};
-	if (!obj) {
-		return QB_OK;
-	}
-	QB_TRY(qb_param_only(obj, at, known, eb));
-	QB_TRY(qb_param_choice(obj, at, "mode", modes, &p->mode, eb));
-	return qb_param_int(obj, at, "positions", 1, 1000000000, &p->positions, eb);
-}
+static const struct qb_field fields[] = {
+	{"mode", QB_FIELD_CHOICE, offsetof(struct params, mode), 0, 0, modes,
+		"means over the calibration samples, or of a clipped normal"},
+	{"positions", QB_FIELD_LONG, offsetof(struct params, positions), 1, 1000000000, NULL,
+		"of empirical means: at most so many; default: all"},
+	{.name = NULL},
+};
 
 struct means {
 	const struct qb_layer *l;
@@ -213,6 +206,6 @@ const struct qb_method qb_method_bias_correction = {
 	.stage = QB_METHOD_WEIGHTS,
 	.needs_bias = true,
 	.params_bytes = sizeof(struct params),
-	.parse = parse,
+	.fields = fields,
 	.weights = run,
 };

@@ -13,7 +13,6 @@
 
 #include "core/base/size.h"
 #include "core/experiment/method.h"
-#include "core/experiment/params.h"
 #include "core/graph/linear.h"
 
 struct params {
@@ -41,19 +40,18 @@ struct equalizer {
 	struct pair *pair;
 };
 
-static enum qb_err parse(void *params, const json_t *obj, const char *at, struct qb_errbuf *eb)
+static void set_defaults(void *params)
 {
-	static const char *const known[] = {"name", "iterations", "relu6", NULL};
-	struct params *p = params;
-
-	p->iterations = 100;
-	if (!obj) {
-		return QB_OK;
-	}
-	QB_TRY(qb_param_only(obj, at, known, eb));
-	QB_TRY(qb_param_int(obj, at, "iterations", 1, 10000, &p->iterations, eb));
-	return qb_param_choice(obj, at, "relu6", relu6_choices, &p->relu6, eb);
+	((struct params *)params)->iterations = 100;
 }
+
+static const struct qb_field fields[] = {
+	{"iterations", QB_FIELD_LONG, offsetof(struct params, iterations), 1, 10000, NULL,
+		"passes over all pairs of layers, at most"},
+	{"relu6", QB_FIELD_CHOICE, offsetof(struct params, relu6), 0, 0, relu6_choices,
+		"what becomes of a ReLU6 between two layers"},
+	{.name = NULL},
+};
 
 /* Pairs */
 
@@ -355,6 +353,7 @@ const struct qb_method qb_method_cross_layer_equalization = {
 	.summary = "Scales channels between layers so that their weights have equal ranges",
 	.stage = QB_METHOD_GRAPH,
 	.params_bytes = sizeof(struct params),
-	.parse = parse,
+	.defaults = set_defaults,
+	.fields = fields,
 	.graph = run,
 };

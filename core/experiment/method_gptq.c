@@ -7,7 +7,6 @@
 
 #include "core/base/size.h"
 #include "core/experiment/layer.h"
-#include "core/experiment/params.h"
 #include "core/quant/gptq.h"
 
 /* Rows of weights that one thread rounds at a time; rows of the Hessian that one adds to. */
@@ -18,25 +17,22 @@ struct params {
 	int64_t positions;
 };
 
-static enum qb_err parse(void *params, const json_t *obj, const char *at, struct qb_errbuf *eb)
+static void set_defaults(void *params)
 {
-	static const char *const known[] = {"name", "damping", "block", "act_order", "positions", NULL};
-	struct params *p = params;
-	int64_t block;
-
-	*p = (struct params){qb_gptq_defaults, 65536};
-	if (!obj) {
-		return QB_OK;
-	}
-	block = p->opt.block;
-	QB_TRY(qb_param_only(obj, at, known, eb));
-	QB_TRY(qb_param_real(obj, at, "damping", 0, 1, &p->opt.damping, eb));
-	QB_TRY(qb_param_int(obj, at, "block", 1, 65536, &block, eb));
-	QB_TRY(qb_param_bool(obj, at, "act_order", &p->opt.act_order, eb));
-	QB_TRY(qb_param_int(obj, at, "positions", 1, 100000000, &p->positions, eb));
-	p->opt.block = (int)block;
-	return QB_OK;
+	*(struct params *)params = (struct params){qb_gptq_defaults, 65536};
 }
+
+static const struct qb_field fields[] = {
+	{"damping", QB_FIELD_REAL, offsetof(struct params, opt.damping), 0, 1, NULL,
+		"of the mean of the Hessian's diagonal, added to it"},
+	{"block", QB_FIELD_INT, offsetof(struct params, opt.block), 1, 65536, NULL,
+		"columns between updates of all the rest"},
+	{"act_order", QB_FIELD_BOOL, offsetof(struct params, opt.act_order), 0, 0, NULL,
+		"columns by falling diagonal of the Hessian"},
+	{"positions", QB_FIELD_LONG, offsetof(struct params, positions), 1, 100000000, NULL,
+		"patches that the Hessian sums over, at most"},
+	{.name = NULL},
+};
 
 /* Hessians: one a group of what is fed alike. */
 
@@ -211,6 +207,7 @@ const struct qb_method qb_method_gptq = {
 	.summary = "Rounds weights column by column, making good in the rest what each rounding did",
 	.stage = QB_METHOD_WEIGHTS,
 	.params_bytes = sizeof(struct params),
-	.parse = parse,
+	.defaults = set_defaults,
+	.fields = fields,
 	.weights = run,
 };

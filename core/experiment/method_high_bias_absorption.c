@@ -13,7 +13,6 @@
 
 #include "core/experiment/channels.h"
 #include "core/experiment/method.h"
-#include "core/experiment/params.h"
 #include "core/graph/linear.h"
 
 struct params {
@@ -21,19 +20,18 @@ struct params {
 	double deviations;
 };
 
-static enum qb_err parse(void *params, const json_t *obj, const char *at, struct qb_errbuf *eb)
+static void set_defaults(void *params)
 {
-	static const char *const known[] = {"name", "padded", "deviations", NULL};
-	struct params *p = params;
-
-	p->deviations = 3;
-	if (!obj) {
-		return QB_OK;
-	}
-	QB_TRY(qb_param_only(obj, at, known, eb));
-	QB_TRY(qb_param_real(obj, at, "deviations", 0, 100, &p->deviations, eb));
-	return qb_param_bool(obj, at, "padded", &p->padded, eb);
+	((struct params *)params)->deviations = 3;
 }
+
+static const struct qb_field fields[] = {
+	{"deviations", QB_FIELD_REAL, offsetof(struct params, deviations), 0, 100, NULL,
+		"how far below its mean a channel counts as always let through"},
+	{"padded", QB_FIELD_BOOL, offsetof(struct params, padded), 0, 0, NULL,
+		"also where the next layer pads, whose border then changes a little"},
+	{.name = NULL},
+};
 
 static bool pads(const struct qb_node *n)
 {
@@ -194,6 +192,7 @@ const struct qb_method qb_method_high_bias_absorption = {
 	.stage = QB_METHOD_GRAPH,
 	.needs_bias = true,
 	.params_bytes = sizeof(struct params),
-	.parse = parse,
+	.defaults = set_defaults,
+	.fields = fields,
 	.graph = run,
 };

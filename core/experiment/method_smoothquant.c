@@ -14,7 +14,6 @@
 
 #include "core/base/size.h"
 #include "core/experiment/method.h"
-#include "core/experiment/params.h"
 #include "core/graph/linear.h"
 #include "core/graph/rescale.h"
 
@@ -23,19 +22,18 @@ struct params {
 	bool insert;
 };
 
-static enum qb_err parse(void *params, const json_t *obj, const char *at, struct qb_errbuf *eb)
+static void set_defaults(void *params)
 {
-	static const char *const known[] = {"name", "alpha", "insert", NULL};
-	struct params *p = params;
-
-	*p = (struct params){0.5, false};
-	if (!obj) {
-		return QB_OK;
-	}
-	QB_TRY(qb_param_only(obj, at, known, eb));
-	QB_TRY(qb_param_real(obj, at, "alpha", 0, 1, &p->alpha, eb));
-	return qb_param_bool(obj, at, "insert", &p->insert, eb);
+	*(struct params *)params = (struct params){0.5, false};
 }
+
+static const struct qb_field fields[] = {
+	{"alpha", QB_FIELD_REAL, offsetof(struct params, alpha), 0, 1, NULL,
+		"0: all of the difficulty stays with the activations; 1: all goes to the weights"},
+	{"insert", QB_FIELD_BOOL, offsetof(struct params, insert), 0, 0, NULL,
+		"a Mul in front of the products where nothing else can take the scales"},
+	{.name = NULL},
+};
 
 /* A matrix product by a constant; channels are the last dimension of what feeds it. */
 static bool is_product(struct qb_node *n, struct qb_linear *l)
@@ -244,6 +242,7 @@ const struct qb_method qb_method_smoothquant = {
 	.summary = "Moves large channels of activations into the weights that they meet",
 	.stage = QB_METHOD_GRAPH,
 	.params_bytes = sizeof(struct params),
-	.parse = parse,
+	.defaults = set_defaults,
+	.fields = fields,
 	.graph = run,
 };

@@ -228,8 +228,9 @@ enum MHD_Result qb__types_list(struct qb_request *rq)
 			json_array_append(types, (json_t *)v);
 		}
 	}
-	return qb_reply_json(rq, 200, json_pack("{s:O, s:o, s:O*}", "engine", json_object_get(info, "engine"),
-		"types", types, "metrics", json_object_get(info, "metrics")));
+	return qb_reply_json(rq, 200, json_pack("{s:O, s:o, s:O*, s:O*}", "engine", json_object_get(info, "engine"),
+		"types", types, "metrics", json_object_get(info, "metrics"), "methods",
+		json_object_get(info, "methods")));
 }
 
 enum MHD_Result qb__artifacts_get(struct qb_request *rq)

@@ -57,6 +57,19 @@ const tests = {
 		await page.getByRole('alert').first().waitFor();
 		assert.match(await page.getByRole('alert').first().innerText(), /int99/);
 	},
+	async submit__methods__are_those_of_the_server_with_their_parameters() {
+		await open('#/submit');
+		await page.getByRole('button', {name: 'Add method'}).click();
+		await page.getByLabel('1', {exact: true}).selectOption('gptq');
+		assert.equal(await page.getByLabel('Block', {exact: true}).getAttribute('placeholder'), '128');
+		assert.equal(await page.getByLabel('Damping', {exact: true}).getAttribute('max'), '1');
+		for (const [method, said] of [[{name: 'bias_correction', mode: 'zork'}, /must be one of \["empirical"/], [{name: 'gptq', zork: 1}, /known are: name, damping, block/], [{name: 'zork'}, /must be one of \["adaround"/]]) {
+			await asJson({methods: [method]});
+			await submit();
+			await has(said);
+		}
+		await asJson({methods: undefined});
+	},
 	async sweep__of_the_demo__runs_to_its_table() {
 		await open('#/submit');
 		await page.getByRole('button', {name: 'No latency'}).click();

@@ -65,6 +65,26 @@ class Questions(unittest.TestCase):
             if d["bits"] <= 8 and d["kind"] != "table":
                 self.assertEqual([c["code"] for c in d["codes"]], list(range(1 << d["bits"])))
 
+    def refusal(self, method):
+        with self.assertRaises(worker.Failed) as caught:
+            worker.run({"type": "ptq", "model": "/none", "data": "/none", "schemes": ["int4"], "methods": [method]})
+        return caught.exception.detail
+
+    def test_types__methods__have_the_parameters_that_jobs_take(self):
+        methods = self.ask("types")["answer"]["methods"]
+        self.assertGreater(len(methods), 5)
+        for m in methods:
+            usual = {name: p["default"] for name, p in m["parameters"].items() if "default" in p}
+            self.assertNotIn("methods", self.refusal({"name": m["name"], **usual}))
+            self.assertIn("no such field", self.refusal({"name": m["name"], "zork": 1}))
+            for name, p in m["parameters"].items():
+                self.assertGreater(len(p["description"]), 5)
+                for bound, step in (("minimum", -1), ("maximum", 1)):
+                    if bound in p:
+                        refused = self.refusal({"name": m["name"], name: p[bound] + step})
+                        self.assertRegex(refused, rf"methods\[0\]\.{name}: is .*, must be from")
+        self.assertIn("methods[0].beta", self.refusal({"name": "adaround", "beta": [2, 20]}))
+
     def test_nonsense__each__is_an_error_and_the_next_is_answered(self):
         for ask, more in (("nothing", {}), ("format", {"name": "int99"}), ("round", {"value": 1, "formats": []}),
                           ("ptq", {"model": "x"}), ("sqnr", {"type": "sqnr"}), ("hwcost", {"units": [{}]})):

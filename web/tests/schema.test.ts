@@ -54,6 +54,7 @@ describe('objects of a form', () => {
 		const all = variants({anyOf: [{type: 'boolean'}, {properties: {name: {const: 'uniform'}}}, {properties: {name: {enum: ['gaussian', 'laplace']}}}]}, root);
 		expect([variantOf(false, all), variantOf({name: 'uniform'}, all), variantOf({name: 'laplace'}, all), variantOf({name: 'else'}, all), variantOf('x', all)])
 			.toEqual([0, 1, 2, -1, -1]);
+		expect(variantOf('b', [{properties: {name: {const: 'b'}}}, {enum: ['a', 'b']}])).toBe(1);
 	});
 });
 

@@ -1129,6 +1129,20 @@ export interface components {
                 schema: Record<string, never>;
             }[];
             metrics?: unknown[];
+            /** @description what a job's "methods" may name */
+            methods?: {
+                name: string;
+                summary: string;
+                /**
+                 * @description graph: rewrites the float network first
+                 * @enum {unknown}
+                 */
+                stage: "graph" | "weights";
+                /** @description JSON Schema of each parameter by its name */
+                parameters: {
+                    [key: string]: Record<string, never>;
+                };
+            }[];
         };
         ResultRow: {
             id: number;

@@ -134,7 +134,7 @@ export function variantOf(value: unknown, all: readonly Schema[]): number {
 			return s.properties !== undefined && Object.entries(s.properties).every(([name, p]) => p.const === undefined || p.const === value[name]) &&
 				Object.entries(s.properties).every(([name, p]) => !p.enum || value[name] === undefined || p.enum.includes(value[name]));
 		}
-		return s.const !== undefined ? s.const === value : types(s).includes(value === null ? 'null' : typeof value);
+		return s.enum ? s.enum.includes(value) : s.const !== undefined ? s.const === value : types(s).includes(value === null ? 'null' : typeof value);
 	};
 	return all.findIndex(fits);
 }
