@@ -5,6 +5,8 @@ bench_bench_qdq_CFLAGS = $(AM_CFLAGS) -pthread
 bench_bench_qdq_LDFLAGS = $(AM_LDFLAGS) -pthread
 BENCHES += bench/bench_sweep
 bench_bench_sweep_SOURCES = bench/bench_sweep.c
+noinst_PROGRAMS += bench/bench_calibration
+bench_bench_calibration_SOURCES = bench/bench_calibration.c
 noinst_PROGRAMS += bench/bench_latency
 bench_bench_latency_SOURCES = bench/bench_latency.c bench/ort.c bench/ort.h \
 	bench/peak.c bench/peak.h bench/subject.c bench/subject.h

@@ -235,6 +235,7 @@ static enum qb_err evaluate(struct runner *r, struct qb_errbuf *eb)
 	struct qb_sweep *s = r->sweep;
 	struct pass pass = {0};
 	int64_t batch = s->variant[0].network->batch, rows = s->samples * r->stream->rows;
+	int64_t first = s->first * r->stream->rows;
 	int64_t rest = rows % batch;
 	const struct qb_stream_work work = {evaluate_batch, collect, evaluation_progress, r};
 	const struct qb_network **network = calloc((size_t)s->variants, sizeof(*network));
@@ -248,10 +249,10 @@ static enum qb_err evaluate(struct runner *r, struct qb_errbuf *eb)
 	}
 	QB_TRY_OUT(pass_init(&pass, r, network, eb));
 	r->pass = &pass;
-	QB_TRY_OUT(qb_stream_run(r->stream, 0, batch, rows / batch, &work, eb));
+	QB_TRY_OUT(qb_stream_run(r->stream, first, batch, rows / batch, &work, eb));
 	add_times(s, &pass, r->opt->threads);
 	if (rest) {
-		QB_TRY_OUT(evaluate_rest(r, rows - rest, rest, &work, eb));
+		QB_TRY_OUT(evaluate_rest(r, first + rows - rest, rest, &work, eb));
 	}
 out:
 	pass_fini(&pass, r);
@@ -451,9 +452,9 @@ static enum qb_err run(struct runner *r, const struct qb_graph *model, struct qb
 
 	batch = choose_batch(model, QB_MIN(s->samples, s->calibration_samples), rows, eb, &err);
 	QB_TRY(err);
-	if (s->samples * rows < batch) {
-		return qb_fail(eb, QB_EJOB, "data: holds %lld samples, and the model takes %lld at a time",
-			(long long)(s->samples * rows), (long long)batch);
+	if (QB_MIN(s->samples, s->calibration_samples) * rows < batch) {
+		return qb_fail(eb, QB_EJOB, "data: %lld samples calibrate and %lld are evaluated, and the model takes %lld at "
+			"a time", (long long)(s->calibration_samples * rows), (long long)(s->samples * rows), (long long)batch);
 	}
 	if (qb_model_batch(model)) {
 		keep_whole_batches(&s->samples, batch, rows);
@@ -491,11 +492,16 @@ static enum qb_err sweep_create(struct qb_sweep **out, const struct qb_graph *mo
 	for (int i = 0; i < s->rows; i++) {
 		s->row[i].reports = json_object();
 	}
-	s->samples = qb_dataset_count(data);
+	s->calibration_samples = QB_MIN(opt->calibration_samples, qb_dataset_count(data));
+	s->first = opt->held_out ? s->calibration_samples : 0;
+	s->samples = qb_dataset_count(data) - s->first;
+	if (s->samples == 0) {
+		return qb_fail(eb, QB_EJOB, "calibration.held_out: all %lld samples of the data calibrate, and none is left to "
+			"be evaluated; give calibration.samples less", (long long)s->first);
+	}
 	if (opt->samples && opt->samples < s->samples) {
 		s->samples = opt->samples;
 	}
-	s->calibration_samples = QB_MIN(opt->calibration_samples, s->samples);
 	return qb_variants_create(s, model, opt, eb);
 }
 

@@ -76,6 +76,32 @@ class Tasks(tiny.Case):
             self.assertAlmostEqual(got["float"]["metric"], value, places=9, msg=metric)
             self.assertGreater(got["schemes"][0]["metric"], value - 10)
 
+    def test_held_out__samples_that_calibrate_are_not_evaluated(self):
+        model = self.text_network(
+            [helper.make_node("MatMul", ["pooled", "head"], ["logits"], "head")],
+            {"logits": (tiny.FLOAT, ["N", 3])}, {"head": self.normal(12, 3)})
+        ids, mask = self.tokens(150, 9)
+        y = self.random.integers(0, 3, 150)
+        guess = outputs(model, input_ids=ids, attention_mask=mask).argmax(1)
+        data = self.save_data("d.npz", input_ids=ids, attention_mask=mask, y=y)
+        for options, first, count in ({}, 37, 113), ({"samples": 20}, 37, 20):
+            got = self.ptq(model, data, "top1", calibration={"samples": 37, "held_out": True}, **options)
+            self.assertEqual((got["samples"], got["calibration_samples"], got["held_out"]), (count, 37, True))
+            part = slice(first, first + count)
+            self.assertAlmostEqual(got["float"]["metric"], 100 * (guess[part] == y[part]).mean(), places=9)
+        with self.assertRaisesRegex(worker.Failed, "none is left"):
+            self.ptq(model, data, "top1", calibration={"samples": 150, "held_out": True})
+
+    def test_calibration__may_see_more_than_is_evaluated(self):
+        model = self.text_network([], {"pooled": (tiny.FLOAT, ["N", 12])}, {})
+        ids, mask = self.tokens(60, 9)
+        y = outputs(model, input_ids=ids, attention_mask=mask)
+        data = self.save_data("d.npz", input_ids=ids, attention_mask=mask, y=y)
+        all_of_them, few = (self.ptq(model, data, "mse", samples=n) for n in (60, 7))
+        self.assertEqual((few["samples"], few["calibration_samples"]), (7, 60))
+        ranges = [[(t["name"], t["min"], t["max"]) for t in r["schemes"][0]["tensors"]] for r in (all_of_them, few)]
+        self.assertEqual(*ranges)
+
     def test_regression_of_text__correlations(self):
         model = self.text_network(
             [helper.make_node("MatMul", ["pooled", "head"], ["logits"], "head")],

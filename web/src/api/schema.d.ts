@@ -761,6 +761,8 @@ export interface components {
             metric_name?: string;
             samples?: number;
             calibration_samples?: number;
+            /** @description the samples that calibrate were not evaluated */
+            held_out?: boolean;
             batch?: number;
             samples_per_second?: components["schemas"]["Number"];
             /** @description processor time of the passes over the data in plain float passes; calibration and methods apart */

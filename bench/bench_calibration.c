@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What calibration costs: all ranges of a network found on N samples of random data, in plain float passes over as many (limit
+ * 1.3), and the memory that it takes (limit 1.5 GB). One thread, processor time. The float passes are timed on some
+ * samples before and some after, each in a process of its own, so that calibration's memory is its own.
+ *
+ *	bench_calibration MODEL [SAMPLES]        1,000 samples unless said otherwise
+ */
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/random.h"
+#include "core/base/size.h"
+#include "core/experiment/plain.h"
+#include "core/experiment/sample.h"
+#include "core/experiment/variant.h"
+
+/* Times of 4 batches each, before and after. */
+enum { PLAIN_TURNS = 8 };
+
+struct subject {
+	const char *model, *data;
+	int64_t samples;
+};
+
+struct figures {
+	double seconds; /* a sample */
+	long kib;       /* largest resident memory */
+};
+
+struct loaded {
+	struct qb_graph *model;
+	struct qb_dataset *data;
+	struct qb_network *network; /* of one sample */
+	struct qb_stream *stream;
+};
+
+static enum qb_err load(struct loaded *l, const struct subject *s, struct qb_errbuf *eb)
+{
+	const float one = 1, mean = 127.5f, std = 60;
+	const struct qb_preprocess p = {1, 1, 1, &one, &mean, &std};
+
+	QB_TRY(qb_graph_import(&l->model, s->model, eb));
+	QB_TRY(qb_graph_prepare(l->model, eb));
+	QB_TRY(qb_open_data(&l->data, s->data, l->model, &p, eb));
+	QB_TRY(qb_network_create(&l->network, l->model, 1, 1, eb));
+	return qb_stream_create(&l->stream, l->data, l->network->graph, 1, qb_stream_window(l->data, 1, 8), 1, eb);
+}
+
+static double process_seconds(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+static enum qb_err ignore(void *arg, const char *stage, double fraction, struct qb_errbuf *eb)
+{
+	(void)arg;
+	(void)stage;
+	(void)fraction;
+	(void)eb;
+	return QB_OK;
+}
+
+/* From the first sample to quantizers for all that int8 quantizes: passes, observers, and the search for ranges. */
+static enum qb_err calibrate(const struct subject *s, double *seconds, struct qb_errbuf *eb)
+{
+	struct qb_sweep_row row = {.reports = json_object()};
+	struct qb_sweep sweep = {.rows = 1, .row = &row};
+	struct qb_scheme scheme;
+	const struct qb_sweep_options opt = {.threads = 1, .momentum = 0.9, .scheme = &scheme, .schemes = 1, .seed = 1,
+		.progress = ignore};
+	struct qb_calibration calibration = {.samples = s->samples, .batch = 1};
+	struct loaded l = {0};
+	double start;
+
+	QB_TRY(load(&l, s, eb));
+	QB_TRY(qb_scheme_parse(&scheme, "int8", eb));
+	scheme.weights.granularity = QB_PER_CHANNEL;
+	scheme.weights.range.method = scheme.activations.range.method = QB_RANGE_MSE;
+	QB_TRY(qb_variants_create(&sweep, l.model, &opt, eb));
+	sweep.variant[0].network = l.network;
+	calibration.stream = l.stream;
+	start = process_seconds();
+	QB_TRY(qb_variants_quantize(&sweep, &opt, &calibration, eb));
+	*seconds = (process_seconds() - start) / (double)s->samples;
+	return QB_OK;
+}
+
+/* A float pass over some of the samples, nothing observed and all fused. */
+static enum qb_err plain(const struct subject *s, double *seconds, struct qb_errbuf *eb)
+{
+	struct loaded l = {0};
+
+	QB_TRY(load(&l, s, eb));
+	*seconds = 0;
+	for (int i = 0; i < PLAIN_TURNS; i++) {
+		double turn;
+
+		QB_TRY(qb_plain_seconds(&turn, l.stream, l.model, 1, s->samples, eb));
+		*seconds += turn / PLAIN_TURNS;
+	}
+	return QB_OK;
+}
+
+/* In a process of its own, which ends with it. */
+static struct figures run(enum qb_err (*work)(const struct subject *s, double *seconds, struct qb_errbuf *eb),
+	const struct subject *s)
+{
+	struct figures f = {0};
+	struct rusage u;
+	int status, pipes[2];
+	pid_t child;
+
+	if (pipe(pipes) || (child = fork()) < 0) {
+		perror("bench_calibration");
+		exit(1);
+	}
+	if (child == 0) {
+		struct qb_errbuf eb = {0};
+
+		omp_set_num_threads(1);
+		if (work(s, &f.seconds, &eb) != QB_OK) {
+			fprintf(stderr, "bench_calibration: %s: %s\n", s->model, eb.text);
+			_exit(1);
+		}
+		_exit(write(pipes[1], &f.seconds, sizeof(f.seconds)) != (ssize_t)sizeof(f.seconds));
+	}
+	close(pipes[1]);
+	if (wait4(child, &status, 0, &u) != child || status ||
+		read(pipes[0], &f.seconds, sizeof(f.seconds)) != (ssize_t)sizeof(f.seconds)) {
+		exit(1);
+	}
+	close(pipes[0]);
+	f.kib = u.ru_maxrss;
+	return f;
+}
+
+/* An .npy of bytes by chance, [samples, ...]. */
+static int write_data(const char *path, const int64_t *dim, int64_t samples)
+{
+	size_t each = (size_t)(dim[1] * dim[2] * dim[3]);
+	unsigned char *x = malloc(each);
+	char header[128];
+	FILE *f = fopen(path, "wb");
+	int n;
+
+	memset(header, ' ', sizeof(header));
+	memcpy(header, "\x93NUMPY\1\0\x76\0", 10);
+	n = snprintf(header + 10, sizeof(header) - 10, "{'descr': '|u1', 'fortran_order': False, 'shape': (%lld, %lld, %lld, "
+		"%lld), }", (long long)samples, (long long)dim[1], (long long)dim[2], (long long)dim[3]);
+	header[10 + n] = ' ';
+	header[127] = '\n';
+	if (!f || !x || fwrite(header, 1, sizeof(header), f) != sizeof(header)) {
+		return -1;
+	}
+	for (int64_t s = 0; s < samples; s++) {
+		for (size_t i = 0; i < each; i++) {
+			x[i] = (unsigned char)(256 * qb_random_uniform(1, (uint64_t)s, i));
+		}
+		if (fwrite(x, 1, each, f) != each) {
+			return -1;
+		}
+	}
+	free(x);
+	return fclose(f);
+}
+
+/* The model's one input. Read in a process of its own, for the others are to begin with little memory. */
+static enum qb_err prepare(const struct subject *s, double *unused, struct qb_errbuf *eb)
+{
+	struct qb_graph *g = NULL;
+	const struct qb_shape *x;
+
+	*unused = 0;
+	QB_TRY(qb_graph_import(&g, s->model, eb));
+	x = &g->input[0]->shape;
+	if (g->inputs != 1 || x->ndim != 4 || x->dim[1] < 1 || x->dim[2] < 1 || x->dim[3] < 1) {
+		return qb_fail(eb, QB_EUNSUPPORTED, "takes a network with one input [N,C,H,W]");
+	}
+	return write_data(s->data, x->dim, s->samples) ? qb_fail(eb, QB_EIO, "cannot write %s", s->data) : QB_OK;
+}
+
+int main(int argc, char **argv)
+{
+	char path[] = "/tmp/bench_calibration.XXXXXX.npy";
+	struct subject s = {argc > 1 ? argv[1] : NULL, path, argc > 2 ? atoll(argv[2]) : 1000};
+	struct figures before, after, all;
+	double pass;
+
+	if (!s.model || s.samples < 1 || mkstemps(path, 4) < 0) {
+		fputs("bench_calibration MODEL [SAMPLES]\n", stderr);
+		return 2;
+	}
+	run(prepare, &s);
+	before = run(plain, &s);
+	all = run(calibrate, &s);
+	after = run(plain, &s);
+	unlink(path);
+	pass = (before.seconds + after.seconds) / 2;
+	printf("%s, %lld samples: %.1f s, a float pass over them %.1f s (%.1f by what came before, %.1f by what came after): %.2f "
+		"passes, limit 1.3%s\n", s.model, (long long)s.samples, all.seconds * (double)s.samples,
+		pass * (double)s.samples, before.seconds * (double)s.samples, after.seconds * (double)s.samples,
+		all.seconds / pass, all.seconds > 1.3 * pass ? "  above it" : "");
+	printf("  largest memory %.0f MB, limit 1500%s\n", (double)all.kib * 1.024e-3, (double)all.kib > 1.5e9 / 1024 ? "  above it"
+		: "");
+	return 0;
+}
