@@ -70,9 +70,9 @@ static enum qb_err parse_ptq(struct diagnose *d, struct qb_errbuf *eb)
 			? qb_fail_in(eb, eb->code, "of [scheme, mixed.candidates ...]")
 			: eb ? eb->code : QB_EJOB;
 	}
-	if (d->spec.held_out) {
-		return qb_fail(eb, QB_EJOB, "calibration.held_out: is for ptq jobs; a diagnosis looks at the first samples, which "
-			"calibrate");
+	if (d->spec.held_out || d->spec.spread) {
+		return qb_fail(eb, QB_EJOB, "calibration.%s: is for ptq jobs; a diagnosis looks at the first samples, which "
+			"calibrate", d->spec.spread ? "spread" : "held_out");
 	}
 	for (int i = 0; i < d->spec.schemes; i++) {
 		if (qb_method_list_changes_graph(&d->spec.methods[i])) {

@@ -67,6 +67,7 @@ static enum qb_err run_sweep(struct ptq *p, struct qb_errbuf *eb)
 		.threads = p->spec.threads,
 		.calibration_samples = p->spec.calibration_samples,
 		.samples = p->spec.max_samples,
+		.spread = p->spec.spread,
 		.held_out = p->spec.held_out,
 		.momentum = p->spec.momentum,
 		.scheme = p->spec.scheme,

@@ -427,11 +427,12 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	QB_TRY(qb_param_int(spec, "", "samples", 1, INT64_MAX, &out->max_samples, eb));
 	QB_TRY(qb_param_object(spec, "", "calibration", &calibration, eb));
 	if (calibration) {
-		static const char *const fields[] = {"samples", "momentum", "held_out", NULL};
+		static const char *const fields[] = {"samples", "momentum", "spread", "held_out", NULL};
 
 		QB_TRY(qb_param_only(calibration, "calibration", fields, eb));
 		QB_TRY(qb_param_int(calibration, "calibration", "samples", 1, 1000000,
 			&out->calibration_samples, eb));
+		QB_TRY(qb_param_bool(calibration, "calibration", "spread", &out->spread, eb));
 		QB_TRY(qb_param_bool(calibration, "calibration", "held_out", &out->held_out, eb));
 		QB_TRY(qb_param_real(calibration, "calibration", "momentum", 0, 1, &out->momentum, eb));
 	}

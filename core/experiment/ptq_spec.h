@@ -23,6 +23,7 @@ struct qb_ptq_spec {
 	struct qb_preprocess preprocess; /* points into factor */
 	float *factor;
 	int64_t calibration_samples;
+	bool spread;         /* evenly over the data; else its first */
 	bool held_out;       /* those are not evaluated */
 	double momentum; /* of running_minmax */
 	int64_t max_samples; /* evaluate at most this many; 0: all */

@@ -65,7 +65,7 @@ static void head(FILE *f, const json_t *r)
 	fputs("</h1>\n<p>", f);
 	fprintf(f, "%.0f samples of ", number_at(r, "samples"));
 	text(f, string_at(r, "data"));
-	fprintf(f, "; the first %.0f of the data calibrate%s; metric ", number_at(r, "calibration_samples"),
+	fprintf(f, "; %.0f of the data calibrate%s; metric ", number_at(r, "calibration_samples"),
 		json_is_true(json_object_get(r, "held_out")) ? " and are left out" : "");
 	text(f, string_at(r, "metric_name"));
 	fputs("; on ", f);

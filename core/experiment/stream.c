@@ -107,6 +107,36 @@ static enum qb_err run_batch(void *arg, int thread, int64_t item, struct qb_errb
 	return w->work->run(w->work->arg, &b, eb);
 }
 
+int64_t qb_stream_sample(const struct qb_stream_order *o, int64_t i)
+{
+	int64_t step = QB_MAX(o->step, 1);
+
+	if (!o->rest) {
+		return i * step;
+	}
+	return i + (step > 1 ? QB_MIN(i / (step - 1) + 1, o->taken) : o->taken);
+}
+
+/* Samples [first, first + count) of the stream, in runs of those that lie side by side in the data. */
+static enum qb_err read_samples(struct qb_stream *s, int64_t first, int64_t count, struct qb_errbuf *eb)
+{
+	for (int64_t done = 0, run; done < count; done += run) {
+		int64_t at = qb_stream_sample(&s->order, first + done);
+		void *input[QB_STREAM_INPUTS];
+
+		run = 1;
+		while (done + run < count && qb_stream_sample(&s->order, first + done + run) == at + run) {
+			run++;
+		}
+		for (int i = 0; i < s->inputs; i++) {
+			input[i] = (char *)s->input[i] + (size_t)(done * s->rows) * s->row_bytes[i];
+		}
+		QB_TRY(qb_dataset_read(s->reader, at, run, input,
+			s->labels ? s->labels + (size_t)done * s->label_size : NULL, eb));
+	}
+	return QB_OK;
+}
+
 enum qb_err qb_stream_run(struct qb_stream *s, int64_t first, int64_t batch, int64_t batches,
 	const struct qb_stream_work *work, struct qb_errbuf *eb)
 {
@@ -119,8 +149,7 @@ enum qb_err qb_stream_run(struct qb_stream *s, int64_t first, int64_t batch, int
 			QB_TRY(work->progress(work->arg, (double)done / (double)batches, eb));
 		}
 		/* Of a last sample that is not whole all is read; a window has the room. */
-		QB_TRY(qb_dataset_read(s->reader, (first + done * batch) / s->rows,
-			(n * batch + s->rows - 1) / s->rows, s->input, s->labels, eb));
+		QB_TRY(read_samples(s, (first + done * batch) / s->rows, (n * batch + s->rows - 1) / s->rows, eb));
 		QB_TRY(qb_team_run(s->threads, n, run_batch, &w, eb));
 		if (work->close) {
 			QB_TRY(work->close(work->arg, n, s->labels, eb));

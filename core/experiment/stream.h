@@ -13,8 +13,19 @@
 #include "core/experiment/network.h"
 #include "core/tensor/dataset.h"
 
+/* Which samples of the data a stream has, in their order: every step-th, or those between and after `taken` of these. All
+ * zero: all. */
+struct qb_stream_order {
+	int64_t step;  /* 0: 1 */
+	bool rest;
+	int64_t taken; /* of those every step-th; read of a rest */
+};
+/* The data's sample that is the stream's i-th. */
+int64_t qb_stream_sample(const struct qb_stream_order *o, int64_t i);
+
 struct qb_stream {
 	const struct qb_dataset *data;
+	struct qb_stream_order order; /* may be changed between runs */
 	struct qb_dataset_reader *reader;
 	int threads, inputs;
 	int64_t rows;           /* that make a sample */

@@ -235,7 +235,6 @@ static enum qb_err evaluate(struct runner *r, struct qb_errbuf *eb)
 	struct qb_sweep *s = r->sweep;
 	struct pass pass = {0};
 	int64_t batch = s->variant[0].network->batch, rows = s->samples * r->stream->rows;
-	int64_t first = s->first * r->stream->rows;
 	int64_t rest = rows % batch;
 	const struct qb_stream_work work = {evaluate_batch, collect, evaluation_progress, r};
 	const struct qb_network **network = calloc((size_t)s->variants, sizeof(*network));
@@ -249,10 +248,10 @@ static enum qb_err evaluate(struct runner *r, struct qb_errbuf *eb)
 	}
 	QB_TRY_OUT(pass_init(&pass, r, network, eb));
 	r->pass = &pass;
-	QB_TRY_OUT(qb_stream_run(r->stream, first, batch, rows / batch, &work, eb));
+	QB_TRY_OUT(qb_stream_run(r->stream, 0, batch, rows / batch, &work, eb));
 	add_times(s, &pass, r->opt->threads);
 	if (rest) {
-		QB_TRY_OUT(evaluate_rest(r, first + rows - rest, rest, &work, eb));
+		QB_TRY_OUT(evaluate_rest(r, rows - rest, rest, &work, eb));
 	}
 out:
 	pass_fini(&pass, r);
@@ -429,6 +428,15 @@ static void keep_whole_batches(int64_t *samples, int64_t batch, int64_t rows)
 	*samples = QB_MAX(*samples - *samples % step, step);
 }
 
+/* Once it is known how many calibrate. */
+static void choose_samples(struct qb_sweep *s, const struct qb_sweep_options *opt, int64_t count)
+{
+	s->calibrated.step = opt->spread ? count / s->calibration_samples : 1;
+	if (opt->held_out) {
+		s->evaluated = (struct qb_stream_order){s->calibrated.step, true, s->calibration_samples};
+	}
+}
+
 static enum qb_err check_output(const struct qb_graph *g, struct qb_errbuf *eb)
 {
 	const struct qb_value *y = g->output[0];
@@ -447,6 +455,7 @@ static enum qb_err run(struct runner *r, const struct qb_graph *model, struct qb
 	struct qb_sweep *s = r->sweep;
 	struct qb_variant *first = &s->variant[0];
 	struct qb_calibration calibration = {.check = check, .arg = r};
+	struct qb_stream calibrating;
 	int64_t batch, rows = qb_dataset_rows(r->data);
 	enum qb_err err;
 
@@ -466,7 +475,11 @@ static enum qb_err run(struct runner *r, const struct qb_graph *model, struct qb
 	QB_TRY(qb_stream_create(&r->stream, r->data, first->network->graph, batch, r->window,
 		r->opt->threads, eb));
 	QB_TRY(make_metrics(r, eb));
-	calibration.stream = r->stream;
+	choose_samples(s, r->opt, qb_dataset_count(r->data));
+	calibrating = *r->stream;
+	calibrating.order = s->calibrated;
+	r->stream->order = s->evaluated;
+	calibration.stream = &calibrating;
 	calibration.samples = s->calibration_samples * rows;
 	calibration.batch = batch;
 	QB_TRY(qb_variants_quantize(s, r->opt, &calibration, eb));
@@ -493,11 +506,10 @@ static enum qb_err sweep_create(struct qb_sweep **out, const struct qb_graph *mo
 		s->row[i].reports = json_object();
 	}
 	s->calibration_samples = QB_MIN(opt->calibration_samples, qb_dataset_count(data));
-	s->first = opt->held_out ? s->calibration_samples : 0;
-	s->samples = qb_dataset_count(data) - s->first;
+	s->samples = qb_dataset_count(data) - (opt->held_out ? s->calibration_samples : 0);
 	if (s->samples == 0) {
 		return qb_fail(eb, QB_EJOB, "calibration.held_out: all %lld samples of the data calibrate, and none is left to "
-			"be evaluated; give calibration.samples less", (long long)s->first);
+			"be evaluated; give calibration.samples less", (long long)s->calibration_samples);
 	}
 	if (opt->samples && opt->samples < s->samples) {
 		s->samples = opt->samples;

@@ -17,7 +17,8 @@ struct qb_sweep_options {
 	const char *metric;
 	int threads;
 	int64_t calibration_samples, samples; /* samples: to be evaluated at most; 0: all */
-	bool held_out;                        /* those that calibrate are not evaluated */
+	bool spread;                          /* those that calibrate lie evenly in the data; else they are its first */
+	bool held_out;                        /* and are not evaluated */
 	double momentum;                      /* of running ranges */
 	const struct qb_scheme *scheme;
 	const struct qb_method_list *methods; /* [schemes]; NULL: none */
@@ -50,8 +51,8 @@ struct qb_sweep_row {
 struct qb_sweep {
 	int variants;
 	struct qb_variant *variant;
-	int64_t samples, calibration_samples; /* evaluated; and those that calibrated, the first of the data */
-	int64_t first;                        /* sample that is evaluated */
+	int64_t samples, calibration_samples; /* evaluated; and those that calibrated */
+	struct qb_stream_order calibrated, evaluated; /* which they are */
 	double float_seconds;            /* thread seconds that a plain float pass over the samples takes */
 	double total_seconds;            /* and that the passes of this sweep took */
 	double float_metric;

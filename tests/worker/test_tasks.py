@@ -84,13 +84,28 @@ class Tasks(tiny.Case):
         y = self.random.integers(0, 3, 150)
         guess = outputs(model, input_ids=ids, attention_mask=mask).argmax(1)
         data = self.save_data("d.npz", input_ids=ids, attention_mask=mask, y=y)
-        for options, first, count in ({}, 37, 113), ({"samples": 20}, 37, 20):
-            got = self.ptq(model, data, "top1", calibration={"samples": 37, "held_out": True}, **options)
-            self.assertEqual((got["samples"], got["calibration_samples"], got["held_out"]), (count, 37, True))
-            part = slice(first, first + count)
+        for spread, options in (False, {}), (True, {}), (False, {"samples": 20}), (True, {"samples": 20}):
+            got = self.ptq(model, data, "top1", calibration={"samples": 37, "held_out": True, "spread": spread}, **options)
+            taken = np.arange(37) * (4 if spread else 1)
+            part = np.setdiff1d(np.arange(150), taken)[:options.get("samples", 150)]
+            self.assertEqual((got["samples"], got["calibration_samples"], got["held_out"]), (len(part), 37, True))
             self.assertAlmostEqual(got["float"]["metric"], 100 * (guess[part] == y[part]).mean(), places=9)
         with self.assertRaisesRegex(worker.Failed, "none is left"):
             self.ptq(model, data, "top1", calibration={"samples": 150, "held_out": True})
+
+    def test_spread__ranges_are_those_of_samples_all_over_the_data(self):
+        model = self.text_network([], {"pooled": (tiny.FLOAT, ["N", 12])}, {})
+        ids, mask = self.tokens(60, 9)
+        mask[:30] = mask[:30] * (np.arange(9) < 3)  # the first half has short sentences alone
+        y = outputs(model, input_ids=ids, attention_mask=mask)
+        ranges = []
+        for rows, spread in (slice(0, 60, 3), False), (slice(0, 60), True), (slice(0, 60), False):
+            data = self.save_data("d.npz", input_ids=ids[rows], attention_mask=mask[rows], y=y[rows])
+            got = self.ptq(model, data, "mse", calibration={"samples": 20, "spread": spread})
+            ranges.append([(t["name"], t["observed_min"], t["observed_max"]) for t in got["schemes"][0]["tensors"]
+                           if t["kind"] == "activation"])
+        self.assertEqual(ranges[0], ranges[1])
+        self.assertNotEqual(ranges[1], ranges[2])
 
     def test_calibration__may_see_more_than_is_evaluated(self):
         model = self.text_network([], {"pooled": (tiny.FLOAT, ["N", 12])}, {})
