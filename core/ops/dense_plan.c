@@ -9,6 +9,7 @@
 
 enum {
 	FEW_CHANNELS = 12,  /* fewer than this are copied into rows first: runs would be too short */
+	SOME_CHANNELS = 64, /* with fewer than this a line of the kernel is one run, where it is no dilated one */
 	TAPS_MAX = 64,      /* pointers to runs stand on the stack */
 	PARALLEL_MACS = 100000,
 	AREAS_MAX = 25,
@@ -28,6 +29,7 @@ struct layer {
 	int threads, areas;
 	const struct area *area; /* one: all pixels and taps, whether inside or not */
 	bool gathered, pointwise; /* pointwise: row i is pixel i */
+	bool lines;               /* runs are lines of the kernel, where they lie or copied */
 	const float *zeros; /* a run outside the image */
 	struct qb_act act;
 	struct qb_tail tail;
@@ -99,6 +101,30 @@ static void gather_pixel(const struct layer *l, const float *x, int64_t p, float
 	}
 }
 
+/* Lines of the kernel for pixels [first, first + count): as they lie, or copied where some of their pixels are outside. */
+static void find_lines(const struct layer *l, const float *x, int64_t first, int64_t count, const float **row,
+	float *scratch)
+{
+	const struct qb_dense *d = &l->d;
+	int64_t plane = d->out_height * d->out_width, line = d->kernel[1] * l->depth;
+
+	for (int64_t i = 0; i < count; i++, scratch += d->kernel[0] * line) {
+		int64_t p = first + i, n = p / plane, y0 = p % plane / d->out_width * d->stride[0] - d->pad[0];
+		int64_t x0 = p % d->out_width * d->stride[1] - d->pad[1];
+		bool inside = x0 >= 0 && x0 + d->kernel[1] <= d->width;
+
+		if (!inside) {
+			gather_pixel(l, x, p, scratch);
+		}
+		for (int64_t ky = 0; ky < d->kernel[0]; ky++) {
+			int64_t iy = y0 + ky * d->dilation[0];
+
+			row[ky * count + i] = !inside ? scratch + ky * line : iy < 0 || iy >= d->height ? l->zeros
+				: x + ((n * d->height + iy) * d->width + x0) * d->channels;
+		}
+	}
+}
+
 /* What one thread does: rows [first, last) of an area and panels [from, to) of a group. */
 struct share {
 	int64_t g, first, last, from, to;
@@ -106,8 +132,8 @@ struct share {
 };
 
 /* Rows of several lines lie apart: their sums are made in scratch [QB_F32_ROWS][each], their addends brought there. */
-static void run_apart(const struct layer *l, const struct qb_f32_product *p, void *const *buffer, const struct share *s,
-	const float *const *row, const int64_t *pixel, int64_t count)
+static void run_apart(const struct layer *l, const struct qb_f32_product *p, void *const *buffer,
+	const struct share *s, const float *const *row, const int64_t *pixel, int64_t count)
 {
 	const struct qb_dense *d = &l->d;
 	int64_t first = s->from * QB_F32_PANEL, width = QB_MIN(s->to * QB_F32_PANEL, l->each) - first;
@@ -128,9 +154,10 @@ static void run_apart(const struct layer *l, const struct qb_f32_product *p, voi
 static void run_share(const struct layer *l, const struct area *a, void *const *buffer, struct share s)
 {
 	const struct qb_dense *d = &l->d;
-	struct qb_f32_product p = {.outputs = l->each, .runs = l->gathered ? 1 : a->taps,
-		.depth = l->gathered ? l->taps * l->depth : l->depth, .taken = a->taps < l->taps ? a->tap : NULL,
-		.all = l->taps, .weights = (const float *)buffer[W] + (size_t)s.g * l->group_weights,
+	struct qb_f32_product p = {.outputs = l->each,
+		.runs = l->lines ? d->kernel[0] : l->gathered ? 1 : a->taps,
+		.depth = l->depth * (l->lines ? d->kernel[1] : l->gathered ? l->taps : 1),
+		.taken = a->taps < l->taps ? a->tap : NULL, .all = l->taps, .weights = (const float *)buffer[W] + (size_t)s.g * l->group_weights,
 		.bias = d->bias ? (const float *)buffer[BIAS] + s.g * l->each : NULL, .act = l->act, .tail = l->tail};
 	int64_t blocks = (s.last - s.first + QB_F32_ROWS - 1) / QB_F32_ROWS;
 
@@ -143,11 +170,13 @@ static void run_share(const struct layer *l, const struct area *a, void *const *
 		const float *row[TAPS_MAX * QB_F32_ROWS];
 		int64_t pixel[QB_F32_ROWS], at = s.first * d->outputs + s.g * l->each;
 
-		for (int64_t i = 0; l->gathered && i < count; i++) {
+		for (int64_t i = 0; l->gathered && !l->lines && i < count; i++) {
 			row[i] = s.scratch + i * p.depth;
 			gather_pixel(l, (const float *)buffer[X] + s.g * l->depth, s.first + i, s.scratch + i * p.depth);
 		}
-		if (!l->gathered) {
+		if (l->lines) {
+			find_lines(l, buffer[X], s.first, count, row, s.scratch);
+		} else if (!l->gathered) {
 			find_rows(l, a, buffer[X], s.g, s.first, count, row, pixel);
 		}
 		if (l->areas > 1) {
@@ -163,7 +192,7 @@ static void run_share(const struct layer *l, const struct area *a, void *const *
 /* Numbers of a thread's scratch. */
 static size_t scratch_part(const struct layer *l)
 {
-	return (size_t)(l->gathered ? l->taps * l->depth : l->areas > 1 ? 2 * l->each : 0) * QB_F32_ROWS;
+	return (size_t)(l->gathered || l->lines ? l->taps * l->depth : l->areas > 1 ? 2 * l->each : 0) * QB_F32_ROWS;
 }
 
 static void run_layer(const void *context, void *const *buffer)
@@ -334,7 +363,8 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct qb_dense *d, 
 enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
 	struct qb_errbuf *eb)
 {
-	struct layer l = {.d = *d, .act = n->act, .tail = n->tail, .depth = d->channels / d->groups, .each = d->outputs / d->groups,
+	struct layer l = {.d = *d, .act = n->act, .tail = n->tail, .depth = d->channels / d->groups,
+		.each = d->outputs / d->groups,
 		.taps = d->kernel[0] * d->kernel[1], .rows = d->images * d->out_height * d->out_width};
 	struct area *area;
 	int buffer[6];
@@ -342,12 +372,14 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 	l.pointwise = l.taps == 1 && d->stride[0] == 1 && d->stride[1] == 1 && !d->pad[0] && !d->pad[1] &&
 		d->height == d->out_height && d->width == d->out_width;
 	l.gathered = l.taps > 1 && l.depth < FEW_CHANNELS;
+	l.lines = l.taps > 1 && l.depth < SOME_CHANNELS && d->groups == 1 && d->dilation[1] == 1 &&
+		d->kernel[0] <= TAPS_MAX;
 	if (!qb_f32_is_fast() || !l.rows || !l.depth || !l.each || (!l.gathered && l.taps > TAPS_MAX)) {
 		return QB_EUNSUPPORTED;
 	}
 	l.threads = l.rows * l.each * l.depth * l.taps < PARALLEL_MACS ? 1 : qb_builder_threads(b);
 	l.group_weights = qb_align_up((size_t)l.each, QB_F32_PANEL) * (size_t)(l.taps * l.depth);
-	l.zeros = qb_builder_alloc(b, (size_t)l.depth, sizeof(float));
+	l.zeros = qb_builder_alloc(b, (size_t)(l.depth * d->kernel[1]), sizeof(float));
 	if (!l.zeros) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
@@ -357,7 +389,8 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 	}
 	l.area = area;
 	l.areas = choose_areas(d, area);
+	l.lines = l.lines && area[0].taps == l.taps;
 	QB_TRY(find_buffers(b, d, &l, buffer, eb));
-	return qb_builder_call(b, n, l.gathered ? "tiles, gathered" : l.area[0].taps < l.taps ? "tiles by area" : "tiles", run_layer, &l, sizeof(l),
-		buffer, 6, 1, eb);
+	return qb_builder_call(b, n, l.lines ? "tiles by line" : l.gathered ? "tiles, gathered"
+		: l.area[0].taps < l.taps ? "tiles by area" : "tiles", run_layer, &l, sizeof(l), buffer, 6, 1, eb);
 }

@@ -19,6 +19,7 @@ enum {
 	TILES_MIN = 12, TILES_MAX = 48, /* at a time, more or less */
 	CACHED = 32 * 1024,             /* numbers, transformed inputs and outputs, that stay near */
 	MANY_WEIGHTS = 8192,            /* so many filters are read again for each lot of tiles */
+	TRANSFORM = 25,
 };
 
 /* Along one side: `out` outputs of a kernel come from `size` inputs by as many products, at the points 0, 1, -1, 2 (-2) and
@@ -433,11 +434,13 @@ static const float *transform_weights(struct qb_builder *b, const struct qb_dens
 }
 
 /* Transformed weights are more: with few tiles to share them, reading them costs more than is won. And tiles must be full:
- * where phases are as many as pixels, each holds one output of sixteen. The transforms cost, too. */
+ * where phases are as many as pixels, each holds one output of sixteen. A number's transforms cost some TRANSFORM products. */
 static bool pays(const struct winograd *w)
 {
-	return 3 * w->points * w->tiles <= 2 * qb_dense_cost(&w->d) && w->tiles >= 12 && w->d.channels >= 16 &&
-		w->d.outputs >= 16;
+	int64_t pairs = w->d.channels * w->d.outputs, sides = w->d.channels + w->d.outputs;
+
+	return 10 * w->points * w->tiles * (pairs + TRANSFORM * sides) <= 9 * qb_dense_cost(&w->d) * pairs &&
+		w->tiles >= 12;
 }
 
 /* The form that has the fewest products; false where none fits. */

@@ -145,8 +145,8 @@ static void check(struct model_builder *b)
 		}
 		run_and_compare(p, bound, in.data, &out[0]);
 		run_and_compare(q, fused, in.data, &out[0]);
-		if (made && strcmp(qb_exec_isa(), "avx2") == 0) {
-			assert_true(has_step(q, made));
+		if (made && strcmp(qb_exec_isa(), "avx2") == 0 && !has_step(q, made)) {
+			fail_msg("no step \"%s\" for %s", made, fused->node[fused->nodes - 1]->name);
 		}
 		assert_false(unmade && has_step(q, unmade));
 		qb_plan_destroy(&p);
@@ -169,7 +169,8 @@ struct conv_case {
 static void conv__every_way__equals_plain_c(void **state)
 {
 	static const struct conv_case cases[] = {
-		{3, 20, 17, 13, {7, 7}, {2, 2}, {1, 1}, {3, 3, 3, 3}, 1, "tiles, gathered"},
+		{3, 20, 17, 13, {7, 7}, {2, 2}, {1, 1}, {3, 3, 3, 3}, 1, "tiles by line"},
+		{33, 20, 17, 13, {3, 2}, {1, 2}, {2, 1}, {3, 1, 0, 1}, 1, "tiles by line"},
 		{5, 16, 9, 11, {2, 2}, {1, 1}, {2, 2}, {1, 1, 1, 1}, 1, "tiles, gathered"},
 		{24, 33, 10, 9, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1, "tiles"},
 		{24, 33, 10, 9, {1, 1}, {2, 2}, {1, 1}, {0, 0, 0, 0}, 1, "tiles"},
@@ -180,14 +181,14 @@ static void conv__every_way__equals_plain_c(void **state)
 		{40, 24, 9, 10, {3, 3}, {1, 1}, {12, 12}, {12, 12, 12, 12}, 1, "tiles by area"},
 		{80, 24, 13, 10, {3, 3}, {2, 1}, {6, 4}, {5, 9, 6, 1}, 2, "tiles by area"},
 		{40, 24, 9, 4, {3, 3}, {1, 1}, {3, 3}, {20, 20, 0, 0}, 1, "tiles by area"},
-		{18, 19, 23, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1, "winograd 4x4"},
-		{16, 64, 26, 21, {3, 3}, {1, 1}, {3, 3}, {3, 2, 3, 4}, 1, "winograd 4x4"},
+		{34, 35, 23, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1, "winograd 4x4"},
+		{64, 68, 26, 21, {3, 3}, {1, 1}, {3, 3}, {3, 2, 3, 4}, 1, "winograd 4x4"},
 		{64, 16, 16, 16, {3, 3}, {1, 1}, {1, 1}, {0, 0, 2, 2}, 1, "winograd 4x4"},
-		{20, 33, 18, 17, {3, 3}, {1, 1}, {2, 2}, {2, 2, 2, 2}, 1, "winograd 3x3"},
-		{20, 33, 19, 15, {2, 2}, {1, 1}, {1, 1}, {0, 1, 1, 0}, 1, "winograd 4x4 of 2x2"},
-		{24, 16, 33, 31, {2, 2}, {1, 1}, {2, 2}, {1, 1, 1, 1}, 1, "winograd 4x4 of 2x2"},
-		{21, 34, 32, 31, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 1, "winograd 4x4, stride 2"},
-		{32, 16, 33, 29, {3, 3}, {2, 2}, {1, 1}, {0, 0, 1, 2}, 1, "winograd 4x4, stride 2"},
+		{40, 33, 18, 17, {3, 3}, {1, 1}, {2, 2}, {2, 2, 2, 2}, 1, "winograd 3x3"},
+		{40, 48, 20, 16, {2, 2}, {1, 1}, {1, 1}, {0, 1, 1, 0}, 1, "winograd 4x4 of 2x2"},
+		{48, 48, 31, 31, {2, 2}, {1, 1}, {2, 2}, {1, 1, 1, 1}, 1, "winograd 4x4 of 2x2"},
+		{100, 90, 32, 31, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 1, "winograd 4x4, stride 2"},
+		{128, 96, 33, 29, {3, 3}, {2, 2}, {1, 1}, {0, 0, 1, 2}, 1, "winograd 4x4, stride 2"},
 		{12, 12, 9, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 12, NULL},
 	};
 
@@ -219,8 +220,8 @@ static void residual__sum_and_relu__equal_plain_c(void **state)
 		Onnx__NodeProto *n;
 		int64_t pad = kernel / 2, pads[4] = {pad, pad, pad, pad};
 
-		start(&b, DIMS(MB_BATCH, 24, 14, 15));
-		constant(&b, "w", DIMS(24, 24, kernel, kernel));
+		start(&b, DIMS(MB_BATCH, 40, 14, 15));
+		constant(&b, "w", DIMS(40, 40, kernel, kernel));
 		n = mb_node(&b, "Conv", "conv", "x,w", "c");
 		mb_attr_ints(&b, n, "pads", 4, pads);
 		mb_node(&b, "Add", "add", "c,x", "s");
@@ -260,14 +261,14 @@ static void residual__behind_a_normalized_activation__equals_plain_c(void **stat
 		struct model_builder b;
 		Onnx__NodeProto *n;
 		int64_t kernel = i % 3 == 0 ? 1 : 3, pad = kernel / 2, pads[4] = {pad, pad, pad, pad};
-		int64_t group = i % 3 == 2 ? 21 : 1;
+		int64_t group = i % 3 == 2 ? 42 : 1;
 
-		start(&b, DIMS(MB_BATCH, 21, 14, 15));
-		constant(&b, "w", DIMS(21, 21 / group, kernel, kernel));
-		constant(&b, "gain", DIMS(21));
-		constant(&b, "shift", DIMS(21));
-		constant(&b, "mean", DIMS(21));
-		positive(&b, "variance", 21);
+		start(&b, DIMS(MB_BATCH, 42, 14, 15));
+		constant(&b, "w", DIMS(42, 42 / group, kernel, kernel));
+		constant(&b, "gain", DIMS(42));
+		constant(&b, "shift", DIMS(42));
+		constant(&b, "mean", DIMS(42));
+		positive(&b, "variance", 42);
 		n = mb_node(&b, "Conv", "conv", "x,w", "c");
 		mb_attr_ints(&b, n, "pads", 4, pads);
 		mb_attr_int(&b, n, "group", group);
