@@ -162,9 +162,15 @@ bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block)
 #define QB_TARGET __attribute__((target("avx2,fma")))
 #define QB_WIDTH 32
 #define QB_PICK(table, at) _mm256_permutevar8x32_ps((table), (__m256i)(at))
+#define QB_MOST(a, b) _mm256_max_ps((a), (b))
+#define QB_LEAST(a, b) _mm256_min_ps((a), (b))
+#define QB_FMA(a, b, c) _mm256_fmadd_ps((a), (b), (c))
 #define QB_NAME(x) avx2_##x
 #include "core/quant/kernels_body.h"
 #undef QB_PICK
+#undef QB_MOST
+#undef QB_LEAST
+#undef QB_FMA
 #undef QB_TARGET
 #undef QB_WIDTH
 #undef QB_NAME
@@ -184,9 +190,15 @@ bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block)
 #endif
 #define QB_WIDTH 64
 #define QB_PICK(table, at) _mm512_permutexvar_ps((__m512i)(at), (table))
+#define QB_MOST(a, b) _mm512_max_ps((a), (b))
+#define QB_LEAST(a, b) _mm512_min_ps((a), (b))
+#define QB_FMA(a, b, c) _mm512_fmadd_ps((a), (b), (c))
 #define QB_NAME(x) avx512_##x
 #include "core/quant/kernels_body.h"
 #undef QB_PICK
+#undef QB_MOST
+#undef QB_LEAST
+#undef QB_FMA
 #undef QB_TARGET
 #undef QB_WIDTH
 #undef QB_NAME

@@ -454,12 +454,20 @@ QB_TARGET static void QB_NAME(spread)(const float *scale, size_t blocks, size_t 
 	}
 }
 
-QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(widen)(double *sum,
-	const float *lane)
+/* In double, halves upon halves. */
+QB_TARGET static inline __attribute__((always_inline)) double QB_NAME(widen)(const float *lane)
 {
+	double sum[QB_NAME(LANES)];
+
 	for (int j = 0; j < QB_NAME(LANES); j++) {
-		*sum += (double)lane[j];
+		sum[j] = (double)lane[j];
 	}
+	for (int half = QB_NAME(LANES) / 2; half; half /= 2) {
+		for (int j = 0; j < half; j++) {
+			sum[j] += sum[j + half];
+		}
+	}
+	return sum[0];
 }
 
 /* Adds sum x^2, sum (y - x)^2 and, with a ref, sum ref^2 and sum (y - ref)^2, in LANES single-precision lanes over
@@ -506,14 +514,18 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(add_sums)(co
 			ends[2][j] += r * r;
 			ends[3][j] += e * e;
 		}
-		QB_NAME(widen)(&sums->signal, ends[0]);
-		QB_NAME(widen)(&sums->noise, ends[1]);
+		sums->signal += QB_NAME(widen)(ends[0]);
+		sums->noise += QB_NAME(widen)(ends[1]);
 		if (with_ref) {
-			QB_NAME(widen)(&sums->ref_signal, ends[2]);
-			QB_NAME(widen)(&sums->ref_noise, ends[3]);
+			sums->ref_signal += QB_NAME(widen)(ends[2]);
+			sums->ref_noise += QB_NAME(widen)(ends[3]);
 		}
 	}
 }
+
+#ifdef QB_FMA
+#include "core/quant/measure_body.h"
+#endif
 
 /* Chunks stay in the first-level cache between the loops; where y is x, the original is kept. */
 QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_run_args *a,
@@ -521,8 +533,12 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 {
 	enum { CHUNK = 1024 };
 	float kept[CHUNK] __attribute__((aligned(64)));
+	size_t i = 0;
 
-	for (size_t i = 0; i < a->n; i += CHUNK) {
+#ifdef QB_FMA
+	i = QB_NAME(measure_fused)(g, a, s);
+#endif
+	for (; i < a->n; i += CHUNK) {
 		size_t n = a->n - i < CHUNK ? a->n - i : CHUNK;
 		const float *x = a->x == a->y ? kept : a->x + i;
 		const size_t at = a->block ? i / a->block : a->stride ? i : 0;

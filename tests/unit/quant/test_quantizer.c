@@ -229,10 +229,38 @@ static void kernels__every_instruction_set__equals_plain_c(void **state)
 	}
 }
 
+/* Measuring is quantizing, with the same sums on every path: with a reference and none, in place and not. */
+static void assert_measures_alike(const struct qb_grid *g, const struct qb_run_args *like, const float *want,
+	int path)
+{
+	static float plain[1536], got[1536], place[1536];
+
+	for (int way = 0; way < 4; way++) {
+		struct qb_run_args a = *like;
+		struct qb_qdq_sums sums[2] = {{0}};
+
+		memcpy(place, a.x, a.n * sizeof(float));
+		a.ref = way % 2 ? want : NULL;
+		a.y = plain;
+		qb_kernels_at(0)->measure(g, &a, &sums[0]);
+		a.x = way / 2 ? place : a.x;
+		a.y = way / 2 ? place : got;
+		qb_kernels_at(path)->measure(g, &a, &sums[1]);
+		assert_memory_equal(plain, want, a.n * sizeof(float));
+		assert_memory_equal(a.y, want, a.n * sizeof(float));
+		for (int i = 0; i < 4; i++) {
+			const double *p = &sums[0].signal + i, *q = &sums[1].signal + i;
+
+			assert_true(*p == *q || (*p != *p && *q != *q));
+		}
+	}
+}
+
 /* The reciprocal's way against the divider's: scales of all kinds, numbers around every half step. */
 static void kernels__division_by_reciprocal__equals_the_divider(void **state)
 {
-	static const char *const some[] = {"int8", "int16", "E2", "E4", "E5", "fp16", "e4m3fnuz", "uE4"};
+	static const char *const some[] = {"int8", "int16", "uint4", "E2", "E4", "E5", "fp16", "e4m3fnuz", "uE4"};
+	static const int32_t zeros[] = {3};
 	static float x[1536], want[1536], got[1536];
 
 	(void)state;
@@ -245,7 +273,8 @@ static void kernels__division_by_reciprocal__equals_the_divider(void **state)
 		for (uint64_t r = 0; r < 300; r++) {
 			float scale = ldexpf(1 + (float)qb_random_uniform(1, k, r), (int)(r % 70) - 35);
 			float inverse = 1 / scale;
-			struct qb_run_args a = {.x = x, .y = want, .n = QB_COUNT(x), .scale = &scale};
+			struct qb_run_args a = {.x = x, .y = want, .n = QB_COUNT(x), .scale = &scale,
+				.zero = g.kind == QB_FORMAT_INT && r % 2 ? zeros : NULL};
 
 			assert_true(qb_grid_divides_fast(&g, scale));
 			for (size_t i = 0; i + 3 <= QB_COUNT(x); i += 3) {
@@ -268,6 +297,7 @@ static void kernels__division_by_reciprocal__equals_the_divider(void **state)
 							qb_kernels_at(p)->name, scale, x[i], got[i], want[i]);
 					}
 				}
+				assert_measures_alike(&g, &a, want, p);
 			}
 		}
 	}
