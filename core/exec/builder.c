@@ -223,10 +223,20 @@ enum qb_err qb_builder_alias(struct qb_builder *b, const struct qb_value *v, int
 
 /* Weights */
 
+enum qb_err qb__lay_weight(const struct qb_weight *w, const float *numbers, void *to, struct qb_errbuf *eb)
+{
+	memset(to, 0, dnnl_memory_desc_get_size(&w->md));
+	if (w->make) {
+		w->make(w->context, numbers, to);
+		return QB_OK;
+	}
+	return qb__reorder_now(&w->as, numbers, &w->md, to, eb);
+}
+
 static enum qb_err prepare_weight(struct qb_weight *w, struct qb_errbuf *eb)
 {
 	w->data = w->value->constant->data;
-	if (!dnnl_memory_desc_equal(&w->as, &w->md)) {
+	if (w->make || !dnnl_memory_desc_equal(&w->as, &w->md)) {
 		size_t bytes = dnnl_memory_desc_get_size(&w->md);
 
 		w->data = qb_aligned_alloc(bytes, 1);
@@ -234,11 +244,24 @@ static enum qb_err prepare_weight(struct qb_weight *w, struct qb_errbuf *eb)
 			return qb_fail(eb, QB_ENOMEM, "no memory for the weight %s", w->value->name);
 		}
 		w->owned = true;
-		memset(w->data, 0, bytes);
-		QB_TRY(qb__reorder_now(&w->as, w->value->constant->data, &w->md, w->data, eb));
+		QB_TRY(qb__lay_weight(w, w->value->constant->data, w->data, eb));
 	}
 	return qb_dnn_check(dnnl_memory_create(&w->memory, &w->md, qb_dnn_engine(), w->data),
 		"weight", eb);
+}
+
+static enum qb_err add_weight(struct qb_builder *b, const struct qb_weight *w, int *id, struct qb_errbuf *eb)
+{
+	struct qb_plan *p = b->plan;
+	struct qb_weight *all = qb__grow(p->arena, p->weight, p->weights, &p->weights_cap, sizeof(*all));
+
+	if (!all) {
+		return no_memory(eb);
+	}
+	p->weight = all;
+	*id = p->weights++;
+	p->weight[*id] = *w;
+	return prepare_weight(&p->weight[*id], eb);
 }
 
 enum qb_err qb_builder_weight(struct qb_builder *b, const struct qb_value *v,
@@ -246,22 +269,29 @@ enum qb_err qb_builder_weight(struct qb_builder *b, const struct qb_value *v,
 	struct qb_errbuf *eb)
 {
 	struct qb_plan *p = b->plan;
-	struct qb_weight *all;
 
 	for (int i = 0; i < p->weights; i++) {
-		if (p->weight[i].value == v && dnnl_memory_desc_equal(&p->weight[i].md, want)) {
+		if (p->weight[i].value == v && !p->weight[i].make &&
+			dnnl_memory_desc_equal(&p->weight[i].md, want)) {
 			*id = i;
 			return QB_OK;
 		}
 	}
-	all = qb__grow(p->arena, p->weight, p->weights, &p->weights_cap, sizeof(*all));
-	if (!all) {
+	return add_weight(b, &(struct qb_weight){.value = v, .as = *as, .md = *want}, id, eb);
+}
+
+enum qb_err qb_builder_made_weight(struct qb_builder *b, const struct qb_value *v, qb_weight_fn *make,
+	const void *context, size_t context_bytes, size_t numbers, int *id, struct qb_errbuf *eb)
+{
+	struct qb_shape all = {.known = true, .ndim = 1, .dim = {(int64_t)numbers}};
+	struct qb_weight w = {.value = v, .as = qb_dnn_dense(&v->shape), .md = qb_dnn_dense(&all), .make = make,
+		.context = qb_arena_alloc(b->plan->arena, 1, context_bytes)};
+
+	if (!w.context) {
 		return no_memory(eb);
 	}
-	p->weight = all;
-	*id = p->weights++;
-	p->weight[*id] = (struct qb_weight){.value = v, .as = *as, .md = *want};
-	return prepare_weight(&p->weight[*id], eb);
+	memcpy(w.context, context, context_bytes);
+	return add_weight(b, &w, id, eb);
 }
 
 /* Steps */

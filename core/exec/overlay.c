@@ -36,7 +36,7 @@ static enum qb_err lay_weight(struct qb_overlay *o, int i, float *y, bool *kept,
 	const struct qb_weight *w = &o->plan->weight[i];
 	void *data = y;
 
-	if (dnnl_memory_desc_equal(&w->as, &w->md)) {
+	if (dnnl_memory_desc_equal(&w->as, &w->md) && !w->make) {
 		*kept = true;
 	} else {
 		data = o->data[i] = qb_aligned_alloc(dnnl_memory_desc_get_size(&w->md), 1);
@@ -44,7 +44,7 @@ static enum qb_err lay_weight(struct qb_overlay *o, int i, float *y, bool *kept,
 			return qb_fail(eb, QB_ENOMEM, "no memory for the quantized weight %s",
 				w->value->name);
 		}
-		QB_TRY(qb__reorder_now(&w->as, y, &w->md, data, eb));
+		QB_TRY(qb__lay_weight(w, y, data, eb));
 	}
 	return qb_dnn_check(
 		dnnl_memory_create(&o->memory[i], &w->md, qb_dnn_engine(), data), "overlay", eb);

@@ -58,6 +58,8 @@ struct qb_copy {
 struct qb_weight {
 	const struct qb_value *value;
 	dnnl_memory_desc_t as, md;
+	qb_weight_fn *make; /* or NULL: reordered */
+	void *context;
 	void *data; /* owned unless it is the constant's own */
 	bool owned;
 	dnnl_memory_t memory;
@@ -126,6 +128,8 @@ enum qb_err qb__place_outputs(struct qb_builder *b, struct qb_errbuf *eb);
 /* Writes a reorder of `from` to `to` as a primitive; scratchpad by the session. */
 enum qb_err qb__reorder_create(dnnl_primitive_t *out, const dnnl_memory_desc_t *from,
 	const dnnl_memory_desc_t *to, struct qb_errbuf *eb);
+/* A constant's numbers in the weight's form. */
+enum qb_err qb__lay_weight(const struct qb_weight *w, const float *numbers, void *to, struct qb_errbuf *eb);
 /* Copies numbers from one layout to another, now. */
 enum qb_err qb__reorder_now(const dnnl_memory_desc_t *from, const void *src,
 	const dnnl_memory_desc_t *to, void *dst, struct qb_errbuf *eb);

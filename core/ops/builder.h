@@ -52,6 +52,12 @@ enum qb_err qb_builder_weight(struct qb_builder *b, const struct qb_value *v,
 	const dnnl_memory_desc_t *as, const dnnl_memory_desc_t *want, int *id,
 	struct qb_errbuf *eb);
 
+/* A constant in a form that no layout describes: make writes it into zeroed memory from row-major numbers, the scheme's in
+ * their turn. context is copied. */
+typedef void qb_weight_fn(const void *context, const float *numbers, float *to);
+enum qb_err qb_builder_made_weight(struct qb_builder *b, const struct qb_value *v, qb_weight_fn *make,
+	const void *context, size_t context_bytes, size_t numbers, int *id, struct qb_errbuf *eb);
+
 /* Default attributes for a primitive of this node: scratchpads by the session, node->act as a post-op. */
 enum qb_err qb_builder_attr(const struct qb_node *n, dnnl_primitive_attr_t *out,
 	struct qb_errbuf *eb);

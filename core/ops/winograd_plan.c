@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Convolutions by minimal filtering (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016): tiles of
- * outputs from tiles of inputs by fewer products than outputs have taps. A dilated image is as many images as phases. Only
- * where no scheme replaces the weights, for these lie transformed.
+ * outputs from tiles of inputs by fewer products than outputs have taps. A dilated image is as many images as phases.
  */
 #include <math.h>
 #include <string.h>
@@ -17,6 +16,7 @@ enum {
 	OUT_MOST = 4, SIZE_MOST = 9, POINTS_MOST = SIZE_MOST * SIZE_MOST,
 	LANES = 8,
 	TILES_MIN = 12, TILES_MAX = 48, /* at a time, more or less */
+	SHARED = 1 << 20,               /* transformed weights that each scheme of a plan may have */
 	CACHED = 32 * 1024,             /* numbers, transformed inputs and outputs, that stay near */
 	MANY_WEIGHTS = 8192,            /* so many filters are read again for each lot of tiles */
 	TRANSFORM = 25,
@@ -54,10 +54,10 @@ struct winograd {
 	int64_t tiles, at_once;      /* of all images */
 	int64_t wide[2], phases;     /* tiles of one phase of one image, and phases along one side */
 	int threads;
-	const float *zeros, *weights; /* [weights * weights][outputs / 16][channels][16] */
+	const float *zeros;
 };
 
-enum { X, BIAS, ADD, SCRATCH, Y };
+enum { X, WEIGHTS, BIAS, ADD, SCRATCH, Y, BUFFERS };
 
 #define ALWAYS static inline __attribute__((always_inline))
 #if defined(__x86_64__)
@@ -380,7 +380,8 @@ static void run_tiles(const struct winograd *w, void *const *buffer, float *scra
 			for (int64_t t = 0; t < count; t++) {
 				row[t] = v + (i * count + t) * w->depth;
 			}
-			p.weights = w->weights + (size_t)weight_of(w, i) * panels * QB_F32_PANEL * (size_t)d->channels;
+			p.weights = (const float *)buffer[WEIGHTS] +
+				(size_t)weight_of(w, i) * panels * QB_F32_PANEL * (size_t)d->channels;
 			qb_f32_product(&p, row, count, 0, (int64_t)panels, NULL, m + i * count * w->width,
 				w->width);
 		}
@@ -402,16 +403,22 @@ static void run_winograd(const void *context, void *const *buffer)
 	}
 }
 
-/* G g G' of each filter, in double precision. */
-static const float *transform_weights(struct qb_builder *b, const struct qb_dense *d, enum form form)
+static size_t transformed_numbers(const struct winograd *w)
 {
-	const double (*g)[3] = forms[form].g;
-	const float *from = d->w->constant->data;
-	size_t outputs = qb_align_up((size_t)d->outputs, QB_F32_PANEL), c = (size_t)d->channels;
-	int side = forms[form].weights, kernel = forms[form].kernel;
-	float *to = qb_builder_alloc(b, (size_t)(side * side) * outputs * c, sizeof(*to));
+	size_t side = (size_t)forms[w->form].weights;
 
-	for (size_t o = 0; to && o < (size_t)d->outputs; o++) {
+	return side * side * qb_align_up((size_t)w->d.outputs, QB_F32_PANEL) * (size_t)w->d.channels;
+}
+
+/* G g G' of each filter, in double precision: [side * side][outputs / 16][channels][16]. */
+static void transform_weights(const void *context, const float *from, float *to)
+{
+	const struct winograd *w = context;
+	const double (*g)[3] = forms[w->form].g;
+	size_t outputs = qb_align_up((size_t)w->d.outputs, QB_F32_PANEL), c = (size_t)w->d.channels;
+	int side = forms[w->form].weights, kernel = forms[w->form].kernel;
+
+	for (size_t o = 0; o < (size_t)w->d.outputs; o++) {
 		for (size_t k = 0; k < c; k++) {
 			const float *f = from + (o * c + k) * (size_t)(kernel * kernel);
 			double half[6][3] = {{0}};
@@ -430,7 +437,6 @@ static const float *transform_weights(struct qb_builder *b, const struct qb_dens
 			}
 		}
 	}
-	return to;
 }
 
 /* Transformed weights are more: with few tiles to share them, reading them costs more than is won. And tiles must be full:
@@ -475,7 +481,7 @@ static bool choose_form(struct winograd *w)
 	return least < INT64_MAX;
 }
 
-static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, int buffer[5],
+static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, int buffer[BUFFERS],
 	struct qb_errbuf *eb)
 {
 	const struct qb_dense *d = &w->d;
@@ -484,6 +490,9 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, 
 
 	QB_TRY(qb_builder_source(b, d->x, &d->x_md, &place, eb));
 	buffer[X] = buffer[BIAS] = buffer[ADD] = place.buffer;
+	QB_TRY(qb_builder_made_weight(b, d->w, transform_weights, w, sizeof(*w), transformed_numbers(w),
+		&id, eb));
+	buffer[WEIGHTS] = QB_CALL_WEIGHT(id);
 	if (d->bias) {
 		struct qb_shape s = {.known = true, .ndim = 1, .dim = {d->outputs}};
 		dnnl_memory_desc_t md = qb_dnn_dense(&s);
@@ -508,10 +517,11 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, cons
 {
 	struct winograd w = {.d = *d, .act = n->act, .tail = n->tail, .phases = d->dilation[0],
 		.threads = qb_builder_threads(b)};
-	int buffer[5];
+	int buffer[BUFFERS];
 
-	if (!qb_f32_is_fast() || !qb_builder_fixes_weights(b) || d->groups != 1 ||
-		d->dilation[0] != d->dilation[1] || !choose_form(&w) || !pays(&w)) {
+	if (!qb_f32_is_fast() || d->groups != 1 ||
+		d->dilation[0] != d->dilation[1] || !choose_form(&w) || !pays(&w) ||
+		(!qb_builder_fixes_weights(b) && transformed_numbers(&w) > SHARED)) {
 		return QB_EUNSUPPORTED;
 	}
 	w.depth = (int64_t)qb_align_up((size_t)d->channels, LANES);
@@ -520,10 +530,9 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, cons
 	w.at_once = QB_MAX(w.at_once, d->channels * d->outputs >= MANY_WEIGHTS ? TILES_MAX : TILES_MIN);
 	w.at_once = QB_MIN(w.at_once, (int64_t)TILES_MAX);
 	w.zeros = qb_builder_alloc(b, (size_t)d->channels, sizeof(float));
-	w.weights = transform_weights(b, d, w.form);
-	if (!w.zeros || !w.weights) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for transformed weights");
+	if (!w.zeros) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a row of zeros");
 	}
 	QB_TRY(find_buffers(b, &w, buffer, eb));
-	return qb_builder_call(b, n, forms[w.form].name, run_winograd, &w, sizeof(w), buffer, 5, 1, eb);
+	return qb_builder_call(b, n, forms[w.form].name, run_winograd, &w, sizeof(w), buffer, BUFFERS, 1, eb);
 }

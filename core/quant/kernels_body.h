@@ -454,26 +454,40 @@ QB_TARGET static void QB_NAME(spread)(const float *scale, size_t blocks, size_t 
 	}
 }
 
-/* In double, halves upon halves. */
-QB_TARGET static inline __attribute__((always_inline)) double QB_NAME(widen)(const float *lane)
-{
-	double sum[QB_NAME(LANES)];
+/* Sums in double precision, of each lane by itself until the end: of x^2, (y - x)^2, ref^2 and (y - ref)^2. */
+struct QB_NAME(wide) {
+	double sum[4][QB_NAME(LANES)];
+};
 
-	for (int j = 0; j < QB_NAME(LANES); j++) {
-		sum[j] = (double)lane[j];
-	}
-	for (int half = QB_NAME(LANES) / 2; half; half /= 2) {
-		for (int j = 0; j < half; j++) {
-			sum[j] += sum[j + half];
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(widen)(struct QB_NAME(wide) *w,
+	float ends[4][QB_NAME(LANES)], int with_ref)
+{
+	for (int k = 0; k < (with_ref ? 4 : 2); k++) {
+		for (int j = 0; j < QB_NAME(LANES); j++) {
+			w->sum[k][j] += (double)ends[k][j];
 		}
 	}
-	return sum[0];
 }
 
-/* Adds sum x^2, sum (y - x)^2 and, with a ref, sum ref^2 and sum (y - ref)^2, in LANES single-precision lanes over
- * WIDEN * LANES numbers, then in double: a fixed order on every machine. with_ref is known when compiled. */
+QB_TARGET static void QB_NAME(close)(struct QB_NAME(wide) *w, struct qb_qdq_sums *sums)
+{
+	for (int k = 0; k < 4; k++) {
+		for (int half = QB_NAME(LANES) / 2; half; half /= 2) {
+			for (int j = 0; j < half; j++) {
+				w->sum[k][j] += w->sum[k][j + half];
+			}
+		}
+	}
+	sums->signal += w->sum[0][0];
+	sums->noise += w->sum[1][0];
+	sums->ref_signal += w->sum[2][0];
+	sums->ref_noise += w->sum[3][0];
+}
+
+/* In LANES single-precision lanes over WIDEN * LANES numbers, then in double: a fixed order on every machine. with_ref is
+ * known when compiled. */
 QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(add_sums)(const float *x,
-	const float *ref, const float *y, size_t n, struct qb_qdq_sums *sums, int with_ref)
+	const float *ref, const float *y, size_t n, struct QB_NAME(wide) *sums, int with_ref)
 {
 	size_t i = 0;
 
@@ -514,12 +528,7 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(add_sums)(co
 			ends[2][j] += r * r;
 			ends[3][j] += e * e;
 		}
-		sums->signal += QB_NAME(widen)(ends[0]);
-		sums->noise += QB_NAME(widen)(ends[1]);
-		if (with_ref) {
-			sums->ref_signal += QB_NAME(widen)(ends[2]);
-			sums->ref_noise += QB_NAME(widen)(ends[3]);
-		}
+		QB_NAME(widen)(sums, ends, with_ref);
 	}
 }
 
@@ -533,10 +542,11 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 {
 	enum { CHUNK = 1024 };
 	float kept[CHUNK] __attribute__((aligned(64)));
+	struct QB_NAME(wide) sums = {{{0}}};
 	size_t i = 0;
 
 #ifdef QB_FMA
-	i = QB_NAME(measure_fused)(g, a, s);
+	i = QB_NAME(measure_fused)(g, a, &sums);
 #endif
 	for (; i < a->n; i += CHUNK) {
 		size_t n = a->n - i < CHUNK ? a->n - i : CHUNK;
@@ -551,11 +561,12 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 		}
 		QB_NAME(qdq)(g, &part);
 		if (a->ref) {
-			QB_NAME(add_sums)(x, a->ref + i, a->y + i, n, s, 1);
+			QB_NAME(add_sums)(x, a->ref + i, a->y + i, n, &sums, 1);
 		} else {
-			QB_NAME(add_sums)(x, NULL, a->y + i, n, s, 0);
+			QB_NAME(add_sums)(x, NULL, a->y + i, n, &sums, 0);
 		}
 	}
+	QB_NAME(close)(&sums, s);
 }
 
 #undef QB_LOOP

@@ -5,10 +5,12 @@
  * QB_FMA for their vectors; numbers and sums are bit for bit what the separate loops give.
  */
 
+enum { QB_NAME(INTEGER), QB_NAME(SIGNED), QB_NAME(UNSIGNED) };
+
 /* What a loop needs, once in every lane. */
 struct QB_NAME(fused) {
 	QB_NAME(lanes) lo, hi; /* in units of x: what lies beyond rounds to the grid's ends, also after division */
-	QB_NAME(lanes) scale, inverse, lift, magic;
+	QB_NAME(lanes) scale, inverse, lift, magic; /* magic of integers: leaves no bits below one */
 	QB_NAME(masks) nan;
 };
 
@@ -22,91 +24,97 @@ QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(qu
 	return QB_FMA(QB_FMA(-q, f->scale, x), f->inverse, q);
 }
 
-/* As int_one(). */
-QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(int_lanes)(QB_NAME(lanes) x,
-	const struct QB_NAME(fused) *f)
-{
-	const QB_NAME(lanes) big = (QB_NAME(lanes)){0} + 12582912.0f;
-
-	x = (QB_NAME(lanes))((QB_NAME(masks))x & (x == x));
-	return ((QB_NAME(quotients)(QB_LEAST(f->hi, QB_MOST(f->lo, x)), f) + big) - big) * f->scale;
-}
-
-/* As simple_one(). */
-QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(float_lanes)(QB_NAME(lanes) x,
-	const struct QB_NAME(fused) *f, int is_signed)
+/* On the way to int_one() and simple_one(): x clipped and divided. */
+QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(divided)(QB_NAME(lanes) x,
+	const struct QB_NAME(fused) *f, int kind)
 {
 	const QB_NAME(lanes) zero = {0};
-	QB_NAME(lanes) a = x, m, r;
-	QB_NAME(masks) number;
 
-	if (!is_signed) {
-		a = QB_MOST(zero, x);
+	if (kind == QB_NAME(INTEGER)) {
+		x = (QB_NAME(lanes))((QB_NAME(masks))x & (x == x));
+		x = QB_MOST(f->lo, x);
+	} else {
+		x = kind == QB_NAME(UNSIGNED) ? (QB_NAME(lanes))QB_MOST(zero, x) : x;
+		x = (QB_NAME(lanes))((QB_NAME(masks))x & 0x7fffffff);
 	}
-	a = QB_NAME(quotients)(QB_LEAST(f->hi, (QB_NAME(lanes))((QB_NAME(masks))a & 0x7fffffff)), f);
+	return QB_NAME(quotients)(QB_LEAST(f->hi, x), f);
+}
+
+/* The rest of the way, with the quotient a of x. */
+QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(rounded)(QB_NAME(lanes) x,
+	QB_NAME(lanes) a, const struct QB_NAME(fused) *f, int kind)
+{
+	const QB_NAME(masks) number = a == a;
+	QB_NAME(lanes) m, r;
+
+	if (kind == QB_NAME(INTEGER)) {
+		return ((a + f->magic) - f->magic) * f->scale;
+	}
 	m = (QB_NAME(lanes))((QB_NAME(masks))a & 0x7f800000) * f->lift;
 	m = QB_MOST(m, f->magic);
 	r = (a + m) - m;
-	if (is_signed) {
+	if (kind == QB_NAME(SIGNED)) {
 		r = (QB_NAME(lanes))((QB_NAME(masks))r | ((QB_NAME(masks))x & (int32_t)0x80000000));
 	}
-	number = a == a;
 	return (QB_NAME(lanes))(((QB_NAME(masks))r & number) | (f->nan & ~number)) * f->scale;
 }
 
-/* One window of add_sums(). kind and with_ref are known when compiled. */
+/* One window of add_sums(). A number is divided while the one before it is rounded and added: each chain of operations is
+ * short enough for the processor to overlap. kind and with_ref are known when compiled. */
 QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(window)(const struct QB_NAME(fused) *f,
-	const float *x, const float *ref, float *y, struct qb_qdq_sums *sums, int kind, int with_ref)
+	const float *x, const float *ref, float *y, struct QB_NAME(wide) *sums, int kind, int with_ref)
 {
-	QB_NAME(lanes) s[QB_NAME(PARTS)] = {{0}}, d[QB_NAME(PARTS)] = {{0}};
-	QB_NAME(lanes) rs[QB_NAME(PARTS)] = {{0}}, rd[QB_NAME(PARTS)] = {{0}};
+	enum { STEP = QB_WIDTH / 4, LAST = (QB_NAME(WIDEN) - 1) * QB_NAME(LANES) };
+	float ends[4][QB_NAME(LANES)];
 
-	for (int i = 0; i < QB_NAME(WIDEN) * QB_NAME(LANES); i += QB_NAME(LANES)) {
-#pragma GCC unroll 4
-		for (int k = 0; k < QB_NAME(PARTS); k++) {
-			const int at = i + k * (QB_WIDTH / 4);
-			QB_NAME(lanes) v, q, r;
+	for (int k = 0; k < QB_NAME(LANES); k += STEP) {
+		QB_NAME(lanes) s = {0}, d = {0}, rs = {0}, rd = {0}, v, next, a;
 
-			memcpy(&v, x + at, sizeof(v));
-			q = kind == 0 ? QB_NAME(int_lanes)(v, f) : QB_NAME(float_lanes)(v, f, kind == 1);
+		memcpy(&v, x + k, sizeof(v));
+		a = QB_NAME(divided)(v, f, kind);
+		for (int i = 0; i <= LAST; i += QB_NAME(LANES)) {
+			QB_NAME(lanes) q = QB_NAME(rounded)(v, a, f, kind), r;
+
+			memcpy(&next, x + k + (i < LAST ? i + QB_NAME(LANES) : i), sizeof(next));
+			a = QB_NAME(divided)(next, f, kind);
 			if (with_ref) {
-				memcpy(&r, ref + at, sizeof(r));
-				rs[k] += r * r;
+				memcpy(&r, ref + k + i, sizeof(r));
+				rs += r * r;
 				r = q - r;
-				rd[k] += r * r;
+				rd += r * r;
 			}
-			memcpy(y + at, &q, sizeof(q));
+			memcpy(y + k + i, &q, sizeof(q));
 			q -= v;
-			s[k] += v * v;
-			d[k] += q * q;
+			s += v * v;
+			d += q * q;
+			v = next;
 		}
+		memcpy(ends[0] + k, &s, sizeof(s));
+		memcpy(ends[1] + k, &d, sizeof(d));
+		memcpy(ends[2] + k, &rs, sizeof(rs));
+		memcpy(ends[3] + k, &rd, sizeof(rd));
 	}
-	sums->signal += QB_NAME(widen)((const float *)s);
-	sums->noise += QB_NAME(widen)((const float *)d);
-	if (with_ref) {
-		sums->ref_signal += QB_NAME(widen)((const float *)rs);
-		sums->ref_noise += QB_NAME(widen)((const float *)rd);
-	}
+	QB_NAME(widen)(sums, ends, with_ref);
 }
 
-/* kind 0: integers, 1: signed floats, 2: floats without a sign. The whole windows at the front; how many numbers. */
+/* The whole windows at the front; how many numbers. */
 QB_TARGET static size_t QB_NAME(measure_fused)(const struct qb_grid *g, const struct qb_run_args *a,
-	struct qb_qdq_sums *s)
+	struct QB_NAME(wide) *s)
 {
 	enum { WINDOW = QB_NAME(WIDEN) * QB_NAME(LANES) };
-	const int kind = g->kind == QB_FORMAT_INT ? 0 : g->sign ? 1 : 2;
+	const int kind = g->kind == QB_FORMAT_INT ? QB_NAME(INTEGER) : g->sign ? QB_NAME(SIGNED) : QB_NAME(UNSIGNED);
 	const QB_NAME(lanes) none = {0};
 	const float zero = a->zero ? (float)a->zero[0] : 0;
 	struct QB_NAME(fused) f;
 	size_t i = 0;
 
-	if (a->stride || a->block || !a->inverse || (kind && !g->simple)) {
+	if (a->stride || a->block || !a->inverse || (g->kind != QB_FORMAT_INT && !g->simple)) {
 		return 0;
 	}
 	f = (struct QB_NAME(fused)){.lo = none + (g->lo - zero) * a->scale[0],
 		.hi = none + (g->hi - zero) * a->scale[0], .scale = none + a->scale[0],
-		.inverse = none + a->inverse[0], .lift = none + g->lift, .magic = none + g->magic,
-		.nan = (QB_NAME(masks))(none + g->nan)};
+		.inverse = none + a->inverse[0], .lift = none + g->lift, .nan = (QB_NAME(masks))(none + g->nan)};
+	f.magic = none + (g->kind == QB_FORMAT_INT ? 12582912.0f : g->magic);
 	for (; i + WINDOW <= a->n; i += WINDOW) {
 		const float *x = a->x + i, *r = a->ref + (a->ref ? i : 0);
 		float *y = a->y + i;
