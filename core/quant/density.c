@@ -98,23 +98,26 @@ static double clipped(const struct qb_density *d)
 	return d->clip_weight == 1 ? 0 : cell(&none, &at_lo, lo) + cell(&at_hi, &all, hi);
 }
 
+/* Cells that no number falls into have no error: the walk begins and ends where the data does. */
 static double grid_error(const struct qb_density *d)
 {
-	struct moments from = {0, 0, 0}, to;
+	const double *g = d->scaled, first = d->edge[0], last = d->edge[d->bins];
+	struct moments from = {0, 0, 0}, to, all = {d->m0[d->bins], d->m1[d->bins], d->m2[d->bins]};
 	double e = 0, zero = INFINITY;
+	int i = 0;
 
-	for (int i = 0; i < d->values; i++) {
-		double g = d->scaled[i];
-
-		if (i + 1 < d->values) {
-			to = below(d, (g + d->scaled[i + 1]) / 2);
-		} else {
-			to = (struct moments){d->m0[d->bins], d->m1[d->bins], d->m2[d->bins]};
-		}
-		e += cell(&from, &to, g);
-		from = to;
-		zero = fmin(zero, g * g);
+	for (int k = 0; k < d->values; k++) {
+		zero = g[k] * g[k] < zero ? g[k] * g[k] : zero;
 	}
+	while (i + 1 < d->values && (g[i] + g[i + 1]) / 2 <= first) {
+		i++;
+	}
+	for (; i + 1 < d->values && (g[i] + g[i + 1]) / 2 < last; i++) {
+		to = below(d, (g[i] + g[i + 1]) / 2);
+		e += cell(&from, &to, g[i]);
+		from = to;
+	}
+	e += cell(&from, &all, g[i]);
 	return e + zero * d->zeros + (d->clip_weight - 1) * clipped(d);
 }
 
