@@ -4,4 +4,5 @@ libquantbench_a_SOURCES += \
 	core/base/err.c core/base/err.h \
 	core/base/near.c core/base/near.h \
 	core/base/random.c core/base/random.h \
-	core/base/size.h
+	core/base/size.h \
+	core/base/vectorized.h

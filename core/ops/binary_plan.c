@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/base/vectorized.h"
 #include "core/ops/builder.h"
 #include "core/ops/plans.h"
 
@@ -18,16 +19,6 @@ struct binary {
 	float lo, hi;
 };
 
-#if defined(__GNUC__) && !defined(__clang__)
-#define VECTORIZED __attribute__((optimize("O3")))
-#else
-#define VECTORIZED
-#endif
-#if defined(__x86_64__)
-#define WIDE VECTORIZED __attribute__((target("avx2")))
-#else
-#define WIDE VECTORIZED
-#endif
 #define ALWAYS static inline __attribute__((always_inline))
 
 ALWAYS float compute(enum kind kind, float a, float b)
@@ -104,7 +95,7 @@ ALWAYS void row_of(enum kind kind, const float *a, int64_t sa, const float *b, i
 	}
 }
 
-WIDE static void row_wide(enum kind kind, const float *a, int64_t sa, const float *b, int64_t sb, float *y,
+QB_AVX2 static void row_wide(enum kind kind, const float *a, int64_t sa, const float *b, int64_t sb, float *y,
 	int64_t n)
 {
 	row_of(kind, a, sa, b, sb, y, n);

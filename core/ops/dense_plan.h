@@ -28,6 +28,17 @@ int64_t qb_dense_cost(const struct qb_dense *d);
 enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
 	struct qb_errbuf *eb);
 
+/* y [rows, n] = act(x [rows, k] w + bias [n] + addend), x and y row-major, w and bias constants. */
+struct qb_rows_product {
+	int64_t rows, k, n;
+	bool transposed; /* w lies as [n, k] */
+	const struct qb_value *w, *bias; /* bias: or NULL */
+};
+
+/* A large one in fewer multiplications, where no scheme will replace the weights. */
+enum qb_err qb_plan_strassen(struct qb_builder *b, const struct qb_node *n, const struct qb_rows_product *p,
+	struct qb_errbuf *eb);
+
 /* A MatMul of two activations. */
 enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
 

@@ -331,6 +331,19 @@ static const float *block_at(const struct qb_f32_product *p, const struct blocks
 	return weights_of(p, panel) + (r * p->depth + q % b->in_run * b->depth) * QB_F32_PANEL;
 }
 
+/* What comes after block q of a panel, the last of `stop` that are taken together. */
+static const float *next_weights(const struct qb_f32_product *p, const struct blocks *b, int64_t first,
+	int64_t last, int64_t panel, int64_t start, int64_t stop)
+{
+	if (panel + 1 < last) {
+		return block_at(p, b, panel + 1, start);
+	}
+	if (stop < b->count) {
+		return block_at(p, b, first, stop);
+	}
+	return p->next ? p->next : block_at(p, b, panel, start);
+}
+
 void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int64_t rows,
 	int64_t first, int64_t last, const float *add, float *y, int64_t y_stride)
 {
@@ -345,7 +358,7 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 		int64_t stop = QB_MIN(start + at_once, b.count);
 
 		for (int64_t j = first; j < last; j++) {
-			int64_t o = j * QB_F32_PANEL, after = j + 1 < last ? j + 1 : j;
+			int64_t o = j * QB_F32_PANEL;
 
 			s.bias = p->bias ? p->bias + o : NULL;
 			s.gain = p->tail.gain ? p->tail.gain + o : NULL;
@@ -363,7 +376,8 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 				s.taken = p->taken ? p->taken + r : NULL;
 				s.w = p->taken ? weights_of(p, j) + s.from * QB_F32_PANEL : block_at(p, &b, j, q);
 				panel_rows(&s, y + o, add ? add + o : NULL, rows,
-					q + 1 < stop ? block_at(p, &b, j, q + 1) : block_at(p, &b, after, start));
+					q + 1 < stop ? block_at(p, &b, j, q + 1)
+						     : next_weights(p, &b, first, last, j, start, stop));
 			}
 			if (stop == b.count && ((j + 1 - first) % WIDE == 0 || j + 1 == last)) {
 				finish(p, rows, first + (j - first) / WIDE * WIDE, j + 1, y, y_stride);

@@ -30,6 +30,7 @@ struct qb_f32_product {
 	const float *weights; /* [ceil(outputs / 16)][runs][depth][16], zeros beyond the last output */
 	const uint8_t *taken; /* [runs]: which of the weights' `all` runs these are; NULL: they are all */
 	int64_t all;
+	const float *next;    /* the weights that the next call will want, or NULL */
 	const float *bias;    /* [outputs], or NULL */
 	struct qb_act act;
 	struct qb_tail tail;  /* only behind activations that are not smooth */

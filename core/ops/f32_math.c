@@ -5,14 +5,10 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/base/vectorized.h"
 
 #define ALWAYS static inline __attribute__((always_inline))
 
-#if defined(__GNUC__) && !defined(__clang__)
-#define VECTORIZED __attribute__((optimize("O3")))
-#else
-#define VECTORIZED
-#endif
 
 ALWAYS float two_to(int32_t n)
 {
@@ -129,7 +125,7 @@ ALWAYS float hard_swish_one(float x)
 
 /* Each array function: its loop twice, and the choice. */
 #if defined(__x86_64__)
-#define WIDE VECTORIZED __attribute__((target("avx2,fma")))
+#define WIDE QB_VECTORIZED __attribute__((target("avx2,fma")))
 #define UNARY(name) \
 	WIDE static void name##_wide(const float *x, float *y, int64_t n) \
 	{ \

@@ -54,4 +54,5 @@ libquantbench_a_SOURCES += \
 	core/ops/pointwise_plan.c \
 	core/ops/pool_plan.c \
 	core/ops/resize_plan.c \
+	core/ops/strassen_plan.c \
 	core/ops/winograd_plan.c

@@ -5,13 +5,6 @@
 #include "core/ops/dense_plan.h"
 #include "core/ops/plans.h"
 
-/* A matrix product with constant weights: y [rows, N] = x [rows, K] W + bias [N]. */
-struct product {
-	int64_t rows, k, n;
-	bool transposed; /* W lies as [N, K] */
-	const struct qb_value *bias;
-};
-
 static dnnl_memory_desc_t matrix(int64_t rows, int64_t columns, bool transposed)
 {
 	dnnl_memory_desc_t md;
@@ -22,7 +15,7 @@ static dnnl_memory_desc_t matrix(int64_t rows, int64_t columns, bool transposed)
 	return md;
 }
 
-static enum qb_err make(dnnl_primitive_desc_t *pd, const struct product *p,
+static enum qb_err make(dnnl_primitive_desc_t *pd, const struct qb_rows_product *p,
 	const struct qb_node *n, const dnnl_memory_desc_t *src, const dnnl_memory_desc_t *dst,
 	const dnnl_memory_desc_t *bias, struct qb_errbuf *eb)
 {
@@ -40,12 +33,12 @@ static enum qb_err make(dnnl_primitive_desc_t *pd, const struct product *p,
 }
 
 /* The same as a convolution of a line of pixels, its weights [N, K, 1]. */
-static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_node *n, const struct product *p,
+static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_node *n, const struct qb_rows_product *p,
 	struct qb_errbuf *eb)
 {
 	struct qb_dense d = {.images = 1, .height = 1, .width = p->rows, .channels = p->k, .out_height = 1,
 		.out_width = p->rows, .outputs = p->n, .groups = 1, .kernel = {1, 1}, .stride = {1, 1},
-		.dilation = {1, 1}, .x = n->input[0], .w = n->input[1], .bias = p->bias,
+		.dilation = {1, 1}, .x = n->input[0], .w = p->w, .bias = p->bias,
 		.add = n->inputs > QB_ADDEND ? n->input[QB_ADDEND] : NULL, .y = n->output[0],
 		.x_md = qb_dnn_dense(&n->input[0]->shape), .y_md = qb_dnn_dense(&n->output[0]->shape)};
 	dnnl_dims_t dims = {p->n, p->k, 1}, strides = {p->transposed ? p->k : 1,
@@ -56,7 +49,7 @@ static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_node *n, con
 }
 
 static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n,
-	const struct product *p, struct qb_errbuf *eb)
+	const struct qb_rows_product *p, struct qb_errbuf *eb)
 {
 	dnnl_memory_desc_t src = matrix(p->rows, p->k, false), dst = matrix(p->rows, p->n, false);
 	dnnl_memory_desc_t as = matrix(p->n, p->k, !p->transposed), bias_md;
@@ -68,14 +61,15 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n,
 	int weight, bias, args = 0;
 	enum qb_err err;
 
-	err = plan_tiles(b, n, p, eb);
+	err = qb_plan_strassen(b, n, p, eb);
+	err = err == QB_EUNSUPPORTED ? plan_tiles(b, n, p, eb) : err;
 	if (err != QB_EUNSUPPORTED) {
 		return err;
 	}
 	bias_md = qb_dnn_dense(&bias_shape);
 	QB_TRY(make(&pd, p, n, &src, &dst, &bias_md, eb));
 	QB_TRY_OUT(qb_builder_dense(b, n->input[0], &x, eb));
-	QB_TRY_OUT(qb_builder_weight(b, n->input[1], &as,
+	QB_TRY_OUT(qb_builder_weight(b, p->w, &as,
 		dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), &weight, eb));
 	QB_TRY_OUT(qb_builder_define(b, n->output[0], &y, &out, eb));
 	arg[args++] = (struct qb_arg){DNNL_ARG_SRC, false, x.buffer, src};
@@ -105,7 +99,7 @@ static int64_t span(const struct qb_shape *s, int from, int to)
 enum qb_err qb__plan_gemm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	const struct qb_value *x = n->input[0], *w = n->input[1];
-	struct product p = {.bias = n->inputs > 2 ? n->input[2] : NULL};
+	struct qb_rows_product p = {.w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL};
 
 	if (x->dtype != QB_F32 || x->constant || !w->constant || qb_node_int(n, "transA", 0) ||
 		qb_node_float(n, "alpha", 1) != 1 || (p.bias && qb_node_float(n, "beta", 1) != 1)) {
@@ -178,7 +172,7 @@ out:
 enum qb_err qb__plan_matmul(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	const struct qb_value *x = n->input[0], *w = n->input[1];
-	struct product p = {.bias = n->inputs > 2 ? n->input[2] : NULL};
+	struct qb_rows_product p = {.w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL};
 
 	if (x->dtype != QB_F32 || x->constant || x->shape.ndim < 2) {
 		return QB_EUNSUPPORTED;

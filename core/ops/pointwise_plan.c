@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/base/vectorized.h"
 #include "core/ops/builder.h"
 #include "core/ops/f32_math.h"
 #include "core/ops/plans.h"
@@ -42,26 +43,19 @@ static inline __attribute__((always_inline)) void clip_body(const float *restric
 	}
 }
 
-#if defined(__GNUC__) && !defined(__clang__)
-#define VECTORIZED __attribute__((optimize("O3")))
-#else
-#define VECTORIZED
-#endif
 #if defined(__x86_64__)
-#define AVX2 VECTORIZED __attribute__((target("avx2")))
-
-AVX2 static void add_avx2(const float *a, const float *b, float *y, int64_t n, float lo, float hi)
+QB_AVX2 static void add_avx2(const float *a, const float *b, float *y, int64_t n, float lo, float hi)
 {
 	add_body(a, b, y, n, lo, hi);
 }
 
-AVX2 static void clip_avx2(const float *x, float *y, int64_t n, float lo, float hi)
+QB_AVX2 static void clip_avx2(const float *x, float *y, int64_t n, float lo, float hi)
 {
 	clip_body(x, y, n, lo, hi);
 }
 #endif
 
-VECTORIZED static void add_run(const float *a, const float *b, float *y, int64_t n, float lo, float hi)
+QB_VECTORIZED static void add_run(const float *a, const float *b, float *y, int64_t n, float lo, float hi)
 {
 #if defined(__x86_64__)
 	if (__builtin_cpu_supports("avx2")) {
@@ -72,7 +66,7 @@ VECTORIZED static void add_run(const float *a, const float *b, float *y, int64_t
 	add_body(a, b, y, n, lo, hi);
 }
 
-VECTORIZED static void clip_run(const float *x, float *y, int64_t n, float lo, float hi)
+QB_VECTORIZED static void clip_run(const float *x, float *y, int64_t n, float lo, float hi)
 {
 #if defined(__x86_64__)
 	if (__builtin_cpu_supports("avx2")) {

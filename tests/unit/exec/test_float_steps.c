@@ -323,6 +323,36 @@ static void transformer_block__in_pieces__equals_plain_c(void **state)
 	check(&b);
 }
 
+/* Large enough for seven products of quarters: odd rows, a last group of fewer panels, several parts. */
+static void product__in_seven_of_quarters__equals_plain_c(void **state)
+{
+	static const char *const acts[] = {"Identity", "Relu", "Tanh"};
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		struct model_builder b;
+		bool gemm = i % 2;
+		int64_t rows = i < 4 ? 35 : 301;
+
+		start(&b, gemm ? 2 : 3, gemm ? (int64_t[]){MB_BATCH, 258} : (int64_t[]){MB_BATCH, rows, 258});
+		if (gemm) {
+			constant(&b, "rest", DIMS(rows - 2, 258));
+			mb_attr_int(&b, mb_node(&b, "Concat", "rows", "x,rest", "r"), "axis", 0);
+		}
+		constant(&b, "w", DIMS(gemm ? 416 : 258, gemm ? 258 : 416));
+		constant(&b, "bias", DIMS(416));
+		if (gemm) {
+			mb_attr_int(&b, mb_node(&b, "Gemm", "fc", "r,w,bias", "f"), "transB", 1);
+		} else {
+			mb_node(&b, "MatMul", "fc", "x,w", "p");
+			mb_node(&b, "Add", "add bias", "p,bias", "f");
+		}
+		mb_node(&b, acts[i / 2], "act", "f", "y");
+		made = gemm && rows < 64 ? "tiles" : "strassen";
+		check(&b);
+	}
+}
+
 static void attention__views__equal_plain_c(void **state)
 {
 	struct model_builder b;
@@ -436,6 +466,7 @@ int main(void)
 		cmocka_unit_test(residual__sum_and_relu__equal_plain_c),
 		cmocka_unit_test(residual__behind_a_normalized_activation__equals_plain_c),
 		cmocka_unit_test(transformer_block__in_pieces__equals_plain_c),
+		cmocka_unit_test(product__in_seven_of_quarters__equals_plain_c),
 		cmocka_unit_test(attention__views__equal_plain_c),
 		cmocka_unit_test(images__moved_joined_resized__equal_plain_c),
 		cmocka_unit_test(broadcasts__every_side__equal_plain_c),
