@@ -26,11 +26,14 @@ libquantbench_a_SOURCES += \
 	core/graph/rescale.c core/graph/rescale.h \
 	core/graph/shape.c core/graph/shape.h \
 	core/graph/tflite.c core/graph/tflite.h \
+	core/graph/tflite_dilation.c \
 	core/graph/tflite_file.c core/graph/tflite_file.h \
 	core/graph/tflite_layers.c \
+	core/graph/tflite_lstm.c \
 	core/graph/tflite_math.c \
 	core/graph/tflite_node.c core/graph/tflite_node.h \
 	core/graph/tflite_ops.h \
+	core/graph/tflite_select.c \
 	core/graph/tflite_shapes.c
 
 # The ONNX format itself: compiled from the .proto that libonnx-dev installs.

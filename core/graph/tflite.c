@@ -40,13 +40,20 @@ static const struct {
 	{26, "SPACE_TO_DEPTH", qb__tfl_depth_space},
 	{28, "TANH", qb__tfl_unary},
 	{34, "PAD", qb__tfl_pad},
+	{36, "GATHER", qb__tfl_gather},
+	{37, "BATCH_TO_SPACE_ND", qb__tfl_batch_to_space},
+	{38, "SPACE_TO_BATCH_ND", qb__tfl_space_to_batch},
 	{39, "TRANSPOSE", qb__tfl_transpose_op},
 	{40, "MEAN", qb__tfl_reduce},
 	{41, "SUB", qb__tfl_binary},
 	{42, "DIV", qb__tfl_binary},
 	{43, "SQUEEZE", qb__tfl_reshape},
+	{44, "UNIDIRECTIONAL_SEQUENCE_LSTM", qb__tfl_sequence_lstm},
+	{45, "STRIDED_SLICE", qb__tfl_strided_slice},
 	{47, "EXP", qb__tfl_unary},
+	{49, "SPLIT", qb__tfl_split},
 	{50, "LOG_SOFTMAX", qb__tfl_softmax},
+	{53, "CAST", qb__tfl_cast},
 	{54, "PRELU", qb__tfl_binary},
 	{55, "MAXIMUM", qb__tfl_binary},
 	{56, "ARG_MAX", qb__tfl_arg_max},
@@ -54,20 +61,34 @@ static const struct {
 	{59, "NEG", qb__tfl_unary},
 	{60, "PADV2", qb__tfl_pad},
 	{65, "SLICE", qb__tfl_slice},
+	{66, "SIN", qb__tfl_unary},
 	{67, "TRANSPOSE_CONV", qb__tfl_transpose_conv},
 	{70, "EXPAND_DIMS", qb__tfl_reshape},
+	{73, "LOG", qb__tfl_unary},
 	{74, "SUM", qb__tfl_reduce},
 	{75, "SQRT", qb__tfl_unary},
+	{76, "RSQRT", qb__tfl_rsqrt},
 	{78, "POW", qb__tfl_binary},
 	{79, "ARG_MIN", qb__tfl_arg_max},
 	{82, "REDUCE_MAX", qb__tfl_reduce},
+	{83, "PACK", qb__tfl_pack},
+	{88, "UNPACK", qb__tfl_unpack},
 	{89, "REDUCE_MIN", qb__tfl_reduce},
+	{92, "SQUARE", qb__tfl_square},
 	{97, "RESIZE_NEAREST_NEIGHBOR", qb__tfl_resize},
 	{98, "LEAKY_RELU", qb__tfl_unary},
+	{99, "SQUARED_DIFFERENCE", qb__tfl_squared_difference},
 	{100, "MIRROR_PAD", qb__tfl_pad},
 	{101, "ABS", qb__tfl_unary},
+	{102, "SPLIT_V", qb__tfl_split},
+	{104, "CEIL", qb__tfl_unary},
+	{108, "COS", qb__tfl_unary},
+	{111, "ELU", qb__tfl_unary},
 	{114, "QUANTIZE", qb__tfl_quantize},
+	{116, "ROUND", qb__tfl_unary},
 	{117, "HARD_SWISH", qb__tfl_unary},
+	{126, "BATCH_MATMUL", qb__tfl_batch_matmul},
+	{150, "GELU", qb__tfl_unary},
 };
 
 static enum qb_err add_operator(struct tfl_op *op)
@@ -119,23 +140,30 @@ static enum qb_err read_inputs(struct tfl *im)
 	return QB_OK;
 }
 
-static enum qb_err read_edges(struct tfl_op *op, const struct qb_fb_table *table, int field, int *count,
-	int32_t *out, size_t max)
+/* Who reads each tensor; networks' outputs count as one reader more. */
+static enum qb_err count_uses(struct tfl *im)
 {
-	struct qb_fb_vector list = qb_fb_list(table, field, 4);
+	struct qb_fb_vector list = qb_fb_list(&im->graph, TFL_GRAPH_OUTPUTS, 4);
+	size_t count = qb_fb_tables(&im->graph, TFL_GRAPH_OPERATORS);
 
-	if (list.count > max) {
-		return qb_fail(op->im->eb, QB_EUNSUPPORTED, "operator %s has %zu inputs or outputs; at most %zu are "
-			"supported", op->type, list.count, max);
-	}
-	for (size_t i = 0; i < list.count; i++) {
-		out[i] = qb_fb_int_at(&list, i);
-		if (out[i] < -1 || out[i] >= op->im->tensors) {
-			return qb_fail(op->im->eb, QB_EFORMAT, "operator %s names tensor %d, and there are %d",
-				op->type, out[i], op->im->tensors);
+	for (size_t i = 0; i < count; i++) {
+		struct tfl_op op;
+
+		QB_TRY(qb__tfl_read_operator(im, i, &op));
+		for (int k = 0; k < op.inputs; k++) {
+			if (op.input[k] >= 0) {
+				im->tensor[op.input[k]].uses++;
+				im->tensor[op.input[k]].user = (int)i;
+			}
 		}
 	}
-	*count = (int)list.count;
+	for (size_t i = 0; i < list.count; i++) {
+		int k = qb_fb_int_at(&list, i);
+
+		if (k >= 0 && k < im->tensors) {
+			im->tensor[k].uses++;
+		}
+	}
 	return QB_OK;
 }
 
@@ -154,24 +182,16 @@ static enum qb_err check_nodes(const struct tfl_op *op, int from)
 	return QB_OK;
 }
 
-static enum qb_err read_operators(struct tfl *im, const struct qb_fb_table *model)
+static enum qb_err read_operators(struct tfl *im)
 {
 	size_t count = qb_fb_tables(&im->graph, TFL_GRAPH_OPERATORS);
 
+	QB_TRY(count_uses(im));
 	for (size_t i = 0; i < count; i++) {
-		struct qb_fb_table table = qb_fb_table_at(&im->graph, TFL_GRAPH_OPERATORS, i);
-		struct qb_fb_table code =
-			qb_fb_table_at(model, TFL_MODEL_CODES, qb_fb_uint(&table, TFL_OP_CODE, 0));
 		int before = im->nodes;
-		struct tfl_op op = {.im = im, .type = "?", .options = qb_fb_sub(&table, TFL_OP_OPTIONS)};
+		struct tfl_op op;
 
-		/* Codes up to 127 are in a byte of their own in files from before 2020. */
-		op.code = QB_MAX(qb_fb_byte(&code, 0, 0), qb_fb_int(&code, 3, 0));
-		QB_TRY(read_edges(&op, &table, TFL_OP_INPUTS, &op.inputs, op.input, QB_COUNT(op.input)));
-		QB_TRY(read_edges(&op, &table, TFL_OP_OUTPUTS, &op.outputs, op.output, QB_COUNT(op.output)));
-		if (!code.at || im->fb.damaged) {
-			return qb__tfl_damaged(im);
-		}
+		QB_TRY(qb__tfl_read_operator(im, i, &op));
 		QB_TRY(add_operator(&op));
 		QB_TRY(check_nodes(&op, before));
 		if (im->fb.damaged) {
@@ -216,7 +236,7 @@ static enum qb_err read_outputs(struct tfl *im)
 
 static enum qb_err import(struct tfl *im)
 {
-	struct qb_fb_table model = qb_fb_root(&im->fb);
+	struct qb_fb_table model = im->model = qb_fb_root(&im->fb);
 	size_t graphs = qb_fb_tables(&model, TFL_MODEL_SUBGRAPHS);
 
 	if (im->fb.damaged) {
@@ -227,12 +247,12 @@ static enum qb_err import(struct tfl *im)
 			"version 3 with one is supported", qb_fb_uint(&model, TFL_MODEL_VERSION, 0), graphs);
 	}
 	im->graph = qb_fb_table_at(&model, TFL_MODEL_SUBGRAPHS, 0);
-	QB_TRY(qb__tfl_read_tensors(im, &model));
+	QB_TRY(qb__tfl_read_tensors(im));
 	im->g->opset = TFL_OPSET;
 	im->g->name = "";
 	im->g->producer = "TFLite";
 	QB_TRY(read_inputs(im));
-	QB_TRY(read_operators(im, &model));
+	QB_TRY(read_operators(im));
 	QB_TRY(read_outputs(im));
 	QB_TRY(qb_graph_relink(im->g, im->eb));
 	QB_TRY(qb_pass_remove_dead(im->g, im->eb));

@@ -207,7 +207,7 @@ static enum qb_err read_tensor(struct tfl *im, const struct qb_fb_table *model, 
 	return read_data(im, t, &table, model, count);
 }
 
-enum qb_err qb__tfl_read_tensors(struct tfl *im, const struct qb_fb_table *model)
+enum qb_err qb__tfl_read_tensors(struct tfl *im)
 {
 	size_t count = qb_fb_tables(&im->graph, TFL_GRAPH_TENSORS);
 
@@ -217,12 +217,48 @@ enum qb_err qb__tfl_read_tensors(struct tfl *im, const struct qb_fb_table *model
 	}
 	im->tensors = (int)count;
 	for (int i = 0; i < im->tensors; i++) {
-		QB_TRY(read_tensor(im, model, i));
+		QB_TRY(read_tensor(im, &im->model, i));
 		if (im->fb.damaged) {
 			return qb__tfl_damaged(im);
 		}
 	}
 	return QB_OK;
+}
+
+/* ---- operators ---- */
+
+static enum qb_err read_edges(struct tfl_op *op, const struct qb_fb_table *table, int field, int *count,
+	int32_t *out, size_t max)
+{
+	struct qb_fb_vector list = qb_fb_list(table, field, 4);
+
+	if (list.count > max) {
+		return qb_fail(op->im->eb, QB_EUNSUPPORTED, "operator %s has %zu inputs or outputs; at most %zu are "
+			"supported", op->type, list.count, max);
+	}
+	for (size_t i = 0; i < list.count; i++) {
+		out[i] = qb_fb_int_at(&list, i);
+		if (out[i] < -1 || out[i] >= op->im->tensors) {
+			return qb_fail(op->im->eb, QB_EFORMAT, "operator %s names tensor %d, and there are %d",
+				op->type, out[i], op->im->tensors);
+		}
+	}
+	*count = (int)list.count;
+	return QB_OK;
+}
+
+enum qb_err qb__tfl_read_operator(struct tfl *im, size_t i, struct tfl_op *op)
+{
+	struct qb_fb_table table = qb_fb_table_at(&im->graph, TFL_GRAPH_OPERATORS, i);
+	struct qb_fb_table code =
+		qb_fb_table_at(&im->model, TFL_MODEL_CODES, qb_fb_uint(&table, TFL_OP_CODE, 0));
+
+	*op = (struct tfl_op){.im = im, .type = "?", .options = qb_fb_sub(&table, TFL_OP_OPTIONS)};
+	/* Codes up to 127 are in a byte of their own in files from before 2020. */
+	op->code = QB_MAX(qb_fb_byte(&code, 0, 0), qb_fb_int(&code, 3, 0));
+	QB_TRY(read_edges(op, &table, TFL_OP_INPUTS, &op->inputs, op->input, QB_COUNT(op->input)));
+	QB_TRY(read_edges(op, &table, TFL_OP_OUTPUTS, &op->outputs, op->output, QB_COUNT(op->output)));
+	return code.at && !im->fb.damaged ? QB_OK : qb__tfl_damaged(im);
 }
 
 /* ---- values ---- */

@@ -18,6 +18,12 @@ enum tfl_model { TFL_MODEL_VERSION = 0, TFL_MODEL_CODES = 1, TFL_MODEL_SUBGRAPHS
 enum tfl_graph { TFL_GRAPH_TENSORS = 0, TFL_GRAPH_INPUTS = 1, TFL_GRAPH_OUTPUTS = 2, TFL_GRAPH_OPERATORS = 3 };
 enum tfl_operator { TFL_OP_CODE = 0, TFL_OP_INPUTS = 1, TFL_OP_OUTPUTS = 2, TFL_OP_OPTIONS = 4 };
 
+/* A convolution between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND: which tensors it goes between as a dilated one. */
+struct tfl_dilation {
+	int32_t x, y;
+	int64_t rate[2], pads[4]; /* as ONNX's Conv has them */
+};
+
 struct tfl_tensor {
 	const char *name;
 	enum qb_dtype dtype;       /* as stored */
@@ -30,12 +36,14 @@ struct tfl_tensor {
 	int32_t *zero;             /* [scales] */
 	int axis;                  /* of the scales, when there are several */
 	struct qb_value *value;    /* what it is in our graph; NULL until it is needed */
+	int uses, user;            /* how many operators and outputs read it, and the last of those operators */
+	const struct tfl_dilation *dilation; /* beside the convolution that this became */
 };
 
 struct tfl {
 	struct qb_graph *g;
 	struct qb_fb fb;
-	struct qb_fb_table graph;
+	struct qb_fb_table model, graph;
 	int tensors;
 	struct tfl_tensor *tensor;
 	struct qb_node **list;     /* nodes so far */
@@ -63,7 +71,9 @@ enum qb_err qb__tfl_damaged(const struct tfl *im);
 enum qb_err qb__tfl_fail(const struct tfl_op *op, enum qb_err code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* im->tensor, all of them. */
-enum qb_err qb__tfl_read_tensors(struct tfl *im, const struct qb_fb_table *model);
+enum qb_err qb__tfl_read_tensors(struct tfl *im);
+/* Operator i, its edges checked; the type is not known yet. */
+enum qb_err qb__tfl_read_operator(struct tfl *im, size_t i, struct tfl_op *op);
 
 /* The order of the axes of a tensor of four dimensions: image[i] is which of [N,H,W,C] is axis i of [N,C,H,W]. */
 extern const int qb__tfl_image[4];

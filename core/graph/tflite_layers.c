@@ -73,8 +73,16 @@ enum qb_err qb__tfl_conv_2d(struct tfl_op *op)
 	struct qb_value *in[3];
 	struct qb_node *n = NULL;
 	int64_t strides[2], dilations[2], channels, groups;
+	const struct tfl_dilation *d = qb__tfl_in(op, 0) ? qb__tfl_in(op, 0)->dilation : NULL;
 	const struct tfl_tensor *w;
+	struct tfl_op wide;
 
+	if (d) {
+		wide = *op;
+		wide.input[0] = d->x;
+		wide.output[0] = d->y;
+		op = &wide;
+	}
 	QB_TRY(qb__tfl_need_images(op, true));
 	w = qb__tfl_in(op, 1);
 	channels = qb__tfl_in(op, 0)->dim[3];
@@ -89,9 +97,9 @@ enum qb_err qb__tfl_conv_2d(struct tfl_op *op)
 	QB_TRY(two(op, 2, 1, 0, strides));
 	QB_TRY(two(op, depthwise ? 6 : 5, depthwise ? 5 : 4, 1, dilations));
 	QB_TRY(qb__tfl_join_fused(op, "Conv", in[2] ? 3 : 2, in, depthwise ? 4 : 3, &n));
-	QB_TRY(padding(op, n));
+	QB_TRY(d ? qb__tfl_add_ints(op, n, "pads", 4, d->pads) : padding(op, n));
 	QB_TRY(qb__tfl_add_ints(op, n, "strides", 2, strides));
-	QB_TRY(qb__tfl_add_ints(op, n, "dilations", 2, dilations));
+	QB_TRY(qb__tfl_add_ints(op, n, "dilations", 2, d ? d->rate : dilations));
 	qb_node_add_int(n, "group", groups);
 	return QB_OK;
 }

@@ -2,6 +2,8 @@
  *
  * TFLite's operators that go element by element, and those that normalise.
  */
+#include <string.h>
+
 #include "core/base/size.h"
 #include "core/graph/op.h"
 #include "core/graph/tflite_ops.h"
@@ -32,21 +34,11 @@ static enum qb_err broadcast_operand(struct tfl_op *op, int i, struct qb_value *
 		t->name);
 }
 
-enum qb_err qb__tfl_binary(struct tfl_op *op)
+/* Both operands, so that they broadcast as TFLite's do. */
+static enum qb_err operands(struct tfl_op *op, struct qb_value *in[2])
 {
-	static const struct {
-		int code;
-		const char *type;
-		bool activation;
-	} types[] = {{0, "Add", true}, {18, "Mul", true}, {41, "Sub", true}, {42, "Div", true},
-		{55, "Max", false}, {57, "Min", false}, {54, "PRelu", false}, {78, "Pow", false}};
 	bool image = qb__tfl_is_image(qb__tfl_out(op));
-	struct qb_value *in[2], *y;
-	size_t k = 0;
 
-	while (types[k].code != op->code) {
-		k++;
-	}
 	for (int i = 0; i < 2; i++) {
 		const struct tfl_tensor *t = qb__tfl_in(op, i);
 
@@ -61,6 +53,24 @@ enum qb_err qb__tfl_binary(struct tfl_op *op)
 			return qb__tfl_fail(op, QB_EFORMAT, "input %d is left out", i);
 		}
 	}
+	return QB_OK;
+}
+
+enum qb_err qb__tfl_binary(struct tfl_op *op)
+{
+	static const struct {
+		int code;
+		const char *type;
+		bool activation;
+	} types[] = {{0, "Add", true}, {18, "Mul", true}, {41, "Sub", true}, {42, "Div", true},
+		{55, "Max", false}, {57, "Min", false}, {54, "PRelu", false}, {78, "Pow", false}};
+	struct qb_value *in[2], *y;
+	size_t k = 0;
+
+	while (types[k].code != op->code) {
+		k++;
+	}
+	QB_TRY(operands(op, in));
 	if (types[k].activation) {
 		return qb__tfl_join_fused(op, types[k].type, 2, in, 0, NULL);
 	}
@@ -74,7 +84,8 @@ enum qb_err qb__tfl_unary(struct tfl_op *op)
 		int code;
 		const char *type;
 	} types[] = {{8, "Floor"}, {14, "Sigmoid"}, {19, "Relu"}, {28, "Tanh"}, {47, "Exp"}, {59, "Neg"},
-		{75, "Sqrt"}, {98, "LeakyRelu"}, {101, "Abs"}, {117, "HardSwish"}};
+		{66, "Sin"}, {73, "Log"}, {75, "Sqrt"}, {98, "LeakyRelu"}, {101, "Abs"}, {104, "Ceil"},
+		{108, "Cos"}, {111, "Elu"}, {116, "Round"}, {117, "HardSwish"}, {150, "Gelu"}};
 	struct qb_value *x, *y;
 	struct qb_node *n = NULL;
 	size_t k = 0;
@@ -95,7 +106,44 @@ enum qb_err qb__tfl_unary(struct tfl_op *op)
 		n->attr[n->attrs++] = (struct qb_attr){.name = "alpha", .kind = QB_ATTR_FLOAT,
 			.f = qb_fb_float(&op->options, 0, 0)};
 	}
+	if (op->code == 150) {
+		n->opset = 20;
+		qb_node_add_string(n, "approximate", qb_fb_byte(&op->options, 0, 0) ? "tanh" : "none");
+	}
 	return QB_OK;
+}
+
+/* y = second(first(in...)), which a product takes twice. */
+static enum qb_err join_two(struct tfl_op *op, const char *first, int inputs, struct qb_value *const *in,
+	const char *second)
+{
+	struct qb_value *y, *between[2];
+
+	QB_TRY(qb__tfl_result(op, &y));
+	between[0] = between[1] = qb__tfl_temporary(op->im, y->name, QB_F32);
+	if (!between[0]) {
+		return qb__tfl_no_memory(op);
+	}
+	QB_TRY(qb__tfl_join(op, first, inputs, in, between[0], NULL));
+	return qb__tfl_join(op, second, strcmp(second, "Mul") ? 1 : 2, between, y, NULL);
+}
+
+enum qb_err qb__tfl_rsqrt(struct tfl_op *op)
+{
+	struct qb_value *x;
+
+	QB_TRY(qb__tfl_operand(op, 0, &x));
+	return x ? join_two(op, "Sqrt", 1, &x, "Reciprocal") : qb__tfl_fail(op, QB_EFORMAT, "it has no input");
+}
+
+enum qb_err qb__tfl_square(struct tfl_op *op)
+{
+	struct qb_value *in[2], *y;
+
+	QB_TRY(qb__tfl_operand(op, 0, &in[0]));
+	QB_TRY(qb__tfl_result(op, &y));
+	in[1] = in[0];
+	return in[0] ? qb__tfl_join(op, "Mul", 2, in, y, NULL) : qb__tfl_fail(op, QB_EFORMAT, "it has no input");
 }
 
 enum qb_err qb__tfl_softmax(struct tfl_op *op)
@@ -136,4 +184,12 @@ enum qb_err qb__tfl_l2_normalization(struct tfl_op *op)
 	QB_TRY(qb__tfl_join_fused(op, "LpNormalization", 1, &x, 0, &n));
 	qb_node_add_int(n, "axis", qb__tfl_is_image(qb__tfl_in(op, 0)) ? 1 : -1);
 	return QB_OK;
+}
+
+enum qb_err qb__tfl_squared_difference(struct tfl_op *op)
+{
+	struct qb_value *in[2];
+
+	QB_TRY(operands(op, in));
+	return join_two(op, "Sub", 2, in, "Mul");
 }

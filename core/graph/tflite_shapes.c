@@ -8,6 +8,34 @@
 #include "core/graph/op.h"
 #include "core/graph/tflite_ops.h"
 
+/* ---- types ---- */
+
+enum qb_err qb__tfl_cast(struct tfl_op *op)
+{
+	/* ONNX's numbers of types. */
+	static const struct {
+		enum qb_dtype dtype;
+		int onnx;
+	} to[] = {{QB_F32, 1}, {QB_U8, 2}, {QB_I8, 3}, {QB_U16, 4}, {QB_I16, 5}, {QB_I32, 6}, {QB_I64, 7},
+		{QB_BOOL, 9}, {QB_F16, 10}, {QB_F64, 11}};
+	struct qb_value *x, *y;
+	struct qb_node *n = NULL;
+
+	QB_TRY(qb__tfl_operand(op, 0, &x));
+	QB_TRY(qb__tfl_result(op, &y));
+	if (!x) {
+		return qb__tfl_fail(op, QB_EFORMAT, "it has no input");
+	}
+	for (size_t i = 0; i < QB_COUNT(to); i++) {
+		if (to[i].dtype == y->dtype) {
+			QB_TRY(qb__tfl_join(op, "Cast", 1, &x, y, &n));
+			qb_node_add_int(n, "to", to[i].onnx);
+			return QB_OK;
+		}
+	}
+	return qb__tfl_fail(op, QB_EUNSUPPORTED, "numbers of type %s are not supported", qb_dtype_name(y->dtype));
+}
+
 /* ---- quantization ---- */
 
 /* The same grid, shifted: uint8 around z + 128 is int8 around z. */
@@ -151,27 +179,6 @@ enum qb_err qb__tfl_transpose_op(struct tfl_op *op)
 	return qb__tfl_add_ints(op, n, "perm", count, perm);
 }
 
-enum qb_err qb__tfl_slice(struct tfl_op *op)
-{
-	const struct tfl_tensor *x = qb__tfl_in(op, 0);
-	int64_t start[QB_MAX_DIMS], end[QB_MAX_DIMS];
-	struct qb_value *in[3];
-	int count, sizes;
-
-	QB_TRY(qb__tfl_rows(op, 0, &in[0]));
-	QB_TRY(qb__tfl_ints(op, 1, start, QB_MAX_DIMS, &count));
-	QB_TRY(qb__tfl_ints(op, 2, end, QB_MAX_DIMS, &sizes));
-	if (!x || count != x->ndim || sizes != count) {
-		return qb__tfl_fail(op, QB_ESHAPE, "it begins at %d numbers and has %d sizes", count, sizes);
-	}
-	for (int i = 0; i < count; i++) {
-		end[i] = end[i] < 0 || start[i] + end[i] >= x->dim[i] ? INT64_MAX : start[i] + end[i];
-	}
-	in[1] = qb__tfl_longs(op->im, x->name, count, start);
-	in[2] = qb__tfl_longs(op->im, x->name, count, end);
-	return in[1] && in[2] ? qb__tfl_join_rows(op, "Slice", 3, in, NULL) : qb__tfl_no_memory(op);
-}
-
 enum qb_err qb__tfl_resize(struct tfl_op *op)
 {
 	bool linear = op->code == 23;
@@ -186,9 +193,8 @@ enum qb_err qb__tfl_resize(struct tfl_op *op)
 	QB_TRY(qb__tfl_need_images(op, false));
 	QB_TRY(qb__tfl_operand(op, 0, &in[0]));
 	QB_TRY(qb__tfl_ints(op, 1, size, 2, &count));
-	if (count != 2 || (!linear && (corners || half))) {
-		return qb__tfl_fail(op, QB_EUNSUPPORTED, "it needs two sizes, and to nearest pixels neither aligned "
-			"corners nor half pixels");
+	if (count != 2) {
+		return qb__tfl_fail(op, QB_EFORMAT, "it needs two sizes, not %d", count);
 	}
 	in[3] = qb__tfl_longs(op->im, in[0]->name, 2, size);
 	if (!in[3]) {
@@ -200,7 +206,8 @@ enum qb_err qb__tfl_resize(struct tfl_op *op)
 	qb_node_add_string(n, "coordinate_transformation_mode", corners ? "align_corners"
 		: half ? "half_pixel" : "asymmetric");
 	if (!linear) {
-		qb_node_add_string(n, "nearest_mode", "floor");
+		/* floor((y + 1/2) scale) is the nearest pixel to (y + 1/2) scale - 1/2, the upper one of two. */
+		qb_node_add_string(n, "nearest_mode", corners || half ? "round_prefer_ceil" : "floor");
 	}
 	return qb__tfl_add_ints(op, n, "axes", 2, spatial);
 }

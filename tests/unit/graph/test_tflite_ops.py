@@ -83,6 +83,84 @@ CASES = {
         ("RESIZE_BILINEAR", "x s", "y", {2: byte(1)})], (1, 11, 9, 4)),
     "resize_bilinear_half_pixels": (IMAGE, {"s": ints(5, 13)}, [
         ("RESIZE_BILINEAR", "x s", "y", {3: byte(1)})], (1, 5, 13, 4)),
+    "resize_nearest_half_pixels": (IMAGE, {"s": ints(11, 9)}, [
+        ("RESIZE_NEAREST_NEIGHBOR", "x s", "y", {1: byte(1)})], (1, 11, 9, 4)),
+    "resize_nearest_corners": (IMAGE, {"s": ints(3, 11)}, [
+        ("RESIZE_NEAREST_NEIGHBOR", "x s", "y", {0: byte(1)})], (1, 3, 11, 4)),
+    "arithmetic": (IMAGE, {"c": normal(4)}, [
+        ("SQUARED_DIFFERENCE", "x c", "a", {}), ("RSQRT", "a", "b", {}), ("SQUARE", "x", "d", {}),
+        ("LOG", "d", "e", {}), ("ELU", "e", "f", {}), ("MINIMUM", "b f", "y", {})], IMAGE, dict.fromkeys("abdef", IMAGE)),
+    "rounding": (IMAGE, {}, [
+        ("ROUND", "x", "a", {}), ("CEIL", "x", "b", {}), ("SIN", "a", "c", {}), ("COS", "b", "d", {}),
+        ("SUB", "c d", "y", {})], IMAGE, dict.fromkeys("abcd", IMAGE)),
+    "powers": (IMAGE, {"c": np.array([2], np.float32)}, [
+        ("POW", "x c", "a", {}), ("SQRT", "a", "b", {}), ("EXP", "b", "y", {})], IMAGE, dict.fromkeys("ab", IMAGE)),
+    "gelu": (IMAGE, {}, [("GELU", "x", "y", {0: byte(0)})], IMAGE),
+    "gelu_tanh": (IMAGE, {}, [("GELU", "x", "y", {0: byte(1)})], IMAGE),
+    "prelu": (IMAGE, {"c": normal(1, 1, 4)}, [("PRELU", "x c", "y", {})], IMAGE),
+    "log_softmax": ((1, 9), {}, [("LOG_SOFTMAX", "x", "y", {})], (1, 9)),
+    "l2_normalization": (IMAGE, {}, [("L2_NORMALIZATION", "x", "y", {0: byte(0)})], IMAGE),
+    "depth_to_space": (IMAGE, {}, [("DEPTH_TO_SPACE", "x", "y", {0: integer(2)})], (1, 14, 12, 1)),
+    "reduce_max": (IMAGE, {"a": ints(1, 3)}, [("REDUCE_MAX", "x a", "y", {})], (1, 6)),
+    "expand_and_squeeze": ((1, 6, 4), {"a": ints(1)}, [
+        ("EXPAND_DIMS", "x a", "e", {}), ("RELU", "e", "r", {}), ("SQUEEZE", "r", "y", {})], (6, 4),
+        dict.fromkeys("er", (1, 1, 6, 4))),
+    "strided_slice_image": (IMAGE, {"b": ints(0, 1, 5, 0), "e": ints(1, 7, -7, 3), "s": ints(1, 2, -2, 1)}, [
+        ("STRIDED_SLICE", "x b e s", "y", {0: integer(1 << 3), 1: integer(1 << 0)})], (1, 3, 3, 3)),
+    "strided_slice_shrinks": (IMAGE, {"b": ints(0, 2, -1), "e": ints(0, 3, 0), "s": ints(1, 1, 1)}, [
+        ("STRIDED_SLICE", "x b e s", "y", {0: integer(1), 1: integer(1), 4: integer(0b110)})], (1, 4)),
+    "slice_one_pixel_less": (IMAGE, {"b": ints(0, 1, 0, 0), "s": ints(1, -1, -1, -1)}, [
+        ("SLICE", "x b s", "y", {})], (1, 6, 6, 4)),
+    "split": (IMAGE, {"a": ints(3)}, [
+        ("SPLIT", "a x", "p q", {0: integer(2)}), ("SUB", "q p", "y", {})], (1, 7, 6, 2),
+        dict.fromkeys("pq", (1, 7, 6, 2))),
+    "split_sizes": (IMAGE, {"s": ints(1, -1, 2), "a": ints(-3)}, [
+        ("SPLIT_V", "x s a", "p q r", {0: integer(3)}), ("CONCATENATION", "r q p", "y", {0: integer(1)})], IMAGE,
+        {"p": (1, 1, 6, 4), "q": (1, 4, 6, 4), "r": (1, 2, 6, 4)}),
+    "unpack_and_pack": (IMAGE, {}, [
+        ("UNPACK", "x", "p q r s", {0: integer(4), 1: integer(3)}),
+        ("PACK", "s p r", "y", {0: integer(3), 1: integer(1)})], (1, 3, 7, 6), dict.fromkeys("pqrs", (1, 7, 6))),
+    "gather": (IMAGE, {"i": ints(3, 0, 0, 5)}, [("GATHER", "x i", "y", {0: integer(2)})], (1, 7, 4, 4)),
+    "gather_one": (IMAGE, {"i": np.array(1, np.int32)}, [("GATHER", "x i", "y", {0: integer(-1)})], (1, 7, 6)),
+    "batch_matmul": ((1, 5, 6), {"c": normal(1, 6, 3)}, [("BATCH_MATMUL", "x c", "y", {})], (1, 5, 3)),
+    "batch_matmul_attention": ((1, 2, 5, 6), {}, [
+        ("BATCH_MATMUL", "x x", "a", {1: byte(1)}), ("SOFTMAX", "a", "p", {0: real(1)}),
+        ("BATCH_MATMUL", "p x", "q", {}), ("BATCH_MATMUL", "q p", "y", {0: byte(1)})], (1, 2, 6, 5),
+        {"a": (1, 2, 5, 5), "p": (1, 2, 5, 5), "q": (1, 2, 5, 6)}),
+    "cast_of_classes": (IMAGE, {"a": ints(3)}, [
+        ("ARG_MAX", "x a", "m", {0: byte(4)}), ("CAST", "m", "y", {})], (1, 7, 6), {"m": ((1, 7, 6), "int64")}),
+    "space_to_batch": (IMAGE, {"k": ints(2, 3), "p": ints((1, 0), (0, 3))}, [
+        ("SPACE_TO_BATCH_ND", "x k p", "y", {})], (6, 4, 3, 4)),
+    "batch_to_space": (IMAGE, {"k": ints(2, 3), "p": ints((1, 0), (0, 3)), "c": ints((0, 1), (2, 0))}, [
+        ("SPACE_TO_BATCH_ND", "x k p", "s", {}), ("RELU", "s", "r", {}),
+        ("BATCH_TO_SPACE_ND", "r k c", "y", {})], (1, 7, 7, 4), dict.fromkeys("sr", (6, 4, 3, 4))),
+    "dilated_conv": (IMAGE, {"k": ints(2, 3), "p": ints((2, 3), (3, 3)), "c": ints((0, 1), (0, 0)),
+                             "w": normal(5, 3, 3, 4), "b": normal(5)}, [
+        ("SPACE_TO_BATCH_ND", "x k p", "s", {}),
+        ("CONV_2D", "s w b", "t", {0: byte(VALID), 1: integer(1), 2: integer(1), 3: byte(RELU)}),
+        ("BATCH_TO_SPACE_ND", "t k c", "y", {})], (1, 7, 6, 5), {"s": (6, 6, 4, 4), "t": (6, 4, 2, 5)}),
+    "dilated_depthwise": (IMAGE, {"k": ints(2, 2), "p": ints((2, 3), (2, 2)), "c": ints((0, 1), (0, 0)),
+                                  "w": normal(1, 3, 3, 4), "b": normal(4)}, [
+        ("SPACE_TO_BATCH_ND", "x k p", "s", {}),
+        ("DEPTHWISE_CONV_2D", "s w b", "t", {0: byte(VALID), 1: integer(1), 2: integer(1), 3: integer(1)}),
+        ("BATCH_TO_SPACE_ND", "t k c", "y", {})], (1, 7, 6, 4), {"s": (4, 6, 5, 4), "t": (4, 4, 3, 4)}),
+    "dilated_conv_read_twice": (IMAGE, {"k": ints(2, 2), "p": ints((2, 3), (2, 2)), "c": ints((0, 1), (0, 0)),
+                                        "w": normal(4, 3, 3, 4), "b": normal(4)}, [
+        ("SPACE_TO_BATCH_ND", "x k p", "s", {}),
+        ("CONV_2D", "s w b", "t", {0: byte(VALID), 1: integer(1), 2: integer(1)}),
+        ("RELU", "t", "u", {}), ("MAXIMUM", "t u", "v", {}),
+        ("BATCH_TO_SPACE_ND", "v k c", "y", {})], (1, 7, 6, 4),
+        {"s": (4, 6, 5, 4), "t": (4, 4, 3, 4), "u": (4, 4, 3, 4), "v": (4, 4, 3, 4)}),
+    "lstm": ((1, 6, 3), {f"w{i}": normal(5, 3) for i in range(4)} | {f"r{i}": normal(5, 5) for i in range(4)}
+             | {f"b{i}": normal(5) for i in range(4)}, [
+        ("UNIDIRECTIONAL_SEQUENCE_LSTM",
+         "x w0 w1 w2 w3 r0 r1 r2 r3    b0 b1 b2 b3   h c    ", "y", {0: byte(4), 3: byte(0)})], (1, 6, 5),
+        {"h": ((1, 5), "state"), "c": ((1, 5), "state")}),
+    "lstm_time_major": ((6, 1, 3), {f"w{i}": normal(5, 3) for i in range(4)} | {f"r{i}": normal(5, 5) for i in range(4)}
+                        | {f"b{i}": normal(5) for i in range(4)}, [
+        ("UNIDIRECTIONAL_SEQUENCE_LSTM",
+         "x w0 w1 w2 w3 r0 r1 r2 r3    b0 b1 b2 b3   h c    ", "y", {0: byte(4), 3: byte(1)})], (6, 1, 5),
+        {"h": ((1, 5), "state"), "c": ((1, 5), "state")}),
     "resize_nearest": (IMAGE, {"s": ints(11, 9)}, [("RESIZE_NEAREST_NEIGHBOR", "x s", "y", {})], (1, 11, 9, 4)),
 }
 
@@ -90,7 +168,9 @@ CASES = {
 def network(case):
     shape, constants, operators, out, *inner = CASES[case]
     tensors = [Tensor("x", shape), Tensor("y", out)] + [Tensor(n, data=c) for n, c in constants.items()]
-    tensors += [Tensor(n, s) for n, s in (inner[0] if inner else {}).items()]
+    for name, given in (inner[0] if inner else {}).items():
+        dims, kind = given if isinstance(given[-1], str) else (given, "float32")
+        tensors.append(Tensor(name, dims, variable=True) if kind == "state" else Tensor(name, dims, kind))
     return build(tensors, [(t, i.split(" "), o.split(" "), f) for t, i, o, f in operators], ["x"], ["y"])
 
 
