@@ -21,7 +21,7 @@ enum { WORTH_A_THREAD = 250000 };
 
 static float weight_scale(const struct qb__int8_weight *w, int64_t o)
 {
-	return w->q->scale[w->q->channels > 1 ? o : 0];
+	return w->q->scale[o % w->q->channels]; /* groups of a transposed convolution share theirs */
 }
 
 /* sum * (sx * sw / sy) + bias / sy + zy, with room for whole blocks of 64 channels. */
@@ -47,8 +47,7 @@ enum qb_err qb__int8_requant(struct qb_builder *b, struct qb_requant *r,
 	return QB_OK;
 }
 
-/* axis: of the weight, that its outputs lie along. */
-static enum qb_err load_weight(struct qb_builder *b, const struct qb_node *n, int axis,
+enum qb_err qb__int8_load_weight(struct qb_builder *b, const struct qb_node *n, int axis,
 	struct qb__int8_weight *w)
 {
 	w->q = qb_builder_weight_quantizer(b, n->input[1]);
@@ -438,7 +437,7 @@ enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, st
 		return QB_EUNSUPPORTED;
 	}
 	w.k = ws->dim[1] * ws->dim[2] * ws->dim[3];
-	QB_TRY(load_weight(b, n, 0, &w));
+	QB_TRY(qb__int8_load_weight(b, n, 0, &w));
 	QB_TRY(qb_window_conv(&win, n, 2, n->input[0]->shape.dim + 2, ws->dim + 2, eb));
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
@@ -458,7 +457,7 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, b
 	struct conv c;
 	int8_t *turned;
 
-	QB_TRY(load_weight(b, n, transposed ? 0 : 1, &w));
+	QB_TRY(qb__int8_load_weight(b, n, transposed ? 0 : 1, &w));
 	if (w.bias && qb_tensor_size(n->input[2]->constant) != (size_t)w.outputs) {
 		return QB_EUNSUPPORTED;
 	}

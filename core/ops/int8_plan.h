@@ -35,6 +35,9 @@ struct qb__int8_weight {
 	int64_t outputs, k;
 };
 
+/* Of a node with constant weight and bias, whose outputs and k are set; axis: of the weight, that its outputs lie along. */
+enum qb_err qb__int8_load_weight(struct qb_builder *b, const struct qb_node *n, int axis,
+	struct qb__int8_weight *w);
 /* Room for whole blocks of 64 channels. */
 enum qb_err qb__int8_requant(struct qb_builder *b, struct qb_requant *r, const struct qb__int8_weight *w,
 	const struct qb_node *n, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);

@@ -32,6 +32,7 @@ libquantbench_a_SOURCES += \
 	core/ops/int8_avx2.c core/ops/int8_avx2.h core/ops/int8_avx2_sums.c \
 	core/ops/int8_avx512.c \
 	core/ops/int8_conv_plan.c \
+	core/ops/int8_conv_transpose_plan.c \
 	core/ops/int8_filter_avx2.c core/ops/int8_filter_plan.c \
 	core/ops/int8_kernels.c core/ops/int8_kernels.h core/ops/int8_paths.h \
 	core/ops/int8_binary_plan.c \

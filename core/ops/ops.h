@@ -34,7 +34,7 @@
 	/* conv.c */ \
 	X("", Conv, 2, 3, 1, QB_OP_MATMUL, 1, conv, conv, qb__plan_conv, qb__plan_int8_conv) \
 	X("", ConvInteger, 2, 4, 1, QB_OP_OTHER, -1, conv_integer, conv_integer, NULL, NULL) \
-	X("", ConvTranspose, 2, 3, 1, QB_OP_MATMUL, 1, conv_transpose, conv_transpose, NULL, NULL) \
+	X("", ConvTranspose, 2, 3, 1, QB_OP_MATMUL, 1, conv_transpose, conv_transpose, NULL, qb__plan_int8_conv_transpose) \
 	X("", QLinearConv, 8, 9, 1, QB_OP_OTHER, -1, qlinear_conv, qlinear_conv, NULL, NULL) \
 	/* einsum.c */ \
 	X("", Einsum, 1, -1, 1, QB_OP_OTHER, -1, einsum, einsum, NULL, NULL) \

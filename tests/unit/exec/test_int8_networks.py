@@ -171,6 +171,18 @@ def turned(n):
     return n("Transpose", n("Tanh", n("Transpose", n("Tanh", y), perm=[3, 2, 1, 0])), perm=[1, 0, 3, 2])
 
 
+def transposed(n):
+    def up(x, inputs, outputs, kernel, group=1, **more):
+        w = n.weight(inputs, outputs // group, *kernel)
+        return n("ConvTranspose", x, w, n.constant(rng.normal(size=outputs) * 0.1), group=group, **more)
+
+    y = up("x", 12, 20, (2, 2), strides=[2, 2])
+    y = up(y, 20, 18, (3, 4), group=2, strides=[2, 1], pads=[1, 0, 1, 2], output_padding=[1, 0])
+    y = up(n("Relu", y), 18, 9, (3, 3), dilations=[2, 1])
+    y = up(y, 9, 9, (1, 2), group=9, strides=[2, 3], output_shape=[51, 27])
+    return n.conv(y, 4, 9, 1)
+
+
 def resized(n):
     y = n("Resize", n.conv("x", 12, 12), "", "", n.constant([1, 12, 17, 23], np.int64), mode="linear",
           coordinate_transformation_mode="align_corners")
@@ -216,7 +228,7 @@ NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "joined": 
             "pools": (pools, IMAGE), "attention": (attention, [1, 7, 16]), "masked": (masked, [1, 37, 3, 8]),
             "tokens": (tokens, [1, 3, 70, 8]),
             "joined_rows": (joined_rows, [1, 7, 16]), "joined_images": (joined_images, IMAGE),
-            "turned": (turned, IMAGE), "resized": (resized, IMAGE), "pixel_means": (pixel_means, IMAGE),
+            "turned": (turned, IMAGE), "transposed": (transposed, IMAGE), "resized": (resized, IMAGE), "pixel_means": (pixel_means, IMAGE),
             "row_means": (row_means, [1, 7, 16]), "normalised": (normalised, IMAGE), "means": (means, [1, 7, 16])}
 
 
