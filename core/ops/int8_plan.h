@@ -46,4 +46,8 @@ enum qb_err qb__int8_requant(struct qb_builder *b, struct qb_requant *r, const s
 enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
 
+/* A convolution many of whose taps are outside the image; QB_EUNSUPPORTED where they are too few. */
+enum qb_err qb__plan_int8_areas(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
+	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
+
 #endif

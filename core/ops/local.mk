@@ -29,6 +29,7 @@ libquantbench_a_SOURCES += \
 	core/ops/f32_kernels.c core/ops/f32_kernels.h \
 	core/ops/f32_math.c core/ops/f32_math.h \
 	core/ops/dense_plan.c core/ops/dense_plan.h \
+	core/ops/int8_area_plan.c \
 	core/ops/int8_avx2.c core/ops/int8_avx2.h core/ops/int8_avx2_sums.c \
 	core/ops/int8_avx512.c \
 	core/ops/int8_conv_plan.c \

@@ -72,6 +72,19 @@ def dilated(n):
     return n.conv(y, 7, 10, 5, strides=[2, 2])
 
 
+def far(n):
+    """Windows that see the image with few of their taps."""
+    def wide(x, outputs, channels, kernel, pads, **more):
+        w = n.weight(outputs, channels, *kernel)
+        return n("Conv", x, w, n.constant(rng.normal(size=outputs) * 0.1), pads=pads, **more)
+
+    y = n("Resize", n.conv("x", 18, 12), "", n.constant([1, 1, 3, 3]), mode="nearest", nearest_mode="floor",
+          coordinate_transformation_mode="asymmetric")
+    y = wide(y, 25, 18, (3, 3), [12, 11, 12, 11], dilations=[12, 11])
+    y = wide(y, 7, 25, (3, 3), [30, 9, 30, 10], dilations=[30, 10])
+    return wide(n("Relu", y), 9, 7, (5, 3), [16, 8, 16, 8], dilations=[8, 8], strides=[2, 1])
+
+
 def joined(n):
     a, b = n.conv("x", 9, 12), n("Sigmoid", n.conv("x", 6, 12, 1))
     y = n("Concat", a, b, "x", axis=1)
@@ -223,7 +236,7 @@ def means(n):
 
 
 IMAGE = [1, 12, 6, 5]
-NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "joined": (joined, IMAGE),
+NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "far": (far, IMAGE), "joined": (joined, IMAGE),
             "moved": (moved, IMAGE), "functions": (functions, IMAGE), "operands": (operands, IMAGE),
             "pools": (pools, IMAGE), "attention": (attention, [1, 7, 16]), "masked": (masked, [1, 37, 3, 8]),
             "tokens": (tokens, [1, 3, 70, 8]),
