@@ -99,9 +99,29 @@ ALWAYS float silu_one(float x)
 	return x * sigmoid_one(x);
 }
 
+/* max(x, 0) - |x| h, where h = erfc(|x| / sqrt(2)) / 2 = 2^q: q is a polynomial, fitted to [0, 8] so that the largest
+ * error of GELU is least; 2^q by Cephes, exp2f. */
 ALWAYS float gelu_one(float x)
 {
-	return 0.5f * x * (1 + erf_one(x * 0.70710678f));
+	float t = pick(fabsf(x) > 8, 8, fabsf(x)), q, n, r, p;
+
+	q = fmaf(-1.454461342e-6f, t, 2.532604991e-5f);
+	q = fmaf(q, t, -1.307251671e-4f);
+	q = fmaf(q, t, -2.449895495e-4f);
+	q = fmaf(q, t, 7.172967469e-3f);
+	q = fmaf(q, t, -5.255195377e-2f);
+	q = fmaf(q, t, -4.591956990e-1f);
+	q = fmaf(q, t, -1.151106069f);
+	q = fmaf(q, t, -1);
+	n = q + 12582912.0f - 12582912.0f;
+	r = q - n;
+	p = fmaf(1.535336188e-4f, r, 1.339887440e-3f);
+	p = fmaf(p, r, 9.618437358e-3f);
+	p = fmaf(p, r, 5.550332471e-2f);
+	p = fmaf(p, r, 2.402264791e-1f);
+	p = fmaf(p, r, 6.931472029e-1f);
+	p = fmaf(p, r, 1);
+	return fmaf(-t * p, two_to((int32_t)n), pick(x < 0, 0, x));
 }
 
 /* Hendrycks and Gimpel's approximation. */
