@@ -25,6 +25,10 @@ enum { KEEP, REPLACE };
 
 /* Scales closer to 1 than this are taken for 1. */
 static const double SETTLED = 1e-3;
+/* A channel whose weights are that much smaller than the layer's largest is dead: what training with weight decay leaves of
+ * one that a ReLU never opens, or opens for its bias alone. Equal weights would cost it scales of millions, and blow up
+ * that bias. */
+static const double DEAD = 1e-5;
 
 struct pair {
 	struct qb_linear from, to;
@@ -236,15 +240,27 @@ static void rescale(const struct pair *p, const double *s)
 	}
 }
 
+static double largest(const double *r, int64_t n)
+{
+	double most = 0;
+
+	for (int64_t c = 0; c < n; c++) {
+		most = fmax(most, r[c]);
+	}
+	return most;
+}
+
 /* One step on one pair; returns the largest |log s|. A channel that one side does not use keeps its scale. */
 static double equalize(struct pair *p, double *r1, double *r2)
 {
-	double moved = 0;
+	double moved = 0, least1, least2;
 
 	ranges_out(p, r1);
 	ranges_in(p, r2);
+	least1 = DEAD * largest(r1, p->from.outs);
+	least2 = DEAD * largest(r2, p->from.outs);
 	for (int64_t c = 0; c < p->from.outs; c++) {
-		double s = r1[c] > 0 && r2[c] > 0 ? sqrt(r1[c] / r2[c]) : 1;
+		double s = r1[c] > least1 && r2[c] > least2 ? sqrt(r1[c] / r2[c]) : 1;
 
 		p->scale[c] *= s;
 		moved = fmax(moved, fabs(log(s)));

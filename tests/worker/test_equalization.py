@@ -51,6 +51,27 @@ class Equalization(tiny.Case):
         data = self.save_data("data.npz", x=self.normal(64, 3, 8, 8), y=np.arange(64) % 10)
         return {"type": "ptq", "model": model, "data": data, "schemes": list(schemes), "latency": False, **more}
 
+    def test_dead_channel__keeps_its_scale(self):
+        """Weights of next to nothing and a bias: equal ranges would make the bias the largest number of the network."""
+        w1, w2 = self.normal(8, 3, 3, 3), self.normal(6, 8, 1, 1)
+        w1[3] *= 1e-12
+        w2[:, 5] *= 1e-12
+        model = self.save_model("net.onnx", [
+            helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], "first", pads=[1, 1, 1, 1]),
+            helper.make_node("Relu", ["c1"], ["r1"], "relu"),
+            helper.make_node("Conv", ["r1", "w2"], ["out"], "second")],
+            {"x": (tiny.FLOAT, ["N", 3, 8, 8])}, {"out": (tiny.FLOAT, ["N", 6, 8, 8])},
+            {"w1": w1, "b1": np.ones(8, np.float32), "w2": w2})
+        x = self.normal(40, 3, 8, 8)
+        y = onnxruntime.InferenceSession(model).run(None, {"x": x})[0]
+        result, _ = worker.run({
+            "type": "ptq", "model": model, "data": self.save_data("data.npz", x=x, y=y), "metric": "mse", "latency": False,
+            "weights": {"granularity": "per_tensor"},
+            "schemes": ["int8", {"name": "equal", "scheme": "int8", "methods": ["cross_layer_equalization"]}]})
+        pair, = report(row(result, "equal"), "cross_layer_equalization")["pairs"]
+        self.assertLess(pair["largest_scale"] / pair["least_scale"], 100)
+        self.assertGreater(row(result, "equal")["output_sqnr_db"], row(result, "int8")["output_sqnr_db"] - 1)
+
     def test_function__is_kept(self):
         result, _ = worker.run(self.job({**FLOAT_BUT_OUTPUT, "name": "plain"}, {
             **FLOAT_BUT_OUTPUT, "name": "equal", "methods": ["cross_layer_equalization"]}))
