@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Integer convolutions of 3 x 3 with stride 1 by minimal filtering (Lavin and Gray, "Fast algorithms for convolutional
- * neural networks", 2016): a quarter of the multiplications, and exact (int8_kernels.h).
+ * neural networks", 2016): a quarter of the multiplications, and exact (int8_kernels.h). A dilated one is several that
+ * are not, each on the pixels that lie a dilation apart.
  */
 #include <omp.h>
 #include <stdlib.h>
@@ -21,6 +22,11 @@ enum {
 	WORTH_A_THREAD = 250000,  /* multiplications */
 };
 
+/* The first output of a tile. */
+struct place {
+	int32_t image, y, x;
+};
+
 struct filtered {
 	const struct qb_int8_filter *filter;
 	struct qb_int8_matrix m[POINTS];
@@ -28,7 +34,9 @@ struct filtered {
 	int64_t images, ih, iw, oh, ow, top, left, channels, outputs;
 	int64_t x_stride, y_stride;   /* bytes of a pixel */
 	int64_t depth, width;         /* channels and outputs in whole registers */
-	int64_t down, across, tiles;  /* of an image; of all */
+	int64_t dh, dw;               /* pixels from one of a tile to the next */
+	const struct place *place;    /* [tiles] */
+	int64_t tiles;
 	int64_t at_once, part_bytes;
 	const int32_t *start;
 	const uint8_t *pad;           /* a pixel outside */
@@ -37,17 +45,17 @@ struct filtered {
 
 static void transform_input(const struct filtered *f, const uint8_t *x, int64_t tile, int16_t *v, int64_t v_step)
 {
-	int64_t image = tile / (f->down * f->across), in = tile % (f->down * f->across);
-	int64_t top = in / f->across * OUT - f->top, left = in % f->across * OUT - f->left;
+	const struct place *p = &f->place[tile];
+	int64_t top = p->y - f->top, left = p->x - f->left;
 	const uint8_t *row[POINTS];
-	bool inner = top >= 0 && left >= 0 && top + IN <= f->ih && left + IN <= f->iw;
+	bool inner = top >= 0 && left >= 0 && top + (IN - 1) * f->dh < f->ih && left + (IN - 1) * f->dw < f->iw;
 
 	for (int i = 0; i < IN; i++) {
-		int64_t iy = top + i, at = ((image * f->ih + iy) * f->iw + left) * f->x_stride;
+		int64_t iy = top + i * f->dh, at = ((p->image * f->ih + iy) * f->iw + left) * f->x_stride;
 
-		for (int j = 0; j < IN; j++, at += f->x_stride) {
-			bool inside = inner ||
-				(iy >= 0 && iy < f->ih && left + j >= 0 && left + j < f->iw);
+		for (int j = 0; j < IN; j++, at += f->dw * f->x_stride) {
+			int64_t ix = left + j * f->dw;
+			bool inside = inner || (iy >= 0 && iy < f->ih && ix >= 0 && ix < f->iw);
 
 			row[i * IN + j] = inside ? x + at : f->pad;
 		}
@@ -57,14 +65,13 @@ static void transform_input(const struct filtered *f, const uint8_t *x, int64_t 
 
 static void transform_output(const struct filtered *f, const int32_t *m, int64_t m_step, int64_t tile, uint8_t *y)
 {
-	int64_t image = tile / (f->down * f->across), in = tile % (f->down * f->across);
-	int64_t top = in / f->across * OUT, left = in % f->across * OUT;
+	const struct place *p = &f->place[tile];
 	uint8_t *to[OUT * OUT];
 
 	for (int i = 0; i < OUT * OUT; i++) {
-		int64_t oy = top + i / OUT, ox = left + i % OUT;
+		int64_t oy = p->y + i / OUT * f->dh, ox = p->x + i % OUT * f->dw;
 
-		to[i] = oy < f->oh && ox < f->ow ? y + ((image * f->oh + oy) * f->ow + ox) * f->y_stride : NULL;
+		to[i] = oy < f->oh && ox < f->ow ? y + ((p->image * f->oh + oy) * f->ow + ox) * f->y_stride : NULL;
 	}
 	f->filter->output(m, m_step, f->outputs, f->start, &f->r, to);
 }
@@ -146,6 +153,27 @@ static bool pays(const struct filtered *f, bool small, int threads)
 		f->tiles >= fewest;
 }
 
+/* Tiles over every dh-th line and dw-th column, from each of the first; place NULL: only counts them. */
+static int64_t lay_tiles(const struct filtered *f, struct place *place)
+{
+	int64_t n = 0;
+
+	for (int64_t i = 0; i < f->images * f->dh; i++) {
+		for (int64_t y = i % f->dh; y < f->oh; y += OUT * f->dh) {
+			for (int64_t first = 0; first < f->dw; first++) {
+				for (int64_t x = first; x < f->ow; x += OUT * f->dw) {
+					if (place) {
+						place[n] = (struct place){(int32_t)(i / f->dh), (int32_t)y,
+							(int32_t)x};
+					}
+					n++;
+				}
+			}
+		}
+	}
+	return n;
+}
+
 static void share_out(struct filtered *f, struct qb_builder *b)
 {
 	int64_t bytes = POINTS * (f->depth * 2 + f->width * 4), parts, each;
@@ -198,18 +226,17 @@ enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n
 	const int64_t *in = n->input[0]->shape.dim, *out = n->output[0]->shape.dim;
 	struct filtered f = {.filter = qb_int8_kernels()->filter, .images = in[0], .ih = in[2], .iw = in[3],
 		.oh = out[2], .ow = out[3], .top = win->lo[0], .left = win->lo[1], .channels = in[1], .outputs = out[1],
-		.x_stride = x->stride, .y_stride = y->stride};
+		.x_stride = x->stride, .y_stride = y->stride, .dh = win->dilation[0], .dw = win->dilation[1]};
 	const struct qb_int8_form *form = qb_int8_form(qb_int8_kernels(), w->codes, (size_t)(w->outputs * w->k));
 	bool small = form != &qb_int8_kernels()->form[QB_INT8_WHOLE];
 	int buffer[3] = {x->buffer, y->buffer};
+	struct place *place;
 
 	f.depth = (int64_t)qb_align_up((size_t)f.channels, LANES);
 	f.width = (int64_t)qb_align_up((size_t)f.outputs, LANES);
-	f.down = (f.oh + OUT - 1) / OUT;
-	f.across = (f.ow + OUT - 1) / OUT;
-	f.tiles = f.images * f.down * f.across;
+	f.tiles = lay_tiles(&f, NULL);
 	for (int i = 0; i < 2; i++) {
-		if (win->kernel[i] != 3 || win->stride[i] != 1 || win->dilation[i] != 1) {
+		if (win->kernel[i] != 3 || win->stride[i] != 1) {
 			return QB_EUNSUPPORTED;
 		}
 	}
@@ -217,6 +244,12 @@ enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb__int8_requant(b, &f.r, w, n, x, y, eb));
+	place = qb_builder_alloc(b, (size_t)f.tiles, sizeof(*place));
+	if (!place) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	lay_tiles(&f, place);
+	f.place = place;
 	QB_TRY(pack(&f, b, w, x->zero, eb));
 	share_out(&f, b);
 	QB_TRY(qb_builder_scratch(b, (size_t)(f.part_bytes * f.threads), &buffer[2], eb));

@@ -72,6 +72,15 @@ def dilated(n):
     return n.conv(y, 7, 10, 5, strides=[2, 2])
 
 
+def dilated_filters(n):
+    """Wide enough for minimal filtering on every second, third and fifth pixel."""
+    y = n("Resize", n.conv("x", 18, 12), "", n.constant([1, 1, 5, 7]), mode="nearest", nearest_mode="floor",
+          coordinate_transformation_mode="asymmetric")
+    y = n("Conv", y, n.weight(25, 18, 3, 3), dilations=[2, 2], pads=[2, 2, 2, 2])
+    y = n("Conv", y, n.weight(34, 25, 3, 3), dilations=[3, 5], pads=[3, 0, 2, 7])
+    return n("Conv", y, n.weight(17, 34, 3, 3), dilations=[1, 4], pads=[0, 4, 1, 3])
+
+
 def far(n):
     """Windows that see the image with few of their taps."""
     def wide(x, outputs, channels, kernel, pads, **more):
@@ -236,7 +245,8 @@ def means(n):
 
 
 IMAGE = [1, 12, 6, 5]
-NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "far": (far, IMAGE), "joined": (joined, IMAGE),
+NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "dilated_filters": (dilated_filters, IMAGE),
+            "far": (far, IMAGE), "joined": (joined, IMAGE),
             "moved": (moved, IMAGE), "functions": (functions, IMAGE), "operands": (operands, IMAGE),
             "pools": (pools, IMAGE), "attention": (attention, [1, 7, 16]), "masked": (masked, [1, 37, 3, 8]),
             "tokens": (tokens, [1, 3, 70, 8]),
