@@ -393,6 +393,24 @@ int qb_builder_threads(const struct qb_builder *b)
 	return b->plan->threads;
 }
 
+const void *qb_builder_take_back(struct qb_builder *b, const struct qb_value *v, qb_call_fn *fn, int output,
+	int *buffer)
+{
+	struct qb_plan *p = b->plan;
+	const struct qb_step *s = p->steps ? &p->step[p->steps - 1] : NULL;
+
+	if (!s || s->kind != QB_STEP_CALL || s->fn != fn || s->node != v->producer || v->uses != 1 ||
+		!p->bytes[v->index] || p->bytes[v->index]->buffer != s->buffer[output]) {
+		return NULL;
+	}
+	memcpy(buffer, s->buffer, (size_t)s->buffers * sizeof(*buffer));
+	p->buffer[s->buffer[output]].bytes = 0;
+	p->bytes[v->index] = NULL;
+	p->steps--;
+	b->before = QB_MIN(b->before, p->steps);
+	return s->context;
+}
+
 /* Plans */
 
 static enum qb_err tap_bytes(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
@@ -449,13 +467,14 @@ static const char *why_float(const struct qb_builder *b, const struct qb_node *n
 static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	enum qb_err err = QB_EUNSUPPORTED;
-	int before = b->plan->steps, first;
+	int first;
 
 	b->node = n;
+	b->before = b->plan->steps;
 	if (n->op->plan_int8) {
 		err = n->op->plan_int8(b, n, eb);
 	}
-	if (err == QB_OK && b->plan->steps > before) {
+	if (err == QB_OK && b->plan->steps > b->before) {
 		name_last_step(b, "int8");
 	}
 	if (err == QB_EUNSUPPORTED) {

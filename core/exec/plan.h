@@ -116,6 +116,7 @@ struct qb_builder {
 	struct qb_plan *plan;
 	const bool *tapped;
 	const struct qb_node *node; /* at work */
+	int before;                 /* steps, of the nodes before it */
 };
 
 /* Room in a plan under construction. */

@@ -84,6 +84,12 @@ enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const
 	qb_call_fn *fn, const void *context, size_t context_bytes, const int *buffer, int buffers,
 	int outputs, struct qb_errbuf *eb);
 
+/* Takes back the last step of an integer plan where it is a call of fn that computes v, which nothing but the node at work
+ * reads: its context, and its buffers into `buffer`; v's own, which had the place `output` among them, goes. NULL elsewhere.
+ * The node then adds a step that does the work of both. */
+const void *qb_builder_take_back(struct qb_builder *b, const struct qb_value *v, qb_call_fn *fn, int output,
+	int *buffer);
+
 /* Integer plans. A quantized value lies as bytes, u for scale * (u - zero): channels last for images [N,C,H,W], which
  * are what windows slide over and what such images are made into; row-major otherwise. `stride` bytes hold the channels
  * of one pixel: a multiple of 4 unless there are fewer than 4. */

@@ -39,23 +39,45 @@ static void run_sum(const void *context, void *const *buffer)
 	}
 }
 
+/* Behind a convolution or product, as part of its step. */
+static enum qb_err plan_residual(struct qb_builder *b, const struct qb_node *n, const struct sum *a,
+	const struct qb_bytes *x, const struct qb_bytes *z, struct qb_errbuf *eb)
+{
+	struct qb__int8_residual r = {.add = a->kernels->add, .p = a->p};
+	enum qb_err err = QB_EUNSUPPORTED;
+
+	for (int i = 0; i < 2 && err == QB_EUNSUPPORTED; i++) {
+		r.second = i;
+		err = qb__plan_int8_filtered_sum(b, n, n->input[i], &r, i ? x : z, eb);
+		if (err == QB_EUNSUPPORTED) {
+			err = qb__plan_int8_conv_sum(b, n, n->input[i], &r, i ? x : z, eb);
+		}
+	}
+	return err;
+}
+
 static enum qb_err plan_sum(struct qb_builder *b, const struct qb_node *n, float sign,
 	struct qb_errbuf *eb)
 {
 	struct sum a = {.kernels = qb_int8_kernels(), .threads = qb_builder_threads(b)};
 	struct qb_bytes x, z, y;
+	enum qb_err err;
 	int buffer[3];
 
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
 	QB_TRY(qb_builder_bytes(b, n->input[1], &z, eb));
-	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
-	if (x.inner != y.inner || z.inner != y.inner) {
+	if (!qb_builder_has_bytes(b, n->output[0], &y) || x.inner != y.inner || z.inner != y.inner) {
 		return QB_EUNSUPPORTED;
 	}
 	a.p.ma = x.scale / y.scale;
 	a.p.mb = sign * z.scale / y.scale;
 	a.p.offset = (float)(y.zero - (double)a.p.ma * x.zero - (double)a.p.mb * z.zero);
 	qb__byte_bounds(n, &y, &a.p.lo, &a.p.hi);
+	err = plan_residual(b, n, &a, &x, &z, eb);
+	if (err != QB_EUNSUPPORTED) {
+		return err;
+	}
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
 	a.n = y.pixels * y.stride;
 	buffer[0] = x.buffer;
 	buffer[1] = z.buffer;

@@ -89,6 +89,15 @@ struct conv {
 	int64_t scratch_bytes; /* of a thread */
 	int64_t y_stride;
 	int threads, parts;    /* parts: pieces of the outputs */
+	struct qb__int8_residual sum; /* add: NULL where there is none */
+	int64_t piece_bytes;   /* what it is added to, of a thread */
+};
+
+/* What a band reads and writes. */
+struct band {
+	const uint8_t *image, *other;
+	uint8_t *y, *piece;
+	char *scratch;
 };
 
 /* The part-th piece of the outputs, whole blocks of 16, or those of a group. */
@@ -130,21 +139,46 @@ static void expand_row(const struct conv *c, const uint8_t *image, int64_t iy, c
 	}
 }
 
+/* n pixels of all groups, or of a part of the outputs. */
+static void conv_pixels(const struct conv *c, int part, const void *const *x, int64_t n, const struct band *b,
+	int64_t p)
+{
+	uint8_t *y = b->y + p * c->y_stride;
+
+	for (int64_t g = 0; g < c->groups; g++) {
+		struct qb_int8_matrix m;
+		struct qb_requant r;
+		int64_t first = part_of(&m, &r, c, part, g);
+
+		c->form->conv(&m, x, n, c->offset + g * c->taps, c->taps, c->chunk, &r,
+			(c->sum.add ? b->piece : y) + first, c->y_stride);
+		for (int64_t i = 0; c->parts > 1 && c->sum.add && i < n; i++) {
+			int64_t at = i * c->y_stride + first;
+
+			qb__int8_add_residual(&c->sum, b->piece + at, b->other + p * c->y_stride + at, y + at,
+				(size_t)m.outputs);
+		}
+	}
+	if (c->parts == 1 && c->sum.add) {
+		qb__int8_add_residual(&c->sum, b->piece, b->other + p * c->y_stride, y,
+			(size_t)(n * c->y_stride));
+	}
+}
+
 /* Output rows [from, to) of one image. */
-static void conv_band(const struct conv *c, int part, const uint8_t *image, char *scratch, uint8_t *y,
-	int64_t from, int64_t to)
+static void conv_band(const struct conv *c, int part, const struct band *b, int64_t from, int64_t to)
 {
 	const int64_t row_bytes = c->width * c->stride * c->form->element_bytes;
 	const int64_t pixel_bytes = c->sw * c->stride * c->form->element_bytes;
 	const int64_t first = from * c->sh - c->top, rows = (to - from - 1) * c->sh + c->reach;
-	const char *base = (const char *)image + first * row_bytes;
+	const char *base = (const char *)b->image + first * row_bytes;
 	const void *x[PIXELS];
 
 	if (!c->direct) {
 		for (int64_t i = 0; i < rows; i++) {
-			expand_row(c, image, first + i, scratch + i * row_bytes);
+			expand_row(c, b->image, first + i, b->scratch + i * row_bytes);
 		}
-		base = scratch;
+		base = b->scratch;
 	}
 	for (int64_t p = from * c->ow, oy = 0, ox = 0, n = 0; p < to * c->ow; p += n) {
 		n = QB_MIN(PIXELS, to * c->ow - p);
@@ -155,14 +189,7 @@ static void conv_band(const struct conv *c, int part, const uint8_t *image, char
 				oy++;
 			}
 		}
-		for (int64_t g = 0; g < c->groups; g++) {
-			struct qb_int8_matrix m;
-			struct qb_requant r;
-			int64_t first_output = part_of(&m, &r, c, part, g);
-
-			c->form->conv(&m, x, n, c->offset + g * c->taps, c->taps, c->chunk, &r,
-				y + p * c->y_stride + first_output, c->y_stride);
-		}
+		conv_pixels(c, part, x, n, b, p);
 	}
 }
 
@@ -174,11 +201,17 @@ static void run_conv(const void *context, void *const *buffer)
 	for (int64_t i = 0; i < c->images; i++) {
 		for (int part = 0; part < c->parts; part++) {
 			for (int64_t b = 0; b < c->bands; b++) {
-				conv_band(c, part,
-					(const uint8_t *)buffer[0] + i * c->ih * c->iw * c->stride,
-					(char *)buffer[2] + omp_get_thread_num() * c->scratch_bytes,
-					(uint8_t *)buffer[1] + i * c->oh * c->ow * c->y_stride, b * c->band,
-					QB_MIN((b + 1) * c->band, c->oh));
+				int64_t out = i * c->oh * c->ow * c->y_stride;
+				int me = omp_get_thread_num();
+				struct band band = {.y = (uint8_t *)buffer[1] + out,
+					.image = (const uint8_t *)buffer[0] + i * c->ih * c->iw * c->stride,
+					.scratch = (char *)buffer[2] + me * c->scratch_bytes};
+
+				if (c->sum.add) {
+					band.piece = (uint8_t *)buffer[3] + me * c->piece_bytes;
+					band.other = (const uint8_t *)buffer[4] + out;
+				}
+				conv_band(c, part, &band, b * c->band, QB_MIN((b + 1) * c->band, c->oh));
 			}
 		}
 	}
@@ -311,6 +344,27 @@ static enum qb_err add_conv(struct qb_builder *b, const struct qb_node *n, struc
 	share_out(c, b);
 	QB_TRY(prepare_rows(c, b, x->zero, &buffer[2], eb));
 	return qb_builder_call(b, n, name, run_conv, c, sizeof(*c), buffer, 3, 2, eb);
+}
+
+enum qb_err qb__plan_int8_conv_sum(struct qb_builder *b, const struct qb_node *n, const struct qb_value *v,
+	const struct qb__int8_residual *r, const struct qb_bytes *other, struct qb_errbuf *eb)
+{
+	int buffer[QB_CALL_BUFFERS];
+	const struct conv *before = qb_builder_take_back(b, v, run_conv, 1, buffer);
+	struct qb_bytes y;
+	struct conv c;
+
+	if (!before) {
+		return QB_EUNSUPPORTED;
+	}
+	c = *before;
+	c.sum = *r;
+	c.piece_bytes = (int64_t)qb_align_up((size_t)(PIXELS * c.y_stride), 64) + 64;
+	QB_TRY(qb_builder_scratch(b, (size_t)(c.piece_bytes * c.threads), &buffer[3], eb));
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	buffer[1] = y.buffer;
+	buffer[4] = other->buffer;
+	return qb_builder_call(b, v->producer, "int8 convolution, sum", run_conv, &c, sizeof(c), buffer, 5, 4, eb);
 }
 
 /* n pixels side by side are n rows of one. */

@@ -41,6 +41,8 @@ struct filtered {
 	const int32_t *start;
 	const uint8_t *pad;           /* a pixel outside */
 	int threads;
+	struct qb__int8_residual sum; /* add: NULL where there is none */
+	int64_t piece_bytes;          /* what it is added to, of a thread */
 };
 
 static void transform_input(const struct filtered *f, const uint8_t *x, int64_t tile, int16_t *v, int64_t v_step)
@@ -63,17 +65,29 @@ static void transform_input(const struct filtered *f, const uint8_t *x, int64_t 
 	f->filter->input(row, f->channels, v, v_step);
 }
 
-static void transform_output(const struct filtered *f, const int32_t *m, int64_t m_step, int64_t tile, uint8_t *y)
+static void transform_output(const struct filtered *f, const int32_t *m, int64_t m_step, int64_t tile,
+	const uint8_t *other, uint8_t *piece, uint8_t *y)
 {
 	const struct place *p = &f->place[tile];
+	int64_t rows = QB_MIN(OUT, (f->oh - p->y + f->dh - 1) / f->dh);
+	int64_t columns = QB_MIN(OUT, (f->ow - p->x + f->dw - 1) / f->dw);
+	int64_t at = ((p->image * f->oh + p->y) * f->ow + p->x) * f->y_stride;
+	int64_t line = f->dh * f->ow * f->y_stride, step = f->dw * f->y_stride;
+	int64_t together = f->dw == 1 ? columns : 1;
 	uint8_t *to[OUT * OUT];
 
 	for (int i = 0; i < OUT * OUT; i++) {
-		int64_t oy = p->y + i / OUT * f->dh, ox = p->x + i % OUT * f->dw;
+		bool inside = i / OUT < rows && i % OUT < columns;
 
-		to[i] = oy < f->oh && ox < f->ow ? y + ((p->image * f->oh + oy) * f->ow + ox) * f->y_stride : NULL;
+		to[i] = !inside ? NULL : piece ? piece + i * f->y_stride : y + at + i / OUT * line + i % OUT * step;
 	}
 	f->filter->output(m, m_step, f->outputs, f->start, &f->r, to);
+	for (int64_t i = 0; piece && i < rows; i++, at += line) {
+		for (int64_t j = 0; j < columns; j += together) {
+			qb__int8_add_residual(&f->sum, to[i * OUT + j], other + at + j * step, y + at + j * step,
+				(size_t)(together * f->y_stride));
+		}
+	}
 }
 
 /* Numbers from one point of n tiles to the next: an odd number of cache lines, lest all points of a tile fall into a few
@@ -83,9 +97,12 @@ static int64_t step_of(int64_t n, int64_t channels)
 	return (n * channels + 31) / 64 * 64 + 32;
 }
 
-static void run_tiles(const struct filtered *f, const uint8_t *x, uint8_t *y, char *scratch, int64_t first,
-	int64_t last)
+static void run_tiles(const struct filtered *f, void *const *buffer, int thread)
 {
+	int64_t first = f->tiles * thread / f->threads, last = f->tiles * (thread + 1) / f->threads;
+	char *scratch = (char *)buffer[2] + thread * f->part_bytes;
+	const uint8_t *other = f->sum.add ? buffer[4] : NULL;
+	uint8_t *piece = f->sum.add ? (uint8_t *)buffer[3] + thread * f->piece_bytes : NULL;
 	int16_t *v = (int16_t *)(void *)scratch;
 	int32_t *m = (int32_t *)(void *)(scratch + POINTS * step_of(f->at_once, f->depth) * (int64_t)sizeof(*v));
 
@@ -96,7 +113,7 @@ static void run_tiles(const struct filtered *f, const uint8_t *x, uint8_t *y, ch
 		v_step = step_of(n, f->depth);
 		m_step = step_of(n, f->width);
 		for (int64_t t = 0; t < n; t++) {
-			transform_input(f, x, first + t, v + t * f->depth, v_step);
+			transform_input(f, buffer[0], first + t, v + t * f->depth, v_step);
 		}
 		for (int i = 0; i < POINTS; i++) {
 			const void *row[TILES_MAX];
@@ -107,7 +124,7 @@ static void run_tiles(const struct filtered *f, const uint8_t *x, uint8_t *y, ch
 			f->filter->products(&f->m[i], row, n, m + i * m_step, f->width);
 		}
 		for (int64_t t = 0; t < n; t++) {
-			transform_output(f, m + t * f->width, m_step, first + t, y);
+			transform_output(f, m + t * f->width, m_step, first + t, other, piece, buffer[1]);
 		}
 	}
 }
@@ -118,8 +135,7 @@ static void run_filtered(const void *context, void *const *buffer)
 
 #pragma omp parallel for schedule(static) if (f->threads > 1)
 	for (int t = 0; t < f->threads; t++) {
-		run_tiles(f, buffer[0], buffer[1], (char *)buffer[2] + t * f->part_bytes,
-			f->tiles * t / f->threads, f->tiles * (t + 1) / f->threads);
+		run_tiles(f, buffer, t);
 	}
 }
 
@@ -254,4 +270,25 @@ enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n
 	share_out(&f, b);
 	QB_TRY(qb_builder_scratch(b, (size_t)(f.part_bytes * f.threads), &buffer[2], eb));
 	return qb_builder_call(b, n, "int8 filtering", run_filtered, &f, sizeof(f), buffer, 3, 2, eb);
+}
+
+enum qb_err qb__plan_int8_filtered_sum(struct qb_builder *b, const struct qb_node *n, const struct qb_value *v,
+	const struct qb__int8_residual *r, const struct qb_bytes *other, struct qb_errbuf *eb)
+{
+	int buffer[QB_CALL_BUFFERS];
+	const struct filtered *before = qb_builder_take_back(b, v, run_filtered, 1, buffer);
+	struct qb_bytes y;
+	struct filtered f;
+
+	if (!before) {
+		return QB_EUNSUPPORTED;
+	}
+	f = *before;
+	f.sum = *r;
+	f.piece_bytes = (int64_t)qb_align_up((size_t)(OUT * OUT * f.y_stride), 64) + 64;
+	QB_TRY(qb_builder_scratch(b, (size_t)(f.piece_bytes * f.threads), &buffer[3], eb));
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	buffer[1] = y.buffer;
+	buffer[4] = other->buffer;
+	return qb_builder_call(b, v->producer, "int8 filtering, sum", run_filtered, &f, sizeof(f), buffer, 5, 4, eb);
 }

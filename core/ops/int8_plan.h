@@ -42,6 +42,26 @@ enum qb_err qb__int8_load_weight(struct qb_builder *b, const struct qb_node *n, 
 enum qb_err qb__int8_requant(struct qb_builder *b, struct qb_requant *r, const struct qb__int8_weight *w,
 	const struct qb_node *n, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
 
+/* The sum of what a layer computes and another operand, as its own step would have it, a piece at a time while the piece is
+ * in the cache: the same two roundings. */
+struct qb__int8_residual {
+	void (*add)(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n);
+	struct qb_int8_add p;
+	bool second; /* the layer's output is the second operand */
+};
+
+static inline void qb__int8_add_residual(const struct qb__int8_residual *r, const uint8_t *own, const uint8_t *other,
+	uint8_t *y, size_t n)
+{
+	r->add(&r->p, r->second ? other : own, r->second ? own : other, y, n);
+}
+
+/* The convolution or product just planned also does the sum of its output v and `other`; QB_EUNSUPPORTED where none can. */
+enum qb_err qb__plan_int8_conv_sum(struct qb_builder *b, const struct qb_node *n, const struct qb_value *v,
+	const struct qb__int8_residual *r, const struct qb_bytes *other, struct qb_errbuf *eb);
+enum qb_err qb__plan_int8_filtered_sum(struct qb_builder *b, const struct qb_node *n, const struct qb_value *v,
+	const struct qb__int8_residual *r, const struct qb_bytes *other, struct qb_errbuf *eb);
+
 /* A 3 x 3 convolution by minimal filtering; QB_EUNSUPPORTED where that is not exact or not faster. */
 enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);

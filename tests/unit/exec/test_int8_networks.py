@@ -244,6 +244,18 @@ def means(n):
     return n("ReduceMean", n("Mul", y, n.constant(rng.normal(size=24))), axes=[2], keepdims=0)
 
 
+def residuals(n):
+    """Sums behind convolutions: by minimal filtering, of one tap, with groups, of either operand."""
+    y = n("Relu", n.conv("x", 20, 17))
+    y = n("Relu", n("Add", n.conv(y, 20, 20), y))
+    z = n.conv(y, 33, 20, 1)
+    y = n("Relu", n("Sub", z, n.conv(y, 33, 20, 1)))
+    y = n("Add", y, n.conv(y, 33, 33, group=3))
+    dilated = n("Conv", y, n.weight(33, 33, 3, 3), dilations=[2, 2], pads=[2, 2, 2, 2])
+    y = n("Add", dilated, y)
+    return n("MatMul", n("Flatten", n("GlobalAveragePool", y)), n.weight(33, 4))
+
+
 IMAGE = [1, 12, 6, 5]
 NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "dilated_filters": (dilated_filters, IMAGE),
             "far": (far, IMAGE), "joined": (joined, IMAGE),
@@ -252,7 +264,8 @@ NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "dilated_f
             "tokens": (tokens, [1, 3, 70, 8]),
             "joined_rows": (joined_rows, [1, 7, 16]), "joined_images": (joined_images, IMAGE),
             "turned": (turned, IMAGE), "transposed": (transposed, IMAGE), "resized": (resized, IMAGE), "pixel_means": (pixel_means, IMAGE),
-            "row_means": (row_means, [1, 7, 16]), "normalised": (normalised, IMAGE), "means": (means, [1, 7, 16])}
+            "row_means": (row_means, [1, 7, 16]), "normalised": (normalised, IMAGE), "means": (means, [1, 7, 16]),
+            "residuals": (residuals, [1, 17, 13, 22])}
 
 
 class Int8Networks(unittest.TestCase):

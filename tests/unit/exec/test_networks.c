@@ -242,6 +242,23 @@ static void assert_integer(const char *path, const struct qb_plan *plan, const b
 	}
 }
 
+/* A plan that nobody observes does the work of several nodes in one step, and gives the same bytes. */
+static void check_unobserved(struct net *t, struct qb_session *observed, const struct qb_quantization *q, int threads)
+{
+	struct qb_errbuf eb = {0};
+	struct qb_plan *plan;
+	struct qb_session *s;
+	struct qb_run r = {0};
+
+	ok(qb_plan_create_int8(&plan, t->graph, threads, q, NULL, &eb), &eb);
+	ok(qb_session_create(&s, plan, false, &eb), &eb);
+	run(t, observed, &r, t->output);
+	run(t, s, &r, t->other);
+	assert_memory_equal(t->other, t->output, t->outputs * sizeof(float));
+	qb_session_destroy(&s);
+	qb_plan_destroy(&plan);
+}
+
 static void check_int8(const char *path, const char *scheme_name, int threads, bool plain)
 {
 	struct qb_errbuf eb = {0};
@@ -279,6 +296,7 @@ static void check_int8(const char *path, const char *scheme_name, int threads, b
 	run(&t, s, &r, t.output);
 	r = (struct qb_run){.tap = compare, .tap_arg = &c, .ordered = true, .inject = true};
 	run(&t, i8, &r, t.other);
+	check_unobserved(&t, i8, q, threads);
 	qb_int8_kernels_choose(NULL);
 	assert_true(c.compared > 0);
 	/* Only sums that fall on a rounding threshold may differ. */
