@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/progress.h"
+#include "common/json_text.h"
 
 /* What takes longer than a moment to send. */
 static const curl_off_t LARGE_UPLOAD_BYTES = 16 << 20;
@@ -211,7 +212,7 @@ enum cli_exit cli_http_call(struct cli_http *h, const char *method, const char *
 {
 	struct buffer answer = {0};
 	struct curl_slist *list = headers(h, body ? "application/json" : NULL, "application/json");
-	char *text = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+	char *text = body ? qb_json_text(body, JSON_COMPACT) : NULL;
 	enum cli_exit code;
 
 	if (!prepare(h, path) || (body && !text)) {

@@ -113,7 +113,7 @@ static void tensor_cells(struct cli_table *t, const json_t *tensor)
 		}
 		if (!found) {
 			cli_table_cell(t, "-");
-		} else if (isnan(cli_number(found, "sqnr_db"))) {
+		} else if (json_is_true(json_object_get(found, "exact"))) {
 			cli_table_cell(t, "%s exact", cli_text(found, "format"));
 		} else {
 			cli_table_cell(t, "%s %.2f", cli_text(found, "format"), cli_number(found, "sqnr_db"));

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 bin_PROGRAMS += quantbench
 quantbench_SOURCES = \
+	common/json_text.c common/json_text.h \
 	cli/cli.h \
 	cli/explain.c cli/explain.h \
 	cli/http.c cli/http.h \

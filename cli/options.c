@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/json_text.h"
+
 static const struct {
 	int key;
 	const char *name, *argument, *help;
@@ -35,8 +37,12 @@ enum cli_exit cli_fail(enum cli_exit code, const char *fmt, ...)
 
 void cli_print_json(const json_t *v)
 {
-	json_dumpf(v, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY);
-	putchar('\n');
+	char *text = qb_json_text(v, JSON_INDENT(2) | JSON_ENCODE_ANY);
+
+	if (text) {
+		puts(text);
+	}
+	free(text);
 }
 
 const char *cli_text(const json_t *object, const char *key)

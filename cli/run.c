@@ -17,6 +17,7 @@
 #include "cli/jobspec.h"
 #include "cli/progress.h"
 #include "cli/results.h"
+#include "common/json_text.h"
 
 /* What the worker has after SIGTERM. */
 enum { GRACE_SECONDS = 2 };
@@ -111,9 +112,11 @@ static enum cli_exit start(struct worker *w, const char *path, const char *threa
 
 static void send(struct worker *w, const json_t *line)
 {
-	json_dumpf(line, w->in, JSON_COMPACT | JSON_REAL_PRECISION(17));
-	fputc('\n', w->in);
+	char *text = qb_json_text(line, JSON_COMPACT);
+
+	fprintf(w->in, "%s\n", text ? text : "{}");
 	fflush(w->in);
+	free(text);
 }
 
 /* What came of the job. */

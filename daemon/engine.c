@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_text.h"
 #include "daemon/jobs.h"
 #include "daemon/lab.h"
 #include "daemon/loop.h"
@@ -149,7 +150,7 @@ static void ask_next(struct qb_engine *e)
 	}
 	line = e->first->body ? json_copy((json_t *)e->first->body) : json_object();
 	json_object_set_new(line, "ask", json_string(e->first->ask));
-	text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(17));
+	text = qb_json_text(line, JSON_COMPACT);
 	json_decref(line);
 	e->asked = true;
 	qb_worker_say(e->worker, text ? text : "{}");

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_text.h"
 #include "daemon/blobs.h"
 #include "daemon/engine.h"
 #include "daemon/hub.h"
@@ -489,7 +490,7 @@ static void fingerprint(const json_t *spec, const json_t *inputs, const char *en
 		json_object_set(job, text_of(in, "field"), json_object_get(in, "sha256"));
 	}
 	whole = json_pack("{s:s, s:o}", "engine", engine, "job", job);
-	text = json_dumps(whole, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
+	text = qb_json_text(whole, JSON_COMPACT | JSON_SORT_KEYS);
 	qb_hash_text(text ? text : "", text ? strlen(text) : 0, out);
 	free(text);
 	json_decref(whole);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 sbin_PROGRAMS += quantbenchd
 quantbenchd_SOURCES = \
+	common/json_text.c common/json_text.h \
 	daemon/blobs.c daemon/blobs.h \
 	daemon/engine.c daemon/engine.h \
 	daemon/hub.c daemon/hub.h \

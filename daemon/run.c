@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_text.h"
 #include "daemon/blobs.h"
 #include "daemon/hub.h"
 #include "daemon/store.h"
@@ -449,7 +450,7 @@ struct qb_run *qb_run_start(struct qb_lab *lab, int64_t job, const char *upload,
 			: qb_format("%s/work/%s", lab->options.state, upload);
 	qb_make_folder(r->folder);
 	json_object_set_new(line, "workdir", json_string(r->folder));
-	text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(17));
+	text = qb_json_text(line, JSON_COMPACT);
 	setup.input = text;
 	setup.folder = r->folder;
 	setup.argv = arguments(r);

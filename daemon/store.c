@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_text.h"
 #include "daemon/embedded.h"
 #include "daemon/util.h"
 
@@ -62,7 +63,7 @@ static void bind_one(sqlite3_stmt *stmt, int i, char type, va_list *ap)
 		break;
 	case 'j':
 		json = va_arg(*ap, const json_t *);
-		dump = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17))
+		dump = json ? qb_json_text(json, JSON_COMPACT | JSON_ENCODE_ANY)
 			    : NULL;
 		dump ? sqlite3_bind_text(stmt, i, dump, -1, free) : sqlite3_bind_null(stmt, i);
 		break;

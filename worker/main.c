@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "common/json_text.h"
 #include "core/experiment/experiment.h"
 #include "core/experiment/question.h"
 #include "worker/limits.h"
@@ -30,9 +31,11 @@ static void on_terminate(int sig)
 
 static void print_line(void *arg, json_t *event)
 {
+	char *text = qb_json_text(event, JSON_COMPACT);
+
 	(void)arg;
-	json_dumpf(event, stdout, JSON_COMPACT | JSON_REAL_PRECISION(17));
-	putchar('\n');
+	puts(text ? text : "{\"event\":\"error\",\"code\":\"memory\",\"detail\":\"no memory to write an event\"}");
+	free(text);
 	if (fflush(stdout)) {
 		/* Nobody listens any more. */
 		cancelled = true;

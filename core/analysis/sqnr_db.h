@@ -3,11 +3,18 @@
 #define QB_ANALYSIS_SQNR_DB_H
 
 #include <math.h>
+#include <stdbool.h>
 
 /* Signal-to-quantization-noise ratio, 10 log10(signal / noise), in dB: +inf without noise, NaN without either. */
 static inline double qb_sqnr_db(double signal, double noise)
 {
 	return 10 * log10(signal / noise);
+}
+
+/* Is there a signal and no error at all? In decibels that is infinite, which JSON cannot say. */
+static inline bool qb_sqnr_exact(double signal, double noise)
+{
+	return noise == 0 && signal > 0;
 }
 
 #endif

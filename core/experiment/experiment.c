@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/size.h"
@@ -36,6 +37,19 @@ const struct qb_experiment *qb_experiment_find(const char *type)
 json_t *qb_json_real(double value)
 {
 	return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *qb_json_float(float value)
+{
+	char text[32];
+
+	for (int digits = 1; digits <= 9; digits++) {
+		snprintf(text, sizeof(text), "%.*g", digits, (double)value);
+		if (strtof(text, NULL) == value) {
+			break;
+		}
+	}
+	return isfinite(value) ? json_real(strtod(text, NULL)) : json_null();
 }
 
 static void emit(struct qb_job *job, json_t *event)

@@ -63,6 +63,8 @@ void qb_job_section_end(struct qb_job *job, const char *name);
 
 /* JSON has no infinities and no NaN: those become null. */
 json_t *qb_json_real(double value);
+/* The same of a float: the fewest digits that read back as the same float, so that 0.3f is 0.3. */
+json_t *qb_json_float(float value);
 
 /* The path of an upload given as "path" or {"path": ..., "name": ...}, and its name for people. */
 enum qb_err qb_job_input(const struct qb_job *job, const char *field, const char **path,

@@ -52,9 +52,9 @@ static json_t *worst_channels(const struct qb_fault *f)
 		const struct qb_channel_fault *c = &f->channel[worst[k].channel];
 
 		json_array_append_new(rows,
-			json_pack("{s:I, s:o, s:f, s:f}", "channel", (json_int_t)worst[k].channel, "sqnr_db",
+			json_pack("{s:I, s:o, s:f, s:o}", "channel", (json_int_t)worst[k].channel, "sqnr_db",
 				qb_json_real(qb_sqnr_db(c->signal, c->noise)), "noise_share",
-				c->noise / f->noise, "inf_norm", (double)c->inf_norm));
+				c->noise / f->noise, "inf_norm", qb_json_float(c->inf_norm)));
 	}
 	return rows;
 }
@@ -70,14 +70,14 @@ json_t *qb_fault_rows(const struct qb_faults *faults, const struct qb_sweep_row 
 		double clip = f->noise > 0 ? f->clip / f->noise : 0;
 
 		json_array_append_new(rows,
-			json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:f, s:f, s:f, s:o, s:I, s:o}", "name",
+			json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:f, s:f, s:o, s:o, s:I, s:o}", "name",
 				f->value->name, "kind", f->value->constant ? "weight" : "activation", "layer",
 				layer_name(layers, f->value), "format", f->q->format.name, "sqnr_db",
 				qb_json_real(qb_sqnr_db(f->signal, f->noise)), "network_sqnr_db",
 				f->value->constant ? json_null()
 					: qb_json_real(qb_sqnr_db(s->ref_signal, s->ref_noise)),
-				"clipping", clip, "rounding", f->noise > 0 ? 1 - clip : 0, "inf_norm",
-				(double)f->inf_norm, "kurtosis", qb_json_real(qb_fault_kurtosis(f)),
+				"exact", qb_sqnr_exact(f->signal, f->noise), "clipping", clip, "rounding", f->noise > 0 ? 1 - clip : 0, "inf_norm",
+				qb_json_float(f->inf_norm), "kurtosis", qb_json_real(qb_fault_kurtosis(f)),
 				"channels", (json_int_t)f->channels, "worst_channels", worst_channels(f)));
 	}
 	return rows;
@@ -102,9 +102,9 @@ enum qb_err qb_fault_largest(json_t **out, const struct qb_faults *faults,
 		double median = qb_fault_median_norm(top[k].fault, eb, &err);
 
 		json_array_append_new(rows,
-			json_pack("{s:s, s:s, s:I, s:f, s:o}", "layer", layer_name(layers, top[k].fault->value),
+			json_pack("{s:s, s:s, s:I, s:o, s:o}", "layer", layer_name(layers, top[k].fault->value),
 				"tensor", top[k].fault->value->name, "channel", (json_int_t)top[k].channel,
-				"inf_norm", top[k].by, "ratio", qb_json_real(top[k].by / median)));
+				"inf_norm", qb_json_float((float)top[k].by), "ratio", qb_json_real(top[k].by / median)));
 	}
 	if (err != QB_OK) {
 		json_decref(rows);

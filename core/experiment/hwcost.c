@@ -13,7 +13,7 @@
 #include "core/hw/mac.h"
 #include "core/ops/op.h"
 
-enum { UNITS_MAX = 256, LIVE_UNITS_MAX = 32 };
+enum { UNITS_MAX = 256, LIVE_UNITS_MAX = 32, FILE_NAME = 200 };
 
 struct hwcost {
 	struct qb_job *job;
@@ -117,18 +117,20 @@ static enum qb_err create_unit(const struct hwcost *h, const json_t *unit, const
 }
 
 /* A file of the unit's own: mac_int8_int8_fixed.v. Formats' names hold letters, digits and underscores alone. */
-static enum qb_err write_artifact(struct hwcost *h, const struct qb_hw_unit *u,
+/* file [FILE_NAME]: empty where nothing was written. */
+static enum qb_err write_artifact(struct hwcost *h, const struct qb_hw_unit *u, char *file,
 	struct qb_errbuf *eb)
 {
-	char module[192], file[200], path[4096];
+	char module[192], path[4096];
 	FILE *f;
 	enum qb_err err;
 
+	file[0] = '\0';
 	if (!h->job->host->workdir) {
 		return QB_OK;
 	}
 	snprintf(module, sizeof(module), "mac_%s_%s_%s", u->a.name, u->b.name, u->accumulator.name);
-	snprintf(file, sizeof(file), "%s.v", module);
+	snprintf(file, FILE_NAME, "%s.v", module);
 	snprintf(path, sizeof(path), "%s/%s", h->job->host->workdir, file);
 	f = fopen(path, "w");
 	if (!f) {
@@ -150,7 +152,8 @@ static json_t *operands_json(const struct qb_hw_unit *u)
 					    : json_string(u->a.name);
 }
 
-static json_t *row_json(const struct hwcost *h, const struct qb_hw_unit *u, uint64_t pairs)
+static json_t *row_json(const struct hwcost *h, const struct qb_hw_unit *u, uint64_t pairs,
+	const char *file)
 {
 	int published = strcmp(u->a.name, u->b.name) ? 0
 		: qb_hw_published_gates(u->a.name, u->accumulator.name);
@@ -160,13 +163,14 @@ static json_t *row_json(const struct hwcost *h, const struct qb_hw_unit *u, uint
 		json_object_set_new(parts, qb_hw_part_name((enum qb_hw_part)i),
 			json_integer(u->parts[i]));
 	}
-	row = json_pack("{s:o, s:s, s:i, s:i, s:i, s:i, s:o, s:s, s:I, s:I, s:o}", "operands",
+	row = json_pack("{s:o, s:s, s:i, s:i, s:i, s:i, s:o, s:s, s:I, s:I, s:o, s:o}", "operands",
 		operands_json(u), "accumulator", u->accumulator.name, "gates", u->gates,
 		"register_bits", u->register_bits, "accumulator_bits", u->acc_bits, "depth",
 		u->depth, "parts", parts, "multiplier",
 		u->options.multiplier == QB_MULTIPLIER_DADDA ? "dadda" : "array", "verified_pairs",
 		(json_int_t)pairs, "verified_sums", (json_int_t)(pairs * (uint64_t)h->rounds),
-		"published", published ? json_integer(published) : json_null());
+		"published", published ? json_integer(published) : json_null(), "verilog",
+		*file ? json_string(file) : json_null());
 	if (row && h->macs) {
 		json_object_set_new(row, "macs", json_integer(h->macs));
 		json_object_set_new(row, "macs_gates",
@@ -179,7 +183,7 @@ static enum qb_err run_unit(struct hwcost *h, size_t i, size_t count, struct qb_
 {
 	struct qb_hw_unit *u = NULL;
 	uint64_t pairs = 0;
-	char at[32], label[192];
+	char at[32], label[192], file[FILE_NAME];
 	enum qb_err err;
 
 	snprintf(at, sizeof(at), "units[%zu]", i);
@@ -193,8 +197,8 @@ static enum qb_err run_unit(struct hwcost *h, size_t i, size_t count, struct qb_
 	}
 	qb_job_metric(h->job, "model", label, NULL, "gates", u->gates, "gates");
 	qb_job_metric(h->job, "model", label, NULL, "depth", u->depth, "gates");
-	QB_TRY_OUT(write_artifact(h, u, eb));
-	json_array_append_new(h->rows, row_json(h, u, pairs));
+	QB_TRY_OUT(write_artifact(h, u, file, eb));
+	json_array_append_new(h->rows, row_json(h, u, pairs, file));
 out:
 	qb_hw_unit_destroy(&u);
 	return err;

@@ -108,7 +108,7 @@ static json_t *model_json(const struct qb_graph *g, const struct qb_graph *one)
 		json_array_append_new(nodes, node_json(one->node[i]));
 	}
 	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:I, s:I, s:o, s:{s:o}}", "kind", "model",
-		"format", "onnx", "producer", g->producer ? g->producer : "", "opset",
+		"format", g->format, "producer", g->producer ? g->producer : "", "opset",
 		(json_int_t)g->opset, "inputs", values_json(g->input, g->inputs), "outputs",
 		values_json(g->output, g->outputs), "parameters", (json_int_t)parameters, "macs", macs,
 		"operators", count_types(g), "graph", "nodes", nodes);

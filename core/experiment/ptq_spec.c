@@ -9,8 +9,11 @@
 #include "core/experiment/export.h"
 #include "core/experiment/params.h"
 
-static const char *const granularities[] = {"per_tensor", "per_channel", "per_block", "per_group",
-	NULL};
+static const char *const granularities[] = {
+#define X(id, name) name,
+	QB_GRANULARITY_NAMES(X)
+#undef X
+	"per_group", NULL};
 enum { PER_GROUP = QB_PER_BLOCK + 1 }; /* blocks of a format that has none by itself */
 static const char *const range_methods[] = {
 #define X(id, name) name,

@@ -49,6 +49,12 @@ static void code_bits(const struct rounding *r, int32_t code, char out[BITS_MAX 
 	out[n] = '\0';
 }
 
+/* What is a float prints as one, so that equal numbers are equal texts. */
+static json_t *number(double v)
+{
+	return (double)(float)v == v ? qb_json_float((float)v) : qb_json_real(v);
+}
+
 static void round_one(struct rounding *r, float x)
 {
 	const struct qb_quantizer q = {.format = r->f, .axis = -1, .channels = 1, .scale = &r->scale};
@@ -62,11 +68,11 @@ static void round_one(struct rounding *r, float x)
 	neighbours(r, x, &below, &above);
 	code_bits(r, code, bits);
 	error = (double)y - (double)x;
-	json_array_append_new(r->rows, json_pack("{s:f, s:s, s:f, s:o, s:i, s:s, s:o, s:o, s:o, s:o, s:b}",
-		"value", (double)x, "format", r->f.name, "scale", (double)r->scale, "nearest",
-		qb_json_real(y), "code", (int)code, "bits", bits, "error", qb_json_real(error),
-		"relative_error", qb_json_real(error / (double)x), "below", qb_json_real(below), "above",
-		qb_json_real(above), "saturated",
+	json_array_append_new(r->rows, json_pack("{s:o, s:s, s:o, s:o, s:i, s:s, s:o, s:o, s:o, s:o, s:b}",
+		"value", qb_json_float(x), "format", r->f.name, "scale", qb_json_float(r->scale), "nearest",
+		number(y), "code", (int)code, "bits", bits, "error", qb_json_real(error),
+		"relative_error", qb_json_real(error / (double)x), "below", number(below), "above",
+		number(above), "saturated",
 		(double)x > r->info.max * (double)r->scale || (double)x < r->info.min * (double)r->scale));
 }
 

@@ -239,9 +239,10 @@ static json_t *best_json(const struct qb_survey *s, const struct tensor_job *t)
 			const struct qb_survey_row *r = &s->row[i];
 
 			if (r->granularity == (enum qb_granularity)g && r->sqnr_db == best_db(s, r->granularity)) {
-				json_array_append_new(a, json_pack("{s:s, s:s, s:o}", "granularity",
+				json_array_append_new(a, json_pack("{s:s, s:s, s:o, s:b}", "granularity",
 					qb_granularity_name(r->granularity), "format", t->format[r->format].name,
-					"sqnr_db", qb_json_real(r->sqnr_db)));
+					"sqnr_db", qb_json_real(r->sqnr_db), "exact",
+					qb_sqnr_exact(r->signal, r->noise)));
 				break;
 			}
 		}
@@ -269,10 +270,10 @@ static void add_tensor(struct tensor_job *t, const struct qb_source_tensor *s,
 	qb_observer_minmax(v->observer, &lo, &hi);
 	json_array_append_new(t->tensors, json_pack("{s:o, s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:i, "
 		"s:I, s:I, s:o, s:o, s:o}", "name", name_json(s->name), "shape", shape_json(s), "dtype",
-		qb_dtype_name(s->dtype), "elements", (json_int_t)s->elements, "min", qb_json_real(no + (double)lo),
-		"max", qb_json_real(no + (double)hi), "mean", qb_json_real(no + v->spread.mean), "std",
+		qb_dtype_name(s->dtype), "elements", (json_int_t)s->elements, "min", some ? qb_json_float(lo) : json_null(),
+		"max", some ? qb_json_float(hi) : json_null(), "mean", qb_json_real(no + v->spread.mean), "std",
 		qb_json_real(qb_spread_std(&v->spread)), "infinity_norm",
-		qb_json_real(no + fmax(fabs((double)lo), fabs((double)hi))), "kurtosis",
+		some ? qb_json_float(fmaxf(fabsf(lo), fabsf(hi))) : json_null(), "kurtosis",
 		qb_json_real(qb_spread_kurtosis(&v->spread)), "zeros", (json_int_t)v->zeros, "nonfinite",
 		(json_int_t)qb_observer_nonfinite(v->observer), "axis", v->axis, "channels",
 		(json_int_t)v->channels, "outlier_count", (json_int_t)v->outliers, "outlier_channels",
@@ -292,10 +293,10 @@ static void add_rows(struct tensor_job *t, const struct qb_source_tensor *s, con
 		sum->noise += r->noise;
 		sum->wins += best && !won[r->granularity];
 		won[r->granularity] = won[r->granularity] || best;
-		json_array_append_new(t->rows, json_pack("{s:o, s:s, s:s, s:f, s:o, s:o, s:b}", "tensor",
+		json_array_append_new(t->rows, json_pack("{s:o, s:s, s:s, s:f, s:o, s:o, s:b, s:b}", "tensor",
 			name_json(s->name), "granularity", qb_granularity_name(r->granularity), "format",
 			t->format[r->format].name, "bits", r->bits, "mse", qb_json_real(r->mse), "sqnr_db",
-			qb_json_real(r->sqnr_db), "best", best));
+			qb_json_real(r->sqnr_db), "exact", qb_sqnr_exact(r->signal, r->noise), "best", best));
 	}
 }
 
@@ -312,8 +313,9 @@ static json_t *total_json(struct tensor_job *t)
 			if (sum->signal == 0 && sum->noise == 0) {
 				continue;
 			}
-			json_array_append_new(a, json_pack("{s:s, s:s, s:o, s:I}", "granularity", granularity, "format",
-				t->format[f].name, "sqnr_db", qb_json_real(db), "wins", (json_int_t)sum->wins));
+			json_array_append_new(a, json_pack("{s:s, s:s, s:o, s:b, s:I}", "granularity", granularity,
+				"format", t->format[f].name, "sqnr_db", qb_json_real(db), "exact",
+				qb_sqnr_exact(sum->signal, sum->noise), "wins", (json_int_t)sum->wins));
 			qb_job_metric(t->job, "model", t->format[f].name, granularity, "sqnr", db, "dB");
 		}
 	}

@@ -91,14 +91,14 @@ static json_t *row(struct qb_job *job, const struct qb_sweep *sweep, int scheme,
 	represented(q, &lo, &hi);
 	observed(variant, v, &min, &max);
 	qb_job_metric(job, "tensor", name, v->name, "sqnr", own, "dB");
-	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "name",
 		v->name, "kind", v->constant ? "weight" : "activation", "layer", layer_of(g, v),
 		"format", q->format.name, "bits", q->format.bits, "channels",
 		(json_int_t)q->channels, "sqnr_db", qb_json_real(own), "network_sqnr_db",
 		v->constant ? qb_json_real(own)
 			: qb_json_real(qb_sqnr_db(s.ref_signal, s.ref_noise)),
-		"min", qb_json_real(lo), "max", qb_json_real(hi), "observed_min", qb_json_real(min),
-		"observed_max", qb_json_real(max));
+		"exact", qb_sqnr_exact(s.signal, s.noise), "min", qb_json_real(lo), "max", qb_json_real(hi), "observed_min", qb_json_float(min),
+		"observed_max", qb_json_float(max));
 }
 
 json_t *qb_tensor_rows(struct qb_job *job, const struct qb_sweep *sweep, int scheme)

@@ -106,6 +106,7 @@ struct qb_graph {
 	struct qb_value **input;  /* without initializers */
 	struct qb_value **output;
 	const char *name, *producer;
+	const char *format;       /* of the file that it was read from: onnx or tflite */
 	int64_t opset;
 };
 

@@ -556,6 +556,7 @@ static enum qb_err import_graph(struct importer *im)
 
 	QB_TRY(check_model(im));
 	im->graph = im->model->graph;
+	g->format = "onnx";
 	g->name = qb_arena_strdup(g->arena, qb_name_ok(qb__import_string(im->graph->name)) ?
 		qb__import_string(im->graph->name) : "");
 	g->producer = qb_arena_strdup(g->arena, qb_name_ok(qb__import_string(im->model->producer_name)) ?

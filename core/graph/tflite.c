@@ -251,6 +251,7 @@ static enum qb_err import(struct tfl *im)
 	im->g->opset = TFL_OPSET;
 	im->g->name = "";
 	im->g->producer = "TFLite";
+	im->g->format = "tflite";
 	QB_TRY(read_inputs(im));
 	QB_TRY(read_operators(im));
 	QB_TRY(read_outputs(im));

@@ -227,20 +227,20 @@ enum qb_err qb__tfl_read_tensors(struct tfl *im)
 
 /* ---- operators ---- */
 
-static enum qb_err read_edges(struct tfl_op *op, const struct qb_fb_table *table, int field, int *count,
-	int32_t *out, size_t max)
+static enum qb_err read_edges(struct tfl_op *op, size_t i, const struct qb_fb_table *table, int field,
+	int *count, int32_t *out, size_t max)
 {
 	struct qb_fb_vector list = qb_fb_list(table, field, 4);
 
 	if (list.count > max) {
-		return qb_fail(op->im->eb, QB_EUNSUPPORTED, "operator %s has %zu inputs or outputs; at most %zu are "
-			"supported", op->type, list.count, max);
+		return qb_fail(op->im->eb, QB_EUNSUPPORTED, "operator %zu has %zu inputs or outputs; at most %zu are "
+			"supported", i, list.count, max);
 	}
-	for (size_t i = 0; i < list.count; i++) {
-		out[i] = qb_fb_int_at(&list, i);
-		if (out[i] < -1 || out[i] >= op->im->tensors) {
-			return qb_fail(op->im->eb, QB_EFORMAT, "operator %s names tensor %d, and there are %d",
-				op->type, out[i], op->im->tensors);
+	for (size_t k = 0; k < list.count; k++) {
+		out[k] = qb_fb_int_at(&list, k);
+		if (out[k] < -1 || out[k] >= op->im->tensors) {
+			return qb_fail(op->im->eb, QB_EFORMAT, "operator %zu names tensor %d, and there are %d", i,
+				out[k], op->im->tensors);
 		}
 	}
 	*count = (int)list.count;
@@ -256,8 +256,8 @@ enum qb_err qb__tfl_read_operator(struct tfl *im, size_t i, struct tfl_op *op)
 	*op = (struct tfl_op){.im = im, .type = "?", .options = qb_fb_sub(&table, TFL_OP_OPTIONS)};
 	/* Codes up to 127 are in a byte of their own in files from before 2020. */
 	op->code = QB_MAX(qb_fb_byte(&code, 0, 0), qb_fb_int(&code, 3, 0));
-	QB_TRY(read_edges(op, &table, TFL_OP_INPUTS, &op->inputs, op->input, QB_COUNT(op->input)));
-	QB_TRY(read_edges(op, &table, TFL_OP_OUTPUTS, &op->outputs, op->output, QB_COUNT(op->output)));
+	QB_TRY(read_edges(op, i, &table, TFL_OP_INPUTS, &op->inputs, op->input, QB_COUNT(op->input)));
+	QB_TRY(read_edges(op, i, &table, TFL_OP_OUTPUTS, &op->outputs, op->output, QB_COUNT(op->output)));
 	return code.at && !im->fb.damaged ? QB_OK : qb__tfl_damaged(im);
 }
 

@@ -11,7 +11,11 @@ const char *const qb_scheme_splits[QB_SCHEME_SPLITS] = {"E2", "E3", "E4", "E5"};
 
 const char *qb_granularity_name(enum qb_granularity g)
 {
-	static const char *const names[] = {"per_tensor", "per_channel", "per_block"};
+	static const char *const names[] = {
+#define X(id, name) name,
+		QB_GRANULARITY_NAMES(X)
+#undef X
+	};
 
 	return names[g];
 }

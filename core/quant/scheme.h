@@ -11,7 +11,15 @@
 #include "core/format/format.h"
 #include "core/quant/range.h"
 
-enum qb_granularity { QB_PER_TENSOR, QB_PER_CHANNEL, QB_PER_BLOCK };
+#define QB_GRANULARITY_NAMES(X) \
+	X(QB_PER_TENSOR, "per_tensor") \
+	X(QB_PER_CHANNEL, "per_channel") \
+	X(QB_PER_BLOCK, "per_block")
+enum qb_granularity {
+#define X(id, name) id,
+	QB_GRANULARITY_NAMES(X)
+#undef X
+};
 const char *qb_granularity_name(enum qb_granularity g); /* "per_tensor" ... */
 
 struct qb_scheme_part {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_text.h"
 #include "daemon/store.h"
 
 static const char *title_of(int status)
@@ -70,7 +71,7 @@ enum MHD_Result qb_reply_text(struct qb_request *rq, unsigned status, const char
 static enum MHD_Result reply_dump(struct qb_request *rq, unsigned status, const char *type, json_t *take,
 	const char *location)
 {
-	char *text = json_dumps(take, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+	char *text = qb_json_text(take, JSON_COMPACT | JSON_ENCODE_ANY);
 	struct MHD_Response *r = text ? MHD_create_response_from_buffer(strlen(text), text,
 						MHD_RESPMEM_MUST_FREE) : NULL;
 

@@ -43,7 +43,7 @@ class Questions(unittest.TestCase):
             bits = np.array([theirs]).view(np.uint16 if theirs.dtype.itemsize == 2 else np.uint8)[0]
             most = float(ml_dtypes.finfo(theirs.dtype).max)
             nearest = np.clip(float(theirs), -most, most)  # ours saturate
-            self.assertEqual(row["nearest"], nearest, row)
+            self.assertEqual(np.float32(row["nearest"]), nearest, row)
             if not row["saturated"]:
                 self.assertEqual(row["code"], bits, row)
                 self.assertLessEqual(row["below"], row["value"])

@@ -587,6 +587,8 @@ export interface components {
              * @default false
              */
             fresh: boolean;
+        } & {
+            [key: string]: unknown;
         };
         Progress: {
             stage: string;
@@ -738,6 +740,8 @@ export interface components {
             channels?: number;
             /** @description the quantizer's own error */
             sqnr_db: components["schemas"]["Number"];
+            /** @description no error at all, which in dB is infinite: sqnr_db is null then */
+            exact: boolean;
             /** @description against the same tensor of the float network */
             network_sqnr_db?: components["schemas"]["Number"];
             /** @description smallest value that the quantizer represents */
@@ -853,6 +857,8 @@ export interface components {
                 layer: string;
                 format: string;
                 sqnr_db: components["schemas"]["Number"];
+                /** @description no error at all, which in dB is infinite: sqnr_db is null then */
+                exact: boolean;
                 network_sqnr_db?: components["schemas"]["Number"];
                 /** @description share of the tensor's own error */
                 clipping: number;
@@ -992,6 +998,8 @@ export interface components {
             verified_sums?: number;
             /** @description arXiv:2303.17951 on this unit */
             published: number | null;
+            /** @description the artifact that holds the unit as Verilog; null where the job wrote none */
+            verilog: string | null;
             macs?: number;
             /** @description gates x macs */
             macs_gates?: number;
@@ -1073,6 +1081,8 @@ export interface components {
                 granularity: string;
                 format: string;
                 sqnr_db: components["schemas"]["Number"];
+                /** @description no error at all, which in dB is infinite: sqnr_db is null then */
+                exact: boolean;
             }[];
         };
         SurveyRow: {
@@ -1084,6 +1094,8 @@ export interface components {
             bits: number;
             mse: components["schemas"]["Number"];
             sqnr_db: components["schemas"]["Number"];
+            /** @description no error at all, which in dB is infinite: sqnr_db is null then */
+            exact: boolean;
             /** @description no format has more SQNR at this granularity */
             best: boolean;
         };
@@ -1106,6 +1118,8 @@ export interface components {
                 granularity: string;
                 format: string;
                 sqnr_db: components["schemas"]["Number"];
+                /** @description no error at all, which in dB is infinite: sqnr_db is null then */
+                exact: boolean;
                 /** @description tensors of which this is the best format */
                 wins: number;
             }[];

@@ -7,16 +7,15 @@ export type HwRow = HwcostResult['rows'][number];
 
 export interface HwUnit extends Bar {
 	operands: string;
-	file: string; /* of its Verilog, if the job has it */
+	file: string | null; /* of its Verilog, if the job wrote it */
 	row: HwRow;
 }
 
 export function hwUnits(result: HwcostResult): HwUnit[] {
 	return result.rows.map((row): HwUnit => {
 		const both = typeof row.operands === 'string' ? [row.operands] : row.operands;
-		const [a = '', b = a] = both;
 		return {name: `${both.join(' × ')} + ${row.accumulator}`, operands: both.join(' × '), parts: row.parts, total: row.gates, beside: row.published ?? null,
-			file: `mac_${a}_${b}_${row.accumulator}.v`, row};
+			file: row.verilog ?? null, row};
 	});
 }
 

@@ -20,7 +20,7 @@ export type Own = 'own' | 'network';
 
 export function heatCells(result: PtqResult, kind: 'weight' | 'activation', which: Own): HeatCell[] {
 	return result.schemes.flatMap((s) => (s.tensors ?? []).filter((t) => t.kind === kind).map((t): HeatCell => ({
-		row: t.name, column: s.scheme, db: (which === 'own' ? t.sqnr_db : t.network_sqnr_db) ?? null, best: false,
+		row: t.name, column: s.scheme, db: (which === 'own' ? t.sqnr_db : t.network_sqnr_db) ?? null, exact: which === 'own' && t.exact, best: false,
 		detail: `${t.format ?? ''}, range ${value(t.min)} to ${value(t.max)}${isNumber(t.observed_min) ? `, data ${value(t.observed_min)} to ${value(t.observed_max)}` : ''}`,
 	})));
 }

@@ -1,0 +1,102 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every kind of job by the real worker: its result is what schema/openapi.yaml describes, field by field."""
+import http.client
+import json
+import os
+import tempfile
+import unittest
+
+from test_daemon import API, BUILD, Daemon, TOP
+
+WORKER = os.path.join(BUILD, "quantbench-worker")
+DEMO = os.path.join(TOP, "demo")
+RESULTS = {"ptq": "PtqResult", "sqnr": "SqnrResult", "tensor": "TensorResult", "hwcost": "HwcostResult",
+           "diagnose": "DiagnoseResult"}
+JOBS = {
+    "ptq": {"schemes": ["int8", "w4a8"], "samples": 32, "methods": ["bias_correction"], "export": ["report"],
+            "calibration": {"samples": 16}, "latency": {"min_seconds": 0, "min_queries": 5, "warmup_seconds": 0, "profile": True}},
+    "sqnr": {"distributions": [{"name": "gaussian"}], "formats": ["int8", "E4", "mxfp4"], "samples": 1000},
+    "tensor": {"formats": ["int8", "E4"]},
+    "hwcost": {"units": [{"operands": "int8"}, {"operands": ["int8", "int4"], "accumulator": "fp16"}]},
+    "diagnose": {"scheme": "int4", "samples": 16, "calibration": {"samples": 16},
+                 "mixed": {"candidates": ["int8"], "budget": {"share": 0.2}}},
+}
+
+
+def described(schema, value, at):
+    """Names of fields that no branch of the schema knows."""
+    while "$ref" in schema:
+        schema = API["components"]["schemas"][schema["$ref"].split("/")[-1]]
+    branches = [b for b in schema.get("anyOf", []) + schema.get("oneOf", [])
+                if (b.get("type") == "null") == (value is None)]
+    if branches:
+        return min((described(b, value, at) for b in branches), key=len)
+    parts = schema.get("allOf", [schema])
+    if isinstance(value, list):
+        return [x for i, v in enumerate(value) for x in described(schema.get("items", {}), v, f"{at}[{i}]")][:5]
+    if not isinstance(value, dict):
+        return []
+    properties, free = {}, False
+    for p in parts:
+        while "$ref" in p:
+            p = API["components"]["schemas"][p["$ref"].split("/")[-1]]
+        properties |= p.get("properties", {})
+        free = free or "properties" not in p or bool(p.get("additionalProperties"))
+    missing = []
+    for key, v in value.items():
+        if key in properties:
+            missing += described(properties[key], v, f"{at}.{key}")
+        elif not free:
+            missing.append(f"{at}.{key}")
+    return missing
+
+
+@unittest.skipUnless(os.path.exists(WORKER), "the worker is not built")
+class Results(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.d = Daemon(cls.folder.name, worker=WORKER).ready()
+        cls.ids = {}
+        for kind, field, name in (("models", "model", "digits.onnx"), ("datasets", "data", "digits-test.npz")):
+            with open(os.path.join(DEMO, name), "rb") as f:
+                cls.ids[field] = cls.d.call("POST", f"/v1/{kind}?name={name}", f.read())["id"]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.d.process.terminate()
+        cls.d.process.wait(30)
+        cls.folder.cleanup()
+
+    def job(self, kind):
+        fields = {"ptq": ("model", "data"), "diagnose": ("model", "data"), "tensor": ("model",)}.get(kind, ())
+        spec = {"type": kind, **JOBS[kind], **{f: self.ids[f] for f in fields}}
+        id = self.d.call("POST", "/v1/jobs", spec)["id"]
+        self.d.wait(id, "succeeded", seconds=120)
+        return self.d.call("GET", f"/v1/jobs/{id}/results", expect=200)
+
+    def test_each_kind__result__is_described_field_by_field(self):
+        self.assertEqual(set(RESULTS), {t["type"] for t in self.d.call("GET", "/v1/job-types")["types"]})
+        for kind, schema in RESULTS.items():
+            with self.subTest(kind):
+                result = self.job(kind)
+                self.assertEqual(described({"$ref": f"#/components/schemas/{schema}"}, result, kind), [])
+                if kind == "diagnose":
+                    self.assertEqual(self.d.call("POST", "/v1/jobs", result["mixed"]["job"])["type"], "ptq")
+
+    def test_tensor__what_is_exact_says_so(self):
+        rows = self.job("tensor")["rows"]
+        self.assertTrue(all(r["exact"] == (r["sqnr_db"] is None) for r in rows))
+
+    def test_numbers__are_as_short_as_they_can_be(self):
+        c = http.client.HTTPConnection("127.0.0.1", self.d.port, timeout=60)
+        c.request("POST", "/v1/compute/round", json.dumps({"value": [0.3, 1e-40, 5], "formats": ["int8"]}))
+        text = c.getresponse().read().decode()
+        c.close()
+        for value in ("0.3", "1e-40", "5.0"):
+            self.assertIn(f'"value":{value},', text)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
