@@ -28,8 +28,13 @@ struct subject {
 	int64_t samples;
 };
 
+struct seconds {
+	double passes; /* a sample */
+	double ranges; /* of all */
+};
+
 struct figures {
-	double seconds; /* a sample */
+	struct seconds seconds;
 	long kib;       /* largest resident memory */
 };
 
@@ -60,26 +65,30 @@ static double process_seconds(void)
 	return (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
-static enum qb_err ignore(void *arg, const char *stage, double fraction, struct qb_errbuf *eb)
+/* Passes end where quantizers begin. */
+static enum qb_err note(void *arg, const char *stage, double fraction, struct qb_errbuf *eb)
 {
-	(void)arg;
-	(void)stage;
+	double *passed = arg;
+
 	(void)fraction;
 	(void)eb;
+	if (!strcmp(stage, "quantize")) {
+		*passed = process_seconds();
+	}
 	return QB_OK;
 }
 
-/* From the first sample to quantizers for all that int8 quantizes: passes, observers, and the search for ranges. */
-static enum qb_err calibrate(const struct subject *s, double *seconds, struct qb_errbuf *eb)
+/* From the first sample to quantizers for all that int8 quantizes: passes with observers, then the search for ranges. */
+static enum qb_err calibrate(const struct subject *s, struct seconds *seconds, struct qb_errbuf *eb)
 {
+	double start, passed = 0;
 	struct qb_sweep_row row = {.reports = json_object()};
 	struct qb_sweep sweep = {.rows = 1, .row = &row};
 	struct qb_scheme scheme;
 	const struct qb_sweep_options opt = {.threads = 1, .momentum = 0.9, .scheme = &scheme, .schemes = 1, .seed = 1,
-		.progress = ignore};
+		.progress = note, .arg = &passed};
 	struct qb_calibration calibration = {.samples = s->samples, .batch = 1};
 	struct loaded l = {0};
-	double start;
 
 	QB_TRY(load(&l, s, eb));
 	QB_TRY(qb_scheme_parse(&scheme, "int8", eb));
@@ -90,28 +99,28 @@ static enum qb_err calibrate(const struct subject *s, double *seconds, struct qb
 	calibration.stream = l.stream;
 	start = process_seconds();
 	QB_TRY(qb_variants_quantize(&sweep, &opt, &calibration, eb));
-	*seconds = (process_seconds() - start) / (double)s->samples;
+	seconds->passes = (passed - start) / (double)s->samples;
+	seconds->ranges = process_seconds() - passed;
 	return QB_OK;
 }
 
 /* A float pass over some of the samples, nothing observed and all fused. */
-static enum qb_err plain(const struct subject *s, double *seconds, struct qb_errbuf *eb)
+static enum qb_err plain(const struct subject *s, struct seconds *seconds, struct qb_errbuf *eb)
 {
 	struct loaded l = {0};
 
 	QB_TRY(load(&l, s, eb));
-	*seconds = 0;
 	for (int i = 0; i < PLAIN_TURNS; i++) {
 		double turn;
 
 		QB_TRY(qb_plain_seconds(&turn, l.stream, l.model, 1, s->samples, eb));
-		*seconds += turn / PLAIN_TURNS;
+		seconds->passes += turn / PLAIN_TURNS;
 	}
 	return QB_OK;
 }
 
 /* In a process of its own, which ends with it. */
-static struct figures run(enum qb_err (*work)(const struct subject *s, double *seconds, struct qb_errbuf *eb),
+static struct figures run(enum qb_err (*work)(const struct subject *s, struct seconds *seconds, struct qb_errbuf *eb),
 	const struct subject *s)
 {
 	struct figures f = {0};
@@ -174,12 +183,12 @@ static int write_data(const char *path, const int64_t *dim, int64_t samples)
 }
 
 /* The model's one input. Read in a process of its own, for the others are to begin with little memory. */
-static enum qb_err prepare(const struct subject *s, double *unused, struct qb_errbuf *eb)
+static enum qb_err prepare(const struct subject *s, struct seconds *unused, struct qb_errbuf *eb)
 {
 	struct qb_graph *g = NULL;
 	const struct qb_shape *x;
 
-	*unused = 0;
+	(void)unused;
 	QB_TRY(qb_graph_import(&g, s->model, eb));
 	x = &g->input[0]->shape;
 	if (g->inputs != 1 || x->ndim != 4 || x->dim[1] < 1 || x->dim[2] < 1 || x->dim[3] < 1) {
@@ -193,7 +202,7 @@ int main(int argc, char **argv)
 	char path[] = "/tmp/bench_calibration.XXXXXX.npy";
 	struct subject s = {argc > 1 ? argv[1] : NULL, path, argc > 2 ? atoll(argv[2]) : 1000};
 	struct figures before, after, all;
-	double pass;
+	double pass, n;
 
 	if (!s.model || s.samples < 1 || mkstemps(path, 4) < 0) {
 		fputs("bench_calibration MODEL [SAMPLES]\n", stderr);
@@ -204,11 +213,13 @@ int main(int argc, char **argv)
 	all = run(calibrate, &s);
 	after = run(plain, &s);
 	unlink(path);
-	pass = (before.seconds + after.seconds) / 2;
-	printf("%s, %lld samples: %.1f s, a float pass over them %.1f s (%.1f by what came before, %.1f by what came after): %.2f "
-		"passes, limit 1.3%s\n", s.model, (long long)s.samples, all.seconds * (double)s.samples,
-		pass * (double)s.samples, before.seconds * (double)s.samples, after.seconds * (double)s.samples,
-		all.seconds / pass, all.seconds > 1.3 * pass ? "  above it" : "");
+	n = (double)s.samples;
+	pass = (before.seconds.passes + after.seconds.passes) / 2;
+	printf("%s, %lld samples\n  float passes %.1f s (%.1f by what came before, %.1f by what came after)\n", s.model,
+		(long long)s.samples, n * pass, n * before.seconds.passes, n * after.seconds.passes);
+	printf("  passes that observe %.1f s: %.2f of that, limit 1.3%s; then the search for ranges, once, %.1f s\n",
+		n * all.seconds.passes, all.seconds.passes / pass, all.seconds.passes > 1.3 * pass ? "  above it" : "",
+		all.seconds.ranges);
 	printf("  largest memory %.0f MB, limit 1500%s\n", (double)all.kib * 1.024e-3, (double)all.kib > 1.5e9 / 1024 ? "  above it"
 		: "");
 	return 0;

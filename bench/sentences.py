@@ -5,9 +5,9 @@
     sentences.py FOLDER [PAIRS]
 
 FOLDER is what export_minilm.py wrote; PAIRS of the test set (all 1,379 without). INT8, E2, E3, E4, INT8 with SmoothQuant
-at several alphas, INT8 halves alone, and INT8 whose outlier tensors (what the second product of each feed-forward block gives, and its
-sum with the residual stream) have 16 bits. Activations per tensor, weights per channel, ranges by mean squared error
-on the first 64 pairs."""
+at several alphas and with other ranges, its halves alone, and INT8 whose outlier tensors (what the second product of
+each feed-forward block gives, and its sum with the residual stream) have 16 bits. Activations per tensor, weights per
+channel, ranges by mean squared error on the first 64 pairs."""
 import json
 import os
 import subprocess
@@ -35,6 +35,8 @@ def schemes():
     return ["int8", "E2", "E3", "E4",
             *({"name": f"int8+smoothquant {alpha}", "scheme": "int8",
                "methods": [{"name": "smoothquant", "alpha": alpha}]} for alpha in ALPHAS),
+            *({"name": f"int8, ranges {method}", "scheme": "int8", "activations": {"format": "int8", "range": method}}
+              for method in ("sqnr", "minmax", "percentile")),
             {"name": "int8 weights alone", "weights": "int8", "activations": None},
             {"name": "int8 activations alone", "weights": None, "activations": "int8"},
             {"name": "int8, outliers int16", "scheme": "int8", "layers": OUTLIERS}]

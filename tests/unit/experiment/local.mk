@@ -5,3 +5,6 @@ tests_unit_experiment_test_greedy_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/experiment/test_equalization
 tests_unit_experiment_test_equalization_SOURCES = tests/unit/experiment/test_equalization.c
 tests_unit_experiment_test_equalization_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/experiment/test_stream
+tests_unit_experiment_test_stream_SOURCES = tests/unit/experiment/test_stream.c
+tests_unit_experiment_test_stream_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
