@@ -121,6 +121,23 @@ static enum qb_err add_copy(struct qb_builder *b, const struct qb_value *v,
 	return QB_OK;
 }
 
+bool qb_builder_has(const struct qb_builder *b, const struct qb_value *v)
+{
+	return b->plan->home[v->index] != NULL;
+}
+
+enum qb_err qb_builder_absorb(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	if (!b->absorbed) {
+		b->absorbed = qb_arena_alloc(b->plan->arena, (size_t)b->plan->graph->nodes, sizeof(*b->absorbed));
+		if (!b->absorbed) {
+			return no_memory(eb);
+		}
+	}
+	b->absorbed[n->index] = true;
+	return QB_OK;
+}
+
 const struct qb_place *qb_builder_home(const struct qb_builder *b, const struct qb_value *v)
 {
 	return &b->plan->home[v->index]->place;

@@ -104,6 +104,9 @@ enum qb_err qb__plan_node_float(struct qb_builder *b, const struct qb_node *n, s
 
 static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
+	if (b->absorbed && b->absorbed[n->index]) {
+		return QB_OK;
+	}
 	QB_TRY(qb__plan_node_float(b, n, eb));
 	for (int i = 0; i < n->outputs; i++) {
 		if (wants_tap(b, n->output[i])) {

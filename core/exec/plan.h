@@ -117,6 +117,7 @@ struct qb_builder {
 	const bool *tapped;
 	const struct qb_node *node; /* at work */
 	int before;                 /* steps, of the nodes before it */
+	bool *absorbed;             /* [nodes]: by steps of nodes before them; NULL: none */
 };
 
 /* Room in a plan under construction. */

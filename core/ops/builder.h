@@ -29,6 +29,10 @@ dnnl_memory_desc_t qb_dnn_any(const dnnl_memory_desc_t *md);
 
 /* The node that reads v, if one alone does and v is no output of the network. */
 const struct qb_node *qb_builder_reader(const struct qb_builder *b, const struct qb_value *v);
+/* The step being planned does the work of n, a later node, too: n gets none of its own. */
+enum qb_err qb_builder_absorb(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+/* Whether a value is anywhere yet. */
+bool qb_builder_has(const struct qb_builder *b, const struct qb_value *v);
 /* Where the value is. */
 const struct qb_place *qb_builder_home(const struct qb_builder *b, const struct qb_value *v);
 /* The value in the layout `want`: its home, or a copy that a reorder makes once for all who want it. */
@@ -76,7 +80,7 @@ enum qb_err qb_builder_primitive_take(struct qb_builder *b, const struct qb_node
 
 /* A function on buffers: buffer[i] and bytes of context, which is copied into the plan. */
 typedef void qb_call_fn(const void *context, void *const *buffer);
-enum { QB_CALL_BUFFERS = 8 };
+enum { QB_CALL_BUFFERS = 10 };
 /* A weight stands among the buffers as QB_CALL_WEIGHT(id). */
 #define QB_CALL_WEIGHT(id) (-1 - (id))
 /* The last `outputs` of the buffers are written. */

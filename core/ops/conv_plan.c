@@ -3,6 +3,7 @@
 
 #include "core/base/size.h"
 #include "core/ops/dense_plan.h"
+#include "core/ops/depthwise_plan.h"
 #include "core/ops/f32_kernels.h"
 #include "core/ops/plans.h"
 #include "core/ops/window.h"
@@ -59,34 +60,58 @@ static enum qb_err describe(struct conv *c, const struct qb_node *n, struct qb_e
 	return QB_OK;
 }
 
-static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_node *n, const struct conv *c,
-	struct qb_errbuf *eb)
+static enum qb_err make_dense(struct qb_dense *d, const struct qb_node *n, const struct conv *c)
 {
 	const struct qb_value *x = n->input[0], *y = n->output[0];
 	int spatial = x->shape.ndim - 2, line = spatial == 1;
-	struct qb_dense d = {.images = x->shape.dim[0], .height = 1, .out_height = 1, .groups = c->groups,
+
+	if (spatial > 2) {
+		return QB_EUNSUPPORTED;
+	}
+	*d = (struct qb_dense){.images = x->shape.dim[0], .height = 1, .out_height = 1, .groups = c->groups,
 		.channels = x->shape.dim[1], .outputs = y->shape.dim[1], .kernel = {1, 1}, .stride = {1, 1},
 		.dilation = {1, 1}, .x = x, .w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL,
 		.add = n->inputs > QB_ADDEND ? n->input[QB_ADDEND] : NULL, .y = y, .w_as = c->weights};
-	enum qb_err err;
+	for (int i = 0; i < spatial; i++) {
+		d->kernel[i + line] = c->window.kernel[i];
+		d->stride[i + line] = c->window.stride[i];
+		d->dilation[i + line] = c->window.dilation[i];
+		d->pad[i + line] = c->window.lo[i];
+	}
+	d->height = line ? 1 : x->shape.dim[2];
+	d->width = x->shape.dim[spatial + 1];
+	d->out_height = line ? 1 : y->shape.dim[2];
+	d->out_width = y->shape.dim[spatial + 1];
+	d->x_md = qb_dnn_channels_last(&x->shape);
+	d->y_md = qb_dnn_channels_last(&y->shape);
+	return QB_OK;
+}
 
-	if (spatial > 2 || (c->groups > 1 && d.channels / c->groups < 8)) {
+enum qb_err qb_dense_of(struct qb_dense *d, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct conv c = {0};
+
+	if (strcmp(n->type, "Conv")) {
 		return QB_EUNSUPPORTED;
 	}
-	for (int i = 0; i < spatial; i++) {
-		d.kernel[i + line] = c->window.kernel[i];
-		d.stride[i + line] = c->window.stride[i];
-		d.dilation[i + line] = c->window.dilation[i];
-		d.pad[i + line] = c->window.lo[i];
+	QB_TRY(describe(&c, n, eb));
+	return make_dense(d, n, &c);
+}
+
+/* The first that takes it. */
+static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, const struct conv *c,
+	struct qb_errbuf *eb)
+{
+	enum qb_err (*const plans[])(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
+		struct qb_errbuf *eb) = {qb_plan_bottleneck, qb_plan_depthwise, qb_plan_winograd, qb_plan_dense};
+	enum qb_err err = QB_EUNSUPPORTED;
+	struct qb_dense d;
+
+	QB_TRY(make_dense(&d, n, c));
+	for (size_t i = 0; err == QB_EUNSUPPORTED && i < QB_COUNT(plans); i++) {
+		err = plans[i](b, n, &d, eb);
 	}
-	d.height = line ? 1 : x->shape.dim[2];
-	d.width = x->shape.dim[spatial + 1];
-	d.out_height = line ? 1 : y->shape.dim[2];
-	d.out_width = y->shape.dim[spatial + 1];
-	d.x_md = qb_dnn_channels_last(&x->shape);
-	d.y_md = qb_dnn_channels_last(&y->shape);
-	err = qb_plan_winograd(b, n, &d, eb);
-	return err == QB_EUNSUPPORTED ? qb_plan_dense(b, n, &d, eb) : err;
+	return err;
 }
 
 static enum qb_err make(dnnl_primitive_desc_t *pd, const struct conv *c, const struct qb_node *n,
@@ -123,7 +148,7 @@ enum qb_err qb__plan_conv(struct qb_builder *b, const struct qb_node *n, struct 
 	enum qb_err err;
 
 	QB_TRY(describe(&c, n, eb));
-	err = plan_tiles(b, n, &c, eb);
+	err = plan_own(b, n, &c, eb);
 	if (err != QB_EUNSUPPORTED) {
 		return err;
 	}

@@ -11,6 +11,7 @@ enum {
 	FEW_CHANNELS = 12,  /* fewer than this are copied into rows first: runs would be too short */
 	SOME_CHANNELS = 64, /* with fewer than this a line of the kernel is one run, where it is no dilated one */
 	TAPS_MAX = 64,      /* pointers to runs stand on the stack */
+	GROUP_CHANNELS = 8, /* fewer in a group are left to others */
 	PARALLEL_MACS = 100000,
 	AREAS_MAX = 25,
 	FEW_ROWS = 13,      /* fewer than this wait for weights */
@@ -315,35 +316,41 @@ int64_t qb_dense_cost(const struct qb_dense *d)
 }
 
 /* [groups][outputs / 16][kernel...][channels][16]. */
-static enum qb_err panels_md(const struct qb_dense *d, dnnl_memory_desc_t *out, struct qb_errbuf *eb)
+enum qb_err qb_dense_weight(struct qb_builder *b, const struct qb_dense *d, int *id, struct qb_errbuf *eb)
 {
 	static const dnnl_format_tag_t one[] = {dnnl_Acb16a, dnnl_Acdb16a}, many[] = {dnnl_aBdc16b,
 		dnnl_aBdec16b};
 	int spatial = d->w_as.ndims - 2 - (d->groups > 1);
+	dnnl_memory_desc_t md = {0};
 
-	memset(out, 0, sizeof(*out));
-	return qb_dnn_check(dnnl_memory_desc_init_by_tag(out, d->w_as.ndims, d->w_as.dims, dnnl_f32,
+	QB_TRY(qb_dnn_check(dnnl_memory_desc_init_by_tag(&md, d->w_as.ndims, d->w_as.dims, dnnl_f32,
 				    (d->groups > 1 ? many : one)[spatial - 1]),
-		"weights", eb);
+		"weights", eb));
+	return qb_builder_weight(b, d->w, &d->w_as, &md, id, eb);
+}
+
+enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *buffer, struct qb_errbuf *eb)
+{
+	struct qb_shape s = {.known = true, .ndim = 1, .dim = {d->outputs}};
+	dnnl_memory_desc_t md = qb_dnn_dense(&s);
+	int id;
+
+	QB_TRY(qb_builder_weight(b, d->bias, &md, &md, &id, eb));
+	*buffer = QB_CALL_WEIGHT(id);
+	return QB_OK;
 }
 
 static enum qb_err find_buffers(struct qb_builder *b, const struct qb_dense *d, const struct layer *l,
 	int buffer[6], struct qb_errbuf *eb)
 {
-	dnnl_memory_desc_t md;
 	struct qb_place place;
 	int id;
 
-	QB_TRY(panels_md(d, &md, eb));
-	QB_TRY(qb_builder_weight(b, d->w, &d->w_as, &md, &id, eb));
+	QB_TRY(qb_dense_weight(b, d, &id, eb));
 	buffer[W] = QB_CALL_WEIGHT(id);
 	buffer[BIAS] = buffer[W];
 	if (d->bias) {
-		struct qb_shape s = {.known = true, .ndim = 1, .dim = {d->outputs}};
-
-		md = qb_dnn_dense(&s);
-		QB_TRY(qb_builder_weight(b, d->bias, &md, &md, &id, eb));
-		buffer[BIAS] = QB_CALL_WEIGHT(id);
+		QB_TRY(qb_dense_bias(b, d, &buffer[BIAS], eb));
 	}
 	QB_TRY(qb_builder_source(b, d->x, &d->x_md, &place, eb));
 	buffer[X] = buffer[ADD] = buffer[SCRATCH] = place.buffer;
@@ -374,7 +381,7 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 	l.gathered = l.taps > 1 && l.depth < FEW_CHANNELS;
 	l.lines = l.taps > 1 && l.depth < SOME_CHANNELS && d->groups == 1 && d->dilation[1] == 1 &&
 		d->kernel[0] <= TAPS_MAX;
-	if (!qb_f32_is_fast() || !l.rows || !l.depth || !l.each || (!l.gathered && l.taps > TAPS_MAX)) {
+	if (!qb_f32_is_fast() || (d->groups > 1 && l.depth < GROUP_CHANNELS) || !l.rows || !l.depth || !l.each || (!l.gathered && l.taps > TAPS_MAX)) {
 		return QB_EUNSUPPORTED;
 	}
 	l.threads = l.rows * l.each * l.depth * l.taps < PARALLEL_MACS ? 1 : qb_builder_threads(b);

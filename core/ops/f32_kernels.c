@@ -25,12 +25,20 @@ enum {
 
 static bool forced_plain;
 
+bool qb_f32_uses_vectors(void)
+{
+#if defined(__x86_64__)
+	return !forced_plain && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+	return false;
+#endif
+}
+
 bool qb_f32_is_fast(void)
 {
 #if defined(__x86_64__)
 	/* With AVX-512 oneDNN's products are close to the peak. */
-	return !forced_plain && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-		!__builtin_cpu_supports("avx512f");
+	return qb_f32_uses_vectors() && !__builtin_cpu_supports("avx512f");
 #else
 	return false;
 #endif
@@ -135,37 +143,55 @@ INLINE_AVX2 void store(float *y, int at, bool full, int width, __m256 v)
 	}
 }
 
-/* Comparisons in the order that lets NaN through, as plain C does. lo: also the slope of a leaky activation. */
+INLINE_AVX2 void add_rows(const int tile, const float *add, int64_t stride, const int at, const bool full, int width,
+	__m256 *sum)
+{
+#pragma GCC unroll 6
+	for (int i = 0; i < tile; i++) {
+		sum[i] = _mm256_add_ps(sum[i], load(add + i * stride, at, full, width));
+	}
+}
+
+/* Step by step for all rows. Comparisons in the order that lets NaN through, as plain C does. lo: also the slope of a
+ * leaky activation. */
 INLINE_AVX2 void finish_avx2(const struct piece *p, const int tile, const int at, const bool full, __m256 *sum)
 {
-	__m256 zero = _mm256_setzero_ps(), lo, hi, bias = zero, gain = zero, shift = zero;
-	bool leaky = p->act->kind == QB_ACT_LEAKY;
+	const __m256 zero = _mm256_setzero_ps(), bias = p->bias ? load(p->bias, at, full, p->width) : zero;
+	const bool leaky = p->act->kind == QB_ACT_LEAKY;
+	__m256 lo, hi;
 	float bound[2];
 
 	bounds(p->act, &bound[0], &bound[1]);
 	lo = _mm256_set1_ps(leaky ? p->act->lo : bound[0]);
 	hi = _mm256_set1_ps(bound[1]);
-	if (p->bias) {
-		bias = load(p->bias, at, full, p->width);
-	}
-	if (p->gain) {
-		gain = load(p->gain, at, full, p->width);
-		shift = load(p->shift, at, full, p->width);
-	}
 #pragma GCC unroll 6
 	for (int i = 0; i < tile; i++) {
-		__m256 v = _mm256_add_ps(sum[i], bias);
+		sum[i] = _mm256_add_ps(sum[i], bias);
+	}
+	if (p->add && !p->adds_last) {
+		add_rows(tile, p->add, p->y_stride, at, full, p->width, sum);
+	}
+	if (leaky) {
+#pragma GCC unroll 6
+		for (int i = 0; i < tile; i++) {
+			sum[i] = _mm256_blendv_ps(sum[i], _mm256_mul_ps(sum[i], lo), _mm256_cmp_ps(sum[i], zero, _CMP_LT_OQ));
+		}
+	} else {
+#pragma GCC unroll 6
+		for (int i = 0; i < tile; i++) {
+			sum[i] = _mm256_min_ps(hi, _mm256_max_ps(lo, sum[i]));
+		}
+	}
+	if (p->gain) {
+		const __m256 gain = load(p->gain, at, full, p->width), shift = load(p->shift, at, full, p->width);
 
-		if (p->add && !p->adds_last) {
-			v = _mm256_add_ps(v, load(p->add + i * p->y_stride, at, full, p->width));
+#pragma GCC unroll 6
+		for (int i = 0; i < tile; i++) {
+			sum[i] = _mm256_fmadd_ps(sum[i], gain, shift);
 		}
-		v = leaky ? _mm256_blendv_ps(v, _mm256_mul_ps(v, lo), _mm256_cmp_ps(v, zero, _CMP_LT_OQ))
-			: _mm256_min_ps(hi, _mm256_max_ps(lo, v));
-		v = p->gain ? _mm256_fmadd_ps(v, gain, shift) : v;
-		if (p->add && p->adds_last) {
-			v = _mm256_add_ps(v, load(p->add + i * p->y_stride, at, full, p->width));
-		}
-		sum[i] = v;
+	}
+	if (p->add && p->adds_last) {
+		add_rows(tile, p->add, p->y_stride, at, full, p->width, sum);
 	}
 }
 
@@ -175,14 +201,20 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 	__m256 a[TILE], b[TILE];
 	const int64_t depth = p->depth, runs = p->runs;
 	const float *next = p->next;
-	const int ahead = p->ahead;
+	const int ahead = p->ahead, width = p->width;
+	float *const y = p->y;
+	const int64_t y_stride = p->y_stride;
 
 #pragma GCC unroll 6
 	for (int i = 0; i < tile; i++) {
-		const float *y = p->y + i * p->y_stride;
-
-		a[i] = p->first ? _mm256_setzero_ps() : load(y, 0, full, p->width);
-		b[i] = p->first || half ? _mm256_setzero_ps() : load(y, 8, full, p->width);
+		a[i] = b[i] = _mm256_setzero_ps();
+	}
+	if (!p->first) {
+#pragma GCC unroll 6
+		for (int i = 0; i < tile; i++) {
+			a[i] = load(y + i * y_stride, 0, full, width);
+			b[i] = half ? b[i] : load(y + i * y_stride, 8, full, width);
+		}
 	}
 	for (int64_t r = 0; r < runs; r++) {
 		const float *x[TILE], *w = run_weights(p, r);
@@ -221,9 +253,9 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 	}
 #pragma GCC unroll 6
 	for (int i = 0; i < tile; i++) {
-		store(p->y + i * p->y_stride, 0, full, p->width, a[i]);
+		store(y + i * y_stride, 0, full, width, a[i]);
 		if (!half) {
-			store(p->y + i * p->y_stride, 8, full, p->width, b[i]);
+			store(y + i * y_stride, 8, full, width, b[i]);
 		}
 	}
 }
@@ -247,7 +279,7 @@ static void run_piece(const struct piece *p, int tile)
 	static void (*const sized[])(const struct piece *) = {piece_avx2_1, piece_avx2_2, piece_avx2_3,
 		piece_avx2_4, piece_avx2_5, piece_avx2_6};
 
-	if (!forced_plain && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+	if (qb_f32_uses_vectors()) {
 		sized[tile - 1](p);
 	} else {
 		piece_plain(p, tile);

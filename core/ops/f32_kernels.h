@@ -21,6 +21,8 @@ enum {
 
 /* Does this processor run the vector form? Where it does not, oneDNN is the better choice. */
 bool qb_f32_is_fast(void);
+/* Do kernels run in vectors here, fast or not? */
+bool qb_f32_uses_vectors(void);
 /* For tests: plain C from now on. */
 void qb_f32_force_plain(bool plain);
 

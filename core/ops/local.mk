@@ -26,6 +26,9 @@ libquantbench_a_SOURCES += \
 	core/ops/binary_plan.c \
 	core/ops/builder.h \
 	core/ops/conv_plan.c \
+	core/ops/bottleneck_plan.c \
+	core/ops/depthwise_plan.c core/ops/depthwise_plan.h \
+	core/ops/f32_depthwise.c core/ops/f32_depthwise.h \
 	core/ops/f32_kernels.c core/ops/f32_kernels.h \
 	core/ops/f32_math.c core/ops/f32_math.h \
 	core/ops/dense_plan.c core/ops/dense_plan.h \

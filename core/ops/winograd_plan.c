@@ -494,11 +494,7 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, 
 		&id, eb));
 	buffer[WEIGHTS] = QB_CALL_WEIGHT(id);
 	if (d->bias) {
-		struct qb_shape s = {.known = true, .ndim = 1, .dim = {d->outputs}};
-		dnnl_memory_desc_t md = qb_dnn_dense(&s);
-
-		QB_TRY(qb_builder_weight(b, d->bias, &md, &md, &id, eb));
-		buffer[BIAS] = QB_CALL_WEIGHT(id);
+		QB_TRY(qb_dense_bias(b, d, &buffer[BIAS], eb));
 	}
 	if (d->add) {
 		QB_TRY(qb_builder_source(b, d->add, &d->y_md, &place, eb));

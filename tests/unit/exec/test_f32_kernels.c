@@ -15,6 +15,7 @@
 
 #include "core/base/random.h"
 #include "core/base/size.h"
+#include "core/ops/f32_depthwise.h"
 #include "core/ops/f32_kernels.h"
 #include "core/ops/f32_math.h"
 
@@ -109,6 +110,67 @@ static void product__any_shape__vectors_equal_plain_c(void **state)
 	}
 	check_product(QB_F32_ROWS, 9, 64, 33, CLIPS);
 	check_product(QB_F32_ROWS, 9, 64, 33, TAIL);
+}
+
+static void check_depthwise(const struct qb_f32_depthwise *shape, enum qb_act_kind kind, int missing)
+{
+	struct qb_f32_depthwise d = *shape;
+	size_t taps = (size_t)(d.rows * d.columns * d.channels), outs = (size_t)(d.out_width * d.channels);
+	float *x = numbers(1, (size_t)(d.rows * d.width * d.channels)), *w = numbers(2, taps), *bias = numbers(3, outs);
+	float *y = numbers(4, outs), *z = numbers(5, outs);
+	const float *line[8];
+
+	for (int r = 0; r < d.rows; r++) {
+		line[r] = r == missing ? NULL : x + r * d.width * d.channels;
+	}
+	d.weights = w;
+	d.bias = bias;
+	d.act = (struct qb_act){kind, kind == QB_ACT_LEAKY ? 0.25f : -0.5f, 0.75f};
+	qb_f32_depthwise_line(&d, line, y);
+	qb_f32_force_plain(true);
+	qb_f32_depthwise_line(&d, line, z);
+	qb_f32_force_plain(false);
+	assert_memory_equal(y, z, outs * sizeof(*y));
+	for (int64_t i = 0; i < (int64_t)outs; i++) {
+		int64_t c = i % d.channels, at = i / d.channels * d.stride - d.pad;
+		double sum = (double)bias[c];
+
+		for (int64_t t = 0; t < d.rows * d.columns; t++) {
+			int64_t ix = at + t % d.columns * d.dilation;
+
+			if (line[t / d.columns] && ix >= 0 && ix < d.width) {
+				sum += (double)line[t / d.columns][ix * d.channels + c] * (double)w[t * d.channels + c];
+			}
+		}
+		sum = kind == QB_ACT_LEAKY ? (sum < 0 ? 0.25 * sum : sum)
+			: kind == QB_ACT_CLIP ? fmin(fmax(sum, -0.5), 0.75) : sum;
+		assert_true(fabs(sum - (double)y[i]) < 1e-5);
+	}
+	free(x);
+	free(w);
+	free(bias);
+	free(y);
+	free(z);
+}
+
+static void depthwise__any_line__vectors_equal_plain_c(void **state)
+{
+	static const struct qb_f32_depthwise shapes[] = {
+		{.channels = 24, .width = 19, .out_width = 19, .rows = 3, .columns = 3, .stride = 1, .dilation = 1, .pad = 1},
+		{.channels = 13, .width = 22, .out_width = 11, .rows = 3, .columns = 3, .stride = 2, .dilation = 1, .pad = 1},
+		{.channels = 8, .width = 3, .out_width = 3, .rows = 5, .columns = 5, .stride = 1, .dilation = 1, .pad = 2},
+		{.channels = 17, .width = 12, .out_width = 12, .rows = 3, .columns = 3, .stride = 1, .dilation = 7, .pad = 7},
+		{.channels = 5, .width = 6, .out_width = 9, .rows = 1, .columns = 2, .stride = 1, .dilation = 2, .pad = 4},
+		{.channels = 16, .width = 1, .out_width = 7, .rows = 2, .columns = 1, .stride = 3, .dilation = 1, .pad = 9},
+	};
+	static const enum qb_act_kind kinds[] = {QB_ACT_NONE, QB_ACT_CLIP, QB_ACT_LEAKY};
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(shapes); i++) {
+		for (int k = 0; k < 3; k++) {
+			check_depthwise(&shapes[i], kinds[k], k - 1);
+		}
+	}
 }
 
 static double erf_of(double x) { return erf(x); }
@@ -210,6 +272,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(product__any_shape__vectors_equal_plain_c),
+		cmocka_unit_test(depthwise__any_line__vectors_equal_plain_c),
 		cmocka_unit_test(functions__dense_arguments__are_near_the_exact_values),
 		cmocka_unit_test(exp__ends__are_zero_and_infinity),
 		cmocka_unit_test(softmax__with_mask__sums_to_one),

@@ -189,7 +189,9 @@ static void conv__every_way__equals_plain_c(void **state)
 		{48, 48, 31, 31, {2, 2}, {1, 1}, {2, 2}, {1, 1, 1, 1}, 1, "winograd 4x4 of 2x2"},
 		{100, 90, 32, 31, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 1, "winograd 4x4, stride 2"},
 		{128, 96, 33, 29, {3, 3}, {2, 2}, {1, 1}, {0, 0, 1, 2}, 1, "winograd 4x4, stride 2"},
-		{12, 12, 9, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 12, NULL},
+		{12, 12, 9, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 12, "depthwise"},
+		{24, 24, 19, 18, {5, 3}, {2, 2}, {1, 1}, {2, 1, 2, 1}, 24, "depthwise"},
+		{12, 24, 9, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 12, NULL},
 	};
 
 	(void)state;
@@ -247,6 +249,36 @@ static void residual__sum_and_relu__equal_plain_c(void **state)
 			all[b.graph->n_node - 2] = add;
 		}
 		made = "tiles by area";
+		check(&b);
+	}
+}
+
+static void bottleneck__in_one_step__equals_plain_c(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		int64_t stride = 1 + i % 2, strides[2] = {stride, stride}, pads[4] = {1, 1, 1, 1}, narrow = stride > 1 ? 21 : 16;
+		struct model_builder b;
+		Onnx__NodeProto *n;
+
+		start(&b, DIMS(MB_BATCH, 16, 53, 37));
+		constant(&b, "w0", DIMS(72, 16, 1, 1));
+		constant(&b, "w1", DIMS(72, 1, 3, 3));
+		constant(&b, "w2", DIMS(narrow, 72, 1, 1));
+		constant(&b, "b0", DIMS(72));
+		constant(&b, "b1", DIMS(72));
+		mb_node(&b, "Conv", "wide", "x,w0,b0", "wide");
+		mb_node(&b, i / 2 % 2 ? "LeakyRelu" : "Relu", "act0", "wide", "a0");
+		n = mb_node(&b, "Conv", "middle", "a0,w1,b1", "middle");
+		mb_attr_ints(&b, n, "pads", 4, pads);
+		mb_attr_ints(&b, n, "strides", 2, strides);
+		mb_attr_int(&b, n, "group", 72);
+		mb_node(&b, i / 4 ? "HardSwish" : "Relu", "act1", "middle", "a1");
+		mb_node(&b, "Conv", "narrow", "a1,w2", stride > 1 ? "y" : "narrow");
+		if (stride == 1) {
+			mb_node(&b, "Add", "add", "x,narrow", "y");
+		}
+		made = "bottleneck by lines";
 		check(&b);
 	}
 }
@@ -464,6 +496,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(conv__every_way__equals_plain_c),
 		cmocka_unit_test(residual__sum_and_relu__equal_plain_c),
+		cmocka_unit_test(bottleneck__in_one_step__equals_plain_c),
 		cmocka_unit_test(residual__behind_a_normalized_activation__equals_plain_c),
 		cmocka_unit_test(transformer_block__in_pieces__equals_plain_c),
 		cmocka_unit_test(product__in_seven_of_quarters__equals_plain_c),
