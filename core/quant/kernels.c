@@ -12,6 +12,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 /* The largest float32 that a number must exceed to lie nearer to b than to a (a < b). Ties go to b with ties_up. */
@@ -149,6 +151,7 @@ bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block)
 #define QB_STREAM_END() ((void)0)
 #define QB_TARGET
 #define QB_WIDTH 16
+#define QB_FMA(a, b, c) vfmaq_f32((c), (a), (b))
 #define QB_NAME(x) neon_##x
 #include "core/quant/kernels_body.h"
 #elif defined(__x86_64__)

@@ -484,6 +484,19 @@ QB_TARGET static void QB_NAME(close)(struct QB_NAME(wide) *w, struct qb_qdq_sums
 	sums->ref_noise += w->sum[3][0];
 }
 
+QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(add_square)(QB_NAME(lanes) sum,
+	QB_NAME(lanes) v)
+{
+#ifdef QB_FMA
+	return QB_FMA(v, v, sum);
+#else
+	for (int j = 0; j < QB_WIDTH / 4; j++) {
+		sum[j] = __builtin_fmaf(v[j], v[j], sum[j]);
+	}
+	return sum;
+#endif
+}
+
 /* In LANES single-precision lanes over WIDEN * LANES numbers, then in double: a fixed order on every machine. with_ref is
  * known when compiled. */
 QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(add_sums)(const float *x,
@@ -507,13 +520,13 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(add_sums)(co
 				memcpy(&q, y + i + k * (QB_WIDTH / 4), sizeof(q));
 				if (with_ref) {
 					memcpy(&r, ref + i + k * (QB_WIDTH / 4), sizeof(r));
-					rs[k] += r * r;
+					rs[k] = QB_NAME(add_square)(rs[k], r);
 					r = q - r;
-					rd[k] += r * r;
+					rd[k] = QB_NAME(add_square)(rd[k], r);
 				}
 				q -= v;
-				s[k] += v * v;
-				d[k] += q * q;
+				s[k] = QB_NAME(add_square)(s[k], v);
+				d[k] = QB_NAME(add_square)(d[k], q);
 			}
 		}
 		memcpy(ends[0], s, sizeof(s));
@@ -523,16 +536,16 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(add_sums)(co
 		for (int j = 0; i < end; i++, j++) {
 			float q = y[i] - x[i], r = with_ref ? ref[i] : 0, e = y[i] - r;
 
-			ends[0][j] += x[i] * x[i];
-			ends[1][j] += q * q;
-			ends[2][j] += r * r;
-			ends[3][j] += e * e;
+			ends[0][j] = __builtin_fmaf(x[i], x[i], ends[0][j]);
+			ends[1][j] = __builtin_fmaf(q, q, ends[1][j]);
+			ends[2][j] = __builtin_fmaf(r, r, ends[2][j]);
+			ends[3][j] = __builtin_fmaf(e, e, ends[3][j]);
 		}
 		QB_NAME(widen)(sums, ends, with_ref);
 	}
 }
 
-#ifdef QB_FMA
+#ifdef QB_MOST
 #include "core/quant/measure_body.h"
 #endif
 
@@ -545,7 +558,7 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 	struct QB_NAME(wide) sums = {{{0}}};
 	size_t i = 0;
 
-#ifdef QB_FMA
+#ifdef QB_MOST
 	i = QB_NAME(measure_fused)(g, a, &sums);
 #endif
 	for (; i < a->n; i += CHUNK) {

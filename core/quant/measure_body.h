@@ -79,14 +79,14 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(window)(cons
 			a = QB_NAME(divided)(next, f, kind);
 			if (with_ref) {
 				memcpy(&r, ref + k + i, sizeof(r));
-				rs += r * r;
+				rs = QB_NAME(add_square)(rs, r);
 				r = q - r;
-				rd += r * r;
+				rd = QB_NAME(add_square)(rd, r);
 			}
 			memcpy(y + k + i, &q, sizeof(q));
 			q -= v;
-			s += v * v;
-			d += q * q;
+			s = QB_NAME(add_square)(s, v);
+			d = QB_NAME(add_square)(d, q);
 			v = next;
 		}
 		memcpy(ends[0] + k, &s, sizeof(s));
