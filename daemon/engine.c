@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "common/json_text.h"
-#include "daemon/jobs.h"
 #include "daemon/lab.h"
 #include "daemon/loop.h"
 #include "daemon/worker.h"
@@ -21,6 +20,7 @@ enum { RETRY_MS = 5000, TYPES_MS = 20000, ANSWER_MS = 5000, LINE_MAX_BYTES = 64 
 struct qb_engine {
 	struct qb_lab *lab;
 	void (*ready)(struct qb_lab *lab);
+	bool (*measuring)(struct qb_lab *lab);
 	_Atomic(json_t *) info;
 	pthread_mutex_t lock; /* of why */
 	char why[512];
@@ -269,7 +269,8 @@ static void start_worker(struct qb_engine *e)
 	ask_next(e);
 }
 
-struct qb_engine *qb_engine_create(struct qb_lab *lab, void (*ready)(struct qb_lab *lab))
+struct qb_engine *qb_engine_create(struct qb_lab *lab, void (*ready)(struct qb_lab *lab),
+	bool (*measuring)(struct qb_lab *lab))
 {
 	struct qb_engine *e = calloc(1, sizeof(*e));
 
@@ -278,6 +279,7 @@ struct qb_engine *qb_engine_create(struct qb_lab *lab, void (*ready)(struct qb_l
 	}
 	e->lab = lab;
 	e->ready = ready;
+	e->measuring = measuring;
 	e->last = &e->first;
 	e->types.ask = "types";
 	pthread_mutex_init(&e->lock, NULL);
@@ -325,7 +327,7 @@ void qb_engine_ask(struct qb_call *call, void *question)
 	} else if (!e->worker || !qb_engine_info(e, &q->problem)) {
 		qb_refuse(&q->problem, 503, "worker_unavailable", "the worker program cannot be used just now; try "
 			"again in a few seconds");
-	} else if (q->heavy && qb_jobs_alone(q->lab->jobs)) {
+	} else if (q->heavy && e->measuring(q->lab)) {
 		qb_refuse(&q->problem, 503, "measuring", "a job is measuring latency, beside which nothing else may "
 			"compute; try again in a few seconds");
 	} else if (e->queued >= QUEUE_MAX) {

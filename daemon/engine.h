@@ -15,8 +15,10 @@ struct qb_engine;
 struct qb_lab;
 struct qb_call;
 
-/* Loop thread. ready is called once, when the worker has answered. */
-struct qb_engine *qb_engine_create(struct qb_lab *lab, void (*ready)(struct qb_lab *lab));
+/* Loop thread. ready is called once, when the worker has answered; measuring says whether heavy questions have to be
+ * refused just now. */
+struct qb_engine *qb_engine_create(struct qb_lab *lab, void (*ready)(struct qb_lab *lab),
+	bool (*measuring)(struct qb_lab *lab));
 void qb_engine_stop(struct qb_engine *e); /* no more questions */
 void qb_engine_destroy(struct qb_engine **e);
 

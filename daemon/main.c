@@ -94,6 +94,11 @@ static bool open_state(struct server *s)
 	return s->lab.store != NULL;
 }
 
+static bool measuring(struct qb_lab *lab)
+{
+	return qb_jobs_alone(lab->jobs);
+}
+
 static void worker_ready(struct qb_lab *lab)
 {
 	qb_jobs_wake(lab->jobs);
@@ -193,7 +198,7 @@ static bool start(struct server *s)
 		return false;
 	}
 	qb_jobs_recover(s->lab.jobs);
-	s->lab.engine = qb_engine_create(&s->lab, worker_ready);
+	s->lab.engine = qb_engine_create(&s->lab, worker_ready, measuring);
 	start_timers(s);
 	s->http = s->lab.engine ? qb_http_start(&s->lab, &port) : NULL;
 	if (!s->http) {

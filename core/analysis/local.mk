@@ -11,4 +11,5 @@ libquantbench_a_SOURCES += \
 	core/analysis/sqnr.c core/analysis/sqnr.h \
 	core/analysis/spread.c core/analysis/spread.h \
 	core/analysis/sqnr_blocks.c core/analysis/sqnr_blocks.h \
+	core/analysis/sqnr_dot.c core/analysis/sqnr_dot.h \
 	core/analysis/sqnr_db.h

@@ -5,7 +5,9 @@
 #ifndef QB_ANALYSIS_SQNR_BLOCKS_H
 #define QB_ANALYSIS_SQNR_BLOCKS_H
 
-#include "core/analysis/sqnr.h"
+#include "core/analysis/distribution.h"
+#include "core/analysis/sqnr_dot.h"
+#include "core/format/format.h"
 
 bool qb__sqnr_has_octaves(const struct qb_format *f);
 /* d has been checked. range and scale of the result are NaN: each block has its own. */

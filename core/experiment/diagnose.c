@@ -135,8 +135,10 @@ static enum qb_err work(struct diagnose *d, struct qb_errbuf *eb)
 	const struct qb_network *n;
 
 	QB_TRY(qb_job_progress(d->job, "load", 0, eb, "reading %s", d->spec.model_name));
-	QB_TRY(qb_graph_import(&d->model, d->spec.model_path, eb));
-	QB_TRY(qb_open_data(&d->data, d->spec.data_path, d->model, &d->spec.preprocess, eb));
+	QB_TRY(qb_job_in_file(qb_graph_import(&d->model, d->spec.model_path, eb), "model",
+		d->spec.model_name, eb));
+	QB_TRY(qb_job_in_file(qb_open_data(&d->data, d->spec.data_path, d->model,
+		&d->spec.preprocess, eb), "data", d->spec.data_name, eb));
 	QB_TRY(qb_sweep_run(&d->sweep, d->model, d->data, &opt, eb));
 	n = d->sweep->variant[0].network;
 	QB_TRY(qb_mix_layers_create(&d->layers, n, eb));

@@ -117,6 +117,14 @@ void qb_job_section_end(struct qb_job *job, const char *name)
 	emit(job, json_pack("{s:s, s:s, s:s}", "event", "section", "name", name, "state", "end"));
 }
 
+enum qb_err qb_job_in_file(enum qb_err err, const char *field, const char *name, struct qb_errbuf *eb)
+{
+	bool about_file = err == QB_EFORMAT || err == QB_EIO || err == QB_EONNX || err == QB_EUNSUPPORTED ||
+		err == QB_ESHAPE;
+
+	return about_file ? qb_fail_in(eb, err, "%s %s", field, name) : err;
+}
+
 enum qb_err qb_job_input(const struct qb_job *job, const char *field, const char **path,
 	const char **name, struct qb_errbuf *eb)
 {
@@ -163,8 +171,8 @@ enum qb_err qb_job_run(const json_t *spec, const struct qb_host *host, json_t **
 			n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i ? ", " : "",
 				kinds[i].type);
 		}
-		return qb_fail(eb, QB_EJOB, "type: \"%.100s\" is no kind of job; the kinds are %s",
-			type ? type : "", all);
+		return type && *type ? qb_fail(eb, QB_EJOB, "type: \"%.100s\" is no kind of job; the kinds are %s", type, all)
+				     : qb_fail(eb, QB_EJOB, "type: say what kind of job this is; the kinds are %s", all);
 	}
 	return kind->run(&job, result, eb);
 }

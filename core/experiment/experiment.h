@@ -66,6 +66,10 @@ json_t *qb_json_real(double value);
 /* The same of a float: the fewest digits that read back as the same float, so that 0.3f is 0.3. */
 json_t *qb_json_float(float value);
 
+/* err, its sentence behind the upload that it is about, if it is about a file and not about a field of the job:
+ * "model net.onnx: ...". */
+enum qb_err qb_job_in_file(enum qb_err err, const char *field, const char *name, struct qb_errbuf *eb);
+
 /* The path of an upload given as "path" or {"path": ..., "name": ...}, and its name for people. */
 enum qb_err qb_job_input(const struct qb_job *job, const char *field, const char **path,
 	const char **name, struct qb_errbuf *eb);

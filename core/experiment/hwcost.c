@@ -32,7 +32,7 @@ static enum qb_err count_model(struct hwcost *h, struct qb_errbuf *eb)
 	enum qb_err err;
 
 	QB_TRY_OUT(qb_job_input(h->job, "model", &path, &name, eb));
-	QB_TRY_OUT(qb_graph_import(&g, path, eb));
+	QB_TRY_OUT(qb_job_in_file(qb_graph_import(&g, path, eb), "model", name, eb));
 	batch = qb_model_batch(g);
 	QB_TRY_OUT(qb_graph_bind(&one, g, batch ? batch : 1, eb));
 	h->macs = 0;

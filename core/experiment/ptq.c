@@ -55,8 +55,10 @@ static enum qb_err latency_progress(void *arg, double fraction, struct qb_errbuf
 static enum qb_err load(struct ptq *p, struct qb_errbuf *eb)
 {
 	QB_TRY(qb_job_progress(p->job, "load", 0, eb, "reading %s", p->spec.model_name));
-	QB_TRY(qb_graph_import(&p->model, p->spec.model_path, eb));
-	QB_TRY(qb_open_data(&p->data, p->spec.data_path, p->model, &p->spec.preprocess, eb));
+	QB_TRY(qb_job_in_file(qb_graph_import(&p->model, p->spec.model_path, eb), "model",
+		p->spec.model_name, eb));
+	QB_TRY(qb_job_in_file(qb_open_data(&p->data, p->spec.data_path, p->model,
+		&p->spec.preprocess, eb), "data", p->spec.data_name, eb));
 	return qb_job_progress(p->job, "load", LOADED, eb, "read %s", p->spec.data_name);
 }
 

@@ -108,10 +108,10 @@ enum qb_err qb_source_open(struct qb_source **out, const struct qb_job *job, con
 	}
 	QB_TRY_OUT(qb_job_input(job, field, &path, &s->name, eb));
 	if (!strcmp(field, "model")) {
-		QB_TRY_OUT(qb_graph_import(&s->graph, path, eb));
+		QB_TRY_OUT(qb_job_in_file(qb_graph_import(&s->graph, path, eb), field, s->name, eb));
 		QB_TRY_OUT(take_graph(s, eb));
 	} else {
-		QB_TRY_OUT(qb_archive_open(&s->archive, path, eb));
+		QB_TRY_OUT(qb_job_in_file(qb_archive_open(&s->archive, path, eb), field, s->name, eb));
 		QB_TRY_OUT(take_archive(s, eb));
 	}
 	*out = s;

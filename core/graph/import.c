@@ -575,6 +575,26 @@ static enum qb_err import_graph(struct importer *im)
 	return qb__graph_infer_batch(g);
 }
 
+/* What the file is, where it is a kind that people try; NULL: nothing that is known. */
+static const char *other_kind(const uint8_t *b, size_t size)
+{
+	static const struct {
+		const char *start, *kind;
+	} kinds[] = {
+		{"\x89HDF", "a Keras (HDF5) file"}, {"GGUF", "a GGUF file"}, {"\x93NUMPY", "an array of numbers"},
+		{"\x80\x02", "a Python pickle"}, {"\x80\x04", "a Python pickle"}, {"<?xml", "an XML file"},
+	};
+
+	for (size_t i = 0; i < QB_COUNT(kinds); i++) {
+		size_t n = strlen(kinds[i].start);
+
+		if (size >= n && !memcmp(b, kinds[i].start, n)) {
+			return kinds[i].kind;
+		}
+	}
+	return size > 9 && b[7] == 0 && b[8] == '{' && b[9] == '"' ? "a safetensors file, which has weights but no network" : NULL;
+}
+
 static enum qb_err import_bytes(struct qb_graph **out, struct qb_model_file *file, const void *bytes,
 	size_t size, struct qb_errbuf *eb)
 {
@@ -584,6 +604,10 @@ static enum qb_err import_bytes(struct qb_graph **out, struct qb_model_file *fil
 
 	if (qb__is_tflite(bytes, size)) {
 		return qb__import_tflite(out, bytes, size, eb);
+	}
+	if (other_kind(bytes, size)) {
+		return qb_fail(eb, QB_EFORMAT, "the file is %s, not an ONNX model or a TFLite one; export the network with "
+			"torch.onnx.export, tf2onnx or the TFLite converter", other_kind(bytes, size));
 	}
 	message = qb__wire_unpack(&onnx__model_proto__descriptor, bytes, size, eb);
 	if (!message) {

@@ -86,21 +86,21 @@ static enum qb_err open_plain(struct qb_model_file *f, int fd, uint64_t size, co
 	char real[PATH_MAX], *slash;
 
 	if (size > MODEL_MAX_BYTES) {
-		return qb_fail(eb, QB_EFORMAT, "%s has %" PRIu64 " bytes; an ONNX file ends at 2 GiB: keep the "
-			"weights in external data", path, size);
+		return qb_fail(eb, QB_EFORMAT, "the file has %" PRIu64 " bytes, and an ONNX file ends at 2 GiB: keep "
+			"the weights in external data", size);
 	}
 	if (!realpath(path, real)) {
-		return qb_fail(eb, QB_EIO, "%s: %s", path, strerror(errno));
+		return qb_fail(eb, QB_EIO, "the file cannot be found: %s", strerror(errno));
 	}
 	slash = strrchr(real, '/');
 	f->folder = strndup(real, slash == real ? 1 : (size_t)(slash - real));
 	f->map = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (f->map == MAP_FAILED) {
 		f->map = NULL;
-		return qb_fail(eb, QB_EIO, "%s could not be mapped: %s", path, strerror(errno));
+		return qb_fail(eb, QB_EIO, "the file could not be mapped: %s", strerror(errno));
 	}
 	if (!f->folder) {
-		return qb_fail(eb, QB_ENOMEM, "out of memory while opening %s", path);
+		return qb_fail(eb, QB_ENOMEM, "out of memory while opening the file");
 	}
 	f->bytes = f->map;
 	f->size = (size_t)size;
@@ -116,8 +116,19 @@ static bool ends_with(const char *s, const char *end)
 	return n >= m && strcasecmp(s + n - m, end) == 0;
 }
 
-static enum qb_err find_model(struct qb_model_file *f, const char *path, zip_stat_t *st,
-	struct qb_errbuf *eb)
+static bool holds_pickle(zip_t *zip)
+{
+	for (zip_int64_t i = 0; i < zip_get_num_entries(zip, 0); i++) {
+		const char *name = zip_get_name(zip, (zip_uint64_t)i, 0);
+
+		if (name && ends_with(name, ".pkl")) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum qb_err find_model(struct qb_model_file *f, zip_stat_t *st, struct qb_errbuf *eb)
 {
 	zip_int64_t count = zip_get_num_entries(f->zip, 0);
 	int found = 0;
@@ -129,16 +140,18 @@ static enum qb_err find_model(struct qb_model_file *f, const char *path, zip_sta
 		if (name && ends_with(name, ".onnx") && strncmp(name, "__MACOSX/", 9) != 0) {
 			found++;
 			if (zip_stat_index(f->zip, (zip_uint64_t)i, 0, st) != 0) {
-				return qb_fail(eb, QB_EFORMAT, "%s: entry %s cannot be read", path, name);
+				return qb_fail(eb, QB_EFORMAT, "entry %s of the zip archive cannot be read", name);
 			}
 		}
 	}
 	if (found != 1) {
-		return qb_fail(eb, QB_EFORMAT, "%s is a zip archive with %d .onnx files; it must hold exactly one "
-			"and its data files", path, found);
+		return qb_fail(eb, QB_EFORMAT, "the file is a zip archive with %d .onnx files; it must hold exactly one "
+			"and its data files%s", found, !found && holds_pickle(f->zip) ?
+			" (this one looks like torch.save's: export the network with torch.onnx.export)" : "");
 	}
 	if (!(st->valid & ZIP_STAT_SIZE) || !(st->valid & ZIP_STAT_NAME) || st->size > MODEL_MAX_BYTES) {
-		return qb_fail(eb, QB_EFORMAT, "%s: the .onnx in the archive is larger than 2 GiB", path);
+		return qb_fail(eb, QB_EFORMAT, "the .onnx in the zip archive is larger than 2 GiB: keep its weights in "
+			"external data");
 	}
 	return QB_OK;
 }
@@ -156,17 +169,17 @@ static enum qb_err open_archive(struct qb_model_file *f, const char *path, struc
 		zip_error_t ze;
 
 		zip_error_init_with_code(&ze, code);
-		qb_fail(eb, QB_EFORMAT, "%s is not a zip archive that can be read: %s", path,
+		qb_fail(eb, QB_EFORMAT, "the file is not a zip archive that can be read: %s",
 			zip_error_strerror(&ze));
 		zip_error_fini(&ze);
 		return QB_EFORMAT;
 	}
-	QB_TRY(find_model(f, path, &st, eb));
+	QB_TRY(find_model(f, &st, eb));
 	slash = strrchr(st.name, '/');
 	f->folder = strndup(st.name, slash ? (size_t)(slash - st.name) + 1 : 0);
 	f->heap = malloc((size_t)st.size + 1);
 	if (!f->folder || !f->heap) {
-		return qb_fail(eb, QB_ENOMEM, "out of memory: %s holds an .onnx of %" PRIu64 " bytes", path,
+		return qb_fail(eb, QB_ENOMEM, "out of memory: the zip archive holds an .onnx of %" PRIu64 " bytes",
 			(uint64_t)st.size);
 	}
 	in = zip_fopen_index(f->zip, st.index, 0);
@@ -175,7 +188,7 @@ static enum qb_err open_archive(struct qb_model_file *f, const char *path, struc
 		zip_fclose(in);
 	}
 	if (got < 0 || (zip_uint64_t)got != st.size) {
-		return qb_fail(eb, QB_EFORMAT, "%s: %s in the archive is damaged", path, st.name);
+		return qb_fail(eb, QB_EFORMAT, "%s in the zip archive is damaged", st.name);
 	}
 	f->bytes = f->heap;
 	f->size = (size_t)st.size;
@@ -191,22 +204,22 @@ enum qb_err qb__model_open(struct qb_model_file **out, const char *path, struct 
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0) {
-		return qb_fail(eb, QB_EIO, "%s cannot be opened: %s", path, strerror(errno));
+		return qb_fail(eb, QB_EIO, "the file cannot be opened: %s", strerror(errno));
 	}
 	f = calloc(1, sizeof(*f));
 	if (!f) {
-		err = qb_fail(eb, QB_ENOMEM, "out of memory while opening %s", path);
+		err = qb_fail(eb, QB_ENOMEM, "out of memory while opening the file");
 		goto out;
 	}
 	for (int i = 0; i < CACHED; i++) {
 		f->cached[i].fd = -1;
 	}
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		err = qb_fail(eb, QB_EIO, "%s is not a regular file", path);
+		err = qb_fail(eb, QB_EIO, "it is not a regular file");
 		goto out;
 	}
 	if (st.st_size == 0) {
-		err = qb_fail(eb, QB_EFORMAT, "%s is empty", path);
+		err = qb_fail(eb, QB_EFORMAT, "the file is empty");
 		goto out;
 	}
 	if (pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) && memcmp(head, "PK\3\4", 4) == 0) {

@@ -95,13 +95,14 @@ ProtobufCMessage *qb__wire_unpack(const ProtobufCMessageDescriptor *type, const 
 		} else if (c.messages > MAX_MESSAGES) {
 			qb_fail(eb, QB_EFORMAT, "the file has more than %zu messages in it", MAX_MESSAGES);
 		} else {
-			qb_fail(eb, QB_EFORMAT, "the file is not an ONNX model, or it is cut short");
+			qb_fail(eb, QB_EFORMAT, "the file is not an ONNX model (nor a TFLite one), or it is cut short; export "
+				"it again and look that all of it was copied");
 		}
 		return NULL;
 	}
 	m = protobuf_c_message_unpack(type, NULL, size, bytes);
 	if (!m) {
-		qb_fail(eb, QB_EFORMAT, "the file is not an ONNX model (its protocol buffer does not decode)");
+		qb_fail(eb, QB_EFORMAT, "the file is not an ONNX model: its protocol buffer does not decode; export it again");
 	}
 	return m;
 }

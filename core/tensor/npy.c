@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/size.h"
+
 enum qb_err qb_npy_prefix(const unsigned char prefix[QB_NPY_PREFIX], size_t *header_at,
 	size_t *header_bytes, struct qb_errbuf *eb)
 {
@@ -76,8 +78,8 @@ static enum qb_err read_descr(const char *p, struct qb_archive_entry *entry,
 	}
 	if (entry->dtype == QB_DTYPE_NONE || !strchr("<>|=", order)) {
 		return qb_fail(eb, QB_EFORMAT,
-			"arrays of type %.6s cannot be read; save them as float32, float16, uint8, int8, "
-			"int32 or int64", p);
+			"arrays of type %.*s cannot be read; save them as float32, float16, uint8, int8, "
+			"int32 or int64", (int)QB_MIN(strcspn(p, ",}"), (size_t)6), p);
 	}
 	entry->big_endian = order == '>';
 	return QB_OK;

@@ -5,6 +5,7 @@
 import json
 import os
 import subprocess
+import tempfile
 import unittest
 
 import ml_dtypes
@@ -84,6 +85,14 @@ class Questions(unittest.TestCase):
                         refused = self.refusal({"name": m["name"], name: p[bound] + step})
                         self.assertRegex(refused, rf"methods\[0\]\.{name}: is .*, must be from")
         self.assertIn("methods[0].beta", self.refusal({"name": "adaround", "beta": [2, 20]}))
+
+    def test_wrong_file__of_a_job__is_named_as_people_know_it(self):
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(b"\x89HDF\r\n\x1a\n")
+            f.flush()
+            with self.assertRaises(worker.Failed) as caught:
+                worker.run({"type": "ptq", "model": {"path": f.name, "name": "net.h5"}, "data": f.name, "schemes": ["int8"]})
+        self.assertRegex(caught.exception.detail, r"^model net\.h5: the file is a Keras")
 
     def test_nonsense__each__is_an_error_and_the_next_is_answered(self):
         for ask, more in (("nothing", {}), ("format", {"name": "int99"}), ("round", {"value": 1, "formats": []}),

@@ -480,6 +480,9 @@ static void onnx_import__not_a_model__says_so(void **state)
 	(void)state;
 	expect_file_error("", 0, QB_EFORMAT, "empty");
 	expect_file_error("hello, world", 12, QB_EFORMAT, "not an ONNX model");
+	expect_file_error("GGUF\3\0\0\0\0", 9, QB_EFORMAT, "a GGUF file, not an ONNX model");
+	expect_file_error("\x89HDF\r\n\x1a\n", 8, QB_EFORMAT, "a Keras (HDF5) file");
+	expect_file_error("\2\0\0\0\0\0\0\0{\"a\"", 12, QB_EFORMAT, "weights but no network");
 	expect_file_error("PK\3\4 no zip", 11, QB_EFORMAT, "zip");
 	/* Graph in node in attribute in graph ..., lengths wrong at the end, but depth is seen first. */
 	for (size_t i = 0; i + 3 <= n; i += 3) {

@@ -31,31 +31,23 @@ export function decibel(x: Maybe): string {
 	return isNumber(x) ? `${fixed(x, 1)} dB` : NONE;
 }
 
-export function bytes(x: Maybe): string {
-	if (!isNumber(x)) {
-		return NONE;
-	}
-	const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+/* Three digits in the first unit in which a number is below a thousand. */
+function scaled(x: number, units: readonly string[], whole: boolean): string {
 	let i = 0;
 	while (Math.abs(x) >= 999.5 && i < units.length - 1) {
 		x /= 1000;
 		i++;
 	}
-	return `${i === 0 || x >= 99.95 ? x.toFixed(0) : x.toPrecision(3)} ${units[i]}`;
+	return `${(whole && i === 0) || x >= 99.95 ? x.toFixed(0) : x.toPrecision(3)}${units[i]}`;
+}
+
+export function bytes(x: Maybe): string {
+	return isNumber(x) ? scaled(x, [' B', ' kB', ' MB', ' GB', ' TB'], true) : NONE;
 }
 
 /** 1234567 -> 1.23 M */
 export function count(x: Maybe): string {
-	if (!isNumber(x)) {
-		return NONE;
-	}
-	const units = ['', ' k', ' M', ' G', ' T'];
-	let i = 0;
-	while (Math.abs(x) >= 999.5 && i < units.length - 1) {
-		x /= 1000;
-		i++;
-	}
-	return i === 0 ? String(Math.round(x)) : `${x >= 99.95 ? x.toFixed(0) : x.toPrecision(3)}${units[i]}`;
+	return isNumber(x) ? scaled(x, ['', ' k', ' M', ' G', ' T'], true) : NONE;
 }
 
 /** 1234567 -> 1 234 567, exactly. */
@@ -92,16 +84,7 @@ export function exact(x: Maybe): string {
 
 /** A latency: ns, µs, ms or s with three digits. */
 export function latency(ns: Maybe): string {
-	if (!isNumber(ns)) {
-		return NONE;
-	}
-	const units = ['ns', 'µs', 'ms', 's'];
-	let i = 0;
-	while (ns >= 999.5 && i < units.length - 1) {
-		ns /= 1000;
-		i++;
-	}
-	return `${ns >= 99.95 ? ns.toFixed(0) : ns.toPrecision(3)} ${units[i]}`;
+	return isNumber(ns) ? scaled(ns, [' ns', ' µs', ' ms', ' s'], false) : NONE;
 }
 
 /** A wait that a person lived through. */
