@@ -7,7 +7,9 @@
 Each NAME gives NAME.onnx and NAME.npz: inputs named as in the network and `y`, the largest class of PyTorch's own
 float output, so that a metric measures agreement with float (for OPT the tokens, for its perplexity; for MiniLM the
 sentence's vector). Weights are random; batch norms hold the statistics of
-random images, so that activations stay within reason. Opsets and the two exporters of PyTorch vary on purpose.
+random images, so that activations stay within reason. Noise grows in them as it does not in trained networks: at one sample
+and with ranges by min-max ONNX Runtime's own INT8 has 2.6 dB of SQNR at the output of deeplabv3_257, 7.7 of vit, 8.4 of
+salsanext; ours has 2.7, 8.0 and 8.4, and our exported files run in ONNX Runtime 3.4, 8.0 and 8.4. Opsets and the two exporters of PyTorch vary on purpose.
 Needs torch, torchvision, timm and transformers.
 """
 import os

@@ -24,9 +24,12 @@ enum { LINE = 256 };
 static bool along_lines(const struct qb_node *n, const struct qb_bytes *x, const struct qb_bytes *y,
 	int64_t fallback)
 {
-	int64_t axis = qb_node_int(n, "axis", fallback), ndim = n->input[0]->shape.ndim;
+	const struct qb_shape *s = &n->input[0]->shape;
+	int64_t axis = qb_node_int(n, "axis", fallback);
 
-	return (axis == -1 || axis == ndim - 1) && x->inner == 1 && y->inner == 1;
+	/* In an image of one pixel they do not. */
+	return (axis == -1 || axis == s->ndim - 1) && x->inner == 1 && y->inner == 1 &&
+		x->channels == s->dim[s->ndim - 1];
 }
 
 struct layer_norm {

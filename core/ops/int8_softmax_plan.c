@@ -96,6 +96,12 @@ static bool along_lines(const struct qb_node *n)
 		ndim > 0 && (axis == -1 || axis == ndim - 1);
 }
 
+/* Bytes lie along the last dimension; in an image of one pixel they do not. */
+static bool lies_along_lines(const struct qb_bytes *q, const struct qb_shape *s)
+{
+	return q->inner == 1 && q->channels == s->dim[s->ndim - 1];
+}
+
 /* Does the mask have whole lines for the scores'? */
 static bool spreads_over(const struct qb_shape *mask, const struct qb_shape *x)
 {
@@ -117,13 +123,14 @@ int qb__int8_masked_scores(const struct qb_builder *b, const struct qb_node *n)
 
 	if (strcmp(n->type, "Add") || n->act.kind != QB_ACT_NONE || n->inputs != 2 || !softmax ||
 		!along_lines(softmax) || qb_builder_has_bytes(b, n->output[0], NULL) ||
-		!qb_builder_has_bytes(b, softmax->output[0], &y) || y.inner != 1) {
+		!qb_builder_has_bytes(b, softmax->output[0], &y) ||
+		!lies_along_lines(&y, &softmax->output[0]->shape)) {
 		return -1;
 	}
 	for (int i = 0; i < 2; i++) {
 		const struct qb_value *v = n->input[i], *mask = n->input[1 - i];
 
-		if (qb_builder_has_bytes(b, v, &x) && x.inner == 1 && mask->dtype == QB_F32 &&
+		if (qb_builder_has_bytes(b, v, &x) && lies_along_lines(&x, &v->shape) && mask->dtype == QB_F32 &&
 			qb__same_shape(&v->shape, &n->output[0]->shape) &&
 			!qb_builder_has_bytes(b, mask, NULL) && spreads_over(&mask->shape, &v->shape)) {
 			return i;
@@ -164,7 +171,7 @@ static enum qb_err plan_softmax(struct qb_builder *b, const struct qb_node *n, c
 
 	QB_TRY(qb_builder_bytes(b, x, &c.x, eb));
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &c.y, eb));
-	if (c.x.inner != 1 || c.y.inner != 1) {
+	if (!lies_along_lines(&c.x, &x->shape) || !lies_along_lines(&c.y, &x->shape)) {
 		return QB_EUNSUPPORTED;
 	}
 	buffer[count++] = c.x.buffer;
