@@ -54,7 +54,7 @@ static int64_t cpu_ns(void)
 static enum qb_err measure_cpu(struct bench *b, int64_t least[2], struct qb_errbuf *eb)
 {
 	least[0] = least[1] = INT64_MAX;
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 10; i++) {
 		for (int k = 0; k < 2; k++) {
 			int64_t start = cpu_ns();
 
