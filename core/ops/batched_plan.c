@@ -24,23 +24,8 @@ struct batched {
 static void pack(const struct batched *m, const float *b, float *panels)
 {
 	for (int64_t j = 0; j < m->n; j += QB_F32_PANEL, panels += m->k * QB_F32_PANEL) {
-		int64_t width = QB_MIN((int64_t)QB_F32_PANEL, m->n - j);
-		const float *from = b + j * m->b_column;
-
-		if (width < QB_F32_PANEL) {
-			memset(panels, 0, (size_t)(m->k * QB_F32_PANEL) * sizeof(*panels));
-		}
-		if (m->b_column == 1) {
-			for (int64_t k = 0; k < m->k; k++) {
-				memcpy(panels + k * QB_F32_PANEL, from + k * m->b_row, (size_t)width * sizeof(*panels));
-			}
-			continue;
-		}
-		for (int64_t o = 0; o < width; o++) {
-			for (int64_t k = 0; k < m->k; k++) {
-				panels[k * QB_F32_PANEL + o] = from[k * m->b_row + o * m->b_column];
-			}
-		}
+		qb_f32_pack(b + j * m->b_column, m->b_row, m->b_column, m->k,
+			QB_MIN((int64_t)QB_F32_PANEL, m->n - j), panels);
 	}
 }
 

@@ -2,6 +2,7 @@
 #include "core/ops/f32_kernels.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/base/size.h"
 #include "core/ops/f32_math.h"
@@ -285,7 +286,55 @@ static void run_piece(const struct piece *p, int tile)
 		piece_plain(p, tile);
 	}
 }
+/* Eight runs of eight numbers, [8][apart] into [8][16]. */
+AVX2 static void turn_avx2(const float *x, int64_t apart, float *y)
+{
+	__m256 a[8], b[8];
+
+#pragma GCC unroll 8
+	for (int i = 0; i < 8; i++) {
+		a[i] = _mm256_loadu_ps(x + i * apart);
+	}
+#pragma GCC unroll 4
+	for (int i = 0; i < 8; i += 2) {
+		b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+		b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+	}
+#pragma GCC unroll 2
+	for (int i = 0; i < 8; i += 4) {
+		a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+		a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xEE);
+		a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
+		a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xEE);
+	}
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++) {
+		_mm256_storeu_ps(y + i * QB_F32_PANEL, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
+		_mm256_storeu_ps(y + (i + 4) * QB_F32_PANEL, _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
+	}
+}
+
+/* How many numbers of each of 16 runs it has turned. */
+static int64_t turn(const float *x, int64_t apart, int64_t depth, float *panel)
+{
+	int64_t k = 0;
+
+	for (; qb_f32_is_fast() && k + 8 <= depth; k += 8) {
+		turn_avx2(x + k, apart, panel + k * QB_F32_PANEL);
+		turn_avx2(x + 8 * apart + k, apart, panel + k * QB_F32_PANEL + 8);
+	}
+	return k;
+}
 #else
+static int64_t turn(const float *x, int64_t apart, int64_t depth, float *panel)
+{
+	(void)x;
+	(void)apart;
+	(void)depth;
+	(void)panel;
+	return 0;
+}
+
 static void run_piece(const struct piece *p, int tile)
 {
 	piece_plain(p, tile);
@@ -361,6 +410,24 @@ static const float *block_at(const struct qb_f32_product *p, const struct blocks
 
 	r = p->taken ? p->taken[r] : r;
 	return weights_of(p, panel) + (r * p->depth + q % b->in_run * b->depth) * QB_F32_PANEL;
+}
+
+void qb_f32_pack(const float *x, int64_t row, int64_t column, int64_t depth, int64_t width, float *panel)
+{
+	int64_t k = width == QB_F32_PANEL && row == 1 ? turn(x, column, depth, panel) : 0;
+
+	for (; k < depth; k++) {
+		const float *from = x + k * row;
+		float *to = panel + k * QB_F32_PANEL;
+
+		if (width == QB_F32_PANEL && column == 1) {
+			memcpy(to, from, QB_F32_PANEL * sizeof(*to));
+			continue;
+		}
+		for (int64_t o = 0; o < QB_F32_PANEL; o++) {
+			to[o] = o < width ? from[o * column] : 0;
+		}
+	}
 }
 
 /* What comes after block q of a panel, the last of `stop` that are taken together. */

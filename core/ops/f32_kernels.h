@@ -43,4 +43,7 @@ struct qb_f32_product {
 void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int64_t rows,
 	int64_t first, int64_t last, const float *add, float *y, int64_t y_stride);
 
+/* A panel [depth][16] of the matrix x [depth][width], whose numbers are `row` and `column` apart; zeros beyond its width. */
+void qb_f32_pack(const float *x, int64_t row, int64_t column, int64_t depth, int64_t width, float *panel);
+
 #endif

@@ -173,6 +173,28 @@ static void depthwise__any_line__vectors_equal_plain_c(void **state)
 	}
 }
 
+static void pack__every_way_to_lie__is_the_matrix(void **state)
+{
+	static const int64_t sizes[][2] = {{64, 16}, {23, 16}, {8, 16}, {7, 16}, {40, 13}, {1, 1}};
+	float *x = numbers(10, 100 * 100), panel[64 * QB_F32_PANEL];
+
+	(void)state;
+	for (size_t i = 0; i < 3 * QB_COUNT(sizes); i++) {
+		int64_t depth = sizes[i / 3][0], width = sizes[i / 3][1];
+		int64_t row = (int64_t[]){1, 98, 5}[i % 3], column = (int64_t[]){97, 1, 401}[i % 3];
+
+		memset(panel, 1, sizeof(panel));
+		qb_f32_pack(x, row, column, depth, width, panel);
+		for (int64_t k = 0; k < depth * QB_F32_PANEL; k++) {
+			int64_t o = k % QB_F32_PANEL;
+			float want = o < width ? x[k / QB_F32_PANEL * row + o * column] : 0;
+
+			assert_true(panel[k] == want);
+		}
+	}
+	free(x);
+}
+
 static double erf_of(double x) { return erf(x); }
 static double exp_of(double x) { return exp(x); }
 static double tanh_of(double x) { return tanh(x); }
@@ -273,6 +295,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(product__any_shape__vectors_equal_plain_c),
 		cmocka_unit_test(depthwise__any_line__vectors_equal_plain_c),
+
+		cmocka_unit_test(pack__every_way_to_lie__is_the_matrix),
 		cmocka_unit_test(functions__dense_arguments__are_near_the_exact_values),
 		cmocka_unit_test(exp__ends__are_zero_and_infinity),
 		cmocka_unit_test(softmax__with_mask__sums_to_one),
