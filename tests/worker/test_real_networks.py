@@ -62,6 +62,20 @@ class RealNetworks(unittest.TestCase):
             self.assertGreaterEqual(learned["delta"], -2, name)
             self.assertGreater(learned["output_sqnr_db"], nearest["output_sqnr_db"] + 6, name)
 
+    def test_layers_behind_relu6__learned_biases_and_scales_by_the_output_help(self):
+        layers = {f"{name}/Conv": {"weights": "int4"} for name in (
+            "conv_2d_3", "conv_2d_6", "conv_2d_9", "depthwise_conv_2d_12", "conv_2d_13")}
+
+        def scheme(name, **params):
+            return {"name": name, "weights": None, "activations": None, "layers": layers,
+                    "methods": [{"name": "adaround", "iterations": 200, "positions": 4096, **params}]}
+
+        result, _ = worker.run(job("mobilenet_v2", samples=30, calibration={"samples": 30, "spread": True}, schemes=[
+            scheme("the paper's", biases=False, scales="range"), scheme("biases", scales="range"), scheme("both")]))
+        paper, biases, both = (row["output_sqnr_db"] for row in result["schemes"])
+        self.assertGreater(biases, paper + 1)
+        self.assertGreater(both, biases)
+
     def test_odd_number_of_samples__all_are_counted(self):
         result, _ = worker.run(job("ds_cnn", samples=37, calibration={"samples": 10}))
         self.assertEqual(result["samples"], 37)
