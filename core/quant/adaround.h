@@ -18,7 +18,7 @@
  * samples are many.
  *
  * The paper keeps the bias. But what rounding moves a row's mean by is most of the error where inputs are positive (after a
- * ReLU6: 5 to 12 dB of it), and a bias that may be learned takes it away at no cost, so that the roundings are left to what
+ * ReLU6: 3 to 14 dB of it), and a bias that may be learned takes it away at no cost, so that the roundings are left to what
  * it cannot do. Steps see inputs less their mean, so that weights and bias do not pull at the same thing; the last bias is
  * found on all samples by Gauss and Newton's steps, one of which is exact without an activation function.
  *
