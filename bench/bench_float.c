@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench/ort.h"
@@ -42,30 +41,6 @@ static enum qb_err query(void *arg, struct qb_errbuf *eb)
 	return qb_session_run(b->session, &b->io.run, eb);
 }
 
-static int64_t cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
-/* The least processor time of a query, which other programs on the machine disturb less than the clock on the wall. */
-static enum qb_err measure_cpu(struct bench *b, int64_t least[2], struct qb_errbuf *eb)
-{
-	least[0] = least[1] = INT64_MAX;
-	for (int i = 0; i < 10; i++) {
-		for (int k = 0; k < 2; k++) {
-			int64_t start = cpu_ns();
-
-			QB_TRY(k ? ort_run(b->ort, eb) : query(b, eb));
-			start = cpu_ns() - start;
-			least[k] = QB_MIN(least[k], start);
-		}
-	}
-	return QB_OK;
-}
-
 static enum qb_err measure(struct bench *b, const char *model, const struct options *o,
 	double *ratio, struct qb_errbuf *eb)
 {
@@ -93,7 +68,7 @@ static enum qb_err measure(struct bench *b, const char *model, const struct opti
 	apart = difference(b->io.run.output[0], ort_output(b->ort), qb_value_size(g->output[0]));
 	s[1] = (struct qb_latency_subject){ort_run, b->ort};
 	QB_TRY(qb_latency_measure(s, 2, &opt, l, NULL, NULL, eb));
-	QB_TRY(measure_cpu(b, cpu, eb));
+	QB_TRY(least_cpu(s, 2, 5, cpu, eb));
 	*ratio = (double)l[0].p50_ns / (double)l[1].p50_ns;
 	printf("%-36s apart %.1e  p50 ours %9.3f peer %9.3f ms  ratio %.2f  of minima %.2f  of processor time %.2f (%.3f : %.3f ms)\n", model, apart,
 		(double)l[0].p50_ns * 1e-6, (double)l[1].p50_ns * 1e-6, *ratio,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Latency at batch 1, ours in float and in int8 and ONNX Runtime's in both, taken in turns in one process: percentiles,
- * and ratios of the medians and of the least times, which other programs on the machine disturb less. Inputs come
+ * and ratios of the medians, of the least times and of the least processor time, which other programs on the machine
+ * disturb least. Inputs come
  * from MODEL.npz beside MODEL.onnx where there is one. -v also prints where our own time goes, step by step; -k by kind of
  * step; -w names another scheme than int8, such as w4a8.
  *
@@ -121,10 +122,11 @@ static enum qb_err prepare_peers(struct bench *b, const struct options *o, struc
 		       : QB_OK;
 }
 
-static void print_ratio(const char *what, const struct qb_latency *a, const struct qb_latency *b)
+static void print_ratio(const char *what, const struct qb_latency *l, const int64_t *cpu, int a, int b)
 {
-	printf("  %-22s %6.3f  of minima %6.3f\n", what, (double)a->p50_ns / (double)b->p50_ns,
-		(double)a->min_ns / (double)b->min_ns);
+	printf("  %-22s %6.3f  of minima %6.3f  of processor time %6.3f\n", what,
+		(double)l[a].p50_ns / (double)l[b].p50_ns, (double)l[a].min_ns / (double)l[b].min_ns,
+		(double)cpu[a] / (double)cpu[b]);
 }
 
 static enum qb_err measure(struct bench *b, const struct options *o, struct qb_errbuf *eb)
@@ -136,20 +138,22 @@ static enum qb_err measure(struct bench *b, const struct options *o, struct qb_e
 	static const char *const name[] = {"quantbench float", "quantbench int8",
 		"ONNX Runtime float", "ONNX Runtime int8"};
 	struct qb_latency l[4];
+	int64_t cpu[4];
 	int n = b->ort_i8 ? 4 : b->ort_f32 ? 3 : 2;
 
 	QB_TRY(qb_latency_measure(s, n, &opt, l, NULL, NULL, eb));
+	QB_TRY(least_cpu(s, n, (int)QB_MIN(o->queries, INT64_C(20)), cpu, eb));
 	for (int i = 0; i < n; i++) {
 		printf("  %-22s p50 %9.4f  p90 %9.4f  min %9.4f ms  (%lld runs)\n", name[i],
 			(double)l[i].p50_ns * 1e-6, (double)l[i].p90_ns * 1e-6,
 			(double)l[i].min_ns * 1e-6, (long long)l[i].count);
 	}
-	print_ratio("int8 : float", &l[1], &l[0]);
+	print_ratio("int8 : float", l, cpu, 1, 0);
 	if (n > 2) {
-		print_ratio("float : ONNX Runtime", &l[0], &l[2]);
+		print_ratio("float : ONNX Runtime", l, cpu, 0, 2);
 	}
 	if (n > 3) {
-		print_ratio("int8 : ONNX Runtime", &l[1], &l[3]);
+		print_ratio("int8 : ONNX Runtime", l, cpu, 1, 3);
 	}
 	return QB_OK;
 }

@@ -62,16 +62,17 @@ def peer_of(name, model):
 
 
 def measure(args, library, threads, model, peer):
-	"""Prints what bench_latency says and returns its ratios of least times."""
+	"""Prints what bench_latency says and returns its ratios: of one thread's least processor time, of two threads' least time."""
 	command = ["bench/bench_latency", "-t", threads, "-s", args.s, "-q", args.q] + (["-k"] if args.k else [])
 	command += ["-l", library, model, peer] if peer else [model]
 	said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 	print(said, end="", flush=True)
-	return {m[1].strip(): float(m[2]) for m in re.finditer(r"^  (\S.*? : .*?) +[\d.]+  of minima +([\d.]+)$", said, re.M)}
+	line = r"^  (\S.*? : .*?) +[\d.]+  of minima +([\d.]+)  of processor time +([\d.]+)$"
+	return {m[1].strip(): float(m[3 if threads == "1" else 2]) for m in re.finditer(line, said, re.M)}
 
 
 def summarise(threads, rows):
-	title = f"{threads} thread{'s' * (threads != '1')}, ratios of least times"
+	title = f"{threads} thread{'s' * (threads != '1')}, least times"
 	print(f"\n{title:40}" + "".join(f"{r:>24}" for r in RATIOS))
 	for name, ratio in rows.items():
 		print(f"  {name:38}" + "".join(f"{ratio[r]:24.2f}" if r in ratio else f"{'':24}" for r in RATIOS))
