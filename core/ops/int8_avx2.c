@@ -224,61 +224,106 @@ static void pack_depthwise(int8_t *packed, const int8_t *w, int64_t channels, in
 	}
 }
 
-/* 16 low and high sums to two vectors of sums. */
-#define COMBINE(low, high, s, t) \
-	s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_unpacklo_epi16(low, high), weigh)); \
-	t = _mm256_add_epi32(t, _mm256_madd_epi16(_mm256_unpackhi_epi16(low, high), weigh));
-#define ACCUMULATE(sum, x, i) \
-	sum = _mm256_add_epi16(sum, \
-		_mm256_maddubs_epi16(x, _mm256_load_si256((const __m256i *)(v + 32 * (i)))));
+/* Of one pixel: the low and the high sums of the first 8 channels of each lane, then of the others. */
+struct halves {
+	__m256i l0, h0, l1, h1;
+};
+struct whole {
+	__m256i s0, s1, s2, s3;
+};
+
+AVX2 INLINE void accumulate(struct halves *h, __m256i a, __m256i b, __m256i w0, __m256i w1, __m256i w2,
+	__m256i w3)
+{
+	__m256i x = _mm256_unpacklo_epi8(a, b), z = _mm256_unpackhi_epi8(a, b);
+
+	h->l0 = _mm256_add_epi16(h->l0, _mm256_maddubs_epi16(x, w0));
+	h->h0 = _mm256_add_epi16(h->h0, _mm256_maddubs_epi16(x, w1));
+	h->l1 = _mm256_add_epi16(h->l1, _mm256_maddubs_epi16(z, w2));
+	h->h1 = _mm256_add_epi16(h->h1, _mm256_maddubs_epi16(z, w3));
+	/* Here they stand in registers: GCC would draw products of later taps forward and spill. */
+	__asm__("" : "+x"(h->l0), "+x"(h->h0), "+x"(h->l1), "+x"(h->h1));
+}
+
+AVX2 INLINE void combine(struct whole *s, const struct halves *h)
+{
+	const __m256i weigh = _mm256_set1_epi32(16 << 16 | 1);
+
+	s->s0 = _mm256_add_epi32(s->s0, _mm256_madd_epi16(_mm256_unpacklo_epi16(h->l0, h->h0), weigh));
+	s->s1 = _mm256_add_epi32(s->s1, _mm256_madd_epi16(_mm256_unpackhi_epi16(h->l0, h->h0), weigh));
+	s->s2 = _mm256_add_epi32(s->s2, _mm256_madd_epi16(_mm256_unpacklo_epi16(h->l1, h->h1), weigh));
+	s->s3 = _mm256_add_epi32(s->s3, _mm256_madd_epi16(_mm256_unpackhi_epi16(h->l1, h->h1), weigh));
+}
+
+AVX2 INLINE void finish(const struct qb_int8_channels *d, int64_t c, const struct whole *s, uint8_t *y)
+{
+	const __m256 hi = _mm256_set1_ps((float)d->hi);
+	const float *m = d->multiplier + c, *o = d->offset + c;
+	__m256i s0 = requant_8(s->s0, _mm256_load_ps(m), _mm256_load_ps(o), hi);
+	__m256i s1 = requant_8(s->s1, _mm256_load_ps(m + 8), _mm256_load_ps(o + 8), hi);
+	__m256i s2 = requant_8(s->s2, _mm256_load_ps(m + 16), _mm256_load_ps(o + 16), hi);
+	__m256i s3 = requant_8(s->s3, _mm256_load_ps(m + 24), _mm256_load_ps(o + 24), hi);
+	__m256i bytes = _mm256_packus_epi16(_mm256_packs_epi32(s0, s1), _mm256_packs_epi32(s2, s3));
+
+	bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8((char)d->lo));
+	if (d->channels - c >= BLOCK) {
+		_mm256_storeu_si256((__m256i *)(y + c), bytes);
+		return;
+	}
+	store_some(y + c, _mm256_castsi256_si128(bytes), d->channels - c);
+	store_some(y + c + 16, _mm256_extracti128_si256(bytes, 1), d->channels - c - 16);
+}
+
+AVX2 INLINE __m256i load_tap(const uint8_t *const *row, int64_t t, int64_t end, int64_t at)
+{
+	return t < end ? _mm256_loadu_si256((const __m256i *)(row[t] + at)) : _mm256_setzero_si256();
+}
+
+/* One pixel, or two side by side: loads are what bounds it, and the two share those of weights. */
+AVX2 INLINE void depthwise_pixels(const struct qb_int8_channels *d, const int64_t taps, const bool two, int64_t c,
+	const uint8_t *const *row, int64_t at, int64_t step, uint8_t *y, int64_t y_stride)
+{
+	const __m256i none = _mm256_setzero_si256(), *start = (const __m256i *)(d->start + c);
+	const __m256i *v = (const __m256i *)(d->packed + c * ((taps + 1) / 2) * 4);
+	struct whole s = {_mm256_load_si256(start), _mm256_load_si256(start + 1), _mm256_load_si256(start + 2),
+		_mm256_load_si256(start + 3)}, s2 = s;
+
+	for (int64_t first = 0; first < taps; first += 2 * PAIRS) {
+		int64_t end = QB_MIN(first + 2 * PAIRS, taps);
+		struct halves h = {none, none, none, none}, h2 = h;
+
+#pragma GCC unroll 8
+		for (int64_t t = first; t < end; t += 2, v += 4) {
+			__m256i w0 = _mm256_load_si256(v), w1 = _mm256_load_si256(v + 1);
+			__m256i w2 = _mm256_load_si256(v + 2), w3 = _mm256_load_si256(v + 3);
+
+			accumulate(&h, load_tap(row, t, end, at), load_tap(row, t + 1, end, at), w0, w1, w2, w3);
+			if (two) {
+				accumulate(&h2, load_tap(row, t, end, at + step), load_tap(row, t + 1, end, at + step),
+					w0, w1, w2, w3);
+			}
+		}
+		combine(&s, &h);
+		if (two) {
+			combine(&s2, &h2);
+		}
+	}
+	finish(d, c, &s, y);
+	if (two) {
+		finish(d, c, &s2, y + y_stride);
+	}
+}
 
 AVX2 INLINE void depthwise_block(const struct qb_int8_channels *d, const int64_t taps, int64_t c,
 	const uint8_t *const *row, int64_t step, int64_t pixels, uint8_t *y, int64_t y_stride)
 {
-	const __m256i none = _mm256_setzero_si256(), weigh = _mm256_set1_epi32(16 << 16 | 1);
-	const __m256 hi = _mm256_set1_ps((float)d->hi);
-	const __m256i lo = _mm256_set1_epi8((char)d->lo), *start = (const __m256i *)(d->start + c);
-	const float *m = d->multiplier + c, *o = d->offset + c;
-	const int8_t *w = d->packed + c * ((taps + 1) / 2) * 4;
-	const int64_t left = d->channels - c;
+	int64_t p = 0;
 
-	for (int64_t p = 0, at = c; p < pixels; p++, at += step, y += y_stride) {
-		__m256i s0 = _mm256_load_si256(start), s1 = _mm256_load_si256(start + 1);
-		__m256i s2 = _mm256_load_si256(start + 2), s3 = _mm256_load_si256(start + 3);
-		const int8_t *v = w;
-		__m256i bytes;
-
-		for (int64_t first = 0; first < taps; first += 2 * PAIRS) {
-			int64_t end = QB_MIN(first + 2 * PAIRS, taps);
-			__m256i l0 = none, h0 = none, l1 = none, h1 = none;
-
-			for (int64_t t = first; t < end; t += 2, v += 128) {
-				__m256i a = _mm256_loadu_si256((const __m256i *)(row[t] + at)), x;
-				__m256i b = t + 1 < end
-					? _mm256_loadu_si256((const __m256i *)(row[t + 1] + at)) : none;
-
-				x = _mm256_unpacklo_epi8(a, b);
-				ACCUMULATE(l0, x, 0)
-				ACCUMULATE(h0, x, 1)
-				x = _mm256_unpackhi_epi8(a, b);
-				ACCUMULATE(l1, x, 2)
-				ACCUMULATE(h1, x, 3)
-			}
-			COMBINE(l0, h0, s0, s1)
-			COMBINE(l1, h1, s2, s3)
-		}
-		s0 = requant_8(s0, _mm256_load_ps(m), _mm256_load_ps(o), hi);
-		s1 = requant_8(s1, _mm256_load_ps(m + 8), _mm256_load_ps(o + 8), hi);
-		s2 = requant_8(s2, _mm256_load_ps(m + 16), _mm256_load_ps(o + 16), hi);
-		s3 = requant_8(s3, _mm256_load_ps(m + 24), _mm256_load_ps(o + 24), hi);
-		bytes = _mm256_packus_epi16(_mm256_packs_epi32(s0, s1), _mm256_packs_epi32(s2, s3));
-		bytes = _mm256_max_epu8(bytes, lo);
-		if (left >= BLOCK) {
-			_mm256_storeu_si256((__m256i *)(y + c), bytes);
-			continue;
-		}
-		store_some(y + c, _mm256_castsi256_si128(bytes), left);
-		store_some(y + c + 16, _mm256_extracti128_si256(bytes, 1), left - 16);
+	for (; p + 2 <= pixels; p += 2) {
+		depthwise_pixels(d, taps, true, c, row, c + p * step, step, y + p * y_stride, y_stride);
+	}
+	if (p < pixels) {
+		depthwise_pixels(d, taps, false, c, row, c + p * step, step, y + p * y_stride, y_stride);
 	}
 }
 
