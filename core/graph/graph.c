@@ -613,5 +613,13 @@ int64_t qb_node_macs(const struct qb_node *n)
 	if (strcmp(n->type, "MatMul") == 0) {
 		return qb_dim_mul(qb_shape_product(y, 0, y->ndim), x->dim[x->ndim - 1]);
 	}
+	if ((!strcmp(n->type, "RNN") || !strcmp(n->type, "GRU") || !strcmp(n->type, "LSTM")) && n->inputs > 2 &&
+		n->input[2] && n->input[2]->shape.known) {
+		/* Every step of every sequence meets all weights once. */
+		const struct qb_shape *r = &n->input[2]->shape;
+
+		return qb_dim_add(qb_dim_mul(qb_shape_product(x, 0, 2), qb_shape_product(w, 0, w->ndim)),
+			qb_dim_mul(qb_shape_product(x, 0, 2), qb_shape_product(r, 0, r->ndim)));
+	}
 	return 0;
 }

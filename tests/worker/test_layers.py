@@ -23,6 +23,14 @@ class Layers(tiny.Case):
         return {"type": "ptq", "model": model, "data": data, "schemes": list(schemes),
                 "latency": False}
 
+    def test_recurrent__multiply_accumulates__every_step_meets_all_weights(self):
+        for type, gates in (("RNN", 1), ("GRU", 3), ("LSTM", 4)):
+            node = helper.make_node(type, ["x", "w", "r"], ["out"], hidden_size=5)
+            model = self.save_model(
+                f"{type}.onnx", [node], {"x": (tiny.FLOAT, [7, 1, 3])}, {"out": (tiny.FLOAT, [7, 1, 1, 5])},
+                {"w": self.normal(1, gates * 5, 3), "r": self.normal(1, gates * 5, 5)})
+            self.assertEqual(worker.run({"type": "inspect", "model": model})[0]["macs"], 7 * gates * 5 * (3 + 5))
+
     def rows(self, *schemes):
         result, _ = worker.run(self.job(*schemes))
         return [{t["name"]: (t["kind"], t["format"]) for t in s["tensors"]}
