@@ -295,7 +295,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(product__any_shape__vectors_equal_plain_c),
 		cmocka_unit_test(depthwise__any_line__vectors_equal_plain_c),
-
 		cmocka_unit_test(pack__every_way_to_lie__is_the_matrix),
 		cmocka_unit_test(functions__dense_arguments__are_near_the_exact_values),
 		cmocka_unit_test(exp__ends__are_zero_and_infinity),
