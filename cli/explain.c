@@ -97,7 +97,11 @@ static void print_tensors(const json_t *rows, FILE *out)
 		cli_table_cell(t, "%s", cli_text(row, "name"));
 		cli_table_cell(t, "%s", cli_text(row, "kind"));
 		cli_table_cell(t, "%s", cli_text(row, "format"));
-		cli_table_number(t, "%.1f", cli_number(row, "sqnr_db"));
+		if (json_is_true(json_object_get(row, "exact"))) {
+			cli_table_cell(t, "exact");
+		} else {
+			cli_table_number(t, "%.1f", cli_number(row, "sqnr_db"));
+		}
 		cli_table_number(t, "%.0f %%", 100 * cli_number(row, "clipping"));
 		cli_table_number(t, "%.0f %%", 100 * cli_number(row, "rounding"));
 		cli_table_number(t, "%.3f", cli_number(row, "inf_norm"));

@@ -216,15 +216,20 @@ static const json_t *tensor_named(const json_t *row, const char *name)
 }
 
 /* Light where much noise is, dark where little; the number stands in every cell, so colour is not all. */
-static void heat_cell(FILE *f, double db)
+static bool is_exact(const json_t *tensor)
 {
-	double share = isnan(db) ? 1 : fmin(fmax(db / 50, 0), 1);
+	return json_is_true(json_object_get(tensor, "exact"));
+}
+
+static void heat_cell(FILE *f, double db, bool exact)
+{
+	double share = exact ? 1 : isnan(db) ? 0 : fmin(fmax(db / 50, 0), 1);
 	int red = (int)(250 - 180 * share), green = (int)(240 - 105 * share), blue = (int)(225 - 35 * share);
 
 	fprintf(f, "<td class=n style='background:rgb(%d,%d,%d);color:%s'>", red, green, blue,
 		share > 0.6 ? "#fff" : "#1c2430");
 	if (isnan(db)) {
-		fputs("exact</td>", f);
+		fputs(exact ? "exact</td>" : "</td>", f);
 	} else {
 		fprintf(f, "%.1f</td>", db);
 	}
@@ -257,7 +262,7 @@ static void heat_map(FILE *f, const json_t *r)
 			const json_t *mine = tensor_named(row, string_at(t, "name"));
 
 			if (mine) {
-				heat_cell(f, number_at(mine, "sqnr_db"));
+				heat_cell(f, number_at(mine, "sqnr_db"), is_exact(mine));
 			} else {
 				fputs("<td>float</td>", f);
 			}
@@ -289,7 +294,7 @@ static void tensors(FILE *f, const json_t *row)
 		cell(f, number_at(t, "max"), "%.4g", "");
 		cell(f, number_at(t, "observed_min"), "%.4g", "");
 		cell(f, number_at(t, "observed_max"), "%.4g", "");
-		cell(f, number_at(t, "sqnr_db"), "%.1f", "exact");
+		cell(f, number_at(t, "sqnr_db"), "%.1f", is_exact(t) ? "exact" : "");
 		fputs("</tr>\n", f);
 	}
 	fputs("</table></details>\n", f);
