@@ -8,7 +8,7 @@
 #include "core/ops/plans.h"
 
 enum {
-	FEW_CHANNELS = 12,  /* fewer than this are copied into rows first: runs would be too short */
+	FEW_CHANNELS = 8,   /* fewer than this are copied into rows first: runs would be too short */
 	SOME_CHANNELS = 64, /* with fewer than this a line of the kernel is one run, where it is no dilated one */
 	TAPS_MAX = 64,      /* pointers to runs stand on the stack */
 	GROUP_CHANNELS = 8, /* fewer in a group are left to others */
@@ -25,6 +25,7 @@ struct area {
 
 struct layer {
 	struct qb_dense d;
+	int64_t merged;      /* groups of the node in one of d's */
 	int64_t depth, each; /* channels and outputs of a group */
 	int64_t taps, rows;
 	int threads, areas;
@@ -340,13 +341,58 @@ enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *b
 	return QB_OK;
 }
 
+/* ---- small groups ---- */
+
+/* Some groups as one, with zeros between them: a panel has room for 16 outputs, and runs are longer. */
+static int64_t choose_merged(const struct qb_dense *d)
+{
+	int64_t depth = d->channels / d->groups, each = d->outputs / d->groups, n;
+
+	if (d->groups == 1 || depth < 2 || each < 1 || (each > GROUP_CHANNELS && depth > GROUP_CHANNELS)) {
+		return 1;
+	}
+	for (n = QB_F32_PANEL / each; n > 1 && d->groups % n; n--) {
+	}
+	return QB_MAX(n, INT64_C(1));
+}
+
+struct merging {
+	int64_t groups, merged, taps, depth, each; /* of the node's groups */
+};
+
+/* [groups * each][depth][taps] to [groups / merged][1][taps][merged * depth][16]. */
+static void merge_weights(const void *context, const float *from, float *to)
+{
+	const struct merging *m = context;
+	int64_t run = m->merged * m->depth;
+
+	for (int64_t i = 0; i < m->groups * m->each * m->depth * m->taps; i++) {
+		int64_t t = i % m->taps, k = i / m->taps % m->depth, o = i / m->taps / m->depth, g = o / m->each;
+		int64_t in = g % m->merged;
+
+		to[((g / m->merged * m->taps + t) * run + in * m->depth + k) * QB_F32_PANEL + in * m->each +
+			o % m->each] = from[i];
+	}
+}
+
+static enum qb_err find_weight(struct qb_builder *b, const struct qb_dense *d, const struct layer *l, int *id,
+	struct qb_errbuf *eb)
+{
+	struct merging m = {d->groups * l->merged, l->merged, l->taps, l->depth / l->merged, l->each / l->merged};
+
+	if (l->merged == 1) {
+		return qb_dense_weight(b, d, id, eb);
+	}
+	return qb_builder_made_weight(b, d->w, merge_weights, &m, sizeof(m), (size_t)d->groups * l->group_weights, id, eb);
+}
+
 static enum qb_err find_buffers(struct qb_builder *b, const struct qb_dense *d, const struct layer *l,
 	int buffer[6], struct qb_errbuf *eb)
 {
 	struct qb_place place;
 	int id;
 
-	QB_TRY(qb_dense_weight(b, d, &id, eb));
+	QB_TRY(find_weight(b, d, l, &id, eb));
 	buffer[W] = QB_CALL_WEIGHT(id);
 	buffer[BIAS] = buffer[W];
 	if (d->bias) {
@@ -367,31 +413,33 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct qb_dense *d, 
 	return QB_OK;
 }
 
-enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
+enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *dense,
 	struct qb_errbuf *eb)
 {
-	struct layer l = {.d = *d, .act = n->act, .tail = n->tail, .depth = d->channels / d->groups,
-		.each = d->outputs / d->groups,
-		.taps = d->kernel[0] * d->kernel[1], .rows = d->images * d->out_height * d->out_width};
+	struct layer l = {.d = *dense, .merged = choose_merged(dense), .act = n->act, .tail = n->tail,
+		.taps = dense->kernel[0] * dense->kernel[1],
+		.rows = dense->images * dense->out_height * dense->out_width};
+	struct qb_dense *d = &l.d;
 	struct area *area;
 	int buffer[6];
 
+	d->groups /= l.merged;
+	l.depth = d->channels / d->groups;
+	l.each = d->outputs / d->groups;
 	l.pointwise = l.taps == 1 && d->stride[0] == 1 && d->stride[1] == 1 && !d->pad[0] && !d->pad[1] &&
 		d->height == d->out_height && d->width == d->out_width;
 	l.gathered = l.taps > 1 && l.depth < FEW_CHANNELS;
 	l.lines = l.taps > 1 && l.depth < SOME_CHANNELS && d->groups == 1 && d->dilation[1] == 1 &&
 		d->kernel[0] <= TAPS_MAX;
-	if (!qb_f32_is_fast() || (d->groups > 1 && l.depth < GROUP_CHANNELS) || !l.rows || !l.depth || !l.each || (!l.gathered && l.taps > TAPS_MAX)) {
+	if (!qb_f32_is_fast() || (d->groups > 1 && l.depth < GROUP_CHANNELS) || !l.rows || !l.depth || !l.each ||
+		(!l.gathered && l.taps > TAPS_MAX)) {
 		return QB_EUNSUPPORTED;
 	}
 	l.threads = l.rows * l.each * l.depth * l.taps < PARALLEL_MACS ? 1 : qb_builder_threads(b);
 	l.group_weights = qb_align_up((size_t)l.each, QB_F32_PANEL) * (size_t)(l.taps * l.depth);
 	l.zeros = qb_builder_alloc(b, (size_t)(l.depth * d->kernel[1]), sizeof(float));
-	if (!l.zeros) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
-	}
 	area = qb_builder_alloc(b, AREAS_MAX, sizeof(*area));
-	if (!area) {
+	if (!l.zeros || !area) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	l.area = area;

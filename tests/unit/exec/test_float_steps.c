@@ -19,12 +19,12 @@
 
 enum { F32 = 1, I64 = 7 };
 
+static uint64_t stream; /* of random numbers; each network begins anew */
 static const char *made; /* the step that must be there, by implementation; NULL: any */
 static const char *unmade; /* the step that fusing must have spared; NULL: none */
 
 static const float *constant(struct model_builder *b, const char *name, int ndim, const int64_t *dim)
 {
-	static uint64_t stream;
 	size_t n = 1;
 	const float *x;
 
@@ -67,6 +67,7 @@ static void shape(struct model_builder *b, const char *name, int n, const int64_
 
 static void start(struct model_builder *b, int ndim, const int64_t *dim)
 {
+	stream = 0;
 	mb_init(b, 17);
 	mb_input(b, "x", F32, ndim, dim);
 }
@@ -186,6 +187,9 @@ static void conv__every_way__equals_plain_c(void **state)
 		{300, 16, 5, 6, {3, 1}, {1, 1}, {1, 1}, {1, 0, 0, 0}, 1, "tiles"},
 		{500, 18, 5, 6, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1, "tiles"},
 		{32, 48, 9, 7, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 2, "tiles"},
+		{32, 32, 9, 7, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 8, "tiles"},
+		{40, 30, 9, 7, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 10, "tiles"},
+		{16, 12, 9, 7, {3, 2}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 2, "tiles by line"},
 		{40, 24, 9, 10, {3, 3}, {1, 1}, {4, 6}, {4, 6, 4, 6}, 1, "tiles by area"},
 		{40, 24, 9, 10, {3, 3}, {1, 1}, {12, 12}, {12, 12, 12, 12}, 1, "tiles by area"},
 		{80, 24, 13, 10, {3, 3}, {2, 1}, {6, 4}, {5, 9, 6, 1}, 2, "tiles by area"},
