@@ -241,21 +241,30 @@ static void share_out(struct conv *c, struct qb_builder *b)
 	c->bands = (c->oh + c->band - 1) / c->band;
 }
 
+enum qb_err qb__int8_pad(struct qb_builder *b, const struct qb_int8_form *form, int zero, int64_t elements,
+	const void **out, struct qb_errbuf *eb)
+{
+	const size_t room = (size_t)elements + 128;
+	uint8_t *line = qb_builder_alloc(b, room, 1);
+	void *pad = qb_builder_alloc(b, room, (size_t)form->element_bytes);
+
+	if (!line || !pad) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	memset(line, zero, room);
+	form->expand(line, pad, elements);
+	*out = pad;
+	return QB_OK;
+}
+
 /* Pads and scratch, once the geometry is known. */
 static enum qb_err prepare_rows(struct conv *c, struct qb_builder *b, int zero, int *scratch,
 	struct qb_errbuf *eb)
 {
 	int64_t size = c->form->element_bytes, row = c->width * c->stride, slack = 128;
 	int64_t rows = (c->band - 1) * c->sh + c->reach;
-	uint8_t *line = qb_builder_alloc(b, (size_t)(row + slack), 1);
-	void *pad = qb_builder_alloc(b, (size_t)(row + slack), (size_t)size);
 
-	if (!line || !pad) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
-	}
-	memset(line, zero, (size_t)(row + slack));
-	c->form->expand(line, pad, row);
-	c->pad = pad;
+	QB_TRY(qb__int8_pad(b, c->form, zero, row, &c->pad, eb));
 	c->direct = size == 1 && !c->left && !c->top && c->width == c->iw &&
 		(c->oh - 1) * c->sh + c->reach <= c->ih;
 	c->scratch_bytes =

@@ -212,22 +212,6 @@ static enum qb_err pack(struct transposed *c, struct qb_builder *b, const int8_t
 	return err;
 }
 
-static enum qb_err make_pads(struct transposed *c, struct qb_builder *b, int zero, int *scratch,
-	struct qb_errbuf *eb)
-{
-	const int64_t row = c->h.padded * c->x_stride, size = c->form->element_bytes, slack = 128;
-	uint8_t *line = qb_builder_alloc(b, (size_t)(row + slack), 1);
-	void *pad = qb_builder_alloc(b, (size_t)(row + slack), (size_t)size);
-
-	if (!line || !pad) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
-	}
-	memset(line, zero, (size_t)(row + slack));
-	c->form->expand(line, pad, row);
-	c->pad = pad;
-	return qb_builder_scratch(b, (size_t)((c->v.padded * row + slack) * size), scratch, eb);
-}
-
 enum qb_err qb__plan_int8_conv_transpose(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	const struct qb_shape *s = &n->input[0]->shape, *ws = &n->input[1]->shape;
@@ -263,6 +247,8 @@ enum qb_err qb__plan_int8_conv_transpose(struct qb_builder *b, const struct qb_n
 	QB_TRY(pack(&c, b, w.codes, channels, x.zero, eb));
 	buffer[0] = x.buffer;
 	buffer[1] = y.buffer;
-	QB_TRY(make_pads(&c, b, x.zero, &buffer[2], eb));
+	QB_TRY(qb__int8_pad(b, c.form, x.zero, c.h.padded * c.x_stride, &c.pad, eb));
+	QB_TRY(qb_builder_scratch(b, (size_t)((c.v.padded * c.h.padded * c.x_stride + 128) * c.form->element_bytes),
+		&buffer[2], eb));
 	return qb_builder_call(b, n, "int8 transposed", run_transposed, &c, sizeof(c), buffer, 3, 2, eb);
 }

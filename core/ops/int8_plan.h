@@ -62,6 +62,10 @@ enum qb_err qb__plan_int8_conv_sum(struct qb_builder *b, const struct qb_node *n
 enum qb_err qb__plan_int8_filtered_sum(struct qb_builder *b, const struct qb_node *n, const struct qb_value *v,
 	const struct qb__int8_residual *r, const struct qb_bytes *other, struct qb_errbuf *eb);
 
+/* So many elements of pixels outside, which are the zero point; living as long as the plan. */
+enum qb_err qb__int8_pad(struct qb_builder *b, const struct qb_int8_form *form, int zero, int64_t elements,
+	const void **out, struct qb_errbuf *eb);
+
 /* A 3 x 3 convolution by minimal filtering; QB_EUNSUPPORTED where that is not exact or not faster. */
 enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);

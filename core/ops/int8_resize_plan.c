@@ -9,7 +9,6 @@
 #endif
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/size.h"
@@ -20,17 +19,10 @@
 /* Weights in 2^-21: with those of a cubic, which add up to 2.6 in magnitude, sums of bytes stay in 32 bits. */
 enum { BITS = 21, TAPS_MAX = 16, LINE = 256, WORTH_A_THREAD = 16384 };
 
-struct axis {
-	int64_t in, out;
-	int count;
-	const int64_t *from; /* [out][count] */
-	const double *weight;
-};
-
 struct resize {
 	int64_t images;
 	struct qb_bytes x, y;
-	struct axis v, h;
+	struct qb_resize_axis v, h;
 	float multiplier, offset; /* of a sum */
 	int threads;
 };
@@ -98,7 +90,7 @@ static void resize_pixel(const struct resize *c, const uint8_t *image, int64_t o
 		const uint8_t *line = image + c->v.from[oy * c->v.count + i] * c->h.in * c->x.stride;
 
 		for (int k = 0; k < c->h.count; k++) {
-			double w = c->v.weight[oy * c->v.count + i] * c->h.weight[ox * c->h.count + k];
+			double w = (double)c->v.weight[oy * c->v.count + i] * c->h.weight[ox * c->h.count + k];
 
 			row[taps] = line + c->h.from[ox * c->h.count + k] * c->x.stride;
 			weight[taps] = (int32_t)lrint(ldexp(w, BITS));
@@ -130,34 +122,6 @@ static void run_resize(const void *context, void *const *buffer)
 	}
 }
 
-static enum qb_err read_axis(struct qb_builder *b, const struct qb_node *n, int d, struct axis *a,
-	struct qb_errbuf *eb)
-{
-	struct qb_resize_taps t;
-	size_t entries;
-	int64_t *from;
-	double *weight;
-	enum qb_err err = QB_OK;
-
-	QB_TRY(qb_resize_taps(n, d, &t, eb));
-	*a = (struct axis){n->input[0]->shape.dim[d], n->output[0]->shape.dim[d], t.count, NULL, NULL};
-	entries = (size_t)(a->out * t.count);
-	a->from = from = qb_builder_alloc(b, entries + 1, sizeof(*from));
-	a->weight = weight = qb_builder_alloc(b, entries + 1, sizeof(*weight));
-	if (!from || !weight) {
-		err = qb_fail(eb, QB_ENOMEM, "no memory for a plan");
-	}
-	for (size_t i = 0; err != QB_ENOMEM && i < entries; i++) {
-		from[i] = t.from[i];
-		weight[i] = t.count == 1 ? 1 : t.weight[i];
-		err = t.outside[i / (size_t)t.count] ? QB_EUNSUPPORTED : err;
-	}
-	free(t.from);
-	free(t.weight);
-	free(t.outside);
-	return err;
-}
-
 static enum qb_err plan_sums(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	const struct qb_shape *in = &n->input[0]->shape, *out = &n->output[0]->shape;
@@ -175,8 +139,8 @@ static enum qb_err plan_sums(struct qb_builder *b, const struct qb_node *n, stru
 		return QB_EUNSUPPORTED;
 	}
 	c.images = in->dim[0];
-	QB_TRY(read_axis(b, n, 2, &c.v, eb));
-	QB_TRY(read_axis(b, n, 3, &c.h, eb));
+	QB_TRY(qb_resize_axis(b, n, 2, &c.v, eb));
+	QB_TRY(qb_resize_axis(b, n, 3, &c.h, eb));
 	if (c.v.count * c.h.count > TAPS_MAX) {
 		return QB_EUNSUPPORTED;
 	}

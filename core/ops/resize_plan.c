@@ -10,16 +10,9 @@
 #include "core/ops/plans.h"
 #include "core/ops/resize.h"
 
-struct axis {
-	int64_t in, out;
-	int count;
-	const int64_t *from; /* [out][count] */
-	const float *weight;
-};
-
 struct resize {
 	int64_t images, channels;
-	struct axis y, x;
+	struct qb_resize_axis y, x;
 };
 
 /* One line of the output. Sums run line by line, then along the line, in the order of the taps. */
@@ -77,7 +70,7 @@ static void run_resize(const void *context, void *const *buffer)
 	}
 }
 
-static enum qb_err read_axis(struct qb_builder *b, const struct qb_node *n, int d, struct axis *a,
+enum qb_err qb_resize_axis(struct qb_builder *b, const struct qb_node *n, int d, struct qb_resize_axis *a,
 	struct qb_errbuf *eb)
 {
 	struct qb_resize_taps t;
@@ -87,7 +80,7 @@ static enum qb_err read_axis(struct qb_builder *b, const struct qb_node *n, int 
 	enum qb_err err = QB_OK;
 
 	QB_TRY(qb_resize_taps(n, d, &t, eb));
-	*a = (struct axis){n->input[0]->shape.dim[d], n->output[0]->shape.dim[d], t.count, NULL, NULL};
+	*a = (struct qb_resize_axis){n->input[0]->shape.dim[d], n->output[0]->shape.dim[d], t.count, NULL, NULL};
 	entries = (size_t)(a->out * t.count);
 	from = qb_builder_alloc(b, entries, sizeof(*from));
 	weight = qb_builder_alloc(b, entries, sizeof(*weight));
@@ -131,8 +124,8 @@ enum qb_err qb__plan_resize(struct qb_builder *b, const struct qb_node *n, struc
 	}
 	r.images = x->shape.dim[0];
 	r.channels = x->shape.dim[1];
-	QB_TRY(read_axis(b, n, 2, &r.y, eb));
-	QB_TRY(read_axis(b, n, 3, &r.x, eb));
+	QB_TRY(qb_resize_axis(b, n, 2, &r.y, eb));
+	QB_TRY(qb_resize_axis(b, n, 3, &r.x, eb));
 	md = qb_dnn_channels_last(&x->shape);
 	QB_TRY(qb_builder_source(b, x, &md, &from, eb));
 	md = qb_dnn_channels_last(&y->shape);
