@@ -14,7 +14,7 @@
 #include "core/base/arena.h"
 #include "core/base/size.h"
 
-const struct qb_adaround_options qb_adaround_defaults = {2000, 256, 0.01, 10, 20, 2, 0.2, 1};
+const struct qb_adaround_options qb_adaround_defaults = {2000, 256, 0.01, 10, 20, 2, 0.2, 4};
 
 /* Fewer rows than this (a depthwise convolution has one) are no work for a matrix product. */
 enum { FEW_ROWS = 4 };

@@ -39,7 +39,7 @@ struct qb_adaround_options {
 	double lambda;     /* 10 */
 	double beta_start, beta_end; /* 20, 2 */
 	double warm_up;    /* share of the iterations without regulariser: 0.2 */
-	double shrinkage;  /* 1 */
+	double shrinkage;  /* 4 */
 };
 extern const struct qb_adaround_options qb_adaround_defaults;
 
