@@ -11,7 +11,53 @@
 #include "core/ops/f32_kernels.h"
 #include "core/ops/plans.h"
 
-/* Reshape, Flatten, Squeeze ...: row-major numbers seen in another shape. */
+/* A layout of strides alone, seen in another shape: groups of dimensions with one product each must lie evenly in x. */
+static bool reshape_md(const dnnl_memory_desc_t *x, const struct qb_shape *shape, dnnl_memory_desc_t *y)
+{
+	const dnnl_dim_t *from = x->format_desc.blocking.strides;
+	dnnl_dims_t dims, strides;
+	int i = 0, k = 0;
+
+	while (i < x->ndims || k < shape->ndim) {
+		int64_t in = i < x->ndims ? x->dims[i] : 1, out = k < shape->ndim ? shape->dim[k] : 1;
+		int i0 = i, k0 = k, last;
+
+		i += i < x->ndims;
+		k += k < shape->ndim;
+		while (in != out) {
+			if (in < out ? i == x->ndims : k == shape->ndim) {
+				return false;
+			}
+			if (in < out) {
+				in *= x->dims[i++];
+			} else {
+				out *= shape->dim[k++];
+			}
+		}
+		last = i - 1; /* the group's innermost dimension that has a stride of its own */
+		while (last > i0 && x->dims[last] == 1) {
+			last--;
+		}
+		for (int a = last - 1, b = last; a >= i0; a--) {
+			if (x->dims[a] == 1) {
+				continue;
+			}
+			if (from[a] != from[b] * x->dims[b]) {
+				return false;
+			}
+			b = a;
+		}
+		for (int64_t a = k - 1, step = i > i0 ? from[last] : 1; a >= k0; a--) {
+			dims[a] = shape->dim[a];
+			strides[a] = step;
+			step *= dims[a];
+		}
+	}
+	memset(y, 0, sizeof(*y));
+	return dnnl_memory_desc_init_by_strides(y, shape->ndim, dims, dnnl_f32, strides) == dnnl_success;
+}
+
+/* Reshape, Flatten, Squeeze ...: numbers seen in another shape where they lie, or else row-major. */
 enum qb_err qb__plan_alias(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	struct qb_place place;
@@ -24,8 +70,11 @@ enum qb_err qb__plan_alias(struct qb_builder *b, const struct qb_node *n, struct
 			!qb_carried_equal(n->output[0]->carried, n->input[0]->carried))) {
 		return QB_EUNSUPPORTED;
 	}
-	QB_TRY(qb_builder_dense(b, n->input[0], &place, eb));
-	md = qb_dnn_dense(&n->output[0]->shape);
+	QB_TRY(qb_builder_plain(b, n->input[0], &place, eb));
+	if (!n->output[0]->shape.ndim || !reshape_md(&place.md, &n->output[0]->shape, &md)) {
+		QB_TRY(qb_builder_dense(b, n->input[0], &place, eb));
+		md = qb_dnn_dense(&n->output[0]->shape);
+	}
 	return qb_builder_alias(b, n->output[0], place.buffer, &md, eb);
 }
 
