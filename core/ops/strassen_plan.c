@@ -4,7 +4,7 @@
  * Winograd's form (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., equation 23.6), once. Sums of
  * quarters of the weights are made with the plan, so it is for plans whose weights nothing replaces; they take 7/4 of
  * the weights' memory. An output's error is bounded by the largest numbers of its whole row and column of quarters,
- * not by its own.
+ * not by its own; but rows of zeros, as padding leaves them, give zeros exactly, for a network may divide by their norm.
  *
  *     S1 = A21 + A22   S2 = S1 - A11    S3 = A11 - A21   S4 = A12 - S2
  *     T1 = B12 - B11   T2 = B22 - T1    T3 = B22 - B12   T4 = T2 - B21
@@ -13,6 +13,7 @@
  *     C21 = (P1 + P6) + P7 - P4      C22 = (P1 + P6) + P7 + P5
  */
 #include <math.h>
+#include <string.h>
 
 #include "core/base/size.h"
 #include "core/base/vectorized.h"
@@ -144,6 +145,18 @@ static void find_rows(const struct strassen *s, const struct part *p, const floa
 	}
 }
 
+/* Row i of a half: the upper, or the lower. It costs nothing where the first number is not 0. */
+static bool is_zero(const struct strassen *s, const struct part *p, int64_t i, int lower)
+{
+	const float *x = p->x + (i + lower * p->upper) * 2 * s->k;
+	int64_t k = 0;
+
+	while (k < 2 * s->k && x[k] == 0) {
+		k++;
+	}
+	return k == 2 * s->k;
+}
+
 /* One group of panels; product [7][HALF][COLUMNS]. */
 static void run_group(const struct strassen *s, const struct part *p, const float *row[PRODUCTS][HALF],
 	int64_t group, const float *bias, float *product)
@@ -171,6 +184,9 @@ static void run_group(const struct strassen *s, const struct part *p, const floa
 		join(product + i * COLUMNS, HALF * COLUMNS, width, p->y + at[0], p->y + at[1],
 			whole ? p->y + at[2] : NULL, whole ? p->y + at[3] : NULL);
 		for (int q = 0; q < (whole ? 4 : 2); q++) {
+			if (is_zero(s, p, i, q / 2)) {
+				memset(p->y + at[q], 0, (size_t)width * sizeof(*p->y));
+			}
 			finish(s, p->y + at[q], bias ? bias + column + q % 2 * s->n : NULL,
 				p->add ? p->add + at[q] : NULL, width);
 		}
