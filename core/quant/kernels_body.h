@@ -469,14 +469,19 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(widen)(struc
 	}
 }
 
-QB_TARGET static void QB_NAME(close)(struct QB_NAME(wide) *w, struct qb_qdq_sums *sums)
+/* Halves upon halves. */
+QB_TARGET static void QB_NAME(close)(struct QB_NAME(wide) *w, struct qb_qdq_sums *sums, int with_ref)
 {
-	for (int k = 0; k < 4; k++) {
-		for (int half = QB_NAME(LANES) / 2; half; half /= 2) {
-			for (int j = 0; j < half; j++) {
-				w->sum[k][j] += w->sum[k][j + half];
-			}
+	for (int k = 0; k < (with_ref ? 4 : 2); k++) {
+		double *s = w->sum[k];
+
+		for (int j = 0; j < 8; j++) {
+			s[j] += s[j + 8];
 		}
+		for (int j = 0; j < 4; j++) {
+			s[j] += s[j + 4];
+		}
+		s[0] = (s[0] + s[2]) + (s[1] + s[3]);
 	}
 	sums->signal += w->sum[0][0];
 	sums->noise += w->sum[1][0];
@@ -502,16 +507,17 @@ QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(ad
 QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(add_sums)(const float *x,
 	const float *ref, const float *y, size_t n, struct QB_NAME(wide) *sums, int with_ref)
 {
+	const size_t whole = n / QB_NAME(LANES) * QB_NAME(LANES);
+	float ends[4][QB_NAME(LANES)];
 	size_t i = 0;
 
-	while (i < n) {
+	while (i < whole) {
 		QB_NAME(lanes) s[QB_NAME(PARTS)] = {{0}}, d[QB_NAME(PARTS)] = {{0}};
 		QB_NAME(lanes) rs[QB_NAME(PARTS)] = {{0}}, rd[QB_NAME(PARTS)] = {{0}};
-		float ends[4][QB_NAME(LANES)];
-		size_t end = n - i < QB_NAME(WIDEN) * QB_NAME(LANES)
-			? n : i + QB_NAME(WIDEN) * QB_NAME(LANES);
+		size_t end = whole - i < QB_NAME(WIDEN) * QB_NAME(LANES)
+			? whole : i + QB_NAME(WIDEN) * QB_NAME(LANES);
 
-		for (; i + QB_NAME(LANES) <= end; i += QB_NAME(LANES)) {
+		for (; i < end; i += QB_NAME(LANES)) {
 #pragma GCC unroll 4
 			for (int k = 0; k < QB_NAME(PARTS); k++) {
 				QB_NAME(lanes) v, q, r;
@@ -533,15 +539,15 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(add_sums)(co
 		memcpy(ends[1], d, sizeof(d));
 		memcpy(ends[2], rs, sizeof(rs));
 		memcpy(ends[3], rd, sizeof(rd));
-		for (int j = 0; i < end; i++, j++) {
-			float q = y[i] - x[i], r = with_ref ? ref[i] : 0, e = y[i] - r;
-
-			ends[0][j] = __builtin_fmaf(x[i], x[i], ends[0][j]);
-			ends[1][j] = __builtin_fmaf(q, q, ends[1][j]);
-			ends[2][j] = __builtin_fmaf(r, r, ends[2][j]);
-			ends[3][j] = __builtin_fmaf(e, e, ends[3][j]);
-		}
 		QB_NAME(widen)(sums, ends, with_ref);
+	}
+	for (int j = 0; i < n; i++, j++) {
+		double v = x[i], q = (double)y[i] - v, r = with_ref ? ref[i] : 0, e = y[i] - r;
+
+		sums->sum[0][j] += v * v;
+		sums->sum[1][j] += q * q;
+		sums->sum[2][j] += r * r;
+		sums->sum[3][j] += with_ref ? e * e : 0;
 	}
 }
 
@@ -579,7 +585,7 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 			QB_NAME(add_sums)(x, NULL, a->y + i, n, &sums, 0);
 		}
 	}
-	QB_NAME(close)(&sums, s);
+	QB_NAME(close)(&sums, s, a->ref != NULL);
 }
 
 #undef QB_LOOP

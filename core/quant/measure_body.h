@@ -59,12 +59,13 @@ QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(ro
 	return (QB_NAME(lanes))(((QB_NAME(masks))r & number) | (f->nan & ~number)) * f->scale;
 }
 
-/* One window of add_sums(). A number is divided while the one before it is rounded and added: each chain of operations is
+/* One window of add_sums(), of n numbers, whole LANES. A number is divided while the one before it is rounded and added: each chain of operations is
  * short enough for the processor to overlap. kind and with_ref are known when compiled. */
 QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(window)(const struct QB_NAME(fused) *f,
-	const float *x, const float *ref, float *y, struct QB_NAME(wide) *sums, int kind, int with_ref)
+	const float *x, const float *ref, float *y, size_t n, struct QB_NAME(wide) *sums, int kind, int with_ref)
 {
-	enum { STEP = QB_WIDTH / 4, LAST = (QB_NAME(WIDEN) - 1) * QB_NAME(LANES) };
+	enum { STEP = QB_WIDTH / 4 };
+	const size_t last = n - QB_NAME(LANES);
 	float ends[4][QB_NAME(LANES)];
 
 	for (int k = 0; k < QB_NAME(LANES); k += STEP) {
@@ -72,10 +73,10 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(window)(cons
 
 		memcpy(&v, x + k, sizeof(v));
 		a = QB_NAME(divided)(v, f, kind);
-		for (int i = 0; i <= LAST; i += QB_NAME(LANES)) {
+		for (size_t i = 0; i <= last; i += QB_NAME(LANES)) {
 			QB_NAME(lanes) q = QB_NAME(rounded)(v, a, f, kind), r;
 
-			memcpy(&next, x + k + (i < LAST ? i + QB_NAME(LANES) : i), sizeof(next));
+			memcpy(&next, x + k + (i < last ? i + QB_NAME(LANES) : i), sizeof(next));
 			a = QB_NAME(divided)(next, f, kind);
 			if (with_ref) {
 				memcpy(&r, ref + k + i, sizeof(r));
@@ -97,7 +98,7 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(window)(cons
 	QB_NAME(widen)(sums, ends, with_ref);
 }
 
-/* The whole windows at the front; how many numbers. */
+/* All but what is left of whole LANES; how many numbers. */
 QB_TARGET static size_t QB_NAME(measure_fused)(const struct qb_grid *g, const struct qb_run_args *a,
 	struct QB_NAME(wide) *s)
 {
@@ -105,6 +106,7 @@ QB_TARGET static size_t QB_NAME(measure_fused)(const struct qb_grid *g, const st
 	const int kind = g->kind == QB_FORMAT_INT ? QB_NAME(INTEGER) : g->sign ? QB_NAME(SIGNED) : QB_NAME(UNSIGNED);
 	const QB_NAME(lanes) none = {0};
 	const float zero = a->zero ? (float)a->zero[0] : 0;
+	const size_t whole = a->n / QB_NAME(LANES) * QB_NAME(LANES);
 	struct QB_NAME(fused) f;
 	size_t i = 0;
 
@@ -115,17 +117,18 @@ QB_TARGET static size_t QB_NAME(measure_fused)(const struct qb_grid *g, const st
 		.hi = none + (g->hi - zero) * a->scale[0], .scale = none + a->scale[0],
 		.inverse = none + a->inverse[0], .lift = none + g->lift, .nan = (QB_NAME(masks))(none + g->nan)};
 	f.magic = none + (g->kind == QB_FORMAT_INT ? 12582912.0f : g->magic);
-	for (; i + WINDOW <= a->n; i += WINDOW) {
+	for (size_t n; i < whole; i += n) {
 		const float *x = a->x + i, *r = a->ref + (a->ref ? i : 0);
 		float *y = a->y + i;
 
+		n = whole - i < WINDOW ? whole - i : WINDOW;
 		switch (kind + (a->ref ? 3 : 0)) {
-		case 0: QB_NAME(window)(&f, x, r, y, s, 0, 0); break;
-		case 1: QB_NAME(window)(&f, x, r, y, s, 1, 0); break;
-		case 2: QB_NAME(window)(&f, x, r, y, s, 2, 0); break;
-		case 3: QB_NAME(window)(&f, x, r, y, s, 0, 1); break;
-		case 4: QB_NAME(window)(&f, x, r, y, s, 1, 1); break;
-		case 5: QB_NAME(window)(&f, x, r, y, s, 2, 1); break;
+		case 0: QB_NAME(window)(&f, x, r, y, n, s, 0, 0); break;
+		case 1: QB_NAME(window)(&f, x, r, y, n, s, 1, 0); break;
+		case 2: QB_NAME(window)(&f, x, r, y, n, s, 2, 0); break;
+		case 3: QB_NAME(window)(&f, x, r, y, n, s, 0, 1); break;
+		case 4: QB_NAME(window)(&f, x, r, y, n, s, 1, 1); break;
+		case 5: QB_NAME(window)(&f, x, r, y, n, s, 2, 1); break;
 		}
 	}
 	return i;
