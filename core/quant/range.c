@@ -147,7 +147,7 @@ static void density_range(struct qb_density *d, const struct qb_observer *o,
 		qb__range_scan(f, fmin(o->lo, 0), fmax(o->hi, 0), error, d, lo, hi);
 	} else if (is_search(opt->method)) {
 		error = qb_density_error;
-		qb__range_search(f, fmin(o->lo, 0), fmax(o->hi, 0), error, d, lo, hi);
+		qb__range_search(f, fmin(o->lo, 0), fmax(o->hi, 0), d->m0[d->bins] + d->zeros, error, d, lo, hi);
 	}
 	if (opt->power_of_two) {
 		power_of_two(f, error, d, lo, hi);
@@ -309,7 +309,7 @@ static void data_range(struct data *d, const struct qb_range_options *opt, doubl
 		memcpy(d->y, d->x, d->n * sizeof(*d->y));
 		data_percentile(d, opt->percentile, min, max, lo, hi);
 	} else if (error) {
-		qb__range_search(d->format, fmin(min, 0), fmax(max, 0), error, d, lo, hi);
+		qb__range_search(d->format, fmin(min, 0), fmax(max, 0), (double)d->n, error, d, lo, hi);
 	}
 	if (opt->power_of_two) {
 		power_of_two(d->format, error, d, lo, hi);

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "core/base/size.h"
+#include "core/quant/quantizer.h"
 
 /* The coarse scan is geometric, and fine enough to land in the right valley: the error has a kink wherever a value
  * changes its code, so that neighbouring valleys differ by little. */
@@ -16,18 +17,42 @@ struct line {
 	qb_range_error_fn *error;
 	void *arg;
 	double best, best_t;
+	const struct qb_format *format;
+	double numbers, step; /* the widest step of the format's grid */
 };
+
+static void range_at(const struct line *l, double t, float *lo, float *hi)
+{
+	*lo = (float)(l->move_lo ? l->lo * t : l->lo);
+	*hi = (float)(l->move_hi ? l->hi * t : l->hi);
+}
 
 static double at(struct line *l, double t)
 {
-	double e = l->error(l->arg, (float)(l->move_lo ? l->lo * t : l->lo),
-		(float)(l->move_hi ? l->hi * t : l->hi));
+	float lo, hi;
+	double e;
 
+	range_at(l, t, &lo, &hi);
+	e = l->error(l->arg, lo, hi);
 	if (e < l->best) {
 		l->best = e;
 		l->best_t = t;
 	}
 	return e;
+}
+
+/* Of an error e at t no more than half a step a number is rounding; the rest is clipping, which grows as the range
+ * shrinks. Once that alone exceeds the best, no smaller range is better. */
+static bool only_grows(const struct line *l, double t, double e)
+{
+	float lo, hi, scale;
+	int32_t zero;
+
+	range_at(l, t, &lo, &hi);
+	if (!isfinite(e) || !qb_quantizer_scale(l->format, lo, hi, &scale, &zero)) {
+		return false;
+	}
+	return e - l->numbers * l->step * l->step * scale * scale / 4 > l->best * (1 + 1e-6);
 }
 
 /* Golden section on [a, b]. */
@@ -55,13 +80,13 @@ static void refine(struct line *l, double a, double b)
 
 static double search_line(struct line *l, double least, double most)
 {
-	double ratio = pow(least / most, 1.0 / (SCAN - 1)), t = most, from;
+	double ratio = pow(least / most, 1.0 / (SCAN - 1)), t = most, from, e = 0;
 
 	l->best = INFINITY;
 	l->best_t = 1;
 	at(l, 1);
-	for (int i = 0; i < SCAN; i++, t *= ratio) {
-		at(l, t);
+	for (int i = 0; i < SCAN && !only_grows(l, t / ratio, e); i++, t *= ratio) {
+		e = at(l, t);
 	}
 	from = l->best_t;
 	refine(l, from * ratio, QB_MIN(from / ratio, most));
@@ -103,6 +128,25 @@ static void search_asymmetric(struct line *l)
 	}
 }
 
+/* Of the canonical grid, or a little more: a float's steps are those of its last octave, unless it lacks the numbers
+ * around 0. */
+static double widest_step(const struct qb_format *f)
+{
+	double widest = 0;
+
+	if (f->kind == QB_FORMAT_INT) {
+		return 1;
+	}
+	if (f->kind == QB_FORMAT_FLOAT) {
+		widest = ldexp(1, ilogb(qb_format_max(f)) - f->man_bits);
+		return f->no_subnormals || f->no_zero ? fmax(widest, ldexp(1, 2 - f->bias)) : widest;
+	}
+	for (int i = 1; i < f->table_count; i++) {
+		widest = fmax(widest, (double)f->table[i] - f->table[i - 1]);
+	}
+	return widest;
+}
+
 static bool is_affine(const struct qb_format *f)
 {
 	return f->kind == QB_FORMAT_INT && f->asymmetric;
@@ -122,11 +166,14 @@ static struct line line_of(const struct qb_format *f, double min, double max,
 	return l;
 }
 
-void qb__range_search(const struct qb_format *f, double min, double max, qb_range_error_fn *error,
-	void *arg, float *lo, float *hi)
+void qb__range_search(const struct qb_format *f, double min, double max, double numbers,
+	qb_range_error_fn *error, void *arg, float *lo, float *hi)
 {
 	struct line l = line_of(f, min, max, error, arg);
 
+	l.format = f;
+	l.numbers = numbers;
+	l.step = widest_step(f);
 	if (is_affine(f)) {
 		search_asymmetric(&l);
 	} else {
