@@ -12,6 +12,8 @@
 
 /* A run of several samples amortises the cost of each step, as long as its tensors stay in the second-level cache. */
 enum { BATCH_MAX = 32, BATCH_BYTES = 1 << 17 };
+/* One batch of so many windows is also run in plain float, all through the data: what it costs drifts with the machine. */
+enum { PLAIN_EVERY = 2 };
 /* Outputs of a window are kept until its metrics are added in the order of the data. */
 enum { WINDOW_BATCHES_A_THREAD = 8, WINDOW_BYTES = 256 << 20 };
 
@@ -25,6 +27,7 @@ struct pass {
 	const struct qb_network **network; /* [variants] */
 	struct qb_lane **lane;             /* [variants][threads] */
 	double *seconds;                   /* [threads]: of all its runs */
+	bool is_main;
 };
 
 struct runner {
@@ -33,6 +36,8 @@ struct runner {
 	const struct qb_dataset *data;
 	struct qb_stream *stream;
 	struct pass *pass;         /* the one at work */
+	struct qb_plain *plain;
+	int64_t windows;           /* closed */
 	int64_t window;            /* batches */
 	float **output;            /* [1 + schemes]: the window's rows of the first graph output; float first */
 	struct slot *slot;         /* [window] */
@@ -131,7 +136,8 @@ static enum qb_err evaluate_batch(void *arg, const struct qb_batch *b, struct qb
 	for (int v = 0; v < r->sweep->variants; v++) {
 		QB_TRY(evaluate_variant(r, v, b, eb));
 	}
-	return QB_OK;
+	return r->pass->is_main && b->slot == 0 && r->windows % PLAIN_EVERY == 0
+		? qb_plain_run(r->plain, b, eb) : QB_OK;
 }
 
 static void add_sums(struct qb_qdq_sums *to, const struct qb_qdq_sums *from, int values)
@@ -177,6 +183,7 @@ static enum qb_err collect(void *arg, int64_t batches, const double *labels, str
 			add_output_noise(row, output_rows(r, 0, k), output_rows(r, s, k), size);
 		}
 	}
+	r->windows++;
 	return QB_OK;
 }
 
@@ -233,7 +240,7 @@ static enum qb_err evaluate_rest(struct runner *r, int64_t first, int64_t rest,
 static enum qb_err evaluate(struct runner *r, struct qb_errbuf *eb)
 {
 	struct qb_sweep *s = r->sweep;
-	struct pass pass = {0};
+	struct pass pass = {.is_main = true};
 	int64_t batch = s->variant[0].network->batch, rows = s->samples * r->stream->rows;
 	int64_t rest = rows % batch;
 	const struct qb_stream_work work = {evaluate_batch, collect, evaluation_progress, r};
@@ -485,9 +492,9 @@ static enum qb_err run(struct runner *r, const struct qb_graph *model, struct qb
 	QB_TRY(qb_variants_quantize(s, r->opt, &calibration, eb));
 	QB_TRY(make_sums(s, eb));
 	QB_TRY(slots_init(r, eb));
-	QB_TRY(qb_plain_seconds(&s->float_seconds, r->stream, model, batch, s->samples * rows / batch, eb));
-	s->float_seconds *= (double)(s->samples * rows) / (double)batch;
+	QB_TRY(qb_plain_create(&r->plain, model, batch, r->opt->threads, eb));
 	QB_TRY(evaluate(r, eb));
+	s->float_seconds = qb_plain_seconds(r->plain, s->samples * rows);
 	take_results(r);
 	return QB_OK;
 }
@@ -537,6 +544,7 @@ out:
 	}
 	free(r.metric);
 	slots_fini(&r);
+	qb_plain_destroy(&r.plain);
 	qb_stream_destroy(&r.stream);
 	qb_sweep_destroy(&r.sweep);
 	omp_set_num_threads(before);
