@@ -21,7 +21,7 @@
 #include "core/experiment/variant.h"
 
 /* Times of 4 batches each, before and after. */
-enum { PLAIN_TURNS = 8 };
+enum { PLAIN_SAMPLES = 32 };
 
 struct subject {
 	const char *model, *data;
@@ -104,18 +104,24 @@ static enum qb_err calibrate(const struct subject *s, struct seconds *seconds, s
 	return QB_OK;
 }
 
+static enum qb_err run_plain(void *plain, const struct qb_batch *b, struct qb_errbuf *eb)
+{
+	return qb_plain_run(plain, b, eb);
+}
+
 /* A float pass over some of the samples, nothing observed and all fused. */
 static enum qb_err plain(const struct subject *s, struct seconds *seconds, struct qb_errbuf *eb)
 {
+	struct qb_stream_work work = {.run = run_plain};
+	struct qb_plain *p = NULL;
 	struct loaded l = {0};
 
 	QB_TRY(load(&l, s, eb));
-	for (int i = 0; i < PLAIN_TURNS; i++) {
-		double turn;
-
-		QB_TRY(qb_plain_seconds(&turn, l.stream, l.model, 1, s->samples, eb));
-		seconds->passes += turn / PLAIN_TURNS;
-	}
+	QB_TRY(qb_plain_create(&p, l.model, 1, 1, eb));
+	work.arg = p;
+	QB_TRY(qb_stream_run(l.stream, 0, 1, PLAIN_SAMPLES < s->samples ? PLAIN_SAMPLES : s->samples, &work, eb));
+	seconds->passes = qb_plain_seconds(p, 1);
+	qb_plain_destroy(&p);
 	return QB_OK;
 }
 
