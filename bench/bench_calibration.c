@@ -20,7 +20,7 @@
 #include "core/experiment/sample.h"
 #include "core/experiment/variant.h"
 
-/* Times of 4 batches each, before and after. */
+/* Of the float pass, which are enough to know what one costs. */
 enum { PLAIN_SAMPLES = 32 };
 
 struct subject {
