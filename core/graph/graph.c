@@ -430,7 +430,9 @@ static struct qb_node *copy_node(struct qb_arena *arena, const struct qb_node *f
 	if (!n->input || !n->output || !n->attr) {
 		return NULL;
 	}
-	memcpy(n->attr, from->attr, (size_t)from->attrs * sizeof(*n->attr));
+	if (from->attrs) {
+		memcpy(n->attr, from->attr, (size_t)from->attrs * sizeof(*n->attr));
+	}
 	return n;
 }
 

@@ -45,7 +45,9 @@ enum qb_err qb_pass_remove_dead(struct qb_graph *g, struct qb_errbuf *eb)
 		}
 		g->node[--kept] = n;
 	}
-	memmove(g->node, g->node + kept, (size_t)(g->nodes - kept) * sizeof(g->node[0]));
+	if (kept) {
+		memmove(g->node, g->node + kept, (size_t)(g->nodes - kept) * sizeof(g->node[0]));
+	}
 	g->nodes -= kept;
 	return qb_graph_relink(g, eb);
 }

@@ -319,13 +319,12 @@ int64_t qb_dense_cost(const struct qb_dense *d)
 /* [groups][outputs / 16][kernel...][channels][16]. */
 enum qb_err qb_dense_weight(struct qb_builder *b, const struct qb_dense *d, int *id, struct qb_errbuf *eb)
 {
-	static const dnnl_format_tag_t one[] = {dnnl_Acb16a, dnnl_Acdb16a}, many[] = {dnnl_aBdc16b,
-		dnnl_aBdec16b};
+	static const dnnl_format_tag_t tags[2][2] = {{dnnl_Acb16a, dnnl_Acdb16a}, {dnnl_aBdc16b, dnnl_aBdec16b}};
 	int spatial = d->w_as.ndims - 2 - (d->groups > 1);
 	dnnl_memory_desc_t md = {0};
 
 	QB_TRY(qb_dnn_check(dnnl_memory_desc_init_by_tag(&md, d->w_as.ndims, d->w_as.dims, dnnl_f32,
-				    (d->groups > 1 ? many : one)[spatial - 1]),
+				    tags[d->groups > 1][spatial - 1]),
 		"weights", eb));
 	return qb_builder_weight(b, d->w, &d->w_as, &md, id, eb);
 }

@@ -12,7 +12,7 @@
 
 ALWAYS float two_to(int32_t n)
 {
-	int32_t bits = (n + 127) << 23;
+	uint32_t bits = (uint32_t)(n + 127) << 23;
 	float v;
 
 	memcpy(&v, &bits, sizeof(v));
