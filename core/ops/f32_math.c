@@ -9,7 +9,6 @@
 
 #define ALWAYS static inline __attribute__((always_inline))
 
-
 ALWAYS float two_to(int32_t n)
 {
 	uint32_t bits = (uint32_t)(n + 127) << 23;
