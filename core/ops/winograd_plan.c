@@ -15,11 +15,12 @@
 enum {
 	OUT_MOST = 4, SIZE_MOST = 9, POINTS_MOST = SIZE_MOST * SIZE_MOST,
 	LANES = 8,
+	LINE = 16,                      /* numbers of a line of the cache */
 	TILES_MIN = 12, TILES_MAX = 48, /* at a time, more or less */
 	SHARED = 1 << 20,               /* transformed weights that each scheme of a plan may have */
 	CACHED = 32 * 1024,             /* numbers, transformed inputs and outputs, that stay near */
 	MANY_WEIGHTS = 8192,            /* so many filters are read again for each lot of tiles */
-	TRANSFORM = 25,
+	TRANSFORM = 16,
 };
 
 /* Along one side: `out` outputs of a kernel come from `size` inputs by as many products, at the points 0, 1, -1, 2 (-2) and
@@ -361,32 +362,39 @@ static int64_t most_at_once(const struct winograd *w)
 	return w->at_once * 3 / 2 + 1;
 }
 
+/* Of one thread. Each point's numbers end with a line that is not used: at powers of two they would share their places
+ * in the cache. */
+static size_t scratch_numbers(const struct winograd *w)
+{
+	return (size_t)(w->points * (most_at_once(w) * (w->depth + w->width) + 2 * LINE));
+}
+
 static void run_tiles(const struct winograd *w, void *const *buffer, float *scratch, int64_t first,
 	int64_t last)
 {
 	const struct qb_dense *d = &w->d;
-	float *v = scratch, *m = scratch + w->points * most_at_once(w) * w->depth;
+	float *v = scratch, *m = scratch + w->points * (most_at_once(w) * w->depth + LINE);
 	size_t panels = qb_align_up((size_t)d->outputs, QB_F32_PANEL) / QB_F32_PANEL;
 	struct qb_f32_product p = {.outputs = d->outputs, .runs = 1, .depth = d->channels};
 
 	for (int64_t count, lots = lots_of(w, last - first); first < last; first += count, lots--) {
 		count = (last - first + lots - 1) / lots;
 		for (int64_t t = 0; t < count; t++) {
-			transform_input(w, buffer[X], first + t, v + t * w->depth, count * w->depth);
+			transform_input(w, buffer[X], first + t, v + t * w->depth, count * w->depth + LINE);
 		}
 		for (int i = 0; i < w->points; i++) {
 			const float *row[2 * TILES_MAX];
 
 			for (int64_t t = 0; t < count; t++) {
-				row[t] = v + (i * count + t) * w->depth;
+				row[t] = v + i * (count * w->depth + LINE) + t * w->depth;
 			}
 			p.weights = (const float *)buffer[WEIGHTS] +
 				(size_t)weight_of(w, i) * panels * QB_F32_PANEL * (size_t)d->channels;
-			qb_f32_product(&p, row, count, 0, (int64_t)panels, NULL, m + i * count * w->width,
+			qb_f32_product(&p, row, count, 0, (int64_t)panels, NULL, m + i * (count * w->width + LINE),
 				w->width);
 		}
 		for (int64_t t = 0; t < count; t++) {
-			transform_output(w, buffer, first + t, m + t * w->width, count * w->width);
+			transform_output(w, buffer, first + t, m + t * w->width, count * w->width + LINE);
 		}
 	}
 }
@@ -394,7 +402,7 @@ static void run_tiles(const struct winograd *w, void *const *buffer, float *scra
 static void run_winograd(const void *context, void *const *buffer)
 {
 	const struct winograd *w = context;
-	size_t part = (size_t)(w->points * most_at_once(w) * (w->depth + w->width));
+	size_t part = scratch_numbers(w);
 
 #pragma omp parallel for schedule(static) if (w->threads > 1) num_threads(w->threads)
 	for (int t = 0; t < w->threads; t++) {
@@ -501,7 +509,7 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, 
 		buffer[ADD] = place.buffer;
 	}
 	QB_TRY(qb_builder_scratch(b,
-		(size_t)(w->threads * w->points * most_at_once(w) * (w->depth + w->width)) * sizeof(float),
+		(size_t)w->threads * scratch_numbers(w) * sizeof(float),
 		&buffer[SCRATCH], eb));
 	QB_TRY(qb_builder_define(b, d->y, &d->y_md, &place, eb));
 	buffer[Y] = place.buffer;
