@@ -22,4 +22,4 @@ bench_bench_float_SOURCES = bench/bench_float.c bench/ort.c bench/ort.h \
 	bench/peak.c bench/peak.h bench/subject.c bench/subject.h
 bench_bench_float_LDADD = $(LDADD) -ldl
 EXTRA_DIST += bench/export_networks.py
-EXTRA_DIST += bench/sentences.py bench/export_minilm.py bench/methods.py
+EXTRA_DIST += bench/sentences.py bench/export_minilm.py bench/jobs.py bench/methods.py

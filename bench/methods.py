@@ -8,13 +8,11 @@ noise ratio of the output.
 NETWORK is resnet8, ds_cnn or mobilenet_v2 (all of them without), of $QB_SHARED/data (../shared). Weights int4 per channel in
 every layer, activations int8 per tensor, 100 samples calibrate; MobileNetV2's, which lie in the order of their classes, are
 spread over the data. --held-out: the samples that calibrate are not evaluated."""
-import json
 import os
-import subprocess
 import sys
-import tempfile
 
-BUILD = os.environ.get("top_builddir", "build")
+import jobs
+
 DATA = os.path.join(os.environ.get("QB_SHARED", "../shared"), "data")
 NETWORKS = {
     "resnet8": {"model": "mlperf-tiny/resnet8.onnx", "data": "cifar10/test-846.npz"},
@@ -33,15 +31,6 @@ def schemes(iterations=2000):
         ("its analytic mode", [{"name": "bias_correction", "mode": "analytic"}]))]
 
 
-def run(job):
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
-        json.dump(job, f)
-        f.flush()
-        out = subprocess.run([os.path.join(BUILD, "quantbench"), "run", f.name, "--json"],
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-    return json.loads(out.stdout)
-
-
 def main():
     held_out = "--held-out" in sys.argv
     for name in [a for a in sys.argv[1:] if a != "--held-out"] or NETWORKS:
@@ -49,8 +38,8 @@ def main():
         options = {"iterations": network.pop("iterations")} if "iterations" in network else {}
         files = {k: os.path.abspath(os.path.join(DATA, network.pop(k))) for k in ("model", "data")}
         calibration = {"samples": 100, "held_out": held_out, **network.pop("calibration", {})}
-        result = run({"type": "ptq", **files, **network, "calibration": calibration, "latency": False,
-                      "schemes": schemes(**options)})
+        result = jobs.run({"type": "ptq", **files, **network, "calibration": calibration, "latency": False,
+                           "schemes": schemes(**options)})
         print(f"{name}, {result['samples']} samples: float {result['float']['metric']:.2f}")
         for row in result["schemes"]:
             print(f"    {row['scheme']:28}{row['metric']:8.2f}{row['delta']:+8.2f}{row['output_sqnr_db']:8.2f} dB", flush=True)

@@ -8,22 +8,10 @@ FOLDER is what export_minilm.py wrote; PAIRS of the test set (all 1,379 without)
 at several alphas and with other ranges, its halves alone, and INT8 whose outlier tensors (what the second product of
 each feed-forward block gives, and its sum with the residual stream) have 16 bits. Activations per tensor, weights per
 channel, ranges by mean squared error on the first 64 pairs."""
-import json
 import os
-import subprocess
 import sys
-import tempfile
 
-BUILD = os.environ.get("top_builddir", "build")
-
-
-def run(job):
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
-        json.dump(job, f)
-        f.flush()
-        out = subprocess.run([os.path.join(BUILD, "quantbench"), "run", f.name, "--json"],
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-    return json.loads(out.stdout)
+import jobs
 
 
 ALPHAS = (0.3, 0.5, 0.7, 0.9)
@@ -49,12 +37,12 @@ def main():
     job = {"model": os.path.join(sys.argv[1], "minilm.onnx"), "metric": "spearman",
            "data": os.path.join(sys.argv[1], "stsb-test.npz"), "calibration": {"samples": 64}}
     pairs = {"samples": int(sys.argv[2])} if len(sys.argv) > 2 else {}
-    ptq = run({**job, **pairs, "type": "ptq", "latency": False, "schemes": schemes()})
+    ptq = jobs.run({**job, **pairs, "type": "ptq", "latency": False, "schemes": schemes()})
     print(f"{ptq['samples']} pairs              Spearman %   change   SQNR dB")
     print(f"{'float':26}{ptq['float']['metric']:9.2f}")
     for row in ptq["schemes"]:
         print(f"{row['scheme']:26}{row['metric']:9.2f}{row['delta']:+9.2f}{row['output_sqnr_db']:10.1f}")
-    faults = run({**job, "type": "diagnose", "scheme": "int8", "samples": 1, "sensitivity": False})
+    faults = jobs.run({**job, "type": "diagnose", "scheme": "int8", "samples": 1, "sensitivity": False})
     print("\nlargest activations            channel   largest   against the median channel")
     for row in faults["largest"][:10]:
         print(f"{row['layer'][-30:]:32}{row['channel']:6}{row['inf_norm']:10.1f}{row['ratio']:10.1f} x")

@@ -4,7 +4,6 @@
  * made bytes again, as the simulation has it.
  */
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -556,27 +555,9 @@ static enum qb_err check_activations(const struct qb_graph *g, const struct qb_q
 enum qb_err qb_plan_create_int8(struct qb_plan **out, const struct qb_graph *graph, int threads,
 	const struct qb_quantization *q, const bool *tapped, struct qb_errbuf *eb)
 {
-	struct qb_plan *p;
-	int before = omp_get_max_threads();
-	enum qb_err err;
+	const struct qb_plan as = {.graph = graph, .threads = threads, .quantization = q};
 
 	QB_TRY(qb_int8_check(q, eb));
 	QB_TRY(check_activations(graph, q, eb));
-	p = calloc(1, sizeof(*p));
-	if (!p || !(p->arena = qb_arena_create())) {
-		free(p);
-		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
-	}
-	p->graph = graph;
-	p->threads = threads;
-	p->quantization = q;
-	omp_set_num_threads(threads);
-	err = build(p, tapped, eb);
-	omp_set_num_threads(before);
-	if (err != QB_OK) {
-		qb_plan_destroy(&p);
-		return err;
-	}
-	*out = p;
-	return QB_OK;
+	return qb__plan_make(out, &as, build, tapped, eb);
 }

@@ -158,23 +158,23 @@ static enum qb_err build(struct qb_plan *p, const bool *tapped, struct qb_errbuf
 	return qb__plan_layout(p, eb);
 }
 
-static enum qb_err create(struct qb_plan **out, const struct qb_graph *graph, int threads,
-	const bool *tapped, bool plain, struct qb_errbuf *eb)
+enum qb_err qb__plan_make(struct qb_plan **out, const struct qb_plan *as, qb__build_fn *build_steps,
+	const bool *tapped, struct qb_errbuf *eb)
 {
 	struct qb_plan *p = calloc(1, sizeof(*p));
+	struct qb_arena *arena = p ? qb_arena_create() : NULL;
 	int before = omp_get_max_threads();
 	enum qb_err err;
 
-	if (!p || !(p->arena = qb_arena_create())) {
+	if (!arena) {
 		free(p);
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	p->graph = graph;
-	p->threads = threads;
-	p->plain = plain;
+	*p = *as;
+	p->arena = arena;
 	/* A primitive divides its work for the threads it finds when it is made. */
-	omp_set_num_threads(threads);
-	err = build(p, tapped, eb);
+	omp_set_num_threads(p->threads);
+	err = build_steps(p, tapped, eb);
 	omp_set_num_threads(before);
 	if (err != QB_OK) {
 		qb_plan_destroy(&p);
@@ -187,13 +187,17 @@ static enum qb_err create(struct qb_plan **out, const struct qb_graph *graph, in
 enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, int threads,
 	const bool *tapped, struct qb_errbuf *eb)
 {
-	return create(out, graph, threads, tapped, false, eb);
+	const struct qb_plan as = {.graph = graph, .threads = threads};
+
+	return qb__plan_make(out, &as, build, tapped, eb);
 }
 
 enum qb_err qb_plan_create_plain(struct qb_plan **out, const struct qb_graph *graph, int threads,
 	struct qb_errbuf *eb)
 {
-	return create(out, graph, threads, NULL, true, eb);
+	const struct qb_plan as = {.graph = graph, .threads = threads, .plain = true};
+
+	return qb__plan_make(out, &as, build, NULL, eb);
 }
 
 void qb_plan_destroy(struct qb_plan **plan)

@@ -136,6 +136,10 @@ enum qb_err qb__lay_weight(const struct qb_weight *w, const float *numbers, void
 enum qb_err qb__reorder_now(const dnnl_memory_desc_t *from, const void *src,
 	const dnnl_memory_desc_t *to, void *dst, struct qb_errbuf *eb);
 void *qb__grow(struct qb_arena *arena, void *array, int count, int *cap, size_t size);
+/* A plan that begins as `as`, an arena of its own added, with the steps that build_steps gives it. */
+typedef enum qb_err qb__build_fn(struct qb_plan *plan, const bool *tapped, struct qb_errbuf *eb);
+enum qb_err qb__plan_make(struct qb_plan **out, const struct qb_plan *as, qb__build_fn *build_steps,
+	const bool *tapped, struct qb_errbuf *eb);
 enum qb_err qb__plan_layout(struct qb_plan *plan, struct qb_errbuf *eb);
 
 #endif

@@ -58,13 +58,17 @@ class Tasks(tiny.Case):
         mask = (np.arange(shape[-1]) < lengths[..., None]).astype(np.int64)
         return ids * mask, mask
 
-    def test_classification_of_text__glue_metrics(self):
+    def classified_text(self):
+        """A network of three classes, 150 texts, their labels by chance and the network's guesses."""
         model = self.text_network(
             [helper.make_node("MatMul", ["pooled", "head"], ["logits"], "head")],
             {"logits": (tiny.FLOAT, ["N", 3])}, {"head": self.normal(12, 3)})
         ids, mask = self.tokens(150, 9)
         y = self.random.integers(0, 3, 150)
-        guess = outputs(model, input_ids=ids, attention_mask=mask).argmax(1)
+        return model, ids, mask, y, outputs(model, input_ids=ids, attention_mask=mask).argmax(1)
+
+    def test_classification_of_text__glue_metrics(self):
+        model, ids, mask, y, guess = self.classified_text()
         y = np.where(self.random.random(150) < 0.7, guess, y)
         data = self.save_data("d.npz", input_ids=ids, attention_mask=mask, y=y)
         f1 = np.mean([2 * ((guess == c) & (y == c)).sum() / ((guess == c).sum() + (y == c).sum())
@@ -77,12 +81,7 @@ class Tasks(tiny.Case):
             self.assertGreater(got["schemes"][0]["metric"], value - 10)
 
     def test_held_out__samples_that_calibrate_are_not_evaluated(self):
-        model = self.text_network(
-            [helper.make_node("MatMul", ["pooled", "head"], ["logits"], "head")],
-            {"logits": (tiny.FLOAT, ["N", 3])}, {"head": self.normal(12, 3)})
-        ids, mask = self.tokens(150, 9)
-        y = self.random.integers(0, 3, 150)
-        guess = outputs(model, input_ids=ids, attention_mask=mask).argmax(1)
+        model, ids, mask, y, guess = self.classified_text()
         data = self.save_data("d.npz", input_ids=ids, attention_mask=mask, y=y)
         for spread, options in (False, {}), (True, {}), (False, {"samples": 20}), (True, {"samples": 20}):
             got = self.ptq(model, data, "top1", calibration={"samples": 37, "held_out": True, "spread": spread}, **options)
