@@ -20,7 +20,9 @@ enum {
 	SHARED = 1 << 20,               /* transformed weights that each scheme of a plan may have */
 	CACHED = 32 * 1024,             /* numbers, transformed inputs and outputs, that stay near */
 	MANY_WEIGHTS = 8192,            /* so many filters are read again for each lot of tiles */
-	TRANSFORM = 16,
+	/* Products that a number's transforms cost; counted higher where schemes are simulated, for the bits that filtering
+	 * loses decide roundings there. */
+	TRANSFORM = 16, TRANSFORM_OBSERVED = 25,
 };
 
 /* Along one side: `out` outputs of a kernel come from `size` inputs by as many products, at the points 0, 1, -1, 2 (-2) and
@@ -449,11 +451,11 @@ static void transform_weights(const void *context, const float *from, float *to)
 
 /* Transformed weights are more: with few tiles to share them, reading them costs more than is won. And tiles must be full:
  * where phases are as many as pixels, each holds one output of sixteen. A number's transforms cost some TRANSFORM products. */
-static bool pays(const struct winograd *w)
+static bool pays(const struct winograd *w, int transform)
 {
 	int64_t pairs = w->d.channels * w->d.outputs, sides = w->d.channels + w->d.outputs;
 
-	return 10 * w->points * w->tiles * (pairs + TRANSFORM * sides) <= 9 * qb_dense_cost(&w->d) * pairs &&
+	return 10 * w->points * w->tiles * (pairs + transform * sides) <= 9 * qb_dense_cost(&w->d) * pairs &&
 		w->tiles >= 12;
 }
 
@@ -524,7 +526,7 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, cons
 	int buffer[BUFFERS];
 
 	if (!qb_f32_is_fast() || d->groups != 1 ||
-		d->dilation[0] != d->dilation[1] || !choose_form(&w) || !pays(&w) ||
+		d->dilation[0] != d->dilation[1] || !choose_form(&w) || !pays(&w, qb_builder_fixes_weights(b) ? TRANSFORM : TRANSFORM_OBSERVED) ||
 		(!qb_builder_fixes_weights(b) && transformed_numbers(&w) > SHARED)) {
 		return QB_EUNSUPPORTED;
 	}
