@@ -58,13 +58,12 @@ static void run_layer(const void *context, void *const *buffer)
 enum qb_err qb_plan_depthwise(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
 	struct qb_errbuf *eb)
 {
-	/* Of shorter lines the ends are most, and oneDNN is faster; simulated schemes keep this order of sums for all. */
-	enum { PARALLEL_MACS = 100000, SHORT_LINE = 8 };
+	enum { PARALLEL_MACS = 100000 };
 	struct layer l = {.d = *d};
 	struct qb_place place;
 	int buffer[4], id;
 
-	if ((qb_builder_fixes_weights(b) && d->out_width < SHORT_LINE) || !qb_depthwise_of(&l.line, n, d)) {
+	if (!qb_depthwise_of(&l.line, n, d)) {
 		return QB_EUNSUPPORTED;
 	}
 	l.threads = d->images * d->out_height * d->out_width * d->channels * d->kernel[0] * d->kernel[1] < PARALLEL_MACS

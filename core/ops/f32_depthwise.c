@@ -13,7 +13,8 @@
 #define INLINE_AVX2 __attribute__((target("avx2,fma"), always_inline)) static inline
 #endif
 
-enum { TILE = 4 }; /* pixels whose sums stay in registers */
+/* Pixels whose sums stay in registers; of a line that is all of it. */
+enum { TILE = 4, SHORT_LINE = 8 };
 
 /* The columns of the kernel that are inside for output x: [*first, *last). */
 static void inside(const struct qb_f32_depthwise *d, int64_t x, int64_t *first, int64_t *last)
@@ -134,6 +135,52 @@ INLINE_AVX2 void three_avx2(const struct qb_f32_depthwise *d, const struct bound
 	}
 }
 
+/* A whole line of n pixels and one register of channels: its ends are much of it, and columns outside are left out. */
+INLINE_AVX2 void short_avx2(const struct qb_f32_depthwise *d, const struct bounds *b, const float *const *line,
+	const int columns, const int stride, const int n, int64_t c, float *y)
+{
+	const int64_t channels = d->channels, width = d->width, pad = d->pad;
+	const float *w = d->weights + c;
+	const __m256 more = d->bias ? _mm256_loadu_ps(d->bias + c) : _mm256_setzero_ps();
+	__m256 sum[SHORT_LINE];
+
+#pragma GCC unroll 8
+	for (int i = 0; i < n; i++) {
+		sum[i] = _mm256_setzero_ps();
+	}
+	for (int64_t r = 0; r < d->rows; r++, w += columns * channels) {
+		const float *x = line[r];
+		__m256 tap[5];
+
+		if (!x) {
+			continue;
+		}
+#pragma GCC unroll 5
+		for (int i = 0; i < columns; i++) {
+			tap[i] = _mm256_loadu_ps(w + i * channels);
+		}
+#pragma GCC unroll 24
+		for (int j = 0; j < (n - 1) * stride + columns; j++) {
+			__m256 v;
+
+			if (j < pad || j - pad >= width) {
+				continue;
+			}
+			v = _mm256_loadu_ps(x + (j - pad) * channels + c);
+#pragma GCC unroll 8
+			for (int i = 0; i < n; i++) {
+				if (j >= i * stride && j < i * stride + columns) {
+					sum[i] = _mm256_fmadd_ps(v, tap[j - i * stride], sum[i]);
+				}
+			}
+		}
+	}
+#pragma GCC unroll 8
+	for (int i = 0; i < n; i++) {
+		_mm256_storeu_ps(y + i * channels + c, end_avx2(b, _mm256_add_ps(sum[i], more)));
+	}
+}
+
 /* The general kernel: one or TILE pixels, one or TILE registers of channels. */
 INLINE_AVX2 void some_avx2(const struct qb_f32_depthwise *d, const struct bounds *b, const float *const *line,
 	const struct spot *s, const int pixels, const int blocks, int64_t c, float *y)
@@ -228,6 +275,41 @@ AVX2 static int64_t spot_three_by_two(const struct qb_f32_depthwise *d, const fl
 	return spot_three(d, line, s, 2, y);
 }
 
+typedef int64_t short_fn(const struct qb_f32_depthwise *d, const float *const *line, float *y);
+
+#define SHORT(columns, stride, n) \
+	AVX2 static int64_t short_##columns##_by_##stride##_##n(const struct qb_f32_depthwise *d, \
+		const float *const *line, float *y) \
+	{ \
+		const struct bounds b = bounds_of(&d->act); \
+		int64_t c = 0; \
+\
+		for (; c + LANES <= d->channels; c += LANES) { \
+			short_avx2(d, &b, line, columns, stride, n, c, y); \
+		} \
+		return c; \
+	}
+#define SHORTS(columns, stride) \
+	SHORT(columns, stride, 1) SHORT(columns, stride, 2) SHORT(columns, stride, 3) SHORT(columns, stride, 4) \
+	SHORT(columns, stride, 5) SHORT(columns, stride, 6) SHORT(columns, stride, 7) SHORT(columns, stride, 8)
+SHORTS(3, 1) SHORTS(3, 2) SHORTS(5, 1) SHORTS(5, 2)
+#define NAMES(columns, stride) \
+	{ \
+		short_##columns##_by_##stride##_1, short_##columns##_by_##stride##_2, \
+		short_##columns##_by_##stride##_3, short_##columns##_by_##stride##_4, \
+		short_##columns##_by_##stride##_5, short_##columns##_by_##stride##_6, \
+		short_##columns##_by_##stride##_7, short_##columns##_by_##stride##_8, \
+	}
+/* Of kernels with 3 and 5 columns and strides of 1 and 2. */
+static short_fn *const shorts[2][2][SHORT_LINE] = {{NAMES(3, 1), NAMES(3, 2)}, {NAMES(5, 1), NAMES(5, 2)}};
+
+/* NULL where the line is none of these. */
+static short_fn *short_of(const struct qb_f32_depthwise *d)
+{
+	return (d->columns == 3 || d->columns == 5) && d->stride <= 2 && d->dilation == 1 && d->out_width <= SHORT_LINE
+		? shorts[d->columns == 5][d->stride - 1][d->out_width - 1] : NULL;
+}
+
 static int64_t run_vectors(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s, int n,
 	float *y)
 {
@@ -256,6 +338,18 @@ static void run_spot(const struct qb_f32_depthwise *d, const float *const *line,
 	}
 }
 
+/* The channels of a short line that vectors take; 0 where it is not one. */
+static int64_t run_short(const struct qb_f32_depthwise *d, const float *const *line, float *y)
+{
+#if defined(__x86_64__)
+	short_fn *run = qb_f32_uses_vectors() ? short_of(d) : NULL;
+
+	return run ? run(d, line, y) : 0;
+#else
+	return 0;
+#endif
+}
+
 /* Outputs [*from, *to) have all columns of the kernel inside. */
 static void find_inner(const struct qb_f32_depthwise *d, int64_t *from, int64_t *to)
 {
@@ -265,7 +359,7 @@ static void find_inner(const struct qb_f32_depthwise *d, int64_t *from, int64_t 
 	*to = reach < 0 ? *from : QB_MAX(QB_MIN(reach / d->stride + 1, d->out_width), *from);
 }
 
-void qb_f32_depthwise_line(const struct qb_f32_depthwise *d, const float *const *line, float *y)
+static void run_tiles(const struct qb_f32_depthwise *d, const float *const *line, float *y)
 {
 	int64_t from, to;
 
@@ -278,6 +372,19 @@ void qb_f32_depthwise_line(const struct qb_f32_depthwise *d, const float *const 
 		s.x = n > 1 ? x + n - TILE : x;
 		inside(d, s.x, &s.first, &s.last);
 		run_spot(d, line, s, n > 1 ? TILE : 1, y);
+	}
+}
+
+void qb_f32_depthwise_line(const struct qb_f32_depthwise *d, const float *const *line, float *y)
+{
+	int64_t done = run_short(d, line, y);
+
+	if (!done) {
+		run_tiles(d, line, y);
+	}
+	for (struct spot s = {0}; done && done < d->channels && s.x < d->out_width; s.x++) {
+		inside(d, s.x, &s.first, &s.last);
+		spot_plain(d, line, &s, done, y);
 	}
 	qb_f32_activate(&d->act, y, d->act.kind > QB_ACT_LEAKY ? d->out_width * d->channels : 0);
 }

@@ -173,6 +173,19 @@ static void depthwise__any_line__vectors_equal_plain_c(void **state)
 	}
 }
 
+static void depthwise__every_short_line__vectors_equal_plain_c(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4 * 9 * 4; i++) {
+		struct qb_f32_depthwise d = {.channels = 16 + i % 3, .out_width = 1 + i / 4 % 9, .rows = 3,
+			.columns = 3 + 2 * (i & 1), .stride = 1 + (i >> 1 & 1), .dilation = 1, .pad = i / 36};
+
+		/* The least line that gives so many outputs. */
+		d.width = QB_MAX((d.out_width - 1) * d.stride + d.columns - 2 * d.pad, 1);
+		check_depthwise(&d, i % 2 ? QB_ACT_CLIP : QB_ACT_NONE, i % 5 - 1);
+	}
+}
+
 static void pack__every_way_to_lie__is_the_matrix(void **state)
 {
 	static const int64_t sizes[][2] = {{64, 16}, {23, 16}, {8, 16}, {7, 16}, {40, 13}, {1, 1}};
@@ -295,6 +308,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(product__any_shape__vectors_equal_plain_c),
 		cmocka_unit_test(depthwise__any_line__vectors_equal_plain_c),
+		cmocka_unit_test(depthwise__every_short_line__vectors_equal_plain_c),
 		cmocka_unit_test(pack__every_way_to_lie__is_the_matrix),
 		cmocka_unit_test(functions__dense_arguments__are_near_the_exact_values),
 		cmocka_unit_test(exp__ends__are_zero_and_infinity),
