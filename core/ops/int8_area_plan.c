@@ -10,12 +10,12 @@
 #include "core/base/size.h"
 #include "core/ops/int8_kernels.h"
 #include "core/ops/int8_plan.h"
+#include "core/ops/int8_weight.h"
 
 enum {
 	RUNS_MAX = 16,            /* along an axis */
 	TAPS_MAX = 64,
 	LOT = 96,                 /* outputs that share what is read of the weights */
-	WORTH_A_THREAD = 250000,
 };
 
 /* Along one axis: outputs from `from` to `to` see the taps of the mask. */
@@ -243,7 +243,7 @@ enum qb_err qb__plan_int8_areas(struct qb_builder *b, const struct qb_node *n, c
 	c.chunk = (int64_t)qb_align_up((size_t)in[1], (size_t)c.form->group);
 	QB_TRY(qb__int8_requant(b, &c.r, w, n, x, y, eb));
 	QB_TRY(make_areas(&c, b, w, win, x->zero, v, down, h, across, eb));
-	if (c.images * c.oh * c.ow * w->outputs * w->k < WORTH_A_THREAD) {
+	if (c.images * c.oh * c.ow * w->outputs * w->k < QB__INT8_WORTH_A_THREAD) {
 		c.threads = 1;
 	}
 	c.room = (int64_t)qb_align_up((size_t)(LOT * c.y_stride + 64), 64);

@@ -2,7 +2,6 @@
  *
  * Integer steps that sum products with constant weights: convolutions and matrix products.
  */
-#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,59 +10,8 @@
 #include "core/ops/builder.h"
 #include "core/ops/int8_kernels.h"
 #include "core/ops/int8_plan.h"
-#include "core/ops/pixels.h"
+#include "core/ops/int8_weight.h"
 #include "core/ops/plans.h"
-
-/* Fewer multiplications are not worth the waking of a thread. */
-enum { WORTH_A_THREAD = 250000 };
-
-/* Weighted sums */
-
-static float weight_scale(const struct qb__int8_weight *w, int64_t o)
-{
-	return w->q->scale[o % w->q->channels]; /* groups of a transposed convolution share theirs */
-}
-
-/* sum * (sx * sw / sy) + bias / sy + zy, with room for whole blocks of 64 channels. */
-enum qb_err qb__int8_requant(struct qb_builder *b, struct qb_requant *r,
-	const struct qb__int8_weight *w, const struct qb_node *n, const struct qb_bytes *x,
-	const struct qb_bytes *y, struct qb_errbuf *eb)
-{
-	/* A group's outputs begin anywhere. */
-	size_t room = qb_align_up((size_t)w->outputs, 64) + 64;
-	float *multiplier = qb_builder_alloc(b, room, sizeof(*multiplier));
-	float *offset = qb_builder_alloc(b, room, sizeof(*offset));
-
-	if (!multiplier || !offset) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
-	}
-	for (int64_t o = 0; o < w->outputs; o++) {
-		multiplier[o] = (float)((double)x->scale * weight_scale(w, o) / y->scale);
-		offset[o] = (float)((w->bias ? (double)w->bias[o] / y->scale : 0) + y->zero);
-	}
-	r->multiplier = multiplier;
-	r->offset = offset;
-	qb__byte_bounds(n, y, &r->lo, &r->hi);
-	return QB_OK;
-}
-
-enum qb_err qb__int8_load_weight(struct qb_builder *b, const struct qb_node *n, int axis,
-	struct qb__int8_weight *w)
-{
-	w->q = qb_builder_weight_quantizer(b, n->input[1]);
-	if (w->q && w->q->channels > 1 && w->q->axis != axis) {
-		return QB_EUNSUPPORTED;
-	}
-	w->codes = w->q ? qb_builder_weight_codes(b, n->input[1]) : NULL;
-	w->bias = NULL;
-	if (n->inputs > 2 && n->input[2]) {
-		if (!n->input[2]->constant || n->input[2]->dtype != QB_F32) {
-			return QB_EUNSUPPORTED;
-		}
-		w->bias = qb_builder_constant(b, n->input[2]);
-	}
-	return w->codes && w->k <= QB_INT8_K_MAX ? QB_OK : QB_EUNSUPPORTED;
-}
 
 /* Convolution: bands of output rows, whose input rows are expanded into elements with their pads, and pixels of a band
  * point into them. */
@@ -224,7 +172,7 @@ static void share_out(struct conv *c, struct qb_builder *b)
 	int64_t blocks = (c->m->outputs + 15) / 16;
 
 	c->threads = qb_builder_threads(b);
-	if (pixels * c->groups * c->m->outputs < WORTH_A_THREAD / c->m->k) {
+	if (pixels * c->groups * c->m->outputs < QB__INT8_WORTH_A_THREAD / c->m->k) {
 		c->threads = 1;
 	}
 	c->parts = c->groups == 1 && c->threads > 1 && pixels < 2 * TILE_PIXELS * c->threads
@@ -239,22 +187,6 @@ static void share_out(struct conv *c, struct qb_builder *b)
 	}
 	c->band = (c->oh + c->bands - 1) / c->bands;
 	c->bands = (c->oh + c->band - 1) / c->band;
-}
-
-enum qb_err qb__int8_pad(struct qb_builder *b, const struct qb_int8_form *form, int zero, int64_t elements,
-	const void **out, struct qb_errbuf *eb)
-{
-	const size_t room = (size_t)elements + 128;
-	uint8_t *line = qb_builder_alloc(b, room, 1);
-	void *pad = qb_builder_alloc(b, room, (size_t)form->element_bytes);
-
-	if (!line || !pad) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
-	}
-	memset(line, zero, room);
-	form->expand(line, pad, elements);
-	*out = pad;
-	return QB_OK;
 }
 
 /* Pads and scratch, once the geometry is known. */
@@ -407,89 +339,6 @@ static enum qb_err plan_conv(struct qb_builder *b, const struct qb_node *n, cons
 	return add_conv(b, n, &c, w, win, x, y, "int8 convolution", eb);
 }
 
-/* Depthwise */
-
-struct depthwise {
-	const struct qb_int8_kernels *kernels;
-	struct qb_pixels p;
-	struct qb_int8_channels c;
-	int64_t y_stride;
-	int threads;
-};
-
-static void depthwise_run(const void *arg, const uint8_t *const *row, int64_t ox, int64_t pixels,
-	void *out)
-{
-	const struct depthwise *d = arg;
-
-	d->kernels->depthwise(&d->c, row, d->p.sw * d->p.stride, pixels,
-		(uint8_t *)out + ox * d->y_stride, d->y_stride);
-}
-
-static void run_depthwise(const void *context, void *const *buffer)
-{
-	const struct depthwise *d = context;
-	const struct qb_pixels *p = &d->p;
-
-#pragma omp parallel for collapse(2) schedule(static) if (d->threads > 1)
-	for (int64_t i = 0; i < p->images; i++) {
-		for (int64_t oy = 0; oy < p->oh; oy++) {
-			qb_pixel_runs(p, (const uint8_t *)buffer[0] + i * qb_pixels_image_bytes(p), oy,
-				depthwise_run, d,
-				(uint8_t *)buffer[1] + (i * p->oh + oy) * p->ow * d->y_stride);
-		}
-	}
-}
-
-static enum qb_err pack_depthwise(struct qb_builder *b, struct depthwise *d, const struct qb__int8_weight *w,
-	const struct qb_requant *r, int zero, struct qb_errbuf *eb)
-{
-	int64_t channels = w->outputs, taps = d->p.taps;
-	size_t room = qb_align_up((size_t)channels, 64);
-	int8_t *packed = qb_builder_alloc(b, d->kernels->depthwise_bytes(channels, taps), 1);
-	int32_t *start = qb_builder_alloc(b, room, sizeof(*start));
-	int32_t *from = qb_builder_alloc(b, room, sizeof(*from));
-	float *multiplier = qb_builder_alloc(b, room, sizeof(*multiplier));
-	float *offset = qb_builder_alloc(b, room, sizeof(*offset));
-	int8_t *by_tap = malloc((size_t)(channels * taps));
-
-	if (!packed || !start || !from || !multiplier || !offset || !by_tap) {
-		free(by_tap);
-		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
-	}
-	for (int64_t i = 0; i < channels; i++) {
-		for (int64_t t = 0; t < taps; t++) {
-			by_tap[t * channels + i] = w->codes[i * taps + t];
-			from[i] -= zero * w->codes[i * taps + t];
-		}
-	}
-	d->kernels->pack_depthwise(packed, by_tap, channels, taps);
-	free(by_tap);
-	qb_int8_unpacked_order(d->kernels, from, start, channels);
-	qb_int8_unpacked_order(d->kernels, r->multiplier, multiplier, channels);
-	qb_int8_unpacked_order(d->kernels, r->offset, offset, channels);
-	d->c = (struct qb_int8_channels){packed, start, multiplier, offset, r->lo, r->hi, channels, taps};
-	return QB_OK;
-}
-
-static enum qb_err plan_depthwise(struct qb_builder *b, const struct qb_node *n,
-	const struct qb__int8_weight *w, const struct qb_window *win, const struct qb_bytes *x,
-	const struct qb_bytes *y, struct qb_errbuf *eb)
-{
-	struct depthwise d = {.kernels = qb_int8_kernels(), .y_stride = y->stride,
-		.threads = qb_builder_threads(b)};
-	struct qb_requant r;
-	int buffer[2] = {x->buffer, y->buffer};
-
-	QB_TRY(qb_pixels_init(&d.p, b, n, win, x->stride, x->zero, eb));
-	QB_TRY(qb__int8_requant(b, &r, w, n, x, y, eb));
-	QB_TRY(pack_depthwise(b, &d, w, &r, x->zero, eb));
-	if (d.p.images * d.p.oh * d.p.ow * w->outputs * w->k < WORTH_A_THREAD / 4) {
-		d.threads = 1;
-	}
-	return qb_builder_call(b, n, "int8 depthwise", run_depthwise, &d, sizeof(d), buffer, 2, 1, eb);
-}
-
 enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	const struct qb_shape *ws = &n->input[1]->shape;
@@ -507,7 +356,7 @@ enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, st
 	QB_TRY(qb_window_conv(&win, n, 2, n->input[0]->shape.dim + 2, ws->dim + 2, eb));
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
-	return depthwise ? plan_depthwise(b, n, &w, &win, &x, &y, eb)
+	return depthwise ? qb__plan_int8_depthwise(b, n, &w, &win, &x, &y, eb)
 			 : plan_conv(b, n, &w, &win, &x, &y, eb);
 }
 

@@ -10,10 +10,11 @@
 #include "core/base/size.h"
 #include "core/ops/int8_kernels.h"
 #include "core/ops/int8_plan.h"
+#include "core/ops/int8_weight.h"
 #include "core/ops/plans.h"
 #include "core/ops/window.h"
 
-enum { PIXELS = 24, WORTH_A_THREAD = 250000 };
+enum { PIXELS = 24 };
 
 /* Along one axis: output o stands (o + lo) / stride into the padded input, with rest (o + lo) % stride. */
 struct axis {
@@ -240,7 +241,7 @@ enum qb_err qb__plan_int8_conv_transpose(struct qb_builder *b, const struct qb_n
 	c.x_stride = x.stride;
 	c.y_stride = y.stride;
 	c.chunk = (int64_t)qb_align_up((size_t)channels, (size_t)c.form->group);
-	if (c.images * c.v.out * c.h.out * w.outputs * w.k / (c.v.stride * c.h.stride) < WORTH_A_THREAD) {
+	if (c.images * c.v.out * c.h.out * w.outputs * w.k / (c.v.stride * c.h.stride) < QB__INT8_WORTH_A_THREAD) {
 		c.threads = 1;
 	}
 	QB_TRY(qb__int8_requant(b, &c.r, &w, n, &x, &y, eb));

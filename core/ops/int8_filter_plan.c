@@ -11,6 +11,7 @@
 #include "core/base/size.h"
 #include "core/ops/int8_kernels.h"
 #include "core/ops/int8_plan.h"
+#include "core/ops/int8_weight.h"
 
 enum {
 	IN = QB_INT8_FILTER_IN, OUT = QB_INT8_FILTER_OUT, POINTS = IN * IN,
@@ -19,7 +20,6 @@ enum {
 	ROWS = 6,                 /* tiles that a kernel takes together */
 	CACHED = 192 * 1024,      /* bytes, transformed inputs and outputs, that stay near */
 	CACHED_WEIGHTS = 1 << 20, /* transformed */
-	WORTH_A_THREAD = 250000,  /* multiplications */
 };
 
 /* The first output of a tile. */
@@ -195,7 +195,7 @@ static void share_out(struct filtered *f, struct qb_builder *b)
 	int64_t bytes = POINTS * (f->depth * 2 + f->width * 4), parts, each;
 
 	f->threads = qb_builder_threads(b);
-	if (f->tiles * POINTS * f->channels * f->outputs < WORTH_A_THREAD) {
+	if (f->tiles * POINTS * f->channels * f->outputs < QB__INT8_WORTH_A_THREAD) {
 		f->threads = 1;
 	}
 	each = (f->tiles + f->threads - 1) / f->threads;

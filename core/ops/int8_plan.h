@@ -7,6 +7,7 @@
 
 #include "core/ops/builder.h"
 #include "core/ops/int8_kernels.h"
+#include "core/ops/int8_weight.h"
 #include "core/ops/window.h"
 
 /* The bytes an activation may leave: the quantizer's own, and the fused activation's bounds. */
@@ -26,21 +27,6 @@ enum qb_err qb__plan_int8_pixel_mean(struct qb_builder *b, const struct qb_node 
 /* Of a sum of scores that are bytes and a mask that stays float, on its way into a Softmax and nowhere else: which input
  * the scores are; -1 where n is none. Such a sum has no step of its own. */
 int qb__int8_masked_scores(const struct qb_builder *b, const struct qb_node *n);
-
-/* A layer's weight, as integers. */
-struct qb__int8_weight {
-	const int8_t *codes; /* [outputs][k] of the weight, k in the weight's own order */
-	const struct qb_quantizer *q;
-	const float *bias;
-	int64_t outputs, k;
-};
-
-/* Of a node with constant weight and bias, whose outputs and k are set; axis: of the weight, that its outputs lie along. */
-enum qb_err qb__int8_load_weight(struct qb_builder *b, const struct qb_node *n, int axis,
-	struct qb__int8_weight *w);
-/* Room for whole blocks of 64 channels. */
-enum qb_err qb__int8_requant(struct qb_builder *b, struct qb_requant *r, const struct qb__int8_weight *w,
-	const struct qb_node *n, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
 
 /* The sum of what a layer computes and another operand, as its own step would have it, a piece at a time while the piece is
  * in the cache: the same two roundings. */
@@ -62,16 +48,15 @@ enum qb_err qb__plan_int8_conv_sum(struct qb_builder *b, const struct qb_node *n
 enum qb_err qb__plan_int8_filtered_sum(struct qb_builder *b, const struct qb_node *n, const struct qb_value *v,
 	const struct qb__int8_residual *r, const struct qb_bytes *other, struct qb_errbuf *eb);
 
-/* So many elements of pixels outside, which are the zero point; living as long as the plan. */
-enum qb_err qb__int8_pad(struct qb_builder *b, const struct qb_int8_form *form, int zero, int64_t elements,
-	const void **out, struct qb_errbuf *eb);
-
 /* A 3 x 3 convolution by minimal filtering; QB_EUNSUPPORTED where that is not exact or not faster. */
 enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
 
 /* A convolution many of whose taps are outside the image; QB_EUNSUPPORTED where they are too few. */
 enum qb_err qb__plan_int8_areas(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
+	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
+
+enum qb_err qb__plan_int8_depthwise(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
 
 #endif

@@ -37,6 +37,7 @@ libquantbench_a_SOURCES += \
 	core/ops/int8_avx512.c \
 	core/ops/int8_conv_plan.c \
 	core/ops/int8_conv_transpose_plan.c \
+	core/ops/int8_depthwise_plan.c \
 	core/ops/int8_filter_avx2.c core/ops/int8_filter_plan.c \
 	core/ops/int8_kernels.c core/ops/int8_kernels.h core/ops/int8_paths.h \
 	core/ops/int8_binary_plan.c \
@@ -51,6 +52,7 @@ libquantbench_a_SOURCES += \
 	core/ops/int8_transpose_plan.c \
 	core/ops/int8_table_plan.c \
 	core/ops/int8_plan.c core/ops/int8_plan.h \
+	core/ops/int8_weight.c core/ops/int8_weight.h \
 	core/ops/patches.c core/ops/patches.h \
 	core/ops/matmul_plan.c \
 	core/ops/move_plan.c \
