@@ -10,7 +10,11 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#ifndef VNNI /* where tests emulate it */
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+/* Written out: GCC 12 stores every sum of the intrinsic's loop to the stack. */
+#define DPBUSD(sum, a, b) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b))
+#endif
 #define INLINE static inline __attribute__((always_inline))
 
 VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float *offset, __m512 lo,
@@ -37,8 +41,7 @@ VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float
 #define TAKE_ROW(i) const uint8_t *x##i = i < MR ? (const uint8_t *)x[i] + offset[t] : NULL;
 #define MULTIPLY(i, j) \
 	if (i < MR && j < NR) { \
-		/* Written out: GCC 12 stores every sum of the intrinsic's loop to the stack. */ \
-		__asm__("vpdpbusd %2, %1, %0" : "+v"(s##i##x##j) : "v"(a), "v"(b##j)); \
+		DPBUSD(s##i##x##j, a, b##j); \
 	}
 #define STEP_ROW(i) \
 	if (i < MR) { \

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * AVX-512 in portable code (SIMD Everywhere, https://github.com/simd-everywhere/simde), forced into the sources that use
+ * it, so that they run on processors without. What Debian 12's version lacks, or does not fuse, is here lane by lane, as
+ * Intel's intrinsics guide has it.
+ */
+#ifndef QB_TESTS_EMULATED_AVX512_H
+#define QB_TESTS_EMULATED_AVX512_H
+
+#if defined(__x86_64__) && __has_include(<simde/x86/avx512.h>) && !defined(__clang__)
+/* The rest is AVX2's own. */
+#pragma GCC target("avx2,fma")
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline int emulates_avx512(void)
+{
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+#define VNNI
+#define VBMI
+#define DPBUSD(sum, a, b) ((sum) = _mm512_dpbusd_epi32(sum, a, b))
+#define __builtin_cpu_supports(feature) 1
+
+/* Lanes of one vector into those of another. */
+#define EMULATE(name, to_type, to_lane, from_type, from_lane, lanes, expression) \
+	static inline to_type emulated_##name(from_type from) \
+	{ \
+		from_lane a[sizeof(from) / sizeof(from_lane)]; \
+		to_lane y[sizeof(to_type) / sizeof(to_lane)]; \
+		to_type to; \
+\
+		memcpy(a, &from, sizeof(from)); \
+		for (int i = 0; i < lanes; i++) { \
+			y[i] = (to_lane)(expression); \
+		} \
+		memcpy(&to, y, sizeof(to)); \
+		return to; \
+	}
+EMULATE(cvtepi32_epi8, __m128i, int8_t, __m512i, int32_t, 16, a[i])
+EMULATE(cvtepi32_ps, __m512, float, __m512i, int32_t, 16, a[i])
+EMULATE(cvtepu8_epi32, __m512i, int32_t, __m128i, uint8_t, 16, a[i])
+EMULATE(cvtps_epi32, __m512i, int32_t, __m512, float, 16, a[i] >= -0x1p31f && a[i] < 0x1p31f ? lrintf(a[i]) : INT32_MIN)
+#define _mm512_cvtepi32_epi8 emulated_cvtepi32_epi8
+#define _mm512_cvtepi32_ps emulated_cvtepi32_ps
+#define _mm512_cvtepu8_epi32 emulated_cvtepu8_epi32
+#define _mm512_cvtps_epi32 emulated_cvtps_epi32
+
+static inline __m512 emulated_fmadd_ps(__m512 a, __m512 b, __m512 c)
+{
+	float x[16], y[16], z[16];
+	__m512 to;
+
+	memcpy(x, &a, sizeof(x));
+	memcpy(y, &b, sizeof(y));
+	memcpy(z, &c, sizeof(z));
+	for (int i = 0; i < 16; i++) {
+		z[i] = fmaf(x[i], y[i], z[i]);
+	}
+	memcpy(&to, z, sizeof(to));
+	return to;
+}
+#undef _mm512_fmadd_ps
+#define _mm512_fmadd_ps emulated_fmadd_ps
+
+/* Bytes that a mask names, in memory; no other byte is touched. */
+#define EMULATE_MASK(bits, type) \
+	static inline void emulated_store_##bits(void *to, uint64_t mask, type v) \
+	{ \
+		for (int i = 0; i < bits / 8; i++) { \
+			if (mask >> i & 1) { \
+				memcpy((char *)to + i, (const char *)&v + i, 1); \
+			} \
+		} \
+	} \
+	static inline type emulated_load_##bits(uint64_t mask, const void *from) \
+	{ \
+		type v; \
+\
+		memset(&v, 0, sizeof(v)); \
+		for (int i = 0; i < bits / 8; i++) { \
+			if (mask >> i & 1) { \
+				memcpy((char *)&v + i, (const char *)from + i, 1); \
+			} \
+		} \
+		return v; \
+	}
+EMULATE_MASK(512, __m512i)
+EMULATE_MASK(128, __m128i)
+#define _mm512_mask_storeu_epi8 emulated_store_512
+#define _mm512_maskz_loadu_epi8 emulated_load_512
+#define _mm_mask_storeu_epi8 emulated_store_128
+#define _mm_maskz_loadu_epi8 emulated_load_128
+#else
+static inline int emulates_avx512(void)
+{
+	return 0;
+}
+#endif
+
+#endif
