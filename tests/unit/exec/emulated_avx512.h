@@ -7,9 +7,11 @@
 #ifndef QB_TESTS_EMULATED_AVX512_H
 #define QB_TESTS_EMULATED_AVX512_H
 
-#if defined(__x86_64__) && __has_include(<simde/x86/avx512.h>) && !defined(__clang__)
+#if defined(__x86_64__) && __has_include(<simde/x86/avx512.h>) && !defined(__clang__) && \
+	!defined(__SANITIZE_ADDRESS__) /* which take minutes to compile it */
 /* The rest is AVX2's own. */
 #pragma GCC target("avx2,fma")
+#pragma GCC optimize("O1") /* with more it compiles for a minute */
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
 
@@ -24,12 +26,12 @@ static inline int emulates_avx512(void)
 
 #define VNNI
 #define VBMI
-#define DPBUSD(sum, a, b) ((sum) = _mm512_dpbusd_epi32(sum, a, b))
+#define DPBUSD(sum, a, b) ((sum) = emulated_dpbusd(sum, a, b))
 #define __builtin_cpu_supports(feature) 1
 
 /* Lanes of one vector into those of another. */
 #define EMULATE(name, to_type, to_lane, from_type, from_lane, lanes, expression) \
-	static inline to_type emulated_##name(from_type from) \
+	__attribute__((noinline, unused)) static to_type emulated_##name(from_type from) \
 	{ \
 		from_lane a[sizeof(from) / sizeof(from_lane)]; \
 		to_lane y[sizeof(to_type) / sizeof(to_lane)]; \
@@ -51,22 +53,28 @@ EMULATE(cvtps_epi32, __m512i, int32_t, __m512, float, 16, a[i] >= -0x1p31f && a[
 #define _mm512_cvtepu8_epi32 emulated_cvtepu8_epi32
 #define _mm512_cvtps_epi32 emulated_cvtps_epi32
 
-static inline __m512 emulated_fmadd_ps(__m512 a, __m512 b, __m512 c)
-{
-	float x[16], y[16], z[16];
-	__m512 to;
-
-	memcpy(x, &a, sizeof(x));
-	memcpy(y, &b, sizeof(y));
-	memcpy(z, &c, sizeof(z));
-	for (int i = 0; i < 16; i++) {
-		z[i] = fmaf(x[i], y[i], z[i]);
+/* Three vectors to one. Calls compile in seconds, what is inlined in a minute. */
+#define EMULATE_SUM(name, type, lane, a_lane, b_lane, lanes, expression) \
+	__attribute__((noinline, unused)) static type emulated_##name(type sum, type a_vector, type b_vector) \
+	{ \
+		a_lane a[sizeof(type) / sizeof(a_lane)]; \
+		b_lane b[sizeof(type) / sizeof(b_lane)]; \
+		lane y[lanes]; \
+\
+		memcpy(a, &a_vector, sizeof(a)); \
+		memcpy(b, &b_vector, sizeof(b)); \
+		memcpy(y, &sum, sizeof(y)); \
+		for (int i = 0; i < lanes; i++) { \
+			y[i] = expression; \
+		} \
+		memcpy(&sum, y, sizeof(y)); \
+		return sum; \
 	}
-	memcpy(&to, z, sizeof(to));
-	return to;
-}
+EMULATE_SUM(fmadd, __m512, float, float, float, 16, fmaf(a[i], b[i], y[i]))
+EMULATE_SUM(dpbusd, __m512i, int32_t, uint8_t, int8_t, 16,
+	y[i] + a[4 * i] * b[4 * i] + a[4 * i + 1] * b[4 * i + 1] + a[4 * i + 2] * b[4 * i + 2] + a[4 * i + 3] * b[4 * i + 3])
 #undef _mm512_fmadd_ps
-#define _mm512_fmadd_ps emulated_fmadd_ps
+#define _mm512_fmadd_ps(a, b, c) emulated_fmadd(c, a, b)
 
 /* Bytes that a mask names, in memory; no other byte is touched. */
 #define EMULATE_MASK(bits, type) \

@@ -10,7 +10,7 @@ check_PROGRAMS += tests/unit/exec/test_int8_emulated
 tests_unit_exec_test_int8_emulated_SOURCES = tests/unit/exec/test_int8_kernels.c tests/unit/exec/emulated_avx512.h \
 	core/ops/int8_avx512.c core/ops/int8_kernels.c core/ops/int8_lines.c
 tests_unit_exec_test_int8_emulated_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) \
-	-Wno-psabi -include $(srcdir)/tests/unit/exec/emulated_avx512.h
+	-Wno-psabi -fno-var-tracking -include $(srcdir)/tests/unit/exec/emulated_avx512.h
 check_PROGRAMS += tests/unit/exec/test_team
 tests_unit_exec_test_team_SOURCES = tests/unit/exec/test_team.c
 tests_unit_exec_test_team_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -596,7 +596,7 @@ int main(void)
 
 #if defined(QB_TESTS_EMULATED_AVX512_H)
 	if (!emulates_avx512()) {
-		puts("skipped: emulating AVX-512 takes GCC, libsimde-dev and a processor with AVX2");
+		puts("skipped: emulating AVX-512 takes GCC without sanitizers, libsimde-dev and a processor with AVX2");
 		return 77;
 	}
 #endif
