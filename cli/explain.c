@@ -151,13 +151,26 @@ static void print_mixed(const json_t *mixed, FILE *out)
 	fputs("its job is in the result: \"mixed\".\"job\"\n", out);
 }
 
+void cli_explain_calibration(const json_t *result, FILE *out)
+{
+	const json_t *spread = json_object_get(result, "calibration_spread");
+	double n = cli_number(result, "calibration_samples");
+
+	if (spread) {
+		fprintf(out, json_is_true(spread) ? ", %.0f spread over the data calibrate" :
+			", the data's first %.0f calibrate", n);
+	}
+}
+
 void cli_explain_diagnosis(const json_t *result, FILE *out)
 {
 	const json_t *all = json_object_get(result, "all");
 
-	fprintf(out, "%s on %s under %s, %.0f samples: %s %.4f, in float %.4f; %.1f dB at the output\n",
-		cli_text(result, "model"), cli_text(result, "data"), cli_text(result, "scheme"),
-		cli_number(result, "samples"), cli_text(result, "metric_name"), cli_number(all, "metric"),
+	fprintf(out, "%s on %s under %s, %.0f samples", cli_text(result, "model"), cli_text(result, "data"),
+		cli_text(result, "scheme"), cli_number(result, "samples"));
+	cli_explain_calibration(result, out);
+	fprintf(out, ": %s %.4f, in float %.4f; %.1f dB at the output\n", cli_text(result, "metric_name"),
+		cli_number(all, "metric"),
 		cli_number(json_object_get(result, "float"), "metric"), cli_number(all, "output_sqnr_db"));
 	if (json_array_size(json_object_get(result, "layers"))) {
 		print_layers(json_object_get(result, "layers"), out);

@@ -8,6 +8,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
+/* ", 100 spread over the data calibrate", of a ptq or diagnose job; nothing where the result does not tell. */
+void cli_explain_calibration(const json_t *result, FILE *out);
 /* The result of a diagnose job. */
 void cli_explain_diagnosis(const json_t *result, FILE *out);
 /* The profiles that rows of a ptq job hold, if any do. */

@@ -117,6 +117,7 @@ static void print_ptq(const json_t *result, FILE *out)
 		if (json_object_get(result, "samples")) {
 			fprintf(out, ", %.0f samples", cli_number(result, "samples"));
 		}
+		cli_explain_calibration(result, out);
 		fputs("\n\n", out);
 	}
 	cli_table_print(t, out);

@@ -10,7 +10,7 @@
 
 struct qb_calibration {
 	struct qb_stream *stream;
-	int64_t samples; /* rows of the network: the first of the data */
+	int64_t samples; /* rows of the network: the first of the stream */
 	int64_t batch;   /* networks for visits are made for this many at a time */
 	/* Called now and then; its error (QB_ECANCELLED) ends the work. */
 	enum qb_err (*check)(void *arg, struct qb_errbuf *eb);

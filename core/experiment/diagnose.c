@@ -70,9 +70,9 @@ static enum qb_err parse_ptq(struct diagnose *d, struct qb_errbuf *eb)
 			? qb_fail_in(eb, eb->code, "of [scheme, mixed.candidates ...]")
 			: eb ? eb->code : QB_EJOB;
 	}
-	if (d->spec.held_out || d->spec.spread) {
-		return qb_fail(eb, QB_EJOB, "calibration.%s: is for ptq jobs; a diagnosis looks at the first samples, which "
-			"calibrate", d->spec.spread ? "spread" : "held_out");
+	if (d->spec.held_out) {
+		return qb_fail(eb, QB_EJOB, "calibration.held_out: is for ptq jobs; a diagnosis looks at tensors on the samples "
+			"that calibrate");
 	}
 	for (int i = 0; i < d->spec.schemes; i++) {
 		if (qb_method_list_changes_graph(&d->spec.methods[i])) {
@@ -128,12 +128,11 @@ static enum qb_err layer_progress(void *arg, int layer, double fraction, struct 
 
 static enum qb_err work(struct diagnose *d, struct qb_errbuf *eb)
 {
-	const struct qb_sweep_options opt = {.metric = d->spec.metric, .threads = d->spec.threads,
-		.calibration_samples = d->spec.calibration_samples, .samples = d->spec.max_samples,
-		.scheme = d->spec.scheme, .methods = d->spec.methods, .schemes = d->spec.schemes,
-		.seed = (uint64_t)d->spec.seed, .progress = sweep_progress, .arg = d};
+	struct qb_sweep_options opt = qb_ptq_sweep_options(&d->spec);
 	const struct qb_network *n;
 
+	opt.progress = sweep_progress;
+	opt.arg = d;
 	QB_TRY(qb_job_progress(d->job, "load", 0, eb, "reading %s", d->spec.model_name));
 	QB_TRY(qb_job_in_file(qb_graph_import(&d->model, d->spec.model_path, eb), "model",
 		d->spec.model_name, eb));
@@ -173,12 +172,12 @@ static enum qb_err result_of(struct diagnose *d, json_t **result, struct qb_errb
 
 	QB_TRY_OUT(qb_fault_largest(&largest, d->faults, d->layers, eb));
 	QB_TRY_OUT(mix(&mixed, d, eb));
-	*result = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:O, s:O}", "type",
+	*result = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:O, s:O}", "type",
 		"diagnose", "model", d->spec.model_name, "data", d->spec.data_name, "metric_name",
 		d->spec.metric, "scheme", scheme, "samples", (json_int_t)qb_mixer_samples(d->mixer),
-		"calibration_samples", (json_int_t)d->sweep->calibration_samples, "float",
-		qb_sensitivity_outcome(s, &s->floats), "all", qb_sensitivity_outcome(s, &s->all), "layers",
-		qb_sensitivity_rows(d->job, s, d->layers, scheme), "tensors",
+		"calibration_samples", (json_int_t)d->sweep->calibration_samples, "calibration_spread",
+		(int)d->spec.spread, "float", qb_sensitivity_outcome(s, &s->floats), "all",
+		qb_sensitivity_outcome(s, &s->all), "layers", qb_sensitivity_rows(d->job, s, d->layers, scheme), "tensors",
 		qb_fault_rows(d->faults, &d->sweep->row[0], d->layers), "largest", largest, "mixed", mixed);
 	err = *result ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for the results");
 out:

@@ -183,6 +183,7 @@ static enum qb_err count_activations(const struct qb_sweep *sweep, struct counte
 
 	QB_TRY_OUT(qb_stream_create(&stream, data, n->graph, n->batch,
 		qb_stream_window(data, n->batch, 1), 1, eb));
+	stream->order = sweep->calibrated;
 	QB_TRY_OUT(qb_lanes_create(&c->lane, n, 1, false, eb));
 	QB_TRY_OUT(qb_stream_run(stream, 0, n->batch, QB_MAX(rows / n->batch, 1), &work, eb));
 out:

@@ -64,22 +64,10 @@ static enum qb_err load(struct ptq *p, struct qb_errbuf *eb)
 
 static enum qb_err run_sweep(struct ptq *p, struct qb_errbuf *eb)
 {
-	const struct qb_sweep_options opt = {
-		.metric = p->spec.metric,
-		.threads = p->spec.threads,
-		.calibration_samples = p->spec.calibration_samples,
-		.samples = p->spec.max_samples,
-		.spread = p->spec.spread,
-		.held_out = p->spec.held_out,
-		.momentum = p->spec.momentum,
-		.scheme = p->spec.scheme,
-		.methods = p->spec.methods,
-		.schemes = p->spec.schemes,
-		.seed = (uint64_t)p->spec.seed,
-		.progress = sweep_progress,
-		.arg = p,
-	};
+	struct qb_sweep_options opt = qb_ptq_sweep_options(&p->spec);
 
+	opt.progress = sweep_progress;
+	opt.arg = p;
 	return qb_sweep_run(&p->sweep, p->model, p->data, &opt, eb);
 }
 
@@ -196,10 +184,11 @@ static json_t *result_of(struct ptq *p)
 		}
 		json_array_append_new(schemes, row);
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:i, s:f, s:f, s:o, s:o, s:o}", "type", "ptq",
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:i, s:f, s:f, s:o, s:o, s:o}", "type", "ptq",
 		"model", p->spec.model_name, "data", p->spec.data_name, "metric_name",
 		p->spec.metric, "samples", (json_int_t)s->samples, "calibration_samples",
-		(json_int_t)s->calibration_samples, "held_out", (int)p->spec.held_out, "batch", (int)s->variant[0].network->batch,
+		(json_int_t)s->calibration_samples, "calibration_spread", (int)p->spec.spread, "held_out",
+		(int)p->spec.held_out, "batch", (int)s->variant[0].network->batch,
 		"samples_per_second", (double)s->samples / s->float_seconds, "sweep_cost",
 		s->total_seconds / s->float_seconds, "machine",
 		qb_describe_machine(p->spec.threads), "float", float_row(p), "schemes", schemes);

@@ -418,6 +418,7 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	memset(out, 0, sizeof(*out));
 	out->metric = "top1";
 	out->calibration_samples = 100;
+	out->spread = true;
 	out->momentum = 0.9;
 	out->seed = 1;
 	QB_TRY(qb_param_only(spec, "", known, eb));
@@ -443,6 +444,23 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	QB_TRY(read_preprocess(out, spec, eb));
 	QB_TRY(read_latency(out, spec, job->host->threads, eb));
 	return read_schemes(out, spec, eb);
+}
+
+struct qb_sweep_options qb_ptq_sweep_options(const struct qb_ptq_spec *spec)
+{
+	return (struct qb_sweep_options){
+		.metric = spec->metric,
+		.threads = spec->threads,
+		.calibration_samples = spec->calibration_samples,
+		.samples = spec->max_samples,
+		.spread = spec->spread,
+		.held_out = spec->held_out,
+		.momentum = spec->momentum,
+		.scheme = spec->scheme,
+		.methods = spec->methods,
+		.schemes = spec->schemes,
+		.seed = (uint64_t)spec->seed,
+	};
 }
 
 void qb_ptq_spec_fini(struct qb_ptq_spec *spec)

@@ -7,7 +7,7 @@
 
 #include "core/analysis/latency.h"
 #include "core/experiment/experiment.h"
-#include "core/experiment/method.h"
+#include "core/experiment/sweep.h"
 #include "core/quant/scheme.h"
 #include "core/tensor/dataset.h"
 
@@ -37,6 +37,8 @@ struct qb_ptq_spec {
 /* Strings are borrowed from the job; qb_ptq_spec_fini frees the rest. */
 enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	struct qb_errbuf *eb);
+/* What such a job asks of its sweep, whose progress is the caller's to hear. */
+struct qb_sweep_options qb_ptq_sweep_options(const struct qb_ptq_spec *spec);
 void qb_ptq_spec_fini(struct qb_ptq_spec *spec);
 
 #endif

@@ -53,6 +53,8 @@ static void cell(FILE *f, double v, const char *format, const char *none)
 
 static void head(FILE *f, const json_t *r)
 {
+	bool spread = json_is_true(json_object_get(r, "calibration_spread"));
+
 	fputs("<!doctype html>\n<html lang=en><head><meta charset=utf-8>\n<title>quantbench: ", f);
 	text(f, string_at(r, "model"));
 	fputs("</title>\n<style>\n"
@@ -65,7 +67,8 @@ static void head(FILE *f, const json_t *r)
 	fputs("</h1>\n<p>", f);
 	fprintf(f, "%.0f samples of ", number_at(r, "samples"));
 	text(f, string_at(r, "data"));
-	fprintf(f, "; %.0f of the data calibrate%s; metric ", number_at(r, "calibration_samples"),
+	fprintf(f, "; %s%.0f of the data%s calibrate%s; metric ", spread ? "" : "the first ",
+		number_at(r, "calibration_samples"), spread ? ", spread over it," : "",
 		json_is_true(json_object_get(r, "held_out")) ? " and are left out" : "");
 	text(f, string_at(r, "metric_name"));
 	fputs("; on ", f);

@@ -109,12 +109,13 @@ static enum qb_err run_batch(void *arg, int thread, int64_t item, struct qb_errb
 
 int64_t qb_stream_sample(const struct qb_stream_order *o, int64_t i)
 {
-	int64_t step = QB_MAX(o->step, 1);
+	int64_t between = o->of - o->taken;
 
 	if (!o->rest) {
-		return i * step;
+		return o->taken ? i * o->of / o->taken : i;
 	}
-	return i + (step > 1 ? QB_MIN(i / (step - 1) + 1, o->taken) : o->taken);
+	/* Of the first n samples n * taken / of, rounded up, are taken: of the rest n is the first that leaves i + 1. */
+	return i < between ? ((i + 1) * o->of + between - 1) / between - 1 : i + o->taken;
 }
 
 /* Samples [first, first + count) of the stream, in runs of those that lie side by side in the data. */

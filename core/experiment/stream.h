@@ -13,12 +13,11 @@
 #include "core/experiment/network.h"
 #include "core/tensor/dataset.h"
 
-/* Which samples of the data a stream has, in their order: every step-th, or those between and after `taken` of these. All
- * zero: all. */
+/* Which samples of the data a stream has, in their order: `taken` that lie evenly in the data's first `of`, or those
+ * between and after them. All zero: all. */
 struct qb_stream_order {
-	int64_t step;  /* 0: 1 */
+	int64_t of, taken; /* 0 < taken <= of */
 	bool rest;
-	int64_t taken; /* of those every step-th; read of a rest */
 };
 /* The data's sample that is the stream's i-th. */
 int64_t qb_stream_sample(const struct qb_stream_order *o, int64_t i);

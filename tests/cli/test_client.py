@@ -13,6 +13,7 @@ import unittest
 
 BUILD = pathlib.Path(os.environ.get("top_builddir", ".")).resolve()
 RESULT = {"job": "j1", "type": "ptq", "model": "net.onnx", "data": "x.npz", "metric_name": "top1", "samples": 9,
+          "calibration_samples": 7, "calibration_spread": True,
           "float": {"metric": 97.5}, "schemes": [
               {"scheme": "int8", "metric": 97.25, "delta": -0.25, "output_sqnr_db": 35.25, "size_bytes": 400000}]}
 
@@ -186,7 +187,7 @@ class Client(unittest.TestCase):
         self.assertIn("job j1 failed: the worker crashed", err)
 
     def test_show__forms__table_json_csv(self):
-        self.assertIn("net.onnx on x.npz, 9 samples", self.quantbench("show", "j1")[1])
+        self.assertIn("net.onnx on x.npz, 9 samples, 7 spread over the data calibrate", self.quantbench("show", "j1")[1])
         self.assertEqual(json.loads(self.quantbench("show", "j1", "--json")[1]), RESULT)
         self.assertEqual(self.quantbench("show", "j1", "--csv")[1], "scheme,metric\nint8,97.25\n")
 

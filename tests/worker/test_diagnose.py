@@ -69,6 +69,18 @@ class Diagnose(tiny.Case):
         self.assertAlmostEqual(
             t["kurtosis"], ((x - x.mean()) ** 4).mean() / x.var() ** 2, places=6)
 
+    def test_calibration__tensors_are_looked_at_on_the_samples_that_calibrate(self):
+        for fields, taken in (({}, np.arange(10) * 64 // 10), ({"spread": False}, np.arange(10))):
+            self.random = np.random.default_rng(12)
+            d = self.diagnose(scheme="int8", sensitivity=False, calibration={"samples": 10, **fields},
+                              activations={"range": "minmax"})
+            self.assertEqual((d["calibration_samples"], d["calibration_spread"]), (10, not fields))
+            t = next(t for t in d["tensors"] if t["name"] == "x")
+            self.assertAlmostEqual(t["inf_norm"], np.abs(self.x[taken]).max(), places=4)
+            self.assertLess(t["clipping"], 0.05)  # at the ends of the range, whose zero point is rounded
+        with self.assertRaisesRegex(worker.Failed, r"calibration\.held_out: is for ptq"):
+            self.diagnose(scheme="int8", calibration={"samples": 10, "held_out": True})
+
     def test_outlier_channel__is_named(self):
         d = self.diagnose(scheme="int8")
         norms = np.abs(self.x).max(0)

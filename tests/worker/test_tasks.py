@@ -85,7 +85,7 @@ class Tasks(tiny.Case):
         data = self.save_data("d.npz", input_ids=ids, attention_mask=mask, y=y)
         for spread, options in (False, {}), (True, {}), (False, {"samples": 20}), (True, {"samples": 20}):
             got = self.ptq(model, data, "top1", calibration={"samples": 37, "held_out": True, "spread": spread}, **options)
-            taken = np.arange(37) * (4 if spread else 1)
+            taken = np.arange(37) * (150 if spread else 37) // 37
             part = np.setdiff1d(np.arange(150), taken)[:options.get("samples", 150)]
             self.assertEqual((got["samples"], got["calibration_samples"], got["held_out"]), (len(part), 37, True))
             self.assertAlmostEqual(got["float"]["metric"], 100 * (guess[part] == y[part]).mean(), places=9)
@@ -98,9 +98,10 @@ class Tasks(tiny.Case):
         mask[:30] = mask[:30] * (np.arange(9) < 3)  # the first half has short sentences alone
         y = outputs(model, input_ids=ids, attention_mask=mask)
         ranges = []
-        for rows, spread in (slice(0, 60, 3), False), (slice(0, 60), True), (slice(0, 60), False):
+        for rows, fields in (slice(0, 60, 3), {"spread": False}), (slice(0, 60), {}), (slice(0, 60), {"spread": False}):
             data = self.save_data("d.npz", input_ids=ids[rows], attention_mask=mask[rows], y=y[rows])
-            got = self.ptq(model, data, "mse", calibration={"samples": 20, "spread": spread})
+            got = self.ptq(model, data, "mse", calibration={"samples": 20, **fields})
+            self.assertEqual(got["calibration_spread"], not fields)
             ranges.append([(t["name"], t["observed_min"], t["observed_max"]) for t in got["schemes"][0]["tensors"]
                            if t["kind"] == "activation"])
         self.assertEqual(ranges[0], ranges[1])

@@ -2,13 +2,21 @@
 import {describe, expect, it} from 'vitest';
 import type {Comparison, PtqResult} from '../src/api/client';
 import {boardRows, columnsOf, hurt, publishedRows, sortedRows} from '../src/pages/board';
-import {bestOf, profiles, sorted, stayedFloat, type FlatTensor} from '../src/pages/ptq';
+import {bestOf, calibration, profiles, sorted, stayedFloat, type FlatTensor} from '../src/pages/ptq';
 
 describe('the best of a row', () => {
 	it('is all of those that look equal', () => {
 		expect([...bestOf([87.714, 87.709, 80, null], 1, false)]).toEqual([0, 1]);
 		expect([...bestOf([3, 1, undefined, 2], 0, true)]).toEqual([1]);
 		expect(bestOf([null, NaN], 1, false).size).toBe(0);
+	});
+});
+
+describe('the samples that calibrate', () => {
+	it('are named as the result tells, and not where it does not', () => {
+		expect(calibration({calibration_samples: 100, calibration_spread: true})).toBe(', 100 spread over the data calibrate');
+		expect(calibration({calibration_samples: 7, calibration_spread: false})).toBe(", the data's first 7 calibrate");
+		expect(calibration({calibration_samples: 100})).toBe('');
 	});
 });
 

@@ -2,6 +2,7 @@
  *
  * Which samples of the data a stream has: for every small number of samples, those that calibrate and the rest.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,15 +20,16 @@ static void stream_sample__taken_and_rest__are_all_samples_once_in_order(void **
 	(void)state;
 	for (int64_t count = 1; count <= MOST; count++) {
 		for (int64_t taken = 1; taken <= count; taken++) {
-			for (int64_t step = 1; step <= count / taken; step++) {
-				const struct qb_stream_order order = {.step = step};
-				const struct qb_stream_order rest = {step, true, taken};
+			for (int64_t of = taken; of <= count; of++) {
+				const struct qb_stream_order order = {of, taken, false}, rest = {of, taken, true};
 				int seen[MOST] = {0};
 				int64_t last = -1;
 
 				for (int64_t i = 0; i < taken; i++) {
-					assert_int_equal(qb_stream_sample(&order, i), i * step);
-					seen[i * step]++;
+					int64_t at = qb_stream_sample(&order, i);
+
+					assert_true(fabs((double)at - (double)(i * of) / (double)taken) < 1);
+					seen[at]++;
 				}
 				for (int64_t i = 0; i < count - taken; i++) {
 					int64_t at = qb_stream_sample(&rest, i);

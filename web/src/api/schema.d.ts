@@ -765,6 +765,8 @@ export interface components {
             metric_name?: string;
             samples?: number;
             calibration_samples?: number;
+            /** @description they lie evenly in the data; false: they are its first. Absent in results of 0.1 */
+            calibration_spread?: boolean;
             /** @description the samples that calibrate were not evaluated */
             held_out?: boolean;
             batch?: number;
@@ -834,6 +836,8 @@ export interface components {
             /** @description on which every layer is tried */
             samples: number;
             calibration_samples?: number;
+            /** @description they lie evenly in the data; false: they are its first. Absent in results of 0.1 */
+            calibration_spread?: boolean;
             float: components["schemas"]["Outcome"];
             /** @description the whole network in the scheme */
             all: components["schemas"]["Outcome"];

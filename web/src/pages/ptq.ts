@@ -16,6 +16,12 @@ export function bestOf(numbers: readonly Maybe[], digits: number, lowerIsBetter:
 	return new Set(rounded.flatMap((x, i) => (x === best ? [i] : [])));
 }
 
+/** Which samples calibrated, for behind a comma; nothing of results that do not tell. */
+export function calibration(r: {calibration_samples?: number; calibration_spread?: boolean}): string {
+	const n = r.calibration_samples;
+	return n === undefined || r.calibration_spread === undefined ? '' : r.calibration_spread ? `, ${n} spread over the data calibrate` : `, the data's first ${n} calibrate`;
+}
+
 export type Own = 'own' | 'network';
 
 export function heatCells(result: PtqResult, kind: 'weight' | 'activation', which: Own): HeatCell[] {
