@@ -6,8 +6,7 @@ noise ratio of the output.
     methods.py [NETWORK]... [--held-out]
 
 NETWORK is resnet8, ds_cnn or mobilenet_v2 (all of them without), of $QB_SHARED/data (../shared). Weights int4 per channel in
-every layer, activations int8 per tensor, 100 samples calibrate; MobileNetV2's, which lie in the order of their classes, are
-spread over the data. --held-out: the samples that calibrate are not evaluated."""
+every layer, activations int8 per tensor, 100 samples calibrate. --held-out: those are not evaluated."""
 import os
 import sys
 
@@ -18,7 +17,7 @@ NETWORKS = {
     "resnet8": {"model": "mlperf-tiny/resnet8.onnx", "data": "cifar10/test-846.npz"},
     "ds_cnn": {"model": "mlperf-tiny/ds_cnn.onnx", "data": "mlperf-tiny/kws01-test-1000.npz"},
     "mobilenet_v2": {"model": "imagenet/mobilenet_v2.onnx", "data": "imagenet/sample-500.npz",
-                     "preprocess": {"scale": 1 / 127.5, "mean": 1}, "calibration": {"spread": True}, "iterations": 300},
+                     "preprocess": {"scale": 1 / 127.5, "mean": 1}, "iterations": 300},
 }
 
 
@@ -37,9 +36,8 @@ def main():
         network = dict(NETWORKS[name])
         options = {"iterations": network.pop("iterations")} if "iterations" in network else {}
         files = {k: os.path.abspath(os.path.join(DATA, network.pop(k))) for k in ("model", "data")}
-        calibration = {"samples": 100, "held_out": held_out, **network.pop("calibration", {})}
-        result = jobs.run({"type": "ptq", **files, **network, "calibration": calibration, "latency": False,
-                           "schemes": schemes(**options)})
+        result = jobs.run({"type": "ptq", **files, **network, "calibration": {"samples": 100, "held_out": held_out},
+                           "latency": False, "schemes": schemes(**options)})
         print(f"{name}, {result['samples']} samples: float {result['float']['metric']:.2f}")
         for row in result["schemes"]:
             print(f"    {row['scheme']:28}{row['metric']:8.2f}{row['delta']:+8.2f}{row['output_sqnr_db']:8.2f} dB", flush=True)

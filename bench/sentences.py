@@ -7,7 +7,7 @@
 FOLDER is what export_minilm.py wrote; PAIRS of the test set (all 1,379 without). INT8, E2, E3, E4, INT8 with SmoothQuant
 at several alphas and with other ranges, its halves alone, and INT8 whose outlier tensors (what the second product of
 each feed-forward block gives, and its sum with the residual stream) have 16 bits. Activations per tensor, weights per
-channel, ranges by mean squared error on the first 64 pairs."""
+channel, ranges by mean squared error on 64 pairs."""
 import os
 import sys
 
