@@ -105,6 +105,9 @@ enum qb_err qb__carry(struct qb_graph *g, const struct qb_node *n, struct qb_val
 			c.axis = (count ? perm[i] : ndim - 1 - i) == axis ? i : c.axis;
 		}
 		carries = true;
+	} else if (strcmp(n->type, "Reshape") == 0 && of && of->axis < 0) {
+		c = *of;
+		carries = true;
 	}
 	v->carried = carries ? qb__keep_carried(g, &c) : NULL;
 	if (carries && !v->carried) {

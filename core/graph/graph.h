@@ -163,6 +163,7 @@ int64_t qb_node_macs(const struct qb_node *n);
 enum qb_err qb_pass_fold_constants(struct qb_graph *g, struct qb_errbuf *eb);
 enum qb_err qb_pass_fold_batch_norm(struct qb_graph *g, struct qb_errbuf *eb);  /* into Conv, ConvTranspose, Gemm */
 enum qb_err qb_pass_fuse_activations(struct qb_graph *g, struct qb_errbuf *eb); /* Relu, Clip into Conv, Gemm, Add ... */
+enum qb_err qb_pass_split_einsum(struct qb_graph *g, struct qb_errbuf *eb);     /* of two operands into MatMul and moves */
 enum qb_err qb_pass_fuse_bias(struct qb_graph *g, struct qb_errbuf *eb);        /* Add of a constant into Conv, Gemm, MatMul */
 enum qb_err qb_pass_fuse_pad(struct qb_graph *g, struct qb_errbuf *eb);         /* Pad with zeros into Conv */
 enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb);         /* Identity, Dropout, Cast to itself ... */

@@ -22,7 +22,8 @@ void qb__graph_forget_shapes(struct qb_graph *g);
 /* Where only a batch of 1 fits the network, its inputs say 1. */
 enum qb_err qb__graph_fix_batch(struct qb_graph *g, struct qb_errbuf *eb);
 
-/* The quantizer that a DequantizeLinear says its output v has, and one that a Transpose of such a constant keeps. */
+/* The quantizer that a DequantizeLinear says its output v has, and one that a Transpose or Reshape of such a constant
+ * keeps. */
 enum qb_err qb__carry(struct qb_graph *g, const struct qb_node *n, struct qb_value *v,
 	struct qb_errbuf *eb);
 

@@ -2,6 +2,7 @@
 libquantbench_a_SOURCES += \
 	core/graph/bind.c \
 	core/graph/carried.c \
+	core/graph/equation.c core/graph/equation.h \
 	core/graph/eval.c \
 	core/graph/flatbuffer.c core/graph/flatbuffer.h \
 	core/graph/graph.c core/graph/graph.h \
@@ -16,6 +17,7 @@ libquantbench_a_SOURCES += \
 	core/graph/onnx_write.c \
 	core/graph/op.h \
 	core/graph/pass_bn.c \
+	core/graph/pass_einsum.c \
 	core/graph/pass_fold.c \
 	core/graph/pass_fuse.c \
 	core/graph/pass_lift.c \

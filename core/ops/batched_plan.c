@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Products of two activations, as attention has them: many small ones, each operand read where it lies, whatever
- * transposes came before.
+ * transposes came before. A constant of several matrices may be one of them.
  */
 #include <string.h>
 
@@ -120,6 +120,21 @@ static dnnl_memory_desc_t product_md(struct qb_builder *b, const struct qb_value
 	return dnnl_memory_desc_init_by_strides(&md, y->shape.ndim, dims, dnnl_f32, strides) ? dense : md;
 }
 
+/* An activation where it lies, or a constant. */
+static enum qb_err operand(struct qb_builder *b, const struct qb_value *v, struct qb_place *out,
+	struct qb_errbuf *eb)
+{
+	int id;
+
+	if (!v->constant) {
+		return qb_builder_plain(b, v, out, eb);
+	}
+	out->md = qb_dnn_dense(&v->shape);
+	QB_TRY(qb_builder_weight(b, v, &out->md, &out->md, &id, eb));
+	out->buffer = QB_CALL_WEIGHT(id);
+	return QB_OK;
+}
+
 enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n,
 	struct qb_errbuf *eb)
 {
@@ -133,13 +148,11 @@ enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n,
 	if (!qb_f32_is_fast() || ndim < 0 || ndim > BATCH_DIMS) {
 		return QB_EUNSUPPORTED;
 	}
-	for (int i = 0; i < 2; i++) {
-		if (n->input[i]->shape.ndim < 2 || n->input[i]->constant) {
-			return QB_EUNSUPPORTED;
-		}
+	if (n->input[0]->shape.ndim < 2 || n->input[1]->shape.ndim < 2) {
+		return QB_EUNSUPPORTED;
 	}
 	for (int i = 0; i < 2; i++) {
-		QB_TRY(qb_builder_plain(b, n->input[i], &place[i], eb));
+		QB_TRY(operand(b, n->input[i], &place[i], eb));
 		batch_strides(&place[i].md, ndim, i ? m.b : m.a);
 		stride[i] = place[i].md.format_desc.blocking.strides + place[i].md.ndims - 2;
 		buffer[i] = place[i].buffer;

@@ -174,10 +174,10 @@ enum qb_err qb__plan_matmul(struct qb_builder *b, const struct qb_node *n, struc
 	const struct qb_value *x = n->input[0], *w = n->input[1];
 	struct qb_rows_product p = {.w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL};
 
-	if (x->dtype != QB_F32 || x->constant || x->shape.ndim < 2) {
+	if (x->dtype != QB_F32 || x->shape.ndim < 2) {
 		return QB_EUNSUPPORTED;
 	}
-	if (!w->constant || w->shape.ndim != 2) {
+	if (x->constant || !w->constant || w->shape.ndim != 2) {
 		return p.bias ? QB_EUNSUPPORTED : plan_batched(b, n, eb);
 	}
 	p.rows = span(&x->shape, 0, x->shape.ndim - 1);

@@ -452,6 +452,39 @@ static void attention__views__equal_plain_c(void **state)
 	check(&b);
 }
 
+/* x [N,6,5,8] with itself and with constants. */
+static void einsum__of_two_operands__is_a_product_of_the_fast_steps(void **state)
+{
+	static const char *const equations[] = {"nhqc,nhkc->nhqk", "nqhc,nkhc->nhqk", "nqhc,nkhc->nqhk", "nhqc,hkc->nhqk",
+		"nhqc,hkc->nqhk", "hkc,nhqc->nhkq", "nhqc,nhqc->nhq", "nabc,nabc->cb"};
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(equations); i++) {
+		bool weight = i >= 3 && i <= 5;
+		struct model_builder b;
+
+		start(&b, DIMS(MB_BATCH, 6, 5, 8));
+		constant(&b, "k", DIMS(6, 7, 8));
+		mb_node(&b, "Tanh", "other", "x", "t");
+		mb_attr_string(&b, mb_node(&b, "Einsum", "product", weight ? i == 5 ? "k,t" : "t,k" : "x,t", "y"),
+			"equation", equations[i]);
+		made = "batched tiles";
+		unmade = "plain C";
+		check(&b);
+	}
+	for (int i = 0; i < 2; i++) { /* heads out of a layer, and back */
+		struct model_builder b;
+
+		start(&b, DIMS(MB_BATCH, 6, 5, 8));
+		constant(&b, "k", 3, i ? (int64_t[]){5, 8, 20} : (int64_t[]){8, 4, 6});
+		mb_attr_string(&b, mb_node(&b, "Einsum", "product", "x,k", "y"), "equation",
+			i ? "nthd,hdo->nto" : "nabd,dhk->nabhk");
+		made = "tiles";
+		unmade = "plain C";
+		check(&b);
+	}
+}
+
 /* A convolution first, so that what follows lies channels last. */
 static void image(struct model_builder *b, int64_t channels)
 {
@@ -541,6 +574,7 @@ int main(void)
 		cmocka_unit_test(product__in_seven_of_quarters__equals_plain_c),
 		cmocka_unit_test(product__in_seven_of_quarters__keeps_rows_of_zeros),
 		cmocka_unit_test(attention__views__equal_plain_c),
+		cmocka_unit_test(einsum__of_two_operands__is_a_product_of_the_fast_steps),
 		cmocka_unit_test(images__moved_joined_resized__equal_plain_c),
 		cmocka_unit_test(broadcasts__every_side__equal_plain_c),
 	};

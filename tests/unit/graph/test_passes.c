@@ -355,6 +355,52 @@ static void fuse_bias__matmul_and_add__is_a_third_input(void **state)
 	finish(&b, g);
 }
 
+struct equation_case {
+	const char *equation;
+	int ndim;
+	int64_t dim[3]; /* of the constant */
+	int nodes;
+};
+
+/* x [N,3,4] and a constant. */
+static void split_einsum__products__become_matmul(void **state)
+{
+	static const struct equation_case cases[] = {
+		{"nab,bc->nac", 2, {4, 5}, 1},      /* a layer */
+		{"nab,cb->nac", 2, {5, 4}, 1},      /* its weight turned beforehand */
+		{"nab,bcd->nacd", 3, {4, 2, 5}, 2}, /* heads: Reshape behind it */
+		{"nab,acb->nac", 3, {3, 5, 4}, 3},  /* a matrix for each a: between two Transposes */
+		{"nab,bc->anc", 2, {4, 5}, 2},      /* Transpose before it */
+		{"nab,ca->ncb", 2, {5, 3}, 1},      /* the constant from the left */
+		{"nab,ab->nab", 2, {3, 4}, 1},      /* number by number */
+		{"naa,ac->nc", 2, {3, 4}, 1},       /* a diagonal stays */
+		{"nab,bc->nc", 2, {4, 5}, 1},       /* a sum over one operand stays */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(cases); i++) {
+		const struct equation_case *c = &cases[i];
+		bool stays = i + 2 >= QB_COUNT(cases);
+		struct model_builder b;
+		struct qb_graph *g;
+
+		mb_init(&b, 13);
+		mb_input(&b, "x", F32, 3, (int64_t[]){MB_BATCH, 3, strstr(c->equation, "aa") ? 3 : 4});
+		constant(&b, "k", c->ndim, c->dim, 0);
+		mb_attr_string(&b, mb_node(&b, "Einsum", "product", "x,k", "y"), "equation", c->equation);
+		mb_output(&b, "y", F32, -1, NULL);
+		g = check_same(&b, c->nodes);
+		for (int k = 0; k < g->nodes; k++) {
+			assert_true(stays == !strcmp(g->node[k]->type, "Einsum"));
+		}
+		for (int k = 0; k < g->output[0]->shape.ndim; k++) {
+			assert_true(g->output[0]->shape.dim[k] != QB_DIM_UNKNOWN);
+		}
+		assert_string_equal(g->output[0]->name, "y");
+		finish(&b, g);
+	}
+}
+
 static void fuse_activations__clips__compose(void **state)
 {
 	struct model_builder b;
@@ -531,6 +577,7 @@ int main(void)
 		cmocka_unit_test(fold_affine__constant_minus_conv__stays),
 		cmocka_unit_test(fold_affine__constant_that_widens__stays),
 		cmocka_unit_test(fuse_bias__matmul_and_add__is_a_third_input),
+		cmocka_unit_test(split_einsum__products__become_matmul),
 		cmocka_unit_test(fuse_activations__clips__compose),
 		cmocka_unit_test(fuse_activations__crossed_bounds__give_the_upper),
 		cmocka_unit_test(fuse_activations__add_used_twice__stays),
