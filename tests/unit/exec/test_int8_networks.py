@@ -148,6 +148,14 @@ def attention(n):
     return n("Add", y, "x")
 
 
+def equations(n):
+    """The same attention in equations, its layers split by heads."""
+    q, k, v = (n("Einsum", "x", n.weight(16, 2, 8), equation="btd,dhk->bthk") for _ in range(3))
+    chances = n("Softmax", n("Einsum", q, k, equation="bqhk,bshk->bhqs"), axis=-1)
+    y = n("Einsum", chances, v, equation="bhqs,bshk->bqhk")
+    return n("Einsum", y, n.weight(2, 8, 16), equation="bqhk,hkd->bqd")
+
+
 def masked(n):
     """Three heads under a causal mask, a mask that says more than which numbers count and one that leaves nothing."""
     x = n("Transpose", "x", perm=[0, 2, 1, 3])
@@ -268,7 +276,7 @@ NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "dilated_f
             "far": (far, IMAGE), "joined": (joined, IMAGE),
             "moved": (moved, IMAGE), "functions": (functions, IMAGE), "operands": (operands, IMAGE),
             "pools": (pools, IMAGE), "attention": (attention, [1, 7, 16]), "masked": (masked, [1, 37, 3, 8]),
-            "tokens": (tokens, [1, 3, 70, 8]),
+            "equations": (equations, [1, 7, 16]), "tokens": (tokens, [1, 3, 70, 8]),
             "joined_rows": (joined_rows, [1, 7, 16]), "joined_images": (joined_images, IMAGE),
             "turned": (turned, IMAGE), "transposed": (transposed, IMAGE), "resized": (resized, IMAGE), "pixel_means": (pixel_means, IMAGE),
             "single_pixels": (single_pixels, IMAGE),
