@@ -9,6 +9,7 @@
 #include "core/analysis/metrics.h"
 #include "core/exec/exec.h"
 #include "core/experiment/experiment.h"
+#include "core/experiment/job_schema.h"
 #include "core/experiment/method.h"
 #include "core/format/format.h"
 
@@ -55,18 +56,6 @@ static json_t *words(const char *text)
 	return a;
 }
 
-/* A kind's schema, in which a list of methods knows each method and its parameters. */
-static json_t *schema_of(const struct qb_experiment *k)
-{
-	json_t *schema = json_loads(k->schema, 0, NULL);
-	json_t *methods = json_object_get(json_object_get(schema, "$defs"), "methods");
-
-	if (methods) {
-		json_object_set_new(methods, "items", qb_method_schema());
-	}
-	return schema;
-}
-
 static json_t *kinds(void)
 {
 	json_t *a = json_array();
@@ -76,7 +65,7 @@ static json_t *kinds(void)
 		json_array_append_new(a,
 			json_pack("{s:s, s:s, s:o, s:b, s:o}", "type", k->type, "summary", k->summary,
 				"inputs", words(k->inputs), "internal", k->internal, "schema",
-				schema_of(k)));
+				qb_job_schema(k->type)));
 	}
 	return a;
 }

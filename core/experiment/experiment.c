@@ -10,11 +10,10 @@
 #include "core/base/size.h"
 #include "core/experiment/kinds.h"
 #include "core/experiment/params.h"
-#include "core/experiment/schemas.h"
 
 static const struct qb_experiment kinds[] = {
 #define X(name, inputs, internal, live, text) \
-	{#name, text, inputs, internal, live, qb__schema_##name, qb_experiment_##name},
+	{#name, text, inputs, internal, live, qb_experiment_##name},
 	QB_EXPERIMENTS(X)
 #undef X
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Kinds of job. A kind is one file with one row in the table of experiment.c: what it is called, which uploads it
- * takes, the JSON Schema of its description, and the function that carries it out and returns the result object.
+ * Kinds of job. A kind is one file with one row in the table of kinds.h: what it is called, which uploads it takes,
+ * and the function that carries it out and returns the result object; and the JSON Schema of its description.
  */
 #ifndef QB_EXPERIMENT_EXPERIMENT_H
 #define QB_EXPERIMENT_EXPERIMENT_H
@@ -36,7 +36,6 @@ struct qb_experiment {
 	const char *inputs; /* fields that hold uploads: "model data", separated by spaces */
 	bool internal;      /* run by the daemon itself, not offered to users */
 	bool live;          /* may also be asked for at once (core/experiment/question.h) */
-	const char *schema; /* JSON Schema text of the description */
 	/* *result is a new reference. Errors name the field of the job that caused them. */
 	enum qb_err (*run)(struct qb_job *job, json_t **result, struct qb_errbuf *eb);
 };

@@ -15,6 +15,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/hwcost.c \
 	core/experiment/inspect.c \
 	core/experiment/kinds.h \
+	core/experiment/job_schema.c core/experiment/job_schema.h \
 	core/experiment/layer.c core/experiment/layer.h \
 	core/experiment/layer_costs.c core/experiment/layer_costs.h \
 	core/experiment/method.c core/experiment/method.h \
@@ -48,9 +49,9 @@ libquantbench_a_SOURCES += \
 	core/experiment/tensor_rows.c core/experiment/tensor_rows.h \
 	core/experiment/variant.c core/experiment/variant.h
 
-# The JSON Schemas of the kinds of job, as C strings.
-JOB_SCHEMAS = schema/jobs/diagnose.json schema/jobs/hwcost.json schema/jobs/inspect.json schema/jobs/ptq.json \
-	schema/jobs/sqnr.json schema/jobs/tensor.json
+# The JSON Schemas of the kinds of job, and what they have in common, as C strings.
+JOB_SCHEMAS = schema/jobs/common.json schema/jobs/diagnose.json schema/jobs/hwcost.json schema/jobs/inspect.json \
+	schema/jobs/ptq.json schema/jobs/sqnr.json schema/jobs/tensor.json
 EXTRA_DIST += $(JOB_SCHEMAS)
 nodist_libquantbench_a_SOURCES += core/experiment/schemas.h
 BUILT_SOURCES += core/experiment/schemas.h

@@ -54,9 +54,8 @@ json_t *qb_method_descriptions(void)
 	json_t *all = json_array();
 
 	for (size_t i = 0; i < QB_COUNT(methods); i++) {
-		json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:o}", "name", methods[i]->name, "summary",
-			methods[i]->summary, "stage", methods[i]->stage == QB_METHOD_GRAPH ? "graph" : "weights",
-			"parameters", parameters(methods[i])));
+		json_array_append_new(all, json_pack("{s:s, s:s, s:s}", "name", methods[i]->name, "summary",
+			methods[i]->summary, "stage", methods[i]->stage == QB_METHOD_GRAPH ? "graph" : "weights"));
 	}
 	return all;
 }

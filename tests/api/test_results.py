@@ -7,7 +7,7 @@ import os
 import tempfile
 import unittest
 
-from test_daemon import API, BUILD, Daemon, TOP
+from test_daemon import API, BUILD, Daemon, TOP, jsonschema
 
 WORKER = os.path.join(BUILD, "quantbench-worker")
 DEMO = os.path.join(TOP, "demo")
@@ -52,6 +52,12 @@ def described(schema, value, at):
     return missing
 
 
+def references(schema):
+    if isinstance(schema, dict):
+        return ([schema["$ref"]] if "$ref" in schema else []) + [r for v in schema.values() for r in references(v)]
+    return [r for v in schema for r in references(v)] if isinstance(schema, list) else []
+
+
 @unittest.skipUnless(os.path.exists(WORKER), "the worker is not built")
 class Results(unittest.TestCase):
     @classmethod
@@ -84,6 +90,21 @@ class Results(unittest.TestCase):
                 self.assertEqual(described({"$ref": f"#/components/schemas/{schema}"}, result, kind), [])
                 if kind == "diagnose":
                     self.assertEqual(self.d.call("POST", "/v1/jobs", result["mixed"]["job"])["type"], "ptq")
+
+    def test_job_types__schemas__stand_alone_and_agree_with_the_server(self):
+        for t in self.d.call("GET", "/v1/job-types", expect=200)["types"]:
+            schema, kind = t["schema"], t["type"]
+            jsonschema.Draft202012Validator.check_schema(schema)
+            self.assertEqual([r for r in references(schema) if not r.startswith("#/$defs/") or
+                              r[len("#/$defs/"):] not in schema["$defs"]], [], kind)
+            check = jsonschema.Draft202012Validator(schema)
+            fields = {f: self.ids[f] for f in t["inputs"] if f in schema["required"]}
+            good = {"type": kind, **JOBS[kind], **fields}
+            check.validate(good)
+            for wrong in ({"zork": 1}, {"seed": -1}, {"weights": {"group_size": 1}}, {"methods": [{"name": "gptq", "block": 0}]},
+                          {"preprocess": {"std": []}}, {"schemes": []}, {"calibration": {"spread": 1}}):
+                self.assertFalse(check.is_valid({**good, **wrong}), (kind, wrong))
+                self.assertEqual(self.d.call("POST", "/v1/jobs", {**good, **wrong}, expect=422)["code"], "bad_job")
 
     def test_tensor__what_is_exact_says_so(self):
         rows = self.job("tensor")["rows"]

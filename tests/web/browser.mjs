@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import {browse} from './harness.mjs';
 import {start} from './mock.mjs';
 
-const [app, dist, pictures, chromium, schemas] = process.argv.slice(2);
-const server = await start(dist, schemas);
+const [app, dist, pictures, chromium, kinds] = process.argv.slice(2);
+const server = await start(dist, kinds);
 const {page, open, has, everywhere, run} = await browse({app, chromium, pictures, url: server.url});
 
 const tests = {

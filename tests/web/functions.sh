@@ -8,6 +8,7 @@ app=$top_builddir/web/app
 command -v node >/dev/null || skip "there is no node; install nodejs"
 [ -f "$app/node_modules/vitest/vitest.mjs" ] || skip "the dashboard's packages are not installed here (configure found no npm)"
 source=$(cd "$top_srcdir" && pwd)
-mkdir -p "$app/tests/jobs" && cp -f "$source"/web/tests/*.test.ts "$app/tests" && cp -f "$source"/schema/jobs/*.json "$app/tests/jobs" || exit 1
+mkdir -p "$app/tests" && cp -f "$source"/web/tests/*.test.ts "$app/tests" || exit 1
+echo '{"ask": "types"}' | "$top_builddir/quantbench-worker" --serve > "$app/tests/types.json" || exit 1
 cd "$app" || exit 1
 exec node node_modules/vitest/vitest.mjs run --dir tests

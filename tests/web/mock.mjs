@@ -30,7 +30,7 @@ export function result(job) {
 			latency: latency(k === 0 ? 160000 : 700000 + 9000 * k, k === 0 ? 'native' : 'emulated'), tensors: tensors(scheme, k)}))};
 }
 
-export async function start(dist, schemas) {
+export async function start(dist, kinds) {
 	const refs = {model: {id: 'm1', name: 'resnet8.onnx'}, data: {id: 'd1', name: 'test-846.npz'}};
 	const lab = {models: [model('m2', long), model('m1', 'resnet8.onnx'), model('m3', 'broken.onnx', {state: 'failed', error: {code: 'onnx', detail: 'node conv1: its weight has 3 dimensions, Conv needs 4'}, result: null})],
 		datasets: [{id: 'd1', name: 'test-846.npz', size_bytes: 2600000, sha256: hash, created: time, inspection: {state: 'ok', error: null, result: {kind: 'data', arrays: [{name: 'x', type: 'uint8', shape: [846, 3, 32, 32]}, {name: 'y', type: 'int64', shape: [846]}]}}}],
@@ -115,7 +115,7 @@ export async function start(dist, schemas) {
 			return json(res, {schemes: SCHEMES.map(([s]) => s), rows: [{job: 'j1', ...refs, metric_name: 'top1', float: 87.71, float_latency_p50_ns: 410000, cells}, {job: 'j0', model: {id: 'm2', name: long}, data: refs.data, metric_name: 'mse', float: 0.01, float_latency_p50_ns: 1, cells: cells.slice(0, 3)}]});
 		}
 		if (kind === 'job-types') {
-			return json(res, {engine: '0.1.0', types: [{type: 'ptq', summary: 'a sweep', inputs: ['model', 'data'], schema: JSON.parse(readFileSync(join(schemas, 'ptq.json')))}],
+			return json(res, {engine: '0.1.0', types: JSON.parse(readFileSync(kinds)).answer.types.filter(({type}) => type === 'ptq'),
 				metrics: [{name: 'top1', summary: 'top-1 accuracy, %', rises: true}]});
 		}
 		if (kind === 'formats') {

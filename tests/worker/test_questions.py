@@ -72,17 +72,21 @@ class Questions(unittest.TestCase):
         return caught.exception.detail
 
     def test_types__methods__have_the_parameters_that_jobs_take(self):
-        methods = self.ask("types")["answer"]["methods"]
-        self.assertGreater(len(methods), 5)
-        for m in methods:
-            usual = {name: p["default"] for name, p in m["parameters"].items() if "default" in p}
-            self.assertNotIn("methods", self.refusal({"name": m["name"], **usual}))
-            self.assertIn("no such field", self.refusal({"name": m["name"], "zork": 1}))
-            for name, p in m["parameters"].items():
+        answer = self.ask("types")["answer"]
+        ptq = next(t["schema"] for t in answer["types"] if t["type"] == "ptq")
+        *objects, by_name = ptq["$defs"]["methods"]["items"]["anyOf"]
+        self.assertEqual(by_name["enum"], [m["name"] for m in answer["methods"]])
+        self.assertGreater(len(objects), 5)
+        for method, parameters in ((m["title"], m["properties"]) for m in objects):
+            self.assertEqual(parameters.pop("name"), {"const": method})
+            usual = {name: p["default"] for name, p in parameters.items() if "default" in p}
+            self.assertNotIn("methods", self.refusal({"name": method, **usual}))
+            self.assertIn("no such field", self.refusal({"name": method, "zork": 1}))
+            for name, p in parameters.items():
                 self.assertGreater(len(p["description"]), 5)
                 for bound, step in (("minimum", -1), ("maximum", 1)):
                     if bound in p:
-                        refused = self.refusal({"name": m["name"], name: p[bound] + step})
+                        refused = self.refusal({"name": method, name: p[bound] + step})
                         self.assertRegex(refused, rf"methods\[0\]\.{name}: is .*, must be from")
         self.assertIn("methods[0].beta", self.refusal({"name": "adaround", "beta": [2, 20]}))
 

@@ -1145,11 +1145,11 @@ export interface components {
                 summary?: string;
                 /** @description fields that name uploads */
                 inputs: string[];
-                /** @description JSON Schema of the job */
+                /** @description JSON Schema of the job, which refers to nothing outside itself */
                 schema: Record<string, never>;
             }[];
             metrics?: unknown[];
-            /** @description what a job's "methods" may name */
+            /** @description what a job's "methods" may name; the schemas of jobs that take them hold their parameters */
             methods?: {
                 name: string;
                 summary: string;
@@ -1158,10 +1158,6 @@ export interface components {
                  * @enum {unknown}
                  */
                 stage: "graph" | "weights";
-                /** @description JSON Schema of each parameter by its name */
-                parameters: {
-                    [key: string]: Record<string, never>;
-                };
             }[];
         };
         ResultRow: {
