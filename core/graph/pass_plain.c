@@ -95,7 +95,31 @@ static bool read_smooth(const struct qb_node *n, struct qb_act *act)
 		act->kind = QB_ACT_HARD_SWISH;
 		return true;
 	}
+	if (is(n, "Swish") && qb_node_float(n, "alpha", 1) == 1) {
+		act->kind = QB_ACT_SILU;
+		return true;
+	}
 	return false;
+}
+
+/* x times its own Sigmoid or HardSigmoid is Swish or HardSwish of x; the other node then is dead. */
+static void try_gate(struct qb_node *n)
+{
+	for (int i = 0; i < 2 && is(n, "Mul") && n->inputs == 2 && n->act.kind == QB_ACT_NONE; i++) {
+		const struct qb_node *gate = n->input[i] ? n->input[i]->producer : NULL;
+		bool hard = is(gate, "HardSigmoid") && qb_node_float(gate, "alpha", 0.2f) == 1.0f / 6 &&
+			qb_node_float(gate, "beta", 0.5f) == 0.5f;
+
+		if ((hard || is(gate, "Sigmoid")) && gate->act.kind == QB_ACT_NONE && gate->input[0] == n->input[1 - i] &&
+		    n->output[0]->dtype == QB_F32) {
+			n->type = hard ? "HardSwish" : "Swish";
+			n->op = qb_op_find("", n->type);
+			n->opset = 24;
+			n->input[0] = n->input[1 - i];
+			n->inputs = 1;
+			return;
+		}
+	}
 }
 
 static void try_smooth(struct qb_node *n, bool *gone)
@@ -146,6 +170,10 @@ enum qb_err qb_pass_fuse_plain(struct qb_graph *g, struct qb_errbuf *eb)
 	int kept = 0;
 
 	QB_TRY(qb_graph_relink(g, eb));
+	for (int i = 0; i < g->nodes; i++) {
+		try_gate(g->node[i]);
+	}
+	QB_TRY(qb_pass_remove_dead(g, eb));
 	for (int i = 0; i < g->nodes; i++) {
 		struct qb_node *n = g->node[i];
 		bool gone = false;

@@ -387,15 +387,28 @@ static struct blocks cut(const struct qb_f32_product *p)
 	return b;
 }
 
-/* The activations that are functions, once some panels are done: long rows keep their chains busy. */
+/* The activations that are functions, once some panels are done: long rows keep their chains busy, and rows without gaps
+ * are one. */
 static void finish(const struct qb_f32_product *p, int64_t rows, int64_t from, int64_t to, float *y,
 	int64_t y_stride)
 {
 	int64_t o = from * QB_F32_PANEL, width = QB_MIN(to * QB_F32_PANEL, p->outputs) - o;
 
+	if (width == y_stride) {
+		width *= rows;
+		rows = 1;
+	}
 	for (int64_t i = 0; p->act.kind > QB_ACT_LEAKY && i < rows; i++) {
 		qb_f32_activate(&p->act, y + i * y_stride + o, width);
 	}
+}
+
+/* n in as few shares of at most `most` as there must be, of nearly equal size: that size. */
+static int64_t share(int64_t n, int64_t most)
+{
+	int64_t shares = QB_MAX((n + most - 1) / most, 1);
+
+	return (n + shares - 1) / shares;
 }
 
 static const float *weights_of(const struct qb_f32_product *p, int64_t panel)
@@ -452,6 +465,7 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 	struct piece s = {.rows = rows, .w_run = p->depth * QB_F32_PANEL, .y_stride = y_stride,
 		.adds_last = p->tail.adds, .act = &p->act};
 	bool bare = !p->bias && !add && !p->tail.gain && p->act.kind == QB_ACT_NONE;
+	int64_t wide = share(last - first, WIDE);
 
 	for (int64_t start = 0; start < b.count; start += at_once) {
 		int64_t stop = QB_MIN(start + at_once, b.count);
@@ -478,8 +492,8 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 					q + 1 < stop ? block_at(p, &b, j, q + 1)
 						     : next_weights(p, &b, first, last, j, start, stop));
 			}
-			if (stop == b.count && ((j + 1 - first) % WIDE == 0 || j + 1 == last)) {
-				finish(p, rows, first + (j - first) / WIDE * WIDE, j + 1, y, y_stride);
+			if (stop == b.count && ((j + 1 - first) % wide == 0 || j + 1 == last)) {
+				finish(p, rows, first + (j - first) / wide * wide, j + 1, y, y_stride);
 			}
 		}
 	}

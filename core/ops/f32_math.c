@@ -30,26 +30,31 @@ ALWAYS float pick(bool c, float a, float b)
 	return a;
 }
 
-/* e^x: 2^n times a polynomial of the rest, |rest| <= ln(2) / 2 (Cephes, expf); 2^n in two factors, which reach
+/* e^x: 2^n times a polynomial of the rest, |rest| <= ln(2) / 2 (Cephes, expf); 2^n in two factors where it is to reach
  * infinity and the subnormals. */
-ALWAYS float exp_one(float x)
+ALWAYS float exp_parts(float x, int32_t *power)
 {
-	float n, r, p;
-	int32_t half;
+	float n = fmaf(x, 1.44269504f, 12582912.0f) - 12582912.0f, r = fmaf(n, -0.693359375f, x), p;
 
-	x = x < -104 ? -104 : x;
-	x = x > 89 ? 89 : x;
-	n = fmaf(x, 1.44269504f, 12582912.0f) - 12582912.0f;
-	r = fmaf(n, -0.693359375f, x);
 	r = fmaf(n, 2.12194440e-4f, r);
 	p = fmaf(1.9875691500e-4f, r, 1.3981999507e-3f);
 	p = fmaf(p, r, 8.3334519073e-3f);
 	p = fmaf(p, r, 4.1665795894e-2f);
 	p = fmaf(p, r, 1.6666665459e-1f);
 	p = fmaf(p, r, 5.0000001201e-1f);
-	p = fmaf(p, r * r, r) + 1;
-	half = (int32_t)n >> 1;
-	return p * two_to(half) * two_to((int32_t)n - half);
+	*power = (int32_t)n;
+	return fmaf(p, r * r, r) + 1;
+}
+
+ALWAYS float exp_one(float x)
+{
+	float p;
+	int32_t n;
+
+	x = x < -104 ? -104 : x;
+	x = x > 89 ? 89 : x;
+	p = exp_parts(x, &n);
+	return p * two_to(n >> 1) * two_to(n - (n >> 1));
 }
 
 /* Minimax polynomials in |x| below and above 475/512 (after N. Juffa's erff). */
@@ -74,9 +79,13 @@ ALWAYS float erf_one(float a)
 	return pick(t > 0.927734375f, far, near);
 }
 
+/* Of e = e^-|x|: e / (1 + e) below zero and 1 / (1 + e) above. Not less than 2^-126. */
 ALWAYS float sigmoid_one(float x)
 {
-	return 1 / (1 + exp_one(-x));
+	int32_t n;
+	float t = pick(fabsf(x) > 87, 87, fabsf(x)), p = exp_parts(-t, &n), e = p * two_to(n);
+
+	return pick(x < 0, e, 1) / (1 + e);
 }
 
 /* Near zero the quotient cancels: there a polynomial (Cephes, tanhf). */
@@ -133,8 +142,8 @@ ALWAYS float hard_sigmoid_one(float x)
 {
 	float v = fmaf(x, 1.0f / 6, 0.5f);
 
-	v = v < 0 ? 0 : v;
-	return v > 1 ? 1 : v;
+	v = pick(v < 0, 0, v);
+	return pick(v > 1, 1, v);
 }
 
 ALWAYS float hard_swish_one(float x)

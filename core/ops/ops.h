@@ -174,7 +174,7 @@
 	X("", Softplus, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, softplus, NULL, qb__plan_int8_table) \
 	X("", Softsign, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, softsign, NULL, qb__plan_int8_table) \
 	X("", Sqrt, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, sqrt, qb__plan_eltwise, qb__plan_int8_table) \
-	X("", Swish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, swish, NULL, qb__plan_int8_table) \
+	X("", Swish, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, swish, qb__plan_eltwise, qb__plan_int8_table) \
 	X("", Tan, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, tan, NULL, qb__plan_int8_table) \
 	X("", Tanh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, tanh, qb__plan_eltwise, qb__plan_int8_table) \
 	X("", ThresholdedRelu, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, thresholded_relu, NULL, qb__plan_int8_table)

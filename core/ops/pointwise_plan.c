@@ -290,6 +290,7 @@ static const struct {
 	{"Gelu", qb_f32_gelu, true},
 	{"HardSwish", qb_f32_hard_swish, true},
 	{"Sigmoid", qb_f32_sigmoid, false},
+	{"Swish", qb_f32_silu, true},
 	{"Tanh", qb_f32_tanh, true},
 };
 
@@ -319,7 +320,7 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, struc
 		i++;
 	}
 	if (i == QB_COUNT(own) || n->act.kind != QB_ACT_NONE || n->input[0]->dtype != QB_F32 ||
-		n->input[0]->constant) {
+		n->input[0]->constant || (own[i].fn == qb_f32_silu && qb_node_float(n, "alpha", 1) != 1)) {
 		return QB_EUNSUPPORTED;
 	}
 	u.fn = own[i].fn;

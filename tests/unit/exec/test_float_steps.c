@@ -296,6 +296,34 @@ static void bottleneck__in_one_step__equals_plain_c(void **state)
 	}
 }
 
+/* x * sigmoid(x), as exporters write it: behind layers narrow and wide, with gaps between rows, and behind none. */
+static void gate__of_the_same_value__is_the_layers_activation(void **state)
+{
+	static const int64_t outputs[] = {12, 150, 72, 40}, groups[] = {1, 1, 72, 2};
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		bool hard = i % 2, layer = i < 8;
+		struct model_builder b;
+		Onnx__NodeProto *n;
+
+		start(&b, DIMS(MB_BATCH, 72, 14, 15));
+		constant(&b, "w", DIMS(outputs[i / 2 % 4], 72 / groups[i / 2 % 4], 1, 1));
+		n = mb_node(&b, layer ? "Conv" : "Neg", "layer", layer ? "x,w" : "x", "c");
+		if (layer) {
+			mb_attr_int(&b, n, "group", groups[i / 2 % 4]);
+		}
+		n = mb_node(&b, hard ? "HardSigmoid" : "Sigmoid", "gate", "c", "s");
+		if (hard) {
+			mb_attr_float(&b, n, "alpha", 1.0f / 6);
+		}
+		mb_node(&b, "Mul", "mul", i % 3 ? "c,s" : "s,c", "y");
+		made = layer ? NULL : hard ? "HardSwish" : "Swish";
+		unmade = "binary";
+		check(&b);
+	}
+}
+
 /* A normalization that no weights can hold, for an activation lies between, and a sum behind it. */
 static void residual__behind_a_normalized_activation__equals_plain_c(void **state)
 {
@@ -569,6 +597,7 @@ int main(void)
 		cmocka_unit_test(conv__every_way__equals_plain_c),
 		cmocka_unit_test(residual__sum_and_relu__equal_plain_c),
 		cmocka_unit_test(bottleneck__in_one_step__equals_plain_c),
+		cmocka_unit_test(gate__of_the_same_value__is_the_layers_activation),
 		cmocka_unit_test(residual__behind_a_normalized_activation__equals_plain_c),
 		cmocka_unit_test(transformer_block__in_pieces__equals_plain_c),
 		cmocka_unit_test(product__in_seven_of_quarters__equals_plain_c),
