@@ -11,7 +11,7 @@
 #include "cli/results.h"
 #include "cli/table.h"
 
-enum { GRID_COLUMNS = 16 };
+enum { GRID_COLUMNS = 16, GRANULARITIES = 4 };
 
 /* The rows of one distribution and value follow each other, one a format, in the same order throughout. */
 static size_t formats_of(const json_t *rows)
@@ -87,9 +87,26 @@ void cli_results_sqnr(const json_t *result, FILE *out)
 	}
 }
 
-static void tensor_cells(struct cli_table *t, const json_t *tensor)
+/* The granularities that rows are of, in their order. */
+static size_t granularities(const json_t *rows, const char *name[], size_t cap)
 {
-	static const char *const granularity[] = {"per_tensor", "per_channel", "per_block"};
+	size_t n = 0, i, k;
+	const json_t *row;
+
+	json_array_foreach(rows, i, row) {
+		const char *one = cli_text(row, "granularity");
+
+		for (k = 0; k < n && strcmp(name[k], one) != 0; k++) {
+		}
+		if (k == n && n < cap) {
+			name[n++] = one;
+		}
+	}
+	return n;
+}
+
+static void tensor_cells(struct cli_table *t, const json_t *tensor, const char *const granularity[], size_t count)
+{
 	const json_t *best, *v;
 	char shape[128] = "";
 	size_t n = 0, i;
@@ -105,7 +122,7 @@ static void tensor_cells(struct cli_table *t, const json_t *tensor)
 	cli_table_number(t, "%.4g", cli_number(tensor, "infinity_norm"));
 	cli_table_number(t, "%.2f", cli_number(tensor, "kurtosis"));
 	cli_table_number(t, "%.0f", cli_number(tensor, "outlier_count"));
-	for (int g = 0; g < 3; g++) {
+	for (size_t g = 0; g < count; g++) {
 		const json_t *found = NULL;
 
 		json_array_foreach(json_object_get(tensor, "best"), i, best) {
@@ -123,14 +140,20 @@ static void tensor_cells(struct cli_table *t, const json_t *tensor)
 
 void cli_results_tensor(const json_t *result, FILE *out)
 {
-	struct cli_table *t = cli_table_create("tensor|shape|>inf norm|>kurtosis|>outliers|best per tensor, dB|"
-					       "per channel|per block");
+	const char *granularity[GRANULARITIES];
+	size_t count = granularities(json_object_get(result, "total"), granularity, GRANULARITIES), i;
+	char headings[512];
+	int n = snprintf(headings, sizeof(headings), "tensor|shape|>inf norm|>kurtosis|>outliers");
+	struct cli_table *t;
 	const json_t *v;
-	size_t i;
 
+	for (i = 0; i < count; i++) {
+		n += snprintf(headings + n, sizeof(headings) - (size_t)n, "|best %.60s, dB", granularity[i]);
+	}
+	t = cli_table_create(headings);
 	json_array_foreach(json_object_get(result, "tensors"), i, v) {
 		if (t) {
-			tensor_cells(t, v);
+			tensor_cells(t, v, granularity, count);
 		}
 	}
 	if (t) {

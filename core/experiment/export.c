@@ -7,36 +7,16 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/experiment/params.h"
 #include "core/quant/qdq.h"
 
-static const struct {
-	const char *name;
-	int kind;
-} kinds_table[] = {
-	{"qdq", QB_EXPORT_QDQ}, {"encodings", QB_EXPORT_ENCODINGS}, {"float", QB_EXPORT_FLOAT},
-	{"report", QB_EXPORT_REPORT},
-};
+/* Bit i of QB_EXPORT_... is names[i]. */
+static const char *const names[] = {"qdq", "encodings", "float", "report", NULL};
 
-enum qb_err qb_export_parse(int *kinds, const struct qb_job *job, struct qb_errbuf *eb)
+enum qb_err qb_export_parse(unsigned *kinds, const struct qb_job *job, struct qb_errbuf *eb)
 {
-	const json_t *list = json_object_get(job->spec, "export");
-
 	*kinds = 0;
-	if (list && !json_is_array(list)) {
-		return qb_fail(eb, QB_EJOB, "export: must be a list, such as [\"qdq\", \"report\"]");
-	}
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *name = json_string_value(json_array_get(list, i));
-		int kind = 0;
-
-		for (size_t k = 0; name && k < QB_COUNT(kinds_table); k++) {
-			kind = strcmp(name, kinds_table[k].name) ? kind : kinds_table[k].kind;
-		}
-		if (!kind) {
-			return qb_fail(eb, QB_EJOB, "export[%zu]: must be qdq, encodings, float or report", i);
-		}
-		*kinds |= kind;
-	}
+	QB_TRY(qb_param_choices(job->spec, "", "export", names, kinds, eb));
 	if (*kinds && !job->host->workdir) {
 		return qb_fail(eb, QB_EJOB, "export: there is no folder to write to; give one with --out");
 	}
@@ -213,7 +193,7 @@ static enum qb_err export_float(struct qb_job *job, const struct qb_sweep *s, js
 	return QB_OK;
 }
 
-enum qb_err qb_export_schemes(struct qb_job *job, const struct qb_sweep *sweep, int kinds,
+enum qb_err qb_export_schemes(struct qb_job *job, const struct qb_sweep *sweep, unsigned kinds,
 	json_t **rows, struct qb_errbuf *eb)
 {
 	json_t *list = json_array();

@@ -17,11 +17,11 @@
 enum { QB_EXPORT_QDQ = 1, QB_EXPORT_ENCODINGS = 2, QB_EXPORT_FLOAT = 4, QB_EXPORT_REPORT = 8 };
 
 /* The job's field; fails where there is nowhere to write. */
-enum qb_err qb_export_parse(int *kinds, const struct qb_job *job, struct qb_errbuf *eb);
+enum qb_err qb_export_parse(unsigned *kinds, const struct qb_job *job, struct qb_errbuf *eb);
 
 /* Writes all but the report. *rows: [{"kind", "scheme", "name"}], or "refused" with the reason in place of "name" where
  * the kind has no words for the scheme. */
-enum qb_err qb_export_schemes(struct qb_job *job, const struct qb_sweep *sweep, int kinds,
+enum qb_err qb_export_schemes(struct qb_job *job, const struct qb_sweep *sweep, unsigned kinds,
 	json_t **rows, struct qb_errbuf *eb);
 enum qb_err qb_export_report(struct qb_job *job, const json_t *result, struct qb_errbuf *eb);
 

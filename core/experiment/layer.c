@@ -25,25 +25,8 @@ static bool read_layer(struct qb_layer *l, const struct qb_method_weights *m, st
 		(l->q->channels == 1 || l->q->channels == l->rows);
 }
 
-enum qb_err qb_layers_find(struct qb_layer **out, int *count, const struct qb_method_weights *m,
-	struct qb_errbuf *eb)
-{
-	const struct qb_graph *g = m->network->graph;
-	struct qb_layer *l = calloc((size_t)g->nodes + 1, sizeof(*l));
-	int n = 0;
-
-	if (!l) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for %d layers", g->nodes);
-	}
-	for (int i = 0; i < g->nodes; i++) {
-		n += read_layer(&l[n], m, g->node[i]);
-	}
-	*out = l;
-	*count = n;
-	return QB_OK;
-}
-
-int qb_layers_alike(const struct qb_layer *layers, int count, int first)
+/* Layers [first, return) are fed alike. */
+static int alike(const struct qb_layer *layers, int count, int first)
 {
 	int i = first + 1;
 
@@ -52,6 +35,26 @@ int qb_layers_alike(const struct qb_layer *layers, int count, int first)
 		i++;
 	}
 	return i;
+}
+
+enum qb_err qb_layers_each(struct qb_method_weights *m, const void *params, qb_layers_fn *fn, struct qb_errbuf *eb)
+{
+	const struct qb_graph *g = m->network->graph;
+	struct qb_layer *l = calloc((size_t)g->nodes + 1, sizeof(*l));
+	json_t *rows = json_array();
+	enum qb_err err = l ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for %d layers", g->nodes);
+	int count = 0;
+
+	json_object_set_new(m->report, "layers", rows);
+	for (int i = 0; l && i < g->nodes; i++) {
+		count += read_layer(&l[count], m, g->node[i]);
+	}
+	for (int i = 0, end; err == QB_OK && i < count; i = end) {
+		end = alike(l, count, i);
+		err = fn(m, params, &l[i], end - i, rows, eb);
+	}
+	free(l);
+	return err;
 }
 
 /* The weight in its own layout to rows, or back. */

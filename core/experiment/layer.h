@@ -18,10 +18,13 @@ struct qb_layer {
 	const struct qb_quantizer *q; /* of the weight: per tensor, per row, or blocks along k */
 	int64_t rows, k, groups;      /* groups * (rows / groups) rows of k weights */
 };
-enum qb_err qb_layers_find(struct qb_layer **out, int *count, const struct qb_method_weights *m,
-	struct qb_errbuf *eb);
-/* Layers [first, return) are fed the same numbers in the same way, as the queries, keys and values of attention are. */
-int qb_layers_alike(const struct qb_layer *layers, int count, int first);
+
+/* Layers l[0, count) that are fed the same numbers in the same way, as the queries, keys and values of attention are. What
+ * was done to each goes into rows, the report's "layers". */
+typedef enum qb_err qb_layers_fn(struct qb_method_weights *m, const void *params, const struct qb_layer *l, int count,
+	json_t *rows, struct qb_errbuf *eb);
+/* Calls fn with all layers of the scheme in the order of the network, those that are fed alike at once. */
+enum qb_err qb_layers_each(struct qb_method_weights *m, const void *params, qb_layers_fn *fn, struct qb_errbuf *eb);
 
 /* w [rows, k] of the float network; now: under the scheme so far (NULL: not wanted). */
 enum qb_err qb_layer_weights(const struct qb_method_weights *m, const struct qb_layer *l, float *w, float *now,

@@ -253,32 +253,23 @@ out:
 	return err == QB_OK ? err : qb_fail_in(eb, err, "layer %s", l->linear.node->name);
 }
 
-static enum qb_err run(struct qb_method_weights *m, const void *params, struct qb_errbuf *eb)
+static enum qb_err round_alike(struct qb_method_weights *m, const void *params, const struct qb_layer *l, int count,
+	json_t *layers, struct qb_errbuf *eb)
 {
 	const struct params *p = params;
-	json_t *layers = json_array();
-	struct qb_layer *l = NULL;
-	int count = 0;
-	enum qb_err err;
+	struct qb_layer_inputs in;
+	enum qb_err err = qb_layer_inputs_init(&in, m, l, p->positions, MEMORY, eb);
 
-	json_object_set_new(m->report, "layers", layers);
-	QB_TRY_OUT(qb_layers_find(&l, &count, m, eb));
-	for (int i = 0, end; i < count; i = end) {
-		struct qb_layer_inputs in;
-
-		end = qb_layers_alike(l, count, i);
-		QB_TRY_OUT(qb_layer_inputs_init(&in, m, &l[i], p->positions, MEMORY, eb));
-		for (int k = i; err == QB_OK && k < end; k++) {
-			err = round_layer(m, p, &l[k], &in, layers, eb);
-		}
-		qb_layer_inputs_fini(&in);
-		if (err != QB_OK) {
-			goto out;
-		}
+	for (int i = 0; err == QB_OK && i < count; i++) {
+		err = round_layer(m, p, &l[i], &in, layers, eb);
 	}
-out:
-	free(l);
+	qb_layer_inputs_fini(&in);
 	return err;
+}
+
+static enum qb_err run(struct qb_method_weights *m, const void *params, struct qb_errbuf *eb)
+{
+	return qb_layers_each(m, params, round_alike, eb);
 }
 
 const struct qb_method qb_method_adaround = {

@@ -173,31 +173,26 @@ out:
 	return err;
 }
 
+static enum qb_err correct_alike(struct qb_method_weights *m, const void *params, const struct qb_layer *l, int count,
+	json_t *layers, struct qb_errbuf *eb)
+{
+	struct means s;
+	bool known = false;
+	enum qb_err err = means_init(&s, m, params, l, &known, eb);
+
+	for (int i = 0; err == QB_OK && known && i < count; i++) {
+		if (l[i].linear.bias && l[i].linear.bias->uses == 1) {
+			err = correct(m, &l[i], &s, layers, eb);
+		}
+	}
+	free(s.x);
+	free(s.xq);
+	return err;
+}
+
 static enum qb_err run(struct qb_method_weights *m, const void *params, struct qb_errbuf *eb)
 {
-	json_t *layers = json_array();
-	struct qb_layer *l = NULL;
-	int count = 0;
-	enum qb_err err;
-
-	json_object_set_new(m->report, "layers", layers);
-	err = qb_layers_find(&l, &count, m, eb);
-	for (int i = 0, end; err == QB_OK && i < count; i = end) {
-		struct means s;
-		bool known;
-
-		end = qb_layers_alike(l, count, i);
-		err = means_init(&s, m, params, &l[i], &known, eb);
-		for (int k = i; err == QB_OK && known && k < end; k++) {
-			if (l[k].linear.bias && l[k].linear.bias->uses == 1) {
-				err = correct(m, &l[k], &s, layers, eb);
-			}
-		}
-		free(s.x);
-		free(s.xq);
-	}
-	free(l);
-	return err;
+	return qb_layers_each(m, params, correct_alike, eb);
 }
 
 const struct qb_method qb_method_bias_correction = {

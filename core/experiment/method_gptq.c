@@ -158,10 +158,10 @@ out:
 	return err;
 }
 
-/* Layers [0, count) of l, which are fed alike. */
-static enum qb_err round_alike(struct qb_method_weights *m, const struct params *p, const struct qb_layer *l, int count,
+static enum qb_err round_alike(struct qb_method_weights *m, const void *params, const struct qb_layer *l, int count,
 	json_t *layers, struct qb_errbuf *eb)
 {
+	const struct params *p = params;
 	struct sums sums = {0};
 	struct rounding r = {.params = p, .l = l, .sums = &sums,
 		.gptq = calloc((size_t)l->groups, sizeof(*r.gptq))};
@@ -187,19 +187,7 @@ out:
 
 static enum qb_err run(struct qb_method_weights *m, const void *params, struct qb_errbuf *eb)
 {
-	json_t *layers = json_array();
-	struct qb_layer *l = NULL;
-	int count = 0;
-	enum qb_err err;
-
-	json_object_set_new(m->report, "layers", layers);
-	err = qb_layers_find(&l, &count, m, eb);
-	for (int i = 0, end; err == QB_OK && i < count; i = end) {
-		end = qb_layers_alike(l, count, i);
-		err = round_alike(m, params, &l[i], end - i, layers, eb);
-	}
-	free(l);
-	return err;
+	return qb_layers_each(m, params, round_alike, eb);
 }
 
 const struct qb_method qb_method_gptq = {

@@ -172,6 +172,17 @@ static void list(const char *const *names, char *out, size_t size)
 	}
 }
 
+/* The index of s in names; -1: it is not there. */
+static int find(const char *const *names, const char *s)
+{
+	for (int i = 0; s && names[i]; i++) {
+		if (!strcmp(names[i], s)) {
+			return i;
+		}
+	}
+	return -1;
+}
+
 enum qb_err qb_param_choice(const json_t *obj, const char *at, const char *key,
 	const char *const *names, int *out, struct qb_errbuf *eb)
 {
@@ -182,15 +193,34 @@ enum qb_err qb_param_choice(const json_t *obj, const char *at, const char *key,
 	if (!s) {
 		return QB_OK;
 	}
-	for (int i = 0; names[i]; i++) {
-		if (!strcmp(names[i], s)) {
-			*out = i;
-			return QB_OK;
-		}
+	if (find(names, s) < 0) {
+		list(names, all, sizeof(all));
+		return qb_fail(eb, QB_EJOB, "%s%s%s: is \"%.100s\", must be one of %s", at, dot(at), key, s, all);
 	}
-	list(names, all, sizeof(all));
-	return qb_fail(eb, QB_EJOB, "%s%s%s: is \"%.100s\", must be one of %s", at, dot(at), key, s,
-		all);
+	*out = find(names, s);
+	return QB_OK;
+}
+
+enum qb_err qb_param_choices(const json_t *obj, const char *at, const char *key,
+	const char *const *names, unsigned *out, struct qb_errbuf *eb)
+{
+	const json_t *array = NULL, *v;
+	unsigned chosen = 0;
+	char all[512];
+	size_t i;
+
+	QB_TRY(qb_param_array(obj, at, key, &array, eb));
+	json_array_foreach(array, i, v) {
+		int k = find(names, json_string_value(v));
+
+		if (k < 0) {
+			list(names, all, sizeof(all));
+			return qb_fail(eb, QB_EJOB, "%s%s%s[%zu]: must be one of %s", at, dot(at), key, i, all);
+		}
+		chosen |= 1u << k;
+	}
+	*out = array ? chosen : *out;
+	return QB_OK;
 }
 
 enum qb_err qb_param_only(const json_t *obj, const char *at, const char *const *known,

@@ -32,6 +32,9 @@ enum qb_err qb_param_reals(const json_t *obj, const char *at, const char *key, d
 /* A string that must be one of names[] (NULL-terminated); *out is its index. */
 enum qb_err qb_param_choice(const json_t *obj, const char *at, const char *key,
 	const char *const *names, int *out, struct qb_errbuf *eb);
+/* A list of such strings; *out has bit i for names[i]. */
+enum qb_err qb_param_choices(const json_t *obj, const char *at, const char *key,
+	const char *const *names, unsigned *out, struct qb_errbuf *eb);
 /* Fails on a key that is not in known[] (NULL-terminated). */
 enum qb_err qb_param_only(const json_t *obj, const char *at, const char *const *known,
 	struct qb_errbuf *eb);

@@ -31,7 +31,7 @@ struct qb_ptq_spec {
 	bool latency, profile;
 	int latency_threads;
 	struct qb_latency_options latency_options;
-	int exports; /* QB_EXPORT_... */
+	unsigned exports; /* QB_EXPORT_... */
 };
 
 /* Strings are borrowed from the job; qb_ptq_spec_fini frees the rest. */

@@ -63,24 +63,16 @@ static enum qb_err parse_formats(struct tensor_job *t, struct qb_errbuf *eb)
 
 static enum qb_err parse_granularities(struct tensor_job *t, struct qb_errbuf *eb)
 {
-	const json_t *list = NULL, *v;
-	size_t i;
+	static const char *const names[] = {
+#define X(id, name) name,
+		QB_GRANULARITY_NAMES(X)
+#undef X
+		NULL};
+	unsigned chosen = ~0u;
 
-	QB_TRY(qb_param_array(t->job->spec, "", "granularities", &list, eb));
+	QB_TRY(qb_param_choices(t->job->spec, "", "granularities", names, &chosen, eb));
 	for (int g = 0; g < QB_GRANULARITIES; g++) {
-		t->opt.granularity[g] = !list;
-	}
-	json_array_foreach(list, i, v) {
-		int g = 0;
-
-		while (g < QB_GRANULARITIES &&
-			!(json_is_string(v) && !strcmp(json_string_value(v), qb_granularity_name((enum qb_granularity)g)))) {
-			g++;
-		}
-		if (g == QB_GRANULARITIES) {
-			return qb_fail(eb, QB_EJOB, "granularities[%zu]: must be per_tensor, per_channel or per_block", i);
-		}
-		t->opt.granularity[g] = true;
+		t->opt.granularity[g] = chosen >> g & 1;
 	}
 	return QB_OK;
 }

@@ -84,7 +84,7 @@ class EndToEnd(unittest.TestCase):
                 ({"type": "sqnr", "distributions": [{"name": "gaussian"}], "formats": ["int8", "E2"], "samples": 1000,
                   "sweep": {"parameter": "outlier_mass", "values": [0, 0.001]}}, ("outlier_mass", "gaussian(1)", "40.57", "*")),
                 ({"type": "tensor", "model": str(DEMO / "digits.onnx"), "formats": ["int8", "mxfp4"]},
-                 ("kurtosis", "per_block", "all tensors together")),
+                 ("kurtosis", "best per_channel, dB", "per_block", "all tensors together")),
                 ({"type": "hwcost", "units": [{"operands": "int8"}, {"operands": ["int8", "int4"]}]},
                  ("published", "750", "int8 x int4", "65536", "multiplier"))):
             with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
