@@ -12,6 +12,8 @@ enum {
 	SOME_CHANNELS = 64, /* with fewer than this a line of the kernel is one run, where it is no dilated one */
 	TAPS_MAX = 64,      /* pointers to runs stand on the stack */
 	GROUP_CHANNELS = 8, /* fewer in a group are left to others */
+	HALF_PANEL = QB_F32_PANEL / 2,
+	NEAR = 64 * 1024,   /* numbers of weights that stay in a second-level cache */
 	PARALLEL_MACS = 100000,
 	AREAS_MAX = 25,
 	FEW_ROWS = 13,      /* fewer than this wait for weights */
@@ -27,6 +29,7 @@ struct layer {
 	struct qb_dense d;
 	int64_t merged;      /* groups of the node in one of d's */
 	int64_t depth, each; /* channels and outputs of a group */
+	int64_t batches;     /* of groups that share what is found out about rows, and whose weights stay in the cache */
 	int64_t taps, rows;
 	int threads, areas;
 	const struct area *area; /* one: all pixels and taps, whether inside or not */
@@ -40,15 +43,14 @@ struct layer {
 
 enum { X, W, BIAS, ADD, SCRATCH, Y };
 
-/* Where the rows [first, first + count) of an area of group g are: a pointer for each tap and row, and the pixel. */
-static void find_rows(const struct layer *l, const struct area *a, const float *x, int64_t g, int64_t first,
-	int64_t count, const float **row, int64_t *pixel)
+/* Where the rows [first, first + count) of an area are: a pointer for each tap and row, and the pixel. */
+static void find_rows(const struct layer *l, const struct area *a, const float *x, int64_t first, int64_t count,
+	const float **row, int64_t *pixel)
 {
 	const struct qb_dense *d = &l->d;
 	int64_t plane = a->height * a->width;
 	int64_t n = first / plane, oy = first % plane / a->width, ox = first % a->width;
 
-	x += g * l->depth;
 	for (int64_t i = 0; l->pointwise && i < count; i++) {
 		pixel[i] = first + i;
 		row[i] = x + (first + i) * d->channels;
@@ -127,65 +129,77 @@ static void find_lines(const struct layer *l, const float *x, int64_t first, int
 	}
 }
 
-/* What one thread does: rows [first, last) of an area and panels [from, to) of a group. */
+/* What one thread does: rows [first, last) of an area, groups [g, groups) and panels [from, to) of each. */
 struct share {
-	int64_t g, first, last, from, to;
+	int64_t g, groups, first, last, from, to;
 	float *scratch;
 };
 
 /* Rows of several lines lie apart: their sums are made in scratch [QB_F32_ROWS][each], their addends brought there. */
 static void run_apart(const struct layer *l, const struct qb_f32_product *p, void *const *buffer,
-	const struct share *s, const float *const *row, const int64_t *pixel, int64_t count)
+	const struct share *s, int64_t g, const float *const *row, const int64_t *pixel, int64_t count)
 {
 	const struct qb_dense *d = &l->d;
 	int64_t first = s->from * QB_F32_PANEL, width = QB_MIN(s->to * QB_F32_PANEL, l->each) - first;
 	float *y = s->scratch, *add = y + QB_F32_ROWS * l->each;
 
 	for (int64_t i = 0; d->add && i < count; i++) {
-		memcpy(add + i * l->each + first, (const float *)buffer[ADD] + pixel[i] * d->outputs + s->g * l->each +
-			first, (size_t)width * sizeof(*add));
+		memcpy(add + i * l->each + first, (const float *)buffer[ADD] + pixel[i] * d->outputs + g * l->each + first,
+			(size_t)width * sizeof(*add));
 	}
 	qb_f32_product(p, row, count, s->from, s->to, d->add ? add : NULL, y, l->each);
 	for (int64_t i = 0; i < count; i++) {
-		memcpy((float *)buffer[Y] + pixel[i] * d->outputs + s->g * l->each + first, y + i * l->each + first,
+		memcpy((float *)buffer[Y] + pixel[i] * d->outputs + g * l->each + first, y + i * l->each + first,
 			(size_t)width * sizeof(*y));
 	}
+}
+
+static struct qb_f32_product product_of(const struct layer *l, const struct area *a, void *const *buffer, int64_t g)
+{
+	const struct qb_dense *d = &l->d;
+	struct qb_f32_product p = {.outputs = l->each, .runs = l->lines ? d->kernel[0] : l->gathered ? 1 : a->taps,
+		.depth = l->depth * (l->lines ? d->kernel[1] : l->gathered ? l->taps : 1),
+		.skip = l->gathered ? 0 : g * l->depth, .taken = a->taps < l->taps ? a->tap : NULL, .all = l->taps,
+		.weights = (const float *)buffer[W] + (size_t)g * l->group_weights,
+		.bias = d->bias ? (const float *)buffer[BIAS] + g * l->each : NULL, .act = l->act, .tail = l->tail};
+
+	if (l->tail.gain) {
+		p.tail.gain += g * l->each;
+		p.tail.shift += g * l->each;
+	}
+	return p;
 }
 
 /* A block of rows at a time. */
 static void run_share(const struct layer *l, const struct area *a, void *const *buffer, struct share s)
 {
 	const struct qb_dense *d = &l->d;
-	struct qb_f32_product p = {.outputs = l->each,
-		.runs = l->lines ? d->kernel[0] : l->gathered ? 1 : a->taps,
-		.depth = l->depth * (l->lines ? d->kernel[1] : l->gathered ? l->taps : 1),
-		.taken = a->taps < l->taps ? a->tap : NULL, .all = l->taps, .weights = (const float *)buffer[W] + (size_t)s.g * l->group_weights,
-		.bias = d->bias ? (const float *)buffer[BIAS] + s.g * l->each : NULL, .act = l->act, .tail = l->tail};
 	int64_t blocks = (s.last - s.first + QB_F32_ROWS - 1) / QB_F32_ROWS;
 
-	if (l->tail.gain) {
-		p.tail.gain += s.g * l->each;
-		p.tail.shift += s.g * l->each;
-	}
 	for (int64_t k = 0; k < blocks; k++) {
 		int64_t count = (s.last - s.first + blocks - k - 1) / (blocks - k);
 		const float *row[TAPS_MAX * QB_F32_ROWS];
-		int64_t pixel[QB_F32_ROWS], at = s.first * d->outputs + s.g * l->each;
+		int64_t pixel[QB_F32_ROWS];
 
-		for (int64_t i = 0; l->gathered && !l->lines && i < count; i++) {
-			row[i] = s.scratch + i * p.depth;
-			gather_pixel(l, (const float *)buffer[X] + s.g * l->depth, s.first + i, s.scratch + i * p.depth);
-		}
 		if (l->lines) {
 			find_lines(l, buffer[X], s.first, count, row, s.scratch);
 		} else if (!l->gathered) {
-			find_rows(l, a, buffer[X], s.g, s.first, count, row, pixel);
+			find_rows(l, a, buffer[X], s.first, count, row, pixel);
 		}
-		if (l->areas > 1) {
-			run_apart(l, &p, buffer, &s, row, pixel, count);
-		} else {
-			qb_f32_product(&p, row, count, s.from, s.to, d->add ? (const float *)buffer[ADD] + at : NULL,
-				(float *)buffer[Y] + at, d->outputs);
+		for (int64_t g = s.g; g < s.groups; g++) {
+			struct qb_f32_product p = product_of(l, a, buffer, g);
+			int64_t at = s.first * d->outputs + g * l->each;
+
+			for (int64_t i = 0; l->gathered && !l->lines && i < count; i++) {
+				row[i] = s.scratch + i * p.depth;
+				gather_pixel(l, (const float *)buffer[X] + g * l->depth, s.first + i, s.scratch + i * p.depth);
+			}
+			if (l->areas > 1) {
+				run_apart(l, &p, buffer, &s, g, row, pixel, count);
+			} else {
+				qb_f32_product(&p, row, count, s.from, s.to, d->add ? (const float *)buffer[ADD] + at : NULL,
+					(float *)buffer[Y] + at, d->outputs);
+			}
 		}
 		s.first += count;
 	}
@@ -209,11 +223,12 @@ static void run_layer(const void *context, void *const *buffer)
 		struct share s = {.from = 0, .to = panels,
 			.scratch = (float *)buffer[SCRATCH] + (size_t)t * scratch_part(l)};
 
-		for (int64_t i = 0; i < l->d.groups * l->areas; i++) {
+		for (int64_t i = 0; i < l->batches * l->areas; i++) {
 			const struct area *a = &l->area[i % l->areas];
-			int64_t rows = l->d.images * a->height * a->width;
+			int64_t rows = l->d.images * a->height * a->width, batch = i / l->areas;
 
-			s.g = i / l->areas;
+			s.g = l->d.groups * batch / l->batches;
+			s.groups = l->d.groups * (batch + 1) / l->batches;
 			s.first = by_panel ? 0 : rows * t / l->threads;
 			s.last = by_panel ? rows : rows * (t + 1) / l->threads;
 			if (by_panel) {
@@ -342,7 +357,8 @@ enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *b
 
 /* ---- small groups ---- */
 
-/* Some groups as one, with zeros between them: a panel has room for 16 outputs, and runs are longer. */
+/* Some groups as one, with zeros between them: half a panel has room for 8 outputs, a whole one for 16, and runs are
+ * longer. */
 static int64_t choose_merged(const struct qb_dense *d)
 {
 	int64_t depth = d->channels / d->groups, each = d->outputs / d->groups, n;
@@ -350,7 +366,9 @@ static int64_t choose_merged(const struct qb_dense *d)
 	if (d->groups == 1 || depth < 2 || each < 1 || (each > GROUP_CHANNELS && depth > GROUP_CHANNELS)) {
 		return 1;
 	}
-	for (n = QB_F32_PANEL / each; n > 1 && d->groups % n; n--) {
+	n = HALF_PANEL / each;
+	n = n * depth < GROUP_CHANNELS ? QB_F32_PANEL / each : n;
+	for (; n > 1 && d->groups % n; n--) {
 	}
 	return QB_MAX(n, INT64_C(1));
 }
@@ -436,7 +454,8 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 	}
 	l.threads = l.rows * l.each * l.depth * l.taps < PARALLEL_MACS ? 1 : qb_builder_threads(b);
 	l.group_weights = qb_align_up((size_t)l.each, QB_F32_PANEL) * (size_t)(l.taps * l.depth);
-	l.zeros = qb_builder_alloc(b, (size_t)(l.depth * d->kernel[1]), sizeof(float));
+	l.batches = QB_MIN((d->groups * (int64_t)l.group_weights + NEAR - 1) / NEAR, d->groups);
+	l.zeros = qb_builder_alloc(b, (size_t)(d->channels * d->kernel[1]), sizeof(float));
 	area = qb_builder_alloc(b, AREAS_MAX, sizeof(*area));
 	if (!l.zeros || !area) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");

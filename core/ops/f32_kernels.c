@@ -53,8 +53,9 @@ void qb_f32_force_plain(bool plain)
 /* Some numbers of some rows against a panel. */
 struct piece {
 	const float *const *row; /* [runs][rows] */
-	int64_t rows, runs, from, depth;
-	const float *w;          /* [runs][w_run / 16][16], at number `from` */
+	int64_t rows, runs, depth;
+	int64_t from;            /* number of a row's runs that these begin with */
+	const float *w;          /* [runs][w_run / 16][16], at that number */
 	int64_t w_run;
 	const uint8_t *taken;    /* the runs' numbers in w; NULL: 0, 1 ... */
 	const float *next;       /* weights to fetch meanwhile, `ahead` lines every STEP numbers: all at once would fill
@@ -268,6 +269,8 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 			piece_avx2(p, n, true, false); \
 		} else if (p->width == 8) { \
 			piece_avx2(p, n, true, true); \
+		} else if (p->width < 8) { \
+			piece_avx2(p, n, false, true); \
 		} else { \
 			piece_avx2(p, n, false, false); \
 		} \
@@ -478,16 +481,16 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 			s.shift = p->tail.gain ? p->tail.shift + o : NULL;
 			s.width = (int)QB_MIN((int64_t)QB_F32_PANEL, p->outputs - o);
 			for (int64_t q = start; q < stop; q++) {
-				int64_t r = q / b.in_run * b.runs;
+				int64_t r = q / b.in_run * b.runs, from = q % b.in_run * b.depth;
 
-				s.from = q % b.in_run * b.depth;
+				s.from = p->skip + from;
 				s.runs = QB_MIN(b.runs, p->runs - r);
-				s.depth = QB_MIN(b.depth, p->depth - s.from);
+				s.depth = QB_MIN(b.depth, p->depth - from);
 				s.first = q == 0;
 				s.ends = q + 1 == b.count && !bare;
 				s.row = row + r * rows;
 				s.taken = p->taken ? p->taken + r : NULL;
-				s.w = p->taken ? weights_of(p, j) + s.from * QB_F32_PANEL : block_at(p, &b, j, q);
+				s.w = p->taken ? weights_of(p, j) + from * QB_F32_PANEL : block_at(p, &b, j, q);
 				panel_rows(&s, y + o, add ? add + o : NULL, rows,
 					q + 1 < stop ? block_at(p, &b, j, q + 1)
 						     : next_weights(p, &b, first, last, j, start, stop));
