@@ -28,7 +28,8 @@ struct area {
 struct layer {
 	struct qb_dense d;
 	int64_t merged;      /* groups of the node in one of d's */
-	int64_t depth, each; /* channels and outputs of a group */
+	int64_t halves;      /* 2: a group's panel is of two halves, each of its own channels */
+	int64_t depth, each; /* channels of a half, outputs of a group */
 	int64_t batches;     /* of groups that share what is found out about rows, and whose weights stay in the cache */
 	int64_t taps, rows;
 	int threads, areas;
@@ -157,9 +158,12 @@ static void run_apart(const struct layer *l, const struct qb_f32_product *p, voi
 static struct qb_f32_product product_of(const struct layer *l, const struct area *a, void *const *buffer, int64_t g)
 {
 	const struct qb_dense *d = &l->d;
-	struct qb_f32_product p = {.outputs = l->each, .runs = l->lines ? d->kernel[0] : l->gathered ? 1 : a->taps,
+	int64_t outputs = QB_MIN(l->each, d->outputs - g * l->each); /* of an odd group without its half: half */
+	struct qb_f32_product p = {.outputs = outputs, .runs = l->lines ? d->kernel[0] : l->gathered ? 1 : a->taps,
 		.depth = l->depth * (l->lines ? d->kernel[1] : l->gathered ? l->taps : 1),
-		.skip = l->gathered ? 0 : g * l->depth, .taken = a->taps < l->taps ? a->tap : NULL, .all = l->taps,
+		.skip = l->gathered ? 0 : g * l->halves * l->depth,
+		.apart = l->halves > 1 && outputs == l->each ? l->depth : 0,
+		.taken = a->taps < l->taps ? a->tap : NULL, .all = l->taps,
 		.weights = (const float *)buffer[W] + (size_t)g * l->group_weights,
 		.bias = d->bias ? (const float *)buffer[BIAS] + g * l->each : NULL, .act = l->act, .tail = l->tail};
 
@@ -358,44 +362,49 @@ enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *b
 /* ---- small groups ---- */
 
 /* Some groups as one, with zeros between them: half a panel has room for 8 outputs, a whole one for 16, and runs are
- * longer. */
-static int64_t choose_merged(const struct qb_dense *d)
+ * longer. Two that fill half a panel each share it. */
+static void choose_merged(const struct qb_dense *d, struct layer *l)
 {
 	int64_t depth = d->channels / d->groups, each = d->outputs / d->groups, n;
 
+	l->merged = l->halves = 1;
 	if (d->groups == 1 || depth < 2 || each < 1 || (each > GROUP_CHANNELS && depth > GROUP_CHANNELS)) {
-		return 1;
+		return;
 	}
 	n = HALF_PANEL / each;
 	n = n * depth < GROUP_CHANNELS ? QB_F32_PANEL / each : n;
 	for (; n > 1 && d->groups % n; n--) {
 	}
-	return QB_MAX(n, INT64_C(1));
+	l->merged = QB_MAX(n, INT64_C(1));
+	if (l->merged * each == HALF_PANEL && l->merged * depth >= GROUP_CHANNELS && d->groups > l->merged) {
+		l->halves = 2;
+		l->merged *= 2;
+	}
 }
 
 struct merging {
-	int64_t groups, merged, taps, depth, each; /* of the node's groups */
+	int64_t groups, merged, halves, taps, depth, each; /* depth, each: of the node's groups */
 };
 
-/* [groups * each][depth][taps] to [groups / merged][1][taps][merged * depth][16]. */
+/* [groups * each][depth][taps] to [groups / merged][1][taps][merged / halves * depth][16]. */
 static void merge_weights(const void *context, const float *from, float *to)
 {
 	const struct merging *m = context;
-	int64_t run = m->merged * m->depth;
+	int64_t run = m->merged / m->halves * m->depth;
 
 	for (int64_t i = 0; i < m->groups * m->each * m->depth * m->taps; i++) {
 		int64_t t = i % m->taps, k = i / m->taps % m->depth, o = i / m->taps / m->depth, g = o / m->each;
-		int64_t in = g % m->merged;
+		int64_t in = g % m->merged, at = in % (m->merged / m->halves) * m->depth + k;
 
-		to[((g / m->merged * m->taps + t) * run + in * m->depth + k) * QB_F32_PANEL + in * m->each +
-			o % m->each] = from[i];
+		to[((g / m->merged * m->taps + t) * run + at) * QB_F32_PANEL + in * m->each + o % m->each] = from[i];
 	}
 }
 
 static enum qb_err find_weight(struct qb_builder *b, const struct qb_dense *d, const struct layer *l, int *id,
 	struct qb_errbuf *eb)
 {
-	struct merging m = {d->groups * l->merged, l->merged, l->taps, l->depth / l->merged, l->each / l->merged};
+	struct merging m = {d->outputs / (l->each / l->merged), l->merged, l->halves, l->taps,
+		l->depth * l->halves / l->merged, l->each / l->merged};
 
 	if (l->merged == 1) {
 		return qb_dense_weight(b, d, id, eb);
@@ -433,16 +442,17 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct qb_dense *d, 
 enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *dense,
 	struct qb_errbuf *eb)
 {
-	struct layer l = {.d = *dense, .merged = choose_merged(dense), .act = n->act, .tail = n->tail,
+	struct layer l = {.d = *dense, .act = n->act, .tail = n->tail,
 		.taps = dense->kernel[0] * dense->kernel[1],
 		.rows = dense->images * dense->out_height * dense->out_width};
 	struct qb_dense *d = &l.d;
 	struct area *area;
 	int buffer[6];
 
-	d->groups /= l.merged;
-	l.depth = d->channels / d->groups;
-	l.each = d->outputs / d->groups;
+	choose_merged(dense, &l);
+	l.depth = d->channels / d->groups * (l.merged / l.halves);
+	l.each = d->outputs / d->groups * l.merged;
+	d->groups = (d->groups + l.merged - 1) / l.merged;
 	l.pointwise = l.taps == 1 && d->stride[0] == 1 && d->stride[1] == 1 && !d->pad[0] && !d->pad[1] &&
 		d->height == d->out_height && d->width == d->out_width;
 	l.gathered = l.taps > 1 && l.depth < FEW_CHANNELS;

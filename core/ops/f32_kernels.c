@@ -55,6 +55,7 @@ struct piece {
 	const float *const *row; /* [runs][rows] */
 	int64_t rows, runs, depth;
 	int64_t from;            /* number of a row's runs that these begin with */
+	int64_t apart;           /* as in the product */
 	const float *w;          /* [runs][w_run / 16][16], at that number */
 	int64_t w_run;
 	const uint8_t *taken;    /* the runs' numbers in w; NULL: 0, 1 ... */
@@ -113,6 +114,7 @@ static void piece_plain(const struct piece *p, int tile)
 			for (int64_t r = 0; r < p->runs; r++) {
 				const float *x = p->row[r * p->rows + i] + p->from, *w = run_weights(p, r);
 
+				x += o < QB_F32_PANEL / 2 ? 0 : p->apart;
 				for (int64_t k = 0; k < p->depth; k++) {
 					sum = fmaf(x[k], w[k * QB_F32_PANEL + o], sum);
 				}
@@ -197,11 +199,11 @@ INLINE_AVX2 void finish_avx2(const struct piece *p, const int tile, const int at
 	}
 }
 
-/* half: the panel has 8 outputs at most. */
-INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool full, const bool half)
+/* half: the panel has 8 outputs at most; split: its halves are of different numbers. */
+INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool full, const bool half, const bool split)
 {
 	__m256 a[TILE], b[TILE];
-	const int64_t depth = p->depth, runs = p->runs;
+	const int64_t depth = p->depth, runs = p->runs, apart = p->apart;
 	const float *next = p->next;
 	const int ahead = p->ahead, width = p->width;
 	float *const y = p->y;
@@ -240,6 +242,7 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 					__m256 s = _mm256_broadcast_ss(x[i] + k);
 
 					a[i] = _mm256_fmadd_ps(s, u, a[i]);
+					s = split ? _mm256_broadcast_ss(x[i] + k + apart) : s;
 					if (!half) {
 						b[i] = _mm256_fmadd_ps(s, v, b[i]);
 					}
@@ -265,14 +268,16 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 #define SIZED(n) \
 	AVX2 static void piece_avx2_##n(const struct piece *p) \
 	{ \
-		if (p->width == QB_F32_PANEL) { \
-			piece_avx2(p, n, true, false); \
+		if (p->apart) { \
+			piece_avx2(p, n, true, false, true); \
+		} else if (p->width == QB_F32_PANEL) { \
+			piece_avx2(p, n, true, false, false); \
 		} else if (p->width == 8) { \
-			piece_avx2(p, n, true, true); \
+			piece_avx2(p, n, true, true, false); \
 		} else if (p->width < 8) { \
-			piece_avx2(p, n, false, true); \
+			piece_avx2(p, n, false, true, false); \
 		} else { \
-			piece_avx2(p, n, false, false); \
+			piece_avx2(p, n, false, false, false); \
 		} \
 	}
 SIZED(1) SIZED(2) SIZED(3) SIZED(4) SIZED(5) SIZED(6)
@@ -465,7 +470,7 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 	struct blocks b = cut(p);
 	/* As many blocks as leave the rows in a second-level cache, before the next panel. */
 	int64_t at_once = QB_MAX(CACHED / (rows * b.runs * b.depth), 1);
-	struct piece s = {.rows = rows, .w_run = p->depth * QB_F32_PANEL, .y_stride = y_stride,
+	struct piece s = {.rows = rows, .w_run = p->depth * QB_F32_PANEL, .apart = p->apart, .y_stride = y_stride,
 		.adds_last = p->tail.adds, .act = &p->act};
 	bool bare = !p->bias && !add && !p->tail.gain && p->act.kind == QB_ACT_NONE;
 	int64_t wide = share(last - first, WIDE);

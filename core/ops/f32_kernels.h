@@ -30,6 +30,7 @@ struct qb_f32_product {
 	int64_t outputs;
 	int64_t runs, depth;  /* a row is `runs` runs of `depth` numbers */
 	int64_t skip;         /* numbers from where row[] points to where a run begins */
+	int64_t apart;        /* not 0: the last 8 outputs of a panel, which has 16, are of the numbers that lie so far behind */
 	const float *weights; /* [ceil(outputs / 16)][runs][depth][16], zeros beyond the last output */
 	const uint8_t *taken; /* [runs]: which of the weights' `all` runs these are; NULL: they are all */
 	int64_t all;

@@ -38,7 +38,7 @@ static double exact(const struct qb_f32_product *p, const float *const *row, int
 		for (int64_t k = 0; k < p->depth; k++) {
 			int64_t at = ((o / 16 * p->runs + r) * p->depth + k) * 16 + o % 16;
 
-			sum += (double)row[r * rows + i][k] * (double)p->weights[at];
+			sum += (double)row[r * rows + i][p->skip + k + (o % 16 < 8 ? 0 : p->apart)] * (double)p->weights[at];
 		}
 	}
 	return sum;
@@ -56,13 +56,14 @@ static double ended(enum extras extras, double v, double add, double gain, doubl
 static void check_product(int64_t rows, int64_t runs, int64_t depth, int64_t outputs, enum extras extras)
 {
 	int64_t panels = (outputs + 15) / 16, stride = outputs + 3;
-	float *x = numbers(1, (size_t)(rows * runs * depth)), *w = numbers(2, (size_t)(panels * runs * depth * 16));
+	int64_t skip = rows % 3, apart = outputs % 16 || rows % 2 ? 0 : depth + 1, length = skip + apart + depth;
+	float *x = numbers(1, (size_t)(rows * runs * length)), *w = numbers(2, (size_t)(panels * runs * depth * 16));
 	float *bias = numbers(3, (size_t)outputs), *add = numbers(4, (size_t)(rows * stride));
 	float *y = numbers(5, (size_t)(rows * stride)), *z = numbers(5, (size_t)(rows * stride));
 	const float **row = calloc((size_t)(rows * runs), sizeof(*row));
 	float *gain = numbers(6, (size_t)outputs), *shift = numbers(7, (size_t)outputs);
-	struct qb_f32_product p = {.outputs = outputs, .runs = runs, .depth = depth, .weights = w,
-		.bias = extras ? bias : NULL};
+	struct qb_f32_product p = {.outputs = outputs, .runs = runs, .depth = depth, .skip = skip, .apart = apart,
+		.weights = w, .bias = extras ? bias : NULL};
 
 	if (extras == CLIPS) {
 		p.act = (struct qb_act){QB_ACT_CLIP, -0.5f, 2};
@@ -71,7 +72,7 @@ static void check_product(int64_t rows, int64_t runs, int64_t depth, int64_t out
 		p.tail = (struct qb_tail){gain, shift, true};
 	}
 	for (int64_t i = 0; i < rows * runs; i++) {
-		row[i] = x + i * depth;
+		row[i] = x + i * length;
 	}
 	qb_f32_product(&p, row, rows, 0, panels, extras ? add : NULL, y, stride);
 	qb_f32_force_plain(true);
@@ -110,6 +111,10 @@ static void product__any_shape__vectors_equal_plain_c(void **state)
 	}
 	check_product(QB_F32_ROWS, 9, 64, 33, CLIPS);
 	check_product(QB_F32_ROWS, 9, 64, 33, TAIL);
+	for (int64_t rows = 1; rows <= 14; rows++) { /* halves of their own numbers among them */
+		check_product(rows, 9, 8, 16 + rows % 3 * 8, (enum extras)(rows % 3));
+		check_product(rows, 1, 900, 16, (enum extras)(rows % 4 / 2));
+	}
 }
 
 static void check_depthwise(const struct qb_f32_depthwise *shape, enum qb_act_kind kind, int missing)

@@ -189,7 +189,13 @@ static void conv__every_way__equals_plain_c(void **state)
 		{32, 48, 9, 7, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 2, "tiles"},
 		{32, 32, 9, 7, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 8, "tiles"},
 		{40, 30, 9, 7, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 10, "tiles"},
-		{16, 12, 9, 7, {3, 2}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 2, "tiles by line"},
+		{40, 40, 9, 7, {3, 3}, {2, 1}, {1, 1}, {1, 1, 1, 1}, 5, "tiles"},
+		{48, 48, 13, 14, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 6, "tiles"},
+		{24, 24, 13, 14, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 6, "tiles"},
+		{36, 42, 7, 5, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 6, "tiles"},
+		{160, 40, 9, 10, {3, 3}, {1, 1}, {12, 12}, {12, 12, 12, 12}, 5, "tiles by area"},
+		{512, 512, 6, 6, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 8, "tiles"},
+		{16, 12, 9, 7, {3, 2}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 2, "tiles"},
 		{40, 24, 9, 10, {3, 3}, {1, 1}, {4, 6}, {4, 6, 4, 6}, 1, "tiles by area"},
 		{40, 24, 9, 10, {3, 3}, {1, 1}, {12, 12}, {12, 12, 12, 12}, 1, "tiles by area"},
 		{80, 24, 13, 10, {3, 3}, {2, 1}, {6, 4}, {5, 9, 6, 1}, 2, "tiles by area"},
@@ -230,18 +236,19 @@ static void conv__every_way__equals_plain_c(void **state)
 static void residual__sum_and_relu__equal_plain_c(void **state)
 {
 	(void)state;
-	for (int kernel = 1; kernel <= 3; kernel += 2) {
+	for (int i = 0; i < 4; i++) {
 		struct model_builder b;
 		Onnx__NodeProto *n;
-		int64_t pad = kernel / 2, pads[4] = {pad, pad, pad, pad};
+		int64_t kernel = 1 + i % 2 * 2, pad = kernel / 2, pads[4] = {pad, pad, pad, pad}, groups = i < 2 ? 1 : 5;
 
 		start(&b, DIMS(MB_BATCH, 40, 14, 15));
-		constant(&b, "w", DIMS(40, 40, kernel, kernel));
+		constant(&b, "w", DIMS(40, 40 / groups, kernel, kernel));
 		n = mb_node(&b, "Conv", "conv", "x,w", "c");
 		mb_attr_ints(&b, n, "pads", 4, pads);
+		mb_attr_int(&b, n, "group", groups);
 		mb_node(&b, "Add", "add", "c,x", "s");
 		mb_node(&b, "Relu", "relu", "s", "y");
-		made = kernel == 3 ? "winograd 4x4" : "tiles";
+		made = kernel == 3 && groups == 1 ? "winograd 4x4" : "tiles";
 		check(&b);
 	}
 	for (int last = 0; last < 2; last++) { /* where rows lie apart */
