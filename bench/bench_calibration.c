@@ -125,46 +125,53 @@ static enum qb_err plain(const struct subject *s, struct seconds *seconds, struc
 	return QB_OK;
 }
 
-/* In a process of its own, which ends with it. */
-static struct figures run(enum qb_err (*work)(const struct subject *s, struct seconds *seconds, struct qb_errbuf *eb),
-	const struct subject *s)
+typedef enum qb_err work_fn(const struct subject *s, struct seconds *seconds, struct qb_errbuf *eb);
+
+static int work_in_child(work_fn *work, const struct subject *s, int answer)
 {
-	struct figures f = {0};
+	struct seconds seconds = {0};
+	struct qb_errbuf eb = {0};
+
+	omp_set_num_threads(1);
+	if (work(s, &seconds, &eb) != QB_OK) {
+		fprintf(stderr, "bench_calibration: %s: %s\n", s->model, eb.text);
+		return 1;
+	}
+	return write(answer, &seconds, sizeof(seconds)) != (ssize_t)sizeof(seconds);
+}
+
+/* In a process of its own, which ends with it and has then said what went wrong, if anything did. */
+static bool run(struct figures *f, work_fn *work, const struct subject *s)
+{
 	struct rusage u;
 	int status, pipes[2];
 	pid_t child;
+	bool good;
 
-	if (pipe(pipes) || (child = fork()) < 0) {
+	if (pipe(pipes)) {
 		perror("bench_calibration");
-		exit(1);
+		return false;
 	}
+	child = fork();
 	if (child == 0) {
-		struct qb_errbuf eb = {0};
-
-		omp_set_num_threads(1);
-		if (work(s, &f.seconds, &eb) != QB_OK) {
-			fprintf(stderr, "bench_calibration: %s: %s\n", s->model, eb.text);
-			_exit(1);
-		}
-		_exit(write(pipes[1], &f.seconds, sizeof(f.seconds)) != (ssize_t)sizeof(f.seconds));
+		_exit(work_in_child(work, s, pipes[1]));
 	}
 	close(pipes[1]);
-	if (wait4(child, &status, 0, &u) != child || status ||
-		read(pipes[0], &f.seconds, sizeof(f.seconds)) != (ssize_t)sizeof(f.seconds)) {
-		exit(1);
-	}
+	good = child > 0 && wait4(child, &status, 0, &u) == child && !status &&
+		read(pipes[0], &f->seconds, sizeof(f->seconds)) == (ssize_t)sizeof(f->seconds);
 	close(pipes[0]);
-	f.kib = u.ru_maxrss;
-	return f;
+	f->kib = good ? u.ru_maxrss : 0;
+	return good;
 }
 
 /* An .npy of bytes by chance, [samples, ...]. */
-static int write_data(const char *path, const int64_t *dim, int64_t samples)
+static bool write_data(const char *path, const int64_t *dim, int64_t samples)
 {
 	size_t each = (size_t)(dim[1] * dim[2] * dim[3]);
 	unsigned char *x = malloc(each);
 	char header[128];
 	FILE *f = fopen(path, "wb");
+	bool good;
 	int n;
 
 	memset(header, ' ', sizeof(header));
@@ -173,19 +180,15 @@ static int write_data(const char *path, const int64_t *dim, int64_t samples)
 		"%lld), }", (long long)samples, (long long)dim[1], (long long)dim[2], (long long)dim[3]);
 	header[10 + n] = ' ';
 	header[127] = '\n';
-	if (!f || !x || fwrite(header, 1, sizeof(header), f) != sizeof(header)) {
-		return -1;
-	}
-	for (int64_t s = 0; s < samples; s++) {
+	good = f && x && fwrite(header, 1, sizeof(header), f) == sizeof(header);
+	for (int64_t s = 0; good && s < samples; s++) {
 		for (size_t i = 0; i < each; i++) {
 			x[i] = (unsigned char)(256 * qb_random_uniform(1, (uint64_t)s, i));
 		}
-		if (fwrite(x, 1, each, f) != each) {
-			return -1;
-		}
+		good = fwrite(x, 1, each, f) == each;
 	}
 	free(x);
-	return fclose(f);
+	return f && !fclose(f) && good;
 }
 
 /* The model's one input. Read in a process of its own, for the others are to begin with little memory. */
@@ -200,25 +203,33 @@ static enum qb_err prepare(const struct subject *s, struct seconds *unused, stru
 	if (g->inputs != 1 || x->ndim != 4 || x->dim[1] < 1 || x->dim[2] < 1 || x->dim[3] < 1) {
 		return qb_fail(eb, QB_EUNSUPPORTED, "takes a network with one input [N,C,H,W]");
 	}
-	return write_data(s->data, x->dim, s->samples) ? qb_fail(eb, QB_EIO, "cannot write %s", s->data) : QB_OK;
+	return write_data(s->data, x->dim, s->samples) ? QB_OK : qb_fail(eb, QB_EIO, "cannot write %s", s->data);
 }
 
 int main(int argc, char **argv)
 {
 	char path[] = "/tmp/bench_calibration.XXXXXX.npy";
 	struct subject s = {argc > 1 ? argv[1] : NULL, path, argc > 2 ? atoll(argv[2]) : 1000};
-	struct figures before, after, all;
+	struct figures made, before, after, all;
 	double pass, n;
+	bool good;
+	int file;
 
-	if (!s.model || s.samples < 1 || mkstemps(path, 4) < 0) {
+	if (!s.model || s.samples < 1) {
 		fputs("bench_calibration MODEL [SAMPLES]\n", stderr);
 		return 2;
 	}
-	run(prepare, &s);
-	before = run(plain, &s);
-	all = run(calibrate, &s);
-	after = run(plain, &s);
+	file = mkstemps(path, 4);
+	if (file < 0) {
+		perror(path);
+		return 1;
+	}
+	close(file);
+	good = run(&made, prepare, &s) && run(&before, plain, &s) && run(&all, calibrate, &s) && run(&after, plain, &s);
 	unlink(path);
+	if (!good) {
+		return 1;
+	}
 	n = (double)s.samples;
 	pass = (before.seconds.passes + after.seconds.passes) / 2;
 	printf("%s, %lld samples\n  float passes %.1f s (%.1f by what came before, %.1f by what came after)\n", s.model,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Float networks at batch 1 against ONNX Runtime, in turns in one process: the largest relative difference of the
- * outputs, the ratio of the times, and their geometric mean over all networks. Inputs come from MODEL.npz beside
+ * Float networks at batch 1 against ONNX Runtime, in turns, each in a process of its own: the largest relative difference
+ * of the outputs, the ratio of the times, and their geometric mean over all networks. Inputs come from MODEL.npz beside
  * MODEL.onnx where there is one. -v prints our own time by step, -k by kind of step.
  *
  *   bench_float [-v | -k] [-t THREADS] [-s SECONDS] [-l LIBONNXRUNTIME] MODEL.onnx ...
@@ -12,12 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/ort.h"
-#include "bench/peak.h"
-#include "bench/subject.h"
-#include "core/analysis/latency.h"
-#include "core/base/size.h"
-#include "core/experiment/network.h"
+#include "bench/network_side.h"
 
 struct options {
 	int threads;
@@ -26,64 +21,37 @@ struct options {
 	const char *library;
 };
 
-struct bench {
-	struct qb_graph *model;
-	struct qb_network *network;
-	struct qb_session *session;
-	struct io io;
-	struct ort *ort;
-};
-
-static enum qb_err query(void *arg, struct qb_errbuf *eb)
+static void print(const char *model, const struct side *a, const struct side *b)
 {
-	struct bench *b = arg;
+	struct ratios r = side_ratios(a, b);
 
-	return qb_session_run(b->session, &b->io.run, eb);
+	printf("%-36s apart %.1e  p50 ours %9.3f peer %9.3f ms  ratio %.2f  of minima %.2f  of processor time %.2f (%.3f : %.3f "
+		"ms)\n", model, sides_apart(a, b), (double)a->latency.p50_ns * 1e-6, (double)b->latency.p50_ns * 1e-6, r.p50,
+		r.least, r.cpu, (double)a->cpu_ns * 1e-6, (double)b->cpu_ns * 1e-6);
 }
 
-static enum qb_err measure(struct bench *b, const char *model, const struct options *o,
-	double *ratio, struct qb_errbuf *eb)
+/* *ratio stays where there is no peer. */
+static enum qb_err measure(const char *model, const struct options *o, double *ratio, struct qb_errbuf *eb)
 {
-	struct qb_latency_options opt = {.min_seconds = o->seconds, .min_queries = 3};
-	struct qb_latency_subject s[2] = {{query, b}, {NULL, NULL}};
-	struct qb_latency l[2];
-	const struct qb_graph *g;
-	int64_t cpu[2];
-	double apart;
+	const struct qb_latency_options opt = {.min_seconds = o->seconds, .min_queries = 3};
+	struct network_side ours = {.model = model, .threads = o->threads, .by_step = o->by_step, .by_kind = o->by_kind};
+	struct network_side peer = {.model = model, .threads = o->threads, .library = o->library, .file = model};
+	struct side s[] = {our_side(&ours, "quantbench"), ort_side(&peer, "ONNX Runtime")};
+	int sides = o->library ? 2 : 1;
+	enum qb_err err;
 
-	QB_TRY(qb_graph_import(&b->model, model, eb));
-	QB_TRY(qb_graph_prepare(b->model, eb));
-	QB_TRY(qb_network_create_plain(&b->network, b->model, 1, o->threads, eb));
-	g = b->network->graph;
-	QB_TRY(io_init(&b->io, g, b->model, model, eb));
-	QB_TRY(qb_session_create(&b->session, b->network->plan, false, eb));
-	QB_TRY(query(b, eb));
-	if (!o->library) {
-		QB_TRY(qb_latency_measure(s, 1, &opt, l, NULL, NULL, eb));
-		printf("%-40s ours %9.3f ms\n", model, (double)l[0].p50_ns * 1e-6);
-		return QB_OK;
+	QB_TRY_OUT(sides_start(s, sides, eb));
+	QB_TRY_OUT(sides_measure(s, sides, &opt, eb));
+	if (o->library) {
+		print(model, &s[0], &s[1]);
+		*ratio = side_ratios(&s[0], &s[1]).p50;
+	} else {
+		printf("%-40s ours %9.3f ms\n", model, (double)s[0].latency.p50_ns * 1e-6);
 	}
-	QB_TRY(ort_create(&b->ort, o->library, model, o->threads, g, b->io.run.input, eb));
-	QB_TRY(ort_run(b->ort, eb));
-	apart = difference(b->io.run.output[0], ort_output(b->ort), qb_value_size(g->output[0]));
-	s[1] = (struct qb_latency_subject){ort_run, b->ort};
-	QB_TRY(qb_latency_measure(s, 2, &opt, l, NULL, NULL, eb));
-	QB_TRY(least_cpu(s, 2, 5, cpu, eb));
-	*ratio = (double)l[0].p50_ns / (double)l[1].p50_ns;
-	printf("%-36s apart %.1e  p50 ours %9.3f peer %9.3f ms  ratio %.2f  of minima %.2f  of processor time %.2f (%.3f : %.3f ms)\n", model, apart,
-		(double)l[0].p50_ns * 1e-6, (double)l[1].p50_ns * 1e-6, *ratio,
-		(double)l[0].min_ns / (double)l[1].min_ns, (double)cpu[0] / (double)cpu[1],
-		(double)cpu[0] * 1e-6, (double)cpu[1] * 1e-6);
-	return QB_OK;
-}
-
-static void bench_fini(struct bench *b)
-{
-	ort_destroy(&b->ort);
-	io_fini(&b->io);
-	qb_session_destroy(&b->session);
-	qb_network_destroy(&b->network);
-	qb_graph_destroy(&b->model);
+	QB_TRY_OUT(sides_finish(s, sides, eb));
+out:
+	sides_end(s, sides);
+	return err;
 }
 
 static bool read_options(struct options *o, int argc, char **argv)
@@ -122,14 +90,9 @@ int main(int argc, char **argv)
 	printf("batch 1, %d thread%s, %s\n", o.threads, o.threads > 1 ? "s" : "", qb_exec_isa());
 	for (int i = optind; i < argc; i++) {
 		struct qb_errbuf eb = {0};
-		struct bench b = {0};
 		double ratio = 0;
-		enum qb_err err = measure(&b, argv[i], &o, &ratio, &eb);
+		enum qb_err err = measure(argv[i], &o, &ratio, &eb);
 
-		if (!err && (o.by_step || o.by_kind)) {
-			err = print_steps(&(struct step_report){"float", peak_float() * o.threads, o.by_step,
-				o.by_kind}, b.network->plan, b.session, &b.io.run, &eb);
-		}
 		if (err) {
 			printf("%s: %s\n", argv[i], eb.text);
 			failed = 1;
@@ -138,7 +101,6 @@ int main(int argc, char **argv)
 			measured++;
 		}
 		fflush(stdout);
-		bench_fini(&b);
 	}
 	if (measured) {
 		printf("geometric mean of %d ratios %.3f\n", measured, exp(logs / measured));

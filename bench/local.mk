@@ -7,9 +7,11 @@ BENCHES += bench/bench_sweep
 bench_bench_sweep_SOURCES = bench/bench_sweep.c
 noinst_PROGRAMS += bench/bench_calibration
 bench_bench_calibration_SOURCES = bench/bench_calibration.c
+# Networks against ONNX Runtime, each in a process of its own.
+SIDES = bench/network_side.c bench/network_side.h bench/ort.c bench/ort.h bench/peak.c bench/peak.h \
+	bench/side.c bench/side.h bench/subject.c bench/subject.h
 noinst_PROGRAMS += bench/bench_latency
-bench_bench_latency_SOURCES = bench/bench_latency.c bench/ort.c bench/ort.h \
-	bench/peak.c bench/peak.h bench/subject.c bench/subject.h
+bench_bench_latency_SOURCES = bench/bench_latency.c $(SIDES)
 bench_bench_latency_LDADD = $(LDADD) -ldl
 BENCHSCRIPTS += bench/latency.py
 EXTRA_DIST += bench/latency.py bench/int8_peers.py
@@ -18,8 +20,7 @@ bench_bench_sqnr_SOURCES = bench/bench_sqnr.c
 BENCHSCRIPTS += bench/survey.py bench/quantizer.py
 EXTRA_DIST += bench/survey.py bench/quantizer.py
 noinst_PROGRAMS += bench/bench_float
-bench_bench_float_SOURCES = bench/bench_float.c bench/ort.c bench/ort.h \
-	bench/peak.c bench/peak.h bench/subject.c bench/subject.h
+bench_bench_float_SOURCES = bench/bench_float.c $(SIDES)
 bench_bench_float_LDADD = $(LDADD) -ldl
 EXTRA_DIST += bench/export_networks.py
 EXTRA_DIST += bench/sentences.py bench/export_minilm.py bench/jobs.py bench/methods.py

@@ -24,8 +24,6 @@ struct api_base {
 };
 
 struct ort {
-	void *library;
-	const struct api_base *base;
 	const void *const *api;
 	void *env, *options, *session, *memory, *allocator;
 	int inputs;
@@ -107,26 +105,32 @@ static enum qb_err start(struct ort *o, const char *model, int threads, struct q
 	return QB_OK;
 }
 
+/* NULL: dlerror says why. */
+static const struct api_base *base_of(const char *library)
+{
+	const struct api_base *(*get)(void) = NULL;
+	void *handle = dlopen(library, RTLD_NOW), *symbol = handle ? dlsym(handle, "OrtGetApiBase") : NULL;
+
+	memcpy(&get, &symbol, sizeof(get));
+	return symbol ? get() : NULL;
+}
+
 enum qb_err ort_create(struct ort **out, const char *library, const char *model, int threads,
 	const struct qb_graph *graph, const void *const *in, struct qb_errbuf *eb)
 {
 	struct ort *o = calloc(1, sizeof(*o));
-	const struct api_base *(*get)(void) = NULL;
-	void *symbol;
+	const struct api_base *base;
 	enum qb_err err = QB_OK;
 
 	if (!o) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for ONNX Runtime");
 	}
-	o->library = dlopen(library, RTLD_NOW);
-	symbol = o->library ? dlsym(o->library, "OrtGetApiBase") : NULL;
-	if (!symbol) {
+	base = base_of(library);
+	if (!base) {
 		err = qb_fail(eb, QB_EIO, "%s: %s", library, dlerror());
 		goto out;
 	}
-	memcpy(&get, &symbol, sizeof(get));
-	o->base = get();
-	o->api = o->base->get_api(API_VERSION);
+	o->api = base->get_api(API_VERSION);
 	QB_TRY_OUT(start(o, model, threads, eb));
 	QB_TRY_OUT(take_inputs(o, graph, in, eb));
 	*out = o;
@@ -163,7 +167,9 @@ const float *ort_output(const struct ort *o)
 	return slot(o, TENSOR_DATA)(o->output, &data) ? NULL : data;
 }
 
-const char *ort_version(const struct ort *o)
+const char *ort_version(const char *library)
 {
-	return o->base->version();
+	const struct api_base *base = base_of(library);
+
+	return base ? base->version() : NULL;
 }

@@ -16,6 +16,7 @@ void ort_destroy(struct ort **ort);
 enum qb_err ort_run(void *ort, struct qb_errbuf *eb);
 /* The first output of the last run. */
 const float *ort_output(const struct ort *ort);
-const char *ort_version(const struct ort *ort);
+/* NULL: it is none. */
+const char *ort_version(const char *library);
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/random.h"
@@ -73,38 +72,6 @@ void io_fini(struct io *io)
 	}
 	qb_sample_destroy(&io->sample);
 	qb_dataset_close(&io->data);
-}
-
-double difference(const float *a, const float *b, size_t n)
-{
-	double worst = 0, top = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		worst = fmax(worst, fabs((double)a[i] - (double)b[i]));
-		top = fmax(top, fabs((double)b[i]));
-	}
-	return top > 0 ? worst / top : worst;
-}
-
-static int64_t cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
-enum qb_err least_cpu(const struct qb_latency_subject *subject, int count, int rounds, int64_t *least_ns,
-	struct qb_errbuf *eb)
-{
-	for (int i = 0; i < rounds * count; i++) {
-		int64_t start = cpu_ns(), *least = &least_ns[i % count];
-
-		QB_TRY(subject[i % count].query(subject[i % count].arg, eb));
-		start = cpu_ns() - start;
-		*least = i < count || start < *least ? start : *least;
-	}
-	return QB_OK;
 }
 
 /* Steps */

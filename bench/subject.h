@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the benchmarks of whole networks share: what goes in, how outputs differ, and where a session's time goes.
+ * What the benchmarks of whole networks share: what goes in, and where a session's time goes.
  */
 #ifndef QB_BENCH_SUBJECT_H
 #define QB_BENCH_SUBJECT_H
 
-#include "core/analysis/latency.h"
 #include "core/exec/exec.h"
 #include "core/experiment/sample.h"
 
@@ -24,14 +23,6 @@ struct io {
 enum qb_err io_init(struct io *io, const struct qb_graph *bound, struct qb_graph *model, const char *path,
 	struct qb_errbuf *eb);
 void io_fini(struct io *io);
-
-/* The largest difference, relative to b's largest number. */
-double difference(const float *a, const float *b, size_t n);
-
-/* The least processor time of a query of each, which other programs on the machine disturb less than the clock on the
- * wall; of all threads together. */
-enum qb_err least_cpu(const struct qb_latency_subject *subject, int count, int rounds, int64_t *least_ns,
-	struct qb_errbuf *eb);
 
 /* The least time of each step and what its multiplications come to, as a share of `peak` (1e9 a second; 0: unknown);
  * steps of a kind in one line, with the time that would be left over if they ran at the peak. */

@@ -65,45 +65,46 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int64_t nearest_rank(const struct series *s, double p)
+static int64_t nearest_rank(const int64_t *ns, int64_t count, double p)
 {
-	int64_t rank = (int64_t)ceil(p * (double)s->count);
+	int64_t rank = (int64_t)ceil(p * (double)count);
 
-	return s->ns[QB_MAX(rank, 1) - 1];
+	return ns[QB_MAX(rank, 1) - 1];
 }
 
-static int64_t early_stopping(const struct series *s, double p)
+static int64_t early_stopping(const int64_t *ns, int64_t count, double p)
 {
-	int64_t t = qb_latency_overlatency(s->count, p, CONFIDENCE);
+	int64_t t = qb_latency_overlatency(count, p, CONFIDENCE);
 
-	return t < 0 ? -1 : s->ns[s->count - 1 - t];
+	return t < 0 ? -1 : ns[count - 1 - t];
 }
 
-static void summarise(struct series *s, const struct qb_latency_options *opt,
-	struct qb_latency *out)
+void qb_latency_summarise(int64_t *ns, int64_t count, const struct qb_latency_options *opt, struct qb_latency *out)
 {
-	double mean, var = 0;
+	double mean, var = 0, total = 0;
 
-	qsort(s->ns, (size_t)s->count, sizeof(*s->ns), ascending);
-	mean = (double)s->total_ns / (double)s->count;
-	for (int64_t i = 0; i < s->count; i++) {
-		var += ((double)s->ns[i] - mean) * ((double)s->ns[i] - mean);
+	qsort(ns, (size_t)count, sizeof(*ns), ascending);
+	for (int64_t i = 0; i < count; i++) {
+		total += (double)ns[i];
+	}
+	mean = total / (double)count;
+	for (int64_t i = 0; i < count; i++) {
+		var += ((double)ns[i] - mean) * ((double)ns[i] - mean);
 	}
 	*out = (struct qb_latency){
-		.count = s->count,
-		.seconds = (double)s->total_ns * 1e-9,
-		.p50_ns = nearest_rank(s, 0.5),
-		.p90_ns = nearest_rank(s, 0.9),
-		.p99_ns = nearest_rank(s, 0.99),
-		.es50_ns = early_stopping(s, 0.5),
-		.es90_ns = early_stopping(s, 0.9),
-		.es99_ns = early_stopping(s, 0.99),
+		.count = count,
+		.seconds = total * 1e-9,
+		.p50_ns = nearest_rank(ns, count, 0.5),
+		.p90_ns = nearest_rank(ns, count, 0.9),
+		.p99_ns = nearest_rank(ns, count, 0.99),
+		.es50_ns = early_stopping(ns, count, 0.5),
+		.es90_ns = early_stopping(ns, count, 0.9),
+		.es99_ns = early_stopping(ns, count, 0.99),
 		.mean_ns = mean,
-		.stddev_ns = s->count > 1 ? sqrt(var / (double)(s->count - 1)) : 0,
-		.min_ns = s->ns[0],
-		.max_ns = s->ns[s->count - 1],
-		.short_run = (double)s->total_ns * 1e-9 < 10 || s->count < 662 ||
-			opt->warmup_seconds < 0.5,
+		.stddev_ns = count > 1 ? sqrt(var / (double)(count - 1)) : 0,
+		.min_ns = ns[0],
+		.max_ns = ns[count - 1],
+		.short_run = total * 1e-9 < 10 || count < 662 || opt->warmup_seconds < 0.5,
 	};
 }
 
@@ -186,7 +187,7 @@ enum qb_err qb_latency_measure(const struct qb_latency_subject *subjects, int co
 		}
 	}
 	for (int i = 0; i < count; i++) {
-		summarise(&s[i], opt, &out[i]);
+		qb_latency_summarise(s[i].ns, s[i].count, opt, &out[i]);
 	}
 out:
 	for (int i = 0; i < count; i++) {

@@ -43,6 +43,9 @@ enum qb_err qb_latency_measure(const struct qb_latency_subject *subjects, int co
 	enum qb_err (*progress)(void *arg, double fraction, struct qb_errbuf *eb), void *arg,
 	struct qb_errbuf *eb);
 
+/* Of latencies taken elsewhere, which it sorts: [count], at least one. */
+void qb_latency_summarise(int64_t *ns, int64_t count, const struct qb_latency_options *opt, struct qb_latency *out);
+
 /* The largest t such that P[Binomial(n, 1 - percentile) <= t] <= 1 - confidence, or -1: at most t of n queries may
  * exceed a bound that the percentile keeps with that confidence. */
 int64_t qb_latency_overlatency(int64_t n, double percentile, double confidence);

@@ -66,6 +66,32 @@ static void overlatency__any_count__is_the_largest_that_holds(void **state)
 	}
 }
 
+/* 1 to 1,000 us in some order: ranks are the numbers themselves. */
+static void summarise__known_latencies__nearest_ranks_and_moments(void **state)
+{
+	enum { N = 1000 };
+	const struct qb_latency_options opt = {.warmup_seconds = 1};
+	int64_t ns[N], allowed = qb_latency_overlatency(N, 0.9, 0.99);
+	struct qb_latency l;
+
+	(void)state;
+	for (int64_t i = 0; i < N; i++) {
+		ns[i] = 1000 * (1 + i * 617 % N);
+	}
+	qb_latency_summarise(ns, N, &opt, &l);
+	assert_int_equal(l.count, N);
+	assert_int_equal(l.p50_ns, 500000);
+	assert_int_equal(l.p90_ns, 900000);
+	assert_int_equal(l.p99_ns, 990000);
+	assert_int_equal(l.es90_ns, 1000 * (N - allowed));
+	assert_int_equal(l.min_ns, 1000);
+	assert_int_equal(l.max_ns, 1000000);
+	assert_true(fabs(l.mean_ns - 500500) < 1e-6);
+	assert_true(fabs(l.stddev_ns / (1000 * sqrt((N * N - 1.0) / 12 * N / (N - 1.0))) - 1) < 1e-12);
+	assert_true(fabs(l.seconds - 0.5005) < 1e-12);
+	assert_true(l.short_run);
+}
+
 struct sleeper {
 	long ns;
 	int calls;
@@ -131,6 +157,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(overlatency__mlperf_query_counts__allow_one),
 		cmocka_unit_test(overlatency__too_few_queries__says_so),
+		cmocka_unit_test(summarise__known_latencies__nearest_ranks_and_moments),
 		cmocka_unit_test(overlatency__any_count__is_the_largest_that_holds),
 		cmocka_unit_test(measure__two_subjects__orders_statistics_and_counts),
 		cmocka_unit_test(measure__failing_query__passes_the_error_on),
