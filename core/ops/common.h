@@ -80,6 +80,10 @@ int qb__op_list(const struct qb_node *n, const struct qb_tensor *const in[], con
 	int64_t *out, int max);
 enum { OP_LIST_ABSENT = -1, OP_LIST_UNKNOWN = -2, OP_LIST_BAD = -3 };
 
+/* The axes that a Reduce... node works on; *known: they are. in: NULL in a shape rule and for a plan. */
+enum qb_err qb__op_reduced_axes(const struct qb_node *n, const struct qb_tensor *const in[], int rank,
+	bool flag[QB_MAX_DIMS], bool *known, struct qb_errbuf *eb);
+
 /* Output 0 is as input 0. Input 0 of a floating-point type. */
 enum qb_err qb__op_infer_float_same(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb);
 enum qb_err qb__op_infer_same(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb);

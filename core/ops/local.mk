@@ -14,6 +14,7 @@ libquantbench_a_SOURCES += \
 	core/ops/quantize.c \
 	core/ops/rare.c \
 	core/ops/reduce.c \
+	core/ops/reduce_plan.c \
 	core/ops/resize.c core/ops/resize.h \
 	core/ops/rnn.c \
 	core/ops/sample.c \

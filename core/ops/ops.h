@@ -107,11 +107,11 @@
 	X("", ReduceL2, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
 	X("", ReduceLogSum, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
 	X("", ReduceLogSumExp, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
-	X("", ReduceMax, 1, 2, 1, QB_OP_PASS, -1, reduce, reduce, NULL, NULL) \
-	X("", ReduceMean, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, qb__plan_int8_mean) \
-	X("", ReduceMin, 1, 2, 1, QB_OP_PASS, -1, reduce, reduce, NULL, NULL) \
+	X("", ReduceMax, 1, 2, 1, QB_OP_PASS, -1, reduce, reduce, qb__plan_reduce, NULL) \
+	X("", ReduceMean, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, qb__plan_reduce, qb__plan_int8_mean) \
+	X("", ReduceMin, 1, 2, 1, QB_OP_PASS, -1, reduce, reduce, qb__plan_reduce, NULL) \
 	X("", ReduceProd, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
-	X("", ReduceSum, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
+	X("", ReduceSum, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, qb__plan_reduce, NULL) \
 	X("", ReduceSumSquare, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
 	X("", TopK, 1, 2, 2, QB_OP_PASS, -1, topk, topk, NULL, NULL) \
 	/* resize.c */ \

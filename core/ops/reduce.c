@@ -10,7 +10,7 @@
 
 /* ---- Reduce...: axes are an attribute before opset 18 (ReduceSum: 13), an input since ---- */
 
-static enum qb_err reduced_axes(const struct qb_node *n, const struct qb_tensor *const in[], int rank,
+enum qb_err qb__op_reduced_axes(const struct qb_node *n, const struct qb_tensor *const in[], int rank,
 	bool flag[QB_MAX_DIMS], bool *known, struct qb_errbuf *eb)
 {
 	int64_t axes[QB_MAX_DIMS];
@@ -47,7 +47,7 @@ enum qb_err qb__infer_reduce(struct qb_graph *g, struct qb_node *n, struct qb_er
 		qb__op_set(n, 0, n->input[0]->dtype, qb_shape_unknown());
 		return QB_OK;
 	}
-	QB_TRY(reduced_axes(n, NULL, x->ndim, flag, &known, eb));
+	QB_TRY(qb__op_reduced_axes(n, NULL, x->ndim, flag, &known, eb));
 	if (!known) {
 		qb__op_set(n, 0, n->input[0]->dtype, keep ? qb_shape_ranked(x->ndim) : qb_shape_unknown());
 		return QB_OK;
@@ -193,7 +193,7 @@ enum qb_err qb__eval_reduce(const struct qb_node *n, const struct qb_tensor *con
 			r.kind = reductions[i].kind;
 		}
 	}
-	QB_TRY(reduced_axes(n, in, in[0]->ndim, flag, &known, eb));
+	QB_TRY(qb__op_reduced_axes(n, in, in[0]->ndim, flag, &known, eb));
 	for (int i = 0; i < in[0]->ndim; i++) {
 		any |= flag[i];
 	}

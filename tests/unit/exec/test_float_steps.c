@@ -573,6 +573,39 @@ static void images__moved_joined_resized__equal_plain_c(void **state)
 	check(&b);
 }
 
+static void reductions__every_side_and_layout__equal_plain_c(void **state)
+{
+	static const char *const types[] = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"};
+	static const int64_t axes[][3] = {{2, 3, 3}, {1, 1, 1}, {-1, -1, -1}, {0, 2, 2}, {1, 2, 3}, {2, 2, 2}};
+
+	(void)state;
+	for (int i = 0; i < 48; i++) {
+		const int64_t *a = axes[i / 8];
+		int count = a[1] == a[0] ? 1 : a[2] == a[1] ? 2 : 3;
+		bool sums = i / 2 % 4 == 1; /* whose axes are an input in this opset */
+		struct model_builder b;
+		Onnx__NodeProto *n;
+
+		if (i % 2) {
+			image(&b, i % 3 ? 37 : 16); /* channels last */
+		} else {
+			start(&b, DIMS(MB_BATCH, 19, 6, 5));
+		}
+		if (sums) {
+			shape(&b, "axes", count, a);
+		}
+		n = mb_node(&b, types[i / 2 % 4], "reduce", i % 2 ? sums ? "i,axes" : "i" : sums ? "x,axes" : "x", "r");
+		mb_attr_int(&b, n, "keepdims", i / 8 % 2);
+		if (!sums) {
+			mb_attr_ints(&b, n, "axes", count, a);
+		}
+		mb_node(&b, "Tanh", "then", "r", "y");
+		made = "reduction";
+		unmade = "plain C";
+		check(&b);
+	}
+}
+
 static void broadcasts__every_side__equal_plain_c(void **state)
 {
 	static const char *const types[] = {"Add", "Sub", "Mul", "Div", "Max", "Min"};
@@ -612,6 +645,7 @@ int main(void)
 		cmocka_unit_test(attention__views__equal_plain_c),
 		cmocka_unit_test(einsum__of_two_operands__is_a_product_of_the_fast_steps),
 		cmocka_unit_test(images__moved_joined_resized__equal_plain_c),
+		cmocka_unit_test(reductions__every_side_and_layout__equal_plain_c),
 		cmocka_unit_test(broadcasts__every_side__equal_plain_c),
 	};
 
