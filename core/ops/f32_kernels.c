@@ -22,6 +22,8 @@ enum {
 	                     * stay in a second-level cache, which is fast enough for them */
 	CACHED = 80 * 1024, /* numbers that stay there too */
 	WIDE = 8,           /* panels whose outputs a smooth activation then takes together */
+	ABREAST = 4,        /* panels that one row alone goes through at once: of one the sums would wait for each other,
+	                     * and for memory */
 };
 
 static bool forced_plain;
@@ -58,6 +60,7 @@ struct piece {
 	int64_t apart;           /* as in the product */
 	const float *w;          /* [runs][w_run / 16][16], at that number */
 	int64_t w_run;
+	int64_t panel;           /* from the weights of a panel to those of the next */
 	const uint8_t *taken;    /* the runs' numbers in w; NULL: 0, 1 ... */
 	const float *next;       /* weights to fetch meanwhile, `ahead` lines every STEP numbers: all at once would fill
 	                          * the processor's queue of misses, and the sums would wait */
@@ -265,6 +268,38 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 	}
 }
 
+/* One row and ABREAST whole panels. */
+AVX2 static void run_row(const struct piece *p)
+{
+	__m256 sum[2 * ABREAST];
+
+#pragma GCC unroll 8
+	for (int i = 0; i < 2 * ABREAST; i++) {
+		sum[i] = p->first ? _mm256_setzero_ps() : _mm256_loadu_ps(p->y + 8 * i);
+	}
+	for (int64_t r = 0; r < p->runs; r++) {
+		const float *x = p->row[r] + p->from, *w = run_weights(p, r);
+
+		for (int64_t k = 0; k < p->depth; k++) {
+			__m256 v = _mm256_broadcast_ss(x + k);
+
+#pragma GCC unroll 8
+			for (int i = 0; i < 2 * ABREAST; i++) {
+				const float *from = w + i / 2 * p->panel + k * QB_F32_PANEL + i % 2 * 8;
+
+				sum[i] = _mm256_fmadd_ps(v, _mm256_loadu_ps(from), sum[i]);
+			}
+		}
+	}
+#pragma GCC unroll 8
+	for (int i = 0; i < 2 * ABREAST; i++) {
+		if (p->ends) {
+			finish_avx2(p, 1, 8 * i, true, &sum[i]);
+		}
+		_mm256_storeu_ps(p->y + 8 * i, sum[i]);
+	}
+}
+
 #define SIZED(n) \
 	AVX2 static void piece_avx2_##n(const struct piece *p) \
 	{ \
@@ -343,6 +378,11 @@ static int64_t turn(const float *x, int64_t apart, int64_t depth, float *panel)
 	return 0;
 }
 
+static void run_row(const struct piece *p)
+{
+	(void)p;
+}
+
 static void run_piece(const struct piece *p, int tile)
 {
 	piece_plain(p, tile);
@@ -350,26 +390,24 @@ static void run_piece(const struct piece *p, int tile)
 #endif
 
 /* All rows in tiles of nearly equal height: 49 rows are better as 5s and 6s than as 6s and a 1. */
-static void panel_rows(struct piece *p, float *y, const float *add, int64_t rows, const float *next)
+static void panel_rows(const struct piece *all, const float *next)
 {
-	const float *const *row = p->row;
-	int64_t tiles = (rows + TILE - 1) / TILE, lines = p->runs * p->depth, fetched = 0;
+	struct piece piece = *all, *p = &piece;
+	int64_t rows = p->rows, tiles = (rows + TILE - 1) / TILE, lines = p->runs * p->depth, fetched = 0;
 	int64_t steps = p->runs * ((p->depth + STEP - 1) / STEP);
 	int ahead = (int)((lines + tiles * steps - 1) / (tiles * steps));
 
-	for (int64_t t = 0, i = 0; t < tiles; t++) {
-		int tile = (int)((rows - i + tiles - t - 1) / (tiles - t));
+	for (int64_t t = 0; t < tiles; t++) {
+		int tile = (int)(rows / tiles + (t < rows % tiles));
 
 		p->next = next + fetched * QB_F32_PANEL;
 		p->ahead = fetched < lines ? ahead : 0;
 		fetched += steps * ahead;
-		p->row = row + i;
-		p->y = y + i * p->y_stride;
-		p->add = add ? add + i * p->y_stride : NULL;
 		run_piece(p, tile);
-		i += tile;
+		p->row += tile;
+		p->y += tile * p->y_stride;
+		p->add += p->add ? tile * p->y_stride : 0;
 	}
-	p->row = row;
 }
 
 /* Block q of a row: some whole runs, or a part of one. */
@@ -464,23 +502,31 @@ static const float *next_weights(const struct qb_f32_product *p, const struct bl
 	return p->next ? p->next : block_at(p, b, panel, start);
 }
 
+/* How many panels from j on are taken at once. */
+static int64_t abreast(const struct qb_f32_product *p, int64_t rows, int64_t j, int64_t last)
+{
+	return rows == 1 && !p->apart && j + ABREAST <= last && (j + ABREAST) * QB_F32_PANEL <= p->outputs &&
+		qb_f32_uses_vectors() ? ABREAST : 1;
+}
+
 void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int64_t rows,
 	int64_t first, int64_t last, const float *add, float *y, int64_t y_stride)
 {
 	struct blocks b = cut(p);
 	/* As many blocks as leave the rows in a second-level cache, before the next panel. */
 	int64_t at_once = QB_MAX(CACHED / (rows * b.runs * b.depth), 1);
-	struct piece s = {.rows = rows, .w_run = p->depth * QB_F32_PANEL, .apart = p->apart, .y_stride = y_stride,
-		.adds_last = p->tail.adds, .act = &p->act};
+	struct piece s = {.rows = rows, .w_run = p->depth * QB_F32_PANEL, .panel = weights_of(p, 1) - p->weights,
+		.apart = p->apart, .y_stride = y_stride, .adds_last = p->tail.adds, .act = &p->act};
 	bool bare = !p->bias && !add && !p->tail.gain && p->act.kind == QB_ACT_NONE;
 	int64_t wide = share(last - first, WIDE);
 
 	for (int64_t start = 0; start < b.count; start += at_once) {
-		int64_t stop = QB_MIN(start + at_once, b.count);
+		int64_t stop = QB_MIN(start + at_once, b.count), done = first;
 
-		for (int64_t j = first; j < last; j++) {
+		for (int64_t j = first, n; j < last; j += n) {
 			int64_t o = j * QB_F32_PANEL;
 
+			n = abreast(p, rows, j, last);
 			s.bias = p->bias ? p->bias + o : NULL;
 			s.gain = p->tail.gain ? p->tail.gain + o : NULL;
 			s.shift = p->tail.gain ? p->tail.shift + o : NULL;
@@ -496,12 +542,18 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 				s.row = row + r * rows;
 				s.taken = p->taken ? p->taken + r : NULL;
 				s.w = p->taken ? weights_of(p, j) + from * QB_F32_PANEL : block_at(p, &b, j, q);
-				panel_rows(&s, y + o, add ? add + o : NULL, rows,
-					q + 1 < stop ? block_at(p, &b, j, q + 1)
-						     : next_weights(p, &b, first, last, j, start, stop));
+				s.y = y + o;
+				s.add = add ? add + o : NULL;
+				if (n > 1) {
+					run_row(&s);
+				} else {
+					panel_rows(&s, q + 1 < stop ? block_at(p, &b, j, q + 1)
+						: next_weights(p, &b, first, last, j, start, stop));
+				}
 			}
-			if (stop == b.count && ((j + 1 - first) % wide == 0 || j + 1 == last)) {
-				finish(p, rows, first + (j - first) / wide * wide, j + 1, y, y_stride);
+			if (stop == b.count && (j + n - done >= wide || j + n == last)) {
+				finish(p, rows, done, j + n, y, y_stride);
+				done = j + n;
 			}
 		}
 	}

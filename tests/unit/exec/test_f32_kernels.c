@@ -111,6 +111,9 @@ static void product__any_shape__vectors_equal_plain_c(void **state)
 	}
 	check_product(QB_F32_ROWS, 9, 64, 33, CLIPS);
 	check_product(QB_F32_ROWS, 9, 64, 33, TAIL);
+	for (int i = 0; i < 12; i++) { /* one row alone */
+		check_product(1, 1 + i % 3, i < 6 ? 70 : 1900, 16 * (3 + i % 4) + i % 5 * 16 + i / 6 * 7, (enum extras)(i % 3));
+	}
 	for (int64_t rows = 1; rows <= 14; rows++) { /* halves of their own numbers among them */
 		check_product(rows, 9, 8, 16 + rows % 3 * 8, (enum extras)(rows % 3));
 		check_product(rows, 1, 900, 16, (enum extras)(rows % 4 / 2));
