@@ -261,6 +261,27 @@ static void print_jobs(const json_t *jobs)
 	cli_table_destroy(&t);
 }
 
+/* GETs path and shows the answer: as JSON where that is asked for. */
+static enum cli_exit show_answer(struct cli *cli, struct cli_http *http, const char *path,
+	void (*print)(const json_t *answer))
+{
+	json_t *answer = NULL;
+	enum cli_exit code = cli_http_call(http, "GET", path, NULL, &answer);
+
+	if (code == CLI_OK && cli->opt['j']) {
+		cli_print_json(answer);
+	} else if (code == CLI_OK) {
+		print(answer);
+	}
+	json_decref(answer);
+	return code;
+}
+
+static void print_list(const json_t *answer)
+{
+	print_jobs(json_object_get(answer, "jobs"));
+}
+
 enum cli_exit cli_list(struct cli *cli)
 {
 	static const struct {
@@ -268,7 +289,6 @@ enum cli_exit cli_list(struct cli *cli)
 		const char *name;
 	} filters[] = {{'q', "state"}, {'y', "type"}, {'l', "limit"}};
 	struct cli_http *http = cli_http_create(cli);
-	json_t *answer = NULL;
 	char path[512] = "/v1/jobs";
 	size_t used = strlen(path);
 	enum cli_exit code = http ? CLI_OK : cli_fail(CLI_USAGE, "no memory");
@@ -284,14 +304,8 @@ enum cli_exit cli_list(struct cli *cli)
 		free(escaped);
 	}
 	if (code == CLI_OK) {
-		code = cli_http_call(http, "GET", path, NULL, &answer);
+		code = show_answer(cli, http, path, print_list);
 	}
-	if (code == CLI_OK && cli->opt['j']) {
-		cli_print_json(answer);
-	} else if (code == CLI_OK) {
-		print_jobs(json_object_get(answer, "jobs"));
-	}
-	json_decref(answer);
 	cli_http_destroy(&http);
 	return code;
 }
@@ -361,10 +375,14 @@ enum cli_exit cli_retry(struct cli *cli)
 	return change(cli, "/retry");
 }
 
+static void print_comparison(const json_t *answer)
+{
+	cli_results_compare(answer, stdout);
+}
+
 enum cli_exit cli_compare(struct cli *cli)
 {
 	struct cli_http *http = cli_http_create(cli);
-	json_t *answer = NULL;
 	char path[2048] = "/v1/compare";
 	size_t used = strlen(path);
 	enum cli_exit code = http ? CLI_OK : cli_fail(CLI_USAGE, "no memory");
@@ -379,37 +397,30 @@ enum cli_exit cli_compare(struct cli *cli)
 		free(escaped);
 	}
 	if (code == CLI_OK) {
-		code = cli_http_call(http, "GET", path, NULL, &answer);
+		code = show_answer(cli, http, path, print_comparison);
 	}
-	if (code == CLI_OK && cli->opt['j']) {
-		cli_print_json(answer);
-	} else if (code == CLI_OK) {
-		cli_results_compare(answer, stdout);
-	}
-	json_decref(answer);
 	cli_http_destroy(&http);
 	return code;
+}
+
+static void print_format(const json_t *answer)
+{
+	cli_results_print(answer, stdout);
+}
+
+static void print_formats(const json_t *answer)
+{
+	cli_results_rows(json_object_get(answer, "formats"), stdout);
 }
 
 static enum cli_exit formats(struct cli *cli, struct cli_http *http)
 {
 	char *escaped = cli->args ? cli_http_escape(cli->arg[0]) : NULL;
-	json_t *answer = NULL;
 	char path[256];
-	enum cli_exit code;
 
 	snprintf(path, sizeof(path), "/v1/formats%s%s", escaped ? "/" : "", escaped ? escaped : "");
 	free(escaped);
-	code = cli_http_call(http, "GET", path, NULL, &answer);
-	if (code == CLI_OK && cli->opt['j']) {
-		cli_print_json(answer);
-	} else if (code == CLI_OK && cli->args) {
-		cli_results_print(answer, stdout);
-	} else if (code == CLI_OK) {
-		cli_results_rows(json_object_get(answer, "formats"), stdout);
-	}
-	json_decref(answer);
-	return code;
+	return show_answer(cli, http, path, cli->args ? print_format : print_formats);
 }
 
 enum cli_exit cli_formats(struct cli *cli)

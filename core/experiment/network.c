@@ -131,21 +131,6 @@ enum qb_err qb_network_quantize(struct qb_network *n, const struct qb_scheme *co
 	return QB_OK;
 }
 
-/* Index in `from` of the value with this name, or -1. Both graphs come from one model, so the same index is
- * almost always the answer. */
-static int find_value(const struct qb_graph *from, const char *name, int guess)
-{
-	if (guess < from->values && !strcmp(from->value[guess]->name, name)) {
-		return guess;
-	}
-	for (int i = 0; i < from->values; i++) {
-		if (!strcmp(from->value[i]->name, name)) {
-			return i;
-		}
-	}
-	return -1;
-}
-
 static struct qb_quantization *view(const struct qb_quantization *q, const struct qb_graph *from,
 	const struct qb_graph *to)
 {
@@ -164,7 +149,7 @@ static struct qb_quantization *view(const struct qb_quantization *q, const struc
 		return NULL;
 	}
 	for (int i = 0; i < to->values; i++) {
-		int k = find_value(from, to->value[i]->name, i);
+		int k = qb_graph_find(from, to->value[i]->name, i);
 
 		v->q[i] = k >= 0 ? q->q[k] : NULL;
 		v->shared[i] = k >= 0 && q->shared[k];

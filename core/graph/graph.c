@@ -148,6 +148,39 @@ void qb_node_add_ints(struct qb_node *n, const char *name, int count, const int6
 		(struct qb_attr){.name = name, .kind = QB_ATTR_INTS, .count = count, .ints = ints};
 }
 
+bool qb_graph_has_output(const struct qb_graph *g, const struct qb_value *v)
+{
+	for (int i = 0; i < g->outputs; i++) {
+		if (g->output[i] == v) {
+			return true;
+		}
+	}
+	return false;
+}
+
+int qb_graph_find(const struct qb_graph *g, const char *name, int guess)
+{
+	if (guess < g->values && !strcmp(g->value[guess]->name, name)) {
+		return guess;
+	}
+	for (int i = 0; i < g->values; i++) {
+		if (!strcmp(g->value[i]->name, name)) {
+			return i;
+		}
+	}
+	return -1;
+}
+
+void qb_graph_move_outputs(struct qb_graph *g, const struct qb_value *from, struct qb_value *to)
+{
+	for (int i = 0; i < g->outputs; i++) {
+		if (g->output[i] == from) {
+			g->output[i] = to;
+			to->name = from->name;
+		}
+	}
+}
+
 void qb_graph_replace_value(struct qb_graph *g, struct qb_value *from, struct qb_value *to)
 {
 	for (int i = 0; i < g->nodes; i++) {
@@ -157,12 +190,7 @@ void qb_graph_replace_value(struct qb_graph *g, struct qb_value *from, struct qb
 			}
 		}
 	}
-	for (int i = 0; i < g->outputs; i++) {
-		if (g->output[i] == from) {
-			g->output[i] = to;
-			to->name = from->name;
-		}
-	}
+	qb_graph_move_outputs(g, from, to);
 }
 
 /* ---- order ---- */

@@ -182,10 +182,16 @@ enum qb_err qb_pass_fuse_plain(struct qb_graph *g, struct qb_errbuf *eb);
 /* All but the last, in the order that a sweep wants. */
 enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb);
 
+bool qb_graph_has_output(const struct qb_graph *g, const struct qb_value *v);
+/* Index of the value with this name, or -1. guess: where it is likely to be, as in graphs that come from one model. */
+int qb_graph_find(const struct qb_graph *g, const char *name, int guess);
+
 /* Editing, for passes. */
 struct qb_value *qb_graph_add_value(struct qb_graph *g, const char *name, enum qb_dtype dtype);
 struct qb_value *qb_graph_add_constant(struct qb_graph *g, const char *name, const struct qb_tensor *t);
-/* Makes every use of `from` a use of `to`, graph outputs included (which keep their name). */
+/* An output of the network that is `from` is `to`, and keeps its name. */
+void qb_graph_move_outputs(struct qb_graph *g, const struct qb_value *from, struct qb_value *to);
+/* Makes every use of `from` a use of `to`, graph outputs included. */
 void qb_graph_replace_value(struct qb_graph *g, struct qb_value *from, struct qb_value *to);
 struct qb_graph *qb_graph_create(void);
 /* A node of the default domain, joined to its values but not yet in g->node; NULL when memory ends. input[i] may be

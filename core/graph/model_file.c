@@ -14,6 +14,7 @@
 #include <zip.h>
 
 #include "core/base/size.h"
+#include "core/tensor/archive.h"
 
 /* Protocol buffers end at 2 GiB; larger networks keep their weights in external data. */
 #define MODEL_MAX_BYTES ((uint64_t)INT32_MAX)
@@ -162,16 +163,9 @@ static enum qb_err open_archive(struct qb_model_file *f, const char *path, struc
 	const char *slash;
 	struct zip_file *in;
 	zip_int64_t got;
-	int code = 0;
 
-	f->zip = zip_open(path, ZIP_RDONLY, &code);
+	f->zip = qb_zip_open(path, "the file", eb);
 	if (!f->zip) {
-		zip_error_t ze;
-
-		zip_error_init_with_code(&ze, code);
-		qb_fail(eb, QB_EFORMAT, "the file is not a zip archive that can be read: %s",
-			zip_error_strerror(&ze));
-		zip_error_fini(&ze);
 		return QB_EFORMAT;
 	}
 	QB_TRY(find_model(f, &st, eb));

@@ -225,12 +225,9 @@ static enum qb_err name_values(struct writer *w)
 	for (int pass = 0; w->name && pass < 2 && err == QB_OK; pass++) {
 		for (int i = 0; i < w->g->values && err == QB_OK; i++) {
 			struct qb_value *v = w->g->value[i];
-			bool edge = false;
+			bool edge = qb_graph_has_output(w->g, v);
 			const char *name = *v->name ? v->name : "value";
 
-			for (int k = 0; k < w->g->outputs; k++) {
-				edge |= w->g->output[k] == v;
-			}
 			for (int k = 0; k < w->g->inputs; k++) {
 				edge |= w->g->input[k] == v;
 			}

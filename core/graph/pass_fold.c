@@ -119,16 +119,6 @@ static bool does_nothing(const struct qb_node *n)
 	return false;
 }
 
-static bool is_output(const struct qb_graph *g, const struct qb_value *v)
-{
-	for (int i = 0; i < g->outputs; i++) {
-		if (g->output[i] == v) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static bool is_input(const struct qb_graph *g, const struct qb_value *v)
 {
 	for (int i = 0; i < g->inputs; i++) {
@@ -137,17 +127,6 @@ static bool is_input(const struct qb_graph *g, const struct qb_value *v)
 		}
 	}
 	return false;
-}
-
-/* An output of the network that is now another value keeps its name. */
-static void move_outputs(struct qb_graph *g, const struct qb_value *from, struct qb_value *to)
-{
-	for (int i = 0; i < g->outputs; i++) {
-		if (g->output[i] == from) {
-			g->output[i] = to;
-			to->name = from->name;
-		}
-	}
 }
 
 enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb)
@@ -171,9 +150,9 @@ enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb)
 		}
 		x = n->inputs ? n->input[0] : NULL;
 		/* What an output would be renamed from must be free to change. */
-		if (does_nothing(n) && !(is_output(g, y) && (x->constant || is_input(g, x) || is_output(g, x)))) {
+		if (does_nothing(n) && !(qb_graph_has_output(g, y) && (x->constant || is_input(g, x) || qb_graph_has_output(g, x)))) {
 			became[y->index] = x;
-			move_outputs(g, y, x);
+			qb_graph_move_outputs(g, y, x);
 		} else {
 			g->node[kept++] = n;
 		}

@@ -123,9 +123,6 @@ bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block)
 #define QB_WIDTH 16
 #define QB_NAME(x) c_##x
 #include "core/quant/kernels_body.h"
-#undef QB_TARGET
-#undef QB_WIDTH
-#undef QB_NAME
 
 #undef QB_DIVIDE
 #undef QB_STREAM
@@ -170,13 +167,6 @@ bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block)
 #define QB_FMA(a, b, c) _mm256_fmadd_ps((a), (b), (c))
 #define QB_NAME(x) avx2_##x
 #include "core/quant/kernels_body.h"
-#undef QB_PICK
-#undef QB_MOST
-#undef QB_LEAST
-#undef QB_FMA
-#undef QB_TARGET
-#undef QB_WIDTH
-#undef QB_NAME
 
 #undef QB_STREAM
 #define QB_STREAM(y, t) \
@@ -198,13 +188,6 @@ bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block)
 #define QB_FMA(a, b, c) _mm512_fmadd_ps((a), (b), (c))
 #define QB_NAME(x) avx512_##x
 #include "core/quant/kernels_body.h"
-#undef QB_PICK
-#undef QB_MOST
-#undef QB_LEAST
-#undef QB_FMA
-#undef QB_TARGET
-#undef QB_WIDTH
-#undef QB_NAME
 #endif
 
 static const struct qb_kernels paths[] = {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The bodies of the kernels, included once for each instruction set with QB_TARGET (an attribute), QB_WIDTH
- * (bytes of its vectors) and QB_NAME(x) defined. Loops of BLOCK turns are what compilers vectorise well.
+ * (bytes of its vectors) and QB_NAME(x) defined, which end with it. Loops of BLOCK turns are what compilers
+ * vectorise well.
  */
 enum { QB_NAME(BLOCK) = 64, QB_NAME(LANES) = 16, QB_NAME(GROUP) = 16, QB_NAME(WIDEN) = 32 };
 
@@ -594,3 +595,10 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 #undef S
 #undef R
 #undef Z
+#undef QB_PICK
+#undef QB_MOST
+#undef QB_LEAST
+#undef QB_FMA
+#undef QB_TARGET
+#undef QB_WIDTH
+#undef QB_NAME

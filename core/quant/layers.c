@@ -67,28 +67,18 @@ static void choose(struct chooser *c)
 	}
 }
 
-static const struct qb_value *find_value(const struct qb_graph *g, const char *name)
-{
-	for (int i = 0; i < g->values; i++) {
-		if (!strcmp(g->value[i]->name, name)) {
-			return g->value[i];
-		}
-	}
-	return NULL;
-}
-
 /* A name that is none, or one of a thing without a quantizer. */
 static enum qb_err unknown_layer(const struct chooser *c, const char *name, struct qb_errbuf *eb)
 {
-	const struct qb_value *v = find_value(c->g, name);
+	int v = qb_graph_find(c->g, name, 0);
 	const char **names;
 	char near[400];
 	int count = 0;
 
-	if (v && c->p->shares[v->index] >= 0) {
+	if (v >= 0 && c->p->shares[v] >= 0) {
 		return qb_fail(eb, QB_EJOB, "scheme %s: layers: tensor \"%.100s\" has no quantizer of its "
 			"own; it shares that of \"%.100s\"", c->s->name, name,
-			c->g->value[c->p->shares[v->index]]->name);
+			c->g->value[c->p->shares[v]]->name);
 	}
 	names = malloc(2 * (size_t)(c->g->values + c->g->nodes + 1) * sizeof(*names));
 	if (!names) {

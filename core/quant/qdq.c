@@ -324,20 +324,10 @@ static enum qb_err write_changed(struct qdq *d, struct qb_value *v)
 	return QB_OK;
 }
 
-static bool is_output(const struct qb_graph *g, const struct qb_value *v)
-{
-	for (int i = 0; i < g->outputs; i++) {
-		if (g->output[i] == v) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
 {
 	const struct qb_quantizer *q = quantizer_of(d, v);
-	bool output = is_output(d->g, v);
+	bool output = qb_graph_has_output(d->g, v);
 	struct qb_value *in[3] = {v}, *code, *y;
 	enum qb_dtype codes;
 	const char *name = v->name;
@@ -453,20 +443,6 @@ static enum qb_err write_all(struct qdq *d)
 	return qb_graph_relink(d->g, d->eb);
 }
 
-/* Both graphs come from one model, so the same index is almost always the answer. */
-static int find(const struct qb_graph *in, const char *name, int guess)
-{
-	if (guess < in->values && !strcmp(in->value[guess]->name, name)) {
-		return guess;
-	}
-	for (int i = 0; i < in->values; i++) {
-		if (!strcmp(in->value[i]->name, name)) {
-			return i;
-		}
-	}
-	return -1;
-}
-
 enum qb_err qb_qdq_graph(struct qb_graph **out, const struct qb_graph *model,
 	const struct qb_graph *bound, const struct qb_quantization *q, struct qb_errbuf *eb)
 {
@@ -486,7 +462,7 @@ enum qb_err qb_qdq_graph(struct qb_graph **out, const struct qb_graph *model,
 		2 * ((size_t)d.g->nodes + outputs + (size_t)d.values) + 1, sizeof(*d.list));
 	err = d.at && d.became && d.list ? QB_OK : no_memory(&d);
 	for (int i = 0; err == QB_OK && i < d.values; i++) {
-		d.at[i] = find(bound, d.g->value[i]->name, i);
+		d.at[i] = qb_graph_find(bound, d.g->value[i]->name, i);
 	}
 	if (err == QB_OK) {
 		err = write_all(&d);

@@ -187,7 +187,7 @@ static enum qb_err open_member(struct qb_archive *a, zip_t *zip, zip_uint64_t in
 	return e->name ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for the name of an array");
 }
 
-static zip_t *open_zip(const char *path, struct qb_errbuf *eb)
+zip_t *qb_zip_open(const char *path, const char *what, struct qb_errbuf *eb)
 {
 	int code;
 	zip_t *zip = zip_open(path, ZIP_RDONLY, &code);
@@ -196,8 +196,7 @@ static zip_t *open_zip(const char *path, struct qb_errbuf *eb)
 		zip_error_t e;
 
 		zip_error_init_with_code(&e, code);
-		qb_fail(eb, QB_EFORMAT, "the .npz is no readable zip file: %s",
-			zip_error_strerror(&e));
+		qb_fail(eb, QB_EFORMAT, "%s is not a zip archive that can be read: %s", what, zip_error_strerror(&e));
 		zip_error_fini(&e);
 	}
 	return zip;
@@ -205,7 +204,7 @@ static zip_t *open_zip(const char *path, struct qb_errbuf *eb)
 
 static enum qb_err open_npz(struct qb_archive *a, struct qb_errbuf *eb)
 {
-	zip_t *zip = open_zip(a->path, eb);
+	zip_t *zip = qb_zip_open(a->path, "the .npz", eb);
 	zip_int64_t n = zip ? zip_get_num_entries(zip, 0) : 0;
 	enum qb_err err = zip ? QB_OK : QB_EFORMAT;
 
@@ -493,7 +492,7 @@ enum qb_err qb_array_open(struct qb_array **out, const struct qb_archive *archiv
 	r->rows = e->ndim ? e->dim[0] : 1;
 	r->row_bytes = r->rows ? archive->place[entry].bytes / (size_t)r->rows : 0;
 	if (archive->kind == NPZ) {
-		r->zip = open_zip(archive->path, eb);
+		r->zip = qb_zip_open(archive->path, "the .npz", eb);
 		err = r->zip ? rewind_array(r, eb) : QB_EFORMAT;
 	} else {
 		r->fd = open(archive->path, O_RDONLY | O_CLOEXEC);

@@ -27,6 +27,10 @@ const struct qb_archive_entry *qb_archive_entry(const struct qb_archive *archive
 /* Index of the entry, or -1. */
 int qb_archive_find(const struct qb_archive *archive, const char *name);
 
+struct zip;
+/* NULL and the error where it is none that can be read; what: "the .npz", as people know it. */
+struct zip *qb_zip_open(const char *path, const char *what, struct qb_errbuf *eb);
+
 /* Whether rows anywhere are read as fast as the next ones: not inside a .npz. */
 bool qb_archive_seekable(const struct qb_archive *archive);
 

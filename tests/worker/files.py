@@ -3,8 +3,6 @@
 file says. A test that imports this is skipped where the peers are not installed."""
 import os
 import sys
-import tempfile
-import unittest
 
 TOP = os.environ.get("top_srcdir", ".")
 sys.path[:0] = [os.path.join(TOP, "bench"), os.path.join(TOP, "tests/unit/graph")]
@@ -49,14 +47,7 @@ def predictions(path, samples):
     return np.concatenate([s.run(None, f)[0] for f in samples])
 
 
-class Case(unittest.TestCase):
-    """With a folder that goes when the test ends."""
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-
+class Case(worker.Case):
     def real(self, name):
         model, data, preprocess = REAL[name]
         model, data = worker.shared(model), worker.shared(data)

@@ -3,7 +3,6 @@
 # python: peers
 """Networks that bring their quantization (QDQ and QOperator files made by ONNX Runtime's quantizer): the scheme
 "carried" against ONNX Runtime running the same file."""
-import os
 import unittest
 
 from files import Case, DIGITS, REAL, feeds, predictions
@@ -32,7 +31,7 @@ def ptq(model, data, preprocess, **more):
 
 class Carried(Case):
     def quantize(self, network, kind):
-        return int8_peers.make(network[0], os.path.join(self.folder, "q.onnx"), feeds(network, 100), **KINDS[kind])
+        return int8_peers.make(network[0], self.path("q.onnx"), feeds(network, 100), **KINDS[kind])
 
     def check(self, network, kind):
         """Accuracies agree but for a few samples that lie between two classes."""
@@ -87,10 +86,10 @@ class Carried(Case):
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 32])],
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 6])],
             [numpy_helper.from_array(a, f"w{i}") for i, a in enumerate(w)])
-        path, quantized = (os.path.join(self.folder, n) for n in ("f.onnx", "d.onnx"))
+        path, quantized = (self.path(n) for n in ("f.onnx", "d.onnx"))
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
         x = rng.normal(size=(64, 32)).astype(np.float32)
-        data = os.path.join(self.folder, "x.npz")
+        data = self.path("x.npz")
         for per_channel in (False, True):
             # weights of 7 bits, with which no processor's sums saturate
             quantize_dynamic(path, quantized, per_channel=per_channel, reduce_range=True,
@@ -119,10 +118,10 @@ class Carried(Case):
              helper.make_node("MatMul", ["x", "d"], ["y"])], "g",
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 32])],
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 6])], constants)
-        path = os.path.join(self.folder, "m.onnx")
+        path = self.path("m.onnx")
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10), path)
         x = np.random.default_rng(1).normal(size=(40, 32)).astype(np.float32)
-        data = os.path.join(self.folder, "x.npz")
+        data = self.path("x.npz")
         np.savez(data, x=x, y=np.zeros((40, 6), np.float32))
         return path, data, x
 

@@ -4,7 +4,6 @@
 """What a ptq job exports: QDQ networks that ONNX Runtime runs with the same predictions, AIMET's encodings, a report."""
 import html.parser
 import json
-import os
 import unittest
 
 from files import Case, DIGITS, feeds, predictions, session
@@ -27,7 +26,7 @@ class Export(Case):
                            "latency": False, "workdir": self.folder, "export": export} | more)
 
     def exported(self, result, kind="qdq"):
-        return {e.get("scheme"): os.path.join(self.folder, e["name"])
+        return {e.get("scheme"): self.path(e["name"])
                 for e in result["exports"] if e["kind"] == kind and "name" in e}
 
     def check_predictions(self, network, schemes):
@@ -41,7 +40,7 @@ class Export(Case):
                 onnx.checker.check_model(files[scheme])
                 y, data = run(files[scheme], network)
                 # agreement with ONNX Runtime sample by sample: its classes are the labels
-                labelled = os.path.join(self.folder, "labelled.npz")
+                labelled = self.path("labelled.npz")
                 np.savez(labelled, x=data["x"], y=y.argmax(1))
                 again, _ = self.job((network[0], labelled, network[2]), [scheme], [])
                 top = np.sort(y, axis=1)
@@ -88,7 +87,7 @@ class Export(Case):
 
     def test_digits__onnx_runtime_runs_it_on_integers(self):
         result, _ = self.job(DIGITS, ["int8"], ["qdq"])
-        path, fused = self.exported(result)["int8"], os.path.join(self.folder, "fused.onnx")
+        path, fused = self.exported(result)["int8"], self.path("fused.onnx")
         options = onnxruntime.SessionOptions()
         options.optimized_model_filepath = fused
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
@@ -115,7 +114,7 @@ class Export(Case):
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 70])],
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 6])],
             [numpy_helper.from_array(a, f"w{i}") for i, a in enumerate(w)])
-        path, data = os.path.join(self.folder, "m.onnx"), os.path.join(self.folder, "x.npz")
+        path, data = self.path("m.onnx"), self.path("x.npz")
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
         x = rng.normal(size=(64, 70)).astype(np.float32)
         y = session(path).run(None, {"x": x})[0]
@@ -132,7 +131,7 @@ class Export(Case):
 
     def test_float__is_the_same_network_without_batch_norms(self):
         result, _ = self.job(DIGITS, ["int8"], ["float"], samples=100)
-        path = os.path.join(self.folder, "float.onnx")
+        path = self.path("float.onnx")
         self.assertEqual([e["name"] for e in result["exports"]], ["float.onnx"])
         onnx.checker.check_model(path)
         self.assertNotIn("BatchNormalization", {n.op_type for n in onnx.load(path).graph.node})
@@ -163,7 +162,7 @@ class Export(Case):
 
     def test_report__is_whole_and_needs_nothing_else(self):
         self.job(DIGITS, ["int4", "E4"], ["report"], samples=300)
-        with open(os.path.join(self.folder, "report.html")) as f:
+        with open(self.path("report.html")) as f:
             page = f.read()
         stack, seen = [], []
 

@@ -3,9 +3,7 @@
 # python: peers
 """The tensor job against numpy, scipy and ml_dtypes; hostile files."""
 import json
-import os
 import struct
-import tempfile
 import unittest
 
 import ml_dtypes
@@ -44,16 +42,10 @@ def by_e4m3fn(x, most):
     return (x / scale).astype(ml_dtypes.float8_e4m3fn).astype(np.float32) * scale
 
 
-class Tensor(unittest.TestCase):
+class Tensor(worker.Case):
     def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
+        super().setUp()
         self.rng = np.random.default_rng(7)
-
-    def tearDown(self):
-        self.folder.cleanup()
-
-    def path(self, name):
-        return os.path.join(self.folder.name, name)
 
     def survey(self, path, *options, **more):
         return worker.run({"type": "tensor", "data": path, **more}, *options)[0]

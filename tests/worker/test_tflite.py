@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # python: peers
 """TFLite files: real ones against the ONNX files made of them and against LiteRT where it is installed."""
-import os
 import sys
-import tempfile
 import unittest
 
 try:
@@ -51,12 +49,7 @@ def litert(path, x):
     return np.stack(outputs)
 
 
-class TFLite(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-
+class TFLite(worker.Case):
     def file(self, name):
         path = worker.shared(name)
         if not path:
@@ -82,7 +75,7 @@ class TFLite(unittest.TestCase):
         for name in MOBILENETS:
             with self.subTest(name):
                 path = self.file(f"tflite/{name}.tflite")
-                labelled = os.path.join(self.folder, "labelled.npz")
+                labelled = self.path("labelled.npz")
                 np.savez(labelled, x=x, y=litert(path, real).argmax(1))
                 agreement = ptq(path, labelled)["schemes"][0]["metric"]
                 self.assertGreaterEqual(agreement, 96)
@@ -103,7 +96,7 @@ class TFLite(unittest.TestCase):
     def test_damaged_files__end_with_a_sentence(self):
         with open(self.file("tflite/mobilenet_v1_0.25_128_quant.tflite"), "rb") as f:
             good = f.read()
-        path = os.path.join(self.folder, "bad.tflite")
+        path = self.path("bad.tflite")
         rng = np.random.default_rng(1)
         for cut in (8, 100, len(good) // 2):
             self.refused(path, good[:cut])

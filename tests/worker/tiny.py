@@ -1,26 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small networks and data sets, written to a folder that goes when the test ends."""
-import os
-import tempfile
-import unittest
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+import worker
+
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 
 
-class Case(unittest.TestCase):
+class Case(worker.Case):
     def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
+        super().setUp()
         self.random = np.random.default_rng(5)
-
-    def tearDown(self):
-        self.folder.cleanup()
-
-    def path(self, name):
-        return os.path.join(self.folder.name, name)
 
     def save_model(self, name, nodes, inputs, outputs, weights):
         """inputs and outputs: {name: (type, shape)}; weights: {name: array}."""

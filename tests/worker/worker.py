@@ -3,6 +3,8 @@
 import json
 import os
 import subprocess
+import tempfile
+import unittest
 
 BUILD = os.environ.get("top_builddir", "build")
 SHARED = os.environ.get("QB_SHARED", "../shared")
@@ -12,6 +14,18 @@ class Failed(Exception):
     def __init__(self, code, detail):
         super().__init__(f"{code}: {detail}")
         self.code, self.detail = code, detail
+
+
+class Case(unittest.TestCase):
+    """With a folder that goes when the test ends."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
 
 
 def run(job, *options, timeout=600):
