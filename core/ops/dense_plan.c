@@ -44,6 +44,15 @@ struct layer {
 
 enum { X, W, BIAS, ADD, SCRATCH, Y };
 
+static void next_pixel(int64_t height, int64_t width, int64_t *n, int64_t *y, int64_t *x)
+{
+	if (++*x == width) {
+		*x = 0;
+		*y = *y + 1 == height ? 0 : *y + 1;
+		*n += *y == 0;
+	}
+}
+
 /* Where the rows [first, first + count) of an area are: a pointer for each tap and row, and the pixel. */
 static void find_rows(const struct layer *l, const struct area *a, const float *x, int64_t first, int64_t count,
 	const float **row, int64_t *pixel)
@@ -68,11 +77,7 @@ static void find_rows(const struct layer *l, const struct area *a, const float *
 			row[t * count + i] = !inside ? l->zeros
 				: x + ((n * d->height + iy) * d->width + ix) * d->channels;
 		}
-		if (++ox == a->width) {
-			ox = 0;
-			oy = oy + 1 == a->height ? 0 : oy + 1;
-			n += oy == 0;
-		}
+		next_pixel(a->height, a->width, &n, &oy, &ox);
 	}
 }
 
@@ -112,14 +117,14 @@ static void find_lines(const struct layer *l, const float *x, int64_t first, int
 {
 	const struct qb_dense *d = &l->d;
 	int64_t plane = d->out_height * d->out_width, line = d->kernel[1] * l->depth;
+	int64_t n = first / plane, oy = first % plane / d->out_width, ox = first % d->out_width;
 
 	for (int64_t i = 0; i < count; i++, scratch += d->kernel[0] * line) {
-		int64_t p = first + i, n = p / plane, y0 = p % plane / d->out_width * d->stride[0] - d->pad[0];
-		int64_t x0 = p % d->out_width * d->stride[1] - d->pad[1];
+		int64_t y0 = oy * d->stride[0] - d->pad[0], x0 = ox * d->stride[1] - d->pad[1];
 		bool inside = x0 >= 0 && x0 + d->kernel[1] <= d->width;
 
 		if (!inside) {
-			gather_pixel(l, x, p, scratch);
+			gather_pixel(l, x, first + i, scratch);
 		}
 		for (int64_t ky = 0; ky < d->kernel[0]; ky++) {
 			int64_t iy = y0 + ky * d->dilation[0];
@@ -127,6 +132,7 @@ static void find_lines(const struct layer *l, const float *x, int64_t first, int
 			row[ky * count + i] = !inside ? scratch + ky * line : iy < 0 || iy >= d->height ? l->zeros
 				: x + ((n * d->height + iy) * d->width + x0) * d->channels;
 		}
+		next_pixel(d->out_height, d->out_width, &n, &oy, &ox);
 	}
 }
 

@@ -573,6 +573,32 @@ static void images__moved_joined_resized__equal_plain_c(void **state)
 	check(&b);
 }
 
+static void pools__of_the_largest__equal_plain_c(void **state)
+{
+	static const int64_t cases[][8] = { /* kernel, strides, dilations, pads before and behind */
+		{3, 3, 2, 2, 1, 1, 1, 1}, {2, 2, 2, 2, 1, 1, 0, 0}, {3, 2, 1, 1, 1, 2, 0, 1}, {1, 1, 2, 2, 1, 1, 0, 0},
+		{5, 4, 3, 1, 1, 1, 2, 2},
+	};
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		const int64_t *c = cases[i / 2];
+		int64_t pads[4] = {c[6], c[7], c[6], c[7]};
+		struct model_builder b;
+		Onnx__NodeProto *n;
+
+		image(&b, i % 2 ? 37 : 16);
+		n = mb_node(&b, "MaxPool", "pool", "i", "y");
+		mb_attr_ints(&b, n, "kernel_shape", 2, c);
+		mb_attr_ints(&b, n, "strides", 2, c + 2);
+		mb_attr_ints(&b, n, "dilations", 2, c + 4);
+		mb_attr_ints(&b, n, "pads", 4, pads);
+		mb_attr_int(&b, n, "ceil_mode", i % 2);
+		made = "largest";
+		check(&b);
+	}
+}
+
 static void reductions__every_side_and_layout__equal_plain_c(void **state)
 {
 	static const char *const types[] = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"};
@@ -645,6 +671,7 @@ int main(void)
 		cmocka_unit_test(attention__views__equal_plain_c),
 		cmocka_unit_test(einsum__of_two_operands__is_a_product_of_the_fast_steps),
 		cmocka_unit_test(images__moved_joined_resized__equal_plain_c),
+		cmocka_unit_test(pools__of_the_largest__equal_plain_c),
 		cmocka_unit_test(reductions__every_side_and_layout__equal_plain_c),
 		cmocka_unit_test(broadcasts__every_side__equal_plain_c),
 	};
