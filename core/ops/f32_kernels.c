@@ -62,8 +62,8 @@ struct piece {
 	int64_t w_run;
 	int64_t panel;           /* from the weights of a panel to those of the next */
 	const uint8_t *taken;    /* the runs' numbers in w; NULL: 0, 1 ... */
-	const float *next;       /* weights to fetch meanwhile, `ahead` lines every STEP numbers: all at once would fill
-	                          * the processor's queue of misses, and the sums would wait */
+	const float *next, *stop; /* weights to fetch meanwhile, `ahead` lines every STEP numbers: all at once would fill
+	                           * the processor's queue of misses, and the sums would wait */
 	int ahead;
 	float *y;
 	const float *add, *bias, *gain, *shift;
@@ -103,12 +103,12 @@ ALWAYS const float *run_weights(const struct piece *p, int64_t r)
 	return p->w + (p->taken ? p->taken[r] : r) * p->w_run;
 }
 
-static void piece_plain(const struct piece *p, int tile)
+static void piece_plain(const struct piece *p, int64_t rows)
 {
 	float lo, hi;
 
 	bounds(p->act, &lo, &hi);
-	for (int i = 0; i < tile; i++) {
+	for (int64_t i = 0; i < rows; i++) {
 		float *y = p->y + i * p->y_stride;
 
 		for (int o = 0; o < p->width; o++) {
@@ -159,18 +159,29 @@ INLINE_AVX2 void add_rows(const int tile, const float *add, int64_t stride, cons
 	}
 }
 
-/* Step by step for all rows. Comparisons in the order that lets NaN through, as plain C does. lo: also the slope of a
- * leaky activation. */
-INLINE_AVX2 void finish_avx2(const struct piece *p, const int tile, const int at, const bool full, __m256 *sum)
+/* lo: also the slope of a leaky activation. */
+struct ends {
+	bool leaky;
+	__m256 lo, hi;
+};
+
+INLINE_AVX2 struct ends ends_of(const struct qb_act *act)
+{
+	struct ends e = {.leaky = act->kind == QB_ACT_LEAKY};
+	float lo, hi;
+
+	bounds(act, &lo, &hi);
+	e.lo = _mm256_set1_ps(e.leaky ? act->lo : lo);
+	e.hi = _mm256_set1_ps(hi);
+	return e;
+}
+
+/* Step by step for all rows. Comparisons in the order that lets NaN through, as plain C does. */
+INLINE_AVX2 void finish_avx2(const struct piece *p, const struct ends *e, const int tile, const int at, const bool full,
+	__m256 *sum)
 {
 	const __m256 zero = _mm256_setzero_ps(), bias = p->bias ? load(p->bias, at, full, p->width) : zero;
-	const bool leaky = p->act->kind == QB_ACT_LEAKY;
-	__m256 lo, hi;
-	float bound[2];
 
-	bounds(p->act, &bound[0], &bound[1]);
-	lo = _mm256_set1_ps(leaky ? p->act->lo : bound[0]);
-	hi = _mm256_set1_ps(bound[1]);
 #pragma GCC unroll 6
 	for (int i = 0; i < tile; i++) {
 		sum[i] = _mm256_add_ps(sum[i], bias);
@@ -178,15 +189,15 @@ INLINE_AVX2 void finish_avx2(const struct piece *p, const int tile, const int at
 	if (p->add && !p->adds_last) {
 		add_rows(tile, p->add, p->y_stride, at, full, p->width, sum);
 	}
-	if (leaky) {
+	if (e->leaky) {
 #pragma GCC unroll 6
 		for (int i = 0; i < tile; i++) {
-			sum[i] = _mm256_blendv_ps(sum[i], _mm256_mul_ps(sum[i], lo), _mm256_cmp_ps(sum[i], zero, _CMP_LT_OQ));
+			sum[i] = _mm256_blendv_ps(sum[i], _mm256_mul_ps(sum[i], e->lo), _mm256_cmp_ps(sum[i], zero, _CMP_LT_OQ));
 		}
 	} else {
 #pragma GCC unroll 6
 		for (int i = 0; i < tile; i++) {
-			sum[i] = _mm256_min_ps(hi, _mm256_max_ps(lo, sum[i]));
+			sum[i] = _mm256_min_ps(e->hi, _mm256_max_ps(e->lo, sum[i]));
 		}
 	}
 	if (p->gain) {
@@ -203,14 +214,12 @@ INLINE_AVX2 void finish_avx2(const struct piece *p, const int tile, const int at
 }
 
 /* half: the panel has 8 outputs at most; split: its halves are of different numbers. */
-INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool full, const bool half, const bool split)
+INLINE_AVX2 void tile_avx2(struct piece *p, const struct ends *e, const int tile, const bool full, const bool half,
+	const bool split)
 {
+	const int ahead = p->next < p->stop ? p->ahead : 0, width = p->width;
+	const int64_t depth = p->depth;
 	__m256 a[TILE], b[TILE];
-	const int64_t depth = p->depth, runs = p->runs, apart = p->apart;
-	const float *next = p->next;
-	const int ahead = p->ahead, width = p->width;
-	float *const y = p->y;
-	const int64_t y_stride = p->y_stride;
 
 #pragma GCC unroll 6
 	for (int i = 0; i < tile; i++) {
@@ -219,11 +228,11 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 	if (!p->first) {
 #pragma GCC unroll 6
 		for (int i = 0; i < tile; i++) {
-			a[i] = load(y + i * y_stride, 0, full, width);
-			b[i] = half ? b[i] : load(y + i * y_stride, 8, full, width);
+			a[i] = load(p->y + i * p->y_stride, 0, full, width);
+			b[i] = half ? b[i] : load(p->y + i * p->y_stride, 8, full, width);
 		}
 	}
-	for (int64_t r = 0; r < runs; r++) {
+	for (int64_t r = 0; r < p->runs; r++) {
 		const float *x[TILE], *w = run_weights(p, r);
 
 #pragma GCC unroll 6
@@ -233,8 +242,8 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 		for (int64_t k = 0; k < depth;) {
 			const int64_t stop = QB_MIN(k + STEP, depth);
 
-			for (int i = 0; i < ahead; i++, next += QB_F32_PANEL) {
-				__builtin_prefetch(next, 0, 2);
+			for (int i = 0; i < ahead; i++, p->next += QB_F32_PANEL) {
+				__builtin_prefetch(p->next, 0, 2);
 			}
 			for (; k < stop; k++) {
 				__m256 u = _mm256_loadu_ps(w + k * QB_F32_PANEL);
@@ -245,7 +254,7 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 					__m256 s = _mm256_broadcast_ss(x[i] + k);
 
 					a[i] = _mm256_fmadd_ps(s, u, a[i]);
-					s = split ? _mm256_broadcast_ss(x[i] + k + apart) : s;
+					s = split ? _mm256_broadcast_ss(x[i] + k + p->apart) : s;
 					if (!half) {
 						b[i] = _mm256_fmadd_ps(s, v, b[i]);
 					}
@@ -254,23 +263,39 @@ INLINE_AVX2 void piece_avx2(const struct piece *p, const int tile, const bool fu
 		}
 	}
 	if (p->ends) {
-		finish_avx2(p, tile, 0, full, a);
+		finish_avx2(p, e, tile, 0, full, a);
 		if (!half) {
-			finish_avx2(p, tile, 8, full, b);
+			finish_avx2(p, e, tile, 8, full, b);
 		}
 	}
 #pragma GCC unroll 6
 	for (int i = 0; i < tile; i++) {
-		store(y + i * y_stride, 0, full, width, a[i]);
+		store(p->y + i * p->y_stride, 0, full, width, a[i]);
 		if (!half) {
-			store(y + i * y_stride, 8, full, width, b[i]);
+			store(p->y + i * p->y_stride, 8, full, width, b[i]);
 		}
+	}
+}
+
+/* Tiles one after the other, from a copy: nothing that is stored could be what it says. */
+INLINE_AVX2 void tiles_avx2(const struct piece *from, const int tile, int64_t tiles, const bool full, const bool half,
+	const bool split)
+{
+	const struct ends e = ends_of(from->act);
+	struct piece p = *from;
+
+	for (; tiles > 0; tiles--) {
+		tile_avx2(&p, &e, tile, full, half, split);
+		p.row += tile;
+		p.y += tile * p.y_stride;
+		p.add += p.add ? tile * p.y_stride : 0;
 	}
 }
 
 /* One row and ABREAST whole panels. */
 AVX2 static void run_row(const struct piece *p)
 {
+	const struct ends e = ends_of(p->act);
 	__m256 sum[2 * ABREAST];
 
 #pragma GCC unroll 8
@@ -294,41 +319,42 @@ AVX2 static void run_row(const struct piece *p)
 #pragma GCC unroll 8
 	for (int i = 0; i < 2 * ABREAST; i++) {
 		if (p->ends) {
-			finish_avx2(p, 1, 8 * i, true, &sum[i]);
+			finish_avx2(p, &e, 1, 8 * i, true, &sum[i]);
 		}
 		_mm256_storeu_ps(p->y + 8 * i, sum[i]);
 	}
 }
 
 #define SIZED(n) \
-	AVX2 static void piece_avx2_##n(const struct piece *p) \
+	AVX2 static void tiles_avx2_##n(const struct piece *p, int64_t tiles) \
 	{ \
 		if (p->apart) { \
-			piece_avx2(p, n, true, false, true); \
+			tiles_avx2(p, n, tiles, true, false, true); \
 		} else if (p->width == QB_F32_PANEL) { \
-			piece_avx2(p, n, true, false, false); \
+			tiles_avx2(p, n, tiles, true, false, false); \
 		} else if (p->width == 8) { \
-			piece_avx2(p, n, true, true, false); \
+			tiles_avx2(p, n, tiles, true, true, false); \
 		} else if (p->width < 8) { \
-			piece_avx2(p, n, false, true, false); \
+			tiles_avx2(p, n, tiles, false, true, false); \
 		} else { \
-			piece_avx2(p, n, false, false, false); \
+			tiles_avx2(p, n, tiles, false, false, false); \
 		} \
 	}
 SIZED(1) SIZED(2) SIZED(3) SIZED(4) SIZED(5) SIZED(6)
 #undef SIZED
 
-static void run_piece(const struct piece *p, int tile)
+static void run_tiles(const struct piece *p, int tile, int64_t tiles)
 {
-	static void (*const sized[])(const struct piece *) = {piece_avx2_1, piece_avx2_2, piece_avx2_3,
-		piece_avx2_4, piece_avx2_5, piece_avx2_6};
+	static void (*const sized[])(const struct piece *, int64_t) = {tiles_avx2_1, tiles_avx2_2, tiles_avx2_3,
+		tiles_avx2_4, tiles_avx2_5, tiles_avx2_6};
 
 	if (qb_f32_uses_vectors()) {
-		sized[tile - 1](p);
+		sized[tile - 1](p, tiles);
 	} else {
-		piece_plain(p, tile);
+		piece_plain(p, tile * tiles);
 	}
 }
+
 /* Eight runs of eight numbers, [8][apart] into [8][16]. */
 AVX2 static void turn_avx2(const float *x, int64_t apart, float *y)
 {
@@ -383,31 +409,30 @@ static void run_row(const struct piece *p)
 	(void)p;
 }
 
-static void run_piece(const struct piece *p, int tile)
+static void run_tiles(const struct piece *p, int tile, int64_t tiles)
 {
-	piece_plain(p, tile);
+	piece_plain(p, tile * tiles);
 }
 #endif
 
 /* All rows in tiles of nearly equal height: 49 rows are better as 5s and 6s than as 6s and a 1. */
 static void panel_rows(const struct piece *all, const float *next)
 {
-	struct piece piece = *all, *p = &piece;
-	int64_t rows = p->rows, tiles = (rows + TILE - 1) / TILE, lines = p->runs * p->depth, fetched = 0;
-	int64_t steps = p->runs * ((p->depth + STEP - 1) / STEP);
-	int ahead = (int)((lines + tiles * steps - 1) / (tiles * steps));
+	struct piece p = *all;
+	int64_t tiles = (p.rows + TILE - 1) / TILE, height = p.rows / tiles, taller = p.rows % tiles, lines = p.runs * p.depth;
+	int64_t steps = p.runs * ((p.depth + STEP - 1) / STEP), rows = taller * (height + 1);
 
-	for (int64_t t = 0; t < tiles; t++) {
-		int tile = (int)(rows / tiles + (t < rows % tiles));
-
-		p->next = next + fetched * QB_F32_PANEL;
-		p->ahead = fetched < lines ? ahead : 0;
-		fetched += steps * ahead;
-		run_piece(p, tile);
-		p->row += tile;
-		p->y += tile * p->y_stride;
-		p->add += p->add ? tile * p->y_stride : 0;
+	p.next = next;
+	p.stop = next + lines * QB_F32_PANEL;
+	p.ahead = (int)((lines + tiles * steps - 1) / (tiles * steps));
+	if (taller) {
+		run_tiles(&p, (int)height + 1, taller);
+		p.next += QB_MIN(taller * steps * p.ahead, lines) * QB_F32_PANEL;
+		p.row += rows;
+		p.y += rows * p.y_stride;
+		p.add += p.add ? rows * p.y_stride : 0;
 	}
+	run_tiles(&p, (int)height, tiles - taller);
 }
 
 /* Block q of a row: some whole runs, or a part of one. */
