@@ -42,13 +42,11 @@ static float end_plain(const struct qb_f32_depthwise *d, int64_t c, float v)
 	return clips && v > d->act.hi ? d->act.hi : v;
 }
 
-/* Channels [from, channels). */
-static void spot_plain(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s,
-	int64_t from, float *y)
+static void spot_plain(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s, float *y)
 {
 	int64_t at = s->x * d->stride - d->pad;
 
-	for (int64_t c = from; c < d->channels; c++) {
+	for (int64_t c = 0; c < d->channels; c++) {
 		float sum = 0;
 
 		for (int64_t r = 0; r < d->rows; r++) {
@@ -219,8 +217,55 @@ INLINE_AVX2 void some_avx2(const struct qb_f32_depthwise *d, const struct bounds
 	}
 }
 
-/* Each takes whole registers of channels and returns how many channels these are. */
-AVX2 static int64_t spot_one(const struct qb_f32_depthwise *d, const float *const *line,
+/* The same of one register that is not whole. */
+AVX2 static void spot_few(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s, int pixels,
+	float *y)
+{
+	const struct bounds b = bounds_of(&d->act);
+	const __m256i there = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)d->channels),
+		_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+	const __m256 more = d->bias ? _mm256_maskload_ps(d->bias, there) : _mm256_setzero_ps();
+	const int64_t channels = d->channels, next = d->stride * channels, step = d->dilation * channels;
+	const int64_t at = (s->x * d->stride - d->pad) * channels + s->first * step;
+	__m256 sum[TILE];
+
+#pragma GCC unroll 4
+	for (int i = 0; i < TILE; i++) {
+		sum[i] = _mm256_setzero_ps();
+	}
+	for (int64_t r = 0; r < d->rows; r++) {
+		const float *x, *w = d->weights + (r * d->columns + s->first) * channels;
+
+		if (!line[r]) {
+			continue;
+		}
+		x = line[r] + at;
+		for (int64_t k = s->first; k < s->last; k++, x += step, w += channels) {
+			const __m256 tap = _mm256_maskload_ps(w, there);
+
+#pragma GCC unroll 4
+			for (int i = 0; i < TILE; i++) {
+				if (i < pixels) {
+					sum[i] = _mm256_fmadd_ps(_mm256_maskload_ps(x + i * next, there), tap, sum[i]);
+				}
+			}
+		}
+	}
+#pragma GCC unroll 4
+	for (int i = 0; i < TILE; i++) {
+		if (i < pixels) {
+			_mm256_maskstore_ps(y + i * channels, there, end_avx2(&b, _mm256_add_ps(sum[i], more)));
+		}
+	}
+}
+
+/* Where the register that takes channel c begins: the last one may take some channels again. */
+static inline int64_t whole(const struct qb_f32_depthwise *d, int64_t c)
+{
+	return c < d->channels && c + LANES > d->channels ? d->channels - LANES : c;
+}
+
+AVX2 static void spot_one(const struct qb_f32_depthwise *d, const float *const *line,
 	const struct spot *s, float *y)
 {
 	const struct bounds b = bounds_of(&d->act);
@@ -229,25 +274,22 @@ AVX2 static int64_t spot_one(const struct qb_f32_depthwise *d, const float *cons
 	for (; c + TILE * LANES <= d->channels; c += TILE * LANES) {
 		some_avx2(d, &b, line, s, 1, TILE, c, y);
 	}
-	for (; c + LANES <= d->channels; c += LANES) {
+	for (c = whole(d, c); c < d->channels; c = whole(d, c + LANES)) {
 		some_avx2(d, &b, line, s, 1, 1, c, y);
 	}
-	return c;
 }
 
-AVX2 static int64_t spot_four(const struct qb_f32_depthwise *d, const float *const *line,
+AVX2 static void spot_four(const struct qb_f32_depthwise *d, const float *const *line,
 	const struct spot *s, float *y)
 {
 	const struct bounds b = bounds_of(&d->act);
-	int64_t c = 0;
 
-	for (; c + LANES <= d->channels; c += LANES) {
+	for (int64_t c = 0; c < d->channels; c = whole(d, c + LANES)) {
 		some_avx2(d, &b, line, s, TILE, 1, c, y);
 	}
-	return c;
 }
 
-INLINE_AVX2 int64_t spot_three(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s,
+INLINE_AVX2 void spot_three(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s,
 	const int stride, float *y)
 {
 	const struct bounds b = bounds_of(&d->act);
@@ -257,37 +299,34 @@ INLINE_AVX2 int64_t spot_three(const struct qb_f32_depthwise *d, const float *co
 	for (; c + 2 * LANES <= d->channels; c += 2 * LANES) {
 		three_avx2(d, &b, from, stride, 2, c, y);
 	}
-	for (; c + LANES <= d->channels; c += LANES) {
+	for (c = whole(d, c); c < d->channels; c = whole(d, c + LANES)) {
 		three_avx2(d, &b, from, stride, 1, c, y);
 	}
-	return c;
 }
 
-AVX2 static int64_t spot_three_by_one(const struct qb_f32_depthwise *d, const float *const *line,
+AVX2 static void spot_three_by_one(const struct qb_f32_depthwise *d, const float *const *line,
 	const struct spot *s, float *y)
 {
-	return spot_three(d, line, s, 1, y);
+	spot_three(d, line, s, 1, y);
 }
 
-AVX2 static int64_t spot_three_by_two(const struct qb_f32_depthwise *d, const float *const *line,
+AVX2 static void spot_three_by_two(const struct qb_f32_depthwise *d, const float *const *line,
 	const struct spot *s, float *y)
 {
-	return spot_three(d, line, s, 2, y);
+	spot_three(d, line, s, 2, y);
 }
 
-typedef int64_t short_fn(const struct qb_f32_depthwise *d, const float *const *line, float *y);
+typedef void short_fn(const struct qb_f32_depthwise *d, const float *const *line, float *y);
 
 #define SHORT(columns, stride, n) \
-	AVX2 static int64_t short_##columns##_by_##stride##_##n(const struct qb_f32_depthwise *d, \
+	AVX2 static void short_##columns##_by_##stride##_##n(const struct qb_f32_depthwise *d, \
 		const float *const *line, float *y) \
 	{ \
 		const struct bounds b = bounds_of(&d->act); \
-		int64_t c = 0; \
 \
-		for (; c + LANES <= d->channels; c += LANES) { \
+		for (int64_t c = 0; c < d->channels; c = whole(d, c + LANES)) { \
 			short_avx2(d, &b, line, columns, stride, n, c, y); \
 		} \
-		return c; \
 	}
 #define SHORTS(columns, stride) \
 	SHORT(columns, stride, 1) SHORT(columns, stride, 2) SHORT(columns, stride, 3) SHORT(columns, stride, 4) \
@@ -306,48 +345,51 @@ static short_fn *const shorts[2][2][SHORT_LINE] = {{NAMES(3, 1), NAMES(3, 2)}, {
 /* NULL where the line is none of these. */
 static short_fn *short_of(const struct qb_f32_depthwise *d)
 {
-	return (d->columns == 3 || d->columns == 5) && d->stride <= 2 && d->dilation == 1 && d->out_width <= SHORT_LINE
+	return (d->columns == 3 || d->columns == 5) && d->stride <= 2 && d->dilation == 1 &&
+			d->out_width <= SHORT_LINE && d->channels >= LANES
 		? shorts[d->columns == 5][d->stride - 1][d->out_width - 1] : NULL;
 }
 
-static int64_t run_vectors(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s, int n,
-	float *y)
+static void run_vectors(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s, int n, float *y)
 {
-	if (n == 1) {
-		return spot_one(d, line, s, y);
+	if (d->channels < LANES) {
+		spot_few(d, line, s, n, y);
+	} else if (n == 1) {
+		spot_one(d, line, s, y);
+	} else if (d->rows == 3 && d->columns == 3 && d->dilation == 1 && d->stride <= 2 && line[0] && line[1] && line[2]) {
+		(d->stride == 1 ? spot_three_by_one : spot_three_by_two)(d, line, s, y);
+	} else {
+		spot_four(d, line, s, y);
 	}
-	if (d->rows == 3 && d->columns == 3 && d->dilation == 1 && d->stride <= 2 && line[0] && line[1] && line[2]) {
-		return d->stride == 1 ? spot_three_by_one(d, line, s, y) : spot_three_by_two(d, line, s, y);
-	}
-	return spot_four(d, line, s, y);
 }
 #endif
 
 /* n is 1 or TILE. */
 static void run_spot(const struct qb_f32_depthwise *d, const float *const *line, struct spot s, int n, float *y)
 {
-	int64_t from = 0;
-
 #if defined(__x86_64__)
 	if (qb_f32_uses_vectors()) {
-		from = run_vectors(d, line, &s, n, y + s.x * d->channels);
+		run_vectors(d, line, &s, n, y + s.x * d->channels);
+		return;
 	}
 #endif
-	for (int i = 0; from < d->channels && i < n; i++, s.x++) {
-		spot_plain(d, line, &s, from, y);
+	for (int i = 0; i < n; i++, s.x++) {
+		spot_plain(d, line, &s, y);
 	}
 }
 
-/* The channels of a short line that vectors take; 0 where it is not one. */
-static int64_t run_short(const struct qb_f32_depthwise *d, const float *const *line, float *y)
+/* Was it a short line? */
+static bool run_short(const struct qb_f32_depthwise *d, const float *const *line, float *y)
 {
 #if defined(__x86_64__)
 	short_fn *run = qb_f32_uses_vectors() ? short_of(d) : NULL;
 
-	return run ? run(d, line, y) : 0;
-#else
-	return 0;
+	if (run) {
+		run(d, line, y);
+		return true;
+	}
 #endif
+	return false;
 }
 
 /* Outputs [*from, *to) have all columns of the kernel inside. */
@@ -377,14 +419,8 @@ static void run_tiles(const struct qb_f32_depthwise *d, const float *const *line
 
 void qb_f32_depthwise_line(const struct qb_f32_depthwise *d, const float *const *line, float *y)
 {
-	int64_t done = run_short(d, line, y);
-
-	if (!done) {
+	if (!run_short(d, line, y)) {
 		run_tiles(d, line, y);
-	}
-	for (struct spot s = {0}; done && done < d->channels && s.x < d->out_width; s.x++) {
-		inside(d, s.x, &s.first, &s.last);
-		spot_plain(d, line, &s, done, y);
 	}
 	qb_f32_activate(&d->act, y, d->act.kind > QB_ACT_LEAKY ? d->out_width * d->channels : 0);
 }
