@@ -342,12 +342,24 @@ SHORTS(3, 1) SHORTS(3, 2) SHORTS(5, 1) SHORTS(5, 2)
 /* Of kernels with 3 and 5 columns and strides of 1 and 2. */
 static short_fn *const shorts[2][2][SHORT_LINE] = {{NAMES(3, 1), NAMES(3, 2)}, {NAMES(5, 1), NAMES(5, 2)}};
 
-/* NULL where the line is none of these. */
-static short_fn *short_of(const struct qb_f32_depthwise *d)
+/* Whole lines of such kernels: pieces of nearly equal length. */
+static void run_pieces(const struct qb_f32_depthwise *d, const float *const *line, float *y)
 {
-	return (d->columns == 3 || d->columns == 5) && d->stride <= 2 && d->dilation == 1 &&
-			d->out_width <= SHORT_LINE && d->channels >= LANES
-		? shorts[d->columns == 5][d->stride - 1][d->out_width - 1] : NULL;
+	int64_t pieces = (d->out_width + SHORT_LINE - 1) / SHORT_LINE;
+
+	for (int64_t i = 0; i < pieces; i++) {
+		int64_t from = d->out_width * i / pieces, n = d->out_width * (i + 1) / pieces - from;
+		struct qb_f32_depthwise part = *d;
+
+		part.pad -= from * d->stride;
+		shorts[d->columns == 5][d->stride - 1][n - 1](&part, line, y + from * d->channels);
+	}
+}
+
+static bool in_pieces(const struct qb_f32_depthwise *d)
+{
+	return qb_f32_uses_vectors() && d->stride <= 2 && d->dilation == 1 && d->channels >= LANES &&
+		(d->columns == 5 || (d->columns == 3 && d->out_width <= SHORT_LINE));
 }
 
 static void run_vectors(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s, int n, float *y)
@@ -378,20 +390,6 @@ static void run_spot(const struct qb_f32_depthwise *d, const float *const *line,
 	}
 }
 
-/* Was it a short line? */
-static bool run_short(const struct qb_f32_depthwise *d, const float *const *line, float *y)
-{
-#if defined(__x86_64__)
-	short_fn *run = qb_f32_uses_vectors() ? short_of(d) : NULL;
-
-	if (run) {
-		run(d, line, y);
-		return true;
-	}
-#endif
-	return false;
-}
-
 /* Outputs [*from, *to) have all columns of the kernel inside. */
 static void find_inner(const struct qb_f32_depthwise *d, int64_t *from, int64_t *to)
 {
@@ -419,7 +417,15 @@ static void run_tiles(const struct qb_f32_depthwise *d, const float *const *line
 
 void qb_f32_depthwise_line(const struct qb_f32_depthwise *d, const float *const *line, float *y)
 {
-	if (!run_short(d, line, y)) {
+	bool done = false;
+
+#if defined(__x86_64__)
+	done = in_pieces(d);
+	if (done) {
+		run_pieces(d, line, y);
+	}
+#endif
+	if (!done) {
 		run_tiles(d, line, y);
 	}
 	qb_f32_activate(&d->act, y, d->act.kind > QB_ACT_LEAKY ? d->out_width * d->channels : 0);
