@@ -166,6 +166,9 @@ static void depthwise__any_line__vectors_equal_plain_c(void **state)
 	static const struct qb_f32_depthwise shapes[] = {
 		{.channels = 24, .width = 19, .out_width = 19, .rows = 3, .columns = 3, .stride = 1, .dilation = 1, .pad = 1},
 		{.channels = 13, .width = 22, .out_width = 11, .rows = 3, .columns = 3, .stride = 2, .dilation = 1, .pad = 1},
+		{.channels = 24, .width = 29, .out_width = 29, .rows = 5, .columns = 5, .stride = 1, .dilation = 1, .pad = 2},
+		{.channels = 18, .width = 36, .out_width = 18, .rows = 5, .columns = 5, .stride = 2, .dilation = 1, .pad = 2},
+		{.channels = 9, .width = 20, .out_width = 30, .rows = 2, .columns = 5, .stride = 1, .dilation = 1, .pad = 7},
 		{.channels = 8, .width = 3, .out_width = 3, .rows = 5, .columns = 5, .stride = 1, .dilation = 1, .pad = 2},
 		{.channels = 17, .width = 12, .out_width = 12, .rows = 3, .columns = 3, .stride = 1, .dilation = 7, .pad = 7},
 		{.channels = 5, .width = 6, .out_width = 9, .rows = 1, .columns = 2, .stride = 1, .dilation = 2, .pad = 4},
