@@ -79,6 +79,21 @@ static bool identity_permutation(const struct qb_node *n)
 	return count > 0;
 }
 
+/* One by -1 and 1 keeps the shape, but shifts. */
+static bool pads_nothing(const struct qb_node *n)
+{
+	const struct qb_value *v = n->inputs > 1 ? n->input[1] : NULL;
+	const int64_t *pads;
+	int count = qb_node_ints(n, "pads", &pads);
+
+	for (int i = 0; i < count; i++) {
+		if (pads[i]) {
+			return false;
+		}
+	}
+	return v ? v->constant && qb__all_zero(v->constant) : count > 0;
+}
+
 static bool does_nothing(const struct qb_node *n)
 {
 	static const char *const keeps_order[] = { "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Tile",
@@ -112,8 +127,7 @@ static bool does_nothing(const struct qb_node *n)
 	}
 	for (size_t i = 0; i < QB_COUNT(keeps_order); i++) {
 		if (strcmp(n->type, keeps_order[i]) == 0) {
-			/* A Pad by -1 and 1 keeps the shape and shifts. */
-			return strcmp(n->type, "Pad") != 0 && same_known_shape(n);
+			return same_known_shape(n) && (strcmp(n->type, "Pad") != 0 || pads_nothing(n));
 		}
 	}
 	return false;

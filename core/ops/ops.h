@@ -103,8 +103,8 @@
 	X("", ArgMax, 1, 1, 1, QB_OP_OTHER, -1, arg, arg, NULL, NULL) \
 	X("", ArgMin, 1, 1, 1, QB_OP_OTHER, -1, arg, arg, NULL, NULL) \
 	X("", CumSum, 2, 2, 1, QB_OP_ELTWISE, -1, cumsum, cumsum, NULL, NULL) \
-	X("", ReduceL1, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
-	X("", ReduceL2, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
+	X("", ReduceL1, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, qb__plan_reduce, NULL) \
+	X("", ReduceL2, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, qb__plan_reduce, NULL) \
 	X("", ReduceLogSum, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
 	X("", ReduceLogSumExp, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
 	X("", ReduceMax, 1, 2, 1, QB_OP_PASS, -1, reduce, reduce, qb__plan_reduce, NULL) \
@@ -112,7 +112,7 @@
 	X("", ReduceMin, 1, 2, 1, QB_OP_PASS, -1, reduce, reduce, qb__plan_reduce, NULL) \
 	X("", ReduceProd, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
 	X("", ReduceSum, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, qb__plan_reduce, NULL) \
-	X("", ReduceSumSquare, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, NULL, NULL) \
+	X("", ReduceSumSquare, 1, 2, 1, QB_OP_ELTWISE, -1, reduce, reduce, qb__plan_reduce, NULL) \
 	X("", TopK, 1, 2, 2, QB_OP_PASS, -1, topk, topk, NULL, NULL) \
 	/* resize.c */ \
 	X("", Resize, 1, 4, 1, QB_OP_ELTWISE, -1, resize, resize, qb__plan_resize, qb__plan_int8_resize) \

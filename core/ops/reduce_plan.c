@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sums, means and extrema over some dimensions, of an operand where it lies. Each output is one chain in double precision
+ * Sums, means, norms and extrema over some dimensions, of an operand where it lies. Each output is one chain in double precision
  * in the order of the operand's dimensions, as in plain C: the numbers are the same. Some outputs side by side are made
  * together, in vectors where they are neighbours in memory.
  */
@@ -14,7 +14,7 @@
 #include "core/ops/plans.h"
 
 enum { SIDE_BY_SIDE = 16, PARALLEL = 65536 };
-enum kind { SUM, MEAN, MAX, MIN };
+enum kind { SUM, MEAN, MAX, MIN, L1, L2, SUM_SQUARE };
 
 struct side {
 	int64_t dim, x, y; /* size, strides */
@@ -37,6 +37,11 @@ ALWAYS double combine(enum kind kind, double acc, double v)
 		return v > acc || v != v ? v : acc;
 	case MIN:
 		return v < acc || v != v ? v : acc;
+	case L1:
+		return acc + fabs(v);
+	case L2:
+	case SUM_SQUARE:
+		return acc + v * v;
 	default:
 		return acc + v;
 	}
@@ -67,7 +72,7 @@ ALWAYS void reduce_body(const struct reduction *p, enum kind kind, const float *
 		}
 	}
 	for (int l = 0; l < lanes; l++) {
-		y[l * p->lane.y] = (float)(kind == MEAN ? acc[l] / (double)p->share : acc[l]);
+		y[l * p->lane.y] = (float)(kind == MEAN ? acc[l] / (double)p->share : kind == L2 ? sqrt(acc[l]) : acc[l]);
 	}
 }
 
@@ -86,6 +91,9 @@ ALWAYS void reduce_of(const struct reduction *p, const float *x, int lanes, floa
 		CASE(MEAN);
 		CASE(MAX);
 		CASE(MIN);
+		CASE(L1);
+		CASE(L2);
+		CASE(SUM_SQUARE);
 	}
 #undef CASE
 }
@@ -163,7 +171,8 @@ static void sort_dimensions(struct reduction *p, const dnnl_memory_desc_t *md, c
 
 enum qb_err qb__plan_reduce(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	static const char *const types[] = {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"};
+	static const char *const types[] = {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2",
+		"ReduceSumSquare"};
 	const struct qb_value *x = n->input[0], *y = n->output[0];
 	struct reduction p = {.share = 1};
 	dnnl_memory_desc_t md;

@@ -601,14 +601,15 @@ static void pools__of_the_largest__equal_plain_c(void **state)
 
 static void reductions__every_side_and_layout__equal_plain_c(void **state)
 {
-	static const char *const types[] = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"};
+	static const char *const types[] = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2",
+		"ReduceSumSquare"};
 	static const int64_t axes[][3] = {{2, 3, 3}, {1, 1, 1}, {-1, -1, -1}, {0, 2, 2}, {1, 2, 3}, {2, 2, 2}};
 
 	(void)state;
-	for (int i = 0; i < 48; i++) {
-		const int64_t *a = axes[i / 8];
+	for (int i = 0; i < 84; i++) {
+		const int64_t *a = axes[i / 14];
 		int count = a[1] == a[0] ? 1 : a[2] == a[1] ? 2 : 3;
-		bool sums = i / 2 % 4 == 1; /* whose axes are an input in this opset */
+		bool sums = i / 2 % 7 == 1; /* whose axes are an input in this opset */
 		struct model_builder b;
 		Onnx__NodeProto *n;
 
@@ -620,8 +621,8 @@ static void reductions__every_side_and_layout__equal_plain_c(void **state)
 		if (sums) {
 			shape(&b, "axes", count, a);
 		}
-		n = mb_node(&b, types[i / 2 % 4], "reduce", i % 2 ? sums ? "i,axes" : "i" : sums ? "x,axes" : "x", "r");
-		mb_attr_int(&b, n, "keepdims", i / 8 % 2);
+		n = mb_node(&b, types[i / 2 % 7], "reduce", i % 2 ? sums ? "i,axes" : "i" : sums ? "x,axes" : "x", "r");
+		mb_attr_int(&b, n, "keepdims", i / 14 % 2);
 		if (!sums) {
 			mb_attr_ints(&b, n, "axes", count, a);
 		}

@@ -499,7 +499,7 @@ static void fuse_pad__anything_else__stays(void **state)
 static void simplify__nodes_that_do_nothing__are_gone(void **state)
 {
 	struct model_builder b;
-	int64_t to[2] = { -1, 4 };
+	int64_t to[2] = { -1, 4 }, none[4] = { 0 }, shift[4] = { 0, 1, 0, -1 };
 	struct qb_graph *g;
 
 	(void)state;
@@ -511,9 +511,14 @@ static void simplify__nodes_that_do_nothing__are_gone(void **state)
 	mb_attr_int(&b, mb_node(&b, "Cast", "cast", "b", "c"), "to", F32);
 	mb_node(&b, "Reshape", "reshape", "c,to", "d");
 	mb_node(&b, "Relu", "relu", "d", "e");
-	mb_node(&b, "Flatten", "flat", "e", "y");
+	mb_initializer(&b, "none", I64, 1, (int64_t[]){ 4 }, none, sizeof(none));
+	mb_initializer(&b, "shift", I64, 1, (int64_t[]){ 4 }, shift, sizeof(shift));
+	mb_node(&b, "Pad", "pad", "e,none", "f");
+	mb_node(&b, "Pad", "shifts", "f,shift", "h");
+	mb_node(&b, "Flatten", "flat", "h", "y");
 	mb_output(&b, "y", F32, -1, NULL);
-	g = check_same(&b, 1);
+	g = check_same(&b, 2);
+	assert_string_equal(g->node[1]->name, "shifts");
 	assert_string_equal(g->output[0]->name, "y");
 	finish(&b, g);
 }
