@@ -15,10 +15,13 @@ static dnnl_memory_desc_t vector_md(int64_t n)
 	return qb_dnn_dense(&s);
 }
 
-/* ONNX keeps [M, C / groups, k...]; oneDNN wants the groups as a dimension of their own. The numbers lie the same. */
-static dnnl_memory_desc_t weight_md(const struct qb_value *w, int64_t groups)
+/* ONNX keeps [M, C / groups, k...], and [C, M / groups, k...] of a transposed one; oneDNN wants [groups, M / groups,
+ * C / groups, k...] of both. The numbers lie the same. */
+static dnnl_memory_desc_t weight_md(const struct qb_value *w, int64_t groups, bool transposed)
 {
 	struct qb_shape s = w->shape;
+	int at = groups > 1;
+	dnnl_memory_desc_t md;
 
 	if (groups > 1) {
 		memmove(s.dim + 2, s.dim + 1, (size_t)(s.ndim - 1) * sizeof(*s.dim));
@@ -26,15 +29,33 @@ static dnnl_memory_desc_t weight_md(const struct qb_value *w, int64_t groups)
 		s.dim[1] = w->shape.dim[0] / groups;
 		s.ndim++;
 	}
-	return qb_dnn_dense(&s);
+	md = qb_dnn_dense(&s);
+	if (transposed) {
+		dnnl_dims_t strides;
+
+		memcpy(strides, md.format_desc.blocking.strides, sizeof(strides));
+		strides[at] = md.format_desc.blocking.strides[at + 1];
+		strides[at + 1] = md.format_desc.blocking.strides[at];
+		md.dims[at] = s.dim[at + 1];
+		md.dims[at + 1] = s.dim[at];
+		dnnl_memory_desc_init_by_strides(&md, md.ndims, md.dims, dnnl_f32, strides);
+	}
+	return md;
 }
 
 struct conv {
+	bool transposed;
 	struct qb_window window;
 	int64_t groups;
 	dnnl_memory_desc_t src, weights, bias, dst;
 	dnnl_dims_t strides, dilates, lo, hi;
 };
+
+/* What a transposed convolution leaves out at the end: less where padding is added to the output. */
+static int64_t cut_off(const struct qb_window *w, int i)
+{
+	return (w->in[i] - 1) * w->stride[i] + qb_window_extent(w, i) - w->lo[i] - w->out[i];
+}
 
 static enum qb_err describe(struct conv *c, const struct qb_node *n, struct qb_errbuf *eb)
 {
@@ -46,16 +67,17 @@ static enum qb_err describe(struct conv *c, const struct qb_node *n, struct qb_e
 		return QB_EUNSUPPORTED;
 	}
 	c->groups = qb_node_int(n, "group", 1);
-	QB_TRY(qb_window_conv(&c->window, n, spatial, x->shape.dim + 2, w->shape.dim + 2, eb));
+	QB_TRY((c->transposed ? qb_window_transposed : qb_window_conv)(&c->window, n, spatial, x->shape.dim + 2,
+		w->shape.dim + 2, eb));
 	for (int i = 0; i < spatial; i++) {
 		c->strides[i] = c->window.stride[i];
 		c->dilates[i] = c->window.dilation[i] - 1;
 		c->lo[i] = c->window.lo[i];
-		c->hi[i] = c->window.hi[i];
+		c->hi[i] = c->transposed ? cut_off(&c->window, i) : c->window.hi[i];
 	}
 	c->src = qb_dnn_dense(&x->shape);
-	c->weights = weight_md(w, c->groups);
-	c->bias = vector_md(w->shape.dim[0]);
+	c->weights = weight_md(w, c->groups, c->transposed);
+	c->bias = vector_md(y->shape.dim[1]);
 	c->dst = qb_dnn_dense(&y->shape);
 	return QB_OK;
 }
@@ -119,7 +141,6 @@ static enum qb_err make(dnnl_primitive_desc_t *pd, const struct conv *c, const s
 {
 	dnnl_memory_desc_t src = qb_dnn_any(&c->src), w = qb_dnn_any(&c->weights);
 	dnnl_memory_desc_t dst = qb_dnn_any(&c->dst);
-	dnnl_convolution_desc_t d;
 	dnnl_primitive_attr_t attr = NULL;
 	dnnl_status_t s;
 
@@ -128,18 +149,27 @@ static enum qb_err make(dnnl_primitive_desc_t *pd, const struct conv *c, const s
 		dst = qb_dnn_channels_last(&n->output[0]->shape);
 	}
 	QB_TRY(qb_builder_attr(n, &attr, eb));
-	s = dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_inference,
-		dnnl_convolution_direct, &src, &w, has_bias ? &c->bias : NULL, &dst, c->strides,
-		c->dilates, c->lo, c->hi);
-	s = s ? s : dnnl_primitive_desc_create(pd, &d, attr, qb_dnn_engine(), NULL);
+	if (c->transposed) {
+		dnnl_deconvolution_desc_t d;
+
+		s = dnnl_dilated_deconvolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_deconvolution_direct,
+			&src, &w, has_bias ? &c->bias : NULL, &dst, c->strides, c->dilates, c->lo, c->hi);
+		s = s ? s : dnnl_primitive_desc_create(pd, &d, attr, qb_dnn_engine(), NULL);
+	} else {
+		dnnl_convolution_desc_t d;
+
+		s = dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_convolution_direct,
+			&src, &w, has_bias ? &c->bias : NULL, &dst, c->strides, c->dilates, c->lo, c->hi);
+		s = s ? s : dnnl_primitive_desc_create(pd, &d, attr, qb_dnn_engine(), NULL);
+	}
 	dnnl_primitive_attr_destroy(attr);
 	return s == dnnl_unimplemented || s == dnnl_invalid_arguments
 		? QB_EUNSUPPORTED : qb_dnn_check(s, "convolution", eb);
 }
 
-enum qb_err qb__plan_conv(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+static enum qb_err plan_primitive(struct qb_builder *b, const struct qb_node *n, const struct conv *c,
+	struct qb_errbuf *eb)
 {
-	struct conv c = {0};
 	const struct qb_value *bias = n->inputs > 2 ? n->input[2] : NULL;
 	dnnl_primitive_desc_t pd = NULL;
 	struct qb_place src, dst;
@@ -147,18 +177,13 @@ enum qb_err qb__plan_conv(struct qb_builder *b, const struct qb_node *n, struct 
 	int weight, at = -1, args = 0;
 	enum qb_err err;
 
-	QB_TRY(describe(&c, n, eb));
-	err = plan_own(b, n, &c, eb);
-	if (err != QB_EUNSUPPORTED) {
-		return err;
-	}
-	QB_TRY(make(&pd, &c, n, bias, eb));
+	QB_TRY(make(&pd, c, n, bias, eb));
 	QB_TRY_OUT(qb_builder_source(b, n->input[0],
 		dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0), &src, eb));
-	QB_TRY_OUT(qb_builder_weight(b, n->input[1], &c.weights,
+	QB_TRY_OUT(qb_builder_weight(b, n->input[1], &c->weights,
 		dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), &weight, eb));
 	if (bias) {
-		QB_TRY_OUT(qb_builder_weight(b, bias, &c.bias, &c.bias, &at, eb));
+		QB_TRY_OUT(qb_builder_weight(b, bias, &c->bias, &c->bias, &at, eb));
 	}
 	QB_TRY_OUT(qb_builder_define(b, n->output[0],
 		dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), &dst, eb));
@@ -173,4 +198,22 @@ enum qb_err qb__plan_conv(struct qb_builder *b, const struct qb_node *n, struct 
 out:
 	dnnl_primitive_desc_destroy(pd);
 	return err;
+}
+
+enum qb_err qb__plan_conv(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct conv c = {0};
+	enum qb_err err;
+
+	QB_TRY(describe(&c, n, eb));
+	err = plan_own(b, n, &c, eb);
+	return err == QB_EUNSUPPORTED ? plan_primitive(b, n, &c, eb) : err;
+}
+
+enum qb_err qb__plan_conv_transpose(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct conv c = {.transposed = true};
+
+	QB_TRY(describe(&c, n, eb));
+	return plan_primitive(b, n, &c, eb);
 }

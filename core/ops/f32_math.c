@@ -285,10 +285,10 @@ ALWAYS void softmax_body(const float *x, float scale, const float *mask, float *
 	}
 }
 
-ALWAYS void layer_norm_body(const float *x, const float *gain, const float *shift, float epsilon,
-	float *y, int64_t n)
+/* The mean of n numbers, and what their distances from it are multiplied by. */
+ALWAYS void moments(const float *x, float epsilon, int64_t n, float *mean, float *scale)
 {
-	float c[CHAINS] = {0}, d[CHAINS] = {0}, mean, scale;
+	float c[CHAINS] = {0}, d[CHAINS] = {0}, m, s;
 	int64_t whole = n / CHAINS * CHAINS;
 
 	for (int64_t i = 0; i < whole; i += CHAINS) {
@@ -296,23 +296,32 @@ ALWAYS void layer_norm_body(const float *x, const float *gain, const float *shif
 			c[k] += x[i + k];
 		}
 	}
-	mean = fold_sum(c);
+	m = fold_sum(c);
 	for (int64_t i = whole; i < n; i++) {
-		mean += x[i];
+		m += x[i];
 	}
-	mean /= (float)n;
+	m /= (float)n;
 	for (int64_t i = 0; i < whole; i += CHAINS) {
 		for (int k = 0; k < CHAINS; k++) {
-			float v = x[i + k] - mean;
+			float v = x[i + k] - m;
 
 			d[k] = fmaf(v, v, d[k]);
 		}
 	}
-	scale = fold_sum(d);
+	s = fold_sum(d);
 	for (int64_t i = whole; i < n; i++) {
-		scale = fmaf(x[i] - mean, x[i] - mean, scale);
+		s = fmaf(x[i] - m, x[i] - m, s);
 	}
-	scale = 1 / sqrtf(scale / (float)n + epsilon);
+	*mean = m;
+	*scale = 1 / sqrtf(s / (float)n + epsilon);
+}
+
+ALWAYS void layer_norm_body(const float *x, const float *gain, const float *shift, float epsilon,
+	float *y, int64_t n)
+{
+	float mean, scale;
+
+	moments(x, epsilon, n, &mean, &scale);
 	if (shift) {
 		for (int64_t i = 0; i < n; i++) {
 			y[i] = fmaf((x[i] - mean) * scale, gain[i], shift[i]);
@@ -320,6 +329,19 @@ ALWAYS void layer_norm_body(const float *x, const float *gain, const float *shif
 	} else {
 		for (int64_t i = 0; i < n; i++) {
 			y[i] = (x[i] - mean) * scale * gain[i];
+		}
+	}
+}
+
+ALWAYS void group_norm_body(const float *x, const float *gain, const float *shift, float epsilon, float *y,
+	int64_t channels, int64_t each)
+{
+	float mean, scale;
+
+	moments(x, epsilon, channels * each, &mean, &scale);
+	for (int64_t c = 0; c < channels; c++, x += each, y += each) {
+		for (int64_t i = 0; i < each; i++) {
+			y[i] = fmaf((x[i] - mean) * scale, gain[c], shift[c]);
 		}
 	}
 }
@@ -333,6 +355,12 @@ WIDE static void layer_norm_wide(const float *x, const float *gain, const float 
 	float *y, int64_t n)
 {
 	layer_norm_body(x, gain, shift, epsilon, y, n);
+}
+
+WIDE static void group_norm_wide(const float *x, const float *gain, const float *shift, float epsilon, float *y,
+	int64_t channels, int64_t each)
+{
+	group_norm_body(x, gain, shift, epsilon, y, channels, each);
 }
 
 static bool wide(void)
@@ -360,5 +388,15 @@ void qb_f32_layer_norm(const float *x, const float *gain, const float *shift, fl
 		layer_norm_wide(x, gain, shift, epsilon, y, n);
 	} else {
 		layer_norm_body(x, gain, shift, epsilon, y, n);
+	}
+}
+
+void qb_f32_group_norm(const float *x, const float *gain, const float *shift, float epsilon, float *y,
+	int64_t channels, int64_t each)
+{
+	if (wide()) {
+		group_norm_wide(x, gain, shift, epsilon, y, channels, each);
+	} else {
+		group_norm_body(x, gain, shift, epsilon, y, channels, each);
 	}
 }

@@ -24,5 +24,8 @@ void qb_f32_softmax(const float *x, float scale, const float *mask, float *y, in
 /* y = (x - mean) / sqrt(variance + epsilon) * gain + shift of n numbers; gain, shift [n], shift may be NULL. */
 void qb_f32_layer_norm(const float *x, const float *gain, const float *shift, float epsilon, float *y,
 	int64_t n);
+/* The same of [channels][each] numbers together; gain, shift [channels]. */
+void qb_f32_group_norm(const float *x, const float *gain, const float *shift, float epsilon, float *y,
+	int64_t channels, int64_t each);
 
 #endif

@@ -150,6 +150,69 @@ enum qb_err qb__plan_layer_norm(struct qb_builder *b, const struct qb_node *n, s
 	return qb_builder_call(b, n, "layer norm", run_layer_norm, &r, sizeof(r), buffer, 4, 1, eb);
 }
 
+/* ---- InstanceNormalization, GroupNormalization ---- */
+
+struct group_norm {
+	int64_t images, groups, channels, each; /* channels: of a group; each: numbers of one */
+	float epsilon;
+	const float *gain, *shift;              /* [groups * channels] */
+};
+
+static void run_group_norm(const void *context, void *const *buffer)
+{
+	const struct group_norm *g = context;
+
+#pragma omp parallel for schedule(static) if (g->images * g->groups * g->channels * g->each > PARALLEL)
+	for (int64_t i = 0; i < g->images * g->groups; i++) {
+		int64_t at = i * g->channels * g->each, first = i % g->groups * g->channels;
+
+		qb_f32_group_norm((const float *)buffer[0] + at, g->gain + first, g->shift + first, g->epsilon,
+			(float *)buffer[1] + at, g->channels, g->each);
+	}
+}
+
+/* One number a channel of a constant that may have one a group. */
+static const float *of_channels(struct qb_builder *b, const struct qb_value *v, int64_t channels)
+{
+	const float *from = v->constant->data;
+	int64_t together = channels / v->shape.dim[0];
+	float *all = qb_builder_alloc(b, (size_t)channels, sizeof(*all));
+
+	for (int64_t c = 0; all && c < channels; c++) {
+		all[c] = from[c / together];
+	}
+	return all;
+}
+
+enum qb_err qb__plan_group_norm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0];
+	int64_t channels = x->shape.dim[1];
+	struct group_norm g = {.groups = qb_node_int(n, "num_groups", channels),
+		.epsilon = qb_node_float(n, "epsilon", 1e-5f)};
+	dnnl_memory_desc_t md = qb_dnn_dense(&x->shape);
+	struct qb_place place;
+	int buffer[2];
+
+	if (x->dtype != QB_F32 || x->constant || n->act.kind != QB_ACT_NONE || !numbers(&x->shape) ||
+		!n->input[1]->constant || !n->input[2]->constant) {
+		return QB_EUNSUPPORTED;
+	}
+	g.images = x->shape.dim[0];
+	g.channels = channels / g.groups;
+	g.each = numbers(&x->shape) / g.images / channels;
+	g.gain = of_channels(b, n->input[1], channels);
+	g.shift = of_channels(b, n->input[2], channels);
+	if (!g.gain || !g.shift) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	QB_TRY(qb_builder_dense(b, x, &place, eb));
+	buffer[0] = place.buffer;
+	QB_TRY(qb_builder_define(b, n->output[0], &md, &place, eb));
+	buffer[1] = place.buffer;
+	return qb_builder_call(b, n, "group norm", run_group_norm, &g, sizeof(g), buffer, 2, 1, eb);
+}
+
 /* ---- BatchNormalization that no pass could fold ---- */
 
 struct affine {

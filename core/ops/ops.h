@@ -34,7 +34,7 @@
 	/* conv.c */ \
 	X("", Conv, 2, 3, 1, QB_OP_MATMUL, 1, conv, conv, qb__plan_conv, qb__plan_int8_conv) \
 	X("", ConvInteger, 2, 4, 1, QB_OP_OTHER, -1, conv_integer, conv_integer, NULL, NULL) \
-	X("", ConvTranspose, 2, 3, 1, QB_OP_MATMUL, 1, conv_transpose, conv_transpose, NULL, qb__plan_int8_conv_transpose) \
+	X("", ConvTranspose, 2, 3, 1, QB_OP_MATMUL, 1, conv_transpose, conv_transpose, qb__plan_conv_transpose, qb__plan_int8_conv_transpose) \
 	X("", QLinearConv, 8, 9, 1, QB_OP_OTHER, -1, qlinear_conv, qlinear_conv, NULL, NULL) \
 	/* einsum.c */ \
 	X("", Einsum, 1, -1, 1, QB_OP_OTHER, -1, einsum, einsum, NULL, NULL) \
@@ -73,9 +73,9 @@
 	X("", Trilu, 1, 2, 1, QB_OP_PASS, -1, trilu, trilu, NULL, NULL) \
 	/* norm.c */ \
 	X("", BatchNormalization, 5, 5, 5, QB_OP_ELTWISE, -1, batch_norm, batch_norm, qb__plan_batch_norm, qb__plan_int8_batch_norm) \
-	X("", GroupNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, group_norm, group_norm, NULL, NULL) \
+	X("", GroupNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, group_norm, group_norm, qb__plan_group_norm, NULL) \
 	X("", Hardmax, 1, 1, 1, QB_OP_OTHER, -1, softmax, softmax, NULL, NULL) \
-	X("", InstanceNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, instance_norm, instance_norm, NULL, NULL) \
+	X("", InstanceNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, instance_norm, instance_norm, qb__plan_group_norm, NULL) \
 	X("", LayerNormalization, 2, 3, 3, QB_OP_ELTWISE, -1, layer_norm, layer_norm, qb__plan_layer_norm, qb__plan_int8_layer_norm) \
 	X("", LogSoftmax, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, qb__plan_softmax, NULL) \
 	X("", LpNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax, NULL, NULL) \

@@ -10,7 +10,7 @@
 #include "core/ops/op.h"
 
 #define QB_PLANS(X) \
-	X(add) X(alias) X(batch_norm) X(binary) X(clip) X(concat) X(conv) X(eltwise) X(gemm) X(global_pool) \
+	X(add) X(alias) X(batch_norm) X(binary) X(clip) X(concat) X(conv) X(conv_transpose) X(eltwise) X(gemm) X(global_pool) X(group_norm) \
 	X(layer_norm) X(matmul) X(move) X(pool) X(reduce) X(resize) X(softmax) X(transpose) \
 	X(int8_alias) X(int8_batch_norm) X(int8_binary) X(int8_conv) X(int8_conv_transpose) X(int8_gemm) X(int8_global_pool) X(int8_layer_norm) \
 	X(int8_matmul) X(int8_join) X(int8_mean) X(int8_move) X(int8_pool) X(int8_product) X(int8_resize) X(int8_softmax) X(int8_table) X(int8_transpose)

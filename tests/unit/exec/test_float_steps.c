@@ -233,6 +233,71 @@ static void conv__every_way__equals_plain_c(void **state)
 	}
 }
 
+static void conv_transpose__every_way__equals_plain_c(void **state)
+{
+	static const struct {
+		struct conv_case as;
+		int64_t more[2]; /* output_padding */
+	} cases[] = {
+		{{20, 17, 9, 7, {2, 2}, {2, 2}, {1, 1}, {0, 0, 0, 0}, 1, NULL}, {0, 0}},
+		{{33, 24, 6, 8, {4, 4}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 1, NULL}, {0, 0}},
+		{{16, 16, 7, 5, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 1, NULL}, {1, 1}},
+		{{24, 18, 5, 6, {3, 2}, {1, 3}, {2, 1}, {2, 0, 1, 0}, 3, NULL}, {0, 1}},
+		{{12, 12, 6, 5, {3, 3}, {2, 1}, {1, 1}, {1, 1, 0, 1}, 12, NULL}, {0, 0}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(cases); i++) {
+		const struct conv_case *c = &cases[i].as;
+		struct model_builder b;
+		Onnx__NodeProto *n;
+
+		start(&b, DIMS(MB_BATCH, c->c, c->h, c->w));
+		constant(&b, "w", DIMS(c->c, c->o / c->group, c->kernel[0], c->kernel[1]));
+		constant(&b, "bias", DIMS(c->o));
+		n = mb_node(&b, "ConvTranspose", "conv", i % 2 ? "x,w" : "x,w,bias", "c");
+		mb_attr_ints(&b, n, "strides", 2, c->stride);
+		mb_attr_ints(&b, n, "dilations", 2, c->dilation);
+		mb_attr_ints(&b, n, "pads", 4, c->pads);
+		mb_attr_ints(&b, n, "output_padding", 2, cases[i].more);
+		mb_attr_int(&b, n, "group", c->group);
+		mb_attr_float(&b, mb_node(&b, i % 3 ? "Relu" : "LeakyRelu", "act", "c", "y"), "alpha", 0.1f);
+		unmade = "plain C";
+		check(&b);
+	}
+}
+
+static void normalization__of_groups__equals_plain_c(void **state)
+{
+	static const struct {
+		const char *type;
+		int opset;
+		int64_t groups, parameters;
+	} cases[] = {{"InstanceNormalization", 17, 0, 24}, {"GroupNormalization", 18, 4, 4},
+		{"GroupNormalization", 21, 3, 24}};
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(cases); i++) {
+		struct model_builder b;
+		Onnx__NodeProto *n;
+
+		stream = 0;
+		mb_init(&b, cases[i].opset);
+		mb_input(&b, "x", F32, DIMS(MB_BATCH, 24, 9, 7));
+		constant(&b, "gain", DIMS(cases[i].parameters));
+		constant(&b, "shift", DIMS(cases[i].parameters));
+		n = mb_node(&b, cases[i].type, "norm", "x,gain,shift", "n");
+		mb_attr_float(&b, n, "epsilon", 1e-3f);
+		if (cases[i].groups) {
+			mb_attr_int(&b, n, "num_groups", cases[i].groups);
+		}
+		mb_node(&b, "Tanh", "then", "n", "y");
+		made = "group norm";
+		unmade = "plain C";
+		check(&b);
+	}
+}
+
 static void residual__sum_and_relu__equal_plain_c(void **state)
 {
 	(void)state;
@@ -662,6 +727,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(conv__every_way__equals_plain_c),
+		cmocka_unit_test(conv_transpose__every_way__equals_plain_c),
+		cmocka_unit_test(normalization__of_groups__equals_plain_c),
 		cmocka_unit_test(residual__sum_and_relu__equal_plain_c),
 		cmocka_unit_test(bottleneck__in_one_step__equals_plain_c),
 		cmocka_unit_test(gate__of_the_same_value__is_the_layers_activation),
