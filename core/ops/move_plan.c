@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/base/vectorized.h"
 #include "core/graph/op.h"
 #include "core/ops/builder.h"
 #include "core/ops/f32_kernels.h"
@@ -91,10 +92,33 @@ struct move {
 	int64_t gap;                         /* the outermost level's distance in y; 0: no gaps */
 };
 
+/* Two runs, number by number in turns: what a shuffle of two groups of channels does to a pixel. */
+QB_AVX2 static void interleave_wide(const float *restrict a, const float *restrict b, float *restrict y, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		y[2 * i] = a[i];
+		y[2 * i + 1] = b[i];
+	}
+}
+
+static bool interleave(const float *x, int64_t x_step, float *y, int64_t n)
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2")) {
+		interleave_wide(x, x + x_step, y, n);
+		return true;
+	}
+#endif
+	return false;
+}
+
 /* One level is contiguous in y, another in x: block by block, so that both are read and written in lines. */
 static void transpose(const float *x, int64_t x_step, float *y, int64_t y_step, int64_t inner,
 	int64_t outer)
 {
+	if (inner == 2 && y_step == 2 && interleave(x, x_step, y, outer)) {
+		return;
+	}
 	for (int64_t i = 0; i < inner; i += BLOCK) {
 		for (int64_t j = 0; j < outer; j += BLOCK) {
 			int64_t ni = QB_MIN((int64_t)BLOCK, inner - i), nj = QB_MIN((int64_t)BLOCK, outer - j);

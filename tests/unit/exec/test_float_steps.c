@@ -638,6 +638,25 @@ static void images__moved_joined_resized__equal_plain_c(void **state)
 	check(&b);
 }
 
+static void shuffle__of_channels__is_one_move(void **state)
+{
+	(void)state;
+	for (int64_t groups = 2; groups <= 4; groups++) {
+		struct model_builder b;
+
+		image(&b, 24);
+		shape(&b, "split", DIMS(0, groups, 24 / groups, 6, 5));
+		shape(&b, "join", DIMS(0, 24, 6, 5));
+		mb_node(&b, "Reshape", "split", "i,split", "s");
+		mb_attr_ints(&b, mb_node(&b, "Transpose", "turn", "s", "t"), "perm", 5, (int64_t[]){0, 2, 1, 3, 4});
+		mb_node(&b, "Reshape", "join", "t,join", "u");
+		constant(&b, "w1", DIMS(9, 24, 1, 1));
+		mb_node(&b, "Conv", "last", "u,w1", "y");
+		made = "move";
+		check(&b);
+	}
+}
+
 static void pools__of_the_largest__equal_plain_c(void **state)
 {
 	static const int64_t cases[][8] = { /* kernel, strides, dilations, pads before and behind */
@@ -739,6 +758,7 @@ int main(void)
 		cmocka_unit_test(attention__views__equal_plain_c),
 		cmocka_unit_test(einsum__of_two_operands__is_a_product_of_the_fast_steps),
 		cmocka_unit_test(images__moved_joined_resized__equal_plain_c),
+		cmocka_unit_test(shuffle__of_channels__is_one_move),
 		cmocka_unit_test(pools__of_the_largest__equal_plain_c),
 		cmocka_unit_test(reductions__every_side_and_layout__equal_plain_c),
 		cmocka_unit_test(broadcasts__every_side__equal_plain_c),
