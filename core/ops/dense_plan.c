@@ -44,12 +44,30 @@ struct layer {
 
 enum { X, W, BIAS, ADD, SCRATCH, Y };
 
-static void next_pixel(int64_t height, int64_t width, int64_t *n, int64_t *y, int64_t *x)
+/* Pixels [x, x + count) of line y of image n. */
+struct stripe {
+	int64_t n, y, x, count;
+};
+
+static struct stripe stripe_at(int64_t pixel, int64_t most, int64_t height, int64_t width)
 {
-	if (++*x == width) {
-		*x = 0;
-		*y = *y + 1 == height ? 0 : *y + 1;
-		*n += *y == 0;
+	struct stripe s = {pixel / width / height, pixel / width % height, pixel % width, 0};
+
+	s.count = QB_MIN(most, width - s.x);
+	return s;
+}
+
+/* Of `count` places from `at` on, `step` apart, those with numbers [*from, *to) lie in [0, last]. */
+static void find_inside(int64_t at, int64_t step, int64_t count, int64_t last, int64_t *from, int64_t *to)
+{
+	*from = at >= 0 ? 0 : QB_MIN((-at + step - 1) / step, count);
+	*to = at > last ? *from : QB_MAX(QB_MIN((last - at) / step + 1, count), *from);
+}
+
+static void point(const float **row, int64_t from, int64_t to, const float *x, int64_t step)
+{
+	for (int64_t i = from; i < to; i++) {
+		row[i] = x + i * step;
 	}
 }
 
@@ -58,26 +76,27 @@ static void find_rows(const struct layer *l, const struct area *a, const float *
 	const float **row, int64_t *pixel)
 {
 	const struct qb_dense *d = &l->d;
-	int64_t plane = a->height * a->width;
-	int64_t n = first / plane, oy = first % plane / a->width, ox = first % a->width;
+	struct stripe s;
 
-	for (int64_t i = 0; l->pointwise && i < count; i++) {
-		pixel[i] = first + i;
-		row[i] = x + (first + i) * d->channels;
-	}
-	for (int64_t i = 0; !l->pointwise && i < count; i++) {
-		int64_t y0 = (a->y + oy) * d->stride[0] - d->pad[0], x0 = (a->x + ox) * d->stride[1] - d->pad[1];
-
-		pixel[i] = (n * d->out_height + a->y + oy) * d->out_width + a->x + ox;
-		for (int64_t t = 0; t < a->taps; t++) {
-			int64_t iy = y0 + a->tap[t] / d->kernel[1] * d->dilation[0];
-			int64_t ix = x0 + a->tap[t] % d->kernel[1] * d->dilation[1];
-			bool inside = iy >= 0 && iy < d->height && ix >= 0 && ix < d->width;
-
-			row[t * count + i] = !inside ? l->zeros
-				: x + ((n * d->height + iy) * d->width + ix) * d->channels;
+	for (int64_t i = 0; i < count; i += s.count) {
+		s = stripe_at(first + i, count - i, a->height, a->width);
+		for (int64_t k = 0; k < s.count; k++) {
+			pixel[i + k] = (s.n * d->out_height + a->y + s.y) * d->out_width + a->x + s.x + k;
 		}
-		next_pixel(a->height, a->width, &n, &oy, &ox);
+		for (int64_t t = 0; t < a->taps; t++) {
+			int64_t iy = (a->y + s.y) * d->stride[0] - d->pad[0] + a->tap[t] / d->kernel[1] * d->dilation[0];
+			int64_t ix = (a->x + s.x) * d->stride[1] - d->pad[1] + a->tap[t] % d->kernel[1] * d->dilation[1];
+			const float **to = row + t * count + i;
+			int64_t from = 0, end = 0;
+
+			if (iy >= 0 && iy < d->height) {
+				find_inside(ix, d->stride[1], s.count, d->width - 1, &from, &end);
+			}
+			point(to, 0, from, l->zeros, 0);
+			point(to, from, end, x + ((s.n * d->height + iy) * d->width + ix) * d->channels,
+				d->stride[1] * d->channels);
+			point(to, end, s.count, l->zeros, 0);
+		}
 	}
 }
 
@@ -116,23 +135,31 @@ static void find_lines(const struct layer *l, const float *x, int64_t first, int
 	float *scratch)
 {
 	const struct qb_dense *d = &l->d;
-	int64_t plane = d->out_height * d->out_width, line = d->kernel[1] * l->depth;
-	int64_t n = first / plane, oy = first % plane / d->out_width, ox = first % d->out_width;
+	int64_t line = d->kernel[1] * l->depth, size = d->kernel[0] * line, from, end;
+	struct stripe s;
 
-	for (int64_t i = 0; i < count; i++, scratch += d->kernel[0] * line) {
-		int64_t y0 = oy * d->stride[0] - d->pad[0], x0 = ox * d->stride[1] - d->pad[1];
-		bool inside = x0 >= 0 && x0 + d->kernel[1] <= d->width;
+	for (int64_t i = 0; i < count; i += s.count, scratch += s.count * size) {
+		int64_t ix;
 
-		if (!inside) {
-			gather_pixel(l, x, first + i, scratch);
+		s = stripe_at(first + i, count - i, d->out_height, d->out_width);
+		ix = s.x * d->stride[1] - d->pad[1];
+		find_inside(ix, d->stride[1], s.count, d->width - d->kernel[1], &from, &end);
+		for (int64_t k = 0; k < s.count; k++) {
+			k = k == from ? end : k;
+			if (k < s.count) {
+				gather_pixel(l, x, first + i + k, scratch + k * size);
+			}
 		}
 		for (int64_t ky = 0; ky < d->kernel[0]; ky++) {
-			int64_t iy = y0 + ky * d->dilation[0];
+			int64_t iy = s.y * d->stride[0] - d->pad[0] + ky * d->dilation[0];
+			bool inside = iy >= 0 && iy < d->height;
+			const float **to = row + ky * count + i;
 
-			row[ky * count + i] = !inside ? scratch + ky * line : iy < 0 || iy >= d->height ? l->zeros
-				: x + ((n * d->height + iy) * d->width + x0) * d->channels;
+			point(to, 0, from, scratch + ky * line, size);
+			point(to, from, end, inside ? x + ((s.n * d->height + iy) * d->width + ix) * d->channels : l->zeros,
+				inside ? d->stride[1] * d->channels : 0);
+			point(to, end, s.count, scratch + ky * line, size);
 		}
-		next_pixel(d->out_height, d->out_width, &n, &oy, &ox);
 	}
 }
 
