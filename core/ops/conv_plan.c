@@ -141,6 +141,7 @@ static enum qb_err make(dnnl_primitive_desc_t *pd, const struct conv *c, const s
 {
 	dnnl_memory_desc_t src = qb_dnn_any(&c->src), w = qb_dnn_any(&c->weights);
 	dnnl_memory_desc_t dst = qb_dnn_any(&c->dst);
+	dnnl_convolution_desc_t d; /* a transposed one's as well */
 	dnnl_primitive_attr_t attr = NULL;
 	dnnl_status_t s;
 
@@ -149,19 +150,10 @@ static enum qb_err make(dnnl_primitive_desc_t *pd, const struct conv *c, const s
 		dst = qb_dnn_channels_last(&n->output[0]->shape);
 	}
 	QB_TRY(qb_builder_attr(n, &attr, eb));
-	if (c->transposed) {
-		dnnl_deconvolution_desc_t d;
-
-		s = dnnl_dilated_deconvolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_deconvolution_direct,
-			&src, &w, has_bias ? &c->bias : NULL, &dst, c->strides, c->dilates, c->lo, c->hi);
-		s = s ? s : dnnl_primitive_desc_create(pd, &d, attr, qb_dnn_engine(), NULL);
-	} else {
-		dnnl_convolution_desc_t d;
-
-		s = dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_convolution_direct,
-			&src, &w, has_bias ? &c->bias : NULL, &dst, c->strides, c->dilates, c->lo, c->hi);
-		s = s ? s : dnnl_primitive_desc_create(pd, &d, attr, qb_dnn_engine(), NULL);
-	}
+	s = (c->transposed ? dnnl_dilated_deconvolution_forward_desc_init : dnnl_dilated_convolution_forward_desc_init)(&d,
+		dnnl_forward_inference, c->transposed ? dnnl_deconvolution_direct : dnnl_convolution_direct, &src, &w,
+		has_bias ? &c->bias : NULL, &dst, c->strides, c->dilates, c->lo, c->hi);
+	s = s ? s : dnnl_primitive_desc_create(pd, &d, attr, qb_dnn_engine(), NULL);
 	dnnl_primitive_attr_destroy(attr);
 	return s == dnnl_unimplemented || s == dnnl_invalid_arguments
 		? QB_EUNSUPPORTED : qb_dnn_check(s, "convolution", eb);

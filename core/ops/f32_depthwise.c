@@ -179,9 +179,15 @@ INLINE_AVX2 void short_avx2(const struct qb_f32_depthwise *d, const struct bound
 	}
 }
 
+/* there: the lanes that there are; NULL: all. */
+INLINE_AVX2 __m256 load_lanes(const float *x, const __m256i *there)
+{
+	return there ? _mm256_maskload_ps(x, *there) : _mm256_loadu_ps(x);
+}
+
 /* The general kernel: one or TILE pixels, one or TILE registers of channels. */
 INLINE_AVX2 void some_avx2(const struct qb_f32_depthwise *d, const struct bounds *b, const float *const *line,
-	const struct spot *s, const int pixels, const int blocks, int64_t c, float *y)
+	const struct spot *s, const int pixels, const int blocks, const __m256i *there, int64_t c, float *y)
 {
 	const int64_t channels = d->channels, next = d->stride * channels, step = d->dilation * channels;
 	const int64_t at = (s->x * d->stride - d->pad) * channels + s->first * step + c;
@@ -203,17 +209,23 @@ INLINE_AVX2 void some_avx2(const struct qb_f32_depthwise *d, const struct bounds
 			for (int i = 0; i < QB_MAX(pixels, blocks); i++) {
 				int64_t lane = blocks > 1 ? i * LANES : 0;
 
-				sum[i] = _mm256_fmadd_ps(_mm256_loadu_ps(x + lane + (pixels > 1 ? i * next : 0)),
-					_mm256_loadu_ps(w + lane), sum[i]);
+				sum[i] = _mm256_fmadd_ps(load_lanes(x + lane + (pixels > 1 ? i * next : 0), there),
+					load_lanes(w + lane, there), sum[i]);
 			}
 		}
 	}
 #pragma GCC unroll 4
 	for (int i = 0; i < QB_MAX(pixels, blocks); i++) {
 		int64_t lane = c + (blocks > 1 ? i * LANES : 0);
-		__m256 more = d->bias ? _mm256_loadu_ps(d->bias + lane) : _mm256_setzero_ps();
+		__m256 more = d->bias ? load_lanes(d->bias + lane, there) : _mm256_setzero_ps();
+		__m256 v = end_avx2(b, _mm256_add_ps(sum[i], more));
+		float *to = y + lane + (pixels > 1 ? i * channels : 0);
 
-		_mm256_storeu_ps(y + lane + (pixels > 1 ? i * channels : 0), end_avx2(b, _mm256_add_ps(sum[i], more)));
+		if (there) {
+			_mm256_maskstore_ps(to, *there, v);
+		} else {
+			_mm256_storeu_ps(to, v);
+		}
 	}
 }
 
@@ -224,38 +236,11 @@ AVX2 static void spot_few(const struct qb_f32_depthwise *d, const float *const *
 	const struct bounds b = bounds_of(&d->act);
 	const __m256i there = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)d->channels),
 		_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-	const __m256 more = d->bias ? _mm256_maskload_ps(d->bias, there) : _mm256_setzero_ps();
-	const int64_t channels = d->channels, next = d->stride * channels, step = d->dilation * channels;
-	const int64_t at = (s->x * d->stride - d->pad) * channels + s->first * step;
-	__m256 sum[TILE];
 
-#pragma GCC unroll 4
-	for (int i = 0; i < TILE; i++) {
-		sum[i] = _mm256_setzero_ps();
-	}
-	for (int64_t r = 0; r < d->rows; r++) {
-		const float *x, *w = d->weights + (r * d->columns + s->first) * channels;
-
-		if (!line[r]) {
-			continue;
-		}
-		x = line[r] + at;
-		for (int64_t k = s->first; k < s->last; k++, x += step, w += channels) {
-			const __m256 tap = _mm256_maskload_ps(w, there);
-
-#pragma GCC unroll 4
-			for (int i = 0; i < TILE; i++) {
-				if (i < pixels) {
-					sum[i] = _mm256_fmadd_ps(_mm256_maskload_ps(x + i * next, there), tap, sum[i]);
-				}
-			}
-		}
-	}
-#pragma GCC unroll 4
-	for (int i = 0; i < TILE; i++) {
-		if (i < pixels) {
-			_mm256_maskstore_ps(y + i * channels, there, end_avx2(&b, _mm256_add_ps(sum[i], more)));
-		}
+	if (pixels > 1) {
+		some_avx2(d, &b, line, s, TILE, 1, &there, 0, y);
+	} else {
+		some_avx2(d, &b, line, s, 1, 1, &there, 0, y);
 	}
 }
 
@@ -272,10 +257,10 @@ AVX2 static void spot_one(const struct qb_f32_depthwise *d, const float *const *
 	int64_t c = 0;
 
 	for (; c + TILE * LANES <= d->channels; c += TILE * LANES) {
-		some_avx2(d, &b, line, s, 1, TILE, c, y);
+		some_avx2(d, &b, line, s, 1, TILE, NULL, c, y);
 	}
 	for (c = whole(d, c); c < d->channels; c = whole(d, c + LANES)) {
-		some_avx2(d, &b, line, s, 1, 1, c, y);
+		some_avx2(d, &b, line, s, 1, 1, NULL, c, y);
 	}
 }
 
@@ -285,7 +270,7 @@ AVX2 static void spot_four(const struct qb_f32_depthwise *d, const float *const 
 	const struct bounds b = bounds_of(&d->act);
 
 	for (int64_t c = 0; c < d->channels; c = whole(d, c + LANES)) {
-		some_avx2(d, &b, line, s, TILE, 1, c, y);
+		some_avx2(d, &b, line, s, TILE, 1, NULL, c, y);
 	}
 }
 

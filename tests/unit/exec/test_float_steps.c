@@ -176,6 +176,21 @@ struct conv_case {
 	const char *made;
 };
 
+/* On x and w, with a bias or without and one activation or the other behind it, as case i has them. */
+static Onnx__NodeProto *add_conv(struct model_builder *b, const char *type, const struct conv_case *c, size_t i)
+{
+	Onnx__NodeProto *n;
+
+	constant(b, "bias", DIMS(c->o));
+	n = mb_node(b, type, "conv", i % 2 ? "x,w" : "x,w,bias", "c");
+	mb_attr_ints(b, n, "strides", 2, c->stride);
+	mb_attr_ints(b, n, "dilations", 2, c->dilation);
+	mb_attr_ints(b, n, "pads", 4, c->pads);
+	mb_attr_int(b, n, "group", c->group);
+	mb_attr_float(b, mb_node(b, i % 3 ? "Relu" : "LeakyRelu", "act", "c", "y"), "alpha", 0.1f);
+	return n;
+}
+
 static void conv__every_way__equals_plain_c(void **state)
 {
 	static const struct conv_case cases[] = {
@@ -217,17 +232,10 @@ static void conv__every_way__equals_plain_c(void **state)
 	for (size_t i = 0; i < QB_COUNT(cases); i++) {
 		const struct conv_case *c = &cases[i];
 		struct model_builder b;
-		Onnx__NodeProto *n;
 
 		start(&b, DIMS(MB_BATCH, c->c, c->h, c->w));
 		constant(&b, "w", DIMS(c->o, c->c / c->group, c->kernel[0], c->kernel[1]));
-		constant(&b, "bias", DIMS(c->o));
-		n = mb_node(&b, "Conv", "conv", i % 2 ? "x,w" : "x,w,bias", "c");
-		mb_attr_ints(&b, n, "strides", 2, c->stride);
-		mb_attr_ints(&b, n, "dilations", 2, c->dilation);
-		mb_attr_ints(&b, n, "pads", 4, c->pads);
-		mb_attr_int(&b, n, "group", c->group);
-		mb_attr_float(&b, mb_node(&b, i % 3 ? "Relu" : "LeakyRelu", "act", "c", "y"), "alpha", 0.1f);
+		add_conv(&b, "Conv", c, i);
 		made = c->made;
 		check(&b);
 	}
@@ -250,18 +258,10 @@ static void conv_transpose__every_way__equals_plain_c(void **state)
 	for (size_t i = 0; i < QB_COUNT(cases); i++) {
 		const struct conv_case *c = &cases[i].as;
 		struct model_builder b;
-		Onnx__NodeProto *n;
 
 		start(&b, DIMS(MB_BATCH, c->c, c->h, c->w));
 		constant(&b, "w", DIMS(c->c, c->o / c->group, c->kernel[0], c->kernel[1]));
-		constant(&b, "bias", DIMS(c->o));
-		n = mb_node(&b, "ConvTranspose", "conv", i % 2 ? "x,w" : "x,w,bias", "c");
-		mb_attr_ints(&b, n, "strides", 2, c->stride);
-		mb_attr_ints(&b, n, "dilations", 2, c->dilation);
-		mb_attr_ints(&b, n, "pads", 4, c->pads);
-		mb_attr_ints(&b, n, "output_padding", 2, cases[i].more);
-		mb_attr_int(&b, n, "group", c->group);
-		mb_attr_float(&b, mb_node(&b, i % 3 ? "Relu" : "LeakyRelu", "act", "c", "y"), "alpha", 0.1f);
+		mb_attr_ints(&b, add_conv(&b, "ConvTranspose", c, i), "output_padding", 2, cases[i].more);
 		unmade = "plain C";
 		check(&b);
 	}
