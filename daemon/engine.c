@@ -11,16 +11,16 @@
 #include <string.h>
 
 #include "common/json_text.h"
-#include "daemon/lab.h"
+#include "daemon/daemon.h"
 #include "daemon/loop.h"
 #include "daemon/worker.h"
 
 enum { RETRY_MS = 5000, TYPES_MS = 20000, ANSWER_MS = 5000, LINE_MAX_BYTES = 64 << 20, QUEUE_MAX = 64 };
 
 struct qb_engine {
-	struct qb_lab *lab;
-	void (*ready)(struct qb_lab *lab);
-	bool (*measuring)(struct qb_lab *lab);
+	struct qb_daemon *daemon;
+	void (*ready)(struct qb_daemon *daemon);
+	bool (*measuring)(struct qb_daemon *daemon);
 	_Atomic(json_t *) info;
 	pthread_mutex_t lock; /* of why */
 	char why[512];
@@ -165,11 +165,11 @@ static void take_info(struct qb_engine *e, json_t *info)
 		qb_worker_signal(e->worker, SIGKILL);
 		return;
 	}
-	qb_log(QB_LOG_INFO, "worker %s, engine %s, %zu kinds of job", e->lab->options.worker,
+	qb_log(QB_LOG_INFO, "worker %s, engine %s, %zu kinds of job", e->daemon->options.worker,
 		json_string_value(json_object_get(info, "engine")),
 		json_array_size(json_object_get(info, "types")));
 	atomic_store(&e->info, json_incref(info));
-	e->ready(e->lab);
+	e->ready(e->daemon);
 }
 
 static void fail_first(struct qb_engine *e, const char *why)
@@ -234,7 +234,7 @@ static void on_end(void *arg, const struct qb_worker_end *end)
 		return;
 	}
 	snprintf(why, sizeof(why), "%.150s --serve ended with status %d, signal %d: %.150s",
-		e->lab->options.worker, (int)end->status, end->signal, end->errors);
+		e->daemon->options.worker, (int)end->status, end->signal, end->errors);
 	if (e->dying || lost) {
 		qb_log(QB_LOG_WARNING, "%s; it starts again", why);
 		if (lost) {
@@ -252,11 +252,11 @@ static void start_worker(struct qb_engine *e)
 	char threads[24], why[256], **argv;
 	struct qb_worker_setup setup = {.limit = LINE_MAX_BYTES, .line = on_line, .end = on_end, .arg = e};
 
-	snprintf(threads, sizeof(threads), "%lld", (long long)e->lab->options.worker_threads);
-	argv = qb_worker_argv("", e->lab->options.worker, "--serve", "--threads", threads, NULL);
+	snprintf(threads, sizeof(threads), "%lld", (long long)e->daemon->options.worker_threads);
+	argv = qb_worker_argv("", e->daemon->options.worker, "--serve", "--threads", threads, NULL);
 	setup.argv = argv;
 	e->dying = false;
-	e->worker = qb_worker_start(e->lab->loop, &setup, why, sizeof(why));
+	e->worker = qb_worker_start(e->daemon->loop, &setup, why, sizeof(why));
 	qb_worker_argv_free(argv);
 	if (!e->worker) {
 		not_ready(e, why);
@@ -269,23 +269,23 @@ static void start_worker(struct qb_engine *e)
 	ask_next(e);
 }
 
-struct qb_engine *qb_engine_create(struct qb_lab *lab, void (*ready)(struct qb_lab *lab),
-	bool (*measuring)(struct qb_lab *lab))
+struct qb_engine *qb_engine_create(struct qb_daemon *daemon, void (*ready)(struct qb_daemon *daemon),
+	bool (*measuring)(struct qb_daemon *daemon))
 {
 	struct qb_engine *e = calloc(1, sizeof(*e));
 
 	if (!e) {
 		return NULL;
 	}
-	e->lab = lab;
+	e->daemon = daemon;
 	e->ready = ready;
 	e->measuring = measuring;
 	e->last = &e->first;
 	e->types.ask = "types";
 	pthread_mutex_init(&e->lock, NULL);
 	snprintf(e->why, sizeof(e->why), "the worker has not answered yet");
-	uv_timer_init(lab->loop, &e->retry);
-	uv_timer_init(lab->loop, &e->slow);
+	uv_timer_init(daemon->loop, &e->retry);
+	uv_timer_init(daemon->loop, &e->slow);
 	e->retry.data = e->slow.data = e;
 	start_worker(e);
 	return e;
@@ -320,14 +320,14 @@ const json_t *qb_engine_type(const json_t *info, const char *type)
 void qb_engine_ask(struct qb_call *call, void *question)
 {
 	struct qb_question *q = question;
-	struct qb_engine *e = q->lab->engine;
+	struct qb_engine *e = q->daemon->engine;
 
 	if (e->stopped) {
 		qb_refuse(&q->problem, 503, "stopping", "the server is stopping; try again later");
 	} else if (!e->worker || !qb_engine_info(e, &q->problem)) {
 		qb_refuse(&q->problem, 503, "worker_unavailable", "the worker program cannot be used just now; try "
 			"again in a few seconds");
-	} else if (q->heavy && e->measuring(q->lab)) {
+	} else if (q->heavy && e->measuring(q->daemon)) {
 		qb_refuse(&q->problem, 503, "measuring", "a job is measuring latency, beside which nothing else may "
 			"compute; try again in a few seconds");
 	} else if (e->queued >= QUEUE_MAX) {

@@ -12,13 +12,13 @@
 #include "daemon/util.h"
 
 struct qb_engine;
-struct qb_lab;
+struct qb_daemon;
 struct qb_call;
 
 /* Loop thread. ready is called once, when the worker has answered; measuring says whether heavy questions have to be
  * refused just now. */
-struct qb_engine *qb_engine_create(struct qb_lab *lab, void (*ready)(struct qb_lab *lab),
-	bool (*measuring)(struct qb_lab *lab));
+struct qb_engine *qb_engine_create(struct qb_daemon *daemon, void (*ready)(struct qb_daemon *daemon),
+	bool (*measuring)(struct qb_daemon *daemon));
 void qb_engine_stop(struct qb_engine *e); /* no more questions */
 void qb_engine_destroy(struct qb_engine **e);
 
@@ -29,7 +29,7 @@ const json_t *qb_engine_type(const json_t *info, const char *type);
 
 /* Something the worker is asked, on the stack of a thread that waits for the answer. */
 struct qb_question {
-	struct qb_lab *lab;
+	struct qb_daemon *daemon;
 	const char *ask;    /* format, round, sqnr, ... (core/experiment/question.c) */
 	const json_t *body; /* what it takes; borrowed */
 	bool heavy;         /* not while a job measures latency */

@@ -19,11 +19,11 @@
 enum { ATTEMPTS_MAX = 3, QUEUE_MAX = 10000 };
 
 struct qb_jobs {
-	struct qb_lab *lab;
+	struct qb_daemon *daemon;
 	struct qb_run *runs;
 	uv_timer_t wake; /* fires at once, but never inside somebody's transaction */
 	int64_t turns;
-	void (*stopped)(struct qb_lab *lab);
+	void (*stopped)(struct qb_daemon *daemon);
 };
 
 static const char *text_of(const json_t *object, const char *key)
@@ -43,7 +43,7 @@ static bool database_problem(struct qb_problem *p)
 
 static json_t *job_object(struct qb_jobs *j, int64_t id, struct qb_problem *p)
 {
-	json_t *job = qb_store_row(j->lab->store, QB_SQL_JOB_GET, "i", id);
+	json_t *job = qb_store_row(j->daemon->store, QB_SQL_JOB_GET, "i", id);
 
 	if (!job) {
 		qb_refuse(p, 404, "not_found", "there is no job j%lld here", (long long)id);
@@ -55,7 +55,7 @@ static void state_event(struct qb_jobs *j, int64_t id, const char *state, json_t
 {
 	json_t *e = json_pack("{s:s, s:s, s:O?}", "event", "state", "state", state, "error", error);
 
-	qb_run_event(j->lab, id, e);
+	qb_run_event(j->daemon, id, e);
 	json_decref(e);
 }
 
@@ -63,7 +63,7 @@ static void state_event(struct qb_jobs *j, int64_t id, const char *state, json_t
 static void finish(struct qb_jobs *j, int64_t id, const char *state, json_t *error,
 	const char *outcome, json_t *result)
 {
-	struct qb_store *s = j->lab->store;
+	struct qb_store *s = j->daemon->store;
 	char now[QB_TIME_LEN];
 	bool ok;
 
@@ -77,12 +77,12 @@ static void finish(struct qb_jobs *j, int64_t id, const char *state, json_t *err
 		json_t *e = json_copy(error);
 
 		json_object_set_new(e, "event", json_string("error"));
-		qb_run_event(j->lab, id, e);
+		qb_run_event(j->daemon, id, e);
 		json_decref(e);
 	}
 	state_event(j, id, state, error);
 	qb_store_end(s, ok);
-	qb_hub_publish(j->lab->hub, id);
+	qb_hub_publish(j->daemon->hub, id);
 	qb_log(QB_LOG_INFO, "j%lld %s%s%s", (long long)id, state, error ? ": " : "",
 		error ? text_of(error, "detail") : "");
 }
@@ -97,13 +97,13 @@ static void fail(struct qb_jobs *j, int64_t id, const char *code, const char *de
 
 static void requeue(struct qb_jobs *j, int64_t id, int forget)
 {
-	struct qb_store *s = j->lab->store;
+	struct qb_store *s = j->daemon->store;
 
 	qb_store_begin(s, true);
 	qb_store_exec(s, QB_SQL_JOB_REQUEUE, "ii", id, (int64_t)forget);
 	state_event(j, id, "queued", NULL);
 	qb_store_end(s, true);
-	qb_hub_publish(j->lab->hub, id);
+	qb_hub_publish(j->daemon->hub, id);
 }
 
 static void unlink_run(struct qb_jobs *j, struct qb_run *run)
@@ -152,7 +152,7 @@ static void sections(void *arg)
 static void inspection_ended(struct qb_jobs *j, struct qb_run *r)
 {
 	if (r->stop == QB_RUN_GOES || r->stop == QB_RUN_OVERTIME) {
-		qb_store_exec(j->lab->store, QB_SQL_UPLOAD_INSPECTED, "ssjj", r->upload,
+		qb_store_exec(j->daemon->store, QB_SQL_UPLOAD_INSPECTED, "ssjj", r->upload,
 			r->error ? "failed" : "ok", r->error ? NULL : r->result, r->error);
 	}
 }
@@ -179,13 +179,13 @@ static void ended(void *arg, struct qb_run *r)
 	qb_run_free(&r);
 	sections(j);
 	if (j->stopped && !j->runs) {
-		j->stopped(j->lab);
+		j->stopped(j->daemon);
 	}
 }
 
-static json_t *file_object(struct qb_lab *lab, const char *name, const char *sha256)
+static json_t *file_object(struct qb_daemon *daemon, const char *name, const char *sha256)
 {
-	char *path = qb_blob_path(lab->options.state, sha256);
+	char *path = qb_blob_path(daemon->options.state, sha256);
 	json_t *v = json_pack("{s:s, s:s, s:s}", "path", path, "name", name, "sha256", sha256);
 
 	free(path);
@@ -204,7 +204,7 @@ static json_t *job_line(struct qb_jobs *j, int64_t id, const json_t *spec, char 
 	json_t *line = json_deep_copy(spec), *inputs, *in, *file;
 	size_t i;
 
-	inputs = qb_store_rows(j->lab->store, QB_SQL_JOB_INPUTS, "i", id);
+	inputs = qb_store_rows(j->daemon->store, QB_SQL_JOB_INPUTS, "i", id);
 	json_array_foreach(inputs, i, in) {
 		if (!json_is_true(json_object_get(in, "exists"))) {
 			snprintf(why, why_len, "%s: %s (%s) was deleted; upload it again and submit a new job",
@@ -213,7 +213,7 @@ static json_t *job_line(struct qb_jobs *j, int64_t id, const json_t *spec, char 
 			line = NULL;
 			break;
 		}
-		file = file_object(j->lab, text_of(in, "name"), text_of(in, "sha256"));
+		file = file_object(j->daemon, text_of(in, "name"), text_of(in, "sha256"));
 		/* Results that hold a job to submit name uploads as this one did. */
 		json_object_set(file, "id", json_object_get(in, "upload"));
 		json_object_set_new(line, text_of(in, "field"), file);
@@ -224,7 +224,7 @@ static json_t *job_line(struct qb_jobs *j, int64_t id, const json_t *spec, char 
 
 static void clear_outcome(struct qb_jobs *j, int64_t id)
 {
-	struct qb_store *s = j->lab->store;
+	struct qb_store *s = j->daemon->store;
 	json_t *hashes = qb_store_rows(s, QB_SQL_ARTIFACT_HASHES, "i", id), *h;
 	size_t i;
 
@@ -232,7 +232,7 @@ static void clear_outcome(struct qb_jobs *j, int64_t id)
 	qb_store_exec(s, QB_SQL_RESULT_CLEAR, "i", id);
 	qb_store_exec(s, QB_SQL_ARTIFACT_CLEAR, "i", id);
 	json_array_foreach(hashes, i, h) {
-		qb_uploads_release(j->lab, text_of(h, "sha256"));
+		qb_uploads_release(j->daemon, text_of(h, "sha256"));
 	}
 	json_decref(hashes);
 }
@@ -249,13 +249,13 @@ static void start_job(struct qb_jobs *j, const json_t *row)
 		return;
 	}
 	qb_time_now(now);
-	qb_store_begin(j->lab->store, true);
-	qb_store_exec(j->lab->store, QB_SQL_JOB_START, "is", id, now);
+	qb_store_begin(j->daemon->store, true);
+	qb_store_exec(j->daemon->store, QB_SQL_JOB_START, "is", id, now);
 	clear_outcome(j, id);
 	state_event(j, id, "running", NULL);
-	qb_store_end(j->lab->store, true);
-	qb_hub_publish(j->lab->hub, id);
-	r = qb_run_start(j->lab, id, NULL, line, ended, sections, j, why, sizeof(why));
+	qb_store_end(j->daemon->store, true);
+	qb_hub_publish(j->daemon->hub, id);
+	r = qb_run_start(j->daemon, id, NULL, line, ended, sections, j, why, sizeof(why));
 	json_decref(line);
 	if (!r) {
 		fail(j, id, "worker_unavailable", why);
@@ -269,9 +269,9 @@ static bool start_inspection(struct qb_jobs *j, const json_t *row)
 	const char *id = text_of(row, "id");
 	json_t *line = json_pack("{s:s, s:o}", "type", "inspect",
 		!strcmp(text_of(row, "kind"), "m") ? "model" : "data",
-		file_object(j->lab, text_of(row, "name"), text_of(row, "sha256")));
+		file_object(j->daemon, text_of(row, "name"), text_of(row, "sha256")));
 	char why[512];
-	struct qb_run *r = qb_run_start(j->lab, 0, id, line, ended, sections, j, why, sizeof(why));
+	struct qb_run *r = qb_run_start(j->daemon, 0, id, line, ended, sections, j, why, sizeof(why));
 
 	json_decref(line);
 	if (!r) {
@@ -300,7 +300,7 @@ static void start_inspections(struct qb_jobs *j)
 	if (count(j, true)) {
 		return;
 	}
-	pending = qb_store_rows(j->lab->store, QB_SQL_UPLOAD_PENDING, "");
+	pending = qb_store_rows(j->daemon->store, QB_SQL_UPLOAD_PENDING, "");
 	row = json_array_get(pending, 0);
 	if (row) {
 		start_inspection(j, row);
@@ -312,7 +312,7 @@ static void schedule(uv_timer_t *timer)
 {
 	struct qb_jobs *j = timer->data;
 
-	if (j->stopped || !qb_engine_info(j->lab->engine, NULL)) {
+	if (j->stopped || !qb_engine_info(j->daemon->engine, NULL)) {
 		return;
 	}
 	for (struct qb_run *r = j->runs; r; r = r->next) {
@@ -321,8 +321,8 @@ static void schedule(uv_timer_t *timer)
 		}
 	}
 	start_inspections(j);
-	while (count(j, false) < j->lab->options.jobs) {
-		json_t *row = qb_store_row(j->lab->store, QB_SQL_JOB_NEXT, "");
+	while (count(j, false) < j->daemon->options.jobs) {
+		json_t *row = qb_store_row(j->daemon->store, QB_SQL_JOB_NEXT, "");
 
 		if (!row) {
 			return;
@@ -339,13 +339,13 @@ void qb_jobs_wake(struct qb_jobs *j)
 	}
 }
 
-struct qb_jobs *qb_jobs_create(struct qb_lab *lab)
+struct qb_jobs *qb_jobs_create(struct qb_daemon *daemon)
 {
 	struct qb_jobs *j = calloc(1, sizeof(*j));
 
 	if (j) {
-		j->lab = lab;
-		uv_timer_init(lab->loop, &j->wake);
+		j->daemon = daemon;
+		uv_timer_init(daemon->loop, &j->wake);
 		j->wake.data = j;
 	}
 	return j;
@@ -353,7 +353,7 @@ struct qb_jobs *qb_jobs_create(struct qb_lab *lab)
 
 void qb_jobs_recover(struct qb_jobs *j)
 {
-	json_t *rows = qb_store_rows(j->lab->store, QB_SQL_JOB_RUNNING, ""), *row;
+	json_t *rows = qb_store_rows(j->daemon->store, QB_SQL_JOB_RUNNING, ""), *row;
 	size_t i;
 
 	json_array_foreach(rows, i, row) {
@@ -371,7 +371,7 @@ void qb_jobs_recover(struct qb_jobs *j)
 	json_decref(rows);
 }
 
-void qb_jobs_stop(struct qb_jobs *j, void (*done)(struct qb_lab *lab))
+void qb_jobs_stop(struct qb_jobs *j, void (*done)(struct qb_daemon *daemon))
 {
 	j->stopped = done;
 	uv_close((uv_handle_t *)&j->wake, NULL);
@@ -379,7 +379,7 @@ void qb_jobs_stop(struct qb_jobs *j, void (*done)(struct qb_lab *lab))
 		qb_run_end(r, QB_RUN_STOPPED);
 	}
 	if (!j->runs) {
-		done(j->lab);
+		done(j->daemon);
 	}
 }
 
@@ -443,7 +443,7 @@ static bool resolve_one(struct qb_jobs *j, const char *field, const json_t *valu
 		return field_wrong(p, field, "\"%.60s\" is no dataset's id, which looks like d1; upload the data "
 			"with POST /v1/datasets first", id);
 	}
-	row = qb_store_row(j->lab->store, QB_SQL_UPLOAD_FILE, "s", id);
+	row = qb_store_row(j->daemon->store, QB_SQL_UPLOAD_FILE, "s", id);
 	if (!row) {
 		return field_wrong(p, field, "there is no %.60s here; see GET /v1/%ss", id, kind);
 	}
@@ -499,7 +499,7 @@ static void fingerprint(const json_t *spec, const json_t *inputs, const char *en
 static int64_t insert(struct qb_jobs *j, const json_t *spec, const json_t *inputs, const char *hash,
 	const char *engine)
 {
-	struct qb_store *s = j->lab->store;
+	struct qb_store *s = j->daemon->store;
 	char now[QB_TIME_LEN];
 	json_t *in;
 	size_t i;
@@ -525,7 +525,7 @@ static int64_t insert(struct qb_jobs *j, const json_t *spec, const json_t *input
 
 static bool queue_is_full(struct qb_jobs *j)
 {
-	json_t *census = qb_store_row(j->lab->store, QB_SQL_JOB_CENSUS, "");
+	json_t *census = qb_store_row(j->daemon->store, QB_SQL_JOB_CENSUS, "");
 	bool full = number_of(census, "queued") >= QUEUE_MAX;
 
 	json_decref(census);
@@ -534,7 +534,7 @@ static bool queue_is_full(struct qb_jobs *j)
 
 json_t *qb_jobs_submit(struct qb_jobs *j, const json_t *asked, bool *created, struct qb_problem *p)
 {
-	const json_t *info = qb_engine_info(j->lab->engine, p);
+	const json_t *info = qb_engine_info(j->daemon->engine, p);
 	const json_t *type = info ? qb_engine_type(info, text_of(asked, "type")) : NULL;
 	bool fresh = json_is_true(json_object_get(asked, "fresh"));
 	json_t *spec, *inputs, *job = NULL;
@@ -551,7 +551,7 @@ json_t *qb_jobs_submit(struct qb_jobs *j, const json_t *asked, bool *created, st
 	spec = json_copy((json_t *)asked);
 	json_object_del(spec, "fresh");
 	fingerprint(spec, inputs, text_of(info, "engine"), hash);
-	id = fresh ? -1 : qb_store_number(j->lab->store, QB_SQL_JOB_BY_FINGERPRINT, "s", hash);
+	id = fresh ? -1 : qb_store_number(j->daemon->store, QB_SQL_JOB_BY_FINGERPRINT, "s", hash);
 	*created = id < 0;
 	if (*created && queue_is_full(j)) {
 		qb_refuse(p, 503, "queue_full", "%d jobs wait already; try again when some are done", QUEUE_MAX);
@@ -580,7 +580,7 @@ static struct qb_run *find_run(struct qb_jobs *j, int64_t id)
 /* Copies the state of a job out; false and 404 where there is none. */
 static bool state_of(struct qb_jobs *j, int64_t id, char state[16], struct qb_problem *p)
 {
-	json_t *row = qb_store_row(j->lab->store, QB_SQL_JOB_STATE, "i", id);
+	json_t *row = qb_store_row(j->daemon->store, QB_SQL_JOB_STATE, "i", id);
 
 	if (!row) {
 		return qb_refuse(p, 404, "not_found", "there is no job j%lld here", (long long)id);
@@ -616,7 +616,7 @@ json_t *qb_jobs_cancel(struct qb_jobs *j, int64_t id, struct qb_problem *p)
 
 json_t *qb_jobs_retry(struct qb_jobs *j, int64_t id, struct qb_problem *p)
 {
-	struct qb_store *s = j->lab->store;
+	struct qb_store *s = j->daemon->store;
 	char state[16];
 
 	if (!state_of(j, id, state, p)) {
@@ -631,14 +631,14 @@ json_t *qb_jobs_retry(struct qb_jobs *j, int64_t id, struct qb_problem *p)
 	qb_store_exec(s, QB_SQL_JOB_RETRY, "i", id);
 	state_event(j, id, "queued", NULL);
 	qb_store_end(s, true);
-	qb_hub_publish(j->lab->hub, id);
+	qb_hub_publish(j->daemon->hub, id);
 	qb_jobs_wake(j);
 	return job_object(j, id, p);
 }
 
 bool qb_jobs_delete(struct qb_jobs *j, int64_t id, struct qb_problem *p)
 {
-	struct qb_store *s = j->lab->store;
+	struct qb_store *s = j->daemon->store;
 	char state[16];
 
 	if (!state_of(j, id, state, p)) {
@@ -652,6 +652,6 @@ bool qb_jobs_delete(struct qb_jobs *j, int64_t id, struct qb_problem *p)
 	if (!qb_store_end(s, qb_store_exec(s, QB_SQL_JOB_DELETE, "i", id))) {
 		return database_problem(p);
 	}
-	qb_hub_publish(j->lab->hub, id);
+	qb_hub_publish(j->daemon->hub, id);
 	return true;
 }

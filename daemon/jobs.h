@@ -16,15 +16,15 @@
 #include "daemon/util.h"
 
 struct qb_jobs;
-struct qb_lab;
+struct qb_daemon;
 
-struct qb_jobs *qb_jobs_create(struct qb_lab *lab);
+struct qb_jobs *qb_jobs_create(struct qb_daemon *daemon);
 /* Takes up what an earlier daemon left; called once, before requests are answered. */
 void qb_jobs_recover(struct qb_jobs *jobs);
 /* Starts whatever may start now. */
 void qb_jobs_wake(struct qb_jobs *jobs);
 /* Ends all workers, queues their jobs again; done is called when none is left. */
-void qb_jobs_stop(struct qb_jobs *jobs, void (*done)(struct qb_lab *lab));
+void qb_jobs_stop(struct qb_jobs *jobs, void (*done)(struct qb_daemon *daemon));
 void qb_jobs_destroy(struct qb_jobs **jobs);
 bool qb_jobs_alone(const struct qb_jobs *jobs); /* a latency section runs: nothing else may compute */
 int qb_jobs_running(const struct qb_jobs *jobs); /* workers, inspections included */

@@ -6,7 +6,7 @@ quantbenchd_SOURCES = \
 	daemon/engine.c daemon/engine.h \
 	daemon/hub.c daemon/hub.h \
 	daemon/jobs.c daemon/jobs.h \
-	daemon/lab.h \
+	daemon/daemon.h \
 	daemon/loop.c daemon/loop.h \
 	daemon/main.c \
 	daemon/options.c daemon/options.h \

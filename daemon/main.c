@@ -21,13 +21,13 @@
 #include "daemon/http/http.h"
 #include "daemon/hub.h"
 #include "daemon/jobs.h"
-#include "daemon/lab.h"
+#include "daemon/daemon.h"
 #include "daemon/loop.h"
 #include "daemon/store.h"
 #include "daemon/util.h"
 
 struct server {
-	struct qb_lab lab;
+	struct qb_daemon daemon;
 	struct qb_http *http;
 	uv_loop_t loop;
 	uv_signal_t term, interrupt;
@@ -69,7 +69,7 @@ static bool absolute(char **path)
 
 static bool open_state(struct server *s)
 {
-	struct qb_options *o = &s->lab.options;
+	struct qb_options *o = &s->daemon.options;
 	char *first = strdup(o->state);
 
 	/* The lock's folder must exist, and the lock must be held before anything there is touched. */
@@ -89,26 +89,26 @@ static bool open_state(struct server *s)
 	if (strchr(o->worker, '/')) {
 		absolute(&o->worker); /* one that is not there yet is reported when it is asked */
 	}
-	s->lab.database = qb_format("%s/quantbench.db", o->state);
-	s->lab.store = qb_store_open(s->lab.database);
-	return s->lab.store != NULL;
+	s->daemon.database = qb_format("%s/quantbench.db", o->state);
+	s->daemon.store = qb_store_open(s->daemon.database);
+	return s->daemon.store != NULL;
 }
 
-static bool measuring(struct qb_lab *lab)
+static bool measuring(struct qb_daemon *daemon)
 {
-	return qb_jobs_alone(lab->jobs);
+	return qb_jobs_alone(daemon->jobs);
 }
 
-static void worker_ready(struct qb_lab *lab)
+static void worker_ready(struct qb_daemon *daemon)
 {
-	qb_jobs_wake(lab->jobs);
+	qb_jobs_wake(daemon->jobs);
 }
 
 static void beat(uv_timer_t *timer)
 {
 	struct server *s = timer->data;
 
-	qb_hub_heartbeat(s->lab.hub);
+	qb_hub_heartbeat(s->daemon.hub);
 }
 
 static void pat_watchdog(uv_timer_t *timer)
@@ -124,7 +124,7 @@ static void close_rest(struct server *s)
 	uv_close((uv_handle_t *)&s->interrupt, NULL);
 	uv_close((uv_handle_t *)&s->heartbeat, NULL);
 	uv_close((uv_handle_t *)&s->watchdog, NULL);
-	qb_calls_destroy(&s->lab.calls);
+	qb_calls_destroy(&s->daemon.calls);
 }
 
 /* A thread of the pool: requests that are being answered may still call the loop. */
@@ -141,12 +141,12 @@ static void http_stopped(uv_work_t *work, int status)
 	close_rest(work->data);
 }
 
-static void jobs_stopped(struct qb_lab *lab)
+static void jobs_stopped(struct qb_daemon *daemon)
 {
-	struct server *s = (struct server *)lab; /* its first member */
+	struct server *s = (struct server *)daemon; /* its first member */
 
-	qb_engine_stop(lab->engine);
-	qb_hub_close(lab->hub);
+	qb_engine_stop(daemon->engine);
+	qb_hub_close(daemon->hub);
 	s->stopping.data = s;
 	uv_queue_work(&s->loop, &s->stopping, stop_http, http_stopped);
 }
@@ -155,13 +155,13 @@ static void on_signal(uv_signal_t *handle, int signum)
 {
 	struct server *s = handle->data;
 
-	if (atomic_exchange(&s->lab.stopping, true)) {
+	if (atomic_exchange(&s->daemon.stopping, true)) {
 		return;
 	}
 	qb_log(QB_LOG_INFO, "stopping on %s", signum == SIGTERM ? "SIGTERM" : "SIGINT");
 	sd_notify(0, "STOPPING=1\nSTATUS=Ending workers");
 	qb_http_refuse_new(s->http);
-	qb_jobs_stop(s->lab.jobs, jobs_stopped);
+	qb_jobs_stop(s->daemon.jobs, jobs_stopped);
 }
 
 static void start_timers(struct server *s)
@@ -175,8 +175,8 @@ static void start_timers(struct server *s)
 	s->term.data = s->interrupt.data = s->heartbeat.data = s;
 	uv_signal_start(&s->term, on_signal, SIGTERM);
 	uv_signal_start(&s->interrupt, on_signal, SIGINT);
-	uv_timer_start(&s->heartbeat, beat, (uint64_t)s->lab.options.heartbeat_ms,
-		(uint64_t)s->lab.options.heartbeat_ms);
+	uv_timer_start(&s->heartbeat, beat, (uint64_t)s->daemon.options.heartbeat_ms,
+		(uint64_t)s->daemon.options.heartbeat_ms);
 	if (sd_watchdog_enabled(0, &usec) > 0) {
 		uv_timer_start(&s->watchdog, pat_watchdog, 0, usec / 2000 ? usec / 2000 : 1);
 	}
@@ -188,34 +188,34 @@ static bool start(struct server *s)
 	uint16_t port;
 
 	uv_loop_init(&s->loop);
-	s->lab.loop = &s->loop;
-	s->lab.started = qb_seconds();
-	qb_time_now(s->lab.started_at);
-	s->lab.calls = qb_calls_create(&s->loop);
-	s->lab.hub = qb_hub_create();
-	s->lab.jobs = qb_jobs_create(&s->lab);
-	if (!s->lab.calls || !s->lab.hub || !s->lab.jobs) {
+	s->daemon.loop = &s->loop;
+	s->daemon.started = qb_seconds();
+	qb_time_now(s->daemon.started_at);
+	s->daemon.calls = qb_calls_create(&s->loop);
+	s->daemon.hub = qb_hub_create();
+	s->daemon.jobs = qb_jobs_create(&s->daemon);
+	if (!s->daemon.calls || !s->daemon.hub || !s->daemon.jobs) {
 		return false;
 	}
-	qb_jobs_recover(s->lab.jobs);
-	s->lab.engine = qb_engine_create(&s->lab, worker_ready, measuring);
+	qb_jobs_recover(s->daemon.jobs);
+	s->daemon.engine = qb_engine_create(&s->daemon, worker_ready, measuring);
 	start_timers(s);
-	s->http = s->lab.engine ? qb_http_start(&s->lab, &port) : NULL;
+	s->http = s->daemon.engine ? qb_http_start(&s->daemon, &port) : NULL;
 	if (!s->http) {
 		return false;
 	}
 	qb_log(QB_LOG_INFO, "quantbench " PACKAGE_VERSION " listens on http://%s%s%s:%u (state in %s)",
-		strchr(s->lab.options.host, ':') ? "[" : "", s->lab.options.host,
-		strchr(s->lab.options.host, ':') ? "]" : "", (unsigned)port, s->lab.options.state);
-	sd_notifyf(0, "READY=1\nSTATUS=Listening on %s", s->lab.options.listen);
+		strchr(s->daemon.options.host, ':') ? "[" : "", s->daemon.options.host,
+		strchr(s->daemon.options.host, ':') ? "]" : "", (unsigned)port, s->daemon.options.state);
+	sd_notifyf(0, "READY=1\nSTATUS=Listening on %s", s->daemon.options.listen);
 	return true;
 }
 
 static void finish(struct server *s)
 {
-	qb_jobs_destroy(&s->lab.jobs);
-	qb_engine_destroy(&s->lab.engine);
-	qb_hub_destroy(&s->lab.hub);
+	qb_jobs_destroy(&s->daemon.jobs);
+	qb_engine_destroy(&s->daemon.engine);
+	qb_hub_destroy(&s->daemon.hub);
 	uv_loop_close(&s->loop);
 }
 
@@ -225,11 +225,11 @@ int main(int argc, char **argv)
 	bool exit_now;
 	int code = 1;
 
-	if (!qb_options_read(&s.lab.options, argc, argv, &exit_now)) {
+	if (!qb_options_read(&s.daemon.options, argc, argv, &exit_now)) {
 		return 2;
 	}
 	if (exit_now) {
-		qb_options_fini(&s.lab.options);
+		qb_options_fini(&s.daemon.options);
 		return 0;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -243,9 +243,9 @@ int main(int argc, char **argv)
 			code = 0;
 			qb_log(QB_LOG_INFO, "stopped");
 		}
-		qb_store_close(&s.lab.store);
+		qb_store_close(&s.daemon.store);
 	}
-	free(s.lab.database);
-	qb_options_fini(&s.lab.options);
+	free(s.daemon.database);
+	qb_options_fini(&s.daemon.options);
 	return code;
 }

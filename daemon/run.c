@@ -25,14 +25,14 @@ static const char *text_of(const json_t *object, const char *key)
 	return json_string_value(json_object_get(object, key));
 }
 
-void qb_run_event(struct qb_lab *lab, int64_t job, json_t *event)
+void qb_run_event(struct qb_daemon *daemon, int64_t job, json_t *event)
 {
 	char now[QB_TIME_LEN];
 
 	qb_time_now(now);
 	json_object_set_new(event, "time", json_string(now));
-	qb_store_exec(lab->store, QB_SQL_EVENT_INSERT, "isj", job, text_of(event, "event"), event);
-	atomic_fetch_add(&lab->events, 1);
+	qb_store_exec(daemon->store, QB_SQL_EVENT_INSERT, "isj", job, text_of(event, "event"), event);
+	atomic_fetch_add(&daemon->events, 1);
 }
 
 static void warn(struct qb_run *r, const char *text)
@@ -40,7 +40,7 @@ static void warn(struct qb_run *r, const char *text)
 	if (r->job) {
 		json_t *e = json_pack("{s:s, s:s, s:s}", "event", "log", "level", "warning", "text", text);
 
-		qb_run_event(r->lab, r->job, e);
+		qb_run_event(r->daemon, r->job, e);
 		json_decref(e);
 		r->changed = true;
 	}
@@ -73,10 +73,10 @@ static void on_progress(struct qb_run *r, json_t *e)
 	snprintf(r->stage, sizeof(r->stage), "%s", stage);
 	progress = json_pack("{s:s, s:f, s:s}", "stage", stage, "fraction", f < 0 ? 0 : f > 1 ? 1 : f,
 		"text", text ? text : "");
-	qb_store_exec(r->lab->store, QB_SQL_JOB_PROGRESS, "ij", r->job, progress);
+	qb_store_exec(r->daemon->store, QB_SQL_JOB_PROGRESS, "ij", r->job, progress);
 	json_object_set_new(progress, "event", json_string("progress"));
 	if (may_keep(r)) {
-		qb_run_event(r->lab, r->job, progress);
+		qb_run_event(r->daemon, r->job, progress);
 	}
 	json_decref(progress);
 }
@@ -97,11 +97,11 @@ static void on_metric(struct qb_run *r, json_t *e)
 		return;
 	}
 	qb_time_now(now);
-	qb_store_exec(r->lab->store, QB_SQL_METRIC_INSERT, "isssIsfss", r->job, text_of(e, "scope"),
+	qb_store_exec(r->daemon->store, QB_SQL_METRIC_INSERT, "isssIsfss", r->job, text_of(e, "scope"),
 		text_of(e, "scheme"), text_of(e, "tensor"),
 		(int64_t)(json_is_integer(step) ? json_integer_value(step) : -1), text_of(e, "name"),
 		json_is_number(value) ? &number : NULL, text_of(e, "unit"), now);
-	qb_run_event(r->lab, r->job, e);
+	qb_run_event(r->daemon, r->job, e);
 }
 
 static void on_log(struct qb_run *r, json_t *e)
@@ -114,7 +114,7 @@ static void on_log(struct qb_run *r, json_t *e)
 	if (!level || (strcmp(level, "debug") && strcmp(level, "warning") && strcmp(level, "error"))) {
 		json_object_set_new(e, "level", json_string("info"));
 	}
-	qb_run_event(r->lab, r->job, e);
+	qb_run_event(r->daemon, r->job, e);
 }
 
 static bool plain_name(const char *name)
@@ -137,16 +137,16 @@ static void on_artifact(struct qb_run *r, json_t *e)
 		warn(r, "an artifact was dropped: its name has characters other than letters, digits, . _ -");
 		return;
 	}
-	ok = qb_blob_copy(&blob, r->lab->options.state, r->folder, name, &p) &&
-		qb_blob_keep(&blob, r->lab->options.state, &p) &&
-		qb_store_exec(r->lab->store, QB_SQL_ARTIFACT_INSERT, "isssi", r->job, name,
+	ok = qb_blob_copy(&blob, r->daemon->options.state, r->folder, name, &p) &&
+		qb_blob_keep(&blob, r->daemon->options.state, &p) &&
+		qb_store_exec(r->daemon->store, QB_SQL_ARTIFACT_INSERT, "isssi", r->job, name,
 			type ? type : "application/octet-stream", blob.sha256, blob.size);
 	qb_blob_end(&blob);
 	if (!ok) {
 		warn(r, p.detail);
 	} else if (may_keep(r)) {
 		json_object_del(e, "path");
-		qb_run_event(r->lab, r->job, e);
+		qb_run_event(r->daemon, r->job, e);
 	}
 }
 
@@ -229,12 +229,12 @@ static void on_batch(void *arg, bool begins)
 
 	if (begins) {
 		r->changed = false;
-		qb_store_begin(r->lab->store, false);
+		qb_store_begin(r->daemon->store, false);
 		return;
 	}
-	qb_store_end(r->lab->store, true);
+	qb_store_end(r->daemon->store, true);
 	if (r->changed) {
-		qb_hub_publish(r->lab->hub, r->job);
+		qb_hub_publish(r->daemon->hub, r->job);
 	}
 }
 
@@ -256,7 +256,7 @@ static const char *last_line(const char *errors, char *out, size_t size)
 
 static void word_signal(const struct qb_run *r, int sig, char *out, size_t size)
 {
-	const struct qb_options *o = &r->lab->options;
+	const struct qb_options *o = &r->daemon->options;
 	int n = snprintf(out, size, "the worker was killed by signal %d (SIG%s)", sig,
 		sigabbrev_np(sig) ? sigabbrev_np(sig) : "?");
 
@@ -296,7 +296,7 @@ static void word_end(struct qb_run *r, const struct qb_worker_end *end)
 	if (r->stop == QB_RUN_OVERTIME) {
 		snprintf(text, sizeof(text), "the job took longer than its limit of %lld s and was stopped; "
 			"give it less to do, or raise worker-wall-seconds",
-			(long long)r->lab->options.worker_wall_seconds);
+			(long long)r->daemon->options.worker_wall_seconds);
 		set_error(r, "time_limit", text);
 	} else if (r->stop == QB_RUN_CANCELLED) {
 		set_error(r, "cancelled", "the job was cancelled");
@@ -308,14 +308,14 @@ static void word_end(struct qb_run *r, const struct qb_worker_end *end)
 			snprintf(text + n, sizeof(text) - n, "; it last said: %s", tail);
 		}
 		set_error(r, "worker_crashed", text);
-		atomic_fetch_add(&r->lab->workers_crashed, 1);
+		atomic_fetch_add(&r->daemon->workers_crashed, 1);
 	} else if (end->status || !r->result) {
 		if (!r->error) {
 			last_line(end->errors, tail, sizeof(tail));
 			snprintf(text, sizeof(text), "the worker ended with status %d and without a result%s%s",
 				(int)end->status, *tail ? "; it last said: " : "", tail);
 			set_error(r, "worker_crashed", text);
-			atomic_fetch_add(&r->lab->workers_crashed, 1);
+			atomic_fetch_add(&r->daemon->workers_crashed, 1);
 		}
 	} else {
 		json_decref(r->error); /* a good result outweighs what came before it */
@@ -370,7 +370,7 @@ static void wall_over(uv_timer_t *timer)
 
 static void start_wall(struct qb_run *r)
 {
-	if (r->lab->options.worker_wall_seconds > 0) {
+	if (r->daemon->options.worker_wall_seconds > 0) {
 		r->wall_since = qb_seconds();
 		uv_timer_start(&r->wall, wall_over, (uint64_t)(r->wall_left * 1000) + 1, 0);
 	}
@@ -411,7 +411,7 @@ static void limit_text(char *out, size_t size, int64_t value)
 
 static char **arguments(const struct qb_run *r)
 {
-	const struct qb_options *o = &r->lab->options;
+	const struct qb_options *o = &r->daemon->options;
 	char threads[24], memory[24], cpu[24];
 
 	limit_text(threads, sizeof(threads), o->worker_threads);
@@ -423,7 +423,7 @@ static char **arguments(const struct qb_run *r)
 		o->worker_memory ? memory : cpu, o->worker_cpu_seconds ? "--cpu-seconds" : NULL, cpu, NULL);
 }
 
-struct qb_run *qb_run_start(struct qb_lab *lab, int64_t job, const char *upload, json_t *line,
+struct qb_run *qb_run_start(struct qb_daemon *daemon, int64_t job, const char *upload, json_t *line,
 	void (*ended)(void *arg, struct qb_run *run), void (*sections)(void *arg), void *arg, char *why,
 	size_t why_len)
 {
@@ -436,32 +436,32 @@ struct qb_run *qb_run_start(struct qb_lab *lab, int64_t job, const char *upload,
 		snprintf(why, why_len, "no memory to start a worker");
 		return NULL;
 	}
-	r->lab = lab;
+	r->daemon = daemon;
 	r->job = job;
 	snprintf(r->upload, sizeof(r->upload), "%s", upload ? upload : "");
 	r->ended = ended;
 	r->sections = sections;
 	r->arg = arg;
-	r->wall_left = (double)lab->options.worker_wall_seconds;
-	uv_timer_init(lab->loop, &r->wall);
-	uv_timer_init(lab->loop, &r->grace);
+	r->wall_left = (double)daemon->options.worker_wall_seconds;
+	uv_timer_init(daemon->loop, &r->wall);
+	uv_timer_init(daemon->loop, &r->grace);
 	r->wall.data = r->grace.data = r;
-	r->folder = job ? qb_format("%s/work/j%lld", lab->options.state, (long long)job)
-			: qb_format("%s/work/%s", lab->options.state, upload);
+	r->folder = job ? qb_format("%s/work/j%lld", daemon->options.state, (long long)job)
+			: qb_format("%s/work/%s", daemon->options.state, upload);
 	qb_make_folder(r->folder);
 	json_object_set_new(line, "workdir", json_string(r->folder));
 	text = qb_json_text(line, JSON_COMPACT);
 	setup.input = text;
 	setup.folder = r->folder;
 	setup.argv = arguments(r);
-	r->worker = qb_worker_start(lab->loop, &setup, why, why_len);
+	r->worker = qb_worker_start(daemon->loop, &setup, why, why_len);
 	qb_worker_argv_free(setup.argv);
 	free(text);
 	if (!r->worker) {
 		qb_run_free(&r);
 		return NULL;
 	}
-	atomic_fetch_add(&lab->workers_started, 1);
+	atomic_fetch_add(&daemon->workers_started, 1);
 	start_wall(r);
 	return r;
 }

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "daemon/lab.h"
+#include "daemon/daemon.h"
 
 enum qb_run_stop {
 	QB_RUN_GOES,
@@ -23,7 +23,7 @@ enum qb_run_stop {
 enum qb_run_section { QB_SECTION_NONE, QB_SECTION_WAITS, QB_SECTION_ALONE };
 
 struct qb_run {
-	struct qb_lab *lab;
+	struct qb_daemon *daemon;
 	int64_t job;     /* 0 for an inspection */
 	char upload[24]; /* what an inspection looks at */
 	struct qb_worker *worker;
@@ -49,7 +49,7 @@ struct qb_run {
 };
 
 /* line: the job for the worker. NULL with a sentence in why where it cannot start. */
-struct qb_run *qb_run_start(struct qb_lab *lab, int64_t job, const char *upload, json_t *line,
+struct qb_run *qb_run_start(struct qb_daemon *daemon, int64_t job, const char *upload, json_t *line,
 	void (*ended)(void *arg, struct qb_run *run), void (*sections)(void *arg), void *arg, char *why,
 	size_t why_len);
 void qb_run_end(struct qb_run *run, enum qb_run_stop reason); /* SIGTERM, two seconds, SIGKILL */
@@ -59,6 +59,6 @@ void qb_run_go(struct qb_run *run); /* the section it waits for may begin */
 void qb_run_free(struct qb_run **run);
 
 /* Stores an event of the job and wakes its followers; the time is added. */
-void qb_run_event(struct qb_lab *lab, int64_t job, json_t *event);
+void qb_run_event(struct qb_daemon *daemon, int64_t job, json_t *event);
 
 #endif

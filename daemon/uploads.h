@@ -8,14 +8,14 @@
 #include <jansson.h>
 
 #include "daemon/blobs.h"
-#include "daemon/lab.h"
+#include "daemon/daemon.h"
 
 /* Files a sealed blob under kind ("m" or "d"). Returns its object; *created is false where the file was known.
  * A new one waits for its inspection: wake the queue. */
-json_t *qb_uploads_add(struct qb_lab *lab, const char *kind, const char *name,
+json_t *qb_uploads_add(struct qb_daemon *daemon, const char *kind, const char *name,
 	struct qb_blob_writer *blob, bool *created, struct qb_problem *p);
-bool qb_uploads_delete(struct qb_lab *lab, const char *id, struct qb_problem *p);
+bool qb_uploads_delete(struct qb_daemon *daemon, const char *id, struct qb_problem *p);
 /* Removes the file if nothing refers to it any more. */
-void qb_uploads_release(struct qb_lab *lab, const char *sha256);
+void qb_uploads_release(struct qb_daemon *daemon, const char *sha256);
 
 #endif

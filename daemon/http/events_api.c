@@ -13,7 +13,7 @@
 #include "daemon/store.h"
 
 struct stream {
-	struct qb_lab *lab;
+	struct qb_daemon *daemon;
 	struct qb_follower *follower;
 	int64_t job, after;
 	char *text; /* not sent yet */
@@ -47,7 +47,7 @@ static bool ended(const char *state)
 /* Fills text with the next events; false when there are none now. */
 static bool refill(struct stream *s)
 {
-	struct qb_store *store = qb_store_reader(s->lab->database);
+	struct qb_store *store = qb_store_reader(s->daemon->database);
 	json_t *state, *rows, *row;
 	char head[96];
 	size_t i;
@@ -91,7 +91,7 @@ static ssize_t read_stream(void *arg, uint64_t pos, char *out, size_t max)
 		if (s->over) {
 			return MHD_CONTENT_READER_END_OF_STREAM;
 		}
-		reasons = qb_hub_sleep(s->lab->hub, s->follower);
+		reasons = qb_hub_sleep(s->daemon->hub, s->follower);
 		if (!reasons) {
 			return 0;
 		}
@@ -112,7 +112,7 @@ static void free_stream(void *arg)
 {
 	struct stream *s = arg;
 
-	qb_hub_leave(s->lab->hub, &s->follower);
+	qb_hub_leave(s->daemon->hub, &s->follower);
 	free(s->text);
 	free(s);
 }
@@ -152,10 +152,10 @@ enum MHD_Result qb__events_follow(struct qb_request *rq)
 	json_decref(row);
 	s = calloc(1, sizeof(*s));
 	if (s) {
-		s->lab = rq->lab;
+		s->daemon = rq->daemon;
 		s->job = job;
 		s->after = after;
-		s->follower = qb_hub_follow(rq->lab->hub, rq->connection, job);
+		s->follower = qb_hub_follow(rq->daemon->hub, rq->connection, job);
 	}
 	if (!s || !s->follower) {
 		free(s);

@@ -9,14 +9,14 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 
-#include "daemon/lab.h"
+#include "daemon/daemon.h"
 #include "daemon/util.h"
 
 struct qb_upload;
 struct qb_store;
 
 struct qb_request {
-	struct qb_lab *lab;
+	struct qb_daemon *daemon;
 	struct MHD_Connection *connection;
 	const struct qb_route *route;
 	const char *path;
@@ -78,7 +78,7 @@ enum MHD_Result qb__static_get(struct qb_request *rq);
 /* The server. Starts and stops on the loop thread; stop blocks, and must not be called by it while calls may be
  * waiting for the loop. */
 struct qb_http;
-struct qb_http *qb_http_start(struct qb_lab *lab, uint16_t *port);
+struct qb_http *qb_http_start(struct qb_daemon *daemon, uint16_t *port);
 void qb_http_refuse_new(struct qb_http *http);
 void qb_http_stop(struct qb_http **http);
 

@@ -91,7 +91,7 @@ static bool no_such_type(const json_t *info, const char *given, struct qb_proble
 /* The detail is that of the first error; all of them go along. */
 static bool check(struct qb_request *rq, const json_t *spec, struct qb_problem *p)
 {
-	const json_t *info = qb_engine_info(rq->lab->engine, p), *type, *first, *fresh;
+	const json_t *info = qb_engine_info(rq->daemon->engine, p), *type, *first, *fresh;
 	const char *name = json_string_value(json_object_get(spec, "type"));
 	json_t *errors, *bare;
 
@@ -136,7 +136,7 @@ static void submit(struct qb_call *call, void *arg)
 {
 	struct submission *s = arg;
 
-	s->job = qb_jobs_submit(s->rq->lab->jobs, s->spec, &s->created, &s->problem);
+	s->job = qb_jobs_submit(s->rq->daemon->jobs, s->spec, &s->created, &s->problem);
 	qb_call_done(call);
 }
 
@@ -155,7 +155,7 @@ enum MHD_Result qb__jobs_submit(struct qb_request *rq)
 		return qb_reply_refuse(rq, 422, "bad_job", "a job is a JSON object, such as {\"type\": \"ptq\", ...}");
 	}
 	if (check(rq, s.spec, &s.problem)) {
-		qb_calls_run(rq->lab->calls, submit, &s);
+		qb_calls_run(rq->daemon->calls, submit, &s);
 	}
 	json_decref(s.spec);
 	return s.job ? qb_reply_created(rq, s.created ? 201 : 200, "/v1/jobs", s.job)
@@ -163,7 +163,7 @@ enum MHD_Result qb__jobs_submit(struct qb_request *rq)
 }
 
 struct order {
-	struct qb_lab *lab;
+	struct qb_daemon *daemon;
 	int64_t id;
 	json_t *(*run)(struct qb_jobs *jobs, int64_t id, struct qb_problem *p);
 	json_t *job;
@@ -176,9 +176,9 @@ static void carry_out(struct qb_call *call, void *arg)
 	struct order *o = arg;
 
 	if (o->run) {
-		o->job = o->run(o->lab->jobs, o->id, &o->problem);
+		o->job = o->run(o->daemon->jobs, o->id, &o->problem);
 	} else {
-		o->ok = qb_jobs_delete(o->lab->jobs, o->id, &o->problem);
+		o->ok = qb_jobs_delete(o->daemon->jobs, o->id, &o->problem);
 	}
 	qb_call_done(call);
 }
@@ -186,10 +186,10 @@ static void carry_out(struct qb_call *call, void *arg)
 static enum MHD_Result order(struct qb_request *rq,
 	json_t *(*run)(struct qb_jobs *jobs, int64_t id, struct qb_problem *p))
 {
-	struct order o = {.lab = rq->lab, .run = run};
+	struct order o = {.daemon = rq->daemon, .run = run};
 
 	if (qb_path_job(rq, &o.id, &o.problem)) {
-		qb_calls_run(rq->lab->calls, carry_out, &o);
+		qb_calls_run(rq->daemon->calls, carry_out, &o);
 	}
 	if (o.job) {
 		return qb_reply_json(rq, 202, o.job);
@@ -215,7 +215,7 @@ enum MHD_Result qb__jobs_delete(struct qb_request *rq)
 enum MHD_Result qb__types_list(struct qb_request *rq)
 {
 	struct qb_problem p = {0};
-	const json_t *info = qb_engine_info(rq->lab->engine, &p), *v;
+	const json_t *info = qb_engine_info(rq->daemon->engine, &p), *v;
 	json_t *types;
 	size_t i;
 
@@ -251,7 +251,7 @@ enum MHD_Result qb__artifacts_get(struct qb_request *rq)
 		return qb_reply_refuse(rq, 404, "not_found", "job j%lld has no artifact \"%.100s\"; GET /v1/jobs/j%lld "
 			"lists them", (long long)id, rq->part[1], (long long)id);
 	}
-	path = qb_blob_path(rq->lab->options.state, json_string_value(json_object_get(row, "sha256")));
+	path = qb_blob_path(rq->daemon->options.state, json_string_value(json_object_get(row, "sha256")));
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	free(path);
 	if (fd >= 0 && fstat(fd, &st) == 0) {

@@ -49,7 +49,7 @@ enum MHD_Result qb_reply_send(struct qb_request *rq, unsigned status, struct MHD
 	if (!MHD_get_response_header(take, "Cache-Control")) {
 		MHD_add_response_header(take, "Cache-Control", "no-store");
 	}
-	atomic_fetch_add(&rq->lab->requests[status / 100 % 6], 1);
+	atomic_fetch_add(&rq->daemon->requests[status / 100 % 6], 1);
 	queued = MHD_queue_response(rq->connection, status, take);
 	MHD_destroy_response(take);
 	return queued;
@@ -157,7 +157,7 @@ const char *qb_header(struct qb_request *rq, const char *name)
 
 struct qb_store *qb_reader(struct qb_request *rq)
 {
-	return qb_store_reader(rq->lab->database);
+	return qb_store_reader(rq->daemon->database);
 }
 
 bool qb_query_limit(struct qb_request *rq, int64_t *limit, struct qb_problem *p)

@@ -180,7 +180,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 			return MHD_NO;
 		}
 		*state = rq;
-		rq->lab = arg;
+		rq->daemon = arg;
 		rq->connection = connection;
 		rq->path = url;
 		return begin(rq, method, url);
@@ -242,10 +242,10 @@ static void address(const struct qb_options *o, struct sockaddr_storage *a)
 	}
 }
 
-struct qb_http *qb_http_start(struct qb_lab *lab, uint16_t *port)
+struct qb_http *qb_http_start(struct qb_daemon *daemon, uint16_t *port)
 {
 	struct qb_http *h = calloc(1, sizeof(*h));
-	const struct qb_options *o = &lab->options;
+	const struct qb_options *o = &daemon->options;
 	struct sockaddr_storage a;
 	const union MHD_DaemonInfo *info;
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
@@ -255,7 +255,7 @@ struct qb_http *qb_http_start(struct qb_lab *lab, uint16_t *port)
 	}
 	address(o, &a);
 	flags |= a.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0;
-	h->mhd = MHD_start_daemon(flags, o->port, NULL, NULL, answer, lab,
+	h->mhd = MHD_start_daemon(flags, o->port, NULL, NULL, answer, daemon,
 		MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&a,
 		MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
 		MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(o->http_threads > 1 ? o->http_threads : 0),

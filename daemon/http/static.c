@@ -104,7 +104,7 @@ static enum MHD_Result send_file(struct qb_request *rq, int fd, const struct sta
 
 enum MHD_Result qb__static_get(struct qb_request *rq)
 {
-	const char *folder = rq->lab->options.web;
+	const char *folder = rq->daemon->options.web;
 	const char *path = !strcmp(rq->path, "/") ? "/index.html" : rq->path;
 	const char *last = strrchr(path, '/');
 	struct stat st;

@@ -24,7 +24,7 @@
 enum MHD_Result qb__formats_list(struct qb_request *rq)
 {
 	struct qb_problem p = {0};
-	const json_t *info = qb_engine_info(rq->lab->engine, &p);
+	const json_t *info = qb_engine_info(rq->daemon->engine, &p);
 
 	return info ? qb_reply_json(rq, 200, json_pack("{s:O}", "formats", json_object_get(info, "formats")))
 		    : qb_reply_problem(rq, &p);
@@ -32,8 +32,8 @@ enum MHD_Result qb__formats_list(struct qb_request *rq)
 
 static enum MHD_Result ask(struct qb_request *rq, struct qb_question *q)
 {
-	q->lab = rq->lab;
-	qb_calls_run(rq->lab->calls, qb_engine_ask, q);
+	q->daemon = rq->daemon;
+	qb_calls_run(rq->daemon->calls, qb_engine_ask, q);
 	return q->answer ? qb_reply_json(rq, 200, q->answer) : qb_reply_problem(rq, &q->problem);
 }
 
@@ -136,22 +136,22 @@ static json_t *storage(struct qb_request *rq)
 {
 	struct statvfs v = {0};
 
-	statvfs(rq->lab->options.state, &v);
+	statvfs(rq->daemon->options.state, &v);
 	return json_pack("{s:I, s:I}", "free_bytes", (json_int_t)((uint64_t)v.f_bavail * v.f_frsize),
 		"used_bytes", (json_int_t)qb_store_number(qb_reader(rq), QB_SQL_BLOB_BYTES, ""));
 }
 
 enum MHD_Result qb__system_get(struct qb_request *rq)
 {
-	const struct qb_options *o = &rq->lab->options;
-	const json_t *info = qb_engine_info(rq->lab->engine, NULL);
+	const struct qb_options *o = &rq->daemon->options;
+	const json_t *info = qb_engine_info(rq->daemon->engine, NULL);
 	json_t *queue = qb_store_row(qb_reader(rq), QB_SQL_JOB_CENSUS, "");
 
 	json_object_set_new(queue, "slots", json_integer(o->jobs));
 	return qb_reply_json(rq, 200, json_pack("{s:s, s:O?, s:f, s:s, s:o, s:{s:s, s:s, s:s, s:s, s:s}, s:o, "
 		"s:o, s:{s:I, s:o, s:o, s:o, s:I}}", "version", PACKAGE_VERSION, "engine",
-		json_object_get(info, "engine"), "uptime_seconds", qb_seconds() - rq->lab->started, "started",
-		rq->lab->started_at, "machine", machine(info), "versions", "libmicrohttpd", MHD_get_version(),
+		json_object_get(info, "engine"), "uptime_seconds", qb_seconds() - rq->daemon->started, "started",
+		rq->daemon->started_at, "machine", machine(info), "versions", "libmicrohttpd", MHD_get_version(),
 		"libuv", uv_version_string(), "sqlite", sqlite3_libversion(), "jansson", jansson_version_str(),
 		"glibc", gnu_get_libc_version(), "storage", storage(rq), "queue", queue, "limits",
 		"upload_bytes", (json_int_t)o->max_upload, "job_memory_bytes", or_null(o->worker_memory),
@@ -169,10 +169,10 @@ enum MHD_Result qb__health_ready(struct qb_request *rq)
 	struct qb_problem p = {0};
 	json_t *census;
 
-	if (atomic_load(&rq->lab->stopping)) {
+	if (atomic_load(&rq->daemon->stopping)) {
 		return qb_reply_refuse(rq, 503, "stopping", "the server is stopping; try again later");
 	}
-	if (!qb_engine_info(rq->lab->engine, &p)) {
+	if (!qb_engine_info(rq->daemon->engine, &p)) {
 		return qb_reply_problem(rq, &p);
 	}
 	census = qb_store_row(qb_reader(rq), QB_SQL_JOB_CENSUS, "");
@@ -191,7 +191,7 @@ static void gauge(FILE *f, const char *name, const char *type, const char *help,
 
 static void write_metrics(FILE *f, struct qb_request *rq)
 {
-	struct qb_lab *lab = rq->lab;
+	struct qb_daemon *daemon = rq->daemon;
 	json_t *census = qb_store_row(qb_reader(rq), QB_SQL_JOB_CENSUS, ""), *n;
 	const char *state;
 
@@ -204,21 +204,21 @@ static void write_metrics(FILE *f, struct qb_request *rq)
 	      "# TYPE quantbench_http_requests_total counter\n", f);
 	for (int i = 2; i < 6; i++) {
 		fprintf(f, "quantbench_http_requests_total{status=\"%dxx\"} %lld\n", i,
-			atomic_load(&lab->requests[i]));
+			atomic_load(&daemon->requests[i]));
 	}
 	gauge(f, "upload_bytes_total", "counter", "Bytes of uploads received.",
-		(double)atomic_load(&lab->upload_bytes));
-	gauge(f, "events_total", "counter", "Events stored.", (double)atomic_load(&lab->events));
-	gauge(f, "event_streams", "gauge", "Open event streams.", qb_hub_followers(lab->hub));
+		(double)atomic_load(&daemon->upload_bytes));
+	gauge(f, "events_total", "counter", "Events stored.", (double)atomic_load(&daemon->events));
+	gauge(f, "event_streams", "gauge", "Open event streams.", qb_hub_followers(daemon->hub));
 	gauge(f, "workers_started_total", "counter", "Worker processes started.",
-		(double)atomic_load(&lab->workers_started));
+		(double)atomic_load(&daemon->workers_started));
 	gauge(f, "workers_crashed_total", "counter", "Worker processes that crashed.",
-		(double)atomic_load(&lab->workers_crashed));
+		(double)atomic_load(&daemon->workers_crashed));
 	gauge(f, "stored_bytes", "gauge", "Bytes of uploads and artifacts kept.",
 		(double)qb_store_number(qb_reader(rq), QB_SQL_BLOB_BYTES, ""));
-	gauge(f, "uptime_seconds", "gauge", "Seconds since the start.", qb_seconds() - lab->started);
+	gauge(f, "uptime_seconds", "gauge", "Seconds since the start.", qb_seconds() - daemon->started);
 	gauge(f, "worker_ready", "gauge", "1 when the worker program answers.",
-		qb_engine_info(lab->engine, NULL) ? 1 : 0);
+		qb_engine_info(daemon->engine, NULL) ? 1 : 0);
 }
 
 enum MHD_Result qb__metrics_get(struct qb_request *rq)

@@ -71,7 +71,7 @@ static void name_of_disposition(struct qb_upload *u, const char *header)
 
 static void store(struct qb_upload *u, const char *bytes, size_t n)
 {
-	const int64_t limit = u->rq->lab->options.max_upload;
+	const int64_t limit = u->rq->daemon->options.max_upload;
 
 	if (u->problem.status) {
 		return;
@@ -120,7 +120,7 @@ static enum MHD_Result on_form(void *arg, enum MHD_ValueKind kind, const char *k
 static bool declared_too_large(struct qb_request *rq, struct qb_problem *p)
 {
 	const char *length = qb_header(rq, "Content-Length");
-	const int64_t limit = rq->lab->options.max_upload;
+	const int64_t limit = rq->daemon->options.max_upload;
 
 	/* A form's own lines need some room. */
 	if (length && strtoll(length, NULL, 10) > limit + (1 << 16)) {
@@ -141,7 +141,7 @@ struct qb_upload *qb_upload_begin(struct qb_request *rq, struct qb_problem *p)
 		return NULL;
 	}
 	u = calloc(1, sizeof(*u));
-	if (!u || !qb_blob_begin(&u->blob, rq->lab->options.state, p)) {
+	if (!u || !qb_blob_begin(&u->blob, rq->daemon->options.state, p)) {
 		free(u);
 		qb_refuse(p, 500, "out_of_memory", "no memory for the upload; try again later");
 		return NULL;
@@ -165,7 +165,7 @@ struct qb_upload *qb_upload_begin(struct qb_request *rq, struct qb_problem *p)
 bool qb_upload_data(struct qb_upload *u, const char *bytes, size_t n)
 {
 	u->received += (int64_t)n;
-	atomic_fetch_add(&u->rq->lab->upload_bytes, (long long)n);
+	atomic_fetch_add(&u->rq->daemon->upload_bytes, (long long)n);
 	if (u->problem.status) {
 		return u->received < u->blob.size + DRAIN_BYTES;
 	}
@@ -203,11 +203,11 @@ static void add(struct qb_call *call, void *arg)
 {
 	struct add *a = arg;
 
-	struct qb_lab *lab = a->u->rq->lab;
+	struct qb_daemon *daemon = a->u->rq->daemon;
 
-	a->object = qb_uploads_add(lab, a->kind, a->u->name, &a->u->blob, &a->created, &a->u->problem);
+	a->object = qb_uploads_add(daemon, a->kind, a->u->name, &a->u->blob, &a->created, &a->u->problem);
 	if (a->created) {
-		qb_jobs_wake(lab->jobs);
+		qb_jobs_wake(daemon->jobs);
 	}
 	qb_call_done(call);
 }
@@ -229,7 +229,7 @@ static enum MHD_Result upload(struct qb_request *rq, const char *kind, const cha
 	if (u->problem.status || !qb_blob_seal(&u->blob, &u->problem)) {
 		return qb_reply_problem(rq, &u->problem);
 	}
-	qb_calls_run(rq->lab->calls, add, &a);
+	qb_calls_run(rq->daemon->calls, add, &a);
 	if (!a.object) {
 		return qb_reply_problem(rq, &u->problem);
 	}

@@ -67,7 +67,7 @@ static void remove_upload(struct qb_call *call, void *arg)
 {
 	struct removal *r = arg;
 
-	r->ok = qb_uploads_delete(r->rq->lab, r->rq->part[0], &r->problem);
+	r->ok = qb_uploads_delete(r->rq->daemon, r->rq->part[0], &r->problem);
 	qb_call_done(call);
 }
 
@@ -78,7 +78,7 @@ static enum MHD_Result delete(struct qb_request *rq, const char *kind)
 	if (qb_id_number(rq->part[0], *kind) < 0) {
 		return unknown(rq, kind);
 	}
-	qb_calls_run(rq->lab->calls, remove_upload, &r);
+	qb_calls_run(rq->daemon->calls, remove_upload, &r);
 	return r.ok ? qb_reply_empty(rq, 204) : qb_reply_problem(rq, &r.problem);
 }
 

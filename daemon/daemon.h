@@ -3,8 +3,8 @@
  * The running daemon: what its parts share. Everything here is set before the HTTP threads start and stays until
  * they have ended. The store, the jobs and the uploads belong to the loop thread; the others say who may call what.
  */
-#ifndef QB_DAEMON_LAB_H
-#define QB_DAEMON_LAB_H
+#ifndef QB_DAEMON_DAEMON_H
+#define QB_DAEMON_DAEMON_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -12,7 +12,7 @@
 
 #include "daemon/options.h"
 
-struct qb_lab {
+struct qb_daemon {
 	struct qb_options options;
 	char *database;
 	uv_loop_t *loop;
