@@ -550,12 +550,12 @@ static json_t *distributions_json(const struct sqnr *s)
 	return a;
 }
 
-static json_t *row_json(const struct sqnr *s, const char *label, double value, const struct row *r)
+static json_t *row_json(const struct sqnr *s, const char *label, double value, const char *asked, const struct row *r)
 {
 	double no = r->exact ? 0 : NAN; /* NaN plus anything is null */
 
-	return json_pack("{s:s, s:o, s:s, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
-		"distribution", label, "value", qb_json_real(s->swept ? value : NAN), "format", r->format,
+	return json_pack("{s:s, s:o, s:s, s:s, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
+		"distribution", label, "value", qb_json_real(s->swept ? value : NAN), "asked", asked, "format", r->format,
 		"bits", r->bits, "exact", r->exact, "range", qb_json_real(no + r->s.range), "scale",
 		qb_json_real(no + r->s.scale), "power", qb_json_real(no + r->s.power), "mse",
 		qb_json_real(no + r->s.mse), "mse_db", qb_json_real(no + r->s.mse_db), "sqnr_db",
@@ -607,7 +607,7 @@ static json_t *rows_json(const struct sqnr *s)
 				if (!r->there) {
 					continue;
 				}
-				json_array_append_new(a, row_json(s, label, s->value[v], r));
+				json_array_append_new(a, row_json(s, label, s->value[v], s->format[f].name, r));
 				if (!s->swept) {
 					qb_job_metric(s->job, "model", r->format, label, "sqnr", row_db(r), "dB");
 				}

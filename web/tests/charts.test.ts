@@ -4,7 +4,10 @@ import {EventCutter} from '../src/api/events';
 import {shortened, uniqueInOrder} from '../src/charts/heatmap';
 import {thinned} from '../src/charts/numberline';
 import {ofHistogram} from '../src/charts/spread';
-import {between, distribution, NO_CLIP, SHAPES, SWEEPS, type Settings} from '../src/pages/distributions';
+import type {SqnrResult} from '../src/api/client';
+import type {Ink} from '../src/charts/echarts';
+import {sqnrLines} from '../src/charts/sqnr';
+import {between, distribution, hasBits, NO_CLIP, SHAPES, sweepPoints, sweepSentences, SWEEPS, type Settings} from '../src/pages/distributions';
 
 describe('charts', () => {
 	it('draw a value once a pixel', () => {
@@ -50,5 +53,35 @@ describe('events', () => {
 			const cutter = new EventCutter();
 			expect([...cutter.push(stream.slice(0, at)), ...cutter.push(stream.slice(at))]).toEqual(want);
 		}
+	});
+});
+
+describe('a sweep', () => {
+	const row = (asked: string, format: string, value: number, best: boolean) => ({asked, format, value, best, sqnr_db: 10, measured_sqnr_db: null});
+	const rows = (...list: ReturnType<typeof row>[]) => list as unknown as SqnrResult['rows'];
+	const steady = rows(row('int8', 'int4', 4, true), row('E2', 'fp4_e2m1', 4, false), row('int8', 'int5', 5, true), row('E2', 'fp5_e2m2', 5, false));
+	it('has a line for each format asked for, whatever its bits are by then', () => {
+		expect(sweepPoints(steady).map((p) => `${p.format} ${p.value}`)).toEqual(['int8 4', 'E2 4', 'int8 5', 'E2 5']);
+	});
+	it('says which format is the best throughout, and only where it is', () => {
+		expect(sweepSentences(steady, [], 'bits')).toEqual(['int8 is the best at every point computed.']);
+		expect(sweepSentences(rows(row('a', 'a', 1, true), row('b', 'b', 2, true)), [], 'clip')).toEqual(['No format is the best at every point computed.']);
+		expect(sweepSentences(rows(), [], 'clip')).toEqual(['No format is the best at every point computed.']);
+		expect(sweepSentences(rows(row('a', 'a', 1, true), row('b', 'b', 1, true)), [], 'clip')).toEqual(['a and b are equally good, and the best, at every point computed.']);
+	});
+	it('names the places where the best format changes', () => {
+		const crossings = [{distribution: 'd', from: 1e-7, to: 2e-7, before: 'int8', after: 'E2'}];
+		expect(sweepSentences(steady, crossings, 'share of outliers')).toEqual(['Between share of outliers 1e−7 and 2e−7 the best changes from int8 to E2.']);
+	});
+	it('marks places far below 0.01 where they are', () => {
+		const ink = new Proxy({}, {get: () => '#000'}) as unknown as Ink;
+		const option = sqnrLines(sweepPoints(steady), [{from: 1e-7, to: 4e-7, before: 'int8', after: 'E2'}], 'share', true, null)(ink) as {series: {markLine?: {precision: number; data: {xAxis: number}[]}}[]};
+		const line = option.series[0]?.markLine;
+		expect(line?.data[0]?.xAxis).toBeCloseTo(2e-7, 12);
+		expect(Number(line?.data[0]?.xAxis.toFixed(line.precision))).toBeCloseTo(2e-7, 9);
+	});
+	it('over bits takes formats that have bits', () => {
+		expect(['int8', 'uint4_asym', 'E4', 'fp8_e3m4'].every(hasBits)).toBe(true);
+		expect(['e4m3fn', 'mxfp4', 'nf4', 'bf16'].some(hasBits)).toBe(false);
 	});
 });

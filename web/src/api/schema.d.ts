@@ -917,6 +917,8 @@ export interface components {
             distribution: string;
             /** @description of the swept parameter; null without a sweep */
             value: components["schemas"]["Number"];
+            /** @description the format as the job lists it; a sweep over bits gives each of them other formats */
+            asked: string;
             format: string;
             /** @description of a number */
             bits: number;

@@ -64,7 +64,7 @@ export function sqnrLines(points: readonly SweepPoint[], crossings: readonly Cro
 		yAxis: {...axis(ink, 'y', {name: 'SQNR in dB'}), scale: true},
 		series: formats.map((format, i) => ({name: format, type: 'line', data: points.filter((p) => p.format === format).map((p) => [p.value, p.sqnr_db]),
 			symbol: look(i, ink).symbol, symbolSize: 6, showSymbol: true, lineStyle: {color: look(i, ink).colour, type: look(i, ink).dash, width: 2}, itemStyle: {color: look(i, ink).colour},
-			...(i === 0 ? {markLine: {silent: true, symbol: 'none', animation: false, data: [
+			...(i === 0 ? {markLine: {silent: true, symbol: 'none', animation: false, precision: 15, data: [
 				...crossings.map((c) => ({xAxis: middle(c), lineStyle: {color: ink.dim, type: 'solid', width: 1}, label: {formatter: `${c.before} ▸ ${c.after}`, color: ink.text, position: 'end', rotate: 0}})),
 				...(mark === null ? [] : [{xAxis: mark, lineStyle: {color: ink.bad, type: [4, 3], width: 1.5}, label: {formatter: value(mark), color: ink.bad, position: 'start', rotate: 0, backgroundColor: ink.card, padding: [1, 3]}}])]}} : {})})),
 	});

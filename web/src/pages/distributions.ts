@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the sliders of the Distributions page mean in a job's words.
+import type {SqnrResult} from '../api/client';
+import type {SweepPoint} from '../charts/sqnr';
+import {value, type Maybe} from '../base/units';
 import type {Json} from './schema';
 
 export type Shape = 'uniform' | 'gaussian' | 'laplace' | 'logistic' | 'student_t' | 'outliers';
@@ -68,5 +71,37 @@ export const SWEEPS: Record<SweepName, Sweep> = {
 	range: {text: 'range', axis: 'range c', log: true, fits: () => true, values: (s) => between(s.width * 0.3, s.width * 100, 41, true), mark: () => null, at: () => ({})},
 	clip: {text: 'clip', axis: 'clip', log: true, fits: (shape) => shape !== 'uniform', values: (s) => between(s.width, s.width * 1000, 25, true),
 		mark: (s) => (s.clip < NO_CLIP ? s.clip : null), at: (clip) => ({clip})},
-	bits: {text: 'bits', axis: 'bits', log: false, fits: () => true, values: () => between(4, 12, 9, false), mark: () => 8, at: () => ({})},
+	/* A cell of a logistic density is a quadrature, and one of a mixture the sum of its parts: two bits fewer are answered at once. */
+	bits: {text: 'bits', axis: 'bits', log: false, fits: () => true,
+		values: (s) => (s.shape === 'logistic' || s.shape === 'outliers' ? between(4, 10, 7, false) : between(4, 12, 9, false)), mark: () => 8, at: () => ({})},
 };
+
+/** Formats that exist at other numbers of bits: integers, and floats without special values. */
+export function hasBits(format: string): boolean {
+	return /^(E\d|u?int\d+(_asym|_narrow)?|u?fp\d+_e\d+m\d+)$/.test(format);
+}
+
+type Row = SqnrResult['rows'][number];
+
+/** The lines of a sweep's chart: one a format of the job. */
+export function sweepPoints(rows: readonly Row[]): SweepPoint[] {
+	return rows.flatMap((r) => (r.value === null || r.value === undefined ? [] : [{format: r.asked, value: r.value, sqnr_db: r.sqnr_db ?? r.measured_sqnr_db ?? null}]));
+}
+
+/** Where the best format changes along one distribution's sweep, in sentences; else what its rows say instead. */
+export function sweepSentences(rows: readonly Row[], crossings: SqnrResult['crossings'], axis: string): string[] {
+	if (crossings.length > 0) {
+		return crossings.map((c) => `Between ${axis} ${value(c.from)} and ${value(c.to)} the best changes from ${c.before} to ${c.after}.`);
+	}
+	const values = new Map<Maybe, Set<string>>();
+	for (const r of rows) {
+		const best = values.get(r.value) ?? new Set<string>();
+		if (r.best) { best.add(r.asked); }
+		values.set(r.value, best);
+	}
+	const throughout = [...new Set(rows.map((r) => r.asked))].filter((format) => [...values.values()].every((best) => best.has(format)));
+	if (values.size === 0 || throughout.length === 0) {
+		return [`No format is the best at every point computed.`];
+	}
+	return [throughout.length === 1 ? `${throughout[0]} is the best at every point computed.` : `${throughout.join(' and ')} are equally good, and the best, at every point computed.`];
+}
