@@ -3,6 +3,7 @@
 
 #include "daemon/blobs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -48,6 +49,41 @@ bool qb_blobs_prepare(const char *state)
 	free(path);
 	return make(state, "") && make(state, "/blobs") && make_empty(state, "/tmp") &&
 		make_empty(state, "/work");
+}
+
+bool qb_blobs_each(const char *state, void (*each)(void *arg, const char *sha256), void *arg)
+{
+	char *path = qb_format("%s/blobs", state);
+	DIR *folder = opendir(path);
+	struct dirent *e;
+
+	free(path);
+	if (!folder) {
+		return false;
+	}
+	while ((e = readdir(folder)) != NULL) {
+		if (strlen(e->d_name) == QB_HASH_LEN - 1 &&
+			strspn(e->d_name, "0123456789abcdef") == QB_HASH_LEN - 1) {
+			each(arg, e->d_name);
+		}
+	}
+	closedir(folder);
+	return true;
+}
+
+bool qb_blobs_set_aside(const char *state)
+{
+	char now[QB_TIME_LEN], *from = qb_format("%s/blobs", state), *to;
+	bool ok;
+
+	qb_time_now(now);
+	to = qb_format("%s/blobs-of-lost-database-%s", state, now);
+	ok = rename(from, to) == 0 && qb_make_folder(from);
+	qb_log(ok ? QB_LOG_WARNING : QB_LOG_ERROR, "files of the lost database: %s",
+		ok ? to : strerror(errno));
+	free(from);
+	free(to);
+	return ok;
 }
 
 static bool disk_problem(struct qb_problem *p, const char *what)

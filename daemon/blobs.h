@@ -24,6 +24,11 @@ struct qb_blob_writer {
 /* Makes the folders below state and empties the temporary ones. Logs why it cannot. */
 bool qb_blobs_prepare(const char *state);
 
+/* Calls each with the names of the files there are; false where the folder cannot be read. */
+bool qb_blobs_each(const char *state, void (*each)(void *arg, const char *sha256), void *arg);
+/* Moves all of them into another folder of state and begins an empty one. Logs where to, or why not. */
+bool qb_blobs_set_aside(const char *state);
+
 bool qb_blob_begin(struct qb_blob_writer *w, const char *state, struct qb_problem *p);
 bool qb_blob_write(struct qb_blob_writer *w, const void *bytes, size_t n, struct qb_problem *p);
 /* Everything is on disk and w->sha256 is set; the file is still the temporary one. */

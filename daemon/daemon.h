@@ -17,6 +17,7 @@ struct qb_daemon {
 	char *database;
 	uv_loop_t *loop;
 	struct qb_calls *calls;
+	struct qb_storage *storage;
 	struct qb_store *store; /* loop thread */
 	struct qb_hub *hub;
 	struct qb_engine *engine;

@@ -12,6 +12,7 @@ quantbenchd_SOURCES = \
 	daemon/options.c daemon/options.h \
 	daemon/run.c daemon/run.h \
 	daemon/sql.h \
+	daemon/storage.c daemon/storage.h \
 	daemon/store.c daemon/store.h \
 	daemon/uploads.c daemon/uploads.h \
 	daemon/util.c daemon/util.h \
@@ -36,7 +37,7 @@ quantbenchd_CFLAGS = $(AM_CFLAGS)
 quantbenchd_LDADD = $(MHD_LIBS) $(LIBUV_LIBS) $(SQLITE_LIBS) $(SYSTEMD_LIBS) $(NETTLE_LIBS) $(JANSSON_LIBS)
 
 # Migrations in the order of their numbers, and the API's description, as C strings.
-MIGRATIONS = schema/001_init.sql
+MIGRATIONS = schema/001_init.sql schema/002_inspections.sql
 EXTRA_DIST += $(MIGRATIONS)
 BUILT_SOURCES += daemon/embedded.h
 CLEANFILES += daemon/embedded.h

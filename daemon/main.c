@@ -23,7 +23,9 @@
 #include "daemon/jobs.h"
 #include "daemon/daemon.h"
 #include "daemon/loop.h"
+#include "daemon/storage.h"
 #include "daemon/store.h"
+#include "daemon/uploads.h"
 #include "daemon/util.h"
 
 struct server {
@@ -67,6 +69,34 @@ static bool absolute(char **path)
 	return true;
 }
 
+static void count_one(void *arg, const char *sha256)
+{
+	(void)sha256;
+	++*(int64_t *)arg;
+}
+
+static bool open_database(struct server *s)
+{
+	struct qb_options *o = &s->daemon.options;
+	int64_t blobs = 0;
+
+	s->daemon.database = qb_format("%s/quantbench.db", o->state);
+	s->daemon.storage = qb_storage_create(o->state);
+	qb_blobs_each(o->state, count_one, &blobs);
+	do { /* a full disk may lack the few pages that opening takes */
+		s->daemon.store = s->daemon.storage
+			? qb_store_open(s->daemon.database, s->daemon.storage, !blobs || o->new_database) : NULL;
+	} while (!s->daemon.store && s->daemon.storage && qb_storage_release(s->daemon.storage));
+	if (!s->daemon.store) {
+		return false;
+	}
+	if (blobs && qb_store_is_new(s->daemon.store) && !qb_blobs_set_aside(o->state)) {
+		return false;
+	}
+	qb_uploads_recover(&s->daemon);
+	return true;
+}
+
 static bool open_state(struct server *s)
 {
 	struct qb_options *o = &s->daemon.options;
@@ -89,9 +119,7 @@ static bool open_state(struct server *s)
 	if (strchr(o->worker, '/')) {
 		absolute(&o->worker); /* one that is not there yet is reported when it is asked */
 	}
-	s->daemon.database = qb_format("%s/quantbench.db", o->state);
-	s->daemon.store = qb_store_open(s->daemon.database);
-	return s->daemon.store != NULL;
+	return open_database(s);
 }
 
 static bool measuring(struct qb_daemon *daemon)
@@ -124,6 +152,7 @@ static void close_rest(struct server *s)
 	uv_close((uv_handle_t *)&s->interrupt, NULL);
 	uv_close((uv_handle_t *)&s->heartbeat, NULL);
 	uv_close((uv_handle_t *)&s->watchdog, NULL);
+	qb_storage_unwatch(s->daemon.storage);
 	qb_calls_destroy(&s->daemon.calls);
 }
 
@@ -164,6 +193,20 @@ static void on_signal(uv_signal_t *handle, int signum)
 	qb_jobs_stop(s->daemon.jobs, jobs_stopped);
 }
 
+/* The jobs keep nothing back yet. */
+static bool all_saved(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+static void resume(void *arg)
+{
+	struct server *s = arg;
+
+	qb_jobs_wake(s->daemon.jobs);
+}
+
 static void start_timers(struct server *s)
 {
 	uint64_t usec = 0;
@@ -198,6 +241,7 @@ static bool start(struct server *s)
 		return false;
 	}
 	qb_jobs_recover(s->daemon.jobs);
+	qb_storage_watch(s->daemon.storage, &s->loop, s->daemon.store, all_saved, resume, s);
 	s->daemon.engine = qb_engine_create(&s->daemon, worker_ready, measuring);
 	start_timers(s);
 	s->http = s->daemon.engine ? qb_http_start(&s->daemon, &port) : NULL;
@@ -243,8 +287,9 @@ int main(int argc, char **argv)
 			code = 0;
 			qb_log(QB_LOG_INFO, "stopped");
 		}
-		qb_store_close(&s.daemon.store);
 	}
+	qb_store_close(&s.daemon.store);
+	qb_storage_destroy(&s.daemon.storage);
 	free(s.daemon.database);
 	qb_options_fini(&s.daemon.options);
 	return code;

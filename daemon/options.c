@@ -165,7 +165,8 @@ static void usage(FILE *out)
 		fprintf(out, "  --%-24s %s (%s)\n", rows[i].key, rows[i].help,
 			*rows[i].value ? rows[i].value : "none");
 	}
-	fputs("  --version, --help\n\nEach option may also be set in the environment: "
+	fputs("  --new-database             begin anew beside uploads whose database is gone; they are put aside\n"
+	      "  --version, --help\n\nEach option may also be set in the environment: "
 	      "QUANTBENCHD_WORKER_MEMORY=8G.\n", out);
 }
 
@@ -240,7 +241,7 @@ static bool complete(struct qb_options *o)
 
 bool qb_options_read(struct qb_options *o, int argc, char **argv, bool *exit_now)
 {
-	struct option table[ROWS + 4];
+	struct option table[ROWS + 5];
 	int c, index;
 
 	memset(o, 0, sizeof(*o));
@@ -251,7 +252,8 @@ bool qb_options_read(struct qb_options *o, int argc, char **argv, bool *exit_now
 	table[ROWS] = (struct option){"config", required_argument, NULL, 'c'};
 	table[ROWS + 1] = (struct option){"help", no_argument, NULL, 'h'};
 	table[ROWS + 2] = (struct option){"version", no_argument, NULL, 'v'};
-	table[ROWS + 3] = (struct option){NULL, 0, NULL, 0};
+	table[ROWS + 3] = (struct option){"new-database", no_argument, NULL, 'n'};
+	table[ROWS + 4] = (struct option){NULL, 0, NULL, 0};
 	if (!defaults(o)) {
 		return false;
 	}
@@ -279,6 +281,7 @@ bool qb_options_read(struct qb_options *o, int argc, char **argv, bool *exit_now
 	}
 	optind = 1;
 	while ((c = getopt_long(argc, argv, "hc:", table, &index)) != -1) {
+		o->new_database = o->new_database || c == 'n';
 		if (c >= 1000 && !set(o, &rows[c - 1000], optarg, "command line")) {
 			return false;
 		}

@@ -33,6 +33,7 @@ struct qb_options {
 #undef X
 #undef text_field
 #undef number_field
+	bool new_database;
 	char *host; /* the parts of listen */
 	uint16_t port;
 };

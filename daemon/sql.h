@@ -8,6 +8,9 @@
 #ifndef QB_DAEMON_SQL_H
 #define QB_DAEMON_SQL_H
 
+/* Attempts at an inspection that nobody asked for by name. */
+#define INSPECTIONS_MAX "3"
+
 #define UPLOAD_COLUMNS \
 	"id, name, size AS size_bytes, sha256, created, json_object('state', inspection, " \
 	"'error', json(inspection_error), 'result', json_remove(inspection_result, '$.graph')) " \
@@ -50,6 +53,8 @@
 	X(READ_BEGIN, "BEGIN") \
 	X(DURABLE, "PRAGMA synchronous = FULL") \
 	X(LAZY, "PRAGMA synchronous = NORMAL") \
+	/* changes nothing, but has to be written */ \
+	X(STORAGE_PROBE, "UPDATE counters SET last = last WHERE kind = 'm'") \
 	/* uploads */ \
 	X(UPLOAD_NUMBER, "UPDATE counters SET last = last + 1 WHERE kind = ?1 RETURNING last") \
 	X(UPLOAD_INSERT, "INSERT INTO uploads (id, kind, number, name, sha256, size, created) " \
@@ -71,8 +76,20 @@
 	X(UPLOAD_DELETE, "DELETE FROM uploads WHERE id = ?1") \
 	X(UPLOAD_PENDING, "SELECT id, kind, name, sha256 FROM uploads WHERE " \
 		"inspection = 'pending' ORDER BY created") \
+	X(UPLOAD_INSPECTING, "UPDATE uploads SET inspections = inspections + ?2 WHERE id = ?1") \
 	X(UPLOAD_INSPECTED, "UPDATE uploads SET inspection = ?2, inspection_result = ?3, " \
 		"inspection_error = ?4 WHERE id = ?1") \
+	/* the one ?1, or all: those whose inspection ended without a verdict on the file */ \
+	X(UPLOAD_REINSPECT, "UPDATE uploads SET inspection = 'pending', inspection_error = NULL WHERE " \
+		"(?1 IS NULL OR id = ?1) AND inspection = 'failed' AND inspections < " INSPECTIONS_MAX " AND " \
+		"json_extract(inspection_error, '$.code') IN ('worker_crashed', 'worker_unavailable', " \
+		"'time_limit', 'cancelled', 'out_of_memory', 'input_damaged') RETURNING 1") \
+	X(UPLOAD_INSPECT_AGAIN, "UPDATE uploads SET inspection = 'pending', inspection_error = NULL, " \
+		"inspections = 0 WHERE id = ?1") \
+	X(UPLOAD_GIVE_UP, "UPDATE uploads SET inspection = 'failed', inspection_error = " \
+		"json_object('code', 'gave_up', 'detail', 'the server went down " INSPECTIONS_MAX " times while it " \
+		"looked into this file; ask for another inspection if you think that the file was not the cause') " \
+		"WHERE inspection = 'pending' AND inspections >= " INSPECTIONS_MAX) \
 	X(BLOB_USERS, "SELECT (SELECT count(*) FROM uploads WHERE sha256 = ?1) + " \
 		"(SELECT count(*) FROM artifacts WHERE sha256 = ?1)") \
 	X(BLOB_BYTES, "SELECT coalesce((SELECT sum(size) FROM (SELECT size FROM uploads UNION " \

@@ -3,15 +3,18 @@
 
 #include "daemon/store.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/json_text.h"
 #include "daemon/embedded.h"
+#include "daemon/storage.h"
 #include "daemon/util.h"
 
 static const struct {
@@ -22,27 +25,101 @@ static const struct {
 #undef X
 };
 
+enum { BUSY_MS = 10000 };
+enum transaction { TX_NONE, TX_OPEN, TX_BROKEN };
+
 struct qb_store {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[QB_SQL_COUNT];
-	bool durable;
+	struct qb_storage *storage;
+	bool writes;
+	bool durable, is_new;
+	enum transaction tx;
+	int64_t faults_from, faults_to, steps; /* for tests */
 };
 
-static bool failed(struct qb_store *s, const char *what)
+/* What an error says about the storage. A mistake of ours, such as a violated constraint, says nothing. */
+static enum qb_storage_state meaning(int rc, int sys)
 {
-	qb_log(QB_LOG_ERROR, "database: %s: %s", what, sqlite3_errmsg(s->db));
+	switch (rc & 0xff) {
+	case SQLITE_FULL:
+		return QB_STORAGE_FULL;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return QB_STORAGE_DAMAGED;
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN:
+		return sys == ENOSPC || sys == EDQUOT ? QB_STORAGE_FULL : QB_STORAGE_FAILING;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+	case SQLITE_NOMEM:
+	case SQLITE_PROTOCOL:
+		return QB_STORAGE_FAILING;
+	default:
+		return QB_STORAGE_OK;
+	}
+}
+
+static bool failed(struct qb_store *s, const char *what, int rc)
+{
+	enum qb_storage_state state = meaning(rc, sqlite3_system_errno(s->db));
+	char text[200];
+
+	/* One that was made up for a test is not the connection's last. */
+	snprintf(text, sizeof(text), "%s: %s", what,
+		(sqlite3_errcode(s->db) & 0xff) == (rc & 0xff) ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
+	qb_log(QB_LOG_ERROR, "database: %s", text);
+	if (s->tx == TX_OPEN) {
+		s->tx = TX_BROKEN;
+	}
+	/* A reader that is short of memory or descriptors is no reason to stop writing. */
+	if (s->storage && (s->writes ? state != QB_STORAGE_OK : state == QB_STORAGE_DAMAGED)) {
+		qb_storage_trouble(s->storage, state, text);
+	}
 	return false;
+}
+
+/* QUANTBENCHD_TEST_FAULTS=FIRST:COUNT (only for tests): of the writer's statements, commits among them, those with these
+ * numbers fail as they do on a full disk. A rollback always ends a transaction, so it is left alone. */
+static bool fault(struct qb_store *s, enum qb_sql sql)
+{
+	if (!s->faults_to || sql == QB_SQL_ROLLBACK) {
+		return false;
+	}
+	s->steps++;
+	return s->steps >= s->faults_from && s->steps < s->faults_to;
+}
+
+static void read_faults(struct qb_store *s)
+{
+	const char *text = getenv("QUANTBENCHD_TEST_FAULTS");
+	long long first, count;
+
+	if (text && sscanf(text, "%lld:%lld", &first, &count) == 2 && first > 0 && count > 0) {
+		s->faults_from = first;
+		s->faults_to = first + count;
+	}
 }
 
 static sqlite3_stmt *prepare(struct qb_store *s, enum qb_sql sql)
 {
-	if (!s) {
-		return NULL; /* a reader that could not be opened has said so */
+	int rc;
+
+	if (!s || (s->tx == TX_BROKEN && sql != QB_SQL_ROLLBACK)) {
+		return NULL; /* what went wrong before has been said */
 	}
-	if (!s->stmt[sql] && sqlite3_prepare_v3(s->db, statements[sql].text, -1,
-				     SQLITE_PREPARE_PERSISTENT, &s->stmt[sql], NULL) != SQLITE_OK) {
-		failed(s, statements[sql].name);
+	if (fault(s, sql)) {
+		failed(s, statements[sql].name, SQLITE_FULL);
 		return NULL;
+	}
+	if (!s->stmt[sql]) {
+		rc = sqlite3_prepare_v3(s->db, statements[sql].text, -1, SQLITE_PREPARE_PERSISTENT, &s->stmt[sql], NULL);
+		if (rc != SQLITE_OK) {
+			failed(s, statements[sql].name, rc);
+			return NULL;
+		}
 	}
 	return s->stmt[sql];
 }
@@ -89,13 +166,21 @@ static sqlite3_stmt *start(struct qb_store *s, enum qb_sql sql, const char *type
 	return stmt;
 }
 
-static void finish(sqlite3_stmt *stmt)
+/* Steps to the end, for a RETURNING takes effect there only; false after having logged why it was not reached. */
+static bool finish(struct qb_store *s, enum qb_sql sql, sqlite3_stmt *stmt, int rc)
 {
+	while (rc == SQLITE_ROW) {
+		rc = sqlite3_step(stmt);
+	}
+	if (rc != SQLITE_DONE) {
+		failed(s, statements[sql].name, rc);
+	}
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
+	return rc == SQLITE_DONE;
 }
 
-/* A column as the value that its name's ending asks for. */
+/* A column as the value that its name's ending asks for; NULL where its text is not what it has to be. */
 static json_t *column(sqlite3_stmt *stmt, int i, const char *suffix)
 {
 	const char *text;
@@ -110,9 +195,8 @@ static json_t *column(sqlite3_stmt *stmt, int i, const char *suffix)
 		return v ? v : json_null();
 	case SQLITE_TEXT:
 		text = (const char *)sqlite3_column_text(stmt, i);
-		v = !strcmp(suffix, ":json") ? json_loads(text, JSON_DECODE_ANY, NULL)
-					     : json_string(text);
-		return v ? v : json_null();
+		return !text ? NULL : !strcmp(suffix, ":json") ? json_loads(text, JSON_DECODE_ANY, NULL)
+							       : json_string(text);
 	default:
 		return json_null();
 	}
@@ -127,33 +211,105 @@ static json_t *row_object(sqlite3_stmt *stmt)
 		char key[64];
 
 		snprintf(key, sizeof(key), "%.*s", (int)(colon ? colon - name : 63), name);
-		json_object_set_new(row, key, column(stmt, i, colon ? colon : ""));
+		if (json_object_set_new(row, key, column(stmt, i, colon ? colon : ""))) {
+			json_decref(row);
+			return NULL;
+		}
 	}
 	return row;
+}
+
+/* Up to max rows; NULL where not all of them can be read. */
+static json_t *collect(struct qb_store *s, enum qb_sql sql, sqlite3_stmt *stmt, size_t max)
+{
+	json_t *rows = json_array(), *row;
+	int rc = SQLITE_ROW;
+
+	while (rows && json_array_size(rows) < max && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		row = row_object(stmt);
+		if (!row) {
+			rc = SQLITE_MISMATCH; /* text that has to be JSON or UTF-8 is not */
+			break;
+		}
+		json_array_append_new(rows, row);
+	}
+	if (!finish(s, sql, stmt, rc == SQLITE_ROW ? SQLITE_DONE : rc)) {
+		json_decref(rows);
+		rows = NULL;
+	}
+	return rows;
 }
 
 bool qb_store_exec(struct qb_store *s, enum qb_sql sql, const char *types, ...)
 {
 	va_list ap;
 	sqlite3_stmt *stmt;
+
+	va_start(ap, types);
+	stmt = start(s, sql, types, &ap);
+	va_end(ap);
+	return stmt && finish(s, sql, stmt, sqlite3_step(stmt));
+}
+
+enum qb_found qb_store_value(struct qb_store *s, enum qb_sql sql, int64_t *value, const char *types, ...)
+{
+	va_list ap;
+	sqlite3_stmt *stmt;
+	int64_t n = 0;
 	int rc;
 
 	va_start(ap, types);
 	stmt = start(s, sql, types, &ap);
 	va_end(ap);
 	if (!stmt) {
-		return false;
+		return QB_UNREAD;
 	}
-	do {
-		rc = sqlite3_step(stmt);
-	} while (rc == SQLITE_ROW);
-	if (rc != SQLITE_DONE) {
-		failed(s, statements[sql].name);
+	rc = sqlite3_step(stmt);
+	n = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+	if (!finish(s, sql, stmt, rc)) {
+		return QB_UNREAD;
 	}
-	finish(stmt);
-	return rc == SQLITE_DONE;
+	*value = rc == SQLITE_ROW ? n : *value;
+	return rc == SQLITE_ROW ? QB_FOUND : QB_NONE;
 }
 
+enum qb_found qb_store_get(struct qb_store *s, enum qb_sql sql, json_t **row, const char *types, ...)
+{
+	va_list ap;
+	sqlite3_stmt *stmt;
+	json_t *rows;
+	bool found;
+
+	va_start(ap, types);
+	stmt = start(s, sql, types, &ap);
+	va_end(ap);
+	rows = stmt ? collect(s, sql, stmt, 1) : NULL;
+	if (!rows) {
+		return QB_UNREAD;
+	}
+	found = json_array_size(rows) > 0;
+	if (found) {
+		*row = json_incref(json_array_get(rows, 0));
+	}
+	json_decref(rows);
+	return found ? QB_FOUND : QB_NONE;
+}
+
+bool qb_store_list(struct qb_store *s, enum qb_sql sql, json_t **rows, const char *types, ...)
+{
+	va_list ap;
+	sqlite3_stmt *stmt;
+	json_t *all;
+
+	va_start(ap, types);
+	stmt = start(s, sql, types, &ap);
+	va_end(ap);
+	all = stmt ? collect(s, sql, stmt, SIZE_MAX) : NULL;
+	*rows = all ? all : *rows;
+	return all != NULL;
+}
+
+/* Until the callers are moved: */
 int64_t qb_store_number(struct qb_store *s, enum qb_sql sql, const char *types, ...)
 {
 	va_list ap;
@@ -164,100 +320,105 @@ int64_t qb_store_number(struct qb_store *s, enum qb_sql sql, const char *types, 
 	va_start(ap, types);
 	stmt = start(s, sql, types, &ap);
 	va_end(ap);
-	if (!stmt) {
-		return -1;
-	}
-	rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW) {
-		n = sqlite3_column_int64(stmt, 0);
-		while (rc == SQLITE_ROW) { /* a RETURNING takes effect when it is stepped to its end */
-			rc = sqlite3_step(stmt);
-		}
-	}
-	if (rc != SQLITE_DONE) {
-		failed(s, statements[sql].name);
-		n = -1;
-	}
-	finish(stmt);
-	return n;
-}
-
-static json_t *collect(struct qb_store *s, enum qb_sql sql, sqlite3_stmt *stmt, bool first_only)
-{
-	json_t *rows = json_array();
-	int rc = SQLITE_DONE;
-
-	while (stmt && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		json_array_append_new(rows, row_object(stmt));
-		if (first_only) {
-			rc = SQLITE_DONE;
-			break;
-		}
-	}
 	if (stmt) {
-		if (rc != SQLITE_DONE) {
-			failed(s, statements[sql].name);
-		}
-		finish(stmt);
+		rc = sqlite3_step(stmt);
+		n = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : -1;
+		n = finish(s, sql, stmt, rc) ? n : -1;
 	}
-	return rows;
-}
-
-json_t *qb_store_row(struct qb_store *s, enum qb_sql sql, const char *types, ...)
-{
-	va_list ap;
-	json_t *rows, *row;
-
-	va_start(ap, types);
-	rows = collect(s, sql, start(s, sql, types, &ap), true);
-	va_end(ap);
-	row = json_incref(json_array_get(rows, 0));
-	json_decref(rows);
-	return row;
+	return n;
 }
 
 json_t *qb_store_rows(struct qb_store *s, enum qb_sql sql, const char *types, ...)
 {
 	va_list ap;
-	json_t *rows;
+	sqlite3_stmt *stmt;
 
 	va_start(ap, types);
-	rows = collect(s, sql, start(s, sql, types, &ap), false);
+	stmt = start(s, sql, types, &ap);
 	va_end(ap);
-	return rows;
+	return stmt ? collect(s, sql, stmt, SIZE_MAX) : NULL;
+}
+
+json_t *qb_store_row(struct qb_store *s, enum qb_sql sql, const char *types, ...)
+{
+	va_list ap;
+	sqlite3_stmt *stmt;
+	json_t *rows, *row;
+
+	va_start(ap, types);
+	stmt = start(s, sql, types, &ap);
+	va_end(ap);
+	rows = stmt ? collect(s, sql, stmt, 1) : NULL;
+	row = json_incref(json_array_get(rows, 0));
+	json_decref(rows);
+	return row;
+}
+
+bool qb_store_end(struct qb_store *s, bool keep)
+{
+	if (keep) {
+		return qb_store_commit(s);
+	}
+	qb_store_rollback(s);
+	return false;
 }
 
 bool qb_store_begin(struct qb_store *s, bool durable)
 {
 	/* SQLite's setting may only change between transactions. */
-	if (durable != s->durable) {
-		qb_store_exec(s, durable ? QB_SQL_DURABLE : QB_SQL_LAZY, "");
+	if (durable != s->durable && qb_store_exec(s, durable ? QB_SQL_DURABLE : QB_SQL_LAZY, "")) {
 		s->durable = durable;
 	}
-	return qb_store_exec(s, QB_SQL_BEGIN, "");
+	s->tx = durable == s->durable && qb_store_exec(s, QB_SQL_BEGIN, "") ? TX_OPEN : TX_BROKEN;
+	return s->tx == TX_OPEN;
 }
 
-bool qb_store_end(struct qb_store *s, bool keep)
+void qb_store_rollback(struct qb_store *s)
 {
-	if (keep && qb_store_exec(s, QB_SQL_COMMIT, "")) {
-		return true;
-	}
-	if (!sqlite3_get_autocommit(s->db)) {
+	if (!sqlite3_get_autocommit(s->db)) { /* SQLite may have rolled it back itself */
 		qb_store_exec(s, QB_SQL_ROLLBACK, "");
 	}
+	s->tx = TX_NONE;
+}
+
+bool qb_store_commit(struct qb_store *s)
+{
+	if (s->tx == TX_OPEN && qb_store_exec(s, QB_SQL_COMMIT, "")) {
+		s->tx = TX_NONE;
+		return true;
+	}
+	qb_store_rollback(s);
 	return false;
+}
+
+void qb_store_checkpoint(struct qb_store *s)
+{
+	sqlite3_busy_timeout(s->db, 0); /* readers are not waited for */
+	sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(s->db, BUSY_MS);
+}
+
+/* The first column of the first row of a statement outside the table, as text; freed with free(). */
+static char *ask(struct qb_store *s, const char *sql)
+{
+	sqlite3_stmt *stmt = NULL;
+	const char *text;
+	char *copy = NULL;
+
+	if (sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+		text = (const char *)sqlite3_column_text(stmt, 0);
+		copy = strdup(text ? text : "");
+	}
+	sqlite3_finalize(stmt);
+	return copy;
 }
 
 static int user_version(struct qb_store *s)
 {
-	sqlite3_stmt *stmt = NULL;
-	int v = -1;
+	char *text = ask(s, "PRAGMA user_version");
+	int v = text ? atoi(text) : -1;
 
-	if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &stmt, NULL) == SQLITE_OK &&
-		sqlite3_step(stmt) == SQLITE_ROW) {
-		v = sqlite3_column_int(stmt, 0);
-	}
-	sqlite3_finalize(stmt);
+	free(text);
 	return v;
 }
 
@@ -265,7 +426,7 @@ static int user_version(struct qb_store *s)
 static bool migrate(struct qb_store *s, const char *path)
 {
 	const int latest = (int)(sizeof(qb_migrations) / sizeof(qb_migrations[0]));
-	int version = user_version(s);
+	int version = user_version(s), rc;
 	char *sql;
 	bool ok = true;
 
@@ -278,38 +439,92 @@ static bool migrate(struct qb_store *s, const char *path)
 	for (int i = version; ok && i >= 0 && i < latest; i++) {
 		sql = qb_format("BEGIN IMMEDIATE;\n%s\nPRAGMA user_version = %d;\nCOMMIT;",
 			qb_migrations[i], i + 1);
-		ok = sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK || failed(s, "migration");
+		rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+		ok = rc == SQLITE_OK || failed(s, "migration", rc);
 		free(sql);
 	}
+	s->is_new = version == 0;
 	return ok && version >= 0;
 }
 
-static struct qb_store *open_with(const char *path, int flags, const char *setup)
+static struct qb_store *open_with(const char *path, struct qb_storage *storage, int flags, const char *setup)
 {
 	struct qb_store *s = calloc(1, sizeof(*s));
+	int rc;
 
 	if (!s) {
 		return NULL;
 	}
-	if (sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
-		sqlite3_busy_timeout(s->db, 10000) != SQLITE_OK ||
-		sqlite3_exec(s->db, setup, NULL, NULL, NULL) != SQLITE_OK) {
-		failed(s, path);
+	s->storage = storage;
+	s->writes = flags & SQLITE_OPEN_READWRITE;
+	rc = sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc == SQLITE_OK) {
+		sqlite3_extended_result_codes(s->db, 1);
+		sqlite3_busy_timeout(s->db, BUSY_MS);
+		rc = sqlite3_exec(s->db, setup, NULL, NULL, NULL);
+	}
+	if (rc != SQLITE_OK) {
+		failed(s, path, rc);
 		qb_store_close(&s);
 	}
 	return s;
 }
 
-struct qb_store *qb_store_open(const char *path)
+/* A damaged database would answer some questions wrongly and lose what is written to it. */
+static bool sound(struct qb_store *s, const char *path)
 {
-	struct qb_store *s = open_with(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+	char *verdict = ask(s, "PRAGMA quick_check(1)");
+	bool ok = verdict && !strcmp(verdict, "ok");
+
+	if (!ok) {
+		qb_log(QB_LOG_ERROR, "%s is damaged: %s. Nothing was changed. Put a backup in its place, or save what can be "
+			"read (sqlite3 %s .recover | sqlite3 new.db) and put that there; then start again", path,
+			verdict ? verdict : sqlite3_errmsg(s->db), path);
+	}
+	free(verdict);
+	return ok;
+}
+
+static bool holds_something(const char *path)
+{
+	struct stat st;
+
+	/* SQLite takes an empty file for a database without tables. */
+	return stat(path, &st) == 0 && st.st_size > 0;
+}
+
+static bool not_anew(const char *path)
+{
+	qb_log(QB_LOG_ERROR, "there are uploads beside %s, but no database in it: beginning again would forget them and give "
+		"their ids to others. Put quantbench.db (or a backup of it) back; or start once with --new-database, "
+		"which puts the files of the old one aside", path);
+	return false;
+}
+
+struct qb_store *qb_store_open(const char *path, struct qb_storage *storage, bool anew)
+{
+	struct qb_store *s;
+
+	if (!anew && !holds_something(path)) {
+		not_anew(path); /* before SQLite touches what lies there */
+		return NULL;
+	}
+	s = open_with(path, storage, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
 		"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;"
 		"PRAGMA journal_size_limit = 67108864;");
 
-	if (s && !migrate(s, path)) {
+	if (s && (!sound(s, path) || (!anew && user_version(s) == 0 && !not_anew(path)) || !migrate(s, path))) {
 		qb_store_close(&s);
 	}
+	if (s) {
+		read_faults(s);
+	}
 	return s;
+}
+
+bool qb_store_is_new(const struct qb_store *s)
+{
+	return s->is_new;
 }
 
 static pthread_key_t reader_key;
@@ -327,14 +542,14 @@ static void make_key(void)
 	pthread_key_create(&reader_key, close_reader);
 }
 
-struct qb_store *qb_store_reader(const char *path)
+struct qb_store *qb_store_reader(const char *path, struct qb_storage *storage)
 {
 	struct qb_store *s;
 
 	pthread_once(&reader_once, make_key);
 	s = pthread_getspecific(reader_key);
 	if (!s) {
-		s = open_with(path, SQLITE_OPEN_READONLY, "PRAGMA query_only = ON;");
+		s = open_with(path, storage, SQLITE_OPEN_READONLY, "PRAGMA query_only = ON;");
 		pthread_setspecific(reader_key, s);
 	}
 	return s;

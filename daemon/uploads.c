@@ -6,82 +6,178 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/storage.h"
 #include "daemon/store.h"
 
+/* The file lies in its place before the row that says so is there; what a failure leaves is removed. */
 static bool insert(struct qb_daemon *daemon, const char *kind, const char *name,
 	struct qb_blob_writer *blob, struct qb_problem *p)
 {
 	char now[QB_TIME_LEN];
-	int64_t number;
+	int64_t number = 0;
 	bool ok;
 
 	qb_time_now(now);
-	if (!qb_store_begin(daemon->store, true)) {
-		return qb_refuse(p, 500, "database", "the server's database cannot be written to");
+	qb_store_begin(daemon->store, true);
+	ok = qb_store_value(daemon->store, QB_SQL_UPLOAD_NUMBER, &number, "s", kind) == QB_FOUND &&
+		qb_store_exec(daemon->store, QB_SQL_UPLOAD_INSERT, "sissis", kind, number, name, blob->sha256,
+			blob->size, now) &&
+		qb_blob_keep(blob, daemon->options.state, p);
+	if (!ok) {
+		qb_store_rollback(daemon->store);
+	} else if (!qb_store_commit(daemon->store)) {
+		ok = false;
+		qb_uploads_release(daemon, blob->sha256);
 	}
-	number = qb_store_number(daemon->store, QB_SQL_UPLOAD_NUMBER, "s", kind);
-	ok = number > 0 && qb_store_exec(daemon->store, QB_SQL_UPLOAD_INSERT, "sissis", kind,
-		number, name, blob->sha256, blob->size, now);
-	ok = ok && qb_blob_keep(blob, daemon->options.state, p);
-	if (!qb_store_end(daemon->store, ok)) {
-		return qb_refuse(p, 500, "database", "the server's database cannot be written to");
+	return ok || qb_storage_problem(daemon->storage, p);
+}
+
+/* A file that is known is put in its place all the same: the one there may be damaged or gone. An inspection that
+ * ended without a verdict gets another chance. */
+static bool renew(struct qb_daemon *daemon, const char *id, struct qb_blob_writer *blob, bool *wake,
+	struct qb_problem *p)
+{
+	int64_t n;
+
+	if (!qb_blob_keep(blob, daemon->options.state, p)) {
+		return false;
 	}
-	return true;
+	qb_store_begin(daemon->store, true);
+	*wake = qb_store_value(daemon->store, QB_SQL_UPLOAD_REINSPECT, &n, "s", id) == QB_FOUND;
+	return qb_store_commit(daemon->store) || qb_storage_problem(daemon->storage, p);
+}
+
+static json_t *object(struct qb_daemon *daemon, const char *id, struct qb_problem *p)
+{
+	json_t *row = NULL;
+
+	switch (qb_store_get(daemon->store, QB_SQL_UPLOAD_GET, &row, "s", id)) {
+	case QB_FOUND:
+		break;
+	case QB_NONE:
+		qb_refuse(p, 404, "not_found", "there is no %s here", id);
+		break;
+	default:
+		qb_storage_problem(daemon->storage, p);
+	}
+	return row;
 }
 
 json_t *qb_uploads_add(struct qb_daemon *daemon, const char *kind, const char *name,
-	struct qb_blob_writer *blob, bool *created, struct qb_problem *p)
+	struct qb_blob_writer *blob, bool *created, bool *wake, struct qb_problem *p)
 {
-	json_t *known = qb_store_row(daemon->store, QB_SQL_UPLOAD_BY_HASH, "ss", kind, blob->sha256);
+	json_t *known = NULL, *row = NULL;
+	enum qb_found found = qb_store_get(daemon->store, QB_SQL_UPLOAD_BY_HASH, &known, "ss", kind, blob->sha256);
+	bool ok;
 
-	*created = !known;
-	if (!known) {
-		if (!insert(daemon, kind, name, blob, p)) {
-			return NULL;
-		}
-		known = qb_store_row(daemon->store, QB_SQL_UPLOAD_BY_HASH, "ss", kind, blob->sha256);
+	*created = *wake = found == QB_NONE;
+	if (found == QB_NONE) {
+		ok = insert(daemon, kind, name, blob, p);
+		found = ok ? qb_store_get(daemon->store, QB_SQL_UPLOAD_BY_HASH, &known, "ss", kind, blob->sha256)
+			   : QB_UNREAD;
+	} else if (found == QB_FOUND) {
+		ok = renew(daemon, json_string_value(json_object_get(known, "id")), blob, wake, p);
+		found = ok ? QB_FOUND : QB_UNREAD;
 	}
-	if (known) {
-		const char *id = json_string_value(json_object_get(known, "id"));
-		json_t *row = qb_store_row(daemon->store, QB_SQL_UPLOAD_GET, "s", id);
+	if (found == QB_FOUND) {
+		row = object(daemon, json_string_value(json_object_get(known, "id")), p);
+	} else {
+		qb_storage_problem(daemon->storage, p);
+	}
+	json_decref(known);
+	return row;
+}
 
-		json_decref(known);
-		known = row;
+json_t *qb_uploads_inspect(struct qb_daemon *daemon, const char *id, struct qb_problem *p)
+{
+	json_t *row = object(daemon, id, p);
+
+	if (!row) {
+		return NULL;
 	}
-	if (!known) {
-		qb_refuse(p, 500, "database", "the server's database cannot be read");
+	json_decref(row);
+	qb_store_begin(daemon->store, true);
+	qb_store_exec(daemon->store, QB_SQL_UPLOAD_INSPECT_AGAIN, "s", id);
+	if (!qb_store_commit(daemon->store)) {
+		qb_storage_problem(daemon->storage, p);
+		return NULL;
 	}
-	return known;
+	return object(daemon, id, p);
 }
 
 void qb_uploads_release(struct qb_daemon *daemon, const char *sha256)
 {
-	if (qb_store_number(daemon->store, QB_SQL_BLOB_USERS, "s", sha256) == 0) {
+	int64_t users;
+
+	if (qb_store_value(daemon->store, QB_SQL_BLOB_USERS, &users, "s", sha256) == QB_FOUND && users == 0) {
 		qb_blob_remove(daemon->options.state, sha256);
 	}
 }
 
+static bool delete_row(struct qb_daemon *daemon, const char *id)
+{
+	bool ok;
+
+	do {
+		qb_store_begin(daemon->store, true);
+		qb_store_exec(daemon->store, QB_SQL_UPLOAD_DELETE, "s", id);
+		ok = qb_store_commit(daemon->store);
+	} while (!ok && qb_storage_release(daemon->storage));
+	return ok;
+}
+
 bool qb_uploads_delete(struct qb_daemon *daemon, const char *id, struct qb_problem *p)
 {
-	json_t *row = qb_store_row(daemon->store, QB_SQL_UPLOAD_FILE, "s", id), *user;
-	bool ok = false;
+	json_t *row = NULL, *user = NULL;
+	enum qb_found found = qb_store_get(daemon->store, QB_SQL_UPLOAD_FILE, &row, "s", id), used = QB_UNREAD;
 
-	if (!row) {
-		return qb_refuse(p, 404, "not_found", "there is no %s here", id);
+	if (found == QB_FOUND) {
+		used = qb_store_get(daemon->store, QB_SQL_UPLOAD_USERS, &user, "s", id);
+	} else if (found == QB_NONE) {
+		qb_refuse(p, 404, "not_found", "there is no %s here", id);
 	}
-	user = qb_store_row(daemon->store, QB_SQL_UPLOAD_USERS, "s", id);
-	if (user) {
+	if (used == QB_FOUND) {
 		qb_refuse(p, 409, "in_use", "job %s still needs %s; cancel the job or wait for its end",
 			json_string_value(json_object_get(user, "id")), id);
-	} else if (qb_store_begin(daemon->store, true)) {
-		ok = qb_store_end(daemon->store, qb_store_exec(daemon->store, QB_SQL_UPLOAD_DELETE, "s", id));
-		if (ok) {
-			qb_uploads_release(daemon, json_string_value(json_object_get(row, "sha256")));
-		} else {
-			qb_refuse(p, 500, "database", "the server's database cannot be written to");
-		}
+	} else if (used == QB_NONE && delete_row(daemon, id)) {
+		qb_uploads_release(daemon, json_string_value(json_object_get(row, "sha256")));
+		qb_storage_retry(daemon->storage);
+	} else {
+		qb_storage_problem(daemon->storage, p); /* unless a reason is there already */
 	}
 	json_decref(user);
 	json_decref(row);
-	return ok;
+	return !p->status;
+}
+
+struct sweep {
+	struct qb_daemon *daemon;
+	int64_t removed;
+};
+
+static void sweep_one(void *arg, const char *sha256)
+{
+	struct sweep *s = arg;
+	int64_t users;
+
+	if (qb_store_value(s->daemon->store, QB_SQL_BLOB_USERS, &users, "s", sha256) == QB_FOUND && users == 0) {
+		qb_blob_remove(s->daemon->options.state, sha256);
+		s->removed++;
+	}
+}
+
+void qb_uploads_recover(struct qb_daemon *daemon)
+{
+	struct sweep s = {.daemon = daemon};
+
+	qb_blobs_each(daemon->options.state, sweep_one, &s);
+	if (s.removed) {
+		qb_log(QB_LOG_INFO, "removed %lld files that nothing refers to", (long long)s.removed);
+	}
+	qb_store_begin(daemon->store, true);
+	qb_store_exec(daemon->store, QB_SQL_UPLOAD_REINSPECT, "s", NULL);
+	qb_store_exec(daemon->store, QB_SQL_UPLOAD_GIVE_UP, "");
+	if (!qb_store_commit(daemon->store)) {
+		qb_log(QB_LOG_WARNING, "inspections that were interrupted are not taken up");
+	}
 }

@@ -10,11 +10,16 @@
 #include "daemon/blobs.h"
 #include "daemon/daemon.h"
 
-/* Files a sealed blob under kind ("m" or "d"). Returns its object; *created is false where the file was known.
- * A new one waits for its inspection: wake the queue. */
+/* Files a sealed blob under kind ("m" or "d"). Returns its object; *created is false where the file was known. *wake: it
+ * waits for its inspection, so wake the queue. */
 json_t *qb_uploads_add(struct qb_daemon *daemon, const char *kind, const char *name,
-	struct qb_blob_writer *blob, bool *created, struct qb_problem *p);
+	struct qb_blob_writer *blob, bool *created, bool *wake,
+	struct qb_problem *p);
+/* Has it inspected once more, whatever the last one found; returns its object. Wake the queue. */
+json_t *qb_uploads_inspect(struct qb_daemon *daemon, const char *id, struct qb_problem *p);
 bool qb_uploads_delete(struct qb_daemon *daemon, const char *id, struct qb_problem *p);
+/* At the start: removes the files that nothing refers to, and has inspections repeated that were killed. */
+void qb_uploads_recover(struct qb_daemon *daemon);
 /* Removes the file if nothing refers to it any more. */
 void qb_uploads_release(struct qb_daemon *daemon, const char *sha256);
 

@@ -19,6 +19,7 @@ struct stream {
 	char *text; /* not sent yet */
 	size_t used, sent, size;
 	bool over;
+	bool broken; /* cut off, so that the follower comes again with the last event it has */
 };
 
 static void append(struct stream *s, const char *text)
@@ -30,7 +31,7 @@ static void append(struct stream *s, const char *text)
 		s->size = 2 * (s->used + n) + 1024;
 		grown = realloc(s->text, s->size);
 		if (!grown) {
-			s->over = true;
+			s->broken = true;
 			return;
 		}
 		s->text = grown;
@@ -47,19 +48,20 @@ static bool ended(const char *state)
 /* Fills text with the next events; false when there are none now. */
 static bool refill(struct stream *s)
 {
-	struct qb_store *store = qb_store_reader(s->daemon->database);
-	json_t *state, *rows, *row;
+	struct qb_store *store = qb_store_reader(s->daemon->database, s->daemon->storage);
+	json_t *state = NULL, *rows = NULL, *row;
 	char head[96];
 	size_t i;
+	enum qb_found found;
 
 	s->used = s->sent = 0;
-	if (!store) {
-		s->over = true;
+	/* The state first: an end seen here has its events stored already. */
+	found = qb_store_get(store, QB_SQL_JOB_STATE, &state, "i", s->job);
+	if (found == QB_UNREAD || !qb_store_list(store, QB_SQL_EVENT_LIST, &rows, "ii", s->job, s->after)) {
+		json_decref(state);
+		s->broken = true;
 		return false;
 	}
-	/* The state first: an end seen here has its events stored already. */
-	state = qb_store_row(store, QB_SQL_JOB_STATE, "i", s->job);
-	rows = qb_store_rows(store, QB_SQL_EVENT_LIST, "ii", s->job, s->after);
 	json_array_foreach(rows, i, row) {
 		s->after = json_integer_value(json_object_get(row, "id"));
 		snprintf(head, sizeof(head), "id: %lld\nevent: %.32s\ndata: ", (long long)s->after,
@@ -69,7 +71,7 @@ static bool refill(struct stream *s)
 		append(s, "\n\n");
 	}
 	if (!json_array_size(rows) &&
-		(!state || ended(json_string_value(json_object_get(state, "state"))))) {
+		(found == QB_NONE || ended(json_string_value(json_object_get(state, "state"))))) {
 		s->over = true;
 	}
 	json_decref(rows);
@@ -87,6 +89,9 @@ static ssize_t read_stream(void *arg, uint64_t pos, char *out, size_t max)
 	while (s->sent == s->used) {
 		if (refill(s)) {
 			break;
+		}
+		if (s->broken) {
+			return MHD_CONTENT_READER_END_WITH_ERROR;
 		}
 		if (s->over) {
 			return MHD_CONTENT_READER_END_OF_STREAM;
@@ -140,13 +145,17 @@ enum MHD_Result qb__events_follow(struct qb_request *rq)
 	struct stream *s;
 	struct MHD_Response *r;
 	int64_t job, after;
-	json_t *row;
+	json_t *row = NULL;
+	enum qb_found found;
 
 	if (!qb_path_job(rq, &job, &p) || !read_after(rq, &after, &p)) {
 		return qb_reply_problem(rq, &p);
 	}
-	row = qb_store_row(qb_reader(rq), QB_SQL_JOB_STATE, "i", job);
-	if (!row) {
+	found = qb_store_get(qb_reader(rq), QB_SQL_JOB_STATE, &row, "i", job);
+	if (found == QB_UNREAD) {
+		return qb_reply_unread(rq);
+	}
+	if (found == QB_NONE) {
 		return qb_reply_refuse(rq, 404, "not_found", "there is no job j%lld here", (long long)job);
 	}
 	json_decref(row);

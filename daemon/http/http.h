@@ -37,10 +37,12 @@ enum qb_body { QB_BODY_NONE, QB_BODY_SMALL, QB_BODY_FILE };
 	X("GET", "/v1/models/:id", NONE, models_get) \
 	X("DELETE", "/v1/models/:id", NONE, models_delete) \
 	X("GET", "/v1/models/:id/graph", NONE, models_graph) \
+	X("POST", "/v1/models/:id/inspect", SMALL, models_inspect) \
 	X("GET", "/v1/datasets", NONE, datasets_list) \
 	X("POST", "/v1/datasets", FILE, datasets_upload) \
 	X("GET", "/v1/datasets/:id", NONE, datasets_get) \
 	X("DELETE", "/v1/datasets/:id", NONE, datasets_delete) \
+	X("POST", "/v1/datasets/:id/inspect", SMALL, datasets_inspect) \
 	X("GET", "/v1/jobs", NONE, jobs_list) \
 	X("POST", "/v1/jobs", SMALL, jobs_submit) \
 	X("GET", "/v1/jobs/:id", NONE, jobs_get) \
@@ -84,9 +86,13 @@ void qb_http_stop(struct qb_http **http);
 
 /* Replies. */
 enum MHD_Result qb_reply_json(struct qb_request *rq, unsigned status, json_t *take);
+/* A page of a list: its rows, how many there are in all, and where the next page begins. */
+enum MHD_Result qb_reply_page(struct qb_request *rq, const char *key, json_t *take_rows, int64_t total,
+	int64_t limit);
 enum MHD_Result qb_reply_created(struct qb_request *rq, unsigned status, const char *folder,
 	json_t *take); /* with Location: folder/id */
 enum MHD_Result qb_reply_problem(struct qb_request *rq, struct qb_problem *p); /* p is emptied */
+enum MHD_Result qb_reply_unread(struct qb_request *rq); /* the store could not tell: 500 */
 enum MHD_Result qb_reply_refuse(struct qb_request *rq, int status, const char *code, const char *fmt,
 	...) __attribute__((format(printf, 4, 5)));
 enum MHD_Result qb_reply_text(struct qb_request *rq, unsigned status, const char *type, char *take,

@@ -16,6 +16,7 @@
 #include "daemon/http/http.h"
 #include "daemon/jobs.h"
 #include "daemon/loop.h"
+#include "daemon/storage.h"
 #include "daemon/store.h"
 #include "daemon/validate.h"
 
@@ -37,7 +38,7 @@ enum MHD_Result qb__jobs_list(struct qb_request *rq)
 	const char *model = qb_query(rq, "model"), *data = qb_query(rq, "data");
 	struct qb_problem p = {0};
 	int64_t limit, before, total;
-	json_t *rows, *next;
+	json_t *rows;
 
 	if (!qb_query_limit(rq, &limit, &p) || !qb_query_id(rq, "before", 'j', &before, &p)) {
 		return qb_reply_problem(rq, &p);
@@ -46,27 +47,31 @@ enum MHD_Result qb__jobs_list(struct qb_request *rq)
 		return qb_reply_refuse(rq, 400, "bad_query", "state is \"%.40s\"; give queued, running, succeeded, "
 			"failed or cancelled", state);
 	}
-	rows = qb_store_rows(qb_reader(rq), QB_SQL_JOB_LIST, "ssssIi", state, type, model, data, before, limit);
-	total = qb_store_number(qb_reader(rq), QB_SQL_JOB_COUNT, "ssss", state, type, model, data);
-	next = json_array_size(rows) && (int64_t)json_array_size(rows) == limit
-		? json_incref(json_object_get(json_array_get(rows, json_array_size(rows) - 1), "id"))
-		: json_null();
-	return qb_reply_json(rq, 200, json_pack("{s:o, s:I, s:o}", "jobs", rows, "total",
-		(json_int_t)total, "next", next));
+	if (qb_store_value(qb_reader(rq), QB_SQL_JOB_COUNT, &total, "ssss", state, type, model, data) != QB_FOUND ||
+		!qb_store_list(qb_reader(rq), QB_SQL_JOB_LIST, &rows, "ssssIi", state, type, model, data, before,
+			limit)) {
+		return qb_reply_unread(rq);
+	}
+	return qb_reply_page(rq, "jobs", rows, total, limit);
 }
 
 enum MHD_Result qb__jobs_get(struct qb_request *rq)
 {
 	struct qb_problem p = {0};
 	int64_t id;
-	json_t *job;
+	json_t *job = NULL;
 
 	if (!qb_path_job(rq, &id, &p)) {
 		return qb_reply_problem(rq, &p);
 	}
-	job = qb_store_row(qb_reader(rq), QB_SQL_JOB_GET, "i", id);
-	return job ? qb_reply_json(rq, 200, job)
-		   : qb_reply_refuse(rq, 404, "not_found", "there is no job j%lld here", (long long)id);
+	switch (qb_store_get(qb_reader(rq), QB_SQL_JOB_GET, &job, "i", id)) {
+	case QB_FOUND:
+		return qb_reply_json(rq, 200, job);
+	case QB_NONE:
+		return qb_reply_refuse(rq, 404, "not_found", "there is no job j%lld here", (long long)id);
+	default:
+		return qb_reply_unread(rq);
+	}
 }
 
 static bool no_such_type(const json_t *info, const char *given, struct qb_problem *p)
@@ -154,7 +159,7 @@ enum MHD_Result qb__jobs_submit(struct qb_request *rq)
 		json_decref(s.spec);
 		return qb_reply_refuse(rq, 422, "bad_job", "a job is a JSON object, such as {\"type\": \"ptq\", ...}");
 	}
-	if (check(rq, s.spec, &s.problem)) {
+	if (check(rq, s.spec, &s.problem) && qb_storage_usable(rq->daemon->storage, &s.problem)) {
 		qb_calls_run(rq->daemon->calls, submit, &s);
 	}
 	json_decref(s.spec);
@@ -237,8 +242,9 @@ enum MHD_Result qb__artifacts_get(struct qb_request *rq)
 {
 	struct qb_problem p = {0};
 	int64_t id;
-	json_t *row;
+	json_t *row = NULL;
 	struct MHD_Response *r = NULL;
+	enum qb_found found;
 	struct stat st;
 	char *path, disposition[300];
 	int fd;
@@ -246,8 +252,11 @@ enum MHD_Result qb__artifacts_get(struct qb_request *rq)
 	if (!qb_path_job(rq, &id, &p)) {
 		return qb_reply_problem(rq, &p);
 	}
-	row = qb_store_row(qb_reader(rq), QB_SQL_ARTIFACT_GET, "is", id, rq->part[1]);
-	if (!row) {
+	found = qb_store_get(qb_reader(rq), QB_SQL_ARTIFACT_GET, &row, "is", id, rq->part[1]);
+	if (found == QB_UNREAD) {
+		return qb_reply_unread(rq);
+	}
+	if (found == QB_NONE) {
 		return qb_reply_refuse(rq, 404, "not_found", "job j%lld has no artifact \"%.100s\"; GET /v1/jobs/j%lld "
 			"lists them", (long long)id, rq->part[1], (long long)id);
 	}

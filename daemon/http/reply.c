@@ -72,10 +72,16 @@ static enum MHD_Result reply_dump(struct qb_request *rq, unsigned status, const 
 	const char *location)
 {
 	char *text = qb_json_text(take, JSON_COMPACT | JSON_ENCODE_ANY);
-	struct MHD_Response *r = text ? MHD_create_response_from_buffer(strlen(text), text,
-						MHD_RESPMEM_MUST_FREE) : NULL;
+	struct MHD_Response *r;
 
 	json_decref(take);
+	if (!text) { /* without memory for an answer there is still one that needs none */
+		text = strdup("{\"type\":\"about:blank\",\"title\":\"Server error\",\"status\":500,\"code\":\"internal\","
+			"\"detail\":\"the server could not write its answer; try again\"}");
+		status = 500;
+		type = "application/problem+json";
+	}
+	r = text ? MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE) : NULL;
 	if (!r) {
 		free(text);
 		return MHD_NO;
@@ -95,6 +101,17 @@ static enum MHD_Result reply_dump(struct qb_request *rq, unsigned status, const 
 enum MHD_Result qb_reply_json(struct qb_request *rq, unsigned status, json_t *take)
 {
 	return reply_dump(rq, status, "application/json", take, NULL);
+}
+
+enum MHD_Result qb_reply_page(struct qb_request *rq, const char *key, json_t *take_rows, int64_t total,
+	int64_t limit)
+{
+	size_t n = json_array_size(take_rows);
+	json_t *next = n && (int64_t)n == limit
+		? json_incref(json_object_get(json_array_get(take_rows, n - 1), "id")) : json_null();
+
+	return qb_reply_json(rq, 200, json_pack("{s:o, s:I, s:o}", key, take_rows, "total", (json_int_t)total,
+		"next", next));
 }
 
 enum MHD_Result qb_reply_created(struct qb_request *rq, unsigned status, const char *folder,
@@ -137,6 +154,11 @@ enum MHD_Result qb_reply_refuse(struct qb_request *rq, int status, const char *c
 	return qb_reply_problem(rq, &p);
 }
 
+enum MHD_Result qb_reply_unread(struct qb_request *rq)
+{
+	return qb_reply_refuse(rq, 500, "database", "the server's database cannot be read; see the server's log");
+}
+
 enum MHD_Result qb_reply_empty(struct qb_request *rq, unsigned status)
 {
 	return qb_reply_send(rq, status,
@@ -157,7 +179,7 @@ const char *qb_header(struct qb_request *rq, const char *name)
 
 struct qb_store *qb_reader(struct qb_request *rq)
 {
-	return qb_store_reader(rq->daemon->database);
+	return qb_store_reader(rq->daemon->database, rq->daemon->storage);
 }
 
 bool qb_query_limit(struct qb_request *rq, int64_t *limit, struct qb_problem *p)

@@ -11,20 +11,28 @@
 #include "daemon/http/http.h"
 #include "daemon/store.h"
 
+static bool unread(struct qb_problem *p)
+{
+	return qb_refuse(p, 500, "database", "the server's database cannot be read; see the server's log");
+}
+
 /* The result of the job in the path (new reference, with "job" and "type" in it); NULL after having filled p. */
 static json_t *load(struct qb_request *rq, struct qb_problem *p)
 {
 	int64_t id;
-	json_t *row, *result;
+	json_t *row = NULL, *result;
 	const char *state;
+	enum qb_found found;
 
 	if (!qb_path_job(rq, &id, p)) {
 		return NULL;
 	}
-	row = qb_store_row(qb_reader(rq), QB_SQL_RESULT_GET, "i", id);
+	found = qb_store_get(qb_reader(rq), QB_SQL_RESULT_GET, &row, "i", id);
 	result = json_incref(json_object_get(row, "result"));
 	state = json_string_value(json_object_get(row, "state"));
-	if (!row) {
+	if (found == QB_UNREAD) {
+		unread(p);
+	} else if (found == QB_NONE) {
 		qb_refuse(p, 404, "not_found", "there is no job j%lld here", (long long)id);
 	} else if (!json_is_object(result)) {
 		json_decref(result);
@@ -190,7 +198,7 @@ enum MHD_Result qb__results_list(struct qb_request *rq)
 	const char *data = qb_query(rq, "data"), *text = qb_query(rq, "before");
 	struct qb_problem p = {0};
 	int64_t limit, job, before = -1, total;
-	json_t *rows, *next;
+	json_t *rows;
 	char *end = NULL;
 
 	if (!qb_query_limit(rq, &limit, &p) || !qb_query_id(rq, "job", 'j', &job, &p)) {
@@ -204,26 +212,27 @@ enum MHD_Result qb__results_list(struct qb_request *rq)
 		return qb_reply_refuse(rq, 400, "bad_query", "scope is \"%.40s\"; give model, layer, tensor or step",
 			scope);
 	}
-	rows = qb_store_rows(qb_reader(rq), QB_SQL_METRIC_LIST, "IsssssssIi", job, scope, scheme, name,
-		tensor, type, model, data, before, limit);
-	total = qb_store_number(qb_reader(rq), QB_SQL_METRIC_COUNT, "Isssssss", job, scope, scheme, name,
-		tensor, type, model, data);
-	next = json_array_size(rows) && (int64_t)json_array_size(rows) == limit
-		? json_incref(json_object_get(json_array_get(rows, json_array_size(rows) - 1), "id"))
-		: json_null();
-	return qb_reply_json(rq, 200, json_pack("{s:o, s:I, s:o}", "results", rows, "total",
-		(json_int_t)total, "next", next));
+	if (qb_store_value(qb_reader(rq), QB_SQL_METRIC_COUNT, &total, "Isssssss", job, scope, scheme, name,
+		    tensor, type, model, data) != QB_FOUND ||
+		!qb_store_list(qb_reader(rq), QB_SQL_METRIC_LIST, &rows, "IsssssssIi", job, scope, scheme, name,
+			tensor, type, model, data, before, limit)) {
+		return qb_reply_unread(rq);
+	}
+	return qb_reply_page(rq, "results", rows, total, limit);
 }
 
 /* The ids in "j1,j7", or of the latest jobs; NULL after having filled p. */
 static json_t *compared(struct qb_request *rq, struct qb_problem *p)
 {
 	const char *text = qb_query(rq, "jobs");
-	json_t *ids;
+	json_t *ids = NULL;
 	char *words, *rest = NULL;
 
 	if (!text) {
-		return qb_store_rows(qb_reader(rq), QB_SQL_COMPARE_LATEST, "");
+		if (!qb_store_list(qb_reader(rq), QB_SQL_COMPARE_LATEST, &ids, "")) {
+			unread(p);
+		}
+		return ids;
 	}
 	ids = json_array();
 	words = strdup(text);
@@ -262,6 +271,44 @@ static void note_schemes(json_t *schemes, json_t *seen, const json_t *cells)
 	}
 }
 
+/* Why there is no row of job n to compare. */
+static bool not_comparable(struct qb_request *rq, int64_t n, struct qb_problem *p)
+{
+	json_t *state = NULL;
+
+	switch (qb_store_get(qb_reader(rq), QB_SQL_JOB_STATE, &state, "i", n)) {
+	case QB_FOUND:
+		qb_refuse(p, 409, "no_result", "j%lld is no ptq job with results, so it cannot be compared",
+			(long long)n);
+		break;
+	case QB_NONE:
+		qb_refuse(p, 404, "not_found", "there is no job j%lld here", (long long)n);
+		break;
+	default:
+		unread(p);
+	}
+	json_decref(state);
+	return false;
+}
+
+/* What job n measured, with its cells; NULL after having filled p. */
+static json_t *compare_row(struct qb_request *rq, int64_t n, struct qb_problem *p)
+{
+	json_t *row = NULL, *cells = NULL;
+	enum qb_found found = qb_store_get(qb_reader(rq), QB_SQL_COMPARE_ROW, &row, "i", n);
+
+	if (found == QB_NONE) {
+		not_comparable(rq, n, p);
+	} else if (found == QB_UNREAD || !qb_store_list(qb_reader(rq), QB_SQL_COMPARE_CELLS, &cells, "i", n)) {
+		unread(p);
+		json_decref(row);
+		row = NULL;
+	} else {
+		json_object_set_new(row, "cells", cells);
+	}
+	return row;
+}
+
 enum MHD_Result qb__compare_get(struct qb_request *rq)
 {
 	struct qb_problem p = {0};
@@ -270,22 +317,12 @@ enum MHD_Result qb__compare_get(struct qb_request *rq)
 	size_t i;
 
 	json_array_foreach(ids, i, id) {
-		int64_t n = json_integer_value(json_object_get(id, "id"));
-		json_t *row = qb_store_row(qb_reader(rq), QB_SQL_COMPARE_ROW, "i", n), *cells;
+		json_t *row = compare_row(rq, json_integer_value(json_object_get(id, "id")), &p);
 
-		if (!row) {
-			json_t *state = qb_store_row(qb_reader(rq), QB_SQL_JOB_STATE, "i", n);
-
-			state ? qb_refuse(&p, 409, "no_result", "j%lld is no ptq job with results, so it cannot be "
-				"compared", (long long)n)
-			      : qb_refuse(&p, 404, "not_found", "there is no job j%lld here", (long long)n);
-			json_decref(state);
-			continue;
+		if (row) {
+			note_schemes(schemes, seen, json_object_get(row, "cells"));
+			json_array_append_new(rows, row);
 		}
-		cells = qb_store_rows(qb_reader(rq), QB_SQL_COMPARE_CELLS, "i", n);
-		note_schemes(schemes, seen, cells);
-		json_object_set_new(row, "cells", cells);
-		json_array_append_new(rows, row);
 	}
 	json_decref(ids);
 	json_decref(seen);

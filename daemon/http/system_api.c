@@ -19,6 +19,7 @@
 #include "daemon/http/http.h"
 #include "daemon/hub.h"
 #include "daemon/loop.h"
+#include "daemon/storage.h"
 #include "daemon/store.h"
 
 enum MHD_Result qb__formats_list(struct qb_request *rq)
@@ -135,25 +136,33 @@ static json_t *or_null(int64_t n)
 static json_t *storage(struct qb_request *rq)
 {
 	struct statvfs v = {0};
+	int64_t used;
 
+	if (qb_store_value(qb_reader(rq), QB_SQL_BLOB_BYTES, &used, "") != QB_FOUND) {
+		return NULL;
+	}
 	statvfs(rq->daemon->options.state, &v);
 	return json_pack("{s:I, s:I}", "free_bytes", (json_int_t)((uint64_t)v.f_bavail * v.f_frsize),
-		"used_bytes", (json_int_t)qb_store_number(qb_reader(rq), QB_SQL_BLOB_BYTES, ""));
+		"used_bytes", (json_int_t)used);
 }
 
 enum MHD_Result qb__system_get(struct qb_request *rq)
 {
 	const struct qb_options *o = &rq->daemon->options;
 	const json_t *info = qb_engine_info(rq->daemon->engine, NULL);
-	json_t *queue = qb_store_row(qb_reader(rq), QB_SQL_JOB_CENSUS, "");
+	json_t *queue = NULL, *kept = storage(rq);
 
+	if (!kept || qb_store_get(qb_reader(rq), QB_SQL_JOB_CENSUS, &queue, "") != QB_FOUND) {
+		json_decref(kept);
+		return qb_reply_unread(rq);
+	}
 	json_object_set_new(queue, "slots", json_integer(o->jobs));
 	return qb_reply_json(rq, 200, json_pack("{s:s, s:O?, s:f, s:s, s:o, s:{s:s, s:s, s:s, s:s, s:s}, s:o, "
 		"s:o, s:{s:I, s:o, s:o, s:o, s:I}}", "version", PACKAGE_VERSION, "engine",
 		json_object_get(info, "engine"), "uptime_seconds", qb_seconds() - rq->daemon->started, "started",
 		rq->daemon->started_at, "machine", machine(info), "versions", "libmicrohttpd", MHD_get_version(),
 		"libuv", uv_version_string(), "sqlite", sqlite3_libversion(), "jansson", jansson_version_str(),
-		"glibc", gnu_get_libc_version(), "storage", storage(rq), "queue", queue, "limits",
+		"glibc", gnu_get_libc_version(), "storage", kept, "queue", queue, "limits",
 		"upload_bytes", (json_int_t)o->max_upload, "job_memory_bytes", or_null(o->worker_memory),
 		"job_wall_seconds", or_null(o->worker_wall_seconds), "job_cpu_seconds",
 		or_null(o->worker_cpu_seconds), "job_threads", (json_int_t)o->worker_threads));
@@ -167,7 +176,7 @@ enum MHD_Result qb__health_live(struct qb_request *rq)
 enum MHD_Result qb__health_ready(struct qb_request *rq)
 {
 	struct qb_problem p = {0};
-	json_t *census;
+	json_t *census = NULL;
 
 	if (atomic_load(&rq->daemon->stopping)) {
 		return qb_reply_refuse(rq, 503, "stopping", "the server is stopping; try again later");
@@ -175,8 +184,11 @@ enum MHD_Result qb__health_ready(struct qb_request *rq)
 	if (!qb_engine_info(rq->daemon->engine, &p)) {
 		return qb_reply_problem(rq, &p);
 	}
-	census = qb_store_row(qb_reader(rq), QB_SQL_JOB_CENSUS, "");
-	if (!census) {
+	if (!qb_storage_usable(rq->daemon->storage, &p)) {
+		p.status = 503;
+		return qb_reply_problem(rq, &p);
+	}
+	if (qb_store_get(qb_reader(rq), QB_SQL_JOB_CENSUS, &census, "") != QB_FOUND) {
 		return qb_reply_refuse(rq, 503, "database", "the database cannot be read; see the daemon's log");
 	}
 	json_decref(census);
@@ -189,17 +201,33 @@ static void gauge(FILE *f, const char *name, const char *type, const char *help,
 		type, name, value);
 }
 
-static void write_metrics(FILE *f, struct qb_request *rq)
+/* What cannot be read is left out, as Prometheus wants it; storage_ok says why. */
+static void write_stored(FILE *f, struct qb_request *rq)
 {
-	struct qb_daemon *daemon = rq->daemon;
-	json_t *census = qb_store_row(qb_reader(rq), QB_SQL_JOB_CENSUS, ""), *n;
+	json_t *census = NULL, *n;
 	const char *state;
+	int64_t bytes;
 
+	if (qb_store_get(qb_reader(rq), QB_SQL_JOB_CENSUS, &census, "") != QB_FOUND ||
+		qb_store_value(qb_reader(rq), QB_SQL_BLOB_BYTES, &bytes, "") != QB_FOUND) {
+		json_decref(census);
+		return;
+	}
 	fputs("# HELP quantbench_jobs Jobs by state.\n# TYPE quantbench_jobs gauge\n", f);
 	json_object_foreach(census, state, n) {
 		fprintf(f, "quantbench_jobs{state=\"%s\"} %lld\n", state, (long long)json_integer_value(n));
 	}
 	json_decref(census);
+	gauge(f, "stored_bytes", "gauge", "Bytes of uploads and artifacts kept.", (double)bytes);
+}
+
+static void write_metrics(FILE *f, struct qb_request *rq)
+{
+	struct qb_daemon *daemon = rq->daemon;
+
+	write_stored(f, rq);
+	gauge(f, "storage_ok", "gauge", "1 while the state folder can be written to.",
+		qb_storage_usable(daemon->storage, NULL) ? 1 : 0);
 	fputs("# HELP quantbench_http_requests_total Answers by class of status.\n"
 	      "# TYPE quantbench_http_requests_total counter\n", f);
 	for (int i = 2; i < 6; i++) {
@@ -214,8 +242,6 @@ static void write_metrics(FILE *f, struct qb_request *rq)
 		(double)atomic_load(&daemon->workers_started));
 	gauge(f, "workers_crashed_total", "counter", "Worker processes that crashed.",
 		(double)atomic_load(&daemon->workers_crashed));
-	gauge(f, "stored_bytes", "gauge", "Bytes of uploads and artifacts kept.",
-		(double)qb_store_number(qb_reader(rq), QB_SQL_BLOB_BYTES, ""));
 	gauge(f, "uptime_seconds", "gauge", "Seconds since the start.", qb_seconds() - daemon->started);
 	gauge(f, "worker_ready", "gauge", "1 when the worker program answers.",
 		qb_engine_info(daemon->engine, NULL) ? 1 : 0);

@@ -13,6 +13,7 @@
 #include "daemon/http/http.h"
 #include "daemon/jobs.h"
 #include "daemon/loop.h"
+#include "daemon/storage.h"
 #include "daemon/store.h"
 #include "daemon/uploads.h"
 
@@ -79,8 +80,8 @@ static void store(struct qb_upload *u, const char *bytes, size_t n)
 	if (u->blob.size + (int64_t)n > limit) {
 		qb_refuse(&u->problem, 413, "too_large", "the file is larger than the %lld bytes that this server "
 			"takes; ask its operator to raise max-upload", (long long)limit);
-	} else {
-		qb_blob_write(&u->blob, bytes, n, &u->problem);
+	} else if (!qb_blob_write(&u->blob, bytes, n, &u->problem)) {
+		qb_blob_end(&u->blob); /* the room it takes is needed now, not when the client has heard */
 	}
 }
 
@@ -137,7 +138,7 @@ struct qb_upload *qb_upload_begin(struct qb_request *rq, struct qb_problem *p)
 	bool form = type && !strncasecmp(type, "multipart/form-data", 19);
 	struct qb_upload *u;
 
-	if (declared_too_large(rq, p)) {
+	if (declared_too_large(rq, p) || !qb_storage_usable(rq->daemon->storage, p)) {
 		return NULL;
 	}
 	u = calloc(1, sizeof(*u));
@@ -196,7 +197,7 @@ struct add {
 	struct qb_upload *u;
 	const char *kind;
 	json_t *object;
-	bool created;
+	bool created, wake;
 };
 
 static void add(struct qb_call *call, void *arg)
@@ -205,8 +206,9 @@ static void add(struct qb_call *call, void *arg)
 
 	struct qb_daemon *daemon = a->u->rq->daemon;
 
-	a->object = qb_uploads_add(daemon, a->kind, a->u->name, &a->u->blob, &a->created, &a->u->problem);
-	if (a->created) {
+	a->object = qb_uploads_add(daemon, a->kind, a->u->name, &a->u->blob, &a->created, &a->wake,
+		&a->u->problem);
+	if (a->wake) {
 		qb_jobs_wake(daemon->jobs);
 	}
 	qb_call_done(call);

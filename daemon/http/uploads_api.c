@@ -7,26 +7,18 @@
 #include <string.h>
 
 #include "daemon/http/http.h"
+#include "daemon/jobs.h"
 #include "daemon/loop.h"
+#include "daemon/storage.h"
 #include "daemon/store.h"
 #include "daemon/uploads.h"
-
-/* The next page begins before the last row of a full one. */
-static json_t *next_page(const json_t *rows, int64_t limit)
-{
-	size_t n = json_array_size(rows);
-
-	return n && (int64_t)n == limit ? json_incref(json_object_get(json_array_get(rows, n - 1), "id"))
-					: json_null();
-}
 
 static enum MHD_Result list(struct qb_request *rq, const char *kind, const char *key)
 {
 	struct qb_problem p = {0};
 	const char *sha256 = qb_query(rq, "sha256");
-	int64_t limit, before;
+	int64_t limit, before, total;
 	json_t *rows;
-	int64_t total;
 
 	if (!qb_query_limit(rq, &limit, &p) || !qb_query_id(rq, "before", *kind, &before, &p)) {
 		return qb_reply_problem(rq, &p);
@@ -35,10 +27,11 @@ static enum MHD_Result list(struct qb_request *rq, const char *kind, const char 
 		return qb_reply_refuse(rq, 400, "bad_query", "sha256 is \"%.80s\"; give 64 digits, 0-9 and a-f",
 			sha256);
 	}
-	rows = qb_store_rows(qb_reader(rq), QB_SQL_UPLOAD_LIST, "ssIi", kind, sha256, before, limit);
-	total = qb_store_number(qb_reader(rq), QB_SQL_UPLOAD_COUNT, "ss", kind, sha256);
-	return qb_reply_json(rq, 200, json_pack("{s:o, s:I, s:o}", "next", next_page(rows, limit), "total",
-		(json_int_t)total, key, rows));
+	if (qb_store_value(qb_reader(rq), QB_SQL_UPLOAD_COUNT, &total, "ss", kind, sha256) != QB_FOUND ||
+		!qb_store_list(qb_reader(rq), QB_SQL_UPLOAD_LIST, &rows, "ssIi", kind, sha256, before, limit)) {
+		return qb_reply_unread(rq);
+	}
+	return qb_reply_page(rq, key, rows, total, limit);
 }
 
 static enum MHD_Result unknown(struct qb_request *rq, const char *kind)
@@ -49,37 +42,74 @@ static enum MHD_Result unknown(struct qb_request *rq, const char *kind)
 		rq->part[0], what);
 }
 
-static enum MHD_Result get(struct qb_request *rq, const char *kind)
+/* The row of the upload in the path; else *sent is the answer already. */
+static json_t *load(struct qb_request *rq, const char *kind, enum qb_sql sql, enum MHD_Result *sent)
 {
-	json_t *row = qb_id_number(rq->part[0], *kind) > 0
-		? qb_store_row(qb_reader(rq), QB_SQL_UPLOAD_GET, "s", rq->part[0]) : NULL;
+	json_t *row = NULL;
+	enum qb_found found = qb_id_number(rq->part[0], *kind) > 0
+		? qb_store_get(qb_reader(rq), sql, &row, "s", rq->part[0]) : QB_NONE;
 
-	return row ? qb_reply_json(rq, 200, row) : unknown(rq, kind);
+	if (found != QB_FOUND) {
+		*sent = found == QB_NONE ? unknown(rq, kind) : qb_reply_unread(rq);
+	}
+	return row;
 }
 
-struct removal {
+static enum MHD_Result get(struct qb_request *rq, const char *kind)
+{
+	enum MHD_Result sent;
+	json_t *row = load(rq, kind, QB_SQL_UPLOAD_GET, &sent);
+
+	return row ? qb_reply_json(rq, 200, row) : sent;
+}
+
+/* What the loop thread does with the upload in the path. */
+struct order {
 	struct qb_request *rq;
 	struct qb_problem problem;
+	json_t *object;
 	bool ok;
 };
 
 static void remove_upload(struct qb_call *call, void *arg)
 {
-	struct removal *r = arg;
+	struct order *o = arg;
 
-	r->ok = qb_uploads_delete(r->rq->daemon, r->rq->part[0], &r->problem);
+	o->ok = qb_uploads_delete(o->rq->daemon, o->rq->part[0], &o->problem);
 	qb_call_done(call);
 }
 
 static enum MHD_Result delete(struct qb_request *rq, const char *kind)
 {
-	struct removal r = {.rq = rq};
+	struct order o = {.rq = rq};
 
 	if (qb_id_number(rq->part[0], *kind) < 0) {
 		return unknown(rq, kind);
 	}
-	qb_calls_run(rq->daemon->calls, remove_upload, &r);
-	return r.ok ? qb_reply_empty(rq, 204) : qb_reply_problem(rq, &r.problem);
+	qb_calls_run(rq->daemon->calls, remove_upload, &o);
+	return o.ok ? qb_reply_empty(rq, 204) : qb_reply_problem(rq, &o.problem);
+}
+
+static void inspect_upload(struct qb_call *call, void *arg)
+{
+	struct order *o = arg;
+
+	o->object = qb_uploads_inspect(o->rq->daemon, o->rq->part[0], &o->problem);
+	qb_jobs_wake(o->rq->daemon->jobs);
+	qb_call_done(call);
+}
+
+static enum MHD_Result inspect(struct qb_request *rq, const char *kind)
+{
+	struct order o = {.rq = rq};
+
+	if (qb_id_number(rq->part[0], *kind) < 0) {
+		return unknown(rq, kind);
+	}
+	if (qb_storage_usable(rq->daemon->storage, &o.problem)) {
+		qb_calls_run(rq->daemon->calls, inspect_upload, &o);
+	}
+	return o.object ? qb_reply_json(rq, 202, o.object) : qb_reply_problem(rq, &o.problem);
 }
 
 enum MHD_Result qb__models_list(struct qb_request *rq)
@@ -112,17 +142,26 @@ enum MHD_Result qb__datasets_delete(struct qb_request *rq)
 	return delete(rq, "d");
 }
 
+enum MHD_Result qb__models_inspect(struct qb_request *rq)
+{
+	return inspect(rq, "m");
+}
+
+enum MHD_Result qb__datasets_inspect(struct qb_request *rq)
+{
+	return inspect(rq, "d");
+}
+
 enum MHD_Result qb__models_graph(struct qb_request *rq)
 {
-	json_t *row = qb_id_number(rq->part[0], 'm') > 0
-		? qb_store_row(qb_reader(rq), QB_SQL_UPLOAD_GRAPH, "s", rq->part[0]) : NULL;
+	enum MHD_Result sent;
+	json_t *row = load(rq, "m", QB_SQL_UPLOAD_GRAPH, &sent);
 	json_t *graph = json_incref(json_object_get(row, "graph"));
 	const char *state = json_string_value(json_object_get(row, "state"));
 	const char *why = json_string_value(json_object_get(json_object_get(row, "error"), "detail"));
-	enum MHD_Result sent;
 
 	if (!row) {
-		return unknown(rq, "m");
+		return sent;
 	}
 	if (json_is_object(graph)) {
 		json_decref(row);

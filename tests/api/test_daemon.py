@@ -252,6 +252,8 @@ class Uploads(Case):
             self.assertEqual(m["inspection"]["state"], "failed")
             self.assertIn(words, m["inspection"]["error"]["detail"])
             self.refused(409, "GET", "/v1/models/%s/graph" % m["id"])
+            self.d.call("POST", "/v1/models/%s/inspect" % m["id"], expect=202)
+            self.assertEqual(self.inspected(m)["inspection"]["state"], "failed")
             p = self.refused(422, "POST", "/v1/jobs", {"type": "fake", "model": m["id"]})
             self.assertEqual(p["errors"][0]["field"], "model")
 
@@ -267,6 +269,7 @@ class Uploads(Case):
         self.d.call("POST", "/v1/jobs/%s/retry" % j, expect=202)
         self.assertEqual(self.d.wait(j, "failed")["error"]["code"], "input_deleted")
         d = self.upload(kind="datasets")
+        self.d.call("POST", "/v1/datasets/%s/inspect" % d["id"], expect=202)
         self.d.call("DELETE", "/v1/datasets/" + d["id"], expect=204)
 
 
