@@ -66,11 +66,13 @@ static double process_seconds(void)
 }
 
 /* Passes end where quantizers begin. */
-static enum qb_err note(void *arg, const char *stage, double fraction, struct qb_errbuf *eb)
+static enum qb_err note(void *arg, const char *stage, double fraction, const char *detail,
+	struct qb_errbuf *eb)
 {
 	double *passed = arg;
 
 	(void)fraction;
+	(void)detail;
 	(void)eb;
 	if (!strcmp(stage, "quantize")) {
 		*passed = process_seconds();

@@ -45,11 +45,13 @@ static enum qb_err load(struct loaded *l, const struct subject *s, struct qb_err
 	return qb_open_data(&l->data, s->data, l->model, &p, eb);
 }
 
-static enum qb_err ignore(void *arg, const char *stage, double fraction, struct qb_errbuf *eb)
+static enum qb_err ignore(void *arg, const char *stage, double fraction, const char *detail,
+	struct qb_errbuf *eb)
 {
 	(void)arg;
 	(void)stage;
 	(void)fraction;
+	(void)detail;
 	(void)eb;
 	return QB_OK;
 }

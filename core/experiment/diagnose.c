@@ -109,21 +109,23 @@ static enum qb_err parse(struct diagnose *d, struct qb_errbuf *eb)
 	return QB_OK;
 }
 
-static enum qb_err sweep_progress(void *arg, const char *stage, double fraction,
+static enum qb_err sweep_progress(void *arg, const char *stage, double fraction, const char *detail,
 	struct qb_errbuf *eb)
 {
 	struct diagnose *d = arg;
 
-	return qb_job_progress(d->job, stage, fraction * SWEPT, eb, "%s %s on %s", stage,
-		d->spec.model_name, d->spec.data_name);
+	return qb_job_progress(d->job, stage, fraction * SWEPT, eb, "%s %s on %s%s%s", stage,
+		d->spec.model_name, d->spec.data_name, detail ? ": " : "", detail ? detail : "");
 }
 
 static enum qb_err layer_progress(void *arg, int layer, double fraction, struct qb_errbuf *eb)
 {
 	struct diagnose *d = arg;
 
-	return qb_job_progress(d->job, "layers", SWEPT + (MIXED - SWEPT) * fraction, eb,
-		"layer %d of %d alone", layer + 1, d->layers->count);
+	fraction = SWEPT + (MIXED - SWEPT) * fraction;
+	return layer < 0 ? qb_job_progress(d->job, "layers", fraction, eb, "the whole network")
+			 : qb_job_progress(d->job, "layers", fraction, eb, "layer %d of %d alone", layer + 1,
+				   d->layers->count);
 }
 
 static enum qb_err work(struct diagnose *d, struct qb_errbuf *eb)
@@ -132,6 +134,8 @@ static enum qb_err work(struct diagnose *d, struct qb_errbuf *eb)
 	const struct qb_network *n;
 
 	opt.progress = sweep_progress;
+	opt.check = qb_job_check;
+	opt.check_arg = d->job;
 	opt.arg = d;
 	QB_TRY(qb_job_progress(d->job, "load", 0, eb, "reading %s", d->spec.model_name));
 	QB_TRY(qb_job_in_file(qb_graph_import(&d->model, d->spec.model_path, eb), "model",

@@ -59,15 +59,21 @@ static void emit(struct qb_job *job, json_t *event)
 	}
 }
 
+enum qb_err qb_job_check(void *arg, struct qb_errbuf *eb)
+{
+	const struct qb_job *job = arg;
+
+	return *job->host->cancelled ? qb_fail(eb, QB_ECANCELLED, "the job was cancelled after %.0f %% of it",
+		100 * job->progress) : QB_OK;
+}
+
 enum qb_err qb_job_progress(struct qb_job *job, const char *stage, double fraction,
 	struct qb_errbuf *eb, const char *fmt, ...)
 {
 	char text[256];
 	va_list ap;
 
-	if (*job->host->cancelled) {
-		return qb_fail(eb, QB_ECANCELLED, "the job was cancelled while it was in stage %s", stage);
-	}
+	QB_TRY(qb_job_check(job, eb));
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);

@@ -50,6 +50,8 @@ enum qb_err qb_job_run(const json_t *spec, const struct qb_host *host, json_t **
 /* Events. fraction is of the whole job. */
 enum qb_err qb_job_progress(struct qb_job *job, const char *stage, double fraction,
 	struct qb_errbuf *eb, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* QB_ECANCELLED once the job is to end; tells nobody anything. arg: struct qb_job. */
+enum qb_err qb_job_check(void *arg, struct qb_errbuf *eb);
 void qb_job_log(struct qb_job *job, const char *level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* scope: model, layer, tensor or step; scheme, tensor and unit may be NULL. */

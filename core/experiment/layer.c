@@ -51,7 +51,8 @@ enum qb_err qb_layers_each(struct qb_method_weights *m, const void *params, qb_l
 	}
 	for (int i = 0, end; err == QB_OK && i < count; i = end) {
 		end = alike(l, count, i);
-		err = fn(m, params, &l[i], end - i, rows, eb);
+		err = m->progress(m->progress_arg, m->method, i, count, eb);
+		err = err == QB_OK ? fn(m, params, &l[i], end - i, rows, eb) : err;
 	}
 	free(l);
 	return err;

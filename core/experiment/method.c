@@ -252,6 +252,7 @@ enum qb_err qb_method_list_run_weights(const struct qb_method_list *list,
 			continue;
 		}
 		m->report = report_of(reports, u->method);
+		m->method = u->method->name;
 		err = u->method->weights(m, u->params, eb);
 		if (err != QB_OK) {
 			return qb_fail_in(eb, err, "method %s, scheme %s", u->method->name,

@@ -47,6 +47,10 @@ struct qb_method_weights {
 	const struct qb_calibration *calibration;
 	uint64_t seed;
 	json_t *report;
+	/* Hears of a method that it has done so many of all layers; its error (QB_ECANCELLED) ends the work. */
+	enum qb_err (*progress)(void *arg, const char *method, int done, int layers, struct qb_errbuf *eb);
+	void *progress_arg;
+	const char *method; /* at work */
 };
 
 struct qb_method {

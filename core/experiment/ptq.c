@@ -35,13 +35,14 @@ static double sweep_end(const struct ptq *p)
 	return p->spec.latency ? 1 - LATENCY_SHARE : 1;
 }
 
-static enum qb_err sweep_progress(void *arg, const char *stage, double fraction,
+static enum qb_err sweep_progress(void *arg, const char *stage, double fraction, const char *detail,
 	struct qb_errbuf *eb)
 {
 	struct ptq *p = arg;
 
 	return qb_job_progress(p->job, stage, LOADED + fraction * (sweep_end(p) - LOADED), eb,
-		"%s %s on %s", stage, p->spec.model_name, p->spec.data_name);
+		"%s %s on %s%s%s", stage, p->spec.model_name, p->spec.data_name,
+		detail ? ": " : "", detail ? detail : "");
 }
 
 static enum qb_err latency_progress(void *arg, double fraction, struct qb_errbuf *eb)
@@ -67,6 +68,8 @@ static enum qb_err run_sweep(struct ptq *p, struct qb_errbuf *eb)
 	struct qb_sweep_options opt = qb_ptq_sweep_options(&p->spec);
 
 	opt.progress = sweep_progress;
+	opt.check = qb_job_check;
+	opt.check_arg = p->job;
 	opt.arg = p;
 	return qb_sweep_run(&p->sweep, p->model, p->data, &opt, eb);
 }

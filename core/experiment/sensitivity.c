@@ -70,7 +70,7 @@ static enum qb_err run_all(struct qb_sensitivity *s, struct qb_mixer *mixer, siz
 	}
 	n = list_requests(r, s);
 	for (int k = 0; err == QB_OK && k < n; k += size) {
-		err = heard(arg, k / (s->schemes + 1), (double)k / n, eb);
+		err = heard(arg, r[k].layer, (double)k / n, eb);
 		err = err == QB_OK ? run_group(mixer, s->layers, r + k, QB_MIN(size, n - k), eb) : err;
 	}
 	free(r);

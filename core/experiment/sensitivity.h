@@ -16,7 +16,7 @@ struct qb_sensitivity {
 	struct qb_mixture_result *but;        /* [layers]: all under the first scheme but this one */
 };
 
-/* Tells of every layer (counted from 0) before it is tried; its error ends the work. */
+/* Tells of every layer (counted from 0; -1: all together) before it is tried; its error ends the work. */
 typedef enum qb_err qb_sensitivity_heard(void *arg, int layer, double fraction, struct qb_errbuf *eb);
 
 /* model_bytes: what one set of weights takes, from which follows how many mixtures run at a time. */

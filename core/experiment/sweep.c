@@ -191,7 +191,9 @@ static enum qb_err evaluation_progress(void *arg, double share, struct qb_errbuf
 {
 	struct runner *r = arg;
 
-	return r->opt->progress(r->opt->arg, "evaluate", 0.2 + 0.8 * share, eb);
+	double from = qb_sweep_calibration_share(r->opt);
+
+	return r->opt->progress(r->opt->arg, "evaluate", from + (1 - from) * share, NULL, eb);
 }
 
 static const struct qb_network **rest_networks(struct runner *r, int64_t rest,
@@ -366,6 +368,16 @@ static int64_t choose_batch(const struct qb_graph *model, int64_t samples, int64
 	return QB_MIN(batch, samples) * rows;
 }
 
+double qb_sweep_calibration_share(const struct qb_sweep_options *opt)
+{
+	for (int i = 0; opt->methods && i < opt->schemes; i++) {
+		if (opt->methods[i].count) {
+			return 0.7;
+		}
+	}
+	return 0.2;
+}
+
 struct qb_metric_shape qb_sweep_metric_shape(const struct qb_network *n,
 	const struct qb_stream *stream)
 {
@@ -417,13 +429,6 @@ static void take_results(struct runner *r)
 	}
 }
 
-static enum qb_err check(void *arg, struct qb_errbuf *eb)
-{
-	const struct runner *r = arg;
-
-	return r->opt->progress(r->opt->arg, "calibrate", 0, eb);
-}
-
 /* A model of fixed batch leaves an odd rest out: the samples, at least one, that fill whole batches. */
 static void keep_whole_batches(int64_t *samples, int64_t batch, int64_t rows)
 {
@@ -462,7 +467,7 @@ static enum qb_err run(struct runner *r, const struct qb_graph *model, struct qb
 {
 	struct qb_sweep *s = r->sweep;
 	struct qb_variant *first = &s->variant[0];
-	struct qb_calibration calibration = {.check = check, .arg = r};
+	struct qb_calibration calibration = {.check = r->opt->check, .arg = r->opt->check_arg};
 	struct qb_stream calibrating;
 	int64_t batch, rows = qb_dataset_rows(r->data);
 	enum qb_err err;

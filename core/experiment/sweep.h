@@ -24,9 +24,13 @@ struct qb_sweep_options {
 	const struct qb_method_list *methods; /* [schemes]; NULL: none */
 	int schemes;
 	uint64_t seed;
-	/* Hears the fraction done; its error ends the sweep. */
-	enum qb_err (*progress)(void *arg, const char *stage, double fraction, struct qb_errbuf *eb);
+	/* Hears the fraction done, and of what in particular ("int4, layer 7 of 21"; NULL: nothing); its error ends the sweep. */
+	enum qb_err (*progress)(void *arg, const char *stage, double fraction, const char *detail,
+		struct qb_errbuf *eb);
 	void *arg;
+	/* Asked now and then; its error (QB_ECANCELLED) ends the sweep. NULL: never. */
+	enum qb_err (*check)(void *arg, struct qb_errbuf *eb);
+	void *check_arg;
 };
 
 /* A network that some of the schemes quantize: the model itself (the first), or what their methods make of it. */
@@ -63,6 +67,9 @@ struct qb_sweep {
 enum qb_err qb_sweep_run(struct qb_sweep **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep_options *opt, struct qb_errbuf *eb);
 void qb_sweep_destroy(struct qb_sweep **sweep);
+
+/* The fraction of a sweep's progress after which samples are evaluated: more where methods learn from the calibration. */
+double qb_sweep_calibration_share(const struct qb_sweep_options *opt);
 
 /* What a metric sees of the network's first output and of the stream's samples. */
 struct qb_metric_shape qb_sweep_metric_shape(const struct qb_network *n,

@@ -225,10 +225,26 @@ out:
 
 /* Quantizers */
 
-static enum qb_err run_weight_methods(struct qb_sweep *s, struct qb_variant *v, int at,
-	const struct qb_sweep_options *opt, const struct qb_calibration *calibration,
-	struct qb_errbuf *eb)
+/* A part of the sweep's progress. */
+struct span {
+	const struct qb_sweep_options *opt;
+	double from, width;
+	const char *scheme;
+};
+
+static enum qb_err layer_progress(void *arg, const char *method, int done, int layers, struct qb_errbuf *eb)
 {
+	const struct span *s = arg;
+	char detail[160];
+
+	snprintf(detail, sizeof(detail), "%.100s, layer %d of %d", s->scheme, done + 1, layers);
+	return s->opt->progress(s->opt->arg, method, s->from + s->width * done / layers, detail, eb);
+}
+
+static enum qb_err run_weight_methods(struct qb_sweep *s, struct qb_variant *v, int at,
+	struct span *span, const struct qb_calibration *calibration, struct qb_errbuf *eb)
+{
+	const struct qb_sweep_options *opt = span->opt;
 	int scheme = v->scheme[at];
 	struct qb_method_weights m = {
 		.network = v->network,
@@ -236,15 +252,18 @@ static enum qb_err run_weight_methods(struct qb_sweep *s, struct qb_variant *v, 
 		.overlay = v->network->overlay[at],
 		.calibration = calibration,
 		.seed = opt->seed,
+		.progress = layer_progress,
+		.progress_arg = span,
 	};
 
+	span->scheme = opt->scheme[scheme].name;
 	return qb_method_list_run_weights(methods_of(opt, scheme), &m, s->row[scheme].reports, eb);
 }
 
-static enum qb_err quantize(struct qb_sweep *s, struct qb_variant *v,
-	const struct qb_sweep_options *opt, const struct qb_calibration *calibration,
-	struct qb_errbuf *eb)
+static enum qb_err quantize(struct qb_sweep *s, struct qb_variant *v, const struct span *whole,
+	const struct qb_calibration *calibration, struct qb_errbuf *eb)
 {
+	const struct qb_sweep_options *opt = whole->opt;
 	const struct qb_scheme **scheme = calloc((size_t)v->schemes + 1, sizeof(*scheme));
 	enum qb_err err;
 
@@ -257,7 +276,9 @@ static enum qb_err quantize(struct qb_sweep *s, struct qb_variant *v,
 	err = qb_network_quantize(v->network, scheme, v->schemes, v->observer, eb);
 	free(scheme);
 	for (int i = 0; err == QB_OK && i < v->schemes; i++) {
-		err = run_weight_methods(s, v, i, opt, calibration, eb);
+		struct span part = {opt, whole->from + whole->width * i / v->schemes, whole->width / v->schemes, NULL};
+
+		err = run_weight_methods(s, v, i, &part, calibration, eb);
 	}
 	return err;
 }
@@ -265,12 +286,13 @@ static enum qb_err quantize(struct qb_sweep *s, struct qb_variant *v,
 enum qb_err qb_variants_quantize(struct qb_sweep *s, const struct qb_sweep_options *opt,
 	const struct qb_calibration *calibration, struct qb_errbuf *eb)
 {
-	double share = 0.2 / s->variants;
+	double share = qb_sweep_calibration_share(opt) / s->variants;
 
 	for (int i = 0; i < s->variants; i++) {
 		struct qb_variant *v = &s->variant[i];
+		struct span quantizing = {opt, share * (i + 0.25), share * 0.75, NULL};
 
-		QB_TRY(opt->progress(opt->arg, "calibrate", share * i, eb));
+		QB_TRY(opt->progress(opt->arg, "calibrate", share * i, NULL, eb));
 		if (i > 0) {
 			QB_TRY(rewrite(v, s->variant[0].model, opt, calibration, eb));
 			QB_TRY(qb_network_create(&v->network, v->model, s->variant[0].network->batch, 1,
@@ -280,8 +302,8 @@ enum qb_err qb_variants_quantize(struct qb_sweep *s, const struct qb_sweep_optio
 			continue;
 		}
 		QB_TRY(calibrate(v, calibration, opt->momentum, eb));
-		QB_TRY(opt->progress(opt->arg, "quantize", share * (i + 0.75), eb));
-		QB_TRY(quantize(s, v, opt, calibration, eb));
+		QB_TRY(opt->progress(opt->arg, "quantize", quantizing.from, NULL, eb));
+		QB_TRY(quantize(s, v, &quantizing, calibration, eb));
 	}
 	return QB_OK;
 }

@@ -36,6 +36,15 @@ class Diagnose(tiny.Case):
                                 "schemes": list(schemes)})
         return result
 
+    def test_progress__counts_no_layer_that_is_not_there(self):
+        _, events = worker.run({"type": "diagnose", "samples": 64, **self.network(), "scheme": "int4"})
+        told = [e["text"] for e in events if e["event"] == "progress" and e["stage"] == "layers"]
+        self.assertEqual(told[0], "the whole network")
+        for text in told[1:]:
+            layer, count = (int(word) for word in text.split() if word.isdigit())
+            self.assertLessEqual(layer, count)
+        self.assertTrue(told[1:])
+
     def test_each_layer__equals_a_scheme_that_names_it(self):
         self.random = np.random.default_rng(7)
         d = self.diagnose(scheme="int4")

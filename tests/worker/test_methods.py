@@ -65,6 +65,18 @@ class Rounding(tiny.Case):
             self.random = np.random.default_rng(5)
         self.assertEqual(rows[0], rows[1])
 
+    def test_progress__names_method_scheme_and_layer(self):
+        """What takes minutes on a real network: it moves with every layer, and never back."""
+        _, events = worker.run(self.job("int8", scheme("learned", {"name": "adaround", "iterations": 20})))
+        told = [e for e in events if e["event"] == "progress"]
+        layers = [e for e in told if e["stage"] == "adaround"]
+        self.assertEqual([e["text"].split(": ")[1] for e in layers],
+                         [f"learned, layer {i} of 4" for i in (1, 2, 3, 4)])
+        fractions = [e["fraction"] for e in told]
+        self.assertEqual(fractions, sorted(fractions))
+        self.assertEqual(len({e["fraction"] for e in layers}), 4)
+        self.assertGreater(layers[-1]["fraction"] - layers[0]["fraction"], 0.1)
+
     def test_float_weights__are_learned_too(self):
         result, _ = worker.run(self.job(
             scheme("nearest", weights="e2m1"),
