@@ -7,6 +7,7 @@ quantbenchd_SOURCES = \
 	daemon/hub.c daemon/hub.h \
 	daemon/jobs.c daemon/jobs.h \
 	daemon/daemon.h \
+	daemon/log.c \
 	daemon/loop.c daemon/loop.h \
 	daemon/main.c \
 	daemon/options.c daemon/options.h \

@@ -39,7 +39,10 @@
 	USES_INPUT("model", "?3") "AND " USES_INPUT("data", "?4")
 
 #define METRIC_FROM "FROM metrics x JOIN jobs j ON j.id = x.job WHERE "
+/* Rows of a job that has not succeeded are shown to those who ask for that job while it runs; what a failed one left is
+ * no result. */
 #define METRIC_FILTER \
+	"(j.state = 'succeeded' OR (j.state = 'running' AND ?1 IS NOT NULL)) AND " \
 	"(?1 IS NULL OR x.job = ?1) AND (?2 IS NULL OR x.scope = ?2) AND " \
 	"(?3 IS NULL OR x.scheme = ?3) AND (?4 IS NULL OR x.name = ?4) AND " \
 	"(?5 IS NULL OR x.tensor = ?5) AND (?6 IS NULL OR j.type = ?6) AND " \

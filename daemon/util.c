@@ -29,22 +29,6 @@ bool qb_refuse(struct qb_problem *p, int status, const char *code, const char *f
 	return false;
 }
 
-void qb_log(enum qb_level level, const char *fmt, ...)
-{
-	static const char *const names[] = {[QB_LOG_ERROR] = "error: ", [QB_LOG_WARNING] = "warning: ",
-		[QB_LOG_INFO] = "", [QB_LOG_DEBUG] = "debug: "};
-	char text[2048], prefix[8] = "";
-	va_list ap;
-
-	if (getenv("JOURNAL_STREAM")) {
-		snprintf(prefix, sizeof(prefix), "<%d>", (int)level);
-	}
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	fprintf(stderr, "%squantbenchd: %s%s\n", prefix, names[level], text);
-}
-
 void qb_time_now(char out[QB_TIME_LEN])
 {
 	struct timespec ts;

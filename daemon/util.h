@@ -22,7 +22,7 @@ struct qb_problem {
 bool qb_refuse(struct qb_problem *p, int status, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* One line on stderr, with systemd's level prefix when it listens. */
+/* One line on stderr, with systemd's level prefix when it listens; lines that repeat are cut (daemon/log.c). */
 enum qb_level { QB_LOG_ERROR = 3, QB_LOG_WARNING = 4, QB_LOG_INFO = 6, QB_LOG_DEBUG = 7 };
 void qb_log(enum qb_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
