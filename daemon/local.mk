@@ -20,6 +20,8 @@ quantbenchd_SOURCES = \
 	daemon/validate.c daemon/validate.h \
 	daemon/worker.c daemon/worker.h \
 	daemon/http/events_api.c \
+	daemon/http/guard.c daemon/http/guard.h \
+	daemon/http/host.c daemon/http/host.h \
 	daemon/http/http.h \
 	daemon/http/jobs_api.c \
 	daemon/http/reply.c \

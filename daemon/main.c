@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -28,14 +29,16 @@
 #include "daemon/uploads.h"
 #include "daemon/util.h"
 
+enum { DESCRIPTORS = 8192 };
+
 struct server {
 	struct qb_daemon daemon;
 	struct qb_http *http;
 	uv_loop_t loop;
-	uv_signal_t term, interrupt;
+	uv_signal_t term, interrupt, hangup;
 	uv_timer_t heartbeat, watchdog;
 	uv_work_t stopping;
-	int lock;
+	int lock, listener;
 };
 
 /* Two daemons on one state folder would empty each other's temporary files. */
@@ -150,6 +153,7 @@ static void close_rest(struct server *s)
 {
 	uv_close((uv_handle_t *)&s->term, NULL);
 	uv_close((uv_handle_t *)&s->interrupt, NULL);
+	uv_close((uv_handle_t *)&s->hangup, NULL);
 	uv_close((uv_handle_t *)&s->heartbeat, NULL);
 	uv_close((uv_handle_t *)&s->watchdog, NULL);
 	qb_storage_unwatch(s->daemon.storage);
@@ -207,17 +211,26 @@ static void resume(void *arg)
 	qb_jobs_wake(s->daemon.jobs);
 }
 
+static void on_hangup(uv_signal_t *handle, int signum)
+{
+	(void)handle;
+	(void)signum;
+	qb_log(QB_LOG_INFO, "SIGHUP: settings are read when the server starts; nothing has changed");
+}
+
 static void start_timers(struct server *s)
 {
 	uint64_t usec = 0;
 
 	uv_signal_init(&s->loop, &s->term);
 	uv_signal_init(&s->loop, &s->interrupt);
+	uv_signal_init(&s->loop, &s->hangup);
 	uv_timer_init(&s->loop, &s->heartbeat);
 	uv_timer_init(&s->loop, &s->watchdog);
-	s->term.data = s->interrupt.data = s->heartbeat.data = s;
+	s->term.data = s->interrupt.data = s->hangup.data = s->heartbeat.data = s;
 	uv_signal_start(&s->term, on_signal, SIGTERM);
 	uv_signal_start(&s->interrupt, on_signal, SIGINT);
+	uv_signal_start(&s->hangup, on_hangup, SIGHUP);
 	uv_timer_start(&s->heartbeat, beat, (uint64_t)s->daemon.options.heartbeat_ms,
 		(uint64_t)s->daemon.options.heartbeat_ms);
 	if (sd_watchdog_enabled(0, &usec) > 0) {
@@ -244,7 +257,7 @@ static bool start(struct server *s)
 	qb_storage_watch(s->daemon.storage, &s->loop, s->daemon.store, all_saved, resume, s);
 	s->daemon.engine = qb_engine_create(&s->daemon, worker_ready, measuring);
 	start_timers(s);
-	s->http = s->daemon.engine ? qb_http_start(&s->daemon, &port) : NULL;
+	s->http = s->daemon.engine ? qb_http_start(&s->daemon, s->listener, &port) : NULL;
 	if (!s->http) {
 		return false;
 	}
@@ -263,6 +276,17 @@ static void finish(struct server *s)
 	uv_loop_close(&s->loop);
 }
 
+/* The soft limit is there for programs that use select(), which we do not. */
+static void raise_descriptors(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < DESCRIPTORS) {
+		files.rlim_cur = files.rlim_max < DESCRIPTORS ? files.rlim_max : DESCRIPTORS;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct server s;
@@ -279,8 +303,10 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	setvbuf(stderr, NULL, _IOLBF, 0);
 	umask(0027);
+	raise_descriptors();
 	s.lock = -1;
-	if (open_state(&s)) {
+	s.listener = qb_http_listen(&s.daemon.options); /* first of all: a taken address is no reason to touch the state */
+	if (s.listener >= 0 && open_state(&s)) {
 		if (start(&s)) {
 			uv_run(&s.loop, UV_RUN_DEFAULT);
 			finish(&s);

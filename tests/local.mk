@@ -31,6 +31,7 @@ include tests/unit/graph/local.mk
 include tests/unit/hw/local.mk
 include tests/fuzz/local.mk
 include tests/unit/analysis/local.mk
+include tests/unit/daemon/local.mk
 include tests/unit/format/local.mk
 include tests/unit/quant/local.mk
 include tests/unit/tensor/local.mk

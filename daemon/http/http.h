@@ -25,7 +25,10 @@ struct qb_request {
 	size_t body_len;
 	bool too_large;
 	struct qb_upload *upload; /* of a QB_BODY_FILE route */
-	struct MHD_Response *extra; /* reply under construction */
+	/* headers of the reply that follows */
+	char allow[64];
+	int retry_after_s;
+	bool close;
 };
 
 enum qb_body { QB_BODY_NONE, QB_BODY_SMALL, QB_BODY_FILE };
@@ -80,7 +83,9 @@ enum MHD_Result qb__static_get(struct qb_request *rq);
 /* The server. Starts and stops on the loop thread; stop blocks, and must not be called by it while calls may be
  * waiting for the loop. */
 struct qb_http;
-struct qb_http *qb_http_start(struct qb_daemon *daemon, uint16_t *port);
+/* A listening socket for qb_http_start; -1 after having said on the log why there is none. */
+int qb_http_listen(const struct qb_options *options);
+struct qb_http *qb_http_start(struct qb_daemon *daemon, int listener, uint16_t *port); /* takes the listener */
 void qb_http_refuse_new(struct qb_http *http);
 void qb_http_stop(struct qb_http **http);
 

@@ -40,6 +40,7 @@ static const char *title_of(int status)
 enum MHD_Result qb_reply_send(struct qb_request *rq, unsigned status, struct MHD_Response *take)
 {
 	enum MHD_Result queued;
+	char seconds[16];
 
 	if (!take) {
 		return MHD_NO;
@@ -48,6 +49,16 @@ enum MHD_Result qb_reply_send(struct qb_request *rq, unsigned status, struct MHD
 	MHD_add_response_header(take, "Referrer-Policy", "no-referrer");
 	if (!MHD_get_response_header(take, "Cache-Control")) {
 		MHD_add_response_header(take, "Cache-Control", "no-store");
+	}
+	if (*rq->allow) {
+		MHD_add_response_header(take, "Allow", rq->allow);
+	}
+	if (rq->retry_after_s) {
+		snprintf(seconds, sizeof(seconds), "%d", rq->retry_after_s);
+		MHD_add_response_header(take, "Retry-After", seconds);
+	}
+	if (rq->close) {
+		MHD_add_response_header(take, "Connection", "close");
 	}
 	atomic_fetch_add(&rq->daemon->requests[status / 100 % 6], 1);
 	queued = MHD_queue_response(rq->connection, status, take);
@@ -89,11 +100,6 @@ static enum MHD_Result reply_dump(struct qb_request *rq, unsigned status, const 
 	MHD_add_response_header(r, "Content-Type", type);
 	if (location) {
 		MHD_add_response_header(r, "Location", location);
-	}
-	if (rq->extra) { /* headers set aside, such as Allow */
-		MHD_add_response_header(r, "Allow", MHD_get_response_header(rq->extra, "Allow"));
-		MHD_destroy_response(rq->extra);
-		rq->extra = NULL;
 	}
 	return qb_reply_send(rq, status, r);
 }

@@ -5,13 +5,19 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { BODY_MAX = 4 << 20, IDLE_SECONDS = 120 };
+#include "daemon/http/guard.h"
+
+enum { BODY_MAX = 4 << 20, IDLE_SECONDS = 120, CONNECTIONS_MAX = 1024, LOG_LINES_MAX = 10, LOG_SECONDS = 10 };
 
 static const struct qb_route routes[] = {
 #define X(method, path, body, name) {method, path, QB_BODY_##body, qb__##name},
@@ -54,14 +60,12 @@ static bool same_method(const char *wanted, const char *given)
 	return !strcmp(wanted, given) || (!strcmp(wanted, "GET") && !strcmp(given, "HEAD"));
 }
 
-/* The route; else NULL, and the methods that this path does take in allow. */
-static const struct qb_route *find(struct qb_request *rq, const char *method, const char *path,
-	char *allow, size_t size)
+/* The route; else NULL, and the methods that this path does take in rq->allow. */
+static const struct qb_route *find(struct qb_request *rq, const char *method, const char *path)
 {
-	char part[2][256];
+	char part[2][256], allow[sizeof(rq->allow)] = "";
 	size_t n = 0;
 
-	*allow = '\0';
 	for (int i = 0; i < ROUTES; i++) {
 		if (!matches(routes[i].path, path, part)) {
 			continue;
@@ -70,51 +74,20 @@ static const struct qb_route *find(struct qb_request *rq, const char *method, co
 			memcpy(rq->part, part, sizeof(part));
 			return &routes[i];
 		}
-		n += (size_t)snprintf(allow + n, size - n, "%s%s", n ? ", " : "", routes[i].method);
+		n += (size_t)snprintf(allow + n, sizeof(allow) - n, "%s%s", n ? ", " : "", routes[i].method);
 	}
 	if (!*allow && strncmp(path, "/v1/", 4) != 0 && same_method("GET", method)) {
 		return &dashboard;
 	}
+	memcpy(rq->allow, allow, sizeof(allow));
 	return NULL;
 }
 
-/* The host of "host:port" is one by which this machine calls itself. */
-static bool local_host(const char *host)
+static enum MHD_Result no_route(struct qb_request *rq, const char *method, const char *path)
 {
-	size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
-
-	return (n == 9 && !strncasecmp(host, "localhost", 9)) || (n == 5 && !strncmp(host, "[::1]", 5)) ||
-		(n >= 7 && !strncmp(host, "127.", 4) && strspn(host, "0123456789.") == n);
-}
-
-/* A page of some other site, open in a browser on this machine, must not use us: not by posting here (Origin), and
- * not by a name of its own that points here (Host). */
-static bool allowed(struct qb_request *rq, const char *method, struct qb_problem *p)
-{
-	const char *host = qb_header(rq, "Host"), *origin = qb_header(rq, "Origin"), *from;
-
-	if (host && !local_host(host)) {
-		return qb_refuse(p, 403, "wrong_host", "this server answers as localhost only, not as "
-			"\"%.100s\"; use http://127.0.0.1", host);
-	}
-	if (origin && strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-		from = strstr(origin, "://");
-		if (!from || !host || strcasecmp(from + 3, host) != 0) {
-			return qb_refuse(p, 403, "wrong_origin", "requests from pages of %.100s are refused",
-				origin);
-		}
-	}
-	return true;
-}
-
-static enum MHD_Result no_route(struct qb_request *rq, const char *method, const char *path,
-	const char *allow)
-{
-	if (*allow) {
-		rq->extra = MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
-		MHD_add_response_header(rq->extra, "Allow", allow);
+	if (*rq->allow) {
 		return qb_reply_refuse(rq, 405, "method_not_allowed", "%.20s is not for %.200s, which takes %s",
-			method, path, allow);
+			method, path, rq->allow);
 	}
 	return qb_reply_refuse(rq, 404, "not_found",
 		"there is nothing at %.200s; GET /openapi.yaml lists what there is", path);
@@ -124,14 +97,14 @@ static enum MHD_Result no_route(struct qb_request *rq, const char *method, const
 static enum MHD_Result begin(struct qb_request *rq, const char *method, const char *path)
 {
 	struct qb_problem p = {0};
-	char allow[64];
 
-	rq->route = find(rq, method, path, allow, sizeof(allow));
-	if (!allowed(rq, method, &p)) {
+	if (!qb_guard_request(rq, method, &p)) {
+		rq->close = p.status == 400; /* what follows may be the rest of this request */
 		return qb_reply_problem(rq, &p);
 	}
+	rq->route = find(rq, method, path);
 	if (!rq->route) {
-		return no_route(rq, method, path, allow);
+		return no_route(rq, method, path);
 	}
 	if (rq->route->body == QB_BODY_FILE) {
 		rq->upload = qb_upload_begin(rq, &p);
@@ -216,17 +189,40 @@ static void completed(void *arg, struct MHD_Connection *connection, void **state
 	}
 }
 
+/* Without a free descriptor, libmicrohttpd's threads call accept() again at once, for ever, and say so each time:
+ * whoever says much waits here, which ends the haste as well as the flood. */
 static void mhd_log(void *arg, const char *fmt, va_list ap)
 {
+	static const struct timespec pause = {.tv_nsec = 50000000};
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static double since;
+	static long long lines;
+	double now = qb_seconds();
 	char text[512];
+	long long n;
 
 	(void)arg;
+	pthread_mutex_lock(&lock);
+	if (now - since >= LOG_SECONDS) {
+		if (lines > LOG_LINES_MAX) {
+			qb_log(QB_LOG_WARNING, "http: %lld more lines were left out", lines - LOG_LINES_MAX);
+		}
+		since = now;
+		lines = 0;
+	}
+	n = ++lines;
+	pthread_mutex_unlock(&lock);
+	if (n > LOG_LINES_MAX) {
+		nanosleep(&pause, NULL);
+		return;
+	}
 	vsnprintf(text, sizeof(text), fmt, ap);
 	text[strcspn(text, "\n")] = '\0';
 	qb_log(QB_LOG_DEBUG, "http: %s", text);
 }
 
-static void address(const struct qb_options *o, struct sockaddr_storage *a)
+/* The socket address of the options' host and port; its length. */
+static socklen_t address(const struct qb_options *o, struct sockaddr_storage *a)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)a;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)a;
@@ -235,40 +231,75 @@ static void address(const struct qb_options *o, struct sockaddr_storage *a)
 	if (inet_pton(AF_INET, o->host, &v4->sin_addr) == 1) {
 		v4->sin_family = AF_INET;
 		v4->sin_port = htons(o->port);
-	} else {
-		inet_pton(AF_INET6, o->host, &v6->sin6_addr);
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons(o->port);
+		return sizeof(*v4);
 	}
+	inet_pton(AF_INET6, o->host, &v6->sin6_addr);
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = htons(o->port);
+	return sizeof(*v6);
 }
 
-struct qb_http *qb_http_start(struct qb_daemon *daemon, uint16_t *port)
+int qb_http_listen(const struct qb_options *o)
+{
+	struct sockaddr_storage a;
+	socklen_t size = address(o, &a);
+	int on = 1, fd = socket(a.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	/* Connections of a server that has just ended may linger at this port; one that still listens has it alone. */
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+		bind(fd, (struct sockaddr *)&a, size) || listen(fd, SOMAXCONN)) {
+		qb_log(QB_LOG_ERROR, "cannot listen on %s: %m; is another server there? choose another "
+			"address with --listen", o->listen);
+		if (fd >= 0) {
+			close(fd);
+		}
+		return -1;
+	}
+	return fd;
+}
+
+static uint16_t bound_port(int listener)
+{
+	struct sockaddr_storage a = {0};
+	socklen_t size = sizeof(a);
+
+	getsockname(listener, (struct sockaddr *)&a, &size);
+	return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
+					     : ((struct sockaddr_in *)&a)->sin_port);
+}
+
+/* Half of the descriptors, at most: workers, uploads and the database need theirs. */
+static unsigned connection_limit(const struct qb_options *o)
+{
+	struct rlimit files = {0};
+	rlim_t half;
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	half = files.rlim_cur / 2;
+	return (unsigned)(half < (rlim_t)o->http_threads ? (rlim_t)o->http_threads
+		: half > CONNECTIONS_MAX ? CONNECTIONS_MAX : half);
+}
+
+struct qb_http *qb_http_start(struct qb_daemon *daemon, int listener, uint16_t *port)
 {
 	struct qb_http *h = calloc(1, sizeof(*h));
 	const struct qb_options *o = &daemon->options;
-	struct sockaddr_storage a;
-	const union MHD_DaemonInfo *info;
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 
-	if (!h) {
-		return NULL;
+	*port = bound_port(listener);
+	if (h) {
+		h->mhd = MHD_start_daemon(flags, 0, NULL, NULL, answer, daemon, MHD_OPTION_LISTEN_SOCKET, listener,
+			MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+			MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(o->http_threads > 1 ? o->http_threads : 0),
+			MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+			(size_t)(64 << 10), MHD_OPTION_CONNECTION_LIMIT, connection_limit(o), MHD_OPTION_END);
 	}
-	address(o, &a);
-	flags |= a.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0;
-	h->mhd = MHD_start_daemon(flags, o->port, NULL, NULL, answer, daemon,
-		MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&a,
-		MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
-		MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(o->http_threads > 1 ? o->http_threads : 0),
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)(64 << 10), MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
-	if (!h->mhd) {
-		qb_log(QB_LOG_ERROR, "cannot listen on %s: %m; is another server there? choose another "
-			"address with --listen", o->listen);
+	if (!h || !h->mhd) {
+		qb_log(QB_LOG_ERROR, "the HTTP server cannot start: %m");
+		close(listener);
 		free(h);
 		return NULL;
 	}
-	info = MHD_get_daemon_info(h->mhd, MHD_DAEMON_INFO_BIND_PORT);
-	*port = info ? info->port : o->port;
 	return h;
 }
 

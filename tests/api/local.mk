@@ -1,4 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # The daemon as a program, with a worker that misbehaves when it is told to; and results of real ones.
-check_SCRIPTS += tests/api/test_daemon.py tests/api/test_log.py tests/api/test_results.py tests/api/test_storage.py
-EXTRA_DIST += tests/api/test_daemon.py tests/api/test_log.py tests/api/test_results.py tests/api/test_storage.py tests/api/fake_worker.py
+API_TESTS = \
+	tests/api/test_daemon.py \
+	tests/api/test_log.py \
+	tests/api/test_requests.py \
+	tests/api/test_results.py \
+	tests/api/test_serving.py \
+	tests/api/test_storage.py
+check_SCRIPTS += $(API_TESTS)
+EXTRA_DIST += $(API_TESTS) tests/api/fake_worker.py

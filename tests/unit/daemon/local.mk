@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+# Parts of the daemon that are functions of their arguments alone.
+check_PROGRAMS += tests/unit/daemon/test_host
+tests_unit_daemon_test_host_SOURCES = tests/unit/daemon/test_host.c daemon/http/host.c
+tests_unit_daemon_test_host_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_daemon_test_host_LDADD = $(CMOCKA_LIBS)
