@@ -115,7 +115,7 @@ enum qb_err qb__plan_gemm(struct qb_builder *b, const struct qb_node *n, struct 
 	return p.rows && p.k && p.n ? plan_product(b, n, &p, eb) : QB_EUNSUPPORTED;
 }
 
-/* Two activations: batches of products, broadcast where a batch dimension is 1. */
+/* Two activations, or one and a constant: batches of products, broadcast where a batch dimension is 1. */
 static enum qb_err plan_batched(struct qb_builder *b, const struct qb_node *n,
 	struct qb_errbuf *eb)
 {
@@ -124,7 +124,8 @@ static enum qb_err plan_batched(struct qb_builder *b, const struct qb_node *n,
 	dnnl_matmul_desc_t d;
 	dnnl_primitive_desc_t pd = NULL;
 	dnnl_primitive_attr_t attr = NULL;
-	struct qb_place place[3];
+	static const int names[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS};
+	struct qb_place place;
 	struct qb_arg arg[3];
 	dnnl_status_t s;
 	enum qb_err err = qb_plan_batched(b, n, eb);
@@ -136,7 +137,7 @@ static enum qb_err plan_batched(struct qb_builder *b, const struct qb_node *n,
 		struct qb_shape shape = n->input[i]->shape;
 		int lead = y->shape.ndim - shape.ndim;
 
-		if (shape.ndim < 2 || lead < 0 || n->input[i]->constant) {
+		if (shape.ndim < 2 || lead < 0) {
 			return QB_EUNSUPPORTED;
 		}
 		memmove(shape.dim + lead, shape.dim, (size_t)shape.ndim * sizeof(*shape.dim));
@@ -155,14 +156,16 @@ static enum qb_err plan_batched(struct qb_builder *b, const struct qb_node *n,
 		return QB_EUNSUPPORTED;
 	}
 	for (int i = 0; i < 2; i++) {
-		QB_TRY_OUT(qb_builder_dense(b, n->input[i], &place[i], eb));
+		arg[i] = (struct qb_arg){.arg = names[i], .is_weight = n->input[i]->constant, .md = md[i]};
+		if (n->input[i]->constant) {
+			QB_TRY_OUT(qb_builder_weight(b, n->input[i], &md[i], &md[i], &arg[i].id, eb));
+		} else {
+			QB_TRY_OUT(qb_builder_dense(b, n->input[i], &place, eb));
+			arg[i].id = place.buffer;
+		}
 	}
-	QB_TRY_OUT(qb_builder_define(b, y, &md[2], &place[2], eb));
-	for (int i = 0; i < 3; i++) {
-		static const int names[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST};
-
-		arg[i] = (struct qb_arg){names[i], false, place[i].buffer, md[i]};
-	}
+	QB_TRY_OUT(qb_builder_define(b, y, &md[2], &place, eb));
+	arg[2] = (struct qb_arg){DNNL_ARG_DST, false, place.buffer, md[2]};
 	return qb_builder_primitive_take(b, n, pd, arg, 3, eb);
 out:
 	dnnl_primitive_desc_destroy(pd);
