@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bench/network_side.h"
+#include "core/base/cpu.h"
 
 struct options {
 	int threads;
@@ -87,7 +88,7 @@ int main(int argc, char **argv)
 			argv[0]);
 		return 2;
 	}
-	printf("batch 1, %d thread%s, %s\n", o.threads, o.threads > 1 ? "s" : "", qb_exec_isa());
+	printf("batch 1, %d thread%s, %s\n", o.threads, o.threads > 1 ? "s" : "", qb_cpu_level_name(qb_cpu_level()));
 	for (int i = optind; i < argc; i++) {
 		struct qb_errbuf eb = {0};
 		double ratio = 0;

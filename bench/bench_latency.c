@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bench/network_side.h"
+#include "core/base/cpu.h"
 #include "core/base/size.h"
 
 struct options {
@@ -108,7 +109,7 @@ int main(int argc, char **argv)
 	o.model = argv[optind];
 	o.peer = optind + 1 < argc ? argv[optind + 1] : NULL;
 	printf("%s, %s, %d thread%s, %s\n", o.model, o.scheme, o.threads, o.threads > 1 ? "s" : "",
-		qb_exec_isa());
+		qb_cpu_level_name(qb_cpu_level()));
 	err = measure(&o, &eb);
 	if (err) {
 		fprintf(stderr, "bench_latency: %s\n", eb.text);

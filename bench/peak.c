@@ -4,6 +4,8 @@
 #include <math.h>
 #include <time.h>
 
+#include "core/base/cpu.h"
+
 #if defined(__x86_64__)
 enum { TIMES = 20000, RUNS = 15 };
 
@@ -51,14 +53,12 @@ static double rate(void (*loop)(void), int macs)
 
 double peak_float(void)
 {
-	return __builtin_cpu_supports("avx512f") ? rate(fma_512, 16)
-		: __builtin_cpu_supports("fma") ? rate(fma_256, 8) : 0;
+	return qb_cpu_has(QB_FLAG_AVX512) ? rate(fma_512, 16) : qb_cpu_has(QB_FLAG_AVX2) ? rate(fma_256, 8) : 0;
 }
 
 double peak_int8(void)
 {
-	return __builtin_cpu_supports("avx512vnni") ? rate(dot_512, 64)
-		: __builtin_cpu_supports("avx2") ? rate(madd_256, 16) : 0;
+	return qb_cpu_has(QB_FLAG_VNNI) ? rate(dot_512, 64) : qb_cpu_has(QB_FLAG_AVX2) ? rate(madd_256, 16) : 0;
 }
 #else
 double peak_float(void)

@@ -23,6 +23,20 @@ AM_TESTS_ENVIRONMENT += \
 endif
 EXTRA_DIST += tests/run-python tests/lsan.supp tests/bare-debian
 
+# Numeric tests have LEVELS among their sources and run at every CPU level of the processor; those of kernels that use
+# AVX-512 are linked a second time, with EMULATED in front of LDADD, for processors without.
+LEVELS = tests/unit/levels.c tests/unit/levels.h
+EMULATED = tests/emulated.o
+check_LIBRARIES = tests/libemulated.a
+CLEANFILES += $(EMULATED)
+tests_libemulated_a_SOURCES = $(LEVELS) tests/unit/emulated_avx512.h core/base/cpu.c core/quant/kernels.c \
+	core/ops/int8_avx512.c core/ops/int8_lines.c
+tests_libemulated_a_CFLAGS = $(AM_CFLAGS) -Wno-psabi -fno-var-tracking \
+	-include $(srcdir)/tests/unit/emulated_avx512.h
+# One object: whole, it comes before the same names of libquantbench.a.
+$(EMULATED): tests/libemulated.a
+	$(AM_V_GEN)$(CC) -r -nostdlib -Wl,--whole-archive tests/libemulated.a -o $@
+
 check_SCRIPTS += tests/check-layers tests/check-lists
 EXTRA_DIST += tests/check-layers tests/check-lists
 

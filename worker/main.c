@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/json_text.h"
+#include "core/base/cpu.h"
 #include "core/experiment/experiment.h"
 #include "core/experiment/question.h"
 #include "worker/limits.h"
@@ -204,7 +205,7 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	if (worker_limits_apply(&limits, &eb) != QB_OK) {
+	if (qb_cpu_check(&eb) != QB_OK || worker_limits_apply(&limits, &eb) != QB_OK) {
 		print_error(qb_err_name(eb.code), eb.text);
 		return 1;
 	}

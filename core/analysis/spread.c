@@ -8,12 +8,13 @@
 #include <math.h>
 
 #include "core/base/size.h"
+#include "core/base/vectorized.h"
 
 /* A chunk stays in the first-level cache between its two passes. The sums run in lanes, the same ones whatever the
  * instruction set. */
 enum { CHUNK = 4096, LANES = 8 };
 
-static inline __attribute__((always_inline)) void chunk_body(const float *x, size_t n,
+static inline __attribute__((always_inline)) void chunk_spread_body(const float *x, size_t n,
 	struct qb_spread *out)
 {
 	double sum[LANES] = {0}, a[LANES] = {0}, b[LANES] = {0}, c[LANES] = {0};
@@ -56,32 +57,7 @@ static inline __attribute__((always_inline)) void chunk_body(const float *x, siz
 	}
 }
 
-static void chunk_plain(const float *x, size_t n, struct qb_spread *out)
-{
-	chunk_body(x, n, out);
-}
-
-#if defined(__x86_64__)
-__attribute__((target("avx2"))) static void chunk_avx2(const float *x, size_t n,
-	struct qb_spread *out)
-{
-	chunk_body(x, n, out);
-}
-
-static void chunk_spread(const float *x, size_t n, struct qb_spread *out)
-{
-	if (__builtin_cpu_supports("avx2")) {
-		chunk_avx2(x, n, out);
-	} else {
-		chunk_plain(x, n, out);
-	}
-}
-#else
-static void chunk_spread(const float *x, size_t n, struct qb_spread *out)
-{
-	chunk_plain(x, n, out);
-}
-#endif
+QB_FOR_EVERY_LEVEL(static, chunk_spread, (const float *x, size_t n, struct qb_spread *out), (x, n, out))
 
 void qb_spread_merge(struct qb_spread *s, const struct qb_spread *other)
 {

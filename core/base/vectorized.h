@@ -6,16 +6,36 @@
 #ifndef QB_BASE_VECTORIZED_H
 #define QB_BASE_VECTORIZED_H
 
+#include "core/base/cpu.h"
+
 #if defined(__GNUC__) && !defined(__clang__)
 #define QB_VECTORIZED __attribute__((optimize("O3")))
 #else
 #define QB_VECTORIZED
 #endif
 
+/* `storage` void name(params), which is name_body(args) compiled for every level and chosen by the one in force. */
 #if defined(__x86_64__)
-#define QB_AVX2 QB_VECTORIZED __attribute__((target("avx2")))
+#define QB_AVX2 QB_VECTORIZED __attribute__((target("avx2,fma")))
+#define QB_FOR_EVERY_LEVEL(storage, name, params, args) \
+	QB_AVX2 static void name##_avx2 params \
+	{ \
+		name##_body args; \
+	} \
+	QB_VECTORIZED static void name##_plain params \
+	{ \
+		name##_body args; \
+	} \
+	storage void name params \
+	{ \
+		(qb_cpu_has(QB_FLAG_AVX2) ? name##_avx2 : name##_plain)args; \
+	}
 #else
-#define QB_AVX2 QB_VECTORIZED
+#define QB_FOR_EVERY_LEVEL(storage, name, params, args) \
+	QB_VECTORIZED storage void name params \
+	{ \
+		name##_body args; \
+	}
 #endif
 
 #endif

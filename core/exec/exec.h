@@ -82,9 +82,6 @@ struct qb_step_info qb_plan_step(const struct qb_plan *plan, int i);
 /* So many steps make all values for which wanted[value->index]: for qb_run.steps. */
 int qb_plan_steps_for(const struct qb_plan *plan, const bool *wanted);
 
-/* "x86-64 avx512_vnni" ... : what the kernels will use here. */
-const char *qb_exec_isa(void);
-
 /* Spreads work items over a team of threads, each with its own index; returns the first error. */
 typedef enum qb_err qb_team_fn(void *arg, int thread, int64_t item, struct qb_errbuf *eb);
 enum qb_err qb_team_run(int threads, int64_t items, qb_team_fn *fn, void *arg, struct qb_errbuf *eb);

@@ -264,25 +264,3 @@ struct qb_step_info qb_plan_step(const struct qb_plan *plan, int i)
 		s->node && s->kind != QB_STEP_TAP ? (double)qb_node_macs(s->node) : 0,
 		s->why_float};
 }
-
-const char *qb_exec_isa(void)
-{
-	switch (dnnl_get_effective_cpu_isa()) {
-	case dnnl_cpu_isa_avx512_core_amx:
-		return "avx512_amx";
-	case dnnl_cpu_isa_avx512_core_bf16:
-		return "avx512_bf16";
-	case dnnl_cpu_isa_avx512_core_vnni:
-		return "avx512_vnni";
-	case dnnl_cpu_isa_avx512_core:
-		return "avx512";
-	case dnnl_cpu_isa_avx2_vnni:
-		return "avx2_vnni";
-	case dnnl_cpu_isa_avx2:
-		return "avx2";
-	case dnnl_cpu_isa_sse41:
-		return "sse4.1";
-	default:
-		return "baseline";
-	}
-}

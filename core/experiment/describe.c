@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/analysis/metrics.h"
-#include "core/exec/exec.h"
+#include "core/base/cpu.h"
 #include "core/experiment/experiment.h"
 #include "core/experiment/job_schema.h"
 #include "core/experiment/method.h"
@@ -39,7 +39,7 @@ json_t *qb_describe_machine(int threads)
 	char cpu[256];
 
 	cpu_name(cpu, sizeof(cpu));
-	return json_pack("{s:s, s:s, s:i}", "cpu", cpu, "isa", qb_exec_isa(), "threads", threads);
+	return json_pack("{s:s, s:s, s:i}", "cpu", cpu, "isa", qb_cpu_level_name(qb_cpu_level()), "threads", threads);
 }
 
 static json_t *words(const char *text)
@@ -129,7 +129,7 @@ static json_t *metrics(void)
 
 json_t *qb_describe_engine(const char *version)
 {
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "engine", version, "isa", qb_exec_isa(),
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "engine", version, "isa", qb_cpu_level_name(qb_cpu_level()),
 		"types", kinds(), "formats", formats(), "metrics", metrics(), "methods", qb_method_descriptions());
 }
 

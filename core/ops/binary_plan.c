@@ -65,7 +65,7 @@ ALWAYS void row_body(enum kind kind, const float *restrict a, int64_t sa, const 
 	}
 }
 
-ALWAYS void row_of(enum kind kind, const float *a, int64_t sa, const float *b, int64_t sb, float *y,
+ALWAYS void row_of_body(enum kind kind, const float *a, int64_t sa, const float *b, int64_t sb, float *y,
 	int64_t n)
 {
 	switch (kind) {
@@ -95,24 +95,14 @@ ALWAYS void row_of(enum kind kind, const float *a, int64_t sa, const float *b, i
 	}
 }
 
-QB_AVX2 static void row_wide(enum kind kind, const float *a, int64_t sa, const float *b, int64_t sb, float *y,
-	int64_t n)
-{
-	row_of(kind, a, sa, b, sb, y, n);
-}
+QB_FOR_EVERY_LEVEL(static, row_of,
+	(enum kind kind, const float *a, int64_t sa, const float *b, int64_t sb, float *y, int64_t n), (kind, a, sa, b, sb, y, n))
 
 static void run_row(const struct binary *p, const float *a, const float *b, float *y, int64_t n)
 {
 	int last = p->ndim - 1;
 
-#if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx2")) {
-		row_wide(p->kind, a, p->a[last], b, p->b[last], y, n);
-	} else
-#endif
-	{
-		row_of(p->kind, a, p->a[last], b, p->b[last], y, n);
-	}
+	row_of(p->kind, a, p->a[last], b, p->b[last], y, n);
 	for (int64_t i = 0; i < n && (p->lo > -INFINITY || p->hi < INFINITY); i++) {
 		float v = y[i] < p->lo ? p->lo : y[i];
 

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "core/base/cpu.h"
 #include "core/base/size.h"
 #include "core/ops/f32_kernels.h"
 #include "core/ops/f32_math.h"
@@ -343,7 +344,7 @@ static void run_pieces(const struct qb_f32_depthwise *d, const float *const *lin
 
 static bool in_pieces(const struct qb_f32_depthwise *d)
 {
-	return qb_f32_uses_vectors() && d->stride <= 2 && d->dilation == 1 && d->channels >= LANES &&
+	return qb_cpu_has(QB_FLAG_AVX2) && d->stride <= 2 && d->dilation == 1 && d->channels >= LANES &&
 		(d->columns == 5 || (d->columns == 3 && d->out_width <= SHORT_LINE));
 }
 
@@ -365,7 +366,7 @@ static void run_vectors(const struct qb_f32_depthwise *d, const float *const *li
 static void run_spot(const struct qb_f32_depthwise *d, const float *const *line, struct spot s, int n, float *y)
 {
 #if defined(__x86_64__)
-	if (qb_f32_uses_vectors()) {
+	if (qb_cpu_has(QB_FLAG_AVX2)) {
 		run_vectors(d, line, &s, n, y + s.x * d->channels);
 		return;
 	}

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/base/cpu.h"
 #include "core/base/size.h"
 #include "core/ops/f32_math.h"
 
@@ -26,30 +27,10 @@ enum {
 	                     * and for memory */
 };
 
-static bool forced_plain;
-
-bool qb_f32_uses_vectors(void)
-{
-#if defined(__x86_64__)
-	return !forced_plain && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-	return false;
-#endif
-}
-
 bool qb_f32_is_fast(void)
 {
-#if defined(__x86_64__)
 	/* With AVX-512 oneDNN's products are close to the peak. */
-	return qb_f32_uses_vectors() && !__builtin_cpu_supports("avx512f");
-#else
-	return false;
-#endif
-}
-
-void qb_f32_force_plain(bool plain)
-{
-	forced_plain = plain;
+	return qb_cpu_has(QB_FLAG_AVX2) && !qb_cpu_has(QB_FLAG_AVX512);
 }
 
 /* Some numbers of some rows against a panel. */
@@ -348,7 +329,7 @@ static void run_tiles(const struct piece *p, int tile, int64_t tiles)
 	static void (*const sized[])(const struct piece *, int64_t) = {tiles_avx2_1, tiles_avx2_2, tiles_avx2_3,
 		tiles_avx2_4, tiles_avx2_5, tiles_avx2_6};
 
-	if (qb_f32_uses_vectors()) {
+	if (qb_cpu_has(QB_FLAG_AVX2)) {
 		sized[tile - 1](p, tiles);
 	} else {
 		piece_plain(p, tile * tiles);
@@ -388,7 +369,7 @@ static int64_t turn(const float *x, int64_t apart, int64_t depth, float *panel)
 {
 	int64_t k = 0;
 
-	for (; qb_f32_is_fast() && k + 8 <= depth; k += 8) {
+	for (; qb_cpu_has(QB_FLAG_AVX2) && k + 8 <= depth; k += 8) {
 		turn_avx2(x + k, apart, panel + k * QB_F32_PANEL);
 		turn_avx2(x + 8 * apart + k, apart, panel + k * QB_F32_PANEL + 8);
 	}
@@ -531,7 +512,7 @@ static const float *next_weights(const struct qb_f32_product *p, const struct bl
 static int64_t abreast(const struct qb_f32_product *p, int64_t rows, int64_t j, int64_t last)
 {
 	return rows == 1 && !p->apart && j + ABREAST <= last && (j + ABREAST) * QB_F32_PANEL <= p->outputs &&
-		qb_f32_uses_vectors() ? ABREAST : 1;
+		qb_cpu_has(QB_FLAG_AVX2) ? ABREAST : 1;
 }
 
 void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int64_t rows,

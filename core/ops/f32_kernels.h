@@ -19,12 +19,8 @@ enum {
 	QB_F32_ROWS = 144, /* as many rows at a time stay in a second-level cache */
 };
 
-/* Does this processor run the vector form? Where it does not, oneDNN is the better choice. */
+/* Are these kernels the better choice at the level in force? Where they are not, oneDNN's are. */
 bool qb_f32_is_fast(void);
-/* Do kernels run in vectors here, fast or not? */
-bool qb_f32_uses_vectors(void);
-/* For tests: plain C from now on. */
-void qb_f32_force_plain(bool plain);
 
 struct qb_f32_product {
 	int64_t outputs;

@@ -151,36 +151,14 @@ ALWAYS float hard_swish_one(float x)
 	return x * hard_sigmoid_one(x);
 }
 
-/* Each array function: its loop twice, and the choice. */
-#if defined(__x86_64__)
-#define WIDE QB_VECTORIZED __attribute__((target("avx2,fma")))
 #define UNARY(name) \
-	WIDE static void name##_wide(const float *x, float *y, int64_t n) \
+	ALWAYS void qb_f32_##name##_body(const float *x, float *y, int64_t n) \
 	{ \
 		for (int64_t i = 0; i < n; i++) { \
 			y[i] = name##_one(x[i]); \
 		} \
 	} \
-	void qb_f32_##name(const float *x, float *y, int64_t n) \
-	{ \
-		if (__builtin_cpu_supports("fma") && __builtin_cpu_supports("avx2")) { \
-			name##_wide(x, y, n); \
-			return; \
-		} \
-		for (int64_t i = 0; i < n; i++) { \
-			y[i] = name##_one(x[i]); \
-		} \
-	}
-#else
-#define WIDE
-#define UNARY(name) \
-	void qb_f32_##name(const float *x, float *y, int64_t n) \
-	{ \
-		for (int64_t i = 0; i < n; i++) { \
-			y[i] = name##_one(x[i]); \
-		} \
-	}
-#endif
+	QB_FOR_EVERY_LEVEL(, qb_f32_##name, (const float *x, float *y, int64_t n), (x, y, n))
 
 UNARY(exp)
 UNARY(erf)
@@ -238,7 +216,7 @@ ALWAYS float fold_max(const float *c)
 	return m;
 }
 
-ALWAYS void softmax_body(const float *x, float scale, const float *mask, float *y, int64_t n)
+ALWAYS void qb_f32_softmax_body(const float *x, float scale, const float *mask, float *y, int64_t n)
 {
 	float c[CHAINS], top, sum;
 	int64_t whole = n / CHAINS * CHAINS;
@@ -316,7 +294,7 @@ ALWAYS void moments(const float *x, float epsilon, int64_t n, float *mean, float
 	*scale = 1 / sqrtf(s / (float)n + epsilon);
 }
 
-ALWAYS void layer_norm_body(const float *x, const float *gain, const float *shift, float epsilon,
+ALWAYS void qb_f32_layer_norm_body(const float *x, const float *gain, const float *shift, float epsilon,
 	float *y, int64_t n)
 {
 	float mean, scale;
@@ -333,7 +311,7 @@ ALWAYS void layer_norm_body(const float *x, const float *gain, const float *shif
 	}
 }
 
-ALWAYS void group_norm_body(const float *x, const float *gain, const float *shift, float epsilon, float *y,
+ALWAYS void qb_f32_group_norm_body(const float *x, const float *gain, const float *shift, float epsilon, float *y,
 	int64_t channels, int64_t each)
 {
 	float mean, scale;
@@ -346,57 +324,11 @@ ALWAYS void group_norm_body(const float *x, const float *gain, const float *shif
 	}
 }
 
-WIDE static void softmax_wide(const float *x, float scale, const float *mask, float *y, int64_t n)
-{
-	softmax_body(x, scale, mask, y, n);
-}
-
-WIDE static void layer_norm_wide(const float *x, const float *gain, const float *shift, float epsilon,
-	float *y, int64_t n)
-{
-	layer_norm_body(x, gain, shift, epsilon, y, n);
-}
-
-WIDE static void group_norm_wide(const float *x, const float *gain, const float *shift, float epsilon, float *y,
-	int64_t channels, int64_t each)
-{
-	group_norm_body(x, gain, shift, epsilon, y, channels, each);
-}
-
-static bool wide(void)
-{
-#if defined(__x86_64__)
-	return __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx2");
-#else
-	return false;
-#endif
-}
-
-void qb_f32_softmax(const float *x, float scale, const float *mask, float *y, int64_t n)
-{
-	if (wide()) {
-		softmax_wide(x, scale, mask, y, n);
-	} else {
-		softmax_body(x, scale, mask, y, n);
-	}
-}
-
-void qb_f32_layer_norm(const float *x, const float *gain, const float *shift, float epsilon, float *y,
-	int64_t n)
-{
-	if (wide()) {
-		layer_norm_wide(x, gain, shift, epsilon, y, n);
-	} else {
-		layer_norm_body(x, gain, shift, epsilon, y, n);
-	}
-}
-
-void qb_f32_group_norm(const float *x, const float *gain, const float *shift, float epsilon, float *y,
-	int64_t channels, int64_t each)
-{
-	if (wide()) {
-		group_norm_wide(x, gain, shift, epsilon, y, channels, each);
-	} else {
-		group_norm_body(x, gain, shift, epsilon, y, channels, each);
-	}
-}
+QB_FOR_EVERY_LEVEL(, qb_f32_softmax, (const float *x, float scale, const float *mask, float *y, int64_t n),
+	(x, scale, mask, y, n))
+QB_FOR_EVERY_LEVEL(, qb_f32_layer_norm,
+	(const float *x, const float *gain, const float *shift, float epsilon, float *y, int64_t n),
+	(x, gain, shift, epsilon, y, n))
+QB_FOR_EVERY_LEVEL(, qb_f32_group_norm,
+	(const float *x, const float *gain, const float *shift, float epsilon, float *y, int64_t channels, int64_t each),
+	(x, gain, shift, epsilon, y, channels, each))

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/base/cpu.h"
 #include "core/base/size.h"
 #include "core/ops/int8_paths.h"
 
@@ -244,38 +245,31 @@ static const struct qb_int8_kernels plain = {"c",
 	qb__int8_average_plain, qb__int8_max_plain, qb__int8_quantize_plain,
 	qb__int8_dequantize_plain};
 
-static const struct qb_int8_kernels *chosen;
+/* In order of what they need of the processor. */
+static const struct {
+	unsigned needs;
+	const struct qb_int8_kernels *table;
+} tables[] = {
+	{0, &plain},
+#if defined(__x86_64__)
+	{QB_FLAG_AVX2, &qb__int8_avx2},
+	{QB_FLAG_AVX2 | QB_FLAG_AVX512 | QB_FLAG_VNNI, &qb__int8_avx512},
+#endif
+};
 
 const struct qb_int8_kernels *qb_int8_kernels_at(int i)
 {
-	const struct qb_int8_kernels *usable[4] = {&plain};
-	int n = 1;
-
-#if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-		usable[n++] = &qb__int8_avx2;
-	}
-	if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
-		__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
-		usable[n++] = &qb__int8_avx512;
-	}
-#endif
-	return i < n ? usable[i] : NULL;
+	return i < (int)QB_COUNT(tables) && qb_cpu_has(tables[i].needs) ? tables[i].table : NULL;
 }
 
 const struct qb_int8_kernels *qb_int8_kernels(void)
 {
-	const struct qb_int8_kernels *best = chosen;
+	int i = QB_COUNT(tables) - 1;
 
-	for (int i = 0; !chosen && qb_int8_kernels_at(i); i++) {
-		best = qb_int8_kernels_at(i);
+	while (!qb_int8_kernels_at(i)) {
+		i--;
 	}
-	return best;
-}
-
-void qb_int8_kernels_choose(const struct qb_int8_kernels *k)
-{
-	chosen = k;
+	return tables[i].table;
 }
 
 const struct qb_int8_form *qb_int8_form(const struct qb_int8_kernels *k, const int8_t *weights, size_t n)

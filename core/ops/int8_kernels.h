@@ -128,12 +128,10 @@ struct qb_int8_kernels {
 /* The form for n weights. */
 const struct qb_int8_form *qb_int8_form(const struct qb_int8_kernels *k, const int8_t *weights, size_t n);
 
-/* The fastest for this processor. */
+/* The fastest at the level in force (core/base/cpu.h). */
 const struct qb_int8_kernels *qb_int8_kernels(void);
-/* Every table this processor can run, plain C first; NULL at the end. For tests. */
+/* Every table that the level admits, plain C first; NULL at the end. For tests. */
 const struct qb_int8_kernels *qb_int8_kernels_at(int i);
-/* What qb_int8_kernels() returns from now on; NULL: the fastest again. For tests. */
-void qb_int8_kernels_choose(const struct qb_int8_kernels *k);
 
 /* [channels rounded up to 64] numbers of 4 bytes into unpacked order. */
 void qb_int8_unpacked_order(const struct qb_int8_kernels *k, const void *from, void *to,

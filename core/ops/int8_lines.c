@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/base/cpu.h"
 #include "core/base/size.h"
 
 #if defined(__x86_64__)
@@ -84,11 +85,11 @@ VBMI static void map_vbmi(const uint8_t table[256], const uint8_t *x, uint8_t *y
 void qb_int8_map(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n)
 {
 #if defined(__x86_64__)
-	if (n >= 64 && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw")) {
+	if (n >= 64 && qb_cpu_has(QB_FLAG_AVX512 | QB_FLAG_VBMI)) {
 		map_vbmi(table, x, y, n);
 		return;
 	}
-	if (n >= 32 && __builtin_cpu_supports("avx2")) {
+	if (n >= 32 && qb_cpu_has(QB_FLAG_AVX2)) {
 		map_avx2(table, x, y, n);
 		return;
 	}
@@ -264,7 +265,7 @@ void qb_int8_softmax(const struct qb_int8_softmax *s, const uint8_t *x, const ui
 	int32_t *room, uint8_t *y, int64_t n)
 {
 #if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+	if (qb_cpu_has(QB_FLAG_AVX2)) {
 		softmax_avx2(s, x, keep, room, y, n);
 		return;
 	}

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/base/vectorized.h"
 #include "core/ops/int8_plan.h"
 #include "core/ops/plans.h"
 #include "core/ops/resize.h"
@@ -26,12 +27,6 @@ struct resize {
 	float multiplier, offset; /* of a sum */
 	int threads;
 };
-
-#if defined(__x86_64__)
-#define WIDE __attribute__((target("avx2")))
-#else
-#define WIDE
-#endif
 
 #define BODY static inline __attribute__((always_inline)) void
 
@@ -62,23 +57,9 @@ BODY sum_line_body(const struct resize *c, const uint8_t *const *row, const int3
 	}
 }
 
-WIDE static void sum_line_wide(const struct resize *c, const uint8_t *const *row, const int32_t *weight, int taps,
-	uint8_t *y, int64_t n)
-{
-	sum_line_body(c, row, weight, taps, y, n);
-}
-
-static void sum_line(const struct resize *c, const uint8_t *const *row, const int32_t *weight, int taps, uint8_t *y,
-	int64_t n)
-{
-#if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx2")) {
-		sum_line_wide(c, row, weight, taps, y, n);
-		return;
-	}
-#endif
-	sum_line_body(c, row, weight, taps, y, n);
-}
+QB_FOR_EVERY_LEVEL(static, sum_line,
+	(const struct resize *c, const uint8_t *const *row, const int32_t *weight, int taps, uint8_t *y, int64_t n),
+	(c, row, weight, taps, y, n))
 
 static void resize_pixel(const struct resize *c, const uint8_t *image, int64_t oy, int64_t ox, uint8_t *y)
 {

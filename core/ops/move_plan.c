@@ -93,7 +93,8 @@ struct move {
 };
 
 /* Two runs, number by number in turns: what a shuffle of two groups of channels does to a pixel. */
-QB_AVX2 static void interleave_wide(const float *restrict a, const float *restrict b, float *restrict y, int64_t n)
+static inline __attribute__((always_inline)) void interleave_body(const float *restrict a, const float *restrict b,
+	float *restrict y, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++) {
 		y[2 * i] = a[i];
@@ -101,22 +102,14 @@ QB_AVX2 static void interleave_wide(const float *restrict a, const float *restri
 	}
 }
 
-static bool interleave(const float *x, int64_t x_step, float *y, int64_t n)
-{
-#if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx2")) {
-		interleave_wide(x, x + x_step, y, n);
-		return true;
-	}
-#endif
-	return false;
-}
+QB_FOR_EVERY_LEVEL(static, interleave, (const float *a, const float *b, float *y, int64_t n), (a, b, y, n))
 
 /* One level is contiguous in y, another in x: block by block, so that both are read and written in lines. */
 static void transpose(const float *x, int64_t x_step, float *y, int64_t y_step, int64_t inner,
 	int64_t outer)
 {
-	if (inner == 2 && y_step == 2 && interleave(x, x_step, y, outer)) {
+	if (inner == 2 && y_step == 2) {
+		interleave(x, x + x_step, y, outer);
 		return;
 	}
 	for (int64_t i = 0; i < inner; i += BLOCK) {

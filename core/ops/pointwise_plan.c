@@ -22,7 +22,7 @@ static size_t numbers(const dnnl_memory_desc_t *md)
 }
 
 /* The bodies, compiled again for wider registers; each number's result is the same. */
-static inline __attribute__((always_inline)) void add_body(const float *restrict a,
+static inline __attribute__((always_inline)) void add_run_body(const float *restrict a,
 	const float *restrict b, float *restrict y, int64_t n, float lo, float hi)
 {
 	for (int64_t i = 0; i < n; i++) {
@@ -33,7 +33,7 @@ static inline __attribute__((always_inline)) void add_body(const float *restrict
 	}
 }
 
-static inline __attribute__((always_inline)) void clip_body(const float *restrict x,
+static inline __attribute__((always_inline)) void clip_run_body(const float *restrict x,
 	float *restrict y, int64_t n, float lo, float hi)
 {
 	for (int64_t i = 0; i < n; i++) {
@@ -43,39 +43,9 @@ static inline __attribute__((always_inline)) void clip_body(const float *restric
 	}
 }
 
-#if defined(__x86_64__)
-QB_AVX2 static void add_avx2(const float *a, const float *b, float *y, int64_t n, float lo, float hi)
-{
-	add_body(a, b, y, n, lo, hi);
-}
-
-QB_AVX2 static void clip_avx2(const float *x, float *y, int64_t n, float lo, float hi)
-{
-	clip_body(x, y, n, lo, hi);
-}
-#endif
-
-QB_VECTORIZED static void add_run(const float *a, const float *b, float *y, int64_t n, float lo, float hi)
-{
-#if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx2")) {
-		add_avx2(a, b, y, n, lo, hi);
-		return;
-	}
-#endif
-	add_body(a, b, y, n, lo, hi);
-}
-
-QB_VECTORIZED static void clip_run(const float *x, float *y, int64_t n, float lo, float hi)
-{
-#if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx2")) {
-		clip_avx2(x, y, n, lo, hi);
-		return;
-	}
-#endif
-	clip_body(x, y, n, lo, hi);
-}
+QB_FOR_EVERY_LEVEL(static, add_run, (const float *a, const float *b, float *y, int64_t n, float lo, float hi),
+	(a, b, y, n, lo, hi))
+QB_FOR_EVERY_LEVEL(static, clip_run, (const float *x, float *y, int64_t n, float lo, float hi), (x, y, n, lo, hi))
 
 /* A thread's share at a time. */
 enum { PIECE = 16384 };

@@ -104,7 +104,7 @@ ALWAYS void largest_of(const float *x, int64_t apart, int64_t taps, float *y, in
 }
 
 /* Of whole lines first, then of pixels of the line that is left: each number is looked at once a line. */
-ALWAYS void line_body(const struct largest *p, const float *x, int64_t oy, float *line, float *y)
+ALWAYS void run_line_body(const struct largest *p, const float *x, int64_t oy, float *line, float *y)
 {
 	int64_t length = p->in[1] * p->channels, first, taps = find_taps(p, 0, oy, &first);
 
@@ -115,21 +115,8 @@ ALWAYS void line_body(const struct largest *p, const float *x, int64_t oy, float
 	}
 }
 
-QB_AVX2 static void line_wide(const struct largest *p, const float *x, int64_t oy, float *line, float *y)
-{
-	line_body(p, x, oy, line, y);
-}
-
-QB_VECTORIZED static void run_line(const struct largest *p, const float *x, int64_t oy, float *line, float *y)
-{
-#if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx2")) {
-		line_wide(p, x, oy, line, y);
-		return;
-	}
-#endif
-	line_body(p, x, oy, line, y);
-}
+QB_FOR_EVERY_LEVEL(static, run_line, (const struct largest *p, const float *x, int64_t oy, float *line, float *y),
+	(p, x, oy, line, y))
 
 static void run_largest(const void *context, void *const *buffer)
 {

@@ -76,7 +76,7 @@ ALWAYS void reduce_body(const struct reduction *p, enum kind kind, const float *
 	}
 }
 
-ALWAYS void reduce_of(const struct reduction *p, const float *x, int lanes, float *y)
+ALWAYS void reduce_of_body(const struct reduction *p, const float *x, int lanes, float *y)
 {
 #define CASE(k) \
 	case k: \
@@ -98,10 +98,7 @@ ALWAYS void reduce_of(const struct reduction *p, const float *x, int lanes, floa
 #undef CASE
 }
 
-QB_AVX2 static void reduce_wide(const struct reduction *p, const float *x, int lanes, float *y)
-{
-	reduce_of(p, x, lanes, y);
-}
+QB_FOR_EVERY_LEVEL(static, reduce_of, (const struct reduction *p, const float *x, int lanes, float *y), (p, x, lanes, y))
 
 static void run_reduction(const void *context, void *const *buffer)
 {
@@ -123,12 +120,6 @@ static void run_reduction(const void *context, void *const *buffer)
 			y += rest % p->keep[d].dim * p->keep[d].y;
 			rest /= p->keep[d].dim;
 		}
-#if defined(__x86_64__)
-		if (__builtin_cpu_supports("avx2")) {
-			reduce_wide(p, x, lanes, y);
-			continue;
-		}
-#endif
 		reduce_of(p, x, lanes, y);
 	}
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/base/arena.h"
+#include "core/base/cpu.h"
 #include "core/base/size.h"
 
 const struct qb_adaround_options qb_adaround_defaults = {2000, 256, 0.01, 10, 20, 2, 0.2, 4};
@@ -50,7 +51,7 @@ static const struct kernels avx2_kernels = {avx2_soften, avx2_chain, avx2_adam, 
 static const struct kernels *kernels(void)
 {
 #if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+	if (qb_cpu_has(QB_FLAG_AVX2)) {
 		return &avx2_kernels;
 	}
 #endif

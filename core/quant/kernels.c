@@ -10,6 +10,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/base/cpu.h"
+#include "core/base/size.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
@@ -175,7 +178,9 @@ bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block)
 			_mm512_stream_ps((y) + q, _mm512_load_ps((t) + q)); \
 		} \
 	} while (0)
-#ifdef __clang__
+#if defined(QB_AVX512_TARGET) /* where tests emulate it */
+#define QB_TARGET QB_AVX512_TARGET
+#elif defined(__clang__)
 #define QB_TARGET __attribute__((target("fma,avx512f,avx512bw,avx512dq,avx512vl")))
 #else
 #define QB_TARGET \
@@ -190,40 +195,31 @@ bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block)
 #include "core/quant/kernels_body.h"
 #endif
 
-static const struct qb_kernels paths[] = {
-	{"c", c_qdq, c_measure, c_spread, c_block_max},
+/* In order of what they need of the processor. */
+static const struct {
+	unsigned needs;
+	struct qb_kernels kernels;
+} paths[] = {
+	{0, {"c", c_qdq, c_measure, c_spread, c_block_max}},
 #if defined(__x86_64__)
-	{"avx2", avx2_qdq, avx2_measure, avx2_spread, avx2_block_max},
-	{"avx512", avx512_qdq, avx512_measure, avx512_spread, avx512_block_max},
+	{QB_FLAG_AVX2, {"avx2", avx2_qdq, avx2_measure, avx2_spread, avx2_block_max}},
+	{QB_FLAG_AVX2 | QB_FLAG_AVX512, {"avx512", avx512_qdq, avx512_measure, avx512_spread, avx512_block_max}},
 #elif defined(__aarch64__)
-	{"neon", neon_qdq, neon_measure, neon_spread, neon_block_max},
+	{QB_FLAG_NEON, {"neon", neon_qdq, neon_measure, neon_spread, neon_block_max}},
 #endif
 };
 
-static int usable_paths(void)
-{
-#if defined(__x86_64__)
-	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
-		return 1;
-	}
-	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
-		!__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl")) {
-		return 2;
-	}
-	return 3;
-#elif defined(__aarch64__)
-	return 2;
-#else
-	return 1;
-#endif
-}
-
 const struct qb_kernels *qb_kernels_at(int i)
 {
-	return i < usable_paths() ? &paths[i] : NULL;
+	return i < (int)QB_COUNT(paths) && qb_cpu_has(paths[i].needs) ? &paths[i].kernels : NULL;
 }
 
 const struct qb_kernels *qb_kernels(void)
 {
-	return &paths[usable_paths() - 1];
+	int i = QB_COUNT(paths) - 1;
+
+	while (!qb_kernels_at(i)) {
+		i--;
+	}
+	return &paths[i].kernels;
 }

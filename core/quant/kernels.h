@@ -73,9 +73,9 @@ struct qb_kernels {
 	void (*block_max)(const float *x, size_t blocks, size_t block, float *max);
 };
 
-/* The fastest for this processor. */
+/* The fastest at the level in force (core/base/cpu.h). */
 const struct qb_kernels *qb_kernels(void);
-/* Every path this processor can run, plain C first; NULL at the end. For tests. */
+/* Every path that the level admits, plain C first; NULL at the end. For tests. */
 const struct qb_kernels *qb_kernels_at(int i);
 
 #endif

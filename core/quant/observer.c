@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/base/vectorized.h"
 
 /* A chunk stays in the first-level cache between its two passes. */
 enum { CHUNK = 2048, SIDE = QB_OBSERVER_SIDE, BINS = QB_OBSERVER_BINS };
@@ -94,7 +95,7 @@ struct extent {
 
 enum { LANES = 8 };
 
-static inline __attribute__((always_inline)) void extent_body(const float *x, size_t n,
+static inline __attribute__((always_inline)) void find_extent_body(const float *x, size_t n,
 	struct extent *e)
 {
 	int32_t zeros[LANES] = {0}, odd[LANES] = {0};
@@ -130,7 +131,7 @@ static inline __attribute__((always_inline)) void extent_body(const float *x, si
 }
 
 /* x * inverse is exact: inverse is a power of two, and a product below the normal numbers is in the bins beside 0. */
-static inline __attribute__((always_inline)) void index_body(const float *x, size_t n,
+static inline __attribute__((always_inline)) void find_bins_body(const float *x, size_t n,
 	float inverse, int32_t *bin)
 {
 	size_t i;
@@ -151,54 +152,8 @@ static inline __attribute__((always_inline)) void index_body(const float *x, siz
 	}
 }
 
-static void extent_plain(const float *x, size_t n, struct extent *e)
-{
-	extent_body(x, n, e);
-}
-
-static void index_plain(const float *x, size_t n, float inverse, int32_t *bin)
-{
-	index_body(x, n, inverse, bin);
-}
-
-#if defined(__x86_64__)
-#define QB_AVX2 __attribute__((target("avx2")))
-
-QB_AVX2 static void extent_avx2(const float *x, size_t n, struct extent *e)
-{
-	extent_body(x, n, e);
-}
-
-QB_AVX2 static void index_avx2(const float *x, size_t n, float inverse, int32_t *bin)
-{
-	index_body(x, n, inverse, bin);
-}
-
-static bool has_avx2(void)
-{
-	return __builtin_cpu_supports("avx2");
-}
-#else
-#define extent_avx2 extent_plain
-#define index_avx2 index_plain
-
-static bool has_avx2(void)
-{
-	return false;
-}
-#endif
-
-static struct extent chunk_extent(const float *x, size_t n)
-{
-	struct extent e;
-
-	if (has_avx2()) {
-		extent_avx2(x, n, &e);
-	} else {
-		extent_plain(x, n, &e);
-	}
-	return e;
-}
+QB_FOR_EVERY_LEVEL(static, find_extent, (const float *x, size_t n, struct extent *e), (x, n, e))
+QB_FOR_EVERY_LEVEL(static, find_bins, (const float *x, size_t n, float inverse, int32_t *bin), (x, n, inverse, bin))
 
 static void chunk_bins(struct qb_observer *o, const float *x, size_t n)
 {
@@ -206,11 +161,7 @@ static void chunk_bins(struct qb_observer *o, const float *x, size_t n)
 	int32_t bin[CHUNK];
 	size_t i;
 
-	if (has_avx2()) {
-		index_avx2(x, n, inverse, bin);
-	} else {
-		index_plain(x, n, inverse, bin);
-	}
+	find_bins(x, n, inverse, bin);
 	for (i = 0; i + 4 <= n; i += 4) {
 		o->recent[bin[i]][0]++;
 		o->recent[bin[i + 1]][1]++;
@@ -251,7 +202,7 @@ static void add_finite(struct qb_observer *o, const float *x, size_t n)
 	}
 	o->nonfinite += n - k;
 	if (k) {
-		e = chunk_extent(kept, k);
+		find_extent(kept, k, &e);
 		add_chunk(o, kept, k, &e);
 	}
 }
@@ -262,8 +213,9 @@ void qb_observer_update(struct qb_observer *o, const float *x, size_t n)
 	o->last_hi = -INFINITY;
 	for (size_t i = 0; i < n; i += CHUNK) {
 		size_t part = QB_MIN((size_t)CHUNK, n - i);
-		struct extent e = chunk_extent(x + i, part);
+		struct extent e;
 
+		find_extent(x + i, part, &e);
 		if (e.finite) {
 			add_chunk(o, x + i, part, &e);
 		} else {

@@ -10,6 +10,7 @@
 
 #include "core/analysis/metrics.h"
 #include "core/base/size.h"
+#include "tests/unit/levels.h"
 
 /* The value after all samples; *nans too, if wanted. */
 static double metric_of(const char *name, struct qb_metric_shape shape, const float *y,
@@ -261,7 +262,7 @@ static void perplexity__ignored_and_shifted__equals_the_definition(void **state)
 	assert_true(near(metric("perplexity_causal", 2, dim, 3, y, label, 2, NULL), exp(causal / 3)));
 }
 
-int main(void)
+static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(top__ties_and_nan__first_wins_and_nan_is_wrong),
@@ -279,4 +280,9 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_at_every_level(tests_at_a_level);
 }

@@ -10,6 +10,7 @@
 #include "core/analysis/spread.h"
 #include "core/base/random.h"
 #include "core/base/size.h"
+#include "tests/unit/levels.h"
 
 enum { N = 20001, SEED = 11 };
 
@@ -141,7 +142,7 @@ static void draw__every_kind__passes_kolmogorovs_test(void **state)
 	}
 }
 
-int main(void)
+static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spread__mean_far_from_0__equals_two_passes),
@@ -151,4 +152,9 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_at_every_level(tests_at_a_level);
 }

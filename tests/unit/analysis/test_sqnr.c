@@ -15,6 +15,7 @@
 #include "core/base/random.h"
 #include "core/base/size.h"
 #include "core/quant/quantizer.h"
+#include "tests/unit/levels.h"
 
 static struct qb_format format(const char *name)
 {
@@ -328,7 +329,7 @@ static void sqnr__bad_parameters__clear_errors(void **state)
 	assert_int_equal(qb_sqnr_optimal(&f, &d, &r, &eb), QB_EINVAL);
 }
 
-int main(void)
+static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sqnr_expected__every_kind__equals_numerical_integration),
@@ -343,4 +344,9 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_at_every_level(tests_at_a_level);
 }

@@ -1,25 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 check_PROGRAMS += tests/unit/exec/test_networks
-tests_unit_exec_test_networks_SOURCES = tests/unit/exec/test_networks.c
+tests_unit_exec_test_networks_SOURCES = tests/unit/exec/test_networks.c $(LEVELS)
 tests_unit_exec_test_networks_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/exec/test_networks_emulated
+tests_unit_exec_test_networks_emulated_SOURCES = tests/unit/exec/test_networks.c
+tests_unit_exec_test_networks_emulated_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_exec_test_networks_emulated_LDADD = $(EMULATED) $(LDADD)
 check_PROGRAMS += tests/unit/exec/test_int8_kernels
-tests_unit_exec_test_int8_kernels_SOURCES = tests/unit/exec/test_int8_kernels.c
+tests_unit_exec_test_int8_kernels_SOURCES = tests/unit/exec/test_int8_kernels.c $(LEVELS)
 tests_unit_exec_test_int8_kernels_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-# The same tests with the AVX-512 paths emulated, for processors without.
-check_PROGRAMS += tests/unit/exec/test_int8_emulated
-tests_unit_exec_test_int8_emulated_SOURCES = tests/unit/exec/test_int8_kernels.c tests/unit/exec/emulated_avx512.h \
-	core/ops/int8_avx512.c core/ops/int8_kernels.c core/ops/int8_lines.c
-tests_unit_exec_test_int8_emulated_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) \
-	-Wno-psabi -fno-var-tracking -include $(srcdir)/tests/unit/exec/emulated_avx512.h
+check_PROGRAMS += tests/unit/exec/test_int8_kernels_emulated
+tests_unit_exec_test_int8_kernels_emulated_SOURCES = tests/unit/exec/test_int8_kernels.c
+tests_unit_exec_test_int8_kernels_emulated_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_exec_test_int8_kernels_emulated_LDADD = $(EMULATED) $(LDADD)
 check_PROGRAMS += tests/unit/exec/test_team
 tests_unit_exec_test_team_SOURCES = tests/unit/exec/test_team.c
 tests_unit_exec_test_team_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_f32_kernels
-tests_unit_exec_test_f32_kernels_SOURCES = tests/unit/exec/test_f32_kernels.c
+tests_unit_exec_test_f32_kernels_SOURCES = tests/unit/exec/test_f32_kernels.c $(LEVELS)
 tests_unit_exec_test_f32_kernels_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_float_steps
-tests_unit_exec_test_float_steps_SOURCES = tests/unit/exec/test_float_steps.c \
+tests_unit_exec_test_float_steps_SOURCES = tests/unit/exec/test_float_steps.c $(LEVELS) \
 	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h
 tests_unit_exec_test_float_steps_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/exec/test_float_steps_emulated
+tests_unit_exec_test_float_steps_emulated_SOURCES = tests/unit/exec/test_float_steps.c \
+	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h
+tests_unit_exec_test_float_steps_emulated_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_exec_test_float_steps_emulated_LDADD = $(EMULATED) $(LDADD)
 check_SCRIPTS += tests/unit/exec/test_int8_networks.py
 EXTRA_DIST += tests/unit/exec/test_int8_networks.py

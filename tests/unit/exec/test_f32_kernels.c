@@ -13,11 +13,13 @@
 
 #include <cmocka.h>
 
+#include "core/base/cpu.h"
 #include "core/base/random.h"
 #include "core/base/size.h"
 #include "core/ops/f32_depthwise.h"
 #include "core/ops/f32_kernels.h"
 #include "core/ops/f32_math.h"
+#include "tests/unit/levels.h"
 
 static float *numbers(uint64_t stream, size_t n)
 {
@@ -55,6 +57,7 @@ static double ended(enum extras extras, double v, double add, double gain, doubl
 
 static void check_product(int64_t rows, int64_t runs, int64_t depth, int64_t outputs, enum extras extras)
 {
+	const enum qb_cpu_level level = qb_cpu_level();
 	int64_t panels = (outputs + 15) / 16, stride = outputs + 3;
 	int64_t skip = rows % 3, apart = outputs % 16 || rows % 2 ? 0 : depth + 1, length = skip + apart + depth;
 	float *x = numbers(1, (size_t)(rows * runs * length)), *w = numbers(2, (size_t)(panels * runs * depth * 16));
@@ -75,9 +78,9 @@ static void check_product(int64_t rows, int64_t runs, int64_t depth, int64_t out
 		row[i] = x + i * length;
 	}
 	qb_f32_product(&p, row, rows, 0, panels, extras ? add : NULL, y, stride);
-	qb_f32_force_plain(true);
+	qb_cpu_mask(QB_CPU_PLAIN);
 	qb_f32_product(&p, row, rows, 0, panels, extras ? add : NULL, z, stride);
-	qb_f32_force_plain(false);
+	qb_cpu_mask(level);
 	assert_memory_equal(y, z, (size_t)(rows * stride) * sizeof(*y));
 	for (int64_t i = 0; i < rows; i++) {
 		for (int64_t o = 0; o < outputs; o++) {
@@ -122,6 +125,7 @@ static void product__any_shape__vectors_equal_plain_c(void **state)
 
 static void check_depthwise(const struct qb_f32_depthwise *shape, enum qb_act_kind kind, int missing)
 {
+	const enum qb_cpu_level level = qb_cpu_level();
 	struct qb_f32_depthwise d = *shape;
 	size_t taps = (size_t)(d.rows * d.columns * d.channels), outs = (size_t)(d.out_width * d.channels);
 	float *x = numbers(1, (size_t)(d.rows * d.width * d.channels)), *w = numbers(2, taps), *bias = numbers(3, outs);
@@ -135,9 +139,9 @@ static void check_depthwise(const struct qb_f32_depthwise *shape, enum qb_act_ki
 	d.bias = bias;
 	d.act = (struct qb_act){kind, kind == QB_ACT_LEAKY ? 0.25f : -0.5f, 0.75f};
 	qb_f32_depthwise_line(&d, line, y);
-	qb_f32_force_plain(true);
+	qb_cpu_mask(QB_CPU_PLAIN);
 	qb_f32_depthwise_line(&d, line, z);
-	qb_f32_force_plain(false);
+	qb_cpu_mask(level);
 	assert_memory_equal(y, z, outs * sizeof(*y));
 	for (int64_t i = 0; i < (int64_t)outs; i++) {
 		int64_t c = i % d.channels, at = i / d.channels * d.stride - d.pad;
@@ -314,7 +318,7 @@ static void layer_norm__any_length__equals_double(void **state)
 	}
 }
 
-int main(void)
+static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(product__any_shape__vectors_equal_plain_c),
@@ -328,4 +332,9 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_at_every_level(tests_at_a_level);
 }

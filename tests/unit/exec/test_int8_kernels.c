@@ -19,6 +19,7 @@
 #include "core/base/size.h"
 #include "core/ops/int8_kernels.h"
 #include "core/ops/int8_lines.h"
+#include "tests/unit/levels.h"
 
 enum { PIXELS = 29, OUTPUTS_MAX = 150, TAPS_MAX = 49, SLACK = 64 };
 
@@ -578,7 +579,7 @@ static void softmax__any_length_and_mask__wide_equals_plain_and_doubles(void **s
 	}
 }
 
-int main(void)
+static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(conv__any_size__all_tables_equal_sums),
@@ -594,11 +595,10 @@ int main(void)
 		cmocka_unit_test(quantize_and_back__many_numbers__all_tables_agree),
 	};
 
-#if defined(QB_TESTS_EMULATED_AVX512_H)
-	if (!emulates_avx512()) {
-		puts("skipped: emulating AVX-512 takes GCC without sanitizers, libsimde-dev and a processor with AVX2");
-		return 77;
-	}
-#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_at_every_level(tests_at_a_level);
 }

@@ -17,8 +17,8 @@
 
 #include "core/base/random.h"
 #include "core/exec/exec.h"
-#include "core/ops/int8_kernels.h"
 #include "core/quant/carried.h"
+#include "tests/unit/levels.h"
 
 static const char *const networks[] = {"mlperf-tiny/ds_cnn.onnx", "mlperf-tiny/resnet8.onnx",
 	"cifar10/resnet20.onnx", "imagenet/mobilenet_v2.onnx"};
@@ -259,7 +259,7 @@ static void check_unobserved(struct net *t, struct qb_session *observed, const s
 	qb_plan_destroy(&plan);
 }
 
-static void check_int8(const char *path, const char *scheme_name, int threads, bool plain)
+static void check_int8(const char *path, const char *scheme_name, int threads)
 {
 	struct qb_errbuf eb = {0};
 	struct qb_scheme scheme;
@@ -271,7 +271,6 @@ static void check_int8(const char *path, const char *scheme_name, int threads, b
 	struct qb_run r = {0};
 	struct net t;
 
-	qb_int8_kernels_choose(plain ? qb_int8_kernels_at(0) : NULL);
 	load(&t, path, 1);
 	c.graph = t.graph;
 	ok(qb_session_create(&s, t.plan, false, &eb), &eb);
@@ -297,7 +296,6 @@ static void check_int8(const char *path, const char *scheme_name, int threads, b
 	r = (struct qb_run){.tap = compare, .tap_arg = &c, .ordered = true, .inject = true};
 	run(&t, i8, &r, t.other);
 	check_unobserved(&t, i8, q, threads);
-	qb_int8_kernels_choose(NULL);
 	assert_true(c.compared > 0);
 	/* Only sums that fall on a rounding threshold may differ. */
 	assert_true((double)c.off_by_one < 0.001 * (double)c.compared + 2);
@@ -337,12 +335,11 @@ static int check_given(void)
 	while ((path = strtok_r(rest, ":", &rest))) {
 		const char *scheme = carries(path) ? "carried" : "int8";
 
-		check_int8(path, scheme, 1, false);
-		check_int8(path, scheme, 2, false);
-		check_int8(path, scheme, 1, true);
+		check_int8(path, scheme, 1);
+		check_int8(path, scheme, 2);
 		if (!carries(path)) {
-			check_int8(path, "w4a8", 1, false);
-			check_int8(path, "w4a8", 2, true);
+			check_int8(path, "w4a8", 1);
+			check_int8(path, "w4a8", 2);
 		}
 		seen++;
 	}
@@ -357,11 +354,8 @@ static void int8__real_networks__within_one_step_of_simulation(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
 		if (find(networks[i], path, sizeof(path))) {
-			check_int8(path, "int8", 1, false);
-			check_int8(path, "w4a8", 2, false);
-			if (i < 2) {
-				check_int8(path, "int8", 1, true);
-			}
+			check_int8(path, "int8", 1);
+			check_int8(path, "w4a8", 2);
 			seen++;
 		}
 	}
@@ -382,7 +376,7 @@ static void int8__carried_networks__within_one_step_of_simulation(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(quantized) / sizeof(quantized[0]); i++) {
 		if (find(quantized[i], path, sizeof(path))) {
-			check_int8(path, "carried", 1 + (int)i, false);
+			check_int8(path, "carried", 1 + (int)i);
 			seen++;
 		}
 	}
@@ -392,7 +386,7 @@ static void int8__carried_networks__within_one_step_of_simulation(void **state)
 	}
 }
 
-int main(void)
+static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plan__real_networks__equal_plain_c),
@@ -401,4 +395,9 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_at_every_level(tests_at_a_level);
 }

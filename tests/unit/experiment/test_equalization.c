@@ -19,6 +19,7 @@
 #include "core/base/size.h"
 #include "core/experiment/method.h"
 #include "core/graph/linear.h"
+#include "tests/unit/levels.h"
 
 enum { SEED = 11 };
 
@@ -198,7 +199,7 @@ static void equalization__real_networks__same_function_equal_ranges(void **state
 	}
 }
 
-int main(void)
+static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(equalization__own_network__same_function_equal_ranges),
@@ -206,4 +207,9 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_at_every_level(tests_at_a_level);
 }

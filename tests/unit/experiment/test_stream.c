@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/experiment/stream.h"
+#include "tests/unit/levels.h"
 
 enum { MOST = 40 };
 
@@ -55,7 +56,7 @@ static void stream_sample__nothing_said__is_the_same_sample(void **state)
 	}
 }
 
-int main(void)
+static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stream_sample__taken_and_rest__are_all_samples_once_in_order),
@@ -63,4 +64,9 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_at_every_level(tests_at_a_level);
 }

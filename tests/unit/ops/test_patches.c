@@ -16,6 +16,7 @@
 #include "core/base/size.h"
 #include "core/graph/op.h"
 #include "core/ops/patches.h"
+#include "tests/unit/levels.h"
 
 struct layer_case {
 	const char *type;
@@ -159,11 +160,16 @@ static void patches__convolutions_and_products__equal_the_evaluation(void **stat
 	}
 }
 
-int main(void)
+static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(patches__convolutions_and_products__equal_the_evaluation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_at_every_level(tests_at_a_level);
 }

@@ -20,6 +20,7 @@
 #include "core/quant/kernels.h"
 #include "core/quant/pack.h"
 #include "core/quant/quantizer.h"
+#include "tests/unit/levels.h"
 
 static const char *const names[] = {"int1", "int2", "int3", "int4", "int5", "int6", "int7", "int8",
 	"int12", "int16", "uint1", "uint4", "uint8", "uint16", "int8_narrow", "E2", "E3", "E4", "E5",
@@ -511,7 +512,7 @@ static void pack__every_width__unpacks_to_the_same_codes(void **state)
 	}
 }
 
-int main(void)
+static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(quantizer__every_code_and_threshold__gives_the_nearest_value),
@@ -528,4 +529,9 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_at_every_level(tests_at_a_level);
 }

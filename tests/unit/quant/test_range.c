@@ -13,6 +13,7 @@
 #include "core/base/size.h"
 #include "core/quant/quantizer.h"
 #include "core/quant/range.h"
+#include "tests/unit/levels.h"
 
 enum { SEED = 7 };
 
@@ -476,7 +477,7 @@ static void range_power_of_two__every_method__scale_is_one_and_mse_takes_the_bes
 	free(x);
 }
 
-int main(void)
+static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(observer__order_and_split__same_histogram),
@@ -495,4 +496,9 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_at_every_level(tests_at_a_level);
 }

@@ -20,6 +20,7 @@
 #include "core/quant/bias_correction.h"
 #include "core/quant/gptq.h"
 #include "core/quant/output_scale.h"
+#include "tests/unit/levels.h"
 
 static void *need(size_t n, size_t size)
 {
@@ -736,7 +737,7 @@ static void bias_shift__quantized_layer__has_the_float_layers_mean(void **state)
 	free(noise);
 }
 
-int main(void)
+static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(neighbours__any_format__enclose_and_are_adjacent),
@@ -755,4 +756,9 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_at_every_level(tests_at_a_level);
 }

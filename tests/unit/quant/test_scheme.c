@@ -12,6 +12,7 @@
 #include "core/graph/op.h"
 #include "core/quant/layers.h"
 #include "core/quant/quantization.h"
+#include "tests/unit/levels.h"
 
 /* A network of hand-made nodes; every activation is [1,4]. */
 
@@ -278,7 +279,7 @@ static void scheme_parts__layers__names_before_patterns(void **state)
 	qb_graph_destroy(&t.g);
 }
 
-int main(void)
+static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(placement__small_net__follows_the_rule),
@@ -289,4 +290,9 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_at_every_level(tests_at_a_level);
 }

@@ -26,7 +26,9 @@ static inline int emulates_avx512(void)
 
 #define VNNI
 #define VBMI
+#define QB_AVX512_TARGET
 #define DPBUSD(sum, a, b) ((sum) = emulated_dpbusd(sum, a, b))
+/* What core/base/cpu.c then finds. */
 #define __builtin_cpu_supports(feature) 1
 
 /* Lanes of one vector into those of another. */
@@ -75,6 +77,12 @@ EMULATE_SUM(dpbusd, __m512i, int32_t, uint8_t, int8_t, 16,
 	y[i] + a[4 * i] * b[4 * i] + a[4 * i + 1] * b[4 * i + 1] + a[4 * i + 2] * b[4 * i + 2] + a[4 * i + 3] * b[4 * i + 3])
 #undef _mm512_fmadd_ps
 #define _mm512_fmadd_ps(a, b, c) emulated_fmadd(c, a, b)
+
+static inline void emulated_stream(float *to, __m512 v)
+{
+	memcpy(to, &v, sizeof(v));
+}
+#define _mm512_stream_ps emulated_stream
 
 /* Bytes that a mask names, in memory; no other byte is touched. */
 #define EMULATE_MASK(bits, type) \
