@@ -21,7 +21,8 @@ struct qb_daemon {
 	struct qb_store *store; /* loop thread */
 	struct qb_hub *hub;
 	struct qb_engine *engine;
-	struct qb_jobs *jobs; /* loop thread */
+	struct qb_dispatcher *dispatcher; /* loop thread */
+	struct qb_health *health;
 	double started;
 	char started_at[25];
 	atomic_bool stopping;

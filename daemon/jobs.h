@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The queue and its workers: the one place where a job changes its state. Loop thread only.
+ * Jobs in the database: the one place where a job changes its state. Loop thread only.
  *
  *     queued -> running -> succeeded | failed | cancelled
  *
- * A job whose daemon went away while it ran is queued again, up to three times in all.
+ * Each change is one transaction; it is published and logged when it has been committed. A function returns false where
+ * that failed, and the job is then as it was.
  */
 #ifndef QB_DAEMON_JOBS_H
 #define QB_DAEMON_JOBS_H
@@ -15,24 +16,27 @@
 
 #include "daemon/util.h"
 
-struct qb_jobs;
 struct qb_daemon;
 
-struct qb_jobs *qb_jobs_create(struct qb_daemon *daemon);
-/* Takes up what an earlier daemon left; called once, before requests are answered. */
-void qb_jobs_recover(struct qb_jobs *jobs);
-/* Starts whatever may start now. */
-void qb_jobs_wake(struct qb_jobs *jobs);
-/* Ends all workers, queues their jobs again; done is called when none is left. */
-void qb_jobs_stop(struct qb_jobs *jobs, void (*done)(struct qb_daemon *daemon));
-void qb_jobs_destroy(struct qb_jobs **jobs);
-bool qb_jobs_alone(const struct qb_jobs *jobs); /* a latency section runs: nothing else may compute */
-int qb_jobs_running(const struct qb_jobs *jobs); /* workers, inspections included */
+/* Jobs that ran when an earlier daemon went away are queued again; called once, before requests are answered. */
+bool qb_jobs_recover(struct qb_daemon *d);
 
-/* spec has passed its schema. Returns the job's object; *created is false where an identical job answers. */
-json_t *qb_jobs_submit(struct qb_jobs *jobs, const json_t *spec, bool *created, struct qb_problem *p);
-json_t *qb_jobs_cancel(struct qb_jobs *jobs, int64_t id, struct qb_problem *p);
-json_t *qb_jobs_retry(struct qb_jobs *jobs, int64_t id, struct qb_problem *p);
-bool qb_jobs_delete(struct qb_jobs *jobs, int64_t id, struct qb_problem *p);
+/* What an earlier start left is removed. */
+bool qb_job_start(struct qb_daemon *d, int64_t id);
+/* The ways out of running. error: {code, detail} or NULL; outcome: how the process ended, or NULL. */
+bool qb_job_finish(struct qb_daemon *d, int64_t id, const char *state, json_t *error, const char *outcome,
+	json_t *result);
+bool qb_job_fail(struct qb_daemon *d, int64_t id, const char *code, const char *detail);
+/* counts: the start that was made counts as an attempt. */
+bool qb_job_requeue(struct qb_daemon *d, int64_t id, bool counts);
+/* Within the caller's transaction. */
+void qb_job_state_event(struct qb_daemon *d, int64_t id, const char *state, json_t *error);
+
+/* What people ask for. They return the job's object. */
+json_t *qb_job_cancel(struct qb_daemon *d, int64_t id, struct qb_problem *p);
+json_t *qb_job_retry(struct qb_daemon *d, int64_t id, struct qb_problem *p);
+bool qb_job_delete(struct qb_daemon *d, int64_t id, struct qb_problem *p);
+
+json_t *qb_job_object(struct qb_daemon *d, int64_t id, struct qb_problem *p);
 
 #endif

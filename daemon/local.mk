@@ -3,7 +3,9 @@ sbin_PROGRAMS += quantbenchd
 quantbenchd_SOURCES = \
 	common/json_text.c common/json_text.h \
 	daemon/blobs.c daemon/blobs.h \
+	daemon/dispatcher.c daemon/dispatcher.h \
 	daemon/engine.c daemon/engine.h \
+	daemon/health.c daemon/health.h \
 	daemon/hub.c daemon/hub.h \
 	daemon/jobs.c daemon/jobs.h \
 	daemon/daemon.h \
@@ -12,9 +14,11 @@ quantbenchd_SOURCES = \
 	daemon/main.c \
 	daemon/options.c daemon/options.h \
 	daemon/run.c daemon/run.h \
+	daemon/scheduler.c daemon/scheduler.h \
 	daemon/sql.h \
 	daemon/storage.c daemon/storage.h \
 	daemon/store.c daemon/store.h \
+	daemon/submission.c daemon/submission.h \
 	daemon/uploads.c daemon/uploads.h \
 	daemon/util.c daemon/util.h \
 	daemon/validate.c daemon/validate.h \

@@ -18,7 +18,9 @@
 #include <unistd.h>
 
 #include "daemon/blobs.h"
+#include "daemon/dispatcher.h"
 #include "daemon/engine.h"
+#include "daemon/health.h"
 #include "daemon/http/http.h"
 #include "daemon/hub.h"
 #include "daemon/jobs.h"
@@ -127,12 +129,12 @@ static bool open_state(struct server *s)
 
 static bool measuring(struct qb_daemon *daemon)
 {
-	return qb_jobs_alone(daemon->jobs);
+	return qb_dispatcher_measuring(daemon->dispatcher);
 }
 
 static void worker_ready(struct qb_daemon *daemon)
 {
-	qb_jobs_wake(daemon->jobs);
+	qb_dispatcher_wake(daemon->dispatcher);
 }
 
 static void beat(uv_timer_t *timer)
@@ -194,21 +196,21 @@ static void on_signal(uv_signal_t *handle, int signum)
 	qb_log(QB_LOG_INFO, "stopping on %s", signum == SIGTERM ? "SIGTERM" : "SIGINT");
 	sd_notify(0, "STOPPING=1\nSTATUS=Ending workers");
 	qb_http_refuse_new(s->http);
-	qb_jobs_stop(s->daemon.jobs, jobs_stopped);
+	qb_dispatcher_stop(s->daemon.dispatcher, jobs_stopped);
 }
 
-/* The jobs keep nothing back yet. */
-static bool all_saved(void *arg)
+static bool save(void *arg)
 {
-	(void)arg;
-	return true;
+	struct server *s = arg;
+
+	return qb_dispatcher_save(s->daemon.dispatcher);
 }
 
 static void resume(void *arg)
 {
 	struct server *s = arg;
 
-	qb_jobs_wake(s->daemon.jobs);
+	qb_dispatcher_wake(s->daemon.dispatcher);
 }
 
 static void on_hangup(uv_signal_t *handle, int signum)
@@ -249,12 +251,13 @@ static bool start(struct server *s)
 	qb_time_now(s->daemon.started_at);
 	s->daemon.calls = qb_calls_create(&s->loop);
 	s->daemon.hub = qb_hub_create();
-	s->daemon.jobs = qb_jobs_create(&s->daemon);
-	if (!s->daemon.calls || !s->daemon.hub || !s->daemon.jobs) {
+	s->daemon.health = qb_health_create();
+	s->daemon.dispatcher = qb_dispatcher_create(&s->daemon);
+	if (!s->daemon.calls || !s->daemon.hub || !s->daemon.health || !s->daemon.dispatcher) {
 		return false;
 	}
-	qb_jobs_recover(s->daemon.jobs);
-	qb_storage_watch(s->daemon.storage, &s->loop, s->daemon.store, all_saved, resume, s);
+	qb_jobs_recover(&s->daemon);
+	qb_storage_watch(s->daemon.storage, &s->loop, s->daemon.store, save, resume, s);
 	s->daemon.engine = qb_engine_create(&s->daemon, worker_ready, measuring);
 	start_timers(s);
 	s->http = s->daemon.engine ? qb_http_start(&s->daemon, s->listener, &port) : NULL;
@@ -270,7 +273,8 @@ static bool start(struct server *s)
 
 static void finish(struct server *s)
 {
-	qb_jobs_destroy(&s->daemon.jobs);
+	qb_dispatcher_destroy(&s->daemon.dispatcher);
+	qb_health_destroy(&s->daemon.health);
 	qb_engine_destroy(&s->daemon.engine);
 	qb_hub_destroy(&s->daemon.hub);
 	uv_loop_close(&s->loop);

@@ -31,8 +31,9 @@ void qb_run_event(struct qb_daemon *daemon, int64_t job, json_t *event)
 
 	qb_time_now(now);
 	json_object_set_new(event, "time", json_string(now));
-	qb_store_exec(daemon->store, QB_SQL_EVENT_INSERT, "isj", job, text_of(event, "event"), event);
-	atomic_fetch_add(&daemon->events, 1);
+	if (qb_store_exec(daemon->store, QB_SQL_EVENT_INSERT, "isj", job, text_of(event, "event"), event)) {
+		atomic_fetch_add(&daemon->events, 1);
+	}
 }
 
 static void warn(struct qb_run *r, const char *text)
@@ -42,7 +43,7 @@ static void warn(struct qb_run *r, const char *text)
 
 		qb_run_event(r->daemon, r->job, e);
 		json_decref(e);
-		r->changed = true;
+		r->events_stored = true;
 	}
 }
 
@@ -150,6 +151,7 @@ static void on_artifact(struct qb_run *r, json_t *e)
 	}
 }
 
+/* The protocol calls exclusive time a section. */
 static void on_section(struct qb_run *r, const json_t *e)
 {
 	const char *state = text_of(e, "state"), *name = text_of(e, "name");
@@ -157,8 +159,9 @@ static void on_section(struct qb_run *r, const json_t *e)
 	if (!state || !name || strcmp(name, "latency") != 0) {
 		return;
 	}
-	r->section = !strcmp(state, "begin") ? QB_SECTION_WAITS : QB_SECTION_NONE;
-	r->sections(r->arg);
+	r->exclusive = !strcmp(state, "begin") ? QB_EXCLUSIVE_ASKED : QB_EXCLUSIVE_NO;
+	r->turn = 0;
+	r->changed(r->arg, r);
 }
 
 static void on_error(struct qb_run *r, const json_t *e)
@@ -202,7 +205,7 @@ static void take_event(struct qb_run *r, json_t *e)
 	for (size_t i = 0; r->job && i < sizeof(takers) / sizeof(takers[0]); i++) {
 		if (!strcmp(kind, takers[i].name)) {
 			takers[i].take(r, e);
-			r->changed = true;
+			r->events_stored = true;
 		}
 	}
 }
@@ -212,6 +215,7 @@ static void on_line(void *arg, char *line, size_t len)
 	struct qb_run *r = arg;
 	json_t *e = line ? json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
 
+	r->active = qb_seconds();
 	if (json_is_object(e)) {
 		take_event(r, e);
 	} else if (r->invalid++ < INVALID_LOGGED) {
@@ -228,12 +232,12 @@ static void on_batch(void *arg, bool begins)
 	struct qb_run *r = arg;
 
 	if (begins) {
-		r->changed = false;
+		r->events_stored = false;
 		qb_store_begin(r->daemon->store, false);
 		return;
 	}
 	qb_store_end(r->daemon->store, true);
-	if (r->changed) {
+	if (r->events_stored) {
 		qb_hub_publish(r->daemon->hub, r->job);
 	}
 }
@@ -285,6 +289,12 @@ static void set_error(struct qb_run *r, const char *code, const char *detail)
 		text ? text : json_string("the worker failed, and its reason is no valid text"));
 }
 
+/* A launcher, a shell or the dynamic linker says in this way that there is no worker to run. */
+static bool was_never_there(const struct qb_run *r, const struct qb_worker_end *end)
+{
+	return (end->status == 126 || end->status == 127) && !r->active && r->stop == QB_STOP_NONE;
+}
+
 /* Fills r->error for every end but a good one. */
 static void word_end(struct qb_run *r, const struct qb_worker_end *end)
 {
@@ -293,13 +303,20 @@ static void word_end(struct qb_run *r, const struct qb_worker_end *end)
 
 	snprintf(r->outcome, sizeof(r->outcome), end->signal ? "signal %d" : "exit status %d",
 		end->signal ? end->signal : (int)end->status);
-	if (r->stop == QB_RUN_OVERTIME) {
+	if (r->stop == QB_STOP_OVERTIME) {
 		snprintf(text, sizeof(text), "the job took longer than its limit of %lld s and was stopped; "
 			"give it less to do, or raise worker-wall-seconds",
 			(long long)r->daemon->options.worker_wall_seconds);
 		set_error(r, "time_limit", text);
-	} else if (r->stop == QB_RUN_CANCELLED) {
+	} else if (r->stop == QB_STOP_CANCELLED) {
 		set_error(r, "cancelled", "the job was cancelled");
+	} else if (r->stop == QB_STOP_STALLED || r->stop == QB_STOP_ABANDONED) {
+		set_error(r, "internal", "the worker was ended by the server");
+	} else if (was_never_there(r, end)) {
+		r->host_failed = true;
+		snprintf(text, sizeof(text), "the worker could not be started (exit status %d): %s", (int)end->status,
+			last_line(end->errors, tail, sizeof(tail)));
+		set_error(r, "worker_unavailable", text);
 	} else if (end->signal) {
 		word_signal(r, end->signal, text, sizeof(text));
 		last_line(end->errors, tail, sizeof(tail));
@@ -328,6 +345,8 @@ static void on_end(void *arg, const struct qb_worker_end *end)
 	struct qb_run *r = arg;
 
 	r->worker = NULL;
+	r->ended = true;
+	r->exclusive = QB_EXCLUSIVE_NO;
 	uv_timer_stop(&r->wall);
 	uv_timer_stop(&r->grace);
 	word_end(r, end);
@@ -338,7 +357,7 @@ static void on_end(void *arg, const struct qb_worker_end *end)
 	if (r->folder) {
 		qb_remove_tree(r->folder);
 	}
-	r->ended(r->arg, r);
+	r->changed(r->arg, r);
 }
 
 static void grace_over(uv_timer_t *timer)
@@ -352,20 +371,22 @@ static void grace_over(uv_timer_t *timer)
 
 void qb_run_end(struct qb_run *r, enum qb_run_stop reason)
 {
-	if (!r->worker || (r->stop != QB_RUN_GOES && reason != QB_RUN_STOPPED)) {
+	bool deaf = r->paused || reason == QB_STOP_STALLED || reason == QB_STOP_ABANDONED;
+
+	if (!r->worker || (r->stop != QB_STOP_NONE && reason != QB_STOP_STOPPING)) {
 		return;
 	}
-	if (r->stop == QB_RUN_GOES) {
+	if (r->stop == QB_STOP_NONE) {
 		r->stop = reason;
 	}
-	/* A stopped process cannot hear SIGTERM, and must not be woken into somebody's latency section. */
-	qb_worker_signal(r->worker, r->paused ? SIGKILL : SIGTERM);
+	/* A stopped process cannot hear SIGTERM, and must not be woken into somebody's exclusive time. */
+	qb_worker_signal(r->worker, deaf ? SIGKILL : SIGTERM);
 	uv_timer_start(&r->grace, grace_over, GRACE_MS, 0);
 }
 
 static void wall_over(uv_timer_t *timer)
 {
-	qb_run_end(timer->data, QB_RUN_OVERTIME);
+	qb_run_end(timer->data, QB_STOP_OVERTIME);
 }
 
 static void start_wall(struct qb_run *r)
@@ -396,9 +417,10 @@ void qb_run_resume(struct qb_run *r)
 	}
 }
 
-void qb_run_go(struct qb_run *r)
+void qb_run_grant(struct qb_run *r)
 {
-	r->section = QB_SECTION_ALONE;
+	r->exclusive = QB_EXCLUSIVE_GRANTED;
+	r->active = qb_seconds();
 	if (r->worker) {
 		qb_worker_say(r->worker, "{\"go\": \"latency\"}");
 	}
@@ -424,13 +446,11 @@ static char **arguments(const struct qb_run *r)
 }
 
 struct qb_run *qb_run_start(struct qb_daemon *daemon, int64_t job, const char *upload, json_t *line,
-	void (*ended)(void *arg, struct qb_run *run), void (*sections)(void *arg), void *arg, char *why,
-	size_t why_len)
+	void (*changed)(void *arg, struct qb_run *run), void *arg, char *why, size_t why_len)
 {
 	struct qb_run *r = calloc(1, sizeof(*r));
 	struct qb_worker_setup setup = {.limit = LINE_MAX_BYTES, .line = on_line, .batch = on_batch,
 		.end = on_end, .arg = r};
-	char *text;
 
 	if (!r) {
 		snprintf(why, why_len, "no memory to start a worker");
@@ -439,8 +459,7 @@ struct qb_run *qb_run_start(struct qb_daemon *daemon, int64_t job, const char *u
 	r->daemon = daemon;
 	r->job = job;
 	snprintf(r->upload, sizeof(r->upload), "%s", upload ? upload : "");
-	r->ended = ended;
-	r->sections = sections;
+	r->changed = changed;
 	r->arg = arg;
 	r->wall_left = (double)daemon->options.worker_wall_seconds;
 	uv_timer_init(daemon->loop, &r->wall);
@@ -450,20 +469,27 @@ struct qb_run *qb_run_start(struct qb_daemon *daemon, int64_t job, const char *u
 			: qb_format("%s/work/%s", daemon->options.state, upload);
 	qb_make_folder(r->folder);
 	json_object_set_new(line, "workdir", json_string(r->folder));
-	text = qb_json_text(line, JSON_COMPACT);
-	setup.input = text;
+	r->line = qb_json_text(line, JSON_COMPACT);
 	setup.folder = r->folder;
 	setup.argv = arguments(r);
 	r->worker = qb_worker_start(daemon->loop, &setup, why, why_len);
 	qb_worker_argv_free(setup.argv);
-	free(text);
 	if (!r->worker) {
 		qb_run_free(&r);
 		return NULL;
 	}
 	atomic_fetch_add(&daemon->workers_started, 1);
-	start_wall(r);
 	return r;
+}
+
+void qb_run_begin(struct qb_run *r)
+{
+	if (r->worker) {
+		qb_worker_say(r->worker, r->line ? r->line : "");
+		start_wall(r);
+	}
+	free(r->line);
+	r->line = NULL;
 }
 
 static void timer_closed(uv_handle_t *handle)
@@ -476,6 +502,7 @@ static void timer_closed(uv_handle_t *handle)
 	json_decref(r->result);
 	json_decref(r->error);
 	free(r->folder);
+	free(r->line);
 	free(r);
 }
 

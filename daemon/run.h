@@ -12,15 +12,7 @@
 #include <uv.h>
 
 #include "daemon/daemon.h"
-
-enum qb_run_stop {
-	QB_RUN_GOES,
-	QB_RUN_CANCELLED, /* somebody asked for it */
-	QB_RUN_STOPPED,   /* the daemon is stopping */
-	QB_RUN_OVERTIME,  /* the limit of elapsed time */
-};
-
-enum qb_run_section { QB_SECTION_NONE, QB_SECTION_WAITS, QB_SECTION_ALONE };
+#include "daemon/scheduler.h"
 
 struct qb_run {
 	struct qb_daemon *daemon;
@@ -31,34 +23,37 @@ struct qb_run {
 	json_t *result, *error; /* what the worker said last */
 	char outcome[160];      /* how the process ended, for the record */
 	enum qb_run_stop stop;
-	enum qb_run_section section;
-	bool paused;
+	enum qb_exclusive exclusive;
+	int64_t turn;           /* of its exclusive time, given by the receiver */
+	double active;          /* when it last showed a sign of life */
+	int attempts;           /* the receiver's */
+	bool paused, ended;     /* ended: its worker is gone */
+	bool host_failed;       /* what ended was a program that could not start the worker */
 	uv_timer_t wall, grace;
 	int closed; /* of the two */
-	int64_t waits_since; /* turn of its section */
 	double wall_left, wall_since; /* seconds */
 	double progress_at;
 	char stage[64];
 	int64_t kept, invalid;
-	bool changed; /* events were stored in this batch */
+	bool events_stored; /* in this batch */
 	struct qb_run *next;
-	/* Its worker is gone; error is NULL exactly when result counts. The receiver frees the run. */
-	void (*ended)(void *arg, struct qb_run *run);
-	void (*sections)(void *arg); /* a section began or ended */
+	char *line; /* its job, until it begins */
+	/* It asked for exclusive time or gave it back, or it ended: error is then NULL exactly when result counts. */
+	void (*changed)(void *arg, struct qb_run *run);
 	void *arg;
 };
 
-/* line: the job for the worker. NULL with a sentence in why where it cannot start. */
+/* Starts a worker, which waits for its job (line). NULL with a sentence in why where the host cannot. */
 struct qb_run *qb_run_start(struct qb_daemon *daemon, int64_t job, const char *upload, json_t *line,
-	void (*ended)(void *arg, struct qb_run *run), void (*sections)(void *arg), void *arg, char *why,
-	size_t why_len);
+	void (*changed)(void *arg, struct qb_run *run), void *arg, char *why, size_t why_len);
+void qb_run_begin(struct qb_run *run); /* the worker gets its job, and its time runs */
 void qb_run_end(struct qb_run *run, enum qb_run_stop reason); /* SIGTERM, two seconds, SIGKILL */
 void qb_run_pause(struct qb_run *run);                        /* its clock stops too */
 void qb_run_resume(struct qb_run *run);
-void qb_run_go(struct qb_run *run); /* the section it waits for may begin */
+void qb_run_grant(struct qb_run *run); /* the exclusive time it asked for begins */
 void qb_run_free(struct qb_run **run);
 
-/* Stores an event of the job and wakes its followers; the time is added. */
+/* Stores an event of the job; the time is added. */
 void qb_run_event(struct qb_daemon *daemon, int64_t job, json_t *event);
 
 #endif

@@ -23,7 +23,7 @@ struct qb_worker_end {
 
 struct qb_worker_setup {
 	char **argv;       /* borrowed for the call */
-	const char *input; /* first line of stdin without its newline; NULL: stdin is at its end */
+	const char *input; /* first line of stdin without its newline; NULL: none yet */
 	const char *folder; /* working directory; NULL: ours */
 	bool collect;      /* keep stdout whole instead of calling line */
 	size_t limit;      /* bytes of a line, or of the whole collected output */

@@ -41,11 +41,11 @@ check_SCRIPTS += tests/check-layers tests/check-lists
 EXTRA_DIST += tests/check-layers tests/check-lists
 
 include tests/unit/base/local.mk
+include tests/unit/daemon/local.mk
 include tests/unit/graph/local.mk
 include tests/unit/hw/local.mk
 include tests/fuzz/local.mk
 include tests/unit/analysis/local.mk
-include tests/unit/daemon/local.mk
 include tests/unit/format/local.mk
 include tests/unit/quant/local.mk
 include tests/unit/tensor/local.mk

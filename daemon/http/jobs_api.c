@@ -15,6 +15,7 @@
 #include "daemon/engine.h"
 #include "daemon/http/http.h"
 #include "daemon/jobs.h"
+#include "daemon/submission.h"
 #include "daemon/loop.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
@@ -141,7 +142,7 @@ static void submit(struct qb_call *call, void *arg)
 {
 	struct submission *s = arg;
 
-	s->job = qb_jobs_submit(s->rq->daemon->jobs, s->spec, &s->created, &s->problem);
+	s->job = qb_submit(s->rq->daemon, s->spec, &s->created, &s->problem);
 	qb_call_done(call);
 }
 
@@ -170,7 +171,7 @@ enum MHD_Result qb__jobs_submit(struct qb_request *rq)
 struct order {
 	struct qb_daemon *daemon;
 	int64_t id;
-	json_t *(*run)(struct qb_jobs *jobs, int64_t id, struct qb_problem *p);
+	json_t *(*run)(struct qb_daemon *daemon, int64_t id, struct qb_problem *p);
 	json_t *job;
 	bool ok;
 	struct qb_problem problem;
@@ -181,15 +182,15 @@ static void carry_out(struct qb_call *call, void *arg)
 	struct order *o = arg;
 
 	if (o->run) {
-		o->job = o->run(o->daemon->jobs, o->id, &o->problem);
+		o->job = o->run(o->daemon, o->id, &o->problem);
 	} else {
-		o->ok = qb_jobs_delete(o->daemon->jobs, o->id, &o->problem);
+		o->ok = qb_job_delete(o->daemon, o->id, &o->problem);
 	}
 	qb_call_done(call);
 }
 
 static enum MHD_Result order(struct qb_request *rq,
-	json_t *(*run)(struct qb_jobs *jobs, int64_t id, struct qb_problem *p))
+	json_t *(*run)(struct qb_daemon *daemon, int64_t id, struct qb_problem *p))
 {
 	struct order o = {.daemon = rq->daemon, .run = run};
 
@@ -204,12 +205,12 @@ static enum MHD_Result order(struct qb_request *rq,
 
 enum MHD_Result qb__jobs_cancel(struct qb_request *rq)
 {
-	return order(rq, qb_jobs_cancel);
+	return order(rq, qb_job_cancel);
 }
 
 enum MHD_Result qb__jobs_retry(struct qb_request *rq)
 {
-	return order(rq, qb_jobs_retry);
+	return order(rq, qb_job_retry);
 }
 
 enum MHD_Result qb__jobs_delete(struct qb_request *rq)

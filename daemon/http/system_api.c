@@ -16,6 +16,7 @@
 
 #include "daemon/embedded.h"
 #include "daemon/engine.h"
+#include "daemon/health.h"
 #include "daemon/http/http.h"
 #include "daemon/hub.h"
 #include "daemon/loop.h"
@@ -181,7 +182,7 @@ enum MHD_Result qb__health_ready(struct qb_request *rq)
 	if (atomic_load(&rq->daemon->stopping)) {
 		return qb_reply_refuse(rq, 503, "stopping", "the server is stopping; try again later");
 	}
-	if (!qb_engine_info(rq->daemon->engine, &p)) {
+	if (!qb_engine_info(rq->daemon->engine, &p) || !qb_health_check(rq->daemon->health, &p)) {
 		return qb_reply_problem(rq, &p);
 	}
 	if (!qb_storage_usable(rq->daemon->storage, &p)) {

@@ -11,7 +11,7 @@
 
 #include "daemon/blobs.h"
 #include "daemon/http/http.h"
-#include "daemon/jobs.h"
+#include "daemon/dispatcher.h"
 #include "daemon/loop.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
@@ -209,7 +209,7 @@ static void add(struct qb_call *call, void *arg)
 	a->object = qb_uploads_add(daemon, a->kind, a->u->name, &a->u->blob, &a->created, &a->wake,
 		&a->u->problem);
 	if (a->wake) {
-		qb_jobs_wake(daemon->jobs);
+		qb_dispatcher_wake(daemon->dispatcher);
 	}
 	qb_call_done(call);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "daemon/http/http.h"
-#include "daemon/jobs.h"
+#include "daemon/dispatcher.h"
 #include "daemon/loop.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
@@ -95,7 +95,7 @@ static void inspect_upload(struct qb_call *call, void *arg)
 	struct order *o = arg;
 
 	o->object = qb_uploads_inspect(o->rq->daemon, o->rq->part[0], &o->problem);
-	qb_jobs_wake(o->rq->daemon->jobs);
+	qb_dispatcher_wake(o->rq->daemon->dispatcher);
 	qb_call_done(call);
 }
 

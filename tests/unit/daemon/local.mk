@@ -4,3 +4,7 @@ check_PROGRAMS += tests/unit/daemon/test_host
 tests_unit_daemon_test_host_SOURCES = tests/unit/daemon/test_host.c daemon/http/host.c
 tests_unit_daemon_test_host_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_daemon_test_host_LDADD = $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/daemon/test_scheduler
+tests_unit_daemon_test_scheduler_SOURCES = tests/unit/daemon/test_scheduler.c daemon/scheduler.c
+tests_unit_daemon_test_scheduler_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_daemon_test_scheduler_LDADD = $(CMOCKA_LIBS)

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "daemon/dispatcher.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/blobs.h"
+#include "daemon/daemon.h"
+#include "daemon/engine.h"
+#include "daemon/health.h"
+#include "daemon/jobs.h"
+#include "daemon/run.h"
+#include "daemon/scheduler.h"
+#include "daemon/storage.h"
+#include "daemon/store.h"
+
+static const double AGAIN_S = 0.5; /* after what should not fail */
+
+struct qb_dispatcher {
+	struct qb_daemon *daemon;
+	struct qb_run *runs;
+	uv_timer_t timer;
+	int64_t turns; /* of exclusive runs */
+	struct qb_host_pause pause;
+	void (*stopped)(struct qb_daemon *daemon);
+};
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+static void decide(uv_timer_t *timer);
+
+static void decide_in(struct qb_dispatcher *d, double seconds)
+{
+	uint64_t ms = seconds > 0 ? (uint64_t)ceil(seconds * 1000) : 0;
+
+	if (!d->stopped && (!uv_is_active((uv_handle_t *)&d->timer) || uv_timer_get_due_in(&d->timer) > ms)) {
+		uv_timer_start(&d->timer, decide, ms, 0);
+	}
+}
+
+void qb_dispatcher_wake(struct qb_dispatcher *d)
+{
+	decide_in(d, 0);
+}
+
+/* The machine cannot start a worker: no job's fault, and it may pass. */
+static void host_failed(struct qb_dispatcher *d, const char *why)
+{
+	qb_host_pause_extend(&d->pause, qb_seconds());
+	qb_health_set(d->daemon->health, QB_CONDITION_WORKERS, "%s; jobs wait, and it is tried again every few seconds",
+		why);
+}
+
+static void host_works(struct qb_dispatcher *d)
+{
+	if (d->pause.failures) {
+		d->pause = (struct qb_host_pause){0};
+		qb_health_clear(d->daemon->health, QB_CONDITION_WORKERS);
+	}
+}
+
+static bool gave_up(struct qb_dispatcher *d, struct qb_run *r)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), "%d times the job measured latency and stood still, while all other jobs had to "
+		"wait; retry it if you think that the machine was the cause", QB_ATTEMPTS_MAX);
+	return qb_job_fail(d->daemon, r->job, "gave_up", text);
+}
+
+static bool store_job(struct qb_dispatcher *d, struct qb_run *r)
+{
+	struct qb_run_end end = {.stop = r->stop, .good = !r->error, .started = !r->host_failed,
+		.attempts = r->attempts};
+	bool counts;
+
+	switch (qb_sched_fate(&end, &counts)) {
+	case QB_FATE_SUCCEEDED:
+		return qb_job_finish(d->daemon, r->job, "succeeded", NULL, r->outcome, r->result);
+	case QB_FATE_FAILED:
+		return qb_job_finish(d->daemon, r->job, "failed", r->error, r->outcome, NULL);
+	case QB_FATE_CANCELLED:
+		return qb_job_finish(d->daemon, r->job, "cancelled", r->error, r->outcome, NULL);
+	case QB_FATE_QUEUED:
+		return qb_job_requeue(d->daemon, r->job, counts);
+	case QB_FATE_GAVE_UP:
+		return gave_up(d, r);
+	default:
+		return true;
+	}
+}
+
+/* One that was ended by us, or never began, is inspected another time. */
+static bool store_inspection(struct qb_dispatcher *d, struct qb_run *r)
+{
+	if (r->host_failed || (r->stop != QB_STOP_NONE && r->stop != QB_STOP_OVERTIME)) {
+		return true;
+	}
+	return qb_store_exec(d->daemon->store, QB_SQL_UPLOAD_INSPECTED, "ssjj", r->upload, r->error ? "failed" : "ok",
+		r->error ? NULL : r->result, r->error);
+}
+
+/* What became of workers that are gone. Whatever cannot be stored stays, and is tried again. */
+bool qb_dispatcher_save(struct qb_dispatcher *d)
+{
+	bool all = true;
+
+	for (struct qb_run **link = &d->runs, *r; (r = *link) != NULL;) {
+		if (!r->ended || !(r->job ? store_job(d, r) : store_inspection(d, r))) {
+			all = all && !r->ended;
+			link = &r->next;
+			continue;
+		}
+		*link = r->next;
+		qb_run_free(&r);
+	}
+	return all;
+}
+
+/* What could not be stored is computed again by the next daemon. */
+static void stop_if_idle(struct qb_dispatcher *d)
+{
+	for (const struct qb_run *r = d->runs; r; r = r->next) {
+		if (!r->ended) {
+			return;
+		}
+	}
+	for (struct qb_run *r; (r = d->runs) != NULL;) {
+		d->runs = r->next;
+		qb_run_free(&r);
+	}
+	d->stopped(d->daemon);
+}
+
+static void run_changed(void *arg, struct qb_run *r)
+{
+	struct qb_dispatcher *d = arg;
+
+	if (r->ended && r->host_failed) {
+		host_failed(d, text_of(r->error, "detail"));
+	}
+	if (r->exclusive == QB_EXCLUSIVE_ASKED && !r->turn) {
+		r->turn = ++d->turns;
+	}
+	if (!d->stopped) {
+		qb_dispatcher_wake(d);
+	} else if (r->ended) {
+		qb_dispatcher_save(d);
+		stop_if_idle(d);
+	}
+}
+
+static json_t *file_object(struct qb_daemon *daemon, const char *name, const char *sha256)
+{
+	char *path = qb_blob_path(daemon->options.state, sha256);
+	json_t *v = json_pack("{s:s, s:s, s:s}", "path", path, "name", name, "sha256", sha256);
+
+	free(path);
+	return v;
+}
+
+/* What the worker reads: ids become files. NULL where a file is gone, as why says, or the database cannot be read. */
+static json_t *job_line(struct qb_daemon *daemon, int64_t id, const json_t *spec, char *why, size_t why_len)
+{
+	json_t *line, *inputs = NULL, *in, *file;
+	size_t i;
+
+	*why = '\0';
+	if (!qb_store_list(daemon->store, QB_SQL_JOB_INPUTS, &inputs, "i", id)) {
+		return NULL;
+	}
+	line = json_deep_copy(spec);
+	json_array_foreach(inputs, i, in) {
+		if (!json_is_true(json_object_get(in, "exists"))) {
+			snprintf(why, why_len, "%s: %s (%s) was deleted; upload it again and submit a new job",
+				text_of(in, "field"), text_of(in, "upload"), text_of(in, "name"));
+			json_decref(line);
+			line = NULL;
+			break;
+		}
+		file = file_object(daemon, text_of(in, "name"), text_of(in, "sha256"));
+		/* Results that hold a job to submit name uploads as this one did. */
+		json_object_set(file, "id", json_object_get(in, "upload"));
+		json_object_set_new(line, text_of(in, "field"), file);
+	}
+	json_decref(inputs);
+	return line;
+}
+
+static struct qb_run *start_run(struct qb_dispatcher *d, int64_t job, const char *upload, json_t *line)
+{
+	char why[512];
+	struct qb_run *r = qb_run_start(d->daemon, job, upload, line, run_changed, d, why, sizeof(why));
+
+	if (!r) {
+		host_failed(d, why);
+		return NULL;
+	}
+	host_works(d);
+	r->next = d->runs;
+	d->runs = r;
+	return r;
+}
+
+/* The worker is there before the job is said to run, and gets its job after that: a start that fails, and one that
+ * cannot be stored, leave the job in the queue. */
+static bool start_job(struct qb_dispatcher *d, const json_t *row)
+{
+	int64_t id = json_integer_value(json_object_get(row, "id"));
+	char why[512];
+	json_t *line = job_line(d->daemon, id, json_object_get(row, "spec"), why, sizeof(why));
+	struct qb_run *r;
+	bool ok;
+
+	if (!line) {
+		return *why && qb_job_fail(d->daemon, id, "input_deleted", why);
+	}
+	r = start_run(d, id, NULL, line);
+	json_decref(line);
+	if (!r) {
+		return false;
+	}
+	r->attempts = (int)json_integer_value(json_object_get(row, "attempts")) + 1;
+	ok = qb_job_start(d->daemon, id);
+	ok ? qb_run_begin(r) : qb_run_end(r, QB_STOP_ABANDONED);
+	return ok;
+}
+
+static void start_jobs(struct qb_dispatcher *d, int slots)
+{
+	bool ok = true;
+
+	while (ok && slots-- > 0) {
+		json_t *row;
+
+		if (qb_store_get(d->daemon->store, QB_SQL_JOB_NEXT, &row, "") != QB_FOUND) {
+			return;
+		}
+		ok = start_job(d, row);
+		json_decref(row);
+	}
+	if (!ok) {
+		decide_in(d, fmax(d->pause.until - qb_seconds(), AGAIN_S));
+	}
+}
+
+static bool inspected_now(const struct qb_dispatcher *d, const char *upload)
+{
+	for (const struct qb_run *r = d->runs; r; r = r->next) {
+		if (!r->job && !strcmp(r->upload, upload)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void start_inspections(struct qb_dispatcher *d, int slots)
+{
+	json_t *pending = NULL, *row, *line;
+	struct qb_run *r;
+	size_t i;
+
+	if (slots <= 0 || !qb_store_list(d->daemon->store, QB_SQL_UPLOAD_PENDING, &pending, "")) {
+		return;
+	}
+	json_array_foreach(pending, i, row) {
+		if (slots <= 0 || inspected_now(d, text_of(row, "id"))) {
+			continue;
+		}
+		line = json_pack("{s:s, s:o}", "type", "inspect",
+			!strcmp(text_of(row, "kind"), "m") ? "model" : "data",
+			file_object(d->daemon, text_of(row, "name"), text_of(row, "sha256")));
+		r = start_run(d, 0, text_of(row, "id"), line);
+		json_decref(line);
+		if (!r) {
+			decide_in(d, d->pause.until - qb_seconds());
+			break;
+		}
+		qb_run_begin(r);
+		slots--;
+	}
+	json_decref(pending);
+}
+
+/* The run beside which all others are paused, as the plan says. */
+static void arrange(struct qb_dispatcher *d, const struct qb_sched_plan *plan)
+{
+	struct qb_run *r = d->runs;
+
+	for (int i = 0; r; r = r->next, i++) {
+		if (plan->exclusive >= 0 && i != plan->exclusive) {
+			qb_run_pause(r);
+			continue;
+		}
+		qb_run_resume(r);
+		if (i == plan->exclusive && plan->stalled) {
+			qb_run_end(r, QB_STOP_STALLED);
+		} else if (i == plan->exclusive && plan->grant) {
+			qb_run_grant(r);
+			qb_dispatcher_wake(d); /* its time runs from now */
+		}
+	}
+}
+
+static struct qb_sched_plan make_plan(struct qb_dispatcher *d)
+{
+	const struct qb_options *o = &d->daemon->options;
+	struct qb_sched_state s = {.now = qb_seconds(), .open = qb_engine_info(d->daemon->engine, NULL) &&
+			qb_storage_usable(d->daemon->storage, NULL),
+		.resume = d->pause.until, .job_slots = (int)o->jobs, .inspection_slots = 1, .stall_seconds = 0};
+	struct qb_sched_run *runs;
+	struct qb_sched_plan plan;
+
+	for (const struct qb_run *r = d->runs; r; r = r->next) {
+		s.count++;
+	}
+	runs = calloc((size_t)s.count + 1, sizeof(*runs));
+	if (!runs) {
+		return (struct qb_sched_plan){.exclusive = -1, .again = s.now + AGAIN_S};
+	}
+	s.runs = runs;
+	s.count = 0;
+	for (const struct qb_run *r = d->runs; r; r = r->next) {
+		runs[s.count++] = (struct qb_sched_run){.inspection = !r->job, .ended = r->ended,
+			.exclusive = r->exclusive, .turn = r->turn, .active = r->active};
+	}
+	plan = qb_sched_plan(&s);
+	free(runs);
+	return plan;
+}
+
+static void decide(uv_timer_t *timer)
+{
+	struct qb_dispatcher *d = timer->data;
+	struct qb_sched_plan plan;
+
+	qb_dispatcher_save(d); /* what fails is tried again when storage works */
+	plan = make_plan(d);
+	if (plan.again > 0) {
+		decide_in(d, plan.again - qb_seconds());
+	}
+	arrange(d, &plan);
+	start_inspections(d, plan.inspections);
+	start_jobs(d, plan.jobs);
+}
+
+struct qb_dispatcher *qb_dispatcher_create(struct qb_daemon *daemon)
+{
+	struct qb_dispatcher *d = calloc(1, sizeof(*d));
+
+	if (d) {
+		d->daemon = daemon;
+		uv_timer_init(daemon->loop, &d->timer);
+		d->timer.data = d;
+	}
+	return d;
+}
+
+bool qb_dispatcher_cancel(struct qb_dispatcher *d, int64_t job)
+{
+	for (struct qb_run *r = d->runs; r; r = r->next) {
+		if (r->job == job && r->stop != QB_STOP_ABANDONED) {
+			qb_run_end(r, QB_STOP_CANCELLED);
+			return true;
+		}
+	}
+	return false;
+}
+
+void qb_dispatcher_stop(struct qb_dispatcher *d, void (*done)(struct qb_daemon *daemon))
+{
+	d->stopped = done;
+	uv_close((uv_handle_t *)&d->timer, NULL);
+	qb_dispatcher_save(d);
+	for (struct qb_run *r = d->runs; r; r = r->next) {
+		qb_run_end(r, QB_STOP_STOPPING);
+	}
+	stop_if_idle(d);
+}
+
+void qb_dispatcher_destroy(struct qb_dispatcher **dispatcher)
+{
+	free(*dispatcher);
+	*dispatcher = NULL;
+}
+
+bool qb_dispatcher_measuring(const struct qb_dispatcher *d)
+{
+	for (const struct qb_run *r = d->runs; r; r = r->next) {
+		if (!r->ended && r->exclusive == QB_EXCLUSIVE_GRANTED) {
+			return true;
+		}
+	}
+	return false;
+}

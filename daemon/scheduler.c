@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "daemon/scheduler.h"
+
+static const double FIRST_PAUSE_S = 0.25, LONGEST_PAUSE_S = 30;
+
+/* The one that has it, else the one that asked first. */
+static int exclusive_run(const struct qb_sched_state *s)
+{
+	int first = -1;
+
+	for (int i = 0; i < s->count; i++) {
+		const struct qb_sched_run *r = &s->runs[i];
+
+		if (r->ended || r->exclusive == QB_EXCLUSIVE_NO) {
+			continue;
+		}
+		if (r->exclusive == QB_EXCLUSIVE_GRANTED) {
+			return i;
+		}
+		if (first < 0 || r->turn < s->runs[first].turn) {
+			first = i;
+		}
+	}
+	return first;
+}
+
+/* Slots without a run. One whose end is not stored yet keeps its slot: what cannot be stored need not be computed. */
+static int vacant(const struct qb_sched_state *s, bool inspections, int slots)
+{
+	for (int i = 0; i < s->count; i++) {
+		slots -= s->runs[i].inspection == inspections;
+	}
+	return slots > 0 ? slots : 0;
+}
+
+struct qb_sched_plan qb_sched_plan(const struct qb_sched_state *s)
+{
+	struct qb_sched_plan plan = {.exclusive = exclusive_run(s)};
+
+	if (plan.exclusive >= 0) {
+		const struct qb_sched_run *r = &s->runs[plan.exclusive];
+
+		plan.grant = r->exclusive == QB_EXCLUSIVE_ASKED;
+		if (!plan.grant && s->stall_seconds > 0) {
+			plan.stalled = s->now - r->active >= s->stall_seconds;
+			plan.again = plan.stalled ? 0 : r->active + s->stall_seconds;
+		}
+		return plan;
+	}
+	if (!s->open) {
+		return plan;
+	}
+	if (s->now < s->resume) {
+		plan.again = s->resume;
+		return plan;
+	}
+	plan.inspections = vacant(s, true, s->inspection_slots);
+	plan.jobs = vacant(s, false, s->job_slots);
+	return plan;
+}
+
+void qb_host_pause_extend(struct qb_host_pause *p, double now)
+{
+	double pause = FIRST_PAUSE_S;
+
+	for (int i = 0; i < p->failures && pause < LONGEST_PAUSE_S; i++) {
+		pause *= 2;
+	}
+	p->failures++;
+	p->until = now + (pause < LONGEST_PAUSE_S ? pause : LONGEST_PAUSE_S);
+}
+
+enum qb_run_fate qb_sched_fate(const struct qb_run_end *e, bool *counts)
+{
+	*counts = e->started && e->stop != QB_STOP_STOPPING;
+	switch (e->stop) {
+	case QB_STOP_ABANDONED:
+		return QB_FATE_NOTHING;
+	case QB_STOP_CANCELLED:
+		return QB_FATE_CANCELLED;
+	case QB_STOP_STALLED:
+		return e->attempts >= QB_ATTEMPTS_MAX ? QB_FATE_GAVE_UP : QB_FATE_QUEUED;
+	case QB_STOP_STOPPING:
+		return e->good ? QB_FATE_SUCCEEDED : QB_FATE_QUEUED;
+	case QB_STOP_OVERTIME:
+		return e->good ? QB_FATE_SUCCEEDED : QB_FATE_FAILED;
+	default:
+		return e->good ? QB_FATE_SUCCEEDED : e->started ? QB_FATE_FAILED : QB_FATE_QUEUED;
+	}
+}

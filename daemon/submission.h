@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How a job comes into the queue. Loop thread only.
+ */
+#ifndef QB_DAEMON_SUBMISSION_H
+#define QB_DAEMON_SUBMISSION_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "daemon/util.h"
+
+struct qb_daemon;
+
+/* asked has passed its schema. Returns the job's object; *created is false where an identical job answers. */
+json_t *qb_submit(struct qb_daemon *d, const json_t *asked, bool *created, struct qb_problem *p);
+
+#endif
