@@ -76,7 +76,7 @@ json_t *qb_fault_rows(const struct qb_faults *faults, const struct qb_sweep_row 
 				qb_json_real(qb_sqnr_db(f->signal, f->noise)), "network_sqnr_db",
 				f->value->constant ? json_null()
 					: qb_json_real(qb_sqnr_db(s->ref_signal, s->ref_noise)),
-				"exact", qb_sqnr_exact(f->signal, f->noise), "clipping", clip, "rounding", f->noise > 0 ? 1 - clip : 0, "inf_norm",
+				"exact", qb_sqnr_exact(f->noise), "clipping", clip, "rounding", f->noise > 0 ? 1 - clip : 0, "inf_norm",
 				qb_json_float(f->inf_norm), "kurtosis", qb_json_real(qb_fault_kurtosis(f)),
 				"channels", (json_int_t)f->channels, "worst_channels", worst_channels(f)));
 	}

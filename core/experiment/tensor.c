@@ -19,7 +19,7 @@ static const char *const usual_formats[] = {"int8", "int4", "E2", "E3", "E4", "E
 
 struct tally {
 	double signal, noise;
-	int64_t wins;
+	int64_t rows, wins;
 };
 
 struct tensor_job {
@@ -210,13 +210,19 @@ static json_t *histogram_json(const struct qb_survey *s, int64_t most)
 		join * width, "counts", counts);
 }
 
-static double best_db(const struct qb_survey *s, enum qb_granularity g)
+/* Decibels to compare by: no error is more than any. */
+static double rank_of(const struct qb_survey_row *r)
+{
+	return qb_sqnr_exact(r->noise) ? INFINITY : r->sqnr_db;
+}
+
+static double best_rank(const struct qb_survey *s, enum qb_granularity g)
 {
 	double best = -INFINITY;
 
 	for (int i = 0; i < s->rows; i++) {
 		if (s->row[i].granularity == g) {
-			best = fmax(best, s->row[i].sqnr_db);
+			best = fmax(best, rank_of(&s->row[i]));
 		}
 	}
 	return best;
@@ -230,11 +236,11 @@ static json_t *best_json(const struct qb_survey *s, const struct tensor_job *t)
 		for (int i = 0; i < s->rows; i++) {
 			const struct qb_survey_row *r = &s->row[i];
 
-			if (r->granularity == (enum qb_granularity)g && r->sqnr_db == best_db(s, r->granularity)) {
+			if (r->granularity == (enum qb_granularity)g && rank_of(r) == best_rank(s, r->granularity)) {
 				json_array_append_new(a, json_pack("{s:s, s:s, s:o, s:b}", "granularity",
 					qb_granularity_name(r->granularity), "format", t->format[r->format].name,
 					"sqnr_db", qb_json_real(r->sqnr_db), "exact",
-					qb_sqnr_exact(r->signal, r->noise)));
+					qb_sqnr_exact(r->noise)));
 				break;
 			}
 		}
@@ -279,8 +285,9 @@ static void add_rows(struct tensor_job *t, const struct qb_source_tensor *s, con
 	for (int i = 0; i < v->rows; i++) {
 		const struct qb_survey_row *r = &v->row[i];
 		struct tally *sum = &t->tally[r->granularity][r->format];
-		bool best = r->sqnr_db == best_db(v, r->granularity);
+		bool best = rank_of(r) == best_rank(v, r->granularity);
 
+		sum->rows++;
 		sum->signal += r->signal;
 		sum->noise += r->noise;
 		sum->wins += best && !won[r->granularity];
@@ -288,7 +295,7 @@ static void add_rows(struct tensor_job *t, const struct qb_source_tensor *s, con
 		json_array_append_new(t->rows, json_pack("{s:o, s:s, s:s, s:f, s:o, s:o, s:b, s:b}", "tensor",
 			name_json(s->name), "granularity", qb_granularity_name(r->granularity), "format",
 			t->format[r->format].name, "bits", r->bits, "mse", qb_json_real(r->mse), "sqnr_db",
-			qb_json_real(r->sqnr_db), "exact", qb_sqnr_exact(r->signal, r->noise), "best", best));
+			qb_json_real(r->sqnr_db), "exact", qb_sqnr_exact(r->noise), "best", best));
 	}
 }
 
@@ -302,12 +309,12 @@ static json_t *total_json(struct tensor_job *t)
 			const char *granularity = qb_granularity_name((enum qb_granularity)g);
 			double db = qb_sqnr_db(sum->signal, sum->noise);
 
-			if (sum->signal == 0 && sum->noise == 0) {
+			if (!sum->rows) {
 				continue;
 			}
 			json_array_append_new(a, json_pack("{s:s, s:s, s:o, s:b, s:I}", "granularity", granularity,
 				"format", t->format[f].name, "sqnr_db", qb_json_real(db), "exact",
-				qb_sqnr_exact(sum->signal, sum->noise), "wins", (json_int_t)sum->wins));
+				qb_sqnr_exact(sum->noise), "wins", (json_int_t)sum->wins));
 			qb_job_metric(t->job, "model", t->format[f].name, granularity, "sqnr", db, "dB");
 		}
 	}

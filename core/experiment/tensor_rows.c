@@ -97,7 +97,7 @@ static json_t *row(struct qb_job *job, const struct qb_sweep *sweep, int scheme,
 		(json_int_t)q->channels, "sqnr_db", qb_json_real(own), "network_sqnr_db",
 		v->constant ? qb_json_real(own)
 			: qb_json_real(qb_sqnr_db(s.ref_signal, s.ref_noise)),
-		"exact", qb_sqnr_exact(s.signal, s.noise), "min", qb_json_real(lo), "max", qb_json_real(hi), "observed_min", qb_json_float(min),
+		"exact", qb_sqnr_exact(s.noise), "min", qb_json_real(lo), "max", qb_json_real(hi), "observed_min", qb_json_float(min),
 		"observed_max", qb_json_float(max));
 }
 

@@ -460,9 +460,66 @@ struct QB_NAME(wide) {
 	double sum[4][QB_NAME(LANES)];
 };
 
-QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(widen)(struct QB_NAME(wide) *w,
-	float ends[4][QB_NAME(LANES)], int with_ref)
+/* All of a window in double precision, whose squares of float32 neither over- nor underflow. */
+QB_TARGET static __attribute__((noinline)) void QB_NAME(add_wide)(const float *x, const float *ref, const float *y,
+	size_t n, struct QB_NAME(wide) *sums)
 {
+	for (size_t i = 0; i < n; i++) {
+		const size_t j = i % QB_NAME(LANES);
+		double v = x[i], q = (double)y[i] - v, r = ref ? ref[i] : 0, e = ref ? (double)y[i] - r : 0;
+
+		sums->sum[0][j] += v * v;
+		sums->sum[1][j] += q * q;
+		sums->sum[2][j] += r * r;
+		sums->sum[3][j] += e * e;
+	}
+}
+
+/* Not 0, and its square is beyond float32 or loses bits there. */
+static inline __attribute__((always_inline)) int32_t QB_NAME(square_leaves)(float v)
+{
+	const uint32_t least = 0x21800000u, most = 0x5d800000u; /* 2^-60, 2^60 */
+	uint32_t u = QB_NAME(bits)(v) & 0x7fffffffu;
+
+	return (u < least) & (u != 0) ? 1 : u >= most;
+}
+
+/* Whether float32 holds all squares of a window, of n numbers, whole LANES. */
+QB_TARGET static __attribute__((noinline)) bool QB_NAME(squares_fit)(const float *x, const float *ref,
+	const float *y, size_t n)
+{
+	int32_t leaves[QB_NAME(LANES)] = {0}, any = 0;
+
+	for (size_t i = 0; i < n; i += QB_NAME(LANES)) {
+		for (size_t j = 0; j < QB_NAME(LANES); j++) {
+			leaves[j] |= QB_NAME(square_leaves)(x[i + j]) | QB_NAME(square_leaves)(y[i + j] - x[i + j]);
+		}
+		for (size_t j = 0; ref && j < QB_NAME(LANES); j++) {
+			leaves[j] |= QB_NAME(square_leaves)(ref[i + j]) | QB_NAME(square_leaves)(y[i + j] - ref[i + j]);
+		}
+	}
+	for (int j = 0; j < QB_NAME(LANES); j++) {
+		any |= leaves[j];
+	}
+	return !any;
+}
+
+/* Adds a window's sums, ends, of n numbers, whole LANES. A sum that is 0, small or not finite may have lost squares: most are
+ * of zeros, the others are taken again in double precision. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(widen)(struct QB_NAME(wide) *w,
+	float ends[4][QB_NAME(LANES)], const float *x, const float *ref, const float *y, size_t n, int with_ref)
+{
+	int32_t odd = 0;
+
+	for (int k = 0; k < (with_ref ? 4 : 2); k++) {
+		for (int j = 0; j < QB_NAME(LANES); j++) {
+			odd |= !(ends[k][j] >= 0x1p-100f) | !(ends[k][j] < INFINITY);
+		}
+	}
+	if (__builtin_expect(odd, 0) && !QB_NAME(squares_fit)(x, with_ref ? ref : NULL, y, n)) {
+		QB_NAME(add_wide)(x, with_ref ? ref : NULL, y, n, w);
+		return;
+	}
 	for (int k = 0; k < (with_ref ? 4 : 2); k++) {
 		for (int j = 0; j < QB_NAME(LANES); j++) {
 			w->sum[k][j] += (double)ends[k][j];
@@ -515,7 +572,7 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(add_sums)(co
 	while (i < whole) {
 		QB_NAME(lanes) s[QB_NAME(PARTS)] = {{0}}, d[QB_NAME(PARTS)] = {{0}};
 		QB_NAME(lanes) rs[QB_NAME(PARTS)] = {{0}}, rd[QB_NAME(PARTS)] = {{0}};
-		size_t end = whole - i < QB_NAME(WIDEN) * QB_NAME(LANES)
+		const size_t start = i, end = whole - i < QB_NAME(WIDEN) * QB_NAME(LANES)
 			? whole : i + QB_NAME(WIDEN) * QB_NAME(LANES);
 
 		for (; i < end; i += QB_NAME(LANES)) {
@@ -540,16 +597,9 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(add_sums)(co
 		memcpy(ends[1], d, sizeof(d));
 		memcpy(ends[2], rs, sizeof(rs));
 		memcpy(ends[3], rd, sizeof(rd));
-		QB_NAME(widen)(sums, ends, with_ref);
+		QB_NAME(widen)(sums, ends, x + start, ref + (with_ref ? start : 0), y + start, end - start, with_ref);
 	}
-	for (int j = 0; i < n; i++, j++) {
-		double v = x[i], q = (double)y[i] - v, r = with_ref ? ref[i] : 0, e = y[i] - r;
-
-		sums->sum[0][j] += v * v;
-		sums->sum[1][j] += q * q;
-		sums->sum[2][j] += r * r;
-		sums->sum[3][j] += with_ref ? e * e : 0;
-	}
+	QB_NAME(add_wide)(x + i, with_ref ? ref + i : NULL, y + i, n - i, sums);
 }
 
 #ifdef QB_MOST

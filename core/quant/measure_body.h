@@ -59,10 +59,11 @@ QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(ro
 	return (QB_NAME(lanes))(((QB_NAME(masks))r & number) | (f->nan & ~number)) * f->scale;
 }
 
-/* One window of add_sums(), of n numbers, whole LANES. A number is divided while the one before it is rounded and added: each chain of operations is
+/* One window of add_sums(), of n numbers, whole LANES; kept takes x, for y may be x. A number is divided while the one before it is rounded and added: each chain of operations is
  * short enough for the processor to overlap. kind and with_ref are known when compiled. */
 QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(window)(const struct QB_NAME(fused) *f,
-	const float *x, const float *ref, float *y, size_t n, struct QB_NAME(wide) *sums, int kind, int with_ref)
+	const float *x, const float *ref, float *y, size_t n, float *kept, struct QB_NAME(wide) *sums, int kind,
+	int with_ref)
 {
 	enum { STEP = QB_WIDTH / 4 };
 	const size_t last = n - QB_NAME(LANES);
@@ -84,6 +85,7 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(window)(cons
 				r = q - r;
 				rd = QB_NAME(add_square)(rd, r);
 			}
+			memcpy(kept + k + i, &v, sizeof(v));
 			memcpy(y + k + i, &q, sizeof(q));
 			q -= v;
 			s = QB_NAME(add_square)(s, v);
@@ -95,7 +97,7 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(window)(cons
 		memcpy(ends[2] + k, &rs, sizeof(rs));
 		memcpy(ends[3] + k, &rd, sizeof(rd));
 	}
-	QB_NAME(widen)(sums, ends, with_ref);
+	QB_NAME(widen)(sums, ends, kept, ref, y, n, with_ref);
 }
 
 /* All but what is left of whole LANES; how many numbers. */
@@ -107,6 +109,7 @@ QB_TARGET static size_t QB_NAME(measure_fused)(const struct qb_grid *g, const st
 	const QB_NAME(lanes) none = {0};
 	const float zero = a->zero ? (float)a->zero[0] : 0;
 	const size_t whole = a->n / QB_NAME(LANES) * QB_NAME(LANES);
+	float kept[WINDOW] __attribute__((aligned(64)));
 	struct QB_NAME(fused) f;
 	size_t i = 0;
 
@@ -123,12 +126,12 @@ QB_TARGET static size_t QB_NAME(measure_fused)(const struct qb_grid *g, const st
 
 		n = whole - i < WINDOW ? whole - i : WINDOW;
 		switch (kind + (a->ref ? 3 : 0)) {
-		case 0: QB_NAME(window)(&f, x, r, y, n, s, 0, 0); break;
-		case 1: QB_NAME(window)(&f, x, r, y, n, s, 1, 0); break;
-		case 2: QB_NAME(window)(&f, x, r, y, n, s, 2, 0); break;
-		case 3: QB_NAME(window)(&f, x, r, y, n, s, 0, 1); break;
-		case 4: QB_NAME(window)(&f, x, r, y, n, s, 1, 1); break;
-		case 5: QB_NAME(window)(&f, x, r, y, n, s, 2, 1); break;
+		case 0: QB_NAME(window)(&f, x, r, y, n, kept, s, 0, 0); break;
+		case 1: QB_NAME(window)(&f, x, r, y, n, kept, s, 1, 0); break;
+		case 2: QB_NAME(window)(&f, x, r, y, n, kept, s, 2, 0); break;
+		case 3: QB_NAME(window)(&f, x, r, y, n, kept, s, 0, 1); break;
+		case 4: QB_NAME(window)(&f, x, r, y, n, kept, s, 1, 1); break;
+		case 5: QB_NAME(window)(&f, x, r, y, n, kept, s, 2, 1); break;
 		}
 	}
 	return i;

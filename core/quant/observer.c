@@ -15,8 +15,8 @@
 
 /* A chunk stays in the first-level cache between its two passes. */
 enum { CHUNK = 2048, SIDE = QB_OBSERVER_SIDE, BINS = QB_OBSERVER_BINS };
-/* 2^-126 is the narrowest bin whose reciprocal is a finite float32. */
-enum { EXPONENT_MIN = -126, SIDE_LOG2 = 12 };
+/* Bins are not narrower than the smallest numbers are apart. 2^126 is a power of two whose reciprocal float32 has. */
+enum { EXPONENT_MIN = -149, EXPONENT_MOST = 126, SIDE_LOG2 = 12 };
 
 struct qb_observer *qb_observer_create(void)
 {
@@ -130,22 +130,27 @@ static inline __attribute__((always_inline)) void find_extent_body(const float *
 	}
 }
 
-/* x * inverse is exact: inverse is a power of two, and a product below the normal numbers is in the bins beside 0. */
+/* One over the width of a bin, which may need two factors. */
+struct inverse {
+	float a, b;
+};
+
+/* The product is exact: factors are powers of two, and what is below the normal numbers then is in the bins beside 0. */
 static inline __attribute__((always_inline)) void find_bins_body(const float *x, size_t n,
-	float inverse, int32_t *bin)
+	struct inverse inverse, int32_t *bin)
 {
 	size_t i;
 
 	for (i = 0; i + LANES <= n; i += LANES) {
 		for (size_t k = 0; k < LANES; k++) {
-			float t = x[i + k] * inverse;
+			float t = x[i + k] * inverse.a * inverse.b;
 			int32_t b = (int32_t)t;
 
 			bin[i + k] = b - (t < (float)b ? 1 : 0) + SIDE;
 		}
 	}
 	for (; i < n; i++) {
-		float t = x[i] * inverse;
+		float t = x[i] * inverse.a * inverse.b;
 		int32_t b = (int32_t)t;
 
 		bin[i] = b - (t < (float)b ? 1 : 0) + SIDE;
@@ -153,11 +158,12 @@ static inline __attribute__((always_inline)) void find_bins_body(const float *x,
 }
 
 QB_FOR_EVERY_LEVEL(static, find_extent, (const float *x, size_t n, struct extent *e), (x, n, e))
-QB_FOR_EVERY_LEVEL(static, find_bins, (const float *x, size_t n, float inverse, int32_t *bin), (x, n, inverse, bin))
+QB_FOR_EVERY_LEVEL(static, find_bins, (const float *x, size_t n, struct inverse inverse, int32_t *bin), (x, n, inverse, bin))
 
 static void chunk_bins(struct qb_observer *o, const float *x, size_t n)
 {
-	float inverse = ldexpf(1, -o->exponent);
+	int first = QB_MIN(-o->exponent, (int)EXPONENT_MOST);
+	const struct inverse inverse = {ldexpf(1, first), ldexpf(1, -o->exponent - first)};
 	int32_t bin[CHUNK];
 	size_t i;
 

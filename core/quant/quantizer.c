@@ -15,12 +15,13 @@
 #include "core/base/size.h"
 #include "core/quant/kernels.h"
 
-/* Scales stay normal numbers well inside float32, so that x / scale and its inverse lose nothing. */
-static const float SCALE_MIN = 0x1p-100f, SCALE_MAX = 0x1p100f;
+/* Block scales whose own smallest number, 2^-9 times theirs, is one of float32. */
+static const float BLOCKS_SCALE_MIN = 0x1p-140f;
 
-static float keep_normal(double scale)
+/* A scale that float32 has and under which all of the grid, up to the magnitude most, is finite. */
+static float keep_finite(double scale, float least, double most)
 {
-	return (float)(scale < SCALE_MIN ? SCALE_MIN : scale > SCALE_MAX ? SCALE_MAX : scale);
+	return (float)fmax(fmin(scale, (double)nextafterf((float)(FLT_MAX / fmax(most, 1)), 0)), least);
 }
 
 static float symmetric_scale(const struct qb_format *f, float lo, float hi)
@@ -34,7 +35,7 @@ static float symmetric_scale(const struct qb_format *f, float lo, float hi)
 		/* The extra code of two's complement is not used to stretch the range. */
 		scale = fmax(scale, lo / (f->kind == QB_FORMAT_INT && max > 0 ? -max : min));
 	}
-	return scale > 0 ? keep_normal(scale) : 1;
+	return scale > 0 ? keep_finite(scale, FLT_TRUE_MIN, fmax(max, -min)) : 1;
 }
 
 /* The zero point is the code of the real 0, which must be exact: padding is zeros. */
@@ -45,7 +46,7 @@ static float asymmetric_scale(const struct qb_format *f, float lo, float hi, int
 	lo = fminf(lo, 0);
 	hi = fmaxf(hi, 0);
 	scale = ((double)hi - lo) / (max - min);
-	scale = scale > 0 ? keep_normal(scale) : 1;
+	scale = scale > 0 ? keep_finite(scale, FLT_TRUE_MIN, max - min) : 1;
 	z = nearbyint(min - lo / scale);
 	*zero = (int32_t)(z < min ? min : z > max ? max : z);
 	return (float)scale;
@@ -58,7 +59,7 @@ static float scale_of(const struct qb_format *f, float lo, float hi, int32_t *ze
 		/* The block scales' own scale: the largest of them becomes 448, e4m3fn's largest value. */
 		float most = fmaxf(fabsf(lo), fabsf(hi));
 
-		return most > 0 ? keep_normal(most / (448 * qb_format_max(f))) : 1;
+		return most > 0 ? keep_finite(most / (448 * qb_format_max(f)), BLOCKS_SCALE_MIN, 448 * qb_format_max(f)) : 1;
 	}
 	if (!f->real_scale || f->block) {
 		return 1;
@@ -189,11 +190,7 @@ static void block_scales(const struct qb_quantizer *q, const struct grids *g, fl
 	}
 	if (f->block_scale == QB_SCALE_F32) {
 		for (size_t i = 0; i < n; i++) {
-			float v = s[i] / most;
-
-			v = v < SCALE_MIN ? SCALE_MIN : v;
-			v = v > SCALE_MAX ? SCALE_MAX : v;
-			s[i] = s[i] == 0 ? 1 : v;
+			s[i] = s[i] == 0 ? 1 : keep_finite(s[i] / most, FLT_TRUE_MIN, most);
 		}
 		return;
 	}

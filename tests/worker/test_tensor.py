@@ -50,6 +50,30 @@ class Tensor(worker.Case):
     def survey(self, path, *options, **more):
         return worker.run({"type": "tensor", "data": path, **more}, *options)[0]
 
+    def test_rows__tensor_times_a_power_of_two__same_sqnr(self):
+        w = self.rng.standard_normal((64, 64)).astype(np.float32)
+        formats = ["int8", "uint4_asym", "E2", "e4m3fn", "nf4", "nvfp4", "int4_g32"]
+        for more in ({"range": "minmax"}, {"range": "mse"}):
+            told = {}
+            for k in (0, -20, -73, -100, -116, 63, 100, 124):
+                np.save(self.path("w.npy"), np.ldexp(w, k))
+                told[k] = [x["sqnr_db"] for x in self.survey(self.path("w.npy"), formats=formats, **more)["rows"]]
+                np.testing.assert_allclose(told[k], told[0], atol=0.01, err_msg=f"2^{k}")
+        # the numbers below 2^-126 are themselves rounded, to 16 bits here
+        np.save(self.path("w.npy"), np.ldexp(w, -135))
+        got = [x["sqnr_db"] for x in self.survey(self.path("w.npy"), formats=["int8", "int4"])["rows"]]
+        np.save(self.path("w.npy"), w)
+        np.testing.assert_allclose(got, [x["sqnr_db"] for x in self.survey(self.path("w.npy"), formats=["int8", "int4"])["rows"]], atol=0.1)
+
+    def test_exact__only_where_nothing_is_lost(self):
+        whole = np.arange(-127, 128).astype(np.float32)
+        for x, exact in ((whole, True), (np.ldexp(whole, -100), True), (0 * whole, True), (np.append(whole, np.float32(1e-30)), False),
+                         (np.ldexp(np.append(whole, 0.25), -120), False)):
+            np.save(self.path("w.npy"), x.astype(np.float32))
+            r = self.survey(self.path("w.npy"), formats=["int8"], granularities=["per_tensor"])
+            row = r["rows"][0]
+            self.assertEqual((row["exact"], r["total"][0]["exact"], row["best"], row["sqnr_db"] is None), (exact, exact, True, exact), x[-1])
+
     def test_rows__each_granularity__equal_numpy_and_ml_dtypes(self):
         w = self.rng.standard_normal((70, 96)).astype(np.float32) * np.exp(self.rng.standard_normal((70, 1))).astype(np.float32)
         np.save(self.path("w.npy"), w)

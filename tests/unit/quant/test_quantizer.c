@@ -4,6 +4,7 @@
  * sides of every rounding threshold, and every instruction set against plain C.
  */
 #include <float.h>
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -348,6 +349,93 @@ static void kernels__scale_of_a_block__equals_scales_of_its_numbers(void **state
 	assert_true(compared > 0);
 }
 
+/* Sums of a plain loop in double precision. */
+static struct qb_qdq_sums summed(const float *x, const float *ref, const float *y, size_t n)
+{
+	struct qb_qdq_sums s = {0};
+
+	for (size_t i = 0; i < n; i++) {
+		double v = x[i], q = (double)y[i] - v, r = ref[i], e = (double)y[i] - r;
+
+		s.signal += v * v;
+		s.noise += q * q;
+		s.ref_signal += r * r;
+		s.ref_noise += e * e;
+	}
+	return s;
+}
+
+/* Normal numbers at 2^exponent; mixed: every 40th 2^70 times larger or smaller. */
+static void normals_at(float *x, float *ref, size_t n, int exponent, bool mixed)
+{
+	for (size_t i = 0; i < n; i++) {
+		int e = exponent + (mixed && i % 40 == 7 ? (exponent > 0 ? -70 : 70) : 0);
+
+		x[i] = ldexpf((float)qb_random_normal(4, 1, i), e);
+		x[i] = i / 64 % 3 == 1 ? 0 : x[i];
+		ref[i] = x[i] * (1 + 0.02f * (float)qb_random_uniform(4, 2, i));
+	}
+}
+
+static void measure__any_magnitude__sums_of_double_precision(void **state)
+{
+	static const char *const some[] = {"int8", "uint4_asym", "E2", "E5", "nf4", "int4_g32", "mxint8"};
+	enum { N = 6 * 16 * 30 };
+	static float x[N], ref[N], y[N];
+
+	(void)state;
+	for (size_t k = 0; k < QB_COUNT(some) * 3 * 2; k++) {
+		int channels = k / 2 % 3 == 0 ? 1 : 6, inner = k / 2 % 3 == 1 ? 1 : N / 36;
+		bool mixed = k % 2;
+
+		for (int e = -140; e <= 120; e += 10) {
+			float lo[6], hi[6];
+			struct qb_quantizer q;
+			struct qb_format f;
+			struct qb_qdq_sums got = {0}, want;
+
+			normals_at(x, ref, N, e, mixed);
+			for (int c = 0; c < 6; c++) {
+				lo[c] = -ldexpf(3, e);
+				hi[c] = ldexpf(3.5f + (float)c, e);
+			}
+			assert_int_equal(qb_format_parse(&f, some[k / 6], NULL), QB_OK);
+			assert_int_equal(qb_quantizer_init(&q, &f, channels > 1 ? 1 : -1, channels, lo, hi, NULL), QB_OK);
+			memcpy(y, x, sizeof(y));
+			qb_qdq_measure(&q, y, ref, y, N / channels / inner, channels, inner, &got);
+			want = summed(x, ref, y, N);
+			for (int i = 0; i < 4; i++) {
+				double g = (&got.signal)[i], w = (&want.signal)[i];
+
+				if (!(fabs(g - w) <= 2e-6 * w)) {
+					fail_msg("%s, %d channels, 2^%d, sum %d: %.9g, is %.9g", some[k / 6], channels, e, i, g, w);
+				}
+			}
+			qb_quantizer_fini(&q);
+		}
+	}
+}
+
+static void scale__range_near_float32s_ends__grid_is_the_range(void **state)
+{
+	static const char *const some[] = {"int8", "uint4_asym", "E2", "e4m3fn", "nf4"};
+
+	(void)state;
+	for (size_t k = 0; k < QB_COUNT(some); k++) {
+		struct qb_format f;
+
+		assert_int_equal(qb_format_parse(&f, some[k], NULL), QB_OK);
+		for (int e = -130; e <= 128; e++) {
+			float hi = e == 128 ? FLT_MAX : ldexpf(1, e), lo = f.asymmetric ? 0 : -hi, scale, end;
+			int32_t zero;
+
+			assert_true(qb_quantizer_scale(&f, lo, hi, &scale, &zero));
+			end = (float)(qb_format_max(&f) - zero) * scale;
+			assert_true(isfinite(end) && fabsf(end / hi - 1) < 0.01f);
+		}
+	}
+}
+
 static void quantizer__scaled__decodes_to_the_simulation(void **state)
 {
 	static const char *const more[] = {"mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4",
@@ -520,6 +608,8 @@ static int tests_at_a_level(void)
 		cmocka_unit_test(kernels__every_instruction_set__equals_plain_c),
 		cmocka_unit_test(kernels__division_by_reciprocal__equals_the_divider),
 		cmocka_unit_test(kernels__scale_of_a_block__equals_scales_of_its_numbers),
+		cmocka_unit_test(measure__any_magnitude__sums_of_double_precision),
+		cmocka_unit_test(scale__range_near_float32s_ends__grid_is_the_range),
 		cmocka_unit_test(quantizer__scaled__decodes_to_the_simulation),
 		cmocka_unit_test(quantizer__large_output__equals_small_runs),
 		cmocka_unit_test(quantizer__mx_block__has_the_specified_scale),
