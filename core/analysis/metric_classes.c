@@ -221,7 +221,8 @@ double qb__value_f1(const struct qb_metric *m)
 	return 100 * sum / (double)present;
 }
 
-/* Matthews' correlation for any number of classes (Gorodkin, 2004, R_K); 0 where it has no denominator. */
+/* Matthews' correlation for any number of classes (Gorodkin, 2004, R_K); NaN where it has no denominator: all
+ * predictions or all labels are of one class. */
 double qb__value_matthews(const struct qb_metric *m)
 {
 	double n = m->places, hits = 0, cross = 0, predicted = 0, labelled = 0;
@@ -237,5 +238,5 @@ double qb__value_matthews(const struct qb_metric *m)
 	predicted = n * n - predicted;
 	labelled = n * n - labelled;
 	return predicted > 0 && labelled > 0
-		? 100 * (hits * n - cross) / sqrt(predicted * labelled) : 0;
+		? 100 * (hits * n - cross) / sqrt(predicted * labelled) : NAN;
 }

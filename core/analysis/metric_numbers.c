@@ -79,10 +79,24 @@ static enum qb_err add_pair(struct qb_metric *m, double prediction, double label
 	return QB_OK;
 }
 
+static bool is_constant(const double *v, int64_t n)
+{
+	int64_t i = 1;
+
+	while (i < n && v[i] == v[0]) {
+		i++;
+	}
+	return i >= n;
+}
+
+/* NaN where one side is constant: the rounding of its mean would correlate with anything. */
 static double correlation(const double *a, const double *b, int64_t n)
 {
 	double ma = 0, mb = 0, ab = 0, aa = 0, bb = 0;
 
+	if (is_constant(a, n) || is_constant(b, n)) {
+		return NAN;
+	}
 	for (int64_t i = 0; i < n; i++) {
 		ma += a[i] / (double)n;
 		mb += b[i] / (double)n;

@@ -107,6 +107,24 @@ static void pairs__known_values__equal_scipy(void **state)
 	assert_true(fabs(metric("pearson", 1, dim, 1, y, label, 6, NULL) - 59.8050360402) < 1e-6);
 }
 
+static void correlations__constant_side__are_undefined(void **state)
+{
+	static const char *const names[] = {"pearson", "spearman"};
+	const int64_t dim[] = {1};
+	/* The mean of these is not exactly 0.1f. */
+	const float y[] = {0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f};
+	const float varied[] = {1, 2, 3, 4, 5, 6, 8};
+	const double label[] = {0, 1, 0, 1, 1, 0, 3}, same[] = {0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3};
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(names); i++) {
+		assert_true(isnan(metric(names[i], 1, dim, 1, y, label, 7, NULL)));
+		assert_true(isnan(metric(names[i], 1, dim, 1, varied, same, 7, NULL)));
+		assert_true(isnan(metric(names[i], 1, dim, 1, varied, label, 1, NULL)));
+		assert_false(isnan(metric(names[i], 1, dim, 1, varied, label, 7, NULL)));
+	}
+}
+
 static void mse_and_cosine__small_vectors__by_hand(void **state)
 {
 	const int64_t dim[] = {2};
@@ -197,14 +215,14 @@ static void confusion__one_logit__its_sign_is_the_class(void **state)
 	assert_true(near(metric("matthews", 1, dim, 1, y, label, 5, NULL), 100 / 6.0));
 }
 
-static void matthews__one_class_only__is_zero(void **state)
+static void matthews__one_class_only__is_undefined(void **state)
 {
 	const int64_t dim[] = {2};
 	const float y[] = {1, 0, 1, 0};
 	const double label[] = {0, 1};
 
 	(void)state;
-	assert_true(metric("matthews", 1, dim, 1, y, label, 2, NULL) == 0);
+	assert_true(isnan(metric("matthews", 1, dim, 1, y, label, 2, NULL)));
 }
 
 static void similarity__pairs__ranks_of_cosines(void **state)
@@ -269,10 +287,11 @@ static int tests_at_a_level(void)
 		cmocka_unit_test(miou__ignored_places__are_left_out),
 		cmocka_unit_test(miou__nan_place__is_wrong),
 		cmocka_unit_test(pairs__known_values__equal_scipy),
+		cmocka_unit_test(correlations__constant_side__are_undefined),
 		cmocka_unit_test(mse_and_cosine__small_vectors__by_hand),
 		cmocka_unit_test(confusion__three_classes__equals_sums_over_all_pairs),
 		cmocka_unit_test(confusion__one_logit__its_sign_is_the_class),
-		cmocka_unit_test(matthews__one_class_only__is_zero),
+		cmocka_unit_test(matthews__one_class_only__is_undefined),
 		cmocka_unit_test(similarity__pairs__ranks_of_cosines),
 		cmocka_unit_test(auc__reconstruction__score_is_the_mean_over_rows),
 		cmocka_unit_test(perplexity__ignored_and_shifted__equals_the_definition),
