@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 bin_PROGRAMS += quantbench
 quantbench_SOURCES = \
+	common/beside.c common/beside.h \
 	common/json_text.c common/json_text.h \
 	cli/cli.h \
 	cli/explain.c cli/explain.h \

@@ -17,6 +17,7 @@
 #include "cli/jobspec.h"
 #include "cli/progress.h"
 #include "cli/results.h"
+#include "common/beside.h"
 #include "common/json_text.h"
 
 /* What the worker has after SIGTERM. */
@@ -50,21 +51,9 @@ static void catch_signals(void)
 static char *find_worker(void)
 {
 	const char *chosen = getenv("QUANTBENCH_WORKER");
-	char self[4096], *path = NULL;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
 
-	if (chosen && *chosen) {
-		return strdup(chosen);
-	}
-	self[n > 0 ? n : 0] = '\0';
-	slash = strrchr(self, '/');
-	if (slash && asprintf(&path, "%.*s/quantbench-worker", (int)(slash - self), self) >= 0 &&
-		access(path, X_OK) == 0) {
-		return path;
-	}
-	free(path);
-	return strdup(PKGLIBEXECDIR "/quantbench-worker");
+	return chosen && *chosen ? strdup(chosen)
+				 : qb_beside("quantbench-worker", PKGLIBEXECDIR "/quantbench-worker");
 }
 
 struct worker {

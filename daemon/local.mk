@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 sbin_PROGRAMS += quantbenchd
 quantbenchd_SOURCES = \
+	common/beside.c common/beside.h \
 	common/json_text.c common/json_text.h \
 	daemon/blobs.c daemon/blobs.h \
 	daemon/dispatcher.c daemon/dispatcher.h \
@@ -58,5 +59,3 @@ daemon/embedded.h: $(MIGRATIONS) schema/openapi.yaml
 		$(C_STRING) $(srcdir)/schema/openapi.yaml; \
 		echo ";"; \
 	} > $@.tmp && mv $@.tmp $@
-# `make quantbenchd` alone does not visit BUILT_SOURCES.
-daemon/quantbenchd-store.$(OBJEXT) daemon/http/quantbenchd-system_api.$(OBJEXT): daemon/embedded.h

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/beside.h"
+
 enum kind { text, number };
 
 static const struct row {
@@ -216,6 +218,21 @@ static bool split_listen(struct qb_options *o)
 	return true;
 }
 
+/* From a build folder, the worker and the dashboard that were built with this program. */
+static bool prefer_beside(struct qb_options *o)
+{
+	char *page = qb_beside("web/dist/index.html", QB_DEFAULT_WEB "/index.html");
+
+	free(o->worker);
+	o->worker = qb_beside("quantbench-worker", QB_DEFAULT_WORKER);
+	if (page) {
+		*strrchr(page, '/') = '\0';
+		free(o->web);
+		o->web = page;
+	}
+	return o->worker && o->web;
+}
+
 static bool defaults(struct qb_options *o)
 {
 	for (int i = 0; i < ROWS; i++) {
@@ -223,7 +240,7 @@ static bool defaults(struct qb_options *o)
 			return false;
 		}
 	}
-	return true;
+	return prefer_beside(o);
 }
 
 static bool complete(struct qb_options *o)

@@ -5,7 +5,6 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +16,7 @@
 
 #include "daemon/http/guard.h"
 
-enum { BODY_MAX = 4 << 20, IDLE_SECONDS = 120, CONNECTIONS_MAX = 1024, LOG_LINES_MAX = 10, LOG_SECONDS = 10 };
+enum { BODY_MAX = 4 << 20, IDLE_SECONDS = 120, CONNECTIONS_MAX = 1024, LOG_LINES_MAX = 10 };
 
 static const struct qb_route routes[] = {
 #define X(method, path, body, name) {method, path, QB_BODY_##body, qb__##name},
@@ -190,31 +189,20 @@ static void completed(void *arg, struct MHD_Connection *connection, void **state
 }
 
 /* Without a free descriptor, libmicrohttpd's threads call accept() again at once, for ever, and say so each time:
- * whoever says much waits here, which ends the haste as well as the flood. */
+ * whoever says much waits here. */
 static void mhd_log(void *arg, const char *fmt, va_list ap)
 {
 	static const struct timespec pause = {.tv_nsec = 50000000};
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	static double since;
-	static long long lines;
-	double now = qb_seconds();
+	static atomic_llong second, lines;
+	long long now = (long long)qb_seconds();
 	char text[512];
-	long long n;
 
 	(void)arg;
-	pthread_mutex_lock(&lock);
-	if (now - since >= LOG_SECONDS) {
-		if (lines > LOG_LINES_MAX) {
-			qb_log(QB_LOG_WARNING, "http: %lld more lines were left out", lines - LOG_LINES_MAX);
-		}
-		since = now;
-		lines = 0;
+	if (atomic_exchange(&second, now) != now) {
+		atomic_store(&lines, 0);
 	}
-	n = ++lines;
-	pthread_mutex_unlock(&lock);
-	if (n > LOG_LINES_MAX) {
+	if (atomic_fetch_add(&lines, 1) >= LOG_LINES_MAX) {
 		nanosleep(&pause, NULL);
-		return;
 	}
 	vsnprintf(text, sizeof(text), fmt, ap);
 	text[strcspn(text, "\n")] = '\0';

@@ -74,7 +74,7 @@ class Daemon:
         self.state = state
         self.log = open(os.path.join(state, "log"), "ab")
         self.process = subprocess.Popen(
-            [DAEMON, "--listen", "127.0.0.1:0", "--state", os.path.join(state, "state"), "--worker", worker,
+            [DAEMON, "--listen", "127.0.0.1:0", "--state", os.path.join(state, "state"), *(["--worker", worker] if worker else []),
              "--heartbeat-ms", "200", *options], stderr=subprocess.PIPE, stdout=self.log)
         self.port = None
         self.lines = []

@@ -3,14 +3,16 @@
 """quantbenchd as a process: its address, its signals, its descriptors."""
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
 import unittest
+import urllib.request
 
-from test_daemon import Case, DAEMON, Daemon, FAKE
+from test_daemon import BUILD, Case, DAEMON, Daemon, FAKE
 
 
 class Address(Case):
@@ -80,6 +82,25 @@ class Descriptors(Case):
         for s in waiting:
             s.close()
         self.assertEqual(self.d.call("GET", "/healthz", expect=200), {"status": "ok"})
+
+
+class Programs(unittest.TestCase):
+    @unittest.skipUnless(os.path.exists(os.path.join(BUILD, "quantbench-worker")), "no worker was built")
+    def test_programs__of_a_build_folder__find_each_other(self):
+        with tempfile.TemporaryDirectory() as folder:
+            d = Daemon(folder, worker=None).ready()
+            self.assertNotEqual(d.call("GET", "/v1/system", expect=200)["engine"], "fake-1")
+            if os.path.exists(os.path.join(BUILD, "web/dist/index.html")):
+                with urllib.request.urlopen("http://127.0.0.1:%d/" % d.port) as page:
+                    self.assertIn(b"<html", page.read().lower())
+            self.assertEqual(d.stop(), 0)
+
+    def test_programs__installed_alone__name_the_installed_ones(self):
+        with tempfile.TemporaryDirectory() as folder:
+            alone = os.path.join(folder, "quantbenchd")
+            shutil.copy(DAEMON, alone)
+            said = subprocess.run([alone, "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+            self.assertRegex(said, r"the worker program \(/.*/quantbench-worker\)")
 
 
 if __name__ == "__main__":
