@@ -21,6 +21,7 @@
 #include "core/experiment/experiment.h"
 #include "core/experiment/question.h"
 #include "worker/limits.h"
+#include "worker/parent.h"
 
 static volatile bool cancelled;
 
@@ -162,6 +163,8 @@ static void usage(FILE *out)
 	      "  --memory-bytes N    limit of the address space\n"
 	      "  --cpu-seconds N     limit of processor time\n"
 	      "  --wall-seconds N    limit of elapsed time\n"
+	      "  --end-with-input    end at once when standard input is closed, and say every few\n"
+	      "                      seconds that this process runs\n"
 	      "  --serve             answer questions instead, one JSON object a line:\n"
 	      "                      echo '{\"ask\": \"types\"}' | quantbench-worker --serve\n"
 	      "  --version           print the version\n",
@@ -175,17 +178,20 @@ int main(int argc, char **argv)
 		{"cpu-seconds", required_argument, NULL, 'c'},
 		{"wall-seconds", required_argument, NULL, 'w'}, {"serve", no_argument, NULL, 's'},
 		{"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+		{"help", no_argument, NULL, 'h'}, {"end-with-input", no_argument, NULL, 'e'}, {NULL, 0, NULL, 0}};
 	struct worker_limits limits = {.threads = worker_processors()};
 	struct sigaction sa = {.sa_handler = on_terminate};
 	struct qb_errbuf eb = {0};
-	bool serves = false;
+	bool serves = false, watches = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 's':
 			serves = true;
+			break;
+		case 'e':
+			watches = true;
 			break;
 		case 'v':
 			puts("quantbench-worker " PACKAGE_VERSION);
@@ -206,6 +212,10 @@ int main(int argc, char **argv)
 	sigaction(SIGINT, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	if (qb_cpu_check(&eb) != QB_OK || worker_limits_apply(&limits, &eb) != QB_OK) {
+		print_error(qb_err_name(eb.code), eb.text);
+		return 1;
+	}
+	if (watches && worker_watch_parent(&eb) != QB_OK) {
 		print_error(qb_err_name(eb.code), eb.text);
 		return 1;
 	}
