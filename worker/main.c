@@ -86,14 +86,11 @@ static enum qb_err wait_go(void *arg, const char *section, struct qb_errbuf *eb)
 	}
 }
 
-static void print_error(const char *code, const char *detail)
+static void print_error(const struct qb_errbuf *error)
 {
-	json_t *e = json_pack("{s:s, s:s, s:s}", "event", "error", "code", code, "detail", detail);
+	json_t *e = qb_error_json(error);
 
-	if (!e) { /* the detail quoted bytes that are not UTF-8 */
-		e = json_pack("{s:s, s:s, s:s}", "event", "error", "code", code, "detail",
-			"the reason holds bytes that are not valid UTF-8; the upload is likely damaged");
-	}
+	json_object_set_new(e, "event", json_string("error"));
 	print_line(NULL, e);
 	json_decref(e);
 }
@@ -108,18 +105,15 @@ static int run_job(const struct worker_limits *limits)
 	enum qb_err err;
 
 	if (!job) {
-		char text[400];
-
-		snprintf(text, sizeof(text),
-			"the job is not one line of JSON: %s (line %d, column %d)", why.text, why.line,
-			why.column);
-		print_error("bad_job", text);
+		qb_fail(&eb, QB_EJOB, "the job is not one line of JSON: %s (line %d, column %d)", why.text,
+			why.line, why.column);
+		print_error(&eb);
 		return 1;
 	}
 	host.workdir = json_string_value(json_object_get(job, "workdir"));
 	err = qb_job_run(job, &host, &result, &eb);
 	if (err != QB_OK) {
-		print_error(qb_err_name(err), eb.text);
+		print_error(&eb);
 		json_decref(job);
 		return 1;
 	}
@@ -147,7 +141,7 @@ static int serve(const struct worker_limits *limits)
 			print_line(NULL, line);
 			json_decref(line);
 		} else {
-			print_error(qb_err_name(err), eb.text);
+			print_error(&eb);
 		}
 		json_decref(question);
 	}
@@ -212,7 +206,7 @@ int main(int argc, char **argv)
 	sigaction(SIGINT, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	if (qb_cpu_check(&eb) != QB_OK || worker_limits_apply(&limits, &eb) != QB_OK) {
-		print_error(qb_err_name(eb.code), eb.text);
+		print_error(&eb);
 		return 1;
 	}
 	if (watches && worker_watch_parent(&eb) != QB_OK) {
