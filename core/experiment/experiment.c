@@ -233,7 +233,7 @@ enum qb_err qb_job_run(const json_t *spec, const struct qb_host *host, json_t **
 	return kind->run(&job, result, eb);
 }
 
-enum qb_err qb_job_check(const json_t *spec, const json_t *uploads, int threads, struct qb_errbuf *eb)
+enum qb_err qb_job_check_spec(const json_t *spec, const json_t *uploads, int threads, struct qb_errbuf *eb)
 {
 	static const volatile bool never;
 	const struct qb_host host = {.cancelled = &never, .threads = threads};

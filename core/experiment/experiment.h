@@ -53,7 +53,7 @@ enum qb_err qb_job_run(const json_t *spec, const struct qb_host *host, json_t **
 	struct qb_errbuf *eb);
 
 /* Would it be carried out, as far as its description and those of its uploads tell (struct qb_job)? */
-enum qb_err qb_job_check(const json_t *spec, const json_t *uploads, int threads, struct qb_errbuf *eb);
+enum qb_err qb_job_check_spec(const json_t *spec, const json_t *uploads, int threads, struct qb_errbuf *eb);
 
 /* Events. fraction is of the whole job. */
 enum qb_err qb_job_progress(struct qb_job *job, const char *stage, double fraction,

@@ -46,7 +46,7 @@ static enum qb_err ask_check(const struct question *q, json_t **answer, struct q
 	QB_TRY(qb_param_only(q->body, "", known, eb));
 	QB_TRY(qb_param_object(q->body, "", "job", &job, eb));
 	QB_TRY(qb_param_object(q->body, "", "uploads", &uploads, eb));
-	err = qb_job_check(job, uploads, q->threads, &why);
+	err = qb_job_check_spec(job, uploads, q->threads, &why);
 	*answer = json_pack("{s:b}", "ok", err == QB_OK);
 	if (err != QB_OK) {
 		error = qb_error_json(&why);
