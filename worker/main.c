@@ -210,7 +210,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	if (watches && worker_watch_parent(&eb) != QB_OK) {
-		print_error(qb_err_name(eb.code), eb.text);
+		print_error(&eb);
 		return 1;
 	}
 	return serves ? serve(&limits) : run_job(&limits);
