@@ -12,12 +12,6 @@
 #include "cli/lab_results.h"
 #include "cli/table.h"
 
-/* Errors are better when lower; most others are in per cent. */
-static bool higher_is_better(const char *metric)
-{
-	return strcmp(metric, "mse") != 0 && strncmp(metric, "perplexity", 10) != 0;
-}
-
 static bool in_per_cent(const char *metric)
 {
 	static const char *const others[] = {"mse", "cosine", "perplexity", "perplexity_causal",
@@ -31,21 +25,17 @@ static bool in_per_cent(const char *metric)
 	return true;
 }
 
-/* The best value among the schemes; NaN when none has one. */
-static double best_metric(const json_t *schemes, const char *metric)
+/* "+0.12 (-0.30 to +0.55)"; the change alone of results without intervals. */
+static const char *change_text(const json_t *row, const char *metric, char *text, size_t size)
 {
-	double best = NAN;
-	const json_t *row;
-	size_t i;
+	double change = cli_number(row, "delta"), low = cli_number(row, "delta_low"), high = cli_number(row, "delta_high");
+	int digits = in_per_cent(metric) ? 2 : 5;
+	int n = isnan(change) ? snprintf(text, size, "-") : snprintf(text, size, "%+.*f", digits, change);
 
-	json_array_foreach(schemes, i, row) {
-		double v = cli_number(row, "metric");
-
-		if (isnan(best) || (higher_is_better(metric) ? v > best : v < best)) {
-			best = v;
-		}
+	if (!isnan(low) && !isnan(high) && n > 0 && (size_t)n < size) {
+		snprintf(text + n, size - (size_t)n, " (%+.*f to %+.*f)", digits, low, digits, high);
 	}
-	return best;
+	return text;
 }
 
 static void latency_cells(struct cli_table *t, const json_t *row, double reference)
@@ -71,17 +61,14 @@ static void latency_cells(struct cli_table *t, const json_t *row, double referen
 }
 
 static void ptq_row(struct cli_table *t, const json_t *row, const char *name, const char *metric,
-	double best, double reference)
+	double reference)
 {
-	const char *digits = in_per_cent(metric) ? "%.2f" : "%.5g";
-	const char *change = in_per_cent(metric) ? "%+.2f" : "%+.3g";
-	double value = cli_number(row, "metric");
-	char text[32];
+	char text[96];
 
 	cli_table_cell(t, "%s", name);
-	cli_table_number(t, digits, value);
-	cli_table_cell(t, "%s", value == best ? "*" : "");
-	cli_table_number(t, change, cli_number(row, "delta"));
+	cli_table_number(t, in_per_cent(metric) ? "%.2f" : "%.5g", cli_number(row, "metric"));
+	cli_table_cell(t, "%s", json_is_true(json_object_get(row, "best")) ? "*" : "");
+	cli_table_cell(t, "%s", change_text(row, metric, text, sizeof(text)));
 	cli_table_number(t, "%.1f", cli_number(row, "output_sqnr_db"));
 	cli_table_cell(t, "%s", isnan(cli_number(row, "size_bytes"))
 		? "-" : cli_bytes(cli_number(row, "size_bytes"), text));
@@ -92,13 +79,12 @@ static void print_ptq(const json_t *result, FILE *out)
 {
 	const char *metric = cli_text(result, "metric_name");
 	const json_t *schemes = json_object_get(result, "schemes"), *base, *row;
-	double best, reference;
+	double reference;
 	char headings[256];
 	struct cli_table *t;
 	size_t i;
 
 	metric = *metric ? metric : "metric";
-	best = best_metric(schemes, metric);
 	base = json_object_get(result, "float");
 	reference = cli_number(json_object_get(base, "latency"), "p50_ns");
 	snprintf(headings, sizeof(headings),
@@ -108,9 +94,9 @@ static void print_ptq(const json_t *result, FILE *out)
 	if (!t) {
 		return;
 	}
-	ptq_row(t, base, "float", metric, NAN, NAN);
+	ptq_row(t, base, "float", metric, NAN);
 	json_array_foreach(schemes, i, row) {
-		ptq_row(t, row, cli_text(row, "scheme"), metric, best, reference);
+		ptq_row(t, row, cli_text(row, "scheme"), metric, reference);
 	}
 	if (*cli_text(result, "model")) {
 		fprintf(out, "%s on %s", cli_text(result, "model"), cli_text(result, "data"));
@@ -121,9 +107,8 @@ static void print_ptq(const json_t *result, FILE *out)
 		fputs("\n\n", out);
 	}
 	cli_table_print(t, out);
-	fputs("* best of the schemes; change is against float; emulated: computed in float, so its "
-	      "time is no prediction\n",
-		out);
+	fputs("* best of the schemes, or no worse by what the samples can tell; change is against float, in brackets its "
+	      "95 % interval;\nemulated: computed in float, so its time is no prediction\n", out);
 	cli_table_destroy(&t);
 }
 
@@ -236,7 +221,7 @@ void cli_results_print(const json_t *result, FILE *out)
 	}
 }
 
-static void compare_cell(struct cli_table *t, const json_t *row, const char *scheme, double best)
+static void compare_cell(struct cli_table *t, const json_t *row, const char *scheme)
 {
 	bool per_cent = in_per_cent(cli_text(row, "metric_name"));
 	const json_t *cell;
@@ -244,14 +229,15 @@ static void compare_cell(struct cli_table *t, const json_t *row, const char *sch
 
 	json_array_foreach(json_object_get(row, "cells"), i, cell) {
 		double v = cli_number(cell, "metric"), change = cli_number(cell, "delta");
+		const char *mark = json_is_true(json_object_get(cell, "best")) ? "*" : " ";
 
 		if (strcmp(cli_text(cell, "scheme"), scheme) != 0 || isnan(v)) {
 			continue;
 		}
 		if (per_cent) {
-			cli_table_cell(t, "%.2f (%+.2f)%s", v, change, v == best ? "*" : " ");
+			cli_table_cell(t, "%.2f (%+.2f)%s", v, change, mark);
 		} else {
-			cli_table_cell(t, "%.5g (%+.3g)%s", v, change, v == best ? "*" : " ");
+			cli_table_cell(t, "%.5g (%+.3g)%s", v, change, mark);
 		}
 		return;
 	}
@@ -274,7 +260,6 @@ void cli_results_compare(const json_t *comparison, FILE *out)
 	t = used < sizeof(headings) ? cli_table_create(headings) : NULL;
 	json_array_foreach(json_object_get(comparison, "rows"), k, row) {
 		const char *metric = cli_text(row, "metric_name");
-		double best = best_metric(json_object_get(row, "cells"), metric);
 
 		if (!t) {
 			break;
@@ -285,12 +270,12 @@ void cli_results_compare(const json_t *comparison, FILE *out)
 		cli_table_cell(t, "%s", metric);
 		cli_table_number(t, in_per_cent(metric) ? "%.2f" : "%.5g", cli_number(row, "float"));
 		json_array_foreach(schemes, i, scheme) {
-			compare_cell(t, row, json_string_value(scheme), best);
+			compare_cell(t, row, json_string_value(scheme));
 		}
 	}
 	if (t) {
 		cli_table_print(t, out);
-		fputs("in brackets the change against float; * best of the row's schemes\n", out);
+		fputs("in brackets the change against float; * best of the job's schemes, or no worse by what its samples can tell\n", out);
 	}
 	cli_table_destroy(&t);
 }

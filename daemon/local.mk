@@ -14,9 +14,7 @@ quantbenchd_SOURCES = \
 	daemon/loop.c daemon/loop.h \
 	daemon/main.c \
 	daemon/options.c daemon/options.h \
-	daemon/oom.c daemon/oom.h \
-	daemon/run.c daemon/run.h daemon/run_end.c \
-	daemon/run_processes.c daemon/run_processes.h \
+	daemon/run.c daemon/run.h \
 	daemon/scheduler.c daemon/scheduler.h \
 	daemon/sql.h \
 	daemon/storage.c daemon/storage.h \
@@ -26,7 +24,6 @@ quantbenchd_SOURCES = \
 	daemon/util.c daemon/util.h \
 	daemon/validate.c daemon/validate.h \
 	daemon/worker.c daemon/worker.h \
-	daemon/workspace.c daemon/workspace.h \
 	daemon/http/events_api.c \
 	daemon/http/guard.c daemon/http/guard.h \
 	daemon/http/host.c daemon/http/host.h \

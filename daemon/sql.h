@@ -153,15 +153,30 @@
 		INPUT_REF("data") "AS \"data:json\", coalesce(json_extract(r.result, " \
 		"'$.metric_name'), json_extract(j.spec, '$.metric'), 'top1') AS metric_name, " \
 		"json_extract(r.result, '$.float.metric') AS float, " \
-		"json_extract(r.result, '$.float.latency.p50_ns') AS float_latency_p50_ns " \
+		"json_extract(r.result, '$.float.latency.p50_ns') AS float_latency_p50_ns, " \
+		"json_extract(r.result, '$.samples') AS samples, " \
+		"json_extract(r.result, '$.calibration_samples') AS calibration_samples, " \
+		"json_extract(r.result, '$.calibration_spread') AS \"calibration_spread:bool\", " \
+		"json_extract(r.result, '$.held_out') AS \"held_out:bool\", " \
+		"json_extract(r.result, '$.float.latency.machine.cpu') AS cpu, " \
+		"json_extract(r.result, '$.float.latency.machine.isa') AS isa, " \
+		"json_extract(r.result, '$.float.latency.threads') AS latency_threads " \
 		"FROM jobs j JOIN results r ON r.job = j.id WHERE j.id = ?1 AND j.type = 'ptq'") \
 	X(COMPARE_CELLS, "SELECT json_extract(s.value, '$.scheme') AS scheme, " \
 		"json_extract(s.value, '$.metric') AS metric, " \
 		"json_extract(s.value, '$.delta') AS delta, " \
+		"json_extract(s.value, '$.delta_low') AS delta_low, " \
+		"json_extract(s.value, '$.delta_high') AS delta_high, " \
+		"json_extract(s.value, '$.best') AS \"best:bool\", " \
+		"json_extract(s.value, '$.weights') AS \"weights:json\", " \
+		"json_extract(s.value, '$.activations') AS \"activations:json\", " \
+		"coalesce((SELECT json_group_array(json_extract(m.value, '$.name')) FROM " \
+		"json_each(s.value, '$.methods') m), '[]') AS \"methods:json\", " \
 		"json_extract(s.value, '$.output_sqnr_db') AS output_sqnr_db, " \
 		"json_extract(s.value, '$.size_bytes') AS size_bytes, " \
 		"json_extract(s.value, '$.latency.p50_ns') AS latency_p50_ns, " \
-		"json_extract(s.value, '$.latency.execution') AS latency_execution " \
+		"json_extract(s.value, '$.latency.execution') AS latency_execution, " \
+		"json_extract(s.value, '$.latency.short') AS \"latency_short:bool\" " \
 		"FROM results r, json_each(r.result, '$.schemes') s WHERE r.job = ?1") \
 	X(COMPARE_LATEST, "SELECT max(j.id) AS id FROM jobs j LEFT JOIN job_inputs m ON " \
 		"m.job = j.id AND m.field = 'model' LEFT JOIN job_inputs d ON d.job = j.id AND " \

@@ -4,6 +4,7 @@ libquantbench_a_SOURCES += \
 	core/analysis/draw.c \
 	core/analysis/latency.c core/analysis/latency.h \
 	core/analysis/metric.h \
+	core/analysis/metric_bootstrap.c \
 	core/analysis/metric_classes.c \
 	core/analysis/metric_numbers.c \
 	core/analysis/metric_tokens.c \

@@ -24,6 +24,11 @@ struct qb_metric {
 	uint64_t *both, *predicted, *labelled;
 	double *a, *b;       /* correlations and auc: one pair (prediction, label) a sample */
 	int64_t pairs, cap;
+	/* what a bootstrap draws (metric_bootstrap.c): the same metric of parts of the samples */
+	int groups;
+	bool each;           /* every sample is a group */
+	uint64_t group_seed;
+	struct qb_metric **group;
 };
 
 struct qb_metric_row {
@@ -77,6 +82,11 @@ enum qb_err qb__update_tokens(struct qb_metric *m, const struct qb_metric_sample
 enum qb_err qb__update_next_tokens(struct qb_metric *m, const struct qb_metric_sample *s,
 	struct qb_errbuf *eb);
 double qb__value_perplexity(const struct qb_metric *m);
+
+/* The group that the next sample belongs to; NULL: none are kept. */
+struct qb_metric *qb__metric_group(const struct qb_metric *m);
+/* One pair (prediction, label). */
+enum qb_err qb__metric_add_pair(struct qb_metric *m, double prediction, double label, struct qb_errbuf *eb);
 
 /* Fails where a sample has several rows. */
 enum qb_err qb__check_one_row(const struct qb_metric *m, struct qb_errbuf *eb);

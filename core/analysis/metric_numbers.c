@@ -12,8 +12,8 @@
 enum qb_err qb__check_same_size(struct qb_metric *m, struct qb_errbuf *eb)
 {
 	if (m->shape.labels != m->shape.outputs) {
-		return qb_fail_field(eb, QB_EJOB, "", "metric",
-			"%s needs an array \"y\" of the output's shape, %zu numbers a sample; it "
+		return qb_fail(eb, QB_EJOB,
+			"metric: %s needs an array \"y\" of the output's shape, %zu numbers a sample; it "
 			"has %zu", m->row->name, m->shape.outputs, m->shape.labels);
 	}
 	return qb__check_one_row(m, eb);
@@ -59,7 +59,7 @@ double qb__value_mean(const struct qb_metric *m)
 
 /* Pairs (prediction, label), one a sample */
 
-static enum qb_err add_pair(struct qb_metric *m, double prediction, double label,
+enum qb_err qb__metric_add_pair(struct qb_metric *m, double prediction, double label,
 	struct qb_errbuf *eb)
 {
 	if (m->pairs == m->cap) {
@@ -157,8 +157,8 @@ enum qb_err qb__check_similarity(struct qb_metric *m, struct qb_errbuf *eb)
 	bool pair = m->shape.rows == 2 && m->shape.outputs > 1;
 
 	if ((!single && !pair) || m->shape.labels != 1) {
-		return qb_fail_field(eb, QB_EJOB, "", "metric",
-			"%s needs one label a sample, and one output a sample or pairs of inputs "
+		return qb_fail(eb, QB_EJOB,
+			"metric: %s needs one label a sample, and one output a sample or pairs of inputs "
 			"([N,2,...]) whose outputs are compared by their cosine; there are %zu labels, %zu "
 			"outputs, %lld rows a sample", m->row->name, m->shape.labels, m->shape.outputs,
 			(long long)m->shape.rows);
@@ -183,7 +183,7 @@ enum qb_err qb__update_similarity(struct qb_metric *m, const struct qb_metric_sa
 {
 	size_t n = m->shape.outputs;
 
-	return add_pair(m, m->shape.rows == 2 ? cosine(s->y, s->y + n, n) : s->y[0], s->label[0],
+	return qb__metric_add_pair(m, m->shape.rows == 2 ? cosine(s->y, s->y + n, n) : s->y[0], s->label[0],
 		eb);
 }
 
@@ -210,8 +210,8 @@ enum qb_err qb__check_anomaly(struct qb_metric *m, struct qb_errbuf *eb)
 {
 	if ((m->shape.outputs != 1 && m->shape.outputs != m->shape.inputs) ||
 		m->shape.labels != 1) {
-		return qb_fail_field(eb, QB_EJOB, "", "metric",
-			"%s needs one label a sample, 0 or 1, and a network that gives one score or "
+		return qb_fail(eb, QB_EJOB,
+			"metric: %s needs one label a sample, 0 or 1, and a network that gives one score or "
 			"reconstructs its input; there are %zu labels, %zu outputs for %zu inputs",
 			m->row->name, m->shape.labels, m->shape.outputs, m->shape.inputs);
 	}
@@ -229,7 +229,7 @@ enum qb_err qb__update_anomaly(struct qb_metric *m, const struct qb_metric_sampl
 
 		sum += m->shape.outputs == 1 ? s->y[i] : d * d;
 	}
-	return add_pair(m, sum / (double)n, s->label[0], eb);
+	return qb__metric_add_pair(m, sum / (double)n, s->label[0], eb);
 }
 
 /* Area under the receiver operating characteristic: the Mann-Whitney statistic of the ranks. */

@@ -7,14 +7,13 @@
 #include <string.h>
 
 #include "core/analysis/metric.h"
-#include "core/base/near.h"
 #include "core/base/size.h"
 
 enum qb_err qb__check_one_row(const struct qb_metric *m, struct qb_errbuf *eb)
 {
 	if (m->shape.rows != 1) {
-		return qb_fail_field(eb, QB_EJOB, "", "metric",
-			"%s takes one input a sample; the data has %lld ([N,%lld,...])", m->row->name,
+		return qb_fail(eb, QB_EJOB,
+			"metric: %s takes one input a sample; the data has %lld ([N,%lld,...])", m->row->name,
 			(long long)m->shape.rows, (long long)m->shape.rows);
 	}
 	return QB_OK;
@@ -85,24 +84,6 @@ bool qb_metric_reads_input(const char *name)
 	return r && r->reads_input;
 }
 
-enum qb_err qb_metric_check_name(const char *name, struct qb_errbuf *eb)
-{
-	const char *names[QB_COUNT(rows)];
-	char all[256] = "";
-	size_t n = 0;
-
-	if (find(name)) {
-		return QB_OK;
-	}
-	for (size_t i = 0; i < QB_COUNT(rows) && n < sizeof(all); i++) {
-		names[i] = rows[i].name;
-		n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i ? ", " : "", rows[i].name);
-	}
-	qb_fail_field(eb, QB_EJOB, "", "metric", "\"%.60s\" is none; the metrics are %s", name, all);
-	qb_near_note(eb, name, names, QB_COUNT(rows));
-	return QB_EJOB;
-}
-
 enum qb_err qb_metric_create(struct qb_metric **out, const char *name,
 	const struct qb_metric_shape *shape, struct qb_errbuf *eb)
 {
@@ -110,7 +91,16 @@ enum qb_err qb_metric_create(struct qb_metric **out, const char *name,
 	struct qb_metric *m;
 	enum qb_err err;
 
-	QB_TRY(qb_metric_check_name(name, eb));
+	if (!row) {
+		char all[256];
+		size_t n = 0;
+
+		for (size_t i = 0; i < QB_COUNT(rows) && n < sizeof(all); i++) {
+			n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i ? ", " : "",
+				rows[i].name);
+		}
+		return qb_fail(eb, QB_EJOB, "metric: \"%.60s\" is none; the metrics are %s", name, all);
+	}
 	m = calloc(1, sizeof(*m));
 	if (!m) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a metric");
@@ -129,6 +119,10 @@ enum qb_err qb_metric_create(struct qb_metric **out, const char *name,
 void qb_metric_destroy(struct qb_metric **m)
 {
 	if (*m) {
+		for (int i = 0; i < (*m)->groups; i++) {
+			qb_metric_destroy(&(*m)->group[i]);
+		}
+		free((*m)->group);
 		free((*m)->both);
 		free((*m)->predicted);
 		free((*m)->labelled);
@@ -148,6 +142,7 @@ enum qb_err qb_metric_update(struct qb_metric *m, const float *y, const float *x
 	for (int64_t i = 0; i < samples; i++) {
 		const struct qb_metric_sample s = {y + (size_t)i * outputs,
 			x ? x + (size_t)i * inputs : NULL, labels + (size_t)i * m->shape.labels};
+		struct qb_metric *group;
 		bool bad = false;
 
 		for (size_t k = 0; k < outputs; k++) {
@@ -155,6 +150,11 @@ enum qb_err qb_metric_update(struct qb_metric *m, const float *y, const float *x
 		}
 		m->nans += bad;
 		QB_TRY(m->row->update(m, &s, eb));
+		group = qb__metric_group(m);
+		if (group) {
+			QB_TRY(m->row->update(group, &s, eb));
+			group->samples++;
+		}
 		m->samples++;
 	}
 	return QB_OK;

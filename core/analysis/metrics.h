@@ -12,7 +12,7 @@
 
 #include "core/base/err.h"
 
-enum { QB_METRIC_DIMS = 8 };
+enum { QB_METRIC_DIMS = 8, QB_METRIC_GROUPS = 256 };
 
 /* One row of a network's output, without the batch, and what a sample has besides. */
 struct qb_metric_shape {
@@ -26,8 +26,6 @@ struct qb_metric_shape {
 
 struct qb_metric;
 
-/* Fails where there is no such metric. */
-enum qb_err qb_metric_check_name(const char *name, struct qb_errbuf *eb);
 /* Fails where the name is unknown or the labels do not fit; the sentence says what the metric wants. */
 enum qb_err qb_metric_create(struct qb_metric **out, const char *name,
 	const struct qb_metric_shape *shape, struct qb_errbuf *eb);
@@ -37,6 +35,23 @@ void qb_metric_destroy(struct qb_metric **m);
  * [samples, labels]. */
 enum qb_err qb_metric_update(struct qb_metric *m, const float *y, const float *x,
 	const double *labels, int64_t samples, struct qb_errbuf *eb);
+
+/* Before the first sample of so many: keeps what intervals need. Metrics to be compared get the same seed. */
+enum qb_err qb_metric_keep_groups(struct qb_metric *m, int64_t samples, uint64_t seed, struct qb_errbuf *eb);
+
+struct qb_interval {
+	double low, high; /* NaN: there is none */
+};
+
+struct qb_metric_change {
+	struct qb_interval interval; /* 95 %, of the change against metric[0] */
+	bool best;                   /* of those after metric[0]: the best one, or no worse by what the samples can tell */
+};
+
+/* How sure changes are, by a paired bootstrap over the samples that all of the metrics saw. metric[count], with groups;
+ * change[count]. The numbers depend on the seed and not on the machine. */
+enum qb_err qb_metric_compare(const struct qb_metric *const metric[], int count, uint64_t seed,
+	struct qb_metric_change change[], struct qb_errbuf *eb);
 
 /* The table's summaries say which are in per cent; NaN before any sample. */
 double qb_metric_value(const struct qb_metric *m);

@@ -9,7 +9,6 @@
 
 #include "core/analysis/sqnr_db.h"
 #include "core/experiment/describe.h"
-#include "core/experiment/described.h"
 #include "core/experiment/export.h"
 #include "core/experiment/gates.h"
 #include "core/experiment/kinds.h"
@@ -163,10 +162,11 @@ static json_t *scheme_row(struct ptq *p, int i)
 		qb_job_metric(p->job, "model", name, NULL, "latency_p50",
 			(double)p->latency[1 + i].latency.p50_ns, "ns");
 	}
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "scheme", name, "weights",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:I, s:o, s:o, s:o, s:o}", "scheme", name, "weights",
 		part_row(&q->scheme, &q->scheme.weights), "activations",
 		part_row(&q->scheme, &q->scheme.activations), "metric", qb_json_real(r->metric),
-		"delta", qb_json_real(r->metric - s->float_metric), "nan_outputs",
+		"delta", qb_json_real(r->metric - s->float_metric), "delta_low",
+		qb_json_real(r->change.interval.low), "delta_high", qb_json_real(r->change.interval.high), "best", (int)r->change.best, "nan_outputs",
 		(json_int_t)r->nan_outputs, "size_bytes", (json_int_t)bytes, "gates",
 		qb_gates_json(v->network, q), "latency",
 		latency_of(p, 1 + i), "methods", method_rows(p, i), "tensors",
@@ -198,23 +198,13 @@ static json_t *result_of(struct ptq *p)
 		qb_describe_machine(p->spec.threads), "float", float_row(p), "schemes", schemes);
 }
 
-enum qb_err qb_check_ptq(struct qb_job *job, struct qb_errbuf *eb)
-{
-	struct qb_ptq_spec spec;
-	enum qb_err err = qb_ptq_spec_parse(&spec, job, NULL, eb);
-
-	err = err == QB_OK ? qb_described_network(job, &spec, eb) : err;
-	qb_ptq_spec_fini(&spec);
-	return err;
-}
-
 enum qb_err qb_experiment_ptq(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
 {
 	struct ptq p = {.job = job};
 	json_t *made = NULL;
 	enum qb_err err;
 
-	QB_TRY_OUT(qb_ptq_spec_parse(&p.spec, job, NULL, eb));
+	QB_TRY_OUT(qb_ptq_spec_parse(&p.spec, job, eb));
 	QB_TRY_OUT(load(&p, eb));
 	QB_TRY_OUT(run_sweep(&p, eb));
 	QB_TRY_OUT(run_latency(&p, eb));

@@ -76,6 +76,15 @@ static void head(FILE *f, const json_t *r)
 	fputs(".</p>\n", f);
 }
 
+static void interval(FILE *f, double low, double high)
+{
+	if (isnan(low) || isnan(high)) {
+		fputs("<td></td>", f);
+	} else {
+		fprintf(f, "<td class=n>%+.2f to %+.2f</td>", low, high);
+	}
+}
+
 static void scheme_cells(FILE *f, const json_t *row)
 {
 	const json_t *latency = json_object_get(row, "latency");
@@ -83,6 +92,7 @@ static void scheme_cells(FILE *f, const json_t *row)
 
 	cell(f, number_at(row, "metric"), "%.4g", "");
 	cell(f, number_at(row, "delta"), "%+.2f", "");
+	interval(f, number_at(row, "delta_low"), number_at(row, "delta_high"));
 	cell(f, number_at(row, "output_sqnr_db"), "%.1f", "");
 	cell(f, number_at(row, "size_bytes") / 1024, "%.1f", "");
 	cell(f, number_at(latency, "p50_ns") / 1e3, "%.1f", "");
@@ -99,7 +109,7 @@ static void table(FILE *f, const json_t *r)
 
 	fputs("<h2>Schemes</h2>\n<table><tr><th>scheme<th class=n>", f);
 	text(f, string_at(r, "metric_name"));
-	fputs("<th class=n>change<th class=n>output SQNR, dB<th class=n>size, KiB<th class=n>p50, &micro;s<th class=n>p99, "
+	fputs("<th class=n>change<th class=n>its 95 % interval<th class=n>output SQNR, dB<th class=n>size, KiB<th class=n>p50, &micro;s<th class=n>p99, "
 		"&micro;s<th>execution</tr>\n<tr><td>float</td>", f);
 	scheme_cells(f, json_object_get(r, "float"));
 	json_array_foreach((json_t *)schemes, i, row) {

@@ -401,6 +401,7 @@ static enum qb_err make_metrics(struct runner *r, struct qb_errbuf *eb)
 	}
 	for (int i = 0; i < 1 + r->opt->schemes; i++) {
 		QB_TRY(qb_metric_create(&r->metric[i], r->opt->metric, &shape, eb));
+		QB_TRY(qb_metric_keep_groups(r->metric[i], r->sweep->samples, r->opt->seed, eb));
 	}
 	return QB_OK;
 }
@@ -418,15 +419,24 @@ static enum qb_err make_sums(struct qb_sweep *s, struct qb_errbuf *eb)
 	return QB_OK;
 }
 
-static void take_results(struct runner *r)
+static enum qb_err take_results(struct runner *r, struct qb_errbuf *eb)
 {
 	struct qb_sweep *s = r->sweep;
+	struct qb_metric_change *change = calloc((size_t)s->rows + 1, sizeof(*change));
+	enum qb_err err;
 
+	if (!change) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for %d schemes", s->rows);
+	}
+	err = qb_metric_compare((const struct qb_metric *const *)r->metric, s->rows + 1, r->opt->seed, change, eb);
 	s->float_metric = qb_metric_value(r->metric[0]);
 	for (int i = 0; i < s->rows; i++) {
 		s->row[i].metric = qb_metric_value(r->metric[1 + i]);
 		s->row[i].nan_outputs = qb_metric_nans(r->metric[1 + i]);
+		s->row[i].change = change[1 + i];
 	}
+	free(change);
+	return err;
 }
 
 /* A model of fixed batch leaves an odd rest out: the samples, at least one, that fill whole batches. */
@@ -474,6 +484,10 @@ static enum qb_err run(struct runner *r, const struct qb_graph *model, struct qb
 
 	batch = choose_batch(model, QB_MIN(s->samples, s->calibration_samples), rows, eb, &err);
 	QB_TRY(err);
+	if (QB_MIN(s->samples, s->calibration_samples) * rows < batch) {
+		return qb_fail(eb, QB_EJOB, "data: %lld samples calibrate and %lld are evaluated, and the model takes %lld at "
+			"a time", (long long)(s->calibration_samples * rows), (long long)(s->samples * rows), (long long)batch);
+	}
 	if (qb_model_batch(model)) {
 		keep_whole_batches(&s->samples, batch, rows);
 		keep_whole_batches(&s->calibration_samples, batch, rows);
@@ -497,29 +511,7 @@ static enum qb_err run(struct runner *r, const struct qb_graph *model, struct qb
 	QB_TRY(qb_plain_create(&r->plain, model, batch, r->opt->threads, eb));
 	QB_TRY(evaluate(r, eb));
 	s->float_seconds = qb_plain_seconds(r->plain, s->samples * rows);
-	take_results(r);
-	return QB_OK;
-}
-
-enum qb_err qb_sweep_count(const struct qb_sweep_options *opt, int64_t count, int64_t rows,
-	int64_t batch, int64_t *calibrated, int64_t *evaluated, struct qb_errbuf *eb)
-{
-	int64_t first = QB_MIN(opt->calibration_samples, count);
-	int64_t rest = count - (opt->held_out ? first : 0);
-
-	if (rest == 0) {
-		return qb_fail_field(eb, QB_EJOB, "calibration", "held_out", "all %lld samples of the data calibrate, and "
-			"none is left to be evaluated; give calibration.samples less", (long long)first);
-	}
-	rest = opt->samples ? QB_MIN(opt->samples, rest) : rest;
-	if (QB_MIN(first, rest) * rows < batch) {
-		return qb_fail_field(eb, QB_EJOB, "", "data", "%lld samples calibrate and %lld are evaluated, and the model "
-			"takes %lld at a time", (long long)(first * rows), (long long)(rest * rows),
-			(long long)batch);
-	}
-	*calibrated = first;
-	*evaluated = rest;
-	return QB_OK;
+	return take_results(r, eb);
 }
 
 static enum qb_err sweep_create(struct qb_sweep **out, const struct qb_graph *model,
@@ -535,8 +527,15 @@ static enum qb_err sweep_create(struct qb_sweep **out, const struct qb_graph *mo
 	for (int i = 0; i < s->rows; i++) {
 		s->row[i].reports = json_object();
 	}
-	QB_TRY(qb_sweep_count(opt, qb_dataset_count(data), qb_dataset_rows(data), qb_model_batch(model),
-		&s->calibration_samples, &s->samples, eb));
+	s->calibration_samples = QB_MIN(opt->calibration_samples, qb_dataset_count(data));
+	s->samples = qb_dataset_count(data) - (opt->held_out ? s->calibration_samples : 0);
+	if (s->samples == 0) {
+		return qb_fail(eb, QB_EJOB, "calibration.held_out: all %lld samples of the data calibrate, and none is left to "
+			"be evaluated; give calibration.samples less", (long long)s->calibration_samples);
+	}
+	if (opt->samples && opt->samples < s->samples) {
+		s->samples = opt->samples;
+	}
 	return qb_variants_create(s, model, opt, eb);
 }
 

@@ -46,6 +46,7 @@ struct qb_variant {
 struct qb_sweep_row {
 	int variant, at;            /* network->quantization[at] of that variant */
 	double metric;
+	struct qb_metric_change change; /* of it, against float */
 	double signal, noise;       /* of the network's first output: sum float^2, sum (scheme - float)^2 */
 	int64_t nan_outputs;        /* samples with an output that is no number */
 	struct qb_qdq_sums *sums;   /* [values of the variant's graph]; ref is the variant's own float run */
@@ -64,10 +65,6 @@ struct qb_sweep {
 	struct qb_sweep_row *row;        /* [schemes] */
 };
 
-/* How many of `count` samples of `rows` rows calibrate and how many are evaluated; fails where a model that takes
- * `batch` rows at a time (0: any number) gets too few. */
-enum qb_err qb_sweep_count(const struct qb_sweep_options *opt, int64_t count, int64_t rows,
-	int64_t batch, int64_t *calibrated, int64_t *evaluated, struct qb_errbuf *eb);
 enum qb_err qb_sweep_run(struct qb_sweep **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep_options *opt, struct qb_errbuf *eb);
 void qb_sweep_destroy(struct qb_sweep **sweep);

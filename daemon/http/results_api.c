@@ -123,7 +123,7 @@ static void add_columns(json_t *columns, json_t *seen, const char *prefix, json_
 
 static json_t *ptq_columns(void)
 {
-	static const char *const names[] = {"scheme", "metric", "delta", "output_sqnr_db", "size_bytes",
+	static const char *const names[] = {"scheme", "metric", "delta", "delta_low", "delta_high", "best", "output_sqnr_db", "size_bytes",
 		"latency.execution", "latency.threads", "latency.p50_ns", "latency.p90_ns", "latency.p99_ns",
 		"latency.mean_ns", "latency.min_ns", "latency.stddev_ns", "latency.count"};
 	json_t *columns = json_array();

@@ -39,7 +39,7 @@ def main():
         "argv": sys.argv[1:], "job_seen": job, "answer": answer,
         "float": {"metric": 97.5, "size_bytes": 1234567, "latency": latency},
         "schemes": [
-            {"scheme": "int8", "metric": 97.25, "delta": -0.25, "output_sqnr_db": 35.25, "size_bytes": 400000,
+            {"scheme": "int8", "metric": 97.25, "delta": -0.25, "delta_low": -0.5, "delta_high": 0.0, "best": True, "output_sqnr_db": 35.25, "size_bytes": 400000,
              "latency": dict(latency, p50_ns=20617)},
             {"scheme": "E4", "metric": 96.0, "delta": -1.5, "output_sqnr_db": None, "size_bytes": 400000,
              "latency": None}]})

@@ -102,7 +102,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path == "/v1/compare":
             return self.answer(200, {"schemes": ["int8"], "rows": [{
                 "job": "j1", "model": {"id": "m1", "name": "net.onnx"}, "data": None, "metric_name": "top1",
-                "float": 97.5, "cells": [{"scheme": "int8", "metric": 97.25, "delta": -0.25}]}]})
+                "float": 97.5, "cells": [{"scheme": "int8", "metric": 97.25, "delta": -0.25, "best": True}]}]})
         return self.problem(404, f"there is nothing at {path}")
 
     do_GET = do_POST = do_DELETE = handle_any

@@ -80,7 +80,7 @@ class Run(unittest.TestCase):
         rows = {line.split()[0]: line.split() for line in out.splitlines() if line.strip()}
         self.assertEqual(rows["float"][1:], ["97.50", "-", "-", "1.23", "MB", "41.2", "µs", "-", "native"])
         self.assertEqual(rows["int8"][1:],
-                         ["97.25", "*", "-0.25", "35.2", "400", "kB", "20.6", "µs", "2.00x", "native"])
+                         ["97.25", "*", "-0.25", "(-0.50", "to", "+0.00)", "35.2", "400", "kB", "20.6", "µs", "2.00x", "native"])
         self.assertEqual(rows["E4"][1:], ["96.00", "-1.50", "-", "400", "kB", "-", "-"])
 
     def test_run__job_file__its_files_are_found_beside_it(self):

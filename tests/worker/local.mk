@@ -12,5 +12,3 @@ check_SCRIPTS += tests/worker/test_equalization.py
 EXTRA_DIST += tests/worker/test_equalization.py
 check_SCRIPTS += tests/worker/test_diagnose.py
 EXTRA_DIST += tests/worker/test_diagnose.py
-check_SCRIPTS += tests/worker/test_check.py
-EXTRA_DIST += tests/worker/test_check.py

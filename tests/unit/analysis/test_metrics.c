@@ -280,9 +280,112 @@ static void perplexity__ignored_and_shifted__equals_the_definition(void **state)
 	assert_true(near(metric("perplexity_causal", 2, dim, 3, y, label, 2, NULL), exp(causal / 3)));
 }
 
+enum { SAMPLES = 2000 };
+
+/* A metric of two classes that has seen SAMPLES samples, all of class 0: right except for `wrong` of the samples
+ * [0, 1000) and of those that a multiple of 7 leads to in [1000, 2000), `wrong_too` of them. */
+static struct qb_metric *metric_with_errors(const char *name, int wrong, int wrong_too)
+{
+	const struct qb_metric_shape shape = {.ndim = 1, .dim = {2}, .outputs = 2, .labels = 1, .rows = 1};
+	struct qb_metric *m;
+
+	assert_int_equal(qb_metric_create(&m, name, &shape, NULL), QB_OK);
+	assert_int_equal(qb_metric_keep_groups(m, SAMPLES, 3, NULL), QB_OK);
+	for (int i = 0; i < SAMPLES; i++) {
+		bool bad = i < 1000 ? i < wrong : i * 7 % 1000 < wrong_too;
+		const float y[] = {bad ? 0 : 1, bad ? 1 : 0};
+
+		assert_int_equal(qb_metric_update(m, y, NULL, (const double[]){0}, 1, NULL), QB_OK);
+	}
+	return m;
+}
+
+/* Samples that only one of two is wrong about: the variance of the difference is (b + c - (b - c)^2 / N) / N^2. */
+static void compare__paired_errors__interval_is_the_closed_form(void **state)
+{
+	/* wrong about 200; the same 200 and 30 more, and 60 others; about 20 fewer and 15 others; about the same */
+	struct qb_metric *m[] = {metric_with_errors("top1", 200, 0), metric_with_errors("top1", 170, 60),
+		metric_with_errors("top1", 180, 15), metric_with_errors("top1", 200, 0)};
+	const double lost[] = {0, 60, 15, 0}, won[] = {0, 30, 20, 0};
+	const bool best[] = {false, false, true, true};
+	struct qb_metric_change change[QB_COUNT(m)], again[QB_COUNT(m)];
+
+	(void)state;
+	assert_int_equal(qb_metric_compare((const struct qb_metric *const *)m, QB_COUNT(m), 9, change, NULL), QB_OK);
+	assert_int_equal(qb_metric_compare((const struct qb_metric *const *)m, QB_COUNT(m), 9, again, NULL), QB_OK);
+	for (size_t i = 0; i < QB_COUNT(m); i++) {
+		double net = won[i] - lost[i], delta = 100 * net / SAMPLES;
+		double sd = 100 * sqrt(won[i] + lost[i] - net * net / SAMPLES) / SAMPLES;
+
+		assert_true(fabs(change[i].interval.low - (delta - 1.96 * sd)) <= 0.15 * 1.96 * sd);
+		assert_true(fabs(change[i].interval.high - (delta + 1.96 * sd)) <= 0.15 * 1.96 * sd);
+		assert_int_equal(change[i].best, best[i]);
+		assert_true(again[i].interval.low == change[i].interval.low && again[i].interval.high == change[i].interval.high);
+		qb_metric_destroy(&m[i]);
+	}
+}
+
+static void compare__pairs_and_classes__see_what_the_metric_sees(void **state)
+{
+	const char *const names[] = {"accuracy", "f1", "miou", "mse", "spearman", "perplexity"};
+
+	(void)state;
+	for (size_t k = 0; k < QB_COUNT(names); k++) {
+		bool pair = !strcmp(names[k], "spearman"), tokens = !strcmp(names[k], "perplexity");
+		const struct qb_metric_shape shape = {.ndim = tokens ? 2 : 1, .dim = {pair || tokens ? 1 : 2, 2},
+			.outputs = pair ? 1 : 2, .labels = !strcmp(names[k], "mse") ? 2 : 1, .rows = 1};
+		struct qb_metric *m[2];
+		struct qb_metric_change change[2];
+		double delta;
+
+		for (int which = 0; which < 2; which++) {
+			assert_int_equal(qb_metric_create(&m[which], names[k], &shape, NULL), QB_OK);
+			assert_int_equal(qb_metric_keep_groups(m[which], 60, 3, NULL), QB_OK);
+			for (int i = 0; i < 60; i++) {
+				const float y[] = {(float)(i % 9) + (float)which * (float)(i * 5 % 7), (float)(i % 5)};
+				const double label[] = {pair ? i % 9 : i % 2, i % 3};
+
+				assert_int_equal(qb_metric_update(m[which], y, NULL, label, 1, NULL), QB_OK);
+			}
+		}
+		delta = qb_metric_value(m[1]) - qb_metric_value(m[0]);
+		assert_int_equal(qb_metric_compare((const struct qb_metric *const *)m, 2, 1, change, NULL), QB_OK);
+		assert_true(change[1].interval.low < delta && delta < change[1].interval.high);
+		assert_true(change[0].interval.low == 0 && change[0].interval.high == 0);
+		qb_metric_destroy(&m[0]);
+		qb_metric_destroy(&m[1]);
+	}
+}
+
+static void compare__undefined_values__have_no_interval(void **state)
+{
+	const struct qb_metric_shape shape = {.ndim = 1, .dim = {1}, .outputs = 1, .labels = 1, .rows = 1};
+	struct qb_metric *m[2];
+	struct qb_metric_change change[2];
+
+	(void)state;
+	for (int which = 0; which < 2; which++) {
+		assert_int_equal(qb_metric_create(&m[which], "pearson", &shape, NULL), QB_OK);
+		assert_int_equal(qb_metric_keep_groups(m[which], 10, 3, NULL), QB_OK);
+		for (int i = 0; i < 10; i++) {
+			const float y[] = {which ? 1 : (float)i}; /* a constant correlates with nothing */
+
+			assert_int_equal(qb_metric_update(m[which], y, NULL, (const double[]){i}, 1, NULL), QB_OK);
+		}
+	}
+	assert_int_equal(qb_metric_compare((const struct qb_metric *const *)m, 2, 1, change, NULL), QB_OK);
+	assert_true(isnan(change[1].interval.low) && isnan(change[1].interval.high));
+	assert_false(change[1].best);
+	qb_metric_destroy(&m[0]);
+	qb_metric_destroy(&m[1]);
+}
+
 static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(compare__paired_errors__interval_is_the_closed_form),
+		cmocka_unit_test(compare__pairs_and_classes__see_what_the_metric_sees),
+		cmocka_unit_test(compare__undefined_values__have_no_interval),
 		cmocka_unit_test(top__ties_and_nan__first_wins_and_nan_is_wrong),
 		cmocka_unit_test(miou__ignored_places__are_left_out),
 		cmocka_unit_test(miou__nan_place__is_wrong),

@@ -129,7 +129,14 @@ export const api = {
 	datasets: async (signal?: AbortSignal) =>
 		(await all<Dataset, 'datasets'>('/v1/datasets', 'datasets', signal)),
 	deleteDataset: (dataset: string) => call('DELETE', `/v1/datasets/${id(dataset)}`),
-	compare: (jobs: string, signal?: AbortSignal) => get<Comparison>(`/v1/compare${query({jobs})}`, signal),
+	/** Of any number of jobs: the server takes 200 at a time. */
+	compare: async (jobs: readonly string[], signal?: AbortSignal): Promise<Comparison> => {
+		const parts: Comparison[] = [];
+		for (let i = 0; i < jobs.length; i += 200) {
+			parts.push(await get<Comparison>(`/v1/compare${query({jobs: jobs.slice(i, i + 200).join(',')})}`, signal));
+		}
+		return {schemes: [...new Set(parts.flatMap((p) => p.schemes))], rows: parts.flatMap((p) => p.rows)};
+	},
 	formats: async (signal?: AbortSignal) => (await get<Schemas['FormatList']>('/v1/formats', signal)).formats,
 	format: (name: string, signal?: AbortSignal) => get<Format>(`/v1/formats/${id(name)}`, signal),
 	/** A question that is answered at once: rounding, or what a job of that kind would compute. */

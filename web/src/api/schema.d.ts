@@ -47,6 +47,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/models/{id}/inspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ModelId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look into the file once more, whatever the last inspection found
+         * @description An inspection that was killed or ran out of time or memory says nothing about the file. It is repeated after a
+         *     restart of the server and when the same bytes are uploaded again, three times in all; this asks for it without a
+         *     limit, and for those of files with a verdict, too.
+         *
+         */
+        post: operations["inspectModel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models/{id}/graph": {
         parameters: {
             query?: never;
@@ -98,6 +123,31 @@ export interface paths {
         post?: never;
         /** Delete a dataset; results of its jobs stay */
         delete: operations["deleteDataset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/datasets/{id}/inspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["DatasetId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look into the file once more, whatever the last inspection found
+         * @description An inspection that was killed or ran out of time or memory says nothing about the file. It is repeated after a
+         *     restart of the server and when the same bytes are uploaded again, three times in all; this asks for it without a
+         *     limit, and for those of files with a verdict, too.
+         *
+         */
+        post: operations["inspectDataset"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -425,7 +475,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Jobs can be carried out (database open, worker answers) */
+        /** Jobs can be carried out (state folder writable, database sound, worker answers) */
         get: operations["readyz"];
         put?: never;
         post?: never;
@@ -612,7 +662,7 @@ export interface components {
             fingerprint: string;
             /** @description the engine's version */
             engine: string;
-            /** @description times it was started */
+            /** @description times it was started; a start that the server or the machine cut short is not counted */
             attempts: number;
             /** @description true in the answer to a submission that an earlier job answers */
             cached: boolean;
@@ -756,6 +806,8 @@ export interface components {
             /** @description of one sample: over all multiply-accumulates the gates of the unit that each needs */
             network: components["schemas"]["Number"];
         };
+        /** @description the best metric of the result's schemes, or no worse than it by what the samples can tell (95 %, paired). Absent in results of 0.2 */
+        Best: boolean;
         PtqResult: {
             job: string;
             /** @constant */
@@ -786,6 +838,10 @@ export interface components {
                 activations?: components["schemas"]["SchemePart"];
                 metric: components["schemas"]["Number"];
                 delta: components["schemas"]["Number"];
+                /** @description delta_low to delta_high: 95 % interval of the change, by a seeded bootstrap paired over the samples; null where the metric is undefined on part of them. Absent in results of 0.2 */
+                delta_low?: components["schemas"]["Number"];
+                delta_high?: components["schemas"]["Number"];
+                best?: components["schemas"]["Best"];
                 output_sqnr_db: components["schemas"]["Number"];
                 nan_outputs?: number;
                 size_bytes?: number;
@@ -1193,14 +1249,35 @@ export interface components {
                 /** @description the metric in float */
                 float: components["schemas"]["Number"];
                 float_latency_p50_ns?: components["schemas"]["Number"];
+                /** @description evaluated */
+                samples?: number | null;
+                calibration_samples?: number | null;
+                calibration_spread?: boolean | null;
+                held_out?: boolean | null;
+                /** @description where latency was measured */
+                cpu?: string | null;
+                /** @description its CPU level */
+                isa?: string | null;
+                latency_threads?: number | null;
                 cells: {
                     scheme: string;
                     metric: components["schemas"]["Number"];
                     delta: components["schemas"]["Number"];
+                    /** @description delta_low to delta_high: 95 % interval of the change, by a seeded bootstrap paired over the samples; null where the metric is undefined on part of them. Absent in results of 0.2 */
+                    delta_low?: components["schemas"]["Number"];
+                    delta_high?: components["schemas"]["Number"];
+                    /** @description as in the result */
+                    best?: boolean | null;
+                    weights?: components["schemas"]["SchemePart"] | null;
+                    activations?: components["schemas"]["SchemePart"] | null;
+                    /** @description their names */
+                    methods?: string[];
                     output_sqnr_db: components["schemas"]["Number"];
                     size_bytes?: number | null;
                     latency_p50_ns?: components["schemas"]["Number"];
                     latency_execution?: string | null;
+                    /** @description fewer queries or less time than MLPerf asks for */
+                    latency_short?: boolean | null;
                 }[];
             }[];
         };
@@ -1335,6 +1412,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
         };
     };
     uploadModel: {
@@ -1377,6 +1455,7 @@ export interface operations {
             };
             400: components["responses"]["Problem"];
             413: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
             507: components["responses"]["Problem"];
         };
     };
@@ -1401,6 +1480,7 @@ export interface operations {
                 };
             };
             404: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
         };
     };
     deleteModel: {
@@ -1423,6 +1503,33 @@ export interface operations {
             };
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
+        };
+    };
+    inspectModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ModelId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It will be */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Model"];
+                };
+            };
+            404: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
         };
     };
     getModelGraph: {
@@ -1455,6 +1562,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            500: components["responses"]["Problem"];
         };
     };
     listDatasets: {
@@ -1483,6 +1591,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
         };
     };
     uploadDataset: {
@@ -1525,6 +1634,7 @@ export interface operations {
             };
             400: components["responses"]["Problem"];
             413: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
             507: components["responses"]["Problem"];
         };
     };
@@ -1549,6 +1659,7 @@ export interface operations {
                 };
             };
             404: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
         };
     };
     deleteDataset: {
@@ -1571,6 +1682,33 @@ export interface operations {
             };
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
+        };
+    };
+    inspectDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["DatasetId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It will be */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dataset"];
+                };
+            };
+            404: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
         };
     };
     listJobs: {
@@ -1603,6 +1741,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
         };
     };
     submitJob: {
@@ -1648,6 +1787,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            500: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
         };
     };
     getJob: {
@@ -1671,6 +1812,7 @@ export interface operations {
                 };
             };
             404: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
         };
     };
     deleteJob: {
@@ -1693,6 +1835,8 @@ export interface operations {
             };
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
         };
     };
     cancelJob: {
@@ -1717,6 +1861,8 @@ export interface operations {
             };
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
         };
     };
     retryJob: {
@@ -1741,6 +1887,8 @@ export interface operations {
             };
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
         };
     };
     watchJob: {
@@ -1769,6 +1917,7 @@ export interface operations {
             };
             400: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
         };
     };
     getJobResults: {
@@ -1793,6 +1942,7 @@ export interface operations {
             };
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
         };
     };
     getJobResultsCsv: {
@@ -1817,6 +1967,7 @@ export interface operations {
             };
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
         };
     };
     getArtifact: {
@@ -1841,6 +1992,7 @@ export interface operations {
                 };
             };
             404: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
         };
     };
     listJobTypes: {
@@ -1897,6 +2049,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
         };
     };
     compare: {
@@ -1923,6 +2076,7 @@ export interface operations {
             400: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
         };
     };
     listFormats: {
@@ -2018,6 +2172,7 @@ export interface operations {
                     "application/json": components["schemas"]["System"];
                 };
             };
+            500: components["responses"]["Problem"];
         };
     };
     healthz: {

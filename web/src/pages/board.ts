@@ -49,26 +49,69 @@ interface Sourced extends Cell {
 }
 
 interface Entry {
+	key: string;
 	row: Row;
+	how: string; /* what all of its cells have in common beside network, data and metric */
 	cells: Map<string, Sourced>;
 }
 
 const age = (job: string): number => Number(job.slice(1));
 
-/** One row a job; or one a network, data set, metric and float result (fewer samples have another), with the latest number of each cell. */
-function entries(table: Comparison, each: Each): Entry[] {
+/** How one half of a scheme is quantized, beside its format; blocks and groups belong to the format. */
+function half(part: Cell['weights']): string {
+	const granularity = part?.granularity?.startsWith('per_block') || part?.granularity?.startsWith('per_group') ? '' : part?.granularity?.replace('_', ' ') ?? '';
+	return [granularity, part?.range ?? '', part?.scale === 'power_of_two' ? 'powers of two' : ''].filter((word) => word !== '').join(' ');
+}
+
+/** The conditions of a cell in words: cells whose words differ are not like each other. A half that stays float, or whose blocks say it all, is as its job's others. */
+function conditions(row: Row, cell: Cell, view: View): string {
+	const usual = (which: 'weights' | 'activations'): string => half(cell[which]) || row.cells.map((c) => half(c[which])).find((text) => text !== '') || 'float';
+	const n = row.calibration_samples;
+	return [`${row.samples ?? '?'} samples${row.held_out ? ' that did not calibrate' : ''}`,
+		n === null || n === undefined ? '' : row.calibration_spread ? `${n} spread over the data calibrate` : `the first ${n} calibrate`,
+		`weights ${usual('weights')}`, `activations ${usual('activations')}`, (cell.methods ?? []).join(' and '),
+		view === 'latency' ? [row.cpu, row.isa, `${row.latency_threads ?? '?'} threads`].filter(Boolean).join(' ') : ''].filter((text) => text !== '').join(', ');
+}
+
+/** The latest number of each cell, one row for what was measured alike: network, data, metric, float result and conditions; of one job, where a row is a job's. */
+function entries(table: Comparison, view: View, each: Each): Entry[] {
 	const all = new Map<string, Entry>();
 	for (const row of [...table.rows].sort((a, b) => age(b.job) - age(a.job))) {
-		const key = each === 'job' ? row.job : `${row.model?.id} ${row.data?.id} ${row.metric_name} ${row.float?.toFixed(4)}`;
-		const entry = all.get(key) ?? {row, cells: new Map<string, Sourced>()};
 		for (const cell of row.cells) {
+			const how = conditions(row, cell, view);
+			const key = [each === 'job' ? row.job : '', row.model?.id, row.data?.id, row.metric_name, row.float?.toFixed(4), how].join(' ');
+			const entry = all.get(key) ?? {key, row, how, cells: new Map<string, Sourced>()};
 			if (!entry.cells.has(cell.scheme)) {
 				entry.cells.set(cell.scheme, {...cell, job: row.job});
 			}
+			all.set(key, entry);
 		}
-		all.set(key, entry);
 	}
 	return [...all.values()];
+}
+
+/** Without runs on fewer samples than another of the same network, data and metric; in the view of latency, without those that MLPerf calls short. */
+export function withoutShortRuns(table: Comparison, view: View): {table: Comparison; hidden: number} {
+	const subject = (row: Row): string => [row.model?.id, row.data?.id, row.metric_name].join(' ');
+	const most = new Map<string, number>();
+	for (const row of table.rows) {
+		most.set(subject(row), Math.max(most.get(subject(row)) ?? 0, row.samples ?? 0));
+	}
+	const rows = table.rows.filter((row) => (row.samples ?? 0) >= (most.get(subject(row)) ?? 0))
+		.map((row) => (view === 'latency' ? {...row, cells: row.cells.filter((c) => c.latency_short !== true)} : row)).filter((row) => row.cells.length > 0);
+	return {table: {...table, rows}, hidden: table.rows.length - rows.length};
+}
+
+/** Which metrics are the best, or no worse than it: as their own job found by pairs of samples; of several jobs, those whose intervals meet. */
+function qualifying(cells: readonly (Sourced | undefined)[], lowerIsBetter: boolean): Set<number> {
+	const there = cells.flatMap((c, i) => (c ? [{c, i}] : []));
+	if (new Set(there.map(({c}) => c.job)).size <= 1) {
+		return new Set(there.flatMap(({c, i}) => (c.best === true ? [i] : [])));
+	}
+	const sign = lowerIsBetter ? -1 : 1;
+	const known = there.flatMap(({c, i}) => (isNumber(c.delta) && isNumber(c.delta_low) && isNumber(c.delta_high) ? [{i, at: sign * c.delta, ends: [sign * c.delta_low, sign * c.delta_high]}] : []));
+	const top = known.reduce<typeof known[number] | null>((a, b) => (a === null || b.at > a.at ? b : a), null);
+	return new Set(top === null ? [] : known.filter((k) => Math.max(...k.ends) >= Math.min(...top.ends)).map((k) => k.i));
 }
 
 function numberOf(cell: Cell, view: View): number | null {
@@ -76,14 +119,17 @@ function numberOf(cell: Cell, view: View): number | null {
 }
 
 export function boardRows(table: Comparison, columns: readonly string[], view: View, each: Each): BoardRow[] {
-	return entries(table, each).map(({row, cells}) => {
+	return entries(table, view, each).map(({key, row, how, cells}) => {
 		const m = metric(row.metric_name);
 		const found = columns.map((scheme) => cells.get(scheme));
 		const numbers = found.map((c) => (c ? numberOf(c, view) : null));
-		const best = bestOf(numbers, view === 'delta' ? m.digits : 1, view === 'delta' ? m.lowerIsBetter : view !== 'sqnr');
+		const good = qualifying(found, m.lowerIsBetter);
+		/* What costs least is worth a star only among those that lose nothing by it. */
+		const cheap = numbers.map((x, i) => (good.has(i) ? x : null));
+		const best = view === 'delta' ? good : view === 'sqnr' ? bestOf(numbers, 1, false) : bestOf(cheap, 1, true);
 		const text = (c: Cell): string => ({delta: () => signed(c.delta, m.digits), sqnr: () => decibel(c.output_sqnr_db), latency: () => latency(c.latency_p50_ns), size: () => bytes(c.size_bytes)})[view]();
-		return {key: each === 'job' ? row.job : `${row.job} ${row.metric_name}`, name: row.model?.name ?? row.job, href: `#/jobs/${row.job}`,
-			note: `${row.data?.name ?? ''}, ${m.label}${each === 'job' ? `, ${row.job}` : ''}`, float: row.float ?? null,
+		return {key, name: row.model?.name ?? row.job, href: `#/jobs/${row.job}`,
+			note: `${row.data?.name ?? ''}, ${m.label}, ${how}${each === 'job' ? `, ${row.job}` : ''}`, float: row.float ?? null,
 			floatText: view === 'latency' ? latency(row.float_latency_p50_ns) : fixed(row.float, m.digits),
 			cells: found.map((c, i): BoardCell | null => (c ? {number: view === 'delta' ? c.delta ?? null : numbers[i] ?? null, text: text(c), note: view === 'latency' && c.latency_execution === 'emulated' ? 'emul.' : '',
 				hurt: view === 'delta' ? hurt(c.delta, m.unit) : 0, best: best.has(i), href: `#/jobs/${c.job}`,
@@ -119,9 +165,6 @@ const PUBLISHED: [string, string, number, number[]][] = [
 ];
 
 export function publishedRows(): BoardRow[] {
-	return PUBLISHED.map(([name, note, float, deltas]) => {
-		const best = bestOf(deltas, 2, false);
-		return {key: name, name, note, href: '', float, floatText: fixed(float, 2),
-			cells: deltas.map((delta, i) => ({number: delta, text: signed(delta, 2), note: '', hurt: hurt(delta, '%'), best: best.has(i), title: '', href: ''}))};
-	});
+	return PUBLISHED.map(([name, note, float, deltas]) => ({key: name, name, note, href: '', float, floatText: fixed(float, 2),
+		cells: deltas.map((delta) => ({number: delta, text: signed(delta, 2), note: '', hurt: hurt(delta, '%'), best: false, title: '', href: ''}))}));
 }
