@@ -83,6 +83,7 @@ static bool store_job(struct qb_dispatcher *d, struct qb_run *r)
 
 	switch (qb_sched_fate(&end, &counts)) {
 	case QB_FATE_SUCCEEDED:
+		qb_job_engine(d->daemon, r->job, *r->engine ? r->engine : NULL);
 		return qb_job_finish(d->daemon, r->job, "succeeded", NULL, r->outcome, r->result);
 	case QB_FATE_FAILED:
 		return qb_job_finish(d->daemon, r->job, "failed", r->error, r->outcome, NULL);
@@ -312,7 +313,7 @@ static void arrange(struct qb_dispatcher *d, const struct qb_sched_plan *plan)
 static struct qb_sched_plan make_plan(struct qb_dispatcher *d)
 {
 	const struct qb_options *o = &d->daemon->options;
-	struct qb_sched_state s = {.now = qb_seconds(), .open = qb_engine_info(d->daemon->engine, NULL) &&
+	struct qb_sched_state s = {.now = qb_seconds(), .open = qb_engine_current(d->daemon->engine) &&
 			qb_storage_usable(d->daemon->storage, NULL),
 		.resume = d->pause.until, .job_slots = (int)o->jobs, .inspection_slots = 1, .stall_seconds = 0};
 	struct qb_sched_run *runs;

@@ -13,34 +13,37 @@
 
 struct qb_engine;
 struct qb_daemon;
-struct qb_call;
 
-/* Loop thread. ready is called once, when the worker has answered; measuring says whether heavy questions have to be
- * refused just now. */
+/* Loop thread. ready is called whenever the worker has described itself; measuring says whether heavy questions have
+ * to be refused just now. */
 struct qb_engine *qb_engine_create(struct qb_daemon *daemon, void (*ready)(struct qb_daemon *daemon),
 	bool (*measuring)(struct qb_daemon *daemon));
-void qb_engine_stop(struct qb_engine *e); /* no more questions */
+void qb_engine_stop(struct qb_engine *e); /* no more questions; those that wait are refused */
 void qb_engine_destroy(struct qb_engine **e);
 
-/* Any thread. {"engine", "types", "formats", ...}, borrowed, never changes; NULL while the worker has not answered. */
+/* Any thread. {"engine", "types", "formats", ...}, borrowed until the engine is destroyed, never changes; another one takes
+ * its place when the worker program is replaced. NULL while no worker has answered yet. */
 const json_t *qb_engine_info(struct qb_engine *e, struct qb_problem *p);
+/* Any thread. The same, and NULL while the worker program does not run. */
+const json_t *qb_engine_ready(struct qb_engine *e, struct qb_problem *p);
+/* Loop thread. The same, for what is about to be started: NULL while the program is another than the one described. */
+const json_t *qb_engine_current(struct qb_engine *e);
 /* The row of a kind of job, borrowed; NULL where there is none. */
 const json_t *qb_engine_type(const json_t *info, const char *type);
 
-/* Something the worker is asked, on the stack of a thread that waits for the answer. */
+/* Something the worker is asked. It belongs to whoever asks, and stays until done was called. */
 struct qb_question {
-	struct qb_daemon *daemon;
 	const char *ask;    /* format, round, sqnr, ... (core/experiment/question.c) */
 	const json_t *body; /* what it takes; borrowed */
-	bool heavy;         /* not while a job measures latency */
+	bool heavy;         /* not while a job measures latency, and after all that are not */
 	int refused;        /* status of the worker's own refusals; 0: 422 */
+	int client;         /* socket of who waits for the answer: a client that is gone is not worked for; -1: none */
 	json_t *answer;     /* new reference, or NULL and problem */
 	struct qb_problem problem;
-	/* the engine's */
-	struct qb_call *call;
-	struct qb_question *next;
+	void (*done)(struct qb_question *q); /* loop thread; once, perhaps before qb_engine_ask returns */
+	struct qb_question *next; /* the engine's */
 };
-/* For qb_calls_run with a question as its argument. */
-void qb_engine_ask(struct qb_call *call, void *question);
+/* Loop thread. */
+void qb_engine_ask(struct qb_engine *e, struct qb_question *q);
 
 #endif

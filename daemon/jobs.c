@@ -9,10 +9,12 @@
 
 #include "daemon/daemon.h"
 #include "daemon/dispatcher.h"
+#include "daemon/engine.h"
 #include "daemon/hub.h"
 #include "daemon/run.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
+#include "daemon/submission.h"
 #include "daemon/uploads.h"
 
 static const char *text_of(const json_t *object, const char *key)
@@ -147,6 +149,21 @@ static bool commit_cleared(struct qb_daemon *d, int64_t id, json_t *artifacts)
 	return ok;
 }
 
+void qb_job_engine(struct qb_daemon *d, int64_t id, const char *engine)
+{
+	char hash[QB_HASH_LEN];
+	json_t *job = NULL, *inputs = NULL;
+
+	if (engine && qb_store_get(d->store, QB_SQL_JOB_SPEC, &job, "i", id) == QB_FOUND &&
+		(!text_of(job, "engine") || strcmp(text_of(job, "engine"), engine) != 0) &&
+		qb_store_list(d->store, QB_SQL_JOB_INPUTS, &inputs, "i", id)) {
+		qb_fingerprint(json_object_get(job, "spec"), inputs, engine, hash);
+		qb_store_exec(d->store, QB_SQL_JOB_ENGINE, "iss", id, engine, hash);
+	}
+	json_decref(inputs);
+	json_decref(job);
+}
+
 bool qb_job_start(struct qb_daemon *d, int64_t id)
 {
 	char now[QB_TIME_LEN];
@@ -154,6 +171,7 @@ bool qb_job_start(struct qb_daemon *d, int64_t id)
 
 	qb_time_now(now);
 	qb_store_begin(d->store, true);
+	qb_job_engine(d, id, text_of(qb_engine_info(d->engine, NULL), "engine"));
 	qb_store_exec(d->store, QB_SQL_JOB_START, "is", id, now);
 	artifacts = clear_outcome(d, id);
 	qb_job_state_event(d, id, "running", NULL);

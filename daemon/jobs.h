@@ -21,6 +21,8 @@ struct qb_daemon;
 /* Jobs that ran when an earlier daemon went away are queued again; called once, before requests are answered. */
 bool qb_jobs_recover(struct qb_daemon *d);
 
+/* The version that runs a job is the job's, and its fingerprint's, whichever it was queued for. engine may be NULL. */
+void qb_job_engine(struct qb_daemon *d, int64_t id, const char *engine);
 /* What an earlier start left is removed. */
 bool qb_job_start(struct qb_daemon *d, int64_t id);
 /* The ways out of running. error: {code, detail} or NULL; outcome: how the process ended, or NULL. */

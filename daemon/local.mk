@@ -24,11 +24,13 @@ quantbenchd_SOURCES = \
 	daemon/util.c daemon/util.h \
 	daemon/validate.c daemon/validate.h \
 	daemon/worker.c daemon/worker.h \
+	daemon/worker_command.c daemon/worker_command.h \
 	daemon/http/events_api.c \
 	daemon/http/guard.c daemon/http/guard.h \
 	daemon/http/host.c daemon/http/host.h \
 	daemon/http/http.h \
 	daemon/http/jobs_api.c \
+	daemon/http/later.c daemon/http/later.h \
 	daemon/http/reply.c \
 	daemon/http/results_api.c \
 	daemon/http/server.c \

@@ -6,9 +6,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* Lives on the caller's stack until it is done. */
+/* Lives on the caller's stack until it is done; a posted one has memory of its own. */
 struct qb_call {
 	void (*fn)(struct qb_call *call, void *arg);
+	void (*posted)(void *arg); /* in place of fn */
 	void *arg;
 	struct qb_calls *calls;
 	struct qb_call *next;
@@ -42,7 +43,12 @@ static void drain(uv_async_t *async)
 		if (!call) {
 			return;
 		}
-		call->fn(call, call->arg);
+		if (call->posted) {
+			call->posted(call->arg);
+			free(call);
+		} else {
+			call->fn(call, call->arg);
+		}
 	}
 }
 
@@ -78,18 +84,39 @@ void qb_calls_destroy(struct qb_calls **calls)
 	}
 }
 
+/* The lock is held. */
+static void append(struct qb_calls *c, struct qb_call *call)
+{
+	*c->last = call;
+	c->last = &call->next;
+	uv_async_send(&c->async);
+}
+
 void qb_calls_run(struct qb_calls *c, void (*fn)(struct qb_call *call, void *arg), void *arg)
 {
 	struct qb_call call = {.fn = fn, .arg = arg, .calls = c};
 
 	pthread_mutex_lock(&c->lock);
-	*c->last = &call;
-	c->last = &call.next;
-	uv_async_send(&c->async);
+	append(c, &call);
 	while (!call.done) {
 		pthread_cond_wait(&c->done, &c->lock);
 	}
 	pthread_mutex_unlock(&c->lock);
+}
+
+bool qb_calls_post(struct qb_calls *c, void (*fn)(void *arg), void *arg)
+{
+	struct qb_call *call = calloc(1, sizeof(*call));
+
+	if (!call) {
+		return false;
+	}
+	call->posted = fn;
+	call->arg = arg;
+	pthread_mutex_lock(&c->lock);
+	append(c, call);
+	pthread_mutex_unlock(&c->lock);
+	return true;
 }
 
 void qb_call_done(struct qb_call *call)

@@ -19,6 +19,8 @@ struct qb_call;
 /* Runs fn(call, arg) on the loop thread and waits until qb_call_done(call), which fn or something it started
  * says. Any thread but the loop's. */
 void qb_calls_run(struct qb_calls *calls, void (*fn)(struct qb_call *call, void *arg), void *arg);
+/* Runs fn(arg) on the loop thread some time after this; false where memory ends. Any thread. */
+bool qb_calls_post(struct qb_calls *calls, void (*fn)(void *arg), void *arg);
 /* Loop thread. */
 void qb_call_done(struct qb_call *call);
 

@@ -15,6 +15,7 @@
 #include "daemon/uploads.h"
 #include "daemon/util.h"
 #include "daemon/worker.h"
+#include "daemon/worker_command.h"
 
 /* An event line is short, a result may hold every tensor of 64 schemes. */
 enum { LINE_MAX_BYTES = 64 << 20, EVENTS_MAX = 200000, INVALID_LOGGED = 5, GRACE_MS = 2000 };
@@ -176,8 +177,10 @@ static void on_error(struct qb_run *r, const json_t *e)
 static void on_result(struct qb_run *r, json_t *e)
 {
 	json_t *result = json_object_get(e, "result");
+	const char *engine = text_of(e, "engine");
 
 	if (json_is_object(result)) {
+		snprintf(r->engine, sizeof(r->engine), "%s", engine ? engine : "");
 		json_decref(r->result);
 		r->result = json_incref(result);
 	}
@@ -426,25 +429,6 @@ void qb_run_grant(struct qb_run *r)
 	}
 }
 
-static void limit_text(char *out, size_t size, int64_t value)
-{
-	snprintf(out, size, "%lld", (long long)value);
-}
-
-static char **arguments(const struct qb_run *r)
-{
-	const struct qb_options *o = &r->daemon->options;
-	char threads[24], memory[24], cpu[24];
-
-	limit_text(threads, sizeof(threads), o->worker_threads);
-	limit_text(memory, sizeof(memory), o->worker_memory);
-	limit_text(cpu, sizeof(cpu), o->worker_cpu_seconds);
-	/* Elapsed time is ours to measure: it stands still while a worker does. An inspection needs no cluster. */
-	return qb_worker_argv(r->job ? o->launcher : "", o->worker, "--threads", threads,
-		o->worker_memory ? "--memory-bytes" : o->worker_cpu_seconds ? "--cpu-seconds" : NULL,
-		o->worker_memory ? memory : cpu, o->worker_cpu_seconds ? "--cpu-seconds" : NULL, cpu, NULL);
-}
-
 struct qb_run *qb_run_start(struct qb_daemon *daemon, int64_t job, const char *upload, json_t *line,
 	void (*changed)(void *arg, struct qb_run *run), void *arg, char *why, size_t why_len)
 {
@@ -471,7 +455,8 @@ struct qb_run *qb_run_start(struct qb_daemon *daemon, int64_t job, const char *u
 	json_object_set_new(line, "workdir", json_string(r->folder));
 	r->line = qb_json_text(line, JSON_COMPACT);
 	setup.folder = r->folder;
-	setup.argv = arguments(r);
+	/* An inspection needs no cluster. */
+	setup.argv = qb_worker_command(&daemon->options, job ? daemon->options.launcher : "", NULL);
 	r->worker = qb_worker_start(daemon->loop, &setup, why, why_len);
 	qb_worker_argv_free(setup.argv);
 	if (!r->worker) {

@@ -21,6 +21,7 @@ struct qb_run {
 	struct qb_worker *worker;
 	char *folder;
 	json_t *result, *error; /* what the worker said last */
+	char engine[64];        /* its version, as it said beside the result */
 	char outcome[160];      /* how the process ended, for the record */
 	enum qb_run_stop stop;
 	enum qb_exclusive exclusive;

@@ -113,6 +113,8 @@
 	X(JOB_COUNT, "SELECT count(*) FROM jobs j WHERE " JOB_FILTER) \
 	X(JOB_NEXT, "SELECT id, spec AS \"spec:json\", attempts FROM jobs WHERE " \
 		"state = 'queued' ORDER BY id LIMIT 1") \
+	X(JOB_SPEC, "SELECT spec AS \"spec:json\", engine FROM jobs WHERE id = ?1") \
+	X(JOB_ENGINE, "UPDATE jobs SET engine = ?2, fingerprint = ?3 WHERE id = ?1") \
 	X(JOB_START, "UPDATE jobs SET state = 'running', attempts = attempts + 1, " \
 		"started = ?2, finished = NULL, progress = NULL, error = NULL, " \
 		"worker_exit = NULL WHERE id = ?1") \

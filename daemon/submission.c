@@ -97,9 +97,7 @@ static json_t *resolve(struct qb_daemon *d, const json_t *type, const json_t *sp
 	return inputs;
 }
 
-/* Canonical job, hashes in place of ids, and the engine's version: the same question has the same fingerprint. */
-static void fingerprint(const json_t *spec, const json_t *inputs, const char *engine,
-	char out[QB_HASH_LEN])
+void qb_fingerprint(const json_t *spec, const json_t *inputs, const char *engine, char out[QB_HASH_LEN])
 {
 	json_t *job = json_deep_copy(spec), *whole, *in;
 	size_t i;
@@ -169,7 +167,7 @@ json_t *qb_submit(struct qb_daemon *d, const json_t *asked, bool *created, struc
 	}
 	spec = json_copy((json_t *)asked);
 	json_object_del(spec, "fresh");
-	fingerprint(spec, inputs, text_of(info, "engine"), hash);
+	qb_fingerprint(spec, inputs, text_of(info, "engine"), hash);
 	id = fresh ? -1 : qb_store_number(d->store, QB_SQL_JOB_BY_FINGERPRINT, "s", hash);
 	*created = id < 0;
 	if (*created && queue_is_full(d)) {

@@ -15,4 +15,8 @@ struct qb_daemon;
 /* asked has passed its schema. Returns the job's object; *created is false where an identical job answers. */
 json_t *qb_submit(struct qb_daemon *d, const json_t *asked, bool *created, struct qb_problem *p);
 
+/* Canonical job, hashes in place of ids, and the engine's version: the same question has the same fingerprint.
+ * inputs: array of objects with field and sha256. */
+void qb_fingerprint(const json_t *spec, const json_t *inputs, const char *engine, char out[QB_HASH_LEN]);
+
 #endif

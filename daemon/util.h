@@ -15,6 +15,7 @@ struct qb_problem {
 	int status;
 	char code[32];
 	char detail[1200];
+	int retry_after_s; /* when trying again may help; 0: nobody knows */
 	json_t *errors; /* array of {field, detail}, or NULL */
 };
 

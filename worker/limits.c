@@ -55,13 +55,26 @@ static enum qb_err limit(int resource, int64_t value, const char *what, struct q
 	return QB_OK;
 }
 
+void worker_limits_next_question(const struct worker_limits *l)
+{
+	struct rusage used;
+	struct rlimit cpu = {0, RLIM_INFINITY};
+
+	if (l->cpu_seconds && getrusage(RUSAGE_SELF, &used) == 0) {
+		cpu.rlim_cur = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec + 2 + l->cpu_seconds);
+		setrlimit(RLIMIT_CPU, &cpu);
+	}
+}
+
 enum qb_err worker_limits_apply(const struct worker_limits *l, struct qb_errbuf *eb)
 {
 	struct rlimit no_core = {0, 0};
 
 	setrlimit(RLIMIT_CORE, &no_core);
 	QB_TRY(limit(RLIMIT_AS, l->memory_bytes, "memory", eb));
-	QB_TRY(limit(RLIMIT_CPU, l->cpu_seconds, "processor time", eb));
+	if (!l->serves) {
+		QB_TRY(limit(RLIMIT_CPU, l->cpu_seconds, "processor time", eb));
+	}
 	/* SIGALRM's default action ends the process; the parent knows the limit and says so. */
 	alarm((unsigned)l->wall_seconds);
 	return QB_OK;

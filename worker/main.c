@@ -122,7 +122,7 @@ static int run_job(const struct worker_limits *limits)
 		json_decref(job);
 		return 1;
 	}
-	event = json_pack("{s:s, s:o}", "event", "result", "result", result);
+	event = json_pack("{s:s, s:s, s:o}", "event", "result", "engine", PACKAGE_VERSION, "result", result);
 	print_line(NULL, event);
 	json_decref(event);
 	json_decref(job);
@@ -138,8 +138,10 @@ static int serve(const struct worker_limits *limits)
 	while (!cancelled && (question = read_line(&why)) != NULL) {
 		struct qb_errbuf eb = {0};
 		json_t *answer = NULL, *line;
-		enum qb_err err = qb_question_answer(question, PACKAGE_VERSION, limits->threads, &answer,
-			&eb);
+		enum qb_err err;
+
+		worker_limits_next_question(limits);
+		err = qb_question_answer(question, PACKAGE_VERSION, limits->threads, &answer, &eb);
 
 		if (err == QB_OK) {
 			line = json_pack("{s:o}", "answer", answer);
@@ -160,7 +162,7 @@ static void usage(FILE *out)
 	      "lines on standard output. Normally started by quantbenchd or `quantbench run`.\n\n"
 	      "  --threads N         worker threads (default: all processors)\n"
 	      "  --memory-bytes N    limit of the address space\n"
-	      "  --cpu-seconds N     limit of processor time\n"
+	      "  --cpu-seconds N     limit of processor time, of each question with --serve\n"
 	      "  --wall-seconds N    limit of elapsed time\n"
 	      "  --serve             answer questions instead, one JSON object a line:\n"
 	      "                      echo '{\"ask\": \"types\"}' | quantbench-worker --serve\n"
@@ -179,13 +181,12 @@ int main(int argc, char **argv)
 	struct worker_limits limits = {.threads = worker_processors()};
 	struct sigaction sa = {.sa_handler = on_terminate};
 	struct qb_errbuf eb = {0};
-	bool serves = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 's':
-			serves = true;
+			limits.serves = true;
 			break;
 		case 'v':
 			puts("quantbench-worker " PACKAGE_VERSION);
@@ -209,5 +210,5 @@ int main(int argc, char **argv)
 		print_error(qb_err_name(eb.code), eb.text);
 		return 1;
 	}
-	return serves ? serve(&limits) : run_job(&limits);
+	return limits.serves ? serve(&limits) : run_job(&limits);
 }

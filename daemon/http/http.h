@@ -12,6 +12,7 @@
 #include "daemon/daemon.h"
 #include "daemon/util.h"
 
+struct qb_later;
 struct qb_upload;
 struct qb_store;
 
@@ -25,6 +26,10 @@ struct qb_request {
 	size_t body_len;
 	bool too_large;
 	struct qb_upload *upload; /* of a QB_BODY_FILE route */
+	struct qb_later *later;
+	/* What a handler that answers later goes on with when it is called again; NULL the first time. */
+	void *work;
+	void (*free_work)(void *work);
 	/* headers of the reply that follows */
 	char allow[64];
 	int retry_after_s;
@@ -106,9 +111,16 @@ enum MHD_Result qb_reply_empty(struct qb_request *rq, unsigned status);
 /* Adds what every reply carries, counts, queues and releases. */
 enum MHD_Result qb_reply_send(struct qb_request *rq, unsigned status, struct MHD_Response *take);
 
+/* Runs fn(work) on the loop thread while the connection sleeps; after qb_reply_awaken, which fn or something that it
+ * started says once, the handler is called again and finds work in the request. The work is freed with the request,
+ * or now where this fails. */
+enum MHD_Result qb_reply_later(struct qb_request *rq, void (*fn)(void *work), void *work, void (*free_work)(void *work));
+void qb_reply_awaken(struct qb_request *rq); /* loop thread; the request may be gone then */
+
 /* Requests. */
 const char *qb_query(struct qb_request *rq, const char *name); /* NULL where it is absent or empty */
 const char *qb_header(struct qb_request *rq, const char *name);
+int qb_client(struct qb_request *rq); /* the socket of who waits; -1 where there is none */
 struct qb_store *qb_reader(struct qb_request *rq);
 /* ?limit= */
 bool qb_query_limit(struct qb_request *rq, int64_t *limit, struct qb_problem *p);

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "common/json_text.h"
+#include "daemon/http/later.h"
+#include "daemon/loop.h"
 #include "daemon/store.h"
 
 static const char *title_of(int status)
@@ -135,6 +137,7 @@ enum MHD_Result qb_reply_problem(struct qb_request *rq, struct qb_problem *p)
 	json_t *detail, *v;
 	int status = p->status ? p->status : 500;
 
+	rq->retry_after_s = p->retry_after_s;
 	detail = json_string(p->detail);
 	v = json_pack("{s:s, s:s, s:i, s:o, s:s}", "type", "about:blank", "title", title_of(status),
 		"status", status, "detail",
@@ -169,6 +172,33 @@ enum MHD_Result qb_reply_empty(struct qb_request *rq, unsigned status)
 {
 	return qb_reply_send(rq, status,
 		MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT));
+}
+
+enum MHD_Result qb_reply_later(struct qb_request *rq, void (*fn)(void *work), void *work, void (*free_work)(void *work))
+{
+	if (!qb_later_begin(rq->later, rq->connection)) {
+		free_work(work);
+		return qb_reply_refuse(rq, 503, "stopping", "the server is stopping; try again later");
+	}
+	rq->work = work;
+	rq->free_work = free_work;
+	/* A failure wakes the connection at once: the handler finds work that has neither an answer nor a problem. */
+	if (!qb_calls_post(rq->daemon->calls, fn, work)) {
+		qb_reply_awaken(rq);
+	}
+	return MHD_YES;
+}
+
+void qb_reply_awaken(struct qb_request *rq)
+{
+	qb_later_end(rq->later, rq->connection);
+}
+
+int qb_client(struct qb_request *rq)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(rq->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	return info ? info->connect_fd : -1;
 }
 
 const char *qb_query(struct qb_request *rq, const char *name)

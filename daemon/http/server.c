@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/http/guard.h"
+#include "daemon/http/later.h"
 
 enum { BODY_MAX = 4 << 20, IDLE_SECONDS = 120, CONNECTIONS_MAX = 1024, LOG_LINES_MAX = 10 };
 
@@ -30,6 +31,8 @@ static const struct qb_route dashboard = {"GET", "", QB_BODY_NONE, qb__static_ge
 
 struct qb_http {
 	struct MHD_Daemon *mhd;
+	struct qb_daemon *daemon;
+	struct qb_later *later;
 };
 
 static bool matches(const char *pattern, const char *path, char part[2][256])
@@ -144,6 +147,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 	void **state)
 {
 	struct qb_request *rq = *state;
+	const struct qb_http *http = arg;
 
 	(void)version;
 	if (!rq) {
@@ -152,7 +156,8 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 			return MHD_NO;
 		}
 		*state = rq;
-		rq->daemon = arg;
+		rq->daemon = http->daemon;
+		rq->later = http->later;
 		rq->connection = connection;
 		rq->path = url;
 		return begin(rq, method, url);
@@ -181,6 +186,9 @@ static void completed(void *arg, struct MHD_Connection *connection, void **state
 	if (rq) {
 		if (rq->upload) {
 			qb_upload_end(&rq->upload);
+		}
+		if (rq->work) {
+			rq->free_work(rq->work);
 		}
 		free(rq->body);
 		free(rq);
@@ -268,6 +276,15 @@ static unsigned connection_limit(const struct qb_options *o)
 		: half > CONNECTIONS_MAX ? CONNECTIONS_MAX : half);
 }
 
+static void destroy(struct qb_http **http)
+{
+	if (*http) {
+		qb_later_destroy(&(*http)->later);
+		free(*http);
+		*http = NULL;
+	}
+}
+
 struct qb_http *qb_http_start(struct qb_daemon *daemon, int listener, uint16_t *port)
 {
 	struct qb_http *h = calloc(1, sizeof(*h));
@@ -276,8 +293,12 @@ struct qb_http *qb_http_start(struct qb_daemon *daemon, int listener, uint16_t *
 
 	*port = bound_port(listener);
 	if (h) {
-		h->mhd = MHD_start_daemon(flags, 0, NULL, NULL, answer, daemon, MHD_OPTION_LISTEN_SOCKET, listener,
-			MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+		h->daemon = daemon;
+		h->later = qb_later_create();
+	}
+	if (h && h->later) {
+		h->mhd = MHD_start_daemon(flags, 0, NULL, NULL, answer, h, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
+			MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
 			MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(o->http_threads > 1 ? o->http_threads : 0),
 			MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 			(size_t)(64 << 10), MHD_OPTION_CONNECTION_LIMIT, connection_limit(o), MHD_OPTION_END);
@@ -285,8 +306,7 @@ struct qb_http *qb_http_start(struct qb_daemon *daemon, int listener, uint16_t *
 	if (!h || !h->mhd) {
 		qb_log(QB_LOG_ERROR, "the HTTP server cannot start: %m");
 		close(listener);
-		free(h);
-		return NULL;
+		destroy(&h);
 	}
 	return h;
 }
@@ -303,8 +323,8 @@ void qb_http_refuse_new(struct qb_http *h)
 void qb_http_stop(struct qb_http **http)
 {
 	if (*http) {
+		qb_later_close((*http)->later);
 		MHD_stop_daemon((*http)->mhd);
-		free(*http);
-		*http = NULL;
+		destroy(http);
 	}
 }

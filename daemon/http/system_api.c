@@ -19,7 +19,6 @@
 #include "daemon/health.h"
 #include "daemon/http/http.h"
 #include "daemon/hub.h"
-#include "daemon/loop.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
 
@@ -32,25 +31,69 @@ enum MHD_Result qb__formats_list(struct qb_request *rq)
 		    : qb_reply_problem(rq, &p);
 }
 
-static enum MHD_Result ask(struct qb_request *rq, struct qb_question *q)
+/* A question of a request. */
+struct asked {
+	struct qb_question q; /* first: done gets its address */
+	struct qb_request *rq;
+	json_t *body;
+};
+
+static void free_asked(void *work)
 {
-	q->daemon = rq->daemon;
-	qb_calls_run(rq->daemon->calls, qb_engine_ask, q);
-	return q->answer ? qb_reply_json(rq, 200, q->answer) : qb_reply_problem(rq, &q->problem);
+	struct asked *a = work;
+
+	json_decref(a->q.answer);
+	json_decref(a->body);
+	free(a);
+}
+
+static void done(struct qb_question *q)
+{
+	qb_reply_awaken(((struct asked *)q)->rq);
+}
+
+static void put(void *work)
+{
+	struct asked *a = work;
+
+	qb_engine_ask(a->rq->daemon->engine, &a->q);
+}
+
+/* The body is taken. */
+static enum MHD_Result ask(struct qb_request *rq, const char *what, json_t *body, bool heavy, int refused)
+{
+	struct asked *a = calloc(1, sizeof(*a));
+
+	if (!a) {
+		json_decref(body);
+		return MHD_NO;
+	}
+	a->rq = rq;
+	a->body = body;
+	a->q = (struct qb_question){.ask = what, .body = body, .heavy = heavy, .refused = refused, .client = qb_client(rq),
+		.done = done};
+	return qb_reply_later(rq, put, a, free_asked);
+}
+
+static enum MHD_Result reply_asked(struct qb_request *rq)
+{
+	struct asked *a = rq->work;
+
+	return a->q.answer ? qb_reply_json(rq, 200, json_incref(a->q.answer)) : qb_reply_problem(rq, &a->q.problem);
 }
 
 enum MHD_Result qb__formats_get(struct qb_request *rq)
 {
-	json_t *body = json_pack("{s:s}", "name", rq->part[0]);
-	struct qb_question q = {.ask = "format", .body = body, .refused = 404};
-	enum MHD_Result sent;
+	json_t *body;
 
+	if (rq->work) {
+		return reply_asked(rq);
+	}
+	body = json_pack("{s:s}", "name", rq->part[0]);
 	if (!body) {
 		return qb_reply_refuse(rq, 404, "no_such_format", "a number format's name is text in UTF-8");
 	}
-	sent = ask(rq, &q);
-	json_decref(body);
-	return sent;
+	return ask(rq, "format", body, false, 404);
 }
 
 /* Numbers for a page that waits. */
@@ -60,31 +103,26 @@ enum MHD_Result qb__compute_ask(struct qb_request *rq)
 		const char *name;
 		bool heavy;
 	} known[] = {{"sqnr", true}, {"hwcost", true}, {"round", false}};
-	struct qb_question q = {0};
 	json_error_t why;
 	json_t *body;
-	enum MHD_Result sent;
 
+	if (rq->work) {
+		return reply_asked(rq);
+	}
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (!strcmp(known[i].name, rq->part[0])) {
-			q.ask = known[i].name;
-			q.heavy = known[i].heavy;
+		if (strcmp(known[i].name, rq->part[0]) != 0) {
+			continue;
 		}
-	}
-	if (!q.ask) {
-		return qb_reply_refuse(rq, 404, "not_found", "\"%.60s\" is not computed at once; ask for sqnr, hwcost or "
-			"round", rq->part[0]);
-	}
-	body = json_loadb(rq->body ? rq->body : "", rq->body_len, JSON_REJECT_DUPLICATES, &why);
-	if (!json_is_object(body)) {
+		body = json_loadb(rq->body ? rq->body : "", rq->body_len, JSON_REJECT_DUPLICATES, &why);
+		if (json_is_object(body)) {
+			return ask(rq, known[i].name, body, known[i].heavy, 0);
+		}
 		json_decref(body);
 		return qb_reply_refuse(rq, 400, "bad_json", "the body is not a JSON object: %s (line %d, column %d)",
 			*why.text ? why.text : "it is something else", why.line, why.column);
 	}
-	q.body = body;
-	sent = ask(rq, &q);
-	json_decref(body);
-	return sent;
+	return qb_reply_refuse(rq, 404, "not_found", "\"%.60s\" is not computed at once; ask for sqnr, hwcost or round",
+		rq->part[0]);
 }
 
 /* The first "key : value" line of a file in /proc; freed with free(). */

@@ -48,6 +48,8 @@ def stopped(*_):
 def step(job, verb, arg):
     if verb == "sleep":
         time.sleep(arg)
+    elif verb == "version":
+        pass  # told beside the result
     elif verb == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     elif verb == "kill":
@@ -137,7 +139,7 @@ def answer(ask, question):
     elif ask == "format":
         print(json.dumps({"answer": {"name": question["name"], "bits": 8, "values": []}}), flush=True)
     else:
-        print(json.dumps({"answer": {"rows": [], "pid": os.getpid(), "asked": ask}}), flush=True)
+        print(json.dumps({"answer": {"rows": [], "pid": os.getpid(), "asked": ask, "args": sys.argv[1:]}}), flush=True)
 
 
 KINDS = {"fake": fake, "ptq": ptq, "inspect": inspect}
@@ -159,7 +161,8 @@ def main():
         resource.setrlimit(resource.RLIMIT_AS, (n, n))
     job = json.loads(sys.stdin.readline())
     result = KINDS[job["type"]](job)
-    say("result", result=result)
+    version = [s[1] for s in job.get("do", []) if s[0] == "version"]
+    say("result", result=result, **({"engine": version[0]} if version else {}))
     return 0
 
 

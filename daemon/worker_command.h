@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef QB_DAEMON_WORKER_COMMAND_H
+#define QB_DAEMON_WORKER_COMMAND_H
+
+#include "daemon/options.h"
+
+/* How the worker program is called with the limits that the operator chose; freed by qb_worker_argv_free. launcher: words
+ * before it. mode: one more option, or NULL. */
+char **qb_worker_command(const struct qb_options *o, const char *launcher, const char *mode);
+
+#endif
