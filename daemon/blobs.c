@@ -225,18 +225,23 @@ bool qb_blob_copy(struct qb_blob_writer *w, const char *state, const char *folde
 {
 	struct stat st;
 	char *block = malloc(1 << 16);
-	int fd = open_inside(folder, name, &st);
-	ssize_t n;
+	int fd = open_inside(folder, name, &st), e = errno;
+	ssize_t n = 0;
 	bool ok = fd >= 0 && block;
 
 	memset(w, 0, sizeof(*w));
 	w->fd = -1;
 	if (!ok) {
-		qb_refuse(p, 500, "io", "the artifact %.200s is no readable file", name);
+		e == EMFILE || e == ENFILE || e == ENOMEM
+			? qb_refuse(p, 500, "io", "the artifact %.200s cannot be read: %s", name, strerror(e))
+			: qb_refuse(p, 422, "bad_artifact", "the artifact %.200s is no readable file", name);
 	}
 	ok = ok && qb_blob_begin(w, state, p);
 	while (ok && (n = read(fd, block, 1 << 16)) > 0) {
 		ok = qb_blob_write(w, block, (size_t)n, p);
+	}
+	if (ok && n < 0) {
+		ok = qb_refuse(p, 500, "io", "the artifact %.200s cannot be read: %s", name, strerror(errno));
 	}
 	ok = ok && qb_blob_seal(w, p);
 	if (fd >= 0) {

@@ -6,6 +6,7 @@
 #ifndef QB_DAEMON_DAEMON_H
 #define QB_DAEMON_DAEMON_H
 
+#include <jansson.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
@@ -18,6 +19,8 @@ struct qb_daemon {
 	uv_loop_t *loop;
 	struct qb_calls *calls;
 	struct qb_storage *storage;
+	json_t *unreleased;  /* loop thread: hashes of files that may have lost their last user (uploads.c) */
+	json_t *sound_files; /* loop thread: hash -> what the file looked like when it had it (inputs.c) */
 	struct qb_store *store; /* loop thread */
 	struct qb_hub *hub;
 	struct qb_engine *engine;

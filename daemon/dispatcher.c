@@ -12,6 +12,7 @@
 #include "daemon/daemon.h"
 #include "daemon/engine.h"
 #include "daemon/health.h"
+#include "daemon/inputs.h"
 #include "daemon/jobs.h"
 #include "daemon/run.h"
 #include "daemon/scheduler.h"
@@ -25,6 +26,7 @@ struct qb_dispatcher {
 	struct qb_run *runs;
 	uv_timer_t timer;
 	int64_t turns; /* of exclusive runs */
+	int64_t serials; /* of runs */
 	struct qb_host_pause pause;
 	void (*stopped)(struct qb_daemon *daemon);
 };
@@ -98,31 +100,60 @@ static bool store_job(struct qb_dispatcher *d, struct qb_run *r)
 	}
 }
 
+/* Attempts are counted before they begin, so that a file that takes the server down is not tried for ever. */
+static bool count_inspection(struct qb_dispatcher *d, const char *upload, int64_t change)
+{
+	qb_store_begin(d->daemon->store, true);
+	qb_store_exec(d->daemon->store, QB_SQL_UPLOAD_INSPECTING, "si", upload, change);
+	return qb_store_commit(d->daemon->store);
+}
+
 /* One that was ended by us, or never began, is inspected another time. */
 static bool store_inspection(struct qb_dispatcher *d, struct qb_run *r)
 {
-	if (r->host_failed || (r->stop != QB_STOP_NONE && r->stop != QB_STOP_OVERTIME)) {
+	struct qb_store *s = d->daemon->store;
+
+	if (r->stop == QB_STOP_ABANDONED) {
 		return true;
 	}
-	return qb_store_exec(d->daemon->store, QB_SQL_UPLOAD_INSPECTED, "ssjj", r->upload, r->error ? "failed" : "ok",
+	if (r->host_failed || (r->stop != QB_STOP_NONE && r->stop != QB_STOP_OVERTIME)) {
+		return count_inspection(d, r->upload, -1);
+	}
+	qb_store_begin(s, true);
+	qb_store_exec(s, QB_SQL_UPLOAD_INSPECTED, "ssjj", r->upload, r->error ? "failed" : "ok",
 		r->error ? NULL : r->result, r->error);
+	return qb_store_commit(s);
 }
 
-/* What became of workers that are gone. Whatever cannot be stored stays, and is tried again. */
+static bool save_run(struct qb_dispatcher *d, struct qb_run *r)
+{
+	return qb_run_save(r) && (!r->ended || (r->job ? store_job(d, r) : store_inspection(d, r)));
+}
+
+/* What workers said, and what became of those that are gone. Whatever cannot be stored stays, and is tried again. */
 bool qb_dispatcher_save(struct qb_dispatcher *d)
 {
 	bool all = true;
 
 	for (struct qb_run **link = &d->runs, *r; (r = *link) != NULL;) {
-		if (!r->ended || !(r->job ? store_job(d, r) : store_inspection(d, r))) {
-			all = all && !r->ended;
+		bool saved = save_run(d, r);
+
+		all = all && saved;
+		if (saved && r->ended) {
+			*link = r->next;
+			qb_run_free(&r);
+		} else {
 			link = &r->next;
-			continue;
 		}
-		*link = r->next;
-		qb_run_free(&r);
 	}
 	return all;
+}
+
+/* The daemon ends, so this is what the reserve is for. */
+static void save_last(struct qb_dispatcher *d)
+{
+	while (!qb_dispatcher_save(d) && qb_storage_release(d->daemon->storage)) {
+	}
 }
 
 /* What could not be stored is computed again by the next daemon. */
@@ -153,7 +184,7 @@ static void run_changed(void *arg, struct qb_run *r)
 	if (!d->stopped) {
 		qb_dispatcher_wake(d);
 	} else if (r->ended) {
-		qb_dispatcher_save(d);
+		save_last(d);
 		stop_if_idle(d);
 	}
 }
@@ -168,7 +199,8 @@ static json_t *file_object(struct qb_daemon *daemon, const char *name, const cha
 }
 
 /* What the worker reads: ids become files. NULL where a file is gone, as why says, or the database cannot be read. */
-static json_t *job_line(struct qb_daemon *daemon, int64_t id, const json_t *spec, char *why, size_t why_len)
+static json_t *job_line(struct qb_daemon *daemon, int64_t id, const json_t *spec, json_t **used, char *why,
+	size_t why_len)
 {
 	json_t *line, *inputs = NULL, *in, *file;
 	size_t i;
@@ -191,7 +223,7 @@ static json_t *job_line(struct qb_daemon *daemon, int64_t id, const json_t *spec
 		json_object_set(file, "id", json_object_get(in, "upload"));
 		json_object_set_new(line, text_of(in, "field"), file);
 	}
-	json_decref(inputs);
+	*used = inputs;
 	return line;
 }
 
@@ -210,27 +242,69 @@ static struct qb_run *start_run(struct qb_dispatcher *d, int64_t job, const char
 	return r;
 }
 
+struct check {
+	struct qb_dispatcher *dispatcher;
+	int64_t serial;
+};
+
+static void checked(void *arg, enum qb_inputs found, const char *why)
+{
+	struct check *c = arg;
+	struct qb_run *r = c->dispatcher->runs;
+
+	while (r && r->serial != c->serial) {
+		r = r->next;
+	}
+	free(c);
+	if (!r) {
+		return; /* it was ended meanwhile */
+	}
+	if (found == QB_INPUTS_SOUND) {
+		qb_run_begin(r);
+	} else {
+		qb_run_refuse(r, found == QB_INPUTS_DAMAGED ? "input_damaged" : "worker_unavailable", why,
+			found != QB_INPUTS_DAMAGED);
+	}
+}
+
+/* The worker gets its job when the files that it reads are known to be those that were uploaded. */
+static void begin(struct qb_dispatcher *d, struct qb_run *r, const json_t *inputs)
+{
+	struct check *c = malloc(sizeof(*c));
+
+	if (!c) {
+		qb_run_refuse(r, "worker_unavailable", "no memory to start a worker", true);
+		return;
+	}
+	r->serial = ++d->serials;
+	*c = (struct check){.dispatcher = d, .serial = r->serial};
+	qb_inputs_check(d->daemon, inputs, checked, c);
+}
+
 /* The worker is there before the job is said to run, and gets its job after that: a start that fails, and one that
  * cannot be stored, leave the job in the queue. */
 static bool start_job(struct qb_dispatcher *d, const json_t *row)
 {
 	int64_t id = json_integer_value(json_object_get(row, "id"));
 	char why[512];
-	json_t *line = job_line(d->daemon, id, json_object_get(row, "spec"), why, sizeof(why));
+	json_t *inputs = NULL, *line = job_line(d->daemon, id, json_object_get(row, "spec"), &inputs, why, sizeof(why));
 	struct qb_run *r;
 	bool ok;
 
 	if (!line) {
+		json_decref(inputs);
 		return *why && qb_job_fail(d->daemon, id, "input_deleted", why);
 	}
 	r = start_run(d, id, NULL, line);
 	json_decref(line);
 	if (!r) {
+		json_decref(inputs);
 		return false;
 	}
 	r->attempts = (int)json_integer_value(json_object_get(row, "attempts")) + 1;
 	ok = qb_job_start(d->daemon, id);
-	ok ? qb_run_begin(r) : qb_run_end(r, QB_STOP_ABANDONED);
+	ok ? begin(d, r, inputs) : qb_run_end(r, QB_STOP_ABANDONED);
+	json_decref(inputs);
 	return ok;
 }
 
@@ -264,7 +338,7 @@ static bool inspected_now(const struct qb_dispatcher *d, const char *upload)
 
 static void start_inspections(struct qb_dispatcher *d, int slots)
 {
-	json_t *pending = NULL, *row, *line;
+	json_t *pending = NULL, *row, *line, *inputs;
 	struct qb_run *r;
 	size_t i;
 
@@ -284,7 +358,15 @@ static void start_inspections(struct qb_dispatcher *d, int slots)
 			decide_in(d, d->pause.until - qb_seconds());
 			break;
 		}
-		qb_run_begin(r);
+		if (!count_inspection(d, r->upload, 1)) {
+			qb_run_end(r, QB_STOP_ABANDONED);
+			break;
+		}
+		inputs = json_pack("[{s:s, s:O, s:O, s:O}]", "field", *text_of(row, "kind") == 'm' ? "model" : "data",
+			"upload", json_object_get(row, "id"), "name", json_object_get(row, "name"), "sha256",
+			json_object_get(row, "sha256"));
+		begin(d, r, inputs);
+		json_decref(inputs);
 		slots--;
 	}
 	json_decref(pending);
@@ -330,7 +412,7 @@ static struct qb_sched_plan make_plan(struct qb_dispatcher *d)
 	s.count = 0;
 	for (const struct qb_run *r = d->runs; r; r = r->next) {
 		runs[s.count++] = (struct qb_sched_run){.inspection = !r->job, .ended = r->ended,
-			.exclusive = r->exclusive, .turn = r->turn, .active = r->active};
+			.exclusive = r->exclusive, .turn = r->turn, .active = r->held ? s.now : r->active};
 	}
 	plan = qb_sched_plan(&s);
 	free(runs);
@@ -379,7 +461,7 @@ void qb_dispatcher_stop(struct qb_dispatcher *d, void (*done)(struct qb_daemon *
 {
 	d->stopped = done;
 	uv_close((uv_handle_t *)&d->timer, NULL);
-	qb_dispatcher_save(d);
+	save_last(d);
 	for (struct qb_run *r = d->runs; r; r = r->next) {
 		qb_run_end(r, QB_STOP_STOPPING);
 	}

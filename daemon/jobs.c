@@ -11,7 +11,7 @@
 #include "daemon/dispatcher.h"
 #include "daemon/engine.h"
 #include "daemon/hub.h"
-#include "daemon/run.h"
+#include "daemon/record.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
 #include "daemon/submission.h"
@@ -43,7 +43,7 @@ void qb_job_state_event(struct qb_daemon *d, int64_t id, const char *state, json
 {
 	json_t *e = json_pack("{s:s, s:s, s:O?}", "event", "state", "state", state, "error", error);
 
-	qb_run_event(d, id, e);
+	qb_record_event(d, id, e);
 	json_decref(e);
 }
 
@@ -52,12 +52,32 @@ static void error_event(struct qb_daemon *d, int64_t id, json_t *error)
 	json_t *e = json_copy(error);
 
 	json_object_set_new(e, "event", json_string("error"));
-	qb_run_event(d, id, e);
+	qb_record_event(d, id, e);
 	json_decref(e);
 }
 
-bool qb_job_finish(struct qb_daemon *d, int64_t id, const char *state, json_t *error, const char *outcome,
-	json_t *result)
+/* Ends the transaction. What is answered is read within it: who is told of a failure may ask again. */
+static bool commit(struct qb_daemon *d, int64_t id, json_t **job)
+{
+	json_t *row = NULL;
+
+	if (job && qb_store_get(d->store, QB_SQL_JOB_GET, &row, "i", id) != QB_FOUND) {
+		qb_store_rollback(d->store);
+		return false;
+	}
+	if (!qb_store_commit(d->store)) {
+		json_decref(row);
+		return false;
+	}
+	if (job) {
+		*job = row;
+	}
+	qb_hub_publish(d->hub, id);
+	return true;
+}
+
+static bool finish(struct qb_daemon *d, int64_t id, const char *state, json_t *error, const char *outcome,
+	json_t *result, json_t **job)
 {
 	struct qb_store *s = d->store;
 	char now[QB_TIME_LEN];
@@ -72,13 +92,18 @@ bool qb_job_finish(struct qb_daemon *d, int64_t id, const char *state, json_t *e
 		error_event(d, id, error);
 	}
 	qb_job_state_event(d, id, state, error);
-	if (!qb_store_commit(s)) {
+	if (!commit(d, id, job)) {
 		return false;
 	}
-	qb_hub_publish(d->hub, id);
 	qb_log(QB_LOG_INFO, "j%lld %s%s%s", (long long)id, state, error ? ": " : "",
 		error ? text_of(error, "detail") : "");
 	return true;
+}
+
+bool qb_job_finish(struct qb_daemon *d, int64_t id, const char *state, json_t *error, const char *outcome,
+	json_t *result)
+{
+	return finish(d, id, state, error, outcome, result, NULL);
 }
 
 bool qb_job_fail(struct qb_daemon *d, int64_t id, const char *code, const char *detail)
@@ -90,23 +115,20 @@ bool qb_job_fail(struct qb_daemon *d, int64_t id, const char *code, const char *
 	return ok;
 }
 
-static bool queue_again(struct qb_daemon *d, int64_t id, enum qb_sql sql, int64_t uncounted)
+static bool queue_again(struct qb_daemon *d, int64_t id, enum qb_sql sql, int64_t uncounted,
+	json_t **job)
 {
 	struct qb_store *s = d->store;
 
 	qb_store_begin(s, true);
 	sql == QB_SQL_JOB_RETRY ? qb_store_exec(s, sql, "i", id) : qb_store_exec(s, sql, "ii", id, uncounted);
 	qb_job_state_event(d, id, "queued", NULL);
-	if (!qb_store_commit(s)) {
-		return false;
-	}
-	qb_hub_publish(d->hub, id);
-	return true;
+	return commit(d, id, job);
 }
 
 bool qb_job_requeue(struct qb_daemon *d, int64_t id, bool counts)
 {
-	return queue_again(d, id, QB_SQL_JOB_REQUEUE, !counts);
+	return queue_again(d, id, QB_SQL_JOB_REQUEUE, !counts, NULL);
 }
 
 static void release_all(struct qb_daemon *d, json_t *hashes)
@@ -211,11 +233,11 @@ static bool state_of(struct qb_daemon *d, int64_t id, char state[16], struct qb_
 	return true;
 }
 
-static bool cancel_queued(struct qb_daemon *d, int64_t id)
+static bool cancel_queued(struct qb_daemon *d, int64_t id, json_t **job)
 {
 	json_t *error = json_pack("{s:s, s:s}", "code", "cancelled", "detail",
 		"the job was cancelled before it started");
-	bool ok = qb_job_finish(d, id, "cancelled", error, NULL, NULL);
+	bool ok = finish(d, id, "cancelled", error, NULL, NULL, job);
 
 	json_decref(error);
 	return ok;
@@ -223,27 +245,29 @@ static bool cancel_queued(struct qb_daemon *d, int64_t id)
 
 json_t *qb_job_cancel(struct qb_daemon *d, int64_t id, struct qb_problem *p)
 {
+	json_t *job = qb_job_object(d, id, p);
 	char state[16];
 
-	if (!state_of(d, id, state, p)) {
-		return NULL;
+	/* What is answered is read first: who is told of a failure may ask again. */
+	if (!job || qb_dispatcher_cancel(d->dispatcher, id)) {
+		return job;
 	}
-	if (!qb_dispatcher_cancel(d->dispatcher, id)) {
-		if (strcmp(state, "queued") != 0) {
-			qb_refuse(p, 409, "already_ended", "job j%lld has %s already; nothing is left to cancel",
-				(long long)id, state);
-			return NULL;
-		}
-		if (!cancel_queued(d, id)) {
-			qb_storage_problem(d->storage, p);
-			return NULL;
-		}
+	snprintf(state, sizeof(state), "%s", text_of(job, "state"));
+	json_decref(job);
+	job = NULL;
+	/* One that runs without a worker is of an earlier daemon, and could not be queued again yet. */
+	if (strcmp(state, "queued") != 0 && strcmp(state, "running") != 0) {
+		qb_refuse(p, 409, "already_ended", "job j%lld has %s already; nothing is left to cancel",
+			(long long)id, state);
+	} else if (!cancel_queued(d, id, &job)) {
+		qb_storage_problem(d->storage, p);
 	}
-	return qb_job_object(d, id, p);
+	return job;
 }
 
 json_t *qb_job_retry(struct qb_daemon *d, int64_t id, struct qb_problem *p)
 {
+	json_t *job = NULL;
 	char state[16];
 
 	if (!state_of(d, id, state, p)) {
@@ -254,18 +278,18 @@ json_t *qb_job_retry(struct qb_daemon *d, int64_t id, struct qb_problem *p)
 			"(submit it with \"fresh\": true to compute it anew)", (long long)id, state);
 		return NULL;
 	}
-	if (!queue_again(d, id, QB_SQL_JOB_RETRY, 0)) {
+	if (!queue_again(d, id, QB_SQL_JOB_RETRY, 0, &job)) {
 		qb_storage_problem(d->storage, p);
-		return NULL;
 	}
 	qb_dispatcher_wake(d->dispatcher);
-	return qb_job_object(d, id, p);
+	return job;
 }
 
 bool qb_job_delete(struct qb_daemon *d, int64_t id, struct qb_problem *p)
 {
 	json_t *artifacts;
 	char state[16];
+	bool ok;
 
 	if (!state_of(d, id, state, p)) {
 		return false;
@@ -273,8 +297,14 @@ bool qb_job_delete(struct qb_daemon *d, int64_t id, struct qb_problem *p)
 	if (!strcmp(state, "queued") || !strcmp(state, "running")) {
 		return qb_refuse(p, 409, "not_ended", "job j%lld is %s; cancel it first", (long long)id, state);
 	}
-	qb_store_begin(d->store, true);
-	artifacts = clear_outcome(d, id);
-	qb_store_exec(d->store, QB_SQL_JOB_DELETE, "i", id);
-	return commit_cleared(d, id, artifacts) || qb_storage_problem(d->storage, p);
+	do {
+		qb_store_begin(d->store, true);
+		artifacts = clear_outcome(d, id);
+		qb_store_exec(d->store, QB_SQL_JOB_DELETE, "i", id);
+		ok = commit_cleared(d, id, artifacts);
+	} while (!ok && qb_storage_release(d->storage));
+	if (ok) {
+		qb_storage_retry(d->storage);
+	}
+	return ok || qb_storage_problem(d->storage, p);
 }

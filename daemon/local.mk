@@ -8,12 +8,14 @@ quantbenchd_SOURCES = \
 	daemon/engine.c daemon/engine.h \
 	daemon/health.c daemon/health.h \
 	daemon/hub.c daemon/hub.h \
+	daemon/inputs.c daemon/inputs.h \
 	daemon/jobs.c daemon/jobs.h \
 	daemon/daemon.h \
 	daemon/log.c \
 	daemon/loop.c daemon/loop.h \
 	daemon/main.c \
 	daemon/options.c daemon/options.h \
+	daemon/record.c daemon/record.h \
 	daemon/run.c daemon/run.h \
 	daemon/scheduler.c daemon/scheduler.h \
 	daemon/sql.h \

@@ -40,6 +40,7 @@ struct server {
 	uv_signal_t term, interrupt, hangup;
 	uv_timer_t heartbeat, watchdog;
 	uv_work_t stopping;
+	bool recovered; /* what an earlier daemon left unfinished was taken up */
 	int lock, listener;
 };
 
@@ -98,7 +99,7 @@ static bool open_database(struct server *s)
 	if (blobs && qb_store_is_new(s->daemon.store) && !qb_blobs_set_aside(o->state)) {
 		return false;
 	}
-	qb_uploads_recover(&s->daemon);
+	qb_uploads_sweep(&s->daemon);
 	return true;
 }
 
@@ -203,7 +204,9 @@ static bool save(void *arg)
 {
 	struct server *s = arg;
 
-	return qb_dispatcher_save(s->daemon.dispatcher);
+	/* Where this fails, so does storage, and nothing is started before it has been made good. */
+	s->recovered = s->recovered || (qb_jobs_recover(&s->daemon) && qb_uploads_recover(&s->daemon));
+	return s->recovered && qb_dispatcher_save(s->daemon.dispatcher) && qb_uploads_release_rest(&s->daemon);
 }
 
 static void resume(void *arg)
@@ -250,14 +253,16 @@ static bool start(struct server *s)
 	s->daemon.started = qb_seconds();
 	qb_time_now(s->daemon.started_at);
 	s->daemon.calls = qb_calls_create(&s->loop);
+	s->daemon.sound_files = json_object();
+	s->daemon.unreleased = json_object();
 	s->daemon.hub = qb_hub_create();
 	s->daemon.health = qb_health_create();
 	s->daemon.dispatcher = qb_dispatcher_create(&s->daemon);
 	if (!s->daemon.calls || !s->daemon.hub || !s->daemon.health || !s->daemon.dispatcher) {
 		return false;
 	}
-	qb_jobs_recover(&s->daemon);
 	qb_storage_watch(s->daemon.storage, &s->loop, s->daemon.store, save, resume, s);
+	save(s);
 	s->daemon.engine = qb_engine_create(&s->daemon, worker_ready, measuring);
 	start_timers(s);
 	s->http = s->daemon.engine ? qb_http_start(&s->daemon, s->listener, &port) : NULL;
@@ -320,6 +325,8 @@ int main(int argc, char **argv)
 	}
 	qb_store_close(&s.daemon.store);
 	qb_storage_destroy(&s.daemon.storage);
+	json_decref(s.daemon.sound_files);
+	json_decref(s.daemon.unreleased);
 	free(s.daemon.database);
 	qb_options_fini(&s.daemon.options);
 	return code;

@@ -9,147 +9,16 @@
 #include <string.h>
 
 #include "common/json_text.h"
-#include "daemon/blobs.h"
-#include "daemon/hub.h"
-#include "daemon/store.h"
-#include "daemon/uploads.h"
 #include "daemon/util.h"
 #include "daemon/worker.h"
 #include "daemon/worker_command.h"
 
 /* An event line is short, a result may hold every tensor of 64 schemes. */
-enum { LINE_MAX_BYTES = 64 << 20, EVENTS_MAX = 200000, INVALID_LOGGED = 5, GRACE_MS = 2000 };
-static const double PROGRESS_PAUSE_S = 0.1;
+enum { LINE_MAX_BYTES = 64 << 20, INVALID_LOGGED = 5, GRACE_MS = 2000 };
 
 static const char *text_of(const json_t *object, const char *key)
 {
 	return json_string_value(json_object_get(object, key));
-}
-
-void qb_run_event(struct qb_daemon *daemon, int64_t job, json_t *event)
-{
-	char now[QB_TIME_LEN];
-
-	qb_time_now(now);
-	json_object_set_new(event, "time", json_string(now));
-	if (qb_store_exec(daemon->store, QB_SQL_EVENT_INSERT, "isj", job, text_of(event, "event"), event)) {
-		atomic_fetch_add(&daemon->events, 1);
-	}
-}
-
-static void warn(struct qb_run *r, const char *text)
-{
-	if (r->job) {
-		json_t *e = json_pack("{s:s, s:s, s:s}", "event", "log", "level", "warning", "text", text);
-
-		qb_run_event(r->daemon, r->job, e);
-		json_decref(e);
-		r->events_stored = true;
-	}
-}
-
-/* Nobody can print events without end onto our disk. */
-static bool may_keep(struct qb_run *r)
-{
-	if (r->kept == EVENTS_MAX) {
-		warn(r, "this job has sent 200000 events; the rest are not kept");
-	}
-	return r->kept++ < EVENTS_MAX;
-}
-
-static void on_progress(struct qb_run *r, json_t *e)
-{
-	const char *stage = text_of(e, "stage"), *text = text_of(e, "text");
-	const json_t *fraction = json_object_get(e, "fraction");
-	double now = qb_seconds(), f = json_number_value(fraction);
-	json_t *progress;
-
-	if (!json_is_number(fraction)) {
-		return;
-	}
-	stage = stage ? stage : "";
-	if (f < 1 && !strcmp(stage, r->stage) && now - r->progress_at < PROGRESS_PAUSE_S) {
-		return;
-	}
-	r->progress_at = now;
-	snprintf(r->stage, sizeof(r->stage), "%s", stage);
-	progress = json_pack("{s:s, s:f, s:s}", "stage", stage, "fraction", f < 0 ? 0 : f > 1 ? 1 : f,
-		"text", text ? text : "");
-	qb_store_exec(r->daemon->store, QB_SQL_JOB_PROGRESS, "ij", r->job, progress);
-	json_object_set_new(progress, "event", json_string("progress"));
-	if (may_keep(r)) {
-		qb_run_event(r->daemon, r->job, progress);
-	}
-	json_decref(progress);
-}
-
-static bool known_scope(const char *scope)
-{
-	return scope && (!strcmp(scope, "model") || !strcmp(scope, "layer") ||
-		!strcmp(scope, "tensor") || !strcmp(scope, "step"));
-}
-
-static void on_metric(struct qb_run *r, json_t *e)
-{
-	const json_t *value = json_object_get(e, "value"), *step = json_object_get(e, "step");
-	double number = json_number_value(value);
-	char now[QB_TIME_LEN];
-
-	if (!known_scope(text_of(e, "scope")) || !text_of(e, "name") || !may_keep(r)) {
-		return;
-	}
-	qb_time_now(now);
-	qb_store_exec(r->daemon->store, QB_SQL_METRIC_INSERT, "isssIsfss", r->job, text_of(e, "scope"),
-		text_of(e, "scheme"), text_of(e, "tensor"),
-		(int64_t)(json_is_integer(step) ? json_integer_value(step) : -1), text_of(e, "name"),
-		json_is_number(value) ? &number : NULL, text_of(e, "unit"), now);
-	qb_run_event(r->daemon, r->job, e);
-}
-
-static void on_log(struct qb_run *r, json_t *e)
-{
-	const char *level = text_of(e, "level");
-
-	if (!text_of(e, "text") || !may_keep(r)) {
-		return;
-	}
-	if (!level || (strcmp(level, "debug") && strcmp(level, "warning") && strcmp(level, "error"))) {
-		json_object_set_new(e, "level", json_string("info"));
-	}
-	qb_run_event(r->daemon, r->job, e);
-}
-
-static bool plain_name(const char *name)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-
-	return name && *name && *name != '.' && strlen(name) < 128 &&
-		name[strspn(name, allowed)] == '\0';
-}
-
-/* Only the name is believed; the file must lie in the job's own folder. */
-static void on_artifact(struct qb_run *r, json_t *e)
-{
-	const char *name = text_of(e, "name"), *type = text_of(e, "content_type");
-	struct qb_blob_writer blob;
-	struct qb_problem p = {0};
-	bool ok;
-
-	if (!plain_name(name)) {
-		warn(r, "an artifact was dropped: its name has characters other than letters, digits, . _ -");
-		return;
-	}
-	ok = qb_blob_copy(&blob, r->daemon->options.state, r->folder, name, &p) &&
-		qb_blob_keep(&blob, r->daemon->options.state, &p) &&
-		qb_store_exec(r->daemon->store, QB_SQL_ARTIFACT_INSERT, "isssi", r->job, name,
-			type ? type : "application/octet-stream", blob.sha256, blob.size);
-	qb_blob_end(&blob);
-	if (!ok) {
-		warn(r, p.detail);
-	} else if (may_keep(r)) {
-		json_object_del(e, "path");
-		qb_run_event(r->daemon, r->job, e);
-	}
 }
 
 /* The protocol calls exclusive time a section. */
@@ -188,11 +57,6 @@ static void on_result(struct qb_run *r, json_t *e)
 
 static void take_event(struct qb_run *r, json_t *e)
 {
-	static const struct {
-		const char *name;
-		void (*take)(struct qb_run *r, json_t *e);
-	} takers[] = {{"progress", on_progress}, {"metric", on_metric}, {"log", on_log},
-		{"artifact", on_artifact}};
 	const char *kind = text_of(e, "event");
 
 	if (!kind) {
@@ -204,12 +68,8 @@ static void take_event(struct qb_run *r, json_t *e)
 		on_result(r, e);
 	} else if (!strcmp(kind, "error")) {
 		on_error(r, e);
-	}
-	for (size_t i = 0; r->job && i < sizeof(takers) / sizeof(takers[0]); i++) {
-		if (!strcmp(kind, takers[i].name)) {
-			takers[i].take(r, e);
-			r->events_stored = true;
-		}
+	} else {
+		qb_record_take(&r->record, e);
 	}
 }
 
@@ -224,25 +84,64 @@ static void on_line(void *arg, char *line, size_t len)
 	} else if (r->invalid++ < INVALID_LOGGED) {
 		qb_log(QB_LOG_WARNING, "%s%s: the worker printed a line that is no event: %.80s",
 			r->job ? "a job" : "inspection of ", r->upload, line ? line : "(too long)");
-		warn(r, line ? "the worker printed a line that is no event; it was ignored"
-			     : "the worker printed a line longer than 64 MiB; it was ignored");
+		qb_record_warn(&r->record, line ? "the worker printed a line that is no event; it was ignored"
+				: "the worker printed a line longer than 64 MiB; it was ignored");
 	}
 	json_decref(e);
 }
 
+static void wall_over(uv_timer_t *timer)
+{
+	qb_run_end(timer->data, QB_STOP_OVERTIME);
+}
+
+/* The limit of elapsed time counts while the worker may compute: not when it is paused, nor when it is not read. */
+static void set_clock(struct qb_run *r)
+{
+	bool runs = r->begun && !r->paused && !r->held && r->daemon->options.worker_wall_seconds > 0;
+	bool ran = uv_is_active((uv_handle_t *)&r->wall);
+
+	if (ran && !runs) {
+		uv_timer_stop(&r->wall);
+		r->wall_left -= qb_seconds() - r->wall_since;
+		r->wall_left = r->wall_left < 0 ? 0 : r->wall_left;
+	} else if (!ran && runs) {
+		r->wall_since = qb_seconds();
+		uv_timer_start(&r->wall, wall_over, (uint64_t)(r->wall_left * 1000) + 1, 0);
+	}
+}
+
+static void release(struct qb_run *r)
+{
+	if (r->held) {
+		r->held = false;
+		r->active = qb_seconds();
+		if (r->worker) {
+			qb_worker_hold(r->worker, false);
+			set_clock(r);
+		}
+	}
+}
+
+/* While the database takes nothing the worker is not read, and waits when its pipe is full. */
 static void on_batch(void *arg, bool begins)
 {
 	struct qb_run *r = arg;
 
-	if (begins) {
-		r->events_stored = false;
-		qb_store_begin(r->daemon->store, false);
-		return;
+	if (!begins && !qb_record_save(&r->record) && r->stop == QB_STOP_NONE) {
+		r->held = true;
+		qb_worker_hold(r->worker, true);
+		set_clock(r);
 	}
-	qb_store_end(r->daemon->store, true);
-	if (r->events_stored) {
-		qb_hub_publish(r->daemon->hub, r->job);
+}
+
+bool qb_run_save(struct qb_run *r)
+{
+	if (!qb_record_save(&r->record)) {
+		return false;
 	}
+	release(r);
+	return true;
 }
 
 /* The last line of stderr often names the reason. */
@@ -298,6 +197,16 @@ static bool was_never_there(const struct qb_run *r, const struct qb_worker_end *
 	return (end->status == 126 || end->status == 127) && !r->active && r->stop == QB_STOP_NONE;
 }
 
+void qb_run_refuse(struct qb_run *r, const char *code, const char *detail, bool host_failed)
+{
+	if (r->worker && r->stop == QB_STOP_NONE) {
+		r->host_failed = host_failed;
+		r->refused = true;
+		set_error(r, code, detail);
+		qb_worker_signal(r->worker, SIGKILL);
+	}
+}
+
 /* Fills r->error for every end but a good one. */
 static void word_end(struct qb_run *r, const struct qb_worker_end *end)
 {
@@ -306,6 +215,9 @@ static void word_end(struct qb_run *r, const struct qb_worker_end *end)
 
 	snprintf(r->outcome, sizeof(r->outcome), end->signal ? "signal %d" : "exit status %d",
 		end->signal ? end->signal : (int)end->status);
+	if (r->refused) {
+		return; /* said already */
+	}
 	if (r->stop == QB_STOP_OVERTIME) {
 		snprintf(text, sizeof(text), "the job took longer than its limit of %lld s and was stopped; "
 			"give it less to do, or raise worker-wall-seconds",
@@ -357,9 +269,6 @@ static void on_end(void *arg, const struct qb_worker_end *end)
 		qb_log(QB_LOG_WARNING, "the worker of %s%lld said: %.1500s",
 			r->job ? "j" : r->upload, (long long)r->job, end->errors);
 	}
-	if (r->folder) {
-		qb_remove_tree(r->folder);
-	}
 	r->changed(r->arg, r);
 }
 
@@ -382,22 +291,10 @@ void qb_run_end(struct qb_run *r, enum qb_run_stop reason)
 	if (r->stop == QB_STOP_NONE) {
 		r->stop = reason;
 	}
+	release(r); /* what it says last is heard, even if it cannot be stored now */
 	/* A stopped process cannot hear SIGTERM, and must not be woken into somebody's exclusive time. */
 	qb_worker_signal(r->worker, deaf ? SIGKILL : SIGTERM);
 	uv_timer_start(&r->grace, grace_over, GRACE_MS, 0);
-}
-
-static void wall_over(uv_timer_t *timer)
-{
-	qb_run_end(timer->data, QB_STOP_OVERTIME);
-}
-
-static void start_wall(struct qb_run *r)
-{
-	if (r->daemon->options.worker_wall_seconds > 0) {
-		r->wall_since = qb_seconds();
-		uv_timer_start(&r->wall, wall_over, (uint64_t)(r->wall_left * 1000) + 1, 0);
-	}
 }
 
 void qb_run_pause(struct qb_run *r)
@@ -405,9 +302,7 @@ void qb_run_pause(struct qb_run *r)
 	if (!r->paused && r->worker) {
 		r->paused = true;
 		qb_worker_signal(r->worker, SIGSTOP);
-		uv_timer_stop(&r->wall);
-		r->wall_left -= qb_seconds() - r->wall_since;
-		r->wall_left = r->wall_left < 0 ? 0 : r->wall_left;
+		set_clock(r);
 	}
 }
 
@@ -416,7 +311,7 @@ void qb_run_resume(struct qb_run *r)
 	if (r->paused && r->worker) {
 		r->paused = false;
 		qb_worker_signal(r->worker, SIGCONT);
-		start_wall(r);
+		set_clock(r);
 	}
 }
 
@@ -452,6 +347,7 @@ struct qb_run *qb_run_start(struct qb_daemon *daemon, int64_t job, const char *u
 	r->folder = job ? qb_format("%s/work/j%lld", daemon->options.state, (long long)job)
 			: qb_format("%s/work/%s", daemon->options.state, upload);
 	qb_make_folder(r->folder);
+	qb_record_init(&r->record, daemon, job, r->folder);
 	json_object_set_new(line, "workdir", json_string(r->folder));
 	r->line = qb_json_text(line, JSON_COMPACT);
 	setup.folder = r->folder;
@@ -470,8 +366,9 @@ struct qb_run *qb_run_start(struct qb_daemon *daemon, int64_t job, const char *u
 void qb_run_begin(struct qb_run *r)
 {
 	if (r->worker) {
+		r->begun = true;
 		qb_worker_say(r->worker, r->line ? r->line : "");
-		start_wall(r);
+		set_clock(r);
 	}
 	free(r->line);
 	r->line = NULL;
@@ -484,6 +381,7 @@ static void timer_closed(uv_handle_t *handle)
 	if (++r->closed < 2) {
 		return;
 	}
+	qb_record_fini(&r->record);
 	json_decref(r->result);
 	json_decref(r->error);
 	free(r->folder);
@@ -496,6 +394,9 @@ void qb_run_free(struct qb_run **run)
 	struct qb_run *r = *run;
 
 	if (r) {
+		if (r->folder) {
+			qb_remove_tree(r->folder);
+		}
 		uv_close((uv_handle_t *)&r->wall, timer_closed);
 		uv_close((uv_handle_t *)&r->grace, timer_closed);
 		*run = NULL;

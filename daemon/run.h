@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "daemon/daemon.h"
+#include "daemon/record.h"
 #include "daemon/scheduler.h"
 
 struct qb_run {
@@ -27,16 +28,18 @@ struct qb_run {
 	enum qb_exclusive exclusive;
 	int64_t turn;           /* of its exclusive time, given by the receiver */
 	double active;          /* when it last showed a sign of life */
-	int attempts;           /* the receiver's */
-	bool paused, ended;     /* ended: its worker is gone */
+	int attempts;           /* the receiver's, as is serial */
+	int64_t serial;
+	struct qb_record record;
+	bool begun, paused;
+	bool held;              /* it is not read until its events can be stored */
+	bool ended;             /* its worker is gone */
+	bool refused;           /* its end was worded before it came */
 	bool host_failed;       /* what ended was a program that could not start the worker */
 	uv_timer_t wall, grace;
 	int closed; /* of the two */
 	double wall_left, wall_since; /* seconds */
-	double progress_at;
-	char stage[64];
-	int64_t kept, invalid;
-	bool events_stored; /* in this batch */
+	int64_t invalid;
 	struct qb_run *next;
 	char *line; /* its job, until it begins */
 	/* It asked for exclusive time or gave it back, or it ended: error is then NULL exactly when result counts. */
@@ -49,12 +52,13 @@ struct qb_run *qb_run_start(struct qb_daemon *daemon, int64_t job, const char *u
 	void (*changed)(void *arg, struct qb_run *run), void *arg, char *why, size_t why_len);
 void qb_run_begin(struct qb_run *run); /* the worker gets its job, and its time runs */
 void qb_run_end(struct qb_run *run, enum qb_run_stop reason); /* SIGTERM, two seconds, SIGKILL */
+/* Instead of qb_run_begin: ends it at once, and says what its end is. host_failed: that is no fault of the job. */
+void qb_run_refuse(struct qb_run *run, const char *code, const char *detail, bool host_failed);
+/* Stores its events; false where that has to be tried again. */
+bool qb_run_save(struct qb_run *run);
 void qb_run_pause(struct qb_run *run);                        /* its clock stops too */
 void qb_run_resume(struct qb_run *run);
 void qb_run_grant(struct qb_run *run); /* the exclusive time it asked for begins */
 void qb_run_free(struct qb_run **run);
-
-/* Stores an event of the job; the time is added. */
-void qb_run_event(struct qb_daemon *daemon, int64_t job, json_t *event);
 
 #endif

@@ -35,7 +35,8 @@ struct qb_store {
 	bool writes;
 	bool durable, is_new;
 	enum transaction tx;
-	int64_t faults_from, faults_to, steps; /* for tests */
+	char fault_name[32]; /* for tests */
+	int64_t fault_at, fault_gap, steps;
 };
 
 /* What an error says about the storage. A mistake of ours, such as a violated constraint, says nothing. */
@@ -81,25 +82,30 @@ static bool failed(struct qb_store *s, const char *what, int rc)
 	return false;
 }
 
-/* QUANTBENCHD_TEST_FAULTS=FIRST:COUNT (only for tests): of the writer's statements, commits among them, those with these
- * numbers fail as they do on a full disk. A rollback always ends a transaction, so it is left alone. */
+/* QUANTBENCHD_TEST_FAULTS=NAME:FIRST:GAP (only for tests): of the writer's statements of that name ("any": of all,
+ * commits and reads as well) the one of that number fails as on a full disk; so does another after GAP more, another
+ * after 2 GAP more, 4 GAP more, and so on: were the gaps equal, a long transaction would never end. A rollback always
+ * ends a transaction, so it is left alone. */
 static bool fault(struct qb_store *s, enum qb_sql sql)
 {
-	if (!s->faults_to || sql == QB_SQL_ROLLBACK) {
+	if (!s->fault_at || sql == QB_SQL_ROLLBACK ||
+		(strcmp(s->fault_name, "any") != 0 && strcmp(s->fault_name, statements[sql].name) != 0) ||
+		++s->steps < s->fault_at) {
 		return false;
 	}
-	s->steps++;
-	return s->steps >= s->faults_from && s->steps < s->faults_to;
+	s->fault_at += s->fault_gap;
+	s->fault_gap *= 2;
+	return true;
 }
 
 static void read_faults(struct qb_store *s)
 {
 	const char *text = getenv("QUANTBENCHD_TEST_FAULTS");
-	long long first, count;
+	long long first, gap;
 
-	if (text && sscanf(text, "%lld:%lld", &first, &count) == 2 && first > 0 && count > 0) {
-		s->faults_from = first;
-		s->faults_to = first + count;
+	if (text && sscanf(text, "%31[A-Za-z_]:%lld:%lld", s->fault_name, &first, &gap) == 3 && first > 0 && gap > 0) {
+		s->fault_at = first;
+		s->fault_gap = gap;
 	}
 }
 
@@ -307,60 +313,6 @@ bool qb_store_list(struct qb_store *s, enum qb_sql sql, json_t **rows, const cha
 	all = stmt ? collect(s, sql, stmt, SIZE_MAX) : NULL;
 	*rows = all ? all : *rows;
 	return all != NULL;
-}
-
-/* Until the callers are moved: */
-int64_t qb_store_number(struct qb_store *s, enum qb_sql sql, const char *types, ...)
-{
-	va_list ap;
-	sqlite3_stmt *stmt;
-	int64_t n = -1;
-	int rc;
-
-	va_start(ap, types);
-	stmt = start(s, sql, types, &ap);
-	va_end(ap);
-	if (stmt) {
-		rc = sqlite3_step(stmt);
-		n = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : -1;
-		n = finish(s, sql, stmt, rc) ? n : -1;
-	}
-	return n;
-}
-
-json_t *qb_store_rows(struct qb_store *s, enum qb_sql sql, const char *types, ...)
-{
-	va_list ap;
-	sqlite3_stmt *stmt;
-
-	va_start(ap, types);
-	stmt = start(s, sql, types, &ap);
-	va_end(ap);
-	return stmt ? collect(s, sql, stmt, SIZE_MAX) : NULL;
-}
-
-json_t *qb_store_row(struct qb_store *s, enum qb_sql sql, const char *types, ...)
-{
-	va_list ap;
-	sqlite3_stmt *stmt;
-	json_t *rows, *row;
-
-	va_start(ap, types);
-	stmt = start(s, sql, types, &ap);
-	va_end(ap);
-	rows = stmt ? collect(s, sql, stmt, 1) : NULL;
-	row = json_incref(json_array_get(rows, 0));
-	json_decref(rows);
-	return row;
-}
-
-bool qb_store_end(struct qb_store *s, bool keep)
-{
-	if (keep) {
-		return qb_store_commit(s);
-	}
-	qb_store_rollback(s);
-	return false;
 }
 
 bool qb_store_begin(struct qb_store *s, bool durable)

@@ -51,10 +51,4 @@ void qb_store_rollback(struct qb_store *s);
 /* Moves SQLite's log into the database and cuts it, as far as nobody reads it. */
 void qb_store_checkpoint(struct qb_store *s);
 
-/* Until the callers are moved: */
-int64_t qb_store_number(struct qb_store *s, enum qb_sql sql, const char *types, ...);
-json_t *qb_store_row(struct qb_store *s, enum qb_sql sql, const char *types, ...);
-json_t *qb_store_rows(struct qb_store *s, enum qb_sql sql, const char *types, ...);
-bool qb_store_end(struct qb_store *s, bool keep);
-
 #endif

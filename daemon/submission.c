@@ -49,7 +49,8 @@ static bool resolve_one(struct qb_daemon *d, const char *field, const json_t *va
 {
 	const char *id = json_string_value(value);
 	const char *kind = !strcmp(field, "model") ? "model" : "dataset";
-	json_t *row;
+	json_t *row = NULL;
+	enum qb_found found;
 
 	if (!id) {
 		return field_wrong(p, field, "must be the id of a %s, such as \"%c1\"", kind, *kind);
@@ -62,8 +63,11 @@ static bool resolve_one(struct qb_daemon *d, const char *field, const json_t *va
 		return field_wrong(p, field, "\"%.60s\" is no dataset's id, which looks like d1; upload the data "
 			"with POST /v1/datasets first", id);
 	}
-	row = qb_store_row(d->store, QB_SQL_UPLOAD_FILE, "s", id);
-	if (!row) {
+	found = qb_store_get(d->store, QB_SQL_UPLOAD_FILE, &row, "s", id);
+	if (found == QB_UNREAD) {
+		return qb_storage_problem(d->storage, p);
+	}
+	if (found == QB_NONE) {
 		return field_wrong(p, field, "there is no %.60s here; see GET /v1/%ss", id, kind);
 	}
 	if (!strcmp(text_of(row, "state"), "failed")) {
@@ -113,40 +117,73 @@ void qb_fingerprint(const json_t *spec, const json_t *inputs, const char *engine
 	json_decref(whole);
 }
 
-static int64_t insert(struct qb_daemon *d, const json_t *spec, const json_t *inputs, const char *hash,
-	const char *engine)
+/* The new job's object, read in the same transaction: who is refused may ask again. NULL after having filled p. */
+static json_t *insert(struct qb_daemon *d, const json_t *spec, const json_t *inputs, const char *hash,
+	const char *engine, struct qb_problem *p)
 {
 	struct qb_store *s = d->store;
 	char now[QB_TIME_LEN];
-	json_t *in;
+	json_t *in, *job = NULL;
 	size_t i;
-	int64_t id;
-	bool ok;
+	int64_t id = -1;
 
+	if (!qb_storage_usable(d->storage, p)) {
+		return NULL;
+	}
 	qb_time_now(now);
-	if (!qb_store_begin(s, true)) {
-		return -1;
-	}
-	id = qb_store_number(s, QB_SQL_JOB_INSERT, "sjsss", text_of(spec, "type"), spec, hash, engine,
-		now);
-	ok = id > 0;
-	json_array_foreach(inputs, i, in) {
-		ok = ok && qb_store_exec(s, QB_SQL_JOB_INPUT_INSERT, "issss", id, text_of(in, "field"),
-			text_of(in, "upload"), text_of(in, "name"), text_of(in, "sha256"));
-	}
-	if (ok) {
+	qb_store_begin(s, true);
+	if (qb_store_value(s, QB_SQL_JOB_INSERT, &id, "sjsss", text_of(spec, "type"), spec, hash, engine, now) ==
+		QB_FOUND) {
+		json_array_foreach(inputs, i, in) {
+			qb_store_exec(s, QB_SQL_JOB_INPUT_INSERT, "issss", id, text_of(in, "field"), text_of(in, "upload"),
+				text_of(in, "name"), text_of(in, "sha256"));
+		}
 		qb_job_state_event(d, id, "queued", NULL);
+		job = qb_job_object(d, id, p);
 	}
-	return qb_store_end(s, ok) ? id : -1;
+	if (!qb_store_commit(s)) {
+		json_decref(job);
+		job = NULL;
+		qb_storage_problem(d->storage, p);
+	}
+	return job;
 }
 
-static bool queue_is_full(struct qb_daemon *d)
+static bool queue_has_room(struct qb_daemon *d, struct qb_problem *p)
 {
-	json_t *census = qb_store_row(d->store, QB_SQL_JOB_CENSUS, "");
-	bool full = json_integer_value(json_object_get(census, "queued")) >= QUEUE_MAX;
+	json_t *census = NULL;
+	bool full;
 
+	if (qb_store_get(d->store, QB_SQL_JOB_CENSUS, &census, "") != QB_FOUND) {
+		return qb_storage_problem(d->storage, p);
+	}
+	full = json_integer_value(json_object_get(census, "queued")) >= QUEUE_MAX;
 	json_decref(census);
-	return full;
+	return !full || qb_refuse(p, 503, "queue_full", "%d jobs wait already; try again when some are done",
+		QUEUE_MAX);
+}
+
+/* The job that answers the question: one that was there (unless fresh), or a new one. */
+static json_t *answer(struct qb_daemon *d, const json_t *spec, const json_t *inputs, const char *engine, bool fresh,
+	bool *created, struct qb_problem *p)
+{
+	char hash[QB_HASH_LEN];
+	int64_t id = -1;
+	enum qb_found found = QB_NONE;
+
+	qb_fingerprint(spec, inputs, engine, hash);
+	if (!fresh) {
+		found = qb_store_value(d->store, QB_SQL_JOB_BY_FINGERPRINT, &id, "s", hash);
+	}
+	*created = found == QB_NONE;
+	if (found == QB_UNREAD) {
+		qb_storage_problem(d->storage, p);
+		return NULL;
+	}
+	if (found == QB_FOUND) {
+		return qb_job_object(d, id, p);
+	}
+	return queue_has_room(d, p) ? insert(d, spec, inputs, hash, engine, p) : NULL;
 }
 
 json_t *qb_submit(struct qb_daemon *d, const json_t *asked, bool *created, struct qb_problem *p)
@@ -154,9 +191,7 @@ json_t *qb_submit(struct qb_daemon *d, const json_t *asked, bool *created, struc
 	const json_t *info = qb_engine_info(d->engine, p);
 	const json_t *type = info ? qb_engine_type(info, text_of(asked, "type")) : NULL;
 	bool fresh = json_is_true(json_object_get(asked, "fresh"));
-	json_t *spec, *inputs, *job = NULL;
-	char hash[QB_HASH_LEN];
-	int64_t id;
+	json_t *spec, *inputs, *job;
 
 	if (!type) {
 		return NULL;
@@ -167,18 +202,11 @@ json_t *qb_submit(struct qb_daemon *d, const json_t *asked, bool *created, struc
 	}
 	spec = json_copy((json_t *)asked);
 	json_object_del(spec, "fresh");
-	qb_fingerprint(spec, inputs, text_of(info, "engine"), hash);
-	id = fresh ? -1 : qb_store_number(d->store, QB_SQL_JOB_BY_FINGERPRINT, "s", hash);
-	*created = id < 0;
-	if (*created && queue_is_full(d)) {
-		qb_refuse(p, 503, "queue_full", "%d jobs wait already; try again when some are done", QUEUE_MAX);
-	} else {
-		id = *created ? insert(d, spec, inputs, hash, text_of(info, "engine")) : id;
-		job = id > 0 ? qb_job_object(d, id, p) : NULL;
-		job ? (void)json_object_set_new(job, "cached", json_boolean(!*created))
-		    : (void)qb_storage_problem(d->storage, p);
-		qb_dispatcher_wake(d->dispatcher);
+	job = answer(d, spec, inputs, text_of(info, "engine"), fresh, created, p);
+	if (job) {
+		json_object_set_new(job, "cached", json_boolean(!*created));
 	}
+	qb_dispatcher_wake(d->dispatcher);
 	json_decref(spec);
 	json_decref(inputs);
 	return job;

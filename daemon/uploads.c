@@ -3,49 +3,13 @@
 
 #include "daemon/uploads.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/inputs.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
-
-/* The file lies in its place before the row that says so is there; what a failure leaves is removed. */
-static bool insert(struct qb_daemon *daemon, const char *kind, const char *name,
-	struct qb_blob_writer *blob, struct qb_problem *p)
-{
-	char now[QB_TIME_LEN];
-	int64_t number = 0;
-	bool ok;
-
-	qb_time_now(now);
-	qb_store_begin(daemon->store, true);
-	ok = qb_store_value(daemon->store, QB_SQL_UPLOAD_NUMBER, &number, "s", kind) == QB_FOUND &&
-		qb_store_exec(daemon->store, QB_SQL_UPLOAD_INSERT, "sissis", kind, number, name, blob->sha256,
-			blob->size, now) &&
-		qb_blob_keep(blob, daemon->options.state, p);
-	if (!ok) {
-		qb_store_rollback(daemon->store);
-	} else if (!qb_store_commit(daemon->store)) {
-		ok = false;
-		qb_uploads_release(daemon, blob->sha256);
-	}
-	return ok || qb_storage_problem(daemon->storage, p);
-}
-
-/* A file that is known is put in its place all the same: the one there may be damaged or gone. An inspection that
- * ended without a verdict gets another chance. */
-static bool renew(struct qb_daemon *daemon, const char *id, struct qb_blob_writer *blob, bool *wake,
-	struct qb_problem *p)
-{
-	int64_t n;
-
-	if (!qb_blob_keep(blob, daemon->options.state, p)) {
-		return false;
-	}
-	qb_store_begin(daemon->store, true);
-	*wake = qb_store_value(daemon->store, QB_SQL_UPLOAD_REINSPECT, &n, "s", id) == QB_FOUND;
-	return qb_store_commit(daemon->store) || qb_storage_problem(daemon->storage, p);
-}
 
 static json_t *object(struct qb_daemon *daemon, const char *id, struct qb_problem *p)
 {
@@ -63,24 +27,75 @@ static json_t *object(struct qb_daemon *daemon, const char *id, struct qb_proble
 	return row;
 }
 
+/* Ends the transaction. What is answered is read within it: who is told of a failure may ask again. */
+static json_t *commit(struct qb_daemon *daemon, const char *id, struct qb_problem *p)
+{
+	json_t *row = object(daemon, id, p);
+
+	if (!qb_store_commit(daemon->store)) {
+		qb_storage_problem(daemon->storage, p);
+		json_decref(row);
+		row = NULL;
+	}
+	return row;
+}
+
+/* The file lies in its place before the row that says so is there; what a failure leaves is removed. */
+static json_t *insert(struct qb_daemon *daemon, const char *kind, const char *name,
+	struct qb_blob_writer *blob, struct qb_problem *p)
+{
+	char now[QB_TIME_LEN], id[24];
+	int64_t number = 0;
+	json_t *row;
+	bool ok;
+
+	qb_time_now(now);
+	qb_store_begin(daemon->store, true);
+	ok = qb_store_value(daemon->store, QB_SQL_UPLOAD_NUMBER, &number, "s", kind) == QB_FOUND &&
+		qb_store_exec(daemon->store, QB_SQL_UPLOAD_INSERT, "sissis", kind, number, name, blob->sha256,
+			blob->size, now) &&
+		qb_blob_keep(blob, daemon->options.state, p);
+	if (!ok) {
+		qb_store_rollback(daemon->store);
+		qb_storage_problem(daemon->storage, p);
+		return NULL;
+	}
+	qb_inputs_note(daemon, blob->sha256);
+	snprintf(id, sizeof(id), "%s%lld", kind, (long long)number);
+	row = commit(daemon, id, p);
+	if (!row) {
+		qb_uploads_release(daemon, blob->sha256);
+	}
+	return row;
+}
+
+/* A file that is known is put in its place all the same: the one there may be damaged or gone. An inspection that
+ * ended without a verdict gets another chance. */
+static json_t *renew(struct qb_daemon *daemon, const char *id, struct qb_blob_writer *blob, bool *wake,
+	struct qb_problem *p)
+{
+	int64_t n;
+
+	if (!qb_blob_keep(blob, daemon->options.state, p)) {
+		return NULL;
+	}
+	qb_inputs_note(daemon, blob->sha256);
+	qb_store_begin(daemon->store, true);
+	*wake = qb_store_value(daemon->store, QB_SQL_UPLOAD_REINSPECT, &n, "s", id) == QB_FOUND;
+	return commit(daemon, id, p);
+}
+
 json_t *qb_uploads_add(struct qb_daemon *daemon, const char *kind, const char *name,
 	struct qb_blob_writer *blob, bool *created, bool *wake, struct qb_problem *p)
 {
 	json_t *known = NULL, *row = NULL;
 	enum qb_found found = qb_store_get(daemon->store, QB_SQL_UPLOAD_BY_HASH, &known, "ss", kind, blob->sha256);
-	bool ok;
 
 	*created = *wake = found == QB_NONE;
 	if (found == QB_NONE) {
-		ok = insert(daemon, kind, name, blob, p);
-		found = ok ? qb_store_get(daemon->store, QB_SQL_UPLOAD_BY_HASH, &known, "ss", kind, blob->sha256)
-			   : QB_UNREAD;
+		row = insert(daemon, kind, name, blob, p);
 	} else if (found == QB_FOUND) {
-		ok = renew(daemon, json_string_value(json_object_get(known, "id")), blob, wake, p);
-		found = ok ? QB_FOUND : QB_UNREAD;
-	}
-	if (found == QB_FOUND) {
-		row = object(daemon, json_string_value(json_object_get(known, "id")), p);
+		row = renew(daemon, json_string_value(json_object_get(known, "id")), blob, wake, p);
 	} else {
 		qb_storage_problem(daemon->storage, p);
 	}
@@ -90,28 +105,37 @@ json_t *qb_uploads_add(struct qb_daemon *daemon, const char *kind, const char *n
 
 json_t *qb_uploads_inspect(struct qb_daemon *daemon, const char *id, struct qb_problem *p)
 {
-	json_t *row = object(daemon, id, p);
-
-	if (!row) {
-		return NULL;
-	}
-	json_decref(row);
 	qb_store_begin(daemon->store, true);
 	qb_store_exec(daemon->store, QB_SQL_UPLOAD_INSPECT_AGAIN, "s", id);
-	if (!qb_store_commit(daemon->store)) {
-		qb_storage_problem(daemon->storage, p);
-		return NULL;
-	}
-	return object(daemon, id, p);
+	return commit(daemon, id, p);
 }
 
 void qb_uploads_release(struct qb_daemon *daemon, const char *sha256)
 {
-	int64_t users;
+	int64_t users = 0;
+	bool known = qb_store_value(daemon->store, QB_SQL_BLOB_USERS, &users, "s", sha256) == QB_FOUND;
 
-	if (qb_store_value(daemon->store, QB_SQL_BLOB_USERS, &users, "s", sha256) == QB_FOUND && users == 0) {
+	if (known && users == 0) {
 		qb_blob_remove(daemon->options.state, sha256);
+	} else if (!known) {
+		json_object_set_new(daemon->unreleased, sha256, json_true());
 	}
+}
+
+bool qb_uploads_release_rest(struct qb_daemon *daemon)
+{
+	json_t *rest = daemon->unreleased;
+	const char *sha256;
+	json_t *v;
+	bool all;
+
+	daemon->unreleased = json_object();
+	json_object_foreach(rest, sha256, v) {
+		qb_uploads_release(daemon, sha256);
+	}
+	json_decref(rest);
+	all = json_object_size(daemon->unreleased) == 0;
+	return all;
 }
 
 static bool delete_row(struct qb_daemon *daemon, const char *id)
@@ -166,7 +190,7 @@ static void sweep_one(void *arg, const char *sha256)
 	}
 }
 
-void qb_uploads_recover(struct qb_daemon *daemon)
+void qb_uploads_sweep(struct qb_daemon *daemon)
 {
 	struct sweep s = {.daemon = daemon};
 
@@ -174,10 +198,12 @@ void qb_uploads_recover(struct qb_daemon *daemon)
 	if (s.removed) {
 		qb_log(QB_LOG_INFO, "removed %lld files that nothing refers to", (long long)s.removed);
 	}
+}
+
+bool qb_uploads_recover(struct qb_daemon *daemon)
+{
 	qb_store_begin(daemon->store, true);
 	qb_store_exec(daemon->store, QB_SQL_UPLOAD_REINSPECT, "s", NULL);
 	qb_store_exec(daemon->store, QB_SQL_UPLOAD_GIVE_UP, "");
-	if (!qb_store_commit(daemon->store)) {
-		qb_log(QB_LOG_WARNING, "inspections that were interrupted are not taken up");
-	}
+	return qb_store_commit(daemon->store);
 }

@@ -18,9 +18,13 @@ json_t *qb_uploads_add(struct qb_daemon *daemon, const char *kind, const char *n
 /* Has it inspected once more, whatever the last one found; returns its object. Wake the queue. */
 json_t *qb_uploads_inspect(struct qb_daemon *daemon, const char *id, struct qb_problem *p);
 bool qb_uploads_delete(struct qb_daemon *daemon, const char *id, struct qb_problem *p);
-/* At the start: removes the files that nothing refers to, and has inspections repeated that were killed. */
-void qb_uploads_recover(struct qb_daemon *daemon);
-/* Removes the file if nothing refers to it any more. */
+/* At the start: removes the files that nothing refers to. */
+void qb_uploads_sweep(struct qb_daemon *daemon);
+/* At the start: has inspections repeated that were killed, up to a number of times. */
+bool qb_uploads_recover(struct qb_daemon *daemon);
+/* Removes the file if nothing refers to it any more; where the database cannot tell, it is asked again by
+ * qb_uploads_release_rest, which says whether all are done. */
+bool qb_uploads_release_rest(struct qb_daemon *daemon);
 void qb_uploads_release(struct qb_daemon *daemon, const char *sha256);
 
 #endif

@@ -24,6 +24,7 @@ struct qb_worker {
 	size_t tail_used;
 	char block[65536];
 	bool exited, out_done, err_done, closing;
+	bool held; /* nothing is read from its stdout */
 	int handles; /* still to be closed */
 };
 
@@ -79,7 +80,9 @@ static void exited(uv_process_t *process, int64_t status, int signal)
 	w->end.status = status;
 	w->end.signal = signal;
 	kill(-process->pid, SIGKILL); /* what it left behind */
-	uv_timer_start(&w->linger, lingered, LINGER_MS, 0);
+	if (!w->held) {
+		uv_timer_start(&w->linger, lingered, LINGER_MS, 0);
+	}
 	finish_if_done(w);
 }
 
@@ -197,6 +200,23 @@ static void read_out(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	split(w, buf->base, (size_t)n);
 	if (w->setup.batch) {
 		w->setup.batch(w->setup.arg, false);
+	}
+}
+
+void qb_worker_hold(struct qb_worker *w, bool hold)
+{
+	if (w->closing || w->held == hold || w->out_done) {
+		return;
+	}
+	w->held = hold;
+	if (hold) {
+		uv_read_stop((uv_stream_t *)&w->out);
+		uv_timer_stop(&w->linger);
+		return;
+	}
+	uv_read_start((uv_stream_t *)&w->out, allocate, read_out);
+	if (w->exited) {
+		uv_timer_start(&w->linger, lingered, LINGER_MS, 0);
 	}
 }
 

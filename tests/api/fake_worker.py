@@ -83,6 +83,9 @@ def step(job, verb, arg):
                 f.write("%f\n" % time.monotonic())
                 f.flush()
                 time.sleep(0.01)
+    elif verb == "metric":
+        for i in range(arg):
+            say("metric", scope="step", name="loss", step=i, value=i / 4)
     elif verb == "artifact":
         with open(os.path.join(job["workdir"], arg), "w", encoding="ascii") as f:
             f.write("made by a worker\n")

@@ -70,12 +70,12 @@ def hold_against_api(method, url, status, content_type, body):
 class Daemon:
     """A daemon with a state folder of its own."""
 
-    def __init__(self, state, *options, worker=FAKE):
+    def __init__(self, state, *options, worker=FAKE, env=None):
         self.state = state
         self.log = open(os.path.join(state, "log"), "ab")
         self.process = subprocess.Popen(
             [DAEMON, "--listen", "127.0.0.1:0", "--state", os.path.join(state, "state"), *(["--worker", worker] if worker else []),
-             "--heartbeat-ms", "200", *options], stderr=subprocess.PIPE, stdout=self.log)
+             "--heartbeat-ms", "200", *options], stderr=subprocess.PIPE, stdout=self.log, env={**os.environ, **(env or {})})
         self.port = None
         self.lines = []
         heard = threading.Event()

@@ -1,0 +1,187 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every statement and every commit of the daemon's writer fails in turn, and a real disk is full: nothing is lost,
+nothing happens twice, and all goes on by itself.
+
+QB_EXHAUSTIVE=1 lets each single statement of the whole scenario fail, too.
+"""
+import hashlib
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+from test_daemon import Daemon
+
+METRICS = 12
+# What HTTP threads ask, what ends a failed transaction, and what comes after a failure only.
+READERS = {"ROLLBACK", "READ_BEGIN", "STORAGE_PROBE", "UPLOAD_LIST", "UPLOAD_COUNT", "UPLOAD_GRAPH", "BLOB_BYTES", "JOB_LIST",
+           "JOB_COUNT", "EVENT_LIST", "RESULT_GET", "METRIC_LIST", "METRIC_COUNT", "COMPARE_ROW", "COMPARE_CELLS",
+           "COMPARE_LATEST", "ARTIFACT_GET"}
+JOB = [["metric", METRICS], ["artifact", "a.txt"], ["metric", METRICS]]
+
+
+def statements():
+    """The names in daemon/sql.h."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(here, "../../daemon/sql.h"), encoding="ascii") as f:
+        return set(re.findall(r"^\tX\((\w+),", f.read(), re.M))
+
+
+def patiently(d, method, url, body=None, seconds=60, expect=(200, 201, 202, 204)):
+    """As a client that comes again after a 507; nothing else is an answer to a full disk."""
+    end = time.monotonic() + seconds
+    while True:
+        c = http.client.HTTPConnection("127.0.0.1", d.port, timeout=60)
+        c.request(method, url, json.dumps(body) if isinstance(body, dict) else body)
+        r = c.getresponse()
+        data = r.read()
+        c.close()
+        if r.status in expect:
+            return json.loads(data) if data else None
+        assert r.status == 507 and time.monotonic() < end, (method, url, r.status, data)
+        time.sleep(0.03)
+
+
+def until(condition, what, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.03)
+
+
+def ended(d, job):
+    until(lambda: patiently(d, "GET", "/v1/jobs/" + job)["state"] in ("succeeded", "failed", "cancelled"),
+          "%s does not end: %s" % (job, d.lines))
+    return patiently(d, "GET", "/v1/jobs/" + job)
+
+
+class Account(unittest.TestCase):
+    """What has to hold of a job that succeeded, whatever failed on the way."""
+
+    def check_job(self, d, job, artifact=b"made by a worker\n"):
+        events = [e for _, e in d.events(job)]
+        states = [e["state"] for e in events if e["event"] == "state"]
+        self.assertEqual(states, ["queued", "running", "succeeded"], d.lines)
+        steps = list(range(METRICS)) * 2
+        self.assertEqual([e["step"] for e in events if e["event"] == "metric"], steps)
+        self.assertEqual([e["text"] for e in events if e["event"] == "log"], ["step %d" % i for i in range(len(JOB))])
+        self.assertEqual([e["name"] for e in events if e["event"] == "artifact"], ["a.txt"])
+        rows = d.call("GET", "/v1/results?job=%s&limit=1000" % job, expect=200)["results"]
+        self.assertEqual([r["step"] for r in reversed(rows)], steps)
+        self.assertEqual(d.call("GET", "/v1/jobs/%s/artifacts/a.txt" % job, expect=200), artifact)
+        self.assertEqual(len(d.call("GET", "/v1/jobs/%s/results" % job, expect=200)["rows"]), 2)
+        said = [line for line in d.lines if "%s succeeded" % job in line]
+        self.assertEqual(len(said), 1, said)
+
+    def check_files(self, d, kept):
+        state = os.path.join(d.state, "state")
+        hashes = {hashlib.sha256(b).hexdigest() for b in kept}
+        until(lambda: set(os.listdir(state + "/blobs")) == hashes, "other files are kept: %s" % d.lines)
+        until(lambda: os.listdir(state + "/work") == [], "folders of workers stay")
+        self.assertEqual(os.listdir(state + "/tmp"), [])
+
+
+class Faults(Account):
+    def scenario(self, d):
+        m = patiently(d, "POST", "/v1/models?name=n.onnx", b"a network")["id"]
+        gone = patiently(d, "POST", "/v1/datasets", b"some data")["id"]
+        crash = patiently(d, "POST", "/v1/models", b"crash")["id"]
+        until(lambda: patiently(d, "GET", "/v1/models/" + crash)["inspection"]["state"] == "failed", "not inspected")
+        patiently(d, "POST", "/v1/models/%s/inspect" % crash)
+        good = patiently(d, "POST", "/v1/jobs", {"type": "fake", "do": JOB, "model": m, "fresh": True})["id"]
+        bad = patiently(d, "POST", "/v1/jobs", {"type": "fake", "do": [["metric", 3], ["fail", "no"]]})["id"]
+        cancelled = patiently(d, "POST", "/v1/jobs", {"type": "fake", "do": [["sleep", 60]], "fresh": True})["id"]
+        until(lambda: patiently(d, "GET", "/v1/jobs/" + cancelled)["state"] == "running", "does not run")
+        patiently(d, "POST", "/v1/jobs/%s/cancel" % cancelled)
+        self.assertEqual(ended(d, good)["state"], "succeeded")
+        self.assertEqual(ended(d, bad)["state"], "failed")
+        patiently(d, "POST", "/v1/jobs/%s/retry" % bad)
+        self.assertEqual(ended(d, bad)["state"], "failed")
+        self.assertEqual(ended(d, cancelled)["state"], "cancelled")
+        until(lambda: patiently(d, "GET", "/v1/models/" + crash)["inspection"]["state"] == "failed", "not inspected")
+        until(lambda: patiently(d, "GET", "/v1/datasets/" + gone)["inspection"]["state"] == "ok", "not inspected")
+        until(lambda: d.call("GET", "/readyz") == {"status": "ok"}, "not ready: %s" % d.lines)
+        self.check_job(d, good)
+        self.assertEqual([e["state"] for _, e in d.events(bad) if e["event"] == "state"],
+                         ["queued", "running", "failed"] * 2)
+        self.assertEqual([e["state"] for _, e in d.events(cancelled) if e["event"] == "state"],
+                         ["queued", "running", "cancelled"])
+        self.assertEqual(d.call("GET", "/v1/results", expect=200)["total"], 2 * METRICS)
+        patiently(d, "DELETE", "/v1/datasets/" + gone)
+        patiently(d, "DELETE", "/v1/jobs/" + bad)
+        self.assertEqual([d.call("GET", "/v1/" + k, expect=200)["total"] for k in ("models", "datasets", "jobs")], [2, 0, 2])
+        self.check_files(d, [b"a network", b"crash", b"made by a worker\n"])
+
+    def interrupted(self, folder, d, env):
+        """A job that runs when the server stops; returns the next server."""
+        job = patiently(d, "POST", "/v1/jobs", {"type": "fake", "do": [["sleep", 60]], "fresh": True})["id"]
+        until(lambda: patiently(d, "GET", "/v1/jobs/" + job)["state"] == "running", "does not run")
+        self.assertEqual(d.stop(), 0)
+        after = Daemon(folder, env=env)
+        after.lines[:0] = d.lines
+        until(lambda: after.call("GET", "/readyz") == {"status": "ok"}, "not ready: %s" % d.lines)
+        until(lambda: patiently(after, "GET", "/v1/jobs/" + job)["state"] == "running", "does not run again")
+        patiently(after, "POST", "/v1/jobs/%s/cancel" % job)
+        self.assertEqual(ended(after, job)["state"], "cancelled")
+        self.assertEqual([e["state"] for _, e in after.events(job) if e["event"] == "state"],
+                         ["queued", "running", "queued", "running", "cancelled"])
+        return after
+
+    def run_with(self, faults):
+        """Names of the statements that failed."""
+        with tempfile.TemporaryDirectory() as folder:
+            env = {"QUANTBENCHD_TEST_FAULTS": faults}
+            d = Daemon(folder, "--jobs", "2", env=env)
+            try:
+                self.scenario(d)
+                d = self.interrupted(folder, d, env)
+            except BaseException:
+                print("faults", faults, "".join(d.lines))
+                raise
+            finally:
+                code = d.stop()
+            self.assertEqual(code, 0, d.lines)
+            return {m.group(1) for line in d.lines for m in [re.search(r"database: (\w+): database or disk is full", line)] if m}
+
+    def sweep(self, cases):
+        seen, failures = set(), []
+
+        def some(part):
+            for faults in part:
+                try:
+                    seen.update(self.run_with(faults))
+                except BaseException as e:  # of a thread
+                    failures.append(e)
+                    return
+
+        threads = [threading.Thread(target=some, args=(cases[i::3],)) for i in range(3)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        if failures:
+            raise failures[0]
+        return seen
+
+    def test_each_statement__fails__nothing_is_lost_and_nothing_happens_twice(self):
+        names = sorted(statements() - READERS)
+        seen = self.sweep([name + ":1:1" for name in names])
+        self.assertEqual(set(names) - seen, set())
+
+    def test_each_commit__fails__nothing_is_lost_and_nothing_happens_twice(self):
+        alone = 1 << 40
+        cases = ["COMMIT:%d:%d" % (n, alone) for n in range(1, 30)]
+        if os.environ.get("QB_EXHAUSTIVE"):
+            cases += ["any:%d:%d" % (n, gap) for n in range(1, 260) for gap in (5, alone)]
+        self.assertEqual(self.sweep(cases) - {"COMMIT"} if len(cases) < 30 else set(), set())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
