@@ -6,11 +6,26 @@
 
 #include "core/experiment/network.h"
 
+static bool has_free_dims(const struct qb_graph *model)
+{
+	for (int i = 0; i < model->inputs; i++) {
+		const struct qb_shape *s = &model->input[i]->shape;
+
+		for (int j = 0; s->known && j < s->ndim; j++) {
+			if (s->dim[j] == QB_DIM_UNKNOWN) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 static enum qb_err fit_model(struct qb_graph *model, const struct qb_dataset *data,
 	struct qb_errbuf *eb)
 {
 	struct qb_shape *shapes = calloc((size_t)model->inputs + 1, sizeof(*shapes));
-	enum qb_err err;
+	struct qb_graph *open = NULL;
+	enum qb_err err = QB_OK;
 
 	if (!shapes) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for %d inputs", model->inputs);
@@ -22,9 +37,19 @@ static enum qb_err fit_model(struct qb_graph *model, const struct qb_dataset *da
 		shapes[i].ndim = s->ndim;
 		memcpy(shapes[i].dim, s->dim, sizeof(s->dim));
 	}
-	err = qb_graph_set_shapes(model, shapes, eb);
+	if (has_free_dims(model)) {
+		QB_TRY_OUT(qb_graph_clone(&open, model, eb));
+	}
+	QB_TRY_OUT(qb_graph_set_shapes(model, shapes, eb));
+	QB_TRY_OUT(qb_graph_prepare(model, eb));
+	/* An exported file keeps its free dimensions if it is the same network without those of the data. */
+	if (open && qb_graph_prepare(open, NULL) == QB_OK) {
+		qb_graph_declare_free(model, open);
+	}
+out:
 	free(shapes);
-	return err == QB_OK ? qb_graph_prepare(model, eb) : err;
+	qb_graph_destroy(&open);
+	return err;
 }
 
 enum qb_err qb_open_data(struct qb_dataset **out, const char *path, struct qb_graph *model,

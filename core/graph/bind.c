@@ -4,6 +4,7 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/size.h"
 #include "core/graph/infer.h"
@@ -35,6 +36,70 @@ enum qb_err qb_graph_set_shapes(struct qb_graph *g, const struct qb_shape *shape
 	QB_TRY(qb_graph_infer(g, eb));
 	QB_TRY(qb__graph_fix_batch(g, eb));
 	return qb__graph_infer_batch(g);
+}
+
+/* ---- free dimensions ---- */
+
+static bool same_value(const struct qb_value *a, const struct qb_value *b)
+{
+	size_t bytes;
+
+	if (!a || !b || !a->constant || !b->constant) {
+		return a == b || (a && b && !a->constant && !b->constant && strcmp(a->name, b->name) == 0);
+	}
+	bytes = qb_tensor_size(a->constant) * qb_dtype_bytes(a->constant->dtype);
+	return a->constant->dtype == b->constant->dtype && qb_shape_equal(&a->shape, &b->shape) &&
+		(a->constant->data == b->constant->data || memcmp(a->constant->data, b->constant->data, bytes) == 0);
+}
+
+static bool same_values(struct qb_value *const *a, int n, struct qb_value *const *b, int m)
+{
+	bool same = n == m;
+
+	for (int i = 0; same && i < n; i++) {
+		same = same_value(a[i], b[i]);
+	}
+	return same;
+}
+
+/* Attributes are those of the file in both, but for the pads that a pass adds up. */
+static bool same_node(const struct qb_node *a, const struct qb_node *b)
+{
+	const int64_t *p, *q;
+	int n = qb_node_ints(a, "pads", &p), m = qb_node_ints(b, "pads", &q);
+
+	return strcmp(a->type, b->type) == 0 && same_values(a->input, a->inputs, b->input, b->inputs) &&
+		same_values(a->output, a->outputs, b->output, b->outputs) && a->act.kind == b->act.kind &&
+		n == m && (!n || memcmp(p, q, (size_t)n * sizeof(*p)) == 0);
+}
+
+static bool declare_free(struct qb_graph *g, struct qb_value *v, const struct qb_shape *s)
+{
+	struct qb_declared *d = qb_arena_alloc(g->arena, 1, sizeof(*d));
+
+	if (d) {
+		*d = v->declared ? *v->declared : (struct qb_declared){0};
+		d->shape = *s;
+		v->declared = d;
+	}
+	return d;
+}
+
+bool qb_graph_declare_free(struct qb_graph *g, const struct qb_graph *free)
+{
+	bool same = g->nodes == free->nodes && same_values(g->input, g->inputs, free->input, free->inputs) &&
+		same_values(g->output, g->outputs, free->output, free->outputs);
+
+	for (int i = 0; same && i < g->nodes; i++) {
+		same = same_node(g->node[i], free->node[i]);
+	}
+	for (int i = 0; same && i < g->inputs; i++) {
+		same = declare_free(g, g->input[i], &free->input[i]->shape);
+	}
+	for (int i = 0; same && i < g->outputs; i++) {
+		same = declare_free(g, g->output[i], &free->output[i]->shape);
+	}
+	return same;
 }
 
 static enum qb_err check_bound(const struct qb_graph *g, struct qb_errbuf *eb)

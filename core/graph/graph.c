@@ -177,6 +177,7 @@ void qb_graph_move_outputs(struct qb_graph *g, const struct qb_value *from, stru
 		if (g->output[i] == from) {
 			g->output[i] = to;
 			to->name = from->name;
+			to->declared = from->declared;
 		}
 	}
 }

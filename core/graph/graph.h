@@ -33,6 +33,12 @@ struct qb_carried {
 	int64_t block;                 /* 0: no blocks */
 };
 
+/* How the file declares an input or output of the network, beside what is inferred of it. */
+struct qb_declared {
+	struct qb_shape shape;         /* its dimensions without those of the data at hand; not known: qb_value.shape says all */
+	const char *name[QB_MAX_DIMS]; /* of its dimensions that are no numbers; NULL where one has none */
+};
+
 struct qb_value {
 	const char *name;
 	enum qb_dtype dtype;
@@ -40,6 +46,7 @@ struct qb_value {
 	const struct qb_tensor *constant; /* initializer or folded; NULL otherwise */
 	struct qb_node *producer;         /* NULL: input or constant */
 	const struct qb_carried *carried; /* the file quantizes this value; a constant is on that grid; or NULL */
+	const struct qb_declared *declared; /* of inputs and outputs; or NULL */
 	int uses;                         /* inputs of nodes, plus 1 if a graph output */
 	int index;                        /* in graph->values; what per-value tables are indexed by */
 };
@@ -142,6 +149,10 @@ enum qb_err qb_graph_bind_shapes(struct qb_graph **out, const struct qb_graph *g
  * batch staying symbolic; before passes run. shapes: one a graph input; only its dimensions after the first count. */
 enum qb_err qb_graph_set_shapes(struct qb_graph *graph, const struct qb_shape *shapes,
 	struct qb_errbuf *eb);
+
+/* `free` is a copy of g that was made before qb_graph_set_shapes and prepared as g was. Where both are the same network but
+ * for shapes, g fits other dimensions too: its inputs and outputs are declared so. Says whether they are. */
+bool qb_graph_declare_free(struct qb_graph *g, const struct qb_graph *free);
 
 /* Plain C, node by node, by the operators' eval: slow, and what everything faster is tested against. graph may be
  * bound or not: the inputs' own shapes count, and shapes may depend on their data. out[i].data is malloc'ed,

@@ -156,6 +156,10 @@ static enum qb_err import_inputs(struct importer *im)
 			return no_memory(im);
 		}
 		QB_TRY(qb__import_type(graph->input[i], true, &v->dtype, &v->shape, im->eb));
+		v->declared = qb__import_declared(im->g->arena, graph->input[i]);
+		if (!v->declared) {
+			return no_memory(im);
+		}
 		if (v->dtype == QB_DTYPE_NONE) {
 			return qb_fail(im->eb, QB_EONNX, "input %.200s of the network has no element type", name);
 		}
@@ -497,6 +501,9 @@ static enum qb_err import_outputs(struct importer *im)
 			return qb_fail(im->eb, QB_EONNX, "output %.200s of the network is produced by no node", name);
 		}
 		if (strcmp(v->name, name) != 0 && !(v->name = qb_arena_strdup(im->g->arena, name))) {
+			return no_memory(im);
+		}
+		if (!v->declared && !(v->declared = qb__import_declared(im->g->arena, graph->output[i]))) {
 			return no_memory(im);
 		}
 		im->g->output[im->g->outputs++] = v;

@@ -20,6 +20,9 @@ enum qb_err qb__import_tensor(struct qb_arena *arena, struct qb_model_file *file
 enum qb_err qb__import_type(const Onnx__ValueInfoProto *info, bool first_is_batch,
 	enum qb_dtype *dtype, struct qb_shape *shape, struct qb_errbuf *eb);
 
+/* The names of its dimensions; NULL when memory ends. */
+const struct qb_declared *qb__import_declared(struct qb_arena *arena, const Onnx__ValueInfoProto *info);
+
 /* NULL becomes "". */
 const char *qb__import_string(const char *s);
 

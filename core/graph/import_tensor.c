@@ -5,6 +5,7 @@
 
 #include "core/base/size.h"
 #include "core/graph/import.h"
+#include "core/graph/names.h"
 #include "core/graph/shape.h"
 
 static const char *entry(const Onnx__TensorProto *proto, const char *key)
@@ -292,6 +293,24 @@ static int64_t import_dim(const Onnx__TensorShapeProto *shape, size_t i, bool fi
 		return -1;
 	}
 	return QB_DIM_UNKNOWN;
+}
+
+const struct qb_declared *qb__import_declared(struct qb_arena *arena, const Onnx__ValueInfoProto *info)
+{
+	struct qb_declared *d = qb_arena_alloc(arena, 1, sizeof(*d));
+	const Onnx__TensorShapeProto *shape = info->type && info->type->value_case ==
+		ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ? info->type->tensor_type->shape : NULL;
+
+	if (!d) {
+		return NULL;
+	}
+	d->shape = qb_shape_unknown();
+	for (size_t i = 0; shape && i < shape->n_dim && i < QB_MAX_DIMS; i++) {
+		if (is_named(shape->dim[i]) && qb_name_ok(shape->dim[i]->dim_param)) {
+			d->name[i] = qb_arena_strdup(arena, shape->dim[i]->dim_param);
+		}
+	}
+	return d;
 }
 
 enum qb_err qb__import_type(const Onnx__ValueInfoProto *info, bool first_is_batch,

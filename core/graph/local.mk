@@ -13,6 +13,7 @@ libquantbench_a_SOURCES += \
 	core/graph/model_file.c core/graph/model_file.h \
 	core/graph/names.c core/graph/names.h \
 	core/graph/node_eval.c \
+	core/graph/onnx_raise.c core/graph/onnx_raise.h \
 	core/graph/onnx_wire.c core/graph/onnx_wire.h \
 	core/graph/onnx_write.c \
 	core/graph/op.h \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * ONNX out, through protobuf-c. What only our passes know is written as ONNX has it: fused activations and biases as
- * nodes of their own, attributes that became inputs in a newer opset as inputs.
+ * nodes of their own.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,6 +12,7 @@
 #include "core/base/size.h"
 #include "core/graph/names.h"
 #include "core/graph/onnx.pb-c.h"
+#include "core/graph/onnx_raise.h"
 #include "core/graph/op.h"
 #include "core/graph/shape.h"
 
@@ -59,133 +60,6 @@ static enum qb_err split_biases(struct qb_graph *g, struct qb_errbuf *eb)
 	g->node = all;
 	g->nodes = count;
 	return qb_graph_relink(g, eb);
-}
-
-/* ---- newer opsets ---- */
-
-/* Attributes that are inputs since an opset: the input's place, and the type that it has. */
-static const struct moved {
-	const char *type, *attr;
-	int since, input;
-} moved_attrs[] = {
-	{"Slice", "starts", 10, 1}, {"Slice", "ends", 10, 2}, {"Slice", "axes", 10, 3},
-	{"TopK", "k", 10, 1},
-	{"Clip", "min", 11, 1}, {"Clip", "max", 11, 2},
-	{"Pad", "pads", 11, 1}, {"Pad", "value", 11, 2},
-	{"Squeeze", "axes", 13, 1}, {"Unsqueeze", "axes", 13, 1}, {"Split", "split", 13, 1},
-	{"ReduceSum", "axes", 13, 1},
-	{"ReduceMean", "axes", 18, 1}, {"ReduceMax", "axes", 18, 1}, {"ReduceMin", "axes", 18, 1},
-	{"ReduceProd", "axes", 18, 1}, {"ReduceL1", "axes", 18, 1}, {"ReduceL2", "axes", 18, 1},
-	{"ReduceLogSum", "axes", 18, 1}, {"ReduceLogSumExp", "axes", 18, 1},
-	{"ReduceSumSquare", "axes", 18, 1},
-};
-
-/* Operators that say something else since an opset, which we cannot express. */
-static const struct changed {
-	const char *type;
-	int since;
-} changed_types[] = {
-	{"Upsample", 10}, {"Resize", 11}, {"Dropout", 12}, {"Softmax", 13}, {"LogSoftmax", 13},
-	{"Hardmax", 13}, {"GroupNormalization", 21}, {"Scatter", 11},
-};
-
-static struct qb_value *constant_of(struct qb_graph *g, const char *name, const struct qb_attr *a)
-{
-	struct qb_tensor *t = qb_arena_alloc(g->arena, 1, sizeof(*t));
-	bool real = a->kind == QB_ATTR_FLOAT;
-
-	if (!t || !name) {
-		return NULL;
-	}
-	t->dtype = real ? QB_F32 : QB_I64;
-	t->ndim = a->kind == QB_ATTR_INTS || a->kind == QB_ATTR_INT;
-	t->dim[0] = a->kind == QB_ATTR_INTS ? a->count : 1;
-	t->data = qb_arena_alloc(g->arena, qb_tensor_size(t) + 1, sizeof(int64_t));
-	if (!t->data) {
-		return NULL;
-	}
-	if (real) {
-		*(float *)t->data = a->f;
-	} else if (a->kind == QB_ATTR_INT) {
-		*(int64_t *)t->data = a->i;
-	} else {
-		memcpy(t->data, a->ints, (size_t)a->count * sizeof(int64_t));
-	}
-	return qb_graph_add_constant(g, name, t);
-}
-
-static enum qb_err move_attr(struct qb_graph *g, struct qb_node *n, int at, int input,
-	struct qb_errbuf *eb)
-{
-	struct qb_attr *attr = qb_arena_alloc(g->arena, (size_t)n->attrs + 1, sizeof(*attr));
-	int inputs = QB_MAX(n->inputs, input + 1), kept = 0;
-	struct qb_value **list = qb_arena_alloc(g->arena, (size_t)inputs, sizeof(*list));
-
-	if (!attr || !list) {
-		return no_memory(eb);
-	}
-	memcpy(list, n->input, (size_t)n->inputs * sizeof(*list));
-	list[input] = constant_of(g,
-		qb_arena_printf(g->arena, "%s.%s", n->output[0]->name, n->attr[at].name), &n->attr[at]);
-	if (!list[input]) {
-		return no_memory(eb);
-	}
-	for (int i = 0; i < n->attrs; i++) {
-		if (i != at) {
-			attr[kept++] = n->attr[i];
-		}
-	}
-	n->attr = attr;
-	n->attrs = kept;
-	n->input = list;
-	n->inputs = inputs;
-	return QB_OK;
-}
-
-/* Softmax and its like coerce to a matrix before opset 13; along the last axis that is no difference. */
-static bool says_the_same(const struct qb_node *n)
-{
-	int64_t axis = qb_node_int(n, "axis", 1);
-
-	return strstr(n->type, "max") && n->input[0]->shape.known &&
-		(axis == -1 || axis == n->input[0]->shape.ndim - 1);
-}
-
-static enum qb_err adapt(struct qb_graph *g, struct qb_node *n, int opset, struct qb_errbuf *eb)
-{
-	for (size_t i = 0; i < QB_COUNT(changed_types); i++) {
-		const struct changed *c = &changed_types[i];
-
-		if (strcmp(n->type, c->type) || n->opset >= c->since || opset < c->since) {
-			continue;
-		}
-		if (!says_the_same(n)) {
-			return qb_node_fail(eb, QB_EUNSUPPORTED, n, "it is of opset %d and means something else in "
-				"opset %d, which this export needs; convert the model first", n->opset, opset);
-		}
-		if (!qb_node_attr(n, "axis")) {
-			struct qb_attr *attr = qb_arena_alloc(g->arena, (size_t)n->attrs + 1, sizeof(*attr));
-
-			if (!attr) {
-				return no_memory(eb);
-			}
-			memcpy(attr, n->attr, (size_t)n->attrs * sizeof(*attr));
-			n->attr = attr;
-			qb_node_add_int(n, "axis", 1);
-		}
-	}
-	for (size_t i = 0; i < QB_COUNT(moved_attrs); i++) {
-		const struct moved *m = &moved_attrs[i];
-
-		for (int k = 0; !strcmp(n->type, m->type) && n->opset < m->since && opset >= m->since &&
-			k < n->attrs; k++) {
-			if (!strcmp(n->attr[k].name, m->attr)) {
-				QB_TRY(move_attr(g, n, k, m->input, eb));
-				break;
-			}
-		}
-	}
-	return QB_OK;
 }
 
 /* The opset that all nodes agree on: the file's own, or the newest that one of them was made for. */
@@ -362,8 +236,28 @@ static Onnx__NodeProto *write_node(struct writer *w, const struct qb_node *n)
 	return p->input && p->output && p->attribute ? p : NULL;
 }
 
+/* name: of a dimension that is no number, or NULL */
+static Onnx__TensorShapeProto__Dimension *write_dim(struct writer *w, int64_t dim, const char *name)
+{
+	Onnx__TensorShapeProto__Dimension *d = room(w, 1, sizeof(*d));
+
+	if (!d) {
+		return NULL;
+	}
+	onnx__tensor_shape_proto__dimension__init(d);
+	if (dim >= 0) {
+		d->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+		d->dim_value = dim;
+	} else if (name || dim == -1) {
+		d->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+		d->dim_param = (char *)(name ? name : "N");
+	}
+	return d;
+}
+
 static Onnx__ValueInfoProto *write_info(struct writer *w, const struct qb_value *v)
 {
+	const struct qb_shape *s = v->declared && v->declared->shape.known ? &v->declared->shape : &v->shape;
 	Onnx__ValueInfoProto *p = room(w, 1, sizeof(*p));
 	Onnx__TypeProto *type = room(w, 1, sizeof(*type));
 	Onnx__TypeProto__Tensor *t = room(w, 1, sizeof(*t));
@@ -382,27 +276,17 @@ static Onnx__ValueInfoProto *write_info(struct writer *w, const struct qb_value 
 	type->tensor_type = t;
 	t->has_elem_type = true;
 	t->elem_type = qb_dtype_to_onnx(v->dtype);
-	if (!v->shape.known) {
+	if (!s->known) {
 		return p;
 	}
 	t->shape = shape;
-	shape->n_dim = (size_t)v->shape.ndim;
+	shape->n_dim = (size_t)s->ndim;
 	shape->dim = room(w, shape->n_dim, sizeof(*shape->dim));
-	for (int i = 0; shape->dim && i < v->shape.ndim; i++) {
-		Onnx__TensorShapeProto__Dimension *d = room(w, 1, sizeof(*d));
-
-		if (!d) {
+	for (int i = 0; shape->dim && i < s->ndim; i++) {
+		shape->dim[i] = write_dim(w, s->dim[i], v->declared ? v->declared->name[i] : NULL);
+		if (!shape->dim[i]) {
 			return NULL;
 		}
-		onnx__tensor_shape_proto__dimension__init(d);
-		if (v->shape.dim[i] >= 0) {
-			d->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
-			d->dim_value = v->shape.dim[i];
-		} else if (v->shape.dim[i] == -1) {
-			d->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
-			d->dim_param = (char *)"N";
-		}
-		shape->dim[i] = d;
 	}
 	return shape->dim ? p : NULL;
 }
@@ -544,10 +428,7 @@ enum qb_err qb_graph_export(const struct qb_graph *graph, const char *path, stru
 	QB_TRY_OUT(qb_pass_split_activations(g, eb));
 	QB_TRY_OUT(split_biases(g, eb));
 	opset = opset_of(g);
-	for (int i = 0; i < g->nodes; i++) {
-		QB_TRY_OUT(adapt(g, g->node[i], opset, eb));
-	}
-	QB_TRY_OUT(qb_graph_relink(g, eb));
+	QB_TRY_OUT(qb__raise_nodes(g, opset, eb));
 	err = write_model(g, path, opset, eb);
 out:
 	qb_graph_destroy(&g);

@@ -18,6 +18,15 @@ enum qb_err qb_pass_fold_constants(struct qb_graph *g, struct qb_errbuf *eb)
 	return qb__graph_infer_batch(g);
 }
 
+/* Outputs that a node has whether they are read or not: Split's count is its meaning. */
+static int least_outputs(const struct qb_node *n)
+{
+	return strcmp(n->type, "Split") == 0 ? n->outputs
+		: strcmp(n->type, "TopK") == 0 ? 2
+		: strcmp(n->type, "DynamicQuantizeLinear") == 0 ? 3
+								: 1;
+}
+
 enum qb_err qb_pass_remove_dead(struct qb_graph *g, struct qb_errbuf *eb)
 {
 	int kept = g->nodes;
@@ -38,9 +47,7 @@ enum qb_err qb_pass_remove_dead(struct qb_graph *g, struct qb_errbuf *eb)
 			}
 			continue;
 		}
-		/* Optional outputs that nobody reads; Split's count is its meaning. */
-		while (n->outputs > 1 && strcmp(n->type, "Split") != 0 &&
-		       (!n->output[n->outputs - 1] || !n->output[n->outputs - 1]->uses)) {
+		for (int least = least_outputs(n); n->outputs > least && !n->output[n->outputs - 1]->uses;) {
 			n->outputs--;
 		}
 		g->node[--kept] = n;

@@ -327,7 +327,8 @@ static enum qb_err write_changed(struct qdq *d, struct qb_value *v)
 static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
 {
 	const struct qb_quantizer *q = quantizer_of(d, v);
-	bool output = qb_graph_has_output(d->g, v);
+	/* An input that is an output too has one name, and stays as it is fed. */
+	bool output = v->producer && qb_graph_has_output(d->g, v);
 	struct qb_value *in[3] = {v}, *code, *y;
 	enum qb_dtype codes;
 	const char *name = v->name;
@@ -346,6 +347,7 @@ static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
 	code->shape = y->shape = v->shape;
 	QB_TRY(parameters(d, q, name, codes, &in[1], &in[2]));
 	if (output) {
+		y->declared = v->declared;
 		v->name = qb_arena_printf(d->g->arena, "%s:real", name);
 		for (int i = 0; i < d->g->outputs; i++) {
 			d->g->output[i] = d->g->output[i] == v ? y : d->g->output[i];

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Nodes of an older opset as a newer one says them: every change of the supported operators between the oldest opset that
+ * is read and the newest that is written. Some become several nodes.
+ */
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/graph/onnx_raise.h"
+#include "core/graph/op.h"
+#include "core/graph/shape.h"
+
+struct raise {
+	struct qb_graph *g;
+	int opset;
+	struct qb_node **list;  /* the new order */
+	struct qb_node *behind; /* what follows the node at work */
+	int nodes;
+	struct qb_errbuf *eb;
+};
+
+/* Most nodes that one node becomes. */
+enum { RAISED_MOST = 4 };
+
+static enum qb_err no_memory(const struct raise *r)
+{
+	return qb_fail(r->eb, QB_ENOMEM, "out of memory while writing an ONNX file");
+}
+
+/* ---- attributes ---- */
+
+/* Attributes that are inputs since an opset: the input's position. */
+static const struct moved {
+	const char *type, *attr;
+	int since, input;
+} moved_attrs[] = {
+	{"Slice", "starts", 10, 1}, {"Slice", "ends", 10, 2}, {"Slice", "axes", 10, 3},
+	{"TopK", "k", 10, 1},
+	{"Clip", "min", 11, 1}, {"Clip", "max", 11, 2},
+	{"Pad", "pads", 11, 1}, {"Pad", "value", 11, 2},
+	{"Squeeze", "axes", 13, 1}, {"Unsqueeze", "axes", 13, 1}, {"Split", "split", 13, 1},
+	{"ReduceSum", "axes", 13, 1},
+	{"ReduceMean", "axes", 18, 1}, {"ReduceMax", "axes", 18, 1}, {"ReduceMin", "axes", 18, 1},
+	{"ReduceProd", "axes", 18, 1}, {"ReduceL1", "axes", 18, 1}, {"ReduceL2", "axes", 18, 1},
+	{"ReduceLogSum", "axes", 18, 1}, {"ReduceLogSumExp", "axes", 18, 1},
+	{"ReduceSumSquare", "axes", 18, 1},
+};
+
+/* Attributes that are gone since an opset and said nothing about inference. */
+static const struct dropped {
+	const char *type, *attr;
+	int since;
+} dropped_attrs[] = {
+	{"BatchNormalization", "spatial", 9}, /* 1: the shape rule refuses 0 */
+	{"Dropout", "ratio", 12},
+};
+
+/* Words that are others since an opset. */
+static const struct reworded {
+	const char *type, *attr, *from, *to;
+	int since;
+} reworded_attrs[] = {
+	{"GridSample", "mode", "bilinear", "linear", 20},
+	{"GridSample", "mode", "bicubic", "cubic", 20},
+};
+
+static bool is(const struct qb_node *n, const char *type)
+{
+	return strcmp(n->type, type) == 0 && !*n->op->domain;
+}
+
+/* Whether a change of this operator at `since` lies between the node and the file. */
+static bool crosses(const struct raise *r, const struct qb_node *n, const char *type, int since)
+{
+	return is(n, type) && n->opset < since && r->opset >= since;
+}
+
+static int attr_index(const struct qb_node *n, const char *name)
+{
+	const struct qb_attr *a = qb_node_attr(n, name);
+
+	return a ? (int)(a - n->attr) : -1;
+}
+
+/* The attributes in memory of their own, with room for more; a file's have none, a clone's are shared. */
+static enum qb_err own_attrs(const struct raise *r, struct qb_node *n)
+{
+	struct qb_attr *attr = qb_arena_alloc(r->g->arena, (size_t)n->attrs + QB_NODE_ATTRS, sizeof(*attr));
+
+	if (!attr) {
+		return no_memory(r);
+	}
+	if (n->attrs) {
+		memcpy(attr, n->attr, (size_t)n->attrs * sizeof(*attr));
+	}
+	n->attr = attr;
+	return QB_OK;
+}
+
+static void drop_attr(struct qb_node *n, const char *name)
+{
+	int at = attr_index(n, name);
+
+	if (at >= 0) {
+		n->attrs--;
+		memmove(n->attr + at, n->attr + at + 1, (size_t)(n->attrs - at) * sizeof(*n->attr));
+	}
+}
+
+static void set_string(struct qb_node *n, const char *name, const char *value)
+{
+	drop_attr(n, name);
+	qb_node_add_string(n, name, value);
+}
+
+/* ---- values ---- */
+
+static struct qb_value *constant(const struct raise *r, const struct qb_node *n, const char *what,
+	enum qb_dtype dtype, int ndim, int64_t count, const void *data)
+{
+	struct qb_tensor *t = qb_arena_alloc(r->g->arena, 1, sizeof(*t));
+	const char *name = qb_arena_printf(r->g->arena, "%s.%s", n->output[0]->name, what);
+	size_t bytes = (size_t)count * qb_dtype_bytes(dtype);
+
+	if (!t || !name || !(t->data = qb_arena_alloc(r->g->arena, bytes + 1, 1))) {
+		return NULL;
+	}
+	t->dtype = dtype;
+	t->ndim = ndim;
+	t->dim[0] = count;
+	if (bytes) {
+		memcpy(t->data, data, bytes);
+	}
+	return qb_graph_add_constant(r->g, name, t);
+}
+
+static struct qb_value *constant_of(const struct raise *r, const struct qb_node *n, const struct qb_attr *a)
+{
+	switch (a->kind) {
+	case QB_ATTR_FLOAT:
+		return constant(r, n, a->name, QB_F32, 0, 1, &a->f);
+	case QB_ATTR_FLOATS:
+		return constant(r, n, a->name, QB_F32, 1, a->count, a->floats);
+	case QB_ATTR_INT:
+		return constant(r, n, a->name, QB_I64, 1, 1, &a->i);
+	default:
+		return constant(r, n, a->name, QB_I64, 1, a->count, a->ints);
+	}
+}
+
+/* Input `at` becomes v; the inputs between are absent. */
+static enum qb_err set_input(const struct raise *r, struct qb_node *n, int at, struct qb_value *v)
+{
+	int inputs = QB_MAX(n->inputs, at + 1);
+	struct qb_value **list = qb_arena_alloc(r->g->arena, (size_t)inputs, sizeof(*list));
+
+	if (!list || !v) {
+		return no_memory(r);
+	}
+	memcpy(list, n->input, (size_t)n->inputs * sizeof(*list));
+	list[at] = v;
+	n->input = list;
+	n->inputs = inputs;
+	return QB_OK;
+}
+
+/* TYPE(in...) to a new value, before the node at work. */
+static enum qb_err add_before(struct raise *r, const struct qb_node *n, const char *type, int inputs,
+	struct qb_value *const *in, const char *what, enum qb_dtype dtype, struct qb_value **out)
+{
+	const char *name = qb_arena_printf(r->g->arena, "%s.%s", n->output[0]->name, what);
+	struct qb_node *made;
+
+	*out = name ? qb_graph_add_value(r->g, name, dtype) : NULL;
+	made = *out ? qb_node_create(r->g, type, name, r->opset, inputs, in, 1, out) : NULL;
+	if (!made) {
+		return no_memory(r);
+	}
+	r->list[r->nodes++] = made;
+	return QB_OK;
+}
+
+/* ---- changes of one operator ---- */
+
+/* Before opset 13 everything from the axis on is one vector. Where that is one dimension, the axis says so. */
+static bool is_one_dimension(const struct qb_shape *s, int64_t axis)
+{
+	for (int i = (int)axis + 1; s->known && i < s->ndim; i++) {
+		if (s->dim[i] != 1) {
+			return false;
+		}
+	}
+	return s->known;
+}
+
+static enum qb_err raise_softmax(struct raise *r, struct qb_node *n)
+{
+	struct qb_value *x = n->input[0], *y = n->output[0], *in[2], *flat, *shape, *rows;
+	int64_t axis = qb_node_int(n, "axis", 1);
+
+	drop_attr(n, "axis");
+	if (axis < 0 && x->shape.known) {
+		axis += x->shape.ndim;
+	}
+	if (axis == -1 || is_one_dimension(&x->shape, axis)) {
+		qb_node_add_int(n, "axis", axis);
+		return QB_OK;
+	}
+	QB_TRY(add_before(r, n, "Flatten", 1, &x, "flat", QB_F32, &flat));
+	qb_node_add_int(r->list[r->nodes - 1], "axis", axis);
+	QB_TRY(add_before(r, n, "Shape", 1, &x, "shape", QB_I64, &shape));
+	rows = qb_graph_add_value(r->g, qb_arena_printf(r->g->arena, "%s.rows", y->name), QB_F32);
+	if (!rows) {
+		return no_memory(r);
+	}
+	QB_TRY(set_input(r, n, 0, flat));
+	n->output[0] = in[0] = rows;
+	in[1] = shape;
+	r->behind = qb_node_create(r->g, "Reshape", qb_arena_printf(r->g->arena, "%s.unflat", y->name), r->opset, 2, in, 1, &y);
+	return r->behind ? QB_OK : no_memory(r);
+}
+
+/* Upsample and the first Resize take the sample floor(i / scale), and scales alone. */
+static enum qb_err raise_resize(struct raise *r, struct qb_node *n)
+{
+	const struct qb_attr *attr = qb_node_attr(n, "scales");
+	struct qb_value *scales = attr ? constant_of(r, n, attr) : n->inputs > 1 ? n->input[1] : NULL;
+
+	if (!scales) {
+		return no_memory(r);
+	}
+	n->type = "Resize";
+	n->op = qb_op_find("", "Resize");
+	drop_attr(n, "scales");
+	if (strcmp(qb_node_string(n, "mode", ""), "bilinear") == 0) {
+		set_string(n, "mode", "linear");
+	}
+	set_string(n, "coordinate_transformation_mode", "asymmetric");
+	set_string(n, "nearest_mode", "floor");
+	n->inputs = 1;
+	return set_input(r, n, 2, scales);
+}
+
+/* Since opset 13 what is not given is left out; before, it is an empty tensor. */
+static void leave_out_empty(struct qb_node *n)
+{
+	for (int i = 1; i < n->inputs; i++) {
+		if (n->input[i] && n->input[i]->constant && qb_tensor_size(n->input[i]->constant) == 0) {
+			n->input[i] = NULL;
+		}
+	}
+	while (n->inputs > 1 && !n->input[n->inputs - 1]) {
+		n->inputs--;
+	}
+}
+
+/* Since opset 21 scale and bias are those of the channels, before those of the groups. */
+static enum qb_err raise_group_norm(struct raise *r, struct qb_node *n)
+{
+	const struct qb_shape *x = &n->input[0]->shape;
+	int64_t groups = qb_node_int(n, "num_groups", 1), channels = x->known && x->ndim > 1 ? x->dim[1] : 0;
+	int64_t *group = qb_arena_alloc(r->g->arena, (size_t)QB_MAX(channels, 0) + 1, sizeof(*group));
+	struct qb_value *in[2];
+
+	if (channels <= 0 || groups <= 0) {
+		return qb_node_fail(r->eb, QB_EUNSUPPORTED, n, "it has a scale for each group, opset %d has one for each channel, "
+			"and how many channels there are is not known", r->opset);
+	}
+	for (int64_t c = 0; group && c < channels; c++) {
+		group[c] = c / QB_MAX(channels / groups, 1);
+	}
+	in[1] = group ? constant(r, n, "group", QB_I64, 1, channels, group) : NULL;
+	if (!in[1]) {
+		return no_memory(r);
+	}
+	for (int i = 1; i < 3; i++) {
+		struct qb_value *each;
+
+		in[0] = n->input[i];
+		QB_TRY(add_before(r, n, "Gather", 2, in, i == 1 ? "scale" : "bias", QB_F32, &each));
+		QB_TRY(set_input(r, n, i, each));
+	}
+	return QB_OK;
+}
+
+static enum qb_err raise_node(struct raise *r, struct qb_node *n)
+{
+	if (crosses(r, n, "Softmax", 13) || crosses(r, n, "LogSoftmax", 13) || crosses(r, n, "Hardmax", 13)) {
+		return raise_softmax(r, n);
+	}
+	if (crosses(r, n, "Resize", 11) || (is(n, "Upsample") && r->opset >= 10)) {
+		return raise_resize(r, n);
+	}
+	if (crosses(r, n, "Resize", 13)) {
+		leave_out_empty(n);
+	}
+	if (crosses(r, n, "Split", 18) && n->inputs < 2) {
+		qb_node_add_int(n, "num_outputs", n->outputs);
+	}
+	if (crosses(r, n, "Scatter", 11)) {
+		n->type = "ScatterElements";
+		n->op = qb_op_find("", n->type);
+	}
+	return crosses(r, n, "GroupNormalization", 21) ? raise_group_norm(r, n) : QB_OK;
+}
+
+/* ---- all nodes ---- */
+
+static enum qb_err raise_attrs(struct raise *r, struct qb_node *n)
+{
+	for (size_t i = 0; i < QB_COUNT(moved_attrs); i++) {
+		const struct moved *m = &moved_attrs[i];
+		const struct qb_attr *a = crosses(r, n, m->type, m->since) ? qb_node_attr(n, m->attr) : NULL;
+
+		if (a) {
+			QB_TRY(set_input(r, n, m->input, constant_of(r, n, a)));
+			drop_attr(n, m->attr);
+		}
+	}
+	for (size_t i = 0; i < QB_COUNT(dropped_attrs); i++) {
+		if (crosses(r, n, dropped_attrs[i].type, dropped_attrs[i].since)) {
+			drop_attr(n, dropped_attrs[i].attr);
+		}
+	}
+	for (size_t i = 0; i < QB_COUNT(reworded_attrs); i++) {
+		const struct reworded *w = &reworded_attrs[i];
+
+		if (crosses(r, n, w->type, w->since) && strcmp(qb_node_string(n, w->attr, ""), w->from) == 0) {
+			set_string(n, w->attr, w->to);
+		}
+	}
+	return QB_OK;
+}
+
+enum qb_err qb__raise_nodes(struct qb_graph *g, int opset, struct qb_errbuf *eb)
+{
+	struct raise r = {.g = g, .opset = opset, .eb = eb};
+
+	r.list = qb_arena_alloc(g->arena, RAISED_MOST * (size_t)g->nodes + 1, sizeof(*r.list));
+	if (!r.list) {
+		return no_memory(&r);
+	}
+	for (int i = 0; i < g->nodes; i++) {
+		struct qb_node *n = g->node[i];
+
+		r.behind = NULL;
+		if (!*n->op->domain) {
+			QB_TRY(own_attrs(&r, n));
+			QB_TRY(raise_attrs(&r, n));
+			QB_TRY(raise_node(&r, n));
+			n->opset = opset;
+		}
+		r.list[r.nodes++] = n;
+		if (r.behind) {
+			r.list[r.nodes++] = r.behind;
+		}
+	}
+	g->node = r.list;
+	g->nodes = r.nodes;
+	return qb_graph_relink(g, eb);
+}
