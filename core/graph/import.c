@@ -19,21 +19,12 @@
 
 enum { OPSET_MIN = 7, OPSET_MAX = 21, IR_MIN = 3, IR_MAX = 13 };
 
-struct importer {
-	struct qb_graph *g;
-	struct qb_model_file *file;
-	const Onnx__ModelProto *model;
-	const Onnx__GraphProto *graph;
-	struct qb_names values;  /* name -> struct qb_value */
-	struct qb_errbuf *eb;
-};
-
-static enum qb_err no_memory(struct importer *im)
+enum qb_err qb__import_no_memory(struct qb__importer *im)
 {
 	return qb_fail(im->eb, QB_ENOMEM, "out of memory while importing the network");
 }
 
-static enum qb_err check_name(struct importer *im, const char *name, const char *what)
+enum qb_err qb__import_check_name(struct qb__importer *im, const char *name, const char *what)
 {
 	if (!qb_name_ok(name)) {
 		return qb_fail(im->eb, QB_EONNX, "the name of %s is not printable UTF-8 of at most %d bytes", what,
@@ -44,7 +35,7 @@ static enum qb_err check_name(struct importer *im, const char *name, const char 
 
 /* ---- the model's own fields ---- */
 
-static enum qb_err check_model(struct importer *im)
+static enum qb_err check_model(struct qb__importer *im)
 {
 	const Onnx__ModelProto *m = im->model;
 	bool found = false;
@@ -56,14 +47,8 @@ static enum qb_err check_model(struct importer *im)
 	if (!m->graph) {
 		return qb_fail(im->eb, QB_EONNX, "the model holds no graph");
 	}
-	if (m->n_functions) {
-		return qb_fail(im->eb, QB_EUNSUPPORTED, "the model defines %zu functions of its own, which is not "
-			"supported; inline them before the export (onnx.inliner)", m->n_functions);
-	}
 	for (size_t i = 0; i < m->n_opset_import; i++) {
-		const char *domain = qb__import_string(m->opset_import[i]->domain);
-
-		if (!*domain || strcmp(domain, "ai.onnx") == 0) {
+		if (!*qb__import_domain(m->opset_import[i]->domain)) {
 			im->g->opset = m->opset_import[i]->version;
 			found = true;
 		}
@@ -78,87 +63,68 @@ static enum qb_err check_model(struct importer *im)
 	return QB_OK;
 }
 
-static enum qb_err domain_opset(struct importer *im, const char *domain, int *out)
-{
-	if (!*domain) {
-		*out = (int)im->g->opset;
-		return QB_OK;
-	}
-	for (size_t i = 0; i < im->model->n_opset_import; i++) {
-		const Onnx__OperatorSetIdProto *o = im->model->opset_import[i];
-
-		if (strcmp(qb__import_string(o->domain), domain) == 0) {
-			*out = (int)QB_MIN(QB_MAX(o->version, 0), INT32_MAX);
-			return QB_OK;
-		}
-	}
-	*out = 1; /* exporters forget to import their own domains */
-	return QB_OK;
-}
-
 /* ---- values ---- */
 
-static enum qb_err import_initializers(struct importer *im)
+enum qb_err qb__import_initializers(struct qb__importer *im, struct qb__scope *s, const Onnx__GraphProto *graph)
 {
-	const Onnx__GraphProto *graph = im->graph;
-
 	if (graph->n_sparse_initializer) {
 		return qb_fail(im->eb, QB_EUNSUPPORTED, "sparse initializers are not supported");
 	}
 	for (size_t i = 0; i < graph->n_initializer; i++) {
 		const Onnx__TensorProto *proto = graph->initializer[i];
-		const char *name = qb__import_string(proto->name);
+		const char *name = qb__import_string(proto->name), *unique;
 		const struct qb_tensor *t;
 		struct qb_value *v;
 		enum qb_err err;
 
-		QB_TRY(check_name(im, name, "an initializer"));
+		QB_TRY(qb__import_check_name(im, name, "an initializer"));
 		if (!*name) {
 			return qb_fail(im->eb, QB_EONNX, "initializer %zu has no name", i);
 		}
-		if (qb_names_get(&im->values, name)) {
+		if (qb_names_get(&s->values, name)) {
 			return qb_fail(im->eb, QB_EONNX, "initializer %.200s appears twice", name);
 		}
 		err = qb__import_tensor(im->g->arena, im->file, proto, &t, im->eb);
 		if (err != QB_OK) {
 			return qb_fail_in(im->eb, err, "initializer %.200s", name);
 		}
-		v = qb_graph_add_constant(im->g, name, t);
-		if (!v || !qb_names_set(&im->values, v->name, v)) {
-			return no_memory(im);
+		unique = s->prefix ? qb__import_unique(im, s, name) : name;
+		v = unique ? qb_graph_add_constant(im->g, unique, t) : NULL;
+		if (!v || !qb_names_set(&s->values, name, v) || !qb_names_set(&im->taken, v->name, v)) {
+			return qb__import_no_memory(im);
 		}
 	}
 	return QB_OK;
 }
 
-static enum qb_err import_inputs(struct importer *im)
+static enum qb_err import_inputs(struct qb__importer *im, struct qb__scope *s)
 {
 	const Onnx__GraphProto *graph = im->graph;
 
 	im->g->input = qb_arena_alloc(im->g->arena, graph->n_input + 1, sizeof(*im->g->input));
 	if (!im->g->input) {
-		return no_memory(im);
+		return qb__import_no_memory(im);
 	}
 	for (size_t i = 0; i < graph->n_input; i++) {
 		const char *name = qb__import_string(graph->input[i]->name);
-		struct qb_value *v = qb_names_get(&im->values, name);
+		struct qb_value *v = qb_names_get(&s->values, name);
 
 		if (v && v->constant) {
 			continue; /* an input with a default value: its default is what we run */
 		}
-		QB_TRY(check_name(im, name, "an input"));
+		QB_TRY(qb__import_check_name(im, name, "an input"));
 		if (!*name || v) {
 			return qb_fail(im->eb, QB_EONNX, "input %.200s of the network %s", name,
 				v ? "appears twice" : "has no name");
 		}
 		v = qb_graph_add_value(im->g, name, QB_DTYPE_NONE);
-		if (!v || !qb_names_set(&im->values, v->name, v)) {
-			return no_memory(im);
+		if (!v || !qb_names_set(&s->values, v->name, v) || !qb_names_set(&im->taken, v->name, v)) {
+			return qb__import_no_memory(im);
 		}
 		QB_TRY(qb__import_type(graph->input[i], true, &v->dtype, &v->shape, im->eb));
 		v->declared = qb__import_declared(im->g->arena, graph->input[i]);
 		if (!v->declared) {
-			return no_memory(im);
+			return qb__import_no_memory(im);
 		}
 		if (v->dtype == QB_DTYPE_NONE) {
 			return qb_fail(im->eb, QB_EONNX, "input %.200s of the network has no element type", name);
@@ -168,321 +134,32 @@ static enum qb_err import_inputs(struct importer *im)
 	return QB_OK;
 }
 
-static enum qb_err value_named(struct importer *im, const char *name, struct qb_value **out)
+/* A body that is inlined takes no name that the network uses. */
+static enum qb_err note_names(struct qb__importer *im)
 {
-	struct qb_value *v = qb_names_get(&im->values, name);
+	for (size_t i = 0; i < im->graph->n_node; i++) {
+		const Onnx__NodeProto *n = im->graph->node[i];
 
-	if (!v) {
-		QB_TRY(check_name(im, name, "a value"));
-		v = qb_graph_add_value(im->g, name, QB_DTYPE_NONE);
-		if (!v || !qb_names_set(&im->values, v->name, v)) {
-			return no_memory(im);
-		}
-	}
-	*out = v;
-	return QB_OK;
-}
-
-/* ---- attributes ---- */
-
-static enum qb_attr_kind kind_of(const Onnx__AttributeProto *a, bool *supported)
-{
-	*supported = true;
-	if (a->has_type) {
-		switch (a->type) {
-		case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT: return QB_ATTR_FLOAT;
-		case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT: return QB_ATTR_INT;
-		case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING: return QB_ATTR_STRING;
-		case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR: return QB_ATTR_TENSOR;
-		case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS: return QB_ATTR_FLOATS;
-		case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS: return QB_ATTR_INTS;
-		case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS: return QB_ATTR_STRINGS;
-		default:
-			*supported = false;
-			return QB_ATTR_INT;
-		}
-	}
-	/* Files older than the field `type` leave it to what is there. */
-	return a->has_f ? QB_ATTR_FLOAT : a->has_i ? QB_ATTR_INT : a->has_s ? QB_ATTR_STRING :
-		a->t ? QB_ATTR_TENSOR : a->n_floats ? QB_ATTR_FLOATS : a->n_strings ? QB_ATTR_STRINGS : QB_ATTR_INTS;
-}
-
-static enum qb_err import_attr(struct importer *im, struct qb_node *n, const Onnx__AttributeProto *a,
-	struct qb_attr *out)
-{
-	struct qb_arena *arena = im->g->arena;
-	const char *name = qb__import_string(a->name);
-	bool supported;
-	enum qb_err err;
-
-	if (a->g || a->n_graphs) {
-		return qb_node_fail(im->eb, QB_EUNSUPPORTED, n, "attribute %.60s holds a subgraph; control flow is "
-			"not supported", name);
-	}
-	if (qb_node_attr(n, name)) {
-		return qb_node_fail(im->eb, QB_EONNX, n, "attribute %.60s appears twice", name);
-	}
-	out->name = qb_arena_strdup(arena, name);
-	out->kind = kind_of(a, &supported);
-	if (!supported) {
-		return qb_node_fail(im->eb, QB_EUNSUPPORTED, n, "attribute %.60s is of kind %d, which is not supported",
-			name, (int)a->type);
-	}
-	out->i = a->i;
-	out->f = a->f;
-	if (out->kind == QB_ATTR_STRING) {
-		out->s = qb_arena_strndup(arena, a->s.len ? (const char *)a->s.data : "", a->s.len);
-	} else if (out->kind == QB_ATTR_INTS || out->kind == QB_ATTR_FLOATS) {
-		bool ints = out->kind == QB_ATTR_INTS;
-		size_t count = ints ? a->n_ints : a->n_floats, bytes = count * (ints ? 8 : 4);
-		void *copy = qb_arena_alloc(arena, bytes, 1);
-
-		if (!copy || count > INT32_MAX) {
-			return no_memory(im);
-		}
-		if (count) {
-			memcpy(copy, ints ? (const void *)a->ints : (const void *)a->floats, bytes);
-		}
-		out->count = (int)count;
-		out->ints = ints ? copy : NULL;
-		out->floats = ints ? NULL : copy;
-	} else if (out->kind == QB_ATTR_STRINGS) {
-		const char **copy = qb_arena_alloc(arena, a->n_strings + 1, sizeof(*copy));
-
-		if (!copy || a->n_strings > INT32_MAX) {
-			return no_memory(im);
-		}
-		for (size_t i = 0; i < a->n_strings; i++) {
-			const ProtobufCBinaryData *s = &a->strings[i];
-
-			copy[i] = qb_arena_strndup(arena, s->len ? (const char *)s->data : "", s->len);
-			if (!copy[i]) {
-				return no_memory(im);
+		for (size_t k = 0; k < n->n_output; k++) {
+			if (!qb_names_set(&im->taken, n->output[k], im)) {
+				return qb__import_no_memory(im);
 			}
 		}
-		out->count = (int)a->n_strings;
-		out->strings = copy;
-	} else if (out->kind == QB_ATTR_TENSOR) {
-		if (!a->t) {
-			return qb_node_fail(im->eb, QB_EONNX, n, "attribute %.60s holds no tensor", name);
-		}
-		err = qb__import_tensor(arena, im->file, a->t, &out->tensor, im->eb);
-		if (err != QB_OK) {
-			return qb_fail_in(im->eb, err, "node %.200s (%.64s): attribute %.60s", n->name, n->type, name);
-		}
-	}
-	if (!out->name || (out->kind == QB_ATTR_STRING && !out->s)) {
-		return no_memory(im);
 	}
 	return QB_OK;
 }
 
-/* ---- nodes ---- */
-
-static enum qb_err name_node(struct importer *im, struct qb_node *n, const Onnx__NodeProto *proto,
-	size_t index)
+static enum qb_err check_operators(struct qb__importer *im)
 {
-	const char *name = qb__import_string(proto->name), *out = NULL;
-
-	QB_TRY(check_name(im, name, "a node"));
-	QB_TRY(check_name(im, n->type, "a node's operator"));
-	for (size_t i = 0; i < proto->n_output && !out; i++) {
-		out = *proto->output[i] ? proto->output[i] : NULL;
-	}
-	if (out) {
-		QB_TRY(check_name(im, out, "a node's output"));
-	}
-	n->name = *name ? qb_arena_strdup(im->g->arena, name) :
-		out ? qb_arena_printf(im->g->arena, "%s:%s", n->type, out) :
-		      qb_arena_printf(im->g->arena, "%s:%zu", n->type, index);
-	return n->name ? QB_OK : no_memory(im);
-}
-
-static enum qb_err import_edges(struct importer *im, struct qb_node *n, char *const *names, size_t count,
-	bool is_output, struct qb_value ***out)
-{
-	struct qb_value **list = qb_arena_alloc(im->g->arena, count + 1, sizeof(*list));
-
-	if (!list) {
-		return no_memory(im);
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (!*names[i]) {
-			continue;
-		}
-		QB_TRY(value_named(im, names[i], &list[i]));
-		if (!is_output) {
-			continue;
-		}
-		if (list[i]->producer) {
-			return qb_node_fail(im->eb, QB_EONNX, n, "output %.200s is also produced by node %.200s",
-				names[i], list[i]->producer->name);
-		}
-		list[i]->producer = n; /* relink checks the rest and sets it again */
-	}
-	*out = list;
-	return QB_OK;
-}
-
-/* Of a recurrent layer the last state alone may be wanted; every other operator has its first output. */
-static bool first_may_be_absent(const struct qb_node *n)
-{
-	bool any = false;
-
-	for (int i = 0; i < n->outputs; i++) {
-		any |= n->output[i] != NULL;
-	}
-	return any && (strcmp(n->type, "LSTM") == 0 || strcmp(n->type, "GRU") == 0 || strcmp(n->type, "RNN") == 0);
-}
-
-static enum qb_err check_arity(struct importer *im, const struct qb_node *n)
-{
-	const struct qb_op *op = n->op;
-
-	if (n->inputs < op->min_inputs || (op->max_inputs >= 0 && n->inputs > op->max_inputs)) {
-		return qb_node_fail(im->eb, QB_EONNX, n, "it has %d inputs, the operator takes %d to %d", n->inputs,
-			op->min_inputs, op->max_inputs);
-	}
-	for (int i = 0; i < op->min_inputs; i++) {
-		if (!n->input[i]) {
-			return qb_node_fail(im->eb, QB_EONNX, n, "input %d is left out but required", i);
-		}
-	}
-	if (n->outputs < 1 || (!n->output[0] && !first_may_be_absent(n)) || (op->max_outputs >= 0 && n->outputs > op->max_outputs)) {
-		return qb_node_fail(im->eb, QB_EONNX, n, "it has %d outputs, the operator has 1 to %d, the first "
-			"of them named", n->outputs, op->max_outputs);
+	if (im->unknown) {
+		return qb_node_fail(im->eb, QB_EUNSUPPORTED, im->unknown, "operator %.64s%s%.64s is not supported%s%s",
+			im->unknown_domain, *im->unknown_domain ? "." : "", im->unknown->type,
+			*im->also ? "; neither are " : "", im->also);
 	}
 	return QB_OK;
 }
 
-static enum qb_err import_node(struct importer *im, const Onnx__NodeProto *proto, size_t index)
-{
-	const char *domain = qb__import_string(proto->domain);
-	size_t inputs = proto->n_input, outputs = proto->n_output;
-	struct qb_node *n = qb_arena_alloc(im->g->arena, 1, sizeof(*n));
-
-	if (!n || !(n->type = qb_arena_strdup(im->g->arena, qb__import_string(proto->op_type)))) {
-		return no_memory(im);
-	}
-	if (strcmp(domain, "ai.onnx") == 0) {
-		domain = "";
-	}
-	QB_TRY(name_node(im, n, proto, index));
-	QB_TRY(domain_opset(im, domain, &n->opset));
-	while (inputs && !*proto->input[inputs - 1]) {
-		inputs--;
-	}
-	while (outputs && !*proto->output[outputs - 1]) {
-		outputs--;
-	}
-	if (inputs > INT32_MAX || outputs > INT32_MAX || proto->n_attribute > INT32_MAX) {
-		return no_memory(im);
-	}
-	n->inputs = (int)inputs;
-	n->outputs = (int)outputs;
-	n->attr = qb_arena_alloc(im->g->arena, proto->n_attribute + 1, sizeof(*n->attr));
-	if (!n->attr) {
-		return no_memory(im);
-	}
-	for (size_t i = 0; i < proto->n_attribute; i++) {
-		QB_TRY(import_attr(im, n, proto->attribute[i], &n->attr[i]));
-		n->attrs++;
-	}
-	QB_TRY(import_edges(im, n, proto->input, inputs, false, &n->input));
-	QB_TRY(import_edges(im, n, proto->output, outputs, true, &n->output));
-	n->op = qb_op_find(domain, n->type);
-	im->g->node[im->g->nodes++] = n;
-	return n->op ? check_arity(im, n) : QB_OK;
-}
-
-/* Names the first node, and says at once which other operators are missing. */
-static enum qb_err check_operators(struct importer *im)
-{
-	const struct qb_node *first = NULL;
-	char also[512] = "";
-	size_t n = 0;
-	struct qb_names seen = { 0 };
-
-	for (int i = 0; i < im->g->nodes; i++) {
-		const struct qb_node *node = im->g->node[i];
-
-		if (node->op || qb_names_get(&seen, node->type)) {
-			continue;
-		}
-		if (!qb_names_set(&seen, node->type, &seen)) {
-			break;
-		}
-		if (!first) {
-			first = node;
-		} else if (n < sizeof(also) - 80) {
-			n += (size_t)snprintf(also + n, sizeof(also) - n, "%s%.64s", n ? ", " : "", node->type);
-		}
-	}
-	qb_names_fini(&seen);
-	if (first) {
-		const char *domain = qb__import_string(im->graph->node[first->index]->domain);
-
-		return qb_node_fail(im->eb, QB_EUNSUPPORTED, first, "operator %.64s%s%.64s is not supported%s%s",
-			domain, *domain ? "." : "", first->type, n ? "; neither are " : "", also);
-	}
-	return QB_OK;
-}
-
-/* Operators on codes that are no operators of ours become those that are. */
-static enum qb_err expand_nodes(struct importer *im)
-{
-	struct qb_graph *g = im->g;
-	struct qb_node **list;
-	size_t most = 1;
-	int kept = 0;
-
-	for (int i = 0; i < g->nodes; i++) {
-		most += g->node[i]->op ? 1 : (size_t)qb__expanded_most(g->node[i]);
-	}
-	list = qb_arena_alloc(g->arena, most, sizeof(*list));
-	if (!list) {
-		return no_memory(im);
-	}
-	for (int i = 0; i < g->nodes; i++) {
-		struct qb_node *n = g->node[i];
-		int count = 0;
-
-		if (!n->op) {
-			QB_TRY(qb__expand_quantized(g, n, qb__import_string(im->graph->node[i]->domain),
-				list + kept, qb__expanded_most(n), &count, im->eb));
-		}
-		if (count == 0) {
-			list[kept + count++] = n;
-		}
-		for (int k = 0; k < count; k++) {
-			list[kept++]->index = i;
-		}
-	}
-	g->node = list;
-	g->nodes = kept;
-	return QB_OK;
-}
-
-static enum qb_err import_nodes(struct importer *im)
-{
-	const Onnx__GraphProto *graph = im->graph;
-
-	if (graph->n_node > INT32_MAX / 2) {
-		return no_memory(im);
-	}
-	im->g->node = qb_arena_alloc(im->g->arena, graph->n_node + 1, sizeof(*im->g->node));
-	if (!im->g->node) {
-		return no_memory(im);
-	}
-	for (size_t i = 0; i < graph->n_node; i++) {
-		QB_TRY(import_node(im, graph->node[i], i));
-		im->g->node[i]->index = (int)i;
-	}
-	QB_TRY(expand_nodes(im));
-	return check_operators(im);
-}
-
-static enum qb_err import_outputs(struct importer *im)
+static enum qb_err import_outputs(struct qb__importer *im, const struct qb__scope *s)
 {
 	const Onnx__GraphProto *graph = im->graph;
 
@@ -491,20 +168,20 @@ static enum qb_err import_outputs(struct importer *im)
 	}
 	im->g->output = qb_arena_alloc(im->g->arena, graph->n_output + 1, sizeof(*im->g->output));
 	if (!im->g->output) {
-		return no_memory(im);
+		return qb__import_no_memory(im);
 	}
 	for (size_t i = 0; i < graph->n_output; i++) {
 		const char *name = qb__import_string(graph->output[i]->name);
-		struct qb_value *v = qb_names_get(&im->values, name);
+		struct qb_value *v = qb_names_get(&s->values, name);
 
 		if (!v) {
 			return qb_fail(im->eb, QB_EONNX, "output %.200s of the network is produced by no node", name);
 		}
 		if (strcmp(v->name, name) != 0 && !(v->name = qb_arena_strdup(im->g->arena, name))) {
-			return no_memory(im);
+			return qb__import_no_memory(im);
 		}
 		if (!v->declared && !(v->declared = qb__import_declared(im->g->arena, graph->output[i]))) {
-			return no_memory(im);
+			return qb__import_no_memory(im);
 		}
 		im->g->output[im->g->outputs++] = v;
 	}
@@ -513,9 +190,9 @@ static enum qb_err import_outputs(struct importer *im)
 
 /* ---- what the file claims about shapes ---- */
 
-static enum qb_err check_claim(struct importer *im, const Onnx__ValueInfoProto *info)
+static enum qb_err check_claim(struct qb__importer *im, const struct qb__scope *s, const Onnx__ValueInfoProto *info)
 {
-	struct qb_value *v = qb_names_get(&im->values, qb__import_string(info->name));
+	struct qb_value *v = qb_names_get(&s->values, qb__import_string(info->name));
 	enum qb_dtype dtype;
 	struct qb_shape shape;
 	char claimed[256], found[256];
@@ -546,20 +223,36 @@ static enum qb_err check_claim(struct importer *im, const Onnx__ValueInfoProto *
 	return QB_OK;
 }
 
-static enum qb_err check_claims(struct importer *im)
+static enum qb_err check_claims(struct qb__importer *im, const struct qb__scope *s)
 {
 	for (size_t i = 0; i < im->graph->n_output; i++) {
-		QB_TRY(check_claim(im, im->graph->output[i]));
+		QB_TRY(check_claim(im, s, im->graph->output[i]));
 	}
 	for (size_t i = 0; i < im->graph->n_value_info; i++) {
-		QB_TRY(check_claim(im, im->graph->value_info[i]));
+		QB_TRY(check_claim(im, s, im->graph->value_info[i]));
 	}
 	return QB_OK;
 }
 
-static enum qb_err import_graph(struct importer *im)
+static enum qb_err import_values(struct qb__importer *im, struct qb__scope *s)
+{
+	QB_TRY(qb__import_functions(im));
+	QB_TRY(note_names(im));
+	QB_TRY(qb__import_initializers(im, s, im->graph));
+	QB_TRY(import_inputs(im, s));
+	QB_TRY(qb__import_nodes(im, s, im->graph->node, im->graph->n_node));
+	QB_TRY(check_operators(im));
+	QB_TRY(import_outputs(im, s));
+	QB_TRY(qb_graph_relink(im->g, im->eb));
+	QB_TRY(qb_graph_infer(im->g, im->eb));
+	return check_claims(im, s);
+}
+
+static enum qb_err import_graph(struct qb__importer *im)
 {
 	struct qb_graph *g = im->g;
+	struct qb__scope s = {.opsets = im->model->n_opset_import, .opset = im->model->opset_import};
+	enum qb_err err;
 
 	QB_TRY(check_model(im));
 	im->graph = im->model->graph;
@@ -569,15 +262,11 @@ static enum qb_err import_graph(struct importer *im)
 	g->producer = qb_arena_strdup(g->arena, qb_name_ok(qb__import_string(im->model->producer_name)) ?
 		qb__import_string(im->model->producer_name) : "");
 	if (!g->name || !g->producer) {
-		return no_memory(im);
+		return qb__import_no_memory(im);
 	}
-	QB_TRY(import_initializers(im));
-	QB_TRY(import_inputs(im));
-	QB_TRY(import_nodes(im));
-	QB_TRY(import_outputs(im));
-	QB_TRY(qb_graph_relink(g, im->eb));
-	QB_TRY(qb_graph_infer(g, im->eb));
-	QB_TRY(check_claims(im));
+	err = import_values(im, &s);
+	qb_names_fini(&s.values);
+	QB_TRY(err);
 	QB_TRY(qb__graph_fix_batch(g, im->eb));
 	return qb__graph_infer_batch(g);
 }
@@ -605,7 +294,7 @@ static const char *other_kind(const uint8_t *b, size_t size)
 static enum qb_err import_bytes(struct qb_graph **out, struct qb_model_file *file, const void *bytes,
 	size_t size, struct qb_errbuf *eb)
 {
-	struct importer im = { .eb = eb, .file = file };
+	struct qb__importer im = { .eb = eb, .file = file };
 	ProtobufCMessage *message;
 	enum qb_err err;
 
@@ -622,13 +311,15 @@ static enum qb_err import_bytes(struct qb_graph **out, struct qb_model_file *fil
 	}
 	im.model = (const Onnx__ModelProto *)message;
 	im.g = qb_graph_create();
-	err = im.g ? import_graph(&im) : no_memory(&im);
+	err = im.g ? import_graph(&im) : qb__import_no_memory(&im);
 	if (err == QB_OK) {
 		*out = im.g;
 	} else {
 		qb_graph_destroy(&im.g);
 	}
-	qb_names_fini(&im.values);
+	qb__import_functions_fini(&im);
+	qb_names_fini(&im.taken);
+	qb_names_fini(&im.unknown_types);
 	qb__wire_free(message);
 	return err;
 }

@@ -275,6 +275,11 @@ const char *qb__import_string(const char *s)
 	return s ? s : "";
 }
 
+const char *qb__import_domain(const char *domain)
+{
+	return domain && strcmp(domain, "ai.onnx") != 0 ? domain : "";
+}
+
 static bool is_named(const Onnx__TensorShapeProto__Dimension *d)
 {
 	return d && d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&

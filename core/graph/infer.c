@@ -176,6 +176,13 @@ static bool has_unknown(const struct qb_shape *s)
 	return !s->known;
 }
 
+enum qb_err qb__graph_try_batch(struct qb_graph **out, const struct qb_graph *graph, int64_t batch)
+{
+	struct qb_value **ignored;
+
+	return bind_loosely(out, graph, batch, &ignored, NULL);
+}
+
 enum { TRIES = 3 };
 
 /* The same number at every batch, or the same multiple of it. */

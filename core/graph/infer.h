@@ -16,6 +16,9 @@ enum qb_err qb__graph_infer_fold(struct qb_graph *g, size_t max_bytes, struct qb
 /* Dimensions that arithmetic on the batch hides from the shape rules: found by trying several batches. */
 enum qb_err qb__graph_infer_batch(struct qb_graph *g);
 
+/* A copy at a batch, as far as its shapes are then known. */
+enum qb_err qb__graph_try_batch(struct qb_graph **out, const struct qb_graph *graph, int64_t batch);
+
 /* Every shape but the constants' becomes unknown. */
 void qb__graph_forget_shapes(struct qb_graph *g);
 

@@ -7,6 +7,8 @@ libquantbench_a_SOURCES += \
 	core/graph/flatbuffer.c core/graph/flatbuffer.h \
 	core/graph/graph.c core/graph/graph.h \
 	core/graph/import.c core/graph/import.h \
+	core/graph/import_inline.c \
+	core/graph/import_node.c \
 	core/graph/import_tensor.c \
 	core/graph/infer.c core/graph/infer.h \
 	core/graph/linear.c core/graph/linear.h \

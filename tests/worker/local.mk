@@ -12,3 +12,5 @@ check_SCRIPTS += tests/worker/test_equalization.py
 EXTRA_DIST += tests/worker/test_equalization.py
 check_SCRIPTS += tests/worker/test_diagnose.py
 EXTRA_DIST += tests/worker/test_diagnose.py
+check_SCRIPTS += tests/worker/test_operators.py
+EXTRA_DIST += tests/worker/operators.py tests/worker/test_operators.py

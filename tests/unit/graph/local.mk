@@ -4,6 +4,8 @@ tests_tools_onnx_eval_SOURCES = tests/tools/onnx_eval.c
 tests_tools_onnx_eval_CFLAGS = $(AM_CFLAGS)
 
 check_SCRIPTS += tests/unit/graph/test_onnx_backend.py tests/unit/graph/test_onnx_networks.py
+check_SCRIPTS += tests/unit/graph/test_inline.py
+EXTRA_DIST += tests/unit/graph/test_inline.py
 check_SCRIPTS += tests/unit/graph/test_einsum.py tests/unit/graph/test_tflite_ops.py
 EXTRA_DIST += tests/unit/graph/test_einsum.py tests/unit/graph/test_tflite_ops.py tests/unit/graph/tflite_builder.py
 EXTRA_DIST += tests/unit/graph/onnx_run.py tests/unit/graph/test_onnx_backend.py \
