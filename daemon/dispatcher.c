@@ -79,7 +79,7 @@ static bool gave_up(struct qb_dispatcher *d, struct qb_run *r)
 
 static bool store_job(struct qb_dispatcher *d, struct qb_run *r)
 {
-	struct qb_run_end end = {.stop = r->stop, .good = !r->error, .started = !r->host_failed,
+	struct qb_run_end end = {.stop = r->stop, .good = !r->error, .started = !r->host_failed, .disk_full = r->disk_full,
 		.attempts = r->attempts};
 	bool counts;
 
@@ -424,6 +424,7 @@ static void decide(uv_timer_t *timer)
 	struct qb_dispatcher *d = timer->data;
 	struct qb_sched_plan plan;
 
+	qb_storage_look(d->daemon->storage);
 	qb_dispatcher_save(d); /* what fails is tried again when storage works */
 	plan = make_plan(d);
 	if (plan.again > 0) {

@@ -3,12 +3,14 @@
 
 #include "daemon/run.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/json_text.h"
+#include "daemon/storage.h"
 #include "daemon/util.h"
 #include "daemon/worker.h"
 #include "daemon/worker_command.h"
@@ -255,6 +257,15 @@ static void word_end(struct qb_run *r, const struct qb_worker_end *end)
 	}
 }
 
+/* The worker's own files lie on the disk of the state folder, too. */
+static bool on_full_disk(const struct qb_run *r, const struct qb_worker_end *end)
+{
+	const char *said = text_of(r->error, "detail"), *full = strerror(ENOSPC);
+
+	qb_storage_look(r->daemon->storage);
+	return !qb_storage_usable(r->daemon->storage, NULL) || strstr(end->errors, full) || (said && strstr(said, full));
+}
+
 static void on_end(void *arg, const struct qb_worker_end *end)
 {
 	struct qb_run *r = arg;
@@ -265,6 +276,7 @@ static void on_end(void *arg, const struct qb_worker_end *end)
 	uv_timer_stop(&r->wall);
 	uv_timer_stop(&r->grace);
 	word_end(r, end);
+	r->disk_full = r->error && on_full_disk(r, end);
 	if (r->error && *end->errors) {
 		qb_log(QB_LOG_WARNING, "the worker of %s%lld said: %.1500s",
 			r->job ? "j" : r->upload, (long long)r->job, end->errors);

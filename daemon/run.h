@@ -35,6 +35,7 @@ struct qb_run {
 	bool held;              /* it is not read until its events can be stored */
 	bool ended;             /* its worker is gone */
 	bool refused;           /* its end was worded before it came */
+	bool disk_full;         /* it may have failed for that */
 	bool host_failed;       /* what ended was a program that could not start the worker */
 	uv_timer_t wall, grace;
 	int closed; /* of the two */

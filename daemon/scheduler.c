@@ -87,6 +87,7 @@ enum qb_run_fate qb_sched_fate(const struct qb_run_end *e, bool *counts)
 	case QB_STOP_OVERTIME:
 		return e->good ? QB_FATE_SUCCEEDED : QB_FATE_FAILED;
 	default:
-		return e->good ? QB_FATE_SUCCEEDED : e->started ? QB_FATE_FAILED : QB_FATE_QUEUED;
+		return e->good ? QB_FATE_SUCCEEDED
+			: !e->started || (e->disk_full && e->attempts < QB_ATTEMPTS_MAX) ? QB_FATE_QUEUED : QB_FATE_FAILED;
 	}
 }

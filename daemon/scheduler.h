@@ -65,6 +65,7 @@ struct qb_run_end {
 	enum qb_run_stop stop;
 	bool good;    /* a result, and exit status 0 */
 	bool started; /* false: what ended was no worker, for the host could not start one */
+	bool disk_full; /* so that the worker may have failed for that */
 	int attempts; /* times the job was started, this one included; those that were not its fault are not counted */
 };
 /* What becomes of a job whose worker ended; *counts says whether this start counts as an attempt. */

@@ -23,7 +23,7 @@ struct qb_storage {
 	pthread_mutex_t lock; /* of state and why */
 	enum qb_storage_state state;
 	char why[300];
-	char *reserve; /* path */
+	char *state_folder, *reserve; /* paths */
 	bool watching;
 	uv_timer_t timer;
 	uint64_t pause_ms;
@@ -33,18 +33,30 @@ struct qb_storage {
 	void *arg;
 };
 
+/* Bytes that can be written now, and those that the reserve is to hold. */
+static void measure(const struct qb_storage *g, uint64_t *room, uint64_t *reserved)
+{
+	struct statvfs v;
+
+	*room = UINT64_MAX;
+	*reserved = RESERVE_BYTES;
+	if (statvfs(g->state_folder, &v) == 0) {
+		uint64_t eighth = (uint64_t)v.f_blocks * v.f_frsize / 8;
+
+		*room = (uint64_t)(geteuid() ? v.f_bavail : v.f_bfree) * v.f_frsize;
+		*reserved = eighth < RESERVE_BYTES ? eighth : RESERVE_BYTES;
+	}
+}
+
 /* True when the reserve lies on the disk in full. */
 static bool reserve(struct qb_storage *g)
 {
-	struct statvfs v;
 	struct stat st;
-	uint64_t size = RESERVE_BYTES;
+	uint64_t room, size;
 	int fd = open(g->reserve, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	int e = fd < 0 ? errno : 0;
 
-	if (fd >= 0 && fstatvfs(fd, &v) == 0 && (uint64_t)v.f_blocks * v.f_frsize / 8 < size) {
-		size = (uint64_t)v.f_blocks * v.f_frsize / 8;
-	}
+	measure(g, &room, &size);
 	if (fd >= 0 && (fstat(fd, &st) || (uint64_t)st.st_size < size)) {
 		e = posix_fallocate(fd, 0, (off_t)size);
 		if (e) { /* half of it would only be in the way */
@@ -64,6 +76,7 @@ struct qb_storage *qb_storage_create(const char *state)
 	if (g) {
 		pthread_mutex_init(&g->lock, NULL);
 		g->pause_ms = PAUSE_MIN_MS;
+		g->state_folder = qb_format("%s", state);
 		g->reserve = qb_format("%s/reserve", state);
 		if (!reserve(g)) {
 			qb_storage_trouble(g, QB_STORAGE_FULL, "no room for the reserve file");
@@ -78,6 +91,7 @@ void qb_storage_destroy(struct qb_storage **storage)
 
 	if (g) {
 		pthread_mutex_destroy(&g->lock);
+		free(g->state_folder);
 		free(g->reserve);
 		free(g);
 		*storage = NULL;
@@ -115,6 +129,33 @@ void qb_storage_trouble(struct qb_storage *g, enum qb_storage_state what, const 
 	if (what != QB_STORAGE_DAMAGED) {
 		schedule(g);
 	}
+}
+
+/* Full before the last byte: a worker needs room for its files. */
+void qb_storage_look(struct qb_storage *g)
+{
+	uint64_t room, reserved;
+
+	measure(g, &room, &reserved);
+	if (room < reserved / 8) {
+		qb_storage_trouble(g, QB_STORAGE_FULL, "hardly any room is left");
+	}
+}
+
+/* Enough to go on for a while, so that it does not go back and forth. */
+static bool has_room(const struct qb_storage *g, uint64_t bytes)
+{
+	uint64_t room, reserved;
+
+	measure(g, &room, &reserved);
+	return room >= reserved / 4 && room - reserved / 4 >= bytes;
+}
+
+bool qb_storage_has_room(struct qb_storage *g, int64_t bytes, struct qb_problem *p)
+{
+	return has_room(g, bytes > 0 ? (uint64_t)bytes : 0) ||
+		qb_refuse(p, 507, "disk_full", "the server's disk has no room for this file; delete models, datasets or jobs "
+			"that nobody needs, or give the state folder more room");
 }
 
 static bool word(enum qb_storage_state state, const char *why, struct qb_problem *p)
@@ -179,7 +220,7 @@ static void attempt(uv_timer_t *timer)
 	bool ok;
 
 	g->pause_ms = 2 * g->pause_ms < PAUSE_MAX_MS ? 2 * g->pause_ms : PAUSE_MAX_MS;
-	ok = probe(g) && g->save(g->arg) && reserve(g);
+	ok = probe(g) && g->save(g->arg) && reserve(g) && has_room(g, 0);
 	pthread_mutex_lock(&g->lock);
 	ok = ok && g->state != QB_STORAGE_DAMAGED;
 	if (ok) {

@@ -465,6 +465,9 @@ struct qb_store *qb_store_open(const char *path, struct qb_storage *storage, boo
 		"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;"
 		"PRAGMA journal_size_limit = 67108864;");
 
+	if (s) { /* SQLite's log and its index stay when it is closed: on a full disk they could not be made again */
+		sqlite3_file_control(s->db, "main", SQLITE_FCNTL_PERSIST_WAL, &(int){1});
+	}
 	if (s && (!sound(s, path) || (!anew && user_version(s) == 0 && !not_anew(path)) || !migrate(s, path))) {
 		qb_store_close(&s);
 	}

@@ -80,7 +80,8 @@ static void store(struct qb_upload *u, const char *bytes, size_t n)
 	if (u->blob.size + (int64_t)n > limit) {
 		qb_refuse(&u->problem, 413, "too_large", "the file is larger than the %lld bytes that this server "
 			"takes; ask its operator to raise max-upload", (long long)limit);
-	} else if (!qb_blob_write(&u->blob, bytes, n, &u->problem)) {
+	} else if (!qb_storage_has_room(u->rq->daemon->storage, (int64_t)n, &u->problem) ||
+		!qb_blob_write(&u->blob, bytes, n, &u->problem)) {
 		qb_blob_end(&u->blob); /* the room it takes is needed now, not when the client has heard */
 	}
 }
@@ -118,13 +119,19 @@ static enum MHD_Result on_form(void *arg, enum MHD_ValueKind kind, const char *k
 	return MHD_YES;
 }
 
-static bool declared_too_large(struct qb_request *rq, struct qb_problem *p)
+static int64_t declared(struct qb_request *rq)
 {
 	const char *length = qb_header(rq, "Content-Length");
+
+	return length ? strtoll(length, NULL, 10) : 0;
+}
+
+static bool declared_too_large(struct qb_request *rq, struct qb_problem *p)
+{
 	const int64_t limit = rq->daemon->options.max_upload;
 
 	/* A form's own lines need some room. */
-	if (length && strtoll(length, NULL, 10) > limit + (1 << 16)) {
+	if (declared(rq) > limit + (1 << 16)) {
 		qb_refuse(p, 413, "too_large", "the file is larger than the %lld bytes that this server takes; ask "
 			"its operator to raise max-upload", (long long)limit);
 		return true;
@@ -138,7 +145,8 @@ struct qb_upload *qb_upload_begin(struct qb_request *rq, struct qb_problem *p)
 	bool form = type && !strncasecmp(type, "multipart/form-data", 19);
 	struct qb_upload *u;
 
-	if (declared_too_large(rq, p) || !qb_storage_usable(rq->daemon->storage, p)) {
+	if (declared_too_large(rq, p) || !qb_storage_usable(rq->daemon->storage, p) ||
+		!qb_storage_has_room(rq->daemon->storage, declared(rq), p)) {
 		return NULL;
 	}
 	u = calloc(1, sizeof(*u));

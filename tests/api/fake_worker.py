@@ -117,7 +117,11 @@ def inspect(job):
     if head.startswith(b"broken"):
         say("error", code="bad_model", detail="this is no network; export it as ONNX")
         sys.exit(1)
+    if head.startswith(b"slow"):
+        time.sleep(60)
     if head.startswith(b"crash"):
+        for path in head.split()[1:]:
+            step(job, "touch", path)
         os.kill(os.getpid(), signal.SIGSEGV)
     if "model" in job:
         return {"kind": "model", "inputs": [{"name": "x", "type": "float32", "shape": ["N", 3, None]}], "outputs": [],

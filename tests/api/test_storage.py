@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A state folder that is damaged, lost in part or not writable: nothing is answered wrongly, and nothing is lost."""
 import os
+import re
 import sqlite3
 import subprocess
 import tempfile
@@ -139,6 +140,122 @@ class Uploads(Case):
         self.assertEqual(self.inspected(d, "datasets")["inspection"]["state"], "ok")
         for url in ("/v1/models/m99/inspect", "/v1/datasets/d99/inspect", "/v1/models/x/inspect"):
             self.refused(404, "POST", url)
+
+
+class Inputs(Case):
+    options = ("--jobs", "2")
+
+    def blob(self, upload):
+        return os.path.join(self.folder.name, "state/blobs", upload["sha256"])
+
+    def fake(self, upload, **more):
+        return self.d.wait(self.d.fake(["sleep", 0], model=upload["id"], **more))
+
+    def test_input__changed_or_gone_on_disk__fails_the_job_that_reads_it(self):
+        m, other = self.inspected(self.upload()), self.inspected(self.upload(b"another"))
+        self.assertEqual(self.fake(m)["state"], "succeeded")
+        for damage in (lambda p: write(p, b"a Network"), lambda p: write(p, b"a net"), lambda p: write(p, b""), None):
+            os.unlink(self.blob(m))
+            if damage:
+                damage(self.blob(m))
+            j = self.fake(m)
+            self.assertEqual((j["state"], j["error"]["code"]), ("failed", "input_damaged"), j)
+            self.assertIn("upload the same file again", j["error"]["detail"])
+            self.assertIn("net.onnx", j["error"]["detail"])
+            self.assertEqual(self.fake(other)["state"], "succeeded")
+            self.upload(expect=200)
+            self.d.call("POST", "/v1/jobs/%s/retry" % j["id"], expect=202)
+            self.assertEqual(self.d.wait(j["id"])["state"], "succeeded")
+
+    def test_input__damaged_before_its_inspection__is_healed_by_the_next_upload(self):
+        m = self.inspected(self.upload())
+        os.unlink(self.blob(m))
+        self.d.call("POST", "/v1/models/%s/inspect" % m["id"], expect=202)
+        m = self.inspected(m)
+        self.assertEqual((m["inspection"]["state"], m["inspection"]["error"]["code"]), ("failed", "input_damaged"))
+        self.upload(expect=200)
+        self.assertEqual(self.inspected(m)["inspection"]["state"], "ok")
+
+    def test_results__of_a_failed_job__are_not_shown(self):
+        good = self.d.wait(self.d.fake(["metric", 5]))["id"]
+        for end in (["fail", "no"], ["kill", 11], ["exit", 3]):
+            self.assertEqual(self.d.wait(self.d.fake(["metric", 7], end))["state"], "failed")
+        cancelled = self.d.fake(["metric", 7], ["sleep", 60])
+        while self.d.call("GET", "/v1/results?job=" + cancelled, expect=200)["total"] != 7:  # asked for by name, while it runs
+            time.sleep(0.03)
+        self.assertEqual(self.d.call("GET", "/v1/results", expect=200)["total"], 5)
+        self.d.call("POST", "/v1/jobs/%s/cancel" % cancelled, expect=202)
+        self.d.wait(cancelled, "cancelled")
+        for url in ("", "?name=loss", "?type=fake", "?job=" + good):
+            page = self.d.call("GET", "/v1/results" + url, expect=200)
+            self.assertEqual((page["total"], {r["job"] for r in page["results"]}), (5, {good}), url)
+        self.assertEqual(self.d.call("GET", "/v1/results?job=" + cancelled, expect=200)["total"], 0)
+
+
+class Inspections(unittest.TestCase):
+    def test_inspection__killed__is_repeated_but_not_for_ever(self):
+        with tempfile.TemporaryDirectory() as folder:
+            def starts():
+                with open(folder + "/starts", encoding="ascii") as f:
+                    return len(f.read().split())
+
+            crash = b"crash " + (folder + "/starts").encode()
+            d = Daemon(folder).ready()
+            m = d.call("POST", "/v1/models", crash, expect=201)["id"]
+            ended(d, m)
+            self.assertEqual(starts(), 1)
+            d.call("POST", "/v1/models", crash, expect=200)  # the same bytes
+            ended(d, m)
+            self.assertEqual(starts(), 2)
+            self.assertEqual(d.stop(), 0)
+            for _ in range(3):
+                d = Daemon(folder).ready()
+                ended(d, m)
+                d.call("POST", "/v1/models", crash, expect=200)
+                ended(d, m)
+                self.assertEqual(starts(), 3)
+                self.assertEqual(d.stop(), 0)
+            d = Daemon(folder).ready()
+            d.call("POST", "/v1/models/%s/inspect" % m, expect=202)
+            ended(d, m)
+            self.assertEqual(starts(), 4)
+            self.assertEqual(d.stop(), 0)
+
+    def test_inspection__takes_the_server_down__ends_after_three_times(self):
+        with tempfile.TemporaryDirectory() as folder:
+            d = Daemon(folder).ready()
+            m = d.call("POST", "/v1/models", b"slow", expect=201)["id"]
+            for _ in range(3):
+                while not re.search(rb"workers_started_total [1-9]", d.call("GET", "/metrics", expect=200)):
+                    time.sleep(0.03)
+                time.sleep(0.1)  # the start is stored before the worker gets its job
+                d.process.kill()
+                d.stop()
+                d = Daemon(folder).ready()
+            error = ended(d, m)["inspection"]["error"]
+            self.assertEqual(error["code"], "gave_up")
+            self.assertEqual(d.stop(), 0)
+
+    def test_inspection__broken_file__is_not_repeated(self):
+        with tempfile.TemporaryDirectory() as folder:
+            d = Daemon(folder).ready()
+            m = d.call("POST", "/v1/models", b"broken", expect=201)["id"]
+            ended(d, m)
+            self.assertEqual(d.call("POST", "/v1/models", b"broken", expect=200)["inspection"]["state"], "failed")
+            self.assertEqual(d.stop(), 0)
+            d = Daemon(folder).ready()
+            self.assertEqual(d.call("GET", "/v1/models/" + m, expect=200)["inspection"]["state"], "failed")
+            self.assertEqual(d.stop(), 0)
+
+
+def ended(d, upload):
+    """Waits for the end of an upload's inspection."""
+    for _ in range(300):
+        u = d.call("GET", "/v1/models/" + upload, expect=200)
+        if u["inspection"]["state"] != "pending":
+            return u
+        time.sleep(0.03)
+    raise AssertionError("never inspected: %s" % d.lines)
 
 
 if __name__ == "__main__":

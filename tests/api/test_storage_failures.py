@@ -10,8 +10,8 @@ import http.client
 import json
 import os
 import re
+import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -181,6 +181,110 @@ class Faults(Account):
         if os.environ.get("QB_EXHAUSTIVE"):
             cases += ["any:%d:%d" % (n, gap) for n in range(1, 260) for gap in (5, alone)]
         self.assertEqual(self.sweep(cases) - {"COMMIT"} if len(cases) < 30 else set(), set())
+
+
+def mounted(folder, megabytes):
+    return subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm" % megabytes, "tmpfs", folder],
+                          stderr=subprocess.DEVNULL).returncode == 0
+
+
+class SmallDisk(Account):
+    """A state folder on a file system of 24 MB of its own."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        if not mounted(self.folder, 24):
+            os.rmdir(self.folder)
+            self.skipTest("a small file system cannot be mounted; run as root")
+        self.d = Daemon(self.folder, "--jobs", "2").ready()
+
+    def tearDown(self):
+        code = self.d.stop()
+        subprocess.run(["umount", "-l", self.folder], check=True)
+        os.rmdir(self.folder)
+        self.assertEqual(code, 0, self.d.lines)
+
+    def fill(self):
+        """Takes all the room there is; removing the file gives it back."""
+        path = os.path.join(self.folder, "filler")
+        with open(path, "ab", buffering=0) as f:
+            for block in (1 << 20, 1 << 12):
+                try:
+                    while True:
+                        f.write(b"x" * block)
+                except OSError:
+                    pass
+        return path
+
+    def full(self):
+        until(lambda: self.d.call("GET", "/readyz").get("code") == "disk_full", "does not notice: %s" % self.d.lines)
+
+    def test_full_disk__jobs_run__all_succeed_once_when_there_is_room(self):
+        m = patiently(self.d, "POST", "/v1/models?name=n.onnx", b"a network")["id"]
+        spare = patiently(self.d, "POST", "/v1/models", os.urandom(200000))["id"]
+        old = self.d.fake(*JOB)
+        self.assertEqual(self.d.wait(old)["state"], "succeeded")
+        jobs = [self.d.fake(*JOB[:2], ["sleep", 0.5], *JOB[2:], model=m) for _ in range(6)]
+        filler = self.fill()
+        self.full()
+        self.assertEqual(self.d.call("GET", "/readyz", expect=503)["code"], "disk_full")
+        for url, body in (("/v1/models", b"more"), ("/v1/jobs", {"type": "fake", "fresh": True})):
+            self.assertEqual(self.d.call("POST", url, body, expect=507)["code"], "disk_full")
+        self.d.call("GET", "/v1/jobs", expect=200)
+        time.sleep(1.5)
+        self.assertEqual(self.d.call("GET", "/v1/jobs?state=failed", expect=200)["total"], 0)
+        self.assertLessEqual(self.d.call("GET", "/v1/jobs?state=running", expect=200)["total"], 2)
+        self.d.call("DELETE", "/v1/models/" + spare, expect=204)
+        self.d.call("DELETE", "/v1/jobs/" + old, expect=204)
+        self.fill()
+        self.assertLess(sum(len(line) for line in self.d.lines), 100000)
+        os.unlink(filler)
+        self.d.ready()
+        for job in jobs:
+            self.assertEqual(self.d.wait(job, seconds=60)["state"], "succeeded")
+            states = [e["state"] for _, e in self.d.events(job) if e["event"] == "state"]
+            self.assertIn(states, (["queued", "running", "succeeded"],  # or its worker found no room for its artifact
+                                   ["queued", "running"] * 2 + ["succeeded"], ["queued", "running"] * 3 + ["succeeded"]))
+            rows = self.d.call("GET", "/v1/results?job=%s&limit=1000" % job, expect=200)["results"]
+            self.assertEqual([r["step"] for r in reversed(rows)], list(range(METRICS)) * 2)
+        self.assertEqual(self.d.call("GET", "/v1/results", expect=200)["total"], 6 * 2 * METRICS)
+
+    def test_full_disk__unfinished_upload_fills_it__upload_goes_and_jobs_do_not_notice(self):
+        jobs = [self.d.fake(*JOB, ["sleep", 0.2]) for _ in range(6)]
+        s = socket.create_connection(("127.0.0.1", self.d.port))
+        s.sendall(b"POST /v1/datasets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000000\r\n\r\n")
+        s.settimeout(5)
+        try:
+            for _ in range(50):
+                s.sendall(b"x" * 1000000)
+        except OSError:
+            pass
+        for job in jobs:
+            self.assertEqual(self.d.wait(job, seconds=60)["state"], "succeeded")
+            self.check_events(job)
+        s.close()
+        self.d.ready()
+
+    def check_events(self, job):
+        events = [e for _, e in self.d.events(job)]
+        self.assertEqual([e["state"] for e in events if e["event"] == "state"], ["queued", "running", "succeeded"])
+        self.assertEqual([e["step"] for e in events if e["event"] == "metric"], list(range(METRICS)) * 2)
+
+    def test_full_disk__stop_and_start__serves_and_goes_on_when_there_is_room(self):
+        job = self.d.fake(["sleep", 1], *JOB)
+        self.d.wait(job, "running")
+        filler = self.fill()
+        self.full()
+        self.assertEqual(self.d.stop(), 0)
+        self.fill()
+        self.d = Daemon(self.folder, "--jobs", "2")
+        self.full()
+        self.d.call("GET", "/v1/jobs", expect=200)
+        os.unlink(filler)
+        self.d.ready()
+        self.assertEqual(self.d.wait(job)["state"], "succeeded")
+        rows = self.d.call("GET", "/v1/results?job=%s&limit=1000" % job, expect=200)["results"]
+        self.assertEqual([r["step"] for r in reversed(rows)], list(range(METRICS)) * 2)
 
 
 if __name__ == "__main__":

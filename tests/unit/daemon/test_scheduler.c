@@ -187,11 +187,26 @@ static void fate__every_way_to_end__is_as_documented(void **unused)
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct qb_run_end end = {rows[i].stop, rows[i].good, rows[i].started, rows[i].attempts};
+		struct qb_run_end end = {.stop = rows[i].stop, .good = rows[i].good, .started = rows[i].started,
+			.attempts = rows[i].attempts};
 		bool counts;
 
 		assert_int_equal(qb_sched_fate(&end, &counts), rows[i].fate);
 		assert_int_equal(counts, rows[i].counts);
+	}
+}
+
+static void fate__failed_on_a_full_disk__is_tried_again_some_times(void **unused)
+{
+	(void)unused;
+	for (int attempt = 1; attempt <= QB_ATTEMPTS_MAX; attempt++) {
+		struct qb_run_end end = {.started = true, .disk_full = true, .attempts = attempt};
+		bool counts;
+
+		assert_int_equal(qb_sched_fate(&end, &counts), attempt < QB_ATTEMPTS_MAX ? QB_FATE_QUEUED : QB_FATE_FAILED);
+		assert_true(counts);
+		end.good = true;
+		assert_int_equal(qb_sched_fate(&end, &counts), QB_FATE_SUCCEEDED);
 	}
 }
 
@@ -210,6 +225,7 @@ int main(void)
 		cmocka_unit_test(plan__exclusive_run_has_ended__others_go_on),
 		cmocka_unit_test(host_pause__fails_again_and_again__doubles_up_to_half_a_minute),
 		cmocka_unit_test(fate__every_way_to_end__is_as_documented),
+		cmocka_unit_test(fate__failed_on_a_full_disk__is_tried_again_some_times),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
