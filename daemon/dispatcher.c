@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/blobs.h"
 #include "daemon/daemon.h"
 #include "daemon/engine.h"
 #include "daemon/health.h"
@@ -177,6 +176,8 @@ static void run_changed(void *arg, struct qb_run *r)
 
 	if (r->ended && r->host_failed) {
 		host_failed(d, text_of(r->error, "detail"));
+	} else if (r->active > 0 || r->ended) {
+		host_works(d);
 	}
 	if (r->exclusive == QB_EXCLUSIVE_ASKED && !r->turn) {
 		r->turn = ++d->turns;
@@ -189,57 +190,42 @@ static void run_changed(void *arg, struct qb_run *r)
 	}
 }
 
-static json_t *file_object(struct qb_daemon *daemon, const char *name, const char *sha256)
+/* The inputs of a job; NULL where one is gone, as why says, or the database cannot be read. */
+static json_t *job_inputs(struct qb_daemon *daemon, int64_t id, char *why, size_t why_len)
 {
-	char *path = qb_blob_path(daemon->options.state, sha256);
-	json_t *v = json_pack("{s:s, s:s, s:s}", "path", path, "name", name, "sha256", sha256);
-
-	free(path);
-	return v;
-}
-
-/* What the worker reads: ids become files. NULL where a file is gone, as why says, or the database cannot be read. */
-static json_t *job_line(struct qb_daemon *daemon, int64_t id, const json_t *spec, json_t **used, char *why,
-	size_t why_len)
-{
-	json_t *line, *inputs = NULL, *in, *file;
+	json_t *inputs = NULL, *in;
 	size_t i;
 
 	*why = '\0';
 	if (!qb_store_list(daemon->store, QB_SQL_JOB_INPUTS, &inputs, "i", id)) {
 		return NULL;
 	}
-	line = json_deep_copy(spec);
 	json_array_foreach(inputs, i, in) {
 		if (!json_is_true(json_object_get(in, "exists"))) {
 			snprintf(why, why_len, "%s: %s (%s) was deleted; upload it again and submit a new job",
 				text_of(in, "field"), text_of(in, "upload"), text_of(in, "name"));
-			json_decref(line);
-			line = NULL;
-			break;
+			json_decref(inputs);
+			return NULL;
 		}
-		file = file_object(daemon, text_of(in, "name"), text_of(in, "sha256"));
-		/* Results that hold a job to submit name uploads as this one did. */
-		json_object_set(file, "id", json_object_get(in, "upload"));
-		json_object_set_new(line, text_of(in, "field"), file);
 	}
-	*used = inputs;
-	return line;
+	return inputs;
 }
 
-static struct qb_run *start_run(struct qb_dispatcher *d, int64_t job, const char *upload, json_t *line)
+static enum qb_run_started start_run(struct qb_dispatcher *d, struct qb_run_setup *setup, struct qb_run **run, char *why,
+	size_t why_len)
 {
-	char why[512];
-	struct qb_run *r = qb_run_start(d->daemon, job, upload, line, run_changed, d, why, sizeof(why));
+	enum qb_run_started started;
 
-	if (!r) {
+	setup->changed = run_changed;
+	setup->arg = d;
+	started = qb_run_start(d->daemon, setup, run, why, why_len);
+	if (started == QB_RUN_HOST_FAILED) {
 		host_failed(d, why);
-		return NULL;
+	} else if (started == QB_RUN_STARTED) {
+		(*run)->next = d->runs;
+		d->runs = *run;
 	}
-	host_works(d);
-	r->next = d->runs;
-	d->runs = r;
-	return r;
+	return started;
 }
 
 struct check {
@@ -282,28 +268,28 @@ static void begin(struct qb_dispatcher *d, struct qb_run *r, const json_t *input
 }
 
 /* The worker is there before the job is said to run, and gets its job after that: a start that fails, and one that
- * cannot be stored, leave the job in the queue. */
+ * cannot be stored, leave the job in the queue. False where it makes no sense to start another. */
 static bool start_job(struct qb_dispatcher *d, const json_t *row)
 {
 	int64_t id = json_integer_value(json_object_get(row, "id"));
 	char why[512];
-	json_t *inputs = NULL, *line = job_line(d->daemon, id, json_object_get(row, "spec"), &inputs, why, sizeof(why));
+	json_t *inputs = job_inputs(d->daemon, id, why, sizeof(why));
+	struct qb_run_setup setup = {.job = id, .line = json_object_get(row, "spec"), .inputs = inputs};
+	enum qb_run_started started;
 	struct qb_run *r;
-	bool ok;
+	bool ok = false;
 
-	if (!line) {
-		json_decref(inputs);
+	if (!inputs) {
 		return *why && qb_job_fail(d->daemon, id, "input_deleted", why);
 	}
-	r = start_run(d, id, NULL, line);
-	json_decref(line);
-	if (!r) {
-		json_decref(inputs);
-		return false;
+	started = start_run(d, &setup, &r, why, sizeof(why));
+	if (started == QB_RUN_INPUT_LOST) {
+		ok = qb_job_fail(d->daemon, id, "input_damaged", why);
+	} else if (started == QB_RUN_STARTED) {
+		r->attempts = (int)json_integer_value(json_object_get(row, "attempts")) + 1;
+		ok = qb_job_start(d->daemon, id);
+		ok ? begin(d, r, inputs) : qb_run_end(r, QB_STOP_ABANDONED);
 	}
-	r->attempts = (int)json_integer_value(json_object_get(row, "attempts")) + 1;
-	ok = qb_job_start(d->daemon, id);
-	ok ? begin(d, r, inputs) : qb_run_end(r, QB_STOP_ABANDONED);
 	json_decref(inputs);
 	return ok;
 }
@@ -336,40 +322,74 @@ static bool inspected_now(const struct qb_dispatcher *d, const char *upload)
 	return false;
 }
 
+static bool store_lost(struct qb_dispatcher *d, const char *upload, const char *why)
+{
+	json_t *error = json_pack("{s:s, s:s}", "code", "input_damaged", "detail", why);
+
+	qb_store_begin(d->daemon->store, true);
+	qb_store_exec(d->daemon->store, QB_SQL_UPLOAD_INSPECTED, "ssjj", upload, "failed", NULL, error);
+	json_decref(error);
+	return qb_store_commit(d->daemon->store);
+}
+
+/* row: {id, kind, name, sha256} */
+static bool start_inspection(struct qb_dispatcher *d, json_t *row)
+{
+	json_t *line = json_pack("{s:s}", "type", "inspect");
+	json_t *inputs = json_pack("[{s:s, s:O, s:O, s:O}]", "field", *text_of(row, "kind") == 'm' ? "model" : "data",
+		"upload", json_object_get(row, "id"), "name", json_object_get(row, "name"), "sha256",
+		json_object_get(row, "sha256"));
+	struct qb_run_setup setup = {.upload = text_of(row, "id"), .line = line, .inputs = inputs};
+	char why[512];
+	struct qb_run *r;
+	enum qb_run_started started = start_run(d, &setup, &r, why, sizeof(why));
+	bool ok = false;
+
+	if (started == QB_RUN_INPUT_LOST) {
+		ok = store_lost(d, text_of(row, "id"), why);
+	} else if (started == QB_RUN_STARTED) {
+		ok = count_inspection(d, r->upload, 1);
+		ok ? begin(d, r, inputs) : qb_run_end(r, QB_STOP_ABANDONED);
+	}
+	json_decref(line);
+	json_decref(inputs);
+	return ok;
+}
+
 static void start_inspections(struct qb_dispatcher *d, int slots)
 {
-	json_t *pending = NULL, *row, *line, *inputs;
-	struct qb_run *r;
+	json_t *pending = NULL, *row;
 	size_t i;
 
 	if (slots <= 0 || !qb_store_list(d->daemon->store, QB_SQL_UPLOAD_PENDING, &pending, "")) {
 		return;
 	}
 	json_array_foreach(pending, i, row) {
-		if (slots <= 0 || inspected_now(d, text_of(row, "id"))) {
-			continue;
+		if (slots > 0 && !inspected_now(d, text_of(row, "id"))) {
+			if (!start_inspection(d, row)) {
+				decide_in(d, fmax(d->pause.until - qb_seconds(), AGAIN_S));
+				break;
+			}
+			slots--;
 		}
-		line = json_pack("{s:s, s:o}", "type", "inspect",
-			!strcmp(text_of(row, "kind"), "m") ? "model" : "data",
-			file_object(d->daemon, text_of(row, "name"), text_of(row, "sha256")));
-		r = start_run(d, 0, text_of(row, "id"), line);
-		json_decref(line);
-		if (!r) {
-			decide_in(d, d->pause.until - qb_seconds());
-			break;
-		}
-		if (!count_inspection(d, r->upload, 1)) {
-			qb_run_end(r, QB_STOP_ABANDONED);
-			break;
-		}
-		inputs = json_pack("[{s:s, s:O, s:O, s:O}]", "field", *text_of(row, "kind") == 'm' ? "model" : "data",
-			"upload", json_object_get(row, "id"), "name", json_object_get(row, "name"), "sha256",
-			json_object_get(row, "sha256"));
-		begin(d, r, inputs);
-		json_decref(inputs);
-		slots--;
 	}
 	json_decref(pending);
+}
+
+static void tell_silence(struct qb_dispatcher *d, const struct qb_sched_plan *plan)
+{
+	const struct qb_run *r = d->runs;
+
+	if (!plan->silent) {
+		qb_health_clear(d->daemon->health, QB_CONDITION_EXCLUSIVE);
+		return;
+	}
+	for (int i = 0; i < plan->exclusive; i++) {
+		r = r->next;
+	}
+	qb_health_set(d->daemon->health, QB_CONDITION_EXCLUSIVE, "j%lld, for %.0f s now. It is ended and queued again "
+		"after %lld s (stall-seconds); its process may have been stopped", (long long)r->job,
+		qb_seconds() - r->active, (long long)d->daemon->options.stall_seconds);
 }
 
 /* The run beside which all others are paused, as the plan says. */
@@ -390,6 +410,7 @@ static void arrange(struct qb_dispatcher *d, const struct qb_sched_plan *plan)
 			qb_dispatcher_wake(d); /* its time runs from now */
 		}
 	}
+	tell_silence(d, plan);
 }
 
 static struct qb_sched_plan make_plan(struct qb_dispatcher *d)
@@ -397,12 +418,16 @@ static struct qb_sched_plan make_plan(struct qb_dispatcher *d)
 	const struct qb_options *o = &d->daemon->options;
 	struct qb_sched_state s = {.now = qb_seconds(), .open = qb_engine_current(d->daemon->engine) &&
 			qb_storage_usable(d->daemon->storage, NULL),
-		.resume = d->pause.until, .job_slots = (int)o->jobs, .inspection_slots = 1, .stall_seconds = 0};
+		.resume = d->pause.until, .job_slots = (int)o->jobs, .inspection_slots = (int)o->inspections,
+		.stall_seconds = (double)o->stall_seconds};
 	struct qb_sched_run *runs;
 	struct qb_sched_plan plan;
 
-	for (const struct qb_run *r = d->runs; r; r = r->next) {
+	for (struct qb_run *r = d->runs; r; r = r->next) {
 		s.count++;
+		if (r->exclusive == QB_EXCLUSIVE_GRANTED) {
+			qb_run_look(r);
+		}
 	}
 	runs = calloc((size_t)s.count + 1, sizeof(*runs));
 	if (!runs) {

@@ -14,9 +14,11 @@ quantbenchd_SOURCES = \
 	daemon/log.c \
 	daemon/loop.c daemon/loop.h \
 	daemon/main.c \
+	daemon/oom.c daemon/oom.h \
 	daemon/options.c daemon/options.h \
 	daemon/record.c daemon/record.h \
-	daemon/run.c daemon/run.h \
+	daemon/run.c daemon/run.h daemon/run_end.c \
+	daemon/run_processes.c daemon/run_processes.h \
 	daemon/scheduler.c daemon/scheduler.h \
 	daemon/sql.h \
 	daemon/storage.c daemon/storage.h \
@@ -27,6 +29,7 @@ quantbenchd_SOURCES = \
 	daemon/validate.c daemon/validate.h \
 	daemon/worker.c daemon/worker.h \
 	daemon/worker_command.c daemon/worker_command.h \
+	daemon/workspace.c daemon/workspace.h \
 	daemon/http/events_api.c \
 	daemon/http/guard.c daemon/http/guard.h \
 	daemon/http/host.c daemon/http/host.h \

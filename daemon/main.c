@@ -30,6 +30,7 @@
 #include "daemon/store.h"
 #include "daemon/uploads.h"
 #include "daemon/util.h"
+#include "daemon/workspace.h"
 
 enum { DESCRIPTORS = 8192 };
 
@@ -119,7 +120,11 @@ static bool open_state(struct server *s)
 	qb_make_folder(first);
 	free(first);
 	s->lock = lock_state(o->state);
-	if (s->lock < 0 || !qb_blobs_prepare(o->state) || !absolute(&o->state)) {
+	if (s->lock < 0 || !absolute(&o->state)) {
+		return false;
+	}
+	qb_workspaces_clear(o->state);
+	if (!qb_blobs_prepare(o->state)) {
 		return false;
 	}
 	if (strchr(o->worker, '/')) {

@@ -248,6 +248,7 @@ static bool complete(struct qb_options *o)
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
 	o->jobs = o->jobs < 1 ? 1 : o->jobs > 1024 ? 1024 : o->jobs;
+	o->inspections = o->inspections < 1 ? 1 : o->inspections > 64 ? 64 : o->inspections;
 	o->http_threads = o->http_threads < 1 ? 1 : o->http_threads > 256 ? 256 : o->http_threads;
 	o->heartbeat_ms = o->heartbeat_ms < 50 ? 50 : o->heartbeat_ms;
 	if (o->worker_threads == 0) {

@@ -21,6 +21,10 @@
 	X(number, worker_memory, "worker-memory", "0", "bytes of memory of a job (K, M, G); 0: no limit") \
 	X(number, worker_cpu_seconds, "worker-cpu-seconds", "0", "processor time of a job; 0: no limit") \
 	X(number, worker_wall_seconds, "worker-wall-seconds", "86400", "elapsed time of a job; 0: no limit") \
+	X(number, inspections, "inspections", "4", "uploads that are inspected at once") \
+	X(number, inspection_cpu_seconds, "inspection-cpu-seconds", "60", "processor time of an inspection; 0: no limit") \
+	X(number, inspection_wall_seconds, "inspection-wall-seconds", "60", "elapsed time of an inspection; 0: no limit") \
+	X(number, stall_seconds, "stall-seconds", "20", "a latency measurement that does nothing for so long is ended; 0: never") \
 	X(number, max_upload, "max-upload", "64G", "bytes of an upload") \
 	X(number, heartbeat_ms, "heartbeat-ms", "10000", "pause between the comments of event streams") \
 	X(number, http_threads, "http-threads", "4", "threads that answer requests")

@@ -10,10 +10,14 @@
 #include <string.h>
 
 #include "common/json_text.h"
+#include "daemon/blobs.h"
+#include "daemon/oom.h"
+#include "daemon/run_processes.h"
 #include "daemon/storage.h"
 #include "daemon/util.h"
 #include "daemon/worker.h"
 #include "daemon/worker_command.h"
+#include "daemon/workspace.h"
 
 /* An event line is short, a result may hold every tensor of 64 schemes. */
 enum { LINE_MAX_BYTES = 64 << 20, INVALID_LOGGED = 5, GRACE_MS = 2000 };
@@ -79,8 +83,12 @@ static void on_line(void *arg, char *line, size_t len)
 {
 	struct qb_run *r = arg;
 	json_t *e = line ? json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	bool first = r->active == 0;
 
 	r->active = qb_seconds();
+	if (first) {
+		r->changed(r->arg, r);
+	}
 	if (json_is_object(e)) {
 		take_event(r, e);
 	} else if (r->invalid++ < INVALID_LOGGED) {
@@ -100,7 +108,7 @@ static void wall_over(uv_timer_t *timer)
 /* The limit of elapsed time counts while the worker may compute: not when it is paused, nor when it is not read. */
 static void set_clock(struct qb_run *r)
 {
-	bool runs = r->begun && !r->paused && !r->held && r->daemon->options.worker_wall_seconds > 0;
+	bool runs = r->begun && !r->paused && !r->held && qb__run_wall_seconds(r) > 0;
 	bool ran = uv_is_active((uv_handle_t *)&r->wall);
 
 	if (ran && !runs) {
@@ -146,114 +154,17 @@ bool qb_run_save(struct qb_run *r)
 	return true;
 }
 
-/* The last line of stderr often names the reason. */
-static const char *last_line(const char *errors, char *out, size_t size)
+/* Behind a launcher the worker may have left the process group. */
+static bool is_launched(const struct qb_run *r)
 {
-	size_t end = strlen(errors), begin;
-
-	while (end && (errors[end - 1] == '\n' || errors[end - 1] == ' ')) {
-		end--;
-	}
-	begin = end;
-	while (begin && errors[begin - 1] != '\n') {
-		begin--;
-	}
-	snprintf(out, size, "%.*s", (int)(end - begin > 300 ? 300 : end - begin), errors + begin);
-	return out;
+	return r->job && *r->daemon->options.launcher;
 }
 
-static void word_signal(const struct qb_run *r, int sig, char *out, size_t size)
+static void signal_all(struct qb_run *r, int signal)
 {
-	const struct qb_options *o = &r->daemon->options;
-	int n = snprintf(out, size, "the worker was killed by signal %d (SIG%s)", sig,
-		sigabbrev_np(sig) ? sigabbrev_np(sig) : "?");
-
-	out += n;
-	size -= (size_t)n;
-	if (sig == SIGXCPU || (sig == SIGKILL && o->worker_cpu_seconds && !o->worker_memory)) {
-		snprintf(out, size, ", most likely at its limit of processor time: the limit is %lld s",
-			(long long)o->worker_cpu_seconds);
-	} else if (sig == SIGKILL && o->worker_memory) {
-		snprintf(out, size, ", most likely out of memory: the limit was %lld MiB",
-			(long long)(o->worker_memory >> 20));
-	} else if (sig == SIGKILL) {
-		snprintf(out, size, ", most likely because the machine ran out of memory; use a smaller model "
-			"or fewer threads, or a machine with more memory");
-	} else {
-		snprintf(out, size, ", which is a fault of the program: please report it with the model");
-	}
-}
-
-static void set_error(struct qb_run *r, const char *code, const char *detail)
-{
-	json_t *text = json_string(detail);
-
-	json_decref(r->error);
-	r->error = json_pack("{s:s, s:o}", "code", code, "detail",
-		text ? text : json_string("the worker failed, and its reason is no valid text"));
-}
-
-/* A launcher, a shell or the dynamic linker says in this way that there is no worker to run. */
-static bool was_never_there(const struct qb_run *r, const struct qb_worker_end *end)
-{
-	return (end->status == 126 || end->status == 127) && !r->active && r->stop == QB_STOP_NONE;
-}
-
-void qb_run_refuse(struct qb_run *r, const char *code, const char *detail, bool host_failed)
-{
-	if (r->worker && r->stop == QB_STOP_NONE) {
-		r->host_failed = host_failed;
-		r->refused = true;
-		set_error(r, code, detail);
-		qb_worker_signal(r->worker, SIGKILL);
-	}
-}
-
-/* Fills r->error for every end but a good one. */
-static void word_end(struct qb_run *r, const struct qb_worker_end *end)
-{
-	char text[1000], tail[320];
-	size_t n;
-
-	snprintf(r->outcome, sizeof(r->outcome), end->signal ? "signal %d" : "exit status %d",
-		end->signal ? end->signal : (int)end->status);
-	if (r->refused) {
-		return; /* said already */
-	}
-	if (r->stop == QB_STOP_OVERTIME) {
-		snprintf(text, sizeof(text), "the job took longer than its limit of %lld s and was stopped; "
-			"give it less to do, or raise worker-wall-seconds",
-			(long long)r->daemon->options.worker_wall_seconds);
-		set_error(r, "time_limit", text);
-	} else if (r->stop == QB_STOP_CANCELLED) {
-		set_error(r, "cancelled", "the job was cancelled");
-	} else if (r->stop == QB_STOP_STALLED || r->stop == QB_STOP_ABANDONED) {
-		set_error(r, "internal", "the worker was ended by the server");
-	} else if (was_never_there(r, end)) {
-		r->host_failed = true;
-		snprintf(text, sizeof(text), "the worker could not be started (exit status %d): %s", (int)end->status,
-			last_line(end->errors, tail, sizeof(tail)));
-		set_error(r, "worker_unavailable", text);
-	} else if (end->signal) {
-		word_signal(r, end->signal, text, sizeof(text));
-		last_line(end->errors, tail, sizeof(tail));
-		n = strlen(text);
-		if (*tail) {
-			snprintf(text + n, sizeof(text) - n, "; it last said: %s", tail);
-		}
-		set_error(r, "worker_crashed", text);
-		atomic_fetch_add(&r->daemon->workers_crashed, 1);
-	} else if (end->status || !r->result) {
-		if (!r->error) {
-			last_line(end->errors, tail, sizeof(tail));
-			snprintf(text, sizeof(text), "the worker ended with status %d and without a result%s%s",
-				(int)end->status, *tail ? "; it last said: " : "", tail);
-			set_error(r, "worker_crashed", text);
-			atomic_fetch_add(&r->daemon->workers_crashed, 1);
-		}
-	} else {
-		json_decref(r->error); /* a good result outweighs what came before it */
-		r->error = NULL;
+	qb_worker_signal(r->worker, signal);
+	if (is_launched(r)) {
+		qb_run_processes_signal(r->folder, signal);
 	}
 }
 
@@ -270,12 +181,15 @@ static void on_end(void *arg, const struct qb_worker_end *end)
 {
 	struct qb_run *r = arg;
 
+	if (is_launched(r)) {
+		qb_run_processes_signal(r->folder, SIGKILL); /* what it left behind */
+	}
 	r->worker = NULL;
 	r->ended = true;
 	r->exclusive = QB_EXCLUSIVE_NO;
 	uv_timer_stop(&r->wall);
 	uv_timer_stop(&r->grace);
-	word_end(r, end);
+	qb__run_explain(r, end);
 	r->disk_full = r->error && on_full_disk(r, end);
 	if (r->error && *end->errors) {
 		qb_log(QB_LOG_WARNING, "the worker of %s%lld said: %.1500s",
@@ -289,7 +203,7 @@ static void grace_over(uv_timer_t *timer)
 	struct qb_run *r = timer->data;
 
 	if (r->worker) {
-		qb_worker_signal(r->worker, SIGKILL);
+		signal_all(r, SIGKILL);
 	}
 }
 
@@ -305,7 +219,7 @@ void qb_run_end(struct qb_run *r, enum qb_run_stop reason)
 	}
 	release(r); /* what it says last is heard, even if it cannot be stored now */
 	/* A stopped process cannot hear SIGTERM, and must not be woken into somebody's exclusive time. */
-	qb_worker_signal(r->worker, deaf ? SIGKILL : SIGTERM);
+	signal_all(r, deaf ? SIGKILL : SIGTERM);
 	uv_timer_start(&r->grace, grace_over, GRACE_MS, 0);
 }
 
@@ -313,7 +227,7 @@ void qb_run_pause(struct qb_run *r)
 {
 	if (!r->paused && r->worker) {
 		r->paused = true;
-		qb_worker_signal(r->worker, SIGSTOP);
+		signal_all(r, SIGSTOP);
 		set_clock(r);
 	}
 }
@@ -322,7 +236,7 @@ void qb_run_resume(struct qb_run *r)
 {
 	if (r->paused && r->worker) {
 		r->paused = false;
-		qb_worker_signal(r->worker, SIGCONT);
+		signal_all(r, SIGCONT);
 		set_clock(r);
 	}
 }
@@ -336,43 +250,102 @@ void qb_run_grant(struct qb_run *r)
 	}
 }
 
-struct qb_run *qb_run_start(struct qb_daemon *daemon, int64_t job, const char *upload, json_t *line,
-	void (*changed)(void *arg, struct qb_run *run), void *arg, char *why, size_t why_len)
+/* Ids become files in the run's own folder. */
+static enum qb_run_started place_inputs(struct qb_run *r, json_t *line, const json_t *inputs, char *why, size_t why_len)
+{
+	enum qb_placed placed = QB_PLACED;
+	const json_t *in;
+	size_t i;
+
+	json_array_foreach(inputs, i, in) {
+		const char *field = text_of(in, "field"), *name = text_of(in, "name"), *sha256 = text_of(in, "sha256");
+		char *blob = qb_blob_path(r->daemon->options.state, sha256), *path = NULL;
+
+		placed = qb_workspace_place(r->folder, field, name, blob, &path, why, why_len);
+		free(blob);
+		if (placed == QB_INPUT_LOST) {
+			snprintf(why, why_len, "%s: the file of %s is gone from the server; upload it again", field, name);
+		}
+		if (placed != QB_PLACED) {
+			break;
+		}
+		/* Results that hold a job to submit name uploads as this one did. */
+		json_object_set_new(line, field, json_pack("{s:s, s:s, s:s, s:O?}", "path", path, "name", name, "sha256",
+			sha256, "id", json_object_get(in, "upload")));
+		free(path);
+	}
+	return placed == QB_PLACED ? QB_RUN_STARTED : placed == QB_INPUT_LOST ? QB_RUN_INPUT_LOST : QB_RUN_HOST_FAILED;
+}
+
+static struct qb_run *create(struct qb_daemon *daemon, const struct qb_run_setup *setup)
 {
 	struct qb_run *r = calloc(1, sizeof(*r));
+
+	if (r) {
+		r->daemon = daemon;
+		r->job = setup->job;
+		snprintf(r->upload, sizeof(r->upload), "%s", setup->upload ? setup->upload : "");
+		r->changed = setup->changed;
+		r->arg = setup->arg;
+		r->wall_left = (double)qb__run_wall_seconds(r);
+		uv_timer_init(daemon->loop, &r->wall);
+		uv_timer_init(daemon->loop, &r->grace);
+		r->wall.data = r->grace.data = r;
+	}
+	return r;
+}
+
+static char *make_folder(const struct qb_run *r, char *why, size_t why_len)
+{
+	char job[32];
+
+	snprintf(job, sizeof(job), "j%lld", (long long)r->job);
+	return qb_workspace_create(r->daemon->options.state, r->job ? job : r->upload, why, why_len);
+}
+
+static enum qb_run_started start(struct qb_run *r, json_t *line, const json_t *inputs, char *why, size_t why_len)
+{
 	struct qb_worker_setup setup = {.limit = LINE_MAX_BYTES, .line = on_line, .batch = on_batch,
 		.end = on_end, .arg = r};
+	enum qb_run_started started;
 
-	if (!r) {
-		snprintf(why, why_len, "no memory to start a worker");
-		return NULL;
+	r->folder = make_folder(r, why, why_len);
+	started = r->folder ? place_inputs(r, line, inputs, why, why_len) : QB_RUN_HOST_FAILED;
+	if (started != QB_RUN_STARTED) {
+		return started;
 	}
-	r->daemon = daemon;
-	r->job = job;
-	snprintf(r->upload, sizeof(r->upload), "%s", upload ? upload : "");
-	r->changed = changed;
-	r->arg = arg;
-	r->wall_left = (double)daemon->options.worker_wall_seconds;
-	uv_timer_init(daemon->loop, &r->wall);
-	uv_timer_init(daemon->loop, &r->grace);
-	r->wall.data = r->grace.data = r;
-	r->folder = job ? qb_format("%s/work/j%lld", daemon->options.state, (long long)job)
-			: qb_format("%s/work/%s", daemon->options.state, upload);
-	qb_make_folder(r->folder);
-	qb_record_init(&r->record, daemon, job, r->folder);
+	qb_record_init(&r->record, r->daemon, r->job, r->folder);
 	json_object_set_new(line, "workdir", json_string(r->folder));
 	r->line = qb_json_text(line, JSON_COMPACT);
 	setup.folder = r->folder;
 	/* An inspection needs no cluster. */
-	setup.argv = qb_worker_command(&daemon->options, job ? daemon->options.launcher : "", NULL);
-	r->worker = qb_worker_start(daemon->loop, &setup, why, why_len);
+	setup.argv = qb_worker_command(&r->daemon->options, r->job ? r->daemon->options.launcher : "",
+		qb__run_cpu_seconds(r), "--end-with-input");
+	r->worker = qb_worker_start(r->daemon->loop, &setup, why, why_len);
 	qb_worker_argv_free(setup.argv);
-	if (!r->worker) {
-		qb_run_free(&r);
-		return NULL;
+	return r->worker ? QB_RUN_STARTED : QB_RUN_HOST_FAILED;
+}
+
+enum qb_run_started qb_run_start(struct qb_daemon *daemon, const struct qb_run_setup *setup, struct qb_run **run,
+	char *why, size_t why_len)
+{
+	struct qb_run *r = create(daemon, setup);
+	json_t *line = json_copy(setup->line);
+	enum qb_run_started started = QB_RUN_HOST_FAILED;
+
+	if (!r || !line) {
+		snprintf(why, why_len, "no memory to start a worker");
+	} else {
+		started = start(r, line, setup->inputs, why, why_len);
 	}
-	atomic_fetch_add(&daemon->workers_started, 1);
-	return r;
+	json_decref(line);
+	if (started == QB_RUN_STARTED) {
+		atomic_fetch_add(&daemon->workers_started, 1);
+		*run = r;
+		return started;
+	}
+	qb_run_free(&r);
+	return started;
 }
 
 void qb_run_begin(struct qb_run *r)
@@ -382,8 +355,39 @@ void qb_run_begin(struct qb_run *r)
 		qb_worker_say(r->worker, r->line ? r->line : "");
 		set_clock(r);
 	}
+	r->oom_kills = qb_oom_kills("", "");
 	free(r->line);
 	r->line = NULL;
+}
+
+/* Processor time that its process has used, in ticks; -1 where that is not known. */
+static int64_t ticks(int pid)
+{
+	char path[64], text[1024], *after;
+	long long user, system;
+	size_t n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (f) {
+		n = fread(text, 1, sizeof(text) - 1, f);
+		fclose(f);
+	}
+	text[n] = '\0';
+	after = strrchr(text, ')'); /* behind the name, which may hold anything */
+	return after && sscanf(after, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lld %lld", &user, &system) == 2
+		? user + system : -1;
+}
+
+void qb_run_look(struct qb_run *r)
+{
+	int64_t now = r->worker ? ticks(qb_worker_pid(r->worker)) : -1;
+
+	if (now > r->ticks) {
+		r->active = qb_seconds();
+	}
+	r->ticks = now;
 }
 
 static void timer_closed(uv_handle_t *handle)
@@ -407,7 +411,7 @@ void qb_run_free(struct qb_run **run)
 
 	if (r) {
 		if (r->folder) {
-			qb_remove_tree(r->folder);
+			qb_workspace_remove(r->folder);
 		}
 		uv_close((uv_handle_t *)&r->wall, timer_closed);
 		uv_close((uv_handle_t *)&r->grace, timer_closed);

@@ -28,6 +28,8 @@ struct qb_run {
 	enum qb_exclusive exclusive;
 	int64_t turn;           /* of its exclusive time, given by the receiver */
 	double active;          /* when it last showed a sign of life */
+	int64_t ticks;          /* of processor time, at the last look */
+	int64_t oom_kills;      /* the kernel's count when it began */
 	int attempts;           /* the receiver's, as is serial */
 	int64_t serial;
 	struct qb_record record;
@@ -43,14 +45,25 @@ struct qb_run {
 	int64_t invalid;
 	struct qb_run *next;
 	char *line; /* its job, until it begins */
-	/* It asked for exclusive time or gave it back, or it ended: error is then NULL exactly when result counts. */
+	/* It said its first line, asked for exclusive time or gave it back, or ended: error is then NULL exactly when result counts. */
 	void (*changed)(void *arg, struct qb_run *run);
 	void *arg;
 };
 
-/* Starts a worker, which waits for its job (line). NULL with a sentence in why where the host cannot. */
-struct qb_run *qb_run_start(struct qb_daemon *daemon, int64_t job, const char *upload, json_t *line,
-	void (*changed)(void *arg, struct qb_run *run), void *arg, char *why, size_t why_len);
+struct qb_run_setup {
+	int64_t job;        /* 0 for an inspection of upload */
+	const char *upload;
+	json_t *line;           /* what the worker is told; borrowed */
+	const json_t *inputs;   /* rows of {field, name, sha256}: fields of the line that become {path, name, sha256} */
+	void (*changed)(void *arg, struct qb_run *run);
+	void *arg;
+};
+
+enum qb_run_started { QB_RUN_STARTED, QB_RUN_HOST_FAILED, QB_RUN_INPUT_LOST };
+
+/* Starts a worker, which waits for its job. Fails with a sentence in why. */
+enum qb_run_started qb_run_start(struct qb_daemon *daemon, const struct qb_run_setup *setup, struct qb_run **run,
+	char *why, size_t why_len);
 void qb_run_begin(struct qb_run *run); /* the worker gets its job, and its time runs */
 void qb_run_end(struct qb_run *run, enum qb_run_stop reason); /* SIGTERM, two seconds, SIGKILL */
 /* Instead of qb_run_begin: ends it at once, and says what its end is. host_failed: that is no fault of the job. */
@@ -60,6 +73,13 @@ bool qb_run_save(struct qb_run *run);
 void qb_run_pause(struct qb_run *run);                        /* its clock stops too */
 void qb_run_resume(struct qb_run *run);
 void qb_run_grant(struct qb_run *run); /* the exclusive time it asked for begins */
+void qb_run_look(struct qb_run *run);  /* processor time that it used is a sign of life */
 void qb_run_free(struct qb_run **run);
+
+/* For run.c. Sets outcome, and the error of every end but a good one. */
+struct qb_worker_end;
+void qb__run_explain(struct qb_run *r, const struct qb_worker_end *end);
+int64_t qb__run_wall_seconds(const struct qb_run *r); /* its limits */
+int64_t qb__run_cpu_seconds(const struct qb_run *r);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "daemon/scheduler.h"
 
+static const double LOOK_S = 1, SILENT_S = 5;
 static const double FIRST_PAUSE_S = 0.25, LONGEST_PAUSE_S = 30;
 
 /* The one that has it, else the one that asked first. */
@@ -43,9 +44,10 @@ struct qb_sched_plan qb_sched_plan(const struct qb_sched_state *s)
 		const struct qb_sched_run *r = &s->runs[plan.exclusive];
 
 		plan.grant = r->exclusive == QB_EXCLUSIVE_ASKED;
-		if (!plan.grant && s->stall_seconds > 0) {
-			plan.stalled = s->now - r->active >= s->stall_seconds;
-			plan.again = plan.stalled ? 0 : r->active + s->stall_seconds;
+		if (!plan.grant) {
+			plan.silent = s->now - r->active >= SILENT_S;
+			plan.stalled = s->stall_seconds > 0 && s->now - r->active >= s->stall_seconds;
+			plan.again = s->now + LOOK_S;
 		}
 		return plan;
 	}

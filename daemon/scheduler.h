@@ -33,7 +33,8 @@ struct qb_sched_state {
 struct qb_sched_plan {
 	int exclusive; /* index of the run beside which all others are paused; -1: none */
 	bool grant;    /* it is to be told that it may begin */
-	bool stalled;  /* it is to be ended */
+	bool silent;   /* it has shown no sign of life for a while */
+	bool stalled;  /* for too long: it is to be ended */
 	int inspections, jobs; /* that may start now */
 	double again;  /* decide again at this time, even if nothing changes; 0: no need */
 };

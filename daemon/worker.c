@@ -8,6 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "daemon/run_processes.h"
+#include "daemon/util.h"
 
 enum { STDERR_TAIL = 8192, ARGV_MAX = 64, LINGER_MS = 1000 };
 
@@ -269,6 +273,40 @@ static void init_handles(uv_loop_t *loop, struct qb_worker *w)
 	w->process.data = w->in.data = w->out.data = w->err.data = w->linger.data = w;
 }
 
+int qb_worker_pid(const struct qb_worker *w)
+{
+	return w->process.pid;
+}
+
+/* Our environment and the variable by which a run's processes are known; freed by free_environment. */
+static char **environment(const char *folder)
+{
+	size_t n = 0, kept = 0, name = strlen(QB_RUN_VARIABLE);
+	char **env;
+
+	while (environ[n]) {
+		n++;
+	}
+	env = calloc(n + 2, sizeof(*env));
+	for (size_t i = 0; env && i < n; i++) {
+		if (strncmp(environ[i], QB_RUN_VARIABLE "=", name + 1) != 0) {
+			env[++kept] = environ[i];
+		}
+	}
+	if (env) {
+		env[0] = qb_format(QB_RUN_VARIABLE "=%s", folder);
+	}
+	return env;
+}
+
+static void free_environment(char **env)
+{
+	if (env) {
+		free(env[0]);
+		free(env);
+	}
+}
+
 struct qb_worker *qb_worker_start(uv_loop_t *loop, const struct qb_worker_setup *setup, char *why,
 	size_t why_len)
 {
@@ -290,7 +328,9 @@ struct qb_worker *qb_worker_start(uv_loop_t *loop, const struct qb_worker_setup 
 	stdio[1].data.stream = (uv_stream_t *)&w->out;
 	stdio[2].flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE;
 	stdio[2].data.stream = (uv_stream_t *)&w->err;
+	o.env = setup->folder ? environment(setup->folder) : NULL;
 	rc = uv_spawn(loop, &w->process, &o);
+	free_environment(o.env);
 	if (rc) {
 		snprintf(why, why_len, "%s cannot be started: %s", setup->argv[0], uv_strerror(rc));
 		close_all(w);

@@ -24,7 +24,7 @@ struct qb_worker_end {
 struct qb_worker_setup {
 	char **argv;       /* borrowed for the call */
 	const char *input; /* first line of stdin without its newline; NULL: none yet */
-	const char *folder; /* working directory; NULL: ours */
+	const char *folder; /* working directory, named in the environment as well (daemon/run_processes.h); NULL: ours */
 	bool collect;      /* keep stdout whole instead of calling line */
 	size_t limit;      /* bytes of a line, or of the whole collected output */
 	/* A line without its newline, ended by a NUL; NULL for one that passed the limit. */
@@ -42,6 +42,7 @@ struct qb_worker *qb_worker_start(uv_loop_t *loop, const struct qb_worker_setup 
 void qb_worker_say(struct qb_worker *w, const char *line); /* newline is added */
 void qb_worker_hold(struct qb_worker *w, bool hold);        /* its output is not read meanwhile */
 void qb_worker_signal(struct qb_worker *w, int signal);    /* its whole process group */
+int qb_worker_pid(const struct qb_worker *w);
 
 /* "launcher words" + program + more arguments (ended by NULL), ended by NULL; freed by qb_worker_argv_free. */
 char **qb_worker_argv(const char *launcher, const char *program, ...);

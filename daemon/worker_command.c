@@ -9,14 +9,15 @@
 
 enum { WORDS_MAX = 8, NUMBER_LEN = 24 };
 
-char **qb_worker_command(const struct qb_options *o, const char *launcher, const char *mode)
+char **qb_worker_command(const struct qb_options *o, const char *launcher, int64_t cpu_seconds,
+	const char *mode)
 {
 	/* Elapsed time is the daemon's to measure: it stands still while a worker does. */
 	const struct {
 		const char *option;
 		int64_t value;
 	} limits[] = {{"--threads", o->worker_threads}, {"--memory-bytes", o->worker_memory},
-		{"--cpu-seconds", o->worker_cpu_seconds}};
+		{"--cpu-seconds", cpu_seconds}};
 	char number[3][NUMBER_LEN];
 	const char *word[WORDS_MAX] = {NULL};
 	int n = 0;

@@ -5,7 +5,8 @@
 #include "daemon/options.h"
 
 /* How the worker program is called with the limits that the operator chose; freed by qb_worker_argv_free. launcher: words
- * before it. mode: one more option, or NULL. */
-char **qb_worker_command(const struct qb_options *o, const char *launcher, const char *mode);
+ * before it. cpu_seconds: 0 is no limit. mode: one more option, or NULL. */
+char **qb_worker_command(const struct qb_options *o, const char *launcher, int64_t cpu_seconds,
+	const char *mode);
 
 #endif

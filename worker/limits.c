@@ -44,9 +44,9 @@ bool worker_limits_set(struct worker_limits *l, int option, const char *text)
 	}
 }
 
-static enum qb_err limit(int resource, int64_t value, const char *what, struct qb_errbuf *eb)
+static enum qb_err limit(int resource, int64_t value, int64_t grace, const char *what, struct qb_errbuf *eb)
 {
-	struct rlimit r = {(rlim_t)value, (rlim_t)value};
+	struct rlimit r = {(rlim_t)value, (rlim_t)(value + grace)};
 
 	if (value && setrlimit(resource, &r)) {
 		return qb_fail(eb, QB_EINVAL, "the limit of %s to %lld was refused: %s", what,
@@ -71,9 +71,10 @@ enum qb_err worker_limits_apply(const struct worker_limits *l, struct qb_errbuf 
 	struct rlimit no_core = {0, 0};
 
 	setrlimit(RLIMIT_CORE, &no_core);
-	QB_TRY(limit(RLIMIT_AS, l->memory_bytes, "memory", eb));
+	QB_TRY(limit(RLIMIT_AS, l->memory_bytes, 0, "memory", eb));
 	if (!l->serves) {
-		QB_TRY(limit(RLIMIT_CPU, l->cpu_seconds, "processor time", eb));
+		/* The soft limit is SIGXCPU, by which the parent knows the reason; the hard one is SIGKILL. */
+		QB_TRY(limit(RLIMIT_CPU, l->cpu_seconds, 2, "processor time", eb));
 	}
 	/* SIGALRM's default action ends the process; the parent knows the limit and says so. */
 	alarm((unsigned)l->wall_seconds);

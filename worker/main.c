@@ -21,6 +21,7 @@
 #include "core/experiment/experiment.h"
 #include "core/experiment/question.h"
 #include "worker/limits.h"
+#include "worker/parent.h"
 
 static volatile bool cancelled;
 
@@ -85,14 +86,11 @@ static enum qb_err wait_go(void *arg, const char *section, struct qb_errbuf *eb)
 	}
 }
 
-static void print_error(const char *code, const char *detail)
+static void print_error(const struct qb_errbuf *error)
 {
-	json_t *e = json_pack("{s:s, s:s, s:s}", "event", "error", "code", code, "detail", detail);
+	json_t *e = qb_error_json(error);
 
-	if (!e) { /* the detail quoted bytes that are not UTF-8 */
-		e = json_pack("{s:s, s:s, s:s}", "event", "error", "code", code, "detail",
-			"the reason holds bytes that are not valid UTF-8; the upload is likely damaged");
-	}
+	json_object_set_new(e, "event", json_string("error"));
 	print_line(NULL, e);
 	json_decref(e);
 }
@@ -107,18 +105,15 @@ static int run_job(const struct worker_limits *limits)
 	enum qb_err err;
 
 	if (!job) {
-		char text[400];
-
-		snprintf(text, sizeof(text),
-			"the job is not one line of JSON: %s (line %d, column %d)", why.text, why.line,
-			why.column);
-		print_error("bad_job", text);
+		qb_fail(&eb, QB_EJOB, "the job is not one line of JSON: %s (line %d, column %d)", why.text,
+			why.line, why.column);
+		print_error(&eb);
 		return 1;
 	}
 	host.workdir = json_string_value(json_object_get(job, "workdir"));
 	err = qb_job_run(job, &host, &result, &eb);
 	if (err != QB_OK) {
-		print_error(qb_err_name(err), eb.text);
+		print_error(&eb);
 		json_decref(job);
 		return 1;
 	}
@@ -148,7 +143,7 @@ static int serve(const struct worker_limits *limits)
 			print_line(NULL, line);
 			json_decref(line);
 		} else {
-			print_error(qb_err_name(err), eb.text);
+			print_error(&eb);
 		}
 		json_decref(question);
 	}
@@ -164,6 +159,8 @@ static void usage(FILE *out)
 	      "  --memory-bytes N    limit of the address space\n"
 	      "  --cpu-seconds N     limit of processor time, of each question with --serve\n"
 	      "  --wall-seconds N    limit of elapsed time\n"
+	      "  --end-with-input    end at once when standard input is closed, and say every few\n"
+	      "                      seconds that this process runs\n"
 	      "  --serve             answer questions instead, one JSON object a line:\n"
 	      "                      echo '{\"ask\": \"types\"}' | quantbench-worker --serve\n"
 	      "  --version           print the version\n",
@@ -177,16 +174,20 @@ int main(int argc, char **argv)
 		{"cpu-seconds", required_argument, NULL, 'c'},
 		{"wall-seconds", required_argument, NULL, 'w'}, {"serve", no_argument, NULL, 's'},
 		{"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+		{"help", no_argument, NULL, 'h'}, {"end-with-input", no_argument, NULL, 'e'}, {NULL, 0, NULL, 0}};
 	struct worker_limits limits = {.threads = worker_processors()};
 	struct sigaction sa = {.sa_handler = on_terminate};
 	struct qb_errbuf eb = {0};
+	bool watches = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 's':
 			limits.serves = true;
+			break;
+		case 'e':
+			watches = true;
 			break;
 		case 'v':
 			puts("quantbench-worker " PACKAGE_VERSION);
@@ -207,7 +208,11 @@ int main(int argc, char **argv)
 	sigaction(SIGINT, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	if (qb_cpu_check(&eb) != QB_OK || worker_limits_apply(&limits, &eb) != QB_OK) {
-		print_error(qb_err_name(eb.code), eb.text);
+		print_error(&eb);
+		return 1;
+	}
+	if (watches && worker_watch_parent(&eb) != QB_OK) {
+		print_error(&eb);
 		return 1;
 	}
 	return limits.serves ? serve(&limits) : run_job(&limits);

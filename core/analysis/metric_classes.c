@@ -38,8 +38,8 @@ static enum qb_err check_classes(struct qb_metric *m, int64_t least, struct qb_e
 	drop_leading_ones(&m->shape);
 	places = places_of(&m->shape);
 	if (m->shape.labels != places || classes_of(&m->shape) < least) {
-		return qb_fail(eb, QB_EJOB,
-			"metric: %s needs an array \"y\" with %zu label%s a sample for %lld classes; it "
+		return qb_fail_field(eb, QB_EJOB, "", "metric",
+			"%s needs an array \"y\" with %zu label%s a sample for %lld classes; it "
 			"has %zu", m->row->name, places, places == 1 ? "" : "s",
 			(long long)classes_of(&m->shape), m->shape.labels);
 	}
@@ -55,8 +55,8 @@ static enum qb_err check_label(const struct qb_metric *m, double label, int64_t 
 	struct qb_errbuf *eb)
 {
 	if (!(label >= 0 && label < (double)classes && label == floor(label))) {
-		return qb_fail(eb, QB_EJOB,
-			"data: array \"y\" has the label %g at sample %lld; the network has classes 0 to "
+		return qb_fail_field(eb, QB_EJOB, "", "data",
+			"array \"y\" has the label %g at sample %lld; the network has classes 0 to "
 			"%lld", label, (long long)m->samples, (long long)classes - 1);
 	}
 	return QB_OK;

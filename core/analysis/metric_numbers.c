@@ -12,8 +12,8 @@
 enum qb_err qb__check_same_size(struct qb_metric *m, struct qb_errbuf *eb)
 {
 	if (m->shape.labels != m->shape.outputs) {
-		return qb_fail(eb, QB_EJOB,
-			"metric: %s needs an array \"y\" of the output's shape, %zu numbers a sample; it "
+		return qb_fail_field(eb, QB_EJOB, "", "metric",
+			"%s needs an array \"y\" of the output's shape, %zu numbers a sample; it "
 			"has %zu", m->row->name, m->shape.outputs, m->shape.labels);
 	}
 	return qb__check_one_row(m, eb);
@@ -157,8 +157,8 @@ enum qb_err qb__check_similarity(struct qb_metric *m, struct qb_errbuf *eb)
 	bool pair = m->shape.rows == 2 && m->shape.outputs > 1;
 
 	if ((!single && !pair) || m->shape.labels != 1) {
-		return qb_fail(eb, QB_EJOB,
-			"metric: %s needs one label a sample, and one output a sample or pairs of inputs "
+		return qb_fail_field(eb, QB_EJOB, "", "metric",
+			"%s needs one label a sample, and one output a sample or pairs of inputs "
 			"([N,2,...]) whose outputs are compared by their cosine; there are %zu labels, %zu "
 			"outputs, %lld rows a sample", m->row->name, m->shape.labels, m->shape.outputs,
 			(long long)m->shape.rows);
@@ -210,8 +210,8 @@ enum qb_err qb__check_anomaly(struct qb_metric *m, struct qb_errbuf *eb)
 {
 	if ((m->shape.outputs != 1 && m->shape.outputs != m->shape.inputs) ||
 		m->shape.labels != 1) {
-		return qb_fail(eb, QB_EJOB,
-			"metric: %s needs one label a sample, 0 or 1, and a network that gives one score or "
+		return qb_fail_field(eb, QB_EJOB, "", "metric",
+			"%s needs one label a sample, 0 or 1, and a network that gives one score or "
 			"reconstructs its input; there are %zu labels, %zu outputs for %zu inputs",
 			m->row->name, m->shape.labels, m->shape.outputs, m->shape.inputs);
 	}

@@ -13,8 +13,8 @@ enum qb_err qb__check_tokens(struct qb_metric *m, struct qb_errbuf *eb)
 	const struct qb_metric_shape *s = &m->shape;
 
 	if (s->ndim != 2 || s->labels != (size_t)s->dim[0]) {
-		return qb_fail(eb, QB_EJOB,
-			"metric: %s needs logits [N, tokens, vocabulary] and an array \"y\" with a token's "
+		return qb_fail_field(eb, QB_EJOB, "", "metric",
+			"%s needs logits [N, tokens, vocabulary] and an array \"y\" with a token's "
 			"number for each of %lld tokens, %d where it does not count; it has %zu",
 			m->row->name, (long long)(s->ndim > 1 ? s->dim[0] : 1), IGNORE_TOKEN, s->labels);
 	}
@@ -48,8 +48,8 @@ static enum qb_err update(struct qb_metric *m, const struct qb_metric_sample *s,
 			continue;
 		}
 		if (!(label >= 0 && label < (double)vocabulary && label == floor(label))) {
-			return qb_fail(eb, QB_EJOB,
-				"data: array \"y\" has the token %g at sample %lld; the vocabulary has tokens 0 "
+			return qb_fail_field(eb, QB_EJOB, "", "data",
+				"array \"y\" has the token %g at sample %lld; the vocabulary has tokens 0 "
 				"to %lld, and %d is ignored", label, (long long)m->samples,
 				(long long)vocabulary - 1, IGNORE_TOKEN);
 		}

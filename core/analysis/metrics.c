@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "core/analysis/metric.h"
+#include "core/base/near.h"
 #include "core/base/size.h"
 
 enum qb_err qb__check_one_row(const struct qb_metric *m, struct qb_errbuf *eb)
 {
 	if (m->shape.rows != 1) {
-		return qb_fail(eb, QB_EJOB,
-			"metric: %s takes one input a sample; the data has %lld ([N,%lld,...])", m->row->name,
+		return qb_fail_field(eb, QB_EJOB, "", "metric",
+			"%s takes one input a sample; the data has %lld ([N,%lld,...])", m->row->name,
 			(long long)m->shape.rows, (long long)m->shape.rows);
 	}
 	return QB_OK;
@@ -84,6 +85,24 @@ bool qb_metric_reads_input(const char *name)
 	return r && r->reads_input;
 }
 
+enum qb_err qb_metric_check_name(const char *name, struct qb_errbuf *eb)
+{
+	const char *names[QB_COUNT(rows)];
+	char all[256] = "";
+	size_t n = 0;
+
+	if (find(name)) {
+		return QB_OK;
+	}
+	for (size_t i = 0; i < QB_COUNT(rows) && n < sizeof(all); i++) {
+		names[i] = rows[i].name;
+		n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i ? ", " : "", rows[i].name);
+	}
+	qb_fail_field(eb, QB_EJOB, "", "metric", "\"%.60s\" is none; the metrics are %s", name, all);
+	qb_near_note(eb, name, names, QB_COUNT(rows));
+	return QB_EJOB;
+}
+
 enum qb_err qb_metric_create(struct qb_metric **out, const char *name,
 	const struct qb_metric_shape *shape, struct qb_errbuf *eb)
 {
@@ -91,16 +110,7 @@ enum qb_err qb_metric_create(struct qb_metric **out, const char *name,
 	struct qb_metric *m;
 	enum qb_err err;
 
-	if (!row) {
-		char all[256];
-		size_t n = 0;
-
-		for (size_t i = 0; i < QB_COUNT(rows) && n < sizeof(all); i++) {
-			n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i ? ", " : "",
-				rows[i].name);
-		}
-		return qb_fail(eb, QB_EJOB, "metric: \"%.60s\" is none; the metrics are %s", name, all);
-	}
+	QB_TRY(qb_metric_check_name(name, eb));
 	m = calloc(1, sizeof(*m));
 	if (!m) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a metric");

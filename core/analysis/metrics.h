@@ -26,6 +26,8 @@ struct qb_metric_shape {
 
 struct qb_metric;
 
+/* Fails where there is no such metric. */
+enum qb_err qb_metric_check_name(const char *name, struct qb_errbuf *eb);
 /* Fails where the name is unknown or the labels do not fit; the sentence says what the metric wants. */
 enum qb_err qb_metric_create(struct qb_metric **out, const char *name,
 	const struct qb_metric_shape *shape, struct qb_errbuf *eb);

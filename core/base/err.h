@@ -27,15 +27,29 @@ enum qb_err {
 #undef X
 };
 
-/* The sentence: what was wrong, where, and what to do. */
+/* The sentence: what was wrong, where, and what to do; and for programs the field of the job that is at fault, as a
+ * JSON Pointer (RFC 6901), and the names nearest to one that is unknown, separated by ", ". Both may be empty. */
 struct qb_errbuf {
 	enum qb_err code;
 	char text[1024];
+	char field[512];
+	char near[128];
 };
 
 /* Writes the sentence into eb (which may be NULL) and returns code. */
 enum qb_err qb_fail(struct qb_errbuf *eb, enum qb_err code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* The same of a field of the job: member key (or "") of what is at the path at, as "schemes[2].weights" (or ""). The
+ * sentence begins with the whole path; the pointer is "/schemes/2/weights/KEY". */
+enum qb_err qb_fail_field(struct qb_errbuf *eb, enum qb_err code, const char *at, const char *key,
+	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* Says of which field the error already in eb is; returns code unchanged. */
+enum qb_err qb_fail_in_field(struct qb_errbuf *eb, enum qb_err code, const char *at, const char *key);
+
+/* The same of entry i of the list at the path at. */
+enum qb_err qb_fail_in_entry(struct qb_errbuf *eb, enum qb_err code, const char *at, size_t i);
 
 /* Puts "prefix: " before the sentence already in eb; returns code unchanged. */
 enum qb_err qb_fail_in(struct qb_errbuf *eb, enum qb_err code, const char *fmt, ...)

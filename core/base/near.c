@@ -66,3 +66,10 @@ const char *qb_near(const char *word, const char *const *names, int count, char 
 	}
 	return out;
 }
+
+void qb_near_note(struct qb_errbuf *eb, const char *word, const char *const *names, int count)
+{
+	if (eb && word) {
+		qb_near(word, names, count, eb->near, sizeof(eb->near));
+	}
+}

@@ -4,9 +4,11 @@
  * float (sensitivity.h); clipping and rounding, channels and outliers of every tensor (fault_rows.h); and, given other
  * schemes and a budget, which layers should have which (mixed.h).
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/experiment/described.h"
 #include "core/experiment/fault_rows.h"
 #include "core/experiment/kinds.h"
 #include "core/experiment/mixed.h"
@@ -52,7 +54,7 @@ static enum qb_err make_ptq(struct diagnose *d, struct qb_errbuf *eb)
 	json_object_set_new(d->ptq, "latency", json_false());
 	one = json_object_get(d->job->spec, "scheme");
 	if (!one) {
-		return qb_fail(eb, QB_EJOB, "scheme: say what to look into, such as \"int8\"");
+		return qb_fail_field(eb, QB_EJOB, "", "scheme", "say what to look into, such as \"int8\"");
 	}
 	json_array_append(schemes, one);
 	json_array_foreach(d->mixed.candidates, i, one) {
@@ -61,22 +63,28 @@ static enum qb_err make_ptq(struct diagnose *d, struct qb_errbuf *eb)
 	return QB_OK;
 }
 
+static void scheme_path(size_t i, char *out, size_t size)
+{
+	if (i == 0) {
+		snprintf(out, size, "scheme");
+	} else {
+		snprintf(out, size, "mixed.candidates[%zu]", i - 1);
+	}
+}
+
 static enum qb_err parse_ptq(struct diagnose *d, struct qb_errbuf *eb)
 {
 	QB_TRY(make_ptq(d, eb));
-	d->ptq_job = (struct qb_job){.spec = d->ptq, .host = d->job->host};
-	if (qb_ptq_spec_parse(&d->spec, &d->ptq_job, eb) != QB_OK) {
-		return eb && !strncmp(eb->text, "schemes[", 8)
-			? qb_fail_in(eb, eb->code, "of [scheme, mixed.candidates ...]")
-			: eb ? eb->code : QB_EJOB;
-	}
+	d->ptq_job = *d->job;
+	d->ptq_job.spec = d->ptq;
+	QB_TRY(qb_ptq_spec_parse(&d->spec, &d->ptq_job, scheme_path, eb));
 	if (d->spec.held_out) {
-		return qb_fail(eb, QB_EJOB, "calibration.held_out: is for ptq jobs; a diagnosis looks at tensors on the samples "
+		return qb_fail_field(eb, QB_EJOB, "calibration", "held_out", "is for ptq jobs; a diagnosis looks at tensors on the samples "
 			"that calibrate");
 	}
 	for (int i = 0; i < d->spec.schemes; i++) {
 		if (qb_method_list_changes_graph(&d->spec.methods[i])) {
-			return qb_fail(eb, QB_EJOB, "methods: those of scheme %s rewrite the network, and layers of "
+			return qb_fail_field(eb, QB_EJOB, "", "methods", "those of scheme %s rewrite the network, and layers of "
 				"different networks cannot be mixed; use methods that decide weights",
 				d->spec.scheme[i].name);
 		}
@@ -99,7 +107,7 @@ static enum qb_err parse(struct diagnose *d, struct qb_errbuf *eb)
 	QB_TRY(qb_param_bool(d->job->spec, "", "sensitivity", &d->alone, eb));
 	d->mix = mixed != NULL;
 	if (d->mix && !d->alone) {
-		return qb_fail(eb, QB_EJOB, "sensitivity: false leaves nothing for \"mixed\" to choose by");
+		return qb_fail_field(eb, QB_EJOB, "", "sensitivity", "false leaves nothing for \"mixed\" to choose by");
 	}
 	if (d->mix) {
 		QB_TRY(qb_mixed_parse(&d->mixed, mixed, d->job->host->threads, eb));
@@ -187,6 +195,17 @@ static enum qb_err result_of(struct diagnose *d, json_t **result, struct qb_errb
 out:
 	json_decref(largest);
 	json_decref(mixed);
+	return err;
+}
+
+enum qb_err qb_check_diagnose(struct qb_job *job, struct qb_errbuf *eb)
+{
+	struct diagnose d = {.job = job};
+	enum qb_err err = parse(&d, eb);
+
+	err = err == QB_OK ? qb_described_network(&d.ptq_job, &d.spec, eb) : err;
+	qb_ptq_spec_fini(&d.spec);
+	json_decref(d.ptq);
 	return err;
 }
 

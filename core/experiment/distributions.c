@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/experiment/described.h"
 #include "core/experiment/params.h"
 #include "core/experiment/source.h"
 
@@ -47,13 +48,13 @@ static enum qb_err parse_plain(struct qb_distribution *d, const json_t *v, const
 	int kind = -1;
 
 	if (!json_is_object(v)) {
-		return qb_fail(eb, QB_EJOB, "%s: takes an object such as {\"name\": \"gaussian\", \"sigma\": 1}",
-			at);
+		return qb_fail_field(eb, QB_EJOB, at, "", "takes an object such as {\"name\": \"gaussian\", "
+			"\"sigma\": 1}");
 	}
 	QB_TRY(qb_param_choice(v, at, "name", kind_names, &kind, eb));
 	if (kind < 0 || (part && kind >= QB_DIST_MIXTURE)) {
-		return qb_fail(eb, QB_EJOB, "%s.name: must be one of uniform, gaussian, laplace, student_t, "
-			"logistic%s", at, part ? " in a mixture" : ", mixture, empirical");
+		return qb_fail_field(eb, QB_EJOB, at, "name", "must be one of uniform, gaussian, laplace, student_t, "
+			"logistic%s", part ? " in a mixture" : ", mixture, empirical");
 	}
 	QB_TRY(known_fields(v, at, kind, part, eb));
 	*d = (struct qb_distribution){.kind = (enum qb_distribution_kind)kind, .low = -1, .high = 1,
@@ -117,7 +118,7 @@ static enum qb_err parse_parts(struct qb_named_distribution *out, const json_t *
 
 	QB_TRY(qb_param_array(v, at, "parts", &parts, eb));
 	if (json_array_size(parts) < 1 || json_array_size(parts) > QB_DISTRIBUTION_PARTS_MAX) {
-		return qb_fail(eb, QB_EJOB, "%s.parts: takes 1 to %d distributions with a weight each", at,
+		return qb_fail_field(eb, QB_EJOB, at, "parts", "takes 1 to %d distributions with a weight each",
 			QB_DISTRIBUTION_PARTS_MAX);
 	}
 	json_array_foreach(parts, i, one) {
@@ -143,17 +144,35 @@ static enum qb_err choose_tensor(const struct qb_source *s, const char *at, cons
 	const struct qb_source_tensor *t;
 
 	if (i < 0) {
-		return qb_fail(eb, QB_EJOB, "%s.tensor: %.200s has %d tensors, %s%.200s%s; the first is %.100s", at,
+		qb_fail_field(eb, QB_EJOB, at, "tensor", "%.200s has %d tensors, %s%.200s%s; the first is %.100s",
 			qb_source_name(s), qb_source_count(s), tensor ? "but no \"" : "so name one",
 			tensor ? tensor : "", tensor ? "\"" : "",
 			qb_source_count(s) ? qb_source_tensor(s, 0)->name : "none");
+		qb_source_near(s, tensor, eb);
+		return QB_EJOB;
 	}
 	t = qb_source_tensor(s, i);
 	if (t->skipped || t->elements > EMPIRICAL_MAX) {
-		return qb_fail(eb, QB_EUNSUPPORTED, "%s.tensor: %.200s: %s", at, t->name, t->skipped ? t->skipped
+		return qb_fail_field(eb, QB_EUNSUPPORTED, at, "tensor", "%.200s: %s", t->name, t->skipped ? t->skipped
 			: "has more than 2^24 numbers to sort; survey it with a tensor job");
 	}
 	*out = i;
+	return QB_OK;
+}
+
+/* No file is read: any two numbers stand for the tensor's. */
+static enum qb_err check_empirical(struct qb_named_distribution *out, const struct qb_job *job,
+	const char *field, const char *tensor, const char *at, struct qb_errbuf *eb)
+{
+	const float any[] = {-1, 1};
+	const char *path, *name;
+
+	QB_TRY(qb_job_input(job, field, &path, &name, eb));
+	if (tensor && !strcmp(field, "data") && qb_described_array(job, tensor, eb) != QB_OK) {
+		return qb_fail_in_field(eb, QB_EJOB, at, "tensor");
+	}
+	QB_TRY(qb_empirical_create(&out->empirical, any, QB_COUNT(any), eb));
+	out->d.empirical = out->empirical;
 	return QB_OK;
 }
 
@@ -171,6 +190,9 @@ static enum qb_err load_empirical(struct qb_named_distribution *out, const struc
 
 	QB_TRY(qb_param_string(v, at, "tensor", &tensor, eb));
 	QB_TRY(qb_param_choice(v, at, "from", uploads, &from, eb));
+	if (job->checked) {
+		return check_empirical(out, job, uploads[from], tensor, at, eb);
+	}
 	QB_TRY_OUT(qb_source_open(&source, job, uploads[from], eb));
 	QB_TRY_OUT(choose_tensor(source, at, tensor, &i, eb));
 	n = (size_t)qb_source_tensor(source, i)->elements;
@@ -211,7 +233,7 @@ enum qb_err qb_named_distribution_parse(struct qb_named_distribution *out, const
 		fit_label(out->label, sizeof(out->label), label);
 	}
 	err = qb_distribution_check(&out->d, eb);
-	return err == QB_OK ? QB_OK : qb_fail_in(eb, err, "%s", at);
+	return err == QB_OK ? QB_OK : qb_fail_in_field(eb, err, at, "");
 }
 
 void qb_named_distribution_fini(struct qb_named_distribution *d)

@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/near.h"
 #include "core/base/size.h"
 #include "core/experiment/kinds.h"
 #include "core/experiment/params.h"
 
 static const struct qb_experiment kinds[] = {
 #define X(name, inputs, internal, live, text) \
-	{#name, text, inputs, internal, live, qb_experiment_##name},
+	{#name, text, inputs, internal, live, qb_experiment_##name, qb_check_##name},
 	QB_EXPERIMENTS(X)
 #undef X
 };
@@ -49,6 +50,37 @@ json_t *qb_json_float(float value)
 		}
 	}
 	return isfinite(value) ? json_real(strtod(text, NULL)) : json_null();
+}
+
+static json_t *near_json(const char *names)
+{
+	json_t *a = json_array();
+
+	while (*names) {
+		size_t n = strcspn(names, ",");
+
+		json_array_append_new(a, json_stringn(names, n));
+		names += n;
+		names += strspn(names, ", ");
+	}
+	return a;
+}
+
+json_t *qb_error_json(const struct qb_errbuf *e)
+{
+	json_t *o = json_pack("{s:s, s:s}", "code", qb_err_name(e->code), "detail", e->text);
+
+	if (!o) { /* the detail quoted bytes that are not UTF-8 */
+		o = json_pack("{s:s, s:s}", "code", qb_err_name(e->code), "detail",
+			"the reason holds bytes that are not valid UTF-8; the upload is likely damaged");
+	}
+	if (e->field[0]) {
+		json_object_set_new(o, "field", json_string(e->field));
+	}
+	if (e->near[0]) {
+		json_object_set_new(o, "near", near_json(e->near));
+	}
+	return o;
 }
 
 static void emit(struct qb_job *job, json_t *event)
@@ -137,7 +169,7 @@ enum qb_err qb_job_input(const struct qb_job *job, const char *field, const char
 	const char *slash;
 
 	if (job->live) {
-		return qb_fail(eb, QB_EJOB, "%s: uploads are not read for an answer at once; submit a job", field);
+		return qb_fail_field(eb, QB_EJOB, "", field, "uploads are not read for an answer at once; submit a job");
 	}
 	*path = NULL;
 	if (json_is_string(v)) {
@@ -146,7 +178,7 @@ enum qb_err qb_job_input(const struct qb_job *job, const char *field, const char
 		*path = json_string_value(json_object_get(v, "path"));
 	}
 	if (!*path) {
-		return qb_fail(eb, QB_EJOB, "%s: is missing; give the %s to use", field, field);
+		return qb_fail_field(eb, QB_EJOB, "", field, "is missing; give the %s to use", field);
 	}
 	slash = strrchr(*path, '/');
 	*name = slash ? slash + 1 : *path;
@@ -156,10 +188,26 @@ enum qb_err qb_job_input(const struct qb_job *job, const char *field, const char
 	return QB_OK;
 }
 
-enum qb_err qb_job_run(const json_t *spec, const struct qb_host *host, json_t **result,
-	struct qb_errbuf *eb)
+static enum qb_err unknown_kind(const char *type, struct qb_errbuf *eb)
 {
-	struct qb_job job = {.spec = spec, .host = host};
+	const char *names[QB_COUNT(kinds)];
+	char all[256] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < QB_COUNT(kinds) && n < sizeof(all); i++) {
+		names[i] = kinds[i].internal ? NULL : kinds[i].type;
+		n += names[i] ? (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", n ? ", " : "", names[i]) : 0;
+	}
+	if (type && *type) {
+		qb_fail_field(eb, QB_EJOB, "", "type", "\"%.100s\" is no kind of job; the kinds are %s", type, all);
+		qb_near_note(eb, type, names, QB_COUNT(kinds));
+		return QB_EJOB;
+	}
+	return qb_fail_field(eb, QB_EJOB, "", "type", "say what kind of job this is; the kinds are %s", all);
+}
+
+static enum qb_err kind_of(const struct qb_experiment **out, const json_t *spec, struct qb_errbuf *eb)
+{
 	const char *type = NULL;
 	const struct qb_experiment *kind;
 
@@ -169,15 +217,29 @@ enum qb_err qb_job_run(const json_t *spec, const struct qb_host *host, json_t **
 	QB_TRY(qb_param_string(spec, "", "type", &type, eb));
 	kind = type ? qb_experiment_find(type) : NULL;
 	if (!kind) {
-		char all[256] = "";
-		size_t n = 0;
-
-		for (size_t i = 0; i < QB_COUNT(kinds) && n < sizeof(all); i++) {
-			n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i ? ", " : "",
-				kinds[i].type);
-		}
-		return type && *type ? qb_fail(eb, QB_EJOB, "type: \"%.100s\" is no kind of job; the kinds are %s", type, all)
-				     : qb_fail(eb, QB_EJOB, "type: say what kind of job this is; the kinds are %s", all);
+		return unknown_kind(type, eb);
 	}
+	*out = kind;
+	return QB_OK;
+}
+
+enum qb_err qb_job_run(const json_t *spec, const struct qb_host *host, json_t **result,
+	struct qb_errbuf *eb)
+{
+	struct qb_job job = {.spec = spec, .host = host};
+	const struct qb_experiment *kind;
+
+	QB_TRY(kind_of(&kind, spec, eb));
 	return kind->run(&job, result, eb);
+}
+
+enum qb_err qb_job_check_spec(const json_t *spec, const json_t *uploads, int threads, struct qb_errbuf *eb)
+{
+	static const volatile bool never;
+	const struct qb_host host = {.cancelled = &never, .threads = threads};
+	struct qb_job job = {.spec = spec, .host = &host, .checked = true, .uploads = uploads};
+	const struct qb_experiment *kind;
+
+	QB_TRY(kind_of(&kind, spec, eb));
+	return kind->check(&job, eb);
 }

@@ -27,6 +27,9 @@ struct qb_job {
 	const json_t *spec; /* the job as submitted, uploads resolved to paths */
 	const struct qb_host *host;
 	double progress; /* of the whole job; never goes back */
+	/* What to look at is the description alone: no file is read or written, and work ends where it is checked. */
+	bool checked;
+	const json_t *uploads; /* of a check, or NULL: {"model": what inspect said of it, "data": ...}; either may be missing */
 	bool live;       /* a page waits for the answer: no uploads, bounded work, nothing sampled unasked */
 };
 
@@ -38,6 +41,8 @@ struct qb_experiment {
 	bool live;          /* may also be asked for at once (core/experiment/question.h) */
 	/* *result is a new reference. Errors name the field of the job that caused them. */
 	enum qb_err (*run)(struct qb_job *job, json_t **result, struct qb_errbuf *eb);
+	/* What can be known of a job before it runs: reads the description with the reader that run has. */
+	enum qb_err (*check)(struct qb_job *job, struct qb_errbuf *eb);
 };
 
 const struct qb_experiment *qb_experiment_find(const char *type);
@@ -46,6 +51,9 @@ const struct qb_experiment *qb_experiment_at(int i); /* NULL at the end */
 /* Carries out the job; emits progress, metrics and artifacts through host on the way. */
 enum qb_err qb_job_run(const json_t *spec, const struct qb_host *host, json_t **result,
 	struct qb_errbuf *eb);
+
+/* Would it be carried out, as far as its description and those of its uploads tell (struct qb_job)? */
+enum qb_err qb_job_check_spec(const json_t *spec, const json_t *uploads, int threads, struct qb_errbuf *eb);
 
 /* Events. fraction is of the whole job. */
 enum qb_err qb_job_progress(struct qb_job *job, const char *stage, double fraction,
@@ -66,6 +74,9 @@ void qb_job_section_end(struct qb_job *job, const char *name);
 json_t *qb_json_real(double value);
 /* The same of a float: the fewest digits that read back as the same float, so that 0.3f is 0.3. */
 json_t *qb_json_float(float value);
+
+/* {"code", "detail"}, with the "field" and the "near" names, a list, where the error has them. New reference. */
+json_t *qb_error_json(const struct qb_errbuf *error);
 
 /* err, its sentence behind the upload that it is about, if it is about a file and not about a field of the job:
  * "model net.onnx: ...". */

@@ -17,8 +17,8 @@ enum qb_err qb_export_parse(unsigned *kinds, const struct qb_job *job, struct qb
 {
 	*kinds = 0;
 	QB_TRY(qb_param_choices(job->spec, "", "export", names, kinds, eb));
-	if (*kinds && !job->host->workdir) {
-		return qb_fail(eb, QB_EJOB, "export: there is no folder to write to; give one with --out");
+	if (*kinds && !job->host->workdir && !job->checked) {
+		return qb_fail_field(eb, QB_EJOB, "", "export", "there is no folder to write to; give one with --out");
 	}
 	return QB_OK;
 }

@@ -30,8 +30,7 @@ static enum qb_err read_pair(double out[2], const json_t *obj, const char *at,
 		return QB_OK;
 	}
 	if (count != 2 || !(v[0] >= f->low && v[0] <= f->high && v[1] >= f->low && v[1] <= f->high)) {
-		return qb_fail(eb, QB_EJOB, "%s.%s: must be two numbers from %g to %g", at, f->name, f->low,
-			f->high);
+		return qb_fail_field(eb, QB_EJOB, at, f->name, "must be two numbers from %g to %g", f->low, f->high);
 	}
 	out[0] = v[0];
 	out[1] = v[1];

@@ -67,7 +67,7 @@ static enum qb_err parse(struct hwcost *h, struct qb_errbuf *eb)
 		.fast = adder == 1, .terms = (int)terms};
 	h->rounds = (int)rounds;
 	h->seed = (uint64_t)seed;
-	return json_object_get(spec, "model") ? count_model(h, eb) : QB_OK;
+	return json_object_get(spec, "model") && !h->job->checked ? count_model(h, eb) : QB_OK;
 }
 
 /* One format for both operands, or one for each. */
@@ -82,38 +82,48 @@ static enum qb_err parse_operands(const json_t *unit, const char *at, const char
 		name[1] = json_string_value(json_array_get(v, 1));
 	}
 	if (!name[0] || !name[1]) {
-		return qb_fail(eb, QB_EJOB,
-			"%s.operands: takes the name of a format, such as \"int8\", or a list of two", at);
+		return qb_fail_field(eb, QB_EJOB, at, "operands",
+			"takes the name of a format, such as \"int8\", or a list of two");
 	}
 	return QB_OK;
 }
 
-static enum qb_err create_unit(const struct hwcost *h, const json_t *unit, const char *at,
-	struct qb_hw_unit **out, struct qb_errbuf *eb)
+struct unit {
+	struct qb_format a, b;
+	struct qb_accumulator accumulator;
+};
+
+static enum qb_err parse_unit(const struct hwcost *h, size_t i, struct unit *u, struct qb_errbuf *eb)
 {
 	static const char *const known[] = {"operands", "accumulator", NULL};
+	const json_t *unit = json_array_get(json_object_get(h->job->spec, "units"), i);
 	const char *name[2], *accumulator = "fixed";
-	struct qb_format a, b;
-	struct qb_accumulator acc;
-	enum qb_err err;
+	char at[32];
 
+	snprintf(at, sizeof(at), "units[%zu]", i);
 	if (!json_is_object(unit)) {
-		return qb_fail(eb, QB_EJOB, "%s: takes an object with operands and accumulator", at);
+		return qb_fail_field(eb, QB_EJOB, at, "", "takes an object with operands and accumulator");
 	}
 	QB_TRY(qb_param_only(unit, at, known, eb));
 	QB_TRY(parse_operands(unit, at, name, eb));
 	QB_TRY(qb_param_string(unit, at, "accumulator", &accumulator, eb));
-	err = qb_hw_operand_parse(&a, name[0], eb);
-	if (err == QB_OK) {
-		err = qb_hw_operand_parse(&b, name[1], eb);
+	if (qb_hw_operand_parse(&u->a, name[0], eb) != QB_OK ||
+		qb_hw_operand_parse(&u->b, name[1], eb) != QB_OK) {
+		return qb_fail_in_field(eb, QB_EJOB, at, "operands");
 	}
-	if (err == QB_OK) {
-		err = qb_accumulator_parse(&acc, accumulator, eb);
-	}
-	if (err == QB_OK) {
-		err = qb_hw_unit_create(out, &a, &b, &acc, &h->options, eb);
-	}
-	return err == QB_OK ? QB_OK : qb_fail_in(eb, err, "%s", at);
+	return qb_accumulator_parse(&u->accumulator, accumulator, eb) == QB_OK ? QB_OK
+		: qb_fail_in_field(eb, QB_EJOB, at, "accumulator");
+}
+
+static enum qb_err create_unit(const struct hwcost *h, size_t i, struct qb_hw_unit **out,
+	struct qb_errbuf *eb)
+{
+	struct unit u;
+	enum qb_err err;
+
+	QB_TRY(parse_unit(h, i, &u, eb));
+	err = qb_hw_unit_create(out, &u.a, &u.b, &u.accumulator, &h->options, eb);
+	return err == QB_OK ? QB_OK : qb_fail_in_entry(eb, err, "units", i);
 }
 
 /* A file of the unit's own: mac_int8_int8_fixed.v. Formats' names hold letters, digits and underscores alone. */
@@ -183,12 +193,10 @@ static enum qb_err run_unit(struct hwcost *h, size_t i, size_t count, struct qb_
 {
 	struct qb_hw_unit *u = NULL;
 	uint64_t pairs = 0;
-	char at[32], label[192], file[FILE_NAME];
+	char label[192], file[FILE_NAME];
 	enum qb_err err;
 
-	snprintf(at, sizeof(at), "units[%zu]", i);
-	QB_TRY_OUT(create_unit(h, json_array_get(json_object_get(h->job->spec, "units"), i), at,
-		&u, eb));
+	QB_TRY_OUT(create_unit(h, i, &u, eb));
 	snprintf(label, sizeof(label), "%s x %s + %s", u->a.name, u->b.name, u->accumulator.name);
 	QB_TRY_OUT(qb_job_progress(h->job, "verify", (double)i / (double)count, eb,
 		"verifying %s: %d gates", label, u->gates));
@@ -204,18 +212,40 @@ out:
 	return err;
 }
 
+static enum qb_err count_units(size_t *out, const struct qb_job *job, struct qb_errbuf *eb)
+{
+	const json_t *units = json_object_get(job->spec, "units");
+	size_t count = json_array_size(units), most = job->live ? LIVE_UNITS_MAX : UNITS_MAX;
+
+	if (!json_is_array(units) || count < 1 || count > most) {
+		return qb_fail_field(eb, QB_EJOB, "", "units", "takes a list of 1 to %zu units, such as "
+			"[{\"operands\": \"int8\", \"accumulator\": \"fixed\"}]", most);
+	}
+	*out = count;
+	return QB_OK;
+}
+
+enum qb_err qb_check_hwcost(struct qb_job *job, struct qb_errbuf *eb)
+{
+	struct hwcost h = {.job = job};
+	struct unit u;
+	size_t count;
+
+	QB_TRY(parse(&h, eb));
+	QB_TRY(count_units(&count, job, eb));
+	for (size_t i = 0; i < count; i++) {
+		QB_TRY(parse_unit(&h, i, &u, eb));
+	}
+	return QB_OK;
+}
+
 enum qb_err qb_experiment_hwcost(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
 {
 	struct hwcost h = {.job = job};
-	const json_t *units = json_object_get(job->spec, "units");
-	size_t count = json_array_size(units);
-	size_t most = job->live ? LIVE_UNITS_MAX : UNITS_MAX;
+	size_t count;
 	enum qb_err err;
 
-	if (!json_is_array(units) || count < 1 || count > most) {
-		return qb_fail(eb, QB_EJOB, "units: takes a list of 1 to %zu units, such as "
-			"[{\"operands\": \"int8\", \"accumulator\": \"fixed\"}]", most);
-	}
+	QB_TRY(count_units(&count, job, eb));
 	QB_TRY(parse(&h, eb));
 	h.rows = json_array();
 	for (size_t i = 0; i < count; i++) {

@@ -146,11 +146,17 @@ static enum qb_err inspect_data(const char *path, json_t **result, struct qb_err
 
 		memcpy(s.dim, e->dim, sizeof(s.dim));
 		json_array_append_new(arrays, json_pack("{s:s, s:s, s:o}", "name", e->name, "type",
-						      qb_dtype_name(e->dtype), "shape", shape_json(&s)));
+						      e->unreadable ? e->unreadable : qb_dtype_name(e->dtype), "shape", shape_json(&s)));
 	}
 	qb_archive_close(&a);
 	*result = json_pack("{s:s, s:o}", "kind", "data", "arrays", arrays);
 	return *result ? QB_OK : qb_fail(eb, QB_EFORMAT, "a name in the file is not valid UTF-8");
+}
+
+enum qb_err qb_check_inspect(struct qb_job *job, struct qb_errbuf *eb)
+{
+	(void)job;
+	return qb_fail_field(eb, QB_EJOB, "", "type", "inspections are the server's own");
 }
 
 enum qb_err qb_experiment_inspect(struct qb_job *job, json_t **result, struct qb_errbuf *eb)

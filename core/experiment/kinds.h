@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The table of job kinds. A kind needs a line here, qb_experiment_<name>() in <name>.c, and its description's JSON
+ * The table of job kinds. A kind needs a line here, qb_experiment_<name>() and qb_check_<name>() in <name>.c, and its description's JSON
  * Schema in schema/jobs/<name>.json.
  */
 #ifndef QB_EXPERIMENT_KINDS_H
@@ -18,7 +18,8 @@
 	X(inspect, "model data", true, false, "what an upload holds, or what is wrong with it")
 
 #define X(name, inputs, internal, live, text) \
-	enum qb_err qb_experiment_##name(struct qb_job *job, json_t **result, struct qb_errbuf *eb);
+	enum qb_err qb_experiment_##name(struct qb_job *job, json_t **result, struct qb_errbuf *eb); \
+	enum qb_err qb_check_##name(struct qb_job *job, struct qb_errbuf *eb);
 QB_EXPERIMENTS(X)
 #undef X
 

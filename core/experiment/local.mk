@@ -3,6 +3,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/calibration.c core/experiment/calibration.h \
 	core/experiment/channels.c core/experiment/channels.h \
 	core/experiment/describe.c core/experiment/describe.h \
+	core/experiment/described.c core/experiment/described.h \
 	core/experiment/diagnose.c \
 	core/experiment/distributions.c core/experiment/distributions.h \
 	core/experiment/experiment.c core/experiment/experiment.h \

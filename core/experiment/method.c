@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/near.h"
 #include "core/base/size.h"
 
 #define X(name) extern const struct qb_method qb_method_##name;
@@ -86,14 +87,18 @@ json_t *qb_method_schema(void)
 
 static enum qb_err unknown(const char *name, const char *at, struct qb_errbuf *eb)
 {
+	const char *all[QB_COUNT(methods)];
 	char names[512] = "";
 
 	for (size_t i = 0; i < QB_COUNT(methods); i++) {
 		size_t n = strlen(names);
 
+		all[i] = methods[i]->name;
 		snprintf(names + n, sizeof(names) - n, "%s%s", i ? ", " : "", methods[i]->name);
 	}
-	return qb_fail(eb, QB_EJOB, "%s: there is no method \"%s\"; there are %s", at, name, names);
+	qb_fail_field(eb, QB_EJOB, at, "", "there is no method \"%s\"; there are %s", name, names);
+	qb_near_note(eb, name, all, QB_COUNT(methods));
+	return QB_EJOB;
 }
 
 static enum qb_err read_use(struct qb_method_use *use, const json_t *v, const char *at,
@@ -104,8 +109,8 @@ static enum qb_err read_use(struct qb_method_use *use, const json_t *v, const ch
 	json_t *canonical;
 
 	if (!name) {
-		return qb_fail(eb, QB_EJOB, "%s: must be the name of a method, or an object with \"name\" "
-			"and its parameters", at);
+		return qb_fail_field(eb, QB_EJOB, at, "", "must be the name of a method, or an object with "
+			"\"name\" and its parameters");
 	}
 	use->method = qb_method_find(name);
 	if (!use->method) {
@@ -146,7 +151,7 @@ enum qb_err qb_method_list_parse(struct qb_method_list *out, const json_t *list,
 		err = read_use(&l.use[i], json_array_get(list, i), here, eb);
 		for (size_t k = 0; err == QB_OK && k < i; k++) {
 			if (l.use[k].method == l.use[i].method) {
-				err = qb_fail(eb, QB_EJOB, "%s: %s is there twice", here,
+				err = qb_fail_field(eb, QB_EJOB, here, "", "%s is there twice",
 					l.use[i].method->name);
 			}
 		}

@@ -40,7 +40,7 @@ static enum qb_err check(const void *params, const char *at, struct qb_errbuf *e
 	const struct params *p = params;
 
 	return p->opt.beta_start >= p->opt.beta_end ? QB_OK
-		: qb_fail(eb, QB_EJOB, "%s.beta: must not rise; it starts at %g and ends at %g", at, p->opt.beta_start,
+		: qb_fail_field(eb, QB_EJOB, at, "beta", "must not rise; it starts at %g and ends at %g", p->opt.beta_start,
 			p->opt.beta_end);
 }
 

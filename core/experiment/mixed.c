@@ -32,7 +32,7 @@ static enum qb_err read_budget(struct qb_budget *out, const json_t *b, int host_
 		QB_TRY(qb_param_int(b, "mixed.budget", "threads", 1, host_threads, &threads, eb));
 	}
 	if (isnan(budget.value) == isnan(budget.share)) {
-		return qb_fail(eb, QB_EJOB, "mixed.budget: give a \"value\" or a \"share\" of what float costs, "
+		return qb_fail_field(eb, QB_EJOB, "mixed", "budget", "give a \"value\" or a \"share\" of what float costs, "
 			"such as {\"kind\": \"size\", \"share\": 0.2}");
 	}
 	budget.kind = (enum qb_budget_kind)kind;
@@ -50,7 +50,7 @@ enum qb_err qb_mixed_parse(struct qb_mixed_spec *out, const json_t *mixed, int h
 	QB_TRY(qb_param_only(mixed, "mixed", known, eb));
 	QB_TRY(qb_param_array(mixed, "mixed", "candidates", &candidates, eb));
 	if (!json_array_size(candidates)) {
-		return qb_fail(eb, QB_EJOB, "mixed.candidates: give other schemes for single layers, such as "
+		return qb_fail_field(eb, QB_EJOB, "mixed", "candidates", "give other schemes for single layers, such as "
 			"[\"int8\", \"float32\"]");
 	}
 	QB_TRY(qb_param_object(mixed, "mixed", "budget", &budget, eb));
@@ -247,7 +247,7 @@ static enum qb_err choose(struct mix *m, json_t *out, struct qb_errbuf *eb)
 
 	json_object_set_new(out, "chosen", chosen);
 	if (qb_greedy_run(&m->problem, m->budget, m->choice, m->path, &m->steps, eb) != QB_OK) {
-		return qb_fail_in(eb, QB_EJOB, "mixed.budget");
+		return qb_fail_in_field(eb, QB_EJOB, "mixed", "budget");
 	}
 	QB_TRY(set_measured(chosen, m, eb));
 	set_predicted(chosen, m, &m->path[m->steps - 1]);

@@ -5,10 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *dot(const char *at)
-{
-	return at[0] ? "." : "";
-}
+#include "core/base/near.h"
 
 static const char *kind(const json_t *v)
 {
@@ -32,7 +29,7 @@ static const char *kind(const json_t *v)
 static enum qb_err wrong(const char *at, const char *key, const json_t *v, const char *want,
 	struct qb_errbuf *eb)
 {
-	return qb_fail(eb, QB_EJOB, "%s%s%s: is %s, must be %s", at, dot(at), key, kind(v), want);
+	return qb_fail_field(eb, QB_EJOB, at, key, "is %s, must be %s", kind(v), want);
 }
 
 enum qb_err qb_param_string(const json_t *obj, const char *at, const char *key, const char **out,
@@ -77,8 +74,8 @@ enum qb_err qb_param_int(const json_t *obj, const char *at, const char *key, int
 		return wrong(at, key, v, "a whole number", eb);
 	}
 	if (json_integer_value(v) < low || json_integer_value(v) > high) {
-		return qb_fail(eb, QB_EJOB, "%s%s%s: is %lld, must be from %lld to %lld", at, dot(at),
-			key, (long long)json_integer_value(v), (long long)low, (long long)high);
+		return qb_fail_field(eb, QB_EJOB, at, key, "is %lld, must be from %lld to %lld",
+			(long long)json_integer_value(v), (long long)low, (long long)high);
 	}
 	*out = json_integer_value(v);
 	return QB_OK;
@@ -96,7 +93,7 @@ enum qb_err qb_param_real(const json_t *obj, const char *at, const char *key, do
 		return wrong(at, key, v, "a number", eb);
 	}
 	if (json_number_value(v) < low || json_number_value(v) > high) {
-		return qb_fail(eb, QB_EJOB, "%s%s%s: is %g, must be from %g to %g", at, dot(at), key,
+		return qb_fail_field(eb, QB_EJOB, at, key, "is %g, must be from %g to %g",
 			json_number_value(v), low, high);
 	}
 	*out = json_number_value(v);
@@ -146,15 +143,17 @@ enum qb_err qb_param_reals(const json_t *obj, const char *at, const char *key, d
 		return wrong(at, key, v, "a number or a list of numbers", eb);
 	}
 	if (json_array_size(v) > (size_t)cap) {
-		return qb_fail(eb, QB_EJOB, "%s%s%s: has %zu entries, at most %d are possible", at,
-			dot(at), key, json_array_size(v), cap);
+		return qb_fail_field(eb, QB_EJOB, at, key, "has %zu entries, at most %d are possible",
+			json_array_size(v), cap);
 	}
 	for (n = 0; n < (int)json_array_size(v); n++) {
 		const json_t *e = json_array_get(v, (size_t)n);
 
 		if (!json_is_number(e) || !isfinite(json_number_value(e))) {
-			return qb_fail(eb, QB_EJOB, "%s%s%s[%d]: is %s, must be a number", at, dot(at),
-				key, n, kind(e));
+			char here[128];
+
+			snprintf(here, sizeof(here), "%.60s%s%.40s[%d]", at, *at ? "." : "", key, n);
+			return qb_fail_field(eb, QB_EJOB, here, "", "is %s, must be a number", kind(e));
 		}
 		out[n] = json_number_value(e);
 	}
@@ -170,6 +169,16 @@ static void list(const char *const *names, char *out, size_t size)
 	for (int i = 0; names[i] && n < size; i++) {
 		n += (size_t)snprintf(out + n, size - n, "%s%s", i ? ", " : "", names[i]);
 	}
+}
+
+static int count(const char *const *names)
+{
+	int n = 0;
+
+	while (names[n]) {
+		n++;
+	}
+	return n;
 }
 
 /* The index of s in names; -1: it is not there. */
@@ -195,7 +204,9 @@ enum qb_err qb_param_choice(const json_t *obj, const char *at, const char *key,
 	}
 	if (find(names, s) < 0) {
 		list(names, all, sizeof(all));
-		return qb_fail(eb, QB_EJOB, "%s%s%s: is \"%.100s\", must be one of %s", at, dot(at), key, s, all);
+		qb_fail_field(eb, QB_EJOB, at, key, "is \"%.100s\", must be one of %s", s, all);
+		qb_near_note(eb, s, names, count(names));
+		return QB_EJOB;
 	}
 	*out = find(names, s);
 	return QB_OK;
@@ -206,7 +217,7 @@ enum qb_err qb_param_choices(const json_t *obj, const char *at, const char *key,
 {
 	const json_t *array = NULL, *v;
 	unsigned chosen = 0;
-	char all[512];
+	char all[512], here[128];
 	size_t i;
 
 	QB_TRY(qb_param_array(obj, at, key, &array, eb));
@@ -215,7 +226,10 @@ enum qb_err qb_param_choices(const json_t *obj, const char *at, const char *key,
 
 		if (k < 0) {
 			list(names, all, sizeof(all));
-			return qb_fail(eb, QB_EJOB, "%s%s%s[%zu]: must be one of %s", at, dot(at), key, i, all);
+			snprintf(here, sizeof(here), "%.60s%s%.40s[%zu]", at, *at ? "." : "", key, i);
+			qb_fail_field(eb, QB_EJOB, here, "", "must be one of %s", all);
+			qb_near_note(eb, json_string_value(v), names, count(names));
+			return QB_EJOB;
 		}
 		chosen |= 1u << k;
 	}
@@ -238,8 +252,9 @@ enum qb_err qb_param_only(const json_t *obj, const char *at, const char *const *
 		}
 		if (!known[i]) {
 			list(known, all, sizeof(all));
-			return qb_fail(eb, QB_EJOB, "%s%s%.100s: there is no such field; the fields are %s",
-				at, dot(at), key, all);
+			qb_fail_field(eb, QB_EJOB, at, key, "there is no such field; the fields are %s", all);
+			qb_near_note(eb, key, known, count(known));
+			return QB_EJOB;
 		}
 	}
 	return QB_OK;

@@ -9,6 +9,7 @@
 
 #include "core/analysis/sqnr_db.h"
 #include "core/experiment/describe.h"
+#include "core/experiment/described.h"
 #include "core/experiment/export.h"
 #include "core/experiment/gates.h"
 #include "core/experiment/kinds.h"
@@ -198,13 +199,23 @@ static json_t *result_of(struct ptq *p)
 		qb_describe_machine(p->spec.threads), "float", float_row(p), "schemes", schemes);
 }
 
+enum qb_err qb_check_ptq(struct qb_job *job, struct qb_errbuf *eb)
+{
+	struct qb_ptq_spec spec;
+	enum qb_err err = qb_ptq_spec_parse(&spec, job, NULL, eb);
+
+	err = err == QB_OK ? qb_described_network(job, &spec, eb) : err;
+	qb_ptq_spec_fini(&spec);
+	return err;
+}
+
 enum qb_err qb_experiment_ptq(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
 {
 	struct ptq p = {.job = job};
 	json_t *made = NULL;
 	enum qb_err err;
 
-	QB_TRY_OUT(qb_ptq_spec_parse(&p.spec, job, eb));
+	QB_TRY_OUT(qb_ptq_spec_parse(&p.spec, job, NULL, eb));
 	QB_TRY_OUT(load(&p, eb));
 	QB_TRY_OUT(run_sweep(&p, eb));
 	QB_TRY_OUT(run_latency(&p, eb));

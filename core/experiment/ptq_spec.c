@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/analysis/metrics.h"
 #include "core/base/size.h"
 #include "core/experiment/export.h"
 #include "core/experiment/params.h"
@@ -31,14 +32,14 @@ static enum qb_err read_group(const json_t *obj, const char *at, struct qb_schem
 
 	QB_TRY(qb_param_int(obj, at, "group_size", 2, 4096, &size, eb));
 	if (part->format.block) {
-		return qb_fail(eb, QB_EJOB, "%s.granularity: %s has its scale per block of %d; leave "
-			"granularity out", at, part->format.name, part->format.block);
+		return qb_fail_field(eb, QB_EJOB, at, "granularity", "%s has its scale per block of %d; leave "
+			"granularity out", part->format.name, part->format.block);
 	}
 	if (snprintf(name, sizeof(name), "%s_g%d", part->format.name, (int)size) >=
 		(int)sizeof(name) || part->format.kind != QB_FORMAT_INT || part->format.asymmetric ||
 		qb_format_parse(&part->format, name, NULL) != QB_OK) {
-		return qb_fail(eb, QB_EJOB, "%s.granularity: per_group needs a symmetric integer format, "
-			"such as int4", at);
+		return qb_fail_field(eb, QB_EJOB, at, "granularity", "per_group needs a symmetric integer format, "
+			"such as int4");
 	}
 	return QB_OK;
 }
@@ -64,7 +65,7 @@ static enum qb_err read_part(const json_t *obj, const char *at, struct qb_scheme
 	QB_TRY(qb_param_choice(obj, at, "scale", scale_kinds, &scale, eb));
 	QB_TRY(qb_param_string(obj, at, "format", &format, eb));
 	if (format && qb_scheme_part_parse(part, format, eb) != QB_OK) {
-		return qb_fail_in(eb, QB_EJOB, "%s.format", at);
+		return qb_fail_in_field(eb, QB_EJOB, at, "format");
 	}
 	part->range.method = (enum qb_range_method)method;
 	part->range.power_of_two = scale;
@@ -75,19 +76,19 @@ static enum qb_err read_part(const json_t *obj, const char *at, struct qb_scheme
 		QB_TRY(read_group(obj, at, part, eb));
 		granularity = QB_PER_BLOCK;
 	} else if (json_object_get(obj, "group_size")) {
-		return qb_fail(eb, QB_EJOB, "%s.group_size: is for \"granularity\": \"per_group\"", at);
+		return qb_fail_field(eb, QB_EJOB, at, "group_size", "is for \"granularity\": \"per_group\"");
 	} else if (granularity == QB_PER_BLOCK && !part->format.block &&
 		!json_object_get(obj, "granularity")) {
 		granularity = QB_PER_TENSOR;
 	}
 	if (part->format.block && json_object_get(obj, "granularity") &&
 		granularity != QB_PER_BLOCK) {
-		return qb_fail(eb, QB_EJOB, "%s.granularity: %s has its scale per block of %d; leave "
-			"granularity out", at, part->format.name, part->format.block);
+		return qb_fail_field(eb, QB_EJOB, at, "granularity", "%s has its scale per block of %d; leave "
+			"granularity out", part->format.name, part->format.block);
 	}
 	if (!part->format.block && granularity == QB_PER_BLOCK) {
-		return qb_fail(eb, QB_EJOB, "%s.granularity: per_block needs a block format such as "
-			"mxfp4 or int4_g32", at);
+		return qb_fail_field(eb, QB_EJOB, at, "granularity", "per_block needs a block format such as "
+			"mxfp4 or int4_g32");
 	}
 	part->granularity = (enum qb_granularity)granularity;
 	QB_TRY(qb_param_bool(obj, at, "symmetric", &symmetric, eb));
@@ -115,11 +116,11 @@ static enum qb_err read_half(const json_t *obj, const char *at, const char *key,
 		return read_part(v, here, part, eb);
 	}
 	if (!json_is_string(v)) {
-		return qb_fail(eb, QB_EJOB, "%s: must be the name of a format, null (stays float) or an "
-			"object with \"format\"", here);
+		return qb_fail_field(eb, QB_EJOB, at, key, "must be the name of a format, null (stays float) or an "
+			"object with \"format\"");
 	}
 	if (qb_scheme_part_parse(part, json_string_value(v), eb) != QB_OK) {
-		return qb_fail_in(eb, QB_EJOB, "%s", here);
+		return qb_fail_in_field(eb, QB_EJOB, at, key);
 	}
 	return QB_OK;
 }
@@ -176,7 +177,7 @@ static enum qb_err read_halves(const json_t *v, const char *at, const struct job
 		QB_TRY(qb_param_string(v, at, "scheme", &name, eb));
 	}
 	if (name && qb_scheme_parse(out, name, eb) != QB_OK) {
-		return qb_fail_in(eb, QB_EJOB, "%s%s", at, json_is_object(v) ? ".scheme" : "");
+		return qb_fail_in_field(eb, QB_EJOB, at, json_is_object(v) ? "scheme" : "");
 	}
 	if (out->carried) {
 		return QB_OK; /* the file says all */
@@ -186,8 +187,8 @@ static enum qb_err read_halves(const json_t *v, const char *at, const struct job
 	} else if (json_is_string(v)) {
 		/* All is said. */
 	} else {
-		return qb_fail(eb, QB_EJOB, "%s: must be the name of a scheme, such as int8, E4 or w4a8, "
-			"or an object with weights and activations", at);
+		return qb_fail_field(eb, QB_EJOB, at, "", "must be the name of a scheme, such as int8, E4 or w4a8, "
+			"or an object with weights and activations");
 	}
 	take_defaults(&out->weights, &weight_defaults);
 	take_defaults(&out->activations, &activation_defaults);
@@ -265,7 +266,7 @@ static enum qb_err read_scheme(const json_t *v, const char *at, const struct job
 	}
 	QB_TRY(qb_param_string(v, at, "name", &name, eb));
 	if (name && (!*name || strlen(name) >= sizeof(out->name))) {
-		return qb_fail(eb, QB_EJOB, "%s.name: must have 1 to %zu characters", at,
+		return qb_fail_field(eb, QB_EJOB, at, "name", "must have 1 to %zu characters",
 			sizeof(out->name) - 1);
 	}
 	if (name) {
@@ -293,7 +294,13 @@ static enum qb_err read_methods(struct qb_method_list *out, const json_t *scheme
 	return qb_method_list_parse(out, own ? own : job_methods, own ? here : "methods", eb);
 }
 
-static enum qb_err read_schemes(struct qb_ptq_spec *s, const json_t *spec, struct qb_errbuf *eb)
+static void in_schemes(size_t i, char *out, size_t size)
+{
+	snprintf(out, size, "schemes[%zu]", i);
+}
+
+static enum qb_err read_schemes(struct qb_ptq_spec *s, const json_t *spec, qb_scheme_path *path,
+	struct qb_errbuf *eb)
 {
 	struct job_parts job;
 	const json_t *list, *methods;
@@ -303,7 +310,7 @@ static enum qb_err read_schemes(struct qb_ptq_spec *s, const json_t *spec, struc
 	QB_TRY(qb_param_object(spec, "", "weights", &job.weights, eb));
 	QB_TRY(qb_param_object(spec, "", "activations", &job.activations, eb));
 	if (json_array_size(list) < 1 || json_array_size(list) > QB_PTQ_SCHEMES_MAX) {
-		return qb_fail(eb, QB_EJOB, "schemes: give 1 to %d schemes, such as [\"int8\", \"E4\"]",
+		return qb_fail_field(eb, QB_EJOB, "", "schemes", "give 1 to %d schemes, such as [\"int8\", \"E4\"]",
 			QB_PTQ_SCHEMES_MAX);
 	}
 	s->scheme = calloc(json_array_size(list), sizeof(*s->scheme));
@@ -312,16 +319,17 @@ static enum qb_err read_schemes(struct qb_ptq_spec *s, const json_t *spec, struc
 		return qb_fail(eb, QB_ENOMEM, "no memory for the schemes");
 	}
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		char at[32];
+		char at[32], other[32];
 
-		snprintf(at, sizeof(at), "schemes[%zu]", i);
+		path(i, at, sizeof(at));
 		s->schemes++; /* whatever it holds is freed */
 		QB_TRY(read_scheme(json_array_get(list, i), at, &job, &s->scheme[i], eb));
 		QB_TRY(read_methods(&s->methods[i], json_array_get(list, i), at, methods, eb));
 		for (size_t k = 0; k < i; k++) {
 			if (!strcmp(s->scheme[k].name, s->scheme[i].name)) {
-				return qb_fail(eb, QB_EJOB, "%s: \"%s\" is already schemes[%zu]; give one of "
-					"them another name", at, s->scheme[i].name, k);
+				path(k, other, sizeof(other));
+				return qb_fail_field(eb, QB_EJOB, at, "", "\"%s\" is already %s; give one of "
+					"them another name", s->scheme[i].name, other);
 			}
 		}
 	}
@@ -370,8 +378,8 @@ static enum qb_err read_preprocess(struct qb_ptq_spec *s, const json_t *spec, st
 	QB_TRY(read_factor(obj, "std", 1, s->factor + 2 * QB_PTQ_CHANNELS_MAX, &p->stds, eb));
 	for (int i = 0; i < p->stds; i++) {
 		if (p->std[i] == 0) {
-			return qb_fail(eb, QB_EJOB, "preprocess.std[%d]: is 0, and values are divided by it",
-				i);
+			qb_fail(eb, QB_EJOB, "is 0, and values are divided by it");
+			return qb_fail_in_entry(eb, QB_EJOB, "preprocess.std", (size_t)i);
 		}
 	}
 	return QB_OK;
@@ -392,7 +400,7 @@ static enum qb_err read_latency(struct qb_ptq_spec *s, const json_t *spec, int t
 		return QB_OK;
 	}
 	if (!json_is_object(v)) {
-		return qb_fail(eb, QB_EJOB, "latency: must be an object, or false to leave it out");
+		return qb_fail_field(eb, QB_EJOB, "", "latency", "must be an object, or false to leave it out");
 	}
 	QB_TRY(qb_param_only(v, "latency", known, eb));
 	QB_TRY(qb_param_bool(v, "latency", "profile", &s->profile, eb));
@@ -407,7 +415,7 @@ static enum qb_err read_latency(struct qb_ptq_spec *s, const json_t *spec, int t
 }
 
 enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
-	struct qb_errbuf *eb)
+	qb_scheme_path *path, struct qb_errbuf *eb)
 {
 	static const char *const known[] = {"type", "model", "data", "metric", "seed", "preprocess",
 		"schemes", "weights", "activations", "methods", "calibration", "samples", "latency", "threads",
@@ -425,6 +433,7 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	QB_TRY(qb_job_input(job, "model", &out->model_path, &out->model_name, eb));
 	QB_TRY(qb_job_input(job, "data", &out->data_path, &out->data_name, eb));
 	QB_TRY(qb_param_string(spec, "", "metric", &out->metric, eb));
+	QB_TRY(qb_metric_check_name(out->metric, eb));
 	QB_TRY(qb_param_int(spec, "", "seed", 0, INT64_MAX, &out->seed, eb));
 	QB_TRY(qb_param_int(spec, "", "threads", 1, job->host->threads, &threads, eb));
 	out->threads = (int)threads;
@@ -443,7 +452,7 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	QB_TRY(qb_export_parse(&out->exports, job, eb));
 	QB_TRY(read_preprocess(out, spec, eb));
 	QB_TRY(read_latency(out, spec, job->host->threads, eb));
-	return read_schemes(out, spec, eb);
+	return read_schemes(out, spec, path ? path : in_schemes, eb);
 }
 
 struct qb_sweep_options qb_ptq_sweep_options(const struct qb_ptq_spec *spec)

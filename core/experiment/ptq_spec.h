@@ -34,9 +34,12 @@ struct qb_ptq_spec {
 	unsigned exports; /* QB_EXPORT_... */
 };
 
-/* Strings are borrowed from the job; qb_ptq_spec_fini frees the rest. */
+/* Where scheme i stands in the job, for messages: "schemes[1]" in a ptq job. */
+typedef void qb_scheme_path(size_t i, char *out, size_t size);
+
+/* Strings are borrowed from the job; qb_ptq_spec_fini frees the rest, also after an error. path: NULL for a ptq job's. */
 enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
-	struct qb_errbuf *eb);
+	qb_scheme_path *path, struct qb_errbuf *eb);
 /* What such a job asks of its sweep, whose progress is the caller's to hear. */
 struct qb_sweep_options qb_ptq_sweep_options(const struct qb_ptq_spec *spec);
 void qb_ptq_spec_fini(struct qb_ptq_spec *spec);

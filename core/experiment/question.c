@@ -13,6 +13,7 @@
 struct question {
 	const json_t *body; /* without "ask" */
 	const char *version;
+	int threads;
 };
 
 static enum qb_err ask_types(const struct question *q, json_t **answer, struct qb_errbuf *eb)
@@ -34,6 +35,27 @@ static enum qb_err ask_round(const struct question *q, json_t **answer, struct q
 	return qb_round_values(q->body, answer, eb);
 }
 
+static enum qb_err ask_check(const struct question *q, json_t **answer, struct qb_errbuf *eb)
+{
+	static const char *const known[] = {"job", "uploads", NULL};
+	const json_t *job, *uploads;
+	struct qb_errbuf why = {0};
+	json_t *error;
+	enum qb_err err;
+
+	QB_TRY(qb_param_only(q->body, "", known, eb));
+	QB_TRY(qb_param_object(q->body, "", "job", &job, eb));
+	QB_TRY(qb_param_object(q->body, "", "uploads", &uploads, eb));
+	err = qb_job_check_spec(job, uploads, q->threads, &why);
+	*answer = json_pack("{s:b}", "ok", err == QB_OK);
+	if (err != QB_OK) {
+		error = qb_error_json(&why);
+		json_object_update(*answer, error);
+		json_decref(error);
+	}
+	return *answer ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for the answer");
+}
+
 /* Beside these, every kind of job that is live. */
 static const struct {
 	const char *name;
@@ -42,6 +64,7 @@ static const struct {
 	{"types", ask_types},
 	{"format", ask_format},
 	{"round", ask_round},
+	{"check", ask_check},
 };
 
 static void unheard(void *arg, json_t *event)
@@ -85,7 +108,7 @@ enum qb_err qb_question_answer(const json_t *question, const char *version, int 
 {
 	const char *name = "";
 	const struct qb_experiment *kind;
-	struct question q = {.version = version};
+	struct question q = {.version = version, .threads = threads};
 	json_t *body;
 	enum qb_err err;
 

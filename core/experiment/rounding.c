@@ -118,7 +118,7 @@ enum qb_err qb_round_values(const json_t *question, json_t **answer, struct qb_e
 		err = begin_format(&r, name, range, eb);
 		if (err != QB_OK) {
 			json_decref(r.rows);
-			return qb_fail_in(eb, err, "formats[%zu]", i);
+			return qb_fail_in_entry(eb, QB_EJOB, "formats", i);
 		}
 		for (int k = 0; k < count; k++) {
 			round_one(&r, (float)fmin(fmax(value[k], -FLT_MAX), FLT_MAX));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/near.h"
 #include "core/base/size.h"
 #include "core/graph/graph.h"
 #include "core/quant/quantization.h"
@@ -158,6 +159,17 @@ int qb_source_find(const struct qb_source *source, const char *name)
 		}
 	}
 	return -1;
+}
+
+void qb_source_near(const struct qb_source *source, const char *name, struct qb_errbuf *eb)
+{
+	const char **names = calloc((size_t)source->count + 1, sizeof(*names));
+
+	for (int i = 0; names && i < source->count; i++) {
+		names[i] = source->tensor[i].name;
+	}
+	qb_near_note(eb, names ? name : NULL, names, source->count);
+	free(names);
 }
 
 bool qb_source_seekable(const struct qb_source *source)

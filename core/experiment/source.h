@@ -26,6 +26,8 @@ void qb_source_close(struct qb_source **source);
 const char *qb_source_name(const struct qb_source *source); /* for people */
 int qb_source_count(const struct qb_source *source);
 const struct qb_source_tensor *qb_source_tensor(const struct qb_source *source, int i);
+/* Adds the names of tensors near to one that is unknown to the error in eb. */
+void qb_source_near(const struct qb_source *source, const char *name, struct qb_errbuf *eb);
 int qb_source_find(const struct qb_source *source, const char *name); /* -1: none */
 
 /* Whether reading anywhere is as good as reading forwards: not inside a .npz. */

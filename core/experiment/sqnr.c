@@ -66,14 +66,14 @@ static enum qb_err parse_formats(struct sqnr *s, struct qb_errbuf *eb)
 
 	QB_TRY(qb_param_array(s->job->spec, "", "formats", &list, eb));
 	if (json_array_size(list) < 1 || json_array_size(list) > FORMATS_MAX) {
-		return qb_fail(eb, QB_EJOB, "formats: takes 1 to %d names such as \"int8\"", FORMATS_MAX);
+		return qb_fail_field(eb, QB_EJOB, "", "formats", "takes 1 to %d names such as \"int8\"", FORMATS_MAX);
 	}
 	json_array_foreach(list, i, v) {
 		enum qb_err err = json_is_string(v) ? qb_format_parse(&s->format[i], json_string_value(v), eb)
 			: qb_fail(eb, QB_EJOB, "takes the name of a format");
 
 		if (err != QB_OK) {
-			return qb_fail_in(eb, err, "formats[%zu]", i);
+			return qb_fail_in_entry(eb, QB_EJOB, "formats", i);
 		}
 	}
 	s->formats = (int)i;
@@ -87,7 +87,7 @@ static enum qb_err parse_distributions(struct sqnr *s, struct qb_errbuf *eb)
 
 	QB_TRY(qb_param_array(s->job->spec, "", "distributions", &list, eb));
 	if (json_array_size(list) < 1 || json_array_size(list) > DISTRIBUTIONS_MAX) {
-		return qb_fail(eb, QB_EJOB, "distributions: takes 1 to %d objects such as {\"name\": "
+		return qb_fail_field(eb, QB_EJOB, "", "distributions", "takes 1 to %d objects such as {\"name\": "
 			"\"gaussian\", \"sigma\": 1}", DISTRIBUTIONS_MAX);
 	}
 	s->distribution = calloc(json_array_size(list) + 1, sizeof(*s->distribution));
@@ -113,7 +113,7 @@ static enum qb_err parse_range(struct sqnr *s, struct qb_errbuf *eb)
 		return QB_OK;
 	}
 	if (v && !json_is_number(v)) {
-		return qb_fail(eb, QB_EJOB, "range: takes \"optimal\" or a positive number");
+		return qb_fail_field(eb, QB_EJOB, "", "range", "takes \"optimal\" or a positive number");
 	}
 	return qb_param_real(s->job->spec, "", "range", 1e-30, 1e30, &s->range, eb);
 }
@@ -140,7 +140,7 @@ static enum qb_err parse_dot(struct sqnr *s, struct qb_errbuf *eb)
 	if (format) {
 		s->dot_format = true;
 		err = qb_format_parse(&s->other_format, format, eb);
-		return err == QB_OK ? QB_OK : qb_fail_in(eb, err, "dot.format");
+		return err == QB_OK ? QB_OK : qb_fail_in_field(eb, QB_EJOB, "dot", "format");
 	}
 	return QB_OK;
 }
@@ -175,7 +175,7 @@ static enum qb_err parse_sweep(struct sqnr *s, struct qb_errbuf *eb)
 	QB_TRY(qb_param_real(sweep, "sweep", "outlier_sigma", 1e-3, 1e6, &s->outlier_sigma, eb));
 	QB_TRY(qb_param_array(sweep, "sweep", "values", &values, eb));
 	if (s->parameter < 0 || json_array_size(values) < 1 || json_array_size(values) > VALUES_MAX) {
-		return qb_fail(eb, QB_EJOB, "sweep: takes a parameter (bits, nu, clip, range or outlier_mass) and 1 "
+		return qb_fail_field(eb, QB_EJOB, "", "sweep", "takes a parameter (bits, nu, clip, range or outlier_mass) and 1 "
 			"to %d values", VALUES_MAX);
 	}
 	json_array_foreach(values, i, v) {
@@ -183,10 +183,10 @@ static enum qb_err parse_sweep(struct sqnr *s, struct qb_errbuf *eb)
 
 		if (!json_is_number(v) || !(x >= limits[s->parameter].low && x <= limits[s->parameter].high) ||
 			(limits[s->parameter].whole && x != floor(x))) {
-			return qb_fail(eb, QB_EJOB, "sweep.values[%zu]: %s takes %s from %g to %g", i,
-				parameter_names[s->parameter],
+			qb_fail(eb, QB_EJOB, "%s takes %s from %g to %g", parameter_names[s->parameter],
 				limits[s->parameter].whole ? "whole numbers" : "numbers",
 				limits[s->parameter].low, limits[s->parameter].high);
+			return qb_fail_in_entry(eb, QB_EJOB, "sweep.values", i);
 		}
 		s->value[i] = x;
 	}
@@ -224,8 +224,9 @@ static enum qb_err check_sweep(const struct sqnr *s, struct qb_errbuf *eb)
 
 	for (int i = 0; s->swept && s->parameter == SWEEP_BITS && i < s->formats; i++) {
 		if (!has_bits(&s->format[i])) {
-			return qb_fail(eb, QB_EJOB, "formats[%d]: %s has no bits to change; a sweep over bits takes "
-				"integers and floats such as int8, E4, fp8_e3m4", i, s->format[i].name);
+			qb_fail(eb, QB_EJOB, "%s has no bits to change; a sweep over bits takes integers and floats "
+				"such as int8, E4, fp8_e3m4", s->format[i].name);
+			return qb_fail_in_entry(eb, QB_EJOB, "formats", (size_t)i);
 		}
 	}
 	for (int i = 0; !changes && i < s->distributions; i++) {
@@ -234,7 +235,7 @@ static enum qb_err check_sweep(const struct sqnr *s, struct qb_errbuf *eb)
 		changes = qb_named_distribution_vary(&varied, &s->distribution[i],
 			parameter_names[s->parameter], s->value[0], s->outlier_sigma);
 	}
-	return changes ? QB_OK : qb_fail(eb, QB_EJOB, "sweep.parameter: no distribution here has %s",
+	return changes ? QB_OK : qb_fail_field(eb, QB_EJOB, "sweep", "parameter", "no distribution here has %s",
 		parameter_names[s->parameter]);
 }
 
@@ -490,7 +491,7 @@ static enum qb_err run_points(const struct sqnr *s, struct qb_errbuf *eb)
 			if (err != QB_OK && failed == QB_OK) {
 #pragma omp atomic write
 				failed = err;
-				qb_fail(eb, err, "%s", own.text);
+				*eb = own;
 			}
 		}
 	}
@@ -627,6 +628,30 @@ static json_t *sweep_json(const struct sqnr *s)
 	return json_pack("{s:s, s:o}", "parameter", parameter_names[s->parameter], "values", values);
 }
 
+static void release(struct sqnr *s)
+{
+	for (int i = 0; s->distribution && i <= s->distributions; i++) {
+		qb_named_distribution_fini(&s->distribution[i]);
+	}
+	free(s->distribution);
+	free(s->row);
+	free(s);
+}
+
+enum qb_err qb_check_sqnr(struct qb_job *job, struct qb_errbuf *eb)
+{
+	struct sqnr *s = calloc(1, sizeof(*s));
+	enum qb_err err;
+
+	if (!s) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the job");
+	}
+	s->job = job;
+	err = parse(s, eb);
+	release(s);
+	return err;
+}
+
 enum qb_err qb_experiment_sqnr(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
 {
 	struct sqnr *s = calloc(1, sizeof(*s));
@@ -649,11 +674,6 @@ enum qb_err qb_experiment_sqnr(struct qb_job *job, json_t **result, struct qb_er
 		rows_json(s), "crossings", crossings_json(s));
 	err = *result ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for the result");
 out:
-	for (int i = 0; s->distribution && i <= s->distributions; i++) {
-		qb_named_distribution_fini(&s->distribution[i]);
-	}
-	free(s->distribution);
-	free(s->row);
-	free(s);
+	release(s);
 	return err;
 }

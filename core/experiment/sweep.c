@@ -484,10 +484,6 @@ static enum qb_err run(struct runner *r, const struct qb_graph *model, struct qb
 
 	batch = choose_batch(model, QB_MIN(s->samples, s->calibration_samples), rows, eb, &err);
 	QB_TRY(err);
-	if (QB_MIN(s->samples, s->calibration_samples) * rows < batch) {
-		return qb_fail(eb, QB_EJOB, "data: %lld samples calibrate and %lld are evaluated, and the model takes %lld at "
-			"a time", (long long)(s->calibration_samples * rows), (long long)(s->samples * rows), (long long)batch);
-	}
 	if (qb_model_batch(model)) {
 		keep_whole_batches(&s->samples, batch, rows);
 		keep_whole_batches(&s->calibration_samples, batch, rows);
@@ -514,6 +510,27 @@ static enum qb_err run(struct runner *r, const struct qb_graph *model, struct qb
 	return take_results(r, eb);
 }
 
+enum qb_err qb_sweep_count(const struct qb_sweep_options *opt, int64_t count, int64_t rows,
+	int64_t batch, int64_t *calibrated, int64_t *evaluated, struct qb_errbuf *eb)
+{
+	int64_t first = QB_MIN(opt->calibration_samples, count);
+	int64_t rest = count - (opt->held_out ? first : 0);
+
+	if (rest == 0) {
+		return qb_fail_field(eb, QB_EJOB, "calibration", "held_out", "all %lld samples of the data calibrate, and "
+			"none is left to be evaluated; give calibration.samples less", (long long)first);
+	}
+	rest = opt->samples ? QB_MIN(opt->samples, rest) : rest;
+	if (QB_MIN(first, rest) * rows < batch) {
+		return qb_fail_field(eb, QB_EJOB, "", "data", "%lld samples calibrate and %lld are evaluated, and the model "
+			"takes %lld at a time", (long long)(first * rows), (long long)(rest * rows),
+			(long long)batch);
+	}
+	*calibrated = first;
+	*evaluated = rest;
+	return QB_OK;
+}
+
 static enum qb_err sweep_create(struct qb_sweep **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep_options *opt, struct qb_errbuf *eb)
 {
@@ -527,15 +544,8 @@ static enum qb_err sweep_create(struct qb_sweep **out, const struct qb_graph *mo
 	for (int i = 0; i < s->rows; i++) {
 		s->row[i].reports = json_object();
 	}
-	s->calibration_samples = QB_MIN(opt->calibration_samples, qb_dataset_count(data));
-	s->samples = qb_dataset_count(data) - (opt->held_out ? s->calibration_samples : 0);
-	if (s->samples == 0) {
-		return qb_fail(eb, QB_EJOB, "calibration.held_out: all %lld samples of the data calibrate, and none is left to "
-			"be evaluated; give calibration.samples less", (long long)s->calibration_samples);
-	}
-	if (opt->samples && opt->samples < s->samples) {
-		s->samples = opt->samples;
-	}
+	QB_TRY(qb_sweep_count(opt, qb_dataset_count(data), qb_dataset_rows(data), qb_model_batch(model),
+		&s->calibration_samples, &s->samples, eb));
 	return qb_variants_create(s, model, opt, eb);
 }
 

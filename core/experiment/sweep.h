@@ -65,6 +65,10 @@ struct qb_sweep {
 	struct qb_sweep_row *row;        /* [schemes] */
 };
 
+/* How many of `count` samples of `rows` rows calibrate and how many are evaluated; fails where a model that takes
+ * `batch` rows at a time (0: any number) gets too few. */
+enum qb_err qb_sweep_count(const struct qb_sweep_options *opt, int64_t count, int64_t rows,
+	int64_t batch, int64_t *calibrated, int64_t *evaluated, struct qb_errbuf *eb);
 enum qb_err qb_sweep_run(struct qb_sweep **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep_options *opt, struct qb_errbuf *eb);
 void qb_sweep_destroy(struct qb_sweep **sweep);

@@ -8,6 +8,7 @@
 
 #include "core/analysis/sqnr_db.h"
 #include "core/base/size.h"
+#include "core/experiment/described.h"
 #include "core/experiment/kinds.h"
 #include "core/experiment/params.h"
 #include "core/experiment/survey.h"
@@ -45,7 +46,7 @@ static enum qb_err parse_formats(struct tensor_job *t, struct qb_errbuf *eb)
 	QB_TRY(qb_param_array(t->job->spec, "", "formats", &list, eb));
 	n = list ? json_array_size(list) : QB_COUNT(usual_formats);
 	if (n < 1 || n > FORMATS_MAX) {
-		return qb_fail(eb, QB_EJOB, "formats: takes 1 to %d names such as \"int8\"", FORMATS_MAX);
+		return qb_fail_field(eb, QB_EJOB, "", "formats", "takes 1 to %d names such as \"int8\"", FORMATS_MAX);
 	}
 	for (size_t i = 0; i < n; i++) {
 		const char *name = list ? json_string_value(json_array_get(list, i)) : usual_formats[i];
@@ -53,7 +54,7 @@ static enum qb_err parse_formats(struct tensor_job *t, struct qb_errbuf *eb)
 				       : qb_fail(eb, QB_EJOB, "takes the name of a format");
 
 		if (err != QB_OK) {
-			return qb_fail_in(eb, err, "formats[%zu]", i);
+			return qb_fail_in_entry(eb, QB_EJOB, "formats", i);
 		}
 	}
 	t->opt.format = t->format;
@@ -98,7 +99,7 @@ static enum qb_err parse(struct tensor_job *t, struct qb_errbuf *eb)
 	QB_TRY(qb_param_choice(spec, "", "range", ranges, &range, eb));
 	QB_TRY(qb_param_array(spec, "", "tensors", &t->only, eb));
 	if (block & (block - 1)) {
-		return qb_fail(eb, QB_EJOB, "block: is %lld, must be a power of two", (long long)block);
+		return qb_fail_field(eb, QB_EJOB, "", "block", "is %lld, must be a power of two", (long long)block);
 	}
 	if (!json_object_get(spec, "data") == !json_object_get(spec, "model")) {
 		return qb_fail(eb, QB_EJOB, "give either data (.npy, .npz or .safetensors) or model (.onnx)");
@@ -132,8 +133,10 @@ static enum qb_err check_names(const struct tensor_job *t, struct qb_errbuf *eb)
 
 	json_array_foreach(t->only, i, v) {
 		if (!json_is_string(v) || qb_source_find(t->source, json_string_value(v)) < 0) {
-			return qb_fail(eb, QB_EJOB, "tensors[%zu]: %.200s has no tensor \"%.200s\"", i,
-				qb_source_name(t->source), json_is_string(v) ? json_string_value(v) : "");
+			qb_fail(eb, QB_EJOB, "%.200s has no tensor \"%.200s\"", qb_source_name(t->source),
+				json_is_string(v) ? json_string_value(v) : "");
+			qb_source_near(t->source, json_string_value(v), eb);
+			return qb_fail_in_entry(eb, QB_EJOB, "tensors", i);
 		}
 	}
 	return QB_OK;
@@ -154,7 +157,7 @@ static enum qb_err axis_of(const struct tensor_job *t, const struct qb_source_te
 	if (t->axis != AXIS_AS_USED) {
 		*axis = (int)(t->axis < 0 ? t->axis + s->ndim : t->axis);
 		if (s->ndim > 1 && (*axis < 0 || *axis >= s->ndim)) {
-			return qb_fail(eb, QB_EJOB, "axis: is %d, but %.100s has %d dimensions", (int)t->axis, s->name,
+			return qb_fail_field(eb, QB_EJOB, "", "axis", "is %d, but %.100s has %d dimensions", (int)t->axis, s->name,
 				s->ndim);
 		}
 	}
@@ -373,6 +376,30 @@ static enum qb_err survey_all(struct tensor_job *t, struct qb_errbuf *eb)
 		}
 	}
 	return QB_OK;
+}
+
+enum qb_err qb_check_tensor(struct qb_job *job, struct qb_errbuf *eb)
+{
+	struct tensor_job *t = calloc(1, sizeof(*t));
+	const json_t *v;
+	size_t i;
+	enum qb_err err;
+
+	if (!t) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the job");
+	}
+	t->job = job;
+	QB_TRY_OUT(parse(t, eb));
+	json_array_foreach(t->only, i, v) {
+		err = json_object_get(job->spec, "data") ? qb_described_array(job, json_string_value(v), eb) : QB_OK;
+		if (err != QB_OK) {
+			qb_fail_in_entry(eb, err, "tensors", i);
+			break;
+		}
+	}
+out:
+	free(t);
+	return err;
 }
 
 enum qb_err qb_experiment_tensor(struct qb_job *job, json_t **result, struct qb_errbuf *eb)

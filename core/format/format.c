@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "core/base/near.h"
 #include "core/base/size.h"
 
 /* Hardware formats and the talk's names. Columns: name, bits, signed, exponent bits, mantissa bits, bias, real scale,
@@ -303,6 +305,54 @@ static bool parse_group(struct qb_format *f, const char *name)
 	return true;
 }
 
+/* Names that people use for several formats, or for one under another name. */
+static const char *meant(const char *word)
+{
+	static const struct {
+		const char *word, *names;
+	} meanings[] = {
+		{"fp8", "E4, e4m3fn, e5m2"}, {"float8", "E4, e4m3fn, e5m2"}, {"f8", "E4, e4m3fn, e5m2"},
+		{"fp6", "mxfp6, e2m3, e3m2"}, {"float6", "mxfp6, e2m3, e3m2"},
+		{"fp4", "mxfp4, nvfp4, e2m1"}, {"float4", "mxfp4, nvfp4, e2m1"}, {"f4", "mxfp4, nvfp4, e2m1"},
+		{"float16", "fp16"}, {"half", "fp16"}, {"f16", "fp16"}, {"bfloat16", "bf16"}, {"bfloat", "bf16"},
+		{"fp32", "fp16, bf16, tf32"}, {"int", "int8, int4, int16"}, {"mx", "mxfp8, mxfp6, mxfp4"}, {"mxfp", "mxfp8, mxfp6, mxfp4"},
+	};
+
+	for (size_t i = 0; i < QB_COUNT(meanings); i++) {
+		if (!strcasecmp(word, meanings[i].word)) {
+			return meanings[i].names;
+		}
+	}
+	return NULL;
+}
+
+enum qb_err qb_format_unknown(struct qb_errbuf *eb, const char *word, const char *what,
+	const char *const *more, int count)
+{
+	enum { NAMES_MAX = 64 };
+	const char *names[NAMES_MAX], *known = meant(word);
+	char near[100];
+	int n = 0;
+
+	for (int i = 0; n < NAMES_MAX && i < count; i++) {
+		names[n++] = more[i];
+	}
+	for (int i = 0; n < NAMES_MAX && qb_format_common_name(i); i++) {
+		names[n++] = qb_format_common_name(i);
+	}
+	if (known) {
+		snprintf(near, sizeof(near), "%s", known);
+	} else {
+		qb_near(word, names, n, near, sizeof(near));
+	}
+	qb_fail(eb, QB_EINVAL, "\"%.60s\" is no %s; near it are %s; the formats are %s", word, what, near,
+		understood);
+	if (eb) {
+		snprintf(eb->near, sizeof(eb->near), "%s", near);
+	}
+	return QB_EINVAL;
+}
+
 enum qb_err qb_format_parse(struct qb_format *out, const char *name, struct qb_errbuf *eb)
 {
 	static const char letters[] =
@@ -319,8 +369,7 @@ enum qb_err qb_format_parse(struct qb_format *out, const char *name, struct qb_e
 	/* sscanf skips spaces and takes signs; a name has neither. */
 	if (name[strspn(name, letters)] || strlen(name) >= sizeof(f.name) ||
 		!(parse_element(&f, name) || parse_block(&f, name) || parse_group(&f, name))) {
-		return qb_fail(eb, QB_EINVAL,
-			"\"%.60s\" is no number format; the names understood are %s", name, understood);
+		return qb_format_unknown(eb, name, "number format", NULL, 0);
 	}
 	snprintf(f.name, sizeof(f.name), "%s", name);
 	*out = f;

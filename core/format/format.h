@@ -70,6 +70,10 @@ bool qb_format_has_nan(const struct qb_format *f);
 uint32_t qb_format_value_code(const struct qb_format *f, float value);
 
 /* Names worth offering in a list, in order; NULL at the end. */
+/* The error of a word that is no format, nor one of more[count] (which may be none), with the names near it. what: what
+ * it should be, as "number format". */
+enum qb_err qb_format_unknown(struct qb_errbuf *eb, const char *word, const char *what,
+	const char *const *more, int count);
 const char *qb_format_common_name(int i);
 
 /* Every finite value of the canonical grid, ascending, without repeats (for formats up to 16 bits).

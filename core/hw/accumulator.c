@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/near.h"
 #include "core/base/size.h"
 
 enum qb_err qb_accumulator_parse(struct qb_accumulator *out, const char *name, struct qb_errbuf *eb)
@@ -18,9 +19,11 @@ enum qb_err qb_accumulator_parse(struct qb_accumulator *out, const char *name, s
 	const char *digits = !strncmp(name, "fixed", 5) ? name + 5
 		: !strncmp(name, "int", 3)              ? name + 3
 							: "";
+	const char *names[QB_COUNT(named)];
 	size_t n = strspn(digits, "0123456789");
 
 	for (size_t i = 0; i < QB_COUNT(named); i++) {
+		names[i] = named[i].name;
 		if (!strcmp(name, named[i].name)) {
 			*out = named[i];
 			return QB_OK;
@@ -31,7 +34,9 @@ enum qb_err qb_accumulator_parse(struct qb_accumulator *out, const char *name, s
 		snprintf(out->name, sizeof(out->name), "%.15s", name);
 		return QB_OK;
 	}
-	return qb_fail(eb, QB_EINVAL,
+	qb_fail(eb, QB_EINVAL,
 		"\"%.40s\" is no accumulator; there are fixed (wide enough to be exact), fixedN (N from 1 to %d bits), "
 		"fp16, bf16 and fp32", name, QB_ACCUMULATOR_BITS_MAX);
+	qb_near_note(eb, name, names, QB_COUNT(named));
+	return QB_EINVAL;
 }

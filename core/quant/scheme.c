@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/size.h"
 
@@ -53,6 +54,23 @@ static bool parse_wa(struct qb_scheme *s, const char *name)
 	return true;
 }
 
+/* The error of a word that is no part of a scheme, or no scheme. */
+static enum qb_err unknown(const char *word, bool scheme, struct qb_errbuf *eb)
+{
+	static const char *const more[] = {"float32", "fp8_auto", "carried", "w4a8", "w8a8"};
+	static const char *const floats[] = {"fp32", "f32", "float", "full", "none"};
+
+	qb_format_unknown(eb, word, scheme ? "scheme: no wBaA such as w4a8, no WEIGHTS/ACTIVATIONS, no number "
+		"format for both" : "number format", more, scheme ? (int)QB_COUNT(more) : 2);
+	for (size_t i = 0; eb && i < QB_COUNT(floats); i++) {
+		if (!strcasecmp(word, floats[i])) {
+			qb_fail(eb, QB_EINVAL, "\"%s\" is called float32 here", word);
+			snprintf(eb->near, sizeof(eb->near), "float32");
+		}
+	}
+	return QB_EINVAL;
+}
+
 enum qb_err qb_scheme_part_parse(struct qb_scheme_part *out, const char *format,
 	struct qb_errbuf *eb)
 {
@@ -63,7 +81,9 @@ enum qb_err qb_scheme_part_parse(struct qb_scheme_part *out, const char *format,
 	if (!out->quantized) {
 		return QB_OK;
 	}
-	QB_TRY(qb_format_parse(&out->format, any ? "E4" : format, eb));
+	if (qb_format_parse(&out->format, any ? "E4" : format, eb) != QB_OK) {
+		return strncmp(format, "values(", 7) ? unknown(format, false, eb) : QB_EINVAL;
+	}
 	if (any) {
 		snprintf(out->format.name, sizeof(out->format.name), "fp8_auto");
 	}
@@ -102,8 +122,7 @@ enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_e
 		QB_TRY(parse_halves(&s, name, eb));
 	} else if (!parse_wa(&s, name)) {
 		if (qb_scheme_part_parse(&s.weights, name, eb) != QB_OK) {
-			return qb_fail_in(eb, QB_EINVAL,
-				"no scheme of the form wBaA such as w4a8 or WEIGHTS/ACTIVATIONS, and");
+			return strncmp(name, "values(", 7) ? unknown(name, true, eb) : QB_EINVAL;
 		}
 		s.activations = s.weights;
 	}

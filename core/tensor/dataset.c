@@ -2,27 +2,18 @@
 #include "core/tensor/dataset.h"
 
 #include <stdlib.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/base/arena.h"
 #include "core/base/size.h"
-
-struct bound {
-	struct qb_input_spec spec;
-	int entry;
-	size_t size;                  /* elements of one row */
-	int64_t channels, inner;      /* of one row, for preprocessing */
-};
 
 struct qb_dataset {
 	struct qb_archive *archive;
 	struct qb_arena *arena;
 	struct qb_preprocess preprocess;
 	int inputs;
-	struct bound *input;
-	int labels; /* entry, or -1 */
-	int64_t count, rows; /* samples; rows that make one */
+	struct qb_bound_input *input;
+	struct qb_binding bound;
 };
 
 struct qb_dataset_reader {
@@ -31,144 +22,6 @@ struct qb_dataset_reader {
 	void *raw;               /* samples as stored */
 	size_t raw_bytes;
 };
-
-static size_t sample_size(const struct qb_archive_entry *e)
-{
-	size_t n = 1;
-
-	for (int i = 1; i < e->ndim; i++) {
-		n *= (size_t)e->dim[i];
-	}
-	return n;
-}
-
-static int find_array(const struct qb_archive *a, const struct qb_input_spec *s, int inputs)
-{
-	int i = qb_archive_find(a, s->name);
-
-	return i < 0 && inputs == 1 ? qb_archive_find(a, "x") : i;
-}
-
-static void list_arrays(const struct qb_archive *a, char *out, size_t size)
-{
-	size_t n = 0;
-
-	out[0] = '\0';
-	for (int i = 0; i < qb_archive_count(a) && n < size; i++) {
-		n += (size_t)snprintf(out + n, size - n, "%s%.40s", i ? ", " : "",
-			qb_archive_entry(a, i)->name);
-	}
-}
-
-/* skip: dimensions of the array between the batch and those of the input: 0, or 1 for several rows a sample. */
-static bool fits(const struct qb_input_spec *s, const struct qb_archive_entry *e, int skip)
-{
-	if (s->ndim + skip != e->ndim || s->ndim < 1) {
-		return false;
-	}
-	for (int i = 1; i < s->ndim; i++) {
-		if (s->dim[i] >= 0 && s->dim[i] != e->dim[i + skip]) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* True when the data would fit with its channels moved from the last dimension to the second. */
-static bool is_channels_last(const struct qb_input_spec *s, const struct qb_archive_entry *e)
-{
-	return s->ndim == 4 && e->ndim == 4 && s->dim[1] == e->dim[3] && s->dim[2] == e->dim[1] &&
-		s->dim[3] == e->dim[2];
-}
-
-static enum qb_err wrong_shape(const struct qb_input_spec *s, const struct qb_archive_entry *e,
-	struct qb_errbuf *eb)
-{
-	char have[128], want[128], *p;
-
-	qb_shape_print(e->dim, e->ndim, have, sizeof(have));
-	qb_shape_print(s->dim, s->ndim, want, sizeof(want));
-	/* The batch is free, whatever stands there. */
-	p = strchr(want, s->ndim > 1 ? ',' : ']');
-	return qb_fail(eb, QB_EJOB,
-		"data: array \"%.60s\" has shape %s, and the model's input \"%.60s\" wants [N%s%s", e->name,
-		have, s->name, p ? p : "]",
-		is_channels_last(s, e) ? "; its channels come last: transpose it to (0, 3, 1, 2)" : "");
-}
-
-static enum qb_err check_dtype(const struct qb_input_spec *s, const struct qb_archive_entry *e,
-	struct qb_errbuf *eb)
-{
-	bool is_integer = e->dtype != QB_F32 && e->dtype != QB_F64 && e->dtype != QB_F16 &&
-		e->dtype != QB_BF16;
-
-	if (s->dtype == QB_F32 || s->dtype == e->dtype || (s->dtype == QB_I64 && is_integer) ||
-		(s->dtype == QB_I32 && e->dtype == QB_I64)) {
-		return QB_OK;
-	}
-	return qb_fail(eb, QB_EJOB,
-		"data: array \"%.60s\" is %s, and the model's input \"%.60s\" wants %s", e->name,
-		qb_dtype_name(e->dtype), s->name, qb_dtype_name(s->dtype));
-}
-
-static enum qb_err check_channels(const char *what, int count, const struct bound *b,
-	struct qb_errbuf *eb)
-{
-	if (count > 1 && count != b->channels) {
-		return qb_fail(eb, QB_EJOB,
-			"preprocess.%s: has %d values, and input \"%.60s\" has %lld channels", what, count,
-			b->spec.name, (long long)b->channels);
-	}
-	return QB_OK;
-}
-
-static enum qb_err bind_input(struct qb_dataset *d, int i, struct qb_errbuf *eb)
-{
-	struct bound *b = &d->input[i];
-	const struct qb_archive_entry *e;
-	char names[300];
-	int64_t rows;
-	int skip;
-
-	b->entry = find_array(d->archive, &b->spec, d->inputs);
-	if (b->entry < 0) {
-		list_arrays(d->archive, names, sizeof(names));
-		return qb_fail(eb, QB_EJOB,
-			"data: no array named \"%.60s\"%s for the model's input; the file holds %s",
-			b->spec.name, d->inputs == 1 ? " or \"x\"" : "", names);
-	}
-	e = qb_archive_entry(d->archive, b->entry);
-	skip = fits(&b->spec, e, 1);
-	rows = skip ? e->dim[1] : 1;
-	if ((!skip && !fits(&b->spec, e, 0)) || rows < 1) {
-		return wrong_shape(&b->spec, e, eb);
-	}
-	QB_TRY(check_dtype(&b->spec, e, eb));
-	d->rows = i == 0 ? rows : d->rows;
-	if (i == 0) {
-		d->count = e->ndim ? e->dim[0] : 1;
-	} else if (e->dim[0] != d->count) {
-		return qb_fail(eb, QB_EJOB, "data: array \"%.60s\" has %lld samples, \"%.60s\" has %lld",
-			e->name, (long long)e->dim[0],
-			qb_archive_entry(d->archive, d->input[0].entry)->name, (long long)d->count);
-	} else if (rows != d->rows) {
-		return qb_fail(eb, QB_EJOB, "data: array \"%.60s\" has %lld rows a sample, \"%.60s\" has "
-			"%lld", e->name, (long long)rows,
-			qb_archive_entry(d->archive, d->input[0].entry)->name, (long long)d->rows);
-	}
-	for (int k = 1; k < b->spec.ndim; k++) {
-		b->spec.dim[k] = e->dim[k + skip];
-	}
-	b->size = sample_size(e) / (size_t)rows;
-	b->channels = b->spec.ndim > 1 ? b->spec.dim[1] : 1;
-	b->inner = b->channels ? (int64_t)b->size / b->channels : 0;
-	if (b->spec.dtype == QB_F32) {
-		QB_TRY(check_channels("scale", d->preprocess.scales, b, eb));
-		QB_TRY(check_channels("mean", d->preprocess.means, b, eb));
-		QB_TRY(check_channels("std", d->preprocess.stds, b, eb));
-	}
-	return QB_OK;
-}
 
 static const float *copy_floats(struct qb_arena *arena, const float *v, int n)
 {
@@ -208,24 +61,12 @@ static enum qb_err open_dataset(struct qb_dataset *d, const char *path,
 	d->inputs = input_count;
 	QB_TRY(qb_archive_open(&d->archive, path, eb));
 	QB_TRY(take_preprocess(d, p, eb));
+	QB_TRY(qb_bind_arrays(&d->bound, d->input, qb_archive_entry(d->archive, 0),
+		qb_archive_count(d->archive), inputs, input_count, p, eb));
 	for (int i = 0; i < input_count; i++) {
-		d->input[i].spec = inputs[i];
 		d->input[i].spec.name = qb_arena_strdup(d->arena, inputs[i].name);
 		if (!d->input[i].spec.name) {
 			return qb_fail(eb, QB_ENOMEM, "no memory for a dataset");
-		}
-		QB_TRY(bind_input(d, i, eb));
-	}
-	if (d->count == 0) {
-		return qb_fail(eb, QB_EJOB, "data: the file holds no samples");
-	}
-	d->labels = qb_archive_find(d->archive, "y");
-	if (d->labels >= 0) {
-		const struct qb_archive_entry *e = qb_archive_entry(d->archive, d->labels);
-
-		if (e->ndim < 1 || e->dim[0] != d->count) {
-			return qb_fail(eb, QB_EJOB, "data: array \"y\" has %lld labels for %lld samples",
-				(long long)(e->ndim ? e->dim[0] : 1), (long long)d->count);
 		}
 	}
 	return QB_OK;
@@ -262,12 +103,12 @@ void qb_dataset_close(struct qb_dataset **dataset)
 
 int64_t qb_dataset_count(const struct qb_dataset *dataset)
 {
-	return dataset->count;
+	return dataset->bound.count;
 }
 
 int64_t qb_dataset_rows(const struct qb_dataset *dataset)
 {
-	return dataset->rows;
+	return dataset->bound.rows;
 }
 
 const struct qb_input_spec *qb_dataset_input(const struct qb_dataset *dataset, int input)
@@ -277,12 +118,12 @@ const struct qb_input_spec *qb_dataset_input(const struct qb_dataset *dataset, i
 
 const struct qb_archive_entry *qb_dataset_labels(const struct qb_dataset *dataset)
 {
-	return dataset->labels < 0 ? NULL : qb_archive_entry(dataset->archive, dataset->labels);
+	return dataset->bound.labels < 0 ? NULL : qb_archive_entry(dataset->archive, dataset->bound.labels);
 }
 
 size_t qb_dataset_label_size(const struct qb_dataset *dataset)
 {
-	return dataset->labels < 0 ? 0 : sample_size(qb_dataset_labels(dataset));
+	return dataset->bound.labels < 0 ? 0 : qb_sample_size(qb_dataset_labels(dataset));
 }
 
 enum qb_err qb_dataset_reader_create(struct qb_dataset_reader **out,
@@ -299,9 +140,9 @@ enum qb_err qb_dataset_reader_create(struct qb_dataset_reader **out,
 	for (int i = 0; i < dataset->inputs; i++) {
 		QB_TRY_OUT(qb_array_open(&r->array[i], dataset->archive, dataset->input[i].entry, eb));
 	}
-	if (dataset->labels >= 0) {
+	if (dataset->bound.labels >= 0) {
 		QB_TRY_OUT(qb_array_open(&r->array[dataset->inputs], dataset->archive,
-			dataset->labels, eb));
+			dataset->bound.labels, eb));
 	}
 	*out = r;
 	r = NULL;
@@ -345,7 +186,7 @@ static float pick(const float *v, int n, int64_t c)
 	return v[n > 1 ? c : 0];
 }
 
-static void preprocess(const struct qb_preprocess *p, const struct bound *b, float *x,
+static void preprocess(const struct qb_preprocess *p, const struct qb_bound_input *b, float *x,
 	int64_t count)
 {
 	if (!p->scales) {
@@ -405,9 +246,9 @@ static enum qb_err read_input(struct qb_dataset_reader *r, int i, int64_t first,
 	void *dst, struct qb_errbuf *eb)
 {
 	const struct qb_dataset *d = r->dataset;
-	const struct bound *b = &d->input[i];
+	const struct qb_bound_input *b = &d->input[i];
 	enum qb_dtype have = qb_archive_entry(d->archive, b->entry)->dtype;
-	size_t n = b->size * (size_t)(count * d->rows);
+	size_t n = b->size * (size_t)(count * d->bound.rows);
 
 	if (have == b->spec.dtype) {
 		QB_TRY(qb_array_read(r->array[i], first, count, dst, eb));
@@ -421,7 +262,7 @@ static enum qb_err read_input(struct qb_dataset_reader *r, int i, int64_t first,
 		}
 	}
 	if (b->spec.dtype == QB_F32) {
-		preprocess(&d->preprocess, b, dst, count * d->rows);
+		preprocess(&d->preprocess, b, dst, count * d->bound.rows);
 	}
 	return QB_OK;
 }
@@ -459,7 +300,7 @@ enum qb_err qb_dataset_read(struct qb_dataset_reader *reader, int64_t first, int
 	for (int i = 0; i < reader->dataset->inputs; i++) {
 		QB_TRY(read_input(reader, i, first, count, input[i], eb));
 	}
-	if (labels && reader->dataset->labels >= 0) {
+	if (labels && reader->dataset->bound.labels >= 0) {
 		QB_TRY(read_labels(reader, first, count, labels, eb));
 	}
 	return QB_OK;

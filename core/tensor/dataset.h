@@ -6,31 +6,13 @@
 #ifndef QB_TENSOR_DATASET_H
 #define QB_TENSOR_DATASET_H
 
-#include "core/tensor/archive.h"
-
-/* (x * scale - mean) / std in float32, in that order; one value each, or one a channel (dimension 1 of the input). */
-struct qb_preprocess {
-	int scales, means, stds;
-	const float *scale, *mean, *std;
-};
-
-/* What a network wants: dim[0] is the batch and is not compared; negative dimensions fit anything. */
-struct qb_input_spec {
-	const char *name;
-	enum qb_dtype dtype;
-	int ndim;
-	int64_t dim[QB_MAX_DIMS];
-};
+#include "core/tensor/binding.h"
 
 struct qb_dataset;
 struct qb_dataset_reader; /* one thread's; reading forwards is cheap */
 
-/* Arrays are named after the inputs, or "x" where there is one input. Labels: array "y", if there is one.
- * preprocess (or NULL) applies to float inputs; integer arrays feed float inputs as they are. All arrays have the same
- * first dimension.
- *
- * Arrays with one dimension more than the inputs, [N, K, ...], hold samples of K rows each: pairs of sentences, the
- * windows of a sound. The network runs every row; a metric sees the K outputs of a sample together. */
+/* Binds the file's arrays (binding.h). preprocess (or NULL) applies to float inputs; integer arrays feed float inputs
+ * as they are. */
 enum qb_err qb_dataset_open(struct qb_dataset **out, const char *path,
 	const struct qb_input_spec *inputs, int input_count, const struct qb_preprocess *preprocess,
 	struct qb_errbuf *eb);

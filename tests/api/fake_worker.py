@@ -56,6 +56,17 @@ def step(job, verb, arg):
         sys.stderr.write("about to die\n")
         sys.stderr.flush()
         os.kill(os.getpid(), arg)
+    elif verb == "default_term":
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    elif verb == "stop_once":  # as a debugger or an operator would, in the first start of the job
+        if not os.path.exists(arg):
+            open(arg, "x", encoding="ascii").close()
+            os.kill(os.getpid(), signal.SIGSTOP)
+    elif verb == "siblings":  # what lies beside each input
+        say("log", level="info", text=json.dumps({k: os.listdir(os.path.dirname(job[k]["path"])) for k in ("model", "data")}))
+    elif verb == "folder":
+        with open(arg, "a", encoding="ascii") as f:
+            f.write(job["workdir"] + "\n")
     elif verb == "exit":
         sys.exit(arg)
     elif verb == "fail":

@@ -308,7 +308,7 @@ class Jobs(Case):
     def test_worker__misbehaves__job_fails_with_a_reason_and_nothing_else(self):
         for steps, code, words in (
                 ([["fail", "node c1: no"]], "bad_model", "node c1: no"),
-                ([["kill", 9]], "worker_crashed", "signal 9 (SIGKILL), most likely"),
+                ([["kill", 9]], "worker_crashed", "signal 9 (SIGKILL) from outside"),
                 ([["kill", 11]], "worker_crashed", "about to die"),
                 ([["exit", 0]], "worker_crashed", "without a result"),
                 ([["exit", 3]], "worker_crashed", "status 3")):

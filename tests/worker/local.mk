@@ -14,3 +14,5 @@ check_SCRIPTS += tests/worker/test_diagnose.py
 EXTRA_DIST += tests/worker/test_diagnose.py
 check_SCRIPTS += tests/worker/test_operators.py
 EXTRA_DIST += tests/worker/operators.py tests/worker/test_operators.py
+check_SCRIPTS += tests/worker/test_check.py
+EXTRA_DIST += tests/worker/test_check.py

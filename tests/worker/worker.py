@@ -11,9 +11,9 @@ SHARED = os.environ.get("QB_SHARED", "../shared")
 
 
 class Failed(Exception):
-    def __init__(self, code, detail):
+    def __init__(self, code, detail, event=None):
         super().__init__(f"{code}: {detail}")
-        self.code, self.detail = code, detail
+        self.code, self.detail, self.event = code, detail, event
 
 
 class Case(unittest.TestCase):
@@ -51,7 +51,7 @@ def run(job, *options, timeout=600):
         worker.stdout.close()
     last = events[-1] if events else {}
     if last.get("event") == "error":
-        raise Failed(last["code"], last["detail"])
+        raise Failed(last["code"], last["detail"], last)
     if status != 0 or last.get("event") != "result":
         raise Failed("crash", f"exit status {status}, last event {last}")
     return last["result"], events

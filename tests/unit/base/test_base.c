@@ -59,6 +59,37 @@ static void err_fail__long_text__is_cut_not_overrun(void **state)
 	}
 }
 
+static void err_fail_field__path_of_a_job__is_a_json_pointer(void **state)
+{
+	static const struct {
+		const char *at, *key, *path, *pointer;
+	} rows[] = {
+		{"", "metric", "metric", "/metric"},
+		{"schemes[2].weights", "format", "schemes[2].weights.format", "/schemes/2/weights/format"},
+		{"schemes[12]", "", "schemes[12]", "/schemes/12"},
+		{"schemes[0].layers[\"a.b/[1]~c\"]", "weights", "schemes[0].layers[\"a.b/[1]~c\"].weights",
+			"/schemes/0/layers/a.b~1[1]~0c/weights"},
+		{"latency", "x.y/z", "latency.x.y/z", "/latency/x.y~1z"},
+		{"", "", "", ""},
+	};
+	struct qb_errbuf eb;
+	char text[200];
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(rows); i++) {
+		assert_int_equal(qb_fail_field(&eb, QB_EJOB, rows[i].at, rows[i].key, "is %d", 3), QB_EJOB);
+		snprintf(text, sizeof(text), "%s: is 3", rows[i].path);
+		assert_string_equal(eb.text, text);
+		assert_string_equal(eb.field, rows[i].pointer);
+	}
+	qb_fail(&eb, QB_EINVAL, "no");
+	assert_string_equal(eb.field, "");
+	qb_fail_in_entry(&eb, QB_EJOB, "formats", 3);
+	assert_string_equal(eb.text, "formats[3]: no");
+	assert_string_equal(eb.field, "/formats/3");
+	assert_int_equal(qb_fail_field(NULL, QB_EJOB, "a", "b", "no"), QB_EJOB);
+}
+
 static void err_name__every_code__is_a_distinct_word(void **state)
 {
 	static const enum qb_err codes[] = {
@@ -232,6 +263,7 @@ int main(void)
 		cmocka_unit_test(err_fail__null_buffer__returns_the_code),
 		cmocka_unit_test(err_fail_in__sentence_present__is_prefixed),
 		cmocka_unit_test(err_fail__long_text__is_cut_not_overrun),
+		cmocka_unit_test(err_fail_field__path_of_a_job__is_a_json_pointer),
 		cmocka_unit_test(err_name__every_code__is_a_distinct_word),
 		cmocka_unit_test(arena_alloc__many_sizes__aligned_zeroed_disjoint),
 		cmocka_unit_test(arena_alloc__product_overflows__is_null),

@@ -117,10 +117,10 @@ static void plan__one_has_exclusive_time__those_who_asked_earlier_wait(void **un
 	assert_int_equal(p.exclusive, 1);
 	assert_false(p.grant);
 	assert_false(p.stalled);
-	assert_true(p.again == 150);
+	assert_true(p.again == 101);
 }
 
-static void plan__exclusive_run_does_nothing__is_ended(void **unused)
+static void plan__exclusive_run_does_nothing__is_told_and_ended(void **unused)
 {
 	const struct qb_sched_run runs[] = {exclusive(QB_EXCLUSIVE_GRANTED, 1, 40)};
 	struct qb_sched_state s = state(runs, 1);
@@ -129,10 +129,13 @@ static void plan__exclusive_run_does_nothing__is_ended(void **unused)
 	assert_true(qb_sched_plan(&s).stalled);
 	s.now = 99.9;
 	assert_false(qb_sched_plan(&s).stalled);
+	assert_true(qb_sched_plan(&s).silent);
+	s.now = 44;
+	assert_false(qb_sched_plan(&s).silent);
 	s.now = 1000;
 	s.stall_seconds = 0;
 	assert_false(qb_sched_plan(&s).stalled);
-	assert_true(qb_sched_plan(&s).again == 0);
+	assert_true(qb_sched_plan(&s).silent);
 }
 
 static void plan__exclusive_run_has_ended__others_go_on(void **unused)
@@ -221,7 +224,7 @@ int main(void)
 		cmocka_unit_test(plan__host_pauses__nothing_starts_until_it_is_over),
 		cmocka_unit_test(plan__two_ask_for_exclusive_time__the_first_gets_it_and_nothing_starts),
 		cmocka_unit_test(plan__one_has_exclusive_time__those_who_asked_earlier_wait),
-		cmocka_unit_test(plan__exclusive_run_does_nothing__is_ended),
+		cmocka_unit_test(plan__exclusive_run_does_nothing__is_told_and_ended),
 		cmocka_unit_test(plan__exclusive_run_has_ended__others_go_on),
 		cmocka_unit_test(host_pause__fails_again_and_again__doubles_up_to_half_a_minute),
 		cmocka_unit_test(fate__every_way_to_end__is_as_documented),

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "daemon/oom.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/util.h"
+
+/* The number behind the first word of a line that is this word; -1 where there is none. */
+static int64_t count_in(char *take_path, const char *word)
+{
+	FILE *f = fopen(take_path, "re");
+	char line[256], name[64];
+	int64_t n, found = -1;
+
+	while (f && found < 0 && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%63s %" SCNd64, name, &n) == 2 && !strcmp(name, word)) {
+			found = n;
+		}
+	}
+	if (f) {
+		fclose(f);
+	}
+	free(take_path);
+	return found;
+}
+
+/* The path of our group in version 2's hierarchy, whose line begins with "0::". */
+static char *group(const char *proc_root)
+{
+	char *path = qb_format("%s/proc/self/cgroup", proc_root), line[1024], *found = NULL;
+	FILE *f = fopen(path, "re");
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "0::/", 4)) {
+			line[strcspn(line, "\n")] = '\0';
+			found = strdup(line + 3);
+		}
+	}
+	if (f) {
+		fclose(f);
+	}
+	free(path);
+	return found;
+}
+
+int64_t qb_oom_kills(const char *proc_root, const char *cgroup_root)
+{
+	char *own = group(proc_root);
+	int64_t n = own ? count_in(qb_format("%s/sys/fs/cgroup%s/memory.events", cgroup_root, own), "oom_kill") : -1;
+
+	free(own);
+	return n >= 0 ? n : count_in(qb_format("%s/proc/vmstat", proc_root), "oom_kill");
+}

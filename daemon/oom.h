@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The kernel's own count of processes that it killed for want of memory: what a SIGKILL came from is not guessed.
+ */
+#ifndef QB_DAEMON_OOM_H
+#define QB_DAEMON_OOM_H
+
+#include <stdint.h>
+
+/* Of our control group (memory.events, which counts kills by any kind of shortage), or where there is none of the whole
+ * machine (/proc/vmstat). -1 where the kernel does not tell. Both arguments are "" except in tests. */
+int64_t qb_oom_kills(const char *proc_root, const char *cgroup_root);
+
+#endif
