@@ -38,7 +38,7 @@ enum cli_exit {
 	X('a', "fresh", NULL, "compute even if the server has the same job's results") \
 	X('N', "name", "NAME", "name for people") \
 	X('q', "state", "STATE", "queued, running, succeeded, failed or cancelled") \
-	X('l', "limit", "N", "at most so many rows") \
+	X('l', "limit", "N", "at most so many rows; default 100, 0: all") \
 	X('t', "threads", "N", "worker threads (default: all processors)") \
 	X('o', "out", "FOLDER", "where the job's artifacts go") \
 	X('h', "help", NULL, "this text")

@@ -277,35 +277,99 @@ static enum cli_exit show_answer(struct cli *cli, struct cli_http *http, const c
 	return code;
 }
 
-static void print_list(const json_t *answer)
-{
-	print_jobs(json_object_get(answer, "jobs"));
-}
+enum { PAGE_MAX = 1000 /* jobs that the server gives at once */ };
 
-enum cli_exit cli_list(struct cli *cli)
+/* The filters of a list as a query's beginning; false where it does not fit. */
+static bool list_path(const struct cli *cli, char *path, size_t size)
 {
 	static const struct {
 		char key;
 		const char *name;
-	} filters[] = {{'q', "state"}, {'y', "type"}, {'l', "limit"}};
-	struct cli_http *http = cli_http_create(cli);
-	char path[512] = "/v1/jobs";
-	size_t used = strlen(path);
-	enum cli_exit code = http ? CLI_OK : cli_fail(CLI_USAGE, "no memory");
+	} filters[] = {{'q', "state"}, {'y', "type"}};
+	int used = snprintf(path, size, "/v1/jobs?");
+	char *escaped;
 
 	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
 		const char *value = cli->opt[(int)filters[i].key];
-		char *escaped = value ? cli_http_escape(value) : NULL;
 
-		if (escaped && used < sizeof(path)) {
-			used += (size_t)snprintf(path + used, sizeof(path) - used, "%c%s=%s",
-				strchr(path, '?') ? '&' : '?', filters[i].name, escaped);
+		escaped = value ? cli_http_escape(value) : NULL;
+		if (escaped && used < (int)size) {
+			used += snprintf(path + used, size - (size_t)used, "%s=%s&", filters[i].name, escaped);
 		}
 		free(escaped);
 	}
-	if (code == CLI_OK) {
-		code = show_answer(cli, http, path, print_list);
+	for (int i = 0; i < cli->args; i++) {
+		escaped = cli_http_escape(cli->arg[i]);
+		if (escaped && used < (int)size) {
+			used += snprintf(path + used, size - (size_t)used, "%s%s%s", i ? "%20" : "q=", escaped,
+				i + 1 < cli->args ? "" : "&");
+		}
+		free(escaped);
 	}
+	return used < (int)size;
+}
+
+/* Page after page, up to `limit` jobs (0: all), into one answer as the server gives it. */
+static enum cli_exit list_pages(struct cli_http *http, const char *filters, long limit, json_t **all)
+{
+	json_t *jobs = json_array(), *page = NULL, *next = NULL, *total = NULL;
+	enum cli_exit code = CLI_OK;
+	char path[1200];
+
+	do {
+		long left = limit ? limit - (long)json_array_size(jobs) : PAGE_MAX;
+		const char *before = json_string_value(next);
+
+		snprintf(path, sizeof(path), "%slimit=%ld%s%s", filters, left < PAGE_MAX ? left : PAGE_MAX,
+			before ? "&before=" : "", before ? before : "");
+		code = cli_http_call(http, "GET", path, NULL, &page);
+		json_array_extend(jobs, json_object_get(page, "jobs"));
+		json_decref(next);
+		next = json_incref(json_object_get(page, "next"));
+		total = total ? total : json_incref(json_object_get(page, "total"));
+		json_decref(page);
+		page = NULL;
+	} while (code == CLI_OK && json_is_string(next) && (!limit || (long)json_array_size(jobs) < limit));
+	if (code == CLI_OK) {
+		*all = json_pack("{s:O, s:O?, s:O?}", "jobs", jobs, "total", total, "next", next);
+	}
+	json_decref(jobs);
+	json_decref(next);
+	json_decref(total);
+	return code;
+}
+
+static void print_list(const json_t *answer)
+{
+	const json_t *jobs = json_object_get(answer, "jobs");
+	json_int_t total = json_integer_value(json_object_get(answer, "total"));
+
+	print_jobs(jobs);
+	if (total > (json_int_t)json_array_size(jobs)) {
+		printf("the latest %zu of %lld jobs; --limit 0 lists all\n", json_array_size(jobs), (long long)total);
+	}
+}
+
+enum cli_exit cli_list(struct cli *cli)
+{
+	struct cli_http *http = cli_http_create(cli);
+	char path[1024], *end = NULL;
+	const char *text = cli->opt['l'];
+	long limit = text ? strtol(text, &end, 10) : 100;
+	json_t *answer = NULL;
+	enum cli_exit code;
+
+	if (text && (*end || end == text || limit < 0)) {
+		code = cli_fail(CLI_USAGE, "--limit: \"%.40s\" is no number of rows; 0 lists all", text);
+	} else if (!list_path(cli, path, sizeof(path))) {
+		code = cli_fail(CLI_USAGE, "the filters are too long");
+	} else {
+		code = http ? list_pages(http, path, limit, &answer) : cli_fail(CLI_USAGE, "no memory");
+	}
+	if (code == CLI_OK) {
+		cli->opt['j'] ? cli_print_json(answer) : print_list(answer);
+	}
+	json_decref(answer);
 	cli_http_destroy(&http);
 	return code;
 }

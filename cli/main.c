@@ -26,7 +26,8 @@ static const struct cli_command commands[] = {
 		1, cli_submit},
 	{"watch", SERVER "c", "ID", "follow a job until it ends, then print its results", 1, 1,
 		cli_watch},
-	{"list", SERVER "qly", "", "jobs, the latest first", 0, 0, cli_list},
+	{"list", SERVER "qly", "[WORD...]", "jobs, the latest first; those with all of the words in id, type, state or names of\n"
+		"files", 0, 20, cli_list},
 	{"show", SERVER "c", "ID", "a job and its results", 1, 1, cli_show},
 	{"cancel", SERVER, "ID...", "take jobs out of the queue, or stop them", 1, 1000, cli_cancel},
 	{"retry", SERVER, "ID", "queue a job again", 1, 1, cli_retry},

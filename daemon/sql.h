@@ -36,7 +36,11 @@
 
 #define JOB_FILTER \
 	"(?1 IS NULL OR j.state = ?1) AND (?2 IS NULL OR j.type = ?2) AND " \
-	USES_INPUT("model", "?3") "AND " USES_INPUT("data", "?4")
+	USES_INPUT("model", "?3") "AND " USES_INPUT("data", "?4") "AND " \
+	/* ?5: words, each of which stands somewhere in what a list shows of the job */ \
+	"(?5 IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?5) w WHERE instr(lower('j' || j.id || " \
+	"' ' || j.type || ' ' || j.state || ' ' || coalesce((SELECT group_concat(i.name, ' ') FROM " \
+	"job_inputs i WHERE i.job = j.id), '')), lower(w.value)) = 0))"
 
 #define METRIC_FROM "FROM metrics x JOIN jobs j ON j.id = x.job WHERE "
 /* Rows of a job that has not succeeded are shown to those who ask for that job while it runs; what a failed one left is
@@ -109,7 +113,7 @@
 	X(JOB_GET, "SELECT " JOB_COLUMNS "FROM jobs j WHERE j.id = ?1") \
 	X(JOB_STATE, "SELECT state, type, attempts FROM jobs WHERE id = ?1") \
 	X(JOB_LIST, "SELECT " JOB_COLUMNS "FROM jobs j WHERE " JOB_FILTER \
-		"AND (?5 IS NULL OR j.id < ?5) ORDER BY j.id DESC LIMIT ?6") \
+		"AND (?6 IS NULL OR j.id < ?6) ORDER BY j.id DESC LIMIT ?7") \
 	X(JOB_COUNT, "SELECT count(*) FROM jobs j WHERE " JOB_FILTER) \
 	X(JOB_NEXT, "SELECT id, spec AS \"spec:json\", attempts FROM jobs WHERE " \
 		"state = 'queued' ORDER BY id LIMIT 1") \

@@ -33,13 +33,28 @@ static bool known_state(const char *state)
 	return false;
 }
 
+/* The words of a text, as a new JSON array; NULL of no text. */
+static json_t *words_of(const char *text)
+{
+	json_t *words = text ? json_array() : NULL;
+
+	while (text && *(text += strspn(text, " \t\r\n"))) {
+		size_t n = strcspn(text, " \t\r\n");
+
+		json_array_append_new(words, json_stringn(text, n));
+		text += n;
+	}
+	return words;
+}
+
 enum MHD_Result qb__jobs_list(struct qb_request *rq)
 {
 	const char *state = qb_query(rq, "state"), *type = qb_query(rq, "type");
 	const char *model = qb_query(rq, "model"), *data = qb_query(rq, "data");
 	struct qb_problem p = {0};
 	int64_t limit, before, total;
-	json_t *rows;
+	json_t *rows, *words;
+	bool read;
 
 	if (!qb_query_limit(rq, &limit, &p) || !qb_query_id(rq, "before", 'j', &before, &p)) {
 		return qb_reply_problem(rq, &p);
@@ -48,9 +63,11 @@ enum MHD_Result qb__jobs_list(struct qb_request *rq)
 		return qb_reply_refuse(rq, 400, "bad_query", "state is \"%.40s\"; give queued, running, succeeded, "
 			"failed or cancelled", state);
 	}
-	if (qb_store_value(qb_reader(rq), QB_SQL_JOB_COUNT, &total, "ssss", state, type, model, data) != QB_FOUND ||
-		!qb_store_list(qb_reader(rq), QB_SQL_JOB_LIST, &rows, "ssssIi", state, type, model, data, before,
-			limit)) {
+	words = words_of(qb_query(rq, "q"));
+	read = qb_store_value(qb_reader(rq), QB_SQL_JOB_COUNT, &total, "ssssj", state, type, model, data, words) == QB_FOUND &&
+		qb_store_list(qb_reader(rq), QB_SQL_JOB_LIST, &rows, "ssssjIi", state, type, model, data, words, before, limit);
+	json_decref(words);
+	if (!read) {
 		return qb_reply_unread(rq);
 	}
 	return qb_reply_page(rq, "jobs", rows, total, limit);

@@ -285,8 +285,8 @@ class Jobs(Case):
         self.assertEqual(self.d.events(j["id"], middle), [e for e in events if e[0] > middle])
         self.assertEqual(len(self.d.call("GET", "/v1/jobs/%s/results" % j["id"], expect=200)["schemes"]), 2)
         csv = self.d.call("GET", "/v1/jobs/%s/results.csv" % j["id"], expect=200).decode().split("\r\n")
-        self.assertTrue(csv[0].startswith("scheme,metric,delta"))
-        self.assertTrue(csv[2].startswith("int8,90,-1,,10,native"))
+        self.assertTrue(csv[0].startswith("scheme,metric,delta,delta_low,delta_high,best,"))
+        self.assertTrue(csv[2].startswith("int8,90,-1,,,,,10,native"))
         rows = self.d.call("GET", "/v1/results?scope=tensor&scheme=E4&tensor=/conv1/weight&limit=1", expect=200)
         self.assertEqual((rows["total"], rows["results"][0]["value"]), (1, None))
         table = self.d.call("GET", "/v1/compare", expect=200)
@@ -300,6 +300,10 @@ class Jobs(Case):
         self.d.wait(fresh["id"])
         page = self.d.call("GET", "/v1/jobs?state=succeeded&type=ptq&model=%s&limit=1" % m["id"], expect=200)
         self.assertEqual((page["total"], page["jobs"][0]["id"], page["next"]), (2, fresh["id"], fresh["id"]))
+        for words, total in (("", 2), (j["id"], 1), ("SUCCEEDED%20ptq", 2), (m["name"][:6].upper(), 2),
+                             ("ptq%20nowhere", 0), ("100%25", 0)):
+            found = self.d.call("GET", "/v1/jobs?limit=1&q=" + words, expect=200)
+            self.assertEqual((found["total"], len(found["jobs"])), (total, min(total, 1)), words)
         page = self.d.call("GET", "/v1/jobs?before=" + page["next"], expect=200)
         self.assertEqual([x["id"] for x in page["jobs"]], [j["id"]])
         self.d.call("DELETE", "/v1/jobs/" + j["id"], expect=204)

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import unittest
+import urllib.parse
 
 BUILD = pathlib.Path(os.environ.get("top_builddir", ".")).resolve()
 RESULT = {"job": "j1", "type": "ptq", "model": "net.onnx", "data": "x.npz", "metric_name": "top1", "samples": 9,
@@ -87,6 +88,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return self.problem(422, "the job has 1 mistake",
                                     [{"field": "schemes[0]", "detail": "no such format"}])
             return self.answer(201, job("j1", "queued", cached=False))
+        if path == "/v1/jobs" and "type=many" in query:
+            asked = urllib.parse.parse_qs(query)
+            last = int(asked.get("before", ["j2501"])[0][1:]) - 1
+            ids = [f"j{i}" for i in range(last, max(last - int(asked["limit"][0]), 0), -1)]
+            return self.answer(200, {"jobs": [job(i) for i in ids], "total": 2500,
+                                     "next": ids[-1] if ids[-1] != "j1" else None})
         if path == "/v1/jobs":
             return self.answer(200, {"jobs": [job("j2", "running", progress={"fraction": 0.25}), job("j1")],
                                      "total": 2, "next": None})
@@ -196,6 +203,21 @@ class Client(unittest.TestCase):
         self.assertEqual(code, 0)
         self.assertIn("running 25 %", out)
         self.assertEqual(self.server.seen[0][1], "/v1/jobs?state=running&limit=5")
+
+    def test_list__more_than_a_page__says_so_or_reads_on(self):
+        code, out, _ = self.quantbench("list", "--type", "many")
+        self.assertEqual((code, len(out.splitlines())), (0, 102))
+        self.assertIn("the latest 100 of 2500 jobs", out)
+        out = self.quantbench("list", "--type", "many", "--limit", "0")[1]
+        self.assertEqual(len(out.splitlines()), 2501)
+        self.assertEqual(out.splitlines()[-1].split()[0], "j1")
+        jobs = json.loads(self.quantbench("list", "--type", "many", "--limit", "1500", "--json")[1])["jobs"]
+        self.assertEqual([j["id"] for j in jobs], [f"j{i}" for i in range(2500, 1000, -1)])
+        self.assertEqual(self.quantbench("list", "--limit", "few")[0], 2)
+
+    def test_list__words__are_asked_of_the_server(self):
+        self.assertEqual(self.quantbench("list", "resnet", "a&b")[0], 0)
+        self.assertEqual(self.server.seen[0][1], "/v1/jobs?q=resnet%20a%26b&limit=100")
 
     def test_cancel__job__tells_its_state(self):
         self.server.final = "cancelled"

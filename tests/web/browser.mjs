@@ -19,10 +19,22 @@ const tests = {
 		await page.getByRole('button', {name: 'Retry j2'}).click();
 		await has('No job matches');
 	},
+	async jobs__search__asks_the_server_and_stands_in_the_address() {
+		await open('#/jobs');
+		await page.locator('tr[data-job=j1]').waitFor();
+		await page.getByLabel('Filter').fill('resnet8 j3');
+		await page.locator('tr[data-job=j1]').waitFor({state: 'detached'});
+		assert.equal(await page.locator('tbody tr').count(), 1);
+		assert.match(page.url(), /q=resnet8\+j3/);
+		await page.reload();
+		await page.locator('tr[data-job=j3]').waitFor();
+		assert.equal(await page.getByLabel('Filter').inputValue(), 'resnet8 j3');
+	},
 	async job__of_a_sweep__shows_the_table_with_the_best_marked() {
 		await open('#/jobs/j1');
 		await page.locator('#sweep').waitFor();
-		assert.match(await page.locator('tr[data-scheme=E2] td.best').innerText(), /★ 0\.00/);
+		assert.match(await page.locator('tr[data-scheme=E2] td.best').innerText(), /★ 0\.00[\s\S]*−0\.40 to \+0\.40/);
+		assert.match(await page.locator('tr[data-scheme=int8] td.best').innerText(), /★ −0\.11/);
 		assert.match(await page.locator('tr[data-scheme=int8]').innerText(), /−0\.11[\s\S]*160 µs[\s\S]*native/);
 		assert.match(await page.locator('tr[data-scheme=E4]').innerText(), /emulated/);
 		assert.equal(await page.locator('canvas').count(), 2);
@@ -89,7 +101,11 @@ const tests = {
 	async compare__two_networks__one_row_each() {
 		await open('#/compare');
 		await page.locator('#compare tbody tr').nth(1).waitFor();
-		assert.match(await page.locator('#compare tbody tr').first().innerText(), /87\.71[\s\S]*−0\.11[\s\S]*★ 0\.00/);
+		assert.match(await page.locator('#compare tbody tr').first().innerText(), /846 samples[\s\S]*weights per channel mse[\s\S]*87\.71[\s\S]*★ −0\.11[\s\S]*★ 0\.00/);
+		await has('One short run is hidden');
+		assert.equal(await page.locator('#compare tbody tr').count(), 2);
+		await page.getByRole('button', {name: 'Show', exact: true}).click();
+		await page.locator('#compare tbody tr').nth(2).waitFor();
 	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
 		await everywhere([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['data', '#/data'], ['submit', '#/submit'],

@@ -17,7 +17,10 @@ function model(id, name, inspection) {
 		outputs: [{name: 'scores', type: 'float32', shape: ['N', 10]}], parameters: 77360, macs: 12501632, operators: {Conv: 9, Relu: 7, Gemm: 1}}}};
 }
 
+/* scheme, metric, change */
 const SCHEMES = [['int8', 87.6, -0.11], ['int4', 71.2, -16.51], ['E2', 87.71, 0], ['E3', 87.35, -0.36], ['E4', 85.9, -1.81], ['E5', 80.02, -7.69]];
+const told = (delta) => ({delta, delta_low: delta - 0.4, delta_high: delta + 0.4, best: delta > -0.2});
+const part = (granularity) => ({format: 'int8', bits: 8, granularity, range: 'mse', scale: 'real'});
 function latency(p50, execution) {
 	return {execution, threads: 1, p50_ns: p50, p90_ns: p50 * 1.1, p99_ns: p50 * 1.4, count: 1000, short: true};
 }
@@ -26,7 +29,7 @@ export function result(job) {
 		format: s, sqnr_db: 40 - 4 * k - i, network_sqnr_db: i < 6 ? null : 35 - 4 * k - i, min: -1.25, max: 1.24, observed_min: -2, observed_max: 2.5}));
 	return {job, type: 'ptq', metric_name: 'top1', samples: 846, machine: {cpu: 'A CPU', isa: 'avx512_vnni', threads: 1},
 		float: {metric: 87.71, size_bytes: 309440, latency: latency(410000, 'native')},
-		schemes: SCHEMES.map(([scheme, metric, delta], k) => ({scheme, metric, delta, output_sqnr_db: 34 - 4 * k, size_bytes: 80123,
+		schemes: SCHEMES.map(([scheme, metric, delta], k) => ({scheme, metric, ...told(delta), output_sqnr_db: 34 - 4 * k, size_bytes: 80123,
 			latency: latency(k === 0 ? 160000 : 700000 + 9000 * k, k === 0 ? 'native' : 'emulated'), tensors: tensors(scheme, k)}))};
 }
 
@@ -88,7 +91,8 @@ export async function start(dist, kinds) {
 			}
 			const one = lab.jobs.find((j) => j.id === id);
 			if (!id) {
-				const rows = lab.jobs.filter((j) => !url.searchParams.get('state') || j.state === url.searchParams.get('state'));
+				const words = (url.searchParams.get('q') ?? '').split(' ');
+				const rows = lab.jobs.filter((j) => (!url.searchParams.get('state') || j.state === url.searchParams.get('state')) && words.every((w) => `${j.id} ${j.model?.name}`.includes(w)));
 				return json(res, {jobs: rows, total: rows.length, next: null});
 			}
 			if (!one) { return problem(res, 404, `there is no job ${id}`); }
@@ -111,8 +115,8 @@ export async function start(dist, kinds) {
 			return json(res, one);
 		}
 		if (kind === 'compare') {
-			const cells = SCHEMES.map(([scheme, metric, delta], k) => ({scheme, metric, delta, output_sqnr_db: 34 - 4 * k, size_bytes: 80123, latency_p50_ns: 160000, latency_execution: k ? 'emulated' : 'native'}));
-			return json(res, {schemes: SCHEMES.map(([s]) => s), rows: [{job: 'j1', ...refs, metric_name: 'top1', float: 87.71, float_latency_p50_ns: 410000, cells}, {job: 'j0', model: {id: 'm2', name: long}, data: refs.data, metric_name: 'mse', float: 0.01, float_latency_p50_ns: 1, cells: cells.slice(0, 3)}]});
+			const cells = SCHEMES.map(([scheme, metric, delta], k) => ({scheme, metric, ...told(delta), weights: part('per_channel'), activations: part('per_tensor'), methods: [], output_sqnr_db: 34 - 4 * k, size_bytes: 80123, latency_p50_ns: 160000, latency_execution: k ? 'emulated' : 'native'}));
+			return json(res, {schemes: SCHEMES.map(([s]) => s), rows: [{job: 'j1', ...refs, metric_name: 'top1', float: 87.71, samples: 846, calibration_samples: 100, calibration_spread: true, float_latency_p50_ns: 410000, cells}, {job: 'j5', ...refs, metric_name: 'top1', float: 88, samples: 20, cells}, {job: 'j0', model: {id: 'm2', name: long}, data: refs.data, metric_name: 'mse', float: 0.01, float_latency_p50_ns: 1, cells: cells.slice(0, 3)}]});
 		}
 		if (kind === 'job-types') {
 			return json(res, {engine: '0.1.0', types: JSON.parse(readFileSync(kinds)).answer.types.filter(({type}) => type === 'ptq'),

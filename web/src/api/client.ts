@@ -109,6 +109,7 @@ export interface JobFilter {
 	type?: string;
 	model?: string;
 	data?: string;
+	q?: string; /* words */
 	before?: string;
 	limit?: number;
 }

@@ -1724,6 +1724,8 @@ export interface operations {
                 model?: string;
                 /** @description a dataset's id */
                 data?: string;
+                /** @description words, all of which stand in the job's id, type, state or names of uploads; case does not matter */
+                q?: string;
             };
             header?: never;
             path?: never;

@@ -28,6 +28,12 @@ export function route(): Route {
 	return current;
 }
 
+/** The same without a step for the browser's way back, for addresses that change while somebody types. */
+export function replace(to: string): void {
+	history.replaceState(history.state, '', to);
+	current = parse(to);
+}
+
 export function go(to: string): void {
 	location.hash = to;
 }
