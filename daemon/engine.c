@@ -14,6 +14,7 @@
 
 #include "common/json_text.h"
 #include "daemon/daemon.h"
+#include "daemon/schema.h"
 #include "daemon/worker.h"
 #include "daemon/worker_command.h"
 
@@ -49,6 +50,7 @@ struct qb_engine {
 	bool asked; /* the first one's line was written */
 	struct qb_question types; /* our own, asked first of every worker */
 	bool described; /* the worker has answered it */
+	char unfit[400]; /* why its answer cannot be used; empty: it can, or there is none */
 	bool dying; /* we killed the worker: nothing it still says counts, and another follows */
 	bool stopped;
 };
@@ -72,10 +74,10 @@ static void not_ready(struct qb_engine *e, const char *why)
 	}
 }
 
-/* "model data" and ["model", "data"] both become the latter; a schema given as text is read. */
-static void normalize_type(json_t *type)
+/* "model data" and ["model", "data"] both become the latter. */
+static void normalize_inputs(json_t *type)
 {
-	json_t *inputs = json_object_get(type, "inputs"), *schema = json_object_get(type, "schema");
+	json_t *inputs = json_object_get(type, "inputs");
 
 	if (!json_is_array(inputs)) {
 		char *words = strdup(json_is_string(inputs) ? json_string_value(inputs) : "");
@@ -88,27 +90,40 @@ static void normalize_type(json_t *type)
 		free(words);
 		json_object_set_new(type, "inputs", list);
 	}
-	if (json_is_string(schema)) {
-		schema = json_loads(json_string_value(schema), 0, NULL);
-		json_object_set_new(type, "schema", schema ? schema : json_object());
-	} else if (!schema) {
-		json_object_set_new(type, "schema", json_object());
-	}
 }
 
-static bool normalize(json_t *info)
+/* A schema given as text is read; none is one that takes everything. Jobs are held against it: it has to be understood. */
+static bool normalize_schema(json_t *type, char *why, size_t size)
+{
+	json_t *schema = json_object_get(type, "schema");
+	char what[300] = "it is no JSON";
+
+	if (!schema || json_is_string(schema)) {
+		schema = schema ? json_loads(json_string_value(schema), 0, NULL) : json_object();
+		json_object_set_new(type, "schema", schema);
+	}
+	if (schema && qb_schema_check(schema, what, sizeof(what))) {
+		return true;
+	}
+	snprintf(why, size, "the schema of \"%.60s\" cannot be used: %.300s", json_string_value(json_object_get(type, "type")),
+		what);
+	return false;
+}
+
+static bool normalize(json_t *info, char *why, size_t size)
 {
 	json_t *types = json_object_get(info, "types"), *formats = json_object_get(info, "formats"), *v;
 	size_t i;
 
+	snprintf(why, size, "its description of its kinds of job is not understood");
 	if (!json_is_string(json_object_get(info, "engine")) || !json_is_array(types)) {
 		return false;
 	}
 	json_array_foreach(types, i, v) {
-		if (!json_is_string(json_object_get(v, "type"))) {
+		if (!json_is_string(json_object_get(v, "type")) || !normalize_schema(v, why, size)) {
 			return false;
 		}
-		normalize_type(v);
+		normalize_inputs(v);
 	}
 	if (!json_is_array(formats)) {
 		json_object_set_new(info, "formats", json_array());
@@ -265,11 +280,11 @@ static void take_info(struct qb_engine *e, json_t *info)
 {
 	json_t *known = atomic_load(&e->info);
 
-	if (!normalize(info)) {
-		qb_log(QB_LOG_ERROR, "the worker's description of its kinds of job is not understood");
+	if (!normalize(info, e->unfit, sizeof(e->unfit))) {
 		qb_worker_signal(e->worker, SIGKILL);
 		return;
 	}
+	*e->unfit = '\0';
 	e->described = true;
 	e->described_file = e->file;
 	atomic_store(&e->down, false);
@@ -360,7 +375,7 @@ static void on_end(void *arg, const struct qb_worker_end *end)
 		start_worker(e);
 		return;
 	}
-	not_ready(e, why);
+	not_ready(e, *e->unfit ? e->unfit : why);
 	fail_all(e, "worker_unavailable", why);
 }
 
@@ -372,6 +387,7 @@ static void start_worker(struct qb_engine *e)
 	argv = qb_worker_command(&e->daemon->options, "", e->daemon->options.worker_cpu_seconds, "--serve");
 	setup.argv = argv;
 	e->dying = e->described = false;
+	*e->unfit = '\0';
 	e->started = qb_seconds();
 	look_at_file(e, &e->file);
 	e->worker = qb_worker_start(e->daemon->loop, &setup, why, sizeof(why));

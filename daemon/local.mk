@@ -12,6 +12,7 @@ quantbenchd_SOURCES = \
 	daemon/jobs.c daemon/jobs.h \
 	daemon/daemon.h \
 	daemon/log.c \
+	daemon/json_order.c daemon/json_order.h \
 	daemon/loop.c daemon/loop.h \
 	daemon/main.c \
 	daemon/oom.c daemon/oom.h \
@@ -20,6 +21,7 @@ quantbenchd_SOURCES = \
 	daemon/run.c daemon/run.h daemon/run_end.c \
 	daemon/run_processes.c daemon/run_processes.h \
 	daemon/scheduler.c daemon/scheduler.h \
+	daemon/schema.c daemon/schema.h \
 	daemon/sql.h \
 	daemon/storage.c daemon/storage.h \
 	daemon/store.c daemon/store.h \

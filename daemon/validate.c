@@ -10,34 +10,124 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH_MAX = 64, ERRORS_MAX = 50 };
+#include "daemon/json_order.h"
+#include "daemon/schema.h"
+
+enum { DEPTH_MAX = 64, NESTED_MAX = 256, ERRORS_MAX = 50, KEY_MAX = 200 };
+
+/* Where in the value we are. */
+struct path {
+	const struct path *up; /* NULL: the value itself */
+	const char *key;       /* NULL: an element */
+	size_t index;
+	int depth;
+};
 
 struct check {
 	const json_t *root; /* of the schema */
 	json_t *errors;
-	int depth;
+	int depth; /* of schemas that are held against each other's parts */
 };
 
-static bool check_value(struct check *c, const json_t *schema, const json_t *v, const char *path);
+static bool check_value(struct check *c, const json_t *schema, const json_t *v, const struct path *path);
 
-static bool wrong(struct check *c, const char *path, const char *fmt, ...)
+static struct path member(const struct path *up, const char *key)
+{
+	return (struct path){.up = up, .key = key, .depth = up->depth + 1};
+}
+
+static struct path element(const struct path *up, size_t index)
+{
+	return (struct path){.up = up, .index = index, .depth = up->depth + 1};
+}
+
+/* A name that is no name is not worth repeating for each error. */
+static const char *shown(const char *key)
+{
+	return strlen(key) > KEY_MAX ? "(a long name)" : key;
+}
+
+/* RFC 6901 */
+static void write_pointer(FILE *f, const struct path *path)
+{
+	if (!path->up) {
+		return;
+	}
+	write_pointer(f, path->up);
+	if (!path->key) {
+		fprintf(f, "/%zu", path->index);
+		return;
+	}
+	putc('/', f);
+	for (const char *p = shown(path->key); *p; p++) {
+		*p == '~' ? fputs("~0", f) : *p == '/' ? fputs("~1", f) : putc(*p, f);
+	}
+}
+
+static json_t *pointer_of(const struct path *path)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+	json_t *v;
+
+	if (!f) {
+		return json_string("");
+	}
+	write_pointer(f, path);
+	fclose(f);
+	v = json_string(text);
+	free(text);
+	return v;
+}
+
+json_t *qb_field_name(const char *pointer)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+	json_t *v;
+
+	if (!f) {
+		return json_string(pointer);
+	}
+	while (*pointer) {
+		const char *part = ++pointer;
+		bool index = *part && part[strspn(part, "0123456789")] == (part[strcspn(part, "/")] ? '/' : '\0');
+
+		pointer += strcspn(pointer, "/");
+		fputs(index ? "[" : ftell(f) ? "." : "", f);
+		for (; part < pointer; part++) {
+			*part == '~' ? putc(*++part == '1' ? '/' : '~', f) : putc(*part, f);
+		}
+		fputs(index ? "]" : "", f);
+	}
+	fclose(f);
+	v = json_string(text);
+	free(text);
+	return v;
+}
+
+static bool wrong(struct check *c, const struct path *path, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static bool wrong(struct check *c, const char *path, const char *fmt, ...)
+static bool wrong(struct check *c, const struct path *path, const char *fmt, ...)
 {
 	char text[512];
+	json_t *detail, *pointer;
 	va_list ap;
 
+	if (json_array_size(c->errors) >= ERRORS_MAX) {
+		return false;
+	}
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (json_array_size(c->errors) < ERRORS_MAX) {
-		/* A cut in the middle of a character makes the text invalid; %% replaces it then. */
-		json_t *detail = json_string(text);
-
-		json_array_append_new(c->errors, json_pack("{s:s, s:o}", "field", path, "detail",
-			detail ? detail : json_string("is not allowed here")));
-	}
+	/* A cut in the middle of a character makes the text invalid. */
+	detail = json_string(text);
+	pointer = pointer_of(path);
+	json_array_append_new(c->errors, json_pack("{s:o, s:o, s:o}", "field", qb_field_name(json_string_value(pointer)),
+		"pointer", pointer, "detail", detail ? detail : json_string("is not allowed here")));
 	return false;
 }
 
@@ -101,7 +191,7 @@ static bool type_fits(const json_t *type, const json_t *v)
 	return false;
 }
 
-static bool check_type(struct check *c, const json_t *type, const json_t *v, const char *path)
+static bool check_type(struct check *c, const json_t *type, const json_t *v, const struct path *path)
 {
 	char *want;
 
@@ -114,29 +204,26 @@ static bool check_type(struct check *c, const json_t *type, const json_t *v, con
 	return false;
 }
 
-static bool check_choice(struct check *c, const json_t *schema, const json_t *v, const char *path)
+static bool check_choice(struct check *c, const json_t *schema, const json_t *v, const struct path *path)
 {
 	const json_t *one = json_object_get(schema, "const"), *all = json_object_get(schema, "enum"), *e;
 	size_t i;
 	char *text;
-	bool found = false;
+	bool found = !all;
 
-	if (!one && !all) {
+	json_array_foreach(all, i, e) {
+		found = found || !qb_json_compare(e, v);
+	}
+	if (found && (!one || !qb_json_compare(one, v))) {
 		return true;
 	}
-	found = one && json_equal(one, v);
-	json_array_foreach(all, i, e) {
-		found = found || json_equal(e, v);
-	}
-	if (!found) {
-		text = json_dumps(one ? one : all, JSON_ENCODE_ANY | JSON_COMPACT);
-		wrong(c, path, one ? "must be %s" : "must be one of %s", text ? text : "?");
-		free(text);
-	}
-	return found;
+	text = json_dumps(found ? one : all, JSON_ENCODE_ANY | JSON_COMPACT);
+	wrong(c, path, found ? "must be %s" : "must be one of %s", text ? text : "?");
+	free(text);
+	return false;
 }
 
-static bool check_number(struct check *c, const json_t *schema, const json_t *v, const char *path)
+static bool check_number(struct check *c, const json_t *schema, const json_t *v, const struct path *path)
 {
 	const json_t *lo = json_object_get(schema, "minimum"), *hi = json_object_get(schema, "maximum");
 	const json_t *above = json_object_get(schema, "exclusiveMinimum");
@@ -158,61 +245,76 @@ static bool check_number(struct check *c, const json_t *schema, const json_t *v,
 	return true;
 }
 
-static bool check_string(struct check *c, const json_t *schema, const json_t *v, const char *path)
+static double characters(const json_t *v)
+{
+	double n = 0;
+
+	for (const char *p = json_string_value(v); *p; p++) {
+		n += ((unsigned char)*p & 0xc0) != 0x80;
+	}
+	return n;
+}
+
+static bool matches(const char *pattern, const char *text)
+{
+	regex_t re;
+	bool ok = false;
+
+	if (qb_schema_pattern(pattern, &re)) {
+		ok = regexec(&re, text, 0, NULL, 0) == 0;
+		regfree(&re);
+	}
+	return ok;
+}
+
+static bool check_string(struct check *c, const json_t *schema, const json_t *v, const struct path *path)
 {
 	const json_t *lo = json_object_get(schema, "minLength"), *hi = json_object_get(schema, "maxLength");
 	const char *pattern = json_string_value(json_object_get(schema, "pattern"));
-	json_int_t n = (json_int_t)json_string_length(v);
-	regex_t re;
-	bool ok = true;
 
-	if (lo && n < json_integer_value(lo)) {
-		return wrong(c, path, "is too short; it needs %d characters or more",
-			(int)json_integer_value(lo));
+	if (lo && characters(v) < json_number_value(lo)) {
+		return wrong(c, path, "is too short; it needs %.0f characters or more", json_number_value(lo));
 	}
-	if (hi && n > json_integer_value(hi)) {
-		return wrong(c, path, "is too long; it may have %d characters",
-			(int)json_integer_value(hi));
+	if (hi && characters(v) > json_number_value(hi)) {
+		return wrong(c, path, "is too long; it may have %.0f characters", json_number_value(hi));
 	}
-	if (pattern && regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) == 0) {
-		ok = regexec(&re, json_string_value(v), 0, NULL, 0) == 0;
-		regfree(&re);
-	}
-	return ok || wrong(c, path, "is written wrongly; it must match %s", pattern);
+	return !pattern || matches(pattern, json_string_value(v)) ||
+		wrong(c, path, "is written wrongly; it must match %s", pattern);
 }
 
-static bool check_array(struct check *c, const json_t *schema, const json_t *v, const char *path)
+static bool check_array(struct check *c, const json_t *schema, const json_t *v, const struct path *path)
 {
 	const json_t *lo = json_object_get(schema, "minItems"), *hi = json_object_get(schema, "maxItems");
 	const json_t *items = json_object_get(schema, "items"), *e;
 	size_t i, n = json_array_size(v);
-	char at[512];
 	bool ok = true;
 
-	if (lo && (json_int_t)n < json_integer_value(lo)) {
-		return wrong(c, path, "has %zu items; it needs at least %d", n,
-			(int)json_integer_value(lo));
+	if (lo && (double)n < json_number_value(lo)) {
+		return wrong(c, path, "has %zu items; it needs at least %.0f", n, json_number_value(lo));
 	}
-	if (hi && (json_int_t)n > json_integer_value(hi)) {
-		return wrong(c, path, "has %zu items; it may have %d", n, (int)json_integer_value(hi));
+	if (hi && (double)n > json_number_value(hi)) {
+		return wrong(c, path, "has %zu items; it may have %.0f", n, json_number_value(hi));
+	}
+	if (json_is_true(json_object_get(schema, "uniqueItems")) && !qb_json_all_differ(v)) {
+		return wrong(c, path, "holds the same item twice");
 	}
 	if (items) {
 		json_array_foreach(v, i, e) {
-			snprintf(at, sizeof(at), "%.480s[%zu]", path, i);
-			ok = check_value(c, items, e, at) && ok;
+			struct path at = element(path, i);
+
+			ok = check_value(c, items, e, &at) && ok;
 		}
 	}
 	return ok;
 }
 
-static bool unknown_key(struct check *c, const json_t *properties, const char *key, const char *at)
+static bool unknown_key(struct check *c, const json_t *properties, const struct path *at)
 {
 	char list[400] = "";
 	const char *name;
 	json_t *p;
 	size_t n = 0;
 
-	(void)key;
 	json_object_foreach((json_t *)properties, name, p) {
 		if (n < sizeof(list)) {
 			n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? ", " : "", name);
@@ -221,53 +323,33 @@ static bool unknown_key(struct check *c, const json_t *properties, const char *k
 	return wrong(c, at, "is not known here; known are: %s", list);
 }
 
-static bool check_object(struct check *c, const json_t *schema, const json_t *v, const char *path)
+static bool check_object(struct check *c, const json_t *schema, const json_t *v, const struct path *path)
 {
 	const json_t *properties = json_object_get(schema, "properties"), *e;
 	const json_t *more = json_object_get(schema, "additionalProperties");
-	const char *key, *dot = *path ? "." : "";
-	json_t *member;
+	const char *key;
+	json_t *value;
 	size_t i;
-	char at[512];
 	bool ok = true;
 
 	json_array_foreach(json_object_get(schema, "required"), i, e) {
-		if (!json_object_get(v, json_string_value(e))) {
-			snprintf(at, sizeof(at), "%.300s%s%.200s", path, dot, json_string_value(e));
-			ok = wrong(c, at, "is missing");
-		}
-	}
-	json_object_foreach((json_t *)v, key, member) {
-		const json_t *sub = json_object_get(properties, key);
+		struct path at = member(path, json_string_value(e));
 
-		snprintf(at, sizeof(at), "%.300s%s%.200s", path, dot, key);
+		ok = (json_object_get(v, json_string_value(e)) || wrong(c, &at, "is missing")) && ok;
+	}
+	json_object_foreach((json_t *)v, key, value) {
+		const json_t *sub = json_object_get(properties, key);
+		struct path at = member(path, key);
+
 		if (sub) {
-			ok = check_value(c, sub, member, at) && ok;
+			ok = check_value(c, sub, value, &at) && ok;
 		} else if (json_is_false(more)) {
-			ok = unknown_key(c, properties, key, at);
-		} else if (json_is_object(more)) {
-			ok = check_value(c, more, member, at) && ok;
+			ok = unknown_key(c, properties, &at);
+		} else if (more) {
+			ok = check_value(c, more, value, &at) && ok;
 		}
 	}
 	return ok;
-}
-
-static const json_t *follow(const struct check *c, const char *ref)
-{
-	const json_t *at = c->root;
-	char part[128];
-
-	if (strncmp(ref, "#/", 2) != 0) {
-		return NULL;
-	}
-	for (const char *p = ref + 2; *p && at;) {
-		size_t n = strcspn(p, "/");
-
-		snprintf(part, sizeof(part), "%.*s", (int)n, p);
-		at = json_object_get(at, part);
-		p += n + (p[n] == '/');
-	}
-	return at;
 }
 
 /* The field of a branch that has to be one constant, such as a "name" that tells objects apart; NULL: none. */
@@ -276,7 +358,7 @@ static const json_t *constant_of(const struct check *c, const json_t *branch, co
 	const char *ref = json_string_value(json_object_get(branch, "$ref"));
 	json_t *p;
 
-	branch = ref ? follow(c, ref) : branch;
+	branch = ref ? qb_schema_follow(c->root, ref) : branch;
 	json_object_foreach(json_object_get(branch, "properties"), *key, p) {
 		if (json_object_get(p, "const")) {
 			return json_object_get(p, "const");
@@ -285,105 +367,132 @@ static const json_t *constant_of(const struct check *c, const json_t *branch, co
 	return NULL;
 }
 
-/* The branch whose constant an object has. Where it has none of them, says which there are. */
-static const json_t *branch_meant(struct check *c, const json_t *branches, const json_t *v,
-	const char *path, bool *said)
+/* The number of the branch whose constant an object has; -1: none, and where it has none of them, known says which
+ * constants of which key there are. */
+static int branch_meant(const struct check *c, const json_t *branches, const json_t *v, json_t *known, const char **key)
 {
-	json_t *known = json_array();
-	const json_t *branch, *one, *found = NULL, *has = NULL;
-	const char *key, *first = NULL;
+	const json_t *branch, *one, *has = NULL;
+	const char *name;
 	size_t i;
 
+	*key = NULL;
 	json_array_foreach(branches, i, branch) {
-		one = constant_of(c, branch, &key);
-		if (!one || (first && strcmp(first, key) != 0)) {
+		one = constant_of(c, branch, &name);
+		if (!one || (*key && strcmp(*key, name) != 0)) {
 			continue;
 		}
-		first = key;
-		has = json_object_get(v, key);
+		*key = name;
+		has = json_object_get(v, name);
 		json_array_append(known, (json_t *)one);
-		found = has && json_equal(one, has) ? branch : found;
+		if (has && !qb_json_compare(one, has)) {
+			return (int)i;
+		}
 	}
-	if (!found && has && json_array_size(known) > 1) {
-		char at[512], *text = json_dumps(known, JSON_COMPACT);
-
-		snprintf(at, sizeof(at), "%.300s.%.200s", path, first);
-		*said = !wrong(c, at, "must be one of %s", text ? text : "?");
-		free(text);
+	if (!has || json_array_size(known) < 2) {
+		*key = NULL;
 	}
-	json_decref(known);
-	return found;
+	return -1;
 }
 
-/* Every branch may say what is wrong; the one that gets deepest into the value is what its writer meant. */
-static bool check_any(struct check *c, const json_t *branches, const json_t *v, const char *path)
+/* Of what every branch says, that of the branch which gets deepest into the value is what its writer meant; those that
+ * complain about the value itself all speak. */
+static json_t *deepest(const json_t *tried, size_t at)
 {
-	json_t *best = NULL, *saved = c->errors;
-	size_t i, best_depth = 0;
-	const json_t *branch;
-	bool ok = !json_array_size(branches), said = false;
+	json_t *best = NULL, *one;
+	size_t i, depth, best_depth = 0;
 
-	branch = json_is_object(v) ? branch_meant(c, branches, v, path, &said) : NULL;
-	if (branch || said) {
-		return branch && check_value(c, branch, v, path);
-	}
-	json_array_foreach(branches, i, branch) {
-		json_t *tried = json_array();
-		const char *field;
-		size_t depth;
+	json_array_foreach(tried, i, one) {
+		const char *field = json_string_value(json_object_get(json_array_get(one, 0), "pointer"));
 
-		c->errors = tried;
-		if (check_value(c, branch, v, path)) {
-			ok = true;
-			json_decref(tried);
-			break;
-		}
-		field = json_string_value(json_object_get(json_array_get(tried, 0), "field"));
 		depth = field ? strlen(field) : 0;
 		if (!best || depth > best_depth) {
-			json_decref(best);
-			best = tried;
+			best = one;
 			best_depth = depth;
-		} else {
-			if (depth == best_depth && depth == strlen(path)) {
-				json_array_extend(best, tried);
-			}
-			json_decref(tried);
+		} else if (depth == best_depth && depth == at) {
+			json_array_extend(best, one);
 		}
 	}
-	c->errors = saved;
-	if (!ok && json_array_size(saved) < ERRORS_MAX) {
-		json_array_extend(saved, best);
-	}
-	json_decref(best);
-	return ok;
+	return best;
 }
 
-static bool check_combined(struct check *c, const json_t *schema, const json_t *v, const char *path)
+static void explain(struct check *c, const json_t *branches, const json_t *tried, const json_t *v,
+	const struct path *path)
+{
+	json_t *known = json_array(), *best, *pointer = pointer_of(path);
+	const char *key = NULL;
+	int meant = json_is_object(v) ? branch_meant(c, branches, v, known, &key) : -1;
+
+	if (meant < 0 && key) {
+		struct path at = member(path, key);
+		char *text = json_dumps(known, JSON_COMPACT);
+
+		wrong(c, &at, "must be one of %s", text ? text : "?");
+		free(text);
+	} else {
+		best = meant >= 0 ? json_array_get(tried, (size_t)meant) : deepest(tried, json_string_length(pointer));
+		json_array_extend(c->errors, best);
+	}
+	json_decref(pointer);
+	json_decref(known);
+}
+
+/* How many branches fit; what the others say is collected in tried, one array a branch. */
+static size_t count_fitting(struct check *c, const json_t *branches, const json_t *v, const struct path *path,
+	json_t *tried)
+{
+	json_t *saved = c->errors;
+	const json_t *branch;
+	size_t i, n = 0;
+
+	json_array_foreach(branches, i, branch) {
+		c->errors = json_array();
+		n += check_value(c, branch, v, path);
+		json_array_append_new(tried, c->errors);
+	}
+	c->errors = saved;
+	return n;
+}
+
+static bool check_any(struct check *c, const json_t *branches, const json_t *v, const struct path *path, bool only_one)
+{
+	json_t *tried = json_array();
+	size_t n = count_fitting(c, branches, v, path, tried);
+
+	if (!n && json_array_size(c->errors) < ERRORS_MAX) {
+		explain(c, branches, tried, v, path);
+	}
+	json_decref(tried);
+	return n == 1 || (n && !only_one) || (n && wrong(c, path, "can be understood in more than one way"));
+}
+
+static bool check_not(struct check *c, const json_t *schema, const json_t *v, const struct path *path)
+{
+	json_t *saved = c->errors;
+	bool fits;
+
+	c->errors = json_array();
+	fits = check_value(c, schema, v, path);
+	json_decref(c->errors);
+	c->errors = saved;
+	return !fits || wrong(c, path, "is not allowed");
+}
+
+static bool check_combined(struct check *c, const json_t *schema, const json_t *v, const struct path *path)
 {
 	const json_t *any = json_object_get(schema, "anyOf"), *one = json_object_get(schema, "oneOf");
-	const json_t *all = json_object_get(schema, "allOf"), *not = json_object_get(schema, "not"), *e;
-	json_t *saved = c->errors;
+	const json_t *not = json_object_get(schema, "not"), *e;
 	size_t i;
-	bool ok = true, fits;
+	bool ok = true;
 
-	json_array_foreach(all, i, e) {
+	json_array_foreach(json_object_get(schema, "allOf"), i, e) {
 		ok = check_value(c, e, v, path) && ok;
 	}
-	if (any || one) {
-		ok = check_any(c, any ? any : one, v, path) && ok;
-	}
-	if (not) {
-		c->errors = json_array();
-		fits = check_value(c, not, v, path);
-		json_decref(c->errors);
-		c->errors = saved;
-		ok = fits ? wrong(c, path, "is not allowed") : ok;
-	}
-	return ok;
+	ok = (!any || check_any(c, any, v, path, false)) && ok;
+	ok = (!one || check_any(c, one, v, path, true)) && ok;
+	return (!not || check_not(c, not, v, path)) && ok;
 }
 
-static bool check_value(struct check *c, const json_t *schema, const json_t *v, const char *path)
+static bool check_value(struct check *c, const json_t *schema, const json_t *v, const struct path *path)
 {
 	const char *ref = json_string_value(json_object_get(schema, "$ref"));
 	bool ok;
@@ -391,11 +500,11 @@ static bool check_value(struct check *c, const json_t *schema, const json_t *v, 
 	if (json_is_boolean(schema)) {
 		return json_is_true(schema) || wrong(c, path, "is not allowed");
 	}
-	if (c->depth >= DEPTH_MAX) {
+	if (path->depth >= DEPTH_MAX || c->depth >= NESTED_MAX) {
 		return wrong(c, path, "is nested too deeply");
 	}
 	c->depth++;
-	ok = (!ref || !follow(c, ref) || check_value(c, follow(c, ref), v, path)) &&
+	ok = (!ref || check_value(c, qb_schema_follow(c->root, ref), v, path)) &&
 		check_type(c, json_object_get(schema, "type"), v, path) &&
 		check_choice(c, schema, v, path) && check_combined(c, schema, v, path);
 	if (ok && json_is_number(v)) {
@@ -414,6 +523,7 @@ static bool check_value(struct check *c, const json_t *schema, const json_t *v, 
 bool qb_validate(const json_t *schema, const json_t *value, json_t *errors)
 {
 	struct check c = {.root = schema, .errors = errors};
+	const struct path here = {0};
 
-	return check_value(&c, schema, value, "");
+	return check_value(&c, schema, value, &here);
 }

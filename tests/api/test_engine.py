@@ -114,10 +114,13 @@ class Replacement(unittest.TestCase):
         self.folder.cleanup()
         self.assertEqual(code, 0, self.d.lines)
 
-    def install(self, version):
+    def install(self, version, **replaced):
         """As a package manager does: a new file takes the name."""
         with open(FAKE, encoding="utf-8") as f:
             text = f.read().replace('"fake-1"', '"%s"' % version)
+        for old, new in replaced.items():
+            self.assertIn('"%s"' % old, text)
+            text = text.replace('"%s"' % old, '"%s"' % new)
         with open(self.worker + ".new", "w", encoding="utf-8") as f:
             f.write(text)
         os.chmod(self.worker + ".new", 0o755)
@@ -158,6 +161,22 @@ class Replacement(unittest.TestCase):
         job = self.submit(do=[["version", "fake-9"]])
         self.assertEqual(self.d.wait(job["id"])["engine"], "fake-9")
         self.assertFalse(self.submit(do=[["version", "fake-9"]])["cached"])
+
+    def test_worker__with_a_schema_that_is_not_understood__is_not_used(self):
+        self.install("fake-3", minItems="minimalItems")
+        for _ in range(100):
+            p = self.d.call("GET", "/readyz")
+            if p != {"status": "ok"}:
+                break
+            time.sleep(0.05)
+        self.assertEqual((p["status"], p["code"]), (503, "worker_unavailable"))
+        self.assertIn('"ptq" cannot be used: the keyword "minimalItems" is not understood', p["detail"])
+        waits = self.submit()
+        self.assertEqual(waits["state"], "queued")
+        time.sleep(0.5)
+        self.assertEqual(self.d.call("GET", "/v1/jobs/" + waits["id"])["state"], "queued")
+        self.install("fake-4")
+        self.assertEqual(self.d.wait(waits["id"])["engine"], "fake-4")
 
     def test_worker__away_for_a_moment__is_no_fault(self):
         os.rename(self.worker, self.worker + ".away")

@@ -12,3 +12,15 @@ check_PROGRAMS += tests/unit/daemon/test_oom
 tests_unit_daemon_test_oom_SOURCES = tests/unit/daemon/test_oom.c daemon/oom.c daemon/util.c
 tests_unit_daemon_test_oom_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_daemon_test_oom_LDADD = $(CMOCKA_LIBS) $(JANSSON_LIBS) $(NETTLE_LIBS)
+VALIDATION = daemon/json_order.c daemon/schema.c daemon/validate.c
+check_PROGRAMS += tests/unit/daemon/test_validate
+tests_unit_daemon_test_validate_SOURCES = tests/unit/daemon/test_validate.c $(VALIDATION)
+tests_unit_daemon_test_validate_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_daemon_test_validate_LDADD = $(CMOCKA_LIBS) $(JANSSON_LIBS) -lm
+# schema_suite is no test by itself: test_schema_suite.py runs it.
+noinst_PROGRAMS += tests/unit/daemon/schema_suite
+tests_unit_daemon_schema_suite_SOURCES = tests/unit/daemon/schema_suite.c $(VALIDATION)
+tests_unit_daemon_schema_suite_CFLAGS = $(AM_CFLAGS)
+tests_unit_daemon_schema_suite_LDADD = $(JANSSON_LIBS) -lm
+check_SCRIPTS += tests/unit/daemon/test_schema_suite.py
+EXTRA_DIST += tests/unit/daemon/test_schema_suite.py
