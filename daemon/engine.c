@@ -448,7 +448,9 @@ const json_t *qb_engine_info(struct qb_engine *e, struct qb_problem *p)
 const json_t *qb_engine_ready(struct qb_engine *e, struct qb_problem *p)
 {
 	if (atomic_load(&e->down)) {
-		say_why(e, p);
+		if (p) {
+			say_why(e, p);
+		}
 		return NULL;
 	}
 	return qb_engine_info(e, p);

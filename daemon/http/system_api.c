@@ -220,7 +220,7 @@ enum MHD_Result qb__health_ready(struct qb_request *rq)
 	if (atomic_load(&rq->daemon->stopping)) {
 		return qb_reply_refuse(rq, 503, "stopping", "the server is stopping; try again later");
 	}
-	if (!qb_engine_info(rq->daemon->engine, &p) || !qb_health_check(rq->daemon->health, &p)) {
+	if (!qb_engine_ready(rq->daemon->engine, &p) || !qb_health_check(rq->daemon->health, &p)) {
 		return qb_reply_problem(rq, &p);
 	}
 	if (!qb_storage_usable(rq->daemon->storage, &p)) {
@@ -283,7 +283,7 @@ static void write_metrics(FILE *f, struct qb_request *rq)
 		(double)atomic_load(&daemon->workers_crashed));
 	gauge(f, "uptime_seconds", "gauge", "Seconds since the start.", qb_seconds() - daemon->started);
 	gauge(f, "worker_ready", "gauge", "1 when the worker program answers.",
-		qb_engine_info(daemon->engine, NULL) ? 1 : 0);
+		qb_engine_ready(daemon->engine, NULL) ? 1 : 0);
 }
 
 enum MHD_Result qb__metrics_get(struct qb_request *rq)
