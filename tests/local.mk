@@ -33,6 +33,9 @@ tests_libemulated_a_SOURCES = $(LEVELS) tests/unit/emulated_avx512.h core/base/c
 	core/ops/int8_avx512.c core/ops/int8_lines.c
 tests_libemulated_a_CFLAGS = $(AM_CFLAGS) -Wno-psabi -fno-var-tracking \
 	-include $(srcdir)/tests/unit/emulated_avx512.h
+noinst_PROGRAMS += tests/tools/cpu_levels
+tests_tools_cpu_levels_SOURCES = tests/tools/cpu_levels.c
+tests_tools_cpu_levels_LDADD = libquantbench.a
 # One object: whole, it comes before the same names of libquantbench.a.
 $(EMULATED): tests/libemulated.a
 	$(AM_V_GEN)$(CC) -r -nostdlib -Wl,--whole-archive tests/libemulated.a -o $@

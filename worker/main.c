@@ -163,7 +163,9 @@ static void usage(FILE *out)
 	      "                      seconds that this process runs\n"
 	      "  --serve             answer questions instead, one JSON object a line:\n"
 	      "                      echo '{\"ask\": \"types\"}' | quantbench-worker --serve\n"
-	      "  --version           print the version\n",
+	      "  --version           print the version\n\n"
+	      "QUANTBENCH_CPU=plain|avx2|avx512|avx512_vnni|neon in the environment holds it to a lesser\n"
+	      "level of the processor.\n",
 		out);
 }
 
@@ -208,7 +210,11 @@ int main(int argc, char **argv)
 	sigaction(SIGINT, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	if (qb_cpu_check(&eb) != QB_OK || worker_limits_apply(&limits, &eb) != QB_OK) {
-		print_error(&eb);
+		if (limits.serves) { /* no question to answer: the parent logs it */
+			fprintf(stderr, "%s\n", eb.text);
+		} else {
+			print_error(&eb);
+		}
 		return 1;
 	}
 	if (watches && worker_watch_parent(&eb) != QB_OK) {

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import platform
 import signal
 import socket
 import subprocess
@@ -29,18 +30,25 @@ class EndToEnd(unittest.TestCase):
     def setUpClass(cls):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
+        cls.url, cls.daemon = cls.start_daemon(folder.name)
+        cls.addClassCleanup(cls.stop)
+
+    @staticmethod
+    def start_daemon(folder, **environment):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        cls.url = f"http://127.0.0.1:{port}"
-        cls.daemon = subprocess.Popen(
-            [BUILD / "quantbenchd", "--state", folder.name, "--listen", f"127.0.0.1:{port}",
-             "--worker", BUILD / "quantbench-worker"], stderr=subprocess.DEVNULL)
-        cls.addClassCleanup(cls.stop)
+        url = f"http://127.0.0.1:{port}"
+        daemon = subprocess.Popen(
+            [BUILD / "quantbenchd", "--state", folder, "--listen", f"127.0.0.1:{port}",
+             "--worker", BUILD / "quantbench-worker"], stderr=subprocess.DEVNULL, env=dict(os.environ, **environment))
         for _ in range(200):
-            if cls.quantbench("list")[0] == 0:
-                return
-            time.sleep(0.1)
+            try:
+                urllib.request.urlopen(url + "/readyz").close()
+                return url, daemon
+            except OSError:
+                time.sleep(0.1)
+        daemon.kill()
         raise RuntimeError("the server does not answer")
 
     @classmethod
@@ -69,6 +77,38 @@ class EndToEnd(unittest.TestCase):
         self.assertGreater(rows["int8"]["metric"], served["float"]["metric"] - 1)
         self.assertLess(rows["int4"]["metric"], served["float"]["metric"] - 1)
         self.assertGreater(rows["E4"]["output_sqnr_db"], rows["E5"]["output_sqnr_db"])
+
+    def test_run__lesser_cpu_level__is_that_of_the_worker(self):
+        done = subprocess.run([BUILD / "quantbench", "run", DEMO / "sweep.json", "--schemes", "int8", *QUICK[2:]], text=True,
+                              capture_output=True, timeout=300, env=dict(os.environ, QUANTBENCH_CPU="plain"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        plain = json.loads(done.stdout)
+        self.assertEqual(plain["machine"]["isa"], "plain")
+        own = self.json("run", str(DEMO / "sweep.json"), "--schemes", "int8", *QUICK[2:])
+        self.assertAlmostEqual(own["float"]["metric"], plain["float"]["metric"], delta=0.3)
+        self.assertAlmostEqual(own["schemes"][0]["output_sqnr_db"], plain["schemes"][0]["output_sqnr_db"], delta=0.1)
+
+    def test_daemon__lesser_cpu_level__is_that_of_its_workers(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        url, daemon = self.start_daemon(folder.name, QUANTBENCH_CPU="plain")
+        self.addCleanup(daemon.wait)
+        self.addCleanup(daemon.terminate)
+        with urllib.request.urlopen(url + "/v1/system") as reply:
+            self.assertEqual(json.load(reply)["machine"]["isa"], "plain")
+
+    def test_run__no_such_cpu_level__says_what_there_is(self):
+        for level, why in (("avx9", "is not a CPU level"), ("AVX2", "is not a CPU level"),
+                           ("neon" if platform.machine() == "x86_64" else "avx2", "is beyond this processor")):
+            done = subprocess.run([BUILD / "quantbench", "run", DEMO / "sweep.json", *QUICK], text=True, capture_output=True,
+                                  timeout=60, env=dict(os.environ, QUANTBENCH_CPU=level))
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn(f'QUANTBENCH_CPU in the environment is "{level}", which {why}', done.stderr)
+            self.assertIn("offers plain", done.stderr)
+            served = subprocess.run([BUILD / "quantbench-worker", "--serve"], text=True, capture_output=True, timeout=60,
+                                    input='{"ask": "types"}\n', env=dict(os.environ, QUANTBENCH_CPU=level))
+            self.assertEqual((served.returncode, served.stdout), (1, ""))
+            self.assertIn(f'"{level}", which {why}', served.stderr)
 
     def test_sweep__gates__each_scheme_needs_fewer_than_float(self):
         r = self.json("run", DEMO / "sweep.json", *QUICK)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # python: peers
+# levels: all
 """The diagnose job and profiles: against ptq jobs that say the same by "layers", and against numpy."""
 import unittest
 

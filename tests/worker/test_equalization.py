@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # python: peers
+# levels: all
 """Methods that move ranges about: what they must keep, and what they must change."""
 import json
 import unittest

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # python: peers
+# levels: all
 """What a scheme says of some layers alone."""
 import unittest
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # python: peers
+# levels: all
 """Methods that learn from a layer's inputs, on networks small enough to know what they must do."""
 import json
 import unittest

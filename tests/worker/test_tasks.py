@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # python: peers
+# levels: all
 """Tasks end to end on small networks: the float metric of a ptq job against ONNX Runtime's outputs and a definition
 written out here in numpy and scipy."""
 import unittest

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # python: peers
+# levels: all
 """TFLite files: real ones against the ONNX files made of them and against LiteRT where it is installed."""
 import sys
 import unittest
