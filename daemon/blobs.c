@@ -153,16 +153,17 @@ char *qb_blob_path(const char *state, const char *sha256)
 	return qb_format("%s/blobs/%s", state, sha256);
 }
 
-static void sync_folder(const char *state)
+static bool sync_folder(const char *state)
 {
 	char *path = qb_format("%s/blobs", state);
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd >= 0 && fsync(fd) == 0;
 
 	if (fd >= 0) {
-		fsync(fd);
 		close(fd);
 	}
 	free(path);
+	return ok;
 }
 
 bool qb_blob_keep(struct qb_blob_writer *w, const char *state, struct qb_problem *p)
@@ -171,12 +172,10 @@ bool qb_blob_keep(struct qb_blob_writer *w, const char *state, struct qb_problem
 	bool ok = rename(w->temporary, path) == 0;
 
 	if (ok) {
-		sync_folder(state);
 		free(w->temporary);
 		w->temporary = NULL;
-	} else {
-		disk_problem(p, "put in its place");
 	}
+	ok = (ok && sync_folder(state)) || disk_problem(p, "put in its place");
 	free(path);
 	return ok;
 }

@@ -126,7 +126,13 @@ static bool store_inspection(struct qb_dispatcher *d, struct qb_run *r)
 
 static bool save_run(struct qb_dispatcher *d, struct qb_run *r)
 {
-	return qb_run_save(r) && (!r->ended || (r->job ? store_job(d, r) : store_inspection(d, r)));
+	if (qb_run_save(r) && (!r->ended || (r->job ? store_job(d, r) : store_inspection(d, r)))) {
+		return true;
+	}
+	/* Not the storage's fault but ours: trying again would not help. */
+	return r->ended && r->job && qb_storage_usable(d->daemon->storage, NULL) &&
+		qb_job_fail(d->daemon, r->job, "internal", "what the job said could not be stored, which is a fault of the "
+			"server: please report it with the server's log");
 }
 
 /* What workers said, and what became of those that are gone. Whatever cannot be stored stays, and is tried again. */

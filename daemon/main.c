@@ -119,6 +119,8 @@ static bool open_state(struct server *s)
 	}
 	qb_make_folder(first);
 	free(first);
+	/* To check a large database takes a while; the service manager waits. */
+	sd_notify(0, "STATUS=Checking the database\nEXTEND_TIMEOUT_USEC=1800000000");
 	s->lock = lock_state(o->state);
 	if (s->lock < 0 || !absolute(&o->state)) {
 		return false;

@@ -138,7 +138,12 @@ static void on_batch(void *arg, bool begins)
 {
 	struct qb_run *r = arg;
 
-	if (!begins && !qb_record_save(&r->record) && r->stop == QB_STOP_NONE) {
+	if (begins || qb_record_save(&r->record) || r->stop != QB_STOP_NONE) {
+		return;
+	}
+	if (qb_storage_usable(r->daemon->storage, NULL)) { /* it is not the storage: what it says cannot be stored at all */
+		qb_run_refuse(r, "internal", "what the job said could not be stored", false);
+	} else {
 		r->held = true;
 		qb_worker_hold(r->worker, true);
 		set_clock(r);
@@ -173,8 +178,7 @@ static bool on_full_disk(const struct qb_run *r, const struct qb_worker_end *end
 {
 	const char *said = text_of(r->error, "detail"), *full = strerror(ENOSPC);
 
-	qb_storage_look(r->daemon->storage);
-	return !qb_storage_usable(r->daemon->storage, NULL) || strstr(end->errors, full) || (said && strstr(said, full));
+	return qb_storage_look(r->daemon->storage) || strstr(end->errors, full) || (said && strstr(said, full));
 }
 
 static void on_end(void *arg, const struct qb_worker_end *end)

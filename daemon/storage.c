@@ -132,14 +132,16 @@ void qb_storage_trouble(struct qb_storage *g, enum qb_storage_state what, const 
 }
 
 /* Full before the last byte: a worker needs room for its files. */
-void qb_storage_look(struct qb_storage *g)
+bool qb_storage_look(struct qb_storage *g)
 {
 	uint64_t room, reserved;
 
 	measure(g, &room, &reserved);
 	if (room < reserved / 8) {
 		qb_storage_trouble(g, QB_STORAGE_FULL, "hardly any room is left");
+		return true;
 	}
+	return false;
 }
 
 /* Enough to go on for a while, so that it does not go back and forth. */

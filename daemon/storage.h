@@ -28,8 +28,8 @@ void qb_storage_destroy(struct qb_storage **storage);
 
 /* Any thread; but FULL and FAILING are the loop thread's to report, for it then tries again. The worst stays. */
 void qb_storage_trouble(struct qb_storage *g, enum qb_storage_state what, const char *why);
-/* Loop thread. Notices that the disk is nearly full. */
-void qb_storage_look(struct qb_storage *g);
+/* Loop thread. True, and noticed, where the disk is nearly full. */
+bool qb_storage_look(struct qb_storage *g);
 /* Any thread. False after having filled p (which may be NULL) where nothing can be stored now: 507, or 500. */
 bool qb_storage_usable(struct qb_storage *g, struct qb_problem *p);
 /* Any thread. Whether so many bytes of an upload may be written: the last of a disk is not for uploads. */
