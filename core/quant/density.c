@@ -53,7 +53,7 @@ struct moments {
 	double m0, m1, m2;
 };
 
-static struct moments below(const struct qb_density *d, double x)
+static inline __attribute__((always_inline)) struct moments below(const struct qb_density *d, double x)
 {
 	double at = x / d->width - d->first, a, b, n, t;
 	int i = at <= 0 ? 0 : at >= d->bins ? d->bins - 1 : (int)at;
@@ -72,83 +72,105 @@ static struct moments below(const struct qb_density *d, double x)
 		d->m2[i] + n * (a * a + a * x + x * x) / 3};
 }
 
-/* sum of (x - g)^2 over what lies between the two moments */
-static double cell(const struct moments *from, const struct moments *to, double g)
+void qb_density_below(void *density, double x, double *count, double *sum)
 {
-	return to->m2 - from->m2 - 2 * g * (to->m1 - from->m1) + g * g * (to->m0 - from->m0);
+	const struct qb_density *d = density;
+	const struct moments m = below(d, x);
+
+	*count = m.m0 + (x > 0 ? d->zeros : 0);
+	*sum = m.m1;
+}
+
+/* What lies between the two moments becomes g. */
+static inline __attribute__((always_inline)) void add_cell(struct qb_fit *f, const struct moments *from, const struct moments *to, double g, double weight)
+{
+	double m0 = to->m0 - from->m0, m1 = to->m1 - from->m1, m2 = to->m2 - from->m2;
+
+	f->noise += weight * (m2 - 2 * g * m1 + g * g * m0);
+	f->cross += weight * g * (g * m0 - m1);
+	f->power += g * g * m0;
+}
+
+/* What is cut off, weight times. */
+static void add_clipped(const struct qb_density *d, struct qb_fit *f, double lo, double hi, double weight)
+{
+	struct moments none = {0, 0, 0}, at_lo = below(d, lo), at_hi = below(d, hi);
+	struct moments all = {d->m0[d->bins], d->m1[d->bins], d->m2[d->bins]};
+	struct qb_fit cut = {0, 0, 0};
+
+	add_cell(&cut, &none, &at_lo, lo, weight);
+	add_cell(&cut, &at_hi, &all, hi, weight);
+	f->noise += cut.noise;
+	f->cross += cut.cross;
 }
 
 /* Integers too many to walk through: a uniform step, and what is cut off. */
-static double wide_error(const struct qb_density *d, double step, double lo, double hi)
+static struct qb_fit wide_fit(const struct qb_density *d, double step, double lo, double hi)
 {
-	struct moments none = {0, 0, 0}, at_lo = below(d, lo), at_hi = below(d, hi);
-	struct moments all = {d->m0[d->bins], d->m1[d->bins], d->m2[d->bins]};
+	struct qb_fit f = {0, 0, 0};
 
-	return d->clip_weight * (cell(&none, &at_lo, lo) + cell(&at_hi, &all, hi)) +
-		(at_hi.m0 - at_lo.m0) * step * step / 12;
+	add_clipped(d, &f, lo, hi, d->clip_weight);
+	f.noise += (below(d, hi).m0 - below(d, lo).m0) * step * step / 12;
+	f.cross = 0;
+	return f;
 }
 
-/* The part of the error that lies beyond the ends of the grid. */
-static double clipped(const struct qb_density *d)
-{
-	double lo = d->scaled[0], hi = d->scaled[d->values - 1];
-	struct moments none = {0, 0, 0}, at_lo = below(d, lo), at_hi = below(d, hi);
-	struct moments all = {d->m0[d->bins], d->m1[d->bins], d->m2[d->bins]};
-
-	return d->clip_weight == 1 ? 0 : cell(&none, &at_lo, lo) + cell(&at_hi, &all, hi);
-}
-
-/* Cells that no number falls into have no error: the walk begins and ends where the data does. */
-static double grid_error(const struct qb_density *d)
+/* Cells that no element falls into have no error: the walk begins and ends where the data does. */
+static struct qb_fit grid_fit(const struct qb_density *d)
 {
 	const double *g = d->scaled, first = d->edge[0], last = d->edge[d->bins];
 	struct moments from = {0, 0, 0}, to, all = {d->m0[d->bins], d->m1[d->bins], d->m2[d->bins]};
-	double e = 0, zero = INFINITY;
+	struct qb_fit f = {0, 0, 0};
+	double zero = INFINITY;
 	int i = 0;
 
 	for (int k = 0; k < d->values; k++) {
 		zero = g[k] * g[k] < zero ? g[k] * g[k] : zero;
 	}
+	f.noise = f.cross = f.power = zero * d->zeros;
 	while (i + 1 < d->values && (g[i] + g[i + 1]) / 2 <= first) {
 		i++;
 	}
 	for (; i + 1 < d->values && (g[i] + g[i + 1]) / 2 < last; i++) {
 		to = below(d, (g[i] + g[i + 1]) / 2);
-		e += cell(&from, &to, g[i]);
+		add_cell(&f, &from, &to, g[i], 1);
 		from = to;
 	}
-	e += cell(&from, &all, g[i]);
-	return e + zero * d->zeros + (d->clip_weight - 1) * clipped(d);
+	add_cell(&f, &from, &all, g[i], 1);
+	if (d->clip_weight != 1) {
+		add_clipped(d, &f, g[0], g[d->values - 1], d->clip_weight - 1);
+	}
+	return f;
 }
 
-/* Puts the grid where the range has it; false where there is no such quantizer. */
-static bool place_grid(struct qb_density *d, float lo, float hi, double *scale, double *zero)
+static void place_grid(struct qb_density *d, double scale, double zero)
 {
-	float step;
-	int32_t code;
-
-	if (!qb_quantizer_scale(d->format, lo, hi, &step, &code)) {
-		return false;
-	}
-	*scale = step;
-	*zero = code;
 	for (int i = 0; i < d->values; i++) {
-		d->scaled[i] = *scale * (d->value[i] - *zero);
+		d->scaled[i] = scale * (d->value[i] - zero);
 	}
-	return true;
+}
+
+static struct qb_fit fit_one(struct qb_density *d, double scale, double zero)
+{
+	place_grid(d, scale, zero);
+	return d->values ? grid_fit(d) : wide_fit(d, scale, scale * (qb_format_min(d->format) - zero),
+		scale * (qb_format_max(d->format) - zero));
+}
+
+void qb_density_fit(void *density, const double *scale, const double *zero, int count, struct qb_fit *out)
+{
+	for (int i = 0; i < count; i++) {
+		out[i] = fit_one(density, scale[i], zero[i]);
+	}
 }
 
 double qb_density_error(void *density, float lo, float hi)
 {
 	struct qb_density *d = density;
-	double scale, zero;
+	float scale;
+	int32_t zero;
 
-	if (!place_grid(d, lo, hi, &scale, &zero)) {
-		return INFINITY;
-	}
-	return d->values ? grid_error(d)
-		: wide_error(d, scale, scale * (qb_format_min(d->format) - zero),
-			scale * (qb_format_max(d->format) - zero));
+	return qb_quantizer_scale(d->format, lo, hi, &scale, &zero) ? fit_one(d, (double)scale, zero).noise : INFINITY;
 }
 
 static double bin_count(const struct qb_density *d, int i)
@@ -192,12 +214,15 @@ static double plogp(const struct qb_density *d, int i, int from, int to, double 
 double qb_density_divergence(void *density, float lo, float hi)
 {
 	struct qb_density *d = density;
-	double scale, zero, total = d->m0[d->bins], kept, sum = 0;
+	double total = d->m0[d->bins], kept, sum = 0;
+	float scale;
+	int32_t zero;
 	int from, to;
 
-	if (d->values < 2 || !place_grid(d, lo, hi, &scale, &zero)) {
+	if (d->values < 2 || !qb_quantizer_scale(d->format, lo, hi, &scale, &zero)) {
 		return INFINITY;
 	}
+	place_grid(d, (double)scale, zero);
 	kept_bins(d, &from, &to);
 	kept = from < to ? d->m0[to] - d->m0[from] : 0;
 	if (!(kept > 0)) {

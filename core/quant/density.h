@@ -6,6 +6,7 @@
 #define QB_QUANT_DENSITY_H
 
 #include "core/format/format.h"
+#include "core/quant/kernels.h"
 #include "core/quant/range.h"
 
 struct qb_density {
@@ -25,6 +26,9 @@ void qb_density_fini(struct qb_density *d);
 
 /* Squared error when the format has the range [lo, hi]: a qb_range_error_fn. */
 double qb_density_error(void *density, float lo, float hi);
+/* The same and its kin at so many scales and zero points, and what lies below x: of a qb_range_problem. */
+void qb_density_fit(void *density, const double *scale, const double *zero, int count, struct qb_fit *out);
+void qb_density_below(void *density, double x, double *count, double *sum);
 /* Kullback-Leibler divergence of what was seen from what the format makes of it, as TensorRT's calibration defines it
  * (Migacz, "8-bit Inference with TensorRT", GTC 2017), with the format's grid in place of 128 levels: what is clipped
  * counts in the outermost bins that are kept, and a grid value's share is spread over the bins around it that are not

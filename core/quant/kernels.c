@@ -108,6 +108,11 @@ bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block)
 		(g->kind != QB_FORMAT_FLOAT || (g->simple && g->sign));
 }
 
+bool qb_grid_fits(const struct qb_grid *g)
+{
+	return g->kind == QB_FORMAT_INT || (g->kind == QB_FORMAT_FLOAT && g->simple);
+}
+
 /* How far ahead of the numbers at hand to ask memory for more, in bytes: their block's largest are next. */
 #define QB_AHEAD 4096
 
@@ -200,12 +205,12 @@ static const struct {
 	unsigned needs;
 	struct qb_kernels kernels;
 } paths[] = {
-	{0, {"c", c_qdq, c_measure, c_spread, c_block_max}},
+	{0, {"c", c_qdq, c_measure, c_fit, c_spread, c_block_max}},
 #if defined(__x86_64__)
-	{QB_FLAG_AVX2, {"avx2", avx2_qdq, avx2_measure, avx2_spread, avx2_block_max}},
-	{QB_FLAG_AVX2 | QB_FLAG_AVX512, {"avx512", avx512_qdq, avx512_measure, avx512_spread, avx512_block_max}},
+	{QB_FLAG_AVX2, {"avx2", avx2_qdq, avx2_measure, avx2_fit, avx2_spread, avx2_block_max}},
+	{QB_FLAG_AVX2 | QB_FLAG_AVX512, {"avx512", avx512_qdq, avx512_measure, avx512_fit, avx512_spread, avx512_block_max}},
 #elif defined(__aarch64__)
-	{QB_FLAG_NEON, {"neon", neon_qdq, neon_measure, neon_spread, neon_block_max}},
+	{QB_FLAG_NEON, {"neon", neon_qdq, neon_measure, neon_fit, neon_spread, neon_block_max}},
 #endif
 };
 

@@ -63,10 +63,28 @@ struct qb_run_args {
 	bool stream;         /* past the caches: y is 64-byte aligned, not x, and too large to be read again soon */
 };
 
+/* Sums over finite elements x at each of count scales, a multiple of QB_FIT_LANES; zero: NULL or a zero point each. What lies beyond
+ * the grid's ends counts clip_weight times in noise and cross. */
+enum { QB_FIT_LANES = 16 };
+struct qb_fit_args {
+	const float *x;
+	size_t n, count;
+	const float *scale, *zero;
+	float clip_weight;
+};
+struct qb_fit {
+	double noise; /* sum (Q(x) - x)^2 */
+	double cross; /* sum (Q(x) - x) Q(x): the noise's derivative by log(scale), halved */
+	double power; /* sum Q(x)^2 */
+};
+/* Whether fit takes the grid: integers, and floats that are simple. */
+bool qb_grid_fits(const struct qb_grid *g);
+
 struct qb_kernels {
 	const char *name;
 	void (*qdq)(const struct qb_grid *g, const struct qb_run_args *a);
 	void (*measure)(const struct qb_grid *g, const struct qb_run_args *a, struct qb_qdq_sums *s);
+	void (*fit)(const struct qb_grid *g, const struct qb_fit_args *a, struct qb_fit *out);
 	/* each[i] = scale[i / block], i < blocks * block */
 	void (*spread)(const float *scale, size_t blocks, size_t block, float *each);
 	/* max[i] = the largest finite magnitude of x[i * block .. (i + 1) * block) */

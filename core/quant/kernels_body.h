@@ -639,6 +639,8 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 	QB_NAME(close)(&sums, s, a->ref != NULL);
 }
 
+#include "core/quant/fit_body.h"
+
 #undef QB_LOOP
 #undef QB_GROUPS
 #undef X

@@ -2,7 +2,7 @@
 libquantbench_a_SOURCES += \
 	core/quant/carried.c core/quant/carried.h \
 	core/quant/density.c core/quant/density.h \
-	core/quant/kernels.c core/quant/kernels.h core/quant/kernels_body.h core/quant/measure_body.h \
+	core/quant/kernels.c core/quant/kernels.h core/quant/kernels_body.h core/quant/measure_body.h core/quant/fit_body.h \
 	core/quant/layers.c core/quant/layers.h \
 	core/quant/pack.c core/quant/pack.h \
 	core/quant/quantizer.c core/quant/quantizer.h \

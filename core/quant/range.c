@@ -133,6 +133,34 @@ static double clip_weight(enum qb_range_method m)
 	return m == QB_RANGE_SQNR ? QB_RANGE_SQNR_CLIP_WEIGHT : 1;
 }
 
+/* Where many elements are equal, as those that are clipped at 6 are, the noise has the valleys of few. */
+static double density_peers(const struct qb_density *d, double most)
+{
+	const double all = d->m2[d->bins], much = all / 64;
+
+	for (int i = 0; i < d->bins; i++) {
+		if (d->m2[i + 1] - d->m2[i] > much) {
+			return 1;
+		}
+	}
+	return all / (most * most);
+}
+
+static void density_search(struct qb_density *d, const struct qb_observer *o, float *lo, float *hi)
+{
+	const struct qb_range_problem p = {.format = d->format, .min = fmin(o->lo, 0), .max = fmax(o->hi, 0),
+		.count = (double)o->count, .peers = density_peers(d, fmax(-o->lo, o->hi)), .holds_zero = true, .fit = qb_density_fit, .below = qb_density_below, .arg = d};
+	double scale, zero;
+	float low, high;
+
+	qb__range_search(&p, &scale, &zero);
+	qb__range_of(d->format, scale, zero, &low, &high);
+	if (qb_density_error(d, low, high) < qb_density_error(d, *lo, *hi)) {
+		*lo = low;
+		*hi = high;
+	}
+}
+
 static void density_range(struct qb_density *d, const struct qb_observer *o,
 	const struct qb_range_options *opt, float *lo, float *hi)
 {
@@ -147,7 +175,7 @@ static void density_range(struct qb_density *d, const struct qb_observer *o,
 		qb__range_scan(f, fmin(o->lo, 0), fmax(o->hi, 0), error, d, lo, hi);
 	} else if (is_search(opt->method)) {
 		error = qb_density_error;
-		qb__range_search(f, fmin(o->lo, 0), fmax(o->hi, 0), d->m0[d->bins] + d->zeros, error, d, lo, hi);
+		density_search(d, o, lo, hi);
 	}
 	if (opt->power_of_two) {
 		power_of_two(f, error, d, lo, hi);
@@ -196,6 +224,9 @@ struct data {
 	float *y;
 	size_t n;
 	double clip_weight;
+	/* of asymmetric formats: ascending, and the sums of all before */
+	float *sorted;
+	double *sum;
 };
 
 /* sum (x - nearest end)^2 over what lies beyond the grid. */
@@ -230,6 +261,69 @@ static double data_error(void *arg, float lo, float hi)
 		s.noise += (d->clip_weight - 1) * data_clipped(d, scale, zero);
 	}
 	return s.noise;
+}
+
+/* The kernels' fit for grids that it does not take. */
+static struct qb_fit fit_by_quantizing(const struct data *d, const float *x, float scale)
+{
+	enum { RUN = 256 };
+	float y[RUN], lo = scale * d->grid.lo, hi = scale * d->grid.hi;
+	struct qb_fit f = {0, 0, 0};
+
+	for (size_t i = 0, n; i < d->n; i += n) {
+		struct qb_run_args a = {.x = x + i, .y = y, .n = QB_MIN(d->n - i, (size_t)RUN), .scale = &scale};
+
+		n = a.n;
+		qb_kernels()->qdq(&d->grid, &a);
+		for (size_t k = 0; k < n; k++) {
+			double e = (double)y[k] - x[i + k], w = x[i + k] < lo || x[i + k] > hi ? d->clip_weight : 1;
+
+			f.noise += w * e * e;
+			f.cross += w * e * y[k];
+			f.power += (double)y[k] * y[k];
+		}
+	}
+	return f;
+}
+
+/* While a search is on, y holds x near 1, whose squares float32 holds. */
+static void data_fit(void *arg, const double *scale, const double *zero, int count, struct qb_fit *out)
+{
+	struct data *d = arg;
+	float s[QB_RANGE_LANES], z[QB_RANGE_LANES];
+	struct qb_fit fit[QB_RANGE_LANES];
+	const struct qb_fit_args a = {d->y, d->n, QB_RANGE_LANES, s, d->sorted ? z : NULL, (float)d->clip_weight};
+
+	for (int i = 0; i < QB_RANGE_LANES; i++) {
+		s[i] = (float)scale[QB_MIN(i, count - 1)];
+		z[i] = (float)zero[QB_MIN(i, count - 1)];
+	}
+	if (qb_grid_fits(&d->grid)) {
+		qb_kernels()->fit(&d->grid, &a, fit);
+		memcpy(out, fit, (size_t)count * sizeof(*out));
+		return;
+	}
+	for (int i = 0; i < count; i++) {
+		out[i] = fit_by_quantizing(d, d->y, s[i]);
+	}
+}
+
+static void data_below(void *arg, double x, double *count, double *sum)
+{
+	const struct data *d = arg;
+	size_t from = 0, to = d->n;
+
+	while (from < to) {
+		size_t i = (from + to) / 2;
+
+		if (d->sorted[i] < x) {
+			from = i + 1;
+		} else {
+			to = i;
+		}
+	}
+	*count = (double)from;
+	*sum = d->sum[from];
 }
 
 static int ascending(const void *a, const void *b)
@@ -295,11 +389,63 @@ static void data_entropy(struct data *d, const struct qb_range_options *opt, flo
 	qb_observer_destroy(&o);
 }
 
+/* y = x times a power of two, whose exponent's negative is returned. *power is its sum of squares. */
+static int bring_near_one(const struct data *d, double most, double *power)
+{
+	const int e = ilogb(most);
+	/* Two factors, for float32 may not have the one. */
+	const float a = ldexpf(1, -e / 2), b = ldexpf(1, -e - -e / 2);
+
+	*power = 0;
+	for (size_t i = 0; i < d->n; i++) {
+		d->y[i] = d->x[i] * a * b;
+		*power += (double)d->y[i] * d->y[i];
+	}
+	return e;
+}
+
+static bool sort_data(struct data *d)
+{
+	d->sorted = malloc(d->n * sizeof(*d->sorted));
+	d->sum = malloc((d->n + 1) * sizeof(*d->sum));
+	if (!d->sorted || !d->sum) {
+		return false;
+	}
+	memcpy(d->sorted, d->y, d->n * sizeof(*d->sorted));
+	qsort(d->sorted, d->n, sizeof(*d->sorted), ascending);
+	d->sum[0] = 0;
+	for (size_t i = 0; i < d->n; i++) {
+		d->sum[i + 1] = d->sum[i] + d->sorted[i];
+	}
+	return true;
+}
+
+/* The found range, unless all of the data as it is does as well: then numbers on a grid stay on it exactly. */
+static void data_search(struct data *d, double min, double max, float *lo, float *hi)
+{
+	double most = fmax(-min, max), power, scale, zero;
+	int e = bring_near_one(d, most, &power);
+	const struct qb_range_problem p = {.format = d->format, .min = ldexp(fmin(min, 0), -e),
+		.max = ldexp(fmax(max, 0), -e), .count = (double)d->n, .peers = power / pow(ldexp(most, -e), 2),
+		.holds_zero = true, .fit = data_fit, .below = data_below, .arg = d};
+	float low, high;
+
+	if (!is_affine(d->format) || sort_data(d)) {
+		qb__range_search(&p, &scale, &zero);
+		qb__range_of(d->format, ldexp(scale, e), zero, &low, &high);
+		if (data_error(d, low, high) < data_error(d, *lo, *hi)) {
+			*lo = low;
+			*hi = high;
+		}
+	}
+	free(d->sorted);
+	free(d->sum);
+	d->sorted = NULL;
+}
+
 static void data_range(struct data *d, const struct qb_range_options *opt, double min, double max,
 	float *lo, float *hi)
 {
-	qb_range_error_fn *error = is_search(opt->method) ? data_error : NULL;
-
 	d->clip_weight = clip_weight(opt->method);
 	if (opt->method == QB_RANGE_ENTROPY && d->n >= QB_RANGE_ENTROPY_LEAST) {
 		data_entropy(d, opt, lo, hi);
@@ -308,11 +454,11 @@ static void data_range(struct data *d, const struct qb_range_options *opt, doubl
 	if (opt->method == QB_RANGE_PERCENTILE) {
 		memcpy(d->y, d->x, d->n * sizeof(*d->y));
 		data_percentile(d, opt->percentile, min, max, lo, hi);
-	} else if (error) {
-		qb__range_search(d->format, fmin(min, 0), fmax(max, 0), (double)d->n, error, d, lo, hi);
+	} else if (is_search(opt->method)) {
+		data_search(d, min, max, lo, hi);
 	}
 	if (opt->power_of_two) {
-		power_of_two(d->format, error, d, lo, hi);
+		power_of_two(d->format, is_search(opt->method) ? data_error : NULL, d, lo, hi);
 	}
 }
 

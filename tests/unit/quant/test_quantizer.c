@@ -349,6 +349,66 @@ static void kernels__scale_of_a_block__equals_scales_of_its_numbers(void **state
 	assert_true(compared > 0);
 }
 
+/* The sums of a scale and its grid's zero point by the quantizer itself, in double precision. */
+static struct qb_fit plain_fit(const struct qb_grid *g, const float *x, size_t n, float scale, int32_t zero,
+	double weight)
+{
+	static float y[1000];
+	const float lo = (g->lo - (float)zero) * scale, hi = (g->hi - (float)zero) * scale;
+	const struct qb_run_args a = {.x = x, .y = y, .n = n, .scale = &scale,
+		.zero = g->kind == QB_FORMAT_INT ? &zero : NULL};
+	struct qb_fit f = {0, 0, 0};
+
+	qb_kernels_at(0)->qdq(g, &a);
+	for (size_t i = 0; i < n; i++) {
+		double e = (double)y[i] - x[i], w = x[i] < lo || x[i] > hi ? weight : 1;
+
+		f.noise += w * e * e;
+		f.cross += w * e * y[i];
+		f.power += (double)y[i] * y[i];
+	}
+	return f;
+}
+
+static void kernels__fit__sums_of_the_quantizer_alike_on_every_path(void **state)
+{
+	static const char *const some[] = {"int8", "int2", "uint4_asym", "E2", "E5", "uE4", "e4m3fn", "e2m1"};
+	enum { N = 1000, COUNT = 2 * QB_FIT_LANES };
+	static float x[N];
+	float scale[COUNT], zero[COUNT];
+	struct qb_fit want[COUNT], got[COUNT];
+
+	(void)state;
+	for (size_t i = 0; i < N; i++) {
+		x[i] = (float)qb_random_normal(8, 2, i);
+	}
+	for (size_t k = 0; k < 4 * QB_COUNT(some); k++) {
+		struct qb_fit_args a = {x, k % 2 ? N : 9, COUNT, scale, zero, k & 2 ? 3 : 1};
+		struct qb_format f;
+		struct qb_grid g;
+
+		assert_int_equal(qb_format_parse(&f, some[k / 4], NULL), QB_OK);
+		qb_grid_init(&g, &f);
+		assert_true(qb_grid_fits(&g));
+		for (int i = 0; i < COUNT; i++) {
+			scale[i] = (float)(5 / qb_format_max(&f) * exp2(-i / 8.0));
+			zero[i] = (float)(f.asymmetric ? i % 8 : 0);
+		}
+		qb_kernels_at(0)->fit(&g, &a, want);
+		for (int i = 0; i < COUNT; i++) {
+			struct qb_fit p = plain_fit(&g, x, a.n, scale[i], (int32_t)zero[i], a.clip_weight);
+			double tolerance = 1e-5 * p.noise + 1e-9 * p.power, root = sqrt(p.noise * p.power);
+
+			assert_true(fabs(want[i].noise - p.noise) <= tolerance && fabs(want[i].power - p.power) <= 1e-5 * p.power);
+			assert_true(fabs(want[i].cross - p.cross) <= 1e-5 * root + tolerance);
+		}
+		for (int path = 1; qb_kernels_at(path); path++) {
+			qb_kernels_at(path)->fit(&g, &a, got);
+			assert_memory_equal(got, want, sizeof(want));
+		}
+	}
+}
+
 /* Sums of a plain loop in double precision. */
 static struct qb_qdq_sums summed(const float *x, const float *ref, const float *y, size_t n)
 {
@@ -608,6 +668,7 @@ static int tests_at_a_level(void)
 		cmocka_unit_test(kernels__every_instruction_set__equals_plain_c),
 		cmocka_unit_test(kernels__division_by_reciprocal__equals_the_divider),
 		cmocka_unit_test(kernels__scale_of_a_block__equals_scales_of_its_numbers),
+		cmocka_unit_test(kernels__fit__sums_of_the_quantizer_alike_on_every_path),
 		cmocka_unit_test(measure__any_magnitude__sums_of_double_precision),
 		cmocka_unit_test(scale__range_near_float32s_ends__grid_is_the_range),
 		cmocka_unit_test(quantizer__scaled__decodes_to_the_simulation),

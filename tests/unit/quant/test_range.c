@@ -163,45 +163,142 @@ static double error_of(const struct qb_format *f, const float *x, size_t n, floa
 	return s.noise;
 }
 
-static const char *const formats[] = {"int8", "int4", "uint8_asym", "uint4_asym", "int2", "E2", "E3",
+static const char *const formats[] = {"int8", "int6", "int4", "int3", "int2", "int8_asym", "uint8_asym", "int4_asym", "uint4_asym", "int2_asym", "E2", "E3",
 	"E4", "E5", "e4m3fn", "e2m1", "nf4", "log4"};
 
-/* The range that a fine scan over symmetric ranges finds. */
-static double scanned_error(const struct qb_format *f, const float *x, size_t n, float c)
+/* The error of a format under a range, whatever it is measured on. */
+typedef double error_fn(void *arg, const struct qb_format *f, float lo, float hi);
+
+/* The least error of a dense scan over ranges, from a 30th of the data's largest magnitude to 4.2 times it; of an asymmetric
+ * format over zero points too, the ends of the range near those of the data or well inside. */
+static double scanned(error_fn *error, void *arg, const struct qb_format *f, float min, float max, int points)
 {
+	float most = fmaxf(-min, max), steps = (float)(qb_format_max(f) - qb_format_min(f));
 	double best = INFINITY;
 
-	for (int i = 1; i <= 400; i++) {
-		float t = c * (float)i / 200;
+	for (int i = 0; i < points; i++) {
+		double t = 4.2 * pow(126, (double)-i / points);
+		float c = (float)(most * t), scale = (float)((max - min) * t) / steps;
 
-		best = fmin(best, error_of(f, x, n, -t, t));
+		if (!f->asymmetric) {
+			best = fmin(best, error(arg, f, -c, c));
+		}
+		for (float k = f->asymmetric ? -steps : 1; k <= 0; k += steps > 16 ? 3 : 1) {
+			best = fmin(best, error(arg, f, scale * k, scale * (k + steps)));
+		}
 	}
 	return best;
 }
 
-static void range_mse__from_data__as_good_as_a_fine_scan(void **state)
+struct elements {
+	float *x, *y, min, max;
+	size_t n;
+};
+
+static double elements_error(void *arg, const struct qb_format *f, float lo, float hi)
 {
-	size_t n = 5000;
-	float *x = normals(n, 0.1, 0), c = 0;
-	struct qb_range_options opt = {.method = QB_RANGE_MSE, .percentile = 99.99};
+	const struct elements *e = arg;
+	struct qb_qdq_sums s = {0};
+	float scale;
+	int32_t zero;
+	struct qb_quantizer q = {.format = *f, .axis = -1, .channels = 1, .scale = &scale,
+		.zero = f->asymmetric ? &zero : NULL};
+
+	assert_true(qb_quantizer_scale(f, lo, hi, &scale, &zero));
+	qb_qdq_measure(&q, e->x, NULL, e->y, 1, 1, (int64_t)e->n, &s);
+	return s.noise;
+}
+
+/* Few or many elements of one kind: normal, with outliers, of one sign, on a grid. */
+static void fill(struct elements *e, int kind, uint64_t stream)
+{
+	e->min = e->max = 0;
+	for (size_t i = 0; i < e->n; i++) {
+		double v = qb_random_normal(SEED, stream, i);
+
+		v = kind == 1 && i % 8 == 0 ? 5 * v : kind == 2 ? fabs(v) + 0.1 : kind == 3 ? nearbyint(40 * v) / 97 : v;
+		e->x[i] = (float)(0.05 * v);
+		e->min = fminf(e->min, e->x[i]);
+		e->max = fmaxf(e->max, e->x[i]);
+	}
+}
+
+static double decibels(double error, double of)
+{
+	return error <= of * (1 + 1e-5) ? 0 : 10 * log10(error / of);
+}
+
+static void range_mse__from_data__as_good_as_a_dense_scan(void **state)
+{
+	static const size_t sizes[] = {1, 2, 9, 16, 32, 144, 3000};
+	static float x[5000], y[5000];
+	const struct qb_range_options opt = {.method = QB_RANGE_MSE};
 
 	(void)state;
-	for (size_t i = 0; i < n; i++) {
-		c = fmaxf(c, fabsf(x[i]));
-	}
 	for (size_t k = 0; k < QB_COUNT(formats); k++) {
 		struct qb_format f = format(formats[k]);
-		double found, scanned = scanned_error(&f, x, n, c);
-		float lo, hi;
+		double sum = 0, worst = 0;
 
-		qb_range_from_data(x, n, &f, &opt, &lo, &hi);
-		found = error_of(&f, x, n, lo, hi);
-		if (found > scanned * 1.02) {
-			fail_msg("%s: error %g in [%g, %g], a scan finds %g", formats[k], found, lo, hi,
-				scanned);
+		for (size_t i = 0; i < 4 * QB_COUNT(sizes); i++) {
+			struct elements e = {x, y, 0, 0, sizes[i / 4]};
+			int points = e.n > 100 ? 300 : f.asymmetric && f.bits == 8 ? 80 : 1500;
+			double lost;
+			float lo, hi;
+
+			fill(&e, (int)(i % 4), i);
+			qb_range_from_data(x, e.n, &f, &opt, &lo, &hi);
+			lost = decibels(elements_error(&e, &f, lo, hi), scanned(elements_error, &e, &f, e.min, e.max, points));
+			worst = fmax(worst, lost);
+			sum += lost / (4 * QB_COUNT(sizes));
+			if (lost > 0.1) {
+				fail_msg("%s, %zu elements of kind %zu: [%g, %g] is %.3f dB from a dense scan", formats[k], e.n,
+					i % 4, lo, hi, lost);
+			}
 		}
+		print_message("%s: %.4f dB from a dense scan, %.4f at most\n", formats[k], sum, worst);
+		assert_true(sum < 0.01);
 	}
-	free(x);
+}
+
+static double observer_error(void *arg, const struct qb_format *f, float lo, float hi)
+{
+	return qb_range_error_of_observer(arg, f, lo, hi);
+}
+
+static void range_mse__from_observer__as_good_as_a_dense_scan(void **state)
+{
+	static const char *const kinds[] = {"normal", "rectified", "clipped at 6", "with outliers", "GELU", "shifted"};
+	size_t n = 40000;
+	const struct qb_range_options opt = {.method = QB_RANGE_MSE};
+
+	(void)state;
+	for (int kind = 0; kind < 6; kind++) {
+		float *x = normals(n, 2, kind == 5 ? -3 : 0), min, max;
+		struct qb_observer *o = qb_observer_create();
+
+		for (size_t i = 0; i < n; i++) {
+			x[i] = kind == 1 ? fmaxf(x[i], 0) : kind == 2 ? fminf(fmaxf(2 * x[i], 0), 6) :
+				kind == 3 && i % 1000 == 0 ? 20 * x[i] :
+				kind == 4 ? (float)(x[i] * (1 + erf(x[i] / M_SQRT2)) / 2) : x[i];
+		}
+		qb_observer_update(o, x, n);
+		qb_observer_minmax(o, &min, &max);
+		for (size_t k = 0; k < QB_COUNT(formats); k++) {
+			struct qb_format f = format(formats[k]);
+			double lost;
+			float lo, hi;
+
+			f = min >= 0 && !f.asymmetric ? qb_format_unsigned(&f) : f;
+			qb_range_from_observer(o, &f, &opt, &lo, &hi);
+			lost = decibels(observer_error(o, &f, lo, hi),
+				scanned(observer_error, o, &f, fminf(min, 0), fmaxf(max, 0), f.asymmetric ? 20 : 300));
+			if (lost > 0.02) {
+				fail_msg("%s, %s: [%g, %g] is %.3f dB from a dense scan", kinds[kind], formats[k], lo, hi, lost);
+			}
+		}
+		qb_observer_destroy(&o);
+		free(x);
+	}
 }
 
 static void range_mse__from_observer__close_to_from_data(void **state)
@@ -484,7 +581,8 @@ static int tests_at_a_level(void)
 		cmocka_unit_test(observer__histogram__matches_plain_loop),
 		cmocka_unit_test(observer__nan_and_infinity__left_out_and_counted),
 		cmocka_unit_test(observer__extreme_magnitudes__no_fault),
-		cmocka_unit_test(range_mse__from_data__as_good_as_a_fine_scan),
+		cmocka_unit_test(range_mse__from_data__as_good_as_a_dense_scan),
+		cmocka_unit_test(range_mse__from_observer__as_good_as_a_dense_scan),
 		cmocka_unit_test(range_mse__from_observer__close_to_from_data),
 		cmocka_unit_test(range_percentile__both_sources__agree),
 		cmocka_unit_test(range_minmax__asymmetric__holds_zero),
