@@ -327,6 +327,8 @@ static void on_line(void *arg, char *text, size_t len)
 		take_info(e, answer);
 	} else if (q && e->asked && answer) {
 		q->answer = json_incref(answer);
+		json_decref(line); /* from here on the answer is another thread's */
+		line = NULL;
 		answered(e);
 	} else if (q && e->asked && code && detail) {
 		qb_refuse(&q->problem, q->refused ? q->refused : 422, code, "%s", detail);

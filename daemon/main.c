@@ -203,7 +203,6 @@ static void on_signal(uv_signal_t *handle, int signum)
 	}
 	qb_log(QB_LOG_INFO, "stopping on %s", signum == SIGTERM ? "SIGTERM" : "SIGINT");
 	sd_notify(0, "STOPPING=1\nSTATUS=Ending workers");
-	qb_http_refuse_new(s->http);
 	qb_dispatcher_stop(s->daemon.dispatcher, jobs_stopped);
 }
 

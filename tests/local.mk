@@ -40,6 +40,17 @@ tests_tools_cpu_levels_LDADD = libquantbench.a
 $(EMULATED): tests/libemulated.a
 	$(AM_V_GEN)$(CC) -r -nostdlib -Wl,--whole-archive tests/libemulated.a -o $@
 
+# In a build with --enable-thread-sanitizer: the daemon under the tests of its API, and the team of threads. Libraries are
+# not instrumented; tests/tsan.supp holds what follows from that. The worker is not built there, for OpenMP's own
+# synchronization is not seen.
+check-threads: quantbenchd$(EXEEXT) tests/unit/exec/test_team$(EXEEXT)
+	@$(AM_TESTS_ENVIRONMENT) \
+	TSAN_OPTIONS="suppressions=$(abs_top_srcdir)/tests/tsan.supp exitcode=66 halt_on_error=0"; export TSAN_OPTIONS; \
+	./tests/unit/exec/test_team$(EXEEXT) || exit 1; \
+	for t in $(API_TESTS); do echo "== $$t"; $(SHELL) $(top_srcdir)/tests/run-python $(top_srcdir)/$$t || test $$? = 77 || exit 1; done
+.PHONY: check-threads
+EXTRA_DIST += tests/tsan.supp
+
 check_SCRIPTS += tests/check-layers tests/check-lists
 EXTRA_DIST += tests/check-layers tests/check-lists
 

@@ -91,7 +91,6 @@ struct qb_http;
 /* A listening socket for qb_http_start; -1 after having said on the log why there is none. */
 int qb_http_listen(const struct qb_options *options);
 struct qb_http *qb_http_start(struct qb_daemon *daemon, int listener, uint16_t *port); /* takes the listener */
-void qb_http_refuse_new(struct qb_http *http);
 void qb_http_stop(struct qb_http **http);
 
 /* Replies. */

@@ -285,6 +285,17 @@ static void destroy(struct qb_http **http)
 	}
 }
 
+/* Nobody new while the server stops. The listening socket stays open for so long: MHD_quiesce_daemon, which takes it away,
+ * aborts when one of the threads does so at the same time (libmicrohttpd 0.9.75). */
+static enum MHD_Result accept_new(void *arg, const struct sockaddr *address, socklen_t len)
+{
+	struct qb_http *h = arg;
+
+	(void)address;
+	(void)len;
+	return atomic_load(&h->daemon->stopping) ? MHD_NO : MHD_YES;
+}
+
 struct qb_http *qb_http_start(struct qb_daemon *daemon, int listener, uint16_t *port)
 {
 	struct qb_http *h = calloc(1, sizeof(*h));
@@ -297,7 +308,7 @@ struct qb_http *qb_http_start(struct qb_daemon *daemon, int listener, uint16_t *
 		h->later = qb_later_create();
 	}
 	if (h && h->later) {
-		h->mhd = MHD_start_daemon(flags, 0, NULL, NULL, answer, h, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
+		h->mhd = MHD_start_daemon(flags, 0, accept_new, h, answer, h, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
 			MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
 			MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(o->http_threads > 1 ? o->http_threads : 0),
 			MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
@@ -309,15 +320,6 @@ struct qb_http *qb_http_start(struct qb_daemon *daemon, int listener, uint16_t *
 		destroy(&h);
 	}
 	return h;
-}
-
-void qb_http_refuse_new(struct qb_http *h)
-{
-	MHD_socket listener = MHD_quiesce_daemon(h->mhd);
-
-	if (listener != MHD_INVALID_SOCKET) {
-		close(listener);
-	}
 }
 
 void qb_http_stop(struct qb_http **http)

@@ -174,7 +174,7 @@ class Folders(Case):
         os.remove(os.path.join(self.folder.name, "state/blobs", m["sha256"]))
         j = self.d.wait(self.d.fake(model=m["id"]))
         self.assertEqual((j["state"], j["error"]["code"]), ("failed", "input_damaged"))
-        self.assertIn("upload it again", j["error"]["detail"])
+        self.assertIn("upload the same file again", j["error"]["detail"])
 
 
 class Inspections(Case):

@@ -14,8 +14,10 @@ tests_unit_exec_test_int8_kernels_emulated_SOURCES = tests/unit/exec/test_int8_k
 tests_unit_exec_test_int8_kernels_emulated_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_exec_test_int8_kernels_emulated_LDADD = $(EMULATED) $(LDADD)
 check_PROGRAMS += tests/unit/exec/test_team
-tests_unit_exec_test_team_SOURCES = tests/unit/exec/test_team.c
-tests_unit_exec_test_team_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+# The team alone, so that check-threads need not build all of core.
+tests_unit_exec_test_team_SOURCES = tests/unit/exec/test_team.c core/exec/team.c core/base/err.c
+tests_unit_exec_test_team_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_exec_test_team_LDADD = $(CMOCKA_LIBS) $(OPENMP_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_f32_kernels
 tests_unit_exec_test_f32_kernels_SOURCES = tests/unit/exec/test_f32_kernels.c $(LEVELS)
 tests_unit_exec_test_f32_kernels_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
