@@ -3,6 +3,7 @@
 
 #include "core/analysis/sqnr_db.h"
 #include "core/experiment/experiment.h"
+#include "core/experiment/tensor_rows.h"
 
 enum { WORST = 5, LARGEST = 20 };
 
@@ -60,7 +61,7 @@ static json_t *worst_channels(const struct qb_fault *f)
 }
 
 json_t *qb_fault_rows(const struct qb_faults *faults, const struct qb_sweep_row *row,
-	const struct qb_mix_layers *layers)
+	const struct qb_quantization *q, const struct qb_mix_layers *layers)
 {
 	json_t *rows = json_array();
 
@@ -68,17 +69,19 @@ json_t *qb_fault_rows(const struct qb_faults *faults, const struct qb_sweep_row 
 		const struct qb_fault *f = &faults->fault[i];
 		const struct qb_qdq_sums *s = &row->sums[f->value->index];
 		double clip = f->noise > 0 ? f->clip / f->noise : 0;
+		json_t *made;
 
-		json_array_append_new(rows,
-			json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:f, s:f, s:o, s:o, s:I, s:o}", "name",
-				f->value->name, "kind", f->value->constant ? "weight" : "activation", "layer",
-				layer_name(layers, f->value), "format", f->q->format.name, "sqnr_db",
-				qb_json_real(qb_sqnr_db(f->signal, f->noise)), "network_sqnr_db",
-				f->value->constant ? json_null()
-					: qb_json_real(qb_sqnr_db(s->ref_signal, s->ref_noise)),
-				"exact", qb_sqnr_exact(f->noise), "clipping", clip, "rounding", f->noise > 0 ? 1 - clip : 0, "inf_norm",
-				qb_json_float(f->inf_norm), "kurtosis", qb_json_real(qb_fault_kurtosis(f)),
-				"channels", (json_int_t)f->channels, "worst_channels", worst_channels(f)));
+		made = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:f, s:f, s:o, s:o, s:I, s:o}", "name",
+			f->value->name, "kind", f->value->constant ? "weight" : "activation", "layer",
+			layer_name(layers, f->value), "format", f->q->format.name, "sqnr_db",
+			qb_json_real(qb_sqnr_db(f->signal, f->noise)), "network_sqnr_db",
+			f->value->constant ? json_null()
+				: qb_json_real(qb_sqnr_db(s->ref_signal, s->ref_noise)),
+			"exact", qb_sqnr_exact(f->noise), "clipping", clip, "rounding", f->noise > 0 ? 1 - clip : 0, "inf_norm",
+			qb_json_float(f->inf_norm), "kurtosis", qb_json_real(qb_fault_kurtosis(f)),
+			"channels", (json_int_t)f->channels, "worst_channels", worst_channels(f));
+		qb_add_part(made, q, f->value);
+		json_array_append_new(rows, made);
 	}
 	return rows;
 }

@@ -10,9 +10,9 @@
 #include "core/experiment/faults.h"
 #include "core/experiment/mixture.h"
 
-/* faults: of the scheme that row belongs to. New reference. */
+/* faults: of the scheme that row belongs to, whose quantizers are q. New reference. */
 json_t *qb_fault_rows(const struct qb_faults *faults, const struct qb_sweep_row *row,
-	const struct qb_mix_layers *layers);
+	const struct qb_quantization *q, const struct qb_mix_layers *layers);
 
 /* The channels of activations with the largest magnitudes, one entry a channel. *out is a new reference. */
 enum qb_err qb_fault_largest(json_t **out, const struct qb_faults *faults,

@@ -39,6 +39,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/question.c core/experiment/question.h \
 	core/experiment/report.c \
 	core/experiment/rounding.c core/experiment/rounding.h \
+	core/experiment/scheme_spec.c core/experiment/scheme_spec.h \
 	core/experiment/sample.c core/experiment/sample.h \
 	core/experiment/sensitivity.c core/experiment/sensitivity.h \
 	core/experiment/source.c core/experiment/source.h \

@@ -8,6 +8,7 @@
 #include "core/base/size.h"
 #include "core/experiment/greedy.h"
 #include "core/experiment/params.h"
+#include "core/experiment/scheme_spec.h"
 
 /* Points of the front that are run, not only predicted. */
 enum { MEASURED = 6 };
@@ -66,21 +67,23 @@ static const json_t *scheme_json(const struct qb_mixed_work *w, int scheme)
 	return json_array_get(json_object_get(w->ptq, "schemes"), (size_t)scheme);
 }
 
-/* What a layer of a scheme's "layers" is told. */
-static json_t *layer_value(const json_t *scheme)
+/* Names mean the same in a scheme and in a layer unless the job or a scheme has words of its own. */
+static bool is_plain(const struct qb_mixed_work *w, int scheme)
 {
-	json_t *v = json_deep_copy(scheme);
+	return json_is_string(scheme_json(w, 0)) && json_is_string(scheme_json(w, scheme)) &&
+		!json_object_get(w->ptq, "weights") && !json_object_get(w->ptq, "activations");
+}
 
-	if (json_is_object(v) && json_object_get(v, "scheme")) {
-		json_t *name = json_incref(json_object_get(v, "scheme"));
+/* What a layer of a scheme's "layers" is told: the candidate's name, or all that it settled on. */
+static json_t *layer_value(const struct qb_mixed_work *w, int scheme)
+{
+	const struct qb_scheme *s = &w->scheme[scheme];
 
-		json_decref(v);
-		return name;
+	if (is_plain(w, scheme)) {
+		return json_incref((json_t *)scheme_json(w, scheme));
 	}
-	json_object_del(v, "name");
-	json_object_del(v, "methods");
-	json_object_del(v, "layers");
-	return v;
+	return json_pack("{s:o, s:o}", "weights", qb_scheme_part_words(&s->weights), "activations",
+		qb_scheme_part_words(&s->activations));
 }
 
 /* The scheme in question with other schemes for the layers that choice gives them. */
@@ -88,16 +91,18 @@ static json_t *mixed_scheme(const struct qb_mixed_work *w, const int *choice)
 {
 	const json_t *base = scheme_json(w, 0);
 	json_t *scheme = json_is_object(base) ? json_deep_copy(base) : json_pack("{s:O}", "scheme", base);
-	json_t *layers = json_object();
+	json_t *layers = json_object_get(scheme, "layers");
 
+	json_object_set_new(scheme, "name", json_string("mixed"));
+	if (!layers) {
+		layers = json_object();
+		json_object_set_new(scheme, "layers", layers);
+	}
 	for (int l = 0; l < w->layers->count; l++) {
 		if (choice[l] != 0) {
-			json_object_set_new(layers, w->layers->layer[l].name,
-				layer_value(scheme_json(w, choice[l])));
+			json_object_set_new(layers, w->layers->layer[l].name, layer_value(w, choice[l]));
 		}
 	}
-	json_object_set_new(scheme, "name", json_string("mixed"));
-	json_object_set_new(scheme, "layers", layers);
 	return scheme;
 }
 

@@ -123,15 +123,18 @@ static void table(FILE *f, const json_t *r)
 
 static void part(FILE *f, const json_t *row, const char *key)
 {
+	static const char *const words[] = {"granularity", "range"};
 	const json_t *p = json_object_get(row, key);
 
 	fputs("<td>", f);
 	if (json_is_object(p)) {
 		text(f, string_at(p, "format"));
-		fputs(", ", f);
-		text(f, string_at(p, "granularity"));
-		fputs(", ", f);
-		text(f, string_at(p, "range"));
+		for (size_t i = 0; i < QB_COUNT(words); i++) {
+			if (json_is_string(json_object_get(p, words[i]))) {
+				fputs(", ", f);
+				text(f, string_at(p, words[i]));
+			}
+		}
 	} else {
 		fputs("float32", f);
 	}

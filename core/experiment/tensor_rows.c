@@ -3,18 +3,53 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/analysis/sqnr_db.h"
 
 json_t *qb_scheme_part_json(const struct qb_scheme_part *part)
 {
+	const struct qb_format *f = &part->format;
+	bool groups = f->block && strstr(f->name, "_g");
+	json_t *row;
+
 	if (!part->quantized) {
 		return json_null();
 	}
-	return json_pack("{s:s, s:i, s:s, s:s, s:s}", "format", part->format.name, "bits",
-		part->format.bits, "granularity", qb_granularity_name(part->granularity), "range",
+	row = json_pack("{s:s, s:i, s:s, s:s, s:s}", "format", f->name, "bits", f->bits, "granularity",
+		groups ? "per_group" : qb_granularity_name(part->granularity), "range",
 		qb_range_method_name(part->range.method), "scale",
 		part->range.power_of_two ? "power_of_two" : "real");
+	if (!f->block && !f->real_scale) {
+		json_object_set_new(row, "granularity", json_null());
+		json_object_set_new(row, "range", json_null());
+		json_object_set_new(row, "scale", json_null());
+	}
+	if (groups) {
+		json_object_set_new(row, "group_size", json_integer(f->block));
+	}
+	if (part->range.method == QB_RANGE_PERCENTILE) {
+		json_object_set_new(row, "percentile", json_real(part->range.percentile));
+	}
+	if (f->kind == QB_FORMAT_INT) {
+		json_object_set_new(row, "symmetric", json_boolean(!f->asymmetric));
+	}
+	return row;
+}
+
+void qb_add_part(json_t *row, const struct qb_quantization *q, const struct qb_value *v)
+{
+	const struct qb_quantizer *own = q->q[v->index];
+	json_t *part = NULL;
+
+	if (q->part && q->part[v->index]) {
+		part = qb_scheme_part_json(q->part[v->index]);
+		json_object_update_missing(row, part);
+		json_decref(part);
+	}
+	if (own->format.kind == QB_FORMAT_INT) {
+		json_object_set_new(row, "symmetric", json_boolean(!own->format.asymmetric));
+	}
 }
 
 /* The values that the quantizer can represent, over all its channels. */
@@ -87,11 +122,12 @@ static json_t *row(struct qb_job *job, const struct qb_sweep *sweep, int scheme,
 					   : sweep->row[scheme].sums[v->index];
 	double own = qb_sqnr_db(s.signal, s.noise), lo, hi;
 	float min, max;
+	json_t *made;
 
 	represented(q, &lo, &hi);
 	observed(variant, v, &min, &max);
 	qb_job_metric(job, "tensor", name, v->name, "sqnr", own, "dB");
-	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "name",
+	made = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "name",
 		v->name, "kind", v->constant ? "weight" : "activation", "layer", layer_of(g, v),
 		"format", q->format.name, "bits", q->format.bits, "channels",
 		(json_int_t)q->channels, "sqnr_db", qb_json_real(own), "network_sqnr_db",
@@ -99,6 +135,8 @@ static json_t *row(struct qb_job *job, const struct qb_sweep *sweep, int scheme,
 			: qb_json_real(qb_sqnr_db(s.ref_signal, s.ref_noise)),
 		"exact", qb_sqnr_exact(s.noise), "min", qb_json_real(lo), "max", qb_json_real(hi), "observed_min", qb_json_float(min),
 		"observed_max", qb_json_float(max));
+	qb_add_part(made, all, v);
+	return made;
 }
 
 json_t *qb_tensor_rows(struct qb_job *job, const struct qb_sweep *sweep, int scheme)
@@ -126,7 +164,7 @@ static size_t quantized_bytes(const struct qb_quantizer *q, size_t n)
 
 		return bytes + scales * (f->block_scale == QB_SCALE_F32 ? 4 : 1);
 	}
-	return bytes + (size_t)q->channels * (sizeof(float) + (q->zero ? 1 : 0));
+	return f->real_scale ? bytes + (size_t)q->channels * (sizeof(float) + (q->zero ? 1 : 0)) : bytes;
 }
 
 static size_t carried_block_bytes(const struct qb_carried *c, size_t n)

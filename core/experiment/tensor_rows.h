@@ -11,8 +11,11 @@
 /* One object a quantized tensor, in the order of the network; emits a metric event for each. New reference. */
 json_t *qb_tensor_rows(struct qb_job *job, const struct qb_sweep *sweep, int scheme);
 
-/* {"format", "bits", "granularity", "range"} or null for float. New reference. */
+/* {"format", "bits", "granularity", "range", "scale" ...} in the words of a job, or null for float: what was done, so the
+ * range of a block is minmax, and there is none where a format is used without a scale. New reference. */
 json_t *qb_scheme_part_json(const struct qb_scheme_part *part);
+/* Adds to a tensor's row what its quantizer followed, where the row does not say it already. */
+void qb_add_part(json_t *row, const struct qb_quantization *q, const struct qb_value *v);
 
 /* Bytes of all parameters: quantized ones packed at their bits plus scales and zero points, the rest as float32.
  * quantization NULL: all float32. */

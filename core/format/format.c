@@ -524,6 +524,15 @@ int qb_format_values(const struct qb_format *f, double *values, int cap)
 	return kept;
 }
 
+struct qb_format qb_format_integer(int bits, bool is_signed, bool asymmetric)
+{
+	struct qb_format f = {.kind = QB_FORMAT_INT, .bits = bits, .is_signed = is_signed,
+		.asymmetric = asymmetric, .real_scale = true};
+
+	snprintf(f.name, sizeof(f.name), "%sint%d%s", is_signed ? "" : "u", bits, asymmetric ? "_asym" : "");
+	return f;
+}
+
 struct qb_format qb_format_unsigned(const struct qb_format *f)
 {
 	struct qb_format u = *f;

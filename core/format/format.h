@@ -80,6 +80,9 @@ const char *qb_format_common_name(int i);
  * values holds cap; returns how many there are. */
 int qb_format_values(const struct qb_format *f, double *values, int cap);
 
+/* intB, uintB, intB_asym or uintB_asym; bits from 1 to 16. */
+struct qb_format qb_format_integer(int bits, bool is_signed, bool asymmetric);
+
 /* The same format for a tensor without negative values: unsigned, the sign bit joins the mantissa. */
 struct qb_format qb_format_unsigned(const struct qb_format *f);
 

@@ -100,7 +100,9 @@ enum qb_err qb_quantizer_carried(struct qb_quantizer *q, const struct qb_value *
 		free(r.zero);
 		r.zero = NULL;
 	}
-	r.format.asymmetric = zeros;
+	if (zeros) {
+		r.format = qb_format_integer(r.format.bits, r.format.is_signed, true);
+	}
 	make_signed(&r, v);
 	*q = r;
 	return QB_OK;
@@ -123,7 +125,7 @@ enum qb_err qb_quantizer_observed(struct qb_quantizer *q, const struct qb_value 
 	float lo = 0, hi = 0;
 
 	QB_TRY(qb_format_of_codes(&f, v->carried->code, eb));
-	f.asymmetric = true;
+	f = qb_format_integer(f.bits, f.is_signed, true);
 	if (o) {
 		qb_observer_minmax(o, &lo, &hi);
 	}

@@ -21,7 +21,7 @@ static struct qb_format activation_format(const struct qb_format *f, const struc
 		/* Nothing is negative: the sign is not spent. */
 		a = qb_format_unsigned(f);
 	} else if (lo < 0 && f->kind == QB_FORMAT_INT && !f->is_signed && !f->block) {
-		a.asymmetric = true;
+		a = qb_format_integer(f->bits, false, true);
 	}
 	return a;
 }
@@ -116,10 +116,10 @@ enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb
 	struct qb_observer *const *observer, struct qb_errbuf *eb)
 {
 	struct qb_quantization *r = calloc(1, sizeof(*r));
-	const struct qb_scheme_part **part = calloc((size_t)g->values + 1, sizeof(*part));
 	enum qb_err err = QB_OK;
 
-	if (!part || !r || !(r->q = calloc((size_t)g->values + 1, sizeof(*r->q))) ||
+	if (!r || !(r->part = calloc((size_t)g->values + 1, sizeof(*r->part))) ||
+		!(r->q = calloc((size_t)g->values + 1, sizeof(*r->q))) ||
 		!(r->shared = calloc((size_t)g->values + 1, sizeof(*r->shared))) ||
 		!(r->axis = calloc((size_t)g->values + 1, sizeof(*r->axis))) ||
 		!(r->constant = calloc((size_t)g->values + 1, sizeof(*r->constant)))) {
@@ -134,9 +134,9 @@ enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb
 		r = NULL;
 		goto out;
 	}
-	QB_TRY_OUT(qb_scheme_parts(s, g, p, part, eb));
+	QB_TRY_OUT(qb_scheme_parts(&r->scheme, g, p, r->part, eb));
 	for (int i = 0; i < g->values; i++) {
-		err = create_quantizer(r, i, part[i], g, p, observer, eb);
+		err = create_quantizer(r, i, r->part[i], g, p, observer, eb);
 		if (err != QB_OK) {
 			qb_fail_in(eb, err, "scheme %s, tensor %s", s->name, g->value[i]->name);
 			goto out;
@@ -151,7 +151,6 @@ enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb
 	*out = r;
 	r = NULL;
 out:
-	free(part);
 	qb_quantization_destroy(&r);
 	return err;
 }
@@ -173,6 +172,7 @@ void qb_quantization_destroy(struct qb_quantization **q)
 		free(r->constant[i]);
 	}
 	free(r->q);
+	free(r->part);
 	free(r->shared);
 	free(r->axis);
 	free(r->constant);

@@ -15,6 +15,7 @@ struct qb_quantization {
 	struct qb_scheme scheme;
 	int values;
 	struct qb_quantizer **q;
+	const struct qb_scheme_part **part; /* what each quantizer of its own follows; NULL where it follows a file */
 	bool *shared; /* q[i] belongs to another value; this one is on its grid already */
 	int *axis;    /* channel axis of a weight */
 	float **constant; /* [values], NULL where untouched: what a method decided that a constant becomes. Of a quantized

@@ -23,14 +23,9 @@ const char *qb_granularity_name(enum qb_granularity g)
 
 struct qb_format qb_activation_format(const struct qb_format *f)
 {
-	struct qb_format a = *f;
+	bool affine = f->kind == QB_FORMAT_INT && !f->block && !f->narrow;
 
-	if (f->kind == QB_FORMAT_INT && !f->block && !f->narrow) {
-		a.is_signed = false;
-		a.asymmetric = true;
-		snprintf(a.name, sizeof(a.name), "uint%d_asym", f->bits);
-	}
-	return a;
+	return affine ? qb_format_integer(f->bits, false, true) : *f;
 }
 
 static bool parse_wa(struct qb_scheme *s, const char *name)

@@ -16,3 +16,5 @@ check_SCRIPTS += tests/worker/test_operators.py
 EXTRA_DIST += tests/worker/operators.py tests/worker/test_operators.py
 check_SCRIPTS += tests/worker/test_check.py
 EXTRA_DIST += tests/worker/test_check.py
+check_SCRIPTS += tests/worker/test_schemes.py
+EXTRA_DIST += tests/worker/test_schemes.py

@@ -228,7 +228,7 @@ class Ranges(Equalization):
 
     def test_groups__become_blocks(self):
         s = self.sqnr(format="int4", granularity="per_group", group_size=16)
-        self.assertEqual((s["weights"]["format"], s["weights"]["granularity"]), ("int4_g16", "per_block"))
+        self.assertEqual((s["weights"]["format"], s["weights"]["granularity"]), ("int4_g16", "per_group"))
         with self.assertRaisesRegex(worker.Failed, r"weights\.granularity: per_group needs a symmetric integer"):
             self.sqnr(format="nf4", granularity="per_group")
         with self.assertRaisesRegex(worker.Failed, r"weights\.group_size"):

@@ -770,14 +770,21 @@ export interface components {
             }[];
         };
         MaybeLatency: components["schemas"]["Latency"] | null;
-        /** @description null where this half stays float */
+        /** @description what was done, in the words of a job; null where this half stays float */
         SchemePart: {
             format?: string;
             bits?: number;
-            granularity?: string;
-            range?: string;
+            /** @description null, as range and scale, where the format is used without a scale */
+            granularity?: string | null;
+            range?: string | null;
             /** @enum {unknown} */
-            scale?: "real" | "power_of_two";
+            scale?: "real" | "power_of_two" | null;
+            /** @description of integers: without a zero point */
+            symmetric?: boolean;
+            /** @description of per_group */
+            group_size?: number;
+            /** @description of the range of that name */
+            percentile?: number;
         } | null;
         TensorRow: {
             name: string;
@@ -787,6 +794,14 @@ export interface components {
             layer?: string;
             format?: string;
             bits?: number;
+            /** @description as range, scale, symmetric, group_size and percentile: what the tensor's quantizer follows, as of SchemePart */
+            granularity?: string | null;
+            range?: string | null;
+            /** @enum {unknown} */
+            scale?: "real" | "power_of_two" | null;
+            symmetric?: boolean;
+            group_size?: number;
+            percentile?: number;
             channels?: number;
             /** @description the quantizer's own error */
             sqnr_db: components["schemas"]["Number"];

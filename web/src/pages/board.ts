@@ -57,10 +57,12 @@ interface Entry {
 
 const age = (job: string): number => Number(job.slice(1));
 
-/** How one half of a scheme is quantized, beside its format; blocks and groups belong to the format. */
+/** How one half of a scheme is quantized, beside its format; blocks and groups, and their ranges, belong to the format. */
 function half(part: Cell['weights']): string {
-	const granularity = part?.granularity?.startsWith('per_block') || part?.granularity?.startsWith('per_group') ? '' : part?.granularity?.replace('_', ' ') ?? '';
-	return [granularity, part?.range ?? '', part?.scale === 'power_of_two' ? 'powers of two' : ''].filter((word) => word !== '').join(' ');
+	if (part?.granularity?.startsWith('per_block') || part?.granularity?.startsWith('per_group')) {
+		return '';
+	}
+	return [part?.granularity?.replace('_', ' ') ?? '', part?.range ?? '', part?.scale === 'power_of_two' ? 'powers of two' : ''].filter((word) => word !== '').join(' ');
 }
 
 /** The conditions of a cell in words: cells whose words differ are not like each other. A half that stays float, or whose blocks say it all, is as its job's others. */
