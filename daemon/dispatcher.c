@@ -456,7 +456,9 @@ static void decide(uv_timer_t *timer)
 	struct qb_sched_plan plan;
 
 	qb_storage_look(d->daemon->storage);
-	qb_dispatcher_save(d); /* what fails is tried again when storage works */
+	if (qb_storage_usable(d->daemon->storage, NULL)) { /* else it is tried again by the storage's own clock */
+		qb_dispatcher_save(d);
+	}
 	plan = make_plan(d);
 	if (plan.again > 0) {
 		decide_in(d, plan.again - qb_seconds());

@@ -82,17 +82,29 @@ static void count_one(void *arg, const char *sha256)
 	++*(int64_t *)arg;
 }
 
+/* SQLite's log, which lies beside a database even when nobody uses it. */
+static bool left_over(const char *database)
+{
+	char *log = qb_format("%s-wal", database);
+	bool is = access(log, F_OK) == 0;
+
+	free(log);
+	return is;
+}
+
 static bool open_database(struct server *s)
 {
 	struct qb_options *o = &s->daemon.options;
 	int64_t blobs = 0;
+	bool lost; /* if there is no database now, there was one */
 
 	s->daemon.database = qb_format("%s/quantbench.db", o->state);
 	s->daemon.storage = qb_storage_create(o->state);
 	qb_blobs_each(o->state, count_one, &blobs);
+	lost = blobs || left_over(s->daemon.database);
 	do { /* a full disk may lack the few pages that opening takes */
 		s->daemon.store = s->daemon.storage
-			? qb_store_open(s->daemon.database, s->daemon.storage, !blobs || o->new_database) : NULL;
+			? qb_store_open(s->daemon.database, s->daemon.storage, !lost || o->new_database) : NULL;
 	} while (!s->daemon.store && s->daemon.storage && qb_storage_release(s->daemon.storage));
 	if (!s->daemon.store) {
 		return false;

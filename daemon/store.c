@@ -448,8 +448,8 @@ static bool holds_something(const char *path)
 
 static bool not_anew(const char *path)
 {
-	qb_log(QB_LOG_ERROR, "there are uploads beside %s, but no database in it: beginning again would forget them and give "
-		"their ids to others. Put quantbench.db (or a backup of it) back; or start once with --new-database, "
+	qb_log(QB_LOG_ERROR, "%s is missing or empty, but what belongs to it is there: beginning again would forget all jobs and "
+		"uploads, and give their ids to others. Put quantbench.db (or a backup of it) back; or start once with --new-database, "
 		"which puts the files of the old one aside", path);
 	return false;
 }

@@ -33,7 +33,7 @@ static const char *title_of(int status)
 	case 503:
 		return "Not available";
 	case 507:
-		return "Disk full";
+		return "Insufficient storage";
 	default:
 		return "Server error";
 	}

@@ -91,6 +91,40 @@ class Database(unittest.TestCase):
         self.assertEqual(d.call("GET", "/v1/models", expect=200)["total"], 1)
         self.assertEqual(d.stop(), 0)
 
+    def test_start__database_lost_without_uploads__refused_too(self):
+        d = Daemon(self.folder.name).ready()
+        d.call("DELETE", "/v1/models/m1", expect=204)
+        self.assertEqual(d.stop(), 0)
+        os.unlink(self.db)
+        code, said = start_refused(self.state)
+        self.assertEqual((code, "--new-database" in said), (1, True), said)
+        d = Daemon(self.folder.name, "--new-database").ready()
+        self.assertEqual(d.call("GET", "/v1/jobs", expect=200)["total"], 0)
+        self.assertEqual(d.stop(), 0)
+
+    def test_running__another_program_holds_the_database__jobs_wait_and_requests_are_answered(self):
+        d = Daemon(self.folder.name).ready()
+        jobs = [d.fake(["sleep", 0.3], ["metric", 5]) for _ in range(3)]
+        other = sqlite3.connect(self.db, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        slowest = 0
+        for _ in range(30):
+            begun = time.monotonic()
+            d.call("GET", "/v1/jobs", expect=200)
+            slowest = max(slowest, time.monotonic() - begun)
+            time.sleep(0.1)
+        self.assertLess(slowest, 1)
+        self.assertEqual(d.call("GET", "/readyz", expect=503)["code"], "storage_failing")
+        self.assertEqual(d.call("POST", "/v1/jobs", {"type": "fake", "fresh": True}, expect=507)["code"], "storage_failing")
+        other.execute("ROLLBACK")
+        other.close()
+        d.ready()
+        for job in jobs:
+            self.assertEqual(d.wait(job)["state"], "succeeded")
+            self.assertEqual([e["state"] for _, e in d.events(job) if e["event"] == "state"], ["queued", "running", "succeeded"])
+            self.assertEqual(d.call("GET", "/v1/results?job=" + job, expect=200)["total"], 5)
+        self.assertEqual(d.stop(), 0)
+
     def test_start__files_without_rows__are_removed_and_others_stay(self):
         for name in ("blobs/" + "0" * 64, "tmp/blob-half", "blobs/notes.txt"):
             write(os.path.join(self.state, name), b"left behind")
