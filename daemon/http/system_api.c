@@ -185,6 +185,18 @@ static json_t *storage(struct qb_request *rq)
 		"used_bytes", (json_int_t)used);
 }
 
+/* What keeps the service from its work now. */
+static json_t *conditions(struct qb_daemon *daemon)
+{
+	json_t *list = qb_health_list(daemon->health);
+	struct qb_problem p = {0};
+
+	if (!qb_storage_usable(daemon->storage, &p)) {
+		json_array_append_new(list, json_pack("{s:s, s:s}", "code", p.code, "detail", p.detail));
+	}
+	return list;
+}
+
 enum MHD_Result qb__system_get(struct qb_request *rq)
 {
 	const struct qb_options *o = &rq->daemon->options;
@@ -197,11 +209,11 @@ enum MHD_Result qb__system_get(struct qb_request *rq)
 	}
 	json_object_set_new(queue, "slots", json_integer(o->jobs));
 	return qb_reply_json(rq, 200, json_pack("{s:s, s:O?, s:f, s:s, s:o, s:{s:s, s:s, s:s, s:s, s:s}, s:o, "
-		"s:o, s:{s:I, s:o, s:o, s:o, s:I}}", "version", PACKAGE_VERSION, "engine",
+		"s:o, s:o, s:{s:I, s:o, s:o, s:o, s:I}}", "version", PACKAGE_VERSION, "engine",
 		json_object_get(info, "engine"), "uptime_seconds", qb_seconds() - rq->daemon->started, "started",
 		rq->daemon->started_at, "machine", machine(info), "versions", "libmicrohttpd", MHD_get_version(),
 		"libuv", uv_version_string(), "sqlite", sqlite3_libversion(), "jansson", jansson_version_str(),
-		"glibc", gnu_get_libc_version(), "storage", kept, "queue", queue, "limits",
+		"glibc", gnu_get_libc_version(), "storage", kept, "conditions", conditions(rq->daemon), "queue", queue, "limits",
 		"upload_bytes", (json_int_t)o->max_upload, "job_memory_bytes", or_null(o->worker_memory),
 		"job_wall_seconds", or_null(o->worker_wall_seconds), "job_cpu_seconds",
 		or_null(o->worker_cpu_seconds), "job_threads", (json_int_t)o->worker_threads));

@@ -83,6 +83,7 @@ class Host(unittest.TestCase):
         p = until(lambda: [p for p in [d.call("GET", "/readyz")] if p["status"] == 503])[0]
         self.assertEqual(p["code"], "worker_unavailable")
         self.assertIn(self.worker, p["detail"])
+        self.assertEqual([c["code"] for c in d.call("GET", "/v1/system", expect=200)["conditions"]], ["worker_unavailable"])
         time.sleep(0.5)
         self.assertEqual({d.call("GET", "/v1/jobs/" + j)["state"] for j in jobs}, {"queued"})
         os.rename(self.path("away"), self.worker)

@@ -475,7 +475,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Jobs can be carried out (state folder writable, database sound, worker answers) */
+        /** Jobs can be carried out (state folder writable, database sound, worker answers and starts, no measurement stands still) */
         get: operations["readyz"];
         put?: never;
         post?: never;
@@ -1349,6 +1349,11 @@ export interface components {
                 /** @description of uploads and artifacts */
                 used_bytes?: number;
             };
+            /** @description what keeps the server from its work now, as in /readyz */
+            conditions?: {
+                code: string;
+                detail: string;
+            }[];
             queue: {
                 queued: number;
                 running: number;
