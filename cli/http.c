@@ -152,10 +152,9 @@ static enum cli_exit refused(long status, const char *body)
 	} else {
 		cli_fail(CLI_REFUSED, "the server answered with status %ld", status);
 	}
+	/* The detail of a single mistake says it all. */
 	json_array_foreach(errors, i, e) {
-		if (json_is_string(e)) {
-			fprintf(stderr, "  %s\n", json_string_value(e));
-		} else {
+		if (json_array_size(errors) > 1) {
 			fprintf(stderr, "  %s: %s\n", cli_text(e, "field"), cli_text(e, "detail"));
 		}
 	}

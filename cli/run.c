@@ -111,7 +111,7 @@ static void send(struct worker *w, const json_t *line)
 /* What came of the job. */
 struct outcome {
 	json_t *result;
-	char *error;
+	char *error, *code;
 };
 
 static void take_event(struct worker *w, const json_t *event, struct cli_progress *progress,
@@ -124,7 +124,9 @@ static void take_event(struct worker *w, const json_t *event, struct cli_progres
 		o->result = json_incref(json_object_get(event, "result"));
 	} else if (!strcmp(kind, "error")) {
 		free(o->error);
+		free(o->code);
 		o->error = strdup(cli_text(event, "detail"));
+		o->code = strdup(cli_text(event, "code"));
 	} else if (!strcmp(kind, "section") && !strcmp(cli_text(event, "state"), "begin")) {
 		/* Nobody else shares this machine's cores with us, as far as we know. */
 		json_t *go = json_pack("{s:s}", "go", cli_text(event, "name"));
@@ -164,6 +166,19 @@ static void listen_to(struct worker *w, struct outcome *o)
 	free(line);
 }
 
+/* What a server refuses to queue, or to take as an upload. */
+static bool is_refusal(const char *code)
+{
+	static const char *const codes[] = {"bad_job", "bad_file", "bad_model", "bad_shape", "unsupported"};
+
+	for (size_t i = 0; code && i < sizeof(codes) / sizeof(codes[0]); i++) {
+		if (!strcmp(code, codes[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static enum cli_exit verdict(int status, const struct outcome *o)
 {
 	if (stop_signal) {
@@ -173,7 +188,7 @@ static enum cli_exit verdict(int status, const struct outcome *o)
 		return CLI_UNREACHABLE; /* the child has said why */
 	}
 	if (o->error) {
-		return cli_fail(CLI_JOB_FAILED, "%s", o->error);
+		return cli_fail(is_refusal(o->code) ? CLI_REFUSED : CLI_JOB_FAILED, "%s", o->error);
 	}
 	if (WIFSIGNALED(status)) {
 		return cli_fail(CLI_JOB_FAILED, "the worker crashed: %s", strsignal(WTERMSIG(status)));
@@ -243,6 +258,7 @@ static enum cli_exit run(const struct cli *cli, json_t *job)
 	}
 	json_decref(o.result);
 	free(o.error);
+	free(o.code);
 	free(path);
 	return code;
 }

@@ -108,7 +108,7 @@ static enum cli_exit find_name(struct cli_http *http, const struct cli_upload_ki
 			}
 		}
 		if (!*next) {
-			code = cli_fail(CLI_REFUSED,
+			code = cli_fail(CLI_USAGE,
 				"%s: no file of that name here, and no %s of that name or id on the server; "
 				"`quantbench %s list` tells what it has", name, kind->word,
 				kind == &cli_upload_model ? "models" : "data");

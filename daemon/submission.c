@@ -57,18 +57,18 @@ static bool resolve_one(struct qb_daemon *d, const char *field, const json_t *va
 	}
 	if (!strcmp(kind, "model") && qb_id_number(id, 'm') < 0) {
 		return field_wrong(p, field, "\"%.60s\" is no model's id, which looks like m1; upload the model "
-			"with POST /v1/models first", id);
+			"first", id);
 	}
 	if (qb_id_number(id, 'm') < 0 && qb_id_number(id, 'd') < 0) {
 		return field_wrong(p, field, "\"%.60s\" is no dataset's id, which looks like d1; upload the data "
-			"with POST /v1/datasets first", id);
+			"first", id);
 	}
 	found = qb_store_get(d->store, QB_SQL_UPLOAD_FILE, &row, "s", id);
 	if (found == QB_UNREAD) {
 		return qb_storage_problem(d->storage, p);
 	}
 	if (found == QB_NONE) {
-		return field_wrong(p, field, "there is no %.60s here; see GET /v1/%ss", id, kind);
+		return field_wrong(p, field, "there is no %.60s here; the list of %ss has what there is", id, kind);
 	}
 	if (!strcmp(text_of(row, "state"), "failed")) {
 		field_wrong(p, field, "%s (%s) cannot be used: %s", id, text_of(row, "name"),

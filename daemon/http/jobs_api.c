@@ -275,8 +275,8 @@ enum MHD_Result qb__artifacts_get(struct qb_request *rq)
 		return qb_reply_unread(rq);
 	}
 	if (found == QB_NONE) {
-		return qb_reply_refuse(rq, 404, "not_found", "job j%lld has no artifact \"%.100s\"; GET /v1/jobs/j%lld "
-			"lists them", (long long)id, rq->part[1], (long long)id);
+		return qb_reply_refuse(rq, 404, "not_found", "job j%lld has no artifact \"%.100s\"; the job itself "
+			"lists those that it has", (long long)id, rq->part[1]);
 	}
 	path = qb_blob_path(rq->daemon->options.state, json_string_value(json_object_get(row, "sha256")));
 	fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -138,6 +138,10 @@ enum MHD_Result qb_reply_problem(struct qb_request *rq, struct qb_problem *p)
 	int status = p->status ? p->status : 500;
 
 	rq->retry_after_s = p->retry_after_s;
+	/* One mistake is told by the detail, several by their list. */
+	if (json_array_size(p->errors) > 1) {
+		snprintf(p->detail, sizeof(p->detail), "the job has %zu mistakes", json_array_size(p->errors));
+	}
 	detail = json_string(p->detail);
 	v = json_pack("{s:s, s:s, s:i, s:o, s:s}", "type", "about:blank", "title", title_of(status),
 		"status", status, "detail",
@@ -251,5 +255,5 @@ bool qb_path_job(struct qb_request *rq, int64_t *id, struct qb_problem *p)
 {
 	*id = qb_id_number(rq->part[0], 'j');
 	return *id > 0 || qb_refuse(p, 404, "not_found", "there is no job \"%.60s\"; ids of jobs look like "
-		"j12, and GET /v1/jobs lists them", rq->part[0]);
+		"j12", rq->part[0]);
 }

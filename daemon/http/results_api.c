@@ -38,9 +38,9 @@ static json_t *load(struct qb_request *rq, struct qb_problem *p)
 		json_decref(result);
 		result = NULL;
 		qb_refuse(p, 409, "no_result", !strcmp(state, "queued") || !strcmp(state, "running")
-			? "job %s is %s; its results come when it succeeds (GET /v1/jobs/%s/events tells when)"
-			: "job %s %s and has no results; GET /v1/jobs/%s tells why",
-			rq->part[0], state, rq->part[0]);
+			? "job %s is %s; its results come when it succeeds"
+			: "job %s %s and has no results; the job itself says why",
+			rq->part[0], state);
 	} else {
 		json_object_set_new(result, "job", json_string(rq->part[0]));
 		json_object_set(result, "type", json_object_get(row, "type"));

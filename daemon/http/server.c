@@ -170,7 +170,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 	}
 	if (rq->too_large) {
 		return qb_reply_refuse(rq, 413, "too_large", "the body is larger than %d bytes, which no job "
-			"needs; upload files to /v1/models or /v1/datasets and name them by id", BODY_MAX);
+			"needs; upload files first and name them by id", BODY_MAX);
 	}
 	return rq->route->handle(rq);
 }

@@ -38,7 +38,7 @@ static enum MHD_Result unknown(struct qb_request *rq, const char *kind)
 {
 	const char *what = *kind == 'm' ? "model" : "dataset";
 
-	return qb_reply_refuse(rq, 404, "not_found", "there is no %s \"%.60s\"; GET /v1/%ss lists them", what,
+	return qb_reply_refuse(rq, 404, "not_found", "there is no %s \"%.60s\"; the list of %ss has what there is", what,
 		rq->part[0], what);
 }
 

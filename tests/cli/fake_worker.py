@@ -21,6 +21,9 @@ def main():
         os.kill(os.getpid(), signal.SIGSEGV)
     if fake == "silent":
         return 0
+    if fake == "trouble":
+        say(event="error", code="out_of_memory", detail="no memory for a plan")
+        return 1
     if fake == "error":
         say(event="error", code="bad_model", detail="node conv1: weight has 2 dimensions")
         return 1

@@ -85,8 +85,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path == "/v1/jobs" and self.command == "POST":
             server.spec = json.loads(body)
             if server.spec.get("schemes") == ["wrong"]:
-                return self.problem(422, "the job has 1 mistake",
+                return self.problem(422, "schemes[0]: no such format",
                                     [{"field": "schemes[0]", "detail": "no such format"}])
+            if server.spec.get("schemes") == ["wrong", "too"]:
+                return self.problem(422, "the job has 2 mistakes",
+                                    [{"field": f"schemes[{i}]", "detail": f"not {i}"} for i in (0, 1)])
             return self.answer(201, job("j1", "queued", cached=False))
         if path == "/v1/jobs" and "type=many" in query:
             asked = urllib.parse.parse_qs(query)
@@ -170,14 +173,15 @@ class Client(unittest.TestCase):
         self.assertEqual((code, out), (0, "j1\n"), err)
         self.assertEqual(self.server.spec["model"], "m1")
         code, _, err = self.quantbench("submit", "--model", "other", "--schemes", "int8")
-        self.assertEqual(code, 4)
+        self.assertEqual(code, 2)
         self.assertIn("other: no file of that name here", err)
 
     def test_submit__refused__every_mistake_is_printed(self):
         code, out, err = self.quantbench("submit", "--schemes", "wrong")
         self.assertEqual((code, out), (4, ""))
-        self.assertIn("quantbench: the job has 1 mistake", err)
-        self.assertIn("schemes[0]: no such format", err)
+        self.assertEqual(err, "quantbench: schemes[0]: no such format\n")
+        err = self.quantbench("submit", "--schemes", "wrong,too")[2]
+        self.assertEqual(err, "quantbench: the job has 2 mistakes\n  schemes[0]: not 0\n  schemes[1]: not 1\n")
 
     def test_watch__line_breaks__resumes_behind_the_last_event(self):
         code, out, err = self.quantbench("watch", "j1", "--json")

@@ -100,8 +100,9 @@ class Run(unittest.TestCase):
 
     def test_run__error_event__is_the_message(self):
         code, out, err = self.fake("error")
-        self.assertEqual((code, out), (1, ""))
+        self.assertEqual((code, out), (4, ""))  # as a server refuses it
         self.assertIn("quantbench: node conv1: weight has 2 dimensions", err)
+        self.assertEqual(self.fake("trouble")[0], 1)
 
     def test_run__crash__is_named(self):
         code, _, err = self.fake("crash")
