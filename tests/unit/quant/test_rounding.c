@@ -299,11 +299,29 @@ static void adaround__small_layers__come_close_to_the_best_of_all_roundings(void
 	layer_fini(&l);
 }
 
+/* Rows [first, first + rows) of a layer, as a team's item has them. */
+static struct qb_adaround_rows some_rows(const struct qb_adaround_rows *all, int64_t first, int64_t rows)
+{
+	struct qb_adaround_rows r = *all;
+
+	r.rows = rows;
+	r.w += first * r.k;
+	r.down += first * r.k;
+	r.up += first * r.k;
+	r.nearest += first * r.k;
+	r.bias += first;
+	r.y += first;
+	return r;
+}
+
+/* Rows do not know of each other: wherever a layer is cut, they learn the same. Pieces of few rows work by columns, which
+ * adds in another order. */
 static void adaround__rows_cut_up__give_the_same_numbers(void **state)
 {
-	enum { ROWS = 16, K = 24, SAMPLES = 300 };
+	enum { ROWS = 16, K = 24, SAMPLES = 300, FEW = 4 };
+	static const int64_t sizes[] = {8, 5, 11, 4, 12, 1, 3};
 	struct qb_adaround_options opt = qb_adaround_defaults;
-	float whole[ROWS * K], again[ROWS * K];
+	float whole[ROWS * K], cut[ROWS * K];
 	struct qb_adaround_report report = {0};
 	struct layer l;
 
@@ -312,8 +330,25 @@ static void adaround__rows_cut_up__give_the_same_numbers(void **state)
 	layer_init(&l, "E2", ROWS, K, SAMPLES, QB_ACT_NONE);
 	assert_int_equal(qb_adaround(&l.r, &opt, whole, NULL, &report, NULL), QB_OK);
 	assert_true(report.loss < 0.8 * report.nearest_loss && report.changed > 0);
-	assert_int_equal(qb_adaround(&l.r, &opt, again, NULL, &report, NULL), QB_OK);
-	assert_memory_equal(whole, again, sizeof(whole));
+	for (size_t i = 0; i < QB_COUNT(sizes); i++) {
+		struct qb_adaround_report parts = {0};
+
+		for (int64_t first = 0; first < ROWS; first += sizes[i]) {
+			struct qb_adaround_rows r = some_rows(&l.r, first, QB_MIN(sizes[i], ROWS - first));
+
+			assert_int_equal(qb_adaround(&r, &opt, cut + first * K, NULL, &parts, NULL), QB_OK);
+			for (int64_t row = first; row < first + r.rows; row++) {
+				double a = row_loss(&l.r, row, whole + row * K), b = row_loss(&l.r, row, cut + row * K);
+
+				assert_true(fabs(a - b) <= (r.rows < FEW ? 0.01 * a : 0));
+			}
+			if (r.rows >= FEW) {
+				assert_memory_equal(cut + first * K, whole + first * K, (size_t)(r.rows * K) * sizeof(float));
+			}
+		}
+		assert_true(fabs(parts.loss - report.loss) <= 0.01 * report.loss);
+		assert_true(fabs(parts.nearest_loss - report.nearest_loss) <= 1e-5 * report.nearest_loss);
+	}
 	layer_fini(&l);
 }
 
