@@ -7,8 +7,16 @@
 #include "core/analysis/sqnr_blocks.h"
 #include "core/analysis/sqnr_db.h"
 #include "core/base/size.h"
+#include "core/quant/range_search.h"
 
-enum { BITS_MAX = 16, SCAN = 64, BRACKETS = 4, FINE = 20, FINER = 12, ROOT_STEPS = 60 };
+enum { BITS_MAX = 16, OCTAVE_POINTS = 16, OCTAVES = 60, ROOT_STEPS = 60 };
+/* Points of the scan, to an octave: where the error has a kink for each value of the grid, and where it has none; and where a
+ * little change of an asymmetric scale moves the grid by a step, for 0 is far away. */
+enum { POINTS_OF_KINKS = 128, POINTS = 16, POINTS_FAR = 1024 };
+/* Of a distribution's power: what may be neglected. */
+static const double NEGLIGIBLE = 1e-9;
+/* The least range that is tried, of the deviation. */
+static const double LEAST = 1.0 / 1024;
 
 /* A format at work on a distribution. */
 struct cost {
@@ -17,7 +25,7 @@ struct cost {
 	int values;
 	double *value, *edge;
 	struct qb_moments *cell;
-	double mean;
+	double mean, power;
 };
 
 static bool is_affine(const struct qb_format *f)
@@ -54,24 +62,26 @@ static enum qb_err cost_init(struct cost *k, const struct qb_format *f,
 	k->values = qb_format_values(f, k->value, (int)room);
 	qb_distribution_cells(d, &no_edge, 1, all);
 	k->mean = all[0].m1 + all[1].m1;
+	k->power = all[0].m2 + all[1].m2;
 	return QB_OK;
 }
 
-/* The same rule as a quantizer's, without its rounding to float32. */
+/* The value that a range becomes. */
+static double range_unit(const struct qb_format *f)
+{
+	double min = qb_format_min(f), max = qb_format_max(f);
+
+	return max > 0 ? max : min < 0 ? -min : 1;
+}
+
+/* The same rule as a quantizer's, without its rounding to float32; an asymmetric range lies around the mean. */
 static void grid_of(const struct cost *k, double c, double *scale, double *zero)
 {
-	double min = qb_format_min(k->f), max = qb_format_max(k->f);
-
 	*zero = 0;
-	if (!k->f->real_scale) {
-		*scale = 1;
-	} else if (is_affine(k->f)) {
-		*scale = 2 * c / (max - min);
-		*zero = nearbyint(min - (k->mean - c) / *scale);
-	} else if (max > 0) {
-		*scale = c / max;
-	} else {
-		*scale = min < 0 ? c / -min : 1;
+	*scale = k->f->real_scale ? c / range_unit(k->f) : 1;
+	if (is_affine(k->f)) {
+		*scale = 2 * c / (qb_format_max(k->f) - qb_format_min(k->f));
+		*zero = nearbyint(qb_format_min(k->f) - (k->mean - c) / *scale);
 	}
 }
 
@@ -83,41 +93,44 @@ static void fill_cells(struct cost *k, double scale, double zero)
 	qb_distribution_cells(k->d, k->edge, k->values - 1, k->cell);
 }
 
-/* MSE at range c; *slope, if wanted, is proportional to its derivative. The edges' own motion adds nothing to the
- * derivative: at an edge both neighbours are as far. */
-static double error_at(struct cost *k, double c, double *slope)
+static struct qb_fit fit_at(struct cost *k, double scale, double zero)
 {
-	double scale, zero, e = 0, s = 0;
+	struct qb_fit f = {0, 0, 0};
 
-	grid_of(k, c, &scale, &zero);
 	fill_cells(k, scale, zero);
 	for (int i = 0; i < k->values; i++) {
 		const struct qb_moments *m = &k->cell[i];
-		double v = k->value[i] - zero, g = scale * v;
+		double g = scale * (k->value[i] - zero);
 
-		e += m->m2 - 2 * g * m->m1 + g * g * m->m0;
-		s -= v * (m->m1 - g * m->m0);
+		f.noise += m->m2 - 2 * g * m->m1 + g * g * m->m0;
+		f.cross += g * (g * m->m0 - m->m1);
+		f.power += g * g * m->m0;
 	}
-	if (slope) {
-		*slope = s;
-	}
-	return e;
+	return f;
 }
 
-static void describe(struct cost *k, double c, struct qb_sqnr *out)
+/* The error of what lies beyond the grid's ends. */
+static double clipped(const struct cost *k, double scale, double zero)
 {
-	struct qb_sqnr r = {0};
-	double lo, hi;
-	struct qb_moments tail[3];
+	const double lo = scale * (k->value[0] - zero), hi = scale * (k->value[k->values - 1] - zero);
+	struct qb_moments m[3];
 
-	grid_of(k, c, &r.scale, &r.zero);
-	r.mse = fmax(error_at(k, c, NULL), 0);
-	lo = r.scale * (k->value[0] - r.zero);
-	hi = r.scale * (k->value[k->values - 1] - r.zero);
-	r.range = k->f->real_scale ? c : fmax(fabs(lo), fabs(hi));
+	qb_distribution_cells(k->d, (const double[]){lo, hi}, 2, m);
+	return fmax(m[0].m2 - 2 * lo * m[0].m1 + lo * lo * m[0].m0, 0) +
+		fmax(m[2].m2 - 2 * hi * m[2].m1 + hi * hi * m[2].m0, 0);
+}
+
+static void describe(struct cost *k, double scale, double zero, struct qb_sqnr *out)
+{
+	struct qb_sqnr r = {.scale = scale, .zero = zero};
+
+	r.mse = fmax(fit_at(k, scale, zero).noise, 0);
+	r.low = scale * (k->value[0] - zero);
+	r.high = scale * (k->value[k->values - 1] - zero);
+	r.range = is_affine(k->f) ? (r.high - r.low) / 2 : fmax(fabs(r.low), fabs(r.high));
 	for (int i = 0; i < k->values; i++) {
 		const struct qb_moments *m = &k->cell[i];
-		double g = r.scale * (k->value[i] - r.zero);
+		double g = scale * (k->value[i] - zero);
 
 		r.power += m->m2;
 		r.mean += m->m1;
@@ -125,9 +138,7 @@ static void describe(struct cost *k, double c, struct qb_sqnr *out)
 		r.cross += g * m->m1;
 		r.power_q += g * g * m->m0;
 	}
-	qb_distribution_cells(k->d, (const double[]){lo, hi}, 2, tail);
-	r.clip_mse = fmax(tail[0].m2 - 2 * lo * tail[0].m1 + lo * lo * tail[0].m0, 0) +
-		fmax(tail[2].m2 - 2 * hi * tail[2].m1 + hi * hi * tail[2].m0, 0);
+	r.clip_mse = clipped(k, scale, zero);
 	r.sqnr_db = qb_sqnr_db(r.power, r.mse);
 	r.mse_db = -10 * log10(r.mse);
 	r.dot_mse = qb_sqnr_dot_mse(&r, &r);
@@ -137,6 +148,7 @@ static void describe(struct cost *k, double c, struct qb_sqnr *out)
 enum qb_err qb_sqnr_expected(const struct qb_format *f, double c, const struct qb_distribution *d,
 	struct qb_sqnr *out, struct qb_errbuf *eb)
 {
+	double scale, zero;
 	struct cost k;
 
 	if (!(c > 0) || !isfinite(c)) {
@@ -147,64 +159,100 @@ enum qb_err qb_sqnr_expected(const struct qb_format *f, double c, const struct q
 		return qb__sqnr_blocks(f, d, out, eb);
 	}
 	QB_TRY(cost_init(&k, f, d, eb));
-	describe(&k, c, out);
+	grid_of(&k, c, &scale, &zero);
+	describe(&k, scale, zero, out);
+	out->range = f->real_scale ? c : out->range;
 	cost_fini(&k);
 	return QB_OK;
 }
 
-/* The search. Errors of floats repeat from octave to octave, and those of integers ripple as grid values pass the ends
- * of a bounded density; so the scan is refined twice before a root of the derivative is taken. */
+/* The search */
 
-struct bracket {
-	double from, at, to, error;
-};
-
-/* Scans [from, to] geometrically and keeps the deepest local minima. */
-static int scan(struct cost *k, double from, double to, int points, struct bracket *best, int cap)
+static void fit_each(void *arg, const double *scale, const double *zero, int count, struct qb_fit *out)
 {
-	double ratio = pow(to / from, 1.0 / (points - 1)), e[SCAN + 2];
-	int kept = 0;
-
-	for (int i = 0; i < points; i++) {
-		e[i + 1] = error_at(k, from * pow(ratio, i), NULL);
+	for (int i = 0; i < count; i++) {
+		out[i] = fit_at(arg, scale[i], zero[i]);
 	}
-	e[0] = e[points + 1] = INFINITY;
-	for (int i = 1; i <= points; i++) {
-		if (e[i] <= e[i - 1] && e[i] < e[i + 1]) {
-			double at = from * pow(ratio, i - 1);
-			struct bracket b = {at / ratio, at, at * ratio, e[i]};
-			int j = kept < cap ? kept++ : cap;
-
-			if (j == cap && best[cap - 1].error <= b.error) {
-				continue;
-			}
-			j = QB_MIN(j, cap - 1);
-			while (j > 0 && best[j - 1].error > b.error) {
-				best[j] = best[j - 1];
-				j--;
-			}
-			best[j] = b;
-		}
-	}
-	return kept;
 }
 
-/* Where the derivative changes from falling to rising, by regula falsi (Illinois) with bisection as its guard. */
-static double root(struct cost *k, const struct bracket *b)
+static void below(void *arg, double x, double *count, double *sum)
 {
-	double a = b->from, z = b->to, sa, sz, c = b->at;
+	const struct cost *k = arg;
+	struct qb_moments m[2];
 
-	error_at(k, a, &sa);
-	error_at(k, z, &sz);
-	if (is_affine(k->f) || !(sa < 0 && sz > 0)) {
-		return c; /* a kink, or the zero point jumps: the scan's answer stands */
+	qb_distribution_cells(k->d, &x, 1, m);
+	*count = m[0].m0;
+	*sum = m[0].m1;
+}
+
+/* Does the density end, or stand at a point, where that moves the error? */
+static bool has_kinks(const struct cost *k)
+{
+	const struct qb_distribution *d = k->d;
+	struct qb_distribution whole = *d;
+	struct qb_moments m[3];
+
+	if (d->kind == QB_DIST_UNIFORM || d->kind == QB_DIST_EMPIRICAL || d->kind == QB_DIST_MIXTURE) {
+		return true;
+	}
+	whole.clip = 0;
+	if (d->clip > 0) {
+		qb_distribution_cells(&whole, (const double[]){-d->clip, d->clip}, 2, m);
+	}
+	return d->clip > 0 && (m[0].m0 + m[2].m0) * d->clip * d->clip > NEGLIGIBLE * k->power;
+}
+
+static double smallest_value(const struct cost *k)
+{
+	double least = INFINITY;
+
+	for (int i = 0; i < k->values; i++) {
+		least = k->value[i] != 0 && fabs(k->value[i]) < fabs(least) ? k->value[i] : least;
+	}
+	return isfinite(least) ? least : 1;
+}
+
+/* The scale above which none is better: no grid of twice the scale is nearer to what this one does not cut off, so an octave
+ * whose errors but for the clipping exceed the best is the last to try. Lists of values have no octaves. */
+static double largest_scale(struct cost *k, const struct qb_range_problem *p, double scale)
+{
+	double best = INFINITY, inner, most = fmin(qb_distribution_bound(k->d), 20 * sqrt(k->power));
+
+	if (k->f->kind == QB_FORMAT_TABLE) {
+		return fmax(2 * most / fabs(smallest_value(k)), scale);
+	}
+	for (int octave = 0; octave < OCTAVES; octave++, scale *= 2) {
+		inner = INFINITY;
+		for (int i = 0; i < OCTAVE_POINTS; i++) {
+			double s = scale * exp2((double)i / OCTAVE_POINTS), zero = is_affine(k->f) ? qb__range_zero(p, s) : 0;
+			double e = fit_at(k, s, zero).noise;
+
+			best = fmin(best, e);
+			inner = fmin(inner, e - clipped(k, s, zero));
+		}
+		if (inner >= best * (1 - NEGLIGIBLE)) {
+			break;
+		}
+	}
+	return 2 * scale;
+}
+
+/* Where the derivative changes from falling to rising near a scale, by regula falsi (Illinois) with bisection as its guard;
+ * the scale itself at a kink. */
+static double root(struct cost *k, double scale, double zero)
+{
+	double a = scale * (1 - 4e-4), z = scale * (1 + 4e-4), c = scale;
+	double sa = fit_at(k, a, zero).cross, sz = fit_at(k, z, zero).cross;
+
+	if (!(sa < 0 && sz > 0)) {
+		return scale;
 	}
 	for (int i = 0; i < ROOT_STEPS && z - a > 1e-11 * z; i++) {
 		double s;
 
 		c = i % 4 == 3 ? (a + z) / 2 : (a * sz - z * sa) / (sz - sa);
 		c = c > a && c < z ? c : (a + z) / 2;
-		error_at(k, c, &s);
+		s = fit_at(k, c, zero).cross;
 		if (s == 0) {
 			break;
 		}
@@ -218,63 +266,53 @@ static double root(struct cost *k, const struct bracket *b)
 			sa *= 0.5;
 		}
 	}
-	return c;
+	return fit_at(k, c, zero).noise <= fit_at(k, scale, zero).noise ? c : scale;
 }
 
-/* The optimum of one bracket of the coarse scan. */
-static struct bracket sharpen(struct cost *k, struct bracket b)
+static int points_of(const struct cost *k, double deviation)
 {
-	static const int points[] = {FINE, FINER};
-	struct bracket finer[1];
-	double c, e;
-
-	for (size_t i = 0; i < QB_COUNT(points); i++) {
-		if (scan(k, b.from, b.to, points[i], finer, 1) && finer[0].error <= b.error) {
-			b = finer[0];
-		}
+	if (is_affine(k->f) && k->f->bits <= 8 && fabs(k->mean) > 2 * deviation) {
+		return POINTS_FAR;
 	}
-	c = root(k, &b);
-	e = error_at(k, c, NULL);
-	if (e <= b.error) {
-		b.at = c;
-		b.error = e;
-	}
-	return b;
+	return has_kinks(k) ? POINTS_OF_KINKS : POINTS;
 }
 
-static double optimum(struct cost *k, double from, double to)
+static void optimum(struct cost *k, double *scale, double *zero)
 {
-	struct bracket wide[BRACKETS], best = {0, from, 0, INFINITY};
-	int n = scan(k, from, to, SCAN, wide, BRACKETS);
+	double deviation = is_affine(k->f) ? sqrt(fmax(k->power - k->mean * k->mean, 1e-6 * k->power)) : sqrt(k->power);
+	double reach = fmin(qb_distribution_bound(k->d), fabs(k->mean) + 1e4 * deviation);
+	double unit = is_affine(k->f) ? (qb_format_max(k->f) - qb_format_min(k->f)) / 2 : range_unit(k->f);
+	struct qb_range_problem p = {.format = k->f, .min = -reach, .max = reach, .count = 1,
+		.points = points_of(k, deviation), .from = LEAST * deviation / unit, .fit = fit_each,
+		.below = below, .arg = k};
 
-	for (int i = 0; i < n; i++) {
-		struct bracket b = sharpen(k, wide[i]);
-
-		best = b.error < best.error ? b : best;
-	}
-	return best.at;
+	p.to = largest_scale(k, &p, deviation / unit);
+	qb__range_search(&p, scale, zero);
+	*scale = root(k, *scale, *zero);
 }
 
 enum qb_err qb_sqnr_optimal(const struct qb_format *f, const struct qb_distribution *d,
 	struct qb_sqnr *out, struct qb_errbuf *eb)
 {
+	double scale = 1, zero = 0, c = 1;
 	struct cost k;
-	double rms, bound = qb_distribution_bound(d), c = 1;
-	const double no_edge = 0;
-	struct qb_moments all[2];
 
 	if (qb__sqnr_has_octaves(f)) {
 		QB_TRY(qb_distribution_check(d, eb));
 		return qb__sqnr_blocks(f, d, out, eb);
 	}
 	QB_TRY(cost_init(&k, f, d, eb));
-	qb_distribution_cells(d, &no_edge, 1, all);
-	rms = sqrt(all[0].m2 + all[1].m2);
-	if (f->real_scale && rms > 0) {
-		/* A range below a twentieth of the rms clips nearly all; above a bound, another octave of floats. */
-		c = optimum(&k, rms / 20, fmin(2 * bound, 1000 * rms));
+	grid_of(&k, c, &scale, &zero);
+	if (f->real_scale && k.power > 0) {
+		optimum(&k, &scale, &zero);
 	}
-	describe(&k, c, out);
+	if (!is_affine(f)) {
+		/* As qb_sqnr_expected has it from the range. */
+		c = f->real_scale ? scale * range_unit(f) : 1;
+		grid_of(&k, c, &scale, &zero);
+	}
+	describe(&k, scale, zero, out);
+	out->range = f->real_scale && !is_affine(f) ? c : out->range;
 	cost_fini(&k);
 	return QB_OK;
 }

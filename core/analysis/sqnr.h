@@ -15,7 +15,8 @@
 enum qb_err qb_sqnr_expected(const struct qb_format *f, double c, const struct qb_distribution *d,
 	struct qb_sqnr *out, struct qb_errbuf *eb);
 
-/* The same at the c of least error, which is found to 1e-8 by the root of the error's derivative. */
+/* The same at the range of least error, to 1e-8 by the root of the error's derivative. Of an asymmetric integer both ends are
+ * found; they need not hold 0. */
 enum qb_err qb_sqnr_optimal(const struct qb_format *f, const struct qb_distribution *d,
 	struct qb_sqnr *out, struct qb_errbuf *eb);
 

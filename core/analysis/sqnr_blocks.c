@@ -109,7 +109,7 @@ enum qb_err qb__sqnr_blocks(const struct qb_format *f, const struct qb_distribut
 	struct qb_sqnr *out, struct qb_errbuf *eb)
 {
 	struct blocks *b = malloc(sizeof(*b));
-	struct qb_sqnr r = {.range = NAN, .scale = NAN};
+	struct qb_sqnr r = {.range = NAN, .scale = NAN, .low = NAN, .high = NAN};
 	const double no_edge = 0;
 	struct qb_moments all[2];
 	double mass, power;

@@ -6,7 +6,9 @@
 #define QB_ANALYSIS_SQNR_DOT_H
 
 struct qb_sqnr {
-	double range;      /* the talk's c, the scaled grid's largest value: qb_sqnr_expected takes it back */
+	double range;      /* the talk's c, the scaled grid's largest value: qb_sqnr_expected takes it back; of an asymmetric
+	                    * integer half the width, and qb_sqnr_expected has it around the mean */
+	double low, high;  /* the ends of the scaled grid */
 	double scale;      /* of the canonical grid */
 	double zero;       /* zero point; 0 unless the format is asymmetric */
 	double mse, clip_mse; /* E[(x - Q(x))^2], and the part of it from beyond the grid's ends */

@@ -257,7 +257,7 @@ static enum qb_err check_work(const struct sqnr *s, struct qb_errbuf *eb)
 			for (int v = 0; v < s->values; v++) {
 				int b = s->swept && s->parameter == SWEEP_BITS ? (int)s->value[v] : bits;
 
-				work += each * ldexp(1, b) * (best ? 250 : 2);
+				work += each * ldexp(1, b) * (best ? 300 : 2);
 			}
 		}
 	}
@@ -555,10 +555,11 @@ static json_t *row_json(const struct sqnr *s, const char *label, double value, c
 {
 	double no = r->exact ? 0 : NAN; /* NaN plus anything is null */
 
-	return json_pack("{s:s, s:o, s:s, s:s, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
+	return json_pack("{s:s, s:o, s:s, s:s, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
 		"distribution", label, "value", qb_json_real(s->swept ? value : NAN), "asked", asked, "format", r->format,
-		"bits", r->bits, "exact", r->exact, "range", qb_json_real(no + r->s.range), "scale",
-		qb_json_real(no + r->s.scale), "power", qb_json_real(no + r->s.power), "mse",
+		"bits", r->bits, "exact", r->exact, "range", qb_json_real(no + r->s.range), "low",
+		qb_json_real(no + r->s.low), "high", qb_json_real(no + r->s.high), "scale",
+		qb_json_real(no + r->s.scale), "zero", qb_json_real(no + r->s.zero), "power", qb_json_real(no + r->s.power), "mse",
 		qb_json_real(no + r->s.mse), "mse_db", qb_json_real(no + r->s.mse_db), "sqnr_db",
 		qb_json_real(no + r->s.sqnr_db), "clip_mse", qb_json_real(no + r->s.clip_mse), "dot_mse",
 		qb_json_real(no + r->dot_mse), "dot_sqnr_db",

@@ -16,7 +16,7 @@ struct qb_range_problem {
 	double min, max;   /* what the data spans */
 	double count;      /* how many elements the sums are over; a density's sum is 1 */
 	double peers;      /* how many elements as large as the largest would have their power: what a float's noise is made of */
-	int points;        /* of the scan, to an octave; 0: enough to find the valleys of so many elements */
+	int points;        /* of the scan, to an octave; 0: as many as find the valleys of so many elements */
 	double from, to;   /* the scales to scan; 0: those that min and max leave (qb__range_scales) */
 	bool holds_zero;   /* asymmetric formats: 0 is on the grid, as a quantizer has it */
 	/* Sums at so many scales and zero points, at most QB_RANGE_LANES. */

@@ -122,6 +122,25 @@ class Sqnr(unittest.TestCase):
             with self.assertRaisesRegex(worker.Failed, "name one"):
                 sqnr([{"name": "empirical"}], ["int8"], data=path)
 
+    def test_asymmetric__half_normal_and_exponential__both_ends_of_least_error(self):
+        u = (np.arange(4000) + 0.5) / 4000
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "x.npz")
+            np.savez(path, half=-stats.halfnorm.ppf(u).astype(np.float32), exponential=stats.expon.ppf(u).astype(np.float32))
+            for name, x in np.load(path).items():
+                x = x.astype(np.float64)
+                row = sqnr([{"name": "empirical", "tensor": name}], ["int8_asym"], data=path, samples=20000)["rows"][0]
+                error = lambda scale, zero: np.mean((x - (np.clip(np.rint(x / scale) + zero, -128, 127) - zero) * scale) ** 2)
+                # one end stays at 0: the data's other end, and all within
+                most = np.abs(x).max()
+                scan = min(error(most * t / 255, z) for t in np.linspace(0.5, 1.1, 400) for z in ((126, 127) if name == "half" else (-128, -127)))
+                self.assertLess(row["mse"], scan * 1.0001, name)
+                self.assertAlmostEqual(row["mse"] / error(row["scale"], row["zero"]), 1, places=6)
+                self.assertAlmostEqual(row["low"], row["scale"] * (-128 - row["zero"]))
+                self.assertAlmostEqual(row["high"], row["scale"] * (127 - row["zero"]))
+                self.assertAlmostEqual(row["range"], (row["high"] - row["low"]) / 2)
+                self.assertAlmostEqual(row["measured_sqnr_db"], row["sqnr_db"], delta=0.3)
+
     def test_bad_jobs__each__named_by_field(self):
         g = [{"name": "gaussian"}]
         for job, field in (

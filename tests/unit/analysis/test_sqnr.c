@@ -234,6 +234,146 @@ static void sqnr_optimal__fine_scan__finds_nothing_better(void **state)
 	}
 }
 
+/* The error of a grid wherever it lies, from the cells' moments. */
+static double error_of_grid(const struct qb_format *f, const struct qb_distribution *d, double scale, double zero)
+{
+	static double v[256], edge[256];
+	static struct qb_moments m[256];
+	int n = qb_format_values(f, v, 256);
+	double e = 0;
+
+	for (int i = 0; i < n; i++) {
+		v[i] = scale * (v[i] - zero);
+		edge[i] = i ? (v[i - 1] + v[i]) / 2 : 0;
+	}
+	qb_distribution_cells(d, edge + 1, n - 1, m);
+	for (int i = 0; i < n; i++) {
+		e += m[i].m2 - 2 * v[i] * m[i].m1 + v[i] * v[i] * m[i].m0;
+	}
+	return e;
+}
+
+/* The least error over ranges [lo, hi] with both ends free, of an integer with a zero point. */
+static double scanned_both_ends(const struct qb_format *f, const struct qb_distribution *d, double from, double to,
+	int points)
+{
+	double best = INFINITY, steps = qb_format_max(f) - qb_format_min(f), width = to - from;
+
+	for (int i = 0; i <= points; i++) {
+		for (int k = 0; k <= points; k++) {
+			double lo = from + 0.7 * width * i / points - 0.2 * width, hi = to - 0.7 * width * k / points + 0.2 * width;
+			double scale = (hi - lo) / steps;
+
+			if (hi - lo > width / 8) {
+				best = fmin(best, error_of_grid(f, d, scale, nearbyint(qb_format_min(f) - lo / scale)));
+			}
+		}
+	}
+	return best;
+}
+
+enum { DRAWS = 3000 };
+
+/* |x| of a normal, exponential and shifted numbers, by their quantiles; sign -1 mirrors them. */
+static struct qb_distribution one_sided(struct qb_empirical **e, int kind, float sign)
+{
+	static float x[DRAWS];
+	struct qb_distribution d = {.kind = QB_DIST_EMPIRICAL};
+
+	for (int i = 0; i < DRAWS; i++) {
+		double u = (i + 0.5) / DRAWS, n = fabs(qb_random_normal(9, 1, (uint64_t)i));
+
+		x[i] = sign * (float)(kind == 0 ? n : kind == 1 ? -log(u) : 100 + n);
+	}
+	assert_int_equal(qb_empirical_create(e, x, DRAWS, NULL), QB_OK);
+	d.empirical = *e;
+	return d;
+}
+
+static void assert_no_range_is_better(const struct qb_distribution *d, const char *name, double from, double to)
+{
+	struct qb_format f = format(name);
+	double scanned;
+	struct qb_sqnr r;
+
+	assert_int_equal(qb_sqnr_optimal(&f, d, &r, NULL), QB_OK);
+	assert_true(fabs(error_of_grid(&f, d, r.scale, r.zero) - r.mse) <= 1e-9 * r.power);
+	assert_true(r.low == r.scale * (qb_format_min(&f) - r.zero) && r.high == r.scale * (qb_format_max(&f) - r.zero));
+	scanned = scanned_both_ends(&f, d, from, to, f.bits == 8 ? 60 : 200);
+	if (r.mse > scanned * (1 + 1e-4)) {
+		fail_msg("%s: %.9g in [%g, %g], a scan finds %.9g", name, r.mse, r.low, r.high, scanned);
+	}
+}
+
+static void sqnr_optimal__asymmetric__both_ends_of_least_error(void **state)
+{
+	static const char *const names[] = {"int8_asym", "uint8_asym", "int4_asym", "uint3_asym", "int2_asym"};
+	const struct qb_distribution apart[] = {{.kind = QB_DIST_GAUSSIAN, .scale = 1},
+		{.kind = QB_DIST_LAPLACE, .mean = 3, .scale = 1}};
+	const double weight[] = {5, 1};
+	const struct qb_distribution smooth[] = {
+		{.kind = QB_DIST_UNIFORM, .low = 2, .high = 5},
+		{.kind = QB_DIST_GAUSSIAN, .mean = -7, .scale = 0.5},
+		{.kind = QB_DIST_LAPLACE, .mean = 1, .scale = 2, .clip = 4},
+		{.kind = QB_DIST_MIXTURE, .parts = 2, .part = apart, .weight = weight},
+	};
+	const double ends[][2] = {{2, 5}, {-10, -4}, {-4, 4}, {-7, 14}};
+
+	(void)state;
+	for (size_t k = 0; k < QB_COUNT(names); k++) {
+		for (size_t i = 0; i < QB_COUNT(smooth); i++) {
+			assert_no_range_is_better(&smooth[i], names[k], ends[i][0], ends[i][1]);
+		}
+		for (int i = 0; i < 6; i++) {
+			struct qb_empirical *e = NULL;
+			struct qb_distribution d = one_sided(&e, i / 2, i % 2 ? -1 : 1);
+			double from = i / 2 == 2 ? 100 : 0, to = i / 2 == 2 ? 104 : i / 2 == 1 ? 9 : 4;
+
+			assert_no_range_is_better(&d, names[k], i % 2 ? -to : from, i % 2 ? -from : to);
+			qb_empirical_destroy(&e);
+		}
+	}
+}
+
+static void sqnr_optimal__every_format_and_distribution__no_scanned_range_is_better(void **state)
+{
+	static const char *const names[] = {"int8", "int4", "int2", "uint8", "E2", "E3", "E4", "E5", "e4m3fn", "e5m2", "e4m3fnuz",
+		"e2m1", "fp6_e3m2", "nf4", "log4", "values(-1,0,0.1,0.9,1)"};
+	const struct qb_distribution two[] = {{.kind = QB_DIST_GAUSSIAN, .scale = 1},
+		{.kind = QB_DIST_UNIFORM, .low = 2, .high = 30}};
+	const double weight[] = {99, 1};
+	const struct qb_distribution many[] = {
+		{.kind = QB_DIST_STUDENT_T, .scale = 1, .nu = 4, .clip = 20},
+		{.kind = QB_DIST_STUDENT_T, .scale = 1, .nu = 2.1},
+		{.kind = QB_DIST_GAUSSIAN, .scale = 1, .clip = 1},
+		{.kind = QB_DIST_GAUSSIAN, .scale = 3, .mean = 1},
+		{.kind = QB_DIST_LAPLACE, .scale = 1, .clip = 6},
+		{.kind = QB_DIST_UNIFORM, .low = -0.3, .high = 1.7},
+		{.kind = QB_DIST_MIXTURE, .parts = 2, .part = two, .weight = weight},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(many); i++) {
+		for (size_t k = 0; k < QB_COUNT(names); k++) {
+			struct qb_format f = format(names[k]);
+			double most, at = 0, least = INFINITY;
+			struct qb_sqnr r;
+
+			assert_int_equal(qb_sqnr_optimal(&f, &many[i], &r, NULL), QB_OK);
+			most = fmax(fabs(r.low), fabs(r.high));
+			for (int s = -1500; s < 1500; s++) {
+				double scale = r.scale * exp2(s / 500.0), e = error_of_grid(&f, &many[i], scale, 0);
+
+				at = e < least ? scale / r.scale : at;
+				least = fmin(least, e);
+			}
+			if (r.mse > least * (1 + 1e-5)) {
+				fail_msg("%zu %s: %.9g at %g, a scan finds %.9g at %g times that", i, names[k], r.mse, most, least, at);
+			}
+		}
+	}
+}
+
 static void sqnr_optimal__fifteen_cells__in_time(void **state)
 {
 	struct timespec a, b;
@@ -337,6 +477,8 @@ static int tests_at_a_level(void)
 		cmocka_unit_test(sqnr_expected__blocks_of_equal_numbers__each_at_its_own_scale),
 		cmocka_unit_test(sqnr_optimal__published_table__at_least_as_good),
 		cmocka_unit_test(sqnr_optimal__fine_scan__finds_nothing_better),
+		cmocka_unit_test(sqnr_optimal__asymmetric__both_ends_of_least_error),
+		cmocka_unit_test(sqnr_optimal__every_format_and_distribution__no_scanned_range_is_better),
 		cmocka_unit_test(sqnr_optimal__fifteen_cells__in_time),
 		cmocka_unit_test(sqnr_expected__empirical__equals_the_quantizer),
 		cmocka_unit_test(sqnr_dot_mse__monte_carlo__agrees),

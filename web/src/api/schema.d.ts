@@ -995,10 +995,15 @@ export interface components {
             bits: number;
             /** @description whether mse is computed; where it is not (some scales a block), mse and its kin are null and the measured ones remain */
             exact: boolean;
-            /** @description the largest value c of the scaled grid; null for scales a block */
+            /** @description the largest value c of the scaled grid; of an asymmetric integer half its width; null for scales a block */
             range: components["schemas"]["Number"];
+            /** @description the ends of the scaled grid, of an asymmetric integer those of least error, which need not hold 0 */
+            low?: components["schemas"]["Number"];
+            high?: components["schemas"]["Number"];
             /** @description of the format's canonical grid */
             scale?: components["schemas"]["Number"];
+            /** @description the zero point, of asymmetric integers alone other than 0 */
+            zero?: components["schemas"]["Number"];
             /** @description E[x^2] */
             power?: components["schemas"]["Number"];
             /** @description E[(x - Q(x))^2] */

@@ -125,6 +125,11 @@ export function value(x: Maybe): string {
 	return String(Number(x.toPrecision(4))).replace('-', '−');
 }
 
+/** What a grid spans: around 0, or with a zero point anywhere. */
+export function span(r: {range?: Maybe; low?: Maybe; high?: Maybe; zero?: Maybe}): string {
+	return (isNumber(r.zero) && r.zero !== 0) || r.low === 0 ? `${value(r.low)} to ${value(r.high)}` : isNumber(r.range) ? `±${value(r.range)}` : NONE;
+}
+
 export function shape(dims: readonly (number | string | null)[] | null | undefined): string {
 	if (!dims) {
 		return '?';
