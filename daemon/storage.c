@@ -132,16 +132,24 @@ void qb_storage_trouble(struct qb_storage *g, enum qb_storage_state what, const 
 }
 
 /* Full before the last byte: a worker needs room for its files. */
-bool qb_storage_look(struct qb_storage *g)
+static const char nearly_full[] = "hardly any room is left";
+
+static bool is_nearly_full(const struct qb_storage *g)
 {
 	uint64_t room, reserved;
 
 	measure(g, &room, &reserved);
-	if (room < reserved / 8) {
-		qb_storage_trouble(g, QB_STORAGE_FULL, "hardly any room is left");
-		return true;
+	return room < reserved / 8;
+}
+
+bool qb_storage_look(struct qb_storage *g)
+{
+	bool is = is_nearly_full(g);
+
+	if (is) {
+		qb_storage_trouble(g, QB_STORAGE_FULL, nearly_full);
 	}
-	return false;
+	return is;
 }
 
 /* Enough to go on for a while, so that it does not go back and forth. */
@@ -186,6 +194,11 @@ bool qb_storage_usable(struct qb_storage *g, struct qb_problem *p)
 	ok = word(g->state, g->why, p ? p : &none);
 	pthread_mutex_unlock(&g->lock);
 	return ok;
+}
+
+bool qb_storage_ready(struct qb_storage *g, struct qb_problem *p)
+{
+	return qb_storage_usable(g, p) && (!is_nearly_full(g) || word(QB_STORAGE_FULL, nearly_full, p));
 }
 
 bool qb_storage_problem(struct qb_storage *g, struct qb_problem *p)

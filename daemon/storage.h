@@ -32,6 +32,8 @@ void qb_storage_trouble(struct qb_storage *g, enum qb_storage_state what, const 
 bool qb_storage_look(struct qb_storage *g);
 /* Any thread. False after having filled p (which may be NULL) where nothing can be stored now: 507, or 500. */
 bool qb_storage_usable(struct qb_storage *g, struct qb_problem *p);
+/* The same, and looks at the disk, which may have been filled while nothing was stored. */
+bool qb_storage_ready(struct qb_storage *g, struct qb_problem *p);
 /* Any thread. Whether so many bytes of an upload may be written: the last of a disk is not for uploads. */
 bool qb_storage_has_room(struct qb_storage *g, int64_t bytes, struct qb_problem *p);
 /* Any thread, after a call of the store failed: fills p with what is known, and returns false. */

@@ -127,6 +127,7 @@ static json_t *insert(struct qb_daemon *d, const json_t *spec, const json_t *inp
 	size_t i;
 	int64_t id = -1;
 
+	qb_storage_look(d->storage);
 	if (!qb_storage_usable(d->storage, p)) {
 		return NULL;
 	}

@@ -235,7 +235,7 @@ enum MHD_Result qb__health_ready(struct qb_request *rq)
 	if (!qb_engine_ready(rq->daemon->engine, &p) || !qb_health_check(rq->daemon->health, &p)) {
 		return qb_reply_problem(rq, &p);
 	}
-	if (!qb_storage_usable(rq->daemon->storage, &p)) {
+	if (!qb_storage_ready(rq->daemon->storage, &p)) {
 		p.status = 503;
 		return qb_reply_problem(rq, &p);
 	}

@@ -265,6 +265,17 @@ class SmallDisk(Account):
         s.close()
         self.d.ready()
 
+    def test_full_disk__nothing_runs__it_is_noticed_all_the_same(self):
+        m = patiently(self.d, "POST", "/v1/models", b"a network")["id"]
+        filler = self.fill()
+        self.assertEqual(self.d.call("GET", "/readyz", expect=503)["code"], "disk_full")
+        self.assertEqual(self.d.call("POST", "/v1/jobs", {"type": "fake"}, expect=507)["code"], "disk_full")
+        self.assertEqual(self.d.call("POST", "/v1/models", b"more", expect=507)["code"], "disk_full")
+        self.d.call("DELETE", "/v1/models/" + m, expect=204)
+        os.unlink(filler)
+        self.d.ready()
+        self.assertEqual(self.d.wait(self.d.fake(*JOB))["state"], "succeeded")
+
     def check_events(self, job):
         events = [e for _, e in self.d.events(job)]
         self.assertEqual([e["state"] for e in events if e["event"] == "state"], ["queued", "running", "succeeded"])
