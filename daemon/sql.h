@@ -191,7 +191,7 @@
 	/* artifacts */ \
 	X(ARTIFACT_INSERT, "INSERT OR REPLACE INTO artifacts (job, name, content_type, sha256, " \
 		"size) VALUES (?1, ?2, ?3, ?4, ?5)") \
-	X(ARTIFACT_GET, "SELECT content_type, sha256 FROM artifacts WHERE job = ?1 AND name = ?2") \
+	X(ARTIFACT_GET, "SELECT content_type, sha256, size FROM artifacts WHERE job = ?1 AND name = ?2") \
 	X(ARTIFACT_HASHES, "SELECT sha256 FROM artifacts WHERE job = ?1") \
 	X(ARTIFACT_CLEAR, "DELETE FROM artifacts WHERE job = ?1")
 

@@ -281,12 +281,14 @@ enum MHD_Result qb__artifacts_get(struct qb_request *rq)
 	path = qb_blob_path(rq->daemon->options.state, json_string_value(json_object_get(row, "sha256")));
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	free(path);
-	if (fd >= 0 && fstat(fd, &st) == 0) {
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size == json_integer_value(json_object_get(row, "size"))) {
 		r = MHD_create_response_from_fd64((uint64_t)st.st_size, fd);
 	}
 	if (!r) {
+		fd >= 0 ? close(fd) : 0;
 		json_decref(row);
-		return qb_reply_refuse(rq, 500, "io", "the artifact's file cannot be read on the server");
+		return qb_reply_refuse(rq, 500, "io", "the artifact's file on the server is gone or damaged; submit the job with "
+			"\"fresh\": true to make it again");
 	}
 	MHD_add_response_header(r, "Content-Type", json_string_value(json_object_get(row, "content_type")));
 	/* What a worker wrote must not act as a page of ours. */

@@ -191,7 +191,7 @@ static json_t *conditions(struct qb_daemon *daemon)
 	json_t *list = qb_health_list(daemon->health);
 	struct qb_problem p = {0};
 
-	if (!qb_storage_usable(daemon->storage, &p)) {
+	if (!qb_storage_ready(daemon->storage, &p)) {
 		json_array_append_new(list, json_pack("{s:s, s:s}", "code", p.code, "detail", p.detail));
 	}
 	return list;

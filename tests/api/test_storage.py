@@ -201,6 +201,15 @@ class Inputs(Case):
             self.d.call("POST", "/v1/jobs/%s/retry" % j["id"], expect=202)
             self.assertEqual(self.d.wait(j["id"])["state"], "succeeded")
 
+    def test_artifact__gone_or_cut_on_disk__is_a_problem(self):
+        j = self.d.wait(self.d.fake(["artifact", "a.txt"]))
+        url = "/v1/jobs/%s/artifacts/a.txt" % j["id"]
+        os.chmod(self.blob(j["artifacts"][0]), 0o600)
+        write(self.blob(j["artifacts"][0]), b"made by")
+        self.refused(500, "GET", url)
+        os.unlink(self.blob(j["artifacts"][0]))
+        self.refused(500, "GET", url)
+
     def test_input__damaged_before_its_inspection__is_healed_by_the_next_upload(self):
         m = self.inspected(self.upload())
         os.unlink(self.blob(m))
