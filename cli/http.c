@@ -138,7 +138,24 @@ static bool prepare(struct cli_http *h, const char *path)
 	return true;
 }
 
-/* What a refusal says: the detail of problem+json, else its title, else the bare status. */
+/* Names that the sentence does not say itself. */
+static void print_near(const char *sentence, const json_t *near)
+{
+	const json_t *name;
+	size_t i, n = 0;
+
+	json_array_foreach(near, i, name) {
+		if (json_is_string(name) && !strstr(sentence, json_string_value(name))) {
+			fprintf(stderr, "%s%s", n++ ? ", " : "  near it: ", json_string_value(name));
+		}
+	}
+	if (n) {
+		putc('\n', stderr);
+	}
+}
+
+/* What a refusal says: the detail of problem+json, else its title, else the bare status; then the fields that the
+ * detail does not speak of. */
 static enum cli_exit refused(long status, const char *body)
 {
 	json_t *problem = body ? json_loads(body, 0, NULL) : NULL;
@@ -152,10 +169,11 @@ static enum cli_exit refused(long status, const char *body)
 	} else {
 		cli_fail(CLI_REFUSED, "the server answered with status %ld", status);
 	}
-	/* The detail of a single mistake says it all. */
+	print_near(detail, json_object_get(problem, "near"));
 	json_array_foreach(errors, i, e) {
-		if (json_array_size(errors) > 1) {
+		if (!strstr(detail, cli_text(e, "detail"))) {
 			fprintf(stderr, "  %s: %s\n", cli_text(e, "field"), cli_text(e, "detail"));
+			print_near(cli_text(e, "detail"), json_object_get(e, "near"));
 		}
 	}
 	json_decref(problem);

@@ -265,17 +265,20 @@ json_t *qb_job_cancel(struct qb_daemon *d, int64_t id, struct qb_problem *p)
 	return job;
 }
 
+bool qb_job_may_retry(struct qb_daemon *d, int64_t id, struct qb_problem *p)
+{
+	char state[16];
+
+	return state_of(d, id, state, p) && (!strcmp(state, "failed") || !strcmp(state, "cancelled") ||
+		qb_refuse(p, 409, "not_ended", "job j%lld is %s; only a failed or cancelled job can be retried "
+			"(submit it with \"fresh\": true to compute it anew)", (long long)id, state));
+}
+
 json_t *qb_job_retry(struct qb_daemon *d, int64_t id, struct qb_problem *p)
 {
 	json_t *job = NULL;
-	char state[16];
 
-	if (!state_of(d, id, state, p)) {
-		return NULL;
-	}
-	if (strcmp(state, "failed") != 0 && strcmp(state, "cancelled") != 0) {
-		qb_refuse(p, 409, "not_ended", "job j%lld is %s; only a failed or cancelled job can be retried "
-			"(submit it with \"fresh\": true to compute it anew)", (long long)id, state);
+	if (!qb_job_may_retry(d, id, p)) {
 		return NULL;
 	}
 	if (!queue_again(d, id, QB_SQL_JOB_RETRY, 0, &job)) {

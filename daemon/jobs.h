@@ -36,6 +36,7 @@ void qb_job_state_event(struct qb_daemon *d, int64_t id, const char *state, json
 
 /* What people ask for. They return the job's object. */
 json_t *qb_job_cancel(struct qb_daemon *d, int64_t id, struct qb_problem *p);
+bool qb_job_may_retry(struct qb_daemon *d, int64_t id, struct qb_problem *p); /* or says why not */
 json_t *qb_job_retry(struct qb_daemon *d, int64_t id, struct qb_problem *p);
 bool qb_job_delete(struct qb_daemon *d, int64_t id, struct qb_problem *p);
 

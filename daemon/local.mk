@@ -42,6 +42,7 @@ quantbenchd_SOURCES = \
 	daemon/http/results_api.c \
 	daemon/http/server.c \
 	daemon/http/static.c \
+	daemon/http/submit_api.c \
 	daemon/http/system_api.c \
 	daemon/http/upload.c \
 	daemon/http/uploads_api.c

@@ -45,8 +45,9 @@ static void on_error(struct qb_run *r, const json_t *e)
 	const char *code = text_of(e, "code"), *detail = text_of(e, "detail");
 
 	json_decref(r->error);
-	r->error = json_pack("{s:s, s:s}", "code", code ? code : "internal", "detail",
-		detail ? detail : "the worker gave no reason");
+	r->error = json_pack("{s:s, s:s, s:O*, s:O*}", "code", code ? code : "internal", "detail",
+		detail ? detail : "the worker gave no reason", "field", json_object_get(e, "field"), "near",
+		json_object_get(e, "near"));
 }
 
 static void on_result(struct qb_run *r, json_t *e)

@@ -78,6 +78,8 @@
 		"WHERE id = ?1") \
 	X(UPLOAD_FILE, "SELECT name, sha256, inspection AS state, " \
 		"json_extract(inspection_error, '$.detail') AS why FROM uploads WHERE id = ?1") \
+	X(UPLOAD_DESCRIPTION, "SELECT json_remove(inspection_result, '$.graph') AS \"description:json\" " \
+		"FROM uploads WHERE id = ?1 AND inspection = 'ok'") \
 	X(UPLOAD_USERS, "SELECT 'j' || j.id AS id FROM jobs j JOIN job_inputs i ON i.job = j.id " \
 		"WHERE i.upload = ?1 AND j.state IN ('queued', 'running') LIMIT 1") \
 	X(UPLOAD_DELETE, "DELETE FROM uploads WHERE id = ?1") \

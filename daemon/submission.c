@@ -15,6 +15,7 @@
 #include "daemon/jobs.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
+#include "daemon/validate.h"
 
 enum { QUEUE_MAX = 10000 };
 
@@ -28,7 +29,7 @@ static bool field_wrong(struct qb_problem *p, const char *field, const char *fmt
 
 static bool field_wrong(struct qb_problem *p, const char *field, const char *fmt, ...)
 {
-	char text[700];
+	char text[700], pointer[64];
 	va_list ap;
 	json_t *detail;
 
@@ -38,7 +39,8 @@ static bool field_wrong(struct qb_problem *p, const char *field, const char *fmt
 	qb_refuse(p, 422, "bad_job", "%s: %s", field, text);
 	detail = json_string(text);
 	p->errors = p->errors ? p->errors : json_array();
-	json_array_append_new(p->errors, json_pack("{s:s, s:o}", "field", field, "detail",
+	snprintf(pointer, sizeof(pointer), "/%.60s", field);
+	json_array_append_new(p->errors, json_pack("{s:s, s:s, s:o}", "field", field, "pointer", pointer, "detail",
 		detail ? detail : json_string("is not valid")));
 	return false;
 }
@@ -160,55 +162,164 @@ static bool queue_has_room(struct qb_daemon *d, struct qb_problem *p)
 	}
 	full = json_integer_value(json_object_get(census, "queued")) >= QUEUE_MAX;
 	json_decref(census);
+	p->retry_after_s = full ? 60 : 0;
 	return !full || qb_refuse(p, 503, "queue_full", "%d jobs wait already; try again when some are done",
 		QUEUE_MAX);
 }
 
-/* The job that answers the question: one that was there (unless fresh), or a new one. */
-static json_t *answer(struct qb_daemon *d, const json_t *spec, const json_t *inputs, const char *engine, bool fresh,
-	bool *created, struct qb_problem *p)
+/* An identical job, which answers the question; QB_NONE: there is none, or a fresh one is asked for. */
+static enum qb_found find_identical(struct qb_daemon *d, const json_t *spec, const json_t *inputs, const char *engine,
+	bool fresh, int64_t *id, struct qb_problem *p)
 {
 	char hash[QB_HASH_LEN];
-	int64_t id = -1;
-	enum qb_found found = QB_NONE;
+	enum qb_found found;
 
-	qb_fingerprint(spec, inputs, engine, hash);
-	if (!fresh) {
-		found = qb_store_value(d->store, QB_SQL_JOB_BY_FINGERPRINT, &id, "s", hash);
+	if (fresh) {
+		return QB_NONE;
 	}
-	*created = found == QB_NONE;
+	qb_fingerprint(spec, inputs, engine, hash);
+	found = qb_store_value(d->store, QB_SQL_JOB_BY_FINGERPRINT, id, "s", hash);
 	if (found == QB_UNREAD) {
+		qb_storage_problem(d->storage, p);
+	}
+	return found;
+}
+
+/* What is asked for, looked up. */
+struct resolved {
+	const char *engine;
+	json_t *spec, *inputs;
+	bool fresh;
+};
+
+static bool resolve_job(struct qb_daemon *d, const json_t *asked, struct resolved *r, struct qb_problem *p)
+{
+	const json_t *info = qb_engine_info(d->engine, p);
+	const json_t *type = info ? qb_engine_type(info, text_of(asked, "type")) : NULL;
+
+	memset(r, 0, sizeof(*r));
+	if (!info) {
+		return false;
+	}
+	if (!type) {
+		return qb_refuse(p, 422, "bad_job", "type: is no kind of job here any more; GET /v1/job-types lists them");
+	}
+	r->inputs = resolve(d, type, asked, p);
+	if (!r->inputs) {
+		return false;
+	}
+	r->engine = text_of(info, "engine");
+	r->fresh = json_is_true(json_object_get(asked, "fresh"));
+	r->spec = json_copy((json_t *)asked);
+	json_object_del(r->spec, "fresh");
+	return true;
+}
+
+static void release(struct resolved *r)
+{
+	json_decref(r->spec);
+	json_decref(r->inputs);
+}
+
+/* What inspection said of the uploads; those that it has not seen yet are left out. */
+static json_t *descriptions(struct qb_daemon *d, const json_t *inputs)
+{
+	json_t *all = json_object(), *in, *row, *v;
+	size_t i;
+
+	json_array_foreach(inputs, i, in) {
+		row = NULL;
+		if (qb_store_get(d->store, QB_SQL_UPLOAD_DESCRIPTION, &row, "s", text_of(in, "upload")) == QB_FOUND) {
+			v = json_object_get(row, "description");
+			json_is_object(v) ? json_object_set(all, text_of(in, "field"), v) : 0;
+		}
+		json_decref(row);
+	}
+	return all;
+}
+
+json_t *qb_submission_question(struct qb_daemon *d, const json_t *asked, struct qb_problem *p)
+{
+	struct resolved r;
+	json_t *question = NULL;
+	int64_t id;
+
+	if (!resolve_job(d, asked, &r, p)) {
+		return NULL;
+	}
+	if (find_identical(d, r.spec, r.inputs, r.engine, r.fresh, &id, p) == QB_NONE) {
+		question = json_pack("{s:O, s:o}", "job", r.spec, "uploads", descriptions(d, r.inputs));
+	}
+	release(&r);
+	return question;
+}
+
+json_t *qb_retry_question(struct qb_daemon *d, int64_t id, struct qb_problem *p)
+{
+	struct resolved r;
+	json_t *row = NULL, *question = NULL;
+
+	if (!qb_job_may_retry(d, id, p)) {
+		return NULL;
+	}
+	if (qb_store_get(d->store, QB_SQL_JOB_SPEC, &row, "i", id) != QB_FOUND) {
 		qb_storage_problem(d->storage, p);
 		return NULL;
 	}
-	if (found == QB_FOUND) {
-		return qb_job_object(d, id, p);
+	if (resolve_job(d, json_object_get(row, "spec"), &r, p)) {
+		question = json_pack("{s:O, s:o}", "job", r.spec, "uploads", descriptions(d, r.inputs));
+		release(&r);
 	}
-	return queue_has_room(d, p) ? insert(d, spec, inputs, hash, engine, p) : NULL;
+	json_decref(row);
+	return question;
+}
+
+bool qb_submission_accepted(const json_t *answer, struct qb_problem *p)
+{
+	const char *pointer = text_of(answer, "field"), *detail = text_of(answer, "detail"), *code = text_of(answer, "code");
+	json_t *field, *error;
+	size_t n;
+
+	if (!json_is_false(json_object_get(answer, "ok")) || !detail) {
+		return true;
+	}
+	qb_refuse(p, 422, code ? code : "bad_job", "%.1100s", detail);
+	if (pointer) {
+		field = qb_field_name(pointer);
+		n = json_string_length(field);
+		if (!strncmp(detail, json_string_value(field), n) && !strncmp(detail + n, ": ", 2)) {
+			detail += n + 2;
+		}
+		error = json_pack("{s:o, s:s, s:s, s:O*}", "field", field, "pointer", pointer, "detail", detail, "near",
+			json_object_get(answer, "near"));
+		p->errors = json_pack("[o]", error);
+	}
+	return false;
 }
 
 json_t *qb_submit(struct qb_daemon *d, const json_t *asked, bool *created, struct qb_problem *p)
 {
-	const json_t *info = qb_engine_info(d->engine, p);
-	const json_t *type = info ? qb_engine_type(info, text_of(asked, "type")) : NULL;
-	bool fresh = json_is_true(json_object_get(asked, "fresh"));
-	json_t *spec, *inputs, *job;
+	struct resolved r;
+	char hash[QB_HASH_LEN];
+	json_t *job = NULL;
+	int64_t id;
+	enum qb_found found;
 
-	if (!type) {
+	if (!resolve_job(d, asked, &r, p)) {
 		return NULL;
 	}
-	inputs = resolve(d, type, asked, p);
-	if (!inputs) {
-		return NULL;
+	found = find_identical(d, r.spec, r.inputs, r.engine, r.fresh, &id, p);
+	*created = found == QB_NONE;
+	if (found == QB_FOUND) {
+		job = qb_job_object(d, id, p);
+	} else if (*created && queue_has_room(d, p)) {
+		qb_fingerprint(r.spec, r.inputs, r.engine, hash);
+		job = insert(d, r.spec, r.inputs, hash, r.engine, p);
 	}
-	spec = json_copy((json_t *)asked);
-	json_object_del(spec, "fresh");
-	job = answer(d, spec, inputs, text_of(info, "engine"), fresh, created, p);
 	if (job) {
 		json_object_set_new(job, "cached", json_boolean(!*created));
 	}
 	qb_dispatcher_wake(d->dispatcher);
-	json_decref(spec);
-	json_decref(inputs);
+	release(&r);
 	return job;
 }

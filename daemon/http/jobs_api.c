@@ -15,11 +15,9 @@
 #include "daemon/engine.h"
 #include "daemon/http/http.h"
 #include "daemon/jobs.h"
-#include "daemon/submission.h"
 #include "daemon/loop.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
-#include "daemon/validate.h"
 
 static bool known_state(const char *state)
 {
@@ -92,99 +90,6 @@ enum MHD_Result qb__jobs_get(struct qb_request *rq)
 	}
 }
 
-static bool no_such_type(const json_t *info, const char *given, struct qb_problem *p)
-{
-	char list[400] = "";
-	size_t i, n = 0;
-	const json_t *v;
-
-	json_array_foreach(json_object_get(info, "types"), i, v) {
-		if (!json_is_true(json_object_get(v, "internal")) && n < sizeof(list)) {
-			n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? ", " : "",
-				json_string_value(json_object_get(v, "type")));
-		}
-	}
-	if (given) {
-		return qb_refuse(p, 422, "bad_job", "type: \"%.60s\" is no kind of job here; choose from: %s", given,
-			list);
-	}
-	return qb_refuse(p, 422, "bad_job", "type: is missing; choose from: %s", list);
-}
-
-/* The detail is that of the first error; all of them go along. */
-static bool check(struct qb_request *rq, const json_t *spec, struct qb_problem *p)
-{
-	const json_t *info = qb_engine_info(rq->daemon->engine, p), *type, *first, *fresh;
-	const char *name = json_string_value(json_object_get(spec, "type"));
-	json_t *errors, *bare;
-
-	if (!info) {
-		return false;
-	}
-	type = name ? qb_engine_type(info, name) : NULL;
-	if (!type || json_is_true(json_object_get(type, "internal"))) {
-		return no_such_type(info, name, p);
-	}
-	if (json_object_get(spec, "workdir")) {
-		return qb_refuse(p, 422, "bad_job", "workdir: is the server's to choose; leave it out");
-	}
-	fresh = json_object_get(spec, "fresh");
-	if (fresh && !json_is_boolean(fresh)) {
-		return qb_refuse(p, 422, "bad_job", "fresh: must be true or false");
-	}
-	bare = json_copy((json_t *)spec);
-	json_object_del(bare, "fresh");
-	errors = json_array();
-	if (qb_validate(json_object_get(type, "schema"), bare, errors)) {
-		json_decref(errors);
-		json_decref(bare);
-		return true;
-	}
-	json_decref(bare);
-	first = json_array_get(errors, 0);
-	qb_refuse(p, 422, "bad_job", "%.300s: %.600s", json_string_value(json_object_get(first, "field")),
-		json_string_value(json_object_get(first, "detail")));
-	p->errors = errors;
-	return false;
-}
-
-struct submission {
-	struct qb_request *rq;
-	json_t *spec, *job;
-	bool created;
-	struct qb_problem problem;
-};
-
-static void submit(struct qb_call *call, void *arg)
-{
-	struct submission *s = arg;
-
-	s->job = qb_submit(s->rq->daemon, s->spec, &s->created, &s->problem);
-	qb_call_done(call);
-}
-
-enum MHD_Result qb__jobs_submit(struct qb_request *rq)
-{
-	struct submission s = {.rq = rq};
-	json_error_t why;
-
-	s.spec = json_loadb(rq->body ? rq->body : "", rq->body_len, JSON_REJECT_DUPLICATES, &why);
-	if (!s.spec) {
-		return qb_reply_refuse(rq, 400, "bad_json", "the body is not JSON: %s (line %d, column %d)",
-			why.text, why.line, why.column);
-	}
-	if (!json_is_object(s.spec)) {
-		json_decref(s.spec);
-		return qb_reply_refuse(rq, 422, "bad_job", "a job is a JSON object, such as {\"type\": \"ptq\", ...}");
-	}
-	if (check(rq, s.spec, &s.problem)) {
-		qb_calls_run(rq->daemon->calls, submit, &s);
-	}
-	json_decref(s.spec);
-	return s.job ? qb_reply_created(rq, s.created ? 201 : 200, "/v1/jobs", s.job)
-		     : qb_reply_problem(rq, &s.problem);
-}
-
 struct order {
 	struct qb_daemon *daemon;
 	int64_t id;
@@ -223,11 +128,6 @@ static enum MHD_Result order(struct qb_request *rq,
 enum MHD_Result qb__jobs_cancel(struct qb_request *rq)
 {
 	return order(rq, qb_job_cancel);
-}
-
-enum MHD_Result qb__jobs_retry(struct qb_request *rq)
-{
-	return order(rq, qb_job_retry);
 }
 
 enum MHD_Result qb__jobs_delete(struct qb_request *rq)

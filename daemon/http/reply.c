@@ -132,6 +132,20 @@ enum MHD_Result qb_reply_created(struct qb_request *rq, unsigned status, const c
 	return sent;
 }
 
+/* Where the problem is, and what may have been meant, for readers that look at one error. */
+static void add_first(json_t *problem, const json_t *error)
+{
+	static const char *const keys[] = {"field", "pointer", "near"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		json_t *value = json_object_get(error, keys[i]);
+
+		if (value) {
+			json_object_set(problem, keys[i], value);
+		}
+	}
+}
+
 enum MHD_Result qb_reply_problem(struct qb_request *rq, struct qb_problem *p)
 {
 	json_t *detail, *v;
@@ -148,6 +162,7 @@ enum MHD_Result qb_reply_problem(struct qb_request *rq, struct qb_problem *p)
 		detail ? detail : json_string("the request holds text that is not UTF-8; send UTF-8"),
 		"code", *p->code ? p->code : "internal");
 	if (p->errors) {
+		add_first(v, json_array_get(p->errors, 0));
 		json_object_set_new(v, "errors", p->errors);
 		p->errors = NULL;
 	}

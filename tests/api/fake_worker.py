@@ -48,8 +48,8 @@ def stopped(*_):
 def step(job, verb, arg):
     if verb == "sleep":
         time.sleep(arg)
-    elif verb == "version":
-        pass  # told beside the result
+    elif verb in ("version", "check"):
+        pass  # told beside the result, or before the job
     elif verb == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     elif verb == "kill":
@@ -146,8 +146,21 @@ ENGINE = {"engine": "fake-1", "isa": "none", "formats": ["int8", {"name": "E4", 
     {"type": "inspect", "inputs": [], "internal": True, "schema": {}}]}
 
 
+def check(job):
+    """The argument of the step "check": an answer, or a step to take first."""
+    for s in job.get("do", []):
+        if s[0] == "check" and isinstance(s[1], dict):
+            return s[1]
+        if s[0] == "check":
+            step({}, *s[1])
+    return {"ok": True}
+
+
 def answer(ask, question):
     """One line for one question; "do" misbehaves as it does in jobs."""
+    if ask == "check":
+        print(json.dumps({"answer": check(question["job"])}), flush=True)
+        return
     for s in question.get("do", []):
         step({}, *(s if isinstance(s, list) else [s, None]))
     if question.get("name") == "nonsense":

@@ -54,11 +54,18 @@ export function authorization(): Record<string, string> {
 	return token() === '' ? {} : {Authorization: `Bearer ${token()}`};
 }
 
+/** The sentence, with the nearest known names unless it says them itself. */
+function told(e: {detail: string; near?: readonly string[]}): string {
+	const unsaid = (e.near ?? []).filter((name) => !e.detail.includes(name));
+	return unsaid.length === 0 ? e.detail : `${e.detail}; near it: ${unsaid.join(', ')}`;
+}
+
 export function problemOf(status: number, text: string): ApiError {
 	try {
 		const problem = JSON.parse(text) as Partial<Problem>;
 		if (typeof problem.detail === 'string') {
-			return new ApiError(problem.detail, status, problem.code ?? '', problem.errors ?? []);
+			return new ApiError(problem.detail, status, problem.code ?? '',
+				(problem.errors ?? []).map((e) => ({field: e.field, detail: told(e)})));
 		}
 	} catch {
 		// no JSON: below

@@ -165,7 +165,10 @@ export interface paths {
         put?: never;
         /**
          * Submit a job
-         * @description Checked against the JSON Schema of its type (GET /v1/job-types) before it is queued. A job identical to one that
+         * @description Checked before it is queued: against the JSON Schema of its type (GET /v1/job-types), and by the worker, which is asked
+         *     whether it would carry the job out with what inspection said of its uploads. An upload whose inspection failed is
+         *     refused with the inspection's own error; one that has not been inspected yet is taken, as is every job while the worker
+         *     cannot be asked: the job itself will fail then. A job identical to one that
          *     is waiting, running or has succeeded returns that one (200, `cached` is true) unless `"fresh": true` is in it.
          *
          */
@@ -225,7 +228,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Queue a failed or cancelled job again, under the same id */
+        /** Queue a failed or cancelled job again, under the same id; checked as a new one */
         post: operations["retryJob"];
         delete?: never;
         options?: never;
@@ -532,11 +535,22 @@ export interface components {
             detail: string;
             /** @description a stable word for the program */
             code: string;
+            /** @description the field of the first of errors */
+            field?: string;
+            pointer?: components["schemas"]["Pointer"];
+            near?: components["schemas"]["Near"];
             errors?: {
+                /** @description the field as people read it */
                 field: string;
+                pointer: components["schemas"]["Pointer"];
                 detail: string;
+                near?: components["schemas"]["Near"];
             }[];
         };
+        /** @description the field as a JSON Pointer into what was sent (RFC 6901) */
+        Pointer: string;
+        /** @description the known names nearest to one that is unknown */
+        Near: string[];
         /** Format: date-time */
         Time: string;
         MaybeTime: components["schemas"]["Time"] | null;
@@ -549,6 +563,8 @@ export interface components {
         Fault: {
             code: string;
             detail: string;
+            field?: components["schemas"]["Pointer"];
+            near?: components["schemas"]["Near"];
         };
         /** @description a size, "N" or "2N" of a batch, null where unknown */
         Dim: number | string | null;
@@ -1815,6 +1831,7 @@ export interface operations {
                 };
             };
             500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
             507: components["responses"]["Problem"];
         };
     };
@@ -1914,7 +1931,9 @@ export interface operations {
             };
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
             500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
             507: components["responses"]["Problem"];
         };
     };
