@@ -8,6 +8,7 @@ API_TESTS = \
 	tests/api/test_results.py \
 	tests/api/test_serving.py \
 	tests/api/test_storage.py \
+	tests/api/test_storage_failures.py \
 	tests/api/test_submission.py \
 	tests/api/test_workers.py
 check_SCRIPTS += $(API_TESTS)
