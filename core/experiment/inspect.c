@@ -71,11 +71,12 @@ static json_t *node_json(const struct qb_node *n)
 			parameters += qb_tensor_size(n->input[i]->constant);
 		}
 	}
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:o}", "name", n->name, "type", n->type,
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:o*}", "name", n->name, "type", n->type,
 		"inputs", names_json(n->input, n->inputs), "outputs",
 		names_json(n->output, n->outputs), "shape",
 		n->outputs && n->output[0] ? shape_json(&n->output[0]->shape) : json_null(),
-		"parameters", (json_int_t)parameters, "macs", json_integer(qb_node_macs(n)));
+		"parameters", (json_int_t)parameters, "macs",
+		qb_node_macs(n) >= 0 ? json_integer(qb_node_macs(n)) : NULL);
 }
 
 static json_t *count_types(const struct qb_graph *g)
@@ -94,6 +95,7 @@ static json_t *model_json(const struct qb_graph *g, const struct qb_graph *one)
 {
 	size_t parameters = 0;
 	json_int_t macs = 0;
+	bool known = true;
 	json_t *nodes = json_array();
 
 	for (int i = 0; i < g->values; i++) {
@@ -102,16 +104,17 @@ static json_t *model_json(const struct qb_graph *g, const struct qb_graph *one)
 		}
 	}
 	for (int i = 0; i < one->nodes; i++) {
-		macs += qb_node_macs(one->node[i]);
+		known = known && qb_node_macs(one->node[i]) >= 0;
+		macs += known ? qb_node_macs(one->node[i]) : 0;
 	}
 	for (int i = 0; i < one->nodes; i++) {
 		json_array_append_new(nodes, node_json(one->node[i]));
 	}
-	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:I, s:I, s:o, s:{s:o}}", "kind", "model",
+	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:I, s:o*, s:o, s:{s:o}, s:o*}", "kind", "model",
 		"format", g->format, "producer", g->producer ? g->producer : "", "opset",
 		(json_int_t)g->opset, "inputs", values_json(g->input, g->inputs), "outputs",
-		values_json(g->output, g->outputs), "parameters", (json_int_t)parameters, "macs", macs,
-		"operators", count_types(g), "graph", "nodes", nodes);
+		values_json(g->output, g->outputs), "parameters", (json_int_t)parameters, "macs", known ? json_integer(macs) : NULL,
+		"operators", count_types(g), "graph", "nodes", nodes, "notes", qb_model_notes(one));
 }
 
 static enum qb_err inspect_model(const char *path, json_t **result, struct qb_errbuf *eb)
@@ -122,7 +125,13 @@ static enum qb_err inspect_model(const char *path, json_t **result, struct qb_er
 
 	QB_TRY_OUT(qb_graph_import(&g, path, eb));
 	batch = qb_model_batch(g);
-	QB_TRY_OUT(qb_graph_bind(&one, g, batch ? batch : 1, eb));
+	/* Where more than the batch is free, the data that a job brings will tell; until then shapes have gaps. */
+	if (qb_model_is_free(g)) {
+		QB_TRY_OUT(qb_graph_clone(&one, g, eb));
+	} else {
+		QB_TRY_OUT(qb_graph_bind(&one, g, batch ? batch : 1, eb));
+	}
+	QB_TRY_OUT(qb_pass_to_float32(one, eb));
 	*result = model_json(g, one);
 	if (!*result) {
 		err = qb_fail(eb, QB_EONNX, "a name in the model is not valid UTF-8");

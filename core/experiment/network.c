@@ -26,6 +26,29 @@ int64_t qb_model_batch(const struct qb_graph *model)
 	return 0;
 }
 
+bool qb_model_is_free(const struct qb_graph *model)
+{
+	for (int i = 0; i < model->inputs; i++) {
+		const struct qb_shape *s = &model->input[i]->shape;
+
+		if (!s->known) {
+			return true;
+		}
+		for (int j = 0; j < s->ndim; j++) {
+			if (s->dim[j] == QB_DIM_UNKNOWN) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+json_t *qb_model_notes(const struct qb_graph *model)
+{
+	return model->converted ? json_pack("[s++]", "the network computes in ", model->converted,
+		"; it is converted to float32 before it is measured, quantized or exported") : NULL;
+}
+
 static void drop_quantization(struct qb_quantization **q, bool borrowed)
 {
 	if (*q && borrowed) {

@@ -5,6 +5,8 @@
 #ifndef QB_EXPERIMENT_NETWORK_H
 #define QB_EXPERIMENT_NETWORK_H
 
+#include <jansson.h>
+
 #include "core/exec/exec.h"
 #include "core/graph/graph.h"
 #include "core/quant/quantization.h"
@@ -46,6 +48,10 @@ enum qb_err qb_network_quantize_as(struct qb_network *n, const struct qb_quantiz
 
 /* Elements of a bound value. */
 size_t qb_value_size(const struct qb_value *v);
+/* Whether inputs have dimensions besides the batch that are free, until data says them. */
+bool qb_model_is_free(const struct qb_graph *model);
+/* [sentence] of what was changed in a network before it ran; NULL: nothing. New. */
+json_t *qb_model_notes(const struct qb_graph *model);
 /* The batch that the model itself demands, or 0 when it is free. */
 int64_t qb_model_batch(const struct qb_graph *model);
 

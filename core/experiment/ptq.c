@@ -220,6 +220,9 @@ enum qb_err qb_experiment_ptq(struct qb_job *job, json_t **result, struct qb_err
 	QB_TRY_OUT(run_sweep(&p, eb));
 	QB_TRY_OUT(run_latency(&p, eb));
 	made = result_of(&p);
+	if (made && p.model->converted) {
+		json_object_set_new(made, "notes", qb_model_notes(p.model));
+	}
 	err = made ? run_export(&p, made, eb) : qb_fail(eb, QB_ENOMEM, "no memory for the results");
 	if (err == QB_OK) {
 		*result = made;

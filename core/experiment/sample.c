@@ -6,20 +6,6 @@
 
 #include "core/experiment/network.h"
 
-static bool has_free_dims(const struct qb_graph *model)
-{
-	for (int i = 0; i < model->inputs; i++) {
-		const struct qb_shape *s = &model->input[i]->shape;
-
-		for (int j = 0; s->known && j < s->ndim; j++) {
-			if (s->dim[j] == QB_DIM_UNKNOWN) {
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
 static enum qb_err fit_model(struct qb_graph *model, const struct qb_dataset *data,
 	struct qb_errbuf *eb)
 {
@@ -37,13 +23,14 @@ static enum qb_err fit_model(struct qb_graph *model, const struct qb_dataset *da
 		shapes[i].ndim = s->ndim;
 		memcpy(shapes[i].dim, s->dim, sizeof(s->dim));
 	}
-	if (has_free_dims(model)) {
+	if (qb_model_is_free(model)) {
 		QB_TRY_OUT(qb_graph_clone(&open, model, eb));
 	}
 	QB_TRY_OUT(qb_graph_set_shapes(model, shapes, eb));
+	QB_TRY_OUT(qb_pass_to_float32(model, eb));
 	QB_TRY_OUT(qb_graph_prepare(model, eb));
 	/* An exported file keeps its free dimensions if it is the same network without those of the data. */
-	if (open && qb_graph_prepare(open, NULL) == QB_OK) {
+	if (open && qb_pass_to_float32(open, NULL) == QB_OK && qb_graph_prepare(open, NULL) == QB_OK) {
 		qb_graph_declare_free(model, open);
 	}
 out:
@@ -67,7 +54,7 @@ enum qb_err qb_open_data(struct qb_dataset **out, const char *path, struct qb_gr
 
 		specs[i].name = v->name;
 		specs[i].dtype = v->dtype;
-		specs[i].ndim = v->shape.ndim;
+		specs[i].ndim = v->shape.known ? v->shape.ndim : QB_ANY_SHAPE;
 		memcpy(specs[i].dim, v->shape.dim, sizeof(specs[i].dim));
 	}
 	QB_TRY_OUT(qb_dataset_open(&data, path, specs, model->inputs, preprocess, eb));

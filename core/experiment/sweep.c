@@ -9,6 +9,7 @@
 #include "core/base/size.h"
 #include "core/experiment/plain.h"
 #include "core/experiment/variant.h"
+#include "core/graph/shape.h"
 
 /* A run of several samples amortises the cost of each step, as long as its tensors stay in the second-level cache. */
 enum { BATCH_MAX = 32, BATCH_BYTES = 1 << 17 };
@@ -463,12 +464,13 @@ static void choose_samples(struct qb_sweep *s, const struct qb_sweep_options *op
 static enum qb_err check_output(const struct qb_graph *g, struct qb_errbuf *eb)
 {
 	const struct qb_value *y = g->output[0];
+	char text[256];
 
 	if (y->dtype != QB_F32 || y->shape.ndim < 1 ||
 		y->shape.dim[0] != g->input[0]->shape.dim[0]) {
-		return qb_fail(eb, QB_EUNSUPPORTED,
-			"the model's first output \"%.100s\" is what a metric reads, and that is float32 "
-			"with the batch in front", y->name);
+		return qb_fail(eb, QB_EUNSUPPORTED, "the model's first output \"%.100s\" is %s %s, and what a metric reads is float32 with "
+			"the batch of %lld in front", y->name, qb_dtype_name(y->dtype),
+			qb_shape_text(&y->shape, text, sizeof(text)), (long long)g->input[0]->shape.dim[0]);
 	}
 	return QB_OK;
 }

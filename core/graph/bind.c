@@ -18,6 +18,11 @@ enum qb_err qb_graph_set_shapes(struct qb_graph *g, const struct qb_shape *shape
 	for (int i = 0; i < g->inputs; i++) {
 		struct qb_shape *s = &g->input[i]->shape;
 
+		if (!s->known) {
+			*s = shapes[i];
+			s->dim[0] = s->ndim ? -1 : 0;
+			changed = true;
+		}
 		for (int j = 1; s->known && s->ndim == shapes[i].ndim && j < s->ndim; j++) {
 			if (s->dim[j] == QB_DIM_UNKNOWN) {
 				s->dim[j] = shapes[i].dim[j];
@@ -79,6 +84,7 @@ static bool declare_free(struct qb_graph *g, struct qb_value *v, const struct qb
 
 	if (d) {
 		*d = v->declared ? *v->declared : (struct qb_declared){0};
+		d->differs = true;
 		d->shape = *s;
 		v->declared = d;
 	}

@@ -37,7 +37,7 @@ bool qb_carried_equal(const struct qb_carried *a, const struct qb_carried *b)
 	if (!a || !b) {
 		return a == b;
 	}
-	return a->code == b->code && a->axis == b->axis && a->block == b->block && a->scale && b->scale &&
+	return a->code == b->code && a->overflows == b->overflows && a->axis == b->axis && a->block == b->block && a->scale && b->scale &&
 		same_tensor(a->scale, b->scale) &&
 		(same_tensor(a->zero, b->zero) || (qb__all_zero(a->zero) && qb__all_zero(b->zero)));
 }
@@ -65,7 +65,8 @@ bool qb__read_quantizer(const struct qb_node *n, enum qb_dtype code, struct qb_c
 		return false;
 	}
 	*out = (struct qb_carried){.scale = s->constant, .zero = z ? z->constant : NULL, .code = code,
-		.axis = -1};
+		.axis = -1, .overflows = qb_dtype_is_float8(code) && strcmp(n->type, "QuantizeLinear") == 0 &&
+		!qb_node_int(n, "saturate", 1)};
 	if (qb_tensor_size(s->constant) > 1 || qb_node_int(n, "block_size", 0)) {
 		out->axis = (int)qb_node_int(n, "axis", 1);
 		out->axis += out->axis < 0 ? ndim : 0;

@@ -507,6 +507,10 @@ static bool copy_into(struct qb_graph *g, const struct qb_graph *from)
 	g->name = from->name;
 	g->producer = from->producer;
 	g->opset = from->opset;
+	g->format = from->format;
+	g->converted = from->converted;
+	g->fold_budget = from->fold_budget;
+	g->folded = from->folded;
 	return g->input && g->output;
 }
 

@@ -31,11 +31,13 @@ struct qb_carried {
 	enum qb_dtype code;            /* the type whose range the codes have */
 	int axis;                      /* -1: per tensor */
 	int64_t block;                 /* 0: no blocks */
+	bool overflows;                /* of 8-bit floats: what is beyond their range is NaN or infinite, not the largest code */
 };
 
 /* How the file declares an input or output of the network, beside what is inferred of it. */
 struct qb_declared {
-	struct qb_shape shape;         /* its dimensions without those of the data at hand; not known: qb_value.shape says all */
+	bool differs;                  /* shape is not qb_value.shape */
+	struct qb_shape shape;         /* without the dimensions of the data at hand */
 	const char *name[QB_MAX_DIMS]; /* of its dimensions that are no numbers; NULL where one has none */
 };
 
@@ -114,7 +116,9 @@ struct qb_graph {
 	struct qb_value **output;
 	const char *name, *producer;
 	const char *format;       /* of the file that it was read from: onnx or tflite */
+	const char *converted;    /* the float types that became float32 (qb_pass_to_float32), or NULL */
 	int64_t opset;
+	int64_t fold_budget, folded; /* work that folding constants may do, and has done (core/graph/work.c) */
 };
 
 void qb_graph_destroy(struct qb_graph **graph);
@@ -145,7 +149,7 @@ enum qb_err qb_graph_bind(struct qb_graph **out, const struct qb_graph *graph, i
 enum qb_err qb_graph_bind_shapes(struct qb_graph **out, const struct qb_graph *graph,
 	const struct qb_shape *shapes, struct qb_errbuf *eb);
 
-/* Sets dimensions of the inputs that are free besides the batch (the length of a text) and infers all shapes anew, the
+/* Sets dimensions of the inputs that are free besides the batch (the length of a text; all, where the file says none) and infers all shapes anew, the
  * batch staying symbolic; before passes run. shapes: one a graph input; only its dimensions after the first count. */
 enum qb_err qb_graph_set_shapes(struct qb_graph *graph, const struct qb_shape *shapes,
 	struct qb_errbuf *eb);
@@ -182,6 +186,8 @@ enum qb_err qb_pass_add_biases(struct qb_graph *g, struct qb_errbuf *eb);       
 enum qb_err qb_pass_split_activations(struct qb_graph *g, struct qb_errbuf *eb); /* node->act becomes Relu and Clip nodes; "Y.linear" goes in */
 enum qb_err qb_pass_join_pieces(struct qb_graph *g, struct qb_errbuf *eb);      /* LayerNormalization, Gelu written out */
 enum qb_err qb_pass_remove_dead(struct qb_graph *g, struct qb_errbuf *eb);
+/* float16, bfloat16 and float64 become float32; g->converted says so. Before other passes. */
+enum qb_err qb_pass_to_float32(struct qb_graph *g, struct qb_errbuf *eb);
 /* Quantization out of the operators and into the values: operators on codes (QLinearConv ...) become the float operator
  * between DequantizeLinear and QuantizeLinear, pairs of these go, and the values they stood on carry the quantizer. What
  * is left without quantizers is the float network. Pairs per channel or block on activations, and scales that are

@@ -309,7 +309,6 @@ const struct qb_declared *qb__import_declared(struct qb_arena *arena, const Onnx
 	if (!d) {
 		return NULL;
 	}
-	d->shape = qb_shape_unknown();
 	for (size_t i = 0; shape && i < shape->n_dim && i < QB_MAX_DIMS; i++) {
 		if (is_named(shape->dim[i]) && qb_name_ok(shape->dim[i]->dim_param)) {
 			d->name[i] = qb_arena_strdup(arena, shape->dim[i]->dim_param);

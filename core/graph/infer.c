@@ -112,7 +112,7 @@ enum qb_err qb__graph_infer_fold(struct qb_graph *g, size_t max_bytes, struct qb
 		struct qb_node *n = g->node[i];
 
 		QB_TRY(qb__node_infer(g, n, eb));
-		if (foldable(n, max_bytes)) {
+		if (foldable(n, max_bytes) && qb__graph_may_fold(g, n)) {
 			QB_TRY(fold(g, n, eb));
 		} else {
 			g->node[kept++] = n;

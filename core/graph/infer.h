@@ -13,6 +13,9 @@ enum qb_err qb__node_infer(struct qb_graph *g, struct qb_node *n, struct qb_errb
 /* Infers in order; evaluates nodes of constants whose outputs have at most max_bytes each. */
 enum qb_err qb__graph_infer_fold(struct qb_graph *g, size_t max_bytes, struct qb_errbuf *eb);
 
+/* Whether folding n is within what the network may spend on it, which is then spent. */
+bool qb__graph_may_fold(struct qb_graph *g, const struct qb_node *n);
+
 /* Dimensions that arithmetic on the batch hides from the shape rules: found by trying several batches. */
 enum qb_err qb__graph_infer_batch(struct qb_graph *g);
 
@@ -42,6 +45,8 @@ bool qb__all_zero(const struct qb_tensor *t);
  * in *out, *count 0 if it is none. */
 enum qb_err qb__expand_quantized(struct qb_graph *g, struct qb_node *n, const char *domain,
 	struct qb_node **out, int cap, int *count, struct qb_errbuf *eb);
+/* com.microsoft's DynamicQuantizeLSTM as an LSTM; out has room for qb__expanded_most nodes. */
+enum qb_err qb__expand_lstm(struct qb_graph *g, struct qb_node *n, struct qb_node **out, int *count, struct qb_errbuf *eb);
 /* What a BatchNormalization of so many channels does, with constant parameters: x * scale[c] + shift[c]. false where it
  * does something else, or memory ends. */
 bool qb__read_batch_norm(struct qb_graph *g, const struct qb_node *n, int64_t channels, double **scale,

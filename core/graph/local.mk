@@ -21,12 +21,14 @@ libquantbench_a_SOURCES += \
 	core/graph/op.h \
 	core/graph/pass_bn.c \
 	core/graph/pass_einsum.c \
+	core/graph/pass_float.c \
 	core/graph/pass_fold.c \
 	core/graph/pass_fuse.c \
 	core/graph/pass_lift.c \
 	core/graph/pass_pattern.c \
 	core/graph/pass_plain.c \
 	core/graph/prepare.c \
+	core/graph/quantized_lstm.c \
 	core/graph/quantized_ops.c \
 	core/graph/rescale.c core/graph/rescale.h \
 	core/graph/shape.c core/graph/shape.h \
@@ -39,7 +41,8 @@ libquantbench_a_SOURCES += \
 	core/graph/tflite_node.c core/graph/tflite_node.h \
 	core/graph/tflite_ops.h \
 	core/graph/tflite_select.c \
-	core/graph/tflite_shapes.c
+	core/graph/tflite_shapes.c \
+	core/graph/work.c
 
 # The ONNX format itself: compiled from the .proto that libonnx-dev installs.
 nodist_libquantbench_a_SOURCES += core/graph/onnx.pb-c.c core/graph/onnx.pb-c.h

@@ -257,7 +257,7 @@ static Onnx__TensorShapeProto__Dimension *write_dim(struct writer *w, int64_t di
 
 static Onnx__ValueInfoProto *write_info(struct writer *w, const struct qb_value *v)
 {
-	const struct qb_shape *s = v->declared && v->declared->shape.known ? &v->declared->shape : &v->shape;
+	const struct qb_shape *s = v->declared && v->declared->differs ? &v->declared->shape : &v->shape;
 	Onnx__ValueInfoProto *p = room(w, 1, sizeof(*p));
 	Onnx__TypeProto *type = room(w, 1, sizeof(*type));
 	Onnx__TypeProto__Tensor *t = room(w, 1, sizeof(*t));

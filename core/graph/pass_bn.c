@@ -89,7 +89,7 @@ bool qb__read_batch_norm(struct qb_graph *g, const struct qb_node *n, int64_t ch
 	const float *p[4];
 	double eps = (double)qb_node_float(n, "epsilon", 1e-5f);
 
-	if (n->outputs > 1 || qb_node_int(n, "training_mode", 0)) {
+	if (n->outputs > 1) {
 		return false;
 	}
 	for (int i = 0; i < 4; i++) {

@@ -195,6 +195,8 @@ static enum qb_err lift_dequantize(struct lifter *l, struct qb_node *n)
 	struct qb_carried c;
 
 	if (y->dtype == QB_F32 && qb__read_quantizer(n, n->input[0]->dtype, &c) && c.axis < 0) {
+		/* What is out of range is a matter of the QuantizeLinear. */
+		c.overflows = x && x->carried && x->carried->overflows;
 		if (x && qb_carried_equal(x->carried, &c)) {
 			if (!is_one_of(g->output, g->outputs, y)) {
 				l->became[y->index] = x;

@@ -49,7 +49,7 @@ static const struct quantized_op *find(const char *domain, const char *type)
 
 int qb__expanded_most(const struct qb_node *n)
 {
-	return n->inputs + 4;
+	return n->inputs + 8;
 }
 
 struct expansion {
@@ -205,6 +205,9 @@ enum qb_err qb__expand_quantized(struct qb_graph *g, struct qb_node *n, const ch
 	int inputs = 0, operands, last;
 
 	*count = 0;
+	if (strcmp(domain, "com.microsoft") == 0 && strcmp(n->type, "DynamicQuantizeLSTM") == 0) {
+		return qb__expand_lstm(g, n, out, count, eb);
+	}
 	if (!row) {
 		return QB_OK;
 	}

@@ -19,7 +19,6 @@ static int64_t channels_of(const struct qb_node *n)
 
 enum qb_err qb__infer_batch_norm(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
 {
-	bool training = n->opset >= 14 && qb_node_int(n, "training_mode", 0);
 	int64_t c;
 
 	(void)g;
@@ -34,42 +33,16 @@ enum qb_err qb__infer_batch_norm(struct qb_graph *g, struct qb_node *n, struct q
 		QB_TRY(qb__op_need_float(n, i, eb));
 		QB_TRY(qb__op_need_vector(n, i, c, eb));
 	}
-	if (n->outputs > 1 && !training) {
-		for (int i = 1; i < n->outputs; i++) {
-			if (n->output[i] && n->output[i]->uses) {
-				return qb_node_fail(eb, QB_EUNSUPPORTED, n, "output %d, %s, exists in training only", i,
-					n->output[i]->name);
-			}
-		}
+	/* Before opset 14 it trains where it gives the statistics of the batch. */
+	if (n->opset >= 14 ? qb_node_int(n, "training_mode", 0) != 0 : n->outputs > 1) {
+		return qb_node_fail(eb, QB_EUNSUPPORTED, n, "batch normalization in training mode%s is not supported; export the "
+			"network for inference", n->opset >= 14 ? "" : ", which outputs besides the first say,");
+	}
+	if (n->outputs > 1) {
+		return qb_node_fail(eb, QB_EONNX, n, "output 1, %s, exists in training mode only", n->output[1]->name);
 	}
 	qb__op_set(n, 0, n->input[0]->dtype, n->input[0]->shape);
-	for (int i = 1; i < n->outputs; i++) {
-		int of = i % 2 ? 3 : 4; /* mean, variance */
-
-		qb__op_set(n, i, n->input[of]->dtype, n->input[of]->shape);
-	}
 	return QB_OK;
-}
-
-static void channel_statistics(const float *x, int64_t outer, int64_t channels, int64_t inner, int64_t c,
-	double *mean, double *var)
-{
-	double sum = 0, squares = 0, count = (double)(outer * inner);
-
-	for (int64_t o = 0; o < outer; o++) {
-		for (int64_t i = 0; i < inner; i++) {
-			sum += (double)x[(o * channels + c) * inner + i];
-		}
-	}
-	*mean = sum / count;
-	for (int64_t o = 0; o < outer; o++) {
-		for (int64_t i = 0; i < inner; i++) {
-			double d = (double)x[(o * channels + c) * inner + i] - *mean;
-
-			squares += d * d;
-		}
-	}
-	*var = squares / count;
 }
 
 static enum qb_err batch_norm_f32(const struct qb_node *n, const struct qb_tensor *const in[],
@@ -78,24 +51,13 @@ static enum qb_err batch_norm_f32(const struct qb_node *n, const struct qb_tenso
 	const struct qb_tensor *x = in[0];
 	int64_t outer = x->ndim ? x->dim[0] : 1, channels = x->ndim > 1 ? x->dim[1] : 1;
 	int64_t inner = op_span(x, 2, x->ndim);
-	bool training = n->opset >= 14 && qb_node_int(n, "training_mode", 0);
 	double eps = (double)qb_node_float(n, "epsilon", 1e-5f);
-	double momentum = (double)qb_node_float(n, "momentum", 0.9f);
 	const float *scale = in[1]->data, *shift = in[2]->data, *means = in[3]->data, *vars = in[4]->data;
 
 	(void)eb;
 	for (int64_t c = 0; c < channels; c++) {
 		double mean = (double)means[c], var = (double)vars[c], a, b;
 
-		if (training) {
-			channel_statistics(x->data, outer, channels, inner, c, &mean, &var);
-			if (op_wants(n, out, 1)) {
-				((float *)out[1].data)[c] = (float)((double)means[c] * momentum + mean * (1 - momentum));
-			}
-			if (op_wants(n, out, 2)) {
-				((float *)out[2].data)[c] = (float)((double)vars[c] * momentum + var * (1 - momentum));
-			}
-		}
 		a = (double)scale[c] / sqrt(var + eps);
 		b = (double)shift[c] - mean * a;
 		for (int64_t o = 0; o < outer; o++) {

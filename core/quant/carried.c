@@ -103,6 +103,7 @@ enum qb_err qb_quantizer_carried(struct qb_quantizer *q, const struct qb_value *
 	if (zeros) {
 		r.format = qb_format_integer(r.format.bits, r.format.is_signed, true);
 	}
+	r.format.overflows = c->overflows;
 	make_signed(&r, v);
 	*q = r;
 	return QB_OK;

@@ -27,8 +27,7 @@ enum qb_dtype qb_format_codes(const struct qb_format *f)
 
 		if (qb_format_of_codes(&g, floats[i], NULL) == QB_OK && f->bits == g.bits &&
 			f->is_signed == g.is_signed && f->exp_bits == g.exp_bits && f->man_bits == g.man_bits &&
-			f->bias == g.bias && f->specials == g.specials && !f->no_subnormals &&
-			!f->overflows) {
+			f->bias == g.bias && f->specials == g.specials && !f->no_subnormals) {
 			return floats[i];
 		}
 	}
@@ -355,6 +354,9 @@ static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
 	}
 	d->became[v->index] = y;
 	QB_TRY(add(d, "QuantizeLinear", opset_for(codes), 3, in, code, -1));
+	if (q->format.overflows) {
+		qb_node_add_int(d->list[d->nodes - 1], "saturate", 0);
+	}
 	in[0] = code;
 	return add(d, "DequantizeLinear", opset_for(codes), 3, in, y, -1);
 }

@@ -44,13 +44,21 @@ static void list_arrays(const struct binder *d, char *out, size_t size)
 
 	out[0] = '\0';
 	for (int i = 0; i < d->entries && n < size; i++) {
-		n += (size_t)snprintf(out + n, size - n, "%s%.40s", i ? ", " : "", d->entry[i].name);
+		const struct qb_archive_entry *e = &d->entry[i];
+		char shape[128];
+
+		qb_shape_print(e->dim, e->ndim, shape, sizeof(shape));
+		n += (size_t)snprintf(out + n, size - n, "%s%.40s (%s %s)", i ? ", " : "", e->name,
+			e->unreadable ? e->unreadable : qb_dtype_name(e->dtype), shape);
 	}
 }
 
 /* skip: dimensions of the array between the batch and those of the input: 0, or 1 for several rows a sample. */
 static bool fits(const struct qb_input_spec *s, const struct qb_archive_entry *e, int skip)
 {
+	if (s->ndim == QB_ANY_SHAPE) {
+		return !skip && e->ndim > 0;
+	}
 	if (s->ndim + skip != e->ndim || s->ndim < 1) {
 		return false;
 	}
@@ -69,18 +77,35 @@ static bool is_channels_last(const struct qb_input_spec *s, const struct qb_arch
 		s->dim[3] == e->dim[2];
 }
 
+/* The shape an input wants: the batch is free, whatever stands there. */
+static void wanted_shape(const struct qb_input_spec *s, char *out, size_t size)
+{
+	size_t n;
+
+	if (s->ndim == QB_ANY_SHAPE) {
+		snprintf(out, size, "samples along the first dimension");
+		return;
+	}
+	n = (size_t)snprintf(out, size, "[N");
+	for (int i = 1; i < s->ndim && n < size; i++) {
+		n += (size_t)(s->dim[i] < 0 ? snprintf(out + n, size - n, ",?")
+					    : snprintf(out + n, size - n, ",%lld", (long long)s->dim[i]));
+	}
+	if (n < size) {
+		snprintf(out + n, size - n, "]");
+	}
+}
+
 static enum qb_err wrong_shape(const struct qb_input_spec *s, const struct qb_archive_entry *e,
 	struct qb_errbuf *eb)
 {
-	char have[128], want[128], *p;
+	char have[128], want[160];
 
 	qb_shape_print(e->dim, e->ndim, have, sizeof(have));
-	qb_shape_print(s->dim, s->ndim, want, sizeof(want));
-	/* The batch is free, whatever stands there. */
-	p = strchr(want, s->ndim > 1 ? ',' : ']');
+	wanted_shape(s, want, sizeof(want));
 	return qb_fail_field(eb, QB_EJOB, "", "data",
-		"array \"%.60s\" has shape %s, and the model's input \"%.60s\" wants [N%s%s", e->name,
-		have, s->name, p ? p : "]",
+		"array \"%.60s\" has shape %s, and the model's input \"%.60s\" wants %s%s", e->name,
+		have, s->name, want,
 		is_channels_last(s, e) ? "; its channels come last: transpose it to (0, 3, 1, 2)" : "");
 }
 
@@ -136,16 +161,18 @@ static enum qb_err bind_input(const struct binder *d, struct qb_bound_input *bou
 {
 	struct qb_bound_input *b = &bound[i];
 	const struct qb_archive_entry *e;
-	char names[300];
+	char names[300], want[160];
 	int64_t rows;
 	int skip;
 
 	b->entry = find_array(d, &b->spec);
 	if (b->entry < 0) {
 		list_arrays(d, names, sizeof(names));
+		wanted_shape(&b->spec, want, sizeof(want));
 		return qb_fail_field(eb, QB_EJOB, "", "data",
-			"no array named \"%.60s\"%s for the model's input; the file holds %s", b->spec.name,
-			d->inputs == 1 ? " or \"x\"" : "", names);
+			"no array named \"%.60s\"%s for the model's input, which wants %s %s; the file holds %s", b->spec.name,
+			d->inputs == 1 && strcmp(b->spec.name, "x") ? " or \"x\"" : "", qb_dtype_name(b->spec.dtype), want,
+			names);
 	}
 	e = &d->entry[b->entry];
 	QB_TRY(check_readable(e, eb));
@@ -160,6 +187,7 @@ static enum qb_err bind_input(const struct binder *d, struct qb_bound_input *bou
 		d->out->rows = rows;
 	}
 	QB_TRY(check_counts(d->out, &d->entry[bound[0].entry], e, rows, eb));
+	b->spec.ndim = b->spec.ndim == QB_ANY_SHAPE ? e->ndim : b->spec.ndim;
 	for (int k = 1; k < b->spec.ndim; k++) {
 		b->spec.dim[k] = e->dim[k + skip];
 	}
@@ -184,6 +212,10 @@ enum qb_err qb_bind_arrays(struct qb_binding *out, struct qb_bound_input *bound,
 
 	for (int i = 0; i < inputs; i++) {
 		bound[i].spec = input[i];
+		/* A network of other floats is converted to float32, and so is its data. */
+		if (input[i].dtype == QB_F16 || input[i].dtype == QB_BF16 || input[i].dtype == QB_F64) {
+			bound[i].spec.dtype = QB_F32;
+		}
 		QB_TRY(bind_input(&d, bound, i, eb));
 	}
 	if (binding.count == 0) {

@@ -15,10 +15,11 @@ struct qb_preprocess {
 };
 
 /* What a network wants: dim[0] is the batch and is not compared; negative dimensions fit anything. */
+enum { QB_ANY_SHAPE = -1 };
 struct qb_input_spec {
 	const char *name;
 	enum qb_dtype dtype;
-	int ndim;
+	int ndim;                  /* or QB_ANY_SHAPE, where the model does not say: that of the array */
 	int64_t dim[QB_MAX_DIMS];
 };
 
