@@ -328,6 +328,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a write past a limit of file sizes fails, and is reported */
 	setvbuf(stderr, NULL, _IOLBF, 0);
 	umask(0027);
 	raise_descriptors();

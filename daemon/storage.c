@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -40,7 +39,7 @@ static void measure(const struct qb_storage *g, uint64_t *room, uint64_t *reserv
 
 	*room = UINT64_MAX;
 	*reserved = RESERVE_BYTES;
-	if (statvfs(g->state_folder, &v) == 0) {
+	if (statvfs(g->state_folder, &v) == 0 && v.f_blocks) { /* some file systems know no such numbers */
 		uint64_t eighth = (uint64_t)v.f_blocks * v.f_frsize / 8;
 
 		*room = (uint64_t)(geteuid() ? v.f_bavail : v.f_bfree) * v.f_frsize;
@@ -48,23 +47,25 @@ static void measure(const struct qb_storage *g, uint64_t *room, uint64_t *reserv
 	}
 }
 
-/* True when the reserve lies on the disk in full. */
+/* False where the disk has no room for the reserve. One that cannot be made for another reason is done without. */
 static bool reserve(struct qb_storage *g)
 {
-	struct stat st;
 	uint64_t room, size;
 	int fd = open(g->reserve, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	int e = fd < 0 ? errno : 0;
 
 	measure(g, &room, &size);
-	if (fd >= 0 && (fstat(fd, &st) || (uint64_t)st.st_size < size)) {
-		e = posix_fallocate(fd, 0, (off_t)size);
-		if (e) { /* half of it would only be in the way */
-			unlink(g->reserve);
-		}
-	}
 	if (fd >= 0) {
+		e = posix_fallocate(fd, 0, (off_t)size);
 		close(fd);
+	}
+	if (e) { /* half of it would only be in the way */
+		unlink(g->reserve);
+	}
+	if (e && e != ENOSPC && e != EDQUOT) {
+		qb_log(QB_LOG_WARNING, "%s cannot be made (%s): a full disk may keep people from deleting", g->reserve,
+			strerror(e));
+		return true;
 	}
 	return !e;
 }

@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import socket
 import subprocess
 import tempfile
@@ -181,6 +182,33 @@ class Faults(Account):
         if os.environ.get("QB_EXHAUSTIVE"):
             cases += ["any:%d:%d" % (n, gap) for n in range(1, 260) for gap in (5, alone)]
         self.assertEqual(self.sweep(cases) - {"COMMIT"} if len(cases) < 30 else set(), set())
+
+
+class Unwritable(Account):
+    """Real errors of the operating system, for everybody: no file of the daemon may grow past its first byte."""
+
+    def test_writes_fail__for_a_while__all_goes_on_where_it_was(self):
+        with tempfile.TemporaryDirectory() as folder:
+            d = Daemon(folder, "--jobs", "2").ready()
+            jobs = [d.fake(["sleep", 0.5], *JOB) for _ in range(4)]
+            d.wait(jobs[1], "running")
+            limits = resource.prlimit(d.process.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(d.process.pid, resource.RLIMIT_FSIZE, (1, limits[1]))
+            until(lambda: d.call("GET", "/readyz").get("code") == "storage_failing", "does not notice: %s" % d.lines)
+            self.assertEqual(d.call("POST", "/v1/jobs", {"type": "fake", "fresh": True}, expect=507)["code"], "storage_failing")
+            self.assertEqual(d.call("POST", "/v1/models", b"more", expect=507)["code"], "storage_failing")
+            time.sleep(1.5)
+            self.assertEqual([d.call("GET", "/v1/jobs?state=" + s, expect=200)["total"] for s in
+                              ("running", "succeeded", "failed")], [2, 0, 0])
+            resource.prlimit(d.process.pid, resource.RLIMIT_FSIZE, limits)
+            d.ready()
+            for job in jobs:
+                self.assertEqual(d.wait(job)["state"], "succeeded")
+                events = [e for _, e in d.events(job)]
+                self.assertEqual([e["state"] for e in events if e["event"] == "state"], ["queued", "running", "succeeded"])
+                self.assertEqual([e["step"] for e in events if e["event"] == "metric"], list(range(METRICS)) * 2)
+                self.assertEqual([e["name"] for e in events if e["event"] == "artifact"], ["a.txt"])
+            self.assertEqual(d.stop(), 0)
 
 
 def mounted(folder, megabytes):
