@@ -117,6 +117,20 @@ static void queue(struct submission *s)
 	}
 }
 
+/* What the schema knows of other fields than the first. */
+static void add_others(json_t *errors, const json_t *schema_errors)
+{
+	const json_t *known = json_object_get(json_array_get(errors, 0), "pointer");
+	json_t *e;
+	size_t i;
+
+	json_array_foreach(schema_errors, i, e) {
+		if (!json_equal(known, json_object_get(e, "pointer"))) {
+			json_array_append(errors, e);
+		}
+	}
+}
+
 /* The worker's sentence is the one that the job would fail with; what else the schema knows goes along. */
 static void checked(struct qb_question *q)
 {
@@ -124,8 +138,8 @@ static void checked(struct qb_question *q)
 
 	if (qb_submission_accepted(q->answer, &s->problem)) {
 		queue(s);
-	} else if (s->errors && s->problem.errors) {
-		json_array_extend(s->problem.errors, s->errors);
+	} else if (s->problem.errors) {
+		add_others(s->problem.errors, s->errors);
 	}
 	qb_reply_awaken(s->rq);
 }
