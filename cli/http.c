@@ -169,12 +169,11 @@ static enum cli_exit refused(long status, const char *body)
 	} else {
 		cli_fail(CLI_REFUSED, "the server answered with status %ld", status);
 	}
-	print_near(detail, json_object_get(problem, "near"));
 	json_array_foreach(errors, i, e) {
 		if (!strstr(detail, cli_text(e, "detail"))) {
 			fprintf(stderr, "  %s: %s\n", cli_text(e, "field"), cli_text(e, "detail"));
-			print_near(cli_text(e, "detail"), json_object_get(e, "near"));
 		}
+		print_near(cli_text(e, "detail"), json_object_get(e, "near"));
 	}
 	json_decref(problem);
 	return CLI_REFUSED;

@@ -20,8 +20,11 @@
 
 enum {
 	RETRY_MS = 5000, TYPES_MS = 20000, ANSWER_MS = 5000, LOOK_MS = 1000, LINE_MAX_BYTES = 64 << 20,
-	QUEUE_MAX = 32, TRY_AGAIN_S = 5
+	TRY_AGAIN_S = 5
 };
+
+/* How many questions may wait, light and heavy ones. */
+static const int queue_max[2] = {256, 32};
 
 /* Which file the worker program is. */
 struct identity {
@@ -46,7 +49,7 @@ struct qb_engine {
 	double started;
 	/* The first one is with the worker. Heavy ones stand behind the others. */
 	struct qb_question *first;
-	int queued;
+	int queued[2]; /* light and heavy ones */
 	bool asked; /* the first one's line was written */
 	struct qb_question types; /* our own, asked first of every worker */
 	bool described; /* the worker has answered it */
@@ -157,7 +160,7 @@ static void insert(struct qb_engine *e, struct qb_question *q)
 	}
 	q->next = *link;
 	*link = q;
-	e->queued++;
+	e->queued[q->heavy]++;
 }
 
 /* Takes a question out; whoever asked it goes on. */
@@ -170,7 +173,7 @@ static void take_out(struct qb_engine *e, struct qb_question **link)
 		e->asked = false;
 	}
 	*link = q->next;
-	e->queued--;
+	e->queued[q->heavy]--;
 	if (q->done) {
 		q->done(q);
 	}
@@ -492,8 +495,9 @@ static bool may_ask(struct qb_engine *e, struct qb_question *q)
 		return refuse_soon(q, "measuring", "a job is measuring latency, beside which nothing else may compute; try "
 			"again in a few seconds");
 	}
-	if (e->queued >= QUEUE_MAX) {
-		snprintf(text, sizeof(text), "%d questions wait already; try again in a moment", QUEUE_MAX);
+	if (e->queued[q->heavy] >= queue_max[q->heavy]) {
+		snprintf(text, sizeof(text), "%d questions wait already; try again in a moment",
+			queue_max[q->heavy]);
 		return refuse_soon(q, "busy", text);
 	}
 	return true;

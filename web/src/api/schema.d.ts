@@ -427,7 +427,8 @@ export interface paths {
          * Ask for numbers and get them at once, for pages whose numbers change while a slider moves
          * @description sqnr and hwcost take what the jobs of that name take (schema/jobs/), without `type` and without uploads; nothing
          *     is sampled or verified unless `samples` or `rounds` asks for it. round takes a RoundQuestion. Questions are
-         *     answered one after the other; what would take long is refused (422) and belongs into a job.
+         *     answered one after the other; what would take long is refused (422) and belongs into a job. When too many wait, 503
+         *     says when to try again.
          *
          */
         post: operations["compute"];
@@ -724,6 +725,7 @@ export interface components {
         };
         Machine: {
             cpu?: string;
+            /** @description the CPU level that the worker used: plain, avx2, avx512, avx512_vnni or neon */
             isa?: string;
             threads?: number;
         };
@@ -1355,6 +1357,7 @@ export interface components {
             started?: components["schemas"]["Time"];
             machine: {
                 cpu: string;
+                /** @description the CPU level that workers use */
                 isa?: string | null;
                 cores: number;
                 memory_bytes: number;
@@ -1401,6 +1404,8 @@ export interface components {
         /** @description What was wrong and what to do */
         Problem: {
             headers: {
+                /** @description seconds after which trying again may help; with some of 503 */
+                "Retry-After"?: number;
                 [name: string]: unknown;
             };
             content: {
