@@ -288,8 +288,11 @@ enum qb_err qb_builder_weight(struct qb_builder *b, const struct qb_value *v,
 	struct qb_plan *p = b->plan;
 
 	for (int i = 0; i < p->weights; i++) {
-		if (p->weight[i].value == v && !p->weight[i].make &&
-			dnnl_memory_desc_equal(&p->weight[i].md, want)) {
+		const struct qb_weight *w = &p->weight[i];
+
+		/* The same numbers may be read as another matrix: a square one plain and transposed. */
+		if (w->value == v && !w->make && dnnl_memory_desc_equal(&w->as, as) &&
+			dnnl_memory_desc_equal(&w->md, want)) {
 			*id = i;
 			return QB_OK;
 		}
