@@ -180,7 +180,7 @@ enum qb_err qb_pass_fold_batch_norm(struct qb_graph *g, struct qb_errbuf *eb);  
 enum qb_err qb_pass_fuse_activations(struct qb_graph *g, struct qb_errbuf *eb); /* Relu, Clip into Conv, Gemm, Add ... */
 enum qb_err qb_pass_split_einsum(struct qb_graph *g, struct qb_errbuf *eb);     /* of two operands into MatMul and moves */
 enum qb_err qb_pass_fuse_bias(struct qb_graph *g, struct qb_errbuf *eb);        /* Add of a constant into Conv, Gemm, MatMul */
-enum qb_err qb_pass_fuse_pad(struct qb_graph *g, struct qb_errbuf *eb);         /* Pad with zeros into Conv */
+enum qb_err qb_pass_fuse_pad(struct qb_graph *g, struct qb_errbuf *eb);         /* Pad into the Conv or MaxPool that could do it */
 enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb);         /* Identity, Dropout, Cast to itself ... */
 enum qb_err qb_pass_add_biases(struct qb_graph *g, struct qb_errbuf *eb);       /* zeros where Conv, Gemm, MatMul have none; one each */
 enum qb_err qb_pass_split_activations(struct qb_graph *g, struct qb_errbuf *eb); /* node->act becomes Relu and Clip nodes; "Y.linear" goes in */
@@ -188,6 +188,9 @@ enum qb_err qb_pass_join_pieces(struct qb_graph *g, struct qb_errbuf *eb);      
 enum qb_err qb_pass_remove_dead(struct qb_graph *g, struct qb_errbuf *eb);
 /* float16, bfloat16 and float64 become float32; g->converted says so. Before other passes. */
 enum qb_err qb_pass_to_float32(struct qb_graph *g, struct qb_errbuf *eb);
+/* A constant that is a weight here, a bias there and an operand elsewhere becomes a value for each; biases have one each. */
+enum qb_err qb_pass_separate_constants(struct qb_graph *g, struct qb_errbuf *eb);
+enum qb_err qb_pass_name_values(struct qb_graph *g, struct qb_errbuf *eb); /* no two values of one name */
 /* Quantization out of the operators and into the values: operators on codes (QLinearConv ...) become the float operator
  * between DequantizeLinear and QuantizeLinear, pairs of these go, and the values they stood on carry the quantizer. What
  * is left without quantizers is the float network. Pairs per channel or block on activations, and scales that are

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/graph/op.h"
+
 static struct qb_value *f32_constant(const struct qb_node *n, int input)
 {
 	struct qb_value *v = input < n->inputs ? n->input[input] : NULL;
@@ -68,6 +70,13 @@ bool qb_linear_of(struct qb_node *n, struct qb_linear *out)
 	}
 	*out = l;
 	return true;
+}
+
+bool qb_node_holds_weight(const struct qb_node *n, int input)
+{
+	bool two_sided = !strcmp(n->type, "MatMul") || !strcmp(n->type, "Gemm");
+
+	return n->op && n->op->class == QB_OP_MATMUL && (input == n->op->weight_input || (two_sided && input < 2));
 }
 
 enum qb_err qb_graph_edit_constant(struct qb_graph *g, struct qb_node *n, int input, float **data,

@@ -21,6 +21,9 @@ struct qb_linear {
  * convolutions take and give, and the last dimension of what matrix products do. */
 bool qb_linear_of(struct qb_node *n, struct qb_linear *out);
 
+/* Do constants at this input count as weights: input 1 of a convolution, either operand of a Gemm or MatMul? */
+bool qb_node_holds_weight(const struct qb_node *n, int input);
+
 /* Inputs that each output sums over. */
 static inline int64_t qb_linear_ins(const struct qb_linear *l)
 {

@@ -20,6 +20,7 @@ libquantbench_a_SOURCES += \
 	core/graph/onnx_write.c \
 	core/graph/op.h \
 	core/graph/pass_bn.c \
+	core/graph/pass_constants.c \
 	core/graph/pass_einsum.c \
 	core/graph/pass_float.c \
 	core/graph/pass_fold.c \

@@ -312,7 +312,8 @@ enum qb_err qb_pass_add_biases(struct qb_graph *g, struct qb_errbuf *eb)
 		}
 		QB_TRY(apply(g, n, &a, false, eb));
 	}
-	return qb_graph_relink(g, eb);
+	QB_TRY(qb_graph_relink(g, eb));
+	return qb_pass_name_values(g, eb); /* of a bias that was shared, one for each */
 }
 
 /* What p puts out is now what n did: a batch norm makes normals of its shift and scale, arithmetic moves them. */

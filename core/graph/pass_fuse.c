@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Activations into the node before them, zero padding into the convolution after it.
+ * Activations into the node before them, padding into the convolution or the pool after it.
  */
 #include <math.h>
 #include <string.h>
@@ -164,8 +164,8 @@ enum qb_err qb_pass_split_activations(struct qb_graph *g, struct qb_errbuf *eb)
 
 /* ---- Pad ---- */
 
-/* The pads of a Pad node that adds zeros around the image of an [N,C,...] tensor. */
-static bool read_zero_pad(const struct qb_node *n, int rank, int64_t pads[2 * QB_MAX_DIMS])
+/* A Pad node that puts a constant around the image of an [N,C,...] tensor. */
+static bool read_pad(const struct qb_node *n, int rank, int64_t pads[2 * QB_MAX_DIMS], float *constant)
 {
 	const int64_t *ints;
 	int count = qb_node_ints(n, "pads", &ints);
@@ -173,13 +173,13 @@ static bool read_zero_pad(const struct qb_node *n, int rank, int64_t pads[2 * QB
 	const struct qb_value *value = n->inputs > 2 ? n->input[2] : NULL;
 
 	if (strcmp(qb_node_string(n, "mode", "constant"), "constant") != 0 ||
-	    (n->inputs > 3 && n->input[3]) || qb_node_float(n, "value", 0) != 0) {
+	    (n->inputs > 3 && n->input[3])) {
 		return false;
 	}
-	if (value && (!value->constant || value->dtype != QB_F32 || qb_tensor_size(value->constant) != 1 ||
-	    *(const float *)value->constant->data != 0)) {
+	if (value && (!value->constant || value->dtype != QB_F32 || qb_tensor_size(value->constant) != 1)) {
 		return false;
 	}
+	*constant = value ? *(const float *)value->constant->data : qb_node_float(n, "value", 0);
 	if (!count && t && t->dtype == QB_I64) {
 		count = (int)QB_MIN(qb_tensor_size(t), 1000);
 		ints = t->data;
@@ -218,18 +218,40 @@ static enum qb_err set_pads(struct qb_graph *g, struct qb_node *n, const int64_t
 	return QB_OK;
 }
 
-static enum qb_err try_pad(struct qb_graph *g, struct qb_node *conv, struct qb_errbuf *eb)
+/* What a MaxPool never chooses, for no tensor has anything less: an exporter's lowest number of float16, float32 or none.
+ * On no grid would there be room for anything else beside it. */
+static const float LOWEST = -65504;
+
+/* Does n pad by this value itself, by so many? */
+static bool takes_pads(const struct qb_node *n, float value, const int64_t *pads, int count)
 {
-	struct qb_node *pad = conv->input[0]->producer;
-	const char *mode = qb_node_string(conv, "auto_pad", "NOTSET");
+	const int64_t *kernel;
+	int dims = qb_node_ints(n, "kernel_shape", &kernel);
+
+	if (strcmp(n->type, "Conv") == 0) {
+		return value == 0;
+	}
+	for (int i = 0; i < count; i++) {
+		if (2 * dims != count || pads[i] >= kernel[i % dims]) {
+			return false;
+		}
+	}
+	return value <= LOWEST && n->outputs == 1 && !qb_node_int(n, "ceil_mode", 0);
+}
+
+static enum qb_err try_pad(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct qb_node *pad = n->input[0]->producer;
+	const char *mode = qb_node_string(n, "auto_pad", "NOTSET");
 	int64_t more[2 * QB_MAX_DIMS], pads[2 * QB_MAX_DIMS] = { 0 };
 	const int64_t *own;
-	int rank = conv->input[0]->shape.ndim, spatial = rank - 2;
-	int count = qb_node_ints(conv, "pads", &own);
+	int rank = n->input[0]->shape.ndim, spatial = rank - 2;
+	int count = qb_node_ints(n, "pads", &own);
+	float value;
 
-	if (!pad || strcmp(pad->type, "Pad") != 0 || conv->input[0]->uses != 1 || !conv->input[0]->shape.known ||
-	    (conv->input[0]->carried && !qb_carried_equal(conv->input[0]->carried, pad->input[0]->carried)) ||
-	    (strcmp(mode, "NOTSET") != 0 && strcmp(mode, "VALID") != 0) || !read_zero_pad(pad, rank, more)) {
+	if (!pad || strcmp(pad->type, "Pad") != 0 || !n->input[0]->shape.known || n->input[0]->dtype != QB_F32 ||
+	    (n->input[0]->carried && !qb_carried_equal(n->input[0]->carried, pad->input[0]->carried)) ||
+	    (strcmp(mode, "NOTSET") != 0 && strcmp(mode, "VALID") != 0) || !read_pad(pad, rank, more, &value)) {
 		return QB_OK;
 	}
 	for (int i = 0; i < 2 * spatial; i++) {
@@ -237,8 +259,11 @@ static enum qb_err try_pad(struct qb_graph *g, struct qb_node *conv, struct qb_e
 
 		pads[i] = more[from] + (count && strcmp(mode, "NOTSET") == 0 ? own[i] : 0);
 	}
-	QB_TRY(set_pads(g, conv, pads, 2 * spatial, eb));
-	conv->input[0] = pad->input[0];
+	if (!takes_pads(n, value, pads, 2 * spatial)) {
+		return QB_OK;
+	}
+	QB_TRY(set_pads(g, n, pads, 2 * spatial, eb));
+	n->input[0] = pad->input[0];
 	return QB_OK;
 }
 
@@ -246,7 +271,9 @@ enum qb_err qb_pass_fuse_pad(struct qb_graph *g, struct qb_errbuf *eb)
 {
 	QB_TRY(qb_graph_relink(g, eb));
 	for (int i = 0; i < g->nodes; i++) {
-		if (strcmp(g->node[i]->type, "Conv") == 0) {
+		const char *type = g->node[i]->type;
+
+		if (strcmp(type, "Conv") == 0 || strcmp(type, "MaxPool") == 0) {
 			QB_TRY(try_pad(g, g->node[i], eb));
 		}
 	}

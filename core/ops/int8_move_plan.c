@@ -198,8 +198,9 @@ static enum qb_err move_output(struct qb_builder *b, const struct qb_node *n, co
 		QB_TRY(qb__requantize(b, &s->bytes[i], &y, &m.table[i], eb));
 		buffer[i] = s->bytes[i].buffer;
 	}
-	if (!strcmp(n->type, "Pad")) {
-		value = n->inputs > 2 && n->input[2] ? *(const float *)n->input[2]->constant->data : 0;
+	/* A value that is computed is a part, of one element. */
+	if (!strcmp(n->type, "Pad") && n->inputs > 2 && n->input[2] && n->input[2]->constant) {
+		value = *(const float *)n->input[2]->constant->data;
 	}
 	qb_int8_kernels()->quantize(&value, &m.fill, 1, y.scale, y.zero, y.top);
 	m.bytes = y.pixels * y.stride;

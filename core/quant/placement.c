@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/graph/linear.h"
 #include "core/graph/op.h"
 
 struct placer {
@@ -40,11 +41,6 @@ static bool is_pass(const struct qb_node *n)
 static bool is_softmax(const struct qb_node *n)
 {
 	return !strcmp(n->type, "Softmax") || !strcmp(n->type, "LogSoftmax");
-}
-
-static bool is_two_sided(const struct qb_node *n)
-{
-	return !strcmp(n->type, "MatMul") || !strcmp(n->type, "Gemm");
 }
 
 /* Masks of attention. A mask holds 0 and a number of the size of -1e38 or -infinity, and so does what a score becomes
@@ -206,15 +202,11 @@ static int weight_axis(const struct qb_node *n, int input)
 
 static void place_weights(struct placer *pl, const struct qb_node *n)
 {
-	if (n->op->class != QB_OP_MATMUL) {
-		return;
-	}
 	for (int k = 0; k < n->inputs; k++) {
 		const struct qb_value *v = n->input[k];
-		bool holds = k == n->op->weight_input || (is_two_sided(n) && k < 2);
 		int axis;
 
-		if (!holds || !is_weight(v)) {
+		if (!qb_node_holds_weight(n, k) || !is_weight(v)) {
 			continue;
 		}
 		axis = weight_axis(n, k);
@@ -232,18 +224,58 @@ static int root(const struct qb_placement *p, int v)
 	return p->shares[v] >= 0 ? p->shares[v] : v;
 }
 
+/* The lists of a Pad's pads, which are an attribute before opset 11 and an input since; NULL where they are computed. */
+static const int64_t *pads_of(const struct qb_node *n, int *count)
+{
+	const struct qb_tensor *t = n->inputs > 1 && n->input[1] ? n->input[1]->constant : NULL;
+	const int64_t *pads = NULL;
+
+	*count = qb_node_ints(n, "pads", &pads);
+	if (!*count && t && t->dtype == QB_I64) {
+		*count = (int)qb_tensor_size(t);
+		pads = t->data;
+	}
+	return pads;
+}
+
+/* Does a Pad put numbers other than 0, which is on every grid, beside those that it moves? */
+static bool brings_numbers(const struct qb_node *n)
+{
+	const struct qb_value *v = n->inputs > 2 ? n->input[2] : NULL;
+	const int64_t *pads;
+	int count;
+
+	if (strcmp(n->type, "Pad") || strcmp(qb_node_string(n, "mode", "constant"), "constant")) {
+		return false;
+	}
+	if (v ? is_weight(v) && qb_tensor_size(v->constant) == 1 && *(const float *)v->constant->data == 0
+	      : qb_node_float(n, "value", 0) == 0) {
+		return false;
+	}
+	pads = pads_of(n, &count);
+	for (int i = 0; pads && i < count; i++) {
+		if (pads[i] > 0) {
+			return true;
+		}
+	}
+	return !pads;
+}
+
 /* The value whose quantizer the outputs of a moving operator share, or -1 for one of their own. */
 static int shared_root(const struct placer *pl, const struct qb_node *n)
 {
 	int first = -1;
 
+	if (brings_numbers(n)) {
+		return -1;
+	}
 	for (int k = 0; k < n->inputs; k++) {
 		const struct qb_value *v = n->input[k];
 
 		if (!v || v->dtype != QB_F32) {
 			continue;
 		}
-		/* A constant that is joined is no operand of the quantizer; a Pad's or Clip's scalar is none either. */
+		/* A constant that is joined is no operand of the quantizer; a Pad's zero is on its grid. */
 		if (v->constant) {
 			if (!strcmp(n->type, "Concat")) {
 				return -1;
