@@ -15,11 +15,6 @@
 
 /* What integers can hold */
 
-static bool is_byte_format(const struct qb_quantizer *q)
-{
-	return q->format.kind == QB_FORMAT_INT && q->format.bits <= 8 && !q->format.block;
-}
-
 enum qb_err qb_int8_check(const struct qb_quantization *q, struct qb_errbuf *eb)
 {
 	const struct qb_scheme *s = &q->scheme;
@@ -150,7 +145,7 @@ static const struct qb_quantizer *activation_quantizer(const struct qb_builder *
 	const struct qb_quantizer *q =
 		b->plan->quantization && v->dtype == QB_F32 ? b->plan->quantization->q[v->index] : NULL;
 
-	return q && is_byte_format(q) && q->channels == 1 && !v->constant ? q : NULL;
+	return q && qb_quantizer_is_bytes(q) && q->channels == 1 && !v->constant ? q : NULL;
 }
 
 bool qb_builder_has_bytes(const struct qb_builder *b, const struct qb_value *v, struct qb_bytes *out)
@@ -346,7 +341,7 @@ const struct qb_quantizer *qb_builder_weight_quantizer(const struct qb_builder *
 	const struct qb_quantizer *q =
 		b->plan->quantization && w->constant ? b->plan->quantization->q[w->index] : NULL;
 
-	return q && is_byte_format(q) && !q->zero ? q : NULL;
+	return q && qb_quantizer_is_bytes(q) && !q->zero ? q : NULL;
 }
 
 const int8_t *qb_builder_weight_codes(struct qb_builder *b, const struct qb_value *w)
@@ -375,11 +370,18 @@ const int8_t *qb_builder_weight_codes(struct qb_builder *b, const struct qb_valu
 	return codes;
 }
 
-const float *qb_builder_constant(const struct qb_builder *b, const struct qb_value *v)
+enum qb_err qb_builder_constant(struct qb_builder *b, const struct qb_value *v, const float **out, struct qb_errbuf *eb)
 {
 	const struct qb_quantization *q = b->plan->quantization;
+	float *y;
 
-	return q && q->constant[v->index] ? q->constant[v->index] : v->constant->data;
+	*out = v->constant->data;
+	if (!q || !qb_quantization_changes(q, v)) {
+		return QB_OK;
+	}
+	y = qb_arena_alloc(b->plan->arena, qb_tensor_size(v->constant) + 1, sizeof(*y));
+	*out = y;
+	return y ? qb_quantization_constant(q, v, y, NULL, eb) : qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 }
 
 void *qb_builder_alloc(struct qb_builder *b, size_t count, size_t size)
@@ -543,7 +545,7 @@ static enum qb_err check_activations(const struct qb_graph *g, const struct qb_q
 {
 	for (int i = 0; i < g->values; i++) {
 		if (q->q[i] && !g->value[i]->constant &&
-			(!is_byte_format(q->q[i]) || q->q[i]->channels != 1)) {
+			(!qb_quantizer_is_bytes(q->q[i]) || q->q[i]->channels != 1)) {
 			return qb_fail(eb, QB_EUNSUPPORTED,
 				"tensor %.100s is quantized to %s, which integer execution cannot hold",
 				g->value[i]->name, q->q[i]->format.name);

@@ -50,7 +50,7 @@ static enum qb_err lay_weight(struct qb_overlay *o, int i, float *y, bool *kept,
 		dnnl_memory_create(&o->memory[i], &w->md, qb_dnn_engine(), data), "overlay", eb);
 }
 
-enum qb_err qb_overlay_refresh(struct qb_overlay *o, const struct qb_value *v, struct qb_errbuf *eb)
+static enum qb_err refresh(struct qb_overlay *o, const struct qb_value *v, struct qb_errbuf *eb)
 {
 	bool kept = is_read(o->plan, v);
 	float *y = qb_aligned_alloc(qb_tensor_size(v->constant), sizeof(*y));
@@ -74,6 +74,22 @@ enum qb_err qb_overlay_refresh(struct qb_overlay *o, const struct qb_value *v, s
 	if (!kept) {
 		o->constant[v->index] = NULL;
 		free(y);
+	}
+	return QB_OK;
+}
+
+enum qb_err qb_overlay_refresh(struct qb_overlay *o, const struct qb_value *v, struct qb_errbuf *eb)
+{
+	const struct qb_quantization *q = o->quantization;
+
+	QB_TRY(refresh(o, v, eb));
+	/* A bias stands on the scale of its weight. */
+	for (int i = 0; i < q->values; i++) {
+		const struct qb_value *b = o->plan->graph->value[i];
+
+		if (q->bias[i].factor > 0 && q->bias[i].weight == v->index && qb_quantization_changes(q, b)) {
+			QB_TRY(refresh(o, b, eb));
+		}
 	}
 	return QB_OK;
 }
@@ -103,7 +119,7 @@ enum qb_err qb_overlay_create(struct qb_overlay **out, const struct qb_plan *pla
 	}
 	for (int i = 0; i < g->values; i++) {
 		if (qb_quantization_changes(q, g->value[i])) {
-			QB_TRY_OUT(qb_overlay_refresh(o, g->value[i], eb));
+			QB_TRY_OUT(refresh(o, g->value[i], eb));
 		}
 	}
 	*out = o;

@@ -109,33 +109,22 @@ struct mixture {
 static void mixture_fini(struct mixture *m)
 {
 	qb_overlay_destroy(&m->overlay);
-	free(m->q.q);
-	free(m->q.shared);
-	free(m->q.axis);
-	free(m->q.constant);
+	qb_quantization_fini(&m->q);
 }
 
 static enum qb_err mixture_quantizers(struct mixture *m, const struct qb_network *n,
 	const struct qb_mix_layers *l, const int *choice, struct qb_errbuf *eb)
 {
-	size_t values = (size_t)n->graph->values;
-
-	m->q = (struct qb_quantization){.scheme = n->quantization[0]->scheme, .values = (int)values,
-		.q = calloc(values + 1, sizeof(*m->q.q)), .shared = calloc(values + 1, sizeof(bool)),
-		.axis = calloc(values + 1, sizeof(int)),
-		.constant = calloc(values + 1, sizeof(*m->q.constant))};
-	if (!m->q.q || !m->q.shared || !m->q.axis || !m->q.constant) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for %zu quantizers", values);
-	}
-	for (size_t i = 0; i < values; i++) {
+	QB_TRY(qb_quantization_init(&m->q, n->graph, &n->quantization[0]->scheme, eb));
+	m->q.borrows = true;
+	for (int i = 0; i < n->graph->values; i++) {
 		int s = l->of[i] >= 0 ? choice[l->of[i]] : QB_MIXTURE_FLOAT;
 
 		m->q.shared[i] = n->placement->shares[i] >= 0;
 		m->q.axis[i] = n->placement->weight_axis[i];
 		if (s >= 0) {
 			m->q.q[i] = n->quantization[s]->q[i];
-			m->q.constant[i] = n->quantization[s]->constant
-				? n->quantization[s]->constant[i] : NULL;
+			m->q.constant[i] = n->quantization[s]->constant[i];
 		}
 	}
 	return QB_OK;

@@ -26,64 +26,7 @@ int64_t qb_model_batch(const struct qb_graph *model)
 	return 0;
 }
 
-bool qb_model_is_free(const struct qb_graph *model)
-{
-	for (int i = 0; i < model->inputs; i++) {
-		const struct qb_shape *s = &model->input[i]->shape;
-
-		if (!s->known) {
-			return true;
-		}
-		for (int j = 0; j < s->ndim; j++) {
-			if (s->dim[j] == QB_DIM_UNKNOWN) {
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
-json_t *qb_model_notes(const struct qb_graph *model)
-{
-	return model->converted ? json_pack("[s++]", "the network computes in ", model->converted,
-		"; it is converted to float32 before it is measured, quantized or exported") : NULL;
-}
-
-static void drop_quantization(struct qb_quantization **q, bool borrowed)
-{
-	if (*q && borrowed) {
-		free((*q)->q);
-		free((*q)->shared);
-		free((*q)->axis);
-		free((*q)->constant);
-		free(*q);
-		*q = NULL;
-	}
-	qb_quantization_destroy(q);
-}
-
-void qb_network_destroy(struct qb_network **network)
-{
-	struct qb_network *n = *network;
-
-	if (!n) {
-		return;
-	}
-	for (int i = 0; i < n->schemes; i++) {
-		qb_overlay_destroy(&n->overlay[i]);
-		drop_quantization(&n->quantization[i], n->borrowed);
-	}
-	free(n->overlay);
-	free(n->quantization);
-	qb_plan_destroy(&n->plan);
-	qb_placement_destroy(&n->placement);
-	qb_graph_destroy(&n->graph);
-	free(n->tapped);
-	free(n);
-	*network = NULL;
-}
-
-static enum qb_err create(struct qb_network **out, const struct qb_graph *model, int64_t batch,
+ qb_err create(struct qb_network **out, const struct qb_graph *model, int64_t batch,
 	int threads, bool tapped, struct qb_errbuf *eb)
 {
 	struct qb_network *n = calloc(1, sizeof(*n));
@@ -154,23 +97,19 @@ enum qb_err qb_network_quantize(struct qb_network *n, const struct qb_scheme *co
 	return QB_OK;
 }
 
-static struct qb_quantization *view(const struct qb_quantization *q, const struct qb_graph *from,
-	const struct qb_graph *to)
+/* The quantizers and constants of `from`, as the values of `to` are numbered. */
+static enum qb_err view(struct qb_quantization **out, const struct qb_quantization *q, const struct qb_graph *from,
+	const struct qb_graph *to, struct qb_errbuf *eb)
 {
 	struct qb_quantization *v = calloc(1, sizeof(*v));
+	enum qb_err err = v ? qb_quantization_init(v, to, &q->scheme, eb)
+		: qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", to->values);
 
-	if (v) {
-		v->scheme = q->scheme;
-		v->values = to->values;
-		v->q = calloc((size_t)to->values + 1, sizeof(*v->q));
-		v->shared = calloc((size_t)to->values + 1, sizeof(*v->shared));
-		v->axis = calloc((size_t)to->values + 1, sizeof(*v->axis));
-		v->constant = calloc((size_t)to->values + 1, sizeof(*v->constant));
+	if (err != QB_OK) {
+		free(v);
+		return err;
 	}
-	if (!v || !v->q || !v->shared || !v->axis || !v->constant) {
-		drop_quantization(&v, true);
-		return NULL;
-	}
+	v->borrows = true;
 	for (int i = 0; i < to->values; i++) {
 		int k = qb_graph_find(from, to->value[i]->name, i);
 
@@ -179,31 +118,24 @@ static struct qb_quantization *view(const struct qb_quantization *q, const struc
 		v->axis[i] = k >= 0 ? q->axis[k] : 0;
 		v->constant[i] = k >= 0 ? q->constant[k] : NULL;
 	}
-	return v;
+	*out = v;
+	return QB_OK;
 }
 
 enum qb_err qb_network_quantize_as(struct qb_network *n, const struct qb_quantization *q,
 	const struct qb_graph *of, struct qb_errbuf *eb)
 {
-	n->borrowed = true;
 	QB_TRY(make_room(n, 1, eb));
-	n->quantization[0] = view(q, of, n->graph);
-	if (!n->quantization[0]) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", n->graph->values);
-	}
+	QB_TRY(view(&n->quantization[0], q, of, n->graph, eb));
 	return qb_overlay_create(&n->overlay[0], n->plan, n->quantization[0], eb);
 }
 
 enum qb_err qb_network_quantize_like(struct qb_network *n, const struct qb_network *other,
 	struct qb_errbuf *eb)
 {
-	n->borrowed = true;
 	QB_TRY(make_room(n, other->schemes, eb));
 	for (int i = 0; i < n->schemes; i++) {
-		n->quantization[i] = view(other->quantization[i], other->graph, n->graph);
-		if (!n->quantization[i]) {
-			return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", n->graph->values);
-		}
+		QB_TRY(view(&n->quantization[i], other->quantization[i], other->graph, n->graph, eb));
 		QB_TRY(qb_overlay_create(&n->overlay[i], n->plan, n->quantization[i], eb));
 	}
 	return QB_OK;

@@ -18,7 +18,6 @@ struct qb_network {
 	bool *tapped; /* quantized activations */
 	struct qb_plan *plan;
 	int schemes;
-	bool borrowed; /* the quantizers belong to another network */
 	struct qb_quantization **quantization; /* [schemes] */
 	struct qb_overlay **overlay;           /* [schemes] */
 };

@@ -52,8 +52,8 @@ void qb_add_part(json_t *row, const struct qb_quantization *q, const struct qb_v
 	}
 }
 
-/* The values that the quantizer can represent, over all its channels. */
-static void represented(const struct qb_quantizer *q, double *lo, double *hi)
+/* The values that the quantizer can represent, over all its channels. Of a tensor of zeros alone no range says anything. */
+static void represented(const struct qb_quantizer *q, bool zeros, double *lo, double *hi)
 {
 	double min = qb_format_min(&q->format), max = qb_format_max(&q->format);
 
@@ -64,6 +64,9 @@ static void represented(const struct qb_quantizer *q, double *lo, double *hi)
 
 		*lo = fmin(*lo, s * (min - z));
 		*hi = fmax(*hi, s * (max - z));
+	}
+	if (zeros) {
+		*lo = *hi = 0;
 	}
 }
 
@@ -124,8 +127,8 @@ static json_t *row(struct qb_job *job, const struct qb_sweep *sweep, int scheme,
 	float min, max;
 	json_t *made;
 
-	represented(q, &lo, &hi);
 	observed(variant, v, &min, &max);
+	represented(q, min == 0 && max == 0, &lo, &hi);
 	qb_job_metric(job, "tensor", name, v->name, "sqnr", own, "dB");
 	made = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "name",
 		v->name, "kind", v->constant ? "weight" : "activation", "layer", layer_of(g, v),

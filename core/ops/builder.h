@@ -121,8 +121,8 @@ const struct qb_quantizer *qb_builder_weight_quantizer(const struct qb_builder *
 	const struct qb_value *w);
 /* The integers of a quantized weight in its own layout; lives as long as the plan. */
 const int8_t *qb_builder_weight_codes(struct qb_builder *b, const struct qb_value *w);
-/* The numbers that the scheme runs with in place of a float constant, a bias above all. */
-const float *qb_builder_constant(const struct qb_builder *b, const struct qb_value *v);
+/* The numbers that the scheme runs with in place of a float constant, a bias above all; they live as long as the plan. */
+enum qb_err qb_builder_constant(struct qb_builder *b, const struct qb_value *v, const float **out, struct qb_errbuf *eb);
 /* Memory that lives as long as the plan, zeroed, 64-byte aligned. */
 void *qb_builder_alloc(struct qb_builder *b, size_t count, size_t size);
 int qb_builder_threads(const struct qb_builder *b);

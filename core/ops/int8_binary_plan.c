@@ -187,13 +187,14 @@ static enum qb_err prepare_constant(struct qb_builder *b, struct operand *o,
 	const struct qb_value *v, const struct qb_shape *shape, const struct qb_bytes *y,
 	struct qb_errbuf *eb)
 {
-	const float *from = qb_builder_constant(b, v);
+	const float *from;
 	size_t n = qb_tensor_size(v->constant);
 	int64_t channels = n == 1 ? 1 : y->channels;
 	bool every_line = true;
 	float *to;
 	int32_t *row;
 
+	QB_TRY(qb_builder_constant(b, v, &from, eb));
 	/* One line will do where the numbers differ along the channels alone. */
 	for (int64_t p = 0; p < y->pixels && every_line; p++) {
 		every_line = qb__broadcast_index(shape, &v->shape, index_of(y, p, 0)) ==

@@ -352,7 +352,7 @@ enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, st
 		return QB_EUNSUPPORTED;
 	}
 	w.k = ws->dim[1] * ws->dim[2] * ws->dim[3];
-	QB_TRY(qb__int8_load_weight(b, n, 0, &w));
+	QB_TRY(qb__int8_load_weight(b, n, 0, &w, eb));
 	QB_TRY(qb_window_conv(&win, n, 2, n->input[0]->shape.dim + 2, ws->dim + 2, eb));
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
@@ -372,7 +372,7 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, b
 	struct conv c;
 	int8_t *turned;
 
-	QB_TRY(qb__int8_load_weight(b, n, transposed ? 0 : 1, &w));
+	QB_TRY(qb__int8_load_weight(b, n, transposed ? 0 : 1, &w, eb));
 	if (w.bias && qb_tensor_size(n->input[2]->constant) != (size_t)w.outputs) {
 		return QB_EUNSUPPORTED;
 	}

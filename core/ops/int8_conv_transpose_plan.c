@@ -231,7 +231,7 @@ enum qb_err qb__plan_int8_conv_transpose(struct qb_builder *b, const struct qb_n
 	channels = ws->dim[0] / c.groups;
 	w.outputs = c.outputs * c.groups;
 	w.k = channels * ws->dim[2] * ws->dim[3];
-	QB_TRY(qb__int8_load_weight(b, n, 1, &w));
+	QB_TRY(qb__int8_load_weight(b, n, 1, &w, eb));
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
 	c.form = qb_int8_form(qb_int8_kernels(), w.codes, (size_t)(ws->dim[0] * c.outputs * ws->dim[2] * ws->dim[3]));

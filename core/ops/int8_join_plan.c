@@ -96,7 +96,7 @@ static enum qb_err take_constant(struct qb_builder *b, struct part *p, const str
 	const struct qb_bytes *y, const struct along *a, int axis, struct qb_errbuf *eb)
 {
 	const struct qb_tensor *t = v->constant;
-	const float *from = qb_builder_constant(b, v);
+	const float *from;
 	size_t n = qb_tensor_size(t);
 	bool image = y->inner > 1;
 	int64_t channels = t->dim[image ? 1 : t->ndim - 1], pixels = channels ? (int64_t)n / channels : 0;
@@ -106,6 +106,7 @@ static enum qb_err take_constant(struct qb_builder *b, struct part *p, const str
 	if (!to) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
+	QB_TRY(qb_builder_constant(b, v, &from, eb));
 	for (int64_t i = 0; i < pixels; i++) {
 		for (int64_t c = 0; c < channels; c++) {
 			const float *x = from + (i / inner * channels + c) * inner + i % inner;

@@ -104,10 +104,10 @@ enum qb_err qb__plan_int8_layer_norm(struct qb_builder *b, const struct qb_node 
 		(biased && !is_constant_line(n->input[2], c.x.channels))) {
 		return QB_EUNSUPPORTED;
 	}
-	c.gain = qb_builder_constant(b, n->input[1]);
-	c.bias = biased ? qb_builder_constant(b, n->input[2])
-			: qb_builder_alloc(b, (size_t)c.x.channels, sizeof(*c.bias));
-	if (!c.bias) {
+	QB_TRY(qb_builder_constant(b, n->input[1], &c.gain, eb));
+	if (biased) {
+		QB_TRY(qb_builder_constant(b, n->input[2], &c.bias, eb));
+	} else if (!(c.bias = qb_builder_alloc(b, (size_t)c.x.channels, sizeof(*c.bias)))) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	buffer[0] = c.x.buffer;
@@ -149,7 +149,7 @@ static enum qb_err prepare_batch_norm(struct qb_builder *b, const struct qb_node
 	float *line[4];
 
 	for (int i = 0; i < 4; i++) {
-		p[i] = qb_builder_constant(b, n->input[1 + i]);
+		QB_TRY(qb_builder_constant(b, n->input[1 + i], &p[i], eb));
 		line[i] = qb_builder_alloc(b, room, sizeof(*line[i]));
 		if (!line[i] || !packed || !ones || !start) {
 			return qb_fail(eb, QB_ENOMEM, "no memory for a plan");

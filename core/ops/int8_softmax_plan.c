@@ -157,7 +157,10 @@ static enum qb_err take_mask(struct qb_builder *b, struct softmax *c, const stru
 		row[p] = (int32_t)(qb__broadcast_index(x, &mask->shape, p * c->x.channels) / c->x.channels);
 	}
 	c->row = row;
-	c->mask = mask->constant ? qb_builder_constant(b, mask) : NULL;
+	c->mask = NULL;
+	if (mask->constant) {
+		QB_TRY(qb_builder_constant(b, mask, &c->mask, eb));
+	}
 	c->nothing = -(c->x.scale * 256 + 40);
 	return QB_OK;
 }

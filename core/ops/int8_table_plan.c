@@ -48,6 +48,7 @@ static enum qb_err fill(struct qb_builder *b, const struct qb_node *n, int varia
 	uint8_t byte[256];
 	struct qb_tensor in[INPUTS_MAX], out = numbers(to, 256);
 	const struct qb_tensor *arg[INPUTS_MAX];
+	const float *number;
 
 	for (int i = 0; i < 256; i++) {
 		byte[i] = (uint8_t)i;
@@ -63,7 +64,8 @@ static enum qb_err fill(struct qb_builder *b, const struct qb_node *n, int varia
 			in[i] = *v->constant;
 			in[i].ndim = 0;
 			if (v->dtype == QB_F32) {
-				in[i].data = (void *)qb_builder_constant(b, v);
+				QB_TRY(qb_builder_constant(b, v, &number, eb));
+				in[i].data = (void *)number;
 			}
 		}
 	}

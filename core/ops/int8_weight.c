@@ -34,7 +34,7 @@ enum qb_err qb__int8_requant(struct qb_builder *b, struct qb_requant *r,
 }
 
 enum qb_err qb__int8_load_weight(struct qb_builder *b, const struct qb_node *n, int axis,
-	struct qb__int8_weight *w)
+	struct qb__int8_weight *w, struct qb_errbuf *eb)
 {
 	w->q = qb_builder_weight_quantizer(b, n->input[1]);
 	if (w->q && w->q->channels > 1 && w->q->axis != axis) {
@@ -46,7 +46,7 @@ enum qb_err qb__int8_load_weight(struct qb_builder *b, const struct qb_node *n, 
 		if (!n->input[2]->constant || n->input[2]->dtype != QB_F32) {
 			return QB_EUNSUPPORTED;
 		}
-		w->bias = qb_builder_constant(b, n->input[2]);
+		QB_TRY(qb_builder_constant(b, n->input[2], &w->bias, eb));
 	}
 	return w->codes && w->k <= QB_INT8_K_MAX ? QB_OK : QB_EUNSUPPORTED;
 }

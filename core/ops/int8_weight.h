@@ -20,7 +20,8 @@ struct qb__int8_weight {
 };
 
 /* Of a node with constant weight and bias, whose outputs and k are set; axis: of the weight, that its outputs lie along. */
-enum qb_err qb__int8_load_weight(struct qb_builder *b, const struct qb_node *n, int axis, struct qb__int8_weight *w);
+enum qb_err qb__int8_load_weight(struct qb_builder *b, const struct qb_node *n, int axis, struct qb__int8_weight *w,
+	struct qb_errbuf *eb);
 
 /* What turns sums of products with x into y: sum * (sx * sw / sy) + bias / sy + zy, with room for whole blocks of 64
  * channels. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
+	core/quant/bias.c core/quant/bias.h \
 	core/quant/carried.c core/quant/carried.h \
 	core/quant/density.c core/quant/density.h \
 	core/quant/kernels.c core/quant/kernels.h core/quant/kernels_body.h core/quant/measure_body.h core/quant/fit_body.h \

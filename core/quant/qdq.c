@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/quant/bias.h"
 #include "core/quant/carried.h"
 #include "core/quant/weight.h"
 
@@ -361,39 +362,33 @@ static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
 	return add(d, "DequantizeLinear", opset_for(codes), 3, in, y, -1);
 }
 
-static bool is_bytes(const struct qb_quantizer *q)
+/* The value in the bound network of a bias that has codes under the scheme; NULL of one that stays float. */
+static const struct qb_value *coded_bias(const struct qdq *d, const struct qb_value *v)
 {
-	return q && q->format.kind == QB_FORMAT_INT && q->format.bits <= 8 && !q->format.block;
+	int at = v && v->constant && v->index < d->values ? d->at[v->index] : -1;
+
+	return at >= 0 && qb_bias_scales(d->q, d->bound->value[at], NULL) ? d->bound->value[at] : NULL;
 }
 
-/* A bias beside integers as int32 codes of (input's scale * weight's scale), as integer kernels hold it. */
-static enum qb_err write_bias(struct qdq *d, struct qb_node *n, const struct qb_quantizer *x,
-	const struct qb_quantizer *w)
+static enum qb_err write_bias(struct qdq *d, struct qb_node *n)
 {
-	struct qb_value *b = n->inputs > 2 ? n->input[2] : NULL, *in[2], *y;
-	int64_t channels;
+	struct qb_value *v = n->inputs > 2 ? n->input[2] : NULL, *in[2], *y;
+	const struct qb_value *b = coded_bias(d, v);
 	struct qb_tensor *codes, *scale;
+	const float *x;
 
-	if (!b || !b->constant || b->dtype != QB_F32 || b->constant->ndim != 1 ||
-		(strcmp(n->type, "Conv") && strcmp(n->type, "Gemm")) || !is_bytes(x) || x->channels > 1 ||
-		!is_bytes(w) || (w->channels > 1 && w->channels != b->constant->dim[0])) {
+	if (!b) {
 		return QB_OK;
 	}
-	channels = b->constant->dim[0];
-	codes = new_tensor(d, QB_I32, 1, &channels);
-	scale = new_tensor(d, QB_F32, 1, &channels);
+	codes = new_tensor(d, QB_I32, 1, b->constant->dim);
+	scale = new_tensor(d, QB_F32, 1, b->constant->dim);
 	if (!codes || !scale) {
 		return no_memory(d);
 	}
-	for (int64_t i = 0; i < channels; i++) {
-		float s = x->scale[0] * w->scale[w->channels > 1 ? i : 0];
-		double code = rint((double)((const float *)b->constant->data)[i] / (double)s);
-
-		if (!(fabs(code) < 0x1p31)) {
-			return QB_OK; /* stays float */
-		}
-		((float *)scale->data)[i] = s;
-		((int32_t *)codes->data)[i] = (int32_t)code;
+	x = d->q->constant[b->index] ? d->q->constant[b->index] : b->constant->data;
+	qb_bias_scales(d->q, b, scale->data);
+	for (int64_t i = 0; i < b->constant->dim[0]; i++) {
+		((int32_t *)codes->data)[i] = qb_bias_code(x[i], ((const float *)scale->data)[i]);
 	}
 	in[0] = constant(d, n->name, "bias_codes", codes);
 	in[1] = constant(d, n->name, "bias_scale", scale);
@@ -401,7 +396,7 @@ static enum qb_err write_bias(struct qdq *d, struct qb_node *n, const struct qb_
 	if (!in[0] || !in[1] || !y) {
 		return no_memory(d);
 	}
-	y->shape = b->shape;
+	y->shape = v->shape;
 	n->input[2] = y;
 	return add(d, "DequantizeLinear", 13, 2, in, y, 0);
 }
@@ -416,7 +411,7 @@ static enum qb_err write_all(struct qdq *d)
 
 		if (v->constant && quantizer_of(d, v)) {
 			QB_TRY(write_weight(d, v));
-		} else if (v->constant && d->at[i] >= 0 &&
+		} else if (v->constant && d->at[i] >= 0 && !coded_bias(d, v) &&
 			qb_quantization_changes(d->q, d->bound->value[d->at[i]])) {
 			QB_TRY(write_changed(d, v));
 		} else if (!v->producer && quantizer_of(d, v)) {
@@ -426,8 +421,7 @@ static enum qb_err write_all(struct qdq *d)
 	for (int i = 0; i < nodes; i++) {
 		struct qb_node *n = node[i];
 
-		QB_TRY(write_bias(d, n, n->inputs > 0 ? quantizer_of(d, n->input[0]) : NULL,
-			n->inputs > 1 ? quantizer_of(d, n->input[1]) : NULL));
+		QB_TRY(write_bias(d, n));
 		for (int k = 0; k < n->inputs; k++) {
 			struct qb_value *v = n->input[k];
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/quant/bias.h"
 #include "core/quant/carried.h"
 #include "core/quant/layers.h"
 #include "core/quant/weight.h"
@@ -111,35 +112,32 @@ static enum qb_err create_carried(struct qb_quantization *r, const struct qb_gra
 	return QB_OK;
 }
 
-enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb_scheme *s,
-	const struct qb_graph *g, const struct qb_placement *p,
+enum qb_err qb_quantization_init(struct qb_quantization *q, const struct qb_graph *g, const struct qb_scheme *s,
+	struct qb_errbuf *eb)
+{
+	size_t room = (size_t)g->values + 1;
+
+	*q = (struct qb_quantization){.scheme = *s, .values = g->values, .q = calloc(room, sizeof(*q->q)),
+		.part = calloc(room, sizeof(*q->part)), .shared = calloc(room, sizeof(*q->shared)),
+		.axis = calloc(room, sizeof(*q->axis)),
+		.constant = calloc(room, sizeof(*q->constant)), .bias = calloc(room, sizeof(*q->bias))};
+	if (!q->q || !q->part || !q->shared || !q->axis || !q->constant || !q->bias) {
+		qb_quantization_fini(q);
+		return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
+	}
+	qb_biases_find(q->bias, g);
+	return QB_OK;
+}
+
+static enum qb_err create_scheme(struct qb_quantization *r, const struct qb_graph *g, const struct qb_placement *p,
 	struct qb_observer *const *observer, struct qb_errbuf *eb)
 {
-	struct qb_quantization *r = calloc(1, sizeof(*r));
-	enum qb_err err = QB_OK;
-
-	if (!r || !(r->part = calloc((size_t)g->values + 1, sizeof(*r->part))) ||
-		!(r->q = calloc((size_t)g->values + 1, sizeof(*r->q))) ||
-		!(r->shared = calloc((size_t)g->values + 1, sizeof(*r->shared))) ||
-		!(r->axis = calloc((size_t)g->values + 1, sizeof(*r->axis))) ||
-		!(r->constant = calloc((size_t)g->values + 1, sizeof(*r->constant)))) {
-		err = qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
-		goto out;
-	}
-	r->scheme = *s;
-	r->values = g->values;
-	if (s->carried) {
-		QB_TRY_OUT(create_carried(r, g, observer, eb));
-		*out = r;
-		r = NULL;
-		goto out;
-	}
-	QB_TRY_OUT(qb_scheme_parts(&r->scheme, g, p, r->part, eb));
+	QB_TRY(qb_scheme_parts(&r->scheme, g, p, r->part, eb));
 	for (int i = 0; i < g->values; i++) {
-		err = create_quantizer(r, i, r->part[i], g, p, observer, eb);
+		enum qb_err err = create_quantizer(r, i, r->part[i], g, p, observer, eb);
+
 		if (err != QB_OK) {
-			qb_fail_in(eb, err, "scheme %s, tensor %s", s->name, g->value[i]->name);
-			goto out;
+			return qb_fail_in(eb, err, "scheme %s, tensor %s", r->scheme.name, g->value[i]->name);
 		}
 	}
 	for (int i = 0; i < g->values; i++) {
@@ -148,6 +146,21 @@ enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb
 			r->shared[i] = true;
 		}
 	}
+	return qb_bias_fit_scales(r, g, p, observer, eb);
+}
+
+enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb_scheme *s,
+	const struct qb_graph *g, const struct qb_placement *p,
+	struct qb_observer *const *observer, struct qb_errbuf *eb)
+{
+	struct qb_quantization *r = calloc(1, sizeof(*r));
+	enum qb_err err;
+
+	if (!r) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
+	}
+	QB_TRY_OUT(qb_quantization_init(r, g, s, eb));
+	QB_TRY_OUT(s->carried ? create_carried(r, g, observer, eb) : create_scheme(r, g, p, observer, eb));
 	*out = r;
 	r = NULL;
 out:
@@ -155,34 +168,39 @@ out:
 	return err;
 }
 
-void qb_quantization_destroy(struct qb_quantization **q)
+void qb_quantization_fini(struct qb_quantization *q)
 {
-	struct qb_quantization *r = *q;
-
-	if (!r) {
-		return;
-	}
-	for (int i = 0; r->q && i < r->values; i++) {
-		if (r->q[i] && !r->shared[i]) {
-			qb_quantizer_fini(r->q[i]);
-			free(r->q[i]);
+	for (int i = 0; !q->borrows && q->q && q->shared && i < q->values; i++) {
+		if (q->q[i] && !q->shared[i]) {
+			qb_quantizer_fini(q->q[i]);
+			free(q->q[i]);
 		}
 	}
-	for (int i = 0; r->constant && i < r->values; i++) {
-		free(r->constant[i]);
+	for (int i = 0; !q->borrows && q->constant && i < q->values; i++) {
+		free(q->constant[i]);
 	}
-	free(r->q);
-	free(r->part);
-	free(r->shared);
-	free(r->axis);
-	free(r->constant);
-	free(r);
-	*q = NULL;
+	free(q->q);
+	free(q->part);
+	free(q->shared);
+	free(q->axis);
+	free(q->constant);
+	free(q->bias);
+	*q = (struct qb_quantization){0};
+}
+
+void qb_quantization_destroy(struct qb_quantization **q)
+{
+	if (*q) {
+		qb_quantization_fini(*q);
+		free(*q);
+		*q = NULL;
+	}
 }
 
 bool qb_quantization_changes(const struct qb_quantization *q, const struct qb_value *constant)
 {
-	return constant->constant && (q->q[constant->index] || q->constant[constant->index]);
+	return constant->constant && (q->q[constant->index] || q->constant[constant->index] ||
+		qb_bias_scales(q, constant, NULL));
 }
 
 enum qb_err qb_quantization_constant(const struct qb_quantization *q, const struct qb_value *constant,
@@ -190,18 +208,25 @@ enum qb_err qb_quantization_constant(const struct qb_quantization *q, const stru
 {
 	const float *x = constant->constant->data, *decided = q->constant[constant->index];
 	size_t n = qb_tensor_size(constant->constant);
+	bool codes;
 
 	if (!decided && q->q[constant->index]) {
 		return qb_quantize_weight(q->q[constant->index], constant, q->axis[constant->index], y,
 			sums, eb);
 	}
+	/* The scales come to y first, so that there is no need of more room. */
+	codes = qb_bias_scales(q, constant, y);
+	for (size_t i = 0; i < n; i++) {
+		float now = decided ? decided[i] : x[i];
+
+		y[i] = codes ? qb_bias_number(qb_bias_code(now, y[i]), y[i]) : now;
+	}
 	for (size_t i = 0; sums && i < n; i++) {
-		double d = decided ? (double)decided[i] - x[i] : 0;
+		double d = (double)y[i] - x[i];
 
 		sums->signal += (double)x[i] * x[i];
 		sums->noise += d * d;
 	}
-	memcpy(y, decided ? decided : x, n * sizeof(*y));
 	return QB_OK;
 }
 

@@ -20,6 +20,12 @@ struct qb_quantizer {
 	int32_t *zero;     /* NULL: all 0 */
 };
 
+/* Can bytes hold the codes: an integer of at most 8 bits, without blocks? */
+static inline bool qb_quantizer_is_bytes(const struct qb_quantizer *q)
+{
+	return q->format.kind == QB_FORMAT_INT && q->format.bits <= 8 && !q->format.block;
+}
+
 /* lo[channels], hi[channels]: the range to represent. Symmetric formats use max(|lo|, |hi|). A range of zero
  * width gets a scale that represents its value exactly where possible. Formats without a real scale ignore it. */
 enum qb_err qb_quantizer_init(struct qb_quantizer *q, const struct qb_format *f, int axis,

@@ -23,6 +23,7 @@ REAL = {
     "resnet8": ("mlperf-tiny/resnet8.onnx", "cifar10/test-846.npz", {}),
     "resnet20": ("cifar10/resnet20.onnx", "cifar10/test-846.npz", {
         "scale": 1 / 255, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}),
+    "mobilenet_v2": ("imagenet/mobilenet_v2.onnx", "imagenet/sample-500.npz", {"scale": 1 / 127.5, "mean": 1}),
 }
 
 

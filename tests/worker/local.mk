@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+check_SCRIPTS += tests/worker/test_agreement.py
+EXTRA_DIST += tests/worker/test_agreement.py
 check_SCRIPTS += tests/worker/test_carried.py tests/worker/test_export.py tests/worker/test_tflite.py
 EXTRA_DIST += tests/worker/test_carried.py tests/worker/test_export.py tests/worker/test_tflite.py
 check_SCRIPTS += tests/worker/test_layers.py tests/worker/test_real_networks.py tests/worker/test_tasks.py

@@ -31,4 +31,5 @@ tests_unit_exec_test_float_steps_emulated_SOURCES = tests/unit/exec/test_float_s
 tests_unit_exec_test_float_steps_emulated_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_exec_test_float_steps_emulated_LDADD = $(EMULATED) $(LDADD)
 check_SCRIPTS += tests/unit/exec/test_int8_networks.py
-EXTRA_DIST += tests/unit/exec/test_int8_networks.py
+EXTRA_DIST += tests/unit/exec/test_int8_networks.py tests/unit/exec/small_networks.py \
+	tests/unit/exec/constant_networks.py
