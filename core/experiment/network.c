@@ -26,7 +26,51 @@ int64_t qb_model_batch(const struct qb_graph *model)
 	return 0;
 }
 
- qb_err create(struct qb_network **out, const struct qb_graph *model, int64_t batch,
+bool qb_model_is_free(const struct qb_graph *model)
+{
+	for (int i = 0; i < model->inputs; i++) {
+		const struct qb_shape *s = &model->input[i]->shape;
+
+		if (!s->known) {
+			return true;
+		}
+		for (int j = 0; j < s->ndim; j++) {
+			if (s->dim[j] == QB_DIM_UNKNOWN) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+json_t *qb_model_notes(const struct qb_graph *model)
+{
+	return model->converted ? json_pack("[s++]", "the network computes in ", model->converted,
+		"; it is converted to float32 before it is measured, quantized or exported") : NULL;
+}
+
+void qb_network_destroy(struct qb_network **network)
+{
+	struct qb_network *n = *network;
+
+	if (!n) {
+		return;
+	}
+	for (int i = 0; i < n->schemes; i++) {
+		qb_overlay_destroy(&n->overlay[i]);
+		qb_quantization_destroy(&n->quantization[i]);
+	}
+	free(n->overlay);
+	free(n->quantization);
+	qb_plan_destroy(&n->plan);
+	qb_placement_destroy(&n->placement);
+	qb_graph_destroy(&n->graph);
+	free(n->tapped);
+	free(n);
+	*network = NULL;
+}
+
+static enum qb_err create(struct qb_network **out, const struct qb_graph *model, int64_t batch,
 	int threads, bool tapped, struct qb_errbuf *eb)
 {
 	struct qb_network *n = calloc(1, sizeof(*n));

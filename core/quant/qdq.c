@@ -324,9 +324,11 @@ static enum qb_err write_changed(struct qdq *d, struct qb_value *v)
 	return QB_OK;
 }
 
+/* A weight that is computed from the batch is one of these too: constant in the bound network alone. */
 static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
 {
 	const struct qb_quantizer *q = quantizer_of(d, v);
+	int64_t axis = q->channels > 1 ? q->axis : -1;
 	/* An input that is an output too has one name, and stays as it is fed. */
 	bool output = v->producer && qb_graph_has_output(d->g, v);
 	struct qb_value *in[3] = {v}, *code, *y;
@@ -337,6 +339,10 @@ static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
 	if (q->format.narrow) {
 		return qb_fail(d->eb, QB_EUNSUPPORTED, "tensor %.200s leaves the lowest code of its format out, which "
 			"ONNX cannot say", v->name);
+	}
+	if (d->q->constant[d->at[v->index]]) {
+		return qb_fail(d->eb, QB_EUNSUPPORTED, "the weight %.200s is computed from the batch, so the file has no place "
+			"for what a method rounded it to", v->name);
 	}
 	code = qb_graph_add_value(d->g, qb_arena_printf(d->g->arena, "%s:codes", name), codes);
 	y = qb_graph_add_value(d->g, output ? name
@@ -354,12 +360,12 @@ static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
 		}
 	}
 	d->became[v->index] = y;
-	QB_TRY(add(d, "QuantizeLinear", opset_for(codes), 3, in, code, -1));
+	QB_TRY(add(d, "QuantizeLinear", opset_for(codes), 3, in, code, axis));
 	if (q->format.overflows) {
 		qb_node_add_int(d->list[d->nodes - 1], "saturate", 0);
 	}
 	in[0] = code;
-	return add(d, "DequantizeLinear", opset_for(codes), 3, in, y, -1);
+	return add(d, "DequantizeLinear", opset_for(codes), 3, in, y, axis);
 }
 
 /* The value in the bound network of a bias that has codes under the scheme; NULL of one that stays float. */

@@ -189,6 +189,22 @@ def three_dimensions(n):
     return n("Conv", n("Unsqueeze", "x", ints(n, 1)), n.constant(normal(3, 1, 2, 3, 3)), n.constant(normal(3)))
 
 
+@network(ROW)
+def weight_of_the_batch(n):
+    """Constant once the batch is known, computed in the file."""
+    w = n("Expand", n.constant(normal(1, 12, 7)), n("Concat", n("Slice", n("Shape", "x"), ints(n, 0), ints(n, 1)),
+                                                    ints(n, 1, 1), axis=0))
+    return n("Squeeze", n("MatMul", n("Unsqueeze", "x", ints(n, 1)), w), ints(n, 1))
+
+
+@network(ROW)
+def weight_and_bias_of_the_batch(n):
+    count = n("Slice", n("Shape", "x"), ints(n, 0), ints(n, 1))
+    one = n("Div", count, count)
+    w = n("Expand", n.constant(normal(12, 7)), n("Concat", one, ints(n, 1), axis=0))
+    return n("Gemm", "x", w, n("Expand", n.constant(normal(7)), one))
+
+
 # One constant and all that can be done with it: of a square matrix on lines of x, a kernel and a vector on images.
 def rows(n, x):
     return n("Reshape", x, ints(n, -1, 8))

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # python: peers
-"""The small networks: every node of them runs on bytes, and every tensor is within one step of the simulation, given the same inputs (tests/unit/exec/test_networks compares, at every CPU level of
-this processor, and at the levels of AVX-512 emulated)."""
+"""The small networks: every node of them runs on bytes, and every tensor is within one step of the simulation, given the
+same inputs (tests/unit/exec/test_networks compares, at every CPU level of this processor, and at the levels of AVX-512
+emulated)."""
 import os
 import subprocess
 import sys
