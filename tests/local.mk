@@ -46,8 +46,13 @@ $(EMULATED): tests/libemulated.a
 check-threads: quantbenchd$(EXEEXT) tests/unit/exec/test_team$(EXEEXT)
 	@$(AM_TESTS_ENVIRONMENT) \
 	TSAN_OPTIONS="suppressions=$(abs_top_srcdir)/tests/tsan.supp exitcode=66 halt_on_error=0"; export TSAN_OPTIONS; \
-	./tests/unit/exec/test_team$(EXEEXT) || exit 1; \
-	for t in $(API_TESTS); do echo "== $$t"; $(SHELL) $(top_srcdir)/tests/run-python $(top_srcdir)/$$t || test $$? = 77 || exit 1; done
+	failed=; \
+	./tests/unit/exec/test_team$(EXEEXT) || failed=test_team; \
+	for t in $(API_TESTS); do \
+		echo "== $$t"; \
+		$(SHELL) $(top_srcdir)/tests/run-python $(top_srcdir)/$$t || test $$? = 77 || failed="$$failed $$t"; \
+	done; \
+	test -z "$$failed" || { echo "failed: $$failed"; exit 1; }
 .PHONY: check-threads
 EXTRA_DIST += tests/tsan.supp
 

@@ -229,6 +229,7 @@ class Uploads(Case):
         self.assertEqual(os.listdir(os.path.join(self.folder.name, "state/tmp")), [])
         self.assertEqual(os.listdir(os.path.join(self.folder.name, "state/blobs")), [])
 
+    @unittest.skipIf("TSAN_OPTIONS" in os.environ, "ThreadSanitizer takes memory of its own")
     def test_upload__200_megabytes__memory_stays_flat(self):
         def peak():
             with open("/proc/%d/status" % self.d.process.pid, encoding="ascii") as f:
