@@ -78,7 +78,7 @@ static bool gave_up(struct qb_dispatcher *d, struct qb_run *r)
 
 static bool store_job(struct qb_dispatcher *d, struct qb_run *r)
 {
-	struct qb_run_end end = {.stop = r->stop, .good = !r->error, .started = !r->host_failed, .disk_full = r->disk_full,
+	struct qb_run_end end = {.stop = r->stop, .good = !r->error, .started = !r->host_failed, .host_suspected = r->host_suspected,
 		.attempts = r->attempts};
 	bool counts;
 
@@ -180,7 +180,7 @@ static void run_changed(void *arg, struct qb_run *r)
 {
 	struct qb_dispatcher *d = arg;
 
-	if (r->ended && r->host_failed) {
+	if (r->ended && (r->host_failed || r->silent)) {
 		host_failed(d, text_of(r->error, "detail"));
 	} else if (r->active > 0 || r->ended) {
 		host_works(d);

@@ -195,7 +195,7 @@ static void on_end(void *arg, const struct qb_worker_end *end)
 	uv_timer_stop(&r->wall);
 	uv_timer_stop(&r->grace);
 	qb__run_explain(r, end);
-	r->disk_full = r->error && on_full_disk(r, end);
+	r->host_suspected = r->silent || (r->error && on_full_disk(r, end));
 	if (r->error && *end->errors) {
 		qb_log(QB_LOG_WARNING, "the worker of %s%lld said: %.1500s",
 			r->job ? "j" : r->upload, (long long)r->job, end->errors);

@@ -37,7 +37,8 @@ struct qb_run {
 	bool held;              /* it is not read until its events can be stored */
 	bool ended;             /* its worker is gone */
 	bool refused;           /* its end was worded before it came */
-	bool disk_full;         /* it may have failed for that */
+	bool silent;            /* it failed by itself, without having said a word */
+	bool host_suspected;    /* it may have failed for want of room, or of something else that a worker needs to start */
 	bool host_failed;       /* what ended was a program that could not start the worker */
 	uv_timer_t wall, grace;
 	int closed; /* of the two */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/oom.h"
 #include "daemon/run.h"
@@ -78,10 +79,13 @@ static void set_error(struct qb_run *r, const char *code, const char *detail)
 		text ? text : json_string("the worker failed, and its reason is no valid text"));
 }
 
-/* A launcher, a shell or the dynamic linker says in this way that there is no worker to run. */
+/* A launcher, a shell or the dynamic linker says by 126 and 127 that there is no worker to run. An interpreter has
+ * statuses of its own for a program that went away, so it is looked for. */
 static bool was_never_there(const struct qb_run *r, const struct qb_worker_end *end)
 {
-	return (end->status == 126 || end->status == 127) && !r->active && r->stop == QB_STOP_NONE;
+	const char *worker = r->daemon->options.worker;
+
+	return r->silent && (end->status == 126 || end->status == 127 || (strchr(worker, '/') && access(worker, X_OK)));
 }
 
 void qb_run_refuse(struct qb_run *r, const char *code, const char *detail, bool host_failed)
@@ -127,7 +131,7 @@ static void word_host(struct qb_run *r, const struct qb_worker_end *end)
 {
 	char text[400], tail[320];
 
-	snprintf(text, sizeof(text), "the worker could not be started (exit status %d): %s", (int)end->status,
+	snprintf(text, sizeof(text), "the worker ended at once (exit status %d): %s", (int)end->status,
 		last_line(end->errors, tail, sizeof(tail)));
 	set_error(r, "worker_unavailable", text);
 	r->host_failed = true;
@@ -140,6 +144,7 @@ void qb__run_explain(struct qb_run *r, const struct qb_worker_end *end)
 	if (r->refused) {
 		return; /* said already */
 	}
+	r->silent = end->status && !end->signal && !r->active && r->stop == QB_STOP_NONE;
 	if (r->stop == QB_STOP_OVERTIME) {
 		word_limit(r, "wall", qb__run_wall_seconds(r));
 	} else if (r->stop == QB_STOP_CANCELLED) {

@@ -90,6 +90,6 @@ enum qb_run_fate qb_sched_fate(const struct qb_run_end *e, bool *counts)
 		return e->good ? QB_FATE_SUCCEEDED : QB_FATE_FAILED;
 	default:
 		return e->good ? QB_FATE_SUCCEEDED
-			: !e->started || (e->disk_full && e->attempts < QB_ATTEMPTS_MAX) ? QB_FATE_QUEUED : QB_FATE_FAILED;
+			: !e->started || (e->host_suspected && e->attempts < QB_ATTEMPTS_MAX) ? QB_FATE_QUEUED : QB_FATE_FAILED;
 	}
 }

@@ -66,7 +66,7 @@ struct qb_run_end {
 	enum qb_run_stop stop;
 	bool good;    /* a result, and exit status 0 */
 	bool started; /* false: what ended was no worker, for the host could not start one */
-	bool disk_full; /* so that the worker may have failed for that */
+	bool host_suspected; /* the worker may have failed for want of something on the machine */
 	int attempts; /* times the job was started, this one included; those that were not its fault are not counted */
 };
 /* What becomes of a job whose worker ended; *counts says whether this start counts as an attempt. */

@@ -132,6 +132,25 @@ class Host(unittest.TestCase):
         self.assertEqual(d.call("GET", "/readyz", expect=200), {"status": "ok"})
 
 
+    def test_worker__that_ends_without_a_word__is_tried_again_some_times(self):
+        good, starts, needed = os.path.abspath(FAKE), self.path("starts"), self.path("needed")
+        write_program(self.worker, """#!/bin/sh
+case "$*" in *--serve*) exec %s "$@";; esac
+echo >> %s
+[ $(wc -l < %s) -ge $(cat %s) ] && exec %s "$@"
+echo broken >&2
+exit 1
+""" % (good, starts, starts, needed, good))
+        write_program(needed, "3")
+        d = self.start()
+        j = d.wait(d.fake())
+        self.assertEqual((j["state"], j["attempts"]), ("succeeded", 3))
+        write_program(needed, "99")
+        j = d.wait(d.fake())
+        self.assertEqual((j["state"], j["attempts"], j["error"]["code"]), ("failed", 3, "worker_crashed"))
+        self.assertIn("broken", j["error"]["detail"])
+
+
 class Deaths(Case):
     options = ("--worker-cpu-seconds", "7")
 

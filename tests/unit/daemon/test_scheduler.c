@@ -203,7 +203,7 @@ static void fate__failed_on_a_full_disk__is_tried_again_some_times(void **unused
 {
 	(void)unused;
 	for (int attempt = 1; attempt <= QB_ATTEMPTS_MAX; attempt++) {
-		struct qb_run_end end = {.started = true, .disk_full = true, .attempts = attempt};
+		struct qb_run_end end = {.started = true, .host_suspected = true, .attempts = attempt};
 		bool counts;
 
 		assert_int_equal(qb_sched_fate(&end, &counts), attempt < QB_ATTEMPTS_MAX ? QB_FATE_QUEUED : QB_FATE_FAILED);
