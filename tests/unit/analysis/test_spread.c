@@ -9,6 +9,7 @@
 #include "core/analysis/distribution.h"
 #include "core/analysis/spread.h"
 #include "core/base/random.h"
+#include "core/base/cpu.h"
 #include "core/base/size.h"
 #include "tests/unit/levels.h"
 
@@ -85,6 +86,24 @@ static void spread__merged_parts__equal_the_whole(void **state)
 	assert_true(fabs(qb_spread_kurtosis(&parts) / qb_spread_kurtosis(&whole) - 1) < 1e-10);
 }
 
+static void spread__every_level__equals_plain_c(void **state)
+{
+	const enum qb_cpu_level level = qb_cpu_level();
+	static float x[N];
+
+	(void)state;
+	fill(x, 2);
+	for (size_t n = 1; n <= N; n = n * 2 + 1) {
+		struct qb_spread s = {0}, plain = {0};
+
+		qb_spread_add(&s, x, n);
+		qb_cpu_mask(QB_CPU_PLAIN);
+		qb_spread_add(&plain, x, n);
+		qb_cpu_mask(level);
+		assert_memory_equal(&s, &plain, sizeof(s));
+	}
+}
+
 static void spread__nothing_or_one_value__is_undefined_or_0(void **state)
 {
 	const float x[3] = {5, 5, 5};
@@ -147,6 +166,7 @@ static int tests_at_a_level(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spread__mean_far_from_0__equals_two_passes),
 		cmocka_unit_test(spread__merged_parts__equal_the_whole),
+		cmocka_unit_test(spread__every_level__equals_plain_c),
 		cmocka_unit_test(spread__nothing_or_one_value__is_undefined_or_0),
 		cmocka_unit_test(draw__every_kind__passes_kolmogorovs_test),
 	};

@@ -263,6 +263,48 @@ static void functions__dense_arguments__are_near_the_exact_values(void **state)
 	check_function(qb_f32_gelu, gelu_of, -8, 8, 4e-7, 0.3);
 }
 
+enum { LINE = 1003, FUNCTIONS = 8 };
+
+/* Every function of a line, into y [FUNCTIONS + 3][LINE]. */
+static void all_functions(const float *x, const float *gain, const float *shift, float (*y)[LINE])
+{
+	static qb_f32_unary_fn *const functions[FUNCTIONS] = {qb_f32_exp, qb_f32_erf, qb_f32_tanh, qb_f32_sigmoid,
+		qb_f32_silu, qb_f32_gelu, qb_f32_gelu_tanh, qb_f32_hard_swish};
+
+	for (int i = 0; i < FUNCTIONS; i++) {
+		functions[i](x, y[i], LINE);
+	}
+	qb_f32_softmax(x, 0.3f, shift, y[FUNCTIONS], LINE);
+	qb_f32_layer_norm(x, gain, shift, 1e-5f, y[FUNCTIONS + 1], LINE);
+	qb_f32_group_norm(x, gain, shift, 1e-5f, y[FUNCTIONS + 2], 17, LINE / 17);
+}
+
+static void functions__every_level__equal_plain_c(void **state)
+{
+	const enum qb_cpu_level level = qb_cpu_level();
+	static float y[FUNCTIONS + 3][LINE], z[FUNCTIONS + 3][LINE];
+	float *x = numbers(20, LINE), *gain = numbers(21, LINE), *shift = numbers(22, LINE);
+
+	(void)state;
+	for (int i = 0; i < LINE; i++) {
+		x[i] *= i % 5 ? 4 : 60;
+	}
+	all_functions(x, gain, shift, y);
+	qb_cpu_mask(QB_CPU_PLAIN);
+	all_functions(x, gain, shift, z);
+	qb_cpu_mask(level);
+	for (int i = 0; i < FUNCTIONS + 3; i++) {
+		for (int k = 0; k < LINE; k++) {
+			if (memcmp(&y[i][k], &z[i][k], sizeof(float)) != 0) {
+				fail_msg("function %d of %a is %a, in plain C %a", i, (double)x[k], (double)y[i][k], (double)z[i][k]);
+			}
+		}
+	}
+	free(x);
+	free(gain);
+	free(shift);
+}
+
 static void exp__ends__are_zero_and_infinity(void **state)
 {
 	float x[4] = {-INFINITY, INFINITY, NAN, 0}, y[4];
@@ -326,6 +368,7 @@ static int tests_at_a_level(void)
 		cmocka_unit_test(depthwise__every_short_line__vectors_equal_plain_c),
 		cmocka_unit_test(pack__every_way_to_lie__is_the_matrix),
 		cmocka_unit_test(functions__dense_arguments__are_near_the_exact_values),
+		cmocka_unit_test(functions__every_level__equal_plain_c),
 		cmocka_unit_test(exp__ends__are_zero_and_infinity),
 		cmocka_unit_test(softmax__with_mask__sums_to_one),
 		cmocka_unit_test(layer_norm__any_length__equals_double),

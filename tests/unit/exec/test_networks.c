@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/cpu.h"
 #include "core/base/random.h"
 #include "core/exec/exec.h"
 #include "core/quant/carried.h"
@@ -24,6 +25,8 @@ static const char *const networks[] = {"mlperf-tiny/ds_cnn.onnx", "mlperf-tiny/r
 	"cifar10/resnet20.onnx", "imagenet/mobilenet_v2.onnx"};
 
 enum { INPUTS_MAX = 4 };
+
+static int compared_with_plain; /* networks */
 
 struct net {
 	struct qb_graph *model, *graph;
@@ -229,21 +232,32 @@ static void compare(void *arg, int value, float *x, size_t n)
 	}
 }
 
-/* Every node whose output is quantized, in integers. */
-static void assert_integer(const char *path, const struct qb_plan *plan, const bool *tapped)
+/* A step that is not in integers though its output is quantized; < 0: there is none. */
+static int find_float(const struct qb_plan *plan, const bool *tapped)
 {
 	for (int i = 0; i < qb_plan_steps(plan); i++) {
 		struct qb_step_info s = qb_plan_step(plan, i);
 
 		if (s.why_float && s.node->output[0] && tapped[s.node->output[0]->index]) {
-			fail_msg("%s: node %s (%s) stays float: %s", path, s.node->name, s.node->type,
-				s.why_float);
+			return i;
 		}
+	}
+	return -1;
+}
+
+static void assert_integer(const char *path, const struct qb_plan *plan, const bool *tapped)
+{
+	int i = find_float(plan, tapped);
+
+	if (i >= 0) {
+		struct qb_step_info s = qb_plan_step(plan, i);
+
+		fail_msg("%s: node %s (%s) stays float: %s", path, s.node->name, s.node->type, s.why_float);
 	}
 }
 
 /* A plan that nobody observes does the work of several nodes in one step, and gives the same bytes. */
-static void check_unobserved(struct net *t, struct qb_session *observed, const struct qb_quantization *q, int threads)
+static void check_unobserved(struct net *t, const struct qb_quantization *q, int threads)
 {
 	struct qb_errbuf eb = {0};
 	struct qb_plan *plan;
@@ -252,9 +266,49 @@ static void check_unobserved(struct net *t, struct qb_session *observed, const s
 
 	ok(qb_plan_create_int8(&plan, t->graph, threads, q, NULL, &eb), &eb);
 	ok(qb_session_create(&s, plan, false, &eb), &eb);
-	run(t, observed, &r, t->output);
 	run(t, s, &r, t->other);
 	assert_memory_equal(t->other, t->output, t->outputs * sizeof(float));
+	qb_session_destroy(&s);
+	qb_plan_destroy(&plan);
+}
+
+static void keep_codes(void *arg, int value, float *x, size_t n)
+{
+	struct capture *c = arg;
+
+	c->want[value] = realloc(c->want[value], n * sizeof(*x));
+	memcpy(c->want[value], x, n * sizeof(*x));
+}
+
+static void assert_codes(void *arg, int value, float *x, size_t n)
+{
+	struct capture *c = arg;
+
+	if (memcmp(c->want[value], x, n * sizeof(*x)) != 0) {
+		fail_msg("%s: %s differs from plain C", c->path, c->graph->value[value]->name);
+	}
+}
+
+/* Where every quantized value is computed in integers, plain C gives the same ones. */
+static void check_plain(struct net *t, struct qb_session *session, struct capture *c, const struct qb_plan *int8)
+{
+	const enum qb_cpu_level level = qb_cpu_level();
+	struct qb_errbuf eb = {0};
+	struct qb_plan *plan;
+	struct qb_session *s;
+	struct qb_run r = {.tap = keep_codes, .tap_arg = c, .ordered = true};
+
+	if (level == QB_CPU_PLAIN || find_float(int8, t->tapped) >= 0) {
+		return;
+	}
+	run(t, session, &r, t->output);
+	qb_cpu_mask(QB_CPU_PLAIN);
+	ok(qb_plan_create_int8(&plan, t->graph, 1, c->q, t->tapped, &eb), &eb);
+	ok(qb_session_create(&s, plan, false, &eb), &eb);
+	r.tap = assert_codes;
+	run(t, s, &r, t->output);
+	qb_cpu_mask(level);
+	compared_with_plain++;
 	qb_session_destroy(&s);
 	qb_plan_destroy(&plan);
 }
@@ -295,7 +349,10 @@ static void check_int8(const char *path, const char *scheme_name, int threads)
 	run(&t, s, &r, t.output);
 	r = (struct qb_run){.tap = compare, .tap_arg = &c, .ordered = true, .inject = true};
 	run(&t, i8, &r, t.other);
-	check_unobserved(&t, i8, q, threads);
+	r = (struct qb_run){0};
+	run(&t, i8, &r, t.output);
+	check_unobserved(&t, q, threads);
+	check_plain(&t, i8, &c, int8);
 	assert_true(c.compared > 0);
 	/* Only sums that fall on a rounding threshold may differ. */
 	assert_true((double)c.off_by_one < 0.001 * (double)c.compared + 2);
@@ -356,6 +413,7 @@ static void int8__real_networks__within_one_step_of_simulation(void **state)
 		if (find(networks[i], path, sizeof(path))) {
 			check_int8(path, "int8", 1);
 			check_int8(path, "w4a8", 2);
+			assert_true(compared_with_plain > 0 || qb_cpu_level() == QB_CPU_PLAIN);
 			seen++;
 		}
 	}

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/cpu.h"
 #include "core/base/random.h"
 #include "core/base/size.h"
 #include "core/quant/quantizer.h"
@@ -55,11 +56,12 @@ static void assert_same(const struct qb_observer *a, const struct qb_observer *b
 	assert_int_equal(qb_observer_count(a), qb_observer_count(b));
 }
 
-static void observer__order_and_split__same_histogram(void **state)
+static void observer__order_split_and_level__same_histogram(void **state)
 {
 	size_t n = 50000;
 	float *x = normals(n, 1, 0.3);
-	struct qb_observer *whole = qb_observer_create(), *back = qb_observer_create();
+	const enum qb_cpu_level level = qb_cpu_level();
+	struct qb_observer *whole = qb_observer_create(), *back = qb_observer_create(), *plain = qb_observer_create();
 	struct qb_observer *part[3] = {qb_observer_create(), qb_observer_create(),
 		qb_observer_create()};
 
@@ -83,9 +85,14 @@ static void observer__order_and_split__same_histogram(void **state)
 	qb_observer_merge(part[2], part[0]);
 	qb_observer_merge(part[2], part[1]);
 	assert_same(whole, part[2]);
+	qb_cpu_mask(QB_CPU_PLAIN);
+	qb_observer_update(plain, x, n);
+	qb_cpu_mask(level);
+	assert_same(whole, plain);
 	for (int i = 0; i < 3; i++) {
 		qb_observer_destroy(&part[i]);
 	}
+	qb_observer_destroy(&plain);
 	qb_observer_destroy(&whole);
 	qb_observer_destroy(&back);
 	free(x);
@@ -577,7 +584,7 @@ static void range_power_of_two__every_method__scale_is_one_and_mse_takes_the_bes
 static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(observer__order_and_split__same_histogram),
+		cmocka_unit_test(observer__order_split_and_level__same_histogram),
 		cmocka_unit_test(observer__histogram__matches_plain_loop),
 		cmocka_unit_test(observer__nan_and_infinity__left_out_and_counted),
 		cmocka_unit_test(observer__extreme_magnitudes__no_fault),

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "core/base/random.h"
+#include "core/base/cpu.h"
 #include "core/base/size.h"
 #include "core/quant/adaround.h"
 #include "core/quant/bias_correction.h"
@@ -350,6 +351,33 @@ static void adaround__rows_cut_up__give_the_same_numbers(void **state)
 		assert_true(fabs(parts.nearest_loss - report.nearest_loss) <= 1e-5 * report.nearest_loss);
 	}
 	layer_fini(&l);
+}
+
+static void adaround__every_level__learns_the_same(void **state)
+{
+	enum { K = 24, SAMPLES = 300 };
+	const enum qb_cpu_level level = qb_cpu_level();
+	struct qb_adaround_options opt = qb_adaround_defaults;
+
+	(void)state;
+	opt.iterations = 100;
+	for (int64_t rows = 1; rows <= 16; rows += 15) { /* by columns, and by products */
+		float out[2][16 * K], bias[2][16];
+		struct qb_adaround_report report[2] = {{0}};
+		struct layer l;
+
+		layer_init(&l, "E2", rows, K, SAMPLES, QB_ACT_RELU);
+		l.r.learn_bias = true;
+		for (int i = 0; i < 2; i++) {
+			qb_cpu_mask(i ? QB_CPU_PLAIN : level);
+			assert_int_equal(qb_adaround(&l.r, &opt, out[i], bias[i], &report[i], NULL), QB_OK);
+		}
+		qb_cpu_mask(level);
+		assert_memory_equal(out[0], out[1], (size_t)(rows * K) * sizeof(float));
+		assert_memory_equal(bias[0], bias[1], (size_t)rows * sizeof(float));
+		assert_true(report[0].loss == report[1].loss);
+		layer_fini(&l);
+	}
 }
 
 /* What was learned from few inputs must hold for others. */
@@ -780,6 +808,7 @@ static int tests_at_a_level(void)
 		cmocka_unit_test(adaround__small_layers__come_close_to_the_best_of_all_roundings),
 		cmocka_unit_test(adaround__fewer_samples_than_weights__does_not_lose_on_other_inputs),
 		cmocka_unit_test(adaround__rows_cut_up__give_the_same_numbers),
+		cmocka_unit_test(adaround__every_level__learns_the_same),
 		cmocka_unit_test(adaround__learned_biases__are_the_best_for_the_roundings),
 		cmocka_unit_test(output_scales__any_format__none_tried_loses_less),
 		cmocka_unit_test(output_moments__shrinkage__adds_variances_to_the_diagonal),
