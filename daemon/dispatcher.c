@@ -84,7 +84,10 @@ static bool store_job(struct qb_dispatcher *d, struct qb_run *r)
 
 	switch (qb_sched_fate(&end, &counts)) {
 	case QB_FATE_SUCCEEDED:
-		qb_job_engine(d->daemon, r->job, *r->engine ? r->engine : NULL);
+		if (*r->engine) {
+			qb_job_engine(d->daemon, r->job, r->engine);
+			qb_engine_heard(d->daemon->engine, r->engine);
+		}
 		return qb_job_finish(d->daemon, r->job, "succeeded", NULL, r->outcome, r->result);
 	case QB_FATE_FAILED:
 		return qb_job_finish(d->daemon, r->job, "failed", r->error, r->outcome, NULL);

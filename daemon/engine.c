@@ -52,7 +52,9 @@ struct qb_engine {
 	int queued[2]; /* light and heavy ones */
 	bool asked; /* the first one's line was written */
 	struct qb_question types; /* our own, asked first of every worker */
+	bool outdated;  /* another one is to describe itself, whatever file it is */
 	bool described; /* the worker has answered it */
+	char heard[64];  /* the last version that a job reported and that was not the one described */
 	char unfit[400]; /* why its answer cannot be used; empty: it can, or there is none */
 	bool dying; /* we killed the worker: nothing it still says counts, and another follows */
 	bool stopped;
@@ -233,8 +235,9 @@ static bool was_replaced(const struct qb_engine *e, const struct identity *then)
 /* A worker of the former file answers what it was asked, then another one follows. */
 static void renew(struct qb_engine *e)
 {
-	if (e->worker && !e->dying && !e->asked && was_replaced(e, &e->file)) {
+	if (e->worker && !e->dying && !e->asked && (e->outdated || was_replaced(e, &e->file))) {
 		qb_log(QB_LOG_INFO, "the worker program was replaced");
+		e->outdated = false;
 		e->dying = true;
 		qb_worker_signal(e->worker, SIGKILL);
 	}
@@ -478,6 +481,18 @@ const json_t *qb_engine_type(const json_t *info, const char *type)
 		}
 	}
 	return NULL;
+}
+
+/* Once a version: a launcher may place workers where another one is installed. */
+void qb_engine_heard(struct qb_engine *e, const char *version)
+{
+	const char *described = json_string_value(json_object_get(atomic_load(&e->info), "engine"));
+
+	if (!e->stopped && described && strcmp(described, version) != 0 && strcmp(e->heard, version) != 0) {
+		snprintf(e->heard, sizeof(e->heard), "%s", version);
+		e->outdated = true;
+		renew(e);
+	}
 }
 
 static bool may_ask(struct qb_engine *e, struct qb_question *q)

@@ -28,6 +28,8 @@ const json_t *qb_engine_info(struct qb_engine *e, struct qb_problem *p);
 const json_t *qb_engine_ready(struct qb_engine *e, struct qb_problem *p);
 /* Loop thread. The same, for what is about to be started: NULL while the program is another than the one described. */
 const json_t *qb_engine_current(struct qb_engine *e);
+/* Loop thread. A job was run by this version: if that is not the one described, the program is asked again. */
+void qb_engine_heard(struct qb_engine *e, const char *version);
 /* The row of a kind of job, borrowed; NULL where there is none. */
 const json_t *qb_engine_type(const json_t *info, const char *type);
 

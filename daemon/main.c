@@ -30,6 +30,7 @@
 #include "daemon/store.h"
 #include "daemon/uploads.h"
 #include "daemon/util.h"
+#include "daemon/worker_command.h"
 #include "daemon/workspace.h"
 
 enum { DESCRIPTORS = 8192 };
@@ -141,9 +142,7 @@ static bool open_state(struct server *s)
 	if (!qb_blobs_prepare(o->state)) {
 		return false;
 	}
-	if (strchr(o->worker, '/')) {
-		absolute(&o->worker); /* one that is not there yet is reported when it is asked */
-	}
+	o->worker = qb_program_path(o->worker); /* one that is not there yet is reported when it is asked */
 	return open_database(s);
 }
 

@@ -4,7 +4,11 @@
 #include "daemon/worker_command.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "daemon/util.h"
 #include "daemon/worker.h"
 
 enum { WORDS_MAX = 8, NUMBER_LEN = 24 };
@@ -31,4 +35,38 @@ char **qb_worker_command(const struct qb_options *o, const char *launcher, int64
 	}
 	word[n] = mode;
 	return qb_worker_argv(launcher, o->worker, word[0], word[1], word[2], word[3], word[4], word[5], word[6], NULL);
+}
+
+static char *find_in_path(const char *name)
+{
+	const char *path = getenv("PATH");
+	char *folders = strdup(path ? path : ""), *rest = NULL, *found = NULL;
+
+	for (char *f = strtok_r(folders, ":", &rest); f && !found; f = strtok_r(NULL, ":", &rest)) {
+		found = qb_format("%s/%s", f, name);
+		if (access(found, X_OK)) {
+			free(found);
+			found = NULL;
+		}
+	}
+	free(folders);
+	return found;
+}
+
+char *qb_program_path(char *name)
+{
+	char *path = strchr(name, '/') ? strdup(name) : find_in_path(name), *here, *whole;
+
+	if (path) {
+		free(name);
+		name = path;
+	}
+	here = *name != '/' && strchr(name, '/') ? getcwd(NULL, 0) : NULL;
+	if (here) {
+		whole = qb_format("%s/%s", here, name);
+		free(name);
+		name = whole;
+	}
+	free(here);
+	return name;
 }

@@ -9,4 +9,8 @@
 char **qb_worker_command(const struct qb_options *o, const char *launcher, int64_t cpu_seconds,
 	const char *mode);
 
+/* The path of a program that is named by a path or looked for in PATH, from the root, through no link: a link that is
+ * set to another version is another program. Takes name. */
+char *qb_program_path(char *name);
+
 #endif

@@ -157,11 +157,26 @@ class Replacement(unittest.TestCase):
         time.sleep(2.5)
         self.assertFalse(self.submit()["cached"])
 
+    def test_worker__named_by_a_link_or_by_path__is_followed(self):
+        self.d.stop()
+        versions = os.path.join(self.folder.name, "bin")
+        os.mkdir(versions)
+        link = os.path.join(versions, "linked-worker")
+        os.symlink(self.worker, link)
+        self.d = Daemon(self.folder.name, worker="linked-worker", env={"PATH": versions + ":" + os.environ["PATH"]}).ready()
+        former, self.worker = self.worker, os.path.join(self.folder.name, "worker-2")
+        self.install("fake-2")
+        os.symlink(self.worker, link + ".new")
+        os.rename(link + ".new", link)
+        os.unlink(former)
+        self.assertEqual(self.d.wait(self.submit()["id"])["engine"], "fake-2")
+
     def test_job__run_by_another_version_than_described__is_of_that_one(self):
         """As where a launcher places workers on machines with an installation of their own."""
         job = self.submit(do=[["version", "fake-9"]])
         self.assertEqual(self.d.wait(job["id"])["engine"], "fake-9")
         self.assertFalse(self.submit(do=[["version", "fake-9"]])["cached"])
+        self.assertEqual(sum("was replaced" in line for line in self.d.lines), 1)  # asked again, once
 
     def test_worker__with_a_schema_that_is_not_understood__is_not_used(self):
         self.install("fake-3", minItems="minimalItems")
