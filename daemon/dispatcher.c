@@ -303,7 +303,8 @@ static bool start_job(struct qb_dispatcher *d, const json_t *row)
 	return ok;
 }
 
-static void start_jobs(struct qb_dispatcher *d, int slots)
+/* false after a failure, with which the others would meet as well. */
+static bool start_jobs(struct qb_dispatcher *d, int slots)
 {
 	bool ok = true;
 
@@ -311,14 +312,12 @@ static void start_jobs(struct qb_dispatcher *d, int slots)
 		json_t *row;
 
 		if (qb_store_get(d->daemon->store, QB_SQL_JOB_NEXT, &row, "") != QB_FOUND) {
-			return;
+			return true;
 		}
 		ok = start_job(d, row);
 		json_decref(row);
 	}
-	if (!ok) {
-		decide_in(d, fmax(d->pause.until - qb_seconds(), AGAIN_S));
-	}
+	return ok;
 }
 
 static bool inspected_now(const struct qb_dispatcher *d, const char *upload)
@@ -365,24 +364,23 @@ static bool start_inspection(struct qb_dispatcher *d, json_t *row)
 	return ok;
 }
 
-static void start_inspections(struct qb_dispatcher *d, int slots)
+static bool start_inspections(struct qb_dispatcher *d, int slots)
 {
 	json_t *pending = NULL, *row;
+	bool ok = true;
 	size_t i;
 
 	if (slots <= 0 || !qb_store_list(d->daemon->store, QB_SQL_UPLOAD_PENDING, &pending, "")) {
-		return;
+		return true;
 	}
 	json_array_foreach(pending, i, row) {
-		if (slots > 0 && !inspected_now(d, text_of(row, "id"))) {
-			if (!start_inspection(d, row)) {
-				decide_in(d, fmax(d->pause.until - qb_seconds(), AGAIN_S));
-				break;
-			}
+		if (ok && slots > 0 && !inspected_now(d, text_of(row, "id"))) {
+			ok = start_inspection(d, row);
 			slots--;
 		}
 	}
 	json_decref(pending);
+	return ok;
 }
 
 static void tell_silence(struct qb_dispatcher *d, const struct qb_sched_plan *plan)
@@ -467,8 +465,14 @@ static void decide(uv_timer_t *timer)
 		decide_in(d, plan.again - qb_seconds());
 	}
 	arrange(d, &plan);
-	start_inspections(d, plan.inspections);
-	start_jobs(d, plan.jobs);
+	if (plan.inspections + plan.jobs == 0) {
+		return;
+	}
+	if (!start_inspections(d, plan.inspections) || !start_jobs(d, plan.jobs)) {
+		decide_in(d, fmax(d->pause.until - qb_seconds(), AGAIN_S));
+	} else if (!d->runs) {
+		host_works(d); /* nothing waits for it any more */
+	}
 }
 
 struct qb_dispatcher *qb_dispatcher_create(struct qb_daemon *daemon)

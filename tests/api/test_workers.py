@@ -100,8 +100,18 @@ class Host(unittest.TestCase):
         begin = time.monotonic()
         self.assertEqual(d.call("GET", "/v1/jobs/" + jobs[0], expect=200)["state"], "queued")
         d.call("POST", "/v1/jobs/%s/cancel" % jobs[1], expect=202)
+        self.assertEqual(d.call("GET", "/readyz", expect=503)["code"], "worker_unavailable")
         self.assertEqual(d.stop(), 0)
         self.assertLess(time.monotonic() - begin, 3)
+
+    def test_worker_file__away_until_nobody_waits__server_is_ready_again(self):
+        d = self.start()
+        os.rename(self.worker, self.path("away"))
+        j = d.fake()
+        until(lambda: d.call("GET", "/readyz")["status"] == 503)
+        os.rename(self.path("away"), self.worker)
+        d.call("POST", "/v1/jobs/%s/cancel" % j, expect=202)
+        until(lambda: d.call("GET", "/readyz")["status"] == "ok", 3)
 
     def test_descriptors__none_for_a_moment__jobs_wait(self):
         d = self.start("--jobs", "1")
