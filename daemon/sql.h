@@ -57,7 +57,6 @@
 	X(BEGIN, "BEGIN IMMEDIATE") \
 	X(COMMIT, "COMMIT") \
 	X(ROLLBACK, "ROLLBACK") \
-	X(READ_BEGIN, "BEGIN") \
 	X(DURABLE, "PRAGMA synchronous = FULL") \
 	X(LAZY, "PRAGMA synchronous = NORMAL") \
 	/* changes nothing, but has to be written */ \

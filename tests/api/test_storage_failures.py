@@ -22,7 +22,7 @@ from test_daemon import Daemon
 
 METRICS = 12
 # What HTTP threads ask, what ends a failed transaction, and what comes after a failure only.
-READERS = {"ROLLBACK", "READ_BEGIN", "STORAGE_PROBE", "UPLOAD_LIST", "UPLOAD_COUNT", "UPLOAD_GRAPH", "BLOB_BYTES", "JOB_LIST",
+READERS = {"ROLLBACK", "STORAGE_PROBE", "UPLOAD_LIST", "UPLOAD_COUNT", "UPLOAD_GRAPH", "BLOB_BYTES", "JOB_LIST",
            "JOB_COUNT", "EVENT_LIST", "RESULT_GET", "METRIC_LIST", "METRIC_COUNT", "COMPARE_ROW", "COMPARE_CELLS",
            "COMPARE_LATEST", "ARTIFACT_GET", "JOB_ENGINE"}
 JOB = [["metric", METRICS], ["artifact", "a.txt"], ["metric", METRICS]]
