@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # python: peers
-"""Runs the node tests of the onnx package through our operators' plain C, and states the share that passes.
+"""Runs the node tests of the onnx package through our operators' plain C: all pass but those that FAILS names, and those fail.
 
 Out of scope, by name: what a network trained in floating point does not hold at inference. REASONS says why."""
 import collections
@@ -35,7 +35,23 @@ REASONS = {
 }
 OUT = {op: why for why, ops in REASONS.items() for op in ops}
 NUMERIC = {1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 16, *range(17, 23)}
-GOAL = 0.95
+
+# why: tests that do not pass
+FAILS = {
+    "operators that are not supported": """basic_deform_conv_with_padding basic_deform_conv_without_padding
+        deform_conv_with_mask_bias deform_conv_with_multiple_offset_groups roialign_aligned_false roialign_aligned_true
+        roialign_mode_max unique_sorted_without_axis unique_not_sorted_without_axis unique_sorted_with_axis
+        unique_sorted_with_axis_3d unique_sorted_with_negative_axis unique_length_1 unique_bfloat16_sorted_without_axis
+        """.split(),
+    "training, which is refused": """batchnorm_example_training_mode batchnorm_epsilon_training_mode training_dropout_default
+        training_dropout_default_mask training_dropout training_dropout_mask""".split(),
+    "the reference divides by the size before it is rounded down; ONNX Runtime does as we do":
+        "resize_downsample_scales_linear_align_corners resize_downsample_scales_cubic_align_corners".split(),
+    "16 bits, rounded behind each operator: off by one in the last place": """attention_4d_causal_bf16_expanded
+        attention_4d_causal_fp16_expanded attention_4d_padded_kv_bf16_expanded attention_4d_causal_padded_kv_bf16_expanded
+        attention_4d_attn_mask_causal_bf16_expanded attention_3d_causal_bf16_expanded""".split(),
+}
+EXPECTED = {f"test_{name}": why for why, names in FAILS.items() for name in names}
 
 
 def out_of_scope(model):
@@ -48,8 +64,6 @@ def out_of_scope(model):
         return "opset below 7"
     if any(node.domain.startswith("ai.onnx.preview") for node in model.graph.node):
         return "preview operators"
-    if model.functions:
-        return "functions of the model's own"
     for v in list(model.graph.input) + list(model.graph.output):
         if not v.type.HasField("tensor_type"):
             return "sequences, maps and optionals"
@@ -95,7 +109,7 @@ def main():
         warnings.simplefilter("ignore")
         cases = collect_testcases(None)
     only = sys.argv[1] if len(sys.argv) > 1 else ""
-    passed, failed, out = 0, [], collections.Counter()
+    passed, failed, out = [], {}, collections.Counter()
     with tempfile.TemporaryDirectory() as folder:
         for case in cases:
             if only not in case.name or case.model is None:
@@ -106,16 +120,20 @@ def main():
                 continue
             try:
                 check(case, folder)
-                passed += 1
+                passed.append(case.name)
             except (onnx_run.Failed, AssertionError, ValueError) as e:
-                failed.append((case.name, " ".join(str(e).split())[:300]))
-    for name, why in failed:
-        print(f"FAIL {name}: {why}")
+                failed[case.name] = " ".join(str(e).split())[:300]
+    wrong = [f"FAIL {name}: {why}" for name, why in failed.items() if name not in EXPECTED]
+    wrong += [f"PASS {name}, which was to fail: {EXPECTED[name]}" for name in passed if name in EXPECTED]
+    wrong += [f"NO TEST {name}, which was to fail" for name in EXPECTED if only in name and name not in failed and name not in passed]
+    for line in wrong:
+        print(line)
     for why, count in out.most_common():
         print(f"out of scope: {count} tests, {why}")
-    share = passed / max(passed + len(failed), 1)
-    print(f"{passed} of {passed + len(failed)} node tests pass ({100 * share:.1f} %); {sum(out.values())} out of scope")
-    return 0 if share >= GOAL else 1
+    for why, names in FAILS.items():
+        print(f"expected to fail: {len(names)} tests, {why}")
+    print(f"{len(passed)} of {len(passed) + len(failed)} node tests pass; {sum(out.values())} out of scope; {len(wrong)} differ from what is expected")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
