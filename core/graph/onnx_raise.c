@@ -220,14 +220,34 @@ static enum qb_err raise_softmax(struct raise *r, struct qb_node *n)
 	return r->behind ? QB_OK : no_memory(r);
 }
 
-/* Upsample and the first Resize take the sample floor(i / scale), and scales alone. */
+/* The first Resize takes the sample floor(i / scale) where an axis grows and the ceiling where it shrinks, Upsample the floor;
+ * NULL where one word cannot say it. */
+static const char *nearest_of(const struct qb_node *n, const struct qb_value *scales)
+{
+	const struct qb_tensor *t = scales->constant;
+	bool grows = false, shrinks = false;
+
+	for (size_t i = 0; t && t->dtype == QB_F32 && i < qb_tensor_size(t); i++) {
+		grows |= ((const float *)t->data)[i] > 1;
+		shrinks |= ((const float *)t->data)[i] < 1;
+	}
+	return !shrinks || is(n, "Upsample") ? "floor" : grows ? NULL : "ceil";
+}
+
+/* Upsample and the first Resize have scales alone. */
 static enum qb_err raise_resize(struct raise *r, struct qb_node *n)
 {
 	const struct qb_attr *attr = qb_node_attr(n, "scales");
 	struct qb_value *scales = attr ? constant_of(r, n, attr) : n->inputs > 1 ? n->input[1] : NULL;
 
+	const char *nearest = scales ? nearest_of(n, scales) : NULL;
+
 	if (!scales) {
 		return no_memory(r);
+	}
+	if (!nearest && strcmp(qb_node_string(n, "mode", "nearest"), "nearest") == 0) {
+		return qb_node_fail(r->eb, QB_EUNSUPPORTED, n, "it is of opset %d and both grows and shrinks to the nearest "
+			"samples, which opset %d cannot say in one node", n->opset, r->opset);
 	}
 	n->type = "Resize";
 	n->op = qb_op_find("", "Resize");
@@ -236,7 +256,7 @@ static enum qb_err raise_resize(struct raise *r, struct qb_node *n)
 		set_string(n, "mode", "linear");
 	}
 	set_string(n, "coordinate_transformation_mode", "asymmetric");
-	set_string(n, "nearest_mode", "floor");
+	set_string(n, "nearest_mode", nearest ? nearest : "floor");
 	n->inputs = 1;
 	return set_input(r, n, 2, scales);
 }

@@ -24,6 +24,7 @@ struct resize {
 	enum coordinates coordinates;
 	enum nearest nearest;
 	bool antialias, exclude_outside;
+	bool first; /* Resize of opset 10: nearest is the floor where an axis grows, the ceiling where it shrinks */
 	double cubic_a, extrapolation;
 	bool known; /* scales or sizes */
 	double scale[QB_MAX_DIMS], roi_start[QB_MAX_DIMS], roi_end[QB_MAX_DIMS];
@@ -61,6 +62,7 @@ static enum qb_err read_modes(const struct qb_node *n, struct resize *r, struct 
 	r->coordinates = (enum coordinates)v;
 	QB_TRY(read_name(n, "nearest_mode", old ? "floor" : "round_prefer_floor", nearest_names, &v, eb));
 	r->nearest = (enum nearest)v;
+	r->first = old && strcmp(n->type, "Resize") == 0;
 	r->antialias = qb_node_int(n, "antialias", 0) != 0;
 	r->exclude_outside = qb_node_int(n, "exclude_outside", 0) != 0;
 	r->cubic_a = (double)qb_node_float(n, "cubic_coeff_a", -0.75f);
@@ -225,8 +227,12 @@ static double source_of(const struct resize *r, int d, int64_t in, int64_t out, 
 	}
 }
 
-static int64_t nearest_of(enum nearest how, double x)
+static int64_t nearest_of(const struct resize *r, int d, double x)
 {
+	enum nearest how = r->first && r->scale[d] < 1 ? NEAREST_CEIL : r->nearest;
+
+	/* Exact multiples of a scale are exact in float32 alone. */
+	x = r->coordinates == ASYMMETRIC ? (double)(float)x : x;
 	switch (how) {
 	case ROUND_PREFER_FLOOR: return (int64_t)ceil(x - 0.5);
 	case ROUND_PREFER_CEIL: return (int64_t)floor(x + 0.5);
@@ -257,7 +263,7 @@ static void fill_taps(const struct resize *r, int d, int64_t in, int64_t out, in
 		x = fmax(fmin(x, 1e15), -1e15);
 		base = (int64_t)floor(x);
 		for (int k = 0; k < t->count; k++) {
-			int64_t at = r->mode == NEAREST ? nearest_of(r->nearest, x) : base - reach + 1 + k;
+			int64_t at = r->mode == NEAREST ? nearest_of(r, d, x) : base - reach + 1 + k;
 			double away = ((double)at - x) * shrink, w = 1;
 
 			if (r->mode == LINEAR) {

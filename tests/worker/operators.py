@@ -23,9 +23,9 @@ NOT_HERE = {
 class Network:
     """One operator at one opset. x [N, *shape]; tolerance: how far the exported error may be from the simulated one, relative."""
 
-    def __init__(self, op, opset, nodes, constants, shape, tolerance, low, high, positive, fixed):
+    def __init__(self, op, opset, what, nodes, constants, shape, tolerance, low, high, positive, fixed):
         self.op, self.opset, self.tolerance = op, opset, tolerance
-        self.name = f"{op}_{opset}"
+        self.name = f"{op}_{opset}" + (f"_{what.replace(' ', '_')}" if what else "")
         rng = np.random.default_rng(abs(hash_of(self.name)))
         channels = shape[0]
         w = (rng.normal(size=(channels, channels) + (1,) * (len(shape) - 1)) * .4).astype(F32)
@@ -220,6 +220,84 @@ add("GRU", recurrent(3), shape=(4, 7))
 add("RNN", recurrent(1), shape=(4, 7))
 
 
+# --- other attributes, inputs and places: (operator, opset, what) -> as above
+VARIANTS = {}
+
+
+def variant(op, opsets, what, make, shape=(4, 6, 6), tolerance=.05, low=-1, high=1, positive=False, fixed=False):
+    for opset in opsets if isinstance(opsets, tuple) else (opsets,):
+        VARIANTS[op, opset, what] = (make, shape, tolerance, low, high, positive, fixed)
+
+
+def scaled(*scales, sizes=None, **attrs):
+    """Resize from opset 11 on."""
+    def make(o, n):
+        given = {"roi": np.zeros(0, F32)} if o < 13 else {}
+        given |= {"s": np.array(scales, F32)} if scales or o < 13 else {}
+        given |= {"z": ints(*sizes)} if sizes else {}
+        return [node(n, ["c", "roi" if "roi" in given else "", "s" if "s" in given else "", *(["z"] if sizes else [])], ["y"], **attrs)], given
+    return make
+
+
+for _n in ("Softmax", "LogSoftmax", "Hardmax"):
+    variant(_n, 7, "default axis over three dimensions", plain(), tolerance=.3)
+    variant(_n, 11, "negative axis", plain(axis=-2), tolerance=.3)
+    variant(_n, 7, "last axis", plain(axis=3), tolerance=.3)
+    variant(_n, 7, "classes of a matrix", lambda o, n: ([node("Flatten", ["c"], ["f"]), node(n, ["f"], ["y"])], {}), shape=(4, 3, 1), tolerance=.3)
+    variant(_n, 7, "classes before dimensions of 1", plain(), shape=(6, 1, 1), tolerance=.3)
+for _scale in (.5, .4, 3.):
+    variant("Resize", 10, f"nearest by {_scale}", lambda o, n, k=_scale: ([node(n, ["c", "s"], ["y"])], {"s": np.array([1, 1, k, k], F32)}), tolerance=.2)
+variant("Resize", 10, "linear", lambda o, n: ([node(n, ["c", "s"], ["y"], mode="linear")], {"s": np.array([1, 1, 2, 1.5], F32)}))
+variant("Resize", (11, 13, 18), "sizes", scaled(sizes=(BATCH, 4, 9, 3), mode="linear"), tolerance=.2, fixed=True)
+variant("Resize", (11, 13), "align_corners", scaled(1, 1, 2, 2, mode="linear", coordinate_transformation_mode="align_corners"))
+variant("Resize", 11, "tf_half_pixel_for_nn", scaled(1, 1, 2, 2, mode="nearest", coordinate_transformation_mode="tf_half_pixel_for_nn"))
+variant("Resize", (11, 13), "cubic", scaled(1, 1, 2, 2, mode="cubic", cubic_coeff_a=-.5), tolerance=.1)
+variant("Upsample", 7, "linear", lambda o, n: ([node(n, ["c"], ["y"], mode="linear", scales=[1., 1., 2., 3.])], {}))
+variant("Upsample", 9, "nearest", lambda o, n: ([node(n, ["c", "s"], ["y"])], {"s": np.array([1, 1, 3, 2], F32)}))
+for _mode in ("bicubic", "nearest", ""):
+    variant("GridSample", 16, _mode or "default mode", lambda o, n, m=_mode: (
+        [node("Slice", ["c", "a", "b", "d"], ["g0"]), node("Transpose", ["g0"], ["g"], perm=[0, 2, 3, 1]),
+         node(n, ["c", "g"], ["y"], padding_mode="zeros" if m == "bicubic" else "border", align_corners=1, **({"mode": m} if m else {}))], {"a": ints(0), "b": ints(2), "d": ints(1)}), tolerance=1)
+variant("Split", (7, 11), "unequal", lambda o, n: ([node(n, ["c"], ["p", "q"], axis=1, split=[1, 3]), node("Sub", ["q", "p"], ["y"])], {}))
+variant("Split", 13, "unequal", lambda o, n: ([node(n, ["c", "s"], ["p", "q"], axis=1), node("Sub", ["q", "p"], ["y"])], {"s": ints(1, 3)}))
+variant("Split", (7, 13), "three parts, one unread", lambda o, n: ([node(n, ["c"], ["p", "q", "r"], axis=2), node("Sub", ["r", "p"], ["y"])], {}))
+variant("Clip", 7, "one bound", plain(min=-.2))
+variant("Clip", 7, "the other bound", plain(max=.2))
+variant("Clip", (7, 11), "no bound", plain())
+variant("Pad", 7, "reflect", plain(pads=[0, 0, 1, 2, 0, 0, 2, 1], mode="reflect"))
+variant("Pad", 7, "edge", plain(pads=[0, 0, 1, 2, 0, 0, 2, 1], mode="edge"))
+variant("Slice", 7, "without axes", plain(starts=[0, 1, 1], ends=[100, 3, 5]), fixed=True)
+variant("Slice", 11, "steps", lambda o, n: ([node(n, ["c", "b", "e", "a", "s"], ["y"])], {"b": ints(-1), "e": ints(-100), "a": ints(2), "s": ints(-2)}))
+variant("ReduceSum", 7, "kept off", plain(axes=[1, 3], keepdims=0))
+variant("ReduceMean", 11, "negative axes", plain(axes=[-1]))
+variant("ReduceMax", 13, "kept off", plain(axes=[2, 3], keepdims=0))
+variant("Squeeze", 7, "without axes", lambda o, n: ([node("Reshape", ["c", "s"], ["r"]), node(n, ["r"], ["y"])], {"s": ints(-1, 1, 24, 6)}))
+variant("TopK", (7, 11), "indices alone", lambda o, n: (
+    [node(n, ["c"], ["v", "i"], k=2, axis=2) if o < 10 else node(n, ["c", "k"], ["v", "i"], axis=2), node("Cast", ["i"], ["y"], to=TensorProto.FLOAT)],
+    {} if o < 10 else {"k": ints(2)}), tolerance=1)
+variant("Dropout", (7, 10), "last", lambda o, n: ([node("Relu", ["c"], ["r"]), node(n, ["r"], ["y"])], {}))
+variant("Identity", 7, "of the input", lambda o, n: ([node(n, ["x"], ["s"]), node("Add", ["s", "c"], ["y"])], {}))
+variant("BatchNormalization", 7, "not folded", lambda o, n: (
+    [node("Add", ["c", "x"], ["a"]), node("Sigmoid", ["a"], ["r"]), node(n, ["r", "s", "b", "m", "v"], ["y"], spatial=1, momentum=.8, epsilon=.01)],
+    {"s": constant(1, 4), "b": constant(2, 4), "m": constant(3, 4), "v": np.abs(constant(4, 4)) + F32(.5)}))
+variant("GroupNormalization", 18, "before a layer", lambda o, n: ([node(n, ["c", "s", "b"], ["g"], num_groups=2, epsilon=.01), node("Conv", ["g", "w"], ["y"])],
+                                                                   {"s": constant(1, 2), "b": constant(2, 2), "w": constant(3, 3, 4, 1, 1)}))
+variant("Gelu", 13, "written out", lambda o, n: (
+    [node("Div", ["c", "r2"], ["d"]), node("Erf", ["d"], ["e"]), node("Add", ["e", "one"], ["f"]), node("Mul", ["c", "f"], ["g"]), node("Mul", ["g", "half"], ["y"])],
+    {"r2": F32(2 ** .5), "one": F32(1), "half": F32(.5)}))
+variant("LayerNormalization", 9, "written out", lambda o, n: (
+    [node("ReduceMean", ["c"], ["m"], axes=[-1]), node("Sub", ["c", "m"], ["d"]), node("Pow", ["d", "two"], ["p"]), node("ReduceMean", ["p"], ["v"], axes=[-1]),
+     node("Add", ["v", "eps"], ["w"]), node("Sqrt", ["w"], ["q"]), node("Div", ["d", "q"], ["n"]), node("Mul", ["n", "s"], ["k"]), node("Add", ["k", "b"], ["y"])],
+    {"two": F32(2), "eps": F32(1e-5), "s": constant(1, 6), "b": constant(2, 6)}))
+variant("LSTM", (7, 14), "cell alone", lambda o, n: (
+    [node("Transpose", ["c"], ["t"], perm=[2, 0, 1]), node(n, ["t", "w", "r"], ["", "", "h"], hidden_size=3, direction="bidirectional"), node("Transpose", ["h"], ["y"], perm=[1, 0, 2])],
+    {"w": constant(1, 2, 12, 4, scale=.5), "r": constant(2, 2, 12, 3, scale=.5)}), shape=(4, 7))
+variant("GRU", 7, "all outputs", lambda o, n: (
+    [node("Transpose", ["c"], ["t"], perm=[2, 0, 1]), node(n, ["t", "w", "r"], ["a", "h"], hidden_size=3, linear_before_reset=1),
+     node("ReduceMean", ["a"], ["m"], axes=[0], keepdims=0), node("Add", ["m", "h"], ["s"]), node("Transpose", ["s"], ["y"], perm=[1, 0, 2])],
+    {"w": constant(1, 1, 9, 4, scale=.5), "r": constant(2, 1, 9, 3, scale=.5)}), shape=(4, 7))
+
+
 def table_of_operators(path):
     """Those of ONNX's own domain in core/ops/ops.h."""
     with open(path) as f:
@@ -227,7 +305,13 @@ def table_of_operators(path):
 
 
 def networks():
-    for op, (make, shape, tolerance, low, high, positive, fixed) in TABLE.items():
+    for op, row in TABLE.items():
         for opset in versions(op):
-            nodes, constants = make(opset, op)
-            yield Network(op, opset, nodes, constants, shape, tolerance, low, high, positive, fixed)
+            yield network(op, opset, "", *row)
+    for (op, opset, what), row in VARIANTS.items():
+        yield network(op, opset, what, *row)
+
+
+def network(op, opset, what, make, shape, tolerance, low, high, positive, fixed):
+    nodes, constants = make(opset, op)
+    return Network(op, opset, what, nodes, constants, shape, tolerance, low, high, positive, fixed)
