@@ -191,6 +191,9 @@ static enum qb_err result_of(struct diagnose *d, json_t **result, struct qb_errb
 		(int)d->spec.spread, "float", qb_sensitivity_outcome(s, &s->floats), "all",
 		qb_sensitivity_outcome(s, &s->all), "layers", qb_sensitivity_rows(d->job, s, d->layers, scheme), "tensors",
 		qb_fault_rows(d->faults, &d->sweep->row[0], qb_sweep_quantization(d->sweep, 0), d->layers), "largest", largest, "mixed", mixed);
+	if (*result && d->model->converted) {
+		json_object_set_new(*result, "notes", qb_model_notes(d->model));
+	}
 	err = *result ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for the results");
 out:
 	json_decref(largest);

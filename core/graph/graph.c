@@ -230,8 +230,8 @@ static enum qb_err link_producers(struct qb_graph *g, struct qb_errbuf *eb)
 		for (int j = 0; j < n->outputs; j++) {
 			struct qb_value *v = n->output[j];
 
-			if (!v) {
-				continue;
+			if (!v) { /* importers give what is left out a value */
+				return qb_node_fail(eb, QB_EINTERNAL, n, "output %d is missing", j);
 			}
 			if (v->producer) {
 				return qb_node_fail(eb, QB_EONNX, n, "output %s is also produced by node %s",

@@ -99,7 +99,7 @@ struct qb_node {
 	int opset;             /* of the domain it was imported under */
 	int inputs, outputs, attrs;
 	struct qb_value **input;  /* NULL where an optional input is absent */
-	struct qb_value **output;
+	struct qb_value **output; /* never NULL: one that the file leaves out has a value without users */
 	struct qb_attr *attr;
 	struct qb_act act;
 	struct qb_tail tail;
