@@ -20,3 +20,5 @@ check_SCRIPTS += tests/worker/test_schemes.py
 EXTRA_DIST += tests/worker/test_schemes.py
 check_SCRIPTS += tests/worker/test_imports.py tests/worker/test_operators.py
 EXTRA_DIST += tests/worker/test_imports.py tests/worker/operators.py tests/worker/test_operators.py
+check_SCRIPTS += tests/worker/test_ranges.py
+EXTRA_DIST += tests/worker/test_ranges.py

@@ -130,6 +130,19 @@ class Tasks(tiny.Case):
             got = self.ptq(model, data, metric)
             self.assertAlmostEqual(got["float"]["metric"], 100 * f(score, y)[0], places=4)
 
+    def test_constant_output__correlations_are_null(self):
+        model = self.text_network(
+            [helper.make_node("MatMul", ["pooled", "head"], ["dead"], "head"), helper.make_node("Add", ["dead", "b"], ["logits"], "bias")],
+            {"logits": (tiny.FLOAT, ["N", 1])}, {"head": np.zeros((12, 1), np.float32), "b": np.array([0.1], np.float32)})
+        ids, mask = self.tokens(33, 7)
+        data = self.save_data("d.npz", input_ids=ids, attention_mask=mask, y=self.normal(33))
+        for metric in "pearson", "spearman":
+            result, events = worker.run({"type": "ptq", "model": model, "data": data, "metric": metric, "schemes": ["int8"], "latency": False})
+            self.assertIsNone(result["float"]["metric"])
+            self.assertIsNone(result["schemes"][0]["metric"])
+            self.assertIsNone(result["schemes"][0]["delta"])
+            self.assertEqual({e["value"] for e in events if e["event"] == "metric" and e["name"] == metric}, {None})
+
     def test_pairs_of_sentences__spearman_of_cosines(self):
         model = self.text_network([], {"pooled": (tiny.FLOAT, ["N", 12])}, {})
         for count, options in (61, ()), (8, ("--threads", "1")):
