@@ -12,6 +12,7 @@
 
 #include "daemon/oom.h"
 #include "daemon/run.h"
+#include "daemon/util.h"
 #include "daemon/worker.h"
 
 /* The last line of stderr often names the reason. */
@@ -127,6 +128,17 @@ static void word_crash(struct qb_run *r, const struct qb_worker_end *end)
 	atomic_fetch_add(&r->daemon->workers_crashed, 1);
 }
 
+/* Whoever follows the job learns why it is queued again. */
+static void warn_of_end(struct qb_run *r)
+{
+	const char *detail = json_string_value(json_object_get(r->error, "detail"));
+
+	if (r->job) {
+		qb_log(QB_LOG_WARNING, "j%lld: %s", (long long)r->job, detail);
+		qb_record_warn(&r->record, detail);
+	}
+}
+
 static void word_host(struct qb_run *r, const struct qb_worker_end *end)
 {
 	char text[400], tail[320];
@@ -135,6 +147,7 @@ static void word_host(struct qb_run *r, const struct qb_worker_end *end)
 		last_line(end->errors, tail, sizeof(tail)));
 	set_error(r, "worker_unavailable", text);
 	r->host_failed = true;
+	warn_of_end(r);
 }
 
 void qb__run_explain(struct qb_run *r, const struct qb_worker_end *end)
@@ -149,7 +162,11 @@ void qb__run_explain(struct qb_run *r, const struct qb_worker_end *end)
 		word_limit(r, "wall", qb__run_wall_seconds(r));
 	} else if (r->stop == QB_STOP_CANCELLED) {
 		set_error(r, "cancelled", "the job was cancelled");
-	} else if (r->stop == QB_STOP_STALLED || r->stop == QB_STOP_ABANDONED) {
+	} else if (r->stop == QB_STOP_STALLED) {
+		set_error(r, "stalled", "the job measured latency, beside which nothing else may run, and showed no sign of "
+			"life; it was ended");
+		warn_of_end(r);
+	} else if (r->stop == QB_STOP_ABANDONED) {
 		set_error(r, "internal", "the worker was ended by the server");
 	} else if (was_never_there(r, end)) {
 		word_host(r, end);

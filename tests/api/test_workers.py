@@ -295,6 +295,7 @@ class Stalled(Case):
         j = self.d.wait(j)
         self.assertEqual((j["state"], j["attempts"]), ("succeeded", 2))
         self.assertGreater(time.monotonic() - begin, 7)
+        self.assertTrue([e for _, e in self.d.events(j["id"]) if e.get("level") == "warning" and "sign of life" in e["text"]])
         self.assertEqual(self.d.wait(other)["state"], "succeeded")
         self.assertEqual(self.d.call("GET", "/readyz", expect=200), {"status": "ok"})
 
