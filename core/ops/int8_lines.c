@@ -82,19 +82,27 @@ VBMI static void map_vbmi(const uint8_t table[256], const uint8_t *x, uint8_t *y
 }
 #endif
 
+/* In order of what they need of the processor, and from which length on they win. */
+static const struct {
+	unsigned needs;
+	int64_t least;
+	void (*map)(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n);
+} maps[] = {
+	{0, 0, qb_int8_map_plain},
+#if defined(__x86_64__)
+	{QB_FLAG_AVX2, 32, map_avx2},
+	{QB_FLAG_AVX512 | QB_FLAG_VBMI, 64, map_vbmi},
+#endif
+};
+
 void qb_int8_map(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n)
 {
-#if defined(__x86_64__)
-	if (n >= 64 && qb_cpu_has(QB_FLAG_AVX512 | QB_FLAG_VBMI)) {
-		map_vbmi(table, x, y, n);
-		return;
+	int i = QB_COUNT(maps) - 1;
+
+	while (n < maps[i].least || !qb_cpu_has(maps[i].needs)) {
+		i--;
 	}
-	if (n >= 32 && qb_cpu_has(QB_FLAG_AVX2)) {
-		map_avx2(table, x, y, n);
-		return;
-	}
-#endif
-	qb_int8_map_plain(table, x, y, n);
+	maps[i].map(table, x, y, n);
 }
 
 /* Softmax */

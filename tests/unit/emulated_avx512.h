@@ -8,7 +8,7 @@
 #define QB_TESTS_EMULATED_AVX512_H
 
 #if defined(__x86_64__) && __has_include(<simde/x86/avx512.h>) && !defined(__clang__) && \
-	!defined(__SANITIZE_ADDRESS__) /* which take minutes to compile it */
+	!defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* which take minutes to compile it */
 /* The rest is AVX2's own. */
 #pragma GCC target("avx2,fma")
 #pragma GCC optimize("O1") /* with more it compiles for a minute */
