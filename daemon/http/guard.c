@@ -16,7 +16,7 @@
 /* Header lines of one request. */
 struct lines {
 	int hosts, lengths, encodings;
-	bool strange; /* a name that is no token, such as one with a space before its colon */
+	bool strange; /* a name that is no token, such as one with a space before its colon, or control characters */
 	bool chunked;
 };
 
@@ -28,14 +28,23 @@ static bool is_token(const char *name, size_t n)
 	return n && strspn(name, allowed) == n;
 }
 
+static bool is_text(const char *value, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static enum MHD_Result count_line(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_len,
 	const char *value, size_t value_len)
 {
 	struct lines *l = arg;
 
 	(void)kind;
-	(void)value_len;
-	l->strange |= !is_token(name, name_len);
+	l->strange |= !is_token(name, name_len) || (value && !is_text(value, value_len));
 	l->hosts += !strcasecmp(name, "Host");
 	l->lengths += !strcasecmp(name, "Content-Length");
 	if (!strcasecmp(name, "Transfer-Encoding")) {
@@ -51,8 +60,8 @@ static bool framed(struct qb_request *rq, struct qb_problem *p)
 
 	MHD_get_connection_values_n(rq->connection, MHD_HEADER_KIND, count_line, &l);
 	if (l.strange) {
-		return qb_refuse(p, 400, "bad_request", "the name of a header is no token; write \"Name: value\", without "
-			"a space before the colon");
+		return qb_refuse(p, 400, "bad_request", "a header has a name that is no token, or control characters; write "
+			"\"Name: value\", without a space before the colon");
 	}
 	if (l.hosts != 1) {
 		return qb_refuse(p, 400, "bad_request", "the request has %d Host headers; send one", l.hosts);

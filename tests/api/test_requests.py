@@ -36,7 +36,8 @@ class Raw(Case):
                      "Content-Length: 2\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\nContent-Length: 2",
                      "Transfer-Encoding: chunked\nTransfer-Encoding: chunked", "Transfer-Encoding: gzip, chunked",
                      "Transfer-Encoding: identity", "Transfer-Encoding: xchunked", "Content-Length : 2", "Content-Length\t: 2",
-                     "Transfer-Encoding : chunked", "Content-Length: 2\ncontent-length: 2", "Bad Name: x", "Na(me: x"):
+                     "Transfer-Encoding : chunked", "Content-Length: 2\ncontent-length: 2", "Bad Name: x", "Na(me: x", "X: a\n Transfer-Encoding: chunked",
+                     "X: a\x01b", "X: a\x7fb"):
             for method in ("GET", "POST"):
                 self.refused(400, "%s /v1/jobs HTTP/1.1\nHost: localhost\n%s\n" % (method, line), inner)
 
