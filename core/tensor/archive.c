@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ struct place {
 	uint64_t offset;
 	zip_uint64_t zip_index;
 	size_t bytes;
+	char *turned; /* of an array in Fortran order, once it was opened: its rows, bytes as stored */
 };
 
 struct qb_archive {
@@ -86,7 +88,7 @@ static size_t entry_bytes(const struct qb_archive_entry *e)
 	struct qb_tensor t = {.ndim = e->ndim};
 
 	memcpy(t.dim, e->dim, sizeof(t.dim));
-	return qb_tensor_size(&t) * qb_dtype_bytes(e->dtype);
+	return e->unreadable ? 0 : qb_tensor_size(&t) * qb_dtype_bytes(e->dtype);
 }
 
 /* .npy */
@@ -101,10 +103,10 @@ static enum qb_err open_npy(struct qb_archive *a, int fd, uint64_t size, struct 
 	QB_TRY(read_at(fd, prefix, sizeof(prefix), 0, a->path, eb));
 	QB_TRY(qb_npy_prefix(prefix, &at, &n, eb));
 	QB_TRY(read_at(fd, header, n, at, a->path, eb));
-	QB_TRY(qb_npy_header(header, n, &a->entry[0], eb));
+	QB_TRY(qb_npy_header(header, n, &a->entry[0], a->arena, eb));
 	a->entry[0].name = "x";
 	a->place[0] = (struct place){.offset = at + n, .bytes = entry_bytes(&a->entry[0])};
-	if (size - at - n != a->place[0].bytes) {
+	if (!a->entry[0].unreadable && size - at - n != a->place[0].bytes) {
 		return qb_fail(eb, QB_EFORMAT,
 			"the array needs %zu bytes and the file has %llu for it; it is truncated or damaged",
 			a->place[0].bytes, (unsigned long long)(size - at - n));
@@ -134,8 +136,8 @@ static enum qb_err read_member(zip_file_t *f, void *dst, size_t n, const char *n
 	return QB_OK;
 }
 
-static enum qb_err member_header(zip_file_t *f, struct qb_archive_entry *e, size_t *header_bytes,
-	const char *name, struct qb_errbuf *eb)
+static enum qb_err member_header(zip_file_t *f, struct qb_archive_entry *e, struct qb_arena *arena,
+	size_t *header_bytes, const char *name, struct qb_errbuf *eb)
 {
 	unsigned char prefix[QB_NPY_PREFIX];
 	char header[QB_NPY_HEADER_MAX + 2];
@@ -148,7 +150,7 @@ static enum qb_err member_header(zip_file_t *f, struct qb_archive_entry *e, size
 	memcpy(header, prefix + at, ahead);
 	QB_TRY(read_member(f, header + ahead, n - ahead, name, eb));
 	*header_bytes = at + n;
-	return qb_npy_header(header, n, e, eb);
+	return qb_npy_header(header, n, e, arena, eb);
 }
 
 static enum qb_err open_member(struct qb_archive *a, zip_t *zip, zip_uint64_t index,
@@ -172,13 +174,13 @@ static enum qb_err open_member(struct qb_archive *a, zip_t *zip, zip_uint64_t in
 	if (!f) {
 		return qb_fail(eb, QB_EFORMAT, "%.100s: %s", st.name, zip_strerror(zip));
 	}
-	err = member_header(f, e, &header_bytes, st.name, eb);
+	err = member_header(f, e, a->arena, &header_bytes, st.name, eb);
 	zip_fclose(f);
 	if (err != QB_OK) {
 		return qb_fail_in(eb, err, "%.100s", st.name);
 	}
 	*p = (struct place){.offset = header_bytes, .zip_index = index, .bytes = entry_bytes(e)};
-	if (st.size != p->offset + p->bytes) {
+	if (!e->unreadable && st.size != p->offset + p->bytes) {
 		return qb_fail(eb, QB_EFORMAT, "%.100s: needs %zu bytes and holds %llu", st.name,
 			p->bytes, (unsigned long long)(st.size - header_bytes));
 	}
@@ -253,15 +255,15 @@ static enum qb_err tensor_entry(struct qb_archive *a, const char *name, const js
 			name, QB_MAX_DIMS);
 	}
 	e->dtype = t.dtype = qb_dtype_from_safetensors(dtype);
-	if (e->dtype == QB_DTYPE_NONE) {
-		/* The file's other tensors can be read all the same. */
-		return skip_tensor(a, e, name, dtype, eb);
-	}
 	e->ndim = t.ndim = (int)json_array_size(shape);
 	for (int i = 0; i < e->ndim; i++) {
 		const json_t *d = json_array_get(shape, (size_t)i);
 
 		e->dim[i] = t.dim[i] = json_is_integer(d) ? json_integer_value(d) : -1;
+	}
+	if (e->dtype == QB_DTYPE_NONE) {
+		/* The file's other tensors can be read all the same. */
+		return skip_tensor(a, e, name, dtype, eb);
 	}
 	if (qb_tensor_bytes(&t, &bytes, eb) != QB_OK) {
 		return qb_fail_in(eb, QB_EFORMAT, "tensor %.100s", name);
@@ -411,6 +413,9 @@ out:
 void qb_archive_close(struct qb_archive **archive)
 {
 	if (*archive) {
+		for (int i = 0; i < (*archive)->count; i++) {
+			free((*archive)->place[i].turned);
+		}
 		qb_arena_destroy(&(*archive)->arena);
 		free(*archive);
 		*archive = NULL;
@@ -470,44 +475,6 @@ static enum qb_err rewind_array(struct qb_array *r, struct qb_errbuf *eb)
 	return QB_OK;
 }
 
-enum qb_err qb_array_open(struct qb_array **out, const struct qb_archive *archive, int entry,
-	struct qb_errbuf *eb)
-{
-	struct qb_array *r = calloc(1, sizeof(*r));
-	const struct qb_archive_entry *e = &archive->entry[entry];
-	enum qb_err err = QB_OK;
-
-	if (!r) {
-		return qb_fail(eb, QB_ENOMEM, "no memory to read %s", e->name);
-	}
-	if (e->unreadable) {
-		free(r);
-		return qb_fail(eb, QB_EUNSUPPORTED,
-			"tensor %.100s: its type %s cannot be read; convert it to F32, F16 or BF16", e->name,
-			e->unreadable);
-	}
-	r->archive = archive;
-	r->entry = entry;
-	r->fd = -1;
-	r->rows = e->ndim ? e->dim[0] : 1;
-	r->row_bytes = r->rows ? archive->place[entry].bytes / (size_t)r->rows : 0;
-	if (archive->kind == NPZ) {
-		r->zip = qb_zip_open(archive->path, "the .npz", eb);
-		err = r->zip ? rewind_array(r, eb) : QB_EFORMAT;
-	} else {
-		r->fd = open(archive->path, O_RDONLY | O_CLOEXEC);
-		if (r->fd < 0) {
-			err = qb_fail(eb, QB_EIO, "%s: %s", archive->path, strerror(errno));
-		}
-	}
-	if (err != QB_OK) {
-		qb_array_close(&r);
-		return err;
-	}
-	*out = r;
-	return QB_OK;
-}
-
 void qb_array_close(struct qb_array **array)
 {
 	struct qb_array *r = *array;
@@ -555,23 +522,146 @@ static void swap_bytes(void *data, size_t n, size_t width)
 	}
 }
 
-/* first and count are bytes of the array. */
-static enum qb_err read_bytes(struct qb_array *array, uint64_t first, size_t count, void *dst,
+/* first and count are bytes as the file has them. */
+static enum qb_err read_stored(struct qb_array *array, uint64_t first, size_t count, void *dst,
 	struct qb_errbuf *eb)
 {
 	const struct qb_archive *a = array->archive;
-	const struct qb_archive_entry *e = &a->entry[array->entry];
-	size_t width = qb_dtype_bytes(e->dtype);
 
 	if (a->kind != NPZ) {
-		QB_TRY(read_at(array->fd, dst, count, a->place[array->entry].offset + first, a->path, eb));
-	} else {
-		if (first < array->next) {
-			QB_TRY(rewind_array(array, eb));
+		return read_at(array->fd, dst, count, a->place[array->entry].offset + first, a->path, eb);
+	}
+	if (first < array->next) {
+		QB_TRY(rewind_array(array, eb));
+	}
+	QB_TRY(skip(array, first - array->next, eb));
+	QB_TRY(read_member(array->member, dst, count, a->entry[array->entry].name, eb));
+	array->next = first + count;
+	return QB_OK;
+}
+
+/* Where a walk along the file stands: the index of each dimension, and the element in row-major order. */
+struct walk {
+	int64_t index[QB_MAX_DIMS], stride[QB_MAX_DIMS], at;
+};
+
+/* n elements of the file, first dimension fastest, to their places in rows. */
+static void scatter(struct walk *w, const struct qb_archive_entry *e, const char *src, size_t n, char *rows)
+{
+	size_t width = qb_dtype_bytes(e->dtype);
+
+	for (size_t i = 0; i < n; i++) {
+		memcpy(rows + (size_t)w->at * width, src + i * width, width);
+		for (int k = 0; k < e->ndim; k++) {
+			w->at += w->stride[k];
+			if (++w->index[k] < e->dim[k]) {
+				break;
+			}
+			w->at -= w->stride[k] * e->dim[k];
+			w->index[k] = 0;
 		}
-		QB_TRY(skip(array, first - array->next, eb));
-		QB_TRY(read_member(array->member, dst, count, e->name, eb));
-		array->next = first + count;
+	}
+}
+
+static enum qb_err read_turned(struct qb_array *r, char *rows, struct qb_errbuf *eb)
+{
+	enum { PIECE = 64 << 10 };
+	const struct qb_archive_entry *e = &r->archive->entry[r->entry];
+	size_t bytes = r->archive->place[r->entry].bytes, width = qb_dtype_bytes(e->dtype);
+	struct walk w = {.at = 0};
+	char piece[PIECE];
+	int64_t stride = 1;
+
+	for (int k = e->ndim - 1; k >= 0; k--) {
+		w.stride[k] = stride;
+		stride *= e->dim[k];
+	}
+	for (size_t at = 0; at < bytes; at += PIECE) {
+		size_t n = QB_MIN(bytes - at, (size_t)PIECE);
+
+		QB_TRY(read_stored(r, at, n, piece, eb));
+		scatter(&w, e, piece, n / width, rows);
+	}
+	return QB_OK;
+}
+
+/* Once for all who open the array. */
+static enum qb_err turn(struct qb_array *r, struct qb_errbuf *eb)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct place *p = &r->archive->place[r->entry];
+	enum qb_err err = QB_OK;
+	char *rows;
+
+	pthread_mutex_lock(&lock);
+	if (!p->turned) {
+		rows = malloc(p->bytes + 1);
+		err = rows ? read_turned(r, rows, eb)
+			: qb_fail(eb, QB_ENOMEM, "array %.100s: is stored in Fortran order and needs %zu bytes of memory to be "
+				"turned; save numpy.ascontiguousarray() of it", r->archive->entry[r->entry].name, p->bytes);
+		if (err == QB_OK) {
+			p->turned = rows;
+		} else {
+			free(rows);
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	return err;
+}
+
+enum qb_err qb_array_open(struct qb_array **out, const struct qb_archive *archive, int entry,
+	struct qb_errbuf *eb)
+{
+	struct qb_array *r = calloc(1, sizeof(*r));
+	const struct qb_archive_entry *e = &archive->entry[entry];
+	enum qb_err err = QB_OK;
+
+	if (!r) {
+		return qb_fail(eb, QB_ENOMEM, "no memory to read %s", e->name);
+	}
+	if (e->unreadable) {
+		free(r);
+		return qb_fail(eb, QB_EUNSUPPORTED,
+			"array %.100s: its type %s cannot be read; save it as numbers, such as float32", e->name,
+			e->unreadable);
+	}
+	r->archive = archive;
+	r->entry = entry;
+	r->fd = -1;
+	r->rows = e->ndim ? e->dim[0] : 1;
+	r->row_bytes = r->rows ? archive->place[entry].bytes / (size_t)r->rows : 0;
+	if (archive->kind == NPZ) {
+		r->zip = qb_zip_open(archive->path, "the .npz", eb);
+		err = r->zip ? rewind_array(r, eb) : QB_EFORMAT;
+	} else {
+		r->fd = open(archive->path, O_RDONLY | O_CLOEXEC);
+		if (r->fd < 0) {
+			err = qb_fail(eb, QB_EIO, "%s: %s", archive->path, strerror(errno));
+		}
+	}
+	if (err == QB_OK && e->fortran) {
+		err = turn(r, eb);
+	}
+	if (err != QB_OK) {
+		qb_array_close(&r);
+		return err;
+	}
+	*out = r;
+	return QB_OK;
+}
+
+/* first and count are bytes of the array's rows. */
+static enum qb_err read_bytes(struct qb_array *array, uint64_t first, size_t count, void *dst,
+	struct qb_errbuf *eb)
+{
+	const struct qb_archive_entry *e = &array->archive->entry[array->entry];
+	const char *turned = array->archive->place[array->entry].turned;
+	size_t width = qb_dtype_bytes(e->dtype);
+
+	if (turned) {
+		memcpy(dst, turned + first, count);
+	} else {
+		QB_TRY(read_stored(array, first, count, dst, eb));
 	}
 	if (e->big_endian && width > 1) {
 		swap_bytes(dst, count / width, width);

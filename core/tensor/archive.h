@@ -17,7 +17,8 @@ struct qb_archive_entry {
 	int ndim;
 	int64_t dim[QB_MAX_DIMS];
 	bool big_endian;        /* as stored; qb_array_read gives the machine's order */
-	const char *unreadable; /* NULL, or the file's name of a type that is none of ours (F8_E4M3): dtype is then NONE */
+	bool fortran;           /* stored first dimension fastest; qb_array_read gives rows all the same */
+	const char *unreadable; /* NULL, or the name of a type that is none of ours (str, object): dtype is then NONE */
 };
 
 enum qb_err qb_archive_open(struct qb_archive **out, const char *path, struct qb_errbuf *eb);
@@ -34,7 +35,9 @@ struct zip *qb_zip_open(const char *path, const char *what, struct qb_errbuf *eb
 /* Whether rows anywhere are read as fast as the next ones: not inside a .npz. */
 bool qb_archive_seekable(const struct qb_archive *archive);
 
-/* A row is one index of the first dimension (a 0-d array has one row). Each qb_array is
+/* An array in Fortran order is turned as a whole, in memory that the archive keeps.
+ *
+ * A row is one index of the first dimension (a 0-d array has one row). Each qb_array is
  * independent of the others and may be used from its own thread. */
 enum qb_err qb_array_open(struct qb_array **out, const struct qb_archive *archive, int entry,
 	struct qb_errbuf *eb);

@@ -112,11 +112,8 @@ static enum qb_err wrong_shape(const struct qb_input_spec *s, const struct qb_ar
 static enum qb_err check_dtype(const struct qb_input_spec *s, const struct qb_archive_entry *e,
 	struct qb_errbuf *eb)
 {
-	bool is_integer = e->dtype != QB_F32 && e->dtype != QB_F64 && e->dtype != QB_F16 &&
-		e->dtype != QB_BF16;
-
-	if (s->dtype == QB_F32 || s->dtype == e->dtype || (s->dtype == QB_I64 && is_integer) ||
-		(s->dtype == QB_I32 && e->dtype == QB_I64)) {
+	if (s->dtype == QB_F32 || s->dtype == e->dtype ||
+		(qb_dtype_is_integer(s->dtype) && qb_dtype_is_integer(e->dtype))) {
 		return QB_OK;
 	}
 	return qb_fail_field(eb, QB_EJOB, "", "data",

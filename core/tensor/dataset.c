@@ -204,42 +204,66 @@ static void preprocess(const struct qb_preprocess *p, const struct qb_bound_inpu
 	}
 }
 
-/* Integers from arrays of other integer types. */
-static void widen(enum qb_dtype from, enum qb_dtype to, const void *src, void *dst, size_t n)
+static int64_t integer_at(enum qb_dtype type, const void *p, size_t i)
+{
+	switch (type) {
+	case QB_U8:
+	case QB_BOOL:
+		return ((const uint8_t *)p)[i];
+	case QB_I8:
+		return ((const int8_t *)p)[i];
+	case QB_U16:
+		return ((const uint16_t *)p)[i];
+	case QB_I16:
+		return ((const int16_t *)p)[i];
+	case QB_U32:
+		return ((const uint32_t *)p)[i];
+	case QB_I32:
+		return ((const int32_t *)p)[i];
+	default:
+		return ((const int64_t *)p)[i];
+	}
+}
+
+/* False where v is none of the type's values. */
+static bool put_integer(enum qb_dtype type, void *p, size_t i, int64_t v)
+{
+	switch (type) {
+	case QB_BOOL:
+		((uint8_t *)p)[i] = v != 0;
+		return true;
+	case QB_U8:
+	case QB_I8:
+		((uint8_t *)p)[i] = (uint8_t)v;
+		break;
+	case QB_U16:
+	case QB_I16:
+		((uint16_t *)p)[i] = (uint16_t)v;
+		break;
+	case QB_U32:
+	case QB_I32:
+		((uint32_t *)p)[i] = (uint32_t)v;
+		break;
+	default:
+		((int64_t *)p)[i] = v;
+		break;
+	}
+	return integer_at(type, p, i) == v;
+}
+
+/* Integers from an array of other integers. */
+static enum qb_err convert_integers(const struct qb_archive_entry *e, const void *src, enum qb_dtype to,
+	void *dst, size_t n, struct qb_errbuf *eb)
 {
 	for (size_t i = 0; i < n; i++) {
-		int64_t v = 0;
+		int64_t v = integer_at(e->dtype, src, i);
 
-		switch (from) {
-		case QB_U8:
-		case QB_BOOL:
-			v = ((const uint8_t *)src)[i];
-			break;
-		case QB_I8:
-			v = ((const int8_t *)src)[i];
-			break;
-		case QB_U16:
-			v = ((const uint16_t *)src)[i];
-			break;
-		case QB_I16:
-			v = ((const int16_t *)src)[i];
-			break;
-		case QB_U32:
-			v = ((const uint32_t *)src)[i];
-			break;
-		case QB_I32:
-			v = ((const int32_t *)src)[i];
-			break;
-		default:
-			v = ((const int64_t *)src)[i];
-			break;
-		}
-		if (to == QB_I32) {
-			((int32_t *)dst)[i] = (int32_t)v;
-		} else {
-			((int64_t *)dst)[i] = v;
+		if (!put_integer(to, dst, i, v)) {
+			return qb_fail_field(eb, QB_EJOB, "", "data", "array \"%.60s\" holds %lld, which is no %s, as the model's "
+				"input wants it", e->name, (long long)v, qb_dtype_name(to));
 		}
 	}
+	return QB_OK;
 }
 
 static enum qb_err read_input(struct qb_dataset_reader *r, int i, int64_t first, int64_t count,
@@ -258,7 +282,8 @@ static enum qb_err read_input(struct qb_dataset_reader *r, int i, int64_t first,
 		if (b->spec.dtype == QB_F32) {
 			qb_convert_to_f32(have, r->raw, dst, n);
 		} else {
-			widen(have, b->spec.dtype, r->raw, dst, n);
+			QB_TRY(convert_integers(qb_archive_entry(d->archive, b->entry), r->raw, b->spec.dtype, dst,
+				n, eb));
 		}
 	}
 	if (b->spec.dtype == QB_F32) {
@@ -281,11 +306,8 @@ static enum qb_err read_labels(struct qb_dataset_reader *r, int64_t first, int64
 
 		if (e->dtype == QB_F64) {
 			memcpy(&labels[i], p, 8);
-		} else if (e->dtype == QB_I64 || e->dtype == QB_I32) {
-			int64_t v;
-
-			widen(e->dtype, QB_I64, p, &v, 1);
-			labels[i] = (double)v;
+		} else if (qb_dtype_is_integer(e->dtype)) {
+			labels[i] = (double)integer_at(e->dtype, p, 0);
 		} else {
 			qb_convert_to_f32(e->dtype, p, &f, 1);
 			labels[i] = f;

@@ -54,7 +54,30 @@ static const char *find_key(const char *text, const char *key)
 	return NULL;
 }
 
-static enum qb_err read_descr(const char *p, struct qb_archive_entry *entry,
+/* numpy's name of a type that is none of ours; descr is as the header has it, from its quote on. */
+static const char *type_name(struct qb_arena *arena, const char *descr)
+{
+	static const struct {
+		const char *code, *name;
+	} names[] = {{"U", "str"}, {"S", "bytes"}, {"a", "bytes"}, {"O", "object"}, {"c8", "complex64"},
+		{"c16", "complex128"}, {"M8", "datetime64"}, {"m8", "timedelta64"}, {"V", "void"},
+		{"f16", "float128"}, {"c32", "complex256"}};
+	size_t n;
+
+	if (*descr != '\'' && *descr != '"') {
+		return "structured";
+	}
+	descr++;
+	n = strcspn(descr, "'\"");
+	for (size_t i = 0; n > 1 && i < QB_COUNT(names); i++) {
+		if (!strncmp(descr + 1, names[i].code, strlen(names[i].code))) {
+			return names[i].name;
+		}
+	}
+	return qb_arena_printf(arena, "%.*s", (int)QB_MIN(n, (size_t)20), descr);
+}
+
+static enum qb_err read_descr(const char *p, struct qb_archive_entry *entry, struct qb_arena *arena,
 	struct qb_errbuf *eb)
 {
 	static const struct {
@@ -63,30 +86,26 @@ static enum qb_err read_descr(const char *p, struct qb_archive_entry *entry,
 	} codes[] = {{"f4", QB_F32}, {"f8", QB_F64}, {"f2", QB_F16}, {"u1", QB_U8}, {"i1", QB_I8},
 		{"u2", QB_U16}, {"i2", QB_I16}, {"u4", QB_U32}, {"i4", QB_I32}, {"u8", QB_U64},
 		{"i8", QB_I64}, {"b1", QB_BOOL}};
-	char order;
 
-	if (!p || (*p != '\'' && *p != '"') || strnlen(p, 5) < 5 || p[4] != p[0]) {
-		return qb_fail(eb, QB_EFORMAT,
-			"the array's type is not one number a cell (descr %.24s); save it as float32, "
-			"uint8 or int64", p ? p : "missing");
+	if (!p || !strchr("'\"[(", *p)) {
+		return qb_fail(eb, QB_EFORMAT, "the .npy header has no type (descr %.24s)", p ? p : "missing");
 	}
-	order = p[1];
-	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-		if (!memcmp(p + 2, codes[i].code, 2)) {
+	for (size_t i = 0; strnlen(p, 5) == 5 && p[4] == p[0] && i < QB_COUNT(codes); i++) {
+		if (strchr("<>|=", p[1]) && !memcmp(p + 2, codes[i].code, 2)) {
 			entry->dtype = codes[i].dtype;
+			entry->big_endian = p[1] == '>';
+			return QB_OK;
 		}
 	}
-	if (entry->dtype == QB_DTYPE_NONE || !strchr("<>|=", order)) {
-		return qb_fail(eb, QB_EFORMAT,
-			"arrays of type %.*s cannot be read; save them as float32, float16, uint8, int8, "
-			"int32 or int64", (int)QB_MIN(strcspn(p, ",}"), (size_t)6), p);
-	}
-	entry->big_endian = order == '>';
-	return QB_OK;
+	entry->unreadable = type_name(arena, p);
+	return entry->unreadable ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for the name of a type");
 }
 
-static enum qb_err read_shape(const char *p, struct qb_archive_entry *entry, struct qb_errbuf *eb)
+static enum qb_err read_shape(const char *p, struct qb_archive_entry *entry, struct qb_arena *arena,
+	struct qb_errbuf *eb)
 {
+	int ndim = 0;
+
 	if (!p || *p++ != '(') {
 		return qb_fail(eb, QB_EFORMAT, "the .npy header has no shape");
 	}
@@ -97,6 +116,11 @@ static enum qb_err read_shape(const char *p, struct qb_archive_entry *entry, str
 		while (isspace((unsigned char)*p) || *p == ',') {
 			p++;
 		}
+		if (*p == ')' && ndim > QB_MAX_DIMS) {
+			entry->unreadable = qb_arena_printf(arena, "%s in %d dimensions",
+				entry->unreadable ? entry->unreadable : qb_dtype_name(entry->dtype), ndim);
+			return entry->unreadable ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for the name of a type");
+		}
 		if (*p == ')') {
 			return QB_OK;
 		}
@@ -105,17 +129,16 @@ static enum qb_err read_shape(const char *p, struct qb_archive_entry *entry, str
 				p);
 		}
 		d = strtoll(p, &end, 10);
-		if (entry->ndim == QB_MAX_DIMS) {
-			return qb_fail(eb, QB_EFORMAT, "the array has more than %d dimensions",
-				QB_MAX_DIMS);
+		if (ndim < QB_MAX_DIMS) {
+			entry->dim[entry->ndim++] = d;
 		}
-		entry->dim[entry->ndim++] = d;
+		ndim++;
 		p = end;
 	}
 }
 
 enum qb_err qb_npy_header(const char *text, size_t n, struct qb_archive_entry *entry,
-	struct qb_errbuf *eb)
+	struct qb_arena *arena, struct qb_errbuf *eb)
 {
 	char copy[QB_NPY_HEADER_MAX + 1];
 	struct qb_tensor t = {0};
@@ -127,15 +150,16 @@ enum qb_err qb_npy_header(const char *text, size_t n, struct qb_archive_entry *e
 	if (strlen(copy) != n || copy[0] != '{') {
 		return qb_fail(eb, QB_EFORMAT, "the .npy header is no Python dictionary");
 	}
-	QB_TRY(read_descr(find_key(copy, "descr"), entry, eb));
-	QB_TRY(read_shape(find_key(copy, "shape"), entry, eb));
+	QB_TRY(read_descr(find_key(copy, "descr"), entry, arena, eb));
+	QB_TRY(read_shape(find_key(copy, "shape"), entry, arena, eb));
 	order = find_key(copy, "fortran_order");
 	if (!order || (strncmp(order, "False", 5) && strncmp(order, "True", 4))) {
 		return qb_fail(eb, QB_EFORMAT, "the .npy header lacks fortran_order");
 	}
-	if (order[0] == 'T' && entry->ndim > 1) {
-		return qb_fail(eb, QB_EFORMAT,
-			"the array is stored in Fortran order; save numpy.ascontiguousarray() of it");
+	entry->fortran = order[0] == 'T' && entry->ndim > 1;
+	if (entry->unreadable) {
+		entry->dtype = QB_DTYPE_NONE;
+		return QB_OK;
 	}
 	t.dtype = entry->dtype;
 	t.ndim = entry->ndim;

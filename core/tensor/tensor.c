@@ -25,6 +25,11 @@ const char *qb_dtype_name(enum qb_dtype dtype)
 	return dtypes[dtype].name;
 }
 
+bool qb_dtype_is_integer(enum qb_dtype dtype)
+{
+	return dtype >= QB_U8 && dtype <= QB_BOOL;
+}
+
 size_t qb_dtype_bytes(enum qb_dtype dtype)
 {
 	return dtypes[dtype].bytes;

@@ -53,6 +53,7 @@ struct qb_tensor {
 const char *qb_dtype_name(enum qb_dtype dtype);
 size_t qb_dtype_bytes(enum qb_dtype dtype);
 bool qb_dtype_is_float8(enum qb_dtype dtype);
+bool qb_dtype_is_integer(enum qb_dtype dtype); /* of 8 to 64 bits, and bool */
 enum qb_dtype qb_dtype_from_name(const char *name);  /* QB_DTYPE_NONE if unknown */
 enum qb_dtype qb_dtype_from_onnx(int onnx);
 int qb_dtype_to_onnx(enum qb_dtype dtype);
