@@ -62,37 +62,92 @@ static enum qb_err take_archive(struct qb_source *s, struct qb_errbuf *eb)
 	return QB_OK;
 }
 
-/* Constants that are large enough, or placed, to be weights: not shapes, axes and the like. */
+/* Weights that are read plain by operators which quantizers leave alone: recurrent networks, sums of products, tables of
+ * embeddings. Those that quantizers are placed on are found by their placement. */
+static bool reads_weight(const struct qb_node *n, int input)
+{
+	static const struct {
+		const char *type;
+		int first, last;
+	} readers[] = {{"LSTM", 1, 2}, {"GRU", 1, 2}, {"RNN", 1, 2}, {"Einsum", 0, 1 << 30}, {"Gather", 0, 0},
+		{"Conv", 1, 1}, {"ConvTranspose", 1, 1}, {"Gemm", 0, 1}, {"MatMul", 0, 1}};
+
+	for (size_t i = 0; i < QB_COUNT(readers); i++) {
+		if (!strcmp(n->type, readers[i].type)) {
+			return input >= readers[i].first && input <= readers[i].last;
+		}
+	}
+	return false;
+}
+
+/* The constant behind operators that only hand it on, in another shape or order. */
+static const struct qb_value *constant_behind(const struct qb_value *v)
+{
+	static const char *const views[] = {"Identity", "Cast", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze"};
+
+	while (v && !v->constant && v->producer && v->producer->inputs) {
+		size_t i = 0;
+
+		while (i < QB_COUNT(views) && strcmp(v->producer->type, views[i])) {
+			i++;
+		}
+		v = i < QB_COUNT(views) ? v->producer->input[0] : NULL;
+	}
+	return v && v->constant ? v : NULL;
+}
+
+/* is_weight [values]. A vector that is looked up or multiplied is arithmetic. */
+static void find_weights(const struct qb_graph *g, const struct qb_placement *p, bool *is_weight)
+{
+	for (int i = 0; i < g->values; i++) {
+		is_weight[i] = p->role[i] == QB_ROLE_WEIGHT;
+	}
+	for (int i = 0; i < g->nodes; i++) {
+		const struct qb_node *n = g->node[i];
+
+		for (int k = 0; k < n->inputs; k++) {
+			const struct qb_value *w = reads_weight(n, k) ? constant_behind(n->input[k]) : NULL;
+
+			if (w && w->constant->ndim > 1) {
+				is_weight[w->index] = true;
+			}
+		}
+	}
+}
+
+/* Not biases, running means, shapes and the constants of arithmetic. */
 static enum qb_err take_graph(struct qb_source *s, struct qb_errbuf *eb)
 {
 	const struct qb_graph *g = s->graph;
 	struct qb_placement *placement = NULL;
+	bool *is_weight = calloc((size_t)g->values + 1, sizeof(*is_weight));
 	enum qb_err err;
 
 	s->tensor = calloc((size_t)g->values + 1, sizeof(*s->tensor));
 	s->constant = calloc((size_t)g->values + 1, sizeof(*s->constant));
-	if (!s->tensor || !s->constant) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for the list of %d weights", g->values);
+	if (!s->tensor || !s->constant || !is_weight) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory for the list of %d weights", g->values);
+		goto out;
 	}
 	QB_TRY_OUT(qb_placement_create(&placement, g, eb));
+	find_weights(g, placement, is_weight);
 	for (int i = 0; i < g->values; i++) {
 		const struct qb_value *v = g->value[i];
 		const struct qb_tensor *c = v->constant;
 		struct qb_source_tensor *t = &s->tensor[s->count];
 
-		if (!c || !v->uses || !is_number(c->dtype)) {
+		if (!c || !is_weight[i] || !is_number(c->dtype)) {
 			continue;
 		}
 		*t = (struct qb_source_tensor){.name = v->name, .dtype = c->dtype, .ndim = c->ndim,
 			.elements = (int64_t)qb_tensor_size(c),
-			.axis = placement->role[i] == QB_ROLE_WEIGHT ? placement->weight_axis[i]
-				: c->ndim			     ? 0
-								     : -1};
+			.axis = placement->role[i] == QB_ROLE_WEIGHT ? placement->weight_axis[i] : 0};
 		memcpy(t->dim, c->dim, sizeof(t->dim));
 		t->skipped = why_skipped(c->dtype, t->elements);
 		s->constant[s->count++] = c;
 	}
 out:
+	free(is_weight);
 	qb_placement_destroy(&placement);
 	return err;
 }

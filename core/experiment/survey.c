@@ -13,47 +13,73 @@
 #include "core/base/size.h"
 #include "core/quant/observer.h"
 
-/* A chunk and its quantized copy stay in the second-level cache while every format passes over them. CHUNK is a
- * multiple of every block. */
+/* A chunk and its quantized copy stay in the second-level cache while every format passes over them. */
 enum { CHUNK = 32768, BATCH = 32, COMBOS_MAX = 3 * 64, CHANNELS_MAX = 1 << 20, GROUP = 64 };
 
-/* The tensor as [outer, channels, inner], cut into chunks of whole rows, or into chunks of a row that is longer. A
- * row is what one channel holds in one piece; where that is a single number, a row holds all channels. */
+/* The tensor as [outer, channels, inner], cut into chunks of whole lines, or into pieces of a line that is longer. A line
+ * runs along the innermost dimension, as blocks do. */
 struct geometry {
-	int64_t elements, outer, channels, inner, row;
-	int64_t chunks, rows_a_chunk, chunks_a_row;
+	int64_t elements, outer, channels, inner, line;
+	int64_t chunks, lines_a_chunk, chunks_a_line, piece;
 };
 
-static struct geometry geometry_of(const struct qb_source_tensor *t, int axis)
+static int64_t common_multiple(int64_t a, int64_t b)
 {
-	struct geometry g = {.elements = t->elements, .outer = 1, .channels = 1, .inner = 1};
+	int64_t x = a, y = b;
+
+	while (y) {
+		int64_t rest = x % y;
+
+		x = y;
+		y = rest;
+	}
+	return a / x * b;
+}
+
+/* Elements of a piece of a line: whole blocks of every format; 0 where none is that small. */
+static int64_t piece_of(const struct qb_survey_options *opt)
+{
+	int64_t blocks = opt->block;
+
+	for (int i = 0; i < opt->formats && blocks <= CHUNK; i++) {
+		blocks = opt->format[i].block ? common_multiple(blocks, opt->format[i].block) : blocks;
+	}
+	return CHUNK / blocks * blocks;
+}
+
+static struct geometry geometry_of(const struct qb_source_tensor *t, int axis,
+	const struct qb_survey_options *opt)
+{
+	struct geometry g = {.elements = t->elements, .outer = 1, .channels = 1, .inner = 1,
+		.line = t->ndim ? t->dim[t->ndim - 1] : 1, .piece = piece_of(opt)};
 
 	for (int i = 0; i < t->ndim; i++) {
 		*(i < axis ? &g.outer : i == axis ? &g.channels : &g.inner) *= t->dim[i];
 	}
-	g.row = g.inner > 1 ? g.inner : g.channels;
 	if (axis < 0) {
-		g.row = t->ndim ? t->dim[t->ndim - 1] : 1;
-		g.outer = g.elements / g.row;
-		g.inner = g.row;
+		g.outer = g.elements / g.line;
+		g.inner = g.line;
 	}
-	g.rows_a_chunk = g.row <= CHUNK ? CHUNK / g.row : 0;
-	g.chunks_a_row = (g.row + CHUNK - 1) / CHUNK;
-	g.chunks = g.rows_a_chunk ? (g.elements / g.row + g.rows_a_chunk - 1) / g.rows_a_chunk
-				  : g.elements / g.row * g.chunks_a_row;
+	g.lines_a_chunk = g.line <= CHUNK ? CHUNK / g.line : 0;
+	if (g.lines_a_chunk) {
+		g.chunks = (g.elements / g.line + g.lines_a_chunk - 1) / g.lines_a_chunk;
+	} else if (g.piece) {
+		g.chunks_a_line = (g.line + g.piece - 1) / g.piece;
+		g.chunks = g.elements / g.line * g.chunks_a_line;
+	}
 	return g;
 }
 
 static void chunk_at(const struct geometry *g, int64_t i, int64_t *first, int64_t *n)
 {
-	if (g->rows_a_chunk) {
-		*first = i * g->rows_a_chunk * g->row;
-		*n = QB_MIN(g->rows_a_chunk * g->row, g->elements - *first);
+	if (g->lines_a_chunk) {
+		*first = i * g->lines_a_chunk * g->line;
+		*n = QB_MIN(g->lines_a_chunk * g->line, g->elements - *first);
 	} else {
-		int64_t piece = i % g->chunks_a_row;
+		int64_t at = i % g->chunks_a_line * g->piece;
 
-		*first = i / g->chunks_a_row * g->row + piece * CHUNK;
-		*n = QB_MIN((int64_t)CHUNK, g->row - piece * CHUNK);
+		*first = i / g->chunks_a_line * g->line + at;
+		*n = QB_MIN(g->piece, g->line - at);
 	}
 }
 
@@ -432,12 +458,12 @@ static enum qb_err channel_quantizers(struct survey *s, struct qb_errbuf *eb)
 	return err;
 }
 
-/* Formats without blocks get float32 scales for groups of opt->block. */
+/* Formats without blocks get float32 scales for groups of opt->block, unless they are used without a scale. */
 static struct qb_format blocked(const struct qb_format *f, int block)
 {
 	struct qb_format b = *f;
 
-	if (!b.block) {
+	if (!b.block && b.real_scale) {
 		b.block = block;
 		b.block_scale = QB_SCALE_F32;
 	}
@@ -484,7 +510,7 @@ static void quantize(struct survey *s, int thread, int slot, int64_t first, int6
 {
 	float *y = s->scratch + (size_t)thread * CHUNK;
 	struct qb_qdq_sums *sums = s->slot_sums + (size_t)slot * (size_t)s->combos;
-	int64_t row = s->g.rows_a_chunk ? s->g.row : n;
+	int64_t line = s->g.lines_a_chunk ? s->g.line : n;
 
 	if (qb_observer_nonfinite(s->out->observer)) {
 		zero_nonfinite(x, n);
@@ -496,7 +522,7 @@ static void quantize(struct survey *s, int thread, int slot, int64_t first, int6
 		if (k->granularity == QB_PER_CHANNEL) {
 			measure_channels(s, &k->q, first, n, x, y, &sums[i]);
 		} else if (k->granularity == QB_PER_BLOCK) {
-			qb_qdq_measure(&k->q, x, NULL, y, n / row, 1, row, &sums[i]);
+			qb_qdq_measure(&k->q, x, NULL, y, n / line, 1, line, &sums[i]);
 		} else {
 			qb_qdq_measure(&k->q, x, NULL, y, 1, 1, n, &sums[i]);
 		}
@@ -529,12 +555,18 @@ static void plan_combos(struct survey *s)
 	}
 }
 
+/* With the scales that there are: the last block of a line may be short. */
 static double bits_of(const struct survey *s, const struct combo *k)
 {
 	const struct qb_format *f = &k->q.format;
-	double scales = f->block || !f->real_scale ? 0 : 32.0 * (double)k->q.channels;
+	double elements = (double)s->g.elements, scales = f->real_scale ? 32.0 * (double)k->q.channels : 0;
 
-	return qb_format_bits_per_value(f) + scales / (double)s->g.elements;
+	if (f->block) {
+		double one = (qb_format_bits_per_value(f) - f->bits) * f->block;
+
+		scales = one * (elements / (double)s->g.line) * (double)((s->g.line + f->block - 1) / f->block);
+	}
+	return f->bits + scales / elements;
 }
 
 static enum qb_err write_rows(struct survey *s, struct qb_errbuf *eb)
@@ -620,11 +652,16 @@ enum qb_err qb_survey_run(struct qb_survey *out, const struct qb_source *source,
 	s->t = qb_source_tensor(source, tensor);
 	s->opt = opt;
 	s->out = &result;
-	s->g = geometry_of(s->t, axis);
+	s->g = geometry_of(s->t, axis, opt);
 	s->channelled = axis >= 0 && s->t->ndim > 1 && s->g.channels > 1 &&
 		s->g.channels <= CHANNELS_MAX;
 	if (!s->channelled) {
-		s->g = geometry_of(s->t, -1);
+		s->g = geometry_of(s->t, -1, opt);
+	}
+	if (!s->g.chunks) {
+		err = qb_fail(eb, QB_EUNSUPPORTED, "%.100s: its lines of %lld elements hold no whole blocks of all formats at "
+			"once; survey formats of different groups apart", s->t->name, (long long)s->g.line);
+		goto out;
 	}
 	result.axis = s->channelled ? axis : -1;
 	result.channels = s->g.channels;

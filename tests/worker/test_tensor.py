@@ -8,6 +8,7 @@ import unittest
 
 import ml_dtypes
 import numpy as np
+import onnx
 from scipy import stats
 
 import worker
@@ -88,6 +89,76 @@ class Tensor(worker.Case):
         self.assertEqual(len(rows), 6)
         self.assertAlmostEqual(rows["per_channel", "int8"]["bits"], 8 + 32 * 70 / w.size)
         self.assertEqual(rows["per_block", "int8"]["bits"], 9)
+
+    def test_blocks__any_shape__run_along_the_innermost_dimension_alone(self):
+        def scaled(v, most, scale):
+            return np.where(most > 0, np.clip(np.rint(v / np.where(most > 0, scale, 1)), -127, 127) * scale, 0)
+
+        def blocked(x, block, scale_of):
+            """Each line in blocks of its own, the last one short."""
+            lines = x.reshape(-1, x.shape[-1]).astype(np.float64)
+            y = np.empty_like(lines)
+            for at in range(0, lines.shape[1], block):
+                v = lines[:, at:at + block]
+                most = np.abs(v).max(axis=1, keepdims=True)
+                y[:, at:at + block] = scaled(v, most, scale_of(most))
+            return lines, y
+
+        def mx(most):  # OCP MX: 2^(floor(log2 most) - 6), elements of 2^-6 steps
+            return 2.0 ** (np.floor(np.log2(np.where(most > 0, most, 1))) - 6)
+
+        def group(most):
+            return (most / 127).astype(np.float32).astype(np.float64)
+
+        for shape in ((50, 1), (1, 50), (7, 33), (100,), (3, 5, 7, 33), (2, 3, 4, 5), (4, 40000), (1, 3, 70001), (2, 33000, 3), (64, 3, 3, 3), (33000, 2)):
+            x = (self.rng.standard_normal(shape) * np.exp(self.rng.standard_normal(shape))).astype(np.float32)
+            np.save(self.path("w.npy"), x)
+            for axis in {0, len(shape) - 1}:
+                got = {(r["format"], r["granularity"]): r for r in self.survey(self.path("w.npy"), formats=["mxint8", "int8_g48", "int8_narrow"],
+                                                                               granularities=["per_block"], axis=axis, block=16)["rows"]}
+                for name, block, scale_of, bits in (("mxint8", 32, mx, 8), ("int8_g48", 48, group, 32), ("int8_narrow", 16, group, 32)):
+                    lines, y = blocked(x, block, scale_of)
+                    want = 10 * np.log10((lines ** 2).sum() / ((lines - y) ** 2).sum()) if np.any(lines != y) else None
+                    row = got[name, "per_block"]
+                    if want is None or want > 140:
+                        self.assertTrue(row["sqnr_db"] is None or row["sqnr_db"] > 120, (shape, name, row))
+                    else:
+                        self.assertAlmostEqual(row["sqnr_db"], want, delta=0.02, msg=(shape, axis, name))
+                    self.assertAlmostEqual(row["bits"], 8 + bits * -(-shape[-1] // block) / shape[-1], places=6)
+
+    def test_formats_without_a_scale__per_block__are_used_as_they_are(self):
+        x = self.rng.standard_normal((40, 100)).astype(np.float32) * np.float32(1e-6)
+        np.save(self.path("w.npy"), x)
+        formats = {"fp16": np.float16, "bf16": ml_dtypes.bfloat16, "fp8_e4m3_b7": None, "tf32": None}
+        rows = self.survey(self.path("w.npy"), formats=list(formats), range="mse")["rows"]
+        for name, dtype in formats.items():
+            same = [r for r in rows if r["format"] == name]
+            self.assertEqual(len(same), 3)
+            self.assertEqual(len({(round(r["sqnr_db"], 5), r["bits"]) for r in same}), 1, same)
+            if dtype:
+                y = x.astype(dtype).astype(np.float64)
+                self.assertAlmostEqual(same[0]["sqnr_db"], 10 * np.log10((x.astype(np.float64) ** 2).sum() / ((x - y) ** 2).sum()), delta=1e-3)
+                self.assertEqual(same[0]["bits"], 16)
+
+    def test_network__its_weights__and_no_other_constants(self):
+        f = onnx.TensorProto.FLOAT
+        c = {k: self.rng.standard_normal(s).astype(np.float32) for k, s in {
+            "conv": (4, 3, 3, 3), "bias": (4,), "scale": (4,), "shift": (4,), "mean": (4,), "gain": (1, 4, 1, 1), "turned": (16, 36), "fc": (16, 8),
+            "table": (10, 8), "slope": (4, 1, 1), "W": (1, 16, 8), "R": (1, 16, 4), "B": (1, 32)}.items()}
+        c["var"] = np.abs(self.rng.standard_normal(4)).astype(np.float32)
+        n = onnx.helper.make_node
+        nodes = [n("Conv", ["x", "conv", "bias"], ["a"]), n("BatchNormalization", ["a", "scale", "shift", "mean", "var"], ["b"]), n("Mul", ["b", "gain"], ["c"]),
+                 n("PRelu", ["c", "slope"], ["d"]), n("Flatten", ["d"], ["e"]), n("Transpose", ["turned"], ["t"], perm=[1, 0]), n("MatMul", ["e", "t"], ["g"]),
+                 n("MatMul", ["g", "fc"], ["h"]), n("Gather", ["table", "i"], ["j"]), n("Add", ["h", "j"], ["k"]), n("Unsqueeze", ["k", "zero"], ["l"]),
+                 n("LSTM", ["l", "W", "R", "B"], ["", "y"], hidden_size=4)]
+        graph = onnx.helper.make_graph(nodes, "g", [onnx.helper.make_tensor_value_info("x", f, ["N", 3, 5, 5]), onnx.helper.make_tensor_value_info("i", onnx.TensorProto.INT64, ["N"])],
+                                       [onnx.helper.make_tensor_value_info("y", f, None)],
+                                       [onnx.numpy_helper.from_array(v, k) for k, v in {**c, "zero": np.array([0])}.items()])
+        onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), self.path("m.onnx"))
+        r = worker.run({"type": "tensor", "model": self.path("m.onnx"), "formats": ["int8"]})[0]
+        self.assertEqual({t["name"] for t in r["tensors"]}, {"conv", "t", "fc", "table", "W", "R"})  # a turned constant is folded
+        self.assertEqual(r["skipped"], [])
+        self.assertEqual({t["name"]: t["axis"] for t in r["tensors"] if t["name"] in ("conv", "fc")}, {"conv": 0, "fc": 1})
 
     def test_statistics__each_dtype__equal_scipy(self):
         for dtype in (np.float32, np.float16, ml_dtypes.bfloat16):
