@@ -269,8 +269,11 @@ static enum qb_run_started place_inputs(struct qb_run *r, json_t *line, const js
 		placed = qb_workspace_place(r->folder, field, name, blob, &path, why, why_len);
 		free(blob);
 		if (placed == QB_INPUT_LOST) {
-			snprintf(why, why_len, "%s: the file of %s (%.200s) is gone from the server; upload the same file again, "
-				"which puts it back, then retry", field, text_of(in, "upload"), name);
+			char *lost = qb_format("%s: the file of %s (%.200s) cannot be read on the server: %s; upload the same file "
+				"again, which puts it back, then retry", field, text_of(in, "upload"), name, why);
+
+			snprintf(why, why_len, "%s", lost);
+			free(lost);
 		}
 		if (placed != QB_PLACED) {
 			break;

@@ -81,6 +81,12 @@ static bool copy(const char *from, const char *to)
 	return n == 0;
 }
 
+/* Another run would meet with the same; all else is wrong with this blob. */
+static bool host_error(int e)
+{
+	return e == ENOSPC || e == EDQUOT || e == EROFS || e == EMFILE || e == ENFILE || e == ENOMEM || e == EAGAIN;
+}
+
 enum qb_placed qb_workspace_place(const char *folder, const char *field, const char *name, const char *blob,
 	char **path, char *why, size_t why_len)
 {
@@ -91,9 +97,11 @@ enum qb_placed qb_workspace_place(const char *folder, const char *field, const c
 	if (make(inputs, why, why_len) && make(own, why, why_len)) {
 		if (link(blob, to) == 0 || (errno != ENOENT && copy(blob, to))) {
 			placed = QB_PLACED;
-		} else {
-			placed = errno == ENOENT ? QB_INPUT_LOST : QB_NO_PLACE;
+		} else if (host_error(errno)) {
 			failed(why, why_len, "an input cannot be put at", to);
+		} else {
+			placed = QB_INPUT_LOST;
+			snprintf(why, why_len, "%s", strerror(errno));
 		}
 	}
 	if (placed == QB_PLACED) {

@@ -12,7 +12,7 @@
 
 enum qb_placed {
 	QB_PLACED,
-	QB_INPUT_LOST, /* the blob is not there */
+	QB_INPUT_LOST, /* the blob is not there, or cannot be read: why says only that */
 	QB_NO_PLACE,   /* the disk, or the machine, has no room for it */
 };
 

@@ -136,6 +136,9 @@ static void place__no_blob__is_lost(void **unused)
 	assert_int_equal(qb_workspace_place(folder, "model", "n", "/nonexistent/blob", &path, why, sizeof(why)),
 		QB_INPUT_LOST);
 	assert_null(path);
+	assert_string_equal(why, "No such file or directory");
+	/* A folder in the blob's place cannot be linked, nor copied: not a fault of the machine. */
+	assert_int_equal(qb_workspace_place(folder, "data", "n", "/tmp", &path, why, sizeof(why)), QB_INPUT_LOST);
 	free(folder);
 }
 
