@@ -15,27 +15,28 @@ bool qb_density_init(struct qb_density *d, const struct qb_observer *o, const st
 	int first;
 	double width;
 	int bins = qb_observer_histogram(o, &first, &width, NULL, 0);
-	double *p = calloc((size_t)(bins + 1) * 4 + 2 * GRID_MAX, sizeof(*p));
+	struct qb_density_edge *edge = calloc((size_t)bins + 1, sizeof(*edge));
+	double *value = malloc(2 * GRID_MAX * sizeof(*value));
 
-	if (!p) {
+	if (!edge || !value) {
+		free(edge);
+		free(value);
 		return false;
 	}
-	*d = (struct qb_density){.first = first, .bins = bins, .width = width,
-		.zeros = (double)o->zeros, .edge = p, .m0 = p + bins + 1, .m1 = p + 2 * (bins + 1),
-		.m2 = p + 3 * (bins + 1), .value = p + 4 * (bins + 1), .format = f,
-		.clip_weight = 1};
+	*d = (struct qb_density){.first = first, .bins = bins, .width = width, .inverse = 1 / width,
+		.zeros = (double)o->zeros, .edge = edge, .value = value, .format = f, .clip_weight = 1};
 	d->scaled = d->value + GRID_MAX;
 	for (int i = 0; i <= bins; i++) {
-		d->edge[i] = fmin(fmax((first + i) * width, o->lo), o->hi);
+		d->edge[i].x = fmin(fmax((first + i) * width, o->lo), o->hi);
 	}
 	for (int i = 0; i < bins; i++) {
 		uint64_t n = qb__observer_bin(o, first + i + QB_OBSERVER_SIDE);
 		double c = (double)(first + i == 0 ? n - o->zeros : n);
-		double a = d->edge[i], b = d->edge[i + 1];
+		double a = d->edge[i].x, b = d->edge[i + 1].x;
 
-		d->m0[i + 1] = d->m0[i] + c;
-		d->m1[i + 1] = d->m1[i] + c * (a + b) / 2;
-		d->m2[i + 1] = d->m2[i] + c * (a * a + a * b + b * b) / 3;
+		d->edge[i + 1].m0 = d->edge[i].m0 + c;
+		d->edge[i + 1].m1 = d->edge[i].m1 + c * (a + b) / 2;
+		d->edge[i + 1].m2 = d->edge[i].m2 + c * (a * a + a * b + b * b) / 3;
 	}
 	if (f->bits <= 12) {
 		d->values = qb_format_values(f, d->value, GRID_MAX);
@@ -46,7 +47,9 @@ bool qb_density_init(struct qb_density *d, const struct qb_observer *o, const st
 void qb_density_fini(struct qb_density *d)
 {
 	free(d->edge);
+	free(d->value);
 	d->edge = NULL;
+	d->value = NULL;
 }
 
 struct moments {
@@ -55,21 +58,21 @@ struct moments {
 
 static inline __attribute__((always_inline)) struct moments below(const struct qb_density *d, double x)
 {
-	double at = x / d->width - d->first, a, b, n, t;
+	double at = x * d->inverse - d->first, a, b, n, t;
 	int i = at <= 0 ? 0 : at >= d->bins ? d->bins - 1 : (int)at;
 
-	a = d->edge[i];
-	b = d->edge[i + 1];
+	a = d->edge[i].x;
+	b = d->edge[i + 1].x;
 	if (x >= b) {
-		return (struct moments){d->m0[i + 1], d->m1[i + 1], d->m2[i + 1]};
+		return (struct moments){d->edge[i + 1].m0, d->edge[i + 1].m1, d->edge[i + 1].m2};
 	}
 	if (x <= a) {
-		return (struct moments){d->m0[i], d->m1[i], d->m2[i]};
+		return (struct moments){d->edge[i].m0, d->edge[i].m1, d->edge[i].m2};
 	}
-	t = (x - a) / (b - a);
-	n = (d->m0[i + 1] - d->m0[i]) * t;
-	return (struct moments){d->m0[i] + n, d->m1[i] + n * (a + x) / 2,
-		d->m2[i] + n * (a * a + a * x + x * x) / 3};
+	t = b - a == d->width ? (x - a) * d->inverse : (x - a) / (b - a);
+	n = (d->edge[i + 1].m0 - d->edge[i].m0) * t;
+	return (struct moments){d->edge[i].m0 + n, d->edge[i].m1 + n * (a + x) / 2,
+		d->edge[i].m2 + n * (a * a + a * x + x * x) / 3};
 }
 
 void qb_density_below(void *density, double x, double *count, double *sum)
@@ -95,7 +98,7 @@ static inline __attribute__((always_inline)) void add_cell(struct qb_fit *f, con
 static void add_clipped(const struct qb_density *d, struct qb_fit *f, double lo, double hi, double weight)
 {
 	struct moments none = {0, 0, 0}, at_lo = below(d, lo), at_hi = below(d, hi);
-	struct moments all = {d->m0[d->bins], d->m1[d->bins], d->m2[d->bins]};
+	struct moments all = {d->edge[d->bins].m0, d->edge[d->bins].m1, d->edge[d->bins].m2};
 	struct qb_fit cut = {0, 0, 0};
 
 	add_cell(&cut, &none, &at_lo, lo, weight);
@@ -115,19 +118,32 @@ static struct qb_fit wide_fit(const struct qb_density *d, double step, double lo
 	return f;
 }
 
+static double nearest_to_zero(const struct qb_density *d)
+{
+	int from = 0, to = d->values - 1;
+
+	while (from < to) {
+		int i = (from + to) / 2;
+
+		if (d->scaled[i] + d->scaled[i + 1] < 0) {
+			from = i + 1;
+		} else {
+			to = i;
+		}
+	}
+	return d->scaled[from];
+}
+
 /* Cells that no element falls into have no error: the walk begins and ends where the data does. */
 static struct qb_fit grid_fit(const struct qb_density *d)
 {
-	const double *g = d->scaled, first = d->edge[0], last = d->edge[d->bins];
-	struct moments from = {0, 0, 0}, to, all = {d->m0[d->bins], d->m1[d->bins], d->m2[d->bins]};
+	const double *g = d->scaled, first = d->edge[0].x, last = d->edge[d->bins].x;
+	struct moments from = {0, 0, 0}, to, all = {d->edge[d->bins].m0, d->edge[d->bins].m1, d->edge[d->bins].m2};
 	struct qb_fit f = {0, 0, 0};
-	double zero = INFINITY;
+	double zero = d->zeros > 0 ? nearest_to_zero(d) : 0;
 	int i = 0;
 
-	for (int k = 0; k < d->values; k++) {
-		zero = g[k] * g[k] < zero ? g[k] * g[k] : zero;
-	}
-	f.noise = f.cross = f.power = zero * d->zeros;
+	f.noise = f.cross = f.power = zero * zero * d->zeros;
 	while (i + 1 < d->values && (g[i] + g[i + 1]) / 2 <= first) {
 		i++;
 	}
@@ -175,7 +191,7 @@ double qb_density_error(void *density, float lo, float hi)
 
 static double bin_count(const struct qb_density *d, int i)
 {
-	return d->m0[i + 1] - d->m0[i];
+	return d->edge[i + 1].m0 - d->edge[i].m0;
 }
 
 static double bin_middle(const struct qb_density *d, int i)
@@ -203,10 +219,10 @@ static double plogp(const struct qb_density *d, int i, int from, int to, double 
 {
 	*p = bin_count(d, i);
 	if (i == from) {
-		*p += d->m0[from];
+		*p += d->edge[from].m0;
 	}
 	if (i == to - 1) {
-		*p += d->m0[d->bins] - d->m0[to];
+		*p += d->edge[d->bins].m0 - d->edge[to].m0;
 	}
 	return *p > 0 ? *p * log(*p) : 0;
 }
@@ -214,7 +230,7 @@ static double plogp(const struct qb_density *d, int i, int from, int to, double 
 double qb_density_divergence(void *density, float lo, float hi)
 {
 	struct qb_density *d = density;
-	double total = d->m0[d->bins], kept, sum = 0;
+	double total = d->edge[d->bins].m0, kept, sum = 0;
 	float scale;
 	int32_t zero;
 	int from, to;
@@ -224,7 +240,7 @@ double qb_density_divergence(void *density, float lo, float hi)
 	}
 	place_grid(d, (double)scale, zero);
 	kept_bins(d, &from, &to);
-	kept = from < to ? d->m0[to] - d->m0[from] : 0;
+	kept = from < to ? d->edge[to].m0 - d->edge[from].m0 : 0;
 	if (!(kept > 0)) {
 		return INFINITY;
 	}
@@ -254,28 +270,28 @@ double qb_density_divergence(void *density, float lo, float hi)
 /* x below which the share q of what was seen lies. */
 double qb_density_quantile(const struct qb_density *d, double q)
 {
-	double n = d->m0[d->bins] + d->zeros, want = q * n, negative = 0;
+	double n = d->edge[d->bins].m0 + d->zeros, want = q * n, negative = 0;
 	int i;
 
-	for (i = 0; i < d->bins && d->edge[i + 1] <= 0; i++) {
-		negative = d->m0[i + 1];
+	for (i = 0; i < d->bins && d->edge[i + 1].x <= 0; i++) {
+		negative = d->edge[i + 1].m0;
 	}
 	if (want >= negative && want <= negative + d->zeros && d->zeros > 0) {
 		return 0;
 	}
 	want -= want > negative ? d->zeros : 0;
-	for (i = 0; i + 1 < d->bins && d->m0[i + 1] < want; i++) {
+	for (i = 0; i + 1 < d->bins && d->edge[i + 1].m0 < want; i++) {
 		;
 	}
-	n = d->m0[i + 1] - d->m0[i];
-	return n > 0 ? d->edge[i] + (d->edge[i + 1] - d->edge[i]) * fmin((want - d->m0[i]) / n, 1)
-		     : d->edge[i];
+	n = d->edge[i + 1].m0 - d->edge[i].m0;
+	return n > 0 ? d->edge[i].x + (d->edge[i + 1].x - d->edge[i].x) * fmin((want - d->edge[i].m0) / n, 1)
+		     : d->edge[i].x;
 }
 
 /* c with the share q of |x| below it, by halving. */
 double qb_density_abs_quantile(const struct qb_density *d, double q, double most)
 {
-	double n = d->m0[d->bins] + d->zeros, a = 0, b = most;
+	double n = d->edge[d->bins].m0 + d->zeros, a = 0, b = most;
 
 	for (int i = 0; i < 60; i++) {
 		double m = (a + b) / 2;

@@ -9,12 +9,16 @@
 #include "core/quant/kernels.h"
 #include "core/quant/range.h"
 
+/* An end of a bin, and sums of 1, x, x^2 below it; zeros apart. Together, for a search reads them here and there. */
+struct qb_density_edge {
+	double x, m0, m1, m2;
+};
+
 struct qb_density {
 	int first, bins;
-	double width;
+	double width, inverse; /* of a bin, a power of two; 1 / width */
 	double zeros;
-	double *edge;          /* [bins + 1]; the outermost are the minimum and the maximum */
-	double *m0, *m1, *m2;  /* [bins + 1]: sums of 1, x, x^2 below edge[i]; zeros apart */
+	struct qb_density_edge *edge; /* [bins + 1]; the outermost are the minimum and the maximum */
 	const struct qb_format *format;
 	double *value, *scaled; /* the format's grid, ascending, and under the range at hand */
 	int values;             /* 0: finer than the bins */

@@ -136,10 +136,10 @@ static double clip_weight(enum qb_range_method m)
 /* Where many elements are equal, as those that are clipped at 6 are, the noise has the valleys of few. */
 static double density_peers(const struct qb_density *d, double most)
 {
-	const double all = d->m2[d->bins], much = all / 64;
+	const double all = d->edge[d->bins].m2, much = all / 64;
 
 	for (int i = 0; i < d->bins; i++) {
-		if (d->m2[i + 1] - d->m2[i] > much) {
+		if (d->edge[i + 1].m2 - d->edge[i].m2 > much) {
 			return 1;
 		}
 	}

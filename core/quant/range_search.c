@@ -7,7 +7,7 @@
 
 /* Where few elements make the error, it has a kink wherever one of them changes its code, and many valleys: the scan is as
  * fine as the grid, and each point stands for the best scale of the codes at hand. The deepest valleys are narrowed abreast. */
-enum { LANES = QB_RANGE_LANES, VALLEYS = 3, NARROWER = LANES / VALLEYS, ROUNDS = 5 };
+enum { LANES = QB_RANGE_LANES, VALLEYS = 3, NARROWER = LANES / VALLEYS, ROUNDS = 5, ROUNDS_SMOOTH = 3 };
 enum { POINTS_LEAST = 16, POINTS_MOST = 128 };
 /* More elements than these average their kinks out, and the more the smoother. */
 enum { FEWEST = 32, FEW = 1024, MANY = 16384 };
@@ -256,13 +256,13 @@ static void scan(struct search *s, double from, double to, double ratio, struct 
 
 /* Narrows the brackets, a step to each side, around the valleys' floors, to a third each round: the best scale of a floor's codes
  * and four between the ends. */
-static void refine(struct search *s, struct valleys *v, double ratio)
+static void refine(struct search *s, struct valleys *v, double ratio, int rounds)
 {
 	static const double between[NARROWER] = {0, -2.0 / 3, -1.0 / 3, 1.0 / 3, 2.0 / 3};
 	struct point point[LANES];
 	double scale[LANES];
 
-	for (int round = 0; round < ROUNDS; round++, ratio = cbrt(ratio)) {
+	for (int round = 0; round < rounds; round++, ratio = cbrt(ratio)) {
 		for (int i = 0; i < v->count * NARROWER; i++) {
 			const struct point *p = &v->kept[i / NARROWER];
 
@@ -292,7 +292,7 @@ void qb__range_search(const struct qb_range_problem *p, double *scale, double *z
 	}
 	scan(&s, from, to, ratio, &v);
 	if (v.count && s.best > 0) {
-		refine(&s, &v, ratio);
+		refine(&s, &v, ratio, p->peers > FEW ? ROUNDS_SMOOTH : ROUNDS);
 	}
 	*scale = s.best_scale;
 	*zero = s.best_zero;
