@@ -312,12 +312,12 @@ static enum qb_err import_bytes(struct qb_graph **out, struct qb_model_file *fil
 	im.model = (const Onnx__ModelProto *)message;
 	im.g = qb_graph_create();
 	err = im.g ? import_graph(&im) : qb__import_no_memory(&im);
+	qb__import_functions_fini(&im); /* they lie in the graph's arena */
 	if (err == QB_OK) {
 		*out = im.g;
 	} else {
 		qb_graph_destroy(&im.g);
 	}
-	qb__import_functions_fini(&im);
 	qb_names_fini(&im.taken);
 	qb_names_fini(&im.unknown_types);
 	qb__wire_free(message);

@@ -591,11 +591,13 @@ export interface components {
             inputs: components["schemas"]["Array"][];
             outputs: components["schemas"]["Array"][];
             parameters?: number;
-            /** @description multiply-accumulates of one sample */
+            /** @description multiply-accumulates of one sample; absent where shapes wait for the data */
             macs?: number;
             operators?: {
                 [key: string]: number;
             };
+            /** @description what is changed in the network before it runs */
+            notes?: string[];
         };
         DataInspection: {
             /** @constant */
@@ -849,6 +851,8 @@ export interface components {
             data?: string;
             metric_name?: string;
             samples?: number;
+            /** @description what was changed in the network before it ran */
+            notes?: string[];
             calibration_samples?: number;
             /** @description they lie evenly in the data; false: they are its first. Absent in results of 0.1 */
             calibration_spread?: boolean;
@@ -924,6 +928,8 @@ export interface components {
             scheme: string;
             /** @description on which every layer is tried */
             samples: number;
+            /** @description what was changed in the network before it ran */
+            notes?: string[];
             calibration_samples?: number;
             /** @description they lie evenly in the data; false: they are its first. Absent in results of 0.1 */
             calibration_spread?: boolean;
