@@ -3,6 +3,7 @@ bin_PROGRAMS += quantbench
 quantbench_SOURCES = \
 	common/beside.c common/beside.h \
 	common/json_text.c common/json_text.h \
+	common/result_csv.c common/result_csv.h \
 	cli/cli.h \
 	cli/explain.c cli/explain.h \
 	cli/http.c cli/http.h \

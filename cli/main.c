@@ -34,7 +34,7 @@ static const struct cli_command commands[] = {
 	{"compare", SERVER, "ID ID...", "networks by formats, from several jobs", 1, 100,
 		cli_compare},
 	{"formats", SERVER, "[NAME]", "number formats, or everything about one", 0, 1, cli_formats},
-	{"run", JOB "jtoh", "[JOB.json | -]", "do a job here, with no server", 0, 1, cli_run},
+	{"run", JOB "jctoh", "[JOB.json | -]", "do a job here, with no server", 0, 1, cli_run},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

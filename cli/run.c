@@ -19,6 +19,7 @@
 #include "cli/results.h"
 #include "common/beside.h"
 #include "common/json_text.h"
+#include "common/result_csv.h"
 
 /* What the worker has after SIGTERM. */
 enum { GRACE_SECONDS = 2 };
@@ -251,7 +252,12 @@ static enum cli_exit run(const struct cli *cli, json_t *job)
 		}
 		code = verdict(status, &o);
 	}
-	if (code == CLI_OK && cli->opt['j']) {
+	if (code == CLI_OK && cli->opt['c']) {
+		char *csv = qb_result_csv(o.result, &(size_t){0});
+
+		fputs(csv ? csv : "", stdout);
+		free(csv);
+	} else if (code == CLI_OK && cli->opt['j']) {
 		cli_print_json(o.result);
 	} else if (code == CLI_OK) {
 		cli_results_print(o.result, stdout);

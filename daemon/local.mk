@@ -3,6 +3,7 @@ sbin_PROGRAMS += quantbenchd
 quantbenchd_SOURCES = \
 	common/beside.c common/beside.h \
 	common/json_text.c common/json_text.h \
+	common/result_csv.c common/result_csv.h \
 	daemon/blobs.c daemon/blobs.h \
 	daemon/dispatcher.c daemon/dispatcher.h \
 	daemon/engine.c daemon/engine.h \

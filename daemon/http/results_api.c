@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/result_csv.h"
 #include "daemon/http/http.h"
 #include "daemon/store.h"
 
@@ -57,135 +58,17 @@ enum MHD_Result qb__results_get(struct qb_request *rq)
 	return result ? qb_reply_json(rq, 200, result) : qb_reply_problem(rq, &p);
 }
 
-static void csv_value(FILE *f, const json_t *v)
-{
-	const char *s = json_string_value(v);
-
-	if (s) {
-		bool quoted = s[strcspn(s, ",\"\r\n")] != '\0';
-
-		quoted ? fputc('"', f) : 0;
-		for (; *s; s++) {
-			*s == '"' ? fputs("\"\"", f) : fputc(*s, f);
-		}
-		quoted ? fputc('"', f) : 0;
-	} else if (json_is_integer(v)) {
-		fprintf(f, "%lld", (long long)json_integer_value(v));
-	} else if (json_is_real(v)) {
-		fprintf(f, "%.17g", json_real_value(v));
-	} else if (json_is_boolean(v)) {
-		fputs(json_is_true(v) ? "true" : "false", f);
-	}
-}
-
-/* A field of a field is named with a point: latency.p50_ns. */
-static const json_t *at(const json_t *row, const char *path)
-{
-	const char *dot = strchr(path, '.');
-	char key[128];
-
-	if (json_object_get(row, path) || !dot) {
-		return json_object_get(row, path);
-	}
-	snprintf(key, sizeof(key), "%.*s", (int)(dot - path), path);
-	return at(json_object_get(row, key), dot + 1);
-}
-
-static void csv_row(FILE *f, const json_t *row, const json_t *columns)
-{
-	const json_t *c;
-	size_t i;
-
-	json_array_foreach(columns, i, c) {
-		i ? fputc(',', f) : 0;
-		csv_value(f, at(row, json_string_value(c)));
-	}
-	fputs("\r\n", f);
-}
-
-static void add_columns(json_t *columns, json_t *seen, const char *prefix, json_t *row)
-{
-	const char *key;
-	json_t *v;
-
-	json_object_foreach(row, key, v) {
-		char name[256];
-
-		snprintf(name, sizeof(name), "%.100s%s%.100s", prefix, *prefix ? "." : "", key);
-		if (json_is_object(v) && !*prefix) {
-			add_columns(columns, seen, key, v);
-		} else if (!json_is_array(v) && !json_is_object(v) && !json_object_get(seen, name)) {
-			json_object_set_new(seen, name, json_true());
-			json_array_append_new(columns, json_string(name));
-		}
-	}
-}
-
-static json_t *ptq_columns(void)
-{
-	static const char *const names[] = {"scheme", "metric", "delta", "delta_low", "delta_high", "best", "output_sqnr_db", "size_bytes",
-		"latency.execution", "latency.threads", "latency.p50_ns", "latency.p90_ns", "latency.p99_ns",
-		"latency.mean_ns", "latency.min_ns", "latency.stddev_ns", "latency.count"};
-	json_t *columns = json_array();
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		json_array_append_new(columns, json_string(names[i]));
-	}
-	return columns;
-}
-
-/* ptq: the float network and one line a scheme; else the rows. */
-static json_t *table_of(const json_t *result, json_t **columns)
-{
-	json_t *rows = json_array(), *seen = json_object(), *row;
-	size_t i;
-
-	if (json_is_array(json_object_get(result, "schemes"))) {
-		row = json_deep_copy(json_object_get(result, "float"));
-		if (json_is_object(row)) {
-			json_object_set_new(row, "scheme", json_string("float"));
-			json_array_append(rows, row);
-		}
-		json_decref(row);
-		json_array_extend(rows, json_object_get(result, "schemes"));
-		*columns = ptq_columns();
-	} else {
-		json_array_extend(rows, json_object_get(result, "rows"));
-		*columns = json_array();
-		json_array_foreach(rows, i, row) {
-			add_columns(*columns, seen, "", row);
-		}
-	}
-	json_decref(seen);
-	return rows;
-}
-
 enum MHD_Result qb__results_csv(struct qb_request *rq)
 {
 	struct qb_problem p = {0};
-	json_t *result = load(rq, &p), *rows, *columns, *v;
-	char *text = NULL;
-	size_t len = 0, i;
-	FILE *f;
+	json_t *result = load(rq, &p);
+	char *text;
+	size_t len = 0;
 
 	if (!result) {
 		return qb_reply_problem(rq, &p);
 	}
-	rows = table_of(result, &columns);
-	f = open_memstream(&text, &len);
-	if (f) {
-		json_array_foreach(columns, i, v) {
-			i ? fputc(',', f) : 0;
-			csv_value(f, v);
-		}
-		fputs("\r\n", f);
-		json_array_foreach(rows, i, v) {
-			csv_row(f, v, columns);
-		}
-		fclose(f);
-	}
-	json_decref(rows);
-	json_decref(columns);
+	text = qb_result_csv(result, &len);
 	json_decref(result);
 	return text ? qb_reply_text(rq, 200, "text/csv; charset=utf-8", text, len) : MHD_NO;
 }
