@@ -29,16 +29,18 @@ static int64_t count_in(char *take_path, const char *word)
 	return found;
 }
 
-/* The path of our group in version 2's hierarchy, whose line begins with "0::". */
-static char *group(const char *proc_root)
+/* The path of our group in the hierarchy that its line names, such as ":memory:". */
+static char *group(const char *proc_root, const char *hierarchy)
 {
 	char *path = qb_format("%s/proc/self/cgroup", proc_root), line[1024], *found = NULL;
 	FILE *f = fopen(path, "re");
 
 	while (f && !found && fgets(line, sizeof(line), f)) {
-		if (!strncmp(line, "0::/", 4)) {
+		char *at = strstr(line, hierarchy);
+
+		if (at && strchr(line, ':') == at) {
 			line[strcspn(line, "\n")] = '\0';
-			found = strdup(line + 3);
+			found = strdup(at + strlen(hierarchy));
 		}
 	}
 	if (f) {
@@ -48,11 +50,22 @@ static char *group(const char *proc_root)
 	return found;
 }
 
-int64_t qb_oom_kills(const char *proc_root, const char *cgroup_root)
+static int64_t count_of_group(const char *proc_root, const char *cgroup_root, const char *hierarchy, const char *folder,
+	const char *file)
 {
-	char *own = group(proc_root);
-	int64_t n = own ? count_in(qb_format("%s/sys/fs/cgroup%s/memory.events", cgroup_root, own), "oom_kill") : -1;
+	char *own = group(proc_root, hierarchy);
+	int64_t n = own ? count_in(qb_format("%s/sys/fs/cgroup%s%s/%s", cgroup_root, folder, own, file), "oom_kill") : -1;
 
 	free(own);
+	return n;
+}
+
+int64_t qb_oom_kills(const char *proc_root, const char *cgroup_root)
+{
+	int64_t n = count_of_group(proc_root, cgroup_root, "::", "", "memory.events");
+
+	if (n < 0) {
+		n = count_of_group(proc_root, cgroup_root, ":memory:", "/memory", "memory.oom_control");
+	}
 	return n >= 0 ? n : count_in(qb_format("%s/proc/vmstat", proc_root), "oom_kill");
 }

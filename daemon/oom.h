@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-/* Of our control group (memory.events, which counts kills by any kind of shortage), or where there is none of the whole
- * machine (/proc/vmstat). -1 where the kernel does not tell. Both arguments are "" except in tests. */
+/* Of our control group (memory.events, or memory.oom_control of version 1: both count kills by any kind of shortage), or
+ * where there is none of the whole machine (/proc/vmstat). -1 where the kernel does not tell. Both arguments are "" except in tests. */
 int64_t qb_oom_kills(const char *proc_root, const char *cgroup_root);
 
 #endif

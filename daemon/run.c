@@ -20,7 +20,7 @@
 #include "daemon/workspace.h"
 
 /* An event line is short, a result may hold every tensor of 64 schemes. */
-enum { LINE_MAX_BYTES = 64 << 20, INVALID_LOGGED = 5, GRACE_MS = 2000 };
+enum { LINE_MAX_BYTES = 64 << 20, INVALID_LOGGED = 5, GRACE_MS = 2000, OOM_LOOK_S = 5 };
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -80,6 +80,17 @@ static void take_event(struct qb_run *r, json_t *e)
 	}
 }
 
+/* Kills that the kernel counted long before a worker dies were others'. */
+static void look_at_memory(struct qb_run *r)
+{
+	double now = qb_seconds();
+
+	if (now - r->oom_looked >= OOM_LOOK_S) {
+		r->oom_kills = qb_oom_kills("", "");
+		r->oom_looked = now;
+	}
+}
+
 static void on_line(void *arg, char *line, size_t len)
 {
 	struct qb_run *r = arg;
@@ -87,6 +98,7 @@ static void on_line(void *arg, char *line, size_t len)
 	bool first = r->active == 0;
 
 	r->active = qb_seconds();
+	look_at_memory(r);
 	if (first) {
 		r->changed(r->arg, r);
 	}
@@ -364,7 +376,7 @@ void qb_run_begin(struct qb_run *r)
 		qb_worker_say(r->worker, r->line ? r->line : "");
 		set_clock(r);
 	}
-	r->oom_kills = qb_oom_kills("", "");
+	look_at_memory(r);
 	free(r->line);
 	r->line = NULL;
 }

@@ -29,7 +29,8 @@ struct qb_run {
 	int64_t turn;           /* of its exclusive time, given by the receiver */
 	double active;          /* when it last showed a sign of life */
 	int64_t ticks;          /* of processor time, at the last look */
-	int64_t oom_kills;      /* the kernel's count when it began */
+	int64_t oom_kills;      /* the kernel's count, taken at oom_looked */
+	double oom_looked;
 	int attempts;           /* the receiver's, as is serial */
 	int64_t serial;
 	struct qb_record record;

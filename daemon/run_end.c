@@ -51,8 +51,8 @@ static void word_kill(const struct qb_run *r, char *out, size_t size)
 			"or give the server more memory");
 		return;
 	}
-	snprintf(out, size, " from outside: %s; retry it", kills < 0 ? "the kernel does not tell whether memory ran out"
-		: "neither its limits nor a lack of memory ended it, so somebody else did");
+	snprintf(out, size, " from outside: %s; retry it", kills < 0 ? "the kernel does not tell by whom"
+		: "not by the kernel, so somebody sent it");
 }
 
 static void word_signal(const struct qb_run *r, int sig, char *out, size_t size)

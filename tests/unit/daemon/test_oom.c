@@ -38,7 +38,7 @@ static void put(const char *path, const char *text)
 static int prepare(void **unused)
 {
 	static const char *const folders[] = {"/proc", "/proc/self", "/sys", "/sys/fs", "/sys/fs/cgroup",
-		"/sys/fs/cgroup/lab.slice"};
+		"/sys/fs/cgroup/lab.slice", "/sys/fs/cgroup/memory", "/sys/fs/cgroup/memory/lab"};
 
 	(void)unused;
 	if (!mkdtemp(root)) {
@@ -72,6 +72,15 @@ static void oom_kills__own_group__its_count(void **unused)
 	assert_int_equal(qb_oom_kills(root, root), 3);
 }
 
+static void oom_kills__group_of_version_1__its_count(void **unused)
+{
+	(void)unused;
+	put("/proc/self/cgroup", "9:name=systemd:/\n4:memory:/lab\n1:cpu:/\n0::/\n");
+	put("/proc/vmstat", "oom_kill 70\n");
+	put("/sys/fs/cgroup/memory/lab/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n");
+	assert_int_equal(qb_oom_kills(root, root), 5);
+}
+
 static void oom_kills__root_group__count_of_the_machine(void **unused)
 {
 	(void)unused;
@@ -85,6 +94,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(oom_kills__nothing_to_read__is_unknown),
 		cmocka_unit_test(oom_kills__own_group__its_count),
+		cmocka_unit_test(oom_kills__group_of_version_1__its_count),
 		cmocka_unit_test(oom_kills__root_group__count_of_the_machine),
 	};
 
