@@ -2,6 +2,7 @@
  *
  * Every pass keeps the network's function: the same inputs through the operators' plain C before and after.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -496,6 +497,70 @@ static void fuse_pad__anything_else__stays(void **state)
 	finish(&b, check_same(&b, 2));
 }
 
+/* x [N,2,5,6] -> Pad by value -> two MaxPools of 3 x 3 that add up. */
+static void build_pooled(struct model_builder *b, float value, int64_t width)
+{
+	const int64_t pads[8] = { 0, 0, 1, width, 0, 0, 2, 0 };
+
+	mb_init(b, 13);
+	mb_input(b, "x", F32, 4, (int64_t[]){ MB_BATCH, 2, 5, 6 });
+	mb_initializer(b, "pads", I64, 1, (int64_t[]){ 8 }, pads, sizeof(pads));
+	mb_initializer(b, "value", F32, 0, NULL, &value, sizeof(value));
+	mb_node(b, "Pad", "pad", "x,pads,value", "p");
+	mb_attr_ints(b, mb_node(b, "MaxPool", "a", "p", "u"), "kernel_shape", 2, (int64_t[]){ 3, 3 });
+	mb_attr_ints(b, mb_node(b, "MaxPool", "b", "p", "v"), "kernel_shape", 2, (int64_t[]){ 3, 3 });
+	mb_node(b, "Add", "sum", "u,v", "y");
+	mb_output(b, "y", F32, -1, NULL);
+}
+
+static void fuse_pad__lowest_numbers__are_the_pools(void **state)
+{
+	struct model_builder b;
+
+	(void)state;
+	build_pooled(&b, -INFINITY, 2);
+	finish(&b, check_same(&b, 3));
+	build_pooled(&b, -65504, 2);
+	finish(&b, check_same(&b, 3));
+	build_pooled(&b, -1, 2);
+	finish(&b, check_same(&b, 4));
+	/* A window may lie outside altogether. */
+	build_pooled(&b, -65504, 3);
+	finish(&b, check_same(&b, 4));
+}
+
+/* w is a weight twice, a bias and an operand; s a bias twice. */
+static void separate_constants__each_use__has_its_value(void **state)
+{
+	struct model_builder b;
+	struct qb_graph *g;
+
+	(void)state;
+	mb_init(&b, 13);
+	mb_input(&b, "x", F32, 2, (int64_t[]){ MB_BATCH, 4 });
+	constant(&b, "w", 2, (int64_t[]){ 4, 4 }, 0);
+	constant(&b, "s", 1, (int64_t[]){ 4 }, 0);
+	mb_node(&b, "Gemm", "one", "x,w,s", "a");
+	mb_attr_int(&b, mb_node(&b, "Gemm", "two", "a,w,s", "b"), "transB", 1);
+	mb_node(&b, "Gemm", "three", "w,b,w", "c");
+	mb_node(&b, "Mul", "four", "c,w", "y");
+	mb_output(&b, "y", F32, -1, NULL);
+	g = import(&b);
+	if (qb_graph_prepare(g, NULL) != QB_OK) {
+		fail();
+	}
+	assert_ptr_equal(g->node[0]->input[1], g->node[1]->input[1]);
+	assert_ptr_equal(g->node[0]->input[1], g->node[2]->input[0]);
+	assert_ptr_not_equal(g->node[0]->input[2], g->node[1]->input[2]);
+	assert_ptr_not_equal(g->node[2]->input[2], g->node[2]->input[0]);
+	assert_ptr_not_equal(g->node[3]->input[1], g->node[2]->input[0]);
+	assert_ptr_equal(g->node[3]->input[1]->constant, g->node[2]->input[0]->constant);
+	for (int i = 0; i < g->values; i++) {
+		assert_int_equal(qb_graph_find(g, g->value[i]->name, g->values), i);
+	}
+	finish(&b, g);
+}
+
 static void simplify__nodes_that_do_nothing__are_gone(void **state)
 {
 	struct model_builder b;
@@ -588,6 +653,8 @@ int main(void)
 		cmocka_unit_test(fuse_activations__add_used_twice__stays),
 		cmocka_unit_test(fuse_pad__zeros_around_the_image__are_the_convs),
 		cmocka_unit_test(fuse_pad__anything_else__stays),
+		cmocka_unit_test(fuse_pad__lowest_numbers__are_the_pools),
+		cmocka_unit_test(separate_constants__each_use__has_its_value),
 		cmocka_unit_test(simplify__nodes_that_do_nothing__are_gone),
 		cmocka_unit_test(simplify__input_to_output__keeps_a_node),
 		cmocka_unit_test(simplify__one_value_under_two_names__keeps_both),
