@@ -71,7 +71,7 @@ static void write_scalar(FILE *f, const json_t *v)
 	} else if (json_is_integer(v)) {
 		fprintf(f, "%lld", (long long)json_integer_value(v));
 	} else if (json_is_real(v)) {
-		for (int digits = 1; digits <= 17; digits++) {
+		for (int digits = 15; digits <= 17; digits++) { /* %g cuts zeros, but writes 90 as 9e+01 in one digit */
 			snprintf(text, sizeof(text), "%.*g", digits, json_real_value(v));
 			if (strtod(text, NULL) == json_real_value(v)) {
 				break;

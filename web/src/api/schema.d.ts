@@ -955,6 +955,15 @@ export interface components {
                 kind: "weight" | "activation";
                 layer: string;
                 format: string;
+                bits?: number;
+                /** @description as range, scale, symmetric, group_size and percentile: what the tensor's quantizer follows, as of SchemePart */
+                granularity?: string | null;
+                range?: string | null;
+                /** @enum {unknown} */
+                scale?: "real" | "power_of_two" | null;
+                symmetric?: boolean;
+                group_size?: number;
+                percentile?: number;
                 sqnr_db: components["schemas"]["Number"];
                 /** @description no error at all, which in dB is infinite: sqnr_db is null then */
                 exact: boolean;
