@@ -75,12 +75,18 @@ static enum qb_err write_qdq(const struct qb_job *job, const struct qb_sweep *s,
 	const char *name, struct qb_errbuf *eb)
 {
 	const struct qb_variant *v = qb_sweep_variant(s, i);
+	const struct qb_quantization *q = qb_sweep_quantization(s, i);
+	/* A rewritten network is that of the data's dimensions alone. */
+	const struct qb_graph *model = v->model, *open = v->own ? NULL : v->model->open;
 	struct qb_graph *g = NULL;
 	char path[4096];
 	enum qb_err err;
 
 	QB_TRY(path_of(path, sizeof(path), job, name, eb));
-	QB_TRY(qb_qdq_graph(&g, v->model, v->network->graph, qb_sweep_quantization(s, i), eb));
+	if (open && qb_qdq_fits(open, v->network->graph, q)) {
+		model = open;
+	}
+	QB_TRY(qb_qdq_graph(&g, model, v->network->graph, q, eb));
 	err = qb_graph_export(g, path, eb);
 	qb_graph_destroy(&g);
 	return err;
@@ -184,10 +190,11 @@ static enum qb_err export_scheme(struct qb_job *job, const struct qb_sweep *s, i
 static enum qb_err export_float(struct qb_job *job, const struct qb_sweep *s, json_t *rows,
 	struct qb_errbuf *eb)
 {
+	const struct qb_graph *model = s->variant[0].model;
 	char path[4096];
 
 	QB_TRY(path_of(path, sizeof(path), job, "float.onnx", eb));
-	QB_TRY(qb_graph_export(s->variant[0].model, path, eb));
+	QB_TRY(qb_graph_export(model->open ? model->open : model, path, eb));
 	qb_job_artifact(job, "float.onnx", "application/octet-stream");
 	json_array_append_new(rows, json_pack("{s:s, s:s}", "kind", "float", "name", "float.onnx"));
 	return QB_OK;

@@ -29,9 +29,13 @@ static enum qb_err fit_model(struct qb_graph *model, const struct qb_dataset *da
 	QB_TRY_OUT(qb_graph_set_shapes(model, shapes, eb));
 	QB_TRY_OUT(qb_pass_to_float32(model, eb));
 	QB_TRY_OUT(qb_graph_prepare(model, eb));
-	/* An exported file keeps its free dimensions if it is the same network without those of the data. */
+	/* An exported file keeps its free dimensions: the network is the same without those of the data, or is exported as it
+	 * was before them. */
 	if (open && qb_pass_to_float32(open, NULL) == QB_OK && qb_graph_prepare(open, NULL) == QB_OK) {
-		qb_graph_declare_free(model, open);
+		if (!qb_graph_declare_free(model, open)) {
+			model->open = open;
+			open = NULL;
+		}
 	}
 out:
 	free(shapes);

@@ -30,6 +30,7 @@ void qb_graph_destroy(struct qb_graph **graph)
 	if (!*graph) {
 		return;
 	}
+	qb_graph_destroy(&(*graph)->open);
 	arena = (*graph)->arena; /* the graph lives in it */
 	qb_arena_destroy(&arena);
 	*graph = NULL;

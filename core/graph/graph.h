@@ -116,6 +116,7 @@ struct qb_graph {
 	struct qb_value **output;
 	const char *name, *producer;
 	const char *format;       /* of the file that it was read from: onnx or tflite */
+	struct qb_graph *open;    /* the same network without the dimensions of the data, where it computes with them; owned; or NULL */
 	const char *converted;    /* the float types that became float32 (qb_pass_to_float32), or NULL */
 	int64_t opset;
 	int64_t fold_budget, folded; /* work that folding constants may do, and has done (core/graph/work.c) */

@@ -447,6 +447,25 @@ static enum qb_err write_all(struct qdq *d)
 	return qb_graph_relink(d->g, d->eb);
 }
 
+bool qb_qdq_fits(const struct qb_graph *model, const struct qb_graph *bound, const struct qb_quantization *q)
+{
+	for (int i = 0; i < bound->values; i++) {
+		const struct qb_value *v = bound->value[i], *w;
+		int at = q->q[i] || q->constant[i] ? qb_graph_find(model, v->name, i) : i;
+
+		if (at < 0) {
+			return false;
+		}
+		w = q->q[i] || q->constant[i] ? model->value[at] : v;
+		if (!w->constant != !v->constant || (v->constant && (w->constant->dtype != v->constant->dtype ||
+			qb_tensor_size(w->constant) != qb_tensor_size(v->constant) || memcmp(w->constant->data, v->constant->data,
+			qb_tensor_size(v->constant) * qb_dtype_bytes(v->constant->dtype)) != 0))) {
+			return false;
+		}
+	}
+	return true;
+}
+
 enum qb_err qb_qdq_graph(struct qb_graph **out, const struct qb_graph *model,
 	const struct qb_graph *bound, const struct qb_quantization *q, struct qb_errbuf *eb)
 {

@@ -16,4 +16,7 @@ enum qb_err qb_qdq_graph(struct qb_graph **out, const struct qb_graph *model,
 /* The element type of ONNX whose codes are exactly the format's, QB_DTYPE_NONE if there is none. */
 enum qb_dtype qb_format_codes(const struct qb_format *f);
 
+/* Whether `model`, another form of the network, has every value that the scheme quantizes or changes. */
+bool qb_qdq_fits(const struct qb_graph *model, const struct qb_graph *bound, const struct qb_quantization *q);
+
 #endif

@@ -134,14 +134,17 @@ class Imports(worker.Case):
             self.check_dims(file, [["batch", 3, "height", None], ["N", 4, None, None]])
             self.assertEqual(session(self.path(file)).run(["y"], {"x": self.normal(2, 3, 11, 7)})[0].shape, (2, 4, 9, 5))
 
-    def test_free_dimensions__that_the_network_computes_with__are_those_of_the_data(self):
+    def test_free_dimensions__that_the_network_computes_with__stay_free(self):
         path = self.save([node("Conv", ["x", "w"], ["c"]), node("Shape", ["c"], ["s"]), node("Slice", ["s", "two", "four"], ["hw"]),
                           node("Concat", ["nc", "hw"], ["t"], axis=0), node("Reshape", ["c", "t"], ["r"]), node("Relu", ["r"], ["y"])],
                          {"w": self.normal(4, 3, 3, 3), "two": np.array([2]), "four": np.array([4]), "nc": np.array([-1, 4])},
                          shape=("N", 3, "H", "W"))
         x = self.normal(24, 3, 8, 8)
         y = session(path).run(None, {"x": x})[0]
-        result = self.run_job(path, x, y, export=["qdq"])
+        result = self.run_job(path, x, y, export=["qdq", "float"])
+        for file in ("int8.qdq.onnx", "float.onnx"):
+            self.assertEqual(session(self.path(file)).run(["y"], {"x": self.normal(2, 3, 11, 7)})[0].shape, (2, 4, 9, 5))
+            self.assertEqual([d.dim_param for d in onnx.load(self.path(file)).graph.input[0].type.tensor_type.shape.dim], ["N", "", "H", "W"])
         got = session(self.path("int8.qdq.onnx")).run(["y"], {"x": x})[0]
         self.assertAlmostEqual(float(np.mean((got - y) ** 2)), result["schemes"][0]["metric"], delta=1e-3 * result["schemes"][0]["metric"])
 
