@@ -133,6 +133,57 @@ class Check(tiny.Case):
                 worker.run(self.job(NETWORK[0], {"model": self.model, "data": data}))
             self.assertEqual(caught.exception.detail, answer["detail"])
 
+    def test_schemas_and_readers__of_every_object__know_the_same_fields(self):
+        p = subprocess.run([os.path.join(worker.BUILD, "quantbench-worker"), "--serve"], capture_output=True, text=True, check=True, input='{"ask": "types"}\n')
+        schemas = {t["type"]: t["schema"] for t in json.loads(p.stdout)["answer"]["types"]}
+        scheme = {"schemes": [{"scheme": "int8", "weights": {}, "activations": {}, "layers": {"a": {"weights": {}}}}]}
+        base = {"ptq": {"model": "m", "data": "d", **scheme, "weights": {}, "activations": {}, "calibration": {}, "preprocess": {}, "latency": {}},
+                "diagnose": {"model": "m", "data": "d", "scheme": {"scheme": "int8", "weights": {}}, "calibration": {}, "preprocess": {},
+                             "mixed": {"candidates": [{"scheme": "int4", "weights": {}}], "budget": {"share": .5}}},
+                "tensor": {"data": "d"},
+                "sqnr": {"formats": ["int8"], "distributions": [{"name": "gaussian"}], "dot": {}, "sweep": {"parameter": "clip", "values": [1]}},
+                "hwcost": {"units": [{"operands": "int8"}]}}
+        elsewhere = {"/calibration": {"held_out"}}  # of a diagnosis: known, and refused with the reason
+        of_kind = {"low", "high", "mean", "sigma", "scale", "nu", "parts", "tensor", "from"}  # each distribution has some
+
+        def properties(root, schema):
+            if "$ref" in schema:
+                at = root
+                for key in schema["$ref"].split("#/")[1].split("/"):
+                    at = at[key]
+                return properties(root, at)
+            for s in schema.get("anyOf", []):
+                if properties(root, s):
+                    return properties(root, s)
+            return schema.get("properties")
+
+        def visit(root, schema, job, value, path):
+            known = properties(root, schema) if isinstance(value, dict) else None
+            if isinstance(value, dict) and known:
+                value["zork"] = 1
+                [answer] = self.ask({"job": job})
+                del value["zork"]
+                self.assertEqual(answer.get("field"), path + "/zork", answer)
+                told = set(answer["detail"].split("the fields are ")[1].split(", "))
+                ours = set(known) - (of_kind if path.startswith("/distributions") else set())
+                self.assertEqual(told - (of_kind if path.startswith("/distributions") else set()) - (elsewhere.get(path, set()) - ours), ours, (job["type"], path))
+            for key, v in list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []:
+                below = (known or {}).get(key) if isinstance(value, dict) else schema.get("items")
+                if below is None and isinstance(value, dict) and not known:
+                    below = schema.get("additionalProperties")
+                if isinstance(below, dict):
+                    while "$ref" in below:
+                        at = root
+                        for k in below["$ref"].split("#/")[1].split("/"):
+                            at = at[k]
+                        below = at
+                    visit(root, below, job, v, f"{path}/{key}")
+
+        for kind, spec in base.items():
+            job = {"type": kind, **spec}
+            self.assertEqual(self.ask({"job": job}), [{"ok": True}], kind)
+            visit(schemas[kind], schemas[kind], job, job, "")
+
     def test_good_jobs__with_and_without_descriptions__are_accepted(self):
         uploads = self.uploads()
         jobs = [self.job(b, {}) for b in NETWORK] + [
