@@ -85,7 +85,8 @@ void qb_density_below(void *density, double x, double *count, double *sum)
 }
 
 /* What lies between the two moments becomes g. */
-static inline __attribute__((always_inline)) void add_cell(struct qb_fit *f, const struct moments *from, const struct moments *to, double g, double weight)
+static inline __attribute__((always_inline)) void add_cell(struct qb_fit *f, const struct moments *from,
+	const struct moments *to, double g, double weight)
 {
 	double m0 = to->m0 - from->m0, m1 = to->m1 - from->m1, m2 = to->m2 - from->m2;
 

@@ -149,7 +149,8 @@ static double density_peers(const struct qb_density *d, double most)
 static void density_search(struct qb_density *d, const struct qb_observer *o, float *lo, float *hi)
 {
 	const struct qb_range_problem p = {.format = d->format, .min = fmin(o->lo, 0), .max = fmax(o->hi, 0),
-		.count = (double)o->count, .peers = density_peers(d, fmax(-o->lo, o->hi)), .holds_zero = true, .fit = qb_density_fit, .below = qb_density_below, .arg = d};
+		.count = (double)o->count, .peers = density_peers(d, fmax(-o->lo, o->hi)),
+		.holds_zero = true, .fit = qb_density_fit, .below = qb_density_below, .arg = d};
 	double scale, zero;
 	float low, high;
 

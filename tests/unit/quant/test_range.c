@@ -170,7 +170,8 @@ static double error_of(const struct qb_format *f, const float *x, size_t n, floa
 	return s.noise;
 }
 
-static const char *const formats[] = {"int8", "int6", "int4", "int3", "int2", "int8_asym", "uint8_asym", "int4_asym", "uint4_asym", "int2_asym", "E2", "E3",
+static const char *const formats[] = {"int8", "int6", "int4", "int3", "int2", "int8_asym", "uint8_asym", "int4_asym",
+	"uint4_asym", "int2_asym", "E2", "E3",
 	"E4", "E5", "e4m3fn", "e2m1", "nf4", "log4"};
 
 /* The error of a format under a range, whatever it is measured on. */
