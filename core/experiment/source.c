@@ -54,7 +54,7 @@ static enum qb_err take_archive(struct qb_source *s, struct qb_errbuf *eb)
 			.elements = 1, .axis = e->ndim ? 0 : -1};
 		for (int k = 0; k < e->ndim; k++) {
 			t->dim[k] = e->dim[k];
-			t->elements *= e->dim[k];
+			t->elements *= e->unreadable ? 1 : e->dim[k]; /* no promise holds of what is not read */
 		}
 		t->skipped = e->unreadable ? "it is of a type that cannot be read"
 					   : why_skipped(e->dtype, t->elements);

@@ -263,6 +263,9 @@ static enum qb_err tensor_entry(struct qb_archive *a, const char *name, const js
 	}
 	if (e->dtype == QB_DTYPE_NONE) {
 		/* The file's other tensors can be read all the same. */
+		for (int i = 0; i < e->ndim; i++) {
+			e->dim[i] = QB_MAX(e->dim[i], 0);
+		}
 		return skip_tensor(a, e, name, dtype, eb);
 	}
 	if (qb_tensor_bytes(&t, &bytes, eb) != QB_OK) {

@@ -87,7 +87,7 @@ static enum qb_err read_descr(const char *p, struct qb_archive_entry *entry, str
 		{"u2", QB_U16}, {"i2", QB_I16}, {"u4", QB_U32}, {"i4", QB_I32}, {"u8", QB_U64},
 		{"i8", QB_I64}, {"b1", QB_BOOL}};
 
-	if (!p || !strchr("'\"[(", *p)) {
+	if (!p || !*p || !strchr("'\"[(", *p)) {
 		return qb_fail(eb, QB_EFORMAT, "the .npy header has no type (descr %.24s)", p ? p : "missing");
 	}
 	for (size_t i = 0; strnlen(p, 5) == 5 && p[4] == p[0] && i < QB_COUNT(codes); i++) {

@@ -114,6 +114,7 @@ static void npy__broken_headers__clear_errors(void **state)
 		"{'descr': '<f4', 'fortran_order': False, 'shape': (-3, 2), }",
 		"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2",
 		"{'descr': 4, 'fortran_order': False, 'shape': (3, 2), }",
+		"{'fortran_order': False, 'shape': (3, 2), 'descr': ",
 		"{'descr': '<f4', 'shape': (3, 2), }",
 		"{'fortran_order': False, 'shape': (3, 2), }",
 		"not a dictionary at all",
