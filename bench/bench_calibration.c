@@ -16,9 +16,9 @@
 
 #include "core/base/random.h"
 #include "core/base/size.h"
-#include "core/experiment/plain.h"
-#include "core/experiment/sample.h"
-#include "core/experiment/variant.h"
+#include "core/ptq/float_baseline.h"
+#include "core/ptq/query_samples.h"
+#include "core/ptq/variant.h"
 
 /* Of the float pass, which are enough to know what one costs. */
 enum { PLAIN_SAMPLES = 32 };

@@ -11,7 +11,7 @@
 
 #include "core/base/random.h"
 #include "core/base/size.h"
-#include "core/quant/kernels.h"
+#include "core/kernels/quantize/kernels.h"
 #include "core/quant/quantizer.h"
 
 enum { NUMBERS = 1 << 25, THREADS_MAX = 2, ROUNDS = 5, TURNS = 3 };

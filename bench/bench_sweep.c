@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "core/base/size.h"
-#include "core/experiment/plain.h"
-#include "core/experiment/sample.h"
-#include "core/experiment/sweep.h"
+#include "core/ptq/float_baseline.h"
+#include "core/ptq/query_samples.h"
+#include "core/ptq/sweep.h"
 
 static const char *const names[] = {"int8", "int4", "E2", "E3", "E4", "E5"};
 

@@ -8,7 +8,7 @@
 #include "bench/ort.h"
 #include "bench/side.h"
 #include "bench/subject.h"
-#include "core/experiment/network.h"
+#include "core/ptq/network.h"
 
 struct network_side {
 	const char *model; /* inputs come from beside it */

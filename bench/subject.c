@@ -9,7 +9,7 @@
 
 #include "core/base/random.h"
 #include "core/base/size.h"
-#include "core/experiment/network.h"
+#include "core/ptq/network.h"
 
 static void make_up(const struct qb_value *v, uint64_t stream, void *data)
 {

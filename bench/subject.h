@@ -6,7 +6,7 @@
 #define QB_BENCH_SUBJECT_H
 
 #include "core/exec/exec.h"
-#include "core/experiment/sample.h"
+#include "core/ptq/query_samples.h"
 
 enum { IO_MAX = 16 };
 

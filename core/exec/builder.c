@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/ops/builder.h"
+#include "core/exec/builder.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,11 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
 	core/exec/builder.c \
-	core/exec/dnn.c \
+	core/exec/builder.h \
 	core/exec/exec.h \
-	core/exec/int8.c \
-	core/exec/memory.c \
+	core/exec/lower/f32/binary.c \
+	core/exec/lower/f32/conv.c \
+	core/exec/lower/f32/conv_bottleneck.c \
+	core/exec/lower/f32/conv_depthwise.c \
+	core/exec/lower/f32/conv_depthwise.h \
+	core/exec/lower/f32/conv_igemm.c \
+	core/exec/lower/f32/conv_igemm.h \
+	core/exec/lower/f32/conv_winograd.c \
+	core/exec/lower/f32/copy.c \
+	core/exec/lower/f32/elementwise.c \
+	core/exec/lower/f32/gemm_strassen.c \
+	core/exec/lower/f32/matmul.c \
+	core/exec/lower/f32/matmul_batched.c \
+	core/exec/lower/f32/norm.c \
+	core/exec/lower/f32/pool.c \
+	core/exec/lower/f32/reduce.c \
+	core/exec/lower/f32/resize.c \
+	core/exec/lower/indirection.c \
+	core/exec/lower/indirection.h \
+	core/exec/lower/int8/binary.c \
+	core/exec/lower/int8/concat.c \
+	core/exec/lower/int8/conv.c \
+	core/exec/lower/int8/conv_depthwise.c \
+	core/exec/lower/int8/conv_tiles.c \
+	core/exec/lower/int8/conv_transpose.c \
+	core/exec/lower/int8/conv_winograd.c \
+	core/exec/lower/int8/copy.c \
+	core/exec/lower/int8/lookup_table.c \
+	core/exec/lower/int8/lower_int8.c \
+	core/exec/lower/int8/lower_int8.h \
+	core/exec/lower/int8/matmul.c \
+	core/exec/lower/int8/mean.c \
+	core/exec/lower/int8/norm.c \
+	core/exec/lower/int8/resize.c \
+	core/exec/lower/int8/softmax_lut.c \
+	core/exec/lower/int8/transpose.c \
+	core/exec/lower/int8/weight.c \
+	core/exec/lower/int8/weight.h \
+	core/exec/lower/lowerings.h \
+	core/exec/onednn.c \
 	core/exec/overlay.c \
-	core/exec/plan.c core/exec/plan.h \
+	core/exec/plan.c \
+	core/exec/plan.h \
+	core/exec/plan_int8.c \
+	core/exec/plan_memory.c \
 	core/exec/session.c \
 	core/exec/team.c

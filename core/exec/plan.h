@@ -6,7 +6,7 @@
 #define QB_EXEC_PLAN_H
 
 #include "core/exec/exec.h"
-#include "core/ops/builder.h"
+#include "core/exec/builder.h"
 
 enum qb_step_kind { QB_STEP_PRIMITIVE, QB_STEP_CALL, QB_STEP_EVAL, QB_STEP_TAP };
 

@@ -7,7 +7,7 @@
 #include "core/base/size.h"
 #include "core/exec/plan.h"
 #include "core/graph/op.h"
-#include "core/ops/int8_kernels.h"
+#include "core/kernels/int8/kernels.h"
 
 static size_t value_bytes(const struct qb_value *v)
 {

@@ -9,8 +9,8 @@
 
 #include "core/base/near.h"
 #include "core/base/size.h"
-#include "core/experiment/kinds.h"
-#include "core/experiment/params.h"
+#include "core/experiment/jobs/kinds.h"
+#include "core/base/params.h"
 
 static const struct qb_experiment kinds[] = {
 #define X(name, inputs, internal, live, text) \

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/experiment/describe.h"
+#include "core/experiment/report/describe.h"
 #include "core/experiment/experiment.h"
-#include "core/experiment/params.h"
+#include "core/base/params.h"
 #include "core/experiment/rounding.h"
 
 struct question {

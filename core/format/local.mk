@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
-	core/format/format.c core/format/format.h
+	core/format/format.c \
+	core/format/format.h

@@ -2,21 +2,31 @@
 libquantbench_a_SOURCES += \
 	core/graph/bind.c \
 	core/graph/carried.c \
-	core/graph/equation.c core/graph/equation.h \
+	core/graph/equation.c \
+	core/graph/equation.h \
 	core/graph/eval.c \
-	core/graph/flatbuffer.c core/graph/flatbuffer.h \
-	core/graph/graph.c core/graph/graph.h \
-	core/graph/import.c core/graph/import.h \
+	core/graph/flatbuffer.c \
+	core/graph/flatbuffer.h \
+	core/graph/graph.c \
+	core/graph/graph.h \
+	core/graph/import.c \
+	core/graph/import.h \
 	core/graph/import_inline.c \
 	core/graph/import_node.c \
 	core/graph/import_tensor.c \
-	core/graph/infer.c core/graph/infer.h \
-	core/graph/linear.c core/graph/linear.h \
-	core/graph/model_file.c core/graph/model_file.h \
-	core/graph/names.c core/graph/names.h \
+	core/graph/infer.c \
+	core/graph/infer.h \
+	core/graph/linear.c \
+	core/graph/linear.h \
+	core/graph/model_file.c \
+	core/graph/model_file.h \
+	core/graph/names.c \
+	core/graph/names.h \
 	core/graph/node_eval.c \
-	core/graph/onnx_raise.c core/graph/onnx_raise.h \
-	core/graph/onnx_wire.c core/graph/onnx_wire.h \
+	core/graph/onnx_raise.c \
+	core/graph/onnx_raise.h \
+	core/graph/onnx_wire.c \
+	core/graph/onnx_wire.h \
 	core/graph/onnx_write.c \
 	core/graph/op.h \
 	core/graph/pass_bn.c \
@@ -31,15 +41,20 @@ libquantbench_a_SOURCES += \
 	core/graph/prepare.c \
 	core/graph/quantized_lstm.c \
 	core/graph/quantized_ops.c \
-	core/graph/rescale.c core/graph/rescale.h \
-	core/graph/shape.c core/graph/shape.h \
-	core/graph/tflite.c core/graph/tflite.h \
+	core/graph/rescale.c \
+	core/graph/rescale.h \
+	core/graph/shape.c \
+	core/graph/shape.h \
+	core/graph/tflite.c \
+	core/graph/tflite.h \
 	core/graph/tflite_dilation.c \
-	core/graph/tflite_file.c core/graph/tflite_file.h \
+	core/graph/tflite_file.c \
+	core/graph/tflite_file.h \
 	core/graph/tflite_layers.c \
 	core/graph/tflite_lstm.c \
 	core/graph/tflite_math.c \
-	core/graph/tflite_node.c core/graph/tflite_node.h \
+	core/graph/tflite_node.c \
+	core/graph/tflite_node.h \
 	core/graph/tflite_ops.h \
 	core/graph/tflite_select.c \
 	core/graph/tflite_shapes.c \

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "core/ops/common.h"
+#include "core/ops/operands.h"
 
 static enum qb_err broadcast_inputs(const struct qb_node *n, struct qb_shape *y, struct qb_errbuf *eb)
 {

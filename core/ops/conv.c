@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "core/ops/common.h"
+#include "core/ops/operands.h"
 #include "core/ops/window.h"
 
 enum { MAX_SPATIAL = 3 };

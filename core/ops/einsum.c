@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "core/graph/equation.h"
-#include "core/ops/common.h"
+#include "core/ops/operands.h"
 
 enum qb_err qb__infer_einsum(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
 {

@@ -4,7 +4,7 @@
  */
 #include <inttypes.h>
 
-#include "core/ops/common.h"
+#include "core/ops/operands.h"
 
 static void strides_of(const struct qb_tensor *t, int64_t stride[QB_MAX_DIMS])
 {

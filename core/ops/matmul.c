@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "core/ops/common.h"
+#include "core/ops/operands.h"
 
 /* y [m,n] += a [m,k] b [k,n], with strides; sums in double precision, in the order of k. */
 struct product {

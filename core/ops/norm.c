@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "core/ops/common.h"
+#include "core/ops/operands.h"
 
 static int64_t channels_of(const struct qb_node *n)
 {

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "core/ops/common.h"
-#include "core/ops/plans.h"
+#include "core/ops/operands.h"
+#include "core/exec/lower/lowerings.h"
 
 static const struct qb_op ops[] = {
 #define X(domain, type, min, max, outs, class, weight, infer, eval, plan_float, plan_int8) \

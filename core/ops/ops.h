@@ -3,7 +3,7 @@
  * The table of operators: one line each, in alphabetical order of their families' files.
  *   X(domain, type, least inputs, most inputs (-1: any), most outputs, class, weight input,
  *     qb__infer_..., qb__eval_..., plan_float or NULL, plan_int8 or NULL)
- * plan_float and plan_int8 are declared in core/ops/plans.h.
+ * plan_float and plan_int8 are declared in core/exec/lower/lowerings.h.
  */
 #define QB_OPS(X) \
 	/* binary.c */ \

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include "core/ops/common.h"
+#include "core/ops/operands.h"
 
 static bool is_code(enum qb_dtype t)
 {

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "core/ops/common.h"
+#include "core/ops/operands.h"
 #include "core/ops/window.h"
 
 /* ---- BitwiseNot ---- */

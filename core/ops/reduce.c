@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "core/ops/common.h"
+#include "core/ops/operands.h"
 
 /* ---- Reduce...: axes are an attribute before opset 18 (ReduceSum: 13), an input since ---- */
 

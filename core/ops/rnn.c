@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "core/ops/common.h"
+#include "core/ops/operands.h"
 
 enum cell { CELL_RNN, CELL_GRU, CELL_LSTM };
 enum act { ACT_TANH, ACT_SIGMOID, ACT_RELU };

@@ -4,7 +4,7 @@
  */
 #include <math.h>
 
-#include "core/ops/common.h"
+#include "core/ops/operands.h"
 
 /* p: up to two parameters, read from attributes once a tensor. */
 typedef double unary_fn(double x, const double *p);

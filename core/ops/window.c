@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#include "core/ops/common.h"
+#include "core/ops/operands.h"
 
 /* Keeps sums and products of a few of these far from overflow. */
 #define LARGEST ((int64_t)1 << 30)

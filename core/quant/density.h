@@ -6,7 +6,7 @@
 #define QB_QUANT_DENSITY_H
 
 #include "core/format/format.h"
-#include "core/quant/kernels.h"
+#include "core/kernels/quantize/kernels.h"
 #include "core/quant/range.h"
 
 /* An end of a bin, and sums of 1, x, x^2 below it; zeros apart. Together, for a search reads them here and there. */

@@ -1,21 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
-	core/quant/bias.c core/quant/bias.h \
-	core/quant/carried.c core/quant/carried.h \
-	core/quant/density.c core/quant/density.h \
-	core/quant/kernels.c core/quant/kernels.h core/quant/kernels_body.h core/quant/measure_body.h core/quant/fit_body.h \
-	core/quant/layers.c core/quant/layers.h \
-	core/quant/pack.c core/quant/pack.h \
-	core/quant/quantizer.c core/quant/quantizer.h \
-	core/quant/adaround.c core/quant/adaround.h core/quant/adaround_body.h \
-	core/quant/bias_correction.c core/quant/bias_correction.h \
-	core/quant/gptq.c core/quant/gptq.h \
-	core/quant/observer.c core/quant/observer.h \
-	core/quant/output_scale.c core/quant/output_scale.h \
-	core/quant/placement.c core/quant/placement.h \
-	core/quant/qdq.c core/quant/qdq.h \
-	core/quant/quantization.c core/quant/quantization.h \
-	core/quant/range.c core/quant/range.h \
-	core/quant/range_search.c core/quant/range_search.h \
-	core/quant/scheme.c core/quant/scheme.h \
-	core/quant/weight.c core/quant/weight.h
+	core/quant/bias.c \
+	core/quant/bias.h \
+	core/quant/carried.c \
+	core/quant/carried.h \
+	core/quant/density.c \
+	core/quant/density.h \
+	core/quant/layers.c \
+	core/quant/layers.h \
+	core/quant/observer.c \
+	core/quant/observer.h \
+	core/quant/pack.c \
+	core/quant/pack.h \
+	core/quant/placement.c \
+	core/quant/placement.h \
+	core/quant/qdq.c \
+	core/quant/qdq.h \
+	core/quant/quantization.c \
+	core/quant/quantization.h \
+	core/quant/quantizer.c \
+	core/quant/quantizer.h \
+	core/quant/range.c \
+	core/quant/range.h \
+	core/quant/range_search.c \
+	core/quant/range_search.h \
+	core/quant/scheme.c \
+	core/quant/scheme.h \
+	core/quant/weight.c \
+	core/quant/weight.h

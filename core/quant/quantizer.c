@@ -13,7 +13,7 @@
 
 #include "core/base/random.h"
 #include "core/base/size.h"
-#include "core/quant/kernels.h"
+#include "core/kernels/quantize/kernels.h"
 
 /* Block scales whose own smallest number, 2^-9 times theirs, is one of float32. */
 static const float BLOCKS_SCALE_MIN = 0x1p-140f;

@@ -8,7 +8,7 @@
 
 #include "core/base/size.h"
 #include "core/quant/density.h"
-#include "core/quant/kernels.h"
+#include "core/kernels/quantize/kernels.h"
 #include "core/quant/observer.h"
 #include "core/quant/quantizer.h"
 #include "core/quant/range_search.h"

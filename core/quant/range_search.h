@@ -7,7 +7,7 @@
 #define QB_QUANT_RANGE_SEARCH_H
 
 #include "core/format/format.h"
-#include "core/quant/kernels.h"
+#include "core/kernels/quantize/kernels.h"
 
 enum { QB_RANGE_LANES = QB_FIT_LANES };
 

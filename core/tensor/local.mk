@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
-	core/tensor/archive.c core/tensor/archive.h core/tensor/binding.c core/tensor/binding.h \
-	core/tensor/dataset.c core/tensor/dataset.h \
-	core/tensor/npy.c core/tensor/npy.h \
-	core/tensor/tensor.c core/tensor/tensor.h
+	core/tensor/archive.c \
+	core/tensor/archive.h \
+	core/tensor/binding.c \
+	core/tensor/binding.h \
+	core/tensor/dataset.c \
+	core/tensor/dataset.h \
+	core/tensor/npy.c \
+	core/tensor/npy.h \
+	core/tensor/tensor.c \
+	core/tensor/tensor.h

@@ -13,9 +13,9 @@
 #include <dnnl.h>
 
 #include "core/base/cpu.h"
-#include "core/ops/f32_kernels.h"
-#include "core/ops/int8_kernels.h"
-#include "core/quant/kernels.h"
+#include "core/kernels/f32/gemm.h"
+#include "core/kernels/int8/kernels.h"
+#include "core/kernels/quantize/kernels.h"
 
 static const unsigned admitted[QB_CPU_LEVELS] = {
 #define X(level, name, needs, admits, onednn) [level] = admits,

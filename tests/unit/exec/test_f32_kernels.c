@@ -16,9 +16,9 @@
 #include "core/base/cpu.h"
 #include "core/base/random.h"
 #include "core/base/size.h"
-#include "core/ops/f32_depthwise.h"
-#include "core/ops/f32_kernels.h"
-#include "core/ops/f32_math.h"
+#include "core/kernels/f32/depthwise.h"
+#include "core/kernels/f32/gemm.h"
+#include "core/kernels/f32/math.h"
 #include "tests/unit/levels.h"
 
 static float *numbers(uint64_t stream, size_t n)

@@ -17,8 +17,8 @@
 
 #include "core/base/random.h"
 #include "core/base/size.h"
-#include "core/ops/int8_kernels.h"
-#include "core/ops/int8_lines.h"
+#include "core/kernels/int8/kernels.h"
+#include "core/kernels/int8/lookup.h"
 #include "tests/unit/levels.h"
 
 enum { PIXELS = 29, OUTPUTS_MAX = 150, TAPS_MAX = 49, SLACK = 64 };

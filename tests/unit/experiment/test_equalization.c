@@ -17,7 +17,7 @@
 
 #include "core/base/random.h"
 #include "core/base/size.h"
-#include "core/experiment/method.h"
+#include "core/ptq/method.h"
 #include "core/graph/linear.h"
 #include "tests/unit/levels.h"
 

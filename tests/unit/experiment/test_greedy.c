@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "core/base/random.h"
-#include "core/experiment/greedy.h"
+#include "core/mixed/greedy.h"
 
 enum { LAYERS = 6, CHOICES = 3 };
 

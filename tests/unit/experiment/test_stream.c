@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "core/experiment/stream.h"
+#include "core/ptq/stream.h"
 #include "tests/unit/levels.h"
 
 enum { MOST = 40 };

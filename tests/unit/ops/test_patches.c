@@ -15,7 +15,7 @@
 #include "core/base/random.h"
 #include "core/base/size.h"
 #include "core/graph/op.h"
-#include "core/ops/patches.h"
+#include "core/ptq/im2col.h"
 #include "tests/unit/levels.h"
 
 struct layer_case {

@@ -8,7 +8,7 @@
 
 #include "core/base/cpu.h"
 #include "core/base/random.h"
-#include "core/quant/kernels.h"
+#include "core/kernels/quantize/kernels.h"
 
 enum { N = 10007, KINDS = 4 };
 

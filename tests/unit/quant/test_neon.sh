@@ -10,7 +10,7 @@ program=$(mktemp)
 trap 'rm -f "$program"' EXIT
 cd "$top_srcdir"
 $cc -std=gnu11 -O2 -Wall -Wextra -Werror -fno-math-errno -ffp-contract=off -static -I. -I"$top_builddir" \
-	tests/unit/quant/compare_paths.c core/quant/kernels.c core/format/*.c core/base/*.c \
+	tests/unit/quant/compare_paths.c core/kernels/quantize/kernels.c core/format/*.c core/base/*.c \
 	-lm -o "$program"
 said=$(qemu-aarch64 "$program") || { echo "$said"; exit 1; }
 echo "$said"

@@ -17,7 +17,7 @@
 
 #include "core/base/random.h"
 #include "core/base/size.h"
-#include "core/quant/kernels.h"
+#include "core/kernels/quantize/kernels.h"
 #include "core/quant/pack.h"
 #include "core/quant/quantizer.h"
 #include "tests/unit/levels.h"

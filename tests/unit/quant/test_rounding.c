@@ -17,10 +17,10 @@
 #include "core/base/random.h"
 #include "core/base/cpu.h"
 #include "core/base/size.h"
-#include "core/quant/adaround.h"
-#include "core/quant/bias_correction.h"
-#include "core/quant/gptq.h"
-#include "core/quant/output_scale.h"
+#include "core/ptq/adaround.h"
+#include "core/ptq/bias_shift.h"
+#include "core/ptq/gptq.h"
+#include "core/ptq/output_scale.h"
 #include "tests/unit/levels.h"
 
 static void *need(size_t n, size_t size)

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What an operator says to a plan under construction (core/exec builds it): where its inputs are, which layouts it
+ * wants, which oneDNN primitive or function computes it. Layouts are oneDNN memory descriptors; a buffer is a piece of
+ * a session's arena.
+ */
+#ifndef QB_EXEC_BUILDER_H
+#define QB_EXEC_BUILDER_H
+
+#include <dnnl.h>
+
+#include "core/graph/graph.h"
+#include "core/quant/quantizer.h"
+
+struct qb_builder;
+
+/* Numbers in a buffer. md is meaningful for float32; other types are dense and row-major. */
+struct qb_place {
+	int buffer;
+	dnnl_memory_desc_t md;
+};
+
+dnnl_engine_t qb_dnn_engine(void);
+enum qb_err qb_dnn_check(dnnl_status_t status, const char *what, struct qb_errbuf *eb);
+/* Row-major, channels-last, or "whatever the primitive likes best", for a bound value's shape. */
+dnnl_memory_desc_t qb_dnn_dense(const struct qb_shape *s);
+dnnl_memory_desc_t qb_dnn_channels_last(const struct qb_shape *s); /* of 3 to 5 dimensions */
+dnnl_memory_desc_t qb_dnn_any(const dnnl_memory_desc_t *md);
+
+/* The node that reads v, if one alone does and v is no output of the network. */
+const struct qb_node *qb_builder_reader(const struct qb_builder *b, const struct qb_value *v);
+/* The step being planned does the work of n, a later node, too: n gets none of its own. */
+enum qb_err qb_builder_absorb(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+/* Whether a value is anywhere yet. */
+bool qb_builder_has(const struct qb_builder *b, const struct qb_value *v);
+/* Where the value is. */
+const struct qb_place *qb_builder_home(const struct qb_builder *b, const struct qb_value *v);
+/* The value in the layout `want`: its home, or a copy that a reorder makes once for all who want it. */
+enum qb_err qb_builder_source(struct qb_builder *b, const struct qb_value *v,
+	const dnnl_memory_desc_t *want, struct qb_place *out, struct qb_errbuf *eb);
+/* The same, row-major. */
+enum qb_err qb_builder_dense(struct qb_builder *b, const struct qb_value *v, struct qb_place *out,
+	struct qb_errbuf *eb);
+/* The same, in a layout of strides alone: its home, unless that is blocked or has gaps. */
+enum qb_err qb_builder_plain(struct qb_builder *b, const struct qb_value *v, struct qb_place *out,
+	struct qb_errbuf *eb);
+/* Room for a node's output in a layout. */
+enum qb_err qb_builder_define(struct qb_builder *b, const struct qb_value *v,
+	const dnnl_memory_desc_t *md, struct qb_place *out, struct qb_errbuf *eb);
+/* The output is the input's buffer, seen in another shape. */
+enum qb_err qb_builder_alias(struct qb_builder *b, const struct qb_value *v, int buffer,
+	const dnnl_memory_desc_t *md, struct qb_errbuf *eb);
+/* A constant in the layout `want`; `as` describes its row-major data. *id names it in an argument. A quantized scheme
+ * replaces it. */
+enum qb_err qb_builder_weight(struct qb_builder *b, const struct qb_value *v,
+	const dnnl_memory_desc_t *as, const dnnl_memory_desc_t *want, int *id,
+	struct qb_errbuf *eb);
+
+/* A constant in a form that no layout describes: make writes it into zeroed memory from row-major numbers, the scheme's in
+ * their turn. context is copied. */
+typedef void qb_weight_fn(const void *context, const float *numbers, float *to);
+enum qb_err qb_builder_made_weight(struct qb_builder *b, const struct qb_value *v, qb_weight_fn *make,
+	const void *context, size_t context_bytes, size_t numbers, int *id, struct qb_errbuf *eb);
+
+/* Default attributes for a primitive of this node: scratchpads by the session, node->act as a post-op. */
+enum qb_err qb_builder_attr(const struct qb_node *n, dnnl_primitive_attr_t *out,
+	struct qb_errbuf *eb);
+
+/* An argument of a primitive: a buffer, or a weight by id. */
+struct qb_arg {
+	int arg; /* DNNL_ARG_... */
+	bool is_weight;
+	int id; /* buffer or weight */
+	dnnl_memory_desc_t md;
+};
+
+/* Takes pd. */
+enum qb_err qb_builder_primitive_take(struct qb_builder *b, const struct qb_node *n,
+	dnnl_primitive_desc_t pd, const struct qb_arg *arg, int args, struct qb_errbuf *eb);
+
+/* A function on buffers: buffer[i] and bytes of context, which is copied into the plan. */
+typedef void qb_call_fn(const void *context, void *const *buffer);
+enum { QB_CALL_BUFFERS = 10 };
+/* A weight stands among the buffers as QB_CALL_WEIGHT(id). */
+#define QB_CALL_WEIGHT(id) (-1 - (id))
+/* The last `outputs` of the buffers are written. */
+enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const char *name,
+	qb_call_fn *fn, const void *context, size_t context_bytes, const int *buffer, int buffers,
+	int outputs, struct qb_errbuf *eb);
+
+/* Takes back the last step of an integer plan where it is a call of fn that computes v, which nothing but the node at work
+ * reads: its context, and its buffers into `buffer`; v's own, which had the place `output` among them, goes. NULL elsewhere.
+ * The node then adds a step that does the work of both. */
+const void *qb_builder_take_back(struct qb_builder *b, const struct qb_value *v, qb_call_fn *fn, int output,
+	int *buffer);
+
+/* Integer plans. A quantized value lies as bytes, u for scale * (u - zero): channels last for images [N,C,H,W], which
+ * are what windows slide over and what such images are made into; row-major otherwise. `stride` bytes hold the channels
+ * of one pixel: a multiple of 4 unless there are fewer than 4. */
+struct qb_bytes {
+	int buffer;
+	int64_t pixels, channels, stride;
+	int64_t inner; /* pixels of one image; 1 where bytes are row-major. The row-major index of channel c of pixel p is
+	                * (p / inner * channels + c) * inner + p % inner */
+	float scale;
+	int zero, top; /* bytes are 0 to top */
+};
+/* The value as bytes, quantized from float where it is not there yet. QB_EUNSUPPORTED when it has no integer
+ * quantizer. */
+enum qb_err qb_builder_bytes(struct qb_builder *b, const struct qb_value *v, struct qb_bytes *out,
+	struct qb_errbuf *eb);
+/* Is or will the value be bytes? *out, if not NULL, then says which, but for the buffer. */
+bool qb_builder_has_bytes(const struct qb_builder *b, const struct qb_value *v, struct qb_bytes *out);
+enum qb_err qb_builder_define_bytes(struct qb_builder *b, const struct qb_value *v,
+	struct qb_bytes *out, struct qb_errbuf *eb);
+/* The output is the input's bytes under another shape; QB_EUNSUPPORTED when they would lie otherwise. */
+enum qb_err qb_builder_alias_bytes(struct qb_builder *b, const struct qb_value *v,
+	const struct qb_value *of, struct qb_errbuf *eb);
+/* The quantizer of a weight, NULL when it has none that integers can hold. */
+const struct qb_quantizer *qb_builder_weight_quantizer(const struct qb_builder *b,
+	const struct qb_value *w);
+/* The integers of a quantized weight in its own layout; lives as long as the plan. */
+const int8_t *qb_builder_weight_codes(struct qb_builder *b, const struct qb_value *w);
+/* The numbers that the scheme runs with in place of a float constant, a bias above all; they live as long as the plan. */
+enum qb_err qb_builder_constant(struct qb_builder *b, const struct qb_value *v, const float **out, struct qb_errbuf *eb);
+/* Memory that lives as long as the plan, zeroed, 64-byte aligned. */
+void *qb_builder_alloc(struct qb_builder *b, size_t count, size_t size);
+int qb_builder_threads(const struct qb_builder *b);
+/* Is this a plan that nothing observes, so that weights may be prepared beyond recognition? */
+bool qb_builder_fixes_weights(struct qb_builder *b);
+
+/* Room that a step of the plan, the next to be added, has for itself. */
+enum qb_err qb_builder_scratch(struct qb_builder *b, size_t bytes, int *buffer, struct qb_errbuf *eb);
+
+/* The plain path: the operator's eval on row-major buffers. */
+enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sums, products and the like of two operands that may be broadcast, in the layout of the larger.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/base/vectorized.h"
+#include "core/exec/builder.h"
+#include "core/exec/lower/lowerings.h"
+
+enum kind { ADD, SUB, MUL, DIV, POW, MAX, MIN, SQUARE };
+
+struct binary {
+	enum kind kind;
+	int ndim; /* outermost first, in y's order; neighbours that move alike are one */
+	int64_t dim[QB_MAX_DIMS], a[QB_MAX_DIMS], b[QB_MAX_DIMS]; /* sizes and strides; y is contiguous */
+	float lo, hi;
+};
+
+#define ALWAYS static inline __attribute__((always_inline))
+
+ALWAYS float compute(enum kind kind, float a, float b)
+{
+	switch (kind) {
+	case ADD:
+		return a + b;
+	case SUB:
+		return a - b;
+	case MUL:
+		return a * b;
+	case DIV:
+		return a / b;
+	case MAX:
+		return a > b || a != a ? a : b;
+	case MIN:
+		return a < b || a != a ? a : b;
+	case SQUARE:
+		return a * a;
+	default:
+		return powf(a, b);
+	}
+}
+
+ALWAYS void row_body(enum kind kind, const float *restrict a, int64_t sa, const float *restrict b,
+	int64_t sb, float *restrict y, int64_t n)
+{
+	if (sa == 1 && sb == 1) {
+		for (int64_t i = 0; i < n; i++) {
+			y[i] = compute(kind, a[i], b[i]);
+		}
+	} else if (sa == 1 && sb == 0) {
+		for (int64_t i = 0; i < n; i++) {
+			y[i] = compute(kind, a[i], b[0]);
+		}
+	} else if (sa == 0 && sb == 1) {
+		for (int64_t i = 0; i < n; i++) {
+			y[i] = compute(kind, a[0], b[i]);
+		}
+	} else {
+		for (int64_t i = 0; i < n; i++) {
+			y[i] = compute(kind, a[i * sa], b[i * sb]);
+		}
+	}
+}
+
+ALWAYS void row_of_body(enum kind kind, const float *a, int64_t sa, const float *b, int64_t sb, float *y,
+	int64_t n)
+{
+	switch (kind) {
+	case ADD:
+		row_body(ADD, a, sa, b, sb, y, n);
+		break;
+	case SUB:
+		row_body(SUB, a, sa, b, sb, y, n);
+		break;
+	case MUL:
+		row_body(MUL, a, sa, b, sb, y, n);
+		break;
+	case DIV:
+		row_body(DIV, a, sa, b, sb, y, n);
+		break;
+	case MAX:
+		row_body(MAX, a, sa, b, sb, y, n);
+		break;
+	case MIN:
+		row_body(MIN, a, sa, b, sb, y, n);
+		break;
+	case SQUARE:
+		row_body(SQUARE, a, sa, a, sa, y, n);
+		break;
+	default:
+		row_body(POW, a, sa, b, sb, y, n);
+	}
+}
+
+QB_FOR_EVERY_LEVEL(static, row_of,
+	(enum kind kind, const float *a, int64_t sa, const float *b, int64_t sb, float *y, int64_t n), (kind, a, sa, b, sb, y, n))
+
+static void run_row(const struct binary *p, const float *a, const float *b, float *y, int64_t n)
+{
+	int last = p->ndim - 1;
+
+	row_of(p->kind, a, p->a[last], b, p->b[last], y, n);
+	for (int64_t i = 0; i < n && (p->lo > -INFINITY || p->hi < INFINITY); i++) {
+		float v = y[i] < p->lo ? p->lo : y[i];
+
+		y[i] = v > p->hi ? p->hi : v;
+	}
+}
+
+static void run_binary(const void *context, void *const *buffer)
+{
+	const struct binary *p = context;
+	int64_t inner = p->dim[p->ndim - 1], rows = 1, piece = inner;
+
+	for (int i = 0; i < p->ndim - 1; i++) {
+		rows *= p->dim[i];
+	}
+	if (rows == 1 && inner > 65536) { /* one long row, cut up */
+		piece = 16384;
+		rows = (inner + piece - 1) / piece;
+	}
+#pragma omp parallel for schedule(static) if (rows * piece > 32768)
+	for (int64_t r = 0; r < rows; r++) {
+		const float *a = buffer[0], *b = buffer[1];
+		float *y = (float *)buffer[2] + r * piece;
+		int64_t rest = r, n = piece;
+
+		if (piece != inner) {
+			a += r * piece * p->a[p->ndim - 1];
+			b += r * piece * p->b[p->ndim - 1];
+			n = QB_MIN(piece, inner - r * piece);
+			rest = 0;
+		}
+		for (int d = p->ndim - 2; d >= 0; d--) {
+			int64_t i = rest % p->dim[d];
+
+			a += i * p->a[d];
+			b += i * p->b[d];
+			rest /= p->dim[d];
+		}
+		run_row(p, a, b, y, n);
+	}
+}
+
+/* The operand's strides along y's dimensions: 0 where it is broadcast. */
+static void spread(const dnnl_memory_desc_t *md, const dnnl_memory_desc_t *y, int64_t *stride)
+{
+	int lead = y->ndims - md->ndims;
+
+	for (int d = 0; d < y->ndims; d++) {
+		stride[d] = d < lead || md->dims[d - lead] == 1 ? 0
+			: md->format_desc.blocking.strides[d - lead];
+	}
+}
+
+/* Dimensions in the order of y's memory, runs of them that all operands walk alike taken together. */
+static void collapse(struct binary *p, const dnnl_memory_desc_t *y, const int64_t *a, const int64_t *b)
+{
+	int order[DNNL_MAX_NDIMS], n = 0;
+
+	for (int d = 0; d < y->ndims; d++) {
+		int at = n;
+
+		if (y->dims[d] == 1) {
+			continue;
+		}
+		while (at > 0 && y->format_desc.blocking.strides[order[at - 1]] <
+			y->format_desc.blocking.strides[d]) {
+			order[at] = order[at - 1];
+			at--;
+		}
+		order[at] = d;
+		n++;
+	}
+	p->ndim = 0;
+	for (int i = 0; i < n; i++) {
+		int d = order[i], k = p->ndim - 1;
+
+		if (k >= 0 && p->a[k] == a[d] * y->dims[d] && p->b[k] == b[d] * y->dims[d]) {
+			p->dim[k] *= y->dims[d];
+			p->a[k] = a[d];
+			p->b[k] = b[d];
+			continue;
+		}
+		p->dim[p->ndim] = y->dims[d];
+		p->a[p->ndim] = a[d];
+		p->b[p->ndim++] = b[d];
+	}
+	if (!p->ndim) {
+		p->ndim = 1;
+		p->dim[0] = p->a[0] = p->b[0] = 1;
+	}
+}
+
+static bool same_shape(const struct qb_shape *a, const struct qb_shape *b)
+{
+	return a->ndim == b->ndim && !memcmp(a->dim, b->dim, (size_t)a->ndim * sizeof(*a->dim));
+}
+
+/* Sets the buffer of operand i and its layout. */
+static enum qb_err operand(struct qb_builder *b, const struct qb_node *n, int i, int *buffer,
+	dnnl_memory_desc_t *md, struct qb_errbuf *eb)
+{
+	const struct qb_value *v = n->input[i];
+	struct qb_place place;
+	int id;
+
+	if (v->constant) {
+		*md = qb_dnn_dense(&v->shape);
+		QB_TRY(qb_builder_weight(b, v, md, md, &id, eb));
+		*buffer = QB_CALL_WEIGHT(id);
+		return QB_OK;
+	}
+	QB_TRY(qb_builder_plain(b, v, &place, eb));
+	*buffer = place.buffer;
+	*md = place.md;
+	return QB_OK;
+}
+
+static bool find_kind(const struct qb_node *n, enum kind *kind)
+{
+	static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"};
+	const struct qb_tensor *t = n->input[1]->constant;
+
+	for (size_t i = 0; i < QB_COUNT(names); i++) {
+		if (!strcmp(n->type, names[i])) {
+			*kind = (enum kind)i;
+			if (*kind == POW && t && qb_tensor_size(t) == 1 && t->dtype == QB_F32 &&
+				*(const float *)t->data == 2 && n->input[1]->shape.ndim <= n->input[0]->shape.ndim) {
+				*kind = SQUARE;
+			}
+			return true;
+		}
+	}
+	return false;
+}
+
+enum qb_err qb__plan_binary(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *y = n->output[0];
+	bool clips = n->act.kind != QB_ACT_NONE;
+	struct binary p = {.lo = clips ? n->act.lo : -INFINITY, .hi = clips ? n->act.hi : INFINITY};
+	dnnl_memory_desc_t md[2], to;
+	int64_t stride[2][DNNL_MAX_NDIMS];
+	struct qb_place place;
+	int buffer[3];
+
+	if (n->inputs != 2 || !find_kind(n, &p.kind) || n->act.kind > QB_ACT_CLIP || y->dtype != QB_F32) {
+		return QB_EUNSUPPORTED;
+	}
+	for (int i = 0; i < y->shape.ndim; i++) {
+		if (!y->shape.dim[i]) {
+			return QB_EUNSUPPORTED;
+		}
+	}
+	to = qb_dnn_dense(&y->shape);
+	for (int i = 0; i < 2; i++) {
+		if (n->input[i]->dtype != QB_F32) {
+			return QB_EUNSUPPORTED;
+		}
+	}
+	for (int i = 1; i >= 0; i--) {
+		QB_TRY(operand(b, n, i, &buffer[i], &md[i], eb));
+		if (!n->input[i]->constant && same_shape(&n->input[i]->shape, &y->shape)) {
+			to = md[i];
+		}
+	}
+	spread(&md[0], &to, stride[0]);
+	spread(&md[1], &to, stride[1]);
+	collapse(&p, &to, stride[0], stride[1]);
+	QB_TRY(qb_builder_define(b, y, &to, &place, eb));
+	buffer[2] = place.buffer;
+	return qb_builder_call(b, n, "binary", run_binary, &p, sizeof(p), buffer, 3, 1, eb);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/exec/lower/f32/conv_depthwise.h"
+
+#include "core/base/size.h"
+#include "core/kernels/f32/gemm.h"
+
+struct layer {
+	struct qb_dense d;
+	struct qb_f32_depthwise line;
+	const float *zeros; /* a line outside */
+	int threads;
+};
+
+enum { X, W, BIAS, Y };
+
+bool qb_depthwise_of(struct qb_f32_depthwise *out, const struct qb_node *n, const struct qb_dense *d)
+{
+	*out = (struct qb_f32_depthwise){.channels = d->channels, .width = d->width, .out_width = d->out_width,
+		.rows = d->kernel[0], .columns = d->kernel[1], .stride = d->stride[1], .dilation = d->dilation[1],
+		.pad = d->pad[1], .act = n->act};
+	return qb_f32_is_fast() && d->groups == d->channels && d->outputs == d->channels && d->channels > 1 &&
+		d->kernel[0] <= QB_DEPTHWISE_ROWS && !d->add && !n->tail.gain;
+}
+
+enum qb_err qb_depthwise_weight(struct qb_builder *b, const struct qb_dense *d, int *id, struct qb_errbuf *eb)
+{
+	int64_t taps = d->kernel[0] * d->kernel[1];
+	dnnl_dims_t dims = {d->channels, taps}, rows = {taps, 1}, columns = {1, d->channels};
+	dnnl_memory_desc_t as, want;
+
+	QB_TRY(qb_dnn_check(dnnl_memory_desc_init_by_strides(&as, 2, dims, dnnl_f32, rows), "weights", eb));
+	QB_TRY(qb_dnn_check(dnnl_memory_desc_init_by_strides(&want, 2, dims, dnnl_f32, columns), "weights", eb));
+	return qb_builder_weight(b, d->w, &as, &want, id, eb);
+}
+
+static void run_layer(const void *context, void *const *buffer)
+{
+	const struct layer *l = context;
+	const struct qb_dense *d = &l->d;
+	struct qb_f32_depthwise line = l->line;
+
+	line.weights = buffer[W];
+	line.bias = d->bias ? buffer[BIAS] : NULL;
+#pragma omp parallel for schedule(static) if (l->threads > 1) num_threads(l->threads)
+	for (int64_t i = 0; i < d->images * d->out_height; i++) {
+		const float *x = (const float *)buffer[X] + i / d->out_height * d->height * d->width * d->channels;
+		const float *from[QB_DEPTHWISE_ROWS];
+
+		for (int64_t k = 0; k < d->kernel[0]; k++) {
+			int64_t y = qb_depthwise_line(d, i % d->out_height, k);
+
+			from[k] = y < 0 || y >= d->height ? l->zeros : x + y * d->width * d->channels;
+		}
+		qb_f32_depthwise_line(&line, from, (float *)buffer[Y] + i * d->out_width * d->channels);
+	}
+}
+
+enum qb_err qb_plan_depthwise(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
+	struct qb_errbuf *eb)
+{
+	enum { PARALLEL_MACS = 100000 };
+	struct layer l = {.d = *d};
+	struct qb_place place;
+	int buffer[4], id;
+
+	if (!qb_depthwise_of(&l.line, n, d)) {
+		return QB_EUNSUPPORTED;
+	}
+	l.threads = d->images * d->out_height * d->out_width * d->channels * d->kernel[0] * d->kernel[1] < PARALLEL_MACS
+		? 1 : qb_builder_threads(b);
+	l.zeros = qb_builder_alloc(b, (size_t)(d->width * d->channels), sizeof(float));
+	if (!l.zeros) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	QB_TRY(qb_depthwise_weight(b, d, &id, eb));
+	buffer[W] = buffer[BIAS] = QB_CALL_WEIGHT(id);
+	if (d->bias) {
+		QB_TRY(qb_dense_bias(b, d, &buffer[BIAS], eb));
+	}
+	QB_TRY(qb_builder_source(b, d->x, &d->x_md, &place, eb));
+	buffer[X] = place.buffer;
+	QB_TRY(qb_builder_define(b, d->y, &d->y_md, &place, eb));
+	buffer[Y] = place.buffer;
+	return qb_builder_call(b, n, "depthwise", run_layer, &l, sizeof(l), buffer, 4, 1, eb);
+}

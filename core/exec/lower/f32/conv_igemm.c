@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/exec/lower/f32/conv_igemm.h"
+
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/kernels/f32/gemm.h"
+#include "core/exec/lower/lowerings.h"
+
+enum {
+	FEW_CHANNELS = 8,   /* fewer than this are copied into rows first: runs would be too short */
+	SOME_CHANNELS = 64, /* with fewer than this a line of the kernel is one run, where it is no dilated one */
+	TAPS_MAX = 64,      /* pointers to runs stand on the stack */
+	GROUP_CHANNELS = 8, /* fewer in a group are left to others */
+	HALF_PANEL = QB_F32_PANEL / 2,
+	NEAR = 64 * 1024,   /* numbers of weights that stay in a second-level cache */
+	PARALLEL_MACS = 100000,
+	AREAS_MAX = 25,
+	FEW_ROWS = 13,      /* fewer than this wait for weights */
+};
+
+/* Pixels of the output whose windows have the same taps inside the image. */
+struct area {
+	int64_t y, x, height, width, taps;
+	uint8_t tap[TAPS_MAX];
+};
+
+struct layer {
+	struct qb_dense d;
+	int64_t merged;      /* groups of the node in one of d's */
+	int64_t halves;      /* 2: a group's panel is of two halves, each of its own channels */
+	int64_t depth, each; /* channels of a half, outputs of a group */
+	int64_t batches;     /* of groups that share what is found out about rows, and whose weights stay in the cache */
+	int64_t taps, rows;
+	int threads, areas;
+	const struct area *area; /* one: all pixels and taps, whether inside or not */
+	bool gathered, pointwise; /* pointwise: row i is pixel i */
+	bool lines;               /* runs are lines of the kernel, where they lie or copied */
+	const float *zeros; /* a run outside the image */
+	struct qb_act act;
+	struct qb_tail tail;
+	size_t group_weights; /* numbers in one group's panels */
+};
+
+enum { X, W, BIAS, ADD, SCRATCH, Y };
+
+/* Pixels [x, x + count) of line y of image n. */
+struct stripe {
+	int64_t n, y, x, count;
+};
+
+static struct stripe stripe_at(int64_t pixel, int64_t most, int64_t height, int64_t width)
+{
+	struct stripe s = {pixel / width / height, pixel / width % height, pixel % width, 0};
+
+	s.count = QB_MIN(most, width - s.x);
+	return s;
+}
+
+/* Of `count` places from `at` on, `step` apart, those with numbers [*from, *to) lie in [0, last]. */
+static void find_inside(int64_t at, int64_t step, int64_t count, int64_t last, int64_t *from, int64_t *to)
+{
+	*from = at >= 0 ? 0 : QB_MIN((-at + step - 1) / step, count);
+	*to = at > last ? *from : QB_MAX(QB_MIN((last - at) / step + 1, count), *from);
+}
+
+static void point(const float **row, int64_t from, int64_t to, const float *x, int64_t step)
+{
+	for (int64_t i = from; i < to; i++) {
+		row[i] = x + i * step;
+	}
+}
+
+/* Where the rows [first, first + count) of an area are: a pointer for each tap and row, and the pixel. */
+static void find_rows(const struct layer *l, const struct area *a, const float *x, int64_t first, int64_t count,
+	const float **row, int64_t *pixel)
+{
+	const struct qb_dense *d = &l->d;
+	struct stripe s;
+
+	for (int64_t i = 0; i < count; i += s.count) {
+		s = stripe_at(first + i, count - i, a->height, a->width);
+		for (int64_t k = 0; k < s.count; k++) {
+			pixel[i + k] = (s.n * d->out_height + a->y + s.y) * d->out_width + a->x + s.x + k;
+		}
+		for (int64_t t = 0; t < a->taps; t++) {
+			int64_t iy = (a->y + s.y) * d->stride[0] - d->pad[0] + a->tap[t] / d->kernel[1] * d->dilation[0];
+			int64_t ix = (a->x + s.x) * d->stride[1] - d->pad[1] + a->tap[t] % d->kernel[1] * d->dilation[1];
+			const float **to = row + t * count + i;
+			int64_t from = 0, end = 0;
+
+			if (iy >= 0 && iy < d->height) {
+				find_inside(ix, d->stride[1], s.count, d->width - 1, &from, &end);
+			}
+			point(to, 0, from, l->zeros, 0);
+			point(to, from, end, x + ((s.n * d->height + iy) * d->width + ix) * d->channels,
+				d->stride[1] * d->channels);
+			point(to, end, s.count, l->zeros, 0);
+		}
+	}
+}
+
+/* The runs of one pixel in a row of their own. Those of one line of the kernel lie together unless it is dilated. */
+static void gather_pixel(const struct layer *l, const float *x, int64_t p, float *row)
+{
+	const struct qb_dense *d = &l->d;
+	int64_t plane = d->out_height * d->out_width, n = p / plane;
+	int64_t y0 = p % plane / d->out_width * d->stride[0] - d->pad[0];
+	int64_t x0 = p % d->out_width * d->stride[1] - d->pad[1], line = d->kernel[1] * l->depth;
+	bool together = d->dilation[1] == 1 && d->groups == 1 && x0 >= 0 &&
+		x0 + d->kernel[1] <= d->width;
+
+	for (int64_t ky = 0; ky < d->kernel[0]; ky++, row += line) {
+		int64_t iy = y0 + ky * d->dilation[0];
+		const float *from = x + (n * d->height + iy) * d->width * d->channels;
+
+		if (iy < 0 || iy >= d->height) {
+			memset(row, 0, (size_t)line * sizeof(*row));
+		} else if (together) {
+			memcpy(row, from + x0 * d->channels, (size_t)line * sizeof(*row));
+		} else {
+			for (int64_t kx = 0; kx < d->kernel[1]; kx++) {
+				int64_t ix = x0 + kx * d->dilation[1];
+
+				for (int64_t c = 0; c < l->depth; c++) {
+					row[kx * l->depth + c] = ix < 0 || ix >= d->width ? 0 : from[ix * d->channels + c];
+				}
+			}
+		}
+	}
+}
+
+/* Lines of the kernel for pixels [first, first + count): as they lie, or copied where some of their pixels are outside. */
+static void find_lines(const struct layer *l, const float *x, int64_t first, int64_t count, const float **row,
+	float *scratch)
+{
+	const struct qb_dense *d = &l->d;
+	int64_t line = d->kernel[1] * l->depth, size = d->kernel[0] * line, from, end;
+	struct stripe s;
+
+	for (int64_t i = 0; i < count; i += s.count, scratch += s.count * size) {
+		int64_t ix;
+
+		s = stripe_at(first + i, count - i, d->out_height, d->out_width);
+		ix = s.x * d->stride[1] - d->pad[1];
+		find_inside(ix, d->stride[1], s.count, d->width - d->kernel[1], &from, &end);
+		for (int64_t k = 0; k < s.count; k++) {
+			k = k == from ? end : k;
+			if (k < s.count) {
+				gather_pixel(l, x, first + i + k, scratch + k * size);
+			}
+		}
+		for (int64_t ky = 0; ky < d->kernel[0]; ky++) {
+			int64_t iy = s.y * d->stride[0] - d->pad[0] + ky * d->dilation[0];
+			bool inside = iy >= 0 && iy < d->height;
+			const float **to = row + ky * count + i;
+
+			point(to, 0, from, scratch + ky * line, size);
+			point(to, from, end, inside ? x + ((s.n * d->height + iy) * d->width + ix) * d->channels : l->zeros,
+				inside ? d->stride[1] * d->channels : 0);
+			point(to, end, s.count, scratch + ky * line, size);
+		}
+	}
+}
+
+/* What one thread does: rows [first, last) of an area, groups [g, groups) and panels [from, to) of each. */
+struct share {
+	int64_t g, groups, first, last, from, to;
+	float *scratch;
+};
+
+/* Rows of several lines lie apart: their sums are made in scratch [QB_F32_ROWS][each], their addends brought there. */
+static void run_apart(const struct layer *l, const struct qb_f32_product *p, void *const *buffer,
+	const struct share *s, int64_t g, const float *const *row, const int64_t *pixel, int64_t count)
+{
+	const struct qb_dense *d = &l->d;
+	int64_t first = s->from * QB_F32_PANEL, width = QB_MIN(s->to * QB_F32_PANEL, l->each) - first;
+	float *y = s->scratch, *add = y + QB_F32_ROWS * l->each;
+
+	for (int64_t i = 0; d->add && i < count; i++) {
+		memcpy(add + i * l->each + first, (const float *)buffer[ADD] + pixel[i] * d->outputs + g * l->each + first,
+			(size_t)width * sizeof(*add));
+	}
+	qb_f32_product(p, row, count, s->from, s->to, d->add ? add : NULL, y, l->each);
+	for (int64_t i = 0; i < count; i++) {
+		memcpy((float *)buffer[Y] + pixel[i] * d->outputs + g * l->each + first, y + i * l->each + first,
+			(size_t)width * sizeof(*y));
+	}
+}
+
+static struct qb_f32_product product_of(const struct layer *l, const struct area *a, void *const *buffer, int64_t g)
+{
+	const struct qb_dense *d = &l->d;
+	int64_t outputs = QB_MIN(l->each, d->outputs - g * l->each); /* of an odd group without its half: half */
+	struct qb_f32_product p = {.outputs = outputs, .runs = l->lines ? d->kernel[0] : l->gathered ? 1 : a->taps,
+		.depth = l->depth * (l->lines ? d->kernel[1] : l->gathered ? l->taps : 1),
+		.skip = l->gathered ? 0 : g * l->halves * l->depth,
+		.apart = l->halves > 1 && outputs == l->each ? l->depth : 0,
+		.taken = a->taps < l->taps ? a->tap : NULL, .all = l->taps,
+		.weights = (const float *)buffer[W] + (size_t)g * l->group_weights,
+		.bias = d->bias ? (const float *)buffer[BIAS] + g * l->each : NULL, .act = l->act, .tail = l->tail};
+
+	if (l->tail.gain) {
+		p.tail.gain += g * l->each;
+		p.tail.shift += g * l->each;
+	}
+	return p;
+}
+
+/* A block of rows at a time. */
+static void run_share(const struct layer *l, const struct area *a, void *const *buffer, struct share s)
+{
+	const struct qb_dense *d = &l->d;
+	int64_t blocks = (s.last - s.first + QB_F32_ROWS - 1) / QB_F32_ROWS;
+
+	for (int64_t k = 0; k < blocks; k++) {
+		int64_t count = (s.last - s.first + blocks - k - 1) / (blocks - k);
+		const float *row[TAPS_MAX * QB_F32_ROWS];
+		int64_t pixel[QB_F32_ROWS];
+
+		if (l->lines) {
+			find_lines(l, buffer[X], s.first, count, row, s.scratch);
+		} else if (!l->gathered) {
+			find_rows(l, a, buffer[X], s.first, count, row, pixel);
+		}
+		for (int64_t g = s.g; g < s.groups; g++) {
+			struct qb_f32_product p = product_of(l, a, buffer, g);
+			int64_t at = s.first * d->outputs + g * l->each;
+
+			for (int64_t i = 0; l->gathered && !l->lines && i < count; i++) {
+				row[i] = s.scratch + i * p.depth;
+				gather_pixel(l, (const float *)buffer[X] + g * l->depth, s.first + i, s.scratch + i * p.depth);
+			}
+			if (l->areas > 1) {
+				run_apart(l, &p, buffer, &s, g, row, pixel, count);
+			} else {
+				qb_f32_product(&p, row, count, s.from, s.to, d->add ? (const float *)buffer[ADD] + at : NULL,
+					(float *)buffer[Y] + at, d->outputs);
+			}
+		}
+		s.first += count;
+	}
+}
+
+/* Numbers of a thread's scratch. */
+static size_t scratch_part(const struct layer *l)
+{
+	return (size_t)(l->gathered || l->lines ? l->taps * l->depth : l->areas > 1 ? 2 * l->each : 0) * QB_F32_ROWS;
+}
+
+static void run_layer(const void *context, void *const *buffer)
+{
+	const struct layer *l = context;
+	int64_t panels = (l->each + QB_F32_PANEL - 1) / QB_F32_PANEL;
+	/* Threads share the larger side, so that each reads all of the smaller only. */
+	bool by_panel = panels >= l->threads && l->each >= l->rows;
+
+#pragma omp parallel for schedule(static) if (l->threads > 1) num_threads(l->threads)
+	for (int t = 0; t < l->threads; t++) {
+		struct share s = {.from = 0, .to = panels,
+			.scratch = (float *)buffer[SCRATCH] + (size_t)t * scratch_part(l)};
+
+		for (int64_t i = 0; i < l->batches * l->areas; i++) {
+			const struct area *a = &l->area[i % l->areas];
+			int64_t rows = l->d.images * a->height * a->width, batch = i / l->areas;
+
+			s.g = l->d.groups * batch / l->batches;
+			s.groups = l->d.groups * (batch + 1) / l->batches;
+			s.first = by_panel ? 0 : rows * t / l->threads;
+			s.last = by_panel ? rows : rows * (t + 1) / l->threads;
+			if (by_panel) {
+				s.from = panels * t / l->threads;
+				s.to = panels * (t + 1) / l->threads;
+			}
+			run_share(l, a, buffer, s);
+		}
+	}
+}
+
+/* ---- areas ---- */
+
+/* Outputs [from, from + count) of one side, whose windows have taps [first, last) inside. */
+struct stretch {
+	int64_t from, count, first, last;
+};
+
+static void taps_inside(const struct qb_dense *d, int side, int64_t out, int64_t *first, int64_t *last)
+{
+	int64_t at = out * d->stride[side] - d->pad[side], in = side ? d->width : d->height;
+
+	*first = QB_MIN(at >= 0 ? 0 : (-at + d->dilation[side] - 1) / d->dilation[side], d->kernel[side] - 1);
+	*last = at >= in ? 0 : QB_MIN((in - at - 1) / d->dilation[side] + 1, d->kernel[side]);
+	*last = QB_MAX(*last, *first + 1); /* one at least, for there is no sum of nothing */
+}
+
+/* Returns how many, 0 where they are too many. */
+static int find_stretches(const struct qb_dense *d, int side, struct stretch *s, int most)
+{
+	int64_t outs = side ? d->out_width : d->out_height, first, last;
+	int n = 0;
+
+	for (int64_t o = 0; o < outs; o++) {
+		taps_inside(d, side, o, &first, &last);
+		if (n && s[n - 1].first == first && s[n - 1].last == last) {
+			s[n - 1].count++;
+		} else if (n == most) {
+			return 0;
+		} else {
+			s[n++] = (struct stretch){o, 1, first, last};
+		}
+	}
+	return n;
+}
+
+static int find_areas(const struct qb_dense *d, struct area *area)
+{
+	enum { MOST = 5 };
+	struct stretch v[MOST], h[MOST];
+	int rows = find_stretches(d, 0, v, MOST), columns = find_stretches(d, 1, h, MOST);
+
+	_Static_assert(MOST * MOST <= AREAS_MAX, "room for all");
+	for (int i = 0; i < rows * columns; i++) {
+		const struct stretch *y = &v[i / columns], *x = &h[i % columns];
+		struct area *a = &area[i];
+
+		*a = (struct area){.y = y->from, .x = x->from, .height = y->count, .width = x->count};
+		for (int64_t k = y->first * d->kernel[1]; k < y->last * d->kernel[1]; k++) {
+			if (k % d->kernel[1] >= x->first && k % d->kernel[1] < x->last) {
+				a->tap[a->taps++] = (uint8_t)k;
+			}
+		}
+	}
+	return rows * columns;
+}
+
+/* Products of rows with the weights of a tap, or the wait for those. */
+static int64_t cost_of(const struct qb_dense *d, const struct area *area, int areas)
+{
+	int64_t sum = 0;
+
+	for (int i = 0; i < areas; i++) {
+		sum += area[i].taps * QB_MAX(d->images * area[i].height * area[i].width, (int64_t)FEW_ROWS);
+	}
+	return sum;
+}
+
+/* A dilated window is mostly outside a small image: then its pixels are taken area by area. */
+static int choose_areas(const struct qb_dense *d, struct area *area)
+{
+	int64_t taps = d->kernel[0] * d->kernel[1], depth = d->channels / d->groups;
+	struct area all = {.height = d->out_height, .width = d->out_width, .taps = taps};
+	int areas = taps > 1 && taps <= TAPS_MAX && depth >= FEW_CHANNELS && taps * depth >= 256 ? find_areas(d, area) : 0;
+
+	if (areas && 8 * cost_of(d, area, areas) <= 7 * cost_of(d, &all, 1)) {
+		return areas;
+	}
+	for (int64_t t = 0; t < QB_MIN(taps, (int64_t)TAPS_MAX); t++) {
+		all.tap[t] = (uint8_t)t;
+	}
+	area[0] = all;
+	return 1;
+}
+
+int64_t qb_dense_cost(const struct qb_dense *d)
+{
+	struct area area[AREAS_MAX];
+
+	return cost_of(d, area, choose_areas(d, area));
+}
+
+/* [groups][outputs / 16][kernel...][channels][16]. */
+enum qb_err qb_dense_weight(struct qb_builder *b, const struct qb_dense *d, int *id, struct qb_errbuf *eb)
+{
+	static const dnnl_format_tag_t tags[2][2] = {{dnnl_Acb16a, dnnl_Acdb16a}, {dnnl_aBdc16b, dnnl_aBdec16b}};
+	int spatial = d->w_as.ndims - 2 - (d->groups > 1);
+	dnnl_memory_desc_t md = {0};
+
+	QB_TRY(qb_dnn_check(dnnl_memory_desc_init_by_tag(&md, d->w_as.ndims, d->w_as.dims, dnnl_f32,
+				    tags[d->groups > 1][spatial - 1]),
+		"weights", eb));
+	return qb_builder_weight(b, d->w, &d->w_as, &md, id, eb);
+}
+
+enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *buffer, struct qb_errbuf *eb)
+{
+	struct qb_shape s = {.known = true, .ndim = 1, .dim = {d->outputs}};
+	dnnl_memory_desc_t md = qb_dnn_dense(&s);
+	int id;
+
+	QB_TRY(qb_builder_weight(b, d->bias, &md, &md, &id, eb));
+	*buffer = QB_CALL_WEIGHT(id);
+	return QB_OK;
+}
+
+/* ---- small groups ---- */
+
+/* Some groups as one, with zeros between them: half a panel has room for 8 outputs, a whole one for 16, and runs are
+ * longer. Two that fill half a panel each share it. */
+static void choose_merged(const struct qb_dense *d, struct layer *l)
+{
+	int64_t depth = d->channels / d->groups, each = d->outputs / d->groups, n;
+
+	l->merged = l->halves = 1;
+	if (d->groups == 1 || depth < 2 || each < 1 || (each > GROUP_CHANNELS && depth > GROUP_CHANNELS)) {
+		return;
+	}
+	n = HALF_PANEL / each;
+	n = n * depth < GROUP_CHANNELS ? QB_F32_PANEL / each : n;
+	for (; n > 1 && d->groups % n; n--) {
+	}
+	l->merged = QB_MAX(n, INT64_C(1));
+	if (l->merged * each == HALF_PANEL && l->merged * depth >= GROUP_CHANNELS && d->groups > l->merged) {
+		l->halves = 2;
+		l->merged *= 2;
+	}
+}
+
+struct merging {
+	int64_t groups, merged, halves, taps, depth, each; /* depth, each: of the node's groups */
+};
+
+/* [groups * each][depth][taps] to [groups / merged][1][taps][merged / halves * depth][16]. */
+static void merge_weights(const void *context, const float *from, float *to)
+{
+	const struct merging *m = context;
+	int64_t run = m->merged / m->halves * m->depth;
+
+	for (int64_t i = 0; i < m->groups * m->each * m->depth * m->taps; i++) {
+		int64_t t = i % m->taps, k = i / m->taps % m->depth, o = i / m->taps / m->depth, g = o / m->each;
+		int64_t in = g % m->merged, at = in % (m->merged / m->halves) * m->depth + k;
+
+		to[((g / m->merged * m->taps + t) * run + at) * QB_F32_PANEL + in * m->each + o % m->each] = from[i];
+	}
+}
+
+static enum qb_err find_weight(struct qb_builder *b, const struct qb_dense *d, const struct layer *l, int *id,
+	struct qb_errbuf *eb)
+{
+	struct merging m = {d->outputs / (l->each / l->merged), l->merged, l->halves, l->taps,
+		l->depth * l->halves / l->merged, l->each / l->merged};
+
+	if (l->merged == 1) {
+		return qb_dense_weight(b, d, id, eb);
+	}
+	return qb_builder_made_weight(b, d->w, merge_weights, &m, sizeof(m), (size_t)d->groups * l->group_weights, id, eb);
+}
+
+static enum qb_err find_buffers(struct qb_builder *b, const struct qb_dense *d, const struct layer *l,
+	int buffer[6], struct qb_errbuf *eb)
+{
+	struct qb_place place;
+	int id;
+
+	QB_TRY(find_weight(b, d, l, &id, eb));
+	buffer[W] = QB_CALL_WEIGHT(id);
+	buffer[BIAS] = buffer[W];
+	if (d->bias) {
+		QB_TRY(qb_dense_bias(b, d, &buffer[BIAS], eb));
+	}
+	QB_TRY(qb_builder_source(b, d->x, &d->x_md, &place, eb));
+	buffer[X] = buffer[ADD] = buffer[SCRATCH] = place.buffer;
+	if (d->add) {
+		QB_TRY(qb_builder_source(b, d->add, &d->y_md, &place, eb));
+		buffer[ADD] = place.buffer;
+	}
+	if (scratch_part(l)) {
+		QB_TRY(qb_builder_scratch(b, (size_t)l->threads * scratch_part(l) * sizeof(float), &buffer[SCRATCH],
+			eb));
+	}
+	QB_TRY(qb_builder_define(b, d->y, &d->y_md, &place, eb));
+	buffer[Y] = place.buffer;
+	return QB_OK;
+}
+
+enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *dense,
+	struct qb_errbuf *eb)
+{
+	struct layer l = {.d = *dense, .act = n->act, .tail = n->tail,
+		.taps = dense->kernel[0] * dense->kernel[1],
+		.rows = dense->images * dense->out_height * dense->out_width};
+	struct qb_dense *d = &l.d;
+	struct area *area;
+	int buffer[6];
+
+	choose_merged(dense, &l);
+	l.depth = d->channels / d->groups * (l.merged / l.halves);
+	l.each = d->outputs / d->groups * l.merged;
+	d->groups = (d->groups + l.merged - 1) / l.merged;
+	l.pointwise = l.taps == 1 && d->stride[0] == 1 && d->stride[1] == 1 && !d->pad[0] && !d->pad[1] &&
+		d->height == d->out_height && d->width == d->out_width;
+	l.gathered = l.taps > 1 && l.depth < FEW_CHANNELS;
+	l.lines = l.taps > 1 && l.depth < SOME_CHANNELS && d->groups == 1 && d->dilation[1] == 1 &&
+		d->kernel[0] <= TAPS_MAX;
+	if (!qb_f32_is_fast() || (d->groups > 1 && l.depth < GROUP_CHANNELS) || !l.rows || !l.depth || !l.each ||
+		(!l.gathered && l.taps > TAPS_MAX)) {
+		return QB_EUNSUPPORTED;
+	}
+	l.threads = l.rows * l.each * l.depth * l.taps < PARALLEL_MACS ? 1 : qb_builder_threads(b);
+	l.group_weights = qb_align_up((size_t)l.each, QB_F32_PANEL) * (size_t)(l.taps * l.depth);
+	l.batches = QB_MIN((d->groups * (int64_t)l.group_weights + NEAR - 1) / NEAR, d->groups);
+	l.zeros = qb_builder_alloc(b, (size_t)(d->channels * d->kernel[1]), sizeof(float));
+	area = qb_builder_alloc(b, AREAS_MAX, sizeof(*area));
+	if (!l.zeros || !area) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	l.area = area;
+	l.areas = choose_areas(d, area);
+	l.lines = l.lines && area[0].taps == l.taps;
+	QB_TRY(find_buffers(b, d, &l, buffer, eb));
+	return qb_builder_call(b, n, l.lines ? "tiles by line" : l.gathered ? "tiles, gathered"
+		: l.area[0].taps < l.taps ? "tiles by area" : "tiles", run_layer, &l, sizeof(l), buffer, 6, 1, eb);
+}

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Operators that move numbers: new shapes on the same memory, views, copies, joins.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/base/vectorized.h"
+#include "core/graph/op.h"
+#include "core/exec/builder.h"
+#include "core/kernels/f32/gemm.h"
+#include "core/exec/lower/lowerings.h"
+
+/* A layout of strides alone, seen in another shape: groups of dimensions with one product each must lie evenly in x. */
+static bool reshape_md(const dnnl_memory_desc_t *x, const struct qb_shape *shape, dnnl_memory_desc_t *y)
+{
+	const dnnl_dim_t *from = x->format_desc.blocking.strides;
+	dnnl_dims_t dims, strides;
+	int i = 0, k = 0;
+
+	while (i < x->ndims || k < shape->ndim) {
+		int64_t in = i < x->ndims ? x->dims[i] : 1, out = k < shape->ndim ? shape->dim[k] : 1;
+		int i0 = i, k0 = k, last;
+
+		i += i < x->ndims;
+		k += k < shape->ndim;
+		while (in != out) {
+			if (in < out ? i == x->ndims : k == shape->ndim) {
+				return false;
+			}
+			if (in < out) {
+				in *= x->dims[i++];
+			} else {
+				out *= shape->dim[k++];
+			}
+		}
+		last = i - 1; /* the group's innermost dimension that has a stride of its own */
+		while (last > i0 && x->dims[last] == 1) {
+			last--;
+		}
+		for (int a = last - 1, b = last; a >= i0; a--) {
+			if (x->dims[a] == 1) {
+				continue;
+			}
+			if (from[a] != from[b] * x->dims[b]) {
+				return false;
+			}
+			b = a;
+		}
+		for (int64_t a = k - 1, step = i > i0 ? from[last] : 1; a >= k0; a--) {
+			dims[a] = shape->dim[a];
+			strides[a] = step;
+			step *= dims[a];
+		}
+	}
+	memset(y, 0, sizeof(*y));
+	return dnnl_memory_desc_init_by_strides(y, shape->ndim, dims, dnnl_f32, strides) == dnnl_success;
+}
+
+/* Reshape, Flatten, Squeeze ...: numbers seen in another shape where they lie, or else row-major. */
+enum qb_err qb__plan_alias(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct qb_place place;
+	dnnl_memory_desc_t md;
+
+	/* A quantizer of its own needs memory of its own. */
+	if (n->input[0]->dtype != QB_F32 || n->input[0]->constant ||
+		(n->outputs > 1 && n->output[1]) ||
+		(n->output[0]->carried &&
+			!qb_carried_equal(n->output[0]->carried, n->input[0]->carried))) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_plain(b, n->input[0], &place, eb));
+	if (!n->output[0]->shape.ndim || !reshape_md(&place.md, &n->output[0]->shape, &md)) {
+		QB_TRY(qb_builder_dense(b, n->input[0], &place, eb));
+		md = qb_dnn_dense(&n->output[0]->shape);
+	}
+	return qb_builder_alias(b, n->output[0], place.buffer, &md, eb);
+}
+
+/* ---- copies ----
+ *
+ * y lies without gaps and is written in order; where its numbers come from is a nest of loops over x. */
+
+enum { LEVELS = 12, BLOCK = 16 };
+
+struct move {
+	int levels;                          /* innermost first */
+	int64_t count[LEVELS], step[LEVELS]; /* numbers of y, and how far apart they lie in x */
+	int64_t base, to;                    /* the first number of x, and its place in y */
+	int64_t gap;                         /* the outermost level's distance in y; 0: no gaps */
+};
+
+/* Two runs, number by number in turns: what a shuffle of two groups of channels does to a pixel. */
+static inline __attribute__((always_inline)) void interleave_body(const float *restrict a, const float *restrict b,
+	float *restrict y, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		y[2 * i] = a[i];
+		y[2 * i + 1] = b[i];
+	}
+}
+
+QB_FOR_EVERY_LEVEL(static, interleave, (const float *a, const float *b, float *y, int64_t n), (a, b, y, n))
+
+/* One level is contiguous in y, another in x: block by block, so that both are read and written in lines. */
+static void transpose(const float *x, int64_t x_step, float *y, int64_t y_step, int64_t inner,
+	int64_t outer)
+{
+	if (inner == 2 && y_step == 2) {
+		interleave(x, x + x_step, y, outer);
+		return;
+	}
+	for (int64_t i = 0; i < inner; i += BLOCK) {
+		for (int64_t j = 0; j < outer; j += BLOCK) {
+			int64_t ni = QB_MIN((int64_t)BLOCK, inner - i), nj = QB_MIN((int64_t)BLOCK, outer - j);
+
+			for (int64_t v = j; v < j + nj; v++) {
+				for (int64_t u = i; u < i + ni; u++) {
+					y[v * y_step + u] = x[u * x_step + v];
+				}
+			}
+		}
+	}
+}
+
+static void move_level(const struct move *m, const int64_t *y_step, int level, int skip, const float *x,
+	float *y)
+{
+	if (level == skip) {
+		level--;
+	}
+	if (level > 0) {
+		for (int64_t i = 0; i < m->count[level]; i++) {
+			move_level(m, y_step, level - 1, skip, x + i * m->step[level], y + i * y_step[level]);
+		}
+	} else if (skip > 0) {
+		transpose(x, m->step[0], y, y_step[skip], m->count[0], m->count[skip]);
+	} else if (m->step[0] == 1) {
+		memcpy(y, x, (size_t)m->count[0] * sizeof(*y));
+	} else {
+		for (int64_t i = 0; i < m->count[0]; i++) {
+			y[i] = x[i * m->step[0]];
+		}
+	}
+}
+
+static void run_move(const void *context, void *const *buffer)
+{
+	const struct move *m = context;
+	int64_t y_step[LEVELS], step = 1;
+	int skip = 0, top = m->levels - 1;
+	const float *x = (const float *)buffer[0] + m->base;
+	float *y = (float *)buffer[1] + m->to;
+
+	for (int i = 0; i < m->levels; i++) {
+		y_step[i] = step;
+		step *= m->count[i];
+		if (i && !skip && m->step[0] != 1 && m->step[i] == 1) {
+			skip = i;
+		}
+	}
+	if (m->gap) {
+		y_step[top] = m->gap;
+	}
+	if (top < 1 || skip == top || step < 65536) {
+		move_level(m, y_step, top, skip, x, y);
+		return;
+	}
+#pragma omp parallel for schedule(static)
+	for (int64_t i = 0; i < m->count[top]; i++) {
+		move_level(m, y_step, top - 1, skip, x + i * m->step[top], y + i * y_step[top]);
+	}
+}
+
+/* The nest that visits from[0], from[1] ...; false where there is none. */
+static bool find_nest(const int64_t *from, int64_t n, struct move *m)
+{
+	int64_t done = 1;
+
+	memset(m, 0, sizeof(*m));
+	m->base = from[0];
+	while (done < n) {
+		int64_t step = from[done] - from[0], count = 2;
+
+		while (count * done < n && from[count * done] == from[0] + count * step) {
+			count++;
+		}
+		if (m->levels == LEVELS || n % (count * done)) {
+			return false;
+		}
+		m->count[m->levels] = count;
+		m->step[m->levels++] = step;
+		done *= count;
+	}
+	for (int64_t i = 0; i < n; i++) {
+		int64_t at = m->base, rest = i;
+
+		for (int l = 0; l < m->levels; l++) {
+			at += rest % m->count[l] * m->step[l];
+			rest /= m->count[l];
+		}
+		if (at != from[i]) {
+			return false;
+		}
+	}
+	if (!m->levels) {
+		m->levels = 1;
+		m->count[0] = m->step[0] = 1;
+	}
+	return true;
+}
+
+/* Where the numbers of a plain layout lie, in row-major order. */
+static void positions(const dnnl_memory_desc_t *md, int32_t *at, int64_t n)
+{
+	int64_t index[DNNL_MAX_NDIMS] = {0}, p = 0;
+	const int64_t *stride = md->format_desc.blocking.strides;
+
+	for (int64_t i = 0; i < n; i++) {
+		at[i] = (int32_t)p;
+		for (int d = md->ndims - 1; d >= 0; d--) {
+			p += stride[d];
+			if (++index[d] < md->dims[d]) {
+				break;
+			}
+			p -= stride[d] * md->dims[d];
+			index[d] = 0;
+		}
+	}
+}
+
+static int64_t numbers(const struct qb_value *v)
+{
+	int64_t n = 1;
+
+	for (int i = 0; i < v->shape.ndim; i++) {
+		n *= v->shape.dim[i];
+	}
+	return n;
+}
+
+static struct qb_tensor tensor(const struct qb_value *v, enum qb_dtype dtype, void *data)
+{
+	struct qb_tensor t = {.dtype = dtype, .ndim = v->shape.ndim, .data = data};
+
+	memcpy(t.dim, v->shape.dim, sizeof(t.dim));
+	return t;
+}
+
+/* Channels innermost where x has them so, row-major otherwise. */
+static dnnl_memory_desc_t like(const dnnl_memory_desc_t *x, const struct qb_value *y)
+{
+	dnnl_memory_desc_t md = qb_dnn_dense(&y->shape);
+
+	if (x->ndims == 4 && md.ndims == 4 && x->format_desc.blocking.strides[1] == 1 && x->dims[1] > 1) {
+		dnnl_dims_t dims;
+
+		memcpy(dims, md.dims, sizeof(dims));
+		dnnl_memory_desc_init_by_tag(&md, 4, dims, dnnl_f32, dnnl_acdb);
+	}
+	return md;
+}
+
+/* The operator itself, on the numbers 0, 1, 2 ..., says where each number of output k comes from. */
+static bool probe(const struct qb_node *n, int k, const dnnl_memory_desc_t *x_md,
+	const dnnl_memory_desc_t *y_md, struct move *m)
+{
+	enum { MANY = 64 };
+	int64_t nx = numbers(n->input[0]), ny = numbers(n->output[k]), all = 0;
+	const struct qb_tensor *in[MANY];
+	struct qb_tensor x, out[MANY];
+	int32_t *iota = malloc((size_t)nx * sizeof(*iota)), *where = malloc((size_t)nx * sizeof(*where));
+	int32_t *to = malloc((size_t)ny * sizeof(*to)), *got;
+	int64_t *from = malloc((size_t)ny * sizeof(*from));
+	bool found = false;
+
+	for (int i = 0; i < n->outputs; i++) {
+		all += n->output[i] ? numbers(n->output[i]) : 0;
+	}
+	got = calloc((size_t)all + 1, sizeof(*got));
+	if (iota && where && to && from && got) {
+		int32_t *next = got, *mine = got;
+
+		x = tensor(n->input[0], QB_I32, iota);
+		for (int64_t i = 0; i < nx; i++) {
+			iota[i] = (int32_t)i;
+		}
+		for (int i = 0; i < n->inputs; i++) {
+			in[i] = !i ? &x : n->input[i] ? n->input[i]->constant : NULL;
+		}
+		memset(out, 0, (size_t)n->outputs * sizeof(*out));
+		for (int i = 0; i < n->outputs; i++) {
+			if (n->output[i]) {
+				mine = i == k ? next : mine;
+				out[i] = tensor(n->output[i], QB_I32, next);
+				next += numbers(n->output[i]);
+			}
+		}
+		if (n->op->eval(n, in, out, NULL) == QB_OK) {
+			positions(x_md, where, nx);
+			positions(y_md, to, ny);
+			for (int64_t i = 0; i < ny; i++) {
+				from[to[i]] = where[mine[i]];
+			}
+			found = find_nest(from, ny, m);
+		}
+	}
+	free(iota);
+	free(where);
+	free(to);
+	free(from);
+	free(got);
+	return found;
+}
+
+/* Everything that takes numbers of its first input regularly, the rest being constants. */
+enum qb_err qb__plan_move(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct qb_place x, y;
+	int buffer[2];
+
+	if (n->input[0]->dtype != QB_F32 || n->input[0]->constant || n->inputs > 64 || n->outputs > 64 ||
+		numbers(n->input[0]) > INT32_MAX || numbers(n->input[0]) < 1) {
+		return QB_EUNSUPPORTED;
+	}
+	for (int i = 1; i < n->inputs; i++) {
+		if (n->input[i] && !n->input[i]->constant) {
+			return QB_EUNSUPPORTED;
+		}
+	}
+	QB_TRY(qb_builder_plain(b, n->input[0], &x, eb));
+	buffer[0] = x.buffer;
+	for (int k = 0; k < n->outputs; k++) {
+		dnnl_memory_desc_t md;
+		struct move m;
+
+		if (!n->output[k]) {
+			continue;
+		}
+		md = like(&x.md, n->output[k]);
+		if (numbers(n->output[k]) < 1 || numbers(n->output[k]) > INT32_MAX ||
+			!probe(n, k, &x.md, &md, &m)) {
+			return k ? qb_fail(eb, QB_EINTERNAL, "output %d moves irregularly", k) : QB_EUNSUPPORTED;
+		}
+		QB_TRY(qb_builder_define(b, n->output[k], &md, &y, eb));
+		buffer[1] = y.buffer;
+		QB_TRY(qb_builder_call(b, n, "move", run_move, &m, sizeof(m), buffer, 2, 1, eb));
+	}
+	return QB_OK;
+}
+
+/* Transpose is another view of the same memory. */
+enum qb_err qb__plan_transpose(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0], *y = n->output[0];
+	dnnl_memory_desc_t md;
+	struct qb_place place;
+	const int64_t *perm;
+	int count = qb_node_ints(n, "perm", &perm);
+	dnnl_dims_t dims, strides;
+
+	if (x->dtype != QB_F32 || x->constant || x->shape.ndim < 1) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_plain(b, x, &place, eb));
+	for (int i = 0; i < x->shape.ndim; i++) {
+		int from = count ? (int)perm[i] : x->shape.ndim - 1 - i;
+
+		dims[i] = y->shape.dim[i];
+		strides[i] = place.md.format_desc.blocking.strides[from];
+	}
+	memset(&md, 0, sizeof(md));
+	if (dnnl_memory_desc_init_by_strides(&md, x->shape.ndim, dims, dnnl_f32, strides)) {
+		return QB_EUNSUPPORTED;
+	}
+	return qb_builder_alias(b, y, place.buffer, &md, eb);
+}
+
+/* ---- Concat ---- */
+
+static enum qb_err join_input(struct qb_builder *b, const struct qb_node *n, int i, int axis,
+	int64_t before, const struct qb_place *y, struct qb_errbuf *eb)
+{
+	const int64_t *stride = y->md.format_desc.blocking.strides, *dim = y->md.dims;
+	struct move m = {.levels = 1, .step = {1, 0}, .to = before * stride[axis]};
+	struct qb_place x;
+	dnnl_memory_desc_t md = like(&y->md, n->input[i]);
+	int64_t slab = numbers(n->input[i]);
+	int buffer[2];
+
+	/* In y's order of dimensions the axis and all inside it are one run. */
+	for (int d = 0; d < y->md.ndims; d++) {
+		if (d != axis && stride[d] > stride[axis]) {
+			slab /= dim[d];
+		}
+	}
+	QB_TRY(qb_builder_source(b, n->input[i], &md, &x, eb));
+	m.count[0] = slab;
+	if (numbers(n->input[i]) > slab) {
+		m.count[m.levels] = numbers(n->input[i]) / slab;
+		m.step[m.levels++] = slab;
+		m.gap = stride[axis] * dim[axis];
+	}
+	buffer[0] = x.buffer;
+	buffer[1] = y->buffer;
+	return qb_builder_call(b, n, "join", run_move, &m, sizeof(m), buffer, 2, 1, eb);
+}
+
+static enum qb_err plan_join(struct qb_builder *b, const struct qb_node *n, int axis,
+	struct qb_errbuf *eb)
+{
+	struct qb_place y;
+	dnnl_memory_desc_t md;
+	int64_t before = 0;
+
+	QB_TRY(qb_builder_plain(b, n->input[0], &y, eb));
+	md = like(&y.md, n->output[0]);
+	QB_TRY(qb_builder_define(b, n->output[0], &md, &y, eb));
+	for (int i = 0; i < n->inputs; i++) {
+		if (numbers(n->input[i])) {
+			QB_TRY(join_input(b, n, i, axis, before, &y, eb));
+		}
+		before += n->input[i]->shape.dim[axis];
+	}
+	return QB_OK;
+}
+
+enum qb_err qb__plan_concat(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	enum { MANY = 8 };
+	dnnl_memory_desc_t src[MANY], dst = qb_dnn_dense(&n->output[0]->shape), any = qb_dnn_any(&dst);
+	int64_t axis = qb_node_int(n, "axis", 1);
+	dnnl_primitive_desc_t pd = NULL;
+	dnnl_primitive_attr_t attr = NULL;
+	struct qb_place place;
+	struct qb_arg arg[MANY + 1];
+	dnnl_status_t s;
+	enum qb_err err;
+
+	if (n->inputs < 2 || n->output[0]->dtype != QB_F32) {
+		return QB_EUNSUPPORTED;
+	}
+	axis += axis < 0 ? n->output[0]->shape.ndim : 0;
+	for (int i = 0; i < n->inputs; i++) {
+		if (n->input[i]->constant) {
+			return QB_EUNSUPPORTED;
+		}
+	}
+	if (qb_f32_is_fast()) {
+		return plan_join(b, n, (int)axis, eb);
+	}
+	if (n->inputs > MANY) {
+		return QB_EUNSUPPORTED;
+	}
+	for (int i = 0; i < n->inputs; i++) {
+		src[i] = qb_builder_home(b, n->input[i])->md;
+	}
+	QB_TRY(qb_builder_attr(n, &attr, eb));
+	s = dnnl_concat_primitive_desc_create(&pd, &any, n->inputs, (int)axis, src, attr,
+		qb_dnn_engine());
+	dnnl_primitive_attr_destroy(attr);
+	if (s) {
+		return QB_EUNSUPPORTED;
+	}
+	for (int i = 0; i < n->inputs; i++) {
+		place = *qb_builder_home(b, n->input[i]);
+		arg[i] = (struct qb_arg){DNNL_ARG_MULTIPLE_SRC + i, false, place.buffer, place.md};
+	}
+	QB_TRY_OUT(qb_builder_define(b, n->output[0],
+		dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), &place, eb));
+	arg[n->inputs] = (struct qb_arg){DNNL_ARG_DST, false, place.buffer, place.md};
+	return qb_builder_primitive_take(b, n, pd, arg, n->inputs + 1, eb);
+out:
+	dnnl_primitive_desc_destroy(pd);
+	return err;
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Number by number: sums, activations. They keep their input's layout.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/base/vectorized.h"
+#include "core/exec/builder.h"
+#include "core/kernels/f32/math.h"
+#include "core/exec/lower/lowerings.h"
+
+struct pointwise {
+	int64_t n;
+	float lo, hi;
+};
+
+static size_t numbers(const dnnl_memory_desc_t *md)
+{
+	return dnnl_memory_desc_get_size(md) / sizeof(float);
+}
+
+/* The bodies, compiled again for wider registers; each number's result is the same. */
+static inline __attribute__((always_inline)) void add_run_body(const float *restrict a,
+	const float *restrict b, float *restrict y, int64_t n, float lo, float hi)
+{
+	for (int64_t i = 0; i < n; i++) {
+		float v = a[i] + b[i];
+
+		v = v < lo ? lo : v;
+		y[i] = v > hi ? hi : v;
+	}
+}
+
+static inline __attribute__((always_inline)) void clip_run_body(const float *restrict x,
+	float *restrict y, int64_t n, float lo, float hi)
+{
+	for (int64_t i = 0; i < n; i++) {
+		float v = x[i] < lo ? lo : x[i];
+
+		y[i] = v > hi ? hi : v;
+	}
+}
+
+QB_FOR_EVERY_LEVEL(static, add_run, (const float *a, const float *b, float *y, int64_t n, float lo, float hi),
+	(a, b, y, n, lo, hi))
+QB_FOR_EVERY_LEVEL(static, clip_run, (const float *x, float *y, int64_t n, float lo, float hi), (x, y, n, lo, hi))
+
+/* A thread's share at a time. */
+enum { PIECE = 16384 };
+
+static void add_numbers(const void *context, void *const *buffer)
+{
+	const struct pointwise *p = context;
+	const float *a = buffer[0], *b = buffer[1];
+	float *y = buffer[2];
+
+#pragma omp parallel for if (p->n > 2 * PIECE) schedule(static)
+	for (int64_t i = 0; i < p->n; i += PIECE) {
+		add_run(a + i, b + i, y + i, QB_MIN((int64_t)PIECE, p->n - i), p->lo, p->hi);
+	}
+}
+
+static void clip_numbers(const void *context, void *const *buffer)
+{
+	const struct pointwise *p = context;
+	const float *x = buffer[0];
+	float *y = buffer[1];
+
+#pragma omp parallel for if (p->n > 2 * PIECE) schedule(static)
+	for (int64_t i = 0; i < p->n; i += PIECE) {
+		clip_run(x + i, y + i, QB_MIN((int64_t)PIECE, p->n - i), p->lo, p->hi);
+	}
+}
+
+static void take_act(struct pointwise *p, const struct qb_node *n)
+{
+	p->lo = n->act.kind == QB_ACT_NONE ? -INFINITY : n->act.lo;
+	p->hi = n->act.kind == QB_ACT_NONE ? INFINITY : n->act.hi;
+}
+
+/* y lies as [outer][blocks][inner][block], channel b * block + i at block b: this is row-major, channels last and blocked
+ * by channels. gain, shift [blocks][block], zeros for channels that are padding; NULL: none. */
+struct finish {
+	int64_t n, outer, blocks, inner, block;
+	bool adds, adds_last;
+	struct qb_act act;
+	const float *gain, *shift;
+};
+
+static void apply_gain(const struct finish *f, float *y)
+{
+	int64_t rows = f->outer * f->blocks * f->inner;
+
+#pragma omp parallel for if (f->n > 2 * PIECE) schedule(static)
+	for (int64_t r = 0; r < rows; r++) {
+		int64_t b = r / f->inner % f->blocks * f->block;
+
+		for (int64_t i = 0; i < f->block; i++) {
+			y[r * f->block + i] = fmaf(y[r * f->block + i], f->gain[b + i], f->shift[b + i]);
+		}
+	}
+}
+
+static void finish_numbers(const void *context, void *const *buffer)
+{
+	const struct finish *f = context;
+	const float *add = buffer[0];
+	float *y = buffer[1];
+
+#pragma omp parallel for if (f->n > 2 * PIECE) schedule(static)
+	for (int64_t i = 0; i < f->n; i += PIECE) {
+		int64_t n = QB_MIN((int64_t)PIECE, f->n - i);
+
+		for (int64_t k = i; f->adds && !f->adds_last && k < i + n; k++) {
+			y[k] += add[k];
+		}
+		if (f->act.kind == QB_ACT_RELU || f->act.kind == QB_ACT_CLIP) {
+			for (int64_t k = i; k < i + n; k++) {
+				float v = y[k] < f->act.lo ? f->act.lo : y[k];
+
+				y[k] = v > f->act.hi ? f->act.hi : v;
+			}
+		} else {
+			qb_f32_activate(&f->act, y + i, n);
+		}
+	}
+	if (f->gain) {
+		apply_gain(f, y);
+	}
+#pragma omp parallel for if (f->n > 2 * PIECE) schedule(static)
+	for (int64_t i = 0; i < (f->adds_last ? f->n : 0); i++) {
+		y[i] += add[i];
+	}
+}
+
+static enum qb_err find_gain(struct qb_builder *b, const struct qb_node *n, const dnnl_memory_desc_t *md,
+	struct finish *f, struct qb_errbuf *eb)
+{
+	const dnnl_blocking_desc_t *d = &md->format_desc.blocking;
+	int64_t channels = md->padded_dims[1];
+	size_t bytes = (size_t)md->dims[1] * sizeof(float);
+	float *gain;
+
+	f->block = d->inner_nblks ? d->inner_blks[0] : d->strides[1] == 1 ? channels : 1;
+	f->blocks = channels / f->block;
+	f->inner = d->inner_nblks || f->block == 1 ? d->strides[1] / f->block : 1;
+	f->outer = f->n / (channels * f->inner);
+	if (d->inner_nblks > 1 || (d->inner_nblks && d->inner_idxs[0] != 1)) {
+		return qb_fail(eb, QB_EINTERNAL, "node %s: a layout with %d blocks", n->name, d->inner_nblks);
+	}
+	gain = qb_builder_alloc(b, 2 * (size_t)channels, sizeof(*gain));
+	if (!gain) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	memcpy(gain, n->tail.gain, bytes);
+	memcpy(gain + channels, n->tail.shift, bytes);
+	f->gain = gain;
+	f->shift = gain + channels;
+	return QB_OK;
+}
+
+enum qb_err qb__plan_finish(struct qb_builder *b, const struct qb_node *n,
+	const struct qb_place *y, struct qb_errbuf *eb)
+{
+	struct finish f = {.n = (int64_t)numbers(&y->md), .adds = n->inputs > QB_ADDEND,
+		.adds_last = n->tail.adds, .act = n->act};
+	int buffer[2] = {y->buffer, y->buffer};
+	struct qb_place add;
+
+	if (!f.adds && n->act.kind <= QB_ACT_CLIP && !n->tail.gain) {
+		return QB_OK;
+	}
+	if (n->tail.gain) {
+		QB_TRY(find_gain(b, n, &y->md, &f, eb));
+	}
+	if (f.adds) {
+		QB_TRY(qb_builder_source(b, n->input[QB_ADDEND], &y->md, &add, eb));
+		buffer[0] = add.buffer;
+	}
+	return qb_builder_call(b, n, "finish", finish_numbers, &f, sizeof(f), buffer, 2, 1, eb);
+}
+
+static bool same_shape(const struct qb_shape *a, const struct qb_shape *b)
+{
+	return a->ndim == b->ndim && !memcmp(a->dim, b->dim, (size_t)a->ndim * sizeof(*a->dim));
+}
+
+enum qb_err qb__plan_add(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0], *z = n->input[1];
+	struct pointwise p;
+	struct qb_place other, out;
+	dnnl_memory_desc_t md;
+	int buffer[3];
+
+	/* A clip that moves 0 would break the zeros that pad blocked layouts. */
+	if (n->inputs != 2 || x->dtype != QB_F32 || x->constant || z->constant ||
+		!same_shape(&x->shape, &z->shape) ||
+		(n->act.kind != QB_ACT_NONE && (n->act.lo > 0 || n->act.hi < 0))) {
+		return qb__plan_binary(b, n, eb);
+	}
+	md = qb_builder_home(b, x)->md;
+	buffer[0] = qb_builder_home(b, x)->buffer;
+	QB_TRY(qb_builder_source(b, z, &md, &other, eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &md, &out, eb));
+	buffer[1] = other.buffer;
+	buffer[2] = out.buffer;
+	p.n = (int64_t)numbers(&md);
+	take_act(&p, n);
+	return qb_builder_call(b, n, "add", add_numbers, &p, sizeof(p), buffer, 3, 1, eb);
+}
+
+static bool scalar(const struct qb_node *n, int i, float *out)
+{
+	const struct qb_value *v = i < n->inputs ? n->input[i] : NULL;
+
+	if (!v) {
+		return true;
+	}
+	if (!v->constant || v->constant->dtype != QB_F32 || qb_tensor_size(v->constant) != 1) {
+		return false;
+	}
+	*out = *(const float *)v->constant->data;
+	return true;
+}
+
+enum qb_err qb__plan_clip(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0];
+	bool relu = !strcmp(n->type, "Relu");
+	struct pointwise p = {.lo = relu ? 0 : qb_node_float(n, "min", -INFINITY),
+		.hi = relu ? INFINITY : qb_node_float(n, "max", INFINITY)};
+	struct qb_place out;
+	dnnl_memory_desc_t md;
+	int buffer[2];
+
+	if (x->dtype != QB_F32 || x->constant || n->act.kind != QB_ACT_NONE ||
+		(!relu && (!scalar(n, 1, &p.lo) || !scalar(n, 2, &p.hi))) || p.lo > 0 || p.hi < 0) {
+		return QB_EUNSUPPORTED;
+	}
+	md = qb_builder_home(b, x)->md;
+	buffer[0] = qb_builder_home(b, x)->buffer;
+	QB_TRY(qb_builder_define(b, n->output[0], &md, &out, eb));
+	buffer[1] = out.buffer;
+	p.n = (int64_t)numbers(&md);
+	return qb_builder_call(b, n, relu ? "relu" : "clip", clip_numbers, &p, sizeof(p), buffer, 2, 1,
+		eb);
+}
+
+/* Smooth activations of our own. */
+static const struct {
+	const char *type;
+	qb_f32_unary_fn *fn;
+	bool keeps_zero; /* and so the padding of blocked layouts */
+} own[] = {
+	{"Erf", qb_f32_erf, true},
+	{"Exp", qb_f32_exp, false},
+	{"Gelu", qb_f32_gelu, true},
+	{"HardSwish", qb_f32_hard_swish, true},
+	{"Sigmoid", qb_f32_sigmoid, false},
+	{"Swish", qb_f32_silu, true},
+	{"Tanh", qb_f32_tanh, true},
+};
+
+struct unary {
+	int64_t n;
+	qb_f32_unary_fn *fn;
+};
+
+static void run_unary(const void *context, void *const *buffer)
+{
+	const struct unary *u = context;
+
+#pragma omp parallel for if (u->n > 2 * PIECE) schedule(static)
+	for (int64_t i = 0; i < u->n; i += PIECE) {
+		u->fn((const float *)buffer[0] + i, (float *)buffer[1] + i, QB_MIN((int64_t)PIECE, u->n - i));
+	}
+}
+
+static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct unary u = {0};
+	struct qb_place x, y;
+	int buffer[2];
+	size_t i = 0;
+
+	while (i < QB_COUNT(own) && strcmp(own[i].type, n->type)) {
+		i++;
+	}
+	if (i == QB_COUNT(own) || n->act.kind != QB_ACT_NONE || n->input[0]->dtype != QB_F32 ||
+		n->input[0]->constant || (own[i].fn == qb_f32_silu && qb_node_float(n, "alpha", 1) != 1)) {
+		return QB_EUNSUPPORTED;
+	}
+	u.fn = own[i].fn;
+	if (strcmp(qb_node_string(n, "approximate", "none"), "none")) {
+		u.fn = qb_f32_gelu_tanh;
+	}
+	if (own[i].keeps_zero) {
+		x = *qb_builder_home(b, n->input[0]);
+	} else {
+		QB_TRY(qb_builder_plain(b, n->input[0], &x, eb));
+	}
+	u.n = (int64_t)numbers(&x.md);
+	QB_TRY(qb_builder_define(b, n->output[0], &x.md, &y, eb));
+	buffer[0] = x.buffer;
+	buffer[1] = y.buffer;
+	return qb_builder_call(b, n, n->type, run_unary, &u, sizeof(u), buffer, 2, 1, eb);
+}
+
+/* The others through oneDNN, which leaves padding alone. */
+static const struct {
+	const char *type;
+	dnnl_alg_kind_t kind;
+	const char *alpha;
+	float fallback;
+} smooth[] = {
+	{"Elu", dnnl_eltwise_elu, "alpha", 1},
+	{"LeakyRelu", dnnl_eltwise_relu, "alpha", 0.01f},
+	{"Mish", dnnl_eltwise_mish, NULL, 0},
+	{"Abs", dnnl_eltwise_abs, NULL, 0},
+	{"Sqrt", dnnl_eltwise_sqrt, NULL, 0},
+};
+
+enum qb_err qb__plan_eltwise(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_place *home;
+	dnnl_eltwise_desc_t d;
+	dnnl_primitive_desc_t pd = NULL;
+	dnnl_primitive_attr_t attr = NULL;
+	struct qb_place out;
+	struct qb_arg arg[2];
+	dnnl_status_t s;
+	size_t i = 0;
+	enum qb_err err = plan_own(b, n, eb);
+
+	if (err != QB_EUNSUPPORTED) {
+		return err;
+	}
+	while (i < QB_COUNT(smooth) && strcmp(smooth[i].type, n->type)) {
+		i++;
+	}
+	if (i == QB_COUNT(smooth) || n->input[0]->dtype != QB_F32 || n->input[0]->constant) {
+		return QB_EUNSUPPORTED;
+	}
+	home = qb_builder_home(b, n->input[0]);
+	QB_TRY(qb_builder_attr(n, &attr, eb));
+	s = dnnl_eltwise_forward_desc_init(&d, dnnl_forward_inference, smooth[i].kind, &home->md,
+		smooth[i].alpha ? qb_node_float(n, smooth[i].alpha, smooth[i].fallback) : 0, 0);
+	s = s ? s : dnnl_primitive_desc_create(&pd, &d, attr, qb_dnn_engine(), NULL);
+	dnnl_primitive_attr_destroy(attr);
+	if (s) {
+		return QB_EUNSUPPORTED;
+	}
+	arg[0] = (struct qb_arg){DNNL_ARG_SRC, false, home->buffer, home->md};
+	QB_TRY_OUT(qb_builder_define(b, n->output[0], &arg[0].md, &out, eb));
+	arg[1] = (struct qb_arg){DNNL_ARG_DST, false, out.buffer, out.md};
+	return qb_builder_primitive_take(b, n, pd, arg, 2, eb);
+out:
+	dnnl_primitive_desc_destroy(pd);
+	return err;
+}

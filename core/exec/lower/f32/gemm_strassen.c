@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Matrix products with constant weights in seven products of quarters instead of eight: Strassen's algorithm in
+ * Winograd's form (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., equation 23.6), once. Sums of
+ * quarters of the weights are made with the plan, so it is for plans whose weights nothing replaces; they take 7/4 of
+ * the weights' memory. An output's error is bounded by the largest numbers of its whole row and column of quarters,
+ * not by its own; but rows of zeros, as padding leaves them, give zeros exactly, for a network may divide by their norm.
+ *
+ *     S1 = A21 + A22   S2 = S1 - A11    S3 = A11 - A21   S4 = A12 - S2
+ *     T1 = B12 - B11   T2 = B22 - T1    T3 = B22 - B12   T4 = T2 - B21
+ *     P1 = A11 B11   P2 = A12 B21   P3 = S4 B22   P4 = A22 T4   P5 = S1 T1   P6 = S2 T2   P7 = S3 T3
+ *     C11 = P1 + P2                  C12 = (P1 + P6) + P5 + P3
+ *     C21 = (P1 + P6) + P7 - P4      C22 = (P1 + P6) + P7 + P5
+ */
+#include <math.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/base/vectorized.h"
+#include "core/exec/lower/f32/conv_igemm.h"
+#include "core/kernels/f32/gemm.h"
+#include "core/kernels/f32/math.h"
+#include "core/exec/lower/lowerings.h"
+
+enum {
+	HALF = 128,    /* rows of a quarter: they stay in a second-level cache while panels go by */
+	PANELS = 4,    /* panels of a quarter at a time, for the same reason */
+	COLUMNS = PANELS * QB_F32_PANEL,
+	PRODUCTS = 7,
+	SUMS = 4,
+	LEAST_ROWS = 64, LEAST_SIDE = 256, /* below, what is saved goes into sums and short tiles */
+};
+
+struct strassen {
+	int64_t rows, k, n; /* half of each of the weights' sides */
+	int64_t groups;
+	const float *weights; /* [groups][7][panels of the group][k][16] */
+	const float *zeros;   /* [k]: a row that is not there */
+	bool has_bias, adds;
+	struct qb_act act;
+	int threads;
+};
+
+enum { X, BIAS, ADD, SCRATCH, Y };
+
+/* Some rows of x: the upper half, and the lower, which may be one row shorter. */
+struct part {
+	const float *x, *add;
+	float *y, *sum; /* sum [4][upper][k] */
+	int64_t upper, lower;
+};
+
+static inline __attribute__((always_inline)) void sums_body(const float *restrict a11, const float *restrict a21,
+	float *restrict s, int64_t k, int64_t apart)
+{
+	const float *restrict a12 = a11 + k, *restrict a22 = a21 + k;
+
+	for (int64_t i = 0; i < k; i++) {
+		float s1 = a21[i] + a22[i], s2 = s1 - a11[i];
+
+		s[i] = s1;
+		s[apart + i] = s2;
+		s[2 * apart + i] = a11[i] - a21[i];
+		s[3 * apart + i] = a12[i] - s2;
+	}
+}
+
+/* p [7][apart]; the quarters of y, bias and all missing. */
+static inline __attribute__((always_inline)) void join_body(const float *restrict p, int64_t apart, int64_t n,
+	float *restrict y11, float *restrict y12, float *restrict y21, float *restrict y22)
+{
+	for (int64_t i = 0; i < n; i++) {
+		float p1 = p[i], p5 = p[4 * apart + i], u = p1 + p[5 * apart + i];
+		float v = u + p[6 * apart + i];
+
+		y11[i] = p1 + p[apart + i];
+		y12[i] = u + p5 + p[2 * apart + i];
+		if (y21) {
+			y21[i] = v - p[3 * apart + i];
+			y22[i] = v + p5;
+		}
+	}
+}
+
+static inline __attribute__((always_inline)) void end_body(float *restrict y, const float *restrict bias,
+	const float *restrict add, int64_t n, float lo, float hi)
+{
+	for (int64_t i = 0; bias && i < n; i++) {
+		y[i] += bias[i];
+	}
+	for (int64_t i = 0; add && i < n; i++) {
+		y[i] += add[i];
+	}
+	for (int64_t i = 0; i < n; i++) {
+		float v = y[i] < lo ? lo : y[i];
+
+		y[i] = v > hi ? hi : v;
+	}
+}
+
+/* Plans exist where the processor has AVX2. */
+QB_AVX2 static void sums(const float *a11, const float *a21, float *s, int64_t k, int64_t apart)
+{
+	sums_body(a11, a21, s, k, apart);
+}
+
+QB_AVX2 static void join(const float *p, int64_t apart, int64_t n, float *y11, float *y12, float *y21, float *y22)
+{
+	join_body(p, apart, n, y11, y12, y21, y22);
+}
+
+QB_AVX2 static void end(float *y, const float *bias, const float *add, int64_t n, float lo, float hi)
+{
+	end_body(y, bias, add, n, lo, hi);
+}
+
+/* The activation of one row of a quarter. */
+static void finish(const struct strassen *s, float *y, const float *bias, const float *add, int64_t n)
+{
+	bool clips = s->act.kind == QB_ACT_RELU || s->act.kind == QB_ACT_CLIP;
+
+	if (bias || add || clips) {
+		end(y, bias, add, n, clips ? s->act.lo : -INFINITY, clips ? s->act.hi : INFINITY);
+	}
+	if (s->act.kind > QB_ACT_CLIP) {
+		qb_f32_activate(&s->act, y, n);
+	}
+}
+
+/* Where the rows of the left sides of the seven products are. */
+static void find_rows(const struct strassen *s, const struct part *p, const float *row[PRODUCTS][HALF])
+{
+	for (int64_t i = 0; i < p->upper; i++) {
+		const float *up = p->x + i * 2 * s->k, *low = up + p->upper * 2 * s->k;
+		const float *sum = p->sum + i * s->k;
+		int64_t apart = p->upper * s->k;
+
+		row[0][i] = up;
+		row[1][i] = up + s->k;
+		row[2][i] = sum + 3 * apart;
+		row[3][i] = i < p->lower ? low + s->k : s->zeros;
+		row[4][i] = sum;
+		row[5][i] = sum + apart;
+		row[6][i] = sum + 2 * apart;
+	}
+}
+
+/* Row i of a half: the upper, or the lower. It costs nothing where the first number is not 0. */
+static bool is_zero(const struct strassen *s, const struct part *p, int64_t i, int lower)
+{
+	const float *x = p->x + (i + lower * p->upper) * 2 * s->k;
+	int64_t k = 0;
+
+	while (k < 2 * s->k && x[k] == 0) {
+		k++;
+	}
+	return k == 2 * s->k;
+}
+
+/* One group of panels; product [7][HALF][COLUMNS]. */
+static void run_group(const struct strassen *s, const struct part *p, const float *row[PRODUCTS][HALF],
+	int64_t group, const float *bias, float *product)
+{
+	int64_t column = group * COLUMNS, width = QB_MIN((int64_t)COLUMNS, s->n - column);
+	int64_t panels = width / QB_F32_PANEL, each = width * s->k;
+	const float *w = s->weights + group * PRODUCTS * COLUMNS * s->k;
+
+	for (int i = 0; i < PRODUCTS; i++) {
+		struct qb_f32_product q = {.outputs = width, .runs = 1, .depth = s->k, .weights = w + i * each,
+			.next = w + (i + 1) * each};
+
+		if (i + 1 == PRODUCTS && group + 1 == s->groups) {
+			q.next = s->weights;
+		}
+		qb_f32_product(&q, row[i], p->upper, 0, panels, NULL, product + i * HALF * COLUMNS, COLUMNS);
+	}
+	for (int64_t i = 0; i < p->upper; i++) {
+		int64_t at[4] = {i * 2 * s->n + column};
+		bool whole = i < p->lower;
+
+		at[1] = at[0] + s->n;
+		at[2] = at[0] + p->upper * 2 * s->n;
+		at[3] = at[2] + s->n;
+		join(product + i * COLUMNS, HALF * COLUMNS, width, p->y + at[0], p->y + at[1],
+			whole ? p->y + at[2] : NULL, whole ? p->y + at[3] : NULL);
+		for (int q = 0; q < (whole ? 4 : 2); q++) {
+			if (is_zero(s, p, i, q / 2)) {
+				memset(p->y + at[q], 0, (size_t)width * sizeof(*p->y));
+			}
+			finish(s, p->y + at[q], bias ? bias + column + q % 2 * s->n : NULL,
+				p->add ? p->add + at[q] : NULL, width);
+		}
+	}
+}
+
+static void run_part(const struct strassen *s, const struct part *p, const float *bias, float *products)
+{
+#pragma omp parallel for schedule(static) if (s->threads > 1) num_threads(s->threads)
+	for (int64_t i = 0; i < p->upper; i++) {
+		const float *up = p->x + i * 2 * s->k;
+
+		sums(up, i < p->lower ? up + p->upper * 2 * s->k : s->zeros, p->sum + i * s->k, s->k,
+			p->upper * s->k);
+	}
+#pragma omp parallel for schedule(static) if (s->threads > 1) num_threads(s->threads)
+	for (int t = 0; t < s->threads; t++) {
+		const float *row[PRODUCTS][HALF];
+
+		find_rows(s, p, row);
+		for (int64_t g = s->groups * t / s->threads; g < s->groups * (t + 1) / s->threads; g++) {
+			run_group(s, p, row, g, bias, products + (size_t)t * PRODUCTS * HALF * COLUMNS);
+		}
+	}
+}
+
+static void run_strassen(const void *context, void *const *buffer)
+{
+	const struct strassen *s = context;
+	int64_t parts = (s->rows + 2 * HALF - 1) / (2 * HALF);
+	float *products = buffer[SCRATCH];
+
+	for (int64_t i = 0; i < parts; i++) {
+		int64_t first = s->rows * i / parts, count = s->rows * (i + 1) / parts - first;
+		struct part p = {.x = (const float *)buffer[X] + first * 2 * s->k,
+			.add = s->adds ? (const float *)buffer[ADD] + first * 2 * s->n : NULL,
+			.y = (float *)buffer[Y] + first * 2 * s->n, .upper = (count + 1) / 2, .lower = count / 2,
+			.sum = products + (size_t)s->threads * PRODUCTS * HALF * COLUMNS};
+
+		run_part(s, &p, s->has_bias ? buffer[BIAS] : NULL, products);
+	}
+}
+
+/* Number (k, o) of the weights. */
+static double weight(const struct qb_rows_product *p, int64_t k, int64_t o)
+{
+	const float *w = p->w->constant->data;
+
+	return (double)(p->transposed ? w[o * p->k + k] : w[k * p->n + o]);
+}
+
+static const float *make_weights(struct qb_builder *b, const struct strassen *s, const struct qb_rows_product *p)
+{
+	float *all = qb_builder_alloc(b, (size_t)(PRODUCTS * s->k * s->n), sizeof(*all));
+
+	for (int64_t column = 0; all && column < s->n; column += QB_F32_PANEL) {
+		int64_t group = column / COLUMNS, in_group = column % COLUMNS;
+		int64_t apart = QB_MIN((int64_t)COLUMNS, s->n - group * COLUMNS) * s->k;
+		float *to = all + group * PRODUCTS * COLUMNS * s->k + in_group * s->k;
+
+		for (int64_t i = 0; i < s->k * QB_F32_PANEL; i++) {
+			int64_t k = i / QB_F32_PANEL, o = column + i % QB_F32_PANEL;
+			double b11 = weight(p, k, o), b12 = weight(p, k, s->n + o);
+			double b21 = weight(p, s->k + k, o), b22 = weight(p, s->k + k, s->n + o);
+			double t1 = b12 - b11, t2 = b22 - t1;
+			const double side[PRODUCTS] = {b11, b21, b22, t2 - b21, t1, t2, b22 - b12};
+
+			for (int q = 0; q < PRODUCTS; q++) {
+				to[q * apart + i] = (float)side[q];
+			}
+		}
+	}
+	return all;
+}
+
+static enum qb_err find_buffers(struct qb_builder *b, const struct strassen *s, const struct qb_node *n,
+	const struct qb_rows_product *p, int buffer[5], struct qb_errbuf *eb)
+{
+	struct qb_shape columns = {.known = true, .ndim = 1, .dim = {p->n}};
+	dnnl_memory_desc_t bias = qb_dnn_dense(&columns), y = qb_dnn_dense(&n->output[0]->shape);
+	size_t sums = (size_t)(SUMS * QB_MIN((int64_t)HALF, (s->rows + 1) / 2) * s->k);
+	struct qb_place place;
+	int id;
+
+	QB_TRY(qb_builder_dense(b, n->input[0], &place, eb));
+	buffer[X] = buffer[BIAS] = buffer[ADD] = place.buffer;
+	if (p->bias) {
+		QB_TRY(qb_builder_weight(b, p->bias, &bias, &bias, &id, eb));
+		buffer[BIAS] = QB_CALL_WEIGHT(id);
+	}
+	if (s->adds) {
+		QB_TRY(qb_builder_source(b, n->input[QB_ADDEND], &y, &place, eb));
+		buffer[ADD] = place.buffer;
+	}
+	QB_TRY(qb_builder_scratch(b,
+		((size_t)s->threads * PRODUCTS * HALF * COLUMNS + sums) * sizeof(float), &buffer[SCRATCH], eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &y, &place, eb));
+	buffer[Y] = place.buffer;
+	return QB_OK;
+}
+
+enum qb_err qb_plan_strassen(struct qb_builder *b, const struct qb_node *n, const struct qb_rows_product *p,
+	struct qb_errbuf *eb)
+{
+	struct strassen s = {.rows = p->rows, .k = p->k / 2, .n = p->n / 2, .has_bias = p->bias,
+		.adds = n->inputs > QB_ADDEND, .act = n->act, .threads = qb_builder_threads(b)};
+	int buffer[5];
+
+	s.groups = (s.n + COLUMNS - 1) / COLUMNS;
+	if (!qb_f32_is_fast() || !qb_builder_fixes_weights(b) || n->tail.gain || n->tail.adds ||
+		p->rows < LEAST_ROWS || QB_MIN(p->k, p->n) < LEAST_SIDE || p->k % 2 ||
+		p->n % (2 * QB_F32_PANEL) || s.threads > s.groups) {
+		return QB_EUNSUPPORTED;
+	}
+	s.zeros = qb_builder_alloc(b, (size_t)p->k, sizeof(float));
+	s.weights = make_weights(b, &s, p);
+	if (!s.zeros || !s.weights) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the sums of %s", p->w->name);
+	}
+	QB_TRY(find_buffers(b, &s, n, p, buffer, eb));
+	return qb_builder_call(b, n, "strassen", run_strassen, &s, sizeof(s), buffer, 5, 1, eb);
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Products of two activations, as attention has them: many small ones, each operand read where it lies, whatever
+ * transposes came before. A constant of several matrices may be one of them.
+ */
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/exec/lower/f32/conv_igemm.h"
+#include "core/kernels/f32/gemm.h"
+
+enum { BATCH_DIMS = QB_MAX_DIMS - 2, PARALLEL_MACS = 100000 };
+
+struct batched {
+	int ndim; /* batch dimensions */
+	int64_t count[BATCH_DIMS], a[BATCH_DIMS], b[BATCH_DIMS], y[BATCH_DIMS];
+	int64_t rows, k, n, batches;
+	int64_t a_row, a_column, b_row, b_column, y_row;
+	struct qb_act act;
+	int threads;
+};
+
+/* The right side in panels of 16 columns. */
+static void pack(const struct batched *m, const float *b, float *panels)
+{
+	for (int64_t j = 0; j < m->n; j += QB_F32_PANEL, panels += m->k * QB_F32_PANEL) {
+		qb_f32_pack(b + j * m->b_column, m->b_row, m->b_column, m->k,
+			QB_MIN((int64_t)QB_F32_PANEL, m->n - j), panels);
+	}
+}
+
+static size_t scratch_numbers(const struct batched *m)
+{
+	size_t left = m->a_column == 1 ? 0 : (size_t)(QB_F32_ROWS * m->k);
+
+	return qb_align_up((size_t)m->n, QB_F32_PANEL) * (size_t)m->k + left;
+}
+
+static void run_batch(const struct batched *m, const float *a, const float *b, float *y, float *scratch)
+{
+	int64_t panels = (m->n + QB_F32_PANEL - 1) / QB_F32_PANEL;
+	struct qb_f32_product p = {.outputs = m->n, .runs = 1, .depth = m->k, .weights = scratch,
+		.act = m->act};
+	float *left = scratch + panels * QB_F32_PANEL * m->k;
+
+	pack(m, b, scratch);
+	for (int64_t first = 0; first < m->rows; first += QB_F32_ROWS) {
+		int64_t count = QB_MIN((int64_t)QB_F32_ROWS, m->rows - first);
+		const float *row[QB_F32_ROWS];
+
+		for (int64_t i = 0; i < count; i++) {
+			row[i] = a + (first + i) * m->a_row;
+			if (m->a_column != 1) {
+				for (int64_t k = 0; k < m->k; k++) {
+					left[i * m->k + k] = row[i][k * m->a_column];
+				}
+				row[i] = left + i * m->k;
+			}
+		}
+		qb_f32_product(&p, row, count, 0, panels, NULL, y + first * m->y_row, m->y_row);
+	}
+}
+
+static void run_batched(const void *context, void *const *buffer)
+{
+	const struct batched *m = context;
+	size_t part = scratch_numbers(m);
+
+#pragma omp parallel for schedule(static) if (m->threads > 1) num_threads(m->threads)
+	for (int t = 0; t < m->threads; t++) {
+		for (int64_t i = m->batches * t / m->threads; i < m->batches * (t + 1) / m->threads; i++) {
+			const float *a = buffer[0], *b = buffer[1];
+			float *y = buffer[3];
+			int64_t rest = i;
+
+			for (int d = m->ndim - 1; d >= 0; d--) {
+				int64_t at = rest % m->count[d];
+
+				a += at * m->a[d];
+				b += at * m->b[d];
+				y += at * m->y[d];
+				rest /= m->count[d];
+			}
+			run_batch(m, a, b, y, (float *)buffer[2] + (size_t)t * part);
+		}
+	}
+}
+
+/* Strides of an operand along y's batch dimensions: 0 where it is broadcast. */
+static void batch_strides(const dnnl_memory_desc_t *md, int ndim, int64_t *stride)
+{
+	int lead = ndim + 2 - md->ndims;
+
+	for (int d = 0; d < ndim; d++) {
+		stride[d] = d < lead || md->dims[d - lead] == 1 ? 0
+			: md->format_desc.blocking.strides[d - lead];
+	}
+}
+
+/* Where a Transpose alone reads y and leaves its rows whole, y lies so that the transposed value is row-major. */
+static dnnl_memory_desc_t product_md(struct qb_builder *b, const struct qb_value *y)
+{
+	const struct qb_node *reader = qb_builder_reader(b, y);
+	dnnl_memory_desc_t dense = qb_dnn_dense(&y->shape), md;
+	const int64_t *perm;
+	dnnl_dims_t dims, strides;
+	int64_t step = 1;
+
+	if (!reader || strcmp(reader->type, "Transpose") || y->shape.ndim < 3 ||
+		qb_node_ints(reader, "perm", &perm) != y->shape.ndim ||
+		perm[y->shape.ndim - 1] != y->shape.ndim - 1) {
+		return dense;
+	}
+	for (int i = y->shape.ndim - 1; i >= 0; i--) {
+		dims[i] = y->shape.dim[i];
+		strides[perm[i]] = step;
+		step *= y->shape.dim[perm[i]];
+	}
+	memset(&md, 0, sizeof(md));
+	return dnnl_memory_desc_init_by_strides(&md, y->shape.ndim, dims, dnnl_f32, strides) ? dense : md;
+}
+
+/* An activation where it lies, or a constant. */
+static enum qb_err operand(struct qb_builder *b, const struct qb_value *v, struct qb_place *out,
+	struct qb_errbuf *eb)
+{
+	int id;
+
+	if (!v->constant) {
+		return qb_builder_plain(b, v, out, eb);
+	}
+	out->md = qb_dnn_dense(&v->shape);
+	QB_TRY(qb_builder_weight(b, v, &out->md, &out->md, &id, eb));
+	out->buffer = QB_CALL_WEIGHT(id);
+	return QB_OK;
+}
+
+enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n,
+	struct qb_errbuf *eb)
+{
+	const struct qb_value *y = n->output[0];
+	int ndim = y->shape.ndim - 2, buffer[4];
+	struct batched m = {.ndim = ndim, .act = n->act, .batches = 1};
+	struct qb_place place[2], to;
+	const int64_t *stride[3];
+	dnnl_memory_desc_t md;
+
+	if (!qb_f32_is_fast() || ndim < 0 || ndim > BATCH_DIMS) {
+		return QB_EUNSUPPORTED;
+	}
+	if (n->input[0]->shape.ndim < 2 || n->input[1]->shape.ndim < 2) {
+		return QB_EUNSUPPORTED;
+	}
+	for (int i = 0; i < 2; i++) {
+		QB_TRY(operand(b, n->input[i], &place[i], eb));
+		batch_strides(&place[i].md, ndim, i ? m.b : m.a);
+		stride[i] = place[i].md.format_desc.blocking.strides + place[i].md.ndims - 2;
+		buffer[i] = place[i].buffer;
+	}
+	md = product_md(b, y);
+	batch_strides(&md, ndim, m.y);
+	stride[2] = md.format_desc.blocking.strides + ndim;
+	for (int d = 0; d < ndim; d++) {
+		m.count[d] = y->shape.dim[d];
+		m.batches *= m.count[d];
+	}
+	m.rows = y->shape.dim[ndim];
+	m.n = y->shape.dim[ndim + 1];
+	m.k = place[0].md.dims[place[0].md.ndims - 1];
+	if (!m.batches || !m.rows || !m.n || !m.k || (m.n > 1 && stride[2][1] != 1)) {
+		return QB_EUNSUPPORTED;
+	}
+	m.a_row = stride[0][0];
+	m.a_column = stride[0][1];
+	m.b_row = stride[1][0];
+	m.b_column = stride[1][1];
+	m.y_row = stride[2][0];
+	m.threads = m.batches * m.rows * m.n * m.k < PARALLEL_MACS ? 1 : qb_builder_threads(b);
+	QB_TRY(qb_builder_scratch(b, (size_t)m.threads * scratch_numbers(&m) * sizeof(float), &buffer[2], eb));
+	QB_TRY(qb_builder_define(b, y, &md, &to, eb));
+	buffer[3] = to.buffer;
+	return qb_builder_call(b, n, "batched tiles", run_batched, &m, sizeof(m), buffer, 4, 1, eb);
+}

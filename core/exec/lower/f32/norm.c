@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/exec/builder.h"
+#include "core/kernels/f32/math.h"
+#include "core/exec/lower/lowerings.h"
+
+enum { PARALLEL = 32768 };
+
+static int64_t numbers(const struct qb_shape *s)
+{
+	int64_t n = 1;
+
+	for (int i = 0; i < s->ndim; i++) {
+		n *= s->dim[i];
+	}
+	return n;
+}
+
+/* ---- Softmax: rows that lie together ---- */
+
+struct rows {
+	int64_t count, length;
+	float epsilon;
+	bool has_shift;
+};
+
+static void run_softmax(const void *context, void *const *buffer)
+{
+	const struct rows *r = context;
+
+#pragma omp parallel for schedule(static) if (r->count * r->length > PARALLEL)
+	for (int64_t i = 0; i < r->count; i++) {
+		qb_f32_softmax((const float *)buffer[0] + i * r->length, 1, NULL,
+			(float *)buffer[1] + i * r->length, r->length);
+	}
+}
+
+/* Through oneDNN where the axis is not innermost, and for logarithms. */
+static enum qb_err softmax_primitive(struct qb_builder *b, const struct qb_node *n, int axis,
+	struct qb_errbuf *eb)
+{
+	bool log = !strcmp(n->type, "LogSoftmax");
+	dnnl_memory_desc_t md = qb_dnn_dense(&n->input[0]->shape);
+	dnnl_softmax_v2_desc_t d;
+	dnnl_primitive_desc_t pd = NULL;
+	dnnl_primitive_attr_t attr = NULL;
+	struct qb_place x, y;
+	struct qb_arg arg[2];
+	dnnl_status_t s;
+	enum qb_err err;
+
+	QB_TRY(qb_builder_attr(n, &attr, eb));
+	s = dnnl_softmax_v2_forward_desc_init(&d, dnnl_forward_inference,
+		log ? dnnl_softmax_log : dnnl_softmax_accurate, &md, &md, axis);
+	s = s ? s : dnnl_primitive_desc_create(&pd, &d, attr, qb_dnn_engine(), NULL);
+	dnnl_primitive_attr_destroy(attr);
+	if (s) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY_OUT(qb_builder_dense(b, n->input[0], &x, eb));
+	QB_TRY_OUT(qb_builder_define(b, n->output[0], &md, &y, eb));
+	arg[0] = (struct qb_arg){DNNL_ARG_SRC, false, x.buffer, md};
+	arg[1] = (struct qb_arg){DNNL_ARG_DST, false, y.buffer, md};
+	return qb_builder_primitive_take(b, n, pd, arg, 2, eb);
+out:
+	dnnl_primitive_desc_destroy(pd);
+	return err;
+}
+
+enum qb_err qb__plan_softmax(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_shape *shape = &n->input[0]->shape;
+	int64_t axis = qb_node_int(n, "axis", n->opset < 13 ? 1 : -1);
+	bool log = !strcmp(n->type, "LogSoftmax");
+	struct qb_place x, y;
+	struct rows r = {0};
+	int buffer[2];
+
+	axis += axis < 0 ? shape->ndim : 0;
+	/* Before opset 13 everything from the axis on was one dimension. */
+	if (n->input[0]->dtype != QB_F32 || n->input[0]->constant || shape->ndim < 1 ||
+		(strcmp(n->type, "Softmax") && !log) || (n->opset < 13 && axis != shape->ndim - 1) ||
+		!numbers(shape)) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_plain(b, n->input[0], &x, eb));
+	if (log || x.md.format_desc.blocking.strides[axis] != 1 || n->act.kind != QB_ACT_NONE) {
+		return softmax_primitive(b, n, (int)axis, eb);
+	}
+	r.length = shape->dim[axis];
+	r.count = numbers(shape) / r.length;
+	QB_TRY(qb_builder_define(b, n->output[0], &x.md, &y, eb));
+	buffer[0] = x.buffer;
+	buffer[1] = y.buffer;
+	return qb_builder_call(b, n, "softmax", run_softmax, &r, sizeof(r), buffer, 2, 1, eb);
+}
+
+/* ---- LayerNormalization ---- */
+
+static void run_layer_norm(const void *context, void *const *buffer)
+{
+	const struct rows *r = context;
+
+#pragma omp parallel for schedule(static) if (r->count * r->length > PARALLEL)
+	for (int64_t i = 0; i < r->count; i++) {
+		qb_f32_layer_norm((const float *)buffer[0] + i * r->length, buffer[1],
+			r->has_shift ? buffer[2] : NULL, r->epsilon, (float *)buffer[3] + i * r->length,
+			r->length);
+	}
+}
+
+enum qb_err qb__plan_layer_norm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0], *shift = n->inputs > 2 ? n->input[2] : NULL;
+	const struct qb_value *gain = n->input[1];
+	int64_t axis = qb_node_int(n, "axis", -1);
+	struct rows r = {.epsilon = qb_node_float(n, "epsilon", 1e-5f), .has_shift = shift};
+	dnnl_memory_desc_t md = qb_dnn_dense(&gain->shape);
+	struct qb_place place;
+	int buffer[4], id;
+
+	axis += axis < 0 ? x->shape.ndim : 0;
+	if (x->dtype != QB_F32 || x->constant || !gain->constant || (shift && !shift->constant) ||
+		n->outputs > 1 || n->act.kind != QB_ACT_NONE || !numbers(&x->shape)) {
+		return QB_EUNSUPPORTED;
+	}
+	r.length = 1;
+	for (int i = (int)axis; i < x->shape.ndim; i++) {
+		r.length *= x->shape.dim[i];
+	}
+	if (numbers(&gain->shape) != r.length || (shift && numbers(&shift->shape) != r.length)) {
+		return QB_EUNSUPPORTED;
+	}
+	r.count = numbers(&x->shape) / r.length;
+	QB_TRY(qb_builder_weight(b, gain, &md, &md, &id, eb));
+	buffer[1] = buffer[2] = QB_CALL_WEIGHT(id);
+	if (shift) {
+		md = qb_dnn_dense(&shift->shape);
+		QB_TRY(qb_builder_weight(b, shift, &md, &md, &id, eb));
+		buffer[2] = QB_CALL_WEIGHT(id);
+	}
+	QB_TRY(qb_builder_dense(b, x, &place, eb));
+	buffer[0] = place.buffer;
+	md = qb_dnn_dense(&n->output[0]->shape);
+	QB_TRY(qb_builder_define(b, n->output[0], &md, &place, eb));
+	buffer[3] = place.buffer;
+	return qb_builder_call(b, n, "layer norm", run_layer_norm, &r, sizeof(r), buffer, 4, 1, eb);
+}
+
+/* ---- InstanceNormalization, GroupNormalization ---- */
+
+struct group_norm {
+	int64_t images, groups, channels, each; /* channels: of a group; each: numbers of one */
+	float epsilon;
+	const float *gain, *shift;              /* [groups * channels] */
+};
+
+static void run_group_norm(const void *context, void *const *buffer)
+{
+	const struct group_norm *g = context;
+
+#pragma omp parallel for schedule(static) if (g->images * g->groups * g->channels * g->each > PARALLEL)
+	for (int64_t i = 0; i < g->images * g->groups; i++) {
+		int64_t at = i * g->channels * g->each, first = i % g->groups * g->channels;
+
+		qb_f32_group_norm((const float *)buffer[0] + at, g->gain + first, g->shift + first, g->epsilon,
+			(float *)buffer[1] + at, g->channels, g->each);
+	}
+}
+
+/* One number a channel of a constant that may have one a group. */
+static const float *of_channels(struct qb_builder *b, const struct qb_value *v, int64_t channels)
+{
+	const float *from = v->constant->data;
+	int64_t together = channels / v->shape.dim[0];
+	float *all = qb_builder_alloc(b, (size_t)channels, sizeof(*all));
+
+	for (int64_t c = 0; all && c < channels; c++) {
+		all[c] = from[c / together];
+	}
+	return all;
+}
+
+enum qb_err qb__plan_group_norm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0];
+	int64_t channels = x->shape.dim[1];
+	struct group_norm g = {.groups = qb_node_int(n, "num_groups", channels),
+		.epsilon = qb_node_float(n, "epsilon", 1e-5f)};
+	dnnl_memory_desc_t md = qb_dnn_dense(&x->shape);
+	struct qb_place place;
+	int buffer[2];
+
+	if (x->dtype != QB_F32 || x->constant || n->act.kind != QB_ACT_NONE || !numbers(&x->shape) ||
+		!n->input[1]->constant || !n->input[2]->constant) {
+		return QB_EUNSUPPORTED;
+	}
+	g.images = x->shape.dim[0];
+	g.channels = channels / g.groups;
+	g.each = numbers(&x->shape) / g.images / channels;
+	g.gain = of_channels(b, n->input[1], channels);
+	g.shift = of_channels(b, n->input[2], channels);
+	if (!g.gain || !g.shift) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	QB_TRY(qb_builder_dense(b, x, &place, eb));
+	buffer[0] = place.buffer;
+	QB_TRY(qb_builder_define(b, n->output[0], &md, &place, eb));
+	buffer[1] = place.buffer;
+	return qb_builder_call(b, n, "group norm", run_group_norm, &g, sizeof(g), buffer, 2, 1, eb);
+}
+
+/* ---- BatchNormalization that no pass could fold ---- */
+
+struct affine {
+	int64_t outer, channels, inner;
+	const float *scale, *shift; /* [channels] */
+	float lo, hi;
+};
+
+static void affine_pixel(const struct affine *a, const float *restrict x, float *restrict y)
+{
+	const float *restrict scale = a->scale, *restrict shift = a->shift;
+
+	for (int64_t c = 0; c < a->channels; c++) {
+		y[c] = x[c] * scale[c] + shift[c];
+	}
+}
+
+static void affine_plane(const struct affine *a, int64_t c, const float *restrict x, float *restrict y)
+{
+	float scale = a->scale[c], shift = a->shift[c];
+
+	for (int64_t i = 0; i < a->inner; i++) {
+		y[i] = x[i] * scale + shift;
+	}
+}
+
+static void run_affine(const void *context, void *const *buffer)
+{
+	const struct affine *a = context;
+	int64_t rows = a->inner == 1 ? a->outer : a->outer * a->channels;
+	int64_t length = a->inner == 1 ? a->channels : a->inner;
+
+#pragma omp parallel for schedule(static) if (rows * length > PARALLEL)
+	for (int64_t r = 0; r < rows; r++) {
+		const float *x = (const float *)buffer[0] + r * length;
+		float *y = (float *)buffer[1] + r * length;
+
+		if (a->inner == 1) {
+			affine_pixel(a, x, y);
+		} else {
+			affine_plane(a, r % a->channels, x, y);
+		}
+		for (int64_t i = 0; i < length && (a->lo > -INFINITY || a->hi < INFINITY); i++) {
+			float v = y[i] < a->lo ? a->lo : y[i];
+
+			y[i] = v > a->hi ? a->hi : v;
+		}
+	}
+}
+
+static enum qb_err read_affine(struct qb_builder *b, const struct qb_node *n, struct affine *a,
+	struct qb_errbuf *eb)
+{
+	double epsilon = (double)qb_node_float(n, "epsilon", 1e-5f);
+	const float *p[4];
+	float *scale = qb_builder_alloc(b, (size_t)a->channels, sizeof(float));
+	float *shift = qb_builder_alloc(b, (size_t)a->channels, sizeof(float));
+
+	if (!scale || !shift) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int i = 0; i < 4; i++) {
+		p[i] = n->input[1 + i]->constant->data;
+	}
+	for (int64_t c = 0; c < a->channels; c++) {
+		double s = (double)p[0][c] / sqrt((double)p[3][c] + epsilon);
+
+		scale[c] = (float)s;
+		shift[c] = (float)((double)p[1][c] - (double)p[2][c] * s);
+	}
+	a->scale = scale;
+	a->shift = shift;
+	return QB_OK;
+}
+
+enum qb_err qb__plan_batch_norm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0];
+	bool clips = n->act.kind != QB_ACT_NONE;
+	struct affine a = {.inner = 1, .lo = clips ? n->act.lo : -INFINITY,
+		.hi = clips ? n->act.hi : INFINITY};
+	struct qb_place from, to;
+	int buffer[2];
+
+	if (x->dtype != QB_F32 || x->constant || x->shape.ndim < 2 || n->outputs > 1 ||
+		n->act.kind > QB_ACT_CLIP || !numbers(&x->shape) ||
+		(n->opset >= 14 && qb_node_int(n, "training_mode", 0))) {
+		return QB_EUNSUPPORTED;
+	}
+	for (int i = 1; i < 5; i++) {
+		if (!n->input[i]->constant || n->input[i]->dtype != QB_F32) {
+			return QB_EUNSUPPORTED;
+		}
+	}
+	QB_TRY(qb_builder_plain(b, x, &from, eb));
+	a.outer = x->shape.dim[0];
+	a.channels = x->shape.dim[1];
+	if (from.md.format_desc.blocking.strides[1] == 1) { /* channels innermost */
+		a.outer = numbers(&x->shape) / a.channels;
+	} else {
+		QB_TRY(qb_builder_dense(b, x, &from, eb));
+		a.inner = numbers(&x->shape) / a.outer / a.channels;
+	}
+	QB_TRY(read_affine(b, n, &a, eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &from.md, &to, eb));
+	buffer[0] = from.buffer;
+	buffer[1] = to.buffer;
+	return qb_builder_call(b, n, "affine", run_affine, &a, sizeof(a), buffer, 2, 1, eb);
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Pools through oneDNN; those that take the largest, of images that lie channels last, by a step of our own.
+ */
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/base/vectorized.h"
+#include "core/exec/builder.h"
+#include "core/exec/lower/lowerings.h"
+#include "core/ops/window.h"
+
+/* ---- oneDNN's ---- */
+
+static enum qb_err plan_window(struct qb_builder *b, const struct qb_node *n,
+	dnnl_alg_kind_t kind, const struct qb_window *w, struct qb_errbuf *eb)
+{
+	const struct qb_place *home = qb_builder_home(b, n->input[0]);
+	dnnl_memory_desc_t dense = qb_dnn_dense(&n->output[0]->shape), any = qb_dnn_any(&dense);
+	dnnl_pooling_v2_desc_t d;
+	dnnl_primitive_desc_t pd = NULL;
+	dnnl_primitive_attr_t attr = NULL;
+	dnnl_dims_t strides, kernel, dilates, lo, hi;
+	struct qb_place dst;
+	struct qb_arg arg[2];
+	dnnl_status_t s;
+	enum qb_err err;
+
+	for (int i = 0; i < w->ndim; i++) {
+		strides[i] = w->stride[i];
+		kernel[i] = w->kernel[i];
+		dilates[i] = w->dilation[i] - 1;
+		lo[i] = w->lo[i];
+		/* What the last window covers, more or less than the pads with ceil_mode or odd strides. */
+		hi[i] = (w->out[i] - 1) * w->stride[i] + qb_window_extent(w, i) - w->in[i] - w->lo[i];
+		if (hi[i] < 0) {
+			hi[i] = w->hi[i];
+		}
+	}
+	QB_TRY(qb_builder_attr(n, &attr, eb));
+	s = dnnl_pooling_v2_forward_desc_init(&d, dnnl_forward_inference, kind, &home->md, &any,
+		strides, kernel, dilates, lo, hi);
+	s = s ? s : dnnl_primitive_desc_create(&pd, &d, attr, qb_dnn_engine(), NULL);
+	dnnl_primitive_attr_destroy(attr);
+	if (s) {
+		return QB_EUNSUPPORTED;
+	}
+	arg[0] = (struct qb_arg){DNNL_ARG_SRC, false, home->buffer, home->md};
+	QB_TRY_OUT(qb_builder_define(b, n->output[0],
+		dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), &dst, eb));
+	arg[1] = (struct qb_arg){DNNL_ARG_DST, false, dst.buffer, dst.md};
+	return qb_builder_primitive_take(b, n, pd, arg, 2, eb);
+out:
+	dnnl_primitive_desc_destroy(pd);
+	return err;
+}
+
+/* ---- the largest ---- */
+
+struct largest {
+	int64_t images, channels, in[2], out[2], kernel[2], stride[2], dilation[2], pad[2];
+	int threads;
+};
+
+#define ALWAYS static inline __attribute__((always_inline))
+
+/* NaN is larger than all. */
+ALWAYS void larger(const float *restrict a, const float *restrict b, float *restrict y, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		y[i] = a[i] > b[i] || a[i] != a[i] ? a[i] : b[i];
+	}
+}
+
+ALWAYS void larger_too(const float *restrict x, float *restrict y, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		y[i] = x[i] > y[i] || x[i] != x[i] ? x[i] : y[i];
+	}
+}
+
+/* How many taps of output o along one side lie in the image, and where the first of them does. */
+ALWAYS int64_t find_taps(const struct largest *p, int side, int64_t o, int64_t *first)
+{
+	int64_t begin = o * p->stride[side] - p->pad[side], d = p->dilation[side], last;
+
+	*first = begin >= 0 ? 0 : (-begin + d - 1) / d;
+	last = p->in[side] <= begin ? 0 : QB_MIN(p->kernel[side], (p->in[side] - begin + d - 1) / d);
+	*first = begin + *first * d;
+	return last - (*first - begin) / d;
+}
+
+/* y = the largest of `taps` runs of n numbers, `apart` numbers from each other. */
+ALWAYS void largest_of(const float *x, int64_t apart, int64_t taps, float *y, int64_t n)
+{
+	if (taps < 2) {
+		memcpy(y, x, (size_t)n * sizeof(*y));
+		return;
+	}
+	larger(x, x + apart, y, n);
+	for (int64_t t = 2; t < taps; t++) {
+		larger_too(x + t * apart, y, n);
+	}
+}
+
+/* Of whole lines first, then of pixels of the line that is left: each number is looked at once a line. */
+ALWAYS void run_line_body(const struct largest *p, const float *x, int64_t oy, float *line, float *y)
+{
+	int64_t length = p->in[1] * p->channels, first, taps = find_taps(p, 0, oy, &first);
+
+	largest_of(x + first * length, p->dilation[0] * length, taps, line, length);
+	for (int64_t ox = 0; ox < p->out[1]; ox++) {
+		taps = find_taps(p, 1, ox, &first);
+		largest_of(line + first * p->channels, p->dilation[1] * p->channels, taps, y + ox * p->channels, p->channels);
+	}
+}
+
+QB_FOR_EVERY_LEVEL(static, run_line, (const struct largest *p, const float *x, int64_t oy, float *line, float *y),
+	(p, x, oy, line, y))
+
+static void run_largest(const void *context, void *const *buffer)
+{
+	const struct largest *p = context;
+	int64_t lines = p->images * p->out[0];
+
+#pragma omp parallel for schedule(static) if (p->threads > 1) num_threads(p->threads)
+	for (int t = 0; t < p->threads; t++) {
+		float *line = (float *)buffer[1] + t * p->in[1] * p->channels;
+
+		for (int64_t i = lines * t / p->threads; i < lines * (t + 1) / p->threads; i++) {
+			run_line(p, (const float *)buffer[0] + i / p->out[0] * p->in[0] * p->in[1] * p->channels, i % p->out[0], line,
+				(float *)buffer[2] + i * p->out[1] * p->channels);
+		}
+	}
+}
+
+static enum qb_err plan_largest(struct qb_builder *b, const struct qb_node *n, const struct qb_window *w,
+	struct qb_errbuf *eb)
+{
+	enum { PARALLEL = 65536 };
+	const struct qb_shape *s = &n->input[0]->shape;
+	dnnl_memory_desc_t x, y;
+	struct largest p = {.images = s->dim[0], .channels = s->dim[1], .threads = qb_builder_threads(b)};
+	struct qb_place to;
+	int buffer[3];
+
+	if (w->ndim > 2 || n->act.kind != QB_ACT_NONE) {
+		return QB_EUNSUPPORTED;
+	}
+	x = qb_dnn_channels_last(s);
+	y = qb_dnn_channels_last(&n->output[0]->shape);
+	if (!dnnl_memory_desc_equal(&x, &qb_builder_home(b, n->input[0])->md)) {
+		return QB_EUNSUPPORTED;
+	}
+	for (int i = 0; i < 2; i++) {
+		int k = i - (2 - w->ndim);
+
+		p.in[i] = k < 0 ? 1 : w->in[k];
+		p.out[i] = k < 0 ? 1 : w->out[k];
+		p.kernel[i] = k < 0 ? 1 : w->kernel[k];
+		p.stride[i] = k < 0 ? 1 : w->stride[k];
+		p.dilation[i] = k < 0 ? 1 : w->dilation[k];
+		p.pad[i] = k < 0 ? 0 : w->lo[k];
+		for (int64_t o = 0, first; o < p.out[i]; o++) {
+			if (find_taps(&p, i, o, &first) < 1) {
+				return QB_EUNSUPPORTED; /* a window outside */
+			}
+		}
+	}
+	p.threads = p.images * p.out[0] * p.in[1] * p.channels < PARALLEL ? 1 : p.threads;
+	buffer[0] = qb_builder_home(b, n->input[0])->buffer;
+	QB_TRY(qb_builder_scratch(b, (size_t)(p.threads * p.in[1] * p.channels) * sizeof(float), &buffer[1], eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &y, &to, eb));
+	buffer[2] = to.buffer;
+	return qb_builder_call(b, n, "largest", run_largest, &p, sizeof(p), buffer, 3, 1, eb);
+}
+
+enum qb_err qb__plan_pool(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0];
+	int spatial = x->shape.ndim - 2;
+	bool average = !strcmp(n->type, "AveragePool");
+	bool ceil = qb_node_int(n, "ceil_mode", 0), padded = false;
+	dnnl_alg_kind_t kind = dnnl_pooling_max;
+	struct qb_window w;
+
+	if (spatial < 1 || spatial > 3 || x->dtype != QB_F32 || x->constant ||
+		(!average && strcmp(n->type, "MaxPool")) || (n->outputs > 1 && n->output[1])) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_window_pool(&w, n, spatial, x->shape.dim + 2, eb));
+	for (int i = 0; i < spatial; i++) {
+		padded = padded || w.lo[i] || w.hi[i];
+	}
+	if (average) {
+		bool include = qb_node_int(n, "count_include_pad", 0);
+
+		/* With ceil_mode the last window counts pads that oneDNN does not tell apart. */
+		if (ceil && include) {
+			return QB_EUNSUPPORTED;
+		}
+		kind = include && padded ? dnnl_pooling_avg_include_padding
+					 : dnnl_pooling_avg_exclude_padding;
+	} else {
+		enum qb_err err = plan_largest(b, n, &w, eb);
+
+		if (err != QB_EUNSUPPORTED) {
+			return err;
+		}
+	}
+	return plan_window(b, n, kind, &w, eb);
+}
+
+enum qb_err qb__plan_global_pool(struct qb_builder *b, const struct qb_node *n,
+	struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0];
+	bool average = !strcmp(n->type, "GlobalAveragePool");
+	struct qb_window w = {.ndim = x->shape.ndim - 2};
+
+	if (w.ndim < 1 || w.ndim > 3 || x->dtype != QB_F32 || x->constant ||
+		(!average && strcmp(n->type, "GlobalMaxPool"))) {
+		return QB_EUNSUPPORTED;
+	}
+	for (int i = 0; i < w.ndim; i++) {
+		w.in[i] = w.kernel[i] = x->shape.dim[2 + i];
+		w.stride[i] = w.dilation[i] = w.out[i] = 1;
+	}
+	return plan_window(b, n, average ? dnnl_pooling_avg_exclude_padding : dnnl_pooling_max, &w,
+		eb);
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Integer steps of two operands: sums of equals by a kernel of their own; products, quotients, operands that are spread
+ * over the output and constants in float32 a line at a time, as the simulation computes them, never leaving the cache.
+ */
+#if defined(__GNUC__) && !defined(__clang__)
+/* At -O2 GCC vectorises next to nothing. */
+#pragma GCC optimize("tree-vectorize,vect-cost-model=dynamic")
+#endif
+
+#include <math.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/kernels/int8/kernels.h"
+#include "core/exec/lower/int8/lower_int8.h"
+#include "core/exec/lower/lowerings.h"
+
+/* Sums of equals */
+
+struct sum {
+	const struct qb_int8_kernels *kernels;
+	struct qb_int8_add p;
+	int64_t n;
+	int threads;
+};
+
+enum { PIECE = 16384 };
+
+static void run_sum(const void *context, void *const *buffer)
+{
+	const struct sum *a = context;
+	const uint8_t *x = buffer[0], *z = buffer[1];
+	uint8_t *y = buffer[2];
+
+#pragma omp parallel for schedule(static) if (a->threads > 1 && a->n > 4 * PIECE)
+	for (int64_t i = 0; i < a->n; i += PIECE) {
+		a->kernels->add(&a->p, x + i, z + i, y + i, (size_t)QB_MIN(PIECE, a->n - i));
+	}
+}
+
+/* Behind a convolution or product, as part of its step. */
+static enum qb_err plan_residual(struct qb_builder *b, const struct qb_node *n, const struct sum *a,
+	const struct qb_bytes *x, const struct qb_bytes *z, struct qb_errbuf *eb)
+{
+	struct qb__int8_residual r = {.add = a->kernels->add, .p = a->p};
+	enum qb_err err = QB_EUNSUPPORTED;
+
+	for (int i = 0; i < 2 && err == QB_EUNSUPPORTED; i++) {
+		r.second = i;
+		err = qb__plan_int8_filtered_sum(b, n, n->input[i], &r, i ? x : z, eb);
+		if (err == QB_EUNSUPPORTED) {
+			err = qb__plan_int8_conv_sum(b, n, n->input[i], &r, i ? x : z, eb);
+		}
+	}
+	return err;
+}
+
+static enum qb_err plan_sum(struct qb_builder *b, const struct qb_node *n, float sign,
+	struct qb_errbuf *eb)
+{
+	struct sum a = {.kernels = qb_int8_kernels(), .threads = qb_builder_threads(b)};
+	struct qb_bytes x, z, y;
+	enum qb_err err;
+	int buffer[3];
+
+	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
+	QB_TRY(qb_builder_bytes(b, n->input[1], &z, eb));
+	if (!qb_builder_has_bytes(b, n->output[0], &y) || x.inner != y.inner || z.inner != y.inner) {
+		return QB_EUNSUPPORTED;
+	}
+	a.p.ma = x.scale / y.scale;
+	a.p.mb = sign * z.scale / y.scale;
+	a.p.offset = (float)(y.zero - (double)a.p.ma * x.zero - (double)a.p.mb * z.zero);
+	qb__byte_bounds(n, &y, &a.p.lo, &a.p.hi);
+	err = plan_residual(b, n, &a, &x, &z, eb);
+	if (err != QB_EUNSUPPORTED) {
+		return err;
+	}
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	a.n = y.pixels * y.stride;
+	buffer[0] = x.buffer;
+	buffer[1] = z.buffer;
+	buffer[2] = y.buffer;
+	return qb_builder_call(b, n, sign < 0 ? "int8 difference" : "int8 add", run_sum, &a, sizeof(a),
+		buffer, 3, 1, eb);
+}
+
+/* Everything else, line by line */
+
+enum { LINE = 256 };
+
+typedef void line_fn(const float *a, const float *b, float *y, int64_t n);
+
+#define LINE_OF(name, expression) \
+	static void line_##name(const float *a, const float *b, float *y, int64_t n) \
+	{ \
+		for (int64_t i = 0; i < n; i++) { \
+			y[i] = expression; \
+		} \
+	}
+LINE_OF(add, a[i] + b[i])
+LINE_OF(sub, a[i] - b[i])
+LINE_OF(mul, a[i] * b[i])
+LINE_OF(div, a[i] / b[i])
+LINE_OF(prelu, a[i] < 0 ? a[i] * b[i] : a[i])
+LINE_OF(pow, powf(a[i], b[i]))
+
+static const struct {
+	const char *type;
+	line_fn *fn;
+} lines[] = {{"Add", line_add}, {"Sub", line_sub}, {"Mul", line_mul}, {"Div", line_div},
+	{"PRelu", line_prelu}, {"Pow", line_pow}};
+
+/* An operand of one number, of one line, or of as many lines as the output has. */
+struct operand {
+	const float *constant;  /* [rows][channels], in the output's order; NULL: bytes */
+	struct qb_bytes bytes;
+	const int32_t *row;     /* [output pixels]: whose line it takes; NULL: its own */
+	bool one_channel;       /* its line is one number */
+};
+
+struct binary {
+	const struct qb_int8_kernels *kernels;
+	struct operand in[2];
+	struct qb_bytes y;
+	line_fn *fn;
+	int lo, hi, threads;
+};
+
+static void load_line(const struct binary *c, int which, void *const *buffer, int64_t p, int64_t from,
+	int64_t n, float *to)
+{
+	const struct operand *o = &c->in[which];
+	int64_t row = o->row ? o->row[p] : p, first = o->one_channel ? 0 : from;
+	int64_t many = o->one_channel ? 1 : n;
+
+	if (o->constant) {
+		memcpy(to, o->constant + row * (o->one_channel ? 1 : c->y.channels) + first,
+			(size_t)many * sizeof(*to));
+	} else {
+		c->kernels->dequantize((const uint8_t *)buffer[which] + row * o->bytes.stride + first, to,
+			(size_t)many, o->bytes.scale, o->bytes.zero);
+	}
+	for (int64_t i = 1; o->one_channel && i < n; i++) {
+		to[i] = to[0];
+	}
+}
+
+static void binary_pixel(const struct binary *c, void *const *buffer, int64_t p)
+{
+	uint8_t *y = (uint8_t *)buffer[2] + p * c->y.stride;
+
+	for (int64_t from = 0; from < c->y.channels; from += LINE) {
+		int64_t n = QB_MIN(LINE, c->y.channels - from);
+		float a[LINE], b[LINE];
+
+		load_line(c, 0, buffer, p, from, n, a);
+		load_line(c, 1, buffer, p, from, n, b);
+		c->fn(a, b, a, n);
+		c->kernels->quantize(a, y + from, (size_t)n, c->y.scale, c->y.zero, c->y.top);
+		for (int64_t i = 0; (c->lo > 0 || c->hi < c->y.top) && i < n; i++) {
+			int v = y[from + i];
+
+			y[from + i] = (uint8_t)(v < c->lo ? c->lo : v > c->hi ? c->hi : v);
+		}
+	}
+}
+
+static void run_binary(const void *context, void *const *buffer)
+{
+	const struct binary *c = context;
+
+#pragma omp parallel for schedule(static) if (c->threads > 1 && c->y.pixels * c->y.stride > PIECE)
+	for (int64_t p = 0; p < c->y.pixels; p++) {
+		binary_pixel(c, buffer, p);
+	}
+}
+
+/* The row-major index of channel c of pixel p. */
+static int64_t index_of(const struct qb_bytes *q, int64_t p, int64_t c)
+{
+	return (p / q->inner * q->channels + c) * q->inner + p % q->inner;
+}
+
+static enum qb_err prepare_constant(struct qb_builder *b, struct operand *o,
+	const struct qb_value *v, const struct qb_shape *shape, const struct qb_bytes *y,
+	struct qb_errbuf *eb)
+{
+	const float *from;
+	size_t n = qb_tensor_size(v->constant);
+	int64_t channels = n == 1 ? 1 : y->channels;
+	bool every_line = true;
+	float *to;
+	int32_t *row;
+
+	QB_TRY(qb_builder_constant(b, v, &from, eb));
+	/* One line will do where the numbers differ along the channels alone. */
+	for (int64_t p = 0; p < y->pixels && every_line; p++) {
+		every_line = qb__broadcast_index(shape, &v->shape, index_of(y, p, 0)) ==
+			qb__broadcast_index(shape, &v->shape, index_of(y, 0, 0));
+	}
+	to = qb_builder_alloc(b, (size_t)((every_line ? 1 : y->pixels) * channels), sizeof(*to));
+	row = every_line ? qb_builder_alloc(b, (size_t)y->pixels, sizeof(*row)) : NULL;
+	if (!to || (every_line && !row)) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t p = 0; p < (every_line ? 1 : y->pixels); p++) {
+		for (int64_t c = 0; c < channels; c++) {
+			to[p * channels + c] = from[qb__broadcast_index(shape, &v->shape, index_of(y, p, c))];
+		}
+	}
+	o->constant = to;
+	o->row = row;
+	o->one_channel = channels == 1 && y->channels > 1;
+	return QB_OK;
+}
+
+static enum qb_err prepare_bytes(struct qb_builder *b, struct operand *o, const struct qb_value *v,
+	const struct qb_shape *shape, const struct qb_bytes *y, struct qb_errbuf *eb)
+{
+	int32_t *row;
+
+	if (qb__same_shape(&v->shape, shape)) {
+		return o->bytes.inner == y->inner ? QB_OK : QB_EUNSUPPORTED;
+	}
+	if (o->bytes.channels != y->channels && o->bytes.channels != 1) {
+		return QB_EUNSUPPORTED;
+	}
+	row = qb_builder_alloc(b, (size_t)y->pixels, sizeof(*row));
+	if (!row) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t p = 0; p < y->pixels; p++) {
+		int64_t i = qb__broadcast_index(shape, &v->shape, index_of(y, p, 0));
+		int64_t last = qb__broadcast_index(shape, &v->shape, index_of(y, p, y->channels - 1));
+
+		row[p] = (int32_t)(i / o->bytes.inner / o->bytes.channels * o->bytes.inner +
+			i % o->bytes.inner);
+		/* Its line must be the line that the output's channels run along. */
+		if (i / o->bytes.inner % o->bytes.channels ||
+			last != i + (o->bytes.channels - 1) * o->bytes.inner) {
+			return QB_EUNSUPPORTED;
+		}
+	}
+	o->row = row;
+	o->one_channel = o->bytes.channels == 1 && y->channels > 1;
+	return QB_OK;
+}
+
+static enum qb_err plan_lines(struct qb_builder *b, const struct qb_node *n, line_fn *fn,
+	struct qb_errbuf *eb)
+{
+	struct binary c = {.kernels = qb_int8_kernels(), .fn = fn, .threads = qb_builder_threads(b)};
+	const struct qb_shape *shape = &n->output[0]->shape;
+	int buffer[3];
+
+	for (int i = 0; i < 2; i++) {
+		const struct qb_value *v = n->input[i];
+
+		if (v->dtype != QB_F32) {
+			return QB_EUNSUPPORTED;
+		}
+		if (!v->constant) {
+			QB_TRY(qb_builder_bytes(b, v, &c.in[i].bytes, eb));
+			buffer[i] = c.in[i].bytes.buffer;
+		}
+	}
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &c.y, eb));
+	buffer[2] = c.y.buffer;
+	for (int i = 0; i < 2; i++) {
+		const struct qb_value *v = n->input[i];
+
+		if (v->constant) {
+			/* Any buffer stands in for a constant; nothing reads it. */
+			buffer[i] = c.y.buffer;
+			QB_TRY(prepare_constant(b, &c.in[i], v, shape, &c.y, eb));
+		} else {
+			QB_TRY(prepare_bytes(b, &c.in[i], v, shape, &c.y, eb));
+		}
+	}
+	qb__byte_bounds(n, &c.y, &c.lo, &c.hi);
+	return qb_builder_call(b, n, "int8 lines", run_binary, &c, sizeof(c), buffer, 3, 1, eb);
+}
+
+enum qb_err qb__plan_int8_binary(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *u = n->input[0], *v = n->input[1];
+	enum qb_err err;
+
+	if (qb__int8_masked_scores(b, n) >= 0) {
+		return QB_OK;
+	}
+	err = qb__plan_int8_table(b, n, eb);
+	if (err != QB_EUNSUPPORTED) {
+		return err;
+	}
+	if (!u->constant && !v->constant && qb__same_shape(&u->shape, &v->shape) &&
+		(!strcmp(n->type, "Add") || !strcmp(n->type, "Sub"))) {
+		return plan_sum(b, n, !strcmp(n->type, "Sub") ? -1 : 1, eb);
+	}
+	for (size_t i = 0; i < QB_COUNT(lines); i++) {
+		if (!strcmp(n->type, lines[i].type)) {
+			return plan_lines(b, n, lines[i].fn, eb);
+		}
+	}
+	return QB_EUNSUPPORTED;
+}

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Integer steps that sum products with constant weights: convolutions and matrix products.
+ */
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/exec/builder.h"
+#include "core/kernels/int8/kernels.h"
+#include "core/exec/lower/int8/lower_int8.h"
+#include "core/exec/lower/int8/weight.h"
+#include "core/exec/lower/lowerings.h"
+
+/* Convolution: bands of output rows, whose input rows are expanded into elements with their pads, and pixels of a band
+ * point into them. */
+
+/* Elements of a band, so that they stay in the second-level cache; pixels of one call; tiles that a thread should
+ * have before the outputs are shared out instead of the pixels. */
+enum { BAND_ELEMENTS = 49152, PIXELS = 24, TILE_PIXELS = 12 };
+
+struct conv {
+	const struct qb_int8_form *form;
+	struct qb_int8_matrix *m; /* [groups] */
+	struct qb_requant r;
+	int64_t groups;
+	int64_t images, ih, iw, oh, ow, sh, sw, top, left;
+	int64_t reach;         /* input rows of an output row */
+	int64_t stride;        /* elements of a pixel, bytes of the input's */
+	int64_t width;         /* pixels of an expanded row */
+	int64_t taps, chunk;
+	const int64_t *offset; /* [groups][taps] */
+	const void *pad;       /* an expanded row of pixels outside */
+	bool direct;           /* the input is what the kernel reads */
+	int64_t band, bands;   /* output rows; of an image */
+	int64_t scratch_bytes; /* of a thread */
+	int64_t y_stride;
+	int threads, parts;    /* parts: pieces of the outputs */
+	struct qb__int8_residual sum; /* add: NULL where there is none */
+	int64_t piece_bytes;   /* what it is added to, of a thread */
+};
+
+/* What a band reads and writes. */
+struct band {
+	const uint8_t *image, *other;
+	uint8_t *y, *piece;
+	char *scratch;
+};
+
+/* The part-th piece of the outputs, whole blocks of 16, or those of a group. */
+static int64_t part_of(struct qb_int8_matrix *m, struct qb_requant *r, const struct conv *c, int part,
+	int64_t group)
+{
+	int64_t blocks = (c->m->outputs + 15) / 16, first;
+	int64_t from = blocks * part / c->parts * 16, to = blocks * (part + 1) / c->parts * 16;
+
+	*m = c->m[group];
+	*r = c->r;
+	m->outputs = QB_MIN(to, m->outputs) - from;
+	m->packed = (int8_t *)m->packed + from * m->k * c->form->bits / 8;
+	m->start += from;
+	first = group * c->m->outputs + from;
+	r->multiplier += first;
+	r->offset += first;
+	return first;
+}
+
+/* Input row iy with its pads. */
+static void expand_row(const struct conv *c, const uint8_t *image, int64_t iy, char *to)
+{
+	int64_t size = c->form->element_bytes, inside = QB_MIN(c->iw, c->width - c->left);
+	int64_t after = c->left + inside;
+
+	if (iy < 0 || iy >= c->ih) {
+		memcpy(to, c->pad, (size_t)(c->width * c->stride * size));
+		return;
+	}
+	if (c->left) {
+		memcpy(to, c->pad, (size_t)(c->left * c->stride * size));
+	}
+	c->form->expand(image + iy * c->iw * c->stride, to + c->left * c->stride * size,
+		inside * c->stride);
+	if (c->width > after) {
+		memcpy(to + after * c->stride * size, c->pad,
+			(size_t)((c->width - after) * c->stride * size));
+	}
+}
+
+/* n pixels of all groups, or of a part of the outputs. */
+static void conv_pixels(const struct conv *c, int part, const void *const *x, int64_t n, const struct band *b,
+	int64_t p)
+{
+	uint8_t *y = b->y + p * c->y_stride;
+
+	for (int64_t g = 0; g < c->groups; g++) {
+		struct qb_int8_matrix m;
+		struct qb_requant r;
+		int64_t first = part_of(&m, &r, c, part, g);
+
+		c->form->conv(&m, x, n, c->offset + g * c->taps, c->taps, c->chunk, &r,
+			(c->sum.add ? b->piece : y) + first, c->y_stride);
+		for (int64_t i = 0; c->parts > 1 && c->sum.add && i < n; i++) {
+			int64_t at = i * c->y_stride + first;
+
+			qb__int8_add_residual(&c->sum, b->piece + at, b->other + p * c->y_stride + at, y + at,
+				(size_t)m.outputs);
+		}
+	}
+	if (c->parts == 1 && c->sum.add) {
+		qb__int8_add_residual(&c->sum, b->piece, b->other + p * c->y_stride, y,
+			(size_t)(n * c->y_stride));
+	}
+}
+
+/* Output rows [from, to) of one image. */
+static void conv_band(const struct conv *c, int part, const struct band *b, int64_t from, int64_t to)
+{
+	const int64_t row_bytes = c->width * c->stride * c->form->element_bytes;
+	const int64_t pixel_bytes = c->sw * c->stride * c->form->element_bytes;
+	const int64_t first = from * c->sh - c->top, rows = (to - from - 1) * c->sh + c->reach;
+	const char *base = (const char *)b->image + first * row_bytes;
+	const void *x[PIXELS];
+
+	if (!c->direct) {
+		for (int64_t i = 0; i < rows; i++) {
+			expand_row(c, b->image, first + i, b->scratch + i * row_bytes);
+		}
+		base = b->scratch;
+	}
+	for (int64_t p = from * c->ow, oy = 0, ox = 0, n = 0; p < to * c->ow; p += n) {
+		n = QB_MIN(PIXELS, to * c->ow - p);
+		for (int64_t i = 0; i < n; i++) {
+			x[i] = base + oy * c->sh * row_bytes + ox * pixel_bytes;
+			if (++ox == c->ow) {
+				ox = 0;
+				oy++;
+			}
+		}
+		conv_pixels(c, part, x, n, b, p);
+	}
+}
+
+static void run_conv(const void *context, void *const *buffer)
+{
+	const struct conv *c = context;
+
+#pragma omp parallel for collapse(3) schedule(static) if (c->threads > 1)
+	for (int64_t i = 0; i < c->images; i++) {
+		for (int part = 0; part < c->parts; part++) {
+			for (int64_t b = 0; b < c->bands; b++) {
+				int64_t out = i * c->oh * c->ow * c->y_stride;
+				int me = omp_get_thread_num();
+				struct band band = {.y = (uint8_t *)buffer[1] + out,
+					.image = (const uint8_t *)buffer[0] + i * c->ih * c->iw * c->stride,
+					.scratch = (char *)buffer[2] + me * c->scratch_bytes};
+
+				if (c->sum.add) {
+					band.piece = (uint8_t *)buffer[3] + me * c->piece_bytes;
+					band.other = (const uint8_t *)buffer[4] + out;
+				}
+				conv_band(c, part, &band, b * c->band, QB_MIN((b + 1) * c->band, c->oh));
+			}
+		}
+	}
+}
+
+/* How many rows to a band, and who does what. */
+static void share_out(struct conv *c, struct qb_builder *b)
+{
+	int64_t row = c->width * c->stride * c->sh, pixels = c->images * c->oh * c->ow;
+	int64_t blocks = (c->m->outputs + 15) / 16;
+
+	c->threads = qb_builder_threads(b);
+	if (pixels * c->groups * c->m->outputs < QB__INT8_WORTH_A_THREAD / c->m->k) {
+		c->threads = 1;
+	}
+	c->parts = c->groups == 1 && c->threads > 1 && pixels < 2 * TILE_PIXELS * c->threads
+		? (int)QB_MIN(blocks, c->threads) : 1;
+	c->band = QB_MAX(1, (BAND_ELEMENTS - (c->reach - c->sh) * c->width * c->stride) / row);
+	if (c->band > TILE_PIXELS) {
+		c->band -= c->band % TILE_PIXELS;
+	}
+	c->bands = (c->oh + c->band - 1) / c->band;
+	if (c->threads > 1 && c->parts == 1) {
+		c->bands = QB_MIN((int64_t)qb_align_up((size_t)c->bands, (size_t)c->threads), c->oh);
+	}
+	c->band = (c->oh + c->bands - 1) / c->bands;
+	c->bands = (c->oh + c->band - 1) / c->band;
+}
+
+/* Pads and scratch, once the geometry is known. */
+static enum qb_err prepare_rows(struct conv *c, struct qb_builder *b, int zero, int *scratch,
+	struct qb_errbuf *eb)
+{
+	int64_t size = c->form->element_bytes, row = c->width * c->stride, slack = 128;
+	int64_t rows = (c->band - 1) * c->sh + c->reach;
+
+	QB_TRY(qb__int8_pad(b, c->form, zero, row, &c->pad, eb));
+	c->direct = size == 1 && !c->left && !c->top && c->width == c->iw &&
+		(c->oh - 1) * c->sh + c->reach <= c->ih;
+	c->scratch_bytes =
+		c->direct ? 0 : (int64_t)qb_align_up((size_t)((rows * row + slack) * size), 64);
+	return qb_builder_scratch(b, (size_t)(c->scratch_bytes * c->threads), scratch, eb);
+}
+
+/* A group's weights as [taps][chunk], and what its sums begin with: -zero * sum of weights. */
+static enum qb_err pack_group(struct conv *c, struct qb_builder *b, const struct qb__int8_weight *w,
+	int64_t group, int64_t window, int64_t together, int zero, struct qb_errbuf *eb)
+{
+	const int64_t outputs = w->outputs / c->groups, channels = w->k / window;
+	struct qb_int8_matrix *m = &c->m[group];
+	int8_t *rows;
+
+	m->outputs = outputs;
+	m->k = c->taps * c->chunk;
+	m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(outputs, m->k, c->form->bits), 1);
+	m->start = qb_builder_alloc(b, qb_align_up((size_t)outputs, 16), sizeof(*m->start));
+	rows = calloc((size_t)(outputs * m->k), 1);
+	if (!m->packed || !m->start || !rows) {
+		free(rows);
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t o = 0; o < outputs; o++) {
+		for (int64_t i = 0; i < channels; i++) {
+			const int8_t *codes = w->codes + ((group * outputs + o) * channels + i) * window;
+
+			for (int64_t t = 0; t < window; t++) {
+				rows[o * m->k + t / together * c->chunk + t % together * c->stride + i] =
+					codes[t];
+				m->start[o] -= zero * codes[t];
+			}
+		}
+	}
+	c->form->pack(m, rows);
+	free(rows);
+	return QB_OK;
+}
+
+/* Where the taps are. Columns of the window that lie side by side are one tap, unless groups lie between. */
+static enum qb_err pack_conv(struct conv *c, struct qb_builder *b, const struct qb__int8_weight *w,
+	const struct qb_window *win, int zero, struct qb_errbuf *eb)
+{
+	const int64_t kh = win->kernel[0], kw = win->kernel[1], channels = w->k / (kh * kw);
+	const int64_t together = win->dilation[1] == 1 && c->groups == 1 ? kw : 1;
+	const int64_t run = c->groups == 1 ? together * c->stride : channels;
+	int64_t *offset;
+
+	c->taps = kh * kw / together;
+	c->chunk = (int64_t)qb_align_up((size_t)run, (size_t)c->form->group);
+	c->m = qb_builder_alloc(b, (size_t)c->groups, sizeof(*c->m));
+	c->offset = offset = qb_builder_alloc(b, (size_t)(c->groups * c->taps), sizeof(*offset));
+	if (!c->m || !offset) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t g = 0; g < c->groups; g++) {
+		for (int64_t t = 0; t < c->taps; t++) {
+			int64_t ky = t * together / kw, kx = t * together % kw;
+
+			offset[g * c->taps + t] =
+				(ky * win->dilation[0] * c->width + kx * win->dilation[1]) * c->stride +
+				g * channels;
+		}
+		QB_TRY(pack_group(c, b, w, g, kh * kw, together, zero, eb));
+	}
+	return QB_OK;
+}
+
+/* c has its geometry; x and y are the input's and the output's bytes. */
+static enum qb_err add_conv(struct qb_builder *b, const struct qb_node *n, struct conv *c,
+	const struct qb__int8_weight *w, const struct qb_window *win, const struct qb_bytes *x,
+	const struct qb_bytes *y, const char *name, struct qb_errbuf *eb)
+{
+	int buffer[3] = {x->buffer, y->buffer};
+
+	c->form = qb_int8_form(qb_int8_kernels(), w->codes, (size_t)(w->outputs * w->k));
+	c->stride = x->stride;
+	c->y_stride = y->stride;
+	c->reach = (win->kernel[0] - 1) * win->dilation[0] + 1;
+	c->width = (c->ow - 1) * c->sw + (win->kernel[1] - 1) * win->dilation[1] + 1;
+	/* Without pads whole rows are what lies there. */
+	c->width = c->left ? c->width : QB_MAX(c->width, c->iw);
+	QB_TRY(qb__int8_requant(b, &c->r, w, n, x, y, eb));
+	QB_TRY(pack_conv(c, b, w, win, x->zero, eb));
+	share_out(c, b);
+	QB_TRY(prepare_rows(c, b, x->zero, &buffer[2], eb));
+	return qb_builder_call(b, n, name, run_conv, c, sizeof(*c), buffer, 3, 2, eb);
+}
+
+enum qb_err qb__plan_int8_conv_sum(struct qb_builder *b, const struct qb_node *n, const struct qb_value *v,
+	const struct qb__int8_residual *r, const struct qb_bytes *other, struct qb_errbuf *eb)
+{
+	int buffer[QB_CALL_BUFFERS];
+	const struct conv *before = qb_builder_take_back(b, v, run_conv, 1, buffer);
+	struct qb_bytes y;
+	struct conv c;
+
+	if (!before) {
+		return QB_EUNSUPPORTED;
+	}
+	c = *before;
+	c.sum = *r;
+	c.piece_bytes = (int64_t)qb_align_up((size_t)(PIXELS * c.y_stride), 64) + 64;
+	QB_TRY(qb_builder_scratch(b, (size_t)(c.piece_bytes * c.threads), &buffer[3], eb));
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	buffer[1] = y.buffer;
+	buffer[4] = other->buffer;
+	return qb_builder_call(b, v->producer, "int8 convolution, sum", run_conv, &c, sizeof(c), buffer, 5, 4, eb);
+}
+
+/* n pixels side by side are n rows of one. */
+static const struct qb_window one_tap = {.ndim = 2, .kernel = {1, 1}, .stride = {1, 1},
+	.dilation = {1, 1}};
+
+static struct conv pointwise(int64_t pixels)
+{
+	return (struct conv){.groups = 1, .images = 1, .ih = pixels, .iw = 1, .oh = pixels, .ow = 1, .sh = 1, .sw = 1};
+}
+
+static enum qb_err plan_conv(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
+	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y,
+	struct qb_errbuf *eb)
+{
+	const int64_t *in = n->input[0]->shape.dim, *out = n->output[0]->shape.dim;
+	bool dilated = win->dilation[0] > 1 || win->dilation[1] > 1;
+	enum qb_err err = dilated ? qb__plan_int8_areas(b, n, w, win, x, y, eb) : QB_EUNSUPPORTED;
+	struct conv c = {.groups = qb_node_int(n, "group", 1), .images = in[0], .ih = in[2], .iw = in[3], .oh = out[2], .ow = out[3],
+		.sh = win->stride[0], .sw = win->stride[1], .top = win->lo[0], .left = win->lo[1]};
+
+	err = err == QB_EUNSUPPORTED ? qb__plan_int8_filtered(b, n, w, win, x, y, eb) : err;
+	err = err == QB_EUNSUPPORTED ? qb__plan_int8_areas(b, n, w, win, x, y, eb) : err;
+	if (err != QB_EUNSUPPORTED) {
+		return err;
+	}
+	if (c.groups == 1 && win->kernel[0] * win->kernel[1] == 1 && c.sh == 1 && c.sw == 1 && !c.top && !c.left &&
+		c.oh == c.ih && c.ow == c.iw) {
+		c = pointwise(c.images * c.oh * c.ow);
+	}
+	return add_conv(b, n, &c, w, win, x, y, "int8 convolution", eb);
+}
+
+enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_shape *ws = &n->input[1]->shape;
+	int64_t groups = qb_node_int(n, "group", 1);
+	bool depthwise = groups > 1 && groups == ws->dim[0] && ws->dim[1] == 1;
+	struct qb__int8_weight w = {.outputs = ws->dim[0]};
+	struct qb_window win;
+	struct qb_bytes x, y;
+
+	if (n->input[0]->shape.ndim != 4) {
+		return QB_EUNSUPPORTED;
+	}
+	w.k = ws->dim[1] * ws->dim[2] * ws->dim[3];
+	QB_TRY(qb__int8_load_weight(b, n, 0, &w, eb));
+	QB_TRY(qb_window_conv(&win, n, 2, n->input[0]->shape.dim + 2, ws->dim + 2, eb));
+	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	return depthwise ? qb__plan_int8_depthwise(b, n, &w, &win, &x, &y, eb)
+			 : plan_conv(b, n, &w, &win, &x, &y, eb);
+}
+
+/* Matrix products with constant weights: a convolution of pixels with one tap. */
+
+static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, bool transposed,
+	struct qb_errbuf *eb)
+{
+	const struct qb_shape *ws = &n->input[1]->shape;
+	int64_t k = ws->dim[transposed ? 1 : 0];
+	struct qb__int8_weight w = {.outputs = ws->dim[transposed ? 0 : 1], .k = k};
+	struct qb_bytes x, y;
+	struct conv c;
+	int8_t *turned;
+
+	QB_TRY(qb__int8_load_weight(b, n, transposed ? 0 : 1, &w, eb));
+	if (w.bias && qb_tensor_size(n->input[2]->constant) != (size_t)w.outputs) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
+	if (x.channels != k || n->input[0]->shape.ndim == 4) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	if (!transposed) {
+		turned = qb_builder_alloc(b, (size_t)(k * w.outputs), 1);
+		if (!turned) {
+			return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+		}
+		for (int64_t o = 0; o < w.outputs; o++) {
+			for (int64_t i = 0; i < k; i++) {
+				turned[o * k + i] = w.codes[i * w.outputs + o];
+			}
+		}
+		w.codes = turned;
+	}
+	c = pointwise(x.pixels);
+	return add_conv(b, n, &c, &w, &one_tap, &x, &y, "int8 matrix product", eb);
+}
+
+enum qb_err qb__plan_int8_gemm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	if (qb_node_int(n, "transA", 0) || qb_node_float(n, "alpha", 1) != 1 ||
+		qb_node_float(n, "beta", 1) != 1 || !n->input[1]->constant) {
+		return QB_EUNSUPPORTED;
+	}
+	return plan_product(b, n, qb_node_int(n, "transB", 0), eb);
+}
+
+enum qb_err qb__plan_int8_matmul(struct qb_builder *b, const struct qb_node *n,
+	struct qb_errbuf *eb)
+{
+	if (!n->input[0]->constant && !n->input[1]->constant) {
+		return qb__plan_int8_product(b, n, eb);
+	}
+	if (!n->input[1]->constant || n->input[1]->shape.ndim != 2) {
+		return QB_EUNSUPPORTED;
+	}
+	return plan_product(b, n, false, eb);
+}
+

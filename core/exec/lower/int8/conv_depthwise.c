@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Integer step of convolutions of each channel by itself.
+ */
+#include <stdlib.h>
+
+#include "core/base/size.h"
+#include "core/exec/lower/int8/lower_int8.h"
+#include "core/exec/lower/int8/weight.h"
+#include "core/exec/lower/indirection.h"
+
+struct depthwise {
+	const struct qb_int8_kernels *kernels;
+	struct qb_pixels p;
+	struct qb_int8_channels c;
+	int64_t y_stride;
+	int threads;
+};
+
+static void depthwise_run(const void *arg, const uint8_t *const *row, int64_t ox, int64_t pixels,
+	void *out)
+{
+	const struct depthwise *d = arg;
+
+	d->kernels->depthwise(&d->c, row, d->p.sw * d->p.stride, pixels,
+		(uint8_t *)out + ox * d->y_stride, d->y_stride);
+}
+
+static void run_depthwise(const void *context, void *const *buffer)
+{
+	const struct depthwise *d = context;
+	const struct qb_pixels *p = &d->p;
+
+#pragma omp parallel for collapse(2) schedule(static) if (d->threads > 1)
+	for (int64_t i = 0; i < p->images; i++) {
+		for (int64_t oy = 0; oy < p->oh; oy++) {
+			qb_pixel_runs(p, (const uint8_t *)buffer[0] + i * qb_pixels_image_bytes(p), oy,
+				depthwise_run, d,
+				(uint8_t *)buffer[1] + (i * p->oh + oy) * p->ow * d->y_stride);
+		}
+	}
+}
+
+static enum qb_err pack_depthwise(struct qb_builder *b, struct depthwise *d, const struct qb__int8_weight *w,
+	const struct qb_requant *r, int zero, struct qb_errbuf *eb)
+{
+	int64_t channels = w->outputs, taps = d->p.taps;
+	size_t room = qb_align_up((size_t)channels, 64);
+	int8_t *packed = qb_builder_alloc(b, d->kernels->depthwise_bytes(channels, taps), 1);
+	int32_t *start = qb_builder_alloc(b, room, sizeof(*start));
+	int32_t *from = qb_builder_alloc(b, room, sizeof(*from));
+	float *multiplier = qb_builder_alloc(b, room, sizeof(*multiplier));
+	float *offset = qb_builder_alloc(b, room, sizeof(*offset));
+	int8_t *by_tap = malloc((size_t)(channels * taps));
+
+	if (!packed || !start || !from || !multiplier || !offset || !by_tap) {
+		free(by_tap);
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t i = 0; i < channels; i++) {
+		for (int64_t t = 0; t < taps; t++) {
+			by_tap[t * channels + i] = w->codes[i * taps + t];
+			from[i] -= zero * w->codes[i * taps + t];
+		}
+	}
+	d->kernels->pack_depthwise(packed, by_tap, channels, taps);
+	free(by_tap);
+	qb_int8_unpacked_order(d->kernels, from, start, channels);
+	qb_int8_unpacked_order(d->kernels, r->multiplier, multiplier, channels);
+	qb_int8_unpacked_order(d->kernels, r->offset, offset, channels);
+	d->c = (struct qb_int8_channels){packed, start, multiplier, offset, r->lo, r->hi, channels, taps};
+	return QB_OK;
+}
+
+enum qb_err qb__plan_int8_depthwise(struct qb_builder *b, const struct qb_node *n,
+	const struct qb__int8_weight *w, const struct qb_window *win, const struct qb_bytes *x,
+	const struct qb_bytes *y, struct qb_errbuf *eb)
+{
+	struct depthwise d = {.kernels = qb_int8_kernels(), .y_stride = y->stride,
+		.threads = qb_builder_threads(b)};
+	struct qb_requant r;
+	int buffer[2] = {x->buffer, y->buffer};
+
+	QB_TRY(qb_pixels_init(&d.p, b, n, win, x->stride, x->zero, eb));
+	QB_TRY(qb__int8_requant(b, &r, w, n, x, y, eb));
+	QB_TRY(pack_depthwise(b, &d, w, &r, x->zero, eb));
+	if (d.p.images * d.p.oh * d.p.ow * w->outputs * w->k < QB__INT8_WORTH_A_THREAD / 4) {
+		d.threads = 1;
+	}
+	return qb_builder_call(b, n, "int8 depthwise", run_depthwise, &d, sizeof(d), buffer, 2, 1, eb);
+}

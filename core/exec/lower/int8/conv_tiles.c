@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Integer convolutions whose windows reach far beyond the image, as those of widely dilated kernels do: outputs that see
+ * the same taps are an area with weights of its own, and taps outside cost nothing.
+ */
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/kernels/int8/kernels.h"
+#include "core/exec/lower/int8/lower_int8.h"
+#include "core/exec/lower/int8/weight.h"
+
+enum {
+	RUNS_MAX = 16,            /* along an axis */
+	TAPS_MAX = 64,
+	LOT = 96,                 /* outputs that share what is read of the weights */
+};
+
+/* Along one axis: outputs from `from` to `to` see the taps of the mask. */
+struct run {
+	int64_t from, to;
+	uint64_t taps;
+};
+
+struct area {
+	struct qb_int8_matrix m;
+	const int64_t *offset;    /* [taps] */
+	int64_t taps, y, x, width;
+};
+
+struct lot {
+	int32_t area, image, first, count; /* outputs of the area, line by line */
+};
+
+struct areas {
+	const struct qb_int8_form *form;
+	struct qb_requant r;
+	struct area *area;
+	struct lot *lot;
+	int64_t lots, ih, iw, oh, ow, sh, sw, top, left, images, chunk, outputs;
+	int64_t x_stride, y_stride, room; /* room: bytes of a thread's outputs */
+	int64_t expanded;                 /* bytes of the images as elements, 0 where they are that already */
+	int threads;
+};
+
+static void run_lot(const struct areas *c, const struct lot *l, const char *images, uint8_t *room, uint8_t *y)
+{
+	const struct area *a = &c->area[l->area];
+	const int64_t pixel = c->x_stride * c->form->element_bytes;
+	const char *image = images + l->image * c->ih * c->iw * pixel;
+	const void *x[LOT];
+
+	for (int64_t i = 0; i < l->count; i++) {
+		int64_t oy = a->y + (l->first + i) / a->width, ox = a->x + (l->first + i) % a->width;
+
+		/* Where the first tap would be: those that count are inside. */
+		x[i] = (const char *)((intptr_t)image +
+			((oy * c->sh - c->top) * c->iw + ox * c->sw - c->left) * pixel);
+	}
+	c->form->conv(&a->m, x, l->count, a->offset, a->taps, c->chunk, &c->r, room, c->y_stride);
+	for (int64_t i = 0, n; i < l->count; i += n) {
+		int64_t oy = a->y + (l->first + i) / a->width, in = (l->first + i) % a->width;
+
+		n = QB_MIN(a->width - in, l->count - i);
+		memcpy(y + ((l->image * c->oh + oy) * c->ow + a->x + in) * c->y_stride, room + i * c->y_stride,
+			(size_t)(n * c->y_stride));
+	}
+}
+
+static void run_areas(const void *context, void *const *buffer)
+{
+	const struct areas *c = context;
+	char *scratch = buffer[2];
+	const char *images = c->expanded ? scratch + c->threads * c->room : buffer[0];
+
+	if (c->expanded) {
+		c->form->expand(buffer[0], scratch + c->threads * c->room,
+			c->images * c->ih * c->iw * c->x_stride);
+	}
+#pragma omp parallel for schedule(dynamic) if (c->threads > 1)
+	for (int64_t i = 0; i < c->lots; i++) {
+		run_lot(c, &c->lot[i], images, (uint8_t *)scratch + omp_get_thread_num() * c->room, buffer[1]);
+	}
+}
+
+static int find_runs(const struct qb_window *w, int axis, struct run *run)
+{
+	int runs = 0;
+
+	for (int64_t o = 0; o < w->out[axis]; o++) {
+		uint64_t taps = 0;
+
+		for (int64_t k = 0; k < w->kernel[axis]; k++) {
+			int64_t i = o * w->stride[axis] - w->lo[axis] + k * w->dilation[axis];
+
+			taps |= i >= 0 && i < w->in[axis] ? UINT64_C(1) << k : 0;
+		}
+		if (runs && run[runs - 1].taps == taps) {
+			run[runs - 1].to++;
+		} else if (runs == RUNS_MAX) {
+			return 0;
+		} else {
+			run[runs++] = (struct run){o, o + 1, taps};
+		}
+	}
+	return runs;
+}
+
+static int64_t bits_of(uint64_t mask)
+{
+	return __builtin_popcountll(mask);
+}
+
+/* Rows of weights that an area needs, [outputs][taps][chunk]. */
+static enum qb_err pack_area(struct areas *c, struct qb_builder *b, struct area *a, const struct qb__int8_weight *w,
+	const struct qb_window *win, uint64_t down, uint64_t across, int zero, struct qb_errbuf *eb)
+{
+	const int64_t window = win->kernel[0] * win->kernel[1], channels = w->k / window;
+	int64_t *offset = qb_builder_alloc(b, TAPS_MAX, sizeof(*offset)), tap[TAPS_MAX], taps = 0;
+	struct qb_int8_matrix *m = &a->m;
+	int8_t *rows;
+
+	for (int64_t t = 0; offset && t < window; t++) {
+		int64_t ky = t / win->kernel[1], kx = t % win->kernel[1];
+
+		if (down >> ky & across >> kx & 1) {
+			offset[taps] = (ky * win->dilation[0] * c->iw + kx * win->dilation[1]) * c->x_stride;
+			tap[taps++] = t;
+		}
+	}
+	a->taps = taps;
+	a->offset = offset;
+	m->outputs = w->outputs;
+	m->k = taps * c->chunk;
+	m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(m->outputs, m->k, c->form->bits), 1);
+	m->start = qb_builder_alloc(b, qb_align_up((size_t)m->outputs, 16), sizeof(*m->start));
+	rows = calloc((size_t)(m->outputs * m->k) + 1, 1);
+	if (!offset || !m->packed || !m->start || !rows) {
+		free(rows);
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t o = 0; o < m->outputs; o++) {
+		for (int64_t t = 0; t < taps; t++) {
+			for (int64_t i = 0; i < channels; i++) {
+				int8_t code = w->codes[(o * channels + i) * window + tap[t]];
+
+				rows[o * m->k + t * c->chunk + i] = code;
+				m->start[o] -= zero * code;
+			}
+		}
+	}
+	c->form->pack(m, rows);
+	free(rows);
+	return QB_OK;
+}
+
+/* Are enough taps outside, and are weights few enough to be there several times? */
+static bool pays(const struct qb_window *win, const struct run *v, int down, const struct run *h, int across)
+{
+	int64_t all = win->kernel[0] * win->kernel[1], sums = 0, copies = 0;
+
+	for (int i = 0; i < down * across; i++) {
+		const struct run *y = &v[i / across], *x = &h[i % across];
+		int64_t taps = bits_of(y->taps) * bits_of(x->taps);
+
+		if (!taps) {
+			return false;
+		}
+		sums += (y->to - y->from) * (x->to - x->from) * taps;
+		copies += taps;
+	}
+	return down && across && copies <= 6 * all && 4 * sums <= 3 * win->out[0] * win->out[1] * all;
+}
+
+static enum qb_err add_lots(struct areas *c, struct qb_builder *b, int64_t areas, const int64_t *size,
+	struct qb_errbuf *eb)
+{
+	for (int64_t i = 0; i < areas; i++) {
+		c->lots += c->images * ((size[i] + LOT - 1) / LOT);
+	}
+	c->lot = qb_builder_alloc(b, (size_t)c->lots, sizeof(*c->lot));
+	if (!c->lot) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	c->lots = 0;
+	for (int64_t i = 0; i < areas * c->images; i++) {
+		int64_t n = size[i % areas], lots = (n + LOT - 1) / LOT;
+
+		for (int64_t k = 0; k < lots; k++) {
+			int64_t first = n * k / lots;
+
+			c->lot[c->lots++] = (struct lot){(int32_t)(i % areas), (int32_t)(i / areas), (int32_t)first,
+				(int32_t)(n * (k + 1) / lots - first)};
+		}
+	}
+	return QB_OK;
+}
+
+static enum qb_err make_areas(struct areas *c, struct qb_builder *b, const struct qb__int8_weight *w,
+	const struct qb_window *win, int zero, const struct run *v, int down, const struct run *h, int across,
+	struct qb_errbuf *eb)
+{
+	int64_t size[RUNS_MAX * RUNS_MAX];
+
+	c->area = qb_builder_alloc(b, (size_t)(down * across), sizeof(*c->area));
+	if (!c->area) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int i = 0; i < down * across; i++) {
+		const struct run *y = &v[i / across], *x = &h[i % across];
+		struct area *a = &c->area[i];
+
+		a->y = y->from;
+		a->x = x->from;
+		a->width = x->to - x->from;
+		size[i] = (y->to - y->from) * a->width;
+		QB_TRY(pack_area(c, b, a, w, win, y->taps, x->taps, zero, eb));
+	}
+	return add_lots(c, b, down * across, size, eb);
+}
+
+enum qb_err qb__plan_int8_areas(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
+	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb)
+{
+	const int64_t *in = n->input[0]->shape.dim, *out = n->output[0]->shape.dim;
+	struct areas c = {.images = in[0], .ih = in[2], .iw = in[3], .oh = out[2], .ow = out[3], .sh = win->stride[0],
+		.sw = win->stride[1], .top = win->lo[0], .left = win->lo[1], .outputs = out[1], .x_stride = x->stride,
+		.y_stride = y->stride, .threads = qb_builder_threads(b)};
+	struct run v[RUNS_MAX], h[RUNS_MAX];
+	int down, across, buffer[3] = {x->buffer, y->buffer};
+
+	if (qb_node_int(n, "group", 1) != 1 || win->kernel[0] * win->kernel[1] > TAPS_MAX) {
+		return QB_EUNSUPPORTED;
+	}
+	down = find_runs(win, 0, v);
+	across = find_runs(win, 1, h);
+	if (!pays(win, v, down, h, across)) {
+		return QB_EUNSUPPORTED;
+	}
+	c.form = qb_int8_form(qb_int8_kernels(), w->codes, (size_t)(w->outputs * w->k));
+	c.chunk = (int64_t)qb_align_up((size_t)in[1], (size_t)c.form->group);
+	QB_TRY(qb__int8_requant(b, &c.r, w, n, x, y, eb));
+	QB_TRY(make_areas(&c, b, w, win, x->zero, v, down, h, across, eb));
+	if (c.images * c.oh * c.ow * w->outputs * w->k < QB__INT8_WORTH_A_THREAD) {
+		c.threads = 1;
+	}
+	c.room = (int64_t)qb_align_up((size_t)(LOT * c.y_stride + 64), 64);
+	c.expanded = c.form->element_bytes == 1
+		? 0 : (c.images * c.ih * c.iw * c.x_stride + 128) * c.form->element_bytes;
+	QB_TRY(qb_builder_scratch(b, (size_t)(c.threads * c.room + c.expanded), &buffer[2], eb));
+	return qb_builder_call(b, n, "int8 convolution by area", run_areas, &c, sizeof(c), buffer, 3, 2, eb);
+}

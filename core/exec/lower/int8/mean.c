@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Integer steps of means: of a line, or of all pixels of an image, or of all rows of a sequence, channel by channel. Sums of
+ * bytes are exact.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/ops/operands.h"
+#include "core/kernels/int8/kernels.h"
+#include "core/exec/lower/int8/lower_int8.h"
+#include "core/exec/lower/lowerings.h"
+
+enum { WORTH_A_THREAD = 16384 };
+
+/* Of the last dimension */
+
+struct mean {
+	struct qb_bytes x, y;
+	float multiplier, offset;
+	int threads;
+};
+
+static void run_mean(const void *context, void *const *buffer)
+{
+	const struct mean *c = context;
+
+#pragma omp parallel for schedule(static) if (c->threads > 1 && c->x.pixels * c->x.channels > WORTH_A_THREAD)
+	for (int64_t p = 0; p < c->x.pixels; p++) {
+		const uint8_t *x = (const uint8_t *)buffer[0] + p * c->x.stride;
+		uint32_t sum = 0;
+		float v;
+
+		for (int64_t i = 0; i < c->x.channels; i++) {
+			sum += x[i];
+		}
+		v = rintf((float)sum * c->multiplier + c->offset);
+		v = v < 0 ? 0 : v > (float)c->y.top ? (float)c->y.top : v;
+		((uint8_t *)buffer[1])[p / c->y.channels * c->y.stride + p % c->y.channels] = (uint8_t)v;
+	}
+}
+
+static enum qb_err plan_lines(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct mean c = {.threads = qb_builder_threads(b)};
+	int buffer[2];
+
+	QB_TRY(qb_builder_bytes(b, n->input[0], &c.x, eb));
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &c.y, eb));
+	if (c.x.inner != 1 || c.y.inner != 1 || c.x.channels > QB_INT8_K_MAX ||
+		c.x.channels != n->input[0]->shape.dim[n->input[0]->shape.ndim - 1]) {
+		return QB_EUNSUPPORTED;
+	}
+	c.multiplier = (float)((double)c.x.scale / c.y.scale / (double)c.x.channels);
+	c.offset = (float)(c.y.zero - (double)c.x.scale / c.y.scale * c.x.zero);
+	buffer[0] = c.x.buffer;
+	buffer[1] = c.y.buffer;
+	return qb_builder_call(b, n, "int8 mean", run_mean, &c, sizeof(c), buffer, 2, 1, eb);
+}
+
+/* Of rows */
+
+struct row_mean {
+	const struct qb_int8_kernels *kernels;
+	int64_t outer, rows, channels, stride, y_stride;
+	float multiplier, offset;
+	int lo, hi;
+};
+
+/* Scratch: a pointer a row. */
+static void run_row_mean(const void *context, void *const *buffer)
+{
+	const struct row_mean *c = context;
+	const uint8_t **row = buffer[2];
+
+	for (int64_t o = 0; o < c->outer; o++) {
+		const uint8_t *x = (const uint8_t *)buffer[0] + o * c->rows * c->stride;
+		uint8_t *y = (uint8_t *)buffer[1] + o * c->y_stride;
+
+		for (int64_t i = 0; i < c->rows; i++) {
+			row[i] = x + i * c->stride;
+		}
+		c->kernels->average(row, c->rows, c->channels, c->multiplier, c->offset, c->lo, c->hi, y);
+	}
+}
+
+/* outer times so many rows are one pixel each. */
+static enum qb_err plan_rows(struct qb_builder *b, const struct qb_node *n, const struct qb_bytes *x,
+	int64_t outer, struct qb_errbuf *eb)
+{
+	struct row_mean c = {.kernels = qb_int8_kernels(), .outer = outer, .rows = x->pixels / outer,
+		.channels = x->channels, .stride = x->stride};
+	double multiplier;
+	struct qb_bytes y;
+	int buffer[3];
+
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	if (y.pixels != outer || y.channels != x->channels || c.rows < 1 || c.rows > QB_INT8_K_MAX) {
+		return QB_EUNSUPPORTED;
+	}
+	c.y_stride = y.stride;
+	multiplier = (double)x->scale / y.scale;
+	c.multiplier = (float)(multiplier / (double)c.rows);
+	c.offset = (float)(y.zero - multiplier * x->zero);
+	qb__byte_bounds(n, &y, &c.lo, &c.hi);
+	buffer[0] = x->buffer;
+	buffer[1] = y.buffer;
+	QB_TRY(qb_builder_scratch(b, (size_t)c.rows * sizeof(void *), &buffer[2], eb));
+	return qb_builder_call(b, n, "int8 mean", run_row_mean, &c, sizeof(c), buffer, 3, 2, eb);
+}
+
+/* All pixels of each image. */
+enum qb_err qb__plan_int8_pixel_mean(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_shape *s = &n->input[0]->shape;
+	struct qb_bytes x;
+
+	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
+	if (s->ndim != 4 || !s->dim[0] || x.channels != s->dim[1] || x.inner != s->dim[2] * s->dim[3]) {
+		return QB_EUNSUPPORTED;
+	}
+	return plan_rows(b, n, &x, s->dim[0], eb);
+}
+
+/* Row-major, over all dimensions from the given one to the last but one. */
+static enum qb_err plan_sequence(struct qb_builder *b, const struct qb_node *n, int first, struct qb_errbuf *eb)
+{
+	const struct qb_shape *s = &n->input[0]->shape;
+	struct qb_bytes x;
+	int64_t outer = 1;
+
+	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
+	for (int i = 0; i < first; i++) {
+		outer *= s->dim[i];
+	}
+	return x.inner == 1 && outer && x.channels == s->dim[s->ndim - 1] ? plan_rows(b, n, &x, outer, eb)
+									  : QB_EUNSUPPORTED;
+}
+
+enum qb_err qb__plan_int8_mean(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	int64_t ndim = n->input[0]->shape.ndim, axes[QB_MAX_DIMS], first = ndim, last = -1;
+	int count = qb__op_list(n, NULL, "axes", 1, axes, QB_MAX_DIMS);
+	enum qb_err err = QB_EUNSUPPORTED;
+
+	for (int i = 0; i < count; i++) {
+		axes[i] += axes[i] < 0 ? ndim : 0;
+		first = QB_MIN(first, axes[i]);
+		last = QB_MAX(last, axes[i]);
+	}
+	if (strcmp(n->type, "ReduceMean") || count < 1 || n->act.kind != QB_ACT_NONE || last - first + 1 != count) {
+		return QB_EUNSUPPORTED;
+	}
+	if (ndim == 4 && first == 2 && last == 3) {
+		err = qb__plan_int8_pixel_mean(b, n, eb);
+	}
+	if (err == QB_EUNSUPPORTED && count == 1 && last == ndim - 1) {
+		err = plan_lines(b, n, eb);
+	}
+	return err == QB_EUNSUPPORTED && last == ndim - 2 ? plan_sequence(b, n, (int)first, eb) : err;
+}

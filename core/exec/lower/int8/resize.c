@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Integer step of Resize: nearest neighbours are moved; what lies between is a sum of a few pixels' bytes with weights that
+ * are whole numbers, so that every processor gives the same.
+ */
+#if defined(__GNUC__) && !defined(__clang__)
+/* At -O2 GCC vectorises next to nothing. */
+#pragma GCC optimize("tree-vectorize,vect-cost-model=dynamic")
+#endif
+
+#include <math.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/base/vectorized.h"
+#include "core/exec/lower/int8/lower_int8.h"
+#include "core/exec/lower/lowerings.h"
+#include "core/ops/resize.h"
+
+/* Weights in 2^-21: with those of a cubic, which add up to 2.6 in magnitude, sums of bytes stay in 32 bits. */
+enum { BITS = 21, TAPS_MAX = 16, LINE = 256, WORTH_A_THREAD = 16384 };
+
+struct resize {
+	int64_t images;
+	struct qb_bytes x, y;
+	struct qb_resize_axis v, h;
+	float multiplier, offset; /* of a sum */
+	int threads;
+};
+
+#define BODY static inline __attribute__((always_inline)) void
+
+/* n bytes of the sum over taps of weight * row. */
+BODY sum_line_body(const struct resize *c, const uint8_t *const *row, const int32_t *weight, int taps, uint8_t *y, int64_t n)
+{
+	int32_t sum[LINE];
+
+	for (int64_t i = 0; i < n; i++) {
+		sum[i] = weight[0] * row[0][i];
+	}
+	for (int t = 1; t < taps; t++) {
+		const uint8_t *x = row[t];
+		int32_t w = weight[t];
+
+		for (int64_t i = 0; i < n; i++) {
+			sum[i] += w * x[i];
+		}
+	}
+	for (int64_t i = 0; i < n; i++) {
+		/* 1.5 * 2^23 rounds to nearest even. */
+		float v = (float)sum[i] * c->multiplier;
+
+		v = v + c->offset;
+		v = v < 0 ? 0 : v;
+		v = v > (float)c->y.top ? (float)c->y.top : v;
+		y[i] = (uint8_t)(int32_t)(v + 12582912.0f - 12582912.0f);
+	}
+}
+
+QB_FOR_EVERY_LEVEL(static, sum_line,
+	(const struct resize *c, const uint8_t *const *row, const int32_t *weight, int taps, uint8_t *y, int64_t n),
+	(c, row, weight, taps, y, n))
+
+static void resize_pixel(const struct resize *c, const uint8_t *image, int64_t oy, int64_t ox, uint8_t *y)
+{
+	const uint8_t *row[TAPS_MAX];
+	int32_t weight[TAPS_MAX];
+	int taps = 0;
+
+	for (int i = 0; i < c->v.count; i++) {
+		const uint8_t *line = image + c->v.from[oy * c->v.count + i] * c->h.in * c->x.stride;
+
+		for (int k = 0; k < c->h.count; k++) {
+			double w = (double)c->v.weight[oy * c->v.count + i] * c->h.weight[ox * c->h.count + k];
+
+			row[taps] = line + c->h.from[ox * c->h.count + k] * c->x.stride;
+			weight[taps] = (int32_t)lrint(ldexp(w, BITS));
+			taps += weight[taps] != 0 || taps == 0;
+		}
+	}
+	for (int64_t from = 0; from < c->y.channels; from += LINE) {
+		sum_line(c, row, weight, taps, y + from, QB_MIN(LINE, c->y.channels - from));
+		for (int t = 0; t < taps; t++) {
+			row[t] += LINE;
+		}
+	}
+}
+
+static void run_resize(const void *context, void *const *buffer)
+{
+	const struct resize *c = context;
+	int64_t lines = c->images * c->v.out;
+
+#pragma omp parallel for schedule(static) if (c->threads > 1 && c->y.pixels * c->y.channels > WORTH_A_THREAD)
+	for (int64_t i = 0; i < lines; i++) {
+		const uint8_t *image = (const uint8_t *)buffer[0] +
+			i / c->v.out * c->v.in * c->h.in * c->x.stride;
+
+		for (int64_t ox = 0; ox < c->h.out; ox++) {
+			resize_pixel(c, image, i % c->v.out, ox,
+				(uint8_t *)buffer[1] + (i * c->h.out + ox) * c->y.stride);
+		}
+	}
+}
+
+static enum qb_err plan_sums(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_shape *in = &n->input[0]->shape, *out = &n->output[0]->shape;
+	struct resize c = {.threads = qb_builder_threads(b)};
+	int buffer[2];
+
+	if (in->ndim != 4 || in->dim[0] != out->dim[0] || in->dim[1] != out->dim[1] ||
+		n->act.kind != QB_ACT_NONE || qb_node_int(n, "antialias", 0)) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_bytes(b, n->input[0], &c.x, eb));
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &c.y, eb));
+	if (c.x.channels != in->dim[1] || c.y.channels != in->dim[1] || c.x.inner != in->dim[2] * in->dim[3] ||
+		c.y.inner != out->dim[2] * out->dim[3]) {
+		return QB_EUNSUPPORTED;
+	}
+	c.images = in->dim[0];
+	QB_TRY(qb_resize_axis(b, n, 2, &c.v, eb));
+	QB_TRY(qb_resize_axis(b, n, 3, &c.h, eb));
+	if (c.v.count * c.h.count > TAPS_MAX) {
+		return QB_EUNSUPPORTED;
+	}
+	c.multiplier = (float)ldexp((double)c.x.scale / c.y.scale, -BITS);
+	c.offset = (float)(c.y.zero - (double)c.x.scale / c.y.scale * c.x.zero);
+	buffer[0] = c.x.buffer;
+	buffer[1] = c.y.buffer;
+	return qb_builder_call(b, n, "int8 resize", run_resize, &c, sizeof(c), buffer, 2, 1, eb);
+}
+
+enum qb_err qb__plan_int8_resize(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	if (!strcmp(qb_node_string(n, "coordinate_transformation_mode", ""), "tf_crop_and_resize")) {
+		return QB_EUNSUPPORTED;
+	}
+	return strcmp(qb_node_string(n, "mode", "nearest"), "nearest") ? plan_sums(b, n, eb)
+								       : qb__plan_int8_move(b, n, eb);
+}

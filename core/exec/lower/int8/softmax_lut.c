@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Integer step of Softmax along the last dimension, and of the sum with a mask before it. Masks stay float, for no grid
+ * holds both scores and -1e38; what they say is nearly always which numbers count, and that is a byte each.
+ */
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/kernels/f32/math.h"
+#include "core/kernels/int8/kernels.h"
+#include "core/kernels/int8/lookup.h"
+#include "core/exec/lower/int8/lower_int8.h"
+#include "core/exec/lower/lowerings.h"
+
+enum { WORTH_A_THREAD = 16384 };
+
+struct softmax {
+	const struct qb_int8_kernels *kernels;
+	struct qb_int8_softmax table;
+	struct qb_bytes x, y;
+	int threads;
+	/* under a mask [masks][n] */
+	bool masked;
+	const float *mask;   /* NULL: in a buffer */
+	const int32_t *row;  /* [lines]: whose mask a line has */
+	int64_t masks, keep_bytes, scratch_bytes;
+	float nothing;       /* what is added to a number that counts for nothing, at most */
+};
+
+/* 255 or 0 for each number; false where the mask says more than that, or leaves nothing. */
+static bool read_mask(const float *mask, uint8_t *keep, int64_t n, float nothing)
+{
+	bool plain = true, any = false;
+
+	for (int64_t i = 0; i < n; i++) {
+		bool counts = mask[i] == 0;
+
+		keep[i] = counts ? 255 : 0;
+		any = any || counts;
+		plain = plain && (counts || mask[i] <= nothing);
+	}
+	return plain && any;
+}
+
+static void under_mask(const struct softmax *c, const float *mask, const uint8_t *keep, bool simple,
+	const uint8_t *x, int32_t *room, uint8_t *y)
+{
+	const size_t n = (size_t)c->x.channels;
+	float *line = (float *)(void *)room;
+
+	if (simple) {
+		qb_int8_softmax(&c->table, x, keep, room, y, c->x.channels);
+		return;
+	}
+	c->kernels->dequantize(x, line, n, c->x.scale, c->x.zero);
+	qb_f32_softmax(line, 1, mask, line, c->x.channels);
+	c->kernels->quantize(line, y, n, c->y.scale, c->y.zero, c->y.top);
+}
+
+/* Scratch: the masks' bytes, whether these say all, and a line of numbers a thread. */
+static void run_softmax(const void *context, void *const *buffer)
+{
+	const struct softmax *c = context;
+	const float *mask = c->mask ? c->mask : buffer[1];
+	const int64_t n = c->x.channels, lines = c->x.pixels;
+	uint8_t *y = buffer[c->masked && !c->mask ? 2 : 1], *keep = buffer[c->masked && !c->mask ? 3 : 2];
+	uint8_t *simple = keep + c->masks * n, *rooms = keep + c->keep_bytes;
+	const bool many = c->threads > 1 && lines * n > WORTH_A_THREAD;
+
+#pragma omp parallel for schedule(static) if (many)
+	for (int64_t i = 0; i < c->masks; i++) {
+		simple[i] = read_mask(mask + i * n, keep + i * n, n, c->nothing);
+	}
+#pragma omp parallel for schedule(static) if (many)
+	for (int64_t p = 0; p < lines; p++) {
+		const uint8_t *x = (const uint8_t *)buffer[0] + p * c->x.stride;
+		int32_t *room = (int32_t *)(void *)(rooms + omp_get_thread_num() * c->scratch_bytes);
+
+		if (c->masked) {
+			under_mask(c, mask + c->row[p] * n, keep + c->row[p] * n, simple[c->row[p]], x, room,
+				y + p * c->y.stride);
+		} else {
+			qb_int8_softmax(&c->table, x, NULL, room, y + p * c->y.stride, n);
+		}
+	}
+}
+
+/* Before opset 13 the axis is 1 by default and takes all that follows in one. */
+static bool along_lines(const struct qb_node *n)
+{
+	int64_t axis = qb_node_int(n, "axis", 0), ndim = n->input[0]->shape.ndim;
+
+	return !strcmp(n->type, "Softmax") && qb_node_attr(n, "axis") && n->act.kind == QB_ACT_NONE &&
+		ndim > 0 && (axis == -1 || axis == ndim - 1);
+}
+
+/* Bytes lie along the last dimension; in an image of one pixel they do not. */
+static bool lies_along_lines(const struct qb_bytes *q, const struct qb_shape *s)
+{
+	return q->inner == 1 && q->channels == s->dim[s->ndim - 1];
+}
+
+/* Does the mask have whole lines for the scores'? */
+static bool spreads_over(const struct qb_shape *mask, const struct qb_shape *x)
+{
+	if (!mask->ndim || mask->ndim > x->ndim || mask->dim[mask->ndim - 1] != x->dim[x->ndim - 1]) {
+		return false;
+	}
+	for (int i = 1; i <= mask->ndim; i++) {
+		if (mask->dim[mask->ndim - i] != 1 && mask->dim[mask->ndim - i] != x->dim[x->ndim - i]) {
+			return false;
+		}
+	}
+	return true;
+}
+
+int qb__int8_masked_scores(const struct qb_builder *b, const struct qb_node *n)
+{
+	const struct qb_node *softmax = qb_builder_reader(b, n->output[0]);
+	struct qb_bytes x, y;
+
+	if (strcmp(n->type, "Add") || n->act.kind != QB_ACT_NONE || n->inputs != 2 || !softmax ||
+		!along_lines(softmax) || qb_builder_has_bytes(b, n->output[0], NULL) ||
+		!qb_builder_has_bytes(b, softmax->output[0], &y) ||
+		!lies_along_lines(&y, &softmax->output[0]->shape)) {
+		return -1;
+	}
+	for (int i = 0; i < 2; i++) {
+		const struct qb_value *v = n->input[i], *mask = n->input[1 - i];
+
+		if (qb_builder_has_bytes(b, v, &x) && lies_along_lines(&x, &v->shape) && mask->dtype == QB_F32 &&
+			qb__same_shape(&v->shape, &n->output[0]->shape) &&
+			!qb_builder_has_bytes(b, mask, NULL) && spreads_over(&mask->shape, &v->shape)) {
+			return i;
+		}
+	}
+	return -1;
+}
+
+/* Which line of the mask each line of the scores has. */
+static enum qb_err take_mask(struct qb_builder *b, struct softmax *c, const struct qb_value *mask,
+	const struct qb_shape *x, struct qb_errbuf *eb)
+{
+	int32_t *row = qb_builder_alloc(b, (size_t)c->x.pixels + 1, sizeof(*row));
+
+	if (!row) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	c->masked = true;
+	c->masks = 1;
+	for (int i = 0; i + 1 < mask->shape.ndim; i++) {
+		c->masks *= mask->shape.dim[i];
+	}
+	for (int64_t p = 0; p < c->x.pixels; p++) {
+		row[p] = (int32_t)(qb__broadcast_index(x, &mask->shape, p * c->x.channels) / c->x.channels);
+	}
+	c->row = row;
+	c->mask = NULL;
+	if (mask->constant) {
+		QB_TRY(qb_builder_constant(b, mask, &c->mask, eb));
+	}
+	c->nothing = -(c->x.scale * 256 + 40);
+	return QB_OK;
+}
+
+static enum qb_err plan_softmax(struct qb_builder *b, const struct qb_node *n, const struct qb_value *x,
+	const struct qb_value *mask, struct qb_errbuf *eb)
+{
+	struct softmax c = {.kernels = qb_int8_kernels(), .threads = qb_builder_threads(b)};
+	struct qb_place place;
+	int buffer[4], count = 0;
+
+	QB_TRY(qb_builder_bytes(b, x, &c.x, eb));
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &c.y, eb));
+	if (!lies_along_lines(&c.x, &x->shape) || !lies_along_lines(&c.y, &x->shape)) {
+		return QB_EUNSUPPORTED;
+	}
+	buffer[count++] = c.x.buffer;
+	if (mask) {
+		QB_TRY(take_mask(b, &c, mask, &x->shape, eb));
+	}
+	if (mask && !mask->constant) {
+		QB_TRY(qb_builder_dense(b, mask, &place, eb));
+		buffer[count++] = place.buffer;
+	}
+	qb_int8_softmax_init(&c.table, c.x.channels, c.x.scale, c.y.scale, c.y.zero, c.y.top);
+	c.keep_bytes = (int64_t)qb_align_up((size_t)(c.masks * (c.x.channels + 1)), 64);
+	c.scratch_bytes = (int64_t)qb_align_up((size_t)c.x.channels * 4, 64);
+	buffer[count++] = c.y.buffer;
+	QB_TRY(qb_builder_scratch(b, (size_t)(c.keep_bytes + c.threads * c.scratch_bytes), &buffer[count++],
+		eb));
+	return qb_builder_call(b, n, mask ? "int8 masked softmax" : "int8 softmax", run_softmax, &c, sizeof(c),
+		buffer, count, 2, eb);
+}
+
+enum qb_err qb__plan_int8_softmax(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_node *sum = n->input[0]->producer;
+	int scores = sum ? qb__int8_masked_scores(b, sum) : -1;
+
+	if (scores >= 0) {
+		return plan_softmax(b, n, sum->input[scores], sum->input[1 - scores], eb);
+	}
+	return along_lines(n) ? plan_softmax(b, n, n->input[0], NULL, eb) : QB_EUNSUPPORTED;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Mixed precision: which layer should follow which scheme under a budget, as the front of what is to be had and as a ptq
+ * job that is ready to run.
+ */
+#ifndef QB_JOBS_DIAGNOSE_MIXED_H
+#define QB_JOBS_DIAGNOSE_MIXED_H
+
+#include "core/mixed/layer_costs.h"
+#include "core/mixed/sensitivity.h"
+
+/* What a job's "mixed" says. */
+struct qb_mixed_spec {
+	const json_t *candidates; /* schemes, borrowed */
+	struct qb_budget budget;
+};
+
+enum qb_err qb_mixed_parse(struct qb_mixed_spec *out, const json_t *mixed, int host_threads,
+	struct qb_errbuf *eb);
+
+/* A sweep of the scheme in question and of the candidates after it, and what its layers do alone. */
+struct qb_mixed_work {
+	struct qb_job *job;
+	const json_t *ptq; /* the ptq job of the sweep; the job's own "model" and "data" name the uploads */
+	const struct qb_scheme *scheme; /* [sensitivity->schemes] */
+	const struct qb_graph *model;
+	const struct qb_dataset *data;
+	const struct qb_sweep *sweep;
+	const struct qb_mix_layers *layers;
+	struct qb_mixer *mixer;
+	const struct qb_sensitivity *sensitivity;
+};
+
+/* *out is a new reference: {"candidates", "budget_kind", "budget", "float_cost", "front": [...], "chosen", "job"}. */
+enum qb_err qb_mixed_run(json_t **out, const struct qb_mixed_spec *spec,
+	const struct qb_mixed_work *w, struct qb_errbuf *eb);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ptq job: what each scheme costs a network. One sweep over the data in simulation, then latency on this
+ * machine, float and real int8 measured, every other format marked emulated.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/analysis/sqnr_db.h"
+#include "core/experiment/report/describe.h"
+#include "core/experiment/spec/uploads_check.h"
+#include "core/experiment/report/export.h"
+#include "core/mixed/gates.h"
+#include "core/experiment/jobs/kinds.h"
+#include "core/experiment/jobs/ptq_latency.h"
+#include "core/experiment/spec/ptq_spec.h"
+#include "core/ptq/query_samples.h"
+#include "core/ptq/sweep.h"
+#include "core/experiment/report/tensor_rows.h"
+
+/* Shares of the progress bar. */
+static const double LOADED = 0.02, LATENCY_SHARE = 0.4;
+
+struct ptq {
+	struct qb_job *job;
+	struct qb_ptq_spec spec;
+	struct qb_graph *model;
+	struct qb_dataset *data;
+	struct qb_sweep *sweep;
+	struct qb_ptq_latency *latency; /* [1 + schemes]: float first; NULL when left out */
+};
+
+static double sweep_end(const struct ptq *p)
+{
+	return p->spec.latency ? 1 - LATENCY_SHARE : 1;
+}
+
+static enum qb_err sweep_progress(void *arg, const char *stage, double fraction, const char *detail,
+	struct qb_errbuf *eb)
+{
+	struct ptq *p = arg;
+
+	return qb_job_progress(p->job, stage, LOADED + fraction * (sweep_end(p) - LOADED), eb,
+		"%s %s on %s%s%s", stage, p->spec.model_name, p->spec.data_name,
+		detail ? ": " : "", detail ? detail : "");
+}
+
+static enum qb_err latency_progress(void *arg, double fraction, struct qb_errbuf *eb)
+{
+	struct ptq *p = arg;
+
+	return qb_job_progress(p->job, "latency", sweep_end(p) + fraction * LATENCY_SHARE, eb,
+		"measuring latency of %d schemes in turns", p->spec.schemes + 1);
+}
+
+static enum qb_err load(struct ptq *p, struct qb_errbuf *eb)
+{
+	QB_TRY(qb_job_progress(p->job, "load", 0, eb, "reading %s", p->spec.model_name));
+	QB_TRY(qb_job_in_file(qb_graph_import(&p->model, p->spec.model_path, eb), "model",
+		p->spec.model_name, eb));
+	QB_TRY(qb_job_in_file(qb_open_data(&p->data, p->spec.data_path, p->model,
+		&p->spec.preprocess, eb), "data", p->spec.data_name, eb));
+	return qb_job_progress(p->job, "load", LOADED, eb, "read %s", p->spec.data_name);
+}
+
+static enum qb_err run_sweep(struct ptq *p, struct qb_errbuf *eb)
+{
+	struct qb_sweep_options opt = qb_ptq_sweep_options(&p->spec);
+
+	opt.progress = sweep_progress;
+	opt.check = qb_job_check;
+	opt.check_arg = p->job;
+	opt.arg = p;
+	return qb_sweep_run(&p->sweep, p->model, p->data, &opt, eb);
+}
+
+static enum qb_err run_latency(struct ptq *p, struct qb_errbuf *eb)
+{
+	enum qb_err err;
+
+	if (!p->spec.latency) {
+		return QB_OK;
+	}
+	QB_TRY(qb_job_section_begin(p->job, "latency", eb));
+	err = qb_ptq_latency_run(&p->latency, p->model, p->data, p->sweep,
+		p->spec.latency_threads, &p->spec.latency_options, p->spec.profile,
+		latency_progress, p, eb);
+	qb_job_section_end(p->job, "latency");
+	return err;
+}
+
+static enum qb_err run_export(struct ptq *p, json_t *result, struct qb_errbuf *eb)
+{
+	json_t *rows;
+
+	if (!p->spec.exports) {
+		return QB_OK;
+	}
+	QB_TRY(qb_export_schemes(p->job, p->sweep, p->spec.exports, &rows, eb));
+	json_object_set_new(result, "exports", rows);
+	return p->spec.exports & QB_EXPORT_REPORT ? qb_export_report(p->job, result, eb) : QB_OK;
+}
+
+static json_t *latency_of(const struct ptq *p, int row)
+{
+	return p->latency ? qb_ptq_latency_json(&p->latency[row]) : json_null();
+}
+
+static json_t *float_row(struct ptq *p)
+{
+	const struct qb_sweep *s = p->sweep;
+
+	qb_job_metric(p->job, "model", "float", NULL, p->spec.metric, s->float_metric, NULL);
+	return json_pack("{s:o, s:I, s:o, s:o}", "metric", qb_json_real(s->float_metric), "size_bytes",
+		(json_int_t)qb_model_bytes(s->variant[0].network->graph, NULL), "gates",
+		qb_gates_json(s->variant[0].network, NULL), "latency", latency_of(p, 0));
+}
+
+/* [{"name", parameters, "report"}] */
+static json_t *method_rows(const struct ptq *p, int i)
+{
+	const struct qb_method_list *l = &p->spec.methods[i];
+	json_t *rows = json_array();
+
+	for (int k = 0; k < l->count; k++) {
+		const struct qb_method *m = l->use[k].method;
+		json_t *row = json_loads(l->use[k].key, 0, NULL);
+		json_t *report = json_object_get(m->stage == QB_METHOD_GRAPH
+			? qb_sweep_variant(p->sweep, i)->reports : p->sweep->row[i].reports, m->name);
+
+		json_object_set(row, "report", report);
+		json_array_append_new(rows, row);
+	}
+	return rows;
+}
+
+static json_t *part_row(const struct qb_scheme *s, const struct qb_scheme_part *part)
+{
+	json_t *row = qb_scheme_part_json(part);
+
+	if (s->carried && json_is_object(row)) {
+		json_object_set_new(row, "range", json_string("carried"));
+	}
+	return row;
+}
+
+static json_t *scheme_row(struct ptq *p, int i)
+{
+	const struct qb_sweep *s = p->sweep;
+	const struct qb_sweep_row *r = &s->row[i];
+	const char *name = p->spec.scheme[i].name;
+	const struct qb_variant *v = qb_sweep_variant(s, i);
+	const struct qb_quantization *q = qb_sweep_quantization(s, i);
+	double sqnr = qb_sqnr_db(r->signal, r->noise);
+	int64_t bytes = (int64_t)qb_model_bytes(v->network->graph, q);
+
+	qb_job_metric(p->job, "model", name, NULL, p->spec.metric, r->metric, NULL);
+	qb_job_metric(p->job, "model", name, NULL, "delta", r->metric - s->float_metric, NULL);
+	qb_job_metric(p->job, "model", name, NULL, "output_sqnr", sqnr, "dB");
+	qb_job_metric(p->job, "model", name, NULL, "size", (double)bytes, "bytes");
+	if (p->latency) {
+		qb_job_metric(p->job, "model", name, NULL, "latency_p50",
+			(double)p->latency[1 + i].latency.p50_ns, "ns");
+	}
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:I, s:o, s:o, s:o, s:o}", "scheme", name, "weights",
+		part_row(&q->scheme, &q->scheme.weights), "activations",
+		part_row(&q->scheme, &q->scheme.activations), "metric", qb_json_real(r->metric),
+		"delta", qb_json_real(r->metric - s->float_metric), "delta_low",
+		qb_json_real(r->change.interval.low), "delta_high", qb_json_real(r->change.interval.high), "best", (int)r->change.best, "nan_outputs",
+		(json_int_t)r->nan_outputs, "size_bytes", (json_int_t)bytes, "gates",
+		qb_gates_json(v->network, q), "latency",
+		latency_of(p, 1 + i), "methods", method_rows(p, i), "tensors",
+		qb_tensor_rows(p->job, s, i));
+}
+
+static json_t *result_of(struct ptq *p)
+{
+	const struct qb_sweep *s = p->sweep;
+	json_t *schemes = json_array();
+
+	for (int i = 0; i < p->spec.schemes; i++) {
+		json_t *row = scheme_row(p, i);
+
+		json_object_set_new(row, "output_sqnr_db",
+			qb_json_real(qb_sqnr_db(s->row[i].signal, s->row[i].noise)));
+		if (p->latency && p->latency[1 + i].integer) {
+			json_object_set(row, "integer", p->latency[1 + i].integer);
+		}
+		json_array_append_new(schemes, row);
+	}
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:i, s:f, s:f, s:o, s:o, s:o}", "type", "ptq",
+		"model", p->spec.model_name, "data", p->spec.data_name, "metric_name",
+		p->spec.metric, "samples", (json_int_t)s->samples, "calibration_samples",
+		(json_int_t)s->calibration_samples, "calibration_spread", (int)p->spec.spread, "held_out",
+		(int)p->spec.held_out, "batch", (int)s->variant[0].network->batch,
+		"samples_per_second", (double)s->samples / s->float_seconds, "sweep_cost",
+		s->total_seconds / s->float_seconds, "machine",
+		qb_describe_machine(p->spec.threads), "float", float_row(p), "schemes", schemes);
+}
+
+enum qb_err qb_check_ptq(struct qb_job *job, struct qb_errbuf *eb)
+{
+	struct qb_ptq_spec spec;
+	enum qb_err err = qb_ptq_spec_parse(&spec, job, NULL, eb);
+
+	err = err == QB_OK ? qb_described_network(job, &spec, eb) : err;
+	qb_ptq_spec_fini(&spec);
+	return err;
+}
+
+enum qb_err qb_experiment_ptq(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
+{
+	struct ptq p = {.job = job};
+	json_t *made = NULL;
+	enum qb_err err;
+
+	QB_TRY_OUT(qb_ptq_spec_parse(&p.spec, job, NULL, eb));
+	QB_TRY_OUT(load(&p, eb));
+	QB_TRY_OUT(run_sweep(&p, eb));
+	QB_TRY_OUT(run_latency(&p, eb));
+	made = result_of(&p);
+	if (made && p.model->converted) {
+		json_object_set_new(made, "notes", qb_model_notes(p.model));
+	}
+	err = made ? run_export(&p, made, eb) : qb_fail(eb, QB_ENOMEM, "no memory for the results");
+	if (err == QB_OK) {
+		*result = made;
+		made = NULL;
+	}
+out:
+	json_decref(made);
+	qb_ptq_latency_destroy(&p.latency, 1 + p.spec.schemes);
+	qb_sweep_destroy(&p.sweep);
+	qb_dataset_close(&p.data);
+	qb_graph_destroy(&p.model);
+	qb_ptq_spec_fini(&p.spec);
+	return err;
+}

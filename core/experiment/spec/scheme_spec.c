@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/experiment/spec/scheme_spec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/err.h"
+#include "core/base/size.h"
+#include "core/base/params.h"
+
+static const char *const granularities[] = {
+#define X(id, name) name,
+	QB_GRANULARITY_NAMES(X)
+#undef X
+	"per_group", NULL};
+enum { PER_GROUP = QB_PER_BLOCK + 1 }; /* blocks of a format that has none by itself */
+static const char *const range_methods[] = {
+#define X(id, name) name,
+	QB_RANGE_METHODS(X)
+#undef X
+	NULL};
+static const char *const scale_kinds[] = {"real", "power_of_two", NULL};
+
+enum word { FORMAT, GRANULARITY, GROUP_SIZE, RANGE, PERCENTILE, SCALE, SYMMETRIC, WORDS };
+static const char *const words[] = {"format", "granularity", "group_size", "range", "percentile", "scale",
+	"symmetric", NULL};
+
+/* Who says a word; the later one is the more particular. */
+enum place { NOBODY, THE_NAME, THE_JOB, THE_SCHEME, A_LAYER };
+
+/* What has been said of weights or of activations. */
+struct half {
+	bool weights;
+	bool quantized, any_split;
+	struct qb_format format; /* as it was named */
+	int granularity, range, scale;
+	int64_t group_size;
+	double percentile;
+	bool symmetric;
+	struct {
+		enum place place;
+		const char *at; /* the path of the object that says it */
+	} said[WORDS];
+};
+
+static void begin(struct half *h, bool weights)
+{
+	*h = (struct half){.weights = weights, .granularity = weights ? QB_PER_CHANNEL : QB_PER_TENSOR,
+		.range = QB_RANGE_MSE, .percentile = 99.99, .group_size = 32};
+}
+
+static void say(struct half *h, enum word word, enum place place, const char *at)
+{
+	h->said[word].place = place;
+	h->said[word].at = at;
+}
+
+/* Is the word to be done or refused? */
+static bool is_binding(const struct half *h, enum word word)
+{
+	return h->said[word].place >= THE_SCHEME && h->said[word].place >= h->said[FORMAT].place;
+}
+
+/* Reading */
+
+static void take_format(struct half *h, const struct qb_scheme_part *named, enum place place, const char *at)
+{
+	h->quantized = named->quantized;
+	h->any_split = named->any_split;
+	h->format = named->format;
+	say(h, FORMAT, place, at);
+}
+
+static enum qb_err read_words(struct half *h, const json_t *obj, enum place place, const char *at,
+	struct qb_errbuf *eb)
+{
+	struct qb_scheme_part named = {0};
+	const char *format = NULL;
+
+	QB_TRY(qb_param_only(obj, at, words, eb));
+	QB_TRY(qb_param_string(obj, at, "format", &format, eb));
+	QB_TRY(qb_param_choice(obj, at, "granularity", granularities, &h->granularity, eb));
+	QB_TRY(qb_param_int(obj, at, "group_size", 2, 4096, &h->group_size, eb));
+	QB_TRY(qb_param_choice(obj, at, "range", range_methods, &h->range, eb));
+	QB_TRY(qb_param_real(obj, at, "percentile", 50, 100, &h->percentile, eb));
+	QB_TRY(qb_param_choice(obj, at, "scale", scale_kinds, &h->scale, eb));
+	QB_TRY(qb_param_bool(obj, at, "symmetric", &h->symmetric, eb));
+	for (int i = GRANULARITY; i < WORDS; i++) {
+		if (json_object_get(obj, words[i])) {
+			say(h, (enum word)i, place, at);
+		}
+	}
+	if (!format) {
+		return QB_OK;
+	}
+	if (qb_scheme_part_parse(&named, format, eb) != QB_OK) {
+		return qb_fail_in_field(eb, QB_EJOB, at, "format");
+	}
+	take_format(h, &named, place, at);
+	return QB_OK;
+}
+
+/* "weights": "int4", null (stays float) or an object of words; one left out says nothing. here [PATH_MAX]: its path, which
+ * has to live as long as h. */
+enum { PATH = 400 };
+static enum qb_err read_half(struct half *h, const json_t *obj, const char *key, enum place place,
+	const char *at, char *here, struct qb_errbuf *eb)
+{
+	struct qb_scheme_part named = {0};
+	const json_t *v = json_object_get(obj, key);
+
+	snprintf(here, PATH, "%.350s%s%s", at, *at ? "." : "", key);
+	if (!v) {
+		return QB_OK;
+	}
+	if (json_is_object(v)) {
+		return read_words(h, v, place, here, eb);
+	}
+	if (!json_is_string(v) && !json_is_null(v)) {
+		return qb_fail_field(eb, QB_EJOB, here, "", "must be the name of a format, null (stays float) or an "
+			"object such as {\"format\": \"int4\", \"range\": \"minmax\"}");
+	}
+	if (json_is_string(v) && qb_scheme_part_parse(&named, json_string_value(v), eb) != QB_OK) {
+		return qb_fail_in_field(eb, QB_EJOB, here, "");
+	}
+	take_format(h, &named, place, here);
+	return QB_OK;
+}
+
+/* Both halves: [0] of weights, [1] of activations. */
+struct halves {
+	struct half half[2];
+	char path[2][PATH]; /* of the objects that the most particular place has for them */
+};
+static const char *const half_names[] = {"weights", "activations"};
+
+static enum qb_err read_name(struct halves *h, struct qb_scheme *out, const char *name, enum place place,
+	const char *at, const char *key, struct qb_errbuf *eb)
+{
+	struct qb_scheme s;
+	struct qb_scheme_part *a = &s.activations;
+
+	if (qb_scheme_parse(&s, name, eb) != QB_OK) {
+		return qb_fail_in_field(eb, QB_EJOB, at, key);
+	}
+	if (place == A_LAYER && s.carried) {
+		return qb_fail_field(eb, QB_EJOB, at, key, "carried is the quantization of a whole network, not of a layer");
+	}
+	if (a->format.asymmetric && !strstr(name, "_asym")) {
+		/* The zero point comes with being an activation, not with the name. */
+		a->format = qb_format_integer(a->format.bits, true, false);
+	}
+	take_format(&h->half[0], &s.weights, place, at);
+	take_format(&h->half[1], &s.activations, place, at);
+	if (out) {
+		snprintf(out->name, sizeof(out->name), "%s", s.name);
+		out->carried = s.carried;
+	}
+	return QB_OK;
+}
+
+/* Settling what was said */
+
+static enum qb_err settle_zero_point(const struct half *h, struct qb_scheme_part *out, struct qb_errbuf *eb)
+{
+	struct qb_format *f = &out->format;
+	bool said = h->said[SYMMETRIC].place != NOBODY, fixed = f->block || f->narrow;
+	const char *at = h->said[SYMMETRIC].at;
+
+	if (f->kind != QB_FORMAT_INT) {
+		return h->symmetric || !is_binding(h, SYMMETRIC) ? QB_OK
+			: qb_fail_field(eb, QB_EJOB, at, "symmetric", "%s has no zero point; leave symmetric out", f->name);
+	}
+	if (said && !h->symmetric && (fixed || h->granularity == PER_GROUP)) {
+		return qb_fail_field(eb, QB_EJOB, at, "symmetric", "%s%s has no zero point; say \"symmetric\": true or "
+			"choose another %s", f->name, fixed ? "" : " per group", fixed ? "format" : "granularity");
+	}
+	if (fixed || (!said && (h->weights || h->granularity == PER_GROUP))) {
+		return QB_OK;
+	}
+	if (said && h->symmetric) {
+		/* The sign stays: placement makes an activation unsigned where nothing is negative. */
+		*f = qb_format_integer(f->bits, f->is_signed || f->asymmetric || !h->weights, false);
+	} else {
+		*f = qb_format_integer(f->bits, f->is_signed && h->weights, true);
+	}
+	return QB_OK;
+}
+
+/* int4 with groups of 32 is int4_g32. */
+static enum qb_err make_groups(const struct half *h, struct qb_scheme_part *out, struct qb_errbuf *eb)
+{
+	char name[QB_FORMAT_NAME_MAX + 16];
+
+	snprintf(name, sizeof(name), "%s_g%d", out->format.name, (int)h->group_size);
+	if (out->format.kind != QB_FORMAT_INT || out->format.asymmetric ||
+		qb_format_parse(&out->format, name, NULL) != QB_OK) {
+		return qb_fail_field(eb, QB_EJOB, h->said[GRANULARITY].at, "granularity", "per_group needs a symmetric "
+			"integer format, such as int4, and not %s", out->format.name);
+	}
+	out->granularity = QB_PER_BLOCK;
+	return QB_OK;
+}
+
+static enum qb_err settle_granularity(const struct half *h, struct qb_scheme_part *out, struct qb_errbuf *eb)
+{
+	const char *at = h->said[GRANULARITY].at;
+	bool own = out->format.block > 0, groups = h->granularity == PER_GROUP;
+
+	if (is_binding(h, GROUP_SIZE) && (!groups || own)) {
+		return qb_fail_field(eb, QB_EJOB, h->said[GROUP_SIZE].at, "group_size",
+			"is for \"granularity\": \"per_group\"");
+	}
+	if (own && h->granularity != QB_PER_BLOCK && is_binding(h, GRANULARITY)) {
+		return qb_fail_field(eb, QB_EJOB, at, "granularity", "%s has its scale per block of %d; leave "
+			"granularity out", out->format.name, out->format.block);
+	}
+	if (own) {
+		out->granularity = QB_PER_BLOCK;
+		return QB_OK;
+	}
+	if (h->granularity == QB_PER_BLOCK) {
+		return qb_fail_field(eb, QB_EJOB, at, "granularity", "per_block needs a block format such as mxfp4 or "
+			"int4_g32, and not %s", out->format.name);
+	}
+	if (!h->weights && h->granularity == QB_PER_CHANNEL) {
+		return qb_fail_field(eb, QB_EJOB, at, "granularity", "activations are quantized per tensor; per_channel is "
+			"for weights");
+	}
+	if (groups && (out->format.kind == QB_FORMAT_INT || is_binding(h, GRANULARITY))) {
+		return make_groups(h, out, eb);
+	}
+	out->granularity = groups ? (h->weights ? QB_PER_CHANNEL : QB_PER_TENSOR)
+				  : (enum qb_granularity)h->granularity;
+	return QB_OK;
+}
+
+/* Formats that are used without a scale, and those with one a block, leave no range to choose. */
+static enum qb_err settle_range(const struct half *h, struct qb_scheme_part *out, struct qb_errbuf *eb)
+{
+	const struct qb_format *f = &out->format;
+	bool fixed = !f->real_scale && !f->block, chosen = fixed || f->block;
+	bool powers = f->block ? f->block_scale == QB_SCALE_E8M0 : fixed;
+
+	if (chosen && is_binding(h, RANGE) && h->range != QB_RANGE_MINMAX) {
+		return qb_fail_field(eb, QB_EJOB, h->said[RANGE].at, "range", fixed ? "%s is used as it is, without a scale; "
+			"leave range out" : "%s has a scale for each block, by its largest magnitude; leave range out", f->name);
+	}
+	if (chosen && is_binding(h, SCALE) && h->scale != powers) {
+		return qb_fail_field(eb, QB_EJOB, h->said[SCALE].at, "scale", "%s has its own scales; leave scale out",
+			f->name);
+	}
+	if (is_binding(h, PERCENTILE) && (chosen || h->range != QB_RANGE_PERCENTILE)) {
+		return qb_fail_field(eb, QB_EJOB, h->said[PERCENTILE].at, "percentile",
+			"is for \"range\": \"percentile\"");
+	}
+	out->range = (struct qb_range_options){.method = chosen ? QB_RANGE_MINMAX : (enum qb_range_method)h->range,
+		.percentile = h->percentile, .power_of_two = chosen ? powers : h->scale};
+	return QB_OK;
+}
+
+static enum qb_err settle(const struct half *h, struct qb_scheme_part *out, struct qb_errbuf *eb)
+{
+	*out = (struct qb_scheme_part){.quantized = h->quantized, .any_split = h->any_split, .format = h->format};
+	for (int i = GRANULARITY; !h->quantized && i < WORDS; i++) {
+		if (is_binding(h, (enum word)i)) {
+			return qb_fail_field(eb, QB_EJOB, h->said[i].at, words[i], "nothing says in which format: name one "
+				"with \"format\", in the scheme's name or for the whole job");
+		}
+	}
+	if (!h->quantized) {
+		return QB_OK;
+	}
+	QB_TRY(settle_zero_point(h, out, eb));
+	QB_TRY(settle_granularity(h, out, eb));
+	return settle_range(h, out, eb);
+}
+
+static enum qb_err settle_both(const struct halves *h, struct qb_scheme_part *weights,
+	struct qb_scheme_part *activations, struct qb_errbuf *eb)
+{
+	QB_TRY(settle(&h->half[0], weights, eb));
+	return settle(&h->half[1], activations, eb);
+}
+
+/* Schemes */
+
+static void name_by_formats(struct qb_scheme *s)
+{
+	snprintf(s->name, sizeof(s->name), "%.28s/%.28s",
+		s->weights.quantized ? s->weights.format.name : "float32",
+		s->activations.quantized ? s->activations.format.name : "float32");
+}
+
+/* What the place at says: a name, or an object with "scheme" and the halves. */
+static enum qb_err read_place(struct halves *h, struct qb_scheme *out, const json_t *v, enum place place,
+	const char *at, const struct qb_job_halves *job, struct qb_errbuf *eb)
+{
+	enum place named = place == THE_SCHEME ? THE_NAME : place;
+	const json_t *of_job[] = {job ? job->weights : NULL, job ? job->activations : NULL};
+	const char *name = json_string_value(v);
+
+	if (!json_is_object(v) && !json_is_string(v)) {
+		return qb_fail_field(eb, QB_EJOB, at, "", "must be the name of a scheme, such as int8, E4 or w4a8, "
+			"or an object with weights and activations");
+	}
+	if (json_is_object(v)) {
+		QB_TRY(qb_param_string(v, at, "scheme", &name, eb));
+	}
+	if (name) {
+		QB_TRY(read_name(h, out, name, named, at, json_is_object(v) ? "scheme" : "", eb));
+	}
+	for (int i = 0; i < 2; i++) {
+		if (of_job[i]) {
+			QB_TRY(read_words(&h->half[i], of_job[i], THE_JOB, half_names[i], eb));
+		}
+		QB_TRY(read_half(&h->half[i], json_is_object(v) ? v : NULL, half_names[i], place, at, h->path[i], eb));
+	}
+	return QB_OK;
+}
+
+/* "layers": {"conv1": "float32", "*attention*": {"weights": "int8"}} */
+static enum qb_err read_layers(struct qb_scheme *out, const struct halves *scheme, const json_t *v,
+	const char *at, struct qb_errbuf *eb)
+{
+	static const char *const known[] = {"scheme", "weights", "activations", NULL};
+	struct qb_scheme_layer *layer;
+	const json_t *list, *one;
+	const char *name;
+
+	QB_TRY(qb_param_object(v, at, "layers", &list, eb));
+	if (!json_object_size(list)) {
+		return QB_OK;
+	}
+	layer = calloc(json_object_size(list), sizeof(*layer));
+	if (!layer) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the layers of %s", at);
+	}
+	out->layer = layer;
+	json_object_foreach((json_t *)list, name, one) {
+		struct halves h = *scheme;
+		char here[PATH];
+
+		snprintf(here, sizeof(here), "%.60s.layers[\"%.280s\"]", at, name);
+		if (json_is_object(one)) {
+			QB_TRY(qb_param_only(one, here, known, eb));
+		}
+		QB_TRY(read_place(&h, NULL, one, A_LAYER, here, NULL, eb));
+		layer[out->layers].name = name;
+		QB_TRY(settle_both(&h, &layer[out->layers].weights, &layer[out->layers].activations, eb));
+		out->layers++;
+	}
+	return QB_OK;
+}
+
+/* "w4a8+adaround" */
+static void add_methods_to_name(struct qb_scheme *s, const json_t *methods)
+{
+	for (size_t i = 0; i < json_array_size(methods); i++) {
+		const json_t *m = json_array_get(methods, i);
+		const char *name = json_string_value(json_is_object(m) ? json_object_get(m, "name") : m);
+		size_t n = strlen(s->name);
+
+		snprintf(s->name + n, sizeof(s->name) - n, "+%s", name ? name : "");
+	}
+}
+
+static enum qb_err read_own_name(struct qb_scheme *out, const json_t *v, const char *at, struct qb_errbuf *eb)
+{
+	const char *name = NULL;
+
+	QB_TRY(qb_param_string(v, at, "name", &name, eb));
+	if (name && (!*name || strlen(name) >= sizeof(out->name))) {
+		return qb_fail_field(eb, QB_EJOB, at, "name", "must have 1 to %zu characters", sizeof(out->name) - 1);
+	}
+	if (name) {
+		snprintf(out->name, sizeof(out->name), "%s", name);
+		return QB_OK;
+	}
+	if (!json_object_get(v, "scheme")) {
+		name_by_formats(out);
+	}
+	add_methods_to_name(out, json_object_get(v, "methods"));
+	return QB_OK;
+}
+
+/* The file says all: there is nothing to add. */
+static enum qb_err read_carried(const json_t *v, const char *at, struct qb_errbuf *eb)
+{
+	static const char *const more[] = {"weights", "activations", "layers"};
+
+	for (size_t i = 0; i < QB_COUNT(more); i++) {
+		if (json_object_get(v, more[i])) {
+			return qb_fail_field(eb, QB_EJOB, at, more[i], "carried is what the model's file brings; leave %s "
+				"out, or name another scheme", more[i]);
+		}
+	}
+	return QB_OK;
+}
+
+enum qb_err qb_scheme_read(struct qb_scheme *out, const json_t *v, const char *at,
+	const struct qb_job_halves *job, struct qb_errbuf *eb)
+{
+	static const char *const known[] = {"name", "scheme", "weights", "activations", "layers", "methods", NULL};
+	struct halves h;
+
+	memset(out, 0, sizeof(*out));
+	begin(&h.half[0], true);
+	begin(&h.half[1], false);
+	if (json_is_object(v)) {
+		QB_TRY(qb_param_only(v, at, known, eb));
+	}
+	QB_TRY(read_place(&h, out, v, THE_SCHEME, at, job, eb));
+	if (out->carried) {
+		QB_TRY(read_carried(v, at, eb));
+	} else {
+		QB_TRY(settle_both(&h, &out->weights, &out->activations, eb));
+	}
+	if (!json_is_object(v)) {
+		return QB_OK;
+	}
+	QB_TRY(read_own_name(out, v, at, eb));
+	return read_layers(out, &h, v, at, eb);
+}
+
+json_t *qb_scheme_part_words(const struct qb_scheme_part *part)
+{
+	const struct qb_format *f = &part->format;
+	json_t *v;
+
+	if (!part->quantized) {
+		return json_null();
+	}
+	v = json_pack("{s:s}", "format", f->name);
+	if (f->kind == QB_FORMAT_INT && !f->block && !f->narrow) {
+		json_object_set_new(v, "symmetric", json_boolean(!f->asymmetric));
+	}
+	if (f->block || !f->real_scale) {
+		return v;
+	}
+	json_object_set_new(v, "granularity", json_string(qb_granularity_name(part->granularity)));
+	json_object_set_new(v, "range", json_string(qb_range_method_name(part->range.method)));
+	if (part->range.method == QB_RANGE_PERCENTILE) {
+		json_object_set_new(v, "percentile", json_real(part->range.percentile));
+	}
+	json_object_set_new(v, "scale", json_string(scale_kinds[part->range.power_of_two]));
+	return v;
+}

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/kernels/f32/depthwise.h"
+
+#include <math.h>
+
+#include "core/base/cpu.h"
+#include "core/base/size.h"
+#include "core/kernels/f32/gemm.h"
+#include "core/kernels/f32/math.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define AVX2 __attribute__((target("avx2,fma")))
+#define INLINE_AVX2 __attribute__((target("avx2,fma"), always_inline)) static inline
+#endif
+
+/* Pixels whose sums stay in registers; of a line that is all of it. */
+enum { TILE = 4, SHORT_LINE = 8 };
+
+/* The columns of the kernel that are inside for output x: [*first, *last). */
+static void inside(const struct qb_f32_depthwise *d, int64_t x, int64_t *first, int64_t *last)
+{
+	int64_t at = x * d->stride - d->pad;
+
+	*first = at >= 0 ? 0 : (-at + d->dilation - 1) / d->dilation;
+	*last = at >= d->width ? 0 : QB_MIN((d->width - at - 1) / d->dilation + 1, d->columns);
+}
+
+/* Outputs whose columns [first, last) are inside, those of one pixel's channels or of `tile` pixels side by side. */
+struct spot {
+	int64_t x, first, last;
+};
+
+static float end_plain(const struct qb_f32_depthwise *d, int64_t c, float v)
+{
+	bool clips = d->act.kind == QB_ACT_RELU || d->act.kind == QB_ACT_CLIP;
+
+	v += d->bias ? d->bias[c] : 0;
+	if (d->act.kind == QB_ACT_LEAKY) {
+		return v < 0 ? v * d->act.lo : v;
+	}
+	v = clips && v < d->act.lo ? d->act.lo : v;
+	return clips && v > d->act.hi ? d->act.hi : v;
+}
+
+static void spot_plain(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s, float *y)
+{
+	int64_t at = s->x * d->stride - d->pad;
+
+	for (int64_t c = 0; c < d->channels; c++) {
+		float sum = 0;
+
+		for (int64_t r = 0; r < d->rows; r++) {
+			for (int64_t k = s->first; line[r] && k < s->last; k++) {
+				sum = fmaf(line[r][(at + k * d->dilation) * d->channels + c],
+					d->weights[(r * d->columns + k) * d->channels + c], sum);
+			}
+		}
+		y[s->x * d->channels + c] = end_plain(d, c, sum);
+	}
+}
+
+#if defined(__x86_64__)
+enum { LANES = 8 };
+
+struct bounds {
+	__m256 lo, hi;
+	bool leaky;
+};
+
+INLINE_AVX2 struct bounds bounds_of(const struct qb_act *act)
+{
+	bool leaky = act->kind == QB_ACT_LEAKY, clips = act->kind == QB_ACT_RELU || act->kind == QB_ACT_CLIP;
+
+	return (struct bounds){_mm256_set1_ps(clips || leaky ? act->lo : -INFINITY),
+		_mm256_set1_ps(clips ? act->hi : INFINITY), leaky};
+}
+
+/* Comparisons in the order that lets NaN through, as plain C does. lo: also the slope of a leaky activation. */
+INLINE_AVX2 __m256 end_avx2(const struct bounds *b, __m256 v)
+{
+	__m256 zero = _mm256_setzero_ps();
+
+	return b->leaky ? _mm256_blendv_ps(v, _mm256_mul_ps(v, b->lo), _mm256_cmp_ps(v, zero, _CMP_LT_OQ))
+		: _mm256_min_ps(b->hi, _mm256_max_ps(b->lo, v));
+}
+
+/* TILE pixels and `blocks` registers of channels of a kernel of 3 x 3 that is inside: each number is loaded once for all
+ * sums that take it. from: where the lines' taps begin. */
+INLINE_AVX2 void three_avx2(const struct qb_f32_depthwise *d, const struct bounds *b, const float *const *from,
+	const int stride, const int blocks, int64_t c, float *y)
+{
+	const int64_t channels = d->channels;
+	const float *weights = d->weights + c, *bias = d->bias;
+	__m256 sum[2][TILE];
+
+#pragma GCC unroll 8
+	for (int i = 0; i < blocks * TILE; i++) {
+		sum[i / TILE][i % TILE] = _mm256_setzero_ps();
+	}
+#pragma GCC unroll 3
+	for (int r = 0; r < 3; r++) {
+		const float *x = from[r] + c, *w = weights + 3 * r * channels;
+		__m256 tap[2][3];
+
+#pragma GCC unroll 6
+		for (int i = 0; i < blocks * 3; i++) {
+			tap[i / 3][i % 3] = _mm256_loadu_ps(w + i % 3 * channels + i / 3 * LANES);
+		}
+#pragma GCC unroll 9
+		for (int j = 0; j < (TILE - 1) * stride + 3; j++, x += channels) {
+#pragma GCC unroll 2
+			for (int k = 0; k < blocks; k++) {
+				__m256 v = _mm256_loadu_ps(x + k * LANES);
+
+				__asm__("" : "+x"(v)); /* or it would be loaded for each sum */
+#pragma GCC unroll 4
+				for (int i = 0; i < TILE; i++) {
+					if (j >= i * stride && j < i * stride + 3) {
+						sum[k][i] = _mm256_fmadd_ps(v, tap[k][j - i * stride], sum[k][i]);
+					}
+				}
+			}
+		}
+	}
+#pragma GCC unroll 2
+	for (int k = 0; k < blocks; k++) {
+		__m256 more = bias ? _mm256_loadu_ps(bias + c + k * LANES) : _mm256_setzero_ps();
+
+#pragma GCC unroll 4
+		for (int i = 0; i < TILE; i++) {
+			_mm256_storeu_ps(y + i * channels + c + k * LANES, end_avx2(b, _mm256_add_ps(sum[k][i], more)));
+		}
+	}
+}
+
+/* A whole line of n pixels and one register of channels: its ends are much of it, and columns outside are left out. */
+INLINE_AVX2 void short_avx2(const struct qb_f32_depthwise *d, const struct bounds *b, const float *const *line,
+	const int columns, const int stride, const int n, int64_t c, float *y)
+{
+	const int64_t channels = d->channels, width = d->width, pad = d->pad;
+	const float *w = d->weights + c;
+	const __m256 more = d->bias ? _mm256_loadu_ps(d->bias + c) : _mm256_setzero_ps();
+	__m256 sum[SHORT_LINE];
+
+#pragma GCC unroll 8
+	for (int i = 0; i < n; i++) {
+		sum[i] = _mm256_setzero_ps();
+	}
+	for (int64_t r = 0; r < d->rows; r++, w += columns * channels) {
+		const float *x = line[r];
+		__m256 tap[5];
+
+		if (!x) {
+			continue;
+		}
+#pragma GCC unroll 5
+		for (int i = 0; i < columns; i++) {
+			tap[i] = _mm256_loadu_ps(w + i * channels);
+		}
+#pragma GCC unroll 24
+		for (int j = 0; j < (n - 1) * stride + columns; j++) {
+			__m256 v;
+
+			if (j < pad || j - pad >= width) {
+				continue;
+			}
+			v = _mm256_loadu_ps(x + (j - pad) * channels + c);
+#pragma GCC unroll 8
+			for (int i = 0; i < n; i++) {
+				if (j >= i * stride && j < i * stride + columns) {
+					sum[i] = _mm256_fmadd_ps(v, tap[j - i * stride], sum[i]);
+				}
+			}
+		}
+	}
+#pragma GCC unroll 8
+	for (int i = 0; i < n; i++) {
+		_mm256_storeu_ps(y + i * channels + c, end_avx2(b, _mm256_add_ps(sum[i], more)));
+	}
+}
+
+/* there: the lanes that there are; NULL: all. */
+INLINE_AVX2 __m256 load_lanes(const float *x, const __m256i *there)
+{
+	return there ? _mm256_maskload_ps(x, *there) : _mm256_loadu_ps(x);
+}
+
+/* The general kernel: one or TILE pixels, one or TILE registers of channels. */
+INLINE_AVX2 void some_avx2(const struct qb_f32_depthwise *d, const struct bounds *b, const float *const *line,
+	const struct spot *s, const int pixels, const int blocks, const __m256i *there, int64_t c, float *y)
+{
+	const int64_t channels = d->channels, next = d->stride * channels, step = d->dilation * channels;
+	const int64_t at = (s->x * d->stride - d->pad) * channels + s->first * step + c;
+	__m256 sum[TILE];
+
+#pragma GCC unroll 4
+	for (int i = 0; i < TILE; i++) {
+		sum[i] = _mm256_setzero_ps();
+	}
+	for (int64_t r = 0; r < d->rows; r++) {
+		const float *x, *w = d->weights + (r * d->columns + s->first) * channels + c;
+
+		if (!line[r]) {
+			continue;
+		}
+		x = line[r] + at;
+		for (int64_t k = s->first; k < s->last; k++, x += step, w += channels) {
+#pragma GCC unroll 4
+			for (int i = 0; i < QB_MAX(pixels, blocks); i++) {
+				int64_t lane = blocks > 1 ? i * LANES : 0;
+
+				sum[i] = _mm256_fmadd_ps(load_lanes(x + lane + (pixels > 1 ? i * next : 0), there),
+					load_lanes(w + lane, there), sum[i]);
+			}
+		}
+	}
+#pragma GCC unroll 4
+	for (int i = 0; i < QB_MAX(pixels, blocks); i++) {
+		int64_t lane = c + (blocks > 1 ? i * LANES : 0);
+		__m256 more = d->bias ? load_lanes(d->bias + lane, there) : _mm256_setzero_ps();
+		__m256 v = end_avx2(b, _mm256_add_ps(sum[i], more));
+		float *to = y + lane + (pixels > 1 ? i * channels : 0);
+
+		if (there) {
+			_mm256_maskstore_ps(to, *there, v);
+		} else {
+			_mm256_storeu_ps(to, v);
+		}
+	}
+}
+
+/* The same of one register that is not whole. */
+AVX2 static void spot_few(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s, int pixels,
+	float *y)
+{
+	const struct bounds b = bounds_of(&d->act);
+	const __m256i there = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)d->channels),
+		_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+
+	if (pixels > 1) {
+		some_avx2(d, &b, line, s, TILE, 1, &there, 0, y);
+	} else {
+		some_avx2(d, &b, line, s, 1, 1, &there, 0, y);
+	}
+}
+
+/* Where the register that takes channel c begins: the last one may take some channels again. */
+static inline int64_t whole(const struct qb_f32_depthwise *d, int64_t c)
+{
+	return c < d->channels && c + LANES > d->channels ? d->channels - LANES : c;
+}
+
+AVX2 static void spot_one(const struct qb_f32_depthwise *d, const float *const *line,
+	const struct spot *s, float *y)
+{
+	const struct bounds b = bounds_of(&d->act);
+	int64_t c = 0;
+
+	for (; c + TILE * LANES <= d->channels; c += TILE * LANES) {
+		some_avx2(d, &b, line, s, 1, TILE, NULL, c, y);
+	}
+	for (c = whole(d, c); c < d->channels; c = whole(d, c + LANES)) {
+		some_avx2(d, &b, line, s, 1, 1, NULL, c, y);
+	}
+}
+
+AVX2 static void spot_four(const struct qb_f32_depthwise *d, const float *const *line,
+	const struct spot *s, float *y)
+{
+	const struct bounds b = bounds_of(&d->act);
+
+	for (int64_t c = 0; c < d->channels; c = whole(d, c + LANES)) {
+		some_avx2(d, &b, line, s, TILE, 1, NULL, c, y);
+	}
+}
+
+INLINE_AVX2 void spot_three(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s,
+	const int stride, float *y)
+{
+	const struct bounds b = bounds_of(&d->act);
+	int64_t at = (s->x * d->stride - d->pad) * d->channels, c = 0;
+	const float *const from[3] = {line[0] + at, line[1] + at, line[2] + at};
+
+	for (; c + 2 * LANES <= d->channels; c += 2 * LANES) {
+		three_avx2(d, &b, from, stride, 2, c, y);
+	}
+	for (c = whole(d, c); c < d->channels; c = whole(d, c + LANES)) {
+		three_avx2(d, &b, from, stride, 1, c, y);
+	}
+}
+
+AVX2 static void spot_three_by_one(const struct qb_f32_depthwise *d, const float *const *line,
+	const struct spot *s, float *y)
+{
+	spot_three(d, line, s, 1, y);
+}
+
+AVX2 static void spot_three_by_two(const struct qb_f32_depthwise *d, const float *const *line,
+	const struct spot *s, float *y)
+{
+	spot_three(d, line, s, 2, y);
+}
+
+typedef void short_fn(const struct qb_f32_depthwise *d, const float *const *line, float *y);
+
+#define SHORT(columns, stride, n) \
+	AVX2 static void short_##columns##_by_##stride##_##n(const struct qb_f32_depthwise *d, \
+		const float *const *line, float *y) \
+	{ \
+		const struct bounds b = bounds_of(&d->act); \
+\
+		for (int64_t c = 0; c < d->channels; c = whole(d, c + LANES)) { \
+			short_avx2(d, &b, line, columns, stride, n, c, y); \
+		} \
+	}
+#define SHORTS(columns, stride) \
+	SHORT(columns, stride, 1) SHORT(columns, stride, 2) SHORT(columns, stride, 3) SHORT(columns, stride, 4) \
+	SHORT(columns, stride, 5) SHORT(columns, stride, 6) SHORT(columns, stride, 7) SHORT(columns, stride, 8)
+SHORTS(3, 1) SHORTS(3, 2) SHORTS(5, 1) SHORTS(5, 2)
+#define NAMES(columns, stride) \
+	{ \
+		short_##columns##_by_##stride##_1, short_##columns##_by_##stride##_2, \
+		short_##columns##_by_##stride##_3, short_##columns##_by_##stride##_4, \
+		short_##columns##_by_##stride##_5, short_##columns##_by_##stride##_6, \
+		short_##columns##_by_##stride##_7, short_##columns##_by_##stride##_8, \
+	}
+/* Of kernels with 3 and 5 columns and strides of 1 and 2. */
+static short_fn *const shorts[2][2][SHORT_LINE] = {{NAMES(3, 1), NAMES(3, 2)}, {NAMES(5, 1), NAMES(5, 2)}};
+
+/* Whole lines of such kernels: pieces of nearly equal length. */
+static void run_pieces(const struct qb_f32_depthwise *d, const float *const *line, float *y)
+{
+	int64_t pieces = (d->out_width + SHORT_LINE - 1) / SHORT_LINE;
+
+	for (int64_t i = 0; i < pieces; i++) {
+		int64_t from = d->out_width * i / pieces, n = d->out_width * (i + 1) / pieces - from;
+		struct qb_f32_depthwise part = *d;
+
+		part.pad -= from * d->stride;
+		shorts[d->columns == 5][d->stride - 1][n - 1](&part, line, y + from * d->channels);
+	}
+}
+
+static bool in_pieces(const struct qb_f32_depthwise *d)
+{
+	return qb_cpu_has(QB_FLAG_AVX2) && d->stride <= 2 && d->dilation == 1 && d->channels >= LANES &&
+		(d->columns == 5 || (d->columns == 3 && d->out_width <= SHORT_LINE));
+}
+
+static void run_vectors(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s, int n, float *y)
+{
+	if (d->channels < LANES) {
+		spot_few(d, line, s, n, y);
+	} else if (n == 1) {
+		spot_one(d, line, s, y);
+	} else if (d->rows == 3 && d->columns == 3 && d->dilation == 1 && d->stride <= 2 && line[0] && line[1] && line[2]) {
+		(d->stride == 1 ? spot_three_by_one : spot_three_by_two)(d, line, s, y);
+	} else {
+		spot_four(d, line, s, y);
+	}
+}
+#endif
+
+/* n is 1 or TILE. */
+static void run_spot(const struct qb_f32_depthwise *d, const float *const *line, struct spot s, int n, float *y)
+{
+#if defined(__x86_64__)
+	if (qb_cpu_has(QB_FLAG_AVX2)) {
+		run_vectors(d, line, &s, n, y + s.x * d->channels);
+		return;
+	}
+#endif
+	for (int i = 0; i < n; i++, s.x++) {
+		spot_plain(d, line, &s, y);
+	}
+}
+
+/* Outputs [*from, *to) have all columns of the kernel inside. */
+static void find_inner(const struct qb_f32_depthwise *d, int64_t *from, int64_t *to)
+{
+	int64_t reach = d->width - 1 - (d->columns - 1) * d->dilation + d->pad;
+
+	*from = QB_MIN((d->pad + d->stride - 1) / d->stride, d->out_width);
+	*to = reach < 0 ? *from : QB_MAX(QB_MIN(reach / d->stride + 1, d->out_width), *from);
+}
+
+static void run_tiles(const struct qb_f32_depthwise *d, const float *const *line, float *y)
+{
+	int64_t from, to;
+
+	find_inner(d, &from, &to);
+	for (int64_t x = 0, n; x < d->out_width; x += n) {
+		struct spot s = {.x = x};
+
+		/* The last tile may make some outputs again. */
+		n = x >= from && x < to && to - from >= TILE ? QB_MIN((int64_t)TILE, to - x) : 1;
+		s.x = n > 1 ? x + n - TILE : x;
+		inside(d, s.x, &s.first, &s.last);
+		run_spot(d, line, s, n > 1 ? TILE : 1, y);
+	}
+}
+
+void qb_f32_depthwise_line(const struct qb_f32_depthwise *d, const float *const *line, float *y)
+{
+	bool done = false;
+
+#if defined(__x86_64__)
+	done = in_pieces(d);
+	if (done) {
+		run_pieces(d, line, y);
+	}
+#endif
+	if (!done) {
+		run_tiles(d, line, y);
+	}
+	qb_f32_activate(&d->act, y, d->act.kind > QB_ACT_LEAKY ? d->out_width * d->channels : 0);
+}

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * AVX-512 with vpdpbusd: four bytes of activations by four of weights added to each 32-bit sum.
+ */
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/kernels/int8/levels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#ifndef VNNI /* where tests emulate it */
+#define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+/* Written out: GCC 12 stores every sum of the intrinsic's loop to the stack. */
+#define DPBUSD(sum, a, b) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b))
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float *offset, __m512 lo,
+	__m512 hi)
+{
+	__m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(multiplier),
+		_mm512_loadu_ps(offset));
+
+	return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(v, lo), hi));
+}
+
+/* A tile is MR pixels by NR blocks of 16 outputs, all of its sums in registers. They are variables of their own, sIxJ,
+ * since compilers keep an array of vectors in memory; the conditions are constant where a tile is instantiated. */
+#define EACH_J(M, i) M(i, 0) M(i, 1) M(i, 2) M(i, 3)
+#define EACH_I(M) \
+	M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11)
+#define EACH_IJ(M) \
+	EACH_J(M, 0) EACH_J(M, 1) EACH_J(M, 2) EACH_J(M, 3) EACH_J(M, 4) EACH_J(M, 5) EACH_J(M, 6) \
+		EACH_J(M, 7) EACH_J(M, 8) EACH_J(M, 9) EACH_J(M, 10) EACH_J(M, 11)
+
+#define DECLARE(i, j) \
+	__m512i s##i##x##j = i < MR && j < NR ? _mm512_loadu_si512(m->start + (block + j) * 16) \
+					      : _mm512_setzero_si512();
+#define TAKE_ROW(i) const uint8_t *x##i = i < MR ? (const uint8_t *)x[i] + offset[t] : NULL;
+#define MULTIPLY(i, j) \
+	if (i < MR && j < NR) { \
+		DPBUSD(s##i##x##j, a, b##j); \
+	}
+#define STEP_ROW(i) \
+	if (i < MR) { \
+		int32_t four; \
+		__m512i a; \
+		memcpy(&four, x##i + k, 4); \
+		a = _mm512_set1_epi32(four); \
+		EACH_J(MULTIPLY, i) \
+	}
+#define REQUANT(i, j) \
+	if (i < MR && j < NR) { \
+		s##i##x##j = requant_16(s##i##x##j, r->multiplier + c + 16 * j, r->offset + c + 16 * j, lo, \
+			hi); \
+	}
+#define STORE_BLOCK(i, j) \
+	if (i < MR && j < NR && NR < 4) { \
+		int64_t some = left - 16 * j; \
+		__mmask16 mask = some >= 16 ? 0xffff : (__mmask16)((1u << (some > 0 ? some : 0)) - 1); \
+		_mm_mask_storeu_epi8(y + i * y_stride + c + 16 * j, mask, \
+			_mm512_cvtepi32_epi8(s##i##x##j)); \
+	}
+/* Packing works inside 128-bit lanes; the permutation puts groups of four bytes back in order. */
+#define STORE_ROW(i) \
+	if (i < MR && NR == 4) { \
+		__m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(s##i##x0, s##i##x1), \
+			_mm512_packs_epi32(s##i##x2, s##i##x3)); \
+		_mm512_mask_storeu_epi8(y + i * y_stride + c, all, \
+			_mm512_permutexvar_epi32(order, bytes)); \
+	}
+
+/* Four weights of sixteen outputs. */
+VNNI INLINE __m512i weights(const int8_t *w, const bool nibbles)
+{
+	__m256i pairs;
+
+	if (!nibbles) {
+		return _mm512_loadu_si512(w);
+	}
+	pairs = _mm256_loadu_si256((const __m256i *)w);
+	return _mm512_sub_epi8(_mm512_and_si512(_mm512_inserti64x4(_mm512_castsi256_si512(pairs),
+		_mm256_srli_epi16(pairs, 4), 1), _mm512_set1_epi8(15)), _mm512_set1_epi8(8));
+}
+
+VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const struct qb_int8_matrix *m, int64_t block,
+	const void *const *x, const int64_t *offset, int64_t taps, int64_t chunk,
+	const struct qb_requant *r, uint8_t *y, int64_t y_stride)
+{
+	const int64_t block_bytes = m->k * (nibbles ? 8 : 16), c = block * 16, left = m->outputs - c;
+	const int8_t *w = (const int8_t *)m->packed + block * block_bytes;
+	const __m512 lo = _mm512_set1_ps((float)r->lo), hi = _mm512_set1_ps((float)r->hi);
+	const __m512i order =
+		_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+	const __mmask64 all = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
+
+	EACH_IJ(DECLARE)
+	for (int64_t t = 0; t < taps; t++) {
+		EACH_I(TAKE_ROW)
+		for (int64_t k = 0; k < chunk; k += 4, w += nibbles ? 32 : 64) {
+			const __m512i b0 = weights(w, nibbles);
+			const __m512i b1 = NR > 1 ? weights(w + block_bytes, nibbles) : b0;
+			const __m512i b2 = NR > 2 ? weights(w + 2 * block_bytes, nibbles) : b0;
+			const __m512i b3 = NR > 3 ? weights(w + 3 * block_bytes, nibbles) : b0;
+
+			EACH_I(STEP_ROW)
+		}
+	}
+	EACH_IJ(REQUANT)
+	EACH_IJ(STORE_BLOCK)
+	EACH_I(STORE_ROW)
+}
+
+#define TILE_OF(name, nibbles, MR, NR) \
+	VNNI static void name##_##MR##_##NR(const struct qb_int8_matrix *m, int64_t block, \
+		const void *const *x, const int64_t *offset, int64_t taps, int64_t chunk, \
+		const struct qb_requant *r, uint8_t *y, int64_t y_stride) \
+	{ \
+		tile(MR, NR, nibbles, m, block, x, offset, taps, chunk, r, y, y_stride); \
+	}
+#define TILE(MR, NR) TILE_OF(bytes, false, MR, NR) TILE_OF(nibbles, true, MR, NR)
+#define TILES_6(NR) TILE(1, NR) TILE(2, NR) TILE(3, NR) TILE(4, NR) TILE(5, NR) TILE(6, NR)
+#define TILES_12(NR) \
+	TILES_6(NR) TILE(7, NR) TILE(8, NR) TILE(9, NR) TILE(10, NR) TILE(11, NR) TILE(12, NR)
+TILES_12(1)
+TILES_12(2)
+TILES_6(3) TILE(7, 3) TILE(8, 3)
+TILES_6(4)
+
+typedef void tile_fn(const struct qb_int8_matrix *m, int64_t block, const void *const *x,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride);
+
+#define ROW_6(name, NR) name##_1_##NR, name##_2_##NR, name##_3_##NR, name##_4_##NR, name##_5_##NR, name##_6_##NR
+#define ROW_8(name, NR) ROW_6(name, NR), name##_7_##NR, name##_8_##NR
+#define ROW_12(name, NR) \
+	ROW_8(name, NR), name##_9_##NR, name##_10_##NR, name##_11_##NR, name##_12_##NR
+#define TILES(name) {{ROW_12(name, 1)}, {ROW_12(name, 2)}, {ROW_8(name, 3)}, {ROW_6(name, 4)}}
+static tile_fn *const tiles[2][4][12] = {TILES(bytes), TILES(nibbles)};
+/* Pixels of a tile by its blocks: as many sums as there are registers for. */
+static const int tile_pixels[4] = {12, 12, 8, 6};
+
+static void conv_of(bool nibbles, const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride)
+{
+	int64_t blocks = (m->outputs + 15) / 16;
+
+	/* The weights of four blocks stay in the first-level cache while the pixels pass. */
+	for (int64_t b = 0; b < blocks; b += 4) {
+		int nr = (int)QB_MIN(4, blocks - b), most = tile_pixels[nr - 1];
+
+		for (int64_t p = 0; p < pixels; p += most) {
+			int mr = (int)QB_MIN(most, pixels - p);
+
+			tiles[nibbles][nr - 1][mr - 1](m, b, x + p, offset, taps, chunk, r,
+				y + p * y_stride, y_stride);
+		}
+	}
+}
+
+static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride)
+{
+	conv_of(false, m, x, pixels, offset, taps, chunk, r, y, y_stride);
+}
+
+static void conv_nibbles(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride)
+{
+	conv_of(true, m, x, pixels, offset, taps, chunk, r, y, y_stride);
+}
+
+static size_t depthwise_bytes(int64_t channels, int64_t taps)
+{
+	return qb_align_up((size_t)channels, 64) * qb_align_up((size_t)taps, 4);
+}
+
+/* A block of 64 channels holds, for each group of 4 taps, four vectors; vector i has in its 128-bit lane l the
+ * channels 16 l + 4 i .. + 3, four taps each: the order in which byte unpacking leaves them. */
+static size_t depthwise_at(int64_t taps, int64_t c, int64_t t)
+{
+	int64_t groups = (taps + 3) / 4, in = c % 64;
+
+	return (size_t)(((c / 64 * groups + t / 4) * 4 + in % 16 / 4) * 64 + in / 16 * 16 + in % 4 * 4 +
+		t % 4);
+}
+
+static void pack_depthwise(int8_t *packed, const int8_t *w, int64_t channels, int64_t taps)
+{
+	memset(packed, 0, depthwise_bytes(channels, taps));
+	for (int64_t t = 0; t < taps; t++) {
+		for (int64_t c = 0; c < channels; c++) {
+			packed[depthwise_at(taps, c, t)] = w[t * channels + c];
+		}
+	}
+}
+
+/* Four vectors of 16 channels in unpacked order, back to 64 bytes. */
+VNNI INLINE __m512i requant_64(const __m512i *sum, const float *multiplier, const float *offset,
+	__m512 lo, __m512 hi)
+{
+	return _mm512_packus_epi16(
+		_mm512_packs_epi32(requant_16(sum[0], multiplier, offset, lo, hi),
+			requant_16(sum[1], multiplier + 16, offset + 16, lo, hi)),
+		_mm512_packs_epi32(requant_16(sum[2], multiplier + 32, offset + 32, lo, hi),
+			requant_16(sum[3], multiplier + 48, offset + 48, lo, hi)));
+}
+
+VNNI static void depthwise_block(const struct qb_int8_channels *d, int64_t c,
+	const uint8_t *const *row, int64_t step, int64_t pixels, uint8_t *y, int64_t y_stride)
+{
+	const __m512i none = _mm512_setzero_si512();
+	const __m512 lo = _mm512_set1_ps((float)d->lo), hi = _mm512_set1_ps((float)d->hi);
+	const int64_t taps = d->taps, left = d->channels - c;
+	const __mmask64 mask = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
+	const int8_t *w = d->packed + c * ((taps + 3) / 4) * 4;
+
+	for (int64_t p = 0, at = c; p < pixels; p++, at += step, y += y_stride) {
+		const int8_t *v = w;
+		__m512i acc[4];
+
+		for (int i = 0; i < 4; i++) {
+			acc[i] = _mm512_load_si512(d->start + c + 16 * i);
+		}
+		for (int64_t t = 0; t < taps; t += 4, v += 256) {
+			__m512i x0 = _mm512_maskz_loadu_epi8(mask, row[t] + at), ab, cd, ab2, cd2;
+			__m512i x1 = t + 1 < taps ? _mm512_maskz_loadu_epi8(mask, row[t + 1] + at) : none;
+			__m512i x2 = t + 2 < taps ? _mm512_maskz_loadu_epi8(mask, row[t + 2] + at) : none;
+			__m512i x3 = t + 3 < taps ? _mm512_maskz_loadu_epi8(mask, row[t + 3] + at) : none;
+
+			ab = _mm512_unpacklo_epi8(x0, x1);
+			cd = _mm512_unpacklo_epi8(x2, x3);
+			ab2 = _mm512_unpackhi_epi8(x0, x1);
+			cd2 = _mm512_unpackhi_epi8(x2, x3);
+			acc[0] = _mm512_dpbusd_epi32(acc[0], _mm512_unpacklo_epi16(ab, cd),
+				_mm512_loadu_si512(v));
+			acc[1] = _mm512_dpbusd_epi32(acc[1], _mm512_unpackhi_epi16(ab, cd),
+				_mm512_loadu_si512(v + 64));
+			acc[2] = _mm512_dpbusd_epi32(acc[2], _mm512_unpacklo_epi16(ab2, cd2),
+				_mm512_loadu_si512(v + 128));
+			acc[3] = _mm512_dpbusd_epi32(acc[3], _mm512_unpackhi_epi16(ab2, cd2),
+				_mm512_loadu_si512(v + 192));
+		}
+		_mm512_mask_storeu_epi8(y + c, mask,
+			requant_64(acc, d->multiplier + c, d->offset + c, lo, hi));
+	}
+}
+
+static void depthwise(const struct qb_int8_channels *d, const uint8_t *const *row, int64_t step,
+	int64_t pixels, uint8_t *y, int64_t y_stride)
+{
+	for (int64_t c = 0; c < d->channels; c += 64) {
+		depthwise_block(d, c, row, step, pixels, y, y_stride);
+	}
+}
+
+VNNI static void add(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b,
+	uint8_t *y, size_t n)
+{
+	const __m512 ma = _mm512_set1_ps(p->ma), mb = _mm512_set1_ps(p->mb);
+	const __m512 offset = _mm512_set1_ps(p->offset);
+	const __m512 lo = _mm512_set1_ps((float)p->lo), hi = _mm512_set1_ps((float)p->hi);
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16) {
+		__m512 x = _mm512_cvtepi32_ps(
+			_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(a + i))));
+		__m512 z = _mm512_cvtepi32_ps(
+			_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(b + i))));
+		__m512 v = _mm512_add_ps(_mm512_add_ps(_mm512_mul_ps(x, ma), offset),
+			_mm512_mul_ps(z, mb));
+		__m512i q = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(v, lo), hi));
+
+		_mm_storeu_si128((__m128i *)(y + i), _mm512_cvtepi32_epi8(q));
+	}
+	qb__int8_add_plain(p, a + i, b + i, y + i, n - i);
+}
+
+VNNI static void quantize(const float *x, uint8_t *y, size_t n, float scale, int zero,
+	int top)
+{
+	const __m512 s = _mm512_set1_ps(scale), big = _mm512_set1_ps(1e6f);
+	const __m512i z = _mm512_set1_epi32(zero), t = _mm512_set1_epi32(top);
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16) {
+		__m512 v = _mm512_div_ps(_mm512_loadu_ps(x + i), s);
+		__m512i q;
+
+		v = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_EQ_OQ), v);
+		v = _mm512_min_ps(_mm512_max_ps(v, _mm512_sub_ps(_mm512_setzero_ps(), big)), big);
+		q = _mm512_add_epi32(_mm512_cvtps_epi32(v), z);
+		q = _mm512_min_epi32(_mm512_max_epi32(q, _mm512_setzero_si512()), t);
+		_mm_storeu_si128((__m128i *)(y + i), _mm512_cvtepi32_epi8(q));
+	}
+	qb__int8_quantize_plain(x + i, y + i, n - i, scale, zero, top);
+}
+
+VNNI static void average(const uint8_t *const *row, int64_t rows, int64_t channels,
+	float multiplier, float offset, int lo, int hi, uint8_t *y)
+{
+	const __m512 m = _mm512_set1_ps(multiplier), a = _mm512_set1_ps(offset);
+	const __m512 l = _mm512_set1_ps((float)lo), h = _mm512_set1_ps((float)hi);
+
+	for (int64_t c = 0; c < channels; c += 16) {
+		__mmask16 mask =
+			channels - c >= 16 ? 0xffff : (__mmask16)((1u << (channels - c)) - 1);
+		__m512i s = _mm512_setzero_si512();
+		__m512 v;
+
+		for (int64_t i = 0; i < rows; i++) {
+			s = _mm512_add_epi32(s,
+				_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, row[i] + c)));
+		}
+		v = _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s), m), a);
+		s = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(v, l), h));
+		_mm_mask_storeu_epi8(y + c, mask, _mm512_cvtepi32_epi8(s));
+	}
+}
+
+VNNI static void max(const uint8_t *const *row, int64_t rows, int64_t channels, uint8_t *y)
+{
+	for (int64_t c = 0; c < channels; c += 64) {
+		__mmask64 mask =
+			channels - c >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << (channels - c)) - 1;
+		__m512i v = _mm512_maskz_loadu_epi8(mask, row[0] + c);
+
+		for (int64_t i = 1; i < rows; i++) {
+			v = _mm512_max_epu8(v, _mm512_maskz_loadu_epi8(mask, row[i] + c));
+		}
+		_mm512_mask_storeu_epi8(y + c, mask, v);
+	}
+}
+
+VNNI static void dequantize(const uint8_t *x, float *y, size_t n, float scale, int zero)
+{
+	const __m512 s = _mm512_set1_ps(scale);
+	const __m512i z = _mm512_set1_epi32(zero);
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16) {
+		__m512i u = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(x + i)));
+
+		_mm512_storeu_ps(y + i, _mm512_mul_ps(s, _mm512_cvtepi32_ps(_mm512_sub_epi32(u, z))));
+	}
+	qb__int8_dequantize_plain(x + i, y + i, n - i, scale, zero);
+}
+
+const struct qb_int8_kernels qb__int8_avx512 = {"avx512_vnni",
+	{{8, 1, 4, qb__int8_expand_bytes, qb__int8_pack_quads, conv},
+		{8, 1, 4, qb__int8_expand_bytes, qb__int8_pack_quads, conv},
+		{4, 1, 4, qb__int8_expand_bytes, qb__int8_pack_nibbles, conv_nibbles}},
+	NULL, qb__int8_avx2_expand, qb__int8_avx2_pack_columns, qb__int8_avx2_conv_wide, depthwise_bytes,
+	pack_depthwise, depthwise, 64, add, average, max, quantize, dequantize};
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The tables of int8_kernels.h, one file each, and what they share: the plain twins finish what vectors leave over.
+ */
+#ifndef QB_KERNELS_INT8_LEVELS_H
+#define QB_KERNELS_INT8_LEVELS_H
+
+#include "core/kernels/int8/kernels.h"
+
+#if defined(__x86_64__)
+extern const struct qb_int8_kernels qb__int8_avx2, qb__int8_avx512;
+extern const struct qb_int8_filter qb__int8_avx2_filter;
+
+/* Weights whose products are added up in 16 bits. */
+void qb__int8_avx2_pack_small(struct qb_int8_matrix *m, const int8_t *rows);
+void qb__int8_avx2_conv_small(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride);
+void qb__int8_avx2_pack_nibbles(struct qb_int8_matrix *m, const int8_t *rows);
+void qb__int8_avx2_conv_nibbles(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride);
+/* Of AVX2, for AVX-512 as well. */
+void qb__int8_avx2_expand(const uint8_t *x, void *to, int64_t n);
+void qb__int8_avx2_pack_columns(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride, int zero);
+void qb__int8_avx2_conv_wide(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
+	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
+	int64_t y_stride);
+#endif
+
+/* Where channel c stands in unpacked order: what interleaving the bytes of four taps inside 128-bit lanes leaves. */
+static inline int64_t qb__unpacked_at(int64_t block, int64_t c)
+{
+	int64_t in = c % block, lanes = block / 16;
+
+	return c / block * block + in % 16 / 4 * 4 * lanes + in / 16 * 4 + in % 4;
+}
+
+/* [blocks of 16 outputs][k / 4][16][4] */
+void qb__int8_pack_quads(struct qb_int8_matrix *m, const int8_t *rows);
+/* The same with outputs o and o + 8 in the low and the high half of a byte, 8 added to each. */
+void qb__int8_pack_nibbles(struct qb_int8_matrix *m, const int8_t *rows);
+void qb__int8_expand_bytes(const uint8_t *x, void *to, int64_t n);
+void qb__int8_add_plain(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y,
+	size_t n);
+void qb__int8_average_plain(const uint8_t *const *row, int64_t rows, int64_t channels,
+	float multiplier, float offset, int lo, int hi, uint8_t *y);
+void qb__int8_max_plain(const uint8_t *const *row, int64_t rows, int64_t channels, uint8_t *y);
+void qb__int8_quantize_plain(const float *x, uint8_t *y, size_t n, float scale, int zero, int top);
+void qb__int8_dequantize_plain(const uint8_t *x, float *y, size_t n, float scale, int zero);
+
+#endif

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+libquantbench_a_SOURCES += \
+	core/kernels/f32/depthwise.c \
+	core/kernels/f32/depthwise.h \
+	core/kernels/f32/gemm.c \
+	core/kernels/f32/gemm.h \
+	core/kernels/f32/math.c \
+	core/kernels/f32/math.h \
+	core/kernels/int8/avx2.c \
+	core/kernels/int8/avx2.h \
+	core/kernels/int8/avx2_sums16.c \
+	core/kernels/int8/avx512.c \
+	core/kernels/int8/kernels.c \
+	core/kernels/int8/kernels.h \
+	core/kernels/int8/levels.h \
+	core/kernels/int8/lookup.c \
+	core/kernels/int8/lookup.h \
+	core/kernels/int8/winograd_avx2.c \
+	core/kernels/quantize/fit_body.h \
+	core/kernels/quantize/kernels.c \
+	core/kernels/quantize/kernels.h \
+	core/kernels/quantize/kernels_body.h \
+	core/kernels/quantize/measure_body.h

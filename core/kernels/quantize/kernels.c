@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#if defined(__GNUC__) && !defined(__clang__)
+/* At -O2 GCC vectorises next to nothing, and nothing with a choice between two sums while it must keep the exceptions that
+ * nobody asks for. Results are the same. */
+#pragma GCC optimize("tree-vectorize,vect-cost-model=dynamic,no-trapping-math")
+#endif
+
+#include "core/kernels/quantize/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/base/cpu.h"
+#include "core/base/size.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+/* The largest float32 that a number must exceed to lie nearer to b than to a (a < b). Ties go to b with ties_up. */
+static float cut_between(float a, float b, bool ties_up)
+{
+	double sum = (double)a + b, part = sum - a, error = (a - (sum - part)) + (b - part);
+	double middle = sum / 2;
+	float cut = (float)middle;
+
+	if (cut > middle || ((double)cut == middle && (error < 0 || (error == 0 && ties_up)))) {
+		cut = nextafterf(cut, -INFINITY);
+	}
+	return cut;
+}
+
+static void init_table(struct qb_grid *g, const struct qb_format *f)
+{
+	g->steps = 2;
+	while (g->steps < f->table_count) {
+		g->steps *= 2;
+	}
+	memcpy(g->value, f->table, (size_t)f->table_count * sizeof(*g->value));
+	for (int i = 0; i < g->steps || i < 16; i++) {
+		/* Ties go to the even index. */
+		g->cut[i] = i + 1 < f->table_count ? cut_between(f->table[i], f->table[i + 1], i % 2)
+						   : INFINITY;
+	}
+	for (int i = 0; i < 16; i++) {
+		int at = -i & 15;
+
+		g->quarter[at] = g->cut[4 * (i & 3) + 1];
+		g->eighth[at] = g->cut[2 * (i & 7)];
+		g->low[at] = g->value[i & 7];
+		g->high[at] = g->value[8 + (i & 7)];
+	}
+}
+
+static void init_float(struct qb_grid *g, const struct qb_format *f)
+{
+	int min_exponent = f->no_zero ? -f->bias : 1 - f->bias;
+	int drop = 23 - f->man_bits;
+	bool nan = qb_format_has_nan(f);
+
+	g->kind = QB_FORMAT_FLOAT;
+	g->drop = drop;
+	g->kept = ~((1u << drop) - 1);
+	g->last = f->man_bits ? 1u << drop : 0;
+	g->below_half = (1u << (drop - 1)) - (f->man_bits ? 1 : 0);
+	/* The first octave of normal numbers has the subnormals' step. */
+	g->small = ldexpf(1, min_exponent + 1);
+	g->magic = ldexpf(1, 23 + min_exponent - f->man_bits);
+	g->flush = f->no_subnormals || f->no_zero ? ldexpf(1, min_exponent) : 0;
+	g->zero_to = f->no_zero ? -1 : g->flush;
+	g->floor = f->is_signed ? -INFINITY : f->no_zero ? 0x1p-149f : 0;
+	g->below = f->is_signed ? -INFINITY : f->no_zero ? NAN : 0;
+	g->nan = nan ? NAN : 0;
+	g->over = !f->overflows ? g->hi : f->specials == QB_SPECIALS_IEEE ? INFINITY : NAN;
+	g->sign = f->is_signed ? 0x80000000u : 0;
+	g->zero_sign = f->specials == QB_SPECIALS_FNUZ ? 0 : g->sign;
+	g->even = f->is_signed && !f->no_subnormals && !f->no_zero;
+	g->lift = ldexpf(1, drop);
+	g->simple = !f->overflows && !f->no_subnormals && !f->no_zero &&
+		f->specials != QB_SPECIALS_FNUZ && isfinite(g->hi * g->lift);
+	g->over_sign = g->over != g->over ? 0 : g->sign;
+}
+
+void qb_grid_init(struct qb_grid *g, const struct qb_format *f)
+{
+	memset(g, 0, sizeof(*g));
+	g->kind = f->kind;
+	g->lo = (float)qb_format_min(f);
+	g->hi = (float)qb_format_max(f);
+	if (f->kind == QB_FORMAT_TABLE) {
+		init_table(g, f);
+	} else if (f->kind != QB_FORMAT_INT) {
+		init_float(g, f);
+	}
+}
+
+bool qb_grid_divides_fast(const struct qb_grid *g, float scale)
+{
+	return g->kind != QB_FORMAT_TABLE && scale > 0x1p-40f && scale < 0x1p40f &&
+		g->hi < 0x1p40f && (g->kind == QB_FORMAT_INT || g->small > 0x1p-20f);
+}
+
+bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block)
+{
+	return block >= 16 && (block & (block - 1)) == 0 &&
+		(g->kind != QB_FORMAT_FLOAT || (g->simple && g->sign));
+}
+
+bool qb_grid_fits(const struct qb_grid *g)
+{
+	return g->kind == QB_FORMAT_INT || (g->kind == QB_FORMAT_FLOAT && g->simple);
+}
+
+/* How far ahead of the numbers at hand to ask memory for more, in bytes: their block's largest are next. */
+#define QB_AHEAD 4096
+
+/* Before a loop that writes number j only where it read number j: its turns are independent. */
+#ifdef __clang__
+#define QB_SAME_PLACE _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define QB_SAME_PLACE _Pragma("GCC ivdep")
+#endif
+
+/* Without a fused multiply-add the divider is what there is. */
+#define QB_DIVIDE(x, s, r, most) ((x) / (s))
+#define QB_STREAM(y, t) memcpy(y, t, sizeof(t))
+#define QB_STREAM_END() ((void)0)
+#define QB_TARGET
+#define QB_WIDTH 16
+#define QB_NAME(x) c_##x
+#include "core/kernels/quantize/kernels_body.h"
+
+#undef QB_DIVIDE
+#undef QB_STREAM
+#undef QB_STREAM_END
+
+#if defined(__x86_64__) || defined(__aarch64__)
+/* Markstein's division (IBM J. Res. Dev. 34, 1990): r is 1 / s rounded to nearest. The first step leaves a quotient
+ * within one unit of the last place, the second rounds it correctly, if nothing under- or overflows on the way:
+ * numbers beyond twice the range are clipped, which keeps them beyond it, and tiny ones round to 0 either way. */
+#define QB_DIVIDE(x, s, r, most) QB_NAME(divide)(x, s, r, most)
+#define QB_DIVIDE_BODY \
+	float q; \
+	x = x < -most ? -most : x; \
+	x = x > most ? most : x; \
+	q = x * r; \
+	q = __builtin_fmaf(__builtin_fmaf(-q, s, x), r, q); \
+	return __builtin_fmaf(__builtin_fmaf(-q, s, x), r, q);
+#endif
+
+#if defined(__aarch64__)
+/* NEON and its multiply-add are part of the architecture. */
+#define QB_STREAM(y, t) memcpy(y, t, sizeof(t))
+#define QB_STREAM_END() ((void)0)
+#define QB_TARGET
+#define QB_WIDTH 16
+#define QB_FMA(a, b, c) vfmaq_f32((c), (a), (b))
+#define QB_NAME(x) neon_##x
+#include "core/kernels/quantize/kernels_body.h"
+#elif defined(__x86_64__)
+#define QB_STREAM_END() _mm_sfence()
+#define QB_STREAM(y, t) \
+	do { \
+		for (int q = 0; q < 64; q += 8) { \
+			_mm256_stream_ps((y) + q, _mm256_load_ps((t) + q)); \
+		} \
+	} while (0)
+#define QB_TARGET __attribute__((target("avx2,fma")))
+#define QB_WIDTH 32
+#define QB_PICK(table, at) _mm256_permutevar8x32_ps((table), (__m256i)(at))
+#define QB_MOST(a, b) _mm256_max_ps((a), (b))
+#define QB_LEAST(a, b) _mm256_min_ps((a), (b))
+#define QB_FMA(a, b, c) _mm256_fmadd_ps((a), (b), (c))
+#define QB_NAME(x) avx2_##x
+#include "core/kernels/quantize/kernels_body.h"
+
+#undef QB_STREAM
+#define QB_STREAM(y, t) \
+	do { \
+		for (int q = 0; q < 64; q += 16) { \
+			_mm512_stream_ps((y) + q, _mm512_load_ps((t) + q)); \
+		} \
+	} while (0)
+#if defined(QB_AVX512_TARGET) /* where tests emulate it */
+#define QB_TARGET QB_AVX512_TARGET
+#elif defined(__clang__)
+#define QB_TARGET __attribute__((target("fma,avx512f,avx512bw,avx512dq,avx512vl")))
+#else
+#define QB_TARGET \
+	__attribute__((target("fma,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
+#endif
+#define QB_WIDTH 64
+#define QB_PICK(table, at) _mm512_permutexvar_ps((__m512i)(at), (table))
+#define QB_MOST(a, b) _mm512_max_ps((a), (b))
+#define QB_LEAST(a, b) _mm512_min_ps((a), (b))
+#define QB_FMA(a, b, c) _mm512_fmadd_ps((a), (b), (c))
+#define QB_NAME(x) avx512_##x
+#include "core/kernels/quantize/kernels_body.h"
+#endif
+
+/* In order of what they need of the processor. */
+static const struct {
+	unsigned needs;
+	struct qb_kernels kernels;
+} paths[] = {
+	{0, {"c", c_qdq, c_measure, c_fit, c_spread, c_block_max}},
+#if defined(__x86_64__)
+	{QB_FLAG_AVX2, {"avx2", avx2_qdq, avx2_measure, avx2_fit, avx2_spread, avx2_block_max}},
+	{QB_FLAG_AVX2 | QB_FLAG_AVX512, {"avx512", avx512_qdq, avx512_measure, avx512_fit, avx512_spread, avx512_block_max}},
+#elif defined(__aarch64__)
+	{QB_FLAG_NEON, {"neon", neon_qdq, neon_measure, neon_fit, neon_spread, neon_block_max}},
+#endif
+};
+
+const struct qb_kernels *qb_kernels_at(int i)
+{
+	return i < (int)QB_COUNT(paths) && qb_cpu_has(paths[i].needs) ? &paths[i].kernels : NULL;
+}
+
+const struct qb_kernels *qb_kernels(void)
+{
+	int i = QB_COUNT(paths) - 1;
+
+	while (!qb_kernels_at(i)) {
+		i--;
+	}
+	return &paths[i].kernels;
+}

@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The bodies of the kernels, included once for each instruction set with QB_TARGET (an attribute), QB_WIDTH
+ * (bytes of its vectors) and QB_NAME(x) defined, which end with it. Loops of BLOCK turns are what compilers
+ * vectorise well.
+ */
+enum { QB_NAME(BLOCK) = 64, QB_NAME(LANES) = 16, QB_NAME(GROUP) = 16, QB_NAME(WIDEN) = 32 };
+
+static inline __attribute__((always_inline)) uint32_t QB_NAME(bits)(float x)
+{
+	uint32_t u;
+
+	memcpy(&u, &x, 4);
+	return u;
+}
+
+static inline __attribute__((always_inline)) float QB_NAME(number)(uint32_t u)
+{
+	float x;
+
+	memcpy(&x, &u, 4);
+	return x;
+}
+
+/* Round half to even for |v| < 2^22: adding 1.5 * 2^23 leaves no bits below one. */
+static inline __attribute__((always_inline)) float QB_NAME(nearest)(float v)
+{
+	return (v + 12582912.0f) - 12582912.0f;
+}
+
+static inline __attribute__((always_inline)) float QB_NAME(clamp)(float v, float lo, float hi)
+{
+	v = v < lo ? lo : v;
+	return v > hi ? hi : v;
+}
+
+#ifdef QB_DIVIDE_BODY
+QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(divide)(float x, float s, float r,
+	float most)
+{
+	QB_DIVIDE_BODY
+}
+#endif
+
+/* NaN has no place on the grid: it becomes 0. Clipping before rounding equals clipping after, for lo and hi are
+ * on the grid. */
+QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(int_one)(float v, float scale,
+	float lo, float hi)
+{
+	v = v == v ? v : 0.0f;
+	return QB_NAME(nearest)(QB_NAME(clamp)(v, lo, hi)) * scale;
+}
+
+/* The step of an octave is 2^(e - M): rounding the float's own bits in the normal octaves, adding 2^23 steps below. even is
+ * known when compiled: the grid is (g->even), so that nothing is special near 0. */
+QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(float_one)(float x, float v,
+	float scale, const struct qb_grid *g, int even)
+{
+	float a, r, s;
+	uint32_t u, sign;
+
+	if (!even) {
+		v = v < g->floor ? g->below : v;
+	}
+	sign = QB_NAME(bits)(x) & g->sign; /* of x: fast division loses that of 0 */
+	u = QB_NAME(bits)(v) & 0x7fffffffu;
+	a = QB_NAME(number)(u);
+	s = (a + g->magic) - g->magic;
+	u = u + g->below_half + ((u & g->last) != 0 ? 1u : 0u);
+	r = QB_NAME(number)(u & g->kept);
+	r = a < g->small ? s : r;
+	if (!even) {
+		/* Without subnormals the smallest normal number is next to 0; flush is 0 otherwise. */
+		r = r < g->flush ? g->flush : r;
+		r = a * 2 <= g->zero_to ? 0.0f : r;
+	}
+	sign = r == 0 ? sign & g->zero_sign : sign;
+	sign = r > g->hi ? sign & g->over_sign : sign;
+	r = r > g->hi ? g->over : r;
+	r = QB_NAME(number)(QB_NAME(bits)(r) | sign);
+	return (v == v ? r : g->nan) * scale;
+}
+
+/* The same with fewer questions: added and taken away again, the number that has the step of the octave as its last place
+ * leaves no bits below the step. Clipping first equals clipping last, for hi is on the grid. is_signed is known when
+ * compiled. */
+QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)(float x, float v,
+	float scale, const struct qb_grid *g, int is_signed)
+{
+	uint32_t sign = is_signed ? QB_NAME(bits)(x) & 0x80000000u : 0;
+	float a, m, r;
+
+	v = is_signed || !(v < 0) ? v : 0;
+	a = QB_NAME(number)(QB_NAME(bits)(v) & 0x7fffffffu);
+	a = a > g->hi ? g->hi : a;
+	m = QB_NAME(number)(QB_NAME(bits)(a) & 0x7f800000u) * g->lift;
+	m = m > g->magic ? m : g->magic;
+	r = QB_NAME(number)(QB_NAME(bits)((a + m) - m) | sign);
+	return (v == v ? r : g->nan) * scale;
+}
+
+/* x and y may be the same memory, never shifted against each other; a short end is padded to a whole block. EXPR sees
+ * the j-th number as X, its scale as S and its zero point as Z. */
+#define X xp[j]
+#define S sp[j]
+#define R rp[j]
+#define Z ((float)zp[j])
+#define QB_LOOP(EXPR) \
+	do { \
+		for (size_t i = 0; i < n; i += QB_NAME(BLOCK)) { \
+			float t[QB_NAME(BLOCK)] __attribute__((aligned(64))); \
+			float xt[QB_NAME(BLOCK)], st[QB_NAME(BLOCK)]; \
+			int32_t zt[QB_NAME(BLOCK)]; \
+			const float *xp = x + i, *sp = s + (a->stride ? i : 0); \
+			const float *rp = a->inverse ? a->inverse + (a->stride ? i : 0) : sp; \
+			float rt[QB_NAME(BLOCK)]; \
+			const int32_t *zp = z ? z + (a->stride ? i : 0) : NULL; \
+			const size_t left = n - i < QB_NAME(BLOCK) ? n - i : QB_NAME(BLOCK); \
+			float *tp = left < QB_NAME(BLOCK) || a->stream ? t : y + i; \
+\
+			if (left < QB_NAME(BLOCK)) { \
+				for (size_t j = 0; j < QB_NAME(BLOCK); j++) { \
+					xt[j] = j < left ? xp[j] : 0; \
+					st[j] = a->stride && j < left ? sp[j] : 1; \
+					rt[j] = a->stride && j < left ? rp[j] : 1; \
+					zt[j] = a->stride && z && j < left ? zp[j] : 0; \
+				} \
+				xp = xt; \
+				sp = st; \
+				rp = rt; \
+				zp = zt; \
+			} \
+			(void)sp; \
+			(void)rp; \
+			(void)zp; \
+			QB_SAME_PLACE \
+			for (int j = 0; j < QB_NAME(BLOCK); j++) { \
+				tp[j] = EXPR; \
+			} \
+			if (left < QB_NAME(BLOCK)) { \
+				memcpy(y + i, t, left * sizeof(*t)); \
+			} else if (a->stream) { \
+				QB_STREAM(y + i, t); \
+			} \
+		} \
+	} while (0)
+
+/* Vectors of QB_WIDTH bytes, for an array of lanes would live in memory, not in registers. */
+typedef float QB_NAME(lanes) __attribute__((vector_size(QB_WIDTH)));
+typedef int32_t QB_NAME(masks) __attribute__((vector_size(QB_WIDTH)));
+enum { QB_NAME(PARTS) = 4 * QB_NAME(LANES) / QB_WIDTH };
+
+/* Binary search among the cuts, all numbers of a block abreast; a NaN is above none and is made 0 beforehand. */
+QB_TARGET static void QB_NAME(search)(const struct qb_grid *g, const float *x, const float *s, float *t)
+{
+	int32_t at[QB_NAME(BLOCK)];
+	float w[QB_NAME(BLOCK)];
+
+	for (int j = 0; j < QB_NAME(BLOCK); j++) {
+		w[j] = x[j] / s[j];
+		w[j] = w[j] == w[j] ? w[j] : 0.0f;
+		at[j] = 0;
+	}
+	if (g->steps <= 16) {
+		for (int i = 0; i + 1 < g->steps; i++) {
+			const float cut = g->cut[i];
+
+			for (int j = 0; j < QB_NAME(BLOCK); j++) {
+				at[j] += w[j] > cut;
+			}
+		}
+	} else {
+		for (int step = g->steps / 2; step; step /= 2) {
+			for (int j = 0; j < QB_NAME(BLOCK); j++) {
+				at[j] += w[j] > g->cut[at[j] + step - 1] ? step : 0;
+			}
+		}
+	}
+	for (int j = 0; j < QB_NAME(BLOCK); j++) {
+		t[j] = g->value[at[j]] * s[j];
+	}
+}
+
+#ifdef QB_PICK
+/* The same with a table of at most 16 in registers, see struct qb_grid. An index is the sum of its turns' masks, so it
+ * counts down from 0. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(descend)(const struct qb_grid *g,
+	const float *x, const float *s, float *t)
+{
+	const QB_NAME(lanes) zero = {0}, middle = zero + g->cut[7];
+	const QB_NAME(masks) left = (QB_NAME(masks))(zero + g->cut[3]);
+	const QB_NAME(masks) either = left ^ (QB_NAME(masks))(zero + g->cut[11]);
+	QB_NAME(lanes) quarter, eighth, low, high;
+
+	memcpy(&quarter, g->quarter, sizeof(quarter));
+	memcpy(&eighth, g->eighth, sizeof(eighth));
+	memcpy(&low, g->low, sizeof(low));
+	memcpy(&high, g->high, sizeof(high));
+#pragma GCC unroll 2
+	for (int j = 0; j < QB_NAME(BLOCK); j += QB_WIDTH / 4) {
+		QB_NAME(masks) upper, at, r;
+		QB_NAME(lanes) w, scale;
+
+		memcpy(&w, x + j, sizeof(w));
+		memcpy(&scale, s + j, sizeof(scale));
+		w /= scale;
+		w = (QB_NAME(lanes))((QB_NAME(masks))w & (w == w));
+		upper = w > middle;
+		at = upper + upper + (w > (QB_NAME(lanes))(left ^ (either & upper)));
+		at = at + at + (w > (QB_NAME(lanes))QB_PICK(quarter, at));
+		at = at + at + (w > (QB_NAME(lanes))QB_PICK(eighth, at));
+		r = (QB_NAME(masks))QB_PICK(low, at);
+		r ^= upper & (r ^ (QB_NAME(masks))QB_PICK(high, at));
+		scale *= (QB_NAME(lanes))r;
+		memcpy(t + j, &scale, sizeof(scale));
+	}
+}
+#endif
+
+/* t = s * the table's nearest to x / s, of a BLOCK. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(table_block)(const struct qb_grid *g,
+	const float *x, const float *s, float *t)
+{
+#ifdef QB_PICK
+	if (g->steps <= 16) {
+		QB_NAME(descend)(g, x, s, t);
+		return;
+	}
+#endif
+	QB_NAME(search)(g, x, s, t);
+}
+
+/* The scales of the BLOCK that begins with number i; of the whole run where there is but one. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(scales_at)(const struct qb_run_args *a,
+	size_t i, size_t n, float *s)
+{
+	if (a->stride) {
+		memcpy(s, a->scale + i, n * sizeof(*s));
+	} else if (a->block) {
+		const int shift = __builtin_ctzl(a->block);
+
+		for (size_t k = 0; k < QB_NAME(BLOCK); k += QB_NAME(GROUP)) {
+			const float scale = a->scale[(i + k) >> shift];
+
+			for (size_t j = 0; j < QB_NAME(GROUP); j++) {
+				s[k + j] = scale;
+			}
+		}
+	}
+}
+
+QB_TARGET static void QB_NAME(table)(const struct qb_grid *g, const struct qb_run_args *a)
+{
+	float s[QB_NAME(BLOCK)];
+
+	for (int j = 0; j < QB_NAME(BLOCK); j++) {
+		s[j] = a->scale[0];
+	}
+	for (size_t i = 0; i < a->n; i += QB_NAME(BLOCK)) {
+		float t[QB_NAME(BLOCK)] __attribute__((aligned(64)));
+		size_t n = a->n - i < QB_NAME(BLOCK) ? a->n - i : QB_NAME(BLOCK);
+
+		QB_NAME(scales_at)(a, i, n, s);
+		if (n < QB_NAME(BLOCK)) {
+			float last[QB_NAME(BLOCK)] = {0};
+
+			memcpy(last, a->x + i, n * sizeof(*last));
+			QB_NAME(table_block)(g, last, s, t);
+			memcpy(a->y + i, t, n * sizeof(*t));
+			break;
+		}
+		QB_NAME(table_block)(g, a->x + i, s, t);
+		if (a->stream) {
+			QB_STREAM(a->y + i, t);
+		} else {
+			memcpy(a->y + i, t, sizeof(t));
+		}
+	}
+}
+
+/* Scales of blocks: each GROUP of numbers has one, R its reciprocal. n is a multiple of BLOCK. */
+#define QB_GROUPS(EXPR) \
+	do { \
+		for (size_t i = 0; i < a->n; i += QB_NAME(BLOCK)) { \
+			float t[QB_NAME(BLOCK)] __attribute__((aligned(64))); \
+\
+			__builtin_prefetch((const char *)(a->x + i) + QB_AHEAD); \
+			__builtin_prefetch((const char *)(a->x + i) + QB_AHEAD + 64); \
+			__builtin_prefetch((const char *)(a->x + i) + QB_AHEAD + 128); \
+			__builtin_prefetch((const char *)(a->x + i) + QB_AHEAD + 192); \
+			for (size_t k = 0; k < QB_NAME(BLOCK); k += QB_NAME(GROUP)) { \
+				const float S = a->scale[(i + k) >> shift]; \
+				const float R = (a->inverse ? a->inverse : a->scale)[(i + k) >> shift]; \
+				const float *xp = a->x + i + k; \
+				(void)R; \
+\
+				for (int j = 0; j < QB_NAME(GROUP); j++) { \
+					t[k + (size_t)j] = EXPR; \
+				} \
+			} \
+			if (a->stream) { \
+				QB_STREAM(a->y + i, t); \
+			} else { \
+				memcpy(a->y + i, t, sizeof(t)); \
+			} \
+		} \
+	} while (0)
+
+#undef S
+#undef R
+QB_TARGET static void QB_NAME(qdq_blocks)(const struct qb_grid *g, const struct qb_run_args *a)
+{
+	/* A copy that nothing else points to stays in registers. */
+	const struct qb_grid c = {.hi = g->hi, .magic = g->magic, .lift = g->lift, .nan = g->nan};
+	const float lo = g->lo, hi = g->hi;
+	const int shift = __builtin_ctzl(a->block);
+
+	if (g->kind == QB_FORMAT_INT && a->inverse) {
+		QB_GROUPS(QB_NAME(int_one)(X * R, S, lo, hi));
+	} else if (g->kind == QB_FORMAT_INT) {
+		QB_GROUPS(QB_NAME(int_one)(X / S, S, lo, hi));
+	} else if (a->inverse) {
+		QB_GROUPS(QB_NAME(simple_one)(X, X * R, S, &c, 1));
+	} else {
+		QB_GROUPS(QB_NAME(simple_one)(X, X / S, S, &c, 1));
+	}
+}
+#define S sp[j]
+#define R rp[j]
+
+QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_args *a)
+{
+	const float *x = a->x, *s = a->scale, lo = g->lo, hi = g->hi;
+	const int32_t *z = a->zero;
+	const size_t n = a->n;
+	float *y = a->y;
+
+	if (g->kind == QB_FORMAT_TABLE) {
+		QB_NAME(table)(g, a);
+	} else if (a->block) {
+		QB_NAME(qdq_blocks)(g, a);
+	} else if (g->kind == QB_FORMAT_INT && !a->stride) {
+		const float scale = s[0], zero = z ? (float)z[0] : 0, low = lo - zero, high = hi - zero;
+		const float most = 4 * scale * (hi - lo), inverse = a->inverse ? a->inverse[0] : 0;
+
+		(void)most;
+		if (inverse != 0) {
+			QB_LOOP(QB_NAME(int_one)(QB_DIVIDE(X, scale, inverse, most), scale, low, high));
+		} else {
+			QB_LOOP(QB_NAME(int_one)(X / scale, scale, low, high));
+		}
+	} else if (g->kind == QB_FORMAT_INT && z) {
+		QB_LOOP(QB_NAME(int_one)(X / S, S, lo - Z, hi - Z));
+	} else if (g->kind == QB_FORMAT_INT && a->inverse) {
+		QB_LOOP(QB_NAME(int_one)(QB_DIVIDE(X, S, R, 4 * S * (hi - lo)), S, lo, hi));
+	} else if (g->kind == QB_FORMAT_INT) {
+		QB_LOOP(QB_NAME(int_one)(X / S, S, lo, hi));
+	} else {
+		/* A copy that nothing points to stays in registers. */
+		const struct qb_grid k = {.hi = g->hi, .below_half = g->below_half,
+			.last = g->last, .kept = g->kept, .small = g->small,
+			.magic = g->magic, .lift = g->lift, .flush = g->flush, .zero_to = g->zero_to, .floor = g->floor,
+			.below = g->below, .over = g->over, .nan = g->nan, .sign = g->sign,
+			.zero_sign = g->zero_sign, .over_sign = g->over_sign};
+		const float scale = s[0], most = 2 * scale * hi;
+		const float inverse = a->inverse ? a->inverse[0] : 0;
+
+		(void)most;
+		if (g->simple && g->sign && !a->stride && inverse != 0) {
+			QB_LOOP(QB_NAME(simple_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k, 1));
+		} else if (g->simple && !a->stride && inverse != 0) {
+			QB_LOOP(QB_NAME(simple_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k, 0));
+		} else if (g->simple && g->sign && !a->stride) {
+			QB_LOOP(QB_NAME(simple_one)(X, X / scale, scale, &k, 1));
+		} else if (g->simple && g->sign && a->inverse) {
+			QB_LOOP(QB_NAME(simple_one)(X, QB_DIVIDE(X, S, R, 2 * S * hi), S, &k, 1));
+		} else if (g->simple && g->sign) {
+			QB_LOOP(QB_NAME(simple_one)(X, X / S, S, &k, 1));
+		} else if (g->even && !a->stride && inverse != 0) {
+			QB_LOOP(QB_NAME(float_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k, 1));
+		} else if (g->even && !a->stride) {
+			QB_LOOP(QB_NAME(float_one)(X, X / scale, scale, &k, 1));
+		} else if (!a->stride && inverse != 0) {
+			QB_LOOP(QB_NAME(float_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k, 0));
+		} else if (!a->stride) {
+			QB_LOOP(QB_NAME(float_one)(X, X / scale, scale, &k, 0));
+		} else if (a->inverse) {
+			QB_LOOP(QB_NAME(float_one)(X, QB_DIVIDE(X, S, R, 2 * S * hi), S, &k, 0));
+		} else {
+			QB_LOOP(QB_NAME(float_one)(X, X / S, S, &k, 0));
+		}
+	}
+	if (a->stream) {
+		QB_STREAM_END();
+	}
+}
+
+/* The largest magnitude of a block with infinities or NaN, which count as 0. */
+QB_TARGET static __attribute__((noinline)) int32_t QB_NAME(finite_max)(const float *x, size_t block)
+{
+	int32_t m = 0;
+
+	for (size_t j = 0; j < block; j++) {
+		int32_t u = (int32_t)(QB_NAME(bits)(x[j]) & 0x7fffffffu);
+
+		u = u < 0x7f800000 ? u : 0;
+		m = u > m ? u : m;
+	}
+	return m;
+}
+
+/* Magnitudes order as integers do. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(max_of)(const float *x, size_t blocks,
+	size_t block, float *max)
+{
+	for (size_t b = 0; b < blocks; b++, x += block) {
+		int32_t m = 0;
+
+		for (size_t j = 0; j < block; j++) {
+			int32_t u = (int32_t)(QB_NAME(bits)(x[j]) & 0x7fffffffu);
+
+			m = u > m ? u : m;
+		}
+		m = m < 0x7f800000 ? m : QB_NAME(finite_max)(x, block);
+		max[b] = QB_NAME(number)((uint32_t)m);
+	}
+}
+
+/* The usual sizes of blocks known to the compiler. */
+QB_TARGET static void QB_NAME(block_max)(const float *x, size_t blocks, size_t block, float *max)
+{
+	if (block == 32) {
+		QB_NAME(max_of)(x, blocks, 32, max);
+	} else if (block == 16) {
+		QB_NAME(max_of)(x, blocks, 16, max);
+	} else {
+		QB_NAME(max_of)(x, blocks, block, max);
+	}
+}
+
+QB_TARGET static void QB_NAME(spread)(const float *scale, size_t blocks, size_t block, float *each)
+{
+	if (block == 32) {
+		for (size_t b = 0; b < blocks; b++) {
+			for (int j = 0; j < 32; j++) {
+				each[b * 32 + (size_t)j] = scale[b];
+			}
+		}
+		return;
+	}
+	for (size_t b = 0; b < blocks; b++) {
+		for (size_t j = 0; j < block; j++) {
+			each[b * block + j] = scale[b];
+		}
+	}
+}
+
+/* Sums in double precision, of each lane by itself until the end: of x^2, (y - x)^2, ref^2 and (y - ref)^2. */
+struct QB_NAME(wide) {
+	double sum[4][QB_NAME(LANES)];
+};
+
+/* All of a window in double precision, whose squares of float32 neither over- nor underflow. */
+QB_TARGET static __attribute__((noinline)) void QB_NAME(add_wide)(const float *x, const float *ref, const float *y,
+	size_t n, struct QB_NAME(wide) *sums)
+{
+	for (size_t i = 0; i < n; i++) {
+		const size_t j = i % QB_NAME(LANES);
+		double v = x[i], q = (double)y[i] - v, r = ref ? ref[i] : 0, e = ref ? (double)y[i] - r : 0;
+
+		sums->sum[0][j] += v * v;
+		sums->sum[1][j] += q * q;
+		sums->sum[2][j] += r * r;
+		sums->sum[3][j] += e * e;
+	}
+}
+
+/* Not 0, and its square is beyond float32 or loses bits there. */
+static inline __attribute__((always_inline)) int32_t QB_NAME(square_leaves)(float v)
+{
+	const uint32_t least = 0x21800000u, most = 0x5d800000u; /* 2^-60, 2^60 */
+	uint32_t u = QB_NAME(bits)(v) & 0x7fffffffu;
+
+	return (u < least) & (u != 0) ? 1 : u >= most;
+}
+
+/* Whether float32 holds all squares of a window, of n numbers, whole LANES. */
+QB_TARGET static __attribute__((noinline)) bool QB_NAME(squares_fit)(const float *x, const float *ref,
+	const float *y, size_t n)
+{
+	int32_t leaves[QB_NAME(LANES)] = {0}, any = 0;
+
+	for (size_t i = 0; i < n; i += QB_NAME(LANES)) {
+		for (size_t j = 0; j < QB_NAME(LANES); j++) {
+			leaves[j] |= QB_NAME(square_leaves)(x[i + j]) | QB_NAME(square_leaves)(y[i + j] - x[i + j]);
+		}
+		for (size_t j = 0; ref && j < QB_NAME(LANES); j++) {
+			leaves[j] |= QB_NAME(square_leaves)(ref[i + j]) | QB_NAME(square_leaves)(y[i + j] - ref[i + j]);
+		}
+	}
+	for (int j = 0; j < QB_NAME(LANES); j++) {
+		any |= leaves[j];
+	}
+	return !any;
+}
+
+/* Adds a window's sums, ends, of n numbers, whole LANES. A sum that is 0, small or not finite may have lost squares: most are
+ * of zeros, the others are taken again in double precision. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(widen)(struct QB_NAME(wide) *w,
+	float ends[4][QB_NAME(LANES)], const float *x, const float *ref, const float *y, size_t n, int with_ref)
+{
+	int32_t odd = 0;
+
+	for (int k = 0; k < (with_ref ? 4 : 2); k++) {
+		for (int j = 0; j < QB_NAME(LANES); j++) {
+			odd |= !(ends[k][j] >= 0x1p-100f) | !(ends[k][j] < INFINITY);
+		}
+	}
+	if (__builtin_expect(odd, 0) && !QB_NAME(squares_fit)(x, with_ref ? ref : NULL, y, n)) {
+		QB_NAME(add_wide)(x, with_ref ? ref : NULL, y, n, w);
+		return;
+	}
+	for (int k = 0; k < (with_ref ? 4 : 2); k++) {
+		for (int j = 0; j < QB_NAME(LANES); j++) {
+			w->sum[k][j] += (double)ends[k][j];
+		}
+	}
+}
+
+/* Halves upon halves. */
+QB_TARGET static void QB_NAME(close)(struct QB_NAME(wide) *w, struct qb_qdq_sums *sums, int with_ref)
+{
+	for (int k = 0; k < (with_ref ? 4 : 2); k++) {
+		double *s = w->sum[k];
+
+		for (int j = 0; j < 8; j++) {
+			s[j] += s[j + 8];
+		}
+		for (int j = 0; j < 4; j++) {
+			s[j] += s[j + 4];
+		}
+		s[0] = (s[0] + s[2]) + (s[1] + s[3]);
+	}
+	sums->signal += w->sum[0][0];
+	sums->noise += w->sum[1][0];
+	sums->ref_signal += w->sum[2][0];
+	sums->ref_noise += w->sum[3][0];
+}
+
+QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(add_square)(QB_NAME(lanes) sum,
+	QB_NAME(lanes) v)
+{
+#ifdef QB_FMA
+	return QB_FMA(v, v, sum);
+#else
+	for (int j = 0; j < QB_WIDTH / 4; j++) {
+		sum[j] = __builtin_fmaf(v[j], v[j], sum[j]);
+	}
+	return sum;
+#endif
+}
+
+/* In LANES single-precision lanes over WIDEN * LANES numbers, then in double: a fixed order on every machine. with_ref is
+ * known when compiled. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(add_sums)(const float *x,
+	const float *ref, const float *y, size_t n, struct QB_NAME(wide) *sums, int with_ref)
+{
+	const size_t whole = n / QB_NAME(LANES) * QB_NAME(LANES);
+	float ends[4][QB_NAME(LANES)];
+	size_t i = 0;
+
+	while (i < whole) {
+		QB_NAME(lanes) s[QB_NAME(PARTS)] = {{0}}, d[QB_NAME(PARTS)] = {{0}};
+		QB_NAME(lanes) rs[QB_NAME(PARTS)] = {{0}}, rd[QB_NAME(PARTS)] = {{0}};
+		const size_t start = i, end = whole - i < QB_NAME(WIDEN) * QB_NAME(LANES)
+			? whole : i + QB_NAME(WIDEN) * QB_NAME(LANES);
+
+		for (; i < end; i += QB_NAME(LANES)) {
+#pragma GCC unroll 4
+			for (int k = 0; k < QB_NAME(PARTS); k++) {
+				QB_NAME(lanes) v, q, r;
+
+				memcpy(&v, x + i + k * (QB_WIDTH / 4), sizeof(v));
+				memcpy(&q, y + i + k * (QB_WIDTH / 4), sizeof(q));
+				if (with_ref) {
+					memcpy(&r, ref + i + k * (QB_WIDTH / 4), sizeof(r));
+					rs[k] = QB_NAME(add_square)(rs[k], r);
+					r = q - r;
+					rd[k] = QB_NAME(add_square)(rd[k], r);
+				}
+				q -= v;
+				s[k] = QB_NAME(add_square)(s[k], v);
+				d[k] = QB_NAME(add_square)(d[k], q);
+			}
+		}
+		memcpy(ends[0], s, sizeof(s));
+		memcpy(ends[1], d, sizeof(d));
+		memcpy(ends[2], rs, sizeof(rs));
+		memcpy(ends[3], rd, sizeof(rd));
+		QB_NAME(widen)(sums, ends, x + start, ref + (with_ref ? start : 0), y + start, end - start, with_ref);
+	}
+	QB_NAME(add_wide)(x + i, with_ref ? ref + i : NULL, y + i, n - i, sums);
+}
+
+#ifdef QB_MOST
+#include "core/kernels/quantize/measure_body.h"
+#endif
+
+/* Chunks stay in the first-level cache between the loops; where y is x, the original is kept. */
+QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_run_args *a,
+	struct qb_qdq_sums *s)
+{
+	enum { CHUNK = 1024 };
+	float kept[CHUNK] __attribute__((aligned(64)));
+	struct QB_NAME(wide) sums = {{{0}}};
+	size_t i = 0;
+
+#ifdef QB_MOST
+	i = QB_NAME(measure_fused)(g, a, &sums);
+#endif
+	for (; i < a->n; i += CHUNK) {
+		size_t n = a->n - i < CHUNK ? a->n - i : CHUNK;
+		const float *x = a->x == a->y ? kept : a->x + i;
+		const size_t at = a->block ? i / a->block : a->stride ? i : 0;
+		struct qb_run_args part = {.x = x, .y = a->y + i, .n = n, .scale = a->scale + at,
+			.inverse = a->inverse ? a->inverse + at : NULL, .zero = a->zero ? a->zero + at : NULL,
+			.stride = a->stride, .block = a->block};
+
+		if (x == kept) {
+			memcpy(kept, a->x + i, n * sizeof(*kept));
+		}
+		QB_NAME(qdq)(g, &part);
+		if (a->ref) {
+			QB_NAME(add_sums)(x, a->ref + i, a->y + i, n, &sums, 1);
+		} else {
+			QB_NAME(add_sums)(x, NULL, a->y + i, n, &sums, 0);
+		}
+	}
+	QB_NAME(close)(&sums, s, a->ref != NULL);
+}
+
+#include "core/kernels/quantize/fit_body.h"
+
+#undef QB_LOOP
+#undef QB_GROUPS
+#undef X
+#undef S
+#undef R
+#undef Z
+#undef QB_PICK
+#undef QB_MOST
+#undef QB_LEAST
+#undef QB_FMA
+#undef QB_TARGET
+#undef QB_WIDTH
+#undef QB_NAME

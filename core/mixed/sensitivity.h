@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What single layers do: every layer alone under each scheme, and every layer but one.
+ */
+#ifndef QB_MIXED_SENSITIVITY_H
+#define QB_MIXED_SENSITIVITY_H
+
+#include "core/experiment/experiment.h"
+#include "core/mixed/mixture.h"
+
+struct qb_sensitivity {
+	int layers, schemes;
+	bool alone; /* were layers tried one by one? Else only[] and but[] are zeros */
+	struct qb_mixture_result floats, all; /* no layer quantized, and all under the first scheme */
+	struct qb_mixture_result *only;       /* [schemes][layers]: this layer and no other */
+	struct qb_mixture_result *but;        /* [layers]: all under the first scheme but this one */
+};
+
+/* Tells of every layer (counted from 0; -1: all together) before it is tried; its error ends the work. */
+typedef enum qb_err qb_sensitivity_heard(void *arg, int layer, double fraction, struct qb_errbuf *eb);
+
+/* model_bytes: what one set of weights takes, from which follows how many mixtures run at a time. */
+enum qb_err qb_sensitivity_create(struct qb_sensitivity **out, struct qb_mixer *mixer,
+	const struct qb_mix_layers *layers, int schemes, bool alone, size_t model_bytes,
+	qb_sensitivity_heard *heard, void *arg, struct qb_errbuf *eb);
+void qb_sensitivity_destroy(struct qb_sensitivity **sensitivity);
+
+/* {"metric", "delta", "output_sqnr_db"}, delta against float. New reference. */
+json_t *qb_sensitivity_outcome(const struct qb_sensitivity *s, const struct qb_mixture_result *r);
+/* One object a layer under the first scheme, with a metric event each; none where they were not tried. New reference. */
+json_t *qb_sensitivity_rows(struct qb_job *job, const struct qb_sensitivity *s,
+	const struct qb_mix_layers *layers, const char *scheme);
+
+#endif

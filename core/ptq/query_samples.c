@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/ptq/query_samples.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ptq/network.h"
+
+static enum qb_err fit_model(struct qb_graph *model, const struct qb_dataset *data,
+	struct qb_errbuf *eb)
+{
+	struct qb_shape *shapes = calloc((size_t)model->inputs + 1, sizeof(*shapes));
+	struct qb_graph *open = NULL;
+	enum qb_err err = QB_OK;
+
+	if (!shapes) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for %d inputs", model->inputs);
+	}
+	for (int i = 0; i < model->inputs; i++) {
+		const struct qb_input_spec *s = qb_dataset_input(data, i);
+
+		shapes[i].known = true;
+		shapes[i].ndim = s->ndim;
+		memcpy(shapes[i].dim, s->dim, sizeof(s->dim));
+	}
+	if (qb_model_is_free(model)) {
+		QB_TRY_OUT(qb_graph_clone(&open, model, eb));
+	}
+	QB_TRY_OUT(qb_graph_set_shapes(model, shapes, eb));
+	QB_TRY_OUT(qb_pass_to_float32(model, eb));
+	QB_TRY_OUT(qb_graph_prepare(model, eb));
+	/* An exported file keeps its free dimensions: the network is the same without those of the data, or is exported as it
+	 * was before them. */
+	if (open && qb_pass_to_float32(open, NULL) == QB_OK && qb_graph_prepare(open, NULL) == QB_OK) {
+		if (!qb_graph_declare_free(model, open)) {
+			model->open = open;
+			open = NULL;
+		}
+	}
+out:
+	free(shapes);
+	qb_graph_destroy(&open);
+	return err;
+}
+
+enum qb_err qb_open_data(struct qb_dataset **out, const char *path, struct qb_graph *model,
+	const struct qb_preprocess *preprocess, struct qb_errbuf *eb)
+{
+	struct qb_input_spec *specs = calloc((size_t)model->inputs + 1, sizeof(*specs));
+	struct qb_dataset *data = NULL;
+	enum qb_err err;
+
+	if (!specs) {
+		return qb_fail(eb, QB_ENOMEM, "no memory to open %s", path);
+	}
+	for (int i = 0; i < model->inputs; i++) {
+		const struct qb_value *v = model->input[i];
+
+		specs[i].name = v->name;
+		specs[i].dtype = v->dtype;
+		specs[i].ndim = v->shape.known ? v->shape.ndim : QB_ANY_SHAPE;
+		memcpy(specs[i].dim, v->shape.dim, sizeof(specs[i].dim));
+	}
+	QB_TRY_OUT(qb_dataset_open(&data, path, specs, model->inputs, preprocess, eb));
+	QB_TRY_OUT(fit_model(model, data, eb));
+	*out = data;
+	data = NULL;
+out:
+	free(specs);
+	qb_dataset_close(&data);
+	return err;
+}
+
+struct qb_sample {
+	int inputs, outputs;
+	void **input, **output;
+};
+
+/* Room for `rows` rows where the values hold `batch`. */
+static void **buffers(struct qb_value *const *value, int count, int64_t batch, int64_t rows)
+{
+	void **p = calloc((size_t)count + 1, sizeof(*p));
+
+	for (int i = 0; p && i < count; i++) {
+		p[i] = qb_aligned_alloc(qb_value_size(value[i]) / (size_t)batch * (size_t)rows,
+			qb_dtype_bytes(value[i]->dtype));
+		if (!p[i]) {
+			while (i-- > 0) {
+				free(p[i]);
+			}
+			free(p);
+			return NULL;
+		}
+	}
+	return p;
+}
+
+static void release(void **p, int count)
+{
+	for (int i = 0; p && i < count; i++) {
+		free(p[i]);
+	}
+	free(p);
+}
+
+void qb_sample_destroy(struct qb_sample **sample)
+{
+	struct qb_sample *s = *sample;
+
+	if (s) {
+		release(s->input, s->inputs);
+		release(s->output, s->outputs);
+		free(s);
+		*sample = NULL;
+	}
+}
+
+enum qb_err qb_sample_create(struct qb_sample **out, const struct qb_graph *graph,
+	const struct qb_dataset *data, struct qb_errbuf *eb)
+{
+	struct qb_sample *s = calloc(1, sizeof(*s));
+	struct qb_dataset_reader *reader = NULL;
+	int64_t batch = graph->input[0]->shape.dim[0], rows = qb_dataset_rows(data);
+	int64_t samples = (batch + rows - 1) / rows;
+	enum qb_err err = QB_OK;
+
+	if (s) {
+		s->inputs = graph->inputs;
+		s->outputs = graph->outputs;
+		s->input = buffers(graph->input, graph->inputs, batch, samples * rows);
+		s->output = buffers(graph->output, graph->outputs, 1, 1);
+	}
+	if (!s || !s->input || !s->output) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory for a sample");
+		goto out;
+	}
+	QB_TRY_OUT(qb_dataset_reader_create(&reader, data, eb));
+	QB_TRY_OUT(qb_dataset_read(reader, 0, samples, s->input, NULL, eb));
+	*out = s;
+	s = NULL;
+out:
+	qb_dataset_reader_destroy(&reader);
+	qb_sample_destroy(&s);
+	return err;
+}
+
+const void *const *qb_sample_inputs(const struct qb_sample *sample)
+{
+	return (const void *const *)sample->input;
+}
+
+void *const *qb_sample_outputs(const struct qb_sample *sample)
+{
+	return sample->output;
+}
