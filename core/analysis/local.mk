@@ -12,6 +12,8 @@ libquantbench_a_SOURCES += \
 	core/analysis/metric_tokens.c \
 	core/analysis/metrics.c \
 	core/analysis/metrics.h \
+	core/analysis/profile.c \
+	core/analysis/profile.h \
 	core/analysis/spread.c \
 	core/analysis/spread.h \
 	core/analysis/sqnr.c \

@@ -8,6 +8,8 @@ libquantbench_a_SOURCES += \
 	core/base/err.h \
 	core/base/fields.c \
 	core/base/fields.h \
+	core/base/json_number.c \
+	core/base/json_number.h \
 	core/base/near.c \
 	core/base/near.h \
 	core/base/params.c \

@@ -41,7 +41,9 @@ libquantbench_a_SOURCES += \
 	core/exec/lower/int8/transpose.c \
 	core/exec/lower/int8/weight.c \
 	core/exec/lower/int8/weight.h \
+	core/exec/lower/lowerings.c \
 	core/exec/lower/lowerings.h \
+	core/exec/lower/resize_axis.h \
 	core/exec/onednn.c \
 	core/exec/overlay.c \
 	core/exec/plan.c \

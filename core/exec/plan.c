@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/exec/lower/lowerings.h"
 #include "core/graph/op.h"
 
 /* Taps: where a value is seen and quantized, right after it is made. */
@@ -87,12 +88,11 @@ static enum qb_err place_inputs(struct qb_builder *b, struct qb_errbuf *eb)
 
 enum qb_err qb__plan_node_float(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	enum qb_err err = QB_EUNSUPPORTED;
+	qb_lowering *lower = qb__lowering_f32(n->op);
+	enum qb_err err;
 
 	b->node = n;
-	if (n->op->plan_float) {
-		err = n->op->plan_float(b, n, eb);
-	}
+	err = lower ? lower(b, n, eb) : QB_EUNSUPPORTED;
 	if (err == QB_EUNSUPPORTED) {
 		err = qb_builder_eval(b, n, eb);
 	}

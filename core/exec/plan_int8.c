@@ -9,6 +9,7 @@
 
 #include "core/base/size.h"
 #include "core/exec/plan.h"
+#include "core/exec/lower/lowerings.h"
 #include "core/graph/op.h"
 #include "core/kernels/int8/kernels.h"
 #include "core/quant/weight.h"
@@ -461,19 +462,20 @@ static const char *why_float(const struct qb_builder *b, const struct qb_node *n
 			return "an input is not quantized";
 		}
 	}
-	return n->op->plan_int8 ? "no integer step takes these shapes or attributes"
+	return qb__lowering_int8(n->op) ? "no integer step takes these shapes or attributes"
 				: "this operator has no integer step";
 }
 
 static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
+	qb_lowering *lower = qb__lowering_int8(n->op);
 	enum qb_err err = QB_EUNSUPPORTED;
 	int first;
 
 	b->node = n;
 	b->before = b->plan->steps;
-	if (n->op->plan_int8) {
-		err = n->op->plan_int8(b, n, eb);
+	if (lower) {
+		err = lower(b, n, eb);
 	}
 	if (err == QB_OK && b->plan->steps > b->before) {
 		name_last_step(b, "int8");

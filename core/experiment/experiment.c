@@ -34,24 +34,6 @@ const struct qb_experiment *qb_experiment_find(const char *type)
 	return NULL;
 }
 
-json_t *qb_json_real(double value)
-{
-	return isfinite(value) ? json_real(value) : json_null();
-}
-
-json_t *qb_json_float(float value)
-{
-	char text[32];
-
-	for (int digits = 1; digits <= 9; digits++) {
-		snprintf(text, sizeof(text), "%.*g", digits, (double)value);
-		if (strtof(text, NULL) == value) {
-			break;
-		}
-	}
-	return isfinite(value) ? json_real(strtod(text, NULL)) : json_null();
-}
-
 static json_t *near_json(const char *names)
 {
 	json_t *a = json_array();

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "core/base/err.h"
+#include "core/base/json_number.h"
 
 /* Where a job runs: who hears its events, and what it may use. */
 struct qb_host {
@@ -69,11 +70,6 @@ void qb_job_metric(struct qb_job *job, const char *scope, const char *scheme,
 void qb_job_artifact(struct qb_job *job, const char *name, const char *content_type);
 enum qb_err qb_job_section_begin(struct qb_job *job, const char *name, struct qb_errbuf *eb);
 void qb_job_section_end(struct qb_job *job, const char *name);
-
-/* JSON has no infinities and no NaN: those become null. */
-json_t *qb_json_real(double value);
-/* The same of a float: the fewest digits that read back as the same float, so that 0.3f is 0.3. */
-json_t *qb_json_float(float value);
 
 /* {"code", "detail"}, with the "field" and the "near" names, a list, where the error has them. New reference. */
 json_t *qb_error_json(const struct qb_errbuf *error);

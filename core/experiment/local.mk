@@ -25,9 +25,9 @@ libquantbench_a_SOURCES += \
 	core/experiment/report/error_rows.h \
 	core/experiment/report/export.c \
 	core/experiment/report/export.h \
-	core/experiment/report/profile.c \
-	core/experiment/report/profile.h \
 	core/experiment/report/report.c \
+	core/experiment/report/sensitivity_rows.c \
+	core/experiment/report/sensitivity_rows.h \
 	core/experiment/report/tensor_rows.c \
 	core/experiment/report/tensor_rows.h \
 	core/experiment/rounding.c \

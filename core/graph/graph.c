@@ -149,6 +149,16 @@ void qb_node_add_ints(struct qb_node *n, const char *name, int count, const int6
 		(struct qb_attr){.name = name, .kind = QB_ATTR_INTS, .count = count, .ints = ints};
 }
 
+size_t qb_value_size(const struct qb_value *v)
+{
+	size_t n = 1;
+
+	for (int i = 0; i < v->shape.ndim; i++) {
+		n *= (size_t)v->shape.dim[i];
+	}
+	return n;
+}
+
 bool qb_graph_has_output(const struct qb_graph *g, const struct qb_value *v)
 {
 	for (int i = 0; i < g->outputs; i++) {

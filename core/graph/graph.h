@@ -203,6 +203,8 @@ enum qb_err qb_pass_fuse_plain(struct qb_graph *g, struct qb_errbuf *eb);
 /* All but the last, in the order that a sweep wants. */
 enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb);
 
+/* Elements of a value whose shape is concrete. */
+size_t qb_value_size(const struct qb_value *v);
 bool qb_graph_has_output(const struct qb_graph *g, const struct qb_value *v);
 /* Index of the value with this name, or -1. guess: where it is likely to be, as in graphs that come from one model. */
 int qb_graph_find(const struct qb_graph *g, const char *name, int guess);

@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the graph asks of an operator. core/ops/ops.h holds the table of all of them, one line each; a family of
- * operators is one file there that holds shape rule, plain evaluation, the planned float step, the integer
- * step, and later the gradient.
+ * operators is one file there that holds shape rule and plain evaluation. Steps of a plan are made of them in
+ * core/exec/lower.
  */
 #ifndef QB_GRAPH_OP_H
 #define QB_GRAPH_OP_H
 
 #include "core/graph/graph.h"
+#include "core/ops/ops.h"
 
-struct qb_builder; /* core/exec/builder.h: a plan under construction */
+/* Operators by number: QB_OP_Conv, QB_OP_Gemm ... An operator of several domains is one. */
+enum qb_op_id {
+#define X(domain, type, ...) QB_OP_##type,
+#define ALIAS(...)
+	QB_OPS(X, ALIAS)
+#undef X
+#undef ALIAS
+	QB_OP_IDS
+};
 
 /* What quantization does with an operator. */
 enum qb_op_class {
@@ -21,6 +30,7 @@ enum qb_op_class {
 };
 
 struct qb_op {
+	enum qb_op_id id;
 	const char *type;   /* ONNX op_type */
 	const char *domain; /* "" is ai.onnx */
 	int min_inputs, max_inputs, max_outputs;
@@ -39,12 +49,6 @@ struct qb_op {
 	 * Does not apply node->act: call qb_node_eval. */
 	enum qb_err (*eval)(const struct qb_node *n, const struct qb_tensor *const in[],
 		struct qb_tensor out[], struct qb_errbuf *eb);
-
-	/* Adds the float step(s) of a bound node to a plan; NULL: the plan calls qb_node_eval. */
-	enum qb_err (*plan_float)(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
-
-	/* Adds integer step(s); returns QB_EUNSUPPORTED where this node must stay float. */
-	enum qb_err (*plan_int8)(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
 };
 
 /* Nodes that the passes make and no file holds:

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/experiment/report/profile.h"
+#include "core/analysis/profile.h"
 #include "core/ptq/query_samples.h"
 #include "core/hw/mac.h"
 

@@ -7,7 +7,7 @@
 
 #include "core/analysis/metrics.h"
 #include "core/base/size.h"
-#include "core/experiment/report/tensor_rows.h"
+#include "core/quant/model_bytes.h"
 
 /* Layers */
 

@@ -5,7 +5,6 @@
 #ifndef QB_MIXED_SENSITIVITY_H
 #define QB_MIXED_SENSITIVITY_H
 
-#include "core/experiment/experiment.h"
 #include "core/mixed/mixture.h"
 
 struct qb_sensitivity {
@@ -24,11 +23,5 @@ enum qb_err qb_sensitivity_create(struct qb_sensitivity **out, struct qb_mixer *
 	const struct qb_mix_layers *layers, int schemes, bool alone, size_t model_bytes,
 	qb_sensitivity_heard *heard, void *arg, struct qb_errbuf *eb);
 void qb_sensitivity_destroy(struct qb_sensitivity **sensitivity);
-
-/* {"metric", "delta", "output_sqnr_db"}, delta against float. New reference. */
-json_t *qb_sensitivity_outcome(const struct qb_sensitivity *s, const struct qb_mixture_result *r);
-/* One object a layer under the first scheme, with a metric event each; none where they were not tried. New reference. */
-json_t *qb_sensitivity_rows(struct qb_job *job, const struct qb_sensitivity *s,
-	const struct qb_mix_layers *layers, const char *scheme);
 
 #endif

@@ -4,13 +4,11 @@
 #include <string.h>
 
 #include "core/ops/operands.h"
-#include "core/exec/lower/lowerings.h"
 
 static const struct qb_op ops[] = {
-#define X(domain, type, min, max, outs, class, weight, infer, eval, plan_float, plan_int8) \
-	{ #type, domain, min, max, outs, class, weight, qb__infer_##infer, qb__eval_##eval, plan_float, \
-		plan_int8 },
-	QB_OPS(X)
+#define X(domain, type, min, max, outs, class, weight, infer, eval) \
+	{ QB_OP_##type, #type, domain, min, max, outs, class, weight, qb__infer_##infer, qb__eval_##eval },
+	QB_OPS(X, X)
 #undef X
 };
 

@@ -13,11 +13,11 @@
 #include "core/ops/ops.h"
 
 /* The functions that the table names. Several operators share one; declaring it again is harmless. */
-#define X(domain, type, min, max, outs, class, weight, infer, eval, plan_float, plan_int8) \
+#define X(domain, type, min, max, outs, class, weight, infer, eval) \
 	enum qb_err qb__infer_##infer(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb); \
 	enum qb_err qb__eval_##eval(const struct qb_node *n, const struct qb_tensor *const in[], \
 		struct qb_tensor out[], struct qb_errbuf *eb);
-QB_OPS(X)
+QB_OPS(X, X)
 #undef X
 
 /* ---- shape rules ---- */

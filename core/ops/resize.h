@@ -18,14 +18,4 @@ struct qb_resize_taps {
 enum qb_err qb_resize_taps(const struct qb_node *n, int d, struct qb_resize_taps *out,
 	struct qb_errbuf *eb);
 
-/* The same for a plan, where it lives as long; QB_EUNSUPPORTED where some outputs are extrapolated. */
-struct qb_resize_axis {
-	int64_t in, out;
-	int count;
-	const int64_t *from; /* [out][count] */
-	const float *weight;
-};
-enum qb_err qb_resize_axis(struct qb_builder *b, const struct qb_node *n, int d, struct qb_resize_axis *a,
-	struct qb_errbuf *eb);
-
 #endif

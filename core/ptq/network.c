@@ -4,16 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t qb_value_size(const struct qb_value *v)
-{
-	size_t n = 1;
-
-	for (int i = 0; i < v->shape.ndim; i++) {
-		n *= (size_t)v->shape.dim[i];
-	}
-	return n;
-}
-
 int64_t qb_model_batch(const struct qb_graph *model)
 {
 	for (int i = 0; i < model->inputs; i++) {

@@ -45,8 +45,6 @@ enum qb_err qb_network_quantize_like(struct qb_network *n, const struct qb_netwo
 enum qb_err qb_network_quantize_as(struct qb_network *n, const struct qb_quantization *q,
 	const struct qb_graph *of, struct qb_errbuf *eb);
 
-/* Elements of a bound value. */
-size_t qb_value_size(const struct qb_value *v);
 /* Whether inputs have dimensions besides the batch that are free, until data says them. */
 bool qb_model_is_free(const struct qb_graph *model);
 /* [sentence] of what was changed in a network before it ran; NULL: nothing. New. */

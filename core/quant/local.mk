@@ -8,6 +8,8 @@ libquantbench_a_SOURCES += \
 	core/quant/density.h \
 	core/quant/layers.c \
 	core/quant/layers.h \
+	core/quant/model_bytes.c \
+	core/quant/model_bytes.h \
 	core/quant/observer.c \
 	core/quant/observer.h \
 	core/quant/pack.c \

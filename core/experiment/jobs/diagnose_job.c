@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/experiment/report/sensitivity_rows.h"
 #include "core/experiment/spec/uploads_check.h"
 #include "core/experiment/report/error_rows.h"
 #include "core/experiment/jobs/kinds.h"
@@ -16,6 +17,7 @@
 #include "core/experiment/spec/ptq_spec.h"
 #include "core/ptq/query_samples.h"
 #include "core/experiment/report/tensor_rows.h"
+#include "core/quant/model_bytes.h"
 
 enum { SAMPLES = 64 };
 

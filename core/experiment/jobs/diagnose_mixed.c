@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "core/experiment/report/sensitivity_rows.h"
 #include "core/experiment/jobs/diagnose_mixed.h"
 
 #include <math.h>

@@ -18,6 +18,7 @@
 #include "core/ptq/query_samples.h"
 #include "core/ptq/sweep.h"
 #include "core/experiment/report/tensor_rows.h"
+#include "core/quant/model_bytes.h"
 
 /* Shares of the progress bar. */
 static const double LOADED = 0.02, LATENCY_SHARE = 0.4;

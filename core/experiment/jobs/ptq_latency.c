@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/experiment/report/describe.h"
-#include "core/experiment/report/profile.h"
+#include "core/analysis/profile.h"
 #include "core/ptq/query_samples.h"
 
 struct subject {

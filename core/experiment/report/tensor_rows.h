@@ -17,8 +17,4 @@ json_t *qb_scheme_part_json(const struct qb_scheme_part *part);
 /* Adds to a tensor's row what its quantizer followed, where the row does not say it already. */
 void qb_add_part(json_t *row, const struct qb_quantization *q, const struct qb_value *v);
 
-/* Bytes of all parameters: quantized ones packed at their bits plus scales and zero points, the rest as float32.
- * quantization NULL: all float32. */
-size_t qb_model_bytes(const struct qb_graph *graph, const struct qb_quantization *quantization);
-
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/exec/lower/resize_axis.h"
 #include "core/base/size.h"
 #include "core/exec/builder.h"
 #include "core/exec/lower/lowerings.h"

@@ -11,11 +11,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/exec/lower/resize_axis.h"
 #include "core/base/size.h"
 #include "core/base/vectorized.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/lowerings.h"
-#include "core/ops/resize.h"
 
 /* Weights in 2^-21: with those of a cubic, which add up to 2.6 in magnitude, sums of bytes stay in 32 bits. */
 enum { BITS = 21, TAPS_MAX = 16, LINE = 256, WORTH_A_THREAD = 16384 };

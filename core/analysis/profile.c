@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/experiment/report/profile.h"
+#include "core/analysis/profile.h"
 
 #include <stdlib.h>
 #include <string.h>

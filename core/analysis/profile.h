@@ -3,8 +3,8 @@
  * Why is it slower: where the time of one run goes, step by step, what stays float in an integer plan and why, and
  * what the conversions between the two cost.
  */
-#ifndef QB_EXPERIMENT_REPORT_PROFILE_H
-#define QB_EXPERIMENT_REPORT_PROFILE_H
+#ifndef QB_ANALYSIS_PROFILE_H
+#define QB_ANALYSIS_PROFILE_H
 
 #include <jansson.h>
 

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/quant/model_bytes.h"
+
+static size_t quantized_bytes(const struct qb_quantizer *q, size_t n)
+{
+	const struct qb_format *f = &q->format;
+	size_t bytes = (n * (size_t)f->bits + 7) / 8;
+
+	if (f->block) {
+		size_t scales = (n + (size_t)f->block - 1) / (size_t)f->block;
+
+		return bytes + scales * (f->block_scale == QB_SCALE_F32 ? 4 : 1);
+	}
+	return f->real_scale ? bytes + (size_t)q->channels * (sizeof(float) + (q->zero ? 1 : 0)) : bytes;
+}
+
+static size_t carried_block_bytes(const struct qb_carried *c, size_t n)
+{
+	size_t scales = qb_tensor_size(c->scale);
+	bool half = c->code == QB_I4 || c->code == QB_U4;
+
+	return (half ? (n + 1) / 2 : n * qb_dtype_bytes(c->code)) + scales * sizeof(float) +
+		(c->zero ? (half ? (scales + 1) / 2 : scales) : 0);
+}
+
+size_t qb_model_bytes(const struct qb_graph *graph, const struct qb_quantization *quantization)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < graph->values; i++) {
+		const struct qb_value *v = graph->value[i];
+
+		if (!v->constant || v->uses == 0) {
+			continue;
+		}
+		if (quantization && quantization->scheme.carried && v->carried && v->carried->block) {
+			bytes += carried_block_bytes(v->carried, qb_value_size(v));
+		} else if (quantization && quantization->q[i]) {
+			bytes += quantized_bytes(quantization->q[i], qb_value_size(v));
+		} else {
+			bytes += qb_value_size(v) * qb_dtype_bytes(v->constant->dtype);
+		}
+	}
+	return bytes;
+}
