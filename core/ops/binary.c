@@ -5,7 +5,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/ops/broadcast.h"
+#include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/shape_rule.h"
 
 static enum qb_err broadcast_inputs(const struct qb_node *n, struct qb_shape *y, struct qb_errbuf *eb)
 {

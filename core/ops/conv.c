@@ -5,7 +5,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/shape_rule.h"
 #include "core/ops/window.h"
 
 enum { MAX_SPATIAL = 3 };

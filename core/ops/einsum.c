@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include "core/graph/equation.h"
+#include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/shape_rule.h"
 
 enum qb_err qb__infer_einsum(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
 {

@@ -4,7 +4,9 @@
  */
 #include <inttypes.h>
 
+#include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/shape_rule.h"
 
 static void strides_of(const struct qb_tensor *t, int64_t stride[QB_MAX_DIMS])
 {

@@ -1,27 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
 	core/ops/binary.c \
+	core/ops/broadcast.c \
+	core/ops/broadcast.h \
+	core/ops/center_crop_pad.c \
+	core/ops/col2im.c \
+	core/ops/concat_split.c \
 	core/ops/conv.c \
+	core/ops/depth_to_space.c \
+	core/ops/determinant.c \
 	core/ops/einsum.c \
+	core/ops/element.c \
+	core/ops/element.h \
+	core/ops/expand_tile.c \
 	core/ops/gather.c \
 	core/ops/generate.c \
 	core/ops/grid_sample.c \
 	core/ops/matmul.c \
+	core/ops/max_unpool.c \
+	core/ops/mean_variance_norm.c \
 	core/ops/norm.c \
 	core/ops/op.c \
 	core/ops/op.h \
 	core/ops/operands.c \
 	core/ops/operands.h \
 	core/ops/ops.h \
+	core/ops/pad.c \
 	core/ops/pool.c \
 	core/ops/quantize.c \
-	core/ops/rare.c \
-	core/ops/rearrange.c \
 	core/ops/reduce.c \
 	core/ops/resize.c \
 	core/ops/resize.h \
+	core/ops/reverse_sequence.c \
 	core/ops/rnn.c \
 	core/ops/shape_ops.c \
+	core/ops/shape_rule.c \
+	core/ops/shape_rule.h \
+	core/ops/slice.c \
+	core/ops/strided_copy.c \
+	core/ops/strided_copy.h \
+	core/ops/transpose.c \
+	core/ops/trilu.c \
 	core/ops/unary.c \
 	core/ops/window.c \
 	core/ops/window.h

@@ -5,7 +5,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "core/ops/broadcast.h"
+#include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/shape_rule.h"
 
 /* y [m,n] += a [m,k] b [k,n], with strides; sums in double precision, in the order of k. */
 struct product {

@@ -6,7 +6,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/ops/broadcast.h"
+#include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/shape_rule.h"
 
 static int64_t channels_of(const struct qb_node *n)
 {

@@ -34,13 +34,28 @@
 	X("", Sum, 1, -1, 1, QB_OP_ELTWISE, -1, arithmetic, variadic) \
 	X("", Where, 3, 3, 1, QB_OP_OTHER, -1, where, where) \
 	X("", Xor, 2, 2, 1, QB_OP_OTHER, -1, logic, xor) \
+	/* center_crop_pad.c */ \
+	X("", CenterCropPad, 2, 2, 1, QB_OP_PASS, -1, center_crop_pad, center_crop_pad) \
+	/* col2im.c */ \
+	X("", Col2Im, 3, 3, 1, QB_OP_ELTWISE, -1, col2im, col2im) \
+	/* concat_split.c */ \
+	X("", Concat, 1, -1, 1, QB_OP_PASS, -1, concat, concat) \
+	X("", Split, 1, 2, -1, QB_OP_PASS, -1, split, split) \
 	/* conv.c */ \
 	X("", Conv, 2, 3, 1, QB_OP_MATMUL, 1, conv, conv) \
 	X("", ConvInteger, 2, 4, 1, QB_OP_OTHER, -1, conv_integer, conv_integer) \
 	X("", ConvTranspose, 2, 3, 1, QB_OP_MATMUL, 1, conv_transpose, conv_transpose) \
 	X("", QLinearConv, 8, 9, 1, QB_OP_OTHER, -1, qlinear_conv, qlinear_conv) \
+	/* depth_to_space.c */ \
+	X("", DepthToSpace, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space) \
+	X("", SpaceToDepth, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space) \
+	/* determinant.c */ \
+	X("", Det, 1, 1, 1, QB_OP_OTHER, -1, det, det) \
 	/* einsum.c */ \
 	X("", Einsum, 1, -1, 1, QB_OP_OTHER, -1, einsum, einsum) \
+	/* expand_tile.c */ \
+	X("", Expand, 2, 2, 1, QB_OP_PASS, -1, expand, expand) \
+	X("", Tile, 2, 2, 1, QB_OP_PASS, -1, tile, tile) \
 	/* gather.c */ \
 	X("", Gather, 2, 2, 1, QB_OP_PASS, -1, gather, gather) \
 	X("", GatherElements, 2, 2, 1, QB_OP_PASS, -1, gather_elements, gather_elements) \
@@ -48,7 +63,7 @@
 	X("", Scatter, 3, 3, 1, QB_OP_OTHER, -1, scatter_elements, scatter_elements) \
 	X("", ScatterElements, 3, 3, 1, QB_OP_OTHER, -1, scatter_elements, scatter_elements) \
 	X("", ScatterND, 3, 3, 1, QB_OP_OTHER, -1, scatter_nd, scatter_nd) \
-	/* make.c */ \
+	/* generate.c */ \
 	X("", Compress, 2, 2, 1, QB_OP_PASS, -1, compress, compress) \
 	X("", ConstantOfShape, 1, 1, 1, QB_OP_OTHER, -1, constant_of_shape, constant_of_shape) \
 	X("", EyeLike, 1, 1, 1, QB_OP_OTHER, -1, eye_like, eye_like) \
@@ -57,23 +72,18 @@
 	X("", Range, 3, 3, 1, QB_OP_OTHER, -1, range, range) \
 	X("", Shape, 1, 1, 1, QB_OP_OTHER, -1, shape, shape) \
 	X("", Size, 1, 1, 1, QB_OP_OTHER, -1, shape, shape) \
+	/* grid_sample.c */ \
+	X("", AffineGrid, 2, 2, 1, QB_OP_OTHER, -1, affine_grid, affine_grid) \
+	X("", GridSample, 2, 2, 1, QB_OP_ELTWISE, -1, grid_sample, grid_sample) \
 	/* matmul.c */ \
 	X("", Gemm, 2, 3, 1, QB_OP_MATMUL, 1, gemm, gemm) \
 	X("", MatMul, 2, 2, 1, QB_OP_MATMUL, 1, matmul, matmul) \
 	X("", MatMulInteger, 2, 4, 1, QB_OP_OTHER, -1, matmul_integer, matmul_integer) \
 	X("", QLinearMatMul, 8, 8, 1, QB_OP_OTHER, -1, qlinear_matmul, qlinear_matmul) \
-	/* move.c */ \
-	X("", Concat, 1, -1, 1, QB_OP_PASS, -1, concat, concat) \
-	X("", DepthToSpace, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space) \
-	X("", Expand, 2, 2, 1, QB_OP_PASS, -1, expand, expand) \
-	X("", Pad, 1, 4, 1, QB_OP_PASS, -1, pad, pad) \
-	X("", ReverseSequence, 2, 2, 1, QB_OP_PASS, -1, reverse_sequence, reverse_sequence) \
-	X("", Slice, 1, 5, 1, QB_OP_PASS, -1, slice, slice) \
-	X("", SpaceToDepth, 1, 1, 1, QB_OP_PASS, -1, depth_space, depth_space) \
-	X("", Split, 1, 2, -1, QB_OP_PASS, -1, split, split) \
-	X("", Tile, 2, 2, 1, QB_OP_PASS, -1, tile, tile) \
-	X("", Transpose, 1, 1, 1, QB_OP_PASS, -1, transpose, transpose) \
-	X("", Trilu, 1, 2, 1, QB_OP_PASS, -1, trilu, trilu) \
+	/* max_unpool.c */ \
+	X("", MaxUnpool, 2, 3, 1, QB_OP_PASS, -1, max_unpool, max_unpool) \
+	/* mean_variance_norm.c */ \
+	X("", MeanVarianceNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, mvn, mvn) \
 	/* norm.c */ \
 	X("", BatchNormalization, 5, 5, 5, QB_OP_ELTWISE, -1, batch_norm, batch_norm) \
 	X("", GroupNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, group_norm, group_norm) \
@@ -84,6 +94,8 @@
 	X("", LpNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax) \
 	X("", LRN, 1, 1, 1, QB_OP_ELTWISE, -1, lrn, lrn) \
 	X("", Softmax, 1, 1, 1, QB_OP_ELTWISE, -1, softmax, softmax) \
+	/* pad.c */ \
+	X("", Pad, 1, 4, 1, QB_OP_PASS, -1, pad, pad) \
 	/* pool.c */ \
 	X("", AveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, pool, pool) \
 	X("", GlobalAveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, global_pool, global_pool) \
@@ -95,13 +107,6 @@
 	X("", DequantizeLinear, 2, 3, 1, QB_OP_OTHER, -1, dequantize, dequantize) \
 	X("", DynamicQuantizeLinear, 1, 1, 3, QB_OP_OTHER, -1, dynamic_quantize, dynamic_quantize) \
 	X("", QuantizeLinear, 2, 3, 1, QB_OP_OTHER, -1, quantize, quantize) \
-	/* rare.c */ \
-	X("", BitwiseNot, 1, 1, 1, QB_OP_OTHER, -1, bitwise_not, bitwise_not) \
-	X("", CenterCropPad, 2, 2, 1, QB_OP_PASS, -1, center_crop_pad, center_crop_pad) \
-	X("", Col2Im, 3, 3, 1, QB_OP_ELTWISE, -1, col2im, col2im) \
-	X("", Det, 1, 1, 1, QB_OP_OTHER, -1, det, det) \
-	X("", MaxUnpool, 2, 3, 1, QB_OP_PASS, -1, max_unpool, max_unpool) \
-	X("", MeanVarianceNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, mvn, mvn) \
 	/* reduce.c */ \
 	X("", ArgMax, 1, 1, 1, QB_OP_OTHER, -1, arg, arg) \
 	X("", ArgMin, 1, 1, 1, QB_OP_OTHER, -1, arg, arg) \
@@ -120,13 +125,12 @@
 	/* resize.c */ \
 	X("", Resize, 1, 4, 1, QB_OP_ELTWISE, -1, resize, resize) \
 	X("", Upsample, 1, 2, 1, QB_OP_ELTWISE, -1, resize, resize) \
+	/* reverse_sequence.c */ \
+	X("", ReverseSequence, 2, 2, 1, QB_OP_PASS, -1, reverse_sequence, reverse_sequence) \
 	/* rnn.c */ \
 	X("", GRU, 3, 6, 2, QB_OP_OTHER, -1, rnn, rnn) \
 	X("", LSTM, 3, 8, 3, QB_OP_OTHER, -1, rnn, rnn) \
 	X("", RNN, 3, 6, 2, QB_OP_OTHER, -1, rnn, rnn) \
-	/* sample.c */ \
-	X("", AffineGrid, 2, 2, 1, QB_OP_OTHER, -1, affine_grid, affine_grid) \
-	X("", GridSample, 2, 2, 1, QB_OP_ELTWISE, -1, grid_sample, grid_sample) \
 	/* shape_ops.c */ \
 	X("", Constant, 0, 0, 1, QB_OP_OTHER, -1, constant, constant) \
 	X("", Dropout, 1, 3, 2, QB_OP_PASS, -1, dropout, dropout) \
@@ -135,6 +139,12 @@
 	X("", Reshape, 2, 2, 1, QB_OP_PASS, -1, reshape, copy) \
 	X("", Squeeze, 1, 2, 1, QB_OP_PASS, -1, squeeze, copy) \
 	X("", Unsqueeze, 1, 2, 1, QB_OP_PASS, -1, unsqueeze, copy) \
+	/* slice.c */ \
+	X("", Slice, 1, 5, 1, QB_OP_PASS, -1, slice, slice) \
+	/* transpose.c */ \
+	X("", Transpose, 1, 1, 1, QB_OP_PASS, -1, transpose, transpose) \
+	/* trilu.c */ \
+	X("", Trilu, 1, 2, 1, QB_OP_PASS, -1, trilu, trilu) \
 	/* unary.c */ \
 	X("", Abs, 1, 1, 1, QB_OP_ELTWISE, -1, unary_number, abs) \
 	X("", Acos, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, acos) \
@@ -143,6 +153,7 @@
 	X("", Asinh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, asinh) \
 	X("", Atan, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, atan) \
 	X("", Atanh, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, atanh) \
+	X("", BitwiseNot, 1, 1, 1, QB_OP_OTHER, -1, bitwise_not, bitwise_not) \
 	X("", Cast, 1, 1, 1, QB_OP_OTHER, -1, cast, cast) \
 	X("", CastLike, 2, 2, 1, QB_OP_OTHER, -1, cast, cast) \
 	X("", Ceil, 1, 1, 1, QB_OP_ELTWISE, -1, unary_float, ceil) \

@@ -5,7 +5,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/shape_rule.h"
 #include "core/ops/window.h"
 
 enum qb_err qb__infer_pool(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)

@@ -5,7 +5,9 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/shape_rule.h"
 
 static bool is_code(enum qb_dtype t)
 {

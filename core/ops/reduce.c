@@ -6,7 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/shape_rule.h"
 
 /* ---- Reduce...: axes are an attribute before opset 18 (ReduceSum: 13), an input since ---- */
 

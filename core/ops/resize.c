@@ -6,8 +6,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/ops/element.h"
 #include "core/ops/operands.h"
 #include "core/ops/resize.h"
+#include "core/ops/shape_rule.h"
 
 enum mode { NEAREST, LINEAR, CUBIC };
 enum coordinates { HALF_PIXEL, HALF_PIXEL_SYMMETRIC, PYTORCH_HALF_PIXEL, ALIGN_CORNERS, ASYMMETRIC,

@@ -6,7 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/shape_rule.h"
 
 enum cell { CELL_RNN, CELL_GRU, CELL_LSTM };
 enum act { ACT_TANH, ACT_SIGMOID, ACT_RELU };

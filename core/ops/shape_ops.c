@@ -5,7 +5,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/shape_rule.h"
 
 /* The output is the input's bytes under another shape. */
 enum qb_err qb__eval_copy(const struct qb_node *n, const struct qb_tensor *const in[],

@@ -4,7 +4,9 @@
  */
 #include <math.h>
 
+#include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/shape_rule.h"
 
 /* p: up to two parameters, read from attributes once a tensor. */
 typedef double unary_fn(double x, const double *p);
@@ -190,6 +192,26 @@ enum qb_err qb__eval_not(const struct qb_node *n, const struct qb_tensor *const 
 	(void)n, (void)eb;
 	for (size_t i = 0; i < count; i++) {
 		((uint8_t *)out[0].data)[i] = !((const uint8_t *)in[0]->data)[i];
+	}
+	return QB_OK;
+}
+
+enum qb_err qb__infer_bitwise_not(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
+{
+	if (op_is_float(n->input[0]->dtype) || n->input[0]->dtype == QB_BOOL) {
+		return qb_node_fail(eb, QB_EONNX, n, "input 0, %s, is not an integer", n->input[0]->name);
+	}
+	return qb__op_infer_same(g, n, eb);
+}
+
+enum qb_err qb__eval_bitwise_not(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	size_t count = qb_tensor_size(in[0]);
+
+	(void)n, (void)eb;
+	for (size_t i = 0; i < count; i++) {
+		qb__op_store_int(out[0].dtype, out[0].data, i, ~qb__op_load_int(in[0]->dtype, in[0]->data, i));
 	}
 	return QB_OK;
 }

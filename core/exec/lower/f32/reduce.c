@@ -10,8 +10,8 @@
 #include "core/base/size.h"
 #include "core/base/vectorized.h"
 #include "core/exec/builder.h"
-#include "core/ops/operands.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/ops/operands.h"
 
 enum { SIDE_BY_SIDE = 16, PARALLEL = 65536 };
 enum kind { SUM, MEAN, MAX, MIN, L1, L2, SUM_SQUARE };

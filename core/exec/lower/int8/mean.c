@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/ops/operands.h"
-#include "core/kernels/int8/kernels.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/kernels/int8/kernels.h"
+#include "core/ops/operands.h"
 
 enum { WORTH_A_THREAD = 16384 };
 

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Pad: constant, reflect, edge and wrap.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "core/ops/element.h"
+#include "core/ops/operands.h"
+#include "core/ops/shape_rule.h"
+#include "core/ops/strided_copy.h"
+
+enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP };
+
+struct pad {
+	bool known;
+	enum pad_mode mode;
+	int64_t lo[QB_MAX_DIMS], hi[QB_MAX_DIMS];
+};
+
+static enum qb_err read_pad(const struct qb_node *n, const struct qb_tensor *const in[], int rank,
+	struct pad *p, struct qb_errbuf *eb)
+{
+	static const char *const modes[] = { "constant", "reflect", "edge", "wrap" };
+	const char *mode = qb_node_string(n, "mode", "constant");
+	int64_t pads[2 * QB_MAX_DIMS], axes[QB_MAX_DIMS];
+	int count = qb__op_list(n, in, "pads", 1, pads, 2 * QB_MAX_DIMS);
+	int axis_count = qb__op_list(n, in, "axes", 3, axes, QB_MAX_DIMS), m = 0;
+
+	*p = (struct pad){ 0 };
+	while (m < (int)QB_COUNT(modes) && strcmp(mode, modes[m]) != 0) {
+		m++;
+	}
+	if (m == (int)QB_COUNT(modes)) {
+		return qb_node_fail(eb, QB_EONNX, n, "mode \"%.40s\" is not one of constant, reflect, edge, wrap", mode);
+	}
+	p->mode = (enum pad_mode)m;
+	if (count == OP_LIST_UNKNOWN || axis_count == OP_LIST_UNKNOWN) {
+		return QB_OK;
+	}
+	if (count < 0 || axis_count == OP_LIST_BAD || count != 2 * (axis_count >= 0 ? axis_count : rank)) {
+		return qb_node_fail(eb, QB_EONNX, n, "pads has %d entries; two a dimension are needed", count);
+	}
+	for (int i = 0; i < count / 2; i++) {
+		int axis = i;
+
+		if (axis_count >= 0) {
+			QB_TRY(qb__op_axis(n, axes[i], rank, false, &axis, eb));
+		}
+		p->lo[axis] = pads[i];
+		p->hi[axis] = pads[i + count / 2];
+		if (llabs(QB_MAX(pads[i], -INT64_MAX)) > QB_MAX_ELEMENTS ||
+		    llabs(QB_MAX(pads[i + count / 2], -INT64_MAX)) > QB_MAX_ELEMENTS) {
+			return qb_node_fail(eb, QB_ESHAPE, n, "a padding of %" PRId64 " is larger than any memory",
+				pads[i]);
+		}
+	}
+	p->known = true;
+	return QB_OK;
+}
+
+enum qb_err qb__infer_pad(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_shape *x = &n->input[0]->shape;
+	struct qb_shape y = *x;
+	struct pad p;
+
+	(void)g;
+	QB_TRY(qb__op_need_same(n, 2, eb));
+	if (op_in(n, 2) && n->input[2]->shape.known && qb_shape_concrete(&n->input[2]->shape) &&
+	    qb_shape_product(&n->input[2]->shape, 0, n->input[2]->shape.ndim) != 1) {
+		return qb_node_fail(eb, QB_ESHAPE, n, "the constant %s is not one number", n->input[2]->name);
+	}
+	if (!x->known) {
+		return qb__op_set_unknown(n, n->input[0]->dtype);
+	}
+	QB_TRY(read_pad(n, NULL, x->ndim, &p, eb));
+	for (int i = 0; i < x->ndim; i++) {
+		int64_t more = p.lo[i] + p.hi[i];
+
+		if (!p.known) {
+			y.dim[i] = QB_DIM_UNKNOWN;
+		} else if (more || p.lo[i]) {
+			y.dim[i] = qb_dim_number(x->dim[i]) ? x->dim[i] + more : QB_DIM_UNKNOWN;
+			if (qb_dim_number(x->dim[i]) && (y.dim[i] < 0 || (x->dim[i] == 0 && p.mode != PAD_CONSTANT))) {
+				return qb_node_fail(eb, QB_ESHAPE, n, "dimension %d of %" PRId64 " does not pad by %" PRId64
+					" and %" PRId64, i, x->dim[i], p.lo[i], p.hi[i]);
+			}
+		}
+	}
+	qb__op_set(n, 0, n->input[0]->dtype, y);
+	return QB_OK;
+}
+
+/* The source of output index i (already less the pad), or -1 for the constant. */
+static int64_t pad_source(enum pad_mode mode, int64_t i, int64_t dim)
+{
+	int64_t period;
+
+	if (i >= 0 && i < dim) {
+		return i;
+	}
+	switch (mode) {
+	case PAD_EDGE:
+		return i < 0 ? 0 : dim - 1;
+	case PAD_WRAP:
+		return (i % dim + dim) % dim;
+	case PAD_REFLECT:
+		period = QB_MAX(2 * (dim - 1), 1);
+		i = (i % period + period) % period;
+		return i < dim ? i : period - i;
+	default:
+		return -1;
+	}
+}
+
+enum qb_err qb__eval_pad(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	size_t size = qb_dtype_bytes(in[0]->dtype), count = qb_tensor_size(&out[0]);
+	const struct qb_tensor *value = op_arg(n, in, 2);
+	int64_t stride[QB_MAX_DIMS], index[QB_MAX_DIMS] = { 0 };
+	uint64_t fill = 0;
+	struct pad p;
+
+	QB_TRY(read_pad(n, in, in[0]->ndim, &p, eb));
+	if (value) {
+		memcpy(&fill, value->data, size);
+	} else {
+		qb__op_store(in[0]->dtype, &fill, 0, (double)qb_node_float(n, "value", 0));
+	}
+	qb__op_strides(in[0], stride);
+	for (size_t i = 0; i < count; i++) {
+		int64_t at = 0;
+		bool inside = true;
+
+		for (int d = 0; d < out[0].ndim && inside; d++) {
+			int64_t from = pad_source(p.mode, index[d] - p.lo[d], in[0]->dim[d]);
+
+			inside = from >= 0;
+			at += from * stride[d];
+		}
+		memcpy((char *)out[0].data + i * size,
+			inside ? (const char *)in[0]->data + (size_t)at * size : (const char *)&fill, size);
+		for (int d = out[0].ndim - 1; d >= 0 && ++index[d] == out[0].dim[d]; d--) {
+			index[d] = 0;
+		}
+	}
+	return QB_OK;
+}
