@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "core/base/arena.h"
+#include "core/kernels/epilogue.h"
 #include "core/tensor/tensor.h"
 
 struct qb_op;
@@ -69,27 +70,11 @@ struct qb_attr {
 	const struct qb_tensor *tensor;
 };
 
-/* An activation that a pass fused into its producer's output. Those after CLIP occur only in plans that nothing
- * observes (qb_pass_fuse_plain). */
-enum qb_act_kind { QB_ACT_NONE, QB_ACT_RELU, QB_ACT_CLIP, QB_ACT_LEAKY, QB_ACT_GELU, QB_ACT_SILU,
-	QB_ACT_HARD_SWISH };
-struct qb_act {
-	enum qb_act_kind kind;
-	float lo, hi; /* clip; relu is lo 0, hi +inf; leaky has its slope in lo */
-};
-
 /* What a folded batch norm says of a layer: its output channels before the activation are normal, with these means and
  * standard deviations [channels]. */
 struct qb_normal {
 	int64_t channels;
 	double *mean, *deviation;
-};
-
-/* What a layer that nothing observes does behind its activation (qb_pass_fuse_plain): y * gain[c] + shift[c] for each
- * channel c of a convolution; then the addend, if it comes last. */
-struct qb_tail {
-	const float *gain, *shift; /* [channels]; NULL: neither */
-	bool adds;
 };
 
 struct qb_node {
@@ -101,11 +86,20 @@ struct qb_node {
 	struct qb_value **input;  /* NULL where an optional input is absent */
 	struct qb_value **output; /* never NULL: one that the file leaves out has a value without users */
 	struct qb_attr *attr;
+	/* The epilogue that passes fused into output 0. Activations after CLIP, the affine (of a convolution's channels) and
+	 * a residual that is added last occur only in plans without observers (qb_pass_fuse_plain). */
 	struct qb_act act;
-	struct qb_tail tail;
+	struct qb_affine affine;
+	bool residual_last;
 	const struct qb_normal *normal; /* NULL: nothing is known */
 	int index;
 };
+
+/* Without the bias, which is an input. */
+static inline struct qb_epilogue qb_node_epilogue(const struct qb_node *n)
+{
+	return (struct qb_epilogue){.act = n->act, .affine = n->affine, .residual_last = n->residual_last};
+}
 
 struct qb_graph {
 	struct qb_arena *arena;

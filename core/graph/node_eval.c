@@ -71,7 +71,7 @@ static void add_addend(const struct qb_node *n, const struct qb_tensor *const in
 	}
 }
 
-static void add_tail(const struct qb_node *n, const struct qb_tensor *const in[],
+static void add_affine(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor *out)
 {
 	size_t inner = 1, channels = out->ndim > 1 ? (size_t)out->dim[1] : 1, count = qb_tensor_size(out);
@@ -80,12 +80,12 @@ static void add_tail(const struct qb_node *n, const struct qb_tensor *const in[]
 	for (int i = 2; i < out->ndim; i++) {
 		inner *= (size_t)out->dim[i];
 	}
-	for (size_t i = 0; n->tail.gain && i < count; i++) {
+	for (size_t i = 0; n->affine.scale && i < count; i++) {
 		size_t c = i / inner % channels;
 
-		y[i] = fmaf(y[i], n->tail.gain[c], n->tail.shift[c]);
+		y[i] = fmaf(y[i], n->affine.scale[c], n->affine.shift[c]);
 	}
-	if (n->tail.adds) {
+	if (n->residual_last) {
 		add_addend(n, in, out);
 	}
 }
@@ -97,10 +97,10 @@ enum qb_err qb_node_eval(const struct qb_node *n, const struct qb_tensor *const 
 	size_t count;
 
 	QB_TRY(n->op->eval(n, in, out, eb));
-	if (!n->tail.adds) {
+	if (!n->residual_last) {
 		add_addend(n, in, out);
 	}
-	if (n->act.kind == QB_ACT_NONE && !n->tail.gain && !n->tail.adds) {
+	if (n->act.kind == QB_ACT_NONE && !n->affine.scale && !n->residual_last) {
 		return QB_OK;
 	}
 	if (out[0].dtype != QB_F32) {
@@ -111,6 +111,6 @@ enum qb_err qb_node_eval(const struct qb_node *n, const struct qb_tensor *const 
 	for (size_t i = 0; n->act.kind != QB_ACT_NONE && i < count; i++) {
 		y[i] = activate(&n->act, y[i]);
 	}
-	add_tail(n, in, &out[0]);
+	add_affine(n, in, &out[0]);
 	return QB_OK;
 }

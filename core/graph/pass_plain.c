@@ -15,13 +15,13 @@ static bool is(const struct qb_node *n, const char *type)
 	return n && strcmp(n->type, type) == 0;
 }
 
-/* The dense layer that makes v for one reader only, with no smooth activation and nothing behind its tail. */
+/* The dense layer that makes v for one reader only, with no smooth activation and nothing behind its residual. */
 static struct qb_node *layer_before(const struct qb_value *v)
 {
 	struct qb_node *p = v ? v->producer : NULL;
 
 	if (!(is(p, "Conv") || is(p, "MatMul") || is(p, "Gemm")) || v->uses != 1 || v->dtype != QB_F32 ||
-	    p->act.kind > QB_ACT_LEAKY || p->tail.adds || p->inputs < 2 || !p->input[1]->constant) {
+	    p->act.kind > QB_ACT_LEAKY || p->residual_last || p->inputs < 2 || !p->input[1]->constant) {
 		return NULL;
 	}
 	return p;
@@ -29,7 +29,7 @@ static struct qb_node *layer_before(const struct qb_value *v)
 
 static bool is_bare(const struct qb_node *p)
 {
-	return p && p->act.kind == QB_ACT_NONE && !p->tail.gain;
+	return p && p->act.kind == QB_ACT_NONE && !p->affine.scale;
 }
 
 static void absorb(struct qb_node *p, struct qb_node *n)
@@ -70,7 +70,7 @@ static enum qb_err try_sum(struct qb_graph *g, struct qb_node *n, bool *gone, st
 			if (is_bare(p)) {
 				p->act = n->act;
 			} else {
-				p->tail.adds = true;
+				p->residual_last = true;
 			}
 			absorb(p, n);
 			*gone = true;
@@ -144,7 +144,7 @@ static enum qb_err try_norm(struct qb_graph *g, struct qb_node *n, bool *gone, s
 	double *scale, *shift;
 	float *gain;
 
-	if (!is(p, "Conv") || p->tail.gain) {
+	if (!is(p, "Conv") || p->affine.scale) {
 		return QB_OK;
 	}
 	channels = p->input[1]->shape.dim[0];
@@ -159,7 +159,7 @@ static enum qb_err try_norm(struct qb_graph *g, struct qb_node *n, bool *gone, s
 		gain[c] = (float)scale[c];
 		gain[channels + c] = (float)shift[c];
 	}
-	p->tail = (struct qb_tail){gain, gain + channels, false};
+	p->affine = (struct qb_affine){gain, gain + channels};
 	absorb(p, n);
 	*gone = true;
 	return QB_OK;

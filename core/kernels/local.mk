@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
+	core/kernels/epilogue.h \
 	core/kernels/f32/depthwise.c \
 	core/kernels/f32/depthwise.h \
 	core/kernels/f32/gemm.c \
@@ -20,4 +21,5 @@ libquantbench_a_SOURCES += \
 	core/kernels/quantize/kernels.c \
 	core/kernels/quantize/kernels.h \
 	core/kernels/quantize/kernels_body.h \
-	core/kernels/quantize/measure_body.h
+	core/kernels/quantize/measure_body.h \
+	core/kernels/quantize/sums.h

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "core/format/format.h"
+#include "core/kernels/quantize/sums.h"
 
 struct qb_quantizer {
 	struct qb_format format;
@@ -42,14 +43,8 @@ bool qb_quantizer_scale(const struct qb_format *f, float lo, float hi, float *sc
 void qb_qdq(const struct qb_quantizer *q, const float *x, float *y, int64_t outer, int64_t channels,
 	int64_t inner);
 
-/* The same, and in one pass over memory the sums that SQNR needs, added to *s in double precision. */
-struct qb_qdq_sums {
-	double signal;      /* sum x^2 */
-	double noise;       /* sum (Q(x) - x)^2 */
-	double ref_signal;  /* sum ref^2 */
-	double ref_noise;   /* sum (Q(x) - ref)^2 */
-};
-/* ref: the float network's values of the same tensor, or NULL. */
+/* The same, and in one pass over memory the sums that SQNR needs, added to *s in double precision. ref: the float
+ * network's values of the same tensor, or NULL. */
 void qb_qdq_measure(const struct qb_quantizer *q, const float *x, const float *ref, float *y,
 	int64_t outer, int64_t channels, int64_t inner, struct qb_qdq_sums *s);
 

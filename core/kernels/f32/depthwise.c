@@ -33,14 +33,14 @@ struct spot {
 
 static float end_plain(const struct qb_f32_depthwise *d, int64_t c, float v)
 {
-	bool clips = d->act.kind == QB_ACT_RELU || d->act.kind == QB_ACT_CLIP;
+	bool clips = d->epilogue.act.kind == QB_ACT_RELU || d->epilogue.act.kind == QB_ACT_CLIP;
 
-	v += d->bias ? d->bias[c] : 0;
-	if (d->act.kind == QB_ACT_LEAKY) {
-		return v < 0 ? v * d->act.lo : v;
+	v += d->epilogue.bias ? d->epilogue.bias[c] : 0;
+	if (d->epilogue.act.kind == QB_ACT_LEAKY) {
+		return v < 0 ? v * d->epilogue.act.lo : v;
 	}
-	v = clips && v < d->act.lo ? d->act.lo : v;
-	return clips && v > d->act.hi ? d->act.hi : v;
+	v = clips && v < d->epilogue.act.lo ? d->epilogue.act.lo : v;
+	return clips && v > d->epilogue.act.hi ? d->epilogue.act.hi : v;
 }
 
 static void spot_plain(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s, float *y)
@@ -91,7 +91,7 @@ INLINE_AVX2 void three_avx2(const struct qb_f32_depthwise *d, const struct bound
 	const int stride, const int blocks, int64_t c, float *y)
 {
 	const int64_t channels = d->channels;
-	const float *weights = d->weights + c, *bias = d->bias;
+	const float *weights = d->weights + c, *bias = d->epilogue.bias;
 	__m256 sum[2][TILE];
 
 #pragma GCC unroll 8
@@ -140,7 +140,7 @@ INLINE_AVX2 void short_avx2(const struct qb_f32_depthwise *d, const struct bound
 {
 	const int64_t channels = d->channels, width = d->width, pad = d->pad;
 	const float *w = d->weights + c;
-	const __m256 more = d->bias ? _mm256_loadu_ps(d->bias + c) : _mm256_setzero_ps();
+	const __m256 more = d->epilogue.bias ? _mm256_loadu_ps(d->epilogue.bias + c) : _mm256_setzero_ps();
 	__m256 sum[SHORT_LINE];
 
 #pragma GCC unroll 8
@@ -218,7 +218,7 @@ INLINE_AVX2 void some_avx2(const struct qb_f32_depthwise *d, const struct bounds
 #pragma GCC unroll 4
 	for (int i = 0; i < QB_MAX(pixels, blocks); i++) {
 		int64_t lane = c + (blocks > 1 ? i * LANES : 0);
-		__m256 more = d->bias ? load_lanes(d->bias + lane, there) : _mm256_setzero_ps();
+		__m256 more = d->epilogue.bias ? load_lanes(d->epilogue.bias + lane, there) : _mm256_setzero_ps();
 		__m256 v = end_avx2(b, _mm256_add_ps(sum[i], more));
 		float *to = y + lane + (pixels > 1 ? i * channels : 0);
 
@@ -234,7 +234,7 @@ INLINE_AVX2 void some_avx2(const struct qb_f32_depthwise *d, const struct bounds
 AVX2 static void spot_few(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s, int pixels,
 	float *y)
 {
-	const struct bounds b = bounds_of(&d->act);
+	const struct bounds b = bounds_of(&d->epilogue.act);
 	const __m256i there = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)d->channels),
 		_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 
@@ -254,7 +254,7 @@ static inline int64_t whole(const struct qb_f32_depthwise *d, int64_t c)
 AVX2 static void spot_one(const struct qb_f32_depthwise *d, const float *const *line,
 	const struct spot *s, float *y)
 {
-	const struct bounds b = bounds_of(&d->act);
+	const struct bounds b = bounds_of(&d->epilogue.act);
 	int64_t c = 0;
 
 	for (; c + TILE * LANES <= d->channels; c += TILE * LANES) {
@@ -268,7 +268,7 @@ AVX2 static void spot_one(const struct qb_f32_depthwise *d, const float *const *
 AVX2 static void spot_four(const struct qb_f32_depthwise *d, const float *const *line,
 	const struct spot *s, float *y)
 {
-	const struct bounds b = bounds_of(&d->act);
+	const struct bounds b = bounds_of(&d->epilogue.act);
 
 	for (int64_t c = 0; c < d->channels; c = whole(d, c + LANES)) {
 		some_avx2(d, &b, line, s, TILE, 1, NULL, c, y);
@@ -278,7 +278,7 @@ AVX2 static void spot_four(const struct qb_f32_depthwise *d, const float *const 
 INLINE_AVX2 void spot_three(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s,
 	const int stride, float *y)
 {
-	const struct bounds b = bounds_of(&d->act);
+	const struct bounds b = bounds_of(&d->epilogue.act);
 	int64_t at = (s->x * d->stride - d->pad) * d->channels, c = 0;
 	const float *const from[3] = {line[0] + at, line[1] + at, line[2] + at};
 
@@ -308,7 +308,7 @@ typedef void short_fn(const struct qb_f32_depthwise *d, const float *const *line
 	AVX2 static void short_##columns##_by_##stride##_##n(const struct qb_f32_depthwise *d, \
 		const float *const *line, float *y) \
 	{ \
-		const struct bounds b = bounds_of(&d->act); \
+		const struct bounds b = bounds_of(&d->epilogue.act); \
 \
 		for (int64_t c = 0; c < d->channels; c = whole(d, c + LANES)) { \
 			short_avx2(d, &b, line, columns, stride, n, c, y); \
@@ -414,5 +414,5 @@ void qb_f32_depthwise_line(const struct qb_f32_depthwise *d, const float *const 
 	if (!done) {
 		run_tiles(d, line, y);
 	}
-	qb_f32_activate(&d->act, y, d->act.kind > QB_ACT_LEAKY ? d->out_width * d->channels : 0);
+	qb_f32_activate(&d->epilogue.act, y, d->epilogue.act.kind > QB_ACT_LEAKY ? d->out_width * d->channels : 0);
 }

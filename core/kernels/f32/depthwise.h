@@ -8,14 +8,14 @@
 
 #include <stdint.h>
 
-#include "core/graph/graph.h"
+#include "core/kernels/epilogue.h"
 
 struct qb_f32_depthwise {
 	int64_t channels, width, out_width;         /* of a line */
 	int64_t rows, columns;                      /* of the kernel */
 	int64_t stride, dilation, pad;              /* along the line */
-	const float *weights, *bias;                /* [rows][columns][channels]; [channels] or NULL */
-	struct qb_act act;
+	const float *weights;                       /* [rows][columns][channels] */
+	struct qb_epilogue epilogue;                /* bias and activation */
 };
 
 /* y [out_width][channels] of the lines that the kernel's rows lie on [rows][width][channels], NULL for those outside. */

@@ -450,8 +450,8 @@ static void finish(const struct qb_f32_product *p, int64_t rows, int64_t from, i
 		width *= rows;
 		rows = 1;
 	}
-	for (int64_t i = 0; p->act.kind > QB_ACT_LEAKY && i < rows; i++) {
-		qb_f32_activate(&p->act, y + i * y_stride + o, width);
+	for (int64_t i = 0; p->epilogue.act.kind > QB_ACT_LEAKY && i < rows; i++) {
+		qb_f32_activate(&p->epilogue.act, y + i * y_stride + o, width);
 	}
 }
 
@@ -522,8 +522,8 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 	/* As many blocks as leave the rows in a second-level cache, before the next panel. */
 	int64_t at_once = QB_MAX(CACHED / (rows * b.runs * b.depth), 1);
 	struct piece s = {.rows = rows, .w_run = p->depth * QB_F32_PANEL, .panel = weights_of(p, 1) - p->weights,
-		.apart = p->apart, .y_stride = y_stride, .adds_last = p->tail.adds, .act = &p->act};
-	bool bare = !p->bias && !add && !p->tail.gain && p->act.kind == QB_ACT_NONE;
+		.apart = p->apart, .y_stride = y_stride, .adds_last = p->epilogue.residual_last, .act = &p->epilogue.act};
+	bool bare = !p->epilogue.bias && !add && !p->epilogue.affine.scale && p->epilogue.act.kind == QB_ACT_NONE;
 	int64_t wide = share(last - first, WIDE);
 
 	for (int64_t start = 0; start < b.count; start += at_once) {
@@ -533,9 +533,9 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 			int64_t o = j * QB_F32_PANEL;
 
 			n = abreast(p, rows, j, last);
-			s.bias = p->bias ? p->bias + o : NULL;
-			s.gain = p->tail.gain ? p->tail.gain + o : NULL;
-			s.shift = p->tail.gain ? p->tail.shift + o : NULL;
+			s.bias = p->epilogue.bias ? p->epilogue.bias + o : NULL;
+			s.gain = p->epilogue.affine.scale ? p->epilogue.affine.scale + o : NULL;
+			s.shift = p->epilogue.affine.scale ? p->epilogue.affine.shift + o : NULL;
 			s.width = (int)QB_MIN((int64_t)QB_F32_PANEL, p->outputs - o);
 			for (int64_t q = start; q < stop; q++) {
 				int64_t r = q / b.in_run * b.runs, from = q % b.in_run * b.depth;

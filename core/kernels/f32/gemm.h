@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/graph/graph.h"
+#include "core/kernels/epilogue.h"
 
 enum {
 	QB_F32_PANEL = 16,
@@ -31,9 +31,7 @@ struct qb_f32_product {
 	const uint8_t *taken; /* [runs]: which of the weights' `all` runs these are; NULL: they are all */
 	int64_t all;
 	const float *next;    /* the weights that the next call will want, or NULL */
-	const float *bias;    /* [outputs], or NULL */
-	struct qb_act act;
-	struct qb_tail tail;  /* only behind activations that are not smooth */
+	struct qb_epilogue epilogue; /* affine and a last residual only without a smooth activation */
 };
 
 /* y [rows][y_stride] = act(row . weights + bias + add) and the tail, for the outputs of panels [first, last). row[r * rows

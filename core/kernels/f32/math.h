@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "core/graph/graph.h"
+#include "core/kernels/epilogue.h"
 
 /* y may be x. */
 typedef void qb_f32_unary_fn(const float *x, float *y, int64_t n);

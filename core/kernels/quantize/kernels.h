@@ -6,9 +6,12 @@
 #ifndef QB_KERNELS_QUANTIZE_KERNELS_H
 #define QB_KERNELS_QUANTIZE_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "core/quant/quantizer.h"
+#include "core/format/format.h"
+#include "core/kernels/quantize/sums.h"
 
 /* The grid of a format in the form the kernels use. */
 struct qb_grid {

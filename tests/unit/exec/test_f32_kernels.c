@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/arena.h"
 #include "core/base/cpu.h"
 #include "core/base/random.h"
 #include "core/base/size.h"
@@ -34,7 +35,7 @@ static float *numbers(uint64_t stream, size_t n)
 static double exact(const struct qb_f32_product *p, const float *const *row, int64_t rows, int64_t i,
 	int64_t o)
 {
-	double sum = p->bias ? (double)p->bias[o] : 0;
+	double sum = p->epilogue.bias ? (double)p->epilogue.bias[o] : 0;
 
 	for (int64_t r = 0; r < p->runs; r++) {
 		for (int64_t k = 0; k < p->depth; k++) {
@@ -66,13 +67,14 @@ static void check_product(int64_t rows, int64_t runs, int64_t depth, int64_t out
 	const float **row = calloc((size_t)(rows * runs), sizeof(*row));
 	float *gain = numbers(6, (size_t)outputs), *shift = numbers(7, (size_t)outputs);
 	struct qb_f32_product p = {.outputs = outputs, .runs = runs, .depth = depth, .skip = skip, .apart = apart,
-		.weights = w, .bias = extras ? bias : NULL};
+		.weights = w, .epilogue = {.bias = extras ? bias : NULL}};
 
 	if (extras == CLIPS) {
-		p.act = (struct qb_act){QB_ACT_CLIP, -0.5f, 2};
+		p.epilogue.act = (struct qb_act){QB_ACT_CLIP, -0.5f, 2};
 	} else if (extras == TAIL) {
-		p.act = (struct qb_act){QB_ACT_LEAKY, 0.25f, 0};
-		p.tail = (struct qb_tail){gain, shift, true};
+		p.epilogue.act = (struct qb_act){QB_ACT_LEAKY, 0.25f, 0};
+		p.epilogue.affine = (struct qb_affine){gain, shift};
+		p.epilogue.residual_last = true;
 	}
 	for (int64_t i = 0; i < rows * runs; i++) {
 		row[i] = x + i * length;
@@ -136,8 +138,8 @@ static void check_depthwise(const struct qb_f32_depthwise *shape, enum qb_act_ki
 		line[r] = r == missing ? NULL : x + r * d.width * d.channels;
 	}
 	d.weights = w;
-	d.bias = bias;
-	d.act = (struct qb_act){kind, kind == QB_ACT_LEAKY ? 0.25f : -0.5f, 0.75f};
+	d.epilogue.bias = bias;
+	d.epilogue.act = (struct qb_act){kind, kind == QB_ACT_LEAKY ? 0.25f : -0.5f, 0.75f};
 	qb_f32_depthwise_line(&d, line, y);
 	qb_cpu_mask(QB_CPU_PLAIN);
 	qb_f32_depthwise_line(&d, line, z);

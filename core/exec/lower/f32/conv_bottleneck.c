@@ -29,7 +29,7 @@ static void run_line(const struct qb_dense *d, const struct qb_act *act, const f
 	const float *x, const float *add, int64_t pixels, float *y)
 {
 	struct qb_f32_product p = {.outputs = d->outputs, .runs = 1, .depth = d->channels, .weights = weights,
-		.bias = bias, .act = *act};
+		.epilogue = {.bias = bias, .act = *act}};
 	int64_t blocks = (pixels + QB_F32_ROWS - 1) / QB_F32_ROWS, panels = (d->outputs + QB_F32_PANEL - 1) / QB_F32_PANEL;
 
 	for (int64_t k = 0, at = 0, count; k < blocks; k++, at += count) {
@@ -61,7 +61,7 @@ static void run_lines(const struct bottleneck *k, void *const *buffer, float *sc
 	struct qb_f32_depthwise line = k->line;
 
 	line.weights = buffer[MIDDLE];
-	line.bias = d->bias ? buffer[MIDDLE_BIAS] : NULL;
+	line.epilogue.bias = d->bias ? buffer[MIDDLE_BIAS] : NULL;
 	for (int i = 0; i < LINES; i++) {
 		made[i] = -1;
 	}
@@ -101,7 +101,7 @@ static void run_bottleneck(const void *context, void *const *buffer)
 static bool is_pointwise(const struct qb_node *n, const struct qb_dense *d)
 {
 	return d->groups == 1 && d->kernel[0] == 1 && d->kernel[1] == 1 && d->stride[0] == 1 && d->stride[1] == 1 &&
-		d->height == d->out_height && d->width == d->out_width && !n->tail.gain && !n->tail.adds;
+		d->height == d->out_height && d->width == d->out_width && !n->affine.scale && !n->residual_last;
 }
 
 static bool pays(const struct bottleneck *k)

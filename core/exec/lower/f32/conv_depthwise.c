@@ -17,9 +17,9 @@ bool qb_depthwise_of(struct qb_f32_depthwise *out, const struct qb_node *n, cons
 {
 	*out = (struct qb_f32_depthwise){.channels = d->channels, .width = d->width, .out_width = d->out_width,
 		.rows = d->kernel[0], .columns = d->kernel[1], .stride = d->stride[1], .dilation = d->dilation[1],
-		.pad = d->pad[1], .act = n->act};
+		.pad = d->pad[1], .epilogue = {.act = n->act}};
 	return qb_f32_is_fast() && d->groups == d->channels && d->outputs == d->channels && d->channels > 1 &&
-		d->kernel[0] <= QB_DEPTHWISE_ROWS && !d->add && !n->tail.gain;
+		d->kernel[0] <= QB_DEPTHWISE_ROWS && !d->add && !n->affine.scale;
 }
 
 enum qb_err qb_depthwise_weight(struct qb_builder *b, const struct qb_dense *d, int *id, struct qb_errbuf *eb)
@@ -40,7 +40,7 @@ static void run_layer(const void *context, void *const *buffer)
 	struct qb_f32_depthwise line = l->line;
 
 	line.weights = buffer[W];
-	line.bias = d->bias ? buffer[BIAS] : NULL;
+	line.epilogue.bias = d->bias ? buffer[BIAS] : NULL;
 #pragma omp parallel for schedule(static) if (l->threads > 1) num_threads(l->threads)
 	for (int64_t i = 0; i < d->images * d->out_height; i++) {
 		const float *x = (const float *)buffer[X] + i / d->out_height * d->height * d->width * d->channels;

@@ -37,8 +37,7 @@ struct layer {
 	bool gathered, pointwise; /* pointwise: row i is pixel i */
 	bool lines;               /* runs are lines of the kernel, where they lie or copied */
 	const float *zeros; /* a run outside the image */
-	struct qb_act act;
-	struct qb_tail tail;
+	struct qb_epilogue epilogue;
 	size_t group_weights; /* numbers in one group's panels */
 };
 
@@ -198,11 +197,12 @@ static struct qb_f32_product product_of(const struct layer *l, const struct area
 		.apart = l->halves > 1 && outputs == l->each ? l->depth : 0,
 		.taken = a->taps < l->taps ? a->tap : NULL, .all = l->taps,
 		.weights = (const float *)buffer[W] + (size_t)g * l->group_weights,
-		.bias = d->bias ? (const float *)buffer[BIAS] + g * l->each : NULL, .act = l->act, .tail = l->tail};
+		.epilogue = l->epilogue};
 
-	if (l->tail.gain) {
-		p.tail.gain += g * l->each;
-		p.tail.shift += g * l->each;
+	p.epilogue.bias = d->bias ? (const float *)buffer[BIAS] + g * l->each : NULL;
+	if (p.epilogue.affine.scale) {
+		p.epilogue.affine.scale += g * l->each;
+		p.epilogue.affine.shift += g * l->each;
 	}
 	return p;
 }
@@ -475,7 +475,7 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct qb_dense *d, 
 enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *dense,
 	struct qb_errbuf *eb)
 {
-	struct layer l = {.d = *dense, .act = n->act, .tail = n->tail,
+	struct layer l = {.d = *dense, .epilogue = qb_node_epilogue(n),
 		.taps = dense->kernel[0] * dense->kernel[1],
 		.rows = dense->images * dense->out_height * dense->out_width};
 	struct qb_dense *d = &l.d;

@@ -51,8 +51,7 @@ struct winograd {
 	enum form form;
 	int out, size, points; /* of a tile's sides; size * size */
 	struct qb_dense d;
-	struct qb_act act;
-	struct qb_tail tail;
+	struct qb_epilogue epilogue;
 	int64_t depth, width;        /* channels and outputs, rounded up to whole registers */
 	int64_t tiles, at_once;      /* of all images */
 	int64_t wide[2], phases;     /* tiles of one phase of one image, and phases along one side */
@@ -192,21 +191,21 @@ struct ending {
 ALWAYS void begin_ending(struct ending *e, const struct winograd *w, const float *bias, int64_t c)
 {
 	int64_t left = w->d.outputs - c;
-	bool clips = w->act.kind == QB_ACT_RELU || w->act.kind == QB_ACT_CLIP;
+	bool clips = w->epilogue.act.kind == QB_ACT_RELU || w->epilogue.act.kind == QB_ACT_CLIP;
 	lanes zero = {0};
 
 	e->bias = e->gain = e->shift = zero;
-	e->leaky = w->act.kind == QB_ACT_LEAKY;
-	e->gains = w->tail.gain;
-	e->adds_last = w->tail.adds;
-	e->lo = zero + (clips || e->leaky ? w->act.lo : -INFINITY);
-	e->hi = zero + (clips ? w->act.hi : INFINITY);
+	e->leaky = w->epilogue.act.kind == QB_ACT_LEAKY;
+	e->gains = w->epilogue.affine.scale;
+	e->adds_last = w->epilogue.residual_last;
+	e->lo = zero + (clips || e->leaky ? w->epilogue.act.lo : -INFINITY);
+	e->hi = zero + (clips ? w->epilogue.act.hi : INFINITY);
 	if (bias) {
 		load(&e->bias, bias + c, left);
 	}
 	if (e->gains) {
-		load(&e->gain, w->tail.gain + c, left);
-		load(&e->shift, w->tail.shift + c, left);
+		load(&e->gain, w->epilogue.affine.scale + c, left);
+		load(&e->shift, w->epilogue.affine.shift + c, left);
 	}
 }
 
@@ -338,9 +337,9 @@ static void transform_output(const struct winograd *w, void *const *buffer, int6
 		add[i] = inside && d->add ? (const float *)buffer[ADD] + at : NULL;
 	}
 	output_of[w->form](w, m, m_step, d->bias ? buffer[BIAS] : NULL, d->add ? add : NULL, y);
-	for (int i = 0; i < w->out * w->out && w->act.kind > QB_ACT_LEAKY; i++) {
+	for (int i = 0; i < w->out * w->out && w->epilogue.act.kind > QB_ACT_LEAKY; i++) {
 		if (y[i]) {
-			qb_f32_activate(&w->act, y[i], d->outputs);
+			qb_f32_activate(&w->epilogue.act, y[i], d->outputs);
 		}
 	}
 }
@@ -521,7 +520,7 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, 
 enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
 	struct qb_errbuf *eb)
 {
-	struct winograd w = {.d = *d, .act = n->act, .tail = n->tail, .phases = d->dilation[0],
+	struct winograd w = {.d = *d, .epilogue = qb_node_epilogue(n), .phases = d->dilation[0],
 		.threads = qb_builder_threads(b)};
 	int buffer[BUFFERS];
 

@@ -154,8 +154,8 @@ static enum qb_err find_gain(struct qb_builder *b, const struct qb_node *n, cons
 	if (!gain) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	memcpy(gain, n->tail.gain, bytes);
-	memcpy(gain + channels, n->tail.shift, bytes);
+	memcpy(gain, n->affine.scale, bytes);
+	memcpy(gain + channels, n->affine.shift, bytes);
 	f->gain = gain;
 	f->shift = gain + channels;
 	return QB_OK;
@@ -165,14 +165,14 @@ enum qb_err qb__plan_finish(struct qb_builder *b, const struct qb_node *n,
 	const struct qb_place *y, struct qb_errbuf *eb)
 {
 	struct finish f = {.n = (int64_t)numbers(&y->md), .adds = n->inputs > QB_ADDEND,
-		.adds_last = n->tail.adds, .act = n->act};
+		.adds_last = n->residual_last, .act = n->act};
 	int buffer[2] = {y->buffer, y->buffer};
 	struct qb_place add;
 
-	if (!f.adds && n->act.kind <= QB_ACT_CLIP && !n->tail.gain) {
+	if (!f.adds && n->act.kind <= QB_ACT_CLIP && !n->affine.scale) {
 		return QB_OK;
 	}
-	if (n->tail.gain) {
+	if (n->affine.scale) {
 		QB_TRY(find_gain(b, n, &y->md, &f, eb));
 	}
 	if (f.adds) {

@@ -40,7 +40,7 @@ static void run_batch(const struct batched *m, const float *a, const float *b, f
 {
 	int64_t panels = (m->n + QB_F32_PANEL - 1) / QB_F32_PANEL;
 	struct qb_f32_product p = {.outputs = m->n, .runs = 1, .depth = m->k, .weights = scratch,
-		.act = m->act};
+		.epilogue = {.act = m->act}};
 	float *left = scratch + panels * QB_F32_PANEL * m->k;
 
 	pack(m, b, scratch);
