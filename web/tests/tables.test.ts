@@ -77,7 +77,7 @@ describe('the leaderboard', () => {
 	it('keeps formats of blocks and halves that stay float beside the others of their job', () => {
 		const cells = [cell('int8', 89, -1), cell('mxfp4', 80, -10, {weights: {granularity: 'per_block', range: 'mse'}}), cell('w8', 89, -1, {activations: null})];
 		const rows = boardRows(comparison(row('j1', 'A', cells)), ['int8', 'mxfp4', 'w8'], 'delta', 'network');
-		expect(rows.filter((r) => r.cells.filter((c) => c !== null).length === 2)).toHaveLength(1);
+		expect(rows.map((r) => r.cells.filter((c) => c !== null).length)).toEqual([3]);
 	});
 	it('compares latency of one machine and number of threads only', () => {
 		const on = (job: string, cpu: string) => row(job, 'A', [cell('int8', 89, -1, {latency_execution: 'native'})], {cpu, isa: 'avx2', latency_threads: 1});

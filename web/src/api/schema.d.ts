@@ -291,7 +291,7 @@ export interface paths {
         };
         /**
          * The result as a table
-         * @description ptq gives one line a scheme, other types one line of every row of the result.
+         * @description ptq gives a line for the float network and one a scheme; diagnose one each of float, all, the layers, tensors, largest channels and steps of mixed precision, which the first column "row" tells apart; other types one line of every row of the result. Columns are named as the fields, those of fields with a point (latency.p50_ns); several values stand in a cell with spaces between (operands of a unit, methods).
          */
         get: operations["getJobResultsCsv"];
         put?: never;
@@ -346,7 +346,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metrics of all jobs, one row each, the latest first */
+        /** Metrics of all jobs that succeeded, one row each, the latest first; with `job`, of one that runs, too */
         get: operations["listResults"];
         put?: never;
         post?: never;
