@@ -6,14 +6,8 @@ libquantbench_a_SOURCES += \
 	core/base/cpu.h \
 	core/base/err.c \
 	core/base/err.h \
-	core/base/fields.c \
-	core/base/fields.h \
-	core/base/json_number.c \
-	core/base/json_number.h \
 	core/base/near.c \
 	core/base/near.h \
-	core/base/params.c \
-	core/base/params.h \
 	core/base/random.c \
 	core/base/random.h \
 	core/base/size.h \

@@ -10,7 +10,7 @@
 #include "core/base/near.h"
 #include "core/base/size.h"
 #include "core/experiment/jobs/kinds.h"
-#include "core/base/params.h"
+#include "core/json/params.h"
 
 static const struct qb_experiment kinds[] = {
 #define X(name, inputs, internal, live, text) \

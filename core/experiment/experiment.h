@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 #include "core/base/err.h"
-#include "core/base/json_number.h"
+#include "core/json/number.h"
 
 /* Where a job runs: who hears its events, and what it may use. */
 struct qb_host {

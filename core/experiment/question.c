@@ -7,7 +7,7 @@
 #include "core/base/size.h"
 #include "core/experiment/report/describe.h"
 #include "core/experiment/experiment.h"
-#include "core/base/params.h"
+#include "core/json/params.h"
 #include "core/experiment/rounding.h"
 
 struct question {

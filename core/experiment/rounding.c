@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "core/experiment/experiment.h"
-#include "core/base/params.h"
+#include "core/json/params.h"
 #include "core/quant/quantizer.h"
 
 enum { VALUES_MAX = 64, FORMATS_MAX = 64, BITS_MAX = 16 };

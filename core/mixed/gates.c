@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/base/json_number.h"
+#include "core/json/number.h"
 #include "core/graph/op.h"
 #include "core/hw/mac.h"
 

@@ -17,7 +17,7 @@
 #include <jansson.h>
 
 #include "core/ptq/calibration.h"
-#include "core/base/fields.h"
+#include "core/json/fields.h"
 
 /* One line a method; each is `const struct qb_method qb_method_NAME`. */
 #define QB_METHODS(X) \

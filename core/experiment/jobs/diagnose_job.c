@@ -13,7 +13,7 @@
 #include "core/experiment/report/error_rows.h"
 #include "core/experiment/jobs/kinds.h"
 #include "core/experiment/jobs/diagnose_mixed.h"
-#include "core/base/params.h"
+#include "core/json/params.h"
 #include "core/experiment/spec/ptq_spec.h"
 #include "core/ptq/query_samples.h"
 #include "core/experiment/report/tensor_rows.h"

@@ -8,7 +8,7 @@
 #include "core/analysis/sqnr_db.h"
 #include "core/base/size.h"
 #include "core/mixed/greedy.h"
-#include "core/base/params.h"
+#include "core/json/params.h"
 #include "core/experiment/spec/scheme_spec.h"
 
 /* Points of the front that are run, not only predicted. */

@@ -8,7 +8,7 @@
 
 #include "core/experiment/jobs/kinds.h"
 #include "core/ptq/network.h"
-#include "core/base/params.h"
+#include "core/json/params.h"
 #include "core/graph/graph.h"
 #include "core/ops/op.h"
 #include "core/tensor/archive.h"

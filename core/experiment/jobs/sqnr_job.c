@@ -14,7 +14,7 @@
 #include "core/base/size.h"
 #include "core/experiment/spec/distributions.h"
 #include "core/experiment/jobs/kinds.h"
-#include "core/base/params.h"
+#include "core/json/params.h"
 #include "core/quant/quantizer.h"
 
 enum { DISTRIBUTIONS_MAX = 64, FORMATS_MAX = 64, VALUES_MAX = 256, ROWS_MAX = 1 << 16 };

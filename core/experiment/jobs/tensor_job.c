@@ -10,7 +10,7 @@
 #include "core/base/size.h"
 #include "core/experiment/spec/uploads_check.h"
 #include "core/experiment/jobs/kinds.h"
-#include "core/base/params.h"
+#include "core/json/params.h"
 #include "core/experiment/jobs/tensor_survey.h"
 
 enum { FORMATS_MAX = 32, AXIS_AS_USED = -100, HISTOGRAM_MAX = 8192 };

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/base/params.h"
+#include "core/json/params.h"
 #include "core/quant/qdq.h"
 
 /* Bit i of QB_EXPORT_... is names[i]. */

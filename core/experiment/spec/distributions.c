@@ -9,7 +9,7 @@
 
 #include "core/base/size.h"
 #include "core/experiment/spec/uploads_check.h"
-#include "core/base/params.h"
+#include "core/json/params.h"
 #include "core/experiment/jobs/tensor_source.h"
 
 /* Sorting costs 24 bytes a number; more than this belongs into a tensor job. */

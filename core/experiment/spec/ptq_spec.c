@@ -8,7 +8,7 @@
 #include "core/analysis/metrics.h"
 #include "core/base/size.h"
 #include "core/experiment/report/export.h"
-#include "core/base/params.h"
+#include "core/json/params.h"
 #include "core/experiment/spec/scheme_spec.h"
 
 /* The scheme's own methods, or else the job's. */

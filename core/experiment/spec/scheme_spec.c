@@ -7,7 +7,7 @@
 
 #include "core/base/err.h"
 #include "core/base/size.h"
-#include "core/base/params.h"
+#include "core/json/params.h"
 
 static const char *const granularities[] = {
 #define X(id, name) name,

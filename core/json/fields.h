@@ -2,8 +2,8 @@
  *
  * Parameters as data: the list that reads an object's fields also tells those who fill one in what there is.
  */
-#ifndef QB_BASE_FIELDS_H
-#define QB_BASE_FIELDS_H
+#ifndef QB_JSON_FIELDS_H
+#define QB_JSON_FIELDS_H
 
 #include <jansson.h>
 #include <stddef.h>

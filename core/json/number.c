@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/base/json_number.h"
+#include "core/json/number.h"
 
 #include <math.h>
 #include <stdio.h>

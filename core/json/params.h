@@ -2,8 +2,8 @@
  *
  * Reading a job's fields: every error names the field by its path, what was found and what is accepted.
  */
-#ifndef QB_BASE_PARAMS_H
-#define QB_BASE_PARAMS_H
+#ifndef QB_JSON_PARAMS_H
+#define QB_JSON_PARAMS_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -2,8 +2,8 @@
  *
  * Numbers in results.
  */
-#ifndef QB_BASE_JSON_NUMBER_H
-#define QB_BASE_JSON_NUMBER_H
+#ifndef QB_JSON_NUMBER_H
+#define QB_JSON_NUMBER_H
 
 #include <jansson.h>
 

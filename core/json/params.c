@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/base/params.h"
+#include "core/json/params.h"
 
 #include <math.h>
 #include <stdio.h>

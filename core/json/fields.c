@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/base/fields.h"
+#include "core/json/fields.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "core/base/size.h"
-#include "core/base/params.h"
+#include "core/json/params.h"
 
 enum { FIELDS_MAX = 30 };
 
