@@ -31,8 +31,8 @@ enum qb_err qb_int8_check(const struct qb_quantization *q, struct qb_errbuf *eb)
 	if (s->weights.format.bits > 8 || s->activations.format.bits > 8) {
 		return qb_fail(eb, QB_EUNSUPPORTED, "integer execution holds at most 8 bits");
 	}
-	/* Of carried weights only those with zero points stay float. */
-	if ((s->weights.format.asymmetric && !s->carried) || s->weights.format.block || s->activations.format.block ||
+	/* Of imported weights only those with zero points stay float. */
+	if ((s->weights.format.asymmetric && !s->imported) || s->weights.format.block || s->activations.format.block ||
 		s->activations.granularity != QB_PER_TENSOR) {
 		return qb_fail(eb, QB_EUNSUPPORTED,
 			"integer execution needs symmetric weights per tensor or channel and activations per "

@@ -25,8 +25,8 @@ struct qb_shape {
 	int64_t dim[QB_MAX_DIMS];
 };
 
-/* A quantizer that the file itself brings: real = scale * (code - zero). */
-struct qb_carried {
+/* A quantizer imported from the file: real = scale * (code - zero). */
+struct qb_imported {
 	const struct qb_tensor *scale; /* NULL: the network takes the range of each input (DynamicQuantizeLinear). One number; [channels] along axis; or blocks of `block` along axis */
 	const struct qb_tensor *zero;  /* as many codes; NULL: all 0 */
 	enum qb_dtype code;            /* the type whose range the codes have */
@@ -48,7 +48,7 @@ struct qb_value {
 	struct qb_shape shape;
 	const struct qb_tensor *constant; /* initializer or folded; NULL otherwise */
 	struct qb_node *producer;         /* NULL: input or constant */
-	const struct qb_carried *carried; /* the file quantizes this value; a constant is on that grid; or NULL */
+	const struct qb_imported *imported; /* the file quantizes this value; a constant is on that grid; or NULL */
 	const struct qb_declared *declared; /* of inputs and outputs; or NULL */
 	int uses;                         /* inputs of nodes, plus 1 if a graph output */
 	int index;                        /* in graph->values; what per-value tables are indexed by */
@@ -121,7 +121,7 @@ void qb_graph_destroy(struct qb_graph **graph);
 /* Reads an ONNX file (opset 7 to 21), checks it as hostile input, resolves operators and infers shapes with
  * a symbolic batch. External data is looked for beside the file, never above it. A .zip that holds one .onnx
  * and its data files is read the same way. A .tflite file becomes the same graph, its images turned from [N,H,W,C] to
- * [N,C,H,W], its quantization carried by the values; an ArgMax over channels that ends it is left out, for metrics take
+ * [N,C,H,W], its quantization kept with the values; an ArgMax over channels that ends it is left out, for metrics take
  * classes from scores. Errors name the node. */
 enum qb_err qb_graph_import(struct qb_graph **out, const char *path, struct qb_errbuf *eb);
 
@@ -187,7 +187,7 @@ enum qb_err qb_pass_to_float32(struct qb_graph *g, struct qb_errbuf *eb);
 enum qb_err qb_pass_separate_constants(struct qb_graph *g, struct qb_errbuf *eb);
 enum qb_err qb_pass_name_values(struct qb_graph *g, struct qb_errbuf *eb); /* no two values of one name */
 /* Quantization out of the operators and into the values: operators on codes (QLinearConv ...) become the float operator
- * between DequantizeLinear and QuantizeLinear, pairs of these go, and the values they stood on carry the quantizer. What
+ * between DequantizeLinear and QuantizeLinear, pairs of these go, and the values they stood on keep the quantizer. What
  * is left without quantizers is the float network. Pairs per channel or block on activations, and scales that are
  * computed, stay as they are. */
 enum qb_err qb_pass_lift_quantization(struct qb_graph *g, struct qb_errbuf *eb);
@@ -221,7 +221,7 @@ void qb_node_add_string(struct qb_node *n, const char *name, const char *v);
 /* ints [count] live as long as the graph. */
 void qb_node_add_ints(struct qb_node *n, const char *name, int count, const int64_t *ints);
 /* Same type, scales and zero points (both may be NULL). */
-bool qb_carried_equal(const struct qb_carried *a, const struct qb_carried *b);
+bool qb_imported_equal(const struct qb_imported *a, const struct qb_imported *b);
 /* Infers every node in order; a node whose inputs are all constants and whose output is small is evaluated
  * and gone. */
 enum qb_err qb_graph_infer(struct qb_graph *g, struct qb_errbuf *eb);

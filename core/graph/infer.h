@@ -34,9 +34,9 @@ enum qb_err qb__carry(struct qb_graph *g, const struct qb_node *n, struct qb_val
 	struct qb_errbuf *eb);
 
 /* What a QuantizeLinear or DequantizeLinear with constant scales says; false where it does not. */
-bool qb__read_quantizer(const struct qb_node *n, enum qb_dtype code, struct qb_carried *out);
+bool qb__read_quantizer(const struct qb_node *n, enum qb_dtype code, struct qb_imported *out);
 /* A copy in the graph's arena; NULL without memory. */
-const struct qb_carried *qb__keep_carried(struct qb_graph *g, const struct qb_carried *c);
+const struct qb_imported *qb__keep_imported(struct qb_graph *g, const struct qb_imported *c);
 bool qb__good_scales(const struct qb_tensor *t);
 /* A missing zero point is as good as zeros. */
 bool qb__all_zero(const struct qb_tensor *t);

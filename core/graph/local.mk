@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
 	core/graph/bind.c \
-	core/graph/carried.c \
+	core/graph/imported.c \
 	core/graph/equation.c \
 	core/graph/equation.h \
 	core/graph/eval.c \

@@ -57,7 +57,7 @@ static struct qb_node *linear_before(const struct qb_value *v, struct affine *a)
 	size_t count;
 
 	/* A quantizer between the two would be lost. */
-	if (kind == NOT_LINEAR || v->uses != 1 || v->carried || p->act.kind != QB_ACT_NONE || v->dtype != QB_F32 ||
+	if (kind == NOT_LINEAR || v->uses != 1 || v->imported || p->act.kind != QB_ACT_NONE || v->dtype != QB_F32 ||
 	    !constant_f32(p, 1, &count)) {
 		return NULL;
 	}

@@ -60,7 +60,7 @@ static struct qb_value *copy_of(struct qb_graph *g, const struct qb_value *v, co
 	struct qb_value *copy = name ? qb_graph_add_constant(g, name, v->constant) : NULL;
 
 	if (copy) {
-		copy->carried = v->carried;
+		copy->imported = v->imported;
 	}
 	return copy;
 }

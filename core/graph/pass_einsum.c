@@ -147,25 +147,25 @@ static enum qb_err no_memory(const struct split *s)
 	return qb_node_fail(s->eb, QB_ENOMEM, s->n, "out of memory while splitting it");
 }
 
-static struct qb_value *value(struct split *s, const struct qb_carried *carried)
+static struct qb_value *value(struct split *s, const struct qb_imported *imported)
 {
 	const char *name = qb_arena_printf(s->g->arena, "%s:%d", s->n->output[0]->name, s->count);
 	struct qb_value *v = name ? qb_graph_add_value(s->g, name, QB_F32) : NULL;
 
 	if (v) {
-		v->carried = carried;
+		v->imported = imported;
 	}
 	return v;
 }
 
-/* Adds a node; its output is new where *out is NULL, and quantized as `carried` says. */
+/* Adds a node; its output is new where *out is NULL, and quantized as `imported` says. */
 static enum qb_err add(struct split *s, const char *type, int inputs, struct qb_value *const *in,
-	const struct qb_carried *carried, struct qb_value **out)
+	const struct qb_imported *imported, struct qb_value **out)
 {
 	const char *name = qb_arena_printf(s->g->arena, "%s:%s:%d", s->n->name, type, s->count);
 	struct qb_node *n;
 
-	*out = *out ? *out : value(s, carried);
+	*out = *out ? *out : value(s, imported);
 	n = name && *out ? qb_node_create(s->g, type, name, QB_MAX((int)s->g->opset, 13), inputs, in, 1, out) : NULL;
 	if (!n) {
 		return no_memory(s);
@@ -196,7 +196,7 @@ static enum qb_err transpose(struct split *s, struct qb_value **v, int ndim, con
 		return no_memory(s);
 	}
 	memcpy(copy, perm, (size_t)ndim * sizeof(*perm));
-	QB_TRY(add(s, "Transpose", 1, v, (*v)->carried, &out));
+	QB_TRY(add(s, "Transpose", 1, v, (*v)->imported, &out));
 	qb_node_add_ints(s->made[s->count - 1], "perm", ndim, copy);
 	*v = out;
 	return infer_last(s);
@@ -219,7 +219,7 @@ static enum qb_err reshape(struct split *s, struct qb_value **v, int ndim, const
 	if (!in[1]) {
 		return no_memory(s);
 	}
-	QB_TRY(add(s, "Reshape", 2, in, (*v)->carried, &out));
+	QB_TRY(add(s, "Reshape", 2, in, (*v)->imported, &out));
 	*v = out;
 	return infer_last(s);
 }
@@ -274,7 +274,7 @@ static bool arrange(const struct split *s, int t, const struct group *group, int
 	}
 	a->reshapes = grouped;
 	/* Numbers per channel lose their axis in another shape. */
-	return !grouped || !s->n->input[t]->carried || s->n->input[t]->carried->axis < 0;
+	return !grouped || !s->n->input[t]->imported || s->n->input[t]->imported->axis < 0;
 }
 
 static enum qb_err apply(struct split *s, const struct arrangement *a, struct qb_value **v)
@@ -335,7 +335,7 @@ static enum qb_err multiply(struct split *s, const char *type, const struct arra
 	for (int i = 0; i < 2; i++) {
 		QB_TRY(apply(s, &a[i], &in[i]));
 	}
-	QB_TRY(add(s, type, 2, in, s->n->output[0]->carried, out));
+	QB_TRY(add(s, type, 2, in, s->n->output[0]->imported, out));
 	n = s->made[s->count - 1];
 	n->name = s->n->name;
 	return infer_last(s);
@@ -393,7 +393,7 @@ static enum qb_err try_split(struct split *s)
 	const struct qb_node *n = s->n;
 	struct qb_shape x[2];
 
-	if (strcmp(n->type, "Einsum") || n->inputs != 2 || (n->output[0]->carried && n->output[0]->carried->axis >= 0)) {
+	if (strcmp(n->type, "Einsum") || n->inputs != 2 || (n->output[0]->imported && n->output[0]->imported->axis >= 0)) {
 		return QB_OK;
 	}
 	for (int i = 0; i < 2; i++) {

@@ -110,7 +110,7 @@ static bool does_nothing(const struct qb_node *n)
 	if (n->act.kind != QB_ACT_NONE || n->inputs < 1 || !n->input[0]) {
 		return false;
 	}
-	if (n->output[0]->carried && !qb_carried_equal(n->input[0]->carried, n->output[0]->carried)) {
+	if (n->output[0]->imported && !qb_imported_equal(n->input[0]->imported, n->output[0]->imported)) {
 		return false; /* it holds the quantized copy */
 	}
 	for (int i = 1; i < n->outputs; i++) {

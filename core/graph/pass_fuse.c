@@ -80,7 +80,7 @@ enum qb_err qb_pass_fuse_activations(struct qb_graph *g, struct qb_errbuf *eb)
 
 		if (n->act.kind == QB_ACT_NONE && p && n->input[0]->uses == 1 && n->input[0] == p->output[0] &&
 		    n->input[0]->dtype == QB_F32 && qb__takes_activation(p) &&
-		    (!n->input[0]->carried || qb_carried_equal(n->input[0]->carried, n->output[0]->carried)) &&
+		    (!n->input[0]->imported || qb_imported_equal(n->input[0]->imported, n->output[0]->imported)) &&
 		    read_activation(n, &act)) {
 			p->act = p->act.kind == QB_ACT_NONE ? act : compose(p->act, act);
 			p->output[0] = n->output[0];
@@ -250,7 +250,7 @@ static enum qb_err try_pad(struct qb_graph *g, struct qb_node *n, struct qb_errb
 	float value;
 
 	if (!pad || strcmp(pad->type, "Pad") != 0 || !n->input[0]->shape.known || n->input[0]->dtype != QB_F32 ||
-	    (n->input[0]->carried && !qb_carried_equal(n->input[0]->carried, pad->input[0]->carried)) ||
+	    (n->input[0]->imported && !qb_imported_equal(n->input[0]->imported, pad->input[0]->imported)) ||
 	    (strcmp(mode, "NOTSET") != 0 && strcmp(mode, "VALID") != 0) || !read_pad(pad, rank, more, &value)) {
 		return QB_OK;
 	}

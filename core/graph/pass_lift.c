@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Quantization out of the operators and into the values. A value of codes whose scale is known has a twin: the float
- * value that it is the quantization of. Whoever dequantizes the codes reads the twin instead, which carries the
+ * value that it is the quantization of. Whoever dequantizes the codes reads the twin instead, which has the
  * quantizer; operators that only move codes move their twins.
  */
 #include <math.h>
@@ -76,7 +76,7 @@ static bool is_one_of(struct qb_value *const *list, int count, const struct qb_v
 	return false;
 }
 
-/* How a value is read: whether all its readers quantize it alike, so that it may carry their quantizer itself. */
+/* How a value is read: whether all its readers quantize it alike, so that it may take their quantizer itself. */
 struct reading {
 	const struct qb_node *first; /* QuantizeLinear of it */
 	bool mixed;
@@ -84,7 +84,7 @@ struct reading {
 
 static void note_reader(struct reading *r, const struct qb_node *n, int k)
 {
-	struct qb_carried c, before;
+	struct qb_imported c, before;
 
 	if (k != 0 || strcmp(n->type, "QuantizeLinear") != 0 ||
 		!qb__read_quantizer(n, n->output[0]->dtype, &c)) {
@@ -93,7 +93,7 @@ static void note_reader(struct reading *r, const struct qb_node *n, int k)
 		r->first = n;
 	} else {
 		r->mixed = r->mixed || !qb__read_quantizer(r->first, r->first->output[0]->dtype, &before) ||
-			!qb_carried_equal(&before, &c);
+			!qb_imported_equal(&before, &c);
 	}
 }
 
@@ -118,9 +118,9 @@ static enum qb_err note_readers(struct lifter *l)
 	return QB_OK;
 }
 
-static bool may_carry(const struct lifter *l, const struct qb_value *x, const struct qb_carried *c)
+static bool may_import(const struct lifter *l, const struct qb_value *x, const struct qb_imported *c)
 {
-	return x->carried ? qb_carried_equal(x->carried, c)
+	return x->imported ? qb_imported_equal(x->imported, c)
 			  : !x->constant && x->index < l->values && !l->reading[x->index].mixed;
 }
 
@@ -145,7 +145,7 @@ static double zero_point(const struct qb_tensor *z)
 	}
 }
 
-static void cut_off(struct qb_node *n, const struct qb_carried *c)
+static void cut_off(struct qb_node *n, const struct qb_imported *c)
 {
 	double lo, hi, scale = *(const float *)c->scale->data, zero = zero_point(c->zero);
 
@@ -159,28 +159,28 @@ static void cut_off(struct qb_node *n, const struct qb_carried *c)
 static enum qb_err lift_quantize(struct lifter *l, struct qb_node *n)
 {
 	struct qb_value *x = n->input[0], *copy;
-	struct qb_carried c;
+	struct qb_imported c;
 	struct qb_node *identity;
 
 	l->list[l->kept++] = n; /* goes with the dead nodes where nobody reads its codes any more */
 	if (x->dtype != QB_F32 || !qb__read_quantizer(n, n->output[0]->dtype, &c) || c.axis >= 0) {
 		return QB_OK;
 	}
-	if (may_carry(l, x, &c)) {
-		x->carried = x->carried ? x->carried : qb__keep_carried(l->g, &c);
+	if (may_import(l, x, &c)) {
+		x->imported = x->imported ? x->imported : qb__keep_imported(l->g, &c);
 		cut_off(x->producer, &c);
 		l->twin[n->output[0]->index] = x;
-		return x->carried ? QB_OK : no_memory(l);
+		return x->imported ? QB_OK : no_memory(l);
 	}
 	copy = qb_graph_add_value(l->g, qb_arena_printf(l->g->arena, "%s:quantized", x->name), QB_F32);
 	if (!copy) {
 		return no_memory(l);
 	}
 	copy->shape = x->shape;
-	copy->carried = qb__keep_carried(l->g, &c);
+	copy->imported = qb__keep_imported(l->g, &c);
 	identity = qb_node_create(l->g, "Identity", n->name, QB_MAX((int)l->g->opset, 13), 1, &x, 1,
 		&copy);
-	if (!identity || !copy->carried) {
+	if (!identity || !copy->imported) {
 		return no_memory(l);
 	}
 	l->list[l->kept++] = identity;
@@ -192,12 +192,12 @@ static enum qb_err lift_dequantize(struct lifter *l, struct qb_node *n)
 {
 	struct qb_value *x = twin_of(l, n->input[0]), *y = n->output[0];
 	const struct qb_graph *g = l->g;
-	struct qb_carried c;
+	struct qb_imported c;
 
 	if (y->dtype == QB_F32 && qb__read_quantizer(n, n->input[0]->dtype, &c) && c.axis < 0) {
 		/* What is out of range is a matter of the QuantizeLinear. */
-		c.overflows = x && x->carried && x->carried->overflows;
-		if (x && qb_carried_equal(x->carried, &c)) {
+		c.overflows = x && x->imported && x->imported->overflows;
+		if (x && qb_imported_equal(x->imported, &c)) {
 			if (!is_one_of(g->output, g->outputs, y)) {
 				l->became[y->index] = x;
 				return QB_OK;
@@ -208,8 +208,8 @@ static enum qb_err lift_dequantize(struct lifter *l, struct qb_node *n)
 				return QB_OK;
 			}
 		}
-		y->carried = qb__keep_carried(l->g, &c);
-		if (!y->carried) {
+		y->imported = qb__keep_imported(l->g, &c);
+		if (!y->imported) {
 			return no_memory(l);
 		}
 	}
@@ -252,7 +252,7 @@ static enum qb_err lift_moved(struct lifter *l, struct qb_node *n)
 	for (int i = 0; i < count; i++) {
 		struct qb_value *t = twin_of(l, n->input[i]);
 
-		if (!t || !qb_carried_equal(t->carried, first->carried)) {
+		if (!t || !qb_imported_equal(t->imported, first->imported)) {
 			return QB_OK;
 		}
 	}
@@ -279,7 +279,7 @@ static enum qb_err lift_moved(struct lifter *l, struct qb_node *n)
 			return no_memory(l);
 		}
 		out[i]->shape = v->shape;
-		out[i]->carried = first->carried;
+		out[i]->imported = first->imported;
 		l->twin[v->index] = out[i];
 	}
 	twin = qb_node_create(l->g, n->type, n->name, n->opset, n->inputs, in, n->outputs, out);
@@ -427,7 +427,7 @@ static struct qb_value *real_weight(struct qb_graph *g, const struct dynamic *d)
 static enum qb_err lift_dynamic(struct qb_graph *g, struct qb_errbuf *eb)
 {
 	for (int i = 0; i < g->nodes; i++) {
-		struct qb_carried c = {.code = QB_U8, .axis = -1}, wc;
+		struct qb_imported c = {.code = QB_U8, .axis = -1}, wc;
 		struct qb_value *in[2];
 		struct qb_node *made;
 		struct dynamic d;
@@ -440,16 +440,16 @@ static enum qb_err lift_dynamic(struct qb_graph *g, struct qb_errbuf *eb)
 		if (!in[1]) {
 			continue;
 		}
-		wc = (struct qb_carried){.scale = d.scale,
+		wc = (struct qb_imported){.scale = d.scale,
 			.zero = d.zero && !qb__all_zero(d.zero) ? d.zero : NULL,
 			.code = d.product->input[1]->dtype, .axis = d.axis};
-		in[1]->carried = qb__keep_carried(g, &wc);
-		if (!in[0]->carried) {
-			in[0]->carried = qb__keep_carried(g, &c);
+		in[1]->imported = qb__keep_imported(g, &wc);
+		if (!in[0]->imported) {
+			in[0]->imported = qb__keep_imported(g, &c);
 		}
 		made = qb_node_create(g, d.conv ? "Conv" : "MatMul", d.product->name,
 			QB_MAX((int)g->opset, 13), 2, in, 1, &d.mul->output[0]);
-		if (!in[0]->carried || !in[1]->carried || !made) {
+		if (!in[0]->imported || !in[1]->imported || !made) {
 			return qb_fail(eb, QB_ENOMEM, "out of memory while lifting quantization");
 		}
 		made->attr = d.product->attr;

@@ -90,7 +90,7 @@ static enum qb_err weight(struct lstm *l, int at, int scale, struct qb_value **o
 enum qb_err qb__expand_lstm(struct qb_graph *g, struct qb_node *n, struct qb_node **out, int *count, struct qb_errbuf *eb)
 {
 	struct lstm l = {.g = g, .n = n, .out = out, .eb = eb};
-	const struct qb_carried dynamic = {.code = QB_U8, .axis = -1};
+	const struct qb_imported dynamic = {.code = QB_U8, .axis = -1};
 	struct qb_value *in[PLAIN_INPUTS] = {NULL};
 	int inputs = QB_MIN(n->inputs, (int)PLAIN_INPUTS);
 	struct qb_node *lstm;
@@ -105,7 +105,7 @@ enum qb_err qb__expand_lstm(struct qb_graph *g, struct qb_node *n, struct qb_nod
 	while (!in[inputs - 1]) {
 		inputs--;
 	}
-	in[X]->carried = in[X]->carried || in[X]->constant ? in[X]->carried : qb__keep_carried(g, &dynamic);
+	in[X]->imported = in[X]->imported || in[X]->constant ? in[X]->imported : qb__keep_imported(g, &dynamic);
 	lstm = qb_node_create(g, "LSTM", n->name, QB_MAX((int)g->opset, 7), inputs, in, n->outputs, n->output);
 	if (!lstm) {
 		return no_memory(&l);

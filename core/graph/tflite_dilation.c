@@ -93,7 +93,7 @@ static enum qb_err temporary(struct tfl_op *op, const struct qb_value *like, str
 	if (!*out) {
 		return qb__tfl_no_memory(op);
 	}
-	(*out)->carried = like->carried;
+	(*out)->imported = like->imported;
 	return QB_OK;
 }
 

@@ -324,9 +324,9 @@ struct qb_node *qb__tfl_node(struct tfl *im, const char *type, int inputs,
 	return n;
 }
 
-static const struct qb_carried *carried(struct tfl *im, const struct tfl_tensor *t, int axis)
+static const struct qb_imported *imported(struct tfl *im, const struct tfl_tensor *t, int axis)
 {
-	struct qb_carried *c = qb_arena_alloc(im->g->arena, 1, sizeof(*c));
+	struct qb_imported *c = qb_arena_alloc(im->g->arena, 1, sizeof(*c));
 	struct qb_tensor *s = qb_arena_alloc(im->g->arena, 2, sizeof(*s)), *z = s + 1;
 
 	if (!c || !s) {
@@ -348,7 +348,7 @@ static const struct qb_carried *carried(struct tfl *im, const struct tfl_tensor 
 			((uint8_t *)z->data)[i] = (uint8_t)t->zero[i];
 		}
 	}
-	*c = (struct qb_carried){.scale = s, .zero = z, .code = t->dtype, .axis = t->scales > 1 ? axis : -1};
+	*c = (struct qb_imported){.scale = s, .zero = z, .code = t->dtype, .axis = t->scales > 1 ? axis : -1};
 	return c;
 }
 
@@ -452,9 +452,9 @@ enum qb_err qb__tfl_constant(struct tfl *im, int tensor, const int *perm, int nd
 	}
 	*out = qb_graph_add_constant(im->g, t->name, y);
 	if (*out && is_code(t) && (t->scales == 1 || ndim < 0)) {
-		(*out)->carried = carried(im, t, axis);
+		(*out)->imported = imported(im, t, axis);
 	}
-	return *out && (!is_code(t) || (*out)->carried || ndim >= 0) ? QB_OK : qb__tfl_out_of_memory(im);
+	return *out && (!is_code(t) || (*out)->imported || ndim >= 0) ? QB_OK : qb__tfl_out_of_memory(im);
 }
 
 enum qb_err qb__tfl_ints(const struct tfl_op *op, int input, int64_t *out, int max, int *count)
@@ -491,9 +491,9 @@ enum qb_err qb__tfl_value(struct tfl *im, int tensor, struct qb_value **out)
 	if (!t->value) {
 		t->value = qb_graph_add_value(im->g, t->name, real ? QB_F32 : t->dtype);
 		if (t->value && is_code(t) && t->scales == 1) {
-			t->value->carried = carried(im, t, -1);
+			t->value->imported = imported(im, t, -1);
 		}
-		if (!t->value || (is_code(t) && t->scales == 1 && !t->value->carried)) {
+		if (!t->value || (is_code(t) && t->scales == 1 && !t->value->imported)) {
 			return qb__tfl_out_of_memory(im);
 		}
 	}

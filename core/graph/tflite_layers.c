@@ -174,7 +174,7 @@ enum qb_err qb__tfl_fully_connected(struct tfl_op *op)
 		if (!to[1] || !in[0]) {
 			return qb__tfl_no_memory(op);
 		}
-		in[0]->carried = to[0]->carried;
+		in[0]->imported = to[0]->imported;
 		QB_TRY(qb__tfl_join(op, "Reshape", 2, to, in[0], NULL));
 	}
 	QB_TRY(qb__tfl_constant(op->im, op->input[1], NULL, -1, NULL, &in[1]));
@@ -234,7 +234,7 @@ static enum qb_err mean_of_image(struct tfl_op *op, bool keep)
 	if (!pooled) {
 		return qb__tfl_no_memory(op);
 	}
-	pooled->carried = y->carried;
+	pooled->imported = y->imported;
 	QB_TRY(qb__tfl_join(op, "GlobalAveragePool", 1, &x, pooled, NULL));
 	return qb__tfl_join(op, "Flatten", 1, &pooled, y, NULL);
 }

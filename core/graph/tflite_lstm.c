@@ -144,7 +144,7 @@ enum qb_err qb__tfl_sequence_lstm(struct tfl_op *op)
 		if (!in[0]) {
 			return qb__tfl_no_memory(op);
 		}
-		in[0]->carried = x->carried;
+		in[0]->imported = x->imported;
 		QB_TRY(swap(op, x, in[0]));
 	}
 	QB_TRY(qb__tfl_join(op, "LSTM", in[3] ? 4 : 3, in, all, &n));

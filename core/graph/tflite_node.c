@@ -66,7 +66,7 @@ enum qb_err qb__tfl_rows(struct tfl_op *op, int i, struct qb_value **out)
 	if (!*out) {
 		return qb__tfl_no_memory(op);
 	}
-	(*out)->carried = x->carried;
+	(*out)->imported = x->imported;
 	return transpose(op, x, *out, false);
 }
 
@@ -92,7 +92,7 @@ enum qb_err qb__tfl_join_rows(struct tfl_op *op, const char *type, int inputs,
 		if (!z) {
 			return qb__tfl_no_memory(op);
 		}
-		z->carried = y->carried;
+		z->imported = y->imported;
 	}
 	QB_TRY(qb__tfl_join(op, type, inputs, in, z, n));
 	return z == y ? QB_OK : transpose(op, z, y, true);

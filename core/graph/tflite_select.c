@@ -72,7 +72,7 @@ static enum qb_err join_cut(struct tfl_op *op, int input, const struct cut *c, b
 	if (!*out) {
 		return qb__tfl_no_memory(op);
 	}
-	(*out)->carried = in[0]->carried;
+	(*out)->imported = in[0]->imported;
 	return qb__tfl_join(op, "Slice", 5, in, *out, NULL);
 }
 
@@ -281,7 +281,7 @@ enum qb_err qb__tfl_pack(struct tfl_op *op)
 		if (!in[i]) {
 			return qb__tfl_no_memory(op);
 		}
-		in[i]->carried = x->carried;
+		in[i]->imported = x->imported;
 		QB_TRY(qb__tfl_join(op, "Unsqueeze", 1, &x, in[i], &n));
 		QB_TRY(set_axes(op, n, 1, &axis));
 	}
@@ -359,7 +359,7 @@ static enum qb_err factor(struct tfl_op *op, int i, bool turned, struct qb_value
 	if (!*out) {
 		return qb__tfl_no_memory(op);
 	}
-	(*out)->carried = x->carried;
+	(*out)->imported = x->imported;
 	QB_TRY(qb__tfl_join(op, "Transpose", 1, &x, *out, &n));
 	return qb__tfl_add_ints(op, n, "perm", t->ndim, perm);
 }

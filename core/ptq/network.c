@@ -85,7 +85,7 @@ static enum qb_err create(struct qb_network **out, const struct qb_graph *model,
 		const struct qb_value *v = n->graph->value[i];
 
 		n->tapped[i] = tapped && (n->placement->role[i] == QB_ROLE_ACTIVATION ||
-			(v->carried && !v->constant));
+			(v->imported && !v->constant));
 	}
 	QB_TRY_OUT(tapped ? qb_plan_create(&n->plan, n->graph, threads, n->tapped, eb)
 			  : qb_plan_create_plain(&n->plan, n->graph, threads, eb));

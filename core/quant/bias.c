@@ -81,7 +81,7 @@ bool qb_bias_scales(const struct qb_quantization *q, const struct qb_value *bias
 		if (!(fabs(rint((double)x / (double)s)) < 0x1p31)) {
 			return false;
 		}
-		if (q->scheme.carried && !(fabsf(qb_bias_number(qb_bias_code(x, s), s) - x) <= 0x1p-22f * fabsf(x))) {
+		if (q->scheme.imported && !(fabsf(qb_bias_number(qb_bias_code(x, s), s) - x) <= 0x1p-22f * fabsf(x))) {
 			return false;
 		}
 		if (scale) {

@@ -2,8 +2,8 @@
 libquantbench_a_SOURCES += \
 	core/quant/bias.c \
 	core/quant/bias.h \
-	core/quant/carried.c \
-	core/quant/carried.h \
+	core/quant/imported_quantizer.c \
+	core/quant/imported_quantizer.h \
 	core/quant/density.c \
 	core/quant/density.h \
 	core/quant/layers.c \

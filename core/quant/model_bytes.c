@@ -14,7 +14,7 @@ static size_t quantized_bytes(const struct qb_quantizer *q, size_t n)
 	return f->real_scale ? bytes + (size_t)q->channels * (sizeof(float) + (q->zero ? 1 : 0)) : bytes;
 }
 
-static size_t carried_block_bytes(const struct qb_carried *c, size_t n)
+static size_t imported_block_bytes(const struct qb_imported *c, size_t n)
 {
 	size_t scales = qb_tensor_size(c->scale);
 	bool half = c->code == QB_I4 || c->code == QB_U4;
@@ -33,8 +33,8 @@ size_t qb_model_bytes(const struct qb_graph *graph, const struct qb_quantization
 		if (!v->constant || v->uses == 0) {
 			continue;
 		}
-		if (quantization && quantization->scheme.carried && v->carried && v->carried->block) {
-			bytes += carried_block_bytes(v->carried, qb_value_size(v));
+		if (quantization && quantization->scheme.imported && v->imported && v->imported->block) {
+			bytes += imported_block_bytes(v->imported, qb_value_size(v));
 		} else if (quantization && quantization->q[i]) {
 			bytes += quantized_bytes(quantization->q[i], qb_value_size(v));
 		} else {

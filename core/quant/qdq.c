@@ -7,7 +7,7 @@
 
 #include "core/base/size.h"
 #include "core/quant/bias.h"
-#include "core/quant/carried.h"
+#include "core/quant/imported_quantizer.h"
 #include "core/quant/weight.h"
 
 enum qb_dtype qb_format_codes(const struct qb_format *f)

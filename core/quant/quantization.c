@@ -7,7 +7,7 @@
 
 #include "core/base/size.h"
 #include "core/quant/bias.h"
-#include "core/quant/carried.h"
+#include "core/quant/imported_quantizer.h"
 #include "core/quant/layers.h"
 #include "core/quant/weight.h"
 
@@ -77,36 +77,36 @@ static enum qb_err create_quantizer(struct qb_quantization *r, int i,
 		      : activation_quantizer(r->q[i], part, observer[i], eb);
 }
 
-static enum qb_err create_carried_one(struct qb_quantization *r, const struct qb_value *v,
+static enum qb_err create_imported_one(struct qb_quantization *r, const struct qb_value *v,
 	const struct qb_observer *o, struct qb_errbuf *eb)
 {
 	struct qb_quantizer *q = NULL;
 
-	if (!v->carried->block) {
+	if (!v->imported->block) {
 		q = r->q[v->index] = calloc(1, sizeof(*q));
 		if (!q) {
 			return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", r->values);
 		}
-		QB_TRY(v->carried->scale ? qb_quantizer_carried(q, v, eb)
+		QB_TRY(v->imported->scale ? qb_quantizer_imported(q, v, eb)
 					 : qb_quantizer_observed(q, v, o, eb));
 	}
-	qb_carried_note(v->constant ? &r->scheme.weights : &r->scheme.activations, v, q);
+	qb_imported_note(v->constant ? &r->scheme.weights : &r->scheme.activations, v, q);
 	return QB_OK;
 }
 
-static enum qb_err create_carried(struct qb_quantization *r, const struct qb_graph *g,
+static enum qb_err create_imported(struct qb_quantization *r, const struct qb_graph *g,
 	struct qb_observer *const *observer, struct qb_errbuf *eb)
 {
-	if (!qb_graph_carries(g)) {
+	if (!qb_graph_is_quantized(g)) {
 		return qb_fail(eb, QB_EJOB, "scheme carried: the model's file brings no quantization; use a "
 			"quantized ONNX or TFLite file, or another scheme");
 	}
 	for (int i = 0; i < g->values; i++) {
 		const struct qb_value *v = g->value[i];
 
-		r->axis[i] = v->carried ? v->carried->axis : -1;
-		if (v->carried && v->dtype == QB_F32) {
-			QB_TRY(create_carried_one(r, v, observer ? observer[i] : NULL, eb));
+		r->axis[i] = v->imported ? v->imported->axis : -1;
+		if (v->imported && v->dtype == QB_F32) {
+			QB_TRY(create_imported_one(r, v, observer ? observer[i] : NULL, eb));
 		}
 	}
 	return QB_OK;
@@ -160,7 +160,7 @@ enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb
 		return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
 	}
 	QB_TRY_OUT(qb_quantization_init(r, g, s, eb));
-	QB_TRY_OUT(s->carried ? create_carried(r, g, observer, eb) : create_scheme(r, g, p, observer, eb));
+	QB_TRY_OUT(s->imported ? create_imported(r, g, observer, eb) : create_scheme(r, g, p, observer, eb));
 	*out = r;
 	r = NULL;
 out:

@@ -105,7 +105,7 @@ enum qb_err qb_scheme_parse(struct qb_scheme *out, const char *name, struct qb_e
 	}
 	snprintf(s.name, sizeof(s.name), "%s", name);
 	if (!strcmp(name, "carried")) {
-		s.carried = true;
+		s.imported = true;
 		*out = s;
 		return QB_OK;
 	}

@@ -44,7 +44,7 @@ struct qb_scheme_layer {
 
 struct qb_scheme {
 	char name[QB_FORMAT_NAME_MAX];
-	bool carried; /* the parts then say what the file has, once there are quantizers */
+	bool imported; /* named "carried" in jobs; the parts then say what the file has, once there are quantizers */
 	struct qb_scheme_part weights, activations; /* of all layers but those in: */
 	int layers;
 	const struct qb_scheme_layer *layer; /* borrowed */

@@ -140,7 +140,7 @@ static json_t *part_row(const struct qb_scheme *s, const struct qb_scheme_part *
 {
 	json_t *row = qb_scheme_part_json(part);
 
-	if (s->carried && json_is_object(row)) {
+	if (s->imported && json_is_object(row)) {
 		json_object_set_new(row, "range", json_string("carried"));
 	}
 	return row;

@@ -144,7 +144,7 @@ static enum qb_err read_name(struct halves *h, struct qb_scheme *out, const char
 	if (qb_scheme_parse(&s, name, eb) != QB_OK) {
 		return qb_fail_in_field(eb, QB_EJOB, at, key);
 	}
-	if (place == A_LAYER && s.carried) {
+	if (place == A_LAYER && s.imported) {
 		return qb_fail_field(eb, QB_EJOB, at, key, "carried is the quantization of a whole network, not of a layer");
 	}
 	if (a->format.asymmetric && !strstr(name, "_asym")) {
@@ -155,7 +155,7 @@ static enum qb_err read_name(struct halves *h, struct qb_scheme *out, const char
 	take_format(&h->half[1], &s.activations, place, at);
 	if (out) {
 		snprintf(out->name, sizeof(out->name), "%s", s.name);
-		out->carried = s.carried;
+		out->imported = s.imported;
 	}
 	return QB_OK;
 }
@@ -386,7 +386,7 @@ static enum qb_err read_own_name(struct qb_scheme *out, const json_t *v, const c
 }
 
 /* The file says all: there is nothing to add. */
-static enum qb_err read_carried(const json_t *v, const char *at, struct qb_errbuf *eb)
+static enum qb_err read_imported(const json_t *v, const char *at, struct qb_errbuf *eb)
 {
 	static const char *const more[] = {"weights", "activations", "layers"};
 
@@ -412,8 +412,8 @@ enum qb_err qb_scheme_read(struct qb_scheme *out, const json_t *v, const char *a
 		QB_TRY(qb_param_only(v, at, known, eb));
 	}
 	QB_TRY(read_place(&h, out, v, THE_SCHEME, at, job, eb));
-	if (out->carried) {
-		QB_TRY(read_carried(v, at, eb));
+	if (out->imported) {
+		QB_TRY(read_imported(v, at, eb));
 	} else {
 		QB_TRY(settle_both(&h, &out->weights, &out->activations, eb));
 	}

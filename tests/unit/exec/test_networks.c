@@ -18,7 +18,7 @@
 #include "core/base/cpu.h"
 #include "core/base/random.h"
 #include "core/exec/exec.h"
-#include "core/quant/carried.h"
+#include "core/quant/imported_quantizer.h"
 #include "tests/unit/levels.h"
 
 static const char *const networks[] = {"mlperf-tiny/ds_cnn.onnx", "mlperf-tiny/resnet8.onnx",
@@ -101,7 +101,7 @@ static void load(struct net *t, const char *path, int threads)
 	for (int i = 0; i < t->graph->values; i++) {
 		const struct qb_value *v = t->graph->value[i];
 
-		t->tapped[i] = t->place->role[i] == QB_ROLE_ACTIVATION || (v->carried && !v->constant);
+		t->tapped[i] = t->place->role[i] == QB_ROLE_ACTIVATION || (v->imported && !v->constant);
 		t->observer[i] = qb_observer_create();
 	}
 	ok(qb_plan_create(&t->plan, t->graph, threads, t->tapped, &eb), &eb);
@@ -380,7 +380,7 @@ static void check_int8(const char *path, const char *scheme_name, int threads)
 }
 
 /* Does the file bring its quantization? *single: it takes one input, of floats. */
-static bool carries(const char *path, bool *single)
+static bool imports(const char *path, bool *single)
 {
 	struct qb_errbuf eb = {0};
 	struct qb_graph *g = NULL;
@@ -388,7 +388,7 @@ static bool carries(const char *path, bool *single)
 
 	ok(qb_graph_import(&g, path, &eb), &eb);
 	ok(qb_graph_prepare(g, &eb), &eb);
-	any = qb_graph_carries(g);
+	any = qb_graph_is_quantized(g);
 	*single = g->inputs == 1 && g->input[0]->dtype == QB_F32;
 	qb_graph_destroy(&g);
 	return any;
@@ -403,8 +403,8 @@ static int check_given(void)
 
 	snprintf(all, sizeof(all), "%s", given ? given : "");
 	while ((path = strtok_r(rest, ":", &rest))) {
-		bool single, carried = carries(path, &single);
-		const char *scheme = carried ? "carried" : "int8";
+		bool single, imported = imports(path, &single);
+		const char *scheme = imported ? "carried" : "int8";
 
 		if (single) {
 			check_float(path, 1, false);
@@ -412,7 +412,7 @@ static int check_given(void)
 		}
 		check_int8(path, scheme, 1);
 		check_int8(path, scheme, 2);
-		if (!carried) {
+		if (!imported) {
 			check_int8(path, "w4a8", 1);
 			check_int8(path, "w4a8", 2);
 		}
@@ -442,7 +442,7 @@ static void int8__real_networks__within_one_step_of_simulation(void **state)
 }
 
 /* Networks that bring their quantization: scales and zero points that no range of ours would give. */
-static void int8__carried_networks__within_one_step_of_simulation(void **state)
+static void int8__imported_quantizers__within_one_step_of_simulation(void **state)
 {
 	static const char *const quantized[] = {"tflite/mobilenet_v1_0.25_128_quant.tflite",
 		"tflite/tf2_mobilenet_v2_1.0_224_ptq.tflite"};
@@ -467,7 +467,7 @@ static int tests_at_a_level(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plan__real_networks__equal_plain_c),
 		cmocka_unit_test(int8__real_networks__within_one_step_of_simulation),
-		cmocka_unit_test(int8__carried_networks__within_one_step_of_simulation),
+		cmocka_unit_test(int8__imported_quantizers__within_one_step_of_simulation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

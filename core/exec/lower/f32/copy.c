@@ -67,8 +67,8 @@ enum qb_err qb__plan_alias(struct qb_builder *b, const struct qb_node *n, struct
 	/* A quantizer of its own needs memory of its own. */
 	if (n->input[0]->dtype != QB_F32 || n->input[0]->constant ||
 		(n->outputs > 1 && n->output[1]) ||
-		(n->output[0]->carried &&
-			!qb_carried_equal(n->output[0]->carried, n->input[0]->carried))) {
+		(n->output[0]->imported &&
+			!qb_imported_equal(n->output[0]->imported, n->input[0]->imported))) {
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb_builder_plain(b, n->input[0], &place, eb));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  */
-#include "core/quant/carried.h"
+#include "core/quant/imported_quantizer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,10 +73,10 @@ static void make_signed(struct qb_quantizer *q, const struct qb_value *v)
 	}
 }
 
-enum qb_err qb_quantizer_carried(struct qb_quantizer *q, const struct qb_value *v,
+enum qb_err qb_quantizer_imported(struct qb_quantizer *q, const struct qb_value *v,
 	struct qb_errbuf *eb)
 {
-	const struct qb_carried *c = v->carried;
+	const struct qb_imported *c = v->imported;
 	struct qb_quantizer r = {.axis = c->axis, .channels = (int64_t)qb_tensor_size(c->scale)};
 	bool zeros = false;
 
@@ -109,10 +109,10 @@ enum qb_err qb_quantizer_carried(struct qb_quantizer *q, const struct qb_value *
 	return QB_OK;
 }
 
-bool qb_graph_carries(const struct qb_graph *g)
+bool qb_graph_is_quantized(const struct qb_graph *g)
 {
 	for (int i = 0; i < g->values; i++) {
-		if (g->value[i]->carried) {
+		if (g->value[i]->imported) {
 			return true;
 		}
 	}
@@ -125,7 +125,7 @@ enum qb_err qb_quantizer_observed(struct qb_quantizer *q, const struct qb_value 
 	struct qb_format f;
 	float lo = 0, hi = 0;
 
-	QB_TRY(qb_format_of_codes(&f, v->carried->code, eb));
+	QB_TRY(qb_format_of_codes(&f, v->imported->code, eb));
 	f = qb_format_integer(f.bits, f.is_signed, true);
 	if (o) {
 		qb_observer_minmax(o, &lo, &hi);
@@ -133,19 +133,19 @@ enum qb_err qb_quantizer_observed(struct qb_quantizer *q, const struct qb_value 
 	return qb_quantizer_init(q, &f, -1, 1, &lo, &hi, eb);
 }
 
-void qb_carried_note(struct qb_scheme_part *part, const struct qb_value *v,
+void qb_imported_note(struct qb_scheme_part *part, const struct qb_value *v,
 	const struct qb_quantizer *q)
 {
 	struct qb_format f;
 
 	if (!part->quantized) {
-		if (!q && qb_format_of_codes(&f, v->carried->code, NULL) != QB_OK) {
+		if (!q && qb_format_of_codes(&f, v->imported->code, NULL) != QB_OK) {
 			return;
 		}
 		part->quantized = true;
 		part->format = q ? q->format : f;
 		part->granularity = q ? QB_PER_TENSOR : QB_PER_BLOCK;
-		part->format.block = q ? part->format.block : (int)v->carried->block;
+		part->format.block = q ? part->format.block : (int)v->imported->block;
 	}
 	if (q && q->channels > 1) {
 		part->granularity = QB_PER_CHANNEL;

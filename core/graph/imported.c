@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Quantizers that a file brings, as its QuantizeLinear and DequantizeLinear say them.
+ * Quantizers imported from the file, as its QuantizeLinear and DequantizeLinear say them.
  */
 #include <string.h>
 
@@ -32,7 +32,7 @@ bool qb__all_zero(const struct qb_tensor *t)
 	return true;
 }
 
-bool qb_carried_equal(const struct qb_carried *a, const struct qb_carried *b)
+bool qb_imported_equal(const struct qb_imported *a, const struct qb_imported *b)
 {
 	if (!a || !b) {
 		return a == b;
@@ -56,7 +56,7 @@ bool qb__good_scales(const struct qb_tensor *t)
 }
 
 /* What a QuantizeLinear or DequantizeLinear with constant scales says. */
-bool qb__read_quantizer(const struct qb_node *n, enum qb_dtype code, struct qb_carried *out)
+bool qb__read_quantizer(const struct qb_node *n, enum qb_dtype code, struct qb_imported *out)
 {
 	const struct qb_value *s = n->input[1], *z = n->inputs > 2 ? n->input[2] : NULL;
 	int ndim = n->input[0]->shape.known ? n->input[0]->shape.ndim : 0;
@@ -64,7 +64,7 @@ bool qb__read_quantizer(const struct qb_node *n, enum qb_dtype code, struct qb_c
 	if (!s->constant || s->dtype != QB_F32 || (z && !z->constant) || !qb__good_scales(s->constant)) {
 		return false;
 	}
-	*out = (struct qb_carried){.scale = s->constant, .zero = z ? z->constant : NULL, .code = code,
+	*out = (struct qb_imported){.scale = s->constant, .zero = z ? z->constant : NULL, .code = code,
 		.axis = -1, .overflows = qb_dtype_is_float8(code) && strcmp(n->type, "QuantizeLinear") == 0 &&
 		!qb_node_int(n, "saturate", 1)};
 	if (qb_tensor_size(s->constant) > 1 || qb_node_int(n, "block_size", 0)) {
@@ -75,9 +75,9 @@ bool qb__read_quantizer(const struct qb_node *n, enum qb_dtype code, struct qb_c
 	return true;
 }
 
-const struct qb_carried *qb__keep_carried(struct qb_graph *g, const struct qb_carried *c)
+const struct qb_imported *qb__keep_imported(struct qb_graph *g, const struct qb_imported *c)
 {
-	struct qb_carried *copy = qb_arena_alloc(g->arena, 1, sizeof(*copy));
+	struct qb_imported *copy = qb_arena_alloc(g->arena, 1, sizeof(*copy));
 
 	if (copy) {
 		*copy = *c;
@@ -88,16 +88,16 @@ const struct qb_carried *qb__keep_carried(struct qb_graph *g, const struct qb_ca
 enum qb_err qb__carry(struct qb_graph *g, const struct qb_node *n, struct qb_value *v,
 	struct qb_errbuf *eb)
 {
-	const struct qb_carried *of = n->inputs && n->input[0] ? n->input[0]->carried : NULL;
-	struct qb_carried c;
+	const struct qb_imported *of = n->inputs && n->input[0] ? n->input[0]->imported : NULL;
+	struct qb_imported c;
 	const int64_t *perm;
-	bool carries = false;
+	bool imported = false;
 
 	if (v->dtype != QB_F32) {
 		return QB_OK;
 	}
 	if (strcmp(n->type, "DequantizeLinear") == 0) {
-		carries = n->input[0]->dtype != QB_I32 && qb__read_quantizer(n, n->input[0]->dtype, &c);
+		imported = n->input[0]->dtype != QB_I32 && qb__read_quantizer(n, n->input[0]->dtype, &c);
 	} else if (strcmp(n->type, "Transpose") == 0 && of && !of->block) {
 		int count = qb_node_ints(n, "perm", &perm), ndim = v->shape.ndim, axis = of->axis;
 
@@ -105,13 +105,13 @@ enum qb_err qb__carry(struct qb_graph *g, const struct qb_node *n, struct qb_val
 		for (int i = 0; axis >= 0 && i < ndim; i++) {
 			c.axis = (count ? perm[i] : ndim - 1 - i) == axis ? i : c.axis;
 		}
-		carries = true;
+		imported = true;
 	} else if (strcmp(n->type, "Reshape") == 0 && of && of->axis < 0) {
 		c = *of;
-		carries = true;
+		imported = true;
 	}
-	v->carried = carries ? qb__keep_carried(g, &c) : NULL;
-	if (carries && !v->carried) {
+	v->imported = imported ? qb__keep_imported(g, &c) : NULL;
+	if (imported && !v->imported) {
 		return qb_node_fail(eb, QB_ENOMEM, n, "out of memory while evaluating it");
 	}
 	return QB_OK;
