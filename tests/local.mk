@@ -21,7 +21,12 @@ AM_TESTS_ENVIRONMENT += \
 	LSAN_OPTIONS="$${LSAN_OPTIONS-suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0}"; \
 	export ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS;
 endif
-EXTRA_DIST += tests/run-python tests/lsan.supp tests/bare-debian
+EXTRA_DIST += tests/run-python tests/lsan.supp tests/bare-debian tests/check-skips tests/expected-skips tests/unit/lacks.h
+
+# After make check: whether all that was skipped, whole or in part, may be skipped on this machine.
+check-skips:
+	@$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/tests/check-skips
+.PHONY: check-skips
 
 # Numeric tests have LEVELS among their sources and run at every CPU level of the processor; those of kernels that use
 # AVX-512 are linked a second time, with EMULATED in front of LDADD, for processors without.

@@ -19,7 +19,7 @@ try:
     import jsonschema
     import yaml
 except ImportError as e:
-    print("SKIP: %s; install python3-yaml and python3-jsonschema" % e)
+    print("SKIP: lacks schemas: %s; install python3-yaml and python3-jsonschema" % e)
     sys.exit(77)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -229,7 +229,7 @@ class Uploads(Case):
         self.assertEqual(os.listdir(os.path.join(self.folder.name, "state/tmp")), [])
         self.assertEqual(os.listdir(os.path.join(self.folder.name, "state/blobs")), [])
 
-    @unittest.skipIf("TSAN_OPTIONS" in os.environ, "ThreadSanitizer takes memory of its own")
+    @unittest.skipIf("TSAN_OPTIONS" in os.environ, "lacks memory: ThreadSanitizer takes memory of its own")
     def test_upload__200_megabytes__memory_stays_flat(self):
         def peak():
             with open("/proc/%d/status" % self.d.process.pid, encoding="ascii") as f:
@@ -525,7 +525,7 @@ DATA = os.environ.get("QB_SHARED") or os.path.join(TOP, "../shared")
 NETWORK, IMAGES = (os.path.join(DATA, "data", p) for p in ("mlperf-tiny/resnet8.onnx", "cifar10/test-846.npz"))
 
 
-@unittest.skipUnless(os.path.exists(WORKER), "quantbench-worker is not built")
+@unittest.skipUnless(os.path.exists(WORKER), "lacks worker: it is not built")
 class RealWorker(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -566,7 +566,8 @@ class RealWorker(unittest.TestCase):
                           ("round", {"value": 1, "formats": ["nonsense"]}), ("round", {"value": []})):
             self.assertGreater(len(self.d.call("POST", "/v1/compute/" + ask, body, expect=422)["detail"]), 20)
 
-    @unittest.skipUnless(os.path.exists(NETWORK) and os.path.exists(IMAGES), "real networks and data are not here")
+    @unittest.skipUnless(os.path.exists(NETWORK), "lacks shared: mlperf-tiny/resnet8.onnx")
+    @unittest.skipUnless(os.path.exists(IMAGES), "lacks shared: cifar10/test-846.npz")
     def test_real_worker__sweep_of_a_real_network__over_http(self):
         ids = []
         for kind, path in (("models", NETWORK), ("datasets", IMAGES)):

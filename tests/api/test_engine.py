@@ -202,7 +202,7 @@ class Replacement(unittest.TestCase):
         self.assertEqual(self.d.wait(self.submit()["id"])["state"], "succeeded")
 
 
-@unittest.skipUnless(os.path.exists(WORKER), "no worker was built")
+@unittest.skipUnless(os.path.exists(WORKER), "lacks worker: it is not built")
 class Limits(unittest.TestCase):
     def test_worker__processor_time__is_that_of_a_question(self):
         """A limit of 1 s, and more than that over all questions."""

@@ -58,7 +58,7 @@ def references(schema):
     return [r for v in schema for r in references(v)] if isinstance(schema, list) else []
 
 
-@unittest.skipUnless(os.path.exists(WORKER), "the worker is not built")
+@unittest.skipUnless(os.path.exists(WORKER), "lacks worker: it is not built")
 class Results(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

@@ -85,7 +85,7 @@ class Descriptors(Case):
 
 
 class Programs(unittest.TestCase):
-    @unittest.skipUnless(os.path.exists(os.path.join(BUILD, "quantbench-worker")), "no worker was built")
+    @unittest.skipUnless(os.path.exists(os.path.join(BUILD, "quantbench-worker")), "lacks worker: it is not built")
     def test_programs__of_a_build_folder__find_each_other(self):
         with tempfile.TemporaryDirectory() as folder:
             d = Daemon(folder, worker=None).ready()

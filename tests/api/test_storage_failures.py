@@ -223,7 +223,7 @@ class SmallDisk(Account):
         self.folder = tempfile.mkdtemp()
         if not mounted(self.folder, 24):
             os.rmdir(self.folder)
-            self.skipTest("a small file system cannot be mounted; run as root")
+            self.skipTest("lacks root: a small file system cannot be mounted")
         self.d = Daemon(self.folder, "--jobs", "2").ready()
 
     def tearDown(self):

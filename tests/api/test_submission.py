@@ -107,7 +107,7 @@ def npz(**shapes):
     return out.getvalue()
 
 
-@unittest.skipUnless(os.path.exists(WORKER), "no worker was built")
+@unittest.skipUnless(os.path.exists(WORKER), "lacks worker: it is not built")
 class Real(Case):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()

@@ -265,7 +265,7 @@ class Survivors(unittest.TestCase):
         until(lambda: not runs(new), 1)
         self.assertEqual(d.stop(), 0)
 
-    @unittest.skipUnless(os.path.exists(WORKER), "quantbench-worker is not built")
+    @unittest.skipUnless(os.path.exists(WORKER), "lacks worker: it is not built")
     def test_worker__whose_input_is_closed__ends_in_the_middle_of_its_work(self):
         job = {"type": "sqnr", "samples": 10000000, "distributions": [{"name": "gaussian", "clip": 10}] * 16,
                "formats": ["int8", "E2", "E3", "E4", "E5"]}
@@ -325,7 +325,7 @@ def network_with_data_in(location):
     return field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 17))
 
 
-@unittest.skipUnless(os.path.exists(WORKER), "quantbench-worker is not built")
+@unittest.skipUnless(os.path.exists(WORKER), "lacks worker: it is not built")
 class ExternalData(unittest.TestCase):
     def test_model__that_names_another_upload__does_not_get_it(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -196,6 +196,6 @@ class EndToEnd(unittest.TestCase):
 if __name__ == "__main__":
     missing = [p for p in ("quantbenchd", "quantbench-worker") if not (BUILD / p).exists()]
     if missing:
-        print("SKIP: not built:", *missing)
+        print("SKIP: lacks worker: not built:", *missing)
         sys.exit(77)
     unittest.main()

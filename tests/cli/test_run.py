@@ -62,7 +62,7 @@ class Run(unittest.TestCase):
         try:
             master, slave = pty.openpty()
         except OSError as why:
-            self.skipTest(f"no pseudo-terminal here: {why}")
+            self.skipTest(f"lacks terminal: {why}")
         self.addCleanup(os.close, master)
         environment = dict(os.environ, QUANTBENCH_WORKER=str(self.worker), TERM="xterm")
         process = subprocess.Popen([BUILD.resolve() / "quantbench", "run", "--model", "net.onnx", "--json"],

@@ -54,8 +54,9 @@ int run_at_every_level(int (*tests)(void))
 	struct qb_errbuf eb;
 	int run = 0, skipped = 0, failed = 0;
 
+	setvbuf(stdout, NULL, _IOLBF, 0); /* what cmocka prints on the other stream stays in order */
 	if (!can_run()) {
-		puts("skipped: emulating AVX-512 takes GCC without sanitizers, libsimde-dev and a processor with AVX2");
+		puts("SKIP: lacks emulation: it takes GCC without sanitizers, libsimde-dev and a processor with AVX2");
 		return SKIPPED;
 	}
 	if (qb_cpu_check(&eb) != QB_OK) {
@@ -74,7 +75,7 @@ int run_at_every_level(int (*tests)(void))
 		}
 	}
 	if (!run) {
-		printf("skipped: QUANTBENCH_CPU=%s is no level that is emulated\n", only);
+		printf("SKIP: lacks level: QUANTBENCH_CPU=%s is none that is emulated\n", only);
 	}
 	return failed ? 1 : skipped == run ? SKIPPED : 0;
 }

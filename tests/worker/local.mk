@@ -20,5 +20,7 @@ check_SCRIPTS += tests/worker/test_schemes.py
 EXTRA_DIST += tests/worker/test_schemes.py
 check_SCRIPTS += tests/worker/test_imports.py tests/worker/test_operators.py
 EXTRA_DIST += tests/worker/test_imports.py tests/worker/operators.py tests/worker/test_operators.py
+check_SCRIPTS += tests/worker/test_input.py
+EXTRA_DIST += tests/worker/test_input.py
 check_SCRIPTS += tests/worker/test_ranges.py
 EXTRA_DIST += tests/worker/test_ranges.py

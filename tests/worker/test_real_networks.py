@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Real trained networks through the ptq job: the accuracies that their authors and ONNX Runtime measured."""
-import sys
 import unittest
 
 import worker
@@ -24,17 +23,17 @@ NETWORKS = {
 }
 
 
-def job(name, **more):
-    n = NETWORKS[name]
-    return {
-        "type": "ptq", "metric": n.get("metric", "top1"), "model": worker.shared(n["model"]), "data": worker.shared(n["data"]),
-        "preprocess": n.get("preprocess", {}), "schemes": ["int8"], "latency": False, **more}
+class RealNetworks(worker.Case):
+    def job(self, name, **more):
+        n = NETWORKS[name]
+        return {
+            "type": "ptq", "metric": n.get("metric", "top1"), "model": self.shared(n["model"]),
+            "data": self.shared(n["data"]), "preprocess": n.get("preprocess", {}), "schemes": ["int8"], "latency": False,
+            **more}
 
-
-class RealNetworks(unittest.TestCase):
     def check(self, name):
         n = NETWORKS[name]
-        result, _ = worker.run(job(name))
+        result, _ = worker.run(self.job(name))
         self.assertAlmostEqual(result["float"]["metric"], n["top1"], delta=0.006)
         int8 = result["schemes"][0]
         self.assertGreaterEqual(int8["metric"], n["top1"] - n["int8_within"])
@@ -47,8 +46,8 @@ class RealNetworks(unittest.TestCase):
             self.assertLess(t["min"], t["max"], t["name"])
 
     def test_metrics__do_not_depend_on_threads(self):
-        one, _ = worker.run(job("ds_cnn", schemes=["int8", "E4"]), "--threads", "1")
-        two, _ = worker.run(job("ds_cnn", schemes=["int8", "E4"]), "--threads", "2")
+        one, _ = worker.run(self.job("ds_cnn", schemes=["int8", "E4"]), "--threads", "1")
+        two, _ = worker.run(self.job("ds_cnn", schemes=["int8", "E4"]), "--threads", "2")
         for a, b in zip(one["schemes"], two["schemes"]):
             self.assertEqual(a["metric"], b["metric"])
             self.assertEqual(a["output_sqnr_db"], b["output_sqnr_db"])
@@ -56,7 +55,7 @@ class RealNetworks(unittest.TestCase):
 
     def test_weights_of_4_bits__adaround_comes_within_2_points_of_float(self):
         for name in ("ds_cnn", "resnet8"):
-            result, _ = worker.run(job(name, schemes=[
+            result, _ = worker.run(self.job(name, schemes=[
                 "w4a8", {"name": "learned", "scheme": "w4a8", "methods": ["adaround"]}]))
             nearest, learned = result["schemes"]
             self.assertGreaterEqual(learned["delta"], -2, name)
@@ -70,14 +69,14 @@ class RealNetworks(unittest.TestCase):
             return {"name": name, "weights": None, "activations": None, "layers": layers,
                     "methods": [{"name": "adaround", "iterations": 200, "positions": 4096, **params}]}
 
-        result, _ = worker.run(job("mobilenet_v2", samples=30, calibration={"samples": 30, "spread": True}, schemes=[
+        result, _ = worker.run(self.job("mobilenet_v2", samples=30, calibration={"samples": 30, "spread": True}, schemes=[
             scheme("the paper's", biases=False, scales="range"), scheme("biases", scales="range"), scheme("both")]))
         paper, biases, both = (row["output_sqnr_db"] for row in result["schemes"])
         self.assertGreater(biases, paper + 1)
         self.assertGreater(both, paper + 1)
 
     def test_odd_number_of_samples__all_are_counted(self):
-        result, _ = worker.run(job("ds_cnn", samples=37, calibration={"samples": 10}))
+        result, _ = worker.run(self.job("ds_cnn", samples=37, calibration={"samples": 10}))
         self.assertEqual(result["samples"], 37)
         self.assertAlmostEqual(result["float"]["metric"] * 37 / 100, round(
             result["float"]["metric"] * 37 / 100), places=6)
@@ -88,7 +87,4 @@ for network in NETWORKS:
             lambda self, network=network: self.check(network))
 
 if __name__ == "__main__":
-    if not worker.shared(NETWORKS["ds_cnn"]["model"]):
-        print(f"skipped: no real networks under {worker.SHARED}/data")
-        sys.exit(77)
     unittest.main(verbosity=2)

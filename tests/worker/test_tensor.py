@@ -240,9 +240,7 @@ class Tensor(worker.Case):
         self.assertEqual([t["name"] for t in r["tensors"]], ["ids"])
 
     def test_model__weights_along_their_own_channels(self):
-        model = worker.shared("mlperf-tiny/resnet8.onnx")
-        if not model:
-            self.skipTest("real networks are not here")
+        model = self.shared("mlperf-tiny/resnet8.onnx")
         r = worker.run({"type": "tensor", "model": model, "formats": ["int8", "E4"]})[0]
         dense = [t for t in r["tensors"] if len(t["shape"]) == 2]
         self.assertTrue(dense and all(10 in t["shape"] and t["channels"] == 10 for t in dense), dense)

@@ -8,8 +8,8 @@ import unittest
 
 try:
     import numpy as np
-except ImportError:
-    print("skipped: numpy is not installed for this Python")
+except ImportError as e:
+    print(f"SKIP: lacks peers: {e}")
     sys.exit(77)
 import worker
 
@@ -51,16 +51,10 @@ def litert(path, x):
 
 
 class TFLite(worker.Case):
-    def file(self, name):
-        path = worker.shared(name)
-        if not path:
-            self.skipTest(f"{name} is not on this machine")
-        return path
-
     def test_mobilenets__float_as_the_onnx_and_carried_close(self):
         for name, top1 in MOBILENETS.items():
             with self.subTest(name):
-                result = ptq(self.file(f"tflite/{name}.tflite"), self.file(IMAGES))
+                result = ptq(self.shared(f"tflite/{name}.tflite"), self.shared(IMAGES))
                 row = result["schemes"][0]
                 if top1:
                     self.assertAlmostEqual(result["float"]["metric"], top1, delta=0.21)
@@ -69,33 +63,33 @@ class TFLite(worker.Case):
 
     def test_mobilenets__litert_predicts_the_same(self):
         if not Interpreter:
-            self.skipTest("ai-edge-litert is not installed for this Python")
-        data = np.load(self.file(IMAGES))
+            self.skipTest("lacks litert: ai-edge-litert is not installed for this Python")
+        data = np.load(self.shared(IMAGES))
         x = data["x"][:100]
         real = x.astype(np.float32) * np.float32(PREPROCESS["scale"]) - 1
         for name in MOBILENETS:
             with self.subTest(name):
-                path = self.file(f"tflite/{name}.tflite")
+                path = self.shared(f"tflite/{name}.tflite")
                 labelled = self.path("labelled.npz")
                 np.savez(labelled, x=x, y=litert(path, real).argmax(1))
                 agreement = ptq(path, labelled)["schemes"][0]["metric"]
                 self.assertGreaterEqual(agreement, 96)
 
     def test_mobilenet__runs_on_integers(self):
-        result = ptq(self.file("tflite/tf2_mobilenet_v2_1.0_224_ptq.tflite"), self.file(IMAGES), samples=4,
+        result = ptq(self.shared("tflite/tf2_mobilenet_v2_1.0_224_ptq.tflite"), self.shared(IMAGES), samples=4,
                      latency={"min_seconds": 0, "min_queries": 10, "warmup_seconds": 0})
         latency = result["schemes"][0]["latency"]
         self.assertEqual(latency["execution"], "native")
 
     def test_deeplab__mean_iou(self):
         """The .onnx of this network has 94.86 in float; its class map may not be compared, its scores are."""
-        result = ptq(self.file("tflite/deeplabv3_mnv2_pascal_quant.tflite"), self.file("pascal/bird.npz"),
+        result = ptq(self.shared("tflite/deeplabv3_mnv2_pascal_quant.tflite"), self.shared("pascal/bird.npz"),
                      metric="miou")
         self.assertAlmostEqual(result["float"]["metric"], 94.86, delta=0.5)
         self.assertAlmostEqual(result["schemes"][0]["metric"], 94.86, delta=3)
 
     def test_damaged_files__end_with_a_sentence(self):
-        with open(self.file("tflite/mobilenet_v1_0.25_128_quant.tflite"), "rb") as f:
+        with open(self.shared("tflite/mobilenet_v1_0.25_128_quant.tflite"), "rb") as f:
             good = f.read()
         path = self.path("bad.tflite")
         rng = np.random.default_rng(1)

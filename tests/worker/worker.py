@@ -27,6 +27,13 @@ class Case(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.folder, name)
 
+    def shared(self, name):
+        """A file of the real networks and data, where the machine has it (QB_SHARED)."""
+        path = os.path.join(SHARED, "data", name)
+        if not os.path.exists(path):
+            self.skipTest(f"lacks shared: {name}")
+        return path
+
 
 def run(job, *options, timeout=600):
     """The job's result and all its events; raises Failed with the worker's own error."""
@@ -55,9 +62,3 @@ def run(job, *options, timeout=600):
     if status != 0 or last.get("event") != "result":
         raise Failed("crash", f"exit status {status}, last event {last}")
     return last["result"], events
-
-
-def shared(name):
-    """A file of the real networks and data, or None where this machine has none."""
-    path = os.path.join(SHARED, "data", name)
-    return path if os.path.exists(path) else None

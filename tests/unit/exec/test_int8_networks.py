@@ -12,8 +12,8 @@ import unittest
 
 try:
     from small_networks import FLOAT, NETWORKS, Net
-except ImportError:
-    print("skipped: the onnx package is not installed for this Python")
+except ImportError as e:
+    print(f"SKIP: lacks peers: {e}")
     sys.exit(77)
 
 PROGRAMS = [os.path.join("tests", "unit", "exec", name) for name in ("test_networks", "test_networks_emulated")]

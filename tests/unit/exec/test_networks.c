@@ -19,6 +19,7 @@
 #include "core/base/random.h"
 #include "core/exec/exec.h"
 #include "core/quant/imported_quantizer.h"
+#include "tests/unit/lacks.h"
 #include "tests/unit/levels.h"
 
 static const char *const networks[] = {"mlperf-tiny/ds_cnn.onnx", "mlperf-tiny/resnet8.onnx",
@@ -77,14 +78,6 @@ static void fill(struct net *t, uint64_t seed)
 			}
 		}
 	}
-}
-
-static bool find(const char *name, char *path, size_t size)
-{
-	const char *shared = getenv("QB_SHARED");
-
-	snprintf(path, size, "%s/data/%s", shared ? shared : "../shared", name);
-	return access(path, R_OK) == 0;
 }
 
 static void load(struct net *t, const char *path, int threads)
@@ -194,7 +187,7 @@ static void plan__real_networks__equal_plain_c(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
-		if (find(networks[i], path, sizeof(path))) {
+		if (shared_file(networks[i], path, sizeof(path))) {
 			check_float(path, 1, false);
 			check_float(path, 2, false);
 			check_float(path, 2, true);
@@ -202,7 +195,6 @@ static void plan__real_networks__equal_plain_c(void **state)
 		}
 	}
 	if (!seen) {
-		print_message("no real networks here: skipped\n");
 		skip();
 	}
 }
@@ -428,7 +420,7 @@ static void int8__real_networks__within_one_step_of_simulation(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
-		if (find(networks[i], path, sizeof(path))) {
+		if (shared_file(networks[i], path, sizeof(path))) {
 			check_int8(path, "int8", 1);
 			check_int8(path, "w4a8", 2);
 			assert_true(compared_with_plain > 0 || qb_cpu_level() == QB_CPU_PLAIN);
@@ -436,7 +428,6 @@ static void int8__real_networks__within_one_step_of_simulation(void **state)
 		}
 	}
 	if (!seen) {
-		print_message("no real networks here: skipped\n");
 		skip();
 	}
 }
@@ -451,13 +442,12 @@ static void int8__imported_quantizers__within_one_step_of_simulation(void **stat
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(quantized) / sizeof(quantized[0]); i++) {
-		if (find(quantized[i], path, sizeof(path))) {
+		if (shared_file(quantized[i], path, sizeof(path))) {
 			check_int8(path, "carried", 1 + (int)i);
 			seen++;
 		}
 	}
 	if (!seen) {
-		print_message("no real networks here: skipped\n");
 		skip();
 	}
 }

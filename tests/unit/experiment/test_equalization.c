@@ -19,6 +19,7 @@
 #include "core/base/size.h"
 #include "core/ptq/method.h"
 #include "core/graph/linear.h"
+#include "tests/unit/lacks.h"
 #include "tests/unit/levels.h"
 
 enum { SEED = 11 };
@@ -180,21 +181,18 @@ static void equalization__real_networks__same_function_equal_ranges(void **state
 {
 	static const char *const networks[] = {"mlperf-tiny/ds_cnn.onnx", "mlperf-tiny/resnet8.onnx",
 		"cifar10/resnet20.onnx"};
-	const char *shared = getenv("QB_SHARED");
 	int found = 0;
 
 	(void)state;
 	for (size_t i = 0; i < QB_COUNT(networks); i++) {
 		char path[1024];
 
-		snprintf(path, sizeof(path), "%s/data/%s", shared ? shared : "../shared", networks[i]);
-		if (access(path, R_OK) == 0) {
+		if (shared_file(networks[i], path, sizeof(path))) {
 			check(path);
 			found++;
 		}
 	}
 	if (!found) {
-		print_message("no real networks here: skipped\n");
 		skip();
 	}
 }

@@ -9,7 +9,7 @@ try:
     import ml_dtypes
     import numpy as np
 except ImportError as e:
-    print(f"skipped: {e}")
+    print(f"SKIP: lacks peers: {e}")
     sys.exit(77)
 
 DUMP = os.path.join(os.environ.get("top_builddir", "."), "tests/unit/format/dump_format")

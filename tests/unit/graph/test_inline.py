@@ -14,7 +14,7 @@ try:
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 except ImportError as e:
-    print(f"skipped: {e}")
+    print(f"SKIP: lacks peers: {e}")
     sys.exit(77)
 import onnx_run
 

@@ -16,8 +16,8 @@ try:
     import onnx
     from onnx import numpy_helper
     from onnx.backend.test.case.node import collect_testcases
-except ImportError:
-    print("skipped: the onnx package is not installed for this Python")
+except ImportError as e:
+    print(f"SKIP: lacks peers: {e}")
     sys.exit(77)
 import onnx_run
 

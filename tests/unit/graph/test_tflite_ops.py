@@ -12,7 +12,7 @@ try:
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 except ImportError as e:
-    print(f"skipped: {e}; LiteRT is the package ai-edge-litert")
+    print(f"SKIP: lacks litert: {e}; it is the package ai-edge-litert")
     sys.exit(77)
 import onnx_run
 from tflite_builder import Tensor, build, byte, integer, real

@@ -140,7 +140,7 @@ class Verilog(unittest.TestCase):
         return vectors
 
     @unittest.skipUnless(shutil.which("iverilog") and shutil.which("vvp"),
-                         "Icarus Verilog (iverilog, vvp) is not installed: the Verilog is not simulated")
+                         "lacks iverilog: the Verilog is not simulated")
     def test_verilog__icarus__equals_exact_arithmetic(self):
         for name, pair, accumulator, row in self.each():
             bits = row["register_bits"]
@@ -161,7 +161,7 @@ class Verilog(unittest.TestCase):
                     break  # infinity, and what follows it is not arithmetic
                 self.assertEqual(int(total_got, 16), total, f"seed {SEED}: the register after {a:#x} {b:#x}")
 
-    @unittest.skipUnless(shutil.which("yosys"), "Yosys is not installed: the Verilog is not synthesised")
+    @unittest.skipUnless(shutil.which("yosys"), "lacks yosys: the Verilog is not synthesised")
     def test_verilog__yosys__counts_about_as_many_gates(self):
         for name, _, _, row in self.each():
             script = (f"read_verilog {name}.v; synth -flatten -top {name}_next; "

@@ -4,7 +4,7 @@
 set -eu
 cc=aarch64-linux-gnu-gcc
 for need in $cc qemu-aarch64; do
-	command -v $need >/dev/null || { echo "skipped: no $need (Debian: gcc-aarch64-linux-gnu, qemu-user)"; exit 77; }
+	command -v $need >/dev/null || { echo "SKIP: lacks arm: no $need (Debian: gcc-aarch64-linux-gnu, qemu-user)"; exit 77; }
 done
 program=$(mktemp)
 trap 'rm -f "$program"' EXIT
