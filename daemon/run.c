@@ -40,14 +40,29 @@ static void on_section(struct qb_run *r, const json_t *e)
 	r->changed(r->arg, r);
 }
 
+static bool is_list_of_texts(const json_t *v)
+{
+	const json_t *element;
+	size_t i;
+
+	json_array_foreach(v, i, element) {
+		if (!json_is_string(element)) {
+			return false;
+		}
+	}
+	return json_is_array(v);
+}
+
+/* What is not of the type that clients are promised is left out. */
 static void on_error(struct qb_run *r, const json_t *e)
 {
 	const char *code = text_of(e, "code"), *detail = text_of(e, "detail");
+	json_t *near = json_object_get(e, "near");
 
 	json_decref(r->error);
-	r->error = json_pack("{s:s, s:s, s:O*, s:O*}", "code", code ? code : "internal", "detail",
-		detail ? detail : "the worker gave no reason", "field", json_object_get(e, "field"), "near",
-		json_object_get(e, "near"));
+	r->error = json_pack("{s:s, s:s, s:s*, s:O*}", "code", code ? code : "internal", "detail",
+		detail ? detail : "the worker gave no reason", "field", text_of(e, "field"), "near",
+		is_list_of_texts(near) ? near : NULL);
 }
 
 static void on_result(struct qb_run *r, json_t *e)

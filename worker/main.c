@@ -44,34 +44,29 @@ static void print_line(void *arg, json_t *event)
 	}
 }
 
-/* Reads one JSON object that ends its line; NULL at the end of input or when it is none. */
-static json_t *read_line(json_error_t *why)
+/* The next line of standard input; false where that has ended. *v is NULL where the line is no JSON. */
+static bool read_line(json_t **v, json_error_t *why)
 {
 	char *line = NULL;
 	size_t cap = 0;
 	ssize_t n;
-	json_t *v = NULL;
 
 	do {
 		errno = 0;
 		n = getline(&line, &cap, stdin);
 	} while (n < 0 && errno == EINTR && !cancelled);
-	if (n > 0) {
-		v = json_loadb(line, (size_t)n, JSON_REJECT_DUPLICATES, why);
-	} else {
-		snprintf(why->text, sizeof(why->text), "stdin ended");
-	}
+	*v = n > 0 ? json_loadb(line, (size_t)n, JSON_REJECT_DUPLICATES, why) : NULL;
 	free(line);
-	return v;
+	return n > 0;
 }
 
 static enum qb_err wait_go(void *arg, const char *section, struct qb_errbuf *eb)
 {
 	json_error_t why;
+	json_t *line;
 
 	(void)arg;
-	for (;;) {
-		json_t *line = read_line(&why);
+	while (read_line(&line, &why) && !cancelled) {
 		const char *go = json_string_value(json_object_get(line, "go"));
 		bool ours = go && !strcmp(go, section);
 
@@ -79,11 +74,8 @@ static enum qb_err wait_go(void *arg, const char *section, struct qb_errbuf *eb)
 		if (ours) {
 			return QB_OK;
 		}
-		if (!line || cancelled) {
-			return qb_fail(eb, QB_ECANCELLED,
-				"the parent process went away before the %s section", section);
-		}
 	}
+	return qb_fail(eb, QB_ECANCELLED, "the parent process went away before the %s section", section);
 }
 
 static void print_error(const struct qb_errbuf *error)
@@ -99,14 +91,17 @@ static int run_job(const struct worker_limits *limits)
 {
 	json_error_t why;
 	struct qb_errbuf eb = {0};
-	json_t *job = read_line(&why), *result = NULL, *event;
+	json_t *job = NULL, *result = NULL, *event;
 	struct qb_host host = {.event = print_line, .wait_go = wait_go, .cancelled = &cancelled,
 		.threads = limits->threads};
 	enum qb_err err;
 
+	if (!read_line(&job, &why)) {
+		qb_fail(&eb, QB_EJOB, "no job came: standard input ended");
+	} else if (!job) {
+		qb_fail(&eb, QB_EJOB, "the job is not one line of JSON: %s (line %d, column %d)", why.text, why.line, why.column);
+	}
 	if (!job) {
-		qb_fail(&eb, QB_EJOB, "the job is not one line of JSON: %s (line %d, column %d)", why.text,
-			why.line, why.column);
 		print_error(&eb);
 		return 1;
 	}
@@ -130,14 +125,14 @@ static int serve(const struct worker_limits *limits)
 	json_error_t why;
 	json_t *question;
 
-	while (!cancelled && (question = read_line(&why)) != NULL) {
+	while (!cancelled && read_line(&question, &why)) {
 		struct qb_errbuf eb = {0};
 		json_t *answer = NULL, *line;
 		enum qb_err err;
 
 		worker_limits_next_question(limits);
-		err = qb_question_answer(question, PACKAGE_VERSION, limits->threads, &answer, &eb);
-
+		err = question ? qb_question_answer(question, PACKAGE_VERSION, limits->threads, &answer, &eb)
+			: qb_fail(&eb, QB_EJOB, "the question is not one line of JSON: %s (column %d)", why.text, why.column);
 		if (err == QB_OK) {
 			line = json_pack("{s:o}", "answer", answer);
 			print_line(NULL, line);
