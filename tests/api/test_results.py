@@ -92,7 +92,9 @@ class Results(unittest.TestCase):
                     self.assertEqual(self.d.call("POST", "/v1/jobs", result["mixed"]["job"])["type"], "ptq")
 
     def test_job_types__schemas__stand_alone_and_agree_with_the_server(self):
-        for t in self.d.call("GET", "/v1/job-types", expect=200)["types"]:
+        types = self.d.call("GET", "/v1/job-types", expect=200)["types"]
+        self.assertEqual({t["type"] for t in types}, set(JOBS))
+        for t in types:
             schema, kind = t["schema"], t["type"]
             jsonschema.Draft202012Validator.check_schema(schema)
             self.assertEqual([r for r in references(schema) if not r.startswith("#/$defs/") or

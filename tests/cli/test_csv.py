@@ -63,6 +63,7 @@ class Csv(tiny.Case):
                 part = result
                 for key in path.split("."):
                     part = part[key]
+                self.assertTrue(part, (job["type"], path))
                 for want in part if isinstance(part, list) else [part]:
                     got = rows[at]
                     at += 1

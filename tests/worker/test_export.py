@@ -79,6 +79,7 @@ class Export(Case):
 
     def test_digits__exported_file_is_carried_back(self):
         result, _ = self.job(DIGITS, ["int8", "w4a8"], ["qdq"])
+        self.assertEqual([row["scheme"] for row in result["schemes"]], ["int8", "w4a8"])
         for row in result["schemes"]:
             path = self.exported(result)[row["scheme"]]
             again, _ = worker.run({"type": "ptq", "model": path, "data": DIGITS[1], "schemes": ["carried"],

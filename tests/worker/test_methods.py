@@ -48,6 +48,7 @@ class Rounding(tiny.Case):
             scheme("nearest"), scheme("adaround", {"name": "adaround", "iterations": 600}),
             scheme("gptq", "gptq"), scheme("by activation", {"name": "gptq", "act_order": True})))
         nearest, *learned = result["schemes"]
+        self.assertEqual(len(learned), 3)
         for row in learned:
             layers = report(row, row["methods"][0]["name"])["layers"]
             self.assertEqual([l["layer"] for l in layers], ["plain", "depthwise", "grouped", "product"])

@@ -59,7 +59,9 @@ class Questions(unittest.TestCase):
         self.assertAlmostEqual(rows[2]["nearest"], 1, places=6)
 
     def test_format__each_common_one__every_code_has_a_value(self):
-        for f in self.ask("types")["answer"]["formats"]:
+        formats = self.ask("types")["answer"]["formats"]
+        self.assertGreater(len(formats), 10)
+        for f in formats:
             d = self.ask("format", name=f["name"])["answer"]
             self.assertEqual((d["min"], d["max"]), (d["values"][0], d["values"][-1]) if d["values"] else (d["min"], d["max"]))
             self.assertEqual(d["values"], sorted(set(d["values"])))

@@ -48,10 +48,12 @@ class RealNetworks(worker.Case):
     def test_metrics__do_not_depend_on_threads(self):
         one, _ = worker.run(self.job("ds_cnn", schemes=["int8", "E4"]), "--threads", "1")
         two, _ = worker.run(self.job("ds_cnn", schemes=["int8", "E4"]), "--threads", "2")
+        self.assertEqual((len(one["schemes"]), len(two["schemes"])), (2, 2))
         for a, b in zip(one["schemes"], two["schemes"]):
             self.assertEqual(a["metric"], b["metric"])
             self.assertEqual(a["output_sqnr_db"], b["output_sqnr_db"])
             self.assertEqual(a["tensors"], b["tensors"])
+            self.assertTrue(a["tensors"])
 
     def test_weights_of_4_bits__adaround_comes_within_2_points_of_float(self):
         for name in ("ds_cnn", "resnet8"):

@@ -18,7 +18,10 @@ FORMATS = ["E5", "E4", "E3", "E2", "int8"]
 
 
 def sqnr(distributions, formats, **more):
-    return worker.run({"type": "sqnr", "distributions": distributions, "formats": formats, "samples": 0, **more})[0]
+    result = worker.run({"type": "sqnr", "distributions": distributions, "formats": formats, "samples": 0, **more})[0]
+    if "sweep" not in more:
+        assert len(result["rows"]) == len(distributions) * len(formats), result["rows"]
+    return result
 
 
 def grid(exponent_bits, mantissa_bits):

@@ -117,6 +117,7 @@ class Verilog(unittest.TestCase):
         cls.result, cls.events = worker.run(job)
 
     def each(self):
+        self.assertEqual(len(self.result["rows"]), len(UNITS))
         for (operands, accumulator), row in zip(UNITS, self.result["rows"]):
             pair = operands if isinstance(operands, list) else [operands, operands]
             name = f"mac_{pair[0]}_{pair[1]}_{accumulator}"
