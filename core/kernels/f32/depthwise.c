@@ -14,7 +14,7 @@
 #define INLINE_AVX2 __attribute__((target("avx2,fma"), always_inline)) static inline
 #endif
 
-/* Pixels whose sums stay in registers; of a line that is all of it. */
+/* Pixels of a register tile, and those of a line that is one tile. */
 enum { TILE = 4, SHORT_LINE = 8 };
 
 /* The columns of the kernel that are inside for output x: [*first, *last). */
@@ -26,12 +26,13 @@ static void inside(const struct qb_f32_depthwise *d, int64_t x, int64_t *first, 
 	*last = at >= d->width ? 0 : QB_MIN((d->width - at - 1) / d->dilation + 1, d->columns);
 }
 
-/* Outputs whose columns [first, last) are inside, those of one pixel's channels or of `tile` pixels side by side. */
-struct spot {
+/* Pixel x, or TILE pixels from x on, whose kernel columns [first, last) are inside. */
+struct window {
+	const float *const *line; /* [rows] */
 	int64_t x, first, last;
 };
 
-static float end_plain(const struct qb_f32_depthwise *d, int64_t c, float v)
+static float epilogue_plain(const struct qb_f32_depthwise *d, int64_t c, float v)
 {
 	bool clips = d->epilogue.act.kind == QB_ACT_RELU || d->epilogue.act.kind == QB_ACT_CLIP;
 
@@ -43,7 +44,7 @@ static float end_plain(const struct qb_f32_depthwise *d, int64_t c, float v)
 	return clips && v > d->epilogue.act.hi ? d->epilogue.act.hi : v;
 }
 
-static void spot_plain(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s, float *y)
+static void window_plain(const struct qb_f32_depthwise *d, const struct window *s, float *y)
 {
 	int64_t at = s->x * d->stride - d->pad;
 
@@ -51,12 +52,12 @@ static void spot_plain(const struct qb_f32_depthwise *d, const float *const *lin
 		float sum = 0;
 
 		for (int64_t r = 0; r < d->rows; r++) {
-			for (int64_t k = s->first; line[r] && k < s->last; k++) {
-				sum = fmaf(line[r][(at + k * d->dilation) * d->channels + c],
+			for (int64_t k = s->first; s->line[r] && k < s->last; k++) {
+				sum = fmaf(s->line[r][(at + k * d->dilation) * d->channels + c],
 					d->weights[(r * d->columns + k) * d->channels + c], sum);
 			}
 		}
-		y[s->x * d->channels + c] = end_plain(d, c, sum);
+		y[s->x * d->channels + c] = epilogue_plain(d, c, sum);
 	}
 }
 
@@ -77,7 +78,7 @@ INLINE_AVX2 struct bounds bounds_of(const struct qb_act *act)
 }
 
 /* Comparisons in the order that lets NaN through, as plain C does. lo: also the slope of a leaky activation. */
-INLINE_AVX2 __m256 end_avx2(const struct bounds *b, __m256 v)
+INLINE_AVX2 __m256 activate_avx2(const struct bounds *b, __m256 v)
 {
 	__m256 zero = _mm256_setzero_ps();
 
@@ -85,9 +86,9 @@ INLINE_AVX2 __m256 end_avx2(const struct bounds *b, __m256 v)
 		: _mm256_min_ps(b->hi, _mm256_max_ps(b->lo, v));
 }
 
-/* TILE pixels and `blocks` registers of channels of a kernel of 3 x 3 that is inside: each number is loaded once for all
- * sums that take it. from: where the lines' taps begin. */
-INLINE_AVX2 void three_avx2(const struct qb_f32_depthwise *d, const struct bounds *b, const float *const *from,
+/* TILE pixels and `blocks` registers of channels of a kernel of 3 x 3 that is inside: each element is loaded once for all
+ * sums that take it. from: where the kernel begins on each line. */
+INLINE_AVX2 void kernel_3x3_avx2(const struct qb_f32_depthwise *d, const struct bounds *b, const float *const *from,
 	const int stride, const int blocks, int64_t c, float *y)
 {
 	const int64_t channels = d->channels;
@@ -101,11 +102,11 @@ INLINE_AVX2 void three_avx2(const struct qb_f32_depthwise *d, const struct bound
 #pragma GCC unroll 3
 	for (int r = 0; r < 3; r++) {
 		const float *x = from[r] + c, *w = weights + 3 * r * channels;
-		__m256 tap[2][3];
+		__m256 weight[2][3];
 
 #pragma GCC unroll 6
 		for (int i = 0; i < blocks * 3; i++) {
-			tap[i / 3][i % 3] = _mm256_loadu_ps(w + i % 3 * channels + i / 3 * LANES);
+			weight[i / 3][i % 3] = _mm256_loadu_ps(w + i % 3 * channels + i / 3 * LANES);
 		}
 #pragma GCC unroll 9
 		for (int j = 0; j < (TILE - 1) * stride + 3; j++, x += channels) {
@@ -117,7 +118,7 @@ INLINE_AVX2 void three_avx2(const struct qb_f32_depthwise *d, const struct bound
 #pragma GCC unroll 4
 				for (int i = 0; i < TILE; i++) {
 					if (j >= i * stride && j < i * stride + 3) {
-						sum[k][i] = _mm256_fmadd_ps(v, tap[k][j - i * stride], sum[k][i]);
+						sum[k][i] = _mm256_fmadd_ps(v, weight[k][j - i * stride], sum[k][i]);
 					}
 				}
 			}
@@ -129,13 +130,13 @@ INLINE_AVX2 void three_avx2(const struct qb_f32_depthwise *d, const struct bound
 
 #pragma GCC unroll 4
 		for (int i = 0; i < TILE; i++) {
-			_mm256_storeu_ps(y + i * channels + c + k * LANES, end_avx2(b, _mm256_add_ps(sum[k][i], more)));
+			_mm256_storeu_ps(y + i * channels + c + k * LANES, activate_avx2(b, _mm256_add_ps(sum[k][i], more)));
 		}
 	}
 }
 
-/* A whole line of n pixels and one register of channels: its ends are much of it, and columns outside are left out. */
-INLINE_AVX2 void short_avx2(const struct qb_f32_depthwise *d, const struct bounds *b, const float *const *line,
+/* A whole line of n pixels and one register of channels: padding is much of it, and columns outside are left out. */
+INLINE_AVX2 void short_line_avx2(const struct qb_f32_depthwise *d, const struct bounds *b, const float *const *line,
 	const int columns, const int stride, const int n, int64_t c, float *y)
 {
 	const int64_t channels = d->channels, width = d->width, pad = d->pad;
@@ -149,14 +150,14 @@ INLINE_AVX2 void short_avx2(const struct qb_f32_depthwise *d, const struct bound
 	}
 	for (int64_t r = 0; r < d->rows; r++, w += columns * channels) {
 		const float *x = line[r];
-		__m256 tap[5];
+		__m256 weight[5];
 
 		if (!x) {
 			continue;
 		}
 #pragma GCC unroll 5
 		for (int i = 0; i < columns; i++) {
-			tap[i] = _mm256_loadu_ps(w + i * channels);
+			weight[i] = _mm256_loadu_ps(w + i * channels);
 		}
 #pragma GCC unroll 24
 		for (int j = 0; j < (n - 1) * stride + columns; j++) {
@@ -169,26 +170,26 @@ INLINE_AVX2 void short_avx2(const struct qb_f32_depthwise *d, const struct bound
 #pragma GCC unroll 8
 			for (int i = 0; i < n; i++) {
 				if (j >= i * stride && j < i * stride + columns) {
-					sum[i] = _mm256_fmadd_ps(v, tap[j - i * stride], sum[i]);
+					sum[i] = _mm256_fmadd_ps(v, weight[j - i * stride], sum[i]);
 				}
 			}
 		}
 	}
 #pragma GCC unroll 8
 	for (int i = 0; i < n; i++) {
-		_mm256_storeu_ps(y + i * channels + c, end_avx2(b, _mm256_add_ps(sum[i], more)));
+		_mm256_storeu_ps(y + i * channels + c, activate_avx2(b, _mm256_add_ps(sum[i], more)));
 	}
 }
 
-/* there: the lanes that there are; NULL: all. */
-INLINE_AVX2 __m256 load_lanes(const float *x, const __m256i *there)
+/* mask: lanes to load; NULL: all. */
+INLINE_AVX2 __m256 load_lanes(const float *x, const __m256i *mask)
 {
-	return there ? _mm256_maskload_ps(x, *there) : _mm256_loadu_ps(x);
+	return mask ? _mm256_maskload_ps(x, *mask) : _mm256_loadu_ps(x);
 }
 
 /* The general kernel: one or TILE pixels, one or TILE registers of channels. */
-INLINE_AVX2 void some_avx2(const struct qb_f32_depthwise *d, const struct bounds *b, const float *const *line,
-	const struct spot *s, const int pixels, const int blocks, const __m256i *there, int64_t c, float *y)
+INLINE_AVX2 void tile_avx2(const struct qb_f32_depthwise *d, const struct bounds *b, const struct window *s,
+	const int pixels, const int blocks, const __m256i *mask, int64_t c, float *y)
 {
 	const int64_t channels = d->channels, next = d->stride * channels, step = d->dilation * channels;
 	const int64_t at = (s->x * d->stride - d->pad) * channels + s->first * step + c;
@@ -201,105 +202,101 @@ INLINE_AVX2 void some_avx2(const struct qb_f32_depthwise *d, const struct bounds
 	for (int64_t r = 0; r < d->rows; r++) {
 		const float *x, *w = d->weights + (r * d->columns + s->first) * channels + c;
 
-		if (!line[r]) {
+		if (!s->line[r]) {
 			continue;
 		}
-		x = line[r] + at;
+		x = s->line[r] + at;
 		for (int64_t k = s->first; k < s->last; k++, x += step, w += channels) {
 #pragma GCC unroll 4
 			for (int i = 0; i < QB_MAX(pixels, blocks); i++) {
 				int64_t lane = blocks > 1 ? i * LANES : 0;
 
-				sum[i] = _mm256_fmadd_ps(load_lanes(x + lane + (pixels > 1 ? i * next : 0), there),
-					load_lanes(w + lane, there), sum[i]);
+				sum[i] = _mm256_fmadd_ps(load_lanes(x + lane + (pixels > 1 ? i * next : 0), mask),
+					load_lanes(w + lane, mask), sum[i]);
 			}
 		}
 	}
 #pragma GCC unroll 4
 	for (int i = 0; i < QB_MAX(pixels, blocks); i++) {
 		int64_t lane = c + (blocks > 1 ? i * LANES : 0);
-		__m256 more = d->epilogue.bias ? load_lanes(d->epilogue.bias + lane, there) : _mm256_setzero_ps();
-		__m256 v = end_avx2(b, _mm256_add_ps(sum[i], more));
+		__m256 more = d->epilogue.bias ? load_lanes(d->epilogue.bias + lane, mask) : _mm256_setzero_ps();
+		__m256 v = activate_avx2(b, _mm256_add_ps(sum[i], more));
 		float *to = y + lane + (pixels > 1 ? i * channels : 0);
 
-		if (there) {
-			_mm256_maskstore_ps(to, *there, v);
+		if (mask) {
+			_mm256_maskstore_ps(to, *mask, v);
 		} else {
 			_mm256_storeu_ps(to, v);
 		}
 	}
 }
 
-/* The same of one register that is not whole. */
-AVX2 static void spot_few(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s, int pixels,
+/* The same with fewer channels than a register has lanes. */
+AVX2 static void few_channels(const struct qb_f32_depthwise *d, const struct window *s, int pixels,
 	float *y)
 {
 	const struct bounds b = bounds_of(&d->epilogue.act);
-	const __m256i there = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)d->channels),
+	const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)d->channels),
 		_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 
 	if (pixels > 1) {
-		some_avx2(d, &b, line, s, TILE, 1, &there, 0, y);
+		tile_avx2(d, &b, s, TILE, 1, &mask, 0, y);
 	} else {
-		some_avx2(d, &b, line, s, 1, 1, &there, 0, y);
+		tile_avx2(d, &b, s, 1, 1, &mask, 0, y);
 	}
 }
 
 /* Where the register that takes channel c begins: the last one may take some channels again. */
-static inline int64_t whole(const struct qb_f32_depthwise *d, int64_t c)
+static inline int64_t register_start(const struct qb_f32_depthwise *d, int64_t c)
 {
 	return c < d->channels && c + LANES > d->channels ? d->channels - LANES : c;
 }
 
-AVX2 static void spot_one(const struct qb_f32_depthwise *d, const float *const *line,
-	const struct spot *s, float *y)
+AVX2 static void one_pixel(const struct qb_f32_depthwise *d, const struct window *s, float *y)
 {
 	const struct bounds b = bounds_of(&d->epilogue.act);
 	int64_t c = 0;
 
 	for (; c + TILE * LANES <= d->channels; c += TILE * LANES) {
-		some_avx2(d, &b, line, s, 1, TILE, NULL, c, y);
+		tile_avx2(d, &b, s, 1, TILE, NULL, c, y);
 	}
-	for (c = whole(d, c); c < d->channels; c = whole(d, c + LANES)) {
-		some_avx2(d, &b, line, s, 1, 1, NULL, c, y);
+	for (c = register_start(d, c); c < d->channels; c = register_start(d, c + LANES)) {
+		tile_avx2(d, &b, s, 1, 1, NULL, c, y);
 	}
 }
 
-AVX2 static void spot_four(const struct qb_f32_depthwise *d, const float *const *line,
-	const struct spot *s, float *y)
+AVX2 static void four_pixels(const struct qb_f32_depthwise *d, const struct window *s, float *y)
 {
 	const struct bounds b = bounds_of(&d->epilogue.act);
 
-	for (int64_t c = 0; c < d->channels; c = whole(d, c + LANES)) {
-		some_avx2(d, &b, line, s, TILE, 1, NULL, c, y);
+	for (int64_t c = 0; c < d->channels; c = register_start(d, c + LANES)) {
+		tile_avx2(d, &b, s, TILE, 1, NULL, c, y);
 	}
 }
 
-INLINE_AVX2 void spot_three(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s,
+INLINE_AVX2 void pixels_3x3(const struct qb_f32_depthwise *d, const struct window *s,
 	const int stride, float *y)
 {
 	const struct bounds b = bounds_of(&d->epilogue.act);
 	int64_t at = (s->x * d->stride - d->pad) * d->channels, c = 0;
-	const float *const from[3] = {line[0] + at, line[1] + at, line[2] + at};
+	const float *const from[3] = {s->line[0] + at, s->line[1] + at, s->line[2] + at};
 
 	for (; c + 2 * LANES <= d->channels; c += 2 * LANES) {
-		three_avx2(d, &b, from, stride, 2, c, y);
+		kernel_3x3_avx2(d, &b, from, stride, 2, c, y);
 	}
-	for (c = whole(d, c); c < d->channels; c = whole(d, c + LANES)) {
-		three_avx2(d, &b, from, stride, 1, c, y);
+	for (c = register_start(d, c); c < d->channels; c = register_start(d, c + LANES)) {
+		kernel_3x3_avx2(d, &b, from, stride, 1, c, y);
 	}
 }
 
-AVX2 static void spot_three_by_one(const struct qb_f32_depthwise *d, const float *const *line,
-	const struct spot *s, float *y)
+AVX2 static void pixels_3x3_s1(const struct qb_f32_depthwise *d, const struct window *s, float *y)
 {
-	spot_three(d, line, s, 1, y);
+	pixels_3x3(d, s, 1, y);
 }
 
-AVX2 static void spot_three_by_two(const struct qb_f32_depthwise *d, const float *const *line,
-	const struct spot *s, float *y)
+AVX2 static void pixels_3x3_s2(const struct qb_f32_depthwise *d, const struct window *s, float *y)
 {
-	spot_three(d, line, s, 2, y);
+	pixels_3x3(d, s, 2, y);
 }
 
 typedef void short_fn(const struct qb_f32_depthwise *d, const float *const *line, float *y);
@@ -310,8 +307,8 @@ typedef void short_fn(const struct qb_f32_depthwise *d, const float *const *line
 	{ \
 		const struct bounds b = bounds_of(&d->epilogue.act); \
 \
-		for (int64_t c = 0; c < d->channels; c = whole(d, c + LANES)) { \
-			short_avx2(d, &b, line, columns, stride, n, c, y); \
+		for (int64_t c = 0; c < d->channels; c = register_start(d, c + LANES)) { \
+			short_line_avx2(d, &b, line, columns, stride, n, c, y); \
 		} \
 	}
 #define SHORTS(columns, stride) \
@@ -328,13 +325,13 @@ SHORTS(3, 1) SHORTS(3, 2) SHORTS(5, 1) SHORTS(5, 2)
 /* Of kernels with 3 and 5 columns and strides of 1 and 2. */
 static short_fn *const shorts[2][2][SHORT_LINE] = {{NAMES(3, 1), NAMES(3, 2)}, {NAMES(5, 1), NAMES(5, 2)}};
 
-/* Whole lines of such kernels: pieces of nearly equal length. */
-static void run_pieces(const struct qb_f32_depthwise *d, const float *const *line, float *y)
+/* Whole lines of such kernels, in segments of nearly equal length. */
+static void run_segments(const struct qb_f32_depthwise *d, const float *const *line, float *y)
 {
-	int64_t pieces = (d->out_width + SHORT_LINE - 1) / SHORT_LINE;
+	int64_t segments = (d->out_width + SHORT_LINE - 1) / SHORT_LINE;
 
-	for (int64_t i = 0; i < pieces; i++) {
-		int64_t from = d->out_width * i / pieces, n = d->out_width * (i + 1) / pieces - from;
+	for (int64_t i = 0; i < segments; i++) {
+		int64_t from = d->out_width * i / segments, n = d->out_width * (i + 1) / segments - from;
 		struct qb_f32_depthwise part = *d;
 
 		part.pad -= from * d->stride;
@@ -342,37 +339,37 @@ static void run_pieces(const struct qb_f32_depthwise *d, const float *const *lin
 	}
 }
 
-static bool in_pieces(const struct qb_f32_depthwise *d)
+static bool in_segments(const struct qb_f32_depthwise *d)
 {
 	return qb_cpu_has(QB_FLAG_AVX2) && d->stride <= 2 && d->dilation == 1 && d->channels >= LANES &&
 		(d->columns == 5 || (d->columns == 3 && d->out_width <= SHORT_LINE));
 }
 
-static void run_vectors(const struct qb_f32_depthwise *d, const float *const *line, const struct spot *s, int n, float *y)
+static void run_vectors(const struct qb_f32_depthwise *d, const struct window *s, int n, float *y)
 {
 	if (d->channels < LANES) {
-		spot_few(d, line, s, n, y);
+		few_channels(d, s, n, y);
 	} else if (n == 1) {
-		spot_one(d, line, s, y);
-	} else if (d->rows == 3 && d->columns == 3 && d->dilation == 1 && d->stride <= 2 && line[0] && line[1] && line[2]) {
-		(d->stride == 1 ? spot_three_by_one : spot_three_by_two)(d, line, s, y);
+		one_pixel(d, s, y);
+	} else if (d->rows == 3 && d->columns == 3 && d->dilation == 1 && d->stride <= 2 && s->line[0] && s->line[1] && s->line[2]) {
+		(d->stride == 1 ? pixels_3x3_s1 : pixels_3x3_s2)(d, s, y);
 	} else {
-		spot_four(d, line, s, y);
+		four_pixels(d, s, y);
 	}
 }
 #endif
 
 /* n is 1 or TILE. */
-static void run_spot(const struct qb_f32_depthwise *d, const float *const *line, struct spot s, int n, float *y)
+static void run_window(const struct qb_f32_depthwise *d, struct window s, int n, float *y)
 {
 #if defined(__x86_64__)
 	if (qb_cpu_has(QB_FLAG_AVX2)) {
-		run_vectors(d, line, &s, n, y + s.x * d->channels);
+		run_vectors(d, &s, n, y + s.x * d->channels);
 		return;
 	}
 #endif
 	for (int i = 0; i < n; i++, s.x++) {
-		spot_plain(d, line, &s, y);
+		window_plain(d, &s, y);
 	}
 }
 
@@ -391,13 +388,13 @@ static void run_tiles(const struct qb_f32_depthwise *d, const float *const *line
 
 	find_inner(d, &from, &to);
 	for (int64_t x = 0, n; x < d->out_width; x += n) {
-		struct spot s = {.x = x};
+		struct window s = {.line = line, .x = x};
 
-		/* The last tile may make some outputs again. */
+		/* The last tile may compute some outputs again. */
 		n = x >= from && x < to && to - from >= TILE ? QB_MIN((int64_t)TILE, to - x) : 1;
 		s.x = n > 1 ? x + n - TILE : x;
 		inside(d, s.x, &s.first, &s.last);
-		run_spot(d, line, s, n > 1 ? TILE : 1, y);
+		run_window(d, s, n > 1 ? TILE : 1, y);
 	}
 }
 
@@ -406,9 +403,9 @@ void qb_f32_depthwise_line(const struct qb_f32_depthwise *d, const float *const 
 	bool done = false;
 
 #if defined(__x86_64__)
-	done = in_pieces(d);
+	done = in_segments(d);
 	if (done) {
-		run_pieces(d, line, y);
+		run_segments(d, line, y);
 	}
 #endif
 	if (!done) {

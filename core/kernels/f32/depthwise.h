@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Convolutions of each channel by itself, channels last. Sums are chains of fused multiply-adds over the taps that are
+ * Depthwise convolutions, channels last. Sums are chains of fused multiply-adds over the kernel elements that are
  * inside, in the kernel's order: plain C and vectors agree bit for bit.
  */
 #ifndef QB_KERNELS_F32_DEPTHWISE_H

@@ -16,15 +16,16 @@
 
 #define ALWAYS static inline __attribute__((always_inline))
 
+/* The blocking of Van Zee and van de Geijn (BLIS, ACM TOMS 41, 2015): a register tile of MR rows by one panel, KC deep. */
 enum {
-	TILE = 6,         /* rows whose sums stay in registers */
-	STEP = 16,          /* numbers of a row between two looks ahead at the weights that come next */
-	BLOCK = 768,        /* numbers of a row at a time: sums are loaded and stored seldom, and two panels' shares
-	                     * stay in a second-level cache, which is fast enough for them */
-	CACHED = 80 * 1024, /* numbers that stay there too */
-	WIDE = 8,           /* panels whose outputs a smooth activation then takes together */
-	ABREAST = 4,        /* panels that one row alone goes through at once: of one the sums would wait for each other,
-	                     * and for memory */
+	MR = 6,
+	KC = 768,            /* accumulators are seldom loaded and stored, and KC rows of two panels stay in a second-level
+	                      * cache, which is fast enough for them */
+	CACHED = 80 * 1024,  /* elements that stay there too */
+	PREFETCH_STEP = 16,  /* elements of a row between two prefetches of the weights that come next */
+	SMOOTH_PANELS = 8,   /* panels whose outputs a smooth activation takes together */
+	GEMV_PANELS = 4,     /* panels of the register tile of a single row: with one, accumulation would wait for the
+	                      * latency of the multiply-add, and for memory */
 };
 
 bool qb_f32_is_fast(void)
@@ -33,45 +34,46 @@ bool qb_f32_is_fast(void)
 	return qb_cpu_has(QB_FLAG_AVX2) && !qb_cpu_has(QB_FLAG_AVX512);
 }
 
-/* Some numbers of some rows against a panel. */
-struct piece {
+/* A block of the depth of some rows against a panel. */
+struct block {
 	const float *const *row; /* [runs][rows] */
 	int64_t rows, runs, depth;
-	int64_t from;            /* number of a row's runs that these begin with */
-	int64_t apart;           /* as in the product */
-	const float *w;          /* [runs][w_run / 16][16], at that number */
+	int64_t from;            /* where in a run the block begins */
+	int64_t upper_offset;    /* as in struct qb_f32_gemm */
+	const float *w;          /* [runs][w_run / 16][16], at `from` */
 	int64_t w_run;
 	int64_t panel;           /* from the weights of a panel to those of the next */
-	const uint8_t *taken;    /* the runs' numbers in w; NULL: 0, 1 ... */
-	const float *next, *stop; /* weights to fetch meanwhile, `ahead` lines every STEP numbers: all at once would fill
-	                           * the processor's queue of misses, and the sums would wait */
+	const uint8_t *run_index; /* of the runs in w; NULL: 0, 1 ... */
+	const float *next, *stop; /* weights to prefetch, `ahead` cache lines every PREFETCH_STEP elements: all at once would
+	                           * fill the processor's line fill buffers, and the accumulation would wait */
 	int ahead;
 	float *y;
-	const float *add, *bias, *gain, *shift;
+	const float *residual, *bias, *scale, *shift;
 	int64_t y_stride;
 	int width;               /* outputs of the panel, 1 to 16 */
-	bool first, ends, adds_last; /* ends: this is the last piece, and something follows the sum */
+	bool first, last;        /* blocks of the depth; last: with an epilogue */
+	bool residual_last;
 	const struct qb_act *act;
 };
 
-/* A sum's way to an output: bias, addend, activation, tail. */
-static float end_plain(const struct piece *p, int64_t i, int o, float v, float lo, float hi)
+/* As core/kernels/epilogue.h has it, but for activations that are smooth. */
+static float epilogue_plain(const struct block *p, int64_t i, int o, float v, float lo, float hi)
 {
-	const float *add = p->add ? p->add + i * p->y_stride + o : NULL;
+	const float *residual = p->residual ? p->residual + i * p->y_stride + o : NULL;
 
 	v += p->bias ? p->bias[o] : 0;
-	v = add && !p->adds_last ? v + *add : v;
+	v = residual && !p->residual_last ? v + *residual : v;
 	if (p->act->kind == QB_ACT_LEAKY) {
 		v = v < 0 ? v * p->act->lo : v;
 	} else {
 		v = v < lo ? lo : v;
 		v = v > hi ? hi : v;
 	}
-	v = p->gain ? fmaf(v, p->gain[o], p->shift[o]) : v;
-	return add && p->adds_last ? v + *add : v;
+	v = p->scale ? fmaf(v, p->scale[o], p->shift[o]) : v;
+	return residual && p->residual_last ? v + *residual : v;
 }
 
-static void bounds(const struct qb_act *a, float *lo, float *hi)
+static void clip_bounds(const struct qb_act *a, float *lo, float *hi)
 {
 	bool clips = a->kind == QB_ACT_RELU || a->kind == QB_ACT_CLIP;
 
@@ -79,16 +81,16 @@ static void bounds(const struct qb_act *a, float *lo, float *hi)
 	*hi = clips ? a->hi : INFINITY;
 }
 
-ALWAYS const float *run_weights(const struct piece *p, int64_t r)
+ALWAYS const float *run_weights(const struct block *p, int64_t r)
 {
-	return p->w + (p->taken ? p->taken[r] : r) * p->w_run;
+	return p->w + (p->run_index ? p->run_index[r] : r) * p->w_run;
 }
 
-static void piece_plain(const struct piece *p, int64_t rows)
+static void block_plain(const struct block *p, int64_t rows)
 {
 	float lo, hi;
 
-	bounds(p->act, &lo, &hi);
+	clip_bounds(p->act, &lo, &hi);
 	for (int64_t i = 0; i < rows; i++) {
 		float *y = p->y + i * p->y_stride;
 
@@ -98,12 +100,12 @@ static void piece_plain(const struct piece *p, int64_t rows)
 			for (int64_t r = 0; r < p->runs; r++) {
 				const float *x = p->row[r * p->rows + i] + p->from, *w = run_weights(p, r);
 
-				x += o < QB_F32_PANEL / 2 ? 0 : p->apart;
+				x += o < QB_F32_PANEL / 2 ? 0 : p->upper_offset;
 				for (int64_t k = 0; k < p->depth; k++) {
 					sum = fmaf(x[k], w[k * QB_F32_PANEL + o], sum);
 				}
 			}
-			y[o] = p->ends ? end_plain(p, i, o, sum, lo, hi) : sum;
+			y[o] = p->last ? epilogue_plain(p, i, o, sum, lo, hi) : sum;
 		}
 	}
 }
@@ -131,34 +133,34 @@ INLINE_AVX2 void store(float *y, int at, bool full, int width, __m256 v)
 	}
 }
 
-INLINE_AVX2 void add_rows(const int tile, const float *add, int64_t stride, const int at, const bool full, int width,
+INLINE_AVX2 void add_residual(const int tile, const float *residual, int64_t stride, const int at, const bool full, int width,
 	__m256 *sum)
 {
 #pragma GCC unroll 6
 	for (int i = 0; i < tile; i++) {
-		sum[i] = _mm256_add_ps(sum[i], load(add + i * stride, at, full, width));
+		sum[i] = _mm256_add_ps(sum[i], load(residual + i * stride, at, full, width));
 	}
 }
 
 /* lo: also the slope of a leaky activation. */
-struct ends {
+struct bounds {
 	bool leaky;
 	__m256 lo, hi;
 };
 
-INLINE_AVX2 struct ends ends_of(const struct qb_act *act)
+INLINE_AVX2 struct bounds bounds_of(const struct qb_act *act)
 {
-	struct ends e = {.leaky = act->kind == QB_ACT_LEAKY};
+	struct bounds e = {.leaky = act->kind == QB_ACT_LEAKY};
 	float lo, hi;
 
-	bounds(act, &lo, &hi);
+	clip_bounds(act, &lo, &hi);
 	e.lo = _mm256_set1_ps(e.leaky ? act->lo : lo);
 	e.hi = _mm256_set1_ps(hi);
 	return e;
 }
 
 /* Step by step for all rows. Comparisons in the order that lets NaN through, as plain C does. */
-INLINE_AVX2 void finish_avx2(const struct piece *p, const struct ends *e, const int tile, const int at, const bool full,
+INLINE_AVX2 void epilogue_avx2(const struct block *p, const struct bounds *e, const int tile, const int at, const bool full,
 	__m256 *sum)
 {
 	const __m256 zero = _mm256_setzero_ps(), bias = p->bias ? load(p->bias, at, full, p->width) : zero;
@@ -167,8 +169,8 @@ INLINE_AVX2 void finish_avx2(const struct piece *p, const struct ends *e, const 
 	for (int i = 0; i < tile; i++) {
 		sum[i] = _mm256_add_ps(sum[i], bias);
 	}
-	if (p->add && !p->adds_last) {
-		add_rows(tile, p->add, p->y_stride, at, full, p->width, sum);
+	if (p->residual && !p->residual_last) {
+		add_residual(tile, p->residual, p->y_stride, at, full, p->width, sum);
 	}
 	if (e->leaky) {
 #pragma GCC unroll 6
@@ -181,26 +183,26 @@ INLINE_AVX2 void finish_avx2(const struct piece *p, const struct ends *e, const 
 			sum[i] = _mm256_min_ps(e->hi, _mm256_max_ps(e->lo, sum[i]));
 		}
 	}
-	if (p->gain) {
-		const __m256 gain = load(p->gain, at, full, p->width), shift = load(p->shift, at, full, p->width);
+	if (p->scale) {
+		const __m256 scale = load(p->scale, at, full, p->width), shift = load(p->shift, at, full, p->width);
 
 #pragma GCC unroll 6
 		for (int i = 0; i < tile; i++) {
-			sum[i] = _mm256_fmadd_ps(sum[i], gain, shift);
+			sum[i] = _mm256_fmadd_ps(sum[i], scale, shift);
 		}
 	}
-	if (p->add && p->adds_last) {
-		add_rows(tile, p->add, p->y_stride, at, full, p->width, sum);
+	if (p->residual && p->residual_last) {
+		add_residual(tile, p->residual, p->y_stride, at, full, p->width, sum);
 	}
 }
 
-/* half: the panel has 8 outputs at most; split: its halves are of different numbers. */
-INLINE_AVX2 void tile_avx2(struct piece *p, const struct ends *e, const int tile, const bool full, const bool half,
+/* half: the panel has 8 outputs at most; split: its halves have inputs of their own (upper_offset). */
+INLINE_AVX2 void tile_avx2(struct block *p, const struct bounds *e, const int tile, const bool full, const bool half,
 	const bool split)
 {
 	const int ahead = p->next < p->stop ? p->ahead : 0, width = p->width;
 	const int64_t depth = p->depth;
-	__m256 a[TILE], b[TILE];
+	__m256 a[MR], b[MR];
 
 #pragma GCC unroll 6
 	for (int i = 0; i < tile; i++) {
@@ -214,14 +216,14 @@ INLINE_AVX2 void tile_avx2(struct piece *p, const struct ends *e, const int tile
 		}
 	}
 	for (int64_t r = 0; r < p->runs; r++) {
-		const float *x[TILE], *w = run_weights(p, r);
+		const float *x[MR], *w = run_weights(p, r);
 
 #pragma GCC unroll 6
 		for (int i = 0; i < tile; i++) {
 			x[i] = p->row[r * p->rows + i] + p->from;
 		}
 		for (int64_t k = 0; k < depth;) {
-			const int64_t stop = QB_MIN(k + STEP, depth);
+			const int64_t stop = QB_MIN(k + PREFETCH_STEP, depth);
 
 			for (int i = 0; i < ahead; i++, p->next += QB_F32_PANEL) {
 				__builtin_prefetch(p->next, 0, 2);
@@ -235,7 +237,7 @@ INLINE_AVX2 void tile_avx2(struct piece *p, const struct ends *e, const int tile
 					__m256 s = _mm256_broadcast_ss(x[i] + k);
 
 					a[i] = _mm256_fmadd_ps(s, u, a[i]);
-					s = split ? _mm256_broadcast_ss(x[i] + k + p->apart) : s;
+					s = split ? _mm256_broadcast_ss(x[i] + k + p->upper_offset) : s;
 					if (!half) {
 						b[i] = _mm256_fmadd_ps(s, v, b[i]);
 					}
@@ -243,10 +245,10 @@ INLINE_AVX2 void tile_avx2(struct piece *p, const struct ends *e, const int tile
 			}
 		}
 	}
-	if (p->ends) {
-		finish_avx2(p, e, tile, 0, full, a);
+	if (p->last) {
+		epilogue_avx2(p, e, tile, 0, full, a);
 		if (!half) {
-			finish_avx2(p, e, tile, 8, full, b);
+			epilogue_avx2(p, e, tile, 8, full, b);
 		}
 	}
 #pragma GCC unroll 6
@@ -258,29 +260,29 @@ INLINE_AVX2 void tile_avx2(struct piece *p, const struct ends *e, const int tile
 	}
 }
 
-/* Tiles one after the other, from a copy: nothing that is stored could be what it says. */
-INLINE_AVX2 void tiles_avx2(const struct piece *from, const int tile, int64_t tiles, const bool full, const bool half,
+/* Tiles one after the other, from a copy that no store can alias. */
+INLINE_AVX2 void tiles_avx2(const struct block *from, const int tile, int64_t tiles, const bool full, const bool half,
 	const bool split)
 {
-	const struct ends e = ends_of(from->act);
-	struct piece p = *from;
+	const struct bounds e = bounds_of(from->act);
+	struct block p = *from;
 
 	for (; tiles > 0; tiles--) {
 		tile_avx2(&p, &e, tile, full, half, split);
 		p.row += tile;
 		p.y += tile * p.y_stride;
-		p.add += p.add ? tile * p.y_stride : 0;
+		p.residual += p.residual ? tile * p.y_stride : 0;
 	}
 }
 
-/* One row and ABREAST whole panels. */
-AVX2 static void run_row(const struct piece *p)
+/* GEMV: one row and GEMV_PANELS whole panels. */
+AVX2 static void run_gemv(const struct block *p)
 {
-	const struct ends e = ends_of(p->act);
-	__m256 sum[2 * ABREAST];
+	const struct bounds e = bounds_of(p->act);
+	__m256 sum[2 * GEMV_PANELS];
 
 #pragma GCC unroll 8
-	for (int i = 0; i < 2 * ABREAST; i++) {
+	for (int i = 0; i < 2 * GEMV_PANELS; i++) {
 		sum[i] = p->first ? _mm256_setzero_ps() : _mm256_loadu_ps(p->y + 8 * i);
 	}
 	for (int64_t r = 0; r < p->runs; r++) {
@@ -290,7 +292,7 @@ AVX2 static void run_row(const struct piece *p)
 			__m256 v = _mm256_broadcast_ss(x + k);
 
 #pragma GCC unroll 8
-			for (int i = 0; i < 2 * ABREAST; i++) {
+			for (int i = 0; i < 2 * GEMV_PANELS; i++) {
 				const float *from = w + i / 2 * p->panel + k * QB_F32_PANEL + i % 2 * 8;
 
 				sum[i] = _mm256_fmadd_ps(v, _mm256_loadu_ps(from), sum[i]);
@@ -298,18 +300,18 @@ AVX2 static void run_row(const struct piece *p)
 		}
 	}
 #pragma GCC unroll 8
-	for (int i = 0; i < 2 * ABREAST; i++) {
-		if (p->ends) {
-			finish_avx2(p, &e, 1, 8 * i, true, &sum[i]);
+	for (int i = 0; i < 2 * GEMV_PANELS; i++) {
+		if (p->last) {
+			epilogue_avx2(p, &e, 1, 8 * i, true, &sum[i]);
 		}
 		_mm256_storeu_ps(p->y + 8 * i, sum[i]);
 	}
 }
 
 #define SIZED(n) \
-	AVX2 static void tiles_avx2_##n(const struct piece *p, int64_t tiles) \
+	AVX2 static void tiles_avx2_##n(const struct block *p, int64_t tiles) \
 	{ \
-		if (p->apart) { \
+		if (p->upper_offset) { \
 			tiles_avx2(p, n, tiles, true, false, true); \
 		} else if (p->width == QB_F32_PANEL) { \
 			tiles_avx2(p, n, tiles, true, false, false); \
@@ -324,26 +326,26 @@ AVX2 static void run_row(const struct piece *p)
 SIZED(1) SIZED(2) SIZED(3) SIZED(4) SIZED(5) SIZED(6)
 #undef SIZED
 
-static void run_tiles(const struct piece *p, int tile, int64_t tiles)
+static void run_tiles(const struct block *p, int tile, int64_t tiles)
 {
-	static void (*const sized[])(const struct piece *, int64_t) = {tiles_avx2_1, tiles_avx2_2, tiles_avx2_3,
+	static void (*const sized[])(const struct block *, int64_t) = {tiles_avx2_1, tiles_avx2_2, tiles_avx2_3,
 		tiles_avx2_4, tiles_avx2_5, tiles_avx2_6};
 
 	if (qb_cpu_has(QB_FLAG_AVX2)) {
 		sized[tile - 1](p, tiles);
 	} else {
-		piece_plain(p, tile * tiles);
+		block_plain(p, tile * tiles);
 	}
 }
 
-/* Eight runs of eight numbers, [8][apart] into [8][16]. */
-AVX2 static void turn_avx2(const float *x, int64_t apart, float *y)
+/* 8 x 8 elements, [8][stride] into [8][16]. */
+AVX2 static void transpose_avx2(const float *x, int64_t stride, float *y)
 {
 	__m256 a[8], b[8];
 
 #pragma GCC unroll 8
 	for (int i = 0; i < 8; i++) {
-		a[i] = _mm256_loadu_ps(x + i * apart);
+		a[i] = _mm256_loadu_ps(x + i * stride);
 	}
 #pragma GCC unroll 4
 	for (int i = 0; i < 8; i += 2) {
@@ -364,44 +366,44 @@ AVX2 static void turn_avx2(const float *x, int64_t apart, float *y)
 	}
 }
 
-/* How many numbers of each of 16 runs it has turned. */
-static int64_t turn(const float *x, int64_t apart, int64_t depth, float *panel)
+/* Into a panel; returns how much of the depth. */
+static int64_t transpose(const float *x, int64_t stride, int64_t depth, float *panel)
 {
 	int64_t k = 0;
 
 	for (; qb_cpu_has(QB_FLAG_AVX2) && k + 8 <= depth; k += 8) {
-		turn_avx2(x + k, apart, panel + k * QB_F32_PANEL);
-		turn_avx2(x + 8 * apart + k, apart, panel + k * QB_F32_PANEL + 8);
+		transpose_avx2(x + k, stride, panel + k * QB_F32_PANEL);
+		transpose_avx2(x + 8 * stride + k, stride, panel + k * QB_F32_PANEL + 8);
 	}
 	return k;
 }
 #else
-static int64_t turn(const float *x, int64_t apart, int64_t depth, float *panel)
+static int64_t transpose(const float *x, int64_t stride, int64_t depth, float *panel)
 {
 	(void)x;
-	(void)apart;
+	(void)stride;
 	(void)depth;
 	(void)panel;
 	return 0;
 }
 
-static void run_row(const struct piece *p)
+static void run_gemv(const struct block *p)
 {
 	(void)p;
 }
 
-static void run_tiles(const struct piece *p, int tile, int64_t tiles)
+static void run_tiles(const struct block *p, int tile, int64_t tiles)
 {
-	piece_plain(p, tile * tiles);
+	block_plain(p, tile * tiles);
 }
 #endif
 
 /* All rows in tiles of nearly equal height: 49 rows are better as 5s and 6s than as 6s and a 1. */
-static void panel_rows(const struct piece *all, const float *next)
+static void panel_rows(const struct block *all, const float *next)
 {
-	struct piece p = *all;
-	int64_t tiles = (p.rows + TILE - 1) / TILE, height = p.rows / tiles, taller = p.rows % tiles, lines = p.runs * p.depth;
-	int64_t steps = p.runs * ((p.depth + STEP - 1) / STEP), rows = taller * (height + 1);
+	struct block p = *all;
+	int64_t tiles = (p.rows + MR - 1) / MR, height = p.rows / tiles, taller = p.rows % tiles, lines = p.runs * p.depth;
+	int64_t steps = p.runs * ((p.depth + PREFETCH_STEP - 1) / PREFETCH_STEP), rows = taller * (height + 1);
 
 	p.next = next;
 	p.stop = next + lines * QB_F32_PANEL;
@@ -411,27 +413,27 @@ static void panel_rows(const struct piece *all, const float *next)
 		p.next += QB_MIN(taller * steps * p.ahead, lines) * QB_F32_PANEL;
 		p.row += rows;
 		p.y += rows * p.y_stride;
-		p.add += p.add ? rows * p.y_stride : 0;
+		p.residual += p.residual ? rows * p.y_stride : 0;
 	}
 	run_tiles(&p, (int)height, tiles - taller);
 }
 
-/* Block q of a row: some whole runs, or a part of one. */
-struct blocks {
+/* How the depth is cut: a block is some whole runs, or a part of one. */
+struct blocking {
 	int64_t runs, depth, in_run, count;
 };
 
-static struct blocks cut(const struct qb_f32_product *p)
+static struct blocking block_row(const struct qb_f32_gemm *p)
 {
-	struct blocks b = {.runs = 1, .depth = p->depth, .in_run = 1, .count = p->runs};
+	struct blocking b = {.runs = 1, .depth = p->depth, .in_run = 1, .count = p->runs};
 
-	if (p->depth > BLOCK + BLOCK / 2) {
-		b.in_run = (p->depth + BLOCK - 1) / BLOCK;
-		b.depth = (int64_t)qb_align_up((size_t)((p->depth + b.in_run - 1) / b.in_run), STEP);
+	if (p->depth > KC + KC / 2) {
+		b.in_run = (p->depth + KC - 1) / KC;
+		b.depth = (int64_t)qb_align_up((size_t)((p->depth + b.in_run - 1) / b.in_run), PREFETCH_STEP);
 		b.in_run = (p->depth + b.depth - 1) / b.depth;
 		b.count = b.in_run * p->runs;
 	} else {
-		b.runs = QB_MIN(QB_MAX(BLOCK / p->depth, 1), p->runs);
+		b.runs = QB_MIN(QB_MAX(KC / p->depth, 1), p->runs);
 		b.count = (p->runs + b.runs - 1) / b.runs;
 		b.runs = (p->runs + b.count - 1) / b.count;
 		b.count = (p->runs + b.runs - 1) / b.runs;
@@ -439,9 +441,8 @@ static struct blocks cut(const struct qb_f32_product *p)
 	return b;
 }
 
-/* The activations that are functions, once some panels are done: long rows keep their chains busy, and rows without gaps
- * are one. */
-static void finish(const struct qb_f32_product *p, int64_t rows, int64_t from, int64_t to, float *y,
+/* Smooth activations, once some panels are done: long rows hide latencies, and rows without gaps are one. */
+static void activate_smooth(const struct qb_f32_gemm *p, int64_t rows, int64_t from, int64_t to, float *y,
 	int64_t y_stride)
 {
 	int64_t o = from * QB_F32_PANEL, width = QB_MIN(to * QB_F32_PANEL, p->outputs) - o;
@@ -455,31 +456,31 @@ static void finish(const struct qb_f32_product *p, int64_t rows, int64_t from, i
 	}
 }
 
-/* n in as few shares of at most `most` as there must be, of nearly equal size: that size. */
-static int64_t share(int64_t n, int64_t most)
+/* The size of the fewest tiles of at most `most` that n takes, nearly equal ones. */
+static int64_t tile_size(int64_t n, int64_t most)
 {
-	int64_t shares = QB_MAX((n + most - 1) / most, 1);
+	int64_t tiles = QB_MAX((n + most - 1) / most, 1);
 
-	return (n + shares - 1) / shares;
+	return (n + tiles - 1) / tiles;
 }
 
-static const float *weights_of(const struct qb_f32_product *p, int64_t panel)
+static const float *weights_of(const struct qb_f32_gemm *p, int64_t panel)
 {
-	return p->weights + panel * (p->taken ? p->all : p->runs) * p->depth * QB_F32_PANEL;
+	return p->weights + panel * (p->run_index ? p->packed_runs : p->runs) * p->depth * QB_F32_PANEL;
 }
 
 /* Where block q of a panel begins. */
-static const float *block_at(const struct qb_f32_product *p, const struct blocks *b, int64_t panel, int64_t q)
+static const float *block_at(const struct qb_f32_gemm *p, const struct blocking *b, int64_t panel, int64_t q)
 {
 	int64_t r = q / b->in_run * b->runs;
 
-	r = p->taken ? p->taken[r] : r;
+	r = p->run_index ? p->run_index[r] : r;
 	return weights_of(p, panel) + (r * p->depth + q % b->in_run * b->depth) * QB_F32_PANEL;
 }
 
 void qb_f32_pack(const float *x, int64_t row, int64_t column, int64_t depth, int64_t width, float *panel)
 {
-	int64_t k = width == QB_F32_PANEL && row == 1 ? turn(x, column, depth, panel) : 0;
+	int64_t k = width == QB_F32_PANEL && row == 1 ? transpose(x, column, depth, panel) : 0;
 
 	for (; k < depth; k++) {
 		const float *from = x + k * row;
@@ -495,8 +496,8 @@ void qb_f32_pack(const float *x, int64_t row, int64_t column, int64_t depth, int
 	}
 }
 
-/* What comes after block q of a panel, the last of `stop` that are taken together. */
-static const float *next_weights(const struct qb_f32_product *p, const struct blocks *b, int64_t first,
+/* The weights after the last of the blocks [start, stop) of a panel. */
+static const float *next_weights(const struct qb_f32_gemm *p, const struct blocking *b, int64_t first,
 	int64_t last, int64_t panel, int64_t start, int64_t stop)
 {
 	if (panel + 1 < last) {
@@ -505,26 +506,26 @@ static const float *next_weights(const struct qb_f32_product *p, const struct bl
 	if (stop < b->count) {
 		return block_at(p, b, first, stop);
 	}
-	return p->next ? p->next : block_at(p, b, panel, start);
+	return p->prefetch ? p->prefetch : block_at(p, b, panel, start);
 }
 
 /* How many panels from j on are taken at once. */
-static int64_t abreast(const struct qb_f32_product *p, int64_t rows, int64_t j, int64_t last)
+static int64_t panels_at_once(const struct qb_f32_gemm *p, int64_t rows, int64_t j, int64_t last)
 {
-	return rows == 1 && !p->apart && j + ABREAST <= last && (j + ABREAST) * QB_F32_PANEL <= p->outputs &&
-		qb_cpu_has(QB_FLAG_AVX2) ? ABREAST : 1;
+	return rows == 1 && !p->upper_offset && j + GEMV_PANELS <= last && (j + GEMV_PANELS) * QB_F32_PANEL <= p->outputs &&
+		qb_cpu_has(QB_FLAG_AVX2) ? GEMV_PANELS : 1;
 }
 
-void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int64_t rows,
-	int64_t first, int64_t last, const float *add, float *y, int64_t y_stride)
+void qb_f32_gemm(const struct qb_f32_gemm *p, const float *const *row, int64_t rows,
+	int64_t first, int64_t last, const float *residual, float *y, int64_t y_stride)
 {
-	struct blocks b = cut(p);
-	/* As many blocks as leave the rows in a second-level cache, before the next panel. */
+	struct blocking b = block_row(p);
+	/* As many blocks before the next panel as leave the rows in a second-level cache. */
 	int64_t at_once = QB_MAX(CACHED / (rows * b.runs * b.depth), 1);
-	struct piece s = {.rows = rows, .w_run = p->depth * QB_F32_PANEL, .panel = weights_of(p, 1) - p->weights,
-		.apart = p->apart, .y_stride = y_stride, .adds_last = p->epilogue.residual_last, .act = &p->epilogue.act};
-	bool bare = !p->epilogue.bias && !add && !p->epilogue.affine.scale && p->epilogue.act.kind == QB_ACT_NONE;
-	int64_t wide = share(last - first, WIDE);
+	struct block s = {.rows = rows, .w_run = p->depth * QB_F32_PANEL, .panel = weights_of(p, 1) - p->weights,
+		.upper_offset = p->upper_offset, .y_stride = y_stride, .residual_last = p->epilogue.residual_last, .act = &p->epilogue.act};
+	bool bare = !p->epilogue.bias && !residual && !p->epilogue.affine.scale && p->epilogue.act.kind == QB_ACT_NONE;
+	int64_t smooth = tile_size(last - first, SMOOTH_PANELS);
 
 	for (int64_t start = 0; start < b.count; start += at_once) {
 		int64_t stop = QB_MIN(start + at_once, b.count), done = first;
@@ -532,33 +533,33 @@ void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int
 		for (int64_t j = first, n; j < last; j += n) {
 			int64_t o = j * QB_F32_PANEL;
 
-			n = abreast(p, rows, j, last);
+			n = panels_at_once(p, rows, j, last);
 			s.bias = p->epilogue.bias ? p->epilogue.bias + o : NULL;
-			s.gain = p->epilogue.affine.scale ? p->epilogue.affine.scale + o : NULL;
+			s.scale = p->epilogue.affine.scale ? p->epilogue.affine.scale + o : NULL;
 			s.shift = p->epilogue.affine.scale ? p->epilogue.affine.shift + o : NULL;
 			s.width = (int)QB_MIN((int64_t)QB_F32_PANEL, p->outputs - o);
 			for (int64_t q = start; q < stop; q++) {
 				int64_t r = q / b.in_run * b.runs, from = q % b.in_run * b.depth;
 
-				s.from = p->skip + from;
+				s.from = p->x_offset + from;
 				s.runs = QB_MIN(b.runs, p->runs - r);
 				s.depth = QB_MIN(b.depth, p->depth - from);
 				s.first = q == 0;
-				s.ends = q + 1 == b.count && !bare;
+				s.last = q + 1 == b.count && !bare;
 				s.row = row + r * rows;
-				s.taken = p->taken ? p->taken + r : NULL;
-				s.w = p->taken ? weights_of(p, j) + from * QB_F32_PANEL : block_at(p, &b, j, q);
+				s.run_index = p->run_index ? p->run_index + r : NULL;
+				s.w = p->run_index ? weights_of(p, j) + from * QB_F32_PANEL : block_at(p, &b, j, q);
 				s.y = y + o;
-				s.add = add ? add + o : NULL;
+				s.residual = residual ? residual + o : NULL;
 				if (n > 1) {
-					run_row(&s);
+					run_gemv(&s);
 				} else {
 					panel_rows(&s, q + 1 < stop ? block_at(p, &b, j, q + 1)
 						: next_weights(p, &b, first, last, j, start, stop));
 				}
 			}
-			if (stop == b.count && (j + n - done >= wide || j + n == last)) {
-				finish(p, rows, done, j + n, y, y_stride);
+			if (stop == b.count && (j + n - done >= smooth || j + n == last)) {
+				activate_smooth(p, rows, done, j + n, y, y_stride);
 				done = j + n;
 			}
 		}

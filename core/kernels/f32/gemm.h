@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The matrix product that float convolutions and dense layers come to. Weights lie in panels of 16 outputs; a row of the
- * left side is a number of runs, found through pointers, so that a convolution reads its image channels-last where it
- * lies. Each output is one chain of fused multiply-adds in the order of the row, whatever the tiling: plain C and
- * vectors agree bit for bit.
+ * The GEMM of float convolutions and dense layers. Weights are packed in panels of 16 outputs; a row of the left side is
+ * a number of contiguous runs found through an indirection buffer (M. Dukhan, The Indirect Convolution Algorithm, 2019),
+ * so that a convolution reads its channels-last image without im2col. Each output is one chain of fused multiply-adds in
+ * the order of the row, whatever the tiling: plain C and vectors agree bit for bit.
  */
 #ifndef QB_KERNELS_F32_GEMM_H
 #define QB_KERNELS_F32_GEMM_H
@@ -16,30 +16,30 @@
 
 enum {
 	QB_F32_PANEL = 16,
-	QB_F32_ROWS = 144, /* as many rows at a time stay in a second-level cache */
+	QB_F32_ROWS = 144, /* of a block that stays in a second-level cache */
 };
 
 /* Are these kernels the better choice at the level in force? Where they are not, oneDNN's are. */
 bool qb_f32_is_fast(void);
 
-struct qb_f32_product {
+struct qb_f32_gemm {
 	int64_t outputs;
-	int64_t runs, depth;  /* a row is `runs` runs of `depth` numbers */
-	int64_t skip;         /* numbers from where row[] points to where a run begins */
-	int64_t apart;        /* not 0: the last 8 outputs of a panel, which has 16, are of the numbers that lie so far behind */
-	const float *weights; /* [ceil(outputs / 16)][runs][depth][16], zeros beyond the last output */
-	const uint8_t *taken; /* [runs]: which of the weights' `all` runs these are; NULL: they are all */
-	int64_t all;
-	const float *next;    /* the weights that the next call will want, or NULL */
+	int64_t runs, depth;      /* a row is `runs` runs of `depth` elements */
+	int64_t x_offset;         /* elements from where row[] points to where a run begins */
+	int64_t upper_offset;     /* not 0: the upper 8 outputs of a whole panel have inputs that lie so much further */
+	const float *weights;     /* [ceil(outputs / 16)][runs][depth][16], zeros beyond the last output */
+	const uint8_t *run_index; /* [runs]: which of the weights' packed_runs these are; NULL: they are all */
+	int64_t packed_runs;
+	const float *prefetch;    /* the weights that the next call will want, or NULL */
 	struct qb_epilogue epilogue; /* affine and a last residual only without a smooth activation */
 };
 
-/* y [rows][y_stride] = act(row . weights + bias + add) and the tail, for the outputs of panels [first, last). row[r * rows
- * + i] is where run r of row i starts; add lies like y, or is NULL. */
-void qb_f32_product(const struct qb_f32_product *p, const float *const *row, int64_t rows,
-	int64_t first, int64_t last, const float *add, float *y, int64_t y_stride);
+/* y [rows][y_stride] = epilogue(row . weights) for the outputs of panels [first, last). row[r * rows + i] is where run r of
+ * row i starts; residual lies like y, or is NULL. */
+void qb_f32_gemm(const struct qb_f32_gemm *p, const float *const *row, int64_t rows,
+	int64_t first, int64_t last, const float *residual, float *y, int64_t y_stride);
 
-/* A panel [depth][16] of the matrix x [depth][width], whose numbers are `row` and `column` apart; zeros beyond its width. */
+/* A panel [depth][16] of the matrix x [depth][width], whose elements are `row` and `column` apart; zeros beyond its width. */
 void qb_f32_pack(const float *x, int64_t row, int64_t column, int64_t depth, int64_t width, float *panel);
 
 #endif

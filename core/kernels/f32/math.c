@@ -263,7 +263,7 @@ ALWAYS void qb_f32_softmax_body(const float *x, float scale, const float *mask, 
 	}
 }
 
-/* The mean of n numbers, and what their distances from it are multiplied by. */
+/* The mean of n elements, and one over their standard deviation. */
 ALWAYS void moments(const float *x, float epsilon, int64_t n, float *mean, float *scale)
 {
 	float c[CHAINS] = {0}, d[CHAINS] = {0}, m, s;

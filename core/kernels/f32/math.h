@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Functions of many float32 numbers at once. Each is one body of fused multiply-adds and comparisons, compiled for
- * wide registers and without: the numbers are the same. Errors against exact values are below 4e-7 relative, or absolute
+ * Elementwise functions and reductions of float32. Each is one body of fused multiply-adds and comparisons, compiled for
+ * every level: results are the same bits. Errors against exact values are below 4e-7 relative, or absolute
  * where a function passes through zero by cancellation.
  */
 #ifndef QB_KERNELS_F32_MATH_H
@@ -16,15 +16,15 @@ typedef void qb_f32_unary_fn(const float *x, float *y, int64_t n);
 qb_f32_unary_fn qb_f32_exp, qb_f32_erf, qb_f32_tanh, qb_f32_sigmoid, qb_f32_silu, qb_f32_gelu,
 	qb_f32_gelu_tanh, qb_f32_hard_swish;
 
-/* y = act(y), for the activations that are no clip. */
+/* y = act(y), for leaky and smooth activations. */
 void qb_f32_activate(const struct qb_act *act, float *y, int64_t n);
 
-/* y = softmax(x * scale + mask) of n numbers; mask [n] or NULL. Sums run in eight interleaved chains. */
+/* y = softmax(x * scale + mask) of n elements; mask [n] or NULL. Sums run in eight interleaved chains. */
 void qb_f32_softmax(const float *x, float scale, const float *mask, float *y, int64_t n);
-/* y = (x - mean) / sqrt(variance + epsilon) * gain + shift of n numbers; gain, shift [n], shift may be NULL. */
+/* y = (x - mean) / sqrt(variance + epsilon) * gain + shift of n elements; gain, shift [n], shift may be NULL. */
 void qb_f32_layer_norm(const float *x, const float *gain, const float *shift, float epsilon, float *y,
 	int64_t n);
-/* The same of [channels][each] numbers together; gain, shift [channels]. */
+/* The same of [channels][each] elements together; gain, shift [channels]. */
 void qb_f32_group_norm(const float *x, const float *gain, const float *shift, float epsilon, float *y,
 	int64_t channels, int64_t each);
 

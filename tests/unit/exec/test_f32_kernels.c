@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Products: vectors against plain C bit for bit, both against sums in double. Functions against the C library's in
+ * GEMM and depthwise: vectors against plain C bit for bit, both against sums in double. Functions against the C library's in
  * double precision.
  */
 #include <math.h>
@@ -22,7 +22,7 @@
 #include "core/kernels/f32/math.h"
 #include "tests/unit/levels.h"
 
-static float *numbers(uint64_t stream, size_t n)
+static float *random_elements(uint64_t stream, size_t n)
 {
 	float *x = qb_aligned_alloc(n, sizeof(*x));
 
@@ -32,7 +32,7 @@ static float *numbers(uint64_t stream, size_t n)
 	return x;
 }
 
-static double exact(const struct qb_f32_product *p, const float *const *row, int64_t rows, int64_t i,
+static double exact(const struct qb_f32_gemm *p, const float *const *row, int64_t rows, int64_t i,
 	int64_t o)
 {
 	double sum = p->epilogue.bias ? (double)p->epilogue.bias[o] : 0;
@@ -41,37 +41,38 @@ static double exact(const struct qb_f32_product *p, const float *const *row, int
 		for (int64_t k = 0; k < p->depth; k++) {
 			int64_t at = ((o / 16 * p->runs + r) * p->depth + k) * 16 + o % 16;
 
-			sum += (double)row[r * rows + i][p->skip + k + (o % 16 < 8 ? 0 : p->apart)] * (double)p->weights[at];
+			sum += (double)row[r * rows + i][p->x_offset + k + (o % 16 < 8 ? 0 : p->upper_offset)] * (double)p->weights[at];
 		}
 	}
 	return sum;
 }
 
-/* What follows a sum: nothing; a sum and a clip; a leaky activation and a tail that adds. */
-enum extras { NOTHING, CLIPS, TAIL };
+/* Nothing; bias, residual and clip; bias, leaky activation, affine and a last residual. */
+enum epilogue { BARE, CLIPPED, RESIDUAL_LAST };
 
-static double ended(enum extras extras, double v, double add, double gain, double shift)
+static double with_epilogue(enum epilogue epilogue, double v, double add, double gain, double shift)
 {
-	return extras == NOTHING ? v : extras == CLIPS ? fmin(fmax(v + add, -0.5), 2)
+	return epilogue == BARE ? v : epilogue == CLIPPED ? fmin(fmax(v + add, -0.5), 2)
 		: (v < 0 ? 0.25 * v : v) * gain + shift + add;
 }
 
-static void check_product(int64_t rows, int64_t runs, int64_t depth, int64_t outputs, enum extras extras)
+static void check_gemm(int64_t rows, int64_t runs, int64_t depth, int64_t outputs, enum epilogue epilogue)
 {
 	const enum qb_cpu_level level = qb_cpu_level();
 	int64_t panels = (outputs + 15) / 16, stride = outputs + 3;
-	int64_t skip = rows % 3, apart = outputs % 16 || rows % 2 ? 0 : depth + 1, length = skip + apart + depth;
-	float *x = numbers(1, (size_t)(rows * runs * length)), *w = numbers(2, (size_t)(panels * runs * depth * 16));
-	float *bias = numbers(3, (size_t)outputs), *add = numbers(4, (size_t)(rows * stride));
-	float *y = numbers(5, (size_t)(rows * stride)), *z = numbers(5, (size_t)(rows * stride));
+	int64_t x_offset = rows % 3, upper_offset = outputs % 16 || rows % 2 ? 0 : depth + 1, length = x_offset + upper_offset + depth;
+	float *x = random_elements(1, (size_t)(rows * runs * length)), *w = random_elements(2, (size_t)(panels * runs * depth * 16));
+	float *bias = random_elements(3, (size_t)outputs), *add = random_elements(4, (size_t)(rows * stride));
+	float *y = random_elements(5, (size_t)(rows * stride)), *z = random_elements(5, (size_t)(rows * stride));
 	const float **row = calloc((size_t)(rows * runs), sizeof(*row));
-	float *gain = numbers(6, (size_t)outputs), *shift = numbers(7, (size_t)outputs);
-	struct qb_f32_product p = {.outputs = outputs, .runs = runs, .depth = depth, .skip = skip, .apart = apart,
-		.weights = w, .epilogue = {.bias = extras ? bias : NULL}};
+	float *gain = random_elements(6, (size_t)outputs), *shift = random_elements(7, (size_t)outputs);
+	struct qb_f32_gemm p = {.outputs = outputs, .runs = runs, .depth = depth, .x_offset = x_offset,
+		.upper_offset = upper_offset,
+		.weights = w, .epilogue = {.bias = epilogue ? bias : NULL}};
 
-	if (extras == CLIPS) {
+	if (epilogue == CLIPPED) {
 		p.epilogue.act = (struct qb_act){QB_ACT_CLIP, -0.5f, 2};
-	} else if (extras == TAIL) {
+	} else if (epilogue == RESIDUAL_LAST) {
 		p.epilogue.act = (struct qb_act){QB_ACT_LEAKY, 0.25f, 0};
 		p.epilogue.affine = (struct qb_affine){gain, shift};
 		p.epilogue.residual_last = true;
@@ -79,16 +80,16 @@ static void check_product(int64_t rows, int64_t runs, int64_t depth, int64_t out
 	for (int64_t i = 0; i < rows * runs; i++) {
 		row[i] = x + i * length;
 	}
-	qb_f32_product(&p, row, rows, 0, panels, extras ? add : NULL, y, stride);
+	qb_f32_gemm(&p, row, rows, 0, panels, epilogue ? add : NULL, y, stride);
 	qb_cpu_mask(QB_CPU_PLAIN);
-	qb_f32_product(&p, row, rows, 0, panels, extras ? add : NULL, z, stride);
+	qb_f32_gemm(&p, row, rows, 0, panels, epilogue ? add : NULL, z, stride);
 	qb_cpu_mask(level);
 	assert_memory_equal(y, z, (size_t)(rows * stride) * sizeof(*y));
 	for (int64_t i = 0; i < rows; i++) {
 		for (int64_t o = 0; o < outputs; o++) {
 			double want = exact(&p, row, rows, i, o);
 
-			want = ended(extras, want, (double)add[i * stride + o], (double)gain[o], (double)shift[o]);
+			want = with_epilogue(epilogue, want, (double)add[i * stride + o], (double)gain[o], (double)shift[o]);
 			assert_true(fabs(want - (double)y[i * stride + o]) <= 1e-6 * (double)(runs * depth) + 1e-6);
 		}
 	}
@@ -103,25 +104,25 @@ static void check_product(int64_t rows, int64_t runs, int64_t depth, int64_t out
 	free(row);
 }
 
-static void product__any_shape__vectors_equal_plain_c(void **state)
+static void gemm__any_shape__vectors_equal_plain_c(void **state)
 {
 	static const int64_t depths[] = {1, 3, 64, 255, 400, 900}, outputs[] = {1, 8, 15, 24, 17, 32};
 
 	(void)state;
 	for (int64_t rows = 1; rows <= 14; rows++) {
 		for (size_t i = 0; i < QB_COUNT(depths); i++) {
-			check_product(rows, 1 + rows % 4, depths[i], outputs[(i + (size_t)rows) % 6],
-				(enum extras)(rows % 3));
+			check_gemm(rows, 1 + rows % 4, depths[i], outputs[(i + (size_t)rows) % 6],
+				(enum epilogue)(rows % 3));
 		}
 	}
-	check_product(QB_F32_ROWS, 9, 64, 33, CLIPS);
-	check_product(QB_F32_ROWS, 9, 64, 33, TAIL);
-	for (int i = 0; i < 12; i++) { /* one row alone */
-		check_product(1, 1 + i % 3, i < 6 ? 70 : 1900, 16 * (3 + i % 4) + i % 5 * 16 + i / 6 * 7, (enum extras)(i % 3));
+	check_gemm(QB_F32_ROWS, 9, 64, 33, CLIPPED);
+	check_gemm(QB_F32_ROWS, 9, 64, 33, RESIDUAL_LAST);
+	for (int i = 0; i < 12; i++) { /* GEMV */
+		check_gemm(1, 1 + i % 3, i < 6 ? 70 : 1900, 16 * (3 + i % 4) + i % 5 * 16 + i / 6 * 7, (enum epilogue)(i % 3));
 	}
-	for (int64_t rows = 1; rows <= 14; rows++) { /* halves of their own numbers among them */
-		check_product(rows, 9, 8, 16 + rows % 3 * 8, (enum extras)(rows % 3));
-		check_product(rows, 1, 900, 16, (enum extras)(rows % 4 / 2));
+	for (int64_t rows = 1; rows <= 14; rows++) { /* upper halves with inputs of their own among them */
+		check_gemm(rows, 9, 8, 16 + rows % 3 * 8, (enum epilogue)(rows % 3));
+		check_gemm(rows, 1, 900, 16, (enum epilogue)(rows % 4 / 2));
 	}
 }
 
@@ -129,9 +130,9 @@ static void check_depthwise(const struct qb_f32_depthwise *shape, enum qb_act_ki
 {
 	const enum qb_cpu_level level = qb_cpu_level();
 	struct qb_f32_depthwise d = *shape;
-	size_t taps = (size_t)(d.rows * d.columns * d.channels), outs = (size_t)(d.out_width * d.channels);
-	float *x = numbers(1, (size_t)(d.rows * d.width * d.channels)), *w = numbers(2, taps), *bias = numbers(3, outs);
-	float *y = numbers(4, outs), *z = numbers(5, outs);
+	size_t weights = (size_t)(d.rows * d.columns * d.channels), outs = (size_t)(d.out_width * d.channels);
+	float *x = random_elements(1, (size_t)(d.rows * d.width * d.channels)), *w = random_elements(2, weights), *bias = random_elements(3, outs);
+	float *y = random_elements(4, outs), *z = random_elements(5, outs);
 	const float *line[8];
 
 	for (int r = 0; r < d.rows; r++) {
@@ -206,7 +207,7 @@ static void depthwise__every_short_line__vectors_equal_plain_c(void **state)
 static void pack__every_way_to_lie__is_the_matrix(void **state)
 {
 	static const int64_t sizes[][2] = {{64, 16}, {23, 16}, {8, 16}, {7, 16}, {40, 13}, {1, 1}};
-	float *x = numbers(10, 100 * 100), panel[64 * QB_F32_PANEL];
+	float *x = random_elements(10, 100 * 100), panel[64 * QB_F32_PANEL];
 
 	(void)state;
 	for (size_t i = 0; i < 3 * QB_COUNT(sizes); i++) {
@@ -285,7 +286,7 @@ static void functions__every_level__equal_plain_c(void **state)
 {
 	const enum qb_cpu_level level = qb_cpu_level();
 	static float y[FUNCTIONS + 3][LINE], z[FUNCTIONS + 3][LINE];
-	float *x = numbers(20, LINE), *gain = numbers(21, LINE), *shift = numbers(22, LINE);
+	float *x = random_elements(20, LINE), *gain = random_elements(21, LINE), *shift = random_elements(22, LINE);
 
 	(void)state;
 	for (int i = 0; i < LINE; i++) {
@@ -318,7 +319,7 @@ static void exp__ends__are_zero_and_infinity(void **state)
 
 static void softmax__with_mask__sums_to_one(void **state)
 {
-	float *x = numbers(8, 131), *mask = numbers(9, 131), y[131];
+	float *x = random_elements(8, 131), *mask = random_elements(9, 131), y[131];
 	double sum = 0, want = 0, total = 0;
 
 	(void)state;
@@ -341,7 +342,7 @@ static void layer_norm__any_length__equals_double(void **state)
 {
 	(void)state;
 	for (int n = 1; n < 70; n += 3) {
-		float *x = numbers(10, (size_t)n), *gain = numbers(11, (size_t)n), *shift = numbers(12, (size_t)n), y[70];
+		float *x = random_elements(10, (size_t)n), *gain = random_elements(11, (size_t)n), *shift = random_elements(12, (size_t)n), y[70];
 		double mean = 0, var = 0;
 
 		for (int i = 0; i < n; i++) {
@@ -365,7 +366,7 @@ static void layer_norm__any_length__equals_double(void **state)
 static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(product__any_shape__vectors_equal_plain_c),
+		cmocka_unit_test(gemm__any_shape__vectors_equal_plain_c),
 		cmocka_unit_test(depthwise__any_line__vectors_equal_plain_c),
 		cmocka_unit_test(depthwise__every_short_line__vectors_equal_plain_c),
 		cmocka_unit_test(pack__every_way_to_lie__is_the_matrix),

@@ -28,7 +28,7 @@ enum { X, WIDE, WIDE_BIAS, MIDDLE, MIDDLE_BIAS, NARROW, NARROW_BIAS, ADD, SCRATC
 static void run_line(const struct qb_dense *d, const struct qb_act *act, const float *weights, const float *bias,
 	const float *x, const float *add, int64_t pixels, float *y)
 {
-	struct qb_f32_product p = {.outputs = d->outputs, .runs = 1, .depth = d->channels, .weights = weights,
+	struct qb_f32_gemm p = {.outputs = d->outputs, .runs = 1, .depth = d->channels, .weights = weights,
 		.epilogue = {.bias = bias, .act = *act}};
 	int64_t blocks = (pixels + QB_F32_ROWS - 1) / QB_F32_ROWS, panels = (d->outputs + QB_F32_PANEL - 1) / QB_F32_PANEL;
 
@@ -39,7 +39,7 @@ static void run_line(const struct qb_dense *d, const struct qb_act *act, const f
 		for (int64_t i = 0; i < count; i++) {
 			row[i] = x + (at + i) * d->channels;
 		}
-		qb_f32_product(&p, row, count, 0, panels, add ? add + at * d->outputs : NULL, y + at * d->outputs,
+		qb_f32_gemm(&p, row, count, 0, panels, add ? add + at * d->outputs : NULL, y + at * d->outputs,
 			d->outputs);
 	}
 }

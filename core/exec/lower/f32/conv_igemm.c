@@ -169,7 +169,7 @@ struct share {
 };
 
 /* Rows of several lines lie apart: their sums are made in scratch [QB_F32_ROWS][each], their addends brought there. */
-static void run_apart(const struct layer *l, const struct qb_f32_product *p, void *const *buffer,
+static void run_apart(const struct layer *l, const struct qb_f32_gemm *p, void *const *buffer,
 	const struct share *s, int64_t g, const float *const *row, const int64_t *pixel, int64_t count)
 {
 	const struct qb_dense *d = &l->d;
@@ -180,22 +180,22 @@ static void run_apart(const struct layer *l, const struct qb_f32_product *p, voi
 		memcpy(add + i * l->each + first, (const float *)buffer[ADD] + pixel[i] * d->outputs + g * l->each + first,
 			(size_t)width * sizeof(*add));
 	}
-	qb_f32_product(p, row, count, s->from, s->to, d->add ? add : NULL, y, l->each);
+	qb_f32_gemm(p, row, count, s->from, s->to, d->add ? add : NULL, y, l->each);
 	for (int64_t i = 0; i < count; i++) {
 		memcpy((float *)buffer[Y] + pixel[i] * d->outputs + g * l->each + first, y + i * l->each + first,
 			(size_t)width * sizeof(*y));
 	}
 }
 
-static struct qb_f32_product product_of(const struct layer *l, const struct area *a, void *const *buffer, int64_t g)
+static struct qb_f32_gemm gemm_of(const struct layer *l, const struct area *a, void *const *buffer, int64_t g)
 {
 	const struct qb_dense *d = &l->d;
 	int64_t outputs = QB_MIN(l->each, d->outputs - g * l->each); /* of an odd group without its half: half */
-	struct qb_f32_product p = {.outputs = outputs, .runs = l->lines ? d->kernel[0] : l->gathered ? 1 : a->taps,
+	struct qb_f32_gemm p = {.outputs = outputs, .runs = l->lines ? d->kernel[0] : l->gathered ? 1 : a->taps,
 		.depth = l->depth * (l->lines ? d->kernel[1] : l->gathered ? l->taps : 1),
-		.skip = l->gathered ? 0 : g * l->halves * l->depth,
-		.apart = l->halves > 1 && outputs == l->each ? l->depth : 0,
-		.taken = a->taps < l->taps ? a->tap : NULL, .all = l->taps,
+		.x_offset = l->gathered ? 0 : g * l->halves * l->depth,
+		.upper_offset = l->halves > 1 && outputs == l->each ? l->depth : 0,
+		.run_index = a->taps < l->taps ? a->tap : NULL, .packed_runs = l->taps,
 		.weights = (const float *)buffer[W] + (size_t)g * l->group_weights,
 		.epilogue = l->epilogue};
 
@@ -224,7 +224,7 @@ static void run_share(const struct layer *l, const struct area *a, void *const *
 			find_rows(l, a, buffer[X], s.first, count, row, pixel);
 		}
 		for (int64_t g = s.g; g < s.groups; g++) {
-			struct qb_f32_product p = product_of(l, a, buffer, g);
+			struct qb_f32_gemm p = gemm_of(l, a, buffer, g);
 			int64_t at = s.first * d->outputs + g * l->each;
 
 			for (int64_t i = 0; l->gathered && !l->lines && i < count; i++) {
@@ -234,7 +234,7 @@ static void run_share(const struct layer *l, const struct area *a, void *const *
 			if (l->areas > 1) {
 				run_apart(l, &p, buffer, &s, g, row, pixel, count);
 			} else {
-				qb_f32_product(&p, row, count, s.from, s.to, d->add ? (const float *)buffer[ADD] + at : NULL,
+				qb_f32_gemm(&p, row, count, s.from, s.to, d->add ? (const float *)buffer[ADD] + at : NULL,
 					(float *)buffer[Y] + at, d->outputs);
 			}
 		}

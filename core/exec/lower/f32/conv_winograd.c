@@ -376,7 +376,7 @@ static void run_tiles(const struct winograd *w, void *const *buffer, float *scra
 	const struct qb_dense *d = &w->d;
 	float *v = scratch, *m = scratch + w->points * (most_at_once(w) * w->depth + LINE);
 	size_t panels = qb_align_up((size_t)d->outputs, QB_F32_PANEL) / QB_F32_PANEL;
-	struct qb_f32_product p = {.outputs = d->outputs, .runs = 1, .depth = d->channels};
+	struct qb_f32_gemm p = {.outputs = d->outputs, .runs = 1, .depth = d->channels};
 
 	for (int64_t count, lots = lots_of(w, last - first); first < last; first += count, lots--) {
 		count = (last - first + lots - 1) / lots;
@@ -391,7 +391,7 @@ static void run_tiles(const struct winograd *w, void *const *buffer, float *scra
 			}
 			p.weights = (const float *)buffer[WEIGHTS] +
 				(size_t)weight_of(w, i) * panels * QB_F32_PANEL * (size_t)d->channels;
-			qb_f32_product(&p, row, count, 0, (int64_t)panels, NULL, m + i * (count * w->width + LINE),
+			qb_f32_gemm(&p, row, count, 0, (int64_t)panels, NULL, m + i * (count * w->width + LINE),
 				w->width);
 		}
 		for (int64_t t = 0; t < count; t++) {

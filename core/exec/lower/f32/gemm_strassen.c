@@ -166,13 +166,13 @@ static void run_group(const struct strassen *s, const struct part *p, const floa
 	const float *w = s->weights + group * PRODUCTS * COLUMNS * s->k;
 
 	for (int i = 0; i < PRODUCTS; i++) {
-		struct qb_f32_product q = {.outputs = width, .runs = 1, .depth = s->k, .weights = w + i * each,
-			.next = w + (i + 1) * each};
+		struct qb_f32_gemm q = {.outputs = width, .runs = 1, .depth = s->k, .weights = w + i * each,
+			.prefetch = w + (i + 1) * each};
 
 		if (i + 1 == PRODUCTS && group + 1 == s->groups) {
-			q.next = s->weights;
+			q.prefetch = s->weights;
 		}
-		qb_f32_product(&q, row[i], p->upper, 0, panels, NULL, product + i * HALF * COLUMNS, COLUMNS);
+		qb_f32_gemm(&q, row[i], p->upper, 0, panels, NULL, product + i * HALF * COLUMNS, COLUMNS);
 	}
 	for (int64_t i = 0; i < p->upper; i++) {
 		int64_t at[4] = {i * 2 * s->n + column};

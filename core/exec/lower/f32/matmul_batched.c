@@ -39,7 +39,7 @@ static size_t scratch_numbers(const struct batched *m)
 static void run_batch(const struct batched *m, const float *a, const float *b, float *y, float *scratch)
 {
 	int64_t panels = (m->n + QB_F32_PANEL - 1) / QB_F32_PANEL;
-	struct qb_f32_product p = {.outputs = m->n, .runs = 1, .depth = m->k, .weights = scratch,
+	struct qb_f32_gemm p = {.outputs = m->n, .runs = 1, .depth = m->k, .weights = scratch,
 		.epilogue = {.act = m->act}};
 	float *left = scratch + panels * QB_F32_PANEL * m->k;
 
@@ -57,7 +57,7 @@ static void run_batch(const struct batched *m, const float *a, const float *b, f
 				row[i] = left + i * m->k;
 			}
 		}
-		qb_f32_product(&p, row, count, 0, panels, NULL, y + first * m->y_row, m->y_row);
+		qb_f32_gemm(&p, row, count, 0, panels, NULL, y + first * m->y_row, m->y_row);
 	}
 }
 
