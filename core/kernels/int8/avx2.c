@@ -10,7 +10,7 @@
 #if defined(__x86_64__)
 #include "core/kernels/int8/avx2.h"
 
-/* 16 numbers as bytes, saturated. */
+/* 16 elements as bytes, saturated. */
 AVX2 INLINE __m128i narrow(__m256i a, __m256i b)
 {
 	__m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
@@ -18,7 +18,7 @@ AVX2 INLINE __m128i narrow(__m256i a, __m256i b)
 	return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 }
 
-/* Convolution: tiles of up to 6 pixels by 16 outputs, sums in registers. Activations are widened once for all taps and
+/* Convolution: register tiles of up to 6 pixels by 16 outputs. Activations are widened once for all kernel elements and
  * outputs, weights as they are loaded. */
 
 AVX2 void qb__int8_avx2_expand(const uint8_t *x, void *to, int64_t n)
@@ -42,8 +42,8 @@ static void pack(struct qb_int8_matrix *m, const int8_t *rows)
 	}
 }
 
-/* The same of 16-bit weights. Columns past the last are whatever the bytes there are: nothing is stored of them. */
-AVX2 void qb__int8_avx2_pack_columns(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride,
+/* The same of 16-bit weights. Columns past the last hold arbitrary bytes: nothing is stored of them. */
+AVX2 void qb__int8_avx2_pack_columns_i16(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride,
 	int zero)
 {
 	const __m256i z = _mm256_set1_epi16((short)zero);
@@ -92,10 +92,10 @@ AVX2 INLINE __m256i weights(const char *w, const bool wide, int at)
 
 /* half: of the 16 outputs the first 8 alone; raw: the sums themselves. */
 AVX2 INLINE void tile(const int MR, const bool wide, const bool half, const bool raw,
-	const struct qb__avx2_part *a)
+	const struct qb__avx2_tile *a)
 {
 	const int64_t step = wide ? 64 : 32;
-	const int64_t *offset = a->offset, *last = offset + a->taps;
+	const int64_t *offset = a->offset, *last = offset + a->kernel_elements;
 	const char *w = a->w;
 
 	EACH_I(DECLARE)
@@ -116,19 +116,19 @@ AVX2 INLINE void tile(const int MR, const bool wide, const bool half, const bool
 }
 
 #define TILE_OF(MR) \
-	AVX2 static void tile_##MR(const struct qb__avx2_part *a) \
+	AVX2 static void tile_##MR(const struct qb__avx2_tile *a) \
 	{ \
 		tile(MR, false, false, false, a); \
 	} \
-	AVX2 static void half_##MR(const struct qb__avx2_part *a) \
+	AVX2 static void half_##MR(const struct qb__avx2_tile *a) \
 	{ \
 		tile(MR, false, true, false, a); \
 	} \
-	AVX2 static void wide_##MR(const struct qb__avx2_part *a) \
+	AVX2 static void wide_##MR(const struct qb__avx2_tile *a) \
 	{ \
 		tile(MR, true, false, false, a); \
 	} \
-	AVX2 static void raw_##MR(const struct qb__avx2_part *a) \
+	AVX2 static void raw_##MR(const struct qb__avx2_tile *a) \
 	{ \
 		tile(MR, true, false, true, a); \
 	}
@@ -140,58 +140,53 @@ static qb__avx2_tile_fn *const wides[] = {wide_1, wide_2, wide_3, wide_4, wide_5
 static qb__avx2_tile_fn *const raws[] = {raw_1, raw_2, raw_3, raw_4, raw_5, raw_6};
 
 void qb__int8_avx2_tiles(qb__avx2_tile_fn *const *f, int bits, const struct qb_int8_matrix *m,
-	const void *const *x, int64_t pixels, const int64_t *offset, int64_t taps, int64_t chunk,
-	const struct qb_requant *r, uint8_t *y, int64_t y_stride)
+	const struct qb_int8_conv_args *a)
 {
-	struct qb__avx2_part a = {.offset = offset, .taps = taps, .chunk = chunk, .lo = r->lo, .hi = r->hi,
-		.y_stride = y_stride, .run = m->run};
+	struct qb__avx2_tile t = {.offset = a->offset, .kernel_elements = a->kernel_elements, .chunk = a->chunk,
+		.lo = a->r->lo, .hi = a->r->hi, .y_stride = a->y_stride, .run = m->run};
 
 	for (int64_t c = 0; c < m->outputs; c += 16) {
-		a.w = (const char *)m->packed + c * m->k * bits / 8;
-		a.start = m->start + c;
-		a.multiplier = r->multiplier + c;
-		a.offsets = r->offset + c;
-		a.left = m->outputs - c;
-		if (f == tiles && a.left <= 8) {
+		t.w = (const char *)m->packed + c * m->k * bits / 8;
+		t.start = m->start + c;
+		t.multiplier = a->r->multiplier + c;
+		t.offsets = a->r->offset + c;
+		t.left = m->outputs - c;
+		if (f == tiles && t.left <= 8) {
 			f = halves;
 		}
-		for (int64_t p = 0; p < pixels; p += QB__AVX2_TILE) {
-			a.x = x + p;
-			a.y = y + p * y_stride + c;
-			f[QB_MIN(QB__AVX2_TILE, pixels - p) - 1](&a);
+		for (int64_t p = 0; p < a->pixels; p += QB__AVX2_MR) {
+			t.x = a->x + p;
+			t.y = a->y + p * a->y_stride + c;
+			f[QB_MIN(QB__AVX2_MR, a->pixels - p) - 1](&t);
 		}
 	}
 }
 
-void qb__int8_avx2_products(const struct qb_int8_matrix *m, const void *const *x, int64_t rows, int32_t *y,
+void qb__int8_avx2_gemm_i32(const struct qb_int8_matrix *m, const void *const *x, int64_t rows, int32_t *y,
 	int64_t y_stride)
 {
 	static const int32_t none[16];
 	static const int64_t here;
-	struct qb__avx2_part a = {.offset = &here, .taps = 1, .chunk = m->k, .start = none, .y_stride = y_stride};
+	struct qb__avx2_tile a = {.offset = &here, .kernel_elements = 1, .chunk = m->k, .start = none, .y_stride = y_stride};
 
 	for (int64_t c = 0; c < m->outputs; c += 16) {
 		a.w = (const char *)m->packed + c * m->k * 2;
-		for (int64_t p = 0; p < rows; p += QB__AVX2_TILE) {
+		for (int64_t p = 0; p < rows; p += QB__AVX2_MR) {
 			a.x = x + p;
 			a.sums = y + p * y_stride + c;
-			raws[QB_MIN(QB__AVX2_TILE, rows - p) - 1](&a);
+			raws[QB_MIN(QB__AVX2_MR, rows - p) - 1](&a);
 		}
 	}
 }
 
-static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride)
+static void conv(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	qb__int8_avx2_tiles(tiles, 8, m, x, pixels, offset, taps, chunk, r, y, y_stride);
+	qb__int8_avx2_tiles(tiles, 8, m, a);
 }
 
-void qb__int8_avx2_conv_wide(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride)
+void qb__int8_avx2_conv_i16(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	qb__int8_avx2_tiles(wides, 16, m, x, pixels, offset, taps, chunk, r, y, y_stride);
+	qb__int8_avx2_tiles(wides, 16, m, a);
 }
 
 /* Depthwise. A weight is 16 * high + low, both within [-8, 8], so that eight pairs of products with bytes fit the 16
@@ -199,19 +194,19 @@ void qb__int8_avx2_conv_wide(const struct qb_int8_matrix *m, const void *const *
 
 enum { BLOCK = 32, PAIRS = 8 };
 
-static size_t depthwise_bytes(int64_t channels, int64_t taps)
+static size_t depthwise_bytes(int64_t channels, int64_t kernel_elements)
 {
-	return qb_align_up((size_t)channels, BLOCK) * qb_align_up((size_t)taps, 2) * 2;
+	return qb_align_up((size_t)channels, BLOCK) * qb_align_up((size_t)kernel_elements, 2) * 2;
 }
 
-/* A block of 32 channels holds, for each pair of taps, four vectors: low and high of the first 8 channels of each
- * 128-bit lane, then of the others; two taps a channel, as byte unpacking leaves them. */
-static void pack_depthwise(int8_t *packed, const int8_t *w, int64_t channels, int64_t taps)
+/* A block of 32 channels holds, for each pair of kernel elements, four vectors: low and high of the first 8 channels of each
+ * 128-bit lane, then of the others; two kernel elements a channel, as byte unpacking leaves them. */
+static void pack_depthwise(int8_t *packed, const int8_t *w, int64_t channels, int64_t kernel_elements)
 {
-	int64_t pairs = (taps + 1) / 2;
+	int64_t pairs = (kernel_elements + 1) / 2;
 
-	memset(packed, 0, depthwise_bytes(channels, taps));
-	for (int64_t t = 0; t < taps; t++) {
+	memset(packed, 0, depthwise_bytes(channels, kernel_elements));
+	for (int64_t t = 0; t < kernel_elements; t++) {
 		for (int64_t c = 0; c < channels; c++) {
 			int64_t in = c % BLOCK, half = in % 16 / 8;
 			int8_t *to = packed + (c / BLOCK * pairs + t / 2) * 128 + half * 64 + in / 16 * 16 +
@@ -241,7 +236,7 @@ AVX2 INLINE void accumulate(struct halves *h, __m256i a, __m256i b, __m256i w0, 
 	h->h0 = _mm256_add_epi16(h->h0, _mm256_maddubs_epi16(x, w1));
 	h->l1 = _mm256_add_epi16(h->l1, _mm256_maddubs_epi16(z, w2));
 	h->h1 = _mm256_add_epi16(h->h1, _mm256_maddubs_epi16(z, w3));
-	/* Here they stand in registers: GCC would draw products of later taps forward and spill. */
+	/* Keeps them in registers: GCC would hoist later multiplications and spill. */
 	__asm__("" : "+x"(h->l0), "+x"(h->h0), "+x"(h->l1), "+x"(h->h1));
 }
 
@@ -255,7 +250,7 @@ AVX2 INLINE void combine(struct whole *s, const struct halves *h)
 	s->s3 = _mm256_add_epi32(s->s3, _mm256_madd_epi16(_mm256_unpackhi_epi16(h->l1, h->h1), weigh));
 }
 
-AVX2 INLINE void finish(const struct qb_int8_channels *d, int64_t c, const struct whole *s, uint8_t *y)
+AVX2 INLINE void requant_pixel(const struct qb_int8_channels *d, int64_t c, const struct whole *s, uint8_t *y)
 {
 	const __m256 hi = _mm256_set1_ps((float)d->hi);
 	const float *m = d->multiplier + c, *o = d->offset + c;
@@ -274,22 +269,33 @@ AVX2 INLINE void finish(const struct qb_int8_channels *d, int64_t c, const struc
 	store_some(y + c + 16, _mm256_extracti128_si256(bytes, 1), d->channels - c - 16);
 }
 
-AVX2 INLINE __m256i load_tap(const uint8_t *const *row, int64_t t, int64_t end, int64_t at)
+AVX2 INLINE __m256i load_row(const uint8_t *const *row, int64_t t, int64_t end, int64_t at)
 {
 	return t < end ? _mm256_loadu_si256((const __m256i *)(row[t] + at)) : _mm256_setzero_si256();
 }
 
-/* One pixel, or two side by side: loads are what bounds it, and the two share those of weights. */
-AVX2 INLINE void depthwise_pixels(const struct qb_int8_channels *d, const int64_t taps, const bool two, int64_t c,
-	const uint8_t *const *row, int64_t at, int64_t step, uint8_t *y, int64_t y_stride)
+/* A run of pixels: row[kernel_elements] of the first one, y [pixels][y_stride]. */
+struct pixels {
+	const uint8_t *const *row;
+	int64_t step;
+	uint8_t *y;
+	int64_t y_stride;
+};
+
+/* One pixel, or two side by side, which share the loads of weights: loads are the bottleneck. */
+AVX2 INLINE void depthwise_pixels(const struct qb_int8_channels *d, const int64_t kernel_elements, const bool two, int64_t c,
+	const struct pixels *x, int64_t p)
 {
+	const uint8_t *const *row = x->row;
+	const int64_t at = c + p * x->step, step = x->step;
+	uint8_t *y = x->y + p * x->y_stride;
 	const __m256i none = _mm256_setzero_si256(), *start = (const __m256i *)(d->start + c);
-	const __m256i *v = (const __m256i *)(d->packed + c * ((taps + 1) / 2) * 4);
+	const __m256i *v = (const __m256i *)(d->packed + c * ((kernel_elements + 1) / 2) * 4);
 	struct whole s = {_mm256_load_si256(start), _mm256_load_si256(start + 1), _mm256_load_si256(start + 2),
 		_mm256_load_si256(start + 3)}, s2 = s;
 
-	for (int64_t first = 0; first < taps; first += 2 * PAIRS) {
-		int64_t end = QB_MIN(first + 2 * PAIRS, taps);
+	for (int64_t first = 0; first < kernel_elements; first += 2 * PAIRS) {
+		int64_t end = QB_MIN(first + 2 * PAIRS, kernel_elements);
 		struct halves h = {none, none, none, none}, h2 = h;
 
 #pragma GCC unroll 8
@@ -297,9 +303,9 @@ AVX2 INLINE void depthwise_pixels(const struct qb_int8_channels *d, const int64_
 			__m256i w0 = _mm256_load_si256(v), w1 = _mm256_load_si256(v + 1);
 			__m256i w2 = _mm256_load_si256(v + 2), w3 = _mm256_load_si256(v + 3);
 
-			accumulate(&h, load_tap(row, t, end, at), load_tap(row, t + 1, end, at), w0, w1, w2, w3);
+			accumulate(&h, load_row(row, t, end, at), load_row(row, t + 1, end, at), w0, w1, w2, w3);
 			if (two) {
-				accumulate(&h2, load_tap(row, t, end, at + step), load_tap(row, t + 1, end, at + step),
+				accumulate(&h2, load_row(row, t, end, at + step), load_row(row, t + 1, end, at + step),
 					w0, w1, w2, w3);
 			}
 		}
@@ -308,38 +314,40 @@ AVX2 INLINE void depthwise_pixels(const struct qb_int8_channels *d, const int64_
 			combine(&s2, &h2);
 		}
 	}
-	finish(d, c, &s, y);
+	requant_pixel(d, c, &s, y);
 	if (two) {
-		finish(d, c, &s2, y + y_stride);
+		requant_pixel(d, c, &s2, y + x->y_stride);
 	}
 }
 
-AVX2 INLINE void depthwise_block(const struct qb_int8_channels *d, const int64_t taps, int64_t c,
-	const uint8_t *const *row, int64_t step, int64_t pixels, uint8_t *y, int64_t y_stride)
+AVX2 INLINE void depthwise_block(const struct qb_int8_channels *d, const int64_t kernel_elements, int64_t c,
+	const struct pixels *x, int64_t count)
 {
 	int64_t p = 0;
 
-	for (; p + 2 <= pixels; p += 2) {
-		depthwise_pixels(d, taps, true, c, row, c + p * step, step, y + p * y_stride, y_stride);
+	for (; p + 2 <= count; p += 2) {
+		depthwise_pixels(d, kernel_elements, true, c, x, p);
 	}
-	if (p < pixels) {
-		depthwise_pixels(d, taps, false, c, row, c + p * step, step, y + p * y_stride, y_stride);
+	if (p < count) {
+		depthwise_pixels(d, kernel_elements, false, c, x, p);
 	}
 }
 
 AVX2 static void depthwise(const struct qb_int8_channels *d, const uint8_t *const *row,
 	int64_t step, int64_t pixels, uint8_t *y, int64_t y_stride)
 {
+	const struct pixels x = {row, step, y, y_stride};
+
 	for (int64_t c = 0; c < d->channels; c += BLOCK) {
-		if (d->taps == 9) {
-			depthwise_block(d, 9, c, row, step, pixels, y, y_stride);
+		if (d->kernel_elements == 9) {
+			depthwise_block(d, 9, c, &x, pixels);
 		} else {
-			depthwise_block(d, d->taps, c, row, step, pixels, y, y_stride);
+			depthwise_block(d, d->kernel_elements, c, &x, pixels);
 		}
 	}
 }
 
-/* The rest */
+/* Elementwise operators and pools */
 
 AVX2 INLINE __m256 load_bytes(const uint8_t *x)
 {
@@ -454,7 +462,7 @@ const struct qb_int8_kernels qb__int8_avx2 = {"avx2",
 	{{8, 2, 2, qb__int8_avx2_expand, pack, conv},
 		{8, 1, 4, qb__int8_expand_bytes, qb__int8_avx2_pack_small, qb__int8_avx2_conv_small},
 		{4, 1, 4, qb__int8_expand_bytes, qb__int8_avx2_pack_nibbles, qb__int8_avx2_conv_nibbles}},
-	&qb__int8_avx2_filter,
-	qb__int8_avx2_expand, qb__int8_avx2_pack_columns, qb__int8_avx2_conv_wide, depthwise_bytes,
+	&qb__int8_avx2_winograd,
+	qb__int8_avx2_expand, qb__int8_avx2_pack_columns_i16, qb__int8_avx2_conv_i16, depthwise_bytes,
 	pack_depthwise, depthwise, BLOCK, add, average, max, quantize, dequantize};
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the AVX2 products share: a tile is up to 6 pixels by 16 outputs.
+ * Register tiles of the AVX2 kernels: up to 6 pixels by 16 outputs.
  */
 #ifndef QB_KERNELS_INT8_AVX2_H
 #define QB_KERNELS_INT8_AVX2_H
@@ -34,7 +34,7 @@ AVX2 INLINE __m256i requant_8(__m256i sum, __m256 multiplier, __m256 offset, __m
 		_mm256_min_ps(_mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), multiplier, offset), hi));
 }
 
-/* Twice 16 numbers, each in a half. */
+/* Twice 16 elements, each in a half. */
 AVX2 INLINE __m256i narrow_two(__m256i a, __m256i b, __m256i c, __m256i d)
 {
 	__m256i bytes = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
@@ -42,30 +42,29 @@ AVX2 INLINE __m256i narrow_two(__m256i a, __m256i b, __m256i c, __m256i d)
 	return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-enum { QB__AVX2_TILE = 6 };
+enum { QB__AVX2_MR = 6 };
 
-/* What a tile is made of. */
-struct qb__avx2_part {
+/* A register tile: up to MR pixels by 16 outputs. */
+struct qb__avx2_tile {
 	const char *w;          /* of a block */
 	const void *const *x;   /* [pixels] */
-	const int64_t *offset;  /* [taps] */
-	int64_t taps, chunk;
+	const int64_t *offset;  /* [kernel_elements] */
+	int64_t kernel_elements, chunk;
 	const int32_t *start;   /* of the block, as what follows */
 	const float *multiplier, *offsets;
 	int lo, hi;
 	uint8_t *y;
 	int64_t y_stride, left; /* outputs from here on */
 	int64_t run;            /* of the matrix */
-	int32_t *sums;          /* in place of y, where sums are what is wanted */
+	int32_t *sums;          /* in place of y, where no requantization follows */
 };
 
-/* Every tile of a product: tiles[pixels - 1]; bits: of a packed weight. */
-typedef void qb__avx2_tile_fn(const struct qb__avx2_part *a);
+/* All tiles of a GEMM: tiles[pixels - 1]; bits: of a packed weight. */
+typedef void qb__avx2_tile_fn(const struct qb__avx2_tile *a);
 void qb__int8_avx2_tiles(qb__avx2_tile_fn *const *tiles, int bits, const struct qb_int8_matrix *m,
-	const void *const *x, int64_t pixels, const int64_t *offset, int64_t taps, int64_t chunk,
-	const struct qb_requant *r, uint8_t *y, int64_t y_stride);
+	const struct qb_int8_conv_args *a);
 
-void qb__int8_avx2_products(const struct qb_int8_matrix *m, const void *const *x, int64_t rows, int32_t *y,
+void qb__int8_avx2_gemm_i32(const struct qb_int8_matrix *m, const void *const *x, int64_t rows, int32_t *y,
 	int64_t y_stride);
 
 /* The sums are variables of their own, s0 to s5 of the first eight outputs and t0 to t5, since compilers keep an array of
@@ -82,7 +81,7 @@ void qb__int8_avx2_products(const struct qb_int8_matrix *m, const void *const *x
 			store_some(a->y + j * a->y_stride, _mm256_extracti128_si256(bytes, 1), left); \
 		} \
 	}
-/* All rows, requantised. */
+/* All rows, requantized. */
 #define STORE_TILE \
 	do { \
 		const __m256 hi = _mm256_set1_ps((float)a->hi); \

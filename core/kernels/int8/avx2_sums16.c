@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * AVX2, small weights. vpmaddubsw multiplies 32 bytes but saturates at 16 bits, and so would adding up what it gives.
- * 255 * 128 still fits: as long as the positive weights that meet in one 16-bit number add up to 128 at most, and the
+ * AVX2, 16-bit accumulators for small weights. vpmaddubsw multiplies 32 bytes but saturates at 16 bits, as accumulating
+ * its results would.
+ * 255 * 128 still fits: as long as the positive weights that meet in one 16-bit lane add up to 128 at most, and the
  * negative ones to -128 at least, no activations leave its range. That holds for eight groups of any 4-bit weights, for
  * two of any from -32 to 32, and for many more of those that networks have. How many, packing finds out.
  */
@@ -14,7 +15,7 @@
 
 enum { LIMIT = 128, RUN_MAX = 64 };
 
-/* Do whole runs of so many groups keep within the limit in every 16-bit number, that is for each pair of four weights? */
+/* Do whole runs of so many groups keep within the limit in every 16-bit lane, that is for each pair of four weights? */
 static bool fits(const int8_t *rows, int64_t outputs, int64_t k, int64_t run)
 {
 	for (int64_t i = 0; i < 2 * outputs; i++) {
@@ -86,14 +87,14 @@ void qb__int8_avx2_pack_nibbles(struct qb_int8_matrix *m, const int8_t *rows)
 	s##i = i < MR ? sum[2 * i] : s0; \
 	t##i = i < MR ? sum[2 * i + 1] : t0;
 
-AVX2 INLINE void tile(const int MR, const bool nibbles, const struct qb__avx2_part *a)
+AVX2 INLINE void tile(const int MR, const bool nibbles, const struct qb__avx2_tile *a)
 {
 	const __m256i low = _mm256_set1_epi8(15), eight = _mm256_set1_epi8(8);
 	const __m256i ones = _mm256_set1_epi16(1);
-	const int64_t *offset = a->offset, *last = offset + a->taps;
+	const int64_t *offset = a->offset, *last = offset + a->kernel_elements;
 	const char *w = a->w;
 	int64_t room = a->run;
-	__m256i sum[2 * QB__AVX2_TILE];
+	__m256i sum[2 * QB__AVX2_MR];
 
 	EACH_I(DECLARE)
 	EACH_I(BEGIN)
@@ -127,11 +128,11 @@ AVX2 INLINE void tile(const int MR, const bool nibbles, const struct qb__avx2_pa
 }
 
 #define TILE_OF(MR) \
-	AVX2 static void small_##MR(const struct qb__avx2_part *a) \
+	AVX2 static void small_##MR(const struct qb__avx2_tile *a) \
 	{ \
 		tile(MR, false, a); \
 	} \
-	AVX2 static void nibbles_##MR(const struct qb__avx2_part *a) \
+	AVX2 static void nibbles_##MR(const struct qb__avx2_tile *a) \
 	{ \
 		tile(MR, true, a); \
 	}
@@ -141,17 +142,13 @@ static qb__avx2_tile_fn *const smalls[] = {small_1, small_2, small_3, small_4, s
 static qb__avx2_tile_fn *const nibbles[] = {nibbles_1, nibbles_2, nibbles_3, nibbles_4, nibbles_5,
 	nibbles_6};
 
-void qb__int8_avx2_conv_small(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride)
+void qb__int8_avx2_conv_small(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	qb__int8_avx2_tiles(smalls, 8, m, x, pixels, offset, taps, chunk, r, y, y_stride);
+	qb__int8_avx2_tiles(smalls, 8, m, a);
 }
 
-void qb__int8_avx2_conv_nibbles(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride)
+void qb__int8_avx2_conv_nibbles(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	qb__int8_avx2_tiles(nibbles, 4, m, x, pixels, offset, taps, chunk, r, y, y_stride);
+	qb__int8_avx2_tiles(nibbles, 4, m, a);
 }
 #endif

@@ -86,9 +86,13 @@ VNNI INLINE __m512i weights(const int8_t *w, const bool nibbles)
 }
 
 VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const struct qb_int8_matrix *m, int64_t block,
-	const void *const *x, const int64_t *offset, int64_t taps, int64_t chunk,
-	const struct qb_requant *r, uint8_t *y, int64_t y_stride)
+	const struct qb_int8_conv_args *args)
 {
+	const void *const *x = args->x;
+	const int64_t *offset = args->offset, elements = args->kernel_elements, chunk = args->chunk;
+	const struct qb_requant *r = args->r;
+	uint8_t *y = args->y;
+	const int64_t y_stride = args->y_stride;
 	const int64_t block_bytes = m->k * (nibbles ? 8 : 16), c = block * 16, left = m->outputs - c;
 	const int8_t *w = (const int8_t *)m->packed + block * block_bytes;
 	const __m512 lo = _mm512_set1_ps((float)r->lo), hi = _mm512_set1_ps((float)r->hi);
@@ -97,7 +101,7 @@ VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const stru
 	const __mmask64 all = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
 
 	EACH_IJ(DECLARE)
-	for (int64_t t = 0; t < taps; t++) {
+	for (int64_t t = 0; t < elements; t++) {
 		EACH_I(TAKE_ROW)
 		for (int64_t k = 0; k < chunk; k += 4, w += nibbles ? 32 : 64) {
 			const __m512i b0 = weights(w, nibbles);
@@ -115,10 +119,9 @@ VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const stru
 
 #define TILE_OF(name, nibbles, MR, NR) \
 	VNNI static void name##_##MR##_##NR(const struct qb_int8_matrix *m, int64_t block, \
-		const void *const *x, const int64_t *offset, int64_t taps, int64_t chunk, \
-		const struct qb_requant *r, uint8_t *y, int64_t y_stride) \
+		const struct qb_int8_conv_args *a) \
 	{ \
-		tile(MR, NR, nibbles, m, block, x, offset, taps, chunk, r, y, y_stride); \
+		tile(MR, NR, nibbles, m, block, a); \
 	}
 #define TILE(MR, NR) TILE_OF(bytes, false, MR, NR) TILE_OF(nibbles, true, MR, NR)
 #define TILES_6(NR) TILE(1, NR) TILE(2, NR) TILE(3, NR) TILE(4, NR) TILE(5, NR) TILE(6, NR)
@@ -129,9 +132,7 @@ TILES_12(2)
 TILES_6(3) TILE(7, 3) TILE(8, 3)
 TILES_6(4)
 
-typedef void tile_fn(const struct qb_int8_matrix *m, int64_t block, const void *const *x,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride);
+typedef void tile_fn(const struct qb_int8_matrix *m, int64_t block, const struct qb_int8_conv_args *a);
 
 #define ROW_6(name, NR) name##_1_##NR, name##_2_##NR, name##_3_##NR, name##_4_##NR, name##_5_##NR, name##_6_##NR
 #define ROW_8(name, NR) ROW_6(name, NR), name##_7_##NR, name##_8_##NR
@@ -142,9 +143,7 @@ static tile_fn *const tiles[2][4][12] = {TILES(bytes), TILES(nibbles)};
 /* Pixels of a tile by its blocks: as many sums as there are registers for. */
 static const int tile_pixels[4] = {12, 12, 8, 6};
 
-static void conv_of(bool nibbles, const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride)
+static void conv_of(bool nibbles, const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
 	int64_t blocks = (m->outputs + 15) / 16;
 
@@ -152,50 +151,49 @@ static void conv_of(bool nibbles, const struct qb_int8_matrix *m, const void *co
 	for (int64_t b = 0; b < blocks; b += 4) {
 		int nr = (int)QB_MIN(4, blocks - b), most = tile_pixels[nr - 1];
 
-		for (int64_t p = 0; p < pixels; p += most) {
-			int mr = (int)QB_MIN(most, pixels - p);
+		for (int64_t p = 0; p < a->pixels; p += most) {
+			int mr = (int)QB_MIN(most, a->pixels - p);
+			struct qb_int8_conv_args part = *a;
 
-			tiles[nibbles][nr - 1][mr - 1](m, b, x + p, offset, taps, chunk, r,
-				y + p * y_stride, y_stride);
+			part.x += p;
+			part.pixels = mr;
+			part.y += p * a->y_stride;
+			tiles[nibbles][nr - 1][mr - 1](m, b, &part);
 		}
 	}
 }
 
-static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride)
+static void conv(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	conv_of(false, m, x, pixels, offset, taps, chunk, r, y, y_stride);
+	conv_of(false, m, a);
 }
 
-static void conv_nibbles(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride)
+static void conv_nibbles(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	conv_of(true, m, x, pixels, offset, taps, chunk, r, y, y_stride);
+	conv_of(true, m, a);
 }
 
-static size_t depthwise_bytes(int64_t channels, int64_t taps)
+static size_t depthwise_bytes(int64_t channels, int64_t kernel_elements)
 {
-	return qb_align_up((size_t)channels, 64) * qb_align_up((size_t)taps, 4);
+	return qb_align_up((size_t)channels, 64) * qb_align_up((size_t)kernel_elements, 4);
 }
 
-/* A block of 64 channels holds, for each group of 4 taps, four vectors; vector i has in its 128-bit lane l the
- * channels 16 l + 4 i .. + 3, four taps each: the order in which byte unpacking leaves them. */
-static size_t depthwise_at(int64_t taps, int64_t c, int64_t t)
+/* A block of 64 channels holds, for each group of 4 kernel elements, four vectors; vector i has in its 128-bit lane l the
+ * channels 16 l + 4 i .. + 3, four kernel elements each: the order in which byte unpacking leaves them. */
+static size_t depthwise_at(int64_t kernel_elements, int64_t c, int64_t t)
 {
-	int64_t groups = (taps + 3) / 4, in = c % 64;
+	int64_t groups = (kernel_elements + 3) / 4, in = c % 64;
 
 	return (size_t)(((c / 64 * groups + t / 4) * 4 + in % 16 / 4) * 64 + in / 16 * 16 + in % 4 * 4 +
 		t % 4);
 }
 
-static void pack_depthwise(int8_t *packed, const int8_t *w, int64_t channels, int64_t taps)
+static void pack_depthwise(int8_t *packed, const int8_t *w, int64_t channels, int64_t kernel_elements)
 {
-	memset(packed, 0, depthwise_bytes(channels, taps));
-	for (int64_t t = 0; t < taps; t++) {
+	memset(packed, 0, depthwise_bytes(channels, kernel_elements));
+	for (int64_t t = 0; t < kernel_elements; t++) {
 		for (int64_t c = 0; c < channels; c++) {
-			packed[depthwise_at(taps, c, t)] = w[t * channels + c];
+			packed[depthwise_at(kernel_elements, c, t)] = w[t * channels + c];
 		}
 	}
 }
@@ -216,9 +214,9 @@ VNNI static void depthwise_block(const struct qb_int8_channels *d, int64_t c,
 {
 	const __m512i none = _mm512_setzero_si512();
 	const __m512 lo = _mm512_set1_ps((float)d->lo), hi = _mm512_set1_ps((float)d->hi);
-	const int64_t taps = d->taps, left = d->channels - c;
+	const int64_t kernel_elements = d->kernel_elements, left = d->channels - c;
 	const __mmask64 mask = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
-	const int8_t *w = d->packed + c * ((taps + 3) / 4) * 4;
+	const int8_t *w = d->packed + c * ((kernel_elements + 3) / 4) * 4;
 
 	for (int64_t p = 0, at = c; p < pixels; p++, at += step, y += y_stride) {
 		const int8_t *v = w;
@@ -227,11 +225,11 @@ VNNI static void depthwise_block(const struct qb_int8_channels *d, int64_t c,
 		for (int i = 0; i < 4; i++) {
 			acc[i] = _mm512_load_si512(d->start + c + 16 * i);
 		}
-		for (int64_t t = 0; t < taps; t += 4, v += 256) {
+		for (int64_t t = 0; t < kernel_elements; t += 4, v += 256) {
 			__m512i x0 = _mm512_maskz_loadu_epi8(mask, row[t] + at), ab, cd, ab2, cd2;
-			__m512i x1 = t + 1 < taps ? _mm512_maskz_loadu_epi8(mask, row[t + 1] + at) : none;
-			__m512i x2 = t + 2 < taps ? _mm512_maskz_loadu_epi8(mask, row[t + 2] + at) : none;
-			__m512i x3 = t + 3 < taps ? _mm512_maskz_loadu_epi8(mask, row[t + 3] + at) : none;
+			__m512i x1 = t + 1 < kernel_elements ? _mm512_maskz_loadu_epi8(mask, row[t + 1] + at) : none;
+			__m512i x2 = t + 2 < kernel_elements ? _mm512_maskz_loadu_epi8(mask, row[t + 2] + at) : none;
+			__m512i x3 = t + 3 < kernel_elements ? _mm512_maskz_loadu_epi8(mask, row[t + 3] + at) : none;
 
 			ab = _mm512_unpacklo_epi8(x0, x1);
 			cd = _mm512_unpacklo_epi8(x2, x3);
@@ -355,6 +353,6 @@ const struct qb_int8_kernels qb__int8_avx512 = {"avx512_vnni",
 	{{8, 1, 4, qb__int8_expand_bytes, qb__int8_pack_quads, conv},
 		{8, 1, 4, qb__int8_expand_bytes, qb__int8_pack_quads, conv},
 		{4, 1, 4, qb__int8_expand_bytes, qb__int8_pack_nibbles, conv_nibbles}},
-	NULL, qb__int8_avx2_expand, qb__int8_avx2_pack_columns, qb__int8_avx2_conv_wide, depthwise_bytes,
+	NULL, qb__int8_avx2_expand, qb__int8_avx2_pack_columns_i16, qb__int8_avx2_conv_i16, depthwise_bytes,
 	pack_depthwise, depthwise, 64, add, average, max, quantize, dequantize};
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The plain twins, and which table runs here.
+ * Plain C, and the choice of a table.
  */
 #include "core/kernels/int8/kernels.h"
 
@@ -70,23 +70,23 @@ void qb__int8_expand_bytes(const uint8_t *x, void *to, int64_t n)
 	memcpy(to, x, (size_t)n);
 }
 
-static void conv(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride)
+static void conv(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	for (int64_t p = 0; p < pixels; p++) {
+	const int64_t kernel_elements = a->kernel_elements, chunk = a->chunk;
+
+	for (int64_t p = 0; p < a->pixels; p++) {
 		for (int64_t o = 0; o < m->outputs; o++) {
 			const int8_t *w = (const int8_t *)m->packed + o * m->k;
 			int32_t sum = m->start[o];
 
-			for (int64_t t = 0; t < taps; t++, w += chunk) {
-				const uint8_t *u = (const uint8_t *)x[p] + offset[t];
+			for (int64_t t = 0; t < kernel_elements; t++, w += chunk) {
+				const uint8_t *u = (const uint8_t *)a->x[p] + a->offset[t];
 
 				for (int64_t k = 0; k < chunk; k++) {
 					sum += u[k] * w[k];
 				}
 			}
-			y[p * y_stride + o] = requant_one(r, o, sum);
+			a->y[p * a->y_stride + o] = requant_one(a->r, o, sum);
 		}
 	}
 }
@@ -96,27 +96,27 @@ static int nibble_at(const uint8_t *packed, int64_t quads, int64_t o, int64_t k)
 	return (packed[(o / 16 * quads + k / 4) * 32 + o % 8 * 4 + k % 4] >> o % 16 / 8 * 4 & 15) - 8;
 }
 
-static void conv_nibbles(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride)
+static void conv_nibbles(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	for (int64_t p = 0; p < pixels; p++) {
+	const int64_t kernel_elements = a->kernel_elements, chunk = a->chunk;
+
+	for (int64_t p = 0; p < a->pixels; p++) {
 		for (int64_t o = 0; o < m->outputs; o++) {
 			int32_t sum = m->start[o];
 
-			for (int64_t t = 0; t < taps; t++) {
-				const uint8_t *u = (const uint8_t *)x[p] + offset[t];
+			for (int64_t t = 0; t < kernel_elements; t++) {
+				const uint8_t *u = (const uint8_t *)a->x[p] + a->offset[t];
 
 				for (int64_t k = 0; k < chunk; k++) {
 					sum += u[k] * nibble_at(m->packed, m->k / 4, o, t * chunk + k);
 				}
 			}
-			y[p * y_stride + o] = requant_one(r, o, sum);
+			a->y[p * a->y_stride + o] = requant_one(a->r, o, sum);
 		}
 	}
 }
 
-static void expand_wide(const uint8_t *x, void *to, int64_t n)
+static void expand_i16(const uint8_t *x, void *to, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++) {
 		((int16_t *)to)[i] = x[i];
@@ -124,7 +124,7 @@ static void expand_wide(const uint8_t *x, void *to, int64_t n)
 }
 
 /* [k][outputs] */
-static void pack_columns(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride, int zero)
+static void pack_columns_i16(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride, int zero)
 {
 	int16_t *to = m->packed;
 
@@ -135,35 +135,35 @@ static void pack_columns(struct qb_int8_matrix *m, const uint8_t *x, int64_t str
 	}
 }
 
-static void conv_wide(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride)
+static void conv_i16(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	for (int64_t p = 0; p < pixels; p++) {
+	const int64_t kernel_elements = a->kernel_elements, chunk = a->chunk;
+
+	for (int64_t p = 0; p < a->pixels; p++) {
 		for (int64_t o = 0; o < m->outputs; o++) {
 			const int16_t *w = (const int16_t *)m->packed + o;
 			int32_t sum = m->start[o];
 
-			for (int64_t t = 0; t < taps; t++) {
-				const int16_t *u = (const int16_t *)x[p] + offset[t];
+			for (int64_t t = 0; t < kernel_elements; t++) {
+				const int16_t *u = (const int16_t *)a->x[p] + a->offset[t];
 
 				for (int64_t k = 0; k < chunk; k++, w += m->outputs) {
 					sum += u[k] * *w;
 				}
 			}
-			y[p * y_stride + o] = requant_one(r, o, sum);
+			a->y[p * a->y_stride + o] = requant_one(a->r, o, sum);
 		}
 	}
 }
 
-static size_t depthwise_bytes(int64_t channels, int64_t taps)
+static size_t depthwise_bytes(int64_t channels, int64_t kernel_elements)
 {
-	return (size_t)(channels * taps);
+	return (size_t)(channels * kernel_elements);
 }
 
-static void pack_depthwise(int8_t *packed, const int8_t *w, int64_t channels, int64_t taps)
+static void pack_depthwise(int8_t *packed, const int8_t *w, int64_t channels, int64_t kernel_elements)
 {
-	memcpy(packed, w, depthwise_bytes(channels, taps));
+	memcpy(packed, w, depthwise_bytes(channels, kernel_elements));
 }
 
 static void depthwise(const struct qb_int8_channels *d, const uint8_t *const *row, int64_t step,
@@ -175,7 +175,7 @@ static void depthwise(const struct qb_int8_channels *d, const uint8_t *const *ro
 		for (int64_t c = 0; c < d->channels; c++) {
 			int32_t sum = d->start[c];
 
-			for (int64_t t = 0; t < d->taps; t++) {
+			for (int64_t t = 0; t < d->kernel_elements; t++) {
 				sum += row[t][p * step + c] * d->packed[t * d->channels + c];
 			}
 			y[p * y_stride + c] = requant_one(&r, c, sum);
@@ -236,12 +236,12 @@ void qb__int8_dequantize_plain(const uint8_t *x, float *y, size_t n, float scale
 	}
 }
 
-/* Which table */
+/* The choice of a table */
 
 static const struct qb_int8_kernels plain = {"c",
 	{{8, 1, 1, qb__int8_expand_bytes, pack, conv}, {8, 1, 1, qb__int8_expand_bytes, pack, conv},
 		{4, 1, 4, qb__int8_expand_bytes, qb__int8_pack_nibbles, conv_nibbles}},
-	NULL, expand_wide, pack_columns, conv_wide, depthwise_bytes, pack_depthwise, depthwise, 16, qb__int8_add_plain,
+	NULL, expand_i16, pack_columns_i16, conv_i16, depthwise_bytes, pack_depthwise, depthwise, 16, qb__int8_add_plain,
 	qb__int8_average_plain, qb__int8_max_plain, qb__int8_quantize_plain,
 	qb__int8_dequantize_plain};
 

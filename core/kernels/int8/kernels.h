@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Integer kernels: unsigned 8-bit activations times signed 8-bit weights into 32 bits, requantised at once.
+ * Integer kernels: unsigned 8-bit activations times signed 8-bit weights into 32 bits, requantized at once.
  *
- * Activations lie channels-last, a row of `stride` bytes a pixel (a multiple of 4; bytes past the channels count for
- * nothing, and up to 64 of them are read). A stored byte u means scale * (u - zero); signed and narrower formats are
- * shifted so that they start at 0. One table of functions an instruction set; all agree bit for bit. How weights are
- * packed is the table's own affair: what one table packs only the same table reads.
+ * Activations lie channels-last, a row of `stride` bytes a pixel (a multiple of 4; bytes past the channels are ignored,
+ * and up to 64 of them are read). A stored byte u means scale * (u - zero); signed and narrower formats are shifted so
+ * that they start at 0. One table of functions a CPU level; all agree bit for bit. How weights are packed is private to
+ * a table: what one table packs only the same table reads.
  */
 #ifndef QB_KERNELS_INT8_KERNELS_H
 #define QB_KERNELS_INT8_KERNELS_H
@@ -17,7 +17,7 @@
 /* Longer sums could leave 32 bits: 65536 * 255 * 128 = 2^31 - 2^23. */
 enum { QB_INT8_K_MAX = 65536 };
 
-/* What turns a 32-bit sum into a stored byte: clamp(round(sum * multiplier + offset), lo, hi), to nearest even, one
+/* Requantization of a 32-bit sum to a stored byte: clamp(round(sum * multiplier + offset), lo, hi), to nearest even, one
  * multiplier and offset a channel. */
 struct qb_requant {
 	const float *multiplier, *offset; /* [channels rounded up to 64] */
@@ -29,9 +29,22 @@ struct qb_int8_matrix {
 	int64_t outputs, k; /* k: a multiple of the form's group, at most QB_INT8_K_MAX */
 	void *packed;       /* qb_int8_packed_bytes, 64-byte aligned */
 	int32_t *start;     /* [outputs rounded up to 16]: what a sum begins with (-zero * sum of weights) */
-	int64_t run;        /* set by pack: groups whose products may be added up in fewer than 32 bits */
+	int64_t run;        /* set by pack: groups whose products fit a 16-bit accumulator */
 };
 size_t qb_int8_packed_bytes(int64_t outputs, int64_t k, int bits);
+
+/* A GEMM by indirection: y [pixels][y_stride] = requant(start + sum over kernel elements t and i < chunk of
+ * x[pixel][offset[t] + i] * w). */
+struct qb_int8_conv_args {
+	const void *const *x;           /* [pixels]: pointers to elements */
+	int64_t pixels;
+	const int64_t *offset;          /* [kernel_elements], counted in elements */
+	int64_t kernel_elements, chunk; /* their product is m->k */
+	const struct qb_requant *r;
+	uint8_t *y;
+	int64_t y_stride;
+};
+typedef void qb_int8_conv_fn(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a);
 
 /* How a table multiplies by weights of one width. Sums are exact in every form, whatever the weights. */
 enum qb_int8_width {
@@ -48,38 +61,35 @@ struct qb_int8_form {
 	void (*expand)(const uint8_t *x, void *to, int64_t n);
 	/* rows [outputs][k]. m->outputs, m->k, m->packed are set; zeros fill the last block. */
 	void (*pack)(struct qb_int8_matrix *m, const int8_t *rows);
-	/* y [pixels][y_stride] = requant(start + sum over taps t and i < chunk of x[pixel][offset[t] + i] * w),
-	 * with taps * chunk == m->k. x[pixel] points at elements, offsets count them. */
-	void (*conv)(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-		const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r,
-		uint8_t *y, int64_t y_stride);
+	qb_int8_conv_fn *conv;
 };
 
-/* A 3 x 3 convolution of stride 1 by minimal filtering, F(4 x 4, 3 x 3): tiles of 4 x 4 outputs from 6 x 6 inputs by 36
- * matrix products in place of 144. All in integers, and exact where no output's sum of products can leave
- * +- QB_INT8_FILTER_SUM_MAX (what it starts with not counted): the same bytes as the convolution itself. */
-enum { QB_INT8_FILTER_IN = 6, QB_INT8_FILTER_OUT = 4, QB_INT8_FILTER_SUM_MAX = (1 << 25) - 1 };
-struct qb_int8_filter {
+/* A 3 x 3 convolution of stride 1 by Winograd's F(4 x 4, 3 x 3) (A. Lavin and S. Gray, Fast Algorithms for Convolutional
+ * Neural Networks, CVPR 2016): tiles of 4 x 4 outputs from 6 x 6 inputs, 36 multiplications in place of 144. All in
+ * integers, and exact where no output's sum of products can leave
+ * +- QB_INT8_WINOGRAD_SUM_MAX (what it starts with not counted): the same bytes as the convolution itself. */
+enum { QB_INT8_WINOGRAD_IN = 6, QB_INT8_WINOGRAD_OUT = 4, QB_INT8_WINOGRAD_SUM_MAX = (1 << 25) - 1 };
+struct qb_int8_winograd {
 	/* rows [outputs][channels][9] to m[36]; m->outputs, m->k (channels rounded up to 2) and m->packed (room for 16
 	 * bits) are set. */
 	void (*pack)(struct qb_int8_matrix *m, int64_t channels, const int8_t *rows);
 	/* row[36]: the tile's pixels; v [36][v_step], channels rounded up to 16. */
 	void (*input)(const uint8_t *const *row, int64_t channels, int16_t *v, int64_t v_step);
 	/* y [rows][y_stride] = x[row] [k] of 16 bits . m, outputs rounded up to 16. */
-	void (*products)(const struct qb_int8_matrix *m, const void *const *x, int64_t rows, int32_t *y,
+	void (*gemm)(const struct qb_int8_matrix *m, const void *const *x, int64_t rows, int32_t *y,
 		int64_t y_stride);
 	/* m [36][m_step] to y[16], the tile's outputs; NULL: nowhere. start [outputs rounded up to 16]. */
 	void (*output)(const int32_t *m, int64_t m_step, int64_t outputs, const int32_t *start,
 		const struct qb_requant *r, uint8_t *const *y);
 };
 
-/* What a depthwise convolution needs of its channels, in the kernels' own order. */
+/* A depthwise convolution's channels, in the order of the table's kernels. */
 struct qb_int8_channels {
 	const int8_t *packed;               /* pack_depthwise */
 	const int32_t *start;               /* [channels rounded up to 64], in unpacked order */
 	const float *multiplier, *offset;   /* the same */
 	int lo, hi;
-	int64_t channels, taps;
+	int64_t channels, kernel_elements;
 };
 
 /* y = clamp(round(a * ma + b * mb + offset), lo, hi). */
@@ -92,21 +102,19 @@ struct qb_int8_kernels {
 	const char *name;
 
 	struct qb_int8_form form[QB_INT8_WIDTHS];
-	const struct qb_int8_filter *filter; /* NULL where it wins nothing */
+	const struct qb_int8_winograd *winograd; /* NULL where it is no faster */
 
 	/* The same with 16-bit weights, from -255 to 255, for products of two activations: elements are always of 2
-	 * bytes, k is even and at most QB_INT8_K_MAX / 2, and packed holds twice qb_int8_packed_bytes. pack_columns
+	 * bytes, k is even and at most QB_INT8_K_MAX / 2, and packed holds twice qb_int8_packed_bytes. pack_columns_i16
 	 * takes x [k][stride] bytes of which `outputs` are columns and subtracts `zero`; it writes whole blocks. */
-	void (*expand_wide)(const uint8_t *x, void *to, int64_t n);
-	void (*pack_columns)(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride, int zero);
-	void (*conv_wide)(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-		const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r,
-		uint8_t *y, int64_t y_stride);
+	void (*expand_i16)(const uint8_t *x, void *to, int64_t n);
+	void (*pack_columns_i16)(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride, int zero);
+	qb_int8_conv_fn *conv_i16;
 
-	/* Depthwise: y[p][c] = requant(start[c] + sum over taps of (row[t] + p * step)[c] * w[t][c]): a run of
-	 * pixels whose taps move on by `step` bytes. */
-	size_t (*depthwise_bytes)(int64_t channels, int64_t taps);
-	void (*pack_depthwise)(int8_t *packed, const int8_t *w, int64_t channels, int64_t taps);
+	/* Depthwise: y[p][c] = requant(start[c] + sum over kernel elements t of (row[t] + p * step)[c] * w[t][c]): a run of
+	 * pixels `step` bytes apart. */
+	size_t (*depthwise_bytes)(int64_t channels, int64_t kernel_elements);
+	void (*pack_depthwise)(int8_t *packed, const int8_t *w, int64_t channels, int64_t kernel_elements);
 	void (*depthwise)(const struct qb_int8_channels *d, const uint8_t *const *row, int64_t step,
 		int64_t pixels, uint8_t *y, int64_t y_stride);
 	/* Unpacked order has blocks of so many channels, 16, 32 or 64: a 128-bit lane holds 16 of them. */
@@ -133,7 +141,7 @@ const struct qb_int8_kernels *qb_int8_kernels(void);
 /* Every table that the level admits, plain C first; NULL at the end. For tests. */
 const struct qb_int8_kernels *qb_int8_kernels_at(int i);
 
-/* [channels rounded up to 64] numbers of 4 bytes into unpacked order. */
+/* [channels rounded up to 64] elements of 4 bytes into unpacked order. */
 void qb_int8_unpacked_order(const struct qb_int8_kernels *k, const void *from, void *to,
 	int64_t channels);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The tables of int8_kernels.h, one file each, and what they share: the plain twins finish what vectors leave over.
+ * The tables of kernels.h, one file each, and what they share: plain C computes what is left of whole vectors.
  */
 #ifndef QB_KERNELS_INT8_LEVELS_H
 #define QB_KERNELS_INT8_LEVELS_H
@@ -9,26 +9,20 @@
 
 #if defined(__x86_64__)
 extern const struct qb_int8_kernels qb__int8_avx2, qb__int8_avx512;
-extern const struct qb_int8_filter qb__int8_avx2_filter;
+extern const struct qb_int8_winograd qb__int8_avx2_winograd;
 
-/* Weights whose products are added up in 16 bits. */
+/* Small weights: 16-bit accumulators. */
 void qb__int8_avx2_pack_small(struct qb_int8_matrix *m, const int8_t *rows);
-void qb__int8_avx2_conv_small(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride);
+void qb__int8_avx2_conv_small(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a);
 void qb__int8_avx2_pack_nibbles(struct qb_int8_matrix *m, const int8_t *rows);
-void qb__int8_avx2_conv_nibbles(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride);
+void qb__int8_avx2_conv_nibbles(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a);
 /* Of AVX2, for AVX-512 as well. */
 void qb__int8_avx2_expand(const uint8_t *x, void *to, int64_t n);
-void qb__int8_avx2_pack_columns(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride, int zero);
-void qb__int8_avx2_conv_wide(const struct qb_int8_matrix *m, const void *const *x, int64_t pixels,
-	const int64_t *offset, int64_t taps, int64_t chunk, const struct qb_requant *r, uint8_t *y,
-	int64_t y_stride);
+void qb__int8_avx2_pack_columns_i16(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride, int zero);
+void qb__int8_avx2_conv_i16(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a);
 #endif
 
-/* Where channel c stands in unpacked order: what interleaving the bytes of four taps inside 128-bit lanes leaves. */
+/* Where channel c stands in unpacked order: what interleaving the bytes of four kernel elements inside 128-bit lanes leaves. */
 static inline int64_t qb__unpacked_at(int64_t block, int64_t c)
 {
 	int64_t in = c % block, lanes = block / 16;

@@ -17,9 +17,9 @@
 #define INLINE static inline __attribute__((always_inline))
 #endif
 
-/* Tables */
+/* Lookup tables */
 
-void qb_int8_map_plain(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n)
+void qb_int8_lut_plain(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++) {
 		y[i] = table[x[i]];
@@ -41,7 +41,7 @@ AVX2 INLINE __m256i of_half(const __m256i *difference, __m256i x)
 	return y;
 }
 
-AVX2 static void map_avx2(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n)
+AVX2 static void lut_avx2(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n)
 {
 	const __m256i flip = _mm256_set1_epi8(-128);
 	__m256i difference[16];
@@ -62,10 +62,10 @@ AVX2 static void map_avx2(const uint8_t table[256], const uint8_t *x, uint8_t *y
 			of_half(difference + 8, _mm256_xor_si256(v, flip)), v);
 		_mm256_storeu_si256((__m256i *)(y + i), v);
 	}
-	qb_int8_map_plain(table, x + i, y + i, n - i);
+	qb_int8_lut_plain(table, x + i, y + i, n - i);
 }
 
-VBMI static void map_vbmi(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n)
+VBMI static void lut_vbmi(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n)
 {
 	const __m512i a = _mm512_loadu_si512(table), b = _mm512_loadu_si512(table + 64);
 	const __m512i c = _mm512_loadu_si512(table + 128), d = _mm512_loadu_si512(table + 192);
@@ -78,7 +78,7 @@ VBMI static void map_vbmi(const uint8_t table[256], const uint8_t *x, uint8_t *y
 			_mm512_permutex2var_epi8(c, v, d));
 		_mm512_storeu_si512(y + i, v);
 	}
-	qb_int8_map_plain(table, x + i, y + i, n - i);
+	qb_int8_lut_plain(table, x + i, y + i, n - i);
 }
 #endif
 
@@ -86,23 +86,23 @@ VBMI static void map_vbmi(const uint8_t table[256], const uint8_t *x, uint8_t *y
 static const struct {
 	unsigned needs;
 	int64_t least;
-	void (*map)(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n);
-} maps[] = {
-	{0, 0, qb_int8_map_plain},
+	void (*lut)(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n);
+} luts[] = {
+	{0, 0, qb_int8_lut_plain},
 #if defined(__x86_64__)
-	{QB_FLAG_AVX2, 32, map_avx2},
-	{QB_FLAG_AVX512 | QB_FLAG_VBMI, 64, map_vbmi},
+	{QB_FLAG_AVX2, 32, lut_avx2},
+	{QB_FLAG_AVX512 | QB_FLAG_VBMI, 64, lut_vbmi},
 #endif
 };
 
-void qb_int8_map(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n)
+void qb_int8_lut(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n)
 {
-	int i = QB_COUNT(maps) - 1;
+	int i = QB_COUNT(luts) - 1;
 
-	while (n < maps[i].least || !qb_cpu_has(maps[i].needs)) {
+	while (n < luts[i].least || !qb_cpu_has(luts[i].needs)) {
 		i--;
 	}
-	maps[i].map(table, x, y, n);
+	luts[i].lut(table, x, y, n);
 }
 
 /* Softmax */
@@ -112,7 +112,7 @@ void qb_int8_softmax_init(struct qb_int8_softmax *s, int64_t n, float x_scale, f
 {
 	int bits = 22;
 
-	/* An eighth of the numbers is summed in 32 bits. */
+	/* Each of eight lanes sums in 32 bits. */
 	while (bits > 1 && (n / 8 + 2) << bits > INT32_MAX) {
 		bits--;
 	}
@@ -125,7 +125,7 @@ void qb_int8_softmax_init(struct qb_int8_softmax *s, int64_t n, float x_scale, f
 	s->top = top;
 }
 
-static float share(const struct qb_int8_softmax *s, int64_t sum)
+static float reciprocal(const struct qb_int8_softmax *s, int64_t sum)
 {
 	return (float)(1 / ((double)sum * s->y_scale));
 }
@@ -140,7 +140,7 @@ static int largest(const uint8_t *x, const uint8_t *keep, int64_t n)
 	return top;
 }
 
-static int64_t weigh(const struct qb_int8_softmax *s, const uint8_t *x, const uint8_t *keep, int top,
+static int64_t weights(const struct qb_int8_softmax *s, const uint8_t *x, const uint8_t *keep, int top,
 	int32_t *room, int64_t n)
 {
 	int64_t sum = 0;
@@ -154,11 +154,11 @@ static int64_t weigh(const struct qb_int8_softmax *s, const uint8_t *x, const ui
 	return sum;
 }
 
-static void finish(const struct qb_int8_softmax *s, float share, const int32_t *room, uint8_t *y,
+static void normalize(const struct qb_int8_softmax *s, float factor, const int32_t *room, uint8_t *y,
 	int64_t n)
 {
 	for (int64_t i = 0; i < n; i++) {
-		int v = (int)lrintf((float)room[i] * share) + s->zero;
+		int v = (int)lrintf((float)room[i] * factor) + s->zero;
 
 		y[i] = (uint8_t)QB_MIN(QB_MAX(v, 0), s->top);
 	}
@@ -167,9 +167,9 @@ static void finish(const struct qb_int8_softmax *s, float share, const int32_t *
 void qb_int8_softmax_plain(const struct qb_int8_softmax *s, const uint8_t *x, const uint8_t *keep,
 	int32_t *room, uint8_t *y, int64_t n)
 {
-	int64_t sum = weigh(s, x, keep, largest(x, keep, n), room, n);
+	int64_t sum = weights(s, x, keep, largest(x, keep, n), room, n);
 
-	finish(s, share(s, sum), room, y, n);
+	normalize(s, reciprocal(s, sum), room, y, n);
 }
 
 #if defined(__x86_64__)
@@ -210,7 +210,7 @@ AVX2 INLINE int64_t sum_of(__m256i v)
 	return sum;
 }
 
-AVX2 INLINE int64_t weigh_avx2(const struct qb_int8_softmax *s, const uint8_t *x, const uint8_t *keep,
+AVX2 INLINE int64_t weights_avx2(const struct qb_int8_softmax *s, const uint8_t *x, const uint8_t *keep,
 	int top, int32_t *room, int64_t n)
 {
 	const __m256 high_0 = _mm256_loadu_ps(s->high), high_1 = _mm256_loadu_ps(s->high + 8);
@@ -233,10 +233,10 @@ AVX2 INLINE int64_t weigh_avx2(const struct qb_int8_softmax *s, const uint8_t *x
 		sum = _mm256_add_epi32(sum, w);
 		_mm256_storeu_si256((__m256i *)(room + i), w);
 	}
-	return sum_of(sum) + weigh(s, x + i, keep ? keep + i : NULL, top, room + i, n - i);
+	return sum_of(sum) + weights(s, x + i, keep ? keep + i : NULL, top, room + i, n - i);
 }
 
-AVX2 INLINE void finish_avx2(const struct qb_int8_softmax *s, float factor, const int32_t *room,
+AVX2 INLINE void normalize_avx2(const struct qb_int8_softmax *s, float factor, const int32_t *room,
 	uint8_t *y, int64_t n)
 {
 	const __m256 times = _mm256_set1_ps(factor);
@@ -256,16 +256,16 @@ AVX2 INLINE void finish_avx2(const struct qb_int8_softmax *s, float factor, cons
 		v[0] = _mm256_min_epu8(_mm256_permutevar8x32_epi32(v[0], order), top);
 		_mm256_storeu_si256((__m256i *)(y + i), v[0]);
 	}
-	finish(s, factor, room + i, y + i, n - i);
+	normalize(s, factor, room + i, y + i, n - i);
 }
 
 AVX2 static void softmax_avx2(const struct qb_int8_softmax *s, const uint8_t *x, const uint8_t *keep,
 	int32_t *room, uint8_t *y, int64_t n)
 {
 	int top = largest_avx2(x, keep, n);
-	int64_t sum = keep ? weigh_avx2(s, x, keep, top, room, n) : weigh_avx2(s, x, NULL, top, room, n);
+	int64_t sum = keep ? weights_avx2(s, x, keep, top, room, n) : weights_avx2(s, x, NULL, top, room, n);
 
-	finish_avx2(s, share(s, sum), room, y, n);
+	normalize_avx2(s, reciprocal(s, sum), room, y, n);
 }
 #endif
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * AVX2, minimal filtering in integers (int8_kernels.h): the transforms of F(4 x 4, 3 x 3).
+ * AVX2, Winograd F(4 x 4, 3 x 3) in integers (kernels.h): its transforms.
  *
- * B' d B of bytes fits 16 bits (at most 10 * 10 * 255); G g G', each row of G times what makes it whole (4, 6, 6, 24, 24,
- * 1), does as well (at most 7 * 7 * 128). Sums of their products and the output's transform are taken modulo 2^32, which
+ * B' d B of bytes fits 16 bits (at most 10 * 10 * 255); G g G', each row of G times what makes it integer (4, 6, 6, 24,
+ * 24, 1), does as well (at most 7 * 7 * 128). Sums of their products and the output's transform are taken modulo 2^32, which
  * loses nothing: what comes out is 24, 12, 6 and 6 times the wanted rows and likewise columns, that is 9 times a power of
- * two, and 9 has an inverse modulo 2^32. The shift that is left needs room: QB_INT8_FILTER_SUM_MAX.
+ * two, and 9 has an inverse modulo 2^32. The shift that is left needs room: QB_INT8_WINOGRAD_SUM_MAX.
  */
 #include <string.h>
 
@@ -14,7 +14,7 @@
 #if defined(__x86_64__)
 #include "core/kernels/int8/avx2.h"
 
-enum { IN = QB_INT8_FILTER_IN, OUT = QB_INT8_FILTER_OUT, POINTS = IN * IN };
+enum { IN = QB_INT8_WINOGRAD_IN, OUT = QB_INT8_WINOGRAD_OUT, POINTS = IN * IN };
 
 typedef int16_t words __attribute__((vector_size(32)));
 typedef uint32_t sums __attribute__((vector_size(32)));
@@ -152,5 +152,5 @@ AVX2 static void output(const int32_t *m, int64_t m_step, int64_t outputs, const
 	}
 }
 
-const struct qb_int8_filter qb__int8_avx2_filter = {pack, input, qb__int8_avx2_products, output};
+const struct qb_int8_winograd qb__int8_avx2_winograd = {pack, input, qb__int8_avx2_gemm_i32, output};
 #endif

@@ -22,7 +22,7 @@
 #include "core/kernels/int8/lookup.h"
 #include "tests/unit/levels.h"
 
-enum { PIXELS = 29, OUTPUTS_MAX = 150, TAPS_MAX = 49, SLACK = 64 };
+enum { PIXELS = 29, OUTPUTS_MAX = 150, KERNEL_MAX = 49, SLACK = 64 };
 
 /* What the bytes and weights are drawn from: anything, the largest products of one sign, the largest of both. */
 enum kind { ANY, ALL_HIGH, MIXED, KINDS };
@@ -90,10 +90,10 @@ static struct qb_requant make_requant(struct requant_room *room_, int64_t k, enu
 	return r;
 }
 
-static void check_conv_of(enum qb_int8_width width, int64_t outputs, int64_t taps, int64_t chunk,
+static void check_conv_of(enum qb_int8_width width, int64_t outputs, int64_t kernel_elements, int64_t chunk,
 	int64_t pixels, enum kind kind)
 {
-	int64_t k = taps * chunk, x_bytes = 4 * k;
+	int64_t k = kernel_elements * chunk, x_bytes = 4 * k;
 	struct qb_int8_matrix m = {.outputs = outputs, .k = k};
 	struct requant_room numbers;
 	struct qb_requant r = make_requant(&numbers, k, kind);
@@ -102,7 +102,7 @@ static void check_conv_of(enum qb_int8_width width, int64_t outputs, int64_t tap
 	int8_t *rows = room((size_t)(outputs * k));
 	char *elements = room((size_t)x_bytes * 2 + SLACK);
 	const void *at[PIXELS];
-	int64_t pixel[PIXELS], offset[TAPS_MAX];
+	int64_t pixel[PIXELS], offset[KERNEL_MAX];
 
 	m.packed = room(qb_int8_packed_bytes(outputs, k, 8));
 	m.start = room(qb_align_up((size_t)outputs, 16) * sizeof(*m.start));
@@ -118,7 +118,7 @@ static void check_conv_of(enum qb_int8_width width, int64_t outputs, int64_t tap
 	for (int64_t i = 0; i < pixels; i++) {
 		pixel[i] = draw() % (uint32_t)(x_bytes / 2 - chunk + 1);
 	}
-	for (int64_t i = 0; i < taps; i++) {
+	for (int64_t i = 0; i < kernel_elements; i++) {
 		offset[i] = draw() % (uint32_t)(x_bytes / 2);
 	}
 	for (int i = 0; qb_int8_kernels_at(i); i++) {
@@ -132,7 +132,7 @@ static void check_conv_of(enum qb_int8_width width, int64_t outputs, int64_t tap
 			at[p] = elements + pixel[p] * form->element_bytes;
 		}
 		form->pack(&m, rows);
-		form->conv(&m, at, pixels, offset, taps, chunk, &r, y, OUTPUTS_MAX);
+		form->conv(&m, &(struct qb_int8_conv_args){at, pixels, offset, kernel_elements, chunk, &r, y, OUTPUTS_MAX});
 		assert_memory_equal(y, want, (size_t)(pixels * OUTPUTS_MAX));
 	}
 	for (int64_t p = 0; p < pixels; p++) {
@@ -154,10 +154,10 @@ static void check_conv_of(enum qb_int8_width width, int64_t outputs, int64_t tap
 	free(m.start);
 }
 
-static void check_conv(int64_t outputs, int64_t taps, int64_t chunk, int64_t pixels, enum kind kind)
+static void check_conv(int64_t outputs, int64_t kernel_elements, int64_t chunk, int64_t pixels, enum kind kind)
 {
 	for (int width = 0; width < QB_INT8_WIDTHS; width++) {
-		check_conv_of((enum qb_int8_width)width, outputs, taps, chunk, pixels, kind);
+		check_conv_of((enum qb_int8_width)width, outputs, kernel_elements, chunk, pixels, kind);
 	}
 }
 
@@ -185,10 +185,10 @@ static void conv__long_sums__all_tables_equal_sums(void **state)
 	check_conv(2, 1, QB_INT8_K_MAX, 2, ALL_HIGH);
 }
 
-/* A tile by minimal filtering is the same bytes as the convolution, up to the largest sums it promises. */
-static void check_filter(const struct qb_int8_filter *filter, int64_t channels, int64_t outputs, enum kind kind)
+/* A tile by Winograd is the same bytes as the convolution, up to the largest sums it promises. */
+static void check_winograd(const struct qb_int8_winograd *winograd, int64_t channels, int64_t outputs, enum kind kind)
 {
-	enum { IN = QB_INT8_FILTER_IN, OUT = QB_INT8_FILTER_OUT, POINTS = IN * IN };
+	enum { IN = QB_INT8_WINOGRAD_IN, OUT = QB_INT8_WINOGRAD_OUT, POINTS = IN * IN };
 	const struct qb_int8_form *plain = &qb_int8_kernels_at(0)->form[QB_INT8_WHOLE];
 	const int64_t depth = (int64_t)qb_align_up((size_t)channels, 16);
 	const int64_t width = (int64_t)qb_align_up((size_t)outputs, 16);
@@ -197,7 +197,7 @@ static void check_filter(const struct qb_int8_filter *filter, int64_t channels, 
 	struct qb_requant r = make_requant(&numbers, 9 * channels, kind);
 	uint8_t *x = room((size_t)(POINTS * channels)), *want = room((size_t)(OUT * OUT * outputs));
 	uint8_t *got = room((size_t)(OUT * OUT * outputs)), *y[OUT * OUT];
-	int8_t *rows = room((size_t)(9 * channels * outputs)), *by_tap = room((size_t)(9 * channels * outputs));
+	int8_t *rows = room((size_t)(9 * channels * outputs)), *by_element = room((size_t)(9 * channels * outputs));
 	int16_t *v = room((size_t)(POINTS * depth * 2));
 	int32_t *sums = room((size_t)(POINTS * width * 4));
 	const uint8_t *pixel[POINTS];
@@ -211,7 +211,7 @@ static void check_filter(const struct qb_int8_filter *filter, int64_t channels, 
 	}
 	for (int64_t i = 0; i < 9 * channels * outputs; i++) {
 		rows[i] = draw_weight(kind);
-		by_tap[(i / 9 / channels * 9 + i % 9) * channels + i / 9 % channels] = rows[i];
+		by_element[(i / 9 / channels * 9 + i % 9) * channels + i / 9 % channels] = rows[i];
 	}
 	for (int64_t i = 0; i < outputs; i++) {
 		direct.start[i] = (int32_t)(draw() % 20000) - 10000;
@@ -228,46 +228,46 @@ static void check_filter(const struct qb_int8_filter *filter, int64_t channels, 
 	for (int i = 0; i < 9; i++) {
 		offset[i] = (i / 3 * IN + i % 3) * channels;
 	}
-	plain->pack(&direct, by_tap);
-	plain->conv(&direct, at, OUT * OUT, offset, 9, channels, &r, want, outputs);
-	filter->pack(m, channels, rows);
-	filter->input(pixel, channels, v, depth);
+	plain->pack(&direct, by_element);
+	plain->conv(&direct, &(struct qb_int8_conv_args){at, OUT * OUT, offset, 9, channels, &r, want, outputs});
+	winograd->pack(m, channels, rows);
+	winograd->input(pixel, channels, v, depth);
 	for (int i = 0; i < POINTS; i++) {
-		filter->products(&m[i], (const void *const[]){v + i * depth}, 1, sums + i * width, width);
+		winograd->gemm(&m[i], (const void *const[]){v + i * depth}, 1, sums + i * width, width);
 		free(m[i].packed);
 	}
-	filter->output(sums, width, outputs, direct.start, &r, y);
+	winograd->output(sums, width, outputs, direct.start, &r, y);
 	memcpy(got + 5 * outputs, want + 5 * outputs, (size_t)outputs);
 	assert_memory_equal(got, want, (size_t)(OUT * OUT * outputs));
 	free(x);
 	free(want);
 	free(got);
 	free(rows);
-	free(by_tap);
+	free(by_element);
 	free(v);
 	free(sums);
 	free(direct.packed);
 	free(direct.start);
 }
 
-static void filter__any_size__equals_convolution(void **state)
+static void winograd__any_size__equals_convolution(void **state)
 {
 	/* 115 channels of the largest weights and bytes come within a thousandth of the largest sum allowed. */
 	static const int64_t channels[] = {1, 16, 17, 48, 115}, outputs[] = {1, 16, 20, 33};
-	int filters = 0;
+	int checked = 0;
 
 	(void)state;
 	for (int i = 0; qb_int8_kernels_at(i); i++) {
-		for (size_t j = 0; qb_int8_kernels_at(i)->filter && j < QB_COUNT(channels) * QB_COUNT(outputs); j++) {
+		for (size_t j = 0; qb_int8_kernels_at(i)->winograd && j < QB_COUNT(channels) * QB_COUNT(outputs); j++) {
 			for (int kind = 0; kind < KINDS; kind++) {
-				check_filter(qb_int8_kernels_at(i)->filter, channels[j / QB_COUNT(outputs)],
+				check_winograd(qb_int8_kernels_at(i)->winograd, channels[j / QB_COUNT(outputs)],
 					outputs[j % QB_COUNT(outputs)], (enum kind)kind);
-				filters++;
+				checked++;
 			}
 		}
 	}
 	/* Kernels of Winograd's algorithm are AVX2's alone. */
-	assert_int_equal(filters > 0, qb_cpu_level() >= QB_CPU_AVX2 && qb_cpu_level() <= QB_CPU_AVX512_VNNI);
+	assert_int_equal(checked > 0, qb_cpu_level() >= QB_CPU_AVX2 && qb_cpu_level() <= QB_CPU_AVX512_VNNI);
 }
 
 /* y [pixels][outputs] of bytes [pixels][k] and [k][outputs], with zero points on both sides. */
@@ -300,9 +300,9 @@ static void check_product(int64_t outputs, int64_t k, int64_t pixels, enum kind 
 		uint8_t *y = i ? got : want;
 
 		memset(y, 0xaa, (size_t)(pixels * OUTPUTS_MAX));
-		kernels->expand_wide(x, elements, pixels * k);
-		kernels->pack_columns(&m, w, stride, zero);
-		kernels->conv_wide(&m, at, pixels, &offset, 1, k, &r, y, OUTPUTS_MAX);
+		kernels->expand_i16(x, elements, pixels * k);
+		kernels->pack_columns_i16(&m, w, stride, zero);
+		kernels->conv_i16(&m, &(struct qb_int8_conv_args){at, pixels, &offset, 1, k, &r, y, OUTPUTS_MAX});
 		assert_memory_equal(y, want, (size_t)(pixels * OUTPUTS_MAX));
 	}
 	for (int64_t p = 0; p < pixels; p++) {
@@ -337,42 +337,42 @@ static void product__any_size__all_tables_equal_sums(void **state)
 	check_product(16, QB_INT8_K_MAX / 2, 2, ALL_HIGH);
 }
 
-static void check_depthwise(int64_t channels, int64_t taps, int64_t pixels, enum kind kind)
+static void check_depthwise(int64_t channels, int64_t kernel_elements, int64_t pixels, enum kind kind)
 {
 	int64_t step = (int64_t)qb_align_up((size_t)channels, 4), x_bytes = (pixels + 3) * step;
 	struct requant_room numbers;
-	struct qb_requant r = make_requant(&numbers, taps, kind);
+	struct qb_requant r = make_requant(&numbers, kernel_elements, kind);
 	uint8_t *x = room((size_t)x_bytes);
 	uint8_t *want = room((size_t)(pixels * step)), *got = room((size_t)(pixels * step));
-	int8_t *w = room((size_t)(taps * channels));
+	int8_t *w = room((size_t)(kernel_elements * channels));
 	int32_t start[256];
-	const uint8_t *row[TAPS_MAX];
+	const uint8_t *row[KERNEL_MAX];
 
 	for (int64_t i = 0; i < x_bytes; i++) {
 		x[i] = draw_byte(kind);
 	}
-	for (int64_t i = 0; i < taps * channels; i++) {
+	for (int64_t i = 0; i < kernel_elements * channels; i++) {
 		w[i] = draw_weight(kind);
 	}
 	for (int i = 0; i < 256; i++) {
 		start[i] = (int32_t)(draw() % 20000) - 10000;
 	}
-	for (int64_t t = 0; t < taps; t++) {
+	for (int64_t t = 0; t < kernel_elements; t++) {
 		row[t] = x + draw() % 4 * (uint32_t)step;
 	}
 	for (int i = 0; qb_int8_kernels_at(i); i++) {
 		const struct qb_int8_kernels *k = qb_int8_kernels_at(i);
 		_Alignas(64) int32_t ordered_start[256];
 		_Alignas(64) float multiplier[256], offset[256];
-		int8_t *packed = room(k->depthwise_bytes(channels, taps));
+		int8_t *packed = room(k->depthwise_bytes(channels, kernel_elements));
 		struct qb_int8_channels d = {packed, ordered_start, multiplier, offset, r.lo, r.hi,
-			channels, taps};
+			channels, kernel_elements};
 		uint8_t *y = i ? got : want;
 
 		qb_int8_unpacked_order(k, start, ordered_start, channels);
 		qb_int8_unpacked_order(k, r.multiplier, multiplier, channels);
 		qb_int8_unpacked_order(k, r.offset, offset, channels);
-		k->pack_depthwise(packed, w, channels, taps);
+		k->pack_depthwise(packed, w, channels, kernel_elements);
 		memset(y, 0xaa, (size_t)(pixels * step));
 		k->depthwise(&d, row, step, pixels, y, step);
 		assert_memory_equal(y, want, (size_t)(pixels * step));
@@ -382,7 +382,7 @@ static void check_depthwise(int64_t channels, int64_t taps, int64_t pixels, enum
 		for (int64_t c = 0; c < channels; c++) {
 			int64_t sum = start[c];
 
-			for (int64_t t = 0; t < taps; t++) {
+			for (int64_t t = 0; t < kernel_elements; t++) {
 				sum += row[t][p * step + c] * w[t * channels + c];
 			}
 			assert_requant(&r, c, sum, want[p * step + c]);
@@ -397,13 +397,13 @@ static void check_depthwise(int64_t channels, int64_t taps, int64_t pixels, enum
 static void depthwise__any_size__all_tables_equal_sums(void **state)
 {
 	static const int64_t channels[] = {1, 5, 16, 31, 32, 33, 64, 100, 144};
-	static const int64_t taps[] = {1, 4, 9, 16, 17, 25, TAPS_MAX};
+	static const int64_t kernel_elements[] = {1, 4, 9, 16, 17, 25, KERNEL_MAX};
 
 	(void)state;
 	for (size_t c = 0; c < QB_COUNT(channels); c++) {
-		for (size_t t = 0; t < QB_COUNT(taps); t++) {
+		for (size_t t = 0; t < QB_COUNT(kernel_elements); t++) {
 			for (int kind = 0; kind < KINDS; kind++) {
-				check_depthwise(channels[c], taps[t], 1 + (int64_t)(c + t) % 6,
+				check_depthwise(channels[c], kernel_elements[t], 1 + (int64_t)(c + t) % 6,
 					(enum kind)kind);
 			}
 		}
@@ -524,8 +524,8 @@ static void map__any_table_and_length__wide_equals_plain(void **state)
 			got[i] = 0;
 		}
 		got[n] = 77;
-		qb_int8_map_plain(table, x, want, n);
-		qb_int8_map(table, x, got, n);
+		qb_int8_lut_plain(table, x, want, n);
+		qb_int8_lut(table, x, got, n);
 		assert_memory_equal(want, got, (size_t)n);
 		assert_int_equal(got[n], 77);
 	}
@@ -584,7 +584,7 @@ static int tests_at_a_level(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(conv__any_size__all_tables_equal_sums),
 		cmocka_unit_test(conv__long_sums__all_tables_equal_sums),
-		cmocka_unit_test(filter__any_size__equals_convolution),
+		cmocka_unit_test(winograd__any_size__equals_convolution),
 		cmocka_unit_test(product__any_size__all_tables_equal_sums),
 		cmocka_unit_test(depthwise__any_size__all_tables_equal_sums),
 		cmocka_unit_test(average_and_max__any_channels__all_tables_equal_doubles),

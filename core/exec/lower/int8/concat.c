@@ -32,11 +32,11 @@ static void copy_block(const struct join *c, const struct part *p, const uint8_t
 	uint8_t block[BLOCK];
 
 	if (p->table && count * p->step <= BLOCK) {
-		qb_int8_map(p->table, x, block, (count - 1) * p->step + p->chunk);
+		qb_int8_lut(p->table, x, block, (count - 1) * p->step + p->chunk);
 		x = block;
 	} else if (p->table) {
 		for (int64_t i = 0; i < count; i++) {
-			qb_int8_map(p->table, x + i * p->step, y + i * c->step, p->chunk);
+			qb_int8_lut(p->table, x + i * p->step, y + i * c->step, p->chunk);
 		}
 		return;
 	}

@@ -98,8 +98,9 @@ static void conv_pixels(const struct conv *c, int part, const void *const *x, in
 		struct qb_requant r;
 		int64_t first = part_of(&m, &r, c, part, g);
 
-		c->form->conv(&m, x, n, c->offset + g * c->taps, c->taps, c->chunk, &r,
-			(c->sum.add ? b->piece : y) + first, c->y_stride);
+		c->form->conv(&m, &(struct qb_int8_conv_args){.x = x, .pixels = n, .offset = c->offset + g * c->taps,
+			.kernel_elements = c->taps, .chunk = c->chunk, .r = &r,
+			.y = (c->sum.add ? b->piece : y) + first, .y_stride = c->y_stride});
 		for (int64_t i = 0; c->parts > 1 && c->sum.add && i < n; i++) {
 			int64_t at = i * c->y_stride + first;
 

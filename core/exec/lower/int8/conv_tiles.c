@@ -59,7 +59,8 @@ static void run_lot(const struct areas *c, const struct lot *l, const char *imag
 		x[i] = (const char *)((intptr_t)image +
 			((oy * c->sh - c->top) * c->iw + ox * c->sw - c->left) * pixel);
 	}
-	c->form->conv(&a->m, x, l->count, a->offset, a->taps, c->chunk, &c->r, room, c->y_stride);
+	c->form->conv(&a->m, &(struct qb_int8_conv_args){.x = x, .pixels = l->count, .offset = a->offset,
+		.kernel_elements = a->taps, .chunk = c->chunk, .r = &c->r, .y = room, .y_stride = c->y_stride});
 	for (int64_t i = 0, n; i < l->count; i += n) {
 		int64_t oy = a->y + (l->first + i) / a->width, in = (l->first + i) % a->width;
 

@@ -79,8 +79,9 @@ static void phase_row(const struct transposed *c, const struct phase *p, const c
 
 			r.multiplier += g * c->outputs;
 			r.offset += g * c->outputs;
-			c->form->conv(&p->m[g], x, n, p->offset + g * p->taps, p->taps, c->chunk, &r,
-				y + (oy * c->h.out + ox) * c->y_stride + g * c->outputs, y_step);
+			c->form->conv(&p->m[g], &(struct qb_int8_conv_args){.x = x, .pixels = n,
+				.offset = p->offset + g * p->taps, .kernel_elements = p->taps, .chunk = c->chunk, .r = &r,
+				.y = y + (oy * c->h.out + ox) * c->y_stride + g * c->outputs, .y_stride = y_step});
 		}
 	}
 }

@@ -14,7 +14,7 @@
 #include "core/exec/lower/int8/weight.h"
 
 enum {
-	IN = QB_INT8_FILTER_IN, OUT = QB_INT8_FILTER_OUT, POINTS = IN * IN,
+	IN = QB_INT8_WINOGRAD_IN, OUT = QB_INT8_WINOGRAD_OUT, POINTS = IN * IN,
 	LANES = 16,
 	TILES_MAX = 48,           /* at a time */
 	ROWS = 6,                 /* tiles that a kernel takes together */
@@ -28,7 +28,7 @@ struct place {
 };
 
 struct filtered {
-	const struct qb_int8_filter *filter;
+	const struct qb_int8_winograd *filter;
 	struct qb_int8_matrix m[POINTS];
 	struct qb_requant r;
 	int64_t images, ih, iw, oh, ow, top, left, channels, outputs;
@@ -121,7 +121,7 @@ static void run_tiles(const struct filtered *f, void *const *buffer, int thread)
 			for (int64_t t = 0; t < n; t++) {
 				row[t] = v + i * v_step + t * f->depth;
 			}
-			f->filter->products(&f->m[i], row, n, m + i * m_step, f->width);
+			f->filter->gemm(&f->m[i], row, n, m + i * m_step, f->width);
 		}
 		for (int64_t t = 0; t < n; t++) {
 			transform_output(f, m + t * f->width, m_step, first + t, other, piece, buffer[1]);
@@ -151,7 +151,7 @@ static bool is_exact(const struct qb__int8_weight *w)
 			above += QB_MAX(code, 0);
 			below -= QB_MIN(code, 0);
 		}
-		if (QB_MAX(above, below) * 255 > QB_INT8_FILTER_SUM_MAX) {
+		if (QB_MAX(above, below) * 255 > QB_INT8_WINOGRAD_SUM_MAX) {
 			return false;
 		}
 	}
@@ -240,7 +240,7 @@ enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb)
 {
 	const int64_t *in = n->input[0]->shape.dim, *out = n->output[0]->shape.dim;
-	struct filtered f = {.filter = qb_int8_kernels()->filter, .images = in[0], .ih = in[2], .iw = in[3],
+	struct filtered f = {.filter = qb_int8_kernels()->winograd, .images = in[0], .ih = in[2], .iw = in[3],
 		.oh = out[2], .ow = out[3], .top = win->lo[0], .left = win->lo[1], .channels = in[1], .outputs = out[1],
 		.x_stride = x->stride, .y_stride = y->stride, .dh = win->dilation[0], .dw = win->dilation[1]};
 	const struct qb_int8_form *form = qb_int8_form(qb_int8_kernels(), w->codes, (size_t)(w->outputs * w->k));

@@ -40,7 +40,7 @@ static void copy_run(const struct move *m, const struct run *r, void *const *buf
 	}
 	x = (const uint8_t *)buffer[r->part] + r->from;
 	if (m->table[r->part]) {
-		qb_int8_map(m->table[r->part], x, y, r->n);
+		qb_int8_lut(m->table[r->part], x, y, r->n);
 	} else if (r->n == 1) {
 		*y = *x;
 	} else {

@@ -29,7 +29,7 @@ static void run_table(const void *context, void *const *buffer)
 
 #pragma omp parallel for schedule(static) if (t->threads > 1 && t->n > 4 * PIECE)
 	for (int64_t i = 0; i < t->n; i += PIECE) {
-		qb_int8_map(t->entry, (const uint8_t *)buffer[0] + i, (uint8_t *)buffer[1] + i,
+		qb_int8_lut(t->entry, (const uint8_t *)buffer[0] + i, (uint8_t *)buffer[1] + i,
 			QB_MIN(PIECE, t->n - i));
 	}
 }

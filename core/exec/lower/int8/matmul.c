@@ -46,7 +46,7 @@ static void pack_right(const struct product *c, const uint8_t *b, struct qb_int8
 		memset(copy + c->k * c->b.stride, c->b.zero, (size_t)c->b.stride);
 		b = copy;
 	}
-	c->kernels->pack_columns(m, b, c->b.stride, c->b.zero);
+	c->kernels->pack_columns_i16(m, b, c->b.stride, c->b.zero);
 }
 
 static void one_product(const struct product *c, const uint8_t *a, const uint8_t *b, uint8_t *y,
@@ -62,12 +62,13 @@ static void one_product(const struct product *c, const uint8_t *a, const uint8_t
 	for (int64_t p = 0; p < c->m; p += ROWS) {
 		int64_t rows = QB_MIN(ROWS, c->m - p);
 
-		c->kernels->expand_wide(a + p * c->a.stride, wide, rows * c->a.stride);
+		c->kernels->expand_i16(a + p * c->a.stride, wide, rows * c->a.stride);
 		for (int64_t i = 0; i < rows; i++) {
 			x[i] = wide + i * c->a.stride;
 		}
-		c->kernels->conv_wide(&m, x, rows, &offset, 1, c->even, &c->r, y + p * c->y.stride,
-			c->y.stride);
+		c->kernels->conv_i16(&m, &(struct qb_int8_conv_args){.x = x, .pixels = rows, .offset = &offset,
+			.kernel_elements = 1, .chunk = c->even, .r = &c->r, .y = y + p * c->y.stride,
+			.y_stride = c->y.stride});
 	}
 }
 

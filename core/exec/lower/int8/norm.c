@@ -168,7 +168,7 @@ static enum qb_err prepare_batch_norm(struct qb_builder *b, const struct qb_node
 	qb_int8_unpacked_order(c->kernels, line[0], line[2], c->x.channels);
 	qb_int8_unpacked_order(c->kernels, line[1], line[3], c->x.channels);
 	c->c = (struct qb_int8_channels){.packed = packed, .start = start, .multiplier = line[2],
-		.offset = line[3], .channels = c->x.channels, .taps = 1};
+		.offset = line[3], .channels = c->x.channels, .kernel_elements = 1};
 	qb__byte_bounds(n, y, &c->c.lo, &c->c.hi);
 	return QB_OK;
 }
