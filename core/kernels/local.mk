@@ -22,4 +22,5 @@ libquantbench_a_SOURCES += \
 	core/kernels/quantize/kernels.h \
 	core/kernels/quantize/kernels_body.h \
 	core/kernels/quantize/measure_body.h \
+	core/kernels/quantize/measure_fused_body.h \
 	core/kernels/quantize/sums.h

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What many scales make of the same elements, for the search for a range. Lanes are scales: few elements fill the vectors as
- * well as many do. Included beside kernels_body.h for integers and simple floats; by reciprocals, which may
+ * The quantization noise of the same elements at many scales, for the search for a range. Lanes are scales, so that few
+ * elements fill the vectors as well as many do. Included beside kernels_body.h for integers and simple floats; by reciprocals, which may
  * move what lies half way between two values, and without fused operations, so that sums are the same at every level.
  */
 
@@ -40,7 +40,8 @@ QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(on
 	return (QB_NAME(lanes))((QB_NAME(masks))a | ((QB_NAME(masks))v & (int32_t)0x80000000));
 }
 
-/* A run of elements short enough for single precision, in units of the scales. integer and weighted are known when compiled. */
+/* A run of elements short enough for single precision, in units of the scales. integer and weighted are known when
+ * compiled. */
 QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(fit_run)(const struct qb_grid *g,
 	const struct qb_fit_args *a, const struct QB_NAME(scales) *s, size_t from, size_t to,
 	float sums[3][QB_NAME(LANES)], int integer, int weighted)

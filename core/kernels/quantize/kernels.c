@@ -113,10 +113,10 @@ bool qb_grid_fits(const struct qb_grid *g)
 	return g->kind == QB_FORMAT_INT || (g->kind == QB_FORMAT_FLOAT && g->simple);
 }
 
-/* How far ahead of the numbers at hand to ask memory for more, in bytes: their block's largest are next. */
+/* The prefetch distance in bytes. */
 #define QB_AHEAD 4096
 
-/* Before a loop that writes number j only where it read number j: its turns are independent. */
+/* Before a loop that writes element j only where it read element j: its iterations are independent. */
 #ifdef __clang__
 #define QB_SAME_PLACE _Pragma("clang loop vectorize(assume_safety)")
 #else
@@ -139,7 +139,7 @@ bool qb_grid_fits(const struct qb_grid *g)
 #if defined(__x86_64__) || defined(__aarch64__)
 /* Markstein's division (IBM J. Res. Dev. 34, 1990): r is 1 / s rounded to nearest. The first step leaves a quotient
  * within one unit of the last place, the second rounds it correctly, if nothing under- or overflows on the way:
- * numbers beyond twice the range are clipped, which keeps them beyond it, and tiny ones round to 0 either way. */
+ * elements beyond twice the range are clipped, which keeps them beyond it, and tiny ones round to 0 either way. */
 #define QB_DIVIDE(x, s, r, most) QB_NAME(divide)(x, s, r, most)
 #define QB_DIVIDE_BODY \
 	float q; \

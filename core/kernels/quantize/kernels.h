@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Quantize-dequantize of runs of numbers. The same code is compiled for every instruction set and chosen at run time;
+ * Quantize-dequantize of runs of elements. The same code is compiled for every instruction set and chosen at run time;
  * it uses only IEEE operations in a fixed order, so all paths agree bit for bit.
  */
 #ifndef QB_KERNELS_QUANTIZE_KERNELS_H
@@ -20,7 +20,7 @@ struct qb_grid {
 	/* floats */
 	bool even;         /* signed, with subnormals and a zero: nothing is special near 0 */
 	bool simple;       /* saturating, with subnormals, -0 if signed, and hi * lift finite: the short way */
-	float lift;        /* times the power of two of an octave: the number whose last place is the octave's step */
+	float lift;        /* times the power of two of an octave: the float whose unit in the last place is the octave's step */
 	/* Rounding the float's own bits to nearest: below_half is added, and 1 where the last bit kept is set, which makes
 	 * ties even. Without mantissa bits the significand 1 counts as odd, its neighbour 2 as even: that 1 is in
 	 * below_half, and last is 0. */
@@ -29,22 +29,22 @@ struct qb_grid {
 	float small;       /* below it the step is that of the subnormals, and adding magic rounds to it */
 	float magic;
 	float flush;       /* without subnormals the smallest normal number, else 0 */
-	float zero_to;     /* twice the magnitude up to which numbers become 0; -1: never */
-	float floor, below; /* a number under floor becomes below (unsigned formats) */
-	float over, nan;   /* what a number beyond hi becomes, and NaN */
+	float zero_to;     /* twice the magnitude up to which elements become 0; -1: never */
+	float floor, below; /* an element under floor becomes below (unsigned formats) */
+	float over, nan;   /* what an element beyond hi becomes, and NaN */
 	uint32_t sign, zero_sign, over_sign; /* masks of the sign bit: of all, of zeros, of over */
-	/* tables: index = how many cuts the number is above; padded with infinities to steps (a power of two) - 1 */
+	/* tables: index = how many cuts the element is above; padded with infinities to steps (a power of two) - 1 */
 	int steps;
 	float value[QB_FORMAT_TABLE_MAX];
 	float cut[QB_FORMAT_TABLE_MAX];
-	/* Tables of at most 16 as registers: entry -i (modulo 8) has what turn i of a binary search compares with (the
-	 * third turn's 4 cuts, the fourth's 8), and the values of the lower and the upper half. */
+	/* Tables of at most 16 as registers: entry -i (modulo 8) has what step i of a binary search compares with (the
+	 * third step's 4 cuts, the fourth's 8), and the values of the lower and the upper half. */
 	float quarter[16], eighth[16], low[16], high[16];
 };
 
 /* Whether a->inverse may be given for the scale. */
 bool qb_grid_divides_fast(const struct qb_grid *g, float scale);
-/* Whether a->block may be given: blocks of 16, 32, 64... numbers and the usual grids. */
+/* Whether a->block may be given: blocks of 16, 32, 64... elements and the usual grids. */
 bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block);
 
 void qb_grid_init(struct qb_grid *g, const struct qb_format *f);
@@ -66,8 +66,8 @@ struct qb_run_args {
 	bool stream;         /* past the caches: y is 64-byte aligned, not x, and too large to be read again soon */
 };
 
-/* Sums over finite elements x at each of count scales, a multiple of QB_FIT_LANES; zero: NULL or a zero point each. What lies beyond
- * the grid's ends counts clip_weight times in noise and cross. */
+/* Sums over finite elements x at each of count scales, a multiple of QB_FIT_LANES; zero: NULL or a zero point each. Elements
+ * beyond the grid's ends count clip_weight times in noise and cross. */
 enum { QB_FIT_LANES = 16 };
 struct qb_fit_args {
 	const float *x;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The bodies of the kernels, included once for each instruction set with QB_TARGET (an attribute), QB_WIDTH
- * (bytes of its vectors) and QB_NAME(x) defined, which end with it. Loops of BLOCK turns are what compilers
- * vectorise well.
+ * (bytes of its vectors) and QB_NAME(x) defined, which end with it. Compilers vectorize loops of
+ * BLOCK iterations well.
  */
 enum { QB_NAME(BLOCK) = 64, QB_NAME(LANES) = 16, QB_NAME(GROUP) = 16, QB_NAME(WIDEN) = 32 };
 
@@ -14,7 +14,7 @@ static inline __attribute__((always_inline)) uint32_t QB_NAME(bits)(float x)
 	return u;
 }
 
-static inline __attribute__((always_inline)) float QB_NAME(number)(uint32_t u)
+static inline __attribute__((always_inline)) float QB_NAME(from_bits)(uint32_t u)
 {
 	float x;
 
@@ -64,10 +64,10 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(float_one)(
 	}
 	sign = QB_NAME(bits)(x) & g->sign; /* of x: fast division loses that of 0 */
 	u = QB_NAME(bits)(v) & 0x7fffffffu;
-	a = QB_NAME(number)(u);
+	a = QB_NAME(from_bits)(u);
 	s = (a + g->magic) - g->magic;
 	u = u + g->below_half + ((u & g->last) != 0 ? 1u : 0u);
-	r = QB_NAME(number)(u & g->kept);
+	r = QB_NAME(from_bits)(u & g->kept);
 	r = a < g->small ? s : r;
 	if (!even) {
 		/* Without subnormals the smallest normal number is next to 0; flush is 0 otherwise. */
@@ -77,12 +77,12 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(float_one)(
 	sign = r == 0 ? sign & g->zero_sign : sign;
 	sign = r > g->hi ? sign & g->over_sign : sign;
 	r = r > g->hi ? g->over : r;
-	r = QB_NAME(number)(QB_NAME(bits)(r) | sign);
+	r = QB_NAME(from_bits)(QB_NAME(bits)(r) | sign);
 	return (v == v ? r : g->nan) * scale;
 }
 
-/* The same with fewer questions: added and taken away again, the number that has the step of the octave as its last place
- * leaves no bits below the step. Clipping first equals clipping last, for hi is on the grid. is_signed is known when
+/* The same with fewer comparisons: adding and subtracting the power of two whose unit in the last place is the step of the
+ * octave leaves no bits below the step. Clipping first equals clipping last, for hi is on the grid. is_signed is known when
  * compiled. */
 QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)(float x, float v,
 	float scale, const struct qb_grid *g, int is_signed)
@@ -91,16 +91,16 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)
 	float a, m, r;
 
 	v = is_signed || !(v < 0) ? v : 0;
-	a = QB_NAME(number)(QB_NAME(bits)(v) & 0x7fffffffu);
+	a = QB_NAME(from_bits)(QB_NAME(bits)(v) & 0x7fffffffu);
 	a = a > g->hi ? g->hi : a;
-	m = QB_NAME(number)(QB_NAME(bits)(a) & 0x7f800000u) * g->lift;
+	m = QB_NAME(from_bits)(QB_NAME(bits)(a) & 0x7f800000u) * g->lift;
 	m = m > g->magic ? m : g->magic;
-	r = QB_NAME(number)(QB_NAME(bits)((a + m) - m) | sign);
+	r = QB_NAME(from_bits)(QB_NAME(bits)((a + m) - m) | sign);
 	return (v == v ? r : g->nan) * scale;
 }
 
 /* x and y may be the same memory, never shifted against each other; a short end is padded to a whole block. EXPR sees
- * the j-th number as X, its scale as S and its zero point as Z. */
+ * element j as X, its scale as S and its zero point as Z. */
 #define X xp[j]
 #define S sp[j]
 #define R rp[j]
@@ -150,7 +150,7 @@ typedef float QB_NAME(lanes) __attribute__((vector_size(QB_WIDTH)));
 typedef int32_t QB_NAME(masks) __attribute__((vector_size(QB_WIDTH)));
 enum { QB_NAME(PARTS) = 4 * QB_NAME(LANES) / QB_WIDTH };
 
-/* Binary search among the cuts, all numbers of a block abreast; a NaN is above none and is made 0 beforehand. */
+/* Binary search among the cuts, vectorized over the elements of a block; NaN is above none and becomes 0 beforehand. */
 QB_TARGET static void QB_NAME(search)(const struct qb_grid *g, const float *x, const float *s, float *t)
 {
 	int32_t at[QB_NAME(BLOCK)];
@@ -182,8 +182,8 @@ QB_TARGET static void QB_NAME(search)(const struct qb_grid *g, const float *x, c
 }
 
 #ifdef QB_PICK
-/* The same with a table of at most 16 in registers, see struct qb_grid. An index is the sum of its turns' masks, so it
- * counts down from 0. */
+/* The same with a lookup table of at most 16 in registers, see struct qb_grid. An index is the sum of the masks of its
+ * steps, so it counts down from 0. */
 QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(descend)(const struct qb_grid *g,
 	const float *x, const float *s, float *t)
 {
@@ -230,7 +230,7 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(table_block)
 	QB_NAME(search)(g, x, s, t);
 }
 
-/* The scales of the BLOCK that begins with number i; of the whole run where there is but one. */
+/* The scales of the BLOCK that begins with element i; of the whole run where there is but one. */
 QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(scales_at)(const struct qb_run_args *a,
 	size_t i, size_t n, float *s)
 {
@@ -278,7 +278,7 @@ QB_TARGET static void QB_NAME(table)(const struct qb_grid *g, const struct qb_ru
 	}
 }
 
-/* Scales of blocks: each GROUP of numbers has one, R its reciprocal. n is a multiple of BLOCK. */
+/* Scales of blocks: each GROUP of elements has one, R its reciprocal. n is a multiple of BLOCK. */
 #define QB_GROUPS(EXPR) \
 	do { \
 		for (size_t i = 0; i < a->n; i += QB_NAME(BLOCK)) { \
@@ -422,7 +422,7 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(max_of)(cons
 			m = u > m ? u : m;
 		}
 		m = m < 0x7f800000 ? m : QB_NAME(finite_max)(x, block);
-		max[b] = QB_NAME(number)((uint32_t)m);
+		max[b] = QB_NAME(from_bits)((uint32_t)m);
 	}
 }
 
@@ -455,190 +455,7 @@ QB_TARGET static void QB_NAME(spread)(const float *scale, size_t blocks, size_t 
 	}
 }
 
-/* Sums in double precision, of each lane by itself until the end: of x^2, (y - x)^2, ref^2 and (y - ref)^2. */
-struct QB_NAME(wide) {
-	double sum[4][QB_NAME(LANES)];
-};
-
-/* All of a window in double precision, whose squares of float32 neither over- nor underflow. */
-QB_TARGET static __attribute__((noinline)) void QB_NAME(add_wide)(const float *x, const float *ref, const float *y,
-	size_t n, struct QB_NAME(wide) *sums)
-{
-	for (size_t i = 0; i < n; i++) {
-		const size_t j = i % QB_NAME(LANES);
-		double v = x[i], q = (double)y[i] - v, r = ref ? ref[i] : 0, e = ref ? (double)y[i] - r : 0;
-
-		sums->sum[0][j] += v * v;
-		sums->sum[1][j] += q * q;
-		sums->sum[2][j] += r * r;
-		sums->sum[3][j] += e * e;
-	}
-}
-
-/* Not 0, and its square is beyond float32 or loses bits there. */
-static inline __attribute__((always_inline)) int32_t QB_NAME(square_leaves)(float v)
-{
-	const uint32_t least = 0x21800000u, most = 0x5d800000u; /* 2^-60, 2^60 */
-	uint32_t u = QB_NAME(bits)(v) & 0x7fffffffu;
-
-	return (u < least) & (u != 0) ? 1 : u >= most;
-}
-
-/* Whether float32 holds all squares of a window, of n numbers, whole LANES. */
-QB_TARGET static __attribute__((noinline)) bool QB_NAME(squares_fit)(const float *x, const float *ref,
-	const float *y, size_t n)
-{
-	int32_t leaves[QB_NAME(LANES)] = {0}, any = 0;
-
-	for (size_t i = 0; i < n; i += QB_NAME(LANES)) {
-		for (size_t j = 0; j < QB_NAME(LANES); j++) {
-			leaves[j] |= QB_NAME(square_leaves)(x[i + j]) | QB_NAME(square_leaves)(y[i + j] - x[i + j]);
-		}
-		for (size_t j = 0; ref && j < QB_NAME(LANES); j++) {
-			leaves[j] |= QB_NAME(square_leaves)(ref[i + j]) | QB_NAME(square_leaves)(y[i + j] - ref[i + j]);
-		}
-	}
-	for (int j = 0; j < QB_NAME(LANES); j++) {
-		any |= leaves[j];
-	}
-	return !any;
-}
-
-/* Adds a window's sums, ends, of n numbers, whole LANES. A sum that is 0, small or not finite may have lost squares: most are
- * of zeros, the others are taken again in double precision. */
-QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(widen)(struct QB_NAME(wide) *w,
-	float ends[4][QB_NAME(LANES)], const float *x, const float *ref, const float *y, size_t n, int with_ref)
-{
-	int32_t odd = 0;
-
-	for (int k = 0; k < (with_ref ? 4 : 2); k++) {
-		for (int j = 0; j < QB_NAME(LANES); j++) {
-			odd |= !(ends[k][j] >= 0x1p-100f) | !(ends[k][j] < INFINITY);
-		}
-	}
-	if (__builtin_expect(odd, 0) && !QB_NAME(squares_fit)(x, with_ref ? ref : NULL, y, n)) {
-		QB_NAME(add_wide)(x, with_ref ? ref : NULL, y, n, w);
-		return;
-	}
-	for (int k = 0; k < (with_ref ? 4 : 2); k++) {
-		for (int j = 0; j < QB_NAME(LANES); j++) {
-			w->sum[k][j] += (double)ends[k][j];
-		}
-	}
-}
-
-/* Halves upon halves. */
-QB_TARGET static void QB_NAME(close)(struct QB_NAME(wide) *w, struct qb_qdq_sums *sums, int with_ref)
-{
-	for (int k = 0; k < (with_ref ? 4 : 2); k++) {
-		double *s = w->sum[k];
-
-		for (int j = 0; j < 8; j++) {
-			s[j] += s[j + 8];
-		}
-		for (int j = 0; j < 4; j++) {
-			s[j] += s[j + 4];
-		}
-		s[0] = (s[0] + s[2]) + (s[1] + s[3]);
-	}
-	sums->signal += w->sum[0][0];
-	sums->noise += w->sum[1][0];
-	sums->ref_signal += w->sum[2][0];
-	sums->ref_noise += w->sum[3][0];
-}
-
-QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(add_square)(QB_NAME(lanes) sum,
-	QB_NAME(lanes) v)
-{
-#ifdef QB_FMA
-	return QB_FMA(v, v, sum);
-#else
-	for (int j = 0; j < QB_WIDTH / 4; j++) {
-		sum[j] = __builtin_fmaf(v[j], v[j], sum[j]);
-	}
-	return sum;
-#endif
-}
-
-/* In LANES single-precision lanes over WIDEN * LANES numbers, then in double: a fixed order on every machine. with_ref is
- * known when compiled. */
-QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(add_sums)(const float *x,
-	const float *ref, const float *y, size_t n, struct QB_NAME(wide) *sums, int with_ref)
-{
-	const size_t whole = n / QB_NAME(LANES) * QB_NAME(LANES);
-	float ends[4][QB_NAME(LANES)];
-	size_t i = 0;
-
-	while (i < whole) {
-		QB_NAME(lanes) s[QB_NAME(PARTS)] = {{0}}, d[QB_NAME(PARTS)] = {{0}};
-		QB_NAME(lanes) rs[QB_NAME(PARTS)] = {{0}}, rd[QB_NAME(PARTS)] = {{0}};
-		const size_t start = i, end = whole - i < QB_NAME(WIDEN) * QB_NAME(LANES)
-			? whole : i + QB_NAME(WIDEN) * QB_NAME(LANES);
-
-		for (; i < end; i += QB_NAME(LANES)) {
-#pragma GCC unroll 4
-			for (int k = 0; k < QB_NAME(PARTS); k++) {
-				QB_NAME(lanes) v, q, r;
-
-				memcpy(&v, x + i + k * (QB_WIDTH / 4), sizeof(v));
-				memcpy(&q, y + i + k * (QB_WIDTH / 4), sizeof(q));
-				if (with_ref) {
-					memcpy(&r, ref + i + k * (QB_WIDTH / 4), sizeof(r));
-					rs[k] = QB_NAME(add_square)(rs[k], r);
-					r = q - r;
-					rd[k] = QB_NAME(add_square)(rd[k], r);
-				}
-				q -= v;
-				s[k] = QB_NAME(add_square)(s[k], v);
-				d[k] = QB_NAME(add_square)(d[k], q);
-			}
-		}
-		memcpy(ends[0], s, sizeof(s));
-		memcpy(ends[1], d, sizeof(d));
-		memcpy(ends[2], rs, sizeof(rs));
-		memcpy(ends[3], rd, sizeof(rd));
-		QB_NAME(widen)(sums, ends, x + start, ref + (with_ref ? start : 0), y + start, end - start, with_ref);
-	}
-	QB_NAME(add_wide)(x + i, with_ref ? ref + i : NULL, y + i, n - i, sums);
-}
-
-#ifdef QB_MOST
 #include "core/kernels/quantize/measure_body.h"
-#endif
-
-/* Chunks stay in the first-level cache between the loops; where y is x, the original is kept. */
-QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_run_args *a,
-	struct qb_qdq_sums *s)
-{
-	enum { CHUNK = 1024 };
-	float kept[CHUNK] __attribute__((aligned(64)));
-	struct QB_NAME(wide) sums = {{{0}}};
-	size_t i = 0;
-
-#ifdef QB_MOST
-	i = QB_NAME(measure_fused)(g, a, &sums);
-#endif
-	for (; i < a->n; i += CHUNK) {
-		size_t n = a->n - i < CHUNK ? a->n - i : CHUNK;
-		const float *x = a->x == a->y ? kept : a->x + i;
-		const size_t at = a->block ? i / a->block : a->stride ? i : 0;
-		struct qb_run_args part = {.x = x, .y = a->y + i, .n = n, .scale = a->scale + at,
-			.inverse = a->inverse ? a->inverse + at : NULL, .zero = a->zero ? a->zero + at : NULL,
-			.stride = a->stride, .block = a->block};
-
-		if (x == kept) {
-			memcpy(kept, a->x + i, n * sizeof(*kept));
-		}
-		QB_NAME(qdq)(g, &part);
-		if (a->ref) {
-			QB_NAME(add_sums)(x, a->ref + i, a->y + i, n, &sums, 1);
-		} else {
-			QB_NAME(add_sums)(x, NULL, a->y + i, n, &sums, 0);
-		}
-	}
-	QB_NAME(close)(&sums, s, a->ref != NULL);
-}
-
 #include "core/kernels/quantize/fit_body.h"
 
 #undef QB_LOOP

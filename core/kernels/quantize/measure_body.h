@@ -1,138 +1,188 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Quantizing and measuring in one loop, for the common case: one scale, division by its reciprocal, integers or simple
- * floats. Included beside kernels_body.h by the instruction sets that define QB_MOST(a, b) (a > b ? a : b), QB_MIN and
- * QB_FMA for their vectors; numbers and sums are bit for bit what the separate loops give.
+ * Quantize-dequantize with the sums of squares that SQNR needs. Included by kernels_body.h.
  */
 
-enum { QB_NAME(INTEGER), QB_NAME(SIGNED), QB_NAME(UNSIGNED) };
-
-/* What a loop needs, once in every lane. */
-struct QB_NAME(fused) {
-	QB_NAME(lanes) lo, hi; /* in units of x: what lies beyond rounds to the grid's ends, also after division */
-	QB_NAME(lanes) scale, inverse, lift, magic; /* magic of integers: leaves no bits below one */
-	QB_NAME(masks) nan;
+/* Sums in double precision, of each lane by itself until the end: of x^2, (y - x)^2, ref^2 and (y - ref)^2. */
+struct QB_NAME(wide) {
+	double sum[4][QB_NAME(LANES)];
 };
 
-/* Division as in divide(), of numbers that are clipped already. */
-QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(quotients)(QB_NAME(lanes) x,
-	const struct QB_NAME(fused) *f)
+/* All of a window in double precision, whose squares of float32 neither over- nor underflow. */
+QB_TARGET static __attribute__((noinline)) void QB_NAME(add_wide)(const float *x, const float *ref, const float *y,
+	size_t n, struct QB_NAME(wide) *sums)
 {
-	QB_NAME(lanes) q = x * f->inverse;
+	for (size_t i = 0; i < n; i++) {
+		const size_t j = i % QB_NAME(LANES);
+		double v = x[i], q = (double)y[i] - v, r = ref ? ref[i] : 0, e = ref ? (double)y[i] - r : 0;
 
-	q = QB_FMA(QB_FMA(-q, f->scale, x), f->inverse, q);
-	return QB_FMA(QB_FMA(-q, f->scale, x), f->inverse, q);
+		sums->sum[0][j] += v * v;
+		sums->sum[1][j] += q * q;
+		sums->sum[2][j] += r * r;
+		sums->sum[3][j] += e * e;
+	}
 }
 
-/* On the way to int_one() and simple_one(): x clipped and divided. */
-QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(divided)(QB_NAME(lanes) x,
-	const struct QB_NAME(fused) *f, int kind)
+/* Not 0, and its square is beyond float32 or loses bits there. */
+static inline __attribute__((always_inline)) int32_t QB_NAME(square_leaves)(float v)
 {
-	const QB_NAME(lanes) zero = {0};
+	const uint32_t least = 0x21800000u, most = 0x5d800000u; /* 2^-60, 2^60 */
+	uint32_t u = QB_NAME(bits)(v) & 0x7fffffffu;
 
-	if (kind == QB_NAME(INTEGER)) {
-		x = (QB_NAME(lanes))((QB_NAME(masks))x & (x == x));
-		x = QB_MOST(f->lo, x);
-	} else {
-		x = kind == QB_NAME(UNSIGNED) ? (QB_NAME(lanes))QB_MOST(zero, x) : x;
-		x = (QB_NAME(lanes))((QB_NAME(masks))x & 0x7fffffff);
-	}
-	return QB_NAME(quotients)(QB_LEAST(f->hi, x), f);
+	return (u < least) & (u != 0) ? 1 : u >= most;
 }
 
-/* The rest of the way, with the quotient a of x. */
-QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(rounded)(QB_NAME(lanes) x,
-	QB_NAME(lanes) a, const struct QB_NAME(fused) *f, int kind)
+/* Whether float32 holds all squares of a window, of n elements, whole LANES. */
+QB_TARGET static __attribute__((noinline)) bool QB_NAME(squares_fit)(const float *x, const float *ref,
+	const float *y, size_t n)
 {
-	const QB_NAME(masks) number = a == a;
-	QB_NAME(lanes) m, r;
+	int32_t leaves[QB_NAME(LANES)] = {0}, any = 0;
 
-	if (kind == QB_NAME(INTEGER)) {
-		return ((a + f->magic) - f->magic) * f->scale;
-	}
-	m = (QB_NAME(lanes))((QB_NAME(masks))a & 0x7f800000) * f->lift;
-	m = QB_MOST(m, f->magic);
-	r = (a + m) - m;
-	if (kind == QB_NAME(SIGNED)) {
-		r = (QB_NAME(lanes))((QB_NAME(masks))r | ((QB_NAME(masks))x & (int32_t)0x80000000));
-	}
-	return (QB_NAME(lanes))(((QB_NAME(masks))r & number) | (f->nan & ~number)) * f->scale;
-}
-
-/* One window of add_sums(), of n numbers, whole LANES; kept takes x, for y may be x. A number is divided while the one before it is rounded and added: each chain of operations is
- * short enough for the processor to overlap. kind and with_ref are known when compiled. */
-QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(window)(const struct QB_NAME(fused) *f,
-	const float *x, const float *ref, float *y, size_t n, float *kept, struct QB_NAME(wide) *sums, int kind,
-	int with_ref)
-{
-	enum { STEP = QB_WIDTH / 4 };
-	const size_t last = n - QB_NAME(LANES);
-	float ends[4][QB_NAME(LANES)];
-
-	for (int k = 0; k < QB_NAME(LANES); k += STEP) {
-		QB_NAME(lanes) s = {0}, d = {0}, rs = {0}, rd = {0}, v, next, a;
-
-		memcpy(&v, x + k, sizeof(v));
-		a = QB_NAME(divided)(v, f, kind);
-		for (size_t i = 0; i <= last; i += QB_NAME(LANES)) {
-			QB_NAME(lanes) q = QB_NAME(rounded)(v, a, f, kind), r;
-
-			memcpy(&next, x + k + (i < last ? i + QB_NAME(LANES) : i), sizeof(next));
-			a = QB_NAME(divided)(next, f, kind);
-			if (with_ref) {
-				memcpy(&r, ref + k + i, sizeof(r));
-				rs = QB_NAME(add_square)(rs, r);
-				r = q - r;
-				rd = QB_NAME(add_square)(rd, r);
-			}
-			memcpy(kept + k + i, &v, sizeof(v));
-			memcpy(y + k + i, &q, sizeof(q));
-			q -= v;
-			s = QB_NAME(add_square)(s, v);
-			d = QB_NAME(add_square)(d, q);
-			v = next;
+	for (size_t i = 0; i < n; i += QB_NAME(LANES)) {
+		for (size_t j = 0; j < QB_NAME(LANES); j++) {
+			leaves[j] |= QB_NAME(square_leaves)(x[i + j]) | QB_NAME(square_leaves)(y[i + j] - x[i + j]);
 		}
-		memcpy(ends[0] + k, &s, sizeof(s));
-		memcpy(ends[1] + k, &d, sizeof(d));
-		memcpy(ends[2] + k, &rs, sizeof(rs));
-		memcpy(ends[3] + k, &rd, sizeof(rd));
+		for (size_t j = 0; ref && j < QB_NAME(LANES); j++) {
+			leaves[j] |= QB_NAME(square_leaves)(ref[i + j]) | QB_NAME(square_leaves)(y[i + j] - ref[i + j]);
+		}
 	}
-	QB_NAME(widen)(sums, ends, kept, ref, y, n, with_ref);
+	for (int j = 0; j < QB_NAME(LANES); j++) {
+		any |= leaves[j];
+	}
+	return !any;
 }
 
-/* All but what is left of whole LANES; how many numbers. */
-QB_TARGET static size_t QB_NAME(measure_fused)(const struct qb_grid *g, const struct qb_run_args *a,
-	struct QB_NAME(wide) *s)
+/* Adds a window's sums, ends, of n elements, whole LANES. A sum that is 0, small or not finite may have lost squares: most
+ * are of zeros, the others are computed again in double precision. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(widen)(struct QB_NAME(wide) *w,
+	float ends[4][QB_NAME(LANES)], const float *x, const float *ref, const float *y, size_t n, int with_ref)
 {
-	enum { WINDOW = QB_NAME(WIDEN) * QB_NAME(LANES) };
-	const int kind = g->kind == QB_FORMAT_INT ? QB_NAME(INTEGER) : g->sign ? QB_NAME(SIGNED) : QB_NAME(UNSIGNED);
-	const QB_NAME(lanes) none = {0};
-	const float zero = a->zero ? (float)a->zero[0] : 0;
-	const size_t whole = a->n / QB_NAME(LANES) * QB_NAME(LANES);
-	float kept[WINDOW] __attribute__((aligned(64)));
-	struct QB_NAME(fused) f;
+	int32_t odd = 0;
+
+	for (int k = 0; k < (with_ref ? 4 : 2); k++) {
+		for (int j = 0; j < QB_NAME(LANES); j++) {
+			odd |= !(ends[k][j] >= 0x1p-100f) | !(ends[k][j] < INFINITY);
+		}
+	}
+	if (__builtin_expect(odd, 0) && !QB_NAME(squares_fit)(x, with_ref ? ref : NULL, y, n)) {
+		QB_NAME(add_wide)(x, with_ref ? ref : NULL, y, n, w);
+		return;
+	}
+	for (int k = 0; k < (with_ref ? 4 : 2); k++) {
+		for (int j = 0; j < QB_NAME(LANES); j++) {
+			w->sum[k][j] += (double)ends[k][j];
+		}
+	}
+}
+
+/* The sum over lanes, as a tree. */
+QB_TARGET static void QB_NAME(close)(struct QB_NAME(wide) *w, struct qb_qdq_sums *sums, int with_ref)
+{
+	for (int k = 0; k < (with_ref ? 4 : 2); k++) {
+		double *s = w->sum[k];
+
+		for (int j = 0; j < 8; j++) {
+			s[j] += s[j + 8];
+		}
+		for (int j = 0; j < 4; j++) {
+			s[j] += s[j + 4];
+		}
+		s[0] = (s[0] + s[2]) + (s[1] + s[3]);
+	}
+	sums->signal += w->sum[0][0];
+	sums->noise += w->sum[1][0];
+	sums->ref_signal += w->sum[2][0];
+	sums->ref_noise += w->sum[3][0];
+}
+
+QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(add_square)(QB_NAME(lanes) sum,
+	QB_NAME(lanes) v)
+{
+#ifdef QB_FMA
+	return QB_FMA(v, v, sum);
+#else
+	for (int j = 0; j < QB_WIDTH / 4; j++) {
+		sum[j] = __builtin_fmaf(v[j], v[j], sum[j]);
+	}
+	return sum;
+#endif
+}
+
+/* In LANES single-precision lanes over WIDEN * LANES elements, then in double: a fixed order on every machine. with_ref is
+ * known when compiled. */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(add_sums)(const float *x,
+	const float *ref, const float *y, size_t n, struct QB_NAME(wide) *sums, int with_ref)
+{
+	const size_t whole = n / QB_NAME(LANES) * QB_NAME(LANES);
+	float ends[4][QB_NAME(LANES)];
 	size_t i = 0;
 
-	if (a->stride || a->block || !a->inverse || (g->kind != QB_FORMAT_INT && !g->simple)) {
-		return 0;
-	}
-	f = (struct QB_NAME(fused)){.lo = none + (g->lo - zero) * a->scale[0],
-		.hi = none + (g->hi - zero) * a->scale[0], .scale = none + a->scale[0],
-		.inverse = none + a->inverse[0], .lift = none + g->lift, .nan = (QB_NAME(masks))(none + g->nan)};
-	f.magic = none + (g->kind == QB_FORMAT_INT ? 12582912.0f : g->magic);
-	for (size_t n; i < whole; i += n) {
-		const float *x = a->x + i, *r = a->ref + (a->ref ? i : 0);
-		float *y = a->y + i;
+	while (i < whole) {
+		QB_NAME(lanes) s[QB_NAME(PARTS)] = {{0}}, d[QB_NAME(PARTS)] = {{0}};
+		QB_NAME(lanes) rs[QB_NAME(PARTS)] = {{0}}, rd[QB_NAME(PARTS)] = {{0}};
+		const size_t start = i, end = whole - i < QB_NAME(WIDEN) * QB_NAME(LANES)
+			? whole : i + QB_NAME(WIDEN) * QB_NAME(LANES);
 
-		n = whole - i < WINDOW ? whole - i : WINDOW;
-		switch (kind + (a->ref ? 3 : 0)) {
-		case 0: QB_NAME(window)(&f, x, r, y, n, kept, s, 0, 0); break;
-		case 1: QB_NAME(window)(&f, x, r, y, n, kept, s, 1, 0); break;
-		case 2: QB_NAME(window)(&f, x, r, y, n, kept, s, 2, 0); break;
-		case 3: QB_NAME(window)(&f, x, r, y, n, kept, s, 0, 1); break;
-		case 4: QB_NAME(window)(&f, x, r, y, n, kept, s, 1, 1); break;
-		case 5: QB_NAME(window)(&f, x, r, y, n, kept, s, 2, 1); break;
+		for (; i < end; i += QB_NAME(LANES)) {
+#pragma GCC unroll 4
+			for (int k = 0; k < QB_NAME(PARTS); k++) {
+				QB_NAME(lanes) v, q, r;
+
+				memcpy(&v, x + i + k * (QB_WIDTH / 4), sizeof(v));
+				memcpy(&q, y + i + k * (QB_WIDTH / 4), sizeof(q));
+				if (with_ref) {
+					memcpy(&r, ref + i + k * (QB_WIDTH / 4), sizeof(r));
+					rs[k] = QB_NAME(add_square)(rs[k], r);
+					r = q - r;
+					rd[k] = QB_NAME(add_square)(rd[k], r);
+				}
+				q -= v;
+				s[k] = QB_NAME(add_square)(s[k], v);
+				d[k] = QB_NAME(add_square)(d[k], q);
+			}
+		}
+		memcpy(ends[0], s, sizeof(s));
+		memcpy(ends[1], d, sizeof(d));
+		memcpy(ends[2], rs, sizeof(rs));
+		memcpy(ends[3], rd, sizeof(rd));
+		QB_NAME(widen)(sums, ends, x + start, ref + (with_ref ? start : 0), y + start, end - start, with_ref);
+	}
+	QB_NAME(add_wide)(x + i, with_ref ? ref + i : NULL, y + i, n - i, sums);
+}
+
+#ifdef QB_MOST
+#include "core/kernels/quantize/measure_fused_body.h"
+#endif
+
+/* Chunks stay in the first-level cache between the loops; where y is x, a copy of x is kept. */
+QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_run_args *a,
+	struct qb_qdq_sums *s)
+{
+	enum { CHUNK = 1024 };
+	float kept[CHUNK] __attribute__((aligned(64)));
+	struct QB_NAME(wide) sums = {{{0}}};
+	size_t i = 0;
+
+#ifdef QB_MOST
+	i = QB_NAME(measure_fused)(g, a, &sums);
+#endif
+	for (; i < a->n; i += CHUNK) {
+		size_t n = a->n - i < CHUNK ? a->n - i : CHUNK;
+		const float *x = a->x == a->y ? kept : a->x + i;
+		const size_t at = a->block ? i / a->block : a->stride ? i : 0;
+		struct qb_run_args part = {.x = x, .y = a->y + i, .n = n, .scale = a->scale + at,
+			.inverse = a->inverse ? a->inverse + at : NULL, .zero = a->zero ? a->zero + at : NULL,
+			.stride = a->stride, .block = a->block};
+
+		if (x == kept) {
+			memcpy(kept, a->x + i, n * sizeof(*kept));
+		}
+		QB_NAME(qdq)(g, &part);
+		if (a->ref) {
+			QB_NAME(add_sums)(x, a->ref + i, a->y + i, n, &sums, 1);
+		} else {
+			QB_NAME(add_sums)(x, NULL, a->y + i, n, &sums, 0);
 		}
 	}
-	return i;
+	QB_NAME(close)(&sums, s, a->ref != NULL);
 }

@@ -230,7 +230,7 @@ static void assert_sums(const struct qb_qdq_sums *got, const struct qb_qdq_sums 
 		assert_true(g == p || (g != g && p != p));
 		finite_sums += isfinite(w) && w > 0;
 		if (isfinite(w) && !(fabs(g - w) <= 2e-6 * w)) {
-			fail_msg("sum %d of %zu numbers: %.9g, is %.9g", i, n, g, w);
+			fail_msg("sum %d of %zu elements: %.9g, is %.9g", i, n, g, w);
 		}
 	}
 }
@@ -326,7 +326,7 @@ static void assert_measures_alike(const struct qb_grid *g, const struct qb_run_a
 	}
 }
 
-/* The reciprocal's way against the divider's: scales of all kinds, numbers around every half step. */
+/* Division by reciprocals against the divider's: scales of all kinds, elements around every half step. */
 static void kernels__division_by_reciprocal__equals_the_divider(void **state)
 {
 	static const char *const some[] = {"int8", "int16", "uint4", "E2", "E4", "E5", "fp16", "e4m3fnuz", "uE4"};
@@ -379,8 +379,8 @@ static void kernels__division_by_reciprocal__equals_the_divider(void **state)
 	assert_true(finite_sums >= 1000 * (long)QB_COUNT(some) * paths());
 }
 
-/* A scale for each block against the same scale for each number, in place and not, past the caches and not. */
-static void kernels__scale_of_a_block__equals_scales_of_its_numbers(void **state)
+/* A scale for each block against the same scale for each element, in place and not, past the caches and not. */
+static void kernels__scale_of_a_block__equals_scales_of_its_elements(void **state)
 {
 	static float x[1024] __attribute__((aligned(64))), got[1024] __attribute__((aligned(64)));
 	static float want[1024], scale[64], inverse[64], each[1024];
@@ -583,7 +583,7 @@ static void quantizer__scaled__decodes_to_the_simulation(void **state)
 			qb_decode(&q, codes, blocks, z, 6, 5, inner);
 			for (int i = 0; i < 30 * inner; i++) {
 				if (bits_of(y[i]) != bits_of(z[i])) {
-					fail_msg("%s, inner %d, number %d: %a simulated %a, decoded %a", name,
+					fail_msg("%s, inner %d, element %d: %a simulated %a, decoded %a", name,
 						inner, i, x[i], y[i], z[i]);
 				}
 			}
@@ -729,7 +729,7 @@ static int tests_at_a_level(void)
 		cmocka_unit_test(quantizer__beyond_the_range__saturates_or_overflows),
 		cmocka_unit_test(kernels__every_instruction_set__equals_plain_c),
 		cmocka_unit_test(kernels__division_by_reciprocal__equals_the_divider),
-		cmocka_unit_test(kernels__scale_of_a_block__equals_scales_of_its_numbers),
+		cmocka_unit_test(kernels__scale_of_a_block__equals_scales_of_its_elements),
 		cmocka_unit_test(kernels__fit__sums_of_the_quantizer_alike_on_every_path),
 		cmocka_unit_test(measure__any_magnitude__sums_of_double_precision),
 		cmocka_unit_test(scale__range_near_float32s_ends__grid_is_the_range),
