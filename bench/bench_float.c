@@ -26,8 +26,8 @@ static void print(const char *model, const struct side *a, const struct side *b)
 {
 	struct ratios r = side_ratios(a, b);
 
-	printf("%-36s apart %.1e  p50 ours %9.3f peer %9.3f ms  ratio %.2f  of minima %.2f  of processor time %.2f (%.3f : %.3f "
-		"ms)\n", model, sides_apart(a, b), (double)a->latency.p50_ns * 1e-6, (double)b->latency.p50_ns * 1e-6, r.p50,
+	printf("%-36s difference %.1e  p50 ours %9.3f peer %9.3f ms  ratio %.2f  of minima %.2f  of processor time %.2f (%.3f : %.3f "
+		"ms)\n", model, sides_difference(a, b), (double)a->latency.p50_ns * 1e-6, (double)b->latency.p50_ns * 1e-6, r.p50,
 		r.least, r.cpu, (double)a->cpu_ns * 1e-6, (double)b->cpu_ns * 1e-6);
 }
 

@@ -35,7 +35,7 @@ static void print(const struct options *o, const struct side *s, int sides)
 {
 	if (sides > 2) {
 		printf("ONNX Runtime %s; largest relative difference of the float outputs %.1e\n",
-			ort_version(o->library), sides_apart(&s[0], &s[2]));
+			ort_version(o->library), sides_difference(&s[0], &s[2]));
 	}
 	for (int i = 0; i < sides; i++) {
 		const struct qb_latency *l = &s[i].latency;

@@ -14,7 +14,7 @@
 #include "core/kernels/quantize/kernels.h"
 #include "core/quant/quantizer.h"
 
-enum { NUMBERS = 1 << 25, THREADS_MAX = 2, ROUNDS = 5, TURNS = 3 };
+enum { ELEMENTS = 1 << 25, THREADS_MAX = 2, ROUNDS = 5, TURNS = 3 };
 
 struct part {
 	const struct qb_quantizer *q; /* NULL: copy by memcpy */
@@ -64,7 +64,7 @@ static double bandwidth(const struct qb_quantizer *q, int plain, const float *x,
 		double start = seconds(), took;
 
 		for (int t = 0; t < threads; t++) {
-			int64_t n = NUMBERS / threads;
+			int64_t n = ELEMENTS / threads;
 
 			p[t] = (struct part){q, x + t * n, y + t * n, n, plain};
 			if (t && pthread_create(&id[t], NULL, work, &p[t])) {
@@ -78,7 +78,7 @@ static double bandwidth(const struct qb_quantizer *q, int plain, const float *x,
 		took = seconds() - start;
 		best = took < best ? took : best;
 	}
-	return 8.0 * NUMBERS / best * 1e-9;
+	return 8.0 * ELEMENTS / best * 1e-9;
 }
 
 /* Formats named as arguments, or all. */
@@ -97,17 +97,17 @@ int main(int argc, char **argv)
 	static const char *const names[] = {"int8", "int4", "int8_asym", "E2", "E3", "E4", "E5", "e4m3fn",
 		"e4m3fnuz", "e5m2", "e3m2", "e2m1", "fp16", "bf16", "tf32", "mxfp8_e4m3", "mxfp4",
 		"mxint8", "nvfp4", "int4_g32", "log4", "nf4"};
-	float *x = aligned_alloc(64, NUMBERS * sizeof(*x)), *y = aligned_alloc(64, NUMBERS * sizeof(*y));
+	float *x = aligned_alloc(64, ELEMENTS * sizeof(*x)), *y = aligned_alloc(64, ELEMENTS * sizeof(*y));
 	int missed = 0;
 
 	if (!x || !y) {
 		return 1;
 	}
-	for (size_t i = 0; i < NUMBERS; i++) {
+	for (size_t i = 0; i < ELEMENTS; i++) {
 		x[i] = i < 4096 ? (float)qb_random_normal(1, 0, i) : x[i - 4096];
 		y[i] = 0;
 	}
-	printf("instruction set: %s; %d numbers\n", qb_kernels()->name, NUMBERS);
+	printf("instruction set: %s; %d elements\n", qb_kernels()->name, ELEMENTS);
 	for (int threads = 1; threads <= THREADS_MAX; threads++) {
 		printf("%d thread(s)\n", threads);
 		for (size_t i = 0; i < QB_COUNT(names); i++) {

@@ -5,7 +5,7 @@
 usage: latency.py [-k] [-t 1,2] [-s SECONDS] [-q QUERIES] [-e FOLDER] [NAME ...]
 
 The real networks of QB_SHARED, and those that export_networks.py wrote into FOLDER. -k adds where our own time goes, by
-kind of step, with its share of the machine's peak. The int8 peers are made once (int8_peers.py) and kept under
+kind of step, with its fraction of the machine's peak. The int8 peers are made once (int8_peers.py) and kept under
 bench/int8-peers. A .tflite, which ONNX Runtime does not read, is measured by itself.
 """
 import argparse

@@ -139,7 +139,7 @@ struct side ort_side(struct network_side *n, const char *name)
 
 /* Both */
 
-double sides_apart(const struct side *a, const struct side *b)
+double sides_difference(const struct side *a, const struct side *b)
 {
 	double worst = 0, top = 0;
 

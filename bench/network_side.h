@@ -28,8 +28,8 @@ struct network_side {
 struct side our_side(struct network_side *n, const char *name);
 struct side ort_side(struct network_side *n, const char *name);
 
-/* The largest difference of the first outputs, relative to b's largest number. */
-double sides_apart(const struct side *a, const struct side *b);
+/* The largest difference of the first outputs, relative to b's largest element. */
+double sides_difference(const struct side *a, const struct side *b);
 
 struct ratios {
 	double p50, least, cpu;

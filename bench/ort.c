@@ -51,7 +51,7 @@ static enum qb_err check(const struct ort *o, void *status, const char *what,
 
 #define TRY_CALL(o, i, ...) QB_TRY(check(o, slot(o, i)(__VA_ARGS__), #i, eb))
 
-/* ONNX's numbers of element types. */
+/* ONNX's codes of element types. */
 static int element(enum qb_dtype t)
 {
 	switch (t) {

@@ -47,7 +47,7 @@ def main():
 		theirs = 1e9 * best / NUMBERS
 		out = subprocess.run(["bench/bench_qdq", name], stdout=subprocess.PIPE, text=True, check=True).stdout
 		ours = 8 / float(re.search(name + r"\s+([0-9.]+) GB/s", out).group(1))
-		print(f"{name}: PyTorch {torch.__version__} {theirs:.2f} ns a number, ours {ours:.3f}: {theirs / ours:.0f} x"
+		print(f"{name}: PyTorch {torch.__version__} {theirs:.2f} ns an element, ours {ours:.3f}: {theirs / ours:.0f} x"
 			+ ("" if theirs >= 30 * ours else "  below 30 x"))
 
 

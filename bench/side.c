@@ -23,7 +23,7 @@ struct order {
 	int64_t most;
 };
 
-/* `bytes` follow: numbers, or of an error its sentence. */
+/* `bytes` follow: elements, or the sentence of an error. */
 struct reply {
 	enum qb_err err;
 	int64_t cpu_ns;
@@ -120,7 +120,7 @@ static void live(const struct side *s)
 
 /* In ours */
 
-/* The answer's numbers, to be freed, once the process stands still. */
+/* The elements of the reply, to be freed, once the process is paused. */
 static enum qb_err hear(struct side *s, void **data, size_t *bytes, int64_t *cpu_ns, struct qb_errbuf *eb)
 {
 	struct reply r;

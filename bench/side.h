@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sides of a comparison, each in a process of its own that stands still while the others have their turns: threads that
- * spin while they wait for work would take the others' cores. A side times itself; only its turns are given from outside.
+ * Sides of a comparison, each in a process of its own that is paused (SIGSTOP) while the others have their turns: threads
+ * that spin while they wait for work would take the others' cores. A side times itself; only its turns are given from outside.
  */
 #ifndef QB_BENCH_SIDE_H
 #define QB_BENCH_SIDE_H

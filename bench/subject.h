@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the benchmarks of whole networks share: what goes in, and where a session's time goes.
+ * For benchmarks of whole networks: their inputs, and where a session's time goes.
  */
 #ifndef QB_BENCH_SUBJECT_H
 #define QB_BENCH_SUBJECT_H
@@ -19,12 +19,12 @@ struct io {
 };
 
 /* Of `bound`, made from `model`: MODEL.npz beside MODEL.onnx where there is one; else floats in [-1, 1), and ones for
- * whole numbers. */
+ * integers. */
 enum qb_err io_init(struct io *io, const struct qb_graph *bound, struct qb_graph *model, const char *path,
 	struct qb_errbuf *eb);
 void io_fini(struct io *io);
 
-/* The least time of each step and what its multiplications come to, as a share of `peak` (1e9 a second; 0: unknown);
+/* The least time of each step and its multiply-accumulates a second as a fraction of `peak` (1e9 a second; 0: unknown);
  * steps of a kind in one line, with the time that would be left over if they ran at the peak. */
 struct step_report {
 	const char *title;
