@@ -23,3 +23,4 @@ libquantbench_a_SOURCES += \
 	core/analysis/sqnr_db.h \
 	core/analysis/sqnr_dot.c \
 	core/analysis/sqnr_dot.h
+VECTORIZED += core/analysis/libquantbench_a-spread.$(OBJEXT)

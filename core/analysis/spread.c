@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("tree-vectorize,vect-cost-model=dynamic")
-#endif
-
 #include "core/analysis/spread.h"
 
 #include <math.h>

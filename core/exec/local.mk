@@ -52,3 +52,7 @@ libquantbench_a_SOURCES += \
 	core/exec/plan_memory.c \
 	core/exec/session.c \
 	core/exec/team.c
+VECTORIZED += core/exec/lower/int8/libquantbench_a-binary.$(OBJEXT) \
+	core/exec/lower/int8/libquantbench_a-matmul.$(OBJEXT) \
+	core/exec/lower/int8/libquantbench_a-norm.$(OBJEXT) \
+	core/exec/lower/int8/libquantbench_a-resize.$(OBJEXT)

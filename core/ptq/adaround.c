@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#if defined(__GNUC__) && !defined(__clang__)
-/* At -O2 GCC vectorises next to nothing. */
-#pragma GCC optimize("tree-vectorize,vect-cost-model=dynamic")
-#endif
-
 #include "core/ptq/adaround.h"
 
 #include <dnnl.h>

@@ -40,3 +40,4 @@ libquantbench_a_SOURCES += \
 	core/ptq/sweep.h \
 	core/ptq/variant.c \
 	core/ptq/variant.h
+VECTORIZED += core/ptq/libquantbench_a-adaround.$(OBJEXT)

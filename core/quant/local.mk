@@ -30,3 +30,5 @@ libquantbench_a_SOURCES += \
 	core/quant/scheme.h \
 	core/quant/weight.c \
 	core/quant/weight.h
+# Loops over the scales of blocks.
+VECTORIZED += core/quant/libquantbench_a-quantizer.$(OBJEXT)

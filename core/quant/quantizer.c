@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#if defined(__GNUC__) && !defined(__clang__)
-/* Loops over the scales of blocks; at -O2 GCC vectorises next to nothing. */
-#pragma GCC optimize("tree-vectorize,vect-cost-model=dynamic")
-#endif
-
 #include "core/quant/quantizer.h"
 
 #include <float.h>

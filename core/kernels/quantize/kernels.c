@@ -1,10 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#if defined(__GNUC__) && !defined(__clang__)
-/* At -O2 GCC vectorises next to nothing, and nothing with a choice between two sums while it must keep the exceptions that
- * nobody asks for. Results are the same. */
-#pragma GCC optimize("tree-vectorize,vect-cost-model=dynamic,no-trapping-math")
-#endif
-
 #include "core/kernels/quantize/kernels.h"
 
 #include <math.h>

@@ -3,11 +3,6 @@
  * Integer steps of two operands: sums of equals by a kernel of their own; products, quotients, operands that are spread
  * over the output and constants in float32 a line at a time, as the simulation computes them, never leaving the cache.
  */
-#if defined(__GNUC__) && !defined(__clang__)
-/* At -O2 GCC vectorises next to nothing. */
-#pragma GCC optimize("tree-vectorize,vect-cost-model=dynamic")
-#endif
-
 #include <math.h>
 #include <string.h>
 

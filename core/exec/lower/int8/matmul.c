@@ -3,11 +3,6 @@
  * Integer step of matrix products of two activations, as attention has them: the right operand is packed when it is
  * there, in 16 bits, with its zero point taken off; the left one's is in what the sums begin with.
  */
-#if defined(__GNUC__) && !defined(__clang__)
-/* Sums of columns; at -O2 GCC vectorises next to nothing. */
-#pragma GCC optimize("tree-vectorize,vect-cost-model=dynamic")
-#endif
-
 #include <omp.h>
 #include <string.h>
 

@@ -4,11 +4,6 @@
  * BatchNormalization, where nothing before it
  * could take it: a depthwise convolution of one tap, its weights 1.
  */
-#if defined(__GNUC__) && !defined(__clang__)
-/* At -O2 GCC vectorises next to nothing. */
-#pragma GCC optimize("tree-vectorize,vect-cost-model=dynamic")
-#endif
-
 #include <math.h>
 #include <string.h>
 

@@ -3,11 +3,6 @@
  * Integer step of Resize: nearest neighbours are moved; what lies between is a sum of a few pixels' bytes with weights that
  * are whole numbers, so that every processor gives the same.
  */
-#if defined(__GNUC__) && !defined(__clang__)
-/* At -O2 GCC vectorises next to nothing. */
-#pragma GCC optimize("tree-vectorize,vect-cost-model=dynamic")
-#endif
-
 #include <math.h>
 #include <string.h>
 
