@@ -108,22 +108,22 @@ static enum qb_err calibrate(const struct subject *s, struct seconds *seconds, s
 
 static enum qb_err run_plain(void *plain, const struct qb_batch *b, struct qb_errbuf *eb)
 {
-	return qb_plain_run(plain, b, eb);
+	return qb_float_baseline_run(plain, b, eb);
 }
 
 /* A float pass over some of the samples, nothing observed and all fused. */
 static enum qb_err plain(const struct subject *s, struct seconds *seconds, struct qb_errbuf *eb)
 {
 	struct qb_stream_work work = {.run = run_plain};
-	struct qb_plain *p = NULL;
+	struct qb_float_baseline *p = NULL;
 	struct loaded l = {0};
 
 	QB_TRY(load(&l, s, eb));
-	QB_TRY(qb_plain_create(&p, l.model, 1, 1, eb));
+	QB_TRY(qb_float_baseline_create(&p, l.model, 1, 1, eb));
 	work.arg = p;
 	QB_TRY(qb_stream_run(l.stream, 0, 1, PLAIN_SAMPLES < s->samples ? PLAIN_SAMPLES : s->samples, &work, eb));
-	seconds->passes = qb_plain_seconds(p, 1);
-	qb_plain_destroy(&p);
+	seconds->passes = qb_float_baseline_seconds(p, 1);
+	qb_float_baseline_destroy(&p);
 	return QB_OK;
 }
 

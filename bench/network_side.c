@@ -60,7 +60,7 @@ static enum qb_err prepare_ours(void *arg, struct qb_errbuf *eb)
 
 	QB_TRY(load(n, eb));
 	QB_TRY(n->scheme ? qb_network_create(&n->network, n->graph, 1, n->threads, eb)
-			 : qb_network_create_plain(&n->network, n->graph, 1, n->threads, eb));
+			 : qb_network_create_frozen(&n->network, n->graph, 1, n->threads, eb));
 	QB_TRY(io_init(&n->io, n->network->graph, n->graph, n->model, eb));
 	n->plan = n->network->plan;
 	if (n->scheme) {

@@ -54,8 +54,8 @@ enum qb_err io_init(struct io *io, const struct qb_graph *bound, struct qb_graph
 	snprintf(data, sizeof(data), "%.*s.npz", dot ? (int)(dot - path) : 0, path);
 	if (dot && !access(data, R_OK)) {
 		QB_TRY(qb_open_data(&io->data, data, model, NULL, eb));
-		QB_TRY(qb_sample_create(&io->sample, bound, io->data, eb));
-		io->run.input = qb_sample_inputs(io->sample);
+		QB_TRY(qb_query_samples_create(&io->sample, bound, io->data, eb));
+		io->run.input = qb_query_samples_inputs(io->sample);
 		return QB_OK;
 	}
 	for (int i = 0; i < bound->inputs; i++) {
@@ -70,7 +70,7 @@ void io_fini(struct io *io)
 		free(io->in[i]);
 		free(io->out[i]);
 	}
-	qb_sample_destroy(&io->sample);
+	qb_query_samples_destroy(&io->sample);
 	qb_dataset_close(&io->data);
 }
 

@@ -14,7 +14,7 @@ enum { IO_MAX = 16 };
 struct io {
 	void *in[IO_MAX], *out[IO_MAX];
 	struct qb_dataset *data;
-	struct qb_sample *sample;
+	struct qb_query_samples *sample;
 	struct qb_run run; /* on them */
 };
 

@@ -10,8 +10,8 @@
 
 /* Bytes */
 
-static enum qb_err size_costs(double *cost, int schemes, const struct qb_mix_layers *layers,
-	const struct qb_mixer *mixer, struct qb_errbuf *eb)
+static enum qb_err size_costs(double *cost, int schemes, const struct qb_mixture_layers *layers,
+	const struct qb_mixture_eval *eval, struct qb_errbuf *eb)
 {
 	int *choice = malloc(((size_t)layers->count + 1) * sizeof(*choice));
 	size_t all, bytes;
@@ -22,7 +22,7 @@ static enum qb_err size_costs(double *cost, int schemes, const struct qb_mix_lay
 		choice[l] = QB_MIXTURE_FLOAT;
 	}
 	if (err == QB_OK) {
-		err = qb_mixer_bytes(mixer, choice, &all, eb);
+		err = qb_mixture_eval_bytes(eval, choice, &all, eb);
 	}
 	for (int l = 0; err == QB_OK && l < layers->count; l++) {
 		double *c = cost + (size_t)l * (size_t)(1 + schemes);
@@ -30,7 +30,7 @@ static enum qb_err size_costs(double *cost, int schemes, const struct qb_mix_lay
 		c[0] = (double)layers->layer[l].float_bytes;
 		for (int s = 0; err == QB_OK && s < schemes; s++) {
 			choice[l] = s;
-			err = qb_mixer_bytes(mixer, choice, &bytes, eb);
+			err = qb_mixture_eval_bytes(eval, choice, &bytes, eb);
 			c[1 + s] = err == QB_OK ? c[0] + (double)bytes - (double)all : 0;
 		}
 		choice[l] = QB_MIXTURE_FLOAT;
@@ -42,7 +42,7 @@ static enum qb_err size_costs(double *cost, int schemes, const struct qb_mix_lay
 /* Gates */
 
 static enum qb_err gate_costs(double *cost, const struct qb_sweep *sweep,
-	const struct qb_mix_layers *layers, struct qb_errbuf *eb)
+	const struct qb_mixture_layers *layers, struct qb_errbuf *eb)
 {
 	for (int s = 0; s < 1 + sweep->rows; s++) {
 		const struct qb_scheme *scheme = s ? &qb_sweep_quantization(sweep, s - 1)->scheme : NULL;
@@ -62,7 +62,7 @@ static enum qb_err gate_costs(double *cost, const struct qb_sweep *sweep,
 
 /* Nanoseconds */
 
-static int layer_named(const struct qb_mix_layers *layers, const char *name)
+static int layer_named(const struct qb_mixture_layers *layers, const char *name)
 {
 	for (int l = 0; l < layers->count; l++) {
 		if (!strcmp(layers->layer[l].name, name)) {
@@ -72,7 +72,7 @@ static int layer_named(const struct qb_mix_layers *layers, const char *name)
 	return -1;
 }
 
-static void add_steps(double *cost, int stride, const struct qb_mix_layers *layers,
+static void add_steps(double *cost, int stride, const struct qb_mixture_layers *layers,
 	const json_t *profile)
 {
 	const json_t *steps = json_object_get(profile, "steps"), *step;
@@ -87,11 +87,11 @@ static void add_steps(double *cost, int stride, const struct qb_mix_layers *laye
 	}
 }
 
-static enum qb_err time_plan(double *cost, int stride, const struct qb_mix_layers *layers,
-	const struct qb_plan *plan, const struct qb_sample *sample, struct qb_errbuf *eb)
+static enum qb_err time_plan(double *cost, int stride, const struct qb_mixture_layers *layers,
+	const struct qb_plan *plan, const struct qb_query_samples *sample, struct qb_errbuf *eb)
 {
-	const struct qb_run run = {.input = qb_sample_inputs(sample),
-		.output = qb_sample_outputs(sample)};
+	const struct qb_run run = {.input = qb_query_samples_inputs(sample),
+		.output = qb_query_samples_outputs(sample)};
 	struct qb_session *session = NULL;
 	json_t *profile = NULL;
 	enum qb_err err;
@@ -107,20 +107,20 @@ out:
 
 /* Where a scheme has no integer execution here, it saves no time. */
 static enum qb_err latency_costs(double *cost, const struct qb_sweep *sweep, int threads,
-	const struct qb_mix_layers *layers, const struct qb_graph *model, const struct qb_dataset *data,
+	const struct qb_mixture_layers *layers, const struct qb_graph *model, const struct qb_dataset *data,
 	struct qb_errbuf *eb)
 {
 	int64_t batch = qb_model_batch(model) ? qb_model_batch(model) : 1;
 	int stride = 1 + sweep->rows;
-	struct qb_network *plain = NULL, *n = NULL;
-	struct qb_sample *sample = NULL;
+	struct qb_network *frozen = NULL, *n = NULL;
+	struct qb_query_samples *sample = NULL;
 	enum qb_err err;
 
-	QB_TRY_OUT(qb_network_create_plain(&plain, model, batch, threads, eb));
+	QB_TRY_OUT(qb_network_create_frozen(&frozen, model, batch, threads, eb));
 	QB_TRY_OUT(qb_network_create(&n, model, batch, threads, eb));
 	QB_TRY_OUT(qb_network_quantize_like(n, sweep->variant[0].network, eb));
-	QB_TRY_OUT(qb_sample_create(&sample, plain->graph, data, eb));
-	QB_TRY_OUT(time_plan(cost, stride, layers, plain->plan, sample, eb));
+	QB_TRY_OUT(qb_query_samples_create(&sample, frozen->graph, data, eb));
+	QB_TRY_OUT(time_plan(cost, stride, layers, frozen->plan, sample, eb));
 	for (int s = 0; s < sweep->rows; s++) {
 		struct qb_plan *plan = NULL;
 
@@ -137,20 +137,20 @@ static enum qb_err latency_costs(double *cost, const struct qb_sweep *sweep, int
 		}
 	}
 out:
-	qb_sample_destroy(&sample);
+	qb_query_samples_destroy(&sample);
 	qb_network_destroy(&n);
-	qb_network_destroy(&plain);
+	qb_network_destroy(&frozen);
 	return err;
 }
 
 enum qb_err qb_layer_costs(double *cost, const struct qb_budget *budget, const struct qb_sweep *sweep,
-	const struct qb_mix_layers *layers, const struct qb_mixer *mixer, const struct qb_graph *model,
+	const struct qb_mixture_layers *layers, const struct qb_mixture_eval *eval, const struct qb_graph *model,
 	const struct qb_dataset *data, struct qb_errbuf *eb)
 {
 	memset(cost, 0, (size_t)layers->count * (size_t)(1 + sweep->rows) * sizeof(*cost));
 	switch (budget->kind) {
 	case QB_BUDGET_SIZE:
-		return size_costs(cost, sweep->rows, layers, mixer, eb);
+		return size_costs(cost, sweep->rows, layers, eval, eb);
 	case QB_BUDGET_GATES:
 		return gate_costs(cost, sweep, layers, eb);
 	case QB_BUDGET_LATENCY:

@@ -29,7 +29,7 @@ struct qb_budget {
 
 /* cost [layers][1 + schemes]: in float, then under each scheme of the sweep. */
 enum qb_err qb_layer_costs(double *cost, const struct qb_budget *budget, const struct qb_sweep *sweep,
-	const struct qb_mix_layers *layers, const struct qb_mixer *mixer, const struct qb_graph *model,
+	const struct qb_mixture_layers *layers, const struct qb_mixture_eval *eval, const struct qb_graph *model,
 	const struct qb_dataset *data, struct qb_errbuf *eb);
 
 #endif

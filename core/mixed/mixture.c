@@ -11,7 +11,7 @@
 
 /* Layers */
 
-void qb_mix_layers_destroy(struct qb_mix_layers **layers)
+void qb_mixture_layers_destroy(struct qb_mixture_layers **layers)
 {
 	if (*layers) {
 		free((*layers)->layer);
@@ -27,9 +27,9 @@ static bool has_own(const struct qb_network *n, int value)
 }
 
 /* Gives the value to the layer at the end of the list, which joins it with its first value. */
-static void claim(struct qb_mix_layers *l, const struct qb_mix_layer *layer, const struct qb_value *v)
+static void claim(struct qb_mixture_layers *l, const struct qb_mixture_layer *layer, const struct qb_value *v)
 {
-	struct qb_mix_layer *last = l->count ? &l->layer[l->count - 1] : NULL;
+	struct qb_mixture_layer *last = l->count ? &l->layer[l->count - 1] : NULL;
 
 	if (l->of[v->index] >= 0) {
 		return;
@@ -44,9 +44,9 @@ static void claim(struct qb_mix_layers *l, const struct qb_mix_layer *layer, con
 	}
 }
 
-static void claim_node(struct qb_mix_layers *l, const struct qb_network *n, const struct qb_node *node)
+static void claim_node(struct qb_mixture_layers *l, const struct qb_network *n, const struct qb_node *node)
 {
-	const struct qb_mix_layer layer = {.name = node->name, .type = node->type, .node = node,
+	const struct qb_mixture_layer layer = {.name = node->name, .type = node->type, .node = node,
 		.macs = (double)qb_node_macs(node) / (double)n->batch};
 
 	for (int k = 0; k < node->inputs; k++) {
@@ -63,25 +63,25 @@ static void claim_node(struct qb_mix_layers *l, const struct qb_network *n, cons
 	}
 }
 
-enum qb_err qb_mix_layers_create(struct qb_mix_layers **out, const struct qb_network *n,
+enum qb_err qb_mixture_layers_create(struct qb_mixture_layers **out, const struct qb_network *n,
 	struct qb_errbuf *eb)
 {
 	const struct qb_graph *g = n->graph;
-	struct qb_mix_layers *l = calloc(1, sizeof(*l));
+	struct qb_mixture_layers *l = calloc(1, sizeof(*l));
 
 	if (l) {
 		l->layer = calloc((size_t)(g->nodes + g->inputs) + 1, sizeof(*l->layer));
 		l->of = calloc((size_t)g->values + 1, sizeof(*l->of));
 	}
 	if (!l || !l->layer || !l->of) {
-		qb_mix_layers_destroy(&l);
+		qb_mixture_layers_destroy(&l);
 		return qb_fail(eb, QB_ENOMEM, "no memory for %d layers", g->nodes);
 	}
 	for (int i = 0; i < g->values; i++) {
 		l->of[i] = -1;
 	}
 	for (int i = 0; i < g->inputs; i++) {
-		const struct qb_mix_layer layer = {.name = g->input[i]->name, .type = "input"};
+		const struct qb_mixture_layer layer = {.name = g->input[i]->name, .type = "input"};
 
 		if (has_own(n, g->input[i]->index)) {
 			claim(l, &layer, g->input[i]);
@@ -113,7 +113,7 @@ static void mixture_fini(struct mixture *m)
 }
 
 static enum qb_err mixture_quantizers(struct mixture *m, const struct qb_network *n,
-	const struct qb_mix_layers *l, const int *choice, struct qb_errbuf *eb)
+	const struct qb_mixture_layers *l, const int *choice, struct qb_errbuf *eb)
 {
 	QB_TRY(qb_quantization_init(&m->q, n->graph, &n->quantization[0]->scheme, eb));
 	m->q.borrows = true;
@@ -136,9 +136,9 @@ struct slot {
 	double signal, noise;
 };
 
-struct qb_mixer {
+struct qb_mixture_eval {
 	const struct qb_network *network;
-	const struct qb_mix_layers *layers;
+	const struct qb_mixture_layers *layers;
 	struct qb_stream *stream;
 	struct qb_lane *lane; /* [threads] */
 	const char *metric_name;
@@ -153,28 +153,28 @@ struct qb_mixer {
 	struct qb_mixture_result *result;
 };
 
-int64_t qb_mixer_samples(const struct qb_mixer *mixer)
+int64_t qb_mixture_eval_samples(const struct qb_mixture_eval *eval)
 {
-	return mixer->samples;
+	return eval->samples;
 }
 
-void qb_mixer_destroy(struct qb_mixer **mixer)
+void qb_mixture_eval_destroy(struct qb_mixture_eval **eval)
 {
-	struct qb_mixer *m = *mixer;
+	struct qb_mixture_eval *m = *eval;
 
 	if (m) {
 		qb_lanes_destroy(&m->lane, m->network, m->threads);
 		qb_stream_destroy(&m->stream);
 		free(m);
-		*mixer = NULL;
+		*eval = NULL;
 	}
 }
 
-enum qb_err qb_mixer_create(struct qb_mixer **out, const struct qb_sweep *sweep,
-	const struct qb_mix_layers *layers, const struct qb_dataset *data, const char *metric,
+enum qb_err qb_mixture_eval_create(struct qb_mixture_eval **out, const struct qb_sweep *sweep,
+	const struct qb_mixture_layers *layers, const struct qb_dataset *data, const char *metric,
 	int64_t samples, int threads, struct qb_errbuf *eb)
 {
-	struct qb_mixer *m = calloc(1, sizeof(*m));
+	struct qb_mixture_eval *m = calloc(1, sizeof(*m));
 	const struct qb_network *n = sweep->variant[0].network;
 	int64_t rows = qb_dataset_rows(data), window = qb_stream_window(data, n->batch, 4 * threads);
 	enum qb_err err;
@@ -196,18 +196,18 @@ enum qb_err qb_mixer_create(struct qb_mixer **out, const struct qb_sweep *sweep,
 	*out = m;
 	m = NULL;
 out:
-	qb_mixer_destroy(&m);
+	qb_mixture_eval_destroy(&m);
 	return err;
 }
 
-static float *rows_of(const struct qb_mixer *m, int row, int64_t slot)
+static float *rows_of(const struct qb_mixture_eval *m, int row, int64_t slot)
 {
 	return m->output[row] + (size_t)slot * qb_value_size(m->network->graph->output[0]);
 }
 
 static enum qb_err run_batch(void *arg, const struct qb_batch *b, struct qb_errbuf *eb)
 {
-	struct qb_mixer *m = arg;
+	struct qb_mixture_eval *m = arg;
 	struct qb_lane *l = &m->lane[b->thread];
 	const struct qb_graph *g = m->network->graph;
 	size_t size = qb_value_size(g->output[0]);
@@ -239,7 +239,7 @@ static enum qb_err run_batch(void *arg, const struct qb_batch *b, struct qb_errb
 static enum qb_err close_window(void *arg, int64_t batches, const double *labels,
 	struct qb_errbuf *eb)
 {
-	struct qb_mixer *m = arg;
+	struct qb_mixture_eval *m = arg;
 	const float *input = qb_metric_reads_input(m->metric_name) ? m->stream->input[0] : NULL;
 
 	for (int k = 0; k < m->count; k++) {
@@ -253,7 +253,7 @@ static enum qb_err close_window(void *arg, int64_t batches, const double *labels
 	return QB_OK;
 }
 
-static void run_fini(struct qb_mixer *m)
+static void run_fini(struct qb_mixture_eval *m)
 {
 	for (int k = 0; k < m->count; k++) {
 		if (m->mixture) {
@@ -272,7 +272,7 @@ static void run_fini(struct qb_mixer *m)
 	free(m->slot);
 }
 
-static enum qb_err run_init(struct qb_mixer *m, const int *const *choice, struct qb_errbuf *eb)
+static enum qb_err run_init(struct qb_mixture_eval *m, const int *const *choice, struct qb_errbuf *eb)
 {
 	struct qb_metric_shape shape = qb_sweep_metric_shape(m->network, m->stream);
 	size_t bytes = qb_value_bytes(m->network->graph->output[0]), count = (size_t)m->count;
@@ -298,33 +298,33 @@ static enum qb_err run_init(struct qb_mixer *m, const int *const *choice, struct
 	return QB_OK;
 }
 
-enum qb_err qb_mixer_run(struct qb_mixer *mixer, const int *const *choice, int count,
+enum qb_err qb_mixture_eval_run(struct qb_mixture_eval *eval, const int *const *choice, int count,
 	struct qb_mixture_result *out, struct qb_errbuf *eb)
 {
-	const struct qb_stream_work work = {run_batch, close_window, NULL, mixer};
+	const struct qb_stream_work work = {run_batch, close_window, NULL, eval};
 	enum qb_err err;
 
-	mixer->count = count;
-	mixer->result = out;
+	eval->count = count;
+	eval->result = out;
 	memset(out, 0, (size_t)count * sizeof(*out));
-	QB_TRY_OUT(run_init(mixer, choice, eb));
-	QB_TRY_OUT(qb_stream_run(mixer->stream, 0, mixer->network->batch, mixer->batches, &work, eb));
+	QB_TRY_OUT(run_init(eval, choice, eb));
+	QB_TRY_OUT(qb_stream_run(eval->stream, 0, eval->network->batch, eval->batches, &work, eb));
 	for (int k = 0; k < count; k++) {
-		out[k].metric = qb_metric_value(mixer->metric[k]);
+		out[k].metric = qb_metric_value(eval->metric[k]);
 	}
 out:
-	run_fini(mixer);
+	run_fini(eval);
 	return err;
 }
 
-enum qb_err qb_mixer_bytes(const struct qb_mixer *mixer, const int *choice, size_t *bytes,
+enum qb_err qb_mixture_eval_bytes(const struct qb_mixture_eval *eval, const int *choice, size_t *bytes,
 	struct qb_errbuf *eb)
 {
 	struct mixture m = {0};
-	enum qb_err err = mixture_quantizers(&m, mixer->network, mixer->layers, choice, eb);
+	enum qb_err err = mixture_quantizers(&m, eval->network, eval->layers, choice, eb);
 
 	if (err == QB_OK) {
-		*bytes = qb_model_bytes(mixer->network->graph, &m.q);
+		*bytes = qb_model_bytes(eval->network->graph, &m.q);
 	}
 	mixture_fini(&m);
 	return err;

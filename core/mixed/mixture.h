@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Networks whose layers follow different schemes: what a sweep quantized under several, put together layer by layer and
- * run on the same samples.
+ * Networks whose layers follow different schemes: quantizers of several
+ * schemes of a sweep, combined layer by layer and evaluated on the same samples.
  */
 #ifndef QB_MIXED_MIXTURE_H
 #define QB_MIXED_MIXTURE_H
 
 #include "core/ptq/sweep.h"
 
-/* What has quantizers together: the weights of a node and its outputs, or an input of the network. The name is what a
+/* The unit of assignment: the weights of a node and its outputs, or an input of the network. The name is what a
  * scheme's "layers" calls it. */
-struct qb_mix_layer {
+struct qb_mixture_layer {
 	const char *name, *type; /* of the node; type "input" of an input */
 	const struct qb_node *node; /* NULL: an input */
 	double macs;             /* of one row */
 	size_t float_bytes;      /* its weights as they are */
 };
 
-struct qb_mix_layers {
+struct qb_mixture_layers {
 	int count;
-	struct qb_mix_layer *layer;
+	struct qb_mixture_layer *layer;
 	int *of; /* [values]: whose quantizer a value has, -1: none */
 };
 
 /* n: with at least one quantization. Layers are in the order of the network, inputs first. */
-enum qb_err qb_mix_layers_create(struct qb_mix_layers **out, const struct qb_network *n,
+enum qb_err qb_mixture_layers_create(struct qb_mixture_layers **out, const struct qb_network *n,
 	struct qb_errbuf *eb);
-void qb_mix_layers_destroy(struct qb_mix_layers **layers);
+void qb_mixture_layers_destroy(struct qb_mixture_layers **layers);
 
 enum { QB_MIXTURE_FLOAT = -1 };
 
@@ -34,21 +34,21 @@ struct qb_mixture_result {
 	double metric, signal, noise; /* as in a row of a sweep */
 };
 
-struct qb_mixer;
+struct qb_mixture_eval;
 
 /* sweep: of which the first variant has all schemes. Runs up to `samples` of the data's first samples, in whole
  * batches. */
-enum qb_err qb_mixer_create(struct qb_mixer **out, const struct qb_sweep *sweep,
-	const struct qb_mix_layers *layers, const struct qb_dataset *data, const char *metric,
+enum qb_err qb_mixture_eval_create(struct qb_mixture_eval **out, const struct qb_sweep *sweep,
+	const struct qb_mixture_layers *layers, const struct qb_dataset *data, const char *metric,
 	int64_t samples, int threads, struct qb_errbuf *eb);
-void qb_mixer_destroy(struct qb_mixer **mixer);
-int64_t qb_mixer_samples(const struct qb_mixer *mixer);
+void qb_mixture_eval_destroy(struct qb_mixture_eval **eval);
+int64_t qb_mixture_eval_samples(const struct qb_mixture_eval *eval);
 /* choice[k][layer]: the scheme's number in the sweep, or QB_MIXTURE_FLOAT. One float pass serves all; the
  * results do not depend on the number of threads. */
-enum qb_err qb_mixer_run(struct qb_mixer *mixer, const int *const *choice, int count,
+enum qb_err qb_mixture_eval_run(struct qb_mixture_eval *eval, const int *const *choice, int count,
 	struct qb_mixture_result *out, struct qb_errbuf *eb);
 /* Bytes of all parameters, as qb_model_bytes counts. */
-enum qb_err qb_mixer_bytes(const struct qb_mixer *mixer, const int *choice, size_t *bytes,
+enum qb_err qb_mixture_eval_bytes(const struct qb_mixture_eval *eval, const int *choice, size_t *bytes,
 	struct qb_errbuf *eb);
 
 #endif

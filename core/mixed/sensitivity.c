@@ -15,7 +15,7 @@ struct request {
 	struct qb_mixture_result *out;
 };
 
-static enum qb_err run_group(struct qb_mixer *mixer, int layers, const struct request *r, int count,
+static enum qb_err run_group(struct qb_mixture_eval *eval, int layers, const struct request *r, int count,
 	struct qb_errbuf *eb)
 {
 	int *choice = malloc((size_t)(layers * count + 1) * sizeof(*choice));
@@ -32,7 +32,7 @@ static enum qb_err run_group(struct qb_mixer *mixer, int layers, const struct re
 			choice[k * layers + l] = l == r[k].layer ? r[k].other : r[k].all;
 		}
 	}
-	err = qb_mixer_run(mixer, each, count, result, eb);
+	err = qb_mixture_eval_run(eval, each, count, result, eb);
 	for (int k = 0; err == QB_OK && k < count; k++) {
 		*r[k].out = result[k];
 	}
@@ -56,7 +56,7 @@ static int list_requests(struct request *r, struct qb_sensitivity *s)
 	return n;
 }
 
-static enum qb_err run_all(struct qb_sensitivity *s, struct qb_mixer *mixer, size_t model_bytes,
+static enum qb_err run_all(struct qb_sensitivity *s, struct qb_mixture_eval *eval, size_t model_bytes,
 	qb_sensitivity_heard *heard, void *arg, struct qb_errbuf *eb)
 {
 	/* As many at a time as their weights have room. */
@@ -71,14 +71,14 @@ static enum qb_err run_all(struct qb_sensitivity *s, struct qb_mixer *mixer, siz
 	n = list_requests(r, s);
 	for (int k = 0; err == QB_OK && k < n; k += size) {
 		err = heard(arg, r[k].layer, (double)k / n, eb);
-		err = err == QB_OK ? run_group(mixer, s->layers, r + k, QB_MIN(size, n - k), eb) : err;
+		err = err == QB_OK ? run_group(eval, s->layers, r + k, QB_MIN(size, n - k), eb) : err;
 	}
 	free(r);
 	return err;
 }
 
-enum qb_err qb_sensitivity_create(struct qb_sensitivity **out, struct qb_mixer *mixer,
-	const struct qb_mix_layers *layers, int schemes, bool alone, size_t model_bytes,
+enum qb_err qb_sensitivity_create(struct qb_sensitivity **out, struct qb_mixture_eval *eval,
+	const struct qb_mixture_layers *layers, int schemes, bool alone, size_t model_bytes,
 	qb_sensitivity_heard *heard, void *arg, struct qb_errbuf *eb)
 {
 	struct qb_sensitivity *s = calloc(1, sizeof(*s));
@@ -96,7 +96,7 @@ enum qb_err qb_sensitivity_create(struct qb_sensitivity **out, struct qb_mixer *
 		err = qb_fail(eb, QB_ENOMEM, "no memory for %d layers", layers->count);
 		goto out;
 	}
-	QB_TRY_OUT(run_all(s, mixer, model_bytes, heard, arg, eb));
+	QB_TRY_OUT(run_all(s, eval, model_bytes, heard, arg, eb));
 	*out = s;
 	s = NULL;
 out:

@@ -19,8 +19,8 @@ struct qb_sensitivity {
 typedef enum qb_err qb_sensitivity_heard(void *arg, int layer, double fraction, struct qb_errbuf *eb);
 
 /* model_bytes: what one set of weights takes, from which follows how many mixtures run at a time. */
-enum qb_err qb_sensitivity_create(struct qb_sensitivity **out, struct qb_mixer *mixer,
-	const struct qb_mix_layers *layers, int schemes, bool alone, size_t model_bytes,
+enum qb_err qb_sensitivity_create(struct qb_sensitivity **out, struct qb_mixture_eval *eval,
+	const struct qb_mixture_layers *layers, int schemes, bool alone, size_t model_bytes,
 	qb_sensitivity_heard *heard, void *arg, struct qb_errbuf *eb);
 void qb_sensitivity_destroy(struct qb_sensitivity **sensitivity);
 

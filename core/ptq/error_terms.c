@@ -8,21 +8,21 @@
 #include "core/base/size.h"
 #include "core/quant/weight.h"
 
-void qb_faults_destroy(struct qb_faults **faults)
+void qb_error_terms_destroy(struct qb_error_terms **terms)
 {
-	struct qb_faults *f = *faults;
+	struct qb_error_terms *f = *terms;
 
 	if (f) {
-		for (int i = 0; f->fault && i < f->count; i++) {
-			free(f->fault[i].channel);
+		for (int i = 0; f->tensor && i < f->count; i++) {
+			free(f->tensor[i].channel);
 		}
-		free(f->fault);
+		free(f->tensor);
 		free(f);
-		*faults = NULL;
+		*terms = NULL;
 	}
 }
 
-double qb_fault_kurtosis(const struct qb_fault *f)
+double qb_tensor_error_kurtosis(const struct qb_tensor_error *f)
 {
 	double n = f->count, m = f->power[0] / n;
 	double a2 = f->power[1] / n, a3 = f->power[2] / n, a4 = f->power[3] / n;
@@ -38,7 +38,7 @@ static int float_order(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-float qb_fault_median_norm(const struct qb_fault *f, struct qb_errbuf *eb, enum qb_err *err)
+float qb_tensor_error_median_norm(const struct qb_tensor_error *f, struct qb_errbuf *eb, enum qb_err *err)
 {
 	float *norm = malloc((size_t)f->channels * sizeof(*norm)), median = 0;
 
@@ -67,7 +67,7 @@ static void range_of(const struct qb_quantizer *q, int64_t c, double *lo, double
 	*hi = q->format.block ? INFINITY : s * (qb_format_max(&q->format) - z);
 }
 
-static void count_one(struct qb_fault *f, struct qb_channel_fault *c, float x, float y, double lo,
+static void count_one(struct qb_tensor_error *f, struct qb_channel_error *c, float x, float y, double lo,
 	double hi)
 {
 	double v = x, d = (double)y - v, v2 = v * v;
@@ -87,7 +87,7 @@ static void count_one(struct qb_fault *f, struct qb_channel_fault *c, float x, f
 	c->inf_norm = fmaxf(c->inf_norm, fabsf(x));
 }
 
-static void add_channels(struct qb_fault *f)
+static void add_channels(struct qb_tensor_error *f)
 {
 	for (int64_t c = 0; c < f->channels; c++) {
 		f->signal += f->channel[c].signal;
@@ -95,7 +95,7 @@ static void add_channels(struct qb_fault *f)
 	}
 }
 
-static enum qb_err count_weight(struct qb_fault *f, const struct qb_quantization *q,
+static enum qb_err count_weight(struct qb_tensor_error *f, const struct qb_quantization *q,
 	struct qb_errbuf *eb)
 {
 	const float *x = f->value->constant->data;
@@ -125,7 +125,7 @@ static enum qb_err count_weight(struct qb_fault *f, const struct qb_quantization
 /* Activations: a float pass over the calibration samples, on one thread, so that sums have one order. */
 struct counter {
 	const struct qb_network *network;
-	struct qb_fault **fault; /* [values] */
+	struct qb_tensor_error **tensor; /* [values] */
 	struct qb_lane *lane;
 	float *y;
 	size_t room;
@@ -136,7 +136,7 @@ struct counter {
 static void count_activation(void *arg, int value, float *x, size_t n)
 {
 	struct counter *c = arg;
-	struct qb_fault *f = c->fault[value];
+	struct qb_tensor_error *f = c->tensor[value];
 	double lo, hi;
 
 	if (!f || c->no_memory) {
@@ -200,7 +200,7 @@ static int64_t channels_of(const struct qb_value *v)
 	return n == 4 || n == 5 ? v->shape.dim[1] : n ? v->shape.dim[n - 1] : 1;
 }
 
-static enum qb_err fault_init(struct qb_fault *f, const struct qb_network *n,
+static enum qb_err tensor_error_init(struct qb_tensor_error *f, const struct qb_network *n,
 	const struct qb_quantization *q, int i, struct qb_errbuf *eb)
 {
 	int64_t outer, inner;
@@ -216,17 +216,17 @@ static enum qb_err fault_init(struct qb_fault *f, const struct qb_network *n,
 		f->value->name);
 }
 
-static enum qb_err count_all(struct qb_faults *f, const struct qb_sweep *sweep, int scheme,
+static enum qb_err count_all(struct qb_error_terms *f, const struct qb_sweep *sweep, int scheme,
 	const struct qb_dataset *data, struct qb_errbuf *eb)
 {
 	const struct qb_network *n = sweep->variant[0].network;
 	const struct qb_quantization *q = qb_sweep_quantization(sweep, scheme);
 	struct counter c = {.network = n,
-		.fault = calloc((size_t)n->graph->values + 1, sizeof(*c.fault))};
+		.tensor = calloc((size_t)n->graph->values + 1, sizeof(*c.tensor))};
 	enum qb_err err = QB_OK;
 
-	f->fault = calloc((size_t)n->graph->values + 1, sizeof(*f->fault));
-	if (!c.fault || !f->fault) {
+	f->tensor = calloc((size_t)n->graph->values + 1, sizeof(*f->tensor));
+	if (!c.tensor || !f->tensor) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory for %d tensors", n->graph->values);
 		goto out;
 	}
@@ -234,34 +234,34 @@ static enum qb_err count_all(struct qb_faults *f, const struct qb_sweep *sweep, 
 		if (!q->q[i] || q->shared[i]) {
 			continue;
 		}
-		QB_TRY_OUT(fault_init(&f->fault[f->count++], n, q, i, eb));
+		QB_TRY_OUT(tensor_error_init(&f->tensor[f->count++], n, q, i, eb));
 		if (n->graph->value[i]->constant) {
-			QB_TRY_OUT(count_weight(&f->fault[f->count - 1], q, eb));
+			QB_TRY_OUT(count_weight(&f->tensor[f->count - 1], q, eb));
 		} else {
-			c.fault[i] = &f->fault[f->count - 1];
+			c.tensor[i] = &f->tensor[f->count - 1];
 		}
 	}
 	QB_TRY_OUT(count_activations(sweep, &c, data, eb));
 	for (int i = 0; i < q->values; i++) {
-		if (c.fault[i]) {
-			add_channels(c.fault[i]);
+		if (c.tensor[i]) {
+			add_channels(c.tensor[i]);
 		}
 	}
 out:
-	free(c.fault);
+	free(c.tensor);
 	free(c.y);
 	return err;
 }
 
-enum qb_err qb_faults_create(struct qb_faults **out, const struct qb_sweep *sweep, int scheme,
+enum qb_err qb_error_terms_create(struct qb_error_terms **out, const struct qb_sweep *sweep, int scheme,
 	const struct qb_dataset *data, struct qb_errbuf *eb)
 {
-	struct qb_faults *f = calloc(1, sizeof(*f));
+	struct qb_error_terms *f = calloc(1, sizeof(*f));
 	enum qb_err err = f ? count_all(f, sweep, scheme, data, eb)
-		: qb_fail(eb, QB_ENOMEM, "no memory to look for faults");
+		: qb_fail(eb, QB_ENOMEM, "no memory for the terms of the error");
 
 	if (err != QB_OK) {
-		qb_faults_destroy(&f);
+		qb_error_terms_destroy(&f);
 		return err;
 	}
 	*out = f;

@@ -9,7 +9,7 @@ struct timing {
 	int64_t batches;
 };
 
-struct qb_plain {
+struct qb_float_baseline {
 	struct qb_network *network;
 	struct qb_lane *lane;   /* [threads] */
 	struct timing *timing;  /* [threads] */
@@ -24,10 +24,10 @@ double qb_thread_seconds(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-enum qb_err qb_plain_create(struct qb_plain **out, const struct qb_graph *model, int64_t batch,
+enum qb_err qb_float_baseline_create(struct qb_float_baseline **out, const struct qb_graph *model, int64_t batch,
 	int threads, struct qb_errbuf *eb)
 {
-	struct qb_plain *p = calloc(1, sizeof(*p));
+	struct qb_float_baseline *p = calloc(1, sizeof(*p));
 	enum qb_err err = QB_OK;
 
 	if (!p || !(p->timing = calloc((size_t)threads, sizeof(*p->timing)))) {
@@ -35,18 +35,18 @@ enum qb_err qb_plain_create(struct qb_plain **out, const struct qb_graph *model,
 		return qb_fail(eb, QB_ENOMEM, "no memory for the times of %d threads", threads);
 	}
 	p->threads = threads;
-	QB_TRY_OUT(qb_network_create_plain(&p->network, model, batch, 1, eb));
+	QB_TRY_OUT(qb_network_create_frozen(&p->network, model, batch, 1, eb));
 	QB_TRY_OUT(qb_lanes_create(&p->lane, p->network, threads, false, eb));
 	*out = p;
 	return QB_OK;
 out:
-	qb_plain_destroy(&p);
+	qb_float_baseline_destroy(&p);
 	return err;
 }
 
-void qb_plain_destroy(struct qb_plain **plain)
+void qb_float_baseline_destroy(struct qb_float_baseline **baseline)
 {
-	struct qb_plain *p = *plain;
+	struct qb_float_baseline *p = *baseline;
 
 	if (!p) {
 		return;
@@ -55,10 +55,10 @@ void qb_plain_destroy(struct qb_plain **plain)
 	qb_network_destroy(&p->network);
 	free(p->timing);
 	free(p);
-	*plain = NULL;
+	*baseline = NULL;
 }
 
-enum qb_err qb_plain_run(struct qb_plain *p, const struct qb_batch *b, struct qb_errbuf *eb)
+enum qb_err qb_float_baseline_run(struct qb_float_baseline *p, const struct qb_batch *b, struct qb_errbuf *eb)
 {
 	const struct qb_lane *l = &p->lane[b->thread];
 	const struct qb_run run = {.input = b->input, .output = l->scratch};
@@ -73,7 +73,7 @@ enum qb_err qb_plain_run(struct qb_plain *p, const struct qb_batch *b, struct qb
 	return QB_OK;
 }
 
-double qb_plain_seconds(const struct qb_plain *p, int64_t rows)
+double qb_float_baseline_seconds(const struct qb_float_baseline *p, int64_t rows)
 {
 	struct timing all = {0, 0};
 

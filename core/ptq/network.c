@@ -102,7 +102,7 @@ enum qb_err qb_network_create(struct qb_network **out, const struct qb_graph *mo
 	return create(out, model, batch, threads, true, eb);
 }
 
-enum qb_err qb_network_create_plain(struct qb_network **out, const struct qb_graph *model,
+enum qb_err qb_network_create_frozen(struct qb_network **out, const struct qb_graph *model,
 	int64_t batch, int threads, struct qb_errbuf *eb)
 {
 	return create(out, model, batch, threads, false, eb);

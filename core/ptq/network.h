@@ -15,7 +15,7 @@ struct qb_network {
 	int64_t batch;
 	struct qb_graph *graph;
 	struct qb_placement *placement;
-	bool *tapped; /* quantized activations */
+	bool *tapped; /* quantized activations, which observers read */
 	struct qb_plan *plan;
 	int schemes;
 	struct qb_quantization **quantization; /* [schemes] */
@@ -25,8 +25,8 @@ struct qb_network {
 /* Binds the prepared model to a batch and plans it; threads: of one step. */
 enum qb_err qb_network_create(struct qb_network **out, const struct qb_graph *model,
 	int64_t batch, int threads, struct qb_errbuf *eb);
-/* The same for float alone: nothing can be observed or quantized, so all that can be fused is. */
-enum qb_err qb_network_create_plain(struct qb_network **out, const struct qb_graph *model,
+/* The same, frozen: for float alone. Nothing can be observed or quantized, so all that can be fused is. */
+enum qb_err qb_network_create_frozen(struct qb_network **out, const struct qb_graph *model,
 	int64_t batch, int threads, struct qb_errbuf *eb);
 /* A network for the last samples of the data, fewer than a batch of `main`: its values have the same indices, its
  * quantizers are those of `main`, if there are any yet. */

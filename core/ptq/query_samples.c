@@ -71,7 +71,7 @@ out:
 	return err;
 }
 
-struct qb_sample {
+struct qb_query_samples {
 	int inputs, outputs;
 	void **input, **output;
 };
@@ -103,9 +103,9 @@ static void release(void **p, int count)
 	free(p);
 }
 
-void qb_sample_destroy(struct qb_sample **sample)
+void qb_query_samples_destroy(struct qb_query_samples **sample)
 {
-	struct qb_sample *s = *sample;
+	struct qb_query_samples *s = *sample;
 
 	if (s) {
 		release(s->input, s->inputs);
@@ -115,10 +115,10 @@ void qb_sample_destroy(struct qb_sample **sample)
 	}
 }
 
-enum qb_err qb_sample_create(struct qb_sample **out, const struct qb_graph *graph,
+enum qb_err qb_query_samples_create(struct qb_query_samples **out, const struct qb_graph *graph,
 	const struct qb_dataset *data, struct qb_errbuf *eb)
 {
-	struct qb_sample *s = calloc(1, sizeof(*s));
+	struct qb_query_samples *s = calloc(1, sizeof(*s));
 	struct qb_dataset_reader *reader = NULL;
 	int64_t batch = graph->input[0]->shape.dim[0], rows = qb_dataset_rows(data);
 	int64_t samples = (batch + rows - 1) / rows;
@@ -140,16 +140,16 @@ enum qb_err qb_sample_create(struct qb_sample **out, const struct qb_graph *grap
 	s = NULL;
 out:
 	qb_dataset_reader_destroy(&reader);
-	qb_sample_destroy(&s);
+	qb_query_samples_destroy(&s);
 	return err;
 }
 
-const void *const *qb_sample_inputs(const struct qb_sample *sample)
+const void *const *qb_query_samples_inputs(const struct qb_query_samples *sample)
 {
 	return (const void *const *)sample->input;
 }
 
-void *const *qb_sample_outputs(const struct qb_sample *sample)
+void *const *qb_query_samples_outputs(const struct qb_query_samples *sample)
 {
 	return sample->output;
 }

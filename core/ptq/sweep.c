@@ -13,7 +13,7 @@
 
 /* A run of several samples amortises the cost of each step, as long as its tensors stay in the second-level cache. */
 enum { BATCH_MAX = 32, BATCH_BYTES = 1 << 17 };
-/* One batch of so many windows is also run in plain float, all through the data: what it costs drifts with the machine. */
+/* One batch of so many windows is also run in float alone, all through the data: what it costs drifts with the machine. */
 enum { PLAIN_EVERY = 2 };
 /* Outputs of a window are kept until its metrics are added in the order of the data. */
 enum { WINDOW_BATCHES_A_THREAD = 8, WINDOW_BYTES = 256 << 20 };
@@ -37,7 +37,7 @@ struct runner {
 	const struct qb_dataset *data;
 	struct qb_stream *stream;
 	struct pass *pass;         /* the one at work */
-	struct qb_plain *plain;
+	struct qb_float_baseline *baseline;
 	int64_t windows;           /* closed */
 	int64_t window;            /* batches */
 	float **output;            /* [1 + schemes]: the window's rows of the first graph output; float first */
@@ -138,7 +138,7 @@ static enum qb_err evaluate_batch(void *arg, const struct qb_batch *b, struct qb
 		QB_TRY(evaluate_variant(r, v, b, eb));
 	}
 	return r->pass->is_main && b->slot == 0 && r->windows % PLAIN_EVERY == 0
-		? qb_plain_run(r->plain, b, eb) : QB_OK;
+		? qb_float_baseline_run(r->baseline, b, eb) : QB_OK;
 }
 
 static void add_sums(struct qb_qdq_sums *to, const struct qb_qdq_sums *from, int values)
@@ -506,9 +506,9 @@ static enum qb_err run(struct runner *r, const struct qb_graph *model, struct qb
 	QB_TRY(qb_variants_quantize(s, r->opt, &calibration, eb));
 	QB_TRY(make_sums(s, eb));
 	QB_TRY(slots_init(r, eb));
-	QB_TRY(qb_plain_create(&r->plain, model, batch, r->opt->threads, eb));
+	QB_TRY(qb_float_baseline_create(&r->baseline, model, batch, r->opt->threads, eb));
 	QB_TRY(evaluate(r, eb));
-	s->float_seconds = qb_plain_seconds(r->plain, s->samples * rows);
+	s->float_seconds = qb_float_baseline_seconds(r->baseline, s->samples * rows);
 	return take_results(r, eb);
 }
 
@@ -571,7 +571,7 @@ out:
 	}
 	free(r.metric);
 	slots_fini(&r);
-	qb_plain_destroy(&r.plain);
+	qb_float_baseline_destroy(&r.baseline);
 	qb_stream_destroy(&r.stream);
 	qb_sweep_destroy(&r.sweep);
 	omp_set_num_threads(before);

@@ -58,7 +58,7 @@ struct qb_sweep {
 	struct qb_variant *variant;
 	int64_t samples, calibration_samples; /* evaluated; and those that calibrated */
 	struct qb_stream_order calibrated, evaluated; /* which they are */
-	double float_seconds;            /* thread seconds that a plain float pass over the samples takes */
+	double float_seconds;            /* thread seconds that a pass in float alone over the samples takes */
 	double total_seconds;            /* and that the passes of this sweep took */
 	double float_metric;
 	int rows;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The diagnose job: where a scheme loses what it loses. Every layer alone under the scheme and every layer alone in
- * float (sensitivity.h); clipping and rounding, channels and outliers of every tensor (fault_rows.h); and, given other
+ * float (sensitivity.h); clipping and rounding, channels and outliers of every tensor (core/experiment/report/error_rows.h); and, given other
  * schemes and a budget, which layers should have which (mixed.h).
  */
 #include <stdio.h>
@@ -34,9 +34,9 @@ struct diagnose {
 	struct qb_graph *model;
 	struct qb_dataset *data;
 	struct qb_sweep *sweep;
-	struct qb_mix_layers *layers;
-	struct qb_mixer *mixer;
-	struct qb_faults *faults;
+	struct qb_mixture_layers *layers;
+	struct qb_mixture_eval *eval;
+	struct qb_error_terms *terms;
 	struct qb_sensitivity *sensitivity;
 };
 
@@ -154,11 +154,11 @@ static enum qb_err work(struct diagnose *d, struct qb_errbuf *eb)
 		&d->spec.preprocess, eb), "data", d->spec.data_name, eb));
 	QB_TRY(qb_sweep_run(&d->sweep, d->model, d->data, &opt, eb));
 	n = d->sweep->variant[0].network;
-	QB_TRY(qb_mix_layers_create(&d->layers, n, eb));
-	QB_TRY(qb_mixer_create(&d->mixer, d->sweep, d->layers, d->data, d->spec.metric,
+	QB_TRY(qb_mixture_layers_create(&d->layers, n, eb));
+	QB_TRY(qb_mixture_eval_create(&d->eval, d->sweep, d->layers, d->data, d->spec.metric,
 		d->spec.max_samples, d->spec.threads, eb));
-	QB_TRY(qb_faults_create(&d->faults, d->sweep, 0, d->data, eb));
-	return qb_sensitivity_create(&d->sensitivity, d->mixer, d->layers, d->spec.schemes, d->alone,
+	QB_TRY(qb_error_terms_create(&d->terms, d->sweep, 0, d->data, eb));
+	return qb_sensitivity_create(&d->sensitivity, d->eval, d->layers, d->spec.schemes, d->alone,
 		qb_model_bytes(n->graph, NULL), layer_progress, d, eb);
 }
 
@@ -166,7 +166,7 @@ static enum qb_err mix(json_t **out, struct diagnose *d, struct qb_errbuf *eb)
 {
 	const struct qb_mixed_work w = {.job = d->job, .ptq = d->ptq, .scheme = d->spec.scheme,
 		.model = d->model, .data = d->data, .sweep = d->sweep, .layers = d->layers,
-		.mixer = d->mixer, .sensitivity = d->sensitivity};
+		.eval = d->eval, .sensitivity = d->sensitivity};
 
 	if (!d->mix) {
 		*out = json_null();
@@ -184,15 +184,15 @@ static enum qb_err result_of(struct diagnose *d, json_t **result, struct qb_errb
 	json_t *mixed = NULL, *largest = NULL;
 	enum qb_err err;
 
-	QB_TRY_OUT(qb_fault_largest(&largest, d->faults, d->layers, eb));
+	QB_TRY_OUT(qb_error_rows_largest(&largest, d->terms, d->layers, eb));
 	QB_TRY_OUT(mix(&mixed, d, eb));
 	*result = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:O, s:O}", "type",
 		"diagnose", "model", d->spec.model_name, "data", d->spec.data_name, "metric_name",
-		d->spec.metric, "scheme", scheme, "samples", (json_int_t)qb_mixer_samples(d->mixer),
+		d->spec.metric, "scheme", scheme, "samples", (json_int_t)qb_mixture_eval_samples(d->eval),
 		"calibration_samples", (json_int_t)d->sweep->calibration_samples, "calibration_spread",
 		(int)d->spec.spread, "float", qb_sensitivity_outcome(s, &s->floats), "all",
 		qb_sensitivity_outcome(s, &s->all), "layers", qb_sensitivity_rows(d->job, s, d->layers, scheme), "tensors",
-		qb_fault_rows(d->faults, &d->sweep->row[0], qb_sweep_quantization(d->sweep, 0), d->layers), "largest", largest, "mixed", mixed);
+		qb_error_rows(d->terms, &d->sweep->row[0], qb_sweep_quantization(d->sweep, 0), d->layers), "largest", largest, "mixed", mixed);
 	if (*result && d->model->converted) {
 		json_object_set_new(*result, "notes", qb_model_notes(d->model));
 	}
@@ -224,9 +224,9 @@ enum qb_err qb_experiment_diagnose(struct qb_job *job, json_t **result, struct q
 	QB_TRY_OUT(result_of(&d, result, eb));
 out:
 	qb_sensitivity_destroy(&d.sensitivity);
-	qb_faults_destroy(&d.faults);
-	qb_mixer_destroy(&d.mixer);
-	qb_mix_layers_destroy(&d.layers);
+	qb_error_terms_destroy(&d.terms);
+	qb_mixture_eval_destroy(&d.eval);
+	qb_mixture_layers_destroy(&d.layers);
 	qb_sweep_destroy(&d.sweep);
 	qb_dataset_close(&d.data);
 	qb_graph_destroy(&d.model);

@@ -156,7 +156,7 @@ static enum qb_err mix_init(struct mix *m, const struct qb_budget *budget, struc
 		err = qb_fail(eb, QB_ENOMEM, "no memory for %d layers", layers);
 		goto out;
 	}
-	QB_TRY_OUT(qb_layer_costs(with_float, budget, w->sweep, w->layers, w->mixer, w->model, w->data,
+	QB_TRY_OUT(qb_layer_costs(with_float, budget, w->sweep, w->layers, w->eval, w->model, w->data,
 		eb));
 	for (int l = 0; l < layers; l++) {
 		m->float_cost += with_float[l * (schemes + 1)];
@@ -210,7 +210,7 @@ static enum qb_err set_measured(json_t *row, const struct mix *m, struct qb_errb
 	const int *one = m->choice;
 	json_t *outcome;
 
-	QB_TRY(qb_mixer_run(m->work->mixer, &one, 1, &r, eb));
+	QB_TRY(qb_mixture_eval_run(m->work->eval, &one, 1, &r, eb));
 	outcome = qb_sensitivity_outcome(m->work->sensitivity, &r);
 	json_object_update(row, outcome);
 	json_decref(outcome);

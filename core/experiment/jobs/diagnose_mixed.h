@@ -26,8 +26,8 @@ struct qb_mixed_work {
 	const struct qb_graph *model;
 	const struct qb_dataset *data;
 	const struct qb_sweep *sweep;
-	const struct qb_mix_layers *layers;
-	struct qb_mixer *mixer;
+	const struct qb_mixture_layers *layers;
+	struct qb_mixture_eval *eval;
 	const struct qb_sensitivity *sensitivity;
 };
 

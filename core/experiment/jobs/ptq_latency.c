@@ -16,10 +16,10 @@ struct subject {
 };
 
 struct bench {
-	struct qb_network *plain;      /* float, nothing tapped: fused as far as possible */
+	struct qb_network *frozen;     /* float, nothing tapped: fused as far as possible */
 	int variants;
 	struct qb_network **simulated; /* [variants]: the schemes' overlays, at batch 1 */
-	struct qb_sample *sample;
+	struct qb_query_samples *sample;
 	int subjects;
 	struct subject *subject;
 };
@@ -38,12 +38,12 @@ static void bench_fini(struct bench *b)
 		qb_plan_destroy(&b->subject[i].own_plan);
 	}
 	free(b->subject);
-	qb_sample_destroy(&b->sample);
+	qb_query_samples_destroy(&b->sample);
 	for (int v = 0; b->simulated && v < b->variants; v++) {
 		qb_network_destroy(&b->simulated[v]);
 	}
 	free(b->simulated);
-	qb_network_destroy(&b->plain);
+	qb_network_destroy(&b->frozen);
 }
 
 /* Steps that run in integers, and which nodes do not, and why. */
@@ -103,15 +103,15 @@ static enum qb_err prepare(struct bench *b, struct qb_ptq_latency *out,
 	if (!b->subject || !b->simulated) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for %d latency subjects", b->subjects);
 	}
-	QB_TRY(qb_network_create_plain(&b->plain, model, batch, threads, eb));
+	QB_TRY(qb_network_create_frozen(&b->frozen, model, batch, threads, eb));
 	for (int v = 0; v < b->variants; v++) {
 		QB_TRY(qb_network_create(&b->simulated[v], sweep->variant[v].model, batch, threads, eb));
 		QB_TRY(qb_network_quantize_like(b->simulated[v], sweep->variant[v].network, eb));
 	}
-	QB_TRY(qb_sample_create(&b->sample, b->plain->graph, data, eb));
-	b->subject[0].run.input = qb_sample_inputs(b->sample);
-	b->subject[0].run.output = qb_sample_outputs(b->sample);
-	QB_TRY(qb_session_create(&b->subject[0].session, b->plain->plan, false, eb));
+	QB_TRY(qb_query_samples_create(&b->sample, b->frozen->graph, data, eb));
+	b->subject[0].run.input = qb_query_samples_inputs(b->sample);
+	b->subject[0].run.output = qb_query_samples_outputs(b->sample);
+	QB_TRY(qb_session_create(&b->subject[0].session, b->frozen->plan, false, eb));
 	out[0].native = true;
 	for (int i = 0; i < sweep->rows; i++) {
 		QB_TRY(add_scheme(b, sweep, i, threads, &out[1 + i], eb));
@@ -126,7 +126,7 @@ static enum qb_err profile_natives(const struct bench *b, struct qb_ptq_latency 
 		const struct subject *s = &b->subject[i];
 
 		if (rows[i].native) {
-			QB_TRY(qb_profile(&rows[i].profile, i == 0 ? b->plain->plan : s->own_plan, s->session,
+			QB_TRY(qb_profile(&rows[i].profile, i == 0 ? b->frozen->plan : s->own_plan, s->session,
 				&s->run, eb));
 		}
 	}

@@ -9,7 +9,7 @@ enum { WORST = 5, LARGEST = 20 };
 
 /* A channel and what it is ranked by. */
 struct ranked {
-	const struct qb_fault *fault;
+	const struct qb_tensor_error *tensor;
 	int64_t channel;
 	double by;
 };
@@ -32,7 +32,7 @@ static int rank(struct ranked *top, int n, int cap, struct ranked r)
 	return n;
 }
 
-static const char *layer_name(const struct qb_mix_layers *layers, const struct qb_value *v)
+static const char *layer_name(const struct qb_mixture_layers *layers, const struct qb_value *v)
 {
 	int l = layers->of[v->index];
 
@@ -40,7 +40,7 @@ static const char *layer_name(const struct qb_mix_layers *layers, const struct q
 }
 
 /* The channels that hold most of the noise. */
-static json_t *worst_channels(const struct qb_fault *f)
+static json_t *worst_channels(const struct qb_tensor_error *f)
 {
 	json_t *rows = json_array();
 	struct ranked worst[WORST];
@@ -50,7 +50,7 @@ static json_t *worst_channels(const struct qb_fault *f)
 		n = rank(worst, n, WORST, (struct ranked){f, c, f->channel[c].noise});
 	}
 	for (int k = 0; k < n && f->noise > 0; k++) {
-		const struct qb_channel_fault *c = &f->channel[worst[k].channel];
+		const struct qb_channel_error *c = &f->channel[worst[k].channel];
 
 		json_array_append_new(rows,
 			json_pack("{s:I, s:o, s:f, s:o}", "channel", (json_int_t)worst[k].channel, "sqnr_db",
@@ -60,13 +60,13 @@ static json_t *worst_channels(const struct qb_fault *f)
 	return rows;
 }
 
-json_t *qb_fault_rows(const struct qb_faults *faults, const struct qb_sweep_row *row,
-	const struct qb_quantization *q, const struct qb_mix_layers *layers)
+json_t *qb_error_rows(const struct qb_error_terms *terms, const struct qb_sweep_row *row,
+	const struct qb_quantization *q, const struct qb_mixture_layers *layers)
 {
 	json_t *rows = json_array();
 
-	for (int i = 0; i < faults->count; i++) {
-		const struct qb_fault *f = &faults->fault[i];
+	for (int i = 0; i < terms->count; i++) {
+		const struct qb_tensor_error *f = &terms->tensor[i];
 		const struct qb_qdq_sums *s = &row->sums[f->value->index];
 		double clip = f->noise > 0 ? f->clip / f->noise : 0;
 		json_t *made;
@@ -78,7 +78,7 @@ json_t *qb_fault_rows(const struct qb_faults *faults, const struct qb_sweep_row 
 			f->value->constant ? json_null()
 				: qb_json_real(qb_sqnr_db(s->ref_signal, s->ref_noise)),
 			"exact", qb_sqnr_exact(f->noise), "clipping", clip, "rounding", f->noise > 0 ? 1 - clip : 0, "inf_norm",
-			qb_json_float(f->inf_norm), "kurtosis", qb_json_real(qb_fault_kurtosis(f)),
+			qb_json_float(f->inf_norm), "kurtosis", qb_json_real(qb_tensor_error_kurtosis(f)),
 			"channels", (json_int_t)f->channels, "worst_channels", worst_channels(f));
 		qb_add_part(made, q, f->value);
 		json_array_append_new(rows, made);
@@ -86,27 +86,27 @@ json_t *qb_fault_rows(const struct qb_faults *faults, const struct qb_sweep_row 
 	return rows;
 }
 
-enum qb_err qb_fault_largest(json_t **out, const struct qb_faults *faults,
-	const struct qb_mix_layers *layers, struct qb_errbuf *eb)
+enum qb_err qb_error_rows_largest(json_t **out, const struct qb_error_terms *terms,
+	const struct qb_mixture_layers *layers, struct qb_errbuf *eb)
 {
 	json_t *rows = json_array();
 	struct ranked top[LARGEST];
 	enum qb_err err = QB_OK;
 	int n = 0;
 
-	for (int i = 0; i < faults->count; i++) {
-		const struct qb_fault *f = &faults->fault[i];
+	for (int i = 0; i < terms->count; i++) {
+		const struct qb_tensor_error *f = &terms->tensor[i];
 
 		for (int64_t c = 0; !f->value->constant && c < f->channels; c++) {
 			n = rank(top, n, LARGEST, (struct ranked){f, c, f->channel[c].inf_norm});
 		}
 	}
 	for (int k = 0; k < n && err == QB_OK; k++) {
-		double median = qb_fault_median_norm(top[k].fault, eb, &err);
+		double median = qb_tensor_error_median_norm(top[k].tensor, eb, &err);
 
 		json_array_append_new(rows,
-			json_pack("{s:s, s:s, s:I, s:o, s:o}", "layer", layer_name(layers, top[k].fault->value),
-				"tensor", top[k].fault->value->name, "channel", (json_int_t)top[k].channel,
+			json_pack("{s:s, s:s, s:I, s:o, s:o}", "layer", layer_name(layers, top[k].tensor->value),
+				"tensor", top[k].tensor->value->name, "channel", (json_int_t)top[k].channel,
 				"inf_norm", qb_json_float((float)top[k].by), "ratio", qb_json_real(top[k].by / median)));
 	}
 	if (err != QB_OK) {

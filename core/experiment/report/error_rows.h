@@ -10,12 +10,12 @@
 #include "core/ptq/error_terms.h"
 #include "core/mixed/mixture.h"
 
-/* faults: of the scheme that row belongs to, whose quantizers are q. New reference. */
-json_t *qb_fault_rows(const struct qb_faults *faults, const struct qb_sweep_row *row,
-	const struct qb_quantization *q, const struct qb_mix_layers *layers);
+/* terms: of the scheme that row belongs to, whose quantizers are q. New reference. */
+json_t *qb_error_rows(const struct qb_error_terms *terms, const struct qb_sweep_row *row,
+	const struct qb_quantization *q, const struct qb_mixture_layers *layers);
 
 /* The channels of activations with the largest magnitudes, one entry a channel. *out is a new reference. */
-enum qb_err qb_fault_largest(json_t **out, const struct qb_faults *faults,
-	const struct qb_mix_layers *layers, struct qb_errbuf *eb);
+enum qb_err qb_error_rows_largest(json_t **out, const struct qb_error_terms *terms,
+	const struct qb_mixture_layers *layers, struct qb_errbuf *eb);
 
 #endif

@@ -13,7 +13,7 @@ json_t *qb_sensitivity_outcome(const struct qb_sensitivity *s, const struct qb_m
 }
 
 json_t *qb_sensitivity_rows(struct qb_job *job, const struct qb_sensitivity *s,
-	const struct qb_mix_layers *layers, const char *scheme)
+	const struct qb_mixture_layers *layers, const char *scheme)
 {
 	json_t *rows = json_array();
 	double sum = 0;
@@ -22,7 +22,7 @@ json_t *qb_sensitivity_rows(struct qb_job *job, const struct qb_sensitivity *s,
 		sum += s->only[l].noise;
 	}
 	for (int l = 0; s->alone && l < s->layers; l++) {
-		const struct qb_mix_layer *layer = &layers->layer[l];
+		const struct qb_mixture_layer *layer = &layers->layer[l];
 		const struct qb_mixture_result *only = &s->only[l];
 
 		qb_job_metric(job, "layer", scheme, layer->name, "only_sqnr",

@@ -12,6 +12,6 @@
 json_t *qb_sensitivity_outcome(const struct qb_sensitivity *s, const struct qb_mixture_result *r);
 /* One object a layer under the first scheme, with a metric event each; none where they were not tried. New reference. */
 json_t *qb_sensitivity_rows(struct qb_job *job, const struct qb_sensitivity *s,
-	const struct qb_mix_layers *layers, const char *scheme);
+	const struct qb_mixture_layers *layers, const char *scheme);
 
 #endif
