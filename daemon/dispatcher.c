@@ -13,16 +13,16 @@
 #include "daemon/health.h"
 #include "daemon/inputs.h"
 #include "daemon/jobs.h"
-#include "daemon/run.h"
 #include "daemon/scheduler.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
+#include "daemon/worker_run.h"
 
 static const double AGAIN_S = 0.5; /* after what should not fail */
 
 struct qb_dispatcher {
 	struct qb_daemon *daemon;
-	struct qb_run *runs;
+	struct qb_worker_run *runs;
 	uv_timer_t timer;
 	int64_t turns; /* of exclusive runs */
 	int64_t serials; /* of runs */
@@ -67,7 +67,7 @@ static void host_works(struct qb_dispatcher *d)
 	}
 }
 
-static bool gave_up(struct qb_dispatcher *d, struct qb_run *r)
+static bool gave_up(struct qb_dispatcher *d, struct qb_worker_run *r)
 {
 	char text[300];
 
@@ -76,9 +76,9 @@ static bool gave_up(struct qb_dispatcher *d, struct qb_run *r)
 	return qb_job_fail(d->daemon, r->job, "gave_up", text);
 }
 
-static bool store_job(struct qb_dispatcher *d, struct qb_run *r)
+static bool store_job(struct qb_dispatcher *d, struct qb_worker_run *r)
 {
-	struct qb_run_end end = {.stop = r->stop, .good = !r->error, .started = !r->host_failed, .host_suspected = r->host_suspected,
+	struct qb_worker_run_end end = {.stop = r->stop, .good = !r->error, .started = !r->host_failed, .host_suspected = r->host_suspected,
 		.attempts = r->attempts};
 	bool counts;
 
@@ -111,7 +111,7 @@ static bool count_inspection(struct qb_dispatcher *d, const char *upload, int64_
 }
 
 /* One that was ended by us, or never began, is inspected another time. */
-static bool store_inspection(struct qb_dispatcher *d, struct qb_run *r)
+static bool store_inspection(struct qb_dispatcher *d, struct qb_worker_run *r)
 {
 	struct qb_store *s = d->daemon->store;
 
@@ -127,9 +127,9 @@ static bool store_inspection(struct qb_dispatcher *d, struct qb_run *r)
 	return qb_store_commit(s);
 }
 
-static bool save_run(struct qb_dispatcher *d, struct qb_run *r)
+static bool save_run(struct qb_dispatcher *d, struct qb_worker_run *r)
 {
-	if (qb_run_save(r) && (!r->ended || (r->job ? store_job(d, r) : store_inspection(d, r)))) {
+	if (qb_worker_run_save(r) && (!r->ended || (r->job ? store_job(d, r) : store_inspection(d, r)))) {
 		return true;
 	}
 	/* Not the storage's fault but ours: trying again would not help. */
@@ -143,13 +143,13 @@ bool qb_dispatcher_save(struct qb_dispatcher *d)
 {
 	bool all = true;
 
-	for (struct qb_run **link = &d->runs, *r; (r = *link) != NULL;) {
+	for (struct qb_worker_run **link = &d->runs, *r; (r = *link) != NULL;) {
 		bool saved = save_run(d, r);
 
 		all = all && saved;
 		if (saved && r->ended) {
 			*link = r->next;
-			qb_run_free(&r);
+			qb_worker_run_free(&r);
 		} else {
 			link = &r->next;
 		}
@@ -167,19 +167,19 @@ static void save_last(struct qb_dispatcher *d)
 /* What could not be stored is computed again by the next daemon. */
 static void stop_if_idle(struct qb_dispatcher *d)
 {
-	for (const struct qb_run *r = d->runs; r; r = r->next) {
+	for (const struct qb_worker_run *r = d->runs; r; r = r->next) {
 		if (!r->ended) {
 			return;
 		}
 	}
-	for (struct qb_run *r; (r = d->runs) != NULL;) {
+	for (struct qb_worker_run *r; (r = d->runs) != NULL;) {
 		d->runs = r->next;
-		qb_run_free(&r);
+		qb_worker_run_free(&r);
 	}
 	d->stopped(d->daemon);
 }
 
-static void run_changed(void *arg, struct qb_run *r)
+static void run_changed(void *arg, struct qb_worker_run *r)
 {
 	struct qb_dispatcher *d = arg;
 
@@ -220,14 +220,14 @@ static json_t *job_inputs(struct qb_daemon *daemon, int64_t id, char *why, size_
 	return inputs;
 }
 
-static enum qb_run_started start_run(struct qb_dispatcher *d, struct qb_run_setup *setup, struct qb_run **run, char *why,
+static enum qb_worker_run_started start_run(struct qb_dispatcher *d, struct qb_worker_run_setup *setup, struct qb_worker_run **run, char *why,
 	size_t why_len)
 {
-	enum qb_run_started started;
+	enum qb_worker_run_started started;
 
 	setup->changed = run_changed;
 	setup->arg = d;
-	started = qb_run_start(d->daemon, setup, run, why, why_len);
+	started = qb_worker_run_start(d->daemon, setup, run, why, why_len);
 	if (started == QB_RUN_HOST_FAILED) {
 		host_failed(d, why);
 	} else if (started == QB_RUN_STARTED) {
@@ -245,7 +245,7 @@ struct check {
 static void checked(void *arg, enum qb_inputs found, const char *why)
 {
 	struct check *c = arg;
-	struct qb_run *r = c->dispatcher->runs;
+	struct qb_worker_run *r = c->dispatcher->runs;
 
 	while (r && r->serial != c->serial) {
 		r = r->next;
@@ -255,20 +255,20 @@ static void checked(void *arg, enum qb_inputs found, const char *why)
 		return; /* it was ended meanwhile */
 	}
 	if (found == QB_INPUTS_SOUND) {
-		qb_run_begin(r);
+		qb_worker_run_begin(r);
 	} else {
-		qb_run_refuse(r, found == QB_INPUTS_DAMAGED ? "input_damaged" : "worker_unavailable", why,
+		qb_worker_run_refuse(r, found == QB_INPUTS_DAMAGED ? "input_damaged" : "worker_unavailable", why,
 			found != QB_INPUTS_DAMAGED);
 	}
 }
 
 /* The worker gets its job when the files that it reads are known to be those that were uploaded. */
-static void begin(struct qb_dispatcher *d, struct qb_run *r, const json_t *inputs)
+static void begin(struct qb_dispatcher *d, struct qb_worker_run *r, const json_t *inputs)
 {
 	struct check *c = malloc(sizeof(*c));
 
 	if (!c) {
-		qb_run_refuse(r, "worker_unavailable", "no memory to start a worker", true);
+		qb_worker_run_refuse(r, "worker_unavailable", "no memory to start a worker", true);
 		return;
 	}
 	r->serial = ++d->serials;
@@ -283,9 +283,9 @@ static bool start_job(struct qb_dispatcher *d, const json_t *row)
 	int64_t id = json_integer_value(json_object_get(row, "id"));
 	char why[512];
 	json_t *inputs = job_inputs(d->daemon, id, why, sizeof(why));
-	struct qb_run_setup setup = {.job = id, .line = json_object_get(row, "spec"), .inputs = inputs};
-	enum qb_run_started started;
-	struct qb_run *r;
+	struct qb_worker_run_setup setup = {.job = id, .line = json_object_get(row, "spec"), .inputs = inputs};
+	enum qb_worker_run_started started;
+	struct qb_worker_run *r;
 	bool ok = false;
 
 	if (!inputs) {
@@ -297,7 +297,7 @@ static bool start_job(struct qb_dispatcher *d, const json_t *row)
 	} else if (started == QB_RUN_STARTED) {
 		r->attempts = (int)json_integer_value(json_object_get(row, "attempts")) + 1;
 		ok = qb_job_start(d->daemon, id);
-		ok ? begin(d, r, inputs) : qb_run_end(r, QB_STOP_ABANDONED);
+		ok ? begin(d, r, inputs) : qb_worker_run_end(r, QB_STOP_ABANDONED);
 	}
 	json_decref(inputs);
 	return ok;
@@ -322,7 +322,7 @@ static bool start_jobs(struct qb_dispatcher *d, int slots)
 
 static bool inspected_now(const struct qb_dispatcher *d, const char *upload)
 {
-	for (const struct qb_run *r = d->runs; r; r = r->next) {
+	for (const struct qb_worker_run *r = d->runs; r; r = r->next) {
 		if (!r->job && !strcmp(r->upload, upload)) {
 			return true;
 		}
@@ -347,17 +347,17 @@ static bool start_inspection(struct qb_dispatcher *d, json_t *row)
 	json_t *inputs = json_pack("[{s:s, s:O, s:O, s:O}]", "field", *text_of(row, "kind") == 'm' ? "model" : "data",
 		"upload", json_object_get(row, "id"), "name", json_object_get(row, "name"), "sha256",
 		json_object_get(row, "sha256"));
-	struct qb_run_setup setup = {.upload = text_of(row, "id"), .line = line, .inputs = inputs};
+	struct qb_worker_run_setup setup = {.upload = text_of(row, "id"), .line = line, .inputs = inputs};
 	char why[512];
-	struct qb_run *r;
-	enum qb_run_started started = start_run(d, &setup, &r, why, sizeof(why));
+	struct qb_worker_run *r;
+	enum qb_worker_run_started started = start_run(d, &setup, &r, why, sizeof(why));
 	bool ok = false;
 
 	if (started == QB_RUN_INPUT_LOST) {
 		ok = store_lost(d, text_of(row, "id"), why);
 	} else if (started == QB_RUN_STARTED) {
 		ok = count_inspection(d, r->upload, 1);
-		ok ? begin(d, r, inputs) : qb_run_end(r, QB_STOP_ABANDONED);
+		ok ? begin(d, r, inputs) : qb_worker_run_end(r, QB_STOP_ABANDONED);
 	}
 	json_decref(line);
 	json_decref(inputs);
@@ -385,7 +385,7 @@ static bool start_inspections(struct qb_dispatcher *d, int slots)
 
 static void tell_silence(struct qb_dispatcher *d, const struct qb_sched_plan *plan)
 {
-	const struct qb_run *r = d->runs;
+	const struct qb_worker_run *r = d->runs;
 
 	if (!plan->silent) {
 		qb_health_clear(d->daemon->health, QB_CONDITION_EXCLUSIVE);
@@ -402,18 +402,18 @@ static void tell_silence(struct qb_dispatcher *d, const struct qb_sched_plan *pl
 /* The run beside which all others are paused, as the plan says. */
 static void arrange(struct qb_dispatcher *d, const struct qb_sched_plan *plan)
 {
-	struct qb_run *r = d->runs;
+	struct qb_worker_run *r = d->runs;
 
 	for (int i = 0; r; r = r->next, i++) {
 		if (plan->exclusive >= 0 && i != plan->exclusive) {
-			qb_run_pause(r);
+			qb_worker_run_pause(r);
 			continue;
 		}
-		qb_run_resume(r);
+		qb_worker_run_resume(r);
 		if (i == plan->exclusive && plan->stalled) {
-			qb_run_end(r, QB_STOP_STALLED);
+			qb_worker_run_end(r, QB_STOP_STALLED);
 		} else if (i == plan->exclusive && plan->grant) {
-			qb_run_grant(r);
+			qb_worker_run_grant(r);
 			qb_dispatcher_wake(d); /* its time runs from now */
 		}
 	}
@@ -430,10 +430,10 @@ static struct qb_sched_plan make_plan(struct qb_dispatcher *d)
 	struct qb_sched_run *runs;
 	struct qb_sched_plan plan;
 
-	for (struct qb_run *r = d->runs; r; r = r->next) {
+	for (struct qb_worker_run *r = d->runs; r; r = r->next) {
 		s.count++;
 		if (r->exclusive == QB_EXCLUSIVE_GRANTED) {
-			qb_run_look(r);
+			qb_worker_run_look(r);
 		}
 	}
 	runs = calloc((size_t)s.count + 1, sizeof(*runs));
@@ -442,7 +442,7 @@ static struct qb_sched_plan make_plan(struct qb_dispatcher *d)
 	}
 	s.runs = runs;
 	s.count = 0;
-	for (const struct qb_run *r = d->runs; r; r = r->next) {
+	for (const struct qb_worker_run *r = d->runs; r; r = r->next) {
 		runs[s.count++] = (struct qb_sched_run){.inspection = !r->job, .ended = r->ended,
 			.exclusive = r->exclusive, .turn = r->turn, .active = r->held ? s.now : r->active};
 	}
@@ -489,9 +489,9 @@ struct qb_dispatcher *qb_dispatcher_create(struct qb_daemon *daemon)
 
 bool qb_dispatcher_cancel(struct qb_dispatcher *d, int64_t job)
 {
-	for (struct qb_run *r = d->runs; r; r = r->next) {
+	for (struct qb_worker_run *r = d->runs; r; r = r->next) {
 		if (r->job == job && r->stop != QB_STOP_ABANDONED) {
-			qb_run_end(r, QB_STOP_CANCELLED);
+			qb_worker_run_end(r, QB_STOP_CANCELLED);
 			return true;
 		}
 	}
@@ -503,8 +503,8 @@ void qb_dispatcher_stop(struct qb_dispatcher *d, void (*done)(struct qb_daemon *
 	d->stopped = done;
 	uv_close((uv_handle_t *)&d->timer, NULL);
 	save_last(d);
-	for (struct qb_run *r = d->runs; r; r = r->next) {
-		qb_run_end(r, QB_STOP_STOPPING);
+	for (struct qb_worker_run *r = d->runs; r; r = r->next) {
+		qb_worker_run_end(r, QB_STOP_STOPPING);
 	}
 	stop_if_idle(d);
 }
@@ -517,7 +517,7 @@ void qb_dispatcher_destroy(struct qb_dispatcher **dispatcher)
 
 bool qb_dispatcher_measuring(const struct qb_dispatcher *d)
 {
-	for (const struct qb_run *r = d->runs; r; r = r->next) {
+	for (const struct qb_worker_run *r = d->runs; r; r = r->next) {
 		if (!r->ended && r->exclusive == QB_EXCLUSIVE_GRANTED) {
 			return true;
 		}

@@ -19,8 +19,8 @@ quantbenchd_SOURCES = \
 	daemon/oom.c daemon/oom.h \
 	daemon/options.c daemon/options.h \
 	daemon/record.c daemon/record.h \
-	daemon/run.c daemon/run.h daemon/run_end.c \
-	daemon/run_processes.c daemon/run_processes.h \
+	daemon/worker_run.c daemon/worker_run.h daemon/worker_run_end.c \
+	daemon/worker_processes.c daemon/worker_processes.h \
 	daemon/scheduler.c daemon/scheduler.h \
 	daemon/schema.c daemon/schema.h \
 	daemon/sql.h \

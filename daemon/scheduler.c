@@ -74,7 +74,7 @@ void qb_host_pause_extend(struct qb_host_pause *p, double now)
 	p->until = now + (pause < LONGEST_PAUSE_S ? pause : LONGEST_PAUSE_S);
 }
 
-enum qb_run_fate qb_sched_fate(const struct qb_run_end *e, bool *counts)
+enum qb_worker_run_fate qb_sched_fate(const struct qb_worker_run_end *e, bool *counts)
 {
 	*counts = e->started && e->stop != QB_STOP_STOPPING;
 	switch (e->stop) {

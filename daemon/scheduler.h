@@ -49,7 +49,7 @@ struct qb_host_pause {
 void qb_host_pause_extend(struct qb_host_pause *p, double now);
 
 /* Why a run was ended from here. */
-enum qb_run_stop {
+enum qb_worker_run_stop {
 	QB_STOP_NONE,
 	QB_STOP_CANCELLED, /* somebody asked for it */
 	QB_STOP_STOPPING,  /* the daemon is stopping */
@@ -58,18 +58,18 @@ enum qb_run_stop {
 	QB_STOP_ABANDONED, /* its start could not be stored: it never began */
 };
 
-enum qb_run_fate { QB_FATE_NOTHING, QB_FATE_SUCCEEDED, QB_FATE_FAILED, QB_FATE_CANCELLED, QB_FATE_QUEUED, QB_FATE_GAVE_UP };
+enum qb_worker_run_fate { QB_FATE_NOTHING, QB_FATE_SUCCEEDED, QB_FATE_FAILED, QB_FATE_CANCELLED, QB_FATE_QUEUED, QB_FATE_GAVE_UP };
 
 enum { QB_ATTEMPTS_MAX = 3 };
 
-struct qb_run_end {
-	enum qb_run_stop stop;
+struct qb_worker_run_end {
+	enum qb_worker_run_stop stop;
 	bool good;    /* a result, and exit status 0 */
 	bool started; /* false: what ended was no worker, for the host could not start one */
 	bool host_suspected; /* the worker may have failed for want of something on the machine */
 	int attempts; /* times the job was started, this one included; those that were not its fault are not counted */
 };
 /* What becomes of a job whose worker ended; *counts says whether this start counts as an attempt. */
-enum qb_run_fate qb_sched_fate(const struct qb_run_end *e, bool *counts);
+enum qb_worker_run_fate qb_sched_fate(const struct qb_worker_run_end *e, bool *counts);
 
 #endif

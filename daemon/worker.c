@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/run_processes.h"
+#include "daemon/worker_processes.h"
 #include "daemon/util.h"
 
 enum { STDERR_TAIL = 8192, ARGV_MAX = 64, LINGER_MS = 1000 };

@@ -24,7 +24,7 @@ struct qb_worker_end {
 struct qb_worker_setup {
 	char **argv;       /* borrowed for the call */
 	const char *input; /* first line of stdin without its newline; NULL: none yet */
-	const char *folder; /* working directory, named in the environment as well (daemon/run_processes.h); NULL: ours */
+	const char *folder; /* working directory, named in the environment as well (daemon/worker_processes.h); NULL: ours */
 	bool collect;      /* keep stdout whole instead of calling line */
 	size_t limit;      /* bytes of a line, or of the whole collected output */
 	/* A line without its newline, ended by a NUL; NULL for one that passed the limit. */

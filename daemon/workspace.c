@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/run_processes.h"
+#include "daemon/worker_processes.h"
 #include "daemon/util.h"
 
 enum { STRAYS_WAIT_MS = 5000, COPY_BYTES = 1 << 30 };
@@ -21,7 +21,7 @@ enum { STRAYS_WAIT_MS = 5000, COPY_BYTES = 1 << 30 };
 void qb_workspaces_clear(const char *state)
 {
 	char *work = qb_format("%s/work", state);
-	int n = qb_run_processes_kill(work, STRAYS_WAIT_MS);
+	int n = qb_worker_processes_kill(work, STRAYS_WAIT_MS);
 
 	if (n) {
 		qb_log(QB_LOG_WARNING, n > 0 ? "%d processes of workers that an earlier server started were ended"

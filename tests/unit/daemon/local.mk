@@ -25,7 +25,7 @@ tests_unit_daemon_schema_suite_LDADD = $(JANSSON_LIBS) -lm
 check_SCRIPTS += tests/unit/daemon/test_schema_suite.py
 EXTRA_DIST += tests/unit/daemon/test_schema_suite.py
 check_PROGRAMS += tests/unit/daemon/test_workspace
-tests_unit_daemon_test_workspace_SOURCES = tests/unit/daemon/test_workspace.c daemon/run_processes.c daemon/util.c \
+tests_unit_daemon_test_workspace_SOURCES = tests/unit/daemon/test_workspace.c daemon/worker_processes.c daemon/util.c \
 	daemon/workspace.c
 tests_unit_daemon_test_workspace_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_daemon_test_workspace_LDADD = $(CMOCKA_LIBS) $(JANSSON_LIBS) $(NETTLE_LIBS)

@@ -168,10 +168,10 @@ static void host_pause__fails_again_and_again__doubles_up_to_half_a_minute(void 
 static void fate__every_way_to_end__is_as_documented(void **unused)
 {
 	static const struct {
-		enum qb_run_stop stop;
+		enum qb_worker_run_stop stop;
 		bool good, started;
 		int attempts;
-		enum qb_run_fate fate;
+		enum qb_worker_run_fate fate;
 		bool counts;
 	} rows[] = {
 		{QB_STOP_NONE, true, true, 1, QB_FATE_SUCCEEDED, true},
@@ -190,7 +190,7 @@ static void fate__every_way_to_end__is_as_documented(void **unused)
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct qb_run_end end = {.stop = rows[i].stop, .good = rows[i].good, .started = rows[i].started,
+		struct qb_worker_run_end end = {.stop = rows[i].stop, .good = rows[i].good, .started = rows[i].started,
 			.attempts = rows[i].attempts};
 		bool counts;
 
@@ -203,7 +203,7 @@ static void fate__failed_on_a_full_disk__is_tried_again_some_times(void **unused
 {
 	(void)unused;
 	for (int attempt = 1; attempt <= QB_ATTEMPTS_MAX; attempt++) {
-		struct qb_run_end end = {.started = true, .host_suspected = true, .attempts = attempt};
+		struct qb_worker_run_end end = {.started = true, .host_suspected = true, .attempts = attempt};
 		bool counts;
 
 		assert_int_equal(qb_sched_fate(&end, &counts), attempt < QB_ATTEMPTS_MAX ? QB_FATE_QUEUED : QB_FATE_FAILED);

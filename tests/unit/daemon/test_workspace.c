@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/run_processes.h"
+#include "daemon/worker_processes.h"
 #include "daemon/util.h"
 #include "daemon/workspace.h"
 #include "tests/unit/lacks.h"
@@ -184,9 +184,9 @@ static void clear__processes_of_an_earlier_server__are_ended_with_their_folders(
 	assert_int_equal(killed_by(ours), 9);
 	assert_int_equal(access(folder, F_OK), -1);
 	assert_int_equal(waitpid(others, NULL, WNOHANG), 0);
-	assert_int_equal(qb_run_processes_kill(other, 1000), 1);
+	assert_int_equal(qb_worker_processes_kill(other, 1000), 1);
 	assert_int_equal(killed_by(others), 9);
-	assert_int_equal(qb_run_processes_kill(other, 1000), 0);
+	assert_int_equal(qb_worker_processes_kill(other, 1000), 0);
 	free(other);
 	free(folder);
 }

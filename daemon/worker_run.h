@@ -3,8 +3,8 @@
  * One worker at work: on a job, or on the inspection of an upload. Stores its events, holds its limits, words its
  * end. Loop thread only.
  */
-#ifndef QB_DAEMON_RUN_H
-#define QB_DAEMON_RUN_H
+#ifndef QB_DAEMON_WORKER_RUN_H
+#define QB_DAEMON_WORKER_RUN_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -15,7 +15,7 @@
 #include "daemon/record.h"
 #include "daemon/scheduler.h"
 
-struct qb_run {
+struct qb_worker_run {
 	struct qb_daemon *daemon;
 	int64_t job;     /* 0 for an inspection */
 	char upload[24]; /* what an inspection looks at */
@@ -24,7 +24,7 @@ struct qb_run {
 	json_t *result, *error; /* what the worker said last */
 	char engine[64];        /* its version, as it said beside the result */
 	char outcome[160];      /* how the process ended, for the record */
-	enum qb_run_stop stop;
+	enum qb_worker_run_stop stop;
 	enum qb_exclusive exclusive;
 	int64_t turn;           /* of its exclusive time, given by the receiver */
 	double active;          /* when it last showed a sign of life */
@@ -45,43 +45,43 @@ struct qb_run {
 	int closed; /* of the two */
 	double wall_left, wall_since; /* seconds */
 	int64_t invalid;
-	struct qb_run *next;
+	struct qb_worker_run *next;
 	char *line; /* its job, until it begins */
 	/* It said its first line, asked for exclusive time or gave it back, or ended: error is then NULL exactly when result counts. */
-	void (*changed)(void *arg, struct qb_run *run);
+	void (*changed)(void *arg, struct qb_worker_run *run);
 	void *arg;
 };
 
-struct qb_run_setup {
+struct qb_worker_run_setup {
 	int64_t job;        /* 0 for an inspection of upload */
 	const char *upload;
 	json_t *line;           /* what the worker is told; borrowed */
 	const json_t *inputs;   /* rows of {field, name, sha256}: fields of the line that become {path, name, sha256} */
-	void (*changed)(void *arg, struct qb_run *run);
+	void (*changed)(void *arg, struct qb_worker_run *run);
 	void *arg;
 };
 
-enum qb_run_started { QB_RUN_STARTED, QB_RUN_HOST_FAILED, QB_RUN_INPUT_LOST };
+enum qb_worker_run_started { QB_RUN_STARTED, QB_RUN_HOST_FAILED, QB_RUN_INPUT_LOST };
 
 /* Starts a worker, which waits for its job. Fails with a sentence in why. */
-enum qb_run_started qb_run_start(struct qb_daemon *daemon, const struct qb_run_setup *setup, struct qb_run **run,
+enum qb_worker_run_started qb_worker_run_start(struct qb_daemon *daemon, const struct qb_worker_run_setup *setup, struct qb_worker_run **run,
 	char *why, size_t why_len);
-void qb_run_begin(struct qb_run *run); /* the worker gets its job, and its time runs */
-void qb_run_end(struct qb_run *run, enum qb_run_stop reason); /* SIGTERM, two seconds, SIGKILL */
-/* Instead of qb_run_begin: ends it at once, and says what its end is. host_failed: that is no fault of the job. */
-void qb_run_refuse(struct qb_run *run, const char *code, const char *detail, bool host_failed);
+void qb_worker_run_begin(struct qb_worker_run *run); /* the worker gets its job, and its time runs */
+void qb_worker_run_end(struct qb_worker_run *run, enum qb_worker_run_stop reason); /* SIGTERM, two seconds, SIGKILL */
+/* Instead of qb_worker_run_begin: ends it at once, and says what its end is. host_failed: that is no fault of the job. */
+void qb_worker_run_refuse(struct qb_worker_run *run, const char *code, const char *detail, bool host_failed);
 /* Stores its events; false where that has to be tried again. */
-bool qb_run_save(struct qb_run *run);
-void qb_run_pause(struct qb_run *run);                        /* its clock stops too */
-void qb_run_resume(struct qb_run *run);
-void qb_run_grant(struct qb_run *run); /* the exclusive time it asked for begins */
-void qb_run_look(struct qb_run *run);  /* processor time that it used is a sign of life */
-void qb_run_free(struct qb_run **run);
+bool qb_worker_run_save(struct qb_worker_run *run);
+void qb_worker_run_pause(struct qb_worker_run *run);                        /* its clock stops too */
+void qb_worker_run_resume(struct qb_worker_run *run);
+void qb_worker_run_grant(struct qb_worker_run *run); /* the exclusive time it asked for begins */
+void qb_worker_run_look(struct qb_worker_run *run);  /* processor time that it used is a sign of life */
+void qb_worker_run_free(struct qb_worker_run **run);
 
 /* For run.c. Sets outcome, and the error of every end but a good one. */
 struct qb_worker_end;
-void qb__run_explain(struct qb_run *r, const struct qb_worker_end *end);
-int64_t qb__run_wall_seconds(const struct qb_run *r); /* its limits */
-int64_t qb__run_cpu_seconds(const struct qb_run *r);
+void qb__run_explain(struct qb_worker_run *r, const struct qb_worker_end *end);
+int64_t qb__run_wall_seconds(const struct qb_worker_run *r); /* its limits */
+int64_t qb__run_cpu_seconds(const struct qb_worker_run *r);
 
 #endif

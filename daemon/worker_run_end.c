@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/oom.h"
-#include "daemon/run.h"
+#include "daemon/worker_run.h"
 #include "daemon/util.h"
 #include "daemon/worker.h"
 
@@ -31,18 +31,18 @@ static const char *last_line(const char *errors, char *out, size_t size)
 	return out;
 }
 
-int64_t qb__run_wall_seconds(const struct qb_run *r)
+int64_t qb__run_wall_seconds(const struct qb_worker_run *r)
 {
 	return r->job ? r->daemon->options.worker_wall_seconds : r->daemon->options.inspection_wall_seconds;
 }
 
-int64_t qb__run_cpu_seconds(const struct qb_run *r)
+int64_t qb__run_cpu_seconds(const struct qb_worker_run *r)
 {
 	return r->job ? r->daemon->options.worker_cpu_seconds : r->daemon->options.inspection_cpu_seconds;
 }
 
 /* Says where a SIGKILL came from as far as the kernel tells. */
-static void word_kill(const struct qb_run *r, char *out, size_t size)
+static void word_kill(const struct qb_worker_run *r, char *out, size_t size)
 {
 	int64_t kills = qb_oom_kills("", "");
 
@@ -55,7 +55,7 @@ static void word_kill(const struct qb_run *r, char *out, size_t size)
 		: "not by the kernel, so somebody sent it");
 }
 
-static void word_signal(const struct qb_run *r, int sig, char *out, size_t size)
+static void word_signal(const struct qb_worker_run *r, int sig, char *out, size_t size)
 {
 	int n = snprintf(out, size, "the worker was killed by signal %d (SIG%s)", sig,
 		sigabbrev_np(sig) ? sigabbrev_np(sig) : "?");
@@ -71,7 +71,7 @@ static void word_signal(const struct qb_run *r, int sig, char *out, size_t size)
 	}
 }
 
-static void set_error(struct qb_run *r, const char *code, const char *detail)
+static void set_error(struct qb_worker_run *r, const char *code, const char *detail)
 {
 	json_t *text = json_string(detail);
 
@@ -82,14 +82,14 @@ static void set_error(struct qb_run *r, const char *code, const char *detail)
 
 /* A launcher, a shell or the dynamic linker says by 126 and 127 that there is no worker to run. An interpreter has
  * statuses of its own for a program that went away, so it is looked for. */
-static bool was_never_there(const struct qb_run *r, const struct qb_worker_end *end)
+static bool was_never_there(const struct qb_worker_run *r, const struct qb_worker_end *end)
 {
 	const char *worker = r->daemon->options.worker;
 
 	return r->silent && (end->status == 126 || end->status == 127 || (strchr(worker, '/') && access(worker, X_OK)));
 }
 
-void qb_run_refuse(struct qb_run *r, const char *code, const char *detail, bool host_failed)
+void qb_worker_run_refuse(struct qb_worker_run *r, const char *code, const char *detail, bool host_failed)
 {
 	if (r->worker && r->stop == QB_STOP_NONE) {
 		r->host_failed = host_failed;
@@ -100,7 +100,7 @@ void qb_run_refuse(struct qb_run *r, const char *code, const char *detail, bool 
 }
 
 /* The limits of an inspection have options of their own. */
-static void word_limit(struct qb_run *r, const char *kind, int64_t seconds)
+static void word_limit(struct qb_worker_run *r, const char *kind, int64_t seconds)
 {
 	char text[300];
 
@@ -110,7 +110,7 @@ static void word_limit(struct qb_run *r, const char *kind, int64_t seconds)
 	set_error(r, "time_limit", text);
 }
 
-static void word_crash(struct qb_run *r, const struct qb_worker_end *end)
+static void word_crash(struct qb_worker_run *r, const struct qb_worker_end *end)
 {
 	char text[1000], tail[320];
 	size_t n;
@@ -129,7 +129,7 @@ static void word_crash(struct qb_run *r, const struct qb_worker_end *end)
 }
 
 /* Whoever follows the job learns why it is queued again. */
-static void warn_of_end(struct qb_run *r)
+static void warn_of_end(struct qb_worker_run *r)
 {
 	const char *detail = json_string_value(json_object_get(r->error, "detail"));
 
@@ -139,7 +139,7 @@ static void warn_of_end(struct qb_run *r)
 	}
 }
 
-static void word_host(struct qb_run *r, const struct qb_worker_end *end)
+static void word_host(struct qb_worker_run *r, const struct qb_worker_end *end)
 {
 	char text[400], tail[320];
 
@@ -150,7 +150,7 @@ static void word_host(struct qb_run *r, const struct qb_worker_end *end)
 	warn_of_end(r);
 }
 
-void qb__run_explain(struct qb_run *r, const struct qb_worker_end *end)
+void qb__run_explain(struct qb_worker_run *r, const struct qb_worker_end *end)
 {
 	snprintf(r->outcome, sizeof(r->outcome), end->signal ? "signal %d" : "exit status %d",
 		end->signal ? end->signal : (int)end->status);

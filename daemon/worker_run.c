@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "daemon/run.h"
+#include "daemon/worker_run.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -12,7 +12,7 @@
 #include "common/json_text.h"
 #include "daemon/blobs.h"
 #include "daemon/oom.h"
-#include "daemon/run_processes.h"
+#include "daemon/worker_processes.h"
 #include "daemon/storage.h"
 #include "daemon/util.h"
 #include "daemon/worker.h"
@@ -28,7 +28,7 @@ static const char *text_of(const json_t *object, const char *key)
 }
 
 /* The protocol calls exclusive time a section. */
-static void on_section(struct qb_run *r, const json_t *e)
+static void on_section(struct qb_worker_run *r, const json_t *e)
 {
 	const char *state = text_of(e, "state"), *name = text_of(e, "name");
 
@@ -54,7 +54,7 @@ static bool is_list_of_texts(const json_t *v)
 }
 
 /* What is not of the type that clients are promised is left out. */
-static void on_error(struct qb_run *r, const json_t *e)
+static void on_error(struct qb_worker_run *r, const json_t *e)
 {
 	const char *code = text_of(e, "code"), *detail = text_of(e, "detail");
 	json_t *near = json_object_get(e, "near");
@@ -65,7 +65,7 @@ static void on_error(struct qb_run *r, const json_t *e)
 		is_list_of_texts(near) ? near : NULL);
 }
 
-static void on_result(struct qb_run *r, json_t *e)
+static void on_result(struct qb_worker_run *r, json_t *e)
 {
 	json_t *result = json_object_get(e, "result");
 	const char *engine = text_of(e, "engine");
@@ -77,7 +77,7 @@ static void on_result(struct qb_run *r, json_t *e)
 	}
 }
 
-static void take_event(struct qb_run *r, json_t *e)
+static void take_event(struct qb_worker_run *r, json_t *e)
 {
 	const char *kind = text_of(e, "event");
 
@@ -96,7 +96,7 @@ static void take_event(struct qb_run *r, json_t *e)
 }
 
 /* Kills that the kernel counted long before a worker dies were others'. */
-static void look_at_memory(struct qb_run *r)
+static void look_at_memory(struct qb_worker_run *r)
 {
 	double now = qb_seconds();
 
@@ -108,7 +108,7 @@ static void look_at_memory(struct qb_run *r)
 
 static void on_line(void *arg, char *line, size_t len)
 {
-	struct qb_run *r = arg;
+	struct qb_worker_run *r = arg;
 	json_t *e = line ? json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	bool first = r->active == 0;
 
@@ -130,11 +130,11 @@ static void on_line(void *arg, char *line, size_t len)
 
 static void wall_over(uv_timer_t *timer)
 {
-	qb_run_end(timer->data, QB_STOP_OVERTIME);
+	qb_worker_run_end(timer->data, QB_STOP_OVERTIME);
 }
 
 /* The limit of elapsed time counts while the worker may compute: not when it is paused, nor when it is not read. */
-static void set_clock(struct qb_run *r)
+static void set_clock(struct qb_worker_run *r)
 {
 	bool runs = r->begun && !r->paused && !r->held && qb__run_wall_seconds(r) > 0;
 	bool ran = uv_is_active((uv_handle_t *)&r->wall);
@@ -149,7 +149,7 @@ static void set_clock(struct qb_run *r)
 	}
 }
 
-static void release(struct qb_run *r)
+static void release(struct qb_worker_run *r)
 {
 	if (r->held) {
 		r->held = false;
@@ -164,13 +164,13 @@ static void release(struct qb_run *r)
 /* While the database takes nothing the worker is not read, and waits when its pipe is full. */
 static void on_batch(void *arg, bool begins)
 {
-	struct qb_run *r = arg;
+	struct qb_worker_run *r = arg;
 
 	if (begins || qb_record_save(&r->record) || r->stop != QB_STOP_NONE) {
 		return;
 	}
 	if (qb_storage_usable(r->daemon->storage, NULL)) { /* it is not the storage: what it says cannot be stored at all */
-		qb_run_refuse(r, "internal", "what the job said could not be stored", false);
+		qb_worker_run_refuse(r, "internal", "what the job said could not be stored", false);
 	} else {
 		r->held = true;
 		qb_worker_hold(r->worker, true);
@@ -178,7 +178,7 @@ static void on_batch(void *arg, bool begins)
 	}
 }
 
-bool qb_run_save(struct qb_run *r)
+bool qb_worker_run_save(struct qb_worker_run *r)
 {
 	if (!qb_record_save(&r->record)) {
 		return false;
@@ -188,21 +188,21 @@ bool qb_run_save(struct qb_run *r)
 }
 
 /* Behind a launcher the worker may have left the process group. */
-static bool is_launched(const struct qb_run *r)
+static bool is_launched(const struct qb_worker_run *r)
 {
 	return r->job && *r->daemon->options.launcher;
 }
 
-static void signal_all(struct qb_run *r, int signal)
+static void signal_all(struct qb_worker_run *r, int signal)
 {
 	qb_worker_signal(r->worker, signal);
 	if (is_launched(r)) {
-		qb_run_processes_signal(r->folder, signal);
+		qb_worker_processes_signal(r->folder, signal);
 	}
 }
 
 /* The worker's own files lie on the disk of the state folder, too. */
-static bool on_full_disk(const struct qb_run *r, const struct qb_worker_end *end)
+static bool on_full_disk(const struct qb_worker_run *r, const struct qb_worker_end *end)
 {
 	const char *said = text_of(r->error, "detail"), *full = strerror(ENOSPC);
 
@@ -211,10 +211,10 @@ static bool on_full_disk(const struct qb_run *r, const struct qb_worker_end *end
 
 static void on_end(void *arg, const struct qb_worker_end *end)
 {
-	struct qb_run *r = arg;
+	struct qb_worker_run *r = arg;
 
 	if (is_launched(r)) {
-		qb_run_processes_signal(r->folder, SIGKILL); /* what it left behind */
+		qb_worker_processes_signal(r->folder, SIGKILL); /* what it left behind */
 	}
 	r->worker = NULL;
 	r->ended = true;
@@ -232,14 +232,14 @@ static void on_end(void *arg, const struct qb_worker_end *end)
 
 static void grace_over(uv_timer_t *timer)
 {
-	struct qb_run *r = timer->data;
+	struct qb_worker_run *r = timer->data;
 
 	if (r->worker) {
 		signal_all(r, SIGKILL);
 	}
 }
 
-void qb_run_end(struct qb_run *r, enum qb_run_stop reason)
+void qb_worker_run_end(struct qb_worker_run *r, enum qb_worker_run_stop reason)
 {
 	bool deaf = r->paused || reason == QB_STOP_STALLED || reason == QB_STOP_ABANDONED;
 
@@ -255,7 +255,7 @@ void qb_run_end(struct qb_run *r, enum qb_run_stop reason)
 	uv_timer_start(&r->grace, grace_over, GRACE_MS, 0);
 }
 
-void qb_run_pause(struct qb_run *r)
+void qb_worker_run_pause(struct qb_worker_run *r)
 {
 	if (!r->paused && r->worker) {
 		r->paused = true;
@@ -264,7 +264,7 @@ void qb_run_pause(struct qb_run *r)
 	}
 }
 
-void qb_run_resume(struct qb_run *r)
+void qb_worker_run_resume(struct qb_worker_run *r)
 {
 	if (r->paused && r->worker) {
 		r->paused = false;
@@ -273,7 +273,7 @@ void qb_run_resume(struct qb_run *r)
 	}
 }
 
-void qb_run_grant(struct qb_run *r)
+void qb_worker_run_grant(struct qb_worker_run *r)
 {
 	r->exclusive = QB_EXCLUSIVE_GRANTED;
 	r->active = qb_seconds();
@@ -283,7 +283,7 @@ void qb_run_grant(struct qb_run *r)
 }
 
 /* Ids become files in the run's own folder. */
-static enum qb_run_started place_inputs(struct qb_run *r, json_t *line, const json_t *inputs, char *why, size_t why_len)
+static enum qb_worker_run_started place_inputs(struct qb_worker_run *r, json_t *line, const json_t *inputs, char *why, size_t why_len)
 {
 	enum qb_placed placed = QB_PLACED;
 	const json_t *in;
@@ -313,9 +313,9 @@ static enum qb_run_started place_inputs(struct qb_run *r, json_t *line, const js
 	return placed == QB_PLACED ? QB_RUN_STARTED : placed == QB_INPUT_LOST ? QB_RUN_INPUT_LOST : QB_RUN_HOST_FAILED;
 }
 
-static struct qb_run *create(struct qb_daemon *daemon, const struct qb_run_setup *setup)
+static struct qb_worker_run *create(struct qb_daemon *daemon, const struct qb_worker_run_setup *setup)
 {
-	struct qb_run *r = calloc(1, sizeof(*r));
+	struct qb_worker_run *r = calloc(1, sizeof(*r));
 
 	if (r) {
 		r->daemon = daemon;
@@ -331,7 +331,7 @@ static struct qb_run *create(struct qb_daemon *daemon, const struct qb_run_setup
 	return r;
 }
 
-static char *make_folder(const struct qb_run *r, char *why, size_t why_len)
+static char *make_folder(const struct qb_worker_run *r, char *why, size_t why_len)
 {
 	char job[32];
 
@@ -339,11 +339,11 @@ static char *make_folder(const struct qb_run *r, char *why, size_t why_len)
 	return qb_workspace_create(r->daemon->options.state, r->job ? job : r->upload, why, why_len);
 }
 
-static enum qb_run_started start(struct qb_run *r, json_t *line, const json_t *inputs, char *why, size_t why_len)
+static enum qb_worker_run_started start(struct qb_worker_run *r, json_t *line, const json_t *inputs, char *why, size_t why_len)
 {
 	struct qb_worker_setup setup = {.limit = LINE_MAX_BYTES, .line = on_line, .batch = on_batch,
 		.end = on_end, .arg = r};
-	enum qb_run_started started;
+	enum qb_worker_run_started started;
 
 	r->folder = make_folder(r, why, why_len);
 	started = r->folder ? place_inputs(r, line, inputs, why, why_len) : QB_RUN_HOST_FAILED;
@@ -362,12 +362,12 @@ static enum qb_run_started start(struct qb_run *r, json_t *line, const json_t *i
 	return r->worker ? QB_RUN_STARTED : QB_RUN_HOST_FAILED;
 }
 
-enum qb_run_started qb_run_start(struct qb_daemon *daemon, const struct qb_run_setup *setup, struct qb_run **run,
+enum qb_worker_run_started qb_worker_run_start(struct qb_daemon *daemon, const struct qb_worker_run_setup *setup, struct qb_worker_run **run,
 	char *why, size_t why_len)
 {
-	struct qb_run *r = create(daemon, setup);
+	struct qb_worker_run *r = create(daemon, setup);
 	json_t *line = json_copy(setup->line);
-	enum qb_run_started started = QB_RUN_HOST_FAILED;
+	enum qb_worker_run_started started = QB_RUN_HOST_FAILED;
 
 	if (!r || !line) {
 		snprintf(why, why_len, "no memory to start a worker");
@@ -380,11 +380,11 @@ enum qb_run_started qb_run_start(struct qb_daemon *daemon, const struct qb_run_s
 		*run = r;
 		return started;
 	}
-	qb_run_free(&r);
+	qb_worker_run_free(&r);
 	return started;
 }
 
-void qb_run_begin(struct qb_run *r)
+void qb_worker_run_begin(struct qb_worker_run *r)
 {
 	if (r->worker) {
 		r->begun = true;
@@ -416,7 +416,7 @@ static int64_t ticks(int pid)
 		? user + system : -1;
 }
 
-void qb_run_look(struct qb_run *r)
+void qb_worker_run_look(struct qb_worker_run *r)
 {
 	int64_t now = r->worker ? ticks(qb_worker_pid(r->worker)) : -1;
 
@@ -428,7 +428,7 @@ void qb_run_look(struct qb_run *r)
 
 static void timer_closed(uv_handle_t *handle)
 {
-	struct qb_run *r = handle->data;
+	struct qb_worker_run *r = handle->data;
 
 	if (++r->closed < 2) {
 		return;
@@ -441,9 +441,9 @@ static void timer_closed(uv_handle_t *handle)
 	free(r);
 }
 
-void qb_run_free(struct qb_run **run)
+void qb_worker_run_free(struct qb_worker_run **run)
 {
-	struct qb_run *r = *run;
+	struct qb_worker_run *r = *run;
 
 	if (r) {
 		if (r->folder) {

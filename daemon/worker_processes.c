@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "daemon/run_processes.h"
+#include "daemon/worker_processes.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -42,7 +42,7 @@ static bool belongs(const char *pid, const char *folder)
 	return found;
 }
 
-int qb_run_processes_signal(const char *folder, int signal)
+int qb_worker_processes_signal(const char *folder, int signal)
 {
 	DIR *proc = opendir("/proc");
 	int n = 0;
@@ -61,17 +61,17 @@ int qb_run_processes_signal(const char *folder, int signal)
 }
 
 /* A process that ended has no environment any more, so the killed ones disappear. */
-int qb_run_processes_kill(const char *folder, int wait_ms)
+int qb_worker_processes_kill(const char *folder, int wait_ms)
 {
 	struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000};
-	int first = qb_run_processes_signal(folder, SIGKILL), left = first;
+	int first = qb_worker_processes_signal(folder, SIGKILL), left = first;
 
 	for (int waited = 0; left; waited += PAUSE_MS) {
 		if (waited >= wait_ms) {
 			return -1;
 		}
 		nanosleep(&pause, NULL);
-		left = qb_run_processes_signal(folder, SIGKILL);
+		left = qb_worker_processes_signal(folder, SIGKILL);
 	}
 	return first;
 }

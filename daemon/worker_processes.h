@@ -4,8 +4,8 @@
  * reaches them, or beyond the death of the daemon. They are known by a variable of their environment, which children
  * inherit.
  */
-#ifndef QB_DAEMON_RUN_PROCESSES_H
-#define QB_DAEMON_RUN_PROCESSES_H
+#ifndef QB_DAEMON_WORKER_PROCESSES_H
+#define QB_DAEMON_WORKER_PROCESSES_H
 
 #include <stdbool.h>
 
@@ -13,9 +13,9 @@
 #define QB_RUN_VARIABLE "QUANTBENCH_RUN"
 
 /* Sends the signal to all processes whose run lies in folder, or is it; returns their number. */
-int qb_run_processes_signal(const char *folder, int signal);
+int qb_worker_processes_signal(const char *folder, int signal);
 /* Kills the processes whose run lies in folder, or is it; returns their number, or -1 when some are still there after
  * wait_ms. */
-int qb_run_processes_kill(const char *folder, int wait_ms);
+int qb_worker_processes_kill(const char *folder, int wait_ms);
 
 #endif
