@@ -19,7 +19,7 @@ enum qb_distribution_kind {
 	QB_DIST_STUDENT_T, /* mean, scale, nu > 0 */
 	QB_DIST_LOGISTIC,  /* mean, scale */
 	QB_DIST_MIXTURE,   /* part[i] with probability weight[i] / sum; parts are no mixtures and have no clip */
-	QB_DIST_EMPIRICAL, /* the numbers of a tensor, each as likely as the other */
+	QB_DIST_EMPIRICAL, /* the elements of a tensor, each as likely as the other */
 };
 
 struct qb_empirical;
@@ -39,7 +39,7 @@ struct qb_distribution {
 /* Parameters that make sense, and a finite second moment (Student-t: nu > 2 or a clip). */
 enum qb_err qb_distribution_check(const struct qb_distribution *d, struct qb_errbuf *eb);
 
-/* The finite numbers of x, sorted and summed; x is not kept. */
+/* The finite elements of x, sorted and summed; x is not kept. */
 enum qb_err qb_empirical_create(struct qb_empirical **out, const float *x, size_t n,
 	struct qb_errbuf *eb);
 void qb_empirical_destroy(struct qb_empirical **e);
@@ -57,7 +57,7 @@ double qb_distribution_bound(const struct qb_distribution *d);
 
 /* Number `index` of the seeded stream of draws from a checked distribution. */
 double qb_distribution_draw(const struct qb_distribution *d, uint64_t seed, uint64_t index);
-/* How many numbers there are, and the i-th of them in ascending order. */
+/* How many elements there are, and the i-th of them in ascending order. */
 size_t qb_empirical_count(const struct qb_empirical *e);
 double qb_empirical_at(const struct qb_empirical *e, size_t i);
 

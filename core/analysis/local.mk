@@ -8,7 +8,7 @@ libquantbench_a_SOURCES += \
 	core/analysis/metric.h \
 	core/analysis/metric_bootstrap.c \
 	core/analysis/metric_classes.c \
-	core/analysis/metric_numbers.c \
+	core/analysis/metric_regression.c \
 	core/analysis/metric_tokens.c \
 	core/analysis/metrics.c \
 	core/analysis/metrics.h \

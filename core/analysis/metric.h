@@ -35,7 +35,7 @@ struct qb_metric_row {
 	const char *name, *summary;
 	bool rises;
 	bool reads_input;
-	/* Does the shape suit? Makes room for what update counts. */
+	/* Does the shape suit? Allocates what update counts. */
 	enum qb_err (*check)(struct qb_metric *m, struct qb_errbuf *eb);
 	enum qb_err (*update)(struct qb_metric *m, const struct qb_metric_sample *s,
 		struct qb_errbuf *eb);
@@ -57,7 +57,7 @@ double qb__value_miou(const struct qb_metric *m);
 double qb__value_f1(const struct qb_metric *m);
 double qb__value_matthews(const struct qb_metric *m);
 
-/* metric_numbers.c: outputs against numbers. */
+/* metric_regression.c: outputs against real targets. */
 enum qb_err qb__check_same_size(struct qb_metric *m, struct qb_errbuf *eb);
 enum qb_err qb__check_similarity(struct qb_metric *m, struct qb_errbuf *eb);
 enum qb_err qb__check_anomaly(struct qb_metric *m, struct qb_errbuf *eb);

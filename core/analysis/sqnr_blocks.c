@@ -2,7 +2,7 @@
  *
  * The expected error of formats whose blocks share a power of two (OCP MX). The scale depends on the octave of the block's
  * largest magnitude alone, so it is a sum over octaves. With F(a) = P(|x| < a) and h any function of a number and of what
- * becomes of it at octave k, exchangeability of a block's n numbers gives
+ * becomes of it at octave k, exchangeability of a block's n elements gives
  *   E[h] = sum over k of E[h_k(x); |x| < 2^(k+1)] F(2^(k+1))^(n-1) - E[h_k(x); |x| < 2^k] F(2^k)^(n-1).
  */
 #include <math.h>

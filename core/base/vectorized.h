@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For loops over numbers that a compiler turns into vectors: a body is written once, always inline, and compiled again
+ * For loops over elements that a compiler turns into vectors: a body is written once, always inline, and compiled again
  * for wider registers. Operations stay in their order, so every number is the same.
  */
 #ifndef QB_BASE_VECTORIZED_H

@@ -83,7 +83,7 @@ int qb_format_values(const struct qb_format *f, double *values, int cap);
 /* intB, uintB, intB_asym or uintB_asym; bits from 1 to 16. */
 struct qb_format qb_format_integer(int bits, bool is_signed, bool asymmetric);
 
-/* The same format for a tensor without negative values: unsigned, the sign bit joins the mantissa. */
+/* The same format for a tensor without negative values: unsigned, the sign bit extends the mantissa. */
 struct qb_format qb_format_unsigned(const struct qb_format *f);
 
 /* All that can be said of a format, for a page or a table. */

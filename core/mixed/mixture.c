@@ -26,7 +26,7 @@ static bool has_own(const struct qb_network *n, int value)
 	return n->placement->role[value] != QB_ROLE_FLOAT && n->placement->shares[value] < 0;
 }
 
-/* Gives the value to the layer at the end of the list, which joins it with its first value. */
+/* Gives the value to the layer at the end of the list, which merges it with its first value. */
 static void claim(struct qb_mixture_layers *l, const struct qb_mixture_layer *layer, const struct qb_value *v)
 {
 	struct qb_mixture_layer *last = l->count ? &l->layer[l->count - 1] : NULL;

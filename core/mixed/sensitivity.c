@@ -40,7 +40,7 @@ static enum qb_err run_group(struct qb_mixture_eval *eval, int layers, const str
 	return err;
 }
 
-/* Which mixtures are run, in this order. r has room for all; returns their number. */
+/* Which mixtures are run, in this order. r is large enough for all; returns their number. */
 static int list_requests(struct request *r, struct qb_sensitivity *s)
 {
 	int n = 0;
@@ -59,7 +59,7 @@ static int list_requests(struct request *r, struct qb_sensitivity *s)
 static enum qb_err run_all(struct qb_sensitivity *s, struct qb_mixture_eval *eval, size_t model_bytes,
 	qb_sensitivity_heard *heard, void *arg, struct qb_errbuf *eb)
 {
-	/* As many at a time as their weights have room. */
+	/* As many at a time as there is memory for their weights. */
 	int size = (int)QB_MAX(QB_MIN(GROUP_BYTES / (model_bytes + 1), (size_t)GROUP), (size_t)1);
 	struct request *r = calloc((size_t)s->layers * (size_t)(s->schemes + 1) + 2, sizeof(*r));
 	enum qb_err err = QB_OK;

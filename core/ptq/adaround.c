@@ -87,7 +87,7 @@ struct work {
 	const struct kernels *k;
 	int64_t span;   /* samples at a time */
 	bool few;       /* few rows: everything lies by columns, samples side by side */
-	float *turned;  /* [k, samples]: x of few rows; else NULL */
+	float *transposed;  /* [k, samples]: x of few rows; else NULL */
 	float *y;       /* [samples, rows], of few rows [rows, samples] */
 	float *soft, *gradient; /* [rows, k] */
 	float *out;     /* [span, rows], of few rows [rows, span]: outputs, then errors */
@@ -103,7 +103,7 @@ struct work {
 
 static void work_fini(struct work *w)
 {
-	free(w->turned);
+	free(w->transposed);
 	free(w->y);
 	free(w->soft);
 	free(w->gradient);
@@ -168,10 +168,10 @@ static enum qb_err work_init(struct work *w, const struct qb_adaround_rows *r, d
 	w->y = qb_aligned_alloc((size_t)(r->rows * r->samples), sizeof(float));
 	w->few = r->rows < FEW_ROWS;
 	if (w->few) {
-		w->turned = qb_aligned_alloc((size_t)(r->k * r->samples), sizeof(float));
+		w->transposed = qb_aligned_alloc((size_t)(r->k * r->samples), sizeof(float));
 	}
 	if (!w->soft || !w->gradient || !w->out || !w->norm || !w->loss || !w->mean || !w->ridge || !w->bias || !w->offset ||
-		!w->pull || !w->free || !w->y || (w->few && !w->turned)) {
+		!w->pull || !w->free || !w->y || (w->few && !w->transposed)) {
 		work_fini(w);
 		return qb_fail(eb, QB_ENOMEM, "no memory to learn the rounding of %lld rows of %lld weights",
 			(long long)r->rows, (long long)r->k);
@@ -184,7 +184,7 @@ static enum qb_err work_init(struct work *w, const struct qb_adaround_rows *r, d
 	}
 	for (int64_t t = 0; t < r->samples; t++) {
 		for (int64_t j = 0; w->few && j < r->k; j++) {
-			w->turned[j * r->samples + t] = r->x[t * r->k + j];
+			w->transposed[j * r->samples + t] = r->x[t * r->k + j];
 		}
 		for (int64_t i = 0; i < r->rows; i++) {
 			w->y[w->few ? i * r->samples + t : t * r->rows + i] = r->y[t * r->y_stride + i];
@@ -205,7 +205,7 @@ static enum qb_err forward(struct work *w, const float *weights, int64_t first, 
 	for (int64_t i = 0; i < r->rows; i++) {
 		memset(w->out + i * w->span, 0, (size_t)count * sizeof(float));
 		for (int64_t j = 0; j < r->k; j++) {
-			w->k->axpy(weights[i * r->k + j], w->turned + j * r->samples + first, w->out + i * w->span,
+			w->k->axpy(weights[i * r->k + j], w->transposed + j * r->samples + first, w->out + i * w->span,
 				(size_t)count);
 		}
 	}
@@ -259,7 +259,7 @@ static enum qb_err backward(struct work *w, int64_t first, int64_t count, struct
 	for (int64_t i = 0; i < r->rows; i++) {
 		for (int64_t j = 0; j < r->k; j++) {
 			w->gradient[i * r->k + j] = w->k->dot(w->out + i * w->span,
-				w->turned + j * r->samples + first, (size_t)count);
+				w->transposed + j * r->samples + first, (size_t)count);
 		}
 	}
 	return QB_OK;

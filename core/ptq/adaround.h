@@ -14,7 +14,7 @@
  *	h(V) = clip(sigmoid(V) (zeta - gamma) + gamma, 0, 1),   zeta = 1.1, gamma = -0.1           (eq. 23)
  *
  * The second term of the loss is not the paper's. Few samples say much of how inputs go together that is chance, of k^2
- * numbers from samples * k; it holds against that what each weight's error costs alone, and is next to nothing where
+ * parameters from samples * k; it penalises with that what each weight's error costs alone, and is next to nothing where
  * samples are many.
  *
  * The paper keeps the bias. But what rounding moves a row's mean by is most of the error where inputs are positive (after a

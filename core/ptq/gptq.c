@@ -18,7 +18,7 @@
 
 const struct qb_gptq_options qb_gptq_defaults = {0.01, 128, false};
 
-/* Inputs whose products are summed in float32 before they join the sum. */
+/* Inputs whose products are summed in float32 before they are added to the sum. */
 enum { RUN = 256 };
 
 /* The Hessian */

@@ -4,7 +4,7 @@
  *
  * A layer is a matrix product of weights w [rows, k] and inputs x. Its loss is |w x - q x|^2, whose Hessian in a row of w
  * is H = 2 X X^T [k, k], the same for all rows. Columns are rounded one after the other, and what rounding column j did is
- * made good by those that are still free (eq. 2):
+ * compensated by those that are still free (eq. 2):
  *
  *	q_j = round(w_j),   w_l -= (w_j - q_j) / U_jj * U_jl   for l > j,   H^-1 = U^T U, U upper triangular
  *

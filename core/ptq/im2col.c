@@ -69,7 +69,7 @@ bool qb_patches_of(struct qb_patches *p, const struct qb_node *n)
 	return (!strcmp(n->type, "Gemm") || !strcmp(n->type, "MatMul")) && read_matrix(p, n);
 }
 
-/* One channel's window, in the weight's order. pixel: from one of its numbers to the next. */
+/* One channel's window, in the weight's order. pixel: from one of its elements to the next. */
 static float *gather_window(const struct qb_patches *p, const float *x, const int64_t at[3], int64_t pixel, float *out)
 {
 	for (int64_t d = 0; d < p->kernel[0]; d++) {

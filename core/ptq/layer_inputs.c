@@ -192,11 +192,11 @@ enum qb_err qb_layer_stream(const struct qb_method_weights *m, const struct qb_l
 {
 	struct sampler s = {.m = m, .l = l, .n = per_batch(m, l, limit), .fn = fn, .arg = arg};
 	bool *wanted = calloc((size_t)m->network->graph->values + 1, sizeof(*wanted));
-	size_t numbers = (size_t)(s.n * l->k * l->groups);
+	size_t elements = (size_t)(s.n * l->k * l->groups);
 	enum qb_err err;
 
-	s.x = malloc(numbers * sizeof(*s.x));
-	s.xq = malloc(numbers * sizeof(*s.xq));
+	s.x = malloc(elements * sizeof(*s.x));
+	s.xq = malloc(elements * sizeof(*s.xq));
 	if (!wanted || !s.x || !s.xq) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory for %lld inputs of %s", (long long)s.n, l->linear.node->name);
 		goto out;

@@ -19,7 +19,7 @@ struct qb_layer {
 	int64_t rows, k, groups;      /* groups * (rows / groups) rows of k weights */
 };
 
-/* Layers l[0, count) that are fed the same numbers in the same way, as the queries, keys and values of attention are. What
+/* Layers l[0, count) that are fed the same inputs in the same way, as the queries, keys and values of attention are. What
  * was done to each goes into rows, the report's "layers". */
 typedef enum qb_err qb_layers_fn(struct qb_method_weights *m, const void *params, const struct qb_layer *l, int count,
 	json_t *rows, struct qb_errbuf *eb);

@@ -5,7 +5,7 @@
  * f(sx) = s f(x), s > 0, channel i may be divided by s_i on the way out and multiplied by it on the way in.
  * s_i = sqrt(r1_i r2_i) / r2_i (eq. 11) makes the two ranges r1_i, r2_i of weights equal. Pairs share layers, so this
  * goes round until nothing moves. ReLU6 is no such function: its pairs are left alone, or it is replaced by ReLU, as the paper
- * does, which is another network where numbers pass its bound.
+ * does, which is another network where activations exceed its bound.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -73,7 +73,7 @@ static bool is_homogeneous(const struct qb_node *n)
 	return false;
 }
 
-/* [N,C,...] to [N,C*...]: a channel's numbers stay side by side. */
+/* [N,C,...] to [N,C*...]: a channel's elements stay contiguous. */
 static bool is_flatten(const struct qb_node *n)
 {
 	const struct qb_shape *x = &n->input[0]->shape, *y = &n->output[0]->shape;

@@ -10,7 +10,7 @@
 #include "core/ptq/gptq.h"
 
 /* Rows of weights that one thread rounds at a time; rows of the Hessian that one adds to. */
-enum { CHUNK = 32, STRIPE = 128 };
+enum { CHUNK = 32, ROW_BLOCK = 128 };
 
 struct params {
 	struct qb_gptq_options opt;
@@ -39,18 +39,18 @@ static const struct qb_field fields[] = {
 struct sums {
 	const struct qb_layer *l;
 	int threads;
-	int64_t n, stripes;
+	int64_t n, row_blocks;
 	const float *x;      /* [groups][n][k] of the batch at work */
 	struct qb_hessian *h; /* [groups] */
 };
 
-static enum qb_err add_stripe(void *arg, int thread, int64_t item, struct qb_errbuf *eb)
+static enum qb_err add_row_block(void *arg, int thread, int64_t item, struct qb_errbuf *eb)
 {
 	const struct sums *s = arg;
-	int64_t g = item / s->stripes, k = s->l->k, from = item % s->stripes * STRIPE;
+	int64_t g = item / s->row_blocks, k = s->l->k, from = item % s->row_blocks * ROW_BLOCK;
 
 	(void)thread;
-	return qb_hessian_update(&s->h[g], s->x + g * s->n * k, s->n, from, QB_MIN(from + STRIPE, k), eb);
+	return qb_hessian_update(&s->h[g], s->x + g * s->n * k, s->n, from, QB_MIN(from + ROW_BLOCK, k), eb);
 }
 
 static enum qb_err add_batch(void *arg, const float *x, const float *xq, int64_t n, struct qb_errbuf *eb)
@@ -60,7 +60,7 @@ static enum qb_err add_batch(void *arg, const float *x, const float *xq, int64_t
 	(void)x;
 	s->x = xq;
 	s->n = n;
-	return qb_team_run(s->threads, s->l->groups * s->stripes, add_stripe, s, eb);
+	return qb_team_run(s->threads, s->l->groups * s->row_blocks, add_row_block, s, eb);
 }
 
 static void sums_fini(struct sums *s)
@@ -75,7 +75,7 @@ static enum qb_err sums_init(struct sums *s, const struct qb_method_weights *m, 
 	const struct qb_layer *l, struct qb_errbuf *eb)
 {
 	*s = (struct sums){.l = l, .threads = m->calibration->stream->threads,
-		.stripes = (l->k + STRIPE - 1) / STRIPE, .h = calloc((size_t)l->groups, sizeof(*s->h))};
+		.row_blocks = (l->k + ROW_BLOCK - 1) / ROW_BLOCK, .h = calloc((size_t)l->groups, sizeof(*s->h))};
 	if (!s->h) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for the Hessians of %s", l->linear.node->name);
 	}

@@ -76,7 +76,7 @@ struct qb_query_samples {
 	void **input, **output;
 };
 
-/* Room for `rows` rows where the values hold `batch`. */
+/* Memory for `rows` rows where the values hold `batch`. */
 static void **buffers(struct qb_value *const *value, int count, int64_t batch, int64_t rows)
 {
 	void **p = calloc((size_t)count + 1, sizeof(*p));

@@ -149,7 +149,7 @@ enum qb_err qb_stream_run(struct qb_stream *s, int64_t first, int64_t batch, int
 		if (work->progress) {
 			QB_TRY(work->progress(work->arg, (double)done / (double)batches, eb));
 		}
-		/* Of a last sample that is not whole all is read; a window has the room. */
+		/* Of a last sample that is not whole all is read; a window has the memory. */
 		QB_TRY(read_samples(s, (first + done * batch) / s->rows, (n * batch + s->rows - 1) / s->rows, eb));
 		QB_TRY(qb_team_run(s->threads, n, run_batch, &w, eb));
 		if (work->close) {

@@ -269,7 +269,7 @@ out:
 	return err;
 }
 
-/* Room for what batches leave behind */
+/* Memory for the results of batches */
 
 static void slots_fini(struct runner *r)
 {

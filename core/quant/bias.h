@@ -12,9 +12,9 @@
  * reads; those of other layers stay float, for ONNX has them as an Add or keeps them float. */
 void qb_biases_find(struct qb_bias *bias, const struct qb_graph *g);
 
-/* The scale of each code [numbers of the bias] under q; false where the bias stays float: its input or its weight is no
+/* The scale of each code [elements of the bias] under q; false where the bias stays float: its input or its weight is no
  * integer of at most 8 bits, or a code would leave int32. Under the file's own quantization a bias has codes only where the
- * file's numbers are on them. scale may be NULL. */
+ * file's elements are on them. scale may be NULL. */
 bool qb_bias_scales(const struct qb_quantization *q, const struct qb_value *bias, float *scale);
 
 /* The code of a number that qb_bias_scales found to fit, and the number of a code as DequantizeLinear has it. */

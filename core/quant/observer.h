@@ -18,7 +18,7 @@ struct qb_observer {
 	bool running;
 	double run_lo, run_hi;  /* moving averages */
 	uint64_t pending;  /* in `recent`, whose counters would overflow at 2^32 */
-	/* Two counters a bin, so that a run of equal numbers does not wait on one address. */
+	/* Two counters a bin, so that a run of equal elements does not wait on one address. */
 	uint32_t recent[QB_OBSERVER_BINS][2];
 	uint64_t settled[QB_OBSERVER_BINS];
 };

@@ -13,8 +13,8 @@ struct placer {
 	bool *needed;  /* feeds a quantized operator, perhaps through operators that only move values */
 	bool *weight;  /* a weight has been seen already */
 	bool *signal;  /* comes from float inputs, weights or embeddings; what does not is arithmetic on integers */
-	bool *mask;    /* such arithmetic, and only ever joined with a signal: which tokens count */
-	bool *masked;  /* a signal so joined, on its way into a Softmax */
+	bool *mask;    /* such arithmetic, and only ever added to a signal: which tokens count */
+	bool *masked;  /* a signal so masked, on its way into a Softmax */
 };
 
 static bool is_activation(const struct qb_value *v)
@@ -119,7 +119,7 @@ static bool is_masking_constant(const struct qb_value *v)
 	return false;
 }
 
-/* The signal that n joins with a mask, or NULL where it does not. */
+/* The signal that n adds a mask to, or NULL where it does not. */
 static const struct qb_value *masked_input(const struct placer *pl, const struct qb_node *n)
 {
 	static const char *const joins[] = {"Add", "Sub", "Where", "Max", "Min"};
@@ -238,7 +238,7 @@ static const int64_t *pads_of(const struct qb_node *n, int *count)
 	return pads;
 }
 
-/* Does a Pad put numbers other than 0, which is on every grid, beside those that it moves? */
+/* Does a Pad use a constant other than 0, which is on every grid? */
 static bool brings_numbers(const struct qb_node *n)
 {
 	const struct qb_value *v = n->inputs > 2 ? n->input[2] : NULL;
@@ -275,7 +275,7 @@ static int shared_root(const struct placer *pl, const struct qb_node *n)
 		if (!v || v->dtype != QB_F32) {
 			continue;
 		}
-		/* A constant that is joined is no operand of the quantizer; a Pad's zero is on its grid. */
+		/* A constant input of a Concat is no operand of the quantizer; a Pad's zero is on its grid. */
 		if (v->constant) {
 			if (!strcmp(n->type, "Concat")) {
 				return -1;

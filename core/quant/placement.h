@@ -14,8 +14,8 @@
  *   Biases (core/quant/bias.h) and all other constants stay float;
  * - activations: the output of every operator of class MATMUL or ELTWISE after fusion, and whatever else feeds one of
  *   them (the network's inputs among it), directly or through operators that only move values;
- * - an operator that only moves values shares the quantizer of its input. One that joins several (Concat) has
- *   a quantizer of its own unless all it joins share one, and so has a Pad by other numbers than 0;
+ * - an operator that only moves values shares the quantizer of its input. One with several (Concat) has
+ *   a quantizer of its own unless all its inputs share one, and so has a Pad by another constant than 0;
  * - a Softmax whose output feeds no quantized operator stays float: it is the answer, not a step on the way.
  * - masks of attention, which are arithmetic on integer inputs, and scores on the way into a Softmax once a mask is added
  *   stay float: no grid holds both scores and -1e38.

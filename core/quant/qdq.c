@@ -147,7 +147,7 @@ static enum qb_err add(struct qdq *d, const char *type, int opset, int inputs,
 	return QB_OK;
 }
 
-/* The codes of the numbers that the scheme runs with. */
+/* The codes of the constant as the scheme runs with it. */
 static enum qb_err weight_codes(struct qdq *d, const struct qb_quantizer *q, const struct qb_value *v,
 	struct qb_tensor *t)
 {

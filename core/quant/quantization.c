@@ -214,7 +214,7 @@ enum qb_err qb_quantization_constant(const struct qb_quantization *q, const stru
 		return qb_quantize_weight(q->q[constant->index], constant, q->axis[constant->index], y,
 			sums, eb);
 	}
-	/* The scales come to y first, so that there is no need of more room. */
+	/* The scales come to y first, so that no more memory is needed. */
 	codes = qb_bias_scales(q, constant, y);
 	for (size_t i = 0; i < n; i++) {
 		float now = decided ? decided[i] : x[i];

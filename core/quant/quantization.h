@@ -27,11 +27,11 @@ struct qb_quantization {
 	bool *shared; /* q[i] belongs to another value; this one is on its grid already */
 	int *axis;    /* channel axis of a weight */
 	float **constant; /* [values], NULL where untouched: what a method decided that a constant becomes. Of a quantized
-	                   * weight: numbers on the grid of q[i]; of a bias: any numbers */
+	                   * weight: elements on the grid of q[i]; of a bias: any */
 	struct qb_bias *bias;
 };
 
-/* Room for one that has no quantizers yet. */
+/* An empty one, without quantizers yet. */
 enum qb_err qb_quantization_init(struct qb_quantization *q, const struct qb_graph *g, const struct qb_scheme *s,
 	struct qb_errbuf *eb);
 void qb_quantization_fini(struct qb_quantization *q);
@@ -42,9 +42,9 @@ enum qb_err qb_quantization_create(struct qb_quantization **out, const struct qb
 	struct qb_observer *const *observer, struct qb_errbuf *eb);
 void qb_quantization_destroy(struct qb_quantization **q);
 
-/* Does the scheme run with other numbers than those that the file holds for this constant? */
+/* Does the scheme run with other elements than those that the file holds for this constant? */
 bool qb_quantization_changes(const struct qb_quantization *q, const struct qb_value *constant);
-/* y = the numbers that the scheme runs with, in the constant's own layout: what a method decided, else the quantized
+/* y = the elements that the scheme runs with, in the constant's own layout: what a method decided, else the quantized
  * weight, else the constant itself; of a bias with codes what these say. Adds to sums if not NULL (against the constant). Simulation, integer plans, sizes
  * and files all take constants from here. */
 enum qb_err qb_quantization_constant(const struct qb_quantization *q, const struct qb_value *constant,

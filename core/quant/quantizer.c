@@ -120,7 +120,7 @@ static void run(const struct qb_grid *g, const struct qb_run_args *a, struct qb_
 	}
 }
 
-/* The first numbers up to a 64-byte boundary of y, then the rest past the caches. */
+/* The first elements up to a 64-byte boundary of y, then the rest by non-temporal stores. */
 static void run_streaming(const struct qb_grid *g, const struct qb_run_args *a)
 {
 	struct qb_run_args head = *a, rest = *a;
@@ -308,7 +308,7 @@ static void whole(const struct qb_quantizer *q, const float *x, const float *ref
 		width *= rows;
 		rows = 1;
 	} else if (inner == 1) {
-		/* Channels last: a row of scales for a row of numbers. */
+		/* Channels last: a row of scales for a row of elements. */
 		width = channels;
 		rows = outer;
 	}
@@ -342,14 +342,14 @@ void qb_qdq_measure(const struct qb_quantizer *q, const float *x, const float *r
 	whole(q, x, ref, y, outer, channels, inner, s);
 }
 
-/* Codes, and stochastic rounding: a chunk of numbers at a time, each with its scale. */
+/* Codes, and stochastic rounding: a chunk of elements at a time, each with its scale. */
 
-/* Calls turn for every run of at most CHUNK numbers, with scale and zero (NULL: none) of each number. For block
+/* Calls turn for every run of at most CHUNK elements, with scale and zero (NULL: none) of each element. For block
  * formats the scales come from x, or where x is NULL from blocks; with x and blocks they are kept there. */
 struct turn {
 	const struct qb_quantizer *q;
 	const struct grids *g;
-	const float *x; /* the numbers of the run, their place in the tensor, how many */
+	const float *x; /* the elements of the run, their index in the tensor, how many */
 	int64_t at;
 	size_t n;
 	float scale[CHUNK];

@@ -363,7 +363,7 @@ static void data_percentile(struct data *d, double percentile, double min, doubl
 	whole_range(d->format, -max, max, lo, hi);
 }
 
-/* Copies the finite numbers and returns how many there are. */
+/* Copies the finite elements and returns how many there are. */
 static size_t keep_finite(const float *x, size_t n, float *y, float *min, float *max)
 {
 	size_t k = 0;
@@ -378,7 +378,7 @@ static size_t keep_finite(const float *x, size_t n, float *y, float *min, float 
 	return k;
 }
 
-/* Divergence is one of histograms, and one of few numbers is mostly of empty bins. */
+/* Divergence is one of histograms, and one of few elements is mostly of empty bins. */
 static void data_entropy(struct data *d, const struct qb_range_options *opt, float *lo, float *hi)
 {
 	struct qb_observer *o = qb_observer_create();
@@ -421,7 +421,7 @@ static bool sort_data(struct data *d)
 	return true;
 }
 
-/* The found range, unless all of the data as it is does as well: then numbers on a grid stay on it exactly. */
+/* The found range, unless all of the data as it is does as well: then elements on a grid stay on it exactly. */
 static void data_search(struct data *d, double min, double max, float *lo, float *hi)
 {
 	double most = fmax(-min, max), power, scale, zero;
@@ -473,7 +473,7 @@ void qb_range_from_data(const float *x, size_t n, const struct qb_format *f,
 
 	*lo = *hi = 0;
 	if (!copy) {
-		/* No room for the search: the range that loses nothing. */
+		/* No memory for the search: the range without clipping. */
 		for (size_t i = 0; i < n; i++) {
 			min = x[i] < min && isfinite(x[i]) ? x[i] : min;
 			max = x[i] > max && isfinite(x[i]) ? x[i] : max;

@@ -14,7 +14,7 @@
 /* minmax: all that was seen. running_minmax: a moving average of each batch's minimum and maximum (of weights, minmax).
  * percentile: all but the tails. mse: least squared error. sqnr: the same with what is clipped counting three times, as
  * AIMET's analyzer of that name has it. entropy: least Kullback-Leibler divergence, as TensorRT calibrates; mse where fewer
- * numbers than QB_RANGE_ENTROPY_LEAST were seen. */
+ * elements than QB_RANGE_ENTROPY_LEAST were seen. */
 #define QB_RANGE_METHODS(X) \
 	X(QB_RANGE_MINMAX, "minmax") \
 	X(QB_RANGE_RUNNING_MINMAX, "running_minmax") \
@@ -55,7 +55,7 @@ bool qb_observer_last(const struct qb_observer *o, float *lo, float *hi);
 void qb_observer_run(struct qb_observer *o, float lo, float hi, double momentum);
 /* 0, 0 when nothing was seen. */
 void qb_observer_minmax(const struct qb_observer *o, float *lo, float *hi);
-/* Finite numbers seen, and the others. */
+/* Finite elements seen, and the others. */
 uint64_t qb_observer_count(const struct qb_observer *o);
 uint64_t qb_observer_nonfinite(const struct qb_observer *o);
 /* Bins [*first, return + *first) of width *width hold what was seen: bin i is [i * width, (i + 1) * width). Exact

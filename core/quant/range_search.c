@@ -6,7 +6,7 @@
 #include "core/base/size.h"
 
 /* Where few elements make the error, it has a kink wherever one of them changes its code, and many valleys: the scan is as
- * fine as the grid, and each point stands for the best scale of the codes at hand. The deepest valleys are narrowed abreast. */
+ * fine as the grid, and each point stands for the best scale of the codes at hand. The deepest minima are refined together. */
 enum { LANES = QB_RANGE_LANES, VALLEYS = 3, NARROWER = LANES / VALLEYS, ROUNDS = 5, ROUNDS_SMOOTH = 3 };
 enum { POINTS_LEAST = 16, POINTS_MOST = 128 };
 /* More elements than these average their kinks out, and the more the smoother. */

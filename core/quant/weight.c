@@ -18,7 +18,7 @@ void qb_weight_extents(const struct qb_value *w, int axis, int64_t *outer, int64
 	}
 }
 
-/* x [outer, channels, inner] to y [channels, outer * inner]: a channel's numbers side by side. */
+/* x [outer, channels, inner] to y [channels, outer * inner]: a channel's elements contiguous. */
 static void gather_channels(const float *x, float *y, int64_t outer, int64_t channels,
 	int64_t inner, bool back)
 {

@@ -19,12 +19,12 @@
 enum kind { NPY, NPZ, SAFETENSORS };
 enum { ENTRIES_MAX = 1 << 16 };
 
-/* Where an entry's numbers are: an offset in the file, or behind a header in member `zip_index` of a zip. */
+/* Where an entry's elements are: an offset in the file, or behind a header in member `zip_index` of a zip. */
 struct place {
 	uint64_t offset;
 	zip_uint64_t zip_index;
 	size_t bytes;
-	char *turned; /* of an array in Fortran order, once it was opened: its rows, bytes as stored */
+	char *transposed; /* of an array in Fortran order, once it was opened: its rows, bytes as stored */
 };
 
 struct qb_archive {
@@ -225,7 +225,7 @@ static enum qb_err open_npz(struct qb_archive *a, struct qb_errbuf *eb)
 	return err;
 }
 
-/* .safetensors: a length, that much JSON, the numbers. */
+/* .safetensors: a length, that much JSON, the elements. */
 
 static enum qb_err skip_tensor(struct qb_archive *a, struct qb_archive_entry *e, const char *name,
 	const char *dtype, struct qb_errbuf *eb)
@@ -417,7 +417,7 @@ void qb_archive_close(struct qb_archive **archive)
 {
 	if (*archive) {
 		for (int i = 0; i < (*archive)->count; i++) {
-			free((*archive)->place[i].turned);
+			free((*archive)->place[i].transposed);
 		}
 		qb_arena_destroy(&(*archive)->arena);
 		free(*archive);
@@ -597,13 +597,13 @@ static enum qb_err turn(struct qb_array *r, struct qb_errbuf *eb)
 	char *rows;
 
 	pthread_mutex_lock(&lock);
-	if (!p->turned) {
+	if (!p->transposed) {
 		rows = malloc(p->bytes + 1);
 		err = rows ? read_turned(r, rows, eb)
 			: qb_fail(eb, QB_ENOMEM, "array %.100s: is stored in Fortran order and needs %zu bytes of memory to be "
-				"turned; save numpy.ascontiguousarray() of it", r->archive->entry[r->entry].name, p->bytes);
+				"transposed; save numpy.ascontiguousarray() of it", r->archive->entry[r->entry].name, p->bytes);
 		if (err == QB_OK) {
-			p->turned = rows;
+			p->transposed = rows;
 		} else {
 			free(rows);
 		}
@@ -658,11 +658,11 @@ static enum qb_err read_bytes(struct qb_array *array, uint64_t first, size_t cou
 	struct qb_errbuf *eb)
 {
 	const struct qb_archive_entry *e = &array->archive->entry[array->entry];
-	const char *turned = array->archive->place[array->entry].turned;
+	const char *transposed = array->archive->place[array->entry].transposed;
 	size_t width = qb_dtype_bytes(e->dtype);
 
-	if (turned) {
-		memcpy(dst, turned + first, count);
+	if (transposed) {
+		memcpy(dst, transposed + first, count);
 	} else {
 		QB_TRY(read_stored(array, first, count, dst, eb));
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Files of named arrays: .npy (NEP 1), .npz (stored or deflated zip of .npy) and .safetensors,
- * read as a stream of rows in constant memory. The kind is told by the file's first bytes, not its name.
+ * read as a stream of rows in constant memory. The kind is recognised by the file's first bytes, not its name.
  */
 #ifndef QB_TENSOR_ARCHIVE_H
 #define QB_TENSOR_ARCHIVE_H
@@ -35,7 +35,7 @@ struct zip *qb_zip_open(const char *path, const char *what, struct qb_errbuf *eb
 /* Whether rows anywhere are read as fast as the next ones: not inside a .npz. */
 bool qb_archive_seekable(const struct qb_archive *archive);
 
-/* An array in Fortran order is turned as a whole, in memory that the archive keeps.
+/* An array in Fortran order is transposed as a whole, in memory that the archive keeps.
  *
  * A row is one index of the first dimension (a 0-d array has one row). Each qb_array is
  * independent of the others and may be used from its own thread. */

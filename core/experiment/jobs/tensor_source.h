@@ -15,7 +15,7 @@ struct qb_source_tensor {
 	int64_t dim[QB_MAX_DIMS];
 	int64_t elements;
 	int axis;            /* channels of a network's weight as its node uses it; else 0; -1: of a scalar */
-	const char *skipped; /* NULL, or why it holds no numbers to quantize */
+	const char *skipped; /* NULL, or why it holds no elements to quantize */
 };
 
 struct qb_source;

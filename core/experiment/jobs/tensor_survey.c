@@ -83,7 +83,7 @@ static void chunk_at(const struct geometry *g, int64_t i, int64_t *first, int64_
 	}
 }
 
-/* A part of a chunk whose numbers belong to neighbouring channels: x[k * width] of channel + k; with width 0 a row, or
+/* A part of a chunk whose elements belong to neighbouring channels: x[k * width] of channel + k; with width 0 a row, or
  * several, of one number a channel. */
 struct run {
 	int64_t at, channel, channels, width, rows;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Metrics of numbers: against a "y" of the output's shape, correlations, anomalies.
+ * Regression metrics: against a "y" of the output's shape, correlations, anomalies.
  */
 #include <math.h>
 #include <stdlib.h>
