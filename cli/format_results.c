@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "cli/lab_results.h"
+#include "cli/format_results.h"
 
 #include <math.h>
 #include <stdbool.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Results of the format lab as tables.
+ * Results of jobs about number formats (sqnr, tensor, hwcost) as tables.
  */
-#ifndef QB_CLI_LAB_RESULTS_H
-#define QB_CLI_LAB_RESULTS_H
+#ifndef QB_CLI_FORMAT_RESULTS_H
+#define QB_CLI_FORMAT_RESULTS_H
 
 #include <jansson.h>
 #include <stdio.h>

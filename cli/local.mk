@@ -9,7 +9,7 @@ quantbench_SOURCES = \
 	cli/http.c cli/http.h \
 	cli/jobs.c \
 	cli/jobspec.c cli/jobspec.h \
-	cli/lab_results.c cli/lab_results.h \
+	cli/format_results.c cli/format_results.h \
 	cli/main.c \
 	cli/options.c \
 	cli/progress.c cli/progress.h \

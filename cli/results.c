@@ -9,7 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/explain.h"
-#include "cli/lab_results.h"
+#include "cli/format_results.h"
 #include "cli/table.h"
 
 static bool in_per_cent(const char *metric)

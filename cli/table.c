@@ -15,13 +15,13 @@ struct cli_table {
 	int columns;
 	bool right[COLUMNS_MAX];
 	char **cell; /* headings first; NULL where memory ended, printed as nothing */
-	size_t cells, room;
+	size_t cells, capacity;
 };
 
 static void add(struct cli_table *t, char *text)
 {
-	if (t->cells == t->room) {
-		size_t grown = t->room ? 2 * t->room : 256;
+	if (t->cells == t->capacity) {
+		size_t grown = t->capacity ? 2 * t->capacity : 256;
 		char **p = realloc(t->cell, grown * sizeof(*p));
 
 		if (!p) {
@@ -29,7 +29,7 @@ static void add(struct cli_table *t, char *text)
 			return;
 		}
 		t->cell = p;
-		t->room = grown;
+		t->capacity = grown;
 	}
 	t->cell[t->cells++] = text;
 }

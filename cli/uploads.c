@@ -73,7 +73,7 @@ enum cli_exit cli_upload_file(struct cli_http *http, const struct cli_upload_kin
 		code = send(http, kind, file, size, name ? name : slash ? slash + 1 : path, out);
 	}
 	if (code == CLI_OK && !*cli_text(*out, "id")) {
-		code = cli_fail(CLI_UNREACHABLE, "the server took %s but told no id of it", path);
+		code = cli_fail(CLI_UNREACHABLE, "the server took %s but gave no id for it", path);
 	}
 out:
 	fclose(file);

@@ -91,7 +91,7 @@ unsigned qb_hub_sleep(struct qb_hub *h, struct qb_follower *f)
 	return reasons;
 }
 
-/* job < 0: everybody. */
+/* job < 0: all listeners. */
 static void wake(struct qb_hub *h, int64_t job, unsigned reason)
 {
 	pthread_mutex_lock(&h->lock);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The log. Lines that differ in numbers alone are one kind; a kind that comes too often is cut after its
- * first lines, and says later how many are left out: a fault that repeats must not fill the disk. Information is what
+ * first lines, and says later how many are left out: an error that repeats must not fill the disk. Information is what
  * the service did, comes as often as that, and is never cut.
  */
 #include "config.h"

@@ -221,7 +221,7 @@ static bool save(void *arg)
 {
 	struct server *s = arg;
 
-	/* Where this fails, so does storage, and nothing is started before it has been made good. */
+	/* Where this fails, so does storage, and nothing is started before it is repaired. */
 	s->recovered = s->recovered || (qb_jobs_recover(&s->daemon) && qb_uploads_recover(&s->daemon));
 	return s->recovered && qb_dispatcher_save(s->daemon.dispatcher) && qb_uploads_release_rest(&s->daemon);
 }

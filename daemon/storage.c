@@ -33,28 +33,28 @@ struct qb_storage {
 };
 
 /* Bytes that can be written now, and those that the reserve is to hold. */
-static void measure(const struct qb_storage *g, uint64_t *room, uint64_t *reserved)
+static void measure(const struct qb_storage *g, uint64_t *available, uint64_t *reserved)
 {
 	struct statvfs v;
 
-	*room = UINT64_MAX;
+	*available = UINT64_MAX;
 	*reserved = RESERVE_BYTES;
 	if (statvfs(g->state_folder, &v) == 0 && v.f_blocks) { /* some file systems know no such numbers */
 		uint64_t eighth = (uint64_t)v.f_blocks * v.f_frsize / 8;
 
-		*room = (uint64_t)(geteuid() ? v.f_bavail : v.f_bfree) * v.f_frsize;
+		*available = (uint64_t)(geteuid() ? v.f_bavail : v.f_bfree) * v.f_frsize;
 		*reserved = eighth < RESERVE_BYTES ? eighth : RESERVE_BYTES;
 	}
 }
 
-/* False where the disk has no room for the reserve. One that cannot be made for another reason is done without. */
+/* False where the disk has no space for the reserve. One that cannot be made for another reason is done without. */
 static bool reserve(struct qb_storage *g)
 {
-	uint64_t room, size;
+	uint64_t available, size;
 	int fd = open(g->reserve, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	int e = fd < 0 ? errno : 0;
 
-	measure(g, &room, &size);
+	measure(g, &available, &size);
 	if (fd >= 0) {
 		e = posix_fallocate(fd, 0, (off_t)size);
 		close(fd);
@@ -132,15 +132,15 @@ void qb_storage_trouble(struct qb_storage *g, enum qb_storage_state what, const 
 	}
 }
 
-/* Full before the last byte: a worker needs room for its files. */
+/* Full before the last byte: a worker needs space for its files. */
 static const char nearly_full[] = "hardly any room is left";
 
 static bool is_nearly_full(const struct qb_storage *g)
 {
-	uint64_t room, reserved;
+	uint64_t available, reserved;
 
-	measure(g, &room, &reserved);
-	return room < reserved / 8;
+	measure(g, &available, &reserved);
+	return available < reserved / 8;
 }
 
 bool qb_storage_look(struct qb_storage *g)
@@ -156,10 +156,10 @@ bool qb_storage_look(struct qb_storage *g)
 /* Enough to go on for a while, so that it does not go back and forth. */
 static bool has_room(const struct qb_storage *g, uint64_t bytes)
 {
-	uint64_t room, reserved;
+	uint64_t available, reserved;
 
-	measure(g, &room, &reserved);
-	return room >= reserved / 4 && room - reserved / 4 >= bytes;
+	measure(g, &available, &reserved);
+	return available >= reserved / 4 && available - reserved / 4 >= bytes;
 }
 
 bool qb_storage_has_room(struct qb_storage *g, int64_t bytes, struct qb_problem *p)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Whether the state folder can be written to: a state of the whole service. The store reports what fails. Until a
- * write succeeds again nothing is started, readyz says why, and what asks for room is refused with 507.
+ * write succeeds again nothing is started, readyz says why, and what needs disk space is refused with 507.
  *
- * A reserve file holds a few MiB of the disk, so that a full disk can still be told to delete something.
+ * A reserve file holds a few MiB of the disk, so that deletions still work on a full disk.
  */
 #ifndef QB_DAEMON_STORAGE_H
 #define QB_DAEMON_STORAGE_H
@@ -18,7 +18,7 @@ struct qb_store;
 
 enum qb_storage_state {
 	QB_STORAGE_OK,
-	QB_STORAGE_FULL,    /* no room, for a while */
+	QB_STORAGE_FULL,    /* no disk space, for a while */
 	QB_STORAGE_FAILING, /* writes fail for another reason, for a while */
 	QB_STORAGE_DAMAGED, /* the database is; until the daemon ends */
 };
@@ -46,7 +46,7 @@ bool qb_storage_release(struct qb_storage *g);
  * whether all of it is stored; then resume() may start things again. */
 void qb_storage_watch(struct qb_storage *g, uv_loop_t *loop, struct qb_store *store, bool (*save)(void *arg),
 	void (*resume)(void *arg), void *arg);
-void qb_storage_retry(struct qb_storage *g); /* at once: there may be room now */
+void qb_storage_retry(struct qb_storage *g); /* at once: there may be space now */
 void qb_storage_unwatch(struct qb_storage *g);
 
 #endif

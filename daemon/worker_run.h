@@ -39,7 +39,7 @@ struct qb_worker_run {
 	bool ended;             /* its worker is gone */
 	bool refused;           /* its end was worded before it came */
 	bool silent;            /* it failed by itself, without having said a word */
-	bool host_suspected;    /* it may have failed for want of room, or of something else that a worker needs to start */
+	bool host_suspected;    /* it may have failed for want of memory or disk, or of something else that a worker needs to start */
 	bool host_failed;       /* what ended was a program that could not start the worker */
 	uv_timer_t wall, grace;
 	int closed; /* of the two */

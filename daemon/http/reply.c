@@ -152,7 +152,7 @@ enum MHD_Result qb_reply_problem(struct qb_request *rq, struct qb_problem *p)
 	int status = p->status ? p->status : 500;
 
 	rq->retry_after_s = p->retry_after_s;
-	/* One mistake is told by the detail, several by their list. */
+	/* One mistake is stated by the detail, several by their list. */
 	if (json_array_size(p->errors) > 1) {
 		snprintf(p->detail, sizeof(p->detail), "the job has %zu mistakes", json_array_size(p->errors));
 	}

@@ -82,7 +82,7 @@ static void store(struct qb_upload *u, const char *bytes, size_t n)
 			"takes; ask its operator to raise max-upload", (long long)limit);
 	} else if (!qb_storage_has_room(u->rq->daemon->storage, (int64_t)n, &u->problem) ||
 		!qb_blob_write(&u->blob, bytes, n, &u->problem)) {
-		qb_blob_end(&u->blob); /* the room it takes is needed now, not when the client has heard */
+		qb_blob_end(&u->blob); /* the disk space it takes is needed now, not when the client has heard */
 	}
 }
 
@@ -130,7 +130,7 @@ static bool declared_too_large(struct qb_request *rq, struct qb_problem *p)
 {
 	const int64_t limit = rq->daemon->options.max_upload;
 
-	/* A form's own lines need some room. */
+	/* A form's own lines need some space. */
 	if (declared(rq) > limit + (1 << 16)) {
 		qb_refuse(p, 413, "too_large", "the file is larger than the %lld bytes that this server takes; ask "
 			"its operator to raise max-upload", (long long)limit);
