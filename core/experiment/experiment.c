@@ -12,23 +12,22 @@
 #include "core/experiment/jobs/kinds.h"
 #include "core/json/params.h"
 
-static const struct qb_experiment kinds[] = {
-#define X(name, inputs, internal, live, text) \
-	{#name, text, inputs, internal, live, qb_experiment_##name, qb_check_##name},
+static const struct qb_experiment *const kinds[] = {
+#define X(name) &qb_experiment_##name,
 	QB_EXPERIMENTS(X)
 #undef X
 };
 
 const struct qb_experiment *qb_experiment_at(int i)
 {
-	return i >= 0 && (size_t)i < QB_COUNT(kinds) ? &kinds[i] : NULL;
+	return i >= 0 && (size_t)i < QB_COUNT(kinds) ? kinds[i] : NULL;
 }
 
 const struct qb_experiment *qb_experiment_find(const char *type)
 {
 	for (size_t i = 0; i < QB_COUNT(kinds); i++) {
-		if (!strcmp(kinds[i].type, type)) {
-			return &kinds[i];
+		if (!strcmp(kinds[i]->type, type)) {
+			return kinds[i];
 		}
 	}
 	return NULL;
@@ -136,6 +135,13 @@ void qb_job_section_end(struct qb_job *job, const char *name)
 	emit(job, json_pack("{s:s, s:s, s:s}", "event", "section", "name", name, "state", "end"));
 }
 
+enum qb_err qb_job_read(void *out, const struct qb_job *job, const struct qb_field *fields, struct qb_errbuf *eb)
+{
+	static const char *const of_all[] = {"type", "workdir", "fresh", NULL};
+
+	return qb_fields_read(out, job->spec, "", fields, of_all, eb);
+}
+
 enum qb_err qb_job_in_file(enum qb_err err, const char *field, const char *name, struct qb_errbuf *eb)
 {
 	bool about_file = err == QB_EFORMAT || err == QB_EIO || err == QB_EONNX || err == QB_EUNSUPPORTED ||
@@ -177,7 +183,7 @@ static enum qb_err unknown_kind(const char *type, struct qb_errbuf *eb)
 	size_t n = 0;
 
 	for (size_t i = 0; i < QB_COUNT(kinds) && n < sizeof(all); i++) {
-		names[i] = kinds[i].internal ? NULL : kinds[i].type;
+		names[i] = kinds[i]->internal ? NULL : kinds[i]->type;
 		n += names[i] ? (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", n ? ", " : "", names[i]) : 0;
 	}
 	if (type && *type) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Kinds of job. A kind is one file with one row in the table of kinds.h: what it is called, which uploads it takes,
- * and the function that carries it out and returns the result object; and the JSON Schema of its description.
+ * Kinds of job. A kind is one file jobs/NAME_job.c with one struct qb_experiment, and one row of the table in jobs/kinds.h.
+ * Its table of fields is what reads a job, what JSON Schema, form and help tell of it, and which uploads it takes.
  */
 #ifndef QB_EXPERIMENT_EXPERIMENT_H
 #define QB_EXPERIMENT_EXPERIMENT_H
@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "core/base/err.h"
+#include "core/json/fields.h"
 #include "core/json/number.h"
 
 /* Where a job runs: who hears its events, and what it may use. */
@@ -37,9 +38,9 @@ struct qb_job {
 struct qb_experiment {
 	const char *type;
 	const char *summary;
-	const char *inputs; /* fields that hold uploads: "model data", separated by spaces */
 	bool internal;      /* run by the daemon itself, not offered to users */
 	bool live;          /* may also be asked for at once (core/experiment/question.h) */
+	struct qb_object job; /* its fields beside "type", "workdir" and "fresh", which all jobs have */
 	/* *result is a new reference. Errors name the field of the job that caused them. */
 	enum qb_err (*run)(struct qb_job *job, json_t **result, struct qb_errbuf *eb);
 	/* What can be known of a job before it runs: reads the description with the reader that run has. */
@@ -48,6 +49,9 @@ struct qb_experiment {
 
 const struct qb_experiment *qb_experiment_find(const char *type);
 const struct qb_experiment *qb_experiment_at(int i); /* NULL at the end */
+
+/* Fills the members of *out that the job has, by the fields of its kind; defaults are the caller's to set first. */
+enum qb_err qb_job_read(void *out, const struct qb_job *job, const struct qb_field *fields, struct qb_errbuf *eb);
 
 /* Carries out the job; emits progress, metrics and artifacts through host on the way. */
 enum qb_err qb_job_run(const json_t *spec, const struct qb_host *host, json_t **result,

@@ -42,18 +42,3 @@ libquantbench_a_SOURCES += \
 	core/experiment/spec/scheme_spec.h \
 	core/experiment/spec/uploads_check.c \
 	core/experiment/spec/uploads_check.h
-
-# The JSON Schemas of the kinds of job, and what they have in common, as C strings.
-JOB_SCHEMAS = schema/jobs/common.json schema/jobs/diagnose.json schema/jobs/hwcost.json schema/jobs/inspect.json \
-	schema/jobs/ptq.json schema/jobs/sqnr.json schema/jobs/tensor.json
-EXTRA_DIST += $(JOB_SCHEMAS)
-nodist_libquantbench_a_SOURCES += core/experiment/schemas.h
-BUILT_SOURCES += core/experiment/schemas.h
-CLEANFILES += core/experiment/schemas.h
-core/experiment/schemas.h: $(JOB_SCHEMAS) core/experiment/local.mk
-	$(AM_V_GEN)$(MKDIR_P) $(@D) && for f in $(JOB_SCHEMAS); do \
-		n=`basename $$f .json`; \
-		echo "static const char qb__schema_$$n[] ="; \
-		$(SED) -e 's/[\\"]/\\&/g' -e 's/^ *//' -e 's/.*/"&\\n"/' $(srcdir)/$$f; \
-		echo ";"; \
-	done > $@.tmp && mv $@.tmp $@

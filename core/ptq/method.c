@@ -44,7 +44,7 @@ static json_t *parameters(const struct qb_method *m)
 		m->defaults(usual);
 	}
 	if (usual) {
-		all = qb_fields_schema(m->fields, usual);
+		all = qb_fields_schema(m->fields, usual, NULL);
 	}
 	free(usual);
 	return all;
@@ -101,6 +101,9 @@ static enum qb_err unknown(const char *name, const char *at, struct qb_errbuf *e
 	return QB_EJOB;
 }
 
+/* Beside its parameters. */
+static const char *const method_name[] = {"name", NULL};
+
 static enum qb_err read_use(struct qb_method_use *use, const json_t *v, const char *at,
 	struct qb_errbuf *eb)
 {
@@ -127,7 +130,7 @@ static enum qb_err read_use(struct qb_method_use *use, const json_t *v, const ch
 		use->method->defaults(use->params);
 	}
 	if (obj) {
-		QB_TRY(qb_fields_read(use->params, obj, at, use->method->fields, eb));
+		QB_TRY(qb_fields_read(use->params, obj, at, use->method->fields, method_name, eb));
 	}
 	return use->method->check ? use->method->check(use->params, at, eb) : QB_OK;
 }

@@ -22,10 +22,10 @@ struct params {
 };
 
 static const struct qb_field fields[] = {
-	{"mode", QB_FIELD_CHOICE, offsetof(struct params, mode), 0, 0, modes,
-		"means over the calibration samples, or of a clipped normal"},
-	{"positions", QB_FIELD_LONG, offsetof(struct params, positions), 1, 1000000000, NULL,
-		"of empirical means: at most so many; default: all"},
+	{"mode", QB_FIELD_CHOICE, offsetof(struct params, mode), 0, 0, .choices = modes,
+		.summary = "means over the calibration samples, or of a clipped normal"},
+	{"positions", QB_FIELD_LONG, offsetof(struct params, positions), 1, 1000000000,
+		.summary = "of empirical means: at most so many; default: all"},
 	{.name = NULL},
 };
 

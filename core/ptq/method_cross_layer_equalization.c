@@ -50,10 +50,10 @@ static void set_defaults(void *params)
 }
 
 static const struct qb_field fields[] = {
-	{"iterations", QB_FIELD_LONG, offsetof(struct params, iterations), 1, 10000, NULL,
-		"passes over all pairs of layers, at most"},
-	{"relu6", QB_FIELD_CHOICE, offsetof(struct params, relu6), 0, 0, relu6_choices,
-		"what becomes of a ReLU6 between two layers"},
+	{"iterations", QB_FIELD_LONG, offsetof(struct params, iterations), 1, 10000,
+		.summary = "passes over all pairs of layers, at most"},
+	{"relu6", QB_FIELD_CHOICE, offsetof(struct params, relu6), 0, 0, .choices = relu6_choices,
+		.summary = "what becomes of a ReLU6 between two layers"},
 	{.name = NULL},
 };
 

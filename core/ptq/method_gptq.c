@@ -23,14 +23,14 @@ static void set_defaults(void *params)
 }
 
 static const struct qb_field fields[] = {
-	{"damping", QB_FIELD_REAL, offsetof(struct params, opt.damping), 0, 1, NULL,
-		"of the mean of the Hessian's diagonal, added to it"},
-	{"block", QB_FIELD_INT, offsetof(struct params, opt.block), 1, 65536, NULL,
-		"columns between updates of all the rest"},
-	{"act_order", QB_FIELD_BOOL, offsetof(struct params, opt.act_order), 0, 0, NULL,
-		"columns by falling diagonal of the Hessian"},
-	{"positions", QB_FIELD_LONG, offsetof(struct params, positions), 1, 100000000, NULL,
-		"patches that the Hessian sums over, at most"},
+	{"damping", QB_FIELD_REAL, offsetof(struct params, opt.damping), 0, 1,
+		.summary = "of the mean of the Hessian's diagonal, added to it"},
+	{"block", QB_FIELD_INT, offsetof(struct params, opt.block), 1, 65536,
+		.summary = "columns between updates of all the rest"},
+	{"act_order", QB_FIELD_BOOL, offsetof(struct params, opt.act_order), 0, 0,
+		.summary = "columns by falling diagonal of the Hessian"},
+	{"positions", QB_FIELD_LONG, offsetof(struct params, positions), 1, 100000000,
+		.summary = "patches that the Hessian sums over, at most"},
 	{.name = NULL},
 };
 

@@ -26,10 +26,10 @@ static void set_defaults(void *params)
 }
 
 static const struct qb_field fields[] = {
-	{"deviations", QB_FIELD_REAL, offsetof(struct params, deviations), 0, 100, NULL,
-		"how far below its mean a channel counts as always let through"},
-	{"padded", QB_FIELD_BOOL, offsetof(struct params, padded), 0, 0, NULL,
-		"also where the next layer pads, whose border then changes a little"},
+	{"deviations", QB_FIELD_REAL, offsetof(struct params, deviations), 0, 100,
+		.summary = "how far below its mean a channel counts as always let through"},
+	{"padded", QB_FIELD_BOOL, offsetof(struct params, padded), 0, 0,
+		.summary = "also where the next layer pads, whose border then changes a little"},
 	{.name = NULL},
 };
 

@@ -28,10 +28,10 @@ static void set_defaults(void *params)
 }
 
 static const struct qb_field fields[] = {
-	{"alpha", QB_FIELD_REAL, offsetof(struct params, alpha), 0, 1, NULL,
-		"0: all of the difficulty stays with the activations; 1: all goes to the weights"},
-	{"insert", QB_FIELD_BOOL, offsetof(struct params, insert), 0, 0, NULL,
-		"a Mul in front of the products where nothing else can take the scales"},
+	{"alpha", QB_FIELD_REAL, offsetof(struct params, alpha), 0, 1,
+		.summary = "0: all of the difficulty stays with the activations; 1: all goes to the weights"},
+	{"insert", QB_FIELD_BOOL, offsetof(struct params, insert), 0, 0,
+		.summary = "a Mul in front of the products where nothing else can take the scales"},
 	{.name = NULL},
 };
 

@@ -13,21 +13,20 @@
 #include "core/experiment/report/error_rows.h"
 #include "core/experiment/jobs/kinds.h"
 #include "core/experiment/jobs/diagnose_mixed.h"
-#include "core/json/params.h"
 #include "core/experiment/spec/ptq_spec.h"
 #include "core/ptq/query_samples.h"
 #include "core/experiment/report/tensor_rows.h"
 #include "core/quant/model_bytes.h"
 
-enum { SAMPLES = 64 };
-
 /* Shares of the progress bar. */
 static const double SWEPT = 0.15, MIXED = 0.9;
 
 struct diagnose {
+	struct qb_ptq_spec spec; /* first: the fields that a ptq job has too fill it (QB_PTQ_UPLOADS) */
 	struct qb_job *job, ptq_job;
 	json_t *ptq; /* the description of a ptq job of "scheme" and the candidates */
-	struct qb_ptq_spec spec;
+	const json_t *scheme; /* as it is asked for */
+	int64_t samples;
 	bool alone; /* try every layer alone */
 	bool mix;
 	struct qb_mixed_spec mixed;
@@ -40,8 +39,37 @@ struct diagnose {
 	struct qb_sensitivity *sensitivity;
 };
 
+static void set_defaults(void *out)
+{
+	struct diagnose *d = out;
+
+	qb_ptq_spec_defaults(&d->spec);
+	qb_mixed_defaults(&d->mixed);
+	d->samples = 64;
+	d->alone = true;
+}
+
+static const struct qb_object calibration = {.fields = (const struct qb_field[]){
+	QB_PTQ_CALIBRATION,
+	{"held_out", QB_FIELD_REFUSED, .summary = "is for ptq jobs; a diagnosis looks at tensors on the samples that calibrate"},
+	{0}}};
+
+static const struct qb_field fields[] = {
+	QB_PTQ_UPLOADS,
+	{"samples", QB_FIELD_LONG, offsetof(struct diagnose, samples), 1, QB_FIELD_MOST_LONG,
+		.summary = "the first samples, on which every layer is tried"},
+	{"scheme", QB_FIELD_ANY, offsetof(struct diagnose, scheme), .any = qb_scheme_entries, .required = true,
+		.takes = "say what to look into, such as \"int8\"", .summary = "what to look into, as one of a ptq job's schemes"},
+	QB_PTQ_WORDS,
+	{"calibration", QB_FIELD_OBJECT, .object = &calibration},
+	{"sensitivity", QB_FIELD_BOOL, offsetof(struct diagnose, alone),
+		.summary = "try every layer alone; false looks at tensors only"},
+	{"mixed", QB_FIELD_OBJECT, offsetof(struct diagnose, mixed), .object = &qb_mixed_object,
+		.summary = "choose a scheme for every layer under a budget"},
+	{0}};
+
 /* Fields that a ptq job has too, and its schemes: the one in question first. */
-static enum qb_err make_ptq(struct diagnose *d, struct qb_errbuf *eb)
+static void make_ptq(struct diagnose *d)
 {
 	static const char *const own[] = {"type", "scheme", "sensitivity", "mixed", "samples", "workdir",
 		"fresh"};
@@ -54,15 +82,10 @@ static enum qb_err make_ptq(struct diagnose *d, struct qb_errbuf *eb)
 	}
 	json_object_set_new(d->ptq, "schemes", schemes);
 	json_object_set_new(d->ptq, "latency", json_false());
-	one = json_object_get(d->job->spec, "scheme");
-	if (!one) {
-		return qb_fail_field(eb, QB_EJOB, "", "scheme", "say what to look into, such as \"int8\"");
-	}
-	json_array_append(schemes, one);
+	json_array_append(schemes, (json_t *)d->scheme);
 	json_array_foreach(d->mixed.candidates, i, one) {
 		json_array_append(schemes, one);
 	}
-	return QB_OK;
 }
 
 static void scheme_path(size_t i, char *out, size_t size)
@@ -76,14 +99,10 @@ static void scheme_path(size_t i, char *out, size_t size)
 
 static enum qb_err parse_ptq(struct diagnose *d, struct qb_errbuf *eb)
 {
-	QB_TRY(make_ptq(d, eb));
+	make_ptq(d);
 	d->ptq_job = *d->job;
 	d->ptq_job.spec = d->ptq;
 	QB_TRY(qb_ptq_spec_parse(&d->spec, &d->ptq_job, scheme_path, eb));
-	if (d->spec.held_out) {
-		return qb_fail_field(eb, QB_EJOB, "calibration", "held_out", "is for ptq jobs; a diagnosis looks at tensors on the samples "
-			"that calibrate");
-	}
 	for (int i = 0; i < d->spec.schemes; i++) {
 		if (qb_method_list_changes_graph(&d->spec.methods[i])) {
 			return qb_fail_field(eb, QB_EJOB, "", "methods", "those of scheme %s rewrite the network, and layers of "
@@ -96,26 +115,18 @@ static enum qb_err parse_ptq(struct diagnose *d, struct qb_errbuf *eb)
 
 static enum qb_err parse(struct diagnose *d, struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"type", "model", "data", "metric", "seed", "preprocess",
-		"scheme", "sensitivity", "mixed", "weights", "activations", "methods", "calibration", "samples", "threads",
-		"workdir", "fresh", NULL};
-	const json_t *mixed;
-	int64_t samples = SAMPLES;
-
-	QB_TRY(qb_param_only(d->job->spec, "", known, eb));
-	QB_TRY(qb_param_object(d->job->spec, "", "mixed", &mixed, eb));
-	QB_TRY(qb_param_int(d->job->spec, "", "samples", 1, INT64_MAX, &samples, eb));
-	d->alone = true;
-	QB_TRY(qb_param_bool(d->job->spec, "", "sensitivity", &d->alone, eb));
-	d->mix = mixed != NULL;
+	set_defaults(d);
+	d->spec.most_threads = d->mixed.most_threads = d->job->host->threads;
+	QB_TRY(qb_job_read(d, d->job, fields, eb));
+	d->mix = d->mixed.candidates;
 	if (d->mix && !d->alone) {
 		return qb_fail_field(eb, QB_EJOB, "", "sensitivity", "false leaves nothing for \"mixed\" to choose by");
 	}
 	if (d->mix) {
-		QB_TRY(qb_mixed_parse(&d->mixed, mixed, d->job->host->threads, eb));
+		QB_TRY(qb_mixed_check(&d->mixed, eb));
 	}
 	QB_TRY(parse_ptq(d, eb));
-	d->spec.max_samples = samples;
+	d->spec.max_samples = d->samples;
 	return QB_OK;
 }
 
@@ -203,7 +214,7 @@ out:
 	return err;
 }
 
-enum qb_err qb_check_diagnose(struct qb_job *job, struct qb_errbuf *eb)
+static enum qb_err check(struct qb_job *job, struct qb_errbuf *eb)
 {
 	struct diagnose d = {.job = job};
 	enum qb_err err = parse(&d, eb);
@@ -214,7 +225,7 @@ enum qb_err qb_check_diagnose(struct qb_job *job, struct qb_errbuf *eb)
 	return err;
 }
 
-enum qb_err qb_experiment_diagnose(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
+static enum qb_err run(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
 {
 	struct diagnose d = {.job = job};
 	enum qb_err err;
@@ -234,3 +245,17 @@ out:
 	json_decref(d.ptq);
 	return err;
 }
+
+const struct qb_experiment qb_experiment_diagnose = {
+	.type = "diagnose",
+	.summary = "where a scheme loses what it loses, and mixed precision",
+	.job = {
+		.summary = "Where a scheme loses: layer by layer, clipping and rounding, channels, outliers; and mixed precision under a "
+			"budget.",
+		.fields = fields,
+		.bytes = sizeof(struct diagnose),
+		.defaults = set_defaults,
+	},
+	.run = run,
+	.check = check,
+};

@@ -8,56 +8,42 @@
 #include "core/analysis/sqnr_db.h"
 #include "core/base/size.h"
 #include "core/mixed/greedy.h"
-#include "core/json/params.h"
 #include "core/experiment/spec/scheme_spec.h"
 
 /* Points of the front that are run, not only predicted. */
-enum { MEASURED = 6 };
+enum { MEASURED = 6, CANDIDATES_MAX = 15 };
+#define HOW_MUCH "give a \"value\" or a \"share\" of what float costs, such as {\"kind\": \"size\", \"share\": 0.2}"
 
 #define X(id, name, text) name,
 static const char *const budget_kinds[] = {QB_BUDGETS(X) NULL};
 #undef X
 
-static enum qb_err read_budget(struct qb_budget *out, const json_t *b, int host_threads,
-	struct qb_errbuf *eb)
-{
-	static const char *const known[] = {"kind", "value", "share", "threads", NULL};
-	struct qb_budget budget = {.value = NAN, .share = NAN};
-	int kind = QB_BUDGET_SIZE;
-	int64_t threads = 1;
+static const struct qb_object budget_object = {.fields = (const struct qb_field[]){
+	{"kind", QB_FIELD_CHOICE, offsetof(struct qb_mixed_spec, kind), .choices = budget_kinds,
+		.summary = "bytes of weights, gates of multiply-accumulate units, or nanoseconds of a run"},
+	{"value", QB_FIELD_REAL, offsetof(struct qb_mixed_spec, budget.value), 0, QB_FIELD_MOST_REAL, .summary = "in the kind's unit"},
+	{"share", QB_FIELD_REAL, offsetof(struct qb_mixed_spec, budget.share), 0, 1, .summary = "of what float costs"},
+	{"threads", QB_FIELD_INT, offsetof(struct qb_mixed_spec, budget.threads), 1, QB_FIELD_MOST_INT,
+		.summary = "of a run whose latency is measured", .most = offsetof(struct qb_mixed_spec, most_threads)},
+	{0}}};
 
-	if (b) {
-		QB_TRY(qb_param_only(b, "mixed.budget", known, eb));
-		QB_TRY(qb_param_choice(b, "mixed.budget", "kind", budget_kinds, &kind, eb));
-		QB_TRY(qb_param_real(b, "mixed.budget", "value", 0, 1e30, &budget.value, eb));
-		QB_TRY(qb_param_real(b, "mixed.budget", "share", 0, 1, &budget.share, eb));
-		QB_TRY(qb_param_int(b, "mixed.budget", "threads", 1, host_threads, &threads, eb));
-	}
-	if (isnan(budget.value) == isnan(budget.share)) {
-		return qb_fail_field(eb, QB_EJOB, "mixed", "budget", "give a \"value\" or a \"share\" of what float costs, "
-			"such as {\"kind\": \"size\", \"share\": 0.2}");
-	}
-	budget.kind = (enum qb_budget_kind)kind;
-	budget.threads = (int)threads;
-	*out = budget;
-	return QB_OK;
+const struct qb_object qb_mixed_object = {.fields = (const struct qb_field[]){
+	{"candidates", QB_FIELD_LIST, offsetof(struct qb_mixed_spec, candidates), 1, CANDIDATES_MAX, .required = true,
+		.any = qb_scheme_entries, .takes = "other schemes for single layers, such as [\"int8\", \"float32\"]"},
+	{"budget", QB_FIELD_OBJECT, .object = &budget_object, .required = true, .takes = HOW_MUCH},
+	{0}}};
+
+void qb_mixed_defaults(struct qb_mixed_spec *out)
+{
+	*out = (struct qb_mixed_spec){.kind = QB_BUDGET_SIZE, .budget = {.value = NAN, .share = NAN, .threads = 1}};
 }
 
-enum qb_err qb_mixed_parse(struct qb_mixed_spec *out, const json_t *mixed, int host_threads,
-	struct qb_errbuf *eb)
+enum qb_err qb_mixed_check(struct qb_mixed_spec *spec, struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"candidates", "budget", NULL};
-	const json_t *candidates, *budget;
-
-	QB_TRY(qb_param_only(mixed, "mixed", known, eb));
-	QB_TRY(qb_param_array(mixed, "mixed", "candidates", &candidates, eb));
-	if (!json_array_size(candidates)) {
-		return qb_fail_field(eb, QB_EJOB, "mixed", "candidates", "give other schemes for single layers, such as "
-			"[\"int8\", \"float32\"]");
+	if (isnan(spec->budget.value) == isnan(spec->budget.share)) {
+		return qb_fail_field(eb, QB_EJOB, "mixed", "budget", HOW_MUCH);
 	}
-	QB_TRY(qb_param_object(mixed, "mixed", "budget", &budget, eb));
-	QB_TRY(read_budget(&out->budget, budget, host_threads, eb));
-	out->candidates = candidates;
+	spec->budget.kind = (enum qb_budget_kind)spec->kind;
 	return QB_OK;
 }
 

@@ -6,17 +6,22 @@
 #ifndef QB_JOBS_DIAGNOSE_MIXED_H
 #define QB_JOBS_DIAGNOSE_MIXED_H
 
+#include "core/json/fields.h"
 #include "core/mixed/layer_costs.h"
 #include "core/mixed/sensitivity.h"
 
 /* What a job's "mixed" says. */
 struct qb_mixed_spec {
-	const json_t *candidates; /* schemes, borrowed */
+	int kind, most_threads;   /* of the budget, an enum qb_budget_kind; of the host */
+	const json_t *candidates; /* schemes, borrowed; NULL: there is no "mixed" */
 	struct qb_budget budget;
 };
 
-enum qb_err qb_mixed_parse(struct qb_mixed_spec *out, const json_t *mixed, int host_threads,
-	struct qb_errbuf *eb);
+/* The fields of "mixed", which fill a struct qb_mixed_spec that begins like this. */
+extern const struct qb_object qb_mixed_object;
+void qb_mixed_defaults(struct qb_mixed_spec *out);
+/* What the fields alone cannot say, after they have been read. */
+enum qb_err qb_mixed_check(struct qb_mixed_spec *spec, struct qb_errbuf *eb);
 
 /* A sweep of the scheme in question and of the candidates after it, and what its layers do alone. */
 struct qb_mixed_work {

@@ -8,19 +8,23 @@
 
 #include "core/experiment/jobs/kinds.h"
 #include "core/ptq/network.h"
-#include "core/json/params.h"
 #include "core/graph/graph.h"
 #include "core/hw/mac.h"
 #include "core/ops/op.h"
 
-enum { UNITS_MAX = 256, LIVE_UNITS_MAX = 32, FILE_NAME = 200 };
+enum { UNITS_MAX = 256, FILE_NAME = 200 };
+/* What a page may ask for. */
+enum { LIVE_UNITS_MAX = 32, LIVE_ROUNDS_MAX = 4 };
 
 struct hwcost {
 	struct qb_job *job;
-	struct qb_hw_options options;
-	int rounds;
-	uint64_t seed;
+	const json_t *units; /* as they are asked for */
+	int most_units, most_rounds;
+	int multiplier, adders; /* indices of their names */
+	int terms, rounds;
+	int64_t seed;
 	int64_t macs; /* 0: of no network */
+	struct qb_hw_options options;
 	json_t *rows;
 };
 
@@ -45,37 +49,77 @@ out:
 	return err;
 }
 
-static enum qb_err parse(struct hwcost *h, struct qb_errbuf *eb)
+static void set_defaults(void *out)
 {
-	static const char *const known[] = {"type", "workdir", "fresh", "units", "multiplier",
-		"adders", "terms", "rounds", "seed", "model", "macs", NULL};
-	static const char *const multipliers[] = {"smallest", "array", "dadda", NULL};
-	static const char *const adders[] = {"ripple", "prefix", NULL};
-	const json_t *spec = h->job->spec;
-	int multiplier = 0, adder = 0;
-	/* A page that waits draws what it is told; verification belongs into a job, or is asked for. */
-	int64_t terms = 1024, rounds = h->job->live ? 0 : 8, seed = 1;
+	struct hwcost *h = out;
 
-	QB_TRY(qb_param_only(spec, "", known, eb));
-	QB_TRY(qb_param_choice(spec, "", "multiplier", multipliers, &multiplier, eb));
-	QB_TRY(qb_param_choice(spec, "", "adders", adders, &adder, eb));
-	QB_TRY(qb_param_int(spec, "", "terms", 1, 1 << 24, &terms, eb));
-	QB_TRY(qb_param_int(spec, "", "rounds", 0, h->job->live ? 4 : 1000, &rounds, eb));
-	QB_TRY(qb_param_int(spec, "", "seed", 0, INT64_MAX, &seed, eb));
-	QB_TRY(qb_param_int(spec, "", "macs", 1, INT64_C(1) << 53, &h->macs, eb));
-	h->options = (struct qb_hw_options){.multiplier = (enum qb_multiplier)multiplier,
-		.fast = adder == 1, .terms = (int)terms};
-	h->rounds = (int)rounds;
-	h->seed = (uint64_t)seed;
-	return json_object_get(spec, "model") && !h->job->checked ? count_model(h, eb) : QB_OK;
+	*h = (struct hwcost){.terms = 1024, .rounds = 8, .most_rounds = 1000, .most_units = UNITS_MAX, .seed = 1};
+}
+
+static const char *const multipliers[] = {"smallest", "array", "dadda", NULL};
+static const char *const adders[] = {"ripple", "prefix", NULL};
+
+static const struct qb_field pair_of_formats[] = {
+	{.kind = QB_FIELD_STRING},
+	{.kind = QB_FIELD_LIST, .low = 2, .high = 2, .any = (const struct qb_field[]){{.kind = QB_FIELD_STRING}, {0}}},
+	{0}};
+
+/* A unit as it is asked for. */
+struct asked {
+	const json_t *operands;
+	const char *accumulator;
+};
+
+static void set_asked(void *out)
+{
+	*(struct asked *)out = (struct asked){.accumulator = "fixed"};
+}
+
+static const struct qb_field unit_fields[] = {
+	{"operands", QB_FIELD_ANY, offsetof(struct asked, operands), .required = true, .any = pair_of_formats,
+		.takes = "takes the name of a format, such as \"int8\", or a list of two",
+		.summary = "a format (int8, E4, e5m2, mxfp4, fp32), or two"},
+	{"accumulator", QB_FIELD_STRING, offsetof(struct asked, accumulator),
+		.summary = "fixed (wide enough to be exact), fixedN (N bits), fp16, bf16 or fp32"},
+	{0}};
+static const struct qb_object unit_object = {.fields = unit_fields, .bytes = sizeof(struct asked), .defaults = set_asked};
+
+static const struct qb_field fields[] = {
+	{"units", QB_FIELD_LIST, offsetof(struct hwcost, units), 1, UNITS_MAX, .most = offsetof(struct hwcost, most_units),
+		.required = true, .any = (const struct qb_field[]){{.kind = QB_FIELD_OBJECT, .object = &unit_object}, {0}},
+		.takes = "units, such as [{\"operands\": \"int8\", \"accumulator\": \"fixed\"}]"},
+	{"multiplier", QB_FIELD_CHOICE, offsetof(struct hwcost, multiplier), .choices = multipliers},
+	{"adders", QB_FIELD_CHOICE, offsetof(struct hwcost, adders), .choices = adders,
+		.summary = "ripple: the fewest gates; prefix: the least depth"},
+	{"terms", QB_FIELD_INT, offsetof(struct hwcost, terms), 1, 1 << 24,
+		.summary = "products that an exact fixed-point accumulator must hold"},
+	{"rounds", QB_FIELD_INT, offsetof(struct hwcost, rounds), 0, 1000, .most = offsetof(struct hwcost, most_rounds),
+		.summary = "accumulators tried with every pair of operands; 0 verifies nothing"},
+	{"seed", QB_FIELD_LONG, offsetof(struct hwcost, seed), .low = 0, .high = QB_FIELD_MOST_LONG},
+	{"model", QB_FIELD_UPLOAD, .summary = "a model's id, or a path for `quantbench run`: its multiply-accumulates give macs"},
+	{"macs", QB_FIELD_LONG, offsetof(struct hwcost, macs), 1, 0x1p53,
+		.summary = "multiply-accumulates of a network, for gates x macs"},
+	{0}};
+
+static enum qb_err parse(struct hwcost *h, struct qb_job *job, struct qb_errbuf *eb)
+{
+	set_defaults(h);
+	h->job = job;
+	if (job->live) { /* A page that waits draws what it is told; verification belongs into a job, or is asked for. */
+		h->rounds = 0;
+		h->most_rounds = LIVE_ROUNDS_MAX;
+		h->most_units = LIVE_UNITS_MAX;
+	}
+	QB_TRY(qb_job_read(h, job, fields, eb));
+	h->options = (struct qb_hw_options){.multiplier = (enum qb_multiplier)h->multiplier,
+		.fast = h->adders == 1, .terms = h->terms};
+	return json_object_get(job->spec, "model") && !job->checked ? count_model(h, eb) : QB_OK;
 }
 
 /* One format for both operands, or one for each. */
-static enum qb_err parse_operands(const json_t *unit, const char *at, const char *name[2],
+static enum qb_err parse_operands(const json_t *v, const char *at, const char *name[2],
 	struct qb_errbuf *eb)
 {
-	const json_t *v = json_object_get(unit, "operands");
-
 	name[0] = name[1] = json_string_value(v);
 	if (json_is_array(v) && json_array_size(v) == 2) {
 		name[0] = json_string_value(json_array_get(v, 0));
@@ -95,23 +139,23 @@ struct unit {
 
 static enum qb_err parse_unit(const struct hwcost *h, size_t i, struct unit *u, struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"operands", "accumulator", NULL};
-	const json_t *unit = json_array_get(json_object_get(h->job->spec, "units"), i);
-	const char *name[2], *accumulator = "fixed";
+	const json_t *unit = json_array_get(h->units, i);
+	struct asked asked;
+	const char *name[2];
 	char at[32];
 
 	snprintf(at, sizeof(at), "units[%zu]", i);
 	if (!json_is_object(unit)) {
 		return qb_fail_field(eb, QB_EJOB, at, "", "takes an object with operands and accumulator");
 	}
-	QB_TRY(qb_param_only(unit, at, known, eb));
-	QB_TRY(parse_operands(unit, at, name, eb));
-	QB_TRY(qb_param_string(unit, at, "accumulator", &accumulator, eb));
+	set_asked(&asked);
+	QB_TRY(qb_fields_read(&asked, unit, at, unit_fields, NULL, eb));
+	QB_TRY(parse_operands(asked.operands, at, name, eb));
 	if (qb_hw_operand_parse(&u->a, name[0], eb) != QB_OK ||
 		qb_hw_operand_parse(&u->b, name[1], eb) != QB_OK) {
 		return qb_fail_in_field(eb, QB_EJOB, at, "operands");
 	}
-	return qb_accumulator_parse(&u->accumulator, accumulator, eb) == QB_OK ? QB_OK
+	return qb_accumulator_parse(&u->accumulator, asked.accumulator, eb) == QB_OK ? QB_OK
 		: qb_fail_in_field(eb, QB_EJOB, at, "accumulator");
 }
 
@@ -201,7 +245,7 @@ static enum qb_err run_unit(struct hwcost *h, size_t i, size_t count, struct qb_
 	QB_TRY_OUT(qb_job_progress(h->job, "verify", (double)i / (double)count, eb,
 		"verifying %s: %d gates", label, u->gates));
 	if (h->rounds) {
-		QB_TRY_OUT(qb_hw_unit_verify(u, h->rounds, h->seed, &pairs, eb));
+		QB_TRY_OUT(qb_hw_unit_verify(u, h->rounds, (uint64_t)h->seed, &pairs, eb));
 	}
 	qb_job_metric(h->job, "model", label, NULL, "gates", u->gates, "gates");
 	qb_job_metric(h->job, "model", label, NULL, "depth", u->depth, "gates");
@@ -212,51 +256,49 @@ out:
 	return err;
 }
 
-static enum qb_err count_units(size_t *out, const struct qb_job *job, struct qb_errbuf *eb)
+static enum qb_err check(struct qb_job *job, struct qb_errbuf *eb)
 {
-	const json_t *units = json_object_get(job->spec, "units");
-	size_t count = json_array_size(units), most = job->live ? LIVE_UNITS_MAX : UNITS_MAX;
-
-	if (!json_is_array(units) || count < 1 || count > most) {
-		return qb_fail_field(eb, QB_EJOB, "", "units", "takes a list of 1 to %zu units, such as "
-			"[{\"operands\": \"int8\", \"accumulator\": \"fixed\"}]", most);
-	}
-	*out = count;
-	return QB_OK;
-}
-
-enum qb_err qb_check_hwcost(struct qb_job *job, struct qb_errbuf *eb)
-{
-	struct hwcost h = {.job = job};
+	struct hwcost h;
 	struct unit u;
-	size_t count;
 
-	QB_TRY(parse(&h, eb));
-	QB_TRY(count_units(&count, job, eb));
-	for (size_t i = 0; i < count; i++) {
+	QB_TRY(parse(&h, job, eb));
+	for (size_t i = 0; i < json_array_size(h.units); i++) {
 		QB_TRY(parse_unit(&h, i, &u, eb));
 	}
 	return QB_OK;
 }
 
-enum qb_err qb_experiment_hwcost(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
+static enum qb_err run(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
 {
-	struct hwcost h = {.job = job};
+	struct hwcost h;
 	size_t count;
 	enum qb_err err;
 
-	QB_TRY(count_units(&count, job, eb));
-	QB_TRY(parse(&h, eb));
+	QB_TRY(parse(&h, job, eb));
+	count = json_array_size(h.units);
 	h.rows = json_array();
 	for (size_t i = 0; i < count; i++) {
 		QB_TRY_OUT(run_unit(&h, i, count, eb));
 	}
 	*result = json_pack("{s:s, s:s, s:s, s:i, s:i, s:O}", "type", "hwcost", "cells",
 		"full adder 5, half adder 2, multiplexer 3, inverter 1; register bits apart",
-		"adders", h.options.fast ? "prefix" : "ripple", "terms", h.options.terms, "rounds",
-		h.rounds, "rows", h.rows);
+		"adders", adders[h.adders], "terms", h.terms, "rounds", h.rounds, "rows", h.rows);
 	err = *result ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for the result");
 out:
 	json_decref(h.rows);
 	return err;
 }
+
+const struct qb_experiment qb_experiment_hwcost = {
+	.type = "hwcost",
+	.summary = "gates of the multiply-accumulate units that number formats need",
+	.live = true,
+	.job = {
+		.summary = "Multiply-accumulate units as netlists of 2-input gates, verified over every pair of operands.",
+		.fields = fields,
+		.bytes = sizeof(struct hwcost),
+		.defaults = set_defaults,
+	},
+	.run = run,
+	.check = check,
+};

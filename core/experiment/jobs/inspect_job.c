@@ -8,7 +8,6 @@
 
 #include "core/experiment/jobs/kinds.h"
 #include "core/ptq/network.h"
-#include "core/json/params.h"
 #include "core/graph/graph.h"
 #include "core/ops/op.h"
 #include "core/tensor/archive.h"
@@ -162,18 +161,22 @@ static enum qb_err inspect_data(const char *path, json_t **result, struct qb_err
 	return *result ? QB_OK : qb_fail(eb, QB_EFORMAT, "a name in the file is not valid UTF-8");
 }
 
-enum qb_err qb_check_inspect(struct qb_job *job, struct qb_errbuf *eb)
+static const struct qb_field fields[] = {
+	{"model", QB_FIELD_UPLOAD, .summary = "a model's id, or a path for `quantbench run`"},
+	{"data", QB_FIELD_UPLOAD, .summary = "a dataset's id, or a path for `quantbench run`"},
+	{0}};
+
+static enum qb_err check(struct qb_job *job, struct qb_errbuf *eb)
 {
 	(void)job;
 	return qb_fail_field(eb, QB_EJOB, "", "type", "inspections are the server's own");
 }
 
-enum qb_err qb_experiment_inspect(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
+static enum qb_err run(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"type", "model", "data", "workdir", NULL};
 	const char *path, *name;
 
-	QB_TRY(qb_param_only(job->spec, "", known, eb));
+	QB_TRY(qb_job_read(NULL, job, fields, eb));
 	if (json_object_get(job->spec, "model")) {
 		QB_TRY(qb_job_input(job, "model", &path, &name, eb));
 		return inspect_model(path, result, eb);
@@ -181,3 +184,12 @@ enum qb_err qb_experiment_inspect(struct qb_job *job, json_t **result, struct qb
 	QB_TRY(qb_job_input(job, "data", &path, &name, eb));
 	return inspect_data(path, result, eb);
 }
+
+const struct qb_experiment qb_experiment_inspect = {
+	.type = "inspect",
+	.summary = "what an upload holds, or what is wrong with it",
+	.internal = true,
+	.job = {.summary = "What an upload holds, or what is wrong with it. The daemon runs it on every upload.", .fields = fields},
+	.run = run,
+	.check = check,
+};

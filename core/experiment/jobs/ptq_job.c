@@ -200,7 +200,7 @@ static json_t *result_of(struct ptq *p)
 		qb_describe_machine(p->spec.threads), "float", float_row(p), "schemes", schemes);
 }
 
-enum qb_err qb_check_ptq(struct qb_job *job, struct qb_errbuf *eb)
+static enum qb_err check(struct qb_job *job, struct qb_errbuf *eb)
 {
 	struct qb_ptq_spec spec;
 	enum qb_err err = qb_ptq_spec_parse(&spec, job, NULL, eb);
@@ -210,7 +210,7 @@ enum qb_err qb_check_ptq(struct qb_job *job, struct qb_errbuf *eb)
 	return err;
 }
 
-enum qb_err qb_experiment_ptq(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
+static enum qb_err run(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
 {
 	struct ptq p = {.job = job};
 	json_t *made = NULL;
@@ -238,3 +238,16 @@ out:
 	qb_ptq_spec_fini(&p.spec);
 	return err;
 }
+
+const struct qb_experiment qb_experiment_ptq = {
+	.type = "ptq",
+	.summary = "post-training quantization: what each format costs a network",
+	.job = {
+		.summary = "Post-training quantization: calibrate, simulate every scheme on all samples, measure latency.",
+		.fields = qb_ptq_fields,
+		.bytes = sizeof(struct qb_ptq_spec),
+		.defaults = qb_ptq_spec_defaults,
+	},
+	.run = run,
+	.check = check,
+};

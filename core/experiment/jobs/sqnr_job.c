@@ -37,6 +37,10 @@ struct row {
 
 struct sqnr {
 	struct qb_job *job;
+	struct { /* as it is asked for; NULL: it is not */
+		const json_t *distributions, *formats, *range, *values, *dot_distribution;
+		const char *dot_format;
+	} asked;
 	int distributions, formats, values;
 	struct qb_named_distribution *distribution; /* [distributions] and the dot's own */
 	struct qb_format format[FORMATS_MAX];
@@ -59,16 +63,70 @@ static struct row *row_at(const struct sqnr *s, int d, int v, int f)
 
 /* Reading the job. */
 
+static void set_defaults(void *out)
+{
+	struct sqnr *s = out;
+
+	s->length = 1;
+	s->seed = 1;
+	s->samples = 100000;
+	s->outlier_sigma = 10;
+}
+
+static const struct qb_field names[] = {{.kind = QB_FIELD_STRING, .low = 1}, {0}};
+static const struct qb_field one_distribution[] = {{.kind = QB_FIELD_OBJECT, .object = &qb_distribution_object}, {0}};
+static const struct qb_field numbers[] = {
+	{.kind = QB_FIELD_REAL, .low = -QB_FIELD_MOST_REAL, .high = QB_FIELD_MOST_REAL}, {0}};
+
+static const struct qb_field ranges[] = {
+	{.kind = QB_FIELD_CHOICE, .choices = (const char *const[]){"optimal", NULL}},
+	{.kind = QB_FIELD_REAL, .low = QB_FIELD_LEAST_REAL, .high = QB_FIELD_MOST_REAL},
+	{0}};
+
+static const struct qb_object dot = {.fields = (const struct qb_field[]){
+	{"length", QB_FIELD_LONG, offsetof(struct sqnr, length), 1, 1e9, .summary = "products in the sum"},
+	{"distribution", QB_FIELD_ANY, offsetof(struct sqnr, asked.dot_distribution), .any = one_distribution},
+	{"format", QB_FIELD_STRING, offsetof(struct sqnr, asked.dot_format), .low = 0},
+	{0}}};
+
+static const struct qb_object sweep = {.fields = (const struct qb_field[]){
+	{"parameter", QB_FIELD_CHOICE, offsetof(struct sqnr, parameter), .choices = parameter_names, .required = true,
+		.takes = "must be one of bits, nu, clip, range and outlier_mass",
+		.summary = "bits: of integers, and of floats at their exponent bits; nu: of student_t; clip: of all; range: replaces "
+			"the best one; outlier_mass: the weight of a mixture's last part, else of a Gaussian mixed in"},
+	{"values", QB_FIELD_LIST, offsetof(struct sqnr, asked.values), 1, VALUES_MAX, .any = numbers, .required = true,
+		.takes = "values of the parameter"},
+	{"outlier_sigma", QB_FIELD_REAL, offsetof(struct sqnr, outlier_sigma), 1e-3, 1e6,
+		.summary = "of the Gaussian mixed in, in root mean squares of the distribution"},
+	{0}}};
+
+static const struct qb_field fields[] = {
+	{"model", QB_FIELD_UPLOAD,
+		.summary = "a model's id, or a path for `quantbench run`: empirical distributions of its weights"},
+	{"data", QB_FIELD_UPLOAD,
+		.summary = "a data file's id, or a path for `quantbench run`: empirical distributions of its arrays"},
+	{"distributions", QB_FIELD_LIST, offsetof(struct sqnr, asked.distributions), 1, DISTRIBUTIONS_MAX,
+		.any = one_distribution, .required = true, .takes = "objects such as {\"name\": \"gaussian\", \"sigma\": 1}"},
+	{"formats", QB_FIELD_LIST, offsetof(struct sqnr, asked.formats), 1, FORMATS_MAX, .any = names, .required = true,
+		.takes = "names such as \"int8\""},
+	{"range", QB_FIELD_ANY, offsetof(struct sqnr, asked.range), .any = ranges,
+		.usual = (const char *const[]){"optimal", NULL},
+		.summary = "the largest value c of the scaled grid: optimal is the one of least error"},
+	{"dot", QB_FIELD_OBJECT, .object = &dot,
+		.summary = "the other operand of a dot product; what is left out is as the row's own"},
+	{"sweep", QB_FIELD_OBJECT, .object = &sweep},
+	{"samples", QB_FIELD_LONG, offsetof(struct sqnr, samples), 0, 1e7,
+		.summary = "random numbers drawn to measure the error beside the exact one; 0: none"},
+	{"seed", QB_FIELD_LONG, offsetof(struct sqnr, seed), .low = 0, .high = QB_FIELD_MOST_LONG},
+	{"density", QB_FIELD_BOOL, offsetof(struct sqnr, density), .summary = "add each distribution's density, for drawing"},
+	{0}};
+
 static enum qb_err parse_formats(struct sqnr *s, struct qb_errbuf *eb)
 {
-	const json_t *list = NULL, *v;
+	const json_t *v;
 	size_t i;
 
-	QB_TRY(qb_param_array(s->job->spec, "", "formats", &list, eb));
-	if (json_array_size(list) < 1 || json_array_size(list) > FORMATS_MAX) {
-		return qb_fail_field(eb, QB_EJOB, "", "formats", "takes 1 to %d names such as \"int8\"", FORMATS_MAX);
-	}
-	json_array_foreach(list, i, v) {
+	json_array_foreach(s->asked.formats, i, v) {
 		enum qb_err err = json_is_string(v) ? qb_format_parse(&s->format[i], json_string_value(v), eb)
 			: qb_fail(eb, QB_EJOB, "takes the name of a format");
 
@@ -82,19 +140,14 @@ static enum qb_err parse_formats(struct sqnr *s, struct qb_errbuf *eb)
 
 static enum qb_err parse_distributions(struct sqnr *s, struct qb_errbuf *eb)
 {
-	const json_t *list = NULL, *v;
+	const json_t *v;
 	size_t i;
 
-	QB_TRY(qb_param_array(s->job->spec, "", "distributions", &list, eb));
-	if (json_array_size(list) < 1 || json_array_size(list) > DISTRIBUTIONS_MAX) {
-		return qb_fail_field(eb, QB_EJOB, "", "distributions", "takes 1 to %d objects such as {\"name\": "
-			"\"gaussian\", \"sigma\": 1}", DISTRIBUTIONS_MAX);
-	}
-	s->distribution = calloc(json_array_size(list) + 1, sizeof(*s->distribution));
+	s->distribution = calloc(json_array_size(s->asked.distributions) + 1, sizeof(*s->distribution));
 	if (!s->distribution) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for the distributions");
 	}
-	json_array_foreach(list, i, v) {
+	json_array_foreach(s->asked.distributions, i, v) {
 		char at[40];
 
 		snprintf(at, sizeof(at), "distributions[%zu]", i);
@@ -107,7 +160,7 @@ static enum qb_err parse_distributions(struct sqnr *s, struct qb_errbuf *eb)
 
 static enum qb_err parse_range(struct sqnr *s, struct qb_errbuf *eb)
 {
-	const json_t *v = json_object_get(s->job->spec, "range");
+	const json_t *v = s->asked.range;
 
 	if (json_is_string(v) && !strcmp(json_string_value(v), "optimal")) {
 		return QB_OK;
@@ -115,32 +168,18 @@ static enum qb_err parse_range(struct sqnr *s, struct qb_errbuf *eb)
 	if (v && !json_is_number(v)) {
 		return qb_fail_field(eb, QB_EJOB, "", "range", "takes \"optimal\" or a positive number");
 	}
-	return qb_param_real(s->job->spec, "", "range", 1e-30, 1e30, &s->range, eb);
+	return qb_param_real(s->job->spec, "", "range", ranges[1].low, ranges[1].high, &s->range, eb);
 }
 
 static enum qb_err parse_dot(struct sqnr *s, struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"length", "distribution", "format", NULL};
-	const json_t *dot = NULL, *d;
-	const char *format = NULL;
-	enum qb_err err;
-
-	QB_TRY(qb_param_object(s->job->spec, "", "dot", &dot, eb));
-	if (!dot) {
-		return QB_OK;
+	s->dot_distribution = s->asked.dot_distribution;
+	s->dot_format = s->asked.dot_format;
+	if (s->dot_distribution) {
+		QB_TRY(qb_named_distribution_parse(s->other, s->job, s->asked.dot_distribution, "dot.distribution", eb));
 	}
-	QB_TRY(qb_param_only(dot, "dot", known, eb));
-	QB_TRY(qb_param_int(dot, "dot", "length", 1, 1000000000, &s->length, eb));
-	QB_TRY(qb_param_string(dot, "dot", "format", &format, eb));
-	d = json_object_get(dot, "distribution");
-	if (d) {
-		s->dot_distribution = true;
-		QB_TRY(qb_named_distribution_parse(s->other, s->job, d, "dot.distribution", eb));
-	}
-	if (format) {
-		s->dot_format = true;
-		err = qb_format_parse(&s->other_format, format, eb);
-		return err == QB_OK ? QB_OK : qb_fail_in_field(eb, QB_EJOB, "dot", "format");
+	if (s->dot_format && qb_format_parse(&s->other_format, s->asked.dot_format, eb) != QB_OK) {
+		return qb_fail_in_field(eb, QB_EJOB, "dot", "format");
 	}
 	return QB_OK;
 }
@@ -159,26 +198,15 @@ static const struct {
 
 static enum qb_err parse_sweep(struct sqnr *s, struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"parameter", "values", "outlier_sigma", NULL};
-	const json_t *sweep = NULL, *values = NULL, *v;
+	const json_t *v;
 	size_t i;
 
 	s->values = 1;
-	QB_TRY(qb_param_object(s->job->spec, "", "sweep", &sweep, eb));
-	if (!sweep) {
+	s->swept = s->asked.values;
+	if (!s->swept) {
 		return QB_OK;
 	}
-	s->swept = true;
-	s->parameter = -1;
-	QB_TRY(qb_param_only(sweep, "sweep", known, eb));
-	QB_TRY(qb_param_choice(sweep, "sweep", "parameter", parameter_names, &s->parameter, eb));
-	QB_TRY(qb_param_real(sweep, "sweep", "outlier_sigma", 1e-3, 1e6, &s->outlier_sigma, eb));
-	QB_TRY(qb_param_array(sweep, "sweep", "values", &values, eb));
-	if (s->parameter < 0 || json_array_size(values) < 1 || json_array_size(values) > VALUES_MAX) {
-		return qb_fail_field(eb, QB_EJOB, "", "sweep", "takes a parameter (bits, nu, clip, range or outlier_mass) and 1 "
-			"to %d values", VALUES_MAX);
-	}
-	json_array_foreach(values, i, v) {
+	json_array_foreach(s->asked.values, i, v) {
 		double x = json_number_value(v);
 
 		if (!json_is_number(v) || !(x >= limits[s->parameter].low && x <= limits[s->parameter].high) ||
@@ -270,18 +298,9 @@ static enum qb_err check_work(const struct sqnr *s, struct qb_errbuf *eb)
 
 static enum qb_err parse(struct sqnr *s, struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"type", "workdir", "fresh", "model", "data", "distributions",
-		"formats", "range", "dot", "sweep", "samples", "seed", "density", NULL};
-	const json_t *spec = s->job->spec;
-
-	s->length = 1;
-	s->seed = 1;
-	s->samples = s->job->live ? 0 : 100000;
-	s->outlier_sigma = 10;
-	QB_TRY(qb_param_only(spec, "", known, eb));
-	QB_TRY(qb_param_int(spec, "", "samples", 0, 10000000, &s->samples, eb));
-	QB_TRY(qb_param_int(spec, "", "seed", 0, INT64_MAX, &s->seed, eb));
-	QB_TRY(qb_param_bool(spec, "", "density", &s->density, eb));
+	set_defaults(s);
+	s->samples = s->job->live ? 0 : s->samples;
+	QB_TRY(qb_job_read(s, s->job, fields, eb));
 	QB_TRY(parse_formats(s, eb));
 	QB_TRY(parse_distributions(s, eb));
 	QB_TRY(parse_range(s, eb));
@@ -639,7 +658,7 @@ static void release(struct sqnr *s)
 	free(s);
 }
 
-enum qb_err qb_check_sqnr(struct qb_job *job, struct qb_errbuf *eb)
+static enum qb_err check(struct qb_job *job, struct qb_errbuf *eb)
 {
 	struct sqnr *s = calloc(1, sizeof(*s));
 	enum qb_err err;
@@ -653,7 +672,7 @@ enum qb_err qb_check_sqnr(struct qb_job *job, struct qb_errbuf *eb)
 	return err;
 }
 
-enum qb_err qb_experiment_sqnr(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
+static enum qb_err run(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
 {
 	struct sqnr *s = calloc(1, sizeof(*s));
 	enum qb_err err;
@@ -678,3 +697,18 @@ out:
 	release(s);
 	return err;
 }
+
+const struct qb_experiment qb_experiment_sqnr = {
+	.type = "sqnr",
+	.summary = "what formats cost on distributions: the exact expected error",
+	.live = true,
+	.job = {
+		.summary = "What number formats cost on distributions: the exact expected error at the best range, and seeded "
+			"samples beside it.",
+		.fields = fields,
+		.bytes = sizeof(struct sqnr),
+		.defaults = set_defaults,
+	},
+	.run = run,
+	.check = check,
+};

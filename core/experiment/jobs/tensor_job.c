@@ -10,13 +10,12 @@
 #include "core/base/size.h"
 #include "core/experiment/spec/uploads_check.h"
 #include "core/experiment/jobs/kinds.h"
-#include "core/json/params.h"
 #include "core/experiment/jobs/tensor_survey.h"
 
-enum { FORMATS_MAX = 32, AXIS_AS_USED = -100, HISTOGRAM_MAX = 8192 };
+enum { FORMATS_MAX = 32, TENSORS_MAX = 4096, AXIS_AS_USED = -100, HISTOGRAM_MAX = 8192 };
 
 static const char *const usual_formats[] = {"int8", "int4", "E2", "E3", "E4", "E5", "e4m3fn", "e5m2",
-	"mxfp8", "mxfp6", "mxfp4", "nvfp4"};
+	"mxfp8", "mxfp6", "mxfp4", "nvfp4", NULL};
 
 struct tally {
 	double signal, noise;
@@ -28,7 +27,9 @@ struct tensor_job {
 	struct qb_source *source;
 	struct qb_format format[FORMATS_MAX];
 	struct qb_survey_options opt;
-	int64_t axis, bins;
+	const json_t *formats; /* names, or NULL for the usual ones */
+	unsigned granularities;
+	int range, axis, bins, most_threads;
 	const json_t *only; /* names, or NULL */
 	int64_t elements, bytes, before; /* of what is surveyed; elements of two passes before this tensor */
 	const char *now;
@@ -38,18 +39,53 @@ struct tensor_job {
 
 /* Reading the job. */
 
+static const char *const granularities[] = {
+#define X(id, name) name,
+	QB_GRANULARITY_NAMES(X)
+#undef X
+	NULL};
+static const char *const ranges[] = {"minmax", "mse", NULL};
+
+static void set_defaults(void *out)
+{
+	struct tensor_job *t = out;
+
+	t->granularities = (1u << QB_GRANULARITIES) - 1;
+	t->opt.block = 32;
+	t->axis = AXIS_AS_USED;
+	t->bins = 128;
+	t->opt.outlier_ratio = 6;
+}
+
+static const struct qb_field names[] = {{.kind = QB_FIELD_STRING}, {0}};
+
+static const struct qb_field fields[] = {
+	{"data", QB_FIELD_UPLOAD, .summary = "a data file's id, or a path for `quantbench run`: .npy, .npz or .safetensors"},
+	{"model", QB_FIELD_UPLOAD, .summary = "a model's id, or a path for `quantbench run`: its weights"},
+	{"formats", QB_FIELD_LIST, offsetof(struct tensor_job, formats), 1, FORMATS_MAX, .any = names,
+		.takes = "names such as \"int8\"", .usual = usual_formats},
+	{"granularities", QB_FIELD_CHOICES, offsetof(struct tensor_job, granularities), 1, QB_GRANULARITIES, .choices = granularities,
+		.summary = "per_block: groups of `block` with a float32 scale each; formats with blocks of their own are per_block alone"},
+	{"block", QB_FIELD_INT, offsetof(struct tensor_job, opt.block), 2, 1024,
+		.summary = "elements that share a scale in per_block: a power of two"},
+	{"range", QB_FIELD_CHOICE, offsetof(struct tensor_job, range), .choices = ranges},
+	{"axis", QB_FIELD_INT, offsetof(struct tensor_job, axis), -QB_MAX_DIMS, QB_MAX_DIMS - 1,
+		.summary = "channel axis, from the end if negative; default: a model's weights as they are used, else 0"},
+	{"tensors", QB_FIELD_LIST, offsetof(struct tensor_job, only), 1, TENSORS_MAX, .summary = "survey these alone", .any = names,
+		.takes = "names of tensors"},
+	{"bins", QB_FIELD_INT, offsetof(struct tensor_job, bins), 8, 1024, .summary = "of the histogram, at most"},
+	{"outlier_ratio", QB_FIELD_REAL, offsetof(struct tensor_job, opt.outlier_ratio), 1, QB_FIELD_MOST_REAL,
+		.summary = "a channel is an outlier when its infinity norm passes this many times the channels' median"},
+	{"threads", QB_FIELD_INT, offsetof(struct tensor_job, opt.threads), 1, QB_FIELD_MOST_INT,
+		.summary = "worker threads; default: all that the server gives a job", .most = offsetof(struct tensor_job, most_threads)},
+	{0}};
+
 static enum qb_err parse_formats(struct tensor_job *t, struct qb_errbuf *eb)
 {
-	const json_t *list = NULL;
-	size_t n;
+	size_t n = t->formats ? json_array_size(t->formats) : QB_COUNT(usual_formats) - 1;
 
-	QB_TRY(qb_param_array(t->job->spec, "", "formats", &list, eb));
-	n = list ? json_array_size(list) : QB_COUNT(usual_formats);
-	if (n < 1 || n > FORMATS_MAX) {
-		return qb_fail_field(eb, QB_EJOB, "", "formats", "takes 1 to %d names such as \"int8\"", FORMATS_MAX);
-	}
 	for (size_t i = 0; i < n; i++) {
-		const char *name = list ? json_string_value(json_array_get(list, i)) : usual_formats[i];
+		const char *name = t->formats ? json_string_value(json_array_get(t->formats, i)) : usual_formats[i];
 		enum qb_err err = name ? qb_format_parse(&t->format[i], name, eb)
 				       : qb_fail(eb, QB_EJOB, "takes the name of a format");
 
@@ -62,53 +98,24 @@ static enum qb_err parse_formats(struct tensor_job *t, struct qb_errbuf *eb)
 	return QB_OK;
 }
 
-static enum qb_err parse_granularities(struct tensor_job *t, struct qb_errbuf *eb)
-{
-	static const char *const names[] = {
-#define X(id, name) name,
-		QB_GRANULARITY_NAMES(X)
-#undef X
-		NULL};
-	unsigned chosen = ~0u;
-
-	QB_TRY(qb_param_choices(t->job->spec, "", "granularities", names, &chosen, eb));
-	for (int g = 0; g < QB_GRANULARITIES; g++) {
-		t->opt.granularity[g] = chosen >> g & 1;
-	}
-	return QB_OK;
-}
-
 static enum qb_err parse(struct tensor_job *t, struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"type", "workdir", "fresh", "data", "model", "formats",
-		"granularities", "block", "range", "axis", "tensors", "bins", "outlier_ratio", "threads", NULL};
-	static const char *const ranges[] = {"minmax", "mse", NULL};
 	const json_t *spec = t->job->spec;
-	int64_t block = 32, threads = t->job->host->threads;
-	int range = 0;
 
-	t->axis = AXIS_AS_USED;
-	t->bins = 128;
-	t->opt.outlier_ratio = 6;
-	QB_TRY(qb_param_only(spec, "", known, eb));
-	QB_TRY(qb_param_int(spec, "", "block", 2, 1024, &block, eb));
-	QB_TRY(qb_param_int(spec, "", "axis", -QB_MAX_DIMS, QB_MAX_DIMS - 1, &t->axis, eb));
-	QB_TRY(qb_param_int(spec, "", "bins", 8, 1024, &t->bins, eb));
-	QB_TRY(qb_param_int(spec, "", "threads", 1, t->job->host->threads, &threads, eb));
-	QB_TRY(qb_param_real(spec, "", "outlier_ratio", 1, 1e30, &t->opt.outlier_ratio, eb));
-	QB_TRY(qb_param_choice(spec, "", "range", ranges, &range, eb));
-	QB_TRY(qb_param_array(spec, "", "tensors", &t->only, eb));
-	if (block & (block - 1)) {
-		return qb_fail_field(eb, QB_EJOB, "", "block", "is %lld, must be a power of two", (long long)block);
+	set_defaults(t);
+	t->opt.threads = t->most_threads = t->job->host->threads;
+	QB_TRY(qb_job_read(t, t->job, fields, eb));
+	if (t->opt.block & (t->opt.block - 1)) {
+		return qb_fail_field(eb, QB_EJOB, "", "block", "is %d, must be a power of two", t->opt.block);
 	}
 	if (!json_object_get(spec, "data") == !json_object_get(spec, "model")) {
 		return qb_fail(eb, QB_EJOB, "give either data (.npy, .npz or .safetensors) or model (.onnx)");
 	}
-	t->opt.block = (int)block;
-	t->opt.threads = (int)threads;
-	t->opt.range.method = range ? QB_RANGE_MSE : QB_RANGE_MINMAX;
-	QB_TRY(parse_formats(t, eb));
-	return parse_granularities(t, eb);
+	t->opt.range.method = t->range ? QB_RANGE_MSE : QB_RANGE_MINMAX;
+	for (int g = 0; g < QB_GRANULARITIES; g++) {
+		t->opt.granularity[g] = t->granularities >> g & 1;
+	}
+	return parse_formats(t, eb);
 }
 
 /* Which tensors. */
@@ -155,9 +162,9 @@ static enum qb_err axis_of(const struct tensor_job *t, const struct qb_source_te
 {
 	*axis = s->axis;
 	if (t->axis != AXIS_AS_USED) {
-		*axis = (int)(t->axis < 0 ? t->axis + s->ndim : t->axis);
+		*axis = t->axis < 0 ? t->axis + s->ndim : t->axis;
 		if (s->ndim > 1 && (*axis < 0 || *axis >= s->ndim)) {
-			return qb_fail_field(eb, QB_EJOB, "", "axis", "is %d, but %.100s has %d dimensions", (int)t->axis, s->name,
+			return qb_fail_field(eb, QB_EJOB, "", "axis", "is %d, but %.100s has %d dimensions", t->axis, s->name,
 				s->ndim);
 		}
 	}
@@ -185,7 +192,7 @@ static int joined(int bin, int join)
 }
 
 /* The observer's bins, joined by powers of two until there are few enough. */
-static json_t *histogram_json(const struct qb_survey *s, int64_t most)
+static json_t *histogram_json(const struct qb_survey *s, int most)
 {
 	static const int cap = HISTOGRAM_MAX;
 	uint64_t *count = calloc((size_t)cap, sizeof(*count));
@@ -378,7 +385,7 @@ static enum qb_err survey_all(struct tensor_job *t, struct qb_errbuf *eb)
 	return QB_OK;
 }
 
-enum qb_err qb_check_tensor(struct qb_job *job, struct qb_errbuf *eb)
+static enum qb_err check(struct qb_job *job, struct qb_errbuf *eb)
 {
 	struct tensor_job *t = calloc(1, sizeof(*t));
 	const json_t *v;
@@ -402,7 +409,7 @@ out:
 	return err;
 }
 
-enum qb_err qb_experiment_tensor(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
+static enum qb_err run(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
 {
 	struct tensor_job *t = calloc(1, sizeof(*t));
 	enum qb_err err;
@@ -422,7 +429,7 @@ enum qb_err qb_experiment_tensor(struct qb_job *job, json_t **result, struct qb_
 	QB_TRY_OUT(check_names(t, eb));
 	QB_TRY_OUT(survey_all(t, eb));
 	*result = json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:O, s:O, s:o, s:O}", "type", "tensor", "source",
-		qb_source_name(t->source), "range", t->opt.range.method == QB_RANGE_MSE ? "mse" : "minmax",
+		qb_source_name(t->source), "range", ranges[t->range],
 		"block", t->opt.block, "elements", (json_int_t)t->elements, "bytes", (json_int_t)t->bytes,
 		"tensors", t->tensors, "rows", t->rows, "total", total_json(t), "skipped", t->skipped);
 	err = *result ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for the result");
@@ -434,3 +441,16 @@ out:
 	free(t);
 	return err;
 }
+
+const struct qb_experiment qb_experiment_tensor = {
+	.type = "tensor",
+	.summary = "what formats cost on the tensors of a file, and their outliers",
+	.job = {
+		.summary = "A survey of tensors: what every format makes of each, their histograms and their outlier channels.",
+		.fields = fields,
+		.bytes = sizeof(struct tensor_job),
+		.defaults = set_defaults,
+	},
+	.run = run,
+	.check = check,
+};

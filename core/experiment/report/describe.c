@@ -42,20 +42,6 @@ json_t *qb_describe_machine(int threads)
 	return json_pack("{s:s, s:s, s:i}", "cpu", cpu, "isa", qb_cpu_level_name(qb_cpu_level()), "threads", threads);
 }
 
-static json_t *words(const char *text)
-{
-	json_t *a = json_array();
-	const char *p = text;
-
-	while (*p) {
-		size_t n = strcspn(p, " ");
-
-		json_array_append_new(a, json_stringn(p, n));
-		p += n + strspn(p + n, " ");
-	}
-	return a;
-}
-
 static json_t *kinds(void)
 {
 	json_t *a = json_array();
@@ -64,8 +50,8 @@ static json_t *kinds(void)
 	for (int i = 0; (k = qb_experiment_at(i)); i++) {
 		json_array_append_new(a,
 			json_pack("{s:s, s:s, s:o, s:b, s:o}", "type", k->type, "summary", k->summary,
-				"inputs", words(k->inputs), "internal", k->internal, "schema",
-				qb_job_schema(k->type)));
+				"inputs", qb_job_inputs(k), "internal", k->internal, "schema",
+				qb_job_schema(k)));
 	}
 	return a;
 }

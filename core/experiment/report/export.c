@@ -7,21 +7,9 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/json/params.h"
 #include "core/quant/qdq.h"
 
-/* Bit i of QB_EXPORT_... is names[i]. */
-static const char *const names[] = {"qdq", "encodings", "float", "report", NULL};
-
-enum qb_err qb_export_parse(unsigned *kinds, const struct qb_job *job, struct qb_errbuf *eb)
-{
-	*kinds = 0;
-	QB_TRY(qb_param_choices(job->spec, "", "export", names, kinds, eb));
-	if (*kinds && !job->host->workdir && !job->checked) {
-		return qb_fail_field(eb, QB_EJOB, "", "export", "there is no folder to write to; give one with --out");
-	}
-	return QB_OK;
-}
+const char *const qb_export_names[] = {"qdq", "encodings", "float", "report", NULL};
 
 static enum qb_err path_of(char *path, size_t size, const struct qb_job *job, const char *name,
 	struct qb_errbuf *eb)

@@ -16,8 +16,8 @@
 
 enum { QB_EXPORT_QDQ = 1, QB_EXPORT_ENCODINGS = 2, QB_EXPORT_FLOAT = 4, QB_EXPORT_REPORT = 8 };
 
-/* The job's field; fails where there is nowhere to write. */
-enum qb_err qb_export_parse(unsigned *kinds, const struct qb_job *job, struct qb_errbuf *eb);
+/* Bit i of QB_EXPORT_... is qb_export_names[i]; NULL-terminated. */
+extern const char *const qb_export_names[];
 
 /* Writes all but the report. *rows: [{"kind", "scheme", "name"}], or "refused" with the reason in place of "name" where
  * the kind has no words for the scheme. */

@@ -15,12 +15,67 @@
 /* Sorting costs 24 bytes a number; more than this belongs into a tensor job. */
 enum { EMPIRICAL_MAX = 1 << 24 };
 
-/* In the order of enum qb_distribution_kind. */
-static const char *const kind_names[] = {"uniform", "gaussian", "laplace", "student_t", "logistic",
-	"mixture", "empirical", NULL};
+/* In the order of enum qb_distribution_kind; a mixture's parts are of the first five. */
+#define PLAIN_KINDS "uniform", "gaussian", "laplace", "student_t", "logistic"
+static const char *const kind_names[] = {PLAIN_KINDS, "mixture", "empirical", NULL};
+static const char *const part_names[] = {PLAIN_KINDS, NULL};
+static const char *const uploads[] = {"data", "model", NULL};
+
+/* As it is asked for. */
+struct asked {
+	int kind, from;
+	struct qb_distribution d;
+	double weight;
+	const json_t *parts;
+	const char *label, *tensor;
+};
+
+static void set_defaults(void *out)
+{
+	*(struct asked *)out = (struct asked){.kind = -1, .d = {.low = -1, .high = 1, .scale = 1, .nu = 8}};
+}
+
+#define NAME(names, kinds) {"name", QB_FIELD_CHOICE, offsetof(struct asked, kind), .choices = names, .required = true, \
+	.takes = "must be one of " kinds}
+#define PARAMETERS \
+	{"low", QB_FIELD_REAL, offsetof(struct asked, d.low), -DBL_MAX, DBL_MAX, .summary = "uniform"}, \
+	{"high", QB_FIELD_REAL, offsetof(struct asked, d.high), -DBL_MAX, DBL_MAX, .summary = "uniform"}, \
+	{"mean", QB_FIELD_REAL, offsetof(struct asked, d.mean), .low = -QB_FIELD_MOST_REAL, .high = QB_FIELD_MOST_REAL}, \
+	{"sigma", QB_FIELD_REAL, offsetof(struct asked, d.scale), QB_FIELD_LEAST_REAL, QB_FIELD_MOST_REAL, \
+		.summary = "gaussian: standard deviation"}, \
+	{"scale", QB_FIELD_REAL, offsetof(struct asked, d.scale), QB_FIELD_LEAST_REAL, QB_FIELD_MOST_REAL, \
+		.summary = "laplace, student_t, logistic"}, \
+	{"nu", QB_FIELD_REAL, offsetof(struct asked, d.nu), 0.01, 1e6, .summary = "student_t: degrees of freedom"}
+
+static const struct qb_field part_fields[] = {
+	NAME(part_names, "uniform, gaussian, laplace, student_t, logistic in a mixture"),
+	{"weight", QB_FIELD_REAL, offsetof(struct asked, weight), DBL_MIN, DBL_MAX, .required = true,
+		.takes = "is missing; say what the part weighs, such as 0.1"},
+	PARAMETERS,
+	{0}};
+static const struct qb_object part_object = {.name = "part", .fields = part_fields, .bytes = sizeof(struct asked),
+	.defaults = set_defaults};
+
+static const struct qb_field fields[] = {
+	NAME(kind_names, "uniform, gaussian, laplace, student_t, logistic, mixture, empirical"),
+	{"label", QB_FIELD_STRING, offsetof(struct asked, label), 1, 100,
+		.summary = "what rows call it; default: its name and parameters"},
+	PARAMETERS,
+	{"clip", QB_FIELD_REAL, offsetof(struct asked, d.clip), 0, QB_FIELD_MOST_REAL,
+		.summary = "x is clipped to [-clip, clip]; 0: it is not"},
+	{"parts", QB_FIELD_LIST, offsetof(struct asked, parts), 1, QB_DISTRIBUTION_PARTS_MAX,
+		.summary = "mixture: distributions with a weight each", .takes = "distributions with a weight each",
+		.any = (const struct qb_field[]){{.kind = QB_FIELD_OBJECT, .object = &part_object}, {0}}},
+	{"tensor", QB_FIELD_STRING, offsetof(struct asked, tensor),
+		.summary = "empirical: the array's or weight's name; default: the only one"},
+	{"from", QB_FIELD_CHOICE, offsetof(struct asked, from), .choices = uploads, .depends = true,
+		.summary = "empirical: which upload; default: the one that is given"},
+	{0}};
+const struct qb_object qb_distribution_object = {.name = "distribution", .fields = fields, .bytes = sizeof(struct asked),
+	.defaults = set_defaults};
 
 /* Which fields each kind has beside its name, label and clip; a part has a weight too. */
-static const char *const fields[][8] = {
+static const char *const fields_of[][8] = {
 	[QB_DIST_UNIFORM] = {"low", "high"},
 	[QB_DIST_GAUSSIAN] = {"mean", "sigma"},
 	[QB_DIST_LAPLACE] = {"mean", "scale"},
@@ -36,37 +91,25 @@ static enum qb_err known_fields(const json_t *v, const char *at, int kind, bool 
 	const char *known[12] = {"name", part ? "weight" : "label", part ? NULL : "clip"};
 	int n = part ? 2 : 3;
 
-	for (int i = 0; fields[kind][i]; i++) {
-		known[n++] = fields[kind][i];
+	for (int i = 0; fields_of[kind][i]; i++) {
+		known[n++] = fields_of[kind][i];
 	}
 	return qb_param_only(v, at, known, eb);
 }
 
-static enum qb_err parse_plain(struct qb_distribution *d, const json_t *v, const char *at, bool part,
-	const char **name, struct qb_errbuf *eb)
+static enum qb_err read_asked(struct asked *a, const json_t *v, const char *at, bool part, struct qb_errbuf *eb)
 {
-	int kind = -1;
-
 	if (!json_is_object(v)) {
 		return qb_fail_field(eb, QB_EJOB, at, "", "takes an object such as {\"name\": \"gaussian\", "
 			"\"sigma\": 1}");
 	}
-	QB_TRY(qb_param_choice(v, at, "name", kind_names, &kind, eb));
-	if (kind < 0 || (part && kind >= QB_DIST_MIXTURE)) {
-		return qb_fail_field(eb, QB_EJOB, at, "name", "must be one of uniform, gaussian, laplace, student_t, "
-			"logistic%s", part ? " in a mixture" : ", mixture, empirical");
+	QB_TRY(qb_param_choice(v, at, "name", part ? part_names : kind_names, &a->kind, eb));
+	if (a->kind >= 0) {
+		QB_TRY(known_fields(v, at, a->kind, part, eb));
 	}
-	QB_TRY(known_fields(v, at, kind, part, eb));
-	*d = (struct qb_distribution){.kind = (enum qb_distribution_kind)kind, .low = -1, .high = 1,
-		.scale = 1, .nu = 8};
-	*name = kind_names[kind];
-	QB_TRY(qb_param_real(v, at, "low", -DBL_MAX, DBL_MAX, &d->low, eb));
-	QB_TRY(qb_param_real(v, at, "high", -DBL_MAX, DBL_MAX, &d->high, eb));
-	QB_TRY(qb_param_real(v, at, "mean", -1e30, 1e30, &d->mean, eb));
-	QB_TRY(qb_param_real(v, at, kind == QB_DIST_GAUSSIAN ? "sigma" : "scale", 1e-30, 1e30, &d->scale,
-		eb));
-	QB_TRY(qb_param_real(v, at, "nu", 0.01, 1e6, &d->nu, eb));
-	return part ? QB_OK : qb_param_real(v, at, "clip", 0, 1e30, &d->clip, eb);
+	QB_TRY(qb_fields_read(a, v, at, part ? part_fields : fields, NULL, eb));
+	a->d.kind = (enum qb_distribution_kind)a->kind;
+	return QB_OK;
 }
 
 /* As much of a text as fits; a character is not cut in two. */
@@ -110,24 +153,25 @@ static void label_plain(const struct qb_distribution *d, char *out, size_t size)
 	}
 }
 
-static enum qb_err parse_parts(struct qb_named_distribution *out, const json_t *v, const char *at,
+static enum qb_err parse_parts(struct qb_named_distribution *out, const json_t *parts, const char *at,
 	struct qb_errbuf *eb)
 {
-	const json_t *parts = NULL, *one;
+	const json_t *one;
 	size_t i;
 
-	QB_TRY(qb_param_array(v, at, "parts", &parts, eb));
-	if (json_array_size(parts) < 1 || json_array_size(parts) > QB_DISTRIBUTION_PARTS_MAX) {
+	if (!parts) {
 		return qb_fail_field(eb, QB_EJOB, at, "parts", "takes 1 to %d distributions with a weight each",
 			QB_DISTRIBUTION_PARTS_MAX);
 	}
 	json_array_foreach(parts, i, one) {
+		struct asked a;
 		char path[160];
-		const char *name;
 
 		snprintf(path, sizeof(path), "%.100s.parts[%zu]", at, i);
-		QB_TRY(parse_plain(&out->part[i], one, path, true, &name, eb));
-		QB_TRY(qb_param_real(one, path, "weight", DBL_MIN, DBL_MAX, &out->weight[i], eb));
+		set_defaults(&a);
+		QB_TRY(read_asked(&a, one, path, true, eb));
+		out->part[i] = a.d;
+		out->weight[i] = a.weight;
 	}
 	out->d.parts = (int)i;
 	out->d.part = out->part;
@@ -177,23 +221,20 @@ static enum qb_err check_empirical(struct qb_named_distribution *out, const stru
 }
 
 static enum qb_err load_empirical(struct qb_named_distribution *out, const struct qb_job *job,
-	const json_t *v, const char *at, struct qb_errbuf *eb)
+	const struct asked *a, const char *at, struct qb_errbuf *eb)
 {
-	static const char *const uploads[] = {"data", "model", NULL};
-	const char *tensor = NULL;
+	const char *tensor = a->tensor, *from = uploads[a->from];
 	struct qb_source *source = NULL;
 	struct qb_source_reader *reader = NULL;
 	float *x = NULL;
-	int from = !json_object_get(job->spec, "data") && json_object_get(job->spec, "model"), i = 0;
+	int i = 0;
 	size_t n;
 	enum qb_err err;
 
-	QB_TRY(qb_param_string(v, at, "tensor", &tensor, eb));
-	QB_TRY(qb_param_choice(v, at, "from", uploads, &from, eb));
 	if (job->checked) {
-		return check_empirical(out, job, uploads[from], tensor, at, eb);
+		return check_empirical(out, job, from, tensor, at, eb);
 	}
-	QB_TRY_OUT(qb_source_open(&source, job, uploads[from], eb));
+	QB_TRY_OUT(qb_source_open(&source, job, from, eb));
 	QB_TRY_OUT(choose_tensor(source, at, tensor, &i, eb));
 	n = (size_t)qb_source_tensor(source, i)->elements;
 	fit_label(out->label, sizeof(out->label), qb_source_tensor(source, i)->name);
@@ -216,21 +257,24 @@ out:
 enum qb_err qb_named_distribution_parse(struct qb_named_distribution *out, const struct qb_job *job,
 	const json_t *v, const char *at, struct qb_errbuf *eb)
 {
-	const char *label = NULL;
+	struct asked a;
 	enum qb_err err;
 
 	memset(out, 0, sizeof(*out));
-	QB_TRY(parse_plain(&out->d, v, at, false, &out->name, eb));
+	set_defaults(&a);
+	a.from = !json_object_get(job->spec, "data") && json_object_get(job->spec, "model");
+	QB_TRY(read_asked(&a, v, at, false, eb));
+	out->d = a.d;
+	out->name = kind_names[a.kind];
 	if (out->d.kind == QB_DIST_MIXTURE) {
-		QB_TRY(parse_parts(out, v, at, eb));
+		QB_TRY(parse_parts(out, a.parts, at, eb));
 	} else if (out->d.kind == QB_DIST_EMPIRICAL) {
-		QB_TRY(load_empirical(out, job, v, at, eb));
+		QB_TRY(load_empirical(out, job, &a, at, eb));
 	} else {
 		label_plain(&out->d, out->label, sizeof(out->label));
 	}
-	QB_TRY(qb_param_string(v, at, "label", &label, eb));
-	if (label) {
-		fit_label(out->label, sizeof(out->label), label);
+	if (a.label) {
+		fit_label(out->label, sizeof(out->label), a.label);
 	}
 	err = qb_distribution_check(&out->d, eb);
 	return err == QB_OK ? QB_OK : qb_fail_in_field(eb, err, at, "");

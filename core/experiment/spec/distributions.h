@@ -20,6 +20,9 @@ struct qb_named_distribution {
 	struct qb_empirical *empirical; /* owned */
 };
 
+/* What describes one. */
+extern const struct qb_object qb_distribution_object;
+
 /* v: {"name": ..., parameters}; at: its path for messages. Fini it whether it succeeds or not. */
 enum qb_err qb_named_distribution_parse(struct qb_named_distribution *out, const struct qb_job *job,
 	const json_t *v, const char *at, struct qb_errbuf *eb);

@@ -1,70 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/experiment/spec/job_schema.h"
 
-#include <string.h>
-
-#include "core/base/size.h"
-#include "core/experiment/jobs/kinds.h"
-#include "core/ptq/method.h"
-#include "core/experiment/schemas.h"
-
-static const struct {
-	const char *type, *text;
-} schemas[] = {
-#define X(name, inputs, internal, live, text) {#name, qb__schema_##name},
-	QB_EXPERIMENTS(X)
-#undef X
-};
-
-static const char common_file[] = "common.json", local[] = "#/$defs/";
-
-/* "common.json#/$defs/part" becomes "#/$defs/part", and defs gets it with all that it refers to. */
-static void take_common(json_t *node, json_t *defs, const json_t *common)
+/* What every job has. */
+static void set_common(json_t *properties, const struct qb_experiment *kind)
 {
-	const char *ref = json_string_value(json_object_get(node, "$ref")), *key, *name;
-	json_t *v, *def;
-	size_t i;
-
-	if (ref && !strncmp(ref, common_file, strlen(common_file))) {
-		json_object_set_new(node, "$ref", json_string(ref + strlen(common_file)));
-		ref = json_string_value(json_object_get(node, "$ref"));
-	}
-	name = ref && !strncmp(ref, local, strlen(local)) ? ref + strlen(local) : NULL;
-	if (name && !json_object_get(defs, name) && json_object_get(common, name)) {
-		def = json_deep_copy(json_object_get(common, name));
-		json_object_set_new(defs, name, def);
-		take_common(def, defs, common);
-	}
-	json_object_foreach(node, key, v) {
-		take_common(v, defs, common);
-	}
-	json_array_foreach(node, i, v) {
-		take_common(v, defs, common);
+	json_object_set_new(properties, "workdir", json_pack("{s:s, s:s}", "type", "string", "description",
+		"where artifacts are written; the server's own"));
+	if (!kind->internal) {
+		json_object_set_new(properties, "fresh", json_pack("{s:s, s:b, s:s}", "type", "boolean", "default", 0,
+			"description", "run even if an identical job has a result"));
 	}
 }
 
-static json_t *whole(const char *text)
+json_t *qb_job_schema(const struct qb_experiment *kind)
 {
-	json_t *schema = json_loads(text, 0, NULL), *common = json_loads(qb__schema_common, 0, NULL);
-	json_t *shared = json_object_get(common, "$defs"), *own = json_object_get(schema, "$defs");
-	json_t *defs = own ? json_copy(own) : json_object();
+	json_t *defs = json_object(), *object = qb_object_schema(&kind->job, NULL, defs), *own = json_object_get(object, "properties");
+	json_t *schema = json_pack("{s:s, s:s}", "$schema", "https://json-schema.org/draft/2020-12/schema", "title", kind->type);
+	json_t *properties = json_pack("{s:{s:s}}", "type", "const", kind->type), *required = json_pack("[s]", "type");
 
-	json_object_set_new(json_object_get(shared, "methods"), "items", qb_method_schema());
-	take_common(schema, defs, shared);
+	json_object_update(schema, object);
+	json_object_update(properties, own);
+	set_common(properties, kind);
+	json_object_set_new(schema, "properties", properties);
+	json_array_extend(required, json_object_get(object, "required"));
+	json_object_set_new(schema, "required", required);
 	if (json_object_size(defs)) {
 		json_object_set(schema, "$defs", defs);
 	}
 	json_decref(defs);
-	json_decref(common);
+	json_decref(object);
 	return schema;
 }
 
-json_t *qb_job_schema(const char *type)
+json_t *qb_job_inputs(const struct qb_experiment *kind)
 {
-	for (size_t i = 0; i < QB_COUNT(schemas); i++) {
-		if (!strcmp(schemas[i].type, type)) {
-			return whole(schemas[i].text);
+	json_t *all = json_array();
+
+	for (const struct qb_field *f = kind->job.fields; f->name; f++) {
+		if (f->kind == QB_FIELD_UPLOAD) {
+			json_array_append_new(all, json_string(f->name));
 		}
 	}
-	return NULL;
+	return all;
 }

@@ -30,20 +30,10 @@ static void in_schemes(size_t i, char *out, size_t size)
 	snprintf(out, size, "schemes[%zu]", i);
 }
 
-static enum qb_err read_schemes(struct qb_ptq_spec *s, const json_t *spec, qb_scheme_path *path,
-	struct qb_errbuf *eb)
+static enum qb_err read_schemes(struct qb_ptq_spec *s, qb_scheme_path *path, struct qb_errbuf *eb)
 {
-	struct qb_job_halves job;
-	const json_t *list, *methods;
+	const json_t *list = s->asked.schemes;
 
-	QB_TRY(qb_param_array(spec, "", "schemes", &list, eb));
-	QB_TRY(qb_param_array(spec, "", "methods", &methods, eb));
-	QB_TRY(qb_param_object(spec, "", "weights", &job.weights, eb));
-	QB_TRY(qb_param_object(spec, "", "activations", &job.activations, eb));
-	if (json_array_size(list) < 1 || json_array_size(list) > QB_PTQ_SCHEMES_MAX) {
-		return qb_fail_field(eb, QB_EJOB, "", "schemes", "give 1 to %d schemes, such as [\"int8\", \"E4\"]",
-			QB_PTQ_SCHEMES_MAX);
-	}
 	s->scheme = calloc(json_array_size(list), sizeof(*s->scheme));
 	s->methods = calloc(json_array_size(list), sizeof(*s->methods));
 	if (!s->scheme || !s->methods) {
@@ -54,8 +44,8 @@ static enum qb_err read_schemes(struct qb_ptq_spec *s, const json_t *spec, qb_sc
 
 		path(i, at, sizeof(at));
 		s->schemes++; /* whatever it holds is freed */
-		QB_TRY(qb_scheme_read(&s->scheme[i], json_array_get(list, i), at, &job, eb));
-		QB_TRY(read_methods(&s->methods[i], json_array_get(list, i), at, methods, eb));
+		QB_TRY(qb_scheme_read(&s->scheme[i], json_array_get(list, i), at, &s->asked.halves, eb));
+		QB_TRY(read_methods(&s->methods[i], json_array_get(list, i), at, s->asked.methods, eb));
 		for (size_t k = 0; k < i; k++) {
 			if (!strcmp(s->scheme[k].name, s->scheme[i].name)) {
 				path(k, other, sizeof(other));
@@ -90,13 +80,8 @@ static enum qb_err read_factor(const json_t *obj, const char *key, float fallbac
 static enum qb_err read_preprocess(struct qb_ptq_spec *s, const json_t *spec, struct qb_errbuf *eb)
 {
 	struct qb_preprocess *p = &s->preprocess;
-	static const char *const known[] = {"scale", "mean", "std", NULL};
-	const json_t *obj;
+	const json_t *obj = json_object_get(spec, "preprocess");
 
-	QB_TRY(qb_param_object(spec, "", "preprocess", &obj, eb));
-	if (obj) {
-		QB_TRY(qb_param_only(obj, "preprocess", known, eb));
-	}
 	s->factor = calloc(3 * QB_PTQ_CHANNELS_MAX, sizeof(*s->factor));
 	if (!s->factor) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for the preprocessing");
@@ -116,74 +101,107 @@ static enum qb_err read_preprocess(struct qb_ptq_spec *s, const json_t *spec, st
 	return QB_OK;
 }
 
-static enum qb_err read_latency(struct qb_ptq_spec *s, const json_t *spec, int threads,
-	struct qb_errbuf *eb)
+/* The table. */
+
+void qb_ptq_spec_defaults(void *out)
 {
-	static const char *const known[] = {"threads", "min_seconds", "min_queries",
-		"warmup_seconds", "profile", NULL};
-	const json_t *v = json_object_get(spec, "latency");
-	int64_t n = 1;
+	*(struct qb_ptq_spec *)out = (struct qb_ptq_spec){
+		.metric = "top1",
+		.seed = 1,
+		.calibration_samples = 100,
+		.spread = true,
+		.momentum = 0.9,
+		.latency_threads = 1,
+		.latency_options = {10, 662, 0.5},
+	};
+}
+
+static const struct qb_field number[] = {
+	{.kind = QB_FIELD_REAL, .low = -QB_FIELD_MOST_REAL, .high = QB_FIELD_MOST_REAL}, {0}};
+static const struct qb_field factor[] = {
+	{.kind = QB_FIELD_REAL, .low = -QB_FIELD_MOST_REAL, .high = QB_FIELD_MOST_REAL},
+	{.kind = QB_FIELD_LIST, .low = 1, .high = QB_PTQ_CHANNELS_MAX, .any = number},
+	{0}};
+
+const struct qb_object qb_preprocess_object = {
+	.summary = "(x * scale - mean) / std in float32; one value, or one a channel",
+	.fields = (const struct qb_field[]){
+		{"scale", QB_FIELD_ANY, offsetof(struct qb_ptq_spec, asked.scale), .any = factor},
+		{"mean", QB_FIELD_ANY, offsetof(struct qb_ptq_spec, asked.mean), .any = factor},
+		{"std", QB_FIELD_ANY, offsetof(struct qb_ptq_spec, asked.std), .any = factor},
+		{0}},
+};
+
+static const struct qb_object calibration = {.fields = (const struct qb_field[]){
+	QB_PTQ_CALIBRATION,
+	{"held_out", QB_FIELD_BOOL, offsetof(struct qb_ptq_spec, held_out),
+		.summary = "leave the calibration samples out of the evaluation"},
+	{0}}};
+
+static const struct qb_field latency_fields[] = {
+	{"threads", QB_FIELD_INT, offsetof(struct qb_ptq_spec, latency_threads), 1, QB_FIELD_MOST_INT,
+		.most = offsetof(struct qb_ptq_spec, most_threads)},
+	{"min_seconds", QB_FIELD_REAL, offsetof(struct qb_ptq_spec, latency_options.min_seconds), .low = 0, .high = 3600},
+	{"min_queries", QB_FIELD_LONG, offsetof(struct qb_ptq_spec, latency_options.min_queries), .low = 1, .high = 10000000},
+	{"warmup_seconds", QB_FIELD_REAL, offsetof(struct qb_ptq_spec, latency_options.warmup_seconds), .low = 0, .high = 600},
+	{"profile", QB_FIELD_BOOL, offsetof(struct qb_ptq_spec, profile),
+		.summary = "time every step of float and of native execution as well"},
+	{0}};
+static const struct qb_object latency_object = {.fields = latency_fields, .bytes = sizeof(struct qb_ptq_spec),
+	.defaults = qb_ptq_spec_defaults};
+static const struct qb_field latency_entries[] = {
+	{.kind = QB_FIELD_BOOL}, {.kind = QB_FIELD_OBJECT, .object = &latency_object}, {0}};
+
+const struct qb_field qb_ptq_fields[] = {
+	QB_PTQ_UPLOADS,
+	{"export", QB_FIELD_CHOICES, offsetof(struct qb_ptq_spec, exports), .choices = qb_export_names,
+		.summary = "artifacts: qdq (an ONNX file per scheme that ONNX Runtime runs), encodings (AIMET's form), float (the "
+			"network without batch norms), report (HTML)"},
+	{"samples", QB_FIELD_LONG, offsetof(struct qb_ptq_spec, max_samples), 1, QB_FIELD_MOST_LONG,
+		.summary = "evaluate at most this many samples"},
+	{"schemes", QB_FIELD_LIST, offsetof(struct qb_ptq_spec, asked.schemes), 1, QB_PTQ_SCHEMES_MAX, .required = true,
+		.any = qb_scheme_entries, .takes = "schemes, such as [\"int8\", \"E4\"]"},
+	QB_PTQ_WORDS,
+	{"calibration", QB_FIELD_OBJECT, .object = &calibration},
+	{"latency", QB_FIELD_ANY, offsetof(struct qb_ptq_spec, asked.latency), .any = latency_entries,
+		.summary = "MLPerf's single stream; false leaves it out"},
+	{0}};
+
+static enum qb_err read_latency(struct qb_ptq_spec *s, struct qb_errbuf *eb)
+{
+	const json_t *v = s->asked.latency;
 
 	s->latency = !json_is_false(v);
-	s->latency_options = (struct qb_latency_options){10, 662, 0.5};
-	s->latency_threads = 1;
 	if (!v || json_is_boolean(v)) {
 		return QB_OK;
 	}
 	if (!json_is_object(v)) {
 		return qb_fail_field(eb, QB_EJOB, "", "latency", "must be an object, or false to leave it out");
 	}
-	QB_TRY(qb_param_only(v, "latency", known, eb));
-	QB_TRY(qb_param_bool(v, "latency", "profile", &s->profile, eb));
-	QB_TRY(qb_param_int(v, "latency", "threads", 1, threads, &n, eb));
-	s->latency_threads = (int)n;
-	QB_TRY(qb_param_real(v, "latency", "min_seconds", 0, 3600, &s->latency_options.min_seconds,
-		eb));
-	QB_TRY(qb_param_int(v, "latency", "min_queries", 1, 10000000,
-		&s->latency_options.min_queries, eb));
-	return qb_param_real(v, "latency", "warmup_seconds", 0, 600,
-		&s->latency_options.warmup_seconds, eb);
+	return qb_fields_read(s, v, "latency", latency_fields, NULL, eb);
+}
+
+static enum qb_err check_exports(const struct qb_ptq_spec *s, const struct qb_job *job, struct qb_errbuf *eb)
+{
+	if (s->exports && !job->host->workdir && !job->checked) {
+		return qb_fail_field(eb, QB_EJOB, "", "export", "there is no folder to write to; give one with --out");
+	}
+	return QB_OK;
 }
 
 enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	qb_scheme_path *path, struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"type", "model", "data", "metric", "seed", "preprocess",
-		"schemes", "weights", "activations", "methods", "calibration", "samples", "latency", "threads",
-		"export", "workdir", "fresh", NULL};
-	const json_t *spec = job->spec, *calibration;
-	int64_t threads = job->host->threads;
-
-	memset(out, 0, sizeof(*out));
-	out->metric = "top1";
-	out->calibration_samples = 100;
-	out->spread = true;
-	out->momentum = 0.9;
-	out->seed = 1;
-	QB_TRY(qb_param_only(spec, "", known, eb));
+	qb_ptq_spec_defaults(out);
+	out->threads = out->most_threads = job->host->threads;
+	QB_TRY(qb_job_read(out, job, qb_ptq_fields, eb));
 	QB_TRY(qb_job_input(job, "model", &out->model_path, &out->model_name, eb));
 	QB_TRY(qb_job_input(job, "data", &out->data_path, &out->data_name, eb));
-	QB_TRY(qb_param_string(spec, "", "metric", &out->metric, eb));
 	QB_TRY(qb_metric_check_name(out->metric, eb));
-	QB_TRY(qb_param_int(spec, "", "seed", 0, INT64_MAX, &out->seed, eb));
-	QB_TRY(qb_param_int(spec, "", "threads", 1, job->host->threads, &threads, eb));
-	out->threads = (int)threads;
-	QB_TRY(qb_param_int(spec, "", "samples", 1, INT64_MAX, &out->max_samples, eb));
-	QB_TRY(qb_param_object(spec, "", "calibration", &calibration, eb));
-	if (calibration) {
-		static const char *const fields[] = {"samples", "momentum", "spread", "held_out", NULL};
-
-		QB_TRY(qb_param_only(calibration, "calibration", fields, eb));
-		QB_TRY(qb_param_int(calibration, "calibration", "samples", 1, 1000000,
-			&out->calibration_samples, eb));
-		QB_TRY(qb_param_bool(calibration, "calibration", "spread", &out->spread, eb));
-		QB_TRY(qb_param_bool(calibration, "calibration", "held_out", &out->held_out, eb));
-		QB_TRY(qb_param_real(calibration, "calibration", "momentum", 0, 1, &out->momentum, eb));
-	}
-	QB_TRY(qb_export_parse(&out->exports, job, eb));
-	QB_TRY(read_preprocess(out, spec, eb));
-	QB_TRY(read_latency(out, spec, job->host->threads, eb));
-	return read_schemes(out, spec, path ? path : in_schemes, eb);
+	QB_TRY(check_exports(out, job, eb));
+	QB_TRY(read_preprocess(out, job->spec, eb));
+	QB_TRY(read_latency(out, eb));
+	return read_schemes(out, path ? path : in_schemes, eb);
 }
 
 struct qb_sweep_options qb_ptq_sweep_options(const struct qb_ptq_spec *spec)

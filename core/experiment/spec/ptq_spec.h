@@ -7,6 +7,7 @@
 
 #include "core/analysis/latency.h"
 #include "core/experiment/experiment.h"
+#include "core/experiment/spec/scheme_spec.h"
 #include "core/ptq/sweep.h"
 #include "core/quant/scheme.h"
 #include "core/tensor/dataset.h"
@@ -32,7 +33,42 @@ struct qb_ptq_spec {
 	int latency_threads;
 	struct qb_latency_options latency_options;
 	unsigned exports; /* QB_EXPORT_... */
+	int most_threads; /* of the host */
+	struct {          /* borrowed from the job, as it stands there; NULL: it does not */
+		const json_t *schemes, *methods, *latency, *scale, *mean, *std;
+		struct qb_job_halves halves;
+	} asked;
 };
+
+void qb_ptq_spec_defaults(void *out);
+
+extern const struct qb_object qb_preprocess_object;
+extern const struct qb_field qb_ptq_fields[];
+
+/* What every job on a network and its data has, of a struct that begins with a struct qb_ptq_spec. */
+#define QB_PTQ_UPLOADS \
+	{"model", QB_FIELD_UPLOAD, .required = true, .takes = "is missing; give the model to use", \
+		.summary = "a model's id, or a path for `quantbench run`"}, \
+	{"data", QB_FIELD_UPLOAD, .required = true, .takes = "is missing; give the data to use", \
+		.summary = "a dataset's id, or a path for `quantbench run`"}, \
+	{"metric", QB_FIELD_STRING, offsetof(struct qb_ptq_spec, metric), .summary = "of the task, such as top1, miou or mse"}, \
+	{"seed", QB_FIELD_LONG, offsetof(struct qb_ptq_spec, seed), .low = 0, .high = QB_FIELD_MOST_LONG}, \
+	{"threads", QB_FIELD_INT, offsetof(struct qb_ptq_spec, threads), 1, QB_FIELD_MOST_INT, \
+		.summary = "worker threads; default: all that the server gives a job", .most = offsetof(struct qb_ptq_spec, most_threads)}, \
+	{"preprocess", QB_FIELD_OBJECT, .object = &qb_preprocess_object}
+#define QB_PTQ_WORDS \
+	{"weights", QB_FIELD_ANY, offsetof(struct qb_ptq_spec, asked.halves.weights), .any = qb_part_entry}, \
+	{"activations", QB_FIELD_ANY, offsetof(struct qb_ptq_spec, asked.halves.activations), .any = qb_part_entry}, \
+	{"methods", QB_FIELD_LIST, offsetof(struct qb_ptq_spec, asked.methods), 0, QB_METHODS_MAX, \
+		.summary = "of every scheme that names none of its own", .object = &qb_methods_object, .takes = "methods"}
+/* Of its "calibration". */
+#define QB_PTQ_CALIBRATION \
+	{"samples", QB_FIELD_LONG, offsetof(struct qb_ptq_spec, calibration_samples), 1, 1000000, \
+		.summary = "how many of the data set the ranges of activations and are what methods learn from"}, \
+	{"spread", QB_FIELD_BOOL, offsetof(struct qb_ptq_spec, spread), \
+		.summary = "they lie evenly in the data; false: they are its first"}, \
+	{"momentum", QB_FIELD_REAL, offsetof(struct qb_ptq_spec, momentum), 0, 1, \
+		.summary = "of running_minmax: what a batch leaves of the range before it"}
 
 /* Where scheme i stands in the job, for messages: "schemes[1]" in a ptq job. */
 typedef void qb_scheme_path(size_t i, char *out, size_t size);

@@ -7,7 +7,7 @@
 
 #include "core/base/err.h"
 #include "core/base/size.h"
-#include "core/json/params.h"
+#include "core/ptq/method.h"
 
 static const char *const granularities[] = {
 #define X(id, name) name,
@@ -23,8 +23,6 @@ static const char *const range_methods[] = {
 static const char *const scale_kinds[] = {"real", "power_of_two", NULL};
 
 enum word { FORMAT, GRANULARITY, GROUP_SIZE, RANGE, PERCENTILE, SCALE, SYMMETRIC, WORDS };
-static const char *const words[] = {"format", "granularity", "group_size", "range", "percentile", "scale",
-	"symmetric", NULL};
 
 /* Who says a word; the later one is the more particular. */
 enum place { NOBODY, THE_NAME, THE_JOB, THE_SCHEME, A_LAYER };
@@ -33,7 +31,8 @@ enum place { NOBODY, THE_NAME, THE_JOB, THE_SCHEME, A_LAYER };
 struct half {
 	bool weights;
 	bool quantized, any_split;
-	struct qb_format format; /* as it was named */
+	const char *format_name; /* as the place just read names it, or NULL */
+	struct qb_format format;
 	int granularity, range, scale;
 	int64_t group_size;
 	double percentile;
@@ -49,6 +48,79 @@ static void begin(struct half *h, bool weights)
 	*h = (struct half){.weights = weights, .granularity = weights ? QB_PER_CHANNEL : QB_PER_TENSOR,
 		.range = QB_RANGE_MSE, .percentile = 99.99, .group_size = 32};
 }
+
+static void set_half(void *out)
+{
+	begin(out, true);
+}
+
+static const struct qb_field words[] = {
+	[FORMAT] = {"format", QB_FIELD_STRING, offsetof(struct half, format_name),
+		.summary = "a number format, fp8_auto or float32"},
+	[GRANULARITY] = {"granularity", QB_FIELD_CHOICE, offsetof(struct half, granularity), .choices = granularities,
+		.depends = true, .summary = "per_channel is for weights, per_group for symmetric integers; formats with blocks "
+			"have their own"},
+	[GROUP_SIZE] = {"group_size", QB_FIELD_LONG, offsetof(struct half, group_size), 2, 4096, .summary = "of per_group"},
+	[RANGE] = {"range", QB_FIELD_CHOICE, offsetof(struct half, range), .choices = range_methods},
+	[PERCENTILE] = {"percentile", QB_FIELD_REAL, offsetof(struct half, percentile), 50, 100, .summary = "of that range"},
+	[SCALE] = {"scale", QB_FIELD_CHOICE, offsetof(struct half, scale), .choices = scale_kinds},
+	[SYMMETRIC] = {"symmetric", QB_FIELD_BOOL, offsetof(struct half, symmetric), .depends = true,
+		.summary = "of integers: without a zero point, or with one; default: weights as their format is named, "
+			"activations with one"},
+	[WORDS] = {0}};
+static const struct qb_object part_object = {
+	.name = "part",
+	.summary = "what is left out follows the job's own words, then the scheme's name; of a layer, the scheme",
+	.fields = words,
+	.bytes = sizeof(struct half),
+	.defaults = set_half,
+};
+const struct qb_field qb_part_entry[] = {{.kind = QB_FIELD_OBJECT, .object = &part_object}, {0}};
+
+static const struct qb_field half_entries[] = {
+	{.kind = QB_FIELD_STRING}, {.kind = QB_FIELD_NULL}, {.kind = QB_FIELD_OBJECT, .object = &part_object}, {0}};
+
+static json_t *methods_schema(void)
+{
+	return json_pack("{s:s, s:s, s:i, s:o}", "description", "what is done beyond choosing ranges, in this order", "type",
+		"array", "maxItems", QB_METHODS_MAX, "items", qb_method_schema());
+}
+const struct qb_object qb_methods_object = {.name = "methods", .schema = methods_schema};
+
+/* A scheme or what one of its layers gets, as an object. */
+struct asked {
+	const char *name, *scheme;
+	const json_t *methods, *half[2], *layers;
+};
+
+#define HALVES \
+	{"weights", QB_FIELD_ANY, offsetof(struct asked, half[0]), .any = half_entries}, \
+	{"activations", QB_FIELD_ANY, offsetof(struct asked, half[1]), .any = half_entries}
+
+static const struct qb_field layer_fields[] = {
+	{"scheme", QB_FIELD_STRING, offsetof(struct asked, scheme), 1, 0, .summary = "formats by a name; the other words stay"},
+	HALVES,
+	{0}};
+static const struct qb_object layer_object = {.fields = layer_fields, .bytes = sizeof(struct asked)};
+static const struct qb_field layer_entries[] = {
+	{.kind = QB_FIELD_STRING, .low = 1}, {.kind = QB_FIELD_OBJECT, .object = &layer_object}, {0}};
+
+static const struct qb_field scheme_fields[] = {
+	{"name", QB_FIELD_STRING, offsetof(struct asked, name), 1, 63, .summary = "what rows call it"},
+	{"scheme", QB_FIELD_STRING, offsetof(struct asked, scheme), 1, 0,
+		.summary = "a name as above; weights and activations change it"},
+	{"methods", QB_FIELD_LIST, offsetof(struct asked, methods), 0, QB_METHODS_MAX,
+		.object = &qb_methods_object, .takes = "methods"},
+	HALVES,
+	{"layers", QB_FIELD_MAP, offsetof(struct asked, layers), .any = layer_entries,
+		.summary = "by the name of a node or tensor, or a pattern with * and ?: what it gets instead"},
+	{0}};
+static const struct qb_object scheme_object = {.name = "scheme", .fields = scheme_fields, .bytes = sizeof(struct asked)};
+const struct qb_field qb_scheme_entries[] = {
+	{.kind = QB_FIELD_STRING, .low = 1, .summary = "a format for weights and activations (int8, E4, mxfp4), wBaA (w4a8), "
+		"or carried: the quantization that the model's own file brings"},
+	{.kind = QB_FIELD_OBJECT, .object = &scheme_object},
+	{0}};
 
 static void say(struct half *h, enum word word, enum place place, const char *at)
 {
@@ -76,25 +148,18 @@ static enum qb_err read_words(struct half *h, const json_t *obj, enum place plac
 	struct qb_errbuf *eb)
 {
 	struct qb_scheme_part named = {0};
-	const char *format = NULL;
 
-	QB_TRY(qb_param_only(obj, at, words, eb));
-	QB_TRY(qb_param_string(obj, at, "format", &format, eb));
-	QB_TRY(qb_param_choice(obj, at, "granularity", granularities, &h->granularity, eb));
-	QB_TRY(qb_param_int(obj, at, "group_size", 2, 4096, &h->group_size, eb));
-	QB_TRY(qb_param_choice(obj, at, "range", range_methods, &h->range, eb));
-	QB_TRY(qb_param_real(obj, at, "percentile", 50, 100, &h->percentile, eb));
-	QB_TRY(qb_param_choice(obj, at, "scale", scale_kinds, &h->scale, eb));
-	QB_TRY(qb_param_bool(obj, at, "symmetric", &h->symmetric, eb));
+	h->format_name = NULL;
+	QB_TRY(qb_fields_read(h, obj, at, words, NULL, eb));
 	for (int i = GRANULARITY; i < WORDS; i++) {
-		if (json_object_get(obj, words[i])) {
+		if (json_object_get(obj, words[i].name)) {
 			say(h, (enum word)i, place, at);
 		}
 	}
-	if (!format) {
+	if (!h->format_name) {
 		return QB_OK;
 	}
-	if (qb_scheme_part_parse(&named, format, eb) != QB_OK) {
+	if (qb_scheme_part_parse(&named, h->format_name, eb) != QB_OK) {
 		return qb_fail_in_field(eb, QB_EJOB, at, "format");
 	}
 	take_format(h, &named, place, at);
@@ -104,11 +169,10 @@ static enum qb_err read_words(struct half *h, const json_t *obj, enum place plac
 /* "weights": "int4", null (stays float) or an object of words; one left out says nothing. here [PATH_MAX]: its path, which
  * has to live as long as h. */
 enum { PATH = 400 };
-static enum qb_err read_half(struct half *h, const json_t *obj, const char *key, enum place place,
+static enum qb_err read_half(struct half *h, const json_t *v, const char *key, enum place place,
 	const char *at, char *here, struct qb_errbuf *eb)
 {
 	struct qb_scheme_part named = {0};
-	const json_t *v = json_object_get(obj, key);
 
 	snprintf(here, PATH, "%.350s%s%s", at, *at ? "." : "", key);
 	if (!v) {
@@ -265,7 +329,7 @@ static enum qb_err settle(const struct half *h, struct qb_scheme_part *out, stru
 	*out = (struct qb_scheme_part){.quantized = h->quantized, .any_split = h->any_split, .format = h->format};
 	for (int i = GRANULARITY; !h->quantized && i < WORDS; i++) {
 		if (is_binding(h, (enum word)i)) {
-			return qb_fail_field(eb, QB_EJOB, h->said[i].at, words[i], "nothing says in which format: name one "
+			return qb_fail_field(eb, QB_EJOB, h->said[i].at, words[i].name, "nothing says in which format: name one "
 				"with \"format\", in the scheme's name or for the whole job");
 		}
 	}
@@ -294,19 +358,16 @@ static void name_by_formats(struct qb_scheme *s)
 }
 
 /* What the place at says: a name, or an object with "scheme" and the halves. */
-static enum qb_err read_place(struct halves *h, struct qb_scheme *out, const json_t *v, enum place place,
-	const char *at, const struct qb_job_halves *job, struct qb_errbuf *eb)
+static enum qb_err read_place(struct halves *h, struct qb_scheme *out, const json_t *v, const struct asked *a,
+	enum place place, const char *at, const struct qb_job_halves *job, struct qb_errbuf *eb)
 {
 	enum place named = place == THE_SCHEME ? THE_NAME : place;
 	const json_t *of_job[] = {job ? job->weights : NULL, job ? job->activations : NULL};
-	const char *name = json_string_value(v);
+	const char *name = json_is_object(v) ? a->scheme : json_string_value(v);
 
 	if (!json_is_object(v) && !json_is_string(v)) {
 		return qb_fail_field(eb, QB_EJOB, at, "", "must be the name of a scheme, such as int8, E4 or w4a8, "
 			"or an object with weights and activations");
-	}
-	if (json_is_object(v)) {
-		QB_TRY(qb_param_string(v, at, "scheme", &name, eb));
 	}
 	if (name) {
 		QB_TRY(read_name(h, out, name, named, at, json_is_object(v) ? "scheme" : "", eb));
@@ -315,21 +376,19 @@ static enum qb_err read_place(struct halves *h, struct qb_scheme *out, const jso
 		if (of_job[i]) {
 			QB_TRY(read_words(&h->half[i], of_job[i], THE_JOB, half_names[i], eb));
 		}
-		QB_TRY(read_half(&h->half[i], json_is_object(v) ? v : NULL, half_names[i], place, at, h->path[i], eb));
+		QB_TRY(read_half(&h->half[i], a->half[i], half_names[i], place, at, h->path[i], eb));
 	}
 	return QB_OK;
 }
 
 /* "layers": {"conv1": "float32", "*attention*": {"weights": "int8"}} */
-static enum qb_err read_layers(struct qb_scheme *out, const struct halves *scheme, const json_t *v,
+static enum qb_err read_layers(struct qb_scheme *out, const struct halves *scheme, const json_t *list,
 	const char *at, struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"scheme", "weights", "activations", NULL};
 	struct qb_scheme_layer *layer;
-	const json_t *list, *one;
+	const json_t *one;
 	const char *name;
 
-	QB_TRY(qb_param_object(v, at, "layers", &list, eb));
 	if (!json_object_size(list)) {
 		return QB_OK;
 	}
@@ -340,13 +399,14 @@ static enum qb_err read_layers(struct qb_scheme *out, const struct halves *schem
 	out->layer = layer;
 	json_object_foreach((json_t *)list, name, one) {
 		struct halves h = *scheme;
+		struct asked a = {0};
 		char here[PATH];
 
 		snprintf(here, sizeof(here), "%.60s.layers[\"%.280s\"]", at, name);
 		if (json_is_object(one)) {
-			QB_TRY(qb_param_only(one, here, known, eb));
+			QB_TRY(qb_fields_read(&a, one, here, layer_fields, NULL, eb));
 		}
-		QB_TRY(read_place(&h, NULL, one, A_LAYER, here, NULL, eb));
+		QB_TRY(read_place(&h, NULL, one, &a, A_LAYER, here, NULL, eb));
 		layer[out->layers].name = name;
 		QB_TRY(settle_both(&h, &layer[out->layers].weights, &layer[out->layers].activations, eb));
 		out->layers++;
@@ -366,22 +426,19 @@ static void add_methods_to_name(struct qb_scheme *s, const json_t *methods)
 	}
 }
 
-static enum qb_err read_own_name(struct qb_scheme *out, const json_t *v, const char *at, struct qb_errbuf *eb)
+static enum qb_err read_own_name(struct qb_scheme *out, const struct asked *a, const char *at, struct qb_errbuf *eb)
 {
-	const char *name = NULL;
-
-	QB_TRY(qb_param_string(v, at, "name", &name, eb));
-	if (name && (!*name || strlen(name) >= sizeof(out->name))) {
+	if (a->name && strlen(a->name) >= sizeof(out->name)) { /* in bytes */
 		return qb_fail_field(eb, QB_EJOB, at, "name", "must have 1 to %zu characters", sizeof(out->name) - 1);
 	}
-	if (name) {
-		snprintf(out->name, sizeof(out->name), "%s", name);
+	if (a->name) {
+		snprintf(out->name, sizeof(out->name), "%s", a->name);
 		return QB_OK;
 	}
-	if (!json_object_get(v, "scheme")) {
+	if (!a->scheme) {
 		name_by_formats(out);
 	}
-	add_methods_to_name(out, json_object_get(v, "methods"));
+	add_methods_to_name(out, a->methods);
 	return QB_OK;
 }
 
@@ -402,16 +459,16 @@ static enum qb_err read_imported(const json_t *v, const char *at, struct qb_errb
 enum qb_err qb_scheme_read(struct qb_scheme *out, const json_t *v, const char *at,
 	const struct qb_job_halves *job, struct qb_errbuf *eb)
 {
-	static const char *const known[] = {"name", "scheme", "weights", "activations", "layers", "methods", NULL};
 	struct halves h;
+	struct asked a = {0};
 
 	memset(out, 0, sizeof(*out));
 	begin(&h.half[0], true);
 	begin(&h.half[1], false);
 	if (json_is_object(v)) {
-		QB_TRY(qb_param_only(v, at, known, eb));
+		QB_TRY(qb_fields_read(&a, v, at, scheme_fields, NULL, eb));
 	}
-	QB_TRY(read_place(&h, out, v, THE_SCHEME, at, job, eb));
+	QB_TRY(read_place(&h, out, v, &a, THE_SCHEME, at, job, eb));
 	if (out->imported) {
 		QB_TRY(read_imported(v, at, eb));
 	} else {
@@ -420,8 +477,8 @@ enum qb_err qb_scheme_read(struct qb_scheme *out, const json_t *v, const char *a
 	if (!json_is_object(v)) {
 		return QB_OK;
 	}
-	QB_TRY(read_own_name(out, v, at, eb));
-	return read_layers(out, &h, v, at, eb);
+	QB_TRY(read_own_name(out, &a, at, eb));
+	return read_layers(out, &h, a.layers, at, eb);
 }
 
 json_t *qb_scheme_part_words(const struct qb_scheme_part *part)

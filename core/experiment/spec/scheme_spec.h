@@ -12,7 +12,14 @@
 
 #include <jansson.h>
 
+#include "core/json/fields.h"
 #include "core/quant/scheme.h"
+
+enum { QB_METHODS_MAX = 16 }; /* of a scheme */
+
+/* What describes a scheme; weights or activations for all schemes; a list of methods. */
+extern const struct qb_field qb_scheme_entries[], qb_part_entry[];
+extern const struct qb_object qb_methods_object;
 
 /* The job's own "weights" and "activations"; either may be NULL. */
 struct qb_job_halves {

@@ -646,7 +646,7 @@ export interface components {
         };
         /** @enum {unknown} */
         JobState: "queued" | "running" | "succeeded" | "failed" | "cancelled";
-        /** @description As in schema/jobs/; `model` and `data` are ids. */
+        /** @description The fields of the schema that GET /v1/job-types has for the type (schema/jobs/ has copies); `model` and `data` are ids. */
         JobSpec: {
             type: string;
             model?: string;
