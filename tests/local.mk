@@ -61,8 +61,8 @@ check-threads: quantbenchd$(EXEEXT) tests/unit/exec/test_team$(EXEEXT)
 .PHONY: check-threads
 EXTRA_DIST += tests/tsan.supp
 
-check_SCRIPTS += tests/check-layers tests/check-lists tests/test_layers.sh
-EXTRA_DIST += tests/check-layers tests/check-lists tests/test_layers.sh
+check_SCRIPTS += tests/check-layers tests/check-lists tests/check-paths tests/test_layers.sh
+EXTRA_DIST += tests/check-layers tests/check-lists tests/check-paths tests/test_layers.sh
 
 include tests/unit/base/local.mk
 include tests/unit/daemon/local.mk

@@ -4,7 +4,7 @@
  * worker's end; each event once more for each of its members, with an unusual value in its place. run.c is compiled in
  * here, for its reader is its own.
  */
-#include "daemon/run.c"
+#include "daemon/worker_run.c"
 
 #include <unistd.h>
 
@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char state[] = "/tmp/quantbench-fuzz-XXXXXX", worker[] = "quantbench-worker";
 static struct qb_daemon server;
-static struct qb_run run;
+static struct qb_worker_run run;
 
 /* The log is the daemon's; here it is silent. */
 void qb_log(enum qb_level level, const char *fmt, ...)
@@ -52,7 +52,7 @@ static void start_server(void)
 	}
 }
 
-static void heard(void *arg, struct qb_run *r)
+static void heard(void *arg, struct qb_worker_run *r)
 {
 	(void)arg;
 	(void)r;
@@ -161,7 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!server.store) {
 		start_server();
 	}
-	run = (struct qb_run){.daemon = &server, .job = begin_job(), .folder = state, .changed = heard, .oom_kills = -1};
+	run = (struct qb_worker_run){.daemon = &server, .job = begin_job(), .folder = state, .changed = heard, .oom_kills = -1};
 	qb_record_init(&run.record, &server, run.job, state);
 	print_lines((const char *)data, size);
 	if (!qb_record_save(&run.record)) {

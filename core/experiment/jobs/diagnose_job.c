@@ -2,7 +2,7 @@
  *
  * The diagnose job: where a scheme loses what it loses. Every layer alone under the scheme and every layer alone in
  * float (sensitivity.h); clipping and rounding, channels and outliers of every tensor (core/experiment/report/error_rows.h); and, given other
- * schemes and a budget, which layers should have which (mixed.h).
+ * schemes and a budget, which layers should have which (diagnose_mixed.h).
  */
 #include <stdio.h>
 #include <string.h>

@@ -44,7 +44,7 @@ enum qb_err qb_described_array(const struct qb_job *job, const char *name, struc
 	return QB_EJOB;
 }
 
-/* inspect.c: a number, "N", "2N", or null where it is not known. */
+/* inspect_job.c: a number, "N", "2N", or null where it is not known. */
 static int64_t read_dim(const json_t *v)
 {
 	const char *s = json_string_value(v);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A job against what inspection said of its uploads (inspect.c), before any file is read. Where something is not known,
+ * A job against what inspection said of its uploads (inspect_job.c), before any file is read. Where something is not known,
  * nothing is refused.
  */
 #ifndef QB_EXPERIMENT_SPEC_UPLOADS_CHECK_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Integer convolutions of 3 x 3 with stride 1 by minimal filtering (Lavin and Gray, "Fast algorithms for convolutional
- * neural networks", 2016): a quarter of the multiplications, and exact (int8_kernels.h). A dilated one is several that
+ * neural networks", 2016): a quarter of the multiplications, and exact (core/kernels/int8/kernels.h). A dilated one is several that
  * are not, each on the pixels that lie a dilation apart.
  */
 #include <omp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Integer step of operators that exchange dimensions: whole runs of bytes where the innermost stays, else squares of 16 by
- * 16 bytes. What neither fits is moved byte by byte (int8_move_plan.c).
+ * 16 bytes. What neither fits is moved byte by byte (core/exec/lower/int8/copy.c).
  */
 #include <string.h>
 
