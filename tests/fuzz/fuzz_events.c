@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Any bytes as what a worker prints: through the daemon's reader of events, into its database, and the wording of the
- * worker's end; each event once more for each of its members, with an unusual value in its place. run.c is compiled in
+ * worker's end; each event once more for each of its members, with an unusual value in its place. daemon/worker_run.c is compiled in
  * here, for its reader is its own.
  */
 #include "daemon/worker_run.c"
