@@ -87,5 +87,6 @@ enum cli_exit cli_retry(struct cli *cli);
 enum cli_exit cli_compare(struct cli *cli);
 enum cli_exit cli_formats(struct cli *cli);
 enum cli_exit cli_run(struct cli *cli);
+enum cli_exit cli_job_help(struct cli *cli);
 
 #endif

@@ -7,6 +7,7 @@ quantbench_SOURCES = \
 	cli/cli.h \
 	cli/explain.c cli/explain.h \
 	cli/http.c cli/http.h \
+	cli/job_help.c \
 	cli/jobs.c \
 	cli/jobspec.c cli/jobspec.h \
 	cli/format_results.c cli/format_results.h \
@@ -17,7 +18,8 @@ quantbench_SOURCES = \
 	cli/run.c \
 	cli/sha256.c cli/sha256.h \
 	cli/table.c cli/table.h \
-	cli/uploads.c cli/uploads.h
+	cli/uploads.c cli/uploads.h \
+	cli/worker.c cli/worker.h
 quantbench_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(NETTLE_CFLAGS) -DPKGLIBEXECDIR='"$(pkglibexecdir)"'
 quantbench_CFLAGS = $(AM_CFLAGS)
 quantbench_LDADD = $(CURL_LIBS) $(NETTLE_LIBS) $(JANSSON_LIBS)

@@ -35,6 +35,8 @@ static const struct cli_command commands[] = {
 		cli_compare},
 	{"formats", SERVER, "[NAME]", "number formats, or everything about one", 0, 1, cli_formats},
 	{"run", JOB "jctoh", "[JOB.json | -]", "do a job here, with no server", 0, 1, cli_run},
+	{"help", SERVER, "TYPE", "every field of a kind of job (ptq, diagnose, ...), with bounds and defaults; of the worker\n"
+		"here, or with --server of a server", 1, 1, cli_job_help},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -45,9 +47,11 @@ static void usage(FILE *out)
 	      "What does a number format cost a trained network?\n\n",
 		out);
 	for (int i = 0; i < COMMANDS; i++) {
-		fprintf(out, "  %-8s  %s\n", commands[i].name, commands[i].help);
+		if (commands[i].run != cli_job_help) { /* told of below */
+			fprintf(out, "  %-8s  %s\n", commands[i].name, commands[i].help);
+		}
 	}
-	fputs("\n`quantbench COMMAND --help` tells a command's options.\n\n"
+	fputs("\n`quantbench COMMAND --help` tells a command's options, `quantbench help TYPE` the\nfields of a job.\n\n"
 	      "exit status: 0 done; 1 the job failed or was cancelled; 2 wrong usage or an unreadable\n"
 	      "file; 3 the server (or for `run` the worker) cannot be reached; 4 the server refused\n",
 		out);
@@ -64,7 +68,7 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return CLI_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || (!strcmp(argv[1], "help") && argc == 2)) {
 		usage(stdout);
 		return CLI_OK;
 	}

@@ -5,7 +5,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +16,7 @@
 #include "cli/jobspec.h"
 #include "cli/progress.h"
 #include "cli/results.h"
-#include "common/beside.h"
-#include "common/json_text.h"
+#include "cli/worker.h"
 #include "common/result_csv.h"
 
 /* What the worker has after SIGTERM. */
@@ -48,74 +46,13 @@ static void catch_signals(void)
 	sigaction(SIGALRM, &sa, NULL);
 }
 
-/* QUANTBENCH_WORKER, the one beside this program (a build folder), or the installed one; freed with free(). */
-static char *find_worker(void)
-{
-	const char *chosen = getenv("QUANTBENCH_WORKER");
-
-	return chosen && *chosen ? strdup(chosen)
-				 : qb_beside("quantbench-worker", PKGLIBEXECDIR "/quantbench-worker");
-}
-
-struct worker {
-	pid_t pid;
-	FILE *in, *out; /* its stdin, its stdout */
-};
-
-static void start_child(int to[2], int from[2], const char *path, const char *threads)
-{
-	char *const argv[] = {(char *)path, (char *)(threads ? "--threads" : NULL),
-		(char *)threads, NULL};
-
-	dup2(to[0], STDIN_FILENO);
-	dup2(from[1], STDOUT_FILENO);
-	signal(SIGPIPE, SIG_DFL);
-	/* Ctrl-C reaches us alone; the worker hears it from us, as SIGTERM. */
-	setpgid(0, 0);
-	execv(path, argv);
-	fprintf(stderr, "quantbench: the worker %s could not be started: %s; QUANTBENCH_WORKER can "
-		"name it\n", path, strerror(errno));
-	_exit(127);
-}
-
-static enum cli_exit start(struct worker *w, const char *path, const char *threads)
-{
-	int to[2], from[2];
-
-	if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC)) {
-		return cli_fail(CLI_UNREACHABLE, "no pipe to a worker: %s", strerror(errno));
-	}
-	w->pid = fork();
-	if (w->pid == 0) {
-		start_child(to, from, path, threads);
-	}
-	close(to[0]);
-	close(from[1]);
-	w->in = fdopen(to[1], "w");
-	w->out = fdopen(from[0], "r");
-	if (w->pid < 0 || !w->in || !w->out) {
-		return cli_fail(CLI_UNREACHABLE, "no worker could be started: %s", strerror(errno));
-	}
-	worker_pid = w->pid;
-	return CLI_OK;
-}
-
-static void send(struct worker *w, const json_t *line)
-{
-	char *text = qb_json_text(line, JSON_COMPACT);
-
-	fprintf(w->in, "%s\n", text ? text : "{}");
-	fflush(w->in);
-	free(text);
-}
-
 /* What came of the job. */
 struct outcome {
 	json_t *result;
 	char *error, *code;
 };
 
-static void take_event(struct worker *w, const json_t *event, struct cli_progress *progress,
+static void take_event(struct cli_worker *w, const json_t *event, struct cli_progress *progress,
 	struct outcome *o)
 {
 	const char *kind = cli_text(event, "event");
@@ -132,14 +69,14 @@ static void take_event(struct worker *w, const json_t *event, struct cli_progres
 		/* Nobody else shares this machine's cores with us, as far as we know. */
 		json_t *go = json_pack("{s:s}", "go", cli_text(event, "name"));
 
-		send(w, go);
+		cli_worker_send(w, go);
 		json_decref(go);
 	} else {
 		cli_progress_event(progress, event);
 	}
 }
 
-static void listen_to(struct worker *w, struct outcome *o)
+static void listen_to(struct cli_worker *w, struct outcome *o)
 {
 	struct cli_progress progress;
 	char *line = NULL;
@@ -235,21 +172,18 @@ static enum cli_exit make_workdir(const struct cli *cli, json_t *job)
 
 static enum cli_exit run(const struct cli *cli, json_t *job)
 {
-	struct worker w = {0};
+	struct cli_worker w = {0};
 	struct outcome o = {0};
-	char *path = find_worker();
 	int status = 0;
 	enum cli_exit code;
 
 	catch_signals();
-	code = path ? start(&w, path, cli->opt['t']) : cli_fail(CLI_USAGE, "no memory");
+	code = cli_worker_start(&w, cli->opt['t'] ? "--threads" : NULL, cli->opt['t']);
 	if (code == CLI_OK) {
-		send(&w, job);
+		worker_pid = w.pid;
+		cli_worker_send(&w, job);
 		listen_to(&w, &o);
-		fclose(w.in);
-		fclose(w.out);
-		while (waitpid(w.pid, &status, 0) < 0 && errno == EINTR) {
-		}
+		status = cli_worker_end(&w);
 		code = verdict(status, &o);
 	}
 	if (code == CLI_OK && cli->opt['c']) {
@@ -265,7 +199,6 @@ static enum cli_exit run(const struct cli *cli, json_t *job)
 	json_decref(o.result);
 	free(o.error);
 	free(o.code);
-	free(path);
 	return code;
 }
 

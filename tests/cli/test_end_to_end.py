@@ -187,6 +187,21 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(code, 0)
         self.assertIn("bits", out)
 
+    def test_help__kind_of_job__tells_its_fields_here_and_of_the_server(self):
+        code, out, _ = self.quantbench("help", "hwcost")
+        self.assertEqual(code, 0)
+        self.assertIn("  terms: integer from 1 to 16777216; default 1024\n", out)
+        self.assertIn("  units: list of 1 to 256 entries, each object; required\n", out)
+        self.assertEqual(self.quantbench("help", "hwcost", "--server", self.url)[1], out)
+        code, out, _ = self.quantbench("help", "ptq")
+        for line in ("  latency.min_queries: integer from 1 to 10000000; default 662\n",
+                     "  schemes[].methods[](gptq).block: integer from 1 to 65536; default 128\n",
+                     "  schemes[].layers.NAME.weights: text, or null, or object\n"):
+            self.assertIn(line, out)
+        code, _, err = self.quantbench("help", "zork")
+        self.assertEqual(code, 2)
+        self.assertIn("the kinds are ptq", err)
+
     def test_submit__wrong_scheme__is_refused_with_its_field(self):
         code, _, err = self.quantbench("submit", str(DEMO / "sweep.json"), "--set", "calibration.samples=\"many\"")
         self.assertEqual(code, 4)
