@@ -32,6 +32,44 @@ static enum qb_err no_memory(struct qb_errbuf *eb)
 	return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 }
 
+enum qb_err qb__ids(struct qb_builder *b, struct qb_ids *out, const int *id, int n, struct qb_errbuf *eb)
+{
+	*out = (struct qb_ids){n, qb_arena_alloc(b->plan->arena, (size_t)n + 1, sizeof(*out->id))};
+	if (!out->id) {
+		return no_memory(eb);
+	}
+	if (id) {
+		memcpy(out->id, id, (size_t)n * sizeof(*id));
+	}
+	return QB_OK;
+}
+
+/* Lives of buffers: what a step writes lives from it on, and what it reads or writes up to it. */
+static void live(struct qb_plan *p, const struct qb_ids *ids, bool begins)
+{
+	for (int i = 0; i < ids->n; i++) {
+		struct qb_buffer *u = ids->id[i] > 0 ? &p->buffer[ids->id[i]] : NULL;
+
+		if (u) {
+			u->first = begins && u->first < 0 ? p->steps : u->first;
+			u->last = p->steps;
+		}
+	}
+}
+
+static enum qb_err check_reads(const struct qb_plan *p, const struct qb_step *step, struct qb_errbuf *eb)
+{
+	for (int i = 0; i < step->read.n; i++) {
+		const struct qb_buffer *u = step->read.id[i] > 0 ? &p->buffer[step->read.id[i]] : NULL;
+
+		if (u && u->first < 0 && u->bytes) {
+			return qb_fail(eb, QB_EINTERNAL, "step %d (%s %s of %s) reads a buffer that no step before it writes",
+				p->steps, step->what, step->implementation, step->node ? step->node->name : "the outputs");
+		}
+	}
+	return QB_OK;
+}
+
 enum qb_err qb__add_step(struct qb_builder *b, const struct qb_step *step,
 	struct qb_errbuf *eb)
 {
@@ -42,12 +80,16 @@ enum qb_err qb__add_step(struct qb_builder *b, const struct qb_step *step,
 		return no_memory(eb);
 	}
 	p->step = all;
+	QB_TRY(check_reads(p, step, eb));
+	live(p, &step->read, false);
+	live(p, &step->write, true);
+	live(p, &step->scratch, true);
 	p->step[p->steps++] = *step;
 	p->scratch_bytes = QB_MAX(p->scratch_bytes, step->scratch_bytes);
 	return QB_OK;
 }
 
-/* Buffers. A buffer is alive from the step that writes it to the last that touches it. */
+/* Buffers */
 
 enum qb_err qb__add_buffer(struct qb_builder *b, size_t bytes, int *id, struct qb_errbuf *eb)
 {
@@ -59,8 +101,8 @@ enum qb_err qb__add_buffer(struct qb_builder *b, size_t bytes, int *id, struct q
 		return no_memory(eb);
 	}
 	p->buffer = all;
-	p->buffer[p->buffers] = (struct qb_buffer){.bytes = bytes, .first = p->steps,
-		.last = p->steps};
+	p->buffers = QB_MAX(p->buffers, 1);
+	p->buffer[p->buffers] = (struct qb_buffer){.bytes = bytes, .first = -1, .last = -1};
 	*id = p->buffers++;
 	return QB_OK;
 }
@@ -79,19 +121,14 @@ const struct qb_node *qb_builder_reader(const struct qb_builder *b, const struct
 	return NULL;
 }
 
+bool qb_builder_is_tapped(const struct qb_builder *b, const struct qb_value *v)
+{
+	return b->tapped && b->tapped[v->index];
+}
+
 bool qb_builder_fixes_weights(struct qb_builder *b)
 {
 	return b->plan->plain;
-}
-
-enum qb_err qb_builder_scratch(struct qb_builder *b, size_t bytes, int *buffer, struct qb_errbuf *eb)
-{
-	return qb__add_buffer(b, bytes, buffer, eb);
-}
-
-static void touch(struct qb_builder *b, int buffer)
-{
-	b->plan->buffer[buffer].last = b->plan->steps;
 }
 
 static size_t value_bytes(const struct qb_value *v)
@@ -152,8 +189,8 @@ static enum qb_err add_reorder(struct qb_builder *b, const struct qb_place *from
 	s.arg[0] = (struct qb_arg){DNNL_ARG_FROM, false, from->buffer, from->md};
 	s.arg[1] = (struct qb_arg){DNNL_ARG_TO, false, to->buffer, to->md};
 	QB_TRY(qb__reorder_create(&s.primitive, &from->md, &to->md, eb));
-	touch(b, from->buffer);
-	touch(b, to->buffer);
+	QB_TRY(qb__ids(b, &s.read, &from->buffer, 1, eb));
+	QB_TRY(qb__ids(b, &s.write, &to->buffer, 1, eb));
 	return qb__add_step(b, &s, eb);
 }
 
@@ -234,7 +271,6 @@ enum qb_err qb_builder_alias(struct qb_builder *b, const struct qb_value *v, int
 {
 	struct qb_place p = {.buffer = buffer, .md = *md};
 
-	touch(b, buffer);
 	return add_copy(b, v, &p, eb);
 }
 
@@ -343,6 +379,19 @@ enum qb_err qb_builder_attr(const struct qb_node *n, dnnl_primitive_attr_t *out,
 	return QB_OK;
 }
 
+static enum qb_err primitive_operands(struct qb_builder *b, struct qb_step *s, const struct qb_arg *arg, int args,
+	struct qb_errbuf *eb)
+{
+	QB_TRY(qb__ids(b, &s->read, NULL, args, eb));
+	QB_TRY(qb__ids(b, &s->write, NULL, args, eb));
+	for (int i = 0; i < args; i++) {
+		struct qb_ids *to = arg[i].arg == DNNL_ARG_DST ? &s->write : &s->read;
+
+		to->id[i] = arg[i].is_weight ? QB_CALL_WEIGHT(arg[i].id) : arg[i].id;
+	}
+	return QB_OK;
+}
+
 enum qb_err qb_builder_primitive_take(struct qb_builder *b, const struct qb_node *n,
 	dnnl_primitive_desc_t pd, const struct qb_arg *arg, int args, struct qb_errbuf *eb)
 {
@@ -352,14 +401,12 @@ enum qb_err qb_builder_primitive_take(struct qb_builder *b, const struct qb_node
 	const char *info = "";
 	dnnl_status_t status;
 
+	QB_TRY(primitive_operands(b, &s, arg, args, eb));
 	dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&info);
 	s.implementation = qb_arena_strdup(b->plan->arena, info);
 	for (int i = 0; i < args; i++) {
 		s.arg[i] = arg[i];
 		s.has_weights = s.has_weights || arg[i].is_weight;
-		if (!arg[i].is_weight) {
-			touch(b, arg[i].id);
-		}
 	}
 	if (scratch && dnnl_memory_desc_get_size(scratch)) {
 		s.scratch_bytes = dnnl_memory_desc_get_size(scratch);
@@ -371,29 +418,26 @@ enum qb_err qb_builder_primitive_take(struct qb_builder *b, const struct qb_node
 	return qb__add_step(b, &s, eb);
 }
 
-enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const char *name,
-	qb_call_fn *fn, const void *context, size_t context_bytes, const int *buffer, int buffers,
-	int outputs, struct qb_errbuf *eb)
+enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const struct qb_call *call,
+	struct qb_errbuf *eb)
 {
-	struct qb_step s = {.kind = QB_STEP_CALL, .node = n, .what = "float", .implementation = name,
-		.fn = fn, .buffers = buffers};
+	struct qb_step s = {.kind = QB_STEP_CALL, .node = n, .what = "float", .implementation = call->name,
+		.fn = call->fn, .context = qb_arena_alloc(b->plan->arena, 1, call->context_bytes)};
 
-	(void)outputs;
-	s.context = qb_arena_alloc(b->plan->arena, 1, context_bytes);
 	if (!s.context) {
 		return no_memory(eb);
 	}
-	memcpy(s.context, context, context_bytes);
-	for (int i = 0; i < buffers; i++) {
-		s.buffer[i] = buffer[i];
-		if (buffer[i] >= 0) {
-			touch(b, buffer[i]);
+	memcpy(s.context, call->context, call->context_bytes);
+	QB_TRY(qb__ids(b, &s.read, call->reads, QB_CALL_READS, eb));
+	QB_TRY(qb__ids(b, &s.write, call->writes, QB_CALL_WRITES, eb));
+	QB_TRY(qb__ids(b, &s.scratch, NULL, QB_CALL_SCRATCH, eb));
+	for (int i = 0; i < QB_CALL_SCRATCH; i++) {
+		if (call->scratch[i]) {
+			QB_TRY(qb__add_buffer(b, call->scratch[i], &s.scratch.id[i], eb));
 		}
 	}
 	return qb__add_step(b, &s, eb);
 }
-
-enum { CONSTANT = -1, ABSENT = -2 };
 
 enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
@@ -401,39 +445,24 @@ enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struc
 		.implementation = "plain C"};
 	struct qb_place place;
 
-	s.in = qb_arena_alloc(b->plan->arena, (size_t)n->inputs + 1, sizeof(*s.in));
-	s.out = qb_arena_alloc(b->plan->arena, (size_t)n->outputs + 1, sizeof(*s.out));
-	if (!s.in || !s.out) {
-		return no_memory(eb);
-	}
+	QB_TRY(qb__ids(b, &s.read, NULL, n->inputs, eb));
+	QB_TRY(qb__ids(b, &s.write, NULL, n->outputs, eb));
 	for (int i = 0; i < n->inputs; i++) {
 		const struct qb_value *v = n->input[i];
 
-		s.in[i] = !v ? ABSENT : CONSTANT;
 		if (v && !v->constant) {
 			QB_TRY(qb_builder_dense(b, v, &place, eb));
-			s.in[i] = place.buffer;
+			s.read.id[i] = place.buffer;
 		}
 	}
 	for (int i = 0; i < n->outputs; i++) {
 		const struct qb_value *v = n->output[i];
 
-		s.out[i] = ABSENT;
 		if (v) {
 			dnnl_memory_desc_t dense = qb_dnn_dense(&v->shape);
 
 			QB_TRY(qb_builder_define(b, v, &dense, &place, eb));
-			s.out[i] = place.buffer;
-		}
-	}
-	for (int i = 0; i < n->inputs; i++) {
-		if (s.in[i] >= 0) {
-			touch(b, s.in[i]);
-		}
-	}
-	for (int i = 0; i < n->outputs; i++) {
-		if (s.out[i] >= 0) {
-			touch(b, s.out[i]);
+			s.write.id[i] = place.buffer;
 		}
 	}
 	return qb__add_step(b, &s, eb);

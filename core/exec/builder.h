@@ -14,7 +14,7 @@
 
 struct qb_builder;
 
-/* Numbers in a buffer. md is meaningful for float32; other types are dense and row-major. */
+/* Numbers in a buffer, whose ids begin at 1. md is meaningful for float32; other types are dense and row-major. */
 struct qb_place {
 	int buffer;
 	dnnl_memory_desc_t md;
@@ -29,6 +29,8 @@ dnnl_memory_desc_t qb_dnn_any(const dnnl_memory_desc_t *md);
 
 /* The node that reads v, if one alone does and v is no output of the network. */
 const struct qb_node *qb_builder_reader(const struct qb_builder *b, const struct qb_value *v);
+/* Taps see v: it must be there after its node's step. */
+bool qb_builder_is_tapped(const struct qb_builder *b, const struct qb_value *v);
 /* The step being planned does the work of n, a later node, too: n gets none of its own. */
 enum qb_err qb_builder_absorb(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
 /* Whether a value is anywhere yet. */
@@ -74,25 +76,32 @@ struct qb_arg {
 	dnnl_memory_desc_t md;
 };
 
-/* Takes pd. */
+/* Takes pd. A step that writes the argument DNNL_ARG_DST and reads the others. */
 enum qb_err qb_builder_primitive_take(struct qb_builder *b, const struct qb_node *n,
 	dnnl_primitive_desc_t pd, const struct qb_arg *arg, int args, struct qb_errbuf *eb);
 
-/* A function on buffers: buffer[i] and bytes of context, which is copied into the plan. */
-typedef void qb_call_fn(const void *context, void *const *buffer);
-enum { QB_CALL_BUFFERS = 10 };
-/* A weight stands among the buffers as QB_CALL_WEIGHT(id). */
+/* A step that calls a function. Life and place of every buffer follow from what the steps declare here. */
+enum { QB_CALL_READS = 9, QB_CALL_WRITES = 2, QB_CALL_SCRATCH = 2 };
+/* Where the operands lie, in the order in which the step declares them; NULL where it declares none. */
+struct qb_operands {
+	const void *read[QB_CALL_READS];
+	void *write[QB_CALL_WRITES], *scratch[QB_CALL_SCRATCH];
+};
+typedef void qb_call_fn(const void *context, const struct qb_operands *at);
+/* A weight stands among what is read as QB_CALL_WEIGHT(id). */
 #define QB_CALL_WEIGHT(id) (-1 - (id))
-/* The last `outputs` of the buffers are written. */
-enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const char *name,
-	qb_call_fn *fn, const void *context, size_t context_bytes, const int *buffer, int buffers,
-	int outputs, struct qb_errbuf *eb);
-
-/* Takes back the last step of an integer plan where it is a call of fn that computes v, which nothing but the node at work
- * reads: its context, and its buffers into `buffer`; v's own, which had the place `output` among them, goes. NULL elsewhere.
- * The node then adds a step that does the work of both. */
-const void *qb_builder_take_back(struct qb_builder *b, const struct qb_value *v, qb_call_fn *fn, int output,
-	int *buffer);
+struct qb_call {
+	const char *name;
+	qb_call_fn *fn;
+	const void *context; /* copied into the plan */
+	size_t context_bytes;
+	int reads[QB_CALL_READS];   /* buffers and weights; 0: none */
+	int writes[QB_CALL_WRITES]; /* buffers; one that is read too is changed in place */
+	size_t scratch[QB_CALL_SCRATCH]; /* bytes of memory for the call alone, 64-byte aligned, its contents undefined */
+};
+#define QB_CONTEXT(c) .context = &(c), .context_bytes = sizeof(c)
+enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const struct qb_call *call,
+	struct qb_errbuf *eb);
 
 /* Integer plans. A quantized value lies as bytes, u for scale * (u - zero): channels last for images [N,C,H,W], which
  * are what windows slide over and what such images are made into; row-major otherwise. `stride` bytes hold the channels
@@ -111,6 +120,8 @@ enum qb_err qb_builder_bytes(struct qb_builder *b, const struct qb_value *v, str
 	struct qb_errbuf *eb);
 /* Is or will the value be bytes? *out, if not NULL, then says which, but for the buffer. */
 bool qb_builder_has_bytes(const struct qb_builder *b, const struct qb_value *v, struct qb_bytes *out);
+/* Where the value lies as bytes; NULL where it is none yet. */
+const struct qb_bytes *qb_builder_home_bytes(const struct qb_builder *b, const struct qb_value *v);
 enum qb_err qb_builder_define_bytes(struct qb_builder *b, const struct qb_value *v,
 	struct qb_bytes *out, struct qb_errbuf *eb);
 /* The output is the input's bytes under another shape; QB_EUNSUPPORTED when they would lie otherwise. */
@@ -128,9 +139,6 @@ void *qb_builder_alloc(struct qb_builder *b, size_t count, size_t size);
 int qb_builder_threads(const struct qb_builder *b);
 /* Is this a plan that nothing observes, so that weights may be prepared beyond recognition? */
 bool qb_builder_fixes_weights(struct qb_builder *b);
-
-/* Room that a step of the plan, the next to be added, has for itself. */
-enum qb_err qb_builder_scratch(struct qb_builder *b, size_t bytes, int *buffer, struct qb_errbuf *eb);
 
 /* The plain path: the operator's eval on row-major buffers. */
 enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);

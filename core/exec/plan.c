@@ -52,7 +52,8 @@ static enum qb_err add_tap(struct qb_builder *b, const struct qb_value *v, struc
 		p->tap_scratch_bytes =
 			QB_MAX(p->tap_scratch_bytes, dnnl_memory_desc_get_size(&s.scratch_md));
 	}
-	p->buffer[home->buffer].last = p->steps;
+	QB_TRY(qb__ids(b, &s.read, &home->buffer, 1, eb));
+	QB_TRY(qb__ids(b, &s.write, &home->buffer, 1, eb)); /* quantized in place */
 	p->buffer[home->buffer].tapped = true;
 	return qb__add_step(b, &s, eb);
 }
@@ -62,7 +63,7 @@ static bool wants_tap(const struct qb_builder *b, const struct qb_value *v)
 	return v && v->dtype == QB_F32 && b->tapped && b->tapped[v->index];
 }
 
-static enum qb_err place_inputs(struct qb_builder *b, struct qb_errbuf *eb)
+enum qb_err qb__place_inputs(struct qb_builder *b, struct qb_errbuf *eb)
 {
 	const struct qb_graph *g = b->plan->graph;
 
@@ -76,8 +77,16 @@ static enum qb_err place_inputs(struct qb_builder *b, struct qb_errbuf *eb)
 
 		QB_TRY(qb_builder_define(b, g->input[i], &md, &place, eb));
 		b->plan->input[i] = place.buffer;
+		/* The caller's, before the first step. */
+		b->plan->buffer[place.buffer].first = b->plan->buffer[place.buffer].last = 0;
 	}
-	/* All inputs are written before the first step. */
+	return QB_OK;
+}
+
+static enum qb_err tap_inputs(struct qb_builder *b, struct qb_errbuf *eb)
+{
+	const struct qb_graph *g = b->plan->graph;
+
 	for (int i = 0; i < g->inputs; i++) {
 		if (wants_tap(b, g->input[i])) {
 			QB_TRY(add_tap(b, g->input[i], eb));
@@ -104,7 +113,7 @@ enum qb_err qb__plan_node_float(struct qb_builder *b, const struct qb_node *n, s
 
 static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	if (b->absorbed && b->absorbed[n->index]) {
+	if (qb__is_absorbed(b, n)) {
 		return QB_OK;
 	}
 	QB_TRY(qb__plan_node_float(b, n, eb));
@@ -150,7 +159,8 @@ static enum qb_err build(struct qb_plan *p, const bool *tapped, struct qb_errbuf
 	if (!p->home) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	QB_TRY(place_inputs(&b, eb));
+	QB_TRY(qb__place_inputs(&b, eb));
+	QB_TRY(tap_inputs(&b, eb));
 	for (int i = 0; i < p->graph->nodes; i++) {
 		QB_TRY(plan_node(&b, p->graph->node[i], eb));
 	}

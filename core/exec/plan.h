@@ -12,11 +12,17 @@ enum qb_step_kind { QB_STEP_PRIMITIVE, QB_STEP_CALL, QB_STEP_EVAL, QB_STEP_TAP }
 
 enum { QB_STEP_ARGS = 10 };
 
+/* Ids of buffers and, below 0, of weights (QB_CALL_WEIGHT); 0 where an optional operand is absent. */
+struct qb_ids {
+	int n, *id;
+};
+
 struct qb_step {
 	enum qb_step_kind kind;
 	const struct qb_node *node;
 	const char *what, *implementation;
 	const char *why_float; /* of a float step in an integer plan */
+	struct qb_ids read, write, scratch; /* of an evaluation: one an input, one an output */
 	/* primitive */
 	dnnl_primitive_t primitive;
 	int args;
@@ -26,10 +32,6 @@ struct qb_step {
 	/* call */
 	qb_call_fn *fn;
 	void *context;
-	int buffers;
-	int buffer[QB_CALL_BUFFERS];
-	/* eval: buffers of inputs (-1: the constant itself, -2: absent) and outputs (-2: absent) */
-	int *in, *out;
 	/* tap */
 	int value;
 	struct qb_place place;
@@ -40,10 +42,11 @@ struct qb_step {
 	const struct qb_bytes *bytes;       /* in an integer plan */
 };
 
-/* Life of a buffer in steps, and where it lies. */
+/* Life of a buffer, from the first step that writes it (0: or the caller) to the last that reads or writes it, and where it
+ * lies. */
 struct qb_buffer {
 	size_t bytes;
-	int first, last;
+	int first, last; /* -1: in no step yet */
 	bool tapped;
 	size_t offset[2]; /* [0] reused memory, [1] tapped values kept */
 };
@@ -73,7 +76,7 @@ struct qb_plan {
 	int steps, steps_cap;
 	struct qb_step *step;
 	int buffers, buffers_cap;
-	struct qb_buffer *buffer;
+	struct qb_buffer *buffer;   /* [0] is none */
 	int weights, weights_cap;
 	struct qb_weight *weight;
 	struct qb_copy **home;      /* [values]: home first, then copies */
@@ -116,15 +119,23 @@ struct qb_builder {
 	struct qb_plan *plan;
 	const bool *tapped;
 	const struct qb_node *node; /* at work */
-	int before;                 /* steps, of the nodes before it */
 	bool *absorbed;             /* [nodes]: by steps of nodes before them; NULL: none */
 };
 
 /* Room in a plan under construction. */
 enum qb_err qb__add_buffer(struct qb_builder *b, size_t bytes, int *id, struct qb_errbuf *eb);
+/* step declares what it reads, writes and has as scratch. */
 enum qb_err qb__add_step(struct qb_builder *b, const struct qb_step *step, struct qb_errbuf *eb);
+/* A list in the plan's memory; NULL ids: none yet. */
+enum qb_err qb__ids(struct qb_builder *b, struct qb_ids *out, const int *id, int n, struct qb_errbuf *eb);
+/* Does a step of an earlier node do the work of n? */
+static inline bool qb__is_absorbed(const struct qb_builder *b, const struct qb_node *n)
+{
+	return b->absorbed && b->absorbed[n->index];
+}
 /* Plans one node in float, its inputs having homes. */
 enum qb_err qb__plan_node_float(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+enum qb_err qb__place_inputs(struct qb_builder *b, struct qb_errbuf *eb);
 enum qb_err qb__place_outputs(struct qb_builder *b, struct qb_errbuf *eb);
 
 /* Writes a reorder of `from` to `to` as a primitive; scratchpad by the session. */

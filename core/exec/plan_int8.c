@@ -159,6 +159,11 @@ bool qb_builder_has_bytes(const struct qb_builder *b, const struct qb_value *v, 
 	return q != NULL;
 }
 
+const struct qb_bytes *qb_builder_home_bytes(const struct qb_builder *b, const struct qb_value *v)
+{
+	return b->plan->bytes[v->index];
+}
+
 enum qb_err qb_builder_define_bytes(struct qb_builder *b, const struct qb_value *v,
 	struct qb_bytes *out, struct qb_errbuf *eb)
 {
@@ -194,12 +199,12 @@ static struct convert conversion(const struct qb_bytes *q)
 }
 
 /* Row-major floats to bytes, channels last. */
-static void quantize(const void *context, void *const *buffer)
+static void quantize(const void *context, const struct qb_operands *at)
 {
 	enum { CHUNK = 256 };
 	const struct convert *c = context;
-	const float *x = buffer[0];
-	uint8_t *y = buffer[1], line[CHUNK];
+	const float *x = at->read[0];
+	uint8_t *y = at->write[0], line[CHUNK];
 
 	if (c->inner == 1) {
 		for (int64_t o = 0; o < c->outer; o++) {
@@ -226,12 +231,12 @@ static void quantize(const void *context, void *const *buffer)
 }
 
 /* Channels last to row-major, in squares that the caches hold. */
-static void dequantize(const void *context, void *const *buffer)
+static void dequantize(const void *context, const struct qb_operands *at)
 {
 	enum { CHUNK = 256 };
 	const struct convert *c = context;
-	const uint8_t *x = buffer[0];
-	float *y = buffer[1];
+	const uint8_t *x = at->read[0];
+	float *y = at->write[0];
 
 	if (c->inner == 1) {
 		for (int64_t o = 0; o < c->outer; o++) {
@@ -268,7 +273,6 @@ enum qb_err qb_builder_bytes(struct qb_builder *b, const struct qb_value *v, str
 {
 	struct qb_place place;
 	struct convert c;
-	int buffer[2];
 
 	if (b->plan->bytes[v->index]) {
 		*out = *b->plan->bytes[v->index];
@@ -280,9 +284,8 @@ enum qb_err qb_builder_bytes(struct qb_builder *b, const struct qb_value *v, str
 	QB_TRY(qb_builder_dense(b, v, &place, eb));
 	QB_TRY(qb_builder_define_bytes(b, v, out, eb));
 	c = conversion(out);
-	buffer[0] = place.buffer;
-	buffer[1] = out->buffer;
-	QB_TRY(qb_builder_call(b, b->node, "quantize", quantize, &c, sizeof(c), buffer, 2, 1, eb));
+	QB_TRY(qb_builder_call(b, b->node, &(struct qb_call){.name = "quantize", .fn = quantize, QB_CONTEXT(c),
+		.reads = {place.buffer}, .writes = {out->buffer}}, eb));
 	name_last_step(b, "quantize");
 	return QB_OK;
 }
@@ -294,7 +297,6 @@ static enum qb_err need_float(struct qb_builder *b, const struct qb_value *v, st
 	dnnl_memory_desc_t md;
 	struct qb_place place;
 	struct convert c;
-	int buffer[2];
 
 	if (b->plan->home[v->index] || !q) {
 		return QB_OK;
@@ -302,9 +304,8 @@ static enum qb_err need_float(struct qb_builder *b, const struct qb_value *v, st
 	md = qb_dnn_dense(&v->shape);
 	QB_TRY(qb_builder_define(b, v, &md, &place, eb));
 	c = conversion(q);
-	buffer[0] = q->buffer;
-	buffer[1] = place.buffer;
-	QB_TRY(qb_builder_call(b, b->node, "dequantize", dequantize, &c, sizeof(c), buffer, 2, 1, eb));
+	QB_TRY(qb_builder_call(b, b->node, &(struct qb_call){.name = "dequantize", .fn = dequantize, QB_CONTEXT(c),
+		.reads = {q->buffer}, .writes = {place.buffer}}, eb));
 	name_last_step(b, "dequantize");
 	return QB_OK;
 }
@@ -330,7 +331,6 @@ enum qb_err qb_builder_alias_bytes(struct qb_builder *b, const struct qb_value *
 		return QB_EUNSUPPORTED;
 	}
 	b->plan->bytes[v->index] = kept;
-	b->plan->buffer[from.buffer].last = b->plan->steps;
 	return QB_OK;
 }
 
@@ -395,24 +395,6 @@ int qb_builder_threads(const struct qb_builder *b)
 	return b->plan->threads;
 }
 
-const void *qb_builder_take_back(struct qb_builder *b, const struct qb_value *v, qb_call_fn *fn, int output,
-	int *buffer)
-{
-	struct qb_plan *p = b->plan;
-	const struct qb_step *s = p->steps ? &p->step[p->steps - 1] : NULL;
-
-	if (!s || s->kind != QB_STEP_CALL || s->fn != fn || s->node != v->producer || v->uses != 1 ||
-		!p->bytes[v->index] || p->bytes[v->index]->buffer != s->buffer[output]) {
-		return NULL;
-	}
-	memcpy(buffer, s->buffer, (size_t)s->buffers * sizeof(*buffer));
-	p->buffer[s->buffer[output]].bytes = 0;
-	p->bytes[v->index] = NULL;
-	p->steps--;
-	b->before = QB_MIN(b->before, p->steps);
-	return s->context;
-}
-
 /* Plans */
 
 static enum qb_err tap_bytes(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
@@ -421,12 +403,13 @@ static enum qb_err tap_bytes(struct qb_builder *b, const struct qb_value *v, str
 	struct qb_step s = {.kind = QB_STEP_TAP, .node = v->producer, .what = "tap",
 		.implementation = "", .value = v->index, .bytes = p->bytes[v->index]};
 
-	if (!b->tapped || !b->tapped[v->index] || !s.bytes) {
+	if (!qb_builder_is_tapped(b, v) || !s.bytes) {
 		return QB_OK;
 	}
 	p->tap_scratch_bytes = QB_MAX(p->tap_scratch_bytes,
 		(size_t)(s.bytes->pixels * s.bytes->channels) * sizeof(float));
-	p->buffer[s.bytes->buffer].last = p->steps;
+	QB_TRY(qb__ids(b, &s.read, &s.bytes->buffer, 1, eb));
+	QB_TRY(qb__ids(b, &s.write, &s.bytes->buffer, 1, eb)); /* taps may change it */
 	return qb__add_step(b, &s, eb);
 }
 
@@ -435,8 +418,8 @@ static enum qb_err settle(struct qb_builder *b, const struct qb_value *v, struct
 {
 	struct qb_bytes bytes;
 
-	if (!v || !activation_quantizer(b, v)) {
-		return QB_OK;
+	if (!v || !activation_quantizer(b, v) || (!b->plan->bytes[v->index] && !b->plan->home[v->index])) {
+		return QB_OK; /* not quantized, or inside a fused step */
 	}
 	if (!b->plan->bytes[v->index]) {
 		QB_TRY(qb_builder_bytes(b, v, &bytes, eb));
@@ -470,14 +453,15 @@ static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, stru
 {
 	qb_lowering *lower = qb__lowering_int8(n->op);
 	enum qb_err err = QB_EUNSUPPORTED;
-	int first;
+	int first = b->plan->steps;
 
 	b->node = n;
-	b->before = b->plan->steps;
-	if (lower) {
+	if (qb__is_absorbed(b, n)) {
+		err = QB_OK;
+	} else if (lower) {
 		err = lower(b, n, eb);
 	}
-	if (err == QB_OK && b->plan->steps > b->before) {
+	if (err == QB_OK && b->plan->steps > first) {
 		name_last_step(b, "int8");
 	}
 	if (err == QB_EUNSUPPORTED) {
@@ -516,14 +500,7 @@ static enum qb_err build(struct qb_plan *p, const bool *tapped, struct qb_errbuf
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	find_images(g, p->image);
-	p->input = qb_arena_alloc(p->arena, (size_t)g->inputs + 1, sizeof(*p->input));
-	for (int i = 0; i < g->inputs; i++) {
-		dnnl_memory_desc_t md = qb_dnn_dense(&g->input[i]->shape);
-		struct qb_place place;
-
-		QB_TRY(qb_builder_define(&b, g->input[i], &md, &place, eb));
-		p->input[i] = place.buffer;
-	}
+	QB_TRY(qb__place_inputs(&b, eb));
 	for (int i = 0; i < g->inputs; i++) {
 		QB_TRY(settle(&b, g->input[i], eb));
 	}

@@ -60,21 +60,25 @@ static enum qb_err lay_out(struct qb_plan *p, int mode, struct qb_errbuf *eb)
 	struct entry *e = calloc((size_t)p->buffers + 1, sizeof(*e));
 	const struct entry **room = calloc((size_t)p->buffers + 1, sizeof(*room));
 	size_t total = 0;
+	int buffers = 0;
 
 	if (!e || !room) {
 		free(e);
 		free(room);
 		return qb_fail(eb, QB_ENOMEM, "no memory to plan %d buffers", p->buffers);
 	}
-	for (int i = 0; i < p->buffers; i++) {
+	for (int i = 1; i < p->buffers; i++) {
 		const struct qb_buffer *b = &p->buffer[i];
 		bool kept = mode == 1 && b->tapped;
 
-		e[i] = (struct entry){i, b->first, kept ? p->steps : b->last,
+		if (b->first < 0) { /* a lowering that gave up left it */
+			continue;
+		}
+		e[buffers++] = (struct entry){i, b->first, kept ? p->steps : b->last,
 			qb_align_up(QB_MAX(b->bytes, (size_t)1), ALIGN), 0};
 	}
-	qsort(e, (size_t)p->buffers, sizeof(*e), larger_first);
-	for (int i = 0; i < p->buffers; i++) {
+	qsort(e, (size_t)buffers, sizeof(*e), larger_first);
+	for (int i = 0; i < buffers; i++) {
 		e[i].offset = find_gap(e, i, &e[i], room);
 		p->buffer[e[i].id].offset[mode] = e[i].offset;
 		total = QB_MAX(total, e[i].offset + e[i].bytes);

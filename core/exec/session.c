@@ -164,14 +164,14 @@ static enum qb_err run_eval(struct qb_session *s, const struct qb_step *step,
 		arg[i] = n->input[i] ? &in[i] : NULL;
 		if (n->input[i]) {
 			in[i] = tensor_of(n->input[i],
-				step->in[i] >= 0 ? qb_session_buffer(s, step->in[i])
+				step->read.id[i] ? qb_session_buffer(s, step->read.id[i])
 						 : constant_data(overlay, n->input[i]));
 		}
 	}
 	memset(out, 0, (size_t)QB_MAX(n->outputs, 1) * sizeof(*out));
 	for (int i = 0; i < n->outputs; i++) {
 		if (n->output[i]) {
-			out[i] = tensor_of(n->output[i], qb_session_buffer(s, step->out[i]));
+			out[i] = tensor_of(n->output[i], qb_session_buffer(s, step->write.id[i]));
 			memset(out[i].data, 0, value_bytes(n->output[i]));
 		}
 	}
@@ -192,15 +192,21 @@ static void *weight_data(const struct qb_session *s, const struct qb_overlay *ov
 static void run_call(struct qb_session *s, const struct qb_step *step,
 	const struct qb_overlay *overlay)
 {
-	void *buffer[QB_CALL_BUFFERS];
+	struct qb_operands at = {0};
 
-	for (int i = 0; i < step->buffers; i++) {
-		int id = step->buffer[i];
+	for (int i = 0; i < step->read.n; i++) {
+		int id = step->read.id[i];
 
-		buffer[i] = id < 0 ? weight_data(s, overlay, QB_CALL_WEIGHT(id))
-				   : qb_session_buffer(s, id);
+		at.read[i] = id < 0 ? weight_data(s, overlay, QB_CALL_WEIGHT(id)) : id ? qb_session_buffer(s, id) : NULL;
 	}
-	step->fn(step->context, buffer);
+	for (int i = 0; i < step->write.n; i++) {
+		at.write[i] = step->write.id[i] ? qb_session_buffer(s, step->write.id[i]) : NULL;
+	}
+	/* Scratch of no bytes is an address too. */
+	for (int i = 0; i < step->scratch.n; i++) {
+		at.scratch[i] = step->scratch.id[i] ? qb_session_buffer(s, step->scratch.id[i]) : s->scratch;
+	}
+	step->fn(step->context, &at);
 }
 
 /* Taps */

@@ -110,7 +110,7 @@ static void run_row(const struct binary *p, const float *a, const float *b, floa
 	}
 }
 
-static void run_binary(const void *context, void *const *buffer)
+static void run_binary(const void *context, const struct qb_operands *at)
 {
 	const struct binary *p = context;
 	int64_t inner = p->dim[p->ndim - 1], rows = 1, piece = inner;
@@ -124,8 +124,8 @@ static void run_binary(const void *context, void *const *buffer)
 	}
 #pragma omp parallel for schedule(static) if (rows * piece > 32768)
 	for (int64_t r = 0; r < rows; r++) {
-		const float *a = buffer[0], *b = buffer[1];
-		float *y = (float *)buffer[2] + r * piece;
+		const float *a = at->read[0], *b = at->read[1];
+		float *y = (float *)at->write[0] + r * piece;
 		int64_t rest = r, n = piece;
 
 		if (piece != inner) {
@@ -246,7 +246,7 @@ enum qb_err qb__plan_binary(struct qb_builder *b, const struct qb_node *n, struc
 	dnnl_memory_desc_t md[2], to;
 	int64_t stride[2][DNNL_MAX_NDIMS];
 	struct qb_place place;
-	int buffer[3];
+	int from[2];
 
 	if (n->inputs != 2 || !find_kind(n, &p.kind) || n->act.kind > QB_ACT_CLIP || y->dtype != QB_F32) {
 		return QB_EUNSUPPORTED;
@@ -263,7 +263,7 @@ enum qb_err qb__plan_binary(struct qb_builder *b, const struct qb_node *n, struc
 		}
 	}
 	for (int i = 1; i >= 0; i--) {
-		QB_TRY(operand(b, n, i, &buffer[i], &md[i], eb));
+		QB_TRY(operand(b, n, i, &from[i], &md[i], eb));
 		if (!n->input[i]->constant && same_shape(&n->input[i]->shape, &y->shape)) {
 			to = md[i];
 		}
@@ -272,6 +272,6 @@ enum qb_err qb__plan_binary(struct qb_builder *b, const struct qb_node *n, struc
 	spread(&md[1], &to, stride[1]);
 	collapse(&p, &to, stride[0], stride[1]);
 	QB_TRY(qb_builder_define(b, y, &to, &place, eb));
-	buffer[2] = place.buffer;
-	return qb_builder_call(b, n, "binary", run_binary, &p, sizeof(p), buffer, 3, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "binary", .fn = run_binary, QB_CONTEXT(p),
+		.reads = {from[0], from[1]}, .writes = {place.buffer}}, eb);
 }

@@ -22,7 +22,7 @@ struct bottleneck {
 	int threads;
 };
 
-enum { X, WIDE, WIDE_BIAS, MIDDLE, MIDDLE_BIAS, NARROW, NARROW_BIAS, ADD, SCRATCH, Y, BUFFERS };
+enum { X, WIDE, WIDE_BIAS, MIDDLE, MIDDLE_BIAS, NARROW, NARROW_BIAS, ADD };
 
 /* One line of a pointwise convolution: pixels that lie together. */
 static void run_line(const struct qb_dense *d, const struct qb_act *act, const float *weights, const float *bias,
@@ -53,20 +53,20 @@ static int64_t scratch_part(const struct bottleneck *k)
 }
 
 /* Output lines [first, last) of all images. */
-static void run_lines(const struct bottleneck *k, void *const *buffer, float *scratch, int64_t first, int64_t last)
+static void run_lines(const struct bottleneck *k, const struct qb_operands *at, float *scratch, int64_t first, int64_t last)
 {
 	const struct qb_dense *d = &k->middle;
 	int64_t length = d->width * d->channels, made[LINES];
 	float *filtered = scratch + d->kernel[0] * length;
 	struct qb_f32_depthwise line = k->line;
 
-	line.weights = buffer[MIDDLE];
-	line.epilogue.bias = d->bias ? buffer[MIDDLE_BIAS] : NULL;
+	line.weights = at->read[MIDDLE];
+	line.epilogue.bias = d->bias ? at->read[MIDDLE_BIAS] : NULL;
 	for (int i = 0; i < LINES; i++) {
 		made[i] = -1;
 	}
 	for (int64_t i = first; i < last; i++) {
-		int64_t image = i / d->out_height * d->height, at = i * d->out_width * k->narrow.outputs;
+		int64_t image = i / d->out_height * d->height, offset = i * d->out_width * k->narrow.outputs;
 		const float *from[LINES];
 
 		for (int64_t r = 0; r < d->kernel[0]; r++) {
@@ -75,25 +75,25 @@ static void run_lines(const struct bottleneck *k, void *const *buffer, float *sc
 			from[r] = y < 0 || y >= d->height ? k->zeros : scratch + slot * length;
 			if (from[r] != k->zeros && made[slot] != image + y) {
 				made[slot] = image + y;
-				run_line(&k->wide, &k->wide_act, buffer[WIDE], k->wide.bias ? buffer[WIDE_BIAS] : NULL,
-					(const float *)buffer[X] + (image + y) * d->width * k->wide.channels, NULL, d->width,
+				run_line(&k->wide, &k->wide_act, at->read[WIDE], k->wide.bias ? at->read[WIDE_BIAS] : NULL,
+					(const float *)at->read[X] + (image + y) * d->width * k->wide.channels, NULL, d->width,
 					scratch + slot * length);
 			}
 		}
 		qb_f32_depthwise_line(&line, from, filtered);
-		run_line(&k->narrow, &k->narrow_act, buffer[NARROW], k->narrow.bias ? buffer[NARROW_BIAS] : NULL, filtered,
-			k->narrow.add ? (const float *)buffer[ADD] + at : NULL, d->out_width, (float *)buffer[Y] + at);
+		run_line(&k->narrow, &k->narrow_act, at->read[NARROW], k->narrow.bias ? at->read[NARROW_BIAS] : NULL, filtered,
+			k->narrow.add ? (const float *)at->read[ADD] + offset : NULL, d->out_width, (float *)at->write[0] + offset);
 	}
 }
 
-static void run_bottleneck(const void *context, void *const *buffer)
+static void run_bottleneck(const void *context, const struct qb_operands *at)
 {
 	const struct bottleneck *k = context;
 	int64_t lines = k->middle.images * k->middle.out_height;
 
 #pragma omp parallel for schedule(static) if (k->threads > 1) num_threads(k->threads)
 	for (int t = 0; t < k->threads; t++) {
-		run_lines(k, buffer, (float *)buffer[SCRATCH] + t * scratch_part(k), lines * t / k->threads,
+		run_lines(k, at, (float *)at->scratch[0] + t * scratch_part(k), lines * t / k->threads,
 			lines * (t + 1) / k->threads);
 	}
 }
@@ -135,7 +135,7 @@ static enum qb_err find(struct qb_builder *b, const struct qb_node *n, const str
 	return QB_OK;
 }
 
-static enum qb_err find_buffers(struct qb_builder *b, const struct bottleneck *k, int buffer[BUFFERS],
+static enum qb_err find_buffers(struct qb_builder *b, const struct bottleneck *k, struct qb_call *call,
 	struct qb_errbuf *eb)
 {
 	static const int weight[3] = {WIDE, MIDDLE, NARROW};
@@ -145,20 +145,19 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct bottleneck *k
 
 	for (int i = 0; i < 3; i++) {
 		QB_TRY(i == 1 ? qb_depthwise_weight(b, d[i], &id, eb) : qb_dense_weight(b, d[i], &id, eb));
-		buffer[weight[i]] = buffer[weight[i] + 1] = QB_CALL_WEIGHT(id);
+		call->reads[weight[i]] = QB_CALL_WEIGHT(id);
 		if (d[i]->bias) {
-			QB_TRY(qb_dense_bias(b, d[i], &buffer[weight[i] + 1], eb));
+			QB_TRY(qb_dense_bias(b, d[i], &call->reads[weight[i] + 1], eb));
 		}
 	}
 	QB_TRY(qb_builder_source(b, k->wide.x, &k->wide.x_md, &place, eb));
-	buffer[X] = buffer[ADD] = place.buffer;
+	call->reads[X] = place.buffer;
 	if (k->narrow.add) {
 		QB_TRY(qb_builder_source(b, k->narrow.add, &k->narrow.y_md, &place, eb));
-		buffer[ADD] = place.buffer;
+		call->reads[ADD] = place.buffer;
 	}
-	QB_TRY(qb_builder_scratch(b, (size_t)(k->threads * scratch_part(k)) * sizeof(float), &buffer[SCRATCH], eb));
 	QB_TRY(qb_builder_define(b, k->narrow.y, &k->narrow.y_md, &place, eb));
-	buffer[Y] = place.buffer;
+	call->writes[0] = place.buffer;
 	return QB_OK;
 }
 
@@ -167,7 +166,7 @@ enum qb_err qb_plan_bottleneck(struct qb_builder *b, const struct qb_node *n, co
 {
 	struct bottleneck k = {.threads = qb_builder_threads(b)};
 	const struct qb_node *node[3];
-	int buffer[BUFFERS];
+	struct qb_call call = {.name = "bottleneck by lines", .fn = run_bottleneck, QB_CONTEXT(k)};
 
 	if (!qb_builder_fixes_weights(b) || d->groups != 1 || d->kernel[0] != 1) {
 		return QB_EUNSUPPORTED;
@@ -177,8 +176,9 @@ enum qb_err qb_plan_bottleneck(struct qb_builder *b, const struct qb_node *n, co
 	if (!k.zeros) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	QB_TRY(find_buffers(b, &k, buffer, eb));
+	QB_TRY(find_buffers(b, &k, &call, eb));
 	QB_TRY(qb_builder_absorb(b, node[1], eb));
 	QB_TRY(qb_builder_absorb(b, node[2], eb));
-	return qb_builder_call(b, n, "bottleneck by lines", run_bottleneck, &k, sizeof(k), buffer, BUFFERS, 1, eb);
+	call.scratch[0] = (size_t)(k.threads * scratch_part(&k)) * sizeof(float);
+	return qb_builder_call(b, n, &call, eb);
 }

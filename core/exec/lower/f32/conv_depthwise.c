@@ -11,7 +11,7 @@ struct layer {
 	int threads;
 };
 
-enum { X, W, BIAS, Y };
+enum { X, W, BIAS };
 
 bool qb_depthwise_of(struct qb_f32_depthwise *out, const struct qb_node *n, const struct qb_dense *d)
 {
@@ -33,17 +33,17 @@ enum qb_err qb_depthwise_weight(struct qb_builder *b, const struct qb_dense *d, 
 	return qb_builder_weight(b, d->w, &as, &want, id, eb);
 }
 
-static void run_layer(const void *context, void *const *buffer)
+static void run_layer(const void *context, const struct qb_operands *at)
 {
 	const struct layer *l = context;
 	const struct qb_dense *d = &l->d;
 	struct qb_f32_depthwise line = l->line;
 
-	line.weights = buffer[W];
-	line.epilogue.bias = d->bias ? buffer[BIAS] : NULL;
+	line.weights = at->read[W];
+	line.epilogue.bias = d->bias ? at->read[BIAS] : NULL;
 #pragma omp parallel for schedule(static) if (l->threads > 1) num_threads(l->threads)
 	for (int64_t i = 0; i < d->images * d->out_height; i++) {
-		const float *x = (const float *)buffer[X] + i / d->out_height * d->height * d->width * d->channels;
+		const float *x = (const float *)at->read[X] + i / d->out_height * d->height * d->width * d->channels;
 		const float *from[QB_DEPTHWISE_ROWS];
 
 		for (int64_t k = 0; k < d->kernel[0]; k++) {
@@ -51,7 +51,7 @@ static void run_layer(const void *context, void *const *buffer)
 
 			from[k] = y < 0 || y >= d->height ? l->zeros : x + y * d->width * d->channels;
 		}
-		qb_f32_depthwise_line(&line, from, (float *)buffer[Y] + i * d->out_width * d->channels);
+		qb_f32_depthwise_line(&line, from, (float *)at->write[0] + i * d->out_width * d->channels);
 	}
 }
 
@@ -60,8 +60,9 @@ enum qb_err qb_plan_depthwise(struct qb_builder *b, const struct qb_node *n, con
 {
 	enum { PARALLEL_MACS = 100000 };
 	struct layer l = {.d = *d};
+	struct qb_call call = {.name = "depthwise", .fn = run_layer, QB_CONTEXT(l)};
 	struct qb_place place;
-	int buffer[4], id;
+	int id;
 
 	if (!qb_depthwise_of(&l.line, n, d)) {
 		return QB_EUNSUPPORTED;
@@ -73,13 +74,13 @@ enum qb_err qb_plan_depthwise(struct qb_builder *b, const struct qb_node *n, con
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	QB_TRY(qb_depthwise_weight(b, d, &id, eb));
-	buffer[W] = buffer[BIAS] = QB_CALL_WEIGHT(id);
+	call.reads[W] = QB_CALL_WEIGHT(id);
 	if (d->bias) {
-		QB_TRY(qb_dense_bias(b, d, &buffer[BIAS], eb));
+		QB_TRY(qb_dense_bias(b, d, &call.reads[BIAS], eb));
 	}
 	QB_TRY(qb_builder_source(b, d->x, &d->x_md, &place, eb));
-	buffer[X] = place.buffer;
+	call.reads[X] = place.buffer;
 	QB_TRY(qb_builder_define(b, d->y, &d->y_md, &place, eb));
-	buffer[Y] = place.buffer;
-	return qb_builder_call(b, n, "depthwise", run_layer, &l, sizeof(l), buffer, 4, 1, eb);
+	call.writes[0] = place.buffer;
+	return qb_builder_call(b, n, &call, eb);
 }

@@ -41,7 +41,7 @@ struct layer {
 	size_t group_weights; /* numbers in one group's panels */
 };
 
-enum { X, W, BIAS, ADD, SCRATCH, Y };
+enum { X, W, BIAS, ADD };
 
 /* Pixels [x, x + count) of line y of image n. */
 struct stripe {
@@ -169,7 +169,7 @@ struct share {
 };
 
 /* Rows of several lines lie apart: their sums are made in scratch [QB_F32_ROWS][each], their addends brought there. */
-static void run_apart(const struct layer *l, const struct qb_f32_gemm *p, void *const *buffer,
+static void run_apart(const struct layer *l, const struct qb_f32_gemm *p, const struct qb_operands *at,
 	const struct share *s, int64_t g, const float *const *row, const int64_t *pixel, int64_t count)
 {
 	const struct qb_dense *d = &l->d;
@@ -177,17 +177,17 @@ static void run_apart(const struct layer *l, const struct qb_f32_gemm *p, void *
 	float *y = s->scratch, *add = y + QB_F32_ROWS * l->each;
 
 	for (int64_t i = 0; d->add && i < count; i++) {
-		memcpy(add + i * l->each + first, (const float *)buffer[ADD] + pixel[i] * d->outputs + g * l->each + first,
+		memcpy(add + i * l->each + first, (const float *)at->read[ADD] + pixel[i] * d->outputs + g * l->each + first,
 			(size_t)width * sizeof(*add));
 	}
 	qb_f32_gemm(p, row, count, s->from, s->to, d->add ? add : NULL, y, l->each);
 	for (int64_t i = 0; i < count; i++) {
-		memcpy((float *)buffer[Y] + pixel[i] * d->outputs + g * l->each + first, y + i * l->each + first,
+		memcpy((float *)at->write[0] + pixel[i] * d->outputs + g * l->each + first, y + i * l->each + first,
 			(size_t)width * sizeof(*y));
 	}
 }
 
-static struct qb_f32_gemm gemm_of(const struct layer *l, const struct area *a, void *const *buffer, int64_t g)
+static struct qb_f32_gemm gemm_of(const struct layer *l, const struct area *a, const struct qb_operands *at, int64_t g)
 {
 	const struct qb_dense *d = &l->d;
 	int64_t outputs = QB_MIN(l->each, d->outputs - g * l->each); /* of an odd group without its half: half */
@@ -196,10 +196,10 @@ static struct qb_f32_gemm gemm_of(const struct layer *l, const struct area *a, v
 		.x_offset = l->gathered ? 0 : g * l->halves * l->depth,
 		.upper_offset = l->halves > 1 && outputs == l->each ? l->depth : 0,
 		.run_index = a->taps < l->taps ? a->tap : NULL, .packed_runs = l->taps,
-		.weights = (const float *)buffer[W] + (size_t)g * l->group_weights,
+		.weights = (const float *)at->read[W] + (size_t)g * l->group_weights,
 		.epilogue = l->epilogue};
 
-	p.epilogue.bias = d->bias ? (const float *)buffer[BIAS] + g * l->each : NULL;
+	p.epilogue.bias = d->bias ? (const float *)at->read[BIAS] + g * l->each : NULL;
 	if (p.epilogue.affine.scale) {
 		p.epilogue.affine.scale += g * l->each;
 		p.epilogue.affine.shift += g * l->each;
@@ -208,7 +208,7 @@ static struct qb_f32_gemm gemm_of(const struct layer *l, const struct area *a, v
 }
 
 /* A block of rows at a time. */
-static void run_share(const struct layer *l, const struct area *a, void *const *buffer, struct share s)
+static void run_share(const struct layer *l, const struct area *a, const struct qb_operands *at, struct share s)
 {
 	const struct qb_dense *d = &l->d;
 	int64_t blocks = (s.last - s.first + QB_F32_ROWS - 1) / QB_F32_ROWS;
@@ -219,23 +219,23 @@ static void run_share(const struct layer *l, const struct area *a, void *const *
 		int64_t pixel[QB_F32_ROWS];
 
 		if (l->lines) {
-			find_lines(l, buffer[X], s.first, count, row, s.scratch);
+			find_lines(l, at->read[X], s.first, count, row, s.scratch);
 		} else if (!l->gathered) {
-			find_rows(l, a, buffer[X], s.first, count, row, pixel);
+			find_rows(l, a, at->read[X], s.first, count, row, pixel);
 		}
 		for (int64_t g = s.g; g < s.groups; g++) {
-			struct qb_f32_gemm p = gemm_of(l, a, buffer, g);
-			int64_t at = s.first * d->outputs + g * l->each;
+			struct qb_f32_gemm p = gemm_of(l, a, at, g);
+			int64_t offset = s.first * d->outputs + g * l->each;
 
 			for (int64_t i = 0; l->gathered && !l->lines && i < count; i++) {
 				row[i] = s.scratch + i * p.depth;
-				gather_pixel(l, (const float *)buffer[X] + g * l->depth, s.first + i, s.scratch + i * p.depth);
+				gather_pixel(l, (const float *)at->read[X] + g * l->depth, s.first + i, s.scratch + i * p.depth);
 			}
 			if (l->areas > 1) {
-				run_apart(l, &p, buffer, &s, g, row, pixel, count);
+				run_apart(l, &p, at, &s, g, row, pixel, count);
 			} else {
-				qb_f32_gemm(&p, row, count, s.from, s.to, d->add ? (const float *)buffer[ADD] + at : NULL,
-					(float *)buffer[Y] + at, d->outputs);
+				qb_f32_gemm(&p, row, count, s.from, s.to, d->add ? (const float *)at->read[ADD] + offset : NULL,
+					(float *)at->write[0] + offset, d->outputs);
 			}
 		}
 		s.first += count;
@@ -248,7 +248,7 @@ static size_t scratch_part(const struct layer *l)
 	return (size_t)(l->gathered || l->lines ? l->taps * l->depth : l->areas > 1 ? 2 * l->each : 0) * QB_F32_ROWS;
 }
 
-static void run_layer(const void *context, void *const *buffer)
+static void run_layer(const void *context, const struct qb_operands *at)
 {
 	const struct layer *l = context;
 	int64_t panels = (l->each + QB_F32_PANEL - 1) / QB_F32_PANEL;
@@ -258,7 +258,7 @@ static void run_layer(const void *context, void *const *buffer)
 #pragma omp parallel for schedule(static) if (l->threads > 1) num_threads(l->threads)
 	for (int t = 0; t < l->threads; t++) {
 		struct share s = {.from = 0, .to = panels,
-			.scratch = (float *)buffer[SCRATCH] + (size_t)t * scratch_part(l)};
+			.scratch = (float *)at->scratch[0] + (size_t)t * scratch_part(l)};
 
 		for (int64_t i = 0; i < l->batches * l->areas; i++) {
 			const struct area *a = &l->area[i % l->areas];
@@ -272,7 +272,7 @@ static void run_layer(const void *context, void *const *buffer)
 				s.from = panels * t / l->threads;
 				s.to = panels * (t + 1) / l->threads;
 			}
-			run_share(l, a, buffer, s);
+			run_share(l, a, at, s);
 		}
 	}
 }
@@ -381,14 +381,14 @@ enum qb_err qb_dense_weight(struct qb_builder *b, const struct qb_dense *d, int 
 	return qb_builder_weight(b, d->w, &d->w_as, &md, id, eb);
 }
 
-enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *buffer, struct qb_errbuf *eb)
+enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *read, struct qb_errbuf *eb)
 {
 	struct qb_shape s = {.known = true, .ndim = 1, .dim = {d->outputs}};
 	dnnl_memory_desc_t md = qb_dnn_dense(&s);
 	int id;
 
 	QB_TRY(qb_builder_weight(b, d->bias, &md, &md, &id, eb));
-	*buffer = QB_CALL_WEIGHT(id);
+	*read = QB_CALL_WEIGHT(id);
 	return QB_OK;
 }
 
@@ -446,29 +446,24 @@ static enum qb_err find_weight(struct qb_builder *b, const struct qb_dense *d, c
 }
 
 static enum qb_err find_buffers(struct qb_builder *b, const struct qb_dense *d, const struct layer *l,
-	int buffer[6], struct qb_errbuf *eb)
+	struct qb_call *call, struct qb_errbuf *eb)
 {
 	struct qb_place place;
 	int id;
 
 	QB_TRY(find_weight(b, d, l, &id, eb));
-	buffer[W] = QB_CALL_WEIGHT(id);
-	buffer[BIAS] = buffer[W];
+	call->reads[W] = QB_CALL_WEIGHT(id);
 	if (d->bias) {
-		QB_TRY(qb_dense_bias(b, d, &buffer[BIAS], eb));
+		QB_TRY(qb_dense_bias(b, d, &call->reads[BIAS], eb));
 	}
 	QB_TRY(qb_builder_source(b, d->x, &d->x_md, &place, eb));
-	buffer[X] = buffer[ADD] = buffer[SCRATCH] = place.buffer;
+	call->reads[X] = place.buffer;
 	if (d->add) {
 		QB_TRY(qb_builder_source(b, d->add, &d->y_md, &place, eb));
-		buffer[ADD] = place.buffer;
-	}
-	if (scratch_part(l)) {
-		QB_TRY(qb_builder_scratch(b, (size_t)l->threads * scratch_part(l) * sizeof(float), &buffer[SCRATCH],
-			eb));
+		call->reads[ADD] = place.buffer;
 	}
 	QB_TRY(qb_builder_define(b, d->y, &d->y_md, &place, eb));
-	buffer[Y] = place.buffer;
+	call->writes[0] = place.buffer;
 	return QB_OK;
 }
 
@@ -480,7 +475,7 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 		.rows = dense->images * dense->out_height * dense->out_width};
 	struct qb_dense *d = &l.d;
 	struct area *area;
-	int buffer[6];
+	struct qb_call call = {.fn = run_layer, QB_CONTEXT(l)};
 
 	choose_merged(dense, &l);
 	l.depth = d->channels / d->groups * (l.merged / l.halves);
@@ -506,7 +501,8 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 	l.area = area;
 	l.areas = choose_areas(d, area);
 	l.lines = l.lines && area[0].taps == l.taps;
-	QB_TRY(find_buffers(b, d, &l, buffer, eb));
-	return qb_builder_call(b, n, l.lines ? "tiles by line" : l.gathered ? "tiles, gathered"
-		: l.area[0].taps < l.taps ? "tiles by area" : "tiles", run_layer, &l, sizeof(l), buffer, 6, 1, eb);
+	QB_TRY(find_buffers(b, d, &l, &call, eb));
+	call.name = l.lines ? "tiles by line" : l.gathered ? "tiles, gathered" : l.area[0].taps < l.taps ? "tiles by area" : "tiles";
+	call.scratch[0] = (size_t)l.threads * scratch_part(&l) * sizeof(float);
+	return qb_builder_call(b, n, &call, eb);
 }

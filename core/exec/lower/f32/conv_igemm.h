@@ -21,8 +21,8 @@ struct qb_dense {
 enum qb_err qb_dense_of(struct qb_dense *d, const struct qb_node *n, struct qb_errbuf *eb);
 /* Its weights as the products want them: *id names them. */
 enum qb_err qb_dense_weight(struct qb_builder *b, const struct qb_dense *d, int *id, struct qb_errbuf *eb);
-/* Its bias, which it has, among a call's buffers. */
-enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *buffer, struct qb_errbuf *eb);
+/* Its bias, which it has, among what a call reads. */
+enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *read, struct qb_errbuf *eb);
 
 /* QB_EUNSUPPORTED where another implementation is better on this processor. */
 enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,

@@ -59,7 +59,7 @@ struct winograd {
 	const float *zeros;
 };
 
-enum { X, WEIGHTS, BIAS, ADD, SCRATCH, Y, BUFFERS };
+enum { X, WEIGHTS, BIAS, ADD };
 
 #define ALWAYS static inline __attribute__((always_inline))
 #if defined(__x86_64__)
@@ -320,7 +320,7 @@ static void transform_input(const struct winograd *w, const float *x, int64_t ti
 	input_of[w->form](row, d->channels, v, v_step);
 }
 
-static void transform_output(const struct winograd *w, void *const *buffer, int64_t tile,
+static void transform_output(const struct winograd *w, const struct qb_operands *at, int64_t tile,
 	const float *m, int64_t m_step)
 {
 	const struct qb_dense *d = &w->d;
@@ -330,13 +330,13 @@ static void transform_output(const struct winograd *w, void *const *buffer, int6
 
 	for (int i = 0; i < w->out * w->out; i++) {
 		int64_t oy = o.y + i / w->out * w->phases, ox = o.x + i % w->out * w->phases;
-		int64_t at = ((o.image * d->out_height + oy) * d->out_width + ox) * d->outputs;
+		int64_t offset = ((o.image * d->out_height + oy) * d->out_width + ox) * d->outputs;
 		bool inside = oy < d->out_height && ox < d->out_width;
 
-		y[i] = inside ? (float *)buffer[Y] + at : NULL;
-		add[i] = inside && d->add ? (const float *)buffer[ADD] + at : NULL;
+		y[i] = inside ? (float *)at->write[0] + offset : NULL;
+		add[i] = inside && d->add ? (const float *)at->read[ADD] + offset : NULL;
 	}
-	output_of[w->form](w, m, m_step, d->bias ? buffer[BIAS] : NULL, d->add ? add : NULL, y);
+	output_of[w->form](w, m, m_step, d->bias ? at->read[BIAS] : NULL, d->add ? add : NULL, y);
 	for (int i = 0; i < w->out * w->out && w->epilogue.act.kind > QB_ACT_LEAKY; i++) {
 		if (y[i]) {
 			qb_f32_activate(&w->epilogue.act, y[i], d->outputs);
@@ -370,7 +370,7 @@ static size_t scratch_numbers(const struct winograd *w)
 	return (size_t)(w->points * (most_at_once(w) * (w->depth + w->width) + 2 * LINE));
 }
 
-static void run_tiles(const struct winograd *w, void *const *buffer, float *scratch, int64_t first,
+static void run_tiles(const struct winograd *w, const struct qb_operands *at, float *scratch, int64_t first,
 	int64_t last)
 {
 	const struct qb_dense *d = &w->d;
@@ -381,7 +381,7 @@ static void run_tiles(const struct winograd *w, void *const *buffer, float *scra
 	for (int64_t count, lots = lots_of(w, last - first); first < last; first += count, lots--) {
 		count = (last - first + lots - 1) / lots;
 		for (int64_t t = 0; t < count; t++) {
-			transform_input(w, buffer[X], first + t, v + t * w->depth, count * w->depth + LINE);
+			transform_input(w, at->read[X], first + t, v + t * w->depth, count * w->depth + LINE);
 		}
 		for (int i = 0; i < w->points; i++) {
 			const float *row[2 * TILES_MAX];
@@ -389,25 +389,25 @@ static void run_tiles(const struct winograd *w, void *const *buffer, float *scra
 			for (int64_t t = 0; t < count; t++) {
 				row[t] = v + i * (count * w->depth + LINE) + t * w->depth;
 			}
-			p.weights = (const float *)buffer[WEIGHTS] +
+			p.weights = (const float *)at->read[WEIGHTS] +
 				(size_t)weight_of(w, i) * panels * QB_F32_PANEL * (size_t)d->channels;
 			qb_f32_gemm(&p, row, count, 0, (int64_t)panels, NULL, m + i * (count * w->width + LINE),
 				w->width);
 		}
 		for (int64_t t = 0; t < count; t++) {
-			transform_output(w, buffer, first + t, m + t * w->width, count * w->width + LINE);
+			transform_output(w, at, first + t, m + t * w->width, count * w->width + LINE);
 		}
 	}
 }
 
-static void run_winograd(const void *context, void *const *buffer)
+static void run_winograd(const void *context, const struct qb_operands *at)
 {
 	const struct winograd *w = context;
 	size_t part = scratch_numbers(w);
 
 #pragma omp parallel for schedule(static) if (w->threads > 1) num_threads(w->threads)
 	for (int t = 0; t < w->threads; t++) {
-		run_tiles(w, buffer, (float *)buffer[SCRATCH] + (size_t)t * part,
+		run_tiles(w, at, (float *)at->scratch[0] + (size_t)t * part,
 			w->tiles * t / w->threads, w->tiles * (t + 1) / w->threads);
 	}
 }
@@ -490,7 +490,7 @@ static bool choose_form(struct winograd *w)
 	return least < INT64_MAX;
 }
 
-static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, int buffer[BUFFERS],
+static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, struct qb_call *call,
 	struct qb_errbuf *eb)
 {
 	const struct qb_dense *d = &w->d;
@@ -498,22 +498,19 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, 
 	int id;
 
 	QB_TRY(qb_builder_source(b, d->x, &d->x_md, &place, eb));
-	buffer[X] = buffer[BIAS] = buffer[ADD] = place.buffer;
+	call->reads[X] = place.buffer;
 	QB_TRY(qb_builder_made_weight(b, d->w, transform_weights, w, sizeof(*w), transformed_numbers(w),
 		&id, eb));
-	buffer[WEIGHTS] = QB_CALL_WEIGHT(id);
+	call->reads[WEIGHTS] = QB_CALL_WEIGHT(id);
 	if (d->bias) {
-		QB_TRY(qb_dense_bias(b, d, &buffer[BIAS], eb));
+		QB_TRY(qb_dense_bias(b, d, &call->reads[BIAS], eb));
 	}
 	if (d->add) {
 		QB_TRY(qb_builder_source(b, d->add, &d->y_md, &place, eb));
-		buffer[ADD] = place.buffer;
+		call->reads[ADD] = place.buffer;
 	}
-	QB_TRY(qb_builder_scratch(b,
-		(size_t)w->threads * scratch_numbers(w) * sizeof(float),
-		&buffer[SCRATCH], eb));
 	QB_TRY(qb_builder_define(b, d->y, &d->y_md, &place, eb));
-	buffer[Y] = place.buffer;
+	call->writes[0] = place.buffer;
 	return QB_OK;
 }
 
@@ -522,7 +519,7 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, cons
 {
 	struct winograd w = {.d = *d, .epilogue = qb_node_epilogue(n), .phases = d->dilation[0],
 		.threads = qb_builder_threads(b)};
-	int buffer[BUFFERS];
+	struct qb_call call = {.fn = run_winograd, QB_CONTEXT(w)};
 
 	if (!qb_f32_is_fast() || d->groups != 1 ||
 		d->dilation[0] != d->dilation[1] || !choose_form(&w) || !pays(&w, qb_builder_fixes_weights(b) ? TRANSFORM : TRANSFORM_OBSERVED) ||
@@ -538,6 +535,8 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, cons
 	if (!w.zeros) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a row of zeros");
 	}
-	QB_TRY(find_buffers(b, &w, buffer, eb));
-	return qb_builder_call(b, n, forms[w.form].name, run_winograd, &w, sizeof(w), buffer, BUFFERS, 1, eb);
+	QB_TRY(find_buffers(b, &w, &call, eb));
+	call.name = forms[w.form].name;
+	call.scratch[0] = (size_t)w.threads * scratch_numbers(&w) * sizeof(float);
+	return qb_builder_call(b, n, &call, eb);
 }

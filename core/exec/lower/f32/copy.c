@@ -146,13 +146,13 @@ static void move_level(const struct move *m, const int64_t *y_step, int level, i
 	}
 }
 
-static void run_move(const void *context, void *const *buffer)
+static void run_move(const void *context, const struct qb_operands *at)
 {
 	const struct move *m = context;
 	int64_t y_step[LEVELS], step = 1;
 	int skip = 0, top = m->levels - 1;
-	const float *x = (const float *)buffer[0] + m->base;
-	float *y = (float *)buffer[1] + m->to;
+	const float *x = (const float *)at->read[0] + m->base;
+	float *y = (float *)at->write[0] + m->to;
 
 	for (int i = 0; i < m->levels; i++) {
 		y_step[i] = step;
@@ -319,7 +319,6 @@ static bool probe(const struct qb_node *n, int k, const dnnl_memory_desc_t *x_md
 enum qb_err qb__plan_move(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	struct qb_place x, y;
-	int buffer[2];
 
 	if (n->input[0]->dtype != QB_F32 || n->input[0]->constant || n->inputs > 64 || n->outputs > 64 ||
 		numbers(n->input[0]) > INT32_MAX || numbers(n->input[0]) < 1) {
@@ -331,7 +330,6 @@ enum qb_err qb__plan_move(struct qb_builder *b, const struct qb_node *n, struct 
 		}
 	}
 	QB_TRY(qb_builder_plain(b, n->input[0], &x, eb));
-	buffer[0] = x.buffer;
 	for (int k = 0; k < n->outputs; k++) {
 		dnnl_memory_desc_t md;
 		struct move m;
@@ -345,8 +343,8 @@ enum qb_err qb__plan_move(struct qb_builder *b, const struct qb_node *n, struct 
 			return k ? qb_fail(eb, QB_EINTERNAL, "output %d moves irregularly", k) : QB_EUNSUPPORTED;
 		}
 		QB_TRY(qb_builder_define(b, n->output[k], &md, &y, eb));
-		buffer[1] = y.buffer;
-		QB_TRY(qb_builder_call(b, n, "move", run_move, &m, sizeof(m), buffer, 2, 1, eb));
+		QB_TRY(qb_builder_call(b, n, &(struct qb_call){.name = "move", .fn = run_move, QB_CONTEXT(m),
+			.reads = {x.buffer}, .writes = {y.buffer}}, eb));
 	}
 	return QB_OK;
 }
@@ -388,7 +386,6 @@ static enum qb_err join_input(struct qb_builder *b, const struct qb_node *n, int
 	struct qb_place x;
 	dnnl_memory_desc_t md = like(&y->md, n->input[i]);
 	int64_t slab = numbers(n->input[i]);
-	int buffer[2];
 
 	/* In y's order of dimensions the axis and all inside it are one run. */
 	for (int d = 0; d < y->md.ndims; d++) {
@@ -403,9 +400,8 @@ static enum qb_err join_input(struct qb_builder *b, const struct qb_node *n, int
 		m.step[m.levels++] = slab;
 		m.gap = stride[axis] * dim[axis];
 	}
-	buffer[0] = x.buffer;
-	buffer[1] = y->buffer;
-	return qb_builder_call(b, n, "join", run_move, &m, sizeof(m), buffer, 2, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "join", .fn = run_move, QB_CONTEXT(m),
+		.reads = {x.buffer}, .writes = {y->buffer}}, eb);
 }
 
 static enum qb_err plan_join(struct qb_builder *b, const struct qb_node *n, int axis,

@@ -50,11 +50,11 @@ QB_FOR_EVERY_LEVEL(static, clip_run, (const float *x, float *y, int64_t n, float
 /* A thread's share at a time. */
 enum { PIECE = 16384 };
 
-static void add_numbers(const void *context, void *const *buffer)
+static void add_numbers(const void *context, const struct qb_operands *at)
 {
 	const struct pointwise *p = context;
-	const float *a = buffer[0], *b = buffer[1];
-	float *y = buffer[2];
+	const float *a = at->read[0], *b = at->read[1];
+	float *y = at->write[0];
 
 #pragma omp parallel for if (p->n > 2 * PIECE) schedule(static)
 	for (int64_t i = 0; i < p->n; i += PIECE) {
@@ -62,11 +62,11 @@ static void add_numbers(const void *context, void *const *buffer)
 	}
 }
 
-static void clip_numbers(const void *context, void *const *buffer)
+static void clip_numbers(const void *context, const struct qb_operands *at)
 {
 	const struct pointwise *p = context;
-	const float *x = buffer[0];
-	float *y = buffer[1];
+	const float *x = at->read[0];
+	float *y = at->write[0];
 
 #pragma omp parallel for if (p->n > 2 * PIECE) schedule(static)
 	for (int64_t i = 0; i < p->n; i += PIECE) {
@@ -103,11 +103,11 @@ static void apply_gain(const struct finish *f, float *y)
 	}
 }
 
-static void finish_numbers(const void *context, void *const *buffer)
+static void finish_numbers(const void *context, const struct qb_operands *at)
 {
 	const struct finish *f = context;
-	const float *add = buffer[0];
-	float *y = buffer[1];
+	const float *add = at->read[0];
+	float *y = at->write[0];
 
 #pragma omp parallel for if (f->n > 2 * PIECE) schedule(static)
 	for (int64_t i = 0; i < f->n; i += PIECE) {
@@ -166,8 +166,7 @@ enum qb_err qb__plan_finish(struct qb_builder *b, const struct qb_node *n,
 {
 	struct finish f = {.n = (int64_t)numbers(&y->md), .adds = n->inputs > QB_ADDEND,
 		.adds_last = n->residual_last, .act = n->act};
-	int buffer[2] = {y->buffer, y->buffer};
-	struct qb_place add;
+	struct qb_place add = {0};
 
 	if (!f.adds && n->act.kind <= QB_ACT_CLIP && !n->affine.scale) {
 		return QB_OK;
@@ -177,9 +176,9 @@ enum qb_err qb__plan_finish(struct qb_builder *b, const struct qb_node *n,
 	}
 	if (f.adds) {
 		QB_TRY(qb_builder_source(b, n->input[QB_ADDEND], &y->md, &add, eb));
-		buffer[0] = add.buffer;
 	}
-	return qb_builder_call(b, n, "finish", finish_numbers, &f, sizeof(f), buffer, 2, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "finish", .fn = finish_numbers, QB_CONTEXT(f),
+		.reads = {add.buffer, y->buffer}, .writes = {y->buffer}}, eb);
 }
 
 static bool same_shape(const struct qb_shape *a, const struct qb_shape *b)
@@ -193,7 +192,6 @@ enum qb_err qb__plan_add(struct qb_builder *b, const struct qb_node *n, struct q
 	struct pointwise p;
 	struct qb_place other, out;
 	dnnl_memory_desc_t md;
-	int buffer[3];
 
 	/* A clip that moves 0 would break the zeros that pad blocked layouts. */
 	if (n->inputs != 2 || x->dtype != QB_F32 || x->constant || z->constant ||
@@ -202,14 +200,12 @@ enum qb_err qb__plan_add(struct qb_builder *b, const struct qb_node *n, struct q
 		return qb__plan_binary(b, n, eb);
 	}
 	md = qb_builder_home(b, x)->md;
-	buffer[0] = qb_builder_home(b, x)->buffer;
 	QB_TRY(qb_builder_source(b, z, &md, &other, eb));
 	QB_TRY(qb_builder_define(b, n->output[0], &md, &out, eb));
-	buffer[1] = other.buffer;
-	buffer[2] = out.buffer;
 	p.n = (int64_t)numbers(&md);
 	take_act(&p, n);
-	return qb_builder_call(b, n, "add", add_numbers, &p, sizeof(p), buffer, 3, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "add", .fn = add_numbers, QB_CONTEXT(p),
+		.reads = {qb_builder_home(b, x)->buffer, other.buffer}, .writes = {out.buffer}}, eb);
 }
 
 static bool scalar(const struct qb_node *n, int i, float *out)
@@ -234,19 +230,16 @@ enum qb_err qb__plan_clip(struct qb_builder *b, const struct qb_node *n, struct 
 		.hi = relu ? INFINITY : qb_node_float(n, "max", INFINITY)};
 	struct qb_place out;
 	dnnl_memory_desc_t md;
-	int buffer[2];
 
 	if (x->dtype != QB_F32 || x->constant || n->act.kind != QB_ACT_NONE ||
 		(!relu && (!scalar(n, 1, &p.lo) || !scalar(n, 2, &p.hi))) || p.lo > 0 || p.hi < 0) {
 		return QB_EUNSUPPORTED;
 	}
 	md = qb_builder_home(b, x)->md;
-	buffer[0] = qb_builder_home(b, x)->buffer;
 	QB_TRY(qb_builder_define(b, n->output[0], &md, &out, eb));
-	buffer[1] = out.buffer;
 	p.n = (int64_t)numbers(&md);
-	return qb_builder_call(b, n, relu ? "relu" : "clip", clip_numbers, &p, sizeof(p), buffer, 2, 1,
-		eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = relu ? "relu" : "clip", .fn = clip_numbers, QB_CONTEXT(p),
+		.reads = {qb_builder_home(b, x)->buffer}, .writes = {out.buffer}}, eb);
 }
 
 /* Smooth activations of our own. */
@@ -269,13 +262,13 @@ struct unary {
 	qb_f32_unary_fn *fn;
 };
 
-static void run_unary(const void *context, void *const *buffer)
+static void run_unary(const void *context, const struct qb_operands *at)
 {
 	const struct unary *u = context;
 
 #pragma omp parallel for if (u->n > 2 * PIECE) schedule(static)
 	for (int64_t i = 0; i < u->n; i += PIECE) {
-		u->fn((const float *)buffer[0] + i, (float *)buffer[1] + i, QB_MIN((int64_t)PIECE, u->n - i));
+		u->fn((const float *)at->read[0] + i, (float *)at->write[0] + i, QB_MIN((int64_t)PIECE, u->n - i));
 	}
 }
 
@@ -283,7 +276,6 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, struc
 {
 	struct unary u = {0};
 	struct qb_place x, y;
-	int buffer[2];
 	size_t i = 0;
 
 	while (i < QB_COUNT(own) && strcmp(own[i].type, n->type)) {
@@ -304,9 +296,8 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, struc
 	}
 	u.n = (int64_t)numbers(&x.md);
 	QB_TRY(qb_builder_define(b, n->output[0], &x.md, &y, eb));
-	buffer[0] = x.buffer;
-	buffer[1] = y.buffer;
-	return qb_builder_call(b, n, n->type, run_unary, &u, sizeof(u), buffer, 2, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = n->type, .fn = run_unary, QB_CONTEXT(u),
+		.reads = {x.buffer}, .writes = {y.buffer}}, eb);
 }
 
 /* The others through oneDNN, which leaves padding alone. */

@@ -41,7 +41,7 @@ struct strassen {
 	int threads;
 };
 
-enum { X, BIAS, ADD, SCRATCH, Y };
+enum { X, BIAS, ADD };
 
 /* Some rows of x: the upper half, and the lower, which may be one row shorter. */
 struct part {
@@ -213,20 +213,20 @@ static void run_part(const struct strassen *s, const struct part *p, const float
 	}
 }
 
-static void run_strassen(const void *context, void *const *buffer)
+static void run_strassen(const void *context, const struct qb_operands *at)
 {
 	const struct strassen *s = context;
 	int64_t parts = (s->rows + 2 * HALF - 1) / (2 * HALF);
-	float *products = buffer[SCRATCH];
+	float *products = at->scratch[0];
 
 	for (int64_t i = 0; i < parts; i++) {
 		int64_t first = s->rows * i / parts, count = s->rows * (i + 1) / parts - first;
-		struct part p = {.x = (const float *)buffer[X] + first * 2 * s->k,
-			.add = s->adds ? (const float *)buffer[ADD] + first * 2 * s->n : NULL,
-			.y = (float *)buffer[Y] + first * 2 * s->n, .upper = (count + 1) / 2, .lower = count / 2,
+		struct part p = {.x = (const float *)at->read[X] + first * 2 * s->k,
+			.add = s->adds ? (const float *)at->read[ADD] + first * 2 * s->n : NULL,
+			.y = (float *)at->write[0] + first * 2 * s->n, .upper = (count + 1) / 2, .lower = count / 2,
 			.sum = products + (size_t)s->threads * PRODUCTS * HALF * COLUMNS};
 
-		run_part(s, &p, s->has_bias ? buffer[BIAS] : NULL, products);
+		run_part(s, &p, s->has_bias ? at->read[BIAS] : NULL, products);
 	}
 }
 
@@ -263,7 +263,7 @@ static const float *make_weights(struct qb_builder *b, const struct strassen *s,
 }
 
 static enum qb_err find_buffers(struct qb_builder *b, const struct strassen *s, const struct qb_node *n,
-	const struct qb_rows_product *p, int buffer[5], struct qb_errbuf *eb)
+	const struct qb_rows_product *p, struct qb_call *call, struct qb_errbuf *eb)
 {
 	struct qb_shape columns = {.known = true, .ndim = 1, .dim = {p->n}};
 	dnnl_memory_desc_t bias = qb_dnn_dense(&columns), y = qb_dnn_dense(&n->output[0]->shape);
@@ -272,19 +272,18 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct strassen *s, 
 	int id;
 
 	QB_TRY(qb_builder_dense(b, n->input[0], &place, eb));
-	buffer[X] = buffer[BIAS] = buffer[ADD] = place.buffer;
+	call->reads[X] = place.buffer;
 	if (p->bias) {
 		QB_TRY(qb_builder_weight(b, p->bias, &bias, &bias, &id, eb));
-		buffer[BIAS] = QB_CALL_WEIGHT(id);
+		call->reads[BIAS] = QB_CALL_WEIGHT(id);
 	}
 	if (s->adds) {
 		QB_TRY(qb_builder_source(b, n->input[QB_ADDEND], &y, &place, eb));
-		buffer[ADD] = place.buffer;
+		call->reads[ADD] = place.buffer;
 	}
-	QB_TRY(qb_builder_scratch(b,
-		((size_t)s->threads * PRODUCTS * HALF * COLUMNS + sums) * sizeof(float), &buffer[SCRATCH], eb));
+	call->scratch[0] = ((size_t)s->threads * PRODUCTS * HALF * COLUMNS + sums) * sizeof(float);
 	QB_TRY(qb_builder_define(b, n->output[0], &y, &place, eb));
-	buffer[Y] = place.buffer;
+	call->writes[0] = place.buffer;
 	return QB_OK;
 }
 
@@ -293,7 +292,7 @@ enum qb_err qb_plan_strassen(struct qb_builder *b, const struct qb_node *n, cons
 {
 	struct strassen s = {.rows = p->rows, .k = p->k / 2, .n = p->n / 2, .has_bias = p->bias,
 		.adds = n->inputs > QB_ADDEND, .act = n->act, .threads = qb_builder_threads(b)};
-	int buffer[5];
+	struct qb_call call = {.name = "strassen", .fn = run_strassen, QB_CONTEXT(s)};
 
 	s.groups = (s.n + COLUMNS - 1) / COLUMNS;
 	if (!qb_f32_is_fast() || !qb_builder_fixes_weights(b) || n->affine.scale || n->residual_last ||
@@ -306,6 +305,6 @@ enum qb_err qb_plan_strassen(struct qb_builder *b, const struct qb_node *n, cons
 	if (!s.zeros || !s.weights) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for the sums of %s", p->w->name);
 	}
-	QB_TRY(find_buffers(b, &s, n, p, buffer, eb));
-	return qb_builder_call(b, n, "strassen", run_strassen, &s, sizeof(s), buffer, 5, 1, eb);
+	QB_TRY(find_buffers(b, &s, n, p, &call, eb));
+	return qb_builder_call(b, n, &call, eb);
 }

@@ -61,7 +61,7 @@ static void run_batch(const struct batched *m, const float *a, const float *b, f
 	}
 }
 
-static void run_batched(const void *context, void *const *buffer)
+static void run_batched(const void *context, const struct qb_operands *at)
 {
 	const struct batched *m = context;
 	size_t part = scratch_numbers(m);
@@ -69,19 +69,19 @@ static void run_batched(const void *context, void *const *buffer)
 #pragma omp parallel for schedule(static) if (m->threads > 1) num_threads(m->threads)
 	for (int t = 0; t < m->threads; t++) {
 		for (int64_t i = m->batches * t / m->threads; i < m->batches * (t + 1) / m->threads; i++) {
-			const float *a = buffer[0], *b = buffer[1];
-			float *y = buffer[3];
+			const float *a = at->read[0], *b = at->read[1];
+			float *y = at->write[0];
 			int64_t rest = i;
 
 			for (int d = m->ndim - 1; d >= 0; d--) {
-				int64_t at = rest % m->count[d];
+				int64_t index = rest % m->count[d];
 
-				a += at * m->a[d];
-				b += at * m->b[d];
-				y += at * m->y[d];
+				a += index * m->a[d];
+				b += index * m->b[d];
+				y += index * m->y[d];
 				rest /= m->count[d];
 			}
-			run_batch(m, a, b, y, (float *)buffer[2] + (size_t)t * part);
+			run_batch(m, a, b, y, (float *)at->scratch[0] + (size_t)t * part);
 		}
 	}
 }
@@ -139,7 +139,7 @@ enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n,
 	struct qb_errbuf *eb)
 {
 	const struct qb_value *y = n->output[0];
-	int ndim = y->shape.ndim - 2, buffer[4];
+	int ndim = y->shape.ndim - 2;
 	struct batched m = {.ndim = ndim, .act = n->act, .batches = 1};
 	struct qb_place place[2], to;
 	const int64_t *stride[3];
@@ -155,7 +155,6 @@ enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n,
 		QB_TRY(operand(b, n->input[i], &place[i], eb));
 		batch_strides(&place[i].md, ndim, i ? m.b : m.a);
 		stride[i] = place[i].md.format_desc.blocking.strides + place[i].md.ndims - 2;
-		buffer[i] = place[i].buffer;
 	}
 	md = product_md(b, y);
 	batch_strides(&md, ndim, m.y);
@@ -176,8 +175,8 @@ enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n,
 	m.b_column = stride[1][1];
 	m.y_row = stride[2][0];
 	m.threads = m.batches * m.rows * m.n * m.k < PARALLEL_MACS ? 1 : qb_builder_threads(b);
-	QB_TRY(qb_builder_scratch(b, (size_t)m.threads * scratch_numbers(&m) * sizeof(float), &buffer[2], eb));
 	QB_TRY(qb_builder_define(b, y, &md, &to, eb));
-	buffer[3] = to.buffer;
-	return qb_builder_call(b, n, "batched tiles", run_batched, &m, sizeof(m), buffer, 4, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "batched tiles", .fn = run_batched, QB_CONTEXT(m),
+		.reads = {place[0].buffer, place[1].buffer}, .writes = {to.buffer},
+		.scratch = {(size_t)m.threads * scratch_numbers(&m) * sizeof(float)}}, eb);
 }

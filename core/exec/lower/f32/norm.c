@@ -24,17 +24,16 @@ static int64_t numbers(const struct qb_shape *s)
 struct rows {
 	int64_t count, length;
 	float epsilon;
-	bool has_shift;
 };
 
-static void run_softmax(const void *context, void *const *buffer)
+static void run_softmax(const void *context, const struct qb_operands *at)
 {
 	const struct rows *r = context;
 
 #pragma omp parallel for schedule(static) if (r->count * r->length > PARALLEL)
 	for (int64_t i = 0; i < r->count; i++) {
-		qb_f32_softmax((const float *)buffer[0] + i * r->length, 1, NULL,
-			(float *)buffer[1] + i * r->length, r->length);
+		qb_f32_softmax((const float *)at->read[0] + i * r->length, 1, NULL,
+			(float *)at->write[0] + i * r->length, r->length);
 	}
 }
 
@@ -77,7 +76,6 @@ enum qb_err qb__plan_softmax(struct qb_builder *b, const struct qb_node *n, stru
 	bool log = !strcmp(n->type, "LogSoftmax");
 	struct qb_place x, y;
 	struct rows r = {0};
-	int buffer[2];
 
 	axis += axis < 0 ? shape->ndim : 0;
 	/* Before opset 13 everything from the axis on was one dimension. */
@@ -93,21 +91,20 @@ enum qb_err qb__plan_softmax(struct qb_builder *b, const struct qb_node *n, stru
 	r.length = shape->dim[axis];
 	r.count = numbers(shape) / r.length;
 	QB_TRY(qb_builder_define(b, n->output[0], &x.md, &y, eb));
-	buffer[0] = x.buffer;
-	buffer[1] = y.buffer;
-	return qb_builder_call(b, n, "softmax", run_softmax, &r, sizeof(r), buffer, 2, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "softmax", .fn = run_softmax, QB_CONTEXT(r),
+		.reads = {x.buffer}, .writes = {y.buffer}}, eb);
 }
 
 /* ---- LayerNormalization ---- */
 
-static void run_layer_norm(const void *context, void *const *buffer)
+static void run_layer_norm(const void *context, const struct qb_operands *at)
 {
 	const struct rows *r = context;
 
 #pragma omp parallel for schedule(static) if (r->count * r->length > PARALLEL)
 	for (int64_t i = 0; i < r->count; i++) {
-		qb_f32_layer_norm((const float *)buffer[0] + i * r->length, buffer[1],
-			r->has_shift ? buffer[2] : NULL, r->epsilon, (float *)buffer[3] + i * r->length,
+		qb_f32_layer_norm((const float *)at->read[0] + i * r->length, at->read[1], at->read[2],
+			r->epsilon, (float *)at->write[0] + i * r->length,
 			r->length);
 	}
 }
@@ -117,10 +114,11 @@ enum qb_err qb__plan_layer_norm(struct qb_builder *b, const struct qb_node *n, s
 	const struct qb_value *x = n->input[0], *shift = n->inputs > 2 ? n->input[2] : NULL;
 	const struct qb_value *gain = n->input[1];
 	int64_t axis = qb_node_int(n, "axis", -1);
-	struct rows r = {.epsilon = qb_node_float(n, "epsilon", 1e-5f), .has_shift = shift};
+	struct rows r = {.epsilon = qb_node_float(n, "epsilon", 1e-5f), };
 	dnnl_memory_desc_t md = qb_dnn_dense(&gain->shape);
+	struct qb_call call = {.name = "layer norm", .fn = run_layer_norm, QB_CONTEXT(r)};
 	struct qb_place place;
-	int buffer[4], id;
+	int id;
 
 	axis += axis < 0 ? x->shape.ndim : 0;
 	if (x->dtype != QB_F32 || x->constant || !gain->constant || (shift && !shift->constant) ||
@@ -136,18 +134,18 @@ enum qb_err qb__plan_layer_norm(struct qb_builder *b, const struct qb_node *n, s
 	}
 	r.count = numbers(&x->shape) / r.length;
 	QB_TRY(qb_builder_weight(b, gain, &md, &md, &id, eb));
-	buffer[1] = buffer[2] = QB_CALL_WEIGHT(id);
+	call.reads[1] = QB_CALL_WEIGHT(id);
 	if (shift) {
 		md = qb_dnn_dense(&shift->shape);
 		QB_TRY(qb_builder_weight(b, shift, &md, &md, &id, eb));
-		buffer[2] = QB_CALL_WEIGHT(id);
+		call.reads[2] = QB_CALL_WEIGHT(id);
 	}
 	QB_TRY(qb_builder_dense(b, x, &place, eb));
-	buffer[0] = place.buffer;
+	call.reads[0] = place.buffer;
 	md = qb_dnn_dense(&n->output[0]->shape);
 	QB_TRY(qb_builder_define(b, n->output[0], &md, &place, eb));
-	buffer[3] = place.buffer;
-	return qb_builder_call(b, n, "layer norm", run_layer_norm, &r, sizeof(r), buffer, 4, 1, eb);
+	call.writes[0] = place.buffer;
+	return qb_builder_call(b, n, &call, eb);
 }
 
 /* ---- InstanceNormalization, GroupNormalization ---- */
@@ -158,16 +156,16 @@ struct group_norm {
 	const float *gain, *shift;              /* [groups * channels] */
 };
 
-static void run_group_norm(const void *context, void *const *buffer)
+static void run_group_norm(const void *context, const struct qb_operands *at)
 {
 	const struct group_norm *g = context;
 
 #pragma omp parallel for schedule(static) if (g->images * g->groups * g->channels * g->each > PARALLEL)
 	for (int64_t i = 0; i < g->images * g->groups; i++) {
-		int64_t at = i * g->channels * g->each, first = i % g->groups * g->channels;
+		int64_t offset = i * g->channels * g->each, first = i % g->groups * g->channels;
 
-		qb_f32_group_norm((const float *)buffer[0] + at, g->gain + first, g->shift + first, g->epsilon,
-			(float *)buffer[1] + at, g->channels, g->each);
+		qb_f32_group_norm((const float *)at->read[0] + offset, g->gain + first, g->shift + first, g->epsilon,
+			(float *)at->write[0] + offset, g->channels, g->each);
 	}
 }
 
@@ -191,8 +189,7 @@ enum qb_err qb__plan_group_norm(struct qb_builder *b, const struct qb_node *n, s
 	struct group_norm g = {.groups = qb_node_int(n, "num_groups", channels),
 		.epsilon = qb_node_float(n, "epsilon", 1e-5f)};
 	dnnl_memory_desc_t md = qb_dnn_dense(&x->shape);
-	struct qb_place place;
-	int buffer[2];
+	struct qb_place from, to;
 
 	if (x->dtype != QB_F32 || x->constant || n->act.kind != QB_ACT_NONE || !numbers(&x->shape) ||
 		!n->input[1]->constant || !n->input[2]->constant) {
@@ -206,11 +203,10 @@ enum qb_err qb__plan_group_norm(struct qb_builder *b, const struct qb_node *n, s
 	if (!g.gain || !g.shift) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	QB_TRY(qb_builder_dense(b, x, &place, eb));
-	buffer[0] = place.buffer;
-	QB_TRY(qb_builder_define(b, n->output[0], &md, &place, eb));
-	buffer[1] = place.buffer;
-	return qb_builder_call(b, n, "group norm", run_group_norm, &g, sizeof(g), buffer, 2, 1, eb);
+	QB_TRY(qb_builder_dense(b, x, &from, eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &md, &to, eb));
+	return qb_builder_call(b, n, &(struct qb_call){.name = "group norm", .fn = run_group_norm, QB_CONTEXT(g),
+		.reads = {from.buffer}, .writes = {to.buffer}}, eb);
 }
 
 /* ---- BatchNormalization that no pass could fold ---- */
@@ -239,7 +235,7 @@ static void affine_plane(const struct affine *a, int64_t c, const float *restric
 	}
 }
 
-static void run_affine(const void *context, void *const *buffer)
+static void run_affine(const void *context, const struct qb_operands *at)
 {
 	const struct affine *a = context;
 	int64_t rows = a->inner == 1 ? a->outer : a->outer * a->channels;
@@ -247,8 +243,8 @@ static void run_affine(const void *context, void *const *buffer)
 
 #pragma omp parallel for schedule(static) if (rows * length > PARALLEL)
 	for (int64_t r = 0; r < rows; r++) {
-		const float *x = (const float *)buffer[0] + r * length;
-		float *y = (float *)buffer[1] + r * length;
+		const float *x = (const float *)at->read[0] + r * length;
+		float *y = (float *)at->write[0] + r * length;
 
 		if (a->inner == 1) {
 			affine_pixel(a, x, y);
@@ -295,7 +291,6 @@ enum qb_err qb__plan_batch_norm(struct qb_builder *b, const struct qb_node *n, s
 	struct affine a = {.inner = 1, .lo = clips ? n->act.lo : -INFINITY,
 		.hi = clips ? n->act.hi : INFINITY};
 	struct qb_place from, to;
-	int buffer[2];
 
 	if (x->dtype != QB_F32 || x->constant || x->shape.ndim < 2 || n->outputs > 1 ||
 		n->act.kind > QB_ACT_CLIP || !numbers(&x->shape) ||
@@ -318,7 +313,6 @@ enum qb_err qb__plan_batch_norm(struct qb_builder *b, const struct qb_node *n, s
 	}
 	QB_TRY(read_affine(b, n, &a, eb));
 	QB_TRY(qb_builder_define(b, n->output[0], &from.md, &to, eb));
-	buffer[0] = from.buffer;
-	buffer[1] = to.buffer;
-	return qb_builder_call(b, n, "affine", run_affine, &a, sizeof(a), buffer, 2, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "affine", .fn = run_affine, QB_CONTEXT(a),
+		.reads = {from.buffer}, .writes = {to.buffer}}, eb);
 }

@@ -118,18 +118,18 @@ ALWAYS void run_line_body(const struct largest *p, const float *x, int64_t oy, f
 QB_FOR_EVERY_LEVEL(static, run_line, (const struct largest *p, const float *x, int64_t oy, float *line, float *y),
 	(p, x, oy, line, y))
 
-static void run_largest(const void *context, void *const *buffer)
+static void run_largest(const void *context, const struct qb_operands *at)
 {
 	const struct largest *p = context;
 	int64_t lines = p->images * p->out[0];
 
 #pragma omp parallel for schedule(static) if (p->threads > 1) num_threads(p->threads)
 	for (int t = 0; t < p->threads; t++) {
-		float *line = (float *)buffer[1] + t * p->in[1] * p->channels;
+		float *line = (float *)at->scratch[0] + t * p->in[1] * p->channels;
 
 		for (int64_t i = lines * t / p->threads; i < lines * (t + 1) / p->threads; i++) {
-			run_line(p, (const float *)buffer[0] + i / p->out[0] * p->in[0] * p->in[1] * p->channels, i % p->out[0], line,
-				(float *)buffer[2] + i * p->out[1] * p->channels);
+			run_line(p, (const float *)at->read[0] + i / p->out[0] * p->in[0] * p->in[1] * p->channels, i % p->out[0], line,
+				(float *)at->write[0] + i * p->out[1] * p->channels);
 		}
 	}
 }
@@ -142,7 +142,6 @@ static enum qb_err plan_largest(struct qb_builder *b, const struct qb_node *n, c
 	dnnl_memory_desc_t x, y;
 	struct largest p = {.images = s->dim[0], .channels = s->dim[1], .threads = qb_builder_threads(b)};
 	struct qb_place to;
-	int buffer[3];
 
 	if (w->ndim > 2 || n->act.kind != QB_ACT_NONE) {
 		return QB_EUNSUPPORTED;
@@ -168,11 +167,10 @@ static enum qb_err plan_largest(struct qb_builder *b, const struct qb_node *n, c
 		}
 	}
 	p.threads = p.images * p.out[0] * p.in[1] * p.channels < PARALLEL ? 1 : p.threads;
-	buffer[0] = qb_builder_home(b, n->input[0])->buffer;
-	QB_TRY(qb_builder_scratch(b, (size_t)(p.threads * p.in[1] * p.channels) * sizeof(float), &buffer[1], eb));
 	QB_TRY(qb_builder_define(b, n->output[0], &y, &to, eb));
-	buffer[2] = to.buffer;
-	return qb_builder_call(b, n, "largest", run_largest, &p, sizeof(p), buffer, 3, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "largest", .fn = run_largest, QB_CONTEXT(p),
+		.reads = {qb_builder_home(b, n->input[0])->buffer}, .writes = {to.buffer},
+		.scratch = {(size_t)(p.threads * p.in[1] * p.channels) * sizeof(float)}}, eb);
 }
 
 enum qb_err qb__plan_pool(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)

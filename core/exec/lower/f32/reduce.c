@@ -100,7 +100,7 @@ ALWAYS void reduce_of_body(const struct reduction *p, const float *x, int lanes,
 
 QB_FOR_EVERY_LEVEL(static, reduce_of, (const struct reduction *p, const float *x, int lanes, float *y), (p, x, lanes, y))
 
-static void run_reduction(const void *context, void *const *buffer)
+static void run_reduction(const void *context, const struct qb_operands *at)
 {
 	const struct reduction *p = context;
 	int64_t rows = p->blocks;
@@ -111,8 +111,8 @@ static void run_reduction(const void *context, void *const *buffer)
 #pragma omp parallel for schedule(static) if (rows * SIDE_BY_SIDE * p->share > PARALLEL)
 	for (int64_t r = 0; r < rows; r++) {
 		int64_t first = r % p->blocks * SIDE_BY_SIDE, rest = r / p->blocks;
-		const float *x = (const float *)buffer[0] + first * p->lane.x;
-		float *y = (float *)buffer[1] + first * p->lane.y;
+		const float *x = (const float *)at->read[0] + first * p->lane.x;
+		float *y = (float *)at->write[0] + first * p->lane.y;
 		int lanes = (int)QB_MIN((int64_t)SIDE_BY_SIDE, p->lane.dim - first);
 
 		for (int d = p->kept - 1; d >= 0; d--) {
@@ -169,7 +169,6 @@ enum qb_err qb__plan_reduce(struct qb_builder *b, const struct qb_node *n, struc
 	dnnl_memory_desc_t md;
 	struct qb_place from, to;
 	bool flag[QB_MAX_DIMS], known;
-	int buffer[2];
 	size_t kind = 0;
 
 	while (kind < QB_COUNT(types) && strcmp(types[kind], n->type)) {
@@ -193,7 +192,6 @@ enum qb_err qb__plan_reduce(struct qb_builder *b, const struct qb_node *n, struc
 	}
 	md = qb_dnn_dense(&y->shape);
 	QB_TRY(qb_builder_define(b, y, &md, &to, eb));
-	buffer[0] = from.buffer;
-	buffer[1] = to.buffer;
-	return qb_builder_call(b, n, "reduction", run_reduction, &p, sizeof(p), buffer, 2, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "reduction", .fn = run_reduction, QB_CONTEXT(p),
+		.reads = {from.buffer}, .writes = {to.buffer}}, eb);
 }

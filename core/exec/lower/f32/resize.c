@@ -52,16 +52,16 @@ static void copy_line(const struct resize *r, const float *image, int64_t oy, fl
 	}
 }
 
-static void run_resize(const void *context, void *const *buffer)
+static void run_resize(const void *context, const struct qb_operands *at)
 {
 	const struct resize *r = context;
 	int64_t lines = r->images * r->y.out;
 
 #pragma omp parallel for schedule(static) if (lines * r->x.out * r->channels > 65536)
 	for (int64_t i = 0; i < lines; i++) {
-		const float *image = (const float *)buffer[0] +
+		const float *image = (const float *)at->read[0] +
 			i / r->y.out * r->y.in * r->x.in * r->channels;
-		float *y = (float *)buffer[1] + i * r->x.out * r->channels;
+		float *y = (float *)at->write[0] + i * r->x.out * r->channels;
 
 		if (r->y.count == 1 && r->x.count == 1) {
 			copy_line(r, image, i % r->y.out, y);
@@ -110,7 +110,6 @@ enum qb_err qb__plan_resize(struct qb_builder *b, const struct qb_node *n, struc
 	struct resize r = {0};
 	dnnl_memory_desc_t md;
 	struct qb_place from, to;
-	int buffer[2];
 
 	if (x->dtype != QB_F32 || x->constant || x->shape.ndim != 4 ||
 		x->shape.dim[0] != y->shape.dim[0] || x->shape.dim[1] != y->shape.dim[1] ||
@@ -131,7 +130,6 @@ enum qb_err qb__plan_resize(struct qb_builder *b, const struct qb_node *n, struc
 	QB_TRY(qb_builder_source(b, x, &md, &from, eb));
 	md = qb_dnn_channels_last(&y->shape);
 	QB_TRY(qb_builder_define(b, y, &md, &to, eb));
-	buffer[0] = from.buffer;
-	buffer[1] = to.buffer;
-	return qb_builder_call(b, n, "resize", run_resize, &r, sizeof(r), buffer, 2, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "resize", .fn = run_resize, QB_CONTEXT(r),
+		.reads = {from.buffer}, .writes = {to.buffer}}, eb);
 }

@@ -22,11 +22,11 @@ struct sum {
 
 enum { PIECE = 16384 };
 
-static void run_sum(const void *context, void *const *buffer)
+static void run_sum(const void *context, const struct qb_operands *at)
 {
 	const struct sum *a = context;
-	const uint8_t *x = buffer[0], *z = buffer[1];
-	uint8_t *y = buffer[2];
+	const uint8_t *x = at->read[0], *z = at->read[1];
+	uint8_t *y = at->write[0];
 
 #pragma omp parallel for schedule(static) if (a->threads > 1 && a->n > 4 * PIECE)
 	for (int64_t i = 0; i < a->n; i += PIECE) {
@@ -34,21 +34,30 @@ static void run_sum(const void *context, void *const *buffer)
 	}
 }
 
-/* Behind a convolution or product, as part of its step. */
-static enum qb_err plan_residual(struct qb_builder *b, const struct qb_node *n, const struct sum *a,
-	const struct qb_bytes *x, const struct qb_bytes *z, struct qb_errbuf *eb)
+/* How bytes of x and sign * z are added to bytes of n's output; false where they do not lie alike. */
+static bool sum_of(const struct qb_builder *b, const struct qb_node *n, float sign, struct qb_int8_add *p)
 {
-	struct qb__int8_residual r = {.add = a->kernels->add, .p = a->p};
-	enum qb_err err = QB_EUNSUPPORTED;
+	struct qb_bytes x, z, y;
 
-	for (int i = 0; i < 2 && err == QB_EUNSUPPORTED; i++) {
-		r.second = i;
-		err = qb__plan_int8_filtered_sum(b, n, n->input[i], &r, i ? x : z, eb);
-		if (err == QB_EUNSUPPORTED) {
-			err = qb__plan_int8_conv_sum(b, n, n->input[i], &r, i ? x : z, eb);
-		}
+	if (!qb_builder_has_bytes(b, n->input[0], &x) || !qb_builder_has_bytes(b, n->input[1], &z) ||
+		!qb_builder_has_bytes(b, n->output[0], &y) || x.inner != y.inner || z.inner != y.inner) {
+		return false;
 	}
-	return err;
+	p->ma = x.scale / y.scale;
+	p->mb = sign * z.scale / y.scale;
+	p->offset = (float)(y.zero - (double)p->ma * x.zero - (double)p->mb * z.zero);
+	qb__byte_bounds(n, &y, &p->lo, &p->hi);
+	return true;
+}
+
+/* Sum or difference of two computed values of one shape: 1, -1, or 0 where n is none. */
+static float sign_of_sum(const struct qb_node *n)
+{
+	if (n->inputs != 2 || n->input[0]->constant || n->input[1]->constant ||
+		!qb__same_shape(&n->input[0]->shape, &n->input[1]->shape)) {
+		return 0;
+	}
+	return n->op->id == QB_OP_Add ? 1 : n->op->id == QB_OP_Sub ? -1 : 0;
 }
 
 static enum qb_err plan_sum(struct qb_builder *b, const struct qb_node *n, float sign,
@@ -56,29 +65,43 @@ static enum qb_err plan_sum(struct qb_builder *b, const struct qb_node *n, float
 {
 	struct sum a = {.kernels = qb_int8_kernels(), .threads = qb_builder_threads(b)};
 	struct qb_bytes x, z, y;
-	enum qb_err err;
-	int buffer[3];
 
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
 	QB_TRY(qb_builder_bytes(b, n->input[1], &z, eb));
-	if (!qb_builder_has_bytes(b, n->output[0], &y) || x.inner != y.inner || z.inner != y.inner) {
+	if (!sum_of(b, n, sign, &a.p)) {
 		return QB_EUNSUPPORTED;
-	}
-	a.p.ma = x.scale / y.scale;
-	a.p.mb = sign * z.scale / y.scale;
-	a.p.offset = (float)(y.zero - (double)a.p.ma * x.zero - (double)a.p.mb * z.zero);
-	qb__byte_bounds(n, &y, &a.p.lo, &a.p.hi);
-	err = plan_residual(b, n, &a, &x, &z, eb);
-	if (err != QB_EUNSUPPORTED) {
-		return err;
 	}
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
 	a.n = y.pixels * y.stride;
-	buffer[0] = x.buffer;
-	buffer[1] = z.buffer;
-	buffer[2] = y.buffer;
-	return qb_builder_call(b, n, sign < 0 ? "int8 difference" : "int8 add", run_sum, &a, sizeof(a),
-		buffer, 3, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = sign < 0 ? "int8 difference" : "int8 add", .fn = run_sum, QB_CONTEXT(a),
+		.reads = {x.buffer, z.buffer}, .writes = {y.buffer}}, eb);
+}
+
+struct qb__int8_residual qb__int8_find_residual(const struct qb_builder *b, const struct qb_node *n)
+{
+	const struct qb_node *sum = qb_builder_reader(b, n->output[0]);
+	struct qb__int8_residual r = {.add = qb_int8_kernels()->add, .node = sum};
+	float sign = sum ? sign_of_sum(sum) : 0;
+	const struct qb_bytes *other;
+
+	if (sign == 0 || qb_builder_is_tapped(b, n->output[0]) || !sum_of(b, sum, sign, &r.p)) {
+		return (struct qb__int8_residual){0};
+	}
+	r.second = sum->input[1] == n->output[0];
+	other = qb_builder_home_bytes(b, sum->input[r.second ? 0 : 1]);
+	r.other = other ? other->buffer : 0;
+	return other ? r : (struct qb__int8_residual){0};
+}
+
+enum qb_err qb__int8_declare_output(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_residual *r,
+	struct qb_call *call, struct qb_errbuf *eb)
+{
+	struct qb_bytes y;
+
+	QB_TRY(qb_builder_define_bytes(b, r->add ? r->node->output[0] : n->output[0], &y, eb));
+	call->writes[0] = y.buffer;
+	call->reads[1] = r->other;
+	return r->add ? qb_builder_absorb(b, r->node, eb) : QB_OK;
 }
 
 /* Everything else, line by line */
@@ -123,7 +146,7 @@ struct binary {
 	int lo, hi, threads;
 };
 
-static void load_line(const struct binary *c, int which, void *const *buffer, int64_t p, int64_t from,
+static void load_line(const struct binary *c, int which, const struct qb_operands *at, int64_t p, int64_t from,
 	int64_t n, float *to)
 {
 	const struct operand *o = &c->in[which];
@@ -134,7 +157,7 @@ static void load_line(const struct binary *c, int which, void *const *buffer, in
 		memcpy(to, o->constant + row * (o->one_channel ? 1 : c->y.channels) + first,
 			(size_t)many * sizeof(*to));
 	} else {
-		c->kernels->dequantize((const uint8_t *)buffer[which] + row * o->bytes.stride + first, to,
+		c->kernels->dequantize((const uint8_t *)at->read[which] + row * o->bytes.stride + first, to,
 			(size_t)many, o->bytes.scale, o->bytes.zero);
 	}
 	for (int64_t i = 1; o->one_channel && i < n; i++) {
@@ -142,16 +165,16 @@ static void load_line(const struct binary *c, int which, void *const *buffer, in
 	}
 }
 
-static void binary_pixel(const struct binary *c, void *const *buffer, int64_t p)
+static void binary_pixel(const struct binary *c, const struct qb_operands *at, int64_t p)
 {
-	uint8_t *y = (uint8_t *)buffer[2] + p * c->y.stride;
+	uint8_t *y = (uint8_t *)at->write[0] + p * c->y.stride;
 
 	for (int64_t from = 0; from < c->y.channels; from += LINE) {
 		int64_t n = QB_MIN(LINE, c->y.channels - from);
 		float a[LINE], b[LINE];
 
-		load_line(c, 0, buffer, p, from, n, a);
-		load_line(c, 1, buffer, p, from, n, b);
+		load_line(c, 0, at, p, from, n, a);
+		load_line(c, 1, at, p, from, n, b);
 		c->fn(a, b, a, n);
 		c->kernels->quantize(a, y + from, (size_t)n, c->y.scale, c->y.zero, c->y.top);
 		for (int64_t i = 0; (c->lo > 0 || c->hi < c->y.top) && i < n; i++) {
@@ -162,13 +185,13 @@ static void binary_pixel(const struct binary *c, void *const *buffer, int64_t p)
 	}
 }
 
-static void run_binary(const void *context, void *const *buffer)
+static void run_binary(const void *context, const struct qb_operands *at)
 {
 	const struct binary *c = context;
 
 #pragma omp parallel for schedule(static) if (c->threads > 1 && c->y.pixels * c->y.stride > PIECE)
 	for (int64_t p = 0; p < c->y.pixels; p++) {
-		binary_pixel(c, buffer, p);
+		binary_pixel(c, at, p);
 	}
 }
 
@@ -248,7 +271,6 @@ static enum qb_err plan_lines(struct qb_builder *b, const struct qb_node *n, lin
 {
 	struct binary c = {.kernels = qb_int8_kernels(), .fn = fn, .threads = qb_builder_threads(b)};
 	const struct qb_shape *shape = &n->output[0]->shape;
-	int buffer[3];
 
 	for (int i = 0; i < 2; i++) {
 		const struct qb_value *v = n->input[i];
@@ -258,29 +280,25 @@ static enum qb_err plan_lines(struct qb_builder *b, const struct qb_node *n, lin
 		}
 		if (!v->constant) {
 			QB_TRY(qb_builder_bytes(b, v, &c.in[i].bytes, eb));
-			buffer[i] = c.in[i].bytes.buffer;
 		}
 	}
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &c.y, eb));
-	buffer[2] = c.y.buffer;
 	for (int i = 0; i < 2; i++) {
 		const struct qb_value *v = n->input[i];
 
 		if (v->constant) {
-			/* Any buffer stands in for a constant; nothing reads it. */
-			buffer[i] = c.y.buffer;
 			QB_TRY(prepare_constant(b, &c.in[i], v, shape, &c.y, eb));
 		} else {
 			QB_TRY(prepare_bytes(b, &c.in[i], v, shape, &c.y, eb));
 		}
 	}
 	qb__byte_bounds(n, &c.y, &c.lo, &c.hi);
-	return qb_builder_call(b, n, "int8 lines", run_binary, &c, sizeof(c), buffer, 3, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 lines", .fn = run_binary, QB_CONTEXT(c),
+		.reads = {c.in[0].bytes.buffer, c.in[1].bytes.buffer}, .writes = {c.y.buffer}}, eb);
 }
 
 enum qb_err qb__plan_int8_binary(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	const struct qb_value *u = n->input[0], *v = n->input[1];
 	enum qb_err err;
 
 	if (qb__int8_masked_scores(b, n) >= 0) {
@@ -290,9 +308,8 @@ enum qb_err qb__plan_int8_binary(struct qb_builder *b, const struct qb_node *n, 
 	if (err != QB_EUNSUPPORTED) {
 		return err;
 	}
-	if (!u->constant && !v->constant && qb__same_shape(&u->shape, &v->shape) &&
-		(!strcmp(n->type, "Add") || !strcmp(n->type, "Sub"))) {
-		return plan_sum(b, n, !strcmp(n->type, "Sub") ? -1 : 1, eb);
+	if (sign_of_sum(n) != 0) {
+		return plan_sum(b, n, sign_of_sum(n), eb);
 	}
 	for (size_t i = 0; i < QB_COUNT(lines); i++) {
 		if (!strcmp(n->type, lines[i].type)) {

@@ -12,7 +12,7 @@
 #include "core/exec/lower/lowerings.h"
 
 /* A step has so many buffers; more parts are more steps on the same output. */
-enum { PARTS = QB_CALL_BUFFERS - 1, BLOCK = 4096, WORTH_A_THREAD = 65536 };
+enum { PARTS = QB_CALL_READS, BLOCK = 4096, WORTH_A_THREAD = 65536 };
 
 struct part {
 	const uint8_t *constant;  /* NULL: a buffer */
@@ -45,10 +45,10 @@ static void copy_block(const struct join *c, const struct part *p, const uint8_t
 	}
 }
 
-static void run_join(const void *context, void *const *buffer)
+static void run_join(const void *context, const struct qb_operands *at)
 {
 	const struct join *c = context;
-	uint8_t *y = buffer[c->parts];
+	uint8_t *y = at->write[0];
 	/* Indices whose parts the caches hold together. */
 	const int64_t lot = QB_MAX(1, BLOCK / c->step);
 
@@ -56,7 +56,7 @@ static void run_join(const void *context, void *const *buffer)
 	for (int64_t o = 0; o < c->outer; o += lot) {
 		for (int k = 0; k < c->parts; k++) {
 			const struct part *p = &c->part[k];
-			const uint8_t *x = p->constant ? p->constant : buffer[k];
+			const uint8_t *x = p->constant ? p->constant : at->read[k];
 
 			copy_block(c, p, x + o * p->step, y + o * c->step + p->to, QB_MIN(lot, c->outer - o));
 		}
@@ -130,18 +130,18 @@ static bool fits(const struct qb_bytes *x, const struct qb_value *v, int axis, c
 }
 
 static enum qb_err take_part(struct qb_builder *b, struct part *p, const struct qb_value *v, int axis,
-	const struct qb_bytes *y, const struct along *a, int *buffer, struct qb_errbuf *eb)
+	const struct qb_bytes *y, const struct along *a, int *read, struct qb_errbuf *eb)
 {
 	struct qb_bytes x;
 
 	if (v->constant) {
-		*buffer = y->buffer; /* stands in; nothing reads it */
+		*read = 0;
 		return take_constant(b, p, v, y, a, axis, eb);
 	}
 	QB_TRY(qb_builder_bytes(b, v, &x, eb));
 	p->chunk = v->shape.dim[axis] * a->bytes;
 	p->step = a->channels ? x.stride : p->chunk;
-	*buffer = x.buffer;
+	*read = x.buffer;
 	return qb__requantize(b, &x, y, &p->table, eb);
 }
 
@@ -168,8 +168,9 @@ static enum qb_err check_parts(struct qb_builder *b, const struct qb_node *n, in
 enum qb_err qb__plan_int8_join(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	const struct qb_shape *s = &n->output[0]->shape;
-	int axis = (int)qb_node_int(n, "axis", 1), buffer[QB_CALL_BUFFERS];
+	int axis = (int)qb_node_int(n, "axis", 1);
 	struct join c = {.threads = qb_builder_threads(b)};
+	struct qb_call call = {.name = "int8 join", .fn = run_join, QB_CONTEXT(c)};
 	struct qb_bytes y;
 	struct along a;
 	int64_t to = 0;
@@ -190,12 +191,12 @@ enum qb_err qb__plan_int8_join(struct qb_builder *b, const struct qb_node *n, st
 		struct part *p = &c.part[c.parts];
 
 		*p = (struct part){.to = to};
-		QB_TRY(take_part(b, p, n->input[i], axis, &y, &a, &buffer[c.parts], eb));
+		QB_TRY(take_part(b, p, n->input[i], axis, &y, &a, &call.reads[c.parts], eb));
 		to += p->chunk;
 		if (++c.parts == PARTS || i + 1 == n->inputs) {
-			buffer[c.parts] = y.buffer;
-			QB_TRY(qb_builder_call(b, n, "int8 join", run_join, &c, sizeof(c), buffer, c.parts + 1, 1,
-				eb));
+			call.writes[0] = y.buffer;
+			QB_TRY(qb_builder_call(b, n, &call, eb));
+			memset(call.reads, 0, sizeof(call.reads));
 			c.parts = 0;
 		}
 	}

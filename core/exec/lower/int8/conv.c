@@ -142,7 +142,7 @@ static void conv_band(const struct conv *c, int part, const struct band *b, int6
 	}
 }
 
-static void run_conv(const void *context, void *const *buffer)
+static void run_conv(const void *context, const struct qb_operands *at)
 {
 	const struct conv *c = context;
 
@@ -152,13 +152,13 @@ static void run_conv(const void *context, void *const *buffer)
 			for (int64_t b = 0; b < c->bands; b++) {
 				int64_t out = i * c->oh * c->ow * c->y_stride;
 				int me = omp_get_thread_num();
-				struct band band = {.y = (uint8_t *)buffer[1] + out,
-					.image = (const uint8_t *)buffer[0] + i * c->ih * c->iw * c->stride,
-					.scratch = (char *)buffer[2] + me * c->scratch_bytes};
+				struct band band = {.y = (uint8_t *)at->write[0] + out,
+					.image = (const uint8_t *)at->read[0] + i * c->ih * c->iw * c->stride,
+					.scratch = (char *)at->scratch[0] + me * c->scratch_bytes};
 
 				if (c->sum.add) {
-					band.piece = (uint8_t *)buffer[3] + me * c->piece_bytes;
-					band.other = (const uint8_t *)buffer[4] + out;
+					band.piece = (uint8_t *)at->scratch[1] + me * c->piece_bytes;
+					band.other = (const uint8_t *)at->read[1] + out;
 				}
 				conv_band(c, part, &band, b * c->band, QB_MIN((b + 1) * c->band, c->oh));
 			}
@@ -190,9 +190,8 @@ static void share_out(struct conv *c, struct qb_builder *b)
 	c->bands = (c->oh + c->band - 1) / c->band;
 }
 
-/* Pads and scratch, once the geometry is known. */
-static enum qb_err prepare_rows(struct conv *c, struct qb_builder *b, int zero, int *scratch,
-	struct qb_errbuf *eb)
+/* Pads and the size of scratch, once the geometry is known. */
+static enum qb_err prepare_rows(struct conv *c, struct qb_builder *b, int zero, struct qb_errbuf *eb)
 {
 	int64_t size = c->form->element_bytes, row = c->width * c->stride, slack = 128;
 	int64_t rows = (c->band - 1) * c->sh + c->reach;
@@ -202,7 +201,7 @@ static enum qb_err prepare_rows(struct conv *c, struct qb_builder *b, int zero, 
 		(c->oh - 1) * c->sh + c->reach <= c->ih;
 	c->scratch_bytes =
 		c->direct ? 0 : (int64_t)qb_align_up((size_t)((rows * row + slack) * size), 64);
-	return qb_builder_scratch(b, (size_t)(c->scratch_bytes * c->threads), scratch, eb);
+	return QB_OK;
 }
 
 /* A group's weights as [taps][chunk], and what its sums begin with: -zero * sum of weights. */
@@ -267,12 +266,12 @@ static enum qb_err pack_conv(struct conv *c, struct qb_builder *b, const struct 
 	return QB_OK;
 }
 
-/* c has its geometry; x and y are the input's and the output's bytes. */
+/* c has its geometry; x and y are the input's and the output's bytes, y without a buffer. */
 static enum qb_err add_conv(struct qb_builder *b, const struct qb_node *n, struct conv *c,
 	const struct qb__int8_weight *w, const struct qb_window *win, const struct qb_bytes *x,
 	const struct qb_bytes *y, const char *name, struct qb_errbuf *eb)
 {
-	int buffer[3] = {x->buffer, y->buffer};
+	struct qb_call call = {.fn = run_conv, QB_CONTEXT(*c), .reads = {x->buffer}};
 
 	c->form = qb_int8_form(qb_int8_kernels(), w->codes, (size_t)(w->outputs * w->k));
 	c->stride = x->stride;
@@ -284,29 +283,14 @@ static enum qb_err add_conv(struct qb_builder *b, const struct qb_node *n, struc
 	QB_TRY(qb__int8_requant(b, &c->r, w, n, x, y, eb));
 	QB_TRY(pack_conv(c, b, w, win, x->zero, eb));
 	share_out(c, b);
-	QB_TRY(prepare_rows(c, b, x->zero, &buffer[2], eb));
-	return qb_builder_call(b, n, name, run_conv, c, sizeof(*c), buffer, 3, 2, eb);
-}
-
-enum qb_err qb__plan_int8_conv_sum(struct qb_builder *b, const struct qb_node *n, const struct qb_value *v,
-	const struct qb__int8_residual *r, const struct qb_bytes *other, struct qb_errbuf *eb)
-{
-	int buffer[QB_CALL_BUFFERS];
-	const struct conv *before = qb_builder_take_back(b, v, run_conv, 1, buffer);
-	struct qb_bytes y;
-	struct conv c;
-
-	if (!before) {
-		return QB_EUNSUPPORTED;
-	}
-	c = *before;
-	c.sum = *r;
-	c.piece_bytes = (int64_t)qb_align_up((size_t)(PIXELS * c.y_stride), 64) + 64;
-	QB_TRY(qb_builder_scratch(b, (size_t)(c.piece_bytes * c.threads), &buffer[3], eb));
-	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
-	buffer[1] = y.buffer;
-	buffer[4] = other->buffer;
-	return qb_builder_call(b, v->producer, "int8 convolution, sum", run_conv, &c, sizeof(c), buffer, 5, 4, eb);
+	QB_TRY(prepare_rows(c, b, x->zero, eb));
+	c->sum = qb__int8_find_residual(b, n);
+	c->piece_bytes = c->sum.add ? (int64_t)qb_align_up((size_t)(PIXELS * c->y_stride), 64) + 64 : 0;
+	call.name = c->sum.add ? "int8 convolution, sum" : name;
+	call.scratch[0] = (size_t)(c->scratch_bytes * c->threads);
+	call.scratch[1] = (size_t)(c->piece_bytes * c->threads);
+	QB_TRY(qb__int8_declare_output(b, n, &c->sum, &call, eb));
+	return qb_builder_call(b, n, &call, eb);
 }
 
 /* n pixels side by side are n rows of one. */
@@ -356,7 +340,9 @@ enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, st
 	QB_TRY(qb__int8_load_weight(b, n, 0, &w, eb));
 	QB_TRY(qb_window_conv(&win, n, 2, n->input[0]->shape.dim + 2, ws->dim + 2, eb));
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
-	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
+	if (!qb_builder_has_bytes(b, n->output[0], &y)) {
+		return QB_EUNSUPPORTED;
+	}
 	return depthwise ? qb__plan_int8_depthwise(b, n, &w, &win, &x, &y, eb)
 			 : plan_conv(b, n, &w, &win, &x, &y, eb);
 }
@@ -378,10 +364,9 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, b
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
-	if (x.channels != k || n->input[0]->shape.ndim == 4) {
+	if (x.channels != k || n->input[0]->shape.ndim == 4 || !qb_builder_has_bytes(b, n->output[0], &y)) {
 		return QB_EUNSUPPORTED;
 	}
-	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
 	if (!transposed) {
 		turned = qb_builder_alloc(b, (size_t)(k * w.outputs), 1);
 		if (!turned) {

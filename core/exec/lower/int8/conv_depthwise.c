@@ -26,7 +26,7 @@ static void depthwise_run(const void *arg, const uint8_t *const *row, int64_t ox
 		(uint8_t *)out + ox * d->y_stride, d->y_stride);
 }
 
-static void run_depthwise(const void *context, void *const *buffer)
+static void run_depthwise(const void *context, const struct qb_operands *at)
 {
 	const struct depthwise *d = context;
 	const struct qb_pixels *p = &d->p;
@@ -34,9 +34,9 @@ static void run_depthwise(const void *context, void *const *buffer)
 #pragma omp parallel for collapse(2) schedule(static) if (d->threads > 1)
 	for (int64_t i = 0; i < p->images; i++) {
 		for (int64_t oy = 0; oy < p->oh; oy++) {
-			qb_pixel_runs(p, (const uint8_t *)buffer[0] + i * qb_pixels_image_bytes(p), oy,
+			qb_pixel_runs(p, (const uint8_t *)at->read[0] + i * qb_pixels_image_bytes(p), oy,
 				depthwise_run, d,
-				(uint8_t *)buffer[1] + (i * p->oh + oy) * p->ow * d->y_stride);
+				(uint8_t *)at->write[0] + (i * p->oh + oy) * p->ow * d->y_stride);
 		}
 	}
 }
@@ -78,8 +78,8 @@ enum qb_err qb__plan_int8_depthwise(struct qb_builder *b, const struct qb_node *
 {
 	struct depthwise d = {.kernels = qb_int8_kernels(), .y_stride = y->stride,
 		.threads = qb_builder_threads(b)};
+	struct qb_bytes to;
 	struct qb_requant r;
-	int buffer[2] = {x->buffer, y->buffer};
 
 	QB_TRY(qb_pixels_init(&d.p, b, n, win, x->stride, x->zero, eb));
 	QB_TRY(qb__int8_requant(b, &r, w, n, x, y, eb));
@@ -87,5 +87,7 @@ enum qb_err qb__plan_int8_depthwise(struct qb_builder *b, const struct qb_node *
 	if (d.p.images * d.p.oh * d.p.ow * w->outputs * w->k < QB__INT8_WORTH_A_THREAD / 4) {
 		d.threads = 1;
 	}
-	return qb_builder_call(b, n, "int8 depthwise", run_depthwise, &d, sizeof(d), buffer, 2, 1, eb);
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &to, eb));
+	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 depthwise", .fn = run_depthwise, QB_CONTEXT(d),
+		.reads = {x->buffer}, .writes = {to.buffer}}, eb);
 }

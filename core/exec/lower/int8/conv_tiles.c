@@ -70,19 +70,19 @@ static void run_lot(const struct areas *c, const struct lot *l, const char *imag
 	}
 }
 
-static void run_areas(const void *context, void *const *buffer)
+static void run_areas(const void *context, const struct qb_operands *at)
 {
 	const struct areas *c = context;
-	char *scratch = buffer[2];
-	const char *images = c->expanded ? scratch + c->threads * c->room : buffer[0];
+	char *scratch = at->scratch[0];
+	const char *images = c->expanded ? scratch + c->threads * c->room : at->read[0];
 
 	if (c->expanded) {
-		c->form->expand(buffer[0], scratch + c->threads * c->room,
+		c->form->expand(at->read[0], scratch + c->threads * c->room,
 			c->images * c->ih * c->iw * c->x_stride);
 	}
 #pragma omp parallel for schedule(dynamic) if (c->threads > 1)
 	for (int64_t i = 0; i < c->lots; i++) {
-		run_lot(c, &c->lot[i], images, (uint8_t *)scratch + omp_get_thread_num() * c->room, buffer[1]);
+		run_lot(c, &c->lot[i], images, (uint8_t *)scratch + omp_get_thread_num() * c->room, at->write[0]);
 	}
 }
 
@@ -230,7 +230,8 @@ enum qb_err qb__plan_int8_areas(struct qb_builder *b, const struct qb_node *n, c
 		.sw = win->stride[1], .top = win->lo[0], .left = win->lo[1], .outputs = out[1], .x_stride = x->stride,
 		.y_stride = y->stride, .threads = qb_builder_threads(b)};
 	struct run v[RUNS_MAX], h[RUNS_MAX];
-	int down, across, buffer[3] = {x->buffer, y->buffer};
+	struct qb_bytes to;
+	int down, across;
 
 	if (qb_node_int(n, "group", 1) != 1 || win->kernel[0] * win->kernel[1] > TAPS_MAX) {
 		return QB_EUNSUPPORTED;
@@ -250,6 +251,8 @@ enum qb_err qb__plan_int8_areas(struct qb_builder *b, const struct qb_node *n, c
 	c.room = (int64_t)qb_align_up((size_t)(LOT * c.y_stride + 64), 64);
 	c.expanded = c.form->element_bytes == 1
 		? 0 : (c.images * c.ih * c.iw * c.x_stride + 128) * c.form->element_bytes;
-	QB_TRY(qb_builder_scratch(b, (size_t)(c.threads * c.room + c.expanded), &buffer[2], eb));
-	return qb_builder_call(b, n, "int8 convolution by area", run_areas, &c, sizeof(c), buffer, 3, 2, eb);
+	QB_TRY(qb_builder_define_bytes(b, n->output[0], &to, eb));
+	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 convolution by area", .fn = run_areas, QB_CONTEXT(c),
+		.reads = {x->buffer}, .writes = {to.buffer},
+		.scratch = {(size_t)(c.threads * c.room + c.expanded)}}, eb);
 }

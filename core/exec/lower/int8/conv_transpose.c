@@ -86,15 +86,15 @@ static void phase_row(const struct transposed *c, const struct phase *p, const c
 	}
 }
 
-static void run_transposed(const void *context, void *const *buffer)
+static void run_transposed(const void *context, const struct qb_operands *at)
 {
 	const struct transposed *c = context;
 	const int64_t row_bytes = c->h.padded * c->x_stride * c->form->element_bytes;
-	char *padded = buffer[2];
+	char *padded = at->scratch[0];
 
 	for (int64_t i = 0; i < c->images; i++) {
-		const uint8_t *image = (const uint8_t *)buffer[0] + i * c->v.in * c->h.in * c->x_stride;
-		uint8_t *y = (uint8_t *)buffer[1] + i * c->v.out * c->h.out * c->y_stride;
+		const uint8_t *image = (const uint8_t *)at->read[0] + i * c->v.in * c->h.in * c->x_stride;
+		uint8_t *y = (uint8_t *)at->write[0] + i * c->v.out * c->h.out * c->y_stride;
 
 		/* One after the other: an expanded row may run into the next. */
 		for (int64_t row = 0; row < c->v.padded; row++) {
@@ -222,7 +222,6 @@ enum qb_err qb__plan_int8_conv_transpose(struct qb_builder *b, const struct qb_n
 	struct qb_window win;
 	struct qb_bytes x, y;
 	int64_t channels;
-	int buffer[3];
 
 	if (s->ndim != 4) {
 		return QB_EUNSUPPORTED;
@@ -247,10 +246,8 @@ enum qb_err qb__plan_int8_conv_transpose(struct qb_builder *b, const struct qb_n
 	}
 	QB_TRY(qb__int8_requant(b, &c.r, &w, n, &x, &y, eb));
 	QB_TRY(pack(&c, b, w.codes, channels, x.zero, eb));
-	buffer[0] = x.buffer;
-	buffer[1] = y.buffer;
 	QB_TRY(qb__int8_pad(b, c.form, x.zero, c.h.padded * c.x_stride, &c.pad, eb));
-	QB_TRY(qb_builder_scratch(b, (size_t)((c.v.padded * c.h.padded * c.x_stride + 128) * c.form->element_bytes),
-		&buffer[2], eb));
-	return qb_builder_call(b, n, "int8 transposed", run_transposed, &c, sizeof(c), buffer, 3, 2, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 transposed", .fn = run_transposed, QB_CONTEXT(c),
+		.reads = {x.buffer}, .writes = {y.buffer},
+		.scratch = {(size_t)((c.v.padded * c.h.padded * c.x_stride + 128) * c.form->element_bytes)}}, eb);
 }

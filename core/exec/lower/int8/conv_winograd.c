@@ -97,12 +97,12 @@ static int64_t step_of(int64_t n, int64_t channels)
 	return (n * channels + 31) / 64 * 64 + 32;
 }
 
-static void run_tiles(const struct filtered *f, void *const *buffer, int thread)
+static void run_tiles(const struct filtered *f, const struct qb_operands *at, int thread)
 {
 	int64_t first = f->tiles * thread / f->threads, last = f->tiles * (thread + 1) / f->threads;
-	char *scratch = (char *)buffer[2] + thread * f->part_bytes;
-	const uint8_t *other = f->sum.add ? buffer[4] : NULL;
-	uint8_t *piece = f->sum.add ? (uint8_t *)buffer[3] + thread * f->piece_bytes : NULL;
+	char *scratch = (char *)at->scratch[0] + thread * f->part_bytes;
+	const uint8_t *other = at->read[1];
+	uint8_t *piece = f->sum.add ? (uint8_t *)at->scratch[1] + thread * f->piece_bytes : NULL;
 	int16_t *v = (int16_t *)(void *)scratch;
 	int32_t *m = (int32_t *)(void *)(scratch + POINTS * step_of(f->at_once, f->depth) * (int64_t)sizeof(*v));
 
@@ -113,7 +113,7 @@ static void run_tiles(const struct filtered *f, void *const *buffer, int thread)
 		v_step = step_of(n, f->depth);
 		m_step = step_of(n, f->width);
 		for (int64_t t = 0; t < n; t++) {
-			transform_input(f, buffer[0], first + t, v + t * f->depth, v_step);
+			transform_input(f, at->read[0], first + t, v + t * f->depth, v_step);
 		}
 		for (int i = 0; i < POINTS; i++) {
 			const void *row[TILES_MAX];
@@ -124,18 +124,18 @@ static void run_tiles(const struct filtered *f, void *const *buffer, int thread)
 			f->filter->gemm(&f->m[i], row, n, m + i * m_step, f->width);
 		}
 		for (int64_t t = 0; t < n; t++) {
-			transform_output(f, m + t * f->width, m_step, first + t, other, piece, buffer[1]);
+			transform_output(f, m + t * f->width, m_step, first + t, other, piece, at->write[0]);
 		}
 	}
 }
 
-static void run_filtered(const void *context, void *const *buffer)
+static void run_filtered(const void *context, const struct qb_operands *at)
 {
 	const struct filtered *f = context;
 
 #pragma omp parallel for schedule(static) if (f->threads > 1)
 	for (int t = 0; t < f->threads; t++) {
-		run_tiles(f, buffer, t);
+		run_tiles(f, at, t);
 	}
 }
 
@@ -245,7 +245,7 @@ enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n
 		.x_stride = x->stride, .y_stride = y->stride, .dh = win->dilation[0], .dw = win->dilation[1]};
 	const struct qb_int8_form *form = qb_int8_form(qb_int8_kernels(), w->codes, (size_t)(w->outputs * w->k));
 	bool small = form != &qb_int8_kernels()->form[QB_INT8_WHOLE];
-	int buffer[3] = {x->buffer, y->buffer};
+	struct qb_call call = {.fn = run_filtered, QB_CONTEXT(f), .reads = {x->buffer}};
 	struct place *place;
 
 	f.depth = (int64_t)qb_align_up((size_t)f.channels, LANES);
@@ -268,27 +268,11 @@ enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n
 	f.place = place;
 	QB_TRY(pack(&f, b, w, x->zero, eb));
 	share_out(&f, b);
-	QB_TRY(qb_builder_scratch(b, (size_t)(f.part_bytes * f.threads), &buffer[2], eb));
-	return qb_builder_call(b, n, "int8 filtering", run_filtered, &f, sizeof(f), buffer, 3, 2, eb);
-}
-
-enum qb_err qb__plan_int8_filtered_sum(struct qb_builder *b, const struct qb_node *n, const struct qb_value *v,
-	const struct qb__int8_residual *r, const struct qb_bytes *other, struct qb_errbuf *eb)
-{
-	int buffer[QB_CALL_BUFFERS];
-	const struct filtered *before = qb_builder_take_back(b, v, run_filtered, 1, buffer);
-	struct qb_bytes y;
-	struct filtered f;
-
-	if (!before) {
-		return QB_EUNSUPPORTED;
-	}
-	f = *before;
-	f.sum = *r;
-	f.piece_bytes = (int64_t)qb_align_up((size_t)(OUT * OUT * f.y_stride), 64) + 64;
-	QB_TRY(qb_builder_scratch(b, (size_t)(f.piece_bytes * f.threads), &buffer[3], eb));
-	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
-	buffer[1] = y.buffer;
-	buffer[4] = other->buffer;
-	return qb_builder_call(b, v->producer, "int8 filtering, sum", run_filtered, &f, sizeof(f), buffer, 5, 4, eb);
+	f.sum = qb__int8_find_residual(b, n);
+	f.piece_bytes = f.sum.add ? (int64_t)qb_align_up((size_t)(OUT * OUT * f.y_stride), 64) + 64 : 0;
+	call.name = f.sum.add ? "int8 filtering, sum" : "int8 filtering";
+	call.scratch[0] = (size_t)(f.part_bytes * f.threads);
+	call.scratch[1] = (size_t)(f.piece_bytes * f.threads);
+	QB_TRY(qb__int8_declare_output(b, n, &f.sum, &call, eb));
+	return qb_builder_call(b, n, &call, eb);
 }

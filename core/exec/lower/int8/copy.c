@@ -14,7 +14,7 @@
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/lowerings.h"
 
-enum { PARTS_MAX = QB_CALL_BUFFERS - 1, INPUTS_MAX = 16, OUTPUTS_MAX = 64 };
+enum { PARTS_MAX = QB_CALL_READS, INPUTS_MAX = 16, OUTPUTS_MAX = 64 };
 
 /* to[0 .. n) = from[0 .. n) of a part; part -1: the fill byte. */
 struct run {
@@ -29,16 +29,16 @@ struct move {
 	int parts, threads;
 };
 
-static void copy_run(const struct move *m, const struct run *r, void *const *buffer)
+static void copy_run(const struct move *m, const struct run *r, const struct qb_operands *at)
 {
-	uint8_t *y = (uint8_t *)buffer[m->parts] + r->to;
+	uint8_t *y = (uint8_t *)at->write[0] + r->to;
 	const uint8_t *x;
 
 	if (r->part < 0) {
 		memset(y, m->fill, (size_t)r->n);
 		return;
 	}
-	x = (const uint8_t *)buffer[r->part] + r->from;
+	x = (const uint8_t *)at->read[r->part] + r->from;
 	if (m->table[r->part]) {
 		qb_int8_lut(m->table[r->part], x, y, r->n);
 	} else if (r->n == 1) {
@@ -48,13 +48,13 @@ static void copy_run(const struct move *m, const struct run *r, void *const *buf
 	}
 }
 
-static void run_move(const void *context, void *const *buffer)
+static void run_move(const void *context, const struct qb_operands *at)
 {
 	const struct move *m = context;
 
 #pragma omp parallel for schedule(static) if (m->threads > 1 && m->bytes > 65536)
 	for (int64_t i = 0; i < m->runs; i++) {
-		copy_run(m, &m->run[i], buffer);
+		copy_run(m, &m->run[i], at);
 	}
 }
 
@@ -187,7 +187,7 @@ static enum qb_err move_output(struct qb_builder *b, const struct qb_node *n, co
 	int which, struct qb_errbuf *eb)
 {
 	struct move m = {.parts = s->parts, .threads = qb_builder_threads(b)};
-	int buffer[QB_CALL_BUFFERS];
+	struct qb_call call = {.name = "int8 move", .fn = run_move, QB_CONTEXT(m)};
 	float value = 0;
 	float *moved;
 	struct qb_bytes y;
@@ -196,7 +196,7 @@ static enum qb_err move_output(struct qb_builder *b, const struct qb_node *n, co
 	QB_TRY(qb_builder_define_bytes(b, n->output[which], &y, eb));
 	for (int i = 0; i < s->parts; i++) {
 		QB_TRY(qb__requantize(b, &s->bytes[i], &y, &m.table[i], eb));
-		buffer[i] = s->bytes[i].buffer;
+		call.reads[i] = s->bytes[i].buffer;
 	}
 	/* A value that is computed is a part, of one element. */
 	if (!strcmp(n->type, "Pad") && n->inputs > 2 && n->input[2] && n->input[2]->constant) {
@@ -208,8 +208,8 @@ static enum qb_err move_output(struct qb_builder *b, const struct qb_node *n, co
 	err = find_runs(b, &m, s, &y, moved, eb);
 	free(moved);
 	QB_TRY(err);
-	buffer[s->parts] = y.buffer;
-	return qb_builder_call(b, n, "int8 move", run_move, &m, sizeof(m), buffer, s->parts + 1, 1, eb);
+	call.writes[0] = y.buffer;
+	return qb_builder_call(b, n, &call, eb);
 }
 
 enum qb_err qb__plan_int8_move(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)

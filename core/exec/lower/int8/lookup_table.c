@@ -23,13 +23,13 @@ struct table {
 
 enum { PIECE = 16384 };
 
-static void run_table(const void *context, void *const *buffer)
+static void run_table(const void *context, const struct qb_operands *at)
 {
 	const struct table *t = context;
 
 #pragma omp parallel for schedule(static) if (t->threads > 1 && t->n > 4 * PIECE)
 	for (int64_t i = 0; i < t->n; i += PIECE) {
-		qb_int8_lut(t->entry, (const uint8_t *)buffer[0] + i, (uint8_t *)buffer[1] + i,
+		qb_int8_lut(t->entry, (const uint8_t *)at->read[0] + i, (uint8_t *)at->write[0] + i,
 			QB_MIN(PIECE, t->n - i));
 	}
 }
@@ -99,7 +99,7 @@ static int only_variable(const struct qb_node *n)
 
 enum qb_err qb__plan_int8_table(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	int variable = only_variable(n), buffer[2];
+	int variable = only_variable(n);
 	struct table t = {.threads = qb_builder_threads(b)};
 	struct qb_bytes x, y;
 
@@ -113,7 +113,6 @@ enum qb_err qb__plan_int8_table(struct qb_builder *b, const struct qb_node *n, s
 	}
 	QB_TRY(fill(b, n, variable, &x, &y, t.entry, eb));
 	t.n = y.pixels * y.stride;
-	buffer[0] = x.buffer;
-	buffer[1] = y.buffer;
-	return qb_builder_call(b, n, "int8 table", run_table, &t, sizeof(t), buffer, 2, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 table", .fn = run_table, QB_CONTEXT(t),
+		.reads = {x.buffer}, .writes = {y.buffer}}, eb);
 }

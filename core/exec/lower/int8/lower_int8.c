@@ -105,7 +105,7 @@ static void pool_pixel(const struct pool *c, const uint8_t *image, int64_t oy, i
 	}
 }
 
-static void run_pool(const void *context, void *const *buffer)
+static void run_pool(const void *context, const struct qb_operands *at)
 {
 	const struct pool *c = context;
 	const struct qb_pixels *p = &c->p;
@@ -114,8 +114,8 @@ static void run_pool(const void *context, void *const *buffer)
 #pragma omp parallel for collapse(2) schedule(static) if (c->threads > 1 && pixels > 16)
 	for (int64_t i = 0; i < p->images; i++) {
 		for (int64_t o = 0; o < pixels; o++) {
-			pool_pixel(c, (const uint8_t *)buffer[0] + i * qb_pixels_image_bytes(p), o / p->ow,
-				o % p->ow, (uint8_t *)buffer[1] + (i * pixels + o) * c->y_stride);
+			pool_pixel(c, (const uint8_t *)at->read[0] + i * qb_pixels_image_bytes(p), o / p->ow,
+				o % p->ow, (uint8_t *)at->write[0] + (i * pixels + o) * c->y_stride);
 		}
 	}
 }
@@ -126,7 +126,6 @@ static enum qb_err plan_pool(struct qb_builder *b, const struct qb_node *n,
 	struct qb_bytes x, y;
 	struct pool p = {.kernels = qb_int8_kernels(), .average = average, .include_pads = qb_node_int(n, "count_include_pad", 0),
 		.threads = qb_builder_threads(b)};
-	int buffer[2];
 
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
 	QB_TRY(qb_pixels_init(&p.p, b, n, w, x.stride, x.zero, eb));
@@ -140,9 +139,8 @@ static enum qb_err plan_pool(struct qb_builder *b, const struct qb_node *n,
 	p.channels = x.channels;
 	p.y_stride = y.stride;
 	qb__byte_bounds(n, &y, &p.lo, &p.hi);
-	buffer[0] = x.buffer;
-	buffer[1] = y.buffer;
-	return qb_builder_call(b, n, "int8 pool", run_pool, &p, sizeof(p), buffer, 2, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 pool", .fn = run_pool, QB_CONTEXT(p),
+		.reads = {x.buffer}, .writes = {y.buffer}}, eb);
 }
 
 enum qb_err qb__plan_int8_pool(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)

@@ -28,12 +28,14 @@ enum qb_err qb__plan_int8_pixel_mean(struct qb_builder *b, const struct qb_node 
  * the scores are; -1 where n is none. Such a sum has no step of its own. */
 int qb__int8_masked_scores(const struct qb_builder *b, const struct qb_node *n);
 
-/* The sum of what a layer computes and another operand, as its own step would have it, a piece at a time while the piece is
- * in the cache: the same two roundings. */
+/* The sum of what a layer computes and another operand (a residual connection), fused into the layer's step: as its own
+ * step would have it, with the same two roundings, a piece at a time while the piece is in the cache. */
 struct qb__int8_residual {
 	void (*add)(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n);
 	struct qb_int8_add p;
 	bool second; /* the layer's output is the second operand */
+	int other;   /* the other operand's buffer */
+	const struct qb_node *node;
 };
 
 static inline void qb__int8_add_residual(const struct qb__int8_residual *r, const uint8_t *own, const uint8_t *other,
@@ -42,11 +44,12 @@ static inline void qb__int8_add_residual(const struct qb__int8_residual *r, cons
 	r->add(&r->p, r->second ? other : own, r->second ? own : other, y, n);
 }
 
-/* The convolution or product just planned also does the sum of its output v and `other`; QB_EUNSUPPORTED where none can. */
-enum qb_err qb__plan_int8_conv_sum(struct qb_builder *b, const struct qb_node *n, const struct qb_value *v,
-	const struct qb__int8_residual *r, const struct qb_bytes *other, struct qb_errbuf *eb);
-enum qb_err qb__plan_int8_filtered_sum(struct qb_builder *b, const struct qb_node *n, const struct qb_value *v,
-	const struct qb__int8_residual *r, const struct qb_bytes *other, struct qb_errbuf *eb);
+/* The sum that alone uses the output of the layer n, its other operand being bytes already; its add is NULL where there is
+ * none. */
+struct qb__int8_residual qb__int8_find_residual(const struct qb_builder *b, const struct qb_node *n);
+/* What the step of the layer n writes: its output, or that of its fused sum, whose other operand it reads second. */
+enum qb_err qb__int8_declare_output(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_residual *r,
+	struct qb_call *call, struct qb_errbuf *eb);
 
 /* A 3 x 3 convolution by minimal filtering; QB_EUNSUPPORTED where that is not exact or not faster. */
 enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,

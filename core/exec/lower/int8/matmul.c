@@ -67,16 +67,16 @@ static void one_product(const struct product *c, const uint8_t *a, const uint8_t
 	}
 }
 
-static void run_product(const void *context, void *const *buffer)
+static void run_product(const void *context, const struct qb_operands *at)
 {
 	const struct product *c = context;
 
 #pragma omp parallel for schedule(static) if (c->threads > 1)
 	for (int64_t i = 0; i < c->batch; i++) {
-		one_product(c, (const uint8_t *)buffer[0] + i * c->m * c->a.stride,
-			(const uint8_t *)buffer[1] + i * c->k * c->b.stride,
-			(uint8_t *)buffer[2] + i * c->m * c->y.stride,
-			(char *)buffer[3] + omp_get_thread_num() * c->scratch_bytes);
+		one_product(c, (const uint8_t *)at->read[0] + i * c->m * c->a.stride,
+			(const uint8_t *)at->read[1] + i * c->k * c->b.stride,
+			(uint8_t *)at->write[0] + i * c->m * c->y.stride,
+			(char *)at->scratch[0] + omp_get_thread_num() * c->scratch_bytes);
 	}
 }
 
@@ -114,7 +114,6 @@ enum qb_err qb__plan_int8_product(struct qb_builder *b, const struct qb_node *n,
 {
 	struct product c = {.kernels = qb_int8_kernels(), .threads = qb_builder_threads(b)};
 	const struct qb_shape *s = &n->input[0]->shape;
-	int buffer[4];
 
 	if (!is_batch_of_matrices(n)) {
 		return QB_EUNSUPPORTED;
@@ -136,9 +135,7 @@ enum qb_err qb__plan_int8_product(struct qb_builder *b, const struct qb_node *n,
 	c.copy_bytes = c.even > c.k ? (int64_t)qb_align_up((size_t)(c.even * c.b.stride + 64), 64) : 0;
 	c.scratch_bytes = c.packed_bytes + c.start_bytes + c.wide_bytes + c.copy_bytes;
 	QB_TRY(make_requant(b, &c, n, eb));
-	QB_TRY(qb_builder_scratch(b, (size_t)(c.scratch_bytes * c.threads), &buffer[3], eb));
-	buffer[0] = c.a.buffer;
-	buffer[1] = c.b.buffer;
-	buffer[2] = c.y.buffer;
-	return qb_builder_call(b, n, "int8 product", run_product, &c, sizeof(c), buffer, 4, 2, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 product", .fn = run_product, QB_CONTEXT(c),
+		.reads = {c.a.buffer, c.b.buffer}, .writes = {c.y.buffer},
+		.scratch = {(size_t)(c.scratch_bytes * c.threads)}}, eb);
 }

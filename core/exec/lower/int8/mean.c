@@ -22,13 +22,13 @@ struct mean {
 	int threads;
 };
 
-static void run_mean(const void *context, void *const *buffer)
+static void run_mean(const void *context, const struct qb_operands *at)
 {
 	const struct mean *c = context;
 
 #pragma omp parallel for schedule(static) if (c->threads > 1 && c->x.pixels * c->x.channels > WORTH_A_THREAD)
 	for (int64_t p = 0; p < c->x.pixels; p++) {
-		const uint8_t *x = (const uint8_t *)buffer[0] + p * c->x.stride;
+		const uint8_t *x = (const uint8_t *)at->read[0] + p * c->x.stride;
 		uint32_t sum = 0;
 		float v;
 
@@ -37,14 +37,13 @@ static void run_mean(const void *context, void *const *buffer)
 		}
 		v = rintf((float)sum * c->multiplier + c->offset);
 		v = v < 0 ? 0 : v > (float)c->y.top ? (float)c->y.top : v;
-		((uint8_t *)buffer[1])[p / c->y.channels * c->y.stride + p % c->y.channels] = (uint8_t)v;
+		((uint8_t *)at->write[0])[p / c->y.channels * c->y.stride + p % c->y.channels] = (uint8_t)v;
 	}
 }
 
 static enum qb_err plan_lines(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	struct mean c = {.threads = qb_builder_threads(b)};
-	int buffer[2];
 
 	QB_TRY(qb_builder_bytes(b, n->input[0], &c.x, eb));
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &c.y, eb));
@@ -54,9 +53,8 @@ static enum qb_err plan_lines(struct qb_builder *b, const struct qb_node *n, str
 	}
 	c.multiplier = (float)((double)c.x.scale / c.y.scale / (double)c.x.channels);
 	c.offset = (float)(c.y.zero - (double)c.x.scale / c.y.scale * c.x.zero);
-	buffer[0] = c.x.buffer;
-	buffer[1] = c.y.buffer;
-	return qb_builder_call(b, n, "int8 mean", run_mean, &c, sizeof(c), buffer, 2, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 mean", .fn = run_mean, QB_CONTEXT(c),
+		.reads = {c.x.buffer}, .writes = {c.y.buffer}}, eb);
 }
 
 /* Of rows */
@@ -69,14 +67,14 @@ struct row_mean {
 };
 
 /* Scratch: a pointer a row. */
-static void run_row_mean(const void *context, void *const *buffer)
+static void run_row_mean(const void *context, const struct qb_operands *at)
 {
 	const struct row_mean *c = context;
-	const uint8_t **row = buffer[2];
+	const uint8_t **row = at->scratch[0];
 
 	for (int64_t o = 0; o < c->outer; o++) {
-		const uint8_t *x = (const uint8_t *)buffer[0] + o * c->rows * c->stride;
-		uint8_t *y = (uint8_t *)buffer[1] + o * c->y_stride;
+		const uint8_t *x = (const uint8_t *)at->read[0] + o * c->rows * c->stride;
+		uint8_t *y = (uint8_t *)at->write[0] + o * c->y_stride;
 
 		for (int64_t i = 0; i < c->rows; i++) {
 			row[i] = x + i * c->stride;
@@ -93,7 +91,6 @@ static enum qb_err plan_rows(struct qb_builder *b, const struct qb_node *n, cons
 		.channels = x->channels, .stride = x->stride};
 	double multiplier;
 	struct qb_bytes y;
-	int buffer[3];
 
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
 	if (y.pixels != outer || y.channels != x->channels || c.rows < 1 || c.rows > QB_INT8_K_MAX) {
@@ -104,10 +101,9 @@ static enum qb_err plan_rows(struct qb_builder *b, const struct qb_node *n, cons
 	c.multiplier = (float)(multiplier / (double)c.rows);
 	c.offset = (float)(y.zero - multiplier * x->zero);
 	qb__byte_bounds(n, &y, &c.lo, &c.hi);
-	buffer[0] = x->buffer;
-	buffer[1] = y.buffer;
-	QB_TRY(qb_builder_scratch(b, (size_t)c.rows * sizeof(void *), &buffer[2], eb));
-	return qb_builder_call(b, n, "int8 mean", run_row_mean, &c, sizeof(c), buffer, 3, 2, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 mean", .fn = run_row_mean, QB_CONTEXT(c),
+		.reads = {x->buffer}, .writes = {y.buffer},
+		.scratch = {(size_t)c.rows * sizeof(void *)}}, eb);
 }
 
 /* All pixels of each image. */

@@ -61,14 +61,14 @@ static void layer_norm_line(const struct layer_norm *c, const uint8_t *x, uint8_
 	}
 }
 
-static void run_layer_norm(const void *context, void *const *buffer)
+static void run_layer_norm(const void *context, const struct qb_operands *at)
 {
 	const struct layer_norm *c = context;
 
 #pragma omp parallel for schedule(static) if (c->threads > 1 && c->x.pixels * c->x.channels > 16384)
 	for (int64_t p = 0; p < c->x.pixels; p++) {
-		layer_norm_line(c, (const uint8_t *)buffer[0] + p * c->x.stride,
-			(uint8_t *)buffer[1] + p * c->y.stride);
+		layer_norm_line(c, (const uint8_t *)at->read[0] + p * c->x.stride,
+			(uint8_t *)at->write[0] + p * c->y.stride);
 	}
 }
 
@@ -83,7 +83,6 @@ enum qb_err qb__plan_int8_layer_norm(struct qb_builder *b, const struct qb_node 
 	struct layer_norm c = {.kernels = qb_int8_kernels(), .threads = qb_builder_threads(b),
 		.epsilon = qb_node_float(n, "epsilon", 1e-5f)};
 	bool biased = n->inputs > 2 && n->input[2];
-	int buffer[2];
 
 	for (int i = 1; i < n->outputs; i++) {
 		if (n->output[i]) {
@@ -104,9 +103,8 @@ enum qb_err qb__plan_int8_layer_norm(struct qb_builder *b, const struct qb_node 
 	} else if (!(c.bias = qb_builder_alloc(b, (size_t)c.x.channels, sizeof(*c.bias)))) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	buffer[0] = c.x.buffer;
-	buffer[1] = c.y.buffer;
-	return qb_builder_call(b, n, "int8 layer norm", run_layer_norm, &c, sizeof(c), buffer, 2, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 layer norm", .fn = run_layer_norm, QB_CONTEXT(c),
+		.reads = {c.x.buffer}, .writes = {c.y.buffer}}, eb);
 }
 
 struct batch_norm {
@@ -118,16 +116,16 @@ struct batch_norm {
 
 enum { PIXELS = 256 };
 
-static void run_batch_norm(const void *context, void *const *buffer)
+static void run_batch_norm(const void *context, const struct qb_operands *at)
 {
 	const struct batch_norm *c = context;
 
 #pragma omp parallel for schedule(static) if (c->threads > 1 && c->x.pixels * c->x.stride > 65536)
 	for (int64_t p = 0; p < c->x.pixels; p += PIXELS) {
-		const uint8_t *row = (const uint8_t *)buffer[0] + p * c->x.stride;
+		const uint8_t *row = (const uint8_t *)at->read[0] + p * c->x.stride;
 
 		c->kernels->depthwise(&c->c, &row, c->x.stride, QB_MIN(PIXELS, c->x.pixels - p),
-			(uint8_t *)buffer[1] + p * c->x.stride, c->x.stride);
+			(uint8_t *)at->write[0] + p * c->x.stride, c->x.stride);
 	}
 }
 
@@ -173,7 +171,6 @@ enum qb_err qb__plan_int8_batch_norm(struct qb_builder *b, const struct qb_node 
 {
 	struct batch_norm c = {.kernels = qb_int8_kernels(), .threads = qb_builder_threads(b)};
 	struct qb_bytes y;
-	int buffer[2];
 
 	QB_TRY(qb_builder_bytes(b, n->input[0], &c.x, eb));
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
@@ -187,7 +184,6 @@ enum qb_err qb__plan_int8_batch_norm(struct qb_builder *b, const struct qb_node 
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(prepare_batch_norm(b, n, &c, &y, eb));
-	buffer[0] = c.x.buffer;
-	buffer[1] = y.buffer;
-	return qb_builder_call(b, n, "int8 batch norm", run_batch_norm, &c, sizeof(c), buffer, 2, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 batch norm", .fn = run_batch_norm, QB_CONTEXT(c),
+		.reads = {c.x.buffer}, .writes = {y.buffer}}, eb);
 }

@@ -81,19 +81,19 @@ static void resize_pixel(const struct resize *c, const uint8_t *image, int64_t o
 	}
 }
 
-static void run_resize(const void *context, void *const *buffer)
+static void run_resize(const void *context, const struct qb_operands *at)
 {
 	const struct resize *c = context;
 	int64_t lines = c->images * c->v.out;
 
 #pragma omp parallel for schedule(static) if (c->threads > 1 && c->y.pixels * c->y.channels > WORTH_A_THREAD)
 	for (int64_t i = 0; i < lines; i++) {
-		const uint8_t *image = (const uint8_t *)buffer[0] +
+		const uint8_t *image = (const uint8_t *)at->read[0] +
 			i / c->v.out * c->v.in * c->h.in * c->x.stride;
 
 		for (int64_t ox = 0; ox < c->h.out; ox++) {
 			resize_pixel(c, image, i % c->v.out, ox,
-				(uint8_t *)buffer[1] + (i * c->h.out + ox) * c->y.stride);
+				(uint8_t *)at->write[0] + (i * c->h.out + ox) * c->y.stride);
 		}
 	}
 }
@@ -102,7 +102,6 @@ static enum qb_err plan_sums(struct qb_builder *b, const struct qb_node *n, stru
 {
 	const struct qb_shape *in = &n->input[0]->shape, *out = &n->output[0]->shape;
 	struct resize c = {.threads = qb_builder_threads(b)};
-	int buffer[2];
 
 	if (in->ndim != 4 || in->dim[0] != out->dim[0] || in->dim[1] != out->dim[1] ||
 		n->act.kind != QB_ACT_NONE || qb_node_int(n, "antialias", 0)) {
@@ -122,9 +121,8 @@ static enum qb_err plan_sums(struct qb_builder *b, const struct qb_node *n, stru
 	}
 	c.multiplier = (float)ldexp((double)c.x.scale / c.y.scale, -BITS);
 	c.offset = (float)(c.y.zero - (double)c.x.scale / c.y.scale * c.x.zero);
-	buffer[0] = c.x.buffer;
-	buffer[1] = c.y.buffer;
-	return qb_builder_call(b, n, "int8 resize", run_resize, &c, sizeof(c), buffer, 2, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 resize", .fn = run_resize, QB_CONTEXT(c),
+		.reads = {c.x.buffer}, .writes = {c.y.buffer}}, eb);
 }
 
 enum qb_err qb__plan_int8_resize(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)

@@ -60,12 +60,12 @@ static void under_mask(const struct softmax *c, const float *mask, const uint8_t
 }
 
 /* Scratch: the masks' bytes, whether these say all, and a line of numbers a thread. */
-static void run_softmax(const void *context, void *const *buffer)
+static void run_softmax(const void *context, const struct qb_operands *at)
 {
 	const struct softmax *c = context;
-	const float *mask = c->mask ? c->mask : buffer[1];
+	const float *mask = c->mask ? c->mask : at->read[1];
 	const int64_t n = c->x.channels, lines = c->x.pixels;
-	uint8_t *y = buffer[c->masked && !c->mask ? 2 : 1], *keep = buffer[c->masked && !c->mask ? 3 : 2];
+	uint8_t *y = at->write[0], *keep = at->scratch[0];
 	uint8_t *simple = keep + c->masks * n, *rooms = keep + c->keep_bytes;
 	const bool many = c->threads > 1 && lines * n > WORTH_A_THREAD;
 
@@ -75,7 +75,7 @@ static void run_softmax(const void *context, void *const *buffer)
 	}
 #pragma omp parallel for schedule(static) if (many)
 	for (int64_t p = 0; p < lines; p++) {
-		const uint8_t *x = (const uint8_t *)buffer[0] + p * c->x.stride;
+		const uint8_t *x = (const uint8_t *)at->read[0] + p * c->x.stride;
 		int32_t *room = (int32_t *)(void *)(rooms + omp_get_thread_num() * c->scratch_bytes);
 
 		if (c->masked) {
@@ -169,30 +169,25 @@ static enum qb_err plan_softmax(struct qb_builder *b, const struct qb_node *n, c
 	const struct qb_value *mask, struct qb_errbuf *eb)
 {
 	struct softmax c = {.kernels = qb_int8_kernels(), .threads = qb_builder_threads(b)};
-	struct qb_place place;
-	int buffer[4], count = 0;
+	struct qb_place place = {0};
 
 	QB_TRY(qb_builder_bytes(b, x, &c.x, eb));
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &c.y, eb));
 	if (!lies_along_lines(&c.x, &x->shape) || !lies_along_lines(&c.y, &x->shape)) {
 		return QB_EUNSUPPORTED;
 	}
-	buffer[count++] = c.x.buffer;
 	if (mask) {
 		QB_TRY(take_mask(b, &c, mask, &x->shape, eb));
 	}
 	if (mask && !mask->constant) {
 		QB_TRY(qb_builder_dense(b, mask, &place, eb));
-		buffer[count++] = place.buffer;
 	}
 	qb_int8_softmax_init(&c.table, c.x.channels, c.x.scale, c.y.scale, c.y.zero, c.y.top);
 	c.keep_bytes = (int64_t)qb_align_up((size_t)(c.masks * (c.x.channels + 1)), 64);
 	c.scratch_bytes = (int64_t)qb_align_up((size_t)c.x.channels * 4, 64);
-	buffer[count++] = c.y.buffer;
-	QB_TRY(qb_builder_scratch(b, (size_t)(c.keep_bytes + c.threads * c.scratch_bytes), &buffer[count++],
-		eb));
-	return qb_builder_call(b, n, mask ? "int8 masked softmax" : "int8 softmax", run_softmax, &c, sizeof(c),
-		buffer, count, 2, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = mask ? "int8 masked softmax" : "int8 softmax", .fn = run_softmax, QB_CONTEXT(c),
+		.reads = {c.x.buffer, place.buffer}, .writes = {c.y.buffer},
+		.scratch = {(size_t)(c.keep_bytes + c.threads * c.scratch_bytes)}}, eb);
 }
 
 enum qb_err qb__plan_int8_softmax(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)

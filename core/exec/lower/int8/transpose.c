@@ -75,15 +75,15 @@ static void turn(const uint8_t *x, int64_t x_step, uint8_t *y, int64_t y_step, i
 	turn_plain(x + l * x_step, x_step, y + l, y_step, lines - l, across);
 }
 
-static void run_transpose(const void *context, void *const *buffer)
+static void run_transpose(const void *context, const struct qb_operands *at)
 {
 	const struct transpose *c = context;
 	int64_t bytes = c->count * c->line.n * c->across.n;
 
 #pragma omp parallel for schedule(static) if (c->threads > 1 && bytes > WORTH_A_THREAD)
 	for (int64_t i = 0; i < c->count; i++) {
-		const uint8_t *x = buffer[0];
-		uint8_t *y = buffer[1];
+		const uint8_t *x = at->read[0];
+		uint8_t *y = at->write[0];
 		int64_t rest = i;
 
 		for (int d = c->dims - 1; d >= 0; d--) {
@@ -148,7 +148,6 @@ static enum qb_err add_transpose(struct qb_builder *b, const struct qb_node *n, 
 	const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb)
 {
 	struct transpose c = {.across = {1, 1, 1}, .count = 1, .threads = qb_builder_threads(b)};
-	int buffer[2] = {x->buffer, y->buffer};
 
 	count = settle_dims(d, count);
 	if (!count || d[count - 1].y != 1 || x->scale != y->scale || x->zero != y->zero || x->top != y->top) {
@@ -167,7 +166,8 @@ static enum qb_err add_transpose(struct qb_builder *b, const struct qb_node *n, 
 	if (c.line.x != 1 && (c.line.n < SIDE || c.across.n < SIDE)) {
 		return QB_EUNSUPPORTED;
 	}
-	return qb_builder_call(b, n, "int8 transpose", run_transpose, &c, sizeof(c), buffer, 2, 1, eb);
+	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 transpose", .fn = run_transpose, QB_CONTEXT(c),
+		.reads = {x->buffer}, .writes = {y->buffer}}, eb);
 }
 
 static enum qb_err plan_transpose(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
