@@ -40,6 +40,9 @@ enum qb_err qb_overlay_refresh(struct qb_overlay *overlay, const struct qb_value
 enum qb_err qb_session_create(struct qb_session **out, const struct qb_plan *plan, bool keep,
 	struct qb_errbuf *eb);
 void qb_session_destroy(struct qb_session **session);
+/* From now on runs fail where a step writes what it does not declare, and what a step may not rely on is filled with NaNs
+ * before it: scratch, values that no step has written yet, and those after their last user. Slow: for tests. */
+enum qb_err qb_session_check_steps(struct qb_session *session, struct qb_errbuf *eb);
 
 /* Called for each tapped value as it is produced (before quantization), in the plan's own layout: an
  * unordered set of n numbers, padding excluded. */

@@ -51,6 +51,7 @@ libquantbench_a_SOURCES += \
 	core/exec/plan_int8.c \
 	core/exec/plan_memory.c \
 	core/exec/session.c \
+	core/exec/session_check.c \
 	core/exec/team.c
 VECTORIZED += core/exec/lower/int8/libquantbench_a-binary.$(OBJEXT) \
 	core/exec/lower/int8/libquantbench_a-matmul.$(OBJEXT) \

@@ -107,6 +107,7 @@ struct qb_session {
 	void *scratch, *tap_scratch;
 	dnnl_stream_t stream;
 	dnnl_exec_arg_t **exec;   /* [steps]: arguments of primitives */
+	unsigned char *before;    /* the arena before a step, where steps are checked; else NULL */
 };
 
 /* The buffer's memory in a session. */
@@ -151,6 +152,10 @@ void *qb__grow(struct qb_arena *arena, void *array, int count, int *cap, size_t 
 typedef enum qb_err qb__build_fn(struct qb_plan *plan, const bool *tapped, struct qb_errbuf *eb);
 enum qb_err qb__plan_make(struct qb_plan **out, const struct qb_plan *as, qb__build_fn *build_steps,
 	const bool *tapped, struct qb_errbuf *eb);
+/* Of a session that checks steps: before a run, and before and after a step. */
+void qb__check_run(struct qb_session *s);
+void qb__check_before(struct qb_session *s, const struct qb_step *step);
+enum qb_err qb__check_after(struct qb_session *s, int i, struct qb_errbuf *eb);
 enum qb_err qb__plan_layout(struct qb_plan *plan, struct qb_errbuf *eb);
 
 #endif

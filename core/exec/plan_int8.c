@@ -413,13 +413,21 @@ static enum qb_err tap_bytes(struct qb_builder *b, const struct qb_value *v, str
 	return qb__add_step(b, &s, eb);
 }
 
+/* Does the step that computes v do the work of its only user as well, so that v is nowhere? */
+static bool is_within_a_step(const struct qb_builder *b, const struct qb_value *v)
+{
+	const struct qb_node *user = qb_builder_reader(b, v);
+
+	return user && qb__is_absorbed(b, user);
+}
+
 /* What follows sees what the bytes can say, not the float they came from. */
 static enum qb_err settle(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
 {
 	struct qb_bytes bytes;
 
-	if (!v || !activation_quantizer(b, v) || (!b->plan->bytes[v->index] && !b->plan->home[v->index])) {
-		return QB_OK; /* not quantized, or inside a fused step */
+	if (!v || !activation_quantizer(b, v) || is_within_a_step(b, v)) {
+		return QB_OK;
 	}
 	if (!b->plan->bytes[v->index]) {
 		QB_TRY(qb_builder_bytes(b, v, &bytes, eb));

@@ -107,6 +107,7 @@ void qb_session_destroy(struct qb_session **session)
 	free(s->arena);
 	free(s->scratch);
 	free(s->tap_scratch);
+	free(s->before);
 	free(s);
 	*session = NULL;
 }
@@ -355,7 +356,7 @@ static enum qb_err run_tap(struct qb_session *s, const struct qb_step *t, const 
 	return run->tap && run->quantized ? observe(s, t, run, x, eb) : QB_OK;
 }
 
-static enum qb_err run_step(struct qb_session *s, int i, const struct qb_run *run,
+static enum qb_err dispatch_step(struct qb_session *s, int i, const struct qb_run *run,
 	const struct qb_overlay *overlay, struct qb_errbuf *eb)
 {
 	const struct qb_step *step = &s->plan->step[i];
@@ -374,6 +375,17 @@ static enum qb_err run_step(struct qb_session *s, int i, const struct qb_run *ru
 	return QB_OK;
 }
 
+static enum qb_err run_step(struct qb_session *s, int i, const struct qb_run *run,
+	const struct qb_overlay *overlay, struct qb_errbuf *eb)
+{
+	if (!s->before) {
+		return dispatch_step(s, i, run, overlay, eb);
+	}
+	qb__check_before(s, &s->plan->step[i]);
+	QB_TRY(dispatch_step(s, i, run, overlay, eb));
+	return qb__check_after(s, i, eb);
+}
+
 static int64_t now_ns(void)
 {
 	struct timespec t;
@@ -390,6 +402,9 @@ enum qb_err qb_session_run(struct qb_session *session, const struct qb_run *run,
 	const struct qb_graph *g = p->graph;
 
 	omp_set_num_threads(p->threads);
+	if (session->before) {
+		qb__check_run(session);
+	}
 	for (int i = 0; i < g->inputs; i++) {
 		memcpy(qb_session_buffer(session, p->input[i]),
 			run->input[i], value_bytes(g->input[i]));

@@ -114,7 +114,8 @@ static float *run_plan(const struct qb_plan *p, const float *x, size_t n)
 	struct qb_run run = {.input = (const void *const[]){x}, .output = (void *const[]){y}};
 	struct qb_errbuf eb = {0};
 
-	if (qb_session_create(&s, p, false, &eb) != QB_OK || qb_session_run(s, &run, &eb) != QB_OK) {
+	if (qb_session_create(&s, p, false, &eb) != QB_OK || qb_session_check_steps(s, &eb) != QB_OK ||
+		qb_session_run(s, &run, &eb) != QB_OK) {
 		fail_msg("%s", eb.text);
 	}
 	qb_session_destroy(&s);

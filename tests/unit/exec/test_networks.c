@@ -135,6 +135,17 @@ static void run(struct net *t, struct qb_session *s, struct qb_run *r, float *ou
 	ok(qb_session_run(s, r, &eb), &eb);
 }
 
+/* Its steps are held to what they declare. */
+static struct qb_session *open_session(const struct qb_plan *plan)
+{
+	struct qb_errbuf eb = {0};
+	struct qb_session *s;
+
+	ok(qb_session_create(&s, plan, false, &eb), &eb);
+	ok(qb_session_check_steps(s, &eb), &eb);
+	return s;
+}
+
 /* frozen: as latency is measured, fused and prepared beyond what can be observed. */
 static void check_float(const char *path, int threads, bool frozen)
 {
@@ -151,7 +162,7 @@ static void check_float(const char *path, int threads, bool frozen)
 		ok(qb_pass_fuse_plain(fused, &eb), &eb);
 		ok(qb_plan_create_plain(&plan, fused, threads, &eb), &eb);
 	}
-	ok(qb_session_create(&s, frozen ? plan : t.plan, false, &eb), &eb);
+	s = open_session(frozen ? plan : t.plan);
 	for (uint64_t seed = 1; seed <= 2; seed++) {
 		struct qb_tensor in = {.dtype = QB_F32, .ndim = t.graph->input[0]->shape.ndim,
 			.data = t.input[0]}, out;
@@ -268,7 +279,7 @@ static void check_unobserved(struct net *t, const struct qb_quantization *q, int
 	struct qb_run r = {0};
 
 	ok(qb_plan_create_int8(&plan, t->graph, threads, q, NULL, &eb), &eb);
-	ok(qb_session_create(&s, plan, false, &eb), &eb);
+	s = open_session(plan);
 	run(t, s, &r, t->other);
 	assert_memory_equal(t->other, t->output, t->outputs * sizeof(float));
 	qb_session_destroy(&s);
@@ -307,7 +318,7 @@ static void check_plain(struct net *t, struct qb_session *session, struct captur
 	run(t, session, &r, t->output);
 	qb_cpu_mask(QB_CPU_PLAIN);
 	ok(qb_plan_create_int8(&plan, t->graph, 1, c->q, t->tapped, &eb), &eb);
-	ok(qb_session_create(&s, plan, false, &eb), &eb);
+	s = open_session(plan);
 	r.tap = assert_codes;
 	run(t, s, &r, t->output);
 	qb_cpu_mask(level);
@@ -330,7 +341,7 @@ static void check_int8(const char *path, const char *scheme_name, int threads)
 
 	load(&t, path, 1);
 	c.graph = t.graph;
-	ok(qb_session_create(&s, t.plan, false, &eb), &eb);
+	s = open_session(t.plan);
 	r.tap = observe;
 	r.tap_arg = &t;
 	for (uint64_t seed = 1; seed <= 3; seed++) {
@@ -344,7 +355,7 @@ static void check_int8(const char *path, const char *scheme_name, int threads)
 	if (getenv("QB_NETWORKS_INTEGER")) {
 		assert_integer(path, int8, t.tapped);
 	}
-	ok(qb_session_create(&i8, int8, false, &eb), &eb);
+	i8 = open_session(int8);
 	c.q = q;
 	c.want = calloc((size_t)t.graph->values, sizeof(*c.want));
 	fill(&t, 4);
