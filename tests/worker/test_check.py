@@ -53,6 +53,9 @@ DIAGNOSE = [
     ({"mixed": {"candidates": ["E4", "in4"], "budget": {"share": .5}}}, "/mixed/candidates/1", "int4"),
     ({"mixed": {"candidates": ["E4"], "budget": {"kind": "sise", "share": .5}}}, "/mixed/budget/kind", "size"),
     ({"mixed": {"candidates": ["E4"], "budget": {}}}, "/mixed/budget", None),
+    ({"mixed": {"candidates": ["E4"]}}, "/mixed/budget", None),
+    ({"mixed": {"budget": {"share": .5}}}, "/mixed/candidates", None),
+    ({"weights": 3}, "/weights", None),
     ({"methods": ["smoothquant"]}, "/methods", None),
 ]
 OTHERS = [
@@ -64,6 +67,13 @@ OTHERS = [
      "/distributions/0/tensor", "x"),
     ({"type": "sqnr", "formats": ["int8"], "distributions": [{"name": "gaussian"}], "sweep": {"parameter": "bits", "values": [4, 99]}},
      "/sweep/values/1", None),
+    ({"type": "sqnr", "formats": ["int8"], "distributions": [{"name": "gaussian"}], "sweep": {}}, "/sweep/parameter", None),
+    ({"type": "sqnr", "formats": ["int8"], "distributions": [{"name": "gaussian", "label": ""}]}, "/distributions/0/label", None),
+    ({"type": "sqnr", "formats": ["int8"], "distributions": [{"name": "mixture", "parts": [{"name": "laplace"}]}]},
+     "/distributions/0/parts/0/weight", None),
+    ({"type": "sqnr", "formats": ["int8"], "distributions": [{"name": "gaussian"}], "dot": {"distribution": 3}}, "/dot/distribution", None),
+    ({"type": "sqnr", "distributions": [{"name": "gaussian"}]}, "/formats", None),
+    ({"type": "tensor", "data": "d", "formats": []}, "/formats", None),
     ({"type": "tensor", "data": "d", "formats": ["int8", "mx"]}, "/formats/1", "mxfp4"),
     ({"type": "tensor", "data": "d", "tensors": ["x", "z"]}, "/tensors/1", "x"),
     ({"type": "tensor", "data": "d", "granularities": ["per_chanel"]}, "/granularities/0", "per_channel"),
@@ -71,6 +81,8 @@ OTHERS = [
     ({"type": "hwcost", "units": [{"operands": "int8"}, {"operands": ["int8", "float16"]}]}, "/units/1/operands", "fp16"),
     ({"type": "hwcost", "units": [{"operands": "int8", "accumulator": "fp31"}]}, "/units/0/accumulator", "fp32"),
     ({"type": "hwcost", "units": [{"operands": "int8"}], "adders": "riple"}, "/adders", "ripple"),
+    ({"type": "hwcost", "units": [{}]}, "/units/0/operands", None),
+    ({"type": "hwcost"}, "/units", None),
 ]
 
 
