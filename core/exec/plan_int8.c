@@ -53,34 +53,6 @@ static int64_t pixels_of(const struct qb_shape *s, int channel_axis)
 	return n;
 }
 
-/* Between these the four dimensions of a value stay an image's. */
-static bool keeps_images(const struct qb_node *n)
-{
-	static const char *const others[] = {"Reshape", "Transpose", "MatMul", "Gemm", "Flatten", "Squeeze",
-		"Unsqueeze", "Einsum", "Gather", "Softmax", "LayerNormalization"};
-
-	for (size_t i = 0; i < QB_COUNT(others); i++) {
-		if (!strcmp(n->type, others[i])) {
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool slides_windows(const struct qb_node *n)
-{
-	static const char *const types[] = {"Conv", "ConvTranspose", "MaxPool", "AveragePool",
-		"GlobalAveragePool", "GlobalMaxPool", "LpPool", "Resize", "Upsample", "DepthToSpace",
-		"SpaceToDepth", "InstanceNormalization", "BatchNormalization", "LRN"};
-
-	for (size_t i = 0; i < QB_COUNT(types); i++) {
-		if (!strcmp(n->type, types[i])) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static bool is_image_shaped(const struct qb_value *v)
 {
 	return v && !v->constant && v->shape.ndim == 4;
@@ -89,8 +61,11 @@ static bool is_image_shaped(const struct qb_value *v)
 /* What one of a node's values is, all of its values of four dimensions are; true when something was learnt. */
 static bool spread_images(const struct qb_node *n, bool *image)
 {
-	bool any = slides_windows(n), learnt = false;
+	bool any = qb_node_has(n, QB_TRAIT_SPATIAL), learnt = false;
 
+	if (!qb_node_has(n, QB_TRAIT_SAME_LAYOUT)) {
+		return false;
+	}
 	for (int i = 0; i < n->inputs + n->outputs; i++) {
 		const struct qb_value *v = i < n->inputs ? n->input[i] : n->output[i - n->inputs];
 
@@ -114,10 +89,10 @@ static void find_images(const struct qb_graph *g, bool *image)
 	while (learnt) {
 		learnt = false;
 		for (int i = 0; i < g->nodes; i++) {
-			learnt = (keeps_images(g->node[i]) && spread_images(g->node[i], image)) || learnt;
+			learnt = spread_images(g->node[i], image) || learnt;
 		}
 		for (int i = g->nodes - 1; i >= 0; i--) {
-			learnt = (keeps_images(g->node[i]) && spread_images(g->node[i], image)) || learnt;
+			learnt = spread_images(g->node[i], image) || learnt;
 		}
 	}
 }

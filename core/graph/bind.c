@@ -8,6 +8,7 @@
 
 #include "core/base/size.h"
 #include "core/graph/infer.h"
+#include "core/graph/op.h"
 #include "core/graph/shape.h"
 
 enum qb_err qb_graph_set_shapes(struct qb_graph *g, const struct qb_shape *shapes,
@@ -73,7 +74,7 @@ static bool same_node(const struct qb_node *a, const struct qb_node *b)
 	const int64_t *p, *q;
 	int n = qb_node_ints(a, "pads", &p), m = qb_node_ints(b, "pads", &q);
 
-	return strcmp(a->type, b->type) == 0 && same_values(a->input, a->inputs, b->input, b->inputs) &&
+	return a->op->id == b->op->id && same_values(a->input, a->inputs, b->input, b->inputs) &&
 		same_values(a->output, a->outputs, b->output, b->outputs) && a->act.kind == b->act.kind &&
 		n == m && (!n || memcmp(p, q, (size_t)n * sizeof(*p)) == 0);
 }

@@ -107,7 +107,7 @@ static struct qb_value **list_of(struct qb_graph *g, int count, struct qb_value 
 	return list;
 }
 
-struct qb_node *qb_node_create(struct qb_graph *g, const char *type, const char *name, int opset,
+struct qb_node *qb_node_create(struct qb_graph *g, enum qb_op_id op, const char *name, int opset,
 	int inputs, struct qb_value *const *input, int outputs, struct qb_value *const *output)
 {
 	struct qb_node *n = qb_arena_alloc(g->arena, 1, sizeof(*n));
@@ -115,8 +115,7 @@ struct qb_node *qb_node_create(struct qb_graph *g, const char *type, const char 
 	if (!n) {
 		return NULL;
 	}
-	n->op = qb_op_find("", type);
-	n->type = qb_arena_strdup(g->arena, type);
+	qb_node_set_op(n, op);
 	n->name = qb_arena_strdup(g->arena, name);
 	n->opset = opset;
 	n->inputs = inputs;
@@ -124,7 +123,7 @@ struct qb_node *qb_node_create(struct qb_graph *g, const char *type, const char 
 	n->input = list_of(g, inputs, input);
 	n->output = list_of(g, outputs, output);
 	n->attr = qb_arena_alloc(g->arena, QB_NODE_ATTRS, sizeof(*n->attr));
-	if (!n->type || !n->name || !n->input || !n->output || !n->attr) {
+	if (!n->name || !n->input || !n->output || !n->attr) {
 		return NULL;
 	}
 	for (int i = 0; i < outputs; i++) {
@@ -646,20 +645,20 @@ int64_t qb_node_macs(const struct qb_node *n)
 	if (!x->known || !w->known || !y->known) {
 		return 0;
 	}
-	if (strcmp(n->type, "Conv") == 0) {
+	if (qb_node_is(n, QB_OP_Conv)) {
 		return qb_dim_mul(qb_shape_product(y, 0, y->ndim), qb_shape_product(w, 1, w->ndim));
 	}
-	if (strcmp(n->type, "ConvTranspose") == 0) {
+	if (qb_node_is(n, QB_OP_ConvTranspose)) {
 		return qb_dim_mul(qb_shape_product(x, 0, x->ndim), qb_shape_product(w, 1, w->ndim));
 	}
-	if (strcmp(n->type, "Gemm") == 0) {
+	if (qb_node_is(n, QB_OP_Gemm)) {
 		m = qb_node_int(n, "transA", 0) ? x->dim[0] : x->dim[1];
 		return qb_dim_mul(qb_shape_product(y, 0, y->ndim), m);
 	}
-	if (strcmp(n->type, "MatMul") == 0) {
+	if (qb_node_is(n, QB_OP_MatMul)) {
 		return qb_dim_mul(qb_shape_product(y, 0, y->ndim), x->dim[x->ndim - 1]);
 	}
-	if ((!strcmp(n->type, "RNN") || !strcmp(n->type, "GRU") || !strcmp(n->type, "LSTM")) && n->inputs > 2 &&
+	if ((qb_node_is(n, QB_OP_RNN) || qb_node_is(n, QB_OP_GRU) || qb_node_is(n, QB_OP_LSTM)) && n->inputs > 2 &&
 		n->input[2] && n->input[2]->shape.known) {
 		/* Every step of every sequence meets all weights once. */
 		const struct qb_shape *r = &n->input[2]->shape;

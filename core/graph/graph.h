@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "core/base/arena.h"
+#include "core/graph/op_id.h"
 #include "core/kernels/epilogue.h"
 #include "core/tensor/tensor.h"
 
@@ -214,7 +215,7 @@ struct qb_graph *qb_graph_create(void);
 /* A node of the default domain, joined to its values but not yet in g->node; NULL when memory ends. input[i] may be
  * NULL. qb_node_add_* give it attributes; there is room for QB_NODE_ATTRS of them. */
 enum { QB_NODE_ATTRS = 12 };
-struct qb_node *qb_node_create(struct qb_graph *g, const char *type, const char *name, int opset,
+struct qb_node *qb_node_create(struct qb_graph *g, enum qb_op_id op, const char *name, int opset,
 	int inputs, struct qb_value *const *input, int outputs, struct qb_value *const *output);
 void qb_node_add_int(struct qb_node *n, const char *name, int64_t v);
 void qb_node_add_string(struct qb_node *n, const char *name, const char *v);

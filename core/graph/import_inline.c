@@ -206,7 +206,7 @@ static enum qb_err copy_outputs(struct qb__importer *im, struct qb__scope *s, co
 		if (v == &qb__absent || v == o->value[i]) {
 			return qb_node_fail(im->eb, QB_EONNX, n, "no node inside gives its output %.200s", o->name[i]);
 		}
-		copy = qb_node_create(im->g, "Identity", qb_arena_printf(im->g->arena, "%s:%s", n->name, o->name[i]),
+		copy = qb_node_create(im->g, QB_OP_Identity, qb_arena_printf(im->g->arena, "%s:%s", n->name, o->name[i]),
 			QB_MAX((int)im->g->opset, 13), 1, &v, 1, &o->value[i]);
 		if (!copy) {
 			return qb__import_no_memory(im);

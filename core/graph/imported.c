@@ -65,7 +65,7 @@ bool qb__read_quantizer(const struct qb_node *n, enum qb_dtype code, struct qb_i
 		return false;
 	}
 	*out = (struct qb_imported){.scale = s->constant, .zero = z ? z->constant : NULL, .code = code,
-		.axis = -1, .overflows = qb_dtype_is_float8(code) && strcmp(n->type, "QuantizeLinear") == 0 &&
+		.axis = -1, .overflows = qb_dtype_is_float8(code) && qb_node_is(n, QB_OP_QuantizeLinear) &&
 		!qb_node_int(n, "saturate", 1)};
 	if (qb_tensor_size(s->constant) > 1 || qb_node_int(n, "block_size", 0)) {
 		out->axis = (int)qb_node_int(n, "axis", 1);
@@ -96,9 +96,9 @@ enum qb_err qb__carry(struct qb_graph *g, const struct qb_node *n, struct qb_val
 	if (v->dtype != QB_F32) {
 		return QB_OK;
 	}
-	if (strcmp(n->type, "DequantizeLinear") == 0) {
+	if (qb_node_is(n, QB_OP_DequantizeLinear)) {
 		imported = n->input[0]->dtype != QB_I32 && qb__read_quantizer(n, n->input[0]->dtype, &c);
-	} else if (strcmp(n->type, "Transpose") == 0 && of && !of->block) {
+	} else if (qb_node_is(n, QB_OP_Transpose) && of && !of->block) {
 		int count = qb_node_ints(n, "perm", &perm), ndim = v->shape.ndim, axis = of->axis;
 
 		c = *of;
@@ -106,7 +106,7 @@ enum qb_err qb__carry(struct qb_graph *g, const struct qb_node *n, struct qb_val
 			c.axis = (count ? perm[i] : ndim - 1 - i) == axis ? i : c.axis;
 		}
 		imported = true;
-	} else if (strcmp(n->type, "Reshape") == 0 && of && of->axis < 0) {
+	} else if (qb_node_is(n, QB_OP_Reshape) && of && of->axis < 0) {
 		c = *of;
 		imported = true;
 	}

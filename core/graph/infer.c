@@ -41,7 +41,7 @@ enum qb_err qb__node_infer(struct qb_graph *g, struct qb_node *n, struct qb_errb
 
 static bool is_shape_op(const struct qb_node *n)
 {
-	return strcmp(n->type, "Shape") == 0 || strcmp(n->type, "Size") == 0;
+	return qb_node_is(n, QB_OP_Shape) || qb_node_is(n, QB_OP_Size);
 }
 
 static bool foldable(const struct qb_node *n, size_t max_bytes)
@@ -63,7 +63,7 @@ static bool foldable(const struct qb_node *n, size_t max_bytes)
 		if (v && (!qb_shape_concrete(&v->shape) ||
 		    (size_t)qb_shape_product(&v->shape, 0, v->shape.ndim) >
 		    max_bytes / qb_dtype_bytes(v->dtype))) {
-			return strcmp(n->type, "Constant") == 0;
+			return qb_node_is(n, QB_OP_Constant);
 		}
 	}
 	return true;

@@ -51,8 +51,6 @@ enum qb_err qb__expand_lstm(struct qb_graph *g, struct qb_node *n, struct qb_nod
  * does something else, or memory ends. */
 bool qb__read_batch_norm(struct qb_graph *g, const struct qb_node *n, int64_t channels, double **scale,
 	double **shift);
-/* Whether node->act may be set on it. */
-bool qb__takes_activation(const struct qb_node *n);
 /* Most nodes that it makes of n. */
 int qb__expanded_most(const struct qb_node *n);
 

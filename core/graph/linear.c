@@ -56,11 +56,11 @@ bool qb_linear_of(struct qb_node *n, struct qb_linear *out)
 	if (!l.weight || (n->inputs > 2 && n->input[2] && !l.bias)) {
 		return false;
 	}
-	if (!strcmp(n->type, "Conv") || !strcmp(n->type, "ConvTranspose")) {
-		known = read_convolution(&l, n->type[4] == 'T');
-	} else if (!strcmp(n->type, "MatMul")) {
+	if (qb_node_has(n, QB_TRAIT_CONVOLUTION)) {
+		known = read_convolution(&l, qb_node_is(n, QB_OP_ConvTranspose));
+	} else if (qb_node_is(n, QB_OP_MatMul)) {
 		known = read_matrix(&l, false);
-	} else if (!strcmp(n->type, "Gemm") && !qb_node_int(n, "transA", 0) &&
+	} else if (qb_node_is(n, QB_OP_Gemm) && !qb_node_int(n, "transA", 0) &&
 		qb_node_float(n, "alpha", 1) == 1 && qb_node_float(n, "beta", 1) == 1) {
 		known = read_matrix(&l, qb_node_int(n, "transB", 0) != 0);
 	}
@@ -74,7 +74,7 @@ bool qb_linear_of(struct qb_node *n, struct qb_linear *out)
 
 bool qb_node_holds_weight(const struct qb_node *n, int input)
 {
-	bool two_sided = !strcmp(n->type, "MatMul") || !strcmp(n->type, "Gemm");
+	bool two_sided = qb_node_is(n, QB_OP_MatMul) || qb_node_is(n, QB_OP_Gemm);
 
 	return n->op && n->op->class == QB_OP_MATMUL && (input == n->op->weight_input || (two_sided && input < 2));
 }

@@ -29,6 +29,7 @@ libquantbench_a_SOURCES += \
 	core/graph/onnx_wire.h \
 	core/graph/onnx_write.c \
 	core/graph/op.h \
+	core/graph/op_id.h \
 	core/graph/pass_bn.c \
 	core/graph/pass_constants.c \
 	core/graph/pass_einsum.c \

@@ -58,7 +58,7 @@ static float activate(const struct qb_act *a, float x)
 
 static bool is_layer(const struct qb_node *n)
 {
-	return !strcmp(n->type, "Conv") || !strcmp(n->type, "MatMul") || !strcmp(n->type, "Gemm");
+	return qb_node_is(n, QB_OP_Conv) || qb_node_is(n, QB_OP_MatMul) || qb_node_is(n, QB_OP_Gemm);
 }
 
 static void add_addend(const struct qb_node *n, const struct qb_tensor *const in[],

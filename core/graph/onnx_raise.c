@@ -31,48 +31,51 @@ static enum qb_err no_memory(const struct raise *r)
 
 /* Attributes that are inputs since an opset: the input's position. */
 static const struct moved {
-	const char *type, *attr;
+	enum qb_op_id op;
+	const char *attr;
 	int since, input;
 } moved_attrs[] = {
-	{"Slice", "starts", 10, 1}, {"Slice", "ends", 10, 2}, {"Slice", "axes", 10, 3},
-	{"TopK", "k", 10, 1},
-	{"Clip", "min", 11, 1}, {"Clip", "max", 11, 2},
-	{"Pad", "pads", 11, 1}, {"Pad", "value", 11, 2},
-	{"Squeeze", "axes", 13, 1}, {"Unsqueeze", "axes", 13, 1}, {"Split", "split", 13, 1},
-	{"ReduceSum", "axes", 13, 1},
-	{"ReduceMean", "axes", 18, 1}, {"ReduceMax", "axes", 18, 1}, {"ReduceMin", "axes", 18, 1},
-	{"ReduceProd", "axes", 18, 1}, {"ReduceL1", "axes", 18, 1}, {"ReduceL2", "axes", 18, 1},
-	{"ReduceLogSum", "axes", 18, 1}, {"ReduceLogSumExp", "axes", 18, 1},
-	{"ReduceSumSquare", "axes", 18, 1},
+	{QB_OP_Slice, "starts", 10, 1}, {QB_OP_Slice, "ends", 10, 2}, {QB_OP_Slice, "axes", 10, 3},
+	{QB_OP_TopK, "k", 10, 1},
+	{QB_OP_Clip, "min", 11, 1}, {QB_OP_Clip, "max", 11, 2},
+	{QB_OP_Pad, "pads", 11, 1}, {QB_OP_Pad, "value", 11, 2},
+	{QB_OP_Squeeze, "axes", 13, 1}, {QB_OP_Unsqueeze, "axes", 13, 1}, {QB_OP_Split, "split", 13, 1},
+	{QB_OP_ReduceSum, "axes", 13, 1},
+	{QB_OP_ReduceMean, "axes", 18, 1}, {QB_OP_ReduceMax, "axes", 18, 1}, {QB_OP_ReduceMin, "axes", 18, 1},
+	{QB_OP_ReduceProd, "axes", 18, 1}, {QB_OP_ReduceL1, "axes", 18, 1}, {QB_OP_ReduceL2, "axes", 18, 1},
+	{QB_OP_ReduceLogSum, "axes", 18, 1}, {QB_OP_ReduceLogSumExp, "axes", 18, 1},
+	{QB_OP_ReduceSumSquare, "axes", 18, 1},
 };
 
 /* Attributes that are gone since an opset and said nothing about inference. */
 static const struct dropped {
-	const char *type, *attr;
+	enum qb_op_id op;
+	const char *attr;
 	int since;
 } dropped_attrs[] = {
-	{"BatchNormalization", "spatial", 9}, /* 1: the shape rule refuses 0 */
-	{"Dropout", "ratio", 12},
+	{QB_OP_BatchNormalization, "spatial", 9}, /* 1: the shape rule refuses 0 */
+	{QB_OP_Dropout, "ratio", 12},
 };
 
 /* Words that are others since an opset. */
 static const struct reworded {
-	const char *type, *attr, *from, *to;
+	enum qb_op_id op;
+	const char *attr, *from, *to;
 	int since;
 } reworded_attrs[] = {
-	{"GridSample", "mode", "bilinear", "linear", 20},
-	{"GridSample", "mode", "bicubic", "cubic", 20},
+	{QB_OP_GridSample, "mode", "bilinear", "linear", 20},
+	{QB_OP_GridSample, "mode", "bicubic", "cubic", 20},
 };
 
-static bool is(const struct qb_node *n, const char *type)
+static bool is(const struct qb_node *n, enum qb_op_id op)
 {
-	return strcmp(n->type, type) == 0 && !*n->op->domain;
+	return qb_node_is(n, op) && !*n->op->domain;
 }
 
 /* Whether a change of this operator at `since` lies between the node and the file. */
-static bool crosses(const struct raise *r, const struct qb_node *n, const char *type, int since)
+static bool crosses(const struct raise *r, const struct qb_node *n, enum qb_op_id op, int since)
 {
-	return is(n, type) && n->opset < since && r->opset >= since;
+	return is(n, op) && n->opset < since && r->opset >= since;
 }
 
 static int attr_index(const struct qb_node *n, const char *name)
@@ -165,14 +168,14 @@ static enum qb_err set_input(const struct raise *r, struct qb_node *n, int at, s
 }
 
 /* TYPE(in...) to a new value, before the node at work. */
-static enum qb_err add_before(struct raise *r, const struct qb_node *n, const char *type, int inputs,
+static enum qb_err add_before(struct raise *r, const struct qb_node *n, enum qb_op_id op, int inputs,
 	struct qb_value *const *in, const char *what, enum qb_dtype dtype, struct qb_value **out)
 {
 	const char *name = qb_arena_printf(r->g->arena, "%s.%s", n->output[0]->name, what);
 	struct qb_node *made;
 
 	*out = name ? qb_graph_add_value(r->g, name, dtype) : NULL;
-	made = *out ? qb_node_create(r->g, type, name, r->opset, inputs, in, 1, out) : NULL;
+	made = *out ? qb_node_create(r->g, op, name, r->opset, inputs, in, 1, out) : NULL;
 	if (!made) {
 		return no_memory(r);
 	}
@@ -206,9 +209,9 @@ static enum qb_err raise_softmax(struct raise *r, struct qb_node *n)
 		qb_node_add_int(n, "axis", axis);
 		return QB_OK;
 	}
-	QB_TRY(add_before(r, n, "Flatten", 1, &x, "flat", QB_F32, &flat));
+	QB_TRY(add_before(r, n, QB_OP_Flatten, 1, &x, "flat", QB_F32, &flat));
 	qb_node_add_int(r->list[r->nodes - 1], "axis", axis);
-	QB_TRY(add_before(r, n, "Shape", 1, &x, "shape", QB_I64, &shape));
+	QB_TRY(add_before(r, n, QB_OP_Shape, 1, &x, "shape", QB_I64, &shape));
 	rows = qb_graph_add_value(r->g, qb_arena_printf(r->g->arena, "%s.rows", y->name), QB_F32);
 	if (!rows) {
 		return no_memory(r);
@@ -216,7 +219,7 @@ static enum qb_err raise_softmax(struct raise *r, struct qb_node *n)
 	QB_TRY(set_input(r, n, 0, flat));
 	n->output[0] = in[0] = rows;
 	in[1] = shape;
-	r->behind = qb_node_create(r->g, "Reshape", qb_arena_printf(r->g->arena, "%s.unflat", y->name), r->opset, 2, in, 1, &y);
+	r->behind = qb_node_create(r->g, QB_OP_Reshape, qb_arena_printf(r->g->arena, "%s.unflat", y->name), r->opset, 2, in, 1, &y);
 	return r->behind ? QB_OK : no_memory(r);
 }
 
@@ -231,7 +234,7 @@ static const char *nearest_of(const struct qb_node *n, const struct qb_value *sc
 		grows |= ((const float *)t->data)[i] > 1;
 		shrinks |= ((const float *)t->data)[i] < 1;
 	}
-	return !shrinks || is(n, "Upsample") ? "floor" : grows ? NULL : "ceil";
+	return !shrinks || is(n, QB_OP_Upsample) ? "floor" : grows ? NULL : "ceil";
 }
 
 /* Upsample and the first Resize have scales alone. */
@@ -249,8 +252,7 @@ static enum qb_err raise_resize(struct raise *r, struct qb_node *n)
 		return qb_node_fail(r->eb, QB_EUNSUPPORTED, n, "it is of opset %d and both grows and shrinks to the nearest "
 			"samples, which opset %d cannot say in one node", n->opset, r->opset);
 	}
-	n->type = "Resize";
-	n->op = qb_op_find("", "Resize");
+	qb_node_set_op(n, QB_OP_Resize);
 	drop_attr(n, "scales");
 	if (strcmp(qb_node_string(n, "mode", ""), "bilinear") == 0) {
 		set_string(n, "mode", "linear");
@@ -297,7 +299,7 @@ static enum qb_err raise_group_norm(struct raise *r, struct qb_node *n)
 		struct qb_value *each;
 
 		in[0] = n->input[i];
-		QB_TRY(add_before(r, n, "Gather", 2, in, i == 1 ? "scale" : "bias", QB_F32, &each));
+		QB_TRY(add_before(r, n, QB_OP_Gather, 2, in, i == 1 ? "scale" : "bias", QB_F32, &each));
 		QB_TRY(set_input(r, n, i, each));
 	}
 	return QB_OK;
@@ -305,23 +307,22 @@ static enum qb_err raise_group_norm(struct raise *r, struct qb_node *n)
 
 static enum qb_err raise_node(struct raise *r, struct qb_node *n)
 {
-	if (crosses(r, n, "Softmax", 13) || crosses(r, n, "LogSoftmax", 13) || crosses(r, n, "Hardmax", 13)) {
+	if (crosses(r, n, QB_OP_Softmax, 13) || crosses(r, n, QB_OP_LogSoftmax, 13) || crosses(r, n, QB_OP_Hardmax, 13)) {
 		return raise_softmax(r, n);
 	}
-	if (crosses(r, n, "Resize", 11) || (is(n, "Upsample") && r->opset >= 10)) {
+	if (crosses(r, n, QB_OP_Resize, 11) || (is(n, QB_OP_Upsample) && r->opset >= 10)) {
 		return raise_resize(r, n);
 	}
-	if (crosses(r, n, "Resize", 13)) {
+	if (crosses(r, n, QB_OP_Resize, 13)) {
 		leave_out_empty(n);
 	}
-	if (crosses(r, n, "Split", 18) && n->inputs < 2) {
+	if (crosses(r, n, QB_OP_Split, 18) && n->inputs < 2) {
 		qb_node_add_int(n, "num_outputs", n->outputs);
 	}
-	if (crosses(r, n, "Scatter", 11)) {
-		n->type = "ScatterElements";
-		n->op = qb_op_find("", n->type);
+	if (crosses(r, n, QB_OP_Scatter, 11)) {
+		qb_node_set_op(n, QB_OP_ScatterElements);
 	}
-	return crosses(r, n, "GroupNormalization", 21) ? raise_group_norm(r, n) : QB_OK;
+	return crosses(r, n, QB_OP_GroupNormalization, 21) ? raise_group_norm(r, n) : QB_OK;
 }
 
 /* ---- all nodes ---- */
@@ -330,7 +331,7 @@ static enum qb_err raise_attrs(struct raise *r, struct qb_node *n)
 {
 	for (size_t i = 0; i < QB_COUNT(moved_attrs); i++) {
 		const struct moved *m = &moved_attrs[i];
-		const struct qb_attr *a = crosses(r, n, m->type, m->since) ? qb_node_attr(n, m->attr) : NULL;
+		const struct qb_attr *a = crosses(r, n, m->op, m->since) ? qb_node_attr(n, m->attr) : NULL;
 
 		if (a) {
 			QB_TRY(set_input(r, n, m->input, constant_of(r, n, a)));
@@ -338,14 +339,14 @@ static enum qb_err raise_attrs(struct raise *r, struct qb_node *n)
 		}
 	}
 	for (size_t i = 0; i < QB_COUNT(dropped_attrs); i++) {
-		if (crosses(r, n, dropped_attrs[i].type, dropped_attrs[i].since)) {
+		if (crosses(r, n, dropped_attrs[i].op, dropped_attrs[i].since)) {
 			drop_attr(n, dropped_attrs[i].attr);
 		}
 	}
 	for (size_t i = 0; i < QB_COUNT(reworded_attrs); i++) {
 		const struct reworded *w = &reworded_attrs[i];
 
-		if (crosses(r, n, w->type, w->since) && strcmp(qb_node_string(n, w->attr, ""), w->from) == 0) {
+		if (crosses(r, n, w->op, w->since) && strcmp(qb_node_string(n, w->attr, ""), w->from) == 0) {
 			set_string(n, w->attr, w->to);
 		}
 	}

@@ -35,7 +35,7 @@ static enum qb_err split_bias(struct qb_graph *g, struct qb_node *n, struct qb_n
 		return no_memory(eb);
 	}
 	in[0]->shape = y->shape;
-	*add = qb_node_create(g, "Add", qb_arena_printf(g->arena, "%s.bias", n->name), 13, 2, in, 1, &y);
+	*add = qb_node_create(g, QB_OP_Add, qb_arena_printf(g->arena, "%s.bias", n->name), 13, 2, in, 1, &y);
 	n->output[0] = in[0];
 	n->inputs = 2;
 	return *add ? QB_OK : no_memory(eb);
@@ -52,7 +52,7 @@ static enum qb_err split_biases(struct qb_graph *g, struct qb_errbuf *eb)
 	}
 	for (int i = 0; i < g->nodes; i++) {
 		all[count++] = g->node[i];
-		if (!strcmp(g->node[i]->type, "MatMul") && g->node[i]->inputs > 2) {
+		if (qb_node_is(g->node[i], QB_OP_MatMul) && g->node[i]->inputs > 2) {
 			QB_TRY(split_bias(g, g->node[i], &all[count], eb));
 			count++;
 		}

@@ -8,17 +8,7 @@
 #define QB_GRAPH_OP_H
 
 #include "core/graph/graph.h"
-#include "core/ops/ops.h"
-
-/* Operators by number: QB_OP_Conv, QB_OP_Gemm ... An operator of several domains is one. */
-enum qb_op_id {
-#define X(domain, type, ...) QB_OP_##type,
-#define ALIAS(...)
-	QB_OPS(X, ALIAS)
-#undef X
-#undef ALIAS
-	QB_OP_IDS
-};
+#include "core/graph/op_id.h"
 
 /* What quantization does with an operator. */
 enum qb_op_class {
@@ -37,6 +27,7 @@ struct qb_op {
 	enum qb_op_class class;
 	int weight_input;   /* input index of the weight, -1: none. It is a weight only where that input is a
 	                     * constant (Gemm and MatMul take two activations as well) */
+	unsigned traits;    /* of enum qb_op_trait */
 
 	/* Sets dtype and shape of node->output[*] from the inputs' (and from constants). Checks everything that
 	 * the specification demands of attributes and shapes, so that later stages need not. Dimensions may be
@@ -63,8 +54,27 @@ enum { QB_ADDEND = 3 };
 
 /* NULL when there is no such operator. */
 const struct qb_op *qb_op_find(const char *domain, const char *type);
-/* For error messages and documentation: the table in order; NULL at the end. */
+const struct qb_op *qb_op_of(enum qb_op_id id);
+/* For error messages and documentation: by id, then the same operators of other domains; NULL at the end. */
 const struct qb_op *qb_op_at(int i);
+
+/* false where there is no node, or one of an operator that the importer does not know (yet). */
+static inline bool qb_node_is(const struct qb_node *n, enum qb_op_id id)
+{
+	return n && n->op && n->op->id == id;
+}
+
+static inline bool qb_node_has(const struct qb_node *n, enum qb_op_trait trait)
+{
+	return n && n->op && n->op->traits & trait;
+}
+
+/* Turns a node into one of another operator; its edges and attributes are the caller's to set. */
+static inline void qb_node_set_op(struct qb_node *n, enum qb_op_id id)
+{
+	n->op = qb_op_of(id);
+	n->type = n->op->type;
+}
 
 /* The operator's eval, then node->act on output 0. */
 enum qb_err qb_node_eval(const struct qb_node *n, const struct qb_tensor *const in[],

@@ -16,8 +16,8 @@ enum linear_kind { NOT_LINEAR, CONV, CONV_TRANSPOSE, GEMM, MATMUL };
 
 static enum linear_kind kind_of(const struct qb_node *n)
 {
-	return strcmp(n->type, "Conv") == 0 ? CONV : strcmp(n->type, "ConvTranspose") == 0 ? CONV_TRANSPOSE :
-		strcmp(n->type, "Gemm") == 0 ? GEMM : strcmp(n->type, "MatMul") == 0 ? MATMUL : NOT_LINEAR;
+	return qb_node_is(n, QB_OP_Conv) ? CONV : qb_node_is(n, QB_OP_ConvTranspose) ? CONV_TRANSPOSE :
+		qb_node_is(n, QB_OP_Gemm) ? GEMM : qb_node_is(n, QB_OP_MatMul) ? MATMUL : NOT_LINEAR;
 }
 
 /* y = scale[c] * x + shift[c]. scale NULL: only a shift. */
@@ -150,8 +150,8 @@ static bool read_arithmetic(struct qb_graph *g, const struct qb_node *n, int sid
 {
 	size_t step;
 	const float *c = per_channel(n, side, kind, a->channels, &step);
-	bool mul = strcmp(n->type, "Mul") == 0, add = strcmp(n->type, "Add") == 0;
-	bool div = strcmp(n->type, "Div") == 0 && side == 1, sub = strcmp(n->type, "Sub") == 0 && side == 1;
+	bool mul = qb_node_is(n, QB_OP_Mul), add = qb_node_is(n, QB_OP_Add);
+	bool div = qb_node_is(n, QB_OP_Div) && side == 1, sub = qb_node_is(n, QB_OP_Sub) && side == 1;
 
 	if (!c || !(mul || add || div || sub) || !affine_alloc(g, a)) {
 		return false;
@@ -341,7 +341,7 @@ static enum qb_err note_normal(struct qb_graph *g, struct qb_node *p, const stru
 static enum qb_err try_fold(struct qb_graph *g, struct qb_node *n, bool scales, bool *folded,
 	struct qb_errbuf *eb)
 {
-	bool bn = strcmp(n->type, "BatchNormalization") == 0;
+	bool bn = qb_node_is(n, QB_OP_BatchNormalization);
 	struct affine a = { 0 };
 	struct qb_node *p = NULL;
 
@@ -370,18 +370,14 @@ static enum qb_err try_fold(struct qb_graph *g, struct qb_node *n, bool scales, 
 	return QB_OK;
 }
 
-static bool is_one_of(const char *type, const char *const *list)
+/* Whether it is a map that pass `scales` is for. */
+static bool is_affine(const struct qb_node *n, bool scales)
 {
-	for (; *list; list++) {
-		if (strcmp(type, *list) == 0) {
-			return true;
-		}
-	}
-	return false;
+	return scales ? qb_node_is(n, QB_OP_BatchNormalization) || qb_node_is(n, QB_OP_Mul) || qb_node_is(n, QB_OP_Div)
+		      : qb_node_is(n, QB_OP_Add) || qb_node_is(n, QB_OP_Sub);
 }
 
-static enum qb_err fold_all(struct qb_graph *g, const char *const *types, bool scales,
-	struct qb_errbuf *eb)
+static enum qb_err fold_all(struct qb_graph *g, bool scales, struct qb_errbuf *eb)
 {
 	int kept = 0;
 
@@ -390,7 +386,7 @@ static enum qb_err fold_all(struct qb_graph *g, const char *const *types, bool s
 		struct qb_node *n = g->node[i];
 		bool folded = false;
 
-		if (is_one_of(n->type, types)) {
+		if (is_affine(n, scales)) {
 			QB_TRY(try_fold(g, n, scales, &folded, eb));
 		}
 		if (!folded) {
@@ -403,14 +399,10 @@ static enum qb_err fold_all(struct qb_graph *g, const char *const *types, bool s
 
 enum qb_err qb_pass_fold_batch_norm(struct qb_graph *g, struct qb_errbuf *eb)
 {
-	static const char *const types[] = { "BatchNormalization", "Mul", "Div", NULL };
-
-	return fold_all(g, types, true, eb);
+	return fold_all(g, true, eb);
 }
 
 enum qb_err qb_pass_fuse_bias(struct qb_graph *g, struct qb_errbuf *eb)
 {
-	static const char *const types[] = { "Add", "Sub", NULL };
-
-	return fold_all(g, types, false, eb);
+	return fold_all(g, false, eb);
 }

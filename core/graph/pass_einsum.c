@@ -159,14 +159,14 @@ static struct qb_value *value(struct split *s, const struct qb_imported *importe
 }
 
 /* Adds a node; its output is new where *out is NULL, and quantized as `imported` says. */
-static enum qb_err add(struct split *s, const char *type, int inputs, struct qb_value *const *in,
+static enum qb_err add(struct split *s, enum qb_op_id op, int inputs, struct qb_value *const *in,
 	const struct qb_imported *imported, struct qb_value **out)
 {
-	const char *name = qb_arena_printf(s->g->arena, "%s:%s:%d", s->n->name, type, s->count);
+	const char *name = qb_arena_printf(s->g->arena, "%s:%s:%d", s->n->name, qb_op_of(op)->type, s->count);
 	struct qb_node *n;
 
 	*out = *out ? *out : value(s, imported);
-	n = name && *out ? qb_node_create(s->g, type, name, QB_MAX((int)s->g->opset, 13), inputs, in, 1, out) : NULL;
+	n = name && *out ? qb_node_create(s->g, op, name, QB_MAX((int)s->g->opset, 13), inputs, in, 1, out) : NULL;
 	if (!n) {
 		return no_memory(s);
 	}
@@ -196,7 +196,7 @@ static enum qb_err transpose(struct split *s, struct qb_value **v, int ndim, con
 		return no_memory(s);
 	}
 	memcpy(copy, perm, (size_t)ndim * sizeof(*perm));
-	QB_TRY(add(s, "Transpose", 1, v, (*v)->imported, &out));
+	QB_TRY(add(s, QB_OP_Transpose, 1, v, (*v)->imported, &out));
 	qb_node_add_ints(s->made[s->count - 1], "perm", ndim, copy);
 	*v = out;
 	return infer_last(s);
@@ -219,7 +219,7 @@ static enum qb_err reshape(struct split *s, struct qb_value **v, int ndim, const
 	if (!in[1]) {
 		return no_memory(s);
 	}
-	QB_TRY(add(s, "Reshape", 2, in, (*v)->imported, &out));
+	QB_TRY(add(s, QB_OP_Reshape, 2, in, (*v)->imported, &out));
 	*v = out;
 	return infer_last(s);
 }
@@ -325,7 +325,7 @@ static enum qb_err finish(struct split *s, struct qb_value *v, const int64_t *to
 	return transpose(s, &v, s->e.rank[2], perm, y);
 }
 
-static enum qb_err multiply(struct split *s, const char *type, const struct arrangement a[2], bool more,
+static enum qb_err multiply(struct split *s, enum qb_op_id op, const struct arrangement a[2], bool more,
 	struct qb_value **out)
 {
 	struct qb_value *in[2] = {s->n->input[s->side[0]], s->n->input[s->side[1]]};
@@ -335,7 +335,7 @@ static enum qb_err multiply(struct split *s, const char *type, const struct arra
 	for (int i = 0; i < 2; i++) {
 		QB_TRY(apply(s, &a[i], &in[i]));
 	}
-	QB_TRY(add(s, type, 2, in, s->n->output[0]->imported, out));
+	QB_TRY(add(s, op, 2, in, s->n->output[0]->imported, out));
 	n = s->made[s->count - 1];
 	n->name = s->n->name;
 	return infer_last(s);
@@ -368,7 +368,7 @@ static enum qb_err try_product(struct split *s)
 		}
 	}
 	moves = memcmp(s->order, s->e.label[2], (size_t)s->e.rank[2] * sizeof(int)) != 0;
-	QB_TRY(multiply(s, "MatMul", a, reshapes || moves, &y));
+	QB_TRY(multiply(s, QB_OP_MatMul, a, reshapes || moves, &y));
 	return finish(s, y, to, reshapes, moves);
 }
 
@@ -385,7 +385,7 @@ static enum qb_err try_numbers(struct split *s)
 	if (!arrange(s, 0, group, groups, &a[0]) || !arrange(s, 1, group, groups, &a[1])) {
 		return QB_OK;
 	}
-	return multiply(s, "Mul", a, false, &y);
+	return multiply(s, QB_OP_Mul, a, false, &y);
 }
 
 static enum qb_err try_split(struct split *s)
@@ -393,7 +393,7 @@ static enum qb_err try_split(struct split *s)
 	const struct qb_node *n = s->n;
 	struct qb_shape x[2];
 
-	if (strcmp(n->type, "Einsum") || n->inputs != 2 || (n->output[0]->imported && n->output[0]->imported->axis >= 0)) {
+	if (!qb_node_is(n, QB_OP_Einsum) || n->inputs != 2 || (n->output[0]->imported && n->output[0]->imported->axis >= 0)) {
 		return QB_OK;
 	}
 	for (int i = 0; i < 2; i++) {

@@ -21,9 +21,9 @@ enum qb_err qb_pass_fold_constants(struct qb_graph *g, struct qb_errbuf *eb)
 /* Outputs that a node has whether they are read or not: Split's count is its meaning. */
 static int least_outputs(const struct qb_node *n)
 {
-	return strcmp(n->type, "Split") == 0 ? n->outputs
-		: strcmp(n->type, "TopK") == 0 ? 2
-		: strcmp(n->type, "DynamicQuantizeLinear") == 0 ? 3
+	return qb_node_is(n, QB_OP_Split) ? n->outputs
+		: qb_node_is(n, QB_OP_TopK) ? 2
+		: qb_node_is(n, QB_OP_DynamicQuantizeLinear) ? 3
 								: 1;
 }
 
@@ -103,10 +103,6 @@ static bool pads_nothing(const struct qb_node *n)
 
 static bool does_nothing(const struct qb_node *n)
 {
-	static const char *const keeps_order[] = { "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Tile",
-		"Pad" };
-	static const char *const of_one[] = { "Concat", "Sum", "Mean", "Max", "Min" };
-
 	if (n->act.kind != QB_ACT_NONE || n->inputs < 1 || !n->input[0]) {
 		return false;
 	}
@@ -118,26 +114,20 @@ static bool does_nothing(const struct qb_node *n)
 			return false;
 		}
 	}
-	if (strcmp(n->type, "Identity") == 0 || strcmp(n->type, "Dropout") == 0) {
+	if (qb_node_is(n, QB_OP_Identity) || qb_node_is(n, QB_OP_Dropout)) {
 		return true;
 	}
-	if (strcmp(n->type, "Cast") == 0) {
+	if (qb_node_is(n, QB_OP_Cast)) {
 		return n->input[0]->dtype == n->output[0]->dtype;
 	}
-	if (strcmp(n->type, "Transpose") == 0) {
+	if (qb_node_is(n, QB_OP_Transpose)) {
 		return identity_permutation(n);
 	}
-	for (size_t i = 0; i < QB_COUNT(of_one); i++) {
-		if (n->inputs == 1 && strcmp(n->type, of_one[i]) == 0) {
-			return true;
-		}
+	if (qb_node_has(n, QB_TRAIT_OF_ONE) && n->inputs == 1) {
+		return true;
 	}
-	for (size_t i = 0; i < QB_COUNT(keeps_order); i++) {
-		if (strcmp(n->type, keeps_order[i]) == 0) {
-			return same_known_shape(n) && (strcmp(n->type, "Pad") != 0 || pads_nothing(n));
-		}
-	}
-	return false;
+	return qb_node_has(n, QB_TRAIT_KEEPS_ORDER) && same_known_shape(n) &&
+		(!qb_node_is(n, QB_OP_Pad) || pads_nothing(n));
 }
 
 static bool is_input(const struct qb_graph *g, const struct qb_value *v)

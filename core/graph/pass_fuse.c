@@ -12,18 +12,6 @@
 
 /* ---- Relu and Clip ---- */
 
-bool qb__takes_activation(const struct qb_node *n)
-{
-	static const char *const types[] = { "Conv", "ConvTranspose", "Gemm", "MatMul", "Add" };
-
-	for (size_t i = 0; i < QB_COUNT(types); i++) {
-		if (strcmp(n->type, types[i]) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* A bound of Clip: an attribute before opset 11, an input since. */
 static bool read_bound(const struct qb_node *n, int input, const char *attr, float fallback, float *out)
 {
@@ -42,11 +30,11 @@ static bool read_bound(const struct qb_node *n, int input, const char *attr, flo
 
 static bool read_activation(const struct qb_node *n, struct qb_act *act)
 {
-	if (strcmp(n->type, "Relu") == 0) {
+	if (qb_node_is(n, QB_OP_Relu)) {
 		*act = (struct qb_act){ QB_ACT_RELU, 0, INFINITY };
 		return true;
 	}
-	if (strcmp(n->type, "Clip") != 0 || !read_bound(n, 1, "min", -INFINITY, &act->lo) ||
+	if (!qb_node_is(n, QB_OP_Clip) || !read_bound(n, 1, "min", -INFINITY, &act->lo) ||
 	    !read_bound(n, 2, "max", INFINITY, &act->hi) || isnan(act->lo) || isnan(act->hi)) {
 		return false;
 	}
@@ -79,7 +67,7 @@ enum qb_err qb_pass_fuse_activations(struct qb_graph *g, struct qb_errbuf *eb)
 		struct qb_act act = { 0 };
 
 		if (n->act.kind == QB_ACT_NONE && p && n->input[0]->uses == 1 && n->input[0] == p->output[0] &&
-		    n->input[0]->dtype == QB_F32 && qb__takes_activation(p) &&
+		    n->input[0]->dtype == QB_F32 && qb_node_has(p, QB_TRAIT_ACTIVATION) &&
 		    (!n->input[0]->imported || qb_imported_equal(n->input[0]->imported, n->output[0]->imported)) &&
 		    read_activation(n, &act)) {
 			p->act = p->act.kind == QB_ACT_NONE ? act : compose(p->act, act);
@@ -119,8 +107,8 @@ static struct qb_node *split(struct qb_graph *g, struct qb_node *n)
 		return NULL;
 	}
 	x->shape = y->shape;
-	*a = (struct qb_node){.op = qb_op_find("", relu ? "Relu" : "Clip"),
-		.type = relu ? "Relu" : "Clip", .opset = 13, .inputs = relu ? 1 : 3, .outputs = 1};
+	*a = (struct qb_node){.opset = 13, .inputs = relu ? 1 : 3, .outputs = 1};
+	qb_node_set_op(a, relu ? QB_OP_Relu : QB_OP_Clip);
 	a->name = qb_arena_printf(g->arena, "%s.activation", n->name);
 	a->input = qb_arena_alloc(g->arena, 3, sizeof(*a->input));
 	a->output = qb_arena_alloc(g->arena, 1, sizeof(*a->output));
@@ -228,7 +216,7 @@ static bool takes_pads(const struct qb_node *n, float value, const int64_t *pads
 	const int64_t *kernel;
 	int dims = qb_node_ints(n, "kernel_shape", &kernel);
 
-	if (strcmp(n->type, "Conv") == 0) {
+	if (qb_node_is(n, QB_OP_Conv)) {
 		return value == 0;
 	}
 	for (int i = 0; i < count; i++) {
@@ -249,7 +237,7 @@ static enum qb_err try_pad(struct qb_graph *g, struct qb_node *n, struct qb_errb
 	int count = qb_node_ints(n, "pads", &own);
 	float value;
 
-	if (!pad || strcmp(pad->type, "Pad") != 0 || !n->input[0]->shape.known || n->input[0]->dtype != QB_F32 ||
+	if (!qb_node_is(pad, QB_OP_Pad) || !n->input[0]->shape.known || n->input[0]->dtype != QB_F32 ||
 	    (n->input[0]->imported && !qb_imported_equal(n->input[0]->imported, pad->input[0]->imported)) ||
 	    (strcmp(mode, "NOTSET") != 0 && strcmp(mode, "VALID") != 0) || !read_pad(pad, rank, more, &value)) {
 		return QB_OK;
@@ -271,9 +259,7 @@ enum qb_err qb_pass_fuse_pad(struct qb_graph *g, struct qb_errbuf *eb)
 {
 	QB_TRY(qb_graph_relink(g, eb));
 	for (int i = 0; i < g->nodes; i++) {
-		const char *type = g->node[i]->type;
-
-		if (strcmp(type, "Conv") == 0 || strcmp(type, "MaxPool") == 0) {
+		if (qb_node_is(g->node[i], QB_OP_Conv) || qb_node_is(g->node[i], QB_OP_MaxPool)) {
 			QB_TRY(try_pad(g, g->node[i], eb));
 		}
 	}

@@ -86,7 +86,7 @@ static void note_reader(struct reading *r, const struct qb_node *n, int k)
 {
 	struct qb_imported c, before;
 
-	if (k != 0 || strcmp(n->type, "QuantizeLinear") != 0 ||
+	if (k != 0 || !qb_node_is(n, QB_OP_QuantizeLinear) ||
 		!qb__read_quantizer(n, n->output[0]->dtype, &c)) {
 		r->mixed = true;
 	} else if (!r->first) {
@@ -149,7 +149,7 @@ static void cut_off(struct qb_node *n, const struct qb_imported *c)
 {
 	double lo, hi, scale = *(const float *)c->scale->data, zero = zero_point(c->zero);
 
-	if (n && qb__takes_activation(n) && n->act.kind == QB_ACT_NONE &&
+	if (qb_node_has(n, QB_TRAIT_ACTIVATION) && n->act.kind == QB_ACT_NONE &&
 		code_range(c->code, &lo, &hi)) {
 		n->act = (struct qb_act){QB_ACT_CLIP, (float)(scale * (lo - zero)),
 			(float)(scale * (hi - zero))};
@@ -178,7 +178,7 @@ static enum qb_err lift_quantize(struct lifter *l, struct qb_node *n)
 	}
 	copy->shape = x->shape;
 	copy->imported = qb__keep_imported(l->g, &c);
-	identity = qb_node_create(l->g, "Identity", n->name, QB_MAX((int)l->g->opset, 13), 1, &x, 1,
+	identity = qb_node_create(l->g, QB_OP_Identity, n->name, QB_MAX((int)l->g->opset, 13), 1, &x, 1,
 		&copy);
 	if (!identity || !copy->imported) {
 		return no_memory(l);
@@ -220,24 +220,16 @@ static enum qb_err lift_dequantize(struct lifter *l, struct qb_node *n)
 /* Inputs that hold what is moved: 1, all of them (-1), or none (0). */
 static int moved_inputs(const struct qb_node *n)
 {
-	static const char *const one[] = {"Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice",
-		"Identity", "Split", "Gather", "DepthToSpace", "SpaceToDepth", "Expand", "Tile"};
-
-	if (strcmp(n->type, "Concat") == 0) {
+	if (qb_node_is(n, QB_OP_Concat)) {
 		return -1;
 	}
-	if (strcmp(n->type, "MaxPool") == 0) {
+	if (qb_node_is(n, QB_OP_MaxPool)) {
 		return n->outputs == 1;
 	}
-	if (strcmp(n->type, "Resize") == 0) {
+	if (qb_node_is(n, QB_OP_Resize)) {
 		return strcmp(qb_node_string(n, "mode", "nearest"), "nearest") == 0;
 	}
-	for (size_t i = 0; i < QB_COUNT(one); i++) {
-		if (strcmp(n->type, one[i]) == 0) {
-			return 1;
-		}
-	}
-	return 0;
+	return qb_node_has(n, QB_TRAIT_MOVES);
 }
 
 static enum qb_err lift_moved(struct lifter *l, struct qb_node *n)
@@ -282,7 +274,7 @@ static enum qb_err lift_moved(struct lifter *l, struct qb_node *n)
 		out[i]->imported = first->imported;
 		l->twin[v->index] = out[i];
 	}
-	twin = qb_node_create(l->g, n->type, n->name, n->opset, n->inputs, in, n->outputs, out);
+	twin = qb_node_create(l->g, n->op->id, n->name, n->opset, n->inputs, in, n->outputs, out);
 	if (!twin) {
 		return no_memory(l);
 	}
@@ -306,9 +298,9 @@ static enum qb_err lift_all(struct lifter *l)
 				n->input[k] = l->became[v->index];
 			}
 		}
-		if (strcmp(n->type, "QuantizeLinear") == 0) {
+		if (qb_node_is(n, QB_OP_QuantizeLinear)) {
 			QB_TRY(lift_quantize(l, n));
-		} else if (strcmp(n->type, "DequantizeLinear") == 0) {
+		} else if (qb_node_is(n, QB_OP_DequantizeLinear)) {
 			QB_TRY(lift_dequantize(l, n));
 		} else {
 			QB_TRY(lift_moved(l, n));
@@ -319,8 +311,8 @@ static enum qb_err lift_all(struct lifter *l)
 
 /* ---- ranges taken anew for each input ---- */
 
-/* The one node that reads v, of this type. */
-static struct qb_node *only_reader(const struct qb_graph *g, const struct qb_value *v, const char *type)
+/* The one node that reads v, of this operator. */
+static struct qb_node *only_reader(const struct qb_graph *g, const struct qb_value *v, enum qb_op_id op)
 {
 	struct qb_node *found = NULL;
 
@@ -331,7 +323,7 @@ static struct qb_node *only_reader(const struct qb_graph *g, const struct qb_val
 			}
 		}
 	}
-	return found && !strcmp(found->type, type) ? found : NULL;
+	return qb_node_is(found, op) ? found : NULL;
 }
 
 /* What product * Cast(sums) multiplies by: the input's scale times the weight's, which is returned. */
@@ -341,7 +333,7 @@ static const struct qb_tensor *weight_scale(const struct qb_node *mul, const str
 	const struct qb_value *other = mul->input[mul->input[0] == sums];
 	const struct qb_node *p = other->producer;
 
-	for (int k = 0; p && !strcmp(p->type, "Mul") && k < 2; k++) {
+	for (int k = 0; qb_node_is(p, QB_OP_Mul) && k < 2; k++) {
 		const struct qb_value *w = p->input[1 - k];
 
 		if (p->input[k] == input_scale && w->constant && w->dtype == QB_F32 &&
@@ -367,15 +359,15 @@ static bool match_dynamic(const struct qb_graph *g, struct qb_node *n, struct dy
 	size_t channels;
 
 	*d = (struct dynamic){.quantize = x->producer, .product = n,
-		.conv = !strcmp(n->type, "ConvInteger")};
-	if ((!d->conv && strcmp(n->type, "MatMulInteger")) || !x->producer ||
-		strcmp(x->producer->type, "DynamicQuantizeLinear") || x->producer->outputs < 3 ||
+		.conv = qb_node_is(n, QB_OP_ConvInteger)};
+	if ((!d->conv && !qb_node_is(n, QB_OP_MatMulInteger)) ||
+		!qb_node_is(x->producer, QB_OP_DynamicQuantizeLinear) || x->producer->outputs < 3 ||
 		n->inputs < 3 || n->input[2] != x->producer->output[2] || !w->constant ||
 		(w->dtype != QB_I8 && w->dtype != QB_U8) || (wz && !wz->constant)) {
 		return false;
 	}
-	cast = only_reader(g, n->output[0], "Cast");
-	d->mul = cast && cast->output[0]->dtype == QB_F32 ? only_reader(g, cast->output[0], "Mul") : NULL;
+	cast = only_reader(g, n->output[0], QB_OP_Cast);
+	d->mul = cast && cast->output[0]->dtype == QB_F32 ? only_reader(g, cast->output[0], QB_OP_Mul) : NULL;
 	d->scale = d->mul ? weight_scale(d->mul, cast->output[0], x->producer->output[1]) : NULL;
 	d->zero = wz ? wz->constant : NULL;
 	if (!d->scale) {
@@ -447,7 +439,7 @@ static enum qb_err lift_dynamic(struct qb_graph *g, struct qb_errbuf *eb)
 		if (!in[0]->imported) {
 			in[0]->imported = qb__keep_imported(g, &c);
 		}
-		made = qb_node_create(g, d.conv ? "Conv" : "MatMul", d.product->name,
+		made = qb_node_create(g, d.conv ? QB_OP_Conv : QB_OP_MatMul, d.product->name,
 			QB_MAX((int)g->opset, 13), 2, in, 1, &d.mul->output[0]);
 		if (!in[0]->imported || !in[1]->imported || !made) {
 			return qb_fail(eb, QB_ENOMEM, "out of memory while lifting quantization");
@@ -465,10 +457,7 @@ static enum qb_err lift_dynamic(struct qb_graph *g, struct qb_errbuf *eb)
 static bool any_quantization(const struct qb_graph *g)
 {
 	for (int i = 0; i < g->nodes; i++) {
-		const char *type = g->node[i]->type;
-
-		if (strcmp(type, "QuantizeLinear") == 0 || strcmp(type, "DequantizeLinear") == 0 ||
-			strcmp(type, "DynamicQuantizeLinear") == 0 || strncmp(type, "QLinear", 7) == 0) {
+		if (qb_node_has(g->node[i], QB_TRAIT_CODES)) {
 			return true;
 		}
 	}

@@ -9,17 +9,17 @@
 #include "core/base/size.h"
 #include "core/graph/op.h"
 
-static struct qb_node *made_by(const struct qb_value *v, const char *type)
+static struct qb_node *made_by(const struct qb_value *v, enum qb_op_id op)
 {
 	struct qb_node *p = v ? v->producer : NULL;
 
-	return p && p->act.kind == QB_ACT_NONE && strcmp(p->type, type) == 0 ? p : NULL;
+	return qb_node_is(p, op) && p->act.kind == QB_ACT_NONE ? p : NULL;
 }
 
 /* The same, where nobody else reads the value. */
-static struct qb_node *only_by(const struct qb_value *v, const char *type)
+static struct qb_node *only_by(const struct qb_value *v, enum qb_op_id op)
 {
-	return v && v->uses == 1 ? made_by(v, type) : NULL;
+	return v && v->uses == 1 ? made_by(v, op) : NULL;
 }
 
 static bool is_scalar(const struct qb_value *v, double *out)
@@ -49,7 +49,7 @@ static struct qb_value *beside(const struct qb_node *n, double constant)
 	return NULL;
 }
 
-static enum qb_err replace(struct qb_graph *g, struct qb_node *n, const char *type, int opset,
+static enum qb_err replace(struct qb_graph *g, struct qb_node *n, enum qb_op_id op, int opset,
 	struct qb_value *const *input, int inputs, int attrs, const struct qb_attr *attr,
 	struct qb_errbuf *eb)
 {
@@ -57,14 +57,13 @@ static enum qb_err replace(struct qb_graph *g, struct qb_node *n, const char *ty
 	struct qb_attr *a = qb_arena_alloc(g->arena, (size_t)attrs + 1, sizeof(*a));
 
 	if (!in || !a) {
-		return qb_fail(eb, QB_ENOMEM, "out of memory while joining the pieces of a %s", type);
+		return qb_fail(eb, QB_ENOMEM, "out of memory while joining the pieces of a %s", qb_op_of(op)->type);
 	}
 	memcpy(in, input, sizeof(*in) * (size_t)inputs);
 	if (attrs) {
 		memcpy(a, attr, sizeof(*a) * (size_t)attrs);
 	}
-	n->op = qb_op_find("", type);
-	n->type = n->op->type;
+	qb_node_set_op(n, op);
 	n->opset = opset;
 	n->input = in;
 	n->inputs = inputs;
@@ -78,7 +77,7 @@ static enum qb_err replace(struct qb_graph *g, struct qb_node *n, const char *ty
 /* A mean over the last dimension, which stays. */
 static struct qb_value *mean_of(const struct qb_value *v)
 {
-	const struct qb_node *n = made_by(v, "ReduceMean");
+	const struct qb_node *n = made_by(v, QB_OP_ReduceMean);
 	const int64_t *axes;
 	int count = n ? qb_node_ints(n, "axes", &axes) : 0, rank;
 	const struct qb_tensor *t = n && n->inputs > 1 && n->input[1] ? n->input[1]->constant : NULL;
@@ -97,7 +96,7 @@ static struct qb_value *mean_of(const struct qb_value *v)
 /* v = x - mean(x): returns x. */
 static struct qb_value *centred(const struct qb_value *v)
 {
-	const struct qb_node *n = made_by(v, "Sub");
+	const struct qb_node *n = made_by(v, QB_OP_Sub);
 
 	return n && mean_of(n->input[1]) == n->input[0] ? n->input[0] : NULL;
 }
@@ -105,12 +104,12 @@ static struct qb_value *centred(const struct qb_value *v)
 /* v = d squared: returns d. */
 static struct qb_value *squared(const struct qb_value *v)
 {
-	const struct qb_node *n = made_by(v, "Pow");
+	const struct qb_node *n = made_by(v, QB_OP_Pow);
 
 	if (n) {
 		return is_near(n->input[1], 2) ? n->input[0] : NULL;
 	}
-	n = made_by(v, "Mul");
+	n = made_by(v, QB_OP_Mul);
 	return n && n->input[0] == n->input[1] ? n->input[0] : NULL;
 }
 
@@ -125,14 +124,14 @@ static bool is_row(const struct qb_value *v, const struct qb_value *x)
 /* n = something * gain + shift. */
 static enum qb_err try_layer_norm(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
 {
-	for (int s = 0; s < 2 && strcmp(n->type, "Add") == 0 && n->inputs == 2; s++) {
-		const struct qb_node *scale = only_by(n->input[1 - s], "Mul");
+	for (int s = 0; s < 2 && qb_node_is(n, QB_OP_Add) && n->inputs == 2; s++) {
+		const struct qb_node *scale = only_by(n->input[1 - s], QB_OP_Mul);
 
 		for (int k = 0; k < 2 && scale; k++) {
-			const struct qb_node *div = only_by(scale->input[1 - k], "Div");
+			const struct qb_node *div = only_by(scale->input[1 - k], QB_OP_Div);
 			struct qb_value *x = div ? centred(div->input[0]) : NULL;
-			const struct qb_node *root = x ? only_by(div->input[1], "Sqrt") : NULL;
-			const struct qb_node *sum = root ? only_by(root->input[0], "Add") : NULL;
+			const struct qb_node *root = x ? only_by(div->input[1], QB_OP_Sqrt) : NULL;
+			const struct qb_node *sum = root ? only_by(root->input[0], QB_OP_Add) : NULL;
 			struct qb_attr attr[2] = {{.name = "axis", .kind = QB_ATTR_INT, .i = -1},
 				{.name = "epsilon", .kind = QB_ATTR_FLOAT}};
 			double epsilon;
@@ -145,7 +144,7 @@ static enum qb_err try_layer_norm(struct qb_graph *g, struct qb_node *n, struct 
 				/* The deviation may have been computed twice. */
 				if (d && centred(d) == x && is_row(input[1], x) && is_row(input[2], x)) {
 					attr[1].f = (float)epsilon;
-					return replace(g, n, "LayerNormalization", 17, input, 3, 2, attr, eb);
+					return replace(g, n, QB_OP_LayerNormalization, 17, input, 3, 2, attr, eb);
 				}
 			}
 		}
@@ -159,36 +158,36 @@ static enum qb_err try_layer_norm(struct qb_graph *g, struct qb_node *n, struct 
 static struct qb_value *one_and_erf(const struct qb_value *v)
 {
 	const struct qb_node *erf = NULL, *n;
-	const struct qb_value *inner = beside(only_by(v, "Add"), 1);
+	const struct qb_value *inner = beside(only_by(v, QB_OP_Add), 1);
 
-	erf = only_by(inner, "Erf");
+	erf = only_by(inner, QB_OP_Erf);
 	if (!erf) {
 		return NULL;
 	}
-	n = only_by(erf->input[0], "Div");
+	n = only_by(erf->input[0], QB_OP_Div);
 	if (n) {
 		return is_near(n->input[1], 1.41421356) ? n->input[0] : NULL;
 	}
-	return beside(only_by(erf->input[0], "Mul"), 0.70710678);
+	return beside(only_by(erf->input[0], QB_OP_Mul), 0.70710678);
 }
 
 /* v = x / 2. */
 static bool is_half(const struct qb_value *v, const struct qb_value *x)
 {
-	const struct qb_node *div = only_by(v, "Div");
+	const struct qb_node *div = only_by(v, QB_OP_Div);
 
-	return beside(only_by(v, "Mul"), 0.5) == x || (div && div->input[0] == x && is_near(div->input[1], 2));
+	return beside(only_by(v, QB_OP_Mul), 0.5) == x || (div && div->input[0] == x && is_near(div->input[1], 2));
 }
 
 static enum qb_err try_gelu(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
 {
 	struct qb_value *x = NULL;
 
-	if (strcmp(n->type, "Mul") != 0 || n->inputs != 2) {
+	if (!qb_node_is(n, QB_OP_Mul) || n->inputs != 2) {
 		return QB_OK;
 	}
 	for (int i = 0; i < 2 && !x; i++) {
-		const struct qb_node *m = only_by(n->input[i], "Mul");
+		const struct qb_node *m = only_by(n->input[i], QB_OP_Mul);
 
 		/* (x / 2) * (1 + erf) */
 		x = one_and_erf(n->input[i]);
@@ -206,7 +205,7 @@ static enum qb_err try_gelu(struct qb_graph *g, struct qb_node *n, struct qb_err
 			}
 		}
 	}
-	return x ? replace(g, n, "Gelu", 20, &x, 1, 0, NULL, eb) : QB_OK;
+	return x ? replace(g, n, QB_OP_Gelu, 20, &x, 1, 0, NULL, eb) : QB_OK;
 }
 
 enum qb_err qb_pass_join_pieces(struct qb_graph *g, struct qb_errbuf *eb)

@@ -10,17 +10,13 @@
 #include "core/graph/op.h"
 #include "core/graph/shape.h"
 
-static bool is(const struct qb_node *n, const char *type)
-{
-	return n && strcmp(n->type, type) == 0;
-}
-
 /* The dense layer that makes v for one reader only, with no smooth activation and nothing behind its residual. */
 static struct qb_node *layer_before(const struct qb_value *v)
 {
 	struct qb_node *p = v ? v->producer : NULL;
 
-	if (!(is(p, "Conv") || is(p, "MatMul") || is(p, "Gemm")) || v->uses != 1 || v->dtype != QB_F32 ||
+	if (!(qb_node_is(p, QB_OP_Conv) || qb_node_is(p, QB_OP_MatMul) || qb_node_is(p, QB_OP_Gemm)) ||
+	    v->uses != 1 || v->dtype != QB_F32 ||
 	    p->act.kind > QB_ACT_LEAKY || p->residual_last || p->inputs < 2 || !p->input[1]->constant) {
 		return NULL;
 	}
@@ -57,7 +53,7 @@ static enum qb_err set_addend(struct qb_graph *g, struct qb_node *n, struct qb_v
 
 static enum qb_err try_sum(struct qb_graph *g, struct qb_node *n, bool *gone, struct qb_errbuf *eb)
 {
-	if (!is(n, "Add") || n->inputs != 2 || n->output[0]->dtype != QB_F32 ||
+	if (!qb_node_is(n, QB_OP_Add) || n->inputs != 2 || n->output[0]->dtype != QB_F32 ||
 	    !qb_shape_equal(&n->input[0]->shape, &n->input[1]->shape)) {
 		return QB_OK;
 	}
@@ -83,19 +79,19 @@ static enum qb_err try_sum(struct qb_graph *g, struct qb_node *n, bool *gone, st
 
 static bool read_smooth(const struct qb_node *n, struct qb_act *act)
 {
-	if (is(n, "LeakyRelu")) {
+	if (qb_node_is(n, QB_OP_LeakyRelu)) {
 		*act = (struct qb_act){QB_ACT_LEAKY, qb_node_float(n, "alpha", 0.01f), 0};
 		return true;
 	}
-	if (is(n, "Gelu") && strcmp(qb_node_string(n, "approximate", "none"), "none") == 0) {
+	if (qb_node_is(n, QB_OP_Gelu) && strcmp(qb_node_string(n, "approximate", "none"), "none") == 0) {
 		act->kind = QB_ACT_GELU;
 		return true;
 	}
-	if (is(n, "HardSwish")) {
+	if (qb_node_is(n, QB_OP_HardSwish)) {
 		act->kind = QB_ACT_HARD_SWISH;
 		return true;
 	}
-	if (is(n, "Swish") && qb_node_float(n, "alpha", 1) == 1) {
+	if (qb_node_is(n, QB_OP_Swish) && qb_node_float(n, "alpha", 1) == 1) {
 		act->kind = QB_ACT_SILU;
 		return true;
 	}
@@ -105,15 +101,14 @@ static bool read_smooth(const struct qb_node *n, struct qb_act *act)
 /* x times its own Sigmoid or HardSigmoid is Swish or HardSwish of x; the other node then is dead. */
 static void try_gate(struct qb_node *n)
 {
-	for (int i = 0; i < 2 && is(n, "Mul") && n->inputs == 2 && n->act.kind == QB_ACT_NONE; i++) {
+	for (int i = 0; i < 2 && qb_node_is(n, QB_OP_Mul) && n->inputs == 2 && n->act.kind == QB_ACT_NONE; i++) {
 		const struct qb_node *gate = n->input[i] ? n->input[i]->producer : NULL;
-		bool hard = is(gate, "HardSigmoid") && qb_node_float(gate, "alpha", 0.2f) == 1.0f / 6 &&
+		bool hard = qb_node_is(gate, QB_OP_HardSigmoid) && qb_node_float(gate, "alpha", 0.2f) == 1.0f / 6 &&
 			qb_node_float(gate, "beta", 0.5f) == 0.5f;
 
-		if ((hard || is(gate, "Sigmoid")) && gate->act.kind == QB_ACT_NONE && gate->input[0] == n->input[1 - i] &&
+		if ((hard || qb_node_is(gate, QB_OP_Sigmoid)) && gate->act.kind == QB_ACT_NONE && gate->input[0] == n->input[1 - i] &&
 		    n->output[0]->dtype == QB_F32) {
-			n->type = hard ? "HardSwish" : "Swish";
-			n->op = qb_op_find("", n->type);
+			qb_node_set_op(n, hard ? QB_OP_HardSwish : QB_OP_Swish);
 			n->opset = 24;
 			n->input[0] = n->input[1 - i];
 			n->inputs = 1;
@@ -138,13 +133,13 @@ static void try_smooth(struct qb_node *n, bool *gone)
 
 static enum qb_err try_norm(struct qb_graph *g, struct qb_node *n, bool *gone, struct qb_errbuf *eb)
 {
-	struct qb_node *p = is(n, "BatchNormalization") && n->act.kind == QB_ACT_NONE
+	struct qb_node *p = qb_node_is(n, QB_OP_BatchNormalization) && n->act.kind == QB_ACT_NONE
 		? layer_before(n->input[0]) : NULL;
 	int64_t channels;
 	double *scale, *shift;
 	float *gain;
 
-	if (!is(p, "Conv") || p->affine.scale) {
+	if (!qb_node_is(p, QB_OP_Conv) || p->affine.scale) {
 		return QB_OK;
 	}
 	channels = p->input[1]->shape.dim[0];
@@ -167,17 +162,17 @@ static enum qb_err try_norm(struct qb_graph *g, struct qb_node *n, bool *gone, s
 
 /* ---- shuffled channels: two factors of a dimension change places between two Reshapes ---- */
 
-/* The node that makes v for one reader, of this type. */
-static const struct qb_node *only_by(const struct qb_value *v, const char *type)
+/* The node that makes v for one reader, of this operator. */
+static const struct qb_node *only_by(const struct qb_value *v, enum qb_op_id op)
 {
-	return v->uses == 1 && is(v->producer, type) ? v->producer : NULL;
+	return v->uses == 1 && qb_node_is(v->producer, op) ? v->producer : NULL;
 }
 
 /* How many groups of x's channels n shuffles, after the Reshape and the Transpose that it shows; 0: it does not. */
 static int64_t shuffled_groups(const struct qb_node *n, struct qb_value **x)
 {
-	const struct qb_node *turn = is(n, "Reshape") ? only_by(n->input[0], "Transpose") : NULL;
-	const struct qb_node *split = turn ? only_by(turn->input[0], "Reshape") : NULL;
+	const struct qb_node *turn = qb_node_is(n, QB_OP_Reshape) ? only_by(n->input[0], QB_OP_Transpose) : NULL;
+	const struct qb_node *split = turn ? only_by(turn->input[0], QB_OP_Reshape) : NULL;
 	const struct qb_shape *from, *parts;
 	const int64_t *perm;
 
@@ -223,7 +218,7 @@ static enum qb_err try_shuffle(struct qb_graph *g, struct qb_node **n, struct qb
 		((int64_t *)t->data)[c] = c % groups * (channels / groups) + c / groups;
 	}
 	in[1] = qb_graph_add_constant(g, qb_arena_printf(g->arena, "%s:channels", (*n)->name), t);
-	made = in[1] ? qb_node_create(g, "Gather", (*n)->name, 13, 2, in, 1, (*n)->output) : NULL;
+	made = in[1] ? qb_node_create(g, QB_OP_Gather, (*n)->name, 13, 2, in, 1, (*n)->output) : NULL;
 	if (!made) {
 		return qb_fail(eb, QB_ENOMEM, "out of memory while fusing a shuffle");
 	}

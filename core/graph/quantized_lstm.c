@@ -29,13 +29,13 @@ static struct qb_value *input(const struct qb_node *n, int i)
 	return i < n->inputs ? n->input[i] : NULL;
 }
 
-static enum qb_err add(struct lstm *l, const char *type, int inputs, struct qb_value *const *in, struct qb_value **out)
+static enum qb_err add(struct lstm *l, enum qb_op_id op, int inputs, struct qb_value *const *in, struct qb_value **out)
 {
-	const char *name = qb_arena_printf(l->g->arena, "%s:%s:%d", l->n->name, type, l->count);
+	const char *name = qb_arena_printf(l->g->arena, "%s:%s:%d", l->n->name, qb_op_of(op)->type, l->count);
 	struct qb_node *n;
 
 	*out = name ? qb_graph_add_value(l->g, name, QB_DTYPE_NONE) : NULL;
-	n = *out ? qb_node_create(l->g, type, name, QB_MAX((int)l->g->opset, 13), inputs, in, 1, out) : NULL;
+	n = *out ? qb_node_create(l->g, op, name, QB_MAX((int)l->g->opset, 13), inputs, in, 1, out) : NULL;
 	if (!n) {
 		return no_memory(l);
 	}
@@ -54,7 +54,7 @@ static enum qb_err flat(struct lstm *l, struct qb_value **v)
 		return QB_OK;
 	}
 	in[1] = qb_graph_add_constant(l->g, qb_arena_printf(l->g->arena, "%s:all", (*v)->name), &shape);
-	return in[1] ? add(l, "Reshape", 2, in, v) : no_memory(l);
+	return in[1] ? add(l, QB_OP_Reshape, 2, in, v) : no_memory(l);
 }
 
 /* codes [directions, in, 4 * hidden] become real [directions, 4 * hidden, in]. */
@@ -67,22 +67,22 @@ static enum qb_err weight(struct lstm *l, int at, int scale, struct qb_value **o
 	if (!in[1] || !in[1]->shape.known) {
 		return qb_node_fail(l->eb, QB_EUNSUPPORTED, l->n, "input %d, a scale, has to be an initializer", scale);
 	}
-	QB_TRY(add(l, "Transpose", 1, &l->n->input[at], &codes));
+	QB_TRY(add(l, QB_OP_Transpose, 1, &l->n->input[at], &codes));
 	qb_node_add_ints(l->out[l->count - 1], "perm", 3, perm);
 	in[0] = codes;
 	QB_TRY(flat(l, &in[1]));
 	QB_TRY(flat(l, &in[2]));
 	if (rows) {
-		QB_TRY(add(l, "Flatten", 1, &codes, &in[0]));
+		QB_TRY(add(l, QB_OP_Flatten, 1, &codes, &in[0]));
 		qb_node_add_int(l->out[l->count - 1], "axis", 2);
 	}
-	QB_TRY(add(l, "DequantizeLinear", in[2] ? 3 : 2, in, out));
+	QB_TRY(add(l, QB_OP_DequantizeLinear, in[2] ? 3 : 2, in, out));
 	qb_node_add_int(l->out[l->count - 1], "axis", 0);
 	if (rows) {
-		QB_TRY(add(l, "Shape", 1, &codes, &shape));
+		QB_TRY(add(l, QB_OP_Shape, 1, &codes, &shape));
 		in[0] = *out;
 		in[1] = shape;
-		QB_TRY(add(l, "Reshape", 2, in, out));
+		QB_TRY(add(l, QB_OP_Reshape, 2, in, out));
 	}
 	return QB_OK;
 }
@@ -106,7 +106,7 @@ enum qb_err qb__expand_lstm(struct qb_graph *g, struct qb_node *n, struct qb_nod
 		inputs--;
 	}
 	in[X]->imported = in[X]->imported || in[X]->constant ? in[X]->imported : qb__keep_imported(g, &dynamic);
-	lstm = qb_node_create(g, "LSTM", n->name, QB_MAX((int)g->opset, 7), inputs, in, n->outputs, n->output);
+	lstm = qb_node_create(g, QB_OP_LSTM, n->name, QB_MAX((int)g->opset, 7), inputs, in, n->outputs, n->output);
 	if (!lstm) {
 		return no_memory(&l);
 	}

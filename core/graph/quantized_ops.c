@@ -11,7 +11,8 @@
 
 /* An operand is three inputs: codes, scale, zero point. */
 struct quantized_op {
-	const char *domain, *type, *becomes;
+	const char *domain, *type;
+	enum qb_op_id becomes;
 	int plain;    /* inputs before the operands that pass through */
 	int operands; /* -1: all the rest */
 	int result;   /* input of the result's scale; its zero point follows */
@@ -20,21 +21,21 @@ struct quantized_op {
 };
 
 static const struct quantized_op table[] = {
-	{"", "QLinearConv", "Conv", 0, 2, 6, 8, 1},
-	{"", "QLinearMatMul", "MatMul", 0, 2, 6, -1, 1},
-	{"com.microsoft", "QLinearConv", "Conv", 0, 2, 6, 8, 1},
-	{"com.microsoft", "QGemm", "Gemm", 0, 2, 7, 6, 1},
-	{"com.microsoft", "QLinearAdd", "Add", 0, 2, 6, -1, -1},
-	{"com.microsoft", "QLinearMul", "Mul", 0, 2, 6, -1, -1},
-	{"com.microsoft", "QLinearWhere", "Where", 1, 2, 7, -1, -1},
-	{"com.microsoft", "QLinearSigmoid", "Sigmoid", 0, 1, 3, -1, -1},
-	{"com.microsoft", "QLinearLeakyRelu", "LeakyRelu", 0, 1, 3, -1, -1},
-	{"com.microsoft", "QLinearSoftmax", "Softmax", 0, 1, 3, -1, -1},
-	{"com.microsoft", "QLinearAveragePool", "AveragePool", 0, 1, 3, -1, -1},
-	{"com.microsoft", "QLinearGlobalAveragePool", "GlobalAveragePool", 0, 1, 3, -1, -1},
-	{"com.microsoft", "QLinearConcat", "Concat", 2, -1, 0, -1, -1},
-	{"com.microsoft", "QuantizeLinear", "QuantizeLinear", 0, 0, -1, -1, -1},
-	{"com.microsoft", "DequantizeLinear", "DequantizeLinear", 0, 0, -1, -1, -1},
+	{"", "QLinearConv", QB_OP_Conv, 0, 2, 6, 8, 1},
+	{"", "QLinearMatMul", QB_OP_MatMul, 0, 2, 6, -1, 1},
+	{"com.microsoft", "QLinearConv", QB_OP_Conv, 0, 2, 6, 8, 1},
+	{"com.microsoft", "QGemm", QB_OP_Gemm, 0, 2, 7, 6, 1},
+	{"com.microsoft", "QLinearAdd", QB_OP_Add, 0, 2, 6, -1, -1},
+	{"com.microsoft", "QLinearMul", QB_OP_Mul, 0, 2, 6, -1, -1},
+	{"com.microsoft", "QLinearWhere", QB_OP_Where, 1, 2, 7, -1, -1},
+	{"com.microsoft", "QLinearSigmoid", QB_OP_Sigmoid, 0, 1, 3, -1, -1},
+	{"com.microsoft", "QLinearLeakyRelu", QB_OP_LeakyRelu, 0, 1, 3, -1, -1},
+	{"com.microsoft", "QLinearSoftmax", QB_OP_Softmax, 0, 1, 3, -1, -1},
+	{"com.microsoft", "QLinearAveragePool", QB_OP_AveragePool, 0, 1, 3, -1, -1},
+	{"com.microsoft", "QLinearGlobalAveragePool", QB_OP_GlobalAveragePool, 0, 1, 3, -1, -1},
+	{"com.microsoft", "QLinearConcat", QB_OP_Concat, 2, -1, 0, -1, -1},
+	{"com.microsoft", "QuantizeLinear", QB_OP_QuantizeLinear, 0, 0, -1, -1, -1},
+	{"com.microsoft", "DequantizeLinear", QB_OP_DequantizeLinear, 0, 0, -1, -1, -1},
 };
 
 static const struct quantized_op *find(const char *domain, const char *type)
@@ -72,16 +73,16 @@ static struct qb_value *input(const struct qb_node *n, int i)
 }
 
 /* Adds TYPE(in...) with one new output; its attribute axis where it is not negative. */
-static enum qb_err add(struct expansion *e, const char *type, int inputs,
+static enum qb_err add(struct expansion *e, enum qb_op_id op, int inputs,
 	struct qb_value *const *in, int64_t axis, struct qb_value *out, struct qb_errbuf *eb)
 {
-	const char *name = qb_arena_printf(e->g->arena, "%s:%s:%d", e->n->name, type, e->count);
+	const char *name = qb_arena_printf(e->g->arena, "%s:%s:%d", e->n->name, qb_op_of(op)->type, e->count);
 	struct qb_node *n;
 
 	if (e->count == e->cap) {
 		return qb_node_fail(eb, QB_EINTERNAL, e->n, "too many parts");
 	}
-	n = name ? qb_node_create(e->g, type, name, QB_MAX((int)e->g->opset, 13), inputs, in, 1, &out)
+	n = name ? qb_node_create(e->g, op, name, QB_MAX((int)e->g->opset, 13), inputs, in, 1, &out)
 		 : NULL;
 	if (!n) {
 		return no_memory(e);
@@ -103,10 +104,10 @@ static struct qb_value *value(struct expansion *e, const char *of, const char *w
 /* The channel axis of the weight that a vector of scales runs along. */
 static int64_t weight_axis(const struct expansion *e, const struct qb_value *w)
 {
-	if (!strcmp(e->row->becomes, "Conv")) {
+	if (e->row->becomes == QB_OP_Conv) {
 		return 0;
 	}
-	if (!strcmp(e->row->becomes, "Gemm")) {
+	if (e->row->becomes == QB_OP_Gemm) {
 		return qb_node_int(e->n, "transB", 0) ? 0 : 1;
 	}
 	return w->shape.known && w->shape.ndim > 0 ? w->shape.ndim - 1 : 1;
@@ -125,7 +126,7 @@ static enum qb_err dequantize(struct expansion *e, int at, bool weight, struct q
 		return no_memory(e);
 	}
 	*out = y;
-	return add(e, "DequantizeLinear", in[2] ? 3 : 2, in, weight ? weight_axis(e, in[0]) : -1, y,
+	return add(e, QB_OP_DequantizeLinear, in[2] ? 3 : 2, in, weight ? weight_axis(e, in[0]) : -1, y,
 		e->eb);
 }
 
@@ -140,8 +141,8 @@ static enum qb_err dequantize_bias(struct expansion *e, struct qb_value **out)
 	if (!in[1] || !*out) {
 		return no_memory(e);
 	}
-	QB_TRY(add(e, "Mul", 2, factor, -1, in[1], e->eb));
-	return add(e, "DequantizeLinear", 2, in, 0, *out, e->eb);
+	QB_TRY(add(e, QB_OP_Mul, 2, factor, -1, in[1], e->eb));
+	return add(e, QB_OP_DequantizeLinear, 2, in, 0, *out, e->eb);
 }
 
 static bool is_ours(const struct qb_attr *a)
@@ -183,13 +184,13 @@ static enum qb_err compute(struct expansion *e, int inputs, struct qb_value *con
 			attr[op->attrs++] = e->n->attr[i];
 		}
 	}
-	return scale ? add(e, "QuantizeLinear", q[2] ? 3 : 2, q, -1, codes, e->eb) : QB_OK;
+	return scale ? add(e, QB_OP_QuantizeLinear, q[2] ? 3 : 2, q, -1, codes, e->eb) : QB_OK;
 }
 
 /* com.microsoft's QuantizeLinear is ONNX's at any opset. */
 static enum qb_err rename_only(struct expansion *e)
 {
-	e->n->op = qb_op_find("", e->row->becomes);
+	qb_node_set_op(e->n, e->row->becomes);
 	e->n->opset = QB_MAX((int)e->g->opset, 21);
 	e->out[e->count++] = e->n;
 	return QB_OK;

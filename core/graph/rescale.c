@@ -17,11 +17,6 @@ struct divider {
 	enum qb_err err;
 };
 
-static bool is_type(const struct qb_node *n, const char *type)
-{
-	return !strcmp(n->type, type);
-}
-
 /* A float32 constant that is one number, or n along the last dimension alone. */
 static bool is_channels(const struct qb_value *v, int64_t n)
 {
@@ -59,7 +54,7 @@ static enum way way_norm(const struct qb_node *p, int64_t n)
 /* *side: the input that is a constant, or the one that the scales go on to. */
 static enum way way_arithmetic(const struct qb_node *p, int64_t n, int depth, int *side)
 {
-	bool sum = is_type(p, "Add") || is_type(p, "Sub"), div = is_type(p, "Div");
+	bool sum = qb_node_is(p, QB_OP_Add) || qb_node_is(p, QB_OP_Sub), div = qb_node_is(p, QB_OP_Div);
 
 	if (p->inputs != 2 || p->act.kind != QB_ACT_NONE) {
 		return NO_WAY;
@@ -96,14 +91,14 @@ static enum way find_way(const struct qb_value *v, int64_t n, int uses, int dept
 	if (!p || depth >= DEPTH || v != p->output[0] || p->outputs != 1 || v->dtype != QB_F32) {
 		return NO_WAY;
 	}
-	if (is_type(p, "LayerNormalization")) {
+	if (qb_node_is(p, QB_OP_LayerNormalization)) {
 		return way_norm(p, n);
 	}
-	if (is_type(p, "Mul") || is_type(p, "Div") || is_type(p, "Add") || is_type(p, "Sub")) {
+	if (qb_node_is(p, QB_OP_Mul) || qb_node_is(p, QB_OP_Div) || qb_node_is(p, QB_OP_Add) || qb_node_is(p, QB_OP_Sub)) {
 		return way_arithmetic(p, n, depth + 1, side);
 	}
 	/* Not twice: a product is no work to do again for the others who use it. */
-	return (is_type(p, "Gemm") || is_type(p, "MatMul")) && v->uses == uses && qb_linear_of(p, &l) && l.outs == n &&
+	return (qb_node_is(p, QB_OP_Gemm) || qb_node_is(p, QB_OP_MatMul)) && v->uses == uses && qb_linear_of(p, &l) && l.outs == n &&
 		(p->act.kind == QB_ACT_NONE || p->act.kind == QB_ACT_RELU) ? LINEAR : NO_WAY;
 }
 
@@ -233,7 +228,7 @@ static struct qb_value *divide(struct divider *d, const struct qb_value *v, int 
 		}
 		break;
 	case CONSTANT:
-		n->input[side] = scaled_channels(d, p->input[side], is_type(p, "Div"));
+		n->input[side] = scaled_channels(d, p->input[side], qb_node_is(p, QB_OP_Div));
 		break;
 	case BOTH_SIDES:
 		n->input[side] = scaled_channels(d, p->input[side], false);
@@ -248,7 +243,7 @@ static struct qb_value *divide(struct divider *d, const struct qb_value *v, int 
 static struct qb_value *multiply(struct divider *d, struct qb_value *v)
 {
 	struct qb_value *input[2] = {v, NULL};
-	const struct qb_node mul = {.op = qb_op_find("", "Mul"), .name = v->name, .type = "Mul", .opset = 13,
+	const struct qb_node mul = {.op = qb_op_of(QB_OP_Mul), .name = v->name, .type = qb_op_of(QB_OP_Mul)->type, .opset = 13,
 		.inputs = 2, .outputs = 1, .input = input};
 	struct qb_node *n = copy_node(d, &mul, v);
 	float *to;

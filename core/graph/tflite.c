@@ -208,7 +208,7 @@ static struct qb_value *before_arg_max(struct qb_value *v)
 {
 	const struct qb_node *n = v->producer;
 
-	return n && !strcmp(n->type, "ArgMax") && qb_node_int(n, "axis", 0) == 1 ? n->input[0] : v;
+	return n && qb_node_is(n, QB_OP_ArgMax) && qb_node_int(n, "axis", 0) == 1 ? n->input[0] : v;
 }
 
 static enum qb_err read_outputs(struct tfl *im)

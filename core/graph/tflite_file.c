@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/graph/op.h"
 #include "core/graph/shape.h"
 
 const int qb__tfl_image[4] = {0, 3, 1, 2};
@@ -298,10 +299,10 @@ struct qb_value *qb__tfl_longs(struct tfl *im, const char *of, int count, const 
 	return vector(im, of, QB_I64, count, x);
 }
 
-struct qb_node *qb__tfl_node(struct tfl *im, const char *type, int inputs,
+struct qb_node *qb__tfl_node(struct tfl *im, enum qb_op_id kind, int inputs,
 	struct qb_value *const *in, struct qb_value *out)
 {
-	const char *name = qb_arena_printf(im->g->arena, "%s:%s", out->name, type);
+	const char *name = qb_arena_printf(im->g->arena, "%s:%s", out->name, qb_op_of(kind)->type);
 	struct qb_node *n;
 
 	if (im->nodes == im->room) {
@@ -317,7 +318,7 @@ struct qb_node *qb__tfl_node(struct tfl *im, const char *type, int inputs,
 		im->list = more;
 		im->room = 2 * im->room + 64;
 	}
-	n = name ? qb_node_create(im->g, type, name, TFL_OPSET, inputs, in, 1, &out) : NULL;
+	n = name ? qb_node_create(im->g, kind, name, TFL_OPSET, inputs, in, 1, &out) : NULL;
 	if (n) {
 		im->list[im->nodes++] = n;
 	}

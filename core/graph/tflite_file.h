@@ -92,7 +92,7 @@ struct qb_value *qb__tfl_temporary(struct tfl *im, const char *of, enum qb_dtype
 struct qb_value *qb__tfl_floats(struct tfl *im, const char *of, int count, const float *x);
 struct qb_value *qb__tfl_longs(struct tfl *im, const char *of, int count, const int64_t *x);
 /* NULL when memory ends. */
-struct qb_node *qb__tfl_node(struct tfl *im, const char *type, int inputs,
+struct qb_node *qb__tfl_node(struct tfl *im, enum qb_op_id kind, int inputs,
 	struct qb_value *const *in, struct qb_value *out);
 
 /* For the operators' files. */

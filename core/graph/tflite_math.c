@@ -60,10 +60,10 @@ enum qb_err qb__tfl_binary(struct tfl_op *op)
 {
 	static const struct {
 		int code;
-		const char *type;
+		enum qb_op_id type;
 		bool activation;
-	} types[] = {{0, "Add", true}, {18, "Mul", true}, {41, "Sub", true}, {42, "Div", true},
-		{55, "Max", false}, {57, "Min", false}, {54, "PRelu", false}, {78, "Pow", false}};
+	} types[] = {{0, QB_OP_Add, true}, {18, QB_OP_Mul, true}, {41, QB_OP_Sub, true}, {42, QB_OP_Div, true},
+		{55, QB_OP_Max, false}, {57, QB_OP_Min, false}, {54, QB_OP_PRelu, false}, {78, QB_OP_Pow, false}};
 	struct qb_value *in[2], *y;
 	size_t k = 0;
 
@@ -82,10 +82,10 @@ enum qb_err qb__tfl_unary(struct tfl_op *op)
 {
 	static const struct {
 		int code;
-		const char *type;
-	} types[] = {{8, "Floor"}, {14, "Sigmoid"}, {19, "Relu"}, {28, "Tanh"}, {47, "Exp"}, {59, "Neg"},
-		{66, "Sin"}, {73, "Log"}, {75, "Sqrt"}, {98, "LeakyRelu"}, {101, "Abs"}, {104, "Ceil"},
-		{108, "Cos"}, {111, "Elu"}, {116, "Round"}, {117, "HardSwish"}, {150, "Gelu"}};
+		enum qb_op_id type;
+	} types[] = {{8, QB_OP_Floor}, {14, QB_OP_Sigmoid}, {19, QB_OP_Relu}, {28, QB_OP_Tanh}, {47, QB_OP_Exp}, {59, QB_OP_Neg},
+		{66, QB_OP_Sin}, {73, QB_OP_Log}, {75, QB_OP_Sqrt}, {98, QB_OP_LeakyRelu}, {101, QB_OP_Abs}, {104, QB_OP_Ceil},
+		{108, QB_OP_Cos}, {111, QB_OP_Elu}, {116, QB_OP_Round}, {117, QB_OP_HardSwish}, {150, QB_OP_Gelu}};
 	struct qb_value *x, *y;
 	struct qb_node *n = NULL;
 	size_t k = 0;
@@ -114,8 +114,8 @@ enum qb_err qb__tfl_unary(struct tfl_op *op)
 }
 
 /* y = second(first(in...)), which a product takes twice. */
-static enum qb_err join_two(struct tfl_op *op, const char *first, int inputs, struct qb_value *const *in,
-	const char *second)
+static enum qb_err join_two(struct tfl_op *op, enum qb_op_id first, int inputs, struct qb_value *const *in,
+	enum qb_op_id second)
 {
 	struct qb_value *y, *between[2];
 
@@ -125,7 +125,7 @@ static enum qb_err join_two(struct tfl_op *op, const char *first, int inputs, st
 		return qb__tfl_no_memory(op);
 	}
 	QB_TRY(qb__tfl_join(op, first, inputs, in, between[0], NULL));
-	return qb__tfl_join(op, second, strcmp(second, "Mul") ? 1 : 2, between, y, NULL);
+	return qb__tfl_join(op, second, second == QB_OP_Mul ? 2 : 1, between, y, NULL);
 }
 
 enum qb_err qb__tfl_rsqrt(struct tfl_op *op)
@@ -133,7 +133,7 @@ enum qb_err qb__tfl_rsqrt(struct tfl_op *op)
 	struct qb_value *x;
 
 	QB_TRY(qb__tfl_operand(op, 0, &x));
-	return x ? join_two(op, "Sqrt", 1, &x, "Reciprocal") : qb__tfl_fail(op, QB_EFORMAT, "it has no input");
+	return x ? join_two(op, QB_OP_Sqrt, 1, &x, QB_OP_Reciprocal) : qb__tfl_fail(op, QB_EFORMAT, "it has no input");
 }
 
 enum qb_err qb__tfl_square(struct tfl_op *op)
@@ -143,7 +143,7 @@ enum qb_err qb__tfl_square(struct tfl_op *op)
 	QB_TRY(qb__tfl_operand(op, 0, &in[0]));
 	QB_TRY(qb__tfl_result(op, &y));
 	in[1] = in[0];
-	return in[0] ? qb__tfl_join(op, "Mul", 2, in, y, NULL) : qb__tfl_fail(op, QB_EFORMAT, "it has no input");
+	return in[0] ? qb__tfl_join(op, QB_OP_Mul, 2, in, y, NULL) : qb__tfl_fail(op, QB_EFORMAT, "it has no input");
 }
 
 enum qb_err qb__tfl_softmax(struct tfl_op *op)
@@ -164,10 +164,10 @@ enum qb_err qb__tfl_softmax(struct tfl_op *op)
 		if (!in[1] || !scaled) {
 			return qb__tfl_no_memory(op);
 		}
-		QB_TRY(qb__tfl_join(op, "Mul", 2, in, scaled, NULL));
+		QB_TRY(qb__tfl_join(op, QB_OP_Mul, 2, in, scaled, NULL));
 		in[0] = scaled;
 	}
-	QB_TRY(qb__tfl_join(op, op->code == 25 ? "Softmax" : "LogSoftmax", 1, in, y, &n));
+	QB_TRY(qb__tfl_join(op, op->code == 25 ? QB_OP_Softmax : QB_OP_LogSoftmax, 1, in, y, &n));
 	qb_node_add_int(n, "axis", qb__tfl_is_image(qb__tfl_in(op, 0)) ? 1 : -1);
 	return QB_OK;
 }
@@ -181,7 +181,7 @@ enum qb_err qb__tfl_l2_normalization(struct tfl_op *op)
 	if (!x) {
 		return qb__tfl_fail(op, QB_EFORMAT, "it has no input");
 	}
-	QB_TRY(qb__tfl_join_fused(op, "LpNormalization", 1, &x, 0, &n));
+	QB_TRY(qb__tfl_join_fused(op, QB_OP_LpNormalization, 1, &x, 0, &n));
 	qb_node_add_int(n, "axis", qb__tfl_is_image(qb__tfl_in(op, 0)) ? 1 : -1);
 	return QB_OK;
 }
@@ -191,5 +191,5 @@ enum qb_err qb__tfl_squared_difference(struct tfl_op *op)
 	struct qb_value *in[2];
 
 	QB_TRY(operands(op, in));
-	return join_two(op, "Sub", 2, in, "Mul");
+	return join_two(op, QB_OP_Sub, 2, in, QB_OP_Mul);
 }

@@ -14,11 +14,11 @@ enum qb_err qb__tfl_rows(struct tfl_op *op, int i, struct qb_value **out);
 enum qb_err qb__tfl_result(struct tfl_op *op, struct qb_value **out);
 /* A node for a value; one for the output in TFLite's own order; one for the output behind the activation that option
  * `field` names. *n, where n is not NULL, takes attributes. */
-enum qb_err qb__tfl_join(struct tfl_op *op, const char *type, int inputs, struct qb_value *const *in,
+enum qb_err qb__tfl_join(struct tfl_op *op, enum qb_op_id kind, int inputs, struct qb_value *const *in,
 	struct qb_value *out, struct qb_node **n);
-enum qb_err qb__tfl_join_rows(struct tfl_op *op, const char *type, int inputs,
+enum qb_err qb__tfl_join_rows(struct tfl_op *op, enum qb_op_id kind, int inputs,
 	struct qb_value *const *in, struct qb_node **n);
-enum qb_err qb__tfl_join_fused(struct tfl_op *op, const char *type, int inputs, struct qb_value *const *in,
+enum qb_err qb__tfl_join_fused(struct tfl_op *op, enum qb_op_id kind, int inputs, struct qb_value *const *in,
 	int field, struct qb_node **n);
 enum qb_err qb__tfl_add_ints(struct tfl_op *op, struct qb_node *n, const char *name, int count,
 	const int64_t *ints);

@@ -42,28 +42,15 @@ static int64_t window(const struct qb_node *n)
 	return size;
 }
 
-static bool is_one_of(const struct qb_node *n, const char *const *types)
-{
-	for (int i = 0; types[i]; i++) {
-		if (strcmp(n->type, types[i]) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Multiply-accumulates, or elements that are read and written. */
 static int64_t work_of(const struct qb_node *n)
 {
-	static const char *const products[] = {"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "Einsum", "Det",
-		"Col2Im", NULL};
-	static const char *const windows[] = {"Resize", "Upsample", "GridSample", "LRN", "TopK", NULL};
 	int64_t in = elements(n->input, n->inputs), out = elements(n->output, n->outputs);
 	int64_t macs = qb_node_macs(n), each = 1;
 
-	if (is_one_of(n, products)) {
+	if (qb_node_has(n, QB_TRAIT_PRODUCTS)) {
 		each = 1 + in; /* every element meets every other at worst */
-	} else if (is_one_of(n, windows)) {
+	} else if (qb_node_has(n, QB_TRAIT_WINDOWS)) {
 		each = WINDOW;
 	} else {
 		each = window(n);

@@ -5,24 +5,42 @@
 
 #include "core/ops/operands.h"
 
-static const struct qb_op ops[] = {
-#define X(domain, type, min, max, outs, class, weight, infer, eval) \
-	{ QB_OP_##type, #type, domain, min, max, outs, class, weight, qb__infer_##infer, qb__eval_##eval },
-	QB_OPS(X, X)
-#undef X
+/* Traits by the names that the table has for them. */
+enum {
+#define T(name) name = QB_TRAIT_##name,
+	QB_OP_TRAITS(T)
+#undef T
 };
+
+#define ROW(domain, type, min, max, outs, class, weight, traits, infer, eval) \
+	{ QB_OP_##type, #type, domain, min, max, outs, class, weight, traits, qb__infer_##infer, qb__eval_##eval },
+#define NO_ROW(...)
+
+/* By id. */
+static const struct qb_op ops[] = { QB_OPS(ROW, NO_ROW) };
+static const struct qb_op aliases[] = { QB_OPS(NO_ROW, ROW) };
 
 const struct qb_op *qb_op_find(const char *domain, const char *type)
 {
-	for (size_t i = 0; i < QB_COUNT(ops); i++) {
-		if (strcmp(ops[i].type, type) == 0 && strcmp(ops[i].domain, domain) == 0) {
-			return &ops[i];
+	const struct qb_op *op;
+
+	for (int i = 0; (op = qb_op_at(i)); i++) {
+		if (strcmp(op->type, type) == 0 && strcmp(op->domain, domain) == 0) {
+			return op;
 		}
 	}
 	return NULL;
 }
 
+const struct qb_op *qb_op_of(enum qb_op_id id)
+{
+	return &ops[id];
+}
+
 const struct qb_op *qb_op_at(int i)
 {
-	return i >= 0 && (size_t)i < QB_COUNT(ops) ? &ops[i] : NULL;
+	if (i < 0 || (size_t)i >= QB_COUNT(ops) + QB_COUNT(aliases)) {
+		return NULL;
+	}
+	return i < QB_OP_IDS ? &ops[i] : &aliases[i - QB_OP_IDS];
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/graph/op.h"
 
 static bool read_conv(struct qb_patches *p, const struct qb_node *n)
 {
@@ -37,7 +38,7 @@ static bool read_conv(struct qb_patches *p, const struct qb_node *n)
 static bool read_matrix(struct qb_patches *p, const struct qb_node *n)
 {
 	const struct qb_shape *x = &n->input[0]->shape, *w = &n->input[1]->shape;
-	bool gemm = !strcmp(n->type, "Gemm"), last = x->ndim == 4 || x->ndim == 5;
+	bool gemm = qb_node_is(n, QB_OP_Gemm), last = x->ndim == 4 || x->ndim == 5;
 	int64_t step = last ? x->dim[1] : 1;
 
 	if (w->ndim != 2 || x->ndim < 2 || (gemm && qb_node_int(n, "transA", 0))) {
@@ -63,10 +64,10 @@ bool qb_patches_of(struct qb_patches *p, const struct qb_node *n)
 	if (n->inputs < 2 || !n->input[0] || !n->input[1] || !n->input[1]->constant) {
 		return false;
 	}
-	if (!strcmp(n->type, "Conv")) {
+	if (qb_node_is(n, QB_OP_Conv)) {
 		return read_conv(p, n);
 	}
-	return (!strcmp(n->type, "Gemm") || !strcmp(n->type, "MatMul")) && read_matrix(p, n);
+	return (qb_node_is(n, QB_OP_Gemm) || qb_node_is(n, QB_OP_MatMul)) && read_matrix(p, n);
 }
 
 /* One channel's window, in the weight's order. pixel: from one of its elements to the next. */

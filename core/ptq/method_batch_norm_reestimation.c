@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/graph/op.h"
 #include "core/ptq/channel_moments.h"
 #include "core/ptq/method.h"
 #include "core/graph/linear.h"
@@ -34,11 +35,6 @@ static bool has_norms(const struct qb_graph *g)
 		}
 	}
 	return false;
-}
-
-static bool is_convolution(const struct qb_node *n)
-{
-	return !strcmp(n->type, "Conv") || !strcmp(n->type, "ConvTranspose");
 }
 
 /* The split network runs with this constant as the network now does. */
@@ -152,7 +148,7 @@ static enum qb_err run(struct qb_method_weights *m, const void *params, struct q
 		struct qb_linear l;
 
 		if (!y || !qb_linear_of(g->node[i], &l) || !l.bias || l.bias->uses != 1 ||
-			l.weight->uses != 1 || (norms ? !g->node[i]->normal : !is_convolution(g->node[i]))) {
+			l.weight->uses != 1 || (norms ? !g->node[i]->normal : !qb_node_has(g->node[i], QB_TRAIT_CONVOLUTION))) {
 			continue;
 		}
 		QB_TRY_OUT(qb_channels_create(&c, m->calibration, &w.split, w.split.network->overlay[0], y, eb));

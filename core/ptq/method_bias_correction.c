@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/graph/op.h"
 #include "core/ptq/layer_inputs.h"
 #include "core/ptq/bias_shift.h"
 
@@ -63,7 +64,7 @@ static int64_t channels_of(const struct qb_value *v)
 
 static bool adds_means(const struct qb_node *n)
 {
-	return !strcmp(n->type, "Add") && n->act.kind == QB_ACT_NONE;
+	return qb_node_is(n, QB_OP_Add) && n->act.kind == QB_ACT_NONE;
 }
 
 /* What leaves the mean of each channel as it is: averages, and a reshape to [N,C]. */
@@ -71,8 +72,8 @@ static bool keeps_means(const struct qb_node *n)
 {
 	const struct qb_value *x = n->input[0], *y = n->output[0];
 
-	return !strcmp(n->type, "GlobalAveragePool") ||
-		((!strcmp(n->type, "Flatten") || !strcmp(n->type, "Reshape") || !strcmp(n->type, "Squeeze")) &&
+	return qb_node_is(n, QB_OP_GlobalAveragePool) ||
+		((qb_node_is(n, QB_OP_Flatten) || qb_node_is(n, QB_OP_Reshape) || qb_node_is(n, QB_OP_Squeeze)) &&
 			x->shape.ndim >= 2 && y->shape.ndim == 2 && x->shape.dim[0] == y->shape.dim[0] &&
 			channels_of(x) == channels_of(y) &&
 			qb_value_size(x) == (size_t)(channels_of(x) * x->shape.dim[0]));

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/graph/op.h"
 #include "core/ptq/method.h"
 #include "core/graph/linear.h"
 
@@ -62,15 +63,8 @@ static const struct qb_field fields[] = {
 /* Channel by channel and positively homogeneous. */
 static bool is_homogeneous(const struct qb_node *n)
 {
-	static const char *const types[] = {"Relu", "LeakyRelu", "PRelu", "MaxPool", "AveragePool",
-		"GlobalAveragePool", "GlobalMaxPool"};
-
-	for (size_t i = 0; i < QB_COUNT(types); i++) {
-		if (!strcmp(n->type, types[i])) {
-			return n->act.kind == QB_ACT_NONE || n->act.kind == QB_ACT_RELU;
-		}
-	}
-	return false;
+	return qb_node_has(n, QB_TRAIT_HOMOGENEOUS) &&
+		(n->act.kind == QB_ACT_NONE || n->act.kind == QB_ACT_RELU);
 }
 
 /* [N,C,...] to [N,C*...]: a channel's elements stay contiguous. */
@@ -78,8 +72,8 @@ static bool is_flatten(const struct qb_node *n)
 {
 	const struct qb_shape *x = &n->input[0]->shape, *y = &n->output[0]->shape;
 
-	return (!strcmp(n->type, "Flatten") || !strcmp(n->type, "Reshape") ||
-		!strcmp(n->type, "Squeeze")) && x->known && y->known && x->ndim > 2 && y->ndim == 2 &&
+	return (qb_node_is(n, QB_OP_Flatten) || qb_node_is(n, QB_OP_Reshape) ||
+		qb_node_is(n, QB_OP_Squeeze)) && x->known && y->known && x->ndim > 2 && y->ndim == 2 &&
 		x->dim[0] == y->dim[0];
 }
 
@@ -91,7 +85,7 @@ static bool is_bounded_relu(const struct qb_act *a)
 
 static bool is_convolution(const struct qb_linear *l)
 {
-	return l->node->type[0] == 'C';
+	return qb_node_has(l->node, QB_TRAIT_CONVOLUTION);
 }
 
 /* The layer that reads what `from` makes, if it may be scaled on the way. */

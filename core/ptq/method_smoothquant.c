@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/graph/op.h"
 #include "core/ptq/method.h"
 #include "core/graph/linear.h"
 #include "core/graph/rescale.h"
@@ -40,7 +41,7 @@ static bool is_product(struct qb_node *n, struct qb_linear *l)
 {
 	int ndim = n->inputs && n->input[0] ? n->input[0]->shape.ndim : 0;
 
-	return n->op && (!strcmp(n->type, "MatMul") || !strcmp(n->type, "Gemm")) && (ndim == 2 || ndim == 3) &&
+	return n->op && (qb_node_is(n, QB_OP_MatMul) || qb_node_is(n, QB_OP_Gemm)) && (ndim == 2 || ndim == 3) &&
 		!n->input[0]->constant && qb_linear_of(n, l);
 }
 

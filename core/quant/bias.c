@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/graph/op.h"
 #include "core/quant/weight.h"
 
 /* Magnitude of the codes of a bias whose scale is free: as precise as float32. And the largest that a scale is kept for:
@@ -16,10 +17,10 @@ void qb_biases_find(struct qb_bias *bias, const struct qb_graph *g)
 	for (int i = 0; i < g->nodes; i++) {
 		const struct qb_node *n = g->node[i];
 		const struct qb_value *b = n->inputs > 2 ? n->input[2] : NULL;
-		bool gemm = !strcmp(n->type, "Gemm");
+		bool gemm = qb_node_is(n, QB_OP_Gemm);
 		double factor = gemm ? fabs((double)qb_node_float(n, "alpha", 1) / (double)qb_node_float(n, "beta", 1)) : 1;
 
-		if ((!gemm && strcmp(n->type, "Conv")) || !b || !b->constant || b->constant->dtype != QB_F32 ||
+		if ((!gemm && !qb_node_is(n, QB_OP_Conv)) || !b || !b->constant || b->constant->dtype != QB_F32 ||
 			b->constant->ndim != 1 || b->uses != 1 || !(factor > 0) || isinf(factor)) {
 			continue;
 		}

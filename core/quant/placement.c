@@ -40,7 +40,7 @@ static bool is_pass(const struct qb_node *n)
 
 static bool is_softmax(const struct qb_node *n)
 {
-	return !strcmp(n->type, "Softmax") || !strcmp(n->type, "LogSoftmax");
+	return qb_node_is(n, QB_OP_Softmax) || qb_node_is(n, QB_OP_LogSoftmax);
 }
 
 /* Masks of attention. A mask holds 0 and a number of the size of -1e38 or -infinity, and so does what a score becomes
@@ -48,7 +48,7 @@ static bool is_softmax(const struct qb_node *n)
 
 static bool is_lookup(const struct qb_node *n)
 {
-	return !strncmp(n->type, "Gather", 6) && n->inputs > 0 && is_weight(n->input[0]);
+	return qb_node_has(n, QB_TRAIT_LOOKUP) && n->inputs > 0 && is_weight(n->input[0]);
 }
 
 static void find_signals(struct placer *pl)
@@ -122,14 +122,10 @@ static bool is_masking_constant(const struct qb_value *v)
 /* The signal that n adds a mask to, or NULL where it does not. */
 static const struct qb_value *masked_input(const struct placer *pl, const struct qb_node *n)
 {
-	static const char *const joins[] = {"Add", "Sub", "Where", "Max", "Min"};
 	const struct qb_value *signal = NULL;
-	bool joins_masks = false, masks = false;
+	bool masks = false;
 
-	for (size_t i = 0; i < sizeof(joins) / sizeof(joins[0]); i++) {
-		joins_masks = joins_masks || !strcmp(n->type, joins[i]);
-	}
-	for (int k = 0; joins_masks && k < n->inputs; k++) {
+	for (int k = 0; qb_node_has(n, QB_TRAIT_MASKS) && k < n->inputs; k++) {
 		const struct qb_value *v = n->input[k];
 
 		if (!v || v->dtype != QB_F32) {
@@ -185,14 +181,14 @@ static int weight_axis(const struct qb_node *n, int input)
 {
 	int ndim = n->input[input]->constant->ndim;
 
-	if (!strcmp(n->type, "Conv")) {
+	if (qb_node_is(n, QB_OP_Conv)) {
 		return 0;
 	}
-	if (!strcmp(n->type, "ConvTranspose")) {
+	if (qb_node_is(n, QB_OP_ConvTranspose)) {
 		/* [C, M/group, ...]: the groups share their scales. */
 		return 1;
 	}
-	if (!strcmp(n->type, "Gemm")) {
+	if (qb_node_is(n, QB_OP_Gemm)) {
 		bool trans = qb_node_int(n, input ? "transB" : "transA", 0) != 0;
 
 		return input ? !trans : trans;
@@ -245,7 +241,7 @@ static bool brings_numbers(const struct qb_node *n)
 	const int64_t *pads;
 	int count;
 
-	if (strcmp(n->type, "Pad") || strcmp(qb_node_string(n, "mode", "constant"), "constant")) {
+	if (!qb_node_is(n, QB_OP_Pad) || strcmp(qb_node_string(n, "mode", "constant"), "constant")) {
 		return false;
 	}
 	if (v ? is_weight(v) && qb_tensor_size(v->constant) == 1 && *(const float *)v->constant->data == 0
@@ -277,7 +273,7 @@ static int shared_root(const struct placer *pl, const struct qb_node *n)
 		}
 		/* A constant input of a Concat is no operand of the quantizer; a Pad's zero is on its grid. */
 		if (v->constant) {
-			if (!strcmp(n->type, "Concat")) {
+			if (qb_node_is(n, QB_OP_Concat)) {
 				return -1;
 			}
 			continue;

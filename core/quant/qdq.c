@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/graph/op.h"
 #include "core/quant/bias.h"
 #include "core/quant/imported_quantizer.h"
 #include "core/quant/weight.h"
@@ -131,11 +132,11 @@ static enum qb_err parameters(struct qdq *d, const struct qb_quantizer *q, const
 	return *scale && *zero ? QB_OK : no_memory(d);
 }
 
-static enum qb_err add(struct qdq *d, const char *type, int opset, int inputs,
+static enum qb_err add(struct qdq *d, enum qb_op_id op, int opset, int inputs,
 	struct qb_value *const *in, struct qb_value *y, int64_t axis)
 {
-	const char *name = qb_arena_printf(d->g->arena, "%s:%s", y->name, type);
-	struct qb_node *n = name ? qb_node_create(d->g, type, name, opset, inputs, in, 1, &y) : NULL;
+	const char *name = qb_arena_printf(d->g->arena, "%s:%s", y->name, qb_op_of(op)->type);
+	struct qb_node *n = name ? qb_node_create(d->g, op, name, opset, inputs, in, 1, &y) : NULL;
 
 	if (!n) {
 		return no_memory(d);
@@ -279,7 +280,7 @@ static enum qb_err write_blocks(struct qdq *d, struct qb_value *v)
 	}
 	y->shape = v->shape;
 	d->became[v->index] = y;
-	QB_TRY(add(d, "DequantizeLinear", 21, 2, in, y, axis));
+	QB_TRY(add(d, QB_OP_DequantizeLinear, 21, 2, in, y, axis));
 	qb_node_add_int(d->list[d->nodes - 1], "block_size", q->format.block);
 	return QB_OK;
 }
@@ -308,7 +309,7 @@ static enum qb_err write_weight(struct qdq *d, struct qb_value *v)
 	y->shape = v->shape;
 	QB_TRY(parameters(d, q, v->name, codes, &in[1], &in[2]));
 	d->became[v->index] = y;
-	return add(d, "DequantizeLinear", opset_for(codes), 3, in, y, q->channels > 1 ? q->axis : -1);
+	return add(d, QB_OP_DequantizeLinear, opset_for(codes), 3, in, y, q->channels > 1 ? q->axis : -1);
 }
 
 /* A constant that a method changed and that stays float: a corrected bias. */
@@ -360,12 +361,12 @@ static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
 		}
 	}
 	d->became[v->index] = y;
-	QB_TRY(add(d, "QuantizeLinear", opset_for(codes), 3, in, code, axis));
+	QB_TRY(add(d, QB_OP_QuantizeLinear, opset_for(codes), 3, in, code, axis));
 	if (q->format.overflows) {
 		qb_node_add_int(d->list[d->nodes - 1], "saturate", 0);
 	}
 	in[0] = code;
-	return add(d, "DequantizeLinear", opset_for(codes), 3, in, y, axis);
+	return add(d, QB_OP_DequantizeLinear, opset_for(codes), 3, in, y, axis);
 }
 
 /* The value in the bound network of a bias that has codes under the scheme; NULL of one that stays float. */
@@ -404,7 +405,7 @@ static enum qb_err write_bias(struct qdq *d, struct qb_node *n)
 	}
 	y->shape = v->shape;
 	n->input[2] = y;
-	return add(d, "DequantizeLinear", 13, 2, in, y, 0);
+	return add(d, QB_OP_DequantizeLinear, 13, 2, in, y, 0);
 }
 
 static enum qb_err write_all(struct qdq *d)

@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "core/graph/op.h"
+
 #define qb__plan_none NULL
 
 static const struct {

@@ -7,6 +7,7 @@
 #include "core/base/near.h"
 #include "core/base/size.h"
 #include "core/graph/graph.h"
+#include "core/graph/op.h"
 #include "core/quant/quantization.h"
 #include "core/tensor/archive.h"
 
@@ -67,13 +68,13 @@ static enum qb_err take_archive(struct qb_source *s, struct qb_errbuf *eb)
 static bool reads_weight(const struct qb_node *n, int input)
 {
 	static const struct {
-		const char *type;
+		enum qb_op_id op;
 		int first, last;
-	} readers[] = {{"LSTM", 1, 2}, {"GRU", 1, 2}, {"RNN", 1, 2}, {"Einsum", 0, 1 << 30}, {"Gather", 0, 0},
-		{"Conv", 1, 1}, {"ConvTranspose", 1, 1}, {"Gemm", 0, 1}, {"MatMul", 0, 1}};
+	} readers[] = {{QB_OP_LSTM, 1, 2}, {QB_OP_GRU, 1, 2}, {QB_OP_RNN, 1, 2}, {QB_OP_Einsum, 0, 1 << 30}, {QB_OP_Gather, 0, 0},
+		{QB_OP_Conv, 1, 1}, {QB_OP_ConvTranspose, 1, 1}, {QB_OP_Gemm, 0, 1}, {QB_OP_MatMul, 0, 1}};
 
 	for (size_t i = 0; i < QB_COUNT(readers); i++) {
-		if (!strcmp(n->type, readers[i].type)) {
+		if (qb_node_is(n, readers[i].op)) {
 			return input >= readers[i].first && input <= readers[i].last;
 		}
 	}
@@ -83,15 +84,8 @@ static bool reads_weight(const struct qb_node *n, int input)
 /* The constant behind operators that only hand it on, in another shape or order. */
 static const struct qb_value *constant_behind(const struct qb_value *v)
 {
-	static const char *const views[] = {"Identity", "Cast", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze"};
-
 	while (v && !v->constant && v->producer && v->producer->inputs) {
-		size_t i = 0;
-
-		while (i < QB_COUNT(views) && strcmp(v->producer->type, views[i])) {
-			i++;
-		}
-		v = i < QB_COUNT(views) ? v->producer->input[0] : NULL;
+		v = qb_node_has(v->producer, QB_TRAIT_VIEW) ? v->producer->input[0] : NULL;
 	}
 	return v && v->constant ? v : NULL;
 }

@@ -9,6 +9,7 @@
 #include "core/base/vectorized.h"
 #include "core/exec/builder.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/graph/op.h"
 
 enum kind { ADD, SUB, MUL, DIV, POW, MAX, MIN, SQUARE };
 
@@ -222,11 +223,11 @@ static enum qb_err operand(struct qb_builder *b, const struct qb_node *n, int i,
 
 static bool find_kind(const struct qb_node *n, enum kind *kind)
 {
-	static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"};
+	static const enum qb_op_id ops[] = {QB_OP_Add, QB_OP_Sub, QB_OP_Mul, QB_OP_Div, QB_OP_Pow, QB_OP_Max, QB_OP_Min};
 	const struct qb_tensor *t = n->input[1]->constant;
 
-	for (size_t i = 0; i < QB_COUNT(names); i++) {
-		if (!strcmp(n->type, names[i])) {
+	for (size_t i = 0; i < QB_COUNT(ops); i++) {
+		if (qb_node_is(n, ops[i])) {
 			*kind = (enum kind)i;
 			if (*kind == POW && t && qb_tensor_size(t) == 1 && t->dtype == QB_F32 &&
 				*(const float *)t->data == 2 && n->input[1]->shape.ndim <= n->input[0]->shape.ndim) {

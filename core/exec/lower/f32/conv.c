@@ -4,6 +4,7 @@
 #include "core/base/size.h"
 #include "core/exec/lower/f32/conv_igemm.h"
 #include "core/exec/lower/f32/conv_depthwise.h"
+#include "core/graph/op.h"
 #include "core/kernels/f32/gemm.h"
 #include "core/exec/lower/lowerings.h"
 #include "core/ops/window.h"
@@ -113,7 +114,7 @@ enum qb_err qb_dense_of(struct qb_dense *d, const struct qb_node *n, struct qb_e
 {
 	struct conv c = {0};
 
-	if (strcmp(n->type, "Conv")) {
+	if (!qb_node_is(n, QB_OP_Conv)) {
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(describe(&c, n, eb));

@@ -8,6 +8,7 @@
 #include "core/base/size.h"
 #include "core/base/vectorized.h"
 #include "core/exec/builder.h"
+#include "core/graph/op.h"
 #include "core/kernels/f32/math.h"
 #include "core/exec/lower/lowerings.h"
 
@@ -225,7 +226,7 @@ static bool scalar(const struct qb_node *n, int i, float *out)
 enum qb_err qb__plan_clip(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	const struct qb_value *x = n->input[0];
-	bool relu = !strcmp(n->type, "Relu");
+	bool relu = qb_node_is(n, QB_OP_Relu);
 	struct pointwise p = {.lo = relu ? 0 : qb_node_float(n, "min", -INFINITY),
 		.hi = relu ? INFINITY : qb_node_float(n, "max", INFINITY)};
 	struct qb_place out;
@@ -244,17 +245,17 @@ enum qb_err qb__plan_clip(struct qb_builder *b, const struct qb_node *n, struct 
 
 /* Smooth activations of our own. */
 static const struct {
-	const char *type;
+	enum qb_op_id op;
 	qb_f32_unary_fn *fn;
 	bool keeps_zero; /* and so the padding of blocked layouts */
 } own[] = {
-	{"Erf", qb_f32_erf, true},
-	{"Exp", qb_f32_exp, false},
-	{"Gelu", qb_f32_gelu, true},
-	{"HardSwish", qb_f32_hard_swish, true},
-	{"Sigmoid", qb_f32_sigmoid, false},
-	{"Swish", qb_f32_silu, true},
-	{"Tanh", qb_f32_tanh, true},
+	{QB_OP_Erf, qb_f32_erf, true},
+	{QB_OP_Exp, qb_f32_exp, false},
+	{QB_OP_Gelu, qb_f32_gelu, true},
+	{QB_OP_HardSwish, qb_f32_hard_swish, true},
+	{QB_OP_Sigmoid, qb_f32_sigmoid, false},
+	{QB_OP_Swish, qb_f32_silu, true},
+	{QB_OP_Tanh, qb_f32_tanh, true},
 };
 
 struct unary {
@@ -278,7 +279,7 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, struc
 	struct qb_place x, y;
 	size_t i = 0;
 
-	while (i < QB_COUNT(own) && strcmp(own[i].type, n->type)) {
+	while (i < QB_COUNT(own) && own[i].op != n->op->id) {
 		i++;
 	}
 	if (i == QB_COUNT(own) || n->act.kind != QB_ACT_NONE || n->input[0]->dtype != QB_F32 ||
@@ -302,16 +303,16 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, struc
 
 /* The others through oneDNN, which leaves padding alone. */
 static const struct {
-	const char *type;
+	enum qb_op_id op;
 	dnnl_alg_kind_t kind;
 	const char *alpha;
 	float fallback;
 } smooth[] = {
-	{"Elu", dnnl_eltwise_elu, "alpha", 1},
-	{"LeakyRelu", dnnl_eltwise_relu, "alpha", 0.01f},
-	{"Mish", dnnl_eltwise_mish, NULL, 0},
-	{"Abs", dnnl_eltwise_abs, NULL, 0},
-	{"Sqrt", dnnl_eltwise_sqrt, NULL, 0},
+	{QB_OP_Elu, dnnl_eltwise_elu, "alpha", 1},
+	{QB_OP_LeakyRelu, dnnl_eltwise_relu, "alpha", 0.01f},
+	{QB_OP_Mish, dnnl_eltwise_mish, NULL, 0},
+	{QB_OP_Abs, dnnl_eltwise_abs, NULL, 0},
+	{QB_OP_Sqrt, dnnl_eltwise_sqrt, NULL, 0},
 };
 
 enum qb_err qb__plan_eltwise(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
@@ -329,7 +330,7 @@ enum qb_err qb__plan_eltwise(struct qb_builder *b, const struct qb_node *n, stru
 	if (err != QB_EUNSUPPORTED) {
 		return err;
 	}
-	while (i < QB_COUNT(smooth) && strcmp(smooth[i].type, n->type)) {
+	while (i < QB_COUNT(smooth) && smooth[i].op != n->op->id) {
 		i++;
 	}
 	if (i == QB_COUNT(smooth) || n->input[0]->dtype != QB_F32 || n->input[0]->constant) {

@@ -7,6 +7,7 @@
 
 #include "core/base/size.h"
 #include "core/exec/lower/f32/conv_igemm.h"
+#include "core/graph/op.h"
 #include "core/kernels/f32/gemm.h"
 
 enum { BATCH_DIMS = QB_MAX_DIMS - 2, PARALLEL_MACS = 100000 };
@@ -106,7 +107,7 @@ static dnnl_memory_desc_t product_md(struct qb_builder *b, const struct qb_value
 	dnnl_dims_t dims, strides;
 	int64_t step = 1;
 
-	if (!reader || strcmp(reader->type, "Transpose") || y->shape.ndim < 3 ||
+	if (!reader || !qb_node_is(reader, QB_OP_Transpose) || y->shape.ndim < 3 ||
 		qb_node_ints(reader, "perm", &perm) != y->shape.ndim ||
 		perm[y->shape.ndim - 1] != y->shape.ndim - 1) {
 		return dense;

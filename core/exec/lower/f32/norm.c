@@ -4,6 +4,7 @@
 
 #include "core/base/size.h"
 #include "core/exec/builder.h"
+#include "core/graph/op.h"
 #include "core/kernels/f32/math.h"
 #include "core/exec/lower/lowerings.h"
 
@@ -41,7 +42,7 @@ static void run_softmax(const void *context, const struct qb_operands *at)
 static enum qb_err softmax_primitive(struct qb_builder *b, const struct qb_node *n, int axis,
 	struct qb_errbuf *eb)
 {
-	bool log = !strcmp(n->type, "LogSoftmax");
+	bool log = qb_node_is(n, QB_OP_LogSoftmax);
 	dnnl_memory_desc_t md = qb_dnn_dense(&n->input[0]->shape);
 	dnnl_softmax_v2_desc_t d;
 	dnnl_primitive_desc_t pd = NULL;
@@ -73,14 +74,14 @@ enum qb_err qb__plan_softmax(struct qb_builder *b, const struct qb_node *n, stru
 {
 	const struct qb_shape *shape = &n->input[0]->shape;
 	int64_t axis = qb_node_int(n, "axis", n->opset < 13 ? 1 : -1);
-	bool log = !strcmp(n->type, "LogSoftmax");
+	bool log = qb_node_is(n, QB_OP_LogSoftmax);
 	struct qb_place x, y;
 	struct rows r = {0};
 
 	axis += axis < 0 ? shape->ndim : 0;
 	/* Before opset 13 everything from the axis on was one dimension. */
 	if (n->input[0]->dtype != QB_F32 || n->input[0]->constant || shape->ndim < 1 ||
-		(strcmp(n->type, "Softmax") && !log) || (n->opset < 13 && axis != shape->ndim - 1) ||
+		(!qb_node_is(n, QB_OP_Softmax) && !log) || (n->opset < 13 && axis != shape->ndim - 1) ||
 		!numbers(shape)) {
 		return QB_EUNSUPPORTED;
 	}

@@ -8,6 +8,7 @@
 #include "core/base/vectorized.h"
 #include "core/exec/builder.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/graph/op.h"
 #include "core/ops/window.h"
 
 /* ---- oneDNN's ---- */
@@ -177,13 +178,13 @@ enum qb_err qb__plan_pool(struct qb_builder *b, const struct qb_node *n, struct 
 {
 	const struct qb_value *x = n->input[0];
 	int spatial = x->shape.ndim - 2;
-	bool average = !strcmp(n->type, "AveragePool");
+	bool average = qb_node_is(n, QB_OP_AveragePool);
 	bool ceil = qb_node_int(n, "ceil_mode", 0), padded = false;
 	dnnl_alg_kind_t kind = dnnl_pooling_max;
 	struct qb_window w;
 
 	if (spatial < 1 || spatial > 3 || x->dtype != QB_F32 || x->constant ||
-		(!average && strcmp(n->type, "MaxPool")) || (n->outputs > 1 && n->output[1])) {
+		(!average && !qb_node_is(n, QB_OP_MaxPool)) || (n->outputs > 1 && n->output[1])) {
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb_window_pool(&w, n, spatial, x->shape.dim + 2, eb));
@@ -213,11 +214,11 @@ enum qb_err qb__plan_global_pool(struct qb_builder *b, const struct qb_node *n,
 	struct qb_errbuf *eb)
 {
 	const struct qb_value *x = n->input[0];
-	bool average = !strcmp(n->type, "GlobalAveragePool");
+	bool average = qb_node_is(n, QB_OP_GlobalAveragePool);
 	struct qb_window w = {.ndim = x->shape.ndim - 2};
 
 	if (w.ndim < 1 || w.ndim > 3 || x->dtype != QB_F32 || x->constant ||
-		(!average && strcmp(n->type, "GlobalMaxPool"))) {
+		(!average && !qb_node_is(n, QB_OP_GlobalMaxPool))) {
 		return QB_EUNSUPPORTED;
 	}
 	for (int i = 0; i < w.ndim; i++) {

@@ -162,8 +162,8 @@ static void sort_dimensions(struct reduction *p, const dnnl_memory_desc_t *md, c
 
 enum qb_err qb__plan_reduce(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	static const char *const types[] = {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2",
-		"ReduceSumSquare"};
+	static const enum qb_op_id ops[] = {QB_OP_ReduceSum, QB_OP_ReduceMean, QB_OP_ReduceMax, QB_OP_ReduceMin,
+		QB_OP_ReduceL1, QB_OP_ReduceL2, QB_OP_ReduceSumSquare};
 	const struct qb_value *x = n->input[0], *y = n->output[0];
 	struct reduction p = {.share = 1};
 	dnnl_memory_desc_t md;
@@ -171,10 +171,10 @@ enum qb_err qb__plan_reduce(struct qb_builder *b, const struct qb_node *n, struc
 	bool flag[QB_MAX_DIMS], known;
 	size_t kind = 0;
 
-	while (kind < QB_COUNT(types) && strcmp(types[kind], n->type)) {
+	while (kind < QB_COUNT(ops) && ops[kind] != n->op->id) {
 		kind++;
 	}
-	if (kind == QB_COUNT(types) || x->dtype != QB_F32 || x->constant || !x->shape.ndim ||
+	if (kind == QB_COUNT(ops) || x->dtype != QB_F32 || x->constant || !x->shape.ndim ||
 		n->act.kind != QB_ACT_NONE) {
 		return QB_EUNSUPPORTED;
 	}

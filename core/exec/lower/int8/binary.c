@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/graph/op.h"
 #include "core/kernels/int8/kernels.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/lowerings.h"
@@ -125,10 +126,10 @@ LINE_OF(prelu, a[i] < 0 ? a[i] * b[i] : a[i])
 LINE_OF(pow, powf(a[i], b[i]))
 
 static const struct {
-	const char *type;
+	enum qb_op_id op;
 	line_fn *fn;
-} lines[] = {{"Add", line_add}, {"Sub", line_sub}, {"Mul", line_mul}, {"Div", line_div},
-	{"PRelu", line_prelu}, {"Pow", line_pow}};
+} lines[] = {{QB_OP_Add, line_add}, {QB_OP_Sub, line_sub}, {QB_OP_Mul, line_mul}, {QB_OP_Div, line_div},
+	{QB_OP_PRelu, line_prelu}, {QB_OP_Pow, line_pow}};
 
 /* An operand of one number, of one line, or of as many lines as the output has. */
 struct operand {
@@ -312,7 +313,7 @@ enum qb_err qb__plan_int8_binary(struct qb_builder *b, const struct qb_node *n, 
 		return plan_sum(b, n, sign_of_sum(n), eb);
 	}
 	for (size_t i = 0; i < QB_COUNT(lines); i++) {
-		if (!strcmp(n->type, lines[i].type)) {
+		if (qb_node_is(n, lines[i].op)) {
 			return plan_lines(b, n, lines[i].fn, eb);
 		}
 	}

@@ -94,7 +94,7 @@ static enum qb_err move_indices(const struct qb_node *n, const struct source *s,
 	struct qb_tensor in[PARTS_MAX], out[OUTPUTS_MAX] = {{0}};
 	const struct qb_tensor *arg[INPUTS_MAX] = {0};
 	float *all = malloc((size_t)s->first[s->parts] * sizeof(*all));
-	bool pads = !strcmp(n->type, "Pad");
+	bool pads = qb_node_is(n, QB_OP_Pad);
 	enum qb_err err;
 
 	for (int i = 0; all && i < s->first[s->parts]; i++) {
@@ -199,7 +199,7 @@ static enum qb_err move_output(struct qb_builder *b, const struct qb_node *n, co
 		call.reads[i] = s->bytes[i].buffer;
 	}
 	/* A value that is computed is a part, of one element. */
-	if (!strcmp(n->type, "Pad") && n->inputs > 2 && n->input[2] && n->input[2]->constant) {
+	if (qb_node_is(n, QB_OP_Pad) && n->inputs > 2 && n->input[2] && n->input[2]->constant) {
 		value = *(const float *)n->input[2]->constant->data;
 	}
 	qb_int8_kernels()->quantize(&value, &m.fill, 1, y.scale, y.zero, y.top);
@@ -233,9 +233,9 @@ enum qb_err qb__plan_int8_move(struct qb_builder *b, const struct qb_node *n, st
 		s.first[s.parts + 1] = s.first[s.parts] + count(&v->shape);
 		s.parts++;
 	}
-	if (!s.parts || (!strcmp(n->type, "Concat") && s.parts != n->inputs) ||
+	if (!s.parts || (qb_node_is(n, QB_OP_Concat) && s.parts != n->inputs) ||
 		n->act.kind != QB_ACT_NONE || n->outputs > OUTPUTS_MAX ||
-		(!strcmp(n->type, "Pad") && qb_node_float(n, "value", 0) != 0) ||
+		(qb_node_is(n, QB_OP_Pad) && qb_node_float(n, "value", 0) != 0) ||
 		s.first[s.parts] > NUMBERS_MAX || count(&n->output[0]->shape) > NUMBERS_MAX) {
 		return QB_EUNSUPPORTED;
 	}

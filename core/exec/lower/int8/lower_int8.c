@@ -7,6 +7,7 @@
 
 #include "core/base/size.h"
 #include "core/exec/builder.h"
+#include "core/graph/op.h"
 #include "core/kernels/int8/kernels.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/indirection.h"
@@ -145,10 +146,10 @@ static enum qb_err plan_pool(struct qb_builder *b, const struct qb_node *n,
 
 enum qb_err qb__plan_int8_pool(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	bool average = !strcmp(n->type, "AveragePool");
+	bool average = qb_node_is(n, QB_OP_AveragePool);
 	struct qb_window w;
 
-	if (n->input[0]->shape.ndim != 4 || (!average && strcmp(n->type, "MaxPool")) ||
+	if (n->input[0]->shape.ndim != 4 || (!average && !qb_node_is(n, QB_OP_MaxPool)) ||
 		(n->outputs > 1 && n->output[1]) ||
 		(qb_node_int(n, "ceil_mode", 0) && qb_node_int(n, "count_include_pad", 0))) {
 		return QB_EUNSUPPORTED;
@@ -163,10 +164,10 @@ enum qb_err qb__plan_int8_global_pool(struct qb_builder *b, const struct qb_node
 	const struct qb_shape *s = &n->input[0]->shape;
 	struct qb_window w = {.ndim = 2};
 
-	if (s->ndim != 4 || (strcmp(n->type, "GlobalAveragePool") && strcmp(n->type, "GlobalMaxPool"))) {
+	if (s->ndim != 4 || (!qb_node_is(n, QB_OP_GlobalAveragePool) && !qb_node_is(n, QB_OP_GlobalMaxPool))) {
 		return QB_EUNSUPPORTED;
 	}
-	if (!strcmp(n->type, "GlobalAveragePool")) {
+	if (qb_node_is(n, QB_OP_GlobalAveragePool)) {
 		return qb__plan_int8_pixel_mean(b, n, eb);
 	}
 	for (int i = 0; i < 2; i++) {

@@ -145,7 +145,7 @@ enum qb_err qb__plan_int8_mean(struct qb_builder *b, const struct qb_node *n, st
 		first = QB_MIN(first, axes[i]);
 		last = QB_MAX(last, axes[i]);
 	}
-	if (strcmp(n->type, "ReduceMean") || count < 1 || n->act.kind != QB_ACT_NONE || last - first + 1 != count) {
+	if (!qb_node_is(n, QB_OP_ReduceMean) || count < 1 || n->act.kind != QB_ACT_NONE || last - first + 1 != count) {
 		return QB_EUNSUPPORTED;
 	}
 	if (ndim == 4 && first == 2 && last == 3) {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/graph/op.h"
 #include "core/kernels/f32/math.h"
 #include "core/kernels/int8/kernels.h"
 #include "core/kernels/int8/lookup.h"
@@ -92,7 +93,7 @@ static bool along_lines(const struct qb_node *n)
 {
 	int64_t axis = qb_node_int(n, "axis", 0), ndim = n->input[0]->shape.ndim;
 
-	return !strcmp(n->type, "Softmax") && qb_node_attr(n, "axis") && n->act.kind == QB_ACT_NONE &&
+	return qb_node_is(n, QB_OP_Softmax) && qb_node_attr(n, "axis") && n->act.kind == QB_ACT_NONE &&
 		ndim > 0 && (axis == -1 || axis == ndim - 1);
 }
 
@@ -121,7 +122,7 @@ int qb__int8_masked_scores(const struct qb_builder *b, const struct qb_node *n)
 	const struct qb_node *softmax = qb_builder_reader(b, n->output[0]);
 	struct qb_bytes x, y;
 
-	if (strcmp(n->type, "Add") || n->act.kind != QB_ACT_NONE || n->inputs != 2 || !softmax ||
+	if (!qb_node_is(n, QB_OP_Add) || n->act.kind != QB_ACT_NONE || n->inputs != 2 || !softmax ||
 		!along_lines(softmax) || qb_builder_has_bytes(b, n->output[0], NULL) ||
 		!qb_builder_has_bytes(b, softmax->output[0], &y) ||
 		!lies_along_lines(&y, &softmax->output[0]->shape)) {
