@@ -2,3 +2,8 @@
 check_PROGRAMS += tests/unit/ops/test_patches
 tests_unit_ops_test_patches_SOURCES = tests/unit/ops/test_patches.c $(LEVELS)
 tests_unit_ops_test_patches_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/ops/test_table
+tests_unit_ops_test_table_SOURCES = tests/unit/ops/test_table.c
+tests_unit_ops_test_table_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_SCRIPTS += tests/check-operators
+EXTRA_DIST += tests/check-operators
