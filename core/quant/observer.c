@@ -37,7 +37,7 @@ void qb_observer_destroy(struct qb_observer **o)
 static void settle(struct qb_observer *o)
 {
 	for (int b = 0; b < BINS; b++) {
-		o->settled[b] += (uint64_t)o->recent[b][0] + o->recent[b][1];
+		o->accumulated[b] += (uint64_t)o->recent[b][0] + o->recent[b][1];
 	}
 	memset(o->recent, 0, sizeof(o->recent));
 	o->pending = 0;
@@ -78,7 +78,7 @@ static void make_room(struct qb_observer *o, float magnitude)
 	if (e > o->exponent) {
 		if (o->count > o->zeros) {
 			settle(o);
-			widen(o->settled, e - o->exponent);
+			widen(o->accumulated, e - o->exponent);
 		}
 		o->exponent = e;
 	}
@@ -245,7 +245,7 @@ void qb_observer_merge(struct qb_observer *o, const struct qb_observer *other)
 		int to = b >= SIDE ? SIDE + ((b - SIDE) >> shift)
 				   : SIDE - 1 - ((SIDE - 1 - b) >> shift);
 
-		o->settled[to] += qb__observer_bin(other, b);
+		o->accumulated[to] += qb__observer_bin(other, b);
 	}
 	o->lo = o->count ? fminf(o->lo, other->lo) : other->lo;
 	o->hi = o->count ? fmaxf(o->hi, other->hi) : other->hi;

@@ -20,12 +20,12 @@ struct qb_observer {
 	uint64_t pending;  /* in `recent`, whose counters would overflow at 2^32 */
 	/* Two counters a bin, so that a run of equal elements does not wait on one address. */
 	uint32_t recent[QB_OBSERVER_BINS][2];
-	uint64_t settled[QB_OBSERVER_BINS];
+	uint64_t accumulated[QB_OBSERVER_BINS];
 };
 
 static inline uint64_t qb__observer_bin(const struct qb_observer *o, int b)
 {
-	return o->settled[b] + o->recent[b][0] + o->recent[b][1];
+	return o->accumulated[b] + o->recent[b][0] + o->recent[b][1];
 }
 
 #endif

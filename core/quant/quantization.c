@@ -8,7 +8,7 @@
 #include "core/base/size.h"
 #include "core/quant/bias.h"
 #include "core/quant/imported_quantizer.h"
-#include "core/quant/layers.h"
+#include "core/quant/scheme_layers.h"
 #include "core/quant/weight.h"
 
 /* The format as it suits what was seen. */

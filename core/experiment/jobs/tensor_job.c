@@ -24,7 +24,7 @@ struct tally {
 
 struct tensor_job {
 	struct qb_job *job;
-	struct qb_source *source;
+	struct qb_tensor_source *source;
 	struct qb_format format[FORMATS_MAX];
 	struct qb_survey_options opt;
 	const json_t *formats; /* names, or NULL for the usual ones */
@@ -139,10 +139,10 @@ static enum qb_err check_names(const struct tensor_job *t, struct qb_errbuf *eb)
 	size_t i;
 
 	json_array_foreach(t->only, i, v) {
-		if (!json_is_string(v) || qb_source_find(t->source, json_string_value(v)) < 0) {
-			qb_fail(eb, QB_EJOB, "%.200s has no tensor \"%.200s\"", qb_source_name(t->source),
+		if (!json_is_string(v) || qb_tensor_source_find(t->source, json_string_value(v)) < 0) {
+			qb_fail(eb, QB_EJOB, "%.200s has no tensor \"%.200s\"", qb_tensor_source_name(t->source),
 				json_is_string(v) ? json_string_value(v) : "");
-			qb_source_near(t->source, json_string_value(v), eb);
+			qb_tensor_source_near(t->source, json_string_value(v), eb);
 			return qb_fail_in_entry(eb, QB_EJOB, "tensors", i);
 		}
 	}
@@ -157,7 +157,7 @@ static json_t *name_json(const char *name)
 	return v ? v : json_string("(a name that is not UTF-8)");
 }
 
-static enum qb_err axis_of(const struct tensor_job *t, const struct qb_source_tensor *s, int *axis,
+static enum qb_err axis_of(const struct tensor_job *t, const struct qb_tensor_source_tensor *s, int *axis,
 	struct qb_errbuf *eb)
 {
 	*axis = s->axis;
@@ -258,7 +258,7 @@ static json_t *best_json(const struct qb_survey *s, const struct tensor_job *t)
 	return a;
 }
 
-static json_t *shape_json(const struct qb_source_tensor *s)
+static json_t *shape_json(const struct qb_tensor_source_tensor *s)
 {
 	json_t *a = json_array();
 
@@ -268,7 +268,7 @@ static json_t *shape_json(const struct qb_source_tensor *s)
 	return a;
 }
 
-static void add_tensor(struct tensor_job *t, const struct qb_source_tensor *s,
+static void add_tensor(struct tensor_job *t, const struct qb_tensor_source_tensor *s,
 	const struct qb_survey *v)
 {
 	float lo, hi;
@@ -288,7 +288,7 @@ static void add_tensor(struct tensor_job *t, const struct qb_source_tensor *s,
 		outliers_json(v), "histogram", histogram_json(v, t->bins), "best", best_json(v, t)));
 }
 
-static void add_rows(struct tensor_job *t, const struct qb_source_tensor *s, const struct qb_survey *v)
+static void add_rows(struct tensor_job *t, const struct qb_tensor_source_tensor *s, const struct qb_survey *v)
 {
 	bool won[QB_GRANULARITIES] = {false};
 
@@ -343,7 +343,7 @@ static enum qb_err progress(void *arg, int64_t elements, struct qb_errbuf *eb)
 
 static enum qb_err survey_one(struct tensor_job *t, int i, struct qb_errbuf *eb)
 {
-	const struct qb_source_tensor *s = qb_source_tensor(t->source, i);
+	const struct qb_tensor_source_tensor *s = qb_tensor_source_tensor(t->source, i);
 	struct qb_survey v;
 	int axis;
 
@@ -359,10 +359,10 @@ static enum qb_err survey_one(struct tensor_job *t, int i, struct qb_errbuf *eb)
 
 static enum qb_err survey_all(struct tensor_job *t, struct qb_errbuf *eb)
 {
-	int n = qb_source_count(t->source);
+	int n = qb_tensor_source_count(t->source);
 
 	for (int i = 0; i < n; i++) {
-		const struct qb_source_tensor *s = qb_source_tensor(t->source, i);
+		const struct qb_tensor_source_tensor *s = qb_tensor_source_tensor(t->source, i);
 
 		if (!is_wanted(t, s->name)) {
 			continue;
@@ -376,7 +376,7 @@ static enum qb_err survey_all(struct tensor_job *t, struct qb_errbuf *eb)
 		t->bytes += s->elements * (int64_t)qb_dtype_bytes(s->dtype);
 	}
 	for (int i = 0; i < n; i++) {
-		const struct qb_source_tensor *s = qb_source_tensor(t->source, i);
+		const struct qb_tensor_source_tensor *s = qb_tensor_source_tensor(t->source, i);
 
 		if (!s->skipped && is_wanted(t, s->name)) {
 			QB_TRY(survey_one(t, i, eb));
@@ -424,17 +424,17 @@ static enum qb_err run(struct qb_job *job, json_t **result, struct qb_errbuf *eb
 	t->tensors = json_array();
 	t->rows = json_array();
 	t->skipped = json_array();
-	QB_TRY_OUT(qb_source_open(&t->source, job, json_object_get(job->spec, "data") ? "data" : "model",
+	QB_TRY_OUT(qb_tensor_source_open(&t->source, job, json_object_get(job->spec, "data") ? "data" : "model",
 		eb));
 	QB_TRY_OUT(check_names(t, eb));
 	QB_TRY_OUT(survey_all(t, eb));
 	*result = json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:O, s:O, s:o, s:O}", "type", "tensor", "source",
-		qb_source_name(t->source), "range", ranges[t->range],
+		qb_tensor_source_name(t->source), "range", ranges[t->range],
 		"block", t->opt.block, "elements", (json_int_t)t->elements, "bytes", (json_int_t)t->bytes,
 		"tensors", t->tensors, "rows", t->rows, "total", total_json(t), "skipped", t->skipped);
 	err = *result ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for the result");
 out:
-	qb_source_close(&t->source);
+	qb_tensor_source_close(&t->source);
 	json_decref(t->tensors);
 	json_decref(t->rows);
 	json_decref(t->skipped);

@@ -14,17 +14,17 @@
 /* Raw elements of other types are converted by pieces. */
 enum { PIECE_BYTES = 64 << 10 };
 
-struct qb_source {
+struct qb_tensor_source {
 	const char *name;
 	struct qb_archive *archive; /* one of the two */
 	struct qb_graph *graph;
 	int count;
-	struct qb_source_tensor *tensor;
+	struct qb_tensor_source_tensor *tensor;
 	const struct qb_tensor **constant; /* of a graph's tensors */
 };
 
-struct qb_source_reader {
-	const struct qb_source_tensor *tensor;
+struct qb_tensor_source_reader {
+	const struct qb_tensor_source_tensor *tensor;
 	struct qb_array *array;
 	const struct qb_tensor *constant;
 	char piece[PIECE_BYTES];
@@ -40,7 +40,7 @@ static bool is_number(enum qb_dtype dtype)
 	return dtype == QB_F32 || dtype == QB_F16 || dtype == QB_BF16 || dtype == QB_F64;
 }
 
-static enum qb_err take_archive(struct qb_source *s, struct qb_errbuf *eb)
+static enum qb_err take_archive(struct qb_tensor_source *s, struct qb_errbuf *eb)
 {
 	s->count = qb_archive_count(s->archive);
 	s->tensor = calloc((size_t)s->count + 1, sizeof(*s->tensor));
@@ -49,9 +49,9 @@ static enum qb_err take_archive(struct qb_source *s, struct qb_errbuf *eb)
 	}
 	for (int i = 0; i < s->count; i++) {
 		const struct qb_archive_entry *e = qb_archive_entry(s->archive, i);
-		struct qb_source_tensor *t = &s->tensor[i];
+		struct qb_tensor_source_tensor *t = &s->tensor[i];
 
-		*t = (struct qb_source_tensor){.name = e->name, .dtype = e->dtype, .ndim = e->ndim,
+		*t = (struct qb_tensor_source_tensor){.name = e->name, .dtype = e->dtype, .ndim = e->ndim,
 			.elements = 1, .axis = e->ndim ? 0 : -1};
 		for (int k = 0; k < e->ndim; k++) {
 			t->dim[k] = e->dim[k];
@@ -110,7 +110,7 @@ static void find_weights(const struct qb_graph *g, const struct qb_placement *p,
 }
 
 /* Not biases, running means, shapes and the constants of arithmetic. */
-static enum qb_err take_graph(struct qb_source *s, struct qb_errbuf *eb)
+static enum qb_err take_graph(struct qb_tensor_source *s, struct qb_errbuf *eb)
 {
 	const struct qb_graph *g = s->graph;
 	struct qb_placement *placement = NULL;
@@ -128,12 +128,12 @@ static enum qb_err take_graph(struct qb_source *s, struct qb_errbuf *eb)
 	for (int i = 0; i < g->values; i++) {
 		const struct qb_value *v = g->value[i];
 		const struct qb_tensor *c = v->constant;
-		struct qb_source_tensor *t = &s->tensor[s->count];
+		struct qb_tensor_source_tensor *t = &s->tensor[s->count];
 
 		if (!c || !is_weight[i] || !is_number(c->dtype)) {
 			continue;
 		}
-		*t = (struct qb_source_tensor){.name = v->name, .dtype = c->dtype, .ndim = c->ndim,
+		*t = (struct qb_tensor_source_tensor){.name = v->name, .dtype = c->dtype, .ndim = c->ndim,
 			.elements = (int64_t)qb_tensor_size(c),
 			.axis = placement->role[i] == QB_ROLE_WEIGHT ? placement->weight_axis[i] : 0};
 		memcpy(t->dim, c->dim, sizeof(t->dim));
@@ -146,10 +146,10 @@ out:
 	return err;
 }
 
-enum qb_err qb_source_open(struct qb_source **out, const struct qb_job *job, const char *field,
+enum qb_err qb_tensor_source_open(struct qb_tensor_source **out, const struct qb_job *job, const char *field,
 	struct qb_errbuf *eb)
 {
-	struct qb_source *s = calloc(1, sizeof(*s));
+	struct qb_tensor_source *s = calloc(1, sizeof(*s));
 	const char *path;
 	enum qb_err err;
 
@@ -167,13 +167,13 @@ enum qb_err qb_source_open(struct qb_source **out, const struct qb_job *job, con
 	*out = s;
 	s = NULL;
 out:
-	qb_source_close(&s);
+	qb_tensor_source_close(&s);
 	return err;
 }
 
-void qb_source_close(struct qb_source **source)
+void qb_tensor_source_close(struct qb_tensor_source **source)
 {
-	struct qb_source *s = *source;
+	struct qb_tensor_source *s = *source;
 
 	if (s) {
 		qb_archive_close(&s->archive);
@@ -185,22 +185,22 @@ void qb_source_close(struct qb_source **source)
 	}
 }
 
-const char *qb_source_name(const struct qb_source *source)
+const char *qb_tensor_source_name(const struct qb_tensor_source *source)
 {
 	return source->name;
 }
 
-int qb_source_count(const struct qb_source *source)
+int qb_tensor_source_count(const struct qb_tensor_source *source)
 {
 	return source->count;
 }
 
-const struct qb_source_tensor *qb_source_tensor(const struct qb_source *source, int i)
+const struct qb_tensor_source_tensor *qb_tensor_source_tensor(const struct qb_tensor_source *source, int i)
 {
 	return &source->tensor[i];
 }
 
-int qb_source_find(const struct qb_source *source, const char *name)
+int qb_tensor_source_find(const struct qb_tensor_source *source, const char *name)
 {
 	for (int i = 0; i < source->count; i++) {
 		if (!strcmp(source->tensor[i].name, name)) {
@@ -210,7 +210,7 @@ int qb_source_find(const struct qb_source *source, const char *name)
 	return -1;
 }
 
-void qb_source_near(const struct qb_source *source, const char *name, struct qb_errbuf *eb)
+void qb_tensor_source_near(const struct qb_tensor_source *source, const char *name, struct qb_errbuf *eb)
 {
 	const char **names = calloc((size_t)source->count + 1, sizeof(*names));
 
@@ -221,15 +221,15 @@ void qb_source_near(const struct qb_source *source, const char *name, struct qb_
 	free(names);
 }
 
-bool qb_source_seekable(const struct qb_source *source)
+bool qb_tensor_source_seekable(const struct qb_tensor_source *source)
 {
 	return !source->archive || qb_archive_seekable(source->archive);
 }
 
-enum qb_err qb_source_reader_open(struct qb_source_reader **out, const struct qb_source *source,
+enum qb_err qb_tensor_source_reader_open(struct qb_tensor_source_reader **out, const struct qb_tensor_source *source,
 	int i, struct qb_errbuf *eb)
 {
-	struct qb_source_reader *r = calloc(1, sizeof(*r));
+	struct qb_tensor_source_reader *r = calloc(1, sizeof(*r));
 	enum qb_err err = QB_OK;
 
 	if (!r) {
@@ -249,7 +249,7 @@ enum qb_err qb_source_reader_open(struct qb_source_reader **out, const struct qb
 	return QB_OK;
 }
 
-void qb_source_reader_close(struct qb_source_reader **reader)
+void qb_tensor_source_reader_close(struct qb_tensor_source_reader **reader)
 {
 	if (*reader) {
 		qb_array_close(&(*reader)->array);
@@ -258,7 +258,7 @@ void qb_source_reader_close(struct qb_source_reader **reader)
 	}
 }
 
-enum qb_err qb_source_read(struct qb_source_reader *r, int64_t first, int64_t count, float *dst,
+enum qb_err qb_tensor_source_read(struct qb_tensor_source_reader *r, int64_t first, int64_t count, float *dst,
 	struct qb_errbuf *eb)
 {
 	enum qb_dtype dtype = r->tensor->dtype;

@@ -47,7 +47,7 @@ static int64_t piece_of(const struct qb_survey_options *opt)
 	return CHUNK / blocks * blocks;
 }
 
-static struct geometry geometry_of(const struct qb_source_tensor *t, int axis,
+static struct geometry geometry_of(const struct qb_tensor_source_tensor *t, int axis,
 	const struct qb_survey_options *opt)
 {
 	struct geometry g = {.elements = t->elements, .outer = 1, .channels = 1, .inner = 1,
@@ -124,14 +124,14 @@ struct combo {
 };
 
 struct survey {
-	const struct qb_source *source;
+	const struct qb_tensor_source *source;
 	int tensor;
-	const struct qb_source_tensor *t;
+	const struct qb_tensor_source_tensor *t;
 	const struct qb_survey_options *opt;
 	struct geometry g;
 	bool channelled;
 	int64_t done; /* of two passes */
-	struct qb_source_reader **reader; /* [threads] */
+	struct qb_tensor_source_reader **reader; /* [threads] */
 	float *batch, *scratch;           /* [BATCH][CHUNK], [threads][CHUNK] */
 	/* first pass */
 	struct qb_observer **observer;  /* [threads] */
@@ -152,7 +152,7 @@ typedef void batch_fn(struct survey *s, int slots);
 static enum qb_err batch_run(struct survey *s, int64_t base, int slots, chunk_fn *each,
 	struct qb_errbuf *eb)
 {
-	bool seekable = qb_source_seekable(s->source);
+	bool seekable = qb_tensor_source_seekable(s->source);
 	enum qb_err failed = QB_OK;
 
 #pragma omp parallel num_threads(s->opt->threads)
@@ -168,7 +168,7 @@ static enum qb_err batch_run(struct survey *s, int64_t base, int slots, chunk_fn
 				int64_t first, n;
 
 				chunk_at(&s->g, base + i, &first, &n);
-				failed = qb_source_read(s->reader[0], first, n, s->batch + (size_t)i * CHUNK, eb);
+				failed = qb_tensor_source_read(s->reader[0], first, n, s->batch + (size_t)i * CHUNK, eb);
 			}
 		}
 #pragma omp for schedule(dynamic)
@@ -180,7 +180,7 @@ static enum qb_err batch_run(struct survey *s, int64_t base, int slots, chunk_fn
 
 			chunk_at(&s->g, base + i, &first, &n);
 			if (seekable) {
-				err = qb_source_read(s->reader[thread], first, n, x, &own);
+				err = qb_tensor_source_read(s->reader[thread], first, n, x, &own);
 			}
 			if (err != QB_OK) {
 #pragma omp critical(qb_survey_error)
@@ -374,7 +374,7 @@ static enum qb_err observe_group(struct survey *s, int64_t from, int count,
 	for (int64_t first = begin; first < end; first += CHUNK) {
 		int64_t n = QB_MIN((int64_t)CHUNK, end - first);
 
-		QB_TRY(qb_source_read(s->reader[0], first, n, x, eb));
+		QB_TRY(qb_tensor_source_read(s->reader[0], first, n, x, eb));
 		for (int64_t at = 0; at < n;) {
 			struct run r = run_at(g, first, n, at);
 
@@ -608,8 +608,8 @@ static enum qb_err allocate(struct survey *s, struct qb_errbuf *eb)
 		if (!s->observer[i]) {
 			return qb_fail(eb, QB_ENOMEM, "no memory to survey %.100s", s->t->name);
 		}
-		if (i == 0 || qb_source_seekable(s->source)) {
-			QB_TRY(qb_source_reader_open(&s->reader[i], s->source, s->tensor, eb));
+		if (i == 0 || qb_tensor_source_seekable(s->source)) {
+			QB_TRY(qb_tensor_source_reader_open(&s->reader[i], s->source, s->tensor, eb));
 		}
 	}
 	return QB_OK;
@@ -619,7 +619,7 @@ static void release(struct survey *s)
 {
 	for (int i = 0; i < s->opt->threads; i++) {
 		if (s->reader) {
-			qb_source_reader_close(&s->reader[i]);
+			qb_tensor_source_reader_close(&s->reader[i]);
 		}
 		if (s->observer) {
 			qb_observer_destroy(&s->observer[i]);
@@ -637,7 +637,7 @@ static void release(struct survey *s)
 	free(s->low);
 }
 
-enum qb_err qb_survey_run(struct qb_survey *out, const struct qb_source *source, int tensor,
+enum qb_err qb_survey_run(struct qb_survey *out, const struct qb_tensor_source *source, int tensor,
 	int axis, const struct qb_survey_options *opt, struct qb_errbuf *eb)
 {
 	struct qb_survey result = {0};
@@ -649,7 +649,7 @@ enum qb_err qb_survey_run(struct qb_survey *out, const struct qb_source *source,
 	}
 	s->source = source;
 	s->tensor = tensor;
-	s->t = qb_source_tensor(source, tensor);
+	s->t = qb_tensor_source_tensor(source, tensor);
 	s->opt = opt;
 	s->out = &result;
 	s->g = geometry_of(s->t, axis, opt);

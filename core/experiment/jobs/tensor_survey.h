@@ -57,7 +57,7 @@ struct qb_survey {
 };
 
 /* axis: of the channels; -1: none. */
-enum qb_err qb_survey_run(struct qb_survey *out, const struct qb_source *source, int tensor,
+enum qb_err qb_survey_run(struct qb_survey *out, const struct qb_tensor_source *source, int tensor,
 	int axis, const struct qb_survey_options *opt, struct qb_errbuf *eb);
 void qb_survey_fini(struct qb_survey *survey);
 

@@ -181,21 +181,21 @@ static enum qb_err parse_parts(struct qb_named_distribution *out, const json_t *
 }
 
 /* Which of the source's tensors; without a name the only one. */
-static enum qb_err choose_tensor(const struct qb_source *s, const char *at, const char *tensor,
+static enum qb_err choose_tensor(const struct qb_tensor_source *s, const char *at, const char *tensor,
 	int *out, struct qb_errbuf *eb)
 {
-	int i = tensor ? qb_source_find(s, tensor) : qb_source_count(s) == 1 ? 0 : -1;
-	const struct qb_source_tensor *t;
+	int i = tensor ? qb_tensor_source_find(s, tensor) : qb_tensor_source_count(s) == 1 ? 0 : -1;
+	const struct qb_tensor_source_tensor *t;
 
 	if (i < 0) {
 		qb_fail_field(eb, QB_EJOB, at, "tensor", "%.200s has %d tensors, %s%.200s%s; the first is %.100s",
-			qb_source_name(s), qb_source_count(s), tensor ? "but no \"" : "so name one",
+			qb_tensor_source_name(s), qb_tensor_source_count(s), tensor ? "but no \"" : "so name one",
 			tensor ? tensor : "", tensor ? "\"" : "",
-			qb_source_count(s) ? qb_source_tensor(s, 0)->name : "none");
-		qb_source_near(s, tensor, eb);
+			qb_tensor_source_count(s) ? qb_tensor_source_tensor(s, 0)->name : "none");
+		qb_tensor_source_near(s, tensor, eb);
 		return QB_EJOB;
 	}
-	t = qb_source_tensor(s, i);
+	t = qb_tensor_source_tensor(s, i);
 	if (t->skipped || t->elements > EMPIRICAL_MAX) {
 		return qb_fail_field(eb, QB_EUNSUPPORTED, at, "tensor", "%.200s: %s", t->name, t->skipped ? t->skipped
 			: "has more than 2^24 numbers to sort; survey it with a tensor job");
@@ -224,8 +224,8 @@ static enum qb_err load_empirical(struct qb_named_distribution *out, const struc
 	const struct asked *a, const char *at, struct qb_errbuf *eb)
 {
 	const char *tensor = a->tensor, *from = uploads[a->from];
-	struct qb_source *source = NULL;
-	struct qb_source_reader *reader = NULL;
+	struct qb_tensor_source *source = NULL;
+	struct qb_tensor_source_reader *reader = NULL;
 	float *x = NULL;
 	int i = 0;
 	size_t n;
@@ -234,23 +234,23 @@ static enum qb_err load_empirical(struct qb_named_distribution *out, const struc
 	if (job->checked) {
 		return check_empirical(out, job, from, tensor, at, eb);
 	}
-	QB_TRY_OUT(qb_source_open(&source, job, from, eb));
+	QB_TRY_OUT(qb_tensor_source_open(&source, job, from, eb));
 	QB_TRY_OUT(choose_tensor(source, at, tensor, &i, eb));
-	n = (size_t)qb_source_tensor(source, i)->elements;
-	fit_label(out->label, sizeof(out->label), qb_source_tensor(source, i)->name);
+	n = (size_t)qb_tensor_source_tensor(source, i)->elements;
+	fit_label(out->label, sizeof(out->label), qb_tensor_source_tensor(source, i)->name);
 	x = malloc(n * sizeof(*x));
 	if (!x) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory for the %zu numbers of %.100s", n, out->label);
 		goto out;
 	}
-	QB_TRY_OUT(qb_source_reader_open(&reader, source, i, eb));
-	QB_TRY_OUT(qb_source_read(reader, 0, (int64_t)n, x, eb));
+	QB_TRY_OUT(qb_tensor_source_reader_open(&reader, source, i, eb));
+	QB_TRY_OUT(qb_tensor_source_read(reader, 0, (int64_t)n, x, eb));
 	QB_TRY_OUT(qb_empirical_create(&out->empirical, x, n, eb));
 	out->d.empirical = out->empirical;
 out:
 	free(x);
-	qb_source_reader_close(&reader);
-	qb_source_close(&source);
+	qb_tensor_source_reader_close(&reader);
+	qb_tensor_source_close(&source);
 	return err;
 }
 

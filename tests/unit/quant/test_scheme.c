@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "core/graph/op.h"
-#include "core/quant/layers.h"
+#include "core/quant/scheme_layers.h"
 #include "core/quant/quantization.h"
 #include "tests/unit/levels.h"
 

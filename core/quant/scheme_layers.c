@@ -2,7 +2,7 @@
  *
  * Which part of a scheme each quantizer follows: what the scheme says of its tensor or layer, or else of all.
  */
-#include "core/quant/layers.h"
+#include "core/quant/scheme_layers.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  *
  * A scheme that says different things of different layers, laid over a network.
  */
-#ifndef QB_QUANT_LAYERS_H
-#define QB_QUANT_LAYERS_H
+#ifndef QB_QUANT_SCHEME_LAYERS_H
+#define QB_QUANT_SCHEME_LAYERS_H
 
 #include "core/quant/placement.h"
 #include "core/quant/scheme.h"
