@@ -5,6 +5,8 @@ libquantbench_a_SOURCES += \
 	core/kernels/f32/depthwise.h \
 	core/kernels/f32/gemm.c \
 	core/kernels/f32/gemm.h \
+	core/kernels/f32/gemm_avx2.c \
+	core/kernels/f32/gemm_levels.h \
 	core/kernels/f32/math.c \
 	core/kernels/f32/math.h \
 	core/kernels/int8/avx2.c \

@@ -341,17 +341,19 @@ static void run_segments(const struct qb_f32_depthwise *d, const float *const *l
 
 static bool in_segments(const struct qb_f32_depthwise *d)
 {
-	return qb_cpu_has(QB_FLAG_AVX2) && d->stride <= 2 && d->dilation == 1 && d->channels >= LANES &&
+	return d->stride <= 2 && d->dilation == 1 && d->channels >= LANES &&
 		(d->columns == 5 || (d->columns == 3 && d->out_width <= SHORT_LINE));
 }
 
-static void run_vectors(const struct qb_f32_depthwise *d, const struct window *s, int n, float *y)
+static void windows_avx2(const struct qb_f32_depthwise *d, const struct window *s, int n, float *y)
 {
+	y += s->x * d->channels;
 	if (d->channels < LANES) {
 		few_channels(d, s, n, y);
 	} else if (n == 1) {
 		one_pixel(d, s, y);
-	} else if (d->rows == 3 && d->columns == 3 && d->dilation == 1 && d->stride <= 2 && s->line[0] && s->line[1] && s->line[2]) {
+	} else if (d->rows == 3 && d->columns == 3 && d->dilation == 1 && d->stride <= 2 && s->line[0] && s->line[1] &&
+		   s->line[2]) {
 		(d->stride == 1 ? pixels_3x3_s1 : pixels_3x3_s2)(d, s, y);
 	} else {
 		four_pixels(d, s, y);
@@ -359,17 +361,12 @@ static void run_vectors(const struct qb_f32_depthwise *d, const struct window *s
 }
 #endif
 
-/* n is 1 or TILE. */
-static void run_window(const struct qb_f32_depthwise *d, struct window s, int n, float *y)
+static void windows_plain(const struct qb_f32_depthwise *d, const struct window *s, int n, float *y)
 {
-#if defined(__x86_64__)
-	if (qb_cpu_has(QB_FLAG_AVX2)) {
-		run_vectors(d, &s, n, y + s.x * d->channels);
-		return;
-	}
-#endif
-	for (int i = 0; i < n; i++, s.x++) {
-		window_plain(d, &s, y);
+	struct window one = *s;
+
+	for (int i = 0; i < n; i++, one.x++) {
+		window_plain(d, &one, y);
 	}
 }
 
@@ -382,7 +379,10 @@ static void find_inner(const struct qb_f32_depthwise *d, int64_t *from, int64_t 
 	*to = reach < 0 ? *from : QB_MAX(QB_MIN(reach / d->stride + 1, d->out_width), *from);
 }
 
-static void run_tiles(const struct qb_f32_depthwise *d, const float *const *line, float *y)
+/* n is 1 or TILE. */
+typedef void windows_fn(const struct qb_f32_depthwise *d, const struct window *s, int n, float *y);
+
+static void run_tiles(windows_fn *windows, const struct qb_f32_depthwise *d, const float *const *line, float *y)
 {
 	int64_t from, to;
 
@@ -394,22 +394,44 @@ static void run_tiles(const struct qb_f32_depthwise *d, const float *const *line
 		n = x >= from && x < to && to - from >= TILE ? QB_MIN((int64_t)TILE, to - x) : 1;
 		s.x = n > 1 ? x + n - TILE : x;
 		inside(d, s.x, &s.first, &s.last);
-		run_window(d, s, n > 1 ? TILE : 1, y);
+		windows(d, &s, n > 1 ? TILE : 1, y);
 	}
 }
 
-void qb_f32_depthwise_line(const struct qb_f32_depthwise *d, const float *const *line, float *y)
+static void line_plain(const struct qb_f32_depthwise *d, const float *const *line, float *y)
 {
-	bool done = false;
+	run_tiles(windows_plain, d, line, y);
+}
 
 #if defined(__x86_64__)
-	done = in_segments(d);
-	if (done) {
+static void line_avx2(const struct qb_f32_depthwise *d, const float *const *line, float *y)
+{
+	if (in_segments(d)) {
 		run_segments(d, line, y);
+	} else {
+		run_tiles(windows_avx2, d, line, y);
 	}
+}
 #endif
-	if (!done) {
-		run_tiles(d, line, y);
+
+/* In order of what they need of the processor. */
+static const struct {
+	unsigned needs;
+	void (*line)(const struct qb_f32_depthwise *d, const float *const *line, float *y);
+} levels[] = {
+	{0, line_plain},
+#if defined(__x86_64__)
+	{QB_FLAG_AVX2, line_avx2},
+#endif
+};
+
+void qb_f32_depthwise_line(const struct qb_f32_depthwise *d, const float *const *line, float *y)
+{
+	int i = QB_COUNT(levels) - 1;
+
+	while (!qb_cpu_has(levels[i].needs)) {
+		i--;
 	}
+	levels[i].line(d, line, y);
 	qb_f32_activate(&d->epilogue.act, y, d->epilogue.act.kind > QB_ACT_LEAKY ? d->out_width * d->channels : 0);
 }

@@ -4,28 +4,17 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/base/cpu.h"
 #include "core/base/size.h"
+#include "core/kernels/f32/gemm_levels.h"
 #include "core/kernels/f32/math.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define AVX2 __attribute__((target("avx2,fma")))
-#define INLINE_AVX2 __attribute__((target("avx2,fma"), always_inline)) static inline
-#endif
-
-#define ALWAYS static inline __attribute__((always_inline))
-
-/* The blocking of Van Zee and van de Geijn (BLIS, ACM TOMS 41, 2015): a register tile of MR rows by one panel, KC deep. */
+/* The blocking of Van Zee and van de Geijn (BLIS, ACM TOMS 41, 2015): a register tile of QB__F32_MR rows by one panel,
+ * KC deep. */
 enum {
-	MR = 6,
 	KC = 768,            /* accumulators are seldom loaded and stored, and KC rows of two panels stay in a second-level
 	                      * cache, which is fast enough for them */
 	CACHED = 80 * 1024,  /* elements that stay there too */
-	PREFETCH_STEP = 16,  /* elements of a row between two prefetches of the weights that come next */
 	SMOOTH_PANELS = 8,   /* panels whose outputs a smooth activation takes together */
-	GEMV_PANELS = 4,     /* panels of the register tile of a single row: with one, accumulation would wait for the
-	                      * latency of the multiply-add, and for memory */
 };
 
 bool qb_f32_is_fast(void)
@@ -34,30 +23,8 @@ bool qb_f32_is_fast(void)
 	return qb_cpu_has(QB_FLAG_AVX2) && !qb_cpu_has(QB_FLAG_AVX512);
 }
 
-/* A block of the depth of some rows against a panel. */
-struct block {
-	const float *const *row; /* [runs][rows] */
-	int64_t rows, runs, depth;
-	int64_t from;            /* where in a run the block begins */
-	int64_t upper_offset;    /* as in struct qb_f32_gemm */
-	const float *w;          /* [runs][w_run / 16][16], at `from` */
-	int64_t w_run;
-	int64_t panel;           /* from the weights of a panel to those of the next */
-	const uint8_t *run_index; /* of the runs in w; NULL: 0, 1 ... */
-	const float *next, *stop; /* weights to prefetch, `ahead` cache lines every PREFETCH_STEP elements: all at once would
-	                           * fill the processor's line fill buffers, and the accumulation would wait */
-	int ahead;
-	float *y;
-	const float *residual, *bias, *scale, *shift;
-	int64_t y_stride;
-	int width;               /* outputs of the panel, 1 to 16 */
-	bool first, last;        /* blocks of the depth; last: with an epilogue */
-	bool residual_last;
-	const struct qb_act *act;
-};
-
 /* As core/kernels/epilogue.h has it, but for activations that are smooth. */
-static float epilogue_plain(const struct block *p, int64_t i, int o, float v, float lo, float hi)
+static float epilogue_plain(const struct qb__f32_block *p, int64_t i, int o, float v, float lo, float hi)
 {
 	const float *residual = p->residual ? p->residual + i * p->y_stride + o : NULL;
 
@@ -73,24 +40,11 @@ static float epilogue_plain(const struct block *p, int64_t i, int o, float v, fl
 	return residual && p->residual_last ? v + *residual : v;
 }
 
-static void clip_bounds(const struct qb_act *a, float *lo, float *hi)
-{
-	bool clips = a->kind == QB_ACT_RELU || a->kind == QB_ACT_CLIP;
-
-	*lo = clips ? a->lo : -INFINITY;
-	*hi = clips ? a->hi : INFINITY;
-}
-
-ALWAYS const float *run_weights(const struct block *p, int64_t r)
-{
-	return p->w + (p->run_index ? p->run_index[r] : r) * p->w_run;
-}
-
-static void block_plain(const struct block *p, int64_t rows)
+static void block_plain(const struct qb__f32_block *p, int64_t rows)
 {
 	float lo, hi;
 
-	clip_bounds(p->act, &lo, &hi);
+	qb__f32_clip_bounds(p->act, &lo, &hi);
 	for (int64_t i = 0; i < rows; i++) {
 		float *y = p->y + i * p->y_stride;
 
@@ -98,7 +52,7 @@ static void block_plain(const struct block *p, int64_t rows)
 			float sum = p->first ? 0 : y[o];
 
 			for (int64_t r = 0; r < p->runs; r++) {
-				const float *x = p->row[r * p->rows + i] + p->from, *w = run_weights(p, r);
+				const float *x = p->row[r * p->rows + i] + p->from, *w = qb__f32_run_weights(p, r);
 
 				x += o < QB_F32_PANEL / 2 ? 0 : p->upper_offset;
 				for (int64_t k = 0; k < p->depth; k++) {
@@ -110,312 +64,49 @@ static void block_plain(const struct block *p, int64_t rows)
 	}
 }
 
-#if defined(__x86_64__)
-INLINE_AVX2 __m256i lanes(int width)
-{
-	static const int32_t on[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-
-	width = QB_MAX(0, QB_MIN(8, width));
-	return _mm256_loadu_si256((const void *)(on + 8 - width));
-}
-
-INLINE_AVX2 __m256 load(const float *x, int at, bool full, int width)
-{
-	return full ? _mm256_loadu_ps(x + at) : _mm256_maskload_ps(x + at, lanes(width - at));
-}
-
-INLINE_AVX2 void store(float *y, int at, bool full, int width, __m256 v)
-{
-	if (full) {
-		_mm256_storeu_ps(y + at, v);
-	} else {
-		_mm256_maskstore_ps(y + at, lanes(width - at), v);
-	}
-}
-
-INLINE_AVX2 void add_residual(const int tile, const float *residual, int64_t stride, const int at, const bool full, int width,
-	__m256 *sum)
-{
-#pragma GCC unroll 6
-	for (int i = 0; i < tile; i++) {
-		sum[i] = _mm256_add_ps(sum[i], load(residual + i * stride, at, full, width));
-	}
-}
-
-/* lo: also the slope of a leaky activation. */
-struct bounds {
-	bool leaky;
-	__m256 lo, hi;
-};
-
-INLINE_AVX2 struct bounds bounds_of(const struct qb_act *act)
-{
-	struct bounds e = {.leaky = act->kind == QB_ACT_LEAKY};
-	float lo, hi;
-
-	clip_bounds(act, &lo, &hi);
-	e.lo = _mm256_set1_ps(e.leaky ? act->lo : lo);
-	e.hi = _mm256_set1_ps(hi);
-	return e;
-}
-
-/* Step by step for all rows. Comparisons in the order that lets NaN through, as plain C does. */
-INLINE_AVX2 void epilogue_avx2(const struct block *p, const struct bounds *e, const int tile, const int at, const bool full,
-	__m256 *sum)
-{
-	const __m256 zero = _mm256_setzero_ps(), bias = p->bias ? load(p->bias, at, full, p->width) : zero;
-
-#pragma GCC unroll 6
-	for (int i = 0; i < tile; i++) {
-		sum[i] = _mm256_add_ps(sum[i], bias);
-	}
-	if (p->residual && !p->residual_last) {
-		add_residual(tile, p->residual, p->y_stride, at, full, p->width, sum);
-	}
-	if (e->leaky) {
-#pragma GCC unroll 6
-		for (int i = 0; i < tile; i++) {
-			sum[i] = _mm256_blendv_ps(sum[i], _mm256_mul_ps(sum[i], e->lo), _mm256_cmp_ps(sum[i], zero, _CMP_LT_OQ));
-		}
-	} else {
-#pragma GCC unroll 6
-		for (int i = 0; i < tile; i++) {
-			sum[i] = _mm256_min_ps(e->hi, _mm256_max_ps(e->lo, sum[i]));
-		}
-	}
-	if (p->scale) {
-		const __m256 scale = load(p->scale, at, full, p->width), shift = load(p->shift, at, full, p->width);
-
-#pragma GCC unroll 6
-		for (int i = 0; i < tile; i++) {
-			sum[i] = _mm256_fmadd_ps(sum[i], scale, shift);
-		}
-	}
-	if (p->residual && p->residual_last) {
-		add_residual(tile, p->residual, p->y_stride, at, full, p->width, sum);
-	}
-}
-
-/* half: the panel has 8 outputs at most; split: its halves have inputs of their own (upper_offset). */
-INLINE_AVX2 void tile_avx2(struct block *p, const struct bounds *e, const int tile, const bool full, const bool half,
-	const bool split)
-{
-	const int ahead = p->next < p->stop ? p->ahead : 0, width = p->width;
-	const int64_t depth = p->depth;
-	__m256 a[MR], b[MR];
-
-#pragma GCC unroll 6
-	for (int i = 0; i < tile; i++) {
-		a[i] = b[i] = _mm256_setzero_ps();
-	}
-	if (!p->first) {
-#pragma GCC unroll 6
-		for (int i = 0; i < tile; i++) {
-			a[i] = load(p->y + i * p->y_stride, 0, full, width);
-			b[i] = half ? b[i] : load(p->y + i * p->y_stride, 8, full, width);
-		}
-	}
-	for (int64_t r = 0; r < p->runs; r++) {
-		const float *x[MR], *w = run_weights(p, r);
-
-#pragma GCC unroll 6
-		for (int i = 0; i < tile; i++) {
-			x[i] = p->row[r * p->rows + i] + p->from;
-		}
-		for (int64_t k = 0; k < depth;) {
-			const int64_t stop = QB_MIN(k + PREFETCH_STEP, depth);
-
-			for (int i = 0; i < ahead; i++, p->next += QB_F32_PANEL) {
-				__builtin_prefetch(p->next, 0, 2);
-			}
-			for (; k < stop; k++) {
-				__m256 u = _mm256_loadu_ps(w + k * QB_F32_PANEL);
-				__m256 v = half ? u : _mm256_loadu_ps(w + k * QB_F32_PANEL + 8);
-
-#pragma GCC unroll 6
-				for (int i = 0; i < tile; i++) {
-					__m256 s = _mm256_broadcast_ss(x[i] + k);
-
-					a[i] = _mm256_fmadd_ps(s, u, a[i]);
-					s = split ? _mm256_broadcast_ss(x[i] + k + p->upper_offset) : s;
-					if (!half) {
-						b[i] = _mm256_fmadd_ps(s, v, b[i]);
-					}
-				}
-			}
-		}
-	}
-	if (p->last) {
-		epilogue_avx2(p, e, tile, 0, full, a);
-		if (!half) {
-			epilogue_avx2(p, e, tile, 8, full, b);
-		}
-	}
-#pragma GCC unroll 6
-	for (int i = 0; i < tile; i++) {
-		store(p->y + i * p->y_stride, 0, full, width, a[i]);
-		if (!half) {
-			store(p->y + i * p->y_stride, 8, full, width, b[i]);
-		}
-	}
-}
-
-/* Tiles one after the other, from a copy that no store can alias. */
-INLINE_AVX2 void tiles_avx2(const struct block *from, const int tile, int64_t tiles, const bool full, const bool half,
-	const bool split)
-{
-	const struct bounds e = bounds_of(from->act);
-	struct block p = *from;
-
-	for (; tiles > 0; tiles--) {
-		tile_avx2(&p, &e, tile, full, half, split);
-		p.row += tile;
-		p.y += tile * p.y_stride;
-		p.residual += p.residual ? tile * p.y_stride : 0;
-	}
-}
-
-/* GEMV: one row and GEMV_PANELS whole panels. */
-AVX2 static void run_gemv(const struct block *p)
-{
-	const struct bounds e = bounds_of(p->act);
-	__m256 sum[2 * GEMV_PANELS];
-
-#pragma GCC unroll 8
-	for (int i = 0; i < 2 * GEMV_PANELS; i++) {
-		sum[i] = p->first ? _mm256_setzero_ps() : _mm256_loadu_ps(p->y + 8 * i);
-	}
-	for (int64_t r = 0; r < p->runs; r++) {
-		const float *x = p->row[r] + p->from, *w = run_weights(p, r);
-
-		for (int64_t k = 0; k < p->depth; k++) {
-			__m256 v = _mm256_broadcast_ss(x + k);
-
-#pragma GCC unroll 8
-			for (int i = 0; i < 2 * GEMV_PANELS; i++) {
-				const float *from = w + i / 2 * p->panel + k * QB_F32_PANEL + i % 2 * 8;
-
-				sum[i] = _mm256_fmadd_ps(v, _mm256_loadu_ps(from), sum[i]);
-			}
-		}
-	}
-#pragma GCC unroll 8
-	for (int i = 0; i < 2 * GEMV_PANELS; i++) {
-		if (p->last) {
-			epilogue_avx2(p, &e, 1, 8 * i, true, &sum[i]);
-		}
-		_mm256_storeu_ps(p->y + 8 * i, sum[i]);
-	}
-}
-
-#define SIZED(n) \
-	AVX2 static void tiles_avx2_##n(const struct block *p, int64_t tiles) \
-	{ \
-		if (p->upper_offset) { \
-			tiles_avx2(p, n, tiles, true, false, true); \
-		} else if (p->width == QB_F32_PANEL) { \
-			tiles_avx2(p, n, tiles, true, false, false); \
-		} else if (p->width == 8) { \
-			tiles_avx2(p, n, tiles, true, true, false); \
-		} else if (p->width < 8) { \
-			tiles_avx2(p, n, tiles, false, true, false); \
-		} else { \
-			tiles_avx2(p, n, tiles, false, false, false); \
-		} \
-	}
-SIZED(1) SIZED(2) SIZED(3) SIZED(4) SIZED(5) SIZED(6)
-#undef SIZED
-
-static void run_tiles(const struct block *p, int tile, int64_t tiles)
-{
-	static void (*const sized[])(const struct block *, int64_t) = {tiles_avx2_1, tiles_avx2_2, tiles_avx2_3,
-		tiles_avx2_4, tiles_avx2_5, tiles_avx2_6};
-
-	if (qb_cpu_has(QB_FLAG_AVX2)) {
-		sized[tile - 1](p, tiles);
-	} else {
-		block_plain(p, tile * tiles);
-	}
-}
-
-/* 8 x 8 elements, [8][stride] into [8][16]. */
-AVX2 static void transpose_avx2(const float *x, int64_t stride, float *y)
-{
-	__m256 a[8], b[8];
-
-#pragma GCC unroll 8
-	for (int i = 0; i < 8; i++) {
-		a[i] = _mm256_loadu_ps(x + i * stride);
-	}
-#pragma GCC unroll 4
-	for (int i = 0; i < 8; i += 2) {
-		b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
-		b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
-	}
-#pragma GCC unroll 2
-	for (int i = 0; i < 8; i += 4) {
-		a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
-		a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xEE);
-		a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
-		a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xEE);
-	}
-#pragma GCC unroll 4
-	for (int i = 0; i < 4; i++) {
-		_mm256_storeu_ps(y + i * QB_F32_PANEL, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
-		_mm256_storeu_ps(y + (i + 4) * QB_F32_PANEL, _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
-	}
-}
-
-/* Into a panel; returns how much of the depth. */
-static int64_t transpose(const float *x, int64_t stride, int64_t depth, float *panel)
-{
-	int64_t k = 0;
-
-	for (; qb_cpu_has(QB_FLAG_AVX2) && k + 8 <= depth; k += 8) {
-		transpose_avx2(x + k, stride, panel + k * QB_F32_PANEL);
-		transpose_avx2(x + 8 * stride + k, stride, panel + k * QB_F32_PANEL + 8);
-	}
-	return k;
-}
-#else
-static int64_t transpose(const float *x, int64_t stride, int64_t depth, float *panel)
-{
-	(void)x;
-	(void)stride;
-	(void)depth;
-	(void)panel;
-	return 0;
-}
-
-static void run_gemv(const struct block *p)
-{
-	(void)p;
-}
-
-static void run_tiles(const struct block *p, int tile, int64_t tiles)
+static void tiles_plain(const struct qb__f32_block *p, int tile, int64_t tiles)
 {
 	block_plain(p, tile * tiles);
 }
+
+static const struct qb__f32_gemm_level plain = {0, tiles_plain, NULL, NULL};
+
+/* In order of what they need of the processor. */
+static const struct qb__f32_gemm_level *const levels[] = {
+	&plain,
+#if defined(__x86_64__)
+	&qb__f32_gemm_avx2,
 #endif
+};
+
+static const struct qb__f32_gemm_level *level_in_force(void)
+{
+	int i = QB_COUNT(levels) - 1;
+
+	while (!qb_cpu_has(levels[i]->needs)) {
+		i--;
+	}
+	return levels[i];
+}
 
 /* All rows in tiles of nearly equal height: 49 rows are better as 5s and 6s than as 6s and a 1. */
-static void panel_rows(const struct block *all, const float *next)
+static void panel_rows(const struct qb__f32_gemm_level *level, const struct qb__f32_block *all, const float *next)
 {
-	struct block p = *all;
-	int64_t tiles = (p.rows + MR - 1) / MR, height = p.rows / tiles, taller = p.rows % tiles, lines = p.runs * p.depth;
-	int64_t steps = p.runs * ((p.depth + PREFETCH_STEP - 1) / PREFETCH_STEP), rows = taller * (height + 1);
+	struct qb__f32_block p = *all;
+	int64_t tiles = (p.rows + QB__F32_MR - 1) / QB__F32_MR, height = p.rows / tiles, taller = p.rows % tiles, lines = p.runs * p.depth;
+	int64_t steps = p.runs * ((p.depth + QB__F32_PREFETCH_STEP - 1) / QB__F32_PREFETCH_STEP), rows = taller * (height + 1);
 
 	p.next = next;
 	p.stop = next + lines * QB_F32_PANEL;
 	p.ahead = (int)((lines + tiles * steps - 1) / (tiles * steps));
 	if (taller) {
-		run_tiles(&p, (int)height + 1, taller);
+		level->tiles(&p, (int)height + 1, taller);
 		p.next += QB_MIN(taller * steps * p.ahead, lines) * QB_F32_PANEL;
 		p.row += rows;
 		p.y += rows * p.y_stride;
 		p.residual += p.residual ? rows * p.y_stride : 0;
 	}
-	run_tiles(&p, (int)height, tiles - taller);
+	level->tiles(&p, (int)height, tiles - taller);
 }
 
 /* How the depth is cut: a block is some whole runs, or a part of one. */
@@ -429,7 +120,7 @@ static struct blocking block_row(const struct qb_f32_gemm *p)
 
 	if (p->depth > KC + KC / 2) {
 		b.in_run = (p->depth + KC - 1) / KC;
-		b.depth = (int64_t)qb_align_up((size_t)((p->depth + b.in_run - 1) / b.in_run), PREFETCH_STEP);
+		b.depth = (int64_t)qb_align_up((size_t)((p->depth + b.in_run - 1) / b.in_run), QB__F32_PREFETCH_STEP);
 		b.in_run = (p->depth + b.depth - 1) / b.depth;
 		b.count = b.in_run * p->runs;
 	} else {
@@ -480,7 +171,8 @@ static const float *block_at(const struct qb_f32_gemm *p, const struct blocking 
 
 void qb_f32_pack(const float *x, int64_t row, int64_t column, int64_t depth, int64_t width, float *panel)
 {
-	int64_t k = width == QB_F32_PANEL && row == 1 ? transpose(x, column, depth, panel) : 0;
+	const struct qb__f32_gemm_level *level = level_in_force();
+	int64_t k = width == QB_F32_PANEL && row == 1 && level->transpose ? level->transpose(x, column, depth, panel) : 0;
 
 	for (; k < depth; k++) {
 		const float *from = x + k * row;
@@ -510,19 +202,20 @@ static const float *next_weights(const struct qb_f32_gemm *p, const struct block
 }
 
 /* How many panels from j on are taken at once. */
-static int64_t panels_at_once(const struct qb_f32_gemm *p, int64_t rows, int64_t j, int64_t last)
+static int64_t panels_at_once(const struct qb_f32_gemm *p, const struct qb__f32_gemm_level *level, int64_t rows, int64_t j, int64_t last)
 {
-	return rows == 1 && !p->upper_offset && j + GEMV_PANELS <= last && (j + GEMV_PANELS) * QB_F32_PANEL <= p->outputs &&
-		qb_cpu_has(QB_FLAG_AVX2) ? GEMV_PANELS : 1;
+	return rows == 1 && !p->upper_offset && j + QB__F32_GEMV_PANELS <= last && (j + QB__F32_GEMV_PANELS) * QB_F32_PANEL <= p->outputs &&
+		level->gemv ? QB__F32_GEMV_PANELS : 1;
 }
 
 void qb_f32_gemm(const struct qb_f32_gemm *p, const float *const *row, int64_t rows,
 	int64_t first, int64_t last, const float *residual, float *y, int64_t y_stride)
 {
+	const struct qb__f32_gemm_level *level = level_in_force();
 	struct blocking b = block_row(p);
 	/* As many blocks before the next panel as leave the rows in a second-level cache. */
 	int64_t at_once = QB_MAX(CACHED / (rows * b.runs * b.depth), 1);
-	struct block s = {.rows = rows, .w_run = p->depth * QB_F32_PANEL, .panel = weights_of(p, 1) - p->weights,
+	struct qb__f32_block s = {.rows = rows, .w_run = p->depth * QB_F32_PANEL, .panel = weights_of(p, 1) - p->weights,
 		.upper_offset = p->upper_offset, .y_stride = y_stride, .residual_last = p->epilogue.residual_last, .act = &p->epilogue.act};
 	bool bare = !p->epilogue.bias && !residual && !p->epilogue.affine.scale && p->epilogue.act.kind == QB_ACT_NONE;
 	int64_t smooth = tile_size(last - first, SMOOTH_PANELS);
@@ -533,7 +226,7 @@ void qb_f32_gemm(const struct qb_f32_gemm *p, const float *const *row, int64_t r
 		for (int64_t j = first, n; j < last; j += n) {
 			int64_t o = j * QB_F32_PANEL;
 
-			n = panels_at_once(p, rows, j, last);
+			n = panels_at_once(p, level, rows, j, last);
 			s.bias = p->epilogue.bias ? p->epilogue.bias + o : NULL;
 			s.scale = p->epilogue.affine.scale ? p->epilogue.affine.scale + o : NULL;
 			s.shift = p->epilogue.affine.scale ? p->epilogue.affine.shift + o : NULL;
@@ -552,9 +245,9 @@ void qb_f32_gemm(const struct qb_f32_gemm *p, const float *const *row, int64_t r
 				s.y = y + o;
 				s.residual = residual ? residual + o : NULL;
 				if (n > 1) {
-					run_gemv(&s);
+					level->gemv(&s);
 				} else {
-					panel_rows(&s, q + 1 < stop ? block_at(p, &b, j, q + 1)
+					panel_rows(level, &s, q + 1 < stop ? block_at(p, &b, j, q + 1)
 						: next_weights(p, &b, first, last, j, start, stop));
 				}
 			}

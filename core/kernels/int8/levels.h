@@ -22,7 +22,7 @@ void qb__int8_avx2_pack_columns_i16(struct qb_int8_matrix *m, const uint8_t *x, 
 void qb__int8_avx2_conv_i16(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a);
 #endif
 
-/* Where channel c stands in unpacked order: what interleaving the bytes of four kernel elements inside 128-bit lanes leaves. */
+/* Where channel c is in unpacked order: what interleaving the bytes of four kernel elements inside 128-bit lanes leaves. */
 static inline int64_t qb__unpacked_at(int64_t block, int64_t c)
 {
 	int64_t in = c % block, lanes = block / 16;

@@ -269,14 +269,25 @@ AVX2 static void softmax_avx2(const struct qb_int8_softmax *s, const uint8_t *x,
 }
 #endif
 
+/* In order of what they need of the processor. */
+static const struct {
+	unsigned needs;
+	void (*softmax)(const struct qb_int8_softmax *s, const uint8_t *x, const uint8_t *keep, int32_t *room,
+		uint8_t *y, int64_t n);
+} softmaxes[] = {
+	{0, qb_int8_softmax_plain},
+#if defined(__x86_64__)
+	{QB_FLAG_AVX2, softmax_avx2},
+#endif
+};
+
 void qb_int8_softmax(const struct qb_int8_softmax *s, const uint8_t *x, const uint8_t *keep,
 	int32_t *room, uint8_t *y, int64_t n)
 {
-#if defined(__x86_64__)
-	if (qb_cpu_has(QB_FLAG_AVX2)) {
-		softmax_avx2(s, x, keep, room, y, n);
-		return;
+	int i = QB_COUNT(softmaxes) - 1;
+
+	while (!qb_cpu_has(softmaxes[i].needs)) {
+		i--;
 	}
-#endif
-	qb_int8_softmax_plain(s, x, keep, room, y, n);
+	softmaxes[i].softmax(s, x, keep, room, y, n);
 }
