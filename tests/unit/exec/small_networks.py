@@ -61,7 +61,7 @@ def dilated(n):
 
 
 def dilated_filters(n):
-    """Wide enough for minimal filtering on every second, third and fifth pixel."""
+    """Wide enough for Winograd on every second, third and fifth pixel."""
     y = n("Resize", n.conv("x", 18, 12), "", n.constant([1, 1, 5, 7]), mode="nearest", nearest_mode="floor",
           coordinate_transformation_mode="asymmetric")
     y = n("Conv", y, n.weight(25, 18, 3, 3), dilations=[2, 2], pads=[2, 2, 2, 2])
@@ -241,7 +241,7 @@ def means(n):
 
 
 def residuals(n):
-    """Sums behind convolutions: by minimal filtering, of one tap, with groups, of either operand."""
+    """Sums behind convolutions: by Winograd, of one kernel element, with groups, of either operand."""
     y = n("Relu", n.conv("x", 20, 17))
     y = n("Relu", n("Add", n.conv(y, 20, 20), y))
     z = n.conv(y, 33, 20, 1)
