@@ -257,16 +257,16 @@ static struct qb_value *multiply(struct divider *d, struct qb_value *v)
 	return n->output[0];
 }
 
-enum qb_err qb_graph_divide_channels(struct qb_graph *g, struct qb_value *v, const float *s, int64_t n, int uses,
-	bool insert, struct qb_value **out, bool *inserted, struct qb_errbuf *eb)
+enum qb_err qb_graph_divide_channels(struct qb_graph *g, struct qb_value *v, const struct qb_channel_divisors *by,
+	struct qb_value **out, bool *inserted, struct qb_errbuf *eb)
 {
-	struct divider d = {g, s, n, eb, QB_OK};
+	struct divider d = {g, by->s, by->n, eb, QB_OK};
 
 	*out = NULL;
 	*inserted = false;
-	if (has_way(v, n, uses, 0)) {
-		*out = divide(&d, v, uses, 0);
-	} else if (insert && keeps_last(v, n)) {
+	if (has_way(v, by->n, by->uses, 0)) {
+		*out = divide(&d, v, by->uses, 0);
+	} else if (by->insert && keeps_last(v, by->n)) {
 		*out = multiply(&d, v);
 		*inserted = true;
 	}

@@ -56,11 +56,11 @@ static int list_requests(struct request *r, struct qb_sensitivity *s)
 	return n;
 }
 
-static enum qb_err run_all(struct qb_sensitivity *s, struct qb_mixture_eval *eval, size_t model_bytes,
-	qb_sensitivity_heard *heard, void *arg, struct qb_errbuf *eb)
+static enum qb_err run_all(struct qb_sensitivity *s, struct qb_mixture_eval *eval,
+	const struct qb_sensitivity_options *opt, struct qb_errbuf *eb)
 {
 	/* As many at a time as there is memory for their weights. */
-	int size = (int)QB_MAX(QB_MIN(GROUP_BYTES / (model_bytes + 1), (size_t)GROUP), (size_t)1);
+	int size = (int)QB_MAX(QB_MIN(GROUP_BYTES / (opt->model_bytes + 1), (size_t)GROUP), (size_t)1);
 	struct request *r = calloc((size_t)s->layers * (size_t)(s->schemes + 1) + 2, sizeof(*r));
 	enum qb_err err = QB_OK;
 	int n;
@@ -70,7 +70,7 @@ static enum qb_err run_all(struct qb_sensitivity *s, struct qb_mixture_eval *eva
 	}
 	n = list_requests(r, s);
 	for (int k = 0; err == QB_OK && k < n; k += size) {
-		err = heard(arg, r[k].layer, (double)k / n, eb);
+		err = opt->heard(opt->arg, r[k].layer, (double)k / n, eb);
 		err = err == QB_OK ? run_group(eval, s->layers, r + k, QB_MIN(size, n - k), eb) : err;
 	}
 	free(r);
@@ -78,8 +78,7 @@ static enum qb_err run_all(struct qb_sensitivity *s, struct qb_mixture_eval *eva
 }
 
 enum qb_err qb_sensitivity_create(struct qb_sensitivity **out, struct qb_mixture_eval *eval,
-	const struct qb_mixture_layers *layers, int schemes, bool alone, size_t model_bytes,
-	qb_sensitivity_heard *heard, void *arg, struct qb_errbuf *eb)
+	const struct qb_mixture_layers *layers, const struct qb_sensitivity_options *opt, struct qb_errbuf *eb)
 {
 	struct qb_sensitivity *s = calloc(1, sizeof(*s));
 	size_t n = (size_t)layers->count;
@@ -87,16 +86,16 @@ enum qb_err qb_sensitivity_create(struct qb_sensitivity **out, struct qb_mixture
 
 	if (s) {
 		s->layers = layers->count;
-		s->schemes = schemes;
-		s->alone = alone;
-		s->only = calloc(n * (size_t)schemes + 1, sizeof(*s->only));
+		s->schemes = opt->schemes;
+		s->alone = opt->alone;
+		s->only = calloc(n * (size_t)opt->schemes + 1, sizeof(*s->only));
 		s->but = calloc(n + 1, sizeof(*s->but));
 	}
 	if (!s || !s->only || !s->but) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory for %d layers", layers->count);
 		goto out;
 	}
-	QB_TRY_OUT(run_all(s, eval, model_bytes, heard, arg, eb));
+	QB_TRY_OUT(run_all(s, eval, opt, eb));
 	*out = s;
 	s = NULL;
 out:

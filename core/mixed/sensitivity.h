@@ -18,10 +18,16 @@ struct qb_sensitivity {
 /* Tells of every layer (counted from 0; -1: all together) before it is tried; its error ends the work. */
 typedef enum qb_err qb_sensitivity_heard(void *arg, int layer, double fraction, struct qb_errbuf *eb);
 
-/* model_bytes: what one set of weights takes, from which follows how many mixtures run at a time. */
+struct qb_sensitivity_options {
+	int schemes;
+	bool alone;
+	size_t model_bytes; /* what one set of weights takes, from which follows how many mixtures run at a time */
+	qb_sensitivity_heard *heard;
+	void *arg;
+};
+
 enum qb_err qb_sensitivity_create(struct qb_sensitivity **out, struct qb_mixture_eval *eval,
-	const struct qb_mixture_layers *layers, int schemes, bool alone, size_t model_bytes,
-	qb_sensitivity_heard *heard, void *arg, struct qb_errbuf *eb);
+	const struct qb_mixture_layers *layers, const struct qb_sensitivity_options *opt, struct qb_errbuf *eb);
 void qb_sensitivity_destroy(struct qb_sensitivity **sensitivity);
 
 #endif

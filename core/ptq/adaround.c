@@ -53,10 +53,18 @@ static const struct kernels *kernels(void)
 	return &c_kernels;
 }
 
-static enum qb_err product(char transa, char transb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
-	const float *b, int64_t ldb, float *c, int64_t ldc, struct qb_errbuf *eb)
+/* A dense matrix, read as its transpose where that is said. */
+struct operand {
+	const float *data;
+	bool transposed;
+};
+
+/* c [m, n] = a [m, k] b [k, n] */
+static enum qb_err product(int64_t m, int64_t n, int64_t k, struct operand a, struct operand b, float *c,
+	struct qb_errbuf *eb)
 {
-	if (dnnl_sgemm(transa, transb, m, n, k, 1, a, lda, b, ldb, 0, c, ldc) != dnnl_success) {
+	if (dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', m, n, k, 1, a.data, a.transposed ? m : k,
+		    b.data, b.transposed ? k : n, 0, c, n) != dnnl_success) {
 		return qb_fail(eb, QB_EINTERNAL, "a matrix product of %lld x %lld x %lld was refused",
 			(long long)m, (long long)n, (long long)k);
 	}
@@ -74,7 +82,7 @@ static inline float activate(float z, const struct qb_act *act)
 
 enum qb_err qb_adaround_outputs(const struct qb_adaround_rows *r, float *y, struct qb_errbuf *eb)
 {
-	QB_TRY(product('N', 'T', r->samples, r->rows, r->k, r->x, r->k, r->w, r->k, y, r->rows, eb));
+	QB_TRY(product(r->samples, r->rows, r->k, (struct operand){r->x, false}, (struct operand){r->w, true}, y, eb));
 	for (int64_t i = 0; i < r->samples * r->rows; i++) {
 		y[i] = activate(y[i] + (r->bias ? r->bias[i % r->rows] : 0), &r->act);
 	}
@@ -199,8 +207,8 @@ static enum qb_err forward(struct work *w, const float *weights, int64_t first, 
 	const struct qb_adaround_rows *r = w->r;
 
 	if (!w->few) {
-		return product('N', 'T', count, r->rows, r->k, r->x + first * r->k, r->k, weights, r->k, w->out,
-			r->rows, eb);
+		return product(count, r->rows, r->k, (struct operand){r->x + first * r->k, false},
+			(struct operand){weights, true}, w->out, eb);
 	}
 	for (int64_t i = 0; i < r->rows; i++) {
 		memset(w->out + i * w->span, 0, (size_t)count * sizeof(float));
@@ -253,8 +261,8 @@ static enum qb_err backward(struct work *w, int64_t first, int64_t count, struct
 	const struct qb_adaround_rows *r = w->r;
 
 	if (!w->few) {
-		return product('T', 'N', r->rows, r->k, count, w->out, r->rows, r->x + first * r->k, r->k,
-			w->gradient, r->k, eb);
+		return product(r->rows, r->k, count, (struct operand){w->out, true},
+			(struct operand){r->x + first * r->k, false}, w->gradient, eb);
 	}
 	for (int64_t i = 0; i < r->rows; i++) {
 		for (int64_t j = 0; j < r->k; j++) {

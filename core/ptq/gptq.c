@@ -433,20 +433,19 @@ static enum qb_err take_better(const struct rows *r, const struct qb_hessian *h,
 	return err;
 }
 
-enum qb_err qb_gptq_rows(const struct qb_gptq *g, const struct qb_quantizer *q, int64_t first, const float *w,
-	int64_t rows, float *out, const struct qb_hessian *h, double loss[2], struct qb_errbuf *eb)
+enum qb_err qb_gptq_round(const struct qb_gptq *g, const struct qb_gptq_rows *rows, double loss[2], struct qb_errbuf *eb)
 {
 	struct rows r = {0};
 	enum qb_err err;
 
-	QB_TRY(rows_init(&r, g, q, first, w, rows, eb));
+	QB_TRY(rows_init(&r, g, rows->q, rows->first, rows->w, rows->rows, eb));
 	QB_TRY_OUT(round_all(&r, eb));
-	for (int64_t i = 0; i < rows; i++) {
+	for (int64_t i = 0; i < r.rows; i++) {
 		for (int64_t j = 0; j < g->k; j++) {
-			out[i * g->k + g->order[j]] = r.out[j * rows + i];
+			rows->out[i * g->k + g->order[j]] = r.out[j * r.rows + i];
 		}
 	}
-	err = h ? take_better(&r, h, w, out, loss, eb) : QB_OK;
+	err = rows->h ? take_better(&r, rows->h, rows->w, rows->out, loss, eb) : QB_OK;
 out:
 	rows_fini(&r);
 	return err;

@@ -48,12 +48,19 @@ enum qb_err qb_gptq_create(struct qb_gptq **out, const struct qb_hessian *h, con
 	struct qb_errbuf *eb);
 void qb_gptq_destroy(struct qb_gptq **g);
 
-/* out [rows, k] for w [rows, k], which are rows first and on of q's channels (q: per tensor, per channel, or blocks
- * along k). A block's scale follows from its weights when its first column is reached, or with act_order from w at the
+/* Rows of a layer: rows first and on of q's channels (q: per tensor, per channel, or blocks along k). */
+struct qb_gptq_rows {
+	const struct qb_quantizer *q;
+	int64_t first, rows;
+	const float *w; /* [rows, k] */
+	float *out;     /* [rows, k] */
+	const struct qb_hessian *h; /* or NULL */
+};
+
+/* Rounds w to out. A block's scale follows from its weights when its first column is reached, or with act_order from w at the
  * start. Where h is given, a row whose loss would end above that of rounding to nearest is rounded to nearest.
  * Adds the losses [0] of nearest rounding and [1] of out to *loss, both per sample. One thread's work. */
-enum qb_err qb_gptq_rows(const struct qb_gptq *g, const struct qb_quantizer *q, int64_t first, const float *w,
-	int64_t rows, float *out, const struct qb_hessian *h, double loss[2], struct qb_errbuf *eb);
+enum qb_err qb_gptq_round(const struct qb_gptq *g, const struct qb_gptq_rows *rows, double loss[2], struct qb_errbuf *eb);
 
 /* What a row's error e [k] costs: e X X^T e^T / samples, the mean squared error of its output. */
 double qb_hessian_loss(const struct qb_hessian *h, const double *error);

@@ -112,8 +112,9 @@ static enum qb_err round_chunk(void *arg, int thread, int64_t item, struct qb_er
 	int64_t first = group * per_group + begin, rows = QB_MIN(CHUNK, per_group - begin);
 
 	(void)thread;
-	return qb_gptq_rows(r->gptq[group], r->l->q, first, r->w + first * r->l->k, rows, r->out + first * r->l->k,
-		&r->sums->h[group], r->loss[item], eb);
+	return qb_gptq_round(r->gptq[group], &(struct qb_gptq_rows){.q = r->l->q, .first = first, .rows = rows,
+		.w = r->w + first * r->l->k, .out = r->out + first * r->l->k, .h = &r->sums->h[group]},
+		r->loss[item], eb);
 }
 
 static void rounding_fini(struct rounding *r)

@@ -186,6 +186,7 @@ static enum qb_err smooth(struct qb_method_graph *m, const struct params *p, str
 	const struct qb_linear *l, int count, const float *max, json_t *tensors, struct qb_errbuf *eb)
 {
 	float *s = malloc((size_t)l->ins * sizeof(*s));
+	const struct qb_channel_divisors by = {.s = s, .n = l->ins, .uses = count, .insert = p->insert};
 	struct qb_value *divided;
 	bool inserted;
 	enum qb_err err;
@@ -194,7 +195,7 @@ static enum qb_err smooth(struct qb_method_graph *m, const struct params *p, str
 		return qb_fail(eb, QB_ENOMEM, "no memory for %lld channels", (long long)l->ins);
 	}
 	choose(l, count, max, p->alpha, s);
-	QB_TRY_OUT(qb_graph_divide_channels(m->graph, v, s, l->ins, count, p->insert, &divided, &inserted, eb));
+	QB_TRY_OUT(qb_graph_divide_channels(m->graph, v, &by, &divided, &inserted, eb));
 	for (int i = 0; divided && i < count; i++) {
 		QB_TRY_OUT(multiply_inputs(m->graph, &l[i], s, eb));
 		l[i].node->input[0] = divided;

@@ -524,7 +524,7 @@ static void around(const struct turn *t, size_t i, float v, double *down, double
 
 struct drawing {
 	float *y;
-	uint64_t seed, stream, first;
+	const struct qb_draws *from;
 };
 
 static void stochastic_turn(struct turn *t)
@@ -532,13 +532,13 @@ static void stochastic_turn(struct turn *t)
 	const struct drawing *d = t->to;
 
 	for (size_t i = 0; i < t->n; i++) {
-		uint64_t at = d->first + (uint64_t)t->at + i;
+		uint64_t at = d->from->first + (uint64_t)t->at + i;
 		float v = t->x[i] / t->scale[i];
 		double down, up;
 
 		around(t, i, v, &down, &up);
 		if (up > down) {
-			double chance = qb_random_u32(d->seed, d->stream, at) * 0x1p-32;
+			double chance = qb_random_u32(d->from->seed, d->from->stream, at) * 0x1p-32;
 
 			down = chance * (up - down) < v - down ? up : down;
 		}
@@ -547,10 +547,10 @@ static void stochastic_turn(struct turn *t)
 }
 
 void qb_qdq_stochastic(const struct qb_quantizer *q, const float *x, float *y, int64_t outer,
-	int64_t channels, int64_t inner, uint64_t seed, uint64_t stream, uint64_t first)
+	int64_t channels, int64_t inner, const struct qb_draws *draws)
 {
 	struct grids g;
-	struct drawing d = {.y = y, .seed = seed, .stream = stream, .first = first};
+	struct drawing d = {.y = y, .from = draws};
 	struct turn t = {.q = q, .g = &g, .to = &d};
 
 	grids_init(&g, &q->format);

@@ -48,11 +48,16 @@ void qb_qdq(const struct qb_quantizer *q, const float *x, float *y, int64_t oute
 void qb_qdq_measure(const struct qb_quantizer *q, const float *x, const float *ref, float *y,
 	int64_t outer, int64_t channels, int64_t inner, struct qb_qdq_sums *s);
 
+/* Which numbers stochastic rounding draws: the element at i gets word first + i of (seed, stream). */
+struct qb_draws {
+	uint64_t seed, stream, first;
+};
+
 /* Stochastic rounding: of the grid's two neighbours of x / scale the upper one with a chance of
- * (x / scale - lower) / (upper - lower), so that the expectation is x wherever nothing saturates. The number drawn for
- * element i is word first + i of (seed, stream), so results do not depend on how a tensor is cut up. */
+ * (x / scale - lower) / (upper - lower), so that the expectation is x wherever nothing saturates. Results do not
+ * depend on how a tensor is cut up. */
 void qb_qdq_stochastic(const struct qb_quantizer *q, const float *x, float *y, int64_t outer,
-	int64_t channels, int64_t inner, uint64_t seed, uint64_t stream, uint64_t first);
+	int64_t channels, int64_t inner, const struct qb_draws *draws);
 
 /* down[i] <= x[i] <= up[i]: the grid's neighbours of each number, between which a method may choose. Both are Q(x[i])
  * where x[i] lies on the grid or beyond its ends. Scales of blocks are those that Q(x) has. */

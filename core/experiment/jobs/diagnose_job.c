@@ -169,8 +169,9 @@ static enum qb_err work(struct diagnose *d, struct qb_errbuf *eb)
 	QB_TRY(qb_mixture_eval_create(&d->eval, d->sweep, d->layers, d->data, d->spec.metric,
 		d->spec.max_samples, d->spec.threads, eb));
 	QB_TRY(qb_error_terms_create(&d->terms, d->sweep, 0, d->data, eb));
-	return qb_sensitivity_create(&d->sensitivity, d->eval, d->layers, d->spec.schemes, d->alone,
-		qb_model_bytes(n->graph, NULL), layer_progress, d, eb);
+	return qb_sensitivity_create(&d->sensitivity, d->eval, d->layers, &(struct qb_sensitivity_options){
+		.schemes = d->spec.schemes, .alone = d->alone, .model_bytes = qb_model_bytes(n->graph, NULL),
+		.heard = layer_progress, .arg = d}, eb);
 }
 
 static enum qb_err mix(json_t **out, struct diagnose *d, struct qb_errbuf *eb)

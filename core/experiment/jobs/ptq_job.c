@@ -78,15 +78,15 @@ static enum qb_err run_sweep(struct ptq *p, struct qb_errbuf *eb)
 
 static enum qb_err run_latency(struct ptq *p, struct qb_errbuf *eb)
 {
+	const struct qb_ptq_latency_options opt = {.threads = p->spec.latency_threads,
+		.measure = &p->spec.latency_options, .profile = p->spec.profile, .progress = latency_progress, .arg = p};
 	enum qb_err err;
 
 	if (!p->spec.latency) {
 		return QB_OK;
 	}
 	QB_TRY(qb_job_section_begin(p->job, "latency", eb));
-	err = qb_ptq_latency_run(&p->latency, p->model, p->data, p->sweep,
-		p->spec.latency_threads, &p->spec.latency_options, p->spec.profile,
-		latency_progress, p, eb);
+	err = qb_ptq_latency_run(&p->latency, p->model, p->data, p->sweep, &opt, eb);
 	qb_job_section_end(p->job, "latency");
 	return err;
 }

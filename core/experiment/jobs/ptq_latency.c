@@ -134,9 +134,7 @@ static enum qb_err profile_natives(const struct bench *b, struct qb_ptq_latency 
 }
 
 enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_graph *model,
-	const struct qb_dataset *data, const struct qb_sweep *sweep, int threads,
-	const struct qb_latency_options *opt, bool profile,
-	enum qb_err (*progress)(void *arg, double fraction, struct qb_errbuf *eb), void *arg,
+	const struct qb_dataset *data, const struct qb_sweep *sweep, const struct qb_ptq_latency_options *opt,
 	struct qb_errbuf *eb)
 {
 	int n = 1 + sweep->rows;
@@ -150,16 +148,16 @@ enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_grap
 		err = qb_fail(eb, QB_ENOMEM, "no memory for %d latency rows", n);
 		goto out;
 	}
-	QB_TRY_OUT(prepare(&b, rows, model, data, sweep, threads, eb));
+	QB_TRY_OUT(prepare(&b, rows, model, data, sweep, opt->threads, eb));
 	for (int i = 0; i < n; i++) {
 		subjects[i] = (struct qb_latency_subject){query, &b.subject[i]};
 	}
-	QB_TRY_OUT(qb_latency_measure(subjects, n, opt, measured, progress, arg, eb));
+	QB_TRY_OUT(qb_latency_measure(subjects, n, opt->measure, measured, opt->progress, opt->arg, eb));
 	for (int i = 0; i < n; i++) {
 		rows[i].latency = measured[i];
-		rows[i].threads = threads;
+		rows[i].threads = opt->threads;
 	}
-	if (profile) {
+	if (opt->profile) {
 		QB_TRY_OUT(profile_natives(&b, rows, eb));
 	}
 	*out = rows;

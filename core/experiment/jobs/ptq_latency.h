@@ -20,11 +20,17 @@ struct qb_ptq_latency {
 	json_t *profile; /* of native execution, where it was asked for; or NULL */
 };
 
-/* model: as the sweep ran it. *out [1 + schemes], float first. profile: time every step as well. */
+struct qb_ptq_latency_options {
+	int threads;
+	const struct qb_latency_options *measure;
+	bool profile; /* time every step as well */
+	enum qb_err (*progress)(void *arg, double fraction, struct qb_errbuf *eb);
+	void *arg;
+};
+
+/* model: as the sweep ran it. *out [1 + schemes], float first. */
 enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_graph *model,
-	const struct qb_dataset *data, const struct qb_sweep *sweep, int threads,
-	const struct qb_latency_options *opt, bool profile,
-	enum qb_err (*progress)(void *arg, double fraction, struct qb_errbuf *eb), void *arg,
+	const struct qb_dataset *data, const struct qb_sweep *sweep, const struct qb_ptq_latency_options *opt,
 	struct qb_errbuf *eb);
 
 void qb_ptq_latency_destroy(struct qb_ptq_latency **rows, int n);

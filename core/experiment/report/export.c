@@ -146,32 +146,40 @@ out:
 	return err;
 }
 
-typedef enum qb_err write_fn(const struct qb_job *job, const struct qb_sweep *s, int scheme,
-	const char *name, struct qb_errbuf *eb);
+/* What is written of every scheme. */
+struct kind {
+	unsigned flag;
+	const char *name, *ending, *content_type;
+	enum qb_err (*write)(const struct qb_job *job, const struct qb_sweep *s, int scheme, const char *name,
+		struct qb_errbuf *eb);
+};
+static const struct kind kinds_of_scheme[] = {
+	{QB_EXPORT_QDQ, "qdq", ".qdq.onnx", "application/octet-stream", write_qdq},
+	{QB_EXPORT_ENCODINGS, "encodings", ".encodings.json", "application/json", write_encodings},
+};
 
-static enum qb_err export_scheme(struct qb_job *job, const struct qb_sweep *s, int i, const char *kind,
-	const char *ending, const char *content_type, write_fn *write, json_t *rows,
-	struct qb_errbuf *eb)
+static enum qb_err export_scheme(struct qb_job *job, const struct qb_sweep *s, int i, const struct kind *kind,
+	json_t *rows, struct qb_errbuf *eb)
 {
 	const char *scheme = qb_sweep_quantization(s, i)->scheme.name;
 	struct qb_errbuf why = {0};
 	char name[128];
 	enum qb_err err;
 
-	file_name(name, sizeof(name), s, i, ending);
-	err = write(job, s, i, name, &why);
+	file_name(name, sizeof(name), s, i, kind->ending);
+	err = kind->write(job, s, i, name, &why);
 	if (err == QB_EUNSUPPORTED) {
-		qb_job_log(job, "warning", "scheme %s is not exported as %s: %s", scheme, kind, why.text);
+		qb_job_log(job, "warning", "scheme %s is not exported as %s: %s", scheme, kind->name, why.text);
 		json_array_append_new(rows,
-			json_pack("{s:s, s:s, s:s}", "kind", kind, "scheme", scheme, "refused", why.text));
+			json_pack("{s:s, s:s, s:s}", "kind", kind->name, "scheme", scheme, "refused", why.text));
 		return QB_OK;
 	}
 	if (err != QB_OK) {
 		return qb_fail(eb, err, "%s", why.text);
 	}
-	qb_job_artifact(job, name, content_type);
+	qb_job_artifact(job, name, kind->content_type);
 	json_array_append_new(rows,
-		json_pack("{s:s, s:s, s:s}", "kind", kind, "scheme", scheme, "name", name));
+		json_pack("{s:s, s:s, s:s}", "kind", kind->name, "scheme", scheme, "name", name));
 	return QB_OK;
 }
 
@@ -198,13 +206,10 @@ enum qb_err qb_export_schemes(struct qb_job *job, const struct qb_sweep *sweep, 
 		QB_TRY_OUT(export_float(job, sweep, list, eb));
 	}
 	for (int i = 0; i < sweep->rows; i++) {
-		if (kinds & QB_EXPORT_QDQ) {
-			QB_TRY_OUT(export_scheme(job, sweep, i, "qdq", ".qdq.onnx", "application/octet-stream",
-				write_qdq, list, eb));
-		}
-		if (kinds & QB_EXPORT_ENCODINGS) {
-			QB_TRY_OUT(export_scheme(job, sweep, i, "encodings", ".encodings.json",
-				"application/json", write_encodings, list, eb));
+		for (size_t k = 0; k < QB_COUNT(kinds_of_scheme); k++) {
+			if (kinds & kinds_of_scheme[k].flag) {
+				QB_TRY_OUT(export_scheme(job, sweep, i, &kinds_of_scheme[k], list, eb));
+			}
 		}
 	}
 	*rows = list;

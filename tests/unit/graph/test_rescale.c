@@ -79,7 +79,7 @@ static void check(struct model_builder *b, const char *name, int products, bool 
 	assert_int_equal(mb_import(b, &g, &eb), QB_OK);
 	before = run(b, g);
 	v = value_named(g, name);
-	assert_int_equal(qb_graph_divide_channels(g, v, s, N, products, insert, &divided, &inserted, &eb), QB_OK);
+	assert_int_equal(qb_graph_divide_channels(g, v, &(struct qb_channel_divisors){s, N, products, insert}, &divided, &inserted, &eb), QB_OK);
 	assert_non_null(divided);
 	assert_int_equal(inserted, expect_insert);
 	for (int i = 0; i < g->nodes; i++) {
@@ -194,7 +194,8 @@ static void divide__no_constant_before_it__inserts_a_product_if_asked(void **sta
 	mb_node(&b, "Tanh", "t", "x", "v");
 	mb_node(&b, "MatMul", "q", "v,w", "y");
 	assert_int_equal(mb_import(&b, &g, NULL), QB_OK);
-	assert_int_equal(qb_graph_divide_channels(g, value_named(g, "v"), s, N, 1, false, &divided, &inserted, NULL), QB_OK);
+	assert_int_equal(qb_graph_divide_channels(g, value_named(g, "v"), &(struct qb_channel_divisors){s, N, 1, false}, &divided,
+		&inserted, NULL), QB_OK);
 	assert_null(divided);
 	qb_graph_destroy(&g);
 	mb_fini(&b);

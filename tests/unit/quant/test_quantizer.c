@@ -676,9 +676,9 @@ static void stochastic__many_draws__are_unbiased_and_repeatable(void **state)
 			for (size_t i = 0; i < QB_COUNT(x); i++) {
 				x[i] = (float)at[v];
 			}
-			qb_qdq_stochastic(&q, x, y, 1, 1, QB_COUNT(x), 42, v, 0);
-			qb_qdq_stochastic(&q, x, z, 1, 1, 777, 42, v, 0);
-			qb_qdq_stochastic(&q, x, z + 777, 1, 1, QB_COUNT(x) - 777, 42, v, 777);
+			qb_qdq_stochastic(&q, x, y, 1, 1, QB_COUNT(x), &(struct qb_draws){42, v, 0});
+			qb_qdq_stochastic(&q, x, z, 1, 1, 777, &(struct qb_draws){42, v, 0});
+			qb_qdq_stochastic(&q, x, z + 777, 1, 1, QB_COUNT(x) - 777, &(struct qb_draws){42, v, 777});
 			assert_memory_equal(y, z, sizeof(y));
 			mean = 0;
 			for (size_t i = 0; i < QB_COUNT(y); i++) {
@@ -693,7 +693,7 @@ static void stochastic__many_draws__are_unbiased_and_repeatable(void **state)
 		}
 		/* Numbers on the grid stay. */
 		x[0] = (float)qb_format_smallest(&q.format);
-		qb_qdq_stochastic(&q, x, y, 1, 1, 1, 1, 1, 1);
+		qb_qdq_stochastic(&q, x, y, 1, 1, 1, &(struct qb_draws){1, 1, 1});
 		assert_true(x[0] == y[0]);
 		qb_quantizer_fini(&q);
 	}

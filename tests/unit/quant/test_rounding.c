@@ -215,16 +215,25 @@ static double difference(const struct layer *l, const struct qb_adaround_options
 	return (above - below) / (2 * (double)step);
 }
 
-static void check_slopes(const char *what, int64_t rows, int act, int64_t n, const float *gradient, const struct layer *l,
-	const struct qb_adaround_options *opt, const struct qb_adaround_point *at, float *x, float step)
+/* Some of a point's numbers and the gradient that is claimed for them. */
+struct slopes {
+	const char *what;
+	int64_t n;
+	float *x; /* [n] */
+	const float *gradient; /* [n] */
+	float step;
+};
+
+static void check_slopes(const struct slopes *s, const struct layer *l, int act, const struct qb_adaround_options *opt,
+	const struct qb_adaround_point *at)
 {
-	for (int64_t i = 0; i < n; i++) {
-		double slope = difference(l, opt, at, &x[i], step);
+	for (int64_t i = 0; i < s->n; i++) {
+		double slope = difference(l, opt, at, &s->x[i], s->step);
 
 		/* The clip has corners: a sample may cross one within the step. */
-		if (fabs(slope - (double)gradient[i]) > 2e-2 * fmax(1, fabs(slope))) {
-			fail_msg("%d rows, act %d, %s %d: gradient %g, differences %g", (int)rows, act, what, (int)i,
-				(double)gradient[i], slope);
+		if (fabs(slope - (double)s->gradient[i]) > 2e-2 * fmax(1, fabs(slope))) {
+			fail_msg("%d rows, act %d, %s %d: gradient %g, differences %g", (int)l->r.rows, act, s->what,
+				(int)i, (double)s->gradient[i], slope);
 		}
 	}
 }
@@ -248,9 +257,9 @@ static void adaround__gradient__equals_finite_differences(void **state)
 			for (int learn = 0; learn < 2; learn++) {
 				l.r.learn_bias = learn;
 				assert_int_equal(qb_adaround_objective(&l.r, &opt, &at, &loss, g, gb, NULL), QB_OK);
-				check_slopes("weight", rows, (int)acts[a], rows * K, g, &l, &opt, &at, v, 1e-2f);
+				check_slopes(&(struct slopes){"weight", rows * K, v, g, 1e-2f}, &l, (int)acts[a], &opt, &at);
 			}
-			check_slopes("bias", rows, (int)acts[a], rows, gb, &l, &opt, &at, bias, 1e-3f);
+			check_slopes(&(struct slopes){"bias", rows, bias, gb, 1e-3f}, &l, (int)acts[a], &opt, &at);
 			layer_fini(&l);
 			free(v);
 			free(bias);
@@ -640,8 +649,9 @@ static void gptq__small_matrices__equal_the_naive_update(void **state)
 
 		make_quantizer(&q, formats[f], w, ROWS, K);
 		/* All rows, and the last ones alone. */
-		assert_int_equal(qb_gptq_rows(g, &q, 0, w, 2, out, NULL, loss, NULL), QB_OK);
-		assert_int_equal(qb_gptq_rows(g, &q, 2, w + 2 * K, ROWS - 2, out + 2 * K, NULL, loss, NULL), QB_OK);
+		assert_int_equal(qb_gptq_round(g, &(struct qb_gptq_rows){&q, 0, 2, w, out, NULL}, loss, NULL), QB_OK);
+		assert_int_equal(qb_gptq_round(g, &(struct qb_gptq_rows){&q, 2, ROWS - 2, w + 2 * K, out + 2 * K, NULL},
+			loss, NULL), QB_OK);
 		for (int64_t i = 0; i < ROWS; i++) {
 			naive_gptq(h, K, &q, i, w + i * K, expected);
 			for (int j = 0; j < K; j++) {
@@ -695,7 +705,7 @@ static void gptq__any_format_and_order__never_loses_to_nearest(void **state)
 
 		make_quantizer(&q, formats[f / 2], w, ROWS, K);
 		assert_int_equal(qb_gptq_create(&g, &h, &opt, NULL), QB_OK);
-		assert_int_equal(qb_gptq_rows(g, &q, 0, w, ROWS, out, &h, loss, NULL), QB_OK);
+		assert_int_equal(qb_gptq_round(g, &(struct qb_gptq_rows){&q, 0, ROWS, w, out, &h}, loss, NULL), QB_OK);
 		qb_qdq(&q, w, near, 1, ROWS, K);
 		for (int64_t i = 0; i < ROWS; i++) {
 			double a = output_error(w + i * K, out + i * K, x, SAMPLES, K);
