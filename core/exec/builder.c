@@ -126,9 +126,9 @@ bool qb_builder_is_tapped(const struct qb_builder *b, const struct qb_value *v)
 	return b->tapped && b->tapped[v->index];
 }
 
-bool qb_builder_fixes_weights(struct qb_builder *b)
+bool qb_builder_is_frozen(const struct qb_builder *b)
 {
-	return b->plan->plain;
+	return b->plan->mode == QB_PLAN_FROZEN;
 }
 
 static size_t value_bytes(const struct qb_value *v)

@@ -137,8 +137,8 @@ enum qb_err qb_builder_constant(struct qb_builder *b, const struct qb_value *v, 
 /* Memory that lives as long as the plan, zeroed, 64-byte aligned. */
 void *qb_builder_alloc(struct qb_builder *b, size_t count, size_t size);
 int qb_builder_threads(const struct qb_builder *b);
-/* Is this a plan that nothing observes, so that weights may be prepared beyond recognition? */
-bool qb_builder_fixes_weights(struct qb_builder *b);
+/* Is the plan frozen: no scheme will replace its weights and nothing is tapped? Then everything may be fused and prepacked. */
+bool qb_builder_is_frozen(const struct qb_builder *b);
 
 /* The plain path: the operator's eval on row-major buffers. */
 enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);

@@ -9,6 +9,7 @@
 #ifndef QB_EXEC_EXEC_H
 #define QB_EXEC_EXEC_H
 
+#include "core/exec/threads.h"
 #include "core/graph/graph.h"
 #include "core/quant/quantizer.h"
 #include "core/quant/quantization.h"
@@ -17,13 +18,17 @@ struct qb_plan;
 struct qb_overlay;
 struct qb_session;
 
+/* What a plan is for. */
+enum qb_plan_mode {
+	QB_PLAN_OBSERVED, /* values are tapped and schemes laid over it: their weights replace the plan's */
+	QB_PLAN_FROZEN,   /* float alone, for latency: everything may be fused and prepacked */
+};
+
 /* graph is bound and prepared, and outlives the plan. threads: how many a step may use (1 when samples are spread
- * over sessions). tapped[value->index]: values that must be visible to taps and references (NULL: none). */
-enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, int threads,
+ * over sessions). tapped[value->index]: values that must be visible to taps and references (NULL: none, as in a frozen
+ * plan). */
+enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, enum qb_plan_mode mode, int threads,
 	const bool *tapped, struct qb_errbuf *eb);
-/* The same for float alone: nothing is tapped and no overlay fits, so that weights may take any form. */
-enum qb_err qb_plan_create_plain(struct qb_plan **out, const struct qb_graph *graph, int threads,
-	struct qb_errbuf *eb);
 void qb_plan_destroy(struct qb_plan **plan);
 size_t qb_plan_bytes(const struct qb_plan *plan);          /* prepared weights */
 size_t qb_plan_session_bytes(const struct qb_plan *plan);  /* one session's arena */
@@ -84,9 +89,5 @@ int qb_plan_steps(const struct qb_plan *plan);
 struct qb_step_info qb_plan_step(const struct qb_plan *plan, int i);
 /* So many steps make all values for which wanted[value->index]: for qb_run.steps. */
 int qb_plan_steps_for(const struct qb_plan *plan, const bool *wanted);
-
-/* Spreads work items over a team of threads, each with its own index; returns the first error. */
-typedef enum qb_err qb_team_fn(void *arg, int thread, int64_t item, struct qb_errbuf *eb);
-enum qb_err qb_team_run(int threads, int64_t items, qb_team_fn *fn, void *arg, struct qb_errbuf *eb);
 
 #endif

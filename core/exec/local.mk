@@ -52,7 +52,8 @@ libquantbench_a_SOURCES += \
 	core/exec/plan_memory.c \
 	core/exec/session.c \
 	core/exec/session_check.c \
-	core/exec/team.c
+	core/exec/threads.c \
+	core/exec/threads.h
 VECTORIZED += core/exec/lower/int8/libquantbench_a-binary.$(OBJEXT) \
 	core/exec/lower/int8/libquantbench_a-matmul.$(OBJEXT) \
 	core/exec/lower/int8/libquantbench_a-norm.$(OBJEXT) \

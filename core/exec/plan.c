@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/exec/plan.h"
 
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,8 +172,8 @@ enum qb_err qb__plan_make(struct qb_plan **out, const struct qb_plan *as, qb__bu
 {
 	struct qb_plan *p = calloc(1, sizeof(*p));
 	struct qb_arena *arena = p ? qb_arena_create() : NULL;
-	int before = omp_get_max_threads();
 	enum qb_err err;
+	int before;
 
 	if (!arena) {
 		free(p);
@@ -183,9 +182,9 @@ enum qb_err qb__plan_make(struct qb_plan **out, const struct qb_plan *as, qb__bu
 	*p = *as;
 	p->arena = arena;
 	/* A primitive divides its work for the threads it finds when it is made. */
-	omp_set_num_threads(p->threads);
+	before = qb_threads_use(p->threads);
 	err = build_steps(p, tapped, eb);
-	omp_set_num_threads(before);
+	qb_threads_use(before);
 	if (err != QB_OK) {
 		qb_plan_destroy(&p);
 		return err;
@@ -194,20 +193,12 @@ enum qb_err qb__plan_make(struct qb_plan **out, const struct qb_plan *as, qb__bu
 	return QB_OK;
 }
 
-enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, int threads,
+enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, enum qb_plan_mode mode, int threads,
 	const bool *tapped, struct qb_errbuf *eb)
 {
-	const struct qb_plan as = {.graph = graph, .threads = threads};
+	const struct qb_plan as = {.graph = graph, .mode = mode, .threads = threads};
 
-	return qb__plan_make(out, &as, build, tapped, eb);
-}
-
-enum qb_err qb_plan_create_plain(struct qb_plan **out, const struct qb_graph *graph, int threads,
-	struct qb_errbuf *eb)
-{
-	const struct qb_plan as = {.graph = graph, .threads = threads, .plain = true};
-
-	return qb__plan_make(out, &as, build, NULL, eb);
+	return qb__plan_make(out, &as, build, mode == QB_PLAN_FROZEN ? NULL : tapped, eb);
 }
 
 void qb_plan_destroy(struct qb_plan **plan)

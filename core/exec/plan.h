@@ -72,7 +72,7 @@ struct qb_plan {
 	struct qb_arena *arena;
 	const struct qb_graph *graph;
 	int threads;
-	bool plain;                 /* no overlay will be laid over it */
+	enum qb_plan_mode mode;     /* an integer plan lays its own overlay over the nodes that stay float: observed */
 	int steps, steps_cap;
 	struct qb_step *step;
 	int buffers, buffers_cap;

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -401,7 +400,7 @@ enum qb_err qb_session_run(struct qb_session *session, const struct qb_run *run,
 	const struct qb_overlay *overlay = p->overlay ? p->overlay : run->overlay;
 	const struct qb_graph *g = p->graph;
 
-	omp_set_num_threads(p->threads);
+	qb_threads_use(p->threads);
 	if (session->before) {
 		qb__check_run(session);
 	}

@@ -87,8 +87,8 @@ static enum qb_err create(struct qb_network **out, const struct qb_graph *model,
 		n->tapped[i] = tapped && (n->placement->role[i] == QB_ROLE_ACTIVATION ||
 			(v->imported && !v->constant));
 	}
-	QB_TRY_OUT(tapped ? qb_plan_create(&n->plan, n->graph, threads, n->tapped, eb)
-			  : qb_plan_create_plain(&n->plan, n->graph, threads, eb));
+	QB_TRY_OUT(tapped ? qb_plan_create(&n->plan, n->graph, QB_PLAN_OBSERVED, threads, n->tapped, eb)
+			  : qb_plan_create(&n->plan, n->graph, QB_PLAN_FROZEN, threads, NULL, eb));
 	*out = n;
 	n = NULL;
 out:

@@ -2,11 +2,11 @@
 #include "core/ptq/sweep.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/exec/threads.h"
 #include "core/ptq/float_baseline.h"
 #include "core/ptq/variant.h"
 #include "core/graph/shape.h"
@@ -555,12 +555,12 @@ enum qb_err qb_sweep_run(struct qb_sweep **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep_options *opt, struct qb_errbuf *eb)
 {
 	struct runner r = {.opt = opt, .data = data};
-	int before = omp_get_max_threads();
 	enum qb_err err;
+	int before;
 
 	/* Samples are what is shared out to threads: weights laid for a scheme are not worth waking a team that then waits
 	 * for more by spinning. */
-	omp_set_num_threads(1);
+	before = qb_threads_use(1);
 	QB_TRY_OUT(sweep_create(&r.sweep, model, data, opt, eb));
 	QB_TRY_OUT(run(&r, model, eb));
 	*out = r.sweep;
@@ -574,7 +574,7 @@ out:
 	qb_float_baseline_destroy(&r.baseline);
 	qb_stream_destroy(&r.stream);
 	qb_sweep_destroy(&r.sweep);
-	omp_set_num_threads(before);
+	qb_threads_use(before);
 	return err;
 }
 

@@ -100,7 +100,7 @@ static enum qb_err load(struct net *t, const char *path, struct qb_errbuf *eb)
 	for (int i = 0; i < t->graph->outputs; i++) {
 		t->output[i] = malloc(bytes_of(t->graph->output[i]) + 1);
 	}
-	return qb_plan_create(&t->plan, t->graph, 1, t->tapped, eb);
+	return qb_plan_create(&t->plan, t->graph, QB_PLAN_OBSERVED, 1, t->tapped, eb);
 }
 
 /* Runs a plan on the last inputs; its outputs are written down under the label, if there is one. */
@@ -188,7 +188,7 @@ static enum qb_err write_down(struct net *t, int argc, char **argv, struct qb_er
 	}
 	fill(t, CALIBRATING + 1);
 	QB_TRY(run(t, t->plan, NULL, "observed", "observed outputs", eb));
-	QB_TRY(qb_plan_create_plain(&plain, t->graph, 1, eb));
+	QB_TRY(qb_plan_create(&plain, t->graph, QB_PLAN_FROZEN, 1, NULL, eb));
 	QB_TRY(run(t, plain, NULL, "plain", "plain", eb));
 	qb_plan_destroy(&plain);
 	for (int i = 2; i < argc; i++) {

@@ -3,7 +3,6 @@
 
 #include <math.h>
 #ifdef _OPENMP
-#include <omp.h>
 #endif
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include "core/analysis/sqnr_db.h"
 #include "core/base/size.h"
+#include "core/exec/threads.h"
 #include "core/quant/observer.h"
 
 /* A chunk and its quantized copy stay in the second-level cache while every format passes over them. */
@@ -158,7 +158,7 @@ static enum qb_err batch_run(struct survey *s, int64_t base, int slots, chunk_fn
 #pragma omp parallel num_threads(s->opt->threads)
 	{
 #ifdef _OPENMP
-		int thread = omp_get_thread_num();
+		int thread = qb_thread_index();
 #else
 		int thread = 0;
 #endif

@@ -15,7 +15,7 @@ tests_unit_exec_test_int8_kernels_emulated_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS
 tests_unit_exec_test_int8_kernels_emulated_LDADD = $(EMULATED) $(LDADD)
 check_PROGRAMS += tests/unit/exec/test_team
 # The team alone, so that check-threads need not build all of core.
-tests_unit_exec_test_team_SOURCES = tests/unit/exec/test_team.c core/exec/team.c core/base/err.c
+tests_unit_exec_test_team_SOURCES = tests/unit/exec/test_team.c core/exec/threads.c core/base/err.c
 tests_unit_exec_test_team_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_exec_test_team_LDADD = $(CMOCKA_LIBS) $(OPENMP_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_f32_kernels

@@ -196,8 +196,8 @@ static void check(struct model_builder *b)
 		for (int i = 0; i < bound->values; i++) {
 			tapped[i] = !bound->value[i]->constant && bound->value[i]->dtype == QB_F32;
 		}
-		if (qb_plan_create(&p, bound, threads, tapped, &eb) ||
-			qb_plan_create_plain(&q, fused, threads, &eb)) {
+		if (qb_plan_create(&p, bound, QB_PLAN_OBSERVED, threads, tapped, &eb) ||
+			qb_plan_create(&q, fused, QB_PLAN_FROZEN, threads, NULL, &eb)) {
 			fail_msg("%s", eb.text);
 		}
 		run_and_compare(p, in.data, &out[0], &alone[0]);

@@ -97,7 +97,7 @@ static void load(struct net *t, const char *path, int threads)
 		t->tapped[i] = t->place->role[i] == QB_ROLE_ACTIVATION || (v->imported && !v->constant);
 		t->observer[i] = qb_observer_create();
 	}
-	ok(qb_plan_create(&t->plan, t->graph, threads, t->tapped, &eb), &eb);
+	ok(qb_plan_create(&t->plan, t->graph, QB_PLAN_OBSERVED, threads, t->tapped, &eb), &eb);
 	assert_true(t->graph->inputs <= INPUTS_MAX);
 	for (int i = 0; i < t->graph->inputs; i++) {
 		t->input[i] = calloc(count(t->graph->input[i]), qb_dtype_bytes(t->graph->input[i]->dtype));
@@ -160,7 +160,7 @@ static void check_float(const char *path, int threads, bool frozen)
 	if (frozen) {
 		ok(qb_graph_bind(&fused, t.model, 1, &eb), &eb);
 		ok(qb_pass_fuse_plain(fused, &eb), &eb);
-		ok(qb_plan_create_plain(&plan, fused, threads, &eb), &eb);
+		ok(qb_plan_create(&plan, fused, QB_PLAN_FROZEN, threads, NULL, &eb), &eb);
 	}
 	s = open_session(frozen ? plan : t.plan);
 	for (uint64_t seed = 1; seed <= 2; seed++) {

@@ -168,7 +168,7 @@ enum qb_err qb_plan_bottleneck(struct qb_builder *b, const struct qb_node *n, co
 	const struct qb_node *node[3];
 	struct qb_call call = {.name = "bottleneck by lines", .fn = run_bottleneck, QB_CONTEXT(k)};
 
-	if (!qb_builder_fixes_weights(b) || d->groups != 1 || d->kernel[0] != 1) {
+	if (!qb_builder_is_frozen(b) || d->groups != 1 || d->kernel[0] != 1) {
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(find(b, n, node, &k, eb));

@@ -522,8 +522,8 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, cons
 	struct qb_call call = {.fn = run_winograd, QB_CONTEXT(w)};
 
 	if (!qb_f32_is_fast() || d->groups != 1 ||
-		d->dilation[0] != d->dilation[1] || !choose_form(&w) || !pays(&w, qb_builder_fixes_weights(b) ? TRANSFORM : TRANSFORM_OBSERVED) ||
-		(!qb_builder_fixes_weights(b) && transformed_numbers(&w) > SHARED)) {
+		d->dilation[0] != d->dilation[1] || !choose_form(&w) || !pays(&w, qb_builder_is_frozen(b) ? TRANSFORM : TRANSFORM_OBSERVED) ||
+		(!qb_builder_is_frozen(b) && transformed_numbers(&w) > SHARED)) {
 		return QB_EUNSUPPORTED;
 	}
 	w.depth = (int64_t)qb_align_up((size_t)d->channels, LANES);

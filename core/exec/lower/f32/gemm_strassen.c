@@ -295,7 +295,7 @@ enum qb_err qb_plan_strassen(struct qb_builder *b, const struct qb_node *n, cons
 	struct qb_call call = {.name = "strassen", .fn = run_strassen, QB_CONTEXT(s)};
 
 	s.groups = (s.n + COLUMNS - 1) / COLUMNS;
-	if (!qb_f32_is_fast() || !qb_builder_fixes_weights(b) || n->affine.scale || n->residual_last ||
+	if (!qb_f32_is_fast() || !qb_builder_is_frozen(b) || n->affine.scale || n->residual_last ||
 		p->rows < LEAST_ROWS || QB_MIN(p->k, p->n) < LEAST_SIDE || p->k % 2 ||
 		p->n % (2 * QB_F32_PANEL) || s.threads > s.groups) {
 		return QB_EUNSUPPORTED;

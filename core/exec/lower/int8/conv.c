@@ -2,7 +2,6 @@
  *
  * Integer steps that sum products with constant weights: convolutions and matrix products.
  */
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +11,7 @@
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/int8/weight.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 /* Convolution: bands of output rows, whose input rows are expanded into elements with their pads, and pixels of a band
  * point into them. */
@@ -151,7 +151,7 @@ static void run_conv(const void *context, const struct qb_operands *at)
 		for (int part = 0; part < c->parts; part++) {
 			for (int64_t b = 0; b < c->bands; b++) {
 				int64_t out = i * c->oh * c->ow * c->y_stride;
-				int me = omp_get_thread_num();
+				int me = qb_thread_index();
 				struct band band = {.y = (uint8_t *)at->write[0] + out,
 					.image = (const uint8_t *)at->read[0] + i * c->ih * c->iw * c->stride,
 					.scratch = (char *)at->scratch[0] + me * c->scratch_bytes};

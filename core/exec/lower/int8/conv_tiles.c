@@ -3,11 +3,11 @@
  * Integer convolutions whose windows reach far beyond the image, as those of widely dilated kernels do: outputs that see
  * the same taps are an area with weights of its own, and taps outside cost nothing.
  */
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/exec/threads.h"
 #include "core/kernels/int8/kernels.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/int8/weight.h"
@@ -82,7 +82,7 @@ static void run_areas(const void *context, const struct qb_operands *at)
 	}
 #pragma omp parallel for schedule(dynamic) if (c->threads > 1)
 	for (int64_t i = 0; i < c->lots; i++) {
-		run_lot(c, &c->lot[i], images, (uint8_t *)scratch + omp_get_thread_num() * c->room, at->write[0]);
+		run_lot(c, &c->lot[i], images, (uint8_t *)scratch + qb_thread_index() * c->room, at->write[0]);
 	}
 }
 

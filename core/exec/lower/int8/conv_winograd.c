@@ -4,7 +4,6 @@
  * neural networks", 2016): a quarter of the multiplications, and exact (core/kernels/int8/kernels.h). A dilated one is several that
  * are not, each on the pixels that lie a dilation apart.
  */
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 

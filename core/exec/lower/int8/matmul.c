@@ -3,13 +3,13 @@
  * Integer step of matrix products of two activations, as attention has them: the right operand is packed when it is
  * there, in 16 bits, with its zero point taken off; the left one's is in what the sums begin with.
  */
-#include <omp.h>
 #include <string.h>
 
 #include "core/base/size.h"
 #include "core/kernels/int8/kernels.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 enum { ROWS = 24 };
 
@@ -76,7 +76,7 @@ static void run_product(const void *context, const struct qb_operands *at)
 		one_product(c, (const uint8_t *)at->read[0] + i * c->m * c->a.stride,
 			(const uint8_t *)at->read[1] + i * c->k * c->b.stride,
 			(uint8_t *)at->write[0] + i * c->m * c->y.stride,
-			(char *)at->scratch[0] + omp_get_thread_num() * c->scratch_bytes);
+			(char *)at->scratch[0] + qb_thread_index() * c->scratch_bytes);
 	}
 }
 

@@ -4,7 +4,6 @@
  * holds both scores and -1e38; what they say is nearly always which numbers count, and that is a byte each.
  */
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 #include "core/base/size.h"
@@ -14,6 +13,7 @@
 #include "core/kernels/int8/lookup.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 enum { WORTH_A_THREAD = 16384 };
 
@@ -77,7 +77,7 @@ static void run_softmax(const void *context, const struct qb_operands *at)
 #pragma omp parallel for schedule(static) if (many)
 	for (int64_t p = 0; p < lines; p++) {
 		const uint8_t *x = (const uint8_t *)at->read[0] + p * c->x.stride;
-		int32_t *room = (int32_t *)(void *)(rooms + omp_get_thread_num() * c->scratch_bytes);
+		int32_t *room = (int32_t *)(void *)(rooms + qb_thread_index() * c->scratch_bytes);
 
 		if (c->masked) {
 			under_mask(c, mask + c->row[p] * n, keep + c->row[p] * n, simple[c->row[p]], x, room,

@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A team of threads that share out numbered work items.
+ * The only file that calls OpenMP's functions. What they set holds for the calling thread, not for the process.
  */
+#include "core/exec/threads.h"
+
 #include <omp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
-#include "core/exec/exec.h"
+int qb_threads_use(int threads)
+{
+	int before = omp_get_max_threads();
+
+	omp_set_num_threads(threads);
+	return before;
+}
+
+int qb_thread_index(void)
+{
+	return omp_get_thread_num();
+}
 
 struct team {
 	qb_team_fn *fn;
@@ -34,7 +48,7 @@ static void *work(void *arg)
 	int64_t item;
 
 	/* What runs inside is one sample's: its steps use this thread alone. */
-	omp_set_num_threads(1);
+	qb_threads_use(1);
 	while (!atomic_load(&t->failed) && (item = atomic_fetch_add(&t->next, 1)) < t->items) {
 		m->err = t->fn(t->arg, m->index, item, &m->eb);
 		if (m->err != QB_OK) {
@@ -70,7 +84,7 @@ enum qb_err qb_team_run(int threads, int64_t items, qb_team_fn *fn, void *arg, s
 			pthread_join(m[i].thread, NULL);
 		}
 	}
-	omp_set_num_threads(before);
+	qb_threads_use(before);
 	for (int i = 0; i < threads; i++) {
 		if (m[i].err != QB_OK && (!first || m[i].at < first->at)) {
 			first = &m[i];

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Threads of a job. Steps and oneDNN's primitives divide their work by OpenMP among as many as the caller allows; samples are
+ * spread over a team, each member of which runs its steps alone. Nothing else sets or asks for numbers of threads.
+ */
+#ifndef QB_EXEC_THREADS_H
+#define QB_EXEC_THREADS_H
+
+#include <stdint.h>
+
+#include "core/base/err.h"
+
+/* How many threads parallel loops of the calling thread use from here on; returns how many they used. */
+int qb_threads_use(int threads);
+/* Which of them this is, in a parallel loop: 0 to threads - 1. */
+int qb_thread_index(void);
+
+/* Spreads work items over a team of threads, each with its own index; returns the first error. */
+typedef enum qb_err qb_team_fn(void *arg, int thread, int64_t item, struct qb_errbuf *eb);
+enum qb_err qb_team_run(int threads, int64_t items, qb_team_fn *fn, void *arg, struct qb_errbuf *eb);
+
+#endif
