@@ -71,7 +71,7 @@ static const struct named_block {
 static const char understood[] =
 	"intB, uintB and intB_asym (B from 1 to 16), E2 E3 E4 E5, fpB_eXmY and ufpB_eXmY (3 to 16 bits), e4m3fn "
 	"e4m3fnuz e4m3b11fnuz e4m3 e3m4 e5m2 e5m2fnuz e3m2 e2m3 e2m1 e8m0, fp16 bf16 tf32, logB, nf4, mxfp8_e4m3 "
-	"mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4 mxint8 nvfp4, values(a,b,...); floats take _ieee _fn _fnuz, _nosub, _overflow, _bN (integer bias N); _gN: N elements share a scale";
+	"mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4 mxint8 nvfp4, values(a,b,...); floats take _ieee _fn _fnuz, _nosub, _overflow, _bN (integer bias N); _gN: N elements share a scale, and those of intB_asym a zero point";
 
 static struct qb_format from_named(const struct named_float *n)
 {
@@ -286,7 +286,7 @@ static bool parse_element(struct qb_format *f, const char *name)
 		parse_log_format(f, name);
 }
 
-/* Any element with "_gN" behind it. */
+/* Any element that takes a real scale, with "_gN" behind it. */
 static bool parse_group(struct qb_format *f, const char *name)
 {
 	char element[QB_FORMAT_NAME_MAX];
@@ -297,7 +297,7 @@ static bool parse_group(struct qb_format *f, const char *name)
 		return false;
 	}
 	snprintf(element, sizeof(element), "%.*s", (int)(g - name), name);
-	if (!parse_element(f, element) || !f->real_scale || f->asymmetric) {
+	if (!parse_element(f, element) || !f->real_scale) {
 		return false;
 	}
 	f->block = group;
@@ -533,6 +533,14 @@ struct qb_format qb_format_integer(int bits, bool is_signed, bool asymmetric)
 	return f;
 }
 
+enum qb_err qb_format_grouped(struct qb_format *f, int64_t group, struct qb_errbuf *eb)
+{
+	char name[QB_FORMAT_NAME_MAX + 16];
+
+	snprintf(name, sizeof(name), "%s_g%d", f->name, (int)group);
+	return qb_format_parse(f, name, eb);
+}
+
 struct qb_format qb_format_unsigned(const struct qb_format *f)
 {
 	struct qb_format u = *f;
@@ -610,7 +618,7 @@ double qb_format_bits_per_value(const struct qb_format *f)
 {
 	static const int scale_bits[] = {[QB_SCALE_F32] = 32, [QB_SCALE_E8M0] = 8, [QB_SCALE_E4M3] = 8};
 
-	return f->bits + (f->block ? (double)scale_bits[f->block_scale] / f->block : 0);
+	return f->bits + (f->block ? (double)(scale_bits[f->block_scale] + (f->asymmetric ? f->bits : 0)) / f->block : 0);
 }
 
 enum qb_err qb_format_describe(const struct qb_format *f, struct qb_format_info *out,

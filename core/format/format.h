@@ -38,7 +38,7 @@ struct qb_format {
 	bool overflows;     /* beyond the largest value: inf or NaN rather than saturation */
 	bool no_zero;       /* e8m0: code 0 is the smallest power of two */
 	/* blocks */
-	int block;          /* elements that share a scale; 0: no blocks */
+	int block;          /* elements that share a scale, and a zero point if asymmetric; 0: no blocks */
 	enum qb_block_scale block_scale;
 	/* a user's list, ascending */
 	int table_count;
@@ -46,7 +46,7 @@ struct qb_format {
 	char name[QB_FORMAT_NAME_MAX];
 };
 
-/* Names: int8 uint4 int8_asym fp8_e4m3 E4 e4m3fn e4m3fnuz e5m2 e2m1 mxfp4 nvfp4 int4_g32 bf16 log4 nf4
+/* Names: int8 uint4 int8_asym fp8_e4m3 E4 e4m3fn e4m3fnuz e5m2 e2m1 mxfp4 nvfp4 int4_g32 uint4_asym_g32 bf16 log4 nf4
  * "values(-1,0,0.5,1)" ... see docs/formats.md. QB_EINVAL says what was not understood and lists what is. */
 enum qb_err qb_format_parse(struct qb_format *out, const char *name, struct qb_errbuf *eb);
 
@@ -60,7 +60,7 @@ double qb_format_smallest(const struct qb_format *f);
 /* What a code of the element means on the canonical grid; specials are NaN and infinities. A table's code is an index. */
 double qb_format_code_value(const struct qb_format *f, uint32_t code);
 
-/* With the shared scale's part. */
+/* With the part of a block's scale and zero point. */
 double qb_format_bits_per_value(const struct qb_format *f);
 
 /* Whether a code means NaN; formats without one turn NaN into 0. */
@@ -82,6 +82,9 @@ int qb_format_values(const struct qb_format *f, double *values, int cap);
 
 /* intB, uintB, intB_asym or uintB_asym; bits from 1 to 16. */
 struct qb_format qb_format_integer(int bits, bool is_signed, bool asymmetric);
+
+/* The same with groups of so many elements that share a float32 scale: int4 becomes int4_g32. f is left where there is none. */
+enum qb_err qb_format_grouped(struct qb_format *f, int64_t group, struct qb_errbuf *eb);
 
 /* The same format for a tensor without negative values: unsigned, the sign bit extends the mantissa. */
 struct qb_format qb_format_unsigned(const struct qb_format *f);

@@ -125,6 +125,7 @@ static enum qb_err mixture_quantizers(struct mixture *m, const struct qb_network
 		if (s >= 0) {
 			m->q.q[i] = n->quantization[s]->q[i];
 			m->q.constant[i] = n->quantization[s]->constant[i];
+			m->q.blocks[i] = n->quantization[s]->blocks[i];
 		}
 	}
 	return QB_OK;

@@ -260,9 +260,8 @@ struct rows {
 	struct qb_quantizer column; /* of one column: a scale a row, no blocks */
 	float *w, *out;       /* [k, rows] */
 	float *error;         /* [block, rows] */
-	float *scale;         /* [rows, blocks], with act_order; else [rows, 1] of the block at work */
+	struct qb_blocks of;  /* [rows, blocks] */
 	float *span;          /* [rows, format.block]: a block's weights */
-	int32_t *codes;
 };
 
 static void rows_fini(struct rows *r)
@@ -270,16 +269,9 @@ static void rows_fini(struct rows *r)
 	free(r->w);
 	free(r->out);
 	free(r->error);
-	free(r->scale);
+	qb_blocks_fini(&r->of);
 	free(r->span);
-	free(r->codes);
 	qb_quantizer_fini(&r->column);
-}
-
-/* The scales [rows, ceil(n / block)] that the quantizer gives to blocks of x [rows, n]. */
-static void block_scales(struct rows *r, const float *x, int64_t n, float *scale)
-{
-	qb_encode(&r->q, x, r->codes, scale, 1, r->rows, n);
 }
 
 static enum qb_err rows_init(struct rows *r, const struct qb_gptq *g, const struct qb_quantizer *q, int64_t first,
@@ -287,6 +279,7 @@ static enum qb_err rows_init(struct rows *r, const struct qb_gptq *g, const stru
 {
 	int64_t k = g->k, block = q->format.block;
 	size_t n = (size_t)(rows * k);
+	bool zeros = q->zero || q->format.asymmetric;
 
 	*r = (struct rows){.g = g, .rows = rows, .blocks = block ? (k + block - 1) / block : 0, .q = *q,
 		.column = {.format = q->format, .axis = 0, .channels = rows}};
@@ -298,15 +291,13 @@ static enum qb_err rows_init(struct rows *r, const struct qb_gptq *g, const stru
 	r->column.format.block = 0;
 	r->column.format.real_scale = true;
 	r->column.scale = calloc((size_t)rows, sizeof(float));
-	r->column.zero = q->zero ? calloc((size_t)rows, sizeof(int32_t)) : NULL;
+	r->column.zero = zeros ? calloc((size_t)rows, sizeof(int32_t)) : NULL;
 	r->w = malloc(n * sizeof(float));
 	r->out = malloc(n * sizeof(float));
 	r->error = malloc((size_t)g->opt.block * (size_t)rows * sizeof(float));
-	r->scale = malloc((size_t)(rows * QB_MAX(r->blocks, 1)) * sizeof(float));
 	r->span = malloc((size_t)(rows * QB_MAX(block, 1)) * sizeof(float));
-	r->codes = malloc(n * sizeof(*r->codes));
-	if (!r->column.scale || (q->zero && !r->column.zero) || !r->w || !r->out || !r->error || !r->scale ||
-		!r->span || !r->codes) {
+	if (!r->column.scale || (zeros && !r->column.zero) || !r->w || !r->out || !r->error || !r->span ||
+		qb_blocks_init(&r->of, rows * r->blocks, eb) != QB_OK) {
 		rows_fini(r);
 		return qb_fail(eb, QB_ENOMEM, "no memory to round %zu weights", n);
 	}
@@ -322,33 +313,46 @@ static enum qb_err rows_init(struct rows *r, const struct qb_gptq *g, const stru
 		}
 	}
 	if (block && g->opt.act_order) {
-		block_scales(r, w, k, r->scale);
+		qb_blocks_of(&r->q, w, rows, k, &r->of);
 	}
 	return QB_OK;
 }
 
-/* The scales of the j-th column where they are those of a block. */
-static void choose_scales(struct rows *r, int64_t j)
+/* The blocks that begin with the j-th column. */
+static void begin_blocks(struct rows *r, int64_t j)
 {
-	const struct qb_gptq *g = r->g;
-	int64_t block = r->q.format.block, n;
+	int64_t block = r->q.format.block, n = QB_MIN(block, r->g->k - j);
+	struct qb_blocks now = {r->column.scale, r->column.zero};
 
-	if (!block || (!g->opt.act_order && j % block)) {
-		return;
-	}
-	if (g->opt.act_order) {
-		for (int64_t i = 0; i < r->rows; i++) {
-			r->column.scale[i] = r->scale[i * r->blocks + g->order[j] / block];
-		}
-		return;
-	}
-	n = QB_MIN(block, g->k - j);
 	for (int64_t i = 0; i < r->rows; i++) {
 		for (int64_t c = 0; c < n; c++) {
 			r->span[i * n + c] = r->w[(j + c) * r->rows + i];
 		}
 	}
-	block_scales(r, r->span, n, r->column.scale);
+	qb_blocks_of(&r->q, r->span, r->rows, n, &now);
+	for (int64_t i = 0; i < r->rows; i++) {
+		r->of.scale[i * r->blocks + j / block] = now.scale[i];
+		r->of.zero[i * r->blocks + j / block] = now.zero ? now.zero[i] : 0;
+	}
+}
+
+/* Scales and zero points of the j-th column where they are those of a block. */
+static void choose_scales(struct rows *r, int64_t j)
+{
+	const struct qb_gptq *g = r->g;
+	int64_t block = r->q.format.block;
+
+	if (block && !g->opt.act_order && j % block == 0) {
+		begin_blocks(r, j);
+	}
+	for (int64_t i = 0; block && g->opt.act_order && i < r->rows; i++) {
+		int64_t at = i * r->blocks + g->order[j] / block;
+
+		r->column.scale[i] = r->of.scale[at];
+		if (r->column.zero) {
+			r->column.zero[i] = r->of.zero[at];
+		}
+	}
 }
 
 /* Column j, and what it does to the columns up to end. */
@@ -423,7 +427,12 @@ static enum qb_err take_better(const struct rows *r, const struct qb_hessian *h,
 		before = row_loss(h, w + i * k, near, error);
 		after = row_loss(h, w + i * k, out + i * k, error);
 		if (!(after <= before)) {
+			struct qb_blocks own = {r->of.scale + i * r->blocks, r->of.zero + i * r->blocks};
+
 			memcpy(out + i * k, near, (size_t)k * sizeof(*near));
+			if (r->blocks) {
+				qb_blocks_of(&one, w + i * k, 1, k, &own);
+			}
 		}
 		loss[0] += before;
 		loss[1] += after <= before ? after : before;
@@ -446,6 +455,10 @@ enum qb_err qb_gptq_round(const struct qb_gptq *g, const struct qb_gptq_rows *ro
 		}
 	}
 	err = rows->h ? take_better(&r, rows->h, rows->w, rows->out, loss, eb) : QB_OK;
+	if (rows->blocks) {
+		memcpy(rows->blocks->scale, r.of.scale, (size_t)(rows->rows * r.blocks) * sizeof(*r.of.scale));
+		memcpy(rows->blocks->zero, r.of.zero, (size_t)(rows->rows * r.blocks) * sizeof(*r.of.zero));
+	}
 out:
 	rows_fini(&r);
 	return err;

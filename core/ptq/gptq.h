@@ -55,6 +55,7 @@ struct qb_gptq_rows {
 	const float *w; /* [rows, k] */
 	float *out;     /* [rows, k] */
 	const struct qb_hessian *h; /* or NULL */
+	const struct qb_blocks *blocks; /* NULL, or what gets the blocks of out: [rows, blocks of a row] */
 };
 
 /* Rounds w to out. A block's scale follows from its weights when its first column is reached, or with act_order from w at the

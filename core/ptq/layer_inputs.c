@@ -116,10 +116,15 @@ enum qb_err qb_layer_biases(const struct qb_method_weights *m, const struct qb_l
 }
 
 enum qb_err qb_layer_set(struct qb_method_weights *m, const struct qb_layer *l, const float *rows,
-	struct qb_errbuf *eb)
+	const struct qb_blocks *blocks, struct qb_errbuf *eb)
 {
+	int64_t count = qb_block_count(l->q, 1, l->rows, l->k);
 	float *t = NULL;
 	enum qb_err err;
+
+	if (count) {
+		QB_TRY(qb_quantization_override_blocks(m->quantization, l->linear.weight, blocks, count, eb));
+	}
 
 	QB_TRY(buffer_of(&t, l, eb));
 	turn(l, t, (float *)rows, true);

@@ -32,9 +32,9 @@ enum qb_err qb_layer_weights(const struct qb_method_weights *m, const struct qb_
 /* [rows], 0 where the layer has none; likewise. */
 enum qb_err qb_layer_biases(const struct qb_method_weights *m, const struct qb_layer *l, float *bias, float *now,
 	struct qb_errbuf *eb);
-/* The weights become rows [rows, k], on the grid of q. */
+/* The weights become rows [rows, k], on the grid of q; blocks: what blocks along k have. */
 enum qb_err qb_layer_set(struct qb_method_weights *m, const struct qb_layer *l, const float *rows,
-	struct qb_errbuf *eb);
+	const struct qb_blocks *blocks, struct qb_errbuf *eb);
 
 /* Inputs of one batch: x, xq [groups][n][k], in float and under the scheme. */
 typedef enum qb_err qb_layer_inputs_fn(void *arg, const float *x, const float *xq, int64_t n,

@@ -74,6 +74,7 @@ struct rounding {
 	float *bias, *bias_now, *bias_out;    /* [rows] */
 	bool learn_bias;
 	float *moments;                       /* [groups][k, k] of the inputs; NULL: scales stay */
+	struct qb_blocks blocks;              /* of the rows */
 	int64_t chunk, chunks;                /* rows of a chunk; chunks of a group */
 	struct qb_adaround_report *report;    /* [groups * chunks] */
 };
@@ -202,6 +203,7 @@ static void rounding_fini(struct rounding *a)
 	free(a->bias);
 	free(a->moments);
 	free(a->report);
+	qb_blocks_fini(&a->blocks);
 }
 
 static enum qb_err rounding_init(struct rounding *a, const struct qb_method_weights *m, struct qb_errbuf *eb)
@@ -227,6 +229,10 @@ static enum qb_err rounding_init(struct rounding *a, const struct qb_method_weig
 	QB_TRY(qb_layer_weights(m, l, a->w, NULL, eb));
 	QB_TRY(qb_layer_biases(m, l, a->bias, a->bias_now, eb));
 	QB_TRY(fit_scales(a, m->calibration->stream->threads, eb));
+	QB_TRY(qb_blocks_init(&a->blocks, qb_block_count(l->q, 1, l->rows, l->k), eb));
+	if (l->q->format.block) {
+		qb_blocks_of(l->q, a->w, l->rows, l->k, &a->blocks);
+	}
 	qb_neighbours(l->q, a->w, a->down, a->up, 1, l->rows, l->k);
 	qb_qdq(l->q, a->w, a->nearest, 1, l->rows, l->k);
 	return QB_OK;
@@ -243,7 +249,7 @@ static enum qb_err round_layer(struct qb_method_weights *m, const struct params 
 	}
 	QB_TRY_OUT(rounding_init(&a, m, eb));
 	QB_TRY_OUT(qb_team_run(m->calibration->stream->threads, l->groups * a.chunks, round_chunk, &a, eb));
-	QB_TRY_OUT(qb_layer_set(m, l, a.out, eb));
+	QB_TRY_OUT(qb_layer_set(m, l, a.out, &a.blocks, eb));
 	if (a.learn_bias) {
 		QB_TRY_OUT(qb_method_set(m, l->linear.bias, a.bias_out, eb));
 	}

@@ -93,6 +93,7 @@ struct rounding {
 	const struct sums *sums;
 	struct qb_gptq **gptq; /* [groups] */
 	float *w, *out;        /* [rows, k] */
+	struct qb_blocks blocks; /* of out */
 	int64_t chunks;        /* of a group */
 	double (*loss)[2];     /* [groups * chunks] */
 };
@@ -111,9 +112,13 @@ static enum qb_err round_chunk(void *arg, int thread, int64_t item, struct qb_er
 	int64_t group = item / r->chunks, per_group = r->l->rows / r->l->groups, begin = item % r->chunks * CHUNK;
 	int64_t first = group * per_group + begin, rows = QB_MIN(CHUNK, per_group - begin);
 
+	int64_t per_row = qb_block_count(r->l->q, 1, 1, r->l->k);
+	struct qb_blocks blocks = {r->blocks.scale + first * per_row, r->blocks.zero + first * per_row};
+
 	(void)thread;
 	return qb_gptq_round(r->gptq[group], &(struct qb_gptq_rows){.q = r->l->q, .first = first, .rows = rows,
-		.w = r->w + first * r->l->k, .out = r->out + first * r->l->k, .h = &r->sums->h[group]},
+		.w = r->w + first * r->l->k, .out = r->out + first * r->l->k, .h = &r->sums->h[group],
+		.blocks = per_row ? &blocks : NULL},
 		r->loss[item], eb);
 }
 
@@ -122,6 +127,7 @@ static void rounding_fini(struct rounding *r)
 	free(r->w);
 	free(r->out);
 	free(r->loss);
+	qb_blocks_fini(&r->blocks);
 }
 
 static void report_layer(const struct rounding *r, json_t *layers)
@@ -141,8 +147,8 @@ static enum qb_err round_layer(struct qb_method_weights *m, const struct params 
 	const struct sums *sums, struct qb_gptq **gptq, json_t *layers, struct qb_errbuf *eb)
 {
 	size_t n = (size_t)(l->rows * l->k);
-	struct rounding r = {params, l, sums, gptq, calloc(n, sizeof(float)), calloc(n, sizeof(float)),
-		(l->rows / l->groups + CHUNK - 1) / CHUNK, NULL};
+	struct rounding r = {.params = params, .l = l, .sums = sums, .gptq = gptq, .w = calloc(n, sizeof(float)),
+		.out = calloc(n, sizeof(float)), .chunks = (l->rows / l->groups + CHUNK - 1) / CHUNK};
 	enum qb_err err;
 
 	r.loss = calloc((size_t)(l->groups * r.chunks), sizeof(*r.loss));
@@ -150,9 +156,10 @@ static enum qb_err round_layer(struct qb_method_weights *m, const struct params 
 		err = qb_fail(eb, QB_ENOMEM, "no memory for the weights of %s", l->linear.node->name);
 		goto out;
 	}
+	QB_TRY_OUT(qb_blocks_init(&r.blocks, qb_block_count(l->q, 1, l->rows, l->k), eb));
 	QB_TRY_OUT(qb_layer_weights(m, l, r.w, NULL, eb));
 	QB_TRY_OUT(qb_team_run(sums->threads, l->groups * r.chunks, round_chunk, &r, eb));
-	QB_TRY_OUT(qb_layer_set(m, l, r.out, eb));
+	QB_TRY_OUT(qb_layer_set(m, l, r.out, &r.blocks, eb));
 	report_layer(&r, layers);
 out:
 	rounding_fini(&r);

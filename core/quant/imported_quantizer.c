@@ -133,19 +133,29 @@ enum qb_err qb_quantizer_observed(struct qb_quantizer *q, const struct qb_value 
 	return qb_quantizer_init(q, &f, -1, 1, &lo, &hi, eb);
 }
 
+/* The format of a value that the file has in blocks. */
+static enum qb_err blocks_format(struct qb_format *out, const struct qb_imported *c)
+{
+	QB_TRY(qb_format_of_codes(out, c->code, NULL));
+	out->block = (int)c->block;
+	for (size_t i = 0; c->zero && i < qb_tensor_size(c->zero); i++) {
+		out->asymmetric = out->asymmetric || zero_at(c->zero, i);
+	}
+	return QB_OK;
+}
+
 void qb_imported_note(struct qb_scheme_part *part, const struct qb_value *v,
 	const struct qb_quantizer *q)
 {
 	struct qb_format f;
 
 	if (!part->quantized) {
-		if (!q && qb_format_of_codes(&f, v->imported->code, NULL) != QB_OK) {
+		if (!q && blocks_format(&f, v->imported) != QB_OK) {
 			return;
 		}
 		part->quantized = true;
 		part->format = q ? q->format : f;
 		part->granularity = q ? QB_PER_TENSOR : QB_PER_BLOCK;
-		part->format.block = q ? part->format.block : (int)v->imported->block;
 	}
 	if (q && q->channels > 1) {
 		part->granularity = QB_PER_CHANNEL;

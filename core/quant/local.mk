@@ -26,9 +26,12 @@ libquantbench_a_SOURCES += \
 	core/quant/range.h \
 	core/quant/range_search.c \
 	core/quant/range_search.h \
+	core/quant/scale.c \
+	core/quant/scale.h \
 	core/quant/scheme.c \
 	core/quant/scheme.h \
 	core/quant/weight.c \
 	core/quant/weight.h
 # Loops over the scales of blocks.
-VECTORIZED += core/quant/libquantbench_a-quantizer.$(OBJEXT)
+VECTORIZED += core/quant/libquantbench_a-quantizer.$(OBJEXT) \
+	core/quant/libquantbench_a-scale.$(OBJEXT)

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/quant/model_bytes.h"
 
-static size_t quantized_bytes(const struct qb_quantizer *q, size_t n)
+#include "core/quant/weight.h"
+
+/* Codes are packed, and so are the zero points of blocks. */
+static size_t quantized_bytes(const struct qb_quantizer *q, const struct qb_value *v, int axis)
 {
 	const struct qb_format *f = &q->format;
-	size_t bytes = (n * (size_t)f->bits + 7) / 8;
+	size_t bits = (size_t)f->bits, bytes = (qb_value_size(v) * bits + 7) / 8;
 
 	if (f->block) {
-		size_t scales = (n + (size_t)f->block - 1) / (size_t)f->block;
+		int64_t outer, channels, inner;
+		size_t blocks;
 
-		return bytes + scales * (f->block_scale == QB_SCALE_F32 ? 4 : 1);
+		qb_weight_extents(v, axis, &outer, &channels, &inner);
+		blocks = (size_t)qb_block_count(q, 1, channels, outer * inner);
+		return bytes + blocks * (f->block_scale == QB_SCALE_F32 ? 4 : 1) + (f->asymmetric ? (blocks * bits + 7) / 8 : 0);
 	}
 	return f->real_scale ? bytes + (size_t)q->channels * (sizeof(float) + (q->zero ? 1 : 0)) : bytes;
 }
@@ -36,7 +42,7 @@ size_t qb_model_bytes(const struct qb_graph *graph, const struct qb_quantization
 		if (quantization && quantization->scheme.imported && v->imported && v->imported->block) {
 			bytes += imported_block_bytes(v->imported, qb_value_size(v));
 		} else if (quantization && quantization->q[i]) {
-			bytes += quantized_bytes(quantization->q[i], qb_value_size(v));
+			bytes += quantized_bytes(quantization->q[i], v, quantization->axis[i]);
 		} else {
 			bytes += qb_value_size(v) * qb_dtype_bytes(v->constant->dtype);
 		}

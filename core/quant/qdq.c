@@ -190,9 +190,14 @@ static int block_axis(const struct qb_value *v, int channel_axis)
 	return axis;
 }
 
-/* codes [channels][summed] and scales [channels][blocks], into the order of the tensors t and s. */
-static void store_blocks(const int32_t *codes, const float *scales, const struct qb_value *v,
-	int channel_axis, int64_t blocks, struct qb_tensor *t, struct qb_tensor *s)
+/* The codes of a weight in blocks, and what these have. */
+struct block_tensors {
+	struct qb_tensor *codes, *scale, *zero; /* zero: NULL without zero points */
+};
+
+/* codes [channels][summed] and what blocks have [channels][count], into the order of the tensors. */
+static void store_blocks(const int32_t *codes, const struct qb_blocks *blocks, const struct qb_value *v,
+	int channel_axis, int64_t count, const struct block_tensors *to)
 {
 	int64_t outer, channels, inner, summed;
 
@@ -200,47 +205,92 @@ static void store_blocks(const int32_t *codes, const float *scales, const struct
 	summed = outer * inner;
 	for (int64_t c = 0; c < channels; c++) {
 		for (int64_t k = 0; k < summed; k++) {
-			store_code(t, (k / inner * channels + c) * inner + k % inner, codes[c * summed + k]);
+			store_code(to->codes, (k / inner * channels + c) * inner + k % inner, codes[c * summed + k]);
 		}
-		for (int64_t b = 0; b < blocks; b++) {
-			((float *)s->data)[outer > 1 ? b * channels + c : c * blocks + b] =
-				scales[c * blocks + b];
+		for (int64_t b = 0; b < count; b++) {
+			int64_t from = c * count + b, at = outer > 1 ? b * channels + c : from;
+
+			((float *)to->scale->data)[at] = blocks->scale[from];
+			if (to->zero) {
+				store_code(to->zero, at, blocks->zero[from]);
+			}
 		}
 	}
 }
 
+/* The codes of numbers that a method decided, x [channels][summed], with the blocks that it decided; false where x is not on
+ * their grids. */
+static bool encode_decided(const struct qb_quantizer *q, const struct qb_blocks *blocks, const float *x, int64_t channels,
+	int64_t summed, int32_t *codes)
+{
+	struct qb_quantizer of = {.format = q->format, .axis = -1, .channels = 1};
+	int64_t block = q->format.block;
+	bool same = true;
+
+	of.format.block = 0;
+	of.format.real_scale = true;
+	for (int64_t c = 0, at = 0; c < channels; c++) {
+		for (int64_t k = 0; k < summed; k += block, at++) {
+			int64_t n = QB_MIN(block, summed - k), from = c * summed + k;
+
+			of.scale = &blocks->scale[at];
+			of.zero = q->format.asymmetric ? &blocks->zero[at] : NULL;
+			qb_encode(&of, x + from, codes + from, NULL, 1, 1, n);
+			for (int64_t i = 0; same && i < n; i++) {
+				float y;
+
+				qb_decode(&of, codes + from + i, NULL, &y, 1, 1, 1);
+				same = y == x[from + i];
+			}
+		}
+	}
+	return same;
+}
+
 static enum qb_err encode_blocks(struct qdq *d, const struct qb_quantizer *q, const struct qb_value *v,
-	int64_t blocks, struct qb_tensor *t, struct qb_tensor *s)
+	int64_t count, const struct block_tensors *to)
 {
 	const struct qb_value *w = d->bound->value[d->at[v->index]];
 	int channel_axis = d->q->axis[w->index];
 	const float *decided = d->q->constant[w->index];
+	const struct qb_blocks *own = &d->q->blocks[w->index];
 	const float *x = decided ? decided : w->constant->data;
 	size_t n = qb_tensor_size(w->constant);
 	int64_t outer, channels, inner, summed;
-	float *rows = malloc(n * sizeof(*rows) + 1), *scales = NULL;
+	float *rows = malloc(n * sizeof(*rows) + 1);
 	int32_t *codes = malloc(n * sizeof(*codes) + 1);
+	struct qb_blocks blocks;
+	enum qb_err err = QB_OK;
 
 	qb_weight_extents(w, channel_axis, &outer, &channels, &inner);
 	summed = outer * inner;
-	scales = malloc((size_t)(channels * blocks) * sizeof(*scales) + 1);
-	if (!rows || !codes || !scales) {
-		free(rows);
-		free(codes);
-		free(scales);
-		return no_memory(d);
+	blocks.scale = malloc((size_t)(channels * count) * sizeof(*blocks.scale) + 1);
+	blocks.zero = malloc((size_t)(channels * count) * sizeof(*blocks.zero) + 1);
+	if (!rows || !codes || !blocks.scale || !blocks.zero) {
+		err = no_memory(d);
+		goto out;
 	}
 	for (int64_t c = 0; c < channels; c++) {
 		for (int64_t k = 0; k < summed; k++) {
 			rows[c * summed + k] = x[(k / inner * channels + c) * inner + k % inner];
 		}
 	}
-	qb_encode(q, rows, codes, scales, 1, channels, summed);
-	store_blocks(codes, scales, w, channel_axis, blocks, t, s);
+	if (!decided) {
+		qb_encode(q, rows, codes, &blocks, 1, channels, summed);
+	} else if (!own->scale || !encode_decided(q, own, rows, channels, summed, codes)) {
+		err = qb_fail(d->eb, QB_EUNSUPPORTED, "tensor %.200s was rounded in blocks that ONNX does not have", v->name);
+		goto out;
+	} else {
+		memcpy(blocks.scale, own->scale, (size_t)(channels * count) * sizeof(*blocks.scale));
+		memcpy(blocks.zero, own->zero, (size_t)(channels * count) * sizeof(*blocks.zero));
+	}
+	store_blocks(codes, &blocks, w, channel_axis, count, to);
+out:
 	free(rows);
 	free(codes);
-	free(scales);
-	return QB_OK;
+	free(blocks.scale);
+	free(blocks.zero);
+	return err;
 }
 
 static enum qb_err write_blocks(struct qdq *d, struct qb_value *v)
@@ -249,13 +299,14 @@ static enum qb_err write_blocks(struct qdq *d, struct qb_value *v)
 	int axis = block_axis(v, d->q->axis[d->at[v->index]]);
 	struct qb_format element = q->format;
 	int64_t dim[QB_MAX_DIMS], blocks;
-	struct qb_value *in[2], *y;
-	struct qb_tensor *t, *s;
+	int inputs = q->format.asymmetric ? 3 : 2;
+	struct block_tensors t = {0};
+	struct qb_value *in[3], *y;
 	enum qb_dtype codes;
 
 	element.block = 0;
 	codes = qb_format_codes(&element);
-	if (codes == QB_DTYPE_NONE || q->zero) {
+	if (codes == QB_DTYPE_NONE) {
 		return qb_fail(d->eb, QB_EUNSUPPORTED, "tensor %.200s is %s, which ONNX has no type for", v->name,
 			q->format.name);
 	}
@@ -266,21 +317,23 @@ static enum qb_err write_blocks(struct qdq *d, struct qb_value *v)
 	memcpy(dim, v->constant->dim, sizeof(dim));
 	blocks = (dim[axis] + q->format.block - 1) / q->format.block;
 	dim[axis] = blocks;
-	t = new_tensor(d, codes, v->constant->ndim, v->constant->dim);
-	s = new_tensor(d, QB_F32, v->constant->ndim, dim);
-	if (!t || !s) {
+	t.codes = new_tensor(d, codes, v->constant->ndim, v->constant->dim);
+	t.scale = new_tensor(d, QB_F32, v->constant->ndim, dim);
+	t.zero = q->format.asymmetric ? new_tensor(d, codes, v->constant->ndim, dim) : NULL;
+	if (!t.codes || !t.scale || (inputs == 3 && !t.zero)) {
 		return no_memory(d);
 	}
-	QB_TRY(encode_blocks(d, q, v, blocks, t, s));
-	in[0] = constant(d, v->name, "codes", t);
-	in[1] = constant(d, v->name, "scale", s);
+	QB_TRY(encode_blocks(d, q, v, blocks, &t));
+	in[0] = constant(d, v->name, "codes", t.codes);
+	in[1] = constant(d, v->name, "scale", t.scale);
+	in[2] = t.zero ? constant(d, v->name, "zero_point", t.zero) : NULL;
 	y = qb_graph_add_value(d->g, v->name, QB_F32);
-	if (!in[0] || !in[1] || !y) {
+	if (!in[0] || !in[1] || (t.zero && !in[2]) || !y) {
 		return no_memory(d);
 	}
 	y->shape = v->shape;
 	d->became[v->index] = y;
-	QB_TRY(add(d, QB_OP_DequantizeLinear, 21, 2, in, y, axis));
+	QB_TRY(add(d, QB_OP_DequantizeLinear, 21, inputs, in, y, axis));
 	qb_node_add_int(d->list[d->nodes - 1], "block_size", q->format.block);
 	return QB_OK;
 }

@@ -120,8 +120,8 @@ enum qb_err qb_quantization_init(struct qb_quantization *q, const struct qb_grap
 	*q = (struct qb_quantization){.scheme = *s, .values = g->values, .q = calloc(room, sizeof(*q->q)),
 		.part = calloc(room, sizeof(*q->part)), .shared = calloc(room, sizeof(*q->shared)),
 		.axis = calloc(room, sizeof(*q->axis)),
-		.constant = calloc(room, sizeof(*q->constant)), .bias = calloc(room, sizeof(*q->bias))};
-	if (!q->q || !q->part || !q->shared || !q->axis || !q->constant || !q->bias) {
+		.constant = calloc(room, sizeof(*q->constant)), .blocks = calloc(room, sizeof(*q->blocks)), .bias = calloc(room, sizeof(*q->bias))};
+	if (!q->q || !q->part || !q->shared || !q->axis || !q->constant || !q->blocks || !q->bias) {
 		qb_quantization_fini(q);
 		return qb_fail(eb, QB_ENOMEM, "no memory for %d quantizers", g->values);
 	}
@@ -179,11 +179,15 @@ void qb_quantization_fini(struct qb_quantization *q)
 	for (int i = 0; !q->borrows && q->constant && i < q->values; i++) {
 		free(q->constant[i]);
 	}
+	for (int i = 0; !q->borrows && q->blocks && i < q->values; i++) {
+		qb_blocks_fini(&q->blocks[i]);
+	}
 	free(q->q);
 	free(q->part);
 	free(q->shared);
 	free(q->axis);
 	free(q->constant);
+	free(q->blocks);
 	free(q->bias);
 	*q = (struct qb_quantization){0};
 }
@@ -243,5 +247,22 @@ enum qb_err qb_quantization_override(struct qb_quantization *q, const struct qb_
 		return qb_fail(eb, QB_ENOMEM, "no memory for the numbers of %s", constant->name);
 	}
 	memcpy(*to, y, n * sizeof(**to));
+	return QB_OK;
+}
+
+enum qb_err qb_quantization_override_blocks(struct qb_quantization *q, const struct qb_value *constant,
+	const struct qb_blocks *blocks, int64_t count, struct qb_errbuf *eb)
+{
+	struct qb_blocks *to = &q->blocks[constant->index];
+	int64_t outer, channels, inner;
+
+	qb_blocks_fini(to);
+	qb_weight_extents(constant, q->axis[constant->index], &outer, &channels, &inner);
+	if (count != qb_block_count(q->q[constant->index], 1, channels, outer * inner)) {
+		return QB_OK; /* the layer's rows are not the weight's channels */
+	}
+	QB_TRY(qb_blocks_init(to, count, eb));
+	memcpy(to->scale, blocks->scale, (size_t)count * sizeof(*to->scale));
+	memcpy(to->zero, blocks->zero, (size_t)count * sizeof(*to->zero));
 	return QB_OK;
 }

@@ -28,6 +28,7 @@ struct qb_quantization {
 	int *axis;    /* channel axis of a weight */
 	float **constant; /* [values], NULL where untouched: what a method decided that a constant becomes. Of a quantized
 	                   * weight: elements on the grid of q[i]; of a bias: any */
+	struct qb_blocks *blocks; /* [values], of a decided weight in blocks: what these have, [channels][blocks of a row], or nothing */
 	struct qb_bias *bias;
 };
 
@@ -52,5 +53,8 @@ enum qb_err qb_quantization_constant(const struct qb_quantization *q, const stru
 /* Decides: copies y. */
 enum qb_err qb_quantization_override(struct qb_quantization *q, const struct qb_value *constant,
 	const float *y, struct qb_errbuf *eb);
+/* With y of a weight in blocks: copies what count of these have, without which no codes can be told from y. */
+enum qb_err qb_quantization_override_blocks(struct qb_quantization *q, const struct qb_value *constant,
+	const struct qb_blocks *blocks, int64_t count, struct qb_errbuf *eb);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/quant/quantizer.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,59 +8,7 @@
 #include "core/base/random.h"
 #include "core/base/size.h"
 #include "core/kernels/quantize/kernels.h"
-
-/* Block scales whose own smallest number, 2^-9 times theirs, is one of float32. */
-static const float BLOCKS_SCALE_MIN = 0x1p-140f;
-
-/* A scale that float32 has and under which all of the grid, up to the magnitude most, is finite. */
-static float keep_finite(double scale, float least, double most)
-{
-	return (float)fmax(fmin(scale, (double)nextafterf((float)(FLT_MAX / fmax(most, 1)), 0)), least);
-}
-
-static float symmetric_scale(const struct qb_format *f, float lo, float hi)
-{
-	double max = qb_format_max(f), min = qb_format_min(f), scale = 0;
-
-	if (hi > 0 && max > 0) {
-		scale = hi / max;
-	}
-	if (lo < 0 && min < 0) {
-		/* The extra code of two's complement is not used to stretch the range. */
-		scale = fmax(scale, lo / (f->kind == QB_FORMAT_INT && max > 0 ? -max : min));
-	}
-	return scale > 0 ? keep_finite(scale, FLT_TRUE_MIN, fmax(max, -min)) : 1;
-}
-
-/* The zero point is the code of the real 0, which must be exact: padding is zeros. */
-static float asymmetric_scale(const struct qb_format *f, float lo, float hi, int32_t *zero)
-{
-	double min = qb_format_min(f), max = qb_format_max(f), scale, z;
-
-	lo = fminf(lo, 0);
-	hi = fmaxf(hi, 0);
-	scale = ((double)hi - lo) / (max - min);
-	scale = scale > 0 ? keep_finite(scale, FLT_TRUE_MIN, max - min) : 1;
-	z = nearbyint(min - lo / scale);
-	*zero = (int32_t)(z < min ? min : z > max ? max : z);
-	return (float)scale;
-}
-
-/* zero is written where the format has one. */
-static float scale_of(const struct qb_format *f, float lo, float hi, int32_t *zero)
-{
-	if (f->block && f->block_scale == QB_SCALE_E4M3) {
-		/* The block scales' own scale: the largest of them becomes 448, e4m3fn's largest value. */
-		float most = fmaxf(fabsf(lo), fabsf(hi));
-
-		return most > 0 ? keep_finite(most / (448 * qb_format_max(f)), BLOCKS_SCALE_MIN, 448 * qb_format_max(f)) : 1;
-	}
-	if (!f->real_scale || f->block) {
-		return 1;
-	}
-	return f->kind == QB_FORMAT_INT && f->asymmetric ? asymmetric_scale(f, lo, hi, zero)
-							 : symmetric_scale(f, lo, hi);
-}
+#include "core/quant/scale.h"
 
 static bool is_range(float lo, float hi)
 {
@@ -71,7 +18,7 @@ static bool is_range(float lo, float hi)
 bool qb_quantizer_scale(const struct qb_format *f, float lo, float hi, float *scale, int32_t *zero)
 {
 	*zero = 0;
-	*scale = is_range(lo, hi) ? scale_of(f, lo, hi, zero) : 0;
+	*scale = is_range(lo, hi) ? qb__scale_of_range(f, lo, hi, zero) : 0;
 	return *scale > 0;
 }
 
@@ -79,7 +26,7 @@ enum qb_err qb_quantizer_init(struct qb_quantizer *q, const struct qb_format *f,
 	int64_t channels, const float *lo, const float *hi, struct qb_errbuf *eb)
 {
 	struct qb_quantizer r = {.format = *f, .axis = axis, .channels = channels};
-	bool zeros = f->kind == QB_FORMAT_INT && f->asymmetric;
+	bool zeros = f->kind == QB_FORMAT_INT && f->asymmetric && !f->block; /* else the blocks have them */
 
 	r.scale = channels > 0 ? calloc((size_t)channels, sizeof(*r.scale)) : NULL;
 	r.zero = zeros && r.scale ? calloc((size_t)channels, sizeof(*r.zero)) : NULL;
@@ -94,7 +41,7 @@ enum qb_err qb_quantizer_init(struct qb_quantizer *q, const struct qb_format *f,
 			return qb_fail(eb, QB_EINVAL, "channel %lld has the range %g to %g", (long long)c,
 				lo[c], hi[c]);
 		}
-		r.scale[c] = scale_of(f, lo[c], hi[c], zeros ? &r.zero[c] : NULL);
+		r.scale[c] = qb__scale_of_range(f, lo[c], hi[c], zeros ? &r.zero[c] : NULL);
 	}
 	*q = r;
 	return QB_OK;
@@ -138,96 +85,28 @@ static void run_streaming(const struct qb_grid *g, const struct qb_run_args *a)
 	run(g, &rest, NULL);
 }
 
-/* The element's grid, and for NVFP4 its scales' grid. */
-struct grids {
-	struct qb_grid element, scale;
-};
-
-static void grids_init(struct grids *g, const struct qb_format *f)
-{
-	struct qb_format e4m3;
-
-	qb_grid_init(&g->element, f);
-	if (f->block && f->block_scale == QB_SCALE_E4M3) {
-		qb_format_parse(&e4m3, "e4m3fn", NULL);
-		qb_grid_init(&g->scale, &e4m3);
-	}
-}
-
-/* OCP Microscaling 1.0, section 6.3: 2^(floor(log2(largest)) - the element's largest exponent), as E8M0. */
-static inline float e8m0_scale(float max, int element_exponent)
-{
-	int32_t u, e;
-
-	memcpy(&u, &max, 4);
-	e = (u >> 23) - element_exponent;
-	e = e < 254 ? e : 254;
-	/* 2^-127 is a subnormal number of float32; a block of zeros has 1. */
-	e = e < 1 ? 0x00400000 : e << 23;
-	e = u == 0 ? 0x3f800000 : e;
-	memcpy(&max, &e, 4);
-	return max;
-}
-
-/* Turns the blocks' largest magnitudes into their scales, in place. A block of zeros has the scale 1. */
-static void block_scales(const struct qb_quantizer *q, const struct grids *g, float *s, size_t n)
-{
-	const struct qb_format *f = &q->format;
-	float most = g->element.hi;
-	int exponent = ilogbf(most);
-	float max[64];
-
-	if (f->block_scale == QB_SCALE_E8M0) {
-		for (size_t i = 0; i < n; i++) {
-			s[i] = e8m0_scale(s[i], exponent);
-		}
-		return;
-	}
-	if (f->block_scale == QB_SCALE_F32) {
-		for (size_t i = 0; i < n; i++) {
-			s[i] = s[i] == 0 ? 1 : keep_finite(s[i] / most, FLT_TRUE_MIN, most);
-		}
-		return;
-	}
-	for (size_t i = 0; i < n; i += QB_COUNT(max)) {
-		size_t part = QB_MIN(n - i, QB_COUNT(max));
-		struct qb_run_args a = {.x = max, .y = max, .n = part, .scale = q->scale};
-
-		for (size_t j = 0; j < part; j++) {
-			max[j] = s[i + j] / most;
-		}
-		qb_kernels()->qdq(&g->scale, &a);
-		for (size_t j = 0; j < part; j++) {
-			float least = q->scale[0] * 0x1p-9f;
-
-			s[i + j] = s[i + j] == 0 ? q->scale[0] : max[j] > least ? max[j] : least;
-		}
-	}
-}
-
 enum { CHUNK = 1024 };
 
-static void row_scales(const struct qb_quantizer *q, const struct grids *g, const float *x, size_t n,
-	float *scale)
+/* zero[i / block], of blocks * block numbers */
+static void spread_zeros(const int32_t *zero, size_t blocks, size_t block, int32_t *each)
 {
-	size_t block = (size_t)q->format.block, whole = n / block;
-
-	qb_kernels()->block_max(x, whole, block, scale);
-	if (n % block) {
-		qb_kernels()->block_max(x + whole * block, 1, n % block, scale + whole);
+	for (size_t b = 0; b < blocks; b++) {
+		for (size_t j = 0; j < block; j++) {
+			each[b * block + j] = zero[b];
+		}
 	}
-	block_scales(q, g, scale, whole + (n % block != 0));
 }
 
-/* At most a chunk of whole blocks, the last of which may be short; a->scale are the blocks'. */
-static void run_chunk(const struct qb_quantizer *q, const struct grids *g, const struct qb_run_args *a,
+/* At most a chunk of whole blocks, the last of which may be short; a->scale and a->zero are the blocks'. */
+static void run_chunk(const struct qb_quantizer *q, const struct qb_grids *g, const struct qb_run_args *a,
 	struct qb_qdq_sums *s)
 {
 	size_t block = (size_t)q->format.block, blocks = (a->n + block - 1) / block, whole = 0;
 	float inverse[CHUNK / 2], each[2 * CHUNK];
+	int32_t zero[2 * CHUNK];
 	struct qb_run_args part = *a;
 
-	if (qb_grid_takes_blocks(&g->element, block)) {
+	if (!a->zero && qb_grid_takes_blocks(&g->element, block)) {
 		whole = a->n - a->n % QB_MAX(block, 64);
 		part.n = whole;
 		part.block = block;
@@ -248,23 +127,29 @@ static void run_chunk(const struct qb_quantizer *q, const struct grids *g, const
 		part.n -= whole;
 		part.scale = each;
 		part.stride = 1;
+		if (a->zero) {
+			spread_zeros(a->zero, blocks, block, zero); /* of all: none is behind */
+			part.zero = zero;
+		}
 		run(&g->element, &part, s);
 	}
 }
 
-static void run_row(const struct qb_quantizer *q, const struct grids *g, const struct qb_run_args *a,
+static void run_row(const struct qb_quantizer *q, const struct qb_grids *g, const struct qb_run_args *a,
 	struct qb_qdq_sums *s, bool stream)
 {
 	size_t block = (size_t)q->format.block;
 	/* Whole blocks at a time; a block larger than a chunk is a run of its own. */
 	size_t step = block > CHUNK ? block : CHUNK / block * block;
 	float scale[CHUNK / 2];
+	int32_t zero[CHUNK / 2];
 
 	for (size_t i = 0; i < a->n; i += step) {
 		struct qb_run_args part = {.x = a->x + i, .ref = a->ref ? a->ref + i : NULL,
-			.y = a->y + i, .n = QB_MIN(step, a->n - i), .scale = scale};
+			.y = a->y + i, .n = QB_MIN(step, a->n - i), .scale = scale,
+			.zero = q->format.asymmetric ? zero : NULL};
 
-		row_scales(q, g, part.x, part.n, scale);
+		qb__blocks_of_row(q, g, part.x, part.n, scale, zero);
 		part.stream = stream && ((uintptr_t)part.y & 63) == 0;
 		if (block <= CHUNK) {
 			run_chunk(q, g, &part, s);
@@ -274,7 +159,7 @@ static void run_row(const struct qb_quantizer *q, const struct grids *g, const s
 	}
 }
 
-static void run_blocks(const struct qb_quantizer *q, const struct grids *g, const float *x,
+static void run_blocks(const struct qb_quantizer *q, const struct qb_grids *g, const float *x,
 	const float *ref, float *y, int64_t rows, int64_t width, struct qb_qdq_sums *s)
 {
 	bool stream = x != y && !s && rows * width * (int64_t)sizeof(*y) >= STREAM_BYTES;
@@ -295,11 +180,11 @@ static void run_blocks(const struct qb_quantizer *q, const struct grids *g, cons
 static void whole(const struct qb_quantizer *q, const float *x, const float *ref, float *y,
 	int64_t outer, int64_t channels, int64_t inner, struct qb_qdq_sums *s)
 {
-	struct grids g;
+	struct qb_grids g;
 	int64_t rows = outer * channels, width = inner;
 	bool stream = x != y && !s && rows * inner * (int64_t)sizeof(*y) >= STREAM_BYTES;
 
-	grids_init(&g, &q->format);
+	qb__grids_init(&g, &q->format);
 	if (q->format.block) {
 		run_blocks(q, &g, x, ref, y, rows, inner, s);
 		return;
@@ -344,11 +229,11 @@ void qb_qdq_measure(const struct qb_quantizer *q, const float *x, const float *r
 
 /* Codes, and stochastic rounding: a chunk of elements at a time, each with its scale. */
 
-/* Calls turn for every run of at most CHUNK elements, with scale and zero (NULL: none) of each element. For block
- * formats the scales come from x, or where x is NULL from blocks; with x and blocks they are kept there. */
+/* Calls turn for every run of at most CHUNK elements, with scale and zero point of each element. For block
+ * formats these come from x, or where x is NULL from blocks; with x and blocks they are kept there. */
 struct turn {
 	const struct qb_quantizer *q;
-	const struct grids *g;
+	const struct qb_grids *g;
 	const float *x; /* the elements of the run, their index in the tensor, how many */
 	int64_t at;
 	size_t n;
@@ -357,38 +242,53 @@ struct turn {
 	void *to;
 };
 
-static void each_chunk(struct turn *t, const float *x, float *blocks, int64_t outer,
+/* Scale and zero point of a block: of its numbers x [n], or where x is NULL those kept. */
+static void begin_block(const struct turn *t, const float *x, int64_t n, const struct qb_blocks *blocks, int64_t at,
+	float *scale, int32_t *zero)
+{
+	bool zeros = t->q->format.asymmetric;
+
+	if (!x) {
+		*scale = blocks->scale[at];
+		*zero = zeros ? blocks->zero[at] : 0;
+		return;
+	}
+	qb__blocks_of_row(t->q, t->g, x, (size_t)n, scale, zero);
+	if (blocks) {
+		blocks->scale[at] = *scale;
+	}
+	if (blocks && zeros) {
+		blocks->zero[at] = *zero;
+	}
+}
+
+static void each_chunk(struct turn *t, const float *x, const struct qb_blocks *blocks, int64_t outer,
 	int64_t channels, int64_t inner, void (*turn)(struct turn *t))
 {
 	const struct qb_quantizer *q = t->q;
 	int64_t block = q->format.block, per_row = block ? (inner + block - 1) / block : 0;
-	float one;
 
 	for (int64_t r = 0; r < outer * channels; r++) {
-		int64_t c = q->channels == 1 ? 0 : r % channels, i = 0, n;
+		int64_t c = q->channels == 1 ? 0 : r % channels, n;
+		int32_t zero = q->zero ? q->zero[c] : 0;
+		float scale = q->scale[c];
 
-		for (; i < inner; i += n) {
-			float scale = q->scale[c];
-
-			n = QB_MIN(inner - i, CHUNK);
-			if (block) {
-				/* The run ends with the block, and a block begun keeps its scale. */
-				int64_t b = i / block;
-				float *kept = blocks ? blocks + r * per_row + b : &one;
-
-				n = QB_MIN(n, (b + 1) * block - i);
-				if (x && i % block == 0) {
-					row_scales(q, t->g, x + r * inner + i,
-						(size_t)QB_MIN(block, inner - i), kept);
-				}
-				scale = *kept;
-			}
+		for (int64_t i = 0; i < inner; i += n) {
 			t->at = r * inner + i;
 			t->x = x ? x + t->at : NULL;
+			n = QB_MIN(inner - i, CHUNK);
+			if (block && i % block == 0) {
+				begin_block(t, t->x, QB_MIN(inner - i, block), blocks, r * per_row + i / block, &scale,
+					&zero);
+			}
+			if (block) {
+				/* The run ends with the block, and a block begun keeps its scale. */
+				n = QB_MIN(n, (i / block + 1) * block - i);
+			}
 			t->n = (size_t)n;
 			for (int64_t j = 0; j < n; j++) {
 				t->scale[j] = scale;
-				t->zero[j] = q->zero ? q->zero[c] : 0;
+				t->zero[j] = zero;
 			}
 			turn(t);
 		}
@@ -401,8 +301,7 @@ static void encode_turn(struct turn *t)
 	const struct qb_format *f = &t->q->format;
 	int32_t *codes = (int32_t *)t->to + t->at;
 	float v[CHUNK];
-	struct qb_run_args a = {.x = v, .y = v, .n = t->n, .scale = &one,
-		.zero = t->q->zero ? t->zero : NULL};
+	struct qb_run_args a = {.x = v, .y = v, .n = t->n, .scale = &one, .zero = t->zero};
 
 	/* The kernel with a scale of 1 leaves x / scale on the canonical grid. */
 	for (size_t i = 0; i < t->n; i++) {
@@ -415,14 +314,14 @@ static void encode_turn(struct turn *t)
 	}
 }
 
-void qb_encode(const struct qb_quantizer *q, const float *x, int32_t *codes, float *block_scales,
+void qb_encode(const struct qb_quantizer *q, const float *x, int32_t *codes, const struct qb_blocks *blocks,
 	int64_t outer, int64_t channels, int64_t inner)
 {
-	struct grids g;
+	struct qb_grids g;
 	struct turn t = {.q = q, .g = &g, .to = codes};
 
-	grids_init(&g, &q->format);
-	each_chunk(&t, x, block_scales, outer, channels, inner, encode_turn);
+	qb__grids_init(&g, &q->format);
+	each_chunk(&t, x, blocks, outer, channels, inner, encode_turn);
 }
 
 struct decoding {
@@ -452,12 +351,12 @@ static void decode_turn(struct turn *t)
 	}
 }
 
-void qb_decode(const struct qb_quantizer *q, const int32_t *codes, const float *block_scales,
+void qb_decode(const struct qb_quantizer *q, const int32_t *codes, const struct qb_blocks *blocks,
 	float *x, int64_t outer, int64_t channels, int64_t inner)
 {
 	float value[256];
 	struct decoding d = {.codes = codes, .x = x};
-	/* without x the scales are only read */
+	/* without x the blocks are only read */
 	struct turn t = {.q = q, .to = &d};
 
 	if (q->format.bits <= 8) {
@@ -466,7 +365,36 @@ void qb_decode(const struct qb_quantizer *q, const int32_t *codes, const float *
 		}
 		d.value = value;
 	}
-	each_chunk(&t, NULL, (float *)block_scales, outer, channels, inner, decode_turn);
+	each_chunk(&t, NULL, blocks, outer, channels, inner, decode_turn);
+}
+
+enum qb_err qb_blocks_init(struct qb_blocks *b, int64_t count, struct qb_errbuf *eb)
+{
+	*b = (struct qb_blocks){calloc((size_t)count + 1, sizeof(*b->scale)), calloc((size_t)count + 1, sizeof(*b->zero))};
+	if (!b->scale || !b->zero) {
+		qb_blocks_fini(b);
+		return qb_fail(eb, QB_ENOMEM, "no memory for the scales of %lld blocks", (long long)count);
+	}
+	return QB_OK;
+}
+
+void qb_blocks_fini(struct qb_blocks *b)
+{
+	free(b->scale);
+	free(b->zero);
+	*b = (struct qb_blocks){0};
+}
+
+void qb_blocks_of(const struct qb_quantizer *q, const float *x, int64_t rows, int64_t n, const struct qb_blocks *out)
+{
+	int64_t blocks = qb_block_count(q, 1, 1, n);
+	struct qb_grids g;
+
+	qb__grids_init(&g, &q->format);
+	for (int64_t r = 0; r < rows; r++) {
+		qb__blocks_of_row(q, &g, x + r * n, (size_t)n, out->scale + r * blocks,
+			q->format.asymmetric ? out->zero + r * blocks : NULL);
+	}
 }
 
 int64_t qb_block_count(const struct qb_quantizer *q, int64_t outer, int64_t channels, int64_t inner)
@@ -513,7 +441,7 @@ static void around(const struct turn *t, size_t i, float v, double *down, double
 	const struct qb_grid *g = &t->g->element;
 	float zero = (float)t->zero[i], near;
 	struct qb_run_args a = {.x = &v, .y = &near, .n = 1, .scale = &one,
-		.zero = t->q->zero ? &t->zero[i] : NULL};
+		.zero = &t->zero[i]};
 
 	qb_kernels_at(0)->qdq(g, &a);
 	*down = *up = near;
@@ -549,11 +477,11 @@ static void stochastic_turn(struct turn *t)
 void qb_qdq_stochastic(const struct qb_quantizer *q, const float *x, float *y, int64_t outer,
 	int64_t channels, int64_t inner, const struct qb_draws *draws)
 {
-	struct grids g;
+	struct qb_grids g;
 	struct drawing d = {.y = y, .from = draws};
 	struct turn t = {.q = q, .g = &g, .to = &d};
 
-	grids_init(&g, &q->format);
+	qb__grids_init(&g, &q->format);
 	each_chunk(&t, x, NULL, outer, channels, inner, stochastic_turn);
 }
 
@@ -577,10 +505,10 @@ static void neighbours_turn(struct turn *t)
 void qb_neighbours(const struct qb_quantizer *q, const float *x, float *down, float *up, int64_t outer,
 	int64_t channels, int64_t inner)
 {
-	struct grids g;
+	struct qb_grids g;
 	struct sides s = {down, up};
 	struct turn t = {.q = q, .g = &g, .to = &s};
 
-	grids_init(&g, &q->format);
+	qb__grids_init(&g, &q->format);
 	each_chunk(&t, x, NULL, outer, channels, inner, neighbours_turn);
 }

@@ -2,6 +2,7 @@
  *
  * A quantizer is a format plus a range, per tensor, per channel or per block:
  *   Q(x) = scale * (round_to_grid(x / scale + zero) - zero),   zero = 0 unless asymmetric.
+ * Blocks have the scale, and asymmetric ones the zero point, of what they hold.
  * Simulation (qdq) equals encode then decode, bit for bit; all paths (C, AVX2, AVX-512, NEON) agree bit for bit.
  */
 #ifndef QB_QUANT_QUANTIZER_H
@@ -18,7 +19,7 @@ struct qb_quantizer {
 	int axis;          /* channel axis of the tensor, -1: per tensor */
 	int64_t channels;  /* entries of scale and zero; 1 per tensor */
 	float *scale;      /* > 0; owned (qb_quantizer_fini frees) */
-	int32_t *zero;     /* NULL: all 0 */
+	int32_t *zero;     /* NULL: all 0, or the blocks have them */
 };
 
 /* Can bytes hold the codes: an integer of at most 8 bits, without blocks? */
@@ -65,14 +66,25 @@ void qb_neighbours(const struct qb_quantizer *q, const float *x, float *down, fl
 	int64_t channels, int64_t inner);
 
 /* Codes and back: an integer's own value (asymmetric: with its zero point added), a float's bit pattern, the index
- * into a list. decode(encode(x)) equals qdq(x) bit for bit. block_scales: of block formats alone, one for each of
- * the ceil(inner / block) blocks of each of the outer * channels rows, written by encode and read by decode. */
-void qb_encode(const struct qb_quantizer *q, const float *x, int32_t *codes, float *block_scales,
+ * into a list. decode(encode(x)) equals qdq(x) bit for bit. blocks: of block formats alone, written by encode, which takes
+ * NULL, and read by decode. */
+struct qb_blocks {
+	float *scale;  /* of each of the ceil(inner / block) blocks of each of the outer * channels rows */
+	int32_t *zero; /* the same, of asymmetric formats alone */
+};
+void qb_encode(const struct qb_quantizer *q, const float *x, int32_t *codes, const struct qb_blocks *blocks,
 	int64_t outer, int64_t channels, int64_t inner);
-void qb_decode(const struct qb_quantizer *q, const int32_t *codes, const float *block_scales,
+void qb_decode(const struct qb_quantizer *q, const int32_t *codes, const struct qb_blocks *blocks,
 	float *x, int64_t outer, int64_t channels, int64_t inner);
 
-/* How many block scales that is; 0 without blocks. */
+/* Room for count blocks, with zero points. */
+enum qb_err qb_blocks_init(struct qb_blocks *b, int64_t count, struct qb_errbuf *eb);
+void qb_blocks_fini(struct qb_blocks *b);
+
+/* What encode gives the blocks of x [rows, n]. */
+void qb_blocks_of(const struct qb_quantizer *q, const float *x, int64_t rows, int64_t n, const struct qb_blocks *out);
+
+/* How many blocks that is; 0 without. */
 int64_t qb_block_count(const struct qb_quantizer *q, int64_t outer, int64_t channels, int64_t inner);
 
 #endif

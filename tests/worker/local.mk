@@ -5,7 +5,7 @@ check_SCRIPTS += tests/worker/test_carried.py tests/worker/test_export.py tests/
 EXTRA_DIST += tests/worker/test_carried.py tests/worker/test_export.py tests/worker/test_tflite.py
 check_SCRIPTS += tests/worker/test_layers.py tests/worker/test_real_networks.py tests/worker/test_tasks.py
 EXTRA_DIST += tests/worker/test_layers.py tests/worker/test_real_networks.py \
-	tests/worker/test_tasks.py tests/worker/files.py tests/worker/tiny.py tests/worker/worker.py
+	tests/worker/test_tasks.py tests/worker/files.py tests/worker/groups.py tests/worker/tiny.py tests/worker/worker.py
 check_SCRIPTS += tests/worker/test_data.py tests/worker/test_methods.py
 EXTRA_DIST += tests/worker/test_data.py tests/worker/test_methods.py
 check_SCRIPTS += tests/worker/test_questions.py tests/worker/test_sqnr.py tests/worker/test_tensor.py

@@ -125,7 +125,7 @@ class Carried(Case):
         np.savez(data, x=x, y=np.zeros((40, 6), np.float32))
         return path, data, x
 
-    def check_matmul(self, *network, format, granularity):
+    def check_matmul(self, *network, format, granularity, symmetric=True):
         path, data, x = self.matmul(*network)
         want = predictions(path, [{"x": x}])
         np.testing.assert_allclose(onnx_run.run(path, [x])[0], want, rtol=1e-5, atol=1e-5)
@@ -133,6 +133,7 @@ class Carried(Case):
         row = result["schemes"][0]
         self.assertAlmostEqual(row["metric"], float((want.astype(np.float64) ** 2).mean()), places=4)
         self.assertEqual((row["weights"]["format"], row["weights"]["granularity"]), (format, granularity))
+        self.assertEqual(row["weights"].get("symmetric"), symmetric)
         self.assertLess(row["size_bytes"], result["float"]["size_bytes"])
 
     def test_int4_weights__per_channel_and_in_blocks(self):
@@ -142,6 +143,8 @@ class Carried(Case):
         self.check_matmul(weight, scale, None, 21, 1, format="int4", granularity="per_channel")
         zero = helper.make_tensor("z", TensorProto.INT4, (4, 6), [1, -1, 0] * 8)
         scales = np.random.default_rng(3).uniform(0.1, 1, (4, 6)).astype(np.float32)
+        self.check_matmul(weight, scales, zero, 21, 0, 8, format="int4", granularity="per_block", symmetric=False)
+        zero = helper.make_tensor("z", TensorProto.INT4, (4, 6), [0] * 24)
         self.check_matmul(weight, scales, zero, 21, 0, 8, format="int4", granularity="per_block")
 
     def test_float8_weights__per_channel(self):
@@ -149,7 +152,7 @@ class Carried(Case):
         weight = helper.make_tensor("w", TensorProto.FLOAT8E4M3FN, values.shape, values.flatten().tolist())
         zero = helper.make_tensor("z", TensorProto.FLOAT8E4M3FN, (6,), [0.] * 6)
         self.check_matmul(weight, np.linspace(0.1, 0.6, 6, dtype=np.float32), zero, 19, 1,
-                          format="e4m3fn", granularity="per_channel")
+                          format="e4m3fn", granularity="per_channel", symmetric=None)
 
 
 def add_real(name, kind):

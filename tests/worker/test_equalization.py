@@ -229,7 +229,9 @@ class Ranges(Equalization):
     def test_groups__become_blocks(self):
         s = self.sqnr(format="int4", granularity="per_group", group_size=16)
         self.assertEqual((s["weights"]["format"], s["weights"]["granularity"]), ("int4_g16", "per_group"))
-        with self.assertRaisesRegex(worker.Failed, r"weights\.granularity: per_group needs a symmetric integer"):
+        s = self.sqnr(format="int4", granularity="per_group", group_size=16, symmetric=False)
+        self.assertEqual((s["weights"]["format"], s["weights"]["granularity"], s["weights"]["symmetric"]), ("int4_asym_g16", "per_group", False))
+        with self.assertRaisesRegex(worker.Failed, r"weights\.granularity: per_group needs an integer format"):
             self.sqnr(format="nf4", granularity="per_group")
         with self.assertRaisesRegex(worker.Failed, r"weights\.group_size"):
             self.sqnr(format="int4", group_size=16)

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+import groups
 import tiny
 import worker
 
@@ -37,6 +38,16 @@ WEIGHTS = [
     ({"format": "int4", "symmetric": False, "range": "minmax"}, {"format": "int4_asym", "symmetric": False, "range": "minmax"}),
     ({"format": "uint8_asym", "symmetric": True}, {"format": "int8", "symmetric": True}),
     ({"format": "int8_narrow"}, {"format": "int8_narrow", "symmetric": True}),
+    ({"format": "int4_g32"}, {"format": "int4_g32", "granularity": "per_group", "group_size": 32, "symmetric": True}),
+    ({"format": "int4_g32", "symmetric": False},
+     {"format": "int4_asym_g32", "bits": 4, "granularity": "per_group", "group_size": 32, "range": "minmax", "scale": "real", "symmetric": False}),
+    ({"format": "int4", "granularity": "per_group", "group_size": 9, "symmetric": False},
+     {"format": "int4_asym_g9", "granularity": "per_group", "group_size": 9, "symmetric": False}),
+    ({"granularity": "per_group", "symmetric": False}, {"format": "int8_asym_g32", "granularity": "per_group", "group_size": 32, "symmetric": False}),
+    ({"format": "uint4_asym", "granularity": "per_group"}, {"format": "uint4_asym_g32", "symmetric": False}),
+    ({"format": "uint4_g32", "symmetric": False}, {"format": "uint4_asym_g32", "symmetric": False}),
+    ({"format": "uint4_asym_g32", "symmetric": True}, {"format": "int4_g32", "group_size": 32, "symmetric": True}),
+    ({"format": "int3_asym_g128"}, {"format": "int3_asym_g128", "granularity": "per_group", "group_size": 128, "symmetric": False}),
 ]
 ACTIVATIONS = [
     ({"format": "int4"}, {"format": "uint4_asym", "bits": 4, "symmetric": False, "granularity": "per_tensor"}),
@@ -50,12 +61,21 @@ ACTIVATIONS = [
     ({"range": "percentile", "percentile": 99}, {"range": "percentile", "percentile": 99}),
     ({"scale": "power_of_two"}, {"scale": "power_of_two"}),
     ({"granularity": "per_group", "group_size": 8}, {"format": "int8_g8", "granularity": "per_group", "group_size": 8}),
+    ({"granularity": "per_group", "group_size": 8, "symmetric": False},
+     {"format": "uint8_asym_g8", "granularity": "per_group", "group_size": 8, "symmetric": False}),
+    ({"format": "int8_g32", "symmetric": False}, {"format": "uint8_asym_g32", "symmetric": False}),
+    ({"format": "int4_asym_g32"}, {"format": "int4_asym_g32", "granularity": "per_group", "group_size": 32, "symmetric": False}),
 ]
 
 # a half that cannot be had, and the word at fault
 REFUSED = [
-    ("weights", {"format": "int4_g32", "symmetric": False}, "symmetric"),
-    ("weights", {"granularity": "per_group", "symmetric": False}, "symmetric"),
+    ("weights", {"format": "int8_narrow", "granularity": "per_group", "symmetric": False}, "symmetric"),
+    ("weights", {"format": "nf4_g32", "symmetric": False}, "symmetric"),
+    ("weights", {"format": "E4_g32", "symmetric": False}, "symmetric"),
+    ("weights", {"format": "int4_asym_g32", "granularity": "per_channel"}, "granularity"),
+    ("weights", {"format": "int4_asym_g32", "group_size": 16}, "group_size"),
+    ("weights", {"format": "int4_asym_g32", "range": "mse"}, "range"),
+    ("weights", {"format": "int4_asym_g32", "scale": "power_of_two"}, "scale"),
     ("weights", {"format": "int8_narrow", "symmetric": False}, "symmetric"),
     ("weights", {"format": "mxint8", "symmetric": False}, "symmetric"),
     ("weights", {"format": "E4", "symmetric": False}, "symmetric"),
@@ -68,7 +88,7 @@ REFUSED = [
     ("weights", {"format": "bf16", "range": "entropy"}, "range"),
     ("weights", {"format": "nvfp4", "scale": "power_of_two"}, "scale"),
     ("activations", {"granularity": "per_channel"}, "granularity"),
-    ("activations", {"format": "int8_g32", "symmetric": False}, "symmetric"),
+    ("activations", {"format": "mxint8", "symmetric": False}, "symmetric"),
 ]
 
 
@@ -166,7 +186,27 @@ class Schemes(tiny.Case):
                     self.run_job(scheme)
                 self.assertEqual(caught.exception.event.get("field"), path, caught.exception.detail)
         with self.assertRaisesRegex(worker.Failed, "no zero point"):
-            self.run_job("int4_g32", weights={"symmetric": False})
+            self.run_job("mxint8", weights={"symmetric": False})
+
+    def test_zero_points_in_groups__of_a_job__reach_schemes_in_groups(self):
+        s = self.run_job("int4_g32", weights={"symmetric": False})["schemes"][0]
+        self.assertEqual([s[half]["format"] for half in ("weights", "activations")], ["int4_asym_g32", "int4_g32"])
+
+    def test_zero_points_in_groups__errors_and_size__equal_numpy(self):
+        """Of rows of 27 and 36 elements, whose last groups are short."""
+        graph = onnx.load(self.model).graph
+        w = {i.name: numpy_helper.to_array(i).reshape(4, -1) for i in graph.initializer}
+        for fmt, bits, size in (("uint4_asym", 4, 8), ("int4_asym", 4, 32), ("int2_asym", 2, 9), ("uint8_asym", 8, 5)):
+            s = self.run_job(f"{fmt}_g{size}/float32")
+            row, nbytes = s["schemes"][0], 0
+            for t in row["tensors"]:
+                x = w[t["name"]]
+                y = groups.quantized_in_groups(x, bits, size)
+                want = 10 * np.log10((x.astype(np.float64) ** 2).sum() / ((x.astype(np.float64) - y) ** 2).sum())
+                self.assertAlmostEqual(t["sqnr_db"], want, delta=1e-3, msg=f"{fmt}_g{size} {t['name']}")
+                count = len(x) * -(-x.shape[1] // size)
+                nbytes += -(-x.size * bits // 8) + 4 * count + -(-count * bits // 8)
+            self.assertEqual(row["size_bytes"], nbytes)
 
     def test_jobs_words__without_meaning_for_a_format__leave_it_as_it_is(self):
         words = {"granularity": "per_channel", "range": "mse", "symmetric": True}

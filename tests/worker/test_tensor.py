@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from scipy import stats
 
+import groups
 import worker
 
 TYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64"}
@@ -53,7 +54,7 @@ class Tensor(worker.Case):
 
     def test_rows__tensor_times_a_power_of_two__same_sqnr(self):
         w = self.rng.standard_normal((64, 64)).astype(np.float32)
-        formats = ["int8", "uint4_asym", "E2", "e4m3fn", "nf4", "nvfp4", "int4_g32"]
+        formats = ["int8", "uint4_asym", "E2", "e4m3fn", "nf4", "nvfp4", "int4_g32", "uint4_asym_g32"]
         for more in ({"range": "minmax"}, {"range": "mse"}):
             told = {}
             for k in (0, -20, -73, -100, -116, 63, 100, 124):
@@ -125,6 +126,20 @@ class Tensor(worker.Case):
                     else:
                         self.assertAlmostEqual(row["sqnr_db"], want, delta=0.02, msg=(shape, axis, name))
                     self.assertAlmostEqual(row["bits"], 8 + bits * -(-shape[-1] // block) / shape[-1], places=6)
+
+    def test_zero_points_in_groups__any_shape__equal_numpy(self):
+        for shape in ((50, 1), (1, 50), (7, 33), (3, 5, 7, 33), (1, 3, 70001), (33000, 2)):
+            x = (self.rng.standard_normal(shape) * np.exp(self.rng.standard_normal(shape)) + 0.5).astype(np.float32)
+            lines = x.reshape(-1, shape[-1])
+            lines[: len(lines) // 4] = 0
+            lines[len(lines) // 4: len(lines) // 2] = abs(lines[len(lines) // 4: len(lines) // 2])
+            np.save(self.path("w.npy"), x)
+            rows = self.survey(self.path("w.npy"), formats=["uint4_asym_g48", "int8_asym", "int3_asym_g5"], granularities=["per_block"], block=16)["rows"]
+            got = {r["format"]: r for r in rows}
+            for name, bits, size in (("uint4_asym_g48", 4, 48), ("int8_asym", 8, 16), ("int3_asym_g5", 3, 5)):
+                y, row = groups.quantized_in_groups(lines, bits, size), got[name]
+                self.assertAlmostEqual(row["mse"] / noise(lines, y) if row["mse"] else 1, 1, delta=1e-4, msg=(shape, name))
+                self.assertAlmostEqual(row["bits"], bits + (32 + bits) * -(-shape[-1] // size) / shape[-1], places=6)
 
     def test_formats_without_a_scale__per_block__are_used_as_they_are(self):
         x = self.rng.standard_normal((40, 100)).astype(np.float32) * np.float32(1e-6)

@@ -369,7 +369,7 @@ static void quantizer_of(const struct qb_format *f, const struct row *r, float m
 	if (!r->exact && f->block_scale == QB_SCALE_E4M3 && most > 0) {
 		*scale = (float)(most / (448 * qb_format_max(f)));
 	}
-	if (f->kind == QB_FORMAT_INT && f->asymmetric) {
+	if (f->kind == QB_FORMAT_INT && f->asymmetric && !f->block) {
 		*zero = (int32_t)r->s.zero;
 		q->zero = zero;
 	}

@@ -226,42 +226,45 @@ static enum qb_err read_name(struct halves *h, struct qb_scheme *out, const char
 
 /* Settling what was said */
 
+/* The same integer with or without a zero point, in groups if it is in groups. */
+static enum qb_err set_zero_point(struct qb_format *f, bool is_signed, bool asymmetric, struct qb_errbuf *eb)
+{
+	int group = f->block;
+
+	*f = qb_format_integer(f->bits, is_signed, asymmetric);
+	return group ? qb_format_grouped(f, group, eb) : QB_OK;
+}
+
 static enum qb_err settle_zero_point(const struct half *h, struct qb_scheme_part *out, struct qb_errbuf *eb)
 {
 	struct qb_format *f = &out->format;
-	bool said = h->said[SYMMETRIC].place != NOBODY, fixed = f->block || f->narrow;
+	bool said = h->said[SYMMETRIC].place != NOBODY, groups = f->block || h->granularity == PER_GROUP;
+	bool fixed = f->narrow || (f->block && f->block_scale != QB_SCALE_F32);
 	const char *at = h->said[SYMMETRIC].at;
 
 	if (f->kind != QB_FORMAT_INT) {
 		return h->symmetric || !is_binding(h, SYMMETRIC) ? QB_OK
 			: qb_fail_field(eb, QB_EJOB, at, "symmetric", "%s has no zero point; leave symmetric out", f->name);
 	}
-	if (said && !h->symmetric && (fixed || h->granularity == PER_GROUP)) {
-		return qb_fail_field(eb, QB_EJOB, at, "symmetric", "%s%s has no zero point; say \"symmetric\": true or "
-			"choose another %s", f->name, fixed ? "" : " per group", fixed ? "format" : "granularity");
+	if (said && !h->symmetric && fixed) {
+		return qb_fail_field(eb, QB_EJOB, at, "symmetric", "%s has no zero point; say \"symmetric\": true or "
+			"choose another format", f->name);
 	}
-	if (fixed || (!said && (h->weights || h->granularity == PER_GROUP))) {
+	if (fixed || (!said && (h->weights || groups))) {
 		return QB_OK;
 	}
-	if (said && h->symmetric) {
-		/* The sign stays: placement makes an activation unsigned where nothing is negative. */
-		*f = qb_format_integer(f->bits, f->is_signed || f->asymmetric || !h->weights, false);
-	} else {
-		*f = qb_format_integer(f->bits, f->is_signed && h->weights, true);
-	}
-	return QB_OK;
+	/* Symmetric, the sign stays: placement makes an activation unsigned where nothing is negative. */
+	return said && h->symmetric
+		? set_zero_point(f, f->is_signed || f->asymmetric || !h->weights, false, eb)
+		: set_zero_point(f, f->is_signed && h->weights, true, eb);
 }
 
 /* int4 with groups of 32 is int4_g32. */
 static enum qb_err make_groups(const struct half *h, struct qb_scheme_part *out, struct qb_errbuf *eb)
 {
-	char name[QB_FORMAT_NAME_MAX + 16];
-
-	snprintf(name, sizeof(name), "%s_g%d", out->format.name, (int)h->group_size);
-	if (out->format.kind != QB_FORMAT_INT || out->format.asymmetric ||
-		qb_format_parse(&out->format, name, NULL) != QB_OK) {
-		return qb_fail_field(eb, QB_EJOB, h->said[GRANULARITY].at, "granularity", "per_group needs a symmetric "
-			"integer format, such as int4, and not %s", out->format.name);
+	if (out->format.kind != QB_FORMAT_INT || qb_format_grouped(&out->format, h->group_size, NULL) != QB_OK) {
+		return qb_fail_field(eb, QB_EJOB, h->said[GRANULARITY].at, "granularity", "per_group needs an integer "
+			"format, such as int4, and not %s", out->format.name);
 	}
 	out->granularity = QB_PER_BLOCK;
 	return QB_OK;
@@ -490,7 +493,7 @@ json_t *qb_scheme_part_words(const struct qb_scheme_part *part)
 		return json_null();
 	}
 	v = json_pack("{s:s}", "format", f->name);
-	if (f->kind == QB_FORMAT_INT && !f->block && !f->narrow) {
+	if (f->kind == QB_FORMAT_INT && (!f->block || f->block_scale == QB_SCALE_F32) && !f->narrow) {
 		json_object_set_new(v, "symmetric", json_boolean(!f->asymmetric));
 	}
 	if (f->block || !f->real_scale) {

@@ -501,7 +501,8 @@ static void normals_at(float *x, float *ref, size_t n, int exponent, bool mixed)
 
 static void measure__any_magnitude__sums_of_double_precision(void **state)
 {
-	static const char *const some[] = {"int8", "uint4_asym", "E2", "E5", "nf4", "int4_g32", "mxint8"};
+	static const char *const some[] = {"int8", "uint4_asym", "E2", "E5", "nf4", "int4_g32", "mxint8", "uint4_asym_g32",
+		"int8_asym_g50"};
 	enum { N = 6 * 16 * 30 };
 	static float x[N], ref[N], y[N];
 
@@ -561,9 +562,12 @@ static void scale__range_near_float32s_ends__grid_is_the_range(void **state)
 static void quantizer__scaled__decodes_to_the_simulation(void **state)
 {
 	static const char *const more[] = {"mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4",
-		"mxint8", "nvfp4", "int4_g32", "E4_g100", "int8_asym", "uint4_asym", "int16_asym"};
-	static float x[6 * 5 * 130], y[6 * 5 * 130], z[6 * 5 * 130], blocks[6 * 5 * 65];
-	static int32_t codes[6 * 5 * 130];
+		"mxint8", "nvfp4", "int4_g32", "E4_g100", "int8_asym", "uint4_asym", "int16_asym",
+		"int4_asym_g32", "uint4_asym_g32", "uint8_asym_g7", "uint1_asym_g2", "int16_asym_g100"};
+	enum { BLOCKS = 6 * 5 * 65 };
+	static float x[6 * 5 * 130], y[6 * 5 * 130], z[6 * 5 * 130], scale[BLOCKS];
+	static int32_t codes[6 * 5 * 130], zero[BLOCKS];
+	struct qb_blocks blocks = {scale, zero};
 
 	(void)state;
 	awkward(x, QB_COUNT(x), 3);
@@ -577,10 +581,10 @@ static void quantizer__scaled__decodes_to_the_simulation(void **state)
 
 			assert_int_equal(qb_format_parse(&f, name, NULL), QB_OK);
 			assert_int_equal(qb_quantizer_init(&q, &f, 1, 5, lo, hi, NULL), QB_OK);
-			assert_true(qb_block_count(&q, 6, 5, inner) <= (int64_t)QB_COUNT(blocks));
+			assert_true(qb_block_count(&q, 6, 5, inner) <= BLOCKS);
 			qb_qdq(&q, x, y, 6, 5, inner);
-			qb_encode(&q, x, codes, blocks, 6, 5, inner);
-			qb_decode(&q, codes, blocks, z, 6, 5, inner);
+			qb_encode(&q, x, codes, &blocks, 6, 5, inner);
+			qb_decode(&q, codes, &blocks, z, 6, 5, inner);
 			for (int i = 0; i < 30 * inner; i++) {
 				if (bits_of(y[i]) != bits_of(z[i])) {
 					fail_msg("%s, inner %d, element %d: %a simulated %a, decoded %a", name,
@@ -599,7 +603,7 @@ static void quantizer__large_output__equals_small_runs(void **state)
 {
 	size_t n = (9 << 20) + 5;
 	float *x = malloc((n + 3) * sizeof(*x)), *y = malloc((n + 3) * sizeof(*y));
-	static const char *const some[] = {"int8", "E4", "mxfp4"};
+	static const char *const some[] = {"int8", "E4", "mxfp4", "uint4_asym_g32"};
 
 	(void)state;
 	assert_true(x && y);
@@ -624,7 +628,7 @@ static void quantizer__large_output__equals_small_runs(void **state)
 
 static void quantizer__mx_block__has_the_specified_scale(void **state)
 {
-	float x[64] = {0}, y[64], blocks[2];
+	float x[64] = {0}, y[64], scale[2];
 	int32_t codes[64];
 	struct qb_quantizer q;
 
@@ -633,8 +637,8 @@ static void quantizer__mx_block__has_the_specified_scale(void **state)
 	x[3] = 13;
 	x[5] = -1;
 	make(&q, "mxfp4", 1);
-	qb_encode(&q, x, codes, blocks, 1, 1, 64);
-	assert_true(blocks[0] == 2 && blocks[1] == 1);
+	qb_encode(&q, x, codes, &(struct qb_blocks){scale, NULL}, 1, 1, 64);
+	assert_true(scale[0] == 2 && scale[1] == 1);
 	qb_qdq(&q, x, y, 1, 1, 64);
 	assert_true(y[3] == 12 && y[5] == -1);
 	qb_quantizer_fini(&q);

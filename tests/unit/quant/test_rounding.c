@@ -649,8 +649,8 @@ static void gptq__small_matrices__equal_the_naive_update(void **state)
 
 		make_quantizer(&q, formats[f], w, ROWS, K);
 		/* All rows, and the last ones alone. */
-		assert_int_equal(qb_gptq_round(g, &(struct qb_gptq_rows){&q, 0, 2, w, out, NULL}, loss, NULL), QB_OK);
-		assert_int_equal(qb_gptq_round(g, &(struct qb_gptq_rows){&q, 2, ROWS - 2, w + 2 * K, out + 2 * K, NULL},
+		assert_int_equal(qb_gptq_round(g, &(struct qb_gptq_rows){&q, 0, 2, w, out, NULL, NULL}, loss, NULL), QB_OK);
+		assert_int_equal(qb_gptq_round(g, &(struct qb_gptq_rows){&q, 2, ROWS - 2, w + 2 * K, out + 2 * K, NULL, NULL},
 			loss, NULL), QB_OK);
 		for (int64_t i = 0; i < ROWS; i++) {
 			naive_gptq(h, K, &q, i, w + i * K, expected);
@@ -688,7 +688,7 @@ static double output_error(const float *w, const float *q, const float *x, int64
 static void gptq__any_format_and_order__never_loses_to_nearest(void **state)
 {
 	enum { ROWS = 24, K = 96, SAMPLES = 500 };
-	static const char *const formats[] = {"int4", "int2", "int4_g32", "mxfp4", "nvfp4", "E3", "nf4"};
+	static const char *const formats[] = {"int4", "int2", "int4_g32", "int4_asym_g32", "uint3_asym_g20", "mxfp4", "nvfp4", "E3", "nf4"};
 	float *w = normals(50, ROWS * K, 0.3), *x = correlated(51, SAMPLES, K), out[ROWS * K], near[ROWS * K];
 	struct qb_hessian h;
 
@@ -705,7 +705,7 @@ static void gptq__any_format_and_order__never_loses_to_nearest(void **state)
 
 		make_quantizer(&q, formats[f / 2], w, ROWS, K);
 		assert_int_equal(qb_gptq_create(&g, &h, &opt, NULL), QB_OK);
-		assert_int_equal(qb_gptq_round(g, &(struct qb_gptq_rows){&q, 0, ROWS, w, out, &h}, loss, NULL), QB_OK);
+		assert_int_equal(qb_gptq_round(g, &(struct qb_gptq_rows){&q, 0, ROWS, w, out, &h, NULL}, loss, NULL), QB_OK);
 		qb_qdq(&q, w, near, 1, ROWS, K);
 		for (int64_t i = 0; i < ROWS; i++) {
 			double a = output_error(w + i * K, out + i * K, x, SAMPLES, K);

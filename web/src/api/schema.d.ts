@@ -1354,7 +1354,7 @@ export interface components {
             bias?: number;
             /** @enum {unknown} */
             specials?: "none" | "fn" | "fnuz" | "ieee";
-            /** @description elements that share a scale */
+            /** @description elements that share a scale, and a zero point where the format has one */
             block?: number;
             block_scale?: string;
             /** @description of one format alone: every finite value, rising */
