@@ -59,7 +59,8 @@ class Agreement(files.Case):
             with self.subTest(scheme=name):
                 exported = self.path(exports[name])
                 z = outputs(exported, arrays)
-                ties = step(exported) ** 2 * (TIES_16 if "16" in name else TIES)
+                # a few elements of a small output are more than that share
+                ties = step(exported) ** 2 * max(TIES_16 if "16" in name else TIES, 3 / z.size)
                 self.assertLess(self.ptq(model, arrays, z, [scheme])["schemes"][0]["metric"], ties, "simulated")
                 self.assertLess(self.ptq(exported, arrays, z, ["carried"])["schemes"][0]["metric"], ties, "imported")
         return result
