@@ -360,7 +360,7 @@ enum qb_err qb_builder_attr(const struct qb_node *n, dnnl_primitive_attr_t *out,
 	dnnl_status_t s = dnnl_primitive_attr_create(&attr);
 
 	s = s ? s : dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-	/* Smooth activations, addends and tails come as a step of their own: qb__plan_finish. */
+	/* Smooth activations, addends and tails come as a step of their own: qb__plan_epilogue. */
 	if (!s && (n->act.kind == QB_ACT_RELU || n->act.kind == QB_ACT_CLIP) &&
 		(n->inputs <= QB_ADDEND || n->residual_last)) {
 		bool relu = n->act.lo == 0 && isinf(n->act.hi);

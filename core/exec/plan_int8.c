@@ -397,11 +397,15 @@ static bool is_within_a_step(const struct qb_builder *b, const struct qb_value *
 }
 
 /* What follows sees what the bytes can say, not the float they came from. */
-static enum qb_err settle(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
+static enum qb_err quantize_output(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
 {
 	struct qb_bytes bytes;
 
 	if (!v || !activation_quantizer(b, v) || is_within_a_step(b, v)) {
+		return QB_OK;
+	}
+	/* An output that nothing reads may have been left out. */
+	if (!b->plan->bytes[v->index] && !b->plan->home[v->index]) {
 		return QB_OK;
 	}
 	if (!b->plan->bytes[v->index]) {
@@ -466,7 +470,7 @@ static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, stru
 	}
 	QB_TRY(err);
 	for (int i = 0; i < n->outputs; i++) {
-		QB_TRY(settle(b, n->output[i], eb));
+		QB_TRY(quantize_output(b, n->output[i], eb));
 	}
 	return QB_OK;
 }
@@ -485,7 +489,7 @@ static enum qb_err build(struct qb_plan *p, const bool *tapped, struct qb_errbuf
 	find_images(g, p->image);
 	QB_TRY(qb__place_inputs(&b, eb));
 	for (int i = 0; i < g->inputs; i++) {
-		QB_TRY(settle(&b, g->input[i], eb));
+		QB_TRY(quantize_output(&b, g->input[i], eb));
 	}
 	for (int i = 0; i < g->nodes; i++) {
 		QB_TRY(plan_node(&b, g->node[i], eb));

@@ -11,60 +11,60 @@
 
 /* type, qb__plan_... in float, qb__plan_... on bytes */
 #define QB_LOWERINGS(X) \
-	X(Abs, eltwise, int8_table) \
-	X(Acos, none, int8_table) \
-	X(Acosh, none, int8_table) \
+	X(Abs, eltwise, int8_lookup_table) \
+	X(Acos, none, int8_lookup_table) \
+	X(Acosh, none, int8_lookup_table) \
 	X(Add, add, int8_binary) \
-	X(Asin, none, int8_table) \
-	X(Asinh, none, int8_table) \
-	X(Atan, none, int8_table) \
-	X(Atanh, none, int8_table) \
+	X(Asin, none, int8_lookup_table) \
+	X(Asinh, none, int8_lookup_table) \
+	X(Atan, none, int8_lookup_table) \
+	X(Atanh, none, int8_lookup_table) \
 	X(AveragePool, pool, int8_pool) \
 	X(BatchNormalization, batch_norm, int8_batch_norm) \
-	X(Ceil, none, int8_table) \
-	X(Celu, none, int8_table) \
-	X(CenterCropPad, none, int8_move) \
-	X(Clip, clip, int8_table) \
-	X(Compress, none, int8_move) \
-	X(Concat, concat, int8_join) \
+	X(Ceil, none, int8_lookup_table) \
+	X(Celu, none, int8_lookup_table) \
+	X(CenterCropPad, none, int8_copy) \
+	X(Clip, clip, int8_lookup_table) \
+	X(Compress, none, int8_copy) \
+	X(Concat, concat, int8_concat) \
 	X(Conv, conv, int8_conv) \
 	X(ConvTranspose, conv_transpose, int8_conv_transpose) \
-	X(Cos, none, int8_table) \
-	X(Cosh, none, int8_table) \
-	X(DepthToSpace, move, int8_move) \
+	X(Cos, none, int8_lookup_table) \
+	X(Cosh, none, int8_lookup_table) \
+	X(DepthToSpace, copy, int8_copy) \
 	X(Div, binary, int8_binary) \
 	X(Dropout, alias, int8_alias) \
-	X(Elu, eltwise, int8_table) \
-	X(Erf, eltwise, int8_table) \
-	X(Exp, eltwise, int8_table) \
-	X(Expand, move, int8_move) \
+	X(Elu, eltwise, int8_lookup_table) \
+	X(Erf, eltwise, int8_lookup_table) \
+	X(Exp, eltwise, int8_lookup_table) \
+	X(Expand, copy, int8_copy) \
 	X(Flatten, alias, int8_alias) \
-	X(Floor, none, int8_table) \
-	X(Gather, move, int8_move) \
-	X(Gelu, eltwise, int8_table) \
+	X(Floor, none, int8_lookup_table) \
+	X(Gather, copy, int8_copy) \
+	X(Gelu, eltwise, int8_lookup_table) \
 	X(Gemm, gemm, int8_gemm) \
 	X(GlobalAveragePool, global_pool, int8_global_pool) \
 	X(GlobalMaxPool, global_pool, int8_global_pool) \
 	X(GroupNormalization, group_norm, none) \
-	X(HardSigmoid, none, int8_table) \
-	X(HardSwish, eltwise, int8_table) \
+	X(HardSigmoid, none, int8_lookup_table) \
+	X(HardSwish, eltwise, int8_lookup_table) \
 	X(Identity, alias, int8_alias) \
 	X(InstanceNormalization, group_norm, none) \
 	X(LayerNormalization, layer_norm, int8_layer_norm) \
-	X(LeakyRelu, eltwise, int8_table) \
-	X(Log, none, int8_table) \
+	X(LeakyRelu, eltwise, int8_lookup_table) \
+	X(Log, none, int8_lookup_table) \
 	X(LogSoftmax, softmax, none) \
 	X(MatMul, matmul, int8_matmul) \
-	X(Max, binary, int8_table) \
+	X(Max, binary, int8_lookup_table) \
 	X(MaxPool, pool, int8_pool) \
-	X(Min, binary, int8_table) \
-	X(Mish, eltwise, int8_table) \
+	X(Min, binary, int8_lookup_table) \
+	X(Mish, eltwise, int8_lookup_table) \
 	X(Mul, binary, int8_binary) \
-	X(Neg, none, int8_table) \
+	X(Neg, none, int8_lookup_table) \
 	X(PRelu, none, int8_binary) \
-	X(Pad, none, int8_move) \
+	X(Pad, none, int8_copy) \
 	X(Pow, binary, int8_binary) \
-	X(Reciprocal, none, int8_table) \
+	X(Reciprocal, none, int8_lookup_table) \
 	X(ReduceL1, reduce, none) \
 	X(ReduceL2, reduce, none) \
 	X(ReduceMax, reduce, none) \
@@ -72,40 +72,40 @@
 	X(ReduceMin, reduce, none) \
 	X(ReduceSum, reduce, none) \
 	X(ReduceSumSquare, reduce, none) \
-	X(Relu, clip, int8_table) \
+	X(Relu, clip, int8_lookup_table) \
 	X(Reshape, alias, int8_alias) \
 	X(Resize, resize, int8_resize) \
-	X(ReverseSequence, none, int8_move) \
-	X(Round, none, int8_table) \
-	X(Selu, none, int8_table) \
-	X(Shrink, none, int8_table) \
-	X(Sigmoid, eltwise, int8_table) \
-	X(Sign, none, int8_table) \
-	X(Sin, none, int8_table) \
-	X(Sinh, none, int8_table) \
-	X(Slice, move, int8_move) \
+	X(ReverseSequence, none, int8_copy) \
+	X(Round, none, int8_lookup_table) \
+	X(Selu, none, int8_lookup_table) \
+	X(Shrink, none, int8_lookup_table) \
+	X(Sigmoid, eltwise, int8_lookup_table) \
+	X(Sign, none, int8_lookup_table) \
+	X(Sin, none, int8_lookup_table) \
+	X(Sinh, none, int8_lookup_table) \
+	X(Slice, copy, int8_copy) \
 	X(Softmax, softmax, int8_softmax) \
-	X(Softplus, none, int8_table) \
-	X(Softsign, none, int8_table) \
-	X(SpaceToDepth, move, int8_move) \
-	X(Split, move, int8_move) \
-	X(Sqrt, eltwise, int8_table) \
+	X(Softplus, none, int8_lookup_table) \
+	X(Softsign, none, int8_lookup_table) \
+	X(SpaceToDepth, copy, int8_copy) \
+	X(Split, copy, int8_copy) \
+	X(Sqrt, eltwise, int8_lookup_table) \
 	X(Squeeze, alias, int8_alias) \
 	X(Sub, binary, int8_binary) \
-	X(Swish, eltwise, int8_table) \
-	X(Tan, none, int8_table) \
-	X(Tanh, eltwise, int8_table) \
-	X(ThresholdedRelu, none, int8_table) \
-	X(Tile, move, int8_move) \
+	X(Swish, eltwise, int8_lookup_table) \
+	X(Tan, none, int8_lookup_table) \
+	X(Tanh, eltwise, int8_lookup_table) \
+	X(ThresholdedRelu, none, int8_lookup_table) \
+	X(Tile, copy, int8_copy) \
 	X(Transpose, transpose, int8_transpose) \
 	X(Unsqueeze, alias, int8_alias) \
 	X(Upsample, resize, int8_resize)
 
 #define QB_PLANS(X) \
 	X(add) X(alias) X(batch_norm) X(binary) X(clip) X(concat) X(conv) X(conv_transpose) X(eltwise) X(gemm) X(global_pool) X(group_norm) \
-	X(layer_norm) X(matmul) X(move) X(pool) X(reduce) X(resize) X(softmax) X(transpose) \
+	X(layer_norm) X(matmul) X(copy) X(pool) X(reduce) X(resize) X(softmax) X(transpose) \
 	X(int8_alias) X(int8_batch_norm) X(int8_binary) X(int8_conv) X(int8_conv_transpose) X(int8_gemm) X(int8_global_pool) X(int8_layer_norm) \
-	X(int8_matmul) X(int8_join) X(int8_mean) X(int8_move) X(int8_pool) X(int8_product) X(int8_resize) X(int8_softmax) X(int8_table) X(int8_transpose)
+	X(int8_matmul) X(int8_concat) X(int8_mean) X(int8_copy) X(int8_pool) X(int8_product) X(int8_resize) X(int8_softmax) X(int8_lookup_table) X(int8_transpose)
 
 #define X(name) \
 	enum qb_err qb__plan_##name(struct qb_builder *b, const struct qb_node *n, \
@@ -114,7 +114,7 @@ QB_PLANS(X)
 #undef X
 
 /* What qb_builder_attr leaves out, in place on the node's output: its addend, then an activation that is no post-op. */
-enum qb_err qb__plan_finish(struct qb_builder *b, const struct qb_node *n,
+enum qb_err qb__plan_epilogue(struct qb_builder *b, const struct qb_node *n,
 	const struct qb_place *y, struct qb_errbuf *eb);
 
 typedef enum qb_err qb_lowering(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);

@@ -187,7 +187,7 @@ static enum qb_err plan_primitive(struct qb_builder *b, const struct qb_node *n,
 		arg[args++] = (struct qb_arg){.arg = DNNL_ARG_BIAS, .is_weight = true, .id = at};
 	}
 	QB_TRY(qb_builder_primitive_take(b, n, pd, arg, args, eb));
-	return qb__plan_finish(b, n, &dst, eb);
+	return qb__plan_epilogue(b, n, &dst, eb);
 out:
 	dnnl_primitive_desc_destroy(pd);
 	return err;

@@ -316,7 +316,7 @@ static bool probe(const struct qb_node *n, int k, const dnnl_memory_desc_t *x_md
 }
 
 /* Everything that takes numbers of its first input regularly, the rest being constants. */
-enum qb_err qb__plan_move(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_copy(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	struct qb_place x, y;
 

@@ -162,7 +162,7 @@ static enum qb_err find_gain(struct qb_builder *b, const struct qb_node *n, cons
 	return QB_OK;
 }
 
-enum qb_err qb__plan_finish(struct qb_builder *b, const struct qb_node *n,
+enum qb_err qb__plan_epilogue(struct qb_builder *b, const struct qb_node *n,
 	const struct qb_place *y, struct qb_errbuf *eb)
 {
 	struct finish f = {.n = (int64_t)numbers(&y->md), .adds = n->inputs > QB_ADDEND,

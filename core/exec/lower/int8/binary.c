@@ -305,7 +305,7 @@ enum qb_err qb__plan_int8_binary(struct qb_builder *b, const struct qb_node *n, 
 	if (qb__int8_masked_scores(b, n) >= 0) {
 		return QB_OK;
 	}
-	err = qb__plan_int8_table(b, n, eb);
+	err = qb__plan_int8_lookup_table(b, n, eb);
 	if (err != QB_EUNSUPPORTED) {
 		return err;
 	}

@@ -165,7 +165,7 @@ static enum qb_err check_parts(struct qb_builder *b, const struct qb_node *n, in
 	return QB_OK;
 }
 
-enum qb_err qb__plan_int8_join(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_concat(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	const struct qb_shape *s = &n->output[0]->shape;
 	int axis = (int)qb_node_int(n, "axis", 1);
@@ -182,7 +182,7 @@ enum qb_err qb__plan_int8_join(struct qb_builder *b, const struct qb_node *n, st
 	}
 	QB_TRY(check_parts(b, n, axis, &y, &a, &joinable, eb));
 	if (!joinable) {
-		return qb__plan_int8_move(b, n, eb);
+		return qb__plan_int8_copy(b, n, eb);
 	}
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
 	c.outer = a.outer;

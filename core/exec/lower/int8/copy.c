@@ -212,7 +212,7 @@ static enum qb_err move_output(struct qb_builder *b, const struct qb_node *n, co
 	return qb_builder_call(b, n, &call, eb);
 }
 
-enum qb_err qb__plan_int8_move(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_copy(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	struct source s = {.first = {1}};
 

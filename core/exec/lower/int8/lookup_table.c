@@ -97,7 +97,7 @@ static int only_variable(const struct qb_node *n)
 	return variable;
 }
 
-enum qb_err qb__plan_int8_table(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_lookup_table(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	int variable = only_variable(n);
 	struct table t = {.threads = qb_builder_threads(b)};

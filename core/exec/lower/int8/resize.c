@@ -131,5 +131,5 @@ enum qb_err qb__plan_int8_resize(struct qb_builder *b, const struct qb_node *n, 
 		return QB_EUNSUPPORTED;
 	}
 	return strcmp(qb_node_string(n, "mode", "nearest"), "nearest") ? plan_sums(b, n, eb)
-								       : qb__plan_int8_move(b, n, eb);
+								       : qb__plan_int8_copy(b, n, eb);
 }

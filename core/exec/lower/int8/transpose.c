@@ -196,7 +196,7 @@ enum qb_err qb__plan_int8_transpose(struct qb_builder *b, const struct qb_node *
 {
 	enum qb_err err = plan_transpose(b, n, eb);
 
-	return err == QB_EUNSUPPORTED ? qb__plan_int8_move(b, n, eb) : err;
+	return err == QB_EUNSUPPORTED ? qb__plan_int8_copy(b, n, eb) : err;
 }
 
 /* An image's pixels put in rows, as before attention: [N,C,H,W] seen as [..., H * W]. */
@@ -226,5 +226,5 @@ enum qb_err qb__plan_int8_alias(struct qb_builder *b, const struct qb_node *n, s
 		? QB_EUNSUPPORTED : qb_builder_alias_bytes(b, n->output[0], n->input[0], eb);
 
 	err = err == QB_EUNSUPPORTED ? plan_rows(b, n, eb) : err;
-	return err == QB_EUNSUPPORTED ? qb__plan_int8_move(b, n, eb) : err;
+	return err == QB_EUNSUPPORTED ? qb__plan_int8_copy(b, n, eb) : err;
 }
