@@ -663,6 +663,54 @@ static void quantizer__asymmetric__represents_zero_exactly(void **state)
 	}
 }
 
+/* Blocks of 8: mixed, constant of either sign, zeros, one sign, nothing finite, one element, float32's ends; and a short one. */
+static const float asymmetric_rows[] = {
+	-1, 3, 0.5f, 0.4f, -0.2f, 2.9f, 1.5f, 0,  0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f,
+	-2, -2, -2, -2, -2, -2, -2, -2,  0, 0, -0.0f, 0, 0, 0, 0, 0,  4, 5, 6, 7, 8, 9, 10, 11,
+	-0.4f, -0.5f, -0.6f, -0.7f, -0.8f, -0.9f, -1, -1.1f,  NAN, INFINITY, -INFINITY, NAN, NAN, NAN, NAN, NAN,
+	NAN, 1, INFINITY, -3, -INFINITY, 0.1f, 2, 0,  0, 0, 0, -7, 0, 0, 0, 0,
+	FLT_MAX, -FLT_MAX, 0, 1, FLT_MAX / 2, 0, 0, 0,  FLT_TRUE_MIN, 0, -FLT_TRUE_MIN, 0, FLT_MIN, 0, 0, 0,  -3, 5, 0.25f};
+
+static void quantizer__asymmetric_block__has_the_range_of_what_it_holds(void **state)
+{
+	static const char *const some[] = {"uint4_asym_g8", "int4_asym_g8", "int8_asym_g8", "uint1_asym_g8", "int16_asym_g8"};
+	enum { N = QB_COUNT(asymmetric_rows), BLOCKS = (N + 7) / 8 };
+
+	(void)state;
+	for (size_t k = 0; k < QB_COUNT(some); k++) {
+		float y[N], scale[BLOCKS];
+		int32_t codes[N], zero[BLOCKS];
+		struct qb_quantizer q;
+		double min, max;
+
+		make(&q, some[k], 1);
+		assert_null(q.zero);
+		min = qb_format_min(&q.format);
+		max = qb_format_max(&q.format);
+		qb_encode(&q, asymmetric_rows, codes, &(struct qb_blocks){scale, zero}, 1, 1, N);
+		qb_qdq(&q, asymmetric_rows, y, 1, 1, N);
+		for (int i = 0; i < N; i++) {
+			double lo = 0, hi = 0, s, z, v = asymmetric_rows[i];
+
+			for (int j = i / 8 * 8; j < N && j < i / 8 * 8 + 8; j++) {
+				double w = isfinite(asymmetric_rows[j]) ? asymmetric_rows[j] : 0;
+
+				lo = fmin(lo, w);
+				hi = fmax(hi, w);
+			}
+			/* All of the grid is finite under it. */
+			s = fmin((hi - lo) / (max - min), nextafterf((float)(FLT_MAX / (max - min)), 0));
+			s = hi > lo ? fmax((float)s, FLT_TRUE_MIN) : 1;
+			z = fmin(fmax(rint(min - lo / s), min), max);
+			assert_true(scale[i / 8] == s && zero[i / 8] == z);
+			v = isnan(v) ? 0 : rint(fmin(fmax(asymmetric_rows[i] / (float)s, -1e6), 1e6));
+			v = fmin(fmax(v + z, min), max);
+			assert_true(codes[i] == v && y[i] == (float)(v - z) * (float)s);
+		}
+		qb_quantizer_fini(&q);
+	}
+}
+
 static void stochastic__many_draws__are_unbiased_and_repeatable(void **state)
 {
 	static const char *const some[] = {"int8", "E4", "fp8_e4m3_nosub", "nf4", "uint4"};
@@ -741,6 +789,7 @@ static int tests_at_a_level(void)
 		cmocka_unit_test(quantizer__large_output__equals_small_runs),
 		cmocka_unit_test(quantizer__mx_block__has_the_specified_scale),
 		cmocka_unit_test(quantizer__asymmetric__represents_zero_exactly),
+		cmocka_unit_test(quantizer__asymmetric_block__has_the_range_of_what_it_holds),
 		cmocka_unit_test(stochastic__many_draws__are_unbiased_and_repeatable),
 		cmocka_unit_test(pack__every_width__unpacks_to_the_same_codes),
 	};
