@@ -65,7 +65,8 @@ class Questions(Case):
         threads, answers = self.at_once(*[("sqnr", [["sleep", 0.3]])] * 5, ("round", []))
         for t in threads:
             t.join()
-        self.assertEqual(sorted(answers, key=lambda a: a[3]).index(answers[5]), 1)
+        # behind the one that is at work by then, if one is
+        self.assertLessEqual(sorted(answers, key=lambda a: a[3]).index(answers[5]), 1)
 
     def test_questions__of_clients_that_left__are_not_asked(self):
         log = os.path.join(self.folder.name, "asked")
