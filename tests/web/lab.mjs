@@ -56,6 +56,7 @@ const tests = {
 		await submit();
 		await page.getByRole('alert').first().waitFor();
 		assert.match(await page.getByRole('alert').first().innerText(), /int99/);
+		await page.reload(); // a refused job stays in the form
 	},
 	async submit__methods__are_those_of_the_server_with_their_parameters() {
 		await open('#/submit');
