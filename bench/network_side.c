@@ -37,10 +37,10 @@ static enum qb_err calibrate(const struct network_side *side, struct qb_errbuf *
 		return qb_fail(eb, QB_ENOMEM, "no memory for observers");
 	}
 	for (int i = 0; i < n->graph->values; i++) {
-		observer[i] = n->tapped[i] ? qb_observer_create() : NULL;
+		observer[i] = n->observed[i] ? qb_observer_create() : NULL;
 	}
-	run.tap = observe;
-	run.tap_arg = observer;
+	run.observe = observe;
+	run.observe_arg = observer;
 	QB_TRY_OUT(qb_session_create(&s, n->plan, false, eb));
 	QB_TRY_OUT(qb_session_run(s, &run, eb));
 	QB_TRY_OUT(qb_scheme_parse(&scheme, side->scheme, eb));

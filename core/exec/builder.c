@@ -121,9 +121,9 @@ const struct qb_node *qb_builder_reader(const struct qb_builder *b, const struct
 	return NULL;
 }
 
-bool qb_builder_is_tapped(const struct qb_builder *b, const struct qb_value *v)
+bool qb_builder_is_observed(const struct qb_builder *b, const struct qb_value *v)
 {
-	return b->tapped && b->tapped[v->index];
+	return b->observed && b->observed[v->index];
 }
 
 bool qb_builder_is_frozen(const struct qb_builder *b)

@@ -29,8 +29,8 @@ dnnl_memory_desc_t qb_dnn_any(const dnnl_memory_desc_t *md);
 
 /* The node that reads v, if one alone does and v is no output of the network. */
 const struct qb_node *qb_builder_reader(const struct qb_builder *b, const struct qb_value *v);
-/* Taps see v: it must be there after its node's step. */
-bool qb_builder_is_tapped(const struct qb_builder *b, const struct qb_value *v);
+/* v is observed: it must be there after its node's step. */
+bool qb_builder_is_observed(const struct qb_builder *b, const struct qb_value *v);
 /* The step being planned does the work of n, a later node, too: n gets none of its own. */
 enum qb_err qb_builder_absorb(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
 /* Whether a value is anywhere yet. */
@@ -137,7 +137,8 @@ enum qb_err qb_builder_constant(struct qb_builder *b, const struct qb_value *v, 
 /* Memory that lives as long as the plan, zeroed, 64-byte aligned. */
 void *qb_builder_alloc(struct qb_builder *b, size_t count, size_t size);
 int qb_builder_threads(const struct qb_builder *b);
-/* Is the plan frozen: no scheme will replace its weights and nothing is tapped? Then everything may be fused and prepacked. */
+/* Is the plan frozen: no scheme will replace its weights and no value is observed? Then everything may be fused and
+ * prepacked. */
 bool qb_builder_is_frozen(const struct qb_builder *b);
 
 /* The plain path: the operator's eval on row-major buffers. */

@@ -8,7 +8,7 @@
 #include "core/exec/lower/lowerings.h"
 #include "core/graph/op.h"
 
-/* Taps: where a value is seen and quantized, right after it is made. */
+/* Observers: where a value is seen and quantized, right after it is made. */
 
 static bool is_padded(const dnnl_memory_desc_t *md)
 {
@@ -35,11 +35,11 @@ static dnnl_memory_desc_t channels_last(const struct qb_shape *shape)
 	return md;
 }
 
-static enum qb_err add_tap(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
+static enum qb_err add_observer(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
 {
 	struct qb_plan *p = b->plan;
 	const struct qb_place *home = qb_builder_home(b, v);
-	struct qb_step s = {.kind = QB_STEP_TAP, .node = v->producer, .what = "tap",
+	struct qb_step s = {.kind = QB_STEP_OBSERVE, .node = v->producer, .what = "observer",
 		.implementation = "", .value = v->index, .place = *home};
 
 	s.numbers = dnnl_memory_desc_get_size(&home->md) / sizeof(float);
@@ -48,18 +48,18 @@ static enum qb_err add_tap(struct qb_builder *b, const struct qb_value *v, struc
 	if (!dnnl_memory_desc_equal(&s.scratch_md, &home->md)) {
 		QB_TRY(qb__reorder_create(&s.to_scratch, &home->md, &s.scratch_md, eb));
 		QB_TRY(qb__reorder_create(&s.from_scratch, &s.scratch_md, &home->md, eb));
-		p->tap_scratch_bytes =
-			QB_MAX(p->tap_scratch_bytes, dnnl_memory_desc_get_size(&s.scratch_md));
+		p->observer_scratch_bytes =
+			QB_MAX(p->observer_scratch_bytes, dnnl_memory_desc_get_size(&s.scratch_md));
 	}
 	QB_TRY(qb__ids(b, &s.read, &home->buffer, 1, eb));
 	QB_TRY(qb__ids(b, &s.write, &home->buffer, 1, eb)); /* quantized in place */
-	p->buffer[home->buffer].tapped = true;
+	p->buffer[home->buffer].observed = true;
 	return qb__add_step(b, &s, eb);
 }
 
-static bool wants_tap(const struct qb_builder *b, const struct qb_value *v)
+static bool wants_observer(const struct qb_builder *b, const struct qb_value *v)
 {
-	return v && v->dtype == QB_F32 && b->tapped && b->tapped[v->index];
+	return v && v->dtype == QB_F32 && b->observed && b->observed[v->index];
 }
 
 enum qb_err qb__place_inputs(struct qb_builder *b, struct qb_errbuf *eb)
@@ -82,13 +82,13 @@ enum qb_err qb__place_inputs(struct qb_builder *b, struct qb_errbuf *eb)
 	return QB_OK;
 }
 
-static enum qb_err tap_inputs(struct qb_builder *b, struct qb_errbuf *eb)
+static enum qb_err observe_inputs(struct qb_builder *b, struct qb_errbuf *eb)
 {
 	const struct qb_graph *g = b->plan->graph;
 
 	for (int i = 0; i < g->inputs; i++) {
-		if (wants_tap(b, g->input[i])) {
-			QB_TRY(add_tap(b, g->input[i], eb));
+		if (wants_observer(b, g->input[i])) {
+			QB_TRY(add_observer(b, g->input[i], eb));
 		}
 	}
 	return QB_OK;
@@ -117,8 +117,8 @@ static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, stru
 	}
 	QB_TRY(qb__plan_node_float(b, n, eb));
 	for (int i = 0; i < n->outputs; i++) {
-		if (wants_tap(b, n->output[i])) {
-			QB_TRY(add_tap(b, n->output[i], eb));
+		if (wants_observer(b, n->output[i])) {
+			QB_TRY(add_observer(b, n->output[i], eb));
 		}
 	}
 	return QB_OK;
@@ -150,16 +150,16 @@ enum qb_err qb__place_outputs(struct qb_builder *b, struct qb_errbuf *eb)
 	return QB_OK;
 }
 
-static enum qb_err build(struct qb_plan *p, const bool *tapped, struct qb_errbuf *eb)
+static enum qb_err build(struct qb_plan *p, const bool *observed, struct qb_errbuf *eb)
 {
-	struct qb_builder b = {.plan = p, .tapped = tapped};
+	struct qb_builder b = {.plan = p, .observed = observed};
 
 	p->home = qb_arena_alloc(p->arena, (size_t)p->graph->values + 1, sizeof(*p->home));
 	if (!p->home) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	QB_TRY(qb__place_inputs(&b, eb));
-	QB_TRY(tap_inputs(&b, eb));
+	QB_TRY(observe_inputs(&b, eb));
 	for (int i = 0; i < p->graph->nodes; i++) {
 		QB_TRY(plan_node(&b, p->graph->node[i], eb));
 	}
@@ -168,7 +168,7 @@ static enum qb_err build(struct qb_plan *p, const bool *tapped, struct qb_errbuf
 }
 
 enum qb_err qb__plan_make(struct qb_plan **out, const struct qb_plan *as, qb__build_fn *build_steps,
-	const bool *tapped, struct qb_errbuf *eb)
+	const bool *observed, struct qb_errbuf *eb)
 {
 	struct qb_plan *p = calloc(1, sizeof(*p));
 	struct qb_arena *arena = p ? qb_arena_create() : NULL;
@@ -183,7 +183,7 @@ enum qb_err qb__plan_make(struct qb_plan **out, const struct qb_plan *as, qb__bu
 	p->arena = arena;
 	/* A primitive divides its work for the threads it finds when it is made. */
 	before = qb_threads_use(p->threads);
-	err = build_steps(p, tapped, eb);
+	err = build_steps(p, observed, eb);
 	qb_threads_use(before);
 	if (err != QB_OK) {
 		qb_plan_destroy(&p);
@@ -194,11 +194,11 @@ enum qb_err qb__plan_make(struct qb_plan **out, const struct qb_plan *as, qb__bu
 }
 
 enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, enum qb_plan_mode mode, int threads,
-	const bool *tapped, struct qb_errbuf *eb)
+	const bool *observed, struct qb_errbuf *eb)
 {
 	const struct qb_plan as = {.graph = graph, .mode = mode, .threads = threads};
 
-	return qb__plan_make(out, &as, build, mode == QB_PLAN_FROZEN ? NULL : tapped, eb);
+	return qb__plan_make(out, &as, build, mode == QB_PLAN_FROZEN ? NULL : observed, eb);
 }
 
 void qb_plan_destroy(struct qb_plan **plan)
@@ -237,7 +237,7 @@ size_t qb_plan_bytes(const struct qb_plan *plan)
 
 size_t qb_plan_session_bytes(const struct qb_plan *plan)
 {
-	return plan->arena_bytes[0] + plan->scratch_bytes + plan->tap_scratch_bytes;
+	return plan->arena_bytes[0] + plan->scratch_bytes + plan->observer_scratch_bytes;
 }
 
 int qb_plan_steps(const struct qb_plan *plan)
@@ -250,7 +250,7 @@ int qb_plan_steps_for(const struct qb_plan *plan, const bool *wanted)
 	int n = 0;
 
 	for (int i = 0; i < plan->steps; i++) {
-		if (plan->step[i].kind == QB_STEP_TAP && wanted[plan->step[i].value]) {
+		if (plan->step[i].kind == QB_STEP_OBSERVE && wanted[plan->step[i].value]) {
 			n = i + 1;
 		}
 	}
@@ -262,6 +262,6 @@ struct qb_step_info qb_plan_step(const struct qb_plan *plan, int i)
 	const struct qb_step *s = &plan->step[i];
 
 	return (struct qb_step_info){s->node, s->what, s->implementation,
-		s->node && s->kind != QB_STEP_TAP ? (double)qb_node_macs(s->node) : 0,
+		s->node && s->kind != QB_STEP_OBSERVE ? (double)qb_node_macs(s->node) : 0,
 		s->why_float};
 }

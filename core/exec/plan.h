@@ -8,7 +8,7 @@
 #include "core/exec/exec.h"
 #include "core/exec/builder.h"
 
-enum qb_step_kind { QB_STEP_PRIMITIVE, QB_STEP_CALL, QB_STEP_EVAL, QB_STEP_TAP };
+enum qb_step_kind { QB_STEP_PRIMITIVE, QB_STEP_CALL, QB_STEP_EVAL, QB_STEP_OBSERVE };
 
 enum { QB_STEP_ARGS = 10 };
 
@@ -32,7 +32,7 @@ struct qb_step {
 	/* call */
 	qb_call_fn *fn;
 	void *context;
-	/* tap */
+	/* observer */
 	int value;
 	struct qb_place place;
 	size_t numbers;      /* in the buffer, padding included */
@@ -47,8 +47,8 @@ struct qb_step {
 struct qb_buffer {
 	size_t bytes;
 	int first, last; /* -1: in no step yet */
-	bool tapped;
-	size_t offset[2]; /* [0] reused memory, [1] tapped values kept */
+	bool observed;
+	size_t offset[2]; /* [0] reused memory, [1] observed values kept */
 };
 
 /* A value's layouts: home and copies. */
@@ -84,7 +84,7 @@ struct qb_plan {
 	struct qb_place *output;    /* [graph outputs]: row-major */
 	size_t arena_bytes[2];
 	size_t scratch_bytes;       /* of primitives */
-	size_t tap_scratch_bytes;
+	size_t observer_scratch_bytes;
 	/* integer plans */
 	const struct qb_quantization *quantization;
 	struct qb_bytes **bytes;    /* [values]: NULL where float */
@@ -104,7 +104,7 @@ struct qb_session {
 	const struct qb_plan *plan;
 	bool keep;
 	unsigned char *arena;
-	void *scratch, *tap_scratch;
+	void *scratch, *observer_scratch;
 	dnnl_stream_t stream;
 	dnnl_exec_arg_t **exec;   /* [steps]: arguments of primitives */
 	unsigned char *before;    /* the arena before a step, where steps are checked; else NULL */
@@ -118,7 +118,7 @@ static inline void *qb_session_buffer(const struct qb_session *s, int buffer)
 
 struct qb_builder {
 	struct qb_plan *plan;
-	const bool *tapped;
+	const bool *observed;
 	const struct qb_node *node; /* at work */
 	bool *absorbed;             /* [nodes]: by steps of nodes before them; NULL: none */
 };
@@ -149,9 +149,9 @@ enum qb_err qb__reorder_now(const dnnl_memory_desc_t *from, const void *src,
 	const dnnl_memory_desc_t *to, void *dst, struct qb_errbuf *eb);
 void *qb__grow(struct qb_arena *arena, void *array, int count, int *cap, size_t size);
 /* A plan that begins as `as`, an arena of its own added, with the steps that build_steps gives it. */
-typedef enum qb_err qb__build_fn(struct qb_plan *plan, const bool *tapped, struct qb_errbuf *eb);
+typedef enum qb_err qb__build_fn(struct qb_plan *plan, const bool *observed, struct qb_errbuf *eb);
 enum qb_err qb__plan_make(struct qb_plan **out, const struct qb_plan *as, qb__build_fn *build_steps,
-	const bool *tapped, struct qb_errbuf *eb);
+	const bool *observed, struct qb_errbuf *eb);
 /* Of a session that checks steps: before a run, and before and after a step. */
 void qb__check_run(struct qb_session *s);
 void qb__check_before(struct qb_session *s, const struct qb_step *step);

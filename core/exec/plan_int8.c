@@ -372,19 +372,19 @@ int qb_builder_threads(const struct qb_builder *b)
 
 /* Plans */
 
-static enum qb_err tap_bytes(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
+static enum qb_err observe_bytes(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
 {
 	struct qb_plan *p = b->plan;
-	struct qb_step s = {.kind = QB_STEP_TAP, .node = v->producer, .what = "tap",
+	struct qb_step s = {.kind = QB_STEP_OBSERVE, .node = v->producer, .what = "observer",
 		.implementation = "", .value = v->index, .bytes = p->bytes[v->index]};
 
-	if (!qb_builder_is_tapped(b, v) || !s.bytes) {
+	if (!qb_builder_is_observed(b, v) || !s.bytes) {
 		return QB_OK;
 	}
-	p->tap_scratch_bytes = QB_MAX(p->tap_scratch_bytes,
+	p->observer_scratch_bytes = QB_MAX(p->observer_scratch_bytes,
 		(size_t)(s.bytes->pixels * s.bytes->channels) * sizeof(float));
 	QB_TRY(qb__ids(b, &s.read, &s.bytes->buffer, 1, eb));
-	QB_TRY(qb__ids(b, &s.write, &s.bytes->buffer, 1, eb)); /* taps may change it */
+	QB_TRY(qb__ids(b, &s.write, &s.bytes->buffer, 1, eb)); /* observers may change it */
 	return qb__add_step(b, &s, eb);
 }
 
@@ -412,7 +412,7 @@ static enum qb_err quantize_output(struct qb_builder *b, const struct qb_value *
 		QB_TRY(qb_builder_bytes(b, v, &bytes, eb));
 		b->plan->home[v->index] = NULL;
 	}
-	return tap_bytes(b, v, eb);
+	return observe_bytes(b, v, eb);
 }
 
 static const char *why_float(const struct qb_builder *b, const struct qb_node *n)
@@ -475,9 +475,9 @@ static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, stru
 	return QB_OK;
 }
 
-static enum qb_err build(struct qb_plan *p, const bool *tapped, struct qb_errbuf *eb)
+static enum qb_err build(struct qb_plan *p, const bool *observed, struct qb_errbuf *eb)
 {
-	struct qb_builder b = {.plan = p, .tapped = tapped};
+	struct qb_builder b = {.plan = p, .observed = observed};
 	const struct qb_graph *g = p->graph;
 
 	p->home = qb_arena_alloc(p->arena, (size_t)g->values + 1, sizeof(*p->home));
@@ -521,11 +521,11 @@ static enum qb_err check_activations(const struct qb_graph *g, const struct qb_q
 }
 
 enum qb_err qb_plan_create_int8(struct qb_plan **out, const struct qb_graph *graph, int threads,
-	const struct qb_quantization *q, const bool *tapped, struct qb_errbuf *eb)
+	const struct qb_quantization *q, const bool *observed, struct qb_errbuf *eb)
 {
 	const struct qb_plan as = {.graph = graph, .threads = threads, .quantization = q};
 
 	QB_TRY(qb_int8_check(q, eb));
 	QB_TRY(check_activations(graph, q, eb));
-	return qb__plan_make(out, &as, build, tapped, eb);
+	return qb__plan_make(out, &as, build, observed, eb);
 }

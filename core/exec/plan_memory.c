@@ -69,7 +69,7 @@ static enum qb_err lay_out(struct qb_plan *p, int mode, struct qb_errbuf *eb)
 	}
 	for (int i = 1; i < p->buffers; i++) {
 		const struct qb_buffer *b = &p->buffer[i];
-		bool kept = mode == 1 && b->tapped;
+		bool kept = mode == 1 && b->observed;
 
 		if (b->first < 0) { /* a lowering that gave up left it */
 			continue;

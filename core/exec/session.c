@@ -64,9 +64,9 @@ enum qb_err qb_session_create(struct qb_session **out, const struct qb_plan *pla
 	s->arena = qb_aligned_alloc(plan->arena_bytes[keep], 1);
 	s->scratch = qb_aligned_alloc(plan->scratch_bytes, 1);
 	/* Two: one for the value, one for its reference. */
-	s->tap_scratch = qb_aligned_alloc(qb_align_up(plan->tap_scratch_bytes, 64), 2);
+	s->observer_scratch = qb_aligned_alloc(qb_align_up(plan->observer_scratch_bytes, 64), 2);
 	s->exec = calloc((size_t)plan->steps + 1, sizeof(*s->exec));
-	if (!s->arena || !s->scratch || !s->tap_scratch || !s->exec) {
+	if (!s->arena || !s->scratch || !s->observer_scratch || !s->exec) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory for a session of %zu bytes",
 			plan->arena_bytes[keep]);
 		goto out;
@@ -105,7 +105,7 @@ void qb_session_destroy(struct qb_session **session)
 	dnnl_stream_destroy(s->stream);
 	free(s->arena);
 	free(s->scratch);
-	free(s->tap_scratch);
+	free(s->observer_scratch);
 	free(s->before);
 	free(s);
 	*session = NULL;
@@ -209,7 +209,7 @@ static void run_call(struct qb_session *s, const struct qb_step *step,
 	step->fn(step->context, &at);
 }
 
-/* Taps */
+/* Observers */
 
 static enum qb_err reorder(struct qb_session *s, dnnl_primitive_t p, const dnnl_memory_desc_t *from,
 	const void *src, const dnnl_memory_desc_t *to, void *dst, struct qb_errbuf *eb)
@@ -236,8 +236,8 @@ static enum qb_err unpad(struct qb_session *s, const struct qb_step *t, const fl
 		*out = (float *)x;
 		return QB_OK;
 	}
-	*out = (float *)((char *)s->tap_scratch +
-		(size_t)half * qb_align_up(s->plan->tap_scratch_bytes, 64));
+	*out = (float *)((char *)s->observer_scratch +
+		(size_t)half * qb_align_up(s->plan->observer_scratch_bytes, 64));
 	return reorder(s, t->to_scratch, &t->place.md, x, &t->scratch_md, *out, eb);
 }
 
@@ -251,7 +251,7 @@ static enum qb_err observe(struct qb_session *s, const struct qb_step *t, const 
 		QB_TRY(unpad(s, t, x, 0, &dense, eb));
 		n = dnnl_memory_desc_get_size(&t->scratch_md) / sizeof(float);
 	}
-	run->tap(run->tap_arg, t->value, dense, n);
+	run->observe(run->observe_arg, t->value, dense, n);
 	return QB_OK;
 }
 
@@ -289,9 +289,9 @@ static enum qb_err quantize(struct qb_session *s, const struct qb_step *t, const
 			       : QB_OK;
 }
 
-/* Where the number of channel c of pixel p stands among the numbers of a tap: dimension 1 of four or five is innermost,
- * as in channels_last of plan.c. */
-static int64_t tap_index(const struct qb_step *t, const struct qb_shape *s, int64_t p,
+/* Index of channel c of pixel p among the elements that an observer sees: dimension 1 of four or five is innermost, as in
+ * channels_last of plan.c. */
+static int64_t observed_index(const struct qb_step *t, const struct qb_shape *s, int64_t p,
 	int64_t c)
 {
 	const struct qb_bytes *q = t->bytes;
@@ -306,43 +306,43 @@ static int64_t tap_index(const struct qb_step *t, const struct qb_shape *s, int6
 	return (i / (rest * s->dim[1]) * rest + i % rest) * s->dim[1] + i / rest % s->dim[1];
 }
 
-/* Bytes of an integer plan as numbers, and back where the tap may change them. */
-static void tap_bytes(struct qb_session *s, const struct qb_step *t, const struct qb_run *run)
+/* Bytes of an integer plan as floats, and back where the observer may change them. */
+static void observe_bytes(struct qb_session *s, const struct qb_step *t, const struct qb_run *run)
 {
 	const struct qb_int8_kernels *k = qb_int8_kernels();
 	const struct qb_shape *shape = &s->plan->graph->value[t->value]->shape;
 	const struct qb_bytes *q = t->bytes;
 	uint8_t *u = qb_session_buffer(s, q->buffer);
-	float *x = s->tap_scratch;
+	float *x = s->observer_scratch;
 
 	for (int64_t p = 0; p < q->pixels; p++) {
 		for (int64_t c = 0; c < q->channels; c++) {
-			k->dequantize(u + p * q->stride + c, x + tap_index(t, shape, p, c), 1, q->scale, q->zero);
+			k->dequantize(u + p * q->stride + c, x + observed_index(t, shape, p, c), 1, q->scale, q->zero);
 		}
 	}
-	run->tap(run->tap_arg, t->value, x, (size_t)(q->pixels * q->channels));
+	run->observe(run->observe_arg, t->value, x, (size_t)(q->pixels * q->channels));
 	for (int64_t p = 0; run->inject && p < q->pixels; p++) {
 		for (int64_t c = 0; c < q->channels; c++) {
-			k->quantize(x + tap_index(t, shape, p, c), u + p * q->stride + c, 1, q->scale, q->zero,
+			k->quantize(x + observed_index(t, shape, p, c), u + p * q->stride + c, 1, q->scale, q->zero,
 				q->top);
 		}
 	}
 }
 
-static enum qb_err run_tap(struct qb_session *s, const struct qb_step *t, const struct qb_run *run,
+static enum qb_err run_observer(struct qb_session *s, const struct qb_step *t, const struct qb_run *run,
 	struct qb_errbuf *eb)
 {
 	float *x;
 
 	if (t->bytes) {
-		if (run->tap) {
-			tap_bytes(s, t, run);
+		if (run->observe) {
+			observe_bytes(s, t, run);
 		}
 		return QB_OK;
 	}
 	x = qb_session_buffer(s, t->place.buffer);
 
-	if (run->tap && !run->quantized) {
+	if (run->observe && !run->quantized) {
 		QB_TRY(observe(s, t, run, x, eb));
 	}
 	if (run->overlay) {
@@ -352,7 +352,7 @@ static enum qb_err run_tap(struct qb_session *s, const struct qb_step *t, const 
 			QB_TRY(quantize(s, t, run, q->q[t->value], x, eb));
 		}
 	}
-	return run->tap && run->quantized ? observe(s, t, run, x, eb) : QB_OK;
+	return run->observe && run->quantized ? observe(s, t, run, x, eb) : QB_OK;
 }
 
 static enum qb_err dispatch_step(struct qb_session *s, int i, const struct qb_run *run,
@@ -368,8 +368,8 @@ static enum qb_err dispatch_step(struct qb_session *s, int i, const struct qb_ru
 		return QB_OK;
 	case QB_STEP_EVAL:
 		return run_eval(s, step, overlay, eb);
-	case QB_STEP_TAP:
-		return run_tap(s, step, run, eb);
+	case QB_STEP_OBSERVE:
+		return run_observer(s, step, run, eb);
 	}
 	return QB_OK;
 }

@@ -87,7 +87,7 @@ enum qb_err qb__check_after(struct qb_session *s, int i, struct qb_errbuf *eb)
 	for (int k = 1; k < p->buffers; k++) {
 		const struct qb_buffer *u = &p->buffer[k];
 
-		if (u->last == i && !(s->keep && u->tapped)) {
+		if (u->last == i && !(s->keep && u->observed)) {
 			poison(s, u);
 		}
 	}

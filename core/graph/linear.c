@@ -21,15 +21,15 @@ static bool read_convolution(struct qb_linear *l, bool transposed)
 		return false;
 	}
 	l->groups = qb_node_int(l->node, "group", 1);
-	l->taps = 1;
+	l->kernel_elements = 1;
 	for (int i = 2; i < w->ndim; i++) {
-		l->taps *= w->dim[i];
+		l->kernel_elements *= w->dim[i];
 	}
 	l->transposed = transposed;
 	l->outs = transposed ? w->dim[1] * l->groups : w->dim[0];
 	l->ins = transposed ? w->dim[0] : w->dim[1] * l->groups;
-	l->out_stride = transposed ? l->taps : w->dim[1] * l->taps;
-	l->in_stride = transposed ? w->dim[1] * l->taps : l->taps;
+	l->out_stride = transposed ? l->kernel_elements : w->dim[1] * l->kernel_elements;
+	l->in_stride = transposed ? w->dim[1] * l->kernel_elements : l->kernel_elements;
 	return true;
 }
 
@@ -40,7 +40,7 @@ static bool read_matrix(struct qb_linear *l, bool rows_are_outputs)
 	if (w->ndim != 2) {
 		return false;
 	}
-	l->groups = l->taps = 1;
+	l->groups = l->kernel_elements = 1;
 	l->outs = w->dim[rows_are_outputs ? 0 : 1];
 	l->ins = w->dim[rows_are_outputs ? 1 : 0];
 	l->out_stride = rows_are_outputs ? l->ins : 1;

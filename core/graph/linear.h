@@ -12,7 +12,8 @@ struct qb_linear {
 	struct qb_node *node;
 	struct qb_value *weight; /* input 1, a float32 constant */
 	struct qb_value *bias;   /* input 2, [outs] float32 constant; NULL: none */
-	int64_t outs, ins, groups, taps; /* channels in all; numbers of the kernel for each pair of channels */
+	int64_t outs, ins, groups; /* channels in all */
+	int64_t kernel_elements;   /* for each pair of channels: the product of the kernel's sides */
 	int64_t out_stride, in_stride;
 	bool transposed;         /* ConvTranspose: groups run along the inputs of the weight */
 };
@@ -30,13 +31,13 @@ static inline int64_t qb_linear_ins(const struct qb_linear *l)
 	return l->ins / l->groups;
 }
 
-/* Where the taps of output o and the j-th of its inputs are in the weight; j < qb_linear_ins. Its number among all
- * inputs is qb_linear_input(l, o, j). */
+/* Which input the j-th of output o is, among all inputs; j < qb_linear_ins. */
 static inline int64_t qb_linear_input(const struct qb_linear *l, int64_t o, int64_t j)
 {
 	return o / (l->outs / l->groups) * qb_linear_ins(l) + j;
 }
 
+/* Where the kernel elements of output o and the j-th of its inputs begin in the weight. */
 static inline int64_t qb_linear_at(const struct qb_linear *l, int64_t o, int64_t j)
 {
 	return l->transposed

@@ -115,7 +115,7 @@ static void valid_range(int64_t at, int64_t stride, int64_t in, int64_t out, int
 }
 
 /* acc[out] += weight * x, over one kernel position. */
-static void add_tap(const struct geometry *q, const float *x, double weight, const int64_t k[3],
+static void add_element(const struct geometry *q, const float *x, double weight, const int64_t k[3],
 	double *acc)
 {
 	int64_t at[3], from[3], to[3];
@@ -145,7 +145,7 @@ static void add_channel(const struct geometry *q, const float *x, const float *w
 	for (k[0] = 0; k[0] < q->kernel[0]; k[0]++) {
 		for (k[1] = 0; k[1] < q->kernel[1]; k[1]++) {
 			for (k[2] = 0; k[2] < q->kernel[2]; k[2]++) {
-				add_tap(q, x, (double)*w++, k, acc);
+				add_element(q, x, (double)*w++, k, acc);
 			}
 		}
 	}
@@ -423,8 +423,8 @@ enum qb_err qb__infer_conv_transpose(struct qb_graph *g, struct qb_node *n, stru
 	return QB_OK;
 }
 
-/* The transpose of add_tap: each input adds to the outputs its window covers. */
-static void scatter_tap(const struct geometry *q, const float *x, double weight, const int64_t k[3],
+/* The transpose of add_element: each input adds to the outputs its window covers. */
+static void scatter_element(const struct geometry *q, const float *x, double weight, const int64_t k[3],
 	double *acc)
 {
 	int64_t at[3], from[3], to[3];
@@ -453,7 +453,7 @@ static void scatter_channel(const struct geometry *q, const float *x, const floa
 	for (k[0] = 0; k[0] < q->kernel[0]; k[0]++) {
 		for (k[1] = 0; k[1] < q->kernel[1]; k[1]++) {
 			for (k[2] = 0; k[2] < q->kernel[2]; k[2]++) {
-				scatter_tap(q, x, (double)*w++, k, acc);
+				scatter_element(q, x, (double)*w++, k, acc);
 			}
 		}
 	}

@@ -105,13 +105,13 @@ static double cubic(double x)
 	return x <= 1 ? ((a + 2) * x - (a + 3)) * x * x + 1 : x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
 }
 
-struct axis_taps {
+struct axis_points {
 	int count;
 	int64_t at[4]; /* -1: zero */
 	double weight[4];
 };
 
-static void place_taps(const struct grid *g, int d, double place, struct axis_taps *t)
+static void place_points(const struct grid *g, int d, double place, struct axis_points *t)
 {
 	int64_t len = g->in[d], base;
 	double lo = g->align ? 0 : -0.5, hi = g->align ? (double)(len - 1) : (double)len - 0.5;
@@ -139,7 +139,7 @@ static void place_taps(const struct grid *g, int d, double place, struct axis_ta
 	}
 }
 
-static double sample(const struct grid *g, const float *x, const struct axis_taps t[SPATIAL])
+static double sample(const struct grid *g, const float *x, const struct axis_points t[SPATIAL])
 {
 	double sum = 0;
 
@@ -162,7 +162,7 @@ static enum qb_err grid_sample_f32(const struct qb_node *n, const struct qb_tens
 	const struct qb_tensor *x = in[0];
 	int nd = x->ndim - 2;
 	int64_t planes = op_span(x, 2, x->ndim), points = op_span(&out[0], 2, out[0].ndim), channels = x->dim[1];
-	struct axis_taps t[SPATIAL] = { { 1, { 0 }, { 1 } }, { 1, { 0 }, { 1 } }, { 1, { 0 }, { 1 } } };
+	struct axis_points t[SPATIAL] = { { 1, { 0 }, { 1 } }, { 1, { 0 }, { 1 } }, { 1, { 0 }, { 1 } } };
 	struct grid g;
 
 	QB_TRY(read_grid(n, &g, eb));
@@ -173,7 +173,7 @@ static enum qb_err grid_sample_f32(const struct qb_node *n, const struct qb_tens
 		const float *place = (const float *)in[1]->data + p * nd;
 
 		for (int i = 0; i < nd; i++) {
-			place_taps(&g, SPATIAL - 1 - i, (double)place[i], &t[SPATIAL - 1 - i]);
+			place_points(&g, SPATIAL - 1 - i, (double)place[i], &t[SPATIAL - 1 - i]);
 		}
 		for (int64_t c = 0; c < channels; c++) {
 			int64_t plane = p / points * channels + c;

@@ -74,8 +74,8 @@ static void pool_init(struct pool *q, const struct qb_window *w)
 	}
 }
 
-/* Taps of output o along one dimension that lie in the image, and how many lie in the padded image. */
-static int64_t taps(const struct pool *q, int i, int64_t o, int64_t *first, int64_t *last)
+/* Kernel elements of output o along one dimension that lie in the image, and how many lie in the padded image. */
+static int64_t count_kernel_elements(const struct pool *q, int i, int64_t o, int64_t *first, int64_t *last)
 {
 	int64_t begin = o * q->stride[i] - q->lo[i], d = q->dilation[i], padded = 0;
 
@@ -93,7 +93,7 @@ static double pool_one(const struct pool *q, const float *x, const int64_t o[3],
 	double sum = 0, best = -INFINITY;
 
 	for (int i = 0; i < 3; i++) {
-		padded *= taps(q, i, o[i], &first[i], &last[i]);
+		padded *= count_kernel_elements(q, i, o[i], &first[i], &last[i]);
 		inside *= QB_MAX(last[i] - first[i], 0);
 		base[i] = o[i] * q->stride[i] - q->lo[i];
 	}

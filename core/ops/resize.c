@@ -253,7 +253,7 @@ static double cubic_weight(double x, double a)
 	return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
 }
 
-static void fill_taps(const struct resize *r, int d, int64_t in, int64_t out, int reach, struct qb_resize_taps *t)
+static void fill_points(const struct resize *r, int d, int64_t in, int64_t out, int reach, struct qb_resize_points *t)
 {
 	double shrink = r->antialias ? fmin(r->scale[d], 1) : 1;
 
@@ -286,20 +286,20 @@ static void fill_taps(const struct resize *r, int d, int64_t in, int64_t out, in
 	}
 }
 
-static void taps_fini(struct qb_resize_taps *t)
+static void points_fini(struct qb_resize_points *t)
 {
 	free(t->from);
 	free(t->weight);
 	free(t->outside);
 }
 
-static bool taps_init(const struct resize *r, int d, int64_t in, int64_t out, struct qb_resize_taps *t)
+static bool points_init(const struct resize *r, int d, int64_t in, int64_t out, struct qb_resize_points *t)
 {
 	double shrink = r->antialias ? fmin(r->scale[d], 1) : 1;
 	int reach = r->mode == LINEAR ? (int)ceil(1 / shrink) : (int)ceil(2 / shrink);
 	size_t entries;
 
-	*t = (struct qb_resize_taps){ .count = r->mode == NEAREST ? 1 : 2 * reach };
+	*t = (struct qb_resize_points){ .count = r->mode == NEAREST ? 1 : 2 * reach };
 	if (qb_mul_overflows((size_t)out, (size_t)t->count, &entries)) {
 		return false;
 	}
@@ -307,25 +307,25 @@ static bool taps_init(const struct resize *r, int d, int64_t in, int64_t out, st
 	t->weight = qb_aligned_alloc(entries, sizeof(*t->weight));
 	t->outside = qb_aligned_alloc((size_t)out, sizeof(*t->outside));
 	if (!t->from || !t->weight || !t->outside) {
-		taps_fini(t);
+		points_fini(t);
 		return false;
 	}
-	fill_taps(r, d, in, out, reach, t);
+	fill_points(r, d, in, out, reach, t);
 	return true;
 }
 
-enum qb_err qb_resize_taps(const struct qb_node *n, int d, struct qb_resize_taps *out,
+enum qb_err qb_resize_points(const struct qb_node *n, int d, struct qb_resize_points *out,
 	struct qb_errbuf *eb)
 {
 	const struct qb_shape *x = &n->input[0]->shape;
 	struct resize r;
 
 	QB_TRY(read_resize(n, NULL, x, &r, eb));
-	return taps_init(&r, d, x->dim[d], r.out[d], out) ? QB_OK : qb__op_no_memory(n, eb);
+	return points_init(&r, d, x->dim[d], r.out[d], out) ? QB_OK : qb__op_no_memory(n, eb);
 }
 
 /* x [outer, in, inner] -> y [outer, out, inner] */
-static void apply_taps(const struct qb_resize_taps *t, const float *x, float *y, int64_t outer, int64_t in,
+static void interpolate(const struct qb_resize_points *t, const float *x, float *y, int64_t outer, int64_t in,
 	int64_t out, int64_t inner, double extrapolation)
 {
 	for (int64_t o = 0; o < outer; o++) {
@@ -367,7 +367,7 @@ static enum qb_err resize_f32(const struct qb_node *n, const struct qb_tensor *c
 	memcpy(now, in[0]->data, qb_tensor_size(in[0]) * sizeof(float));
 	for (int d = x.ndim - 1; d >= 0; d--) {
 		int64_t outer, inner, dim = x.dim[d];
-		struct qb_resize_taps t;
+		struct qb_resize_points t;
 
 		if (axis_is_identity(&r, d, dim)) {
 			continue;
@@ -376,13 +376,13 @@ static enum qb_err resize_f32(const struct qb_node *n, const struct qb_tensor *c
 		inner = qb_shape_product(&x, d + 1, x.ndim);
 		x.dim[d] = r.out[d];
 		next = qb_aligned_alloc((size_t)qb_shape_product(&x, 0, x.ndim), sizeof(float));
-		if (!next || !taps_init(&r, d, dim, r.out[d], &t)) {
+		if (!next || !points_init(&r, d, dim, r.out[d], &t)) {
 			free(next);
 			err = qb__op_no_memory(n, eb);
 			goto out;
 		}
-		apply_taps(&t, now, next, outer, dim, r.out[d], inner, r.extrapolation);
-		taps_fini(&t);
+		interpolate(&t, now, next, outer, dim, r.out[d], inner, r.extrapolation);
+		points_fini(&t);
 		free(now);
 		now = next;
 	}

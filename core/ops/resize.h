@@ -7,7 +7,7 @@
 
 #include "core/ops/op.h"
 
-struct qb_resize_taps {
+struct qb_resize_points {
 	int count;        /* of each output */
 	int64_t *from;    /* [out][count] */
 	double *weight;
@@ -15,7 +15,7 @@ struct qb_resize_taps {
 };
 
 /* Of axis d of a bound node; the caller frees the three arrays. */
-enum qb_err qb_resize_taps(const struct qb_node *n, int d, struct qb_resize_taps *out,
+enum qb_err qb_resize_points(const struct qb_node *n, int d, struct qb_resize_points *out,
 	struct qb_errbuf *eb);
 
 #endif

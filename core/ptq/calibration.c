@@ -23,14 +23,14 @@ struct visitor {
 	struct copies *slot; /* [window] */
 };
 
-struct copy_tap {
+struct copy_observer {
 	const bool *wanted;
 	float **to;
 };
 
 static void copy_value(void *arg, int value, float *x, size_t n)
 {
-	struct copy_tap *t = arg;
+	struct copy_observer *t = arg;
 
 	if (t->wanted[value]) {
 		memcpy(t->to[value], x, n * sizeof(*x));
@@ -41,15 +41,15 @@ static enum qb_err run_batch(void *arg, const struct qb_batch *b, struct qb_errb
 {
 	struct visitor *v = arg;
 	struct qb_lane *l = &v->lane[b->thread];
-	struct copy_tap tap = {v->wanted, v->slot[b->slot].x};
-	struct qb_run run = {.input = b->input, .output = l->scratch, .tap = copy_value,
-		.tap_arg = &tap, .ordered = true, .quantized = true, .steps = v->steps};
+	struct copy_observer observer = {v->wanted, v->slot[b->slot].x};
+	struct qb_run run = {.input = b->input, .output = l->scratch, .observe = copy_value,
+		.observe_arg = &observer, .ordered = true, .quantized = true, .steps = v->steps};
 
 	QB_TRY(qb_session_run(l->work, &run, eb));
 	if (!v->overlay) {
 		return QB_OK;
 	}
-	tap.to = v->slot[b->slot].xq;
+	observer.to = v->slot[b->slot].xq;
 	run.overlay = v->overlay;
 	return qb_session_run(l->work, &run, eb);
 }
@@ -94,7 +94,7 @@ static bool copies_init(struct copies *k, const struct visitor *v)
 		return false;
 	}
 	for (int i = 0; i < values; i++) {
-		size_t n = v->wanted[i] && v->n->tapped[i] ? qb_value_size(v->n->graph->value[i]) : 0;
+		size_t n = v->wanted[i] && v->n->observed[i] ? qb_value_size(v->n->graph->value[i]) : 0;
 
 		k->x[i] = n ? qb_aligned_alloc(n, sizeof(float)) : NULL;
 		k->xq[i] = n && v->overlay ? qb_aligned_alloc(n, sizeof(float)) : NULL;

@@ -27,7 +27,7 @@ struct qb_visit {
 typedef enum qb_err qb_visit_fn(void *arg, const struct qb_visit *v, struct qb_errbuf *eb);
 
 /* Runs the samples through the network, in float and (overlay not NULL) under a scheme, and calls visit with every
- * tapped value for which wanted[value->index], in the order of the data and from one thread at a time. Nothing after
+ * observed value for which wanted[value->index], in the order of the data and from one thread at a time. Nothing after
  * the last wanted value is computed. Samples that do not fill a batch are left out; at most `samples` are seen
  * (0: all of the calibration's). */
 enum qb_err qb_calibration_visit(const struct qb_calibration *c, const struct qb_network *n,

@@ -34,7 +34,7 @@ const struct qb_value *qb_split_output(const struct qb_split *s, const char *nod
 	for (int i = 0; i < g->nodes; i++) {
 		const struct qb_value *v = g->node[i]->outputs ? g->node[i]->output[0] : NULL;
 
-		if (v && s->network->tapped[v->index] && !strcmp(g->node[i]->name, node)) {
+		if (v && s->network->observed[v->index] && !strcmp(g->node[i]->name, node)) {
 			return v;
 		}
 	}

@@ -166,7 +166,7 @@ static enum qb_err count_batch(void *arg, const struct qb_batch *b, struct qb_er
 {
 	struct counter *c = arg;
 	const struct qb_run run = {.input = b->input, .output = c->lane->scratch,
-		.tap = count_activation, .tap_arg = c, .ordered = true};
+		.observe = count_activation, .observe_arg = c, .ordered = true};
 
 	QB_TRY(qb_session_run(c->lane->work, &run, eb));
 	return c->no_memory ? qb_fail(eb, QB_ENOMEM, "no memory to quantize an activation") : QB_OK;
@@ -192,7 +192,7 @@ out:
 	return err;
 }
 
-/* Taps see dimension 1 of images last, and the last dimension of all else. */
+/* Observers see dimension 1 of images last, and the last dimension of all else. */
 static int64_t channels_of(const struct qb_value *v)
 {
 	int n = v->shape.ndim;

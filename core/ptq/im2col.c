@@ -51,7 +51,7 @@ static bool read_matrix(struct qb_patches *p, const struct qb_node *n)
 	for (int i = x->ndim - 1; i >= 0; i--) {
 		p->dim[i] = x->dim[i];
 		p->positions *= i + 1 < x->ndim ? x->dim[i] : 1;
-		/* An ordered tap has dimension 1 innermost where there are 4 or 5. */
+		/* An ordered observer has dimension 1 innermost where there are 4 or 5. */
 		p->step[i] = last && i == 1 ? 1 : step;
 		step *= last && i == 1 ? 1 : x->dim[i];
 	}

@@ -24,8 +24,8 @@ struct qb_patches {
 /* n: of a bound graph. False where it is another operator or its weight another thing than said above. */
 bool qb_patches_of(struct qb_patches *p, const struct qb_node *n);
 
-/* out + g * group_step [k]: the inputs of group g at one position; padding is 0. x: input 0 as an ordered tap sees it:
- * [N,...,C] for 4 and 5 dimensions, row-major otherwise. */
+/* out + g * group_step [k]: the inputs of group g at one position; padding is 0. x: input 0 as an ordered observer sees
+ * it: [N,...,C] for 4 and 5 dimensions, row-major otherwise. */
 void qb_patches_gather(const struct qb_patches *p, const float *x, int64_t position, float *out, int64_t group_step);
 
 #endif

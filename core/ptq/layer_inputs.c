@@ -21,7 +21,7 @@ static bool read_layer(struct qb_layer *l, const struct qb_method_weights *m, st
 	l->rows = l->linear.outs;
 	l->k = l->patches.k;
 	l->groups = l->patches.groups;
-	return l->q && m->network->tapped[n->input[0]->index] &&
+	return l->q && m->network->observed[n->input[0]->index] &&
 		(l->q->channels == 1 || l->q->channels == l->rows);
 }
 
@@ -69,8 +69,8 @@ static void turn(const struct qb_layer *l, float *weight, float *rows, bool back
 		for (int64_t j = 0; j < qb_linear_ins(w); j++) {
 			float *at = weight + qb_linear_at(w, o, j);
 
-			memcpy(back ? at : row + j * w->taps, back ? row + j * w->taps : at,
-				(size_t)w->taps * sizeof(*row));
+			memcpy(back ? at : row + j * w->kernel_elements, back ? row + j * w->kernel_elements : at,
+				(size_t)w->kernel_elements * sizeof(*row));
 		}
 	}
 }

@@ -106,12 +106,12 @@ static bool expect(const struct qb_value *v, double *mean, int depth)
 static bool means_expect(struct means *s, const struct qb_layer *l)
 {
 	const struct qb_value *v = l->linear.node->input[0];
-	int64_t channels = l->linear.ins, taps = l->linear.taps;
+	int64_t channels = l->linear.ins, kernel_elements = l->linear.kernel_elements;
 	double *mean = channels_of(v) == channels ? calloc((size_t)channels, sizeof(*mean)) : NULL;
 	bool known = mean && expect(v, mean, 0);
 
-	for (int64_t i = 0; known && i < channels * taps; i++) {
-		s->x[i] = s->xq[i] = mean[i / taps];
+	for (int64_t i = 0; known && i < channels * kernel_elements; i++) {
+		s->x[i] = s->xq[i] = mean[i / kernel_elements];
 	}
 	free(mean);
 	return known;

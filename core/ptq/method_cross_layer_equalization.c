@@ -181,7 +181,7 @@ static void ranges_out(const struct pair *p, double *r)
 		for (int64_t j = 0; j < qb_linear_ins(l); j++) {
 			const float *w = p->from_weight + qb_linear_at(l, o, j);
 
-			for (int64_t t = 0; t < l->taps; t++) {
+			for (int64_t t = 0; t < l->kernel_elements; t++) {
 				r[o] = fmax(r[o], fabs((double)w[t]));
 			}
 		}
@@ -198,7 +198,7 @@ static void ranges_in(const struct pair *p, double *r)
 			const float *w = p->to_weight + qb_linear_at(l, o, j);
 			double *to = &r[qb_linear_input(l, o, j) / p->inputs_a_channel];
 
-			for (int64_t t = 0; t < l->taps; t++) {
+			for (int64_t t = 0; t < l->kernel_elements; t++) {
 				*to = fmax(*to, fabs((double)w[t]));
 			}
 		}
@@ -214,7 +214,7 @@ static void rescale(const struct pair *p, const double *s)
 		for (int64_t j = 0; j < qb_linear_ins(a); j++) {
 			float *w = p->from_weight + qb_linear_at(a, o, j);
 
-			for (int64_t t = 0; t < a->taps; t++) {
+			for (int64_t t = 0; t < a->kernel_elements; t++) {
 				w[t] = (float)(w[t] / s[o]);
 			}
 		}
@@ -227,7 +227,7 @@ static void rescale(const struct pair *p, const double *s)
 			float *w = p->to_weight + qb_linear_at(b, o, j);
 			double by = s[qb_linear_input(b, o, j) / p->inputs_a_channel];
 
-			for (int64_t t = 0; t < b->taps; t++) {
+			for (int64_t t = 0; t < b->kernel_elements; t++) {
 				w[t] = (float)(w[t] * by);
 			}
 		}

@@ -129,10 +129,10 @@ static enum qb_err absorb(struct qb_graph *g, const struct qb_linear *from, cons
 		double sum = 0;
 
 		for (int64_t j = 0; j < qb_linear_ins(to); j++) {
-			const float *taps = w + qb_linear_at(to, o, j);
+			const float *kernel_elements = w + qb_linear_at(to, o, j);
 
-			for (int64_t t = 0; t < to->taps; t++) {
-				sum += (double)taps[t] * c[qb_linear_input(to, o, j)];
+			for (int64_t t = 0; t < to->kernel_elements; t++) {
+				sum += (double)kernel_elements[t] * c[qb_linear_input(to, o, j)];
 			}
 		}
 		next[o] = (float)((double)next[o] + sum);

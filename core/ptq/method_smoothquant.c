@@ -93,7 +93,7 @@ static enum qb_err maxima_init(struct maxima *m, const struct qb_method_graph *g
 			continue;
 		}
 		x = n->graph->node[i]->input[0]->index;
-		if (n->tapped[x] && !wanted[x]) {
+		if (n->observed[x] && !wanted[x]) {
 			wanted[x] = true;
 			m->max[x] = calloc((size_t)l.ins, sizeof(**m->max));
 			if (!m->max[x]) {

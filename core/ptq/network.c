@@ -55,13 +55,13 @@ void qb_network_destroy(struct qb_network **network)
 	qb_plan_destroy(&n->plan);
 	qb_placement_destroy(&n->placement);
 	qb_graph_destroy(&n->graph);
-	free(n->tapped);
+	free(n->observed);
 	free(n);
 	*network = NULL;
 }
 
 static enum qb_err create(struct qb_network **out, const struct qb_graph *model, int64_t batch,
-	int threads, bool tapped, struct qb_errbuf *eb)
+	int threads, bool observed, struct qb_errbuf *eb)
 {
 	struct qb_network *n = calloc(1, sizeof(*n));
 	enum qb_err err = QB_OK;
@@ -71,12 +71,12 @@ static enum qb_err create(struct qb_network **out, const struct qb_graph *model,
 	}
 	n->batch = batch;
 	QB_TRY_OUT(qb_graph_bind(&n->graph, model, batch, eb));
-	if (!tapped) {
+	if (!observed) {
 		QB_TRY_OUT(qb_pass_fuse_plain(n->graph, eb));
 	}
 	QB_TRY_OUT(qb_placement_create(&n->placement, n->graph, eb));
-	n->tapped = calloc((size_t)n->graph->values + 1, sizeof(*n->tapped));
-	if (!n->tapped) {
+	n->observed = calloc((size_t)n->graph->values + 1, sizeof(*n->observed));
+	if (!n->observed) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory for a network of %d values",
 			n->graph->values);
 		goto out;
@@ -84,10 +84,10 @@ static enum qb_err create(struct qb_network **out, const struct qb_graph *model,
 	for (int i = 0; i < n->graph->values; i++) {
 		const struct qb_value *v = n->graph->value[i];
 
-		n->tapped[i] = tapped && (n->placement->role[i] == QB_ROLE_ACTIVATION ||
+		n->observed[i] = observed && (n->placement->role[i] == QB_ROLE_ACTIVATION ||
 			(v->imported && !v->constant));
 	}
-	QB_TRY_OUT(tapped ? qb_plan_create(&n->plan, n->graph, QB_PLAN_OBSERVED, threads, n->tapped, eb)
+	QB_TRY_OUT(observed ? qb_plan_create(&n->plan, n->graph, QB_PLAN_OBSERVED, threads, n->observed, eb)
 			  : qb_plan_create(&n->plan, n->graph, QB_PLAN_FROZEN, threads, NULL, eb));
 	*out = n;
 	n = NULL;

@@ -15,7 +15,7 @@ struct qb_network {
 	int64_t batch;
 	struct qb_graph *graph;
 	struct qb_placement *placement;
-	bool *tapped; /* quantized activations, which observers read */
+	bool *observed; /* quantized activations, which observers read */
 	struct qb_plan *plan;
 	int schemes;
 	struct qb_quantization **quantization; /* [schemes] */

@@ -69,7 +69,7 @@ enum qb_err qb_stream_run(struct qb_stream *s, int64_t first, int64_t batch, int
 
 /* One thread's memory for a network. */
 struct qb_lane {
-	struct qb_session *reference, *work; /* reference: keeps its tapped values; or NULL */
+	struct qb_session *reference, *work; /* reference: keeps its observed values; or NULL */
 	void **scratch;                      /* outputs that nobody reads */
 };
 /* One a thread. */

@@ -94,14 +94,14 @@ struct observation {
 	struct extent *extent; /* [window][values]: for the moving averages, which go by the order of the data */
 };
 
-struct batch_tap {
+struct batch_observer {
 	struct qb_observer **observer;
 	struct extent *extent;
 };
 
 static void observe(void *arg, int value, float *x, size_t n)
 {
-	struct batch_tap *t = arg;
+	struct batch_observer *t = arg;
 
 	if (t->observer[value]) {
 		qb_observer_update(t->observer[value], x, n);
@@ -113,9 +113,9 @@ static enum qb_err observe_batch(void *arg, const struct qb_batch *b, struct qb_
 {
 	struct observation *o = arg;
 	struct qb_lane *l = &o->lane[b->thread];
-	struct batch_tap tap = {o->observer[b->thread], o->extent + b->slot * o->values};
-	struct qb_run run = {.input = b->input, .output = l->scratch, .tap = observe,
-		.tap_arg = &tap};
+	struct batch_observer observer = {o->observer[b->thread], o->extent + b->slot * o->values};
+	struct qb_run run = {.input = b->input, .output = l->scratch, .observe = observe,
+		.observe_arg = &observer};
 
 	return qb_session_run(l->work, &run, eb);
 }
@@ -152,7 +152,7 @@ static struct qb_observer **observers_create(const struct qb_network *n)
 	struct qb_observer **o = calloc((size_t)n->graph->values + 1, sizeof(*o));
 
 	for (int i = 0; o && i < n->graph->values; i++) {
-		if (n->tapped[i]) {
+		if (n->observed[i]) {
 			o[i] = qb_observer_create();
 			if (!o[i]) {
 				observers_free(o, n->graph->values);

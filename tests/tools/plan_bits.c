@@ -25,10 +25,10 @@ struct net {
 	struct qb_graph *model, *graph;
 	struct qb_placement *place;
 	struct qb_observer **observer; /* [values] */
-	bool *tapped;                  /* [values] */
+	bool *observed;                  /* [values] */
 	struct qb_plan *plan;
 	void **input, **output;
-	const char *prefix;            /* of a tap's lines; NULL: observers are fed instead */
+	const char *prefix;            /* of the lines of observed values; NULL: observers are fed instead */
 };
 
 static uint64_t hash(const void *data, size_t bytes)
@@ -52,7 +52,7 @@ static size_t bytes_of(const struct qb_value *v)
 	return n;
 }
 
-static void tap(void *arg, int value, float *x, size_t n)
+static void observe(void *arg, int value, float *x, size_t n)
 {
 	struct net *t = arg;
 
@@ -86,10 +86,10 @@ static enum qb_err load(struct net *t, const char *path, struct qb_errbuf *eb)
 	QB_TRY(qb_graph_prepare(t->model, eb));
 	QB_TRY(qb_graph_bind(&t->graph, t->model, 1, eb));
 	QB_TRY(qb_placement_create(&t->place, t->graph, eb));
-	t->tapped = calloc((size_t)t->graph->values + 1, sizeof(*t->tapped));
+	t->observed = calloc((size_t)t->graph->values + 1, sizeof(*t->observed));
 	t->observer = calloc((size_t)t->graph->values + 1, sizeof(*t->observer));
 	for (int i = 0; i < t->graph->values; i++) {
-		t->tapped[i] = t->place->role[i] == QB_ROLE_ACTIVATION;
+		t->observed[i] = t->place->role[i] == QB_ROLE_ACTIVATION;
 		t->observer[i] = qb_observer_create();
 	}
 	t->input = calloc((size_t)t->graph->inputs + 1, sizeof(*t->input));
@@ -100,7 +100,7 @@ static enum qb_err load(struct net *t, const char *path, struct qb_errbuf *eb)
 	for (int i = 0; i < t->graph->outputs; i++) {
 		t->output[i] = malloc(bytes_of(t->graph->output[i]) + 1);
 	}
-	return qb_plan_create(&t->plan, t->graph, QB_PLAN_OBSERVED, 1, t->tapped, eb);
+	return qb_plan_create(&t->plan, t->graph, QB_PLAN_OBSERVED, 1, t->observed, eb);
 }
 
 /* Runs a plan on the last inputs; its outputs are written down under the label, if there is one. */
@@ -108,8 +108,8 @@ static enum qb_err run(struct net *t, const struct qb_plan *plan, const struct q
 	const char *label, struct qb_errbuf *eb)
 {
 	struct qb_session *s = NULL;
-	struct qb_run r = {.input = (const void *const *)t->input, .output = t->output, .overlay = overlay, .tap = tap,
-		.tap_arg = t, .ordered = true};
+	struct qb_run r = {.input = (const void *const *)t->input, .output = t->output, .overlay = overlay, .observe = observe,
+		.observe_arg = t, .ordered = true};
 
 	t->prefix = prefix;
 	QB_TRY(qb_session_create(&s, plan, false, eb));
@@ -143,7 +143,7 @@ static enum qb_err integers(struct net *t, const struct qb_quantization *q, cons
 	enum qb_err err = qb_int8_check(q, eb);
 
 	if (err == QB_OK) {
-		err = qb_plan_create_int8(&plan, t->graph, 1, q, t->tapped, eb);
+		err = qb_plan_create_int8(&plan, t->graph, 1, q, t->observed, eb);
 	}
 	if (err == QB_EUNSUPPORTED) {
 		printf("%s integer: %s\n", scheme, eb->text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sliding windows over channels-last images: where the taps of an output pixel lie.
+ * Sliding windows over channels-last images: where the inputs of an output pixel lie, one a kernel element.
  */
 #ifndef QB_EXEC_LOWER_INDIRECTION_H
 #define QB_EXEC_LOWER_INDIRECTION_H
@@ -8,17 +8,17 @@
 #include "core/exec/builder.h"
 #include "core/ops/window.h"
 
-enum { QB_TAPS_MAX = 256 };
+enum { QB_KERNEL_ELEMENTS_MAX = 256 };
 
 struct qb_pixels {
-	int64_t images, ih, iw, oh, ow, kh, kw, sh, sw, dh, dw, top, left, taps;
+	int64_t images, ih, iw, oh, ow, kh, kw, sh, sw, dh, dw, top, left, kernel_elements;
 	int64_t stride;            /* bytes of an input pixel */
 	const uint8_t *pad;        /* the pixel outside */
-	const int64_t *tap_offset; /* [taps]: bytes from the first tap, where all are inside */
+	const int64_t *element_offset; /* [kernel_elements]: bytes from the first input, where all are inside */
 };
 
 /* For a window over n's first input [N,C,H,W]; pad_bytes of value pad_byte stand for the pixels outside, with room for
- * a run along an output row. QB_EUNSUPPORTED beyond QB_TAPS_MAX taps. */
+ * a run along an output row. QB_EUNSUPPORTED beyond QB_KERNEL_ELEMENTS_MAX kernel elements. */
 enum qb_err qb_pixels_init(struct qb_pixels *p, struct qb_builder *b, const struct qb_node *n,
 	const struct qb_window *w, int64_t stride, int pad_byte, struct qb_errbuf *eb);
 
@@ -35,11 +35,11 @@ static inline const uint8_t *qb_pixel_at(const struct qb_pixels *p, const uint8_
 		? p->pad : image + (iy * p->iw + ix) * p->stride;
 }
 
-/* The taps of output pixel (oy, ox). */
-void qb_pixel_taps(const struct qb_pixels *p, const uint8_t *image, int64_t oy, int64_t ox,
+/* row [kernel elements]: the inputs of output pixel (oy, ox). */
+void qb_pixel_pointers(const struct qb_pixels *p, const uint8_t *image, int64_t oy, int64_t ox,
 	const uint8_t **row);
 
-/* Calls fn for runs of an output row whose taps move on together: run(arg, taps of the first pixel, ox, pixels). */
+/* Calls fn for runs of an output row whose inputs move on together: run(arg, inputs of the first pixel, ox, pixels). */
 typedef void qb_pixel_run_fn(const void *arg, const uint8_t *const *row, int64_t ox, int64_t pixels,
 	void *out);
 void qb_pixel_runs(const struct qb_pixels *p, const uint8_t *image, int64_t oy, qb_pixel_run_fn *run,

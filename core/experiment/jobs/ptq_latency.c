@@ -16,7 +16,7 @@ struct subject {
 };
 
 struct bench {
-	struct qb_network *frozen;     /* float, nothing tapped: fused as far as possible */
+	struct qb_network *frozen;     /* float, nothing observed: fused as far as possible */
 	int variants;
 	struct qb_network **simulated; /* [variants]: the schemes' overlays, at batch 1 */
 	struct qb_query_samples *sample;

@@ -70,7 +70,7 @@ def dilated_filters(n):
 
 
 def far(n):
-    """Windows that see the image with few of their taps."""
+    """Windows that see the image with few kernel elements inside."""
     def wide(x, outputs, channels, kernel, pads, **more):
         w = n.weight(outputs, channels, *kernel)
         return n("Conv", x, w, n.constant(rng.normal(size=outputs) * 0.1), pads=pads, **more)

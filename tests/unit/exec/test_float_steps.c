@@ -150,7 +150,7 @@ static void run_and_compare(const struct qb_plan *p, const float *x, const struc
 	for (size_t i = 0; i < n; i++) {
 		float w = ((const float *)want->data)[i];
 
-		/* Minimal filtering loses a few bits: its intermediate sums are some twenty times larger. */
+		/* Winograd F(m, r) loses a few bits: its intermediate sums are some twenty times larger. */
 		if (!(fabsf(y[i] - w) <= 3e-5f * top)) {
 			fail_msg("number %zu is %.9g, plain C says %.9g", i, (double)y[i], (double)w);
 		}
@@ -190,13 +190,13 @@ static void check(struct model_builder *b)
 		fail_msg("%s", eb.text);
 	}
 	for (int threads = 1; threads <= 2; threads++) {
-		bool *tapped = calloc((size_t)bound->values + 1, sizeof(*tapped));
+		bool *observed = calloc((size_t)bound->values + 1, sizeof(*observed));
 		struct qb_plan *p = NULL, *q = NULL;
 
 		for (int i = 0; i < bound->values; i++) {
-			tapped[i] = !bound->value[i]->constant && bound->value[i]->dtype == QB_F32;
+			observed[i] = !bound->value[i]->constant && bound->value[i]->dtype == QB_F32;
 		}
-		if (qb_plan_create(&p, bound, QB_PLAN_OBSERVED, threads, tapped, &eb) ||
+		if (qb_plan_create(&p, bound, QB_PLAN_OBSERVED, threads, observed, &eb) ||
 			qb_plan_create(&q, fused, QB_PLAN_FROZEN, threads, NULL, &eb)) {
 			fail_msg("%s", eb.text);
 		}
@@ -205,7 +205,7 @@ static void check(struct model_builder *b)
 		assert_steps(q);
 		qb_plan_destroy(&p);
 		qb_plan_destroy(&q);
-		free(tapped);
+		free(observed);
 	}
 	free(out[0].data);
 	qb_graph_destroy(&fused);

@@ -34,7 +34,7 @@ struct net {
 	struct qb_placement *place;
 	struct qb_observer **observer;
 	struct qb_plan *plan;
-	bool *tapped;
+	bool *observed;
 	void *input[INPUTS_MAX];
 	float *output, *other;
 	size_t outputs;
@@ -89,15 +89,15 @@ static void load(struct net *t, const char *path, int threads)
 	ok(qb_graph_prepare(t->model, &eb), &eb);
 	ok(qb_graph_bind(&t->graph, t->model, 1, &eb), &eb);
 	ok(qb_placement_create(&t->place, t->graph, &eb), &eb);
-	t->tapped = calloc((size_t)t->graph->values, sizeof(*t->tapped));
+	t->observed = calloc((size_t)t->graph->values, sizeof(*t->observed));
 	t->observer = calloc((size_t)t->graph->values, sizeof(*t->observer));
 	for (int i = 0; i < t->graph->values; i++) {
 		const struct qb_value *v = t->graph->value[i];
 
-		t->tapped[i] = t->place->role[i] == QB_ROLE_ACTIVATION || (v->imported && !v->constant);
+		t->observed[i] = t->place->role[i] == QB_ROLE_ACTIVATION || (v->imported && !v->constant);
 		t->observer[i] = qb_observer_create();
 	}
-	ok(qb_plan_create(&t->plan, t->graph, QB_PLAN_OBSERVED, threads, t->tapped, &eb), &eb);
+	ok(qb_plan_create(&t->plan, t->graph, QB_PLAN_OBSERVED, threads, t->observed, &eb), &eb);
 	assert_true(t->graph->inputs <= INPUTS_MAX);
 	for (int i = 0; i < t->graph->inputs; i++) {
 		t->input[i] = calloc(count(t->graph->input[i]), qb_dtype_bytes(t->graph->input[i]->dtype));
@@ -113,7 +113,7 @@ static void unload(struct net *t)
 		qb_observer_destroy(&t->observer[i]);
 	}
 	free(t->observer);
-	free(t->tapped);
+	free(t->observed);
 	for (int i = 0; i < t->graph->inputs; i++) {
 		free(t->input[i]);
 	}
@@ -210,7 +210,7 @@ static void plan__real_networks__equal_plain_c(void **state)
 	}
 }
 
-/* Codes of every tapped value in the simulation. */
+/* Codes of every observed value in the simulation. */
 struct capture {
 	const struct qb_quantization *q;
 	float **want; /* [values] */
@@ -247,21 +247,21 @@ static void compare(void *arg, int value, float *x, size_t n)
 }
 
 /* A step that is not in integers though its output is quantized; < 0: there is none. */
-static int find_float(const struct qb_plan *plan, const bool *tapped)
+static int find_float(const struct qb_plan *plan, const bool *observed)
 {
 	for (int i = 0; i < qb_plan_steps(plan); i++) {
 		struct qb_step_info s = qb_plan_step(plan, i);
 
-		if (s.why_float && s.node->output[0] && tapped[s.node->output[0]->index]) {
+		if (s.why_float && s.node->output[0] && observed[s.node->output[0]->index]) {
 			return i;
 		}
 	}
 	return -1;
 }
 
-static void assert_integer(const char *path, const struct qb_plan *plan, const bool *tapped)
+static void assert_integer(const char *path, const struct qb_plan *plan, const bool *observed)
 {
-	int i = find_float(plan, tapped);
+	int i = find_float(plan, observed);
 
 	if (i >= 0) {
 		struct qb_step_info s = qb_plan_step(plan, i);
@@ -310,16 +310,16 @@ static void check_plain(struct net *t, struct qb_session *session, struct captur
 	struct qb_errbuf eb = {0};
 	struct qb_plan *plan;
 	struct qb_session *s;
-	struct qb_run r = {.tap = keep_codes, .tap_arg = c, .ordered = true};
+	struct qb_run r = {.observe = keep_codes, .observe_arg = c, .ordered = true};
 
-	if (level == QB_CPU_PLAIN || find_float(int8, t->tapped) >= 0) {
+	if (level == QB_CPU_PLAIN || find_float(int8, t->observed) >= 0) {
 		return;
 	}
 	run(t, session, &r, t->output);
 	qb_cpu_mask(QB_CPU_PLAIN);
-	ok(qb_plan_create_int8(&plan, t->graph, 1, c->q, t->tapped, &eb), &eb);
+	ok(qb_plan_create_int8(&plan, t->graph, 1, c->q, t->observed, &eb), &eb);
 	s = open_session(plan);
-	r.tap = assert_codes;
+	r.observe = assert_codes;
 	run(t, s, &r, t->output);
 	qb_cpu_mask(level);
 	compared_with_plain++;
@@ -342,8 +342,8 @@ static void check_int8(const char *path, const char *scheme_name, int threads)
 	load(&t, path, 1);
 	c.graph = t.graph;
 	s = open_session(t.plan);
-	r.tap = observe;
-	r.tap_arg = &t;
+	r.observe = observe;
+	r.observe_arg = &t;
 	for (uint64_t seed = 1; seed <= 3; seed++) {
 		fill(&t, seed);
 		run(&t, s, &r, t.output);
@@ -351,17 +351,17 @@ static void check_int8(const char *path, const char *scheme_name, int threads)
 	ok(qb_scheme_parse(&scheme, scheme_name, &eb), &eb);
 	ok(qb_quantization_create(&q, &scheme, t.graph, t.place, t.observer, &eb), &eb);
 	ok(qb_overlay_create(&overlay, t.plan, q, &eb), &eb);
-	ok(qb_plan_create_int8(&int8, t.graph, threads, q, t.tapped, &eb), &eb);
+	ok(qb_plan_create_int8(&int8, t.graph, threads, q, t.observed, &eb), &eb);
 	if (getenv("QB_NETWORKS_INTEGER")) {
-		assert_integer(path, int8, t.tapped);
+		assert_integer(path, int8, t.observed);
 	}
 	i8 = open_session(int8);
 	c.q = q;
 	c.want = calloc((size_t)t.graph->values, sizeof(*c.want));
 	fill(&t, 4);
-	r = (struct qb_run){.overlay = overlay, .tap = keep, .tap_arg = &c, .ordered = true};
+	r = (struct qb_run){.overlay = overlay, .observe = keep, .observe_arg = &c, .ordered = true};
 	run(&t, s, &r, t.output);
-	r = (struct qb_run){.tap = compare, .tap_arg = &c, .ordered = true, .inject = true};
+	r = (struct qb_run){.observe = compare, .observe_arg = &c, .ordered = true, .inject = true};
 	run(&t, i8, &r, t.other);
 	r = (struct qb_run){0};
 	run(&t, i8, &r, t.output);

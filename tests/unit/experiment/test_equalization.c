@@ -48,7 +48,7 @@ static double range_out(const struct qb_linear *l, int64_t c)
 	double r = 0;
 
 	for (int64_t j = 0; j < qb_linear_ins(l); j++) {
-		for (int64_t t = 0; t < l->taps; t++) {
+		for (int64_t t = 0; t < l->kernel_elements; t++) {
 			r = fmax(r, fabs((double)w[qb_linear_at(l, c, j) + t]));
 		}
 	}
@@ -63,7 +63,7 @@ static double range_in(const struct qb_linear *l, int64_t c, int64_t share)
 
 	for (int64_t o = 0; o < l->outs; o++) {
 		for (int64_t j = 0; j < qb_linear_ins(l); j++) {
-			for (int64_t t = 0; t < l->taps && qb_linear_input(l, o, j) / share == c; t++) {
+			for (int64_t t = 0; t < l->kernel_elements && qb_linear_input(l, o, j) / share == c; t++) {
 				r = fmax(r, fabs((double)w[qb_linear_at(l, o, j) + t]));
 			}
 		}

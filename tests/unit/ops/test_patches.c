@@ -57,7 +57,7 @@ static void set_value(struct qb_value *v, struct qb_tensor *t, const int64_t *di
 	memcpy(v->shape.dim, dim, (size_t)ndim * sizeof(*dim));
 }
 
-/* [N,C,...] to [N,...,C], as an ordered tap has it. */
+/* [N,C,...] to [N,...,C], as an ordered observer has it. */
 static float *channels_last(const struct qb_tensor *t)
 {
 	size_t n = qb_tensor_size(t);

@@ -24,8 +24,8 @@ bool qb_depthwise_of(struct qb_f32_depthwise *out, const struct qb_node *n, cons
 
 enum qb_err qb_depthwise_weight(struct qb_builder *b, const struct qb_dense *d, int *id, struct qb_errbuf *eb)
 {
-	int64_t taps = d->kernel[0] * d->kernel[1];
-	dnnl_dims_t dims = {d->channels, taps}, rows = {taps, 1}, columns = {1, d->channels};
+	int64_t kernel_elements = d->kernel[0] * d->kernel[1];
+	dnnl_dims_t dims = {d->channels, kernel_elements}, rows = {kernel_elements, 1}, columns = {1, d->channels};
 	dnnl_memory_desc_t as, want;
 
 	QB_TRY(qb_dnn_check(dnnl_memory_desc_init_by_strides(&as, 2, dims, dnnl_f32, rows), "weights", eb));

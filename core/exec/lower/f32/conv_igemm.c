@@ -10,7 +10,7 @@
 enum {
 	FEW_CHANNELS = 8,   /* fewer than this are copied into rows first: runs would be too short */
 	SOME_CHANNELS = 64, /* with fewer than this a line of the kernel is one run, where it is no dilated one */
-	TAPS_MAX = 64,      /* pointers to runs stand on the stack */
+	KERNEL_ELEMENTS_MAX = 64,      /* pointers to runs stand on the stack */
 	GROUP_CHANNELS = 8, /* fewer in a group are left to others */
 	HALF_PANEL = QB_F32_PANEL / 2,
 	NEAR = 64 * 1024,   /* numbers of weights that stay in a second-level cache */
@@ -19,10 +19,10 @@ enum {
 	FEW_ROWS = 13,      /* fewer than this wait for weights */
 };
 
-/* Pixels of the output whose windows have the same taps inside the image. */
+/* Pixels of the output whose windows have the same kernel elements inside the image. */
 struct area {
-	int64_t y, x, height, width, taps;
-	uint8_t tap[TAPS_MAX];
+	int64_t y, x, height, width, kernel_elements;
+	uint8_t element[KERNEL_ELEMENTS_MAX];
 };
 
 struct layer {
@@ -31,9 +31,9 @@ struct layer {
 	int64_t halves;      /* 2: a group's panel is of two halves, each of its own channels */
 	int64_t depth, each; /* channels of a half, outputs of a group */
 	int64_t batches;     /* of groups that share what is found out about rows, and whose weights stay in the cache */
-	int64_t taps, rows;
+	int64_t kernel_elements, rows;
 	int threads, areas;
-	const struct area *area; /* one: all pixels and taps, whether inside or not */
+	const struct area *area; /* one: all pixels and kernel elements, whether inside or not */
 	bool gathered, pointwise; /* pointwise: row i is pixel i */
 	bool lines;               /* runs are lines of the kernel, where they lie or copied */
 	const float *zeros; /* a run outside the image */
@@ -70,7 +70,7 @@ static void point(const float **row, int64_t from, int64_t to, const float *x, i
 	}
 }
 
-/* Where the rows [first, first + count) of an area are: a pointer for each tap and row, and the pixel. */
+/* Where the rows [first, first + count) of an area are: a pointer for each kernel element and row, and the pixel. */
 static void find_rows(const struct layer *l, const struct area *a, const float *x, int64_t first, int64_t count,
 	const float **row, int64_t *pixel)
 {
@@ -82,9 +82,9 @@ static void find_rows(const struct layer *l, const struct area *a, const float *
 		for (int64_t k = 0; k < s.count; k++) {
 			pixel[i + k] = (s.n * d->out_height + a->y + s.y) * d->out_width + a->x + s.x + k;
 		}
-		for (int64_t t = 0; t < a->taps; t++) {
-			int64_t iy = (a->y + s.y) * d->stride[0] - d->pad[0] + a->tap[t] / d->kernel[1] * d->dilation[0];
-			int64_t ix = (a->x + s.x) * d->stride[1] - d->pad[1] + a->tap[t] % d->kernel[1] * d->dilation[1];
+		for (int64_t t = 0; t < a->kernel_elements; t++) {
+			int64_t iy = (a->y + s.y) * d->stride[0] - d->pad[0] + a->element[t] / d->kernel[1] * d->dilation[0];
+			int64_t ix = (a->x + s.x) * d->stride[1] - d->pad[1] + a->element[t] % d->kernel[1] * d->dilation[1];
 			const float **to = row + t * count + i;
 			int64_t from = 0, end = 0;
 
@@ -191,11 +191,11 @@ static struct qb_f32_gemm gemm_of(const struct layer *l, const struct area *a, c
 {
 	const struct qb_dense *d = &l->d;
 	int64_t outputs = QB_MIN(l->each, d->outputs - g * l->each); /* of an odd group without its half: half */
-	struct qb_f32_gemm p = {.outputs = outputs, .runs = l->lines ? d->kernel[0] : l->gathered ? 1 : a->taps,
-		.depth = l->depth * (l->lines ? d->kernel[1] : l->gathered ? l->taps : 1),
+	struct qb_f32_gemm p = {.outputs = outputs, .runs = l->lines ? d->kernel[0] : l->gathered ? 1 : a->kernel_elements,
+		.depth = l->depth * (l->lines ? d->kernel[1] : l->gathered ? l->kernel_elements : 1),
 		.x_offset = l->gathered ? 0 : g * l->halves * l->depth,
 		.upper_offset = l->halves > 1 && outputs == l->each ? l->depth : 0,
-		.run_index = a->taps < l->taps ? a->tap : NULL, .packed_runs = l->taps,
+		.run_index = a->kernel_elements < l->kernel_elements ? a->element : NULL, .packed_runs = l->kernel_elements,
 		.weights = (const float *)at->read[W] + (size_t)g * l->group_weights,
 		.epilogue = l->epilogue};
 
@@ -215,7 +215,7 @@ static void run_share(const struct layer *l, const struct area *a, const struct 
 
 	for (int64_t k = 0; k < blocks; k++) {
 		int64_t count = (s.last - s.first + blocks - k - 1) / (blocks - k);
-		const float *row[TAPS_MAX * QB_F32_ROWS];
+		const float *row[KERNEL_ELEMENTS_MAX * QB_F32_ROWS];
 		int64_t pixel[QB_F32_ROWS];
 
 		if (l->lines) {
@@ -245,7 +245,7 @@ static void run_share(const struct layer *l, const struct area *a, const struct 
 /* Numbers of a thread's scratch. */
 static size_t scratch_part(const struct layer *l)
 {
-	return (size_t)(l->gathered || l->lines ? l->taps * l->depth : l->areas > 1 ? 2 * l->each : 0) * QB_F32_ROWS;
+	return (size_t)(l->gathered || l->lines ? l->kernel_elements * l->depth : l->areas > 1 ? 2 * l->each : 0) * QB_F32_ROWS;
 }
 
 static void run_layer(const void *context, const struct qb_operands *at)
@@ -279,12 +279,12 @@ static void run_layer(const void *context, const struct qb_operands *at)
 
 /* ---- areas ---- */
 
-/* Outputs [from, from + count) of one side, whose windows have taps [first, last) inside. */
+/* Outputs [from, from + count) of one side, whose windows have kernel elements [first, last) inside. */
 struct stretch {
 	int64_t from, count, first, last;
 };
 
-static void taps_inside(const struct qb_dense *d, int side, int64_t out, int64_t *first, int64_t *last)
+static void elements_inside(const struct qb_dense *d, int side, int64_t out, int64_t *first, int64_t *last)
 {
 	int64_t at = out * d->stride[side] - d->pad[side], in = side ? d->width : d->height;
 
@@ -300,7 +300,7 @@ static int find_stretches(const struct qb_dense *d, int side, struct stretch *s,
 	int n = 0;
 
 	for (int64_t o = 0; o < outs; o++) {
-		taps_inside(d, side, o, &first, &last);
+		elements_inside(d, side, o, &first, &last);
 		if (n && s[n - 1].first == first && s[n - 1].last == last) {
 			s[n - 1].count++;
 		} else if (n == most) {
@@ -326,20 +326,20 @@ static int find_areas(const struct qb_dense *d, struct area *area)
 		*a = (struct area){.y = y->from, .x = x->from, .height = y->count, .width = x->count};
 		for (int64_t k = y->first * d->kernel[1]; k < y->last * d->kernel[1]; k++) {
 			if (k % d->kernel[1] >= x->first && k % d->kernel[1] < x->last) {
-				a->tap[a->taps++] = (uint8_t)k;
+				a->element[a->kernel_elements++] = (uint8_t)k;
 			}
 		}
 	}
 	return rows * columns;
 }
 
-/* Products of rows with the weights of a tap, or the wait for those. */
+/* Products of rows with the weights of a kernel element, or the wait for those. */
 static int64_t cost_of(const struct qb_dense *d, const struct area *area, int areas)
 {
 	int64_t sum = 0;
 
 	for (int i = 0; i < areas; i++) {
-		sum += area[i].taps * QB_MAX(d->images * area[i].height * area[i].width, (int64_t)FEW_ROWS);
+		sum += area[i].kernel_elements * QB_MAX(d->images * area[i].height * area[i].width, (int64_t)FEW_ROWS);
 	}
 	return sum;
 }
@@ -347,15 +347,17 @@ static int64_t cost_of(const struct qb_dense *d, const struct area *area, int ar
 /* A dilated window is mostly outside a small image: then its pixels are taken area by area. */
 static int choose_areas(const struct qb_dense *d, struct area *area)
 {
-	int64_t taps = d->kernel[0] * d->kernel[1], depth = d->channels / d->groups;
-	struct area all = {.height = d->out_height, .width = d->out_width, .taps = taps};
-	int areas = taps > 1 && taps <= TAPS_MAX && depth >= FEW_CHANNELS && taps * depth >= 256 ? find_areas(d, area) : 0;
+	int64_t kernel_elements = d->kernel[0] * d->kernel[1], depth = d->channels / d->groups;
+	struct area all = {.height = d->out_height, .width = d->out_width, .kernel_elements = kernel_elements};
+	int areas = kernel_elements > 1 && kernel_elements <= KERNEL_ELEMENTS_MAX && depth >= FEW_CHANNELS &&
+			kernel_elements * depth >= 256
+		? find_areas(d, area) : 0;
 
 	if (areas && 8 * cost_of(d, area, areas) <= 7 * cost_of(d, &all, 1)) {
 		return areas;
 	}
-	for (int64_t t = 0; t < QB_MIN(taps, (int64_t)TAPS_MAX); t++) {
-		all.tap[t] = (uint8_t)t;
+	for (int64_t t = 0; t < QB_MIN(kernel_elements, (int64_t)KERNEL_ELEMENTS_MAX); t++) {
+		all.element[t] = (uint8_t)t;
 	}
 	area[0] = all;
 	return 1;
@@ -416,27 +418,28 @@ static void choose_merged(const struct qb_dense *d, struct layer *l)
 }
 
 struct merging {
-	int64_t groups, merged, halves, taps, depth, each; /* depth, each: of the node's groups */
+	int64_t groups, merged, halves, kernel_elements, depth, each; /* depth, each: of the node's groups */
 };
 
-/* [groups * each][depth][taps] to [groups / merged][1][taps][merged / halves * depth][16]. */
+/* [groups * each][depth][kernel_elements] to [groups / merged][1][kernel_elements][merged / halves * depth][16]. */
 static void merge_weights(const void *context, const float *from, float *to)
 {
 	const struct merging *m = context;
 	int64_t run = m->merged / m->halves * m->depth;
 
-	for (int64_t i = 0; i < m->groups * m->each * m->depth * m->taps; i++) {
-		int64_t t = i % m->taps, k = i / m->taps % m->depth, o = i / m->taps / m->depth, g = o / m->each;
+	for (int64_t i = 0; i < m->groups * m->each * m->depth * m->kernel_elements; i++) {
+		int64_t t = i % m->kernel_elements, k = i / m->kernel_elements % m->depth;
+		int64_t o = i / m->kernel_elements / m->depth, g = o / m->each;
 		int64_t in = g % m->merged, at = in % (m->merged / m->halves) * m->depth + k;
 
-		to[((g / m->merged * m->taps + t) * run + at) * QB_F32_PANEL + in * m->each + o % m->each] = from[i];
+		to[((g / m->merged * m->kernel_elements + t) * run + at) * QB_F32_PANEL + in * m->each + o % m->each] = from[i];
 	}
 }
 
 static enum qb_err find_weight(struct qb_builder *b, const struct qb_dense *d, const struct layer *l, int *id,
 	struct qb_errbuf *eb)
 {
-	struct merging m = {d->outputs / (l->each / l->merged), l->merged, l->halves, l->taps,
+	struct merging m = {d->outputs / (l->each / l->merged), l->merged, l->halves, l->kernel_elements,
 		l->depth * l->halves / l->merged, l->each / l->merged};
 
 	if (l->merged == 1) {
@@ -471,7 +474,7 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 	struct qb_errbuf *eb)
 {
 	struct layer l = {.d = *dense, .epilogue = qb_node_epilogue(n),
-		.taps = dense->kernel[0] * dense->kernel[1],
+		.kernel_elements = dense->kernel[0] * dense->kernel[1],
 		.rows = dense->images * dense->out_height * dense->out_width};
 	struct qb_dense *d = &l.d;
 	struct area *area;
@@ -481,17 +484,17 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 	l.depth = d->channels / d->groups * (l.merged / l.halves);
 	l.each = d->outputs / d->groups * l.merged;
 	d->groups = (d->groups + l.merged - 1) / l.merged;
-	l.pointwise = l.taps == 1 && d->stride[0] == 1 && d->stride[1] == 1 && !d->pad[0] && !d->pad[1] &&
+	l.pointwise = l.kernel_elements == 1 && d->stride[0] == 1 && d->stride[1] == 1 && !d->pad[0] && !d->pad[1] &&
 		d->height == d->out_height && d->width == d->out_width;
-	l.gathered = l.taps > 1 && l.depth < FEW_CHANNELS;
-	l.lines = l.taps > 1 && l.depth < SOME_CHANNELS && d->groups == 1 && d->dilation[1] == 1 &&
-		d->kernel[0] <= TAPS_MAX;
+	l.gathered = l.kernel_elements > 1 && l.depth < FEW_CHANNELS;
+	l.lines = l.kernel_elements > 1 && l.depth < SOME_CHANNELS && d->groups == 1 && d->dilation[1] == 1 &&
+		d->kernel[0] <= KERNEL_ELEMENTS_MAX;
 	if (!qb_f32_is_fast() || (d->groups > 1 && l.depth < GROUP_CHANNELS) || !l.rows || !l.depth || !l.each ||
-		(!l.gathered && l.taps > TAPS_MAX)) {
+		(!l.gathered && l.kernel_elements > KERNEL_ELEMENTS_MAX)) {
 		return QB_EUNSUPPORTED;
 	}
-	l.threads = l.rows * l.each * l.depth * l.taps < PARALLEL_MACS ? 1 : qb_builder_threads(b);
-	l.group_weights = qb_align_up((size_t)l.each, QB_F32_PANEL) * (size_t)(l.taps * l.depth);
+	l.threads = l.rows * l.each * l.depth * l.kernel_elements < PARALLEL_MACS ? 1 : qb_builder_threads(b);
+	l.group_weights = qb_align_up((size_t)l.each, QB_F32_PANEL) * (size_t)(l.kernel_elements * l.depth);
 	l.batches = QB_MIN((d->groups * (int64_t)l.group_weights + NEAR - 1) / NEAR, d->groups);
 	l.zeros = qb_builder_alloc(b, (size_t)(d->channels * d->kernel[1]), sizeof(float));
 	area = qb_builder_alloc(b, AREAS_MAX, sizeof(*area));
@@ -500,9 +503,10 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 	}
 	l.area = area;
 	l.areas = choose_areas(d, area);
-	l.lines = l.lines && area[0].taps == l.taps;
+	l.lines = l.lines && area[0].kernel_elements == l.kernel_elements;
 	QB_TRY(find_buffers(b, d, &l, &call, eb));
-	call.name = l.lines ? "tiles by line" : l.gathered ? "tiles, gathered" : l.area[0].taps < l.taps ? "tiles by area" : "tiles";
+	call.name = l.lines ? "tiles by line" : l.gathered ? "tiles, gathered"
+		: l.area[0].kernel_elements < l.kernel_elements ? "tiles by area" : "tiles";
 	call.scratch[0] = (size_t)l.threads * scratch_part(&l) * sizeof(float);
 	return qb_builder_call(b, n, &call, eb);
 }

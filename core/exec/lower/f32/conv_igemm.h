@@ -28,7 +28,7 @@ enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *r
 enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
 	struct qb_errbuf *eb);
 
-/* Pixels times taps that it multiplies by weights, less those that are known to be zeros. */
+/* Pixels times kernel elements that it multiplies by weights, less those that are known to be zeros. */
 int64_t qb_dense_cost(const struct qb_dense *d);
 
 /* The same in fewer multiplications, where the kernel is 3 x 3 and no scheme will replace the weights. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Convolutions by minimal filtering (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016): tiles of
- * outputs from tiles of inputs by fewer products than outputs have taps. A dilated image is as many images as phases.
+ * Convolutions by Winograd F(m x m, r x r) (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016):
+ * tiles of outputs from tiles of inputs by fewer products than outputs times kernel elements. A dilated image is as many
+ * images as phases.
  */
 #include <math.h>
 #include <string.h>
@@ -26,7 +27,7 @@ enum {
 };
 
 /* Along one side: `out` outputs of a kernel come from `size` inputs by as many products, at the points 0, 1, -1, 2 (-2) and
- * infinity. A stride of 2 splits inputs into even ones, filtered by the outer taps, and odd ones, which the middle tap
+ * infinity. A stride of 2 splits inputs into even ones, filtered by the outer elements of the kernel, and odd ones, which the middle one
  * multiplies as they are: the last four products, all with the same weight. */
 enum form { FOUR_OF_THREE, THREE_OF_THREE, FOUR_OF_TWO, FOUR_OF_STRIDED, FORMS };
 

@@ -80,8 +80,8 @@ ALWAYS void larger_too(const float *restrict x, float *restrict y, int64_t n)
 	}
 }
 
-/* How many taps of output o along one side lie in the image, and where the first of them does. */
-ALWAYS int64_t find_taps(const struct largest *p, int side, int64_t o, int64_t *first)
+/* How many kernel elements of output o along one side lie in the image, and where the first of them does. */
+ALWAYS int64_t find_elements(const struct largest *p, int side, int64_t o, int64_t *first)
 {
 	int64_t begin = o * p->stride[side] - p->pad[side], d = p->dilation[side], last;
 
@@ -91,15 +91,15 @@ ALWAYS int64_t find_taps(const struct largest *p, int side, int64_t o, int64_t *
 	return last - (*first - begin) / d;
 }
 
-/* y = the largest of `taps` runs of n numbers, `apart` numbers from each other. */
-ALWAYS void largest_of(const float *x, int64_t apart, int64_t taps, float *y, int64_t n)
+/* y = the largest of `kernel_elements` runs of n numbers, `apart` numbers from each other. */
+ALWAYS void largest_of(const float *x, int64_t apart, int64_t kernel_elements, float *y, int64_t n)
 {
-	if (taps < 2) {
+	if (kernel_elements < 2) {
 		memcpy(y, x, (size_t)n * sizeof(*y));
 		return;
 	}
 	larger(x, x + apart, y, n);
-	for (int64_t t = 2; t < taps; t++) {
+	for (int64_t t = 2; t < kernel_elements; t++) {
 		larger_too(x + t * apart, y, n);
 	}
 }
@@ -107,12 +107,13 @@ ALWAYS void largest_of(const float *x, int64_t apart, int64_t taps, float *y, in
 /* Of whole lines first, then of pixels of the line that is left: each number is looked at once a line. */
 ALWAYS void run_line_body(const struct largest *p, const float *x, int64_t oy, float *line, float *y)
 {
-	int64_t length = p->in[1] * p->channels, first, taps = find_taps(p, 0, oy, &first);
+	int64_t length = p->in[1] * p->channels, first, kernel_elements = find_elements(p, 0, oy, &first);
 
-	largest_of(x + first * length, p->dilation[0] * length, taps, line, length);
+	largest_of(x + first * length, p->dilation[0] * length, kernel_elements, line, length);
 	for (int64_t ox = 0; ox < p->out[1]; ox++) {
-		taps = find_taps(p, 1, ox, &first);
-		largest_of(line + first * p->channels, p->dilation[1] * p->channels, taps, y + ox * p->channels, p->channels);
+		kernel_elements = find_elements(p, 1, ox, &first);
+		largest_of(line + first * p->channels, p->dilation[1] * p->channels, kernel_elements, y + ox * p->channels,
+			p->channels);
 	}
 }
 
@@ -162,7 +163,7 @@ static enum qb_err plan_largest(struct qb_builder *b, const struct qb_node *n, c
 		p.dilation[i] = k < 0 ? 1 : w->dilation[k];
 		p.pad[i] = k < 0 ? 0 : w->lo[k];
 		for (int64_t o = 0, first; o < p.out[i]; o++) {
-			if (find_taps(&p, i, o, &first) < 1) {
+			if (find_elements(&p, i, o, &first) < 1) {
 				return QB_EUNSUPPORTED; /* a window outside */
 			}
 		}

@@ -16,7 +16,7 @@ struct resize {
 	struct qb_resize_axis y, x;
 };
 
-/* One line of the output. Sums run line by line, then along the line, in the order of the taps. */
+/* One line of the output. Sums run line by line, then along the line, in the order of the sampling points. */
 static void resize_line(const struct resize *r, const float *image, int64_t oy, float *y)
 {
 	for (int64_t ox = 0; ox < r->x.out; ox++, y += r->channels) {
@@ -74,13 +74,13 @@ static void run_resize(const void *context, const struct qb_operands *at)
 enum qb_err qb_resize_axis(struct qb_builder *b, const struct qb_node *n, int d, struct qb_resize_axis *a,
 	struct qb_errbuf *eb)
 {
-	struct qb_resize_taps t;
+	struct qb_resize_points t;
 	size_t entries;
 	int64_t *from;
 	float *weight;
 	enum qb_err err = QB_OK;
 
-	QB_TRY(qb_resize_taps(n, d, &t, eb));
+	QB_TRY(qb_resize_points(n, d, &t, eb));
 	*a = (struct qb_resize_axis){n->input[0]->shape.dim[d], n->output[0]->shape.dim[d], t.count, NULL, NULL};
 	entries = (size_t)(a->out * t.count);
 	from = qb_builder_alloc(b, entries, sizeof(*from));

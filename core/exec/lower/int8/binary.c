@@ -85,7 +85,7 @@ struct qb__int8_residual qb__int8_find_residual(const struct qb_builder *b, cons
 	float sign = sum ? sign_of_sum(sum) : 0;
 	const struct qb_bytes *other;
 
-	if (sign == 0 || qb_builder_is_tapped(b, n->output[0]) || !sum_of(b, sum, sign, &r.p)) {
+	if (sign == 0 || qb_builder_is_observed(b, n->output[0]) || !sum_of(b, sum, sign, &r.p)) {
 		return (struct qb__int8_residual){0};
 	}
 	r.second = sum->input[1] == n->output[0];

@@ -29,8 +29,8 @@ struct conv {
 	int64_t reach;         /* input rows of an output row */
 	int64_t stride;        /* elements of a pixel, bytes of the input's */
 	int64_t width;         /* pixels of an expanded row */
-	int64_t taps, chunk;
-	const int64_t *offset; /* [groups][taps] */
+	int64_t kernel_elements, chunk;
+	const int64_t *offset; /* [groups][kernel_elements] */
 	const void *pad;       /* an expanded row of pixels outside */
 	bool direct;           /* the input is what the kernel reads */
 	int64_t band, bands;   /* output rows; of an image */
@@ -98,8 +98,8 @@ static void conv_pixels(const struct conv *c, int part, const void *const *x, in
 		struct qb_requant r;
 		int64_t first = part_of(&m, &r, c, part, g);
 
-		c->form->conv(&m, &(struct qb_int8_conv_args){.x = x, .pixels = n, .offset = c->offset + g * c->taps,
-			.kernel_elements = c->taps, .chunk = c->chunk, .r = &r,
+		c->form->conv(&m, &(struct qb_int8_conv_args){.x = x, .pixels = n, .offset = c->offset + g * c->kernel_elements,
+			.kernel_elements = c->kernel_elements, .chunk = c->chunk, .r = &r,
 			.y = (c->sum.add ? b->piece : y) + first, .y_stride = c->y_stride});
 		for (int64_t i = 0; c->parts > 1 && c->sum.add && i < n; i++) {
 			int64_t at = i * c->y_stride + first;
@@ -204,7 +204,7 @@ static enum qb_err prepare_rows(struct conv *c, struct qb_builder *b, int zero, 
 	return QB_OK;
 }
 
-/* A group's weights as [taps][chunk], and what its sums begin with: -zero * sum of weights. */
+/* A group's weights as [kernel_elements][chunk], and what its sums begin with: -zero * sum of weights. */
 static enum qb_err pack_group(struct conv *c, struct qb_builder *b, const struct qb__int8_weight *w,
 	int64_t group, int64_t window, int64_t together, int zero, struct qb_errbuf *eb)
 {
@@ -213,7 +213,7 @@ static enum qb_err pack_group(struct conv *c, struct qb_builder *b, const struct
 	int8_t *rows;
 
 	m->outputs = outputs;
-	m->k = c->taps * c->chunk;
+	m->k = c->kernel_elements * c->chunk;
 	m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(outputs, m->k, c->form->bits), 1);
 	m->start = qb_builder_alloc(b, qb_align_up((size_t)outputs, 16), sizeof(*m->start));
 	rows = calloc((size_t)(outputs * m->k), 1);
@@ -237,7 +237,8 @@ static enum qb_err pack_group(struct conv *c, struct qb_builder *b, const struct
 	return QB_OK;
 }
 
-/* Where the taps are. Columns of the window that lie side by side are one tap, unless groups lie between. */
+/* Where the inputs of kernel elements are. Columns of the window that lie side by side are one element, unless groups lie
+ * between. */
 static enum qb_err pack_conv(struct conv *c, struct qb_builder *b, const struct qb__int8_weight *w,
 	const struct qb_window *win, int zero, struct qb_errbuf *eb)
 {
@@ -246,18 +247,18 @@ static enum qb_err pack_conv(struct conv *c, struct qb_builder *b, const struct 
 	const int64_t run = c->groups == 1 ? together * c->stride : channels;
 	int64_t *offset;
 
-	c->taps = kh * kw / together;
+	c->kernel_elements = kh * kw / together;
 	c->chunk = (int64_t)qb_align_up((size_t)run, (size_t)c->form->group);
 	c->m = qb_builder_alloc(b, (size_t)c->groups, sizeof(*c->m));
-	c->offset = offset = qb_builder_alloc(b, (size_t)(c->groups * c->taps), sizeof(*offset));
+	c->offset = offset = qb_builder_alloc(b, (size_t)(c->groups * c->kernel_elements), sizeof(*offset));
 	if (!c->m || !offset) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	for (int64_t g = 0; g < c->groups; g++) {
-		for (int64_t t = 0; t < c->taps; t++) {
+		for (int64_t t = 0; t < c->kernel_elements; t++) {
 			int64_t ky = t * together / kw, kx = t * together % kw;
 
-			offset[g * c->taps + t] =
+			offset[g * c->kernel_elements + t] =
 				(ky * win->dilation[0] * c->width + kx * win->dilation[1]) * c->stride +
 				g * channels;
 		}
@@ -294,7 +295,7 @@ static enum qb_err add_conv(struct qb_builder *b, const struct qb_node *n, struc
 }
 
 /* n pixels side by side are n rows of one. */
-static const struct qb_window one_tap = {.ndim = 2, .kernel = {1, 1}, .stride = {1, 1},
+static const struct qb_window one_element = {.ndim = 2, .kernel = {1, 1}, .stride = {1, 1},
 	.dilation = {1, 1}};
 
 static struct conv pointwise(int64_t pixels)
@@ -347,7 +348,7 @@ enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, st
 			 : plan_conv(b, n, &w, &win, &x, &y, eb);
 }
 
-/* Matrix products with constant weights: a convolution of pixels with one tap. */
+/* Matrix products with constant weights: a convolution with a kernel of one element. */
 
 static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, bool transposed,
 	struct qb_errbuf *eb)
@@ -380,7 +381,7 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, b
 		w.codes = turned;
 	}
 	c = pointwise(x.pixels);
-	return add_conv(b, n, &c, &w, &one_tap, &x, &y, "int8 matrix product", eb);
+	return add_conv(b, n, &c, &w, &one_element, &x, &y, "int8 matrix product", eb);
 }
 
 enum qb_err qb__plan_int8_gemm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)

@@ -44,31 +44,31 @@ static void run_depthwise(const void *context, const struct qb_operands *at)
 static enum qb_err pack_depthwise(struct qb_builder *b, struct depthwise *d, const struct qb__int8_weight *w,
 	const struct qb_requant *r, int zero, struct qb_errbuf *eb)
 {
-	int64_t channels = w->outputs, taps = d->p.taps;
+	int64_t channels = w->outputs, kernel_elements = d->p.kernel_elements;
 	size_t room = qb_align_up((size_t)channels, 64);
-	int8_t *packed = qb_builder_alloc(b, d->kernels->depthwise_bytes(channels, taps), 1);
+	int8_t *packed = qb_builder_alloc(b, d->kernels->depthwise_bytes(channels, kernel_elements), 1);
 	int32_t *start = qb_builder_alloc(b, room, sizeof(*start));
 	int32_t *from = qb_builder_alloc(b, room, sizeof(*from));
 	float *multiplier = qb_builder_alloc(b, room, sizeof(*multiplier));
 	float *offset = qb_builder_alloc(b, room, sizeof(*offset));
-	int8_t *by_tap = malloc((size_t)(channels * taps));
+	int8_t *by_element = malloc((size_t)(channels * kernel_elements));
 
-	if (!packed || !start || !from || !multiplier || !offset || !by_tap) {
-		free(by_tap);
+	if (!packed || !start || !from || !multiplier || !offset || !by_element) {
+		free(by_element);
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	for (int64_t i = 0; i < channels; i++) {
-		for (int64_t t = 0; t < taps; t++) {
-			by_tap[t * channels + i] = w->codes[i * taps + t];
-			from[i] -= zero * w->codes[i * taps + t];
+		for (int64_t t = 0; t < kernel_elements; t++) {
+			by_element[t * channels + i] = w->codes[i * kernel_elements + t];
+			from[i] -= zero * w->codes[i * kernel_elements + t];
 		}
 	}
-	d->kernels->pack_depthwise(packed, by_tap, channels, taps);
-	free(by_tap);
+	d->kernels->pack_depthwise(packed, by_element, channels, kernel_elements);
+	free(by_element);
 	qb_int8_unpacked_order(d->kernels, from, start, channels);
 	qb_int8_unpacked_order(d->kernels, r->multiplier, multiplier, channels);
 	qb_int8_unpacked_order(d->kernels, r->offset, offset, channels);
-	d->c = (struct qb_int8_channels){packed, start, multiplier, offset, r->lo, r->hi, channels, taps};
+	d->c = (struct qb_int8_channels){packed, start, multiplier, offset, r->lo, r->hi, channels, kernel_elements};
 	return QB_OK;
 }
 

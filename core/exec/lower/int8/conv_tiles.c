@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Integer convolutions whose windows reach far beyond the image, as those of widely dilated kernels do: outputs that see
- * the same taps are an area with weights of its own, and taps outside cost nothing.
+ * the same kernel elements are an area with weights of its own, and kernel elements outside cost nothing.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,20 +14,20 @@
 
 enum {
 	RUNS_MAX = 16,            /* along an axis */
-	TAPS_MAX = 64,
+	KERNEL_ELEMENTS_MAX = 64,
 	LOT = 96,                 /* outputs that share what is read of the weights */
 };
 
-/* Along one axis: outputs from `from` to `to` see the taps of the mask. */
+/* Along one axis: outputs from `from` to `to` see the kernel elements of the mask. */
 struct run {
 	int64_t from, to;
-	uint64_t taps;
+	uint64_t kernel_elements;
 };
 
 struct area {
 	struct qb_int8_matrix m;
-	const int64_t *offset;    /* [taps] */
-	int64_t taps, y, x, width;
+	const int64_t *offset;    /* [kernel_elements] */
+	int64_t kernel_elements, y, x, width;
 };
 
 struct lot {
@@ -55,12 +55,12 @@ static void run_lot(const struct areas *c, const struct lot *l, const char *imag
 	for (int64_t i = 0; i < l->count; i++) {
 		int64_t oy = a->y + (l->first + i) / a->width, ox = a->x + (l->first + i) % a->width;
 
-		/* Where the first tap would be: those that count are inside. */
+		/* Where the first kernel element would be: those that count are inside. */
 		x[i] = (const char *)((intptr_t)image +
 			((oy * c->sh - c->top) * c->iw + ox * c->sw - c->left) * pixel);
 	}
 	c->form->conv(&a->m, &(struct qb_int8_conv_args){.x = x, .pixels = l->count, .offset = a->offset,
-		.kernel_elements = a->taps, .chunk = c->chunk, .r = &c->r, .y = room, .y_stride = c->y_stride});
+		.kernel_elements = a->kernel_elements, .chunk = c->chunk, .r = &c->r, .y = room, .y_stride = c->y_stride});
 	for (int64_t i = 0, n; i < l->count; i += n) {
 		int64_t oy = a->y + (l->first + i) / a->width, in = (l->first + i) % a->width;
 
@@ -91,19 +91,19 @@ static int find_runs(const struct qb_window *w, int axis, struct run *run)
 	int runs = 0;
 
 	for (int64_t o = 0; o < w->out[axis]; o++) {
-		uint64_t taps = 0;
+		uint64_t kernel_elements = 0;
 
 		for (int64_t k = 0; k < w->kernel[axis]; k++) {
 			int64_t i = o * w->stride[axis] - w->lo[axis] + k * w->dilation[axis];
 
-			taps |= i >= 0 && i < w->in[axis] ? UINT64_C(1) << k : 0;
+			kernel_elements |= i >= 0 && i < w->in[axis] ? UINT64_C(1) << k : 0;
 		}
-		if (runs && run[runs - 1].taps == taps) {
+		if (runs && run[runs - 1].kernel_elements == kernel_elements) {
 			run[runs - 1].to++;
 		} else if (runs == RUNS_MAX) {
 			return 0;
 		} else {
-			run[runs++] = (struct run){o, o + 1, taps};
+			run[runs++] = (struct run){o, o + 1, kernel_elements};
 		}
 	}
 	return runs;
@@ -114,12 +114,13 @@ static int64_t bits_of(uint64_t mask)
 	return __builtin_popcountll(mask);
 }
 
-/* Rows of weights that an area needs, [outputs][taps][chunk]. */
+/* Rows of weights that an area needs, [outputs][kernel_elements][chunk]. */
 static enum qb_err pack_area(struct areas *c, struct qb_builder *b, struct area *a, const struct qb__int8_weight *w,
 	const struct qb_window *win, uint64_t down, uint64_t across, int zero, struct qb_errbuf *eb)
 {
 	const int64_t window = win->kernel[0] * win->kernel[1], channels = w->k / window;
-	int64_t *offset = qb_builder_alloc(b, TAPS_MAX, sizeof(*offset)), tap[TAPS_MAX], taps = 0;
+	int64_t *offset = qb_builder_alloc(b, KERNEL_ELEMENTS_MAX, sizeof(*offset));
+	int64_t element[KERNEL_ELEMENTS_MAX], kernel_elements = 0;
 	struct qb_int8_matrix *m = &a->m;
 	int8_t *rows;
 
@@ -127,14 +128,14 @@ static enum qb_err pack_area(struct areas *c, struct qb_builder *b, struct area 
 		int64_t ky = t / win->kernel[1], kx = t % win->kernel[1];
 
 		if (down >> ky & across >> kx & 1) {
-			offset[taps] = (ky * win->dilation[0] * c->iw + kx * win->dilation[1]) * c->x_stride;
-			tap[taps++] = t;
+			offset[kernel_elements] = (ky * win->dilation[0] * c->iw + kx * win->dilation[1]) * c->x_stride;
+			element[kernel_elements++] = t;
 		}
 	}
-	a->taps = taps;
+	a->kernel_elements = kernel_elements;
 	a->offset = offset;
 	m->outputs = w->outputs;
-	m->k = taps * c->chunk;
+	m->k = kernel_elements * c->chunk;
 	m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(m->outputs, m->k, c->form->bits), 1);
 	m->start = qb_builder_alloc(b, qb_align_up((size_t)m->outputs, 16), sizeof(*m->start));
 	rows = calloc((size_t)(m->outputs * m->k) + 1, 1);
@@ -143,9 +144,9 @@ static enum qb_err pack_area(struct areas *c, struct qb_builder *b, struct area 
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	for (int64_t o = 0; o < m->outputs; o++) {
-		for (int64_t t = 0; t < taps; t++) {
+		for (int64_t t = 0; t < kernel_elements; t++) {
 			for (int64_t i = 0; i < channels; i++) {
-				int8_t code = w->codes[(o * channels + i) * window + tap[t]];
+				int8_t code = w->codes[(o * channels + i) * window + element[t]];
 
 				rows[o * m->k + t * c->chunk + i] = code;
 				m->start[o] -= zero * code;
@@ -157,20 +158,20 @@ static enum qb_err pack_area(struct areas *c, struct qb_builder *b, struct area 
 	return QB_OK;
 }
 
-/* Are enough taps outside, and are weights few enough to be there several times? */
+/* Are enough kernel elements outside, and are weights few enough to be there several times? */
 static bool pays(const struct qb_window *win, const struct run *v, int down, const struct run *h, int across)
 {
 	int64_t all = win->kernel[0] * win->kernel[1], sums = 0, copies = 0;
 
 	for (int i = 0; i < down * across; i++) {
 		const struct run *y = &v[i / across], *x = &h[i % across];
-		int64_t taps = bits_of(y->taps) * bits_of(x->taps);
+		int64_t kernel_elements = bits_of(y->kernel_elements) * bits_of(x->kernel_elements);
 
-		if (!taps) {
+		if (!kernel_elements) {
 			return false;
 		}
-		sums += (y->to - y->from) * (x->to - x->from) * taps;
-		copies += taps;
+		sums += (y->to - y->from) * (x->to - x->from) * kernel_elements;
+		copies += kernel_elements;
 	}
 	return down && across && copies <= 6 * all && 4 * sums <= 3 * win->out[0] * win->out[1] * all;
 }
@@ -217,7 +218,7 @@ static enum qb_err make_areas(struct areas *c, struct qb_builder *b, const struc
 		a->x = x->from;
 		a->width = x->to - x->from;
 		size[i] = (y->to - y->from) * a->width;
-		QB_TRY(pack_area(c, b, a, w, win, y->taps, x->taps, zero, eb));
+		QB_TRY(pack_area(c, b, a, w, win, y->kernel_elements, x->kernel_elements, zero, eb));
 	}
 	return add_lots(c, b, down * across, size, eb);
 }
@@ -233,7 +234,7 @@ enum qb_err qb__plan_int8_areas(struct qb_builder *b, const struct qb_node *n, c
 	struct qb_bytes to;
 	int down, across;
 
-	if (qb_node_int(n, "group", 1) != 1 || win->kernel[0] * win->kernel[1] > TAPS_MAX) {
+	if (qb_node_int(n, "group", 1) != 1 || win->kernel[0] * win->kernel[1] > KERNEL_ELEMENTS_MAX) {
 		return QB_EUNSUPPORTED;
 	}
 	down = find_runs(win, 0, v);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Integer step of ConvTranspose. Outputs whose place divided by the stride leaves the same rest see the same taps of the
- * kernel, and see them as an ordinary convolution of stride 1: as many convolutions as rests, each with its part of the
+ * Integer step of ConvTranspose. Outputs whose place divided by the stride leaves the same rest see the same kernel
+ * elements, and see them as an ordinary convolution of stride 1: as many convolutions as rests, each with its part of the
  * kernel, over one expanded image with pads.
  */
 #include <stdlib.h>
@@ -25,8 +25,8 @@ struct axis {
 /* Outputs of one rest on either axis. */
 struct phase {
 	struct qb_int8_matrix *m; /* [groups] */
-	const int64_t *offset;    /* [groups][taps] */
-	int64_t taps, y, x;       /* rests */
+	const int64_t *offset;    /* [groups][kernel_elements] */
+	int64_t kernel_elements, y, x;       /* rests */
 };
 
 struct transposed {
@@ -80,7 +80,7 @@ static void phase_row(const struct transposed *c, const struct phase *p, const c
 			r.multiplier += g * c->outputs;
 			r.offset += g * c->outputs;
 			c->form->conv(&p->m[g], &(struct qb_int8_conv_args){.x = x, .pixels = n,
-				.offset = p->offset + g * p->taps, .kernel_elements = p->taps, .chunk = c->chunk, .r = &r,
+				.offset = p->offset + g * p->kernel_elements, .kernel_elements = p->kernel_elements, .chunk = c->chunk, .r = &r,
 				.y = y + (oy * c->h.out + ox) * c->y_stride + g * c->outputs, .y_stride = y_step});
 		}
 	}
@@ -120,14 +120,14 @@ static struct axis make_axis(const struct qb_window *w, int i)
 	return a;
 }
 
-/* The taps of the kernel that outputs of this rest see, and how far before them. */
-static int64_t find_taps(const struct axis *a, int64_t rest, int64_t *tap, int64_t *back)
+/* The kernel elements that outputs of this rest see, and how far before them. */
+static int64_t find_elements(const struct axis *a, int64_t rest, int64_t *element, int64_t *back)
 {
 	int64_t n = 0;
 
 	for (int64_t k = 0; k < a->kernel; k++) {
 		if (k * a->dilation % a->stride == rest) {
-			tap[n] = k;
+			element[n] = k;
 			back[n++] = (k * a->dilation - rest) / a->stride;
 		}
 	}
@@ -136,13 +136,13 @@ static int64_t find_taps(const struct axis *a, int64_t rest, int64_t *tap, int64
 
 /* What one group's outputs sum: codes [channels][outputs][kernel]. */
 static enum qb_err pack_group(struct transposed *c, struct qb_builder *b, struct qb_int8_matrix *m,
-	const int8_t *codes, int64_t channels, const int64_t *tap, int64_t taps, int zero, struct qb_errbuf *eb)
+	const int8_t *codes, int64_t channels, const int64_t *element, int64_t kernel_elements, int zero, struct qb_errbuf *eb)
 {
 	const int64_t window = c->v.kernel * c->h.kernel;
 	int8_t *rows;
 
 	m->outputs = c->outputs;
-	m->k = QB_MAX(taps, 1) * c->chunk;
+	m->k = QB_MAX(kernel_elements, 1) * c->chunk;
 	m->packed = qb_builder_alloc(b, qb_int8_packed_bytes(m->outputs, m->k, c->form->bits), 1);
 	m->start = qb_builder_alloc(b, qb_align_up((size_t)m->outputs, 16), sizeof(*m->start));
 	rows = calloc((size_t)(m->outputs * m->k), 1);
@@ -151,9 +151,9 @@ static enum qb_err pack_group(struct transposed *c, struct qb_builder *b, struct
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	for (int64_t o = 0; o < m->outputs; o++) {
-		for (int64_t t = 0; t < taps; t++) {
+		for (int64_t t = 0; t < kernel_elements; t++) {
 			for (int64_t i = 0; i < channels; i++) {
-				int8_t code = codes[(i * m->outputs + o) * window + tap[t]];
+				int8_t code = codes[(i * m->outputs + o) * window + element[t]];
 
 				rows[o * m->k + t * c->chunk + i] = code;
 				m->start[o] -= zero * code;
@@ -165,30 +165,30 @@ static enum qb_err pack_group(struct transposed *c, struct qb_builder *b, struct
 	return QB_OK;
 }
 
-/* tap, back: room for the kernel on either axis. */
+/* element, back: room for the kernel on either axis. */
 static enum qb_err pack_phase(struct transposed *c, struct qb_builder *b, struct phase *p, const int8_t *codes,
 	int64_t channels, int zero, int64_t *room, struct qb_errbuf *eb)
 {
 	int64_t *ky = room, *back_y = ky + c->v.kernel, *kx = back_y + c->v.kernel, *back_x = kx + c->h.kernel;
-	int64_t *tap = back_x + c->h.kernel;
-	int64_t rows = find_taps(&c->v, p->y, ky, back_y), columns = find_taps(&c->h, p->x, kx, back_x);
-	int64_t taps = rows * columns, *offset;
+	int64_t *element = back_x + c->h.kernel;
+	int64_t rows = find_elements(&c->v, p->y, ky, back_y), columns = find_elements(&c->h, p->x, kx, back_x);
+	int64_t kernel_elements = rows * columns, *offset;
 
-	p->taps = QB_MAX(taps, 1);
+	p->kernel_elements = QB_MAX(kernel_elements, 1);
 	p->m = qb_builder_alloc(b, (size_t)c->groups, sizeof(*p->m));
-	p->offset = offset = qb_builder_alloc(b, (size_t)(c->groups * p->taps), sizeof(*offset));
+	p->offset = offset = qb_builder_alloc(b, (size_t)(c->groups * p->kernel_elements), sizeof(*offset));
 	if (!p->m || !offset) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	for (int64_t g = 0; g < c->groups; g++) {
-		for (int64_t t = 0; t < taps; t++) {
+		for (int64_t t = 0; t < kernel_elements; t++) {
 			int64_t up = c->v.before - back_y[t / columns], left = c->h.before - back_x[t % columns];
 
-			tap[t] = ky[t / columns] * c->h.kernel + kx[t % columns];
-			offset[g * p->taps + t] = (up * c->h.padded + left) * c->x_stride + g * channels;
+			element[t] = ky[t / columns] * c->h.kernel + kx[t % columns];
+			offset[g * p->kernel_elements + t] = (up * c->h.padded + left) * c->x_stride + g * channels;
 		}
 		QB_TRY(pack_group(c, b, &p->m[g],
-			codes + g * channels * c->outputs * c->v.kernel * c->h.kernel, channels, tap, taps, zero,
+			codes + g * channels * c->outputs * c->v.kernel * c->h.kernel, channels, element, kernel_elements, zero,
 			eb));
 	}
 	return QB_OK;

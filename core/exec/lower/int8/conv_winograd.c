@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Integer convolutions of 3 x 3 with stride 1 by minimal filtering (Lavin and Gray, "Fast algorithms for convolutional
- * neural networks", 2016): a quarter of the multiplications, and exact (core/kernels/int8/kernels.h). A dilated one is several that
- * are not, each on the pixels that lie a dilation apart.
+ * Integer convolutions of 3 x 3 with stride 1 by Winograd F(4 x 4, 3 x 3) (Lavin and Gray, "Fast algorithms for
+ * convolutional neural networks", 2016): a quarter of the multiplications, and exact (core/kernels/int8/kernels.h). A
+ * dilated one is several that are not, each on the pixels that lie a dilation apart.
  */
 #include <stdlib.h>
 #include <string.h>

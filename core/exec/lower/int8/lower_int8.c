@@ -86,16 +86,16 @@ struct pool {
 static void pool_pixel(const struct pool *c, const uint8_t *image, int64_t oy, int64_t ox,
 	uint8_t *y)
 {
-	const uint8_t *row[QB_TAPS_MAX];
+	const uint8_t *row[QB_KERNEL_ELEMENTS_MAX];
 	int64_t n = 0;
 
-	qb_pixel_taps(&c->p, image, oy, ox, row);
-	for (int64_t t = 0; t < c->p.taps; t++) {
+	qb_pixel_pointers(&c->p, image, oy, ox, row);
+	for (int64_t t = 0; t < c->p.kernel_elements; t++) {
 		row[n] = row[t];
 		n += row[t] != c->p.pad;
 	}
 	if (c->average) {
-		double count = c->include_pads ? (double)c->p.taps : (double)n;
+		double count = c->include_pads ? (double)c->p.kernel_elements : (double)n;
 
 		/* Pads are the real 0, that is the zero point. */
 		c->kernels->average(row, n, c->channels, (float)(c->multiplier / count),

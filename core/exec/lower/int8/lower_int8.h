@@ -51,11 +51,11 @@ struct qb__int8_residual qb__int8_find_residual(const struct qb_builder *b, cons
 enum qb_err qb__int8_declare_output(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_residual *r,
 	struct qb_call *call, struct qb_errbuf *eb);
 
-/* A 3 x 3 convolution by minimal filtering; QB_EUNSUPPORTED where that is not exact or not faster. */
+/* A 3 x 3 convolution by Winograd F(4 x 4, 3 x 3); QB_EUNSUPPORTED where that is not exact or not faster. */
 enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
 
-/* A convolution many of whose taps are outside the image; QB_EUNSUPPORTED where they are too few. */
+/* A convolution many of whose kernel elements are outside the image; QB_EUNSUPPORTED where they are too few. */
 enum qb_err qb__plan_int8_areas(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
 

@@ -2,7 +2,7 @@
  *
  * Integer steps of LayerNormalization along the last dimension, where sums and squares of bytes are exact, and of
  * BatchNormalization, where nothing before it
- * could take it: a depthwise convolution of one tap, its weights 1.
+ * could take it: a depthwise convolution with a kernel of one element, its weights 1.
  */
 #include <math.h>
 #include <string.h>

@@ -13,7 +13,7 @@
 #include "core/exec/lower/lowerings.h"
 
 /* Weights in 2^-21: with those of a cubic, which add up to 2.6 in magnitude, sums of bytes stay in 32 bits. */
-enum { BITS = 21, TAPS_MAX = 16, LINE = 256, WORTH_A_THREAD = 16384 };
+enum { BITS = 21, KERNEL_ELEMENTS_MAX = 16, LINE = 256, WORTH_A_THREAD = 16384 };
 
 struct resize {
 	int64_t images;
@@ -25,15 +25,16 @@ struct resize {
 
 #define BODY static inline __attribute__((always_inline)) void
 
-/* n bytes of the sum over taps of weight * row. */
-BODY sum_line_body(const struct resize *c, const uint8_t *const *row, const int32_t *weight, int taps, uint8_t *y, int64_t n)
+/* n bytes of the sum over points of weight * row. */
+BODY sum_line_body(const struct resize *c, const uint8_t *const *row, const int32_t *weight, int points, uint8_t *y,
+	int64_t n)
 {
 	int32_t sum[LINE];
 
 	for (int64_t i = 0; i < n; i++) {
 		sum[i] = weight[0] * row[0][i];
 	}
-	for (int t = 1; t < taps; t++) {
+	for (int t = 1; t < points; t++) {
 		const uint8_t *x = row[t];
 		int32_t w = weight[t];
 
@@ -53,14 +54,14 @@ BODY sum_line_body(const struct resize *c, const uint8_t *const *row, const int3
 }
 
 QB_FOR_EVERY_LEVEL(static, sum_line,
-	(const struct resize *c, const uint8_t *const *row, const int32_t *weight, int taps, uint8_t *y, int64_t n),
-	(c, row, weight, taps, y, n))
+	(const struct resize *c, const uint8_t *const *row, const int32_t *weight, int points, uint8_t *y, int64_t n),
+	(c, row, weight, points, y, n))
 
 static void resize_pixel(const struct resize *c, const uint8_t *image, int64_t oy, int64_t ox, uint8_t *y)
 {
-	const uint8_t *row[TAPS_MAX];
-	int32_t weight[TAPS_MAX];
-	int taps = 0;
+	const uint8_t *row[KERNEL_ELEMENTS_MAX];
+	int32_t weight[KERNEL_ELEMENTS_MAX];
+	int points = 0;
 
 	for (int i = 0; i < c->v.count; i++) {
 		const uint8_t *line = image + c->v.from[oy * c->v.count + i] * c->h.in * c->x.stride;
@@ -68,14 +69,14 @@ static void resize_pixel(const struct resize *c, const uint8_t *image, int64_t o
 		for (int k = 0; k < c->h.count; k++) {
 			double w = (double)c->v.weight[oy * c->v.count + i] * c->h.weight[ox * c->h.count + k];
 
-			row[taps] = line + c->h.from[ox * c->h.count + k] * c->x.stride;
-			weight[taps] = (int32_t)lrint(ldexp(w, BITS));
-			taps += weight[taps] != 0 || taps == 0;
+			row[points] = line + c->h.from[ox * c->h.count + k] * c->x.stride;
+			weight[points] = (int32_t)lrint(ldexp(w, BITS));
+			points += weight[points] != 0 || points == 0;
 		}
 	}
 	for (int64_t from = 0; from < c->y.channels; from += LINE) {
-		sum_line(c, row, weight, taps, y + from, QB_MIN(LINE, c->y.channels - from));
-		for (int t = 0; t < taps; t++) {
+		sum_line(c, row, weight, points, y + from, QB_MIN(LINE, c->y.channels - from));
+		for (int t = 0; t < points; t++) {
 			row[t] += LINE;
 		}
 	}
@@ -116,7 +117,7 @@ static enum qb_err plan_sums(struct qb_builder *b, const struct qb_node *n, stru
 	c.images = in->dim[0];
 	QB_TRY(qb_resize_axis(b, n, 2, &c.v, eb));
 	QB_TRY(qb_resize_axis(b, n, 3, &c.h, eb));
-	if (c.v.count * c.h.count > TAPS_MAX) {
+	if (c.v.count * c.h.count > KERNEL_ELEMENTS_MAX) {
 		return QB_EUNSUPPORTED;
 	}
 	c.multiplier = (float)ldexp((double)c.x.scale / c.y.scale, -BITS);
