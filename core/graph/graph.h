@@ -180,7 +180,7 @@ enum qb_err qb_pass_fuse_pad(struct qb_graph *g, struct qb_errbuf *eb);         
 enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb);         /* Identity, Dropout, Cast to itself ... */
 enum qb_err qb_pass_add_biases(struct qb_graph *g, struct qb_errbuf *eb);       /* zeros where Conv, Gemm, MatMul have none; one each */
 enum qb_err qb_pass_split_activations(struct qb_graph *g, struct qb_errbuf *eb); /* node->act becomes Relu and Clip nodes; "Y.linear" goes in */
-enum qb_err qb_pass_join_pieces(struct qb_graph *g, struct qb_errbuf *eb);      /* LayerNormalization, Gelu written out */
+enum qb_err qb_pass_recognize_composites(struct qb_graph *g, struct qb_errbuf *eb); /* LayerNormalization, Gelu written out */
 enum qb_err qb_pass_remove_dead(struct qb_graph *g, struct qb_errbuf *eb);
 /* float16, bfloat16 and float64 become float32; g->converted says so. Before other passes. */
 enum qb_err qb_pass_to_float32(struct qb_graph *g, struct qb_errbuf *eb);

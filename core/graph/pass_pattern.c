@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Operators that exporters write in pieces, put together again: LayerNormalization and Gelu. People quantize them as
- * one: only their input and output are values of the network.
+ * Composite operators that exporters write out as several nodes become one node again: LayerNormalization and Gelu. They
+ * are quantized as one: only their input and output are values of the network.
  */
 #include <math.h>
 #include <string.h>
@@ -49,26 +49,31 @@ static struct qb_value *beside(const struct qb_node *n, double constant)
 	return NULL;
 }
 
-static enum qb_err replace(struct qb_graph *g, struct qb_node *n, enum qb_op_id op, int opset,
-	struct qb_value *const *input, int inputs, int attrs, const struct qb_attr *attr,
-	struct qb_errbuf *eb)
-{
-	struct qb_value **in = qb_arena_alloc(g->arena, (size_t)inputs, sizeof(*in));
-	struct qb_attr *a = qb_arena_alloc(g->arena, (size_t)attrs + 1, sizeof(*a));
+/* The operator that a pattern of nodes computes. */
+struct composite {
+	enum qb_op_id op;
+	int opset, inputs, attrs;
+	struct qb_value *input[3];
+	struct qb_attr attr[2];
+};
 
-	if (!in || !a) {
-		return qb_fail(eb, QB_ENOMEM, "out of memory while joining the pieces of a %s", qb_op_of(op)->type);
+/* n, the last node of the pattern, becomes the operator. */
+static enum qb_err replace(struct qb_graph *g, struct qb_node *n, const struct composite *c, struct qb_errbuf *eb)
+{
+	struct qb_value **input = qb_arena_alloc(g->arena, (size_t)c->inputs, sizeof(*input));
+	struct qb_attr *attr = qb_arena_alloc(g->arena, (size_t)c->attrs + 1, sizeof(*attr));
+
+	if (!input || !attr) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory while nodes become one %s", qb_op_of(c->op)->type);
 	}
-	memcpy(in, input, sizeof(*in) * (size_t)inputs);
-	if (attrs) {
-		memcpy(a, attr, sizeof(*a) * (size_t)attrs);
-	}
-	qb_node_set_op(n, op);
-	n->opset = opset;
-	n->input = in;
-	n->inputs = inputs;
-	n->attr = a;
-	n->attrs = attrs;
+	memcpy(input, c->input, sizeof(*input) * (size_t)c->inputs);
+	memcpy(attr, c->attr, sizeof(*attr) * (size_t)c->attrs);
+	qb_node_set_op(n, c->op);
+	n->opset = c->opset;
+	n->input = input;
+	n->inputs = c->inputs;
+	n->attr = attr;
+	n->attrs = c->attrs;
 	return QB_OK;
 }
 
@@ -132,19 +137,20 @@ static enum qb_err try_layer_norm(struct qb_graph *g, struct qb_node *n, struct 
 			struct qb_value *x = div ? centred(div->input[0]) : NULL;
 			const struct qb_node *root = x ? only_by(div->input[1], QB_OP_Sqrt) : NULL;
 			const struct qb_node *sum = root ? only_by(root->input[0], QB_OP_Add) : NULL;
-			struct qb_attr attr[2] = {{.name = "axis", .kind = QB_ATTR_INT, .i = -1},
-				{.name = "epsilon", .kind = QB_ATTR_FLOAT}};
+			struct composite c = {.op = QB_OP_LayerNormalization, .opset = 17, .inputs = 3, .attrs = 2,
+				.input = {x, scale->input[k], n->input[s]},
+				.attr = {{.name = "axis", .kind = QB_ATTR_INT, .i = -1},
+					{.name = "epsilon", .kind = QB_ATTR_FLOAT}}};
 			double epsilon;
 
 			for (int e = 0; e < 2 && sum; e++) {
 				struct qb_value *d = is_scalar(sum->input[e], &epsilon)
 					? squared(mean_of(sum->input[1 - e])) : NULL;
-				struct qb_value *input[3] = {x, scale->input[k], n->input[s]};
 
 				/* The deviation may have been computed twice. */
-				if (d && centred(d) == x && is_row(input[1], x) && is_row(input[2], x)) {
-					attr[1].f = (float)epsilon;
-					return replace(g, n, QB_OP_LayerNormalization, 17, input, 3, 2, attr, eb);
+				if (d && centred(d) == x && is_row(c.input[1], x) && is_row(c.input[2], x)) {
+					c.attr[1].f = (float)epsilon;
+					return replace(g, n, &c, eb);
 				}
 			}
 		}
@@ -205,10 +211,10 @@ static enum qb_err try_gelu(struct qb_graph *g, struct qb_node *n, struct qb_err
 			}
 		}
 	}
-	return x ? replace(g, n, QB_OP_Gelu, 20, &x, 1, 0, NULL, eb) : QB_OK;
+	return x ? replace(g, n, &(struct composite){.op = QB_OP_Gelu, .opset = 20, .inputs = 1, .input = {x}}, eb) : QB_OK;
 }
 
-enum qb_err qb_pass_join_pieces(struct qb_graph *g, struct qb_errbuf *eb)
+enum qb_err qb_pass_recognize_composites(struct qb_graph *g, struct qb_errbuf *eb)
 {
 	QB_TRY(qb_graph_relink(g, eb));
 	for (int i = 0; i < g->nodes; i++) {

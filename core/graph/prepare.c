@@ -9,7 +9,7 @@ enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb)
 	QB_TRY(qb_pass_lift_quantization(g, eb));
 	QB_TRY(qb_pass_split_einsum(g, eb));
 	QB_TRY(qb_pass_simplify(g, eb));
-	QB_TRY(qb_pass_join_pieces(g, eb));
+	QB_TRY(qb_pass_recognize_composites(g, eb));
 	QB_TRY(qb_pass_fuse_pad(g, eb));
 	QB_TRY(qb_pass_fuse_bias(g, eb));
 	QB_TRY(qb_pass_fold_batch_norm(g, eb));
