@@ -73,6 +73,7 @@ include tests/unit/analysis/local.mk
 include tests/unit/format/local.mk
 include tests/unit/quant/local.mk
 include tests/unit/tensor/local.mk
+include tests/unit/train/local.mk
 include tests/worker/local.mk
 include tests/cli/local.mk
 include tests/unit/exec/local.mk

@@ -19,6 +19,7 @@
 	X(QB_ESHAPE, "bad_shape", "shapes that do not fit together") \
 	X(QB_EJOB, "bad_job", "a job description that cannot be carried out") \
 	X(QB_ECANCELLED, "cancelled", "stopped on request") \
+	X(QB_EDIVERGED, "diverged", "training came to numbers that are not finite") \
 	X(QB_EINTERNAL, "internal", "our own mistake")
 
 enum qb_err {
