@@ -81,7 +81,7 @@ enum qb_err qb_builder_primitive_take(struct qb_builder *b, const struct qb_node
 	dnnl_primitive_desc_t pd, const struct qb_arg *arg, int args, struct qb_errbuf *eb);
 
 /* A step that calls a function. Life and place of every buffer follow from what the steps declare here. */
-enum { QB_CALL_READS = 9, QB_CALL_WRITES = 2, QB_CALL_SCRATCH = 2 };
+enum { QB_CALL_READS = 9, QB_CALL_WRITES = 4, QB_CALL_SCRATCH = 2 };
 /* Where the operands lie, in the order in which the step declares them; NULL where it declares none. */
 struct qb_operands {
 	const void *read[QB_CALL_READS];

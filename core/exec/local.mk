@@ -13,6 +13,7 @@ libquantbench_a_SOURCES += \
 	core/exec/lower/f32/conv_winograd.c \
 	core/exec/lower/f32/copy.c \
 	core/exec/lower/f32/elementwise.c \
+	core/exec/lower/f32/fake_quantize.c \
 	core/exec/lower/f32/gemm_strassen.c \
 	core/exec/lower/f32/matmul.c \
 	core/exec/lower/f32/matmul_batched.c \

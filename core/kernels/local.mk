@@ -19,6 +19,8 @@ libquantbench_a_SOURCES += \
 	core/kernels/int8/lookup.c \
 	core/kernels/int8/lookup.h \
 	core/kernels/int8/winograd_avx2.c \
+	core/kernels/quantize/fake_quantize.c \
+	core/kernels/quantize/fake_quantize.h \
 	core/kernels/quantize/fit_body.h \
 	core/kernels/quantize/kernels.c \
 	core/kernels/quantize/kernels.h \
@@ -28,6 +30,7 @@ libquantbench_a_SOURCES += \
 	core/kernels/quantize/sums.h
 # GCC does not vectorize a choice between two sums while it must keep the exceptions that nobody asks for. Results are the
 # same.
-KERNELS_QUANTIZE = core/kernels/quantize/libquantbench_a-kernels.$(OBJEXT)
+KERNELS_QUANTIZE = core/kernels/quantize/libquantbench_a-kernels.$(OBJEXT) \
+	core/kernels/quantize/libquantbench_a-fake_quantize.$(OBJEXT)
 VECTORIZED += $(KERNELS_QUANTIZE)
 $(KERNELS_QUANTIZE): AM_CFLAGS += -fno-trapping-math

@@ -13,6 +13,8 @@ libquantbench_a_SOURCES += \
 	core/ops/element.c \
 	core/ops/element.h \
 	core/ops/expand_tile.c \
+	core/ops/fake_quantize.c \
+	core/ops/fake_quantize.h \
 	core/ops/gather.c \
 	core/ops/generate.c \
 	core/ops/grid_sample.c \

@@ -89,6 +89,9 @@
 	/* expand_tile.c */ \
 	X("", Expand, 2, 2, 1, QB_OP_PASS, -1, MOVES | KEEPS_ORDER | SAME_LAYOUT, expand, expand) \
 	X("", Tile, 2, 2, 1, QB_OP_PASS, -1, MOVES | KEEPS_ORDER | SAME_LAYOUT, tile, tile) \
+	/* fake_quantize.c */ \
+	X("quantbench", FakeQuantize, 2, 4, 1, QB_OP_OTHER, -1, SAME_LAYOUT, fake_quantize, fake_quantize) \
+	X("quantbench", FakeQuantizeGradient, 5, 5, 4, QB_OP_OTHER, -1, SAME_LAYOUT, fake_quantize_gradient, fake_quantize_gradient) \
 	/* gather.c */ \
 	X("", Gather, 2, 2, 1, QB_OP_PASS, -1, MOVES | LOOKUP, gather, gather) \
 	X("", GatherElements, 2, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT | LOOKUP, gather_elements, gather_elements) \

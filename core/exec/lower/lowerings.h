@@ -38,6 +38,8 @@
 	X(Erf, eltwise, int8_lookup_table) \
 	X(Exp, eltwise, int8_lookup_table) \
 	X(Expand, copy, int8_copy) \
+	X(FakeQuantize, fake_quantize, none) \
+	X(FakeQuantizeGradient, fake_quantize_gradient, none) \
 	X(Flatten, alias, int8_alias) \
 	X(Floor, none, int8_lookup_table) \
 	X(Gather, copy, int8_copy) \
@@ -102,7 +104,7 @@
 	X(Upsample, resize, int8_resize)
 
 #define QB_PLANS(X) \
-	X(add) X(alias) X(batch_norm) X(binary) X(clip) X(concat) X(conv) X(conv_transpose) X(eltwise) X(gemm) X(global_pool) X(group_norm) \
+	X(add) X(alias) X(batch_norm) X(binary) X(clip) X(concat) X(conv) X(conv_transpose) X(eltwise) X(fake_quantize) X(fake_quantize_gradient) X(gemm) X(global_pool) X(group_norm) \
 	X(layer_norm) X(matmul) X(copy) X(pool) X(reduce) X(resize) X(softmax) X(transpose) \
 	X(int8_alias) X(int8_batch_norm) X(int8_binary) X(int8_conv) X(int8_conv_transpose) X(int8_gemm) X(int8_global_pool) X(int8_layer_norm) \
 	X(int8_matmul) X(int8_concat) X(int8_mean) X(int8_copy) X(int8_pool) X(int8_product) X(int8_resize) X(int8_softmax) X(int8_lookup_table) X(int8_transpose)
