@@ -78,6 +78,7 @@ include tests/worker/local.mk
 include tests/cli/local.mk
 include tests/unit/exec/local.mk
 include tests/unit/experiment/local.mk
+include tests/unit/networks/local.mk
 include tests/unit/ops/local.mk
 include tests/api/local.mk
 include tests/web/local.mk

@@ -36,6 +36,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/spec/distributions.h \
 	core/experiment/spec/job_schema.c \
 	core/experiment/spec/job_schema.h \
+	core/experiment/spec/network_spec.c \
+	core/experiment/spec/network_spec.h \
 	core/experiment/spec/ptq_spec.c \
 	core/experiment/spec/ptq_spec.h \
 	core/experiment/spec/scheme_spec.c \

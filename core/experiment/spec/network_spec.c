@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/experiment/spec/network_spec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/near.h"
+#include "core/json/params.h"
+
+enum { ARCHITECTURES_MAX = 64 };
+
+/* Of every network. */
+struct common {
+	int64_t classes;
+	const json_t *input;
+};
+
+static const struct qb_field dimension[] = {{.kind = QB_FIELD_LONG, .low = 1, .high = 65536}, {0}};
+static const struct qb_field common_fields[] = {
+	{"classes", QB_FIELD_LONG, offsetof(struct common, classes), 2, 1000000,
+		.summary = "default: one more than the largest label"},
+	{"input", QB_FIELD_LIST, offsetof(struct common, input), 1, QB_MAX_DIMS - 1, .any = dimension,
+		.takes = "dimensions of one sample, such as [3, 32, 32]",
+		.summary = "the dimensions of one sample; default: as the data has them"},
+	{0}};
+
+/* ---- schema ---- */
+
+static json_t *parameters(const struct qb_architecture *a)
+{
+	void *usual = calloc(1, a->params_bytes + 1);
+	json_t *all = NULL;
+
+	if (usual && a->defaults) {
+		a->defaults(usual);
+	}
+	if (usual) {
+		all = qb_fields_schema(a->fields, usual, NULL);
+	}
+	free(usual);
+	return all;
+}
+
+static json_t *object_schema(const struct qb_architecture *a)
+{
+	const struct common none = {0};
+	json_t *properties = json_pack("{s:{s:s}}", "name", "const", a->name);
+	json_t *common = qb_fields_schema(common_fields, &none, NULL), *own = parameters(a);
+
+	json_object_update(properties, own);
+	json_object_update(properties, common);
+	json_decref(common);
+	json_decref(own);
+	return json_pack("{s:s, s:s, s:s, s:b, s:[s], s:o}", "title", a->name, "description", a->summary, "type", "object",
+		"additionalProperties", 0, "required", "name", "properties", properties);
+}
+
+static json_t *schema(void)
+{
+	json_t *any = json_array(), *names = json_array();
+	const struct qb_architecture *a;
+
+	for (int i = 0; (a = qb_architecture_at(i)); i++) {
+		json_array_append_new(any, object_schema(a));
+		json_array_append_new(names, json_string(a->name));
+	}
+	json_array_append_new(any, json_pack("{s:s, s:o}", "title", "by name", "enum", names));
+	return json_pack("{s:o}", "anyOf", any);
+}
+
+static const struct qb_object network = {.name = "network", .schema = schema};
+const struct qb_field qb_network_entry[] = {{.kind = QB_FIELD_OBJECT, .object = &network}, {0}};
+
+/* ---- reading ---- */
+
+static enum qb_err unknown(const char *name, const char *at, struct qb_errbuf *eb)
+{
+	const char *all[ARCHITECTURES_MAX];
+	const struct qb_architecture *a;
+	char names[512] = "";
+	int count = 0;
+
+	for (; (a = qb_architecture_at(count)) && count < ARCHITECTURES_MAX; count++) {
+		size_t n = strlen(names);
+
+		all[count] = a->name;
+		snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", a->name);
+	}
+	qb_fail_field(eb, QB_EJOB, at, "", "there is no network \"%.100s\"; there are %s", name, names);
+	qb_near_note(eb, name, all, (size_t)count);
+	return QB_EJOB;
+}
+
+/* The fields that are not the architecture's, without those that are. */
+static enum qb_err read_common(struct qb_network_spec *out, const json_t *obj, const char *at, struct qb_errbuf *eb)
+{
+	struct common c = {0};
+	json_t *mine = json_object();
+	enum qb_err err;
+
+	for (const struct qb_field *f = common_fields; f->name; f++) {
+		json_t *v = json_object_get(obj, f->name);
+
+		if (v) {
+			json_object_set(mine, f->name, v);
+		}
+	}
+	err = qb_fields_read(&c, mine, at, common_fields, NULL, eb);
+	out->input.classes = c.classes;
+	out->input.ndim = (int)json_array_size(c.input);
+	for (int i = 0; err == QB_OK && i < out->input.ndim; i++) {
+		const json_t *d = json_array_get(c.input, (size_t)i);
+
+		if (!json_is_integer(d) || json_integer_value(d) < 1 || json_integer_value(d) > 65536) {
+			err = qb_fail_field(eb, QB_EJOB, at, "input", "has dimensions that are whole numbers from 1 to 65536");
+			break;
+		}
+		out->input.dim[i] = json_integer_value(d);
+	}
+	json_decref(mine);
+	return err;
+}
+
+static enum qb_err read_params(struct qb_network_spec *out, const json_t *obj, const char *at, struct qb_errbuf *eb)
+{
+	static const char *const also[] = {"name", "classes", "input", NULL};
+	const struct qb_architecture *a = out->architecture;
+
+	out->params = calloc(1, a->params_bytes + 1);
+	if (!out->params) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a network's description");
+	}
+	if (a->defaults) {
+		a->defaults(out->params);
+	}
+	if (obj) {
+		QB_TRY(qb_fields_read(out->params, obj, at, a->fields, also, eb));
+		QB_TRY(read_common(out, obj, at, eb));
+	}
+	return a->check ? a->check(out->params, at, eb) : QB_OK;
+}
+
+enum qb_err qb_network_spec_read(struct qb_network_spec *out, const json_t *v, const char *at, struct qb_errbuf *eb)
+{
+	const json_t *obj = json_is_object(v) ? v : NULL;
+	const char *name = json_string_value(obj ? json_object_get(obj, "name") : v);
+
+	*out = (struct qb_network_spec){0};
+	if (!name) {
+		return qb_fail_field(eb, QB_EJOB, at, "", "must be the name of a network, or an object with \"name\" and its "
+			"parameters");
+	}
+	out->architecture = qb_architecture_find(name);
+	return out->architecture ? read_params(out, obj, at, eb) : unknown(name, at, eb);
+}
+
+enum qb_err qb_network_spec_build(struct qb_graph **out, const struct qb_network_spec *s,
+	const struct qb_architecture_input *data, uint64_t seed, struct qb_errbuf *eb)
+{
+	struct qb_architecture_input in = data ? *data : s->architecture->usual;
+
+	if (s->input.ndim) {
+		in.ndim = s->input.ndim;
+		memcpy(in.dim, s->input.dim, sizeof(in.dim));
+	}
+	in.classes = s->input.classes ? s->input.classes : in.classes;
+	return qb_architecture_build(out, s->architecture, &in, s->params, seed, eb);
+}
+
+void qb_network_spec_fini(struct qb_network_spec *s)
+{
+	free(s->params);
+	s->params = NULL;
+}

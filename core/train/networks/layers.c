@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/train/networks/layers.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/graph/op.h"
+#include "core/graph/shape.h"
+
+enum { OPSET = 17, NAME_BYTES = 128 };
+
+static void *fail(struct qb__layers *l)
+{
+	if (l->err == QB_OK) {
+		l->err = qb_fail(l->eb, QB_ENOMEM, "no memory for a network");
+	}
+	return NULL;
+}
+
+#define NAME_FROM(fmt, name) \
+	char name[NAME_BYTES]; \
+	va_list ap; \
+	va_start(ap, fmt); \
+	vsnprintf(name, sizeof(name), fmt, ap); \
+	va_end(ap)
+
+/* ---- values and nodes ---- */
+
+static struct qb_value *constant(struct qb__layers *l, enum qb_dtype type, int ndim, const int64_t *dim, const char *layer,
+	const char *what)
+{
+	struct qb_tensor *t = qb_arena_alloc(l->g->arena, 1, sizeof(*t));
+	const char *name = qb_arena_printf(l->g->arena, "%s.%s", layer, what);
+	struct qb_value *v;
+
+	if (!t || !name) {
+		return fail(l);
+	}
+	*t = (struct qb_tensor){.dtype = type, .ndim = ndim};
+	memcpy(t->dim, dim, (size_t)ndim * sizeof(*dim));
+	t->data = qb_arena_alloc(l->g->arena, qb_tensor_size(t) + 1, qb_dtype_bytes(type));
+	v = t->data ? qb_graph_add_constant(l->g, name, t) : NULL;
+	return v ? v : fail(l);
+}
+
+static struct qb_value *vector(struct qb__layers *l, int64_t size, const char *layer, const char *what)
+{
+	return constant(l, QB_F32, 1, &size, layer, what);
+}
+
+static struct qb_value *integers(struct qb__layers *l, int64_t size, const int64_t *from, const char *layer,
+	const char *what)
+{
+	struct qb_value *v = constant(l, QB_I64, 1, &size, layer, what);
+
+	if (v) {
+		memcpy(v->constant->data, from, (size_t)size * sizeof(*from));
+	}
+	return v;
+}
+
+static struct qb_value *scalar(struct qb__layers *l, float x, const char *layer, const char *what)
+{
+	struct qb_value *v = constant(l, QB_F32, 0, (const int64_t[]){0}, layer, what);
+
+	if (v) {
+		*(float *)v->constant->data = x;
+	}
+	return v;
+}
+
+static bool append(struct qb__layers *l, struct qb_node *n)
+{
+	struct qb_graph *g = l->g;
+
+	if (g->nodes == l->room) {
+		int room = l->room ? 2 * l->room : 64;
+		struct qb_node **bigger = qb_arena_alloc(g->arena, (size_t)room, sizeof(*bigger));
+
+		if (!bigger) {
+			return false;
+		}
+		if (g->nodes) {
+			memcpy(bigger, g->node, (size_t)g->nodes * sizeof(*bigger));
+		}
+		g->node = bigger;
+		l->room = room;
+	}
+	g->node[g->nodes++] = n;
+	return true;
+}
+
+static struct qb_node *add_node(struct qb__layers *l, enum qb_op_id op, const char *name, const char *output, int inputs,
+	struct qb_value *const *input)
+{
+	const char *own = output ? output : qb_arena_printf(l->g->arena, "%s.out", name);
+	struct qb_value *y = own ? qb_graph_add_value(l->g, own, QB_F32) : NULL;
+	struct qb_node *n;
+
+	for (int i = 0; i < inputs; i++) {
+		if (!input[i]) {
+			return fail(l);
+		}
+	}
+	n = y ? qb_node_create(l->g, op, name, OPSET, inputs, input, 1, &y) : NULL;
+	return n && append(l, n) ? n : fail(l);
+}
+
+static void set_ints(struct qb__layers *l, struct qb_node *n, const char *name, int count, const int64_t *from)
+{
+	int64_t *own = qb_arena_alloc(l->g->arena, (size_t)count, sizeof(*own));
+
+	if (!own) {
+		fail(l);
+		return;
+	}
+	memcpy(own, from, (size_t)count * sizeof(*own));
+	qb_node_add_ints(n, name, count, own);
+}
+
+/* The node's output with its shape. */
+static struct qb_value *finish(struct qb__layers *l, struct qb_node *n)
+{
+	if (!n || l->err != QB_OK) {
+		return NULL;
+	}
+	l->err = n->op->infer(l->g, n, l->eb);
+	return l->err == QB_OK ? n->output[0] : NULL;
+}
+
+static struct qb_value *unary(struct qb__layers *l, struct qb_value *x, enum qb_op_id op, const char *name)
+{
+	return x ? finish(l, add_node(l, op, name, NULL, 1, &x)) : NULL;
+}
+
+/* ---- layers ---- */
+
+struct qb_value *qb__layer_input(struct qb__layers *l, const char *name, int ndim, const int64_t *dim)
+{
+	struct qb_value *v = qb_graph_add_value(l->g, name, QB_F32);
+
+	l->g->input = qb_arena_alloc(l->g->arena, 1, sizeof(*l->g->input));
+	if (!v || !l->g->input) {
+		return fail(l);
+	}
+	v->shape = qb_shape_ranked(ndim + 1);
+	v->shape.dim[0] = -1;
+	memcpy(v->shape.dim + 1, dim, (size_t)ndim * sizeof(*dim));
+	l->g->input[0] = v;
+	l->g->inputs = 1;
+	return v;
+}
+
+/* What goes before and behind one axis. */
+static void pad_axis(const struct qb__conv *c, int64_t size, int axis, int64_t pads[4])
+{
+	int64_t outputs = (size + c->stride - 1) / c->stride, all = (outputs - 1) * c->stride + c->kernel[axis] - size;
+
+	if (!c->same_upper) {
+		pads[axis] = pads[2 + axis] = c->kernel[axis] / 2;
+		return;
+	}
+	all = all > 0 ? all : 0;
+	pads[axis] = all / 2;
+	pads[2 + axis] = all - all / 2;
+}
+
+struct qb_value *qb__layer_conv(struct qb__layers *l, struct qb_value *x, const struct qb__conv *c, const char *fmt, ...)
+{
+	int64_t channels, outputs, pads[4];
+	struct qb_value *in[3];
+	struct qb_node *n;
+	NAME_FROM(fmt, name);
+
+	if (!x) {
+		return NULL;
+	}
+	channels = x->shape.dim[1];
+	outputs = c->depthwise ? channels : c->outputs;
+	in[0] = x;
+	in[1] = constant(l, QB_F32, 4, (const int64_t[]){outputs, c->depthwise ? 1 : channels, c->kernel[0], c->kernel[1]},
+		name, "weight");
+	in[2] = c->bias ? vector(l, outputs, name, "bias") : NULL;
+	n = add_node(l, QB_OP_Conv, name, NULL, c->bias ? 3 : 2, in);
+	if (!n) {
+		return NULL;
+	}
+	pad_axis(c, x->shape.dim[2], 0, pads);
+	pad_axis(c, x->shape.dim[3], 1, pads);
+	qb_node_add_int(n, "group", c->depthwise ? channels : 1);
+	set_ints(l, n, "kernel_shape", 2, c->kernel);
+	set_ints(l, n, "strides", 2, (const int64_t[]){c->stride, c->stride});
+	set_ints(l, n, "pads", 4, pads);
+	set_ints(l, n, "dilations", 2, (const int64_t[]){1, 1});
+	return finish(l, n);
+}
+
+static void add_float(struct qb_node *n, const char *name, float v)
+{
+	n->attr[n->attrs++] = (struct qb_attr){.name = name, .kind = QB_ATTR_FLOAT, .f = v};
+}
+
+struct qb_value *qb__layer_batch_norm(struct qb__layers *l, struct qb_value *x, float epsilon, const char *fmt, ...)
+{
+	static const char *const what[] = {"weight", "bias", "running_mean", "running_var"};
+	struct qb_value *in[5];
+	struct qb_node *n;
+	NAME_FROM(fmt, name);
+
+	if (!x) {
+		return NULL;
+	}
+	in[0] = x;
+	for (int i = 0; i < 4; i++) {
+		in[1 + i] = vector(l, x->shape.dim[1], name, what[i]);
+	}
+	n = add_node(l, QB_OP_BatchNormalization, name, NULL, 5, in);
+	if (!n) {
+		return NULL;
+	}
+	add_float(n, "epsilon", epsilon);
+	add_float(n, "momentum", 0.9f);
+	return finish(l, n);
+}
+
+struct qb_value *qb__layer_relu(struct qb__layers *l, struct qb_value *x, const char *fmt, ...)
+{
+	NAME_FROM(fmt, name);
+
+	return unary(l, x, QB_OP_Relu, name);
+}
+
+struct qb_value *qb__layer_relu6(struct qb__layers *l, struct qb_value *x, const char *fmt, ...)
+{
+	struct qb_value *in[3] = {x};
+	NAME_FROM(fmt, name);
+
+	if (!x) {
+		return NULL;
+	}
+	in[1] = scalar(l, 0, name, "min");
+	in[2] = scalar(l, 6, name, "max");
+	return finish(l, add_node(l, QB_OP_Clip, name, NULL, 3, in));
+}
+
+struct qb_value *qb__layer_add(struct qb__layers *l, struct qb_value *a, struct qb_value *b, const char *fmt, ...)
+{
+	NAME_FROM(fmt, name);
+
+	return a && b ? finish(l, add_node(l, QB_OP_Add, name, NULL, 2, (struct qb_value *[]){a, b})) : NULL;
+}
+
+static struct qb_value *every(struct qb__layers *l, struct qb_value *x, int64_t stride, const char *layer)
+{
+	const int64_t from[] = {0, 0}, to[] = {INT64_MAX, INT64_MAX}, axes[] = {2, 3}, steps[] = {stride, stride};
+	const char *name = qb_arena_printf(l->g->arena, "%s.slice", layer);
+	struct qb_value *in[5] = {x};
+
+	if (!name) {
+		return fail(l);
+	}
+	in[1] = integers(l, 2, from, name, "starts");
+	in[2] = integers(l, 2, to, name, "ends");
+	in[3] = integers(l, 2, axes, name, "axes");
+	in[4] = integers(l, 2, steps, name, "steps");
+	return finish(l, add_node(l, QB_OP_Slice, name, NULL, 5, in));
+}
+
+struct qb_value *qb__layer_subsample(struct qb__layers *l, struct qb_value *x, int64_t stride, int64_t channels,
+	const char *fmt, ...)
+{
+	int64_t more, pads[8] = {0};
+	struct qb_value *in[3];
+	NAME_FROM(fmt, name);
+
+	if (!x) {
+		return NULL;
+	}
+	more = channels - x->shape.dim[1];
+	in[0] = stride == 1 ? x : every(l, x, stride, name);
+	if (!in[0] || more == 0) {
+		return in[0];
+	}
+	pads[1] = more / 2;
+	pads[5] = more - more / 2;
+	in[1] = integers(l, 8, pads, name, "pads");
+	in[2] = scalar(l, 0, name, "value");
+	return finish(l, add_node(l, QB_OP_Pad, name, NULL, 3, in));
+}
+
+struct qb_value *qb__layer_global_mean(struct qb__layers *l, struct qb_value *x)
+{
+	return qb__layer_flatten(l, unary(l, x, QB_OP_GlobalAveragePool, "pool"));
+}
+
+struct qb_value *qb__layer_flatten(struct qb__layers *l, struct qb_value *x)
+{
+	return unary(l, x, QB_OP_Flatten, "flatten");
+}
+
+struct qb_value *qb__layer_linear(struct qb__layers *l, struct qb_value *x, int64_t outputs, const char *output,
+	const char *fmt, ...)
+{
+	struct qb_value *in[3];
+	struct qb_node *n;
+	NAME_FROM(fmt, name);
+
+	if (!x) {
+		return NULL;
+	}
+	in[0] = x;
+	in[1] = constant(l, QB_F32, 2, (const int64_t[]){outputs, x->shape.dim[1]}, name, "weight");
+	in[2] = vector(l, outputs, name, "bias");
+	n = add_node(l, QB_OP_Gemm, name, output, 3, in);
+	if (!n) {
+		return NULL;
+	}
+	qb_node_add_int(n, "transB", 1);
+	return finish(l, n);
+}
