@@ -310,7 +310,7 @@ static enum qb_err resolve(struct qb__importer *im, struct qb_node *n, const cha
 	int most = qb__expanded_most(n), count = 0;
 	struct qb_node **list;
 
-	n->op = qb_op_find(domain, n->type);
+	n->op = strcmp(domain, QB_OP_DOMAIN) == 0 ? NULL : qb_op_find(domain, n->type);
 	if (n->op) {
 		QB_TRY(check_arity(im, n));
 		return qb__import_add_node(im, n);

@@ -40,7 +40,17 @@ struct qb_op {
 	 * Does not apply node->act: call qb_node_eval. */
 	enum qb_err (*eval)(const struct qb_node *n, const struct qb_tensor *const in[],
 		struct qb_tensor out[], struct qb_errbuf *eb);
+
+	/* Appends nodes that compute the gradient of a loss by this node's inputs from those by its outputs:
+	 * dy[i] of output i, NULL where the loss does not depend on it (of one output at least it does). wanted[i]: dx[i] is
+	 * wanted, the gradient by input i with its dtype and shape; a dx[i] that stays NULL is zero. Shapes are concrete.
+	 * NULL: no rule. Called by qb_graph_gradient (core/graph/gradient.h). */
+	enum qb_err (*gradient)(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+		struct qb_value **dx, struct qb_errbuf *eb);
 };
+
+/* The domain of operators that no file holds. */
+#define QB_OP_DOMAIN "quantbench"
 
 /* Nodes that the passes make and no file holds:
  * - A MatMul may have a third input, a constant bias [N] along the last dimension of its output (MatMul + Add).

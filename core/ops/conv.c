@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "core/ops/conv_loops.h"
 #include "core/ops/element.h"
 #include "core/ops/operands.h"
 #include "core/ops/shape_rule.h"
@@ -81,125 +82,38 @@ enum qb_err qb__infer_conv(struct qb_graph *g, struct qb_node *n, struct qb_errb
 
 /* ---- evaluation ---- */
 
-/* Three spatial dimensions, missing ones of size 1 in front. */
-struct geometry {
-	int64_t n, c, m, group, in[3], out[3], kernel[3], stride[3], dilation[3], lo[3];
-	int64_t in_size, out_size, kernel_size;
-};
-
-static void widen(struct geometry *q, const struct qb_window *w)
-{
-	q->in_size = q->out_size = q->kernel_size = 1;
-	for (int i = 0; i < 3; i++) {
-		int j = i - (3 - w->ndim);
-
-		q->in[i] = j < 0 ? 1 : w->in[j];
-		q->out[i] = j < 0 ? 1 : w->out[j];
-		q->kernel[i] = j < 0 ? 1 : w->kernel[j];
-		q->stride[i] = j < 0 ? 1 : w->stride[j];
-		q->dilation[i] = j < 0 ? 1 : w->dilation[j];
-		q->lo[i] = j < 0 ? 0 : w->lo[j];
-		q->in_size *= q->in[i];
-		q->out_size *= q->out[i];
-		q->kernel_size *= q->kernel[i];
-	}
-}
-
-/* The outputs o whose input o * stride + at lies in [0, in). */
-static void valid_range(int64_t at, int64_t stride, int64_t in, int64_t out, int64_t *begin,
-	int64_t *end)
-{
-	*begin = at >= 0 ? 0 : (-at + stride - 1) / stride;
-	*end = in - at <= 0 ? 0 : (in - at + stride - 1) / stride;
-	*end = QB_MIN(*end, out);
-}
-
-/* acc[out] += weight * x, over one kernel position. */
-static void add_element(const struct geometry *q, const float *x, double weight, const int64_t k[3],
-	double *acc)
-{
-	int64_t at[3], from[3], to[3];
-
-	for (int i = 0; i < 3; i++) {
-		at[i] = k[i] * q->dilation[i] - q->lo[i];
-		valid_range(at[i], q->stride[i], q->in[i], q->out[i], &from[i], &to[i]);
-	}
-	for (int64_t d = from[0]; d < to[0]; d++) {
-		for (int64_t h = from[1]; h < to[1]; h++) {
-			const float *row = x + ((d * q->stride[0] + at[0]) * q->in[1] + h * q->stride[1] + at[1]) *
-				q->in[2];
-			double *a = acc + (d * q->out[1] + h) * q->out[2];
-			int64_t s = q->stride[2], o = at[2];
-
-			for (int64_t i = from[2]; i < to[2]; i++) {
-				a[i] += weight * (double)row[i * s + o];
-			}
-		}
-	}
-}
-
-static void add_channel(const struct geometry *q, const float *x, const float *w, double *acc)
-{
-	int64_t k[3];
-
-	for (k[0] = 0; k[0] < q->kernel[0]; k[0]++) {
-		for (k[1] = 0; k[1] < q->kernel[1]; k[1]++) {
-			for (k[2] = 0; k[2] < q->kernel[2]; k[2]++) {
-				add_element(q, x, (double)*w++, k, acc);
-			}
-		}
-	}
-}
-
 /* Sums in double precision: this is what faster paths are compared with. */
-static enum qb_err conv_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+static enum qb_err conv_f64(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	const struct qb_tensor *x = in[0], *w = in[1], *b = op_arg(n, in, 2);
-	struct geometry q = { .n = x->dim[0], .c = x->dim[1], .m = w->dim[0] };
-	struct qb_window win;
-	int64_t cg, mg;
-	double *acc;
+	struct qb__conv q;
 
-	QB_TRY(qb_window_conv(&win, n, x->ndim - 2, x->dim + 2, w->dim + 2, eb));
-	widen(&q, &win);
-	q.group = qb_node_int(n, "group", 1);
-	cg = q.c / q.group;
-	mg = q.m / q.group;
-	acc = qb_aligned_alloc((size_t)q.out_size, sizeof(*acc));
-	if (!acc) {
-		return qb__op_no_memory(n, eb);
-	}
+	QB_TRY(qb__conv_of(&q, n, x, w, eb));
 	for (int64_t i = 0; i < q.n * q.m; i++) {
-		int64_t sample = i / q.m, m = i % q.m;
-		const float *xs = (const float *)x->data + (sample * q.c + m / mg * cg) * q.in_size;
-		const float *ws = (const float *)w->data + m * cg * q.kernel_size;
-		float *y = (float *)out[0].data + i * q.out_size;
-		double bias = b ? (double)((const float *)b->data)[m] : 0;
+		int64_t m = i % q.m, first = i / q.m * q.c + m / q.mg * q.cg;
+		double *y = (double *)out[0].data + i * q.out_size, bias = b ? ((const double *)b->data)[m] : 0;
 
 		for (int64_t j = 0; j < q.out_size; j++) {
-			acc[j] = bias;
+			y[j] = bias;
 		}
-		for (int64_t c = 0; c < cg; c++) {
-			add_channel(&q, xs + c * q.in_size, ws + c * q.kernel_size, acc);
-		}
-		for (int64_t j = 0; j < q.out_size; j++) {
-			y[j] = (float)acc[j];
+		for (int64_t c = 0; c < q.cg; c++) {
+			qb__conv_add(&q, (const double *)x->data + (first + c) * q.in_size,
+				(const double *)w->data + (m * q.cg + c) * q.kernel_size, y);
 		}
 	}
-	free(acc);
 	return QB_OK;
 }
 
 enum qb_err qb__eval_conv(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
-	return qb__op_as_f32(conv_f32, n, in, out, eb);
+	return qb__op_as_f64(conv_f64, n, in, out, eb);
 }
 
 /* ---- integers: values less their zero points, then the same convolution, exact in double below 2^53 ---- */
 
-static void subtract_zero(const struct qb_tensor *t, const struct qb_tensor *zero, int axis, float *out)
+static void subtract_zero(const struct qb_tensor *t, const struct qb_tensor *zero, int axis, double *out)
 {
 	int64_t inner = op_span(t, axis + 1, t->ndim), channels = t->dim[axis];
 	size_t count = qb_tensor_size(t), zeros = zero ? qb_tensor_size(zero) : 0;
@@ -270,19 +184,13 @@ static enum qb_err conv_of_integers(const struct qb_node *n, const struct qb_ten
 	const struct qb_tensor *xz, const struct qb_tensor *w, const struct qb_tensor *wz,
 	int64_t *sum, struct qb_errbuf *eb)
 {
-	struct geometry q = { .n = x->dim[0], .c = x->dim[1], .m = w->dim[0] };
-	float *xf = qb_aligned_alloc(qb_tensor_size(x), sizeof(*xf));
-	float *wf = qb_aligned_alloc(qb_tensor_size(w), sizeof(*wf));
+	struct qb__conv q;
+	double *xf = qb_aligned_alloc(qb_tensor_size(x), sizeof(*xf));
+	double *wf = qb_aligned_alloc(qb_tensor_size(w), sizeof(*wf));
 	double *acc = NULL;
-	struct qb_window win;
 	enum qb_err err;
-	int64_t cg, mg;
 
-	QB_TRY_OUT(qb_window_conv(&win, n, x->ndim - 2, x->dim + 2, w->dim + 2, eb));
-	widen(&q, &win);
-	q.group = qb_node_int(n, "group", 1);
-	cg = q.c / q.group;
-	mg = q.m / q.group;
+	QB_TRY_OUT(qb__conv_of(&q, n, x, w, eb));
 	acc = qb_aligned_alloc((size_t)q.out_size, sizeof(*acc));
 	if (!xf || !wf || !acc) {
 		err = qb__op_no_memory(n, eb);
@@ -294,9 +202,9 @@ static enum qb_err conv_of_integers(const struct qb_node *n, const struct qb_ten
 		int64_t sample = i / q.m, m = i % q.m;
 
 		memset(acc, 0, (size_t)q.out_size * sizeof(*acc));
-		for (int64_t c = 0; c < cg; c++) {
-			add_channel(&q, xf + (sample * q.c + m / mg * cg + c) * q.in_size,
-				wf + (m * cg + c) * q.kernel_size, acc);
+		for (int64_t c = 0; c < q.cg; c++) {
+			qb__conv_add(&q, xf + (sample * q.c + m / q.mg * q.cg + c) * q.in_size,
+				wf + (m * q.cg + c) * q.kernel_size, acc);
 		}
 		for (int64_t j = 0; j < q.out_size; j++) {
 			sum[i * q.out_size + j] = (int64_t)acc[j];
@@ -423,82 +331,31 @@ enum qb_err qb__infer_conv_transpose(struct qb_graph *g, struct qb_node *n, stru
 	return QB_OK;
 }
 
-/* The transpose of add_element: each input adds to the outputs its window covers. */
-static void scatter_element(const struct geometry *q, const float *x, double weight, const int64_t k[3],
-	double *acc)
-{
-	int64_t at[3], from[3], to[3];
-
-	for (int i = 0; i < 3; i++) {
-		at[i] = k[i] * q->dilation[i] - q->lo[i];
-		valid_range(at[i], q->stride[i], q->out[i], q->in[i], &from[i], &to[i]);
-	}
-	for (int64_t d = from[0]; d < to[0]; d++) {
-		for (int64_t h = from[1]; h < to[1]; h++) {
-			const float *row = x + (d * q->in[1] + h) * q->in[2];
-			double *a = acc + ((d * q->stride[0] + at[0]) * q->out[1] + h * q->stride[1] + at[1]) *
-				q->out[2];
-
-			for (int64_t i = from[2]; i < to[2]; i++) {
-				a[i * q->stride[2] + at[2]] += weight * (double)row[i];
-			}
-		}
-	}
-}
-
-static void scatter_channel(const struct geometry *q, const float *x, const float *w, double *acc)
-{
-	int64_t k[3];
-
-	for (k[0] = 0; k[0] < q->kernel[0]; k[0]++) {
-		for (k[1] = 0; k[1] < q->kernel[1]; k[1]++) {
-			for (k[2] = 0; k[2] < q->kernel[2]; k[2]++) {
-				scatter_element(q, x, (double)*w++, k, acc);
-			}
-		}
-	}
-}
-
-static enum qb_err conv_transpose_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+/* The input gradient of the convolution from the larger side to the smaller one, and a bias. */
+static enum qb_err conv_transpose_f64(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	const struct qb_tensor *x = in[0], *w = in[1], *b = op_arg(n, in, 2);
-	struct geometry q = { .n = x->dim[0], .c = x->dim[1], .m = out[0].dim[1] };
-	struct qb_window win;
-	int64_t cg, mg;
-	double *acc;
+	struct qb__conv q;
 
-	QB_TRY(qb_window_transposed(&win, n, x->ndim - 2, x->dim + 2, w->dim + 2, eb));
-	widen(&q, &win);
-	q.group = qb_node_int(n, "group", 1);
-	cg = q.c / q.group;
-	mg = q.m / q.group;
-	acc = qb_aligned_alloc((size_t)q.out_size, sizeof(*acc));
-	if (!acc) {
-		return qb__op_no_memory(n, eb);
-	}
-	for (int64_t i = 0; i < q.n * q.m; i++) {
-		int64_t sample = i / q.m, m = i % q.m, first = m / mg * cg;
-		float *y = (float *)out[0].data + i * q.out_size;
-		double bias = b ? (double)((const float *)b->data)[m] : 0;
+	QB_TRY(qb__conv_of_transposed(&q, n, x, w, out, eb));
+	for (int64_t i = 0; i < q.n * q.c; i++) {
+		int64_t sample = i / q.c, c = i % q.c, first = c / q.cg * q.mg;
+		double *y = (double *)out[0].data + i * q.in_size, bias = b ? ((const double *)b->data)[c] : 0;
 
-		for (int64_t j = 0; j < q.out_size; j++) {
-			acc[j] = bias;
+		for (int64_t j = 0; j < q.in_size; j++) {
+			y[j] = bias;
 		}
-		for (int64_t c = first; c < first + cg; c++) {
-			scatter_channel(&q, (const float *)x->data + (sample * q.c + c) * q.in_size,
-				(const float *)w->data + (c * mg + m % mg) * q.kernel_size, acc);
-		}
-		for (int64_t j = 0; j < q.out_size; j++) {
-			y[j] = (float)acc[j];
+		for (int64_t m = first; m < first + q.mg; m++) {
+			qb__conv_scatter(&q, (const double *)x->data + (sample * q.m + m) * q.out_size,
+				(const double *)w->data + (m * q.cg + c % q.cg) * q.kernel_size, y);
 		}
 	}
-	free(acc);
 	return QB_OK;
 }
 
 enum qb_err qb__eval_conv_transpose(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
-	return qb__op_as_f32(conv_transpose_f32, n, in, out, eb);
+	return qb__op_as_f64(conv_transpose_f64, n, in, out, eb);
 }

@@ -182,18 +182,75 @@ void qb__op_from_f32(const float *in, struct qb_tensor *t)
 	}
 }
 
-static bool narrow(const struct qb_tensor *t)
+void qb__op_to_f64(const struct qb_tensor *t, double *out)
 {
-	return op_is_float(t->dtype) && t->dtype != QB_F32;
+	size_t n = qb_tensor_size(t);
+
+	for (size_t i = 0; t->dtype == QB_F32 && i < n; i++) {
+		out[i] = (double)((const float *)t->data)[i];
+	}
+	for (size_t i = 0; t->dtype != QB_F32 && i < n; i++) {
+		out[i] = qb__op_load(t->dtype, t->data, i);
+	}
 }
 
-/* Other floating-point types are rare enough to be converted around the kernel. */
-static enum qb_err run_converted(qb__op_kernel *kernel, const struct qb_node *n,
-	const struct qb_tensor *const in[], struct qb_tensor out[], struct qb_arena *arena,
-	struct qb_errbuf *eb)
+void qb__op_from_f64(const double *in, struct qb_tensor *t)
 {
-	const struct qb_tensor **args = qb_arena_alloc(arena, (size_t)n->inputs + 1, sizeof(*args));
-	struct qb_tensor *copy = qb_arena_alloc(arena, (size_t)(n->inputs + n->outputs), sizeof(*copy));
+	size_t n = qb_tensor_size(t);
+
+	for (size_t i = 0; t->dtype == QB_F32 && i < n; i++) {
+		((float *)t->data)[i] = (float)in[i];
+	}
+	for (size_t i = 0; t->dtype != QB_F32 && i < n; i++) {
+		qb__op_store(t->dtype, t->data, i, in[i]);
+	}
+}
+
+/* Floating-point, but not of the type that the kernel knows. */
+static bool differs(const struct qb_tensor *t, enum qb_dtype known)
+{
+	return op_is_float(t->dtype) && t->dtype != known;
+}
+
+/* t, its type changed to `known`, with memory for the elements. */
+static bool retype(const struct qb_tensor *t, enum qb_dtype known, struct qb_arena *arena, struct qb_tensor *out)
+{
+	*out = *t;
+	out->dtype = known;
+	out->data = qb_arena_alloc(arena, qb_tensor_size(t), qb_dtype_bytes(known));
+	return out->data;
+}
+
+static void load(const struct qb_tensor *from, struct qb_tensor *to)
+{
+	if (to->dtype == QB_F64) {
+		qb__op_to_f64(from, to->data);
+	} else {
+		qb__op_to_f32(from, to->data);
+	}
+}
+
+static void store(const struct qb_tensor *from, struct qb_tensor *to)
+{
+	if (from->dtype == QB_F64) {
+		qb__op_from_f64(from->data, to);
+	} else {
+		qb__op_from_f32(from->data, to);
+	}
+}
+
+/* A kernel that knows one floating-point type, and the memory for tensors of it. */
+struct converted {
+	qb__op_kernel *kernel;
+	enum qb_dtype known;
+	struct qb_arena *arena;
+};
+
+static enum qb_err run_converted(const struct converted *c, const struct qb_node *n,
+	const struct qb_tensor *const in[], struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	const struct qb_tensor **args = qb_arena_alloc(c->arena, (size_t)n->inputs + 1, sizeof(*args));
+	struct qb_tensor *copy = qb_arena_alloc(c->arena, (size_t)(n->inputs + n->outputs), sizeof(*copy));
 	struct qb_tensor *result = copy ? copy + n->inputs : NULL;
 
 	if (!args || !copy) {
@@ -201,57 +258,61 @@ static enum qb_err run_converted(qb__op_kernel *kernel, const struct qb_node *n,
 	}
 	for (int i = 0; i < n->inputs; i++) {
 		args[i] = in[i];
-		if (in[i] && narrow(in[i])) {
-			copy[i] = *in[i];
-			copy[i].dtype = QB_F32;
-			copy[i].data = qb_arena_alloc(arena, qb_tensor_size(in[i]), sizeof(float));
-			if (!copy[i].data) {
+		if (in[i] && differs(in[i], c->known)) {
+			if (!retype(in[i], c->known, c->arena, &copy[i])) {
 				return qb__op_no_memory(n, eb);
 			}
-			qb__op_to_f32(in[i], copy[i].data);
+			load(in[i], &copy[i]);
 			args[i] = &copy[i];
 		}
 	}
 	for (int i = 0; i < n->outputs; i++) {
 		result[i] = out[i];
-		if (narrow(&out[i])) {
-			result[i].dtype = QB_F32;
-			result[i].data = qb_arena_alloc(arena, qb_tensor_size(&out[i]), sizeof(float));
-			if (!result[i].data) {
-				return qb__op_no_memory(n, eb);
-			}
+		if (differs(&out[i], c->known) && !retype(&out[i], c->known, c->arena, &result[i])) {
+			return qb__op_no_memory(n, eb);
 		}
 	}
-	QB_TRY(kernel(n, args, result, eb));
+	QB_TRY(c->kernel(n, args, result, eb));
 	for (int i = 0; i < n->outputs; i++) {
-		if (narrow(&out[i])) {
-			qb__op_from_f32(result[i].data, &out[i]);
+		if (differs(&out[i], c->known)) {
+			store(&result[i], &out[i]);
 		}
 	}
 	return QB_OK;
 }
 
-enum qb_err qb__op_as_f32(qb__op_kernel *kernel, const struct qb_node *n,
-	const struct qb_tensor *const in[], struct qb_tensor out[], struct qb_errbuf *eb)
+static enum qb_err run_as(struct converted c, const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	bool plain = true;
-	struct qb_arena *arena;
 	enum qb_err err;
 
 	for (int i = 0; i < n->inputs; i++) {
-		plain &= !in[i] || !narrow(in[i]);
+		plain &= !in[i] || !differs(in[i], c.known);
 	}
 	for (int i = 0; i < n->outputs; i++) {
-		plain &= !narrow(&out[i]);
+		plain &= !differs(&out[i], c.known);
 	}
 	if (plain) {
-		return kernel(n, in, out, eb);
+		return c.kernel(n, in, out, eb);
 	}
-	arena = qb_arena_create();
-	if (!arena) {
+	c.arena = qb_arena_create();
+	if (!c.arena) {
 		return qb__op_no_memory(n, eb);
 	}
-	err = run_converted(kernel, n, in, out, arena, eb);
-	qb_arena_destroy(&arena);
+	err = run_converted(&c, n, in, out, eb);
+	qb_arena_destroy(&c.arena);
 	return err;
+}
+
+enum qb_err qb__op_as_f32(qb__op_kernel *kernel, const struct qb_node *n,
+	const struct qb_tensor *const in[], struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	return run_as((struct converted){.kernel = kernel, .known = QB_F32}, n, in, out, eb);
+}
+
+enum qb_err qb__op_as_f64(qb__op_kernel *kernel, const struct qb_node *n,
+	const struct qb_tensor *const in[], struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	return run_as((struct converted){.kernel = kernel, .known = QB_F64}, n, in, out, eb);
 }

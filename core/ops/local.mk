@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
+	core/ops/activation_gradient.c \
+	core/ops/batch_norm_training.c \
 	core/ops/binary.c \
 	core/ops/broadcast.c \
 	core/ops/broadcast.h \
@@ -7,6 +9,9 @@ libquantbench_a_SOURCES += \
 	core/ops/col2im.c \
 	core/ops/concat_split.c \
 	core/ops/conv.c \
+	core/ops/conv_gradient.c \
+	core/ops/conv_loops.c \
+	core/ops/conv_loops.h \
 	core/ops/depth_to_space.c \
 	core/ops/determinant.c \
 	core/ops/einsum.c \
@@ -16,12 +21,15 @@ libquantbench_a_SOURCES += \
 	core/ops/fake_quantize.c \
 	core/ops/fake_quantize.h \
 	core/ops/gather.c \
+	core/ops/gather_gradient.c \
 	core/ops/generate.c \
 	core/ops/grid_sample.c \
+	core/ops/loss.c \
 	core/ops/matmul.c \
 	core/ops/max_unpool.c \
 	core/ops/mean_variance_norm.c \
 	core/ops/norm.c \
+	core/ops/norm_gradient.c \
 	core/ops/op.c \
 	core/ops/op.h \
 	core/ops/operands.c \
@@ -41,6 +49,7 @@ libquantbench_a_SOURCES += \
 	core/ops/slice.c \
 	core/ops/strided_copy.c \
 	core/ops/strided_copy.h \
+	core/ops/sums.c \
 	core/ops/transpose.c \
 	core/ops/trilu.c \
 	core/ops/unary.c \

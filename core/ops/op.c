@@ -12,8 +12,10 @@ enum {
 #undef T
 };
 
-#define ROW(domain, type, min, max, outs, class, weight, traits, infer, eval) \
-	{ QB_OP_##type, #type, domain, min, max, outs, class, weight, traits, qb__infer_##infer, qb__eval_##eval },
+#define qb__gradient_none NULL
+#define ROW(domain, type, min, max, outs, class, weight, traits, infer, eval, gradient) \
+	{ QB_OP_##type, #type, domain, min, max, outs, class, weight, traits, qb__infer_##infer, qb__eval_##eval, \
+		qb__gradient_##gradient },
 #define NO_ROW(...)
 
 /* By id. */

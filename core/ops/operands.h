@@ -13,10 +13,12 @@
 #include "core/ops/ops.h"
 
 /* The functions that the table names. Several operators share one; declaring it again is harmless. */
-#define X(domain, type, min, max, outs, class, weight, traits, infer, eval) \
+#define X(domain, type, min, max, outs, class, weight, traits, infer, eval, gradient) \
 	enum qb_err qb__infer_##infer(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb); \
 	enum qb_err qb__eval_##eval(const struct qb_node *n, const struct qb_tensor *const in[], \
-		struct qb_tensor out[], struct qb_errbuf *eb);
+		struct qb_tensor out[], struct qb_errbuf *eb); \
+	enum qb_err qb__gradient_##gradient(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, \
+		const bool *wanted, struct qb_value **dx, struct qb_errbuf *eb);
 QB_OPS(X, X)
 #undef X
 

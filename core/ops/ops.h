@@ -2,9 +2,10 @@
  *
  * The table of operators: one line each, in alphabetical order of their families' files.
  *   X(domain, type, least inputs, most inputs (-1: any), most outputs, class, weight input, traits, qb__infer_...,
- *     qb__eval_...)
+ *     qb__eval_..., qb__gradient_... or none)
  * ALIAS is the same for an operator of another domain that is a type of the table already. How operators are lowered to
- * steps of a plan stands in core/exec/lower/lowerings.h.
+ * steps of a plan stands in core/exec/lower/lowerings.h. Operators of the domain "quantbench" are those of training
+ * graphs: no file may hold them, all their shapes are concrete, and what each means stands above its evaluation.
  */
 #ifndef QB_OPS_OPS_H
 #define QB_OPS_OPS_H
@@ -43,190 +44,216 @@
 
 #define QB_OPS(X, ALIAS) \
 	/* binary.c */ \
-	X("", Add, 2, 2, 1, QB_OP_ELTWISE, -1, ACTIVATION | SAME_LAYOUT | MASKS, arithmetic, add) \
-	X("", And, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, logic, and) \
-	X("", BitShift, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, bitwise, bit_shift) \
-	X("", BitwiseAnd, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, bitwise, bit_and) \
-	X("", BitwiseOr, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, bitwise, bit_or) \
-	X("", BitwiseXor, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, bitwise, bit_xor) \
-	X("", Div, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, arithmetic, div) \
-	X("", Equal, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, compare, equal) \
-	X("", Greater, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, compare, greater) \
-	X("", GreaterOrEqual, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, compare, greater_equal) \
-	X("", Less, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, compare, less) \
-	X("", LessOrEqual, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, compare, less_equal) \
-	X("", Max, 1, -1, 1, QB_OP_ELTWISE, -1, OF_ONE | SAME_LAYOUT | MASKS, arithmetic, variadic) \
-	X("", Mean, 1, -1, 1, QB_OP_ELTWISE, -1, OF_ONE | SAME_LAYOUT, arithmetic, variadic) \
-	X("", Min, 1, -1, 1, QB_OP_ELTWISE, -1, OF_ONE | SAME_LAYOUT | MASKS, arithmetic, variadic) \
-	X("", Mod, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, arithmetic, mod) \
-	X("", Mul, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, arithmetic, mul) \
-	X("", Or, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, logic, or) \
-	X("", Pow, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, pow, pow) \
-	X("", PRelu, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT | HOMOGENEOUS, prelu, prelu) \
-	X("", Sub, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT | MASKS, arithmetic, sub) \
-	X("", Sum, 1, -1, 1, QB_OP_ELTWISE, -1, OF_ONE | SAME_LAYOUT, arithmetic, variadic) \
-	X("", Where, 3, 3, 1, QB_OP_OTHER, -1, SAME_LAYOUT | MASKS, where, where) \
-	X("", Xor, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, logic, xor) \
+	X("", Add, 2, 2, 1, QB_OP_ELTWISE, -1, ACTIVATION | SAME_LAYOUT | MASKS, arithmetic, add, none) \
+	X("", And, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, logic, and, none) \
+	X("", BitShift, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, bitwise, bit_shift, none) \
+	X("", BitwiseAnd, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, bitwise, bit_and, none) \
+	X("", BitwiseOr, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, bitwise, bit_or, none) \
+	X("", BitwiseXor, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, bitwise, bit_xor, none) \
+	X("", Div, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, arithmetic, div, none) \
+	X("", Equal, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, compare, equal, none) \
+	X("", Greater, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, compare, greater, none) \
+	X("", GreaterOrEqual, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, compare, greater_equal, none) \
+	X("", Less, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, compare, less, none) \
+	X("", LessOrEqual, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, compare, less_equal, none) \
+	X("", Max, 1, -1, 1, QB_OP_ELTWISE, -1, OF_ONE | SAME_LAYOUT | MASKS, arithmetic, variadic, none) \
+	X("", Mean, 1, -1, 1, QB_OP_ELTWISE, -1, OF_ONE | SAME_LAYOUT, arithmetic, variadic, none) \
+	X("", Min, 1, -1, 1, QB_OP_ELTWISE, -1, OF_ONE | SAME_LAYOUT | MASKS, arithmetic, variadic, none) \
+	X("", Mod, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, arithmetic, mod, none) \
+	X("", Mul, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, arithmetic, mul, none) \
+	X("", Or, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, logic, or, none) \
+	X("", Pow, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, pow, pow, none) \
+	X("", PRelu, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT | HOMOGENEOUS, prelu, prelu, none) \
+	X("", Sub, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT | MASKS, arithmetic, sub, none) \
+	X("", Sum, 1, -1, 1, QB_OP_ELTWISE, -1, OF_ONE | SAME_LAYOUT, arithmetic, variadic, none) \
+	X("", Where, 3, 3, 1, QB_OP_OTHER, -1, SAME_LAYOUT | MASKS, where, where, none) \
+	X("", Xor, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, logic, xor, none) \
 	/* center_crop_pad.c */ \
-	X("", CenterCropPad, 2, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT, center_crop_pad, center_crop_pad) \
+	X("", CenterCropPad, 2, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT, center_crop_pad, center_crop_pad, none) \
 	/* col2im.c */ \
-	X("", Col2Im, 3, 3, 1, QB_OP_ELTWISE, -1, PRODUCTS, col2im, col2im) \
+	X("", Col2Im, 3, 3, 1, QB_OP_ELTWISE, -1, PRODUCTS, col2im, col2im, none) \
 	/* concat_split.c */ \
-	X("", Concat, 1, -1, 1, QB_OP_PASS, -1, MOVES | OF_ONE | SAME_LAYOUT, concat, concat) \
-	X("", Split, 1, 2, -1, QB_OP_PASS, -1, MOVES | SAME_LAYOUT, split, split) \
+	X("", Concat, 1, -1, 1, QB_OP_PASS, -1, MOVES | OF_ONE | SAME_LAYOUT, concat, concat, none) \
+	X("", Split, 1, 2, -1, QB_OP_PASS, -1, MOVES | SAME_LAYOUT, split, split, none) \
 	/* conv.c */ \
-	X("", Conv, 2, 3, 1, QB_OP_MATMUL, 1, ACTIVATION | CONVOLUTION | SPATIAL | SAME_LAYOUT, conv, conv) \
-	X("", ConvInteger, 2, 4, 1, QB_OP_OTHER, -1, SAME_LAYOUT | PRODUCTS, conv_integer, conv_integer) \
-	X("", ConvTranspose, 2, 3, 1, QB_OP_MATMUL, 1, ACTIVATION | CONVOLUTION | SPATIAL | SAME_LAYOUT, conv_transpose, conv_transpose) \
-	X("", QLinearConv, 8, 9, 1, QB_OP_OTHER, -1, SAME_LAYOUT | CODES | PRODUCTS, qlinear_conv, qlinear_conv) \
+	X("", Conv, 2, 3, 1, QB_OP_MATMUL, 1, ACTIVATION | CONVOLUTION | SPATIAL | SAME_LAYOUT, conv, conv, none) \
+	X("", ConvInteger, 2, 4, 1, QB_OP_OTHER, -1, SAME_LAYOUT | PRODUCTS, conv_integer, conv_integer, none) \
+	X("", ConvTranspose, 2, 3, 1, QB_OP_MATMUL, 1, ACTIVATION | CONVOLUTION | SPATIAL | SAME_LAYOUT, conv_transpose, conv_transpose, none) \
+	X("", QLinearConv, 8, 9, 1, QB_OP_OTHER, -1, SAME_LAYOUT | CODES | PRODUCTS, qlinear_conv, qlinear_conv, none) \
 	/* depth_to_space.c */ \
-	X("", DepthToSpace, 1, 1, 1, QB_OP_PASS, -1, MOVES | SPATIAL | SAME_LAYOUT, depth_space, depth_space) \
-	X("", SpaceToDepth, 1, 1, 1, QB_OP_PASS, -1, MOVES | SPATIAL | SAME_LAYOUT, depth_space, depth_space) \
+	X("", DepthToSpace, 1, 1, 1, QB_OP_PASS, -1, MOVES | SPATIAL | SAME_LAYOUT, depth_space, depth_space, none) \
+	X("", SpaceToDepth, 1, 1, 1, QB_OP_PASS, -1, MOVES | SPATIAL | SAME_LAYOUT, depth_space, depth_space, none) \
 	/* determinant.c */ \
-	X("", Det, 1, 1, 1, QB_OP_OTHER, -1, PRODUCTS, det, det) \
+	X("", Det, 1, 1, 1, QB_OP_OTHER, -1, PRODUCTS, det, det, none) \
 	/* einsum.c */ \
-	X("", Einsum, 1, -1, 1, QB_OP_OTHER, -1, PRODUCTS, einsum, einsum) \
+	X("", Einsum, 1, -1, 1, QB_OP_OTHER, -1, PRODUCTS, einsum, einsum, none) \
 	/* expand_tile.c */ \
-	X("", Expand, 2, 2, 1, QB_OP_PASS, -1, MOVES | KEEPS_ORDER | SAME_LAYOUT, expand, expand) \
-	X("", Tile, 2, 2, 1, QB_OP_PASS, -1, MOVES | KEEPS_ORDER | SAME_LAYOUT, tile, tile) \
+	X("", Expand, 2, 2, 1, QB_OP_PASS, -1, MOVES | KEEPS_ORDER | SAME_LAYOUT, expand, expand, none) \
+	X("", Tile, 2, 2, 1, QB_OP_PASS, -1, MOVES | KEEPS_ORDER | SAME_LAYOUT, tile, tile, none) \
 	/* fake_quantize.c */ \
-	X("quantbench", FakeQuantize, 2, 4, 1, QB_OP_OTHER, -1, SAME_LAYOUT, fake_quantize, fake_quantize) \
-	X("quantbench", FakeQuantizeGradient, 5, 5, 4, QB_OP_OTHER, -1, SAME_LAYOUT, fake_quantize_gradient, fake_quantize_gradient) \
+	X("quantbench", FakeQuantize, 2, 4, 1, QB_OP_OTHER, -1, SAME_LAYOUT, fake_quantize, fake_quantize, none) \
+	X("quantbench", FakeQuantizeGradient, 5, 5, 4, QB_OP_OTHER, -1, SAME_LAYOUT, fake_quantize_gradient, fake_quantize_gradient, none) \
 	/* gather.c */ \
-	X("", Gather, 2, 2, 1, QB_OP_PASS, -1, MOVES | LOOKUP, gather, gather) \
-	X("", GatherElements, 2, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT | LOOKUP, gather_elements, gather_elements) \
-	X("", GatherND, 2, 2, 1, QB_OP_PASS, -1, LOOKUP, gather_nd, gather_nd) \
-	X("", Scatter, 3, 3, 1, QB_OP_OTHER, -1, SAME_LAYOUT, scatter_elements, scatter_elements) \
-	X("", ScatterElements, 3, 3, 1, QB_OP_OTHER, -1, SAME_LAYOUT, scatter_elements, scatter_elements) \
-	X("", ScatterND, 3, 3, 1, QB_OP_OTHER, -1, 0, scatter_nd, scatter_nd) \
+	X("", Gather, 2, 2, 1, QB_OP_PASS, -1, MOVES | LOOKUP, gather, gather, none) \
+	X("", GatherElements, 2, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT | LOOKUP, gather_elements, gather_elements, none) \
+	X("", GatherND, 2, 2, 1, QB_OP_PASS, -1, LOOKUP, gather_nd, gather_nd, none) \
+	X("", Scatter, 3, 3, 1, QB_OP_OTHER, -1, SAME_LAYOUT, scatter_elements, scatter_elements, none) \
+	X("", ScatterElements, 3, 3, 1, QB_OP_OTHER, -1, SAME_LAYOUT, scatter_elements, scatter_elements, none) \
+	X("", ScatterND, 3, 3, 1, QB_OP_OTHER, -1, 0, scatter_nd, scatter_nd, none) \
 	/* generate.c */ \
-	X("", Compress, 2, 2, 1, QB_OP_PASS, -1, 0, compress, compress) \
-	X("", ConstantOfShape, 1, 1, 1, QB_OP_OTHER, -1, 0, constant_of_shape, constant_of_shape) \
-	X("", EyeLike, 1, 1, 1, QB_OP_OTHER, -1, 0, eye_like, eye_like) \
-	X("", NonZero, 1, 1, 1, QB_OP_OTHER, -1, 0, nonzero, nonzero) \
-	X("", OneHot, 3, 3, 1, QB_OP_OTHER, -1, 0, one_hot, one_hot) \
-	X("", Range, 3, 3, 1, QB_OP_OTHER, -1, 0, range, range) \
-	X("", Shape, 1, 1, 1, QB_OP_OTHER, -1, 0, shape, shape) \
-	X("", Size, 1, 1, 1, QB_OP_OTHER, -1, 0, shape, shape) \
+	X("", Compress, 2, 2, 1, QB_OP_PASS, -1, 0, compress, compress, none) \
+	X("", ConstantOfShape, 1, 1, 1, QB_OP_OTHER, -1, 0, constant_of_shape, constant_of_shape, none) \
+	X("", EyeLike, 1, 1, 1, QB_OP_OTHER, -1, 0, eye_like, eye_like, none) \
+	X("", NonZero, 1, 1, 1, QB_OP_OTHER, -1, 0, nonzero, nonzero, none) \
+	X("", OneHot, 3, 3, 1, QB_OP_OTHER, -1, 0, one_hot, one_hot, none) \
+	X("", Range, 3, 3, 1, QB_OP_OTHER, -1, 0, range, range, none) \
+	X("", Shape, 1, 1, 1, QB_OP_OTHER, -1, 0, shape, shape, none) \
+	X("", Size, 1, 1, 1, QB_OP_OTHER, -1, 0, shape, shape, none) \
 	/* grid_sample.c */ \
-	X("", AffineGrid, 2, 2, 1, QB_OP_OTHER, -1, 0, affine_grid, affine_grid) \
-	X("", GridSample, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT | WINDOWS, grid_sample, grid_sample) \
+	X("", AffineGrid, 2, 2, 1, QB_OP_OTHER, -1, 0, affine_grid, affine_grid, none) \
+	X("", GridSample, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT | WINDOWS, grid_sample, grid_sample, none) \
 	/* matmul.c */ \
-	X("", Gemm, 2, 3, 1, QB_OP_MATMUL, 1, ACTIVATION, gemm, gemm) \
-	X("", MatMul, 2, 2, 1, QB_OP_MATMUL, 1, ACTIVATION, matmul, matmul) \
-	X("", MatMulInteger, 2, 4, 1, QB_OP_OTHER, -1, PRODUCTS, matmul_integer, matmul_integer) \
-	X("", QLinearMatMul, 8, 8, 1, QB_OP_OTHER, -1, CODES | PRODUCTS, qlinear_matmul, qlinear_matmul) \
+	X("", Gemm, 2, 3, 1, QB_OP_MATMUL, 1, ACTIVATION, gemm, gemm, none) \
+	X("", MatMul, 2, 2, 1, QB_OP_MATMUL, 1, ACTIVATION, matmul, matmul, none) \
+	X("", MatMulInteger, 2, 4, 1, QB_OP_OTHER, -1, PRODUCTS, matmul_integer, matmul_integer, none) \
+	X("", QLinearMatMul, 8, 8, 1, QB_OP_OTHER, -1, CODES | PRODUCTS, qlinear_matmul, qlinear_matmul, none) \
 	/* max_unpool.c */ \
-	X("", MaxUnpool, 2, 3, 1, QB_OP_PASS, -1, SAME_LAYOUT, max_unpool, max_unpool) \
+	X("", MaxUnpool, 2, 3, 1, QB_OP_PASS, -1, SAME_LAYOUT, max_unpool, max_unpool, none) \
 	/* mean_variance_norm.c */ \
-	X("", MeanVarianceNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, mvn, mvn) \
+	X("", MeanVarianceNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, mvn, mvn, none) \
 	/* norm.c */ \
-	X("", BatchNormalization, 5, 5, 5, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT, batch_norm, batch_norm) \
-	X("", GroupNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, group_norm, group_norm) \
-	X("", Hardmax, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, softmax, softmax) \
-	X("", InstanceNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT, instance_norm, instance_norm) \
-	X("", LayerNormalization, 2, 3, 3, QB_OP_ELTWISE, -1, 0, layer_norm, layer_norm) \
-	X("", LogSoftmax, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, softmax, softmax) \
-	X("", LpNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, softmax, softmax) \
-	X("", LRN, 1, 1, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT | WINDOWS, lrn, lrn) \
-	X("", Softmax, 1, 1, 1, QB_OP_ELTWISE, -1, 0, softmax, softmax) \
+	X("", BatchNormalization, 5, 5, 5, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT, batch_norm, batch_norm, none) \
+	X("", GroupNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, group_norm, group_norm, none) \
+	X("", Hardmax, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, softmax, softmax, none) \
+	X("", InstanceNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT, instance_norm, instance_norm, none) \
+	X("", LayerNormalization, 2, 3, 3, QB_OP_ELTWISE, -1, 0, layer_norm, layer_norm, none) \
+	X("", LogSoftmax, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, softmax, softmax, none) \
+	X("", LpNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, softmax, softmax, none) \
+	X("", LRN, 1, 1, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT | WINDOWS, lrn, lrn, none) \
+	X("", Softmax, 1, 1, 1, QB_OP_ELTWISE, -1, 0, softmax, softmax, none) \
 	/* pad.c */ \
-	X("", Pad, 1, 4, 1, QB_OP_PASS, -1, KEEPS_ORDER | SAME_LAYOUT, pad, pad) \
+	X("", Pad, 1, 4, 1, QB_OP_PASS, -1, KEEPS_ORDER | SAME_LAYOUT, pad, pad, none) \
 	/* pool.c */ \
-	X("", AveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT | HOMOGENEOUS, pool, pool) \
-	X("", GlobalAveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT | HOMOGENEOUS, global_pool, global_pool) \
-	X("", GlobalLpPool, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, global_pool, global_pool) \
-	X("", GlobalMaxPool, 1, 1, 1, QB_OP_PASS, -1, SPATIAL | SAME_LAYOUT | HOMOGENEOUS, global_pool, global_pool) \
-	X("", LpPool, 1, 1, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT, pool, pool) \
-	X("", MaxPool, 1, 1, 2, QB_OP_PASS, -1, SPATIAL | SAME_LAYOUT | HOMOGENEOUS, pool, pool) \
+	X("", AveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT | HOMOGENEOUS, pool, pool, none) \
+	X("", GlobalAveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT | HOMOGENEOUS, global_pool, global_pool, none) \
+	X("", GlobalLpPool, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, global_pool, global_pool, none) \
+	X("", GlobalMaxPool, 1, 1, 1, QB_OP_PASS, -1, SPATIAL | SAME_LAYOUT | HOMOGENEOUS, global_pool, global_pool, none) \
+	X("", LpPool, 1, 1, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT, pool, pool, none) \
+	X("", MaxPool, 1, 1, 2, QB_OP_PASS, -1, SPATIAL | SAME_LAYOUT | HOMOGENEOUS, pool, pool, none) \
 	/* quantize.c */ \
-	X("", DequantizeLinear, 2, 3, 1, QB_OP_OTHER, -1, SAME_LAYOUT | CODES, dequantize, dequantize) \
-	X("", DynamicQuantizeLinear, 1, 1, 3, QB_OP_OTHER, -1, SAME_LAYOUT | CODES, dynamic_quantize, dynamic_quantize) \
-	X("", QuantizeLinear, 2, 3, 1, QB_OP_OTHER, -1, SAME_LAYOUT | CODES, quantize, quantize) \
+	X("", DequantizeLinear, 2, 3, 1, QB_OP_OTHER, -1, SAME_LAYOUT | CODES, dequantize, dequantize, none) \
+	X("", DynamicQuantizeLinear, 1, 1, 3, QB_OP_OTHER, -1, SAME_LAYOUT | CODES, dynamic_quantize, dynamic_quantize, none) \
+	X("", QuantizeLinear, 2, 3, 1, QB_OP_OTHER, -1, SAME_LAYOUT | CODES, quantize, quantize, none) \
 	/* reduce.c */ \
-	X("", ArgMax, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, arg, arg) \
-	X("", ArgMin, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, arg, arg) \
-	X("", CumSum, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, cumsum, cumsum) \
-	X("", ReduceL1, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce) \
-	X("", ReduceL2, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce) \
-	X("", ReduceLogSum, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce) \
-	X("", ReduceLogSumExp, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce) \
-	X("", ReduceMax, 1, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT, reduce, reduce) \
-	X("", ReduceMean, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce) \
-	X("", ReduceMin, 1, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT, reduce, reduce) \
-	X("", ReduceProd, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce) \
-	X("", ReduceSum, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce) \
-	X("", ReduceSumSquare, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce) \
-	X("", TopK, 1, 2, 2, QB_OP_PASS, -1, SAME_LAYOUT | WINDOWS, topk, topk) \
+	X("", ArgMax, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, arg, arg, none) \
+	X("", ArgMin, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, arg, arg, none) \
+	X("", CumSum, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, cumsum, cumsum, none) \
+	X("", ReduceL1, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce, none) \
+	X("", ReduceL2, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce, none) \
+	X("", ReduceLogSum, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce, none) \
+	X("", ReduceLogSumExp, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce, none) \
+	X("", ReduceMax, 1, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT, reduce, reduce, none) \
+	X("", ReduceMean, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce, none) \
+	X("", ReduceMin, 1, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT, reduce, reduce, none) \
+	X("", ReduceProd, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce, none) \
+	X("", ReduceSum, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce, none) \
+	X("", ReduceSumSquare, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce, none) \
+	X("", TopK, 1, 2, 2, QB_OP_PASS, -1, SAME_LAYOUT | WINDOWS, topk, topk, none) \
 	/* resize.c */ \
-	X("", Resize, 1, 4, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT | WINDOWS, resize, resize) \
-	X("", Upsample, 1, 2, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT | WINDOWS, resize, resize) \
+	X("", Resize, 1, 4, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT | WINDOWS, resize, resize, none) \
+	X("", Upsample, 1, 2, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT | WINDOWS, resize, resize, none) \
 	/* reverse_sequence.c */ \
-	X("", ReverseSequence, 2, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT, reverse_sequence, reverse_sequence) \
+	X("", ReverseSequence, 2, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT, reverse_sequence, reverse_sequence, none) \
 	/* rnn.c */ \
-	X("", GRU, 3, 6, 2, QB_OP_OTHER, -1, 0, rnn, rnn) \
-	X("", LSTM, 3, 8, 3, QB_OP_OTHER, -1, 0, rnn, rnn) \
-	X("", RNN, 3, 6, 2, QB_OP_OTHER, -1, 0, rnn, rnn) \
+	X("", GRU, 3, 6, 2, QB_OP_OTHER, -1, 0, rnn, rnn, none) \
+	X("", LSTM, 3, 8, 3, QB_OP_OTHER, -1, 0, rnn, rnn, none) \
+	X("", RNN, 3, 6, 2, QB_OP_OTHER, -1, 0, rnn, rnn, none) \
 	/* shape_ops.c */ \
-	X("", Constant, 0, 0, 1, QB_OP_OTHER, -1, 0, constant, constant) \
-	X("", Dropout, 1, 3, 2, QB_OP_PASS, -1, SAME_LAYOUT, dropout, dropout) \
-	X("", Flatten, 1, 1, 1, QB_OP_PASS, -1, MOVES | VIEW | KEEPS_ORDER, flatten, copy) \
-	X("", Identity, 1, 1, 1, QB_OP_PASS, -1, MOVES | VIEW | SAME_LAYOUT, identity, copy) \
-	X("", Reshape, 2, 2, 1, QB_OP_PASS, -1, MOVES | VIEW | KEEPS_ORDER, reshape, copy) \
-	X("", Squeeze, 1, 2, 1, QB_OP_PASS, -1, MOVES | VIEW | KEEPS_ORDER, squeeze, copy) \
-	X("", Unsqueeze, 1, 2, 1, QB_OP_PASS, -1, MOVES | VIEW | KEEPS_ORDER, unsqueeze, copy) \
+	X("", Constant, 0, 0, 1, QB_OP_OTHER, -1, 0, constant, constant, none) \
+	X("", Dropout, 1, 3, 2, QB_OP_PASS, -1, SAME_LAYOUT, dropout, dropout, none) \
+	X("", Flatten, 1, 1, 1, QB_OP_PASS, -1, MOVES | VIEW | KEEPS_ORDER, flatten, copy, none) \
+	X("", Identity, 1, 1, 1, QB_OP_PASS, -1, MOVES | VIEW | SAME_LAYOUT, identity, copy, none) \
+	X("", Reshape, 2, 2, 1, QB_OP_PASS, -1, MOVES | VIEW | KEEPS_ORDER, reshape, copy, none) \
+	X("", Squeeze, 1, 2, 1, QB_OP_PASS, -1, MOVES | VIEW | KEEPS_ORDER, squeeze, copy, none) \
+	X("", Unsqueeze, 1, 2, 1, QB_OP_PASS, -1, MOVES | VIEW | KEEPS_ORDER, unsqueeze, copy, none) \
 	/* slice.c */ \
-	X("", Slice, 1, 5, 1, QB_OP_PASS, -1, MOVES | SAME_LAYOUT, slice, slice) \
+	X("", Slice, 1, 5, 1, QB_OP_PASS, -1, MOVES | SAME_LAYOUT, slice, slice, none) \
 	/* transpose.c */ \
-	X("", Transpose, 1, 1, 1, QB_OP_PASS, -1, MOVES | VIEW, transpose, transpose) \
+	X("", Transpose, 1, 1, 1, QB_OP_PASS, -1, MOVES | VIEW, transpose, transpose, none) \
 	/* trilu.c */ \
-	X("", Trilu, 1, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT, trilu, trilu) \
+	X("", Trilu, 1, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT, trilu, trilu, none) \
 	/* unary.c */ \
-	X("", Abs, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_number, abs) \
-	X("", Acos, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, acos) \
-	X("", Acosh, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, acosh) \
-	X("", Asin, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, asin) \
-	X("", Asinh, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, asinh) \
-	X("", Atan, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, atan) \
-	X("", Atanh, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, atanh) \
-	X("", BitwiseNot, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, bitwise_not, bitwise_not) \
-	X("", Cast, 1, 1, 1, QB_OP_OTHER, -1, VIEW | SAME_LAYOUT, cast, cast) \
-	X("", CastLike, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, cast, cast) \
-	X("", Ceil, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, ceil) \
-	X("", Celu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, celu) \
-	X("", Clip, 1, 3, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, clip, clip) \
-	X("", Cos, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, cos) \
-	X("", Cosh, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, cosh) \
-	X("", Elu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, elu) \
-	X("", Erf, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_number, erf) \
-	X("", Exp, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, exp) \
-	X("", Floor, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, floor) \
-	X("", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, gelu) \
-	ALIAS("com.microsoft", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, gelu) \
-	X("", HardSigmoid, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, hard_sigmoid) \
-	X("", HardSwish, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, hard_swish) \
-	X("", IsInf, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, float_test, is_inf) \
-	X("", IsNaN, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, float_test, is_nan) \
-	X("", LeakyRelu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT | HOMOGENEOUS, unary_float, leaky_relu) \
-	X("", Log, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, log) \
-	X("", Mish, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, mish) \
-	X("", Neg, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_number, neg) \
-	X("", Not, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, not, not) \
-	X("", Reciprocal, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, reciprocal) \
-	X("", Relu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT | HOMOGENEOUS, unary_number, relu) \
-	X("", Round, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, round) \
-	X("", Selu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, selu) \
-	X("", Shrink, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_number, shrink) \
-	X("", Sigmoid, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, sigmoid) \
-	X("", Sign, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_number, sign) \
-	X("", Sin, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, sin) \
-	X("", Sinh, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, sinh) \
-	X("", Softplus, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, softplus) \
-	X("", Softsign, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, softsign) \
-	X("", Sqrt, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, sqrt) \
-	X("", Swish, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, swish) \
-	X("", Tan, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, tan) \
-	X("", Tanh, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, tanh) \
-	X("", ThresholdedRelu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, thresholded_relu)
+	X("", Abs, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_number, abs, none) \
+	X("", Acos, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, acos, none) \
+	X("", Acosh, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, acosh, none) \
+	X("", Asin, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, asin, none) \
+	X("", Asinh, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, asinh, none) \
+	X("", Atan, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, atan, none) \
+	X("", Atanh, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, atanh, none) \
+	X("", BitwiseNot, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, bitwise_not, bitwise_not, none) \
+	X("", Cast, 1, 1, 1, QB_OP_OTHER, -1, VIEW | SAME_LAYOUT, cast, cast, none) \
+	X("", CastLike, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, cast, cast, none) \
+	X("", Ceil, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, ceil, none) \
+	X("", Celu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, celu, none) \
+	X("", Clip, 1, 3, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, clip, clip, none) \
+	X("", Cos, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, cos, none) \
+	X("", Cosh, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, cosh, none) \
+	X("", Elu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, elu, none) \
+	X("", Erf, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_number, erf, none) \
+	X("", Exp, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, exp, none) \
+	X("", Floor, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, floor, none) \
+	X("", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, gelu, none) \
+	ALIAS("com.microsoft", Gelu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, gelu, none) \
+	X("", HardSigmoid, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, hard_sigmoid, none) \
+	X("", HardSwish, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, hard_swish, none) \
+	X("", IsInf, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, float_test, is_inf, none) \
+	X("", IsNaN, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, float_test, is_nan, none) \
+	X("", LeakyRelu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT | HOMOGENEOUS, unary_float, leaky_relu, none) \
+	X("", Log, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, log, none) \
+	X("", Mish, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, mish, none) \
+	X("", Neg, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_number, neg, none) \
+	X("", Not, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, not, not, none) \
+	X("", Reciprocal, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, reciprocal, none) \
+	X("", Relu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT | HOMOGENEOUS, unary_number, relu, none) \
+	X("", Round, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, round, none) \
+	X("", Selu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, selu, none) \
+	X("", Shrink, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_number, shrink, none) \
+	X("", Sigmoid, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, sigmoid, none) \
+	X("", Sign, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_number, sign, none) \
+	X("", Sin, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, sin, none) \
+	X("", Sinh, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, sinh, none) \
+	X("", Softplus, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, softplus, none) \
+	X("", Softsign, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, softsign, none) \
+	X("", Sqrt, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, sqrt, none) \
+	X("", Swish, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, swish, none) \
+	X("", Tan, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, tan, none) \
+	X("", Tanh, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, tanh, none) \
+	X("", ThresholdedRelu, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, unary_float, thresholded_relu, none) \
+	/* activation_gradient.c */ \
+	X("quantbench", ActivationGradient, 2, 2, 1, QB_OP_OTHER, -1, 0, activation_gradient, activation_gradient, none) \
+	/* batch_norm_training.c */ \
+	X("quantbench", BatchNormalizationTraining, 4, 4, 1, QB_OP_OTHER, -1, 0, batch_norm_training, batch_norm_training, none) \
+	X("quantbench", BatchNormalizationTrainingGradient, 5, 5, 1, QB_OP_OTHER, -1, 0, batch_norm_training_gradient, batch_norm_training_gradient, none) \
+	X("quantbench", BatchNormalizationTrainingSums, 3, 3, 1, QB_OP_OTHER, -1, 0, batch_norm_training_sums, batch_norm_training_sums, none) \
+	X("quantbench", BatchStatistics, 1, 1, 1, QB_OP_OTHER, -1, 0, batch_statistics, batch_statistics, none) \
+	/* conv_gradient.c */ \
+	X("quantbench", ConvInputGradient, 2, 2, 1, QB_OP_OTHER, -1, PRODUCTS, conv_input_gradient, conv_input_gradient, none) \
+	X("quantbench", ConvWeightGradient, 2, 2, 1, QB_OP_OTHER, -1, PRODUCTS, conv_weight_gradient, conv_weight_gradient, none) \
+	/* gather_gradient.c */ \
+	X("quantbench", GatherGradient, 2, 2, 1, QB_OP_OTHER, -1, 0, gather_gradient, gather_gradient, none) \
+	/* loss.c */ \
+	X("quantbench", SoftmaxCrossEntropy, 3, 3, 1, QB_OP_OTHER, -1, 0, softmax_cross_entropy, softmax_cross_entropy, none) \
+	X("quantbench", SoftmaxCrossEntropyGradient, 4, 4, 1, QB_OP_OTHER, -1, 0, softmax_cross_entropy_gradient, softmax_cross_entropy_gradient, none) \
+	/* norm_gradient.c */ \
+	X("quantbench", LayerNormalizationGradient, 3, 3, 3, QB_OP_OTHER, -1, 0, layer_norm_gradient, layer_norm_gradient, none) \
+	X("quantbench", SoftmaxGradient, 2, 2, 1, QB_OP_OTHER, -1, 0, softmax_gradient, softmax_gradient, none) \
+	/* pool.c */ \
+	X("quantbench", AveragePoolGradient, 1, 1, 1, QB_OP_OTHER, -1, 0, average_pool_gradient, average_pool_gradient, none) \
+	X("quantbench", MaxPoolGradient, 2, 2, 1, QB_OP_OTHER, -1, 0, max_pool_gradient, max_pool_gradient, none) \
+	/* resize.c */ \
+	X("quantbench", ResizeGradient, 1, 1, 1, QB_OP_OTHER, -1, 0, resize_gradient, resize_gradient, none) \
+	/* sums.c */ \
+	X("quantbench", ShardSum, 1, 1, 1, QB_OP_OTHER, -1, 0, shard_sum, copy, none) \
+	X("quantbench", SumTo, 1, 1, 1, QB_OP_OTHER, -1, 0, sum_to, sum_to, none)
 
 #endif

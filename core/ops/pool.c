@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * AveragePool, MaxPool, LpPool and their global forms.
+ * AveragePool, MaxPool, LpPool and their global forms; the gradients of the first two.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -87,7 +87,7 @@ static int64_t count_kernel_elements(const struct pool *q, int i, int64_t o, int
 	return padded;
 }
 
-static double pool_one(const struct pool *q, const float *x, const int64_t o[3], int64_t *where)
+static double pool_one(const struct pool *q, const double *x, const int64_t o[3], int64_t *where)
 {
 	int64_t first[3], last[3], base[3], padded = 1, inside = 1;
 	double sum = 0, best = -INFINITY;
@@ -103,7 +103,7 @@ static double pool_one(const struct pool *q, const float *x, const int64_t o[3],
 			for (int64_t c = first[2]; c < last[2]; c++) {
 				int64_t at = ((base[0] + a * q->dilation[0]) * q->in[1] + base[1] + b * q->dilation[1]) *
 					q->in[2] + base[2] + c * q->dilation[2];
-				double v = (double)x[at];
+				double v = x[at];
 
 				sum += q->kind == POOL_LP ? pow(fabs(v), q->p) : v;
 				if (v > best || isnan(v)) {
@@ -129,14 +129,14 @@ static int64_t index_of(const struct pool *q, int64_t at)
 	return q->column_major ? (w * q->in[1] + h) * q->in[0] + d : at;
 }
 
-static void pool_plane(const struct pool *q, const float *x, float *y, int64_t *index, int64_t base)
+static void pool_plane(const struct pool *q, const double *x, double *y, int64_t *index, int64_t base)
 {
 	int64_t o[3], where;
 
 	for (o[0] = 0; o[0] < q->out[0]; o[0]++) {
 		for (o[1] = 0; o[1] < q->out[1]; o[1]++) {
 			for (o[2] = 0; o[2] < q->out[2]; o[2]++) {
-				*y++ = (float)pool_one(q, x, o, &where);
+				*y++ = pool_one(q, x, o, &where);
 				if (index) {
 					*index++ = base + index_of(q, where);
 				}
@@ -145,28 +145,37 @@ static void pool_plane(const struct pool *q, const float *x, float *y, int64_t *
 	}
 }
 
-static enum qb_err pool_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+/* Of a pool's node, or a gradient's, and the larger tensor. */
+static enum qb_err pool_of(struct pool *q, const struct qb_node *n, const struct qb_tensor *x, struct qb_errbuf *eb)
+{
+	struct qb_window w;
+
+	*q = (struct pool){.p = (double)qb_node_int(n, "p", 2), .column_major = qb_node_int(n, "storage_order", 0)};
+	q->kind = strncmp(n->type, "MaxPool", 7) == 0 ? POOL_MAX : strcmp(n->type, "LpPool") == 0 ? POOL_LP :
+		qb_node_int(n, "count_include_pad", 0) ? POOL_AVERAGE_PADDED : POOL_AVERAGE;
+	QB_TRY(qb_window_pool(&w, n, x->ndim - 2, x->dim + 2, eb));
+	pool_init(q, &w);
+	return QB_OK;
+}
+
+static enum qb_err pool_f64(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	const struct qb_tensor *x = in[0];
-	struct qb_window w;
-	struct pool q = { .p = (double)qb_node_int(n, "p", 2), .column_major = qb_node_int(n, "storage_order", 0) };
+	struct pool q;
 	int64_t planes = x->dim[0] * x->dim[1], in_size, out_size;
 
-	q.kind = strcmp(n->type, "MaxPool") == 0 ? POOL_MAX : strcmp(n->type, "LpPool") == 0 ? POOL_LP :
-		qb_node_int(n, "count_include_pad", 0) ? POOL_AVERAGE_PADDED : POOL_AVERAGE;
-	QB_TRY(qb_window_pool(&w, n, x->ndim - 2, x->dim + 2, eb));
-	pool_init(&q, &w);
+	QB_TRY(pool_of(&q, n, x, eb));
 	in_size = op_span(x, 2, x->ndim);
 	out_size = op_span(&out[0], 2, out[0].ndim);
 	for (int64_t i = 0; i < planes; i++) {
-		pool_plane(&q, (const float *)x->data + i * in_size, (float *)out[0].data + i * out_size,
+		pool_plane(&q, (const double *)x->data + i * in_size, (double *)out[0].data + i * out_size,
 			op_wants(n, out, 1) ? (int64_t *)out[1].data + i * out_size : NULL, i * in_size);
 	}
 	return QB_OK;
 }
 
-/* int8 and uint8 are exact in float32. */
+/* int8 and uint8 are exact in float64. */
 static enum qb_err pool_bytes(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
@@ -174,17 +183,17 @@ static enum qb_err pool_bytes(const struct qb_node *n, const struct qb_tensor *c
 	const struct qb_tensor *args[1] = { &x };
 	enum qb_err err = QB_ENOMEM;
 
-	x.dtype = y[0].dtype = QB_F32;
-	x.data = qb_aligned_alloc(qb_tensor_size(&x), sizeof(float));
-	y[0].data = qb_aligned_alloc(qb_tensor_size(&y[0]), sizeof(float));
+	x.dtype = y[0].dtype = QB_F64;
+	x.data = qb_aligned_alloc(qb_tensor_size(&x), sizeof(double));
+	y[0].data = qb_aligned_alloc(qb_tensor_size(&y[0]), sizeof(double));
 	if (x.data && y[0].data) {
-		qb__op_to_f32(in[0], x.data);
-		err = pool_f32(n, args, y, eb);
+		qb__op_to_f64(in[0], x.data);
+		err = pool_f64(n, args, y, eb);
 	} else {
 		err = qb__op_no_memory(n, eb);
 	}
 	if (err == QB_OK) {
-		qb__op_from_f32(y[0].data, &out[0]);
+		qb__op_from_f64(y[0].data, &out[0]);
 	}
 	free(x.data);
 	free(y[0].data);
@@ -197,10 +206,10 @@ enum qb_err qb__eval_pool(const struct qb_node *n, const struct qb_tensor *const
 	if (!op_is_float(in[0]->dtype)) {
 		return pool_bytes(n, in, out, eb);
 	}
-	return qb__op_as_f32(pool_f32, n, in, out, eb);
+	return qb__op_as_f64(pool_f64, n, in, out, eb);
 }
 
-static enum qb_err global_pool_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+static enum qb_err global_pool_f64(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	int64_t planes = op_span(in[0], 0, 2), size = op_span(in[0], 2, in[0]->ndim);
@@ -209,14 +218,14 @@ static enum qb_err global_pool_f32(const struct qb_node *n, const struct qb_tens
 
 	(void)eb;
 	for (int64_t i = 0; i < planes; i++) {
-		const float *x = (const float *)in[0]->data + i * size;
+		const double *x = (const double *)in[0]->data + i * size;
 		double sum = 0, best = -INFINITY;
 
 		for (int64_t j = 0; j < size; j++) {
-			sum += lp ? pow(fabs((double)x[j]), p) : (double)x[j];
-			best = (double)x[j] > best || isnan(x[j]) ? (double)x[j] : best;
+			sum += lp ? pow(fabs(x[j]), p) : x[j];
+			best = x[j] > best || isnan(x[j]) ? x[j] : best;
 		}
-		((float *)out[0].data)[i] = (float)(max ? best : lp ? pow(sum, 1 / p) : sum / (double)size);
+		((double *)out[0].data)[i] = max ? best : lp ? pow(sum, 1 / p) : sum / (double)size;
 	}
 	return QB_OK;
 }
@@ -224,5 +233,137 @@ static enum qb_err global_pool_f32(const struct qb_node *n, const struct qb_tens
 enum qb_err qb__eval_global_pool(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
-	return qb__op_as_f32(global_pool_f32, n, in, out, eb);
+	return qb__op_as_f64(global_pool_f64, n, in, out, eb);
+}
+
+/* ---- MaxPoolGradient(x, dy) -> dx: an output's gradient goes to the first maximum of its window in row-major order.
+ * Attributes: MaxPool's. ---- */
+
+enum qb_err qb__infer_max_pool_gradient(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_shape *x = &n->input[0]->shape, *dy = &n->input[1]->shape;
+	struct qb_window w;
+	bool fits = qb_shape_concrete(x) && qb_shape_concrete(dy) && x->ndim == dy->ndim;
+
+	QB_TRY(qb__op_need_rank(n, 0, 3, 5, eb));
+	QB_TRY(qb__op_need_same(n, 1, eb));
+	QB_TRY(qb_window_pool(&w, n, x->ndim - 2, x->dim + 2, eb));
+	for (int i = 0; fits && i < x->ndim; i++) {
+		fits = dy->dim[i] == (i < 2 ? x->dim[i] : w.out[i - 2]);
+	}
+	if (!fits) {
+		return qb_node_fail(eb, QB_ESHAPE, n, "the gradient has not the shape of the pool's output");
+	}
+	return qb__op_infer_float_same(g, n, eb);
+}
+
+static void max_plane_gradient(const struct pool *q, const double *x, const double *dy, double *dx)
+{
+	int64_t o[3], where;
+
+	for (o[0] = 0; o[0] < q->out[0]; o[0]++) {
+		for (o[1] = 0; o[1] < q->out[1]; o[1]++) {
+			for (o[2] = 0; o[2] < q->out[2]; o[2]++) {
+				pool_one(q, x, o, &where);
+				dx[where] += *dy++;
+			}
+		}
+	}
+}
+
+static enum qb_err max_pool_gradient_f64(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	int64_t planes = op_span(in[0], 0, 2), size = op_span(in[0], 2, in[0]->ndim), out_size = op_span(in[1], 2, in[1]->ndim);
+	struct pool q;
+
+	QB_TRY(pool_of(&q, n, in[0], eb));
+	for (int64_t i = 0; i < planes; i++) {
+		max_plane_gradient(&q, (const double *)in[0]->data + i * size, (const double *)in[1]->data + i * out_size,
+			(double *)out[0].data + i * size);
+	}
+	return QB_OK;
+}
+
+enum qb_err qb__eval_max_pool_gradient(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	return qb__op_as_f64(max_pool_gradient_f64, n, in, out, eb);
+}
+
+/* ---- AveragePoolGradient(dy) -> dx [shape]. Attributes: AveragePool's; shape. ---- */
+
+enum qb_err qb__infer_average_pool_gradient(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_shape *dy = &n->input[0]->shape;
+	struct qb_window w;
+	struct qb_shape x;
+	bool fits;
+
+	(void)g;
+	QB_TRY(qb__op_need_float(n, 0, eb));
+	QB_TRY(qb__op_need_rank(n, 0, 3, 5, eb));
+	QB_TRY(qb__op_shape_attr(n, &x, eb));
+	fits = qb_shape_concrete(dy) && x.ndim == dy->ndim;
+	if (fits) {
+		QB_TRY(qb_window_pool(&w, n, x.ndim - 2, x.dim + 2, eb));
+	}
+	for (int i = 0; fits && i < x.ndim; i++) {
+		fits = dy->dim[i] == (i < 2 ? x.dim[i] : w.out[i - 2]);
+	}
+	if (!fits) {
+		return qb_node_fail(eb, QB_ESHAPE, n, "the gradient has not the shape of the pool's output");
+	}
+	qb__op_set(n, 0, n->input[0]->dtype, x);
+	return QB_OK;
+}
+
+/* dx += dy over the elements of its window */
+static void spread_one(const struct pool *q, const int64_t o[3], double dy, double *dx)
+{
+	int64_t first[3], last[3], base[3], padded = 1, inside = 1;
+
+	for (int i = 0; i < 3; i++) {
+		padded *= count_kernel_elements(q, i, o[i], &first[i], &last[i]);
+		inside *= QB_MAX(last[i] - first[i], 0);
+		base[i] = o[i] * q->stride[i] - q->lo[i];
+	}
+	if (inside == 0) {
+		return;
+	}
+	dy /= (double)(q->kind == POOL_AVERAGE_PADDED ? padded : inside);
+	for (int64_t a = first[0]; a < last[0]; a++) {
+		for (int64_t b = first[1]; b < last[1]; b++) {
+			for (int64_t c = first[2]; c < last[2]; c++) {
+				dx[((base[0] + a * q->dilation[0]) * q->in[1] + base[1] + b * q->dilation[1]) * q->in[2] +
+					base[2] + c * q->dilation[2]] += dy;
+			}
+		}
+	}
+}
+
+static enum qb_err average_pool_gradient_f64(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	int64_t planes = op_span(&out[0], 0, 2), size = op_span(&out[0], 2, out[0].ndim), o[3];
+	const double *dy = in[0]->data;
+	struct pool q;
+
+	QB_TRY(pool_of(&q, n, &out[0], eb));
+	for (int64_t i = 0; i < planes; i++) {
+		for (o[0] = 0; o[0] < q.out[0]; o[0]++) {
+			for (o[1] = 0; o[1] < q.out[1]; o[1]++) {
+				for (o[2] = 0; o[2] < q.out[2]; o[2]++) {
+					spread_one(&q, o, *dy++, (double *)out[0].data + i * size);
+				}
+			}
+		}
+	}
+	return QB_OK;
+}
+
+enum qb_err qb__eval_average_pool_gradient(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	return qb__op_as_f64(average_pool_gradient_f64, n, in, out, eb);
 }

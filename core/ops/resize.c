@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Resize and Upsample. Every mode is separable: each axis has, for each output, a few inputs and their weights.
+ * ResizeGradient(dy) -> dx [shape] is the transpose. Its attributes: those of the operator that its attribute `operator`
+ * names, its opset that operator's; `scales` or `sizes` as attributes; `shape`.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -33,6 +35,17 @@ struct resize {
 	int64_t out[QB_MAX_DIMS];
 };
 
+static bool is_gradient(const struct qb_node *n)
+{
+	return qb_node_is(n, QB_OP_ResizeGradient);
+}
+
+/* The operator, or the one whose gradient this is. */
+static bool is(const struct qb_node *n, const char *type)
+{
+	return strcmp(qb_node_string(n, "operator", n->type), type) == 0;
+}
+
 static enum qb_err read_name(const struct qb_node *n, const char *attr, const char *fallback,
 	const char *const *names, int *out, struct qb_errbuf *eb)
 {
@@ -59,12 +72,12 @@ static enum qb_err read_modes(const struct qb_node *n, struct resize *r, struct 
 		QB_TRY(read_name(n, "mode", "nearest", mode_names, &v, eb));
 	}
 	r->mode = (enum mode)v;
-	QB_TRY(read_name(n, "coordinate_transformation_mode", old || strcmp(n->type, "Upsample") == 0 ?
+	QB_TRY(read_name(n, "coordinate_transformation_mode", old || is(n, "Upsample") ?
 		"asymmetric" : "half_pixel", coordinate_names, &v, eb));
 	r->coordinates = (enum coordinates)v;
 	QB_TRY(read_name(n, "nearest_mode", old ? "floor" : "round_prefer_floor", nearest_names, &v, eb));
 	r->nearest = (enum nearest)v;
-	r->first = old && strcmp(n->type, "Resize") == 0;
+	r->first = old && is(n, "Resize");
 	r->antialias = qb_node_int(n, "antialias", 0) != 0;
 	r->exclude_outside = qb_node_int(n, "exclude_outside", 0) != 0;
 	r->cubic_a = (double)qb_node_float(n, "cubic_coeff_a", -0.75f);
@@ -75,7 +88,7 @@ static enum qb_err read_modes(const struct qb_node *n, struct resize *r, struct 
 /* The inputs' places: Upsample and the first Resize have x, scales; later ones x, roi, scales, sizes. */
 static const struct qb_tensor *argument(const struct qb_node *n, const struct qb_tensor *const in[], int i)
 {
-	const struct qb_tensor *t = in ? op_arg(n, in, i) : op_const(n, i);
+	const struct qb_tensor *t = is_gradient(n) ? NULL : in ? op_arg(n, in, i) : op_const(n, i);
 
 	return t && qb_tensor_size(t) ? t : NULL;
 }
@@ -123,6 +136,22 @@ static enum qb_err read_scales(const struct qb_node *n, const struct qb_tensor *
 	return QB_OK;
 }
 
+static int size_list(const struct qb_node *n, const struct qb_tensor *sizes, int64_t size[QB_MAX_DIMS])
+{
+	const int64_t *ints;
+	int count;
+
+	if (sizes) {
+		return qb__op_ints(sizes, size, QB_MAX_DIMS);
+	}
+	count = qb_node_ints(n, "sizes", &ints);
+	for (int i = 0; i < count && i < QB_MAX_DIMS; i++) {
+		size[i] = ints[i];
+	}
+	return count;
+}
+
+/* sizes: NULL of a gradient. */
 static enum qb_err read_sizes(const struct qb_node *n, const struct qb_tensor *sizes,
 	const struct qb_shape *x, const int *axis, int count, struct resize *r, struct qb_errbuf *eb)
 {
@@ -131,7 +160,7 @@ static enum qb_err read_sizes(const struct qb_node *n, const struct qb_tensor *s
 	int64_t size[QB_MAX_DIMS];
 	double common = smaller ? INFINITY : 0;
 
-	if (qb__op_ints(sizes, size, QB_MAX_DIMS) != count) {
+	if (size_list(n, sizes, size) != count) {
 		return qb_node_fail(eb, QB_EONNX, n, "sizes does not name %d dimensions", count);
 	}
 	for (int i = 0; i < count; i++) {
@@ -159,7 +188,7 @@ static enum qb_err read_sizes(const struct qb_node *n, const struct qb_tensor *s
 static enum qb_err read_resize(const struct qb_node *n, const struct qb_tensor *const in[],
 	const struct qb_shape *x, struct resize *r, struct qb_errbuf *eb)
 {
-	bool two_inputs = strcmp(n->type, "Upsample") == 0 || n->opset < 11;
+	bool two_inputs = is(n, "Upsample") || n->opset < 11;
 	const struct qb_tensor *scales = argument(n, in, two_inputs ? 1 : 2);
 	const struct qb_tensor *sizes = two_inputs ? NULL : argument(n, in, 3);
 	const struct qb_tensor *roi = two_inputs ? NULL : argument(n, in, 1);
@@ -172,7 +201,7 @@ static enum qb_err read_resize(const struct qb_node *n, const struct qb_tensor *
 		r->out[i] = x->dim[i];
 	}
 	r->known = true;
-	if (sizes) {
+	if (sizes || (is_gradient(n) && qb_node_attr(n, "sizes"))) {
 		QB_TRY(read_sizes(n, sizes, x, axis, count, r, eb));
 	} else if (scales || qb_node_attr(n, "scales")) {
 		QB_TRY(read_scales(n, scales, x, axis, count, r, eb));
@@ -317,30 +346,59 @@ static bool points_init(const struct resize *r, int d, int64_t in, int64_t out, 
 enum qb_err qb_resize_points(const struct qb_node *n, int d, struct qb_resize_points *out,
 	struct qb_errbuf *eb)
 {
-	const struct qb_shape *x = &n->input[0]->shape;
+	struct qb_shape x = n->input[0]->shape;
 	struct resize r;
 
-	QB_TRY(read_resize(n, NULL, x, &r, eb));
-	return points_init(&r, d, x->dim[d], r.out[d], out) ? QB_OK : qb__op_no_memory(n, eb);
+	if (is_gradient(n)) {
+		QB_TRY(qb__op_shape_attr(n, &x, eb));
+	}
+	QB_TRY(read_resize(n, NULL, &x, &r, eb));
+	return points_init(&r, d, x.dim[d], r.out[d], out) ? QB_OK : qb__op_no_memory(n, eb);
 }
 
+/* One axis of a tensor seen as [outer, in or out, inner]. */
+struct axis {
+	int64_t outer, in, out, inner;
+	double extrapolation;
+	bool rounds; /* to float32 */
+};
+
 /* x [outer, in, inner] -> y [outer, out, inner] */
-static void interpolate(const struct qb_resize_points *t, const float *x, float *y, int64_t outer, int64_t in,
-	int64_t out, int64_t inner, double extrapolation)
+static void apply_points(const struct qb_resize_points *t, const struct axis *a, const double *x, double *y)
 {
-	for (int64_t o = 0; o < outer; o++) {
-		for (int64_t i = 0; i < out; i++) {
+	for (int64_t o = 0; o < a->outer; o++) {
+		for (int64_t i = 0; i < a->out; i++) {
 			const int64_t *from = t->from + i * t->count;
 			const double *weight = t->weight + i * t->count;
-			float *row = y + (o * out + i) * inner;
+			double *row = y + (o * a->out + i) * a->inner;
 
-			for (int64_t j = 0; j < inner; j++) {
-				double sum = t->count == 1 ? (double)x[(o * in + from[0]) * inner + j] : 0;
+			for (int64_t j = 0; j < a->inner; j++) {
+				double sum = t->count == 1 ? x[(o * a->in + from[0]) * a->inner + j] : 0;
 
 				for (int k = 0; k < t->count && t->count > 1; k++) {
-					sum += weight[k] * (double)x[(o * in + from[k]) * inner + j];
+					sum += weight[k] * x[(o * a->in + from[k]) * a->inner + j];
 				}
-				row[j] = (float)(t->outside[i] ? extrapolation : sum);
+				sum = t->outside[i] ? a->extrapolation : sum;
+				row[j] = a->rounds ? (double)(float)sum : sum;
+			}
+		}
+	}
+}
+
+/* The transpose: dy [outer, out, inner] -> dx [outer, in, inner], zeroed */
+static void apply_transposed(const struct qb_resize_points *t, const struct axis *a, const double *dy, double *dx)
+{
+	for (int64_t o = 0; o < a->outer; o++) {
+		for (int64_t i = 0; i < a->out; i++) {
+			const double *row = dy + (o * a->out + i) * a->inner;
+
+			for (int k = 0; k < t->count && !t->outside[i]; k++) {
+				double weight = t->count == 1 ? 1 : t->weight[i * t->count + k];
+				double *to = dx + (o * a->in + t->from[i * t->count + k]) * a->inner;
+
+				for (int64_t j = 0; j < a->inner; j++) {
+					to[j] += weight * row[j];
+				}
 			}
 		}
 	}
@@ -351,49 +409,80 @@ static bool axis_is_identity(const struct resize *r, int d, int64_t in)
 	return r->out[d] == in && r->scale[d] == 1 && r->coordinates != TF_CROP_AND_RESIZE;
 }
 
-static enum qb_err resize_f32(const struct qb_node *n, const struct qb_tensor *const in[],
-	struct qb_tensor out[], struct qb_errbuf *eb)
+/* Axis d, *now replaced by a new array; now_dim: dimensions of *now. false without memory. */
+static bool walk_axis(const struct resize *r, int d, struct axis a, bool transposed, struct qb_shape *now_dim, double **now)
 {
-	struct qb_shape x = qb_shape_of(in[0]);
-	float *now = NULL, *next = NULL;
-	struct resize r;
-	enum qb_err err;
+	struct qb_resize_points t;
+	double *next;
+	size_t size;
 
-	QB_TRY(read_resize(n, in, &x, &r, eb));
-	now = qb_aligned_alloc(qb_tensor_size(in[0]), sizeof(float));
-	if (!now) {
-		return qb__op_no_memory(n, eb);
+	a.outer = qb_shape_product(now_dim, 0, d);
+	a.inner = qb_shape_product(now_dim, d + 1, now_dim->ndim);
+	now_dim->dim[d] = transposed ? a.in : a.out;
+	size = (size_t)qb_shape_product(now_dim, 0, now_dim->ndim);
+	next = qb_aligned_alloc(size, sizeof(*next));
+	if (!next || !points_init(r, d, a.in, a.out, &t)) {
+		free(next);
+		return false;
 	}
-	memcpy(now, in[0]->data, qb_tensor_size(in[0]) * sizeof(float));
-	for (int d = x.ndim - 1; d >= 0; d--) {
-		int64_t outer, inner, dim = x.dim[d];
-		struct qb_resize_points t;
-
-		if (axis_is_identity(&r, d, dim)) {
-			continue;
-		}
-		outer = qb_shape_product(&x, 0, d);
-		inner = qb_shape_product(&x, d + 1, x.ndim);
-		x.dim[d] = r.out[d];
-		next = qb_aligned_alloc((size_t)qb_shape_product(&x, 0, x.ndim), sizeof(float));
-		if (!next || !points_init(&r, d, dim, r.out[d], &t)) {
-			free(next);
-			err = qb__op_no_memory(n, eb);
-			goto out;
-		}
-		interpolate(&t, now, next, outer, dim, r.out[d], inner, r.extrapolation);
-		points_fini(&t);
-		free(now);
-		now = next;
+	if (transposed) {
+		memset(next, 0, size * sizeof(*next));
+		apply_transposed(&t, &a, *now, next);
+	} else {
+		apply_points(&t, &a, *now, next);
 	}
-	memcpy(out[0].data, now, qb_tensor_size(&out[0]) * sizeof(float));
-	err = QB_OK;
-out:
-	free(now);
-	return err;
+	points_fini(&t);
+	free(*now);
+	*now = next;
+	return true;
 }
 
-/* Integers go through float32, which holds bytes exactly. */
+/* All axes, from x's dimensions to y's or back. from and to are float64. */
+static enum qb_err walk(const struct qb_node *n, const struct resize *r, const struct qb_shape *x, bool rounds,
+	const struct qb_tensor *from, struct qb_tensor *to, struct qb_errbuf *eb)
+{
+	struct qb_shape dim = qb_shape_of(from);
+	double *now = qb_aligned_alloc(qb_tensor_size(from), sizeof(*now));
+	bool ok = now;
+
+	if (now) {
+		memcpy(now, from->data, qb_tensor_size(from) * sizeof(*now));
+	}
+	for (int d = x->ndim - 1; ok && d >= 0; d--) {
+		if (!axis_is_identity(r, d, x->dim[d])) {
+			ok = walk_axis(r, d, (struct axis){.in = x->dim[d], .out = r->out[d], .rounds = rounds,
+				.extrapolation = r->extrapolation}, is_gradient(n), &dim, &now);
+		}
+	}
+	if (ok) {
+		memcpy(to->data, now, qb_tensor_size(to) * sizeof(*now));
+	}
+	free(now);
+	return ok ? QB_OK : qb__op_no_memory(n, eb);
+}
+
+static enum qb_err resize_f64(const struct qb_node *n, const struct qb_tensor *const in[], struct qb_tensor out[],
+	struct qb_errbuf *eb)
+{
+	struct qb_shape x = qb_shape_of(in[0]);
+	struct resize r;
+
+	QB_TRY(read_resize(n, in, &x, &r, eb));
+	return walk(n, &r, &x, false, in[0], &out[0], eb);
+}
+
+/* Rounds to float32 after each axis. */
+static enum qb_err resize_f32(const struct qb_node *n, const struct qb_tensor *const in[], struct qb_tensor out[],
+	struct qb_errbuf *eb)
+{
+	struct qb_shape x = qb_shape_of(in[0]);
+	struct resize r;
+
+	QB_TRY(read_resize(n, in, &x, &r, eb));
+	return walk(n, &r, &x, true, in[0], &out[0], eb);
+}
+
+/* Integers go through float64. */
 static enum qb_err resize_integers(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
@@ -404,17 +493,17 @@ static enum qb_err resize_integers(const struct qb_node *n, const struct qb_tens
 	for (int i = 1; i < n->inputs && i < 4; i++) {
 		args[i] = in[i];
 	}
-	x.dtype = y.dtype = QB_F32;
-	x.data = qb_aligned_alloc(qb_tensor_size(&x), sizeof(float));
-	y.data = qb_aligned_alloc(qb_tensor_size(&y), sizeof(float));
+	x.dtype = y.dtype = QB_F64;
+	x.data = qb_aligned_alloc(qb_tensor_size(&x), sizeof(double));
+	y.data = qb_aligned_alloc(qb_tensor_size(&y), sizeof(double));
 	if (x.data && y.data) {
-		qb__op_to_f32(in[0], x.data);
+		qb__op_to_f64(in[0], x.data);
 		err = resize_f32(n, args, &y, eb);
 	} else {
 		err = qb__op_no_memory(n, eb);
 	}
 	if (err == QB_OK) {
-		qb__op_from_f32(y.data, &out[0]);
+		qb__op_from_f64(y.data, &out[0]);
 	}
 	free(x.data);
 	free(y.data);
@@ -427,5 +516,43 @@ enum qb_err qb__eval_resize(const struct qb_node *n, const struct qb_tensor *con
 	if (!op_is_float(in[0]->dtype)) {
 		return resize_integers(n, in, out, eb);
 	}
-	return qb__op_as_f32(resize_f32, n, in, out, eb);
+	return qb__op_as_f64(in[0]->dtype == QB_F64 ? resize_f64 : resize_f32, n, in, out, eb);
+}
+
+/* ---- ResizeGradient ---- */
+
+enum qb_err qb__infer_resize_gradient(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct qb_shape x, y;
+	struct resize r;
+
+	(void)g;
+	QB_TRY(qb__op_need_float(n, 0, eb));
+	QB_TRY(qb__op_shape_attr(n, &x, eb));
+	QB_TRY(read_resize(n, NULL, &x, &r, eb));
+	y = qb_shape_make(x.ndim, r.out);
+	if (!qb_shape_equal(&y, &n->input[0]->shape)) {
+		return qb_node_fail(eb, QB_ESHAPE, n, "the gradient has not the shape of the resized tensor");
+	}
+	if (r.coordinates == TF_CROP_AND_RESIZE) {
+		return qb_node_fail(eb, QB_EUNSUPPORTED, n, "tf_crop_and_resize has no gradient here");
+	}
+	qb__op_set(n, 0, n->input[0]->dtype, x);
+	return QB_OK;
+}
+
+static enum qb_err resize_gradient_f64(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	struct qb_shape x = qb_shape_of(&out[0]);
+	struct resize r;
+
+	QB_TRY(read_resize(n, NULL, &x, &r, eb));
+	return walk(n, &r, &x, false, in[0], &out[0], eb);
+}
+
+enum qb_err qb__eval_resize_gradient(const struct qb_node *n, const struct qb_tensor *const in[],
+	struct qb_tensor out[], struct qb_errbuf *eb)
+{
+	return qb__op_as_f64(resize_gradient_f64, n, in, out, eb);
 }

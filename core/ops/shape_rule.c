@@ -98,6 +98,18 @@ enum qb_err qb__op_need_vector(const struct qb_node *n, int i, int64_t want, str
 	return qb__op_need_dim(n, i, 0, want, eb);
 }
 
+enum qb_err qb__op_shape_attr(const struct qb_node *n, struct qb_shape *out, struct qb_errbuf *eb)
+{
+	const struct qb_attr *a = qb_node_attr(n, "shape");
+
+	if (!a || a->kind != QB_ATTR_INTS || a->count > QB_MAX_DIMS) {
+		return qb_node_fail(eb, QB_EONNX, n, "the attribute shape is missing or no list of dimensions");
+	}
+	*out = qb_shape_make(a->count, a->ints);
+	return qb_shape_concrete(out) ? QB_OK : qb_node_fail(eb, QB_ESHAPE, n, "the attribute shape holds a negative "
+		"dimension");
+}
+
 enum qb_err qb__op_infer_same(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
 {
 	(void)g, (void)eb;

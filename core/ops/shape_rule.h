@@ -25,6 +25,8 @@ enum qb_err qb__op_need_dim(const struct qb_node *n, int i, int axis, int64_t wa
 	struct qb_errbuf *eb);
 /* Input i, where present, is a vector of `want` elements (or unknown). */
 enum qb_err qb__op_need_vector(const struct qb_node *n, int i, int64_t want, struct qb_errbuf *eb);
+/* The shape that the attribute `shape` of a gradient's operator names; concrete. */
+enum qb_err qb__op_shape_attr(const struct qb_node *n, struct qb_shape *out, struct qb_errbuf *eb);
 
 /* Output 0 is as input 0. Input 0 of a floating-point type. */
 enum qb_err qb__op_infer_float_same(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <zip.h>
 
+#include "core/graph/op.h"
 #include "tests/unit/graph/model_builder.h"
 
 enum { F32 = 1, I64 = 7, STRING = 8 };
@@ -102,6 +103,20 @@ static void onnx_import__unknown_operator__names_node_and_operator(void **state)
 	n = mb_node(&b, "Frobnicate", "odd", "y", "z");
 	n->domain = qb_arena_strdup(b.arena, "com.example");
 	expect_error(&b, QB_EUNSUPPORTED, "odd", "com.example.Frobnicate");
+}
+
+static void onnx_import__operator_of_training_graphs__is_refused(void **state)
+{
+	struct model_builder b;
+	Onnx__NodeProto *n;
+
+	(void)state;
+	mb_init(&b, 13);
+	mb_input(&b, "x", 1, 1, (int64_t[]){4});
+	n = mb_node(&b, "ShardSum", "sum", "x", "y");
+	n->domain = qb_arena_strdup(b.arena, QB_OP_DOMAIN);
+	mb_output(&b, "y", 1, 1, (int64_t[]){4});
+	expect_error(&b, QB_EUNSUPPORTED, "sum", "quantbench.ShardSum");
 }
 
 static void onnx_import__cycle__names_a_node_on_it(void **state)
@@ -660,6 +675,7 @@ int main(void)
 		cmocka_unit_test(onnx_import__smallest_network__has_symbolic_batch),
 		cmocka_unit_test(onnx_import__unsorted_nodes__are_sorted),
 		cmocka_unit_test(onnx_import__unknown_operator__names_node_and_operator),
+		cmocka_unit_test(onnx_import__operator_of_training_graphs__is_refused),
 		cmocka_unit_test(onnx_import__cycle__names_a_node_on_it),
 		cmocka_unit_test(onnx_import__node_that_feeds_itself__names_it),
 		cmocka_unit_test(onnx_import__dangling_input__names_the_node),
