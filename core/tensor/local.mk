@@ -2,11 +2,15 @@
 libquantbench_a_SOURCES += \
 	core/tensor/archive.c \
 	core/tensor/archive.h \
+	core/tensor/archive_kinds.h \
+	core/tensor/array.c \
 	core/tensor/binding.c \
 	core/tensor/binding.h \
 	core/tensor/dataset.c \
 	core/tensor/dataset.h \
 	core/tensor/npy.c \
 	core/tensor/npy.h \
+	core/tensor/npz.c \
+	core/tensor/safetensors.c \
 	core/tensor/tensor.c \
 	core/tensor/tensor.h
