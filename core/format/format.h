@@ -69,11 +69,12 @@ bool qb_format_has_nan(const struct qb_format *f);
 /* The code of a value of the canonical grid, as rounding gives it (or NaN, infinity where the format has them). */
 uint32_t qb_format_value_code(const struct qb_format *f, float value);
 
-/* Names worth offering in a list, in order; NULL at the end. */
 /* The error of a word that is no format, nor one of more[count] (which may be none), with the names near it. what: what
  * it should be, as "number format". */
 enum qb_err qb_format_unknown(struct qb_errbuf *eb, const char *word, const char *what,
 	const char *const *more, int count);
+
+/* The i-th of the names worth offering in a list; NULL at the end. */
 const char *qb_format_common_name(int i);
 
 /* Every finite value of the canonical grid, ascending, without repeats (for formats up to 16 bits).
