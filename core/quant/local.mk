@@ -22,6 +22,7 @@ libquantbench_a_SOURCES += \
 	core/quant/quantization.h \
 	core/quant/quantizer.c \
 	core/quant/quantizer.h \
+	core/quant/quantizer_codes.c \
 	core/quant/range.c \
 	core/quant/range.h \
 	core/quant/range_search.c \
@@ -34,4 +35,5 @@ libquantbench_a_SOURCES += \
 	core/quant/weight.h
 # Loops over the scales of blocks.
 VECTORIZED += core/quant/libquantbench_a-quantizer.$(OBJEXT) \
+	core/quant/libquantbench_a-quantizer_codes.$(OBJEXT) \
 	core/quant/libquantbench_a-scale.$(OBJEXT)
