@@ -11,6 +11,8 @@ libquantbench_a_SOURCES += \
 	core/ptq/channel_moments.h \
 	core/ptq/error_terms.c \
 	core/ptq/error_terms.h \
+	core/ptq/evaluation.c \
+	core/ptq/evaluation.h \
 	core/ptq/float_baseline.c \
 	core/ptq/float_baseline.h \
 	core/ptq/gptq.c \
