@@ -266,30 +266,53 @@ static enum qb_err convert_integers(const struct qb_archive_entry *e, const void
 	return QB_OK;
 }
 
+enum qb_dtype qb_dataset_stored(const struct qb_dataset *dataset, int input)
+{
+	return qb_archive_entry(dataset->archive, dataset->input[input].entry)->dtype;
+}
+
+size_t qb_dataset_row_size(const struct qb_dataset *dataset, int input)
+{
+	return dataset->input[input].size;
+}
+
+enum qb_err qb_dataset_convert(const struct qb_dataset *d, int input, const void *stored, int64_t rows, void *out,
+	struct qb_errbuf *eb)
+{
+	const struct qb_bound_input *b = &d->input[input];
+	const struct qb_archive_entry *e = qb_archive_entry(d->archive, b->entry);
+	size_t n = b->size * (size_t)rows;
+
+	if (e->dtype == b->spec.dtype) {
+		if (stored != out) {
+			memcpy(out, stored, n * qb_dtype_bytes(e->dtype));
+		}
+	} else if (b->spec.dtype == QB_F32) {
+		qb_convert_to_f32(e->dtype, stored, out, n);
+	} else {
+		QB_TRY(convert_integers(e, stored, b->spec.dtype, out, n, eb));
+	}
+	if (b->spec.dtype == QB_F32) {
+		preprocess(&d->preprocess, b, out, rows);
+	}
+	return QB_OK;
+}
+
 static enum qb_err read_input(struct qb_dataset_reader *r, int i, int64_t first, int64_t count,
 	void *dst, struct qb_errbuf *eb)
 {
 	const struct qb_dataset *d = r->dataset;
 	const struct qb_bound_input *b = &d->input[i];
-	enum qb_dtype have = qb_archive_entry(d->archive, b->entry)->dtype;
+	enum qb_dtype have = qb_dataset_stored(d, i);
 	size_t n = b->size * (size_t)(count * d->bound.rows);
+	void *stored = dst;
 
-	if (have == b->spec.dtype) {
-		QB_TRY(qb_array_read(r->array[i], first, count, dst, eb));
-	} else {
+	if (have != b->spec.dtype) {
 		QB_TRY(need_raw(r, n * qb_dtype_bytes(have), eb));
-		QB_TRY(qb_array_read(r->array[i], first, count, r->raw, eb));
-		if (b->spec.dtype == QB_F32) {
-			qb_convert_to_f32(have, r->raw, dst, n);
-		} else {
-			QB_TRY(convert_integers(qb_archive_entry(d->archive, b->entry), r->raw, b->spec.dtype, dst,
-				n, eb));
-		}
+		stored = r->raw;
 	}
-	if (b->spec.dtype == QB_F32) {
-		preprocess(&d->preprocess, b, dst, count * d->bound.rows);
-	}
-	return QB_OK;
+	QB_TRY(qb_array_read(r->array[i], first, count, stored, eb));
+	return qb_dataset_convert(d, i, stored, count * d->bound.rows, dst, eb);
 }
 
 static enum qb_err read_labels(struct qb_dataset_reader *r, int64_t first, int64_t count,
@@ -321,6 +344,18 @@ enum qb_err qb_dataset_read(struct qb_dataset_reader *reader, int64_t first, int
 {
 	for (int i = 0; i < reader->dataset->inputs; i++) {
 		QB_TRY(read_input(reader, i, first, count, input[i], eb));
+	}
+	if (labels && reader->dataset->bound.labels >= 0) {
+		QB_TRY(read_labels(reader, first, count, labels, eb));
+	}
+	return QB_OK;
+}
+
+enum qb_err qb_dataset_read_stored(struct qb_dataset_reader *reader, int64_t first, int64_t count, void *const *input,
+	double *labels, struct qb_errbuf *eb)
+{
+	for (int i = 0; i < reader->dataset->inputs; i++) {
+		QB_TRY(qb_array_read(reader->array[i], first, count, input[i], eb));
 	}
 	if (labels && reader->dataset->bound.labels >= 0) {
 		QB_TRY(read_labels(reader, first, count, labels, eb));

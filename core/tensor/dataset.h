@@ -36,4 +36,14 @@ void qb_dataset_reader_destroy(struct qb_dataset_reader **reader);
 enum qb_err qb_dataset_read(struct qb_dataset_reader *reader, int64_t first, int64_t count,
 	void *const *input, double *labels, struct qb_errbuf *eb);
 
+/* For who keeps samples in memory as they are stored: the type of an input's array and the elements of one of its rows;
+ * samples of that type into input[i]; and `rows` of them in the input's own type, preprocessed as qb_dataset_read does it.
+ * Converting is safe in several threads. */
+enum qb_dtype qb_dataset_stored(const struct qb_dataset *dataset, int input);
+size_t qb_dataset_row_size(const struct qb_dataset *dataset, int input);
+enum qb_err qb_dataset_read_stored(struct qb_dataset_reader *reader, int64_t first, int64_t count, void *const *input,
+	double *labels, struct qb_errbuf *eb);
+enum qb_err qb_dataset_convert(const struct qb_dataset *dataset, int input, const void *stored, int64_t rows, void *out,
+	struct qb_errbuf *eb);
+
 #endif

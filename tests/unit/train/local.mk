@@ -2,3 +2,9 @@
 check_PROGRAMS += tests/unit/train/test_config
 tests_unit_train_test_config_SOURCES = tests/unit/train/test_config.c
 tests_unit_train_test_config_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/train/test_steps
+tests_unit_train_test_steps_SOURCES = tests/unit/train/test_steps.c
+tests_unit_train_test_steps_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/train/test_samples
+tests_unit_train_test_samples_SOURCES = tests/unit/train/test_samples.c
+tests_unit_train_test_samples_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
