@@ -107,20 +107,6 @@ enum qb_err qb__add_buffer(struct qb_builder *b, size_t bytes, int *id, struct q
 	return QB_OK;
 }
 
-const struct qb_node *qb_builder_reader(const struct qb_builder *b, const struct qb_value *v)
-{
-	const struct qb_graph *g = b->plan->graph;
-
-	for (int i = v->producer ? v->producer->index + 1 : 0; v->uses == 1 && i < g->nodes; i++) {
-		for (int k = 0; k < g->node[i]->inputs; k++) {
-			if (g->node[i]->input[k] == v) {
-				return g->node[i];
-			}
-		}
-	}
-	return NULL;
-}
-
 bool qb_builder_is_observed(const struct qb_builder *b, const struct qb_value *v)
 {
 	return b->observed && b->observed[v->index];

@@ -27,8 +27,6 @@ dnnl_memory_desc_t qb_dnn_dense(const struct qb_shape *s);
 dnnl_memory_desc_t qb_dnn_channels_last(const struct qb_shape *s); /* of 3 to 5 dimensions */
 dnnl_memory_desc_t qb_dnn_any(const dnnl_memory_desc_t *md);
 
-/* The node that reads v, if one alone does and v is no output of the network. */
-const struct qb_node *qb_builder_reader(const struct qb_builder *b, const struct qb_value *v);
 /* v is observed: it must be there after its node's step. */
 bool qb_builder_is_observed(const struct qb_builder *b, const struct qb_value *v);
 /* The step being planned does the work of n, a later node, too: n gets none of its own. */

@@ -391,7 +391,7 @@ static enum qb_err observe_bytes(struct qb_builder *b, const struct qb_value *v,
 /* Does the step that computes v do the work of its only user as well, so that v is nowhere? */
 static bool is_within_a_step(const struct qb_builder *b, const struct qb_value *v)
 {
-	const struct qb_node *user = qb_builder_reader(b, v);
+	const struct qb_node *user = qb_value_only_user(v);
 
 	return user && qb__is_absorbed(b, user);
 }

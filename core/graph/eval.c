@@ -65,7 +65,7 @@ static enum qb_err eval_node(struct evaluator *e, struct qb_node *n, const struc
 		release(e, n->input[i]);
 	}
 	for (int i = 0; i < n->outputs; i++) {
-		if (n->output[i] && !n->output[i]->uses) {
+		if (n->output[i] && !qb_value_is_used(n->output[i])) {
 			release(e, n->output[i]);
 		}
 	}
@@ -151,7 +151,7 @@ enum qb_err qb_graph_eval_visit(const struct qb_graph *graph, const struct qb_te
 		return qb_fail(eb, QB_ENOMEM, "out of memory while evaluating a network");
 	}
 	for (int i = 0; i < e.g->values; i++) {
-		e.uses[i] = e.g->value[i]->uses;
+		e.uses[i] = e.g->value[i]->users + e.g->value[i]->outputs;
 	}
 	QB_TRY_OUT(feed(&e, in));
 	QB_TRY_OUT(eval_nodes(&e));

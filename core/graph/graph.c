@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/graph/infer.h"
 #include "core/graph/op.h"
 #include "core/graph/shape.h"
 
@@ -48,106 +49,6 @@ enum qb_err qb_node_fail(struct qb_errbuf *eb, enum qb_err code, const struct qb
 	return qb_fail(eb, code, "node %.200s (%.64s): %s", n->name, n->type, text);
 }
 
-/* Arrays grow by doubling; the arena keeps the old ones, which is at most as much again. */
-static bool grow(struct qb_graph *g, struct qb_value ***array, int count)
-{
-	struct qb_value **bigger;
-
-	if (count & (count - 1)) {
-		return true; /* room until the next power of two */
-	}
-	bigger = qb_arena_alloc(g->arena, count ? 2 * (size_t)count : 1, sizeof(*bigger));
-	if (!bigger) {
-		return false;
-	}
-	if (count) {
-		memcpy(bigger, *array, (size_t)count * sizeof(*bigger));
-	}
-	*array = bigger;
-	return true;
-}
-
-struct qb_value *qb_graph_add_value(struct qb_graph *g, const char *name, enum qb_dtype dtype)
-{
-	struct qb_value *v = qb_arena_alloc(g->arena, 1, sizeof(*v));
-
-	if (!v || !grow(g, &g->value, g->values)) {
-		return NULL;
-	}
-	v->name = qb_arena_strdup(g->arena, name);
-	if (!v->name) {
-		return NULL;
-	}
-	v->dtype = dtype;
-	v->index = g->values;
-	g->value[g->values++] = v;
-	return v;
-}
-
-struct qb_value *qb_graph_add_constant(struct qb_graph *g, const char *name, const struct qb_tensor *t)
-{
-	struct qb_value *v = qb_graph_add_value(g, name, t->dtype);
-
-	if (v) {
-		v->shape = qb_shape_of(t);
-		v->constant = t;
-	}
-	return v;
-}
-
-/* ---- new nodes ---- */
-
-static struct qb_value **list_of(struct qb_graph *g, int count, struct qb_value *const *from)
-{
-	struct qb_value **list = qb_arena_alloc(g->arena, (size_t)count + 1, sizeof(*list));
-
-	if (list && count) {
-		memcpy(list, from, (size_t)count * sizeof(*list));
-	}
-	return list;
-}
-
-struct qb_node *qb_node_create(struct qb_graph *g, enum qb_op_id op, const char *name, int opset,
-	int inputs, struct qb_value *const *input, int outputs, struct qb_value *const *output)
-{
-	struct qb_node *n = qb_arena_alloc(g->arena, 1, sizeof(*n));
-
-	if (!n) {
-		return NULL;
-	}
-	qb_node_set_op(n, op);
-	n->name = qb_arena_strdup(g->arena, name);
-	n->opset = opset;
-	n->inputs = inputs;
-	n->outputs = outputs;
-	n->input = list_of(g, inputs, input);
-	n->output = list_of(g, outputs, output);
-	n->attr = qb_arena_alloc(g->arena, QB_NODE_ATTRS, sizeof(*n->attr));
-	if (!n->name || !n->input || !n->output || !n->attr) {
-		return NULL;
-	}
-	for (int i = 0; i < outputs; i++) {
-		n->output[i]->producer = n;
-	}
-	return n;
-}
-
-void qb_node_add_int(struct qb_node *n, const char *name, int64_t v)
-{
-	n->attr[n->attrs++] = (struct qb_attr){.name = name, .kind = QB_ATTR_INT, .i = v};
-}
-
-void qb_node_add_string(struct qb_node *n, const char *name, const char *v)
-{
-	n->attr[n->attrs++] = (struct qb_attr){.name = name, .kind = QB_ATTR_STRING, .s = v};
-}
-
-void qb_node_add_ints(struct qb_node *n, const char *name, int count, const int64_t *ints)
-{
-	n->attr[n->attrs++] =
-		(struct qb_attr){.name = name, .kind = QB_ATTR_INTS, .count = count, .ints = ints};
-}
-
 size_t qb_value_size(const struct qb_value *v)
 {
 	size_t n = 1;
@@ -156,16 +57,6 @@ size_t qb_value_size(const struct qb_value *v)
 		n *= (size_t)v->shape.dim[i];
 	}
 	return n;
-}
-
-bool qb_graph_has_output(const struct qb_graph *g, const struct qb_value *v)
-{
-	for (int i = 0; i < g->outputs; i++) {
-		if (g->output[i] == v) {
-			return true;
-		}
-	}
-	return false;
 }
 
 int qb_graph_find(const struct qb_graph *g, const char *name, int guess)
@@ -179,266 +70,6 @@ int qb_graph_find(const struct qb_graph *g, const char *name, int guess)
 		}
 	}
 	return -1;
-}
-
-void qb_graph_move_outputs(struct qb_graph *g, const struct qb_value *from, struct qb_value *to)
-{
-	for (int i = 0; i < g->outputs; i++) {
-		if (g->output[i] == from) {
-			g->output[i] = to;
-			to->name = from->name;
-			to->declared = from->declared;
-		}
-	}
-}
-
-void qb_graph_replace_value(struct qb_graph *g, struct qb_value *from, struct qb_value *to)
-{
-	for (int i = 0; i < g->nodes; i++) {
-		for (int j = 0; j < g->node[i]->inputs; j++) {
-			if (g->node[i]->input[j] == from) {
-				g->node[i]->input[j] = to;
-			}
-		}
-	}
-	qb_graph_move_outputs(g, from, to);
-}
-
-/* ---- order ---- */
-
-static void value_reset(struct qb_value *v)
-{
-	if (v) {
-		v->producer = NULL;
-		v->uses = 0;
-		v->index = -1;
-	}
-}
-
-static enum qb_err link_producers(struct qb_graph *g, struct qb_errbuf *eb)
-{
-	for (int i = 0; i < g->nodes; i++) {
-		struct qb_node *n = g->node[i];
-
-		n->index = i;
-		for (int j = 0; j < n->inputs; j++) {
-			value_reset(n->input[j]);
-		}
-		for (int j = 0; j < n->outputs; j++) {
-			value_reset(n->output[j]);
-		}
-	}
-	for (int i = 0; i < g->inputs; i++) {
-		value_reset(g->input[i]);
-	}
-	for (int i = 0; i < g->outputs; i++) {
-		value_reset(g->output[i]);
-	}
-	for (int i = 0; i < g->nodes; i++) {
-		struct qb_node *n = g->node[i];
-
-		for (int j = 0; j < n->outputs; j++) {
-			struct qb_value *v = n->output[j];
-
-			if (!v) { /* importers give what is left out a value */
-				return qb_node_fail(eb, QB_EINTERNAL, n, "output %d is missing", j);
-			}
-			if (v->producer) {
-				return qb_node_fail(eb, QB_EONNX, n, "output %s is also produced by node %s",
-					v->name, v->producer->name);
-			}
-			if (v->constant) {
-				return qb_node_fail(eb, QB_EONNX, n, "output %s is also an initializer", v->name);
-			}
-			v->producer = n;
-		}
-	}
-	for (int i = 0; i < g->inputs; i++) {
-		if (g->input[i]->producer) {
-			return qb_node_fail(eb, QB_EONNX, g->input[i]->producer,
-				"output %s is also an input of the network", g->input[i]->name);
-		}
-		g->input[i]->index = 0; /* marks it as fed */
-	}
-	return QB_OK;
-}
-
-static enum qb_err check_dangling(struct qb_graph *g, struct qb_errbuf *eb)
-{
-	for (int i = 0; i < g->nodes; i++) {
-		struct qb_node *n = g->node[i];
-
-		for (int j = 0; j < n->inputs; j++) {
-			struct qb_value *v = n->input[j];
-
-			if (v && !v->producer && !v->constant && v->index != 0) {
-				return qb_node_fail(eb, QB_EONNX, n,
-					"input %d, %s, is produced by no node and is neither an initializer nor an "
-					"input of the network", j, v->name);
-			}
-		}
-	}
-	for (int i = 0; i < g->outputs; i++) {
-		struct qb_value *v = g->output[i];
-
-		if (!v->producer && !v->constant && v->index != 0) {
-			return qb_fail(eb, QB_EONNX, "output %s of the network is produced by no node", v->name);
-		}
-	}
-	return QB_OK;
-}
-
-static enum qb_err fail_cycle(struct qb_graph *g, const int *waiting, struct qb_errbuf *eb)
-{
-	struct qb_node *n = NULL, *next;
-
-	for (int i = 0; i < g->nodes && !n; i++) {
-		n = waiting[i] > 0 ? g->node[i] : NULL;
-	}
-	/* Walking back through waiting producers for as many steps as there are nodes ends on the cycle. */
-	for (int step = 0; step < g->nodes; step++) {
-		next = NULL;
-		for (int j = 0; j < n->inputs && !next; j++) {
-			struct qb_node *p = n->input[j] ? n->input[j]->producer : NULL;
-
-			next = p && waiting[p->index] > 0 ? p : NULL;
-		}
-		if (!next) {
-			break;
-		}
-		n = next;
-	}
-	return qb_node_fail(eb, QB_EONNX, n, "the network has a cycle through this node");
-}
-
-/* Kahn's algorithm, first in first out from the present order, so that a sorted graph keeps its order
- * within each rank; a graph that is sorted already is not touched. */
-static enum qb_err sort_nodes(struct qb_graph *g, struct qb_errbuf *eb)
-{
-	enum qb_err err = QB_OK;
-	size_t count = (size_t)g->nodes, edges = 0;
-	bool sorted = true;
-	int *waiting = NULL, *first = NULL, *next = NULL, *user = NULL, head = 0, tail = 0, e = 0;
-	struct qb_node **order = NULL;
-
-	for (int i = 0; i < g->nodes; i++) {
-		for (int j = 0; j < g->node[i]->inputs; j++) {
-			struct qb_value *v = g->node[i]->input[j];
-
-			sorted &= !(v && v->producer && v->producer->index >= i);
-			edges++;
-		}
-	}
-	if (sorted) {
-		return QB_OK;
-	}
-	waiting = calloc(count + 1, sizeof(*waiting));
-	first = malloc((count + 1) * sizeof(*first));
-	next = malloc((edges + 1) * sizeof(*next));
-	user = malloc((edges + 1) * sizeof(*user));
-	order = qb_arena_alloc(g->arena, count + 1, sizeof(*order));
-	if (!waiting || !first || !next || !user || !order) {
-		err = qb_fail(eb, QB_ENOMEM, "out of memory while sorting %d nodes", g->nodes);
-		goto out;
-	}
-	memset(first, -1, (count + 1) * sizeof(*first));
-	for (int i = g->nodes - 1; i >= 0; i--) {
-		for (int j = 0; j < g->node[i]->inputs; j++) {
-			struct qb_value *v = g->node[i]->input[j];
-
-			if (v && v->producer) {
-				user[e] = i;
-				next[e] = first[v->producer->index];
-				first[v->producer->index] = e++;
-				waiting[i]++;
-			}
-		}
-	}
-	for (int i = 0; i < g->nodes; i++) {
-		if (waiting[i] == 0) {
-			order[tail++] = g->node[i];
-		}
-	}
-	while (head < tail) {
-		for (int k = first[order[head++]->index]; k >= 0; k = next[k]) {
-			if (--waiting[user[k]] == 0) {
-				order[tail++] = g->node[user[k]];
-			}
-		}
-	}
-	if (tail < g->nodes) {
-		err = fail_cycle(g, waiting, eb);
-		goto out;
-	}
-	g->node = order;
-	for (int i = 0; i < g->nodes; i++) {
-		order[i]->index = i;
-	}
-out:
-	free(waiting);
-	free(first);
-	free(next);
-	free(user);
-	return err;
-}
-
-static void list_value(struct qb_value **list, int *count, struct qb_value *v)
-{
-	if (v && v->index < 0) {
-		v->index = *count;
-		list[(*count)++] = v;
-	}
-}
-
-/* Values in the order of first use; those that nothing touches are gone. */
-static enum qb_err list_values(struct qb_graph *g, struct qb_errbuf *eb)
-{
-	size_t most = (size_t)g->inputs + (size_t)g->outputs, room = 1;
-	struct qb_value **list;
-	int count = 0;
-
-	for (int i = 0; i < g->nodes; i++) {
-		most += (size_t)g->node[i]->inputs + (size_t)g->node[i]->outputs;
-	}
-	while (room < most) {
-		room *= 2; /* what grow() expects */
-	}
-	list = qb_arena_alloc(g->arena, room, sizeof(*list));
-	if (!list) {
-		return qb_fail(eb, QB_ENOMEM, "out of memory while listing values");
-	}
-	for (int i = 0; i < g->inputs; i++) {
-		g->input[i]->index = -1;
-	}
-	for (int i = 0; i < g->inputs; i++) {
-		list_value(list, &count, g->input[i]);
-	}
-	for (int i = 0; i < g->nodes; i++) {
-		for (int j = 0; j < g->node[i]->inputs; j++) {
-			list_value(list, &count, g->node[i]->input[j]);
-			if (g->node[i]->input[j]) {
-				g->node[i]->input[j]->uses++;
-			}
-		}
-		for (int j = 0; j < g->node[i]->outputs; j++) {
-			list_value(list, &count, g->node[i]->output[j]);
-		}
-	}
-	for (int i = 0; i < g->outputs; i++) {
-		list_value(list, &count, g->output[i]);
-		g->output[i]->uses++;
-	}
-	g->value = list;
-	g->values = count;
-	return QB_OK;
-}
-
-enum qb_err qb_graph_relink(struct qb_graph *g, struct qb_errbuf *eb)
-{
-	QB_TRY(link_producers(g, eb));
-	QB_TRY(check_dangling(g, eb));
-	QB_TRY(sort_nodes(g, eb));
-	return list_values(g, eb);
 }
 
 /* ---- copies ---- */
@@ -475,6 +106,21 @@ static struct qb_node *copy_node(struct qb_arena *arena, const struct qb_node *f
 	return n;
 }
 
+static bool join(struct qb_graph *g, struct qb_node *n)
+{
+	for (int j = 0; j < n->outputs; j++) {
+		if (n->output[j]) {
+			n->output[j]->producer = n;
+		}
+	}
+	for (int j = 0; j < n->inputs; j++) {
+		if (n->input[j] && !qb__value_add_user(g, n->input[j], n, j)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool copy_into(struct qb_graph *g, const struct qb_graph *from)
 {
 	size_t room = 1;
@@ -484,8 +130,7 @@ static bool copy_into(struct qb_graph *g, const struct qb_graph *from)
 		room *= 2;
 	}
 	map = qb_arena_alloc(g->arena, room, sizeof(*map));
-	g->node = qb_arena_alloc(g->arena, (size_t)from->nodes + 1, sizeof(*g->node));
-	if (!map || !g->node) {
+	if (!map) {
 		return false;
 	}
 	for (int i = 0; i < from->values; i++) {
@@ -495,23 +140,18 @@ static bool copy_into(struct qb_graph *g, const struct qb_graph *from)
 		}
 		*map[i] = *from->value[i];
 		map[i]->producer = NULL;
+		map[i]->user = NULL;
+		map[i]->users = map[i]->user_room = 0;
 	}
 	for (int i = 0; i < from->nodes; i++) {
-		g->node[i] = copy_node(g->arena, from->node[i], map);
-		if (!g->node[i]) {
+		if (!qb_graph_append(g, copy_node(g->arena, from->node[i], map)) || !join(g, g->node[i])) {
 			return false;
-		}
-		for (int j = 0; j < g->node[i]->outputs; j++) {
-			if (g->node[i]->output[j]) {
-				g->node[i]->output[j]->producer = g->node[i];
-			}
 		}
 	}
 	g->value = map;
 	g->input = copy_values(g->arena, from->input, from->inputs, map);
 	g->output = copy_values(g->arena, from->output, from->outputs, map);
 	g->values = from->values;
-	g->nodes = from->nodes;
 	g->inputs = from->inputs;
 	g->outputs = from->outputs;
 	g->name = from->name;

@@ -43,6 +43,12 @@ struct qb_declared {
 	const char *name[QB_MAX_DIMS]; /* of its dimensions that are no numbers; NULL where one has none */
 };
 
+/* A node that reads a value, and as which of its inputs. */
+struct qb_use {
+	struct qb_node *node;
+	int input;
+};
+
 struct qb_value {
 	const char *name;
 	enum qb_dtype dtype;
@@ -51,7 +57,9 @@ struct qb_value {
 	struct qb_node *producer;         /* NULL: input or constant */
 	const struct qb_imported *imported; /* the file quantizes this value; a constant is on that grid; or NULL */
 	const struct qb_declared *declared; /* of inputs and outputs; or NULL */
-	int uses;                         /* inputs of nodes, plus 1 if a graph output */
+	struct qb_use *user;              /* [users], in the order of nodes and their inputs, as of the last qb_graph_relink */
+	int users, user_room;
+	int outputs;                      /* how often it is an output of the graph */
 	int index;                        /* in graph->values; what per-value tables are indexed by */
 };
 
@@ -93,7 +101,8 @@ struct qb_node {
 	struct qb_affine affine;
 	bool residual_last;
 	const struct qb_normal *normal; /* NULL: nothing is known */
-	int index;
+	struct qb_node *before, *after; /* in the graph's list, which edits change; NULL at its ends */
+	int index;                      /* in graph->node */
 };
 
 /* Without the bias, which is an input. */
@@ -106,9 +115,11 @@ struct qb_graph {
 	struct qb_arena *arena;
 	int values, nodes, inputs, outputs;
 	struct qb_value **value;
-	struct qb_node **node;    /* topological order */
+	struct qb_node **node;    /* topological order; [nodes], with room for `room` */
 	struct qb_value **input;  /* without initializers */
 	struct qb_value **output;
+	struct qb_node *first, *last; /* the list of nodes (node->after) that edits change */
+	int room;
 	const char *name, *producer;
 	const char *format;       /* of the file that it was read from: onnx or tflite */
 	struct qb_graph *open;    /* the same network without the dimensions of the data, where it computes with them; owned; or NULL */
@@ -200,23 +211,40 @@ enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb);
 
 /* Elements of a value whose shape is concrete. */
 size_t qb_value_size(const struct qb_value *v);
-bool qb_graph_has_output(const struct qb_graph *g, const struct qb_value *v);
+/* The node that alone reads v, once, where v is no output of the graph; else NULL. */
+struct qb_node *qb_value_only_user(const struct qb_value *v);
+/* Whether anything reads v: a node, or whoever asks for the graph's outputs. */
+static inline bool qb_value_is_used(const struct qb_value *v)
+{
+	return v->users || v->outputs;
+}
 /* Index of the value with this name, or -1. guess: where it is likely to be, as in graphs that come from one model. */
 int qb_graph_find(const struct qb_graph *g, const char *name, int guess);
 
-/* Editing, for passes. */
+/* Editing. A new node is made by qb_node_create and then takes its place. Nodes, edges (n->input[k]) and outputs of the
+ * graph (qb_graph_move_outputs) may change in any order; what follows from them is derived anew by qb_graph_relink, which
+ * ends every pass: until then v->user is as it was, and g->node is the array of nodes from before the edits, with those
+ * appended. */
 struct qb_value *qb_graph_add_value(struct qb_graph *g, const char *name, enum qb_dtype dtype);
 struct qb_value *qb_graph_add_constant(struct qb_graph *g, const char *name, const struct qb_tensor *t);
-/* An output of the network that is `from` is `to`, and keeps its name. */
-void qb_graph_move_outputs(struct qb_graph *g, const struct qb_value *from, struct qb_value *to);
-/* Makes every use of `from` a use of `to`, graph outputs included. */
-void qb_graph_replace_value(struct qb_graph *g, struct qb_value *from, struct qb_value *to);
 struct qb_graph *qb_graph_create(void);
 /* A node of the default domain, joined to its values but not yet in g->node; NULL when memory ends. input[i] may be
  * NULL. qb_node_add_* give it attributes; there is room for QB_NODE_ATTRS of them. */
 enum { QB_NODE_ATTRS = 12 };
 struct qb_node *qb_node_create(struct qb_graph *g, enum qb_op_id op, const char *name, int opset,
 	int inputs, struct qb_value *const *input, int outputs, struct qb_value *const *output);
+/* Where n, which is in no graph yet, stands: behind all nodes (and in g->node at once), before or after another. false
+ * where n is NULL or memory ends. */
+bool qb_graph_append(struct qb_graph *g, struct qb_node *n);
+bool qb_graph_insert_before(struct qb_graph *g, struct qb_node *n, struct qb_node *at);
+bool qb_graph_insert_after(struct qb_graph *g, struct qb_node *n, struct qb_node *at);
+void qb_graph_remove(struct qb_graph *g, struct qb_node *n);
+/* p computes what n did, output 0, and n is removed. */
+void qb_graph_merge(struct qb_graph *g, struct qb_node *p, struct qb_node *n);
+/* An output of the network that is `from` is `to`, and keeps its name. */
+void qb_graph_move_outputs(struct qb_graph *g, struct qb_value *from, struct qb_value *to);
+/* Makes every use of `from` a use of `to`, graph outputs included. */
+void qb_graph_replace_value(struct qb_graph *g, struct qb_value *from, struct qb_value *to);
 void qb_node_add_int(struct qb_node *n, const char *name, int64_t v);
 void qb_node_add_string(struct qb_node *n, const char *name, const char *v);
 /* ints [count] live as long as the graph. */
@@ -229,7 +257,7 @@ enum qb_err qb_graph_infer(struct qb_graph *g, struct qb_errbuf *eb);
 /* "node NAME (TYPE): ..." */
 enum qb_err qb_node_fail(struct qb_errbuf *eb, enum qb_err code, const struct qb_node *n,
 	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/* Re-derives order, producers, uses and indices after edits; finds cycles and dangling edges. */
+/* Re-derives order, producers, users and indices after edits; finds cycles and dangling edges. */
 enum qb_err qb_graph_relink(struct qb_graph *g, struct qb_errbuf *eb);
 
 /* Attributes with their defaults. */

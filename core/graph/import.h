@@ -23,7 +23,6 @@ struct qb__importer {
 	int renamed;               /* values that got a number for that */
 	struct qb_names functions; /* of the model's own, by domain, name and overload */
 	struct qb__function *function;
-	int room;                  /* for nodes in g->node */
 	int64_t tried;             /* nodes that were looked at for the conditions of Ifs */
 	const struct qb_node *unknown; /* the first of an operator that we do not have; NULL */
 	const char *unknown_domain;
@@ -63,7 +62,7 @@ enum qb_err qb__import_value(struct qb__importer *im, struct qb__scope *s, const
 /* As a new value of this scope is named in the graph. */
 const char *qb__import_unique(struct qb__importer *im, const struct qb__scope *s, const char *name);
 
-/* Appends to g->node. */
+/* Appends it to the graph. */
 enum qb_err qb__import_add_node(struct qb__importer *im, struct qb_node *n);
 enum qb_err qb__import_nodes(struct qb__importer *im, struct qb__scope *s, Onnx__NodeProto *const *proto, size_t count);
 /* Without its attributes and edges, for errors and names. */

@@ -260,28 +260,13 @@ static enum qb_err check_arity(struct qb__importer *im, const struct qb_node *n)
 
 enum qb_err qb__import_add_node(struct qb__importer *im, struct qb_node *n)
 {
-	struct qb_graph *g = im->g;
-
-	if (g->nodes == NODES_MAX) {
+	if (im->g->nodes == NODES_MAX) {
 		return qb_node_fail(im->eb, QB_EUNSUPPORTED, n, "the network has more than %d nodes", NODES_MAX);
-	}
-	if (g->nodes == im->room) {
-		struct qb_node **bigger = qb_arena_alloc(g->arena, 2 * (size_t)im->room + 64, sizeof(*bigger));
-
-		if (!bigger) {
-			return qb__import_no_memory(im);
-		}
-		if (g->nodes) {
-			memcpy(bigger, g->node, (size_t)g->nodes * sizeof(*bigger));
-		}
-		im->room = 2 * im->room + 64;
-		g->node = bigger;
 	}
 	for (int i = 0; i < n->outputs; i++) {
 		n->output[i]->producer = n; /* relink checks the rest and sets it again */
 	}
-	g->node[g->nodes++] = n;
-	return QB_OK;
+	return qb_graph_append(im->g, n) ? QB_OK : qb__import_no_memory(im);
 }
 
 /* Names the first node, and then at once which other operators are missing. */

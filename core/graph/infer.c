@@ -106,19 +106,15 @@ static enum qb_err fold(struct qb_graph *g, struct qb_node *n, struct qb_errbuf 
 
 enum qb_err qb__graph_infer_fold(struct qb_graph *g, size_t max_bytes, struct qb_errbuf *eb)
 {
-	int kept = 0;
-
 	for (int i = 0; i < g->nodes; i++) {
 		struct qb_node *n = g->node[i];
 
 		QB_TRY(qb__node_infer(g, n, eb));
 		if (foldable(n, max_bytes) && qb__graph_may_fold(g, n)) {
 			QB_TRY(fold(g, n, eb));
-		} else {
-			g->node[kept++] = n;
+			qb_graph_remove(g, n);
 		}
 	}
-	g->nodes = kept;
 	return qb_graph_relink(g, eb);
 }
 

@@ -59,4 +59,7 @@ typedef void *qb__alloc_fn(void *arg, size_t bytes);
 enum qb_err qb__node_outputs(const struct qb_node *n, struct qb_tensor *out, qb__alloc_fn *alloc,
 	void *arg, struct qb_errbuf *eb);
 
+/* Input `input` of n reads v; false when memory ends. */
+bool qb__value_add_user(struct qb_graph *g, struct qb_value *v, struct qb_node *n, int input);
+
 #endif

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/graph/infer.h"
 #include "core/graph/op.h"
 
 static struct qb_value *f32_constant(const struct qb_node *n, int input)
@@ -86,7 +87,7 @@ enum qb_err qb_graph_edit_constant(struct qb_graph *g, struct qb_node *n, int in
 	const struct qb_tensor *from = old->constant;
 	size_t count = qb_tensor_size(from);
 	struct qb_tensor *t = qb_arena_alloc(g->arena, 1, sizeof(*t));
-	const char *name = old->uses > 1
+	const char *name = old->users + old->outputs > 1
 		? qb_arena_printf(g->arena, "%s/%s", old->name, n->name) : old->name;
 	struct qb_value *v;
 
@@ -95,11 +96,10 @@ enum qb_err qb_graph_edit_constant(struct qb_graph *g, struct qb_node *n, int in
 		t->data = qb_arena_alloc(g->arena, count, sizeof(float));
 	}
 	v = t && t->data && name ? qb_graph_add_constant(g, name, t) : NULL;
-	if (!v) {
+	if (!v || !qb__value_add_user(g, v, n, input)) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a copy of %s", old->name);
 	}
 	memcpy(t->data, from->data, count * sizeof(float));
-	v->uses = 1;
 	n->input[input] = v;
 	*data = t->data;
 	return QB_OK;
@@ -128,16 +128,4 @@ enum qb_err qb_graph_set_normal(struct qb_graph *g, struct qb_node *n, int64_t c
 	}
 	n->normal = normal;
 	return QB_OK;
-}
-
-struct qb_node *qb_graph_only_reader(const struct qb_graph *g, const struct qb_value *v)
-{
-	for (int i = 0; v->uses == 1 && i < g->nodes; i++) {
-		for (int k = 0; k < g->node[i]->inputs; k++) {
-			if (g->node[i]->input[k] == v) {
-				return g->node[i];
-			}
-		}
-	}
-	return NULL;
 }

@@ -55,7 +55,4 @@ enum qb_err qb_graph_set_normal(struct qb_graph *g, struct qb_node *n, int64_t c
 	const double *mean, const double *deviation, const double *scale, const double *shift,
 	struct qb_errbuf *eb);
 
-/* The only node that reads v; NULL where there are several, or v is an output of the network. */
-struct qb_node *qb_graph_only_reader(const struct qb_graph *g, const struct qb_value *v);
-
 #endif

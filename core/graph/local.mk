@@ -4,6 +4,7 @@ libquantbench_a_SOURCES += \
 	core/graph/imported.c \
 	core/graph/equation.c \
 	core/graph/equation.h \
+	core/graph/edit.c \
 	core/graph/eval.c \
 	core/graph/flatbuffer.c \
 	core/graph/flatbuffer.h \
@@ -43,6 +44,7 @@ libquantbench_a_SOURCES += \
 	core/graph/prepare.c \
 	core/graph/quantized_lstm.c \
 	core/graph/quantized_ops.c \
+	core/graph/relink.c \
 	core/graph/rescale.c \
 	core/graph/rescale.h \
 	core/graph/shape.c \

@@ -13,14 +13,8 @@
 struct raise {
 	struct qb_graph *g;
 	int opset;
-	struct qb_node **list;  /* the new order */
-	struct qb_node *behind; /* what follows the node at work */
-	int nodes;
 	struct qb_errbuf *eb;
 };
-
-/* Most nodes that one node becomes. */
-enum { RAISED_MOST = 4 };
 
 static enum qb_err no_memory(const struct raise *r)
 {
@@ -168,7 +162,7 @@ static enum qb_err set_input(const struct raise *r, struct qb_node *n, int at, s
 }
 
 /* TYPE(in...) to a new value, before the node at work. */
-static enum qb_err add_before(struct raise *r, const struct qb_node *n, enum qb_op_id op, int inputs,
+static enum qb_err add_before(struct raise *r, struct qb_node *n, enum qb_op_id op, int inputs,
 	struct qb_value *const *in, const char *what, enum qb_dtype dtype, struct qb_value **out)
 {
 	const char *name = qb_arena_printf(r->g->arena, "%s.%s", n->output[0]->name, what);
@@ -176,11 +170,7 @@ static enum qb_err add_before(struct raise *r, const struct qb_node *n, enum qb_
 
 	*out = name ? qb_graph_add_value(r->g, name, dtype) : NULL;
 	made = *out ? qb_node_create(r->g, op, name, r->opset, inputs, in, 1, out) : NULL;
-	if (!made) {
-		return no_memory(r);
-	}
-	r->list[r->nodes++] = made;
-	return QB_OK;
+	return qb_graph_insert_before(r->g, made, n) ? QB_OK : no_memory(r);
 }
 
 /* ---- changes of one operator ---- */
@@ -199,6 +189,7 @@ static bool is_one_dimension(const struct qb_shape *s, int64_t axis)
 static enum qb_err raise_softmax(struct raise *r, struct qb_node *n)
 {
 	struct qb_value *x = n->input[0], *y = n->output[0], *in[2], *flat, *shape, *rows;
+	struct qb_node *behind;
 	int64_t axis = qb_node_int(n, "axis", 1);
 
 	drop_attr(n, "axis");
@@ -210,7 +201,7 @@ static enum qb_err raise_softmax(struct raise *r, struct qb_node *n)
 		return QB_OK;
 	}
 	QB_TRY(add_before(r, n, QB_OP_Flatten, 1, &x, "flat", QB_F32, &flat));
-	qb_node_add_int(r->list[r->nodes - 1], "axis", axis);
+	qb_node_add_int(flat->producer, "axis", axis);
 	QB_TRY(add_before(r, n, QB_OP_Shape, 1, &x, "shape", QB_I64, &shape));
 	rows = qb_graph_add_value(r->g, qb_arena_printf(r->g->arena, "%s.rows", y->name), QB_F32);
 	if (!rows) {
@@ -219,8 +210,8 @@ static enum qb_err raise_softmax(struct raise *r, struct qb_node *n)
 	QB_TRY(set_input(r, n, 0, flat));
 	n->output[0] = in[0] = rows;
 	in[1] = shape;
-	r->behind = qb_node_create(r->g, QB_OP_Reshape, qb_arena_printf(r->g->arena, "%s.unflat", y->name), r->opset, 2, in, 1, &y);
-	return r->behind ? QB_OK : no_memory(r);
+	behind = qb_node_create(r->g, QB_OP_Reshape, qb_arena_printf(r->g->arena, "%s.unflat", y->name), r->opset, 2, in, 1, &y);
+	return qb_graph_insert_after(r->g, behind, n) ? QB_OK : no_memory(r);
 }
 
 /* The first Resize takes the sample floor(i / scale) where an axis grows and the ceiling where it shrinks, Upsample the floor;
@@ -357,26 +348,15 @@ enum qb_err qb__raise_nodes(struct qb_graph *g, int opset, struct qb_errbuf *eb)
 {
 	struct raise r = {.g = g, .opset = opset, .eb = eb};
 
-	r.list = qb_arena_alloc(g->arena, RAISED_MOST * (size_t)g->nodes + 1, sizeof(*r.list));
-	if (!r.list) {
-		return no_memory(&r);
-	}
 	for (int i = 0; i < g->nodes; i++) {
 		struct qb_node *n = g->node[i];
 
-		r.behind = NULL;
 		if (!*n->op->domain) {
 			QB_TRY(own_attrs(&r, n));
 			QB_TRY(raise_attrs(&r, n));
 			QB_TRY(raise_node(&r, n));
 			n->opset = opset;
 		}
-		r.list[r.nodes++] = n;
-		if (r.behind) {
-			r.list[r.nodes++] = r.behind;
-		}
 	}
-	g->node = r.list;
-	g->nodes = r.nodes;
 	return qb_graph_relink(g, eb);
 }

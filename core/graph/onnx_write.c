@@ -23,9 +23,9 @@ static enum qb_err no_memory(struct qb_errbuf *eb)
 	return qb_fail(eb, QB_ENOMEM, "out of memory while writing an ONNX file");
 }
 
-static enum qb_err split_bias(struct qb_graph *g, struct qb_node *n, struct qb_node **add,
-	struct qb_errbuf *eb)
+static enum qb_err split_bias(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
 {
+	struct qb_node *add;
 	struct qb_value *y = n->output[0], *in[2];
 	const char *name = qb_arena_printf(g->arena, "%s.product", y->name);
 
@@ -35,30 +35,20 @@ static enum qb_err split_bias(struct qb_graph *g, struct qb_node *n, struct qb_n
 		return no_memory(eb);
 	}
 	in[0]->shape = y->shape;
-	*add = qb_node_create(g, QB_OP_Add, qb_arena_printf(g->arena, "%s.bias", n->name), 13, 2, in, 1, &y);
+	add = qb_node_create(g, QB_OP_Add, qb_arena_printf(g->arena, "%s.bias", n->name), 13, 2, in, 1, &y);
 	n->output[0] = in[0];
 	n->inputs = 2;
-	return *add ? QB_OK : no_memory(eb);
+	return qb_graph_insert_after(g, add, n) ? QB_OK : no_memory(eb);
 }
 
 /* A MatMul of ours may have a bias. */
 static enum qb_err split_biases(struct qb_graph *g, struct qb_errbuf *eb)
 {
-	struct qb_node **all = qb_arena_alloc(g->arena, 2 * (size_t)g->nodes + 1, sizeof(*all));
-	int count = 0;
-
-	if (!all) {
-		return no_memory(eb);
-	}
 	for (int i = 0; i < g->nodes; i++) {
-		all[count++] = g->node[i];
 		if (qb_node_is(g->node[i], QB_OP_MatMul) && g->node[i]->inputs > 2) {
-			QB_TRY(split_bias(g, g->node[i], &all[count], eb));
-			count++;
+			QB_TRY(split_bias(g, g->node[i], eb));
 		}
 	}
-	g->node = all;
-	g->nodes = count;
 	return qb_graph_relink(g, eb);
 }
 
@@ -99,7 +89,7 @@ static enum qb_err name_values(struct writer *w)
 	for (int pass = 0; w->name && pass < 2 && err == QB_OK; pass++) {
 		for (int i = 0; i < w->g->values && err == QB_OK; i++) {
 			struct qb_value *v = w->g->value[i];
-			bool edge = qb_graph_has_output(w->g, v);
+			bool edge = v->outputs > 0;
 			const char *name = *v->name ? v->name : "value";
 
 			for (int k = 0; k < w->g->inputs; k++) {

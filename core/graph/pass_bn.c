@@ -57,7 +57,7 @@ static struct qb_node *linear_before(const struct qb_value *v, struct affine *a)
 	size_t count;
 
 	/* A quantizer between the two would be lost. */
-	if (kind == NOT_LINEAR || v->uses != 1 || v->imported || p->act.kind != QB_ACT_NONE || v->dtype != QB_F32 ||
+	if (kind == NOT_LINEAR || !qb_value_only_user(v) || v->imported || p->act.kind != QB_ACT_NONE || v->dtype != QB_F32 ||
 	    !constant_f32(p, 1, &count)) {
 		return NULL;
 	}
@@ -296,7 +296,7 @@ enum qb_err qb_pass_add_biases(struct qb_graph *g, struct qb_errbuf *eb)
 			continue;
 		}
 		a.channels = out_channels(n, kind);
-		if (a.channels < 1 || (n->inputs > 2 && n->input[2] && n->input[2]->uses == 1 &&
+		if (a.channels < 1 || (n->inputs > 2 && n->input[2] && qb_value_only_user(n->input[2]) &&
 			count == (size_t)a.channels && qb_node_float(n, "beta", 1) == 1)) {
 			continue;
 		}
@@ -337,15 +337,13 @@ static enum qb_err note_normal(struct qb_graph *g, struct qb_node *p, const stru
 	return qb_graph_set_normal(g, p, a->channels, mean, deviation, NULL, NULL, eb);
 }
 
-/* One node of the graph: true if it went into the one before it. */
-static enum qb_err try_fold(struct qb_graph *g, struct qb_node *n, bool scales, bool *folded,
-	struct qb_errbuf *eb)
+/* One node of the graph into the one before it, where it can go there. */
+static enum qb_err try_fold(struct qb_graph *g, struct qb_node *n, bool scales, struct qb_errbuf *eb)
 {
 	bool bn = qb_node_is(n, QB_OP_BatchNormalization);
 	struct affine a = { 0 };
 	struct qb_node *p = NULL;
 
-	*folded = false;
 	if (n->act.kind != QB_ACT_NONE) {
 		return QB_OK;
 	}
@@ -364,9 +362,7 @@ static enum qb_err try_fold(struct qb_graph *g, struct qb_node *n, bool scales, 
 	}
 	QB_TRY(apply(g, p, &a, scales, eb));
 	QB_TRY(note_normal(g, p, n, bn, &a, eb));
-	p->output[0] = n->output[0];
-	p->output[0]->producer = p; /* what comes next may fold too */
-	*folded = true;
+	qb_graph_merge(g, p, n); /* what comes next may fold too */
 	return QB_OK;
 }
 
@@ -379,21 +375,12 @@ static bool is_affine(const struct qb_node *n, bool scales)
 
 static enum qb_err fold_all(struct qb_graph *g, bool scales, struct qb_errbuf *eb)
 {
-	int kept = 0;
-
 	QB_TRY(qb_graph_relink(g, eb));
 	for (int i = 0; i < g->nodes; i++) {
-		struct qb_node *n = g->node[i];
-		bool folded = false;
-
-		if (is_affine(n, scales)) {
-			QB_TRY(try_fold(g, n, scales, &folded, eb));
-		}
-		if (!folded) {
-			g->node[kept++] = n;
+		if (is_affine(g->node[i], scales)) {
+			QB_TRY(try_fold(g, g->node[i], scales, eb));
 		}
 	}
-	g->nodes = kept;
 	return qb_graph_relink(g, eb);
 }
 

@@ -33,24 +33,21 @@ static enum use use_of(const struct qb_node *n, int k)
 
 static bool is_shared(const struct qb_value *v)
 {
-	return v && v->constant && v->constant->dtype == QB_F32 && v->uses > 1;
+	return v && v->constant && v->constant->dtype == QB_F32 && v->users + v->outputs > 1;
 }
 
 static void note_uses(const struct qb_graph *g, struct uses *u)
 {
-	for (int i = 0; i < g->nodes; i++) {
-		for (int k = 0; k < g->node[i]->inputs; k++) {
-			const struct qb_value *v = g->node[i]->input[k];
-			enum use use = use_of(g->node[i], k);
+	for (int i = 0; i < g->values; i++) {
+		const struct qb_value *v = g->value[i];
 
-			if (is_shared(v)) {
-				u[v->index].weight |= use == USE_WEIGHT;
-				u[v->index].other |= use == USE_OTHER || use == USE_MOVED;
-			}
+		u[i].other = v->outputs > 0;
+		for (int k = 0; is_shared(v) && k < v->users; k++) {
+			enum use use = use_of(v->user[k].node, v->user[k].input);
+
+			u[i].weight |= use == USE_WEIGHT;
+			u[i].other |= use == USE_OTHER || use == USE_MOVED;
 		}
-	}
-	for (int i = 0; i < g->outputs; i++) {
-		u[g->output[i]->index].other = true;
 	}
 }
 
@@ -117,7 +114,7 @@ static bool is_edge(const struct qb_graph *g, const struct qb_value *v)
 			return true;
 		}
 	}
-	return qb_graph_has_output(g, v);
+	return v->outputs > 0;
 }
 
 enum qb_err qb_pass_name_values(struct qb_graph *g, struct qb_errbuf *eb)

@@ -415,23 +415,20 @@ static enum qb_err try_split(struct split *s)
 
 enum qb_err qb_pass_split_einsum(struct qb_graph *g, struct qb_errbuf *eb)
 {
-	struct qb_node **list = qb_arena_alloc(g->arena, MOST_NODES * (size_t)g->nodes + 1, sizeof(*list));
-	int kept = 0, before = g->nodes;
+	int more = 0;
 
-	if (!list) {
-		return qb_fail(eb, QB_ENOMEM, "out of memory while splitting Einsum");
-	}
 	for (int i = 0; i < g->nodes; i++) {
 		struct split s = {.g = g, .n = g->node[i], .side = {0, 1}, .eb = eb};
 
 		QB_TRY(try_split(&s));
-		if (!s.count) {
-			s.made[s.count++] = g->node[i];
+		for (int k = 0; k < s.count; k++) {
+			qb_graph_insert_before(g, s.made[k], s.n);
 		}
-		memcpy(list + kept, s.made, (size_t)s.count * sizeof(*list));
-		kept += s.count;
+		if (s.count) {
+			qb_graph_remove(g, s.n);
+			more += s.count - 1;
+		}
 	}
-	g->node = list;
-	g->nodes = kept;
-	return kept == before ? qb_graph_relink(g, eb) : qb_pass_fold_constants(g, eb);
+	QB_TRY(qb_graph_relink(g, eb));
+	return more ? qb_pass_fold_constants(g, eb) : QB_OK;
 }

@@ -29,33 +29,36 @@ static int least_outputs(const struct qb_node *n)
 
 enum qb_err qb_pass_remove_dead(struct qb_graph *g, struct qb_errbuf *eb)
 {
-	int kept = g->nodes;
+	bool *read; /* [values]: by a node that stays, or as an output of the network */
 
 	QB_TRY(qb_graph_relink(g, eb));
+	read = qb_arena_alloc(g->arena, (size_t)g->values + 1, sizeof(*read));
+	if (!read) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory while removing dead nodes");
+	}
+	for (int i = 0; i < g->outputs; i++) {
+		read[g->output[i]->index] = true;
+	}
 	for (int i = g->nodes - 1; i >= 0; i--) {
 		struct qb_node *n = g->node[i];
 		bool used = false;
 
 		for (int j = 0; j < n->outputs; j++) {
-			used |= n->output[j] && n->output[j]->uses > 0;
+			used |= read[n->output[j]->index];
 		}
 		if (!used) {
-			for (int j = 0; j < n->inputs; j++) {
-				if (n->input[j]) {
-					n->input[j]->uses--;
-				}
-			}
+			qb_graph_remove(g, n);
 			continue;
 		}
-		for (int least = least_outputs(n); n->outputs > least && !n->output[n->outputs - 1]->uses;) {
+		for (int j = 0; j < n->inputs; j++) {
+			if (n->input[j]) {
+				read[n->input[j]->index] = true;
+			}
+		}
+		for (int least = least_outputs(n); n->outputs > least && !read[n->output[n->outputs - 1]->index];) {
 			n->outputs--;
 		}
-		g->node[--kept] = n;
 	}
-	if (kept) {
-		memmove(g->node, g->node + kept, (size_t)(g->nodes - kept) * sizeof(g->node[0]));
-	}
-	g->nodes -= kept;
 	return qb_graph_relink(g, eb);
 }
 
@@ -110,7 +113,7 @@ static bool does_nothing(const struct qb_node *n)
 		return false; /* it holds the quantized copy */
 	}
 	for (int i = 1; i < n->outputs; i++) {
-		if (n->output[i] && n->output[i]->uses) {
+		if (qb_value_is_used(n->output[i])) {
 			return false;
 		}
 	}
@@ -143,7 +146,6 @@ static bool is_input(const struct qb_graph *g, const struct qb_value *v)
 enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb)
 {
 	struct qb_value **became; /* [values]: what a removed node's output is now; nodes come in order */
-	int kept = 0;
 
 	QB_TRY(qb_graph_relink(g, eb));
 	became = qb_arena_alloc(g->arena, (size_t)g->values + 1, sizeof(*became));
@@ -161,13 +163,11 @@ enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb)
 		}
 		x = n->inputs ? n->input[0] : NULL;
 		/* What an output would be renamed from must be free to change. */
-		if (does_nothing(n) && !(qb_graph_has_output(g, y) && (x->constant || is_input(g, x) || qb_graph_has_output(g, x)))) {
+		if (does_nothing(n) && !(y->outputs && (x->constant || is_input(g, x) || x->outputs))) {
 			became[y->index] = x;
 			qb_graph_move_outputs(g, y, x);
-		} else {
-			g->node[kept++] = n;
+			qb_graph_remove(g, n);
 		}
 	}
-	g->nodes = kept;
 	return qb_graph_relink(g, eb);
 }

@@ -58,26 +58,20 @@ static struct qb_act compose(struct qb_act first, struct qb_act second)
 
 enum qb_err qb_pass_fuse_activations(struct qb_graph *g, struct qb_errbuf *eb)
 {
-	int kept = 0;
-
 	QB_TRY(qb_graph_relink(g, eb));
 	for (int i = 0; i < g->nodes; i++) {
 		struct qb_node *n = g->node[i];
 		struct qb_node *p = n->inputs && n->input[0] ? n->input[0]->producer : NULL;
 		struct qb_act act = { 0 };
 
-		if (n->act.kind == QB_ACT_NONE && p && n->input[0]->uses == 1 && n->input[0] == p->output[0] &&
+		if (n->act.kind == QB_ACT_NONE && p && qb_value_only_user(n->input[0]) && n->input[0] == p->output[0] &&
 		    n->input[0]->dtype == QB_F32 && qb_node_has(p, QB_TRAIT_ACTIVATION) &&
 		    (!n->input[0]->imported || qb_imported_equal(n->input[0]->imported, n->output[0]->imported)) &&
 		    read_activation(n, &act)) {
 			p->act = p->act.kind == QB_ACT_NONE ? act : compose(p->act, act);
-			p->output[0] = n->output[0];
-			n->output[0]->producer = p;
-		} else {
-			g->node[kept++] = n;
+			qb_graph_merge(g, p, n);
 		}
 	}
-	g->nodes = kept;
 	return qb_graph_relink(g, eb);
 }
 
@@ -98,55 +92,36 @@ static struct qb_value *scalar(struct qb_graph *g, const char *of, const char *w
 static struct qb_node *split(struct qb_graph *g, struct qb_node *n)
 {
 	bool relu = n->act.kind == QB_ACT_RELU;
-	struct qb_node *a = qb_arena_alloc(g->arena, 1, sizeof(*a));
-	struct qb_value *y = n->output[0], *x;
-	const char *name = qb_arena_printf(g->arena, "%s.linear", y->name);
+	struct qb_value *y = n->output[0], *in[3] = {NULL};
+	const char *name = qb_arena_printf(g->arena, "%s.activation", n->name);
+	const char *linear = qb_arena_printf(g->arena, "%s.linear", y->name);
 
-	x = name ? qb_graph_add_value(g, name, y->dtype) : NULL;
-	if (!a || !x) {
+	in[0] = name && linear ? qb_graph_add_value(g, linear, y->dtype) : NULL;
+	if (!in[0]) {
 		return NULL;
 	}
-	x->shape = y->shape;
-	*a = (struct qb_node){.opset = 13, .inputs = relu ? 1 : 3, .outputs = 1};
-	qb_node_set_op(a, relu ? QB_OP_Relu : QB_OP_Clip);
-	a->name = qb_arena_printf(g->arena, "%s.activation", n->name);
-	a->input = qb_arena_alloc(g->arena, 3, sizeof(*a->input));
-	a->output = qb_arena_alloc(g->arena, 1, sizeof(*a->output));
-	if (!a->name || !a->input || !a->output) {
-		return NULL;
-	}
-	a->input[0] = x;
+	in[0]->shape = y->shape;
 	if (!relu) {
-		a->input[1] = scalar(g, y->name, "min", n->act.lo);
-		a->input[2] = scalar(g, y->name, "max", n->act.hi);
-		if (!a->input[1] || !a->input[2]) {
+		in[1] = scalar(g, y->name, "min", n->act.lo);
+		in[2] = scalar(g, y->name, "max", n->act.hi);
+		if (!in[1] || !in[2]) {
 			return NULL;
 		}
 	}
-	a->output[0] = y;
-	n->output[0] = x;
+	n->output[0] = in[0];
 	n->act = (struct qb_act){0};
-	return a;
+	return qb_node_create(g, relu ? QB_OP_Relu : QB_OP_Clip, name, 13, relu ? 1 : 3, in, 1, &y);
 }
 
 enum qb_err qb_pass_split_activations(struct qb_graph *g, struct qb_errbuf *eb)
 {
-	struct qb_node **all = qb_arena_alloc(g->arena, 2 * (size_t)g->nodes + 1, sizeof(*all));
-	int count = 0;
-
-	for (int i = 0; all && i < g->nodes; i++) {
+	for (int i = 0; i < g->nodes; i++) {
 		struct qb_node *n = g->node[i];
 
-		all[count++] = n;
-		if (n->act.kind != QB_ACT_NONE && !(all[count++] = split(g, n))) {
-			all = NULL;
+		if (n->act.kind != QB_ACT_NONE && !qb_graph_insert_after(g, split(g, n), n)) {
+			return qb_fail(eb, QB_ENOMEM, "out of memory while splitting activations");
 		}
 	}
-	if (!all) {
-		return qb_fail(eb, QB_ENOMEM, "out of memory while splitting activations");
-	}
-	g->node = all;
-	g->nodes = count;
 	return qb_graph_relink(g, eb);
 }
 

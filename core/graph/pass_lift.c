@@ -16,43 +16,38 @@
 
 static enum qb_err expand_all(struct qb_graph *g, struct qb_errbuf *eb)
 {
-	struct qb_node **list;
-	size_t most = 1;
-	int kept = 0, count;
+	int room = 1;
+	struct qb_node **made;
 
 	for (int i = 0; i < g->nodes; i++) {
-		most += (size_t)qb__expanded_most(g->node[i]);
+		room = QB_MAX(room, qb__expanded_most(g->node[i]));
 	}
-	list = qb_arena_alloc(g->arena, most, sizeof(*list));
-	if (!list) {
+	made = qb_arena_alloc(g->arena, (size_t)room, sizeof(*made));
+	if (!made) {
 		return qb_fail(eb, QB_ENOMEM, "out of memory while lifting quantization");
 	}
 	for (int i = 0; i < g->nodes; i++) {
 		struct qb_node *n = g->node[i];
+		int count;
 
-		QB_TRY(qb__expand_quantized(g, n, n->op->domain, list + kept, qb__expanded_most(n),
-			&count, eb));
-		if (count == 0) {
-			list[kept + count++] = n;
+		QB_TRY(qb__expand_quantized(g, n, n->op->domain, made, qb__expanded_most(n), &count, eb));
+		for (int k = 0; k < count; k++) {
+			qb_graph_insert_before(g, made[k], n);
 		}
-		kept += count;
+		if (count) {
+			qb_graph_remove(g, n);
+		}
 	}
-	g->node = list;
-	g->nodes = kept;
 	return qb_graph_relink(g, eb);
 }
 
 /* ---- twins ---- */
 
-struct reading;
 struct lifter {
 	struct qb_graph *g;
 	struct qb_value **twin;   /* [values] of codes */
 	struct qb_value **became; /* [values] of floats that now are another value */
-	struct reading *reading;  /* [values] */
 	int values;               /* before new ones were added */
-	struct qb_node **list;
-	int kept;
 	struct qb_errbuf *eb;
 };
 
@@ -76,52 +71,25 @@ static bool is_one_of(struct qb_value *const *list, int count, const struct qb_v
 	return false;
 }
 
-/* How a value is read: whether all its readers quantize it alike, so that it may take their quantizer itself. */
-struct reading {
-	const struct qb_node *first; /* QuantizeLinear of it */
-	bool mixed;
-};
-
-static void note_reader(struct reading *r, const struct qb_node *n, int k)
+/* Whether all users of x quantize it by c, so that it may take that quantizer itself. */
+static bool quantized_alike(const struct qb_value *x, const struct qb_imported *c)
 {
-	struct qb_imported c, before;
+	for (int i = 0; i < x->users; i++) {
+		const struct qb_node *n = x->user[i].node;
+		struct qb_imported other;
 
-	if (k != 0 || !qb_node_is(n, QB_OP_QuantizeLinear) ||
-		!qb__read_quantizer(n, n->output[0]->dtype, &c)) {
-		r->mixed = true;
-	} else if (!r->first) {
-		r->first = n;
-	} else {
-		r->mixed = r->mixed || !qb__read_quantizer(r->first, r->first->output[0]->dtype, &before) ||
-			!qb_imported_equal(&before, &c);
-	}
-}
-
-static enum qb_err note_readers(struct lifter *l)
-{
-	l->reading = qb_arena_alloc(l->g->arena, (size_t)l->values + 1, sizeof(*l->reading));
-	if (!l->reading) {
-		return no_memory(l);
-	}
-	for (int i = 0; i < l->g->nodes; i++) {
-		const struct qb_node *n = l->g->node[i];
-
-		for (int k = 0; k < n->inputs; k++) {
-			if (n->input[k]) {
-				note_reader(&l->reading[n->input[k]->index], n, k);
-			}
+		if (x->user[i].input != 0 || !qb_node_is(n, QB_OP_QuantizeLinear) ||
+			!qb__read_quantizer(n, n->output[0]->dtype, &other) || !qb_imported_equal(&other, c)) {
+			return false;
 		}
 	}
-	for (int i = 0; i < l->g->outputs; i++) {
-		l->reading[l->g->output[i]->index].mixed = true;
-	}
-	return QB_OK;
+	return !x->outputs;
 }
 
 static bool may_import(const struct lifter *l, const struct qb_value *x, const struct qb_imported *c)
 {
 	return x->imported ? qb_imported_equal(x->imported, c)
-			  : !x->constant && x->index < l->values && !l->reading[x->index].mixed;
+			  : !x->constant && x->index < l->values && quantized_alike(x, c);
 }
 
 static bool code_range(enum qb_dtype code, double *lo, double *hi)
@@ -162,7 +130,7 @@ static enum qb_err lift_quantize(struct lifter *l, struct qb_node *n)
 	struct qb_imported c;
 	struct qb_node *identity;
 
-	l->list[l->kept++] = n; /* goes with the dead nodes where nobody reads its codes any more */
+	/* It goes with the dead nodes where nobody reads its codes any more. */
 	if (x->dtype != QB_F32 || !qb__read_quantizer(n, n->output[0]->dtype, &c) || c.axis >= 0) {
 		return QB_OK;
 	}
@@ -180,10 +148,9 @@ static enum qb_err lift_quantize(struct lifter *l, struct qb_node *n)
 	copy->imported = qb__keep_imported(l->g, &c);
 	identity = qb_node_create(l->g, QB_OP_Identity, n->name, QB_MAX((int)l->g->opset, 13), 1, &x, 1,
 		&copy);
-	if (!identity || !copy->imported) {
+	if (!copy->imported || !qb_graph_insert_after(l->g, identity, n)) {
 		return no_memory(l);
 	}
-	l->list[l->kept++] = identity;
 	l->twin[n->output[0]->index] = copy;
 	return QB_OK;
 }
@@ -200,11 +167,13 @@ static enum qb_err lift_dequantize(struct lifter *l, struct qb_node *n)
 		if (x && qb_imported_equal(x->imported, &c)) {
 			if (!is_one_of(g->output, g->outputs, y)) {
 				l->became[y->index] = x;
+				qb_graph_remove(l->g, n);
 				return QB_OK;
 			}
 			if (!is_one_of(g->input, g->inputs, x) && !is_one_of(g->output, g->outputs, x)) {
 				l->became[y->index] = x;
 				qb_graph_replace_value(l->g, y, x);
+				qb_graph_remove(l->g, n);
 				return QB_OK;
 			}
 		}
@@ -213,7 +182,6 @@ static enum qb_err lift_dequantize(struct lifter *l, struct qb_node *n)
 			return no_memory(l);
 		}
 	}
-	l->list[l->kept++] = n;
 	return QB_OK;
 }
 
@@ -239,7 +207,6 @@ static enum qb_err lift_moved(struct lifter *l, struct qb_node *n)
 	struct qb_value **in, **out;
 	struct qb_node *twin;
 
-	l->list[l->kept++] = n;
 	count = count < 0 ? n->inputs : count;
 	for (int i = 0; i < count; i++) {
 		struct qb_value *t = twin_of(l, n->input[i]);
@@ -275,12 +242,11 @@ static enum qb_err lift_moved(struct lifter *l, struct qb_node *n)
 		l->twin[v->index] = out[i];
 	}
 	twin = qb_node_create(l->g, n->op->id, n->name, n->opset, n->inputs, in, n->outputs, out);
-	if (!twin) {
+	if (!qb_graph_insert_after(l->g, twin, n)) {
 		return no_memory(l);
 	}
 	twin->attr = n->attr;
 	twin->attrs = n->attrs;
-	l->list[l->kept++] = twin;
 	return QB_OK;
 }
 
@@ -311,19 +277,12 @@ static enum qb_err lift_all(struct lifter *l)
 
 /* ---- ranges taken anew for each input ---- */
 
-/* The one node that reads v, of this operator. */
-static struct qb_node *only_reader(const struct qb_graph *g, const struct qb_value *v, enum qb_op_id op)
+/* The node that alone reads v, of this operator. */
+static struct qb_node *only_user(const struct qb_value *v, enum qb_op_id op)
 {
-	struct qb_node *found = NULL;
+	struct qb_node *n = qb_value_only_user(v);
 
-	for (int i = 0; v->uses == 1 && i < g->nodes && !found; i++) {
-		for (int k = 0; k < g->node[i]->inputs; k++) {
-			if (g->node[i]->input[k] == v) {
-				found = g->node[i];
-			}
-		}
-	}
-	return qb_node_is(found, op) ? found : NULL;
+	return qb_node_is(n, op) ? n : NULL;
 }
 
 /* What product * Cast(sums) multiplies by: the input's scale times the weight's, which is returned. */
@@ -351,7 +310,7 @@ struct dynamic {
 	int axis;
 };
 
-static bool match_dynamic(const struct qb_graph *g, struct qb_node *n, struct dynamic *d)
+static bool match_dynamic(struct qb_node *n, struct dynamic *d)
 {
 	const struct qb_value *x = n->input[0], *w = n->inputs > 1 ? n->input[1] : NULL;
 	const struct qb_value *wz = n->inputs > 3 ? n->input[3] : NULL;
@@ -366,8 +325,8 @@ static bool match_dynamic(const struct qb_graph *g, struct qb_node *n, struct dy
 		(w->dtype != QB_I8 && w->dtype != QB_U8) || (wz && !wz->constant)) {
 		return false;
 	}
-	cast = only_reader(g, n->output[0], QB_OP_Cast);
-	d->mul = cast && cast->output[0]->dtype == QB_F32 ? only_reader(g, cast->output[0], QB_OP_Mul) : NULL;
+	cast = only_user(n->output[0], QB_OP_Cast);
+	d->mul = cast && cast->output[0]->dtype == QB_F32 ? only_user(cast->output[0], QB_OP_Mul) : NULL;
 	d->scale = d->mul ? weight_scale(d->mul, cast->output[0], x->producer->output[1]) : NULL;
 	d->zero = wz ? wz->constant : NULL;
 	if (!d->scale) {
@@ -424,7 +383,7 @@ static enum qb_err lift_dynamic(struct qb_graph *g, struct qb_errbuf *eb)
 		struct qb_node *made;
 		struct dynamic d;
 
-		if (!g->node[i]->inputs || !g->node[i]->input[0] || !match_dynamic(g, g->node[i], &d)) {
+		if (!g->node[i]->inputs || !g->node[i]->input[0] || !match_dynamic(g->node[i], &d)) {
 			continue;
 		}
 		in[0] = d.quantize->input[0];
@@ -441,15 +400,13 @@ static enum qb_err lift_dynamic(struct qb_graph *g, struct qb_errbuf *eb)
 		}
 		made = qb_node_create(g, d.conv ? QB_OP_Conv : QB_OP_MatMul, d.product->name,
 			QB_MAX((int)g->opset, 13), 2, in, 1, &d.mul->output[0]);
-		if (!in[0]->imported || !in[1]->imported || !made) {
+		/* In place of the Mul, whose inputs nobody else reads. */
+		if (!in[0]->imported || !in[1]->imported || !qb_graph_insert_before(g, made, d.mul)) {
 			return qb_fail(eb, QB_ENOMEM, "out of memory while lifting quantization");
 		}
+		qb_graph_remove(g, d.mul);
 		made->attr = d.product->attr;
 		made->attrs = d.product->attrs;
-		/* In place of the Mul, whose inputs nobody else reads. */
-		for (int k = 0; k < g->nodes; k++) {
-			g->node[k] = g->node[k] == d.mul ? made : g->node[k];
-		}
 	}
 	return qb_pass_remove_dead(g, eb);
 }
@@ -477,13 +434,9 @@ enum qb_err qb_pass_lift_quantization(struct qb_graph *g, struct qb_errbuf *eb)
 	l.values = g->values;
 	l.twin = qb_arena_alloc(g->arena, (size_t)g->values + 1, sizeof(*l.twin));
 	l.became = qb_arena_alloc(g->arena, (size_t)g->values + 1, sizeof(*l.became));
-	l.list = qb_arena_alloc(g->arena, 2 * (size_t)g->nodes + 1, sizeof(*l.list));
-	if (!l.twin || !l.became || !l.list) {
+	if (!l.twin || !l.became) {
 		return no_memory(&l);
 	}
-	QB_TRY(note_readers(&l));
 	QB_TRY(lift_all(&l));
-	g->node = l.list;
-	g->nodes = l.kept;
 	return qb_pass_remove_dead(g, eb);
 }

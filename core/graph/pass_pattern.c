@@ -19,7 +19,7 @@ static struct qb_node *made_by(const struct qb_value *v, enum qb_op_id op)
 /* The same, where nobody else reads the value. */
 static struct qb_node *only_by(const struct qb_value *v, enum qb_op_id op)
 {
-	return v && v->uses == 1 ? made_by(v, op) : NULL;
+	return v && qb_value_only_user(v) ? made_by(v, op) : NULL;
 }
 
 static bool is_scalar(const struct qb_value *v, double *out)

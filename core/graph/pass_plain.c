@@ -16,7 +16,7 @@ static struct qb_node *layer_before(const struct qb_value *v)
 	struct qb_node *p = v ? v->producer : NULL;
 
 	if (!(qb_node_is(p, QB_OP_Conv) || qb_node_is(p, QB_OP_MatMul) || qb_node_is(p, QB_OP_Gemm)) ||
-	    v->uses != 1 || v->dtype != QB_F32 ||
+	    !qb_value_only_user(v) || v->dtype != QB_F32 ||
 	    p->act.kind > QB_ACT_LEAKY || p->residual_last || p->inputs < 2 || !p->input[1]->constant) {
 		return NULL;
 	}
@@ -26,12 +26,6 @@ static struct qb_node *layer_before(const struct qb_value *v)
 static bool is_bare(const struct qb_node *p)
 {
 	return p && p->act.kind == QB_ACT_NONE && !p->affine.scale;
-}
-
-static void absorb(struct qb_node *p, struct qb_node *n)
-{
-	p->output[0] = n->output[0];
-	n->output[0]->producer = p;
 }
 
 /* ---- residual sums ---- */
@@ -68,7 +62,7 @@ static enum qb_err try_sum(struct qb_graph *g, struct qb_node *n, bool *gone, st
 			} else {
 				p->residual_last = true;
 			}
-			absorb(p, n);
+			qb_graph_merge(g, p, n);
 			*gone = true;
 		}
 	}
@@ -117,14 +111,14 @@ static void try_gate(struct qb_node *n)
 	}
 }
 
-static void try_smooth(struct qb_node *n, bool *gone)
+static void try_smooth(struct qb_graph *g, struct qb_node *n, bool *gone)
 {
 	struct qb_node *p = n->inputs == 1 ? layer_before(n->input[0]) : NULL;
 	struct qb_act act = {0};
 
 	if (is_bare(p) && n->act.kind == QB_ACT_NONE && read_smooth(n, &act)) {
 		p->act = act;
-		absorb(p, n);
+		qb_graph_merge(g, p, n);
 		*gone = true;
 	}
 }
@@ -155,7 +149,7 @@ static enum qb_err try_norm(struct qb_graph *g, struct qb_node *n, bool *gone, s
 		gain[channels + c] = (float)shift[c];
 	}
 	p->affine = (struct qb_affine){gain, gain + channels};
-	absorb(p, n);
+	qb_graph_merge(g, p, n);
 	*gone = true;
 	return QB_OK;
 }
@@ -165,7 +159,7 @@ static enum qb_err try_norm(struct qb_graph *g, struct qb_node *n, bool *gone, s
 /* The node that makes v for one reader, of this operator. */
 static const struct qb_node *only_by(const struct qb_value *v, enum qb_op_id op)
 {
-	return v->uses == 1 && qb_node_is(v->producer, op) ? v->producer : NULL;
+	return qb_value_only_user(v) && qb_node_is(v->producer, op) ? v->producer : NULL;
 }
 
 /* How many groups of x's channels n shuffles, after the Reshape and the Transpose that it shows; 0: it does not. */
@@ -197,10 +191,10 @@ static int64_t shuffled_groups(const struct qb_node *n, struct qb_value **x)
 }
 
 /* One Gather, which takes images as they lie. */
-static enum qb_err try_shuffle(struct qb_graph *g, struct qb_node **n, struct qb_errbuf *eb)
+static enum qb_err try_shuffle(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
 {
 	struct qb_value *in[2];
-	int64_t groups = shuffled_groups(*n, &in[0]), channels = groups ? in[0]->shape.dim[1] : 0;
+	int64_t groups = shuffled_groups(n, &in[0]), channels = groups ? in[0]->shape.dim[1] : 0;
 	struct qb_tensor *t;
 	struct qb_node *made;
 
@@ -217,24 +211,22 @@ static enum qb_err try_shuffle(struct qb_graph *g, struct qb_node **n, struct qb
 	for (int64_t c = 0; c < channels; c++) {
 		((int64_t *)t->data)[c] = c % groups * (channels / groups) + c / groups;
 	}
-	in[1] = qb_graph_add_constant(g, qb_arena_printf(g->arena, "%s:channels", (*n)->name), t);
-	made = in[1] ? qb_node_create(g, QB_OP_Gather, (*n)->name, 13, 2, in, 1, (*n)->output) : NULL;
-	if (!made) {
+	in[1] = qb_graph_add_constant(g, qb_arena_printf(g->arena, "%s:channels", n->name), t);
+	made = in[1] ? qb_node_create(g, QB_OP_Gather, n->name, 13, 2, in, 1, n->output) : NULL;
+	if (!qb_graph_insert_before(g, made, n)) {
 		return qb_fail(eb, QB_ENOMEM, "out of memory while fusing a shuffle");
 	}
 	qb_node_add_int(made, "axis", 1);
-	*n = made;
+	qb_graph_remove(g, n);
 	return QB_OK;
 }
 
 enum qb_err qb_pass_fuse_plain(struct qb_graph *g, struct qb_errbuf *eb)
 {
-	int kept = 0;
-
 	QB_TRY(qb_graph_relink(g, eb));
 	for (int i = 0; i < g->nodes; i++) {
 		try_gate(g->node[i]);
-		QB_TRY(try_shuffle(g, &g->node[i], eb));
+		QB_TRY(try_shuffle(g, g->node[i], eb));
 	}
 	QB_TRY(qb_pass_remove_dead(g, eb));
 	for (int i = 0; i < g->nodes; i++) {
@@ -243,15 +235,11 @@ enum qb_err qb_pass_fuse_plain(struct qb_graph *g, struct qb_errbuf *eb)
 
 		QB_TRY(try_sum(g, n, &gone, eb));
 		if (!gone) {
-			try_smooth(n, &gone);
+			try_smooth(g, n, &gone);
 		}
 		if (!gone) {
 			QB_TRY(try_norm(g, n, &gone, eb));
 		}
-		if (!gone) {
-			g->node[kept++] = n;
-		}
 	}
-	g->nodes = kept;
 	return qb_graph_relink(g, eb);
 }

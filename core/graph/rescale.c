@@ -98,7 +98,7 @@ static enum way find_way(const struct qb_value *v, int64_t n, int uses, int dept
 		return way_arithmetic(p, n, depth + 1, side);
 	}
 	/* Not twice: a product is no work to do again for the others who use it. */
-	return (qb_node_is(p, QB_OP_Gemm) || qb_node_is(p, QB_OP_MatMul)) && v->uses == uses && qb_linear_of(p, &l) && l.outs == n &&
+	return (qb_node_is(p, QB_OP_Gemm) || qb_node_is(p, QB_OP_MatMul)) && v->users + v->outputs == uses && qb_linear_of(p, &l) && l.outs == n &&
 		(p->act.kind == QB_ACT_NONE || p->act.kind == QB_ACT_RELU) ? LINEAR : NO_WAY;
 }
 
@@ -168,19 +168,6 @@ static struct qb_value *scaled_outputs(struct divider *d, const struct qb_linear
 	return v;
 }
 
-static bool append(struct divider *d, struct qb_node *n)
-{
-	struct qb_graph *g = d->g;
-	struct qb_node **all = need(d, qb_arena_alloc(g->arena, (size_t)g->nodes + 1, sizeof(*all)));
-
-	if (all) {
-		memcpy(all, g->node, (size_t)g->nodes * sizeof(*all));
-		all[g->nodes++] = n;
-		g->node = all;
-	}
-	return all;
-}
-
 /* A node like p, or a new one, with inputs of its own; its output is of v's shape. */
 static struct qb_node *copy_node(struct divider *d, const struct qb_node *p, const struct qb_value *v)
 {
@@ -201,7 +188,7 @@ static struct qb_node *copy_node(struct divider *d, const struct qb_node *p, con
 	memcpy(n->input, p->input, (size_t)p->inputs * sizeof(*n->input));
 	n->output[0]->shape = v->shape;
 	n->output[0]->producer = n;
-	return append(d, n) ? n : NULL;
+	return need(d, qb_graph_append(d->g, n) ? n : NULL);
 }
 
 static struct qb_value *divide(struct divider *d, const struct qb_value *v, int uses, int depth)

@@ -170,8 +170,8 @@ static enum qb_err count_uses(struct tfl *im)
 /* What the shape rules rely on. */
 static enum qb_err check_nodes(const struct tfl_op *op, int from)
 {
-	for (int i = from; i < op->im->nodes; i++) {
-		const struct qb_node *n = op->im->list[i];
+	for (int i = from; i < op->im->g->nodes; i++) {
+		const struct qb_node *n = op->im->g->node[i];
 
 		for (int k = 0; k < n->op->min_inputs; k++) {
 			if (k >= n->inputs || !n->input[k]) {
@@ -188,7 +188,7 @@ static enum qb_err read_operators(struct tfl *im)
 
 	QB_TRY(count_uses(im));
 	for (size_t i = 0; i < count; i++) {
-		int before = im->nodes;
+		int before = im->g->nodes;
 		struct tfl_op op;
 
 		QB_TRY(qb__tfl_read_operator(im, i, &op));
@@ -198,8 +198,6 @@ static enum qb_err read_operators(struct tfl *im)
 			return qb__tfl_damaged(im);
 		}
 	}
-	im->g->node = im->list;
-	im->g->nodes = im->nodes;
 	return QB_OK;
 }
 

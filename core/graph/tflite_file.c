@@ -305,24 +305,8 @@ struct qb_node *qb__tfl_node(struct tfl *im, enum qb_op_id kind, int inputs,
 	const char *name = qb_arena_printf(im->g->arena, "%s:%s", out->name, qb_op_of(kind)->type);
 	struct qb_node *n;
 
-	if (im->nodes == im->room) {
-		struct qb_node **more =
-			qb_arena_alloc(im->g->arena, 2 * (size_t)im->room + 64, sizeof(*more));
-
-		if (!more) {
-			return NULL;
-		}
-		if (im->nodes) {
-			memcpy(more, im->list, (size_t)im->nodes * sizeof(*more));
-		}
-		im->list = more;
-		im->room = 2 * im->room + 64;
-	}
 	n = name ? qb_node_create(im->g, kind, name, TFL_OPSET, inputs, in, 1, &out) : NULL;
-	if (n) {
-		im->list[im->nodes++] = n;
-	}
-	return n;
+	return qb_graph_append(im->g, n) ? n : NULL;
 }
 
 static const struct qb_imported *imported(struct tfl *im, const struct tfl_tensor *t, int axis)

@@ -46,8 +46,6 @@ struct tfl {
 	struct qb_fb_table model, graph;
 	int tensors;
 	struct tfl_tensor *tensor;
-	struct qb_node **list;     /* nodes so far */
-	int nodes, room;
 	struct qb_names known;     /* of tensors */
 	int names;                 /* invented so far */
 	size_t copied;             /* elements of constants so far */

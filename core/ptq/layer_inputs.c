@@ -14,7 +14,7 @@ static bool read_layer(struct qb_layer *l, const struct qb_method_weights *m, st
 	const struct qb_quantization *q = m->quantization;
 
 	memset(l, 0, sizeof(*l));
-	if (!n->op || !qb_linear_of(n, &l->linear) || !qb_patches_of(&l->patches, n) || l->linear.weight->uses != 1) {
+	if (!n->op || !qb_linear_of(n, &l->linear) || !qb_patches_of(&l->patches, n) || !qb_value_only_user(l->linear.weight)) {
 		return false;
 	}
 	l->q = q->q[l->linear.weight->index];

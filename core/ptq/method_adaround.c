@@ -225,7 +225,7 @@ static enum qb_err rounding_init(struct rounding *a, const struct qb_method_weig
 	a->out = a->nearest + n;
 	a->bias_now = a->bias + l->rows;
 	a->bias_out = a->bias_now + l->rows;
-	a->learn_bias = a->params->biases && l->linear.bias && l->linear.bias->uses == 1;
+	a->learn_bias = a->params->biases && l->linear.bias && qb_value_only_user(l->linear.bias);
 	QB_TRY(qb_layer_weights(m, l, a->w, NULL, eb));
 	QB_TRY(qb_layer_biases(m, l, a->bias, a->bias_now, eb));
 	QB_TRY(fit_scales(a, m->calibration->stream->threads, eb));

@@ -147,8 +147,8 @@ static enum qb_err run(struct qb_method_weights *m, const void *params, struct q
 		struct qb_channels c;
 		struct qb_linear l;
 
-		if (!y || !qb_linear_of(g->node[i], &l) || !l.bias || l.bias->uses != 1 ||
-			l.weight->uses != 1 || (norms ? !g->node[i]->normal : !qb_node_has(g->node[i], QB_TRAIT_CONVOLUTION))) {
+		if (!y || !qb_linear_of(g->node[i], &l) || !l.bias || !qb_value_only_user(l.bias) ||
+			!qb_value_only_user(l.weight) || (norms ? !g->node[i]->normal : !qb_node_has(g->node[i], QB_TRAIT_CONVOLUTION))) {
 			continue;
 		}
 		QB_TRY_OUT(qb_channels_create(&c, m->calibration, &w.split, w.split.network->overlay[0], y, eb));

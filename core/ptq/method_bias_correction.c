@@ -182,7 +182,7 @@ static enum qb_err correct_alike(struct qb_method_weights *m, const void *params
 	enum qb_err err = means_init(&s, m, params, l, &known, eb);
 
 	for (int i = 0; err == QB_OK && known && i < count; i++) {
-		if (l[i].linear.bias && l[i].linear.bias->uses == 1) {
+		if (l[i].linear.bias && qb_value_only_user(l[i].linear.bias)) {
 			err = correct(m, &l[i], &s, layers, eb);
 		}
 	}

@@ -89,18 +89,18 @@ static bool is_convolution(const struct qb_linear *l)
 }
 
 /* The layer that reads what `from` makes, if it may be scaled on the way. */
-static bool find_next(const struct qb_graph *g, const struct qb_linear *from, struct pair *out)
+static bool find_next(const struct qb_linear *from, struct pair *out)
 {
 	const struct qb_value *v = from->node->output[0];
 	bool flat = !is_convolution(from);
-	struct qb_node *n = qb_graph_only_reader(g, v);
+	struct qb_node *n = qb_value_only_user(v);
 
 	while (n && n->input[0] == v && (is_homogeneous(n) || (!flat && is_flatten(n)))) {
 		flat = flat || is_flatten(n);
 		v = n->output[0];
-		n = qb_graph_only_reader(g, v);
+		n = qb_value_only_user(v);
 	}
-	if (!n || n->input[0] != v || !qb_linear_of(n, &out->to) || out->to.weight->uses != 1 ||
+	if (!n || n->input[0] != v || !qb_linear_of(n, &out->to) || !qb_value_only_user(out->to.weight) ||
 		is_convolution(&out->to) == flat || out->to.ins % from->outs) {
 		return false;
 	}
@@ -112,7 +112,7 @@ static bool may_scale(struct equalizer *e, const struct qb_linear *l)
 {
 	struct qb_act *a = &l->node->act;
 
-	if (l->weight->uses != 1 || (l->bias && l->bias->uses != 1)) {
+	if (!qb_value_only_user(l->weight) || (l->bias && !qb_value_only_user(l->bias))) {
 		return false;
 	}
 	if (is_bounded_relu(a)) {
@@ -132,7 +132,7 @@ static enum qb_err find_pairs(struct equalizer *e, struct qb_errbuf *eb)
 	for (int i = 0; i < e->g->nodes; i++) {
 		struct pair p = {0};
 
-		if (qb_linear_of(e->g->node[i], &p.from) && find_next(e->g, &p.from, &p) &&
+		if (qb_linear_of(e->g->node[i], &p.from) && find_next(&p.from, &p) &&
 			may_scale(e, &p.from)) {
 			e->pair[e->pairs++] = p;
 		}

@@ -51,11 +51,10 @@ static bool pads(const struct qb_node *n)
 }
 
 /* The layer that reads `from` and nothing else does, if a constant may be moved there. */
-static bool find_next(const struct qb_graph *g, const struct qb_linear *from, bool padded,
-	struct qb_linear *to)
+static bool find_next(const struct qb_linear *from, bool padded, struct qb_linear *to)
 {
 	const struct qb_value *v = from->node->output[0];
-	struct qb_node *n = qb_graph_only_reader(g, v);
+	struct qb_node *n = qb_value_only_user(v);
 
 	return n && n->input[0] == v && qb_linear_of(n, to) && to->bias && to->ins == from->outs &&
 		!to->transposed && (padded || !pads(n));
@@ -177,8 +176,8 @@ static enum qb_err run(struct qb_method_graph *m, const void *params, struct qb_
 	for (int i = 0; err == QB_OK && i < m->graph->nodes; i++) {
 		struct qb_linear from, to;
 
-		if (qb_linear_of(m->graph->node[i], &from) && from.bias && from.bias->uses == 1 &&
-			from.node->act.kind == QB_ACT_RELU && find_next(m->graph, &from, p->padded, &to)) {
+		if (qb_linear_of(m->graph->node[i], &from) && from.bias && qb_value_only_user(from.bias) &&
+			from.node->act.kind == QB_ACT_RELU && find_next(&from, p->padded, &to)) {
 			err = do_layer(m, p, &split, &from, &to, layers, eb);
 		}
 	}

@@ -21,7 +21,7 @@ void qb_biases_find(struct qb_bias *bias, const struct qb_graph *g)
 		double factor = gemm ? fabs((double)qb_node_float(n, "alpha", 1) / (double)qb_node_float(n, "beta", 1)) : 1;
 
 		if ((!gemm && !qb_node_is(n, QB_OP_Conv)) || !b || !b->constant || b->constant->dtype != QB_F32 ||
-			b->constant->ndim != 1 || b->uses != 1 || !(factor > 0) || isinf(factor)) {
+			b->constant->ndim != 1 || !qb_value_only_user(b) || !(factor > 0) || isinf(factor)) {
 			continue;
 		}
 		bias[b->index] = (struct qb_bias){n->input[0]->index, n->input[1]->index, factor};

@@ -36,7 +36,7 @@ size_t qb_model_bytes(const struct qb_graph *graph, const struct qb_quantization
 	for (int i = 0; i < graph->values; i++) {
 		const struct qb_value *v = graph->value[i];
 
-		if (!v->constant || v->uses == 0) {
+		if (!v->constant || !qb_value_is_used(v)) {
 			continue;
 		}
 		if (quantization && quantization->scheme.imported && v->imported && v->imported->block) {

@@ -148,7 +148,7 @@ static void find_masked(struct placer *pl)
 		const struct qb_node *n = pl->g->node[i];
 		const struct qb_value *v = is_softmax(n) ? n->input[0] : NULL;
 
-		while (v && v->producer && v->uses == 1) {
+		while (v && v->producer && qb_value_only_user(v)) {
 			const struct qb_value *before = is_pass(v->producer)
 				? v->producer->input[0] : masked_input(pl, v->producer);
 
@@ -315,7 +315,7 @@ static void place_outputs(struct placer *pl, const struct qb_node *n)
 		struct qb_value *v = n->output[k];
 		bool own = k == 0 && is_quantized(n) && !is_softmax(n);
 
-		if (is_activation(v) && v->uses > 0 && (own || pl->needed[v->index]) &&
+		if (is_activation(v) && qb_value_is_used(v) && (own || pl->needed[v->index]) &&
 			!pl->mask[v->index] && !pl->masked[v->index]) {
 			pl->p->role[v->index] = QB_ROLE_ACTIVATION;
 		}

@@ -42,9 +42,8 @@ struct qdq {
 	const struct qb_quantization *q;
 	int *at;                  /* [values of g]: index in bound, or -1 */
 	int values;               /* before new ones are added */
-	struct qb_value **became; /* [values]: what readers read instead */
-	struct qb_node **list;
-	int nodes;
+	struct qb_value **became; /* [values]: what its users read instead */
+	struct qb_node *next;     /* what is added stands before this node; NULL: behind all */
 	struct qb_errbuf *eb;
 };
 
@@ -138,13 +137,12 @@ static enum qb_err add(struct qdq *d, enum qb_op_id op, int opset, int inputs,
 	const char *name = qb_arena_printf(d->g->arena, "%s:%s", y->name, qb_op_of(op)->type);
 	struct qb_node *n = name ? qb_node_create(d->g, op, name, opset, inputs, in, 1, &y) : NULL;
 
-	if (!n) {
+	if (!(d->next ? qb_graph_insert_before(d->g, n, d->next) : qb_graph_append(d->g, n))) {
 		return no_memory(d);
 	}
 	if (axis >= 0) {
 		qb_node_add_int(n, "axis", axis);
 	}
-	d->list[d->nodes++] = n;
 	return QB_OK;
 }
 
@@ -334,7 +332,7 @@ static enum qb_err write_blocks(struct qdq *d, struct qb_value *v)
 	y->shape = v->shape;
 	d->became[v->index] = y;
 	QB_TRY(add(d, QB_OP_DequantizeLinear, 21, inputs, in, y, axis));
-	qb_node_add_int(d->list[d->nodes - 1], "block_size", q->format.block);
+	qb_node_add_int(y->producer, "block_size", q->format.block);
 	return QB_OK;
 }
 
@@ -384,7 +382,7 @@ static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
 	const struct qb_quantizer *q = quantizer_of(d, v);
 	int64_t axis = q->channels > 1 ? q->axis : -1;
 	/* An input that is an output too has one name, and stays as it is fed. */
-	bool output = v->producer && qb_graph_has_output(d->g, v);
+	bool output = v->producer && v->outputs;
 	struct qb_value *in[3] = {v}, *code, *y;
 	enum qb_dtype codes;
 	const char *name = v->name;
@@ -407,16 +405,13 @@ static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
 	code->shape = y->shape = v->shape;
 	QB_TRY(parameters(d, q, name, codes, &in[1], &in[2]));
 	if (output) {
-		y->declared = v->declared;
+		qb_graph_move_outputs(d->g, v, y);
 		v->name = qb_arena_printf(d->g->arena, "%s:real", name);
-		for (int i = 0; i < d->g->outputs; i++) {
-			d->g->output[i] = d->g->output[i] == v ? y : d->g->output[i];
-		}
 	}
 	d->became[v->index] = y;
 	QB_TRY(add(d, QB_OP_QuantizeLinear, opset_for(codes), 3, in, code, axis));
 	if (q->format.overflows) {
-		qb_node_add_int(d->list[d->nodes - 1], "saturate", 0);
+		qb_node_add_int(code->producer, "saturate", 0);
 	}
 	in[0] = code;
 	return add(d, QB_OP_DequantizeLinear, opset_for(codes), 3, in, y, axis);
@@ -464,8 +459,8 @@ static enum qb_err write_bias(struct qdq *d, struct qb_node *n)
 static enum qb_err write_all(struct qdq *d)
 {
 	int nodes = d->g->nodes;
-	struct qb_node **node = d->g->node;
 
+	d->next = d->g->first;
 	for (int i = 0; i < d->values; i++) {
 		struct qb_value *v = d->g->value[i];
 
@@ -479,8 +474,9 @@ static enum qb_err write_all(struct qdq *d)
 		}
 	}
 	for (int i = 0; i < nodes; i++) {
-		struct qb_node *n = node[i];
+		struct qb_node *n = d->g->node[i];
 
+		d->next = n;
 		QB_TRY(write_bias(d, n));
 		for (int k = 0; k < n->inputs; k++) {
 			struct qb_value *v = n->input[k];
@@ -489,15 +485,13 @@ static enum qb_err write_all(struct qdq *d)
 				n->input[k] = d->became[v->index];
 			}
 		}
-		d->list[d->nodes++] = n;
+		d->next = n->after;
 		for (int k = 0; k < n->outputs; k++) {
 			if (n->output[k] && quantizer_of(d, n->output[k])) {
 				QB_TRY(write_activation(d, n->output[k]));
 			}
 		}
 	}
-	d->g->node = d->list;
-	d->g->nodes = d->nodes;
 	return qb_graph_relink(d->g, d->eb);
 }
 
@@ -524,20 +518,13 @@ enum qb_err qb_qdq_graph(struct qb_graph **out, const struct qb_graph *model,
 	const struct qb_graph *bound, const struct qb_quantization *q, struct qb_errbuf *eb)
 {
 	struct qdq d = {.bound = bound, .q = q, .eb = eb};
-	size_t outputs = 0;
 	enum qb_err err;
 
 	QB_TRY(qb_graph_clone(&d.g, model, eb));
 	d.values = d.g->values;
-	for (int i = 0; i < d.g->nodes; i++) {
-		outputs += (size_t)d.g->node[i]->outputs;
-	}
 	d.at = qb_arena_alloc(d.g->arena, (size_t)d.values + 1, sizeof(*d.at));
 	d.became = qb_arena_alloc(d.g->arena, (size_t)d.values + 1, sizeof(*d.became));
-	/* A node may bring its bias; a value brings a pair. */
-	d.list = qb_arena_alloc(d.g->arena,
-		2 * ((size_t)d.g->nodes + outputs + (size_t)d.values) + 1, sizeof(*d.list));
-	err = d.at && d.became && d.list ? QB_OK : no_memory(&d);
+	err = d.at && d.became ? QB_OK : no_memory(&d);
 	for (int i = 0; err == QB_OK && i < d.values; i++) {
 		d.at[i] = qb_graph_find(bound, d.g->value[i]->name, i);
 	}

@@ -98,7 +98,7 @@ static json_t *model_json(const struct qb_graph *g, const struct qb_graph *one)
 	json_t *nodes = json_array();
 
 	for (int i = 0; i < g->values; i++) {
-		if (g->value[i]->constant && g->value[i]->uses && g->value[i]->dtype == QB_F32) {
+		if (g->value[i]->constant && qb_value_is_used(g->value[i]) && g->value[i]->dtype == QB_F32) {
 			parameters += qb_tensor_size(g->value[i]->constant);
 		}
 	}

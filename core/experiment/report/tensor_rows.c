@@ -82,19 +82,12 @@ static struct qb_qdq_sums weight_sums(const struct qb_value *v, const struct qb_
 	return s;
 }
 
-static const char *layer_of(const struct qb_graph *g, const struct qb_value *v)
+static const char *layer_of(const struct qb_value *v)
 {
 	if (v->producer) {
 		return v->producer->name;
 	}
-	for (int i = 0; i < g->nodes; i++) {
-		for (int k = 0; k < g->node[i]->inputs; k++) {
-			if (g->node[i]->input[k] == v) {
-				return g->node[i]->name;
-			}
-		}
-	}
-	return "";
+	return v->users ? v->user[0].node->name : "";
 }
 
 static void observed(const struct qb_variant *variant, const struct qb_value *v, float *lo,
@@ -118,7 +111,6 @@ static json_t *row(struct qb_job *job, const struct qb_sweep *sweep, int scheme,
 	const struct qb_value *v, const struct qb_quantizer *q)
 {
 	const struct qb_variant *variant = qb_sweep_variant(sweep, scheme);
-	const struct qb_graph *g = variant->network->graph;
 	const struct qb_quantization *all = qb_sweep_quantization(sweep, scheme);
 	const char *name = all->scheme.name;
 	struct qb_qdq_sums s = v->constant ? weight_sums(v, all)
@@ -131,7 +123,7 @@ static json_t *row(struct qb_job *job, const struct qb_sweep *sweep, int scheme,
 	represented(q, min == 0 && max == 0, &lo, &hi);
 	qb_job_metric(job, "tensor", name, v->name, "sqnr", own, "dB");
 	made = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "name",
-		v->name, "kind", v->constant ? "weight" : "activation", "layer", layer_of(g, v),
+		v->name, "kind", v->constant ? "weight" : "activation", "layer", layer_of(v),
 		"format", q->format.name, "bits", q->format.bits, "channels",
 		(json_int_t)q->channels, "sqnr_db", qb_json_real(own), "network_sqnr_db",
 		v->constant ? qb_json_real(own)

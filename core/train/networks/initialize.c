@@ -19,18 +19,6 @@ struct initializer {
 
 /* ---- what stands behind a product ---- */
 
-static const struct qb_node *only_user(const struct qb_graph *g, const struct qb_value *v, int from)
-{
-	for (int i = from; v->uses == 1 && i < g->nodes; i++) {
-		for (int j = 0; j < g->node[i]->inputs; j++) {
-			if (g->node[i]->input[j] == v) {
-				return g->node[i];
-			}
-		}
-	}
-	return NULL;
-}
-
 static bool is_rectifier(const struct qb_node *n)
 {
 	static const enum qb_op_id all[] = {QB_OP_Relu, QB_OP_Clip, QB_OP_LeakyRelu, QB_OP_PRelu, QB_OP_HardSwish, QB_OP_Gelu,
@@ -49,7 +37,7 @@ static bool adds_constant(const struct qb_node *n)
 	return qb_node_is(n, QB_OP_Add) && (n->input[0]->constant || n->input[1]->constant);
 }
 
-static bool feeds_rectifier(const struct qb_graph *g, const struct qb_node *n)
+static bool feeds_rectifier(const struct qb_node *n)
 {
 	const struct qb_node *next = n;
 
@@ -57,7 +45,7 @@ static bool feeds_rectifier(const struct qb_graph *g, const struct qb_node *n)
 		return true;
 	}
 	do {
-		next = only_user(g, next->output[0], next->index + 1);
+		next = qb_value_only_user(next->output[0]);
 	} while (qb_node_is(next, QB_OP_BatchNormalization) || adds_constant(next));
 	return is_rectifier(next);
 }
@@ -146,8 +134,8 @@ static double fan_in(const struct qb_node *n)
 
 static void initialize_product(struct initializer *z, const struct qb_node *n)
 {
-	double gain = qb_node_has(n, QB_TRAIT_CONVOLUTION) || feeds_rectifier(z->g, n) ? 2 : 1;
-	const struct qb_node *next = only_user(z->g, n->output[0], n->index + 1);
+	double gain = qb_node_has(n, QB_TRAIT_CONVOLUTION) || feeds_rectifier(n) ? 2 : 1;
+	const struct qb_node *next = qb_value_only_user(n->output[0]);
 
 	fill_normal(z, n->input[1], sqrt(gain / fmax(fan_in(n), 1)));
 	if (n->inputs > 2) {

@@ -70,27 +70,6 @@ static struct qb_value *scalar(struct qb__layers *l, float x, const char *layer,
 	return v;
 }
 
-static bool append(struct qb__layers *l, struct qb_node *n)
-{
-	struct qb_graph *g = l->g;
-
-	if (g->nodes == l->room) {
-		int room = l->room ? 2 * l->room : 64;
-		struct qb_node **bigger = qb_arena_alloc(g->arena, (size_t)room, sizeof(*bigger));
-
-		if (!bigger) {
-			return false;
-		}
-		if (g->nodes) {
-			memcpy(bigger, g->node, (size_t)g->nodes * sizeof(*bigger));
-		}
-		g->node = bigger;
-		l->room = room;
-	}
-	g->node[g->nodes++] = n;
-	return true;
-}
-
 static struct qb_node *add_node(struct qb__layers *l, enum qb_op_id op, const char *name, const char *output, int inputs,
 	struct qb_value *const *input)
 {
@@ -104,7 +83,7 @@ static struct qb_node *add_node(struct qb__layers *l, enum qb_op_id op, const ch
 		}
 	}
 	n = y ? qb_node_create(l->g, op, name, OPSET, inputs, input, 1, &y) : NULL;
-	return n && append(l, n) ? n : fail(l);
+	return qb_graph_append(l->g, n) ? n : fail(l);
 }
 
 static void set_ints(struct qb__layers *l, struct qb_node *n, const char *name, int count, const int64_t *from)

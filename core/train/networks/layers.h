@@ -11,7 +11,6 @@
 
 struct qb__layers {
 	struct qb_graph *g;
-	int room; /* of g->node */
 	enum qb_err err;
 	struct qb_errbuf *eb;
 };

@@ -21,6 +21,11 @@ tests_unit_graph_test_import_SOURCES = tests/unit/graph/test_import.c \
 	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h
 tests_unit_graph_test_import_CFLAGS = $(AM_CFLAGS)
 
+check_PROGRAMS += tests/unit/graph/test_edit
+tests_unit_graph_test_edit_SOURCES = tests/unit/graph/test_edit.c \
+	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h
+tests_unit_graph_test_edit_CFLAGS = $(AM_CFLAGS)
+
 check_PROGRAMS += tests/unit/graph/test_passes
 tests_unit_graph_test_passes_SOURCES = tests/unit/graph/test_passes.c \
 	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h

@@ -42,7 +42,6 @@ static void node(struct qb_graph *g, const char *type, int inputs, struct qb_val
 	struct qb_value *out)
 {
 	struct qb_node *n = qb_arena_alloc(g->arena, 1, sizeof(*n));
-	struct qb_node **all = qb_arena_alloc(g->arena, (size_t)g->nodes + 1, sizeof(*all));
 
 	n->op = qb_op_find("", type);
 	assert_non_null(n->op);
@@ -53,12 +52,7 @@ static void node(struct qb_graph *g, const char *type, int inputs, struct qb_val
 	n->outputs = 1;
 	n->output = qb_arena_alloc(g->arena, 1, sizeof(*n->output));
 	n->output[0] = out;
-	if (g->nodes) {
-		memcpy(all, g->node, (size_t)g->nodes * sizeof(*all));
-	}
-	all[g->nodes] = n;
-	g->node = all;
-	g->nodes++;
+	assert_true(qb_graph_append(g, n));
 }
 
 struct net {

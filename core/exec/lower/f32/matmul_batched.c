@@ -99,9 +99,9 @@ static void batch_strides(const dnnl_memory_desc_t *md, int ndim, int64_t *strid
 }
 
 /* Where a Transpose alone reads y and leaves its rows whole, y lies so that the transposed value is row-major. */
-static dnnl_memory_desc_t product_md(struct qb_builder *b, const struct qb_value *y)
+static dnnl_memory_desc_t product_md(const struct qb_value *y)
 {
-	const struct qb_node *reader = qb_builder_reader(b, y);
+	const struct qb_node *reader = qb_value_only_user(y);
 	dnnl_memory_desc_t dense = qb_dnn_dense(&y->shape), md;
 	const int64_t *perm;
 	dnnl_dims_t dims, strides;
@@ -157,7 +157,7 @@ enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n,
 		batch_strides(&place[i].md, ndim, i ? m.b : m.a);
 		stride[i] = place[i].md.format_desc.blocking.strides + place[i].md.ndims - 2;
 	}
-	md = product_md(b, y);
+	md = product_md(y);
 	batch_strides(&md, ndim, m.y);
 	stride[2] = md.format_desc.blocking.strides + ndim;
 	for (int d = 0; d < ndim; d++) {

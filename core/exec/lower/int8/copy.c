@@ -240,7 +240,7 @@ enum qb_err qb__plan_int8_copy(struct qb_builder *b, const struct qb_node *n, st
 		return QB_EUNSUPPORTED;
 	}
 	for (int i = 0; i < n->outputs; i++) {
-		if (n->output[i] && n->output[i]->uses) {
+		if (n->output[i] && qb_value_is_used(n->output[i])) {
 			QB_TRY(move_output(b, n, &s, i, eb));
 		}
 	}
