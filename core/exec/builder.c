@@ -117,6 +117,11 @@ bool qb_builder_is_frozen(const struct qb_builder *b)
 	return b->plan->mode == QB_PLAN_FROZEN;
 }
 
+bool qb_builder_is_training(const struct qb_builder *b)
+{
+	return b->plan->mode == QB_PLAN_TRAINING;
+}
+
 static size_t value_bytes(const struct qb_value *v)
 {
 	size_t n = qb_dtype_bytes(v->dtype);
@@ -422,6 +427,23 @@ enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const
 			QB_TRY(qb__add_buffer(b, call->scratch[i], &s.scratch.id[i], eb));
 		}
 	}
+	return qb__add_step(b, &s, eb);
+}
+
+enum qb_err qb_builder_shard_sum(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0], *y = n->output[0];
+	struct qb_step s = {.kind = QB_STEP_SHARD_SUM, .node = n, .what = "float", .implementation = "sum over shards",
+		.dtype = x->dtype};
+	struct qb_place from, to;
+
+	if (x->constant || (x->dtype != QB_F32 && x->dtype != QB_F64)) {
+		return QB_EUNSUPPORTED;
+	}
+	from = *qb_builder_home(b, x);
+	QB_TRY(qb_builder_define(b, y, &from.md, &to, eb));
+	QB_TRY(qb__ids(b, &s.read, &from.buffer, 1, eb));
+	QB_TRY(qb__ids(b, &s.write, &to.buffer, 1, eb));
 	return qb__add_step(b, &s, eb);
 }
 

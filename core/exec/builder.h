@@ -101,6 +101,9 @@ struct qb_call {
 enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const struct qb_call *call,
 	struct qb_errbuf *eb);
 
+/* The sum of a value over the shards of a batch, which the shards wait for (core/exec/shards.h); float32 or float64. */
+enum qb_err qb_builder_shard_sum(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+
 /* Integer plans. A quantized value lies as bytes, u for scale * (u - zero): channels last for images [N,C,H,W], which
  * are what windows slide over and what such images are made into; row-major otherwise. `stride` bytes hold the channels
  * of one pixel: a multiple of 4 unless there are fewer than 4. */
@@ -138,6 +141,7 @@ int qb_builder_threads(const struct qb_builder *b);
 /* Is the plan frozen: no scheme will replace its weights and no value is observed? Then everything may be fused and
  * prepacked. */
 bool qb_builder_is_frozen(const struct qb_builder *b);
+bool qb_builder_is_training(const struct qb_builder *b);
 
 /* The plain path: the operator's eval on row-major buffers. */
 enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);

@@ -22,11 +22,13 @@ struct qb_session;
 enum qb_plan_mode {
 	QB_PLAN_OBSERVED, /* values are observed and schemes laid over it: their weights replace the plan's */
 	QB_PLAN_FROZEN,   /* float alone, for latency: everything may be fused and prepacked */
+	QB_PLAN_TRAINING, /* of one shard of a batch (core/exec/shards.h): weights may be inputs or computed, nothing is observed,
+	                   * fused or replaced. Inputs are read and outputs written where the caller has them */
 };
 
 /* graph is bound and prepared, and outlives the plan. threads: how many a step may use (1 when samples are spread
- * over sessions). observed[value->index]: values that must be visible to observers and references (NULL: none, as in a
- * frozen plan). */
+ * over sessions). observed[value->index]: values that must be visible to observers and references (NULL: none, as in a plan
+ * that is not observed). */
 enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, enum qb_plan_mode mode, int threads,
 	const bool *observed, struct qb_errbuf *eb);
 void qb_plan_destroy(struct qb_plan **plan);
@@ -55,7 +57,7 @@ typedef void qb_observe_fn(void *arg, int value_index, float *x, size_t n);
 
 struct qb_run {
 	const void *const *input;         /* one a graph input, dense row-major, of the input's dtype */
-	void *const *output;              /* one a graph output, dense row-major */
+	void *const *output;              /* one a graph output, dense row-major; of a training plan NULL where it is not wanted */
 	const struct qb_overlay *overlay; /* NULL: float */
 	const struct qb_session *reference; /* the float run of the same inputs (keep), or NULL */
 	struct qb_qdq_sums *sums;         /* [graph->values], added to for every quantized activation, or NULL */

@@ -3,6 +3,7 @@ libquantbench_a_SOURCES += \
 	core/exec/builder.c \
 	core/exec/builder.h \
 	core/exec/exec.h \
+	core/exec/lower/backward/shard_sum.c \
 	core/exec/lower/f32/binary.c \
 	core/exec/lower/f32/conv.c \
 	core/exec/lower/f32/conv_bottleneck.c \
@@ -53,6 +54,8 @@ libquantbench_a_SOURCES += \
 	core/exec/plan_memory.c \
 	core/exec/session.c \
 	core/exec/session_check.c \
+	core/exec/shards.c \
+	core/exec/shards.h \
 	core/exec/threads.c \
 	core/exec/threads.h
 VECTORIZED += core/exec/lower/int8/libquantbench_a-binary.$(OBJEXT) \

@@ -115,3 +115,21 @@ out:
 	dnnl_primitive_destroy(p);
 	return err;
 }
+
+enum qb_err qb__bind_primitives(struct qb_session *s, struct qb_errbuf *eb)
+{
+	const struct qb_plan *p = s->plan;
+
+	for (int i = 0; i < p->steps; i++) {
+		const struct qb_step *step = &p->step[i];
+
+		for (int a = 0; step->kind == QB_STEP_PRIMITIVE && a < step->args; a++) {
+			int id = step->arg[a].is_weight ? 0 : step->arg[a].id;
+
+			if (id > 0 && s->bound[id]) {
+				QB_TRY(qb_dnn_check(dnnl_memory_set_data_handle(s->exec[i][a].memory, s->bound[id]), "session", eb));
+			}
+		}
+	}
+	return QB_OK;
+}

@@ -101,9 +101,9 @@ enum qb_err qb_overlay_create(struct qb_overlay **out, const struct qb_plan *pla
 	const struct qb_graph *g = plan->graph;
 	enum qb_err err = QB_OK;
 
-	if (plan->mode == QB_PLAN_FROZEN) {
+	if (plan->mode != QB_PLAN_OBSERVED) {
 		free(o);
-		return qb_fail(eb, QB_EINTERNAL, "a frozen plan cannot take a scheme");
+		return qb_fail(eb, QB_EINTERNAL, "a frozen or training plan cannot take a scheme");
 	}
 	if (!o) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a scheme");

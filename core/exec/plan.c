@@ -78,6 +78,7 @@ enum qb_err qb__place_inputs(struct qb_builder *b, struct qb_errbuf *eb)
 		b->plan->input[i] = place.buffer;
 		/* The caller's, before the first step. */
 		b->plan->buffer[place.buffer].first = b->plan->buffer[place.buffer].last = 0;
+		b->plan->buffer[place.buffer].bound = b->plan->mode == QB_PLAN_TRAINING ? QB_BOUND_INPUT : QB_BOUND_NOT;
 	}
 	return QB_OK;
 }
@@ -124,6 +125,20 @@ static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, stru
 	return QB_OK;
 }
 
+/* Steps write outputs where the caller wants them, but for those that are an input's or another output's memory. */
+static void bind_outputs(struct qb_plan *p)
+{
+	for (int i = 0; i < p->graph->outputs; i++) {
+		struct qb_buffer *u = p->output[i].buffer >= 0 ? &p->buffer[p->output[i].buffer] : NULL;
+
+		if (u && !u->bound && u->first >= 0) {
+			u->bound = QB_BOUND_OUTPUT;
+			u->offset[0] = p->unwanted_bytes;
+			p->unwanted_bytes += qb_align_up(u->bytes, 64);
+		}
+	}
+}
+
 enum qb_err qb__place_outputs(struct qb_builder *b, struct qb_errbuf *eb)
 {
 	struct qb_plan *p = b->plan;
@@ -146,6 +161,9 @@ enum qb_err qb__place_outputs(struct qb_builder *b, struct qb_errbuf *eb)
 		if (p->output[i].buffer >= 0) {
 			p->buffer[p->output[i].buffer].last = p->steps;
 		}
+	}
+	if (p->mode == QB_PLAN_TRAINING) {
+		bind_outputs(p);
 	}
 	return QB_OK;
 }
@@ -198,7 +216,7 @@ enum qb_err qb_plan_create(struct qb_plan **out, const struct qb_graph *graph, e
 {
 	const struct qb_plan as = {.graph = graph, .mode = mode, .threads = threads};
 
-	return qb__plan_make(out, &as, build, mode == QB_PLAN_FROZEN ? NULL : observed, eb);
+	return qb__plan_make(out, &as, build, mode == QB_PLAN_OBSERVED ? observed : NULL, eb);
 }
 
 void qb_plan_destroy(struct qb_plan **plan)

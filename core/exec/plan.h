@@ -8,7 +8,13 @@
 #include "core/exec/exec.h"
 #include "core/exec/builder.h"
 
-enum qb_step_kind { QB_STEP_PRIMITIVE, QB_STEP_CALL, QB_STEP_EVAL, QB_STEP_OBSERVE };
+enum qb_step_kind {
+	QB_STEP_PRIMITIVE,
+	QB_STEP_CALL,
+	QB_STEP_EVAL,
+	QB_STEP_OBSERVE,
+	QB_STEP_SHARD_SUM, /* reads one buffer and writes one of the same size; the identity where there is one shard */
+};
 
 enum { QB_STEP_ARGS = 10 };
 
@@ -29,6 +35,8 @@ struct qb_step {
 	struct qb_arg arg[QB_STEP_ARGS];
 	size_t scratch_bytes;
 	bool has_weights;
+	/* sum over shards */
+	enum qb_dtype dtype;
 	/* call */
 	qb_call_fn *fn;
 	void *context;
@@ -42,12 +50,16 @@ struct qb_step {
 	const struct qb_bytes *bytes;       /* in an integer plan */
 };
 
+/* Inputs and outputs of a training plan lie where the caller has them, not in the arena. */
+enum qb_bound { QB_BOUND_NOT, QB_BOUND_INPUT, QB_BOUND_OUTPUT };
+
 /* Life of a buffer, from the first step that writes it (0: or the caller) to the last that reads or writes it, and where it
  * lies. */
 struct qb_buffer {
 	size_t bytes;
 	int first, last; /* -1: in no step yet */
 	bool observed;
+	enum qb_bound bound;
 	size_t offset[2]; /* [0] reused memory, [1] observed values kept */
 };
 
@@ -85,6 +97,7 @@ struct qb_plan {
 	size_t arena_bytes[2];
 	size_t scratch_bytes;       /* of primitives */
 	size_t observer_scratch_bytes;
+	size_t unwanted_bytes;      /* of bound outputs, for which offset[0] is their place where nobody wants them */
 	/* integer plans */
 	const struct qb_quantization *quantization;
 	struct qb_bytes **bytes;    /* [values]: NULL where float */
@@ -108,11 +121,16 @@ struct qb_session {
 	dnnl_stream_t stream;
 	dnnl_exec_arg_t **exec;   /* [steps]: arguments of primitives */
 	unsigned char *before;    /* the arena before a step, where steps are checked; else NULL */
+	void **bound;             /* [buffers]: the caller's memory, NULL of those in the arena; or NULL: there are none */
+	unsigned char *unwanted;  /* outputs that the caller does not want; NULL until there is one */
 };
 
 /* The buffer's memory in a session. */
 static inline void *qb_session_buffer(const struct qb_session *s, int buffer)
 {
+	if (s->bound && s->bound[buffer]) {
+		return s->bound[buffer];
+	}
 	return s->arena + s->plan->buffer[buffer].offset[s->keep];
 }
 
@@ -142,6 +160,8 @@ enum qb_err qb__place_outputs(struct qb_builder *b, struct qb_errbuf *eb);
 /* Writes a reorder of `from` to `to` as a primitive; scratchpad by the session. */
 enum qb_err qb__reorder_create(dnnl_primitive_t *out, const dnnl_memory_desc_t *from,
 	const dnnl_memory_desc_t *to, struct qb_errbuf *eb);
+/* Gives the session's primitives the caller's memory, s->bound, as their arguments. */
+enum qb_err qb__bind_primitives(struct qb_session *s, struct qb_errbuf *eb);
 /* A constant's numbers in the weight's form. */
 enum qb_err qb__lay_weight(const struct qb_weight *w, const float *numbers, void *to, struct qb_errbuf *eb);
 /* Copies numbers from one layout to another, now. */
@@ -156,6 +176,10 @@ enum qb_err qb__plan_make(struct qb_plan **out, const struct qb_plan *as, qb__bu
 void qb__check_run(struct qb_session *s);
 void qb__check_before(struct qb_session *s, const struct qb_step *step);
 enum qb_err qb__check_after(struct qb_session *s, int i, struct qb_errbuf *eb);
+/* The parts of qb_session_run: inputs go in, steps [from, to) run, outputs come out. */
+enum qb_err qb__session_begin(struct qb_session *s, const struct qb_run *run, struct qb_errbuf *eb);
+enum qb_err qb__session_steps(struct qb_session *s, const struct qb_run *run, int from, int to, struct qb_errbuf *eb);
+void qb__session_end(struct qb_session *s, const struct qb_run *run);
 enum qb_err qb__plan_layout(struct qb_plan *plan, struct qb_errbuf *eb);
 
 #endif

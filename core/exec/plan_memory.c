@@ -71,7 +71,7 @@ static enum qb_err lay_out(struct qb_plan *p, int mode, struct qb_errbuf *eb)
 		const struct qb_buffer *b = &p->buffer[i];
 		bool kept = mode == 1 && b->observed;
 
-		if (b->first < 0) { /* a lowering that gave up left it */
+		if (b->first < 0 || b->bound) { /* a lowering that gave up left it, or it is the caller's */
 			continue;
 		}
 		e[buffers++] = (struct entry){i, b->first, kept ? p->steps : b->last,

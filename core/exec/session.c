@@ -18,6 +18,41 @@ static size_t value_bytes(const struct qb_value *v)
 	return n;
 }
 
+/* What the caller has: inputs, and outputs of which one is written where it lies. */
+
+/* Where outputs go that the caller does not want. */
+static enum qb_err find_room(struct qb_session *s, struct qb_errbuf *eb)
+{
+	if (!s->unwanted) {
+		s->unwanted = qb_aligned_alloc(s->plan->unwanted_bytes, 1);
+	}
+	return s->unwanted ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for %zu bytes of outputs that are not wanted",
+		s->plan->unwanted_bytes);
+}
+
+static enum qb_err bind(struct qb_session *s, const struct qb_run *run, struct qb_errbuf *eb)
+{
+	const struct qb_plan *p = s->plan;
+
+	for (int i = 0; i < p->graph->inputs; i++) {
+		s->bound[p->input[i]] = (void *)run->input[i];
+	}
+	for (int i = p->graph->outputs - 1; i >= 0; i--) { /* of several that are one buffer the first has it */
+		int id = p->output[i].buffer;
+
+		if (id <= 0 || p->buffer[id].bound != QB_BOUND_OUTPUT) {
+			continue;
+		}
+		if (run->output && run->output[i]) {
+			s->bound[id] = run->output[i];
+			continue;
+		}
+		QB_TRY(find_room(s, eb));
+		s->bound[id] = s->unwanted + p->buffer[id].offset[0];
+	}
+	return qb__bind_primitives(s, eb);
+}
+
 /* Sessions */
 
 static enum qb_err bind_step(struct qb_session *s, int i, struct qb_errbuf *eb)
@@ -66,7 +101,8 @@ enum qb_err qb_session_create(struct qb_session **out, const struct qb_plan *pla
 	/* Two: one for the value, one for its reference. */
 	s->observer_scratch = qb_aligned_alloc(qb_align_up(plan->observer_scratch_bytes, 64), 2);
 	s->exec = calloc((size_t)plan->steps + 1, sizeof(*s->exec));
-	if (!s->arena || !s->scratch || !s->observer_scratch || !s->exec) {
+	s->bound = plan->mode == QB_PLAN_TRAINING ? calloc((size_t)plan->buffers + 1, sizeof(*s->bound)) : NULL;
+	if (!s->arena || !s->scratch || !s->observer_scratch || !s->exec || (plan->mode == QB_PLAN_TRAINING && !s->bound)) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory for a session of %zu bytes",
 			plan->arena_bytes[keep]);
 		goto out;
@@ -107,6 +143,8 @@ void qb_session_destroy(struct qb_session **session)
 	free(s->scratch);
 	free(s->observer_scratch);
 	free(s->before);
+	free(s->bound);
+	free(s->unwanted);
 	free(s);
 	*session = NULL;
 }
@@ -370,6 +408,10 @@ static enum qb_err dispatch_step(struct qb_session *s, int i, const struct qb_ru
 		return run_eval(s, step, overlay, eb);
 	case QB_STEP_OBSERVE:
 		return run_observer(s, step, run, eb);
+	case QB_STEP_SHARD_SUM:
+		memcpy(qb_session_buffer(s, step->write.id[0]), qb_session_buffer(s, step->read.id[0]),
+			s->plan->buffer[step->read.id[0]].bytes);
+		return QB_OK;
 	}
 	return QB_OK;
 }
@@ -393,35 +435,61 @@ static int64_t now_ns(void)
 	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-enum qb_err qb_session_run(struct qb_session *session, const struct qb_run *run,
-	struct qb_errbuf *eb)
+enum qb_err qb__session_begin(struct qb_session *s, const struct qb_run *run, struct qb_errbuf *eb)
 {
-	const struct qb_plan *p = session->plan;
-	const struct qb_overlay *overlay = p->overlay ? p->overlay : run->overlay;
-	const struct qb_graph *g = p->graph;
+	const struct qb_plan *p = s->plan;
 
-	qb_threads_use(p->threads);
-	if (session->before) {
-		qb__check_run(session);
+	if (s->bound) {
+		QB_TRY(bind(s, run, eb));
 	}
-	for (int i = 0; i < g->inputs; i++) {
-		memcpy(qb_session_buffer(session, p->input[i]),
-			run->input[i], value_bytes(g->input[i]));
+	if (s->before) {
+		qb__check_run(s);
 	}
-	for (int i = 0; i < (run->steps ? run->steps : p->steps); i++) {
+	for (int i = 0; !s->bound && i < p->graph->inputs; i++) {
+		memcpy(qb_session_buffer(s, p->input[i]), run->input[i], value_bytes(p->graph->input[i]));
+	}
+	return QB_OK;
+}
+
+enum qb_err qb__session_steps(struct qb_session *s, const struct qb_run *run, int from, int to, struct qb_errbuf *eb)
+{
+	const struct qb_overlay *overlay = s->plan->overlay ? s->plan->overlay : run->overlay;
+
+	for (int i = from; i < to; i++) {
 		int64_t start = run->step_ns ? now_ns() : 0;
 
-		QB_TRY(run_step(session, i, run, overlay, eb));
+		QB_TRY(run_step(s, i, run, overlay, eb));
 		if (run->step_ns) {
 			run->step_ns[i] += now_ns() - start;
 		}
 	}
-	for (int i = 0; !run->steps && i < g->outputs; i++) {
+	return QB_OK;
+}
+
+void qb__session_end(struct qb_session *s, const struct qb_run *run)
+{
+	const struct qb_plan *p = s->plan;
+	const struct qb_graph *g = p->graph;
+
+	for (int i = 0; run->output && i < g->outputs; i++) {
 		const void *from = p->output[i].buffer < 0
 			? g->output[i]->constant->data
-			: qb_session_buffer(session, p->output[i].buffer);
+			: qb_session_buffer(s, p->output[i].buffer);
 
-		memcpy(run->output[i], from, value_bytes(g->output[i]));
+		if (run->output[i] && run->output[i] != from) {
+			memcpy(run->output[i], from, value_bytes(g->output[i]));
+		}
+	}
+}
+
+enum qb_err qb_session_run(struct qb_session *session, const struct qb_run *run,
+	struct qb_errbuf *eb)
+{
+	qb_threads_use(session->plan->threads);
+	QB_TRY(qb__session_begin(session, run, eb));
+	QB_TRY(qb__session_steps(session, run, 0, run->steps ? run->steps : session->plan->steps, eb));
+	if (!run->steps) {
+		qb__session_end(session, run);
 	}
 	return QB_OK;
 }

@@ -26,7 +26,16 @@ static void poison(struct qb_session *s, const struct qb_buffer *u)
 
 void qb__check_run(struct qb_session *s)
 {
-	memset(s->arena, POISON, s->plan->arena_bytes[s->keep]);
+	const struct qb_plan *p = s->plan;
+
+	memset(s->arena, POISON, p->arena_bytes[s->keep]);
+	for (int i = 0; i < p->graph->outputs; i++) {
+		int id = p->output[i].buffer;
+
+		if (id > 0 && p->buffer[id].bound == QB_BOUND_OUTPUT) {
+			memset(s->bound[id], POISON, p->buffer[id].bytes);
+		}
+	}
 }
 
 void qb__check_before(struct qb_session *s, const struct qb_step *step)
@@ -46,7 +55,7 @@ static void accept(struct qb_session *s, const struct qb_ids *ids)
 	for (int i = 0; i < ids->n; i++) {
 		const struct qb_buffer *u = ids->id[i] > 0 ? &s->plan->buffer[ids->id[i]] : NULL;
 
-		if (u) {
+		if (u && !u->bound) {
 			memcpy(s->before + u->offset[s->keep], s->arena + u->offset[s->keep], u->bytes);
 		}
 	}
@@ -60,7 +69,7 @@ static enum qb_err fail_at(const struct qb_session *s, int i, size_t at, struct 
 
 	for (int k = 1; k < p->buffers; k++) {
 		const struct qb_buffer *u = &p->buffer[k];
-		bool lives = u->first >= 0 && u->first <= i && i <= u->last;
+		bool lives = !u->bound && u->first >= 0 && u->first <= i && i <= u->last;
 
 		hit = lives && u->offset[s->keep] <= at && at < u->offset[s->keep] + u->bytes ? k : hit;
 	}
@@ -87,7 +96,7 @@ enum qb_err qb__check_after(struct qb_session *s, int i, struct qb_errbuf *eb)
 	for (int k = 1; k < p->buffers; k++) {
 		const struct qb_buffer *u = &p->buffer[k];
 
-		if (u->last == i && !(s->keep && u->observed)) {
+		if (u->last == i && !u->bound && !(s->keep && u->observed)) {
 			poison(s, u);
 		}
 	}

@@ -6,6 +6,7 @@
 
 #include <omp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -23,12 +24,17 @@ int qb_thread_index(void)
 	return omp_get_thread_num();
 }
 
+/* All under the lock, but for `stage`, which waiting threads look at without it. */
 struct team {
-	qb_team_fn *fn;
+	qb_stage_fn *fn;
+	qb_between_fn *between;
 	void *arg;
-	int64_t items;
-	_Atomic int64_t next;
-	_Atomic bool failed;
+	int stages;
+	int64_t items, next, done; /* of the stage at work: given out and finished */
+	_Atomic int stage;
+	bool failed;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
 };
 
 struct member {
@@ -41,43 +47,76 @@ struct member {
 	struct qb_errbuf eb;
 };
 
+/* A stage is over when its last item is; called and left with the lock. Nobody else has anything to do then. */
+static void finish_stage(struct team *t)
+{
+	if (t->between && !t->failed) {
+		t->between(t->arg, atomic_load(&t->stage));
+	}
+	t->next = t->done = 0;
+	atomic_fetch_add(&t->stage, 1);
+	pthread_cond_broadcast(&t->changed);
+}
+
+/* Waits for the stage after `stage`: stages are short, so at first without sleeping. Called and left with the lock. */
+static void await_stage(struct team *t, int stage)
+{
+	enum { LOOKS = 64 };
+
+	pthread_mutex_unlock(&t->lock);
+	for (int i = 0; i < LOOKS && atomic_load(&t->stage) == stage; i++) {
+		sched_yield();
+	}
+	pthread_mutex_lock(&t->lock);
+	while (atomic_load(&t->stage) == stage && !t->failed) {
+		pthread_cond_wait(&t->changed, &t->lock);
+	}
+}
+
 static void *work(void *arg)
 {
 	struct member *m = arg;
 	struct team *t = m->team;
-	int64_t item;
 
 	/* What runs inside is one sample's: its steps use this thread alone. */
 	qb_threads_use(1);
-	while (!atomic_load(&t->failed) && (item = atomic_fetch_add(&t->next, 1)) < t->items) {
-		m->err = t->fn(t->arg, m->index, item, &m->eb);
+	pthread_mutex_lock(&t->lock);
+	while (!t->failed && atomic_load(&t->stage) < t->stages) {
+		int stage = atomic_load(&t->stage);
+		int64_t item = t->next;
+
+		if (item == t->items) {
+			await_stage(t, stage);
+			continue;
+		}
+		t->next++;
+		pthread_mutex_unlock(&t->lock);
+		m->err = t->fn(t->arg, m->index, stage, item, &m->eb);
+		pthread_mutex_lock(&t->lock);
 		if (m->err != QB_OK) {
 			m->at = item;
-			atomic_store(&t->failed, true);
-			break;
+			t->failed = true;
+			pthread_cond_broadcast(&t->changed);
+		} else if (++t->done == t->items) {
+			finish_stage(t);
 		}
 	}
+	pthread_mutex_unlock(&t->lock);
 	return NULL;
 }
 
-enum qb_err qb_team_run(int threads, int64_t items, qb_team_fn *fn, void *arg, struct qb_errbuf *eb)
+static enum qb_err run_members(struct team *team, struct member *m, int threads, struct qb_errbuf *eb)
 {
-	struct team team = {.fn = fn, .arg = arg, .items = items};
-	struct member *m = calloc((size_t)threads, sizeof(*m));
 	int before = omp_get_max_threads();
 	const struct member *first = NULL;
-	enum qb_err err = QB_OK;
 
-	if (!m) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for a team of %d threads", threads);
-	}
 	for (int i = 1; i < threads; i++) {
-		m[i].team = &team;
+		m[i].team = team;
 		m[i].index = i;
 		/* Where no thread can be had the others do its work. */
 		m[i].started = pthread_create(&m[i].thread, NULL, work, &m[i]) == 0;
 	}
-	m[0].team = &team;
+	m[0].team = team;
 	work(&m[0]);
 	for (int i = 1; i < threads; i++) {
 		if (m[i].started) {
@@ -90,9 +129,41 @@ enum qb_err qb_team_run(int threads, int64_t items, qb_team_fn *fn, void *arg, s
 			first = &m[i];
 		}
 	}
-	if (first) {
-		err = qb_fail(eb, first->err, "%s", first->eb.text);
+	return first ? qb_fail(eb, first->err, "%s", first->eb.text) : QB_OK;
+}
+
+enum qb_err qb_team_run_stages(int threads, int stages, int64_t items, qb_stage_fn *fn, qb_between_fn *between, void *arg,
+	struct qb_errbuf *eb)
+{
+	struct team team = {.fn = fn, .between = between, .arg = arg, .stages = items ? stages : 0, .items = items,
+		.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+	struct member *m = calloc((size_t)threads, sizeof(*m));
+	enum qb_err err;
+
+	if (!m) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a team of %d threads", threads);
 	}
+	err = run_members(&team, m, threads, eb);
+	pthread_mutex_destroy(&team.lock);
+	pthread_cond_destroy(&team.changed);
 	free(m);
 	return err;
+}
+
+struct one_stage {
+	qb_team_fn *fn;
+	void *arg;
+};
+
+static enum qb_err run_item(void *arg, int thread, int stage, int64_t item, struct qb_errbuf *eb)
+{
+	const struct one_stage *o = arg;
+
+	(void)stage;
+	return o->fn(o->arg, thread, item, eb);
+}
+
+enum qb_err qb_team_run(int threads, int64_t items, qb_team_fn *fn, void *arg, struct qb_errbuf *eb)
+{
+	return qb_team_run_stages(threads, 1, items, run_item, NULL, &(struct one_stage){fn, arg}, eb);
 }

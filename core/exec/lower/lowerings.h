@@ -80,6 +80,7 @@
 	X(ReverseSequence, none, int8_copy) \
 	X(Round, none, int8_lookup_table) \
 	X(Selu, none, int8_lookup_table) \
+	X(ShardSum, shard_sum, none) \
 	X(Shrink, none, int8_lookup_table) \
 	X(Sigmoid, eltwise, int8_lookup_table) \
 	X(Sign, none, int8_lookup_table) \
@@ -106,6 +107,7 @@
 #define QB_PLANS(X) \
 	X(add) X(alias) X(batch_norm) X(binary) X(clip) X(concat) X(conv) X(conv_transpose) X(eltwise) X(fake_quantize) X(fake_quantize_gradient) X(gemm) X(global_pool) X(group_norm) \
 	X(layer_norm) X(matmul) X(copy) X(pool) X(reduce) X(resize) X(softmax) X(transpose) \
+	X(shard_sum) \
 	X(int8_alias) X(int8_batch_norm) X(int8_binary) X(int8_conv) X(int8_conv_transpose) X(int8_gemm) X(int8_global_pool) X(int8_layer_norm) \
 	X(int8_matmul) X(int8_concat) X(int8_mean) X(int8_copy) X(int8_pool) X(int8_product) X(int8_resize) X(int8_softmax) X(int8_lookup_table) X(int8_transpose)
 

@@ -18,6 +18,10 @@ check_PROGRAMS += tests/unit/exec/test_team
 tests_unit_exec_test_team_SOURCES = tests/unit/exec/test_team.c core/exec/threads.c core/base/err.c
 tests_unit_exec_test_team_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_exec_test_team_LDADD = $(CMOCKA_LIBS) $(OPENMP_CFLAGS)
+check_PROGRAMS += tests/unit/exec/test_shards
+tests_unit_exec_test_shards_SOURCES = tests/unit/exec/test_shards.c tests/unit/exec/graph_maker.c \
+	tests/unit/exec/graph_maker.h $(LEVELS)
+tests_unit_exec_test_shards_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_f32_kernels
 tests_unit_exec_test_f32_kernels_SOURCES = tests/unit/exec/test_f32_kernels.c $(LEVELS)
 tests_unit_exec_test_f32_kernels_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
