@@ -3,6 +3,11 @@ libquantbench_a_SOURCES += \
 	core/exec/builder.c \
 	core/exec/builder.h \
 	core/exec/exec.h \
+	core/exec/lower/backward/conv_depthwise_gradient.c \
+	core/exec/lower/backward/conv_gradient.c \
+	core/exec/lower/backward/conv_gradient.h \
+	core/exec/lower/backward/conv_input_gradient.c \
+	core/exec/lower/backward/conv_weight_gradient.c \
 	core/exec/lower/backward/shard_sum.c \
 	core/exec/lower/f32/binary.c \
 	core/exec/lower/f32/conv.c \

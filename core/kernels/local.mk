@@ -3,9 +3,13 @@ libquantbench_a_SOURCES += \
 	core/kernels/epilogue.h \
 	core/kernels/f32/depthwise.c \
 	core/kernels/f32/depthwise.h \
+	core/kernels/f32/depthwise_backward.c \
+	core/kernels/f32/depthwise_backward.h \
 	core/kernels/f32/gemm.c \
 	core/kernels/f32/gemm.h \
 	core/kernels/f32/gemm_avx2.c \
+	core/kernels/f32/gemm_backward.c \
+	core/kernels/f32/gemm_backward.h \
 	core/kernels/f32/gemm_levels.h \
 	core/kernels/f32/math.c \
 	core/kernels/f32/math.h \

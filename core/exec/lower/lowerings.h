@@ -28,7 +28,9 @@
 	X(Compress, none, int8_copy) \
 	X(Concat, concat, int8_concat) \
 	X(Conv, conv, int8_conv) \
+	X(ConvInputGradient, conv_input_gradient, none) \
 	X(ConvTranspose, conv_transpose, int8_conv_transpose) \
+	X(ConvWeightGradient, conv_weight_gradient, none) \
 	X(Cos, none, int8_lookup_table) \
 	X(Cosh, none, int8_lookup_table) \
 	X(DepthToSpace, copy, int8_copy) \
@@ -107,7 +109,7 @@
 #define QB_PLANS(X) \
 	X(add) X(alias) X(batch_norm) X(binary) X(clip) X(concat) X(conv) X(conv_transpose) X(eltwise) X(fake_quantize) X(fake_quantize_gradient) X(gemm) X(global_pool) X(group_norm) \
 	X(layer_norm) X(matmul) X(copy) X(pool) X(reduce) X(resize) X(softmax) X(transpose) \
-	X(shard_sum) \
+	X(conv_input_gradient) X(conv_weight_gradient) X(shard_sum) \
 	X(int8_alias) X(int8_batch_norm) X(int8_binary) X(int8_conv) X(int8_conv_transpose) X(int8_gemm) X(int8_global_pool) X(int8_layer_norm) \
 	X(int8_matmul) X(int8_concat) X(int8_mean) X(int8_copy) X(int8_pool) X(int8_product) X(int8_resize) X(int8_softmax) X(int8_lookup_table) X(int8_transpose)
 

@@ -22,6 +22,10 @@ check_PROGRAMS += tests/unit/exec/test_shards
 tests_unit_exec_test_shards_SOURCES = tests/unit/exec/test_shards.c tests/unit/exec/graph_maker.c \
 	tests/unit/exec/graph_maker.h $(LEVELS)
 tests_unit_exec_test_shards_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/exec/test_training_steps
+tests_unit_exec_test_training_steps_SOURCES = tests/unit/exec/test_training_steps.c tests/unit/exec/graph_maker.c \
+	tests/unit/exec/graph_maker.h $(LEVELS)
+tests_unit_exec_test_training_steps_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_f32_kernels
 tests_unit_exec_test_f32_kernels_SOURCES = tests/unit/exec/test_f32_kernels.c $(LEVELS)
 tests_unit_exec_test_f32_kernels_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -46,6 +46,7 @@ static dnnl_memory_desc_t weight_md(const struct qb_value *w, int64_t groups, bo
 
 struct conv {
 	bool transposed;
+	bool computed; /* weights and biases may be computed */
 	struct qb_window window;
 	int64_t groups;
 	dnnl_memory_desc_t src, weights, bias, dst;
@@ -63,8 +64,8 @@ static enum qb_err describe(struct conv *c, const struct qb_node *n, struct qb_e
 	const struct qb_value *x = n->input[0], *w = n->input[1], *y = n->output[0];
 	int spatial = x->shape.ndim - 2;
 
-	if (spatial < 1 || spatial > 3 || x->dtype != QB_F32 || !w->constant ||
-		(n->inputs > 2 && n->input[2] && !n->input[2]->constant)) {
+	if (spatial < 1 || spatial > 3 || x->dtype != QB_F32 ||
+		(!c->computed && (!w->constant || (n->inputs > 2 && n->input[2] && !n->input[2]->constant)))) {
 		return QB_EUNSUPPORTED;
 	}
 	c->groups = qb_node_int(n, "group", 1);
@@ -131,6 +132,12 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, const
 	struct qb_dense d;
 
 	QB_TRY(make_dense(&d, n, c));
+	if (!d.w->constant) {
+		struct qb_place w;
+
+		QB_TRY(qb_builder_dense(b, d.w, &w, eb));
+		d.w_at = w.buffer;
+	}
 	for (size_t i = 0; err == QB_EUNSUPPORTED && i < QB_COUNT(plans); i++) {
 		err = plans[i](b, n, &d, eb);
 	}
@@ -170,6 +177,9 @@ static enum qb_err plan_primitive(struct qb_builder *b, const struct qb_node *n,
 	int weight, at = -1, args = 0;
 	enum qb_err err;
 
+	if (!n->input[1]->constant || (bias && !bias->constant)) {
+		return QB_EUNSUPPORTED;
+	}
 	QB_TRY(make(&pd, c, n, bias, eb));
 	QB_TRY_OUT(qb_builder_source(b, n->input[0],
 		dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0), &src, eb));
@@ -195,7 +205,7 @@ out:
 
 enum qb_err qb__plan_conv(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	struct conv c = {0};
+	struct conv c = {.computed = qb_builder_is_training(b)};
 	enum qb_err err;
 
 	QB_TRY(describe(&c, n, eb));

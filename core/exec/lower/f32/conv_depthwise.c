@@ -18,7 +18,7 @@ bool qb_depthwise_of(struct qb_f32_depthwise *out, const struct qb_node *n, cons
 	*out = (struct qb_f32_depthwise){.channels = d->channels, .width = d->width, .out_width = d->out_width,
 		.rows = d->kernel[0], .columns = d->kernel[1], .stride = d->stride[1], .dilation = d->dilation[1],
 		.pad = d->pad[1], .epilogue = {.act = n->act}};
-	return qb_f32_is_fast() && d->groups == d->channels && d->outputs == d->channels && d->channels > 1 &&
+	return (qb_f32_is_fast() || d->w_at) && d->groups == d->channels && d->outputs == d->channels && d->channels > 1 &&
 		d->kernel[0] <= QB_DEPTHWISE_ROWS && !d->add && !n->affine.scale;
 }
 
@@ -33,6 +33,18 @@ enum qb_err qb_depthwise_weight(struct qb_builder *b, const struct qb_dense *d, 
 	return qb_builder_weight(b, d->w, &as, &want, id, eb);
 }
 
+/* Computed weights [channels][taps] to [taps][channels]. */
+static void lay_weights(const struct qb_dense *d, const float *from, float *to)
+{
+	int64_t taps = d->kernel[0] * d->kernel[1];
+
+	for (int64_t t = 0; t < taps; t++) {
+		for (int64_t c = 0; c < d->channels; c++) {
+			to[t * d->channels + c] = from[c * taps + (d->turned ? taps - 1 - t : t)];
+		}
+	}
+}
+
 static void run_layer(const void *context, const struct qb_operands *at)
 {
 	const struct layer *l = context;
@@ -40,6 +52,10 @@ static void run_layer(const void *context, const struct qb_operands *at)
 	struct qb_f32_depthwise line = l->line;
 
 	line.weights = at->read[W];
+	if (d->w_at) {
+		lay_weights(d, at->read[W], at->scratch[0]);
+		line.weights = at->scratch[0];
+	}
 	line.epilogue.bias = d->bias ? at->read[BIAS] : NULL;
 #pragma omp parallel for schedule(static) if (l->threads > 1) num_threads(l->threads)
 	for (int64_t i = 0; i < d->images * d->out_height; i++) {
@@ -73,8 +89,13 @@ enum qb_err qb_plan_depthwise(struct qb_builder *b, const struct qb_node *n, con
 	if (!l.zeros) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	QB_TRY(qb_depthwise_weight(b, d, &id, eb));
-	call.reads[W] = QB_CALL_WEIGHT(id);
+	call.reads[W] = d->w_at;
+	if (d->w_at) {
+		call.scratch[0] = (size_t)(d->channels * d->kernel[0] * d->kernel[1]) * sizeof(float);
+	} else {
+		QB_TRY(qb_depthwise_weight(b, d, &id, eb));
+		call.reads[W] = QB_CALL_WEIGHT(id);
+	}
 	if (d->bias) {
 		QB_TRY(qb_dense_bias(b, d, &call.reads[BIAS], eb));
 	}

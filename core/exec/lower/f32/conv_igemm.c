@@ -25,8 +25,14 @@ struct area {
 	uint8_t element[KERNEL_ELEMENTS_MAX];
 };
 
+/* How far apart weights lie by group, output, channel and kernel element, and where the first is. */
+struct weight_strides {
+	int64_t first, group, output, channel, element;
+};
+
 struct layer {
 	struct qb_dense d;
+	struct weight_strides w; /* of computed weights, in the node's groups */
 	int64_t merged;      /* groups of the node in one of d's */
 	int64_t halves;      /* 2: a group's panel is of two halves, each of its own channels */
 	int64_t depth, each; /* channels of a half, outputs of a group */
@@ -248,13 +254,81 @@ static size_t scratch_part(const struct layer *l)
 	return (size_t)(l->gathered || l->lines ? l->kernel_elements * l->depth : l->areas > 1 ? 2 * l->each : 0) * QB_F32_ROWS;
 }
 
+/* ---- weights ---- */
+
+struct merging {
+	int64_t groups, merged, halves, kernel_elements, depth, each; /* depth, each: of the node's groups */
+	struct weight_strides from;
+};
+
+/* [groups * each][depth][kernel_elements] to [groups / merged][1][kernel_elements][merged / halves * depth][16]. */
+static void merge_weights(const void *context, const float *from, float *to)
+{
+	const struct merging *m = context;
+	int64_t run = m->merged / m->halves * m->depth;
+
+	for (int64_t i = 0; i < m->groups * m->each * m->depth * m->kernel_elements; i++) {
+		int64_t t = i % m->kernel_elements, k = i / m->kernel_elements % m->depth, o = i / m->kernel_elements / m->depth, g = o / m->each;
+		int64_t in = g % m->merged, at = in % (m->merged / m->halves) * m->depth + k;
+
+		to[((g / m->merged * m->kernel_elements + t) * run + at) * QB_F32_PANEL + in * m->each + o % m->each] =
+			from[m->from.first + g * m->from.group + o % m->each * m->from.output + k * m->from.channel + t * m->from.element];
+	}
+}
+
+static struct merging merging_of(const struct layer *l)
+{
+	return (struct merging){l->d.outputs / (l->each / l->merged), l->merged, l->halves, l->kernel_elements,
+		l->depth * l->halves / l->merged, l->each / l->merged, l->w};
+}
+
+/* Computed weights, as constants are packed once. */
+static void pack_weights(const struct layer *l, const float *from, float *to)
+{
+	struct merging m = merging_of(l);
+	const struct weight_strides *s = &l->w;
+
+	if (l->merged > 1) {
+		memset(to, 0, (size_t)l->d.groups * l->group_weights * sizeof(*to));
+		merge_weights(&m, from, to);
+		return;
+	}
+	for (int64_t g = 0; g < l->d.groups; g++) {
+		for (int64_t o = 0; o < l->each; o += QB_F32_PANEL) {
+			for (int64_t t = 0; t < l->kernel_elements; t++, to += l->depth * QB_F32_PANEL) {
+				qb_f32_pack(from + s->first + g * s->group + o * s->output + t * s->element, s->channel, s->output, l->depth,
+					QB_MIN((int64_t)QB_F32_PANEL, l->each - o), to);
+			}
+		}
+	}
+}
+
+static struct weight_strides weight_strides(const struct qb_dense *d)
+{
+	const int64_t *stride = d->w_as.format_desc.blocking.strides;
+	int at = d->groups > 1;
+	struct weight_strides s = {0, at ? stride[0] : 0, stride[at], stride[at + 1], stride[d->w_as.ndims - 1]};
+
+	if (d->turned) {
+		s.first = (d->kernel[0] * d->kernel[1] - 1) * s.element;
+		s.element = -s.element;
+	}
+	return s;
+}
+
 static void run_layer(const void *context, const struct qb_operands *at)
 {
 	const struct layer *l = context;
 	int64_t panels = (l->each + QB_F32_PANEL - 1) / QB_F32_PANEL;
+	struct qb_operands packed = *at;
 	/* Threads share the larger side, so that each reads all of the smaller only. */
 	bool by_panel = panels >= l->threads && l->each >= l->rows;
 
+	if (l->d.w_at) {
+		pack_weights(l, at->read[W], at->scratch[1]);
+		packed.read[W] = at->scratch[1];
+		at = &packed;
+	}
 #pragma omp parallel for schedule(static) if (l->threads > 1) num_threads(l->threads)
 	for (int t = 0; t < l->threads; t++) {
 		struct share s = {.from = 0, .to = panels,
@@ -387,8 +461,14 @@ enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *r
 {
 	struct qb_shape s = {.known = true, .ndim = 1, .dim = {d->outputs}};
 	dnnl_memory_desc_t md = qb_dnn_dense(&s);
+	struct qb_place place;
 	int id;
 
+	if (!d->bias->constant) {
+		QB_TRY(qb_builder_dense(b, d->bias, &place, eb));
+		*read = place.buffer;
+		return QB_OK;
+	}
 	QB_TRY(qb_builder_weight(b, d->bias, &md, &md, &id, eb));
 	*read = QB_CALL_WEIGHT(id);
 	return QB_OK;
@@ -417,30 +497,10 @@ static void choose_merged(const struct qb_dense *d, struct layer *l)
 	}
 }
 
-struct merging {
-	int64_t groups, merged, halves, kernel_elements, depth, each; /* depth, each: of the node's groups */
-};
-
-/* [groups * each][depth][kernel_elements] to [groups / merged][1][kernel_elements][merged / halves * depth][16]. */
-static void merge_weights(const void *context, const float *from, float *to)
-{
-	const struct merging *m = context;
-	int64_t run = m->merged / m->halves * m->depth;
-
-	for (int64_t i = 0; i < m->groups * m->each * m->depth * m->kernel_elements; i++) {
-		int64_t t = i % m->kernel_elements, k = i / m->kernel_elements % m->depth;
-		int64_t o = i / m->kernel_elements / m->depth, g = o / m->each;
-		int64_t in = g % m->merged, at = in % (m->merged / m->halves) * m->depth + k;
-
-		to[((g / m->merged * m->kernel_elements + t) * run + at) * QB_F32_PANEL + in * m->each + o % m->each] = from[i];
-	}
-}
-
 static enum qb_err find_weight(struct qb_builder *b, const struct qb_dense *d, const struct layer *l, int *id,
 	struct qb_errbuf *eb)
 {
-	struct merging m = {d->outputs / (l->each / l->merged), l->merged, l->halves, l->kernel_elements,
-		l->depth * l->halves / l->merged, l->each / l->merged};
+	struct merging m = merging_of(l);
 
 	if (l->merged == 1) {
 		return qb_dense_weight(b, d, id, eb);
@@ -454,8 +514,11 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct qb_dense *d, 
 	struct qb_place place;
 	int id;
 
-	QB_TRY(find_weight(b, d, l, &id, eb));
-	call->reads[W] = QB_CALL_WEIGHT(id);
+	call->reads[W] = d->w_at;
+	if (!d->w_at) {
+		QB_TRY(find_weight(b, d, l, &id, eb));
+		call->reads[W] = QB_CALL_WEIGHT(id);
+	}
 	if (d->bias) {
 		QB_TRY(qb_dense_bias(b, d, &call->reads[BIAS], eb));
 	}
@@ -480,6 +543,7 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 	struct area *area;
 	struct qb_call call = {.fn = run_layer, QB_CONTEXT(l)};
 
+	l.w = weight_strides(dense);
 	choose_merged(dense, &l);
 	l.depth = d->channels / d->groups * (l.merged / l.halves);
 	l.each = d->outputs / d->groups * l.merged;
@@ -489,7 +553,7 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 	l.gathered = l.kernel_elements > 1 && l.depth < FEW_CHANNELS;
 	l.lines = l.kernel_elements > 1 && l.depth < SOME_CHANNELS && d->groups == 1 && d->dilation[1] == 1 &&
 		d->kernel[0] <= KERNEL_ELEMENTS_MAX;
-	if (!qb_f32_is_fast() || (d->groups > 1 && l.depth < GROUP_CHANNELS) || !l.rows || !l.depth || !l.each ||
+	if ((!qb_f32_is_fast() && !d->w_at) || (d->groups > 1 && l.depth < GROUP_CHANNELS) || !l.rows || !l.depth || !l.each ||
 		(!l.gathered && l.kernel_elements > KERNEL_ELEMENTS_MAX)) {
 		return QB_EUNSUPPORTED;
 	}
@@ -508,5 +572,6 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 	call.name = l.lines ? "tiles by line" : l.gathered ? "tiles, gathered"
 		: l.area[0].kernel_elements < l.kernel_elements ? "tiles by area" : "tiles";
 	call.scratch[0] = (size_t)l.threads * scratch_part(&l) * sizeof(float);
+	call.scratch[1] = d->w_at ? (size_t)d->groups * l.group_weights * sizeof(float) : 0;
 	return qb_builder_call(b, n, &call, eb);
 }

@@ -15,6 +15,8 @@ struct qb_dense {
 	const struct qb_value *x, *w, *bias, *add, *y;
 	dnnl_memory_desc_t x_md, y_md; /* channels innermost, without padding; add lies like y */
 	dnnl_memory_desc_t w_as;       /* [outputs, channels / groups, kernel...], [groups, ...] where there are several */
+	int w_at;                      /* weights that are computed: where they lie as w_as says, and are packed in every run; 0: a constant */
+	bool turned;                   /* such weights' kernel elements count in reverse: a gradient's convolution */
 };
 
 /* The convolution of one or two dimensions that a node is; QB_EUNSUPPORTED where it is none. */

@@ -522,7 +522,7 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, cons
 		.threads = qb_builder_threads(b)};
 	struct qb_call call = {.fn = run_winograd, QB_CONTEXT(w)};
 
-	if (!qb_f32_is_fast() || d->groups != 1 ||
+	if (!qb_f32_is_fast() || d->w_at || d->groups != 1 ||
 		d->dilation[0] != d->dilation[1] || !choose_form(&w) || !pays(&w, qb_builder_is_frozen(b) ? TRANSFORM : TRANSFORM_OBSERVED) ||
 		(!qb_builder_is_frozen(b) && transformed_numbers(&w) > SHARED)) {
 		return QB_EUNSUPPORTED;

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/exec/lower/backward/conv_gradient.h"
+
+#include "core/ops/window.h"
+
+enum qb_err qb_conv_shape_of(struct qb_conv_shape *c, const struct qb_node *n, const struct qb_value *x, const struct qb_value *w,
+	struct qb_errbuf *eb)
+{
+	int spatial = x->shape.ndim - 2, line = spatial == 1;
+	struct qb_window window;
+
+	if (spatial < 1 || spatial > 2 || x->dtype != QB_F32) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_window_conv(&window, n, spatial, x->shape.dim + 2, w->shape.dim + 2, eb));
+	*c = (struct qb_conv_shape){.images = x->shape.dim[0], .channels = x->shape.dim[1], .outputs = w->shape.dim[0],
+		.groups = qb_node_int(n, "group", 1), .in = {1, 1}, .out = {1, 1}, .kernel = {1, 1}, .stride = {1, 1},
+		.dilation = {1, 1}};
+	for (int i = 0; i < spatial; i++) {
+		c->in[i + line] = window.in[i];
+		c->out[i + line] = window.out[i];
+		c->kernel[i + line] = window.kernel[i];
+		c->stride[i + line] = window.stride[i];
+		c->dilation[i + line] = window.dilation[i];
+		c->pad[i + line] = window.lo[i];
+	}
+	c->elements = c->kernel[0] * c->kernel[1];
+	c->depth = c->channels / c->groups;
+	c->each = c->outputs / c->groups;
+	return c->images && c->depth && c->each && c->in[0] && c->in[1] && c->out[0] && c->out[1] && c->elements <= QB_CONV_ELEMENTS
+		? QB_OK : QB_EUNSUPPORTED;
+}
+
+enum qb_err qb_gradient_operand(struct qb_builder *b, const struct qb_value *v, bool channels_last, int *read,
+	struct qb_errbuf *eb)
+{
+	dnnl_memory_desc_t dense = qb_dnn_dense(&v->shape), want = channels_last ? qb_dnn_channels_last(&v->shape) : dense;
+	struct qb_place place;
+	int id;
+
+	if (!v->constant) {
+		QB_TRY(qb_builder_source(b, v, &want, &place, eb));
+		*read = place.buffer;
+		return QB_OK;
+	}
+	QB_TRY(qb_builder_weight(b, v, &dense, &want, &id, eb));
+	*read = QB_CALL_WEIGHT(id);
+	return QB_OK;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The convolution that a gradient's node belongs to, of one or two dimensions.
+ */
+#ifndef QB_EXEC_LOWER_BACKWARD_CONV_GRADIENT_H
+#define QB_EXEC_LOWER_BACKWARD_CONV_GRADIENT_H
+
+#include "core/exec/builder.h"
+
+enum { QB_CONV_ELEMENTS = 64 }; /* kernel elements: pointers to their rows stand on the stack */
+
+struct qb_conv_shape {
+	int64_t images, in[2], out[2];      /* height, width; height 1 of one dimension */
+	int64_t channels, outputs, groups;  /* of x and y, all groups */
+	int64_t kernel[2], stride[2], dilation[2], pad[2];
+	int64_t elements, depth, each;          /* kernel elements, channels and outputs of a group */
+};
+
+/* x [N,C,in...], w [M,C/group,k...]; n has Conv's attributes. QB_EUNSUPPORTED where there are three dimensions, nothing to
+ * compute, or more kernel elements than QB_CONV_ELEMENTS. */
+enum qb_err qb_conv_shape_of(struct qb_conv_shape *c, const struct qb_node *n, const struct qb_value *x, const struct qb_value *w,
+	struct qb_errbuf *eb);
+
+/* Places [*from, *to) of the n from `first` on whose kernel element, at `at` for the first of them and `step` further for each
+ * that follows, lies in [0, last]. */
+static inline void qb_conv_inside(int64_t at, int64_t step, int64_t n, int64_t last, int64_t *from, int64_t *to)
+{
+	*from = at >= 0 ? 0 : (-at + step - 1) / step < n ? (-at + step - 1) / step : n;
+	*to = at > last ? *from : (last - at) / step + 1 < n ? (last - at) / step + 1 : n;
+	*to = *to < *from ? *from : *to;
+}
+
+/* An operand as a call reads it, row-major or channels last: a buffer, or the weight of a constant. */
+enum qb_err qb_gradient_operand(struct qb_builder *b, const struct qb_value *v, bool channels_last, int *read,
+	struct qb_errbuf *eb);
+
+/* Depthwise convolutions; QB_EUNSUPPORTED where c is none. */
+enum qb_err qb_plan_depthwise_input_gradient(struct qb_builder *b, const struct qb_node *n, const struct qb_conv_shape *c,
+	struct qb_errbuf *eb);
+enum qb_err qb_plan_depthwise_weight_gradient(struct qb_builder *b, const struct qb_node *n, const struct qb_conv_shape *c,
+	struct qb_errbuf *eb);
+
+#endif

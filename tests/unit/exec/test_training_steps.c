@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Steps of training plans: each lowering, forward with computed weights and backward, gives what the operator's plain
+ * evaluation gives but for rounding, on random shapes; and at every level the same bits.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/cpu.h"
+#include "core/base/random.h"
+#include "core/base/size.h"
+#include "core/exec/exec.h"
+#include "tests/unit/exec/graph_maker.h"
+#include "tests/unit/levels.h"
+
+enum { MANY = 16 };
+
+struct draw {
+	uint64_t seed, at;
+};
+
+static int64_t between(struct draw *d, int64_t from, int64_t to)
+{
+	return from + (int64_t)(qb_random_u32(d->seed, 7, d->at++) % (uint32_t)(to - from + 1));
+}
+
+/* ---- one graph: by its plan and by evaluation ---- */
+
+struct tensors {
+	struct qb_tensor in[MANY], want[MANY], got[MANY];
+};
+
+static void fill(struct qb_tensor *t, const struct qb_value *v, uint64_t seed)
+{
+	size_t n = qb_value_size(v);
+
+	*t = (struct qb_tensor){.dtype = v->dtype, .ndim = v->shape.ndim, .data = calloc(n + 1, qb_dtype_bytes(v->dtype))};
+	memcpy(t->dim, v->shape.dim, sizeof(t->dim));
+	assert_non_null(t->data);
+	for (size_t i = 0; i < n; i++) {
+		double x = qb_random_normal(seed, (uint64_t)v->index, i);
+
+		switch (v->dtype) {
+		case QB_F32:
+			((float *)t->data)[i] = (float)x;
+			break;
+		case QB_F64:
+			((double *)t->data)[i] = x;
+			break;
+		default:
+			fail_msg("an input of type %s", qb_dtype_name(v->dtype));
+		}
+	}
+}
+
+static void evaluate(const struct qb_graph *g, struct tensors *t)
+{
+	const struct qb_tensor *in[MANY];
+	struct qb_errbuf eb = {0};
+
+	for (int i = 0; i < g->inputs; i++) {
+		in[i] = &t->in[i];
+	}
+	if (qb_graph_eval(g, in, t->want, &eb) != QB_OK) {
+		fail_msg("%s", eb.text);
+	}
+}
+
+static void run_plan(const struct qb_plan *p, const struct qb_graph *g, struct tensors *t, bool checked)
+{
+	struct qb_session *s = NULL;
+	const void *in[MANY];
+	void *out[MANY];
+	struct qb_errbuf eb = {0};
+
+	for (int i = 0; i < g->inputs; i++) {
+		in[i] = t->in[i].data;
+	}
+	for (int i = 0; i < g->outputs; i++) {
+		out[i] = t->got[i].data;
+	}
+	if (qb_session_create(&s, p, false, &eb) != QB_OK || (checked && qb_session_check_steps(s, &eb) != QB_OK) ||
+		qb_session_run(s, &(struct qb_run){.input = in, .output = out}, &eb) != QB_OK) {
+		fail_msg("%s", eb.text);
+	}
+	qb_session_destroy(&s);
+}
+
+static double element(const struct qb_tensor *t, size_t i)
+{
+	return t->dtype == QB_F64 ? ((const double *)t->data)[i] : (double)((const float *)t->data)[i];
+}
+
+/* Relative to the largest element: sums of products round alike whatever they come to. */
+static void assert_near(const struct qb_tensor *got, const struct qb_tensor *want, uint64_t seed, int output)
+{
+	size_t n = qb_tensor_size(want);
+	double largest = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		largest = fmax(largest, fabs(element(want, i)));
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!(fabs(element(got, i) - element(want, i)) <= 3e-6 * largest)) {
+			fail_msg("seed %d, output %d: element %zu is %.9g, not %.9g; the largest is %g", (int)seed, output, i, element(got, i),
+				element(want, i), largest);
+		}
+	}
+}
+
+static void assert_no_evaluation(const struct qb_plan *p, uint64_t seed)
+{
+	for (int i = 0; i < qb_plan_steps(p); i++) {
+		struct qb_step_info s = qb_plan_step(p, i);
+
+		if (!strcmp(s.implementation, "plain C")) {
+			fail_msg("seed %d: node %s (%s) is evaluated in plain C", (int)seed, s.node->name, s.node->type);
+		}
+	}
+}
+
+/* The same plan with its kernels in plain C. */
+static void assert_plain_alike(const struct qb_plan *p, const struct qb_graph *g, struct tensors *t)
+{
+	const enum qb_cpu_level level = qb_cpu_level();
+	struct tensors plain = *t;
+
+	for (int i = 0; i < g->outputs; i++) {
+		fill(&plain.got[i], g->output[i], 1);
+	}
+	qb_cpu_mask(QB_CPU_PLAIN);
+	run_plan(p, g, &plain, false);
+	qb_cpu_mask(level);
+	for (int i = 0; i < g->outputs; i++) {
+		assert_memory_equal(plain.got[i].data, t->got[i].data, qb_value_size(g->output[i]) * qb_dtype_bytes(g->output[i]->dtype));
+		free(plain.got[i].data);
+	}
+}
+
+/* Ends the maker. evaluated: steps in plain C may be among them. */
+static void check_graph(struct graph_maker *m, uint64_t seed, bool evaluated)
+{
+	struct qb_graph *g = gm_finish(m);
+	struct tensors t = {0};
+	struct qb_plan *p = NULL;
+	struct qb_errbuf eb = {0};
+
+	assert_true(g->inputs <= MANY && g->outputs <= MANY);
+	for (int i = 0; i < g->inputs; i++) {
+		fill(&t.in[i], g->input[i], seed);
+	}
+	for (int i = 0; i < g->outputs; i++) {
+		fill(&t.got[i], g->output[i], seed);
+	}
+	evaluate(g, &t);
+	if (qb_plan_create(&p, g, QB_PLAN_TRAINING, 1, NULL, &eb) != QB_OK) {
+		fail_msg("%s", eb.text);
+	}
+	if (!evaluated) {
+		assert_no_evaluation(p, seed);
+	}
+	run_plan(p, g, &t, true);
+	for (int i = 0; i < g->outputs; i++) {
+		assert_near(&t.got[i], &t.want[i], seed, i);
+	}
+	assert_plain_alike(p, g, &t);
+	qb_plan_destroy(&p);
+	for (int i = 0; i < MANY; i++) {
+		free(t.in[i].data);
+		free(t.want[i].data);
+		free(t.got[i].data);
+	}
+	gm_fini(m);
+}
+
+/* ---- convolutions ---- */
+
+struct conv {
+	int ndim; /* spatial */
+	int64_t images, channels, outputs, group, in[3], out[3], kernel[3], stride[3], dilation[3], pad[6];
+};
+
+enum kind { ANY_GROUPS, ONE_GROUP, DEPTHWISE, POINTWISE };
+
+static struct conv draw_conv(struct draw *d, enum kind kind)
+{
+	struct conv c = {.ndim = (int)between(d, 1, 2), .images = between(d, 1, 3), .group = 1};
+
+	c.channels = between(d, 1, 40);
+	c.outputs = between(d, 1, 40);
+	if (kind == DEPTHWISE) {
+		c.channels = c.outputs = c.group = between(d, 2, 70);
+	} else if (kind == ANY_GROUPS) {
+		c.group = between(d, 2, 5);
+		c.channels = c.group * between(d, 1, 20);
+		c.outputs = c.group * between(d, 1, 20);
+	}
+	for (int i = 0; i < c.ndim; i++) {
+		do {
+			c.in[i] = between(d, 1, 12);
+			c.kernel[i] = kind == POINTWISE ? 1 : between(d, 1, 4);
+			c.stride[i] = between(d, 1, 3);
+			c.dilation[i] = between(d, 0, 3) ? 1 : 2;
+			c.pad[i] = kind == POINTWISE ? 0 : between(d, 0, 2);
+			c.pad[c.ndim + i] = kind == POINTWISE ? 0 : between(d, 0, 2);
+			c.out[i] = c.in[i] + c.pad[i] + c.pad[c.ndim + i] - (c.kernel[i] - 1) * c.dilation[i] - 1;
+		} while (c.out[i] < 0);
+		c.out[i] = c.out[i] / c.stride[i] + 1;
+	}
+	return c;
+}
+
+static void add_attributes(struct graph_maker *m, struct qb_node *n, const struct conv *c)
+{
+	qb_node_add_int(n, "group", c->group);
+	gm_ints(m, n, "kernel_shape", c->ndim, c->kernel);
+	gm_ints(m, n, "strides", c->ndim, c->stride);
+	gm_ints(m, n, "dilations", c->ndim, c->dilation);
+	gm_ints(m, n, "pads", 2 * c->ndim, c->pad);
+}
+
+static void dims(int64_t *out, int64_t first, int64_t second, const int64_t *rest, int ndim)
+{
+	out[0] = first;
+	out[1] = second;
+	memcpy(out + 2, rest, (size_t)ndim * sizeof(*out));
+}
+
+/* Forward with weights and bias that are inputs, and both gradients. */
+static void check_conv(uint64_t seed, enum kind kind)
+{
+	struct draw d = {.seed = seed};
+	struct conv c = draw_conv(&d, kind);
+	struct graph_maker m;
+	struct qb_value *x, *w, *bias, *dy;
+	struct qb_node *n;
+	int64_t xs[5], ws[5], ys[5];
+
+	gm_init(&m);
+	dims(xs, c.images, c.channels, c.in, c.ndim);
+	dims(ws, c.outputs, c.channels / c.group, c.kernel, c.ndim);
+	dims(ys, c.images, c.outputs, c.out, c.ndim);
+	x = gm_input(&m, QB_F32, 2 + c.ndim, xs);
+	w = gm_input(&m, QB_F32, 2 + c.ndim, ws);
+	bias = gm_input(&m, QB_F32, 1, ws);
+	dy = gm_input(&m, QB_F32, 2 + c.ndim, ys);
+	n = gm_node(&m, QB_OP_Conv, 1, between(&d, 0, 1) ? 3 : 2, (struct qb_value *[]){x, w, bias});
+	add_attributes(&m, n, &c);
+	gm_output(&m, gm_add(&m, n));
+	n = gm_node(&m, QB_OP_ConvInputGradient, 1, 2, (struct qb_value *[]){dy, w});
+	add_attributes(&m, n, &c);
+	gm_ints(&m, n, "shape", 2 + c.ndim, xs);
+	gm_output(&m, gm_add(&m, n));
+	n = gm_node(&m, QB_OP_ConvWeightGradient, 1, 2, (struct qb_value *[]){x, dy});
+	add_attributes(&m, n, &c);
+	gm_ints(&m, n, "shape", 2 + c.ndim, ws);
+	gm_output(&m, gm_add(&m, n));
+	check_graph(&m, seed, kind == ANY_GROUPS);
+}
+
+static void conv__one_group__forward_and_gradients(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		check_conv(seed, ONE_GROUP);
+	}
+}
+
+static void conv__pointwise__forward_and_gradients(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		check_conv(seed, POINTWISE);
+	}
+}
+
+static void conv__depthwise__forward_and_gradients(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		check_conv(seed, DEPTHWISE);
+	}
+}
+
+static void conv__groups__forward_and_gradients(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		check_conv(seed, ANY_GROUPS);
+	}
+}
+
+static int tests(void)
+{
+	const struct CMUnitTest all[] = {
+		cmocka_unit_test(conv__one_group__forward_and_gradients),
+		cmocka_unit_test(conv__pointwise__forward_and_gradients),
+		cmocka_unit_test(conv__depthwise__forward_and_gradients),
+		cmocka_unit_test(conv__groups__forward_and_gradients),
+	};
+
+	return cmocka_run_group_tests_name("training steps", all, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_at_every_level(tests);
+}
