@@ -12,4 +12,4 @@ API_TESTS = \
 	tests/api/test_submission.py \
 	tests/api/test_workers.py
 check_SCRIPTS += $(API_TESTS)
-EXTRA_DIST += $(API_TESTS) tests/api/fake_worker.py
+EXTRA_DIST += $(API_TESTS) tests/api/daemon.py tests/api/fake_worker.py

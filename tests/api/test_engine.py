@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from test_daemon import BUILD, Case, Daemon, FAKE
+from daemon import BUILD, Case, Daemon, FAKE
 
 WORKER = os.path.join(BUILD, "quantbench-worker")
 

@@ -7,7 +7,7 @@ import tempfile
 import time
 import unittest
 
-from test_daemon import Daemon
+from daemon import Daemon
 
 
 class Log(unittest.TestCase):

@@ -5,7 +5,7 @@ import json
 import socket
 import unittest
 
-from test_daemon import Case
+from daemon import Case
 
 
 class Raw(Case):

@@ -7,7 +7,7 @@ import os
 import tempfile
 import unittest
 
-from test_daemon import API, BUILD, Daemon, TOP, jsonschema
+from daemon import API, BUILD, Daemon, TOP, jsonschema
 
 WORKER = os.path.join(BUILD, "quantbench-worker")
 DEMO = os.path.join(TOP, "demo")

@@ -12,7 +12,7 @@ import time
 import unittest
 import urllib.request
 
-from test_daemon import BUILD, Case, DAEMON, Daemon, FAKE
+from daemon import BUILD, Case, DAEMON, Daemon, FAKE
 
 
 class Address(Case):

@@ -9,7 +9,7 @@ import tempfile
 import time
 import unittest
 
-from test_daemon import DAEMON, FAKE, Case, Daemon
+from daemon import DAEMON, FAKE, Case, Daemon
 
 
 def start_refused(state, *options):

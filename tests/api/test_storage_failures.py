@@ -18,7 +18,7 @@ import threading
 import time
 import unittest
 
-from test_daemon import Daemon
+from daemon import Daemon
 
 METRICS = 12
 # What HTTP threads ask, what ends a failed transaction, and what comes after a failure only.

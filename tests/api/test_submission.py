@@ -10,7 +10,7 @@ import time
 import unittest
 import zipfile
 
-from test_daemon import BUILD, Case, Daemon, TOP
+from daemon import BUILD, Case, Daemon, TOP
 
 WORKER = os.path.join(BUILD, "quantbench-worker")
 DEMO = os.path.join(TOP, "demo")

@@ -13,7 +13,7 @@ import tempfile
 import time
 import unittest
 
-from test_daemon import BUILD, Case, Daemon, FAKE
+from daemon import BUILD, Case, Daemon, FAKE
 
 WORKER = os.path.join(BUILD, "quantbench-worker")
 
