@@ -102,7 +102,7 @@ static enum qb_err reshape(struct tfl_op *op, struct qb_value *x, int count, con
 {
 	struct qb_value *in[2] = {x, qb__tfl_longs(op->im, x->name, count, dim)};
 
-	return in[1] ? qb__tfl_join(op, QB_OP_Reshape, 2, in, y, NULL) : qb__tfl_no_memory(op);
+	return in[1] ? qb__tfl_add_node(op, QB_OP_Reshape, 2, in, y, NULL) : qb__tfl_no_memory(op);
 }
 
 /* y = x as `apart`, its axes in the order perm, as `together`. */
@@ -115,7 +115,7 @@ static enum qb_err regroup(struct tfl_op *op, struct qb_value *x, const int64_t 
 	QB_TRY(temporary(op, x, &a));
 	QB_TRY(temporary(op, x, &b));
 	QB_TRY(reshape(op, x, 6, apart, a));
-	QB_TRY(qb__tfl_join(op, QB_OP_Transpose, 1, &a, b, &n));
+	QB_TRY(qb__tfl_add_node(op, QB_OP_Transpose, 1, &a, b, &n));
 	QB_TRY(qb__tfl_add_ints(op, n, "perm", 6, perm));
 	return reshape(op, b, 4, together, y);
 }
@@ -148,7 +148,7 @@ enum qb_err qb__tfl_space_to_batch(struct tfl_op *op)
 		return qb__tfl_no_memory(op);
 	}
 	QB_TRY(temporary(op, in[0], &padded));
-	QB_TRY(qb__tfl_join(op, QB_OP_Pad, 2, in, padded, NULL));
+	QB_TRY(qb__tfl_add_node(op, QB_OP_Pad, 2, in, padded, NULL));
 	h /= s.block[0];
 	w /= s.block[1];
 	return regroup(op, padded, (const int64_t[]){0, x->dim[3], h, s.block[0], w, s.block[1]}, perm,
@@ -181,5 +181,5 @@ enum qb_err qb__tfl_batch_to_space(struct tfl_op *op)
 	in[1] = qb__tfl_longs(op->im, out->name, 2, (const int64_t[]){s.edge[0], s.edge[2]});
 	in[2] = qb__tfl_longs(op->im, out->name, 2, (const int64_t[]){h - s.edge[1], w - s.edge[3]});
 	in[3] = qb__tfl_longs(op->im, out->name, 2, (const int64_t[]){2, 3});
-	return in[1] && in[2] && in[3] ? qb__tfl_join(op, QB_OP_Slice, 4, in, out, NULL) : qb__tfl_no_memory(op);
+	return in[1] && in[2] && in[3] ? qb__tfl_add_node(op, QB_OP_Slice, 4, in, out, NULL) : qb__tfl_no_memory(op);
 }

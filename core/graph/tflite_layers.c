@@ -96,7 +96,7 @@ enum qb_err qb__tfl_conv_2d(struct tfl_op *op)
 	QB_TRY(bias(op, 2, &in[2]));
 	QB_TRY(two(op, 2, 1, 0, strides));
 	QB_TRY(two(op, depthwise ? 6 : 5, depthwise ? 5 : 4, 1, dilations));
-	QB_TRY(qb__tfl_join_fused(op, QB_OP_Conv, in[2] ? 3 : 2, in, depthwise ? 4 : 3, &n));
+	QB_TRY(qb__tfl_add_node_fused(op, QB_OP_Conv, in[2] ? 3 : 2, in, depthwise ? 4 : 3, &n));
 	QB_TRY(d ? qb__tfl_add_ints(op, n, "pads", 4, d->pads) : padding(op, n));
 	QB_TRY(qb__tfl_add_ints(op, n, "strides", 2, strides));
 	QB_TRY(qb__tfl_add_ints(op, n, "dilations", 2, d ? d->rate : dilations));
@@ -129,7 +129,7 @@ enum qb_err qb__tfl_transpose_conv(struct tfl_op *op)
 		return qb__tfl_fail(op, QB_EUNSUPPORTED, "its bias is integers without a scale");
 	}
 	QB_TRY(bias(op, 3, &in[2]));
-	QB_TRY(qb__tfl_join_fused(op, QB_OP_ConvTranspose, in[2] ? 3 : 2, in, 3, &n));
+	QB_TRY(qb__tfl_add_node_fused(op, QB_OP_ConvTranspose, in[2] ? 3 : 2, in, 3, &n));
 	QB_TRY(qb__tfl_add_ints(op, n, "strides", 2, strides));
 	QB_TRY(qb__tfl_add_ints(op, n, "pads", 4, pads));
 	return qb__tfl_add_ints(op, n, "output_padding", 2, more);
@@ -149,14 +149,14 @@ enum qb_err qb__tfl_fully_connected(struct tfl_op *op)
 		return qb__tfl_fail(op, QB_EUNSUPPORTED, "it needs a matrix of weights that the file holds, in their "
 			"default order");
 	}
-	QB_TRY(qb__tfl_is_pixel(x) ? qb__tfl_operand(op, 0, &in[0]) : qb__tfl_rows(op, 0, &in[0]));
+	QB_TRY(qb__tfl_is_pixel(x) ? qb__tfl_operand(op, 0, &in[0]) : qb__tfl_operand_nhwc(op, 0, &in[0]));
 	QB_TRY(bias(op, 2, &in[2]));
 	if (keep) {
 		struct qb_value *sum[2], *y;
 
 		QB_TRY(qb__tfl_constant(op->im, op->input[1], turned, -1, NULL, &in[1]));
 		if (!in[2]) {
-			return qb__tfl_join_fused(op, QB_OP_MatMul, 2, in, 0, NULL);
+			return qb__tfl_add_node_fused(op, QB_OP_MatMul, 2, in, 0, NULL);
 		}
 		QB_TRY(qb__tfl_result(op, &y));
 		sum[0] = qb__tfl_temporary(op->im, y->name, QB_F32);
@@ -164,8 +164,8 @@ enum qb_err qb__tfl_fully_connected(struct tfl_op *op)
 		if (!sum[0]) {
 			return qb__tfl_no_memory(op);
 		}
-		QB_TRY(qb__tfl_join(op, QB_OP_MatMul, 2, in, sum[0], NULL));
-		return qb__tfl_join_fused(op, QB_OP_Add, 2, sum, 0, NULL);
+		QB_TRY(qb__tfl_add_node(op, QB_OP_MatMul, 2, in, sum[0], NULL));
+		return qb__tfl_add_node_fused(op, QB_OP_Add, 2, sum, 0, NULL);
 	}
 	if (x->ndim != 2) {
 		to[0] = in[0];
@@ -175,10 +175,10 @@ enum qb_err qb__tfl_fully_connected(struct tfl_op *op)
 			return qb__tfl_no_memory(op);
 		}
 		in[0]->imported = to[0]->imported;
-		QB_TRY(qb__tfl_join(op, QB_OP_Reshape, 2, to, in[0], NULL));
+		QB_TRY(qb__tfl_add_node(op, QB_OP_Reshape, 2, to, in[0], NULL));
 	}
 	QB_TRY(qb__tfl_constant(op->im, op->input[1], NULL, -1, NULL, &in[1]));
-	QB_TRY(qb__tfl_join_fused(op, QB_OP_Gemm, in[2] ? 3 : 2, in, 0, &n));
+	QB_TRY(qb__tfl_add_node_fused(op, QB_OP_Gemm, in[2] ? 3 : 2, in, 0, &n));
 	qb_node_add_int(n, "transB", 1);
 	return QB_OK;
 }
@@ -199,9 +199,9 @@ enum qb_err qb__tfl_pool_2d(struct tfl_op *op)
 	QB_TRY(two(op, 4, 3, 0, window));
 	if (average && window[0] == x->dim[1] && window[1] == x->dim[2] && qb__tfl_out(op)->ndim == 4 &&
 		qb__tfl_is_pixel(qb__tfl_out(op))) {
-		return qb__tfl_join_fused(op, QB_OP_GlobalAveragePool, 1, &in, 5, NULL);
+		return qb__tfl_add_node_fused(op, QB_OP_GlobalAveragePool, 1, &in, 5, NULL);
 	}
-	QB_TRY(qb__tfl_join_fused(op, average ? QB_OP_AveragePool : QB_OP_MaxPool, 1, &in, 5, &n));
+	QB_TRY(qb__tfl_add_node_fused(op, average ? QB_OP_AveragePool : QB_OP_MaxPool, 1, &in, 5, &n));
 	QB_TRY(padding(op, n));
 	QB_TRY(qb__tfl_add_ints(op, n, "strides", 2, strides));
 	return qb__tfl_add_ints(op, n, "kernel_shape", 2, window);
@@ -228,15 +228,15 @@ static enum qb_err mean_of_image(struct tfl_op *op, bool keep)
 	QB_TRY(qb__tfl_operand(op, 0, &x));
 	QB_TRY(qb__tfl_result(op, &y));
 	if (keep) {
-		return qb__tfl_join(op, QB_OP_GlobalAveragePool, 1, &x, y, NULL);
+		return qb__tfl_add_node(op, QB_OP_GlobalAveragePool, 1, &x, y, NULL);
 	}
 	pooled = qb__tfl_temporary(op->im, y->name, QB_F32);
 	if (!pooled) {
 		return qb__tfl_no_memory(op);
 	}
 	pooled->imported = y->imported;
-	QB_TRY(qb__tfl_join(op, QB_OP_GlobalAveragePool, 1, &x, pooled, NULL));
-	return qb__tfl_join(op, QB_OP_Flatten, 1, &pooled, y, NULL);
+	QB_TRY(qb__tfl_add_node(op, QB_OP_GlobalAveragePool, 1, &x, pooled, NULL));
+	return qb__tfl_add_node(op, QB_OP_Flatten, 1, &pooled, y, NULL);
 }
 
 enum qb_err qb__tfl_reduce(struct tfl_op *op)
@@ -257,8 +257,8 @@ enum qb_err qb__tfl_reduce(struct tfl_op *op)
 		axes[0] * axes[1] == 2) {
 		return mean_of_image(op, keep);
 	}
-	QB_TRY(qb__tfl_rows(op, 0, &x));
-	QB_TRY(qb__tfl_join_rows(op, type, 1, &x, &n));
+	QB_TRY(qb__tfl_operand_nhwc(op, 0, &x));
+	QB_TRY(qb__tfl_add_node_nhwc(op, type, 1, &x, &n));
 	n->opset = 11; /* axes as an attribute */
 	qb_node_add_int(n, "keepdims", keep);
 	return qb__tfl_add_ints(op, n, "axes", count, axes);
@@ -282,11 +282,11 @@ enum qb_err qb__tfl_arg_max(struct tfl_op *op)
 		QB_TRY(qb__tfl_operand(op, 0, &x));
 		axes[0] = 1;
 	} else {
-		QB_TRY(qb__tfl_rows(op, 0, &x));
+		QB_TRY(qb__tfl_operand_nhwc(op, 0, &x));
 	}
 	QB_TRY(qb__tfl_result(op, &y));
 	y->dtype = QB_I64;
-	QB_TRY(qb__tfl_join(op, op->code == 56 ? QB_OP_ArgMax : QB_OP_ArgMin, 1, &x, y, &n));
+	QB_TRY(qb__tfl_add_node(op, op->code == 56 ? QB_OP_ArgMax : QB_OP_ArgMin, 1, &x, y, &n));
 	qb_node_add_int(n, "axis", axes[0]);
 	qb_node_add_int(n, "keepdims", 0);
 	return QB_OK;

@@ -61,9 +61,9 @@ static enum qb_err gates(struct tfl_op *op, int first, struct qb_value **out)
 	for (int k = 0; k < 4; k++) {
 		QB_TRY(qb__tfl_constant(op->im, op->input[first + order[k]], NULL, -1, NULL, &in[k]));
 	}
-	QB_TRY(qb__tfl_join(op, QB_OP_Concat, 4, in, all, &n));
+	QB_TRY(qb__tfl_add_node(op, QB_OP_Concat, 4, in, all, &n));
 	qb_node_add_int(n, "axis", 0);
-	QB_TRY(qb__tfl_join(op, QB_OP_Unsqueeze, 1, &all, *out, &n));
+	QB_TRY(qb__tfl_add_node(op, QB_OP_Unsqueeze, 1, &all, *out, &n));
 	n->opset = 11;
 	return qb__tfl_add_ints(op, n, "axes", 1, &front);
 }
@@ -97,10 +97,10 @@ static enum qb_err biases(struct tfl_op *op, int64_t units, struct qb_value **ou
 	if (!zeros || !in[1] || !*out) {
 		return qb__tfl_no_memory(op);
 	}
-	QB_TRY(qb__tfl_join(op, QB_OP_Unsqueeze, 1, &zeros, in[1], &n));
+	QB_TRY(qb__tfl_add_node(op, QB_OP_Unsqueeze, 1, &zeros, in[1], &n));
 	n->opset = 11;
 	QB_TRY(qb__tfl_add_ints(op, n, "axes", 1, &(int64_t){0}));
-	QB_TRY(qb__tfl_join(op, QB_OP_Concat, 2, in, *out, &n));
+	QB_TRY(qb__tfl_add_node(op, QB_OP_Concat, 2, in, *out, &n));
 	qb_node_add_int(n, "axis", 1);
 	return QB_OK;
 }
@@ -110,7 +110,7 @@ static enum qb_err swap(struct tfl_op *op, struct qb_value *x, struct qb_value *
 	static const int64_t perm[3] = {1, 0, 2};
 	struct qb_node *n = NULL;
 
-	QB_TRY(qb__tfl_join(op, QB_OP_Transpose, 1, &x, y, &n));
+	QB_TRY(qb__tfl_add_node(op, QB_OP_Transpose, 1, &x, y, &n));
 	return qb__tfl_add_ints(op, n, "perm", 3, perm);
 }
 
@@ -147,9 +147,9 @@ enum qb_err qb__tfl_sequence_lstm(struct tfl_op *op)
 		in[0]->imported = x->imported;
 		QB_TRY(swap(op, x, in[0]));
 	}
-	QB_TRY(qb__tfl_join(op, QB_OP_LSTM, in[3] ? 4 : 3, in, all, &n));
+	QB_TRY(qb__tfl_add_node(op, QB_OP_LSTM, in[3] ? 4 : 3, in, all, &n));
 	qb_node_add_int(n, "hidden_size", units);
-	QB_TRY(qb__tfl_join(op, QB_OP_Squeeze, 1, &all, rows, &n));
+	QB_TRY(qb__tfl_add_node(op, QB_OP_Squeeze, 1, &all, rows, &n));
 	n->opset = 11;
 	QB_TRY(qb__tfl_add_ints(op, n, "axes", 1, &direction));
 	return time_major ? QB_OK : swap(op, rows, y);

@@ -72,10 +72,10 @@ enum qb_err qb__tfl_binary(struct tfl_op *op)
 	}
 	QB_TRY(operands(op, in));
 	if (types[k].activation) {
-		return qb__tfl_join_fused(op, types[k].type, 2, in, 0, NULL);
+		return qb__tfl_add_node_fused(op, types[k].type, 2, in, 0, NULL);
 	}
 	QB_TRY(qb__tfl_result(op, &y));
-	return qb__tfl_join(op, types[k].type, 2, in, y, NULL);
+	return qb__tfl_add_node(op, types[k].type, 2, in, y, NULL);
 }
 
 enum qb_err qb__tfl_unary(struct tfl_op *op)
@@ -101,7 +101,7 @@ enum qb_err qb__tfl_unary(struct tfl_op *op)
 	if (k == QB_COUNT(types)) {
 		return qb__tfl_activate(op, op->code == 20 ? TFL_ACT_RELU_N1_TO_1 : TFL_ACT_RELU6, x, y);
 	}
-	QB_TRY(qb__tfl_join(op, types[k].type, 1, &x, y, &n));
+	QB_TRY(qb__tfl_add_node(op, types[k].type, 1, &x, y, &n));
 	if (op->code == 98) {
 		n->attr[n->attrs++] = (struct qb_attr){.name = "alpha", .kind = QB_ATTR_FLOAT,
 			.f = qb_fb_float(&op->options, 0, 0)};
@@ -124,8 +124,8 @@ static enum qb_err join_two(struct tfl_op *op, enum qb_op_id first, int inputs, 
 	if (!between[0]) {
 		return qb__tfl_no_memory(op);
 	}
-	QB_TRY(qb__tfl_join(op, first, inputs, in, between[0], NULL));
-	return qb__tfl_join(op, second, second == QB_OP_Mul ? 2 : 1, between, y, NULL);
+	QB_TRY(qb__tfl_add_node(op, first, inputs, in, between[0], NULL));
+	return qb__tfl_add_node(op, second, second == QB_OP_Mul ? 2 : 1, between, y, NULL);
 }
 
 enum qb_err qb__tfl_rsqrt(struct tfl_op *op)
@@ -143,7 +143,7 @@ enum qb_err qb__tfl_square(struct tfl_op *op)
 	QB_TRY(qb__tfl_operand(op, 0, &in[0]));
 	QB_TRY(qb__tfl_result(op, &y));
 	in[1] = in[0];
-	return in[0] ? qb__tfl_join(op, QB_OP_Mul, 2, in, y, NULL) : qb__tfl_fail(op, QB_EFORMAT, "it has no input");
+	return in[0] ? qb__tfl_add_node(op, QB_OP_Mul, 2, in, y, NULL) : qb__tfl_fail(op, QB_EFORMAT, "it has no input");
 }
 
 enum qb_err qb__tfl_softmax(struct tfl_op *op)
@@ -164,10 +164,10 @@ enum qb_err qb__tfl_softmax(struct tfl_op *op)
 		if (!in[1] || !scaled) {
 			return qb__tfl_no_memory(op);
 		}
-		QB_TRY(qb__tfl_join(op, QB_OP_Mul, 2, in, scaled, NULL));
+		QB_TRY(qb__tfl_add_node(op, QB_OP_Mul, 2, in, scaled, NULL));
 		in[0] = scaled;
 	}
-	QB_TRY(qb__tfl_join(op, op->code == 25 ? QB_OP_Softmax : QB_OP_LogSoftmax, 1, in, y, &n));
+	QB_TRY(qb__tfl_add_node(op, op->code == 25 ? QB_OP_Softmax : QB_OP_LogSoftmax, 1, in, y, &n));
 	qb_node_add_int(n, "axis", qb__tfl_is_image(qb__tfl_in(op, 0)) ? 1 : -1);
 	return QB_OK;
 }
@@ -181,7 +181,7 @@ enum qb_err qb__tfl_l2_normalization(struct tfl_op *op)
 	if (!x) {
 		return qb__tfl_fail(op, QB_EFORMAT, "it has no input");
 	}
-	QB_TRY(qb__tfl_join_fused(op, QB_OP_LpNormalization, 1, &x, 0, &n));
+	QB_TRY(qb__tfl_add_node_fused(op, QB_OP_LpNormalization, 1, &x, 0, &n));
 	qb_node_add_int(n, "axis", qb__tfl_is_image(qb__tfl_in(op, 0)) ? 1 : -1);
 	return QB_OK;
 }

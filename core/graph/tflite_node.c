@@ -5,7 +5,7 @@
 
 #include "core/graph/op.h"
 
-enum qb_err qb__tfl_join(struct tfl_op *op, enum qb_op_id kind, int inputs, struct qb_value *const *in,
+enum qb_err qb__tfl_add_node(struct tfl_op *op, enum qb_op_id kind, int inputs, struct qb_value *const *in,
 	struct qb_value *out, struct qb_node **n)
 {
 	struct qb_node *made = qb__tfl_node(op->im, kind, inputs, in, out);
@@ -37,7 +37,7 @@ static enum qb_err transpose(struct tfl_op *op, struct qb_value *x, struct qb_va
 	static const int64_t in[4] = {0, 3, 1, 2}, out[4] = {0, 2, 3, 1};
 	struct qb_node *n = NULL;
 
-	QB_TRY(qb__tfl_join(op, QB_OP_Transpose, 1, &x, y, &n));
+	QB_TRY(qb__tfl_add_node(op, QB_OP_Transpose, 1, &x, y, &n));
 	return qb__tfl_add_ints(op, n, "perm", 4, to_image ? in : out);
 }
 
@@ -49,7 +49,7 @@ enum qb_err qb__tfl_operand(struct tfl_op *op, int i, struct qb_value **out)
 }
 
 /* Input i in TFLite's own order. */
-enum qb_err qb__tfl_rows(struct tfl_op *op, int i, struct qb_value **out)
+enum qb_err qb__tfl_operand_nhwc(struct tfl_op *op, int i, struct qb_value **out)
 {
 	const struct tfl_tensor *t = qb__tfl_in(op, i);
 	struct qb_value *x;
@@ -80,7 +80,7 @@ enum qb_err qb__tfl_result(struct tfl_op *op, struct qb_value **out)
 }
 
 /* A node that computes the output in TFLite's own order. */
-enum qb_err qb__tfl_join_rows(struct tfl_op *op, enum qb_op_id kind, int inputs,
+enum qb_err qb__tfl_add_node_nhwc(struct tfl_op *op, enum qb_op_id kind, int inputs,
 	struct qb_value *const *in, struct qb_node **n)
 {
 	struct qb_value *y, *z;
@@ -94,7 +94,7 @@ enum qb_err qb__tfl_join_rows(struct tfl_op *op, enum qb_op_id kind, int inputs,
 		}
 		z->imported = y->imported;
 	}
-	QB_TRY(qb__tfl_join(op, kind, inputs, in, z, n));
+	QB_TRY(qb__tfl_add_node(op, kind, inputs, in, z, n));
 	return z == y ? QB_OK : transpose(op, z, y, true);
 }
 
@@ -115,22 +115,22 @@ static enum qb_err clip(struct tfl_op *op, struct qb_value *x, float lo, float h
 	struct qb_value *in[3] = {x, qb__tfl_floats(op->im, y->name, -1, &lo),
 		qb__tfl_floats(op->im, y->name, -1, &hi)};
 
-	return in[1] && in[2] ? qb__tfl_join(op, QB_OP_Clip, 3, in, y, NULL) : qb__tfl_no_memory(op);
+	return in[1] && in[2] ? qb__tfl_add_node(op, QB_OP_Clip, 3, in, y, NULL) : qb__tfl_no_memory(op);
 }
 
 enum qb_err qb__tfl_activate(struct tfl_op *op, int act, struct qb_value *x, struct qb_value *y)
 {
 	switch (act) {
-	case TFL_ACT_RELU: return qb__tfl_join(op, QB_OP_Relu, 1, &x, y, NULL);
+	case TFL_ACT_RELU: return qb__tfl_add_node(op, QB_OP_Relu, 1, &x, y, NULL);
 	case TFL_ACT_RELU_N1_TO_1: return clip(op, x, -1, 1, y);
 	case TFL_ACT_RELU6: return clip(op, x, 0, 6, y);
-	case TFL_ACT_TANH: return qb__tfl_join(op, QB_OP_Tanh, 1, &x, y, NULL);
+	case TFL_ACT_TANH: return qb__tfl_add_node(op, QB_OP_Tanh, 1, &x, y, NULL);
 	default: return qb__tfl_fail(op, QB_EUNSUPPORTED, "its fused activation %d is not supported", act);
 	}
 }
 
 /* TYPE(in...), then the activation of option `field`, gives the output. */
-enum qb_err qb__tfl_join_fused(struct tfl_op *op, enum qb_op_id kind, int inputs, struct qb_value *const *in,
+enum qb_err qb__tfl_add_node_fused(struct tfl_op *op, enum qb_op_id kind, int inputs, struct qb_value *const *in,
 	int field, struct qb_node **n)
 {
 	int act = qb_fb_byte(&op->options, field, TFL_ACT_NONE);
@@ -138,12 +138,12 @@ enum qb_err qb__tfl_join_fused(struct tfl_op *op, enum qb_op_id kind, int inputs
 
 	QB_TRY(qb__tfl_result(op, &y));
 	if (act == TFL_ACT_NONE) {
-		return qb__tfl_join(op, kind, inputs, in, y, n);
+		return qb__tfl_add_node(op, kind, inputs, in, y, n);
 	}
 	x = qb__tfl_temporary(op->im, y->name, QB_F32);
 	if (!x) {
 		return qb__tfl_no_memory(op);
 	}
-	QB_TRY(qb__tfl_join(op, kind, inputs, in, x, n));
+	QB_TRY(qb__tfl_add_node(op, kind, inputs, in, x, n));
 	return qb__tfl_activate(op, act, x, y);
 }

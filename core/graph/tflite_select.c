@@ -50,7 +50,7 @@ static enum qb_err join_cut(struct tfl_op *op, int input, const struct cut *c, b
 	struct qb_value *in[5];
 	int64_t axis[QB_MAX_DIMS];
 
-	QB_TRY(image ? qb__tfl_operand(op, input, &in[0]) : qb__tfl_rows(op, input, &in[0]));
+	QB_TRY(image ? qb__tfl_operand(op, input, &in[0]) : qb__tfl_operand_nhwc(op, input, &in[0]));
 	for (int i = 0; i < c->count; i++) {
 		axis[i] = image ? qb__tfl_image_axis(c->axis[i]) : c->axis[i];
 	}
@@ -63,17 +63,17 @@ static enum qb_err join_cut(struct tfl_op *op, int input, const struct cut *c, b
 	}
 	if (image) {
 		QB_TRY(qb__tfl_result(op, out));
-		return qb__tfl_join(op, QB_OP_Slice, 5, in, *out, NULL);
+		return qb__tfl_add_node(op, QB_OP_Slice, 5, in, *out, NULL);
 	}
 	if (keep) {
-		return qb__tfl_join_rows(op, QB_OP_Slice, 5, in, NULL);
+		return qb__tfl_add_node_nhwc(op, QB_OP_Slice, 5, in, NULL);
 	}
 	*out = qb__tfl_temporary(op->im, t->name, in[0]->dtype);
 	if (!*out) {
 		return qb__tfl_no_memory(op);
 	}
 	(*out)->imported = in[0]->imported;
-	return qb__tfl_join(op, QB_OP_Slice, 5, in, *out, NULL);
+	return qb__tfl_add_node(op, QB_OP_Slice, 5, in, *out, NULL);
 }
 
 /* Squeeze or Unsqueeze of these axes, in the form that has them as an attribute. */
@@ -95,7 +95,7 @@ static enum qb_err join_part(struct tfl_op *op, int input, int64_t axis, int64_t
 	if (keep) {
 		return QB_OK;
 	}
-	QB_TRY(qb__tfl_join_rows(op, QB_OP_Squeeze, 1, &part, &n));
+	QB_TRY(qb__tfl_add_node_nhwc(op, QB_OP_Squeeze, 1, &part, &n));
 	return set_axes(op, n, 1, &axis);
 }
 
@@ -192,7 +192,7 @@ enum qb_err qb__tfl_strided_slice(struct tfl_op *op)
 	if (taken == 0) {
 		return QB_OK;
 	}
-	QB_TRY(qb__tfl_join_rows(op, QB_OP_Squeeze, 1, &y, &n));
+	QB_TRY(qb__tfl_add_node_nhwc(op, QB_OP_Squeeze, 1, &y, &n));
 	return set_axes(op, n, taken, gone);
 }
 
@@ -276,16 +276,16 @@ enum qb_err qb__tfl_pack(struct tfl_op *op)
 		if (!qb__tfl_in(op, i)) {
 			return qb__tfl_fail(op, QB_EFORMAT, "input %d is left out", i);
 		}
-		QB_TRY(qb__tfl_rows(op, i, &x));
+		QB_TRY(qb__tfl_operand_nhwc(op, i, &x));
 		in[i] = qb__tfl_temporary(op->im, y->name, x->dtype);
 		if (!in[i]) {
 			return qb__tfl_no_memory(op);
 		}
 		in[i]->imported = x->imported;
-		QB_TRY(qb__tfl_join(op, QB_OP_Unsqueeze, 1, &x, in[i], &n));
+		QB_TRY(qb__tfl_add_node(op, QB_OP_Unsqueeze, 1, &x, in[i], &n));
 		QB_TRY(set_axes(op, n, 1, &axis));
 	}
-	QB_TRY(qb__tfl_join_rows(op, QB_OP_Concat, op->inputs, in, &n));
+	QB_TRY(qb__tfl_add_node_nhwc(op, QB_OP_Concat, op->inputs, in, &n));
 	qb_node_add_int(n, "axis", axis);
 	return QB_OK;
 }
@@ -299,7 +299,7 @@ static enum qb_err read_indices(struct tfl_op *op, struct qb_value **out)
 	int count, room;
 
 	if (!t || !t->data) {
-		return t ? qb__tfl_rows(op, 1, out) : qb__tfl_fail(op, QB_EFORMAT, "it has no indices");
+		return t ? qb__tfl_operand_nhwc(op, 1, out) : qb__tfl_fail(op, QB_EFORMAT, "it has no indices");
 	}
 	if (t->ndim > 1 || t->bytes > 1 << 24) {
 		return qb__tfl_fail(op, QB_EUNSUPPORTED, "indices that the file holds have to be a number or a list");
@@ -328,9 +328,9 @@ enum qb_err qb__tfl_gather(struct tfl_op *op)
 	if (qb_fb_int(&op->options, 1, 0) != 0) {
 		return qb__tfl_fail(op, QB_EUNSUPPORTED, "batch dimensions of a look-up are not supported");
 	}
-	QB_TRY(qb__tfl_rows(op, 0, &in[0]));
+	QB_TRY(qb__tfl_operand_nhwc(op, 0, &in[0]));
 	QB_TRY(read_indices(op, &in[1]));
-	QB_TRY(qb__tfl_join_rows(op, QB_OP_Gather, 2, in, &n));
+	QB_TRY(qb__tfl_add_node_nhwc(op, QB_OP_Gather, 2, in, &n));
 	qb_node_add_int(n, "axis", axis);
 	return QB_OK;
 }
@@ -347,7 +347,7 @@ static enum qb_err factor(struct tfl_op *op, int i, bool turned, struct qb_value
 	if (!t || t->ndim < 2) {
 		return qb__tfl_fail(op, QB_ESHAPE, "input %d is no matrix", i);
 	}
-	QB_TRY(qb__tfl_rows(op, i, out));
+	QB_TRY(qb__tfl_operand_nhwc(op, i, out));
 	if (!turned) {
 		return QB_OK;
 	}
@@ -360,7 +360,7 @@ static enum qb_err factor(struct tfl_op *op, int i, bool turned, struct qb_value
 		return qb__tfl_no_memory(op);
 	}
 	(*out)->imported = x->imported;
-	QB_TRY(qb__tfl_join(op, QB_OP_Transpose, 1, &x, *out, &n));
+	QB_TRY(qb__tfl_add_node(op, QB_OP_Transpose, 1, &x, *out, &n));
 	return qb__tfl_add_ints(op, n, "perm", t->ndim, perm);
 }
 
@@ -370,5 +370,5 @@ enum qb_err qb__tfl_batch_matmul(struct tfl_op *op)
 
 	QB_TRY(factor(op, 0, qb_fb_byte(&op->options, 0, 0), &in[0]));
 	QB_TRY(factor(op, 1, qb_fb_byte(&op->options, 1, 0), &in[1]));
-	return qb__tfl_join_rows(op, QB_OP_MatMul, 2, in, NULL);
+	return qb__tfl_add_node_nhwc(op, QB_OP_MatMul, 2, in, NULL);
 }

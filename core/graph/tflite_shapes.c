@@ -28,7 +28,7 @@ enum qb_err qb__tfl_cast(struct tfl_op *op)
 	}
 	for (size_t i = 0; i < QB_COUNT(to); i++) {
 		if (to[i].dtype == y->dtype) {
-			QB_TRY(qb__tfl_join(op, QB_OP_Cast, 1, &x, y, &n));
+			QB_TRY(qb__tfl_add_node(op, QB_OP_Cast, 1, &x, y, &n));
 			qb_node_add_int(n, "to", to[i].onnx);
 			return QB_OK;
 		}
@@ -62,7 +62,7 @@ enum qb_err qb__tfl_quantize(struct tfl_op *op)
 		return QB_OK;
 	}
 	QB_TRY(qb__tfl_result(op, &v));
-	return qb__tfl_join(op, QB_OP_Identity, 1, &x, v, NULL);
+	return qb__tfl_add_node(op, QB_OP_Identity, 1, &x, v, NULL);
 }
 
 /* ---- shapes ---- */
@@ -80,7 +80,7 @@ enum qb_err qb__tfl_reshape(struct tfl_op *op)
 	for (int i = 0; i < y->ndim; i++) {
 		dim[i] = i == 0 && x->ndim > 0 && x->dim[0] == y->dim[0] ? 0 : y->dim[i];
 	}
-	QB_TRY(qb__tfl_is_pixel(x) ? qb__tfl_operand(op, 0, &in[0]) : qb__tfl_rows(op, 0, &in[0]));
+	QB_TRY(qb__tfl_is_pixel(x) ? qb__tfl_operand(op, 0, &in[0]) : qb__tfl_operand_nhwc(op, 0, &in[0]));
 	in[1] = qb__tfl_longs(op->im, y->name, y->ndim, dim);
 	if (!in[1]) {
 		return qb__tfl_no_memory(op);
@@ -93,9 +93,9 @@ enum qb_err qb__tfl_reshape(struct tfl_op *op)
 			return qb__tfl_no_memory(op);
 		}
 		QB_TRY(qb__tfl_result(op, &out));
-		return qb__tfl_join(op, QB_OP_Reshape, 2, in, out, NULL);
+		return qb__tfl_add_node(op, QB_OP_Reshape, 2, in, out, NULL);
 	}
-	return qb__tfl_join_rows(op, QB_OP_Reshape, 2, in, NULL);
+	return qb__tfl_add_node_nhwc(op, QB_OP_Reshape, 2, in, NULL);
 }
 
 enum qb_err qb__tfl_concatenation(struct tfl_op *op)
@@ -115,7 +115,7 @@ enum qb_err qb__tfl_concatenation(struct tfl_op *op)
 			return qb__tfl_fail(op, QB_ESHAPE, "input %d does not fit the others", i);
 		}
 	}
-	QB_TRY(qb__tfl_join_fused(op, QB_OP_Concat, op->inputs, in, 1, &n));
+	QB_TRY(qb__tfl_add_node_fused(op, QB_OP_Concat, op->inputs, in, 1, &n));
 	qb_node_add_int(n, "axis", qb__tfl_is_image(y) ? qb__tfl_image_axis(axis) : axis);
 	return QB_OK;
 }
@@ -156,7 +156,7 @@ enum qb_err qb__tfl_pad(struct tfl_op *op)
 		return qb__tfl_fail(op, QB_EUNSUPPORTED, "symmetric mirrors are not supported");
 	}
 	QB_TRY(qb__tfl_result(op, &y));
-	QB_TRY(qb__tfl_join(op, QB_OP_Pad, inputs, in, y, &n));
+	QB_TRY(qb__tfl_add_node(op, QB_OP_Pad, inputs, in, y, &n));
 	if (op->code == 100) {
 		qb_node_add_string(n, "mode", "reflect");
 	}
@@ -170,12 +170,12 @@ enum qb_err qb__tfl_transpose_op(struct tfl_op *op)
 	struct qb_node *n = NULL;
 	int count;
 
-	QB_TRY(qb__tfl_rows(op, 0, &x));
+	QB_TRY(qb__tfl_operand_nhwc(op, 0, &x));
 	QB_TRY(qb__tfl_ints(op, 1, perm, QB_MAX_DIMS, &count));
 	if (!x) {
 		return qb__tfl_fail(op, QB_EFORMAT, "it has no input");
 	}
-	QB_TRY(qb__tfl_join_rows(op, QB_OP_Transpose, 1, &x, &n));
+	QB_TRY(qb__tfl_add_node_nhwc(op, QB_OP_Transpose, 1, &x, &n));
 	return qb__tfl_add_ints(op, n, "perm", count, perm);
 }
 
@@ -201,7 +201,7 @@ enum qb_err qb__tfl_resize(struct tfl_op *op)
 		return qb__tfl_no_memory(op);
 	}
 	QB_TRY(qb__tfl_result(op, &y));
-	QB_TRY(qb__tfl_join(op, QB_OP_Resize, 4, in, y, &n));
+	QB_TRY(qb__tfl_add_node(op, QB_OP_Resize, 4, in, y, &n));
 	qb_node_add_string(n, "mode", linear ? "linear" : "nearest");
 	qb_node_add_string(n, "coordinate_transformation_mode", corners ? "align_corners"
 		: half ? "half_pixel" : "asymmetric");
@@ -220,7 +220,7 @@ enum qb_err qb__tfl_depth_space(struct tfl_op *op)
 	QB_TRY(qb__tfl_need_images(op, false));
 	QB_TRY(qb__tfl_operand(op, 0, &x));
 	QB_TRY(qb__tfl_result(op, &y));
-	QB_TRY(qb__tfl_join(op, op->code == 5 ? QB_OP_DepthToSpace : QB_OP_SpaceToDepth, 1, &x, y, &n));
+	QB_TRY(qb__tfl_add_node(op, op->code == 5 ? QB_OP_DepthToSpace : QB_OP_SpaceToDepth, 1, &x, y, &n));
 	qb_node_add_int(n, "blocksize", qb_fb_int(&op->options, 0, 0));
 	return QB_OK;
 }

@@ -174,7 +174,7 @@ static enum qb_err build(struct qb_hw_unit *u, struct qb_errbuf *eb)
 		acc = qb_word_inputs(n, u->acc_bits);
 		qb__accumulate_float(n, &u->accumulator, &acc, &p, &next);
 	}
-	QB_TRY(qb_netlist_finish(n, next.w, next.n, eb));
+	QB_TRY(qb_netlist_optimize(n, next.w, next.n, eb));
 	QB_TRY(qb_netlist_depth(n, &u->depth, eb));
 	qb_netlist_count(n, u->parts);
 	u->gates = 0;

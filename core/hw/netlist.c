@@ -150,7 +150,7 @@ int qb_xor(struct qb_netlist *n, int a, int b)
 {
 	bool invert = false;
 
-	/* Inverters move behind the gate, where finishing makes an XNOR of them. */
+	/* Inverters move behind the gate, where optimization makes an XNOR of them. */
 	if (n->gates[a].op == QB_GATE_NOT) {
 		a = n->gates[a].a;
 		invert = !invert;
@@ -200,20 +200,20 @@ static int operands(const struct qb_gate *g)
 }
 
 /* How many gates and outputs read each wire, counting only gates that reach an output. */
-static void count_readers(const struct qb_netlist *n, int *readers)
+static void count_fanout(const struct qb_netlist *n, int *fanout)
 {
-	memset(readers, 0, (size_t)n->count * sizeof(*readers));
+	memset(fanout, 0, (size_t)n->count * sizeof(*fanout));
 	for (int i = 0; i < n->output_count; i++) {
-		readers[n->outputs[i]]++;
+		fanout[n->outputs[i]]++;
 	}
 	for (int i = n->count - 1; i > 1; i--) {
 		const struct qb_gate *g = &n->gates[i];
 
-		if (readers[i] && operands(g) > 0) {
-			readers[g->a]++;
+		if (fanout[i] && operands(g) > 0) {
+			fanout[g->a]++;
 		}
-		if (readers[i] && operands(g) > 1) {
-			readers[g->b]++;
+		if (fanout[i] && operands(g) > 1) {
+			fanout[g->b]++;
 		}
 	}
 }
@@ -231,8 +231,8 @@ static int inverted_op(int op)
 	}
 }
 
-/* One round of rewriting with the counts of readers that hold before it. Each rewrite saves a gate. */
-static bool merge_inverters(struct qb_netlist *n, int *readers)
+/* One round of rewriting with the fan-outs that hold before it. Each rewrite saves a gate. */
+static bool merge_inverters(struct qb_netlist *n, int *fanout)
 {
 	bool changed = false;
 
@@ -240,12 +240,12 @@ static bool merge_inverters(struct qb_netlist *n, int *readers)
 		struct qb_gate *g = &n->gates[i];
 		struct qb_gate *a = &n->gates[g->a], *b = &n->gates[g->b];
 
-		if (!readers[i]) {
+		if (!fanout[i]) {
 			continue;
 		}
-		if (g->op == QB_GATE_NOT && readers[g->a] == 1 && inverted_op(a->op) >= 0) {
+		if (g->op == QB_GATE_NOT && fanout[g->a] == 1 && inverted_op(a->op) >= 0) {
 			/* NOT(AND) = NAND */
-			readers[g->a] = 0;
+			fanout[g->a] = 0;
 			g->op = (uint8_t)inverted_op(a->op);
 			g->part = a->part;
 			g->b = a->b;
@@ -253,16 +253,16 @@ static bool merge_inverters(struct qb_netlist *n, int *readers)
 			changed = true;
 		} else if (operands(g) == 2 && g->op != QB_GATE_XOR && g->op != QB_GATE_XNOR &&
 			a->op == QB_GATE_NOT && b->op == QB_GATE_NOT && g->a != g->b &&
-			(readers[g->a] == 1 || readers[g->b] == 1)) {
+			(fanout[g->a] == 1 || fanout[g->b] == 1)) {
 			/* De Morgan: AND of two inverted wires is a NOR of the wires. */
 			static const uint8_t dual[] = {[QB_GATE_AND] = QB_GATE_NOR,
 				[QB_GATE_OR] = QB_GATE_NAND, [QB_GATE_NAND] = QB_GATE_OR,
 				[QB_GATE_NOR] = QB_GATE_AND};
 
-			readers[g->a]--;
-			readers[g->b]--;
-			readers[a->a]++;
-			readers[b->a]++;
+			fanout[g->a]--;
+			fanout[g->b]--;
+			fanout[a->a]++;
+			fanout[b->a]++;
 			g->op = dual[g->op];
 			g->a = a->a;
 			g->b = b->a;
@@ -272,7 +272,7 @@ static bool merge_inverters(struct qb_netlist *n, int *readers)
 	return changed;
 }
 
-static void drop_unread(struct qb_netlist *n, const int *readers, int *moved)
+static void remove_dead(struct qb_netlist *n, const int *fanout, int *moved)
 {
 	int kept = 2;
 
@@ -282,7 +282,7 @@ static void drop_unread(struct qb_netlist *n, const int *readers, int *moved)
 		struct qb_gate g = n->gates[i];
 
 		/* Inputs stay, read or not: patterns are given for all. */
-		if (!readers[i] && g.op != QB_GATE_INPUT) {
+		if (!fanout[i] && g.op != QB_GATE_INPUT) {
 			continue;
 		}
 		if (operands(&g) > 0) {
@@ -300,24 +300,24 @@ static void drop_unread(struct qb_netlist *n, const int *readers, int *moved)
 	}
 }
 
-enum qb_err qb_netlist_finish(struct qb_netlist *n, const int *outputs, int count,
+enum qb_err qb_netlist_optimize(struct qb_netlist *n, const int *outputs, int count,
 	struct qb_errbuf *eb)
 {
-	int *readers = malloc((size_t)n->count * sizeof(*readers));
+	int *fanout = malloc((size_t)n->count * sizeof(*fanout));
 	int *moved = malloc((size_t)n->count * sizeof(*moved));
 
 	n->outputs = malloc((size_t)QB_MAX(count, 1) * sizeof(*n->outputs));
-	if (n->err == QB_OK && readers && moved && n->outputs) {
+	if (n->err == QB_OK && fanout && moved && n->outputs) {
 		memcpy(n->outputs, outputs, (size_t)count * sizeof(*outputs));
 		n->output_count = count;
 		do {
-			count_readers(n, readers);
-		} while (merge_inverters(n, readers));
-		drop_unread(n, readers, moved);
+			count_fanout(n, fanout);
+		} while (merge_inverters(n, fanout));
+		remove_dead(n, fanout, moved);
 	} else {
 		n->err = QB_ENOMEM;
 	}
-	free(readers);
+	free(fanout);
 	free(moved);
 	free(n->table);
 	n->table = NULL;

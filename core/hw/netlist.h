@@ -4,7 +4,7 @@
  * shares equal gates and drops double inversions, so that what is counted is what a circuit needs. Every gate
  * belongs to the part of the unit that was being built when it was first asked for.
  *
- * Memory errors stick: building goes on with wire 0, and qb_netlist_finish reports them.
+ * Memory errors stick: building goes on with wire 0, and qb_netlist_optimize reports them.
  */
 #ifndef QB_HW_NETLIST_H
 #define QB_HW_NETLIST_H
@@ -75,11 +75,11 @@ int qb_xor(struct qb_netlist *n, int a, int b);
 /* sel ? a : b, three gates and an inverter that all multiplexers of this sel share. */
 int qb_mux(struct qb_netlist *n, int sel, int a, int b);
 
-/* Names the outputs, merges inverters into the gates before them, drops gates that nothing reads. */
-enum qb_err qb_netlist_finish(struct qb_netlist *n, const int *outputs, int count,
+/* With these outputs: merges inverters into the gates before them, removes gates without fan-out. */
+enum qb_err qb_netlist_optimize(struct qb_netlist *n, const int *outputs, int count,
 	struct qb_errbuf *eb);
 
-/* What a finished netlist costs: gates by part (inverters count), longest path in gates. */
+/* What an optimized netlist costs: gates by part (inverters count), longest path in gates. */
 void qb_netlist_count(const struct qb_netlist *n, int parts[QB_HW_PART_COUNT]);
 enum qb_err qb_netlist_depth(const struct qb_netlist *n, int *depth, struct qb_errbuf *eb);
 

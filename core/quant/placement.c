@@ -234,8 +234,8 @@ static const int64_t *pads_of(const struct qb_node *n, int *count)
 	return pads;
 }
 
-/* Does a Pad use a constant other than 0, which is on every grid? */
-static bool brings_numbers(const struct qb_node *n)
+/* Does a Pad insert a constant other than 0, which is on every grid? */
+static bool pads_with_nonzero(const struct qb_node *n)
 {
 	const struct qb_value *v = n->inputs > 2 ? n->input[2] : NULL;
 	const int64_t *pads;
@@ -262,7 +262,7 @@ static int shared_root(const struct placer *pl, const struct qb_node *n)
 {
 	int first = -1;
 
-	if (brings_numbers(n)) {
+	if (pads_with_nonzero(n)) {
 		return -1;
 	}
 	for (int k = 0; k < n->inputs; k++) {

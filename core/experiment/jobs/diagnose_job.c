@@ -176,7 +176,7 @@ static enum qb_err work(struct diagnose *d, struct qb_errbuf *eb)
 
 static enum qb_err mix(json_t **out, struct diagnose *d, struct qb_errbuf *eb)
 {
-	const struct qb_mixed_work w = {.job = d->job, .ptq = d->ptq, .scheme = d->spec.scheme,
+	const struct qb_mixed_args w = {.job = d->job, .ptq = d->ptq, .scheme = d->spec.scheme,
 		.model = d->model, .data = d->data, .sweep = d->sweep, .layers = d->layers,
 		.eval = d->eval, .sensitivity = d->sensitivity};
 

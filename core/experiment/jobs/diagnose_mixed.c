@@ -49,20 +49,20 @@ enum qb_err qb_mixed_check(struct qb_mixed_spec *spec, struct qb_errbuf *eb)
 
 /* The choice as a job */
 
-static const json_t *scheme_json(const struct qb_mixed_work *w, int scheme)
+static const json_t *scheme_json(const struct qb_mixed_args *w, int scheme)
 {
 	return json_array_get(json_object_get(w->ptq, "schemes"), (size_t)scheme);
 }
 
 /* Names mean the same in a scheme and in a layer unless the job or a scheme has words of its own. */
-static bool is_plain(const struct qb_mixed_work *w, int scheme)
+static bool is_plain(const struct qb_mixed_args *w, int scheme)
 {
 	return json_is_string(scheme_json(w, 0)) && json_is_string(scheme_json(w, scheme)) &&
 		!json_object_get(w->ptq, "weights") && !json_object_get(w->ptq, "activations");
 }
 
 /* What a layer of a scheme's "layers" is told: the candidate's name, or all that it settled on. */
-static json_t *layer_value(const struct qb_mixed_work *w, int scheme)
+static json_t *layer_value(const struct qb_mixed_args *w, int scheme)
 {
 	const struct qb_scheme *s = &w->scheme[scheme];
 
@@ -74,7 +74,7 @@ static json_t *layer_value(const struct qb_mixed_work *w, int scheme)
 }
 
 /* The scheme in question with other schemes for the layers that choice gives them. */
-static json_t *mixed_scheme(const struct qb_mixed_work *w, const int *choice)
+static json_t *mixed_scheme(const struct qb_mixed_args *w, const int *choice)
 {
 	const json_t *base = scheme_json(w, 0);
 	json_t *scheme = json_is_object(base) ? json_deep_copy(base) : json_pack("{s:O}", "scheme", base);
@@ -94,14 +94,14 @@ static json_t *mixed_scheme(const struct qb_mixed_work *w, const int *choice)
 }
 
 /* An upload as a job names it: its id where a server runs this, else its path. */
-static json_t *upload(const struct qb_mixed_work *w, const char *field)
+static json_t *upload(const struct qb_mixed_args *w, const char *field)
 {
 	json_t *v = json_object_get(w->job->spec, field), *id = json_object_get(v, "id");
 
 	return json_incref(id ? id : json_is_object(v) ? json_object_get(v, "path") : v);
 }
 
-static json_t *ready_job(const struct qb_mixed_work *w, const int *choice)
+static json_t *ready_job(const struct qb_mixed_args *w, const int *choice)
 {
 	json_t *job = json_copy((json_t *)w->ptq);
 
@@ -118,7 +118,7 @@ static json_t *ready_job(const struct qb_mixed_work *w, const int *choice)
 /* The search */
 
 struct mix {
-	const struct qb_mixed_work *work;
+	const struct qb_mixed_args *args;
 	struct qb_greedy_problem problem;
 	double *cost, *noise; /* [layers][schemes] */
 	double float_cost, budget;
@@ -128,7 +128,7 @@ struct mix {
 
 static enum qb_err mix_init(struct mix *m, const struct qb_budget *budget, struct qb_errbuf *eb)
 {
-	const struct qb_mixed_work *w = m->work;
+	const struct qb_mixed_args *w = m->args;
 	int layers = w->layers->count, schemes = w->sensitivity->schemes;
 	size_t n = (size_t)layers * (size_t)schemes + 1;
 	double *with_float = calloc(n + (size_t)layers, sizeof(double));
@@ -161,7 +161,7 @@ out:
 /* Nothing else runs while costs in time are taken. */
 static enum qb_err mix_init_alone(struct mix *m, const struct qb_budget *budget, struct qb_errbuf *eb)
 {
-	struct qb_job *job = m->work->job;
+	struct qb_job *job = m->args->job;
 	enum qb_err err;
 
 	if (budget->kind != QB_BUDGET_LATENCY) {
@@ -186,7 +186,7 @@ static void set_predicted(json_t *row, const struct mix *m, const struct qb_gree
 {
 	json_object_set_new(row, "cost", json_real(s->cost));
 	json_object_set_new(row, "predicted_sqnr_db",
-		qb_json_real(qb_sqnr_db(m->work->sensitivity->floats.signal, s->noise)));
+		qb_json_real(qb_sqnr_db(m->args->sensitivity->floats.signal, s->noise)));
 }
 
 /* Runs the choice and adds what it really loses. */
@@ -196,8 +196,8 @@ static enum qb_err set_measured(json_t *row, const struct mix *m, struct qb_errb
 	const int *one = m->choice;
 	json_t *outcome;
 
-	QB_TRY(qb_mixture_eval_run(m->work->eval, &one, 1, &r, eb));
-	outcome = qb_sensitivity_outcome(m->work->sensitivity, &r);
+	QB_TRY(qb_mixture_eval_run(m->args->eval, &one, 1, &r, eb));
+	outcome = qb_sensitivity_outcome(m->args->sensitivity, &r);
 	json_object_update(row, outcome);
 	json_decref(outcome);
 	return QB_OK;
@@ -206,7 +206,7 @@ static enum qb_err set_measured(json_t *row, const struct mix *m, struct qb_errb
 /* The path without a limit, some of whose points are measured. */
 static enum qb_err front_rows(struct mix *m, json_t *rows, struct qb_errbuf *eb)
 {
-	const struct qb_mixed_work *w = m->work;
+	const struct qb_mixed_args *w = m->args;
 	int every;
 
 	QB_TRY(qb_greedy_run(&m->problem, INFINITY, m->choice, m->path, &m->steps, eb));
@@ -243,12 +243,12 @@ static enum qb_err choose(struct mix *m, json_t *out, struct qb_errbuf *eb)
 	}
 	QB_TRY(set_measured(chosen, m, eb));
 	set_predicted(chosen, m, &m->path[m->steps - 1]);
-	json_object_set_new(chosen, "scheme", mixed_scheme(m->work, m->choice));
-	json_object_set_new(out, "job", ready_job(m->work, m->choice));
+	json_object_set_new(chosen, "scheme", mixed_scheme(m->args, m->choice));
+	json_object_set_new(out, "job", ready_job(m->args, m->choice));
 	return QB_OK;
 }
 
-static json_t *candidate_names(const struct qb_mixed_work *w)
+static json_t *candidate_names(const struct qb_mixed_args *w)
 {
 	json_t *names = json_array();
 
@@ -259,9 +259,9 @@ static json_t *candidate_names(const struct qb_mixed_work *w)
 }
 
 enum qb_err qb_mixed_run(json_t **out, const struct qb_mixed_spec *spec,
-	const struct qb_mixed_work *w, struct qb_errbuf *eb)
+	const struct qb_mixed_args *w, struct qb_errbuf *eb)
 {
-	struct mix m = {.work = w};
+	struct mix m = {.args = w};
 	json_t *front = json_array(), *mixed = NULL;
 	enum qb_err err;
 

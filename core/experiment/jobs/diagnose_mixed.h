@@ -24,7 +24,7 @@ void qb_mixed_defaults(struct qb_mixed_spec *out);
 enum qb_err qb_mixed_check(struct qb_mixed_spec *spec, struct qb_errbuf *eb);
 
 /* A sweep of the scheme in question and of the candidates after it, and what its layers do alone. */
-struct qb_mixed_work {
+struct qb_mixed_args {
 	struct qb_job *job;
 	const json_t *ptq; /* the ptq job of the sweep; the job's own "model" and "data" name the uploads */
 	const struct qb_scheme *scheme; /* [sensitivity->schemes] */
@@ -38,6 +38,6 @@ struct qb_mixed_work {
 
 /* *out is a new reference: {"candidates", "budget_kind", "budget", "float_cost", "front": [...], "chosen", "job"}. */
 enum qb_err qb_mixed_run(json_t **out, const struct qb_mixed_spec *spec,
-	const struct qb_mixed_work *w, struct qb_errbuf *eb);
+	const struct qb_mixed_args *w, struct qb_errbuf *eb);
 
 #endif

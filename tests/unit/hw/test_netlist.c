@@ -32,7 +32,7 @@ static void netlist__full_adder__five_gates(void **state)
 	b = qb_netlist_input(&n);
 	c = qb_netlist_input(&n);
 	qb_full_adder(&n, a, b, c, &w[0], &w[1]);
-	assert_int_equal(qb_netlist_finish(&n, w, 2, NULL), QB_OK);
+	assert_int_equal(qb_netlist_optimize(&n, w, 2, NULL), QB_OK);
 	assert_int_equal(gates_of(&n), 5);
 	qb_netlist_fini(&n);
 }
@@ -48,7 +48,7 @@ static void netlist__full_adder_with_constant__half_adder(void **state)
 		a = qb_netlist_input(&n);
 		b = qb_netlist_input(&n);
 		qb_full_adder(&n, constant, a, b, &w[0], &w[1]);
-		assert_int_equal(qb_netlist_finish(&n, w, 2, NULL), QB_OK);
+		assert_int_equal(qb_netlist_optimize(&n, w, 2, NULL), QB_OK);
 		assert_int_equal(gates_of(&n), 2);
 		qb_netlist_fini(&n);
 	}
@@ -66,7 +66,7 @@ static void netlist__multiplexer__three_gates_and_shared_inverter(void **state)
 	a = qb_word_inputs(&n, 8);
 	b = qb_word_inputs(&n, 8);
 	y = qb_word_mux(&n, sel, &a, &b, 8);
-	assert_int_equal(qb_netlist_finish(&n, y.w, 8, NULL), QB_OK);
+	assert_int_equal(qb_netlist_optimize(&n, y.w, 8, NULL), QB_OK);
 	assert_int_equal(gates_of(&n), 3 * 8 + 1);
 	qb_netlist_fini(&n);
 }
@@ -87,7 +87,7 @@ static void netlist__constants_and_repeats__cost_nothing(void **state)
 	assert_int_equal(qb_not(&n, qb_not(&n, a)), a);
 	assert_int_equal(qb_and(&n, a, b), qb_and(&n, b, a));
 	x = qb_not(&n, qb_and(&n, a, b));
-	assert_int_equal(qb_netlist_finish(&n, &x, 1, NULL), QB_OK);
+	assert_int_equal(qb_netlist_optimize(&n, &x, 1, NULL), QB_OK);
 	assert_int_equal(gates_of(&n), 1);
 	assert_int_equal(n.gates[n.outputs[0]].op, QB_GATE_NAND);
 	qb_netlist_fini(&n);
@@ -112,7 +112,7 @@ static void check_words(builder *build, expected *want, bool fast)
 	a = qb_word_inputs(&n, BITS);
 	b = qb_word_inputs(&n, BITS);
 	y = build(&n, &a, &b);
-	assert_int_equal(qb_netlist_finish(&n, y.w, y.n, NULL), QB_OK);
+	assert_int_equal(qb_netlist_optimize(&n, y.w, y.n, NULL), QB_OK);
 	assert_true(n.count <= 4096);
 	for (unsigned base = 0; base < PATTERNS; base += QB_LANES) {
 		memset(inputs, 0, sizeof(inputs));
