@@ -40,6 +40,8 @@ libquantbench_a_SOURCES += \
 	core/ptq/stream.h \
 	core/ptq/sweep.c \
 	core/ptq/sweep.h \
+	core/ptq/task_metric.c \
+	core/ptq/task_metric.h \
 	core/ptq/variant.c \
 	core/ptq/variant.h
 VECTORIZED += core/ptq/libquantbench_a-adaround.$(OBJEXT)

@@ -150,7 +150,19 @@ static void choose_samples(struct qb_sweep *s, const struct qb_sweep_options *op
 	}
 }
 
-static enum qb_err check_output(const struct qb_graph *g, struct qb_errbuf *eb)
+enum qb_err qb_sweep_batch(int64_t *batch, const struct qb_graph *model, int64_t *samples, int64_t rows,
+	struct qb_errbuf *eb)
+{
+	enum qb_err err;
+
+	*batch = choose_batch(model, *samples, rows, eb, &err);
+	if (err == QB_OK && qb_model_batch(model)) {
+		keep_whole_batches(samples, *batch, rows);
+	}
+	return err;
+}
+
+enum qb_err qb_sweep_check_output(const struct qb_graph *g, struct qb_errbuf *eb)
 {
 	const struct qb_value *y = g->output[0];
 	char text[256];
@@ -180,7 +192,7 @@ static enum qb_err run(struct runner *r, const struct qb_graph *model, struct qb
 		keep_whole_batches(&s->calibration_samples, batch, rows);
 	}
 	QB_TRY(qb_network_create(&first->network, model, batch, 1, eb));
-	QB_TRY(check_output(first->network->graph, eb));
+	QB_TRY(qb_sweep_check_output(first->network->graph, eb));
 	window = qb_evaluation_window(r->opt, r->data, first->network->graph);
 	QB_TRY(qb_stream_create(&r->stream, r->data, first->network->graph, batch, window, r->opt->threads, eb));
 	QB_TRY(make_metrics(r, eb));

@@ -23,6 +23,9 @@ struct qb_sweep_options {
 	const struct qb_scheme *scheme;
 	const struct qb_method_list *methods; /* [schemes]; NULL: none */
 	int schemes;
+	/* In place of quantizers that calibration makes: those of the one scheme, by the names of the values of given_of. */
+	const struct qb_quantization *given;
+	const struct qb_graph *given_of;
 	uint64_t seed;
 	/* Hears the fraction done, and of what in particular ("int4, layer 7 of 21"; NULL: nothing); its error ends the sweep. */
 	enum qb_err (*progress)(void *arg, const char *stage, double fraction, const char *detail,
@@ -72,6 +75,13 @@ enum qb_err qb_sweep_count(const struct qb_sweep_options *opt, int64_t count, in
 enum qb_err qb_sweep_run(struct qb_sweep **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep_options *opt, struct qb_errbuf *eb);
 void qb_sweep_destroy(struct qb_sweep **sweep);
+
+/* Rows that run at a time: the model's own, or what suits its tensors and *samples of `rows` rows. Of a model with its own
+ * *samples become those that fill whole batches. */
+enum qb_err qb_sweep_batch(int64_t *batch, const struct qb_graph *model, int64_t *samples, int64_t rows,
+	struct qb_errbuf *eb);
+/* Is the first output one that metrics read? g: bound. */
+enum qb_err qb_sweep_check_output(const struct qb_graph *g, struct qb_errbuf *eb);
 
 /* The fraction of a sweep's progress after which samples are evaluated: more where methods learn from the calibration. */
 double qb_sweep_calibration_share(const struct qb_sweep_options *opt);

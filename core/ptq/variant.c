@@ -303,6 +303,10 @@ enum qb_err qb_variants_quantize(struct qb_sweep *s, const struct qb_sweep_optio
 		}
 		QB_TRY(calibrate(v, calibration, opt->momentum, eb));
 		QB_TRY(opt->progress(opt->arg, "quantize", quantizing.from, NULL, eb));
+		if (opt->given) {
+			QB_TRY(qb_network_quantize_as(v->network, opt->given, opt->given_of, eb));
+			continue;
+		}
 		QB_TRY(quantize(s, v, &quantizing, calibration, eb));
 	}
 	return QB_OK;

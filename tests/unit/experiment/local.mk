@@ -8,3 +8,6 @@ tests_unit_experiment_test_equalization_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/experiment/test_stream
 tests_unit_experiment_test_stream_SOURCES = tests/unit/experiment/test_stream.c $(LEVELS)
 tests_unit_experiment_test_stream_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/experiment/test_task_metric
+tests_unit_experiment_test_task_metric_SOURCES = tests/unit/experiment/test_task_metric.c $(LEVELS)
+tests_unit_experiment_test_task_metric_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
