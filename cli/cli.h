@@ -41,6 +41,7 @@ enum cli_exit {
 	X('l', "limit", "N", "at most so many rows; default 100, 0: all") \
 	X('t', "threads", "N", "worker threads (default: all processors)") \
 	X('o', "out", "FOLDER", "where the job's artifacts go") \
+	X('k', "checkpoint", "FOLDER", "where a job that trains leaves checkpoints, and goes on from one that is there") \
 	X('h', "help", NULL, "this text")
 
 enum { CLI_SETS_MAX = 64 };

@@ -34,7 +34,7 @@ static const struct cli_command commands[] = {
 	{"compare", SERVER, "ID ID...", "networks by formats, from several jobs", 1, 100,
 		cli_compare},
 	{"formats", SERVER, "[NAME]", "number formats, or everything about one", 0, 1, cli_formats},
-	{"run", JOB "jctoh", "[JOB.json | -]", "do a job here, with no server", 0, 1, cli_run},
+	{"run", JOB "jctokh", "[JOB.json | -]", "do a job here, with no server", 0, 1, cli_run},
 	{"help", SERVER, "TYPE", "every field of a kind of job (ptq, diagnose, ...), with bounds and defaults; of the worker\n"
 		"here, or with --server of a server", 1, 1, cli_job_help},
 };

@@ -159,13 +159,14 @@ static enum cli_exit resolve_inputs(const struct cli *cli, json_t *job)
 	return CLI_OK;
 }
 
-static enum cli_exit make_workdir(const struct cli *cli, json_t *job)
+/* The folder of an option, which exists then, as a field of the job. */
+static enum cli_exit make_folder(const struct cli *cli, int option, json_t *job, const char *field)
 {
-	if (cli->opt['o']) {
-		if (mkdir(cli->opt['o'], 0777) && errno != EEXIST) {
-			return cli_fail(CLI_USAGE, "%s: %s", cli->opt['o'], strerror(errno));
+	if (cli->opt[option]) {
+		if (mkdir(cli->opt[option], 0777) && errno != EEXIST) {
+			return cli_fail(CLI_USAGE, "%s: %s", cli->opt[option], strerror(errno));
 		}
-		json_object_set_new(job, "workdir", json_string(cli->opt['o']));
+		json_object_set_new(job, field, json_string(cli->opt[option]));
 	}
 	return CLI_OK;
 }
@@ -211,7 +212,10 @@ enum cli_exit cli_run(struct cli *cli)
 		code = resolve_inputs(cli, job);
 	}
 	if (code == CLI_OK) {
-		code = make_workdir(cli, job);
+		code = make_folder(cli, 'o', job, "workdir");
+	}
+	if (code == CLI_OK) {
+		code = make_folder(cli, 'k', job, "checkpoints");
 	}
 	if (code == CLI_OK) {
 		code = run(cli, job);

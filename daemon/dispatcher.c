@@ -79,9 +79,10 @@ static bool gave_up(struct qb_dispatcher *d, struct qb_worker_run *r)
 static bool store_job(struct qb_dispatcher *d, struct qb_worker_run *r)
 {
 	struct qb_worker_run_end end = {.stop = r->stop, .good = !r->error, .started = !r->host_failed, .host_suspected = r->host_suspected,
-		.attempts = r->attempts};
+		.crashed = r->crashed, .attempts = r->attempts};
 	bool counts;
 
+	end.resumable = qb_worker_run_resumable(r, &end.progressed);
 	switch (qb_sched_fate(&end, &counts)) {
 	case QB_FATE_SUCCEEDED:
 		if (*r->engine) {

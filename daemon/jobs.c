@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/checkpoints.h"
 #include "daemon/daemon.h"
 #include "daemon/dispatcher.h"
 #include "daemon/engine.h"
@@ -94,6 +95,9 @@ static bool finish(struct qb_daemon *d, int64_t id, const char *state, json_t *e
 	qb_job_state_event(d, id, state, error);
 	if (!commit(d, id, job)) {
 		return false;
+	}
+	if (strcmp(state, "failed") != 0) {
+		qb_checkpoints_remove(d->options.state, id);
 	}
 	qb_log(QB_LOG_INFO, "j%lld %s%s%s", (long long)id, state, error ? ": " : "",
 		error ? text_of(error, "detail") : "");
@@ -213,6 +217,7 @@ bool qb_jobs_recover(struct qb_daemon *d)
 		ok = qb_job_requeue(d, id, false) && ok;
 	}
 	json_decref(rows);
+	qb_checkpoints_clear(d);
 	return ok;
 }
 
@@ -307,6 +312,7 @@ bool qb_job_delete(struct qb_daemon *d, int64_t id, struct qb_problem *p)
 		ok = commit_cleared(d, id, artifacts);
 	} while (!ok && qb_storage_release(d->storage));
 	if (ok) {
+		qb_checkpoints_remove(d->options.state, id);
 		qb_storage_retry(d->storage);
 	}
 	return ok || qb_storage_problem(d->storage, p);

@@ -5,6 +5,7 @@ quantbenchd_SOURCES = \
 	common/json_text.c common/json_text.h \
 	common/result_csv.c common/result_csv.h \
 	daemon/blobs.c daemon/blobs.h \
+	daemon/checkpoints.c daemon/checkpoints.h \
 	daemon/dispatcher.c daemon/dispatcher.h \
 	daemon/engine.c daemon/engine.h \
 	daemon/health.c daemon/health.h \

@@ -76,7 +76,10 @@ void qb_host_pause_extend(struct qb_host_pause *p, double now)
 
 enum qb_worker_run_fate qb_sched_fate(const struct qb_worker_run_end *e, bool *counts)
 {
-	*counts = e->started && e->stop != QB_STOP_STOPPING;
+	bool again = e->crashed && e->resumable && (e->progressed || e->attempts < QB_ATTEMPTS_MAX);
+
+	/* A start that came further costs no attempt: those that a job has are for crashes at one place. */
+	*counts = e->started && e->stop != QB_STOP_STOPPING && !(again && e->progressed);
 	switch (e->stop) {
 	case QB_STOP_ABANDONED:
 		return QB_FATE_NOTHING;
@@ -90,6 +93,6 @@ enum qb_worker_run_fate qb_sched_fate(const struct qb_worker_run_end *e, bool *c
 		return e->good ? QB_FATE_SUCCEEDED : QB_FATE_FAILED;
 	default:
 		return e->good ? QB_FATE_SUCCEEDED
-			: !e->started || (e->host_suspected && e->attempts < QB_ATTEMPTS_MAX) ? QB_FATE_QUEUED : QB_FATE_FAILED;
+			: again || !e->started || (e->host_suspected && e->attempts < QB_ATTEMPTS_MAX) ? QB_FATE_QUEUED : QB_FATE_FAILED;
 	}
 }

@@ -66,6 +66,8 @@ struct qb_worker_run_end {
 	enum qb_worker_run_stop stop;
 	bool good;    /* a result, and exit status 0 */
 	bool started; /* false: what ended was no worker, for the host could not start one */
+	bool crashed; /* it ended by neither a result nor an error of its own */
+	bool resumable, progressed; /* it left a checkpoint; this start wrote it */
 	bool host_suspected; /* the worker may have failed for want of something on the machine */
 	int attempts; /* times the job was started, this one included; those that were not its fault are not counted */
 };

@@ -11,6 +11,7 @@
 
 #include "common/json_text.h"
 #include "daemon/blobs.h"
+#include "daemon/checkpoints.h"
 #include "daemon/oom.h"
 #include "daemon/worker_processes.h"
 #include "daemon/storage.h"
@@ -339,6 +340,27 @@ static char *make_folder(const struct qb_worker_run *r, char *why, size_t why_le
 	return qb_workspace_create(r->daemon->options.state, r->job ? job : r->upload, why, why_len);
 }
 
+static bool place_checkpoints(struct qb_worker_run *r, json_t *line, char *why, size_t why_len)
+{
+	if (!r->job) {
+		return true;
+	}
+	r->checkpoints = qb_checkpoints_folder(r->daemon->options.state, r->job, why, why_len);
+	if (r->checkpoints) {
+		r->checkpoint = qb_checkpoints_stamp(r->checkpoints);
+		json_object_set_new(line, "checkpoints", json_string(r->checkpoints));
+	}
+	return r->checkpoints;
+}
+
+bool qb_worker_run_resumable(const struct qb_worker_run *r, bool *progressed)
+{
+	int64_t stamp = r->checkpoints ? qb_checkpoints_stamp(r->checkpoints) : 0;
+
+	*progressed = stamp && stamp != r->checkpoint;
+	return stamp;
+}
+
 static enum qb_worker_run_started start(struct qb_worker_run *r, json_t *line, const json_t *inputs, char *why, size_t why_len)
 {
 	struct qb_worker_setup setup = {.limit = LINE_MAX_BYTES, .line = on_line, .batch = on_batch,
@@ -346,7 +368,8 @@ static enum qb_worker_run_started start(struct qb_worker_run *r, json_t *line, c
 	enum qb_worker_run_started started;
 
 	r->folder = make_folder(r, why, why_len);
-	started = r->folder ? place_inputs(r, line, inputs, why, why_len) : QB_RUN_HOST_FAILED;
+	started = r->folder && place_checkpoints(r, line, why, why_len) ? place_inputs(r, line, inputs, why, why_len)
+		: QB_RUN_HOST_FAILED;
 	if (started != QB_RUN_STARTED) {
 		return started;
 	}
@@ -437,6 +460,7 @@ static void timer_closed(uv_handle_t *handle)
 	json_decref(r->result);
 	json_decref(r->error);
 	free(r->folder);
+	free(r->checkpoints);
 	free(r->line);
 	free(r);
 }

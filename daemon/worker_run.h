@@ -20,7 +20,8 @@ struct qb_worker_run {
 	int64_t job;     /* 0 for an inspection */
 	char upload[24]; /* what an inspection looks at */
 	struct qb_worker *worker;
-	char *folder;
+	char *folder, *checkpoints;
+	int64_t checkpoint;     /* the stamp of what its checkpoints' folder held when it began */
 	json_t *result, *error; /* what the worker said last */
 	char engine[64];        /* its version, as it said beside the result */
 	char outcome[160];      /* how the process ended, for the record */
@@ -39,6 +40,7 @@ struct qb_worker_run {
 	bool ended;             /* its worker is gone */
 	bool refused;           /* its end was worded before it came */
 	bool silent;            /* it failed by itself, without having said a word */
+	bool crashed;           /* it ended by neither a result nor an error of its own */
 	bool host_suspected;    /* it may have failed for want of memory or disk, or of something else that a worker needs to start */
 	bool host_failed;       /* what ended was a program that could not start the worker */
 	uv_timer_t wall, grace;
@@ -72,6 +74,8 @@ void qb_worker_run_end(struct qb_worker_run *run, enum qb_worker_run_stop reason
 void qb_worker_run_refuse(struct qb_worker_run *run, const char *code, const char *detail, bool host_failed);
 /* Stores its events; false where that has to be tried again. */
 bool qb_worker_run_save(struct qb_worker_run *run);
+/* Has it a checkpoint to go on from; did this run write one? */
+bool qb_worker_run_resumable(const struct qb_worker_run *run, bool *progressed);
 void qb_worker_run_pause(struct qb_worker_run *run);                        /* its clock stops too */
 void qb_worker_run_resume(struct qb_worker_run *run);
 void qb_worker_run_grant(struct qb_worker_run *run); /* the exclusive time it asked for begins */

@@ -110,9 +110,21 @@ static void word_limit(struct qb_worker_run *r, const char *kind, int64_t second
 	set_error(r, "time_limit", text);
 }
 
+/* Whoever follows the job learns why it is queued again. */
+static void warn_of_end(struct qb_worker_run *r)
+{
+	const char *detail = json_string_value(json_object_get(r->error, "detail"));
+
+	if (r->job) {
+		qb_log(QB_LOG_WARNING, "j%lld: %s", (long long)r->job, detail);
+		qb_record_warn(&r->record, detail);
+	}
+}
+
 static void word_crash(struct qb_worker_run *r, const struct qb_worker_end *end)
 {
 	char text[1000], tail[320];
+	bool progressed;
 	size_t n;
 
 	if (end->signal) {
@@ -125,17 +137,10 @@ static void word_crash(struct qb_worker_run *r, const struct qb_worker_end *end)
 		snprintf(text + n, sizeof(text) - n, "; it last said: %s", tail);
 	}
 	set_error(r, "worker_crashed", text);
+	r->crashed = true;
 	atomic_fetch_add(&r->daemon->workers_crashed, 1);
-}
-
-/* Whoever follows the job learns why it is queued again. */
-static void warn_of_end(struct qb_worker_run *r)
-{
-	const char *detail = json_string_value(json_object_get(r->error, "detail"));
-
-	if (r->job) {
-		qb_log(QB_LOG_WARNING, "j%lld: %s", (long long)r->job, detail);
-		qb_record_warn(&r->record, detail);
+	if (qb_worker_run_resumable(r, &progressed)) {
+		warn_of_end(r);
 	}
 }
 

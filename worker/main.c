@@ -106,6 +106,7 @@ static int run_job(const struct worker_limits *limits)
 		return 1;
 	}
 	host.workdir = json_string_value(json_object_get(job, "workdir"));
+	host.checkpoints = json_string_value(json_object_get(job, "checkpoints"));
 	err = qb_job_run(job, &host, &result, &eb);
 	if (err != QB_OK) {
 		print_error(&eb);

@@ -137,7 +137,7 @@ void qb_job_section_end(struct qb_job *job, const char *name)
 
 enum qb_err qb_job_read(void *out, const struct qb_job *job, const struct qb_field *fields, struct qb_errbuf *eb)
 {
-	static const char *const of_all[] = {"type", "workdir", "fresh", NULL};
+	static const char *const of_all[] = {"type", "workdir", "checkpoints", "fresh", NULL};
 
 	return qb_fields_read(out, job->spec, "", fields, of_all, eb);
 }

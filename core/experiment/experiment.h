@@ -22,6 +22,7 @@ struct qb_host {
 	void *arg;
 	const volatile bool *cancelled; /* set by a signal */
 	const char *workdir;            /* where artifacts go; NULL: none are written */
+	const char *checkpoints;        /* a folder that outlives the worker, from which a job goes on; NULL: there is none */
 	int threads;                    /* worker threads the job may use */
 };
 
@@ -40,7 +41,7 @@ struct qb_experiment {
 	const char *summary;
 	bool internal;      /* run by the daemon itself, not offered to users */
 	bool live;          /* may also be asked for at once (core/experiment/question.h) */
-	struct qb_object job; /* its fields beside "type", "workdir" and "fresh", which all jobs have */
+	struct qb_object job; /* its fields beside "type", "workdir", "checkpoints" and "fresh", which all jobs have */
 	/* *result is a new reference. Errors name the field of the job that caused them. */
 	enum qb_err (*run)(struct qb_job *job, json_t **result, struct qb_errbuf *eb);
 	/* What can be known of a job before it runs: reads the description with the reader that run has. */

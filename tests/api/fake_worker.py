@@ -67,6 +67,21 @@ def step(job, verb, arg):
     elif verb == "folder":
         with open(arg, "a", encoding="ascii") as f:
             f.write(job["workdir"] + "\n")
+    elif verb == "train":  # [steps, where to die]: counts in its checkpoint, and dies once at each of these
+        path = os.path.join(job["checkpoints"], "count")
+        count = int(open(path, encoding="ascii").read()) if os.path.exists(path) else 0
+        say("log", level="info", text="from %d" % count)
+        while count < arg[0]:
+            count += 1
+            with open(path, "w", encoding="ascii") as f:
+                f.write("%d" % count)
+            if count in arg[1]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(arg[2] if len(arg) > 2 else 0)
+    elif verb == "crash_after_checkpoint":
+        with open(os.path.join(job["checkpoints"], "count"), "a", encoding="ascii") as f:
+            f.write("x" if f.tell() == 0 else "")
+        os.kill(os.getpid(), signal.SIGKILL)
     elif verb == "exit":
         sys.exit(arg)
     elif verb == "fail":

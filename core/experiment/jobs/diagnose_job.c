@@ -72,7 +72,7 @@ static const struct qb_field fields[] = {
 static void make_ptq(struct diagnose *d)
 {
 	static const char *const own[] = {"type", "scheme", "sensitivity", "mixed", "samples", "workdir",
-		"fresh"};
+		"checkpoints", "fresh"};
 	json_t *schemes = json_array(), *one;
 	size_t i;
 

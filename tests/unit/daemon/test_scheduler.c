@@ -213,6 +213,33 @@ static void fate__failed_on_a_full_disk__is_tried_again_some_times(void **unused
 	}
 }
 
+static void fate__crashed_with_a_checkpoint__goes_on_as_long_as_it_comes_further(void **unused)
+{
+	static const struct {
+		bool crashed, resumable, progressed;
+		int attempts;
+		enum qb_worker_run_fate fate;
+		bool counts;
+	} rows[] = {
+		{true, true, true, 1, QB_FATE_QUEUED, false},
+		{true, true, true, 99, QB_FATE_QUEUED, false},
+		{true, true, false, 1, QB_FATE_QUEUED, true},
+		{true, true, false, QB_ATTEMPTS_MAX, QB_FATE_FAILED, true},
+		{true, false, false, 1, QB_FATE_FAILED, true},
+		{false, true, true, 1, QB_FATE_FAILED, true}, /* it said itself what was wrong */
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct qb_worker_run_end end = {.started = true, .crashed = rows[i].crashed, .resumable = rows[i].resumable,
+			.progressed = rows[i].progressed, .attempts = rows[i].attempts};
+		bool counts;
+
+		assert_int_equal(qb_sched_fate(&end, &counts), rows[i].fate);
+		assert_int_equal(counts, rows[i].counts);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +256,7 @@ int main(void)
 		cmocka_unit_test(host_pause__fails_again_and_again__doubles_up_to_half_a_minute),
 		cmocka_unit_test(fate__every_way_to_end__is_as_documented),
 		cmocka_unit_test(fate__failed_on_a_full_disk__is_tried_again_some_times),
+		cmocka_unit_test(fate__crashed_with_a_checkpoint__goes_on_as_long_as_it_comes_further),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

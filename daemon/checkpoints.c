@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "daemon/checkpoints.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "daemon/daemon.h"
+#include "daemon/sql.h"
+#include "daemon/store.h"
+#include "daemon/util.h"
+
+static char *path_of(const char *state, int64_t job)
+{
+	return qb_format("%s/checkpoints/j%lld", state, (long long)job);
+}
+
+char *qb_checkpoints_folder(const char *state, int64_t job, char *why, size_t why_len)
+{
+	char *all = qb_format("%s/checkpoints", state), *own = path_of(state, job);
+
+	if (!qb_make_folder(all) || !qb_make_folder(own)) {
+		snprintf(why, why_len, "a worker needs the folder %s: %s", own, strerror(errno));
+		free(own);
+		own = NULL;
+	}
+	free(all);
+	return own;
+}
+
+int64_t qb_checkpoints_stamp(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	const struct dirent *e;
+	int64_t sum = 0;
+
+	while (dir && (e = readdir(dir))) {
+		struct stat st;
+
+		if (*e->d_name != '.' && !fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode)) {
+			sum += (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec + (int64_t)st.st_ino + st.st_size + 1;
+		}
+	}
+	if (dir) {
+		closedir(dir);
+	}
+	return sum;
+}
+
+void qb_checkpoints_remove(const char *state, int64_t job)
+{
+	char *own = path_of(state, job);
+
+	qb_remove_tree(own);
+	free(own);
+}
+
+/* Where the database does not tell, it stays. */
+static bool is_wanted(struct qb_daemon *d, int64_t job)
+{
+	json_t *row = NULL;
+	enum qb_found found = qb_store_get(d->store, QB_SQL_JOB_STATE, &row, "i", job);
+	const char *state = json_string_value(json_object_get(row, "state"));
+	bool wanted = found == QB_UNREAD || (state && strcmp(state, "succeeded") != 0 && strcmp(state, "cancelled") != 0);
+
+	json_decref(row);
+	return wanted;
+}
+
+void qb_checkpoints_clear(struct qb_daemon *d)
+{
+	char *all = qb_format("%s/checkpoints", d->options.state);
+	DIR *dir = opendir(all);
+	const struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		int64_t job = qb_id_number(e->d_name, 'j');
+
+		if (job >= 0 && !is_wanted(d, job)) {
+			qb_checkpoints_remove(d->options.state, job);
+		}
+	}
+	if (dir) {
+		closedir(dir);
+	}
+	free(all);
+}

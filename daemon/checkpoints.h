@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The folder state/checkpoints/jN of a job: what its worker leaves there outlives the worker, so that a job that is queued
+ * again goes on where it was. It goes when the job has succeeded, was cancelled or is deleted; after a failure it
+ * stays, for the job may be retried.
+ */
+#ifndef QB_DAEMON_CHECKPOINTS_H
+#define QB_DAEMON_CHECKPOINTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct qb_daemon;
+
+/* The path of the job's folder, which exists then; NULL with a sentence in why. Freed with free(). */
+char *qb_checkpoints_folder(const char *state, int64_t job, char *why, size_t why_len);
+/* Changes whenever something is written in the folder; 0: there is nothing in it. */
+int64_t qb_checkpoints_stamp(const char *folder);
+void qb_checkpoints_remove(const char *state, int64_t job);
+/* Of jobs that are no more, or need none. Once, before jobs are started. */
+void qb_checkpoints_clear(struct qb_daemon *d);
+
+#endif
