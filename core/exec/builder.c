@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/exec/builder.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/exec/onednn.h"
 #include "core/exec/plan.h"
 #include "core/graph/op.h"
 
@@ -85,7 +85,9 @@ enum qb_err qb__add_step(struct qb_builder *b, const struct qb_step *step,
 	live(p, &step->write, true);
 	live(p, &step->scratch, true);
 	p->step[p->steps++] = *step;
-	p->scratch_bytes = QB_MAX(p->scratch_bytes, step->scratch_bytes);
+	if (step->primitive) {
+		p->scratch_bytes = QB_MAX(p->scratch_bytes, qb__primitive_scratch(step->primitive));
+	}
 	return QB_OK;
 }
 
@@ -171,20 +173,6 @@ const struct qb_place *qb_builder_home(const struct qb_builder *b, const struct 
 	return &b->plan->home[v->index]->place;
 }
 
-static enum qb_err add_reorder(struct qb_builder *b, const struct qb_place *from,
-	const struct qb_place *to, struct qb_errbuf *eb)
-{
-	struct qb_step s = {.kind = QB_STEP_PRIMITIVE, .node = b->node, .what = "reorder",
-		.implementation = "oneDNN reorder", .args = 2};
-
-	s.arg[0] = (struct qb_arg){DNNL_ARG_FROM, false, from->buffer, from->md};
-	s.arg[1] = (struct qb_arg){DNNL_ARG_TO, false, to->buffer, to->md};
-	QB_TRY(qb__reorder_create(&s.primitive, &from->md, &to->md, eb));
-	QB_TRY(qb__ids(b, &s.read, &from->buffer, 1, eb));
-	QB_TRY(qb__ids(b, &s.write, &to->buffer, 1, eb));
-	return qb__add_step(b, &s, eb);
-}
-
 /* A constant that a step wants as a value: its numbers are copied into a buffer that is never reused. */
 static enum qb_err constant_home(struct qb_builder *b, const struct qb_value *v,
 	struct qb_errbuf *eb)
@@ -194,22 +182,22 @@ static enum qb_err constant_home(struct qb_builder *b, const struct qb_value *v,
 }
 
 enum qb_err qb_builder_source(struct qb_builder *b, const struct qb_value *v,
-	const dnnl_memory_desc_t *want, struct qb_place *out, struct qb_errbuf *eb)
+	const struct qb_layout *want, struct qb_place *out, struct qb_errbuf *eb)
 {
 	struct qb_copy *c = b->plan->home[v->index];
-	struct qb_place copy = {.md = *want};
+	struct qb_place copy = {.layout = *want};
 
 	if (!c) {
 		return constant_home(b, v, eb);
 	}
 	for (; c; c = c->next) {
-		if (dnnl_memory_desc_equal(&c->place.md, want)) {
+		if (qb_layout_equal(&c->place.layout, want)) {
 			*out = c->place;
 			return QB_OK;
 		}
 	}
-	QB_TRY(qb__add_buffer(b, dnnl_memory_desc_get_size(want), &copy.buffer, eb));
-	QB_TRY(add_reorder(b, qb_builder_home(b, v), &copy, eb));
+	QB_TRY(qb__add_buffer(b, qb_layout_bytes(want), &copy.buffer, eb));
+	QB_TRY(qb__add_reorder(b, qb_builder_home(b, v), &copy, eb));
 	QB_TRY(add_copy(b, v, &copy, eb));
 	*out = copy;
 	return QB_OK;
@@ -218,13 +206,13 @@ enum qb_err qb_builder_source(struct qb_builder *b, const struct qb_value *v,
 enum qb_err qb_builder_dense(struct qb_builder *b, const struct qb_value *v, struct qb_place *out,
 	struct qb_errbuf *eb)
 {
-	dnnl_memory_desc_t dense;
+	struct qb_layout dense;
 
 	if (v->dtype != QB_F32) {
 		*out = *qb_builder_home(b, v);
 		return QB_OK;
 	}
-	dense = qb_dnn_dense(&v->shape);
+	dense = qb_layout_dense(&v->shape);
 	return qb_builder_source(b, v, &dense, out, eb);
 }
 
@@ -234,8 +222,7 @@ enum qb_err qb_builder_plain(struct qb_builder *b, const struct qb_value *v, str
 	const struct qb_copy *c = b->plan->home[v->index];
 	size_t bytes = v->dtype == QB_F32 ? value_bytes(v) : 0;
 
-	if (c && bytes && !c->place.md.format_desc.blocking.inner_nblks && !c->place.md.offset0 &&
-		dnnl_memory_desc_get_size(&c->place.md) == bytes) {
+	if (c && bytes && !c->place.layout.blocks && qb_layout_bytes(&c->place.layout) == bytes) {
 		*out = c->place;
 		return QB_OK;
 	}
@@ -243,13 +230,13 @@ enum qb_err qb_builder_plain(struct qb_builder *b, const struct qb_value *v, str
 }
 
 enum qb_err qb_builder_define(struct qb_builder *b, const struct qb_value *v,
-	const dnnl_memory_desc_t *md, struct qb_place *out, struct qb_errbuf *eb)
+	const struct qb_layout *layout, struct qb_place *out, struct qb_errbuf *eb)
 {
 	struct qb_place p = {0};
-	size_t bytes = v->dtype == QB_F32 ? dnnl_memory_desc_get_size(md) : value_bytes(v);
+	size_t bytes = v->dtype == QB_F32 ? qb_layout_bytes(layout) : value_bytes(v);
 
 	if (v->dtype == QB_F32) {
-		p.md = *md;
+		p.layout = *layout;
 	}
 	QB_TRY(qb__add_buffer(b, bytes, &p.buffer, eb));
 	QB_TRY(add_copy(b, v, &p, eb));
@@ -258,9 +245,9 @@ enum qb_err qb_builder_define(struct qb_builder *b, const struct qb_value *v,
 }
 
 enum qb_err qb_builder_alias(struct qb_builder *b, const struct qb_value *v, int buffer,
-	const dnnl_memory_desc_t *md, struct qb_errbuf *eb)
+	const struct qb_layout *layout, struct qb_errbuf *eb)
 {
-	struct qb_place p = {.buffer = buffer, .md = *md};
+	struct qb_place p = {.buffer = buffer, .layout = *layout};
 
 	return add_copy(b, v, &p, eb);
 }
@@ -269,19 +256,19 @@ enum qb_err qb_builder_alias(struct qb_builder *b, const struct qb_value *v, int
 
 enum qb_err qb__lay_weight(const struct qb_weight *w, const float *numbers, void *to, struct qb_errbuf *eb)
 {
-	memset(to, 0, dnnl_memory_desc_get_size(&w->md));
+	memset(to, 0, qb_layout_bytes(&w->layout));
 	if (w->make) {
 		w->make(w->context, numbers, to);
 		return QB_OK;
 	}
-	return qb__reorder_now(&w->as, numbers, &w->md, to, eb);
+	return qb__reorder_now(&w->as, numbers, &w->layout, to, eb);
 }
 
 static enum qb_err prepare_weight(struct qb_weight *w, struct qb_errbuf *eb)
 {
 	w->data = w->value->constant->data;
-	if (w->make || !dnnl_memory_desc_equal(&w->as, &w->md)) {
-		size_t bytes = dnnl_memory_desc_get_size(&w->md);
+	if (w->make || !qb_layout_equal(&w->as, &w->layout)) {
+		size_t bytes = qb_layout_bytes(&w->layout);
 
 		w->data = qb_aligned_alloc(bytes, 1);
 		if (!w->data) {
@@ -290,8 +277,7 @@ static enum qb_err prepare_weight(struct qb_weight *w, struct qb_errbuf *eb)
 		w->owned = true;
 		QB_TRY(qb__lay_weight(w, w->value->constant->data, w->data, eb));
 	}
-	return qb_dnn_check(dnnl_memory_create(&w->memory, &w->md, qb_dnn_engine(), w->data),
-		"weight", eb);
+	return qb__memory_create(&w->memory, &w->layout, w->data, eb);
 }
 
 static enum qb_err add_weight(struct qb_builder *b, const struct qb_weight *w, int *id, struct qb_errbuf *eb)
@@ -309,7 +295,7 @@ static enum qb_err add_weight(struct qb_builder *b, const struct qb_weight *w, i
 }
 
 enum qb_err qb_builder_weight(struct qb_builder *b, const struct qb_value *v,
-	const dnnl_memory_desc_t *as, const dnnl_memory_desc_t *want, int *id,
+	const struct qb_layout *as, const struct qb_layout *want, int *id,
 	struct qb_errbuf *eb)
 {
 	struct qb_plan *p = b->plan;
@@ -318,20 +304,46 @@ enum qb_err qb_builder_weight(struct qb_builder *b, const struct qb_value *v,
 		const struct qb_weight *w = &p->weight[i];
 
 		/* The same numbers may be read as another matrix: a square one plain and transposed. */
-		if (w->value == v && !w->make && dnnl_memory_desc_equal(&w->as, as) &&
-			dnnl_memory_desc_equal(&w->md, want)) {
+		if (w->value == v && !w->make && qb_layout_equal(&w->as, as) &&
+			qb_layout_equal(&w->layout, want)) {
 			*id = i;
 			return QB_OK;
 		}
 	}
-	return add_weight(b, &(struct qb_weight){.value = v, .as = *as, .md = *want}, id, eb);
+	return add_weight(b, &(struct qb_weight){.value = v, .as = *as, .layout = *want}, id, eb);
+}
+
+enum qb_err qb_builder_operand(struct qb_builder *b, const struct qb_value *v, const struct qb_layout *as,
+	const struct qb_layout *want, struct qb_place *out, struct qb_errbuf *eb)
+{
+	struct qb_layout dense = qb_layout_dense(&v->shape);
+	struct qb_place place = {.layout = *want}, from;
+
+	if (v->constant) {
+		QB_TRY(qb_builder_weight(b, v, as, want, &place.buffer, eb));
+		place.buffer = QB_CALL_WEIGHT(place.buffer);
+		*out = place;
+		return QB_OK;
+	}
+	if (qb_layout_equal(as, &dense)) {
+		return qb_builder_source(b, v, want, out, eb);
+	}
+	QB_TRY(qb_builder_dense(b, v, &from, eb));
+	from.layout = *as;
+	if (qb_layout_equal(as, want)) {
+		*out = from;
+		return QB_OK;
+	}
+	QB_TRY(qb__add_buffer(b, qb_layout_bytes(want), &place.buffer, eb));
+	QB_TRY(qb__add_reorder(b, &from, &place, eb));
+	*out = place;
+	return QB_OK;
 }
 
 enum qb_err qb_builder_made_weight(struct qb_builder *b, const struct qb_value *v, qb_weight_fn *make,
 	const void *context, size_t context_bytes, size_t numbers, int *id, struct qb_errbuf *eb)
 {
-	struct qb_shape all = {.known = true, .ndim = 1, .dim = {(int64_t)numbers}};
-	struct qb_weight w = {.value = v, .as = qb_dnn_dense(&v->shape), .md = qb_dnn_dense(&all), .make = make,
+	struct qb_weight w = {.value = v, .as = qb_layout_dense(&v->shape), .layout = qb_layout_vector((int64_t)numbers), .make = make,
 		.context = qb_arena_alloc(b->plan->arena, 1, context_bytes)};
 
 	if (!w.context) {
@@ -342,72 +354,6 @@ enum qb_err qb_builder_made_weight(struct qb_builder *b, const struct qb_value *
 }
 
 /* Steps */
-
-enum qb_err qb_builder_attr(const struct qb_node *n, dnnl_primitive_attr_t *out,
-	struct qb_errbuf *eb)
-{
-	dnnl_primitive_attr_t attr = NULL;
-	dnnl_post_ops_t ops = NULL;
-	dnnl_status_t s = dnnl_primitive_attr_create(&attr);
-
-	s = s ? s : dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-	/* Smooth activations, addends and tails come as a step of their own: qb__plan_epilogue. */
-	if (!s && (n->act.kind == QB_ACT_RELU || n->act.kind == QB_ACT_CLIP) &&
-		(n->inputs <= QB_ADDEND || n->residual_last)) {
-		bool relu = n->act.lo == 0 && isinf(n->act.hi);
-
-		s = dnnl_post_ops_create(&ops);
-		s = s ? s : dnnl_post_ops_append_eltwise(ops, 1, relu ? dnnl_eltwise_relu : dnnl_eltwise_clip,
-				    relu ? 0 : n->act.lo, relu ? 0 : n->act.hi);
-		s = s ? s : dnnl_primitive_attr_set_post_ops(attr, ops);
-		dnnl_post_ops_destroy(ops);
-	}
-	if (s) {
-		dnnl_primitive_attr_destroy(attr);
-		return qb_dnn_check(s, n->name, eb);
-	}
-	*out = attr;
-	return QB_OK;
-}
-
-static enum qb_err primitive_operands(struct qb_builder *b, struct qb_step *s, const struct qb_arg *arg, int args,
-	struct qb_errbuf *eb)
-{
-	QB_TRY(qb__ids(b, &s->read, NULL, args, eb));
-	QB_TRY(qb__ids(b, &s->write, NULL, args, eb));
-	for (int i = 0; i < args; i++) {
-		struct qb_ids *to = arg[i].arg == DNNL_ARG_DST ? &s->write : &s->read;
-
-		to->id[i] = arg[i].is_weight ? QB_CALL_WEIGHT(arg[i].id) : arg[i].id;
-	}
-	return QB_OK;
-}
-
-enum qb_err qb_builder_primitive_take(struct qb_builder *b, const struct qb_node *n,
-	dnnl_primitive_desc_t pd, const struct qb_arg *arg, int args, struct qb_errbuf *eb)
-{
-	struct qb_step s = {.kind = QB_STEP_PRIMITIVE, .node = n, .what = "float", .args = args};
-	const dnnl_memory_desc_t *scratch =
-		dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
-	const char *info = "";
-	dnnl_status_t status;
-
-	QB_TRY(primitive_operands(b, &s, arg, args, eb));
-	dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&info);
-	s.implementation = qb_arena_strdup(b->plan->arena, info);
-	for (int i = 0; i < args; i++) {
-		s.arg[i] = arg[i];
-		s.has_weights = s.has_weights || arg[i].is_weight;
-	}
-	if (scratch && dnnl_memory_desc_get_size(scratch)) {
-		s.scratch_bytes = dnnl_memory_desc_get_size(scratch);
-		s.arg[s.args++] = (struct qb_arg){DNNL_ARG_SCRATCHPAD, false, -1, *scratch};
-	}
-	status = dnnl_primitive_create(&s.primitive, pd);
-	dnnl_primitive_desc_destroy(pd);
-	QB_TRY(qb_dnn_check(status, n->name, eb));
-	return qb__add_step(b, &s, eb);
-}
 
 enum qb_err qb_builder_call(struct qb_builder *b, const struct qb_node *n, const struct qb_call *call,
 	struct qb_errbuf *eb)
@@ -441,7 +387,7 @@ enum qb_err qb_builder_shard_sum(struct qb_builder *b, const struct qb_node *n, 
 		return QB_EUNSUPPORTED;
 	}
 	from = *qb_builder_home(b, x);
-	QB_TRY(qb_builder_define(b, y, &from.md, &to, eb));
+	QB_TRY(qb_builder_define(b, y, &from.layout, &to, eb));
 	QB_TRY(qb__ids(b, &s.read, &from.buffer, 1, eb));
 	QB_TRY(qb__ids(b, &s.write, &to.buffer, 1, eb));
 	return qb__add_step(b, &s, eb);
@@ -467,7 +413,7 @@ enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struc
 		const struct qb_value *v = n->output[i];
 
 		if (v) {
-			dnnl_memory_desc_t dense = qb_dnn_dense(&v->shape);
+			struct qb_layout dense = qb_layout_dense(&v->shape);
 
 			QB_TRY(qb_builder_define(b, v, &dense, &place, eb));
 			s.write.id[i] = place.buffer;

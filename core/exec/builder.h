@@ -1,31 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What an operator says to a plan under construction (core/exec builds it): where its inputs are, which layouts it
- * wants, which oneDNN primitive or function computes it. Layouts are oneDNN memory descriptors; a buffer is a piece of
- * a session's arena.
+ * wants, which function computes it, or which primitive of oneDNN (core/exec/onednn.h). A buffer is a piece of a session's
+ * arena.
  */
 #ifndef QB_EXEC_BUILDER_H
 #define QB_EXEC_BUILDER_H
 
-#include <dnnl.h>
-
+#include "core/exec/layout.h"
 #include "core/graph/graph.h"
 #include "core/quant/quantizer.h"
 
 struct qb_builder;
 
-/* Numbers in a buffer, whose ids begin at 1. md is meaningful for float32; other types are dense and row-major. */
+/* A weight of the plan, among buffers. */
+#define QB_CALL_WEIGHT(id) (-1 - (id))
+
+/* Elements in a buffer, whose ids begin at 1, or a weight. layout is meaningful for float32; other types are dense and
+ * row-major. */
 struct qb_place {
 	int buffer;
-	dnnl_memory_desc_t md;
+	struct qb_layout layout;
 };
-
-dnnl_engine_t qb_dnn_engine(void);
-enum qb_err qb_dnn_check(dnnl_status_t status, const char *what, struct qb_errbuf *eb);
-/* Row-major, channels-last, or "whatever the primitive likes best", for a bound value's shape. */
-dnnl_memory_desc_t qb_dnn_dense(const struct qb_shape *s);
-dnnl_memory_desc_t qb_dnn_channels_last(const struct qb_shape *s); /* of 3 to 5 dimensions */
-dnnl_memory_desc_t qb_dnn_any(const dnnl_memory_desc_t *md);
 
 /* v is observed: it must be there after its node's step. */
 bool qb_builder_is_observed(const struct qb_builder *b, const struct qb_value *v);
@@ -37,7 +33,7 @@ bool qb_builder_has(const struct qb_builder *b, const struct qb_value *v);
 const struct qb_place *qb_builder_home(const struct qb_builder *b, const struct qb_value *v);
 /* The value in the layout `want`: its home, or a copy that a reorder makes once for all who want it. */
 enum qb_err qb_builder_source(struct qb_builder *b, const struct qb_value *v,
-	const dnnl_memory_desc_t *want, struct qb_place *out, struct qb_errbuf *eb);
+	const struct qb_layout *want, struct qb_place *out, struct qb_errbuf *eb);
 /* The same, row-major. */
 enum qb_err qb_builder_dense(struct qb_builder *b, const struct qb_value *v, struct qb_place *out,
 	struct qb_errbuf *eb);
@@ -46,37 +42,25 @@ enum qb_err qb_builder_plain(struct qb_builder *b, const struct qb_value *v, str
 	struct qb_errbuf *eb);
 /* Room for a node's output in a layout. */
 enum qb_err qb_builder_define(struct qb_builder *b, const struct qb_value *v,
-	const dnnl_memory_desc_t *md, struct qb_place *out, struct qb_errbuf *eb);
+	const struct qb_layout *layout, struct qb_place *out, struct qb_errbuf *eb);
 /* The output is the input's buffer, seen in another shape. */
 enum qb_err qb_builder_alias(struct qb_builder *b, const struct qb_value *v, int buffer,
-	const dnnl_memory_desc_t *md, struct qb_errbuf *eb);
+	const struct qb_layout *layout, struct qb_errbuf *eb);
 /* A constant in the layout `want`; `as` describes its row-major data. *id names it in an argument. A quantized scheme
  * replaces it. */
 enum qb_err qb_builder_weight(struct qb_builder *b, const struct qb_value *v,
-	const dnnl_memory_desc_t *as, const dnnl_memory_desc_t *want, int *id,
+	const struct qb_layout *as, const struct qb_layout *want, int *id,
 	struct qb_errbuf *eb);
+/* An operand in the layout `want`, `as` describing its row-major elements in the same dimensions: a constant as a weight,
+ * anything else reordered in every run. */
+enum qb_err qb_builder_operand(struct qb_builder *b, const struct qb_value *v, const struct qb_layout *as,
+	const struct qb_layout *want, struct qb_place *out, struct qb_errbuf *eb);
 
 /* A constant in a form that no layout describes: make writes it into zeroed memory from row-major numbers, the scheme's in
  * their turn. context is copied. */
 typedef void qb_weight_fn(const void *context, const float *numbers, float *to);
 enum qb_err qb_builder_made_weight(struct qb_builder *b, const struct qb_value *v, qb_weight_fn *make,
 	const void *context, size_t context_bytes, size_t numbers, int *id, struct qb_errbuf *eb);
-
-/* Default attributes for a primitive of this node: scratchpads by the session, node->act as a post-op. */
-enum qb_err qb_builder_attr(const struct qb_node *n, dnnl_primitive_attr_t *out,
-	struct qb_errbuf *eb);
-
-/* An argument of a primitive: a buffer, or a weight by id. */
-struct qb_arg {
-	int arg; /* DNNL_ARG_... */
-	bool is_weight;
-	int id; /* buffer or weight */
-	dnnl_memory_desc_t md;
-};
-
-/* Takes pd. A step that writes the argument DNNL_ARG_DST and reads the others. */
-enum qb_err qb_builder_primitive_take(struct qb_builder *b, const struct qb_node *n,
-	dnnl_primitive_desc_t pd, const struct qb_arg *arg, int args, struct qb_errbuf *eb);
 
 /* A step that calls a function. Life and place of every buffer follow from what the steps declare here. */
 enum { QB_CALL_READS = 9, QB_CALL_WRITES = 4, QB_CALL_SCRATCH = 2 };
@@ -86,8 +70,6 @@ struct qb_operands {
 	void *write[QB_CALL_WRITES], *scratch[QB_CALL_SCRATCH];
 };
 typedef void qb_call_fn(const void *context, const struct qb_operands *at);
-/* A weight stands among what is read as QB_CALL_WEIGHT(id). */
-#define QB_CALL_WEIGHT(id) (-1 - (id))
 struct qb_call {
 	const char *name;
 	qb_call_fn *fn;

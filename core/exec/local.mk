@@ -3,6 +3,8 @@ libquantbench_a_SOURCES += \
 	core/exec/builder.c \
 	core/exec/builder.h \
 	core/exec/exec.h \
+	core/exec/layout.c \
+	core/exec/layout.h \
 	core/exec/lower/backward/conv_depthwise_gradient.c \
 	core/exec/lower/backward/conv_gradient.c \
 	core/exec/lower/backward/conv_gradient.h \
@@ -52,6 +54,9 @@ libquantbench_a_SOURCES += \
 	core/exec/lower/lowerings.h \
 	core/exec/lower/resize_axis.h \
 	core/exec/onednn.c \
+	core/exec/onednn.h \
+	core/exec/onednn_forward.c \
+	core/exec/onednn_step.h \
 	core/exec/overlay.c \
 	core/exec/plan.c \
 	core/exec/plan.h \

@@ -1,12 +1,15 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * Small things around oneDNN's C API.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/exec/onednn.h"
+
+#include <math.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/exec/onednn_step.h"
 #include "core/exec/plan.h"
+#include "core/graph/op.h"
 
 static dnnl_engine_t engine;
 
@@ -15,7 +18,7 @@ static void make_engine(void)
 	dnnl_engine_create(&engine, dnnl_cpu, 0);
 }
 
-dnnl_engine_t qb_dnn_engine(void)
+dnnl_engine_t qb__dnn_engine(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -23,7 +26,7 @@ dnnl_engine_t qb_dnn_engine(void)
 	return engine;
 }
 
-enum qb_err qb_dnn_check(dnnl_status_t status, const char *what, struct qb_errbuf *eb)
+enum qb_err qb__dnn_check(dnnl_status_t status, const char *what, struct qb_errbuf *eb)
 {
 	switch (status) {
 	case dnnl_success:
@@ -37,97 +40,474 @@ enum qb_err qb_dnn_check(dnnl_status_t status, const char *what, struct qb_errbu
 	}
 }
 
-dnnl_memory_desc_t qb_dnn_dense(const struct qb_shape *s)
+/* Layouts */
+
+dnnl_memory_desc_t qb__dnn_md(const struct qb_layout *l)
 {
 	dnnl_memory_desc_t md;
-	dnnl_dims_t dims, strides;
-	int n = QB_MAX(s->ndim, 1);
+	dnnl_blocking_desc_t *b = &md.format_desc.blocking;
 
+	_Static_assert(QB_LAYOUT_DIMS == DNNL_MAX_NDIMS, "as many dimensions");
 	memset(&md, 0, sizeof(md));
-	for (int i = 0; i < n; i++) {
-		dims[i] = s->ndim ? s->dim[i] : 1;
+	md.ndims = l->ndim;
+	md.data_type = dnnl_f32;
+	md.format_kind = dnnl_blocked;
+	memcpy(md.dims, l->dim, sizeof(md.dims));
+	memcpy(md.padded_dims, l->padded, sizeof(md.padded_dims));
+	memcpy(b->strides, l->stride, sizeof(b->strides));
+	b->inner_nblks = l->blocks;
+	for (int i = 0; i < l->blocks; i++) {
+		b->inner_idxs[i] = l->block[i].dim;
+		b->inner_blks[i] = l->block[i].size;
 	}
-	for (int i = n - 1; i >= 0; i--) {
-		strides[i] = i == n - 1 ? 1 : strides[i + 1] * QB_MAX(dims[i + 1], 1);
-	}
-	dnnl_memory_desc_init_by_strides(&md, n, dims, dnnl_f32, strides);
 	return md;
 }
 
-dnnl_memory_desc_t qb_dnn_channels_last(const struct qb_shape *s)
+dnnl_memory_desc_t qb__dnn_wanted(const struct qb_dnn_operand *o)
 {
-	static const dnnl_format_tag_t tag[] = {dnnl_acb, dnnl_acdb, dnnl_acdeb};
-	dnnl_memory_desc_t dense = qb_dnn_dense(s), md;
+	dnnl_memory_desc_t md = qb__dnn_md(o->want.ndim ? &o->want : &o->as);
 
-	memset(&md, 0, sizeof(md));
-	dnnl_memory_desc_init_by_tag(&md, dense.ndims, dense.dims, dnnl_f32, tag[dense.ndims - 3]);
+	if (!o->want.ndim) {
+		dnnl_memory_desc_init_by_tag(&md, o->as.ndim, o->as.dim, dnnl_f32, dnnl_format_tag_any);
+	}
 	return md;
 }
 
-dnnl_memory_desc_t qb_dnn_any(const dnnl_memory_desc_t *md)
+/* The layout that oneDNN chose; QB_EUNSUPPORTED where it is one of its own. */
+static enum qb_err layout_of(struct qb_layout *l, const dnnl_memory_desc_t *md, struct qb_errbuf *eb)
 {
-	dnnl_memory_desc_t any;
+	const dnnl_blocking_desc_t *b = &md->format_desc.blocking;
 
-	memset(&any, 0, sizeof(any));
-	dnnl_memory_desc_init_by_tag(&any, md->ndims, md->dims, md->data_type,
-		dnnl_format_tag_any);
-	return any;
-}
-
-enum qb_err qb__reorder_create(dnnl_primitive_t *out, const dnnl_memory_desc_t *from,
-	const dnnl_memory_desc_t *to, struct qb_errbuf *eb)
-{
-	dnnl_primitive_desc_t pd = NULL;
-	dnnl_status_t s = dnnl_reorder_primitive_desc_create(&pd, from, qb_dnn_engine(), to,
-		qb_dnn_engine(), NULL);
-
-	if (s == dnnl_success) {
-		s = dnnl_primitive_create(out, pd);
-		dnnl_primitive_desc_destroy(pd);
+	if (md->data_type != dnnl_f32 || md->format_kind != dnnl_blocked || md->offset0 || md->extra.flags ||
+		b->inner_nblks > QB_LAYOUT_BLOCKS) {
+		return qb_fail(eb, QB_EUNSUPPORTED, "oneDNN wants a layout that is not of strides and blocks");
 	}
-	return qb_dnn_check(s, "reorder", eb);
+	*l = (struct qb_layout){.ndim = md->ndims, .blocks = b->inner_nblks};
+	memcpy(l->dim, md->dims, (size_t)md->ndims * sizeof(*l->dim));
+	memcpy(l->padded, md->padded_dims, (size_t)md->ndims * sizeof(*l->padded));
+	memcpy(l->stride, b->strides, (size_t)md->ndims * sizeof(*l->stride));
+	for (int i = 0; i < l->blocks; i++) {
+		l->block[i].dim = (int)b->inner_idxs[i];
+		l->block[i].size = b->inner_blks[i];
+	}
+	return QB_OK;
 }
 
-enum qb_err qb__reorder_now(const dnnl_memory_desc_t *from, const void *src,
-	const dnnl_memory_desc_t *to, void *dst, struct qb_errbuf *eb)
+struct qb_dnn_dims qb__dnn_dims(const struct qb_dnn_window *w)
 {
-	dnnl_primitive_t p = NULL;
-	dnnl_memory_t a = NULL, b = NULL;
-	dnnl_stream_t stream = NULL;
-	dnnl_status_t s;
+	struct qb_dnn_dims d;
+
+	memset(&d, 0, sizeof(d));
+	for (int i = 0; i < QB_DNN_SPATIAL; i++) {
+		d.kernel[i] = w->kernel[i];
+		d.stride[i] = w->stride[i];
+		d.dilation[i] = w->dilation[i] - 1;
+		d.before[i] = w->before[i];
+		d.after[i] = w->after[i];
+	}
+	return d;
+}
+
+/* Memory */
+
+struct qb_memory {
+	dnnl_memory_t memory;
+	void *data;
+};
+
+enum qb_err qb__memory_create(struct qb_memory **out, const struct qb_layout *l, void *data, struct qb_errbuf *eb)
+{
+	struct qb_memory *m = calloc(1, sizeof(*m));
+	dnnl_memory_desc_t md = qb__dnn_md(l);
 	enum qb_err err;
 
-	QB_TRY_OUT(qb__reorder_create(&p, from, to, eb));
-	s = dnnl_memory_create(&a, from, qb_dnn_engine(), (void *)src);
-	s = s ? s : dnnl_memory_create(&b, to, qb_dnn_engine(), dst);
-	s = s ? s : dnnl_stream_create(&stream, qb_dnn_engine(), dnnl_stream_default_flags);
-	if (!s) {
-		const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}};
-
-		s = dnnl_primitive_execute(p, stream, 2, args);
-		s = s ? s : dnnl_stream_wait(stream);
+	if (!m) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a weight");
 	}
-	err = qb_dnn_check(s, "reorder", eb);
-out:
-	dnnl_stream_destroy(stream);
-	dnnl_memory_destroy(a);
-	dnnl_memory_destroy(b);
-	dnnl_primitive_destroy(p);
+	m->data = data;
+	err = qb__dnn_check(dnnl_memory_create(&m->memory, &md, qb__dnn_engine(), data), "memory", eb);
+	if (err != QB_OK) {
+		free(m);
+		return err;
+	}
+	*out = m;
+	return QB_OK;
+}
+
+void qb__memory_destroy(struct qb_memory **memory)
+{
+	if (*memory) {
+		dnnl_memory_destroy((*memory)->memory);
+	}
+	free(*memory);
+	*memory = NULL;
+}
+
+void *qb__memory_data(const struct qb_memory *m)
+{
+	return m->data;
+}
+
+/* Primitives */
+
+struct qb_primitive {
+	dnnl_primitive_t primitive;
+	dnnl_memory_desc_t scratch; /* of no bytes: none */
+	int args;
+	struct qb_dnn_arg arg[QB_DNN_ARGS];
+	bool has_weights;
+};
+
+void qb__primitive_destroy(struct qb_primitive **p)
+{
+	if (*p) {
+		dnnl_primitive_destroy((*p)->primitive);
+	}
+	*p = NULL;
+}
+
+size_t qb__primitive_scratch(const struct qb_primitive *p)
+{
+	return dnnl_memory_desc_get_size(&p->scratch);
+}
+
+/* The arguments are in p. */
+static enum qb_err create(struct qb_primitive *p, const_dnnl_primitive_desc_t pd, const char *what, struct qb_errbuf *eb)
+{
+	const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+
+	for (int i = 0; i < p->args; i++) {
+		p->has_weights = p->has_weights || p->arg[i].at.buffer < 0;
+	}
+	if (scratch) {
+		p->scratch = *scratch;
+	}
+	return qb__dnn_check(dnnl_primitive_create(&p->primitive, pd), what, eb);
+}
+
+enum qb_err qb__reorder_create(struct qb_primitive **out, struct qb_arena *arena, const struct qb_layout *from,
+	const struct qb_layout *to, struct qb_errbuf *eb)
+{
+	const dnnl_memory_desc_t a = qb__dnn_md(from), b = qb__dnn_md(to);
+	struct qb_primitive *p = qb_arena_alloc(arena, 1, sizeof(*p));
+	dnnl_primitive_desc_t pd = NULL;
+	enum qb_err err;
+
+	if (!p) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	*p = (struct qb_primitive){.args = 2, .arg = {{.arg = DNNL_ARG_FROM, .at.layout = *from},
+		{.arg = DNNL_ARG_TO, .written = true, .at.layout = *to}}};
+	QB_TRY(qb__dnn_check(dnnl_reorder_primitive_desc_create(&pd, &a, qb__dnn_engine(), &b, qb__dnn_engine(), NULL),
+		"reorder", eb));
+	err = create(p, pd, "reorder", eb);
+	dnnl_primitive_desc_destroy(pd);
+	*out = err == QB_OK ? p : NULL;
 	return err;
 }
 
-enum qb_err qb__bind_primitives(struct qb_session *s, struct qb_errbuf *eb)
+static enum qb_err run_reorder(const struct qb_primitive *p, dnnl_stream_t stream, const void *src, void *dst,
+	struct qb_errbuf *eb)
 {
-	const struct qb_plan *p = s->plan;
+	const dnnl_memory_desc_t from = qb__dnn_md(&p->arg[0].at.layout), to = qb__dnn_md(&p->arg[1].at.layout);
+	dnnl_memory_t a = NULL, b = NULL;
+	dnnl_status_t s = dnnl_memory_create(&a, &from, qb__dnn_engine(), (void *)src);
 
-	for (int i = 0; i < p->steps; i++) {
-		const struct qb_step *step = &p->step[i];
+	s = s ? s : dnnl_memory_create(&b, &to, qb__dnn_engine(), dst);
+	if (!s) {
+		const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}};
 
-		for (int a = 0; step->kind == QB_STEP_PRIMITIVE && a < step->args; a++) {
-			int id = step->arg[a].is_weight ? 0 : step->arg[a].id;
+		s = dnnl_primitive_execute(p->primitive, stream, 2, args);
+		s = s ? s : dnnl_stream_wait(stream);
+	}
+	dnnl_memory_destroy(a);
+	dnnl_memory_destroy(b);
+	return qb__dnn_check(s, "reorder", eb);
+}
 
-			if (id > 0 && s->bound[id]) {
-				QB_TRY(qb_dnn_check(dnnl_memory_set_data_handle(s->exec[i][a].memory, s->bound[id]), "session", eb));
+enum qb_err qb__reorder_now(const struct qb_layout *from, const void *src, const struct qb_layout *to, void *dst,
+	struct qb_errbuf *eb)
+{
+	struct qb_arena *arena = qb_arena_create();
+	struct qb_primitive *p = NULL;
+	dnnl_stream_t stream = NULL;
+	enum qb_err err = QB_OK;
+
+	if (!arena) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a reorder");
+	}
+	QB_TRY_OUT(qb__reorder_create(&p, arena, from, to, eb));
+	QB_TRY_OUT(qb__dnn_check(dnnl_stream_create(&stream, qb__dnn_engine(), dnnl_stream_default_flags), "reorder", eb));
+	err = run_reorder(p, stream, src, dst, eb);
+out:
+	dnnl_stream_destroy(stream);
+	qb__primitive_destroy(&p);
+	qb_arena_destroy(&arena);
+	return err;
+}
+
+/* Steps */
+
+static enum qb_err add_step(struct qb_builder *b, struct qb_step *s, struct qb_errbuf *eb)
+{
+	const struct qb_primitive *p = s->primitive;
+
+	s->kind = QB_STEP_PRIMITIVE;
+	QB_TRY(qb__ids(b, &s->read, NULL, p->args, eb));
+	QB_TRY(qb__ids(b, &s->write, NULL, p->args, eb));
+	for (int i = 0; i < p->args; i++) {
+		(p->arg[i].written ? s->write : s->read).id[i] = p->arg[i].at.buffer;
+	}
+	return qb__add_step(b, s, eb);
+}
+
+enum qb_err qb__add_reorder(struct qb_builder *b, const struct qb_place *from, const struct qb_place *to,
+	struct qb_errbuf *eb)
+{
+	struct qb_step s = {.node = b->node, .what = "reorder", .implementation = "oneDNN reorder"};
+	enum qb_err err;
+
+	QB_TRY(qb__reorder_create(&s.primitive, b->plan->arena, &from->layout, &to->layout, eb));
+	s.primitive->arg[0].at.buffer = from->buffer;
+	s.primitive->arg[1].at.buffer = to->buffer;
+	err = add_step(b, &s, eb);
+	if (err != QB_OK) {
+		qb__primitive_destroy(&s.primitive);
+	}
+	return err;
+}
+
+enum qb_err qb__dnn_attr(const struct qb_node *n, dnnl_primitive_attr_t *out, struct qb_errbuf *eb)
+{
+	dnnl_primitive_attr_t attr = NULL;
+	dnnl_post_ops_t ops = NULL;
+	dnnl_status_t s = dnnl_primitive_attr_create(&attr);
+
+	s = s ? s : dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+	if (!s && (n->act.kind == QB_ACT_RELU || n->act.kind == QB_ACT_CLIP) &&
+		(n->inputs <= QB_ADDEND || n->residual_last)) {
+		bool relu = n->act.lo == 0 && isinf(n->act.hi);
+
+		s = dnnl_post_ops_create(&ops);
+		s = s ? s : dnnl_post_ops_append_eltwise(ops, 1, relu ? dnnl_eltwise_relu : dnnl_eltwise_clip,
+				    relu ? 0 : n->act.lo, relu ? 0 : n->act.hi);
+		s = s ? s : dnnl_primitive_attr_set_post_ops(attr, ops);
+		dnnl_post_ops_destroy(ops);
+	}
+	if (s) {
+		dnnl_primitive_attr_destroy(attr);
+		return qb__dnn_check(s, n->name, eb);
+	}
+	*out = attr;
+	return QB_OK;
+}
+
+enum qb_err qb__dnn_describe(struct qb_dnn_call *call, dnnl_status_t status, const_dnnl_op_desc_t op,
+	const_dnnl_primitive_desc_t hint, struct qb_errbuf *eb)
+{
+	dnnl_primitive_attr_t attr = NULL;
+
+	QB_TRY(qb__dnn_attr(call->node, &attr, eb));
+	status = status ? status : dnnl_primitive_desc_create(&call->pd, op, attr, qb__dnn_engine(), hint);
+	dnnl_primitive_attr_destroy(attr);
+	return status == dnnl_unimplemented || status == dnnl_invalid_arguments
+		? QB_EUNSUPPORTED : qb__dnn_check(status, call->node->name, eb);
+}
+
+static enum qb_err add_arg(struct qb_dnn_call *call, int arg, bool written, const struct qb_place *at, struct qb_errbuf *eb)
+{
+	if (call->args == QB_DNN_ARGS) {
+		return qb_fail(eb, QB_EINTERNAL, "node %s: a primitive of more than %d arguments", call->node->name, QB_DNN_ARGS);
+	}
+	call->arg[call->args++] = (struct qb_dnn_arg){arg, written, *at};
+	return QB_OK;
+}
+
+enum qb_err qb__dnn_read(struct qb_builder *b, struct qb_dnn_call *call, int arg, const struct qb_dnn_operand *o,
+	struct qb_errbuf *eb)
+{
+	struct qb_layout want;
+	struct qb_place at;
+
+	QB_TRY(layout_of(&want, dnnl_primitive_desc_query_md(call->pd, dnnl_query_exec_arg_md, arg), eb));
+	QB_TRY(qb_builder_operand(b, o->value, &o->as, &want, &at, eb));
+	return add_arg(call, arg, false, &at, eb);
+}
+
+enum qb_err qb__dnn_write(struct qb_builder *b, struct qb_dnn_call *call, int arg, const struct qb_dnn_operand *o,
+	struct qb_errbuf *eb)
+{
+	struct qb_layout dense = qb_layout_dense(&o->value->shape), as;
+	struct qb_place at;
+
+	QB_TRY(layout_of(&as, dnnl_primitive_desc_query_md(call->pd, dnnl_query_exec_arg_md, arg), eb));
+	if (qb_layout_equal(&o->as, &dense)) {
+		dense = as;
+	} else if (!qb_layout_equal(&o->as, &as)) {
+		return qb_fail(eb, QB_EINTERNAL, "node %s: %s in other dimensions is not row-major", call->node->name,
+			o->value->name);
+	}
+	QB_TRY(qb_builder_define(b, o->value, &dense, &at, eb));
+	at.layout = as;
+	return add_arg(call, arg, true, &at, eb);
+}
+
+enum qb_err qb__dnn_add_take(struct qb_builder *b, struct qb_dnn_call *call, struct qb_errbuf *eb)
+{
+	struct qb_step s = {.node = call->node, .what = "float",
+		.primitive = qb_arena_alloc(b->plan->arena, 1, sizeof(*s.primitive))};
+	const char *info = "";
+	enum qb_err err = QB_OK;
+
+	if (s.primitive) {
+		s.primitive->args = call->args;
+		memcpy(s.primitive->arg, call->arg, sizeof(call->arg));
+		dnnl_primitive_desc_query(call->pd, dnnl_query_impl_info_str, 0, (void *)&info);
+		s.implementation = qb_arena_strdup(b->plan->arena, info);
+		err = create(s.primitive, call->pd, call->node->name, eb);
+	}
+	dnnl_primitive_desc_destroy(call->pd);
+	call->pd = NULL;
+	if (!s.primitive || !s.implementation) {
+		qb__primitive_destroy(&s.primitive);
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	err = err == QB_OK ? add_step(b, &s, eb) : err;
+	if (err != QB_OK) {
+		qb__primitive_destroy(&s.primitive);
+	}
+	return err;
+}
+
+/* Sessions */
+
+struct qb_dnn_session {
+	const struct qb_plan *plan;
+	dnnl_stream_t stream;
+	dnnl_exec_arg_t **exec; /* [steps]: arguments of primitives, their memory owned but for weights'; else NULL */
+};
+
+/* Memory of the session as argument `at` of a primitive. */
+static enum qb_err bind_memory(dnnl_exec_arg_t *at, int arg, const dnnl_memory_desc_t *md, void *data, struct qb_errbuf *eb)
+{
+	at->arg = arg;
+	return qb__dnn_check(dnnl_memory_create(&at->memory, md, qb__dnn_engine(), data), "session", eb);
+}
+
+/* Scratch is the last argument, where there is any. */
+static int arguments(const struct qb_primitive *p)
+{
+	return p->args + (qb__primitive_scratch(p) > 0);
+}
+
+static enum qb_err bind_primitive(dnnl_exec_arg_t *exec, const struct qb_session *s, const struct qb_primitive *p,
+	struct qb_errbuf *eb)
+{
+	for (int a = 0; a < p->args; a++) {
+		const struct qb_place *at = &p->arg[a].at;
+		dnnl_memory_desc_t md = qb__dnn_md(&at->layout);
+
+		if (at->buffer < 0) {
+			exec[a] = (dnnl_exec_arg_t){p->arg[a].arg, s->plan->weight[QB_CALL_WEIGHT(at->buffer)].memory->memory};
+			continue;
+		}
+		QB_TRY(bind_memory(&exec[a], p->arg[a].arg, &md, qb_session_buffer(s, at->buffer), eb));
+	}
+	return arguments(p) > p->args ? bind_memory(&exec[p->args], DNNL_ARG_SCRATCHPAD, &p->scratch, s->scratch, eb) : QB_OK;
+}
+
+enum qb_err qb__dnn_session_create(struct qb_dnn_session **out, const struct qb_session *s, struct qb_errbuf *eb)
+{
+	struct qb_dnn_session *d = calloc(1, sizeof(*d));
+	enum qb_err err = QB_OK;
+
+	if (d) {
+		d->plan = s->plan;
+		d->exec = calloc((size_t)s->plan->steps + 1, sizeof(*d->exec));
+	}
+	if (!d || !d->exec) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory for a session");
+		goto out;
+	}
+	QB_TRY_OUT(qb__dnn_check(dnnl_stream_create(&d->stream, qb__dnn_engine(), dnnl_stream_default_flags), "session", eb));
+	for (int i = 0; i < s->plan->steps; i++) {
+		const struct qb_primitive *p = s->plan->step[i].primitive;
+
+		if (p) {
+			d->exec[i] = calloc((size_t)arguments(p), sizeof(**d->exec));
+			QB_TRY_OUT(d->exec[i] ? bind_primitive(d->exec[i], s, p, eb)
+					      : qb_fail(eb, QB_ENOMEM, "no memory for a session"));
+		}
+	}
+	*out = d;
+	d = NULL;
+out:
+	qb__dnn_session_destroy(&d);
+	return err;
+}
+
+void qb__dnn_session_destroy(struct qb_dnn_session **session)
+{
+	struct qb_dnn_session *d = *session;
+
+	if (!d) {
+		return;
+	}
+	for (int i = 0; d->exec && i < d->plan->steps; i++) {
+		const struct qb_primitive *p = d->plan->step[i].primitive;
+
+		for (int a = 0; d->exec[i] && a < arguments(p); a++) {
+			if (a == p->args || p->arg[a].at.buffer >= 0) {
+				dnnl_memory_destroy(d->exec[i][a].memory);
+			}
+		}
+		free(d->exec[i]);
+	}
+	free(d->exec);
+	dnnl_stream_destroy(d->stream);
+	free(d);
+	*session = NULL;
+}
+
+enum qb_err qb__dnn_run(const struct qb_session *s, int i, const struct qb_overlay *overlay, struct qb_errbuf *eb)
+{
+	const struct qb_step *step = &s->plan->step[i];
+	const struct qb_primitive *p = step->primitive;
+	dnnl_exec_arg_t *exec = s->dnn->exec[i], patched[QB_DNN_ARGS + 1];
+
+	if (overlay && p->has_weights) {
+		memcpy(patched, exec, (size_t)arguments(p) * sizeof(*exec));
+		for (int a = 0; a < p->args; a++) {
+			int buffer = p->arg[a].at.buffer;
+
+			if (buffer < 0 && overlay->memory[QB_CALL_WEIGHT(buffer)]) {
+				patched[a].memory = overlay->memory[QB_CALL_WEIGHT(buffer)]->memory;
+			}
+		}
+		exec = patched;
+	}
+	return qb__dnn_check(dnnl_primitive_execute(p->primitive, s->dnn->stream, arguments(p), exec),
+		step->node ? step->node->name : "output", eb);
+}
+
+enum qb_err qb__dnn_reorder(const struct qb_session *s, const struct qb_primitive *reorder, const void *src, void *dst,
+	struct qb_errbuf *eb)
+{
+	return run_reorder(reorder, s->dnn->stream, src, dst, eb);
+}
+
+enum qb_err qb__dnn_bind(const struct qb_session *s, struct qb_errbuf *eb)
+{
+	const struct qb_plan *plan = s->plan;
+
+	for (int i = 0; i < plan->steps; i++) {
+		const struct qb_primitive *p = plan->step[i].primitive;
+
+		for (int a = 0; p && a < p->args; a++) {
+			int buffer = p->arg[a].at.buffer;
+
+			if (buffer > 0 && s->bound[buffer]) {
+				QB_TRY(qb__dnn_check(dnnl_memory_set_data_handle(s->dnn->exec[i][a].memory, s->bound[buffer]), "session", eb));
 			}
 		}
 	}

@@ -23,9 +23,8 @@ static bool is_read(const struct qb_plan *p, const struct qb_value *v)
 
 static void drop_weight(struct qb_overlay *o, int i)
 {
-	dnnl_memory_destroy(o->memory[i]);
+	qb__memory_destroy(&o->memory[i]);
 	free(o->data[i]);
-	o->memory[i] = NULL;
 	o->data[i] = NULL;
 }
 
@@ -36,18 +35,17 @@ static enum qb_err lay_weight(struct qb_overlay *o, int i, float *y, bool *kept,
 	const struct qb_weight *w = &o->plan->weight[i];
 	void *data = y;
 
-	if (dnnl_memory_desc_equal(&w->as, &w->md) && !w->make) {
+	if (qb_layout_equal(&w->as, &w->layout) && !w->make) {
 		*kept = true;
 	} else {
-		data = o->data[i] = qb_aligned_alloc(dnnl_memory_desc_get_size(&w->md), 1);
+		data = o->data[i] = qb_aligned_alloc(qb_layout_bytes(&w->layout), 1);
 		if (!data) {
 			return qb_fail(eb, QB_ENOMEM, "no memory for the quantized weight %s",
 				w->value->name);
 		}
 		QB_TRY(qb__lay_weight(w, y, data, eb));
 	}
-	return qb_dnn_check(
-		dnnl_memory_create(&o->memory[i], &w->md, qb_dnn_engine(), data), "overlay", eb);
+	return qb__memory_create(&o->memory[i], &w->layout, data, eb);
 }
 
 static enum qb_err refresh(struct qb_overlay *o, const struct qb_value *v, struct qb_errbuf *eb)

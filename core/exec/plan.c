@@ -10,29 +10,10 @@
 
 /* Observers: where a value is seen and quantized, right after it is made. */
 
-static bool is_padded(const dnnl_memory_desc_t *md)
-{
-	for (int i = 0; i < md->ndims; i++) {
-		if (md->padded_dims[i] != md->dims[i]) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* The layout in which channels (dimension 1 of four or five, else the last) are innermost. */
-static dnnl_memory_desc_t channels_last(const struct qb_shape *shape)
+static struct qb_layout channels_last(const struct qb_shape *shape)
 {
-	dnnl_memory_desc_t md = qb_dnn_dense(shape);
-
-	if (shape->ndim == 4 || shape->ndim == 5) {
-		dnnl_dims_t dims;
-
-		memcpy(dims, md.dims, sizeof(dims));
-		dnnl_memory_desc_init_by_tag(&md, shape->ndim, dims, dnnl_f32,
-			shape->ndim == 4 ? dnnl_acdb : dnnl_acdeb);
-	}
-	return md;
+	return shape->ndim == 4 || shape->ndim == 5 ? qb_layout_channels_last(shape) : qb_layout_dense(shape);
 }
 
 static enum qb_err add_observer(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
@@ -42,14 +23,14 @@ static enum qb_err add_observer(struct qb_builder *b, const struct qb_value *v, 
 	struct qb_step s = {.kind = QB_STEP_OBSERVE, .node = v->producer, .what = "observer",
 		.implementation = "", .value = v->index, .place = *home};
 
-	s.numbers = dnnl_memory_desc_get_size(&home->md) / sizeof(float);
-	s.padded = is_padded(&home->md);
-	s.scratch_md = channels_last(&v->shape);
-	if (!dnnl_memory_desc_equal(&s.scratch_md, &home->md)) {
-		QB_TRY(qb__reorder_create(&s.to_scratch, &home->md, &s.scratch_md, eb));
-		QB_TRY(qb__reorder_create(&s.from_scratch, &s.scratch_md, &home->md, eb));
+	s.numbers = qb_layout_elements(&home->layout);
+	s.padded = qb_layout_is_padded(&home->layout);
+	s.scratch_layout = channels_last(&v->shape);
+	if (!qb_layout_equal(&s.scratch_layout, &home->layout)) {
+		QB_TRY(qb__reorder_create(&s.to_scratch, p->arena, &home->layout, &s.scratch_layout, eb));
+		QB_TRY(qb__reorder_create(&s.from_scratch, p->arena, &s.scratch_layout, &home->layout, eb));
 		p->observer_scratch_bytes =
-			QB_MAX(p->observer_scratch_bytes, dnnl_memory_desc_get_size(&s.scratch_md));
+			QB_MAX(p->observer_scratch_bytes, qb_layout_bytes(&s.scratch_layout));
 	}
 	QB_TRY(qb__ids(b, &s.read, &home->buffer, 1, eb));
 	QB_TRY(qb__ids(b, &s.write, &home->buffer, 1, eb)); /* quantized in place */
@@ -71,10 +52,10 @@ enum qb_err qb__place_inputs(struct qb_builder *b, struct qb_errbuf *eb)
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	for (int i = 0; i < g->inputs; i++) {
-		dnnl_memory_desc_t md = qb_dnn_dense(&g->input[i]->shape);
+		struct qb_layout layout = qb_layout_dense(&g->input[i]->shape);
 		struct qb_place place;
 
-		QB_TRY(qb_builder_define(b, g->input[i], &md, &place, eb));
+		QB_TRY(qb_builder_define(b, g->input[i], &layout, &place, eb));
 		b->plan->input[i] = place.buffer;
 		/* The caller's, before the first step. */
 		b->plan->buffer[place.buffer].first = b->plan->buffer[place.buffer].last = 0;
@@ -227,13 +208,13 @@ void qb_plan_destroy(struct qb_plan **plan)
 		return;
 	}
 	for (int i = 0; i < p->steps; i++) {
-		dnnl_primitive_destroy(p->step[i].primitive);
-		dnnl_primitive_destroy(p->step[i].to_scratch);
-		dnnl_primitive_destroy(p->step[i].from_scratch);
+		qb__primitive_destroy(&p->step[i].primitive);
+		qb__primitive_destroy(&p->step[i].to_scratch);
+		qb__primitive_destroy(&p->step[i].from_scratch);
 	}
 	qb_overlay_destroy(&p->overlay);
 	for (int i = 0; i < p->weights; i++) {
-		dnnl_memory_destroy(p->weight[i].memory);
+		qb__memory_destroy(&p->weight[i].memory);
 		if (p->weight[i].owned) {
 			free(p->weight[i].data);
 		}
@@ -248,7 +229,7 @@ size_t qb_plan_bytes(const struct qb_plan *plan)
 	size_t n = 0;
 
 	for (int i = 0; i < plan->weights; i++) {
-		n += plan->weight[i].owned ? dnnl_memory_desc_get_size(&plan->weight[i].md) : 0;
+		n += plan->weight[i].owned ? qb_layout_bytes(&plan->weight[i].layout) : 0;
 	}
 	return n;
 }

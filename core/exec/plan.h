@@ -7,6 +7,7 @@
 
 #include "core/exec/exec.h"
 #include "core/exec/builder.h"
+#include "core/exec/onednn.h"
 
 enum qb_step_kind {
 	QB_STEP_PRIMITIVE,
@@ -15,8 +16,6 @@ enum qb_step_kind {
 	QB_STEP_OBSERVE,
 	QB_STEP_SHARD_SUM, /* reads one buffer and writes one of the same size; the identity where there is one shard */
 };
-
-enum { QB_STEP_ARGS = 10 };
 
 /* Ids of buffers and, below 0, of weights (QB_CALL_WEIGHT); 0 where an optional operand is absent. */
 struct qb_ids {
@@ -30,11 +29,7 @@ struct qb_step {
 	const char *why_float; /* of a float step in an integer plan */
 	struct qb_ids read, write, scratch; /* of an evaluation: one an input, one an output */
 	/* primitive */
-	dnnl_primitive_t primitive;
-	int args;
-	struct qb_arg arg[QB_STEP_ARGS];
-	size_t scratch_bytes;
-	bool has_weights;
+	struct qb_primitive *primitive;
 	/* sum over shards */
 	enum qb_dtype dtype;
 	/* call */
@@ -45,8 +40,8 @@ struct qb_step {
 	struct qb_place place;
 	size_t numbers;      /* in the buffer, padding included */
 	bool padded;
-	dnnl_memory_desc_t scratch_md;      /* channels last, without padding */
-	dnnl_primitive_t to_scratch, from_scratch; /* NULL where place is that already */
+	struct qb_layout scratch_layout;    /* channels last, without padding */
+	struct qb_primitive *to_scratch, *from_scratch; /* reorders; NULL where place is that already */
 	const struct qb_bytes *bytes;       /* in an integer plan */
 };
 
@@ -72,12 +67,12 @@ struct qb_copy {
 
 struct qb_weight {
 	const struct qb_value *value;
-	dnnl_memory_desc_t as, md;
+	struct qb_layout as, layout;
 	qb_weight_fn *make; /* or NULL: reordered */
 	void *context;
 	void *data; /* owned unless it is the constant's own */
 	bool owned;
-	dnnl_memory_t memory;
+	struct qb_memory *memory;
 };
 
 struct qb_plan {
@@ -110,7 +105,7 @@ struct qb_overlay {
 	const struct qb_quantization *quantization;
 	float **constant;         /* [values]: quantized weights, row-major; NULL elsewhere */
 	void **data;              /* [weights]: the same in the plan's layouts */
-	dnnl_memory_t *memory;    /* [weights] */
+	struct qb_memory **memory; /* [weights] */
 };
 
 struct qb_session {
@@ -118,8 +113,7 @@ struct qb_session {
 	bool keep;
 	unsigned char *arena;
 	void *scratch, *observer_scratch;
-	dnnl_stream_t stream;
-	dnnl_exec_arg_t **exec;   /* [steps]: arguments of primitives */
+	struct qb_dnn_session *dnn;
 	unsigned char *before;    /* the arena before a step, where steps are checked; else NULL */
 	void **bound;             /* [buffers]: the caller's memory, NULL of those in the arena; or NULL: there are none */
 	unsigned char *unwanted;  /* outputs that the caller does not want; NULL until there is one */
@@ -157,16 +151,8 @@ enum qb_err qb__plan_node_float(struct qb_builder *b, const struct qb_node *n, s
 enum qb_err qb__place_inputs(struct qb_builder *b, struct qb_errbuf *eb);
 enum qb_err qb__place_outputs(struct qb_builder *b, struct qb_errbuf *eb);
 
-/* Writes a reorder of `from` to `to` as a primitive; scratchpad by the session. */
-enum qb_err qb__reorder_create(dnnl_primitive_t *out, const dnnl_memory_desc_t *from,
-	const dnnl_memory_desc_t *to, struct qb_errbuf *eb);
-/* Gives the session's primitives the caller's memory, s->bound, as their arguments. */
-enum qb_err qb__bind_primitives(struct qb_session *s, struct qb_errbuf *eb);
 /* A constant's numbers in the weight's form. */
 enum qb_err qb__lay_weight(const struct qb_weight *w, const float *numbers, void *to, struct qb_errbuf *eb);
-/* Copies numbers from one layout to another, now. */
-enum qb_err qb__reorder_now(const dnnl_memory_desc_t *from, const void *src,
-	const dnnl_memory_desc_t *to, void *dst, struct qb_errbuf *eb);
 void *qb__grow(struct qb_arena *arena, void *array, int count, int *cap, size_t size);
 /* A plan that begins as `as`, an arena of its own added, with the steps that build_steps gives it. */
 typedef enum qb_err qb__build_fn(struct qb_plan *plan, const bool *observed, struct qb_errbuf *eb);

@@ -269,15 +269,15 @@ enum qb_err qb_builder_bytes(struct qb_builder *b, const struct qb_value *v, str
 static enum qb_err need_float(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
 {
 	const struct qb_bytes *q = b->plan->bytes[v->index];
-	dnnl_memory_desc_t md;
+	struct qb_layout layout;
 	struct qb_place place;
 	struct convert c;
 
 	if (b->plan->home[v->index] || !q) {
 		return QB_OK;
 	}
-	md = qb_dnn_dense(&v->shape);
-	QB_TRY(qb_builder_define(b, v, &md, &place, eb));
+	layout = qb_layout_dense(&v->shape);
+	QB_TRY(qb_builder_define(b, v, &layout, &place, eb));
 	c = conversion(q);
 	QB_TRY(qb_builder_call(b, b->node, &(struct qb_call){.name = "dequantize", .fn = dequantize, QB_CONTEXT(c),
 		.reads = {q->buffer}, .writes = {place.buffer}}, eb));

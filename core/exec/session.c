@@ -50,40 +50,10 @@ static enum qb_err bind(struct qb_session *s, const struct qb_run *run, struct q
 		QB_TRY(find_room(s, eb));
 		s->bound[id] = s->unwanted + p->buffer[id].offset[0];
 	}
-	return qb__bind_primitives(s, eb);
+	return qb__dnn_bind(s, eb);
 }
 
 /* Sessions */
-
-static enum qb_err bind_step(struct qb_session *s, int i, struct qb_errbuf *eb)
-{
-	const struct qb_step *step = &s->plan->step[i];
-	dnnl_exec_arg_t *exec;
-
-	if (step->kind != QB_STEP_PRIMITIVE) {
-		return QB_OK;
-	}
-	exec = calloc(QB_STEP_ARGS, sizeof(*exec));
-	if (!exec) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for a session");
-	}
-	s->exec[i] = exec;
-	for (int a = 0; a < step->args; a++) {
-		const struct qb_arg *arg = &step->arg[a];
-		void *data;
-
-		exec[a].arg = arg->arg;
-		if (arg->is_weight) {
-			exec[a].memory = s->plan->weight[arg->id].memory;
-			continue;
-		}
-		data = arg->id < 0 ? s->scratch : qb_session_buffer(s, arg->id);
-		QB_TRY(qb_dnn_check(dnnl_memory_create(&exec[a].memory, &arg->md, qb_dnn_engine(),
-					    data),
-			"session", eb));
-	}
-	return QB_OK;
-}
 
 enum qb_err qb_session_create(struct qb_session **out, const struct qb_plan *plan, bool keep,
 	struct qb_errbuf *eb)
@@ -100,21 +70,15 @@ enum qb_err qb_session_create(struct qb_session **out, const struct qb_plan *pla
 	s->scratch = qb_aligned_alloc(plan->scratch_bytes, 1);
 	/* Two: one for the value, one for its reference. */
 	s->observer_scratch = qb_aligned_alloc(qb_align_up(plan->observer_scratch_bytes, 64), 2);
-	s->exec = calloc((size_t)plan->steps + 1, sizeof(*s->exec));
 	s->bound = plan->mode == QB_PLAN_TRAINING ? calloc((size_t)plan->buffers + 1, sizeof(*s->bound)) : NULL;
-	if (!s->arena || !s->scratch || !s->observer_scratch || !s->exec || (plan->mode == QB_PLAN_TRAINING && !s->bound)) {
+	if (!s->arena || !s->scratch || !s->observer_scratch || (plan->mode == QB_PLAN_TRAINING && !s->bound)) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory for a session of %zu bytes",
 			plan->arena_bytes[keep]);
 		goto out;
 	}
 	/* Padding of blocked layouts must be numbers. */
 	memset(s->arena, 0, plan->arena_bytes[keep]);
-	QB_TRY_OUT(qb_dnn_check(
-		dnnl_stream_create(&s->stream, qb_dnn_engine(), dnnl_stream_default_flags), "session",
-		eb));
-	for (int i = 0; i < plan->steps; i++) {
-		QB_TRY_OUT(bind_step(s, i, eb));
-	}
+	QB_TRY_OUT(qb__dnn_session_create(&s->dnn, s, eb));
 	*out = s;
 	s = NULL;
 out:
@@ -129,16 +93,7 @@ void qb_session_destroy(struct qb_session **session)
 	if (!s) {
 		return;
 	}
-	for (int i = 0; s->exec && i < s->plan->steps; i++) {
-		for (int a = 0; s->exec[i] && a < s->plan->step[i].args; a++) {
-			if (!s->plan->step[i].arg[a].is_weight) {
-				dnnl_memory_destroy(s->exec[i][a].memory);
-			}
-		}
-		free(s->exec[i]);
-	}
-	free(s->exec);
-	dnnl_stream_destroy(s->stream);
+	qb__dnn_session_destroy(&s->dnn);
 	free(s->arena);
 	free(s->scratch);
 	free(s->observer_scratch);
@@ -150,25 +105,6 @@ void qb_session_destroy(struct qb_session **session)
 }
 
 /* Steps */
-
-static enum qb_err run_primitive(struct qb_session *s, int i, const struct qb_overlay *overlay,
-	struct qb_errbuf *eb)
-{
-	const struct qb_step *step = &s->plan->step[i];
-	dnnl_exec_arg_t *exec = s->exec[i], patched[QB_STEP_ARGS];
-
-	if (overlay && step->has_weights) {
-		memcpy(patched, exec, (size_t)step->args * sizeof(*exec));
-		for (int a = 0; a < step->args; a++) {
-			if (step->arg[a].is_weight && overlay->memory[step->arg[a].id]) {
-				patched[a].memory = overlay->memory[step->arg[a].id];
-			}
-		}
-		exec = patched;
-	}
-	return qb_dnn_check(dnnl_primitive_execute(step->primitive, s->stream, step->args, exec),
-		step->node ? step->node->name : "output", eb);
-}
 
 static struct qb_tensor tensor_of(const struct qb_value *v, void *data)
 {
@@ -219,12 +155,7 @@ static enum qb_err run_eval(struct qb_session *s, const struct qb_step *step,
 /* A weight's numbers in the plan's layout: the overlay's where it has some. */
 static void *weight_data(const struct qb_session *s, const struct qb_overlay *overlay, int id)
 {
-	void *data = s->plan->weight[id].data;
-
-	if (overlay && overlay->memory[id]) {
-		dnnl_memory_get_data_handle(overlay->memory[id], &data);
-	}
-	return data;
+	return overlay && overlay->memory[id] ? qb__memory_data(overlay->memory[id]) : s->plan->weight[id].data;
 }
 
 static void run_call(struct qb_session *s, const struct qb_step *step,
@@ -249,23 +180,6 @@ static void run_call(struct qb_session *s, const struct qb_step *step,
 
 /* Observers */
 
-static enum qb_err reorder(struct qb_session *s, dnnl_primitive_t p, const dnnl_memory_desc_t *from,
-	const void *src, const dnnl_memory_desc_t *to, void *dst, struct qb_errbuf *eb)
-{
-	dnnl_memory_t a = NULL, b = NULL;
-	dnnl_status_t st = dnnl_memory_create(&a, from, qb_dnn_engine(), (void *)src);
-
-	st = st ? st : dnnl_memory_create(&b, to, qb_dnn_engine(), dst);
-	if (!st) {
-		const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}};
-
-		st = dnnl_primitive_execute(p, s->stream, 2, args);
-	}
-	dnnl_memory_destroy(a);
-	dnnl_memory_destroy(b);
-	return qb_dnn_check(st, "reorder", eb);
-}
-
 /* The value without padding, channels innermost, in half `half` of the scratch. */
 static enum qb_err unpad(struct qb_session *s, const struct qb_step *t, const float *x, int half,
 	float **out, struct qb_errbuf *eb)
@@ -276,7 +190,7 @@ static enum qb_err unpad(struct qb_session *s, const struct qb_step *t, const fl
 	}
 	*out = (float *)((char *)s->observer_scratch +
 		(size_t)half * qb_align_up(s->plan->observer_scratch_bytes, 64));
-	return reorder(s, t->to_scratch, &t->place.md, x, &t->scratch_md, *out, eb);
+	return qb__dnn_reorder(s, t->to_scratch, x, *out, eb);
 }
 
 static enum qb_err observe(struct qb_session *s, const struct qb_step *t, const struct qb_run *run,
@@ -287,7 +201,7 @@ static enum qb_err observe(struct qb_session *s, const struct qb_step *t, const 
 
 	if (t->padded || run->ordered) {
 		QB_TRY(unpad(s, t, x, 0, &dense, eb));
-		n = dnnl_memory_desc_get_size(&t->scratch_md) / sizeof(float);
+		n = qb_layout_elements(&t->scratch_layout);
 	}
 	run->observe(run->observe_arg, t->value, dense, n);
 	return QB_OK;
@@ -315,16 +229,15 @@ static enum qb_err quantize(struct qb_session *s, const struct qb_step *t, const
 	if (ref) {
 		QB_TRY(unpad(s, t, ref, 1, &r, eb));
 	}
-	n = (int64_t)(dnnl_memory_desc_get_size(&t->scratch_md) / sizeof(float));
-	channels = t->scratch_md.ndims == 4 || t->scratch_md.ndims == 5
-		? t->scratch_md.dims[1] : t->scratch_md.dims[t->scratch_md.ndims - 1];
+	n = (int64_t)qb_layout_elements(&t->scratch_layout);
+	channels = t->scratch_layout.ndim == 4 || t->scratch_layout.ndim == 5
+		? t->scratch_layout.dim[1] : t->scratch_layout.dim[t->scratch_layout.ndim - 1];
 	if (q->format.block) {
 		qb_qdq_measure(q, y, r, y, n / channels, 1, channels, sums);
 	} else {
 		qb_qdq_measure(q, y, r, y, n / channels, channels, 1, sums);
 	}
-	return t->from_scratch ? reorder(s, t->from_scratch, &t->scratch_md, y, &t->place.md, x, eb)
-			       : QB_OK;
+	return t->from_scratch ? qb__dnn_reorder(s, t->from_scratch, y, x, eb) : QB_OK;
 }
 
 /* Index of channel c of pixel p among the elements that an observer sees: dimension 1 of four or five is innermost, as in
@@ -400,7 +313,7 @@ static enum qb_err dispatch_step(struct qb_session *s, int i, const struct qb_ru
 
 	switch (step->kind) {
 	case QB_STEP_PRIMITIVE:
-		return run_primitive(s, i, overlay, eb);
+		return qb__dnn_run(s, i, overlay, eb);
 	case QB_STEP_CALL:
 		run_call(s, step, overlay);
 		return QB_OK;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/ptq/adaround.h"
 
-#include <dnnl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "core/base/arena.h"
 #include "core/base/cpu.h"
 #include "core/base/size.h"
+#include "core/exec/onednn.h"
 
 const struct qb_adaround_options qb_adaround_defaults = {2000, 256, 0.01, 10, 20, 2, 0.2, 4};
 
@@ -63,12 +63,9 @@ struct operand {
 static enum qb_err product(int64_t m, int64_t n, int64_t k, struct operand a, struct operand b, float *c,
 	struct qb_errbuf *eb)
 {
-	if (dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', m, n, k, 1, a.data, a.transposed ? m : k,
-		    b.data, b.transposed ? k : n, 0, c, n) != dnnl_success) {
-		return qb_fail(eb, QB_EINTERNAL, "a matrix product of %lld x %lld x %lld was refused",
-			(long long)m, (long long)n, (long long)k);
-	}
-	return QB_OK;
+	return qb_sgemm(&(struct qb_sgemm){.a_transposed = a.transposed, .b_transposed = b.transposed, .m = m, .n = n, .k = k,
+		.alpha = 1, .a = a.data, .a_row = a.transposed ? m : k, .b = b.data, .b_row = b.transposed ? k : n,
+		.c = c, .c_row = n}, eb);
 }
 
 static inline float activate(float z, const struct qb_act *act)

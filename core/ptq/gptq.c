@@ -8,13 +8,13 @@
  */
 #include "core/ptq/gptq.h"
 
-#include <dnnl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/arena.h"
 #include "core/base/size.h"
+#include "core/exec/onednn.h"
 
 const struct qb_gptq_options qb_gptq_defaults = {0.01, 128, false};
 
@@ -44,10 +44,8 @@ enum qb_err qb_hessian_update(struct qb_hessian *h, const float *x, int64_t n, i
 	for (int64_t s = 0; err == QB_OK && s < n; s += RUN) {
 		const float *at = x + s * h->k;
 
-		if (dnnl_sgemm('T', 'N', to - from, to, QB_MIN(RUN, n - s), 1, at + from, h->k, at, h->k, 0, part,
-			    to) != dnnl_success) {
-			err = qb_fail(eb, QB_EINTERNAL, "a product of %lld inputs was refused", (long long)n);
-		}
+		err = qb_sgemm(&(struct qb_sgemm){.a_transposed = true, .m = to - from, .n = to, .k = QB_MIN(RUN, n - s),
+			.alpha = 1, .a = at + from, .a_row = h->k, .b = at, .b_row = h->k, .c = part, .c_row = to}, eb);
 		for (int64_t i = from; err == QB_OK && i < to; i++) {
 			for (int64_t j = 0; j <= i; j++) {
 				h->sum[i * h->k + j] += (double)part[(i - from) * to + j];
@@ -389,10 +387,10 @@ static enum qb_err round_all(struct rows *r, struct qb_errbuf *eb)
 		for (int64_t j = begin; j < end; j++) {
 			round_column(r, j, begin, after);
 		}
-		if (after < k && dnnl_sgemm('T', 'N', k - after, r->rows, end - begin, -1,
-			    r->g->u + begin * k + after, k, r->error, r->rows, 1, r->w + after * r->rows, r->rows) !=
-				dnnl_success) {
-			return qb_fail(eb, QB_EINTERNAL, "a matrix product was refused");
+		if (after < k) {
+			QB_TRY(qb_sgemm(&(struct qb_sgemm){.a_transposed = true, .m = k - after, .n = r->rows, .k = end - begin,
+				.alpha = -1, .a = r->g->u + begin * k + after, .a_row = k, .b = r->error, .b_row = r->rows,
+				.beta = 1, .c = r->w + after * r->rows, .c_row = r->rows}, eb));
 		}
 	}
 	return QB_OK;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/ptq/output_scale.h"
 
-#include <dnnl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/exec/onednn.h"
 #include "core/ptq/gptq.h"
 
 /* Scales are tried in eighths of an octave, then in steps of 1/32 around the best. */
@@ -62,10 +62,8 @@ static enum qb_err try_scales(struct search *s, float *scale, struct qb_errbuf *
 	for (int64_t i = 0; i < s->rows * s->k; i++) {
 		s->e[i] -= s->w[i];
 	}
-	if (dnnl_sgemm('N', 'N', s->rows, s->k, s->k, 1, s->e, s->k, s->c, s->k, 0, s->ec, s->k) != dnnl_success) {
-		return qb_fail(eb, QB_EINTERNAL, "a product of %lld x %lld x %lld was refused", (long long)s->rows,
-			(long long)s->k, (long long)s->k);
-	}
+	QB_TRY(qb_sgemm(&(struct qb_sgemm){.m = s->rows, .n = s->k, .k = s->k, .alpha = 1, .a = s->e, .a_row = s->k,
+		.b = s->c, .b_row = s->k, .c = s->ec, .c_row = s->k}, eb));
 	for (int64_t i = 0; i < s->rows; i++) {
 		double loss = 0;
 

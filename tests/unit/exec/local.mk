@@ -13,6 +13,9 @@ check_PROGRAMS += tests/unit/exec/test_int8_kernels_emulated
 tests_unit_exec_test_int8_kernels_emulated_SOURCES = tests/unit/exec/test_int8_kernels.c
 tests_unit_exec_test_int8_kernels_emulated_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_exec_test_int8_kernels_emulated_LDADD = $(EMULATED) $(LDADD)
+check_PROGRAMS += tests/unit/exec/test_layout
+tests_unit_exec_test_layout_SOURCES = tests/unit/exec/test_layout.c
+tests_unit_exec_test_layout_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_team
 # The team alone, so that check-threads need not build all of core.
 tests_unit_exec_test_team_SOURCES = tests/unit/exec/test_team.c core/exec/threads.c core/base/err.c

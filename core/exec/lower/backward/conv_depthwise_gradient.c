@@ -60,7 +60,7 @@ enum qb_err qb_plan_depthwise_weight_gradient(struct qb_builder *b, const struct
 	struct layer l;
 	struct qb_call call = {.name = "depthwise weight gradient", .fn = run_weights, QB_CONTEXT(l),
 		.scratch = {(size_t)(c->elements * c->channels) * sizeof(float)}};
-	dnnl_memory_desc_t md = qb_dnn_dense(&n->output[0]->shape);
+	struct qb_layout layout = qb_layout_dense(&n->output[0]->shape);
 	struct qb_place dw;
 
 	if (!describe(c, &l)) {
@@ -68,7 +68,7 @@ enum qb_err qb_plan_depthwise_weight_gradient(struct qb_builder *b, const struct
 	}
 	QB_TRY(qb_gradient_operand(b, n->input[0], true, &call.reads[X], eb));
 	QB_TRY(qb_gradient_operand(b, n->input[1], true, &call.reads[DY], eb));
-	QB_TRY(qb_builder_define(b, n->output[0], &md, &dw, eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &layout, &dw, eb));
 	call.writes[0] = dw.buffer;
 	return qb_builder_call(b, n, &call, eb);
 }
@@ -106,7 +106,7 @@ enum qb_err qb_plan_depthwise_input_gradient(struct qb_builder *b, const struct 
 	struct layer l;
 	struct qb_call call = {.name = "depthwise gradient", .fn = run_input, QB_CONTEXT(l),
 		.scratch = {(size_t)(c->elements * c->channels) * sizeof(float)}};
-	dnnl_memory_desc_t md = qb_dnn_channels_last(&n->output[0]->shape);
+	struct qb_layout layout = qb_layout_channels_last(&n->output[0]->shape);
 	struct qb_place dx;
 
 	if (!describe(c, &l)) {
@@ -114,7 +114,7 @@ enum qb_err qb_plan_depthwise_input_gradient(struct qb_builder *b, const struct 
 	}
 	QB_TRY(qb_gradient_operand(b, n->input[0], true, &call.reads[OF_Y], eb));
 	QB_TRY(qb_gradient_operand(b, n->input[1], false, &call.reads[W], eb));
-	QB_TRY(qb_builder_define(b, n->output[0], &md, &dx, eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &layout, &dx, eb));
 	call.writes[0] = dx.buffer;
 	return qb_builder_call(b, n, &call, eb);
 }

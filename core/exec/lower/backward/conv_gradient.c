@@ -34,16 +34,10 @@ enum qb_err qb_conv_shape_of(struct qb_conv_shape *c, const struct qb_node *n, c
 enum qb_err qb_gradient_operand(struct qb_builder *b, const struct qb_value *v, bool channels_last, int *read,
 	struct qb_errbuf *eb)
 {
-	dnnl_memory_desc_t dense = qb_dnn_dense(&v->shape), want = channels_last ? qb_dnn_channels_last(&v->shape) : dense;
+	struct qb_layout dense = qb_layout_dense(&v->shape), want = channels_last ? qb_layout_channels_last(&v->shape) : dense;
 	struct qb_place place;
-	int id;
 
-	if (!v->constant) {
-		QB_TRY(qb_builder_source(b, v, &want, &place, eb));
-		*read = place.buffer;
-		return QB_OK;
-	}
-	QB_TRY(qb_builder_weight(b, v, &dense, &want, &id, eb));
-	*read = QB_CALL_WEIGHT(id);
+	QB_TRY(qb_builder_operand(b, v, &dense, &want, &place, eb));
+	*read = place.buffer;
 	return QB_OK;
 }

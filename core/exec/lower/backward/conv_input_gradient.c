@@ -15,25 +15,16 @@
 enum { DY, W };
 
 /* w [M,C/group,k...] as [groups, C/group, M/group, k...]: outputs and channels exchanged. */
-static enum qb_err exchanged(const struct qb_conv_shape *c, const struct qb_value *w, dnnl_memory_desc_t *out, struct qb_errbuf *eb)
+static struct qb_layout exchanged(const struct qb_conv_shape *c, const struct qb_value *w)
 {
+	static const int order[2][5] = {{1, 0, 2, 3}, {0, 2, 1, 3, 4}};
 	int at = c->groups > 1, ndim = w->shape.ndim + at;
-	int64_t step = 1;
-	dnnl_dims_t dims, strides;
+	int64_t dims[QB_LAYOUT_DIMS] = {c->groups};
 
-	for (int i = ndim - 1; i >= at + 2; i--) {
-		dims[i] = w->shape.dim[i - at];
-		strides[i] = step;
-		step *= dims[i];
-	}
-	dims[0] = c->groups;
-	strides[0] = c->each * c->depth * c->elements;
 	dims[at] = c->depth;
-	strides[at] = c->elements;
 	dims[at + 1] = c->each;
-	strides[at + 1] = c->depth * c->elements;
-	memset(out, 0, sizeof(*out));
-	return qb_dnn_check(dnnl_memory_desc_init_by_strides(out, ndim, dims, dnnl_f32, strides), "weights", eb);
+	memcpy(dims + at + 2, w->shape.dim + 2, (size_t)(w->shape.ndim - 2) * sizeof(*dims));
+	return qb_layout_ordered(ndim, dims, order[at], 0, 1);
 }
 
 static enum qb_err plan_turned(struct qb_builder *b, const struct qb_node *n, const struct qb_conv_shape *c, struct qb_errbuf *eb)
@@ -41,8 +32,8 @@ static enum qb_err plan_turned(struct qb_builder *b, const struct qb_node *n, co
 	const struct qb_value *dy = n->input[0], *dx = n->output[0];
 	struct qb_dense d = {.images = c->images, .height = c->out[0], .width = c->out[1], .channels = c->outputs,
 		.out_height = c->in[0], .out_width = c->in[1], .outputs = c->channels, .groups = c->groups, .stride = {1, 1},
-		.x = dy, .w = n->input[1], .y = dx, .x_md = qb_dnn_channels_last(&dy->shape),
-		.y_md = qb_dnn_channels_last(&dx->shape), .turned = true};
+		.x = dy, .w = n->input[1], .y = dx, .x_layout = qb_layout_channels_last(&dy->shape),
+		.y_layout = qb_layout_channels_last(&dx->shape), .turned = true};
 	enum qb_err err;
 
 	for (int i = 0; i < 2; i++) {
@@ -53,7 +44,7 @@ static enum qb_err plan_turned(struct qb_builder *b, const struct qb_node *n, co
 			return QB_EUNSUPPORTED;
 		}
 	}
-	QB_TRY(exchanged(c, n->input[1], &d.w_as, eb));
+	d.w_as = exchanged(c, n->input[1]);
 	QB_TRY(qb_gradient_operand(b, n->input[1], false, &d.w_at, eb));
 	err = qb_plan_depthwise(b, n, &d, eb);
 	return err == QB_EUNSUPPORTED ? qb_plan_dense(b, n, &d, eb) : err;
@@ -189,7 +180,7 @@ static enum qb_err plan_phases(struct qb_builder *b, const struct qb_node *n, co
 	struct phases l = {.c = *c, .group_weights = (int64_t)qb_align_up((size_t)c->depth, QB_F32_PANEL) * c->elements * c->each};
 	struct qb_call call = {.name = "gradient by phases", .fn = run_phases, QB_CONTEXT(l),
 		.scratch = {(size_t)(QB_F32_ROWS * c->depth) * sizeof(float), (size_t)(c->groups * l.group_weights) * sizeof(float)}};
-	dnnl_memory_desc_t md = qb_dnn_channels_last(&n->output[0]->shape);
+	struct qb_layout layout = qb_layout_channels_last(&n->output[0]->shape);
 	struct qb_place dx;
 
 	l.zeros = qb_builder_alloc(b, (size_t)c->outputs, sizeof(float));
@@ -198,7 +189,7 @@ static enum qb_err plan_phases(struct qb_builder *b, const struct qb_node *n, co
 	}
 	QB_TRY(qb_gradient_operand(b, n->input[0], true, &call.reads[DY], eb));
 	QB_TRY(qb_gradient_operand(b, n->input[1], false, &call.reads[W], eb));
-	QB_TRY(qb_builder_define(b, n->output[0], &md, &dx, eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &layout, &dx, eb));
 	call.writes[0] = dx.buffer;
 	return qb_builder_call(b, n, &call, eb);
 }

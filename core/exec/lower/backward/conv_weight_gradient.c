@@ -126,7 +126,7 @@ enum qb_err qb__plan_conv_weight_gradient(struct qb_builder *b, const struct qb_
 {
 	struct layer l = {0};
 	struct qb_conv_shape *c = &l.c;
-	dnnl_memory_desc_t md = qb_dnn_dense(&n->output[0]->shape);
+	struct qb_layout layout = qb_layout_dense(&n->output[0]->shape);
 	struct qb_call call = {.name = "weight gradient", .fn = run_layer, QB_CONTEXT(l)};
 	struct qb_place dw;
 	enum qb_err err;
@@ -139,7 +139,7 @@ enum qb_err qb__plan_conv_weight_gradient(struct qb_builder *b, const struct qb_
 	l.gathered = c->groups == 1 && c->elements > 1 && c->channels < FEW_CHANNELS;
 	QB_TRY(qb_gradient_operand(b, n->input[0], true, &call.reads[X], eb));
 	QB_TRY(qb_gradient_operand(b, n->input[1], true, &call.reads[DY], eb));
-	QB_TRY(qb_builder_define(b, n->output[0], &md, &dw, eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &layout, &dw, eb));
 	call.writes[0] = dw.buffer;
 	call.scratch[0] = c->elements > 1 ? (size_t)(c->outputs * c->elements * c->depth) * sizeof(float) : 0;
 	call.scratch[1] = l.gathered ? (size_t)(BLOCK * c->elements * c->channels) * sizeof(float) : 0;

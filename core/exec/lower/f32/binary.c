@@ -147,29 +147,27 @@ static void run_binary(const void *context, const struct qb_operands *at)
 }
 
 /* The operand's strides along y's dimensions: 0 where it is broadcast. */
-static void spread(const dnnl_memory_desc_t *md, const dnnl_memory_desc_t *y, int64_t *stride)
+static void spread(const struct qb_layout *layout, const struct qb_layout *y, int64_t *stride)
 {
-	int lead = y->ndims - md->ndims;
+	int lead = y->ndim - layout->ndim;
 
-	for (int d = 0; d < y->ndims; d++) {
-		stride[d] = d < lead || md->dims[d - lead] == 1 ? 0
-			: md->format_desc.blocking.strides[d - lead];
+	for (int d = 0; d < y->ndim; d++) {
+		stride[d] = d < lead || layout->dim[d - lead] == 1 ? 0 : layout->stride[d - lead];
 	}
 }
 
 /* Dimensions in the order of y's memory, runs of them that all operands walk alike taken together. */
-static void collapse(struct binary *p, const dnnl_memory_desc_t *y, const int64_t *a, const int64_t *b)
+static void collapse(struct binary *p, const struct qb_layout *y, const int64_t *a, const int64_t *b)
 {
-	int order[DNNL_MAX_NDIMS], n = 0;
+	int order[QB_LAYOUT_DIMS], n = 0;
 
-	for (int d = 0; d < y->ndims; d++) {
+	for (int d = 0; d < y->ndim; d++) {
 		int at = n;
 
-		if (y->dims[d] == 1) {
+		if (y->dim[d] == 1) {
 			continue;
 		}
-		while (at > 0 && y->format_desc.blocking.strides[order[at - 1]] <
-			y->format_desc.blocking.strides[d]) {
+		while (at > 0 && y->stride[order[at - 1]] < y->stride[d]) {
 			order[at] = order[at - 1];
 			at--;
 		}
@@ -180,13 +178,13 @@ static void collapse(struct binary *p, const dnnl_memory_desc_t *y, const int64_
 	for (int i = 0; i < n; i++) {
 		int d = order[i], k = p->ndim - 1;
 
-		if (k >= 0 && p->a[k] == a[d] * y->dims[d] && p->b[k] == b[d] * y->dims[d]) {
-			p->dim[k] *= y->dims[d];
+		if (k >= 0 && p->a[k] == a[d] * y->dim[d] && p->b[k] == b[d] * y->dim[d]) {
+			p->dim[k] *= y->dim[d];
 			p->a[k] = a[d];
 			p->b[k] = b[d];
 			continue;
 		}
-		p->dim[p->ndim] = y->dims[d];
+		p->dim[p->ndim] = y->dim[d];
 		p->a[p->ndim] = a[d];
 		p->b[p->ndim++] = b[d];
 	}
@@ -203,21 +201,21 @@ static bool same_shape(const struct qb_shape *a, const struct qb_shape *b)
 
 /* Sets the buffer of operand i and its layout. */
 static enum qb_err operand(struct qb_builder *b, const struct qb_node *n, int i, int *buffer,
-	dnnl_memory_desc_t *md, struct qb_errbuf *eb)
+	struct qb_layout *layout, struct qb_errbuf *eb)
 {
 	const struct qb_value *v = n->input[i];
 	struct qb_place place;
 	int id;
 
 	if (v->constant) {
-		*md = qb_dnn_dense(&v->shape);
-		QB_TRY(qb_builder_weight(b, v, md, md, &id, eb));
+		*layout = qb_layout_dense(&v->shape);
+		QB_TRY(qb_builder_weight(b, v, layout, layout, &id, eb));
 		*buffer = QB_CALL_WEIGHT(id);
 		return QB_OK;
 	}
 	QB_TRY(qb_builder_plain(b, v, &place, eb));
 	*buffer = place.buffer;
-	*md = place.md;
+	*layout = place.layout;
 	return QB_OK;
 }
 
@@ -244,8 +242,8 @@ enum qb_err qb__plan_binary(struct qb_builder *b, const struct qb_node *n, struc
 	const struct qb_value *y = n->output[0];
 	bool clips = n->act.kind != QB_ACT_NONE;
 	struct binary p = {.lo = clips ? n->act.lo : -INFINITY, .hi = clips ? n->act.hi : INFINITY};
-	dnnl_memory_desc_t md[2], to;
-	int64_t stride[2][DNNL_MAX_NDIMS];
+	struct qb_layout layout[2], to;
+	int64_t stride[2][QB_LAYOUT_DIMS];
 	struct qb_place place;
 	int from[2];
 
@@ -257,20 +255,20 @@ enum qb_err qb__plan_binary(struct qb_builder *b, const struct qb_node *n, struc
 			return QB_EUNSUPPORTED;
 		}
 	}
-	to = qb_dnn_dense(&y->shape);
+	to = qb_layout_dense(&y->shape);
 	for (int i = 0; i < 2; i++) {
 		if (n->input[i]->dtype != QB_F32) {
 			return QB_EUNSUPPORTED;
 		}
 	}
 	for (int i = 1; i >= 0; i--) {
-		QB_TRY(operand(b, n, i, &from[i], &md[i], eb));
+		QB_TRY(operand(b, n, i, &from[i], &layout[i], eb));
 		if (!n->input[i]->constant && same_shape(&n->input[i]->shape, &y->shape)) {
-			to = md[i];
+			to = layout[i];
 		}
 	}
-	spread(&md[0], &to, stride[0]);
-	spread(&md[1], &to, stride[1]);
+	spread(&layout[0], &to, stride[0]);
+	spread(&layout[1], &to, stride[1]);
 	collapse(&p, &to, stride[0], stride[1]);
 	QB_TRY(qb_builder_define(b, y, &to, &place, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = "binary", .fn = run_binary, QB_CONTEXT(p),

@@ -7,22 +7,16 @@
 #include "core/graph/op.h"
 #include "core/kernels/f32/gemm.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/onednn.h"
 #include "core/ops/window.h"
-
-static dnnl_memory_desc_t vector_md(int64_t n)
-{
-	struct qb_shape s = {.known = true, .ndim = 1, .dim = {n}};
-
-	return qb_dnn_dense(&s);
-}
 
 /* ONNX keeps [M, C / groups, k...], and [C, M / groups, k...] of a transposed one; oneDNN wants [groups, M / groups,
  * C / groups, k...] of both. The numbers lie the same. */
-static dnnl_memory_desc_t weight_md(const struct qb_value *w, int64_t groups, bool transposed)
+static struct qb_layout weight_layout(const struct qb_value *w, int64_t groups, bool transposed)
 {
+	static const int swapped[2][6] = {{1, 0, 2, 3, 4}, {0, 2, 1, 3, 4, 5}};
 	struct qb_shape s = w->shape;
 	int at = groups > 1;
-	dnnl_memory_desc_t md;
 
 	if (groups > 1) {
 		memmove(s.dim + 2, s.dim + 1, (size_t)(s.ndim - 1) * sizeof(*s.dim));
@@ -30,27 +24,21 @@ static dnnl_memory_desc_t weight_md(const struct qb_value *w, int64_t groups, bo
 		s.dim[1] = w->shape.dim[0] / groups;
 		s.ndim++;
 	}
-	md = qb_dnn_dense(&s);
 	if (transposed) {
-		dnnl_dims_t strides;
+		int64_t first = s.dim[at];
 
-		memcpy(strides, md.format_desc.blocking.strides, sizeof(strides));
-		strides[at] = md.format_desc.blocking.strides[at + 1];
-		strides[at + 1] = md.format_desc.blocking.strides[at];
-		md.dims[at] = s.dim[at + 1];
-		md.dims[at + 1] = s.dim[at];
-		dnnl_memory_desc_init_by_strides(&md, md.ndims, md.dims, dnnl_f32, strides);
+		s.dim[at] = s.dim[at + 1];
+		s.dim[at + 1] = first;
+		return qb_layout_ordered(s.ndim, s.dim, swapped[at], 0, 1);
 	}
-	return md;
+	return qb_layout_dense(&s);
 }
 
 struct conv {
-	bool transposed;
 	bool computed; /* weights and biases may be computed */
 	struct qb_window window;
 	int64_t groups;
-	dnnl_memory_desc_t src, weights, bias, dst;
-	dnnl_dims_t strides, dilates, lo, hi;
+	struct qb_conv_args args;
 };
 
 /* What a transposed convolution leaves out at the end: less where padding is added to the output. */
@@ -69,18 +57,24 @@ static enum qb_err describe(struct conv *c, const struct qb_node *n, struct qb_e
 		return QB_EUNSUPPORTED;
 	}
 	c->groups = qb_node_int(n, "group", 1);
-	QB_TRY((c->transposed ? qb_window_transposed : qb_window_conv)(&c->window, n, spatial, x->shape.dim + 2,
+	QB_TRY((c->args.transposed ? qb_window_transposed : qb_window_conv)(&c->window, n, spatial, x->shape.dim + 2,
 		w->shape.dim + 2, eb));
 	for (int i = 0; i < spatial; i++) {
-		c->strides[i] = c->window.stride[i];
-		c->dilates[i] = c->window.dilation[i] - 1;
-		c->lo[i] = c->window.lo[i];
-		c->hi[i] = c->transposed ? cut_off(&c->window, i) : c->window.hi[i];
+		c->args.window.stride[i] = c->window.stride[i];
+		c->args.window.dilation[i] = c->window.dilation[i];
+		c->args.window.before[i] = c->window.lo[i];
+		c->args.window.after[i] = c->args.transposed ? cut_off(&c->window, i) : c->window.hi[i];
 	}
-	c->src = qb_dnn_dense(&x->shape);
-	c->weights = weight_md(w, c->groups, c->transposed);
-	c->bias = vector_md(y->shape.dim[1]);
-	c->dst = qb_dnn_dense(&y->shape);
+	c->args.src = qb_dnn_any(x);
+	c->args.dst = qb_dnn_any(y);
+	c->args.weights = (struct qb_dnn_operand){w, weight_layout(w, c->groups, c->args.transposed), {0}};
+	if (qb_f32_is_fast()) { /* as the other steps want it */
+		c->args.src.want = qb_layout_channels_last(&x->shape);
+		c->args.dst.want = qb_layout_channels_last(&y->shape);
+	}
+	if (n->inputs > 2 && n->input[2]) {
+		c->args.bias = qb_dnn_dense(n->input[2]);
+	}
 	return QB_OK;
 }
 
@@ -95,7 +89,7 @@ static enum qb_err make_dense(struct qb_dense *d, const struct qb_node *n, const
 	*d = (struct qb_dense){.images = x->shape.dim[0], .height = 1, .out_height = 1, .groups = c->groups,
 		.channels = x->shape.dim[1], .outputs = y->shape.dim[1], .kernel = {1, 1}, .stride = {1, 1},
 		.dilation = {1, 1}, .x = x, .w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL,
-		.add = n->inputs > QB_ADDEND ? n->input[QB_ADDEND] : NULL, .y = y, .w_as = c->weights};
+		.add = n->inputs > QB_ADDEND ? n->input[QB_ADDEND] : NULL, .y = y, .w_as = c->args.weights.as};
 	for (int i = 0; i < spatial; i++) {
 		d->kernel[i + line] = c->window.kernel[i];
 		d->stride[i + line] = c->window.stride[i];
@@ -106,8 +100,8 @@ static enum qb_err make_dense(struct qb_dense *d, const struct qb_node *n, const
 	d->width = x->shape.dim[spatial + 1];
 	d->out_height = line ? 1 : y->shape.dim[2];
 	d->out_width = y->shape.dim[spatial + 1];
-	d->x_md = qb_dnn_channels_last(&x->shape);
-	d->y_md = qb_dnn_channels_last(&y->shape);
+	d->x_layout = qb_layout_channels_last(&x->shape);
+	d->y_layout = qb_layout_channels_last(&y->shape);
 	return QB_OK;
 }
 
@@ -144,63 +138,14 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, const
 	return err;
 }
 
-static enum qb_err make(dnnl_primitive_desc_t *pd, const struct conv *c, const struct qb_node *n,
-	bool has_bias, struct qb_errbuf *eb)
-{
-	dnnl_memory_desc_t src = qb_dnn_any(&c->src), w = qb_dnn_any(&c->weights);
-	dnnl_memory_desc_t dst = qb_dnn_any(&c->dst);
-	dnnl_convolution_desc_t d; /* a transposed one's as well */
-	dnnl_primitive_attr_t attr = NULL;
-	dnnl_status_t s;
-
-	if (qb_f32_is_fast()) { /* as the other steps want it */
-		src = qb_dnn_channels_last(&n->input[0]->shape);
-		dst = qb_dnn_channels_last(&n->output[0]->shape);
-	}
-	QB_TRY(qb_builder_attr(n, &attr, eb));
-	s = (c->transposed ? dnnl_dilated_deconvolution_forward_desc_init : dnnl_dilated_convolution_forward_desc_init)(&d,
-		dnnl_forward_inference, c->transposed ? dnnl_deconvolution_direct : dnnl_convolution_direct, &src, &w,
-		has_bias ? &c->bias : NULL, &dst, c->strides, c->dilates, c->lo, c->hi);
-	s = s ? s : dnnl_primitive_desc_create(pd, &d, attr, qb_dnn_engine(), NULL);
-	dnnl_primitive_attr_destroy(attr);
-	return s == dnnl_unimplemented || s == dnnl_invalid_arguments
-		? QB_EUNSUPPORTED : qb_dnn_check(s, "convolution", eb);
-}
-
 static enum qb_err plan_primitive(struct qb_builder *b, const struct qb_node *n, const struct conv *c,
 	struct qb_errbuf *eb)
 {
-	const struct qb_value *bias = n->inputs > 2 ? n->input[2] : NULL;
-	dnnl_primitive_desc_t pd = NULL;
-	struct qb_place src, dst;
-	struct qb_arg arg[4];
-	int weight, at = -1, args = 0;
-	enum qb_err err;
-
-	if (!n->input[1]->constant || (bias && !bias->constant)) {
+	if (!n->input[1]->constant || (c->args.bias.value && !c->args.bias.value->constant)) {
 		return QB_EUNSUPPORTED;
 	}
-	QB_TRY(make(&pd, c, n, bias, eb));
-	QB_TRY_OUT(qb_builder_source(b, n->input[0],
-		dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0), &src, eb));
-	QB_TRY_OUT(qb_builder_weight(b, n->input[1], &c->weights,
-		dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), &weight, eb));
-	if (bias) {
-		QB_TRY_OUT(qb_builder_weight(b, bias, &c->bias, &c->bias, &at, eb));
-	}
-	QB_TRY_OUT(qb_builder_define(b, n->output[0],
-		dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), &dst, eb));
-	arg[args++] = (struct qb_arg){DNNL_ARG_SRC, false, src.buffer, src.md};
-	arg[args++] = (struct qb_arg){.arg = DNNL_ARG_WEIGHTS, .is_weight = true, .id = weight};
-	arg[args++] = (struct qb_arg){DNNL_ARG_DST, false, dst.buffer, dst.md};
-	if (bias) {
-		arg[args++] = (struct qb_arg){.arg = DNNL_ARG_BIAS, .is_weight = true, .id = at};
-	}
-	QB_TRY(qb_builder_primitive_take(b, n, pd, arg, args, eb));
-	return qb__plan_epilogue(b, n, &dst, eb);
-out:
-	dnnl_primitive_desc_destroy(pd);
-	return err;
+	QB_TRY(qb_dnn_conv(b, n, &c->args, eb));
+	return qb__plan_epilogue(b, n, qb_builder_home(b, n->output[0]), eb);
 }
 
 enum qb_err qb__plan_conv(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
@@ -215,7 +160,7 @@ enum qb_err qb__plan_conv(struct qb_builder *b, const struct qb_node *n, struct 
 
 enum qb_err qb__plan_conv_transpose(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	struct conv c = {.transposed = true};
+	struct conv c = {.args.transposed = true};
 
 	QB_TRY(describe(&c, n, eb));
 	return plan_primitive(b, n, &c, eb);

@@ -150,13 +150,13 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct bottleneck *k
 			QB_TRY(qb_dense_bias(b, d[i], &call->reads[weight[i] + 1], eb));
 		}
 	}
-	QB_TRY(qb_builder_source(b, k->wide.x, &k->wide.x_md, &place, eb));
+	QB_TRY(qb_builder_source(b, k->wide.x, &k->wide.x_layout, &place, eb));
 	call->reads[X] = place.buffer;
 	if (k->narrow.add) {
-		QB_TRY(qb_builder_source(b, k->narrow.add, &k->narrow.y_md, &place, eb));
+		QB_TRY(qb_builder_source(b, k->narrow.add, &k->narrow.y_layout, &place, eb));
 		call->reads[ADD] = place.buffer;
 	}
-	QB_TRY(qb_builder_define(b, k->narrow.y, &k->narrow.y_md, &place, eb));
+	QB_TRY(qb_builder_define(b, k->narrow.y, &k->narrow.y_layout, &place, eb));
 	call->writes[0] = place.buffer;
 	return QB_OK;
 }

@@ -25,11 +25,10 @@ bool qb_depthwise_of(struct qb_f32_depthwise *out, const struct qb_node *n, cons
 enum qb_err qb_depthwise_weight(struct qb_builder *b, const struct qb_dense *d, int *id, struct qb_errbuf *eb)
 {
 	int64_t kernel_elements = d->kernel[0] * d->kernel[1];
-	dnnl_dims_t dims = {d->channels, kernel_elements}, rows = {kernel_elements, 1}, columns = {1, d->channels};
-	dnnl_memory_desc_t as, want;
+	const int64_t dims[] = {d->channels, kernel_elements};
+	struct qb_layout as = qb_layout_ordered(2, dims, (const int[]){0, 1}, 0, 1);
+	struct qb_layout want = qb_layout_ordered(2, dims, (const int[]){1, 0}, 0, 1);
 
-	QB_TRY(qb_dnn_check(dnnl_memory_desc_init_by_strides(&as, 2, dims, dnnl_f32, rows), "weights", eb));
-	QB_TRY(qb_dnn_check(dnnl_memory_desc_init_by_strides(&want, 2, dims, dnnl_f32, columns), "weights", eb));
 	return qb_builder_weight(b, d->w, &as, &want, id, eb);
 }
 
@@ -99,9 +98,9 @@ enum qb_err qb_plan_depthwise(struct qb_builder *b, const struct qb_node *n, con
 	if (d->bias) {
 		QB_TRY(qb_dense_bias(b, d, &call.reads[BIAS], eb));
 	}
-	QB_TRY(qb_builder_source(b, d->x, &d->x_md, &place, eb));
+	QB_TRY(qb_builder_source(b, d->x, &d->x_layout, &place, eb));
 	call.reads[X] = place.buffer;
-	QB_TRY(qb_builder_define(b, d->y, &d->y_md, &place, eb));
+	QB_TRY(qb_builder_define(b, d->y, &d->y_layout, &place, eb));
 	call.writes[0] = place.buffer;
 	return qb_builder_call(b, n, &call, eb);
 }

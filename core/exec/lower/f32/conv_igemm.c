@@ -305,9 +305,9 @@ static void pack_weights(const struct layer *l, const float *from, float *to)
 
 static struct weight_strides weight_strides(const struct qb_dense *d)
 {
-	const int64_t *stride = d->w_as.format_desc.blocking.strides;
+	const int64_t *stride = d->w_as.stride;
 	int at = d->groups > 1;
-	struct weight_strides s = {0, at ? stride[0] : 0, stride[at], stride[at + 1], stride[d->w_as.ndims - 1]};
+	struct weight_strides s = {0, at ? stride[0] : 0, stride[at], stride[at + 1], stride[d->w_as.ndim - 1]};
 
 	if (d->turned) {
 		s.first = (d->kernel[0] * d->kernel[1] - 1) * s.element;
@@ -447,30 +447,21 @@ int64_t qb_dense_cost(const struct qb_dense *d)
 /* [groups][outputs / 16][kernel...][channels][16]. */
 enum qb_err qb_dense_weight(struct qb_builder *b, const struct qb_dense *d, int *id, struct qb_errbuf *eb)
 {
-	static const dnnl_format_tag_t tags[2][2] = {{dnnl_Acb16a, dnnl_Acdb16a}, {dnnl_aBdc16b, dnnl_aBdec16b}};
-	int spatial = d->w_as.ndims - 2 - (d->groups > 1);
-	dnnl_memory_desc_t md = {0};
+	static const int order[2][2][5] = {{{0, 2, 1}, {0, 2, 3, 1}}, {{0, 1, 3, 2}, {0, 1, 3, 4, 2}}};
+	bool grouped = d->groups > 1;
+	int ndim = d->w_as.ndim;
+	struct qb_layout want = qb_layout_ordered(ndim, d->w_as.dim, order[grouped][ndim - 3 - grouped], grouped, QB_F32_PANEL);
 
-	QB_TRY(qb_dnn_check(dnnl_memory_desc_init_by_tag(&md, d->w_as.ndims, d->w_as.dims, dnnl_f32,
-				    tags[d->groups > 1][spatial - 1]),
-		"weights", eb));
-	return qb_builder_weight(b, d->w, &d->w_as, &md, id, eb);
+	return qb_builder_weight(b, d->w, &d->w_as, &want, id, eb);
 }
 
 enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *read, struct qb_errbuf *eb)
 {
-	struct qb_shape s = {.known = true, .ndim = 1, .dim = {d->outputs}};
-	dnnl_memory_desc_t md = qb_dnn_dense(&s);
+	struct qb_layout layout = qb_layout_vector(d->outputs);
 	struct qb_place place;
-	int id;
 
-	if (!d->bias->constant) {
-		QB_TRY(qb_builder_dense(b, d->bias, &place, eb));
-		*read = place.buffer;
-		return QB_OK;
-	}
-	QB_TRY(qb_builder_weight(b, d->bias, &md, &md, &id, eb));
-	*read = QB_CALL_WEIGHT(id);
+	QB_TRY(qb_builder_operand(b, d->bias, &layout, &layout, &place, eb));
+	*read = place.buffer;
 	return QB_OK;
 }
 
@@ -522,13 +513,13 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct qb_dense *d, 
 	if (d->bias) {
 		QB_TRY(qb_dense_bias(b, d, &call->reads[BIAS], eb));
 	}
-	QB_TRY(qb_builder_source(b, d->x, &d->x_md, &place, eb));
+	QB_TRY(qb_builder_source(b, d->x, &d->x_layout, &place, eb));
 	call->reads[X] = place.buffer;
 	if (d->add) {
-		QB_TRY(qb_builder_source(b, d->add, &d->y_md, &place, eb));
+		QB_TRY(qb_builder_source(b, d->add, &d->y_layout, &place, eb));
 		call->reads[ADD] = place.buffer;
 	}
-	QB_TRY(qb_builder_define(b, d->y, &d->y_md, &place, eb));
+	QB_TRY(qb_builder_define(b, d->y, &d->y_layout, &place, eb));
 	call->writes[0] = place.buffer;
 	return QB_OK;
 }

@@ -13,8 +13,8 @@ struct qb_dense {
 	int64_t out_height, out_width, outputs;  /* y, all groups */
 	int64_t groups, kernel[2], stride[2], dilation[2], pad[2];
 	const struct qb_value *x, *w, *bias, *add, *y;
-	dnnl_memory_desc_t x_md, y_md; /* channels innermost, without padding; add lies like y */
-	dnnl_memory_desc_t w_as;       /* [outputs, channels / groups, kernel...], [groups, ...] where there are several */
+	struct qb_layout x_layout, y_layout; /* channels innermost, without padding; add lies like y */
+	struct qb_layout w_as;       /* [outputs, channels / groups, kernel...], [groups, ...] where there are several */
 	int w_at;                      /* weights that are computed: where they lie as w_as says, and are packed in every run; 0: a constant */
 	bool turned;                   /* such weights' kernel elements count in reverse: a gradient's convolution */
 };

@@ -498,7 +498,7 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, 
 	struct qb_place place;
 	int id;
 
-	QB_TRY(qb_builder_source(b, d->x, &d->x_md, &place, eb));
+	QB_TRY(qb_builder_source(b, d->x, &d->x_layout, &place, eb));
 	call->reads[X] = place.buffer;
 	QB_TRY(qb_builder_made_weight(b, d->w, transform_weights, w, sizeof(*w), transformed_numbers(w),
 		&id, eb));
@@ -507,10 +507,10 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, 
 		QB_TRY(qb_dense_bias(b, d, &call->reads[BIAS], eb));
 	}
 	if (d->add) {
-		QB_TRY(qb_builder_source(b, d->add, &d->y_md, &place, eb));
+		QB_TRY(qb_builder_source(b, d->add, &d->y_layout, &place, eb));
 		call->reads[ADD] = place.buffer;
 	}
-	QB_TRY(qb_builder_define(b, d->y, &d->y_md, &place, eb));
+	QB_TRY(qb_builder_define(b, d->y, &d->y_layout, &place, eb));
 	call->writes[0] = place.buffer;
 	return QB_OK;
 }

@@ -8,42 +8,42 @@
 #include "core/base/size.h"
 #include "core/base/vectorized.h"
 #include "core/graph/op.h"
-#include "core/exec/builder.h"
+#include "core/exec/onednn.h"
 #include "core/kernels/f32/gemm.h"
 #include "core/exec/lower/lowerings.h"
 
 /* A layout of strides alone, seen in another shape: groups of dimensions with one product each must lie evenly in x. */
-static bool reshape_md(const dnnl_memory_desc_t *x, const struct qb_shape *shape, dnnl_memory_desc_t *y)
+static bool reshape_layout(const struct qb_layout *x, const struct qb_shape *shape, struct qb_layout *y)
 {
-	const dnnl_dim_t *from = x->format_desc.blocking.strides;
-	dnnl_dims_t dims, strides;
+	const int64_t *from = x->stride;
+	int64_t dims[QB_LAYOUT_DIMS], strides[QB_LAYOUT_DIMS];
 	int i = 0, k = 0;
 
-	while (i < x->ndims || k < shape->ndim) {
-		int64_t in = i < x->ndims ? x->dims[i] : 1, out = k < shape->ndim ? shape->dim[k] : 1;
+	while (i < x->ndim || k < shape->ndim) {
+		int64_t in = i < x->ndim ? x->dim[i] : 1, out = k < shape->ndim ? shape->dim[k] : 1;
 		int i0 = i, k0 = k, last;
 
-		i += i < x->ndims;
+		i += i < x->ndim;
 		k += k < shape->ndim;
 		while (in != out) {
-			if (in < out ? i == x->ndims : k == shape->ndim) {
+			if (in < out ? i == x->ndim : k == shape->ndim) {
 				return false;
 			}
 			if (in < out) {
-				in *= x->dims[i++];
+				in *= x->dim[i++];
 			} else {
 				out *= shape->dim[k++];
 			}
 		}
 		last = i - 1; /* the group's innermost dimension that has a stride of its own */
-		while (last > i0 && x->dims[last] == 1) {
+		while (last > i0 && x->dim[last] == 1) {
 			last--;
 		}
 		for (int a = last - 1, b = last; a >= i0; a--) {
-			if (x->dims[a] == 1) {
+			if (x->dim[a] == 1) {
 				continue;
 			}
-			if (from[a] != from[b] * x->dims[b]) {
+			if (from[a] != from[b] * x->dim[b]) {
 				return false;
 			}
 			b = a;
@@ -54,15 +54,14 @@ static bool reshape_md(const dnnl_memory_desc_t *x, const struct qb_shape *shape
 			step *= dims[a];
 		}
 	}
-	memset(y, 0, sizeof(*y));
-	return dnnl_memory_desc_init_by_strides(y, shape->ndim, dims, dnnl_f32, strides) == dnnl_success;
+	return qb_layout_strided(y, shape->ndim, dims, strides);
 }
 
 /* Reshape, Flatten, Squeeze ...: numbers seen in another shape where they lie, or else row-major. */
 enum qb_err qb__plan_alias(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	struct qb_place place;
-	dnnl_memory_desc_t md;
+	struct qb_layout layout;
 
 	/* A quantizer of its own needs memory of its own. */
 	if (n->input[0]->dtype != QB_F32 || n->input[0]->constant ||
@@ -72,11 +71,11 @@ enum qb_err qb__plan_alias(struct qb_builder *b, const struct qb_node *n, struct
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb_builder_plain(b, n->input[0], &place, eb));
-	if (!n->output[0]->shape.ndim || !reshape_md(&place.md, &n->output[0]->shape, &md)) {
+	if (!n->output[0]->shape.ndim || !reshape_layout(&place.layout, &n->output[0]->shape, &layout)) {
 		QB_TRY(qb_builder_dense(b, n->input[0], &place, eb));
-		md = qb_dnn_dense(&n->output[0]->shape);
+		layout = qb_layout_dense(&n->output[0]->shape);
 	}
-	return qb_builder_alias(b, n->output[0], place.buffer, &md, eb);
+	return qb_builder_alias(b, n->output[0], place.buffer, &layout, eb);
 }
 
 /* ---- copies ----
@@ -213,19 +212,19 @@ static bool find_nest(const int64_t *from, int64_t n, struct move *m)
 }
 
 /* Where the numbers of a plain layout lie, in row-major order. */
-static void positions(const dnnl_memory_desc_t *md, int32_t *at, int64_t n)
+static void positions(const struct qb_layout *layout, int32_t *at, int64_t n)
 {
-	int64_t index[DNNL_MAX_NDIMS] = {0}, p = 0;
-	const int64_t *stride = md->format_desc.blocking.strides;
+	int64_t index[QB_LAYOUT_DIMS] = {0}, p = 0;
+	const int64_t *stride = layout->stride;
 
 	for (int64_t i = 0; i < n; i++) {
 		at[i] = (int32_t)p;
-		for (int d = md->ndims - 1; d >= 0; d--) {
+		for (int d = layout->ndim - 1; d >= 0; d--) {
 			p += stride[d];
-			if (++index[d] < md->dims[d]) {
+			if (++index[d] < layout->dim[d]) {
 				break;
 			}
-			p -= stride[d] * md->dims[d];
+			p -= stride[d] * layout->dim[d];
 			index[d] = 0;
 		}
 	}
@@ -250,22 +249,16 @@ static struct qb_tensor tensor(const struct qb_value *v, enum qb_dtype dtype, vo
 }
 
 /* Channels innermost where x has them so, row-major otherwise. */
-static dnnl_memory_desc_t like(const dnnl_memory_desc_t *x, const struct qb_value *y)
+static struct qb_layout like(const struct qb_layout *x, const struct qb_value *y)
 {
-	dnnl_memory_desc_t md = qb_dnn_dense(&y->shape);
+	bool channels_last = x->ndim == 4 && y->shape.ndim == 4 && x->stride[1] == 1 && x->dim[1] > 1;
 
-	if (x->ndims == 4 && md.ndims == 4 && x->format_desc.blocking.strides[1] == 1 && x->dims[1] > 1) {
-		dnnl_dims_t dims;
-
-		memcpy(dims, md.dims, sizeof(dims));
-		dnnl_memory_desc_init_by_tag(&md, 4, dims, dnnl_f32, dnnl_acdb);
-	}
-	return md;
+	return channels_last ? qb_layout_channels_last(&y->shape) : qb_layout_dense(&y->shape);
 }
 
 /* The operator itself, on the numbers 0, 1, 2 ..., says where each number of output k comes from. */
-static bool probe(const struct qb_node *n, int k, const dnnl_memory_desc_t *x_md,
-	const dnnl_memory_desc_t *y_md, struct move *m)
+static bool probe(const struct qb_node *n, int k, const struct qb_layout *x_layout,
+	const struct qb_layout *y_layout, struct move *m)
 {
 	enum { MANY = 64 };
 	int64_t nx = numbers(n->input[0]), ny = numbers(n->output[k]), all = 0;
@@ -299,8 +292,8 @@ static bool probe(const struct qb_node *n, int k, const dnnl_memory_desc_t *x_md
 			}
 		}
 		if (n->op->eval(n, in, out, NULL) == QB_OK) {
-			positions(x_md, where, nx);
-			positions(y_md, to, ny);
+			positions(x_layout, where, nx);
+			positions(y_layout, to, ny);
 			for (int64_t i = 0; i < ny; i++) {
 				from[to[i]] = where[mine[i]];
 			}
@@ -331,18 +324,18 @@ enum qb_err qb__plan_copy(struct qb_builder *b, const struct qb_node *n, struct 
 	}
 	QB_TRY(qb_builder_plain(b, n->input[0], &x, eb));
 	for (int k = 0; k < n->outputs; k++) {
-		dnnl_memory_desc_t md;
+		struct qb_layout layout;
 		struct move m;
 
 		if (!n->output[k]) {
 			continue;
 		}
-		md = like(&x.md, n->output[k]);
+		layout = like(&x.layout, n->output[k]);
 		if (numbers(n->output[k]) < 1 || numbers(n->output[k]) > INT32_MAX ||
-			!probe(n, k, &x.md, &md, &m)) {
+			!probe(n, k, &x.layout, &layout, &m)) {
 			return k ? qb_fail(eb, QB_EINTERNAL, "output %d moves irregularly", k) : QB_EUNSUPPORTED;
 		}
-		QB_TRY(qb_builder_define(b, n->output[k], &md, &y, eb));
+		QB_TRY(qb_builder_define(b, n->output[k], &layout, &y, eb));
 		QB_TRY(qb_builder_call(b, n, &(struct qb_call){.name = "move", .fn = run_move, QB_CONTEXT(m),
 			.reads = {x.buffer}, .writes = {y.buffer}}, eb));
 	}
@@ -353,11 +346,11 @@ enum qb_err qb__plan_copy(struct qb_builder *b, const struct qb_node *n, struct 
 enum qb_err qb__plan_transpose(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	const struct qb_value *x = n->input[0], *y = n->output[0];
-	dnnl_memory_desc_t md;
+	struct qb_layout layout;
 	struct qb_place place;
 	const int64_t *perm;
 	int count = qb_node_ints(n, "perm", &perm);
-	dnnl_dims_t dims, strides;
+	int64_t dims[QB_LAYOUT_DIMS], strides[QB_LAYOUT_DIMS];
 
 	if (x->dtype != QB_F32 || x->constant || x->shape.ndim < 1) {
 		return QB_EUNSUPPORTED;
@@ -367,13 +360,12 @@ enum qb_err qb__plan_transpose(struct qb_builder *b, const struct qb_node *n, st
 		int from = count ? (int)perm[i] : x->shape.ndim - 1 - i;
 
 		dims[i] = y->shape.dim[i];
-		strides[i] = place.md.format_desc.blocking.strides[from];
+		strides[i] = place.layout.stride[from];
 	}
-	memset(&md, 0, sizeof(md));
-	if (dnnl_memory_desc_init_by_strides(&md, x->shape.ndim, dims, dnnl_f32, strides)) {
+	if (!qb_layout_strided(&layout, x->shape.ndim, dims, strides)) {
 		return QB_EUNSUPPORTED;
 	}
-	return qb_builder_alias(b, y, place.buffer, &md, eb);
+	return qb_builder_alias(b, y, place.buffer, &layout, eb);
 }
 
 /* ---- Concat ---- */
@@ -381,19 +373,19 @@ enum qb_err qb__plan_transpose(struct qb_builder *b, const struct qb_node *n, st
 static enum qb_err join_input(struct qb_builder *b, const struct qb_node *n, int i, int axis,
 	int64_t before, const struct qb_place *y, struct qb_errbuf *eb)
 {
-	const int64_t *stride = y->md.format_desc.blocking.strides, *dim = y->md.dims;
+	const int64_t *stride = y->layout.stride, *dim = y->layout.dim;
 	struct move m = {.levels = 1, .step = {1, 0}, .to = before * stride[axis]};
 	struct qb_place x;
-	dnnl_memory_desc_t md = like(&y->md, n->input[i]);
+	struct qb_layout layout = like(&y->layout, n->input[i]);
 	int64_t slab = numbers(n->input[i]);
 
 	/* In y's order of dimensions the axis and all inside it are one run. */
-	for (int d = 0; d < y->md.ndims; d++) {
+	for (int d = 0; d < y->layout.ndim; d++) {
 		if (d != axis && stride[d] > stride[axis]) {
 			slab /= dim[d];
 		}
 	}
-	QB_TRY(qb_builder_source(b, n->input[i], &md, &x, eb));
+	QB_TRY(qb_builder_source(b, n->input[i], &layout, &x, eb));
 	m.count[0] = slab;
 	if (numbers(n->input[i]) > slab) {
 		m.count[m.levels] = numbers(n->input[i]) / slab;
@@ -408,12 +400,12 @@ static enum qb_err plan_join(struct qb_builder *b, const struct qb_node *n, int 
 	struct qb_errbuf *eb)
 {
 	struct qb_place y;
-	dnnl_memory_desc_t md;
+	struct qb_layout layout;
 	int64_t before = 0;
 
 	QB_TRY(qb_builder_plain(b, n->input[0], &y, eb));
-	md = like(&y.md, n->output[0]);
-	QB_TRY(qb_builder_define(b, n->output[0], &md, &y, eb));
+	layout = like(&y.layout, n->output[0]);
+	QB_TRY(qb_builder_define(b, n->output[0], &layout, &y, eb));
 	for (int i = 0; i < n->inputs; i++) {
 		if (numbers(n->input[i])) {
 			QB_TRY(join_input(b, n, i, axis, before, &y, eb));
@@ -425,15 +417,8 @@ static enum qb_err plan_join(struct qb_builder *b, const struct qb_node *n, int 
 
 enum qb_err qb__plan_concat(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	enum { MANY = 8 };
-	dnnl_memory_desc_t src[MANY], dst = qb_dnn_dense(&n->output[0]->shape), any = qb_dnn_any(&dst);
+	struct qb_concat_args a = {.sources = n->inputs, .dst = qb_dnn_any(n->output[0])};
 	int64_t axis = qb_node_int(n, "axis", 1);
-	dnnl_primitive_desc_t pd = NULL;
-	dnnl_primitive_attr_t attr = NULL;
-	struct qb_place place;
-	struct qb_arg arg[MANY + 1];
-	dnnl_status_t s;
-	enum qb_err err;
 
 	if (n->inputs < 2 || n->output[0]->dtype != QB_F32) {
 		return QB_EUNSUPPORTED;
@@ -447,28 +432,12 @@ enum qb_err qb__plan_concat(struct qb_builder *b, const struct qb_node *n, struc
 	if (qb_f32_is_fast()) {
 		return plan_join(b, n, (int)axis, eb);
 	}
-	if (n->inputs > MANY) {
+	if (n->inputs > QB_DNN_SOURCES) {
 		return QB_EUNSUPPORTED;
 	}
+	a.axis = (int)axis;
 	for (int i = 0; i < n->inputs; i++) {
-		src[i] = qb_builder_home(b, n->input[i])->md;
+		a.src[i] = qb_dnn_home(b, n->input[i]);
 	}
-	QB_TRY(qb_builder_attr(n, &attr, eb));
-	s = dnnl_concat_primitive_desc_create(&pd, &any, n->inputs, (int)axis, src, attr,
-		qb_dnn_engine());
-	dnnl_primitive_attr_destroy(attr);
-	if (s) {
-		return QB_EUNSUPPORTED;
-	}
-	for (int i = 0; i < n->inputs; i++) {
-		place = *qb_builder_home(b, n->input[i]);
-		arg[i] = (struct qb_arg){DNNL_ARG_MULTIPLE_SRC + i, false, place.buffer, place.md};
-	}
-	QB_TRY_OUT(qb_builder_define(b, n->output[0],
-		dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), &place, eb));
-	arg[n->inputs] = (struct qb_arg){DNNL_ARG_DST, false, place.buffer, place.md};
-	return qb_builder_primitive_take(b, n, pd, arg, n->inputs + 1, eb);
-out:
-	dnnl_primitive_desc_destroy(pd);
-	return err;
+	return qb_dnn_concat(b, n, &a, eb);
 }

@@ -7,7 +7,7 @@
 
 #include "core/base/size.h"
 #include "core/base/vectorized.h"
-#include "core/exec/builder.h"
+#include "core/exec/onednn.h"
 #include "core/graph/op.h"
 #include "core/kernels/f32/math.h"
 #include "core/exec/lower/lowerings.h"
@@ -17,9 +17,9 @@ struct pointwise {
 	float lo, hi;
 };
 
-static size_t numbers(const dnnl_memory_desc_t *md)
+static size_t numbers(const struct qb_layout *layout)
 {
-	return dnnl_memory_desc_get_size(md) / sizeof(float);
+	return qb_layout_elements(layout);
 }
 
 /* The bodies, compiled again for wider registers; each number's result is the same. */
@@ -136,20 +136,19 @@ static void finish_numbers(const void *context, const struct qb_operands *at)
 	}
 }
 
-static enum qb_err find_gain(struct qb_builder *b, const struct qb_node *n, const dnnl_memory_desc_t *md,
+static enum qb_err find_gain(struct qb_builder *b, const struct qb_node *n, const struct qb_layout *layout,
 	struct finish *f, struct qb_errbuf *eb)
 {
-	const dnnl_blocking_desc_t *d = &md->format_desc.blocking;
-	int64_t channels = md->padded_dims[1];
-	size_t bytes = (size_t)md->dims[1] * sizeof(float);
+	int64_t channels = layout->padded[1];
+	size_t bytes = (size_t)layout->dim[1] * sizeof(float);
 	float *gain;
 
-	f->block = d->inner_nblks ? d->inner_blks[0] : d->strides[1] == 1 ? channels : 1;
+	f->block = layout->blocks ? layout->block[0].size : layout->stride[1] == 1 ? channels : 1;
 	f->blocks = channels / f->block;
-	f->inner = d->inner_nblks || f->block == 1 ? d->strides[1] / f->block : 1;
+	f->inner = layout->blocks || f->block == 1 ? layout->stride[1] / f->block : 1;
 	f->outer = f->n / (channels * f->inner);
-	if (d->inner_nblks > 1 || (d->inner_nblks && d->inner_idxs[0] != 1)) {
-		return qb_fail(eb, QB_EINTERNAL, "node %s: a layout with %d blocks", n->name, d->inner_nblks);
+	if (layout->blocks > 1 || (layout->blocks && layout->block[0].dim != 1)) {
+		return qb_fail(eb, QB_EINTERNAL, "node %s: a layout with %d blocks", n->name, layout->blocks);
 	}
 	gain = qb_builder_alloc(b, 2 * (size_t)channels, sizeof(*gain));
 	if (!gain) {
@@ -165,7 +164,7 @@ static enum qb_err find_gain(struct qb_builder *b, const struct qb_node *n, cons
 enum qb_err qb__plan_epilogue(struct qb_builder *b, const struct qb_node *n,
 	const struct qb_place *y, struct qb_errbuf *eb)
 {
-	struct finish f = {.n = (int64_t)numbers(&y->md), .adds = n->inputs > QB_ADDEND,
+	struct finish f = {.n = (int64_t)numbers(&y->layout), .adds = n->inputs > QB_ADDEND,
 		.adds_last = n->residual_last, .act = n->act};
 	struct qb_place add = {0};
 
@@ -173,10 +172,10 @@ enum qb_err qb__plan_epilogue(struct qb_builder *b, const struct qb_node *n,
 		return QB_OK;
 	}
 	if (n->affine.scale) {
-		QB_TRY(find_gain(b, n, &y->md, &f, eb));
+		QB_TRY(find_gain(b, n, &y->layout, &f, eb));
 	}
 	if (f.adds) {
-		QB_TRY(qb_builder_source(b, n->input[QB_ADDEND], &y->md, &add, eb));
+		QB_TRY(qb_builder_source(b, n->input[QB_ADDEND], &y->layout, &add, eb));
 	}
 	return qb_builder_call(b, n, &(struct qb_call){.name = "finish", .fn = finish_numbers, QB_CONTEXT(f),
 		.reads = {add.buffer, y->buffer}, .writes = {y->buffer}}, eb);
@@ -192,7 +191,7 @@ enum qb_err qb__plan_add(struct qb_builder *b, const struct qb_node *n, struct q
 	const struct qb_value *x = n->input[0], *z = n->input[1];
 	struct pointwise p;
 	struct qb_place other, out;
-	dnnl_memory_desc_t md;
+	struct qb_layout layout;
 
 	/* A clip that moves 0 would break the zeros that pad blocked layouts. */
 	if (n->inputs != 2 || x->dtype != QB_F32 || x->constant || z->constant ||
@@ -200,10 +199,10 @@ enum qb_err qb__plan_add(struct qb_builder *b, const struct qb_node *n, struct q
 		(n->act.kind != QB_ACT_NONE && (n->act.lo > 0 || n->act.hi < 0))) {
 		return qb__plan_binary(b, n, eb);
 	}
-	md = qb_builder_home(b, x)->md;
-	QB_TRY(qb_builder_source(b, z, &md, &other, eb));
-	QB_TRY(qb_builder_define(b, n->output[0], &md, &out, eb));
-	p.n = (int64_t)numbers(&md);
+	layout = qb_builder_home(b, x)->layout;
+	QB_TRY(qb_builder_source(b, z, &layout, &other, eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &layout, &out, eb));
+	p.n = (int64_t)numbers(&layout);
 	take_act(&p, n);
 	return qb_builder_call(b, n, &(struct qb_call){.name = "add", .fn = add_numbers, QB_CONTEXT(p),
 		.reads = {qb_builder_home(b, x)->buffer, other.buffer}, .writes = {out.buffer}}, eb);
@@ -230,15 +229,15 @@ enum qb_err qb__plan_clip(struct qb_builder *b, const struct qb_node *n, struct 
 	struct pointwise p = {.lo = relu ? 0 : qb_node_float(n, "min", -INFINITY),
 		.hi = relu ? INFINITY : qb_node_float(n, "max", INFINITY)};
 	struct qb_place out;
-	dnnl_memory_desc_t md;
+	struct qb_layout layout;
 
 	if (x->dtype != QB_F32 || x->constant || n->act.kind != QB_ACT_NONE ||
 		(!relu && (!scalar(n, 1, &p.lo) || !scalar(n, 2, &p.hi))) || p.lo > 0 || p.hi < 0) {
 		return QB_EUNSUPPORTED;
 	}
-	md = qb_builder_home(b, x)->md;
-	QB_TRY(qb_builder_define(b, n->output[0], &md, &out, eb));
-	p.n = (int64_t)numbers(&md);
+	layout = qb_builder_home(b, x)->layout;
+	QB_TRY(qb_builder_define(b, n->output[0], &layout, &out, eb));
+	p.n = (int64_t)numbers(&layout);
 	return qb_builder_call(b, n, &(struct qb_call){.name = relu ? "relu" : "clip", .fn = clip_numbers, QB_CONTEXT(p),
 		.reads = {qb_builder_home(b, x)->buffer}, .writes = {out.buffer}}, eb);
 }
@@ -295,8 +294,8 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, struc
 	} else {
 		QB_TRY(qb_builder_plain(b, n->input[0], &x, eb));
 	}
-	u.n = (int64_t)numbers(&x.md);
-	QB_TRY(qb_builder_define(b, n->output[0], &x.md, &y, eb));
+	u.n = (int64_t)numbers(&x.layout);
+	QB_TRY(qb_builder_define(b, n->output[0], &x.layout, &y, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = n->type, .fn = run_unary, QB_CONTEXT(u),
 		.reads = {x.buffer}, .writes = {y.buffer}}, eb);
 }
@@ -304,26 +303,20 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, struc
 /* The others through oneDNN, which leaves padding alone. */
 static const struct {
 	enum qb_op_id op;
-	dnnl_alg_kind_t kind;
+	enum qb_dnn_eltwise kind;
 	const char *alpha;
 	float fallback;
 } smooth[] = {
-	{QB_OP_Elu, dnnl_eltwise_elu, "alpha", 1},
-	{QB_OP_LeakyRelu, dnnl_eltwise_relu, "alpha", 0.01f},
-	{QB_OP_Mish, dnnl_eltwise_mish, NULL, 0},
-	{QB_OP_Abs, dnnl_eltwise_abs, NULL, 0},
-	{QB_OP_Sqrt, dnnl_eltwise_sqrt, NULL, 0},
+	{QB_OP_Elu, QB_DNN_ELU, "alpha", 1},
+	{QB_OP_LeakyRelu, QB_DNN_LEAKY_RELU, "alpha", 0.01f},
+	{QB_OP_Mish, QB_DNN_MISH, NULL, 0},
+	{QB_OP_Abs, QB_DNN_ABS, NULL, 0},
+	{QB_OP_Sqrt, QB_DNN_SQRT, NULL, 0},
 };
 
 enum qb_err qb__plan_eltwise(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	const struct qb_place *home;
-	dnnl_eltwise_desc_t d;
-	dnnl_primitive_desc_t pd = NULL;
-	dnnl_primitive_attr_t attr = NULL;
-	struct qb_place out;
-	struct qb_arg arg[2];
-	dnnl_status_t s;
+	struct qb_eltwise_args a;
 	size_t i = 0;
 	enum qb_err err = plan_own(b, n, eb);
 
@@ -336,20 +329,8 @@ enum qb_err qb__plan_eltwise(struct qb_builder *b, const struct qb_node *n, stru
 	if (i == QB_COUNT(smooth) || n->input[0]->dtype != QB_F32 || n->input[0]->constant) {
 		return QB_EUNSUPPORTED;
 	}
-	home = qb_builder_home(b, n->input[0]);
-	QB_TRY(qb_builder_attr(n, &attr, eb));
-	s = dnnl_eltwise_forward_desc_init(&d, dnnl_forward_inference, smooth[i].kind, &home->md,
-		smooth[i].alpha ? qb_node_float(n, smooth[i].alpha, smooth[i].fallback) : 0, 0);
-	s = s ? s : dnnl_primitive_desc_create(&pd, &d, attr, qb_dnn_engine(), NULL);
-	dnnl_primitive_attr_destroy(attr);
-	if (s) {
-		return QB_EUNSUPPORTED;
-	}
-	arg[0] = (struct qb_arg){DNNL_ARG_SRC, false, home->buffer, home->md};
-	QB_TRY_OUT(qb_builder_define(b, n->output[0], &arg[0].md, &out, eb));
-	arg[1] = (struct qb_arg){DNNL_ARG_DST, false, out.buffer, out.md};
-	return qb_builder_primitive_take(b, n, pd, arg, 2, eb);
-out:
-	dnnl_primitive_desc_destroy(pd);
-	return err;
+	a = (struct qb_eltwise_args){.kind = smooth[i].kind, .src = qb_dnn_home(b, n->input[0]),
+		.alpha = smooth[i].alpha ? qb_node_float(n, smooth[i].alpha, smooth[i].fallback) : 0};
+	a.dst = qb_dnn_any(n->output[0]);
+	return qb_dnn_eltwise(b, n, &a, eb);
 }

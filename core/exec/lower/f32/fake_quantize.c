@@ -20,7 +20,7 @@ struct work {
 	bool has_offset, has_factor;
 };
 
-static enum qb_err describe(struct qb_builder *b, const struct qb_node *n, const dnnl_memory_desc_t *md, struct work *w,
+static enum qb_err describe(struct qb_builder *b, const struct qb_node *n, const struct qb_layout *layout, struct work *w,
 	struct qb_errbuf *eb)
 {
 	struct qb_fake_quantize_node f;
@@ -28,15 +28,15 @@ static enum qb_err describe(struct qb_builder *b, const struct qb_node *n, const
 	int32_t *zero;
 
 	QB_TRY(qb_fake_quantize_node(n, &f, eb));
-	for (int i = 0; i < md->ndims; i++) {
-		count *= md->dims[i];
+	for (int i = 0; i < layout->ndim; i++) {
+		count *= layout->dim[i];
 	}
 	*w = (struct work){.q = {.format = f.format, .estimator = f.estimator, .factor = f.factor, .channels = 1},
 		.outer = count, .inner = 1, .has_offset = n->inputs > OFFSET && n->input[OFFSET],
 		.has_factor = n->inputs > FACTOR && n->input[FACTOR]};
-	if (f.axis >= 0 && md->dims[f.axis] > 1) {
-		w->q.channels = md->dims[f.axis];
-		w->inner = md->format_desc.blocking.strides[f.axis];
+	if (f.axis >= 0 && layout->dim[f.axis] > 1) {
+		w->q.channels = layout->dim[f.axis];
+		w->inner = layout->stride[f.axis];
 		w->outer = count / (w->q.channels * w->inner);
 	}
 	zero = qb_builder_alloc(b, (size_t)QB_MAX(w->q.channels, (int64_t)f.zeros) + 1, sizeof(*zero));
@@ -54,21 +54,15 @@ static enum qb_err describe(struct qb_builder *b, const struct qb_node *n, const
 static enum qb_err vector(struct qb_builder *b, const struct qb_node *n, int i, int *read, struct qb_errbuf *eb)
 {
 	const struct qb_value *v = i < n->inputs ? n->input[i] : NULL;
-	dnnl_memory_desc_t md;
+	struct qb_layout layout;
 	struct qb_place place;
-	int id;
 
 	*read = 0;
 	if (!v) {
 		return QB_OK;
 	}
-	if (v->constant) {
-		md = qb_dnn_dense(&v->shape);
-		QB_TRY(qb_builder_weight(b, v, &md, &md, &id, eb));
-		*read = QB_CALL_WEIGHT(id);
-		return QB_OK;
-	}
-	QB_TRY(qb_builder_dense(b, v, &place, eb));
+	layout = qb_layout_dense(&v->shape);
+	QB_TRY(qb_builder_operand(b, v, &layout, &layout, &place, eb));
 	*read = place.buffer;
 	return QB_OK;
 }
@@ -133,14 +127,14 @@ enum qb_err qb__plan_fake_quantize(struct qb_builder *b, const struct qb_node *n
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb_builder_plain(b, n->input[INPUT], &x, eb));
-	QB_TRY(describe(b, n, &x.md, &w, eb));
+	QB_TRY(describe(b, n, &x.layout, &w, eb));
 	call.context = &w;
 	call.context_bytes = sizeof(w);
 	call.reads[INPUT] = x.buffer;
 	for (int i = SCALE; i <= FACTOR; i++) {
 		QB_TRY(vector(b, n, i, &call.reads[i], eb));
 	}
-	QB_TRY(qb_builder_define(b, n->output[0], &x.md, &y, eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &x.layout, &y, eb));
 	call.writes[0] = y.buffer;
 	return qb_builder_call(b, n, &call, eb);
 }
@@ -155,8 +149,8 @@ enum qb_err qb__plan_fake_quantize_gradient(struct qb_builder *b, const struct q
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb_builder_plain(b, n->input[INPUT], &x, eb));
-	QB_TRY(qb_builder_source(b, n->input[DY], &x.md, &dy, eb));
-	QB_TRY(describe(b, n, &x.md, &w, eb));
+	QB_TRY(qb_builder_source(b, n->input[DY], &x.layout, &dy, eb));
+	QB_TRY(describe(b, n, &x.layout, &w, eb));
 	call.context = &w;
 	call.context_bytes = sizeof(w);
 	call.reads[INPUT] = x.buffer;
@@ -165,9 +159,9 @@ enum qb_err qb__plan_fake_quantize_gradient(struct qb_builder *b, const struct q
 		QB_TRY(vector(b, n, i, &call.reads[i], eb));
 	}
 	for (int i = DX; i < n->outputs; i++) {
-		dnnl_memory_desc_t md = i == DX ? x.md : qb_dnn_dense(&n->output[i]->shape);
+		struct qb_layout layout = i == DX ? x.layout : qb_layout_dense(&n->output[i]->shape);
 
-		QB_TRY(qb_builder_define(b, n->output[i], &md, &out, eb));
+		QB_TRY(qb_builder_define(b, n->output[i], &layout, &out, eb));
 		call.writes[i] = out.buffer;
 	}
 	call.scratch[0] = 2 * (size_t)w.q.channels * sizeof(double);

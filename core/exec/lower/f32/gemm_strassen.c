@@ -265,8 +265,7 @@ static const float *make_weights(struct qb_builder *b, const struct strassen *s,
 static enum qb_err find_buffers(struct qb_builder *b, const struct strassen *s, const struct qb_node *n,
 	const struct qb_rows_product *p, struct qb_call *call, struct qb_errbuf *eb)
 {
-	struct qb_shape columns = {.known = true, .ndim = 1, .dim = {p->n}};
-	dnnl_memory_desc_t bias = qb_dnn_dense(&columns), y = qb_dnn_dense(&n->output[0]->shape);
+	struct qb_layout bias = qb_layout_vector(p->n), y = qb_layout_dense(&n->output[0]->shape);
 	size_t sums = (size_t)(SUMS * QB_MIN((int64_t)HALF, (s->rows + 1) / 2) * s->k);
 	struct qb_place place;
 	int id;

@@ -4,32 +4,13 @@
 #include "core/base/size.h"
 #include "core/exec/lower/f32/conv_igemm.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/onednn.h"
 
-static dnnl_memory_desc_t matrix(int64_t rows, int64_t columns, bool transposed)
+static struct qb_layout matrix(int64_t rows, int64_t columns, bool transposed)
 {
-	dnnl_memory_desc_t md;
-	dnnl_dims_t dims = {rows, columns}, strides = {transposed ? 1 : columns, transposed ? rows : 1};
+	static const int order[2][2] = {{0, 1}, {1, 0}};
 
-	memset(&md, 0, sizeof(md));
-	dnnl_memory_desc_init_by_strides(&md, 2, dims, dnnl_f32, strides);
-	return md;
-}
-
-static enum qb_err make(dnnl_primitive_desc_t *pd, const struct qb_rows_product *p,
-	const struct qb_node *n, const dnnl_memory_desc_t *src, const dnnl_memory_desc_t *dst,
-	const dnnl_memory_desc_t *bias, struct qb_errbuf *eb)
-{
-	dnnl_memory_desc_t w = matrix(p->n, p->k, false), any = qb_dnn_any(&w);
-	dnnl_inner_product_desc_t d;
-	dnnl_primitive_attr_t attr = NULL;
-	dnnl_status_t s;
-
-	QB_TRY(qb_builder_attr(n, &attr, eb));
-	s = dnnl_inner_product_forward_desc_init(&d, dnnl_forward_inference, src, &any,
-		p->bias ? bias : NULL, dst);
-	s = s ? s : dnnl_primitive_desc_create(pd, &d, attr, qb_dnn_engine(), NULL);
-	dnnl_primitive_attr_destroy(attr);
-	return s == dnnl_unimplemented ? QB_EUNSUPPORTED : qb_dnn_check(s, "inner product", eb);
+	return qb_layout_ordered(2, (const int64_t[]){rows, columns}, order[transposed], 0, 1);
 }
 
 /* The same as a convolution of a line of pixels, its weights [N, K, 1]. */
@@ -40,25 +21,19 @@ static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_node *n, con
 		.out_width = p->rows, .outputs = p->n, .groups = 1, .kernel = {1, 1}, .stride = {1, 1},
 		.dilation = {1, 1}, .x = n->input[0], .w = p->w, .bias = p->bias,
 		.add = n->inputs > QB_ADDEND ? n->input[QB_ADDEND] : NULL, .y = n->output[0],
-		.x_md = qb_dnn_dense(&n->input[0]->shape), .y_md = qb_dnn_dense(&n->output[0]->shape)};
-	dnnl_dims_t dims = {p->n, p->k, 1}, strides = {p->transposed ? p->k : 1,
-		p->transposed ? 1 : p->n, 1};
+		.x_layout = qb_layout_dense(&n->input[0]->shape), .y_layout = qb_layout_dense(&n->output[0]->shape)};
+	const int64_t dims[] = {p->n, p->k, 1};
 
-	dnnl_memory_desc_init_by_strides(&d.w_as, 3, dims, dnnl_f32, strides);
+	d.w_as = qb_layout_ordered(3, dims, p->transposed ? (const int[]){0, 1, 2} : (const int[]){1, 0, 2}, 0, 1);
 	return qb_plan_dense(b, n, &d, eb);
 }
 
 static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n,
 	const struct qb_rows_product *p, struct qb_errbuf *eb)
 {
-	dnnl_memory_desc_t src = matrix(p->rows, p->k, false), dst = matrix(p->rows, p->n, false);
-	dnnl_memory_desc_t as = matrix(p->n, p->k, !p->transposed), bias_md;
-	dnnl_memory_desc_t y = qb_dnn_dense(&n->output[0]->shape);
-	struct qb_shape bias_shape = {.known = true, .ndim = 1, .dim = {p->n}};
-	dnnl_primitive_desc_t pd = NULL;
-	struct qb_place x, out;
-	struct qb_arg arg[4];
-	int weight, bias, args = 0;
+	struct qb_layout x = matrix(p->rows, p->k, false), y = matrix(p->rows, p->n, false), columns = qb_layout_vector(p->n);
+	struct qb_product_args a = {.src = {n->input[0], x, x}, .weights = {p->w, matrix(p->n, p->k, !p->transposed), {0}},
+		.bias = {p->bias, columns, columns}, .dst = {n->output[0], y, y}};
 	enum qb_err err;
 
 	err = qb_plan_strassen(b, n, p, eb);
@@ -66,24 +41,8 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n,
 	if (err != QB_EUNSUPPORTED) {
 		return err;
 	}
-	bias_md = qb_dnn_dense(&bias_shape);
-	QB_TRY(make(&pd, p, n, &src, &dst, &bias_md, eb));
-	QB_TRY_OUT(qb_builder_dense(b, n->input[0], &x, eb));
-	QB_TRY_OUT(qb_builder_weight(b, p->w, &as,
-		dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), &weight, eb));
-	QB_TRY_OUT(qb_builder_define(b, n->output[0], &y, &out, eb));
-	arg[args++] = (struct qb_arg){DNNL_ARG_SRC, false, x.buffer, src};
-	arg[args++] = (struct qb_arg){.arg = DNNL_ARG_WEIGHTS, .is_weight = true, .id = weight};
-	arg[args++] = (struct qb_arg){DNNL_ARG_DST, false, out.buffer, dst};
-	if (p->bias) {
-		QB_TRY_OUT(qb_builder_weight(b, p->bias, &bias_md, &bias_md, &bias, eb));
-		arg[args++] = (struct qb_arg){.arg = DNNL_ARG_BIAS, .is_weight = true, .id = bias};
-	}
-	QB_TRY(qb_builder_primitive_take(b, n, pd, arg, args, eb));
-	return qb__plan_epilogue(b, n, &out, eb);
-out:
-	dnnl_primitive_desc_destroy(pd);
-	return err;
+	QB_TRY(qb_dnn_inner_product(b, n, &a, eb));
+	return qb__plan_epilogue(b, n, qb_builder_home(b, n->output[0]), eb);
 }
 
 static int64_t span(const struct qb_shape *s, int from, int to)
@@ -120,14 +79,8 @@ static enum qb_err plan_batched(struct qb_builder *b, const struct qb_node *n,
 	struct qb_errbuf *eb)
 {
 	const struct qb_value *y = n->output[0];
-	dnnl_memory_desc_t md[3];
-	dnnl_matmul_desc_t d;
-	dnnl_primitive_desc_t pd = NULL;
-	dnnl_primitive_attr_t attr = NULL;
-	static const int names[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS};
-	struct qb_place place;
-	struct qb_arg arg[3];
-	dnnl_status_t s;
+	struct qb_product_args a = {.dst = qb_dnn_dense(y)};
+	struct qb_dnn_operand *operand[] = {&a.src, &a.weights};
 	enum qb_err err = qb_plan_batched(b, n, eb);
 
 	if (err != QB_EUNSUPPORTED) {
@@ -145,31 +98,10 @@ static enum qb_err plan_batched(struct qb_builder *b, const struct qb_node *n,
 			shape.dim[k] = 1;
 		}
 		shape.ndim = y->shape.ndim;
-		md[i] = qb_dnn_dense(&shape);
+		operand[i]->value = n->input[i];
+		operand[i]->as = operand[i]->want = qb_layout_dense(&shape);
 	}
-	md[2] = qb_dnn_dense(&y->shape);
-	QB_TRY(qb_builder_attr(n, &attr, eb));
-	s = dnnl_matmul_desc_init(&d, &md[0], &md[1], NULL, &md[2]);
-	s = s ? s : dnnl_primitive_desc_create(&pd, &d, attr, qb_dnn_engine(), NULL);
-	dnnl_primitive_attr_destroy(attr);
-	if (s) {
-		return QB_EUNSUPPORTED;
-	}
-	for (int i = 0; i < 2; i++) {
-		arg[i] = (struct qb_arg){.arg = names[i], .is_weight = n->input[i]->constant, .md = md[i]};
-		if (n->input[i]->constant) {
-			QB_TRY_OUT(qb_builder_weight(b, n->input[i], &md[i], &md[i], &arg[i].id, eb));
-		} else {
-			QB_TRY_OUT(qb_builder_dense(b, n->input[i], &place, eb));
-			arg[i].id = place.buffer;
-		}
-	}
-	QB_TRY_OUT(qb_builder_define(b, y, &md[2], &place, eb));
-	arg[2] = (struct qb_arg){DNNL_ARG_DST, false, place.buffer, md[2]};
-	return qb_builder_primitive_take(b, n, pd, arg, 3, eb);
-out:
-	dnnl_primitive_desc_destroy(pd);
-	return err;
+	return qb_dnn_matmul(b, n, &a, eb);
 }
 
 enum qb_err qb__plan_matmul(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)

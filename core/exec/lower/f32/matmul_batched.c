@@ -88,23 +88,22 @@ static void run_batched(const void *context, const struct qb_operands *at)
 }
 
 /* Strides of an operand along y's batch dimensions: 0 where it is broadcast. */
-static void batch_strides(const dnnl_memory_desc_t *md, int ndim, int64_t *stride)
+static void batch_strides(const struct qb_layout *layout, int ndim, int64_t *stride)
 {
-	int lead = ndim + 2 - md->ndims;
+	int lead = ndim + 2 - layout->ndim;
 
 	for (int d = 0; d < ndim; d++) {
-		stride[d] = d < lead || md->dims[d - lead] == 1 ? 0
-			: md->format_desc.blocking.strides[d - lead];
+		stride[d] = d < lead || layout->dim[d - lead] == 1 ? 0 : layout->stride[d - lead];
 	}
 }
 
 /* Where a Transpose alone reads y and leaves its rows whole, y lies so that the transposed value is row-major. */
-static dnnl_memory_desc_t product_md(const struct qb_value *y)
+static struct qb_layout product_layout(const struct qb_value *y)
 {
 	const struct qb_node *reader = qb_value_only_user(y);
-	dnnl_memory_desc_t dense = qb_dnn_dense(&y->shape), md;
+	struct qb_layout dense = qb_layout_dense(&y->shape), layout;
 	const int64_t *perm;
-	dnnl_dims_t dims, strides;
+	int64_t strides[QB_LAYOUT_DIMS];
 	int64_t step = 1;
 
 	if (!reader || !qb_node_is(reader, QB_OP_Transpose) || y->shape.ndim < 3 ||
@@ -113,12 +112,10 @@ static dnnl_memory_desc_t product_md(const struct qb_value *y)
 		return dense;
 	}
 	for (int i = y->shape.ndim - 1; i >= 0; i--) {
-		dims[i] = y->shape.dim[i];
 		strides[perm[i]] = step;
 		step *= y->shape.dim[perm[i]];
 	}
-	memset(&md, 0, sizeof(md));
-	return dnnl_memory_desc_init_by_strides(&md, y->shape.ndim, dims, dnnl_f32, strides) ? dense : md;
+	return qb_layout_strided(&layout, y->shape.ndim, y->shape.dim, strides) ? layout : dense;
 }
 
 /* An activation where it lies, or a constant. */
@@ -130,8 +127,8 @@ static enum qb_err operand(struct qb_builder *b, const struct qb_value *v, struc
 	if (!v->constant) {
 		return qb_builder_plain(b, v, out, eb);
 	}
-	out->md = qb_dnn_dense(&v->shape);
-	QB_TRY(qb_builder_weight(b, v, &out->md, &out->md, &id, eb));
+	out->layout = qb_layout_dense(&v->shape);
+	QB_TRY(qb_builder_weight(b, v, &out->layout, &out->layout, &id, eb));
 	out->buffer = QB_CALL_WEIGHT(id);
 	return QB_OK;
 }
@@ -144,7 +141,7 @@ enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n,
 	struct batched m = {.ndim = ndim, .act = n->act, .batches = 1};
 	struct qb_place place[2], to;
 	const int64_t *stride[3];
-	dnnl_memory_desc_t md;
+	struct qb_layout layout;
 
 	if (!qb_f32_is_fast() || ndim < 0 || ndim > BATCH_DIMS) {
 		return QB_EUNSUPPORTED;
@@ -154,19 +151,19 @@ enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n,
 	}
 	for (int i = 0; i < 2; i++) {
 		QB_TRY(operand(b, n->input[i], &place[i], eb));
-		batch_strides(&place[i].md, ndim, i ? m.b : m.a);
-		stride[i] = place[i].md.format_desc.blocking.strides + place[i].md.ndims - 2;
+		batch_strides(&place[i].layout, ndim, i ? m.b : m.a);
+		stride[i] = place[i].layout.stride + place[i].layout.ndim - 2;
 	}
-	md = product_md(y);
-	batch_strides(&md, ndim, m.y);
-	stride[2] = md.format_desc.blocking.strides + ndim;
+	layout = product_layout(y);
+	batch_strides(&layout, ndim, m.y);
+	stride[2] = layout.stride + ndim;
 	for (int d = 0; d < ndim; d++) {
 		m.count[d] = y->shape.dim[d];
 		m.batches *= m.count[d];
 	}
 	m.rows = y->shape.dim[ndim];
 	m.n = y->shape.dim[ndim + 1];
-	m.k = place[0].md.dims[place[0].md.ndims - 1];
+	m.k = place[0].layout.dim[place[0].layout.ndim - 1];
 	if (!m.batches || !m.rows || !m.n || !m.k || (m.n > 1 && stride[2][1] != 1)) {
 		return QB_EUNSUPPORTED;
 	}
@@ -176,7 +173,7 @@ enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n,
 	m.b_column = stride[1][1];
 	m.y_row = stride[2][0];
 	m.threads = m.batches * m.rows * m.n * m.k < PARALLEL_MACS ? 1 : qb_builder_threads(b);
-	QB_TRY(qb_builder_define(b, y, &md, &to, eb));
+	QB_TRY(qb_builder_define(b, y, &layout, &to, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = "batched tiles", .fn = run_batched, QB_CONTEXT(m),
 		.reads = {place[0].buffer, place[1].buffer}, .writes = {to.buffer},
 		.scratch = {(size_t)m.threads * scratch_numbers(&m) * sizeof(float)}}, eb);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/exec/builder.h"
+#include "core/exec/onednn.h"
 #include "core/graph/op.h"
 #include "core/kernels/f32/math.h"
 #include "core/exec/lower/lowerings.h"
@@ -42,32 +42,8 @@ static void run_softmax(const void *context, const struct qb_operands *at)
 static enum qb_err softmax_primitive(struct qb_builder *b, const struct qb_node *n, int axis,
 	struct qb_errbuf *eb)
 {
-	bool log = qb_node_is(n, QB_OP_LogSoftmax);
-	dnnl_memory_desc_t md = qb_dnn_dense(&n->input[0]->shape);
-	dnnl_softmax_v2_desc_t d;
-	dnnl_primitive_desc_t pd = NULL;
-	dnnl_primitive_attr_t attr = NULL;
-	struct qb_place x, y;
-	struct qb_arg arg[2];
-	dnnl_status_t s;
-	enum qb_err err;
-
-	QB_TRY(qb_builder_attr(n, &attr, eb));
-	s = dnnl_softmax_v2_forward_desc_init(&d, dnnl_forward_inference,
-		log ? dnnl_softmax_log : dnnl_softmax_accurate, &md, &md, axis);
-	s = s ? s : dnnl_primitive_desc_create(&pd, &d, attr, qb_dnn_engine(), NULL);
-	dnnl_primitive_attr_destroy(attr);
-	if (s) {
-		return QB_EUNSUPPORTED;
-	}
-	QB_TRY_OUT(qb_builder_dense(b, n->input[0], &x, eb));
-	QB_TRY_OUT(qb_builder_define(b, n->output[0], &md, &y, eb));
-	arg[0] = (struct qb_arg){DNNL_ARG_SRC, false, x.buffer, md};
-	arg[1] = (struct qb_arg){DNNL_ARG_DST, false, y.buffer, md};
-	return qb_builder_primitive_take(b, n, pd, arg, 2, eb);
-out:
-	dnnl_primitive_desc_destroy(pd);
-	return err;
+	return qb_dnn_softmax(b, n, &(struct qb_softmax_args){qb_dnn_dense(n->input[0]), qb_dnn_dense(n->output[0]), axis,
+		qb_node_is(n, QB_OP_LogSoftmax)}, eb);
 }
 
 enum qb_err qb__plan_softmax(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
@@ -86,12 +62,12 @@ enum qb_err qb__plan_softmax(struct qb_builder *b, const struct qb_node *n, stru
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb_builder_plain(b, n->input[0], &x, eb));
-	if (log || x.md.format_desc.blocking.strides[axis] != 1 || n->act.kind != QB_ACT_NONE) {
+	if (log || x.layout.stride[axis] != 1 || n->act.kind != QB_ACT_NONE) {
 		return softmax_primitive(b, n, (int)axis, eb);
 	}
 	r.length = shape->dim[axis];
 	r.count = numbers(shape) / r.length;
-	QB_TRY(qb_builder_define(b, n->output[0], &x.md, &y, eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &x.layout, &y, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = "softmax", .fn = run_softmax, QB_CONTEXT(r),
 		.reads = {x.buffer}, .writes = {y.buffer}}, eb);
 }
@@ -116,7 +92,7 @@ enum qb_err qb__plan_layer_norm(struct qb_builder *b, const struct qb_node *n, s
 	const struct qb_value *gain = n->input[1];
 	int64_t axis = qb_node_int(n, "axis", -1);
 	struct rows r = {.epsilon = qb_node_float(n, "epsilon", 1e-5f), };
-	dnnl_memory_desc_t md = qb_dnn_dense(&gain->shape);
+	struct qb_layout layout = qb_layout_dense(&gain->shape);
 	struct qb_call call = {.name = "layer norm", .fn = run_layer_norm, QB_CONTEXT(r)};
 	struct qb_place place;
 	int id;
@@ -134,17 +110,17 @@ enum qb_err qb__plan_layer_norm(struct qb_builder *b, const struct qb_node *n, s
 		return QB_EUNSUPPORTED;
 	}
 	r.count = numbers(&x->shape) / r.length;
-	QB_TRY(qb_builder_weight(b, gain, &md, &md, &id, eb));
+	QB_TRY(qb_builder_weight(b, gain, &layout, &layout, &id, eb));
 	call.reads[1] = QB_CALL_WEIGHT(id);
 	if (shift) {
-		md = qb_dnn_dense(&shift->shape);
-		QB_TRY(qb_builder_weight(b, shift, &md, &md, &id, eb));
+		layout = qb_layout_dense(&shift->shape);
+		QB_TRY(qb_builder_weight(b, shift, &layout, &layout, &id, eb));
 		call.reads[2] = QB_CALL_WEIGHT(id);
 	}
 	QB_TRY(qb_builder_dense(b, x, &place, eb));
 	call.reads[0] = place.buffer;
-	md = qb_dnn_dense(&n->output[0]->shape);
-	QB_TRY(qb_builder_define(b, n->output[0], &md, &place, eb));
+	layout = qb_layout_dense(&n->output[0]->shape);
+	QB_TRY(qb_builder_define(b, n->output[0], &layout, &place, eb));
 	call.writes[0] = place.buffer;
 	return qb_builder_call(b, n, &call, eb);
 }
@@ -189,7 +165,7 @@ enum qb_err qb__plan_group_norm(struct qb_builder *b, const struct qb_node *n, s
 	int64_t channels = x->shape.dim[1];
 	struct group_norm g = {.groups = qb_node_int(n, "num_groups", channels),
 		.epsilon = qb_node_float(n, "epsilon", 1e-5f)};
-	dnnl_memory_desc_t md = qb_dnn_dense(&x->shape);
+	struct qb_layout layout = qb_layout_dense(&x->shape);
 	struct qb_place from, to;
 
 	if (x->dtype != QB_F32 || x->constant || n->act.kind != QB_ACT_NONE || !numbers(&x->shape) ||
@@ -205,7 +181,7 @@ enum qb_err qb__plan_group_norm(struct qb_builder *b, const struct qb_node *n, s
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	QB_TRY(qb_builder_dense(b, x, &from, eb));
-	QB_TRY(qb_builder_define(b, n->output[0], &md, &to, eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &layout, &to, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = "group norm", .fn = run_group_norm, QB_CONTEXT(g),
 		.reads = {from.buffer}, .writes = {to.buffer}}, eb);
 }
@@ -306,14 +282,14 @@ enum qb_err qb__plan_batch_norm(struct qb_builder *b, const struct qb_node *n, s
 	QB_TRY(qb_builder_plain(b, x, &from, eb));
 	a.outer = x->shape.dim[0];
 	a.channels = x->shape.dim[1];
-	if (from.md.format_desc.blocking.strides[1] == 1) { /* channels innermost */
+	if (from.layout.stride[1] == 1) { /* channels innermost */
 		a.outer = numbers(&x->shape) / a.channels;
 	} else {
 		QB_TRY(qb_builder_dense(b, x, &from, eb));
 		a.inner = numbers(&x->shape) / a.outer / a.channels;
 	}
 	QB_TRY(read_affine(b, n, &a, eb));
-	QB_TRY(qb_builder_define(b, n->output[0], &from.md, &to, eb));
+	QB_TRY(qb_builder_define(b, n->output[0], &from.layout, &to, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = "affine", .fn = run_affine, QB_CONTEXT(a),
 		.reads = {from.buffer}, .writes = {to.buffer}}, eb);
 }

@@ -6,54 +6,30 @@
 
 #include "core/base/size.h"
 #include "core/base/vectorized.h"
-#include "core/exec/builder.h"
+#include "core/exec/onednn.h"
 #include "core/exec/lower/lowerings.h"
 #include "core/graph/op.h"
 #include "core/ops/window.h"
 
 /* ---- oneDNN's ---- */
 
-static enum qb_err plan_window(struct qb_builder *b, const struct qb_node *n,
-	dnnl_alg_kind_t kind, const struct qb_window *w, struct qb_errbuf *eb)
+static enum qb_err plan_window(struct qb_builder *b, const struct qb_node *n, enum qb_dnn_pool kind,
+	const struct qb_window *w, struct qb_errbuf *eb)
 {
-	const struct qb_place *home = qb_builder_home(b, n->input[0]);
-	dnnl_memory_desc_t dense = qb_dnn_dense(&n->output[0]->shape), any = qb_dnn_any(&dense);
-	dnnl_pooling_v2_desc_t d;
-	dnnl_primitive_desc_t pd = NULL;
-	dnnl_primitive_attr_t attr = NULL;
-	dnnl_dims_t strides, kernel, dilates, lo, hi;
-	struct qb_place dst;
-	struct qb_arg arg[2];
-	dnnl_status_t s;
-	enum qb_err err;
+	struct qb_pool_args a = {.kind = kind, .src = qb_dnn_home(b, n->input[0]), .dst = qb_dnn_any(n->output[0])};
 
 	for (int i = 0; i < w->ndim; i++) {
-		strides[i] = w->stride[i];
-		kernel[i] = w->kernel[i];
-		dilates[i] = w->dilation[i] - 1;
-		lo[i] = w->lo[i];
+		a.window.kernel[i] = w->kernel[i];
+		a.window.stride[i] = w->stride[i];
+		a.window.dilation[i] = w->dilation[i];
+		a.window.before[i] = w->lo[i];
 		/* What the last window covers, more or less than the pads with ceil_mode or odd strides. */
-		hi[i] = (w->out[i] - 1) * w->stride[i] + qb_window_extent(w, i) - w->in[i] - w->lo[i];
-		if (hi[i] < 0) {
-			hi[i] = w->hi[i];
+		a.window.after[i] = (w->out[i] - 1) * w->stride[i] + qb_window_extent(w, i) - w->in[i] - w->lo[i];
+		if (a.window.after[i] < 0) {
+			a.window.after[i] = w->hi[i];
 		}
 	}
-	QB_TRY(qb_builder_attr(n, &attr, eb));
-	s = dnnl_pooling_v2_forward_desc_init(&d, dnnl_forward_inference, kind, &home->md, &any,
-		strides, kernel, dilates, lo, hi);
-	s = s ? s : dnnl_primitive_desc_create(&pd, &d, attr, qb_dnn_engine(), NULL);
-	dnnl_primitive_attr_destroy(attr);
-	if (s) {
-		return QB_EUNSUPPORTED;
-	}
-	arg[0] = (struct qb_arg){DNNL_ARG_SRC, false, home->buffer, home->md};
-	QB_TRY_OUT(qb_builder_define(b, n->output[0],
-		dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), &dst, eb));
-	arg[1] = (struct qb_arg){DNNL_ARG_DST, false, dst.buffer, dst.md};
-	return qb_builder_primitive_take(b, n, pd, arg, 2, eb);
-out:
-	dnnl_primitive_desc_destroy(pd);
-	return err;
+	return qb_dnn_pool(b, n, &a, eb);
 }
 
 /* ---- the largest ---- */
@@ -141,16 +117,16 @@ static enum qb_err plan_largest(struct qb_builder *b, const struct qb_node *n, c
 {
 	enum { PARALLEL = 65536 };
 	const struct qb_shape *s = &n->input[0]->shape;
-	dnnl_memory_desc_t x, y;
+	struct qb_layout x, y;
 	struct largest p = {.images = s->dim[0], .channels = s->dim[1], .threads = qb_builder_threads(b)};
 	struct qb_place to;
 
 	if (w->ndim > 2 || n->act.kind != QB_ACT_NONE) {
 		return QB_EUNSUPPORTED;
 	}
-	x = qb_dnn_channels_last(s);
-	y = qb_dnn_channels_last(&n->output[0]->shape);
-	if (!dnnl_memory_desc_equal(&x, &qb_builder_home(b, n->input[0])->md)) {
+	x = qb_layout_channels_last(s);
+	y = qb_layout_channels_last(&n->output[0]->shape);
+	if (!qb_layout_equal(&x, &qb_builder_home(b, n->input[0])->layout)) {
 		return QB_EUNSUPPORTED;
 	}
 	for (int i = 0; i < 2; i++) {
@@ -181,7 +157,7 @@ enum qb_err qb__plan_pool(struct qb_builder *b, const struct qb_node *n, struct 
 	int spatial = x->shape.ndim - 2;
 	bool average = qb_node_is(n, QB_OP_AveragePool);
 	bool ceil = qb_node_int(n, "ceil_mode", 0), padded = false;
-	dnnl_alg_kind_t kind = dnnl_pooling_max;
+	enum qb_dnn_pool kind = QB_DNN_POOL_MAX;
 	struct qb_window w;
 
 	if (spatial < 1 || spatial > 3 || x->dtype != QB_F32 || x->constant ||
@@ -199,8 +175,7 @@ enum qb_err qb__plan_pool(struct qb_builder *b, const struct qb_node *n, struct 
 		if (ceil && include) {
 			return QB_EUNSUPPORTED;
 		}
-		kind = include && padded ? dnnl_pooling_avg_include_padding
-					 : dnnl_pooling_avg_exclude_padding;
+		kind = include && padded ? QB_DNN_POOL_MEAN_PADDED : QB_DNN_POOL_MEAN;
 	} else {
 		enum qb_err err = plan_largest(b, n, &w, eb);
 
@@ -226,6 +201,5 @@ enum qb_err qb__plan_global_pool(struct qb_builder *b, const struct qb_node *n,
 		w.in[i] = w.kernel[i] = x->shape.dim[2 + i];
 		w.stride[i] = w.dilation[i] = w.out[i] = 1;
 	}
-	return plan_window(b, n, average ? dnnl_pooling_avg_exclude_padding : dnnl_pooling_max, &w,
-		eb);
+	return plan_window(b, n, average ? QB_DNN_POOL_MEAN : QB_DNN_POOL_MAX, &w, eb);
 }

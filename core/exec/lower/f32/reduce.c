@@ -124,25 +124,25 @@ static void run_reduction(const void *context, const struct qb_operands *at)
 	}
 }
 
-/* Sorts the dimensions of x, lying as md says, by what happens to them. */
-static void sort_dimensions(struct reduction *p, const dnnl_memory_desc_t *md, const bool *flag)
+/* Sorts the dimensions of x, lying as layout says, by what happens to them. */
+static void sort_dimensions(struct reduction *p, const struct qb_layout *layout, const bool *flag)
 {
 	int64_t step = 1;
 	int lane = -1;
 
-	for (int i = md->ndims - 1; i >= 0; i--) {
-		const int64_t *stride = md->format_desc.blocking.strides;
+	for (int i = layout->ndim - 1; i >= 0; i--) {
+		const int64_t *stride = layout->stride;
 
-		if (!flag[i] && md->dims[i] > 1 && (lane < 0 || stride[i] < stride[lane])) {
+		if (!flag[i] && layout->dim[i] > 1 && (lane < 0 || stride[i] < stride[lane])) {
 			lane = i;
 		}
 	}
 	p->lane = (struct side){1, 1, 1};
-	for (int i = 0; i < md->ndims; i++) {
-		step *= flag[i] ? 1 : md->dims[i];
+	for (int i = 0; i < layout->ndim; i++) {
+		step *= flag[i] ? 1 : layout->dim[i];
 	}
-	for (int i = 0; i < md->ndims; i++) {
-		struct side s = {md->dims[i], md->format_desc.blocking.strides[i], 0};
+	for (int i = 0; i < layout->ndim; i++) {
+		struct side s = {layout->dim[i], layout->stride[i], 0};
 
 		if (flag[i]) {
 			p->along[p->cut++] = s;
@@ -166,7 +166,7 @@ enum qb_err qb__plan_reduce(struct qb_builder *b, const struct qb_node *n, struc
 		QB_OP_ReduceL1, QB_OP_ReduceL2, QB_OP_ReduceSumSquare};
 	const struct qb_value *x = n->input[0], *y = n->output[0];
 	struct reduction p = {.share = 1};
-	dnnl_memory_desc_t md;
+	struct qb_layout layout;
 	struct qb_place from, to;
 	bool flag[QB_MAX_DIMS], known;
 	size_t kind = 0;
@@ -186,12 +186,12 @@ enum qb_err qb__plan_reduce(struct qb_builder *b, const struct qb_node *n, struc
 	}
 	QB_TRY(qb_builder_plain(b, x, &from, eb));
 	p.kind = (enum kind)kind;
-	sort_dimensions(&p, &from.md, flag);
+	sort_dimensions(&p, &from.layout, flag);
 	if (!known || !p.cut) {
 		return QB_EUNSUPPORTED;
 	}
-	md = qb_dnn_dense(&y->shape);
-	QB_TRY(qb_builder_define(b, y, &md, &to, eb));
+	layout = qb_layout_dense(&y->shape);
+	QB_TRY(qb_builder_define(b, y, &layout, &to, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = "reduction", .fn = run_reduction, QB_CONTEXT(p),
 		.reads = {from.buffer}, .writes = {to.buffer}}, eb);
 }

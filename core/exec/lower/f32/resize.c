@@ -108,7 +108,7 @@ enum qb_err qb__plan_resize(struct qb_builder *b, const struct qb_node *n, struc
 {
 	const struct qb_value *x = n->input[0], *y = n->output[0];
 	struct resize r = {0};
-	dnnl_memory_desc_t md;
+	struct qb_layout layout;
 	struct qb_place from, to;
 
 	if (x->dtype != QB_F32 || x->constant || x->shape.ndim != 4 ||
@@ -126,10 +126,10 @@ enum qb_err qb__plan_resize(struct qb_builder *b, const struct qb_node *n, struc
 	r.channels = x->shape.dim[1];
 	QB_TRY(qb_resize_axis(b, n, 2, &r.y, eb));
 	QB_TRY(qb_resize_axis(b, n, 3, &r.x, eb));
-	md = qb_dnn_channels_last(&x->shape);
-	QB_TRY(qb_builder_source(b, x, &md, &from, eb));
-	md = qb_dnn_channels_last(&y->shape);
-	QB_TRY(qb_builder_define(b, y, &md, &to, eb));
+	layout = qb_layout_channels_last(&x->shape);
+	QB_TRY(qb_builder_source(b, x, &layout, &from, eb));
+	layout = qb_layout_channels_last(&y->shape);
+	QB_TRY(qb_builder_define(b, y, &layout, &to, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = "resize", .fn = run_resize, QB_CONTEXT(r),
 		.reads = {from.buffer}, .writes = {to.buffer}}, eb);
 }
