@@ -2,9 +2,13 @@
 libquantbench_a_SOURCES += \
 	core/train/augment.c \
 	core/train/augment.h \
+	core/train/bin_penalty.c \
+	core/train/bin_penalty.h \
 	core/train/config.c \
 	core/train/config.h \
 	core/train/hooks.h \
+	core/train/oscillation.c \
+	core/train/oscillation.h \
 	core/train/optimizer.c \
 	core/train/optimizer.h \
 	core/train/parameter.h \
@@ -16,5 +20,7 @@ libquantbench_a_SOURCES += \
 	core/train/schedule.h \
 	core/train/targets.c \
 	core/train/targets.h \
-	core/train/trainer.h
-VECTORIZED += core/train/libquantbench_a-optimizer.$(OBJEXT)
+	core/train/trainer.h \
+	core/train/weight_quantizer.c \
+	core/train/weight_quantizer.h
+VECTORIZED += core/train/libquantbench_a-optimizer.$(OBJEXT) core/train/libquantbench_a-weight_quantizer.$(OBJEXT)

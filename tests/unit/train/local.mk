@@ -8,3 +8,6 @@ tests_unit_train_test_steps_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/train/test_samples
 tests_unit_train_test_samples_SOURCES = tests/unit/train/test_samples.c
 tests_unit_train_test_samples_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/train/test_methods
+tests_unit_train_test_methods_SOURCES = tests/unit/train/test_methods.c
+tests_unit_train_test_methods_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/train/oscillation.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/base/vectorized.h"
+
+enum qb_err qb_oscillation_init(struct qb_oscillation *o, size_t n, double momentum, struct qb_errbuf *eb)
+{
+	struct qb_oscillation r = {.n = n, .momentum = (float)momentum, .integer = calloc(n + 1, sizeof(*r.integer)),
+		.direction = calloc(n + 1, sizeof(*r.direction)), .pinned = calloc(n + 1, sizeof(*r.pinned)),
+		.frequency = calloc(n + 1, sizeof(*r.frequency)), .average = calloc(n + 1, sizeof(*r.average))};
+
+	if (!r.integer || !r.direction || !r.pinned || !r.frequency || !r.average) {
+		qb_oscillation_fini(&r);
+		return qb_fail(eb, QB_ENOMEM, "no memory to follow %zu weights", n);
+	}
+	*o = r;
+	return QB_OK;
+}
+
+void qb_oscillation_fini(struct qb_oscillation *o)
+{
+	free(o->integer);
+	free(o->direction);
+	free(o->pinned);
+	free(o->frequency);
+	free(o->average);
+	*o = (struct qb_oscillation){0};
+}
+
+/* Frequencies and directions. */
+static inline __attribute__((always_inline)) void follow_body(size_t n, float m, const int16_t *restrict now,
+	const int16_t *restrict last, const uint8_t *restrict pinned, int8_t *restrict direction, float *restrict frequency)
+{
+	for (size_t i = 0; i < n; i++) {
+		const int d = pinned[i] ? 0 : now[i] - last[i], sign = (d > 0) - (d < 0);
+		const float o = sign * direction[i] < 0 ? 1.0f : 0.0f;
+
+		frequency[i] = m * o + (1 - m) * frequency[i];
+		direction[i] = (int8_t)(sign != 0 ? sign : direction[i]);
+	}
+}
+
+QB_FOR_EVERY_LEVEL(static, follow, (size_t n, float m, const int16_t *now, const int16_t *last, const uint8_t *pinned,
+	int8_t *direction, float *frequency), (n, m, now, last, pinned, direction, frequency))
+
+static void freeze(struct qb_oscillation *o, float threshold)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		if (!o->pinned[i] && o->frequency[i] > threshold) {
+			o->pinned[i] = 1;
+			o->integer[i] = (int16_t)nearbyintf(o->average[i]);
+			o->frozen++;
+		}
+	}
+}
+
+void qb_oscillation_step(struct qb_oscillation *o, const int16_t *integer, double threshold)
+{
+	bool freezes = isfinite(threshold);
+
+	if (!o->started) {
+		memcpy(o->integer, integer, o->n * sizeof(*integer));
+		o->started = true;
+	}
+	follow(o->n, o->momentum, integer, o->integer, o->pinned, o->direction, o->frequency);
+	for (size_t i = 0; i < o->n; i++) {
+		o->integer[i] = o->pinned[i] ? o->integer[i] : integer[i];
+	}
+	if (freezes && !o->freezing) {
+		for (size_t i = 0; i < o->n; i++) {
+			o->average[i] = (float)o->integer[i];
+		}
+		o->freezing = true;
+	}
+	if (freezes) {
+		freeze(o, (float)threshold);
+	}
+	for (size_t i = 0; o->freezing && i < o->n; i++) {
+		o->average[i] = o->momentum * (float)integer[i] + (1 - o->momentum) * o->average[i];
+	}
+}
+
+struct qb_oscillation_summary qb_oscillation_summary(const struct qb_oscillation *o, double threshold)
+{
+	struct qb_oscillation_summary s = {.weights = (int64_t)o->n, .frozen = o->frozen};
+	double sum = 0;
+
+	for (size_t i = 0; i < o->n; i++) {
+		s.oscillating += !o->pinned[i] && (double)o->frequency[i] > threshold;
+		sum += (double)o->frequency[i];
+	}
+	s.mean_frequency = o->n ? sum / (double)o->n : 0;
+	return s;
+}
+
+void qb_oscillation_add(struct qb_oscillation_summary *to, const struct qb_oscillation_summary *s)
+{
+	double sum = to->mean_frequency * (double)to->weights + s->mean_frequency * (double)s->weights;
+
+	to->weights += s->weights;
+	to->oscillating += s->oscillating;
+	to->frozen += s->frozen;
+	to->mean_frequency = to->weights ? sum / (double)to->weights : 0;
+}
+
+void qb_oscillation_frequencies(const struct qb_oscillation *o, double most, int bins, int64_t *count)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		double at = (double)o->frequency[i] / most * bins;
+
+		count[at < bins ? (int)at : bins - 1]++;
+	}
+}
+
+/* ---- state ---- */
+
+struct header {
+	uint64_t n;
+	int64_t frozen;
+	uint32_t started, freezing;
+};
+
+size_t qb_oscillation_bytes(const struct qb_oscillation *o)
+{
+	return sizeof(struct header) + o->n * (sizeof(*o->integer) + sizeof(*o->direction) + sizeof(*o->pinned) +
+		sizeof(*o->frequency) + sizeof(*o->average));
+}
+
+/* The arrays in order. */
+static size_t arrays(const struct qb_oscillation *o, void *of[5], size_t bytes[5])
+{
+	const size_t each[5] = {sizeof(*o->integer), sizeof(*o->direction), sizeof(*o->pinned), sizeof(*o->frequency),
+		sizeof(*o->average)};
+	void *const all[5] = {o->integer, o->direction, o->pinned, o->frequency, o->average};
+
+	for (int i = 0; i < 5; i++) {
+		of[i] = all[i];
+		bytes[i] = each[i] * o->n;
+	}
+	return 5;
+}
+
+void qb_oscillation_save(const struct qb_oscillation *o, void *bytes)
+{
+	struct header h = {o->n, o->frozen, o->started, o->freezing};
+	unsigned char *to = bytes;
+	size_t size[5], count;
+	void *of[5];
+
+	memcpy(to, &h, sizeof(h));
+	to += sizeof(h);
+	count = arrays(o, of, size);
+	for (size_t i = 0; i < count; i++) {
+		memcpy(to, of[i], size[i]);
+		to += size[i];
+	}
+}
+
+enum qb_err qb_oscillation_load(struct qb_oscillation *o, const void *bytes, struct qb_errbuf *eb)
+{
+	const unsigned char *from = bytes;
+	int64_t frozen = 0;
+	struct header h;
+	size_t size[5], count;
+	void *of[5];
+
+	memcpy(&h, from, sizeof(h));
+	from += sizeof(h);
+	if (h.n != o->n || h.started > 1 || h.freezing > 1) {
+		return qb_fail(eb, QB_EFORMAT, "the state of oscillations is of %llu weights, not %zu", (unsigned long long)h.n, o->n);
+	}
+	count = arrays(o, of, size);
+	for (size_t i = 0; i < count; i++) {
+		memcpy(of[i], from, size[i]);
+		from += size[i];
+	}
+	for (size_t i = 0; i < o->n; i++) {
+		if (o->pinned[i] > 1 || o->direction[i] < -1 || o->direction[i] > 1 || !isfinite(o->frequency[i]) ||
+			!isfinite(o->average[i])) {
+			return qb_fail(eb, QB_EFORMAT, "the state of oscillations is damaged at weight %zu", i);
+		}
+		frozen += o->pinned[i];
+	}
+	if (frozen != h.frozen) {
+		return qb_fail(eb, QB_EFORMAT, "the state of oscillations has %lld frozen weights where %lld are said",
+			(long long)frozen, (long long)h.frozen);
+	}
+	o->frozen = frozen;
+	o->started = h.started;
+	o->freezing = h.freezing;
+	return QB_OK;
+}
+
+/* ---- latent weights ---- */
+
+void qb_latent_histogram(const struct qb_latent *l, int bins, int64_t *count)
+{
+	for (int64_t i = 0; i < l->outer * l->channels * l->inner; i++) {
+		double v = (double)l->w[i] / (double)l->scale[i / l->inner % l->channels];
+
+		if (v >= l->n && v <= l->p) {
+			v += 0.5;
+			count[QB_MIN((int)((v - floor(v)) * bins), bins - 1)]++;
+		}
+	}
+}
+
+void qb_latent_positions(const struct qb_latent *l, int each, int64_t *count)
+{
+	int bins = (int)(l->p - l->n + 2) * each;
+
+	for (int64_t i = 0; i < l->outer * l->channels * l->inner; i++) {
+		double v = (double)l->w[i] / (double)l->scale[i / l->inner % l->channels];
+		double at = floor((v - (l->n - 1)) * each);
+
+		count[at < 0 ? 0 : at >= bins ? bins - 1 : (int)at]++;
+	}
+}
