@@ -5,7 +5,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,21 +35,15 @@ char *qb_checkpoints_folder(const char *state, int64_t job, char *why, size_t wh
 
 int64_t qb_checkpoints_stamp(const char *folder)
 {
-	DIR *dir = opendir(folder);
-	const struct dirent *e;
-	int64_t sum = 0;
+	char *path = qb_format("%s/checkpoint", folder);
+	struct stat st;
+	int64_t stamp = 0;
 
-	while (dir && (e = readdir(dir))) {
-		struct stat st;
-
-		if (*e->d_name != '.' && !fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode)) {
-			sum += (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec + (int64_t)st.st_ino + st.st_size + 1;
-		}
+	if (!lstat(path, &st) && S_ISREG(st.st_mode)) {
+		stamp = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec + (int64_t)st.st_ino + st.st_size + 1;
 	}
-	if (dir) {
-		closedir(dir);
-	}
-	return sum;
+	free(path);
+	return stamp;
 }
 
 void qb_checkpoints_remove(const char *state, int64_t job)

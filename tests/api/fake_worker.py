@@ -68,7 +68,7 @@ def step(job, verb, arg):
         with open(arg, "a", encoding="ascii") as f:
             f.write(job["workdir"] + "\n")
     elif verb == "train":  # [steps, where to die]: counts in its checkpoint, and dies once at each of these
-        path = os.path.join(job["checkpoints"], "count")
+        path = os.path.join(job["checkpoints"], "checkpoint")
         count = int(open(path, encoding="ascii").read()) if os.path.exists(path) else 0
         say("log", level="info", text="from %d" % count)
         while count < arg[0]:
@@ -79,7 +79,7 @@ def step(job, verb, arg):
                 os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(arg[2] if len(arg) > 2 else 0)
     elif verb == "crash_after_checkpoint":
-        with open(os.path.join(job["checkpoints"], "count"), "a", encoding="ascii") as f:
+        with open(os.path.join(job["checkpoints"], "checkpoint"), "a", encoding="ascii") as f:
             f.write("x" if f.tell() == 0 else "")
         os.kill(os.getpid(), signal.SIGKILL)
     elif verb == "exit":

@@ -51,7 +51,7 @@ class Checkpoints(Case):
 
     def test_job__cancelled__leaves_no_checkpoint(self):
         job = self.d.fake(["train", [1000, [], 0.05]])
-        until(lambda: os.path.exists(os.path.join(self.folder_of(job), "count")))
+        until(lambda: os.path.exists(os.path.join(self.folder_of(job), "checkpoint")))
         self.d.call("POST", "/v1/jobs/%s/cancel" % job, expect=202)
         self.assertEqual(self.d.wait(job)["state"], "cancelled")
         until(lambda: not os.path.exists(self.folder_of(job)))
@@ -67,7 +67,7 @@ class Restarts(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             d = Daemon(folder).ready()
             job = d.fake(["train", [60, [], 0.05]])
-            count = os.path.join(folder, "state", "checkpoints", job, "count")
+            count = os.path.join(folder, "state", "checkpoints", job, "checkpoint")
             until(lambda: number_in(count) >= 3)
             d.process.kill()
             d.stop()
