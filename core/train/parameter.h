@@ -23,14 +23,14 @@ enum qb_parameter_group {
 };
 
 enum qb_parameter_role {
-	QB_ROLE_WEIGHT,
-	QB_ROLE_BIAS,
-	QB_ROLE_GAIN,     /* of a norm; of a batch norm those of one layer are GAIN, OFFSET, MEAN, VARIANCE, one node's */
-	QB_ROLE_OFFSET,
-	QB_ROLE_MEAN,     /* running */
-	QB_ROLE_VARIANCE, /* running, unbiased as PyTorch has it */
-	QB_ROLE_OTHER,    /* a constant operand that trains: positions, a class token */
-	QB_ROLE_QUANTIZER,
+	QB_PARAMETER_ROLE_WEIGHT,
+	QB_PARAMETER_ROLE_BIAS,
+	QB_PARAMETER_ROLE_GAIN,     /* of a norm; of a batch norm those of one layer are GAIN, OFFSET, MEAN, VARIANCE, one node's */
+	QB_PARAMETER_ROLE_OFFSET,
+	QB_PARAMETER_ROLE_MEAN,     /* running */
+	QB_PARAMETER_ROLE_VARIANCE, /* running, unbiased as PyTorch has it */
+	QB_PARAMETER_ROLE_OTHER,    /* a constant operand that trains: positions, a class token */
+	QB_PARAMETER_ROLE_QUANTIZER,
 };
 
 struct qb_parameter {
