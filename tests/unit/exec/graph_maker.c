@@ -16,10 +16,9 @@ void gm_init(struct graph_maker *m)
 
 	assert_non_null(g);
 	g->opset = OPSET;
-	g->node = qb_arena_alloc(g->arena, MANY, sizeof(*g->node));
 	g->input = qb_arena_alloc(g->arena, MANY, sizeof(*g->input));
 	g->output = qb_arena_alloc(g->arena, MANY, sizeof(*g->output));
-	assert_true(g->node && g->input && g->output);
+	assert_true(g->input && g->output);
 	*m = (struct graph_maker){.g = g};
 }
 
@@ -101,8 +100,7 @@ struct qb_value *gm_add(struct graph_maker *m, struct qb_node *n)
 {
 	struct qb_errbuf eb = {0};
 
-	assert_true(m->g->nodes < MANY);
-	m->g->node[m->g->nodes++] = n;
+	assert_true(qb_graph_append(m->g, n));
 	if (n->op->infer(m->g, n, &eb) != QB_OK) {
 		fail_msg("%s", eb.text);
 	}
