@@ -14,12 +14,16 @@ libquantbench_a_SOURCES += \
 	core/train/parameter.h \
 	core/train/permutation.c \
 	core/train/permutation.h \
+	core/train/quantized_layer.c \
+	core/train/quantized_layer.h \
 	core/train/samples.c \
 	core/train/samples.h \
 	core/train/schedule.c \
 	core/train/schedule.h \
 	core/train/targets.c \
 	core/train/targets.h \
+	core/train/toy.c \
+	core/train/toy.h \
 	core/train/trainer.h \
 	core/train/weight_quantizer.c \
 	core/train/weight_quantizer.h

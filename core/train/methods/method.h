@@ -14,8 +14,7 @@
 
 #include "core/json/fields.h"
 #include "core/train/hooks.h"
-#include "core/train/oscillation.h"
-#include "core/train/weight_quantizer.h"
+#include "core/train/quantized_layer.h"
 
 /* One line a method; each is `const struct qb_train_method qb_train_method_NAME`. */
 #define QB_TRAIN_METHODS(X) \
@@ -28,37 +27,7 @@
 	X(lsq_plus) \
 	X(pact)
 
-/* How quantizers learn. */
-struct qb_train_quantizers {
-	enum qb_estimator weights, activations;
-	enum qb_weight_range range; /* where the scales of weights begin */
-	bool dorefa;                /* weights through tanh, on a range that stays */
-	bool offsets;               /* of asymmetric activations are learned */
-	bool gradient_scale;        /* LSQ's 1 / sqrt(N p) */
-	double factor;              /* of the estimator at first */
-	bool learns_factor;         /* within (0, factor_most] */
-	double factor_most;
-	double clip;                /* largest value of activations at first; 0: that of the scheme */
-	double range_decay;         /* L2 penalty on the largest value of activations: decay * a^2 */
-};
-
-/* A weight that trains quantized, as methods see it. */
-struct qb_train_layer {
-	struct qb_parameter *weight; /* value: latent; gradient: by it */
-	struct qb_parameter *scale;  /* [channels]; NULL: it stays */
-	struct qb_parameter *alpha;  /* of dsq where it is learned; or NULL */
-	struct qb_weight_quantizer q;
-	const float *scales;         /* [channels] in force */
-	float factor;                /* of the estimator, in force */
-	float *fed;                  /* [elements] Q(w): what the graph gets */
-	int16_t *code;               /* [elements] its integers; NULL where there are none */
-	int first, codes;            /* the smallest code, and how many there are */
-	bool tracked;                /* of few enough bits: oscillates, and is regularized */
-	struct qb_oscillation oscillation; /* of tracked ones */
-	double curvature;            /* of ewgs: sum of what batches found, and how many did */
-	int64_t curvature_batches;
-};
-
+/* What methods work on. */
 struct qb_train_layers {
 	const struct qb_train_position *at;
 	int parameters;                        /* of the training, these layers' among them */

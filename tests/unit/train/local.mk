@@ -11,3 +11,6 @@ tests_unit_train_test_samples_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/train/test_methods
 tests_unit_train_test_methods_SOURCES = tests/unit/train/test_methods.c
 tests_unit_train_test_methods_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/train/test_toy
+tests_unit_train_test_toy_SOURCES = tests/unit/train/test_toy.c
+tests_unit_train_test_toy_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

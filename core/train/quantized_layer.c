@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/train/quantized_layer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+
+/* Of alpha where it is learned: what is sharper is a hard step. */
+static const float ALPHA_LEAST = 0.01f;
+
+enum qb_err qb_train_layer_init(struct qb_train_layer *l, struct qb_parameter *weight, const struct qb_train_layer_begin *b,
+	float *scale, struct qb_errbuf *eb)
+{
+	const struct qb_train_quantizers *how = b->quantizers;
+	bool integer = b->format.kind == QB_FORMAT_INT && b->format.bits <= 8;
+	struct qb_train_layer r = {.weight = weight, .factor = (float)how->factor, .scales = scale};
+	enum qb_err err;
+
+	err = qb_weight_quantizer_init(&r.q, &b->format, how->weights, how->dorefa, b->per_channel, b->outer, b->width, b->inner,
+		eb);
+	if (err != QB_OK) {
+		return qb_fail_in(eb, err, "weight %s", weight->name);
+	}
+	r.fed = calloc(weight->size + 1, sizeof(*r.fed));
+	r.code = integer ? calloc(weight->size + 1, sizeof(*r.code)) : NULL;
+	if (!r.fed || (integer && !r.code)) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory for the weight %s", weight->name);
+		goto out;
+	}
+	QB_TRY_OUT(qb_weight_quantizer_begin(&r.q, how->range, weight->value, b->start, scale, eb));
+	if (integer) {
+		r.first = (int)qb_format_min(&b->format);
+		r.codes = (int)(qb_format_max(&b->format) - qb_format_min(&b->format)) + 1;
+	}
+	if (integer && b->format.bits <= b->tracked_bits) {
+		QB_TRY_OUT(qb_oscillation_init(&r.oscillation, weight->size, b->momentum, eb));
+		r.tracked = true;
+	}
+	*l = r;
+	weight->fed = l->fed;
+	return QB_OK;
+out:
+	qb_train_layer_fini(&r);
+	return err;
+}
+
+void qb_train_layer_fini(struct qb_train_layer *l)
+{
+	qb_weight_quantizer_fini(&l->q);
+	qb_oscillation_fini(&l->oscillation);
+	free(l->fed);
+	free(l->code);
+	*l = (struct qb_train_layer){0};
+}
+
+/* ---- forward ---- */
+
+/* What is frozen takes its pinned integer. */
+static void pin(struct qb_train_layer *l)
+{
+	const struct qb_weight_quantizer *q = &l->q;
+	int64_t inner = q->channels == 1 ? (int64_t)l->weight->size : q->inner;
+
+	for (int64_t i = 0; l->tracked && l->oscillation.frozen && i < (int64_t)l->weight->size; i++) {
+		int64_t c = i / inner % q->channels;
+
+		if (l->oscillation.pinned[i]) {
+			l->code[i] = l->oscillation.integer[i];
+			l->fed[i] = (float)(l->code[i] - (q->zero ? q->zero[c] : 0)) * fmaxf(l->scales[c], QB_FAKE_QUANTIZE_SCALE_LEAST);
+		}
+	}
+}
+
+static void quantize(struct qb_train_layer *l)
+{
+	if (l->alpha) {
+		l->factor = l->alpha->value[0];
+	}
+	qb_weight_quantize(&l->q, l->scales, l->weight->value, l->fed);
+	if (l->code) {
+		qb_weight_codes(&l->q, l->scales, l->fed, l->code);
+	}
+}
+
+void qb_train_layer_feed(struct qb_train_layer *l)
+{
+	quantize(l);
+	pin(l);
+}
+
+void qb_train_layer_step(struct qb_train_layer *l, double threshold)
+{
+	quantize(l);
+	if (l->tracked) {
+		qb_oscillation_step(&l->oscillation, l->code, threshold);
+	}
+	pin(l);
+}
+
+/* ---- backward ---- */
+
+/* Of a frozen weight dQ / ds is its integer, and dQ / dw is 0: its part of the scale's gradient is kept aside. */
+static void pinned_backward(struct qb_train_layer *l, float *dscale)
+{
+	const struct qb_weight_quantizer *q = &l->q;
+	int64_t inner = q->channels == 1 ? (int64_t)l->weight->size : q->inner;
+
+	for (int64_t i = 0; i < (int64_t)l->weight->size; i++) {
+		int64_t c = i / inner % q->channels;
+
+		if (l->oscillation.pinned[i]) {
+			dscale[c] += l->weight->gradient[i] * (float)(l->code[i] - (q->zero ? q->zero[c] : 0));
+			l->weight->gradient[i] = 0;
+		}
+	}
+}
+
+enum qb_err qb_train_layer_backward(struct qb_train_layer *l, bool gradient_scale, struct qb_errbuf *eb)
+{
+	int64_t channels = l->q.channels;
+	float *dscale = calloc(2 * (size_t)channels, sizeof(*dscale)), *pinned = dscale ? dscale + channels : NULL, dalpha = 0;
+	float factor = gradient_scale ? qb_lsq_gradient_scale(&l->q.format, (double)l->weight->size / (double)channels) : 1;
+	enum qb_err err;
+
+	if (!dscale) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for the gradient of %s", l->weight->name);
+	}
+	if (l->tracked && l->oscillation.frozen) {
+		pinned_backward(l, pinned);
+	}
+	err = qb_weight_quantizer_backward(&l->q, l->scales, l->factor, l->weight->value, l->weight->gradient, dscale, &dalpha, eb);
+	for (int64_t c = 0; err == QB_OK && l->scale && c < channels; c++) {
+		l->scale->gradient[c] = factor * (dscale[c] + pinned[c]);
+	}
+	if (err == QB_OK && l->alpha) {
+		l->alpha->gradient[0] = dalpha;
+	}
+	free(dscale);
+	return err;
+}
+
+void qb_train_layer_project(struct qb_train_layer *l, double factor_most)
+{
+	for (size_t c = 0; l->scale && c < l->scale->size; c++) {
+		l->scale->value[c] = fmaxf(l->scale->value[c], QB_FAKE_QUANTIZE_SCALE_LEAST);
+	}
+	if (l->alpha) {
+		l->alpha->value[0] = fminf(fmaxf(l->alpha->value[0], ALPHA_LEAST), (float)factor_most);
+	}
+}
+
+/* ---- state ---- */
+
+struct header {
+	double curvature;
+	int64_t curvature_batches;
+	float factor;
+	uint32_t tracked;
+};
+
+size_t qb_train_layer_bytes(const struct qb_train_layer *l)
+{
+	return sizeof(struct header) + (l->tracked ? qb_oscillation_bytes(&l->oscillation) : 0);
+}
+
+void qb_train_layer_save(const struct qb_train_layer *l, void *bytes)
+{
+	struct header h;
+
+	memset(&h, 0, sizeof(h));
+	h.curvature = l->curvature;
+	h.curvature_batches = l->curvature_batches;
+	h.factor = l->factor;
+	h.tracked = l->tracked;
+	memcpy(bytes, &h, sizeof(h));
+	if (l->tracked) {
+		qb_oscillation_save(&l->oscillation, (unsigned char *)bytes + sizeof(h));
+	}
+}
+
+enum qb_err qb_train_layer_load(struct qb_train_layer *l, const void *bytes, struct qb_errbuf *eb)
+{
+	struct header h;
+
+	memcpy(&h, bytes, sizeof(h));
+	if (h.tracked != l->tracked || !isfinite(h.curvature) || !isfinite(h.factor)) {
+		return qb_fail(eb, QB_EFORMAT, "the state of the weight %s is damaged", l->weight->name);
+	}
+	if (l->tracked) {
+		enum qb_err err = qb_oscillation_load(&l->oscillation, (const unsigned char *)bytes + sizeof(h), eb);
+
+		if (err != QB_OK) {
+			return qb_fail_in(eb, err, "weight %s", l->weight->name);
+		}
+	}
+	l->curvature = h.curvature;
+	l->curvature_batches = h.curvature_batches;
+	l->factor = h.factor;
+	return QB_OK;
+}
