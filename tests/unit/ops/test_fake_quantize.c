@@ -453,13 +453,13 @@ static struct qb_graph *quantized_conv(enum qb_dtype t, const char *format, cons
 	n[2] = qb_node_create(g, QB_OP_FakeQuantizeGradient, "dq", 1, 5, args, 4, &out[2]);
 	quantizer_attributes(n[1], format, estimator, axis);
 	quantizer_attributes(n[2], format, estimator, axis);
-	g->node = qb_arena_alloc(g->arena, 3, sizeof(*g->node));
 	g->input = qb_arena_alloc(g->arena, INPUTS, sizeof(*g->input));
 	g->output = qb_arena_alloc(g->arena, 5, sizeof(*g->output));
-	memcpy(g->node, n, sizeof(n));
 	memcpy(g->input, (struct qb_value *[]){in[0], in[2], in[3], in[4], in[5]}, INPUTS * sizeof(*in));
 	memcpy(g->output, out + 1, 5 * sizeof(*out));
-	g->nodes = 3;
+	for (int i = 0; i < 3; i++) {
+		assert_true(qb_graph_append(g, n[i]));
+	}
 	g->inputs = INPUTS;
 	g->outputs = 5;
 	assert_int_equal(qb_graph_relink(g, NULL), QB_OK);
