@@ -5,6 +5,9 @@ libquantbench_a_SOURCES += \
 	core/exec/exec.h \
 	core/exec/layout.c \
 	core/exec/layout.h \
+	core/exec/lower/backward/activation_gradient.c \
+	core/exec/lower/backward/activation_gradient.h \
+	core/exec/lower/backward/batch_norm_training.c \
 	core/exec/lower/backward/conv_depthwise_gradient.c \
 	core/exec/lower/backward/conv_gradient.c \
 	core/exec/lower/backward/conv_gradient.h \

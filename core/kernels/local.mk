@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
 	core/kernels/epilogue.h \
+	core/kernels/f32/activation_backward.c \
+	core/kernels/f32/activation_backward.h \
+	core/kernels/f32/batch_norm_training.c \
+	core/kernels/f32/batch_norm_training.h \
 	core/kernels/f32/depthwise.c \
 	core/kernels/f32/depthwise.h \
 	core/kernels/f32/depthwise_backward.c \
@@ -13,6 +17,7 @@ libquantbench_a_SOURCES += \
 	core/kernels/f32/gemm_levels.h \
 	core/kernels/f32/math.c \
 	core/kernels/f32/math.h \
+	core/kernels/f32/math_inline.h \
 	core/kernels/int8/avx2.c \
 	core/kernels/int8/avx2.h \
 	core/kernels/int8/avx2_sums16.c \

@@ -14,6 +14,7 @@
 	X(Abs, eltwise, int8_lookup_table) \
 	X(Acos, none, int8_lookup_table) \
 	X(Acosh, none, int8_lookup_table) \
+	X(ActivationGradient, activation_gradient, none) \
 	X(Add, add, int8_binary) \
 	X(Asin, none, int8_lookup_table) \
 	X(Asinh, none, int8_lookup_table) \
@@ -21,6 +22,10 @@
 	X(Atanh, none, int8_lookup_table) \
 	X(AveragePool, pool, int8_pool) \
 	X(BatchNormalization, batch_norm, int8_batch_norm) \
+	X(BatchNormalizationTraining, batch_norm_training, none) \
+	X(BatchNormalizationTrainingGradient, batch_norm_training_gradient, none) \
+	X(BatchNormalizationTrainingSums, batch_norm_training_sums, none) \
+	X(BatchStatistics, batch_statistics, none) \
 	X(Ceil, none, int8_lookup_table) \
 	X(Celu, none, int8_lookup_table) \
 	X(CenterCropPad, none, int8_copy) \
@@ -97,6 +102,7 @@
 	X(Sqrt, eltwise, int8_lookup_table) \
 	X(Squeeze, alias, int8_alias) \
 	X(Sub, binary, int8_binary) \
+	X(SumTo, sum_to, none) \
 	X(Swish, eltwise, int8_lookup_table) \
 	X(Tan, none, int8_lookup_table) \
 	X(Tanh, eltwise, int8_lookup_table) \
@@ -109,7 +115,8 @@
 #define QB_PLANS(X) \
 	X(add) X(alias) X(batch_norm) X(binary) X(clip) X(concat) X(conv) X(conv_transpose) X(eltwise) X(fake_quantize) X(fake_quantize_gradient) X(gemm) X(global_pool) X(group_norm) \
 	X(layer_norm) X(matmul) X(copy) X(pool) X(reduce) X(resize) X(softmax) X(transpose) \
-	X(conv_input_gradient) X(conv_weight_gradient) X(shard_sum) \
+	X(activation_gradient) X(batch_norm_training) X(batch_norm_training_gradient) X(batch_norm_training_sums) X(batch_statistics) \
+	X(conv_input_gradient) X(conv_weight_gradient) X(shard_sum) X(sum_to) \
 	X(int8_alias) X(int8_batch_norm) X(int8_binary) X(int8_conv) X(int8_conv_transpose) X(int8_gemm) X(int8_global_pool) X(int8_layer_norm) \
 	X(int8_matmul) X(int8_concat) X(int8_mean) X(int8_copy) X(int8_pool) X(int8_product) X(int8_resize) X(int8_softmax) X(int8_lookup_table) X(int8_transpose)
 

@@ -297,6 +297,180 @@ static void conv__groups__forward_and_gradients(void **state)
 	}
 }
 
+/* ---- batch norms ---- */
+
+static void add_norm_attributes(struct qb_node *n, int64_t count)
+{
+	qb_node_add_int(n, "count", count);
+}
+
+enum act { NO_ACT, RELU, CLIP, RELU_OUT /* and what is before it is read, too */, ACTS };
+
+static struct qb_value *add_act(struct graph_maker *m, enum act act, struct qb_value *x)
+{
+	struct qb_value *lo = gm_constant(m, QB_F32, 0, NULL, (float[]){-0.25f}), *hi = gm_constant(m, QB_F32, 0, NULL, (float[]){0.75f});
+
+	return act == NO_ACT ? x : act == CLIP ? GM_OP(m, QB_OP_Clip, x, lo, hi) : GM_OP(m, QB_OP_Relu, x);
+}
+
+static void add_float(struct graph_maker *m, struct qb_node *n, const char *name, float v)
+{
+	(void)m;
+	n->attr[n->attrs++] = (struct qb_attr){.name = name, .kind = QB_ATTR_FLOAT, .f = v};
+}
+
+static struct qb_value *add_act_gradient(struct graph_maker *m, enum act act, struct qb_value *x, struct qb_value *dy)
+{
+	struct qb_node *n = gm_node(m, QB_OP_ActivationGradient, 1, 2, (struct qb_value *[]){x, dy});
+
+	if (act == NO_ACT) {
+		return dy;
+	}
+	qb_node_add_string(n, "operator", act == CLIP ? "Clip" : "Relu");
+	if (act == CLIP) {
+		add_float(m, n, "min", -0.25f);
+		add_float(m, n, "max", 0.75f);
+	}
+	return gm_add(m, n);
+}
+
+/* Statistics, norm, activation, and backward through all of them. */
+static void check_norm(uint64_t seed, enum act act)
+{
+	struct draw d = {.seed = seed};
+	int ndim = (int)between(&d, 2, 5);
+	int64_t dim[5], count = 1;
+	struct graph_maker m;
+	struct qb_value *x, *gain, *offset, *dy, *sums, *y, *z, *of_dy;
+	struct qb_node *n;
+
+	gm_init(&m);
+	for (int i = 0; i < ndim; i++) {
+		dim[i] = between(&d, i == 1 ? 1 : 3, i == 1 ? 40 : 6);
+		count *= i == 1 ? 1 : dim[i];
+	}
+	x = gm_input(&m, QB_F32, ndim, dim);
+	gain = gm_input(&m, QB_F32, 1, dim + 1);
+	offset = gm_input(&m, QB_F32, 1, dim + 1);
+	dy = gm_input(&m, QB_F32, ndim, dim);
+	sums = GM_OP(&m, QB_OP_ShardSum, GM_OP(&m, QB_OP_BatchStatistics, x));
+	n = gm_node(&m, QB_OP_BatchNormalizationTraining, 1, 4, (struct qb_value *[]){x, gain, offset, sums});
+	add_norm_attributes(n, count);
+	y = gm_add(&m, n);
+	z = add_act(&m, act, y);
+	gm_output(&m, z);
+	dy = add_act_gradient(&m, act, y, dy);
+	n = gm_node(&m, QB_OP_BatchNormalizationTrainingSums, 1, 3, (struct qb_value *[]){x, dy, sums});
+	add_norm_attributes(n, count);
+	of_dy = gm_add(&m, n);
+	gm_output(&m, of_dy);
+	of_dy = GM_OP(&m, QB_OP_ShardSum, of_dy);
+	n = gm_node(&m, QB_OP_BatchNormalizationTrainingGradient, 1, 5, (struct qb_value *[]){x, dy, gain, sums, of_dy});
+	add_norm_attributes(n, count);
+	gm_output(&m, gm_add(&m, n));
+	if (act == RELU_OUT) {
+		gm_output(&m, y);
+		gm_output(&m, dy);
+	}
+	gm_output(&m, sums);
+	check_graph(&m, seed, false);
+}
+
+static void batch_norm__with_and_without_an_activation__forward_and_gradients(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		check_norm(seed, (enum act)(seed % ACTS));
+	}
+}
+
+/* ---- activations ---- */
+
+static const struct {
+	const char *name;
+	const char *a, *b;
+	float a_value, b_value;
+} activations[] = {
+	{"Abs", NULL, NULL, 0, 0}, {"Clip", "min", "max", -0.5f, 0.75f}, {"Elu", "alpha", NULL, 0.7f, 0}, {"Erf", NULL, NULL, 0, 0},
+	{"Exp", NULL, NULL, 0, 0}, {"Gelu", NULL, NULL, 0, 0}, {"Gelu", "approximate", NULL, 0, 0},
+	{"HardSigmoid", "alpha", "beta", 0.3f, 0.4f}, {"HardSwish", NULL, NULL, 0, 0}, {"LeakyRelu", "alpha", NULL, 0.2f, 0},
+	{"Neg", NULL, NULL, 0, 0}, {"Relu", NULL, NULL, 0, 0}, {"Sigmoid", NULL, NULL, 0, 0}, {"Softplus", NULL, NULL, 0, 0},
+	{"Swish", NULL, NULL, 0, 0}, {"Tanh", NULL, NULL, 0, 0},
+};
+
+static void activation_gradient__every_kind__as_evaluated(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(activations); i++) {
+		struct graph_maker m;
+		struct qb_value *x, *dy;
+		struct qb_node *n;
+		bool tanh = activations[i].a && strcmp(activations[i].a, "approximate") == 0;
+
+		gm_init(&m);
+		x = gm_input(&m, QB_F32, 2, (int64_t[]){37, 29});
+		dy = gm_input(&m, QB_F32, 2, (int64_t[]){37, 29});
+		n = gm_node(&m, QB_OP_ActivationGradient, 1, 2, (struct qb_value *[]){x, dy});
+		qb_node_add_string(n, "operator", activations[i].name);
+		if (tanh) {
+			qb_node_add_string(n, "approximate", "tanh");
+		} else if (activations[i].a) {
+			add_float(&m, n, activations[i].a, activations[i].a_value);
+		}
+		if (activations[i].b) {
+			add_float(&m, n, activations[i].b, activations[i].b_value);
+		}
+		gm_output(&m, gm_add(&m, n));
+		check_graph(&m, i, false);
+	}
+}
+
+/* A residual sum: the Relu behind it is part of its step, and tells where the gradient is 0. */
+static void add__relu_behind_it__is_one_step_and_serves_the_gradient(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct graph_maker m;
+		struct qb_value *a, *b, *y, *dy;
+
+		gm_init(&m);
+		a = gm_input(&m, QB_F32, 4, (int64_t[]){2, 5, 3, 4});
+		b = gm_input(&m, QB_F32, 4, (int64_t[]){2, 5, 3, 4});
+		dy = gm_input(&m, QB_F32, 4, (int64_t[]){2, 5, 3, 4});
+		y = GM_OP(&m, QB_OP_Add, a, b);
+		gm_output(&m, add_act(&m, (enum act)(seed % ACTS), y));
+		gm_output(&m, add_act_gradient(&m, (enum act)(seed % ACTS), y, dy));
+		check_graph(&m, seed, false);
+	}
+}
+
+/* ---- sums ---- */
+
+static void sum_to__random_shapes__as_evaluated(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		struct draw d = {.seed = seed};
+		int ndim = (int)between(&d, 1, 5), lead = (int)between(&d, 0, ndim - 1);
+		int64_t dim[5], to[5];
+		bool cut = lead > 0;
+		struct graph_maker m;
+		struct qb_node *n;
+
+		gm_init(&m);
+		for (int i = 0; i < ndim; i++) {
+			dim[i] = between(&d, 2, 20 / ndim + 2);
+			to[i] = between(&d, 0, 1) ? 1 : dim[i];
+			cut = cut || (i >= lead && to[i] == 1);
+		}
+		to[ndim - 1] = cut ? to[ndim - 1] : 1;
+		n = gm_node(&m, QB_OP_SumTo, 1, 1, (struct qb_value *[]){gm_input(&m, QB_F32, ndim, dim)});
+		gm_ints(&m, n, "shape", ndim - lead, to + lead);
+		gm_output(&m, gm_add(&m, n));
+		check_graph(&m, seed, false);
+	}
+}
+
 static int tests(void)
 {
 	const struct CMUnitTest all[] = {
@@ -304,6 +478,10 @@ static int tests(void)
 		cmocka_unit_test(conv__pointwise__forward_and_gradients),
 		cmocka_unit_test(conv__depthwise__forward_and_gradients),
 		cmocka_unit_test(conv__groups__forward_and_gradients),
+		cmocka_unit_test(batch_norm__with_and_without_an_activation__forward_and_gradients),
+		cmocka_unit_test(activation_gradient__every_kind__as_evaluated),
+		cmocka_unit_test(add__relu_behind_it__is_one_step_and_serves_the_gradient),
+		cmocka_unit_test(sum_to__random_shapes__as_evaluated),
 	};
 
 	return cmocka_run_group_tests_name("training steps", all, NULL, NULL);

@@ -7,6 +7,7 @@
 
 #include "core/base/size.h"
 #include "core/base/vectorized.h"
+#include "core/exec/lower/backward/activation_gradient.h"
 #include "core/exec/onednn.h"
 #include "core/graph/op.h"
 #include "core/kernels/f32/math.h"
@@ -188,10 +189,13 @@ static bool same_shape(const struct qb_shape *a, const struct qb_shape *b)
 
 enum qb_err qb__plan_add(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	const struct qb_value *x = n->input[0], *z = n->input[1];
+	const struct qb_value *x = n->input[0], *z = n->input[1], *y = n->output[0];
 	struct pointwise p;
 	struct qb_place other, out;
 	struct qb_layout layout;
+	struct qb_node *act, *gradient;
+	struct qb_clip clip;
+	int gradients;
 
 	/* A clip that moves 0 would break the zeros that pad blocked layouts. */
 	if (n->inputs != 2 || x->dtype != QB_F32 || x->constant || z->constant ||
@@ -201,9 +205,15 @@ enum qb_err qb__plan_add(struct qb_builder *b, const struct qb_node *n, struct q
 	}
 	layout = qb_builder_home(b, x)->layout;
 	QB_TRY(qb_builder_source(b, z, &layout, &other, eb));
-	QB_TRY(qb_builder_define(b, n->output[0], &layout, &out, eb));
 	p.n = (int64_t)numbers(&layout);
 	take_act(&p, n);
+	act = qb_clip_behind(b, y, &clip, &gradients, &gradient);
+	if (act && qb_node_is(act, QB_OP_Relu)) { /* whose gradient is as well told by its output */
+		QB_TRY(qb_builder_absorb(b, act, eb));
+		y = act->output[0];
+		p.lo = 0;
+	}
+	QB_TRY(qb_builder_define(b, y, &layout, &out, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = "add", .fn = add_numbers, QB_CONTEXT(p),
 		.reads = {qb_builder_home(b, x)->buffer, other.buffer}, .writes = {out.buffer}}, eb);
 }

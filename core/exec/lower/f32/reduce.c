@@ -160,38 +160,52 @@ static void sort_dimensions(struct reduction *p, const struct qb_layout *layout,
 	p->blocks = (p->lane.dim + SIDE_BY_SIDE - 1) / SIDE_BY_SIDE;
 }
 
+static enum qb_err plan_reduction(struct qb_builder *b, const struct qb_node *n, enum kind kind, const bool *flag, struct qb_errbuf *eb)
+{
+	const struct qb_value *x = n->input[0], *y = n->output[0];
+	struct reduction p = {.kind = kind, .share = 1};
+	struct qb_layout layout = qb_layout_dense(&y->shape);
+	struct qb_place from, to;
+
+	if (x->dtype != QB_F32 || x->constant || !x->shape.ndim || !qb_value_size(x)) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_plain(b, x, &from, eb));
+	sort_dimensions(&p, &from.layout, flag);
+	if (!p.cut) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_define(b, y, &layout, &to, eb));
+	return qb_builder_call(b, n, &(struct qb_call){.name = "reduction", .fn = run_reduction, QB_CONTEXT(p),
+		.reads = {from.buffer}, .writes = {to.buffer}}, eb);
+}
+
 enum qb_err qb__plan_reduce(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	static const enum qb_op_id ops[] = {QB_OP_ReduceSum, QB_OP_ReduceMean, QB_OP_ReduceMax, QB_OP_ReduceMin,
 		QB_OP_ReduceL1, QB_OP_ReduceL2, QB_OP_ReduceSumSquare};
-	const struct qb_value *x = n->input[0], *y = n->output[0];
-	struct reduction p = {.share = 1};
-	struct qb_layout layout;
-	struct qb_place from, to;
 	bool flag[QB_MAX_DIMS], known;
 	size_t kind = 0;
 
 	while (kind < QB_COUNT(ops) && ops[kind] != n->op->id) {
 		kind++;
 	}
-	if (kind == QB_COUNT(ops) || x->dtype != QB_F32 || x->constant || !x->shape.ndim ||
-		n->act.kind != QB_ACT_NONE) {
+	if (kind == QB_COUNT(ops) || n->act.kind != QB_ACT_NONE) {
 		return QB_EUNSUPPORTED;
 	}
-	QB_TRY(qb__op_reduced_axes(n, NULL, x->shape.ndim, flag, &known, eb));
-	for (int i = 0; i < x->shape.ndim; i++) {
-		if (!x->shape.dim[i]) {
-			return QB_EUNSUPPORTED;
-		}
+	QB_TRY(qb__op_reduced_axes(n, NULL, n->input[0]->shape.ndim, flag, &known, eb));
+	return known ? plan_reduction(b, n, (enum kind)kind, flag, eb) : QB_EUNSUPPORTED;
+}
+
+/* Over the dimensions that the output's shape was broadcast along. */
+enum qb_err qb__plan_sum_to(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	const struct qb_shape *x = &n->input[0]->shape, *y = &n->output[0]->shape;
+	int lead = x->ndim - y->ndim;
+	bool flag[QB_MAX_DIMS];
+
+	for (int i = 0; i < x->ndim; i++) {
+		flag[i] = i < lead || y->dim[i - lead] != x->dim[i];
 	}
-	QB_TRY(qb_builder_plain(b, x, &from, eb));
-	p.kind = (enum kind)kind;
-	sort_dimensions(&p, &from.layout, flag);
-	if (!known || !p.cut) {
-		return QB_EUNSUPPORTED;
-	}
-	layout = qb_layout_dense(&y->shape);
-	QB_TRY(qb_builder_define(b, y, &layout, &to, eb));
-	return qb_builder_call(b, n, &(struct qb_call){.name = "reduction", .fn = run_reduction, QB_CONTEXT(p),
-		.reads = {from.buffer}, .writes = {to.buffer}}, eb);
+	return plan_reduction(b, n, SUM, flag, eb);
 }

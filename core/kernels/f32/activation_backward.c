@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/kernels/f32/activation_backward.h"
+
+#include "core/base/vectorized.h"
+#include "core/kernels/f32/math_inline.h"
+
+#define SQRT1_2 0.70710678f
+#define INVERSE_SQRT_2PI 0.39894228f
+#define TWO_INVERSE_SQRT_PI 1.12837917f
+#define SQRT_2_PI 0.79788456f
+
+ALWAYS float gelu_slope(float x)
+{
+	return fmaf(x * INVERSE_SQRT_2PI, exp_one(-0.5f * x * x), fmaf(0.5f, erf_one(x * SQRT1_2), 0.5f));
+}
+
+ALWAYS float gelu_tanh_slope(float x)
+{
+	float s = x * x, t = tanh_one(SQRT_2_PI * fmaf(0.044715f * s, x, x));
+	float inner = SQRT_2_PI * fmaf(3 * 0.044715f, s, 1);
+
+	return fmaf(0.5f * x * fmaf(-t, t, 1), inner, fmaf(0.5f, t, 0.5f));
+}
+
+ALWAYS float silu_slope(float x)
+{
+	float s = sigmoid_one(x);
+
+	return fmaf(x * s, 1 - s, s);
+}
+
+ALWAYS float sigmoid_slope(float x)
+{
+	return sigmoid_one(x) * sigmoid_one(-x);
+}
+
+ALWAYS float tanh_slope(float x)
+{
+	float t = tanh_one(x);
+
+	return fmaf(-t, t, 1);
+}
+
+ALWAYS float hard_swish_slope(float x)
+{
+	return pick(x <= -3, 0, pick(x >= 3, 1, fmaf(x, 1.0f / 3, 0.5f)));
+}
+
+ALWAYS float hard_sigmoid_slope(float x, float alpha, float beta)
+{
+	float v = fmaf(alpha, x, beta);
+
+	return pick((v > 0) & (v < 1), alpha, 0);
+}
+
+/* 0 where the slope is, whatever dy is: a NaN of what is clipped goes no further. */
+ALWAYS float where(bool c, float v)
+{
+	return pick(c, v, 0);
+}
+
+#define GRADIENT(name, value) \
+	ALWAYS void qb_f32_##name##_gradient_body(const float *x, const float *dy, float *dx, int64_t n, float a, float b) \
+	{ \
+		(void)x, (void)a, (void)b; \
+		for (int64_t i = 0; i < n; i++) { \
+			dx[i] = value; \
+		} \
+	} \
+	QB_FOR_EVERY_LEVEL(, qb_f32_##name##_gradient, (const float *x, const float *dy, float *dx, int64_t n, float a, float b), \
+		(x, dy, dx, n, a, b))
+
+GRADIENT(abs, pick(x[i] == 0, 0, copysignf(1, x[i])) * dy[i])
+GRADIENT(clip, where((x[i] >= a) & (x[i] <= b), dy[i]))
+GRADIENT(elu, dy[i] * pick(x[i] > 0, 1, a * exp_one(x[i])))
+GRADIENT(erf, dy[i] * TWO_INVERSE_SQRT_PI * exp_one(-x[i] * x[i]))
+GRADIENT(exp, dy[i] * exp_one(x[i]))
+GRADIENT(gelu, dy[i] * gelu_slope(x[i]))
+GRADIENT(gelu_tanh, dy[i] * gelu_tanh_slope(x[i]))
+GRADIENT(hard_sigmoid, dy[i] * hard_sigmoid_slope(x[i], a, b))
+GRADIENT(hard_swish, dy[i] * hard_swish_slope(x[i]))
+GRADIENT(leaky, dy[i] * pick(x[i] > 0, 1, a))
+GRADIENT(log, dy[i] / x[i])
+GRADIENT(neg, -dy[i])
+GRADIENT(reciprocal, -dy[i] / (x[i] * x[i]))
+GRADIENT(relu, where(x[i] > 0, dy[i]))
+GRADIENT(sigmoid, dy[i] * sigmoid_slope(x[i]))
+GRADIENT(silu, dy[i] * silu_slope(x[i]))
+GRADIENT(softplus, dy[i] * sigmoid_one(x[i]))
+GRADIENT(sqrt, dy[i] * 0.5f / sqrtf(x[i]))
+GRADIENT(tanh, dy[i] * tanh_slope(x[i]))
