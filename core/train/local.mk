@@ -4,9 +4,12 @@ libquantbench_a_SOURCES += \
 	core/train/augment.h \
 	core/train/bin_penalty.c \
 	core/train/bin_penalty.h \
+	core/train/bn_reestimation.h \
 	core/train/config.c \
 	core/train/config.h \
+	core/train/deploy.h \
 	core/train/hooks.h \
+	core/train/layer_scheme.h \
 	core/train/oscillation.c \
 	core/train/oscillation.h \
 	core/train/optimizer.c \
@@ -14,6 +17,7 @@ libquantbench_a_SOURCES += \
 	core/train/parameter.h \
 	core/train/permutation.c \
 	core/train/permutation.h \
+	core/train/qat.h \
 	core/train/quantized_layer.c \
 	core/train/quantized_layer.h \
 	core/train/samples.c \
