@@ -543,6 +543,20 @@ static void product__in_seven_of_quarters__equals_plain_c(void **state)
 	}
 }
 
+/* As many rows as columns: the addend is one column, which a bias of that many elements is not. */
+static void gemm__adding_a_column__equals_plain_c(void **state)
+{
+	struct model_builder b;
+
+	(void)state;
+	start(&b, DIMS(MB_BATCH, 40));
+	constant(&b, "w", DIMS(40, 2));
+	constant(&b, "column", DIMS(2, 1));
+	mb_node(&b, "Gemm", "fc", "x,w,column", "y");
+	unmade = NULL;
+	check(&b);
+}
+
 /* What padding leaves must stay exactly zero: here a factor makes the least noise visible, as a division by a norm would. */
 static void product__in_seven_of_quarters__keeps_rows_of_zeros(void **state)
 {
@@ -796,6 +810,7 @@ static int tests_at_a_level(void)
 		cmocka_unit_test(residual__behind_a_normalized_activation__equals_plain_c),
 		cmocka_unit_test(transformer_block__in_pieces__equals_plain_c),
 		cmocka_unit_test(product__in_seven_of_quarters__equals_plain_c),
+		cmocka_unit_test(gemm__adding_a_column__equals_plain_c),
 		cmocka_unit_test(product__in_seven_of_quarters__keeps_rows_of_zeros),
 		cmocka_unit_test(attention__views__equal_plain_c),
 		cmocka_unit_test(einsum__of_two_operands__is_a_product_of_the_fast_steps),

@@ -55,6 +55,12 @@ static int64_t span(const struct qb_shape *s, int from, int to)
 	return n;
 }
 
+/* Is the shape [n] or [1, n]? One column of as many rows would be broadcast otherwise. */
+static bool is_row(const struct qb_shape *s, int64_t n)
+{
+	return span(s, 0, s->ndim) == n && (n == 1 || s->dim[s->ndim - 1] == n);
+}
+
 enum qb_err qb__plan_gemm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	const struct qb_value *x = n->input[0], *w = n->input[1];
@@ -68,7 +74,7 @@ enum qb_err qb__plan_gemm(struct qb_builder *b, const struct qb_node *n, struct 
 	p.rows = x->shape.dim[0];
 	p.k = x->shape.dim[1];
 	p.n = n->output[0]->shape.dim[1];
-	if (p.bias && (!p.bias->constant || span(&p.bias->shape, 0, p.bias->shape.ndim) != p.n)) {
+	if (p.bias && (!p.bias->constant || !is_row(&p.bias->shape, p.n))) {
 		return QB_EUNSUPPORTED;
 	}
 	return p.rows && p.k && p.n ? plan_product(b, n, &p, eb) : QB_EUNSUPPORTED;

@@ -361,8 +361,13 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, b
 	int8_t *turned;
 
 	QB_TRY(qb__int8_load_weight(b, n, transposed ? 0 : 1, &w, eb));
-	if (w.bias && qb_tensor_size(n->input[2]->constant) != (size_t)w.outputs) {
-		return QB_EUNSUPPORTED;
+	if (w.bias) {
+		const struct qb_tensor *bias = n->input[2]->constant;
+
+		/* One column of as many rows is something else. */
+		if (qb_tensor_size(bias) != (size_t)w.outputs || (w.outputs > 1 && bias->dim[bias->ndim - 1] != w.outputs)) {
+			return QB_EUNSUPPORTED;
+		}
 	}
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
 	if (x.channels != k || n->input[0]->shape.ndim == 4 || !qb_builder_has_bytes(b, n->output[0], &y)) {
