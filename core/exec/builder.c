@@ -325,7 +325,7 @@ enum qb_err qb_builder_operand(struct qb_builder *b, const struct qb_value *v, c
 		*out = place;
 		return QB_OK;
 	}
-	if (qb_layout_equal(as, &dense)) {
+	if (v->dtype == QB_F32 && qb_layout_equal(as, &dense)) {
 		return qb_builder_source(b, v, want, out, eb);
 	}
 	QB_TRY(qb_builder_dense(b, v, &from, eb));

@@ -13,6 +13,10 @@ check_PROGRAMS += tests/unit/exec/test_int8_kernels_emulated
 tests_unit_exec_test_int8_kernels_emulated_SOURCES = tests/unit/exec/test_int8_kernels.c
 tests_unit_exec_test_int8_kernels_emulated_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_exec_test_int8_kernels_emulated_LDADD = $(EMULATED) $(LDADD)
+check_PROGRAMS += tests/unit/exec/test_computed_operands
+tests_unit_exec_test_computed_operands_SOURCES = tests/unit/exec/test_computed_operands.c tests/unit/exec/graph_maker.c \
+	tests/unit/exec/graph_maker.h $(LEVELS)
+tests_unit_exec_test_computed_operands_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_layout
 tests_unit_exec_test_layout_SOURCES = tests/unit/exec/test_layout.c
 tests_unit_exec_test_layout_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -35,7 +35,6 @@ static struct qb_layout weight_layout(const struct qb_value *w, int64_t groups, 
 }
 
 struct conv {
-	bool computed; /* weights and biases may be computed */
 	struct qb_window window;
 	int64_t groups;
 	struct qb_conv_args args;
@@ -52,8 +51,7 @@ static enum qb_err describe(struct conv *c, const struct qb_node *n, struct qb_e
 	const struct qb_value *x = n->input[0], *w = n->input[1], *y = n->output[0];
 	int spatial = x->shape.ndim - 2;
 
-	if (spatial < 1 || spatial > 3 || x->dtype != QB_F32 ||
-		(!c->computed && (!w->constant || (n->inputs > 2 && n->input[2] && !n->input[2]->constant)))) {
+	if (spatial < 1 || spatial > 3 || x->dtype != QB_F32 || x->constant) {
 		return QB_EUNSUPPORTED;
 	}
 	c->groups = qb_node_int(n, "group", 1);
@@ -76,6 +74,12 @@ static enum qb_err describe(struct conv *c, const struct qb_node *n, struct qb_e
 		c->args.bias = qb_dnn_dense(n->input[2]);
 	}
 	return QB_OK;
+}
+
+/* Are weights or bias made in every run? */
+static bool is_computed(const struct conv *c)
+{
+	return !c->args.weights.value->constant || (c->args.bias.value && !c->args.bias.value->constant);
 }
 
 static enum qb_err make_dense(struct qb_dense *d, const struct qb_node *n, const struct conv *c)
@@ -113,7 +117,7 @@ enum qb_err qb_dense_of(struct qb_dense *d, const struct qb_node *n, struct qb_e
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(describe(&c, n, eb));
-	return make_dense(d, n, &c);
+	return is_computed(&c) ? QB_EUNSUPPORTED : make_dense(d, n, &c);
 }
 
 /* The first that takes it. */
@@ -125,6 +129,10 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, const
 	enum qb_err err = QB_EUNSUPPORTED;
 	struct qb_dense d;
 
+	/* Packed in every run where that is fast, and where results must not depend on the CPU level. */
+	if (is_computed(c) && !qb_f32_is_fast() && !qb_builder_is_training(b)) {
+		return QB_EUNSUPPORTED;
+	}
 	QB_TRY(make_dense(&d, n, c));
 	if (!d.w->constant) {
 		struct qb_place w;
@@ -141,7 +149,7 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, const
 static enum qb_err plan_primitive(struct qb_builder *b, const struct qb_node *n, const struct conv *c,
 	struct qb_errbuf *eb)
 {
-	if (!n->input[1]->constant || (c->args.bias.value && !c->args.bias.value->constant)) {
+	if (is_computed(c) && qb_builder_is_training(b)) {
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb_dnn_conv(b, n, &c->args, eb));
@@ -150,7 +158,7 @@ static enum qb_err plan_primitive(struct qb_builder *b, const struct qb_node *n,
 
 enum qb_err qb__plan_conv(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	struct conv c = {.computed = qb_builder_is_training(b)};
+	struct conv c = {0};
 	enum qb_err err;
 
 	QB_TRY(describe(&c, n, eb));

@@ -5,6 +5,7 @@
 #include "core/exec/lower/f32/conv_igemm.h"
 #include "core/exec/lower/lowerings.h"
 #include "core/exec/onednn.h"
+#include "core/kernels/f32/gemm.h"
 
 static struct qb_layout matrix(int64_t rows, int64_t columns, bool transposed)
 {
@@ -25,6 +26,12 @@ static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_node *n, con
 	const int64_t dims[] = {p->n, p->k, 1};
 
 	d.w_as = qb_layout_ordered(3, dims, p->transposed ? (const int[]){0, 1, 2} : (const int[]){1, 0, 2}, 0, 1);
+	if (!p->w->constant) {
+		struct qb_place w;
+
+		QB_TRY(qb_builder_dense(b, p->w, &w, eb));
+		d.w_at = w.buffer;
+	}
 	return qb_plan_dense(b, n, &d, eb);
 }
 
@@ -34,11 +41,15 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n,
 	struct qb_layout x = matrix(p->rows, p->k, false), y = matrix(p->rows, p->n, false), columns = qb_layout_vector(p->n);
 	struct qb_product_args a = {.src = {n->input[0], x, x}, .weights = {p->w, matrix(p->n, p->k, !p->transposed), {0}},
 		.bias = {p->bias, columns, columns}, .dst = {n->output[0], y, y}};
+	bool computed = !p->w->constant || (p->bias && !p->bias->constant);
 	enum qb_err err;
 
-	err = qb_plan_strassen(b, n, p, eb);
-	err = err == QB_EUNSUPPORTED ? plan_tiles(b, n, p, eb) : err;
-	if (err != QB_EUNSUPPORTED) {
+	err = computed ? QB_EUNSUPPORTED : qb_plan_strassen(b, n, p, eb);
+	/* Packed in every run where that is fast, and where results must not depend on the CPU level. */
+	if (err == QB_EUNSUPPORTED && (!computed || qb_f32_is_fast() || qb_builder_is_training(b))) {
+		err = plan_tiles(b, n, p, eb);
+	}
+	if (err != QB_EUNSUPPORTED || (computed && qb_builder_is_training(b))) {
 		return err;
 	}
 	QB_TRY(qb_dnn_inner_product(b, n, &a, eb));
@@ -63,10 +74,10 @@ static bool is_row(const struct qb_shape *s, int64_t n)
 
 enum qb_err qb__plan_gemm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	const struct qb_value *x = n->input[0], *w = n->input[1];
+	const struct qb_value *x = n->input[0];
 	struct qb_rows_product p = {.w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL};
 
-	if (x->dtype != QB_F32 || x->constant || !w->constant || qb_node_int(n, "transA", 0) ||
+	if (x->dtype != QB_F32 || x->constant || qb_node_int(n, "transA", 0) ||
 		qb_node_float(n, "alpha", 1) != 1 || (p.bias && qb_node_float(n, "beta", 1) != 1)) {
 		return QB_EUNSUPPORTED;
 	}
@@ -74,7 +85,7 @@ enum qb_err qb__plan_gemm(struct qb_builder *b, const struct qb_node *n, struct 
 	p.rows = x->shape.dim[0];
 	p.k = x->shape.dim[1];
 	p.n = n->output[0]->shape.dim[1];
-	if (p.bias && (!p.bias->constant || !is_row(&p.bias->shape, p.n))) {
+	if (p.bias && !is_row(&p.bias->shape, p.n)) {
 		return QB_EUNSUPPORTED;
 	}
 	return p.rows && p.k && p.n ? plan_product(b, n, &p, eb) : QB_EUNSUPPORTED;
@@ -124,8 +135,5 @@ enum qb_err qb__plan_matmul(struct qb_builder *b, const struct qb_node *n, struc
 	p.rows = span(&x->shape, 0, x->shape.ndim - 1);
 	p.k = w->shape.dim[0];
 	p.n = w->shape.dim[1];
-	if (p.bias && !p.bias->constant) {
-		return QB_EUNSUPPORTED;
-	}
 	return p.rows && p.k && p.n ? plan_product(b, n, &p, eb) : QB_EUNSUPPORTED;
 }
