@@ -71,7 +71,7 @@ static bool gave_up(struct qb_dispatcher *d, struct qb_worker_run *r)
 {
 	char text[300];
 
-	snprintf(text, sizeof(text), "%d times the job measured latency and stood still, while all other jobs had to "
+	snprintf(text, sizeof(text), "%d times the job measured latency and was stalled, while all other jobs had to "
 		"wait; retry it if you think that the machine was the cause", QB_ATTEMPTS_MAX);
 	return qb_job_fail(d->daemon, r->job, "gave_up", text);
 }

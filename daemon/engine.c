@@ -97,7 +97,7 @@ static void normalize_inputs(json_t *type)
 	}
 }
 
-/* A schema given as text is read; none is one that takes everything. Jobs are held against it: it has to be understood. */
+/* A schema given as text is read; none is one that takes everything. Jobs are validated by it: it has to be understood. */
 static bool normalize_schema(json_t *type, char *why, size_t size)
 {
 	json_t *schema = json_object_get(type, "schema");

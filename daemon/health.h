@@ -14,7 +14,7 @@
 /* name, code, meaning */
 #define QB_CONDITIONS(X) \
 	X(WORKERS, "worker_unavailable", "workers cannot be started") \
-	X(EXCLUSIVE, "measurement_stalled", "a latency measurement stands still, and all other jobs with it")
+	X(EXCLUSIVE, "measurement_stalled", "a latency measurement is stalled, and all other jobs with it")
 
 enum qb_condition {
 #define X(name, code, meaning) QB_CONDITION_##name,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Which part of JSON Schema (2020-12) is understood: these keywords, and $ref within the same schema. A schema that
- * needs more, or whose patterns cannot be used, is refused before anything is held against it.
+ * needs more, or whose patterns cannot be used, is refused before anything is validated by it.
  */
 #ifndef QB_DAEMON_SCHEMA_H
 #define QB_DAEMON_SCHEMA_H

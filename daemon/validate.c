@@ -26,7 +26,7 @@ struct path {
 struct check {
 	const json_t *root; /* of the schema */
 	json_t *errors;
-	int depth; /* of schemas that are held against each other's parts */
+	int depth; /* of schemas applied to parts of a value */
 };
 
 static bool check_value(struct check *c, const json_t *schema, const json_t *v, const struct path *path);

@@ -16,7 +16,7 @@ enum { WORDS_MAX = 8, NUMBER_LEN = 24 };
 char **qb_worker_command(const struct qb_options *o, const char *launcher, int64_t cpu_seconds,
 	const char *mode)
 {
-	/* Elapsed time is the daemon's to measure: it stands still while a worker does. */
+	/* Elapsed time is the daemon's to measure: it stops while a worker is paused. */
 	const struct {
 		const char *option;
 		int64_t value;

@@ -444,7 +444,7 @@ enum qb_err qb_empirical_create(struct qb_empirical **out, const float *x, size_
 
 	if (!e || n > SIZE_MAX / 4 || qb_mul_overflows(3 * (n + 1), sizeof(double), &bytes) ||
 		!(e->x = malloc(bytes))) {
-		err = qb_fail(eb, QB_ENOMEM, "no memory for the distribution of %zu numbers", n);
+		err = qb_fail(eb, QB_ENOMEM, "no memory for the distribution of %zu elements", n);
 		goto out;
 	}
 	for (size_t i = 0; i < n; i++) {

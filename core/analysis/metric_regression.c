@@ -13,7 +13,7 @@ enum qb_err qb__check_same_size(struct qb_metric *m, struct qb_errbuf *eb)
 {
 	if (m->shape.labels != m->shape.outputs) {
 		return qb_fail_field(eb, QB_EJOB, "", "metric",
-			"%s needs an array \"y\" of the output's shape, %zu numbers a sample; it "
+			"%s needs an array \"y\" of the output's shape, %zu elements a sample; it "
 			"has %zu", m->row->name, m->shape.outputs, m->shape.labels);
 	}
 	return qb__check_one_row(m, eb);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Mean, standard deviation and kurtosis of a stream of numbers, by central moments of chunks that are merged
+ * Mean, standard deviation and kurtosis of a stream of elements, by central moments of chunks that are merged
  * (Pebay, Sandia report SAND2008-6212), so that a mean far from 0 costs no digits.
  */
 #ifndef QB_ANALYSIS_SPREAD_H
@@ -17,7 +17,7 @@ struct qb_spread {
 void qb_spread_add(struct qb_spread *s, const float *x, size_t n);
 void qb_spread_merge(struct qb_spread *s, const struct qb_spread *other);
 
-/* Of the numbers seen, not an estimate for others; NaN of none. */
+/* Of the elements seen, not an estimate for others; NaN of none. */
 double qb_spread_std(const struct qb_spread *s);
 /* E[(x - mean)^4] / variance^2: 3 for a Gaussian; NaN where all are equal. */
 double qb_spread_kurtosis(const struct qb_spread *s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Constants that several nodes read. A scheme quantizes weights, holds biases in 32 bits on a scale of their layer and leaves
- * other constants alone: a constant that is more than one of these becomes as many values of the same numbers.
+ * other constants alone: a constant that is more than one of these becomes as many values of the same elements.
  */
 #include <string.h>
 

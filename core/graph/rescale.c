@@ -134,7 +134,7 @@ static struct qb_value *constant(struct divider *d, const char *name, int ndim, 
 	return t->data && name ? need(d, qb_graph_add_constant(d->g, name, t)) : NULL;
 }
 
-/* The constant divided by s, or times s: as many numbers as s has, where it was one. */
+/* The constant divided by s, or times s: as many elements as s has, where it was one. */
 static struct qb_value *scaled_channels(struct divider *d, const struct qb_value *c, bool times)
 {
 	const struct qb_tensor *t = c->constant;

@@ -54,7 +54,7 @@ bool qb__tfl_is_image(const struct tfl_tensor *t)
 	return t && t->ndim == 4;
 }
 
-/* One pixel an image: channels first and last are the same numbers in the same order. */
+/* One pixel an image: channels first and last are the same elements in the same order. */
 bool qb__tfl_is_pixel(const struct tfl_tensor *t)
 {
 	return qb__tfl_is_image(t) && t->dim[1] == 1 && t->dim[2] == 1;
@@ -453,7 +453,7 @@ enum qb_err qb__tfl_ints(const struct tfl_op *op, int input, int64_t *out, int m
 	}
 	n = t->bytes / qb_dtype_bytes(t->dtype);
 	if (n > (size_t)max) {
-		return qb__tfl_fail(op, QB_EFORMAT, "input %d holds %zu numbers, at most %d make sense", input, n,
+		return qb__tfl_fail(op, QB_EFORMAT, "input %d holds %zu elements, at most %d make sense", input, n,
 			max);
 	}
 	for (size_t i = 0; i < n; i++) {

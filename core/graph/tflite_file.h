@@ -76,7 +76,7 @@ enum qb_err qb__tfl_read_operator(struct tfl *im, size_t i, struct tfl_op *op);
 /* The order of the axes of a tensor of four dimensions: image[i] is which of [N,H,W,C] is axis i of [N,C,H,W]. */
 extern const int qb__tfl_image[4];
 
-/* A tensor as a value: computed ones as they stand in the graph; constants as numbers (dequantized; carrying their
+/* A tensor as a value: computed ones as they stand in the graph; constants as floats (dequantized; carrying their
  * quantizer), with their axes in the order `perm` (NULL: as stored) and in the shape dim[ndim] after that (ndim -1: its
  * own). */
 enum qb_err qb__tfl_value(struct tfl *im, int tensor, struct qb_value **out);
@@ -97,7 +97,7 @@ struct qb_node *qb__tfl_node(struct tfl *im, enum qb_op_id kind, int inputs,
 enum qb_err qb__tfl_no_memory(const struct tfl_op *op);
 const struct tfl_tensor *qb__tfl_in(const struct tfl_op *op, int i);
 const struct tfl_tensor *qb__tfl_out(const struct tfl_op *op);
-/* Four dimensions; of them, one pixel an image: channels first and last are then the same numbers in the same order. */
+/* Four dimensions; of them, one pixel an image: channels first and last are then the same elements in the same order. */
 bool qb__tfl_is_image(const struct tfl_tensor *t);
 bool qb__tfl_is_pixel(const struct tfl_tensor *t);
 /* An axis of [N,H,W,C] as ours. */

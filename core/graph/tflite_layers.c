@@ -138,7 +138,7 @@ enum qb_err qb__tfl_transpose_conv(struct tfl_op *op)
 /* [..., K] x [N, K]: a Gemm of rows, or a MatMul that keeps the leading dimensions. */
 enum qb_err qb__tfl_fully_connected(struct tfl_op *op)
 {
-	static const int turned[2] = {1, 0};
+	static const int transposed[2] = {1, 0};
 	static const int64_t flat[2] = {0, -1};
 	const struct tfl_tensor *x = qb__tfl_in(op, 0), *w = qb__tfl_in(op, 1);
 	bool keep = qb_fb_byte(&op->options, 2, 0) && x && x->ndim == 3;
@@ -154,7 +154,7 @@ enum qb_err qb__tfl_fully_connected(struct tfl_op *op)
 	if (keep) {
 		struct qb_value *sum[2], *y;
 
-		QB_TRY(qb__tfl_constant(op->im, op->input[1], turned, -1, NULL, &in[1]));
+		QB_TRY(qb__tfl_constant(op->im, op->input[1], transposed, -1, NULL, &in[1]));
 		if (!in[2]) {
 			return qb__tfl_add_node_fused(op, QB_OP_MatMul, 2, in, 0, NULL);
 		}

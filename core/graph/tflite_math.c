@@ -12,7 +12,7 @@
 static enum qb_err broadcast_operand(struct tfl_op *op, int i, struct qb_value **out)
 {
 	const struct tfl_tensor *t = qb__tfl_in(op, i);
-	int64_t dim[4] = {1, 1, 1, 1}, turned[4];
+	int64_t dim[4] = {1, 1, 1, 1}, shape[4];
 
 	if (!t) {
 		return qb__tfl_fail(op, QB_EFORMAT, "input %d is left out", i);
@@ -24,11 +24,11 @@ static enum qb_err broadcast_operand(struct tfl_op *op, int i, struct qb_value *
 		dim[4 - t->ndim + k] = t->dim[k];
 	}
 	for (int k = 0; k < 4; k++) {
-		turned[k] = dim[qb__tfl_image[k]];
+		shape[k] = dim[qb__tfl_image[k]];
 	}
 	if (dim[1] * dim[2] == 1 || dim[3] == 1) {
-		/* The same numbers in the same order. */
-		return qb__tfl_constant(op->im, op->input[i], NULL, 4, turned, out);
+		/* The same elements in the same order. */
+		return qb__tfl_constant(op->im, op->input[i], NULL, 4, shape, out);
 	}
 	return qb__tfl_fail(op, QB_EUNSUPPORTED, "its constant %s broadcasts in a way that is not supported",
 		t->name);

@@ -112,7 +112,7 @@ enum qb_err qb__tfl_slice(struct tfl_op *op)
 	QB_TRY(qb__tfl_ints(op, 1, start, QB_MAX_DIMS, &count));
 	QB_TRY(qb__tfl_ints(op, 2, size, QB_MAX_DIMS, &sizes));
 	if (!x || count != x->ndim || sizes != count) {
-		return qb__tfl_fail(op, QB_ESHAPE, "it begins at %d numbers and has %d sizes", count, sizes);
+		return qb__tfl_fail(op, QB_ESHAPE, "it begins at %d indices and has %d sizes", count, sizes);
 	}
 	tame(start, count);
 	tame(size, count);
@@ -337,7 +337,7 @@ enum qb_err qb__tfl_gather(struct tfl_op *op)
 
 /* ---- products ---- */
 
-static enum qb_err factor(struct tfl_op *op, int i, bool turned, struct qb_value **out)
+static enum qb_err factor(struct tfl_op *op, int i, bool transposed, struct qb_value **out)
 {
 	const struct tfl_tensor *t = qb__tfl_in(op, i);
 	int64_t perm[QB_MAX_DIMS];
@@ -348,7 +348,7 @@ static enum qb_err factor(struct tfl_op *op, int i, bool turned, struct qb_value
 		return qb__tfl_fail(op, QB_ESHAPE, "input %d is no matrix", i);
 	}
 	QB_TRY(qb__tfl_operand_nhwc(op, i, out));
-	if (!turned) {
+	if (!transposed) {
 		return QB_OK;
 	}
 	for (int k = 0; k < t->ndim; k++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * TFLite's operators that move numbers, and those that change their quantizer.
+ * TFLite's operators that move elements, and those that change their quantizer.
  */
 #include <string.h>
 
@@ -86,9 +86,9 @@ enum qb_err qb__tfl_reshape(struct tfl_op *op)
 		return qb__tfl_no_memory(op);
 	}
 	if (qb__tfl_is_pixel(y)) {
-		int64_t turned[4] = {dim[0], dim[3], 1, 1};
+		int64_t shape[4] = {dim[0], dim[3], 1, 1};
 
-		in[1] = qb__tfl_longs(op->im, y->name, 4, turned);
+		in[1] = qb__tfl_longs(op->im, y->name, 4, shape);
 		if (!in[1]) {
 			return qb__tfl_no_memory(op);
 		}

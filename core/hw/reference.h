@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Inside core/hw: the arithmetic that units are held against.
+ * Inside core/hw: the arithmetic that units are compared with.
  */
 #ifndef QB_HW_REFERENCE_H
 #define QB_HW_REFERENCE_H

@@ -222,7 +222,7 @@ enum qb_err qb__infer_gather_nd(struct qb_graph *g, struct qb_node *n, struct qb
 	k = i->dim[i->ndim - 1];
 	if (batch < 0 || batch >= i->ndim || batch + k > x->ndim || k < 1 ||
 	    i->ndim - 1 + x->ndim - batch - k > QB_MAX_DIMS) {
-		return qb_node_fail(eb, QB_ESHAPE, n, "indices of %" PRId64 " numbers after %" PRId64 " batch dimensions "
+		return qb_node_fail(eb, QB_ESHAPE, n, "indices of %" PRId64 " elements after %" PRId64 " batch dimensions "
 			"do not fit data of %d dimensions", k, batch, x->ndim);
 	}
 	for (int d = 0; d < batch; d++) {
@@ -281,7 +281,7 @@ enum qb_err qb__infer_scatter_nd(struct qb_graph *g, struct qb_node *n, struct q
 		int64_t k = i->dim[i->ndim - 1], want = i->ndim - 1 + x->ndim - k;
 
 		if (k > x->ndim || (u->known && u->ndim != want)) {
-			return qb_node_fail(eb, QB_ESHAPE, n, "indices of %" PRId64 " numbers and updates of %d dimensions "
+			return qb_node_fail(eb, QB_ESHAPE, n, "indices of %" PRId64 " elements and updates of %d dimensions "
 				"do not fit data of %d dimensions", k, u->ndim, x->ndim);
 		}
 		for (int d = 0; u->known && d < want; d++) {

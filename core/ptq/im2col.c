@@ -6,7 +6,7 @@
 #include "core/base/size.h"
 #include "core/graph/op.h"
 
-static bool read_conv(struct qb_patches *p, const struct qb_node *n)
+static bool read_conv(struct qb_im2col *p, const struct qb_node *n)
 {
 	const struct qb_shape *x = &n->input[0]->shape, *w = &n->input[1]->shape;
 	struct qb_window win;
@@ -35,7 +35,7 @@ static bool read_conv(struct qb_patches *p, const struct qb_node *n)
 	return true;
 }
 
-static bool read_matrix(struct qb_patches *p, const struct qb_node *n)
+static bool read_matrix(struct qb_im2col *p, const struct qb_node *n)
 {
 	const struct qb_shape *x = &n->input[0]->shape, *w = &n->input[1]->shape;
 	bool gemm = qb_node_is(n, QB_OP_Gemm), last = x->ndim == 4 || x->ndim == 5;
@@ -58,7 +58,7 @@ static bool read_matrix(struct qb_patches *p, const struct qb_node *n)
 	return true;
 }
 
-bool qb_patches_of(struct qb_patches *p, const struct qb_node *n)
+bool qb_im2col_of(struct qb_im2col *p, const struct qb_node *n)
 {
 	memset(p, 0, sizeof(*p));
 	if (n->inputs < 2 || !n->input[0] || !n->input[1] || !n->input[1]->constant) {
@@ -71,7 +71,7 @@ bool qb_patches_of(struct qb_patches *p, const struct qb_node *n)
 }
 
 /* One channel's window, in the weight's order. pixel: from one of its elements to the next. */
-static float *gather_window(const struct qb_patches *p, const float *x, const int64_t at[3], int64_t pixel, float *out)
+static float *gather_window(const struct qb_im2col *p, const float *x, const int64_t at[3], int64_t pixel, float *out)
 {
 	for (int64_t d = 0; d < p->kernel[0]; d++) {
 		int64_t id = at[0] + d * p->dilation[0];
@@ -91,7 +91,7 @@ static float *gather_window(const struct qb_patches *p, const float *x, const in
 	return out;
 }
 
-static void gather_conv(const struct qb_patches *p, const float *x, int64_t position, float *out, int64_t group_step)
+static void gather_conv(const struct qb_im2col *p, const float *x, int64_t position, float *out, int64_t group_step)
 {
 	int64_t size = p->in[0] * p->in[1] * p->in[2], per_group = p->channels / p->groups, at[3];
 
@@ -110,7 +110,7 @@ static void gather_conv(const struct qb_patches *p, const float *x, int64_t posi
 	}
 }
 
-void qb_patches_gather(const struct qb_patches *p, const float *x, int64_t position, float *out, int64_t group_step)
+void qb_im2col_row(const struct qb_im2col *p, const float *x, int64_t position, float *out, int64_t group_step)
 {
 	if (p->is_conv) {
 		gather_conv(p, x, position, out, group_step);

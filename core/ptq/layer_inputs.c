@@ -14,13 +14,13 @@ static bool read_layer(struct qb_layer *l, const struct qb_method_weights *m, st
 	const struct qb_quantization *q = m->quantization;
 
 	memset(l, 0, sizeof(*l));
-	if (!n->op || !qb_linear_of(n, &l->linear) || !qb_patches_of(&l->patches, n) || !qb_value_only_user(l->linear.weight)) {
+	if (!n->op || !qb_linear_of(n, &l->linear) || !qb_im2col_of(&l->im2col, n) || !qb_value_only_user(l->linear.weight)) {
 		return false;
 	}
 	l->q = q->q[l->linear.weight->index];
 	l->rows = l->linear.outs;
-	l->k = l->patches.k;
-	l->groups = l->patches.groups;
+	l->k = l->im2col.k;
+	l->groups = l->im2col.groups;
 	return l->q && m->network->observed[n->input[0]->index] &&
 		(l->q->channels == 1 || l->q->channels == l->rows);
 }
@@ -31,7 +31,7 @@ static int alike(const struct qb_layer *layers, int count, int first)
 	int i = first + 1;
 
 	while (i < count && layers[i].linear.node->input[0] == layers[first].linear.node->input[0] &&
-		!memcmp(&layers[i].patches, &layers[first].patches, sizeof(layers[i].patches))) {
+		!memcmp(&layers[i].im2col, &layers[first].im2col, sizeof(layers[i].im2col))) {
 		i++;
 	}
 	return i;
@@ -59,7 +59,7 @@ enum qb_err qb_layers_each(struct qb_method_weights *m, const void *params, qb_l
 }
 
 /* The weight in its own layout to rows, or back. */
-static void turn(const struct qb_layer *l, float *weight, float *rows, bool back)
+static void copy_rows(const struct qb_layer *l, float *weight, float *rows, bool back)
 {
 	const struct qb_linear *w = &l->linear;
 
@@ -87,11 +87,11 @@ enum qb_err qb_layer_weights(const struct qb_method_weights *m, const struct qb_
 	enum qb_err err = QB_OK;
 	float *t = NULL;
 
-	turn(l, l->linear.weight->constant->data, w, false);
+	copy_rows(l, l->linear.weight->constant->data, w, false);
 	if (now) {
 		QB_TRY_OUT(buffer_of(&t, l, eb));
 		QB_TRY_OUT(qb_quantization_constant(m->quantization, l->linear.weight, t, NULL, eb));
-		turn(l, t, now, false);
+		copy_rows(l, t, now, false);
 	}
 out:
 	free(t);
@@ -127,7 +127,7 @@ enum qb_err qb_layer_set(struct qb_method_weights *m, const struct qb_layer *l, 
 	}
 
 	QB_TRY(buffer_of(&t, l, eb));
-	turn(l, t, (float *)rows, true);
+	copy_rows(l, t, (float *)rows, true);
 	err = qb_method_set(m, l->linear.weight, t, eb);
 	free(t);
 	return err;
@@ -152,7 +152,7 @@ static int64_t batches_of(const struct qb_method_weights *m)
 
 static int64_t per_batch(const struct qb_method_weights *m, const struct qb_layer *l, int64_t limit)
 {
-	int64_t all = l->patches.positions, batches = batches_of(m);
+	int64_t all = l->im2col.positions, batches = batches_of(m);
 
 	return limit ? QB_MIN(QB_MAX((limit + batches - 1) / batches, 1), all) : all;
 }
@@ -171,7 +171,7 @@ static uint64_t stream_of(const struct qb_layer *l, uint64_t use)
 /* Positions in n runs of equal length, one by chance from each. */
 static int64_t pick(const struct sampler *s, int64_t i)
 {
-	int64_t all = s->l->patches.positions, at = i * all / s->n, end = (i + 1) * all / s->n;
+	int64_t all = s->l->im2col.positions, at = i * all / s->n, end = (i + 1) * all / s->n;
 	double u = qb_random_uniform(s->m->seed, stream_of(s->l, 0), (uint64_t)(s->batch * s->n + i));
 
 	return at + (int64_t)(u * (double)(end - at));
@@ -185,8 +185,8 @@ static enum qb_err sample_batch(void *arg, const struct qb_visit *v, struct qb_e
 	for (int64_t i = 0; i < s->n; i++) {
 		int64_t at = pick(s, i);
 
-		qb_patches_gather(&s->l->patches, v->x, at, s->x + i * k, s->n * k);
-		qb_patches_gather(&s->l->patches, v->xq, at, s->xq + i * k, s->n * k);
+		qb_im2col_row(&s->l->im2col, v->x, at, s->x + i * k, s->n * k);
+		qb_im2col_row(&s->l->im2col, v->xq, at, s->xq + i * k, s->n * k);
 	}
 	s->batch++;
 	return s->fn(s->arg, s->x, s->xq, s->n, eb);

@@ -14,7 +14,7 @@
 /* A Conv, Gemm or MatMul whose weight is quantized, constant and its own. */
 struct qb_layer {
 	struct qb_linear linear;
-	struct qb_patches patches;
+	struct qb_im2col im2col;
 	const struct qb_quantizer *q; /* of the weight: per tensor, per row, or blocks along k */
 	int64_t rows, k, groups;      /* groups * (rows / groups) rows of k weights */
 };

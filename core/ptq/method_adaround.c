@@ -47,9 +47,9 @@ static enum qb_err check(const void *params, const char *at, struct qb_errbuf *e
 static const struct qb_field fields[] = {
 	{"iterations", QB_FIELD_INT, offsetof(struct params, opt.iterations), 1, 1000000,
 		.summary = "steps of Adam, for each layer"},
-	{"batch", QB_FIELD_INT, offsetof(struct params, opt.batch), 1, 65536, .summary = "patches of one step"},
+	{"batch", QB_FIELD_INT, offsetof(struct params, opt.batch), 1, 65536, .summary = "im2col rows of one step"},
 	{"positions", QB_FIELD_LONG, offsetof(struct params, positions), 1, 10000000,
-		.summary = "patches kept of a layer, at most 256 MiB of them"},
+		.summary = "im2col rows kept of a layer, at most 256 MiB of them"},
 	{"learning_rate", QB_FIELD_REAL, offsetof(struct params, opt.rate), 1e-6, 10, .summary = "of Adam"},
 	{"regularization", QB_FIELD_REAL, offsetof(struct params, opt.lambda), 0, 1e6,
 		.summary = "weight of what drives each decision to up or down"},

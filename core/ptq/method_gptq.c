@@ -30,7 +30,7 @@ static const struct qb_field fields[] = {
 	{"act_order", QB_FIELD_BOOL, offsetof(struct params, opt.act_order), 0, 0,
 		.summary = "columns by falling diagonal of the Hessian"},
 	{"positions", QB_FIELD_LONG, offsetof(struct params, positions), 1, 100000000,
-		.summary = "patches that the Hessian sums over, at most"},
+		.summary = "im2col rows that the Hessian sums over, at most"},
 	{.name = NULL},
 };
 

@@ -216,7 +216,7 @@ static void store_blocks(const int32_t *codes, const struct qb_blocks *blocks, c
 	}
 }
 
-/* The codes of numbers that a method decided, x [channels][summed], with the blocks that it decided; false where x is not on
+/* The codes of elements that a method decided, x [channels][summed], with the blocks that it decided; false where x is not on
  * their grids. */
 static bool encode_decided(const struct qb_quantizer *q, const struct qb_blocks *blocks, const float *x, int64_t channels,
 	int64_t summed, int32_t *codes)

@@ -244,7 +244,7 @@ enum qb_err qb_quantization_override(struct qb_quantization *q, const struct qb_
 		*to = qb_aligned_alloc(n, sizeof(**to));
 	}
 	if (!*to) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for the numbers of %s", constant->name);
+		return qb_fail(eb, QB_ENOMEM, "no memory for the elements of %s", constant->name);
 	}
 	memcpy(*to, y, n * sizeof(**to));
 	return QB_OK;

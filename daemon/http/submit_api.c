@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How jobs come into the queue: POST /v1/jobs, and retry. Before that, a job is held against the schema of its kind, and
+ * How jobs come into the queue: POST /v1/jobs, and retry. Before that, a job is validated by the schema of its kind, and
  * the worker is asked whether it would carry it out. Where the worker cannot be asked just now, the job is queued: it
  * will say itself what is wrong with it.
  */

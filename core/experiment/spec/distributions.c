@@ -198,7 +198,7 @@ static enum qb_err choose_tensor(const struct qb_tensor_source *s, const char *a
 	t = qb_tensor_source_tensor(s, i);
 	if (t->skipped || t->elements > EMPIRICAL_MAX) {
 		return qb_fail_field(eb, QB_EUNSUPPORTED, at, "tensor", "%.200s: %s", t->name, t->skipped ? t->skipped
-			: "has more than 2^24 numbers to sort; survey it with a tensor job");
+			: "has more than 2^24 elements to sort; survey it with a tensor job");
 	}
 	*out = i;
 	return QB_OK;
@@ -240,7 +240,7 @@ static enum qb_err load_empirical(struct qb_named_distribution *out, const struc
 	fit_label(out->label, sizeof(out->label), qb_tensor_source_tensor(source, i)->name);
 	x = malloc(n * sizeof(*x));
 	if (!x) {
-		err = qb_fail(eb, QB_ENOMEM, "no memory for the %zu numbers of %.100s", n, out->label);
+		err = qb_fail(eb, QB_ENOMEM, "no memory for the %zu elements of %.100s", n, out->label);
 		goto out;
 	}
 	QB_TRY_OUT(qb_tensor_source_reader_open(&reader, source, i, eb));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * schema_suite FILE...: files of the JSON Schema Test Suite, held against daemon/validate. A line for each difference:
+ * schema_suite FILE...: files of the JSON Schema Test Suite, compared with daemon/validate. A line for each difference:
  * "differs: FILE: CASE: TEST"; a line for each case whose schema is refused: "refused: FILE: CASE: why"; the counts.
  */
 #include "config.h"

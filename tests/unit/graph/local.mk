@@ -2,7 +2,7 @@
 noinst_PROGRAMS += tests/tools/onnx_eval
 tests_tools_onnx_eval_SOURCES = tests/tools/onnx_eval.c
 tests_tools_onnx_eval_CFLAGS = $(AM_CFLAGS)
-# What restructurings are held against: tests/bits.py.
+# What restructurings are compared with: tests/bits.py.
 noinst_PROGRAMS += tests/tools/plan_bits
 tests_tools_plan_bits_SOURCES = tests/tools/plan_bits.c
 tests_tools_plan_bits_CFLAGS = $(AM_CFLAGS)

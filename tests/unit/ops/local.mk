@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-check_PROGRAMS += tests/unit/ops/test_patches
-tests_unit_ops_test_patches_SOURCES = tests/unit/ops/test_patches.c $(LEVELS)
-tests_unit_ops_test_patches_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/ops/test_im2col
+tests_unit_ops_test_im2col_SOURCES = tests/unit/ops/test_im2col.c $(LEVELS)
+tests_unit_ops_test_im2col_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/ops/test_table
 tests_unit_ops_test_table_SOURCES = tests/unit/ops/test_table.c
 tests_unit_ops_test_table_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -479,7 +479,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Jobs can be carried out (state folder writable, database sound, worker answers and starts, no measurement stands still) */
+        /** Jobs can be carried out (state folder writable, database sound, worker answers and starts, no measurement is stalled) */
         get: operations["readyz"];
         put?: never;
         post?: never;

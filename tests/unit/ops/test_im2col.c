@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A layer as a matrix product over its patches equals the operator's own evaluation.
+ * A layer as a matrix product over its im2col rows equals the operator's own evaluation.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -96,8 +96,8 @@ static void check_case(const struct layer_case *c)
 		.attrs = conv ? 4 : c->trans_b};
 	const struct qb_tensor *in[2] = {&tx, &tw};
 	size_t nx = 1, nw = 1, ny;
-	float *seen, *patch;
-	struct qb_patches p;
+	float *seen, *row;
+	struct qb_im2col p;
 	int64_t rows, inner, per_group;
 
 	for (int i = 0; i < c->ndim; i++) {
@@ -116,23 +116,23 @@ static void check_case(const struct layer_case *c)
 	ty.data = calloc(ny, sizeof(float));
 	assert_int_equal(qb_node_eval(&n, in, &ty, NULL), QB_OK);
 
-	assert_true(qb_patches_of(&p, &n));
+	assert_true(qb_im2col_of(&p, &n));
 	rows = conv || c->trans_b ? c->w[0] : c->w[1];
 	assert_int_equal(p.positions * rows, ny);
 	assert_int_equal(p.groups, c->group);
 	seen = c->ndim >= 4 ? channels_last(&tx) : tx.data;
-	patch = calloc((size_t)(p.groups * (p.k + 1)), sizeof(*patch));
+	row = calloc((size_t)(p.groups * (p.k + 1)), sizeof(*row));
 	inner = conv ? p.positions / c->x[0] : 1;
 	per_group = rows / p.groups;
 	for (int64_t at = 0; at < p.positions; at++) {
-		qb_patches_gather(&p, seen, at, patch, p.k + 1);
+		qb_im2col_row(&p, seen, at, row, p.k + 1);
 		for (int64_t i = 0; i < rows; i++) {
 			double sum = 0, expected;
 
 			for (int64_t j = 0; j < p.k; j++) {
 				const float *weight = tw.data;
 
-				sum += (double)patch[i / per_group * (p.k + 1) + j] *
+				sum += (double)row[i / per_group * (p.k + 1) + j] *
 					(double)weight[conv || c->trans_b ? i * p.k + j : j * rows + i];
 			}
 			expected = (double)((float *)ty.data)[conv ? (at / inner * rows + i) * inner + at % inner
@@ -146,13 +146,13 @@ static void check_case(const struct layer_case *c)
 	if (seen != tx.data) {
 		free(seen);
 	}
-	free(patch);
+	free(row);
 	free(tx.data);
 	free(tw.data);
 	free(ty.data);
 }
 
-static void patches__convolutions_and_products__equal_the_evaluation(void **state)
+static void im2col__convolutions_and_products__equal_the_evaluation(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < QB_COUNT(cases); i++) {
@@ -163,7 +163,7 @@ static void patches__convolutions_and_products__equal_the_evaluation(void **stat
 static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(patches__convolutions_and_products__equal_the_evaluation),
+		cmocka_unit_test(im2col__convolutions_and_products__equal_the_evaluation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
