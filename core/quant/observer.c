@@ -160,6 +160,17 @@ static inline __attribute__((always_inline)) void find_bins_body(const float *x,
 QB_FOR_EVERY_LEVEL(static, find_extent, (const float *x, size_t n, struct extent *e), (x, n, e))
 QB_FOR_EVERY_LEVEL(static, find_bins, (const float *x, size_t n, struct inverse inverse, int32_t *bin), (x, n, inverse, bin))
 
+/* Of real data the first element tells. */
+bool qb__are_integers(const float *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (x[i] != truncf(x[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static void chunk_bins(struct qb_observer *o, const float *x, size_t n)
 {
 	int first = QB_MIN(-o->exponent, (int)EXPONENT_MOST);
@@ -181,6 +192,7 @@ static void chunk_bins(struct qb_observer *o, const float *x, size_t n)
 
 static void add_chunk(struct qb_observer *o, const float *x, size_t n, const struct extent *e)
 {
+	o->fractions = o->fractions || !qb__are_integers(x, n);
 	o->last_lo = fminf(o->last_lo, e->lo);
 	o->last_hi = fmaxf(o->last_hi, e->hi);
 	make_room(o, fmaxf(fabsf(e->lo), fabsf(e->hi)));
@@ -251,6 +263,7 @@ void qb_observer_merge(struct qb_observer *o, const struct qb_observer *other)
 	o->hi = o->count ? fmaxf(o->hi, other->hi) : other->hi;
 	o->count += other->count;
 	o->zeros += other->zeros;
+	o->fractions = o->fractions || other->fractions;
 }
 
 bool qb_observer_last(const struct qb_observer *o, float *lo, float *hi)

@@ -14,6 +14,7 @@ struct qb_observer {
 	float lo, hi;
 	int exponent;  /* bins are 2^exponent wide; bin b of the arrays is [b - SIDE, b - SIDE + 1) times that */
 	uint64_t count, zeros, nonfinite;
+	bool fractions; /* an element was no integer */
 	float last_lo, last_hi; /* of the last update; lo > hi: it had no finite number */
 	bool running;
 	double run_lo, run_hi;  /* moving averages */
@@ -22,6 +23,9 @@ struct qb_observer {
 	uint32_t recent[QB_OBSERVER_BINS][2];
 	uint64_t accumulated[QB_OBSERVER_BINS];
 };
+
+/* Are all elements, which are finite, integers? */
+bool qb__are_integers(const float *x, size_t n);
 
 static inline uint64_t qb__observer_bin(const struct qb_observer *o, int b)
 {

@@ -56,6 +56,24 @@ static bool is_search(enum qb_range_method m)
 	return m == QB_RANGE_MSE || m == QB_RANGE_SQNR || m == QB_RANGE_ENTROPY;
 }
 
+/* The range under which integers are their own codes: scale 1. False where an element is no integer or beyond the codes. */
+static bool integer_range(const struct qb_format *f, bool integers, double min, double max, float *lo, float *hi)
+{
+	double least = qb_format_min(f), most = qb_format_max(f), zero = 0;
+
+	if (f->kind != QB_FORMAT_INT || !integers) {
+		return false;
+	}
+	if (is_affine(f)) {
+		zero = least - fmin(min, 0);
+	}
+	if (min + zero < least || fmax(max, 0) + zero > most) {
+		return false;
+	}
+	qb__range_of(f, 1, zero, lo, hi);
+	return true;
+}
+
 /* Powers of two */
 
 /* The range under which the format's scale is 2^e, near the one whose zero point belongs to lo. */
@@ -157,6 +175,11 @@ static void density_search(struct qb_density *d, const struct qb_observer *o, fl
 	qb__range_search(&p, &scale, &zero);
 	qb__range_of(d->format, scale, zero, &low, &high);
 	if (qb_density_error(d, low, high) < qb_density_error(d, *lo, *hi)) {
+		*lo = low;
+		*hi = high;
+	}
+	/* To a histogram integers are anywhere in their bins, and no grid is exact. */
+	if (qb_density_error(d, *lo, *hi) > 0 && integer_range(d->format, !o->fractions, o->lo, o->hi, &low, &high)) {
 		*lo = low;
 		*hi = high;
 	}
@@ -438,6 +461,11 @@ static void data_search(struct data *d, double min, double max, float *lo, float
 			*lo = low;
 			*hi = high;
 		}
+	}
+	if (integer_range(d->format, qb__are_integers(d->x, d->n), min, max, &low, &high) &&
+		data_error(d, low, high) < data_error(d, *lo, *hi)) {
+		*lo = low;
+		*hi = high;
 	}
 	free(d->sorted);
 	free(d->sum);

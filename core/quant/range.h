@@ -64,7 +64,8 @@ int qb_observer_histogram(const struct qb_observer *o, int *first, double *width
 	int cap);
 
 /* The range for format f by the method. Signed symmetric formats return lo = -hi, unsigned ones lo = 0; an
- * asymmetric range always holds 0. A format whose scale is fixed, or kept per block, gets the plain minmax.
+ * asymmetric range always holds 0. Integers within an integer format's codes get a scale of 1 from mse and sqnr where what
+ * these found is not exact. A format whose scale is fixed, or kept per block, gets the plain minmax.
  * Percentile: of |x| for symmetric formats; for asymmetric ones (100 - percentile) / 2 are cut from each side, but
  * nothing from a side that ends at 0. */
 void qb_range_from_observer(const struct qb_observer *o, const struct qb_format *f,

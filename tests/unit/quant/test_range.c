@@ -340,6 +340,55 @@ static void range_mse__from_observer__close_to_from_data(void **state)
 	}
 }
 
+static void range_search__integers_within_the_codes__exact_from_both_sources(void **state)
+{
+	static const struct {
+		const char *format;
+		int least, most;
+	} cases[] = {{"int8_asym", 0, 255}, {"int8_asym", 0, 200}, {"int8_asym", -100, 155}, {"int8_asym", -255, 0},
+		{"int8_asym", -200, -7}, {"uint8", 0, 255}, {"uint8", 3, 201}, {"int8", -128, 127}, {"int8", -90, 77},
+		{"int4_asym", 0, 12}, {"int4", -6, 5}, {"int16_asym", -1000, 40000}, {"int16", -30000, 20000}};
+	static const enum qb_range_method methods[] = {QB_RANGE_MSE, QB_RANGE_SQNR};
+	enum { N = 20000 };
+	float *x = malloc(N * sizeof(*x)), lo, hi;
+
+	(void)state;
+	assert_non_null(x);
+	for (size_t i = 0; i < 2 * QB_COUNT(cases); i++) {
+		const int least = cases[i / 2].least, span = cases[i / 2].most - least + 1;
+		const struct qb_range_options opt = {.method = methods[i % 2]};
+		const struct qb_format f = format(cases[i / 2].format);
+		struct qb_observer *o = qb_observer_create(), *half = qb_observer_create();
+
+		for (size_t k = 0; k < N; k++) {
+			/* More small ones than large ones, and both ends. */
+			double u = qb_random_u32(SEED, 9, k) * 0x1p-32;
+
+			x[k] = k == 0 ? (float)least : k == N - 1 ? (float)cases[i / 2].most : (float)(least + (int)(u * u * span));
+		}
+		qb_observer_update(o, x, N / 2);
+		qb_observer_update(half, x + N / 2, N - N / 2);
+		qb_observer_merge(o, half);
+		qb_range_from_observer(o, &f, &opt, &lo, &hi);
+		assert_true(error_of(&f, x, N, lo, hi) == 0);
+		qb_range_from_data(x, N, &f, &opt, &lo, &hi);
+		assert_true(error_of(&f, x, N, lo, hi) == 0);
+
+		/* A grid of integers is no longer the best once many elements are none. */
+		for (size_t k = 0; k < N; k++) {
+			x[k] *= 0.625f;
+		}
+		qb_observer_destroy(&o);
+		qb_observer_destroy(&half);
+		o = qb_observer_create();
+		qb_observer_update(o, x, N);
+		qb_range_from_observer(o, &f, &opt, &lo, &hi);
+		assert_true(hi - lo < (float)(0.8 * (qb_format_max(&f) - qb_format_min(&f))));
+		qb_observer_destroy(&o);
+	}
+	free(x);
+}
+
 static void range_percentile__both_sources__agree(void **state)
 {
 	size_t n = 40001;
@@ -592,6 +641,7 @@ static int tests_at_a_level(void)
 		cmocka_unit_test(range_mse__from_data__as_good_as_a_dense_scan),
 		cmocka_unit_test(range_mse__from_observer__as_good_as_a_dense_scan),
 		cmocka_unit_test(range_mse__from_observer__close_to_from_data),
+		cmocka_unit_test(range_search__integers_within_the_codes__exact_from_both_sources),
 		cmocka_unit_test(range_percentile__both_sources__agree),
 		cmocka_unit_test(range_minmax__asymmetric__holds_zero),
 		cmocka_unit_test(range_entropy__normals_with_outliers__least_divergence_of_a_fine_scan),
