@@ -12,6 +12,7 @@ const struct cli_job_input cli_job_inputs[] = {
 	{"model", &cli_upload_model},
 	{"data", &cli_upload_dataset},
 	{"train", &cli_upload_dataset},
+	{"teacher", &cli_upload_model},
 	{NULL, NULL},
 };
 

@@ -18,6 +18,7 @@ quantbench_SOURCES = \
 	cli/run.c \
 	cli/sha256.c cli/sha256.h \
 	cli/table.c cli/table.h \
+	cli/training_results.c cli/training_results.h \
 	cli/uploads.c cli/uploads.h \
 	cli/worker.c cli/worker.h
 quantbench_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(NETTLE_CFLAGS) -DPKGLIBEXECDIR='"$(pkglibexecdir)"'

@@ -11,6 +11,7 @@
 #include "cli/explain.h"
 #include "cli/format_results.h"
 #include "cli/table.h"
+#include "cli/training_results.h"
 
 static bool in_per_cent(const char *metric)
 {
@@ -199,9 +200,11 @@ void cli_results_print(const json_t *result, FILE *out)
 	static const struct {
 		const char *type;
 		void (*print)(const json_t *result, FILE *out);
-	} own[] = {{"sqnr", cli_results_sqnr}, {"tensor", cli_results_tensor}, {"hwcost", cli_results_hwcost}};
+	} own[] = {{"sqnr", cli_results_sqnr}, {"tensor", cli_results_tensor}, {"hwcost", cli_results_hwcost},
+		{"train", cli_results_train}, {"qat", cli_results_qat}, {"toy", cli_results_toy}};
 	const json_t *rows = json_object_get(result, "rows");
-	bool some = json_is_object(json_array_get(rows, 0));
+	bool some = json_is_object(json_array_get(rows, 0)) || json_is_array(json_object_get(result, "history")) ||
+		json_is_array(json_object_get(result, "runs"));
 
 	for (size_t i = 0; some && i < sizeof(own) / sizeof(own[0]); i++) {
 		if (!strcmp(cli_text(result, "type"), own[i].type)) {

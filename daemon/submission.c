@@ -50,7 +50,7 @@ static bool resolve_one(struct qb_daemon *d, const char *field, const json_t *va
 	struct qb_problem *p)
 {
 	const char *id = json_string_value(value);
-	const char *kind = !strcmp(field, "model") ? "model" : "dataset";
+	const char *kind = !strcmp(field, "model") || !strcmp(field, "teacher") ? "model" : "dataset";
 	json_t *row = NULL;
 	enum qb_found found;
 

@@ -115,6 +115,12 @@ void qb_job_metric(struct qb_job *job, const char *scope, const char *scheme, co
 			qb_json_real(value), "unit", unit));
 }
 
+void qb_job_step_metric(struct qb_job *job, const char *scheme, const char *name, int64_t step, double value)
+{
+	emit(job, json_pack("{s:s, s:s, s:s*, s:s, s:I, s:o}", "event", "metric", "scope", "step", "scheme", scheme, "name", name,
+			"step", (json_int_t)step, "value", qb_json_real(value)));
+}
+
 void qb_job_artifact(struct qb_job *job, const char *name, const char *content_type)
 {
 	char path[4096];

@@ -71,6 +71,8 @@ void qb_job_log(struct qb_job *job, const char *level, const char *fmt, ...)
 /* scope: model, layer, tensor or step; scheme, tensor and unit may be NULL. */
 void qb_job_metric(struct qb_job *job, const char *scope, const char *scheme,
 	const char *tensor, const char *name, double value, const char *unit);
+/* Of a step of training, from 1; scope "step". scheme may be NULL. */
+void qb_job_step_metric(struct qb_job *job, const char *scheme, const char *name, int64_t step, double value);
 /* name: a file just written in workdir. */
 void qb_job_artifact(struct qb_job *job, const char *name, const char *content_type);
 enum qb_err qb_job_section_begin(struct qb_job *job, const char *name, struct qb_errbuf *eb);

@@ -17,6 +17,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/jobs/tensor_source.h \
 	core/experiment/jobs/tensor_survey.c \
 	core/experiment/jobs/tensor_survey.h \
+	core/experiment/jobs/toy_job.c \
 	core/experiment/question.c \
 	core/experiment/question.h \
 	core/experiment/report/describe.c \
@@ -42,5 +43,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/spec/ptq_spec.h \
 	core/experiment/spec/scheme_spec.c \
 	core/experiment/spec/scheme_spec.h \
+	core/experiment/spec/train_method_spec.c \
+	core/experiment/spec/train_method_spec.h \
 	core/experiment/spec/uploads_check.c \
 	core/experiment/spec/uploads_check.h

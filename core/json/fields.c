@@ -9,7 +9,7 @@
 #include "core/json/params.h"
 #include "core/base/size.h"
 
-enum { FIELDS_MAX = 40, PATH_MAX_CHARS = 400 };
+enum { FIELDS_MAX = 64, PATH_MAX_CHARS = 400 };
 
 /* Reading */
 

@@ -6,12 +6,11 @@
 
 #include "core/ptq/network.h"
 
-static enum qb_err fit_model(struct qb_graph *model, const struct qb_dataset *data,
-	struct qb_errbuf *eb)
+/* Free dimensions become those of the data. */
+static enum qb_err fit_shapes(struct qb_graph *model, const struct qb_dataset *data, struct qb_errbuf *eb)
 {
 	struct qb_shape *shapes = calloc((size_t)model->inputs + 1, sizeof(*shapes));
-	struct qb_graph *open = NULL;
-	enum qb_err err = QB_OK;
+	enum qb_err err;
 
 	if (!shapes) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for %d inputs", model->inputs);
@@ -23,11 +22,24 @@ static enum qb_err fit_model(struct qb_graph *model, const struct qb_dataset *da
 		shapes[i].ndim = s->ndim;
 		memcpy(shapes[i].dim, s->dim, sizeof(s->dim));
 	}
-	if (qb_model_is_free(model)) {
-		QB_TRY_OUT(qb_graph_clone(&open, model, eb));
+	err = qb_graph_set_shapes(model, shapes, eb);
+	if (err == QB_OK) {
+		err = qb_pass_to_float32(model, eb);
 	}
-	QB_TRY_OUT(qb_graph_set_shapes(model, shapes, eb));
-	QB_TRY_OUT(qb_pass_to_float32(model, eb));
+	free(shapes);
+	return err;
+}
+
+static enum qb_err fit_model(struct qb_graph *model, const struct qb_dataset *data,
+	struct qb_errbuf *eb)
+{
+	struct qb_graph *open = NULL;
+	enum qb_err err;
+
+	if (qb_model_is_free(model)) {
+		QB_TRY(qb_graph_clone(&open, model, eb));
+	}
+	QB_TRY_OUT(fit_shapes(model, data, eb));
 	QB_TRY_OUT(qb_graph_prepare(model, eb));
 	/* An exported file keeps its free dimensions: the network is the same without those of the data, or is exported as it
 	 * was before them. */
@@ -38,16 +50,14 @@ static enum qb_err fit_model(struct qb_graph *model, const struct qb_dataset *da
 		}
 	}
 out:
-	free(shapes);
 	qb_graph_destroy(&open);
 	return err;
 }
 
-enum qb_err qb_open_data(struct qb_dataset **out, const char *path, struct qb_graph *model,
+static enum qb_err open_for(struct qb_dataset **out, const char *path, const struct qb_graph *model,
 	const struct qb_preprocess *preprocess, struct qb_errbuf *eb)
 {
 	struct qb_input_spec *specs = calloc((size_t)model->inputs + 1, sizeof(*specs));
-	struct qb_dataset *data = NULL;
 	enum qb_err err;
 
 	if (!specs) {
@@ -61,14 +71,39 @@ enum qb_err qb_open_data(struct qb_dataset **out, const char *path, struct qb_gr
 		specs[i].ndim = v->shape.known ? v->shape.ndim : QB_ANY_SHAPE;
 		memcpy(specs[i].dim, v->shape.dim, sizeof(specs[i].dim));
 	}
-	QB_TRY_OUT(qb_dataset_open(&data, path, specs, model->inputs, preprocess, eb));
-	QB_TRY_OUT(fit_model(model, data, eb));
-	*out = data;
-	data = NULL;
-out:
+	err = qb_dataset_open(out, path, specs, model->inputs, preprocess, eb);
 	free(specs);
-	qb_dataset_close(&data);
 	return err;
+}
+
+typedef enum qb_err fit_fn(struct qb_graph *model, const struct qb_dataset *data, struct qb_errbuf *eb);
+
+static enum qb_err open_and_fit(struct qb_dataset **out, const char *path, struct qb_graph *model,
+	const struct qb_preprocess *preprocess, fit_fn *fit, struct qb_errbuf *eb)
+{
+	struct qb_dataset *data = NULL;
+	enum qb_err err;
+
+	QB_TRY(open_for(&data, path, model, preprocess, eb));
+	err = fit(model, data, eb);
+	if (err != QB_OK) {
+		qb_dataset_close(&data);
+		return err;
+	}
+	*out = data;
+	return QB_OK;
+}
+
+enum qb_err qb_open_data(struct qb_dataset **out, const char *path, struct qb_graph *model,
+	const struct qb_preprocess *preprocess, struct qb_errbuf *eb)
+{
+	return open_and_fit(out, path, model, preprocess, fit_model, eb);
+}
+
+enum qb_err qb_open_samples(struct qb_dataset **out, const char *path, struct qb_graph *model,
+	const struct qb_preprocess *preprocess, struct qb_errbuf *eb)
+{
+	return open_and_fit(out, path, model, preprocess, fit_shapes, eb);
 }
 
 struct qb_query_samples {

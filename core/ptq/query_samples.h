@@ -13,6 +13,10 @@
 enum qb_err qb_open_data(struct qb_dataset **out, const char *path, struct qb_graph *model,
 	const struct qb_preprocess *preprocess, struct qb_errbuf *eb);
 
+/* The same for a model that is not prepared, and stays so: for training. */
+enum qb_err qb_open_samples(struct qb_dataset **out, const char *path, struct qb_graph *model,
+	const struct qb_preprocess *preprocess, struct qb_errbuf *eb);
+
 struct qb_query_samples;
 
 /* As many rows as the bound graph takes at a time. */

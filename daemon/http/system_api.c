@@ -102,7 +102,7 @@ enum MHD_Result qb__compute_ask(struct qb_request *rq)
 	static const struct {
 		const char *name;
 		bool heavy;
-	} known[] = {{"sqnr", true}, {"hwcost", true}, {"round", false}};
+	} known[] = {{"sqnr", true}, {"hwcost", true}, {"round", false}, {"toy", false}};
 	json_error_t why;
 	json_t *body;
 
@@ -121,7 +121,7 @@ enum MHD_Result qb__compute_ask(struct qb_request *rq)
 		return qb_reply_refuse(rq, 400, "bad_json", "the body is not a JSON object: %s (line %d, column %d)",
 			*why.text ? why.text : "it is something else", why.line, why.column);
 	}
-	return qb_reply_refuse(rq, 404, "not_found", "\"%.60s\" is not computed at once; ask for sqnr, hwcost or round",
+	return qb_reply_refuse(rq, 404, "not_found", "\"%.60s\" is not computed at once; ask for sqnr, hwcost, toy or round",
 		rq->part[0]);
 }
 

@@ -14,6 +14,7 @@
 	X(sqnr) \
 	X(tensor) \
 	X(hwcost) \
+	X(toy) \
 	X(inspect)
 
 #define X(name) extern const struct qb_experiment qb_experiment_##name;

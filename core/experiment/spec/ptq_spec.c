@@ -77,7 +77,7 @@ static enum qb_err read_factor(const json_t *obj, const char *key, float fallbac
 	return err;
 }
 
-static enum qb_err read_preprocess(struct qb_ptq_spec *s, const json_t *spec, struct qb_errbuf *eb)
+enum qb_err qb_ptq_spec_read_preprocess(struct qb_ptq_spec *s, const json_t *spec, struct qb_errbuf *eb)
 {
 	struct qb_preprocess *p = &s->preprocess;
 	const json_t *obj = json_object_get(spec, "preprocess");
@@ -199,7 +199,7 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	QB_TRY(qb_job_input(job, "data", &out->data_path, &out->data_name, eb));
 	QB_TRY(qb_metric_check_name(out->metric, eb));
 	QB_TRY(check_exports(out, job, eb));
-	QB_TRY(read_preprocess(out, job->spec, eb));
+	QB_TRY(qb_ptq_spec_read_preprocess(out, job->spec, eb));
 	QB_TRY(read_latency(out, eb));
 	return read_schemes(out, path ? path : in_schemes, eb);
 }

@@ -49,6 +49,8 @@ extern const struct qb_field qb_ptq_fields[];
 #define QB_PTQ_UPLOADS \
 	{"model", QB_FIELD_UPLOAD, .required = true, .takes = "is missing; give the model to use", \
 		.summary = "a model's id, or a path for `quantbench run`"}, \
+	QB_PTQ_DATA
+#define QB_PTQ_DATA \
 	{"data", QB_FIELD_UPLOAD, .required = true, .takes = "is missing; give the data to use", \
 		.summary = "a dataset's id, or a path for `quantbench run`"}, \
 	{"metric", QB_FIELD_STRING, offsetof(struct qb_ptq_spec, metric), .summary = "of the task, such as top1, miou or mse"}, \
@@ -76,6 +78,8 @@ typedef void qb_scheme_path(size_t i, char *out, size_t size);
 /* Strings are borrowed from the job; qb_ptq_spec_fini frees the rest, also after an error. path: NULL for a ptq job's. */
 enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	qb_scheme_path *path, struct qb_errbuf *eb);
+/* "preprocess" of any job; its memory is freed by qb_ptq_spec_fini. */
+enum qb_err qb_ptq_spec_read_preprocess(struct qb_ptq_spec *s, const json_t *job, struct qb_errbuf *eb);
 /* What such a job asks of its sweep, whose progress is the caller's to hear. */
 struct qb_sweep_options qb_ptq_sweep_options(const struct qb_ptq_spec *spec);
 void qb_ptq_spec_fini(struct qb_ptq_spec *spec);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "cli/training_results.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/table.h"
+
+/* At most so many epochs are shown, evenly chosen; --csv and --json have all. */
+enum { EPOCHS_SHOWN = 20 };
+
+static void print_history(const json_t *result, FILE *out)
+{
+	const json_t *rows = json_object_get(result, "history");
+	size_t count = json_array_size(rows), every = (count + EPOCHS_SHOWN - 1) / EPOCHS_SHOWN;
+	char headings[128];
+	struct cli_table *t;
+
+	snprintf(headings, sizeof(headings), ">epoch|>loss|>rate|>%.60s", cli_text(result, "metric_name"));
+	t = count ? cli_table_create(headings) : NULL;
+	for (size_t i = 0; t && i < count; i++) {
+		const json_t *row = json_array_get(rows, i);
+
+		if ((i + 1) % every == 0 || i + 1 == count) {
+			cli_table_number(t, "%.0f", cli_number(row, "epoch"));
+			cli_table_number(t, "%.4g", cli_number(row, "loss"));
+			cli_table_number(t, "%.3g", cli_number(row, "rate"));
+			cli_table_number(t, "%.5g", cli_number(row, "metric"));
+		}
+	}
+	if (t) {
+		fputc('\n', out);
+		cli_table_print(t, out);
+	}
+	cli_table_destroy(&t);
+}
+
+static void print_title(const json_t *result, const char *what, FILE *out)
+{
+	fprintf(out, "%s%s on %s, %.0f samples, %.0f epochs%s; %s of %.0f samples of %s\n\n", cli_text(result, "model"), what,
+		cli_text(result, "train"), cli_number(result, "train_samples"), cli_number(result, "epochs"),
+		strcmp(cli_text(result, "ended"), "early_stop") ? "" : " (stopped early)", cli_text(result, "metric_name"),
+		cli_number(result, "samples"), cli_text(result, "data"));
+}
+
+static void print_artifacts(const json_t *result, FILE *out)
+{
+	const json_t *artifacts = json_object_get(result, "artifacts"), *one;
+	size_t i;
+
+	json_array_foreach(artifacts, i, one) {
+		fprintf(out, "%s%s", i ? ", " : "\nartifacts: ", cli_text(one, "name"));
+	}
+	if (json_array_size(artifacts)) {
+		fputc('\n', out);
+	}
+}
+
+void cli_results_train(const json_t *result, FILE *out)
+{
+	const json_t *best = json_object_get(result, "best");
+	struct cli_table *t = cli_table_create("|>metric|>epoch");
+
+	print_title(result, " trained", out);
+	if (t) {
+		cli_table_cell(t, "start");
+		cli_table_number(t, "%.5g", cli_number(json_object_get(result, "start"), "metric"));
+		cli_table_cell(t, "0");
+		cli_table_cell(t, "final");
+		cli_table_number(t, "%.5g", cli_number(json_object_get(result, "final"), "metric"));
+		cli_table_number(t, "%.0f", cli_number(best, "epoch"));
+		cli_table_print(t, out);
+	}
+	cli_table_destroy(&t);
+	print_history(result, out);
+	print_artifacts(result, out);
+}
+
+static void qat_row(struct cli_table *t, const char *name, const json_t *row, double base)
+{
+	double metric = cli_number(row, "metric");
+	char text[32];
+
+	cli_table_cell(t, "%s", name);
+	cli_table_number(t, "%.5g", metric);
+	cli_table_number(t, "%+.4g", metric - base);
+	cli_table_cell(t, "%s", isnan(cli_number(row, "size_bytes")) ? "-" : cli_bytes(cli_number(row, "size_bytes"), text));
+	if (isnan(cli_number(json_object_get(row, "latency"), "p50_ns"))) {
+		cli_table_cell(t, "-");
+	} else {
+		cli_table_cell(t, "%s %s", cli_duration(cli_number(json_object_get(row, "latency"), "p50_ns"), text),
+			cli_text(json_object_get(row, "latency"), "execution"));
+	}
+}
+
+void cli_results_qat(const json_t *result, FILE *out)
+{
+	const json_t *base = json_object_get(result, "float");
+	struct cli_table *t = cli_table_create("|>metric|>change|>size|latency p50");
+	char name[160];
+
+	snprintf(name, sizeof(name), " trained for %.120s", cli_text(result, "scheme"));
+	print_title(result, name, out);
+	if (t) {
+		qat_row(t, "float", base, NAN);
+		qat_row(t, "start (post-training)", json_object_get(result, "start"), cli_number(base, "metric"));
+		qat_row(t, "final", json_object_get(result, "final"), cli_number(base, "metric"));
+		cli_table_print(t, out);
+	}
+	cli_table_destroy(&t);
+	if (!isnan(cli_number(result, "oscillating"))) {
+		fprintf(out, "\n%.3g %% of the weights oscillate, %.3g %% are frozen\n", 100 * cli_number(result, "oscillating"),
+			100 * cli_number(result, "frozen"));
+	}
+	print_history(result, out);
+	print_artifacts(result, out);
+}
+
+void cli_results_toy(const json_t *result, FILE *out)
+{
+	struct cli_table *t = cli_table_create("method|>share at the upper level|>period, steps|>last changes|>ends at|>frozen");
+	const json_t *run;
+	size_t i;
+
+	fprintf(out, "target %g between levels %.4g and %.4g; predicted: %.3f of the steps at the upper one, a period of %.2f steps\n\n",
+		cli_number(result, "target"), cli_number(result, "lower"), cli_number(result, "upper"),
+		cli_number(result, "share_predicted"), cli_number(result, "period_predicted"));
+	json_array_foreach(json_object_get(result, "runs"), i, run) {
+		const json_t *points = json_object_get(run, "points"), *last = json_array_get(points, json_array_size(points) - 1);
+
+		if (t) {
+			cli_table_cell(t, "%s", cli_text(run, "method"));
+			cli_table_number(t, "%.3f", cli_number(run, "share"));
+			cli_table_number(t, "%.2f", cli_number(run, "period"));
+			cli_table_number(t, "%.0f", cli_number(run, "changes"));
+			cli_table_number(t, "%.4g", cli_number(last, "quantized"));
+			cli_table_cell(t, "%s", json_is_true(json_object_get(last, "frozen")) ? "yes" : "no");
+		}
+	}
+	if (t) {
+		cli_table_print(t, out);
+	}
+	cli_table_destroy(&t);
+	fputs("last changes: of the level, in the last quarter of the steps\n", out);
+}
