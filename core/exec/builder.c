@@ -151,6 +151,16 @@ static enum qb_err add_copy(struct qb_builder *b, const struct qb_value *v,
 	return QB_OK;
 }
 
+const struct qb_node *qb_builder_only_user(const struct qb_builder *b, const struct qb_value *v)
+{
+	return qb_lowered_only_user(&b->lowered, v);
+}
+
+const struct qb_node *qb_builder_producer(const struct qb_builder *b, const struct qb_value *v)
+{
+	return qb_lowered_producer(&b->lowered, v);
+}
+
 bool qb_builder_has(const struct qb_builder *b, const struct qb_value *v)
 {
 	return b->plan->home[v->index] != NULL;
@@ -159,7 +169,7 @@ bool qb_builder_has(const struct qb_builder *b, const struct qb_value *v)
 enum qb_err qb_builder_absorb(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	if (!b->absorbed) {
-		b->absorbed = qb_arena_alloc(b->plan->arena, (size_t)b->plan->graph->nodes, sizeof(*b->absorbed));
+		b->absorbed = qb_arena_alloc(b->plan->arena, (size_t)b->lowered.count, sizeof(*b->absorbed));
 		if (!b->absorbed) {
 			return no_memory(eb);
 		}

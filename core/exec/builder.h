@@ -23,6 +23,9 @@ struct qb_place {
 	struct qb_layout layout;
 };
 
+/* The lowered operator that alone reads v, and the one that computes it; NULL where there is none. */
+const struct qb_node *qb_builder_only_user(const struct qb_builder *b, const struct qb_value *v);
+const struct qb_node *qb_builder_producer(const struct qb_builder *b, const struct qb_value *v);
 /* v is observed: it must be there after its node's step. */
 bool qb_builder_is_observed(const struct qb_builder *b, const struct qb_value *v);
 /* The step being planned does the work of n, a later node, too: n gets none of its own. */

@@ -53,6 +53,8 @@ libquantbench_a_SOURCES += \
 	core/exec/lower/int8/transpose.c \
 	core/exec/lower/int8/weight.c \
 	core/exec/lower/int8/weight.h \
+	core/exec/lower/lowered.c \
+	core/exec/lower/lowered.h \
 	core/exec/lower/lowerings.c \
 	core/exec/lower/lowerings.h \
 	core/exec/lower/resize_axis.h \

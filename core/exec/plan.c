@@ -20,7 +20,7 @@ static enum qb_err add_observer(struct qb_builder *b, const struct qb_value *v, 
 {
 	struct qb_plan *p = b->plan;
 	const struct qb_place *home = qb_builder_home(b, v);
-	struct qb_step s = {.kind = QB_STEP_OBSERVE, .node = v->producer, .what = "observer",
+	struct qb_step s = {.kind = QB_STEP_OBSERVE, .node = b->node, .what = "observer",
 		.implementation = "", .value = v->index, .place = *home};
 
 	s.numbers = qb_layout_elements(&home->layout);
@@ -153,14 +153,15 @@ static enum qb_err build(struct qb_plan *p, const bool *observed, struct qb_errb
 {
 	struct qb_builder b = {.plan = p, .observed = observed};
 
+	QB_TRY(qb_lowered_list_make(&b.lowered, p->arena, p->graph, p->mode == QB_PLAN_FROZEN, eb));
 	p->home = qb_arena_alloc(p->arena, (size_t)p->graph->values + 1, sizeof(*p->home));
 	if (!p->home) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	QB_TRY(qb__place_inputs(&b, eb));
 	QB_TRY(observe_inputs(&b, eb));
-	for (int i = 0; i < p->graph->nodes; i++) {
-		QB_TRY(plan_node(&b, p->graph->node[i], eb));
+	for (int i = 0; i < b.lowered.count; i++) {
+		QB_TRY(plan_node(&b, b.lowered.op[i], eb));
 	}
 	QB_TRY(qb__place_outputs(&b, eb));
 	return qb__plan_layout(p, eb);

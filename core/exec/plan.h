@@ -8,6 +8,7 @@
 #include "core/exec/exec.h"
 #include "core/exec/builder.h"
 #include "core/exec/onednn.h"
+#include "core/exec/lower/lowered.h"
 
 enum qb_step_kind {
 	QB_STEP_PRIMITIVE,
@@ -131,8 +132,9 @@ static inline void *qb_session_buffer(const struct qb_session *s, int buffer)
 struct qb_builder {
 	struct qb_plan *plan;
 	const bool *observed;
+	struct qb_lowered_list lowered;
 	const struct qb_node *node; /* at work */
-	bool *absorbed;             /* [nodes]: by steps of nodes before them; NULL: none */
+	bool *absorbed;             /* [lowered.count]: by steps of operators before them; NULL: none */
 };
 
 /* Room in a plan under construction. */

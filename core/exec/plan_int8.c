@@ -82,17 +82,17 @@ static bool spread_images(const struct qb_node *n, bool *image)
 	return learnt;
 }
 
-static void find_images(const struct qb_graph *g, bool *image)
+static void find_images(const struct qb_lowered_list *l, bool *image)
 {
 	bool learnt = true;
 
 	while (learnt) {
 		learnt = false;
-		for (int i = 0; i < g->nodes; i++) {
-			learnt = spread_images(g->node[i], image) || learnt;
+		for (int i = 0; i < l->count; i++) {
+			learnt = spread_images(l->op[i], image) || learnt;
 		}
-		for (int i = g->nodes - 1; i >= 0; i--) {
-			learnt = spread_images(g->node[i], image) || learnt;
+		for (int i = l->count - 1; i >= 0; i--) {
+			learnt = spread_images(l->op[i], image) || learnt;
 		}
 	}
 }
@@ -375,7 +375,7 @@ int qb_builder_threads(const struct qb_builder *b)
 static enum qb_err observe_bytes(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb)
 {
 	struct qb_plan *p = b->plan;
-	struct qb_step s = {.kind = QB_STEP_OBSERVE, .node = v->producer, .what = "observer",
+	struct qb_step s = {.kind = QB_STEP_OBSERVE, .node = b->node, .what = "observer",
 		.implementation = "", .value = v->index, .bytes = p->bytes[v->index]};
 
 	if (!qb_builder_is_observed(b, v) || !s.bytes) {
@@ -391,7 +391,7 @@ static enum qb_err observe_bytes(struct qb_builder *b, const struct qb_value *v,
 /* Does the step that computes v do the work of its only user as well, so that v is nowhere? */
 static bool is_within_a_step(const struct qb_builder *b, const struct qb_value *v)
 {
-	const struct qb_node *user = qb_value_only_user(v);
+	const struct qb_node *user = qb_builder_only_user(b, v);
 
 	return user && qb__is_absorbed(b, user);
 }
@@ -486,13 +486,14 @@ static enum qb_err build(struct qb_plan *p, const bool *observed, struct qb_errb
 	if (!p->home || !p->bytes || !p->image) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	find_images(g, p->image);
+	QB_TRY(qb_lowered_list_make(&b.lowered, p->arena, g, false, eb));
+	find_images(&b.lowered, p->image);
 	QB_TRY(qb__place_inputs(&b, eb));
 	for (int i = 0; i < g->inputs; i++) {
 		QB_TRY(quantize_output(&b, g->input[i], eb));
 	}
-	for (int i = 0; i < g->nodes; i++) {
-		QB_TRY(plan_node(&b, g->node[i], eb));
+	for (int i = 0; i < b.lowered.count; i++) {
+		QB_TRY(plan_node(&b, b.lowered.op[i], eb));
 	}
 	b.node = NULL;
 	for (int i = 0; i < g->outputs; i++) {

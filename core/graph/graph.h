@@ -96,7 +96,7 @@ struct qb_node {
 	struct qb_value **output; /* never NULL: one that the file leaves out has a value without users */
 	struct qb_attr *attr;
 	/* The epilogue that passes fused into output 0. Activations after CLIP, the affine (of a convolution's channels) and
-	 * a residual that is added last occur only in plans without observers (qb_pass_fuse_plain). */
+	 * a residual that is added last are only in what plans make of it (core/exec/lower/lowered.h). */
 	struct qb_act act;
 	struct qb_affine affine;
 	bool residual_last;
@@ -203,9 +203,9 @@ enum qb_err qb_pass_name_values(struct qb_graph *g, struct qb_errbuf *eb); /* no
  * is left without quantizers is the float network. Pairs per channel or block on activations, and scales that are
  * computed, stay as they are. */
 enum qb_err qb_pass_lift_quantization(struct qb_graph *g, struct qb_errbuf *eb);
-/* For float networks that nothing observes or quantizes, after qb_graph_prepare: sums and smooth activations into the
- * layers before them. */
-enum qb_err qb_pass_fuse_plain(struct qb_graph *g, struct qb_errbuf *eb);
+/* For float networks that nothing observes or quantizes, after qb_graph_prepare: x * Sigmoid(x) becomes Swish, x *
+ * HardSigmoid(x) HardSwish, a shuffle of channels one Gather. */
+enum qb_err qb_pass_join_frozen(struct qb_graph *g, struct qb_errbuf *eb);
 /* All but the last, in the order that a sweep wants. */
 enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb);
 

@@ -47,10 +47,6 @@ enum qb_err qb__expand_quantized(struct qb_graph *g, struct qb_node *n, const ch
 	struct qb_node **out, int cap, int *count, struct qb_errbuf *eb);
 /* com.microsoft's DynamicQuantizeLSTM as an LSTM; out has room for qb__expanded_most nodes. */
 enum qb_err qb__expand_lstm(struct qb_graph *g, struct qb_node *n, struct qb_node **out, int *count, struct qb_errbuf *eb);
-/* What a BatchNormalization of so many channels does, with constant parameters: x * scale[c] + shift[c]. false where it
- * does something else, or memory ends. */
-bool qb__read_batch_norm(struct qb_graph *g, const struct qb_node *n, int64_t channels, double **scale,
-	double **shift);
 /* Most nodes that it makes of n. */
 int qb__expanded_most(const struct qb_node *n);
 

@@ -49,6 +49,10 @@ static inline int64_t qb_linear_at(const struct qb_linear *l, int64_t o, int64_t
 enum qb_err qb_graph_edit_constant(struct qb_graph *g, struct qb_node *n, int input, float **data,
 	struct qb_errbuf *eb);
 
+/* What a BatchNormalization of so many channels does, with constant parameters: x * scale[c] + shift[c], in the arena.
+ * false where it does something else, or memory ends. */
+bool qb_batch_norm_read(struct qb_arena *arena, const struct qb_node *n, int64_t channels, double **scale, double **shift);
+
 /* n's outputs before its activation are normal with these means and deviations [channels] (NULL: those known of it), each
  * times scale, plus shift: n->normal becomes that. */
 enum qb_err qb_graph_set_normal(struct qb_graph *g, struct qb_node *n, int64_t channels,

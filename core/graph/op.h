@@ -57,7 +57,7 @@ struct qb_op {
  * - Any node may carry node->act, applied to output 0. Passes put it on Conv, ConvTranspose, Gemm, MatMul and Add.
  * - A Conv always has the bias (input 2, [M]) that a folded batch norm leaves.
  * - LayerNormalization and Gelu (opset 17 and 20) may stand in a network of an older opset.
- * - In a network that nothing observes (qb_pass_fuse_plain) a Conv, MatMul or Gemm may have a fourth input of its output's
+ * - In a network that nothing observes (qb_pass_join_frozen) a Conv, MatMul or Gemm may have a fourth input of its output's
  *   shape that is added before node->act, or after it and node->affine; input 2 may then be NULL, and node->act may be a
  *   smooth activation. */
 enum { QB_ADDEND = 3 };

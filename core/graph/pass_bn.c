@@ -75,15 +75,14 @@ static struct qb_node *linear_before(const struct qb_value *v, struct affine *a)
 	return a->channels > 0 ? p : NULL;
 }
 
-static bool affine_alloc(struct qb_graph *g, struct affine *a)
+static bool affine_alloc(struct qb_arena *arena, struct affine *a)
 {
-	a->scale = qb_arena_alloc(g->arena, (size_t)a->channels, sizeof(double));
-	a->shift = qb_arena_alloc(g->arena, (size_t)a->channels, sizeof(double));
+	a->scale = qb_arena_alloc(arena, (size_t)a->channels, sizeof(double));
+	a->shift = qb_arena_alloc(arena, (size_t)a->channels, sizeof(double));
 	return a->scale && a->shift;
 }
 
-bool qb__read_batch_norm(struct qb_graph *g, const struct qb_node *n, int64_t channels, double **scale,
-	double **shift)
+bool qb_batch_norm_read(struct qb_arena *arena, const struct qb_node *n, int64_t channels, double **scale, double **shift)
 {
 	struct affine a = {.channels = channels};
 	const float *p[4];
@@ -100,7 +99,7 @@ bool qb__read_batch_norm(struct qb_graph *g, const struct qb_node *n, int64_t ch
 			return false;
 		}
 	}
-	if (!affine_alloc(g, &a)) {
+	if (!affine_alloc(arena, &a)) {
 		return false;
 	}
 	for (int64_t c = 0; c < channels; c++) {
@@ -153,7 +152,7 @@ static bool read_arithmetic(struct qb_graph *g, const struct qb_node *n, int sid
 	bool mul = qb_node_is(n, QB_OP_Mul), add = qb_node_is(n, QB_OP_Add);
 	bool div = qb_node_is(n, QB_OP_Div) && side == 1, sub = qb_node_is(n, QB_OP_Sub) && side == 1;
 
-	if (!c || !(mul || add || div || sub) || !affine_alloc(g, a)) {
+	if (!c || !(mul || add || div || sub) || !affine_alloc(g->arena, a)) {
 		return false;
 	}
 	for (int64_t i = 0; i < a->channels; i++) {
@@ -304,7 +303,7 @@ enum qb_err qb_pass_add_biases(struct qb_graph *g, struct qb_errbuf *eb)
 		if (n->inputs > 2 && n->input[2] && count != 1 && count != (size_t)a.channels) {
 			continue;
 		}
-		if (!affine_alloc(g, &a)) {
+		if (!affine_alloc(g->arena, &a)) {
 			return qb_fail(eb, QB_ENOMEM, "out of memory while adding biases");
 		}
 		for (int64_t c = 0; c < a.channels; c++) {
@@ -352,7 +351,7 @@ static enum qb_err try_fold(struct qb_graph *g, struct qb_node *n, bool scales, 
 			continue;
 		}
 		p = n->input[1 - side] ? linear_before(n->input[1 - side], &a) : NULL;
-		if (p && !(bn ? scales && qb__read_batch_norm(g, n, a.channels, &a.scale, &a.shift) : read_arithmetic(g, n, side, kind_of(p), &a))) {
+		if (p && !(bn ? scales && qb_batch_norm_read(g->arena, n, a.channels, &a.scale, &a.shift) : read_arithmetic(g, n, side, kind_of(p), &a))) {
 			p = NULL;
 		}
 	}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Fusions for a network that runs in float and is not observed: the value inside is never made. Residual sums, smooth
- * activations and normalizations behind an activation go into the convolution or matrix product before them.
+ * Operators in pieces, put together for a network that runs in float and whose values inside nobody observes.
  */
 #include <string.h>
 
@@ -9,88 +8,6 @@
 #include "core/graph/infer.h"
 #include "core/graph/op.h"
 #include "core/graph/shape.h"
-
-/* The dense layer that makes v for one reader only, with no smooth activation and nothing behind its residual. */
-static struct qb_node *layer_before(const struct qb_value *v)
-{
-	struct qb_node *p = v ? v->producer : NULL;
-
-	if (!(qb_node_is(p, QB_OP_Conv) || qb_node_is(p, QB_OP_MatMul) || qb_node_is(p, QB_OP_Gemm)) ||
-	    !qb_value_only_user(v) || v->dtype != QB_F32 ||
-	    p->act.kind > QB_ACT_LEAKY || p->residual_last || p->inputs < 2 || !p->input[1]->constant) {
-		return NULL;
-	}
-	return p;
-}
-
-static bool is_bare(const struct qb_node *p)
-{
-	return p && p->act.kind == QB_ACT_NONE && !p->affine.scale;
-}
-
-/* ---- residual sums ---- */
-
-static enum qb_err set_addend(struct qb_graph *g, struct qb_node *n, struct qb_value *v,
-	struct qb_errbuf *eb)
-{
-	struct qb_value **input = qb_arena_alloc(g->arena, QB_ADDEND + 1, sizeof(*input));
-
-	if (!input) {
-		return qb_fail(eb, QB_ENOMEM, "out of memory while fusing a sum");
-	}
-	memcpy(input, n->input, (size_t)n->inputs * sizeof(*input));
-	input[QB_ADDEND] = v;
-	n->input = input;
-	n->inputs = QB_ADDEND + 1;
-	return QB_OK;
-}
-
-static enum qb_err try_sum(struct qb_graph *g, struct qb_node *n, bool *gone, struct qb_errbuf *eb)
-{
-	if (!qb_node_is(n, QB_OP_Add) || n->inputs != 2 || n->output[0]->dtype != QB_F32 ||
-	    !qb_shape_equal(&n->input[0]->shape, &n->input[1]->shape)) {
-		return QB_OK;
-	}
-	for (int i = 1; i >= 0 && !*gone; i--) {
-		struct qb_node *p = layer_before(n->input[i]);
-
-		if (p && p->inputs <= QB_ADDEND && !n->input[1 - i]->constant &&
-		    (is_bare(p) || n->act.kind == QB_ACT_NONE)) {
-			QB_TRY(set_addend(g, p, n->input[1 - i], eb));
-			if (is_bare(p)) {
-				p->act = n->act;
-			} else {
-				p->residual_last = true;
-			}
-			qb_graph_merge(g, p, n);
-			*gone = true;
-		}
-	}
-	return QB_OK;
-}
-
-/* ---- smooth activations ---- */
-
-static bool read_smooth(const struct qb_node *n, struct qb_act *act)
-{
-	if (qb_node_is(n, QB_OP_LeakyRelu)) {
-		*act = (struct qb_act){QB_ACT_LEAKY, qb_node_float(n, "alpha", 0.01f), 0};
-		return true;
-	}
-	if (qb_node_is(n, QB_OP_Gelu) && strcmp(qb_node_string(n, "approximate", "none"), "none") == 0) {
-		act->kind = QB_ACT_GELU;
-		return true;
-	}
-	if (qb_node_is(n, QB_OP_HardSwish)) {
-		act->kind = QB_ACT_HARD_SWISH;
-		return true;
-	}
-	if (qb_node_is(n, QB_OP_Swish) && qb_node_float(n, "alpha", 1) == 1) {
-		act->kind = QB_ACT_SILU;
-		return true;
-	}
-	return false;
-}
 
 /* x times its own Sigmoid or HardSigmoid is Swish or HardSwish of x; the other node then is dead. */
 static void try_gate(struct qb_node *n)
@@ -109,49 +26,6 @@ static void try_gate(struct qb_node *n)
 			return;
 		}
 	}
-}
-
-static void try_smooth(struct qb_graph *g, struct qb_node *n, bool *gone)
-{
-	struct qb_node *p = n->inputs == 1 ? layer_before(n->input[0]) : NULL;
-	struct qb_act act = {0};
-
-	if (is_bare(p) && n->act.kind == QB_ACT_NONE && read_smooth(n, &act)) {
-		p->act = act;
-		qb_graph_merge(g, p, n);
-		*gone = true;
-	}
-}
-
-/* ---- normalizations that no weights can hold ---- */
-
-static enum qb_err try_norm(struct qb_graph *g, struct qb_node *n, bool *gone, struct qb_errbuf *eb)
-{
-	struct qb_node *p = qb_node_is(n, QB_OP_BatchNormalization) && n->act.kind == QB_ACT_NONE
-		? layer_before(n->input[0]) : NULL;
-	int64_t channels;
-	double *scale, *shift;
-	float *gain;
-
-	if (!qb_node_is(p, QB_OP_Conv) || p->affine.scale) {
-		return QB_OK;
-	}
-	channels = p->input[1]->shape.dim[0];
-	if (!qb__read_batch_norm(g, n, channels, &scale, &shift)) {
-		return QB_OK;
-	}
-	gain = qb_arena_alloc(g->arena, 2 * (size_t)channels, sizeof(*gain));
-	if (!gain) {
-		return qb_fail(eb, QB_ENOMEM, "out of memory while fusing a normalization");
-	}
-	for (int64_t c = 0; c < channels; c++) {
-		gain[c] = (float)scale[c];
-		gain[channels + c] = (float)shift[c];
-	}
-	p->affine = (struct qb_affine){gain, gain + channels};
-	qb_graph_merge(g, p, n);
-	*gone = true;
-	return QB_OK;
 }
 
 /* ---- shuffled channels: two factors of a dimension change places between two Reshapes ---- */
@@ -221,25 +95,12 @@ static enum qb_err try_shuffle(struct qb_graph *g, struct qb_node *n, struct qb_
 	return QB_OK;
 }
 
-enum qb_err qb_pass_fuse_plain(struct qb_graph *g, struct qb_errbuf *eb)
+enum qb_err qb_pass_join_frozen(struct qb_graph *g, struct qb_errbuf *eb)
 {
 	QB_TRY(qb_graph_relink(g, eb));
 	for (int i = 0; i < g->nodes; i++) {
 		try_gate(g->node[i]);
 		QB_TRY(try_shuffle(g, g->node[i], eb));
 	}
-	QB_TRY(qb_pass_remove_dead(g, eb));
-	for (int i = 0; i < g->nodes; i++) {
-		struct qb_node *n = g->node[i];
-		bool gone = false;
-
-		QB_TRY(try_sum(g, n, &gone, eb));
-		if (!gone) {
-			try_smooth(g, n, &gone);
-		}
-		if (!gone) {
-			QB_TRY(try_norm(g, n, &gone, eb));
-		}
-	}
-	return qb_graph_relink(g, eb);
+	return qb_pass_remove_dead(g, eb);
 }

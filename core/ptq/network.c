@@ -72,7 +72,7 @@ static enum qb_err create(struct qb_network **out, const struct qb_graph *model,
 	n->batch = batch;
 	QB_TRY_OUT(qb_graph_bind(&n->graph, model, batch, eb));
 	if (!observed) {
-		QB_TRY_OUT(qb_pass_fuse_plain(n->graph, eb));
+		QB_TRY_OUT(qb_pass_join_frozen(n->graph, eb));
 	}
 	QB_TRY_OUT(qb_placement_create(&n->placement, n->graph, eb));
 	n->observed = calloc((size_t)n->graph->values + 1, sizeof(*n->observed));

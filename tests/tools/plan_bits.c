@@ -178,6 +178,7 @@ static enum qb_err under(struct net *t, const char *name, struct qb_errbuf *eb)
 
 static enum qb_err write_down(struct net *t, int argc, char **argv, struct qb_errbuf *eb)
 {
+	struct qb_graph *frozen = NULL;
 	struct qb_plan *plain = NULL;
 
 	QB_TRY(qb_cpu_check(eb));
@@ -188,7 +189,9 @@ static enum qb_err write_down(struct net *t, int argc, char **argv, struct qb_er
 	}
 	fill(t, CALIBRATING + 1);
 	QB_TRY(run(t, t->plan, NULL, "observed", "observed outputs", eb));
-	QB_TRY(qb_plan_create(&plain, t->graph, QB_PLAN_FROZEN, 1, NULL, eb));
+	QB_TRY(qb_graph_bind(&frozen, t->model, 1, eb));
+	QB_TRY(qb_pass_join_frozen(frozen, eb));
+	QB_TRY(qb_plan_create(&plain, frozen, QB_PLAN_FROZEN, 1, NULL, eb));
 	QB_TRY(run(t, plain, NULL, "plain", "plain", eb));
 	qb_plan_destroy(&plain);
 	for (int i = 2; i < argc; i++) {

@@ -186,7 +186,7 @@ static void check(struct model_builder *b)
 	}
 	qb_graph_destroy(&bound);
 	if (qb_graph_prepare(model, &eb) || qb_graph_bind(&bound, model, 2, &eb) ||
-		qb_graph_bind(&fused, model, 2, &eb) || qb_pass_fuse_plain(fused, &eb)) {
+		qb_graph_bind(&fused, model, 2, &eb) || qb_pass_join_frozen(fused, &eb)) {
 		fail_msg("%s", eb.text);
 	}
 	for (int threads = 1; threads <= 2; threads++) {

@@ -159,7 +159,7 @@ static void check_float(const char *path, int threads, bool frozen)
 	load(&t, path, threads);
 	if (frozen) {
 		ok(qb_graph_bind(&fused, t.model, 1, &eb), &eb);
-		ok(qb_pass_fuse_plain(fused, &eb), &eb);
+		ok(qb_pass_join_frozen(fused, &eb), &eb);
 		ok(qb_plan_create(&plan, fused, QB_PLAN_FROZEN, threads, NULL, &eb), &eb);
 	}
 	s = open_session(frozen ? plan : t.plan);

@@ -119,7 +119,7 @@ static enum qb_err find(struct qb_builder *b, const struct qb_node *n, const str
 	struct qb_dense *d[3] = {&k->wide, &k->middle, &k->narrow};
 
 	for (int i = 0; i < 3; i++) {
-		node[i] = i ? qb_value_only_user(node[i - 1]->output[0]) : n;
+		node[i] = i ? qb_builder_only_user(b, node[i - 1]->output[0]) : n;
 		if (!node[i] || node[i]->inputs < 2 || (i && node[i]->input[0] != node[i - 1]->output[0])) {
 			return QB_EUNSUPPORTED;
 		}

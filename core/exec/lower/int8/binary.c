@@ -80,7 +80,7 @@ static enum qb_err plan_sum(struct qb_builder *b, const struct qb_node *n, float
 
 struct qb__int8_residual qb__int8_find_residual(const struct qb_builder *b, const struct qb_node *n)
 {
-	const struct qb_node *sum = qb_value_only_user(n->output[0]);
+	const struct qb_node *sum = qb_builder_only_user(b, n->output[0]);
 	struct qb__int8_residual r = {.add = qb_int8_kernels()->add, .node = sum};
 	float sign = sum ? sign_of_sum(sum) : 0;
 	const struct qb_bytes *other;

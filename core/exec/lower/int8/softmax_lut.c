@@ -119,7 +119,7 @@ static bool spreads_over(const struct qb_shape *mask, const struct qb_shape *x)
 
 int qb__int8_masked_scores(const struct qb_builder *b, const struct qb_node *n)
 {
-	const struct qb_node *softmax = qb_value_only_user(n->output[0]);
+	const struct qb_node *softmax = qb_builder_only_user(b, n->output[0]);
 	struct qb_bytes x, y;
 
 	if (!qb_node_is(n, QB_OP_Add) || n->act.kind != QB_ACT_NONE || n->inputs != 2 || !softmax ||
@@ -193,7 +193,7 @@ static enum qb_err plan_softmax(struct qb_builder *b, const struct qb_node *n, c
 
 enum qb_err qb__plan_int8_softmax(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
-	const struct qb_node *sum = n->input[0]->producer;
+	const struct qb_node *sum = qb_builder_producer(b, n->input[0]);
 	int scores = sum ? qb__int8_masked_scores(b, sum) : -1;
 
 	if (scores >= 0) {

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/exec/lower/lowered.h"
+
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/graph/linear.h"
+#include "core/graph/op.h"
+#include "core/graph/shape.h"
+
+/* One slot a node. An operator stands in the slot of one of the nodes that it computes; the others lead to that. */
+struct maker {
+	struct qb_arena *arena;
+	const struct qb_graph *g;
+	struct qb_node **slot; /* [nodes]: NULL where the node is another's epilogue */
+	int *of;               /* [nodes]: the slot it went to; its own where it stands */
+	struct qb_errbuf *eb;
+};
+
+static enum qb_err no_memory(const struct maker *m)
+{
+	return qb_fail(m->eb, QB_ENOMEM, "no memory for a plan");
+}
+
+static int slot_of(const struct maker *m, const struct qb_node *n)
+{
+	int i = n->index;
+
+	while (m->of[i] != i) {
+		i = m->of[i];
+	}
+	return i;
+}
+
+/* The operator that ends with v; NULL where there is none. */
+static struct qb_node *ends_with(const struct maker *m, const struct qb_value *v)
+{
+	struct qb_node *p = v && v->producer ? m->slot[slot_of(m, v->producer)] : NULL;
+
+	return p && p->output[0] == v ? p : NULL;
+}
+
+/* p computes what n does, too, and reads `more` for it. It keeps its place where that is there already. */
+static enum qb_err merge(struct maker *m, struct qb_node *p, int n, const struct qb_value *more)
+{
+	struct qb_value **output = qb_arena_alloc(m->arena, (size_t)p->outputs, sizeof(*output));
+	int at = slot_of(m, p->output[0]->producer);
+
+	if (!output) {
+		return no_memory(m);
+	}
+	memcpy(output, p->output, (size_t)p->outputs * sizeof(*output));
+	output[0] = m->slot[n]->output[0];
+	p->output = output;
+	if (more && more->producer && slot_of(m, more->producer) > at) {
+		m->slot[n] = p;
+		m->slot[at] = NULL;
+		m->of[at] = n;
+	} else {
+		m->slot[n] = NULL;
+		m->of[n] = at;
+	}
+	return QB_OK;
+}
+
+/* ---- what a frozen plan fuses ---- */
+
+/* The dense layer that ends with v and has one user, no smooth activation and nothing behind its residual. */
+static struct qb_node *layer_before(const struct maker *m, const struct qb_value *v)
+{
+	struct qb_node *p = ends_with(m, v);
+
+	if (!(qb_node_is(p, QB_OP_Conv) || qb_node_is(p, QB_OP_MatMul) || qb_node_is(p, QB_OP_Gemm)) ||
+		!qb_value_only_user(v) || v->dtype != QB_F32 ||
+		p->act.kind > QB_ACT_LEAKY || p->residual_last || p->inputs < 2 || !p->input[1]->constant) {
+		return NULL;
+	}
+	return p;
+}
+
+static bool is_bare(const struct qb_node *p)
+{
+	return p && p->act.kind == QB_ACT_NONE && !p->affine.scale;
+}
+
+static enum qb_err set_addend(const struct maker *m, struct qb_node *p, struct qb_value *v)
+{
+	struct qb_value **input = qb_arena_alloc(m->arena, QB_ADDEND + 1, sizeof(*input));
+
+	if (!input) {
+		return no_memory(m);
+	}
+	memcpy(input, p->input, (size_t)p->inputs * sizeof(*input));
+	input[QB_ADDEND] = v;
+	p->input = input;
+	p->inputs = QB_ADDEND + 1;
+	return QB_OK;
+}
+
+/* A residual sum: before the activation of a layer that has none, or behind everything. */
+static enum qb_err try_sum(struct maker *m, int i)
+{
+	const struct qb_node *n = m->slot[i];
+
+	if (!qb_node_is(n, QB_OP_Add) || n->inputs != 2 || n->output[0]->dtype != QB_F32 ||
+		!qb_shape_equal(&n->input[0]->shape, &n->input[1]->shape)) {
+		return QB_OK;
+	}
+	for (int k = 1; k >= 0; k--) {
+		struct qb_node *p = layer_before(m, n->input[k]);
+
+		if (p && p->inputs <= QB_ADDEND && !n->input[1 - k]->constant &&
+			(is_bare(p) || n->act.kind == QB_ACT_NONE)) {
+			QB_TRY(set_addend(m, p, n->input[1 - k]));
+			if (is_bare(p)) {
+				p->act = n->act;
+			} else {
+				p->residual_last = true;
+			}
+			return merge(m, p, i, n->input[1 - k]);
+		}
+	}
+	return QB_OK;
+}
+
+static bool read_smooth(const struct qb_node *n, struct qb_act *act)
+{
+	if (qb_node_is(n, QB_OP_LeakyRelu)) {
+		*act = (struct qb_act){QB_ACT_LEAKY, qb_node_float(n, "alpha", 0.01f), 0};
+		return true;
+	}
+	if (qb_node_is(n, QB_OP_Gelu) && strcmp(qb_node_string(n, "approximate", "none"), "none") == 0) {
+		act->kind = QB_ACT_GELU;
+		return true;
+	}
+	if (qb_node_is(n, QB_OP_HardSwish)) {
+		act->kind = QB_ACT_HARD_SWISH;
+		return true;
+	}
+	if (qb_node_is(n, QB_OP_Swish) && qb_node_float(n, "alpha", 1) == 1) {
+		act->kind = QB_ACT_SILU;
+		return true;
+	}
+	return false;
+}
+
+static enum qb_err try_smooth(struct maker *m, int i)
+{
+	const struct qb_node *n = m->slot[i];
+	struct qb_node *p = n && n->inputs == 1 ? layer_before(m, n->input[0]) : NULL;
+	struct qb_act act = {0};
+
+	if (!is_bare(p) || n->act.kind != QB_ACT_NONE || !read_smooth(n, &act)) {
+		return QB_OK;
+	}
+	p->act = act;
+	return merge(m, p, i, NULL);
+}
+
+/* A normalization that no weights can hold, for it stands behind an activation. */
+static enum qb_err try_norm(struct maker *m, int i)
+{
+	const struct qb_node *n = m->slot[i];
+	struct qb_node *p = qb_node_is(n, QB_OP_BatchNormalization) && n->act.kind == QB_ACT_NONE
+		? layer_before(m, n->input[0]) : NULL;
+	int64_t channels;
+	double *scale, *shift;
+	float *gain;
+
+	if (!qb_node_is(p, QB_OP_Conv) || p->affine.scale) {
+		return QB_OK;
+	}
+	channels = p->input[1]->shape.dim[0];
+	if (!qb_batch_norm_read(m->arena, n, channels, &scale, &shift)) {
+		return QB_OK;
+	}
+	gain = qb_arena_alloc(m->arena, 2 * (size_t)channels, sizeof(*gain));
+	if (!gain) {
+		return no_memory(m);
+	}
+	for (int64_t c = 0; c < channels; c++) {
+		gain[c] = (float)scale[c];
+		gain[channels + c] = (float)shift[c];
+	}
+	p->affine = (struct qb_affine){gain, gain + channels};
+	return merge(m, p, i, NULL);
+}
+
+static enum qb_err fuse_frozen(struct maker *m)
+{
+	for (int i = 0; i < m->g->nodes; i++) {
+		QB_TRY(try_sum(m, i));
+		QB_TRY(try_smooth(m, i));
+		QB_TRY(try_norm(m, i));
+	}
+	return QB_OK;
+}
+
+/* ---- the list ---- */
+
+static enum qb_err fill_slots(struct maker *m)
+{
+	for (int i = 0; i < m->g->nodes; i++) {
+		m->slot[i] = qb_arena_alloc(m->arena, 1, sizeof(**m->slot));
+		if (!m->slot[i]) {
+			return no_memory(m);
+		}
+		*m->slot[i] = *m->g->node[i];
+		m->of[i] = i;
+	}
+	return QB_OK;
+}
+
+enum qb_err qb_lowered_list_make(struct qb_lowered_list *out, struct qb_arena *arena, const struct qb_graph *g, bool frozen,
+	struct qb_errbuf *eb)
+{
+	struct maker m = {.arena = arena, .g = g, .eb = eb};
+	struct qb_lowered_list l = {0};
+
+	m.slot = qb_arena_alloc(arena, (size_t)g->nodes + 1, sizeof(*m.slot));
+	m.of = qb_arena_alloc(arena, (size_t)g->nodes + 1, sizeof(*m.of));
+	l.op = qb_arena_alloc(arena, (size_t)g->nodes + 1, sizeof(*l.op));
+	l.of = qb_arena_alloc(arena, (size_t)g->nodes + 1, sizeof(*l.of));
+	if (!m.slot || !m.of || !l.op || !l.of) {
+		return no_memory(&m);
+	}
+	QB_TRY(fill_slots(&m));
+	if (frozen) {
+		QB_TRY(fuse_frozen(&m));
+	}
+	for (int i = 0; i < g->nodes; i++) {
+		if (m.slot[i]) {
+			m.slot[i]->index = l.count;
+			l.op[l.count++] = m.slot[i];
+		}
+	}
+	for (int i = 0; i < g->nodes; i++) {
+		l.of[i] = m.slot[slot_of(&m, g->node[i])]->index;
+	}
+	*out = l;
+	return QB_OK;
+}
+
+const struct qb_node *qb_lowered_only_user(const struct qb_lowered_list *l, const struct qb_value *v)
+{
+	const struct qb_node *n = qb_value_only_user(v);
+
+	return n ? l->op[l->of[n->index]] : NULL;
+}
+
+const struct qb_node *qb_lowered_producer(const struct qb_lowered_list *l, const struct qb_value *v)
+{
+	return v->producer ? l->op[l->of[v->producer->index]] : NULL;
+}
