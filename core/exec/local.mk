@@ -14,6 +14,7 @@ libquantbench_a_SOURCES += \
 	core/exec/lower/backward/conv_input_gradient.c \
 	core/exec/lower/backward/conv_weight_gradient.c \
 	core/exec/lower/backward/shard_sum.c \
+	core/exec/lower/backward/transposed_product.c \
 	core/exec/lower/f32/binary.c \
 	core/exec/lower/f32/conv.c \
 	core/exec/lower/f32/conv_bottleneck.c \

@@ -297,6 +297,65 @@ static void conv__groups__forward_and_gradients(void **state)
 	}
 }
 
+/* ---- products ---- */
+
+/* A layer and its gradients, as the rules have them. */
+static void gemm__computed_operands__forward_and_gradients(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct draw d = {.seed = seed};
+		int64_t rows = between(&d, 1, 300), k = between(&d, 1, 50), columns = between(&d, 1, 50), transposed = between(&d, 0, 1);
+		struct graph_maker m;
+		struct qb_value *x, *w, *bias, *dy;
+		struct qb_node *n;
+
+		gm_init(&m);
+		x = gm_input(&m, QB_F32, 2, (int64_t[]){rows, k});
+		w = gm_input(&m, QB_F32, 2, transposed ? (int64_t[]){columns, k} : (int64_t[]){k, columns});
+		bias = gm_input(&m, QB_F32, between(&d, 1, 2) == 1 ? 1 : 2, (int64_t[]){1, columns});
+		dy = gm_input(&m, QB_F32, 2, (int64_t[]){rows, columns});
+		if (bias->shape.ndim == 1) {
+			bias->shape.dim[0] = columns;
+		}
+		n = gm_node(&m, QB_OP_Gemm, 1, between(&d, 0, 1) ? 3 : 2, (struct qb_value *[]){x, w, bias});
+		qb_node_add_int(n, "transB", transposed);
+		gm_output(&m, gm_add(&m, n));
+		n = gm_node(&m, QB_OP_Gemm, 1, 2, (struct qb_value *[]){dy, w});
+		qb_node_add_int(n, "transB", !transposed);
+		gm_output(&m, gm_add(&m, n));
+		n = gm_node(&m, QB_OP_Gemm, 1, 2, transposed ? (struct qb_value *[]){dy, x} : (struct qb_value *[]){x, dy});
+		qb_node_add_int(n, "transA", 1);
+		gm_output(&m, gm_add(&m, n));
+		check_graph(&m, seed, false);
+	}
+}
+
+/* Rows of several dimensions by one matrix, which may be a transposed view; and batches of products. */
+static void matmul__computed_operands__as_evaluated(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct draw d = {.seed = seed};
+		int64_t batch = between(&d, 1, 4), rows = between(&d, 1, 40), k = between(&d, 1, 40), columns = between(&d, 1, 40);
+		struct graph_maker m;
+		struct qb_value *x, *w, *other;
+		struct qb_node *n;
+
+		gm_init(&m);
+		x = gm_input(&m, QB_F32, 3, (int64_t[]){batch, rows, k});
+		w = gm_input(&m, QB_F32, 2, (int64_t[]){columns, k});
+		other = gm_input(&m, QB_F32, 3, (int64_t[]){batch, rows, columns});
+		n = gm_node(&m, QB_OP_Transpose, 1, 1, &w);
+		gm_ints(&m, n, "perm", 2, (int64_t[]){1, 0});
+		gm_output(&m, GM_OP(&m, QB_OP_MatMul, x, gm_add(&m, n)));
+		n = gm_node(&m, QB_OP_Transpose, 1, 1, &x);
+		gm_ints(&m, n, "perm", 3, (int64_t[]){0, 2, 1});
+		gm_output(&m, GM_OP(&m, QB_OP_MatMul, gm_add(&m, n), other));
+		check_graph(&m, seed, false);
+	}
+}
+
 /* ---- batch norms ---- */
 
 static void add_norm_attributes(struct qb_node *n, int64_t count)
@@ -478,6 +537,8 @@ static int tests(void)
 		cmocka_unit_test(conv__pointwise__forward_and_gradients),
 		cmocka_unit_test(conv__depthwise__forward_and_gradients),
 		cmocka_unit_test(conv__groups__forward_and_gradients),
+		cmocka_unit_test(gemm__computed_operands__forward_and_gradients),
+		cmocka_unit_test(matmul__computed_operands__as_evaluated),
 		cmocka_unit_test(batch_norm__with_and_without_an_activation__forward_and_gradients),
 		cmocka_unit_test(activation_gradient__every_kind__as_evaluated),
 		cmocka_unit_test(add__relu_behind_it__is_one_step_and_serves_the_gradient),

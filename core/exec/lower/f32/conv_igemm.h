@@ -48,6 +48,9 @@ struct qb_rows_product {
 enum qb_err qb_plan_strassen(struct qb_builder *b, const struct qb_node *n, const struct qb_rows_product *p,
 	struct qb_errbuf *eb);
 
+/* y [m, n] = a^T b of a [k, m] and b [k, n], as gradients by weights are: a Gemm with transA alone. */
+enum qb_err qb_plan_transposed_product(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+
 /* A MatMul of two activations. */
 enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
 

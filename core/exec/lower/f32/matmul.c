@@ -29,7 +29,9 @@ static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_node *n, con
 	if (!p->w->constant) {
 		struct qb_place w;
 
-		QB_TRY(qb_builder_dense(b, p->w, &w, eb));
+		QB_TRY(qb_builder_plain(b, p->w, &w, eb));
+		d.w_as.stride[0] = w.layout.stride[p->transposed ? 0 : 1];
+		d.w_as.stride[1] = w.layout.stride[p->transposed ? 1 : 0];
 		d.w_at = w.buffer;
 	}
 	return qb_plan_dense(b, n, &d, eb);
@@ -77,8 +79,13 @@ enum qb_err qb__plan_gemm(struct qb_builder *b, const struct qb_node *n, struct 
 	const struct qb_value *x = n->input[0];
 	struct qb_rows_product p = {.w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL};
 
-	if (x->dtype != QB_F32 || x->constant || qb_node_int(n, "transA", 0) ||
-		qb_node_float(n, "alpha", 1) != 1 || (p.bias && qb_node_float(n, "beta", 1) != 1)) {
+	if (x->dtype != QB_F32 || qb_node_float(n, "alpha", 1) != 1 || (p.bias && qb_node_float(n, "beta", 1) != 1)) {
+		return QB_EUNSUPPORTED;
+	}
+	if (qb_node_int(n, "transA", 0)) {
+		return qb_plan_transposed_product(b, n, eb);
+	}
+	if (x->constant) {
 		return QB_EUNSUPPORTED;
 	}
 	p.transposed = qb_node_int(n, "transB", 0);
@@ -129,7 +136,7 @@ enum qb_err qb__plan_matmul(struct qb_builder *b, const struct qb_node *n, struc
 	if (x->dtype != QB_F32 || x->shape.ndim < 2) {
 		return QB_EUNSUPPORTED;
 	}
-	if (x->constant || !w->constant || w->shape.ndim != 2) {
+	if (x->constant || (!w->constant && !qb_builder_is_training(b)) || w->shape.ndim != 2) {
 		return p.bias ? QB_EUNSUPPORTED : plan_batched(b, n, eb);
 	}
 	p.rows = span(&x->shape, 0, x->shape.ndim - 1);

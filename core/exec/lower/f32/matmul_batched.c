@@ -143,7 +143,7 @@ enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n,
 	const int64_t *stride[3];
 	struct qb_layout layout;
 
-	if (!qb_f32_is_fast() || ndim < 0 || ndim > BATCH_DIMS) {
+	if ((!qb_f32_is_fast() && !qb_builder_is_training(b)) || ndim < 0 || ndim > BATCH_DIMS) {
 		return QB_EUNSUPPORTED;
 	}
 	if (n->input[0]->shape.ndim < 2 || n->input[1]->shape.ndim < 2) {
