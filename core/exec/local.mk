@@ -62,6 +62,7 @@ libquantbench_a_SOURCES += \
 	core/exec/onednn.c \
 	core/exec/onednn.h \
 	core/exec/onednn_forward.c \
+	core/exec/onednn_step.c \
 	core/exec/onednn_step.h \
 	core/exec/overlay.c \
 	core/exec/plan.c \

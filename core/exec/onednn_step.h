@@ -19,6 +19,20 @@ struct qb_dnn_arg {
 	struct qb_place at;
 };
 
+struct qb_primitive {
+	dnnl_primitive_t primitive;
+	dnnl_memory_desc_t scratch; /* of no bytes: none */
+	int args;
+	struct qb_dnn_arg arg[QB_DNN_ARGS];
+	bool has_weights;
+};
+/* Of a descriptor; the arguments are in p. */
+enum qb_err qb__primitive_create(struct qb_primitive *p, const_dnnl_primitive_desc_t pd, const char *what,
+	struct qb_errbuf *eb);
+/* A step of s->primitive, which declares its arguments. */
+struct qb_step;
+enum qb_err qb__dnn_add_step(struct qb_builder *b, struct qb_step *s, struct qb_errbuf *eb);
+
 /* A primitive to be: its descriptor and arguments. */
 struct qb_dnn_call {
 	const struct qb_node *node;
