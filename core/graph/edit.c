@@ -97,6 +97,11 @@ void qb_node_add_int(struct qb_node *n, const char *name, int64_t v)
 	n->attr[n->attrs++] = (struct qb_attr){.name = name, .kind = QB_ATTR_INT, .i = v};
 }
 
+void qb_node_add_float(struct qb_node *n, const char *name, float v)
+{
+	n->attr[n->attrs++] = (struct qb_attr){.name = name, .kind = QB_ATTR_FLOAT, .f = v};
+}
+
 void qb_node_add_string(struct qb_node *n, const char *name, const char *v)
 {
 	n->attr[n->attrs++] = (struct qb_attr){.name = name, .kind = QB_ATTR_STRING, .s = v};

@@ -246,6 +246,7 @@ void qb_graph_move_outputs(struct qb_graph *g, struct qb_value *from, struct qb_
 /* Makes every use of `from` a use of `to`, graph outputs included. */
 void qb_graph_replace_value(struct qb_graph *g, struct qb_value *from, struct qb_value *to);
 void qb_node_add_int(struct qb_node *n, const char *name, int64_t v);
+void qb_node_add_float(struct qb_node *n, const char *name, float v);
 void qb_node_add_string(struct qb_node *n, const char *name, const char *v);
 /* ints [count] live as long as the graph. */
 void qb_node_add_ints(struct qb_node *n, const char *name, int count, const int64_t *ints);

@@ -8,6 +8,7 @@ libquantbench_a_SOURCES += \
 	core/graph/eval.c \
 	core/graph/flatbuffer.c \
 	core/graph/flatbuffer.h \
+	core/graph/gradient.c \
 	core/graph/gradient.h \
 	core/graph/graph.c \
 	core/graph/graph.h \

@@ -8,6 +8,7 @@
 
 #include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/rule.h"
 #include "core/ops/shape_rule.h"
 
 static double sigmoid(double x)
@@ -162,4 +163,106 @@ enum qb_err qb__eval_activation_gradient(const struct qb_node *n, const struct q
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	return qb__op_as_f64(activation_gradient_f64, n, in, out, eb);
+}
+
+/* ---- rules ---- */
+
+enum qb_err qb__gradient_activation(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy,
+	const bool *wanted, struct qb_value **dx, struct qb_errbuf *eb)
+{
+	static const char *const names[] = {"alpha", "beta", "gamma", "lambd", "approximate", NULL};
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	struct qb_node *a = qb__rule_begin(&r, QB_OP_ActivationGradient, 2, (struct qb_value *[]){n->input[0], dy[0]}, 1);
+
+	(void)wanted;
+	qb_node_add_string(a, "operator", n->type);
+	qb__rule_copy_attrs(a, n, names);
+	dx[0] = qb__rule_end(&r, a);
+	return r.err;
+}
+
+enum qb_err qb__gradient_exp(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+	struct qb_value **dx, struct qb_errbuf *eb)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+
+	(void)wanted;
+	dx[0] = qb__rule_mul(&r, dy[0], n->output[0]);
+	return r.err;
+}
+
+enum qb_err qb__gradient_neg(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+	struct qb_value **dx, struct qb_errbuf *eb)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+
+	(void)wanted;
+	dx[0] = qb__rule_neg(&r, dy[0]);
+	return r.err;
+}
+
+/* Steps: constant almost everywhere. */
+enum qb_err qb__gradient_zero(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+	struct qb_value **dx, struct qb_errbuf *eb)
+{
+	(void)g, (void)n, (void)dy, (void)wanted, (void)dx, (void)eb;
+	return QB_OK;
+}
+
+static double bound_of(const struct qb_node *n, int i, const char *attr, double fallback)
+{
+	const struct qb_tensor *t = op_const(n, i);
+
+	return t ? qb__op_load(t->dtype, t->data, 0) : (double)qb_node_float(n, attr, (float)fallback);
+}
+
+/* Bounds that are computed or trained: dy where x is within them; what is beyond one is the bound's own gradient. */
+static enum qb_err clip_to_values(struct qb__rule *r, struct qb_node *n, struct qb_value *dy, const bool *wanted,
+	struct qb_value **dx)
+{
+	static const enum qb_op_id beyond[] = {QB_OP_Less, QB_OP_Greater};
+	struct qb_value *zero = qb__rule_number(r, dy, 0), *inner = dy, *out;
+
+	for (int i = 1; i < 3; i++) {
+		if (op_in(n, i)) {
+			out = qb__rule_2(r, beyond[i - 1], n->input[0], n->input[i]);
+			inner = qb__rule_3(r, QB_OP_Where, out, zero, inner);
+			if (wanted[i]) {
+				dx[i] = qb__rule_sum_to(r, qb__rule_3(r, QB_OP_Where, out, dy, zero), &n->input[i]->shape);
+			}
+		}
+	}
+	dx[0] = wanted[0] ? inner : NULL;
+	return r->err;
+}
+
+enum qb_err qb__gradient_clip(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+	struct qb_value **dx, struct qb_errbuf *eb)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	struct qb_node *a;
+
+	for (int i = 1; i < 3; i++) {
+		if (op_in(n, i) && !op_const(n, i)) {
+			return clip_to_values(&r, n, dy[0], wanted, dx);
+		}
+	}
+	a = qb__rule_begin(&r, QB_OP_ActivationGradient, 2, (struct qb_value *[]){n->input[0], dy[0]}, 1);
+	qb_node_add_string(a, "operator", n->type);
+	qb_node_add_float(a, "min", (float)bound_of(n, 1, "min", -INFINITY));
+	qb_node_add_float(a, "max", (float)bound_of(n, 2, "max", INFINITY));
+	dx[0] = qb__rule_end(&r, a);
+	return r.err;
+}
+
+/* Cast and CastLike between types of floating point; CastLike's second input says a type only. */
+enum qb_err qb__gradient_cast(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+	struct qb_value **dx, struct qb_errbuf *eb)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+
+	if (wanted[0]) {
+		dx[0] = dy[0]->dtype == n->input[0]->dtype ? dy[0] : qb__rule_as(&r, dy[0], n->input[0]);
+	}
+	return r.err;
 }

@@ -10,6 +10,7 @@
 
 #include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/rule.h"
 #include "core/ops/shape_rule.h"
 
 struct layout {
@@ -225,4 +226,68 @@ enum qb_err qb__eval_batch_norm_training_gradient(const struct qb_node *n, const
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	return qb__op_as_f64(batch_norm_training_gradient_f64, n, in, out, eb);
+}
+
+/* ---- rules ---- */
+
+static void copy_statistics(struct qb_node *to, const struct qb_node *from)
+{
+	static const char *const names[] = {"count", "epsilon", NULL};
+
+	qb__rule_copy_attrs(to, from, names);
+}
+
+/* Row i of float64 sums [2,C] as a vector of like's type */
+static struct qb_value *row_of(struct qb__rule *r, struct qb_value *sums, int64_t i, struct qb_value *like)
+{
+	struct qb_value *row = qb__rule_slice(r, sums, 0, i, i + 1);
+
+	return qb__rule_as(r, qb__rule_reshape(r, row, &like->shape), like);
+}
+
+/* The path through the statistics is part of dx, so that the sums get no gradient of their own. */
+enum qb_err qb__gradient_batch_norm_training(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy,
+	const bool *wanted, struct qb_value **dx, struct qb_errbuf *eb)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	struct qb_value *x = n->input[0], *gain = n->input[1], *sums = n->input[3], *own, *all;
+	struct qb_node *s = qb__rule_begin(&r, QB_OP_BatchNormalizationTrainingSums, 3, (struct qb_value *[]){x, dy[0], sums},
+		1);
+
+	copy_statistics(s, n);
+	own = qb__rule_end(&r, s);
+	if (wanted[0]) {
+		all = qb__rule_1(&r, QB_OP_ShardSum, own);
+		s = qb__rule_begin(&r, QB_OP_BatchNormalizationTrainingGradient, 5,
+			(struct qb_value *[]){x, dy[0], gain, sums, all}, 1);
+		copy_statistics(s, n);
+		dx[0] = qb__rule_end(&r, s);
+	}
+	if (wanted[1]) {
+		dx[1] = row_of(&r, own, 1, gain);
+	}
+	if (wanted[2]) {
+		dx[2] = row_of(&r, own, 0, n->input[2]);
+	}
+	return r.err;
+}
+
+/* What of the sums is used elsewhere than in batch normalization: d sum(x) = 1, d sum(x^2) = 2 x */
+enum qb_err qb__gradient_batch_statistics(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy,
+	const bool *wanted, struct qb_value **dx, struct qb_errbuf *eb)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	struct qb_value *x = n->input[0], *row[2];
+	struct qb_shape wide = x->shape;
+
+	(void)wanted;
+	for (int i = 0; i < wide.ndim; i++) {
+		wide.dim[i] = i == 1 ? wide.dim[i] : 1;
+	}
+	for (int i = 0; i < 2; i++) {
+		row[i] = qb__rule_reshape(&r, qb__rule_slice(&r, dy[0], 0, i, i + 1), &wide);
+		row[i] = qb__rule_as(&r, row[i], x);
+	}
+	dx[0] = qb__rule_add(&r, row[0], qb__rule_mul(&r, row[1], qb__rule_scale(&r, x, 2)));
+	return r.err;
 }

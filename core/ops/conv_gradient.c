@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Gradients of convolutions. Attributes are Conv's (group, strides, dilations, pads or auto_pad, kernel_shape), and
+ * Gradients of convolutions, and the rules that use them. Attributes are Conv's (group, strides, dilations, pads or auto_pad, kernel_shape), and
  * `shape`, the output's dimensions.
  */
 #include <inttypes.h>
@@ -8,6 +8,7 @@
 #include "core/ops/conv_loops.h"
 #include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/rule.h"
 #include "core/ops/shape_rule.h"
 
 /* dy [N,M,out...] fits the convolution of x by w. */
@@ -108,4 +109,101 @@ enum qb_err qb__eval_conv_weight_gradient(const struct qb_node *n, const struct 
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	return qb__op_as_f64(weight_gradient_f64, n, in, out, eb);
+}
+
+/* ---- rules ---- */
+
+static void set_window(struct qb__rule *r, struct qb_node *to, const struct qb_node *from, const struct qb_window *w)
+{
+	int64_t pads[2 * QB_WINDOW_DIMS];
+
+	for (int i = 0; i < w->ndim; i++) {
+		pads[i] = w->lo[i];
+		pads[w->ndim + i] = w->hi[i];
+	}
+	qb_node_add_int(to, "group", qb_node_int(from, "group", 1));
+	qb__rule_ints(r, to, "kernel_shape", w->ndim, w->kernel);
+	qb__rule_ints(r, to, "strides", w->ndim, w->stride);
+	qb__rule_ints(r, to, "dilations", w->ndim, w->dilation);
+	qb__rule_ints(r, to, "pads", 2 * w->ndim, pads);
+}
+
+/* A node with the window of n; shape: its attribute, or NULL. */
+static struct qb_value *windowed(struct qb__rule *r, enum qb_op_id op, struct qb_value *a, struct qb_value *b,
+	const struct qb_window *w, const struct qb_shape *shape)
+{
+	struct qb_node *c = qb__rule_begin(r, op, 2, (struct qb_value *[]){a, b}, 1);
+
+	set_window(r, c, r->of, w);
+	if (shape) {
+		qb__rule_shape(r, c, shape);
+	}
+	return qb__rule_end(r, c);
+}
+
+/* [M]: dy [N,M,...] summed over all but dimension 1 */
+static struct qb_value *bias_gradient(struct qb__rule *r, struct qb_value *dy, const struct qb_shape *bias)
+{
+	struct qb_shape wide = dy->shape;
+
+	for (int i = 0; i < wide.ndim; i++) {
+		wide.dim[i] = i == 1 ? wide.dim[i] : 1;
+	}
+	return qb__rule_reshape(r, qb__rule_sum_to(r, dy, &wide), bias);
+}
+
+enum qb_err qb__gradient_conv(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+	struct qb_value **dx, struct qb_errbuf *eb)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	const struct qb_shape *x = &n->input[0]->shape, *w = &n->input[1]->shape;
+	struct qb_window win;
+
+	QB_TRY(qb_window_conv(&win, n, x->ndim - 2, x->dim + 2, w->dim + 2, eb));
+	if (wanted[0]) {
+		dx[0] = windowed(&r, QB_OP_ConvInputGradient, dy[0], n->input[1], &win, x);
+	}
+	if (wanted[1]) {
+		dx[1] = windowed(&r, QB_OP_ConvWeightGradient, n->input[0], dy[0], &win, w);
+	}
+	if (op_in(n, 2) && wanted[2]) {
+		dx[2] = bias_gradient(&r, dy[0], &n->input[2]->shape);
+	}
+	return r.err;
+}
+
+/* dy without the outputs of a ConvTranspose beyond the reach of its last input, which depend on the bias alone; w->hi becomes
+ * what makes a convolution of it as large as the input. */
+static struct qb_value *reached(struct qb__rule *r, struct qb_value *dy, struct qb_window *w)
+{
+	for (int i = 0; i < w->ndim; i++) {
+		int64_t reach = (w->in[i] - 1) * w->stride[i] + qb_window_extent(w, i) - w->lo[i];
+
+		dy = qb__rule_slice(r, dy, 2 + i, 0, QB_MIN(reach, w->out[i]));
+		w->hi[i] = QB_MAX(reach - w->out[i], 0);
+	}
+	return dy;
+}
+
+/* A ConvTranspose is the input gradient of a convolution from its output to its input. */
+enum qb_err qb__gradient_conv_transpose(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy,
+	const bool *wanted, struct qb_value **dx, struct qb_errbuf *eb)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	const struct qb_shape *x = &n->input[0]->shape, *w = &n->input[1]->shape;
+	struct qb_value *inner;
+	struct qb_window win;
+
+	QB_TRY(qb_window_transposed(&win, n, x->ndim - 2, x->dim + 2, w->dim + 2, eb));
+	inner = wanted[0] || wanted[1] ? reached(&r, dy[0], &win) : NULL;
+	if (wanted[0]) {
+		dx[0] = windowed(&r, QB_OP_Conv, inner, n->input[1], &win, NULL);
+	}
+	if (wanted[1]) {
+		dx[1] = windowed(&r, QB_OP_ConvWeightGradient, inner, n->input[0], &win, w);
+	}
+	if (op_in(n, 2) && wanted[2]) {
+		dx[2] = bias_gradient(&r, dy[0], &n->input[2]->shape);
+	}
+	return r.err;
 }

@@ -3,6 +3,7 @@ libquantbench_a_SOURCES += \
 	core/ops/activation_gradient.c \
 	core/ops/batch_norm_training.c \
 	core/ops/binary.c \
+	core/ops/binary_gradient.c \
 	core/ops/broadcast.c \
 	core/ops/broadcast.h \
 	core/ops/center_crop_pad.c \
@@ -26,6 +27,7 @@ libquantbench_a_SOURCES += \
 	core/ops/grid_sample.c \
 	core/ops/loss.c \
 	core/ops/matmul.c \
+	core/ops/matmul_gradient.c \
 	core/ops/max_unpool.c \
 	core/ops/mean_variance_norm.c \
 	core/ops/norm.c \
@@ -39,10 +41,16 @@ libquantbench_a_SOURCES += \
 	core/ops/pool.c \
 	core/ops/quantize.c \
 	core/ops/reduce.c \
+	core/ops/reduce_gradient.c \
 	core/ops/resize.c \
 	core/ops/resize.h \
+	core/ops/resize_axis.c \
+	core/ops/resize_axis.h \
 	core/ops/reverse_sequence.c \
 	core/ops/rnn.c \
+	core/ops/rule.c \
+	core/ops/rule.h \
+	core/ops/shape_gradient.c \
 	core/ops/shape_ops.c \
 	core/ops/shape_rule.c \
 	core/ops/shape_rule.h \

@@ -9,6 +9,7 @@
 
 #include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/rule.h"
 #include "core/ops/shape_rule.h"
 
 static enum qb_err check(const struct qb_node *n, struct qb_errbuf *eb)
@@ -148,4 +149,21 @@ enum qb_err qb__eval_softmax_cross_entropy_gradient(const struct qb_node *n, con
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	return qb__op_as_f64(softmax_cross_entropy_gradient_f64, n, in, out, eb);
+}
+
+enum qb_err qb__gradient_softmax_cross_entropy(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy,
+	const bool *wanted, struct qb_value **dx, struct qb_errbuf *eb)
+{
+	static const char *const names[] = {"axis", "temperature", NULL};
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	struct qb_node *s;
+
+	if (wanted[1] || wanted[2]) {
+		return qb__rule_refuse(&r, "only its logits have a gradient, not its target and weight");
+	}
+	s = qb__rule_begin(&r, QB_OP_SoftmaxCrossEntropyGradient, 4, (struct qb_value *[]){n->input[0], n->input[1],
+		n->input[2], dy[0]}, 1);
+	qb__rule_copy_attrs(s, n, names);
+	dx[0] = qb__rule_end(&r, s);
+	return r.err;
 }

@@ -15,17 +15,17 @@ struct product {
 	int64_t m, n, k, a_row, a_col, b_row, b_col;
 };
 
-static void multiply(const struct product *p, const float *a, const float *b, double *y)
+static void multiply(const struct product *p, const double *a, const double *b, double *y)
 {
 	for (int64_t i = 0; i < p->m; i++) {
 		double *row = y + i * p->n;
 
 		for (int64_t l = 0; l < p->k; l++) {
-			double v = (double)a[i * p->a_row + l * p->a_col];
-			const float *bl = b + l * p->b_row;
+			double v = a[i * p->a_row + l * p->a_col];
+			const double *bl = b + l * p->b_row;
 
 			for (int64_t j = 0; j < p->n; j++) {
-				row[j] += v * (double)bl[j * p->b_col];
+				row[j] += v * bl[j * p->b_col];
 			}
 		}
 	}
@@ -69,7 +69,7 @@ enum qb_err qb__infer_gemm(struct qb_graph *g, struct qb_node *n, struct qb_errb
 	return QB_OK;
 }
 
-static enum qb_err gemm_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+static enum qb_err gemm_f64(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	bool ta = qb_node_int(n, "transA", 0), tb = qb_node_int(n, "transB", 0);
@@ -80,30 +80,22 @@ static enum qb_err gemm_f32(const struct qb_node *n, const struct qb_tensor *con
 		.a_row = ta ? 1 : in[0]->dim[1], .a_col = ta ? in[0]->dim[1] : 1,
 		.b_row = tb ? 1 : in[1]->dim[1], .b_col = tb ? in[1]->dim[1] : 1,
 	};
-	double *acc = qb_aligned_alloc(qb_tensor_size(&out[0]), sizeof(*acc));
-	float *y = out[0].data;
+	double *y = out[0].data;
 
-	if (!acc) {
-		return qb__op_no_memory(n, eb);
-	}
-	memset(acc, 0, qb_tensor_size(&out[0]) * sizeof(*acc));
-	multiply(&p, in[0]->data, in[1]->data, acc);
+	(void)eb;
+	multiply(&p, in[0]->data, in[1]->data, y);
 	for (int64_t i = 0; i < p.m * p.n; i++) {
-		acc[i] *= alpha;
+		y[i] *= alpha;
 	}
 	if (c) {
 		struct qb__rows r;
 
 		for (qb__rows_init(&r, &out[0], &c, 1); qb__rows_next(&r);) {
 			for (int64_t i = 0; i < r.row; i++) {
-				acc[r.at + i] += beta * (double)((const float *)c->data)[r.offset[0] + i * r.step[0]];
+				y[r.at + i] += beta * ((const double *)c->data)[r.offset[0] + i * r.step[0]];
 			}
 		}
 	}
-	for (int64_t i = 0; i < p.m * p.n; i++) {
-		y[i] = (float)acc[i];
-	}
-	free(acc);
 	return QB_OK;
 }
 
@@ -113,7 +105,7 @@ enum qb_err qb__eval_gemm(const struct qb_node *n, const struct qb_tensor *const
 	if (!op_is_float(in[0]->dtype)) {
 		return qb_node_fail(eb, QB_EUNSUPPORTED, n, "a product of integers");
 	}
-	return qb__op_as_f32(gemm_f32, n, in, out, eb);
+	return qb__op_as_f64(gemm_f64, n, in, out, eb);
 }
 
 /* ---- MatMul: NumPy's matmul ---- */
@@ -226,9 +218,8 @@ static void each_product(const struct batched *q, product_fn *fn, void *arg)
 }
 
 struct float_product {
-	const float *a, *b, *bias;
-	float *y;
-	double *acc;
+	const double *a, *b, *bias;
+	double *y;
 };
 
 static void float_product(void *arg, const struct product *p, int64_t a, int64_t b, int64_t y)
@@ -236,15 +227,12 @@ static void float_product(void *arg, const struct product *p, int64_t a, int64_t
 	struct float_product *f = arg;
 
 	for (int64_t i = 0; i < p->m * p->n; i++) {
-		f->acc[i] = f->bias ? (double)f->bias[i % p->n] : 0;
+		f->y[y + i] = f->bias ? f->bias[i % p->n] : 0;
 	}
-	multiply(p, f->a + a, f->b + b, f->acc);
-	for (int64_t i = 0; i < p->m * p->n; i++) {
-		f->y[y + i] = (float)f->acc[i];
-	}
+	multiply(p, f->a + a, f->b + b, f->y + y);
 }
 
-static enum qb_err matmul_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+static enum qb_err matmul_f64(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	struct batched q;
@@ -254,12 +242,8 @@ static enum qb_err matmul_f32(const struct qb_node *n, const struct qb_tensor *c
 		f.bias = in[2]->data;
 	}
 	batched_init(&q, in[0], in[1], &out[0]);
-	f.acc = qb_aligned_alloc((size_t)(q.p.m * q.p.n), sizeof(*f.acc));
-	if (!f.acc) {
-		return qb__op_no_memory(n, eb);
-	}
+	(void)eb;
 	each_product(&q, float_product, &f);
-	free(f.acc);
 	return QB_OK;
 }
 
@@ -317,7 +301,7 @@ enum qb_err qb__eval_matmul(const struct qb_node *n, const struct qb_tensor *con
 	struct batched q;
 
 	if (op_is_float(in[0]->dtype)) {
-		return qb__op_as_f32(matmul_f32, n, in, out, eb);
+		return qb__op_as_f64(matmul_f64, n, in, out, eb);
 	}
 	batched_init(&q, in[0], in[1], &out[0]);
 	each_product(&q, integer_product, &f);

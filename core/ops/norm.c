@@ -48,27 +48,25 @@ enum qb_err qb__infer_batch_norm(struct qb_graph *g, struct qb_node *n, struct q
 	return QB_OK;
 }
 
-static enum qb_err batch_norm_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+static enum qb_err batch_norm_f64(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	const struct qb_tensor *x = in[0];
 	int64_t outer = x->ndim ? x->dim[0] : 1, channels = x->ndim > 1 ? x->dim[1] : 1;
 	int64_t inner = op_span(x, 2, x->ndim);
 	double eps = (double)qb_node_float(n, "epsilon", 1e-5f);
-	const float *scale = in[1]->data, *shift = in[2]->data, *means = in[3]->data, *vars = in[4]->data;
+	const double *scale = in[1]->data, *shift = in[2]->data, *means = in[3]->data, *vars = in[4]->data;
 
 	(void)eb;
 	for (int64_t c = 0; c < channels; c++) {
-		double mean = (double)means[c], var = (double)vars[c], a, b;
+		double a = scale[c] / sqrt(vars[c] + eps), b = shift[c] - means[c] * a;
 
-		a = (double)scale[c] / sqrt(var + eps);
-		b = (double)shift[c] - mean * a;
 		for (int64_t o = 0; o < outer; o++) {
-			const float *xs = (const float *)x->data + (o * channels + c) * inner;
-			float *ys = (float *)out[0].data + (o * channels + c) * inner;
+			const double *xs = (const double *)x->data + (o * channels + c) * inner;
+			double *ys = (double *)out[0].data + (o * channels + c) * inner;
 
 			for (int64_t i = 0; i < inner; i++) {
-				ys[i] = (float)((double)xs[i] * a + b);
+				ys[i] = xs[i] * a + b;
 			}
 		}
 	}
@@ -78,7 +76,7 @@ static enum qb_err batch_norm_f32(const struct qb_node *n, const struct qb_tenso
 enum qb_err qb__eval_batch_norm(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
-	return qb__op_as_f32(batch_norm_f32, n, in, out, eb);
+	return qb__op_as_f64(batch_norm_f64, n, in, out, eb);
 }
 
 /* ---- InstanceNormalization, GroupNormalization: statistics of each sample's group of channels ---- */
@@ -107,22 +105,22 @@ enum qb_err qb__infer_group_norm(struct qb_graph *g, struct qb_node *n, struct q
 }
 
 /* y = (x - mean) / sqrt(var + eps) over n contiguous elements. */
-static void normalise(const float *x, double *y, int64_t n, double eps, double *mean, double *inverse)
+static void normalise(const double *x, double *y, int64_t n, double eps, double *mean, double *inverse)
 {
 	double sum = 0, squares = 0;
 
 	for (int64_t i = 0; i < n; i++) {
-		sum += (double)x[i];
+		sum += x[i];
 	}
 	*mean = sum / (double)n;
 	for (int64_t i = 0; i < n; i++) {
-		double d = (double)x[i] - *mean;
+		double d = x[i] - *mean;
 
 		squares += d * d;
 	}
 	*inverse = 1 / sqrt(squares / (double)n + eps);
 	for (int64_t i = 0; i < n; i++) {
-		y[i] = ((double)x[i] - *mean) * *inverse;
+		y[i] = (x[i] - *mean) * *inverse;
 	}
 }
 
@@ -139,20 +137,20 @@ static enum qb_err grouped_norm(const struct qb_node *n, const struct qb_tensor 
 		return qb__op_no_memory(n, eb);
 	}
 	for (int64_t i = 0; i < x->dim[0] * groups; i++) {
-		normalise((const float *)x->data + i * size, y, size, eps, &mean, &inverse);
+		normalise((const double *)x->data + i * size, y, size, eps, &mean, &inverse);
 		for (int64_t j = 0; j < size; j++) {
 			int64_t c = i % groups * per + j / inner;
 			int64_t p = parameters == channels ? c : i % groups;
 
-			((float *)out->data)[i * size + j] = (float)(y[j] * (double)((const float *)in[1]->data)[p] +
-				(double)((const float *)in[2]->data)[p]);
+			((double *)out->data)[i * size + j] = y[j] * ((const double *)in[1]->data)[p] +
+				((const double *)in[2]->data)[p];
 		}
 	}
 	free(y);
 	return QB_OK;
 }
 
-static enum qb_err instance_norm_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+static enum qb_err instance_norm_f64(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	return grouped_norm(n, in, out, in[0]->dim[1], eb);
@@ -161,10 +159,10 @@ static enum qb_err instance_norm_f32(const struct qb_node *n, const struct qb_te
 enum qb_err qb__eval_instance_norm(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
-	return qb__op_as_f32(instance_norm_f32, n, in, out, eb);
+	return qb__op_as_f64(instance_norm_f64, n, in, out, eb);
 }
 
-static enum qb_err group_norm_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+static enum qb_err group_norm_f64(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	return grouped_norm(n, in, out, qb_node_int(n, "num_groups", 1), eb);
@@ -173,7 +171,7 @@ static enum qb_err group_norm_f32(const struct qb_node *n, const struct qb_tenso
 enum qb_err qb__eval_group_norm(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
-	return qb__op_as_f32(group_norm_f32, n, in, out, eb);
+	return qb__op_as_f64(group_norm_f64, n, in, out, eb);
 }
 
 /* ---- LayerNormalization: over dimensions [axis, rank) ---- */
@@ -217,7 +215,7 @@ enum qb_err qb__infer_layer_norm(struct qb_graph *g, struct qb_node *n, struct q
 	return QB_OK;
 }
 
-static enum qb_err layer_norm_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+static enum qb_err layer_norm_f64(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	const struct qb_tensor *x = in[0], *b = op_arg(n, in, 2);
@@ -236,16 +234,16 @@ static enum qb_err layer_norm_f32(const struct qb_node *n, const struct qb_tenso
 		return qb__op_no_memory(n, eb);
 	}
 	for (int64_t o = 0; o < outer; o++) {
-		float *dst = (float *)out[0].data + o * inner;
+		double *dst = (double *)out[0].data + o * inner;
 		struct qb__rows r;
 
-		normalise((const float *)x->data + o * inner, y, inner, eps, &mean, &inverse);
+		normalise((const double *)x->data + o * inner, y, inner, eps, &mean, &inverse);
 		for (qb__rows_init(&r, &row, parameters, 2); qb__rows_next(&r);) {
 			for (int64_t i = 0; i < r.row; i++) {
-				double s = (double)((const float *)in[1]->data)[r.offset[0] + i * r.step[0]];
-				double t = b ? (double)((const float *)b->data)[r.offset[1] + i * r.step[1]] : 0;
+				double s = ((const double *)in[1]->data)[r.offset[0] + i * r.step[0]];
+				double t = b ? ((const double *)b->data)[r.offset[1] + i * r.step[1]] : 0;
 
-				dst[r.at + i] = (float)(y[r.at + i] * s + t);
+				dst[r.at + i] = y[r.at + i] * s + t;
 			}
 		}
 		if (op_wants(n, out, 1)) {
@@ -262,7 +260,7 @@ static enum qb_err layer_norm_f32(const struct qb_node *n, const struct qb_tenso
 enum qb_err qb__eval_layer_norm(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
-	return qb__op_as_f32(layer_norm_f32, n, in, out, eb);
+	return qb__op_as_f64(layer_norm_f64, n, in, out, eb);
 }
 
 /* ---- along one axis: softmax and its kin, LpNormalization ---- */
@@ -291,8 +289,8 @@ enum qb_err qb__infer_softmax(struct qb_graph *g, struct qb_node *n, struct qb_e
 }
 
 struct line {
-	const float *x;
-	float *y;
+	const double *x;
+	double *y;
 	int64_t count, stride;
 };
 
@@ -316,8 +314,8 @@ static void each_line(const struct qb_node *n, const struct qb_tensor *x, struct
 	for (int64_t i = 0; i < outer * inner; i++) {
 		int64_t at = i / inner * l.count * inner + i % inner;
 
-		l.x = (const float *)x->data + at;
-		l.y = (float *)y->data + at;
+		l.x = (const double *)x->data + at;
+		l.y = (double *)y->data + at;
 		fn(n, &l);
 	}
 }
@@ -327,7 +325,7 @@ static double line_max(const struct line *l)
 	double max = -INFINITY;
 
 	for (int64_t i = 0; i < l->count; i++) {
-		max = QB_MAX(max, (double)l->x[i * l->stride]);
+		max = QB_MAX(max, l->x[i * l->stride]);
 	}
 	return max;
 }
@@ -338,12 +336,12 @@ static void softmax_line(const struct qb_node *n, const struct line *l)
 	bool log_of = strcmp(n->type, "LogSoftmax") == 0;
 
 	for (int64_t i = 0; i < l->count; i++) {
-		sum += exp((double)l->x[i * l->stride] - max);
+		sum += exp(l->x[i * l->stride] - max);
 	}
 	for (int64_t i = 0; i < l->count; i++) {
-		double d = (double)l->x[i * l->stride] - max;
+		double d = l->x[i * l->stride] - max;
 
-		l->y[i * l->stride] = (float)(log_of ? d - log(sum) : exp(d) / sum);
+		l->y[i * l->stride] = log_of ? d - log(sum) : exp(d) / sum;
 	}
 }
 
@@ -354,7 +352,7 @@ static void hardmax_line(const struct qb_node *n, const struct line *l)
 
 	(void)n;
 	for (int64_t i = 0; i < l->count; i++) {
-		bool here = !done && (double)l->x[i * l->stride] == max;
+		bool here = !done && l->x[i * l->stride] == max;
 
 		l->y[i * l->stride] = here ? 1 : 0;
 		done |= here;
@@ -367,17 +365,17 @@ static void lp_line(const struct qb_node *n, const struct line *l)
 	double sum = 0, norm;
 
 	for (int64_t i = 0; i < l->count; i++) {
-		double v = (double)l->x[i * l->stride];
+		double v = l->x[i * l->stride];
 
 		sum += one ? fabs(v) : v * v;
 	}
 	norm = one ? sum : sqrt(sum);
 	for (int64_t i = 0; i < l->count; i++) {
-		l->y[i * l->stride] = norm > 0 ? (float)((double)l->x[i * l->stride] / norm) : 0;
+		l->y[i * l->stride] = norm > 0 ? l->x[i * l->stride] / norm : 0;
 	}
 }
 
-static enum qb_err softmax_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+static enum qb_err softmax_f64(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	(void)eb;
@@ -389,7 +387,7 @@ static enum qb_err softmax_f32(const struct qb_node *n, const struct qb_tensor *
 enum qb_err qb__eval_softmax(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
-	return qb__op_as_f32(softmax_f32, n, in, out, eb);
+	return qb__op_as_f64(softmax_f64, n, in, out, eb);
 }
 
 /* ---- LRN: across channels; MeanVarianceNormalization ---- */
@@ -403,7 +401,7 @@ enum qb_err qb__infer_lrn(struct qb_graph *g, struct qb_node *n, struct qb_errbu
 	return qb__op_infer_float_same(g, n, eb);
 }
 
-static enum qb_err lrn_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+static enum qb_err lrn_f64(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	int64_t outer = in[0]->dim[0], channels = in[0]->dim[1], inner = op_span(in[0], 2, in[0]->ndim);
@@ -420,12 +418,11 @@ static enum qb_err lrn_f32(const struct qb_node *n, const struct qb_tensor *cons
 		double sum = 0;
 
 		for (int64_t j = first; j <= last; j++) {
-			double v = (double)((const float *)in[0]->data)[base + j * inner];
+			double v = ((const double *)in[0]->data)[base + j * inner];
 
 			sum += v * v;
 		}
-		((float *)out[0].data)[i] = (float)((double)((const float *)in[0]->data)[i] /
-			pow(bias + share * sum, beta));
+		((double *)out[0].data)[i] = ((const double *)in[0]->data)[i] / pow(bias + share * sum, beta);
 	}
 	return QB_OK;
 }
@@ -433,5 +430,5 @@ static enum qb_err lrn_f32(const struct qb_node *n, const struct qb_tensor *cons
 enum qb_err qb__eval_lrn(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
-	return qb__op_as_f32(lrn_f32, n, in, out, eb);
+	return qb__op_as_f64(lrn_f64, n, in, out, eb);
 }

@@ -7,6 +7,7 @@
 
 #include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/rule.h"
 #include "core/ops/shape_rule.h"
 #include "core/ops/strided_copy.h"
 
@@ -147,4 +148,66 @@ enum qb_err qb__eval_pad(const struct qb_node *n, const struct qb_tensor *const 
 		}
 	}
 	return QB_OK;
+}
+
+/* Reflected, repeated or wrapped elements add to those that they came from: a gather along each axis, transposed. */
+static struct qb_value *unpad_axis(struct qb__rule *r, struct qb_value *v, const struct pad *p, int axis, int64_t dim)
+{
+	int64_t wide = dim + p->lo[axis] + p->hi[axis];
+	int64_t *index = qb_arena_alloc(r->g->arena, (size_t)wide + 1, sizeof(*index));
+	struct qb_shape to;
+
+	if (!index || r->err != QB_OK) {
+		qb__rule_refuse(r, "out of memory");
+		return NULL;
+	}
+	for (int64_t i = 0; i < wide; i++) {
+		index[i] = pad_source(p->mode, i - p->lo[axis], dim);
+	}
+	to = v->shape;
+	to.dim[axis] = dim;
+	return qb__rule_ungather(r, qb__rule_list(r, (int)wide, index), v, axis, &to);
+}
+
+/* The constant's gradient: that of all outputs less that of the input. */
+static struct qb_value *constant_gradient(struct qb__rule *r, const struct qb_node *n, struct qb_value *dy,
+	struct qb_value *inner)
+{
+	struct qb_shape one = qb_shape_make(0, NULL);
+	struct qb_value *outer = qb__rule_sub(r, qb__rule_sum_to(r, dy, &one), qb__rule_sum_to(r, inner, &one));
+
+	return qb__rule_reshape(r, outer, &n->input[2]->shape);
+}
+
+enum qb_err qb__gradient_pad(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+	struct qb_value **dx, struct qb_errbuf *eb)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	const struct qb_shape *x = &n->input[0]->shape;
+	int64_t before[QB_MAX_DIMS], after[QB_MAX_DIMS];
+	struct qb_value *v = dy[0];
+	struct pad p;
+
+	QB_TRY(read_pad(n, NULL, x->ndim, &p, eb));
+	if (!p.known) {
+		return qb__rule_refuse(&r, "its pads are computed, and it has no gradient then");
+	}
+	for (int i = 0; i < x->ndim; i++) {
+		int64_t wide = x->dim[i] + p.lo[i] + p.hi[i];
+
+		if (p.mode != PAD_CONSTANT && (p.lo[i] || p.hi[i])) {
+			v = unpad_axis(&r, v, &p, i, x->dim[i]);
+		} else {
+			v = qb__rule_slice(&r, v, i, QB_MAX(p.lo[i], 0), wide - QB_MAX(p.hi[i], 0));
+		}
+		before[i] = p.mode == PAD_CONSTANT ? QB_MAX(-p.lo[i], 0) : 0;
+		after[i] = p.mode == PAD_CONSTANT ? QB_MAX(-p.hi[i], 0) : 0;
+	}
+	if (wanted[0]) {
+		dx[0] = qb__rule_pad(&r, v, before, after);
+	}
+	if (n->inputs > 2 && wanted[2]) {
+		dx[2] = constant_gradient(&r, n, dy[0], v);
+	}
+	return r.err;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * AveragePool, MaxPool, LpPool and their global forms; the gradients of the first two.
+ * AveragePool, MaxPool, LpPool and their global forms; the gradients of the first two, and the rules that use them.
  */
 #include <math.h>
 #include <stdlib.h>
 
 #include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/rule.h"
 #include "core/ops/shape_rule.h"
 #include "core/ops/window.h"
 
@@ -366,4 +367,65 @@ enum qb_err qb__eval_average_pool_gradient(const struct qb_node *n, const struct
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	return qb__op_as_f64(average_pool_gradient_f64, n, in, out, eb);
+}
+
+/* ---- rules ---- */
+
+#define RULE(name) \
+	enum qb_err qb__gradient_##name(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, \
+		const bool *wanted, struct qb_value **dx, struct qb_errbuf *eb)
+
+static const char *const window_attrs[] = {"kernel_shape", "strides", "dilations", "pads", "auto_pad", "ceil_mode",
+	"count_include_pad", NULL};
+
+RULE(average_pool)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	struct qb_node *p = qb__rule_begin(&r, QB_OP_AveragePoolGradient, 1, (struct qb_value *[]){dy[0]}, 1);
+
+	(void)wanted;
+	qb__rule_copy_attrs(p, n, window_attrs);
+	qb__rule_shape(&r, p, &n->input[0]->shape);
+	dx[0] = qb__rule_end(&r, p);
+	return r.err;
+}
+
+RULE(max_pool)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	struct qb_node *p = qb__rule_begin(&r, QB_OP_MaxPoolGradient, 2, (struct qb_value *[]){n->input[0], dy[0]}, 1);
+
+	(void)wanted;
+	qb__rule_copy_attrs(p, n, window_attrs);
+	dx[0] = qb__rule_end(&r, p);
+	return r.err;
+}
+
+RULE(global_average_pool)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	const struct qb_shape *x = &n->input[0]->shape;
+	struct qb_value *count = qb__rule_number(&r, dy[0], (double)qb_shape_product(x, 2, x->ndim));
+
+	(void)wanted;
+	dx[0] = qb__rule_expand(&r, qb__rule_div(&r, dy[0], count), x);
+	return r.err;
+}
+
+/* A MaxPool whose window is the whole image, laid out as a row. */
+RULE(global_max_pool)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	const struct qb_shape *x = &n->input[0]->shape;
+	int64_t size = qb_shape_product(x, 2, x->ndim);
+	struct qb_shape row = qb_shape_make(3, (int64_t[]){x->dim[0], x->dim[1], size}), one = row;
+	struct qb_node *p;
+
+	(void)wanted;
+	one.dim[2] = 1;
+	p = qb__rule_begin(&r, QB_OP_MaxPoolGradient, 2, (struct qb_value *[]){qb__rule_reshape(&r, n->input[0], &row),
+		qb__rule_reshape(&r, dy[0], &one)}, 1);
+	qb__rule_ints(&r, p, "kernel_shape", 1, &size);
+	dx[0] = qb__rule_reshape(&r, qb__rule_end(&r, p), x);
+	return r.err;
 }

@@ -1,360 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Resize and Upsample. Every mode is separable: each axis has, for each output, a few inputs and their weights.
- * ResizeGradient(dy) -> dx [shape] is the transpose. Its attributes: those of the operator that its attribute `operator`
- * names, its opset that operator's; `scales` or `sizes` as attributes; `shape`.
+ * Resize and Upsample. Every mode is separable: each axis has, for each output, a few inputs and their weights
+ * (core/ops/resize_axis.h). ResizeGradient(dy) -> dx [shape] is the transpose. Its attributes: those of the operator that
+ * its attribute `operator` names, its opset that operator's; `scales` or `sizes` as attributes; `shape`.
  */
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
 #include "core/ops/element.h"
 #include "core/ops/operands.h"
-#include "core/ops/resize.h"
+#include "core/ops/resize_axis.h"
+#include "core/ops/rule.h"
 #include "core/ops/shape_rule.h"
-
-enum mode { NEAREST, LINEAR, CUBIC };
-enum coordinates { HALF_PIXEL, HALF_PIXEL_SYMMETRIC, PYTORCH_HALF_PIXEL, ALIGN_CORNERS, ASYMMETRIC,
-	TF_HALF_PIXEL_FOR_NN, TF_CROP_AND_RESIZE };
-enum nearest { ROUND_PREFER_FLOOR, ROUND_PREFER_CEIL, NEAREST_FLOOR, NEAREST_CEIL };
-
-static const char *const mode_names[] = { "nearest", "linear", "cubic", NULL };
-static const char *const coordinate_names[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
-	"align_corners", "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize", NULL };
-static const char *const nearest_names[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL };
-
-struct resize {
-	enum mode mode;
-	enum coordinates coordinates;
-	enum nearest nearest;
-	bool antialias, exclude_outside;
-	bool first; /* Resize of opset 10: nearest is the floor where an axis grows, the ceiling where it shrinks */
-	double cubic_a, extrapolation;
-	bool known; /* scales or sizes */
-	double scale[QB_MAX_DIMS], roi_start[QB_MAX_DIMS], roi_end[QB_MAX_DIMS];
-	int64_t out[QB_MAX_DIMS];
-};
-
-static bool is_gradient(const struct qb_node *n)
-{
-	return qb_node_is(n, QB_OP_ResizeGradient);
-}
-
-/* The operator, or the one whose gradient this is. */
-static bool is(const struct qb_node *n, const char *type)
-{
-	return strcmp(qb_node_string(n, "operator", n->type), type) == 0;
-}
-
-static enum qb_err read_name(const struct qb_node *n, const char *attr, const char *fallback,
-	const char *const *names, int *out, struct qb_errbuf *eb)
-{
-	const char *s = qb_node_string(n, attr, fallback);
-
-	for (int i = 0; names[i]; i++) {
-		if (strcmp(s, names[i]) == 0) {
-			*out = i;
-			return QB_OK;
-		}
-	}
-	return qb_node_fail(eb, QB_EUNSUPPORTED, n, "%s \"%.60s\" is not supported", attr, s);
-}
-
-static enum qb_err read_modes(const struct qb_node *n, struct resize *r, struct qb_errbuf *eb)
-{
-	bool old = n->opset < 11; /* Upsample, and the first Resize */
-	int v;
-
-	*r = (struct resize){ 0 };
-	if (strcmp(qb_node_string(n, "mode", "nearest"), "bilinear") == 0) {
-		v = LINEAR;
-	} else {
-		QB_TRY(read_name(n, "mode", "nearest", mode_names, &v, eb));
-	}
-	r->mode = (enum mode)v;
-	QB_TRY(read_name(n, "coordinate_transformation_mode", old || is(n, "Upsample") ?
-		"asymmetric" : "half_pixel", coordinate_names, &v, eb));
-	r->coordinates = (enum coordinates)v;
-	QB_TRY(read_name(n, "nearest_mode", old ? "floor" : "round_prefer_floor", nearest_names, &v, eb));
-	r->nearest = (enum nearest)v;
-	r->first = old && is(n, "Resize");
-	r->antialias = qb_node_int(n, "antialias", 0) != 0;
-	r->exclude_outside = qb_node_int(n, "exclude_outside", 0) != 0;
-	r->cubic_a = (double)qb_node_float(n, "cubic_coeff_a", -0.75f);
-	r->extrapolation = (double)qb_node_float(n, "extrapolation_value", 0);
-	return QB_OK;
-}
-
-/* The inputs' places: Upsample and the first Resize have x, scales; later ones x, roi, scales, sizes. */
-static const struct qb_tensor *argument(const struct qb_node *n, const struct qb_tensor *const in[], int i)
-{
-	const struct qb_tensor *t = is_gradient(n) ? NULL : in ? op_arg(n, in, i) : op_const(n, i);
-
-	return t && qb_tensor_size(t) ? t : NULL;
-}
-
-static enum qb_err use_axes(const struct qb_node *n, int rank, int axis[QB_MAX_DIMS], int *count,
-	struct qb_errbuf *eb)
-{
-	const int64_t *ints;
-	int have = qb_node_ints(n, "axes", &ints);
-
-	if (have > rank) {
-		return qb_node_fail(eb, QB_EONNX, n, "%d axes for %d dimensions", have, rank);
-	}
-	*count = have ? have : rank;
-	for (int i = 0; i < *count; i++) {
-		axis[i] = i;
-		if (have) {
-			QB_TRY(qb__op_axis(n, ints[i], rank, false, &axis[i], eb));
-		}
-	}
-	return QB_OK;
-}
-
-static enum qb_err read_scales(const struct qb_node *n, const struct qb_tensor *scales,
-	const struct qb_shape *x, const int *axis, int count, struct resize *r, struct qb_errbuf *eb)
-{
-	const struct qb_attr *a = qb_node_attr(n, "scales");
-	size_t have = scales ? qb_tensor_size(scales) : a ? (size_t)a->count : 0;
-
-	if (have != (size_t)count || (!scales && (!a || a->kind != QB_ATTR_FLOATS))) {
-		return qb_node_fail(eb, QB_EONNX, n, "%zu scales for %d dimensions", have, count);
-	}
-	for (int i = 0; i < count; i++) {
-		double s = scales ? qb__op_load(scales->dtype, scales->data, (size_t)i) : (double)a->floats[i];
-		int64_t d = x->dim[axis[i]];
-
-		if (!(s > 0) || !(s < 1e9)) {
-			return qb_node_fail(eb, QB_EONNX, n, "a scale of %g", s);
-		}
-		r->scale[axis[i]] = s;
-		/* Scales are float32: 2/3 of 3 is 2 only in that precision. */
-		r->out[axis[i]] = qb_dim_number(d) ? (int64_t)floor((double)((float)d * (float)s)) : s == 1 ? d :
-			s == floor(s) ? qb_dim_mul(d, (int64_t)s) : QB_DIM_UNKNOWN;
-	}
-	return QB_OK;
-}
-
-static int size_list(const struct qb_node *n, const struct qb_tensor *sizes, int64_t size[QB_MAX_DIMS])
-{
-	const int64_t *ints;
-	int count;
-
-	if (sizes) {
-		return qb__op_ints(sizes, size, QB_MAX_DIMS);
-	}
-	count = qb_node_ints(n, "sizes", &ints);
-	for (int i = 0; i < count && i < QB_MAX_DIMS; i++) {
-		size[i] = ints[i];
-	}
-	return count;
-}
-
-/* sizes: NULL of a gradient. */
-static enum qb_err read_sizes(const struct qb_node *n, const struct qb_tensor *sizes,
-	const struct qb_shape *x, const int *axis, int count, struct resize *r, struct qb_errbuf *eb)
-{
-	const char *policy = qb_node_string(n, "keep_aspect_ratio_policy", "stretch");
-	bool smaller = strcmp(policy, "not_larger") == 0, larger = strcmp(policy, "not_smaller") == 0;
-	int64_t size[QB_MAX_DIMS];
-	double common = smaller ? INFINITY : 0;
-
-	if (size_list(n, sizes, size) != count) {
-		return qb_node_fail(eb, QB_EONNX, n, "sizes does not name %d dimensions", count);
-	}
-	for (int i = 0; i < count; i++) {
-		int64_t d = x->dim[axis[i]];
-		double s = (double)size[i] / (double)d;
-
-		if (size[i] < 0 || size[i] > QB_MAX_ELEMENTS || (d == 0 && size[i])) {
-			return qb_node_fail(eb, QB_EONNX, n, "a size of %" PRId64, size[i]);
-		}
-		if (!qb_dim_number(d) && (smaller || larger)) {
-			r->known = false;
-			return QB_OK;
-		}
-		common = smaller ? fmin(common, s) : fmax(common, s);
-		r->out[axis[i]] = size[i];
-		r->scale[axis[i]] = qb_dim_number(d) && d ? s : 1;
-	}
-	for (int i = 0; i < count && (smaller || larger); i++) {
-		r->scale[axis[i]] = common;
-		r->out[axis[i]] = (int64_t)floor(common * (double)x->dim[axis[i]] + 0.5);
-	}
-	return QB_OK;
-}
-
-static enum qb_err read_resize(const struct qb_node *n, const struct qb_tensor *const in[],
-	const struct qb_shape *x, struct resize *r, struct qb_errbuf *eb)
-{
-	bool two_inputs = is(n, "Upsample") || n->opset < 11;
-	const struct qb_tensor *scales = argument(n, in, two_inputs ? 1 : 2);
-	const struct qb_tensor *sizes = two_inputs ? NULL : argument(n, in, 3);
-	const struct qb_tensor *roi = two_inputs ? NULL : argument(n, in, 1);
-	int axis[QB_MAX_DIMS], count = 0;
-
-	QB_TRY(read_modes(n, r, eb));
-	QB_TRY(use_axes(n, x->ndim, axis, &count, eb));
-	for (int i = 0; i < x->ndim; i++) {
-		r->scale[i] = r->roi_end[i] = 1;
-		r->out[i] = x->dim[i];
-	}
-	r->known = true;
-	if (sizes || (is_gradient(n) && qb_node_attr(n, "sizes"))) {
-		QB_TRY(read_sizes(n, sizes, x, axis, count, r, eb));
-	} else if (scales || qb_node_attr(n, "scales")) {
-		QB_TRY(read_scales(n, scales, x, axis, count, r, eb));
-	} else if (!in && (op_in(n, two_inputs ? 1 : 2) || op_in(n, 3))) {
-		r->known = false;
-	} else {
-		return qb_node_fail(eb, QB_EONNX, n, "it has neither scales nor sizes");
-	}
-	if (roi && r->coordinates == TF_CROP_AND_RESIZE) {
-		if (qb_tensor_size(roi) != 2 * (size_t)count) {
-			return qb_node_fail(eb, QB_EONNX, n, "roi does not name a region");
-		}
-		for (int i = 0; i < count; i++) {
-			r->roi_start[axis[i]] = qb__op_load(roi->dtype, roi->data, (size_t)i);
-			r->roi_end[axis[i]] = qb__op_load(roi->dtype, roi->data, (size_t)(i + count));
-		}
-	}
-	return QB_OK;
-}
 
 enum qb_err qb__infer_resize(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
 {
 	const struct qb_shape *x = &n->input[0]->shape;
-	struct resize r;
+	struct qb__resize r;
 
 	(void)g;
 	if (!x->known) {
 		qb__op_set(n, 0, n->input[0]->dtype, qb_shape_unknown());
 		return QB_OK;
 	}
-	QB_TRY(read_resize(n, NULL, x, &r, eb));
+	QB_TRY(qb__resize_read(n, NULL, x, &r, eb));
 	qb__op_set(n, 0, n->input[0]->dtype, r.known ? qb_shape_make(x->ndim, r.out) : qb_shape_ranked(x->ndim));
 	return QB_OK;
 }
 
-/* ---- one axis ---- */
-
-static double source_of(const struct resize *r, int d, int64_t in, int64_t out, int64_t i)
-{
-	double x = (double)i, s = r->scale[d], half = (x + 0.5) / s - 0.5;
-
-	switch (r->coordinates) {
-	case HALF_PIXEL_SYMMETRIC:
-		return (double)in / 2 * (1 - (double)out / (s * (double)in)) + half;
-	case PYTORCH_HALF_PIXEL: return out > 1 ? half : 0;
-	case ALIGN_CORNERS: return out > 1 ? x * (double)(in - 1) / (double)(out - 1) : 0;
-	case ASYMMETRIC: return x / s;
-	case TF_HALF_PIXEL_FOR_NN: return (x + 0.5) / s;
-	case TF_CROP_AND_RESIZE:
-		return out > 1 ? r->roi_start[d] * (double)(in - 1) +
-			x * (r->roi_end[d] - r->roi_start[d]) * (double)(in - 1) / (double)(out - 1) :
-			0.5 * (r->roi_start[d] + r->roi_end[d]) * (double)(in - 1);
-	default: return half;
-	}
-}
-
-static int64_t nearest_of(const struct resize *r, int d, double x)
-{
-	enum nearest how = r->first && r->scale[d] < 1 ? NEAREST_CEIL : r->nearest;
-
-	/* Exact multiples of a scale are exact in float32 alone. */
-	x = r->coordinates == ASYMMETRIC ? (double)(float)x : x;
-	switch (how) {
-	case ROUND_PREFER_FLOOR: return (int64_t)ceil(x - 0.5);
-	case ROUND_PREFER_CEIL: return (int64_t)floor(x + 0.5);
-	case NEAREST_FLOOR: return (int64_t)floor(x);
-	default: return (int64_t)ceil(x);
-	}
-}
-
-/* Keys' kernel (Cubic convolution interpolation, 1981, eq. 15) with parameter a. */
-static double cubic_weight(double x, double a)
-{
-	x = fabs(x);
-	if (x <= 1) {
-		return ((a + 2) * x - (a + 3)) * x * x + 1;
-	}
-	return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
-}
-
-static void fill_points(const struct resize *r, int d, int64_t in, int64_t out, int reach, struct qb_resize_points *t)
-{
-	double shrink = r->antialias ? fmin(r->scale[d], 1) : 1;
-
-	for (int64_t i = 0; i < out; i++) {
-		double x = source_of(r, d, in, out, i), total = 0;
-		int64_t base = (int64_t)floor(x);
-
-		t->outside[i] = r->coordinates == TF_CROP_AND_RESIZE && (x < 0 || x > (double)(in - 1));
-		x = fmax(fmin(x, 1e15), -1e15);
-		base = (int64_t)floor(x);
-		for (int k = 0; k < t->count; k++) {
-			int64_t at = r->mode == NEAREST ? nearest_of(r, d, x) : base - reach + 1 + k;
-			double away = ((double)at - x) * shrink, w = 1;
-
-			if (r->mode == LINEAR) {
-				w = fmax(1 - fabs(away), 0);
-			} else if (r->mode == CUBIC) {
-				w = cubic_weight(away, r->cubic_a);
-			}
-			if (r->exclude_outside && (at < 0 || at >= in)) {
-				w = 0;
-			}
-			t->from[i * t->count + k] = QB_MAX(QB_MIN(at, in - 1), 0);
-			t->weight[i * t->count + k] = w;
-			total += w;
-		}
-		for (int k = 0; k < t->count && total != 0; k++) {
-			t->weight[i * t->count + k] /= total;
-		}
-	}
-}
-
-static void points_fini(struct qb_resize_points *t)
-{
-	free(t->from);
-	free(t->weight);
-	free(t->outside);
-}
-
-static bool points_init(const struct resize *r, int d, int64_t in, int64_t out, struct qb_resize_points *t)
-{
-	double shrink = r->antialias ? fmin(r->scale[d], 1) : 1;
-	int reach = r->mode == LINEAR ? (int)ceil(1 / shrink) : (int)ceil(2 / shrink);
-	size_t entries;
-
-	*t = (struct qb_resize_points){ .count = r->mode == NEAREST ? 1 : 2 * reach };
-	if (qb_mul_overflows((size_t)out, (size_t)t->count, &entries)) {
-		return false;
-	}
-	t->from = qb_aligned_alloc(entries, sizeof(*t->from));
-	t->weight = qb_aligned_alloc(entries, sizeof(*t->weight));
-	t->outside = qb_aligned_alloc((size_t)out, sizeof(*t->outside));
-	if (!t->from || !t->weight || !t->outside) {
-		points_fini(t);
-		return false;
-	}
-	fill_points(r, d, in, out, reach, t);
-	return true;
-}
-
-enum qb_err qb_resize_points(const struct qb_node *n, int d, struct qb_resize_points *out,
-	struct qb_errbuf *eb)
-{
-	struct qb_shape x = n->input[0]->shape;
-	struct resize r;
-
-	if (is_gradient(n)) {
-		QB_TRY(qb__op_shape_attr(n, &x, eb));
-	}
-	QB_TRY(read_resize(n, NULL, &x, &r, eb));
-	return points_init(&r, d, x.dim[d], r.out[d], out) ? QB_OK : qb__op_no_memory(n, eb);
-}
+/* ---- evaluation ---- */
 
 /* One axis of a tensor seen as [outer, in or out, inner]. */
 struct axis {
@@ -404,13 +78,13 @@ static void apply_transposed(const struct qb_resize_points *t, const struct axis
 	}
 }
 
-static bool axis_is_identity(const struct resize *r, int d, int64_t in)
+static bool axis_is_identity(const struct qb__resize *r, int d, int64_t in)
 {
-	return r->out[d] == in && r->scale[d] == 1 && r->coordinates != TF_CROP_AND_RESIZE;
+	return r->out[d] == in && r->scale[d] == 1 && r->coordinates != RESIZE_TF_CROP_AND_RESIZE;
 }
 
 /* Axis d, *now replaced by a new array; now_dim: dimensions of *now. false without memory. */
-static bool walk_axis(const struct resize *r, int d, struct axis a, bool transposed, struct qb_shape *now_dim, double **now)
+static bool walk_axis(const struct qb__resize *r, int d, struct axis a, bool transposed, struct qb_shape *now_dim, double **now)
 {
 	struct qb_resize_points t;
 	double *next;
@@ -421,7 +95,7 @@ static bool walk_axis(const struct resize *r, int d, struct axis a, bool transpo
 	now_dim->dim[d] = transposed ? a.in : a.out;
 	size = (size_t)qb_shape_product(now_dim, 0, now_dim->ndim);
 	next = qb_aligned_alloc(size, sizeof(*next));
-	if (!next || !points_init(r, d, a.in, a.out, &t)) {
+	if (!next || !qb__resize_points_init(r, d, a.in, a.out, &t)) {
 		free(next);
 		return false;
 	}
@@ -431,14 +105,14 @@ static bool walk_axis(const struct resize *r, int d, struct axis a, bool transpo
 	} else {
 		apply_points(&t, &a, *now, next);
 	}
-	points_fini(&t);
+	qb__resize_points_fini(&t);
 	free(*now);
 	*now = next;
 	return true;
 }
 
 /* All axes, from x's dimensions to y's or back. from and to are float64. */
-static enum qb_err walk(const struct qb_node *n, const struct resize *r, const struct qb_shape *x, bool rounds,
+static enum qb_err walk(const struct qb_node *n, const struct qb__resize *r, const struct qb_shape *x, bool rounds,
 	const struct qb_tensor *from, struct qb_tensor *to, struct qb_errbuf *eb)
 {
 	struct qb_shape dim = qb_shape_of(from);
@@ -451,7 +125,7 @@ static enum qb_err walk(const struct qb_node *n, const struct resize *r, const s
 	for (int d = x->ndim - 1; ok && d >= 0; d--) {
 		if (!axis_is_identity(r, d, x->dim[d])) {
 			ok = walk_axis(r, d, (struct axis){.in = x->dim[d], .out = r->out[d], .rounds = rounds,
-				.extrapolation = r->extrapolation}, is_gradient(n), &dim, &now);
+				.extrapolation = r->extrapolation}, qb_node_is(n, QB_OP_ResizeGradient), &dim, &now);
 		}
 	}
 	if (ok) {
@@ -465,9 +139,9 @@ static enum qb_err resize_f64(const struct qb_node *n, const struct qb_tensor *c
 	struct qb_errbuf *eb)
 {
 	struct qb_shape x = qb_shape_of(in[0]);
-	struct resize r;
+	struct qb__resize r;
 
-	QB_TRY(read_resize(n, in, &x, &r, eb));
+	QB_TRY(qb__resize_read(n, in, &x, &r, eb));
 	return walk(n, &r, &x, false, in[0], &out[0], eb);
 }
 
@@ -476,9 +150,9 @@ static enum qb_err resize_f32(const struct qb_node *n, const struct qb_tensor *c
 	struct qb_errbuf *eb)
 {
 	struct qb_shape x = qb_shape_of(in[0]);
-	struct resize r;
+	struct qb__resize r;
 
-	QB_TRY(read_resize(n, in, &x, &r, eb));
+	QB_TRY(qb__resize_read(n, in, &x, &r, eb));
 	return walk(n, &r, &x, true, in[0], &out[0], eb);
 }
 
@@ -524,17 +198,17 @@ enum qb_err qb__eval_resize(const struct qb_node *n, const struct qb_tensor *con
 enum qb_err qb__infer_resize_gradient(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
 {
 	struct qb_shape x, y;
-	struct resize r;
+	struct qb__resize r;
 
 	(void)g;
 	QB_TRY(qb__op_need_float(n, 0, eb));
 	QB_TRY(qb__op_shape_attr(n, &x, eb));
-	QB_TRY(read_resize(n, NULL, &x, &r, eb));
+	QB_TRY(qb__resize_read(n, NULL, &x, &r, eb));
 	y = qb_shape_make(x.ndim, r.out);
 	if (!qb_shape_equal(&y, &n->input[0]->shape)) {
 		return qb_node_fail(eb, QB_ESHAPE, n, "the gradient has not the shape of the resized tensor");
 	}
-	if (r.coordinates == TF_CROP_AND_RESIZE) {
+	if (r.coordinates == RESIZE_TF_CROP_AND_RESIZE) {
 		return qb_node_fail(eb, QB_EUNSUPPORTED, n, "tf_crop_and_resize has no gradient here");
 	}
 	qb__op_set(n, 0, n->input[0]->dtype, x);
@@ -545,9 +219,9 @@ static enum qb_err resize_gradient_f64(const struct qb_node *n, const struct qb_
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	struct qb_shape x = qb_shape_of(&out[0]);
-	struct resize r;
+	struct qb__resize r;
 
-	QB_TRY(read_resize(n, NULL, &x, &r, eb));
+	QB_TRY(qb__resize_read(n, NULL, &x, &r, eb));
 	return walk(n, &r, &x, false, in[0], &out[0], eb);
 }
 
@@ -555,4 +229,53 @@ enum qb_err qb__eval_resize_gradient(const struct qb_node *n, const struct qb_te
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	return qb__op_as_f64(resize_gradient_f64, n, in, out, eb);
+}
+
+/* ---- rule ---- */
+
+/* What the inputs say, as attributes: scales, or sizes. false where they are not constant. */
+static bool set_sizes(struct qb__rule *r, struct qb_node *to, const struct qb_node *n)
+{
+	bool two_inputs = strcmp(n->type, "Upsample") == 0 || n->opset < 11;
+	const struct qb_tensor *scales = op_const(n, two_inputs ? 1 : 2), *sizes = two_inputs ? NULL : op_const(n, 3);
+	static const char *const names[] = {"scales", NULL};
+	int64_t list[QB_MAX_DIMS];
+	size_t count = scales ? qb_tensor_size(scales) : 0;
+	float *copy;
+
+	if (sizes && qb_tensor_size(sizes)) {
+		qb__rule_ints(r, to, "sizes", qb__op_ints(sizes, list, QB_MAX_DIMS), list);
+		return true;
+	}
+	if (!count) {
+		qb__rule_copy_attrs(to, n, names);
+		return qb_node_attr(n, "scales");
+	}
+	copy = qb_arena_alloc(r->g->arena, count, sizeof(*copy));
+	for (size_t i = 0; copy && i < count; i++) {
+		copy[i] = (float)qb__op_load(scales->dtype, scales->data, i);
+	}
+	to->attr[to->attrs++] = (struct qb_attr){.name = "scales", .kind = QB_ATTR_FLOATS, .count = copy ? (int)count : 0,
+		.floats = copy};
+	return true;
+}
+
+enum qb_err qb__gradient_resize(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+	struct qb_value **dx, struct qb_errbuf *eb)
+{
+	static const char *const names[] = {"mode", "coordinate_transformation_mode", "nearest_mode", "antialias",
+		"exclude_outside", "cubic_coeff_a", "axes", "keep_aspect_ratio_policy", NULL};
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	struct qb_node *s = qb__rule_begin(&r, QB_OP_ResizeGradient, 1, (struct qb_value *[]){dy[0]}, 1);
+
+	(void)wanted;
+	s->opset = n->opset;
+	qb_node_add_string(s, "operator", n->type);
+	qb__rule_copy_attrs(s, n, names);
+	qb__rule_shape(&r, s, &n->input[0]->shape);
+	if (!set_sizes(&r, s, n)) {
+		return qb__rule_refuse(&r, "its scales or sizes are computed, and it has no gradient then");
+	}
+	dx[0] = qb__rule_end(&r, s);
+	return r.err;
 }

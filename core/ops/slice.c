@@ -3,6 +3,7 @@
  * Slice: starts, ends, axes and steps are attributes before opset 10, inputs since.
  */
 #include "core/ops/operands.h"
+#include "core/ops/rule.h"
 #include "core/ops/shape_rule.h"
 #include "core/ops/strided_copy.h"
 
@@ -131,4 +132,43 @@ enum qb_err qb__eval_slice(const struct qb_node *n, const struct qb_tensor *cons
 	}
 	qb__op_copy_strided(in[0], base, stride, &out[0]);
 	return QB_OK;
+}
+
+/* One axis after another: zeros around, or, with a step, rows put where they were taken. */
+enum qb_err qb__gradient_slice(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+	struct qb_value **dx, struct qb_errbuf *eb)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	const struct qb_shape *x = &n->input[0]->shape;
+	struct qb_shape now = n->output[0]->shape;
+	int64_t before[QB_MAX_DIMS] = {0}, after[QB_MAX_DIMS] = {0}, first, count, *index;
+	struct qb_value *v = dy[0];
+	struct slice s = {0};
+
+	(void)wanted;
+	QB_TRY(read_slice(n, NULL, x->ndim, &s, eb));
+	if (!s.known) {
+		return qb__rule_refuse(&r, "where it cuts is computed, and it has no gradient then");
+	}
+	for (int i = 0; i < s.count; i++) {
+		int axis = s.axis[i];
+
+		slice_dim(&s, i, x->dim[axis], &first, &count);
+		if (s.step[i] == 1 || count < 2) {
+			before[axis] = first;
+			after[axis] = x->dim[axis] - first - count;
+			continue;
+		}
+		index = qb_arena_alloc(g->arena, (size_t)count, sizeof(*index));
+		if (!index) {
+			return qb__op_no_memory(n, eb);
+		}
+		for (int64_t k = 0; k < count; k++) {
+			index[k] = first + k * s.step[i];
+		}
+		now.dim[axis] = x->dim[axis];
+		v = qb__rule_ungather(&r, qb__rule_list(&r, (int)count, index), v, axis, &now);
+	}
+	dx[0] = qb__rule_pad(&r, v, before, after);
+	return r.err;
 }

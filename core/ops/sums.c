@@ -6,6 +6,7 @@
 
 #include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/rule.h"
 #include "core/ops/shape_rule.h"
 
 /* ---- SumTo(x) -> [shape]: x summed over the dimensions along which `shape` was broadcast to x's shape ---- */
@@ -68,4 +69,25 @@ enum qb_err qb__eval_sum_to(const struct qb_node *n, const struct qb_tensor *con
 enum qb_err qb__infer_shard_sum(struct qb_graph *g, struct qb_node *n, struct qb_errbuf *eb)
 {
 	return qb__op_infer_float_same(g, n, eb);
+}
+
+/* The loss is the sum of the shards' losses, and every shard's takes from the sum. */
+enum qb_err qb__gradient_shard_sum(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+	struct qb_value **dx, struct qb_errbuf *eb)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+
+	(void)wanted;
+	dx[0] = qb__rule_1(&r, QB_OP_ShardSum, dy[0]);
+	return r.err;
+}
+
+enum qb_err qb__gradient_sum_to(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+	struct qb_value **dx, struct qb_errbuf *eb)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+
+	(void)wanted;
+	dx[0] = qb__rule_expand(&r, dy[0], &n->input[0]->shape);
+	return r.err;
 }

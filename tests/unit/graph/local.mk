@@ -26,6 +26,11 @@ tests_unit_graph_test_edit_SOURCES = tests/unit/graph/test_edit.c \
 	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h
 tests_unit_graph_test_edit_CFLAGS = $(AM_CFLAGS)
 
+check_PROGRAMS += tests/unit/graph/test_gradient
+tests_unit_graph_test_gradient_SOURCES = tests/unit/graph/test_gradient.c \
+	tests/unit/graph/double_graph.c tests/unit/graph/double_graph.h
+tests_unit_graph_test_gradient_CFLAGS = $(AM_CFLAGS)
+
 check_PROGRAMS += tests/unit/graph/test_passes
 tests_unit_graph_test_passes_SOURCES = tests/unit/graph/test_passes.c \
 	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h
