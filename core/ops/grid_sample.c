@@ -119,7 +119,8 @@ static void place_points(const struct grid *g, int d, double place, struct axis_
 
 	x = isnan(x) ? 0 : fmax(fmin(x, 1e9), -1e9);
 	x = g->mode == SAMPLE_NEAREST ? nearbyint(x) : x;
-	if (x < lo || x > hi) {
+	/* As PyTorch and ONNX Runtime have it, the inputs of a cubic kernel are clamped and not its place. */
+	if ((x < lo || x > hi) && !(g->border == BORDER_CLAMP && g->mode == SAMPLE_CUBIC)) {
 		x = g->border == BORDER_CLAMP ? fmax(fmin(x, (double)(len - 1)), 0) :
 			g->border == BORDER_REFLECT ? reflect(x, lo, hi) : x;
 	}

@@ -258,6 +258,11 @@ for _mode in ("bicubic", "nearest", ""):
     variant("GridSample", 16, _mode or "default mode", lambda o, n, m=_mode: (
         [node("Slice", ["c", "a", "b", "d"], ["g0"]), node("Transpose", ["g0"], ["g"], perm=[0, 2, 3, 1]),
          node(n, ["c", "g"], ["y"], padding_mode="zeros" if m == "bicubic" else "border", align_corners=1, **({"mode": m} if m else {}))], {"a": ints(0), "b": ints(2), "d": ints(1)}), tolerance=1)
+for _align in (0, 1):
+    variant("GridSample", 16, f"bicubic, clamped, align_corners {_align}", lambda o, n, a=_align: (
+        [node("Slice", ["c", "a", "b", "d"], ["g0"]), node("Mul", ["g0", "two"], ["g1"]), node("Transpose", ["g1"], ["g"], perm=[0, 2, 3, 1]),
+         node(n, ["c", "g"], ["y"], mode="bicubic", padding_mode="border", align_corners=a)],
+        {"a": ints(0), "b": ints(2), "d": ints(1), "two": F32(2)}), tolerance=1)
 variant("Split", (7, 11), "unequal", lambda o, n: ([node(n, ["c"], ["p", "q"], axis=1, split=[1, 3]), node("Sub", ["q", "p"], ["y"])], {}))
 variant("Split", 13, "unequal", lambda o, n: ([node(n, ["c", "s"], ["p", "q"], axis=1), node("Sub", ["q", "p"], ["y"])], {"s": ints(1, 3)}))
 variant("Split", (7, 13), "three parts, one unread", lambda o, n: ([node(n, ["c"], ["p", "q", "r"], axis=2), node("Sub", ["r", "p"], ["y"])], {}))
