@@ -87,6 +87,11 @@ struct qb_format qb_format_integer(int bits, bool is_signed, bool asymmetric);
 /* The same with groups of so many elements that share a float32 scale: int4 becomes int4_g32. f is left where there is none. */
 enum qb_err qb_format_grouped(struct qb_format *f, int64_t group, struct qb_errbuf *eb);
 
+/* Does the format exist at other numbers of bits: is it an integer, or a float without special values? */
+bool qb_format_has_widths(const struct qb_format *f);
+/* The format, of those that have widths, at so many bits, its exponent as wide as it is; false where there is none. */
+bool qb_format_at_width(const struct qb_format *f, int bits, struct qb_format *out);
+
 /* The same format for a tensor without negative values: unsigned, the sign bit extends the mantissa. */
 struct qb_format qb_format_unsigned(const struct qb_format *f);
 

@@ -414,3 +414,25 @@ enum qb_err qb_format_grouped(struct qb_format *f, int64_t group, struct qb_errb
 	snprintf(name, sizeof(name), "%s_g%d", f->name, (int)group);
 	return qb_format_parse(f, name, eb);
 }
+
+bool qb_format_has_widths(const struct qb_format *f)
+{
+	return f->kind == QB_FORMAT_INT
+		? !f->block
+		: f->kind == QB_FORMAT_FLOAT && !f->block && f->real_scale && !f->no_subnormals &&
+			f->specials == QB_SPECIALS_NONE && !f->overflows;
+}
+
+bool qb_format_at_width(const struct qb_format *f, int bits, struct qb_format *out)
+{
+	char name[QB_FORMAT_NAME_MAX];
+
+	if (f->kind == QB_FORMAT_INT) {
+		snprintf(name, sizeof(name), "%sint%d%s", f->is_signed ? "" : "u", bits,
+			f->asymmetric ? "_asym" : f->narrow ? "_narrow" : "");
+	} else {
+		snprintf(name, sizeof(name), "%sfp%d_e%dm%d", f->is_signed ? "" : "u", bits, f->exp_bits,
+			bits - f->is_signed - f->exp_bits);
+	}
+	return qb_format_parse(out, name, NULL) == QB_OK;
+}

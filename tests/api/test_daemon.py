@@ -367,6 +367,9 @@ class RealWorker(unittest.TestCase):
     def test_real_worker__formats_and_damaged_file__as_described(self):
         self.assertGreater(len(self.d.call("GET", "/v1/formats", expect=200)["formats"]), 5)
         self.assertEqual(self.d.call("GET", "/v1/formats/int8", expect=200)["name"], "int8")
+        for name in ("int8", "uint4_asym", "int4_narrow", "E4", "fp8_e3m4", "e4m3fn", "mxfp4", "nf4", "bf16", "int4_g32", "log4"):
+            f = self.d.call("GET", "/v1/formats/" + name, expect=200)
+            self.assertEqual(f["other_widths"], name in ("int8", "uint4_asym", "int4_narrow", "E4", "fp8_e3m4"), name)
         self.d.call("GET", "/v1/formats/nonsense", expect=404)
         self.d.call("GET", "/v1/job-types", expect=200)
         m = self.d.call("POST", "/v1/models", b"this is no network", expect=201)

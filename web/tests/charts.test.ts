@@ -7,7 +7,7 @@ import {ofHistogram} from '../src/charts/spread';
 import type {SqnrResult} from '../src/api/client';
 import type {Ink} from '../src/charts/echarts';
 import {sqnrLines} from '../src/charts/sqnr';
-import {between, distribution, hasBits, NO_CLIP, SHAPES, sweepPoints, sweepSentences, SWEEPS, type Settings} from '../src/pages/distributions';
+import {between, distribution, NO_CLIP, SHAPES, sweepPoints, sweepSentences, SWEEPS, type Settings} from '../src/pages/distributions';
 
 describe('charts', () => {
 	it('draw a value once a pixel', () => {
@@ -79,9 +79,5 @@ describe('a sweep', () => {
 		const line = option.series[0]?.markLine;
 		expect(line?.data[0]?.xAxis).toBeCloseTo(2e-7, 12);
 		expect(Number(line?.data[0]?.xAxis.toFixed(line.precision))).toBeCloseTo(2e-7, 9);
-	});
-	it('over bits takes formats that have bits', () => {
-		expect(['int8', 'uint4_asym', 'E4', 'fp8_e3m4'].every(hasBits)).toBe(true);
-		expect(['e4m3fn', 'mxfp4', 'nf4', 'bf16'].some(hasBits)).toBe(false);
 	});
 });

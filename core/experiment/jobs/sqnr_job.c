@@ -222,36 +222,13 @@ static enum qb_err parse_sweep(struct sqnr *s, struct qb_errbuf *eb)
 	return QB_OK;
 }
 
-static bool has_bits(const struct qb_format *f)
-{
-	return f->kind == QB_FORMAT_INT
-		? !f->block
-		: f->kind == QB_FORMAT_FLOAT && !f->block && f->real_scale && !f->no_subnormals &&
-			f->specials == QB_SPECIALS_NONE && !f->overflows;
-}
-
-/* The format at so many bits; false where there is none. */
-static bool with_bits(const struct qb_format *f, int bits, struct qb_format *out)
-{
-	char name[QB_FORMAT_NAME_MAX];
-
-	if (f->kind == QB_FORMAT_INT) {
-		snprintf(name, sizeof(name), "%sint%d%s", f->is_signed ? "" : "u", bits,
-			f->asymmetric ? "_asym" : f->narrow ? "_narrow" : "");
-	} else {
-		snprintf(name, sizeof(name), "%sfp%d_e%dm%d", f->is_signed ? "" : "u", bits, f->exp_bits,
-			bits - f->is_signed - f->exp_bits);
-	}
-	return qb_format_parse(out, name, NULL) == QB_OK;
-}
-
 /* A sweep must change something. */
 static enum qb_err check_sweep(const struct sqnr *s, struct qb_errbuf *eb)
 {
 	bool changes = !s->swept || s->parameter == SWEEP_BITS || s->parameter == SWEEP_RANGE;
 
 	for (int i = 0; s->swept && s->parameter == SWEEP_BITS && i < s->formats; i++) {
-		if (!has_bits(&s->format[i])) {
+		if (!qb_format_has_widths(&s->format[i])) {
 			qb_fail(eb, QB_EJOB, "%s has no bits to change; a sweep over bits takes integers and floats "
 				"such as int8, E4, fp8_e3m4", s->format[i].name);
 			return qb_fail_in_entry(eb, QB_EJOB, "formats", (size_t)i);
@@ -469,7 +446,7 @@ static enum qb_err run_point(const struct sqnr *s, int d, int v, struct qb_errbu
 
 		p.format[f] = s->format[f];
 		r->there = !s->swept || s->parameter != SWEEP_BITS ||
-			with_bits(&s->format[f], (int)s->value[v], &p.format[f]);
+			qb_format_at_width(&s->format[f], (int)s->value[v], &p.format[f]);
 		snprintf(r->format, sizeof(r->format), "%s", p.format[f].name);
 		r->bits = qb_format_bits_per_value(&p.format[f]);
 		r->measured_mse = r->measured_db = NAN;

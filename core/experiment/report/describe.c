@@ -69,10 +69,10 @@ static json_t *format_summary(const struct qb_format *f)
 	static const char *const kind_names[] = {"int", "float", "log2", "table"};
 	static const char *const specials[] = {"none", "fn", "fnuz", "ieee"};
 	static const char *const scales[] = {"float32", "e8m0", "e4m3"};
-	json_t *o = json_pack("{s:s, s:s, s:i, s:b, s:f, s:f, s:f, s:b}", "name", f->name, "kind",
+	json_t *o = json_pack("{s:s, s:s, s:i, s:b, s:f, s:f, s:f, s:b, s:b}", "name", f->name, "kind",
 		kind_names[f->kind], "bits", f->bits, "signed", f->is_signed, "min",
 		qb_format_min(f), "max", qb_format_max(f), "smallest", qb_format_smallest(f),
-		"real_scale", f->real_scale);
+		"real_scale", f->real_scale, "other_widths", qb_format_has_widths(f));
 
 	if (f->kind == QB_FORMAT_FLOAT || f->kind == QB_FORMAT_LOG2) {
 		json_object_set_new(o, "exponent_bits", json_integer(f->exp_bits));

@@ -1349,6 +1349,8 @@ export interface components {
             signed?: boolean;
             /** @description used with a real scale per tensor or channel; false where the format is used as it is */
             real_scale?: boolean;
+            /** @description exists at other numbers of bits; a sweep over bits takes it */
+            other_widths?: boolean;
             exponent_bits?: number;
             mantissa_bits?: number;
             bias?: number;

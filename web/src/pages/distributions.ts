@@ -76,11 +76,6 @@ export const SWEEPS: Record<SweepName, Sweep> = {
 		values: (s) => (s.shape === 'logistic' || s.shape === 'outliers' ? between(4, 10, 7, false) : between(4, 12, 9, false)), mark: () => 8, at: () => ({})},
 };
 
-/** Formats that exist at other numbers of bits: integers, and floats without special values. */
-export function hasBits(format: string): boolean {
-	return /^(E\d|u?int\d+(_asym|_narrow)?|u?fp\d+_e\d+m\d+)$/.test(format);
-}
-
 type Row = SqnrResult['rows'][number];
 
 /** The lines of a sweep's chart: one a format of the job. */
