@@ -18,6 +18,10 @@ libquantbench_a_SOURCES += \
 	core/kernels/f32/math.c \
 	core/kernels/f32/math.h \
 	core/kernels/f32/math_inline.h \
+	core/kernels/f32/norm_backward.c \
+	core/kernels/f32/norm_backward.h \
+	core/kernels/f32/pool_backward.c \
+	core/kernels/f32/pool_backward.h \
 	core/kernels/int8/avx2.c \
 	core/kernels/int8/avx2.h \
 	core/kernels/int8/avx2_sums16.c \

@@ -21,6 +21,7 @@
 	X(Atan, none, int8_lookup_table) \
 	X(Atanh, none, int8_lookup_table) \
 	X(AveragePool, pool, int8_pool) \
+	X(AveragePoolGradient, average_pool_gradient, none) \
 	X(BatchNormalization, batch_norm, int8_batch_norm) \
 	X(BatchNormalizationTraining, batch_norm_training, none) \
 	X(BatchNormalizationTrainingGradient, batch_norm_training_gradient, none) \
@@ -60,12 +61,14 @@
 	X(Identity, alias, int8_alias) \
 	X(InstanceNormalization, group_norm, none) \
 	X(LayerNormalization, layer_norm, int8_layer_norm) \
+	X(LayerNormalizationGradient, layer_norm_gradient, none) \
 	X(LeakyRelu, eltwise, int8_lookup_table) \
 	X(Log, none, int8_lookup_table) \
 	X(LogSoftmax, softmax, none) \
 	X(MatMul, matmul, int8_matmul) \
 	X(Max, binary, int8_lookup_table) \
 	X(MaxPool, pool, int8_pool) \
+	X(MaxPoolGradient, max_pool_gradient, none) \
 	X(Min, binary, int8_lookup_table) \
 	X(Mish, eltwise, int8_lookup_table) \
 	X(Mul, binary, int8_binary) \
@@ -95,6 +98,9 @@
 	X(Sinh, none, int8_lookup_table) \
 	X(Slice, copy, int8_copy) \
 	X(Softmax, softmax, int8_softmax) \
+	X(SoftmaxCrossEntropy, cross_entropy, none) \
+	X(SoftmaxCrossEntropyGradient, cross_entropy_gradient, none) \
+	X(SoftmaxGradient, softmax_gradient, none) \
 	X(Softplus, none, int8_lookup_table) \
 	X(Softsign, none, int8_lookup_table) \
 	X(SpaceToDepth, copy, int8_copy) \
@@ -115,6 +121,7 @@
 #define QB_PLANS(X) \
 	X(add) X(alias) X(batch_norm) X(binary) X(clip) X(concat) X(conv) X(conv_transpose) X(eltwise) X(fake_quantize) X(fake_quantize_gradient) X(gemm) X(global_pool) X(group_norm) \
 	X(layer_norm) X(matmul) X(copy) X(pool) X(reduce) X(resize) X(softmax) X(transpose) \
+	X(average_pool_gradient) X(cross_entropy) X(cross_entropy_gradient) X(layer_norm_gradient) X(max_pool_gradient) X(softmax_gradient) \
 	X(activation_gradient) X(batch_norm_training) X(batch_norm_training_gradient) X(batch_norm_training_sums) X(batch_statistics) \
 	X(conv_input_gradient) X(conv_weight_gradient) X(shard_sum) X(sum_to) \
 	X(int8_alias) X(int8_batch_norm) X(int8_binary) X(int8_conv) X(int8_conv_transpose) X(int8_gemm) X(int8_global_pool) X(int8_layer_norm) \

@@ -503,6 +503,83 @@ static void add__relu_behind_it__is_one_step_and_serves_the_gradient(void **stat
 	}
 }
 
+/* ---- pools ---- */
+
+static void pool_gradient__random_windows__as_evaluated(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		struct draw d = {.seed = seed};
+		int ndim = (int)between(&d, 1, 2);
+		int64_t xs[4] = {between(&d, 1, 3), between(&d, 1, 20)}, ys[4], kernel[2], stride[2], pad[4], include = between(&d, 0, 1);
+		struct graph_maker m;
+		struct qb_value *x, *dy;
+		struct qb_node *n;
+
+		gm_init(&m);
+		memcpy(ys, xs, sizeof(ys));
+		for (int i = 0; i < ndim; i++) {
+			kernel[i] = between(&d, 1, 4);
+			stride[i] = between(&d, 1, 3);
+			pad[i] = between(&d, 0, kernel[i] - 1);
+			pad[ndim + i] = between(&d, 0, kernel[i] - 1);
+			xs[2 + i] = between(&d, kernel[i], 9);
+			ys[2 + i] = (xs[2 + i] + pad[i] + pad[ndim + i] - kernel[i]) / stride[i] + 1;
+		}
+		x = gm_input(&m, QB_F32, 2 + ndim, xs);
+		dy = gm_input(&m, QB_F32, 2 + ndim, ys);
+		for (int k = 0; k < 2; k++) {
+			n = k ? gm_node(&m, QB_OP_AveragePoolGradient, 1, 1, &dy)
+				: gm_node(&m, QB_OP_MaxPoolGradient, 1, 2, (struct qb_value *[]){x, dy});
+			gm_ints(&m, n, "kernel_shape", ndim, kernel);
+			gm_ints(&m, n, "strides", ndim, stride);
+			gm_ints(&m, n, "pads", 2 * ndim, pad);
+			if (k) {
+				qb_node_add_int(n, "count_include_pad", include);
+				gm_ints(&m, n, "shape", 2 + ndim, xs);
+			}
+			gm_output(&m, gm_add(&m, n));
+		}
+		check_graph(&m, seed, false);
+	}
+}
+
+/* ---- rows ---- */
+
+static void rows__softmax_layer_norm_and_cross_entropy__as_evaluated(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct draw d = {.seed = seed};
+		int64_t dim[3] = {between(&d, 1, 5), between(&d, 1, 5), between(&d, 8, 70)};
+		struct graph_maker m;
+		struct qb_value *x, *y, *dy, *gain, *shift, *weight, *dloss;
+		struct qb_node *n;
+
+		gm_init(&m);
+		x = gm_input(&m, QB_F32, 3, dim);
+		y = gm_input(&m, QB_F32, 3, dim);
+		dy = gm_input(&m, QB_F32, 3, dim);
+		gain = gm_input(&m, QB_F32, 1, dim + 2);
+		shift = gm_input(&m, QB_F32, 1, dim + 2);
+		weight = gm_input(&m, QB_F32, 2, between(&d, 0, 1) ? dim : (int64_t[]){1, 1});
+		dloss = gm_input(&m, QB_F32, 0, NULL);
+		gm_output(&m, GM_OP(&m, QB_OP_SoftmaxGradient, y, dy));
+		gm_output(&m, GM_OP(&m, QB_OP_LayerNormalization, x, gain, shift));
+		n = gm_node(&m, QB_OP_LayerNormalizationGradient, 3, 3, (struct qb_value *[]){x, gain, dy});
+		gm_output(&m, gm_add(&m, n));
+		gm_output(&m, n->output[1]);
+		gm_output(&m, n->output[2]);
+		n = gm_node(&m, QB_OP_SoftmaxCrossEntropy, 1, 3, (struct qb_value *[]){x, y, weight});
+		add_float(&m, n, "temperature", 1.5f);
+		gm_output(&m, gm_add(&m, n));
+		n = gm_node(&m, QB_OP_SoftmaxCrossEntropyGradient, 1, 4, (struct qb_value *[]){x, y, weight, dloss});
+		add_float(&m, n, "temperature", 1.5f);
+		gm_output(&m, gm_add(&m, n));
+		check_graph(&m, seed, false);
+	}
+}
+
 /* ---- sums ---- */
 
 static void sum_to__random_shapes__as_evaluated(void **state)
@@ -542,6 +619,8 @@ static int tests(void)
 		cmocka_unit_test(batch_norm__with_and_without_an_activation__forward_and_gradients),
 		cmocka_unit_test(activation_gradient__every_kind__as_evaluated),
 		cmocka_unit_test(add__relu_behind_it__is_one_step_and_serves_the_gradient),
+		cmocka_unit_test(pool_gradient__random_windows__as_evaluated),
+		cmocka_unit_test(rows__softmax_layer_norm_and_cross_entropy__as_evaluated),
 		cmocka_unit_test(sum_to__random_shapes__as_evaluated),
 	};
 

@@ -95,11 +95,9 @@ enum qb_err qb__plan_layer_norm(struct qb_builder *b, const struct qb_node *n, s
 	struct qb_layout layout = qb_layout_dense(&gain->shape);
 	struct qb_call call = {.name = "layer norm", .fn = run_layer_norm, QB_CONTEXT(r)};
 	struct qb_place place;
-	int id;
 
 	axis += axis < 0 ? x->shape.ndim : 0;
-	if (x->dtype != QB_F32 || x->constant || !gain->constant || (shift && !shift->constant) ||
-		n->outputs > 1 || n->act.kind != QB_ACT_NONE || !numbers(&x->shape)) {
+	if (x->dtype != QB_F32 || x->constant || n->outputs > 1 || n->act.kind != QB_ACT_NONE || !numbers(&x->shape)) {
 		return QB_EUNSUPPORTED;
 	}
 	r.length = 1;
@@ -110,12 +108,12 @@ enum qb_err qb__plan_layer_norm(struct qb_builder *b, const struct qb_node *n, s
 		return QB_EUNSUPPORTED;
 	}
 	r.count = numbers(&x->shape) / r.length;
-	QB_TRY(qb_builder_weight(b, gain, &layout, &layout, &id, eb));
-	call.reads[1] = QB_CALL_WEIGHT(id);
+	QB_TRY(qb_builder_operand(b, gain, &layout, &layout, &place, eb));
+	call.reads[1] = place.buffer;
 	if (shift) {
 		layout = qb_layout_dense(&shift->shape);
-		QB_TRY(qb_builder_weight(b, shift, &layout, &layout, &id, eb));
-		call.reads[2] = QB_CALL_WEIGHT(id);
+		QB_TRY(qb_builder_operand(b, shift, &layout, &layout, &place, eb));
+		call.reads[2] = place.buffer;
 	}
 	QB_TRY(qb_builder_dense(b, x, &place, eb));
 	call.reads[0] = place.buffer;
