@@ -113,7 +113,7 @@ void qb__primitive_destroy(struct qb_primitive **p)
 
 size_t qb__primitive_scratch(const struct qb_primitive *p)
 {
-	return dnnl_memory_desc_get_size(&p->scratch);
+	return p->scratch_bytes;
 }
 
 enum qb_err qb__primitive_create(struct qb_primitive *p, const_dnnl_primitive_desc_t pd, const char *what,
@@ -126,6 +126,7 @@ enum qb_err qb__primitive_create(struct qb_primitive *p, const_dnnl_primitive_de
 	}
 	if (scratch) {
 		p->scratch = *scratch;
+		p->scratch_bytes = dnnl_memory_desc_get_size(scratch);
 	}
 	return qb__dnn_check(dnnl_primitive_create(&p->primitive, pd), what, eb);
 }
@@ -240,7 +241,7 @@ static enum qb_err bind_memory(dnnl_exec_arg_t *at, int arg, const dnnl_memory_d
 /* Scratch is the last argument, where there is any. */
 static int arguments(const struct qb_primitive *p)
 {
-	return p->args + (qb__primitive_scratch(p) > 0);
+	return p->args + (p->scratch_bytes > 0);
 }
 
 static enum qb_err bind_primitive(dnnl_exec_arg_t *exec, const struct qb_session *s, const struct qb_primitive *p,

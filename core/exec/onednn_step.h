@@ -21,7 +21,8 @@ struct qb_dnn_arg {
 
 struct qb_primitive {
 	dnnl_primitive_t primitive;
-	dnnl_memory_desc_t scratch; /* of no bytes: none */
+	dnnl_memory_desc_t scratch;
+	size_t scratch_bytes; /* 0: none */
 	int args;
 	struct qb_dnn_arg arg[QB_DNN_ARGS];
 	bool has_weights;
