@@ -27,6 +27,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/report/export.c \
 	core/experiment/report/export.h \
 	core/experiment/report/report.c \
+	core/experiment/report/scheme_rows.c \
+	core/experiment/report/scheme_rows.h \
 	core/experiment/report/sensitivity_rows.c \
 	core/experiment/report/sensitivity_rows.h \
 	core/experiment/report/tensor_rows.c \

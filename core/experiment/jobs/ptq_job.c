@@ -7,18 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/analysis/sqnr_db.h"
 #include "core/experiment/report/describe.h"
 #include "core/experiment/spec/uploads_check.h"
 #include "core/experiment/report/export.h"
-#include "core/mixed/gates.h"
+#include "core/experiment/report/scheme_rows.h"
 #include "core/experiment/jobs/kinds.h"
 #include "core/experiment/jobs/ptq_latency.h"
 #include "core/experiment/spec/ptq_spec.h"
 #include "core/ptq/query_samples.h"
 #include "core/ptq/sweep.h"
-#include "core/experiment/report/tensor_rows.h"
-#include "core/quant/model_bytes.h"
 
 /* Shares of the progress bar. */
 static const double LOADED = 0.02, LATENCY_SHARE = 0.4;
@@ -103,21 +100,6 @@ static enum qb_err run_export(struct ptq *p, json_t *result, struct qb_errbuf *e
 	return p->spec.exports & QB_EXPORT_REPORT ? qb_export_report(p->job, result, eb) : QB_OK;
 }
 
-static json_t *latency_of(const struct ptq *p, int row)
-{
-	return p->latency ? qb_ptq_latency_json(&p->latency[row]) : json_null();
-}
-
-static json_t *float_row(struct ptq *p)
-{
-	const struct qb_sweep *s = p->sweep;
-
-	qb_job_metric(p->job, "model", "float", NULL, p->spec.metric, s->float_metric, NULL);
-	return json_pack("{s:o, s:I, s:o, s:o}", "metric", qb_json_real(s->float_metric), "size_bytes",
-		(json_int_t)qb_model_bytes(s->variant[0].network->graph, NULL), "gates",
-		qb_gates_json(s->variant[0].network, NULL), "latency", latency_of(p, 0));
-}
-
 /* [{"name", parameters, "report"}] */
 static json_t *method_rows(const struct ptq *p, int i)
 {
@@ -136,59 +118,14 @@ static json_t *method_rows(const struct ptq *p, int i)
 	return rows;
 }
 
-static json_t *part_row(const struct qb_scheme *s, const struct qb_scheme_part *part)
-{
-	json_t *row = qb_scheme_part_json(part);
-
-	if (s->imported && json_is_object(row)) {
-		json_object_set_new(row, "range", json_string("carried"));
-	}
-	return row;
-}
-
-static json_t *scheme_row(struct ptq *p, int i)
-{
-	const struct qb_sweep *s = p->sweep;
-	const struct qb_sweep_row *r = &s->row[i];
-	const char *name = p->spec.scheme[i].name;
-	const struct qb_variant *v = qb_sweep_variant(s, i);
-	const struct qb_quantization *q = qb_sweep_quantization(s, i);
-	double sqnr = qb_sqnr_db(r->signal, r->noise);
-	int64_t bytes = (int64_t)qb_model_bytes(v->network->graph, q);
-
-	qb_job_metric(p->job, "model", name, NULL, p->spec.metric, r->metric, NULL);
-	qb_job_metric(p->job, "model", name, NULL, "delta", r->metric - s->float_metric, NULL);
-	qb_job_metric(p->job, "model", name, NULL, "output_sqnr", sqnr, "dB");
-	qb_job_metric(p->job, "model", name, NULL, "size", (double)bytes, "bytes");
-	if (p->latency) {
-		qb_job_metric(p->job, "model", name, NULL, "latency_p50",
-			(double)p->latency[1 + i].latency.p50_ns, "ns");
-	}
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:I, s:o, s:o, s:o, s:o}", "scheme", name, "weights",
-		part_row(&q->scheme, &q->scheme.weights), "activations",
-		part_row(&q->scheme, &q->scheme.activations), "metric", qb_json_real(r->metric),
-		"delta", qb_json_real(r->metric - s->float_metric), "delta_low",
-		qb_json_real(r->change.interval.low), "delta_high", qb_json_real(r->change.interval.high), "best", (int)r->change.best, "nan_outputs",
-		(json_int_t)r->nan_outputs, "size_bytes", (json_int_t)bytes, "gates",
-		qb_gates_json(v->network, q), "latency",
-		latency_of(p, 1 + i), "methods", method_rows(p, i), "tensors",
-		qb_tensor_rows(p->job, s, i));
-}
-
 static json_t *result_of(struct ptq *p)
 {
 	const struct qb_sweep *s = p->sweep;
+	const struct qb_scheme_rows rows = {p->job, s, p->spec.metric, p->latency};
 	json_t *schemes = json_array();
 
 	for (int i = 0; i < p->spec.schemes; i++) {
-		json_t *row = scheme_row(p, i);
-
-		json_object_set_new(row, "output_sqnr_db",
-			qb_json_real(qb_sqnr_db(s->row[i].signal, s->row[i].noise)));
-		if (p->latency && p->latency[1 + i].integer) {
-			json_object_set(row, "integer", p->latency[1 + i].integer);
-		}
-		json_array_append_new(schemes, row);
+		json_array_append_new(schemes, qb_scheme_row(&rows, i, method_rows(p, i)));
 	}
 	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:i, s:f, s:f, s:o, s:o, s:o}", "type", "ptq",
 		"model", p->spec.model_name, "data", p->spec.data_name, "metric_name",
@@ -197,7 +134,7 @@ static json_t *result_of(struct ptq *p)
 		(int)p->spec.held_out, "batch", (int)s->variant[0].network->batch,
 		"samples_per_second", (double)s->samples / s->float_seconds, "sweep_cost",
 		s->total_seconds / s->float_seconds, "machine",
-		qb_describe_machine(p->spec.threads), "float", float_row(p), "schemes", schemes);
+		qb_describe_machine(p->spec.threads), "float", qb_float_row(&rows), "schemes", schemes);
 }
 
 static enum qb_err check(struct qb_job *job, struct qb_errbuf *eb)
