@@ -146,7 +146,8 @@ class Imports(worker.Case):
             self.assertEqual(session(self.path(file)).run(["y"], {"x": self.normal(2, 3, 11, 7)})[0].shape, (2, 4, 9, 5))
             self.assertEqual([d.dim_param for d in onnx.load(self.path(file)).graph.input[0].type.tensor_type.shape.dim], ["N", "", "H", "W"])
         got = session(self.path("int8.qdq.onnx")).run(["y"], {"x": x})[0]
-        self.assertAlmostEqual(float(np.mean((got - y) ** 2)), result["schemes"][0]["metric"], delta=1e-3 * result["schemes"][0]["metric"])
+        # One output of 3,456 that lies between two codes and is rounded the other way moves the mean by up to 0.4 %.
+        self.assertAlmostEqual(float(np.mean((got - y) ** 2)), result["schemes"][0]["metric"], delta=1e-2 * result["schemes"][0]["metric"])
 
     def test_no_shape__is_that_of_the_data(self):
         nodes, constants = self.conv()
