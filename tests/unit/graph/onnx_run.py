@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs tests/tools/onnx_eval from Python."""
+"""Runs tests/tools/onnx_eval and gradient_eval from Python."""
 import os
 import struct
 import subprocess
@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 from onnx import helper
 
-TOOL = os.path.join(os.environ.get("top_builddir", "."), "tests/tools/onnx_eval")
+TOOLS = os.path.join(os.environ.get("top_builddir", "."), "tests/tools")
+TOOL = os.path.join(TOOLS, "onnx_eval")
 
 
 class Failed(Exception):
@@ -45,13 +46,22 @@ def _read(path):
     return arrays
 
 
-def run(model, inputs, prepare=False, timeout=120):
-    """The outputs of the network in `model` (a path), or Failed with what onnx_eval said."""
+def _run(command, inputs, timeout):
     with tempfile.TemporaryDirectory() as tmp:
         a, b = os.path.join(tmp, "in"), os.path.join(tmp, "out")
         _write(a, inputs)
-        command = [TOOL] + (["--prepare"] if prepare else []) + [str(model), a, b]
-        p = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+        p = subprocess.run([*command, a, b], capture_output=True, text=True, timeout=timeout)
         if p.returncode != 0:
             raise Failed(f"exit {p.returncode}: {p.stderr.strip()[-600:]}")
         return _read(b)
+
+
+def run(model, inputs, prepare=False, timeout=120):
+    """The outputs of the network in `model` (a path), or Failed with what onnx_eval said."""
+    return _run([TOOL] + (["--prepare"] if prepare else []) + [str(model)], inputs, timeout)
+
+
+def gradients(model, inputs, target, weight, axis=-1, timeout=120):
+    """[loss, logits, a gradient for each float32 input] of the network in `model`, or Failed with what gradient_eval said."""
+    command = [os.path.join(TOOLS, "gradient_eval"), f"--axis={axis}", str(model)]
+    return _run(command, [*inputs, target, weight], timeout)

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Networks on files of tensors, each: int32 ONNX element type, int32 rank, int64 dimensions, the data.
+ */
+#ifndef QB_TEST_TENSOR_FILE_H
+#define QB_TEST_TENSOR_FILE_H
+
+#include "core/graph/graph.h"
+
+/* Evaluates g in plain C: its inputs, in order, from the file at in_path, its outputs to the one at out_path. */
+enum qb_err run_files(const struct qb_graph *g, const char *in_path, const char *out_path, struct qb_errbuf *eb);
+
+#endif
