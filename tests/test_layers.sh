@@ -24,7 +24,7 @@ add() {
 # compile FILE LINE: a source file of the copy, and its object.
 compile() {
 	add "$1" "$2"
-	"${CC:-cc}" -c -o "$tmp/build/${1%.c}.o" "$tmp/src/$1"
+	${CC:-cc} -c -o "$tmp/build/${1%.c}.o" "$tmp/src/$1"
 }
 restore() {
 	for file in $planted; do
@@ -49,7 +49,7 @@ refused() {
 	restore
 }
 
-"${CC:-cc}" --version >/dev/null 2>&1 || exit 77
+${CC:-cc} --version >/dev/null
 passes "the tree as it is"
 touch "$tmp/build/core/base/libquantbench_a-left_over.o"
 passes "an object whose source is gone"
