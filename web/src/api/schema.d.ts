@@ -425,7 +425,7 @@ export interface paths {
         put?: never;
         /**
          * Ask for numbers and get them at once, for pages whose numbers change while a slider moves
-         * @description sqnr and hwcost take what the jobs of that name take (schema/jobs/), without `type` and without uploads; nothing
+         * @description sqnr, hwcost and toy take what the jobs of that name take (schema/jobs/), without `type` and without uploads; nothing
          *     is sampled or verified unless `samples` or `rounds` asks for it. round takes a RoundQuestion. Questions are
          *     answered one after the other; what would take long is refused (422) and belongs into a job. When too many wait, 503
          *     says when to try again.
@@ -1244,6 +1244,215 @@ export interface components {
                 why: string;
             }[];
         };
+        Training: {
+            /** @description the training data */
+            train?: string;
+            train_samples?: number;
+            /** @description that are complete */
+            epochs: number;
+            /** @enum {unknown} */
+            ended: "epochs" | "early_stop";
+            steps_done: number;
+            best: null | {
+                /** @description from 1; what is kept is the network after it */
+                epoch: number;
+                metric: components["schemas"]["Number"];
+            };
+            /** @description one row an epoch */
+            history: {
+                epoch: number;
+                /** @description steps done by then */
+                step: number;
+                /** @description mean over the steps of the epoch */
+                loss: components["schemas"]["Number"];
+                /** @description of the weights, at its last step */
+                rate: components["schemas"]["Number"];
+                /** @description null where it was not evaluated */
+                metric: components["schemas"]["Number"];
+            }[];
+            /** @description at most some 400 points of what steps say, each the mean since the point before; the same come as metric events of scope step */
+            steps: ({
+                step: number;
+                /** @description of the batch */
+                loss: components["schemas"]["Number"];
+                rate: components["schemas"]["Number"];
+                /** @description before clipping */
+                gradient_norm: components["schemas"]["Number"];
+                /** @description of qat: share of the tracked weights */
+                oscillating?: components["schemas"]["Number"];
+                frozen?: components["schemas"]["Number"];
+            } & {
+                [key: string]: components["schemas"]["Number"];
+            })[];
+            /** @description of qat, one an evaluation */
+            snapshots?: components["schemas"]["QatSnapshot"][];
+            /** @description trained.onnx (float weights, batch norms apart), and of qat the QDQ network; or why one was refused */
+            artifacts?: {
+                /** @enum {string} */
+                kind: "trained" | "qdq" | "encodings" | "float";
+                scheme?: string;
+                name?: string;
+                refused?: string;
+            }[];
+            machine?: components["schemas"]["Machine"];
+        };
+        TrainResult: components["schemas"]["Training"] & {
+            job?: string;
+            /** @constant */
+            type: "train";
+            /** @description the upload's name, or that of a network by name */
+            model: string;
+            data: string;
+            metric_name: string;
+            samples?: number;
+            /** @description that train */
+            parameters?: number;
+            /** @description multiply-accumulates of one sample */
+            macs?: number;
+            start: {
+                /** @description before training */
+                metric: components["schemas"]["Number"];
+            };
+            float: {
+                metric: components["schemas"]["Number"];
+                size_bytes: number;
+            };
+            final: {
+                metric: components["schemas"]["Number"];
+            };
+        };
+        Counts: number[];
+        Share: number | null;
+        QatSnapshot: {
+            step: number;
+            epoch: number;
+            oscillating: components["schemas"]["Share"];
+            frozen: components["schemas"]["Share"];
+            /** @description in the order of the result's layers; null where weights are not tracked */
+            layers: (null | {
+                /** @description weights */
+                oscillating: number;
+                frozen: number;
+                mean_frequency: components["schemas"]["Number"];
+                latent: components["schemas"]["Counts"];
+            })[];
+            /** @description running statistics against re-estimated ones: divergence of Gaussians, mean over channels and the worst one */
+            batch_norms: {
+                layer: string;
+                channels: number;
+                divergence: components["schemas"]["Number"];
+                most: components["schemas"]["Number"];
+                most_channel: number;
+            }[];
+        };
+        QatResult: components["schemas"]["Training"] & {
+            job?: string;
+            /** @constant */
+            type: "qat";
+            model: string;
+            data: string;
+            metric_name: string;
+            samples?: number;
+            scheme: string;
+            methods: string[];
+            /** @description the network as it came */
+            float: {
+                metric: components["schemas"]["Number"];
+                size_bytes?: number;
+                gates?: components["schemas"]["SchemeGates"];
+                latency?: components["schemas"]["MaybeLatency"];
+            };
+            /** @description the scheme by post-training quantization, which training starts from */
+            start: components["schemas"]["QatOutcome"];
+            final: components["schemas"]["QatOutcome"];
+            /** @description of the tracked weights, in the network that is kept */
+            oscillating: components["schemas"]["Share"];
+            frozen: components["schemas"]["Share"];
+            layers: {
+                /** @description the node */
+                layer: string;
+                weight: string;
+                format: string;
+                weights: number;
+                scales: number;
+                /** @description integers of few enough bits */
+                tracked: boolean;
+                oscillating?: components["schemas"]["Share"];
+                frozen?: components["schemas"]["Share"];
+                mean_frequency?: components["schemas"]["Number"];
+                /** @description weights by frequency, 20 equal bins of 0 to 0.2; what is above is in the last */
+                frequencies?: components["schemas"]["Counts"];
+                /** @description weights by place between their integers, 40 bins: the middle is an integer, the ends are thresholds */
+                latent?: components["schemas"]["Counts"];
+            }[];
+            activations?: {
+                name: string;
+                format: string;
+                scale: components["schemas"]["Number"];
+                zero: number;
+            }[];
+        };
+        QatOutcome: {
+            /** @description of the final one with its methods, as in w4a4+lsq+freeze */
+            scheme: string;
+            weights?: components["schemas"]["SchemePart"];
+            activations?: components["schemas"]["SchemePart"];
+            metric: components["schemas"]["Number"];
+            /** @description of the final one: of its float weights without quantizers */
+            latent_metric?: components["schemas"]["Number"];
+            /** @description against float */
+            delta: components["schemas"]["Number"];
+            delta_low?: components["schemas"]["Number"];
+            delta_high?: components["schemas"]["Number"];
+            best?: boolean;
+            output_sqnr_db: components["schemas"]["Number"];
+            nan_outputs?: number;
+            size_bytes?: number;
+            gates?: components["schemas"]["SchemeGates"];
+            latency?: components["schemas"]["MaybeLatency"];
+            /** @description as in a ptq job's result */
+            integer?: Record<string, never>;
+            tensors?: components["schemas"]["TensorRow"][];
+        };
+        ToyResult: {
+            job?: string;
+            /** @constant */
+            type: "toy";
+            format: string;
+            /** @description where the weight would be without quantization */
+            target: number;
+            start: number;
+            scale: number;
+            lr: number;
+            steps: number;
+            /** @description the level below the target */
+            lower: number;
+            /** @description the level above it */
+            upper: number;
+            /** @description of the steps at the upper level, with the straight-through estimator: (target - lower) / scale */
+            share_predicted: number;
+            /** @description steps: scale / distance of the target to its nearest level */
+            period_predicted: number;
+            runs: {
+                /** @description as in lsq+freeze */
+                method: string;
+                /** @description measured, over whole periods; null where it does not oscillate */
+                share: components["schemas"]["Number"];
+                period: components["schemas"]["Number"];
+                /** @description of level in the last quarter of the steps */
+                changes: number;
+                /** @description before each step, and after the last */
+                points: {
+                    step: number;
+                    latent: number;
+                    quantized: number;
+                    loss: number;
+                    /** @description of oscillations */
+                    frequency: number;
+                    frozen: boolean;
+                }[];
+            }[];
+        };
         OtherResult: {
             job: string;
             type: string;
@@ -2005,7 +2214,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PtqResult"] | components["schemas"]["DiagnoseResult"] | components["schemas"]["SqnrResult"] | components["schemas"]["TensorResult"] | components["schemas"]["HwcostResult"] | components["schemas"]["OtherResult"];
+                    "application/json": components["schemas"]["PtqResult"] | components["schemas"]["DiagnoseResult"] | components["schemas"]["SqnrResult"] | components["schemas"]["TensorResult"] | components["schemas"]["HwcostResult"] | components["schemas"]["ToyResult"] | components["schemas"]["TrainResult"] | components["schemas"]["QatResult"] | components["schemas"]["OtherResult"];
                 };
             };
             404: components["responses"]["Problem"];
@@ -2213,7 +2422,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SqnrResult"] | components["schemas"]["HwcostResult"] | components["schemas"]["RoundAnswer"];
+                    "application/json": components["schemas"]["SqnrResult"] | components["schemas"]["HwcostResult"] | components["schemas"]["ToyResult"] | components["schemas"]["RoundAnswer"];
                 };
             };
             400: components["responses"]["Problem"];
