@@ -243,7 +243,7 @@ enum qb_err qb__gradient_clip(struct qb_graph *g, struct qb_node *n, struct qb_v
 	struct qb_node *a;
 
 	for (int i = 1; i < 3; i++) {
-		if (op_in(n, i) && !op_const(n, i)) {
+		if (op_in(n, i) && (!op_const(n, i) || wanted[i])) {
 			return clip_to_values(&r, n, dy[0], wanted, dx);
 		}
 	}

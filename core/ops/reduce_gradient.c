@@ -11,6 +11,7 @@ struct reduced {
 	struct qb_value *x, *y, *dy;
 	double count; /* elements of x for each of y */
 	struct qb_shape kept;
+	bool nothing; /* no axes, and that is what its attribute asks for: the identity */
 };
 
 static enum qb_err reduced_of(struct qb__rule *r, const struct qb_node *n, struct qb_value *dy, struct reduced *out)
@@ -23,7 +24,9 @@ static enum qb_err reduced_of(struct qb__rule *r, const struct qb_node *n, struc
 		return qb__rule_refuse(r, "its axes are computed, and it has no gradient then");
 	}
 	*out = (struct reduced){.x = n->input[0], .kept = *x, .count = 1};
+	out->nothing = x->ndim && qb_node_int(n, "noop_with_empty_axes", 0) != 0;
 	for (int i = 0; i < x->ndim; i++) {
+		out->nothing &= !flag[i];
 		out->kept.dim[i] = flag[i] ? 1 : x->dim[i];
 		out->count *= flag[i] ? (double)x->dim[i] : 1;
 	}
@@ -42,7 +45,7 @@ static enum qb_err reduced_of(struct qb__rule *r, const struct qb_node *n, struc
 	\
 		if (wanted[0]) { \
 			QB_TRY(reduced_of(r, n, dy[0], &q)); \
-			dx[0] = qb__rule_expand(r, expression, &q.x->shape); \
+			dx[0] = q.nothing ? dy[0] : qb__rule_expand(r, expression, &q.x->shape); \
 		} \
 		return r->err; \
 	}

@@ -95,6 +95,8 @@ static const struct rule_case cases[] = {
 	{QB_OP_ReduceL1, 18, 1, "2,3,4 i1=1", ""}, {QB_OP_ReduceL2, 18, 1, "2,3,4 i1=1", "keepdims:i=0"},
 	{QB_OP_ReduceLogSum, 18, 1, "0.3~2@2,3,4 i1=1", ""}, {QB_OP_ReduceLogSumExp, 18, 1, "2,3,4 i1=-1", "keepdims:i=0"},
 	{QB_OP_ReduceSumSquare, 18, 1, "2,3,4 i1=0", ""},
+	{QB_OP_ReduceL2, 18, 1, "2,3 i0=", "noop_with_empty_axes:i=1"}, {QB_OP_ReduceSumSquare, 18, 1, "2,3 ~", ""},
+	{QB_OP_ReduceMax, 18, 1, "2,3 ~", "noop_with_empty_axes:i=1"},
 	{QB_OP_CumSum, 14, 1, "2,4 i=1", ""}, {QB_OP_CumSum, 14, 1, "3,4 i=0", "exclusive:i=1 reverse:i=1"},
 	{QB_OP_TopK, 11, 2, "3,5 i1=2", ""}, {QB_OP_TopK, 11, 2, "5,3 i1=3", "axis:i=0 largest:i=0"},
 	/* products */
