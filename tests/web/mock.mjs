@@ -123,7 +123,7 @@ export async function start(dist, kinds) {
 				metrics: [{name: 'top1', summary: 'top-1 accuracy, %', rises: true}]});
 		}
 		if (kind === 'formats') {
-			return json(res, {formats: ['int8', 'E2', 'E3', 'E4', 'E5'].map((name) => ({name}))});
+			return json(res, {formats: ['int8', 'E2', 'E3', 'E4', 'E5'].map((name) => ({name, other_widths: true}))});
 		}
 		if (kind === 'system') {
 			return json(res, {version: '0.1.0', engine: '0.1.0', uptime_seconds: 93784, started: time, machine: {cpu: 'A CPU', isa: 'avx512_vnni', cores: 2, memory_bytes: 8e9, memory_available_bytes: 5e9}, versions: {oneDNN: '2.6.3'},
