@@ -193,6 +193,32 @@ class Export(Case):
                 self.assertAlmostEqual(e["min"], e["scale"] * e["offset"])
                 self.assertAlmostEqual(e["max"], e["scale"] * (e["offset"] + 255))
 
+    def test_encodings__tensor_of_zeros__has_aimets_least_range(self):
+        weights = np.random.default_rng(3).normal(size=(4, 2, 3, 3)).astype(np.float32)
+        constants = {"w": weights, "z": np.zeros((3, 4, 1, 1), np.float32)}
+        graph = helper.make_graph(
+            [helper.make_node("Conv", ["x", "w"], ["a"]), helper.make_node("Conv", ["a", "z"], ["b"]),
+             helper.make_node("GlobalAveragePool", ["b"], ["p"]), helper.make_node("Flatten", ["p"], ["y"])],
+            "zeros", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 2, 6, 6])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3])], [numpy_helper.from_array(c, n) for n, c in constants.items()])
+        path, data = self.path("m.onnx"), self.path("x.npz")
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+        np.savez(data, x=np.random.default_rng(4).normal(size=(20, 2, 6, 6)).astype(np.float32), y=np.zeros((20, 3), np.float32))
+        result, _ = self.job((path, data, {}), ["int8"], ["encodings"], metric="mse")
+        with open(self.exported(result, "encodings")["int8"]) as f:
+            encodings = json.load(f)
+        for e in encodings["param_encodings"]["z"]:
+            self.assertEqual((e["offset"], e["is_symmetric"]), (-128, "True"))
+            self.assertAlmostEqual(e["max"], 0.01)
+            self.assertAlmostEqual(e["scale"], 0.01 / 127)
+            self.assertAlmostEqual(e["min"], -128 * e["scale"])
+        e = encodings["activation_encodings"]["b"][0]
+        self.assertEqual((e["offset"], e["min"]), (0, 0))
+        self.assertAlmostEqual(e["max"], 0.01)
+        for e, w in zip(encodings["param_encodings"]["w"], weights):
+            self.assertAlmostEqual(e["max"], 127 * e["scale"])
+            self.assertLess(0.5 * np.abs(w).max(), e["max"])
+
     def test_report__is_whole_and_needs_nothing_else(self):
         self.job(DIGITS, ["int4", "E4"], ["report"], samples=300)
         with open(self.path("report.html")) as f:

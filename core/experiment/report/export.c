@@ -80,11 +80,12 @@ static enum qb_err write_qdq(const struct qb_job *job, const struct qb_sweep *s,
 	return err;
 }
 
-/* AIMET's codes are unsigned, x = scale * (code + offset). */
-static json_t *encoding(const struct qb_quantizer *q, int64_t channel)
+/* AIMET's codes are unsigned, x = scale * (code + offset). Any scale is exact for zeros: theirs then is the one that AIMET
+ * gives them, whose ranges reach 0.01 at least (MIN_RANGE). */
+static json_t *encoding(const struct qb_quantizer *q, int64_t channel, bool zeros)
 {
 	double lo = qb_format_min(&q->format), hi = qb_format_max(&q->format);
-	double zero = q->zero ? q->zero[channel] : 0, scale = q->scale[channel];
+	double zero = q->zero ? q->zero[channel] : 0, scale = zeros ? 0.01 / (hi - zero) : q->scale[channel];
 
 	return json_pack("{s:i, s:s, s:s, s:f, s:f, s:I, s:f}", "bitwidth", q->format.bits, "dtype",
 		"int", "is_symmetric", q->zero || !q->format.is_signed ? "False" : "True", "max",
@@ -92,12 +93,40 @@ static json_t *encoding(const struct qb_quantizer *q, int64_t channel)
 		"scale", scale);
 }
 
-static enum qb_err encode_all(const struct qb_graph *g, const struct qb_quantization *q,
+/* Is all zeros what the quantizer of this value was made from? */
+static bool is_zeros(const struct qb_variant *variant, const struct qb_quantization *q, int value)
+{
+	const struct qb_value *v = variant->network->graph->value[value];
+	const struct qb_observer *o = variant->observer[value];
+	float lo = 1, hi = 1;
+
+	if (q->scheme.imported) {
+		return false;
+	}
+	if (v->constant) {
+		const float *x = q->constant[value] ? q->constant[value] : v->constant->data;
+		size_t n = qb_tensor_size(v->constant), i = 0;
+
+		while (i < n && x[i] == 0) {
+			i++;
+		}
+		return i == n;
+	}
+	if (o && qb_observer_count(o)) {
+		qb_observer_minmax(o, &lo, &hi);
+	}
+	return lo == 0 && hi == 0;
+}
+
+static enum qb_err encode_all(const struct qb_variant *variant, const struct qb_quantization *q,
 	json_t *parameters, json_t *activations, struct qb_errbuf *eb)
 {
+	const struct qb_graph *g = variant->network->graph;
+
 	for (int i = 0; i < q->values; i++) {
 		const struct qb_value *v = g->value[i];
 		json_t *list;
+		bool zeros;
 
 		if (!q->q[i] || (!v->constant && q->shared[i])) {
 			continue;
@@ -107,8 +136,9 @@ static enum qb_err encode_all(const struct qb_graph *g, const struct qb_quantiza
 				"tensor or channel", v->name, q->q[i]->format.name);
 		}
 		list = json_array();
+		zeros = is_zeros(variant, q, i);
 		for (int64_t c = 0; c < q->q[i]->channels; c++) {
-			json_array_append_new(list, encoding(q->q[i], c));
+			json_array_append_new(list, encoding(q->q[i], c, zeros));
 		}
 		json_object_set_new(v->constant ? parameters : activations, v->name, list);
 	}
@@ -133,7 +163,7 @@ static enum qb_err write_encodings(const struct qb_job *job, const struct qb_swe
 	enum qb_err err;
 
 	QB_TRY_OUT(path_of(path, sizeof(path), job, name, eb));
-	QB_TRY_OUT(encode_all(qb_sweep_variant(s, i)->network->graph, q, parameters, activations, eb));
+	QB_TRY_OUT(encode_all(qb_sweep_variant(s, i), q, parameters, activations, eb));
 	all = json_pack("{s:s, s:O, s:O, s:o}", "version", "0.6.1", "activation_encodings", activations,
 		"param_encodings", parameters, "quantizer_args", quantizer_args(&q->scheme));
 	if (!all || json_dump_file(all, path, JSON_INDENT(1)) != 0) {
