@@ -260,6 +260,7 @@ static void conv__every_way__equals_plain_c(void **state)
 		{40, 24, 9, 10, {3, 3}, {1, 1}, {12, 12}, {12, 12, 12, 12}, 1, AT_AVX2("tiles by area")},
 		{80, 24, 13, 10, {3, 3}, {2, 1}, {6, 4}, {5, 9, 6, 1}, 2, AT_AVX2("tiles by area")},
 		{40, 24, 9, 4, {3, 3}, {1, 1}, {3, 3}, {20, 20, 0, 0}, 1, AT_AVX2("tiles by area")},
+		{40, 24, 10, 9, {3, 3}, {1, 1}, {3, 1}, {0, 0, 6, 0}, 1, AT_AVX2("tiles")}, /* by area, the first of which has all elements */
 		{34, 35, 23, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1, AT_AVX2("winograd 4x4")},
 		{64, 68, 26, 21, {3, 3}, {1, 1}, {3, 3}, {3, 2, 3, 4}, 1, AT_AVX2("winograd 4x4")},
 		{64, 16, 16, 16, {3, 3}, {1, 1}, {1, 1}, {0, 0, 2, 2}, 1, AT_AVX2("winograd 4x4")},

@@ -558,7 +558,7 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const s
 	}
 	l.area = area;
 	l.areas = choose_areas(d, area);
-	l.lines = l.lines && area[0].kernel_elements == l.kernel_elements;
+	l.lines = l.lines && l.areas == 1;
 	QB_TRY(find_buffers(b, d, &l, &call, eb));
 	call.name = l.lines ? "tiles by line" : l.gathered ? "tiles, gathered"
 		: l.area[0].kernel_elements < l.kernel_elements ? "tiles by area" : "tiles";
