@@ -169,3 +169,20 @@ enum qb_err qb__gradient_where(struct qb_graph *g, struct qb_node *n, struct qb_
 	}
 	return r.err;
 }
+
+/* y = a - b * floor(a / b), or truncated: da = dy, db = -dy * floor(a / b) = dy * (y - a) / b */
+enum qb_err qb__gradient_mod(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+	struct qb_value **dx, struct qb_errbuf *eb)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	struct qb_value *v;
+
+	if (wanted[0]) {
+		set(&r, n, 0, dy[0], dx);
+	}
+	if (wanted[1]) {
+		v = qb__rule_div(&r, qb__rule_sub(&r, n->output[0], n->input[0]), n->input[1]);
+		set(&r, n, 1, qb__rule_mul(&r, dy[0], v), dx);
+	}
+	return r.err;
+}

@@ -157,3 +157,20 @@ RULE(scatter_nd)
 
 	return unscatter(&r, n, QB_OP_ScatterND, dy[0], wanted, dx);
 }
+
+/* The indices count in the output, flattened, where no output_shape makes it larger. */
+RULE(max_unpool)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	struct qb_shape flat_x = qb_shape_make(1, (int64_t[]){(int64_t)qb_value_size(n->input[0])});
+	struct qb_shape flat_y = qb_shape_make(1, (int64_t[]){(int64_t)qb_value_size(n->output[0])});
+	struct qb_value *v;
+
+	(void)wanted;
+	if (op_in(n, 2)) {
+		return qb__rule_refuse(&r, "it has no gradient with an output_shape");
+	}
+	v = qb__rule_2(&r, QB_OP_Gather, qb__rule_reshape(&r, dy[0], &flat_y), qb__rule_reshape(&r, n->input[1], &flat_x));
+	dx[0] = qb__rule_reshape(&r, v, &n->input[0]->shape);
+	return r.err;
+}

@@ -59,7 +59,7 @@ enum qb_err qb__infer_max_unpool(struct qb_graph *g, struct qb_node *n, struct q
 }
 
 /* The indices count in the tensor that the windows alone would give; a larger output_shape keeps the places. */
-static enum qb_err max_unpool_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+static enum qb_err max_unpool_f64(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	const int64_t *kernel, *stride, *pads, *index = in[1]->data;
@@ -88,7 +88,7 @@ static enum qb_err max_unpool_f32(const struct qb_node *n, const struct qb_tenso
 		if (!inside || rest) {
 			return qb_node_fail(eb, QB_EONNX, n, "index %" PRId64 " is outside its output", index[i]);
 		}
-		((float *)out[0].data)[at] = ((const float *)in[0]->data)[i];
+		((double *)out[0].data)[at] = ((const double *)in[0]->data)[i];
 	}
 	return QB_OK;
 }
@@ -96,5 +96,5 @@ static enum qb_err max_unpool_f32(const struct qb_node *n, const struct qb_tenso
 enum qb_err qb__eval_max_unpool(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
-	return qb__op_as_f32(max_unpool_f32, n, in, out, eb);
+	return qb__op_as_f64(max_unpool_f64, n, in, out, eb);
 }

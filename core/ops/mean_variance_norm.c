@@ -7,6 +7,7 @@
 
 #include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/rule.h"
 #include "core/ops/shape_rule.h"
 
 static enum qb_err mvn_axes(const struct qb_node *n, int rank, bool flag[QB_MAX_DIMS], struct qb_errbuf *eb)
@@ -51,11 +52,11 @@ static size_t group_of(const struct qb_tensor *x, const bool flag[QB_MAX_DIMS], 
 	return group;
 }
 
-static enum qb_err mvn_f32(const struct qb_node *n, const struct qb_tensor *const in[],
+static enum qb_err mvn_f64(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	size_t count = qb_tensor_size(in[0]), groups = 1;
-	const float *x = in[0]->data;
+	const double *x = in[0]->data;
 	bool flag[QB_MAX_DIMS];
 	double *mean, *squares, each;
 
@@ -71,17 +72,17 @@ static enum qb_err mvn_f32(const struct qb_node *n, const struct qb_tensor *cons
 	squares = mean + groups;
 	each = groups ? (double)(count / groups) : 1;
 	for (size_t i = 0; i < count; i++) {
-		mean[group_of(in[0], flag, i)] += (double)x[i] / each;
+		mean[group_of(in[0], flag, i)] += x[i] / each;
 	}
 	for (size_t i = 0; i < count; i++) {
 		size_t g = group_of(in[0], flag, i);
 
-		squares[g] += ((double)x[i] - mean[g]) * ((double)x[i] - mean[g]) / each;
+		squares[g] += (x[i] - mean[g]) * (x[i] - mean[g]) / each;
 	}
 	for (size_t i = 0; i < count; i++) {
 		size_t g = group_of(in[0], flag, i);
 
-		((float *)out[0].data)[i] = (float)(((double)x[i] - mean[g]) / (sqrt(squares[g]) + 1e-9));
+		((double *)out[0].data)[i] = (x[i] - mean[g]) / (sqrt(squares[g]) + 1e-9);
 	}
 	free(mean);
 	return QB_OK;
@@ -90,5 +91,35 @@ static enum qb_err mvn_f32(const struct qb_node *n, const struct qb_tensor *cons
 enum qb_err qb__eval_mvn(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
-	return qb__op_as_f32(mvn_f32, n, in, out, eb);
+	return qb__op_as_f64(mvn_f64, n, in, out, eb);
+}
+
+/* y = d / s with d = x - mean(x), s = sqrt(mean(d^2)) + 1e-9: with h = dy / s - d * mean(dy * d) / (s^2 * sqrt(mean(d^2))),
+ * dx = h - mean(h) */
+enum qb_err qb__gradient_mvn(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+	struct qb_value **dx, struct qb_errbuf *eb)
+{
+	struct qb__rule rule = qb__rule_of(g, n, eb), *r = &rule;
+	struct qb_value *x = n->input[0], *count, *d, *deviation, *s, *h;
+	struct qb_shape kept = x->shape;
+	bool flag[QB_MAX_DIMS];
+	double elements = 1;
+
+	(void)wanted;
+	QB_TRY(mvn_axes(n, x->shape.ndim, flag, eb));
+	for (int i = 0; i < kept.ndim; i++) {
+		kept.dim[i] = flag[i] ? 1 : x->shape.dim[i];
+		elements *= flag[i] ? (double)x->shape.dim[i] : 1;
+	}
+	count = qb__rule_number(r, x, elements);
+	d = qb__rule_sub(r, x, qb__rule_div(r, qb__rule_sum_to(r, x, &kept), count));
+	h = qb__rule_mul(r, d, d);
+	deviation = qb__rule_1(r, QB_OP_Sqrt, qb__rule_div(r, qb__rule_sum_to(r, h, &kept), count));
+	s = qb__rule_add(r, deviation, qb__rule_number(r, x, 1e-9));
+	h = qb__rule_mul(r, dy[0], d);
+	h = qb__rule_div(r, qb__rule_div(r, qb__rule_sum_to(r, h, &kept), count), deviation);
+	h = qb__rule_mul(r, d, qb__rule_div(r, h, qb__rule_mul(r, s, s)));
+	h = qb__rule_sub(r, qb__rule_div(r, dy[0], s), h);
+	dx[0] = qb__rule_sub(r, h, qb__rule_div(r, qb__rule_sum_to(r, h, &kept), count));
+	return r->err;
 }

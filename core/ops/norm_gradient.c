@@ -359,3 +359,40 @@ RULE(group_norm)
 
 	return grouped(&r, n, qb_node_int(n, "num_groups", 1), dy[0], wanted, dx);
 }
+
+/* The sum over `before` channels before each, itself and `after` channels behind it: a convolution of [N,1,C,inner] by ones. */
+static struct qb_value *channel_window(struct qb__rule *r, struct qb_value *v, const struct qb_shape *x, int64_t before,
+	int64_t after)
+{
+	struct qb_shape flat = qb_shape_make(4, (int64_t[]){x->dim[0], 1, x->dim[1], qb_shape_product(x, 2, x->ndim)});
+	struct qb_shape kernel = qb_shape_make(4, (int64_t[]){1, 1, before + 1 + after, 1});
+	struct qb_value *w = qb__rule_expand(r, qb__rule_number(r, v, 1), &kernel);
+	struct qb_node *c = qb__rule_begin(r, QB_OP_Conv, 2, (struct qb_value *[]){qb__rule_reshape(r, v, &flat), w}, 1);
+
+	qb__rule_ints(r, c, "pads", 4, (int64_t[]){before, 0, after, 0});
+	return qb__rule_reshape(r, qb__rule_end(r, c), x);
+}
+
+/* y = x * s^-beta with s = bias + alpha / size * (sum of x^2 over a window of channels):
+ * dx = dy * s^-beta - 2 alpha beta / size * x * (sum of dy * x * s^(-beta - 1) over the channels whose window it is in) */
+RULE(lrn)
+{
+	struct qb__rule rule = qb__rule_of(g, n, eb), *r = &rule;
+	struct qb_value *x = n->input[0], *s, *power, *size, *v;
+	double alpha = (double)qb_node_float(n, "alpha", 1e-4f), beta = (double)qb_node_float(n, "beta", 0.75f);
+	/* What reaches beyond all channels sums no more. */
+	int64_t wide = qb_node_int(n, "size", 1), before = QB_MIN((wide - 1) / 2, x->shape.dim[1]);
+	int64_t after = QB_MIN(wide / 2, x->shape.dim[1]);
+
+	(void)wanted;
+	size = qb__rule_number(r, x, (double)wide);
+	s = channel_window(r, qb__rule_mul(r, x, x), &x->shape, before, after);
+	s = qb__rule_div(r, qb__rule_scale(r, s, alpha), size);
+	s = qb__rule_add(r, s, qb__rule_number(r, x, (double)qb_node_float(n, "bias", 1)));
+	power = qb__rule_2(r, QB_OP_Pow, s, qb__rule_number(r, x, -beta));
+	v = qb__rule_div(r, qb__rule_mul(r, qb__rule_mul(r, dy[0], x), power), s);
+	v = qb__rule_mul(r, x, channel_window(r, v, &x->shape, after, before));
+	v = qb__rule_div(r, qb__rule_scale(r, qb__rule_scale(r, v, 2 * alpha), beta), size);
+	dx[0] = qb__rule_sub(r, qb__rule_mul(r, dy[0], power), v);
+	return r->err;
+}

@@ -59,7 +59,7 @@
 	X("", Max, 1, -1, 1, QB_OP_ELTWISE, -1, OF_ONE | SAME_LAYOUT | MASKS, arithmetic, variadic, extreme) \
 	X("", Mean, 1, -1, 1, QB_OP_ELTWISE, -1, OF_ONE | SAME_LAYOUT, arithmetic, variadic, mean) \
 	X("", Min, 1, -1, 1, QB_OP_ELTWISE, -1, OF_ONE | SAME_LAYOUT | MASKS, arithmetic, variadic, extreme) \
-	X("", Mod, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, arithmetic, mod, none) \
+	X("", Mod, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, arithmetic, mod, mod) \
 	X("", Mul, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, arithmetic, mul, mul) \
 	X("", Or, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, logic, or, none) \
 	X("", Pow, 2, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, pow, pow, pow) \
@@ -69,7 +69,7 @@
 	X("", Where, 3, 3, 1, QB_OP_OTHER, -1, SAME_LAYOUT | MASKS, where, where, where) \
 	X("", Xor, 2, 2, 1, QB_OP_OTHER, -1, SAME_LAYOUT, logic, xor, none) \
 	/* center_crop_pad.c */ \
-	X("", CenterCropPad, 2, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT, center_crop_pad, center_crop_pad, none) \
+	X("", CenterCropPad, 2, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT, center_crop_pad, center_crop_pad, center_crop_pad) \
 	/* col2im.c */ \
 	X("", Col2Im, 3, 3, 1, QB_OP_ELTWISE, -1, PRODUCTS, col2im, col2im, none) \
 	/* concat_split.c */ \
@@ -103,7 +103,7 @@
 	/* generate.c */ \
 	X("", Compress, 2, 2, 1, QB_OP_PASS, -1, 0, compress, compress, none) \
 	X("", ConstantOfShape, 1, 1, 1, QB_OP_OTHER, -1, 0, constant_of_shape, constant_of_shape, none) \
-	X("", EyeLike, 1, 1, 1, QB_OP_OTHER, -1, 0, eye_like, eye_like, none) \
+	X("", EyeLike, 1, 1, 1, QB_OP_OTHER, -1, 0, eye_like, eye_like, zero) \
 	X("", NonZero, 1, 1, 1, QB_OP_OTHER, -1, 0, nonzero, nonzero, none) \
 	X("", OneHot, 3, 3, 1, QB_OP_OTHER, -1, 0, one_hot, one_hot, none) \
 	X("", Range, 3, 3, 1, QB_OP_OTHER, -1, 0, range, range, none) \
@@ -118,18 +118,18 @@
 	X("", MatMulInteger, 2, 4, 1, QB_OP_OTHER, -1, PRODUCTS, matmul_integer, matmul_integer, none) \
 	X("", QLinearMatMul, 8, 8, 1, QB_OP_OTHER, -1, CODES | PRODUCTS, qlinear_matmul, qlinear_matmul, none) \
 	/* max_unpool.c */ \
-	X("", MaxUnpool, 2, 3, 1, QB_OP_PASS, -1, SAME_LAYOUT, max_unpool, max_unpool, none) \
+	X("", MaxUnpool, 2, 3, 1, QB_OP_PASS, -1, SAME_LAYOUT, max_unpool, max_unpool, max_unpool) \
 	/* mean_variance_norm.c */ \
-	X("", MeanVarianceNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, mvn, mvn, none) \
+	X("", MeanVarianceNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, mvn, mvn, mvn) \
 	/* norm.c */ \
 	X("", BatchNormalization, 5, 5, 5, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT, batch_norm, batch_norm, batch_norm) \
 	X("", GroupNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, group_norm, group_norm, group_norm) \
-	X("", Hardmax, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, softmax, softmax, none) \
+	X("", Hardmax, 1, 1, 1, QB_OP_OTHER, -1, SAME_LAYOUT, softmax, softmax, zero) \
 	X("", InstanceNormalization, 3, 3, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT, instance_norm, instance_norm, instance_norm) \
 	X("", LayerNormalization, 2, 3, 3, QB_OP_ELTWISE, -1, 0, layer_norm, layer_norm, layer_norm) \
 	X("", LogSoftmax, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, softmax, softmax, log_softmax) \
 	X("", LpNormalization, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, softmax, softmax, lp_norm) \
-	X("", LRN, 1, 1, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT | WINDOWS, lrn, lrn, none) \
+	X("", LRN, 1, 1, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT | WINDOWS, lrn, lrn, lrn) \
 	X("", Softmax, 1, 1, 1, QB_OP_ELTWISE, -1, 0, softmax, softmax, softmax) \
 	/* pad.c */ \
 	X("", Pad, 1, 4, 1, QB_OP_PASS, -1, KEEPS_ORDER | SAME_LAYOUT, pad, pad, pad) \
@@ -155,7 +155,7 @@
 	X("", ReduceMax, 1, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT, reduce, reduce, reduce_extreme) \
 	X("", ReduceMean, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce, reduce_mean) \
 	X("", ReduceMin, 1, 2, 1, QB_OP_PASS, -1, SAME_LAYOUT, reduce, reduce, reduce_extreme) \
-	X("", ReduceProd, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce, none) \
+	X("", ReduceProd, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce, reduce_prod) \
 	X("", ReduceSum, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce, reduce_sum) \
 	X("", ReduceSumSquare, 1, 2, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, reduce, reduce, reduce_sum_square) \
 	X("", TopK, 1, 2, 2, QB_OP_PASS, -1, SAME_LAYOUT | WINDOWS, topk, topk, topk) \

@@ -68,6 +68,27 @@ static struct qb_value *extremes(struct qb__rule *r, const struct reduced *q)
 	return qb__rule_mul(r, is, qb__rule_div(r, q->dy, qb__rule_sum_to(r, is, &q->kept)));
 }
 
+/* The product of all others: with no zero among x that of the elements over the element; with one, of the rest for it and 0
+ * for the rest; with more, 0. */
+static struct qb_value *others(struct qb__rule *r, const struct reduced *q)
+{
+	struct qb_value *zero = qb__rule_number(r, q->x, 0), *is_zero = qb__rule_2(r, QB_OP_Equal, q->x, zero);
+	struct qb_value *zeros = qb__rule_as(r, is_zero, q->x), *rest, *product, *open;
+	int64_t axes[QB_MAX_DIMS];
+	int count = 0;
+
+	for (int i = 0; i < q->kept.ndim; i++) {
+		if (q->kept.dim[i] != q->x->shape.dim[i]) {
+			axes[count++] = i;
+		}
+	}
+	rest = qb__rule_3(r, QB_OP_Where, is_zero, qb__rule_number(r, q->x, 1), q->x);
+	product = count ? qb__rule_2(r, QB_OP_ReduceProd, rest, qb__rule_list(r, count, axes)) : rest;
+	open = qb__rule_2(r, QB_OP_Equal, qb__rule_sum_to(r, zeros, &q->kept), zeros);
+	return qb__rule_3(r, QB_OP_Where, open, qb__rule_mul(r, q->dy, qb__rule_div(r, product, rest)), zero);
+}
+
+RULE(reduce_prod, others(r, &q))
 RULE(reduce_sum, q.dy)
 RULE(reduce_mean, qb__rule_div(r, q.dy, qb__rule_number(r, q.dy, q.count)))
 RULE(reduce_l1, qb__rule_mul(r, qb__rule_1(r, QB_OP_Sign, q.x), q.dy))

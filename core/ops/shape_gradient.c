@@ -161,3 +161,19 @@ RULE(depth_to_space)
 	dx[0] = v;
 	return r.err;
 }
+
+/* What was cropped gets zeros, what was padded is cropped; the odd element at the end. */
+RULE(center_crop_pad)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	const struct qb_shape *x = &n->input[0]->shape, *y = &n->output[0]->shape;
+	int64_t before[QB_MAX_DIMS], after[QB_MAX_DIMS];
+
+	(void)wanted;
+	for (int i = 0; i < x->ndim; i++) {
+		before[i] = (x->dim[i] - y->dim[i]) / 2; /* towards zero */
+		after[i] = x->dim[i] - y->dim[i] - before[i];
+	}
+	dx[0] = qb__rule_pad(&r, dy[0], before, after);
+	return r.err;
+}

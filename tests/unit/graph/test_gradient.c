@@ -40,6 +40,7 @@ static const struct rule_case cases[] = {
 	{QB_OP_Pow, 15, 1, "2,3 f=3", ""}, {QB_OP_Pow, 15, 1, "0.3~2@2,3 f1=-0.5", ""},
 	{QB_OP_Pow, 15, 1, "2,3 i1,3=1,2,3", ""}, {QB_OP_Pow, 15, 1, "0.3~2@2,3 0.5~2@3", ""},
 	{QB_OP_PRelu, 16, 1, "2,3,4 3,1", ""}, {QB_OP_PRelu, 16, 1, "2,3 1", ""},
+	{QB_OP_Mod, 13, 1, "-3~3@2,5 0.7~1.3@5", "fmod:i=1"}, {QB_OP_Mod, 13, 1, "-3~3@2,5 f=0.9", ""},
 	{QB_OP_Max, 13, 1, "2,3 2,3", ""}, {QB_OP_Max, 13, 1, "2,3,4 0.1~0.8@4 0~0.7@3,1", ""}, {QB_OP_Max, 13, 1, "2,3", ""},
 	{QB_OP_Min, 13, 1, "2,3 f=0.11", ""}, {QB_OP_Min, 13, 1, "2,3 -0.6~0.6@2,3 -0.5~0.5@1", ""},
 	{QB_OP_Mean, 13, 1, "2,3 3 2,1", ""}, {QB_OP_Sum, 13, 1, "2,3 3 2,1", ""}, {QB_OP_Sum, 13, 1, "2,3", ""},
@@ -78,7 +79,8 @@ static const struct rule_case cases[] = {
 	{QB_OP_Pad, 19, 1, "2,3 i4=1,0,2,1", ""}, {QB_OP_Pad, 19, 1, "4,3 i4=-1,1,2,-1 0.1~0.9@", ""},
 	{QB_OP_Pad, 19, 1, "2,4 i4=0,2,0,3", "mode:s=reflect"}, {QB_OP_Pad, 19, 1, "3,4 i4=1,2,2,1", "mode:s=edge"},
 	{QB_OP_Pad, 19, 1, "3,4 i4=1,2,2,1", "mode:s=wrap"},
-	{QB_OP_Trilu, 14, 1, "2,4,3", ""}, {QB_OP_Trilu, 14, 1, "4,4 i=-1", "upper:i=0"},
+	{QB_OP_CenterCropPad, 18, 1, "4,3 i2=1,6", ""}, {QB_OP_CenterCropPad, 18, 1, "2,5,4 i2=2,4", "axes:I=1,0"},
+	{QB_OP_EyeLike, 9, 1, "2,3", ""}, {QB_OP_Trilu, 14, 1, "2,4,3", ""}, {QB_OP_Trilu, 14, 1, "4,4 i=-1", "upper:i=0"},
 	{QB_OP_ReverseSequence, 10, 1, "4,3,2 i3=1,4,2", ""}, {QB_OP_ReverseSequence, 10, 1, "2,4 i2=3,2", "batch_axis:i=0 time_axis:i=1"},
 	/* gathers */
 	{QB_OP_Gather, 13, 1, "5,3 i2,2=1,4,1,-5", ""}, {QB_OP_Gather, 13, 1, "2,4,3 i3=3,0,3", "axis:i=-2"},
@@ -97,6 +99,7 @@ static const struct rule_case cases[] = {
 	{QB_OP_ReduceSumSquare, 18, 1, "2,3,4 i1=0", ""},
 	{QB_OP_ReduceL2, 18, 1, "2,3 i0=", "noop_with_empty_axes:i=1"}, {QB_OP_ReduceSumSquare, 18, 1, "2,3 ~", ""},
 	{QB_OP_ReduceMax, 18, 1, "2,3 ~", "noop_with_empty_axes:i=1"},
+	{QB_OP_ReduceProd, 18, 1, "2,3,4 i1=1", ""}, {QB_OP_ReduceProd, 13, 1, "2,3", "keepdims:i=0"},
 	{QB_OP_CumSum, 14, 1, "2,4 i=1", ""}, {QB_OP_CumSum, 14, 1, "3,4 i=0", "exclusive:i=1 reverse:i=1"},
 	{QB_OP_TopK, 11, 2, "3,5 i1=2", ""}, {QB_OP_TopK, 11, 2, "5,3 i1=3", "axis:i=0 largest:i=0"},
 	/* products */
@@ -123,6 +126,7 @@ static const struct rule_case cases[] = {
 	{QB_OP_MaxPool, 12, 1, "2,2,5,6", "kernel_shape:I=3,3 strides:I=2,2 pads:I=1,1,1,1"},
 	{QB_OP_MaxPool, 12, 2, "1,2,7", "kernel_shape:I=3 dilations:I=2 ceil_mode:i=1 strides:I=2"},
 	{QB_OP_MaxPool, 12, 1, "1,1,4,4,3", "kernel_shape:I=2,2,2"},
+	{QB_OP_MaxUnpool, 11, 1, "1,1,2,2 i1,1,2,2=5,7,13,8", "kernel_shape:I=2,2 strides:I=2,2"},
 	{QB_OP_GlobalAveragePool, 1, 1, "2,3,4,5", ""}, {QB_OP_GlobalMaxPool, 1, 1, "2,3,4,5", ""}, {QB_OP_GlobalMaxPool, 1, 1, "2,3,2,2,2,2", ""},
 	/* normalizations */
 	{QB_OP_BatchNormalization, 15, 1, "2,3,4 0.5~2@3 3 c3 c0.5~2@3", ""}, {QB_OP_BatchNormalization, 15, 1, "4,3 0.5~2@3 3 c3 c0.5~2@3", "epsilon:f=0.1"},
@@ -130,7 +134,10 @@ static const struct rule_case cases[] = {
 	{QB_OP_GroupNormalization, 18, 1, "2,4,3 0.5~2@2 2", "num_groups:i=2 epsilon:f=0.01"},
 	{QB_OP_LayerNormalization, 17, 1, "2,3,5 0.5~2@5 5", ""}, {QB_OP_LayerNormalization, 17, 1, "2,3,4 0.5~2@3,4", "axis:i=1 epsilon:f=0.1"},
 	{QB_OP_LayerNormalization, 17, 1, "2,3,4 0.5~2@1,4 3,1", "axis:i=-2"},
-	{QB_OP_Softmax, 13, 1, "2,3,4", ""}, {QB_OP_Softmax, 13, 1, "2,3,4", "axis:i=1"}, {QB_OP_Softmax, 11, 1, "2,3,4", "axis:i=1"},
+	{QB_OP_LRN, 13, 1, "2,5,3", "size:i=3 alpha:f=0.5"}, {QB_OP_LRN, 13, 1, "1,3,2,2", "size:i=4 alpha:f=0.7 beta:f=0.5 bias:f=2"},
+	{QB_OP_LRN, 13, 1, "1,3,2", "size:i=9 alpha:f=2"},
+	{QB_OP_MeanVarianceNormalization, 13, 1, "2,3,2,2", ""}, {QB_OP_MeanVarianceNormalization, 13, 1, "3,5", "axes:I=1"},
+	{QB_OP_Hardmax, 13, 1, "2,3", ""}, {QB_OP_Softmax, 13, 1, "2,3,4", ""}, {QB_OP_Softmax, 13, 1, "2,3,4", "axis:i=1"}, {QB_OP_Softmax, 11, 1, "2,3,4", "axis:i=1"},
 	{QB_OP_LogSoftmax, 13, 1, "2,3,4", "axis:i=-2"}, {QB_OP_LogSoftmax, 11, 1, "2,3,4", "axis:i=2"},
 	{QB_OP_LpNormalization, 1, 1, "3,4", ""}, {QB_OP_LpNormalization, 1, 1, "3,4", "p:i=1 axis:i=0"},
 	/* resizing */

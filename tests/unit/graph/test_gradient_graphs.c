@@ -72,6 +72,21 @@ static void gradient__composites_in_pieces__agree(void **state)
 	qb_graph_destroy(&b.g);
 }
 
+/* Elements that are exactly 0, one and two of them in a row. */
+static void gradient__products_with_zeros__are_of_the_other_elements(void **state)
+{
+	struct builder b = {.g = qb_graph_create(), .seed = 11};
+	struct qb_value *mask = given(&b, QB_F32, "3,4=1,1,1,1,1,0,1,1,0,1,0,1"), *shift = drawn(&b, "3,4"), *x;
+
+	(void)state;
+	x = APPLY(&b, Add, mask, shift);
+	for (int i = 5; i < 11; i += i == 5 ? 3 : 2) { /* the shift itself is 0 there */
+		((float *)shift->constant->data)[i] = 0;
+	}
+	check_gradients(&b, weighted_sum(&b, APPLY(&b, ReduceProd, x, given(&b, QB_I64, "1=1"))), "products with zeros");
+	qb_graph_destroy(&b.g);
+}
+
 /* A graph of one loss, its inputs taken; gradient [b->inputs]. */
 static enum qb_err differentiate(struct builder *b, struct qb_value *loss, struct qb_value **gradient, struct qb_errbuf *eb)
 {
@@ -150,6 +165,7 @@ int main(void)
 		cmocka_unit_test(gradient__batch_normalization_of_the_batch__goes_through_its_statistics),
 		cmocka_unit_test(gradient__values_of_several_uses__adds_up),
 		cmocka_unit_test(gradient__composites_in_pieces__agree),
+		cmocka_unit_test(gradient__products_with_zeros__are_of_the_other_elements),
 		cmocka_unit_test(gradient__paths_of_integers__carry_none),
 		cmocka_unit_test(gradient__operator_without_rule__names_the_node),
 		cmocka_unit_test(gradient__operator_without_rule_beside_the_path__does_not_matter),
