@@ -11,7 +11,10 @@ libquantbench_a_SOURCES += \
 	core/experiment/jobs/ptq_job.c \
 	core/experiment/jobs/ptq_latency.c \
 	core/experiment/jobs/ptq_latency.h \
+	core/experiment/jobs/sqnr.h \
 	core/experiment/jobs/sqnr_job.c \
+	core/experiment/jobs/sqnr_points.c \
+	core/experiment/jobs/sqnr_result.c \
 	core/experiment/jobs/tensor_job.c \
 	core/experiment/jobs/tensor_source.c \
 	core/experiment/jobs/tensor_source.h \
