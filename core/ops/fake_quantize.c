@@ -14,6 +14,7 @@
 #include "core/ops/element.h"
 #include "core/ops/fake_quantize.h"
 #include "core/ops/operands.h"
+#include "core/ops/rule.h"
 #include "core/ops/shape_rule.h"
 
 enum { INPUT, SCALE, OFFSET, FACTOR, DY };
@@ -217,4 +218,22 @@ enum qb_err qb__eval_fake_quantize_gradient(const struct qb_node *n, const struc
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
 	return in[INPUT]->dtype == QB_F64 ? backward_f64(n, in, out, eb) : qb__op_as_f32(backward_f32, n, in, out, eb);
+}
+
+/* ---- the gradient ---- */
+
+enum qb_err qb__gradient_fake_quantize(struct qb_graph *g, struct qb_node *n, struct qb_value *const *dy, const bool *wanted,
+	struct qb_value **dx, struct qb_errbuf *eb)
+{
+	static const char *const names[] = {"format", "estimator", "axis", "zero", "factor", NULL};
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	struct qb_node *d = qb__rule_begin(&r, QB_OP_FakeQuantizeGradient, 5, (struct qb_value *[]){n->input[INPUT], n->input[SCALE],
+		op_in(n, OFFSET), op_in(n, FACTOR), dy[0]}, 4);
+
+	qb__rule_copy_attrs(d, n, names);
+	qb__rule_end(&r, d);
+	for (int i = INPUT; r.err == QB_OK && i < n->inputs; i++) {
+		dx[i] = wanted[i] ? d->output[i] : NULL;
+	}
+	return r.err;
 }

@@ -91,7 +91,7 @@
 	X("", Expand, 2, 2, 1, QB_OP_PASS, -1, MOVES | KEEPS_ORDER | SAME_LAYOUT, expand, expand, expand) \
 	X("", Tile, 2, 2, 1, QB_OP_PASS, -1, MOVES | KEEPS_ORDER | SAME_LAYOUT, tile, tile, tile) \
 	/* fake_quantize.c */ \
-	X("quantbench", FakeQuantize, 2, 4, 1, QB_OP_OTHER, -1, SAME_LAYOUT, fake_quantize, fake_quantize, none) \
+	X("quantbench", FakeQuantize, 2, 4, 1, QB_OP_OTHER, -1, SAME_LAYOUT, fake_quantize, fake_quantize, fake_quantize) \
 	X("quantbench", FakeQuantizeGradient, 5, 5, 4, QB_OP_OTHER, -1, SAME_LAYOUT, fake_quantize_gradient, fake_quantize_gradient, none) \
 	/* gather.c */ \
 	X("", Gather, 2, 2, 1, QB_OP_PASS, -1, MOVES | LOOKUP, gather, gather, gather) \

@@ -46,6 +46,9 @@ static const struct rule_case cases[] = {
 	{QB_OP_Mean, 13, 1, "2,3 3 2,1", ""}, {QB_OP_Sum, 13, 1, "2,3 3 2,1", ""}, {QB_OP_Sum, 13, 1, "2,3", ""},
 	{QB_OP_Where, 16, 1, "b2,3=1,0,1,0,0,1 2,3 2,3", ""}, {QB_OP_Where, 16, 1, "b3,1=1,0,1 2,1,4 4", ""},
 	{QB_OP_Where, 16, 1, "b2,2=1,0,0,1 @ 2,2", ""},
+	/* fake_quantize: beyond the range, where the rule is that of the function itself; tests/unit/ops/test_fake_quantize.c has the rest */
+	{QB_OP_FakeQuantize, 1, 1, "2~5@2,3 0.1~0.2@1", "format:s=int4 estimator:s=lsq"},
+	{QB_OP_FakeQuantize, 1, 1, "-5~-2@2,3 0.1~0.2@3", "format:s=int3 axis:i=1"},
 	/* unary */
 	UNARY(Abs, "-1~1"), UNARY(Acos, "-0.8~0.8"), UNARY(Acosh, "1.3~3"), UNARY(Asin, "-0.8~0.8"), UNARY(Asinh, "-2~2"),
 	UNARY(Atan, "-2~2"), UNARY(Atanh, "-0.8~0.8"), UNARY(Ceil, "-2~2.1"), UNARY(Celu, "-2~2"), UNARY(Cos, "-2~2"),
