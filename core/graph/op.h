@@ -79,6 +79,10 @@ static inline bool qb_node_has(const struct qb_node *n, enum qb_op_trait trait)
 	return n && n->op && n->op->traits & trait;
 }
 
+/* The operator that the attribute `operator` of an ActivationGradient or a ResizeGradient names; QB_OP_IDS where there is
+ * none. */
+enum qb_op_id qb_node_operator(const struct qb_node *n);
+
 /* Turns a node into one of another operator; its edges and attributes are the caller's to set. */
 static inline void qb_node_set_op(struct qb_node *n, enum qb_op_id id)
 {

@@ -103,22 +103,22 @@ static double d_gelu_tanh(double x, const double *p)
 }
 
 static const struct derivative {
-	const char *type;
+	enum qb_op_id id;
 	derivative_fn *fn;
 	const char *attr[2];
 	float fallback[2];
 } derivatives[] = {
-#define X(type, value, a0, d0, a1, d1) {#type, d_##type, {a0, a1}, {d0, d1}},
+#define X(type, value, a0, d0, a1, d1) {QB_OP_##type, d_##type, {a0, a1}, {d0, d1}},
 	DERIVATIVES(X)
 #undef X
 };
 
 static const struct derivative *derivative_of(const struct qb_node *n)
 {
-	const char *type = qb_node_string(n, "operator", "");
+	enum qb_op_id id = qb_node_operator(n);
 
 	for (size_t i = 0; i < QB_COUNT(derivatives); i++) {
-		if (strcmp(derivatives[i].type, type) == 0) {
+		if (derivatives[i].id == id) {
 			return &derivatives[i];
 		}
 	}

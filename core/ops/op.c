@@ -46,3 +46,10 @@ const struct qb_op *qb_op_at(int i)
 	}
 	return i < QB_OP_IDS ? &ops[i] : &aliases[i - QB_OP_IDS];
 }
+
+enum qb_op_id qb_node_operator(const struct qb_node *n)
+{
+	const struct qb_op *op = qb_op_find("", qb_node_string(n, "operator", ""));
+
+	return op ? op->id : QB_OP_IDS;
+}

@@ -29,14 +29,14 @@ static bool bound(const struct qb_node *n, int input, const char *attr, float *o
 bool qb_clip_of(const struct qb_node *n, struct qb_clip *clip)
 {
 	bool gradient = qb_node_is(n, QB_OP_ActivationGradient);
-	const char *type = gradient ? qb_node_string(n, "operator", "") : n->type;
+	enum qb_op_id id = gradient ? qb_node_operator(n) : n->op->id;
 
 	*clip = (struct qb_clip){.lo = -INFINITY, .hi = INFINITY};
-	if (strcmp(type, "Relu") == 0) {
+	if (id == QB_OP_Relu) {
 		*clip = (struct qb_clip){.lo = 0, .hi = INFINITY, .above = 0};
 		return true;
 	}
-	if (strcmp(type, "Clip") || (!gradient && (!bound(n, 1, "min", &clip->lo) || !bound(n, 2, "max", &clip->hi)))) {
+	if (id != QB_OP_Clip || (!gradient && (!bound(n, 1, "min", &clip->lo) || !bound(n, 2, "max", &clip->hi)))) {
 		return false;
 	}
 	if (gradient) {
@@ -90,29 +90,29 @@ struct gradient {
 };
 
 static const struct activation {
-	const char *type;
+	enum qb_op_id id;
 	qb_f32_gradient_fn *fn;
 	const char *a, *b;
 	float a_default, b_default;
 } activations[] = {
-	{"Abs", qb_f32_abs_gradient, "", "", 0, 0},
-	{"Clip", qb_f32_clip_gradient, "min", "max", -INFINITY, INFINITY},
-	{"Elu", qb_f32_elu_gradient, "alpha", "", 1, 0},
-	{"Erf", qb_f32_erf_gradient, "", "", 0, 0},
-	{"Exp", qb_f32_exp_gradient, "", "", 0, 0},
-	{"Gelu", qb_f32_gelu_gradient, "", "", 0, 0},
-	{"HardSigmoid", qb_f32_hard_sigmoid_gradient, "alpha", "beta", 0.2f, 0.5f},
-	{"HardSwish", qb_f32_hard_swish_gradient, "", "", 0, 0},
-	{"LeakyRelu", qb_f32_leaky_gradient, "alpha", "", 0.01f, 0},
-	{"Log", qb_f32_log_gradient, "", "", 0, 0},
-	{"Neg", qb_f32_neg_gradient, "", "", 0, 0},
-	{"Reciprocal", qb_f32_reciprocal_gradient, "", "", 0, 0},
-	{"Relu", qb_f32_relu_gradient, "", "", 0, 0},
-	{"Sigmoid", qb_f32_sigmoid_gradient, "", "", 0, 0},
-	{"Softplus", qb_f32_softplus_gradient, "", "", 0, 0},
-	{"Sqrt", qb_f32_sqrt_gradient, "", "", 0, 0},
-	{"Swish", qb_f32_silu_gradient, "", "", 0, 0},
-	{"Tanh", qb_f32_tanh_gradient, "", "", 0, 0},
+	{QB_OP_Abs, qb_f32_abs_gradient, "", "", 0, 0},
+	{QB_OP_Clip, qb_f32_clip_gradient, "min", "max", -INFINITY, INFINITY},
+	{QB_OP_Elu, qb_f32_elu_gradient, "alpha", "", 1, 0},
+	{QB_OP_Erf, qb_f32_erf_gradient, "", "", 0, 0},
+	{QB_OP_Exp, qb_f32_exp_gradient, "", "", 0, 0},
+	{QB_OP_Gelu, qb_f32_gelu_gradient, "", "", 0, 0},
+	{QB_OP_HardSigmoid, qb_f32_hard_sigmoid_gradient, "alpha", "beta", 0.2f, 0.5f},
+	{QB_OP_HardSwish, qb_f32_hard_swish_gradient, "", "", 0, 0},
+	{QB_OP_LeakyRelu, qb_f32_leaky_gradient, "alpha", "", 0.01f, 0},
+	{QB_OP_Log, qb_f32_log_gradient, "", "", 0, 0},
+	{QB_OP_Neg, qb_f32_neg_gradient, "", "", 0, 0},
+	{QB_OP_Reciprocal, qb_f32_reciprocal_gradient, "", "", 0, 0},
+	{QB_OP_Relu, qb_f32_relu_gradient, "", "", 0, 0},
+	{QB_OP_Sigmoid, qb_f32_sigmoid_gradient, "", "", 0, 0},
+	{QB_OP_Softplus, qb_f32_softplus_gradient, "", "", 0, 0},
+	{QB_OP_Sqrt, qb_f32_sqrt_gradient, "", "", 0, 0},
+	{QB_OP_Swish, qb_f32_silu_gradient, "", "", 0, 0},
+	{QB_OP_Tanh, qb_f32_tanh_gradient, "", "", 0, 0},
 };
 
 static void run_gradient(const void *context, const struct qb_operands *at)
@@ -124,13 +124,13 @@ static void run_gradient(const void *context, const struct qb_operands *at)
 
 static bool describe(const struct qb_node *n, struct gradient *g)
 {
-	const char *type = qb_node_string(n, "operator", "");
+	enum qb_op_id id = qb_node_operator(n);
 	size_t i = 0;
 
-	while (i < QB_COUNT(activations) && strcmp(activations[i].type, type)) {
+	while (i < QB_COUNT(activations) && activations[i].id != id) {
 		i++;
 	}
-	if (i == QB_COUNT(activations) || (strcmp(type, "Swish") == 0 && qb_node_float(n, "alpha", 1) != 1)) {
+	if (i == QB_COUNT(activations) || (id == QB_OP_Swish && qb_node_float(n, "alpha", 1) != 1)) {
 		return false;
 	}
 	g->fn = activations[i].fn;
