@@ -100,7 +100,7 @@ static enum qb_err check_bounds(const struct bound *b, size_t count, struct qb_e
 static enum qb_err check_optimizer(const struct qb_optimizer_config *o, struct qb_errbuf *eb)
 {
 	const struct bound bounds[] = {
-		{"rate", o->rate, 0, 1e6, false},
+		{"rate", o->rate, 0, 1e30, false},
 		{"decay", o->decay, 0, 1e6, false},
 		{"momentum", o->momentum, 0, 1, true},
 		{"beta1", o->beta1, 0, 1, true},

@@ -17,7 +17,8 @@
 #include "core/train/hooks.h"
 
 /* network: as imported (not bound, nothing folded or fused); it, the data and the hooks (NULL: float) outlive the trainer, the
- * configuration is copied but for its strings and teacher. Names of parameters are those of the network's constants.
+ * configuration is copied but for its strings and teacher. Names of parameters are those of the network's constants; which constants
+ * are parameters says core/train/training_network.h.
  * The data's rows are shuffled anew each epoch and the last incomplete batch is left out. */
 enum qb_err qb_trainer_create(struct qb_trainer **out, const struct qb_graph *network, const struct qb_dataset *data,
 	const struct qb_train_config *config, const struct qb_train_hooks *hooks, struct qb_errbuf *eb);
@@ -81,6 +82,10 @@ enum qb_err qb_trainer_use_best(struct qb_trainer *t, struct qb_errbuf *eb);
 int qb_trainer_parameters(const struct qb_trainer *t);
 struct qb_parameter *qb_trainer_parameter(const struct qb_trainer *t, int i);
 struct qb_parameter *qb_trainer_find(const struct qb_trainer *t, const char *name); /* NULL: none */
+
+/* The network as it trains, with the present values: a clone, not bound, that is prepared, evaluated, quantized or exported as an
+ * imported one. Deployment begins with it rather than with the file: its constants are the parameters, name by name. */
+enum qb_err qb_trainer_network(const struct qb_trainer *t, struct qb_graph **out, struct qb_errbuf *eb);
 
 /* For hooks, in after_gradients: what a watched value was in a shard of the last run, in the value's type. */
 const void *qb_trainer_watched(const struct qb_trainer *t, int watch, int64_t shard);

@@ -14,3 +14,12 @@ tests_unit_train_test_methods_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/train/test_toy
 tests_unit_train_test_toy_SOURCES = tests/unit/train/test_toy.c
 tests_unit_train_test_toy_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/train/test_trainer
+tests_unit_train_test_trainer_SOURCES = tests/unit/train/test_trainer.c
+tests_unit_train_test_trainer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+# Trains and prints each step: what test_training.py compares with PyTorch.
+noinst_PROGRAMS += tests/tools/train_steps
+tests_tools_train_steps_SOURCES = tests/tools/train_steps.c
+tests_tools_train_steps_CFLAGS = $(AM_CFLAGS)
+check_SCRIPTS += tests/unit/train/test_training.py
+EXTRA_DIST += tests/unit/train/test_training.py tests/unit/train/training_networks.py

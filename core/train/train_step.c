@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One step: the batch's shards run, gradients are added up in the order of the shards, and the optimizer moves the parameters.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/train/trainer_state.h"
+
+/* ---- room ---- */
+
+/* Outputs of a shard: its loss, gradients and watched values; sums of batch norms are the same in all. */
+static bool take_outputs(struct qb_trainer *t, int64_t shard)
+{
+	const struct qb_graph *g = t->graph->training.graph;
+	int first_sums = 1;
+
+	for (int i = 0; i < t->graph->training.parameters; i++) {
+		first_sums += t->graph->gradient[i] >= 0;
+	}
+	t->output[shard] = qb__trainer_take(t, (size_t)g->outputs, sizeof(void *));
+	for (int i = 0; t->output[shard] && i < g->outputs; i++) {
+		bool sums = i >= first_sums && i < first_sums + t->graph->norms;
+
+		if (sums && shard > 0) {
+			continue;
+		}
+		t->output[shard][i] = qb__trainer_take(t, qb_value_size(g->output[i]), qb_dtype_bytes(g->output[i]->dtype));
+		if (!t->output[shard][i]) {
+			return false;
+		}
+	}
+	return t->output[shard];
+}
+
+static bool take_state(struct qb_trainer *t, const struct qb_parameter *p)
+{
+	struct qb_parameter_state *s = &t->state[p->index];
+	bool steps = p->group < QB_PARAMETER_GROUPS, fits = true;
+	int slots = steps ? qb_optimizer_slots(&t->config.optimizer[p->group]) : 0;
+
+	for (int k = 0; k < slots; k++) {
+		s->slot[k] = qb__trainer_take(t, p->size, sizeof(float));
+		fits &= s->slot[k] != NULL;
+	}
+	if (steps && t->config.ema > 0) {
+		s->average = qb__trainer_take(t, p->size, sizeof(float));
+		fits &= s->average != NULL;
+	}
+	s->best = qb__trainer_take(t, p->size, sizeof(float));
+	s->held = qb__trainer_take(t, p->size, sizeof(float));
+	t->bytes += p->size * sizeof(float) * (p->gradient ? 2 : 1);
+	fits = fits && s->best && s->held;
+	if (fits && s->average) {
+		memcpy(s->average, p->value, p->size * sizeof(float));
+	}
+	return fits;
+}
+
+enum qb_err qb__train_step_create(struct qb_trainer *t, struct qb_errbuf *eb)
+{
+	int parameters = t->graph->training.parameters;
+	bool fits = true;
+
+	t->output = qb__trainer_take(t, (size_t)t->shard_count, sizeof(*t->output));
+	t->state = qb__trainer_take(t, (size_t)parameters, sizeof(*t->state));
+	for (int64_t s = 0; t->output && fits && s < t->shard_count; s++) {
+		fits = take_outputs(t, s);
+	}
+	for (int i = 0; t->state && fits && i < parameters; i++) {
+		fits = take_state(t, t->graph->training.parameter[i]);
+	}
+	return t->output && t->state && fits ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for gradients and optimizer of %d "
+		"parameters in %" PRId64 " shards", parameters, t->shard_count);
+}
+
+/* ---- running ---- */
+
+enum qb_err qb__train_run_shards(struct qb_trainer *t, struct qb_errbuf *eb)
+{
+	const struct qb_shards_run run = {.threads = t->config.threads, .input = (const void *const *const *)t->fed,
+		.output = (void *const *const *)t->output};
+
+	for (int i = 0; i < t->graph->training.parameters; i++) {
+		const struct qb_parameter *p = t->graph->training.parameter[i];
+
+		for (int64_t s = 0; p->input >= 0 && s < t->shard_count; s++) {
+			t->fed[s][p->input] = p->fed;
+		}
+	}
+	return qb_shards_run(t->shards, &run, eb);
+}
+
+static void add(float *restrict sum, const float *restrict x, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		sum[i] += x[i];
+	}
+}
+
+enum qb_err qb__train_run_batch(struct qb_trainer *t, double *loss, struct qb_errbuf *eb)
+{
+	double sum = -t->entropy;
+
+	QB_TRY(qb__train_run_shards(t, eb));
+	for (int64_t s = 0; s < t->shard_count; s++) {
+		sum += *(const float *)t->output[s][0];
+	}
+	for (int i = 0; i < t->graph->training.parameters; i++) {
+		const struct qb_parameter *p = t->graph->training.parameter[i];
+
+		for (int64_t s = 0; t->graph->gradient[i] >= 0 && s < t->shard_count; s++) {
+			add(p->gradient, t->output[s][t->graph->gradient[i]], p->size);
+		}
+	}
+	*loss += sum;
+	return QB_OK;
+}
+
+static void clear_gradients(struct qb_trainer *t)
+{
+	for (int i = 0; i < t->graph->training.parameters; i++) {
+		const struct qb_parameter *p = t->graph->training.parameter[i];
+
+		if (p->gradient) {
+			memset(p->gradient, 0, p->size * sizeof(*p->gradient));
+		}
+	}
+}
+
+/* Loss and gradients of the batches of a step. */
+static enum qb_err accumulate(struct qb_trainer *t, int64_t step, double *loss, struct qb_errbuf *eb)
+{
+	*loss = 0;
+	clear_gradients(t);
+	for (int64_t run = 0; run < t->config.accumulation; run++) {
+		QB_TRY(qb__train_batch_read(t, step, run, false, eb));
+		QB_TRY(qb__train_run_batch(t, loss, eb));
+		qb__train_follow_statistics(t, t->config.batch_norm_momentum);
+	}
+	return QB_OK;
+}
+
+enum qb_err qb_trainer_gradients(struct qb_trainer *t, double *loss, struct qb_errbuf *eb)
+{
+	double sum = 0;
+
+	clear_gradients(t);
+	for (int64_t run = 0; run < t->config.accumulation; run++) {
+		if (t->config.accumulation > 1) {
+			QB_TRY(qb__train_batch_read(t, t->at.step, run, false, eb));
+		}
+		QB_TRY(qb__train_run_batch(t, &sum, eb));
+	}
+	*loss = sum;
+	return QB_OK;
+}
+
+const void *qb_trainer_watched(const struct qb_trainer *t, int watch, int64_t shard)
+{
+	return t->output[shard][t->graph->watch[watch]];
+}
+
+/* ---- the step ---- */
+
+/* Of all gradients together. */
+static double gradient_norm(const struct qb_trainer *t)
+{
+	double sum = 0;
+
+	for (int i = 0; i < t->graph->training.parameters; i++) {
+		const struct qb_parameter *p = t->graph->training.parameter[i];
+
+		sum += p->gradient ? qb_sum_of_squares(p->gradient, p->size) : 0;
+	}
+	return sqrt(sum);
+}
+
+static void move_parameter(struct qb_trainer *t, const struct qb_parameter *p, double rate, double clip)
+{
+	const struct qb_optimizer_config *o = &t->config.optimizer[p->group];
+	struct qb_parameter_state *s = &t->state[p->index];
+
+	for (size_t i = 0; clip != 1 && i < p->size; i++) {
+		p->gradient[i] = (float)(p->gradient[i] * clip);
+	}
+	if (o->rate > 0) {
+		qb_optimizer_step(o, rate, t->at.step + 1, p->size, p->gradient, p->value, s->slot);
+	}
+}
+
+static void average_parameters(struct qb_trainer *t)
+{
+	for (int i = 0; i < t->graph->training.parameters; i++) {
+		const struct qb_parameter *p = t->graph->training.parameter[i];
+
+		if (t->state[i].average) {
+			qb_moving_average(t->config.ema, t->state[i].average, p->value, p->size);
+		}
+	}
+}
+
+enum qb_err qb__train_step(struct qb_trainer *t, const struct qb_train_position *at, struct qb_train_step *out,
+	struct qb_errbuf *eb)
+{
+	const struct qb_train_hooks *h = &t->hooks;
+	double loss, penalty = 0, norm, clip;
+
+	if (h->before_step) {
+		QB_TRY(h->before_step(h->arg, t, at, eb));
+	}
+	QB_TRY(accumulate(t, at->step, &loss, eb));
+	if (h->after_gradients) {
+		QB_TRY(h->after_gradients(h->arg, t, at, &penalty, eb));
+	}
+	norm = gradient_norm(t);
+	if (!isfinite(loss + penalty) || !isfinite(norm)) {
+		return qb__train_diverged(t, at, loss + penalty, norm, eb);
+	}
+	clip = qb_clip_factor(norm, t->config.clip_norm);
+	for (int i = 0; i < t->graph->training.parameters; i++) {
+		const struct qb_parameter *p = t->graph->training.parameter[i];
+
+		if (p->group < QB_PARAMETER_GROUPS) {
+			move_parameter(t, p, at->rate, clip);
+		}
+	}
+	if (h->after_step) {
+		QB_TRY(h->after_step(h->arg, t, at, eb));
+	}
+	average_parameters(t);
+	*out = (struct qb_train_step){.at = *at, .loss = loss + penalty, .gradient_norm = norm,
+		.rate = at->rate * t->config.optimizer[QB_PARAMETERS_WEIGHTS].rate};
+	return QB_OK;
+}
