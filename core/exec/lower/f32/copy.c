@@ -60,9 +60,14 @@ static bool reshape_layout(const struct qb_layout *x, const struct qb_shape *sha
 /* Reshape, Flatten, Squeeze ...: numbers seen in another shape where they lie, or else row-major. */
 enum qb_err qb__plan_alias(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
+	const struct qb_value *x = n->input[0];
 	struct qb_place place;
 	struct qb_layout layout;
 
+	if (x->dtype == QB_F64 && n->output[0]->dtype == QB_F64 && !x->constant && n->outputs < 2) {
+		layout = qb_layout_dense(&n->output[0]->shape); /* such values are row-major always */
+		return qb_builder_alias(b, n->output[0], qb_builder_home(b, x)->buffer, &layout, eb);
+	}
 	/* A quantizer of its own needs memory of its own. */
 	if (n->input[0]->dtype != QB_F32 || n->input[0]->constant ||
 		(n->outputs > 1 && n->output[1]) ||
