@@ -80,7 +80,7 @@ enum qb_err qb__train_step_create(struct qb_trainer *t, struct qb_errbuf *eb)
 enum qb_err qb__train_run_shards(struct qb_trainer *t, struct qb_errbuf *eb)
 {
 	const struct qb_shards_run run = {.threads = t->config.threads, .input = (const void *const *const *)t->fed,
-		.output = (void *const *const *)t->output};
+		.output = (void *const *const *)t->output, .step_ns = t->step_ns};
 
 	for (int i = 0; i < t->graph->training.parameters; i++) {
 		const struct qb_parameter *p = t->graph->training.parameter[i];

@@ -149,6 +149,16 @@ int64_t qb_trainer_steps(const struct qb_trainer *t)
 	return t->steps;
 }
 
+const struct qb_plan *qb_trainer_plan(const struct qb_trainer *t)
+{
+	return t->plan;
+}
+
+void qb_trainer_profile(struct qb_trainer *t, int64_t *step_ns)
+{
+	t->step_ns = step_ns;
+}
+
 /* ---- evaluation ---- */
 
 static void copy(float *to, const float *from, size_t n)

@@ -93,6 +93,11 @@ const void *qb_trainer_watched(const struct qb_trainer *t, int watch, int64_t sh
  * (running statistics, generators). For curvature and finite differences. */
 enum qb_err qb_trainer_gradients(struct qb_trainer *t, double *loss, struct qb_errbuf *eb);
 
+/* For profiles: the plan that every shard runs, and where the time of its steps is added from now on ([qb_plan_steps], of all shards
+ * together; NULL: nowhere). */
+const struct qb_plan *qb_trainer_plan(const struct qb_trainer *t);
+void qb_trainer_profile(struct qb_trainer *t, int64_t *step_ns);
+
 /* Batch norms' statistics anew with the present values (re-estimation): over the first `batches` batches of the epoch after the
  * last, without augmentation, the mean of the batches' means and of their unbiased variances go into the parameters
  * of the roles MEAN and VARIANCE. before_step has been called, or fed holds what is to run. Only with QB_BATCH_NORM_TRAIN. */

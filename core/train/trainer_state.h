@@ -59,6 +59,7 @@ struct qb_trainer {
 	float *teacher_target, *teacher_weight;
 	double entropy;                /* that the teacher's term has more than the divergence */
 	const void ***fed;             /* [shards][graph inputs] */
+	int64_t *step_ns;              /* of the plan, for whoever profiles; NULL: nobody does */
 	void ***output;                /* [shards][graph outputs]; NULL: not wanted */
 
 	struct qb_train_progress at;

@@ -15,7 +15,8 @@ struct options {
 	struct qb_train_config config;
 	const char *out;
 	long kill;
-	bool quiet;
+	bool quiet, profile;
+	double scale, mean, deviation; /* of preprocessing; scale 0: none */
 	struct qb_trainer *trainer;
 };
 
@@ -38,7 +39,8 @@ static void set_number(struct options *o, const char *key, double v)
 		{"distillation", .real = &c->loss.distillation}, {"temperature", .real = &c->loss.temperature},
 		{"flip", .truth = &c->augment.flip}, {"crop", .wide = &c->augment.crop}, {"shift", .wide = &c->augment.shift},
 		{"noise", .real = &c->augment.noise}, {"clip", .real = &c->clip_norm}, {"ema", .real = &c->ema},
-		{"every", .wide = &c->checkpoint_every}, {"quiet", .truth = &o->quiet},
+		{"every", .wide = &c->checkpoint_every}, {"quiet", .truth = &o->quiet}, {"profile", .truth = &o->profile},
+		{"scale", .real = &o->scale}, {"mean", .real = &o->mean}, {"std", .real = &o->deviation},
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
@@ -109,8 +111,12 @@ static enum qb_err print_step(void *arg, const struct qb_train_step *s, struct q
 	return QB_OK;
 }
 
-static enum qb_err open_data(struct qb_dataset **out, const struct qb_graph *g, const char *path, struct qb_errbuf *eb)
+static enum qb_err open_data(const struct options *o, struct qb_dataset **out, const struct qb_graph *g, const char *path,
+	struct qb_errbuf *eb)
 {
+	const float scale = (float)o->scale, mean = (float)o->mean, deviation = o->deviation > 0 ? (float)o->deviation : 1;
+	const struct qb_preprocess preprocess = {.scales = 1, .means = 1, .stds = 1, .scale = &scale, .mean = &mean,
+		.std = &deviation};
 	struct qb_input_spec *spec = calloc((size_t)g->inputs, sizeof(*spec));
 	enum qb_err err;
 
@@ -122,9 +128,21 @@ static enum qb_err open_data(struct qb_dataset **out, const struct qb_graph *g, 
 			spec[i].dim[k] = v->shape.dim[k] < 0 ? -1 : v->shape.dim[k];
 		}
 	}
-	err = qb_dataset_open(out, path, spec, g->inputs, NULL, eb);
+	err = qb_dataset_open(out, path, spec, g->inputs, o->scale != 0 ? &preprocess : NULL, eb);
 	free(spec);
 	return err;
+}
+
+static void print_profile(const struct options *o, const int64_t *ns)
+{
+	const struct qb_plan *plan = qb_trainer_plan(o->trainer);
+
+	for (int i = 0; ns && i < qb_plan_steps(plan); i++) {
+		struct qb_step_info s = qb_plan_step(plan, i);
+
+		printf("profile %.3f ms %s %s: %s\n", (double)ns[i] / 1e6, s.node ? s.node->type : "", s.node ? s.node->name : "",
+			s.implementation);
+	}
 }
 
 static enum qb_err train(struct options *o, const char *model, const char *data_path, struct qb_errbuf *eb)
@@ -133,19 +151,27 @@ static enum qb_err train(struct options *o, const char *model, const char *data_
 	struct qb_graph *g = NULL, *trained = NULL;
 	struct qb_dataset *data = NULL;
 	struct qb_train_result r;
+	int64_t *ns = NULL;
 	enum qb_err err;
 
 	QB_TRY_OUT(qb_graph_import(&g, model, eb));
-	QB_TRY_OUT(open_data(&data, g, data_path, eb));
+	QB_TRY_OUT(open_data(o, &data, g, data_path, eb));
 	QB_TRY_OUT(qb_trainer_create(&o->trainer, g, data, &o->config, NULL, eb));
 	printf("memory %zu steps %" PRId64 "\n", qb_trainer_bytes(o->trainer), qb_trainer_steps(o->trainer));
+	ns = o->profile ? calloc((size_t)qb_plan_steps(qb_trainer_plan(o->trainer)), sizeof(*ns)) : NULL;
+	qb_trainer_profile(o->trainer, ns);
 	QB_TRY_OUT(qb_trainer_run(o->trainer, &cb, &r, eb));
+	for (int i = 0; i < r.epochs; i++) {
+		printf("epoch %d loss %.9g\n", r.history[i].epoch, r.history[i].loss);
+	}
+	print_profile(o, ns);
 	printf("resumed %" PRId64 " ended %" PRId64 "\n", r.resumed, r.step);
 	if (o->out) {
 		QB_TRY_OUT(qb_trainer_network(o->trainer, &trained, eb));
 		QB_TRY_OUT(qb_graph_export(trained, o->out, eb));
 	}
 out:
+	free(ns);
 	qb_graph_destroy(&trained);
 	qb_trainer_destroy(&o->trainer);
 	qb_dataset_close(&data);
