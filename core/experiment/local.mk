@@ -11,16 +11,24 @@ libquantbench_a_SOURCES += \
 	core/experiment/jobs/ptq_job.c \
 	core/experiment/jobs/ptq_latency.c \
 	core/experiment/jobs/ptq_latency.h \
+	core/experiment/jobs/snapshots.c \
+	core/experiment/jobs/snapshots.h \
 	core/experiment/jobs/sqnr.h \
 	core/experiment/jobs/sqnr_job.c \
 	core/experiment/jobs/sqnr_points.c \
 	core/experiment/jobs/sqnr_result.c \
+	core/experiment/jobs/step_series.c \
+	core/experiment/jobs/step_series.h \
 	core/experiment/jobs/tensor_job.c \
 	core/experiment/jobs/tensor_source.c \
 	core/experiment/jobs/tensor_source.h \
 	core/experiment/jobs/tensor_survey.c \
 	core/experiment/jobs/tensor_survey.h \
 	core/experiment/jobs/toy_job.c \
+	core/experiment/jobs/train_job.c \
+	core/experiment/jobs/training_inputs.c \
+	core/experiment/jobs/training_run.c \
+	core/experiment/jobs/training_run.h \
 	core/experiment/question.c \
 	core/experiment/question.h \
 	core/experiment/report/describe.c \
@@ -50,5 +58,7 @@ libquantbench_a_SOURCES += \
 	core/experiment/spec/scheme_spec.h \
 	core/experiment/spec/train_method_spec.c \
 	core/experiment/spec/train_method_spec.h \
+	core/experiment/spec/train_spec.c \
+	core/experiment/spec/train_spec.h \
 	core/experiment/spec/uploads_check.c \
 	core/experiment/spec/uploads_check.h

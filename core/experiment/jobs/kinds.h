@@ -11,6 +11,7 @@
 #define QB_EXPERIMENTS(X) \
 	X(ptq) \
 	X(diagnose) \
+	X(train) \
 	X(sqnr) \
 	X(tensor) \
 	X(hwcost) \

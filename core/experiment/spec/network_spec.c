@@ -58,19 +58,21 @@ static json_t *object_schema(const struct qb_architecture *a)
 
 static json_t *schema(void)
 {
-	json_t *any = json_array(), *names = json_array();
+	json_t *any = json_array();
 	const struct qb_architecture *a;
 
 	for (int i = 0; (a = qb_architecture_at(i)); i++) {
 		json_array_append_new(any, object_schema(a));
-		json_array_append_new(names, json_string(a->name));
 	}
-	json_array_append_new(any, json_pack("{s:s, s:o}", "title", "by name", "enum", names));
 	return json_pack("{s:o}", "anyOf", any);
 }
 
 static const struct qb_object network = {.name = "network", .schema = schema};
-const struct qb_field qb_network_entry[] = {{.kind = QB_FIELD_OBJECT, .object = &network}, {0}};
+#define X(name) #name,
+static const char *const network_names[] = {QB_ARCHITECTURES(X) NULL};
+#undef X
+const struct qb_field qb_network_entries[] = {
+	{.kind = QB_FIELD_CHOICE, .choices = network_names}, {.kind = QB_FIELD_OBJECT, .object = &network}, {0}};
 
 /* ---- reading ---- */
 

@@ -9,7 +9,7 @@
 
 #include "core/train/networks/architecture.h"
 
-extern const struct qb_field qb_network_entry[]; /* what describes one */
+extern const struct qb_field qb_network_entries[]; /* what describes one */
 
 struct qb_network_spec {
 	const struct qb_architecture *architecture;

@@ -149,7 +149,7 @@ static const struct qb_field latency_fields[] = {
 	{0}};
 static const struct qb_object latency_object = {.fields = latency_fields, .bytes = sizeof(struct qb_ptq_spec),
 	.defaults = qb_ptq_spec_defaults};
-static const struct qb_field latency_entries[] = {
+const struct qb_field qb_latency_entries[] = {
 	{.kind = QB_FIELD_BOOL}, {.kind = QB_FIELD_OBJECT, .object = &latency_object}, {0}};
 
 const struct qb_field qb_ptq_fields[] = {
@@ -163,7 +163,7 @@ const struct qb_field qb_ptq_fields[] = {
 		.any = qb_scheme_entries, .takes = "schemes, such as [\"int8\", \"E4\"]"},
 	QB_PTQ_WORDS,
 	{"calibration", QB_FIELD_OBJECT, .object = &calibration},
-	{"latency", QB_FIELD_ANY, offsetof(struct qb_ptq_spec, asked.latency), .any = latency_entries,
+	{"latency", QB_FIELD_ANY, offsetof(struct qb_ptq_spec, asked.latency), .any = qb_latency_entries,
 		.summary = "MLPerf's single stream; false leaves it out"},
 	{0}};
 

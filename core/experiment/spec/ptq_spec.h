@@ -43,7 +43,7 @@ struct qb_ptq_spec {
 void qb_ptq_spec_defaults(void *out);
 
 extern const struct qb_object qb_preprocess_object;
-extern const struct qb_field qb_ptq_fields[];
+extern const struct qb_field qb_ptq_fields[], qb_latency_entries[];
 
 /* What every job on a network and its data has, of a struct that begins with a struct qb_ptq_spec. */
 #define QB_PTQ_UPLOADS \

@@ -11,3 +11,6 @@ tests_unit_experiment_test_stream_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/experiment/test_task_metric
 tests_unit_experiment_test_task_metric_SOURCES = tests/unit/experiment/test_task_metric.c $(LEVELS)
 tests_unit_experiment_test_task_metric_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/experiment/test_step_series
+tests_unit_experiment_test_step_series_SOURCES = tests/unit/experiment/test_step_series.c
+tests_unit_experiment_test_step_series_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The network and the data of a training.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/experiment/jobs/training_run.h"
+#include "core/ptq/query_samples.h"
+#include "core/train/networks/initialize.h"
+
+/* One more than the largest label. */
+static enum qb_err count_classes(int64_t *classes, const struct qb_dataset *data, struct qb_errbuf *eb)
+{
+	size_t size = qb_dataset_label_size(data);
+	int64_t count = qb_dataset_count(data), rows = qb_dataset_rows(data);
+	struct qb_dataset_reader *reader = NULL;
+	const struct qb_input_spec *in = qb_dataset_input(data, 0);
+	size_t row = qb_dtype_bytes(in->dtype);
+	void *input = NULL;
+	double *label = NULL, most = 0;
+	enum qb_err err;
+
+	if (!size) {
+		return qb_fail(eb, QB_EJOB, "the training data has no labels y; say how many classes there are by network.classes");
+	}
+	for (int i = 1; i < in->ndim; i++) {
+		row *= (size_t)in->dim[i];
+	}
+	QB_TRY_OUT(qb_dataset_reader_create(&reader, data, eb));
+	label = calloc(size, sizeof(*label));
+	input = malloc(row * (size_t)rows + 1);
+	if (!label || !input) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory to read labels");
+		goto out;
+	}
+	for (int64_t i = 0; i < count; i++) {
+		QB_TRY_OUT(qb_dataset_read(reader, i, 1, &input, label, eb));
+		for (size_t k = 0; k < size; k++) {
+			most = fmax(most, label[k]);
+		}
+	}
+	*classes = (int64_t)most + 1;
+out:
+	free(input);
+	free(label);
+	qb_dataset_reader_destroy(&reader);
+	return err;
+}
+
+/* By name: of the shape that the training data has, and as many classes as its labels. */
+static enum qb_err build_network(struct qb_graph **out, const struct qb_train_spec *spec, struct qb_errbuf *eb)
+{
+	const struct qb_input_spec any = {.name = "input", .dtype = QB_F32, .ndim = QB_ANY_SHAPE};
+	struct qb_architecture_input in = {.classes = spec->network.input.classes};
+	const struct qb_input_spec *found;
+	struct qb_dataset *data = NULL;
+	enum qb_err err;
+
+	QB_TRY(qb_job_in_file(qb_dataset_open(&data, spec->train_path, &any, 1, &spec->ptq.preprocess, eb), "train",
+		spec->train_name, eb));
+	found = qb_dataset_input(data, 0);
+	in.ndim = found->ndim - 1;
+	memcpy(in.dim, found->dim + 1, (size_t)in.ndim * sizeof(*in.dim));
+	if (!in.classes) {
+		QB_TRY_OUT(count_classes(&in.classes, data, eb));
+	}
+	err = qb_network_spec_build(out, &spec->network, &in, (uint64_t)spec->ptq.seed, eb);
+	if (err == QB_EJOB) {
+		err = qb_fail_in_field(eb, err, "", "network");
+	}
+out:
+	qb_dataset_close(&data);
+	return err;
+}
+
+static enum qb_err read_network(struct qb_training_inputs *in, const struct qb_train_spec *spec, struct qb_errbuf *eb)
+{
+	if (spec->network.architecture) {
+		return build_network(&in->network, spec, eb);
+	}
+	QB_TRY(qb_job_in_file(qb_graph_import(&in->network, spec->ptq.model_path, eb), "model", spec->ptq.model_name, eb));
+	return spec->init == QB_TRAIN_FRESH ? qb_graph_initialize(in->network, (uint64_t)spec->ptq.seed, eb) : QB_OK;
+}
+
+enum qb_err qb_training_inputs_open(struct qb_training_inputs *in, const struct qb_job *job, const struct qb_train_spec *spec,
+	struct qb_errbuf *eb)
+{
+	(void)job;
+	QB_TRY(read_network(in, spec, eb));
+	QB_TRY(qb_job_in_file(qb_open_samples(&in->train, spec->train_path, in->network, &spec->ptq.preprocess, eb), "train",
+		spec->train_name, eb));
+	QB_TRY(qb_graph_clone(&in->prepared, in->network, eb));
+	QB_TRY(qb_job_in_file(qb_open_data(&in->data, spec->ptq.data_path, in->prepared, &spec->ptq.preprocess, eb), "data",
+		spec->ptq.data_name, eb));
+	if (spec->teacher_path) {
+		QB_TRY(qb_job_in_file(qb_graph_import(&in->teacher, spec->teacher_path, eb), "teacher", spec->teacher_name, eb));
+	}
+	return QB_OK;
+}
+
+void qb_training_inputs_close(struct qb_training_inputs *in)
+{
+	qb_dataset_close(&in->data);
+	qb_dataset_close(&in->train);
+	qb_graph_destroy(&in->prepared); /* borrows constants of the network */
+	qb_graph_destroy(&in->teacher);
+	qb_graph_destroy(&in->network);
+}
