@@ -28,7 +28,7 @@ struct qb_deploy_options {
 	int64_t batch;     /* of bound */
 	bool float_biases;
 };
-enum qb_err qb_qat_deploy(struct qb_deployment *out, const struct qb_qat *q, const struct qb_trainer *t,
+enum qb_err qb_qat_deploy(struct qb_deployment *out, struct qb_qat *q, const struct qb_trainer *t,
 	const struct qb_deploy_options *opt, struct qb_errbuf *eb);
 void qb_deployment_fini(struct qb_deployment *d);
 

@@ -4,13 +4,18 @@ libquantbench_a_SOURCES += \
 	core/train/augment.h \
 	core/train/bin_penalty.c \
 	core/train/bin_penalty.h \
+	core/train/bn_reestimation.c \
 	core/train/bn_reestimation.h \
 	core/train/checkpoint.c \
 	core/train/config.c \
 	core/train/config.h \
+	core/train/deploy.c \
 	core/train/deploy.h \
 	core/train/divergence.c \
+	core/train/fold_factors.c \
+	core/train/fold_factors.h \
 	core/train/hooks.h \
+	core/train/layer_scheme.c \
 	core/train/layer_scheme.h \
 	core/train/optimizer.c \
 	core/train/optimizer.h \
@@ -19,7 +24,11 @@ libquantbench_a_SOURCES += \
 	core/train/parameter.h \
 	core/train/permutation.c \
 	core/train/permutation.h \
+	core/train/qat.c \
 	core/train/qat.h \
+	core/train/qat_activations.c \
+	core/train/qat_prepare.c \
+	core/train/qat_state.h \
 	core/train/quantized_layer.c \
 	core/train/quantized_layer.h \
 	core/train/samples.c \

@@ -23,3 +23,6 @@ tests_tools_train_steps_SOURCES = tests/tools/train_steps.c
 tests_tools_train_steps_CFLAGS = $(AM_CFLAGS)
 check_SCRIPTS += tests/unit/train/test_training.py
 EXTRA_DIST += tests/unit/train/test_training.py tests/unit/train/training_networks.py
+check_PROGRAMS += tests/unit/train/test_qat
+tests_unit_train_test_qat_SOURCES = tests/unit/train/test_qat.c
+tests_unit_train_test_qat_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
