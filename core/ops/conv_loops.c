@@ -87,6 +87,17 @@ static void each_element(const struct qb__conv *q, double *x, double *w, double 
 	}
 }
 
+/* Steps of 1 are vectorized. */
+static void add_row(double *a, const double *row, double weight, int64_t n, int64_t step)
+{
+	for (int64_t i = 0; step == 1 && i < n; i++) {
+		a[i] += weight * row[i];
+	}
+	for (int64_t i = 0; step != 1 && i < n; i++) {
+		a[i] += weight * row[i * step];
+	}
+}
+
 static void add_element(const struct qb__conv *q, const struct element *e, double *x, double *w, double *y)
 {
 	int64_t s = q->stride[2];
@@ -94,12 +105,8 @@ static void add_element(const struct qb__conv *q, const struct element *e, doubl
 
 	for (int64_t d = e->from[0]; d < e->to[0]; d++) {
 		for (int64_t h = e->from[1]; h < e->to[1]; h++) {
-			const double *row = x + row_of(q, e, d, h);
-			double *a = y + (d * q->out[1] + h) * q->out[2];
-
-			for (int64_t i = e->from[2]; i < e->to[2]; i++) {
-				a[i] += weight * row[i * s];
-			}
+			add_row(y + (d * q->out[1] + h) * q->out[2] + e->from[2], x + row_of(q, e, d, h) + e->from[2] * s,
+				weight, e->to[2] - e->from[2], s);
 		}
 	}
 }
