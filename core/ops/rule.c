@@ -35,10 +35,13 @@ static struct qb_node *sink(struct qb__rule *r)
 
 struct qb_node *qb__rule_begin(struct qb__rule *r, enum qb_op_id op, int inputs, struct qb_value *const *in, int outputs)
 {
-	struct qb_value *out[3];
+	struct qb_value *out[QB_RULE_OUTPUTS];
 	struct qb_node *n;
 	const char *name;
 
+	if (outputs > QB_RULE_OUTPUTS) {
+		qb__rule_refuse(r, "its rule makes a node of more outputs than a rule may");
+	}
 	if (r->err != QB_OK) {
 		return sink(r);
 	}

@@ -19,7 +19,7 @@ struct qb__rule {
 };
 
 /* The opset of nodes that rules make: axes are inputs of ReduceSum, softmax takes one axis. */
-enum { QB_RULE_OPSET = 18 };
+enum { QB_RULE_OPSET = 18, QB_RULE_OUTPUTS = 8 };
 
 static inline struct qb__rule qb__rule_of(struct qb_graph *g, const struct qb_node *n, struct qb_errbuf *eb)
 {
