@@ -19,6 +19,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/jobs/sqnr_result.c \
 	core/experiment/jobs/step_series.c \
 	core/experiment/jobs/step_series.h \
+	core/experiment/jobs/tensor_chunks.c \
+	core/experiment/jobs/tensor_chunks.h \
 	core/experiment/jobs/tensor_job.c \
 	core/experiment/jobs/tensor_source.c \
 	core/experiment/jobs/tensor_source.h \

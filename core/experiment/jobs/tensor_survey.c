@@ -2,8 +2,6 @@
 #include "core/experiment/jobs/tensor_survey.h"
 
 #include <math.h>
-#ifdef _OPENMP
-#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,110 +9,10 @@
 #include "core/analysis/sqnr_db.h"
 #include "core/base/size.h"
 #include "core/exec/threads.h"
+#include "core/experiment/jobs/tensor_chunks.h"
 #include "core/quant/observer.h"
 
-/* A chunk and its quantized copy stay in the second-level cache while every format passes over them. */
-enum { CHUNK = 32768, BATCH = 32, COMBOS_MAX = 3 * 64, CHANNELS_MAX = 1 << 20, GROUP = 64 };
-
-/* The tensor as [outer, channels, inner], cut into chunks of whole lines, or into pieces of a line that is longer. A line
- * runs along the innermost dimension, as blocks do. */
-struct geometry {
-	int64_t elements, outer, channels, inner, line;
-	int64_t chunks, lines_a_chunk, chunks_a_line, piece;
-};
-
-static int64_t common_multiple(int64_t a, int64_t b)
-{
-	int64_t x = a, y = b;
-
-	while (y) {
-		int64_t rest = x % y;
-
-		x = y;
-		y = rest;
-	}
-	return a / x * b;
-}
-
-/* Elements of a piece of a line: whole blocks of every format; 0 where none is that small. */
-static int64_t piece_of(const struct qb_survey_options *opt)
-{
-	int64_t blocks = opt->block;
-
-	for (int i = 0; i < opt->formats && blocks <= CHUNK; i++) {
-		blocks = opt->format[i].block ? common_multiple(blocks, opt->format[i].block) : blocks;
-	}
-	return CHUNK / blocks * blocks;
-}
-
-static struct geometry geometry_of(const struct qb_tensor_source_tensor *t, int axis,
-	const struct qb_survey_options *opt)
-{
-	struct geometry g = {.elements = t->elements, .outer = 1, .channels = 1, .inner = 1,
-		.line = t->ndim ? t->dim[t->ndim - 1] : 1, .piece = piece_of(opt)};
-
-	for (int i = 0; i < t->ndim; i++) {
-		*(i < axis ? &g.outer : i == axis ? &g.channels : &g.inner) *= t->dim[i];
-	}
-	if (axis < 0) {
-		g.outer = g.elements / g.line;
-		g.inner = g.line;
-	}
-	g.lines_a_chunk = g.line <= CHUNK ? CHUNK / g.line : 0;
-	if (g.lines_a_chunk) {
-		g.chunks = (g.elements / g.line + g.lines_a_chunk - 1) / g.lines_a_chunk;
-	} else if (g.piece) {
-		g.chunks_a_line = (g.line + g.piece - 1) / g.piece;
-		g.chunks = g.elements / g.line * g.chunks_a_line;
-	}
-	return g;
-}
-
-static void chunk_at(const struct geometry *g, int64_t i, int64_t *first, int64_t *n)
-{
-	if (g->lines_a_chunk) {
-		*first = i * g->lines_a_chunk * g->line;
-		*n = QB_MIN(g->lines_a_chunk * g->line, g->elements - *first);
-	} else {
-		int64_t at = i % g->chunks_a_line * g->piece;
-
-		*first = i / g->chunks_a_line * g->line + at;
-		*n = QB_MIN(g->piece, g->line - at);
-	}
-}
-
-/* A part of a chunk whose elements belong to neighbouring channels: x[k * width] of channel + k; with width 0 a row, or
- * several, of one number a channel. */
-struct run {
-	int64_t at, channel, channels, width, rows;
-};
-
-/* The run that begins at number `at` of the chunk that begins at `first` and holds n. */
-static struct run run_at(const struct geometry *g, int64_t first, int64_t n, int64_t at)
-{
-	struct run r = {.at = at};
-	int64_t from = first + at;
-
-	if (g->inner > 1) {
-		int64_t row = from / g->inner, left = n - at, whole;
-
-		r.channel = row % g->channels;
-		whole = QB_MIN(left / g->inner, g->channels - r.channel);
-		r.channels = whole > 0 && from % g->inner == 0 ? whole : 1;
-		r.width = whole > 0 && from % g->inner == 0 ? g->inner : QB_MIN(left, g->inner - from % g->inner);
-		r.rows = 1;
-	} else {
-		r.channel = from % g->channels;
-		r.channels = QB_MIN(n - at, g->channels - r.channel);
-		r.rows = r.channels == g->channels ? (n - at) / g->channels : 1;
-	}
-	return r;
-}
-
-static int64_t run_size(const struct run *r)
-{
-	return r->channels * (r->width ? r->width : r->rows);
-}
+enum { BATCH = 32, COMBOS_MAX = 3 * 64, CHANNELS_MAX = 1 << 20, GROUP = 64 };
 
 struct combo {
 	int format;
@@ -128,11 +26,11 @@ struct survey {
 	int tensor;
 	const struct qb_tensor_source_tensor *t;
 	const struct qb_survey_options *opt;
-	struct geometry g;
+	struct qb_chunks g;
 	bool channelled;
 	int64_t done; /* of two passes */
 	struct qb_tensor_source_reader **reader; /* [threads] */
-	float *batch, *scratch;           /* [BATCH][CHUNK], [threads][CHUNK] */
+	float *batch, *scratch;           /* [BATCH][QB_CHUNK], [threads][QB_CHUNK] */
 	/* first pass */
 	struct qb_observer **observer;  /* [threads] */
 	struct qb_spread slot_spread[BATCH];
@@ -167,18 +65,18 @@ static enum qb_err batch_run(struct survey *s, int64_t base, int slots, chunk_fn
 			for (int i = 0; i < slots && failed == QB_OK; i++) {
 				int64_t first, n;
 
-				chunk_at(&s->g, base + i, &first, &n);
-				failed = qb_tensor_source_read(s->reader[0], first, n, s->batch + (size_t)i * CHUNK, eb);
+				qb__chunk_at(&s->g, base + i, &first, &n);
+				failed = qb_tensor_source_read(s->reader[0], first, n, s->batch + (size_t)i * QB_CHUNK, eb);
 			}
 		}
 #pragma omp for schedule(dynamic)
 		for (int i = 0; i < slots; i++) {
-			float *x = s->batch + (size_t)i * CHUNK;
+			float *x = s->batch + (size_t)i * QB_CHUNK;
 			struct qb_errbuf own = {0};
 			enum qb_err err = QB_OK;
 			int64_t first, n;
 
-			chunk_at(&s->g, base + i, &first, &n);
+			qb__chunk_at(&s->g, base + i, &first, &n);
 			if (seekable) {
 				err = qb_tensor_source_read(s->reader[thread], first, n, x, &own);
 			}
@@ -201,8 +99,8 @@ static enum qb_err pass(struct survey *s, chunk_fn *each, batch_fn *after, struc
 
 		QB_TRY(batch_run(s, base, slots, each, eb));
 		after(s, slots);
-		chunk_at(&s->g, base, &from, &n);
-		chunk_at(&s->g, base + slots - 1, &first, &n);
+		qb__chunk_at(&s->g, base, &from, &n);
+		qb__chunk_at(&s->g, base + slots - 1, &first, &n);
 		s->done += first + n - from;
 		if (s->opt->progress) {
 			QB_TRY(s->opt->progress(s->opt->arg, s->done, eb));
@@ -249,7 +147,7 @@ static void channel_extents(const struct survey *s, float *low, float *high, int
 	int64_t n, const float *x)
 {
 	for (int64_t at = 0; at < n;) {
-		struct run r = run_at(&s->g, first, n, at);
+		struct qb_chunk_run r = qb__chunk_run_at(&s->g, first, n, at);
 
 		for (int64_t k = 0; r.width && k < r.channels; k++) {
 			widen(low + r.channel + k, high + r.channel + k, x + at + k * r.width, r.width);
@@ -262,7 +160,7 @@ static void channel_extents(const struct survey *s, float *low, float *high, int
 				high[r.channel + k] = fmaxf(high[r.channel + k], v[k]);
 			}
 		}
-		at += run_size(&r);
+		at += qb__chunk_run_size(&r);
 	}
 }
 
@@ -270,7 +168,7 @@ static void look(struct survey *s, int thread, int slot, int64_t first, int64_t 
 {
 	struct qb_observer *o = s->observer[thread];
 	uint64_t before = qb_observer_nonfinite(o);
-	float *finite = s->scratch + (size_t)thread * CHUNK;
+	float *finite = s->scratch + (size_t)thread * QB_CHUNK;
 
 	qb_observer_update(o, x, (size_t)n);
 	s->slot_spread[slot] = (struct qb_spread){0};
@@ -365,18 +263,18 @@ static enum qb_err find_outliers(struct survey *s, struct qb_errbuf *eb)
 static enum qb_err observe_group(struct survey *s, int64_t from, int count,
 	struct qb_observer **observer, struct qb_errbuf *eb)
 {
-	const struct geometry *g = &s->g;
+	const struct qb_chunks *g = &s->g;
 	bool apart = g->outer == 1;
 	int64_t begin = apart ? from * g->inner : 0;
 	int64_t end = apart ? (from + count) * g->inner : g->elements;
 	float *x = s->batch, *column = s->scratch;
 
-	for (int64_t first = begin; first < end; first += CHUNK) {
-		int64_t n = QB_MIN((int64_t)CHUNK, end - first);
+	for (int64_t first = begin; first < end; first += QB_CHUNK) {
+		int64_t n = QB_MIN((int64_t)QB_CHUNK, end - first);
 
 		QB_TRY(qb_tensor_source_read(s->reader[0], first, n, x, eb));
 		for (int64_t at = 0; at < n;) {
-			struct run r = run_at(g, first, n, at);
+			struct qb_chunk_run r = qb__chunk_run_at(g, first, n, at);
 
 			for (int64_t k = QB_MAX(from - r.channel, 0); k < r.channels && r.channel + k < from + count;
 				k++) {
@@ -388,7 +286,7 @@ static enum qb_err observe_group(struct survey *s, int64_t from, int count,
 				qb_observer_update(o, r.width ? x + at + k * r.width : column,
 					(size_t)(r.width ? r.width : r.rows));
 			}
-			at += run_size(&r);
+			at += qb__chunk_run_size(&r);
 		}
 	}
 	return QB_OK;
@@ -495,20 +393,20 @@ static void measure_channels(const struct survey *s, const struct qb_quantizer *
 	int64_t n, const float *x, float *y, struct qb_qdq_sums *sums)
 {
 	for (int64_t at = 0; at < n;) {
-		struct run r = run_at(&s->g, first, n, at);
+		struct qb_chunk_run r = qb__chunk_run_at(&s->g, first, n, at);
 		struct qb_quantizer part = *q;
 
 		part.channels = r.channels;
 		part.scale = q->scale + r.channel;
 		part.zero = q->zero ? q->zero + r.channel : NULL;
 		qb_qdq_measure(&part, x + at, NULL, y, r.rows, r.channels, r.width ? r.width : 1, sums);
-		at += run_size(&r);
+		at += qb__chunk_run_size(&r);
 	}
 }
 
 static void quantize(struct survey *s, int thread, int slot, int64_t first, int64_t n, float *x)
 {
-	float *y = s->scratch + (size_t)thread * CHUNK;
+	float *y = s->scratch + (size_t)thread * QB_CHUNK;
 	struct qb_qdq_sums *sums = s->slot_sums + (size_t)slot * (size_t)s->combos;
 	int64_t line = s->g.lines_a_chunk ? s->g.line : n;
 
@@ -595,8 +493,8 @@ static enum qb_err allocate(struct survey *s, struct qb_errbuf *eb)
 
 	s->reader = calloc(threads, sizeof(*s->reader));
 	s->observer = calloc(threads, sizeof(*s->observer));
-	s->batch = malloc((size_t)BATCH * CHUNK * sizeof(*s->batch));
-	s->scratch = malloc(threads * CHUNK * sizeof(*s->scratch));
+	s->batch = malloc((size_t)BATCH * QB_CHUNK * sizeof(*s->batch));
+	s->scratch = malloc(threads * QB_CHUNK * sizeof(*s->scratch));
 	s->slot_sums = calloc((size_t)BATCH * COMBOS_MAX, sizeof(*s->slot_sums));
 	s->low = malloc((2 * threads * channels + 1) * sizeof(*s->low));
 	if (!s->reader || !s->observer || !s->batch || !s->scratch || !s->slot_sums || !s->low) {
@@ -652,11 +550,11 @@ enum qb_err qb_survey_run(struct qb_survey *out, const struct qb_tensor_source *
 	s->t = qb_tensor_source_tensor(source, tensor);
 	s->opt = opt;
 	s->out = &result;
-	s->g = geometry_of(s->t, axis, opt);
+	s->g = qb__chunks_of(s->t, axis, opt);
 	s->channelled = axis >= 0 && s->t->ndim > 1 && s->g.channels > 1 &&
 		s->g.channels <= CHANNELS_MAX;
 	if (!s->channelled) {
-		s->g = geometry_of(s->t, -1, opt);
+		s->g = qb__chunks_of(s->t, -1, opt);
 	}
 	if (!s->g.chunks) {
 		err = qb_fail(eb, QB_EUNSUPPORTED, "%.100s: its lines of %lld elements hold no whole blocks of all formats at "
