@@ -30,9 +30,13 @@ tests_unit_exec_test_shards_SOURCES = tests/unit/exec/test_shards.c tests/unit/e
 	tests/unit/exec/graph_maker.h $(LEVELS)
 tests_unit_exec_test_shards_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_training_steps
-tests_unit_exec_test_training_steps_SOURCES = tests/unit/exec/test_training_steps.c tests/unit/exec/graph_maker.c \
-	tests/unit/exec/graph_maker.h $(LEVELS)
+TRAINING_CHECK = tests/unit/exec/graph_maker.c tests/unit/exec/graph_maker.h tests/unit/exec/training_check.c \
+	tests/unit/exec/training_check.h
+tests_unit_exec_test_training_steps_SOURCES = tests/unit/exec/test_training_steps.c $(TRAINING_CHECK) $(LEVELS)
 tests_unit_exec_test_training_steps_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/exec/test_training_blocks
+tests_unit_exec_test_training_blocks_SOURCES = tests/unit/exec/test_training_blocks.c $(TRAINING_CHECK) $(LEVELS)
+tests_unit_exec_test_training_blocks_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_f32_kernels
 tests_unit_exec_test_f32_kernels_SOURCES = tests/unit/exec/test_f32_kernels.c $(LEVELS)
 tests_unit_exec_test_f32_kernels_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

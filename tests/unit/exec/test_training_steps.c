@@ -3,25 +3,19 @@
  * Steps of training plans: each lowering, forward with computed weights and backward, gives what the operator's plain
  * evaluation gives but for rounding, on random shapes; and at every level the same bits.
  */
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "core/base/cpu.h"
 #include "core/base/random.h"
 #include "core/base/size.h"
-#include "core/exec/exec.h"
-#include "core/graph/gradient.h"
 #include "tests/unit/exec/graph_maker.h"
+#include "tests/unit/exec/training_check.h"
 #include "tests/unit/levels.h"
-
-enum { MANY = 48 };
 
 struct draw {
 	uint64_t seed, at;
@@ -30,164 +24,6 @@ struct draw {
 static int64_t between(struct draw *d, int64_t from, int64_t to)
 {
 	return from + (int64_t)(qb_random_u32(d->seed, 7, d->at++) % (uint32_t)(to - from + 1));
-}
-
-/* ---- one graph: by its plan and by evaluation ---- */
-
-struct tensors {
-	struct qb_tensor in[MANY], want[MANY], got[MANY];
-};
-
-static void fill(struct qb_tensor *t, const struct qb_value *v, uint64_t seed)
-{
-	size_t n = qb_value_size(v);
-
-	*t = (struct qb_tensor){.dtype = v->dtype, .ndim = v->shape.ndim, .data = calloc(n + 1, qb_dtype_bytes(v->dtype))};
-	memcpy(t->dim, v->shape.dim, sizeof(t->dim));
-	assert_non_null(t->data);
-	for (size_t i = 0; i < n; i++) {
-		double x = qb_random_normal(seed, (uint64_t)v->index, i);
-
-		switch (v->dtype) {
-		case QB_F32:
-			((float *)t->data)[i] = (float)x;
-			break;
-		case QB_F64:
-			((double *)t->data)[i] = x;
-			break;
-		default:
-			fail_msg("an input of type %s", qb_dtype_name(v->dtype));
-		}
-	}
-}
-
-static void evaluate(const struct qb_graph *g, struct tensors *t)
-{
-	const struct qb_tensor *in[MANY];
-	struct qb_errbuf eb = {0};
-
-	for (int i = 0; i < g->inputs; i++) {
-		in[i] = &t->in[i];
-	}
-	if (qb_graph_eval(g, in, t->want, &eb) != QB_OK) {
-		fail_msg("%s", eb.text);
-	}
-}
-
-static void run_plan(const struct qb_plan *p, const struct qb_graph *g, struct tensors *t, bool checked)
-{
-	struct qb_session *s = NULL;
-	const void *in[MANY];
-	void *out[MANY];
-	struct qb_errbuf eb = {0};
-
-	for (int i = 0; i < g->inputs; i++) {
-		in[i] = t->in[i].data;
-	}
-	for (int i = 0; i < g->outputs; i++) {
-		out[i] = t->got[i].data;
-	}
-	if (qb_session_create(&s, p, false, &eb) != QB_OK || (checked && qb_session_check_steps(s, &eb) != QB_OK) ||
-		qb_session_run(s, &(struct qb_run){.input = in, .output = out}, &eb) != QB_OK) {
-		fail_msg("%s", eb.text);
-	}
-	qb_session_destroy(&s);
-}
-
-static double element(const struct qb_tensor *t, size_t i)
-{
-	return t->dtype == QB_F64 ? ((const double *)t->data)[i] : (double)((const float *)t->data)[i];
-}
-
-/* Relative to the largest element, or to `least` where that is larger: sums of products round alike whatever they come to. */
-struct tolerance {
-	double within, least;
-};
-
-static void assert_near(const struct qb_tensor *got, const struct qb_tensor *want, struct tolerance t, uint64_t seed, int output)
-{
-	size_t n = qb_tensor_size(want);
-	double largest = t.least;
-
-	for (size_t i = 0; i < n; i++) {
-		largest = fmax(largest, fabs(element(want, i)));
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (!(fabs(element(got, i) - element(want, i)) <= t.within * largest)) {
-			fail_msg("seed %d, output %d: element %zu is %.9g, not %.9g; the largest is %g", (int)seed, output, i, element(got, i),
-				element(want, i), largest);
-		}
-	}
-}
-
-static void assert_no_evaluation(const struct qb_plan *p, uint64_t seed)
-{
-	for (int i = 0; i < qb_plan_steps(p); i++) {
-		struct qb_step_info s = qb_plan_step(p, i);
-
-		if (!strcmp(s.implementation, "plain C")) {
-			fail_msg("seed %d: node %s (%s) is evaluated in plain C", (int)seed, s.node->name, s.node->type);
-		}
-	}
-}
-
-/* The same plan with its kernels in plain C. */
-static void assert_plain_alike(const struct qb_plan *p, const struct qb_graph *g, struct tensors *t)
-{
-	const enum qb_cpu_level level = qb_cpu_level();
-	struct tensors plain = *t;
-
-	for (int i = 0; i < g->outputs; i++) {
-		fill(&plain.got[i], g->output[i], 1);
-	}
-	qb_cpu_mask(QB_CPU_PLAIN);
-	run_plan(p, g, &plain, false);
-	qb_cpu_mask(level);
-	for (int i = 0; i < g->outputs; i++) {
-		assert_memory_equal(plain.got[i].data, t->got[i].data, qb_value_size(g->output[i]) * qb_dtype_bytes(g->output[i]->dtype));
-		free(plain.got[i].data);
-	}
-}
-
-/* Ends the maker. evaluated: steps in plain C may be among them. */
-static void check_graph_within(struct graph_maker *m, struct tolerance within, uint64_t seed, bool evaluated)
-{
-	struct qb_graph *g = gm_finish(m);
-	struct tensors t = {0};
-	struct qb_plan *p = NULL;
-	struct qb_errbuf eb = {0};
-
-	assert_true(g->inputs <= MANY && g->outputs <= MANY);
-	for (int i = 0; i < g->inputs; i++) {
-		fill(&t.in[i], g->input[i], seed);
-	}
-	for (int i = 0; i < g->outputs; i++) {
-		fill(&t.got[i], g->output[i], seed);
-	}
-	evaluate(g, &t);
-	if (qb_plan_create(&p, g, QB_PLAN_TRAINING, 1, NULL, &eb) != QB_OK) {
-		fail_msg("%s", eb.text);
-	}
-	if (!evaluated) {
-		assert_no_evaluation(p, seed);
-	}
-	run_plan(p, g, &t, true);
-	for (int i = 0; i < g->outputs; i++) {
-		assert_near(&t.got[i], &t.want[i], within, seed, i);
-	}
-	assert_plain_alike(p, g, &t);
-	qb_plan_destroy(&p);
-	for (int i = 0; i < MANY; i++) {
-		free(t.in[i].data);
-		free(t.want[i].data);
-		free(t.got[i].data);
-	}
-	gm_fini(m);
-}
-
-static void check_graph(struct graph_maker *m, uint64_t seed, bool evaluated)
-{
-	check_graph_within(m, (struct tolerance){3e-6, 0}, seed, evaluated);
 }
 
 /* ---- convolutions ---- */
@@ -272,7 +108,7 @@ static void check_conv(uint64_t seed, enum kind kind)
 	add_attributes(&m, n, &c);
 	gm_ints(&m, n, "shape", 2 + c.ndim, ws);
 	gm_output(&m, gm_add(&m, n));
-	check_graph(&m, seed, kind == ANY_GROUPS);
+	check_training_steps(&m, seed, kind == ANY_GROUPS);
 }
 
 static void conv__one_group__forward_and_gradients(void **state)
@@ -337,7 +173,7 @@ static void gemm__computed_operands__forward_and_gradients(void **state)
 		n = gm_node(&m, QB_OP_Gemm, 1, 2, transposed ? (struct qb_value *[]){dy, x} : (struct qb_value *[]){x, dy});
 		qb_node_add_int(n, "transA", 1);
 		gm_output(&m, gm_add(&m, n));
-		check_graph(&m, seed, false);
+		check_training_steps(&m, seed, false);
 	}
 }
 
@@ -362,7 +198,7 @@ static void matmul__computed_operands__as_evaluated(void **state)
 		n = gm_node(&m, QB_OP_Transpose, 1, 1, &x);
 		gm_ints(&m, n, "perm", 3, (int64_t[]){0, 2, 1});
 		gm_output(&m, GM_OP(&m, QB_OP_MatMul, gm_add(&m, n), other));
-		check_graph(&m, seed, false);
+		check_training_steps(&m, seed, false);
 	}
 }
 
@@ -442,7 +278,7 @@ static void check_norm(uint64_t seed, enum act act)
 		gm_output(&m, dy);
 	}
 	gm_output(&m, sums);
-	check_graph(&m, seed, false);
+	check_training_steps(&m, seed, false);
 }
 
 static void batch_norm__with_and_without_an_activation__forward_and_gradients(void **state)
@@ -490,7 +326,7 @@ static void activation_gradient__every_kind__as_evaluated(void **state)
 			add_float(&m, n, activations[i].b, activations[i].b_value);
 		}
 		gm_output(&m, gm_add(&m, n));
-		check_graph(&m, i, false);
+		check_training_steps(&m, i, false);
 	}
 }
 
@@ -509,7 +345,7 @@ static void add__relu_behind_it__is_one_step_and_serves_the_gradient(void **stat
 		y = GM_OP(&m, QB_OP_Add, a, b);
 		gm_output(&m, add_act(&m, (enum act)(seed % ACTS), y));
 		gm_output(&m, add_act_gradient(&m, (enum act)(seed % ACTS), y, dy));
-		check_graph(&m, seed, false);
+		check_training_steps(&m, seed, false);
 	}
 }
 
@@ -550,7 +386,7 @@ static void pool_gradient__random_windows__as_evaluated(void **state)
 			}
 			gm_output(&m, gm_add(&m, n));
 		}
-		check_graph(&m, seed, false);
+		check_training_steps(&m, seed, false);
 	}
 }
 
@@ -586,7 +422,7 @@ static void rows__softmax_layer_norm_and_cross_entropy__as_evaluated(void **stat
 		n = gm_node(&m, QB_OP_SoftmaxCrossEntropyGradient, 1, 4, (struct qb_value *[]){x, y, weight, dloss});
 		add_float(&m, n, "temperature", 1.5f);
 		gm_output(&m, gm_add(&m, n));
-		check_graph(&m, seed, false);
+		check_training_steps(&m, seed, false);
 	}
 }
 
@@ -613,119 +449,8 @@ static void sum_to__random_shapes__as_evaluated(void **state)
 		n = gm_node(&m, QB_OP_SumTo, 1, 1, (struct qb_value *[]){gm_input(&m, QB_F32, ndim, dim)});
 		gm_ints(&m, n, "shape", ndim - lead, to + lead);
 		gm_output(&m, gm_add(&m, n));
-		check_graph(&m, seed, false);
+		check_training_steps(&m, seed, false);
 	}
-}
-
-/* ---- blocks of networks, differentiated ---- */
-
-enum { PARAMETERS = 40 };
-
-struct block {
-	struct graph_maker m;
-	struct qb_value *parameter[PARAMETERS];
-	int parameters;
-	int64_t images;
-};
-
-static struct qb_value *parameter(struct block *b, int ndim, const int64_t *dim)
-{
-	struct qb_value *v = gm_input(&b->m, QB_F32, ndim, dim);
-
-	assert_true(b->parameters < PARAMETERS);
-	b->parameter[b->parameters++] = v;
-	return v;
-}
-
-static struct qb_value *conv(struct block *b, struct qb_value *x, int64_t outputs, int64_t kernel, int64_t stride, bool depthwise)
-{
-	int64_t channels = x->shape.dim[1], dim[] = {outputs, depthwise ? 1 : channels, kernel, kernel};
-	struct qb_node *n = gm_node(&b->m, QB_OP_Conv, 1, 2, (struct qb_value *[]){x, parameter(b, 4, dim)});
-
-	qb_node_add_int(n, "group", depthwise ? channels : 1);
-	gm_ints(&b->m, n, "strides", 2, (int64_t[]){stride, stride});
-	gm_ints(&b->m, n, "pads", 4, (int64_t[]){kernel / 2, kernel / 2, kernel / 2, kernel / 2});
-	return gm_add(&b->m, n);
-}
-
-static struct qb_value *norm(struct block *b, struct qb_value *x)
-{
-	struct qb_value *sums = GM_OP(&b->m, QB_OP_ShardSum, GM_OP(&b->m, QB_OP_BatchStatistics, x));
-	struct qb_value *gain = parameter(b, 1, x->shape.dim + 1), *offset = parameter(b, 1, x->shape.dim + 1);
-	struct qb_node *n = gm_node(&b->m, QB_OP_BatchNormalizationTraining, 1, 4, (struct qb_value *[]){x, gain, offset, sums});
-
-	qb_node_add_int(n, "count", x->shape.dim[0] * x->shape.dim[2] * x->shape.dim[3]);
-	return gm_add(&b->m, n);
-}
-
-static struct qb_value *relu6(struct block *b, struct qb_value *x)
-{
-	struct qb_value *lo = gm_constant(&b->m, QB_F32, 0, NULL, (float[]){0}), *hi = gm_constant(&b->m, QB_F32, 0, NULL, (float[]){6});
-
-	return GM_OP(&b->m, QB_OP_Clip, x, lo, hi);
-}
-
-static void start_block(struct block *b, struct qb_value **x)
-{
-	*b = (struct block){.images = 3};
-	gm_init(&b->m);
-	*x = gm_input(&b->m, QB_F32, 4, (int64_t[]){b->images, 3, 12, 12});
-}
-
-/* Mean, layer and loss behind y; gradients of all parameters are outputs; then all is compared. */
-static void end_block(struct block *b, struct qb_value *y)
-{
-	struct qb_value *target, *weight, *loss, *flat, *gradient[PARAMETERS];
-	struct qb_value *shape = gm_constant(&b->m, QB_I64, 1, (int64_t[]){2}, (int64_t[]){b->images, y->shape.dim[1]});
-	struct qb_errbuf eb = {0};
-
-	flat = GM_OP(&b->m, QB_OP_Reshape, GM_OP(&b->m, QB_OP_GlobalAveragePool, y), shape);
-	y = GM_OP(&b->m, QB_OP_Gemm, flat, parameter(b, 2, (int64_t[]){flat->shape.dim[1], 5}), parameter(b, 1, (int64_t[]){5}));
-	target = gm_input(&b->m, QB_F32, 2, (int64_t[]){b->images, 5});
-	weight = gm_input(&b->m, QB_F32, 1, (int64_t[]){1});
-	loss = GM_OP(&b->m, QB_OP_SoftmaxCrossEntropy, y, target, weight);
-	gm_output(&b->m, loss);
-	gm_output(&b->m, y);
-	gm_finish(&b->m);
-	if (qb_graph_gradient(b->m.g, loss, b->parameter, b->parameters, gradient, &eb) != QB_OK) {
-		fail_msg("%s", eb.text);
-	}
-	for (int i = 0; i < b->parameters; i++) {
-		assert_non_null(gradient[i]);
-		gm_output(&b->m, gradient[i]);
-	}
-	/* Some are 0 but for rounding: those of what a later norm takes out again. */
-	check_graph_within(&b->m, (struct tolerance){2e-4, 1e-3}, 1, false);
-}
-
-static void resnet_block__differentiated__no_step_is_evaluated(void **state)
-{
-	struct block b;
-	struct qb_value *x, *y;
-
-	(void)state;
-	start_block(&b, &x);
-	x = GM_OP(&b.m, QB_OP_Relu, norm(&b, conv(&b, x, 16, 3, 1, false)));
-	y = GM_OP(&b.m, QB_OP_Relu, norm(&b, conv(&b, x, 24, 3, 2, false)));
-	y = norm(&b, conv(&b, y, 24, 3, 1, false));
-	end_block(&b, GM_OP(&b.m, QB_OP_Relu, GM_OP(&b.m, QB_OP_Add, y, norm(&b, conv(&b, x, 24, 1, 2, false)))));
-}
-
-static void mobilenet_block__differentiated__no_step_is_evaluated(void **state)
-{
-	struct block b;
-	struct qb_value *x, *y;
-
-	(void)state;
-	start_block(&b, &x);
-	x = relu6(&b, norm(&b, conv(&b, x, 8, 3, 1, false)));
-	for (int stride = 1; stride <= 2; stride++) {
-		y = relu6(&b, norm(&b, conv(&b, x, 40, 1, 1, false)));
-		y = relu6(&b, norm(&b, conv(&b, y, 40, 3, stride, true)));
-		y = norm(&b, conv(&b, y, 8, 1, 1, false));
-		x = stride == 1 ? GM_OP(&b.m, QB_OP_Add, x, y) : y;
-	}
-	end_block(&b, x);
 }
 
 static int tests(void)
@@ -740,8 +465,6 @@ static int tests(void)
 		cmocka_unit_test(batch_norm__with_and_without_an_activation__forward_and_gradients),
 		cmocka_unit_test(activation_gradient__every_kind__as_evaluated),
 		cmocka_unit_test(add__relu_behind_it__is_one_step_and_serves_the_gradient),
-		cmocka_unit_test(resnet_block__differentiated__no_step_is_evaluated),
-		cmocka_unit_test(mobilenet_block__differentiated__no_step_is_evaluated),
 		cmocka_unit_test(pool_gradient__random_windows__as_evaluated),
 		cmocka_unit_test(rows__softmax_layer_norm_and_cross_entropy__as_evaluated),
 		cmocka_unit_test(sum_to__random_shapes__as_evaluated),

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A graph by a training plan and by evaluation.
+ */
+#ifndef QB_TESTS_TRAINING_CHECK_H
+#define QB_TESTS_TRAINING_CHECK_H
+
+#include "tests/unit/exec/graph_maker.h"
+
+/* Outputs may differ by `within` times their largest element, or the largest of all outputs times `least` where that is more:
+ * sums of products round alike whatever they come to. */
+struct tolerance {
+	double within, least;
+};
+
+/* Ends the maker. Inputs are normal. The plan gives what evaluation gives, steps write what they declare, and with kernels in
+ * plain C the plan gives the same bits. evaluated: steps in plain C may be among the plan's. */
+void check_training_graph(struct graph_maker *m, struct tolerance t, uint64_t seed, bool evaluated);
+/* The same of single steps. */
+void check_training_steps(struct graph_maker *m, uint64_t seed, bool evaluated);
+
+#endif
