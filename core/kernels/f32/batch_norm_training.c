@@ -1,51 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/kernels/f32/batch_norm_training.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "core/base/size.h"
 #include "core/base/vectorized.h"
+#include "core/kernels/f32/math_inline.h"
 
-enum {
-	LANES = 16, /* channels whose parameters are in registers while rows go by */
-	FEW = 8,
-	CHUNK = 8,  /* rows whose sum is in float32 */
-};
-
-#define ALWAYS static inline __attribute__((always_inline))
-
-/* v where the condition holds, else 0; without a branch. */
-ALWAYS float where(int c, float v)
-{
-	uint32_t u;
-
-	memcpy(&u, &v, sizeof(u));
-	u &= -(uint32_t)c;
-	memcpy(&v, &u, sizeof(v));
-	return v;
-}
+/* Rows that a loop over channels takes at a time: their sum is in float32. */
+enum { CHUNK = 8, HALF_CHUNK = 4 };
 
 ALWAYS float masked(float dy, float z, float above, float hi)
 {
-	return where((z > above) & (z <= hi), dy);
+	return pick((z > above) & (z <= hi), dy, 0);
 }
-
-/* Some channels from c on at a time, as many as are left of the sizes that are vectors. */
-#define BY_LANES(channels, call) \
-	do { \
-		int64_t c = 0; \
-\
-		for (; c + LANES <= (channels); c += LANES) { \
-			call(LANES); \
-		} \
-		for (; c + FEW <= (channels); c += FEW) { \
-			call(FEW); \
-		} \
-		for (; c < (channels); c++) { \
-			call(1); \
-		} \
-	} while (0)
 
 /* All channels of a few rows. A loop over channels whose body takes the rows is what compilers make vectors of. */
 ALWAYS void statistics_of(int64_t channels, const float *restrict x, double *restrict sum, double *restrict squares, const int rows)
@@ -80,31 +48,33 @@ ALWAYS void qb_f32_batch_statistics_body(int64_t rows, int64_t channels, const f
 
 QB_FOR_EVERY_LEVEL(, qb_f32_batch_statistics, (int64_t rows, int64_t channels, const float *x, double *sums), (rows, channels, x, sums))
 
-ALWAYS void norm_of(const struct qb_f32_batch_norm *p, int64_t c, const float *restrict x, float *restrict y, const int lanes)
+ALWAYS void norm_of(const struct qb_f32_batch_norm *p, const float *restrict x, float *restrict y, const int rows)
 {
-	float mean[LANES], scale[LANES], offset[LANES];
+	const float *restrict mean = p->mean, *restrict scale = p->scale, *restrict offset = p->offset;
 	const float lo = p->lo, hi = p->hi;
+	const int64_t channels = p->channels;
 
-	for (int l = 0; l < lanes; l++) {
-		mean[l] = p->mean[c + l];
-		scale[l] = p->scale[c + l];
-		offset[l] = p->offset[c + l];
-	}
-	for (int64_t r = 0; r < p->rows; r++) {
-		for (int l = 0; l < lanes; l++) {
-			float z = fmaf(x[r * p->channels + l] - mean[l], scale[l], offset[l]);
+	for (int64_t c = 0; c < channels; c++) {
+#pragma GCC unroll 8
+		for (int r = 0; r < rows; r++) {
+			float z = fmaf(x[r * channels + c] - mean[c], scale[c], offset[c]);
 
 			z = z < lo ? lo : z;
-			y[r * p->channels + l] = z > hi ? hi : z;
+			y[r * channels + c] = z > hi ? hi : z;
 		}
 	}
 }
 
 ALWAYS void qb_f32_batch_norm_body(const struct qb_f32_batch_norm *p, const float *x, float *y)
 {
-#define CALL(lanes) norm_of(p, c, x + c, y + c, lanes)
-	BY_LANES(p->channels, CALL);
-#undef CALL
+	int64_t r = 0;
+
+	for (; r + HALF_CHUNK <= p->rows; r += HALF_CHUNK) {
+		norm_of(p, x + r * p->channels, y + r * p->channels, HALF_CHUNK);
+	}
+	for (; r < p->rows; r++) {
+		norm_of(p, x + r * p->channels, y + r * p->channels, 1);
+	}
 }
 
 QB_FOR_EVERY_LEVEL(, qb_f32_batch_norm, (const struct qb_f32_batch_norm *p, const float *x, float *y), (p, x, y))
@@ -148,26 +118,25 @@ ALWAYS void qb_f32_batch_norm_sums_body(const struct qb_f32_batch_norm *p, const
 QB_FOR_EVERY_LEVEL(, qb_f32_batch_norm_sums, (const struct qb_f32_batch_norm *p, const float *x, const float *dy, double *sums),
 	(p, x, dy, sums))
 
-ALWAYS void gradient_of(const struct qb_f32_batch_norm *p, int64_t c, const float *by_dz, const float *by_x, const float *constant,
-	const float *restrict x, const float *restrict dy, float *restrict dx, const int lanes)
+struct factors {
+	const float *by_dz, *by_x, *constant;
+};
+
+ALWAYS void gradient_of(const struct qb_f32_batch_norm *p, const struct factors *f, const float *restrict x, const float *restrict dy,
+	float *restrict dx, const int rows)
 {
-	float mean[LANES], scale[LANES], offset[LANES], a[LANES], b[LANES], d[LANES];
+	const float *restrict mean = p->mean, *restrict scale = p->scale, *restrict offset = p->offset;
+	const float *restrict by_dz = f->by_dz, *restrict by_x = f->by_x, *restrict constant = f->constant;
 	const float above = p->above, hi = p->hi;
+	const int64_t channels = p->channels;
 
-	for (int l = 0; l < lanes; l++) {
-		mean[l] = p->mean[c + l];
-		scale[l] = p->scale[c + l];
-		offset[l] = p->offset[c + l];
-		a[l] = by_dz[c + l];
-		b[l] = by_x[c + l];
-		d[l] = constant[c + l];
-	}
-	for (int64_t r = 0; r < p->rows; r++) {
-		for (int l = 0; l < lanes; l++) {
-			float v = x[r * p->channels + l] - mean[l];
-			float dz = masked(dy[r * p->channels + l], fmaf(v, scale[l], offset[l]), above, hi);
+	for (int64_t c = 0; c < channels; c++) {
+#pragma GCC unroll 8
+		for (int r = 0; r < rows; r++) {
+			float v = x[r * channels + c] - mean[c];
+			float dz = masked(dy[r * channels + c], fmaf(v, scale[c], offset[c]), above, hi);
 
-			dx[r * p->channels + l] = fmaf(a[l], dz, fmaf(b[l], v, d[l]));
+			dx[r * channels + c] = fmaf(by_dz[c], dz, fmaf(by_x[c], v, constant[c]));
 		}
 	}
 }
@@ -175,9 +144,15 @@ ALWAYS void gradient_of(const struct qb_f32_batch_norm *p, int64_t c, const floa
 ALWAYS void qb_f32_batch_norm_gradient_body(const struct qb_f32_batch_norm *p, const float *by_dz, const float *by_x,
 	const float *constant, const float *x, const float *dy, float *dx)
 {
-#define CALL(lanes) gradient_of(p, c, by_dz, by_x, constant, x + c, dy + c, dx + c, lanes)
-	BY_LANES(p->channels, CALL);
-#undef CALL
+	const struct factors f = {by_dz, by_x, constant};
+	int64_t r = 0;
+
+	for (; r + HALF_CHUNK <= p->rows; r += HALF_CHUNK) {
+		gradient_of(p, &f, x + r * p->channels, dy + r * p->channels, dx + r * p->channels, HALF_CHUNK);
+	}
+	for (; r < p->rows; r++) {
+		gradient_of(p, &f, x + r * p->channels, dy + r * p->channels, dx + r * p->channels, 1);
+	}
 }
 
 QB_FOR_EVERY_LEVEL(, qb_f32_batch_norm_gradient,
