@@ -151,12 +151,12 @@ static enum qb_err add_copy(struct qb_builder *b, const struct qb_value *v,
 	return QB_OK;
 }
 
-const struct qb_node *qb_builder_only_user(const struct qb_builder *b, const struct qb_value *v)
+const struct qb_lowered *qb_builder_only_user(const struct qb_builder *b, const struct qb_value *v)
 {
 	return qb_lowered_only_user(&b->lowered, v);
 }
 
-const struct qb_node *qb_builder_producer(const struct qb_builder *b, const struct qb_value *v)
+const struct qb_lowered *qb_builder_producer(const struct qb_builder *b, const struct qb_value *v)
 {
 	return qb_lowered_producer(&b->lowered, v);
 }
@@ -169,7 +169,7 @@ bool qb_builder_has(const struct qb_builder *b, const struct qb_value *v)
 enum qb_err qb_builder_absorb(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
 {
 	if (!b->absorbed) {
-		b->absorbed = qb_arena_alloc(b->plan->arena, (size_t)b->lowered.count, sizeof(*b->absorbed));
+		b->absorbed = qb_arena_alloc(b->plan->arena, (size_t)b->plan->graph->nodes, sizeof(*b->absorbed));
 		if (!b->absorbed) {
 			return no_memory(eb);
 		}
@@ -403,13 +403,14 @@ enum qb_err qb_builder_shard_sum(struct qb_builder *b, const struct qb_node *n, 
 	return qb__add_step(b, &s, eb);
 }
 
-enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct qb_step s = {.kind = QB_STEP_EVAL, .node = n, .what = "float",
-		.implementation = "plain C"};
+		.implementation = "plain C", .lowered = op};
 	struct qb_place place;
 
-	QB_TRY(qb__ids(b, &s.read, NULL, n->inputs, eb));
+	QB_TRY(qb__ids(b, &s.read, NULL, n->inputs + 1, eb));
 	QB_TRY(qb__ids(b, &s.write, NULL, n->outputs, eb));
 	for (int i = 0; i < n->inputs; i++) {
 		const struct qb_value *v = n->input[i];
@@ -418,6 +419,10 @@ enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struc
 			QB_TRY(qb_builder_dense(b, v, &place, eb));
 			s.read.id[i] = place.buffer;
 		}
+	}
+	if (op->residual) {
+		QB_TRY(qb_builder_dense(b, op->residual, &place, eb));
+		s.read.id[n->inputs] = place.buffer;
 	}
 	for (int i = 0; i < n->outputs; i++) {
 		const struct qb_value *v = n->output[i];

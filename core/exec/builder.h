@@ -8,6 +8,7 @@
 #define QB_EXEC_BUILDER_H
 
 #include "core/exec/layout.h"
+#include "core/exec/lower/lowered.h"
 #include "core/graph/graph.h"
 #include "core/quant/quantizer.h"
 
@@ -24,11 +25,11 @@ struct qb_place {
 };
 
 /* The lowered operator that alone reads v, and the one that computes it; NULL where there is none. */
-const struct qb_node *qb_builder_only_user(const struct qb_builder *b, const struct qb_value *v);
-const struct qb_node *qb_builder_producer(const struct qb_builder *b, const struct qb_value *v);
+const struct qb_lowered *qb_builder_only_user(const struct qb_builder *b, const struct qb_value *v);
+const struct qb_lowered *qb_builder_producer(const struct qb_builder *b, const struct qb_value *v);
 /* v is observed: it must be there after its node's step. */
 bool qb_builder_is_observed(const struct qb_builder *b, const struct qb_value *v);
-/* The step being planned does the work of n, a later node, too: n gets none of its own. */
+/* The step being planned does the work of the operator n, a later one, too: it gets none of its own. */
 enum qb_err qb_builder_absorb(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
 /* Whether a value is anywhere yet. */
 bool qb_builder_has(const struct qb_builder *b, const struct qb_value *v);
@@ -128,7 +129,7 @@ int qb_builder_threads(const struct qb_builder *b);
 bool qb_builder_is_frozen(const struct qb_builder *b);
 bool qb_builder_is_training(const struct qb_builder *b);
 
-/* The plain path: the operator's eval on row-major buffers. */
-enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+/* The plain path: qb_lowered_eval on row-major buffers. */
+enum qb_err qb_builder_eval(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb);
 
 #endif

@@ -59,6 +59,7 @@ libquantbench_a_SOURCES += \
 	core/exec/lower/int8/weight.h \
 	core/exec/lower/lowered.c \
 	core/exec/lower/lowered.h \
+	core/exec/lower/lowered_eval.c \
 	core/exec/lower/lowerings.c \
 	core/exec/lower/lowerings.h \
 	core/exec/lower/resize_axis.h \

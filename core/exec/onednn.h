@@ -12,7 +12,7 @@
 /* ---- steps ----
  *
  * Each of these adds one step for node n, with the reorders before it that its operands need, and defines the value that it
- * writes. An activation of n that is a clip is fused; its residual, other activations and its affine are left to
+ * writes. A clip in the epilogue of op is fused; its residual, other activations and its affine are left to
  * qb__plan_epilogue. QB_EUNSUPPORTED, nothing having been added: oneDNN has no implementation. */
 
 /* A value as a primitive sees it. A constant is a weight of the plan, reordered once; what is computed is reordered in every
@@ -43,7 +43,7 @@ struct qb_conv_args {
 	struct qb_dnn_window window;
 	bool transposed;
 };
-enum qb_err qb_dnn_conv(struct qb_builder *b, const struct qb_node *n, const struct qb_conv_args *a,
+enum qb_err qb_dnn_conv(struct qb_builder *b, const struct qb_lowered *op, const struct qb_conv_args *a,
 	struct qb_errbuf *eb);
 
 /* Inner product: src [rows,K], weights [N,K], bias [N] or none, dst [rows,N].
@@ -51,9 +51,9 @@ enum qb_err qb_dnn_conv(struct qb_builder *b, const struct qb_node *n, const str
 struct qb_product_args {
 	struct qb_dnn_operand src, weights, bias, dst;
 };
-enum qb_err qb_dnn_inner_product(struct qb_builder *b, const struct qb_node *n, const struct qb_product_args *a,
+enum qb_err qb_dnn_inner_product(struct qb_builder *b, const struct qb_lowered *op, const struct qb_product_args *a,
 	struct qb_errbuf *eb);
-enum qb_err qb_dnn_matmul(struct qb_builder *b, const struct qb_node *n, const struct qb_product_args *a,
+enum qb_err qb_dnn_matmul(struct qb_builder *b, const struct qb_lowered *op, const struct qb_product_args *a,
 	struct qb_errbuf *eb);
 
 /* dst = f(src), alpha being ELU's factor or the slope of a leaky ReLU below 0. */

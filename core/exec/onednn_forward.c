@@ -49,13 +49,13 @@ static enum qb_err add_unary(struct qb_builder *b, struct qb_dnn_call *call, con
 	return add(b, call, &a, eb);
 }
 
-enum qb_err qb_dnn_conv(struct qb_builder *b, const struct qb_node *n, const struct qb_conv_args *a,
+enum qb_err qb_dnn_conv(struct qb_builder *b, const struct qb_lowered *op, const struct qb_conv_args *a,
 	struct qb_errbuf *eb)
 {
 	const dnnl_memory_desc_t src = qb__dnn_wanted(&a->src), weights = qb__dnn_wanted(&a->weights);
 	const dnnl_memory_desc_t bias = qb__dnn_wanted(&a->bias), dst = qb__dnn_wanted(&a->dst);
 	struct qb_dnn_dims w = qb__dnn_dims(&a->window);
-	struct qb_dnn_call call = {.node = n};
+	struct qb_dnn_call call = {.node = &op->node, .op = op};
 	dnnl_convolution_desc_t d; /* a transposed one's as well */
 	dnnl_status_t s;
 
@@ -66,12 +66,12 @@ enum qb_err qb_dnn_conv(struct qb_builder *b, const struct qb_node *n, const str
 	return add(b, &call, &(struct qb_product_args){a->src, a->weights, a->bias, a->dst}, eb);
 }
 
-enum qb_err qb_dnn_inner_product(struct qb_builder *b, const struct qb_node *n, const struct qb_product_args *a,
+enum qb_err qb_dnn_inner_product(struct qb_builder *b, const struct qb_lowered *op, const struct qb_product_args *a,
 	struct qb_errbuf *eb)
 {
 	const dnnl_memory_desc_t src = qb__dnn_wanted(&a->src), weights = qb__dnn_wanted(&a->weights);
 	const dnnl_memory_desc_t bias = qb__dnn_wanted(&a->bias), dst = qb__dnn_wanted(&a->dst);
-	struct qb_dnn_call call = {.node = n};
+	struct qb_dnn_call call = {.node = &op->node, .op = op};
 	dnnl_inner_product_desc_t d;
 
 	QB_TRY(qb__dnn_describe(&call, dnnl_inner_product_forward_desc_init(&d, dnnl_forward_inference, &src, &weights,
@@ -79,12 +79,12 @@ enum qb_err qb_dnn_inner_product(struct qb_builder *b, const struct qb_node *n, 
 	return add(b, &call, a, eb);
 }
 
-enum qb_err qb_dnn_matmul(struct qb_builder *b, const struct qb_node *n, const struct qb_product_args *a,
+enum qb_err qb_dnn_matmul(struct qb_builder *b, const struct qb_lowered *op, const struct qb_product_args *a,
 	struct qb_errbuf *eb)
 {
 	const dnnl_memory_desc_t src = qb__dnn_wanted(&a->src), weights = qb__dnn_wanted(&a->weights);
 	const dnnl_memory_desc_t dst = qb__dnn_wanted(&a->dst);
-	struct qb_dnn_call call = {.node = n};
+	struct qb_dnn_call call = {.node = &op->node, .op = op};
 	dnnl_matmul_desc_t d;
 
 	QB_TRY(qb__dnn_describe(&call, dnnl_matmul_desc_init(&d, &src, &weights, NULL, &dst), &d, NULL, eb));
@@ -149,7 +149,7 @@ enum qb_err qb_dnn_concat(struct qb_builder *b, const struct qb_node *n, const s
 	for (int i = 0; i < a->sources; i++) {
 		src[i] = qb__dnn_wanted(&a->src[i]);
 	}
-	QB_TRY(qb__dnn_attr(n, &attr, eb));
+	QB_TRY(qb__dnn_attr(&call, &attr, eb));
 	s = dnnl_concat_primitive_desc_create(&call.pd, &dst, a->sources, a->axis, src, attr, qb__dnn_engine());
 	dnnl_primitive_attr_destroy(attr);
 	if (s) {

@@ -54,26 +54,26 @@ struct qb_dnn_dims qb__dnn_dims(const struct qb_dnn_window *w)
 	return d;
 }
 
-enum qb_err qb__dnn_attr(const struct qb_node *n, dnnl_primitive_attr_t *out, struct qb_errbuf *eb)
+enum qb_err qb__dnn_attr(const struct qb_dnn_call *call, dnnl_primitive_attr_t *out, struct qb_errbuf *eb)
 {
 	dnnl_primitive_attr_t attr = NULL;
 	dnnl_post_ops_t ops = NULL;
 	dnnl_status_t s = dnnl_primitive_attr_create(&attr);
+	const struct qb_lowered *op = call->op;
 
 	s = s ? s : dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-	if (!s && (n->act.kind == QB_ACT_RELU || n->act.kind == QB_ACT_CLIP) &&
-		(n->inputs <= QB_ADDEND || n->residual_last)) {
-		bool relu = n->act.lo == 0 && isinf(n->act.hi);
+	if (!s && op && (op->act.kind == QB_ACT_RELU || op->act.kind == QB_ACT_CLIP) && (!op->residual || op->residual_last)) {
+		bool relu = op->act.lo == 0 && isinf(op->act.hi);
 
 		s = dnnl_post_ops_create(&ops);
 		s = s ? s : dnnl_post_ops_append_eltwise(ops, 1, relu ? dnnl_eltwise_relu : dnnl_eltwise_clip,
-				    relu ? 0 : n->act.lo, relu ? 0 : n->act.hi);
+				    relu ? 0 : op->act.lo, relu ? 0 : op->act.hi);
 		s = s ? s : dnnl_primitive_attr_set_post_ops(attr, ops);
 		dnnl_post_ops_destroy(ops);
 	}
 	if (s) {
 		dnnl_primitive_attr_destroy(attr);
-		return qb__dnn_check(s, n->name, eb);
+		return qb__dnn_check(s, call->node->name, eb);
 	}
 	*out = attr;
 	return QB_OK;
@@ -84,7 +84,7 @@ enum qb_err qb__dnn_describe(struct qb_dnn_call *call, dnnl_status_t status, con
 {
 	dnnl_primitive_attr_t attr = NULL;
 
-	QB_TRY(qb__dnn_attr(call->node, &attr, eb));
+	QB_TRY(qb__dnn_attr(call, &attr, eb));
 	status = status ? status : dnnl_primitive_desc_create(&call->pd, op, attr, qb__dnn_engine(), hint);
 	dnnl_primitive_attr_destroy(attr);
 	return status == dnnl_unimplemented || status == dnnl_invalid_arguments

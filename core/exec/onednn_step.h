@@ -37,6 +37,7 @@ enum qb_err qb__dnn_add_step(struct qb_builder *b, struct qb_step *s, struct qb_
 /* A primitive to be: its descriptor and arguments. */
 struct qb_dnn_call {
 	const struct qb_node *node;
+	const struct qb_lowered *op; /* node is its: a clip behind it becomes a post-op; NULL: of an operator without epilogues */
 	dnnl_primitive_desc_t pd;
 	int args;
 	struct qb_dnn_arg arg[QB_DNN_ARGS];
@@ -54,8 +55,8 @@ struct qb_dnn_dims {
 };
 struct qb_dnn_dims qb__dnn_dims(const struct qb_dnn_window *w);
 
-/* Attributes of a primitive of n: scratch by the session, a clip as a post-op. */
-enum qb_err qb__dnn_attr(const struct qb_node *n, dnnl_primitive_attr_t *out, struct qb_errbuf *eb);
+/* Attributes of the call's primitive: scratch by the session, a clip as a post-op. */
+enum qb_err qb__dnn_attr(const struct qb_dnn_call *call, dnnl_primitive_attr_t *out, struct qb_errbuf *eb);
 /* The descriptor of the operation that `op` describes, whose initialization gave `status`. hint: of the forward primitive,
  * for a backward one; else NULL. */
 enum qb_err qb__dnn_describe(struct qb_dnn_call *call, dnnl_status_t status, const_dnnl_op_desc_t op,

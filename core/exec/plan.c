@@ -76,15 +76,16 @@ static enum qb_err observe_inputs(struct qb_builder *b, struct qb_errbuf *eb)
 	return QB_OK;
 }
 
-enum qb_err qb__plan_node_float(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_float(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	qb_lowering *lower = qb__lowering_f32(n->op);
 	enum qb_err err;
 
 	b->node = n;
-	err = lower ? lower(b, n, eb) : QB_EUNSUPPORTED;
+	err = lower ? lower(b, op, eb) : QB_EUNSUPPORTED;
 	if (err == QB_EUNSUPPORTED) {
-		err = qb_builder_eval(b, n, eb);
+		err = qb_builder_eval(b, op, eb);
 	}
 	if (err != QB_OK) {
 		return qb_fail_in(eb, err, "planning node %s (%s)", n->name, n->type);
@@ -92,12 +93,14 @@ enum qb_err qb__plan_node_float(struct qb_builder *b, const struct qb_node *n, s
 	return QB_OK;
 }
 
-static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+static enum qb_err plan_operator(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
+
 	if (qb__is_absorbed(b, n)) {
 		return QB_OK;
 	}
-	QB_TRY(qb__plan_node_float(b, n, eb));
+	QB_TRY(qb__plan_float(b, op, eb));
 	for (int i = 0; i < n->outputs; i++) {
 		if (wants_observer(b, n->output[i])) {
 			QB_TRY(add_observer(b, n->output[i], eb));
@@ -161,7 +164,7 @@ static enum qb_err build(struct qb_plan *p, const bool *observed, struct qb_errb
 	QB_TRY(qb__place_inputs(&b, eb));
 	QB_TRY(observe_inputs(&b, eb));
 	for (int i = 0; i < b.lowered.count; i++) {
-		QB_TRY(plan_node(&b, b.lowered.op[i], eb));
+		QB_TRY(plan_operator(&b, b.lowered.op[i], eb));
 	}
 	QB_TRY(qb__place_outputs(&b, eb));
 	return qb__plan_layout(p, eb);

@@ -8,7 +8,6 @@
 #include "core/exec/exec.h"
 #include "core/exec/builder.h"
 #include "core/exec/onednn.h"
-#include "core/exec/lower/lowered.h"
 
 enum qb_step_kind {
 	QB_STEP_PRIMITIVE,
@@ -28,7 +27,8 @@ struct qb_step {
 	const struct qb_node *node;
 	const char *what, *implementation;
 	const char *why_float; /* of a float step in an integer plan */
-	struct qb_ids read, write, scratch; /* of an evaluation: one an input, one an output */
+	const struct qb_lowered *lowered; /* of an evaluation */
+	struct qb_ids read, write, scratch; /* of an evaluation: one an input, then the residual; one an output */
 	/* primitive */
 	struct qb_primitive *primitive;
 	/* sum over shards */
@@ -134,7 +134,7 @@ struct qb_builder {
 	const bool *observed;
 	struct qb_lowered_list lowered;
 	const struct qb_node *node; /* at work */
-	bool *absorbed;             /* [lowered.count]: by steps of operators before them; NULL: none */
+	bool *absorbed;             /* [nodes]: by steps of operators before them; NULL: none */
 };
 
 /* Room in a plan under construction. */
@@ -143,13 +143,13 @@ enum qb_err qb__add_buffer(struct qb_builder *b, size_t bytes, int *id, struct q
 enum qb_err qb__add_step(struct qb_builder *b, const struct qb_step *step, struct qb_errbuf *eb);
 /* A list in the plan's memory; NULL ids: none yet. */
 enum qb_err qb__ids(struct qb_builder *b, struct qb_ids *out, const int *id, int n, struct qb_errbuf *eb);
-/* Does a step of an earlier node do the work of n? */
+/* Does a step of an earlier operator do the work of n? */
 static inline bool qb__is_absorbed(const struct qb_builder *b, const struct qb_node *n)
 {
 	return b->absorbed && b->absorbed[n->index];
 }
-/* Plans one node in float, its inputs having homes. */
-enum qb_err qb__plan_node_float(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+/* Plans one operator in float, its inputs having homes. */
+enum qb_err qb__plan_float(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb);
 enum qb_err qb__place_inputs(struct qb_builder *b, struct qb_errbuf *eb);
 enum qb_err qb__place_outputs(struct qb_builder *b, struct qb_errbuf *eb);
 

@@ -89,10 +89,10 @@ static void find_images(const struct qb_lowered_list *l, bool *image)
 	while (learnt) {
 		learnt = false;
 		for (int i = 0; i < l->count; i++) {
-			learnt = spread_images(l->op[i], image) || learnt;
+			learnt = spread_images(&l->op[i]->node, image) || learnt;
 		}
 		for (int i = l->count - 1; i >= 0; i--) {
-			learnt = spread_images(l->op[i], image) || learnt;
+			learnt = spread_images(&l->op[i]->node, image) || learnt;
 		}
 	}
 }
@@ -391,9 +391,9 @@ static enum qb_err observe_bytes(struct qb_builder *b, const struct qb_value *v,
 /* Does the step that computes v do the work of its only user as well, so that v is nowhere? */
 static bool is_within_a_step(const struct qb_builder *b, const struct qb_value *v)
 {
-	const struct qb_node *user = qb_builder_only_user(b, v);
+	const struct qb_lowered *user = qb_builder_only_user(b, v);
 
-	return user && qb__is_absorbed(b, user);
+	return user && qb__is_absorbed(b, &user->node);
 }
 
 /* What follows sees what the bytes can say, not the float they came from. */
@@ -436,8 +436,9 @@ static const char *why_float(const struct qb_builder *b, const struct qb_node *n
 				: "this operator has no integer step";
 }
 
-static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+static enum qb_err plan_operator(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	qb_lowering *lower = qb__lowering_int8(n->op);
 	enum qb_err err = QB_EUNSUPPORTED;
 	int first = b->plan->steps;
@@ -446,7 +447,7 @@ static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, stru
 	if (qb__is_absorbed(b, n)) {
 		err = QB_OK;
 	} else if (lower) {
-		err = lower(b, n, eb);
+		err = lower(b, op, eb);
 	}
 	if (err == QB_OK && b->plan->steps > first) {
 		name_last_step(b, "int8");
@@ -463,7 +464,7 @@ static enum qb_err plan_node(struct qb_builder *b, const struct qb_node *n, stru
 			}
 		}
 		first = b->plan->steps;
-		err = qb__plan_node_float(b, n, eb);
+		err = qb__plan_float(b, op, eb);
 		for (int i = first; err == QB_OK && i < b->plan->steps; i++) {
 			b->plan->step[i].why_float = why_float(b, n);
 		}
@@ -493,7 +494,7 @@ static enum qb_err build(struct qb_plan *p, const bool *observed, struct qb_errb
 		QB_TRY(quantize_output(&b, g->input[i], eb));
 	}
 	for (int i = 0; i < b.lowered.count; i++) {
-		QB_TRY(plan_node(&b, b.lowered.op[i], eb));
+		QB_TRY(plan_operator(&b, b.lowered.op[i], eb));
 	}
 	b.node = NULL;
 	for (int i = 0; i < g->outputs; i++) {

@@ -127,7 +127,7 @@ static enum qb_err run_eval(struct qb_session *s, const struct qb_step *step,
 {
 	enum { MANY = 64 };
 	const struct qb_node *n = step->node;
-	struct qb_tensor in[MANY], out[MANY];
+	struct qb_tensor in[MANY], out[MANY], residual;
 	const struct qb_tensor *arg[MANY];
 
 	if (n->inputs > MANY || n->outputs > MANY) {
@@ -149,7 +149,10 @@ static enum qb_err run_eval(struct qb_session *s, const struct qb_step *step,
 			memset(out[i].data, 0, value_bytes(n->output[i]));
 		}
 	}
-	return qb_node_eval(n, arg, out, eb);
+	if (step->lowered->residual) {
+		residual = tensor_of(step->lowered->residual, qb_session_buffer(s, step->read.id[n->inputs]));
+	}
+	return qb_lowered_eval(step->lowered, arg, step->lowered->residual ? &residual : NULL, out, eb);
 }
 
 /* A weight's numbers in the plan's layout: the overlay's where it has some. */

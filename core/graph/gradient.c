@@ -119,13 +119,6 @@ static enum qb_err start(struct differentiation *d, const struct qb_value *loss)
 
 /* ---- one node ---- */
 
-static bool is_fused(const struct qb_node *n)
-{
-	bool layer = qb_node_is(n, QB_OP_Conv) || qb_node_is(n, QB_OP_MatMul) || qb_node_is(n, QB_OP_Gemm);
-
-	return n->act.kind != QB_ACT_NONE || n->affine.scale || (layer && n->inputs > QB_ADDEND);
-}
-
 /* Whether its inputs get gradients; dy and wanted are set. */
 static bool takes_part(struct differentiation *d, const struct qb_node *n)
 {
@@ -148,8 +141,8 @@ static enum qb_err differentiate(struct differentiation *d, struct qb_node *n)
 	if (!takes_part(d, n)) {
 		return QB_OK;
 	}
-	if (is_fused(n)) {
-		return qb_node_fail(d->eb, QB_EINTERNAL, n, "a fused epilogue has no gradient: differentiate before fusing "
+	if (n->act.kind != QB_ACT_NONE) {
+		return qb_node_fail(d->eb, QB_EINTERNAL, n, "a fused activation has no gradient: differentiate before fusing "
 			"(qb_pass_split_activations)");
 	}
 	if (!n->op->gradient) {

@@ -95,21 +95,11 @@ struct qb_node {
 	struct qb_value **input;  /* NULL where an optional input is absent */
 	struct qb_value **output; /* never NULL: one that the file leaves out has a value without users */
 	struct qb_attr *attr;
-	/* The epilogue that passes fused into output 0. Activations after CLIP, the affine (of a convolution's channels) and
-	 * a residual that is added last are only in what plans make of it (core/exec/lower/lowered.h). */
-	struct qb_act act;
-	struct qb_affine affine;
-	bool residual_last;
+	struct qb_act act; /* a Relu or Clip that a pass fused into output 0 */
 	const struct qb_normal *normal; /* NULL: nothing is known */
 	struct qb_node *before, *after; /* in the graph's list, which edits change; NULL at its ends */
 	int index;                      /* in graph->node */
 };
-
-/* Without the bias, which is an input. */
-static inline struct qb_epilogue qb_node_epilogue(const struct qb_node *n)
-{
-	return (struct qb_epilogue){.act = n->act, .affine = n->affine, .residual_last = n->residual_last};
-}
 
 struct qb_graph {
 	struct qb_arena *arena;

@@ -56,11 +56,7 @@ struct qb_op {
  * - A MatMul may have a third input, a constant bias [N] along the last dimension of its output (MatMul + Add).
  * - Any node may carry node->act, applied to output 0. Passes put it on Conv, ConvTranspose, Gemm, MatMul and Add.
  * - A Conv always has the bias (input 2, [M]) that a folded batch norm leaves.
- * - LayerNormalization and Gelu (opset 17 and 20) may stand in a network of an older opset.
- * - In a network that nothing observes (qb_pass_join_frozen) a Conv, MatMul or Gemm may have a fourth input of its output's
- *   shape that is added before node->act, or after it and node->affine; input 2 may then be NULL, and node->act may be a
- *   smooth activation. */
-enum { QB_ADDEND = 3 };
+ * - LayerNormalization and Gelu (opset 17 and 20) may stand in a network of an older opset. */
 
 /* NULL when there is no such operator. */
 const struct qb_op *qb_op_find(const char *domain, const char *type);

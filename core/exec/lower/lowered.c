@@ -12,7 +12,7 @@
 struct maker {
 	struct qb_arena *arena;
 	const struct qb_graph *g;
-	struct qb_node **slot; /* [nodes]: NULL where the node is another's epilogue */
+	struct qb_lowered **slot; /* [nodes]: NULL where the node is another's epilogue */
 	int *of;               /* [nodes]: the slot it went to; its own where it stands */
 	struct qb_errbuf *eb;
 };
@@ -33,25 +33,25 @@ static int slot_of(const struct maker *m, const struct qb_node *n)
 }
 
 /* The operator that ends with v; NULL where there is none. */
-static struct qb_node *ends_with(const struct maker *m, const struct qb_value *v)
+static struct qb_lowered *ends_with(const struct maker *m, const struct qb_value *v)
 {
-	struct qb_node *p = v && v->producer ? m->slot[slot_of(m, v->producer)] : NULL;
+	struct qb_lowered *p = v && v->producer ? m->slot[slot_of(m, v->producer)] : NULL;
 
-	return p && p->output[0] == v ? p : NULL;
+	return p && p->node.output[0] == v ? p : NULL;
 }
 
 /* p computes what n does, too, and reads `more` for it. It keeps its place where that is there already. */
-static enum qb_err merge(struct maker *m, struct qb_node *p, int n, const struct qb_value *more)
+static enum qb_err merge(struct maker *m, struct qb_lowered *p, int n, const struct qb_value *more)
 {
-	struct qb_value **output = qb_arena_alloc(m->arena, (size_t)p->outputs, sizeof(*output));
-	int at = slot_of(m, p->output[0]->producer);
+	struct qb_value **output = qb_arena_alloc(m->arena, (size_t)p->node.outputs, sizeof(*output));
+	int at = slot_of(m, p->node.output[0]->producer);
 
 	if (!output) {
 		return no_memory(m);
 	}
-	memcpy(output, p->output, (size_t)p->outputs * sizeof(*output));
-	output[0] = m->slot[n]->output[0];
-	p->output = output;
+	memcpy(output, p->node.output, (size_t)p->node.outputs * sizeof(*output));
+	output[0] = m->slot[n]->node.output[0];
+	p->node.output = output;
 	if (more && more->producer && slot_of(m, more->producer) > at) {
 		m->slot[n] = p;
 		m->slot[at] = NULL;
@@ -66,58 +66,45 @@ static enum qb_err merge(struct maker *m, struct qb_node *p, int n, const struct
 /* ---- what a frozen plan fuses ---- */
 
 /* The dense layer that ends with v and has one user, no smooth activation and nothing behind its residual. */
-static struct qb_node *layer_before(const struct maker *m, const struct qb_value *v)
+static struct qb_lowered *layer_before(const struct maker *m, const struct qb_value *v)
 {
-	struct qb_node *p = ends_with(m, v);
+	struct qb_lowered *p = ends_with(m, v);
+	const struct qb_node *n = p ? &p->node : NULL;
 
-	if (!(qb_node_is(p, QB_OP_Conv) || qb_node_is(p, QB_OP_MatMul) || qb_node_is(p, QB_OP_Gemm)) ||
+	if (!(qb_node_is(n, QB_OP_Conv) || qb_node_is(n, QB_OP_MatMul) || qb_node_is(n, QB_OP_Gemm)) ||
 		!qb_value_only_user(v) || v->dtype != QB_F32 ||
-		p->act.kind > QB_ACT_LEAKY || p->residual_last || p->inputs < 2 || !p->input[1]->constant) {
+		p->act.kind > QB_ACT_LEAKY || p->residual_last || n->inputs < 2 || !n->input[1]->constant) {
 		return NULL;
 	}
 	return p;
 }
 
-static bool is_bare(const struct qb_node *p)
+static bool is_bare(const struct qb_lowered *p)
 {
 	return p && p->act.kind == QB_ACT_NONE && !p->affine.scale;
-}
-
-static enum qb_err set_addend(const struct maker *m, struct qb_node *p, struct qb_value *v)
-{
-	struct qb_value **input = qb_arena_alloc(m->arena, QB_ADDEND + 1, sizeof(*input));
-
-	if (!input) {
-		return no_memory(m);
-	}
-	memcpy(input, p->input, (size_t)p->inputs * sizeof(*input));
-	input[QB_ADDEND] = v;
-	p->input = input;
-	p->inputs = QB_ADDEND + 1;
-	return QB_OK;
 }
 
 /* A residual sum: before the activation of a layer that has none, or behind everything. */
 static enum qb_err try_sum(struct maker *m, int i)
 {
-	const struct qb_node *n = m->slot[i];
+	const struct qb_lowered *sum = m->slot[i];
+	const struct qb_node *n = sum ? &sum->node : NULL;
 
-	if (!qb_node_is(n, QB_OP_Add) || n->inputs != 2 || n->output[0]->dtype != QB_F32 ||
+	if (!qb_node_is(n, QB_OP_Add) || n->output[0]->dtype != QB_F32 ||
 		!qb_shape_equal(&n->input[0]->shape, &n->input[1]->shape)) {
 		return QB_OK;
 	}
 	for (int k = 1; k >= 0; k--) {
-		struct qb_node *p = layer_before(m, n->input[k]);
+		struct qb_lowered *p = layer_before(m, n->input[k]);
 
-		if (p && p->inputs <= QB_ADDEND && !n->input[1 - k]->constant &&
-			(is_bare(p) || n->act.kind == QB_ACT_NONE)) {
-			QB_TRY(set_addend(m, p, n->input[1 - k]));
+		if (p && !p->residual && !n->input[1 - k]->constant && (is_bare(p) || sum->act.kind == QB_ACT_NONE)) {
+			p->residual = n->input[1 - k];
 			if (is_bare(p)) {
-				p->act = n->act;
+				p->act = sum->act;
 			} else {
 				p->residual_last = true;
 			}
-			return merge(m, p, i, n->input[1 - k]);
+			return merge(m, p, i, p->residual);
 		}
 	}
 	return QB_OK;
@@ -146,11 +133,11 @@ static bool read_smooth(const struct qb_node *n, struct qb_act *act)
 
 static enum qb_err try_smooth(struct maker *m, int i)
 {
-	const struct qb_node *n = m->slot[i];
-	struct qb_node *p = n && n->inputs == 1 ? layer_before(m, n->input[0]) : NULL;
+	const struct qb_lowered *n = m->slot[i];
+	struct qb_lowered *p = n && n->node.inputs == 1 ? layer_before(m, n->node.input[0]) : NULL;
 	struct qb_act act = {0};
 
-	if (!is_bare(p) || n->act.kind != QB_ACT_NONE || !read_smooth(n, &act)) {
+	if (!is_bare(p) || !read_smooth(&n->node, &act)) {
 		return QB_OK;
 	}
 	p->act = act;
@@ -160,17 +147,16 @@ static enum qb_err try_smooth(struct maker *m, int i)
 /* A normalization that no weights can hold, for it stands behind an activation. */
 static enum qb_err try_norm(struct maker *m, int i)
 {
-	const struct qb_node *n = m->slot[i];
-	struct qb_node *p = qb_node_is(n, QB_OP_BatchNormalization) && n->act.kind == QB_ACT_NONE
-		? layer_before(m, n->input[0]) : NULL;
+	const struct qb_node *n = m->slot[i] ? &m->slot[i]->node : NULL;
+	struct qb_lowered *p = qb_node_is(n, QB_OP_BatchNormalization) ? layer_before(m, n->input[0]) : NULL;
 	int64_t channels;
 	double *scale, *shift;
 	float *gain;
 
-	if (!qb_node_is(p, QB_OP_Conv) || p->affine.scale) {
+	if (!p || !qb_node_is(&p->node, QB_OP_Conv) || p->affine.scale) {
 		return QB_OK;
 	}
-	channels = p->input[1]->shape.dim[0];
+	channels = p->node.input[1]->shape.dim[0];
 	if (!qb_batch_norm_read(m->arena, n, channels, &scale, &shift)) {
 		return QB_OK;
 	}
@@ -205,7 +191,8 @@ static enum qb_err fill_slots(struct maker *m)
 		if (!m->slot[i]) {
 			return no_memory(m);
 		}
-		*m->slot[i] = *m->g->node[i];
+		*m->slot[i] = (struct qb_lowered){.node = *m->g->node[i], .act = m->g->node[i]->act};
+		m->slot[i]->node.act = (struct qb_act){0};
 		m->of[i] = i;
 	}
 	return QB_OK;
@@ -216,12 +203,13 @@ enum qb_err qb_lowered_list_make(struct qb_lowered_list *out, struct qb_arena *a
 {
 	struct maker m = {.arena = arena, .g = g, .eb = eb};
 	struct qb_lowered_list l = {0};
+	int *place = qb_arena_alloc(arena, (size_t)g->nodes + 1, sizeof(*place)); /* of a slot's operator in the list */
 
 	m.slot = qb_arena_alloc(arena, (size_t)g->nodes + 1, sizeof(*m.slot));
 	m.of = qb_arena_alloc(arena, (size_t)g->nodes + 1, sizeof(*m.of));
 	l.op = qb_arena_alloc(arena, (size_t)g->nodes + 1, sizeof(*l.op));
 	l.of = qb_arena_alloc(arena, (size_t)g->nodes + 1, sizeof(*l.of));
-	if (!m.slot || !m.of || !l.op || !l.of) {
+	if (!m.slot || !m.of || !l.op || !l.of || !place) {
 		return no_memory(&m);
 	}
 	QB_TRY(fill_slots(&m));
@@ -230,25 +218,25 @@ enum qb_err qb_lowered_list_make(struct qb_lowered_list *out, struct qb_arena *a
 	}
 	for (int i = 0; i < g->nodes; i++) {
 		if (m.slot[i]) {
-			m.slot[i]->index = l.count;
+			place[i] = l.count;
 			l.op[l.count++] = m.slot[i];
 		}
 	}
 	for (int i = 0; i < g->nodes; i++) {
-		l.of[i] = m.slot[slot_of(&m, g->node[i])]->index;
+		l.of[i] = place[slot_of(&m, g->node[i])];
 	}
 	*out = l;
 	return QB_OK;
 }
 
-const struct qb_node *qb_lowered_only_user(const struct qb_lowered_list *l, const struct qb_value *v)
+const struct qb_lowered *qb_lowered_only_user(const struct qb_lowered_list *l, const struct qb_value *v)
 {
 	const struct qb_node *n = qb_value_only_user(v);
 
 	return n ? l->op[l->of[n->index]] : NULL;
 }
 
-const struct qb_node *qb_lowered_producer(const struct qb_lowered_list *l, const struct qb_value *v)
+const struct qb_lowered *qb_lowered_producer(const struct qb_lowered_list *l, const struct qb_value *v)
 {
 	return v->producer ? l->op[l->of[v->producer->index]] : NULL;
 }

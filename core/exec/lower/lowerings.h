@@ -131,16 +131,16 @@
 	X(int8_matmul) X(int8_concat) X(int8_mean) X(int8_copy) X(int8_pool) X(int8_product) X(int8_resize) X(int8_softmax) X(int8_lookup_table) X(int8_transpose)
 
 #define X(name) \
-	enum qb_err qb__plan_##name(struct qb_builder *b, const struct qb_node *n, \
+	enum qb_err qb__plan_##name(struct qb_builder *b, const struct qb_lowered *op, \
 		struct qb_errbuf *eb);
 QB_PLANS(X)
 #undef X
 
 /* What qb_builder_attr leaves out, in place on the node's output: its addend, then an activation that is no post-op. */
-enum qb_err qb__plan_epilogue(struct qb_builder *b, const struct qb_node *n,
+enum qb_err qb__plan_epilogue(struct qb_builder *b, const struct qb_lowered *op,
 	const struct qb_place *y, struct qb_errbuf *eb);
 
-typedef enum qb_err qb_lowering(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+typedef enum qb_err qb_lowering(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb);
 
 /* NULL: the operator has none. */
 qb_lowering *qb__lowering_f32(const struct qb_op *op);

@@ -20,6 +20,10 @@ tests_unit_exec_test_computed_operands_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_layout
 tests_unit_exec_test_layout_SOURCES = tests/unit/exec/test_layout.c
 tests_unit_exec_test_layout_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/exec/test_lowered
+tests_unit_exec_test_lowered_SOURCES = tests/unit/exec/test_lowered.c \
+	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h
+tests_unit_exec_test_lowered_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_team
 # The team alone, so that check-threads need not build all of core.
 tests_unit_exec_test_team_SOURCES = tests/unit/exec/test_team.c core/exec/threads.c core/base/err.c

@@ -153,8 +153,9 @@ static const struct qb_value *seen(const struct qb_builder *b, const struct qb_v
 	return x;
 }
 
-enum qb_err qb__plan_activation_gradient(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_activation_gradient(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *dy = n->input[1], *x = n->input[0];
 	struct gradient g = {.n = (int64_t)qb_value_size(dy)};
 	struct qb_place from, slope, to;

@@ -76,8 +76,9 @@ static enum qb_err define_sums(struct qb_builder *b, const struct qb_node *n, in
 	return QB_OK;
 }
 
-enum qb_err qb__plan_batch_statistics(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_batch_statistics(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct norm p;
 	struct qb_call call = {.name = "batch statistics", .fn = run_statistics, QB_CONTEXT(p)};
 
@@ -164,8 +165,9 @@ static enum qb_err take_clip(struct qb_builder *b, const struct qb_node *n, stru
 	return qb_builder_absorb(b, act, eb);
 }
 
-enum qb_err qb__plan_batch_norm_training(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_batch_norm_training(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct norm p;
 	struct qb_call call = {.fn = run_norm, QB_CONTEXT(p)};
 	struct qb_layout layout = channels_last(n->output[0]);
@@ -238,8 +240,9 @@ static enum qb_err read_gradient(struct qb_builder *b, const struct qb_node *n, 
 	return QB_OK;
 }
 
-enum qb_err qb__plan_batch_norm_training_sums(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_batch_norm_training_sums(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct norm p;
 	struct qb_call call = {.name = "batch norm gradient's sums", .fn = run_sums, QB_CONTEXT(p)};
 
@@ -252,8 +255,9 @@ enum qb_err qb__plan_batch_norm_training_sums(struct qb_builder *b, const struct
 	return qb_builder_call(b, n, &call, eb);
 }
 
-enum qb_err qb__plan_batch_norm_training_gradient(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_batch_norm_training_gradient(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct norm p;
 	struct qb_call call = {.name = "batch norm gradient", .fn = run_gradient, QB_CONTEXT(p)};
 	struct qb_layout layout = channels_last(n->output[0]);

@@ -27,8 +27,9 @@ static struct qb_layout exchanged(const struct qb_conv_shape *c, const struct qb
 	return qb_layout_ordered(ndim, dims, order[at], 0, 1);
 }
 
-static enum qb_err plan_turned(struct qb_builder *b, const struct qb_node *n, const struct qb_conv_shape *c, struct qb_errbuf *eb)
+static enum qb_err plan_turned(struct qb_builder *b, const struct qb_lowered *op, const struct qb_conv_shape *c, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *dy = n->input[0], *dx = n->output[0];
 	struct qb_dense d = {.images = c->images, .height = c->out[0], .width = c->out[1], .channels = c->outputs,
 		.out_height = c->in[0], .out_width = c->in[1], .outputs = c->channels, .groups = c->groups, .stride = {1, 1},
@@ -46,8 +47,8 @@ static enum qb_err plan_turned(struct qb_builder *b, const struct qb_node *n, co
 	}
 	d.w_as = exchanged(c, n->input[1]);
 	QB_TRY(qb_gradient_operand(b, n->input[1], false, &d.w_at, eb));
-	err = qb_plan_depthwise(b, n, &d, eb);
-	return err == QB_EUNSUPPORTED ? qb_plan_dense(b, n, &d, eb) : err;
+	err = qb_plan_depthwise(b, op, &d, eb);
+	return err == QB_EUNSUPPORTED ? qb_plan_dense(b, op, &d, eb) : err;
 }
 
 /* ---- phases ---- */
@@ -194,8 +195,9 @@ static enum qb_err plan_phases(struct qb_builder *b, const struct qb_node *n, co
 	return qb_builder_call(b, n, &call, eb);
 }
 
-enum qb_err qb__plan_conv_input_gradient(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_conv_input_gradient(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct qb_conv_shape c;
 	enum qb_err err = QB_EUNSUPPORTED;
 
@@ -204,7 +206,7 @@ enum qb_err qb__plan_conv_input_gradient(struct qb_builder *b, const struct qb_n
 		return QB_EUNSUPPORTED;
 	}
 	if (c.stride[0] == 1 && c.stride[1] == 1) {
-		err = plan_turned(b, n, &c, eb);
+		err = plan_turned(b, op, &c, eb);
 	}
 	err = err == QB_EUNSUPPORTED ? qb_plan_depthwise_input_gradient(b, n, &c, eb) : err;
 	return err == QB_EUNSUPPORTED ? plan_phases(b, n, &c, eb) : err;

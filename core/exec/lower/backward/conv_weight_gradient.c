@@ -122,8 +122,9 @@ static void run_layer(const void *context, const struct qb_operands *at)
 	}
 }
 
-enum qb_err qb__plan_conv_weight_gradient(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_conv_weight_gradient(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct layer l = {0};
 	struct qb_conv_shape *c = &l.c;
 	struct qb_layout layout = qb_layout_dense(&n->output[0]->shape);

@@ -78,12 +78,13 @@ static enum qb_err add_step(struct qb_builder *b, const struct qb_node *n, const
 		.reads = {qb_builder_home(b, n->input[0])->buffer}, .writes = {to.buffer}}, eb);
 }
 
-enum qb_err qb__plan_slice(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_slice(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct run r;
 
 	if (n->input[0]->dtype != QB_F64) {
-		return qb__plan_copy(b, n, eb);
+		return qb__plan_copy(b, op, eb);
 	}
 	if (n->input[0]->constant || !find_run(n, &r)) {
 		return QB_EUNSUPPORTED;
@@ -91,8 +92,9 @@ enum qb_err qb__plan_slice(struct qb_builder *b, const struct qb_node *n, struct
 	return add_step(b, n, "copy", copy_run, &r, eb);
 }
 
-enum qb_err qb__plan_cast(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_cast(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct run r = {0, (int64_t)qb_value_size(n->output[0])};
 
 	if (n->input[0]->constant || n->input[0]->dtype != QB_F64 || n->output[0]->dtype != QB_F32) {

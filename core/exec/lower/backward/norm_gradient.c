@@ -61,8 +61,9 @@ static void run_softmax(const void *context, const struct qb_operands *at)
 	}
 }
 
-enum qb_err qb__plan_softmax_gradient(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_softmax_gradient(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct rows r;
 
 	return rows_of(n, false, &r)
@@ -90,8 +91,9 @@ static void run_layer_norm(const void *context, const struct qb_operands *at)
 	}
 }
 
-enum qb_err qb__plan_layer_norm_gradient(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_layer_norm_gradient(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct rows r;
 
 	if (!rows_of(n, true, &r)) {
@@ -138,12 +140,14 @@ static enum qb_err plan_loss(struct qb_builder *b, const struct qb_node *n, cons
 	return add_step(b, n, &(struct qb_call){.name = name, .fn = fn, QB_CONTEXT(r)}, eb);
 }
 
-enum qb_err qb__plan_cross_entropy(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_cross_entropy(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	return plan_loss(b, n, "cross entropy", run_loss, eb);
 }
 
-enum qb_err qb__plan_cross_entropy_gradient(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_cross_entropy_gradient(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	return plan_loss(b, n, "cross entropy gradient", run_loss_gradient, eb);
 }

@@ -77,12 +77,14 @@ static enum qb_err plan_pool(struct qb_builder *b, const struct qb_node *n, cons
 	return qb_builder_call(b, n, &call, eb);
 }
 
-enum qb_err qb__plan_max_pool_gradient(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_max_pool_gradient(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	return plan_pool(b, n, n->input[1], n->input[0], eb);
 }
 
-enum qb_err qb__plan_average_pool_gradient(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_average_pool_gradient(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	return plan_pool(b, n, n->input[0], NULL, eb);
 }

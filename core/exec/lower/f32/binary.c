@@ -237,17 +237,18 @@ static bool find_kind(const struct qb_node *n, enum kind *kind)
 	return false;
 }
 
-enum qb_err qb__plan_binary(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_binary(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *y = n->output[0];
-	bool clips = n->act.kind != QB_ACT_NONE;
-	struct binary p = {.lo = clips ? n->act.lo : -INFINITY, .hi = clips ? n->act.hi : INFINITY};
+	bool clips = op->act.kind != QB_ACT_NONE;
+	struct binary p = {.lo = clips ? op->act.lo : -INFINITY, .hi = clips ? op->act.hi : INFINITY};
 	struct qb_layout layout[2], to;
 	int64_t stride[2][QB_LAYOUT_DIMS];
 	struct qb_place place;
 	int from[2];
 
-	if (n->inputs != 2 || !find_kind(n, &p.kind) || n->act.kind > QB_ACT_CLIP || y->dtype != QB_F32) {
+	if (n->inputs != 2 || !find_kind(n, &p.kind) || op->act.kind > QB_ACT_CLIP || y->dtype != QB_F32) {
 		return QB_EUNSUPPORTED;
 	}
 	for (int i = 0; i < y->shape.ndim; i++) {

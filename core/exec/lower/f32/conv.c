@@ -46,8 +46,9 @@ static int64_t cut_off(const struct qb_window *w, int i)
 	return (w->in[i] - 1) * w->stride[i] + qb_window_extent(w, i) - w->lo[i] - w->out[i];
 }
 
-static enum qb_err describe(struct conv *c, const struct qb_node *n, struct qb_errbuf *eb)
+static enum qb_err describe(struct conv *c, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0], *w = n->input[1], *y = n->output[0];
 	int spatial = x->shape.ndim - 2;
 
@@ -82,8 +83,9 @@ static bool is_computed(const struct conv *c)
 	return !c->args.weights.value->constant || (c->args.bias.value && !c->args.bias.value->constant);
 }
 
-static enum qb_err make_dense(struct qb_dense *d, const struct qb_node *n, const struct conv *c)
+static enum qb_err make_dense(struct qb_dense *d, const struct qb_lowered *op, const struct conv *c)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0], *y = n->output[0];
 	int spatial = x->shape.ndim - 2, line = spatial == 1;
 
@@ -93,7 +95,7 @@ static enum qb_err make_dense(struct qb_dense *d, const struct qb_node *n, const
 	*d = (struct qb_dense){.images = x->shape.dim[0], .height = 1, .out_height = 1, .groups = c->groups,
 		.channels = x->shape.dim[1], .outputs = y->shape.dim[1], .kernel = {1, 1}, .stride = {1, 1},
 		.dilation = {1, 1}, .x = x, .w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL,
-		.add = n->inputs > QB_ADDEND ? n->input[QB_ADDEND] : NULL, .y = y, .w_as = c->args.weights.as};
+		.add = op->residual, .y = y, .w_as = c->args.weights.as};
 	for (int i = 0; i < spatial; i++) {
 		d->kernel[i + line] = c->window.kernel[i];
 		d->stride[i + line] = c->window.stride[i];
@@ -109,22 +111,23 @@ static enum qb_err make_dense(struct qb_dense *d, const struct qb_node *n, const
 	return QB_OK;
 }
 
-enum qb_err qb_dense_of(struct qb_dense *d, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb_dense_of(struct qb_dense *d, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct conv c = {0};
 
 	if (!qb_node_is(n, QB_OP_Conv)) {
 		return QB_EUNSUPPORTED;
 	}
-	QB_TRY(describe(&c, n, eb));
-	return is_computed(&c) ? QB_EUNSUPPORTED : make_dense(d, n, &c);
+	QB_TRY(describe(&c, op, eb));
+	return is_computed(&c) ? QB_EUNSUPPORTED : make_dense(d, op, &c);
 }
 
 /* The first that takes it. */
-static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, const struct conv *c,
+static enum qb_err plan_own(struct qb_builder *b, const struct qb_lowered *op, const struct conv *c,
 	struct qb_errbuf *eb)
 {
-	enum qb_err (*const plans[])(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
+	enum qb_err (*const plans[])(struct qb_builder *b, const struct qb_lowered *op, const struct qb_dense *d,
 		struct qb_errbuf *eb) = {qb_plan_bottleneck, qb_plan_depthwise, qb_plan_winograd, qb_plan_dense};
 	enum qb_err err = QB_EUNSUPPORTED;
 	struct qb_dense d;
@@ -133,7 +136,7 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, const
 	if (is_computed(c) && !qb_f32_is_fast() && !qb_builder_is_training(b)) {
 		return QB_EUNSUPPORTED;
 	}
-	QB_TRY(make_dense(&d, n, c));
+	QB_TRY(make_dense(&d, op, c));
 	if (!d.w->constant) {
 		struct qb_place w;
 
@@ -141,35 +144,36 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, const
 		d.w_at = w.buffer;
 	}
 	for (size_t i = 0; err == QB_EUNSUPPORTED && i < QB_COUNT(plans); i++) {
-		err = plans[i](b, n, &d, eb);
+		err = plans[i](b, op, &d, eb);
 	}
 	return err;
 }
 
-static enum qb_err plan_primitive(struct qb_builder *b, const struct qb_node *n, const struct conv *c,
+static enum qb_err plan_primitive(struct qb_builder *b, const struct qb_lowered *op, const struct conv *c,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	if (is_computed(c) && qb_builder_is_training(b)) {
 		return QB_EUNSUPPORTED;
 	}
-	QB_TRY(qb_dnn_conv(b, n, &c->args, eb));
-	return qb__plan_epilogue(b, n, qb_builder_home(b, n->output[0]), eb);
+	QB_TRY(qb_dnn_conv(b, op, &c->args, eb));
+	return qb__plan_epilogue(b, op, qb_builder_home(b, n->output[0]), eb);
 }
 
-enum qb_err qb__plan_conv(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_conv(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
 	struct conv c = {0};
 	enum qb_err err;
 
-	QB_TRY(describe(&c, n, eb));
-	err = plan_own(b, n, &c, eb);
-	return err == QB_EUNSUPPORTED ? plan_primitive(b, n, &c, eb) : err;
+	QB_TRY(describe(&c, op, eb));
+	err = plan_own(b, op, &c, eb);
+	return err == QB_EUNSUPPORTED ? plan_primitive(b, op, &c, eb) : err;
 }
 
-enum qb_err qb__plan_conv_transpose(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_conv_transpose(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
 	struct conv c = {.args.transposed = true};
 
-	QB_TRY(describe(&c, n, eb));
-	return plan_primitive(b, n, &c, eb);
+	QB_TRY(describe(&c, op, eb));
+	return plan_primitive(b, op, &c, eb);
 }

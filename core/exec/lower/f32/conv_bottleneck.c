@@ -98,10 +98,10 @@ static void run_bottleneck(const void *context, const struct qb_operands *at)
 	}
 }
 
-static bool is_pointwise(const struct qb_node *n, const struct qb_dense *d)
+static bool is_pointwise(const struct qb_lowered *op, const struct qb_dense *d)
 {
 	return d->groups == 1 && d->kernel[0] == 1 && d->kernel[1] == 1 && d->stride[0] == 1 && d->stride[1] == 1 &&
-		d->height == d->out_height && d->width == d->out_width && !n->affine.scale && !n->residual_last;
+		d->height == d->out_height && d->width == d->out_width && !op->affine.scale && !op->residual_last;
 }
 
 static bool pays(const struct bottleneck *k)
@@ -112,26 +112,26 @@ static bool pays(const struct bottleneck *k)
 		scratch_part(k) + d->channels * (k->wide.channels + k->narrow.outputs) <= NEAR;
 }
 
-/* The three nodes that begin with n. */
-static enum qb_err find(struct qb_builder *b, const struct qb_node *n, const struct qb_node *node[3],
+/* The three operators that begin with first. */
+static enum qb_err find(struct qb_builder *b, const struct qb_lowered *first, const struct qb_lowered *op[3],
 	struct bottleneck *k, struct qb_errbuf *eb)
 {
 	struct qb_dense *d[3] = {&k->wide, &k->middle, &k->narrow};
 
 	for (int i = 0; i < 3; i++) {
-		node[i] = i ? qb_builder_only_user(b, node[i - 1]->output[0]) : n;
-		if (!node[i] || node[i]->inputs < 2 || (i && node[i]->input[0] != node[i - 1]->output[0])) {
+		op[i] = i ? qb_builder_only_user(b, op[i - 1]->node.output[0]) : first;
+		if (!op[i] || op[i]->node.inputs < 2 || (i && op[i]->node.input[0] != op[i - 1]->node.output[0])) {
 			return QB_EUNSUPPORTED;
 		}
-		QB_TRY(qb_dense_of(d[i], node[i], eb));
+		QB_TRY(qb_dense_of(d[i], op[i], eb));
 	}
-	if (!is_pointwise(node[0], d[0]) || d[0]->add || !is_pointwise(node[2], d[2]) ||
-		!qb_depthwise_of(&k->line, node[1], d[1]) || d[1]->kernel[0] > LINES || d[1]->dilation[0] != 1 ||
+	if (!is_pointwise(op[0], d[0]) || d[0]->add || !is_pointwise(op[2], d[2]) ||
+		!qb_depthwise_of(&k->line, op[1], d[1]) || d[1]->kernel[0] > LINES || d[1]->dilation[0] != 1 ||
 		d[1]->stride[0] > d[1]->kernel[0] || (d[2]->add && !qb_builder_has(b, d[2]->add)) || !pays(k)) {
 		return QB_EUNSUPPORTED;
 	}
-	k->wide_act = node[0]->act;
-	k->narrow_act = node[2]->act;
+	k->wide_act = op[0]->act;
+	k->narrow_act = op[2]->act;
 	return QB_OK;
 }
 
@@ -161,24 +161,25 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct bottleneck *k
 	return QB_OK;
 }
 
-enum qb_err qb_plan_bottleneck(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
+enum qb_err qb_plan_bottleneck(struct qb_builder *b, const struct qb_lowered *op, const struct qb_dense *d,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct bottleneck k = {.threads = qb_builder_threads(b)};
-	const struct qb_node *node[3];
+	const struct qb_lowered *three[3];
 	struct qb_call call = {.name = "bottleneck by lines", .fn = run_bottleneck, QB_CONTEXT(k)};
 
 	if (!qb_builder_is_frozen(b) || d->groups != 1 || d->kernel[0] != 1) {
 		return QB_EUNSUPPORTED;
 	}
-	QB_TRY(find(b, n, node, &k, eb));
+	QB_TRY(find(b, op, three, &k, eb));
 	k.zeros = qb_builder_alloc(b, (size_t)(k.middle.width * k.middle.channels), sizeof(float));
 	if (!k.zeros) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	QB_TRY(find_buffers(b, &k, &call, eb));
-	QB_TRY(qb_builder_absorb(b, node[1], eb));
-	QB_TRY(qb_builder_absorb(b, node[2], eb));
+	QB_TRY(qb_builder_absorb(b, &three[1]->node, eb));
+	QB_TRY(qb_builder_absorb(b, &three[2]->node, eb));
 	call.scratch[0] = (size_t)(k.threads * scratch_part(&k)) * sizeof(float);
 	return qb_builder_call(b, n, &call, eb);
 }

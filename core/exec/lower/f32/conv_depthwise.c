@@ -13,13 +13,13 @@ struct layer {
 
 enum { X, W, BIAS };
 
-bool qb_depthwise_of(struct qb_f32_depthwise *out, const struct qb_node *n, const struct qb_dense *d)
+bool qb_depthwise_of(struct qb_f32_depthwise *out, const struct qb_lowered *op, const struct qb_dense *d)
 {
 	*out = (struct qb_f32_depthwise){.channels = d->channels, .width = d->width, .out_width = d->out_width,
 		.rows = d->kernel[0], .columns = d->kernel[1], .stride = d->stride[1], .dilation = d->dilation[1],
-		.pad = d->pad[1], .epilogue = {.act = n->act}};
+		.pad = d->pad[1], .epilogue = {.act = op->act}};
 	return (qb_f32_is_fast() || d->w_at) && d->groups == d->channels && d->outputs == d->channels && d->channels > 1 &&
-		d->kernel[0] <= QB_DEPTHWISE_ROWS && !d->add && !n->affine.scale;
+		d->kernel[0] <= QB_DEPTHWISE_ROWS && !d->add && !op->affine.scale;
 }
 
 enum qb_err qb_depthwise_weight(struct qb_builder *b, const struct qb_dense *d, int *id, struct qb_errbuf *eb)
@@ -70,16 +70,17 @@ static void run_layer(const void *context, const struct qb_operands *at)
 	}
 }
 
-enum qb_err qb_plan_depthwise(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
+enum qb_err qb_plan_depthwise(struct qb_builder *b, const struct qb_lowered *op, const struct qb_dense *d,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	enum { PARALLEL_MACS = 100000 };
 	struct layer l = {.d = *d};
 	struct qb_call call = {.name = "depthwise", .fn = run_layer, QB_CONTEXT(l)};
 	struct qb_place place;
 	int id;
 
-	if (!qb_depthwise_of(&l.line, n, d)) {
+	if (!qb_depthwise_of(&l.line, op, d)) {
 		return QB_EUNSUPPORTED;
 	}
 	l.threads = d->images * d->out_height * d->out_width * d->channels * d->kernel[0] * d->kernel[1] < PARALLEL_MACS

@@ -524,10 +524,11 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct qb_dense *d, 
 	return QB_OK;
 }
 
-enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *dense,
+enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_lowered *op, const struct qb_dense *dense,
 	struct qb_errbuf *eb)
 {
-	struct layer l = {.d = *dense, .epilogue = qb_node_epilogue(n),
+	const struct qb_node *n = &op->node;
+	struct layer l = {.d = *dense, .epilogue = qb_lowered_epilogue(op),
 		.kernel_elements = dense->kernel[0] * dense->kernel[1],
 		.rows = dense->images * dense->out_height * dense->out_width};
 	struct qb_dense *d = &l.d;

@@ -20,21 +20,21 @@ struct qb_dense {
 };
 
 /* The convolution of one or two dimensions that a node is; QB_EUNSUPPORTED where it is none. */
-enum qb_err qb_dense_of(struct qb_dense *d, const struct qb_node *n, struct qb_errbuf *eb);
+enum qb_err qb_dense_of(struct qb_dense *d, const struct qb_lowered *op, struct qb_errbuf *eb);
 /* Its weights as the products want them: *id names them. */
 enum qb_err qb_dense_weight(struct qb_builder *b, const struct qb_dense *d, int *id, struct qb_errbuf *eb);
 /* Its bias, which it has, among what a call reads. */
 enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *read, struct qb_errbuf *eb);
 
 /* QB_EUNSUPPORTED where another implementation is better on this processor. */
-enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
+enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_lowered *op, const struct qb_dense *d,
 	struct qb_errbuf *eb);
 
 /* Pixels times kernel elements that it multiplies by weights, less those that are known to be zeros. */
 int64_t qb_dense_cost(const struct qb_dense *d);
 
 /* The same in fewer multiplications, where the kernel is 3 x 3 and no scheme will replace the weights. */
-enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
+enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_lowered *op, const struct qb_dense *d,
 	struct qb_errbuf *eb);
 
 /* y [rows, n] = act(x [rows, k] w + bias [n] + addend), x and y row-major, w and bias constants. */
@@ -45,13 +45,13 @@ struct qb_rows_product {
 };
 
 /* A large one in fewer multiplications, where no scheme will replace the weights. */
-enum qb_err qb_plan_strassen(struct qb_builder *b, const struct qb_node *n, const struct qb_rows_product *p,
+enum qb_err qb_plan_strassen(struct qb_builder *b, const struct qb_lowered *op, const struct qb_rows_product *p,
 	struct qb_errbuf *eb);
 
 /* y [m, n] = a^T b of a [k, m] and b [k, n], as gradients by weights are: a Gemm with transA alone. */
 enum qb_err qb_plan_transposed_product(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
 
 /* A MatMul of two activations. */
-enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb);
+enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb);
 
 #endif

@@ -515,10 +515,11 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, 
 	return QB_OK;
 }
 
-enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_node *n, const struct qb_dense *d,
+enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_lowered *op, const struct qb_dense *d,
 	struct qb_errbuf *eb)
 {
-	struct winograd w = {.d = *d, .epilogue = qb_node_epilogue(n), .phases = d->dilation[0],
+	const struct qb_node *n = &op->node;
+	struct winograd w = {.d = *d, .epilogue = qb_lowered_epilogue(op), .phases = d->dilation[0],
 		.threads = qb_builder_threads(b)};
 	struct qb_call call = {.fn = run_winograd, QB_CONTEXT(w)};
 

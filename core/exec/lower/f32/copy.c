@@ -58,8 +58,9 @@ static bool reshape_layout(const struct qb_layout *x, const struct qb_shape *sha
 }
 
 /* Reshape, Flatten, Squeeze ...: numbers seen in another shape where they lie, or else row-major. */
-enum qb_err qb__plan_alias(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_alias(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0];
 	struct qb_place place;
 	struct qb_layout layout;
@@ -314,8 +315,9 @@ static bool probe(const struct qb_node *n, int k, const struct qb_layout *x_layo
 }
 
 /* Everything that takes numbers of its first input regularly, the rest being constants. */
-enum qb_err qb__plan_copy(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_copy(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct qb_place x, y;
 
 	if (n->input[0]->dtype != QB_F32 || n->input[0]->constant || n->inputs > 64 || n->outputs > 64 ||
@@ -348,8 +350,9 @@ enum qb_err qb__plan_copy(struct qb_builder *b, const struct qb_node *n, struct 
 }
 
 /* Transpose is another view of the same memory. */
-enum qb_err qb__plan_transpose(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_transpose(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0], *y = n->output[0];
 	struct qb_layout layout;
 	struct qb_place place;
@@ -420,8 +423,9 @@ static enum qb_err plan_join(struct qb_builder *b, const struct qb_node *n, int 
 	return QB_OK;
 }
 
-enum qb_err qb__plan_concat(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_concat(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct qb_concat_args a = {.sources = n->inputs, .dst = qb_dnn_any(n->output[0])};
 	int64_t axis = qb_node_int(n, "axis", 1);
 

@@ -76,10 +76,10 @@ static void clip_numbers(const void *context, const struct qb_operands *at)
 	}
 }
 
-static void take_act(struct pointwise *p, const struct qb_node *n)
+static void take_act(struct pointwise *p, const struct qb_lowered *op)
 {
-	p->lo = n->act.kind == QB_ACT_NONE ? -INFINITY : n->act.lo;
-	p->hi = n->act.kind == QB_ACT_NONE ? INFINITY : n->act.hi;
+	p->lo = op->act.kind == QB_ACT_NONE ? -INFINITY : op->act.lo;
+	p->hi = op->act.kind == QB_ACT_NONE ? INFINITY : op->act.hi;
 }
 
 /* y lies as [outer][blocks][inner][block], channel b * block + i at block b: this is row-major, channels last and blocked
@@ -137,9 +137,10 @@ static void finish_numbers(const void *context, const struct qb_operands *at)
 	}
 }
 
-static enum qb_err find_gain(struct qb_builder *b, const struct qb_node *n, const struct qb_layout *layout,
+static enum qb_err find_gain(struct qb_builder *b, const struct qb_lowered *op, const struct qb_layout *layout,
 	struct finish *f, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	int64_t channels = layout->padded[1];
 	size_t bytes = (size_t)layout->dim[1] * sizeof(float);
 	float *gain;
@@ -155,28 +156,29 @@ static enum qb_err find_gain(struct qb_builder *b, const struct qb_node *n, cons
 	if (!gain) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	memcpy(gain, n->affine.scale, bytes);
-	memcpy(gain + channels, n->affine.shift, bytes);
+	memcpy(gain, op->affine.scale, bytes);
+	memcpy(gain + channels, op->affine.shift, bytes);
 	f->gain = gain;
 	f->shift = gain + channels;
 	return QB_OK;
 }
 
-enum qb_err qb__plan_epilogue(struct qb_builder *b, const struct qb_node *n,
+enum qb_err qb__plan_epilogue(struct qb_builder *b, const struct qb_lowered *op,
 	const struct qb_place *y, struct qb_errbuf *eb)
 {
-	struct finish f = {.n = (int64_t)numbers(&y->layout), .adds = n->inputs > QB_ADDEND,
-		.adds_last = n->residual_last, .act = n->act};
+	const struct qb_node *n = &op->node;
+	struct finish f = {.n = (int64_t)numbers(&y->layout), .adds = op->residual,
+		.adds_last = op->residual_last, .act = op->act};
 	struct qb_place add = {0};
 
-	if (!f.adds && n->act.kind <= QB_ACT_CLIP && !n->affine.scale) {
+	if (!f.adds && op->act.kind <= QB_ACT_CLIP && !op->affine.scale) {
 		return QB_OK;
 	}
-	if (n->affine.scale) {
-		QB_TRY(find_gain(b, n, &y->layout, &f, eb));
+	if (op->affine.scale) {
+		QB_TRY(find_gain(b, op, &y->layout, &f, eb));
 	}
 	if (f.adds) {
-		QB_TRY(qb_builder_source(b, n->input[QB_ADDEND], &y->layout, &add, eb));
+		QB_TRY(qb_builder_source(b, op->residual, &y->layout, &add, eb));
 	}
 	return qb_builder_call(b, n, &(struct qb_call){.name = "finish", .fn = finish_numbers, QB_CONTEXT(f),
 		.reads = {add.buffer, y->buffer}, .writes = {y->buffer}}, eb);
@@ -187,8 +189,9 @@ static bool same_shape(const struct qb_shape *a, const struct qb_shape *b)
 	return a->ndim == b->ndim && !memcmp(a->dim, b->dim, (size_t)a->ndim * sizeof(*a->dim));
 }
 
-enum qb_err qb__plan_add(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_add(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0], *z = n->input[1], *y = n->output[0];
 	struct pointwise p;
 	struct qb_place other, out;
@@ -200,13 +203,13 @@ enum qb_err qb__plan_add(struct qb_builder *b, const struct qb_node *n, struct q
 	/* A clip that moves 0 would break the zeros that pad blocked layouts. */
 	if (n->inputs != 2 || x->dtype != QB_F32 || x->constant || z->constant ||
 		!same_shape(&x->shape, &z->shape) ||
-		(n->act.kind != QB_ACT_NONE && (n->act.lo > 0 || n->act.hi < 0))) {
-		return qb__plan_binary(b, n, eb);
+		(op->act.kind != QB_ACT_NONE && (op->act.lo > 0 || op->act.hi < 0))) {
+		return qb__plan_binary(b, op, eb);
 	}
 	layout = qb_builder_home(b, x)->layout;
 	QB_TRY(qb_builder_source(b, z, &layout, &other, eb));
 	p.n = (int64_t)numbers(&layout);
-	take_act(&p, n);
+	take_act(&p, op);
 	act = qb_clip_behind(b, y, &clip, &gradients, &gradient);
 	if (act && qb_node_is(act, QB_OP_Relu)) { /* whose gradient is as well told by its output */
 		QB_TRY(qb_builder_absorb(b, act, eb));
@@ -232,8 +235,9 @@ static bool scalar(const struct qb_node *n, int i, float *out)
 	return true;
 }
 
-enum qb_err qb__plan_clip(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_clip(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0];
 	bool relu = qb_node_is(n, QB_OP_Relu);
 	struct pointwise p = {.lo = relu ? 0 : qb_node_float(n, "min", -INFINITY),
@@ -241,7 +245,7 @@ enum qb_err qb__plan_clip(struct qb_builder *b, const struct qb_node *n, struct 
 	struct qb_place out;
 	struct qb_layout layout;
 
-	if (x->dtype != QB_F32 || x->constant || n->act.kind != QB_ACT_NONE ||
+	if (x->dtype != QB_F32 || x->constant ||
 		(!relu && (!scalar(n, 1, &p.lo) || !scalar(n, 2, &p.hi))) || p.lo > 0 || p.hi < 0) {
 		return QB_EUNSUPPORTED;
 	}
@@ -291,7 +295,7 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, struc
 	while (i < QB_COUNT(own) && own[i].op != n->op->id) {
 		i++;
 	}
-	if (i == QB_COUNT(own) || n->act.kind != QB_ACT_NONE || n->input[0]->dtype != QB_F32 ||
+	if (i == QB_COUNT(own) || n->input[0]->dtype != QB_F32 ||
 		n->input[0]->constant || (own[i].fn == qb_f32_silu && qb_node_float(n, "alpha", 1) != 1)) {
 		return QB_EUNSUPPORTED;
 	}
@@ -324,8 +328,9 @@ static const struct {
 	{QB_OP_Sqrt, QB_DNN_SQRT, NULL, 0},
 };
 
-enum qb_err qb__plan_eltwise(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_eltwise(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct qb_eltwise_args a;
 	size_t i = 0;
 	enum qb_err err = plan_own(b, n, eb);

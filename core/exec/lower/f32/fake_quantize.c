@@ -113,12 +113,12 @@ static bool is_planned(const struct qb_node *n)
 {
 	const struct qb_value *x = n->input[INPUT];
 
-	return x->dtype == QB_F32 && !x->constant && x->shape.ndim > 0 && x->shape.ndim <= 6 && qb_value_size(x) > 0 &&
-		n->act.kind == QB_ACT_NONE;
+	return x->dtype == QB_F32 && !x->constant && x->shape.ndim > 0 && x->shape.ndim <= 6 && qb_value_size(x) > 0;
 }
 
-enum qb_err qb__plan_fake_quantize(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_fake_quantize(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct qb_call call = {.name = "fake quantize", .fn = run_forward};
 	struct qb_place x, y;
 	struct work w;
@@ -139,8 +139,9 @@ enum qb_err qb__plan_fake_quantize(struct qb_builder *b, const struct qb_node *n
 	return qb_builder_call(b, n, &call, eb);
 }
 
-enum qb_err qb__plan_fake_quantize_gradient(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_fake_quantize_gradient(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct qb_call call = {.name = "fake quantize gradient", .fn = run_backward};
 	struct qb_place x, dy, out;
 	struct work w;

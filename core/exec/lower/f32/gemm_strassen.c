@@ -262,9 +262,10 @@ static const float *make_weights(struct qb_builder *b, const struct strassen *s,
 	return all;
 }
 
-static enum qb_err find_buffers(struct qb_builder *b, const struct strassen *s, const struct qb_node *n,
+static enum qb_err find_buffers(struct qb_builder *b, const struct strassen *s, const struct qb_lowered *op,
 	const struct qb_rows_product *p, struct qb_call *call, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct qb_layout bias = qb_layout_vector(p->n), y = qb_layout_dense(&n->output[0]->shape);
 	size_t sums = (size_t)(SUMS * QB_MIN((int64_t)HALF, (s->rows + 1) / 2) * s->k);
 	struct qb_place place;
@@ -277,7 +278,7 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct strassen *s, 
 		call->reads[BIAS] = QB_CALL_WEIGHT(id);
 	}
 	if (s->adds) {
-		QB_TRY(qb_builder_source(b, n->input[QB_ADDEND], &y, &place, eb));
+		QB_TRY(qb_builder_source(b, op->residual, &y, &place, eb));
 		call->reads[ADD] = place.buffer;
 	}
 	call->scratch[0] = ((size_t)s->threads * PRODUCTS * HALF * COLUMNS + sums) * sizeof(float);
@@ -286,15 +287,16 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct strassen *s, 
 	return QB_OK;
 }
 
-enum qb_err qb_plan_strassen(struct qb_builder *b, const struct qb_node *n, const struct qb_rows_product *p,
+enum qb_err qb_plan_strassen(struct qb_builder *b, const struct qb_lowered *op, const struct qb_rows_product *p,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct strassen s = {.rows = p->rows, .k = p->k / 2, .n = p->n / 2, .has_bias = p->bias,
-		.adds = n->inputs > QB_ADDEND, .act = n->act, .threads = qb_builder_threads(b)};
+		.adds = op->residual, .act = op->act, .threads = qb_builder_threads(b)};
 	struct qb_call call = {.name = "strassen", .fn = run_strassen, QB_CONTEXT(s)};
 
 	s.groups = (s.n + COLUMNS - 1) / COLUMNS;
-	if (!qb_f32_is_fast() || !qb_builder_is_frozen(b) || n->affine.scale || n->residual_last ||
+	if (!qb_f32_is_fast() || !qb_builder_is_frozen(b) || op->affine.scale || op->residual_last ||
 		p->rows < LEAST_ROWS || QB_MIN(p->k, p->n) < LEAST_SIDE || p->k % 2 ||
 		p->n % (2 * QB_F32_PANEL) || s.threads > s.groups) {
 		return QB_EUNSUPPORTED;
@@ -304,6 +306,6 @@ enum qb_err qb_plan_strassen(struct qb_builder *b, const struct qb_node *n, cons
 	if (!s.zeros || !s.weights) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for the sums of %s", p->w->name);
 	}
-	QB_TRY(find_buffers(b, &s, n, p, &call, eb));
+	QB_TRY(find_buffers(b, &s, op, p, &call, eb));
 	return qb_builder_call(b, n, &call, eb);
 }

@@ -15,13 +15,14 @@ static struct qb_layout matrix(int64_t rows, int64_t columns, bool transposed)
 }
 
 /* The same as a convolution of a line of pixels, its weights [N, K, 1]. */
-static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_node *n, const struct qb_rows_product *p,
+static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_lowered *op, const struct qb_rows_product *p,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct qb_dense d = {.images = 1, .height = 1, .width = p->rows, .channels = p->k, .out_height = 1,
 		.out_width = p->rows, .outputs = p->n, .groups = 1, .kernel = {1, 1}, .stride = {1, 1},
 		.dilation = {1, 1}, .x = n->input[0], .w = p->w, .bias = p->bias,
-		.add = n->inputs > QB_ADDEND ? n->input[QB_ADDEND] : NULL, .y = n->output[0],
+		.add = op->residual, .y = n->output[0],
 		.x_layout = qb_layout_dense(&n->input[0]->shape), .y_layout = qb_layout_dense(&n->output[0]->shape)};
 	const int64_t dims[] = {p->n, p->k, 1};
 
@@ -34,28 +35,29 @@ static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_node *n, con
 		d.w_as.stride[1] = w.layout.stride[p->transposed ? 1 : 0];
 		d.w_at = w.buffer;
 	}
-	return qb_plan_dense(b, n, &d, eb);
+	return qb_plan_dense(b, op, &d, eb);
 }
 
-static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n,
+static enum qb_err plan_product(struct qb_builder *b, const struct qb_lowered *op,
 	const struct qb_rows_product *p, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct qb_layout x = matrix(p->rows, p->k, false), y = matrix(p->rows, p->n, false), columns = qb_layout_vector(p->n);
 	struct qb_product_args a = {.src = {n->input[0], x, x}, .weights = {p->w, matrix(p->n, p->k, !p->transposed), {0}},
 		.bias = {p->bias, columns, columns}, .dst = {n->output[0], y, y}};
 	bool computed = !p->w->constant || (p->bias && !p->bias->constant);
 	enum qb_err err;
 
-	err = computed ? QB_EUNSUPPORTED : qb_plan_strassen(b, n, p, eb);
+	err = computed ? QB_EUNSUPPORTED : qb_plan_strassen(b, op, p, eb);
 	/* Packed in every run where that is fast, and where results must not depend on the CPU level. */
 	if (err == QB_EUNSUPPORTED && (!computed || qb_f32_is_fast() || qb_builder_is_training(b))) {
-		err = plan_tiles(b, n, p, eb);
+		err = plan_tiles(b, op, p, eb);
 	}
 	if (err != QB_EUNSUPPORTED || (computed && qb_builder_is_training(b))) {
 		return err;
 	}
-	QB_TRY(qb_dnn_inner_product(b, n, &a, eb));
-	return qb__plan_epilogue(b, n, qb_builder_home(b, n->output[0]), eb);
+	QB_TRY(qb_dnn_inner_product(b, op, &a, eb));
+	return qb__plan_epilogue(b, op, qb_builder_home(b, n->output[0]), eb);
 }
 
 static int64_t span(const struct qb_shape *s, int from, int to)
@@ -74,8 +76,9 @@ static bool is_row(const struct qb_shape *s, int64_t n)
 	return span(s, 0, s->ndim) == n && (n == 1 || s->dim[s->ndim - 1] == n);
 }
 
-enum qb_err qb__plan_gemm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_gemm(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0];
 	struct qb_rows_product p = {.w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL};
 
@@ -95,17 +98,18 @@ enum qb_err qb__plan_gemm(struct qb_builder *b, const struct qb_node *n, struct 
 	if (p.bias && !is_row(&p.bias->shape, p.n)) {
 		return QB_EUNSUPPORTED;
 	}
-	return p.rows && p.k && p.n ? plan_product(b, n, &p, eb) : QB_EUNSUPPORTED;
+	return p.rows && p.k && p.n ? plan_product(b, op, &p, eb) : QB_EUNSUPPORTED;
 }
 
 /* Two activations, or one and a constant: batches of products, broadcast where a batch dimension is 1. */
-static enum qb_err plan_batched(struct qb_builder *b, const struct qb_node *n,
+static enum qb_err plan_batched(struct qb_builder *b, const struct qb_lowered *op,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *y = n->output[0];
 	struct qb_product_args a = {.dst = qb_dnn_dense(y)};
 	struct qb_dnn_operand *operand[] = {&a.src, &a.weights};
-	enum qb_err err = qb_plan_batched(b, n, eb);
+	enum qb_err err = qb_plan_batched(b, op, eb);
 
 	if (err != QB_EUNSUPPORTED) {
 		return err;
@@ -125,11 +129,12 @@ static enum qb_err plan_batched(struct qb_builder *b, const struct qb_node *n,
 		operand[i]->value = n->input[i];
 		operand[i]->as = operand[i]->want = qb_layout_dense(&shape);
 	}
-	return qb_dnn_matmul(b, n, &a, eb);
+	return qb_dnn_matmul(b, op, &a, eb);
 }
 
-enum qb_err qb__plan_matmul(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_matmul(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0], *w = n->input[1];
 	struct qb_rows_product p = {.w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL};
 
@@ -137,10 +142,10 @@ enum qb_err qb__plan_matmul(struct qb_builder *b, const struct qb_node *n, struc
 		return QB_EUNSUPPORTED;
 	}
 	if (x->constant || (!w->constant && !qb_builder_is_training(b)) || w->shape.ndim != 2) {
-		return p.bias ? QB_EUNSUPPORTED : plan_batched(b, n, eb);
+		return p.bias ? QB_EUNSUPPORTED : plan_batched(b, op, eb);
 	}
 	p.rows = span(&x->shape, 0, x->shape.ndim - 1);
 	p.k = w->shape.dim[0];
 	p.n = w->shape.dim[1];
-	return p.rows && p.k && p.n ? plan_product(b, n, &p, eb) : QB_EUNSUPPORTED;
+	return p.rows && p.k && p.n ? plan_product(b, op, &p, eb) : QB_EUNSUPPORTED;
 }

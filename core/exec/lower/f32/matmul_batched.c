@@ -133,12 +133,13 @@ static enum qb_err operand(struct qb_builder *b, const struct qb_value *v, struc
 	return QB_OK;
 }
 
-enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_node *n,
+enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_lowered *op,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *y = n->output[0];
 	int ndim = y->shape.ndim - 2;
-	struct batched m = {.ndim = ndim, .act = n->act, .batches = 1};
+	struct batched m = {.ndim = ndim, .act = op->act, .batches = 1};
 	struct qb_place place[2], to;
 	const int64_t *stride[3];
 	struct qb_layout layout;

@@ -46,8 +46,9 @@ static enum qb_err softmax_primitive(struct qb_builder *b, const struct qb_node 
 		qb_node_is(n, QB_OP_LogSoftmax)}, eb);
 }
 
-enum qb_err qb__plan_softmax(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_softmax(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_shape *shape = &n->input[0]->shape;
 	int64_t axis = qb_node_int(n, "axis", n->opset < 13 ? 1 : -1);
 	bool log = qb_node_is(n, QB_OP_LogSoftmax);
@@ -62,7 +63,7 @@ enum qb_err qb__plan_softmax(struct qb_builder *b, const struct qb_node *n, stru
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb_builder_plain(b, n->input[0], &x, eb));
-	if (log || x.layout.stride[axis] != 1 || n->act.kind != QB_ACT_NONE) {
+	if (log || x.layout.stride[axis] != 1) {
 		return softmax_primitive(b, n, (int)axis, eb);
 	}
 	r.length = shape->dim[axis];
@@ -86,8 +87,9 @@ static void run_layer_norm(const void *context, const struct qb_operands *at)
 	}
 }
 
-enum qb_err qb__plan_layer_norm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_layer_norm(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0], *shift = n->inputs > 2 ? n->input[2] : NULL;
 	const struct qb_value *gain = n->input[1];
 	int64_t axis = qb_node_int(n, "axis", -1);
@@ -97,7 +99,7 @@ enum qb_err qb__plan_layer_norm(struct qb_builder *b, const struct qb_node *n, s
 	struct qb_place place;
 
 	axis += axis < 0 ? x->shape.ndim : 0;
-	if (x->dtype != QB_F32 || x->constant || n->outputs > 1 || n->act.kind != QB_ACT_NONE || !numbers(&x->shape)) {
+	if (x->dtype != QB_F32 || x->constant || n->outputs > 1 || !numbers(&x->shape)) {
 		return QB_EUNSUPPORTED;
 	}
 	r.length = 1;
@@ -157,8 +159,9 @@ static const float *of_channels(struct qb_builder *b, const struct qb_value *v, 
 	return all;
 }
 
-enum qb_err qb__plan_group_norm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_group_norm(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0];
 	int64_t channels = x->shape.dim[1];
 	struct group_norm g = {.groups = qb_node_int(n, "num_groups", channels),
@@ -166,7 +169,7 @@ enum qb_err qb__plan_group_norm(struct qb_builder *b, const struct qb_node *n, s
 	struct qb_layout layout = qb_layout_dense(&x->shape);
 	struct qb_place from, to;
 
-	if (x->dtype != QB_F32 || x->constant || n->act.kind != QB_ACT_NONE || !numbers(&x->shape) ||
+	if (x->dtype != QB_F32 || x->constant || !numbers(&x->shape) ||
 		!n->input[1]->constant || !n->input[2]->constant) {
 		return QB_EUNSUPPORTED;
 	}
@@ -189,7 +192,6 @@ enum qb_err qb__plan_group_norm(struct qb_builder *b, const struct qb_node *n, s
 struct affine {
 	int64_t outer, channels, inner;
 	const float *scale, *shift; /* [channels] */
-	float lo, hi;
 };
 
 static void affine_pixel(const struct affine *a, const float *restrict x, float *restrict y)
@@ -226,11 +228,6 @@ static void run_affine(const void *context, const struct qb_operands *at)
 		} else {
 			affine_plane(a, r % a->channels, x, y);
 		}
-		for (int64_t i = 0; i < length && (a->lo > -INFINITY || a->hi < INFINITY); i++) {
-			float v = y[i] < a->lo ? a->lo : y[i];
-
-			y[i] = v > a->hi ? a->hi : v;
-		}
 	}
 }
 
@@ -259,16 +256,15 @@ static enum qb_err read_affine(struct qb_builder *b, const struct qb_node *n, st
 	return QB_OK;
 }
 
-enum qb_err qb__plan_batch_norm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_batch_norm(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0];
-	bool clips = n->act.kind != QB_ACT_NONE;
-	struct affine a = {.inner = 1, .lo = clips ? n->act.lo : -INFINITY,
-		.hi = clips ? n->act.hi : INFINITY};
+	struct affine a = {.inner = 1};
 	struct qb_place from, to;
 
 	if (x->dtype != QB_F32 || x->constant || x->shape.ndim < 2 || n->outputs > 1 ||
-		n->act.kind > QB_ACT_CLIP || !numbers(&x->shape) ||
+		!numbers(&x->shape) ||
 		(n->opset >= 14 && qb_node_int(n, "training_mode", 0))) {
 		return QB_EUNSUPPORTED;
 	}

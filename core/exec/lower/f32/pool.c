@@ -121,7 +121,7 @@ static enum qb_err plan_largest(struct qb_builder *b, const struct qb_node *n, c
 	struct largest p = {.images = s->dim[0], .channels = s->dim[1], .threads = qb_builder_threads(b)};
 	struct qb_place to;
 
-	if (w->ndim > 2 || n->act.kind != QB_ACT_NONE) {
+	if (w->ndim > 2) {
 		return QB_EUNSUPPORTED;
 	}
 	x = qb_layout_channels_last(s);
@@ -151,8 +151,9 @@ static enum qb_err plan_largest(struct qb_builder *b, const struct qb_node *n, c
 		.scratch = {(size_t)(p.threads * p.in[1] * p.channels) * sizeof(float)}}, eb);
 }
 
-enum qb_err qb__plan_pool(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_pool(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0];
 	int spatial = x->shape.ndim - 2;
 	bool average = qb_node_is(n, QB_OP_AveragePool);
@@ -186,9 +187,10 @@ enum qb_err qb__plan_pool(struct qb_builder *b, const struct qb_node *n, struct 
 	return plan_window(b, n, kind, &w, eb);
 }
 
-enum qb_err qb__plan_global_pool(struct qb_builder *b, const struct qb_node *n,
+enum qb_err qb__plan_global_pool(struct qb_builder *b, const struct qb_lowered *op,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0];
 	bool average = qb_node_is(n, QB_OP_GlobalAveragePool);
 	struct qb_window w = {.ndim = x->shape.ndim - 2};

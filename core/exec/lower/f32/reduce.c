@@ -180,8 +180,9 @@ static enum qb_err plan_reduction(struct qb_builder *b, const struct qb_node *n,
 		.reads = {from.buffer}, .writes = {to.buffer}}, eb);
 }
 
-enum qb_err qb__plan_reduce(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_reduce(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	static const enum qb_op_id ops[] = {QB_OP_ReduceSum, QB_OP_ReduceMean, QB_OP_ReduceMax, QB_OP_ReduceMin,
 		QB_OP_ReduceL1, QB_OP_ReduceL2, QB_OP_ReduceSumSquare};
 	bool flag[QB_MAX_DIMS], known;
@@ -190,7 +191,7 @@ enum qb_err qb__plan_reduce(struct qb_builder *b, const struct qb_node *n, struc
 	while (kind < QB_COUNT(ops) && ops[kind] != n->op->id) {
 		kind++;
 	}
-	if (kind == QB_COUNT(ops) || n->act.kind != QB_ACT_NONE) {
+	if (kind == QB_COUNT(ops)) {
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb__op_reduced_axes(n, NULL, n->input[0]->shape.ndim, flag, &known, eb));
@@ -198,8 +199,9 @@ enum qb_err qb__plan_reduce(struct qb_builder *b, const struct qb_node *n, struc
 }
 
 /* Over the dimensions that the output's shape was broadcast along. */
-enum qb_err qb__plan_sum_to(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_sum_to(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_shape *x = &n->input[0]->shape, *y = &n->output[0]->shape;
 	int lead = x->ndim - y->ndim;
 	bool flag[QB_MAX_DIMS];

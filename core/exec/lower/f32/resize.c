@@ -104,8 +104,9 @@ enum qb_err qb_resize_axis(struct qb_builder *b, const struct qb_node *n, int d,
 	return err;
 }
 
-enum qb_err qb__plan_resize(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_resize(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0], *y = n->output[0];
 	struct resize r = {0};
 	struct qb_layout layout;

@@ -36,8 +36,9 @@ static void run_sum(const void *context, const struct qb_operands *at)
 }
 
 /* How bytes of x and sign * z are added to bytes of n's output; false where they do not lie alike. */
-static bool sum_of(const struct qb_builder *b, const struct qb_node *n, float sign, struct qb_int8_add *p)
+static bool sum_of(const struct qb_builder *b, const struct qb_lowered *op, float sign, struct qb_int8_add *p)
 {
+	const struct qb_node *n = &op->node;
 	struct qb_bytes x, z, y;
 
 	if (!qb_builder_has_bytes(b, n->input[0], &x) || !qb_builder_has_bytes(b, n->input[1], &z) ||
@@ -47,13 +48,14 @@ static bool sum_of(const struct qb_builder *b, const struct qb_node *n, float si
 	p->ma = x.scale / y.scale;
 	p->mb = sign * z.scale / y.scale;
 	p->offset = (float)(y.zero - (double)p->ma * x.zero - (double)p->mb * z.zero);
-	qb__byte_bounds(n, &y, &p->lo, &p->hi);
+	qb__byte_bounds(op, &y, &p->lo, &p->hi);
 	return true;
 }
 
 /* Sum or difference of two computed values of one shape: 1, -1, or 0 where n is none. */
-static float sign_of_sum(const struct qb_node *n)
+static float sign_of_sum(const struct qb_lowered *op)
 {
+	const struct qb_node *n = &op->node;
 	if (n->inputs != 2 || n->input[0]->constant || n->input[1]->constant ||
 		!qb__same_shape(&n->input[0]->shape, &n->input[1]->shape)) {
 		return 0;
@@ -61,15 +63,16 @@ static float sign_of_sum(const struct qb_node *n)
 	return n->op->id == QB_OP_Add ? 1 : n->op->id == QB_OP_Sub ? -1 : 0;
 }
 
-static enum qb_err plan_sum(struct qb_builder *b, const struct qb_node *n, float sign,
+static enum qb_err plan_sum(struct qb_builder *b, const struct qb_lowered *op, float sign,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct sum a = {.kernels = qb_int8_kernels(), .threads = qb_builder_threads(b)};
 	struct qb_bytes x, z, y;
 
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
 	QB_TRY(qb_builder_bytes(b, n->input[1], &z, eb));
-	if (!sum_of(b, n, sign, &a.p)) {
+	if (!sum_of(b, op, sign, &a.p)) {
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
@@ -78,25 +81,27 @@ static enum qb_err plan_sum(struct qb_builder *b, const struct qb_node *n, float
 		.reads = {x.buffer, z.buffer}, .writes = {y.buffer}}, eb);
 }
 
-struct qb__int8_residual qb__int8_find_residual(const struct qb_builder *b, const struct qb_node *n)
+struct qb__int8_residual qb__int8_find_residual(const struct qb_builder *b, const struct qb_lowered *op)
 {
-	const struct qb_node *sum = qb_builder_only_user(b, n->output[0]);
-	struct qb__int8_residual r = {.add = qb_int8_kernels()->add, .node = sum};
+	const struct qb_node *n = &op->node;
+	const struct qb_lowered *sum = qb_builder_only_user(b, n->output[0]);
+	struct qb__int8_residual r = {.add = qb_int8_kernels()->add, .node = sum ? &sum->node : NULL};
 	float sign = sum ? sign_of_sum(sum) : 0;
 	const struct qb_bytes *other;
 
 	if (sign == 0 || qb_builder_is_observed(b, n->output[0]) || !sum_of(b, sum, sign, &r.p)) {
 		return (struct qb__int8_residual){0};
 	}
-	r.second = sum->input[1] == n->output[0];
-	other = qb_builder_home_bytes(b, sum->input[r.second ? 0 : 1]);
+	r.second = sum->node.input[1] == n->output[0];
+	other = qb_builder_home_bytes(b, sum->node.input[r.second ? 0 : 1]);
 	r.other = other ? other->buffer : 0;
 	return other ? r : (struct qb__int8_residual){0};
 }
 
-enum qb_err qb__int8_declare_output(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_residual *r,
+enum qb_err qb__int8_declare_output(struct qb_builder *b, const struct qb_lowered *op, const struct qb__int8_residual *r,
 	struct qb_call *call, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct qb_bytes y;
 
 	QB_TRY(qb_builder_define_bytes(b, r->add ? r->node->output[0] : n->output[0], &y, eb));
@@ -267,9 +272,10 @@ static enum qb_err prepare_bytes(struct qb_builder *b, struct operand *o, const 
 	return QB_OK;
 }
 
-static enum qb_err plan_lines(struct qb_builder *b, const struct qb_node *n, line_fn *fn,
+static enum qb_err plan_lines(struct qb_builder *b, const struct qb_lowered *op, line_fn *fn,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct binary c = {.kernels = qb_int8_kernels(), .fn = fn, .threads = qb_builder_threads(b)};
 	const struct qb_shape *shape = &n->output[0]->shape;
 
@@ -293,28 +299,29 @@ static enum qb_err plan_lines(struct qb_builder *b, const struct qb_node *n, lin
 			QB_TRY(prepare_bytes(b, &c.in[i], v, shape, &c.y, eb));
 		}
 	}
-	qb__byte_bounds(n, &c.y, &c.lo, &c.hi);
+	qb__byte_bounds(op, &c.y, &c.lo, &c.hi);
 	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 lines", .fn = run_binary, QB_CONTEXT(c),
 		.reads = {c.in[0].bytes.buffer, c.in[1].bytes.buffer}, .writes = {c.y.buffer}}, eb);
 }
 
-enum qb_err qb__plan_int8_binary(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_binary(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	enum qb_err err;
 
-	if (qb__int8_masked_scores(b, n) >= 0) {
+	if (qb__int8_masked_scores(b, op) >= 0) {
 		return QB_OK;
 	}
-	err = qb__plan_int8_lookup_table(b, n, eb);
+	err = qb__plan_int8_lookup_table(b, op, eb);
 	if (err != QB_EUNSUPPORTED) {
 		return err;
 	}
-	if (sign_of_sum(n) != 0) {
-		return plan_sum(b, n, sign_of_sum(n), eb);
+	if (sign_of_sum(op) != 0) {
+		return plan_sum(b, op, sign_of_sum(op), eb);
 	}
 	for (size_t i = 0; i < QB_COUNT(lines); i++) {
 		if (qb_node_is(n, lines[i].op)) {
-			return plan_lines(b, n, lines[i].fn, eb);
+			return plan_lines(b, op, lines[i].fn, eb);
 		}
 	}
 	return QB_EUNSUPPORTED;

@@ -149,7 +149,7 @@ static enum qb_err take_part(struct qb_builder *b, struct part *p, const struct 
 static enum qb_err check_parts(struct qb_builder *b, const struct qb_node *n, int axis,
 	const struct qb_bytes *y, const struct along *a, bool *joinable, struct qb_errbuf *eb)
 {
-	*joinable = n->act.kind == QB_ACT_NONE;
+	*joinable = true;
 	for (int i = 0; i < n->inputs; i++) {
 		const struct qb_value *v = n->input[i];
 		struct qb_bytes x;
@@ -165,8 +165,9 @@ static enum qb_err check_parts(struct qb_builder *b, const struct qb_node *n, in
 	return QB_OK;
 }
 
-enum qb_err qb__plan_int8_concat(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_concat(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_shape *s = &n->output[0]->shape;
 	int axis = (int)qb_node_int(n, "axis", 1);
 	struct join c = {.threads = qb_builder_threads(b)};
@@ -182,7 +183,7 @@ enum qb_err qb__plan_int8_concat(struct qb_builder *b, const struct qb_node *n, 
 	}
 	QB_TRY(check_parts(b, n, axis, &y, &a, &joinable, eb));
 	if (!joinable) {
-		return qb__plan_int8_copy(b, n, eb);
+		return qb__plan_int8_copy(b, op, eb);
 	}
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
 	c.outer = a.outer;

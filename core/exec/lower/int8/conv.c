@@ -268,10 +268,11 @@ static enum qb_err pack_conv(struct conv *c, struct qb_builder *b, const struct 
 }
 
 /* c has its geometry; x and y are the input's and the output's bytes, y without a buffer. */
-static enum qb_err add_conv(struct qb_builder *b, const struct qb_node *n, struct conv *c,
+static enum qb_err add_conv(struct qb_builder *b, const struct qb_lowered *op, struct conv *c,
 	const struct qb__int8_weight *w, const struct qb_window *win, const struct qb_bytes *x,
 	const struct qb_bytes *y, const char *name, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct qb_call call = {.fn = run_conv, QB_CONTEXT(*c), .reads = {x->buffer}};
 
 	c->form = qb_int8_form(qb_int8_kernels(), w->codes, (size_t)(w->outputs * w->k));
@@ -281,16 +282,16 @@ static enum qb_err add_conv(struct qb_builder *b, const struct qb_node *n, struc
 	c->width = (c->ow - 1) * c->sw + (win->kernel[1] - 1) * win->dilation[1] + 1;
 	/* Without pads whole rows are what lies there. */
 	c->width = c->left ? c->width : QB_MAX(c->width, c->iw);
-	QB_TRY(qb__int8_requant(b, &c->r, w, n, x, y, eb));
+	QB_TRY(qb__int8_requant(b, &c->r, w, op, x, y, eb));
 	QB_TRY(pack_conv(c, b, w, win, x->zero, eb));
 	share_out(c, b);
 	QB_TRY(prepare_rows(c, b, x->zero, eb));
-	c->sum = qb__int8_find_residual(b, n);
+	c->sum = qb__int8_find_residual(b, op);
 	c->piece_bytes = c->sum.add ? (int64_t)qb_align_up((size_t)(PIXELS * c->y_stride), 64) + 64 : 0;
 	call.name = c->sum.add ? "int8 convolution, sum" : name;
 	call.scratch[0] = (size_t)(c->scratch_bytes * c->threads);
 	call.scratch[1] = (size_t)(c->piece_bytes * c->threads);
-	QB_TRY(qb__int8_declare_output(b, n, &c->sum, &call, eb));
+	QB_TRY(qb__int8_declare_output(b, op, &c->sum, &call, eb));
 	return qb_builder_call(b, n, &call, eb);
 }
 
@@ -303,18 +304,19 @@ static struct conv pointwise(int64_t pixels)
 	return (struct conv){.groups = 1, .images = 1, .ih = pixels, .iw = 1, .oh = pixels, .ow = 1, .sh = 1, .sw = 1};
 }
 
-static enum qb_err plan_conv(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
+static enum qb_err plan_conv(struct qb_builder *b, const struct qb_lowered *op, const struct qb__int8_weight *w,
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const int64_t *in = n->input[0]->shape.dim, *out = n->output[0]->shape.dim;
 	bool dilated = win->dilation[0] > 1 || win->dilation[1] > 1;
-	enum qb_err err = dilated ? qb__plan_int8_areas(b, n, w, win, x, y, eb) : QB_EUNSUPPORTED;
+	enum qb_err err = dilated ? qb__plan_int8_areas(b, op, w, win, x, y, eb) : QB_EUNSUPPORTED;
 	struct conv c = {.groups = qb_node_int(n, "group", 1), .images = in[0], .ih = in[2], .iw = in[3], .oh = out[2], .ow = out[3],
 		.sh = win->stride[0], .sw = win->stride[1], .top = win->lo[0], .left = win->lo[1]};
 
-	err = err == QB_EUNSUPPORTED ? qb__plan_int8_filtered(b, n, w, win, x, y, eb) : err;
-	err = err == QB_EUNSUPPORTED ? qb__plan_int8_areas(b, n, w, win, x, y, eb) : err;
+	err = err == QB_EUNSUPPORTED ? qb__plan_int8_filtered(b, op, w, win, x, y, eb) : err;
+	err = err == QB_EUNSUPPORTED ? qb__plan_int8_areas(b, op, w, win, x, y, eb) : err;
 	if (err != QB_EUNSUPPORTED) {
 		return err;
 	}
@@ -322,11 +324,12 @@ static enum qb_err plan_conv(struct qb_builder *b, const struct qb_node *n, cons
 		c.oh == c.ih && c.ow == c.iw) {
 		c = pointwise(c.images * c.oh * c.ow);
 	}
-	return add_conv(b, n, &c, w, win, x, y, "int8 convolution", eb);
+	return add_conv(b, op, &c, w, win, x, y, "int8 convolution", eb);
 }
 
-enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_shape *ws = &n->input[1]->shape;
 	int64_t groups = qb_node_int(n, "group", 1);
 	bool depthwise = groups > 1 && groups == ws->dim[0] && ws->dim[1] == 1;
@@ -344,15 +347,16 @@ enum qb_err qb__plan_int8_conv(struct qb_builder *b, const struct qb_node *n, st
 	if (!qb_builder_has_bytes(b, n->output[0], &y)) {
 		return QB_EUNSUPPORTED;
 	}
-	return depthwise ? qb__plan_int8_depthwise(b, n, &w, &win, &x, &y, eb)
-			 : plan_conv(b, n, &w, &win, &x, &y, eb);
+	return depthwise ? qb__plan_int8_depthwise(b, op, &w, &win, &x, &y, eb)
+			 : plan_conv(b, op, &w, &win, &x, &y, eb);
 }
 
 /* Matrix products with constant weights: a convolution with a kernel of one element. */
 
-static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, bool transposed,
+static enum qb_err plan_product(struct qb_builder *b, const struct qb_lowered *op, bool transposed,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_shape *ws = &n->input[1]->shape;
 	int64_t k = ws->dim[transposed ? 1 : 0];
 	struct qb__int8_weight w = {.outputs = ws->dim[transposed ? 0 : 1], .k = k};
@@ -386,27 +390,29 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_node *n, b
 		w.codes = turned;
 	}
 	c = pointwise(x.pixels);
-	return add_conv(b, n, &c, &w, &one_element, &x, &y, "int8 matrix product", eb);
+	return add_conv(b, op, &c, &w, &one_element, &x, &y, "int8 matrix product", eb);
 }
 
-enum qb_err qb__plan_int8_gemm(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_gemm(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	if (qb_node_int(n, "transA", 0) || qb_node_float(n, "alpha", 1) != 1 ||
 		qb_node_float(n, "beta", 1) != 1 || !n->input[1]->constant) {
 		return QB_EUNSUPPORTED;
 	}
-	return plan_product(b, n, qb_node_int(n, "transB", 0), eb);
+	return plan_product(b, op, qb_node_int(n, "transB", 0), eb);
 }
 
-enum qb_err qb__plan_int8_matmul(struct qb_builder *b, const struct qb_node *n,
+enum qb_err qb__plan_int8_matmul(struct qb_builder *b, const struct qb_lowered *op,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	if (!n->input[0]->constant && !n->input[1]->constant) {
-		return qb__plan_int8_product(b, n, eb);
+		return qb__plan_int8_product(b, op, eb);
 	}
 	if (!n->input[1]->constant || n->input[1]->shape.ndim != 2) {
 		return QB_EUNSUPPORTED;
 	}
-	return plan_product(b, n, false, eb);
+	return plan_product(b, op, false, eb);
 }
 

@@ -72,17 +72,18 @@ static enum qb_err pack_depthwise(struct qb_builder *b, struct depthwise *d, con
 	return QB_OK;
 }
 
-enum qb_err qb__plan_int8_depthwise(struct qb_builder *b, const struct qb_node *n,
+enum qb_err qb__plan_int8_depthwise(struct qb_builder *b, const struct qb_lowered *op,
 	const struct qb__int8_weight *w, const struct qb_window *win, const struct qb_bytes *x,
 	const struct qb_bytes *y, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct depthwise d = {.kernels = qb_int8_kernels(), .y_stride = y->stride,
 		.threads = qb_builder_threads(b)};
 	struct qb_bytes to;
 	struct qb_requant r;
 
 	QB_TRY(qb_pixels_init(&d.p, b, n, win, x->stride, x->zero, eb));
-	QB_TRY(qb__int8_requant(b, &r, w, n, x, y, eb));
+	QB_TRY(qb__int8_requant(b, &r, w, op, x, y, eb));
 	QB_TRY(pack_depthwise(b, &d, w, &r, x->zero, eb));
 	if (d.p.images * d.p.oh * d.p.ow * w->outputs * w->k < QB__INT8_WORTH_A_THREAD / 4) {
 		d.threads = 1;

@@ -223,9 +223,10 @@ static enum qb_err make_areas(struct areas *c, struct qb_builder *b, const struc
 	return add_lots(c, b, down * across, size, eb);
 }
 
-enum qb_err qb__plan_int8_areas(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
+enum qb_err qb__plan_int8_areas(struct qb_builder *b, const struct qb_lowered *op, const struct qb__int8_weight *w,
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const int64_t *in = n->input[0]->shape.dim, *out = n->output[0]->shape.dim;
 	struct areas c = {.images = in[0], .ih = in[2], .iw = in[3], .oh = out[2], .ow = out[3], .sh = win->stride[0],
 		.sw = win->stride[1], .top = win->lo[0], .left = win->lo[1], .outputs = out[1], .x_stride = x->stride,
@@ -244,7 +245,7 @@ enum qb_err qb__plan_int8_areas(struct qb_builder *b, const struct qb_node *n, c
 	}
 	c.form = qb_int8_form(qb_int8_kernels(), w->codes, (size_t)(w->outputs * w->k));
 	c.chunk = (int64_t)qb_align_up((size_t)in[1], (size_t)c.form->group);
-	QB_TRY(qb__int8_requant(b, &c.r, w, n, x, y, eb));
+	QB_TRY(qb__int8_requant(b, &c.r, w, op, x, y, eb));
 	QB_TRY(make_areas(&c, b, w, win, x->zero, v, down, h, across, eb));
 	if (c.images * c.oh * c.ow * w->outputs * w->k < QB__INT8_WORTH_A_THREAD) {
 		c.threads = 1;

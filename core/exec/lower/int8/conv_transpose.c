@@ -214,8 +214,9 @@ static enum qb_err pack(struct transposed *c, struct qb_builder *b, const int8_t
 	return err;
 }
 
-enum qb_err qb__plan_int8_conv_transpose(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_conv_transpose(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_shape *s = &n->input[0]->shape, *ws = &n->input[1]->shape;
 	struct transposed c = {.groups = qb_node_int(n, "group", 1), .threads = qb_builder_threads(b)};
 	struct qb__int8_weight w = {0};
@@ -244,7 +245,7 @@ enum qb_err qb__plan_int8_conv_transpose(struct qb_builder *b, const struct qb_n
 	if (c.images * c.v.out * c.h.out * w.outputs * w.k / (c.v.stride * c.h.stride) < QB__INT8_WORTH_A_THREAD) {
 		c.threads = 1;
 	}
-	QB_TRY(qb__int8_requant(b, &c.r, &w, n, &x, &y, eb));
+	QB_TRY(qb__int8_requant(b, &c.r, &w, op, &x, &y, eb));
 	QB_TRY(pack(&c, b, w.codes, channels, x.zero, eb));
 	QB_TRY(qb__int8_pad(b, c.form, x.zero, c.h.padded * c.x_stride, &c.pad, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 transposed", .fn = run_transposed, QB_CONTEXT(c),

@@ -235,9 +235,10 @@ static enum qb_err pack(struct filtered *f, struct qb_builder *b, const struct q
 	return QB_OK;
 }
 
-enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n, const struct qb__int8_weight *w,
+enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_lowered *op, const struct qb__int8_weight *w,
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const int64_t *in = n->input[0]->shape.dim, *out = n->output[0]->shape.dim;
 	struct filtered f = {.filter = qb_int8_kernels()->winograd, .images = in[0], .ih = in[2], .iw = in[3],
 		.oh = out[2], .ow = out[3], .top = win->lo[0], .left = win->lo[1], .channels = in[1], .outputs = out[1],
@@ -258,7 +259,7 @@ enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n
 	if (!f.filter || qb_node_int(n, "group", 1) != 1 || !pays(&f, small, qb_builder_threads(b)) || !is_exact(w)) {
 		return QB_EUNSUPPORTED;
 	}
-	QB_TRY(qb__int8_requant(b, &f.r, w, n, x, y, eb));
+	QB_TRY(qb__int8_requant(b, &f.r, w, op, x, y, eb));
 	place = qb_builder_alloc(b, (size_t)f.tiles, sizeof(*place));
 	if (!place) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
@@ -267,11 +268,11 @@ enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_node *n
 	f.place = place;
 	QB_TRY(pack(&f, b, w, x->zero, eb));
 	share_out(&f, b);
-	f.sum = qb__int8_find_residual(b, n);
+	f.sum = qb__int8_find_residual(b, op);
 	f.piece_bytes = f.sum.add ? (int64_t)qb_align_up((size_t)(OUT * OUT * f.y_stride), 64) + 64 : 0;
 	call.name = f.sum.add ? "int8 filtering, sum" : "int8 filtering";
 	call.scratch[0] = (size_t)(f.part_bytes * f.threads);
 	call.scratch[1] = (size_t)(f.piece_bytes * f.threads);
-	QB_TRY(qb__int8_declare_output(b, n, &f.sum, &call, eb));
+	QB_TRY(qb__int8_declare_output(b, op, &f.sum, &call, eb));
 	return qb_builder_call(b, n, &call, eb);
 }

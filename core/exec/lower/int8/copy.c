@@ -212,8 +212,9 @@ static enum qb_err move_output(struct qb_builder *b, const struct qb_node *n, co
 	return qb_builder_call(b, n, &call, eb);
 }
 
-enum qb_err qb__plan_int8_copy(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_copy(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct source s = {.first = {1}};
 
 	if (n->inputs > INPUTS_MAX) {
@@ -234,7 +235,7 @@ enum qb_err qb__plan_int8_copy(struct qb_builder *b, const struct qb_node *n, st
 		s.parts++;
 	}
 	if (!s.parts || (qb_node_is(n, QB_OP_Concat) && s.parts != n->inputs) ||
-		n->act.kind != QB_ACT_NONE || n->outputs > OUTPUTS_MAX ||
+		n->outputs > OUTPUTS_MAX ||
 		(qb_node_is(n, QB_OP_Pad) && qb_node_float(n, "value", 0) != 0) ||
 		s.first[s.parts] > NUMBERS_MAX || count(&n->output[0]->shape) > NUMBERS_MAX) {
 		return QB_EUNSUPPORTED;

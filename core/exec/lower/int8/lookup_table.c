@@ -40,10 +40,11 @@ static struct qb_tensor numbers(float *data, int64_t n)
 }
 
 /* Every byte of x through the node; all other inputs are constants of one number, or attributes in disguise. */
-static enum qb_err fill(struct qb_builder *b, const struct qb_node *n, int variable,
+static enum qb_err fill(struct qb_builder *b, const struct qb_lowered *op, int variable,
 	const struct qb_bytes *x, const struct qb_bytes *y, uint8_t entry[256], struct qb_errbuf *eb)
 {
 	const struct qb_int8_kernels *k = qb_int8_kernels();
+	const struct qb_node *n = &op->node;
 	float from[256], to[256] = {0};
 	uint8_t byte[256];
 	struct qb_tensor in[INPUTS_MAX], out = numbers(to, 256);
@@ -69,7 +70,7 @@ static enum qb_err fill(struct qb_builder *b, const struct qb_node *n, int varia
 			}
 		}
 	}
-	QB_TRY(qb_node_eval(n, arg, &out, eb));
+	QB_TRY(qb_lowered_eval(op, arg, NULL, &out, eb));
 	k->quantize(to, entry, 256, y->scale, y->zero, y->top);
 	return QB_OK;
 }
@@ -97,8 +98,9 @@ static int only_variable(const struct qb_node *n)
 	return variable;
 }
 
-enum qb_err qb__plan_int8_lookup_table(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_lookup_table(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	int variable = only_variable(n);
 	struct table t = {.threads = qb_builder_threads(b)};
 	struct qb_bytes x, y;
@@ -111,7 +113,7 @@ enum qb_err qb__plan_int8_lookup_table(struct qb_builder *b, const struct qb_nod
 	if (x.inner != y.inner) {
 		return QB_EUNSUPPORTED;
 	}
-	QB_TRY(fill(b, n, variable, &x, &y, t.entry, eb));
+	QB_TRY(fill(b, op, variable, &x, &y, t.entry, eb));
 	t.n = y.pixels * y.stride;
 	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 table", .fn = run_table, QB_CONTEXT(t),
 		.reads = {x.buffer}, .writes = {y.buffer}}, eb);

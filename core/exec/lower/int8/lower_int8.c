@@ -14,13 +14,13 @@
 #include "core/exec/lower/lowerings.h"
 
 /* The bytes an activation may leave: the quantizer's own, and the fused activation's bounds. */
-void qb__byte_bounds(const struct qb_node *n, const struct qb_bytes *y, int *lo, int *hi)
+void qb__byte_bounds(const struct qb_lowered *op, const struct qb_bytes *y, int *lo, int *hi)
 {
 	*lo = 0;
 	*hi = y->top;
-	if (n->act.kind != QB_ACT_NONE) {
-		double a = rint(n->act.lo / (double)y->scale) + y->zero;
-		double b = rint(n->act.hi / (double)y->scale) + y->zero;
+	if (op->act.kind != QB_ACT_NONE) {
+		double a = rint(op->act.lo / (double)y->scale) + y->zero;
+		double b = rint(op->act.hi / (double)y->scale) + y->zero;
 
 		*lo = (int)fmin(fmax(a, 0), y->top);
 		*hi = (int)fmin(fmax(b, 0), y->top);
@@ -139,13 +139,14 @@ static enum qb_err plan_pool(struct qb_builder *b, const struct qb_node *n,
 	p.zero_y = y.zero;
 	p.channels = x.channels;
 	p.y_stride = y.stride;
-	qb__byte_bounds(n, &y, &p.lo, &p.hi);
+	p.hi = y.top;
 	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 pool", .fn = run_pool, QB_CONTEXT(p),
 		.reads = {x.buffer}, .writes = {y.buffer}}, eb);
 }
 
-enum qb_err qb__plan_int8_pool(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_pool(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	bool average = qb_node_is(n, QB_OP_AveragePool);
 	struct qb_window w;
 
@@ -158,9 +159,10 @@ enum qb_err qb__plan_int8_pool(struct qb_builder *b, const struct qb_node *n, st
 	return plan_pool(b, n, &w, average, eb);
 }
 
-enum qb_err qb__plan_int8_global_pool(struct qb_builder *b, const struct qb_node *n,
+enum qb_err qb__plan_int8_global_pool(struct qb_builder *b, const struct qb_lowered *op,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_shape *s = &n->input[0]->shape;
 	struct qb_window w = {.ndim = 2};
 

@@ -80,7 +80,7 @@ static void run_product(const void *context, const struct qb_operands *at)
 	}
 }
 
-static enum qb_err make_requant(struct qb_builder *b, struct product *c, const struct qb_node *n,
+static enum qb_err make_requant(struct qb_builder *b, struct product *c, const struct qb_lowered *op,
 	struct qb_errbuf *eb)
 {
 	size_t room = qb_align_up((size_t)c->n, 64);
@@ -96,7 +96,7 @@ static enum qb_err make_requant(struct qb_builder *b, struct product *c, const s
 	}
 	c->r.multiplier = multiplier;
 	c->r.offset = offset;
-	qb__byte_bounds(n, &c->y, &c->r.lo, &c->r.hi);
+	qb__byte_bounds(op, &c->y, &c->r.lo, &c->r.hi);
 	return QB_OK;
 }
 
@@ -110,8 +110,9 @@ static bool is_batch_of_matrices(const struct qb_node *n)
 		!(n->inputs > 2 && n->input[2]);
 }
 
-enum qb_err qb__plan_int8_product(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_product(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct product c = {.kernels = qb_int8_kernels(), .threads = qb_builder_threads(b)};
 	const struct qb_shape *s = &n->input[0]->shape;
 
@@ -134,7 +135,7 @@ enum qb_err qb__plan_int8_product(struct qb_builder *b, const struct qb_node *n,
 	c.wide_bytes = (int64_t)qb_align_up((size_t)(ROWS * c.a.stride + 64) * 2, 64);
 	c.copy_bytes = c.even > c.k ? (int64_t)qb_align_up((size_t)(c.even * c.b.stride + 64), 64) : 0;
 	c.scratch_bytes = c.packed_bytes + c.start_bytes + c.wide_bytes + c.copy_bytes;
-	QB_TRY(make_requant(b, &c, n, eb));
+	QB_TRY(make_requant(b, &c, op, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 product", .fn = run_product, QB_CONTEXT(c),
 		.reads = {c.a.buffer, c.b.buffer}, .writes = {c.y.buffer},
 		.scratch = {(size_t)(c.scratch_bytes * c.threads)}}, eb);

@@ -100,7 +100,7 @@ static enum qb_err plan_rows(struct qb_builder *b, const struct qb_node *n, cons
 	multiplier = (double)x->scale / y.scale;
 	c.multiplier = (float)(multiplier / (double)c.rows);
 	c.offset = (float)(y.zero - multiplier * x->zero);
-	qb__byte_bounds(n, &y, &c.lo, &c.hi);
+	c.hi = y.top;
 	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 mean", .fn = run_row_mean, QB_CONTEXT(c),
 		.reads = {x->buffer}, .writes = {y.buffer},
 		.scratch = {(size_t)c.rows * sizeof(void *)}}, eb);
@@ -134,8 +134,9 @@ static enum qb_err plan_sequence(struct qb_builder *b, const struct qb_node *n, 
 									  : QB_EUNSUPPORTED;
 }
 
-enum qb_err qb__plan_int8_mean(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_mean(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	int64_t ndim = n->input[0]->shape.ndim, axes[QB_MAX_DIMS], first = ndim, last = -1;
 	int count = qb__op_list(n, NULL, "axes", 1, axes, QB_MAX_DIMS);
 	enum qb_err err = QB_EUNSUPPORTED;
@@ -145,7 +146,7 @@ enum qb_err qb__plan_int8_mean(struct qb_builder *b, const struct qb_node *n, st
 		first = QB_MIN(first, axes[i]);
 		last = QB_MAX(last, axes[i]);
 	}
-	if (!qb_node_is(n, QB_OP_ReduceMean) || count < 1 || n->act.kind != QB_ACT_NONE || last - first + 1 != count) {
+	if (!qb_node_is(n, QB_OP_ReduceMean) || count < 1 || last - first + 1 != count) {
 		return QB_EUNSUPPORTED;
 	}
 	if (ndim == 4 && first == 2 && last == 3) {

@@ -77,9 +77,10 @@ static bool is_constant_line(const struct qb_value *v, int64_t n)
 	return v && v->constant && v->dtype == QB_F32 && (int64_t)qb_tensor_size(v->constant) == n;
 }
 
-enum qb_err qb__plan_int8_layer_norm(struct qb_builder *b, const struct qb_node *n,
+enum qb_err qb__plan_int8_layer_norm(struct qb_builder *b, const struct qb_lowered *op,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct layer_norm c = {.kernels = qb_int8_kernels(), .threads = qb_builder_threads(b),
 		.epsilon = qb_node_float(n, "epsilon", 1e-5f)};
 	bool biased = n->inputs > 2 && n->input[2];
@@ -162,13 +163,14 @@ static enum qb_err prepare_batch_norm(struct qb_builder *b, const struct qb_node
 	qb_int8_unpacked_order(c->kernels, line[1], line[3], c->x.channels);
 	c->c = (struct qb_int8_channels){.packed = packed, .start = start, .multiplier = line[2],
 		.offset = line[3], .channels = c->x.channels, .kernel_elements = 1};
-	qb__byte_bounds(n, y, &c->c.lo, &c->c.hi);
+	c->c.hi = y->top;
 	return QB_OK;
 }
 
-enum qb_err qb__plan_int8_batch_norm(struct qb_builder *b, const struct qb_node *n,
+enum qb_err qb__plan_int8_batch_norm(struct qb_builder *b, const struct qb_lowered *op,
 	struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	struct batch_norm c = {.kernels = qb_int8_kernels(), .threads = qb_builder_threads(b)};
 	struct qb_bytes y;
 

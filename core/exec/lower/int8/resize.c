@@ -105,7 +105,7 @@ static enum qb_err plan_sums(struct qb_builder *b, const struct qb_node *n, stru
 	struct resize c = {.threads = qb_builder_threads(b)};
 
 	if (in->ndim != 4 || in->dim[0] != out->dim[0] || in->dim[1] != out->dim[1] ||
-		n->act.kind != QB_ACT_NONE || qb_node_int(n, "antialias", 0)) {
+		qb_node_int(n, "antialias", 0)) {
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(qb_builder_bytes(b, n->input[0], &c.x, eb));
@@ -126,11 +126,12 @@ static enum qb_err plan_sums(struct qb_builder *b, const struct qb_node *n, stru
 		.reads = {c.x.buffer}, .writes = {c.y.buffer}}, eb);
 }
 
-enum qb_err qb__plan_int8_resize(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_resize(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	if (!strcmp(qb_node_string(n, "coordinate_transformation_mode", ""), "tf_crop_and_resize")) {
 		return QB_EUNSUPPORTED;
 	}
 	return strcmp(qb_node_string(n, "mode", "nearest"), "nearest") ? plan_sums(b, n, eb)
-								       : qb__plan_int8_copy(b, n, eb);
+								       : qb__plan_int8_copy(b, op, eb);
 }

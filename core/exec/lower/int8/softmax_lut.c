@@ -93,7 +93,7 @@ static bool along_lines(const struct qb_node *n)
 {
 	int64_t axis = qb_node_int(n, "axis", 0), ndim = n->input[0]->shape.ndim;
 
-	return qb_node_is(n, QB_OP_Softmax) && qb_node_attr(n, "axis") && n->act.kind == QB_ACT_NONE &&
+	return qb_node_is(n, QB_OP_Softmax) && qb_node_attr(n, "axis") &&
 		ndim > 0 && (axis == -1 || axis == ndim - 1);
 }
 
@@ -117,12 +117,14 @@ static bool spreads_over(const struct qb_shape *mask, const struct qb_shape *x)
 	return true;
 }
 
-int qb__int8_masked_scores(const struct qb_builder *b, const struct qb_node *n)
+int qb__int8_masked_scores(const struct qb_builder *b, const struct qb_lowered *op)
 {
-	const struct qb_node *softmax = qb_builder_only_user(b, n->output[0]);
+	const struct qb_node *n = &op->node;
+	const struct qb_lowered *user = qb_builder_only_user(b, n->output[0]);
+	const struct qb_node *softmax = user ? &user->node : NULL;
 	struct qb_bytes x, y;
 
-	if (!qb_node_is(n, QB_OP_Add) || n->act.kind != QB_ACT_NONE || n->inputs != 2 || !softmax ||
+	if (!qb_node_is(n, QB_OP_Add) || op->act.kind != QB_ACT_NONE || n->inputs != 2 || !softmax ||
 		!along_lines(softmax) || qb_builder_has_bytes(b, n->output[0], NULL) ||
 		!qb_builder_has_bytes(b, softmax->output[0], &y) ||
 		!lies_along_lines(&y, &softmax->output[0]->shape)) {
@@ -191,13 +193,14 @@ static enum qb_err plan_softmax(struct qb_builder *b, const struct qb_node *n, c
 		.scratch = {(size_t)(c.keep_bytes + c.threads * c.scratch_bytes)}}, eb);
 }
 
-enum qb_err qb__plan_int8_softmax(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_softmax(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
-	const struct qb_node *sum = qb_builder_producer(b, n->input[0]);
+	const struct qb_node *n = &op->node;
+	const struct qb_lowered *sum = qb_builder_producer(b, n->input[0]);
 	int scores = sum ? qb__int8_masked_scores(b, sum) : -1;
 
 	if (scores >= 0) {
-		return plan_softmax(b, n, sum->input[scores], sum->input[1 - scores], eb);
+		return plan_softmax(b, n, sum->node.input[scores], sum->node.input[1 - scores], eb);
 	}
 	return along_lines(n) ? plan_softmax(b, n, n->input[0], NULL, eb) : QB_EUNSUPPORTED;
 }

@@ -181,7 +181,7 @@ static enum qb_err plan_transpose(struct qb_builder *b, const struct qb_node *n,
 
 	QB_TRY(qb_builder_bytes(b, n->input[0], &x, eb));
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &y, eb));
-	if (n->act.kind != QB_ACT_NONE || !steps_of(&x, from, x_step) || !steps_of(&y, to, y_step)) {
+	if (!steps_of(&x, from, x_step) || !steps_of(&y, to, y_step)) {
 		return QB_EUNSUPPORTED;
 	}
 	for (int i = 0; i < to->ndim; i++) {
@@ -192,11 +192,12 @@ static enum qb_err plan_transpose(struct qb_builder *b, const struct qb_node *n,
 	return add_transpose(b, n, d, to->ndim, &x, &y, eb);
 }
 
-enum qb_err qb__plan_int8_transpose(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_transpose(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	enum qb_err err = plan_transpose(b, n, eb);
 
-	return err == QB_EUNSUPPORTED ? qb__plan_int8_copy(b, n, eb) : err;
+	return err == QB_EUNSUPPORTED ? qb__plan_int8_copy(b, op, eb) : err;
 }
 
 /* An image's pixels put in rows, as before attention: [N,C,H,W] seen as [..., H * W]. */
@@ -220,11 +221,12 @@ static enum qb_err plan_rows(struct qb_builder *b, const struct qb_node *n, stru
 }
 
 /* New shapes: on the same bytes where they lie alike, else moved. */
-enum qb_err qb__plan_int8_alias(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_int8_alias(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	enum qb_err err = n->outputs > 1 && n->output[1]
 		? QB_EUNSUPPORTED : qb_builder_alias_bytes(b, n->output[0], n->input[0], eb);
 
 	err = err == QB_EUNSUPPORTED ? plan_rows(b, n, eb) : err;
-	return err == QB_EUNSUPPORTED ? qb__plan_int8_copy(b, n, eb) : err;
+	return err == QB_EUNSUPPORTED ? qb__plan_int8_copy(b, op, eb) : err;
 }

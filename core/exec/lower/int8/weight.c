@@ -12,7 +12,7 @@ static float weight_scale(const struct qb__int8_weight *w, int64_t o)
 }
 
 enum qb_err qb__int8_requant(struct qb_builder *b, struct qb_requant *r,
-	const struct qb__int8_weight *w, const struct qb_node *n, const struct qb_bytes *x,
+	const struct qb__int8_weight *w, const struct qb_lowered *op, const struct qb_bytes *x,
 	const struct qb_bytes *y, struct qb_errbuf *eb)
 {
 	/* A group's outputs begin anywhere. */
@@ -29,7 +29,7 @@ enum qb_err qb__int8_requant(struct qb_builder *b, struct qb_requant *r,
 	}
 	r->multiplier = multiplier;
 	r->offset = offset;
-	qb__byte_bounds(n, y, &r->lo, &r->hi);
+	qb__byte_bounds(op, y, &r->lo, &r->hi);
 	return QB_OK;
 }
 

@@ -26,7 +26,7 @@ enum qb_err qb__int8_load_weight(struct qb_builder *b, const struct qb_node *n, 
 /* What turns sums of products with x into y: sum * (sx * sw / sy) + bias / sy + zy, with room for whole blocks of 64
  * channels. */
 enum qb_err qb__int8_requant(struct qb_builder *b, struct qb_requant *r, const struct qb__int8_weight *w,
-	const struct qb_node *n, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
+	const struct qb_lowered *op, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
 
 /* So many elements of pixels outside, which are the zero point; living as long as the plan. */
 enum qb_err qb__int8_pad(struct qb_builder *b, const struct qb_int8_form *form, int zero, int64_t elements,
