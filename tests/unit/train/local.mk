@@ -24,5 +24,11 @@ tests_tools_train_steps_CFLAGS = $(AM_CFLAGS)
 check_SCRIPTS += tests/unit/train/test_training.py
 EXTRA_DIST += tests/unit/train/test_training.py tests/unit/train/training_networks.py
 check_PROGRAMS += tests/unit/train/test_qat
-tests_unit_train_test_qat_SOURCES = tests/unit/train/test_qat.c
+tests_unit_train_test_qat_SOURCES = tests/unit/train/test_qat.c tests/unit/train/small_qat.c tests/unit/train/small_qat.h
 tests_unit_train_test_qat_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+# Trains, deploys and exports: what test_qat_export.py runs in ONNX Runtime.
+noinst_PROGRAMS += tests/tools/qat_export
+tests_tools_qat_export_SOURCES = tests/tools/qat_export.c tests/unit/train/small_qat.c tests/unit/train/small_qat.h
+tests_tools_qat_export_CFLAGS = $(AM_CFLAGS)
+check_SCRIPTS += tests/unit/train/test_qat_export.py
+EXTRA_DIST += tests/unit/train/test_qat_export.py

@@ -15,18 +15,13 @@
 
 #include <cmocka.h>
 
-#include "core/base/random.h"
 #include "core/base/size.h"
-#include "core/exec/exec.h"
 #include "core/graph/op.h"
 #include "core/train/bn_reestimation.h"
 #include "core/train/deploy.h"
 #include "core/train/fold_factors.h"
-#include "core/train/layer_scheme.h"
-#include "core/train/networks/architecture.h"
 #include "core/train/trainer_state.h"
-
-enum { SAMPLES = 64, IMAGE = 3 * 8 * 8, CLASSES = 4, BATCH = 16 };
+#include "tests/unit/train/small_qat.h"
 
 static char folder[64];
 
@@ -40,34 +35,6 @@ static const char *in_folder(const char *name)
 	return path[next];
 }
 
-/* x [64,3,8,8] around the mean of its class, and y [64]. */
-static float samples[SAMPLES * IMAGE];
-
-static void write_data(const char *path)
-{
-	char header[256];
-	int64_t y[SAMPLES];
-	uint64_t length;
-	FILE *f = fopen(path, "wb");
-
-	assert_non_null(f);
-	for (int i = 0; i < SAMPLES; i++) {
-		y[i] = qb_random_u32(1, 1, (uint64_t)i) % CLASSES;
-		for (int k = 0; k < IMAGE; k++) {
-			samples[i * IMAGE + k] = (float)(qb_random_normal(2, (uint64_t)i, (uint64_t)k) +
-				qb_random_normal(3, (uint64_t)y[i], (uint64_t)k));
-		}
-	}
-	length = (uint64_t)snprintf(header, sizeof(header), "{\"x\":{\"dtype\":\"F32\",\"shape\":[%d,3,8,8],\"data_offsets\":[0,%zu]},"
-		"\"y\":{\"dtype\":\"I64\",\"shape\":[%d],\"data_offsets\":[%zu,%zu]}}", SAMPLES, sizeof(samples), SAMPLES, sizeof(samples),
-		sizeof(samples) + sizeof(y));
-	fwrite(&length, 8, 1, f);
-	fwrite(header, 1, length, f);
-	fwrite(samples, 1, sizeof(samples), f);
-	fwrite(y, sizeof(*y), SAMPLES, f);
-	assert_int_equal(fclose(f), 0);
-}
-
 static int set_up(void **state)
 {
 	(void)state;
@@ -75,7 +42,9 @@ static int set_up(void **state)
 	if (!mkdtemp(folder)) {
 		return -1;
 	}
-	write_data(in_folder("data"));
+	if (!qat_write_data(in_folder("data"))) {
+		return -1;
+	}
 	return 0;
 }
 
@@ -90,115 +59,9 @@ static int tear_down(void **state)
 	return rmdir(folder);
 }
 
-/* ---- a network, and where its training starts ---- */
-
-/* ResNet8 on 8 x 8 images, its batch norms as if they had seen data: some gains are negative. */
-static struct qb_graph *network(void)
-{
-	const struct qb_architecture *a = qb_architecture_find("resnet8");
-	const struct qb_architecture_input input = {3, {3, 8, 8}, CLASSES};
-	void *params = calloc(1, a->params_bytes + 1);
-	struct qb_graph *g = NULL;
-	uint64_t at = 0;
-
-	if (a->defaults) {
-		a->defaults(params);
-	}
-	assert_int_equal(qb_architecture_build(&g, a, &input, params, 1, NULL), QB_OK);
-	free(params);
-	for (int i = 0; i < g->nodes; i++) {
-		for (int k = 1; k < 5 && qb_node_is(g->node[i], QB_OP_BatchNormalization); k++) {
-			const struct qb_tensor *t = g->node[i]->input[k]->constant;
-
-			for (size_t c = 0; c < qb_tensor_size(t); c++) {
-				double r = qb_random_normal(31, (uint64_t)k, at++), gain = (r < -1 ? -1 : 1) * (0.6 + 0.2 * fabs(r));
-
-				((float *)t->data)[c] = (float)(k == 1 ? gain : k == 4 ? 0.5 + fabs(r) : 0.2 * r);
-			}
-		}
-	}
-	return g;
-}
-
-struct started {
-	struct qb_graph *network, *prepared, *bound;
-	struct qb_placement *placement;
-	struct qb_scheme base, scheme;
-	struct qb_quantization *quantization;
-};
-
-struct observing {
-	const struct qb_placement *p;
-	struct qb_observer **observer;
-};
-
-static enum qb_err observe(void *arg, const struct qb_value *v, const struct qb_tensor *t, struct qb_errbuf *eb)
-{
-	struct observing *o = arg;
-
-	(void)eb;
-	if (t->dtype == QB_F32 && o->p->role[v->index] == QB_ROLE_ACTIVATION && o->observer[v->index]) {
-		qb_observer_update(o->observer[v->index], t->data, qb_tensor_size(t));
-	}
-	return QB_OK;
-}
-
-/* Quantizers of a scheme by calibration on the first batch. */
-static struct started start(const char *scheme, const struct qb_layer_scheme_options *opt)
-{
-	struct started s = {.network = network()};
-	struct qb_tensor x = {.dtype = QB_F32, .ndim = 4, .dim = {BATCH, 3, 8, 8}, .data = samples}, y;
-	const struct qb_tensor *in[] = {&x};
-	struct observing o;
-	struct qb_errbuf eb = {0};
-
-	if (qb_graph_clone(&s.prepared, s.network, &eb) != QB_OK || qb_graph_prepare(s.prepared, &eb) != QB_OK ||
-		qb_graph_bind(&s.bound, s.prepared, BATCH, &eb) != QB_OK || qb_placement_create(&s.placement, s.bound, &eb) != QB_OK ||
-		qb_scheme_parse(&s.base, scheme, &eb) != QB_OK) {
-		fail_msg("%s", eb.text);
-	}
-	if (s.base.activations.quantized) {
-		s.base.activations.format = qb_activation_format(&s.base.activations.format);
-		s.base.activations.range.method = QB_RANGE_MSE;
-	}
-	s.scheme = s.base;
-	if (opt && qb_layer_scheme(&s.scheme, &s.base, s.bound, s.placement, opt, &eb) != QB_OK) {
-		fail_msg("%s", eb.text);
-	}
-	o = (struct observing){s.placement, calloc((size_t)s.bound->values, sizeof(*o.observer))};
-	for (int i = 0; i < s.bound->values; i++) {
-		o.observer[i] = s.placement->role[i] == QB_ROLE_ACTIVATION ? qb_observer_create() : NULL;
-	}
-	for (int i = 0; i < s.bound->inputs; i++) {
-		observe(&o, s.bound->input[i], &x, NULL);
-	}
-	assert_int_equal(qb_graph_eval_visit(s.bound, in, &y, observe, &o, &eb), QB_OK);
-	free(y.data);
-	if (qb_quantization_create(&s.quantization, &s.scheme, s.bound, s.placement, o.observer, &eb) != QB_OK) {
-		fail_msg("%s: %s", scheme, eb.text);
-	}
-	for (int i = 0; i < s.bound->values; i++) {
-		qb_observer_destroy(&o.observer[i]);
-	}
-	free(o.observer);
-	return s;
-}
-
-static void fini(struct started *s)
-{
-	if (s->scheme.layer != s->base.layer) {
-		qb_layer_scheme_fini(&s->scheme);
-	}
-	qb_quantization_destroy(&s->quantization);
-	qb_placement_destroy(&s->placement);
-	qb_graph_destroy(&s->bound);
-	qb_graph_destroy(&s->prepared);
-	qb_graph_destroy(&s->network);
-}
-
 /* ---- schemes by layer ---- */
 
-static const struct qb_quantizer *quantizer_of(const struct started *s, const struct qb_value *v)
+static const struct qb_quantizer *quantizer_of(const struct qat_start *s, const struct qb_value *v)
 {
 	return s->quantization->q[v->index];
 }
@@ -206,7 +69,7 @@ static const struct qb_quantizer *quantizer_of(const struct started *s, const st
 static void layer_scheme__ends_and_layers_only__leave_the_rest_as_it_should_be(void **state)
 {
 	const struct qb_layer_scheme_options opt = {true, true};
-	struct started s = start("w4a4", &opt);
+	struct qat_start s = qat_start("w4a4", &opt);
 	const struct qb_node *first = NULL, *last = NULL;
 	int quantized = 0, sums = 0;
 
@@ -236,13 +99,13 @@ static void layer_scheme__ends_and_layers_only__leave_the_rest_as_it_should_be(v
 	}
 	assert_true(quantized >= 10 && sums >= 1);
 	assert_null(quantizer_of(&s, s.bound->output[0]));
-	fini(&s);
+	qat_start_fini(&s);
 }
 
 static void layer_scheme__named_by_the_scheme__stays(void **state)
 {
 	const struct qb_layer_scheme_options opt = {true, true};
-	struct started s = start("w4a4", NULL);
+	struct qat_start s = qat_start("w4a4", NULL);
 	struct qb_scheme_layer own = {.name = s.bound->input[0]->name, .weights = s.base.weights, .activations = s.base.activations};
 	struct qb_scheme out;
 
@@ -259,7 +122,7 @@ static void layer_scheme__named_by_the_scheme__stays(void **state)
 	s.base.layer = NULL;
 	s.base.layers = 0;
 	s.scheme.layer = NULL;
-	fini(&s);
+	qat_start_fini(&s);
 }
 
 /* ---- numbers ---- */
@@ -301,7 +164,7 @@ static void fold_factors__channels__are_found_or_refused(void **state)
 /* ---- training ---- */
 
 struct trained {
-	struct started *s;
+	struct qat_start *s;
 	struct qb_qat *qat;
 	struct qb_trainer *t;
 	struct qb_dataset *data;
@@ -344,23 +207,10 @@ static enum qb_err compare(struct trained *r, struct qb_trainer *t, struct qb_er
 {
 	const struct qb_deploy_options opt = {.scheme = &r->s->scheme, .batch = BATCH, .float_biases = r->float_biases};
 	struct qb_deployment d;
-	struct qb_plan *plan = NULL;
-	struct qb_overlay *overlay = NULL;
-	struct qb_session *session = NULL;
 	float y[BATCH * CLASSES];
-	const void *in[] = {t->input[0]};
-	void *out[] = {y};
-	bool *quantized;
 
 	QB_TRY(qb_qat_deploy(&d, r->qat, t, &opt, eb));
-	quantized = calloc((size_t)d.bound->values, sizeof(*quantized));
-	for (int i = 0; i < d.bound->values; i++) {
-		quantized[i] = d.quantization->q[i] && !d.bound->value[i]->constant;
-	}
-	assert_int_equal(qb_plan_create(&plan, d.bound, QB_PLAN_OBSERVED, 1, quantized, eb), QB_OK);
-	assert_int_equal(qb_overlay_create(&overlay, plan, d.quantization, eb), QB_OK);
-	assert_int_equal(qb_session_create(&session, plan, false, eb), QB_OK);
-	assert_int_equal(qb_session_run(session, &(struct qb_run){.input = in, .output = out, .overlay = overlay}, eb), QB_OK);
+	qat_simulate(d.bound, d.quantization, t->input[0], y);
 	for (int i = 0; i < BATCH; i++) {
 		int64_t rows = BATCH / t->shard_count;
 		const float *want = (const float *)qb_trainer_watched(t, r->logits, i / rows) + i % rows * CLASSES;
@@ -375,10 +225,6 @@ static enum qb_err compare(struct trained *r, struct qb_trainer *t, struct qb_er
 		r->worst = fmax(r->worst, most / fmax(size, 1));
 		r->compared++;
 	}
-	free(quantized);
-	qb_session_destroy(&session);
-	qb_overlay_destroy(&overlay);
-	qb_plan_destroy(&plan);
 	qb_deployment_fini(&d);
 	return QB_OK;
 }
@@ -444,7 +290,7 @@ static struct qb_train_config small_config(enum qb_batch_norm_mode mode, int epo
 	return c;
 }
 
-static void begin(struct trained *r, struct started *s, const char *methods, struct qb_qat_config *q, const struct qb_train_config *c)
+static void begin(struct trained *r, struct qat_start *s, const char *methods, struct qb_qat_config *q, const struct qb_train_config *c)
 {
 	const struct qb_input_spec input = {.name = "x", .dtype = QB_F32, .ndim = 4, .dim = {-1, 3, 8, 8}};
 	json_t *list = json_loads(methods, 0, NULL);
@@ -501,7 +347,7 @@ static void run(struct trained *r)
 static void check_deployed(const char *scheme, const char *methods, const struct qb_layer_scheme_options *opt, bool float_biases,
 	enum qb_qat_ranges ranges)
 {
-	struct started s = start(scheme, opt);
+	struct qat_start s = qat_start(scheme, opt);
 	struct qb_train_config c = small_config(QB_BATCH_NORM_FROZEN, 3);
 	struct qb_qat_config q;
 	struct trained r = {.float_biases = float_biases};
@@ -516,7 +362,7 @@ static void check_deployed(const char *scheme, const char *methods, const struct
 			r.worst);
 	}
 	end(&r);
-	fini(&s);
+	qat_start_fini(&s);
 }
 
 static void deploy__frozen_batch_norms__equals_the_training_graph(void **state)
@@ -548,7 +394,7 @@ static void deploy__int32_biases__predict_the_same(void **state)
 static void train__lsq__learns_weights_and_scales(void **state)
 {
 	const struct qb_layer_scheme_options both = {true, true};
-	struct started s = start("w4a4", &both);
+	struct qat_start s = qat_start("w4a4", &both);
 	struct qb_train_config c = small_config(QB_BATCH_NORM_TRAIN, 12);
 	struct trained r = {0};
 	struct qb_qat_config q;
@@ -586,15 +432,15 @@ static void train__lsq__learns_weights_and_scales(void **state)
 		}
 	}
 	end(&r);
-	fini(&s);
+	qat_start_fini(&s);
 }
 
 /* A flipped channel is the same network: the float logits before any step. */
 static void train__negative_gains__are_flipped_without_a_change(void **state)
 {
-	struct started s = start("w8a8", NULL);
+	struct qat_start s = qat_start("w8a8", NULL);
 	struct qb_train_config c = small_config(QB_BATCH_NORM_FROZEN, 1);
-	struct qb_tensor x = {.dtype = QB_F32, .ndim = 4, .dim = {BATCH, 3, 8, 8}, .data = samples}, a, b;
+	struct qb_tensor x = {.dtype = QB_F32, .ndim = 4, .dim = {BATCH, 3, 8, 8}, .data = qat_samples}, a, b;
 	const struct qb_tensor *in[] = {&x};
 	struct qb_graph *flipped = NULL;
 	struct trained r = {0};
@@ -622,7 +468,7 @@ static void train__negative_gains__are_flipped_without_a_change(void **state)
 	free(b.data);
 	qb_graph_destroy(&flipped);
 	end(&r);
-	fini(&s);
+	qat_start_fini(&s);
 }
 
 static enum qb_err stop(void *arg, const struct qb_train_step *s, struct qb_errbuf *eb)
@@ -639,7 +485,7 @@ static void checkpoint__killed_and_resumed__ends_with_the_same_bytes(void **stat
 	const struct qb_layer_scheme_options both = {true, true};
 	const char *const methods = "[\"lsq\", {\"name\": \"freeze\", \"first\": 0.02, \"threshold\": 0.005}]";
 	struct qb_train_config c = small_config(QB_BATCH_NORM_TRAIN, 4);
-	struct started s = start("w3a3", &both);
+	struct qat_start s = qat_start("w3a3", &both);
 	struct qb_qat_config q;
 	struct trained whole = {0}, killed = {0}, resumed = {0};
 	struct qb_train_callbacks cb = {.arg = &killed, .step = stop};
@@ -674,13 +520,13 @@ static void checkpoint__killed_and_resumed__ends_with_the_same_bytes(void **stat
 	assert_true(frozen > 0);
 	end(&whole);
 	end(&resumed);
-	fini(&s);
+	qat_start_fini(&s);
 }
 
 static void reestimate__after_training__replaces_statistics_and_tells_the_divergence(void **state)
 {
 	const struct qb_layer_scheme_options both = {true, true};
-	struct started s = start("w4a4", &both);
+	struct qat_start s = qat_start("w4a4", &both);
 	struct qb_train_config c = small_config(QB_BATCH_NORM_TRAIN, 2);
 	struct qb_norm_divergences d = {0};
 	struct trained r = {0};
@@ -704,12 +550,12 @@ static void reestimate__after_training__replaces_statistics_and_tells_the_diverg
 	}
 	qb_norm_divergences_fini(&d);
 	end(&r);
-	fini(&s);
+	qat_start_fini(&s);
 }
 
 static void create__what_cannot_be_trained__is_refused(void **state)
 {
-	struct started e = start("E4", NULL), b = start("mxfp4", NULL);
+	struct qat_start e = qat_start("E4", NULL), b = qat_start("mxfp4", NULL);
 	json_t *dsq = json_pack("[s]", "dsq"), *freeze = json_pack("[s]", "freeze");
 	struct qb_train_method_list list;
 	struct qb_qat_config q;
@@ -729,8 +575,8 @@ static void create__what_cannot_be_trained__is_refused(void **state)
 	qb_train_method_list_fini(&list);
 	json_decref(dsq);
 	json_decref(freeze);
-	fini(&e);
-	fini(&b);
+	qat_start_fini(&e);
+	qat_start_fini(&b);
 }
 
 int main(void)
