@@ -44,7 +44,8 @@ static bool take_state(struct qb_trainer *t, const struct qb_parameter *p)
 		s->slot[k] = qb__trainer_take(t, p->size, sizeof(float));
 		fits &= s->slot[k] != NULL;
 	}
-	if (steps && t->config.ema > 0) {
+	/* Running statistics too: those of the averaged weights are nearer to the average than to the last ones. */
+	if (t->config.ema > 0) {
 		s->average = qb__trainer_take(t, p->size, sizeof(float));
 		fits &= s->average != NULL;
 	}
@@ -92,10 +93,55 @@ enum qb_err qb__train_run_shards(struct qb_trainer *t, struct qb_errbuf *eb)
 	return qb_shards_run(t->shards, &run, eb);
 }
 
+/* ---- what is done to every parameter ---- */
+
+typedef void parameter_fn(struct qb_trainer *t, const struct qb_parameter *p, const void *arg);
+
+struct each {
+	struct qb_trainer *t;
+	parameter_fn *fn;
+	const void *arg;
+};
+
+static enum qb_err do_one(void *arg, int thread, int64_t item, struct qb_errbuf *eb)
+{
+	const struct each *e = arg;
+
+	(void)thread, (void)eb;
+	e->fn(e->t, e->t->graph->training.parameter[item], e->arg);
+	return QB_OK;
+}
+
+enum { FEW_ELEMENTS = 1 << 18 };
+
+/* On all threads where there is enough to do; parameters do not depend on each other. */
+static enum qb_err for_each(struct qb_trainer *t, parameter_fn *fn, const void *arg, struct qb_errbuf *eb)
+{
+	struct each e = {t, fn, arg};
+	size_t elements = 0;
+
+	for (int i = 0; i < t->graph->training.parameters; i++) {
+		elements += t->graph->training.parameter[i]->size;
+	}
+	return qb_team_run(elements < FEW_ELEMENTS ? 1 : t->config.threads, t->graph->training.parameters, do_one, &e, eb);
+}
+
+/* ---- gradients ---- */
+
 static void add(float *restrict sum, const float *restrict x, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		sum[i] += x[i];
+	}
+}
+
+static void add_shards(struct qb_trainer *t, const struct qb_parameter *p, const void *arg)
+{
+	int output = t->graph->gradient[p->index];
+
+	(void)arg;
+	for (int64_t s = 0; output >= 0 && s < t->shard_count; s++) {
+		add(p->gradient, t->output[s][output], p->size);
 	}
 }
 
@@ -107,15 +153,8 @@ enum qb_err qb__train_run_batch(struct qb_trainer *t, double *loss, struct qb_er
 	for (int64_t s = 0; s < t->shard_count; s++) {
 		sum += *(const float *)t->output[s][0];
 	}
-	for (int i = 0; i < t->graph->training.parameters; i++) {
-		const struct qb_parameter *p = t->graph->training.parameter[i];
-
-		for (int64_t s = 0; t->graph->gradient[i] >= 0 && s < t->shard_count; s++) {
-			add(p->gradient, t->output[s][t->graph->gradient[i]], p->size);
-		}
-	}
 	*loss += sum;
-	return QB_OK;
+	return for_each(t, add_shards, NULL, eb);
 }
 
 static void clear_gradients(struct qb_trainer *t)
@@ -177,16 +216,24 @@ static double gradient_norm(const struct qb_trainer *t)
 	return sqrt(sum);
 }
 
-static void move_parameter(struct qb_trainer *t, const struct qb_parameter *p, double rate, double clip)
-{
-	const struct qb_optimizer_config *o = &t->config.optimizer[p->group];
-	struct qb_parameter_state *s = &t->state[p->index];
+struct move {
+	double rate, clip; /* factors of the rate and of gradients */
+};
 
-	for (size_t i = 0; clip != 1 && i < p->size; i++) {
-		p->gradient[i] = (float)(p->gradient[i] * clip);
+static void move_parameter(struct qb_trainer *t, const struct qb_parameter *p, const void *arg)
+{
+	const struct move *m = arg;
+	const struct qb_optimizer_config *o;
+
+	if (p->group >= QB_PARAMETER_GROUPS) {
+		return;
+	}
+	o = &t->config.optimizer[p->group];
+	for (size_t i = 0; m->clip != 1 && i < p->size; i++) {
+		p->gradient[i] = (float)(p->gradient[i] * m->clip);
 	}
 	if (o->rate > 0) {
-		qb_optimizer_step(o, rate, t->at.step + 1, p->size, p->gradient, p->value, s->slot);
+		qb_optimizer_step(o, m->rate, t->at.step + 1, p->size, p->gradient, p->value, t->state[p->index].slot);
 	}
 }
 
@@ -205,7 +252,8 @@ enum qb_err qb__train_step(struct qb_trainer *t, const struct qb_train_position 
 	struct qb_errbuf *eb)
 {
 	const struct qb_train_hooks *h = &t->hooks;
-	double loss, penalty = 0, norm, clip;
+	double loss, penalty = 0, norm;
+	struct move move;
 
 	if (h->before_step) {
 		QB_TRY(h->before_step(h->arg, t, at, eb));
@@ -218,14 +266,8 @@ enum qb_err qb__train_step(struct qb_trainer *t, const struct qb_train_position 
 	if (!isfinite(loss + penalty) || !isfinite(norm)) {
 		return qb__train_diverged(t, at, loss + penalty, norm, eb);
 	}
-	clip = qb_clip_factor(norm, t->config.clip_norm);
-	for (int i = 0; i < t->graph->training.parameters; i++) {
-		const struct qb_parameter *p = t->graph->training.parameter[i];
-
-		if (p->group < QB_PARAMETER_GROUPS) {
-			move_parameter(t, p, at->rate, clip);
-		}
-	}
+	move = (struct move){at->rate, qb_clip_factor(norm, t->config.clip_norm)};
+	QB_TRY(for_each(t, move_parameter, &move, eb));
 	if (h->after_step) {
 		QB_TRY(h->after_step(h->arg, t, at, eb));
 	}

@@ -676,6 +676,36 @@ static void trainer_run__huge_rate__says_step_and_layer(void **state)
 	finish(&s);
 }
 
+static enum qb_err spoil_gradient(void *arg, struct qb_trainer *t, const struct qb_train_position *at, double *penalty,
+	struct qb_errbuf *eb)
+{
+	(void)arg, (void)penalty, (void)eb;
+	if (at->step == 6) {
+		qb_trainer_parameter(t, 2)->gradient[3] = INFINITY;
+		qb_trainer_parameter(t, 0)->gradient[1] = NAN;
+	}
+	return QB_OK;
+}
+
+static void trainer_run__gradient_overflows__names_the_layer_nearest_to_the_loss(void **state)
+{
+	const struct qb_train_hooks h = {.after_gradients = spoil_gradient};
+	struct qb_train_config c = small_config();
+	struct session s = start(build_mlp(), &c, &h);
+	struct qb_train_result r;
+	struct qb_errbuf eb = {0};
+	char says[200];
+
+	(void)state;
+	assert_int_equal(qb_trainer_run(s.t, NULL, &r, &eb), QB_EDIVERGED);
+	snprintf(says, sizeof(says), "step 7 of 12 (epoch 2): the loss is ");
+	assert_non_null(strstr(eb.text, says));
+	snprintf(says, sizeof(says), "the gradient of %s of layer %s is the first", qb_trainer_parameter(s.t, 2)->name,
+		qb_trainer_parameter(s.t, 2)->layer);
+	assert_non_null(strstr(eb.text, says));
+	finish(&s);
+}
+
 static void trainer_create__bad_data__says_why(void **state)
 {
 	struct qb_train_config c = small_config();
@@ -935,6 +965,7 @@ int main(void)
 		cmocka_unit_test(checkpoint__damaged_anywhere__is_refused),
 		cmocka_unit_test(trainer_run__patience__stops_early_and_keeps_the_best),
 		cmocka_unit_test(trainer_run__huge_rate__says_step_and_layer),
+		cmocka_unit_test(trainer_run__gradient_overflows__names_the_layer_nearest_to_the_loss),
 		cmocka_unit_test(trainer_create__bad_data__says_why),
 		cmocka_unit_test(trainer_run__moving_average__is_what_evaluation_sees),
 		cmocka_unit_test(trainer_run__teacher_is_the_start__no_divergence_from_it),

@@ -95,16 +95,19 @@ class Training(unittest.TestCase):
         steps = steps_of(run.stdout)
         self.assertGreaterEqual(len(steps), 10)
         self.assertNotEqual(steps[0][3], steps[1][3])
-        for i, (loss, norm, _, samples) in enumerate(steps[:10]):
+        for i, (loss, norm, _, samples) in enumerate(steps):
             want, want_norm = peer.step(batches(samples), lambda y, s=samples: loss_of(y, s))
-            self.assertAlmostEqual(loss, want, delta=1e-4, msg=f"loss of step {i}")
-            self.assertAlmostEqual(norm, want_norm, delta=3e-3 * max(1, want_norm), msg=f"norm of step {i}")
-        if len(steps) == 10:
-            got = weights_of(out)
-            for name, want in peer.p.items():
-                np.testing.assert_allclose(got[name], want.detach().numpy(), rtol=2e-3, atol=5e-4, err_msg=name)
-                if want.requires_grad:
-                    self.assertFalse(np.array_equal(got[name], weights[name]), f"{name} did not train")
+            if i < 10:
+                self.assertAlmostEqual(loss, want, delta=1e-4, msg=f"loss of step {i}")
+                self.assertAlmostEqual(norm, want_norm, delta=3e-3 * max(1, want_norm), msg=f"norm of step {i}")
+        got = weights_of(out)
+        for name, want in peer.p.items():
+            if name not in peer.forward.flat:
+                np.testing.assert_allclose(got[name], want.detach().numpy(), rtol=2e-3, atol=1e-3, err_msg=name)
+            if want.requires_grad:
+                self.assertFalse(np.array_equal(got[name], weights[name]), f"{name} did not train")
+        for name in peer.forward.fixed.keys() & got.keys():
+            np.testing.assert_array_equal(got[name], peer.forward.fixed[name], err_msg=f"{name} is no parameter")
 
     def test_resnet__sgd_and_adamw__losses_as_pytorch(self):
         model = os.path.join(self.folder.name, "resnet.onnx")
