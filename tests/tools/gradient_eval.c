@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The gradients of an ONNX network by the operators' plain C, for tests in Python.
- *   gradient_eval [--axis=AXIS] MODEL.onnx INPUTS OUTPUTS
+ * The gradients of an ONNX network by the operators' plain C or, with --plan, by a training plan of one shard, for tests in
+ * Python.
+ *   gradient_eval [--plan] [--axis=AXIS] MODEL.onnx INPUTS OUTPUTS
  * The network's weights are inputs of it, its first output is logits; every BatchNormalization takes the statistics of the
  * batch, its mean and variance are ignored. INPUTS: a tensor for each float32 or integer input in the graph's order, then the
  * target of the softmax cross-entropy along AXIS (default -1), of the logits' shape, and its weight. OUTPUTS: the loss,
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/exec/shards.h"
 #include "core/graph/gradient.h"
 #include "core/graph/infer.h"
 #include "core/graph/op.h"
@@ -113,24 +115,69 @@ static enum qb_err differentiate(struct qb_graph *g, int axis, struct qb_errbuf 
 	return qb_graph_relink(g, eb);
 }
 
+static enum qb_err run_shard(const struct qb_plan *plan, const struct qb_tensor *const in[], struct qb_tensor out[],
+	const struct qb_graph *g, struct qb_errbuf *eb)
+{
+	const void **args = calloc((size_t)g->inputs + 1, sizeof(*args));
+	void **results = calloc((size_t)g->outputs + 1, sizeof(*results));
+	struct qb_shards_run run = {.threads = 1, .input = (const void *const *const[]){args},
+		.output = (void *const *const[]){results}};
+	struct qb_shards *shards = NULL;
+	enum qb_err err;
+
+	for (int i = 0; i < g->inputs; i++) {
+		args[i] = in[i]->data;
+	}
+	for (int i = 0; i < g->outputs; i++) {
+		const struct qb_value *v = g->output[i];
+
+		out[i] = (struct qb_tensor){.dtype = v->dtype, .ndim = v->shape.ndim};
+		memcpy(out[i].dim, v->shape.dim, sizeof(out[i].dim));
+		results[i] = out[i].data = calloc(qb_value_size(v) + 1, qb_dtype_bytes(v->dtype));
+	}
+	err = qb_shards_create(&shards, plan, 1, eb);
+	err = err == QB_OK ? qb_shards_check_steps(shards, eb) : err;
+	err = err == QB_OK ? qb_shards_run(shards, &run, eb) : err;
+	qb_shards_destroy(&shards);
+	free(args);
+	free(results);
+	return err;
+}
+
+static enum qb_err run_plan(const struct qb_graph *g, const struct qb_tensor *const in[], struct qb_tensor out[],
+	struct qb_errbuf *eb)
+{
+	struct qb_plan *plan = NULL;
+	enum qb_err err = qb_plan_create(&plan, g, QB_PLAN_TRAINING, 1, NULL, eb);
+
+	err = err == QB_OK ? run_shard(plan, in, out, g, eb) : err;
+	qb_plan_destroy(&plan);
+	return err;
+}
+
 int main(int argc, char **argv)
 {
 	struct qb_graph *file = NULL, *g = NULL;
 	struct qb_errbuf eb = {0};
+	run_fn *run = qb_graph_eval;
 	int axis = -1, at = 1;
 	enum qb_err err;
 
-	if (argc > 1 && strncmp(argv[1], "--axis=", 7) == 0) {
+	if (argc > at && strcmp(argv[at], "--plan") == 0) {
+		run = run_plan;
+		at++;
+	}
+	if (argc > at && strncmp(argv[at], "--axis=", 7) == 0) {
 		axis = atoi(argv[at++] + 7);
 	}
 	if (argc - at != 3) {
-		fprintf(stderr, "usage: gradient_eval [--axis=AXIS] MODEL.onnx INPUTS OUTPUTS\n");
+		fprintf(stderr, "usage: gradient_eval [--plan] [--axis=AXIS] MODEL.onnx INPUTS OUTPUTS\n");
 		return 2;
 	}
 	err = qb_graph_import(&file, argv[at], &eb);
 	err = err == QB_OK ? qb_graph_bind(&g, file, 1, &eb) : err;
 	err = err == QB_OK ? differentiate(g, axis, &eb) : err;
-	err = err == QB_OK ? run_files(g, argv[at + 1], argv[at + 2], &eb) : err;
+	err = err == QB_OK ? run_files(g, run, argv[at + 1], argv[at + 2], &eb) : err;
 	qb_graph_destroy(&g);
 	qb_graph_destroy(&file);
 	if (err != QB_OK) {

@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 		qb_graph_print(g, stdout);
 	}
 	if (err == QB_OK && argc - at == 3) {
-		err = run_files(g, argv[at + 1], argv[at + 2], &eb);
+		err = run_files(g, qb_graph_eval, argv[at + 1], argv[at + 2], &eb);
 	}
 	qb_graph_destroy(&g);
 	if (err != QB_OK) {

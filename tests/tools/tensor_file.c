@@ -40,7 +40,7 @@ static bool write_tensor(FILE *f, const struct qb_tensor *t)
 		(!bytes || fwrite(t->data, bytes, 1, f) == 1);
 }
 
-enum qb_err run_files(const struct qb_graph *g, const char *in_path, const char *out_path,
+enum qb_err run_files(const struct qb_graph *g, run_fn *run, const char *in_path, const char *out_path,
 	struct qb_errbuf *eb)
 {
 	struct qb_tensor *in = calloc((size_t)g->inputs + 1, sizeof(*in));
@@ -59,7 +59,7 @@ enum qb_err run_files(const struct qb_graph *g, const char *in_path, const char 
 		fclose(f);
 	}
 	if (err == QB_OK) {
-		err = qb_graph_eval(g, args, out, eb);
+		err = run(g, args, out, eb);
 	}
 	f = err == QB_OK ? fopen(out_path, "wb") : NULL;
 	for (int i = 0; i < g->outputs && err == QB_OK; i++) {

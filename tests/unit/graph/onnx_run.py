@@ -61,7 +61,7 @@ def run(model, inputs, prepare=False, timeout=120):
     return _run([TOOL] + (["--prepare"] if prepare else []) + [str(model)], inputs, timeout)
 
 
-def gradients(model, inputs, target, weight, axis=-1, timeout=120):
+def gradients(model, inputs, target, weight, axis=-1, plan=False, timeout=120):
     """[loss, logits, a gradient for each float32 input] of the network in `model`, or Failed with what gradient_eval said."""
-    command = [os.path.join(TOOLS, "gradient_eval"), f"--axis={axis}", str(model)]
+    command = [os.path.join(TOOLS, "gradient_eval"), *(["--plan"] if plan else []), f"--axis={axis}", str(model)]
     return _run(command, [*inputs, target, weight], timeout)
