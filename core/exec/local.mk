@@ -14,6 +14,7 @@ libquantbench_a_SOURCES += \
 	core/exec/lower/backward/conv_input_gradient.c \
 	core/exec/lower/backward/conv_weight_gradient.c \
 	core/exec/lower/backward/double_values.c \
+	core/exec/lower/backward/gather_gradient.c \
 	core/exec/lower/backward/norm_gradient.c \
 	core/exec/lower/backward/pool_gradient.c \
 	core/exec/lower/backward/shard_sum.c \

@@ -426,6 +426,31 @@ static void rows__softmax_layer_norm_and_cross_entropy__as_evaluated(void **stat
 	}
 }
 
+static void gather_gradient__repeated_indices__rows_add_up(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct draw d = {.seed = seed};
+		int64_t axis = between(&d, 0, 2), dim[3] = {between(&d, 1, 5), between(&d, 1, 5), between(&d, 1, 20)}, ys[4];
+		struct graph_maker m;
+		struct qb_node *n;
+
+		gm_init(&m);
+		for (int i = 0, k = 0; i < 3; i++) {
+			ys[k++] = i == axis ? 2 : dim[i];
+			if (i == axis) {
+				ys[k++] = 6;
+			}
+		}
+		n = gm_node(&m, QB_OP_GatherGradient, 1, 2, (struct qb_value *[]){gm_input(&m, between(&d, 0, 1) ? QB_I64 : QB_I32, 2,
+			(int64_t[]){2, 6}), gm_input(&m, QB_F32, 4, ys)});
+		qb_node_add_int(n, "axis", axis);
+		gm_ints(&m, n, "shape", 3, dim);
+		gm_output(&m, gm_add(&m, n));
+		check_training_steps(&m, seed, false);
+	}
+}
+
 /* ---- sums ---- */
 
 static void sum_to__random_shapes__as_evaluated(void **state)
@@ -467,6 +492,7 @@ static int tests(void)
 		cmocka_unit_test(add__relu_behind_it__is_one_step_and_serves_the_gradient),
 		cmocka_unit_test(pool_gradient__random_windows__as_evaluated),
 		cmocka_unit_test(rows__softmax_layer_norm_and_cross_entropy__as_evaluated),
+		cmocka_unit_test(gather_gradient__repeated_indices__rows_add_up),
 		cmocka_unit_test(sum_to__random_shapes__as_evaluated),
 	};
 

@@ -37,6 +37,12 @@ static void fill(struct qb_tensor *t, const struct qb_value *v, uint64_t seed)
 		case QB_F64:
 			((double *)t->data)[i] = x;
 			break;
+		case QB_I32: /* an index, 0 or -1 */
+			((int32_t *)t->data)[i] = x < 0 ? -1 : 0;
+			break;
+		case QB_I64:
+			((int64_t *)t->data)[i] = x < 0 ? -1 : 0;
+			break;
 		default:
 			fail_msg("an input of type %s", qb_dtype_name(v->dtype));
 		}
