@@ -39,8 +39,9 @@ static void run_gather(const void *context, const struct qb_operands *at)
 	}
 }
 
-enum qb_err qb__plan_gather_gradient(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+enum qb_err qb__plan_gather_gradient(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
+	const struct qb_node *n = &op->node;
 	const struct qb_value *index = n->input[0], *dx = n->output[0];
 	int64_t axis = qb_node_int(n, "axis", 0);
 	struct gather g = {.outer = 1, .inner = 1, .count = (int64_t)qb_value_size(index), .wide = index->dtype == QB_I64};
