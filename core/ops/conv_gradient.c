@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Gradients of convolutions, and the rules that use them. Attributes are Conv's (group, strides, dilations, pads or auto_pad, kernel_shape), and
- * `shape`, the output's dimensions.
+ * Gradients of convolutions, and the rules that use them. Attributes are Conv's (group, strides, dilations, pads or auto_pad,
+ * kernel_shape), and `shape`, the output's dimensions.
  */
 #include <inttypes.h>
 

@@ -118,7 +118,8 @@ static const struct rule_case cases[] = {
 	{QB_OP_Conv, 11, 1, "2,3,7,7 3,1,3,3", "group:i=3 dilations:I=2,2 pads:I=1,1,1,1 strides:I=2,2"},
 	{QB_OP_Conv, 11, 1, "1,2,9 3,2,4 3", "auto_pad:s=SAME_UPPER strides:I=2"}, {QB_OP_Conv, 11, 1, "1,2,3,4,3 2,2,2,2,2", ""},
 	{QB_OP_Conv, 11, 1, "1,2,6,6 2,2,1,1", "strides:I=3,3"},
-	{QB_OP_ConvTranspose, 11, 1, "2,3,4,4 3,2,3,3 2", ""}, {QB_OP_ConvTranspose, 11, 1, "1,4,3,4 4,1,3,2 2", "group:i=2 strides:I=2,1 pads:I=1,0,1,1"},
+	{QB_OP_ConvTranspose, 11, 1, "2,3,4,4 3,2,3,3 2", ""},
+	{QB_OP_ConvTranspose, 11, 1, "1,4,3,4 4,1,3,2 2", "group:i=2 strides:I=2,1 pads:I=1,0,1,1"},
 	{QB_OP_ConvTranspose, 11, 1, "1,2,3,3 2,2,3,3 2", "strides:I=2,2 output_padding:I=1,1 pads:I=1,1,1,1"},
 	{QB_OP_ConvTranspose, 11, 1, "1,2,3,3 2,2,2,2 2", "strides:I=2,2 output_shape:I=7,8"},
 	{QB_OP_ConvTranspose, 11, 1, "1,2,5 2,1,3", "dilations:I=2 auto_pad:s=SAME_LOWER strides:I=2"},
@@ -132,7 +133,8 @@ static const struct rule_case cases[] = {
 	{QB_OP_MaxUnpool, 11, 1, "1,1,2,2 i1,1,2,2=5,7,13,8", "kernel_shape:I=2,2 strides:I=2,2"},
 	{QB_OP_GlobalAveragePool, 1, 1, "2,3,4,5", ""}, {QB_OP_GlobalMaxPool, 1, 1, "2,3,4,5", ""}, {QB_OP_GlobalMaxPool, 1, 1, "2,3,2,2,2,2", ""},
 	/* normalizations */
-	{QB_OP_BatchNormalization, 15, 1, "2,3,4 0.5~2@3 3 c3 c0.5~2@3", ""}, {QB_OP_BatchNormalization, 15, 1, "4,3 0.5~2@3 3 c3 c0.5~2@3", "epsilon:f=0.1"},
+	{QB_OP_BatchNormalization, 15, 1, "2,3,4 0.5~2@3 3 c3 c0.5~2@3", ""},
+	{QB_OP_BatchNormalization, 15, 1, "4,3 0.5~2@3 3 c3 c0.5~2@3", "epsilon:f=0.1"},
 	{QB_OP_InstanceNormalization, 6, 1, "2,3,4,2 0.5~2@3 3", ""}, {QB_OP_GroupNormalization, 21, 1, "2,4,3 0.5~2@4 4", "num_groups:i=2"},
 	{QB_OP_GroupNormalization, 18, 1, "2,4,3 0.5~2@2 2", "num_groups:i=2 epsilon:f=0.01"},
 	{QB_OP_LayerNormalization, 17, 1, "2,3,5 0.5~2@5 5", ""}, {QB_OP_LayerNormalization, 17, 1, "2,3,4 0.5~2@3,4", "axis:i=1 epsilon:f=0.1"},
@@ -140,7 +142,8 @@ static const struct rule_case cases[] = {
 	{QB_OP_LRN, 13, 1, "2,5,3", "size:i=3 alpha:f=0.5"}, {QB_OP_LRN, 13, 1, "1,3,2,2", "size:i=4 alpha:f=0.7 beta:f=0.5 bias:f=2"},
 	{QB_OP_LRN, 13, 1, "1,3,2", "size:i=9 alpha:f=2"},
 	{QB_OP_MeanVarianceNormalization, 13, 1, "2,3,2,2", ""}, {QB_OP_MeanVarianceNormalization, 13, 1, "3,5", "axes:I=1"},
-	{QB_OP_Hardmax, 13, 1, "2,3", ""}, {QB_OP_Softmax, 13, 1, "2,3,4", ""}, {QB_OP_Softmax, 13, 1, "2,3,4", "axis:i=1"}, {QB_OP_Softmax, 11, 1, "2,3,4", "axis:i=1"},
+	{QB_OP_Hardmax, 13, 1, "2,3", ""}, {QB_OP_Softmax, 13, 1, "2,3,4", ""}, {QB_OP_Softmax, 13, 1, "2,3,4", "axis:i=1"},
+	{QB_OP_Softmax, 11, 1, "2,3,4", "axis:i=1"},
 	{QB_OP_LogSoftmax, 13, 1, "2,3,4", "axis:i=-2"}, {QB_OP_LogSoftmax, 11, 1, "2,3,4", "axis:i=2"},
 	{QB_OP_LpNormalization, 1, 1, "3,4", ""}, {QB_OP_LpNormalization, 1, 1, "3,4", "p:i=1 axis:i=0"},
 	/* resizing */
@@ -152,7 +155,8 @@ static const struct rule_case cases[] = {
 	{QB_OP_Upsample, 7, 1, "1,2,3,4", "scales:F=1,1,2,2"},
 	/* training graphs */
 	{QB_OP_ShardSum, 1, 1, "2,3", ""}, {QB_OP_SumTo, 1, 1, "2,3,4", "shape:I=3,1"}, {QB_OP_BatchStatistics, 1, 1, "2,3,4", ""},
-	{QB_OP_SoftmaxCrossEntropy, 1, 1, "2,4 c0~1@2,4 c2", ""}, {QB_OP_SoftmaxCrossEntropy, 1, 1, "2,4,3 c0~1@2,4,3 c1", "axis:i=1 temperature:f=2.5"},
+	{QB_OP_SoftmaxCrossEntropy, 1, 1, "2,4 c0~1@2,4 c2", ""},
+	{QB_OP_SoftmaxCrossEntropy, 1, 1, "2,4,3 c0~1@2,4,3 c1", "axis:i=1 temperature:f=2.5"},
 };
 
 /* Tested otherwise: what batch normalization reads is of its input (below); a quantizer's gradient is that of no derivative. */

@@ -18,7 +18,7 @@ try:
     from onnx import numpy_helper
     from training_networks import resnet, transformer
 except ImportError as e:
-    print(f"SKIP: lacks peers: {e}")
+    print(f"SKIP: lacks torch: {e}; it is the package torch")
     sys.exit(77)
 
 TOOL = os.path.join(os.environ.get("top_builddir", "."), "tests", "tools", "train_steps")
