@@ -178,9 +178,7 @@ enum qb_err qb_qat_deploy(struct qb_deployment *out, struct qb_qat *q, const str
 	struct qb_placement *p = NULL;
 	enum qb_err err;
 
-	for (int i = 0; i < q->weights; i++) {
-		qb_train_layer_feed(&q->layer[i]);
-	}
+	qb_qat_feed(q);
 	QB_TRY_OUT(qb_trainer_network(t, &d.model, eb));
 	QB_TRY_OUT(qb_graph_prepare(d.model, eb));
 	QB_TRY_OUT(qb_graph_bind(&d.bound, d.model, opt->batch, eb));

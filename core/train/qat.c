@@ -41,6 +41,9 @@ static enum qb_err before_step(void *arg, struct qb_trainer *t, const struct qb_
 	for (int i = 0; i < q->weights; i++) {
 		qb_train_layer_step(&q->layer[i], threshold);
 	}
+	for (int i = 0; i < q->activations; i++) {
+		qb__qat_activation_feed(&q->activation[i]);
+	}
 	return QB_OK;
 }
 
@@ -112,7 +115,7 @@ static int metrics(void *arg, struct qb_train_metric *out, int room)
 /* ---- state ---- */
 
 struct range {
-	double lo, hi;
+	double lo, hi, unit;
 	int64_t seen;
 };
 
@@ -134,7 +137,7 @@ static void save(void *arg, void *bytes)
 
 	for (int i = 0; i < q->activations; i++, to += sizeof(struct range)) {
 		const struct qb__qat_activation *a = &q->activation[i];
-		struct range r = {a->lo, a->hi, a->seen};
+		struct range r = {a->lo, a->hi, (double)a->unit, a->seen};
 
 		memcpy(to, &r, sizeof(r));
 	}
@@ -158,11 +161,13 @@ static enum qb_err load(void *arg, const void *bytes, size_t size, struct qb_err
 		struct range r;
 
 		memcpy(&r, from, sizeof(r));
-		if (!isfinite(r.lo) || !isfinite(r.hi) || r.lo > r.hi || (r.seen != 0 && r.seen != 1)) {
+		if (!isfinite(r.lo) || !isfinite(r.hi) || r.lo > r.hi || !(r.unit > 0) || !isfinite(r.unit) ||
+			(r.seen != 0 && r.seen != 1)) {
 			return qb_fail(eb, QB_EFORMAT, "the checkpoint's range of %s is damaged", a->name);
 		}
 		a->lo = r.lo;
 		a->hi = r.hi;
+		a->unit = (float)r.unit;
 		a->seen = r.seen;
 	}
 	for (int i = 0; i < q->weights; i++) {
@@ -271,7 +276,6 @@ void qb_qat_destroy(struct qb_qat **qat)
 	for (int i = 0; i < q->weights; i++) {
 		qb_train_layer_fini(&q->layer[i]);
 		free((char *)q->weight[i].name);
-		free(q->weight[i].scales);
 	}
 	for (int i = 0; i < q->activations; i++) {
 		free((char *)q->activation[i].name);
@@ -293,6 +297,9 @@ void qb_qat_feed(struct qb_qat *q)
 {
 	for (int i = 0; i < q->weights; i++) {
 		qb_train_layer_feed(&q->layer[i]);
+	}
+	for (int i = 0; i < q->activations; i++) {
+		qb__qat_activation_feed(&q->activation[i]);
 	}
 }
 
@@ -349,8 +356,8 @@ struct qb_qat_activation qb_qat_activation(const struct qb_qat *q, int i)
 	struct qb_fake_quantizer f = {.format = a->format, .channels = 1, .scale = &a->first_scale, .zero = &a->zero};
 
 	if (a->scale) {
-		f.scale = a->scale->value;
-		f.offset = a->offset ? a->offset->value : NULL;
+		f.scale = &a->fed[0];
+		f.offset = a->offset ? &a->fed[1] : NULL;
 	}
 	return (struct qb_qat_activation){a->name, a->format, qb_fake_quantizer_scale(&f, 0), qb_fake_quantizer_zero(&f, 0)};
 }

@@ -15,7 +15,8 @@
 #include "core/train/hooks.h"
 #include "core/train/methods/method.h"
 
-/* How ranges move. learned: scales (and with lsq_plus offsets) are parameters. fixed: as the scheme calibrated them. running: of
+/* How ranges move. learned: scales (and with lsq_plus offsets) are parameters, in units of the scale that they begin with: scales of
+ * layers are orders of magnitude apart, and a step of Adam is of one size. fixed: as the scheme calibrated them. running: of
  * activations a moving average of each batch's minimum and maximum; of weights learned. */
 #define QB_QAT_RANGES(X) \
 	X(QB_QAT_LEARNED, "learned") \

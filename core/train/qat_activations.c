@@ -8,12 +8,18 @@
 #include "core/train/qat_state.h"
 #include "core/train/trainer.h"
 
+void qb__qat_activation_feed(struct qb__qat_activation *a)
+{
+	a->fed[0] = fmaxf(a->unit * a->scale->value[0], QB_FAKE_QUANTIZE_SCALE_LEAST);
+	a->fed[1] = a->offset ? a->unit * a->offset->value[0] : 0;
+}
+
 /* The largest value a = s (p - z), and what it adds: decay a^2. */
 static double penalise_range(const struct qb_qat *q, struct qb__qat_activation *a)
 {
-	double steps = qb_format_max(&a->format) - a->zero, most = (double)a->scale->value[0] * steps;
+	double steps = qb_format_max(&a->format) - a->zero, most = (double)a->fed[0] * steps;
 
-	a->scale->gradient[0] += (float)(2 * q->how.range_decay * most * steps);
+	a->scale->gradient[0] += (float)(2 * q->how.range_decay * most * steps * (double)a->unit);
 	return q->how.range_decay * most * most;
 }
 
@@ -28,9 +34,9 @@ void qb__qat_activation_gradients(struct qb_qat *q, double *penalty)
 		if (!learned || !a->format.real_scale) {
 			factor = 0;
 		}
-		a->scale->gradient[0] *= factor;
+		a->scale->gradient[0] *= factor * a->unit;
 		if (a->offset) {
-			a->offset->gradient[0] *= factor;
+			a->offset->gradient[0] *= factor * a->unit;
 		}
 		if (factor != 0 && q->how.range_decay > 0) {
 			*penalty += penalise_range(q, a);
@@ -71,7 +77,7 @@ static void project(struct qb__qat_activation *a, const struct qb_train_quantize
 {
 	double s, lo = qb_format_min(&a->format), hi = qb_format_max(&a->format);
 
-	a->scale->value[0] = fmaxf(a->scale->value[0], QB_FAKE_QUANTIZE_SCALE_LEAST);
+	a->scale->value[0] = fmaxf(a->scale->value[0], QB_FAKE_QUANTIZE_SCALE_LEAST / a->unit);
 	s = (double)a->scale->value[0];
 	if (a->offset) {
 		/* Further out it would not move the zero point, which is a code. */
@@ -85,15 +91,15 @@ static void project(struct qb__qat_activation *a, const struct qb_train_quantize
 /* What the optimizer may have moved (by decay) goes back; running ranges go on. */
 static void set_range(const struct qb_qat *q, struct qb__qat_activation *a)
 {
-	float scale = a->first_scale;
+	float scale = a->unit;
 	int32_t zero = a->zero;
 
 	if (q->config.ranges == QB_QAT_RUNNING && a->seen) {
 		qb_quantizer_scale(&a->format, (float)a->lo, (float)a->hi, &scale, &zero);
 	}
-	a->scale->value[0] = scale;
+	a->scale->value[0] = scale / a->unit;
 	if (a->offset) {
-		a->offset->value[0] = -scale * (float)zero;
+		a->offset->value[0] = -scale / a->unit * (float)zero;
 	}
 }
 

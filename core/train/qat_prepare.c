@@ -182,8 +182,15 @@ static enum qb_err add_parameters(struct qb_qat *q, struct qb_training *t, struc
 		return no_memory(eb);
 	}
 	if (q->config.ranges != QB_QAT_FIXED && !q->how.dorefa && w->format.real_scale) {
-		QB_TRY(qb_training_add_parameter(t, scale, l->weight->layer, 1, &l->q.channels, w->scales, NULL, &l->scale, eb));
-		l->scales = l->scale->value;
+		float *ones = qb_arena_alloc(arena, (size_t)l->q.channels, sizeof(*ones));
+
+		for (int64_t c = 0; ones && c < l->q.channels; c++) {
+			ones[c] = 1;
+		}
+		if (!ones) {
+			return no_memory(eb);
+		}
+		QB_TRY(qb_training_add_parameter(t, scale, l->weight->layer, 1, &l->q.channels, ones, NULL, &l->scale, eb));
 	}
 	if (q->how.learns_factor) {
 		QB_TRY(qb_training_add_parameter(t, alpha, l->weight->layer, 1, &one, &l->factor, NULL, &l->alpha, eb));
@@ -205,8 +212,7 @@ static enum qb_err prepare_weight(struct qb_qat *q, struct qb_training *t, int i
 	QB_TRY(check_weight(w, p, eb));
 	qb_weight_extents(w->value, w->axis, &b.outer, &b.width, &b.inner);
 	factor = calloc((size_t)b.width, sizeof(*factor));
-	w->scales = calloc((size_t)b.width, sizeof(*w->scales));
-	if (!factor || !w->scales) {
+	if (!factor) {
 		err = no_memory(eb);
 		goto out;
 	}
@@ -223,7 +229,7 @@ static enum qb_err prepare_weight(struct qb_qat *q, struct qb_training *t, int i
 		b.start = &start;
 	}
 	b.quantizers = &how;
-	QB_TRY_OUT(qb_train_layer_init(&q->layer[i], p, &b, w->scales, eb));
+	QB_TRY_OUT(qb_train_layer_init(&q->layer[i], p, &b, eb));
 	QB_TRY_OUT(add_parameters(q, t, &q->layer[i], w, eb));
 out:
 	qb_quantizer_fini(&start);
@@ -257,16 +263,20 @@ static enum qb_err activation_parameters(struct qb_qat *q, struct qb_training *t
 	struct qb_arena *arena = t->graph->arena;
 	const char *scale = qb_arena_printf(arena, "%s.scale", a->name), *offset = qb_arena_printf(arena, "%s.offset", a->name);
 	const char *alpha = qb_arena_printf(arena, "%s.alpha", a->name);
-	float first = (float)first_scale(q, a), shift = -first * (float)a->zero, factor = (float)q->how.factor;
+	float unity = 1, shift = -(float)a->zero, factor = (float)q->how.factor;
 	const int64_t one = 1;
 
 	if (!scale || !offset || !alpha) {
 		return no_memory(eb);
 	}
-	QB_TRY(qb_training_add_parameter(t, scale, layer, 1, &one, &first, &in[1], &a->scale, eb));
+	a->unit = (float)first_scale(q, a);
+	QB_TRY(qb_training_add_parameter(t, scale, layer, 1, &one, &unity, &in[1], &a->scale, eb));
+	a->scale->fed = &a->fed[0];
 	if (has_offset(q, a)) {
 		QB_TRY(qb_training_add_parameter(t, offset, layer, 1, &one, &shift, &in[2], &a->offset, eb));
+		a->offset->fed = &a->fed[1];
 	}
+	qb__qat_activation_feed(a);
 	if (q->how.learns_factor) {
 		QB_TRY(qb_training_add_parameter(t, alpha, layer, 1, &one, &factor, &in[3], &a->alpha, eb));
 	}

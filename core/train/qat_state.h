@@ -14,7 +14,6 @@ struct qb__qat_weight {
 	struct qb_format format;
 	bool per_channel;
 	int axis;                 /* of channels; -1: none */
-	float *scales;            /* [channels], where they are no parameter; owned */
 	/* of the graph that the training starts from, until it is prepared */
 	const struct qb_value *value;
 	const struct qb_quantizer *quantizer;
@@ -27,7 +26,11 @@ struct qb__qat_activation {
 	struct qb_format format;
 	float first_scale;
 	int32_t zero;             /* at first; where it is fixed, always */
-	struct qb_parameter *scale, *offset, *alpha; /* offset, alpha: NULL where there is none */
+	/* scale and offset are in units of the first scale, so that an optimizer's step is relative; offset, alpha: NULL where there is
+	 * none. */
+	struct qb_parameter *scale, *offset, *alpha;
+	float unit;               /* the first scale */
+	float fed[2];             /* scale and offset that the graph gets */
 	int watch;                /* of running ranges; -1: none */
 	double elements;          /* of the batch */
 	bool seen;                /* running: there is a range */
@@ -57,6 +60,8 @@ struct qb_qat {
 
 /* The hook `prepare`. */
 enum qb_err qb__qat_prepare(void *arg, struct qb_training *t, struct qb_errbuf *eb);
+/* What the graph gets follows the parameters. */
+void qb__qat_activation_feed(struct qb__qat_activation *a);
 /* The ranges of activations after a step, and gradients before it. */
 void qb__qat_activation_gradients(struct qb_qat *q, double *penalty);
 void qb__qat_activation_step(struct qb_qat *q);

@@ -11,11 +11,11 @@
 static const float ALPHA_LEAST = 0.01f;
 
 enum qb_err qb_train_layer_init(struct qb_train_layer *l, struct qb_parameter *weight, const struct qb_train_layer_begin *b,
-	float *scale, struct qb_errbuf *eb)
+	struct qb_errbuf *eb)
 {
 	const struct qb_train_quantizers *how = b->quantizers;
 	bool integer = b->format.kind == QB_FORMAT_INT && b->format.bits <= 8;
-	struct qb_train_layer r = {.weight = weight, .factor = (float)how->factor, .scales = scale};
+	struct qb_train_layer r = {.weight = weight, .factor = (float)how->factor};
 	enum qb_err err;
 
 	err = qb_weight_quantizer_init(&r.q, &b->format, how->weights, how->dorefa, b->per_channel, b->outer, b->width, b->inner,
@@ -25,11 +25,14 @@ enum qb_err qb_train_layer_init(struct qb_train_layer *l, struct qb_parameter *w
 	}
 	r.fed = calloc(weight->size + 1, sizeof(*r.fed));
 	r.code = integer ? calloc(weight->size + 1, sizeof(*r.code)) : NULL;
-	if (!r.fed || (integer && !r.code)) {
+	r.unit = calloc((size_t)r.q.channels, sizeof(*r.unit));
+	r.scales = calloc((size_t)r.q.channels, sizeof(*r.scales));
+	if (!r.fed || (integer && !r.code) || !r.unit || !r.scales) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory for the weight %s", weight->name);
 		goto out;
 	}
-	QB_TRY_OUT(qb_weight_quantizer_begin(&r.q, how->range, weight->value, b->start, scale, eb));
+	QB_TRY_OUT(qb_weight_quantizer_begin(&r.q, how->range, weight->value, b->start, r.unit, eb));
+	memcpy(r.scales, r.unit, (size_t)r.q.channels * sizeof(*r.scales));
 	if (integer) {
 		r.first = (int)qb_format_min(&b->format);
 		r.codes = (int)(qb_format_max(&b->format) - qb_format_min(&b->format)) + 1;
@@ -52,6 +55,8 @@ void qb_train_layer_fini(struct qb_train_layer *l)
 	qb_oscillation_fini(&l->oscillation);
 	free(l->fed);
 	free(l->code);
+	free(l->unit);
+	free(l->scales);
 	*l = (struct qb_train_layer){0};
 }
 
@@ -77,6 +82,9 @@ static void quantize(struct qb_train_layer *l)
 {
 	if (l->alpha) {
 		l->factor = l->alpha->value[0];
+	}
+	for (int64_t c = 0; l->scale && c < l->q.channels; c++) {
+		l->scales[c] = fmaxf(l->unit[c] * l->scale->value[c], QB_FAKE_QUANTIZE_SCALE_LEAST);
 	}
 	qb_weight_quantize(&l->q, l->scales, l->weight->value, l->fed);
 	if (l->code) {
@@ -132,7 +140,7 @@ enum qb_err qb_train_layer_backward(struct qb_train_layer *l, bool gradient_scal
 	}
 	err = qb_weight_quantizer_backward(&l->q, l->scales, l->factor, l->weight->value, l->weight->gradient, dscale, &dalpha, eb);
 	for (int64_t c = 0; err == QB_OK && l->scale && c < channels; c++) {
-		l->scale->gradient[c] = factor * (dscale[c] + pinned[c]);
+		l->scale->gradient[c] = factor * l->unit[c] * (dscale[c] + pinned[c]);
 	}
 	if (err == QB_OK && l->alpha) {
 		l->alpha->gradient[0] = dalpha;
@@ -144,7 +152,7 @@ enum qb_err qb_train_layer_backward(struct qb_train_layer *l, bool gradient_scal
 void qb_train_layer_project(struct qb_train_layer *l, double factor_most)
 {
 	for (size_t c = 0; l->scale && c < l->scale->size; c++) {
-		l->scale->value[c] = fmaxf(l->scale->value[c], QB_FAKE_QUANTIZE_SCALE_LEAST);
+		l->scale->value[c] = fmaxf(l->scale->value[c], QB_FAKE_QUANTIZE_SCALE_LEAST / l->unit[c]);
 	}
 	if (l->alpha) {
 		l->alpha->value[0] = fminf(fmaxf(l->alpha->value[0], ALPHA_LEAST), (float)factor_most);
@@ -160,9 +168,15 @@ struct header {
 	uint32_t tracked;
 };
 
+/* What a parameter's units are is part of the state. Padded, so that what follows is aligned. */
+static size_t unit_bytes(const struct qb_train_layer *l)
+{
+	return qb_align_up((size_t)l->q.channels * sizeof(*l->unit), sizeof(double));
+}
+
 size_t qb_train_layer_bytes(const struct qb_train_layer *l)
 {
-	return sizeof(struct header) + (l->tracked ? qb_oscillation_bytes(&l->oscillation) : 0);
+	return sizeof(struct header) + unit_bytes(l) + (l->tracked ? qb_oscillation_bytes(&l->oscillation) : 0);
 }
 
 void qb_train_layer_save(const struct qb_train_layer *l, void *bytes)
@@ -175,26 +189,38 @@ void qb_train_layer_save(const struct qb_train_layer *l, void *bytes)
 	h.factor = l->factor;
 	h.tracked = l->tracked;
 	memcpy(bytes, &h, sizeof(h));
+	memset((unsigned char *)bytes + sizeof(h), 0, unit_bytes(l));
+	memcpy((unsigned char *)bytes + sizeof(h), l->unit, (size_t)l->q.channels * sizeof(*l->unit));
 	if (l->tracked) {
-		qb_oscillation_save(&l->oscillation, (unsigned char *)bytes + sizeof(h));
+		qb_oscillation_save(&l->oscillation, (unsigned char *)bytes + sizeof(h) + unit_bytes(l));
 	}
 }
 
 enum qb_err qb_train_layer_load(struct qb_train_layer *l, const void *bytes, struct qb_errbuf *eb)
 {
+	const unsigned char *first = (const unsigned char *)bytes + sizeof(struct header);
 	struct header h;
 
 	memcpy(&h, bytes, sizeof(h));
+	for (int64_t c = 0; c < l->q.channels; c++) {
+		float scale;
+
+		memcpy(&scale, first + (size_t)c * sizeof(scale), sizeof(scale));
+		if (!(scale > 0) || !isfinite(scale)) {
+			return qb_fail(eb, QB_EFORMAT, "the scales of the weight %s are damaged", l->weight->name);
+		}
+	}
 	if (h.tracked != l->tracked || !isfinite(h.curvature) || !isfinite(h.factor)) {
 		return qb_fail(eb, QB_EFORMAT, "the state of the weight %s is damaged", l->weight->name);
 	}
 	if (l->tracked) {
-		enum qb_err err = qb_oscillation_load(&l->oscillation, (const unsigned char *)bytes + sizeof(h), eb);
+		enum qb_err err = qb_oscillation_load(&l->oscillation, first + unit_bytes(l), eb);
 
 		if (err != QB_OK) {
 			return qb_fail_in(eb, err, "weight %s", l->weight->name);
 		}
 	}
+	memcpy(l->unit, first, (size_t)l->q.channels * sizeof(*l->unit));
 	l->curvature = h.curvature;
 	l->curvature_batches = h.curvature_batches;
 	l->factor = h.factor;

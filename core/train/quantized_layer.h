@@ -26,10 +26,11 @@ struct qb_train_quantizers {
 /* A weight that trains quantized, as methods see it. */
 struct qb_train_layer {
 	struct qb_parameter *weight; /* value: latent; gradient: by it */
-	struct qb_parameter *scale;  /* [channels]; NULL: it stays */
+	struct qb_parameter *scale;  /* [channels], in units of the first: an optimizer's step is relative; NULL: it stays */
 	struct qb_parameter *alpha;  /* of dsq where it is learned; or NULL */
 	struct qb_weight_quantizer q;
-	const float *scales;         /* [channels] in force */
+	float *unit;                 /* [channels]: the scales at first */
+	float *scales;               /* [channels] in force: unit times the parameter */
 	float factor;                /* of the estimator, in force */
 	float *fed;                  /* [elements] Q(w): what the graph gets */
 	int16_t *code;               /* [elements] its integers; NULL where there are none */
@@ -51,10 +52,10 @@ struct qb_train_layer_begin {
 	double momentum;                  /* of frequencies */
 };
 
-/* The layer of a weight, whose scales are written to scale [channels of the scale]: the first values of a parameter. The
- * parameters scale and alpha are the caller's to set. */
+/* The layer of a weight on the scales that it begins with. The parameters scale (whose first values are ones) and alpha are the
+ * caller's to set. */
 enum qb_err qb_train_layer_init(struct qb_train_layer *l, struct qb_parameter *weight, const struct qb_train_layer_begin *b,
-	float *scale, struct qb_errbuf *eb);
+	struct qb_errbuf *eb);
 void qb_train_layer_fini(struct qb_train_layer *l);
 static inline int64_t qb_train_layer_channels(const struct qb_train_layer *l)
 {

@@ -106,7 +106,7 @@ enum qb_err qb_toy_run(struct qb_toy **out, const struct qb_toy_config *c, struc
 			"see; take another method");
 	}
 	how.range = QB_WEIGHT_RANGE_SCHEME;
-	QB_TRY(qb_train_layer_init(&layer, &weight, &begin, &scale, eb));
+	QB_TRY(qb_train_layer_init(&layer, &weight, &begin, eb));
 	t = calloc(1, sizeof(*t));
 	if (t) {
 		t->points = c->steps + 1;
