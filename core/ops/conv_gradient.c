@@ -113,7 +113,7 @@ enum qb_err qb__eval_conv_weight_gradient(const struct qb_node *n, const struct 
 
 /* ---- rules ---- */
 
-static void set_window(struct qb__rule *r, struct qb_node *to, const struct qb_node *from, const struct qb_window *w)
+void qb__rule_window(struct qb__rule *r, struct qb_node *to, const struct qb_window *w, int64_t group)
 {
 	int64_t pads[2 * QB_WINDOW_DIMS];
 
@@ -121,7 +121,7 @@ static void set_window(struct qb__rule *r, struct qb_node *to, const struct qb_n
 		pads[i] = w->lo[i];
 		pads[w->ndim + i] = w->hi[i];
 	}
-	qb_node_add_int(to, "group", qb_node_int(from, "group", 1));
+	qb_node_add_int(to, "group", group);
 	qb__rule_ints(r, to, "kernel_shape", w->ndim, w->kernel);
 	qb__rule_ints(r, to, "strides", w->ndim, w->stride);
 	qb__rule_ints(r, to, "dilations", w->ndim, w->dilation);
@@ -134,7 +134,7 @@ static struct qb_value *windowed(struct qb__rule *r, enum qb_op_id op, struct qb
 {
 	struct qb_node *c = qb__rule_begin(r, op, 2, (struct qb_value *[]){a, b}, 1);
 
-	set_window(r, c, r->of, w);
+	qb__rule_window(r, c, w, qb_node_int(r->of, "group", 1));
 	if (shape) {
 		qb__rule_shape(r, c, shape);
 	}

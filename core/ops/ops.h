@@ -136,9 +136,9 @@
 	/* pool.c */ \
 	X("", AveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT | HOMOGENEOUS, pool, pool, average_pool) \
 	X("", GlobalAveragePool, 1, 1, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT | HOMOGENEOUS, global_pool, global_pool, global_average_pool) \
-	X("", GlobalLpPool, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, global_pool, global_pool, none) \
+	X("", GlobalLpPool, 1, 1, 1, QB_OP_ELTWISE, -1, SAME_LAYOUT, global_pool, global_pool, global_lp_pool) \
 	X("", GlobalMaxPool, 1, 1, 1, QB_OP_PASS, -1, SPATIAL | SAME_LAYOUT | HOMOGENEOUS, global_pool, global_pool, global_max_pool) \
-	X("", LpPool, 1, 1, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT, pool, pool, none) \
+	X("", LpPool, 1, 1, 1, QB_OP_ELTWISE, -1, SPATIAL | SAME_LAYOUT, pool, pool, lp_pool) \
 	X("", MaxPool, 1, 1, 2, QB_OP_PASS, -1, SPATIAL | SAME_LAYOUT | HOMOGENEOUS, pool, pool, max_pool) \
 	/* quantize.c */ \
 	X("", DequantizeLinear, 2, 3, 1, QB_OP_OTHER, -1, SAME_LAYOUT | CODES, dequantize, dequantize, none) \

@@ -429,3 +429,56 @@ RULE(global_max_pool)
 	dx[0] = qb__rule_reshape(&r, qb__rule_end(&r, p), x);
 	return r.err;
 }
+
+/* y = (sum of |x|^p)^(1/p): dx = sign(x) |x|^(p-1) * (what of dy y^(1-p) the element's windows have) */
+static struct qb_value *lp_gradient(struct qb__rule *r, const struct qb_node *n, struct qb_value *spread)
+{
+	double p = (double)qb_node_int(n, "p", 2);
+	struct qb_value *x = n->input[0], *power;
+
+	power = qb__rule_2(r, QB_OP_Pow, qb__rule_1(r, QB_OP_Abs, x), qb__rule_number(r, x, p - 1));
+	return qb__rule_mul(r, qb__rule_mul(r, qb__rule_1(r, QB_OP_Sign, x), power), spread);
+}
+
+static struct qb_value *lp_output_gradient(struct qb__rule *r, const struct qb_node *n, struct qb_value *dy)
+{
+	struct qb_value *p = qb__rule_number(r, dy, 1 - (double)qb_node_int(n, "p", 2));
+
+	return qb__rule_mul(r, dy, qb__rule_2(r, QB_OP_Pow, n->output[0], p));
+}
+
+RULE(global_lp_pool)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+
+	(void)wanted;
+	dx[0] = lp_gradient(&r, n, lp_output_gradient(&r, n, dy[0]));
+	return r.err;
+}
+
+/* Sums over windows are a depthwise convolution by ones; its pads at the end make it as large as the pool's output. */
+RULE(lp_pool)
+{
+	struct qb__rule r = qb__rule_of(g, n, eb);
+	const struct qb_shape *x = &n->input[0]->shape;
+	struct qb_shape kernel = *x;
+	struct qb_value *in[2];
+	struct qb_window w;
+	struct qb_node *c;
+
+	(void)wanted;
+	QB_TRY(qb_window_pool(&w, n, x->ndim - 2, x->dim + 2, eb));
+	kernel.dim[0] = x->dim[1];
+	kernel.dim[1] = 1;
+	for (int i = 0; i < w.ndim; i++) {
+		kernel.dim[2 + i] = w.kernel[i];
+		w.hi[i] = QB_MAX((w.out[i] - 1) * w.stride[i] + qb_window_extent(&w, i) - w.in[i] - w.lo[i], 0);
+	}
+	in[0] = lp_output_gradient(&r, n, dy[0]);
+	in[1] = qb__rule_expand(&r, qb__rule_number(&r, dy[0], 1), &kernel);
+	c = qb__rule_begin(&r, QB_OP_ConvInputGradient, 2, in, 1);
+	qb__rule_window(&r, c, &w, x->dim[1]);
+	qb__rule_shape(&r, c, x);
+	dx[0] = lp_gradient(&r, n, qb__rule_end(&r, c));
+	return r.err;
+}

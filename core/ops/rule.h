@@ -7,7 +7,7 @@
 #ifndef QB_OPS_RULE_H
 #define QB_OPS_RULE_H
 
-#include "core/ops/op.h"
+#include "core/ops/window.h"
 
 struct qb__rule {
 	struct qb_graph *g;
@@ -42,6 +42,8 @@ void qb__rule_copy_attrs(struct qb_node *n, const struct qb_node *from, const ch
 /* The list is copied. */
 void qb__rule_ints(struct qb__rule *r, struct qb_node *n, const char *name, int count, const int64_t *ints);
 void qb__rule_shape(struct qb__rule *r, struct qb_node *n, const struct qb_shape *shape);
+/* The attributes of a convolution: group, and those of its window, pads explicit. */
+void qb__rule_window(struct qb__rule *r, struct qb_node *n, const struct qb_window *w, int64_t group);
 
 /* ---- constants ---- */
 

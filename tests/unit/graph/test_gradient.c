@@ -131,6 +131,9 @@ static const struct rule_case cases[] = {
 	{QB_OP_MaxPool, 12, 2, "1,2,7", "kernel_shape:I=3 dilations:I=2 ceil_mode:i=1 strides:I=2"},
 	{QB_OP_MaxPool, 12, 1, "1,1,4,4,3", "kernel_shape:I=2,2,2"},
 	{QB_OP_MaxUnpool, 11, 1, "1,1,2,2 i1,1,2,2=5,7,13,8", "kernel_shape:I=2,2 strides:I=2,2"},
+	{QB_OP_LpPool, 18, 1, "1,2,5,6", "kernel_shape:I=3,2 strides:I=2,2 pads:I=1,0,1,1"},
+	{QB_OP_LpPool, 18, 1, "1,2,8", "kernel_shape:I=3 strides:I=2 ceil_mode:i=1 p:i=3"}, {QB_OP_LpPool, 18, 1, "1,1,6", "kernel_shape:I=2 p:i=1"},
+	{QB_OP_GlobalLpPool, 2, 1, "2,3,4", "p:i=3"}, {QB_OP_GlobalLpPool, 2, 1, "2,3,2,2", ""},
 	{QB_OP_GlobalAveragePool, 1, 1, "2,3,4,5", ""}, {QB_OP_GlobalMaxPool, 1, 1, "2,3,4,5", ""}, {QB_OP_GlobalMaxPool, 1, 1, "2,3,2,2,2,2", ""},
 	/* normalizations */
 	{QB_OP_BatchNormalization, 15, 1, "2,3,4 0.5~2@3 3 c3 c0.5~2@3", ""},
