@@ -37,24 +37,64 @@ static inline __attribute__((always_inline)) void follow_body(size_t n, float m,
 	const int16_t *restrict last, const uint8_t *restrict pinned, int8_t *restrict direction, float *restrict frequency)
 {
 	for (size_t i = 0; i < n; i++) {
-		const int d = pinned[i] ? 0 : now[i] - last[i], sign = (d > 0) - (d < 0);
-		const float o = sign * direction[i] < 0 ? 1.0f : 0.0f;
+		const int16_t d = (int16_t)((now[i] - last[i]) * (1 - pinned[i])), sign = (int16_t)((d > 0) - (d < 0));
+		const int16_t back = (int16_t)(sign * direction[i] < 0);
 
-		frequency[i] = m * o + (1 - m) * frequency[i];
-		direction[i] = (int8_t)(sign != 0 ? sign : direction[i]);
+		frequency[i] = m * (float)back + (1 - m) * frequency[i];
+		direction[i] = (int8_t)(sign + (1 - sign * sign) * direction[i]);
 	}
+}
+
+/* EMA. */
+static inline __attribute__((always_inline)) void average_body(size_t n, float m, const int16_t *restrict integer,
+	float *restrict average)
+{
+	for (size_t i = 0; i < n; i++) {
+		average[i] = m * (float)integer[i] + (1 - m) * average[i];
+	}
+}
+
+/* Where a frequency exceeds the threshold, as a count: mostly nowhere. */
+static inline __attribute__((always_inline)) void exceeding_body(size_t n, float threshold, const float *restrict frequency,
+	const uint8_t *restrict pinned, int32_t *restrict count)
+{
+	int32_t sum = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		sum += frequency[i] > threshold ? 1 - pinned[i] : 0;
+	}
+	*count = sum;
 }
 
 QB_FOR_EVERY_LEVEL(static, follow, (size_t n, float m, const int16_t *now, const int16_t *last, const uint8_t *pinned,
 	int8_t *direction, float *frequency), (n, m, now, last, pinned, direction, frequency))
 
-static void freeze(struct qb_oscillation *o, float threshold)
+QB_FOR_EVERY_LEVEL(static, average, (size_t n, float m, const int16_t *integer, float *ema), (n, m, integer, ema))
+QB_FOR_EVERY_LEVEL(static, exceeding, (size_t n, float threshold, const float *frequency, const uint8_t *pinned, int32_t *count),
+	(n, threshold, frequency, pinned, count))
+
+enum { BLOCK = 1024 };
+
+static void freeze_block(struct qb_oscillation *o, float threshold, size_t from, size_t to)
 {
-	for (size_t i = 0; i < o->n; i++) {
+	for (size_t i = from; i < to; i++) {
 		if (!o->pinned[i] && o->frequency[i] > threshold) {
 			o->pinned[i] = 1;
 			o->integer[i] = (int16_t)nearbyintf(o->average[i]);
 			o->frozen++;
+		}
+	}
+}
+
+static void freeze(struct qb_oscillation *o, float threshold)
+{
+	for (size_t i = 0; i < o->n; i += BLOCK) {
+		size_t n = QB_MIN(o->n - i, (size_t)BLOCK);
+		int32_t count;
+
+		exceeding(n, threshold, o->frequency + i, o->pinned + i, &count);
+		if (count) {
+			freeze_block(o, threshold, i, i + n);
 		}
 	}
 }
@@ -68,8 +108,12 @@ void qb_oscillation_step(struct qb_oscillation *o, const int16_t *integer, doubl
 		o->started = true;
 	}
 	follow(o->n, o->momentum, integer, o->integer, o->pinned, o->direction, o->frequency);
-	for (size_t i = 0; i < o->n; i++) {
-		o->integer[i] = o->pinned[i] ? o->integer[i] : integer[i];
+	if (o->frozen) {
+		for (size_t i = 0; i < o->n; i++) {
+			o->integer[i] = o->pinned[i] ? o->integer[i] : integer[i];
+		}
+	} else {
+		memcpy(o->integer, integer, o->n * sizeof(*integer));
 	}
 	if (freezes && !o->freezing) {
 		for (size_t i = 0; i < o->n; i++) {
@@ -80,8 +124,8 @@ void qb_oscillation_step(struct qb_oscillation *o, const int16_t *integer, doubl
 	if (freezes) {
 		freeze(o, (float)threshold);
 	}
-	for (size_t i = 0; o->freezing && i < o->n; i++) {
-		o->average[i] = o->momentum * (float)integer[i] + (1 - o->momentum) * o->average[i];
+	if (o->freezing) {
+		average(o->n, o->momentum, integer, o->average);
 	}
 }
 
