@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A step of training in float, of a network by name: forward, backward, sums over shards and SGD with momentum. Prints the
- * least time of a step, images per second and, with -k, where the time goes by kind of step, with -v by step.
+ * least time of a step, the least processor time, images per second and, with -k, where the time goes by kind of step, with -v by step.
  *
- *   bench_train [-b BATCH] [-s SHARDS] [-t THREADS] [-n STEPS] [-k | -v] NETWORK
+ *   bench_train [-b BATCH] [-s SHARDS] [-t THREADS] [-n STEPS] [-q FORMAT] [-k | -v] NETWORK
+ *
+ * -q has the inputs of layers go through quantizers of FORMAT with learned scales.
  */
 #include <math.h>
 #include <stdio.h>
@@ -23,7 +25,7 @@ struct options {
 	int64_t batch, shards;
 	int threads, steps;
 	bool by_kind, by_step;
-	const char *network;
+	const char *network, *format; /* format: of the inputs of layers; NULL: float */
 };
 
 struct step {
@@ -78,8 +80,52 @@ static enum qb_err make_network(struct step *s, struct qb_errbuf *eb)
 	return err;
 }
 
+/* FakeQuantize with a learned scale behind v. */
+static enum qb_err quantize(struct qb_training *t, struct qb_value *v, const char *format, struct qb_errbuf *eb)
+{
+	struct qb_graph *g = t->graph;
+	const char *name = qb_arena_printf(g->arena, "%s.scale", v->name), *quantized = qb_arena_printf(g->arena, "%s.quantized", v->name);
+	struct qb_value *in[2] = {v}, *out = name && quantized ? qb_graph_add_value(g, quantized, v->dtype) : NULL;
+	struct qb_parameter *p;
+	struct qb_node *n;
+
+	if (!out) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a quantizer");
+	}
+	QB_TRY(qb_training_add_parameter(t, name, v->name, 1, (int64_t[]){1}, (float[]){0.2f}, &in[1], &p, eb));
+	n = qb_node_create(g, QB_OP_FakeQuantize, quantized, 1, 2, in, 1, &out);
+	if (!n) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a quantizer");
+	}
+	qb_node_add_string(n, "format", format);
+	qb_node_add_string(n, "estimator", "lsq");
+	qb_node_add_int(n, "axis", -1);
+	out->shape = v->shape;
+	qb_graph_replace_value(g, v, out);
+	n->input[0] = v;
+	return qb_graph_insert_after(g, n, v->producer) ? qb_graph_relink(g, eb) : qb_fail(eb, QB_ENOMEM, "no memory for a quantizer");
+}
+
+/* Inputs of layers, but for the images. */
+static enum qb_err quantize_inputs(void *arg, struct qb_training *t, struct qb_errbuf *eb)
+{
+	const char *format = arg;
+
+	for (int i = 0; i < t->graph->nodes; i++) {
+		const struct qb_node *n = t->graph->node[i];
+		struct qb_value *x = n->inputs ? n->input[0] : NULL;
+
+		if ((qb_node_is(n, QB_OP_Conv) || qb_node_is(n, QB_OP_Gemm)) && x->producer && !qb_node_is(x->producer, QB_OP_FakeQuantize)) {
+			QB_TRY(quantize(t, x, format, eb));
+			i = -1; /* nodes have moved */
+		}
+	}
+	return QB_OK;
+}
+
 static enum qb_err prepare(struct step *s, struct qb_errbuf *eb)
 {
+	struct qb_train_hooks hooks = {.arg = (void *)s->o.format, .prepare = quantize_inputs};
 	struct qb_train_config c;
 	const struct qb_graph *g;
 
@@ -88,7 +134,8 @@ static enum qb_err prepare(struct step *s, struct qb_errbuf *eb)
 	c.shards = s->o.shards;
 	QB_TRY(make_network(s, eb));
 	QB_TRY(qb_training_network(&s->network, s->open, eb));
-	QB_TRY(qb_training_graph_create(&s->training, &(struct qb_training_plan){.network = s->network, .config = &c, .shards = s->o.shards}, eb));
+	QB_TRY(qb_training_graph_create(&s->training, &(struct qb_training_plan){.network = s->network, .config = &c, .shards = s->o.shards,
+		.hooks = s->o.format ? &hooks : NULL}, eb));
 	g = s->training->training.graph;
 	QB_TRY(qb_plan_create(&s->plan, g, QB_PLAN_TRAINING, 1, NULL, eb));
 	QB_TRY(qb_shards_create(&s->shards, s->plan, (int)s->o.shards, eb));
@@ -214,7 +261,7 @@ int main(int argc, char **argv)
 	struct qb_errbuf eb = {0};
 	int c;
 
-	while ((c = getopt(argc, argv, "b:s:t:n:kv")) != -1) {
+	while ((c = getopt(argc, argv, "b:s:t:n:q:kv")) != -1) {
 		switch (c) {
 		case 'b':
 			s.o.batch = atol(optarg);
@@ -227,6 +274,9 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			s.o.steps = atoi(optarg);
+			break;
+		case 'q':
+			s.o.format = optarg;
 			break;
 		case 'k':
 			s.o.by_kind = true;
