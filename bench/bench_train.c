@@ -3,9 +3,10 @@
  * A step of training in float, of a network by name: forward, backward, sums over shards and SGD with momentum. Prints the
  * least time of a step, the least processor time, images per second and, with -k, where the time goes by kind of step, with -v by step.
  *
- *   bench_train [-b BATCH] [-s SHARDS] [-t THREADS] [-n STEPS] [-q FORMAT] [-k | -v] NETWORK
+ *   bench_train [-b BATCH] [-s SHARDS] [-t THREADS] [-n STEPS] [-q FORMAT] [-R] [-k | -v] NETWORK
  *
- * -q has the inputs of layers go through quantizers of FORMAT with learned scales.
+ * -q has the inputs of layers go through quantizers of FORMAT with learned scales; -R computes cheap values again
+ * for the backward pass.
  */
 #include <math.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@
 struct options {
 	int64_t batch, shards;
 	int threads, steps;
-	bool by_kind, by_step;
+	bool by_kind, by_step, recompute;
 	const char *network, *format; /* format: of the inputs of layers; NULL: float */
 };
 
@@ -132,6 +133,7 @@ static enum qb_err prepare(struct step *s, struct qb_errbuf *eb)
 	qb_train_config_init(&c);
 	c.batch = s->o.batch;
 	c.shards = s->o.shards;
+	c.recompute = s->o.recompute;
 	QB_TRY(make_network(s, eb));
 	QB_TRY(qb_training_network(&s->network, s->open, eb));
 	QB_TRY(qb_training_graph_create(&s->training, &(struct qb_training_plan){.network = s->network, .config = &c, .shards = s->o.shards,
@@ -261,7 +263,7 @@ int main(int argc, char **argv)
 	struct qb_errbuf eb = {0};
 	int c;
 
-	while ((c = getopt(argc, argv, "b:s:t:n:q:kv")) != -1) {
+	while ((c = getopt(argc, argv, "b:s:t:n:q:Rkv")) != -1) {
 		switch (c) {
 		case 'b':
 			s.o.batch = atol(optarg);
@@ -277,6 +279,9 @@ int main(int argc, char **argv)
 			break;
 		case 'q':
 			s.o.format = optarg;
+			break;
+		case 'R':
+			s.o.recompute = true;
 			break;
 		case 'k':
 			s.o.by_kind = true;

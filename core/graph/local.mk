@@ -45,6 +45,8 @@ libquantbench_a_SOURCES += \
 	core/graph/prepare.c \
 	core/graph/quantized_lstm.c \
 	core/graph/quantized_ops.c \
+	core/graph/recompute.c \
+	core/graph/recompute.h \
 	core/graph/relink.c \
 	core/graph/rescale.c \
 	core/graph/rescale.h \

@@ -93,6 +93,8 @@ struct qb_train_config {
 	int64_t batch;        /* rows of a step's graph run */
 	int64_t accumulation; /* runs whose gradients are averaged before a step; 1 */
 	int64_t shards;       /* of a batch; part of what comes out, unlike threads. 0: the largest divisor of batch up to 8 */
+	bool recompute;       /* what activations, norms and quantizers make is computed again for the backward pass: less memory, more
+	                       * time, the same bytes */
 	int threads;          /* nothing depends on it but the time */
 	uint64_t seed;
 	struct qb_optimizer_config optimizer[QB_PARAMETER_GROUPS]; /* STATISTICS have none */

@@ -8,6 +8,7 @@
 #include "core/graph/gradient.h"
 #include "core/graph/infer.h"
 #include "core/graph/op.h"
+#include "core/graph/recompute.h"
 #include "core/graph/shape.h"
 #include "core/train/training_network.h"
 
@@ -326,7 +327,8 @@ static enum qb_err build(struct qb_training_graph *t, const struct qb_training_p
 		QB_TRY(qb__train_batch_norms(t, eb));
 	}
 	QB_TRY(qb_graph_relink(t->training.graph, eb));
-	return differentiate(t, loss, eb);
+	QB_TRY(differentiate(t, loss, eb));
+	return c->recompute ? qb_graph_recompute(t->training.graph, loss, NULL, eb) : QB_OK;
 }
 
 enum qb_err qb_training_graph_create(struct qb_training_graph **out, const struct qb_training_plan *plan,

@@ -10,7 +10,9 @@
 
 #include <cmocka.h>
 
+#include "core/base/size.h"
 #include "core/graph/gradient.h"
+#include "core/graph/recompute.h"
 #include "tests/unit/exec/graph_maker.h"
 #include "tests/unit/exec/training_check.h"
 #include "tests/unit/levels.h"
@@ -68,8 +70,8 @@ static void start_block(struct block *b, struct qb_value **x)
 	*x = gm_input(&b->m, QB_F32, 4, (int64_t[]){b->images, 3, 12, 12});
 }
 
-/* Mean, layer and loss behind y; gradients of all parameters are outputs; then all is compared. */
-static void end_block(struct block *b, struct qb_value *y)
+/* Mean, layer and loss behind y; gradients of all parameters are outputs. Returns the loss. */
+static struct qb_value *differentiate(struct block *b, struct qb_value *y)
 {
 	struct qb_value *target, *weight, *loss, *flat, *gradient[PARAMETERS];
 	struct qb_value *shape = gm_constant(&b->m, QB_I64, 1, (int64_t[]){2}, (int64_t[]){b->images, y->shape.dim[1]});
@@ -90,38 +92,59 @@ static void end_block(struct block *b, struct qb_value *y)
 		assert_non_null(gradient[i]);
 		gm_output(&b->m, gradient[i]);
 	}
+	gm_finish(&b->m);
+	return loss;
+}
+
+static void end_block(struct block *b, struct qb_value *y)
+{
+	differentiate(b, y);
 	/* Some are 0 but for rounding: those of what a later norm or softmax takes out again. */
 	check_training_graph(&b->m, (struct tolerance){2e-4, 0.01}, 1, false);
+}
+
+typedef struct qb_value *block_fn(struct block *b);
+
+static struct qb_value *resnet(struct block *b)
+{
+	struct qb_value *x, *y;
+
+	start_block(b, &x);
+	x = GM_OP(&b->m, QB_OP_Relu, norm(b, conv(b, x, 16, 3, 1, false)));
+	y = GM_OP(&b->m, QB_OP_Relu, norm(b, conv(b, x, 24, 3, 2, false)));
+	y = norm(b, conv(b, y, 24, 3, 1, false));
+	return GM_OP(&b->m, QB_OP_Relu, GM_OP(&b->m, QB_OP_Add, y, norm(b, conv(b, x, 24, 1, 2, false))));
 }
 
 static void resnet_block__differentiated__no_step_is_evaluated(void **state)
 {
 	struct block b;
-	struct qb_value *x, *y;
 
 	(void)state;
-	start_block(&b, &x);
-	x = GM_OP(&b.m, QB_OP_Relu, norm(&b, conv(&b, x, 16, 3, 1, false)));
-	y = GM_OP(&b.m, QB_OP_Relu, norm(&b, conv(&b, x, 24, 3, 2, false)));
-	y = norm(&b, conv(&b, y, 24, 3, 1, false));
-	end_block(&b, GM_OP(&b.m, QB_OP_Relu, GM_OP(&b.m, QB_OP_Add, y, norm(&b, conv(&b, x, 24, 1, 2, false)))));
+	end_block(&b, resnet(&b));
+}
+
+static struct qb_value *mobilenet(struct block *b)
+{
+	struct qb_value *x, *y;
+
+	start_block(b, &x);
+	x = relu6(b, norm(b, conv(b, x, 8, 3, 1, false)));
+	for (int stride = 1; stride <= 2; stride++) {
+		y = relu6(b, norm(b, conv(b, x, 40, 1, 1, false)));
+		y = relu6(b, norm(b, conv(b, y, 40, 3, stride, true)));
+		y = norm(b, conv(b, y, 8, 1, 1, false));
+		x = stride == 1 ? GM_OP(&b->m, QB_OP_Add, x, y) : y;
+	}
+	return x;
 }
 
 static void mobilenet_block__differentiated__no_step_is_evaluated(void **state)
 {
 	struct block b;
-	struct qb_value *x, *y;
 
 	(void)state;
-	start_block(&b, &x);
-	x = relu6(&b, norm(&b, conv(&b, x, 8, 3, 1, false)));
-	for (int stride = 1; stride <= 2; stride++) {
-		y = relu6(&b, norm(&b, conv(&b, x, 40, 1, 1, false)));
-		y = relu6(&b, norm(&b, conv(&b, y, 40, 3, stride, true)));
-		y = norm(&b, conv(&b, y, 8, 1, 1, false));
-		x = stride == 1 ? GM_OP(&b.m, QB_OP_Add, x, y) : y;
-	}
-	end_block(&b, x);
+	end_block(&b, mobilenet(&b));
 }
 
 /* ---- a block of a transformer ---- */
@@ -170,18 +193,53 @@ static struct qb_value *attention(struct block *b, struct qb_value *x)
 	return linear(b, reshape(b, transpose(b, v, (int64_t[]){0, 2, 1, 3}), 3, joined), MODEL);
 }
 
-static void transformer_block__differentiated__no_step_is_evaluated(void **state)
+static struct qb_value *transformer(struct block *b)
 {
-	struct block b = {.images = BATCH};
 	struct qb_value *x;
 
+	*b = (struct block){.images = BATCH};
+	gm_init(&b->m);
+	x = parameter(b, 3, (int64_t[]){BATCH, TOKENS, MODEL});
+	x = GM_OP(&b->m, QB_OP_Add, x, parameter(b, 2, (int64_t[]){TOKENS, MODEL}));
+	x = GM_OP(&b->m, QB_OP_Add, x, attention(b, layer_norm(b, x)));
+	x = GM_OP(&b->m, QB_OP_Add, x, linear(b, GM_OP(&b->m, QB_OP_Gelu, linear(b, layer_norm(b, x), 40)), MODEL));
+	return transpose(b, reshape(b, x, 4, (int64_t[]){BATCH, TOKENS, 1, MODEL}), (int64_t[]){0, 3, 2, 1});
+}
+
+static void transformer_block__differentiated__no_step_is_evaluated(void **state)
+{
+	struct block b;
+
 	(void)state;
-	gm_init(&b.m);
-	x = parameter(&b, 3, (int64_t[]){BATCH, TOKENS, MODEL});
-	x = GM_OP(&b.m, QB_OP_Add, x, parameter(&b, 2, (int64_t[]){TOKENS, MODEL}));
-	x = GM_OP(&b.m, QB_OP_Add, x, attention(&b, layer_norm(&b, x)));
-	x = GM_OP(&b.m, QB_OP_Add, x, linear(&b, GM_OP(&b.m, QB_OP_Gelu, linear(&b, layer_norm(&b, x), 40)), MODEL));
-	end_block(&b, transpose(&b, reshape(&b, x, 4, (int64_t[]){BATCH, TOKENS, 1, MODEL}), (int64_t[]){0, 3, 2, 1}));
+	end_block(&b, transformer(&b));
+}
+
+/* ---- recomputation ---- */
+
+static void blocks__recomputed__less_memory_and_the_same_bytes(void **state)
+{
+	static block_fn *const blocks[] = {resnet, mobilenet, transformer};
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(blocks); i++) {
+		struct block kept, again;
+		struct qb_value *loss;
+		struct qb_errbuf eb = {0};
+		size_t bytes[2];
+		int count = 0;
+
+		differentiate(&kept, blocks[i](&kept));
+		loss = differentiate(&again, blocks[i](&again));
+		if (qb_graph_recompute(again.m.g, loss, &count, &eb) != QB_OK) {
+			fail_msg("%s", eb.text);
+		}
+		assert_true(count > 0);
+		check_same_training(kept.m.g, again.m.g, i, bytes);
+		print_message("block %zu: %d nodes again, %zu bytes instead of %zu\n", i, count, bytes[1], bytes[0]);
+		assert_true(bytes[1] < bytes[0]);
+		gm_fini(&kept.m);
+		check_training_graph(&again.m, (struct tolerance){2e-4, 0.01}, 1, false);
+	}
 }
 
 static int tests(void)
@@ -190,6 +248,7 @@ static int tests(void)
 		cmocka_unit_test(resnet_block__differentiated__no_step_is_evaluated),
 		cmocka_unit_test(mobilenet_block__differentiated__no_step_is_evaluated),
 		cmocka_unit_test(transformer_block__differentiated__no_step_is_evaluated),
+		cmocka_unit_test(blocks__recomputed__less_memory_and_the_same_bytes),
 	};
 
 	return cmocka_run_group_tests_name("training blocks", all, NULL, NULL);

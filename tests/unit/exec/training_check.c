@@ -187,3 +187,36 @@ void check_training_steps(struct graph_maker *m, uint64_t seed, bool evaluated)
 {
 	check_training_graph(m, (struct tolerance){3e-6, 0}, seed, evaluated);
 }
+
+void check_same_training(const struct qb_graph *a, const struct qb_graph *b, uint64_t seed, size_t bytes[2])
+{
+	const struct qb_graph *g[2] = {a, b};
+	struct tensors t[2] = {0};
+
+	assert_int_equal(a->inputs, b->inputs);
+	assert_int_equal(a->outputs, b->outputs);
+	for (int k = 0; k < 2; k++) {
+		struct qb_plan *p = NULL;
+		struct qb_errbuf eb = {0};
+
+		for (int i = 0; i < a->inputs; i++) {
+			fill(&t[k].in[i], a->input[i], seed);
+		}
+		for (int i = 0; i < a->outputs; i++) {
+			fill(&t[k].got[i], a->output[i], (uint64_t)k);
+		}
+		if (qb_plan_create(&p, g[k], QB_PLAN_TRAINING, 1, NULL, &eb) != QB_OK) {
+			fail_msg("%s", eb.text);
+		}
+		bytes[k] = qb_plan_session_bytes(p);
+		run_plan(p, g[k], &t[k], true);
+		qb_plan_destroy(&p);
+	}
+	for (int i = 0; i < a->outputs; i++) {
+		assert_memory_equal(t[0].got[i].data, t[1].got[i].data, qb_value_size(a->output[i]) * qb_dtype_bytes(a->output[i]->dtype));
+	}
+	for (int i = 0; i < 2 * MANY; i++) {
+		free(t[i / MANY].in[i % MANY].data);
+		free(t[i / MANY].got[i % MANY].data);
+	}
+}

@@ -19,4 +19,7 @@ void check_training_graph(struct graph_maker *m, struct tolerance t, uint64_t se
 /* The same of single steps. */
 void check_training_steps(struct graph_maker *m, uint64_t seed, bool evaluated);
 
+/* Runs the plans of two graphs on the same inputs and compares their outputs, byte by byte. bytes: what a session of each takes. */
+void check_same_training(const struct qb_graph *a, const struct qb_graph *b, uint64_t seed, size_t bytes[2]);
+
 #endif
