@@ -134,6 +134,46 @@ class Training(unittest.TestCase):
                                                                torch.from_numpy(tokens[s][:, 1:]).flatten()),
                              optimizer=optimizer, rate=rate, decay=0.01, batch=16, epochs=3, axis=-1, next_token=1)
 
+    def test_resnet__frozen_batch_norms__as_pytorch(self):
+        model = os.path.join(self.folder.name, "resnet.onnx")
+        data, x, y = image_data(self.folder.name)
+        weights, forward = resnet(model)
+        peer = Peer(weights, forward, "sgd", 0.002, 0.01)
+        peer.forward = lambda p, v: forward(p, v, training=False)
+        peer.forward.fixed, peer.forward.flat = {}, set()
+        self.compare(model, data, weights, peer, lambda s: torch.from_numpy(x[s]),
+                     lambda logits, s: F.cross_entropy(logits, torch.from_numpy(y[s])),
+                     rate=0.002, decay=0.01, batch=16, epochs=2, batch_norm="frozen")
+
+    def test_resnet__distilled__as_pytorch(self):
+        """The teacher is the network as it was, its batch norms with running statistics."""
+        model = os.path.join(self.folder.name, "resnet.onnx")
+        data, x, y = image_data(self.folder.name)
+        weights, forward = resnet(model)
+        peer = Peer(weights, forward, "sgd", 0.02, 0.01)
+        teacher = {k: torch.tensor(v) for k, v in weights.items()}
+
+        def loss_of(logits, s):
+            with torch.no_grad():
+                target = F.softmax(forward(teacher, torch.from_numpy(x[s]), training=False) / 3, 1)
+            soft = F.kl_div(F.log_softmax(logits / 3, 1), target, reduction="batchmean") * 9
+            return 0.3 * F.cross_entropy(logits, torch.from_numpy(y[s])) + 0.7 * soft
+
+        self.compare(model, data, weights, peer, lambda s: torch.from_numpy(x[s]), loss_of,
+                     rate=0.02, decay=0.01, batch=16, epochs=2, distillation=0.7, temperature=3)
+
+    def test_resnet__squared_error__as_pytorch(self):
+        model = os.path.join(self.folder.name, "resnet.onnx")
+        _, x, _ = image_data(self.folder.name)
+        targets = np.random.default_rng(8).standard_normal((96, 10)).astype(np.float32)
+        data = os.path.join(self.folder.name, "targets.npz")
+        np.savez(data, x=x, y=targets)
+        weights, forward = resnet(model)
+        peer = Peer(weights, forward, "sgd", 0.02, 0.01)
+        self.compare(model, data, weights, peer, lambda s: torch.from_numpy(x[s]),
+                     lambda out, s: F.mse_loss(out, torch.from_numpy(targets[s])),
+                     rate=0.02, decay=0.01, batch=16, epochs=2, loss="mse")
+
     def test_resnet__accumulation__is_the_mean_of_batches(self):
         """Batch norms see each batch apart, as PyTorch's do."""
         model = os.path.join(self.folder.name, "resnet.onnx")
