@@ -11,6 +11,9 @@ libquantbench_a_SOURCES += \
 	core/experiment/jobs/ptq_job.c \
 	core/experiment/jobs/ptq_latency.c \
 	core/experiment/jobs/ptq_latency.h \
+	core/experiment/jobs/qat_job.c \
+	core/experiment/jobs/qat_rows.c \
+	core/experiment/jobs/qat_rows.h \
 	core/experiment/jobs/snapshots.c \
 	core/experiment/jobs/snapshots.h \
 	core/experiment/jobs/sqnr.h \
@@ -56,6 +59,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/spec/network_spec.h \
 	core/experiment/spec/ptq_spec.c \
 	core/experiment/spec/ptq_spec.h \
+	core/experiment/spec/qat_spec.c \
+	core/experiment/spec/qat_spec.h \
 	core/experiment/spec/scheme_spec.c \
 	core/experiment/spec/scheme_spec.h \
 	core/experiment/spec/train_method_spec.c \

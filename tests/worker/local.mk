@@ -22,5 +22,5 @@ check_SCRIPTS += tests/worker/test_imports.py tests/worker/test_operators.py
 EXTRA_DIST += tests/worker/test_imports.py tests/worker/operators.py tests/worker/test_operators.py
 check_SCRIPTS += tests/worker/test_input.py
 EXTRA_DIST += tests/worker/test_input.py
-check_SCRIPTS += tests/worker/test_ranges.py tests/worker/test_toy.py tests/worker/test_train.py
-EXTRA_DIST += tests/worker/test_ranges.py tests/worker/test_toy.py tests/worker/test_train.py tests/worker/training.py
+check_SCRIPTS += tests/worker/test_qat.py tests/worker/test_ranges.py tests/worker/test_toy.py tests/worker/test_train.py
+EXTRA_DIST += tests/worker/test_qat.py tests/worker/test_ranges.py tests/worker/test_toy.py tests/worker/test_train.py tests/worker/training.py

@@ -12,6 +12,7 @@
 	X(ptq) \
 	X(diagnose) \
 	X(train) \
+	X(qat) \
 	X(sqnr) \
 	X(tensor) \
 	X(hwcost) \

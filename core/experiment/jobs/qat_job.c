@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The qat job: a network repairs itself for a scheme. Post-training quantization on the training data is where it starts; what it
+ * ends with is measured, timed and exported by the code that ptq jobs use.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/experiment/jobs/kinds.h"
+#include "core/experiment/jobs/qat_rows.h"
+#include "core/experiment/jobs/training_run.h"
+#include "core/experiment/report/describe.h"
+#include "core/experiment/report/export.h"
+#include "core/experiment/report/scheme_rows.h"
+#include "core/experiment/spec/qat_spec.h"
+#include "core/experiment/spec/uploads_check.h"
+#include "core/ptq/task_metric.h"
+#include "core/train/bn_reestimation.h"
+#include "core/train/deploy.h"
+
+/* Shares of the progress bar. */
+static const double LOADED = 0.01, STARTED = 0.1, TRAINED = 0.85, EVALUATED = 0.9;
+enum { CALIBRATED_SAMPLES = 32 };
+static const char *const TRAINED_FILE = "trained.onnx";
+
+struct qat {
+	struct qb_job *job;
+	struct qb_qat_spec spec;
+	struct qb_training_inputs in;
+	struct qb_graph *bound;      /* in.prepared at a batch of 1: what schemes speak of */
+	struct qb_placement *placement;
+	struct qb_scheme scheme, final_scheme;
+	struct qb_sweep *calibrated; /* on the training data */
+	struct qb_sweep *start;      /* its quantizers on the data that is evaluated */
+	struct qb_qat *qat;
+	struct qb_training_run run;
+	struct qb_deployment deployed;
+	struct qb_sweep *final;
+	struct qb_ptq_latency *latency;
+	double from, to;             /* of the progress of the sweep that runs */
+};
+
+static const struct qb_ptq_spec *ptq_of(const struct qat *q)
+{
+	return &q->spec.train.ptq;
+}
+
+/* ---- sweeps ---- */
+
+static enum qb_err sweep_progress(void *arg, const char *stage, double fraction, const char *detail, struct qb_errbuf *eb)
+{
+	struct qat *q = arg;
+
+	return qb_job_progress(q->job, stage, q->from + (q->to - q->from) * fraction, eb, "%s %s%s%s", stage,
+		ptq_of(q)->model_name, detail ? ": " : "", detail ? detail : "");
+}
+
+static struct qb_sweep_options sweep_options(struct qat *q, double from, double to)
+{
+	struct qb_sweep_options opt = qb_ptq_sweep_options(ptq_of(q));
+
+	q->from = from;
+	q->to = to;
+	opt.scheme = &q->scheme;
+	opt.progress = sweep_progress;
+	opt.arg = q;
+	opt.check = qb_job_check;
+	opt.check_arg = q->job;
+	return opt;
+}
+
+/* Ranges, and what methods decide, come from the training data; what they cost is measured on the other. */
+static enum qb_err run_start(struct qat *q, struct qb_errbuf *eb)
+{
+	struct qb_sweep_options opt = sweep_options(q, LOADED, (LOADED + STARTED) / 2);
+	const struct qb_network *n;
+
+	opt.samples = QB_MAX(qb_model_batch(q->in.prepared), CALIBRATED_SAMPLES); /* evaluated beside: as many as run at a time */
+	opt.held_out = false;
+	QB_TRY(qb_sweep_run(&q->calibrated, q->in.prepared, q->in.train, &opt, eb));
+	n = q->calibrated->variant[0].network;
+	opt = sweep_options(q, (LOADED + STARTED) / 2, STARTED);
+	opt.methods = NULL;
+	opt.given = n->quantization[0];
+	opt.given_of = n->graph;
+	return qb_sweep_run(&q->start, q->in.prepared, q->in.data, &opt, eb);
+}
+
+static enum qb_err run_final(struct qat *q, struct qb_errbuf *eb)
+{
+	struct qb_sweep_options opt = sweep_options(q, TRAINED, EVALUATED);
+
+	opt.methods = NULL;
+	opt.scheme = &q->final_scheme;
+	opt.given = q->deployed.quantization;
+	opt.given_of = q->deployed.bound;
+	return qb_sweep_run(&q->final, q->deployed.model, q->in.data, &opt, eb);
+}
+
+/* ---- evaluation ---- */
+
+static enum qb_err check_cancelled(void *arg, double share, struct qb_errbuf *eb)
+{
+	struct qat *q = arg;
+
+	(void)share;
+	return qb_job_check(q->job, eb);
+}
+
+static enum qb_err deploy(struct qat *q, struct qb_deployment *out, const struct qb_trainer *t, struct qb_errbuf *eb)
+{
+	const struct qb_deploy_options opt = {.scheme = &q->final_scheme, .batch = 1};
+
+	return qb_qat_deploy(out, q->qat, t, &opt, eb);
+}
+
+static enum qb_err evaluate(void *arg, struct qb_trainer *t, double *metric, json_t **snapshot, struct qb_errbuf *eb)
+{
+	struct qat *q = arg;
+	const struct qb_task_metric_options opt = {.metric = ptq_of(q)->metric, .threads = ptq_of(q)->threads,
+		.samples = ptq_of(q)->max_samples, .progress = check_cancelled, .arg = q};
+	struct qb_norm_divergences norms = {0};
+	struct qb_deployment d = {0};
+	enum qb_err err = QB_OK;
+
+	qb_qat_feed(q->qat);
+	if (q->spec.train.reestimate) {
+		QB_TRY_OUT(qb_train_reestimate(t, q->spec.train.reestimate, &norms, eb));
+	}
+	QB_TRY_OUT(deploy(q, &d, t, eb));
+	QB_TRY_OUT(qb_task_metric(metric, d.model, d.quantization, d.bound, q->in.data, &opt, eb));
+	*snapshot = qb_qat_snapshot(q->qat, &norms);
+	err = *snapshot ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for a snapshot of the training");
+out:
+	qb_deployment_fini(&d);
+	qb_norm_divergences_fini(&norms);
+	return err;
+}
+
+/* ---- the whole ---- */
+
+/* The scheme for every layer: first, last and all others. */
+static enum qb_err make_scheme(struct qat *q, struct qb_errbuf *eb)
+{
+	const struct qb_layer_scheme_options opt = qb_qat_spec_layers(&q->spec);
+	char name[128];
+
+	QB_TRY(qb_graph_bind(&q->bound, q->in.prepared, qb_model_batch(q->in.prepared) ? qb_model_batch(q->in.prepared) : 1, eb));
+	QB_TRY(qb_placement_create(&q->placement, q->bound, eb));
+	QB_TRY(qb_layer_scheme(&q->scheme, &ptq_of(q)->scheme[0], q->bound, q->placement, &opt, eb));
+	q->final_scheme = q->scheme;
+	snprintf(q->final_scheme.name, sizeof(q->final_scheme.name), "%.30s+%.30s", ptq_of(q)->scheme[0].name,
+		qb_train_method_name(&q->spec.methods, name, sizeof(name)));
+	return QB_OK;
+}
+
+static enum qb_err load(struct qat *q, struct qb_errbuf *eb)
+{
+	QB_TRY(qb_job_progress(q->job, "load", 0, eb, "reading %s and %s", ptq_of(q)->model_name, q->spec.train.train_name));
+	QB_TRY(qb_training_inputs_open(&q->in, q->job, &q->spec.train, eb));
+	return make_scheme(q, eb);
+}
+
+static enum qb_err create_training(struct qat *q, struct qb_errbuf *eb)
+{
+	const struct qb_network *n = q->calibrated->variant[0].network;
+
+	QB_TRY(qb_qat_create(&q->qat, n->quantization[0], n->graph, &q->spec.config, eb));
+	q->run = (struct qb_training_run){.job = q->job, .spec = &q->spec.train, .inputs = &q->in,
+		.config = qb_qat_spec_train_config(&q->spec), .hooks = qb_qat_hooks(q->qat), .scheme = q->final_scheme.name,
+		.from = STARTED, .to = TRAINED, .evaluate = evaluate, .arg = q};
+	return qb_training_run_create(&q->run, eb);
+}
+
+/* The latent float weights, with their batch norms: what another training can start from. */
+static enum qb_err write_trained(const struct qat *q, struct qb_errbuf *eb)
+{
+	struct qb_graph *g = NULL;
+	char path[4096];
+	enum qb_err err;
+
+	if (!q->job->host->workdir) {
+		return QB_OK;
+	}
+	snprintf(path, sizeof(path), "%s/%s", q->job->host->workdir, TRAINED_FILE);
+	QB_TRY(qb_trainer_network(q->run.trainer, &g, eb));
+	err = qb_graph_export(g, path, eb);
+	if (err == QB_OK) {
+		qb_job_artifact(q->job, TRAINED_FILE, "application/octet-stream");
+	}
+	qb_graph_destroy(&g);
+	return err;
+}
+
+static enum qb_err keep_best(struct qat *q, struct qb_errbuf *eb)
+{
+	QB_TRY(qb_trainer_use_best(q->run.trainer, eb));
+	qb_qat_feed(q->qat);
+	return write_trained(q, eb);
+}
+
+static enum qb_err train(struct qat *q, struct qb_errbuf *eb)
+{
+	enum qb_err err = qb_training_run(&q->run, eb);
+
+	if (err == QB_ECANCELLED && q->run.begun && keep_best(q, NULL) == QB_OK && q->job->host->workdir) {
+		return qb_fail(eb, err, "the job was stopped; the best network so far is kept as %s", TRAINED_FILE);
+	}
+	QB_TRY(err);
+	QB_TRY(keep_best(q, eb));
+	return deploy(q, &q->deployed, q->run.trainer, eb);
+}
+
+static enum qb_err latency_progress(void *arg, double fraction, struct qb_errbuf *eb)
+{
+	struct qat *q = arg;
+
+	return qb_job_progress(q->job, "latency", EVALUATED + fraction * (1 - EVALUATED), eb, "measuring latency in float and of %s",
+		q->final_scheme.name);
+}
+
+static enum qb_err measure_latency(struct qat *q, struct qb_errbuf *eb)
+{
+	const struct qb_ptq_spec *p = ptq_of(q);
+	const struct qb_ptq_latency_options opt = {.threads = p->latency_threads, .measure = &p->latency_options,
+		.profile = p->profile, .progress = latency_progress, .arg = q};
+	enum qb_err err;
+
+	if (!p->latency) {
+		return QB_OK;
+	}
+	QB_TRY(qb_job_section_begin(q->job, "latency", eb));
+	err = qb_ptq_latency_run(&q->latency, q->deployed.model, q->in.data, q->final, &opt, eb);
+	qb_job_section_end(q->job, "latency");
+	return err;
+}
+
+/* Artifacts by name, or why there is none. */
+static enum qb_err export_all(struct qat *q, json_t **rows, struct qb_errbuf *eb)
+{
+	json_t *trained = json_pack("{s:s, s:s}", "kind", "trained", "name", TRAINED_FILE);
+	enum qb_err err;
+
+	if (!q->job->host->workdir) {
+		json_decref(trained);
+		*rows = json_array();
+		return QB_OK;
+	}
+	err = qb_export_schemes(q->job, q->final, (ptq_of(q)->exports & ~(unsigned)QB_EXPORT_REPORT) | QB_EXPORT_QDQ, rows, eb);
+	if (err == QB_OK) {
+		json_array_insert(*rows, 0, trained);
+	}
+	json_decref(trained);
+	return err;
+}
+
+/* Float is the network as it came; its latency, of the same layers, is measured beside that of the result. */
+static json_t *float_row(struct qat *q)
+{
+	const struct qb_scheme_rows rows = {q->job, q->start, ptq_of(q)->metric, NULL};
+	json_t *row = qb_float_row(&rows);
+
+	if (q->latency) {
+		json_object_set_new(row, "latency", qb_ptq_latency_json(&q->latency[0]));
+	}
+	return row;
+}
+
+static json_t *final_row(struct qat *q)
+{
+	const struct qb_scheme_rows rows = {q->job, q->final, ptq_of(q)->metric, q->latency};
+	json_t *row = qb_scheme_row(&rows, 0, NULL);
+	double metric = q->final->row[0].metric;
+
+	/* The sweep's own float is the trained network without quantizers. */
+	json_object_set_new(row, "latent_metric", qb_json_real(q->final->float_metric));
+	json_object_set_new(row, "delta", qb_json_real(metric - q->start->float_metric));
+	json_object_set_new(row, "delta_low", json_null());
+	json_object_set_new(row, "delta_high", json_null());
+	return row;
+}
+
+static enum qb_err result_of(struct qat *q, json_t **result, struct qb_errbuf *eb)
+{
+	const struct qb_scheme_rows start = {q->job, q->start, ptq_of(q)->metric, NULL};
+	const struct qb_oscillation_summary o = qb_qat_oscillations(q->qat);
+	json_t *training = qb_training_run_json(&q->run), *exports = NULL;
+	enum qb_err err;
+
+	QB_TRY_OUT(export_all(q, &exports, eb));
+	*result = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O}", "type", "qat",
+		"model", ptq_of(q)->model_name, "train", q->spec.train.train_name, "data", ptq_of(q)->data_name, "metric_name",
+		ptq_of(q)->metric, "scheme", ptq_of(q)->scheme[0].name, "methods", qb_qat_method_names(&q->spec.methods),
+		"train_samples", (json_int_t)qb_dataset_count(q->in.train), "samples", (json_int_t)q->final->samples, "float",
+		float_row(q), "start", qb_scheme_row(&start, 0, NULL), "final", final_row(q), "oscillating",
+		qb_qat_share(o.oscillating, o.weights), "frozen", qb_qat_share(o.frozen, o.weights), "layers",
+		qb_qat_layer_rows(q->qat), "activations", qb_qat_activation_rows(q->qat), "machine",
+		qb_describe_machine(ptq_of(q)->threads), "artifacts", exports);
+	if (!*result || json_object_update(*result, training)) {
+		json_decref(*result);
+		*result = NULL;
+		err = qb_fail(eb, QB_ENOMEM, "no memory for the results");
+		goto out;
+	}
+	if (ptq_of(q)->exports & QB_EXPORT_REPORT) {
+		err = qb_export_report(q->job, *result, eb);
+	}
+out:
+	json_decref(training);
+	json_decref(exports);
+	return err;
+}
+
+static enum qb_err check(struct qb_job *job, struct qb_errbuf *eb)
+{
+	struct qb_qat_spec spec;
+	enum qb_err err = qb_qat_spec_parse(&spec, job, eb);
+
+	if (err == QB_OK) {
+		err = qb_described_network(job, &spec.train.ptq, eb);
+	}
+	qb_qat_spec_fini(&spec);
+	return err;
+}
+
+static void fini(struct qat *q)
+{
+	qb_ptq_latency_destroy(&q->latency, 2);
+	qb_sweep_destroy(&q->final);
+	qb_deployment_fini(&q->deployed);
+	qb_training_run_fini(&q->run);
+	qb_qat_destroy(&q->qat);
+	qb_sweep_destroy(&q->start);
+	qb_sweep_destroy(&q->calibrated);
+	qb_layer_scheme_fini(&q->scheme);
+	qb_placement_destroy(&q->placement);
+	qb_graph_destroy(&q->bound);
+	qb_training_inputs_close(&q->in);
+	qb_qat_spec_fini(&q->spec);
+}
+
+static enum qb_err run(struct qb_job *job, json_t **result, struct qb_errbuf *eb)
+{
+	struct qat q = {.job = job};
+	enum qb_err err;
+
+	QB_TRY_OUT(qb_qat_spec_parse(&q.spec, job, eb));
+	QB_TRY_OUT(load(&q, eb));
+	QB_TRY_OUT(run_start(&q, eb));
+	QB_TRY_OUT(create_training(&q, eb));
+	QB_TRY_OUT(train(&q, eb));
+	QB_TRY_OUT(run_final(&q, eb));
+	QB_TRY_OUT(measure_latency(&q, eb));
+	QB_TRY_OUT(result_of(&q, result, eb));
+out:
+	fini(&q);
+	return err;
+}
+
+const struct qb_experiment qb_experiment_qat = {
+	.type = "qat",
+	.summary = "quantization-aware training: a network repairs itself for a scheme",
+	.job = {
+		.summary = "Quantization-aware training: from the post-training quantization of a scheme to what training makes of it.",
+		.fields = qb_qat_fields,
+		.bytes = sizeof(struct qb_qat_spec),
+		.defaults = qb_qat_spec_defaults,
+	},
+	.run = run,
+	.check = check,
+};
