@@ -119,10 +119,16 @@ struct range {
 	int64_t seen;
 };
 
+/* What metrics say between summaries, and since when. */
+struct summary {
+	int64_t summed;
+	struct qb_oscillation_summary is;
+};
+
 static size_t state_bytes(void *arg)
 {
 	const struct qb_qat *q = arg;
-	size_t n = (size_t)q->activations * sizeof(struct range);
+	size_t n = sizeof(struct summary) + (size_t)q->activations * sizeof(struct range);
 
 	for (int i = 0; i < q->weights; i++) {
 		n += qb_train_layer_bytes(&q->layer[i]);
@@ -133,8 +139,11 @@ static size_t state_bytes(void *arg)
 static void save(void *arg, void *bytes)
 {
 	const struct qb_qat *q = arg;
+	struct summary s = {q->summed, q->summary};
 	unsigned char *to = bytes;
 
+	memcpy(to, &s, sizeof(s));
+	to += sizeof(s);
 	for (int i = 0; i < q->activations; i++, to += sizeof(struct range)) {
 		const struct qb__qat_activation *a = &q->activation[i];
 		struct range r = {a->lo, a->hi, (double)a->unit, a->seen};
@@ -151,11 +160,14 @@ static enum qb_err load(void *arg, const void *bytes, size_t size, struct qb_err
 {
 	struct qb_qat *q = arg;
 	const unsigned char *from = bytes;
+	struct summary s;
 
 	if (size != state_bytes(q)) {
 		return qb_fail(eb, QB_EFORMAT, "the checkpoint holds %zu bytes of quantizers where this training has %zu", size,
 			state_bytes(q));
 	}
+	memcpy(&s, from, sizeof(s));
+	from += sizeof(s);
 	for (int i = 0; i < q->activations; i++, from += sizeof(struct range)) {
 		struct qb__qat_activation *a = &q->activation[i];
 		struct range r;
@@ -174,7 +186,8 @@ static enum qb_err load(void *arg, const void *bytes, size_t size, struct qb_err
 		QB_TRY(qb_train_layer_load(&q->layer[i], from, eb));
 		from += qb_train_layer_bytes(&q->layer[i]);
 	}
-	q->summed = -1;
+	q->summed = s.summed;
+	q->summary = s.is;
 	return QB_OK;
 }
 
