@@ -87,11 +87,16 @@ static const struct qb_value *first_value(const struct qb_trainer *t, int64_t sh
 
 /* ---- what to say ---- */
 
+/* Of what the graph reads, or hooks feed. */
 static const struct qb_parameter *bad_value(const struct qb_trainer *t)
 {
 	for (int i = 0; i < t->graph->training.parameters; i++) {
 		const struct qb_parameter *p = t->graph->training.parameter[i];
+		bool read = p->group != QB_PARAMETERS_STATISTICS || p->input >= 0;
 
+		if (!read) {
+			continue;
+		}
 		if (!all_finite(QB_F32, p->value, p->size) || !all_finite(QB_F32, p->fed, p->size)) {
 			return p;
 		}
@@ -156,6 +161,12 @@ static void say_where(const struct qb_trainer *t, double loss, char *text, size_
 	}
 }
 
+/* Without the sign of a NaN. */
+static double plain(double x)
+{
+	return isnan(x) ? fabs(x) : x;
+}
+
 enum qb_err qb__train_diverged(struct qb_trainer *t, const struct qb_train_position *at, double loss, double norm,
 	struct qb_errbuf *eb)
 {
@@ -164,6 +175,6 @@ enum qb_err qb__train_diverged(struct qb_trainer *t, const struct qb_train_posit
 	say_where(t, loss, where, sizeof(where));
 	return qb_fail(eb, QB_EDIVERGED, "training diverged at step %" PRId64 " of %" PRId64 " (epoch %d): the loss is %g, the norm of the "
 		"gradient %g; %s. Try a lower rate (that of weights was %g), a warm-up, or clipping of the gradient's norm",
-		at->step + 1, at->steps, at->epoch + 1, loss, norm, where,
+		at->step + 1, at->steps, at->epoch + 1, plain(loss), plain(norm), where,
 		at->rate * t->config.optimizer[QB_PARAMETERS_WEIGHTS].rate);
 }

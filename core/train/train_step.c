@@ -176,7 +176,9 @@ static enum qb_err accumulate(struct qb_trainer *t, int64_t step, double *loss, 
 	for (int64_t run = 0; run < t->config.accumulation; run++) {
 		QB_TRY(qb__train_batch_read(t, step, run, false, eb));
 		QB_TRY(qb__train_run_batch(t, loss, eb));
-		qb__train_follow_statistics(t, t->config.batch_norm_momentum);
+		if (isfinite(*loss)) {
+			qb__train_follow_statistics(t, t->config.batch_norm_momentum);
+		}
 	}
 	return QB_OK;
 }

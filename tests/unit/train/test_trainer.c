@@ -676,6 +676,30 @@ static void trainer_run__huge_rate__says_step_and_layer(void **state)
 	finish(&s);
 }
 
+static void trainer_run__huge_rate_before_batch_norms__names_a_layer_and_keeps_statistics(void **state)
+{
+	struct qb_train_config c = small_config();
+	struct session s;
+	struct qb_train_result r;
+	struct qb_errbuf eb = {0};
+
+	(void)state;
+	c.optimizer[0].rate = c.optimizer[1].rate = 1e25;
+	s = start(build_resnet(), &c, NULL);
+	assert_int_equal(qb_trainer_run(s.t, NULL, &r, &eb), QB_EDIVERGED);
+	assert_non_null(strstr(eb.text, "step 2 of 12"));
+	assert_non_null(strstr(eb.text, "the loss is nan"));
+	assert_non_null(strstr(eb.text, "the first value that is not finite is"));
+	for (int i = 0; i < qb_trainer_parameters(s.t); i++) {
+		const struct qb_parameter *p = qb_trainer_parameter(s.t, i);
+
+		for (size_t k = 0; p->group == QB_PARAMETERS_STATISTICS && k < p->size; k++) {
+			assert_true(isfinite(p->value[k]));
+		}
+	}
+	finish(&s);
+}
+
 static enum qb_err spoil_gradient(void *arg, struct qb_trainer *t, const struct qb_train_position *at, double *penalty,
 	struct qb_errbuf *eb)
 {
@@ -965,6 +989,7 @@ int main(void)
 		cmocka_unit_test(checkpoint__damaged_anywhere__is_refused),
 		cmocka_unit_test(trainer_run__patience__stops_early_and_keeps_the_best),
 		cmocka_unit_test(trainer_run__huge_rate__says_step_and_layer),
+		cmocka_unit_test(trainer_run__huge_rate_before_batch_norms__names_a_layer_and_keeps_statistics),
 		cmocka_unit_test(trainer_run__gradient_overflows__names_the_layer_nearest_to_the_loss),
 		cmocka_unit_test(trainer_create__bad_data__says_why),
 		cmocka_unit_test(trainer_run__moving_average__is_what_evaluation_sees),
