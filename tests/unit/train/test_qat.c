@@ -17,6 +17,7 @@
 
 #include "core/base/size.h"
 #include "core/graph/op.h"
+#include "core/quant/weight.h"
 #include "core/train/bn_reestimation.h"
 #include "core/train/deploy.h"
 #include "core/train/fold_factors.h"
@@ -471,6 +472,59 @@ static void train__negative_gains__are_flipped_without_a_change(void **state)
 	qat_start_fini(&s);
 }
 
+/* Weights as a method of PTQ decided them, here all rounded down: training begins with exactly these. */
+static void train__from_a_scheme__begins_with_what_its_methods_decided(void **state)
+{
+	const struct qb_layer_scheme_options both = {true, true};
+	const char *const schemes[] = {"w4a4", "w8a8", "int4/float32"};
+
+	(void)state;
+	for (size_t k = 0; k < QB_COUNT(schemes); k++) {
+		struct qat_start s = qat_start(schemes[k], k ? NULL : &both);
+		struct qb_train_config c = small_config(QB_BATCH_NORM_FROZEN, 1);
+		const struct qb_deploy_options opt = {.scheme = &s.scheme, .batch = BATCH};
+		struct qb_deployment d;
+		struct trained r = {0};
+		struct qb_qat_config q;
+		int decided = 0;
+
+		for (int i = 0; i < s.bound->values; i++) {
+			const struct qb_value *v = s.bound->value[i];
+			int64_t outer, channels, inner;
+			float *down, *up;
+
+			if (!v->constant || !s.quantization->q[i]) {
+				continue;
+			}
+			qb_weight_extents(v, s.quantization->axis[i], &outer, &channels, &inner);
+			down = calloc(2 * qb_value_size(v), sizeof(*down));
+			up = down + qb_value_size(v);
+			qb_neighbours(s.quantization->q[i], v->constant->data, down, up, outer, channels, inner);
+			assert_int_equal(qb_quantization_override(s.quantization, v, down, NULL), QB_OK);
+			free(down);
+		}
+		qb_qat_config_init(&q);
+		q.from_scheme = true;
+		begin(&r, &s, "[\"lsq\"]", &q, &c);
+		assert_int_equal(qb_qat_deploy(&d, r.qat, r.t, &opt, NULL), QB_OK);
+		for (int i = 0; i < s.bound->values; i++) {
+			const float *want = s.quantization->constant[i], *got = d.quantization->constant[i];
+
+			for (size_t n = 0; want && n < qb_value_size(s.bound->value[i]); n++) {
+				if (!(fabsf(got[n] - want[n]) <= 2e-6f * fabsf(want[n]))) {
+					fail_msg("%s: element %zu of %s is %g, not %g", schemes[k], n, s.bound->value[i]->name, (double)got[n],
+						(double)want[n]);
+				}
+				decided++;
+			}
+		}
+		assert_true(decided > 70000);
+		qb_deployment_fini(&d);
+		end(&r);
+		qat_start_fini(&s);
+	}
+}
+
 static enum qb_err stop(void *arg, const struct qb_train_step *s, struct qb_errbuf *eb)
 {
 	struct trained *r = arg;
@@ -590,6 +644,7 @@ int main(void)
 		cmocka_unit_test(deploy__frozen_batch_norms__equals_the_training_graph),
 		cmocka_unit_test(deploy__int32_biases__predict_the_same),
 		cmocka_unit_test(train__lsq__learns_weights_and_scales),
+		cmocka_unit_test(train__from_a_scheme__begins_with_what_its_methods_decided),
 		cmocka_unit_test(checkpoint__killed_and_resumed__ends_with_the_same_bytes),
 		cmocka_unit_test(reestimate__after_training__replaces_statistics_and_tells_the_divergence),
 		cmocka_unit_test(create__what_cannot_be_trained__is_refused),
