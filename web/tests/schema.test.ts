@@ -15,6 +15,14 @@ describe('the control of a field', () => {
 	it.each(cases)('%j is a %s', (schema, expected) => {
 		expect(control(resolved(schema, root), root)).toBe(expected);
 	});
+	it('of choices among choices is one choice of them all', () => {
+		const nested: Schema = {$defs: {method: {anyOf: [{title: 'freeze', properties: {name: {const: 'freeze'}}}, {title: 'by name', enum: ['lsq', 'freeze']}]}}};
+		const entry: Schema = {anyOf: [{$ref: '#/$defs/method'}, {type: 'array', items: {$ref: '#/$defs/method'}}]};
+		const all = variants(entry, nested);
+		expect(all.map((v) => v.title ?? v.type)).toEqual(['freeze', 'by name', 'array']);
+		expect(control({type: 'array', items: entry}, nested)).toBe('list');
+		expect([{name: 'freeze'}, 'lsq', ['lsq', 'freeze']].map((x) => variantOf(x, all))).toEqual([0, 1, 2]);
+	});
 	it('leaves out what the server fills in', () => {
 		expect(fields({properties: {type: {}, model: {}, workdir: {}, fresh: {}, seed: {}}}).map(([name]) => name)).toEqual(['model', 'seed']);
 	});

@@ -34,8 +34,9 @@ export function resolved(schema: Schema, root: Schema): Schema {
 	return target ? {...resolved(target, root), ...(schema.description ? {description: schema.description} : {})} : schema;
 }
 
+/** The shapes that a value may have; of shapes that are choices themselves, theirs. */
 export function variants(schema: Schema, root: Schema): Schema[] {
-	return (schema.anyOf ?? schema.oneOf ?? []).map((v) => resolved(v, root));
+	return (schema.anyOf ?? schema.oneOf ?? []).map((v) => resolved(v, root)).flatMap((v) => (v.anyOf ?? v.oneOf ? variants(v, root) : [v]));
 }
 
 function types(schema: Schema): string[] {
@@ -134,7 +135,7 @@ export function variantOf(value: unknown, all: readonly Schema[]): number {
 			return s.properties !== undefined && Object.entries(s.properties).every(([name, p]) => p.const === undefined || p.const === value[name]) &&
 				Object.entries(s.properties).every(([name, p]) => !p.enum || value[name] === undefined || p.enum.includes(value[name]));
 		}
-		return s.enum ? s.enum.includes(value) : s.const !== undefined ? s.const === value : types(s).includes(value === null ? 'null' : typeof value);
+		return s.enum ? s.enum.includes(value) : s.const !== undefined ? s.const === value : types(s).includes(value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value);
 	};
 	return all.findIndex(fits);
 }
