@@ -107,9 +107,74 @@ const tests = {
 		await page.getByRole('button', {name: 'Show', exact: true}).click();
 		await page.locator('#compare tbody tr').nth(2).waitFor();
 	},
+	async training__of_a_qat_job__shows_start_and_end_and_curves_of_others() {
+		await open('#/jobs/j20');
+		await page.locator('#outcomes').waitFor();
+		assert.match(await page.locator('tr[data-outcome=float]').innerText(), /87\.71\s+–/);
+		assert.match(await page.locator('tr[data-outcome=start]').innerText(), /post-training[\s\S]*41\.20\s+−46\.51[\s\S]*−47\.20 to −45\.80/);
+		assert.match(await page.locator('tr[data-outcome=final]').innerText(), /w4a4\+lsq[\s\S]*84\.90\s+−2\.81[\s\S]*86\.10/);
+		assert.deepEqual(await page.locator('[data-panel]').evaluateAll((all) => all.map((p) => p.dataset.panel)), ['loss', 'metric', 'rate', 'gradient_norm', 'oscillating', 'frozen']);
+		await page.getByLabel('Compare with: add a run').selectOption('j21');
+		await page.getByRole('button', {name: 'Remove j21'}).waitFor();
+		assert.match(page.url(), /#\/jobs\/j20\?with=j21/);
+		await page.locator('#outcomes tr[data-outcome=final]').nth(1).waitFor();
+		await page.getByText('The curves as tables').click();
+		assert.equal(await page.locator('#epochs tbody tr').count(), 12);
+		await page.getByRole('button', {name: 'by epoch'}).click();
+		await page.reload();
+		await page.getByRole('button', {name: 'Remove j21'}).waitFor();
+		await open('#/training?jobs=j20,j25,j99,j1');
+		await has('j99 cannot be shown');
+		await has(/is a ptq job and has no curves/);
+		await page.locator('#outcomes tr[data-outcome=start]', {hasText: 'before training'}).waitFor();
+		await has(/Without j25 resnet8 float, which tells none/);
+	},
+	async training__that_runs__is_drawn_as_it_goes_and_one_that_diverged_says_where() {
+		await open('#/jobs/j28');
+		await page.getByText('The curves as tables').click();
+		await page.locator('#steps tbody tr').nth(13).waitFor();
+		assert.equal(await page.locator('#epochs tbody tr').count(), 1);
+		assert.equal(await page.locator('#outcomes').count(), 0);
+		server.lab.more();
+		await page.locator('#steps tbody tr').nth(59).waitFor();
+		assert.equal(await page.locator('#epochs tbody tr').count(), 6);
+		await open('#/jobs/j26');
+		await has('The training diverged');
+		await has(/the loss of step 24 is not finite/);
+		await page.locator('[data-panel=loss]').waitFor();
+		assert.equal(await page.locator('[data-panel=metric]').count(), 0);
+		await page.getByRole('button', {name: 'by epoch'}).click();
+		await has(/Not by epoch yet/);
+	},
+	async oscillations__of_a_qat_job__are_scrubbed_by_step_and_layer() {
+		await open('#/oscillations?job=j20');
+		await has('Latent weights around their grid');
+		const slider = page.getByRole('slider', {name: 'Step'});
+		assert.equal(await slider.getAttribute('aria-valuetext'), 'step 480, 12 of 12');
+		await slider.fill('0');
+		await page.locator('h3', {hasText: 'At step 40'}).waitFor();
+		await has(/Batch norms[\s\S]*at step 40/);
+		await page.getByLabel('Layer', {exact: true}).selectOption({label: 'stage1/block0/conv2'});
+		await has(/weights of stage1\/block0\/conv2 lie within an eighth/);
+		assert.match(await page.locator('#osc-layers tbody tr').first().innerText(), /conv1\s+int8\s+432\s+not tracked/);
+		assert.equal(await page.locator('#latent tbody tr').count(), 40);
+		assert.equal(await page.locator('#norms tbody tr').count(), 3);
+	},
+	async methods__measured_and_published__are_told_apart() {
+		await open('#/training?view=methods');
+		const lsq = page.locator('section[data-group="mobilenetv2_cifar w4a4"] tr[data-method=lsq]');
+		await lsq.waitFor();
+		assert.match(await lsq.innerText(), /81\.90\s+85\.40\s+2 seeds, 84\.90 to 85\.90\s+5\.0 %\s+0\.0 %\s+20\.0 ms[\s\S]*j20, j22, j23\s+69\.5/);
+		assert.match(await page.locator('tr[data-method="lsq+freeze"]').innerText(), /–\s+86\.90[\s\S]*1\.04 × lsq[\s\S]*70\.6/);
+		assert.equal(await page.locator('#published-methods tbody tr').count(), 7);
+		assert.match(await page.locator('#published-methods tbody tr').nth(1).innerText(), /PACT[\s\S]*61\.4\s+–/);
+		assert.match(await page.locator('#published-qat tbody tr', {hasText: 'BERT-base'}).innerText(), /\+0\.20[\s\S]*−1\.86/);
+		assert.match(await page.locator('#qat-formats tbody tr').first().innerText(), /mobilenetv2_cifar[\s\S]*\+0\.19/);
+		assert.equal(await page.getByText('★').count(), 0);
+	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
 		await everywhere([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['data', '#/data'], ['submit', '#/submit'],
-			['compare', '#/compare'], ['system', '#/system']]);
+			['compare', '#/compare'], ['training', '#/training?jobs=j20,j21,j25'], ['training-running', '#/jobs/j28'], ['training-qat', '#/jobs/j20?with=j21'], ['training-diverged', '#/jobs/j26'], ['oscillations', '#/oscillations?job=j20'], ['methods', '#/training?view=methods'], ['system', '#/system']]);
 	},
 };
 

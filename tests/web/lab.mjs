@@ -31,7 +31,7 @@ const asJson = async (change) => {
 
 const tests = {
 	async empty_lab__every_list__says_what_to_do() {
-		for (const [hash, text] of [['#/jobs', 'No job yet'], ['#/models', 'No model yet'], ['#/data', 'No data yet'], ['#/compare', 'Nothing to compare yet'], ['#/hardware', 'No unit has been built yet'],
+		for (const [hash, text] of [['#/jobs', 'No job yet'], ['#/models', 'No model yet'], ['#/data', 'No data yet'], ['#/compare', 'Nothing to compare yet'], ['#/hardware', 'No unit has been built yet'], ['#/oscillations', 'Nothing has oscillated yet'], ['#/training', 'No run chosen'], ['#/training?view=methods', 'Nothing was measured yet'],
 			['#/submit', 'This job needs a model']]) {
 			await open(hash);
 			await has(text);
@@ -113,6 +113,40 @@ const tests = {
 		const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', {name: 'Verilog of E4 + fixed'}).click()]);
 		assert.equal(file.suggestedFilename(), 'mac_E4_E4_fixed.v');
 	},
+	async toy__submitted_from_the_form__is_a_trajectory_that_can_be_scrubbed() {
+		await open('#/submit?type=toy');
+		await page.getByRole('button', {name: 'Remove Methods 3'}).waitFor();
+		await page.getByRole('button', {name: 'Add method'}).click(); // another freeze, to be changed into two methods together
+		await page.getByLabel('4', {exact: true}).first().selectOption({label: 'several together'});
+		await asJson({methods: ['lsq', {name: 'dampen', lambda: 1}, 'freeze', ['ewgs', {name: 'freeze', threshold: 0.02}]]});
+		assert.equal(await page.getByLabel('Lambda').inputValue(), '1');
+		await submit();
+		await page.locator('#toy').waitFor({timeout: 60000});
+		assert.match(await page.locator('#toy tr[data-method=predicted]').innerText(), /65\.7 %\s+2\.92|65\.8 %\s+2\.92/);
+		assert.match(await page.locator('#toy tr[data-method=lsq]').innerText(), /65\.9 %\s+2\.93\s+11[\s\S]*changes its level 11 times/);
+		assert.match(await page.locator('#toy tr[data-method="lsq+dampen"]').innerText(), /stays at the upper level from step \d+ on/);
+		assert.match(await page.locator('#toy tr[data-method="lsq+freeze"]').innerText(), /frozen at step \d+/);
+		assert.equal(await page.locator('canvas').count(), 4);
+		const slider = page.getByRole('slider', {name: 'Step'});
+		assert.equal(await slider.getAttribute('aria-valuetext'), 'step 60 of 60');
+		await slider.fill('0');
+		await has(/step 0: latent 0\.7370, level 0\.7333/);
+		await slider.press('ArrowRight');
+		assert.equal(await slider.getAttribute('aria-valuetext'), 'step 1 of 60');
+		await page.getByRole('button', {name: 'Play'}).click();
+		await page.locator('input[type=range][aria-valuetext="step 4 of 60"]').waitFor();
+		await page.getByRole('button', {name: 'Pause'}).click();
+		await page.getByText('Every step as a table').click();
+		assert.match(await page.locator('#toy-steps tbody tr').first().innerText(), /^0\s+0\.73700\s+0\.73333/);
+		assert.equal(await page.locator('#toy-steps tbody tr').count(), 61);
+		await page.emulateMedia({reducedMotion: 'reduce'});
+		await has(/asks for less motion/);
+		assert.equal(await page.getByRole('button', {name: 'Play'}).count(), 0);
+		await page.getByRole('button', {name: 'Back'}).click();
+		await page.emulateMedia({reducedMotion: null});
+		await open('#/oscillations');
+		await page.locator('#toy').waitFor();
+	},
 	async distributions__sliders__are_computed_by_the_server() {
 		await open('#/distributions');
 		await page.getByRole('button', {name: 'uniform'}).click();
@@ -174,7 +208,7 @@ const tests = {
 		return page.locator('#sweep tr[data-scheme=mixed]').waitFor({timeout: 120000});
 	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
-		await everywhere([['job', '#/jobs/j1'], ['formats', '#/formats'], ['distributions', '#/distributions'], ['hardware', '#/hardware'], ['compare', '#/compare'], ['tensors', '#/tensors'], ['submit-sqnr', '#/submit?type=sqnr'], ['submit-hwcost', '#/submit?type=hwcost']], 'lab-');
+		await everywhere([['job', '#/jobs/j1'], ['formats', '#/formats'], ['distributions', '#/distributions'], ['hardware', '#/hardware'], ['compare', '#/compare'], ['tensors', '#/tensors'], ['toy', '#/oscillations'], ['training-empty', '#/training'], ['submit-toy', '#/submit?type=toy'], ['submit-sqnr', '#/submit?type=sqnr'], ['submit-hwcost', '#/submit?type=hwcost']], 'lab-');
 	},
 };
 

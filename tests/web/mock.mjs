@@ -33,6 +33,45 @@ export function result(job) {
 			latency: latency(k === 0 ? 160000 : 700000 + 9000 * k, k === 0 ? 'native' : 'emulated'), tensors: tensors(scheme, k)}))};
 }
 
+/* ---- trainings, of made-up numbers ---- */
+
+const EPOCHS = 12;
+const EPOCH_STEPS = 40;
+const LAYERS = [['conv1', 'int8', 432, false], ['stage1/block0/conv1', 'int4', 2304, true], ['stage1/block0/conv2', 'int4', 2304, true], ['stage2/a/long/path/of/a/layer/depthwise_conv', 'int4', 4608, true], ['fc', 'int8', 640, false]];
+const bell = (width, thresholds) => Array.from({length: 40}, (_, i) => { const x = (i + 0.5) / 40 - 0.5; return Math.round(1000 * (Math.exp(-x * x / (2 * width * width)) + thresholds * Math.exp(-((0.5 - Math.abs(x)) ** 2) / 0.002))); });
+
+function stepRow(step, k, qat) {
+	const at = step / (EPOCHS * EPOCH_STEPS);
+	return {step, loss: 2.3 * Math.exp(-3 * at) + 0.3 + 0.05 * Math.sin(step * (k + 1)), rate: 0.05 * (1 + Math.cos(Math.PI * at)), gradient_norm: 1.5 * Math.exp(-2 * at) + 0.2 * Math.abs(Math.cos(step)),
+		...(qat ? {oscillating: k === 2 ? 0.04 * Math.exp(-6 * at) : 0.05 * (1 - Math.exp(-8 * at)), frozen: k === 2 ? 0.1 * at : 0} : {})};
+}
+function training(k, qat) {
+	const every = Array.from({length: EPOCHS}, (_, i) => i + 1);
+	const metric = (epoch) => 85 + k - 40 * Math.exp(-epoch / 3);
+	return {train: 'train-4660.npz', train_samples: 4660, samples: 846, metric_name: 'top1', data: 'test-846.npz', epochs: EPOCHS, ended: 'epochs', steps_done: EPOCHS * EPOCH_STEPS, best: {epoch: EPOCHS, metric: metric(EPOCHS)},
+		history: every.map((epoch) => ({epoch, step: epoch * EPOCH_STEPS, ...stepRow(epoch * EPOCH_STEPS, k, false), step: epoch * EPOCH_STEPS, metric: metric(epoch)})),
+		steps: Array.from({length: 120}, (_, i) => stepRow((i + 1) * 4, k, qat)), artifacts: [], machine: {cpu: 'A CPU', isa: 'avx2', threads: 1}};
+}
+function qatResult(id, k, methods) {
+	const outcome = (scheme, metric, more = {}) => ({scheme, metric, delta: metric - 87.71, delta_low: metric - 88.4, delta_high: metric - 87, output_sqnr_db: 12.5 + k, size_bytes: 40123, ...more});
+	const count = (n, f) => Math.round(n * f);
+	return {job: id, type: 'qat', model: 'mobilenetv2_cifar', scheme: 'w4a4', methods, float: {metric: 87.71, size_bytes: 309440}, start: outcome('w4a4', 41.2), final: outcome(`w4a4+${methods.join('+')}`, 84.9 + k, {latent_metric: 86.1}),
+		...training(k, true), oscillating: k === 2 ? 0.002 : 0.05, frozen: k === 2 ? 0.1 : 0,
+		layers: LAYERS.map(([layer, format, weights, tracked]) => ({layer, weight: `${layer}.weight`, format, weights, scales: 1, tracked, ...(tracked ? {oscillating: 0.05 / (k + 1), frozen: k === 2 ? 0.1 : 0, mean_frequency: 0.004 / (k + 1),
+			frequencies: Array.from({length: 20}, (_, i) => count(weights, Math.exp(-i - k) * 0.6)), latent: bell(0.15, k === 2 ? 0 : 1)} : {})})),
+		snapshots: Array.from({length: EPOCHS}, (_, e) => ({step: (e + 1) * EPOCH_STEPS, epoch: e + 1, oscillating: 0.05, frozen: 0, layers: LAYERS.map(([, , weights, tracked]) => (tracked ? {oscillating: count(weights, 0.05), frozen: 0, mean_frequency: 0.004, latent: bell(0.3 - 0.015 * e, k === 2 ? 0 : e / 8)} : null)),
+			batch_norms: ['bn1', 'stage1/block0/bn1', 'stage2/a/long/path/of/a/batch_norm'].map((layer, i) => ({layer, channels: 16, divergence: 0.002 * (i + 1) * (e + 1), most: 0.05 * (i + 1), most_channel: 3}))}))};
+}
+function trainResult(id) {
+	return {job: id, type: 'train', model: 'resnet8', ...training(0, false), parameters: 77360, macs: 12501632, start: {metric: 9.9}, float: {metric: 84, size_bytes: 309440}, final: {metric: 84}};
+}
+const QAT = {type: 'qat', model: 'm1', train: 'd1', data: 'd1', scheme: 'w4a4', epochs: EPOCHS, metric: 'top1'};
+const TRAININGS = [
+	['j20', {...QAT, method: 'lsq', seed: 1}, ['lsq'], 0], ['j21', {...QAT, method: ['lsq', 'freeze'], seed: 1}, ['lsq', 'freeze'], 2], ['j22', {...QAT, method: 'lsq', seed: 2}, ['lsq'], 1],
+	['j23', {...QAT, method: 'lsq', seed: 1, batch_norm: {reestimate: 0}}, ['lsq'], -3], ['j24', {...QAT, method: ['lsq', {name: 'dampen', lambda: 0.1}], seed: 1}, ['lsq', 'dampen'], 1], ['j27', {...QAT, method: 'lsq', scheme: 'int8'}, ['lsq'], 3],
+];
+const diverged = 'the loss of step 24 is not finite: the gradient of stage1/block0/conv1 was the first that was not; a smaller learning rate or clipping of the gradient may help';
+
 export async function start(dist, kinds) {
 	const refs = {model: {id: 'm1', name: 'resnet8.onnx'}, data: {id: 'd1', name: 'test-846.npz'}};
 	const lab = {models: [model('m2', long), model('m1', 'resnet8.onnx'), model('m3', 'broken.onnx', {state: 'failed', error: {code: 'onnx', detail: 'node conv1: its weight has 3 dimensions, Conv needs 4'}, result: null})],
@@ -42,6 +81,21 @@ export async function start(dist, kinds) {
 		attempts: 1, cached: false, created: time, started: state === 'queued' ? null : time, finished: ['queued', 'running'].includes(state) ? null : '2026-01-05T10:01:12Z', progress: null, position: null, error: null, artifacts: [], ...more});
 	lab.jobs.push(job('j4', 'queued', {position: 1, model: {id: 'm2', name: long}}), job('j3', 'running', {progress: {stage: 'sweep', fraction: 0.42, text: 'batch 5 of 12'}}),
 		job('j2', 'failed', {error: {code: 'memory', detail: 'the worker needed more memory than a job may have (2 GB); use fewer threads'}}), job('j1', 'succeeded', {artifacts: [{name: 'ranges.json', content_type: 'application/json', size_bytes: 812, sha256: hash}]}));
+
+	const named = {model: {id: 'm1', name: 'mobilenetv2_cifar.onnx'}};
+	const trainings = [...TRAININGS.map(([id, spec]) => job(id, 'succeeded', {type: 'qat', spec, ...named})), job('j25', 'succeeded', {type: 'train', spec: {type: 'train', network: 'resnet8', train: 'd1', data: 'd1'}, model: null}),
+		job('j26', 'failed', {type: 'qat', spec: {...QAT, method: 'lsq', optimizer: {lr: 9}}, ...named, error: {code: 'diverged', detail: diverged}}), job('j28', 'running', {type: 'qat', spec: {...QAT, method: 'ewgs'}, ...named, progress: {stage: 'train', fraction: 0.3, text: 'epoch 4 of 12'}})];
+	const resultOf = (id) => { const t = TRAININGS.find(([name]) => name === id); return t ? qatResult(id, t[3], t[2]) : id === 'j25' ? trainResult(id) : result(id); };
+	/* Steps as metric events, a point every 20 ms of the job's time. */
+	function sendSteps(send, from, to, k) {
+		for (let i = from; i < to; i++) {
+			const {step, ...values} = stepRow((i + 1) * 4, k, true);
+			const at = {scope: 'step', scheme: 'w4a4', step, time: new Date(Date.parse(time) + i * 80 * (k === 2 ? 1.04 : 1)).toISOString()};
+			for (const [name, value] of Object.entries(values)) { send(10 + i * 8, 'metric', {...at, name, value}); }
+			if (step % EPOCH_STEPS === 0) { send(17 + i * 8, 'metric', {...at, name: 'top1', value: 50 + i / 4}); }
+		}
+	}
+	lab.more = () => undefined; /* lets the running training go on */
 
 	function problem(res, status, detail, errors) {
 		res.writeHead(status, {'Content-Type': 'application/problem+json'}).end(JSON.stringify({type: 'about:blank', title: 'no', status, detail, code: 'invalid', ...(errors ? {errors} : {})}));
@@ -89,14 +143,19 @@ export async function start(dist, kinds) {
 				lab.jobs.unshift(made);
 				return json(res, made, 201);
 			}
-			const one = lab.jobs.find((j) => j.id === id);
+			const one = lab.jobs.find((j) => j.id === id) ?? trainings.find((j) => j.id === id);
+			const type = url.searchParams.get('type');
+			if (!id && type && type !== 'ptq') {
+				const rows = trainings.filter((j) => j.type === type && (!url.searchParams.get('state') || j.state === url.searchParams.get('state')));
+				return json(res, {jobs: rows, total: rows.length, next: null});
+			}
 			if (!id) {
 				const words = (url.searchParams.get('q') ?? '').split(' ');
 				const rows = lab.jobs.filter((j) => (!url.searchParams.get('state') || j.state === url.searchParams.get('state')) && words.every((w) => `${j.id} ${j.model?.name}`.includes(w)));
 				return json(res, {jobs: rows, total: rows.length, next: null});
 			}
 			if (!one) { return problem(res, 404, `there is no job ${id}`); }
-			if (sub === 'results') { return json(res, result(id)); }
+			if (sub === 'results') { return json(res, resultOf(id)); }
 			if (sub === 'results.csv') { return res.writeHead(200, {'Content-Type': 'text/csv'}).end('scheme,metric\nint8,87.6\n'); }
 			if (sub === 'cancel') { one.state = 'cancelled'; return json(res, one, 202); }
 			if (sub === 'retry') { one.state = 'queued'; one.error = null; return json(res, one, 202); }
@@ -104,6 +163,14 @@ export async function start(dist, kinds) {
 				res.writeHead(200, {'Content-Type': 'text/event-stream'});
 				const send = (n, event, more) => res.write(`id: ${n}\nevent: ${event}\ndata: ${JSON.stringify({event, time, ...more})}\n\n`);
 				send(1, 'log', {level: 'info', text: 'calibrating on 100 samples'});
+				if (one.type === 'qat') {
+					const k = TRAININGS.find(([name]) => name === id)?.[3] ?? 0;
+					sendSteps(send, 0, one.state === 'failed' ? 6 : one.state === 'running' ? 14 : 120, k);
+					if (one.state === 'running') {
+						lab.more = () => sendSteps(send, 14, 60, k);
+						return undefined;
+					}
+				}
 				if (one.state === 'running') {
 					send(2, 'progress', {stage: 'sweep', fraction: 0.42, text: 'batch 5 of 12'});
 					if (lab.submitted.length > 0 && one === lab.jobs[0]) {

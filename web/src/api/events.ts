@@ -80,3 +80,13 @@ export function watch(job: string, onEvents: (events: Event[]) => void, onLine: 
 	})();
 	return () => abort.abort();
 }
+
+/** All events of a job that has ended. */
+export async function history(job: string, signal?: AbortSignal): Promise<Event[]> {
+	const response = await fetch(`/v1/jobs/${encodeURIComponent(job)}/events`, {signal: signal ?? null, headers: {Accept: 'text/event-stream', ...authorization()}});
+	const text = await response.text();
+	if (!response.ok) {
+		throw problemOf(response.status, text);
+	}
+	return new EventCutter().push(text).map(({data}) => JSON.parse(data) as Event);
+}

@@ -185,6 +185,10 @@ const METRICS: Record<string, Metric> = {
 	cosine: {label: 'cosine', unit: '', digits: 4, lowerIsBetter: false},
 };
 
+export function isMetric(name: string): boolean {
+	return Object.hasOwn(METRICS, name);
+}
+
 export function metric(name: string | undefined): Metric {
 	return METRICS[name ?? ''] ?? {label: name ?? 'metric', unit: '', digits: 3, lowerIsBetter: false};
 }

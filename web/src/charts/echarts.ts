@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Only the parts of ECharts that are used.
-import {BarChart, CustomChart, HeatmapChart, LineChart} from 'echarts/charts';
+import {BarChart, CustomChart, HeatmapChart, LineChart, ScatterChart} from 'echarts/charts';
 import {AriaComponent, DataZoomInsideComponent, GridComponent, LegendComponent, MarkLineComponent, TooltipComponent, VisualMapComponent} from 'echarts/components';
 import * as echarts from 'echarts/core';
 import {CanvasRenderer} from 'echarts/renderers';
 
-echarts.use([BarChart, CustomChart, HeatmapChart, LineChart, AriaComponent, DataZoomInsideComponent, GridComponent, LegendComponent,
+echarts.use([BarChart, CustomChart, HeatmapChart, LineChart, ScatterChart, AriaComponent, DataZoomInsideComponent, GridComponent, LegendComponent,
 	MarkLineComponent, TooltipComponent, VisualMapComponent, CanvasRenderer]);
 
 export const init = echarts.init;

@@ -11,12 +11,18 @@ export interface Preset {
 
 const EIGHT = ['int8', 'E2', 'E3', 'E4', 'E5'];
 
+const TOY_METHODS = ['lsq', {name: 'dampen', lambda: 1}, 'freeze'];
+
+/** One weight between two levels: it oscillates, it is dampened, it is frozen. */
+export const TOY: Json = {type: 'toy', methods: TOY_METHODS};
+
 export const STARTERS: Record<string, Json> = {
 	ptq: {metric: 'top1', schemes: EIGHT, weights: {granularity: 'per_channel', range: 'mse'}, activations: {granularity: 'per_tensor', range: 'mse'},
 		calibration: {samples: 100}, latency: {threads: 1, min_seconds: 1, min_queries: 100}},
 	hwcost: {units: TALK.units},
 	sqnr: {distributions: [{name: 'uniform', low: -1, high: 1}, {name: 'gaussian', sigma: 1, clip: 10}, {name: 'student_t', nu: 8, clip: 100}], formats: EIGHT},
 	diagnose: {metric: 'top1', scheme: 'int4', weights: {granularity: 'per_channel', range: 'mse'}, activations: {granularity: 'per_tensor', range: 'mse'}, mixed: {candidates: ['int8'], budget: {kind: 'size', share: 0.2}}},
+	toy: {methods: TOY_METHODS},
 	tensor: {formats: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5', 'mxfp4', 'nvfp4']},
 };
 
@@ -32,6 +38,12 @@ export const PRESETS: Record<string, Preset[]> = {
 		{name: 'The talk', title: 'uniform, Gaussian and Student-t', set: {distributions: [{name: 'uniform', low: -1, high: 1}, {name: 'gaussian', sigma: 1, clip: 10}, {name: 'student_t', nu: 8, clip: 100}], formats: EIGHT}},
 		{name: 'Heavier tails', title: 'Student-t against nu', set: {distributions: [{name: 'student_t', clip: 100}], sweep: {parameter: 'nu', values: [2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 64]}}},
 		{name: 'More outliers', title: 'a Gaussian with another ten times as wide', set: {distributions: [{name: 'gaussian'}], sweep: {parameter: 'outlier_mass', values: [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1]}}},
+	],
+	toy: [
+		{name: 'The talk', title: 'oscillating, dampened and frozen', set: {methods: TOY_METHODS}},
+		{name: 'Every estimator', title: 'what else passes for the gradient of rounding', set: {methods: ['lsq', 'lsq_plus', 'ewgs', 'dsq', 'br']}},
+		{name: 'Near a level', title: 'a target close to the lower level: long periods', set: {target: 0.68, steps: 120}},
+		{name: 'Batches', title: 'gradients that vary from batch to batch', set: {deviation: 0.5, steps: 200}},
 	],
 	hwcost: [
 		{name: 'The talk', title: 'INT8 and every split of an 8 bit float, three accumulators', set: {units: TALK.units}},

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a training began with and ended with, as rows of a table.
+import type {QatResult} from '../api/client';
+import {fixed, isNumber, metric, type Maybe} from '../base/units';
+import type {Run, TrainingResult} from './training';
+
+export interface Outcome {
+	kind: 'float' | 'start' | 'final';
+	name: string;
+	note: string;
+	metric: Maybe;
+	delta: Maybe;
+	low: Maybe;
+	high: Maybe;
+	latent: Maybe; /* metric of the float weights without quantizers */
+	sqnr_db: Maybe;
+	size_bytes: Maybe;
+	gates: Maybe;
+	latency_ns: Maybe;
+	execution: string | null;
+	nan_outputs: number;
+}
+
+const NOTHING = {delta: null, low: null, high: null, latent: null, sqnr_db: null, size_bytes: null, gates: null, latency_ns: null, execution: null, nan_outputs: 0};
+
+export function isQat(result: TrainingResult): result is QatResult {
+	return result.type === 'qat';
+}
+
+function quantized(kind: 'start' | 'final', note: string, o: QatResult['start']): Outcome {
+	return {kind, name: o.scheme, note, metric: o.metric, delta: o.delta, low: o.delta_low, high: o.delta_high, latent: o.latent_metric, sqnr_db: o.output_sqnr_db, size_bytes: o.size_bytes,
+		gates: o.gates?.network, latency_ns: o.latency?.p50_ns, execution: o.latency?.execution ?? null, nan_outputs: o.nan_outputs ?? 0};
+}
+
+/** Of qat: float, the scheme by post-training quantization, and what training made of it. Of train: before and after. */
+export function outcomes(run: Run): Outcome[] {
+	const r = run.result;
+	if (!r) {
+		return [];
+	}
+	if (isQat(r)) {
+		return [{...NOTHING, kind: 'float', name: 'float', note: 'the network as it came', metric: r.float.metric, size_bytes: r.float.size_bytes, gates: r.float.gates?.network,
+			latency_ns: r.float.latency?.p50_ns, execution: r.float.latency?.execution ?? null},
+		quantized('start', 'by post-training quantization', r.start), quantized('final', 'after training', r.final)];
+	}
+	const rise = isNumber(r.final.metric) && isNumber(r.start.metric) ? r.final.metric - r.start.metric : null;
+	return [{...NOTHING, kind: 'start', name: 'start', note: 'before training', metric: r.start.metric}, {...NOTHING, kind: 'final', name: 'final', note: 'after training; the change is against the start', metric: r.final.metric, delta: rise, size_bytes: r.float.size_bytes}];
+}
+
+/** How a training ended, and which of its networks is kept. */
+export function ended(run: Run): string {
+	const r = run.result;
+	if (!r) {
+		return '';
+	}
+	const m = metric(r.metric_name);
+	return `${r.steps_done} steps, ${r.epochs} epochs${r.ended === 'early_stop' ? ', stopped early: no better evaluation came' : ''}${r.train_samples ? `, ${r.train_samples} training samples` : ''}.` +
+		(r.best ? ` Kept is the network after epoch ${r.best.epoch}, the best evaluation: ${m.label} ${fixed(r.best.metric, m.digits)}.` : '');
+}
