@@ -111,6 +111,50 @@ static void check_conv(uint64_t seed, enum kind kind)
 	check_training_steps(&m, seed, kind == ANY_GROUPS);
 }
 
+/* The transposed convolution of y, with weights and a bias that are inputs. */
+static void check_transposed(uint64_t seed, enum kind kind)
+{
+	struct draw d = {.seed = seed};
+	struct conv c = draw_conv(&d, kind);
+	struct graph_maker m;
+	struct qb_value *y, *w, *bias;
+	struct qb_node *n;
+	int64_t ws[5], ys[5], output_padding[3];
+	bool positive = true;
+
+	gm_init(&m);
+	dims(ys, c.images, c.outputs, c.out, c.ndim);
+	dims(ws, c.outputs, c.channels / c.group, c.kernel, c.ndim);
+	for (int i = 0; i < c.ndim; i++) {
+		int64_t reach = (c.out[i] - 1) * c.stride[i] + (c.kernel[i] - 1) * c.dilation[i] + 1 - c.pad[i] - c.pad[c.ndim + i];
+
+		output_padding[i] = between(&d, 0, c.stride[i] - 1);
+		positive = positive && reach > 0;
+	}
+	y = gm_input(&m, QB_F32, 2 + c.ndim, ys);
+	w = gm_input(&m, QB_F32, 2 + c.ndim, ws);
+	bias = gm_input(&m, QB_F32, 1, &c.channels);
+	n = gm_node(&m, QB_OP_ConvTranspose, 1, between(&d, 0, 1) ? 3 : 2, (struct qb_value *[]){y, w, bias});
+	add_attributes(&m, n, &c);
+	gm_ints(&m, n, "output_padding", c.ndim, output_padding);
+	if (!positive) {
+		gm_fini(&m);
+		return;
+	}
+	gm_output(&m, gm_add(&m, n));
+	check_training_steps(&m, seed, false);
+}
+
+static void conv_transpose__computed_weights__as_evaluated(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 30; seed++) {
+		check_transposed(seed, ONE_GROUP);
+		check_transposed(seed, ANY_GROUPS);
+		check_transposed(seed, DEPTHWISE);
+	}
+}
+
 static void conv__one_group__forward_and_gradients(void **state)
 {
 	(void)state;
@@ -485,6 +529,7 @@ static int tests(void)
 		cmocka_unit_test(conv__pointwise__forward_and_gradients),
 		cmocka_unit_test(conv__depthwise__forward_and_gradients),
 		cmocka_unit_test(conv__groups__forward_and_gradients),
+		cmocka_unit_test(conv_transpose__computed_weights__as_evaluated),
 		cmocka_unit_test(gemm__computed_operands__forward_and_gradients),
 		cmocka_unit_test(matmul__computed_operands__as_evaluated),
 		cmocka_unit_test(batch_norm__with_and_without_an_activation__forward_and_gradients),

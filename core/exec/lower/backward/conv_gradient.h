@@ -16,7 +16,7 @@ struct qb_conv_shape {
 	int64_t elements, depth, each;          /* kernel elements, channels and outputs of a group */
 };
 
-/* x [N,C,in...], w [M,C/group,k...]; n has Conv's attributes. QB_EUNSUPPORTED where there are three dimensions, nothing to
+/* x [N,C,in...], w [M,C/group,k...]; n has Conv's attributes, or is a ConvTranspose that makes x. QB_EUNSUPPORTED where there are three dimensions, nothing to
  * compute, or more kernel elements than QB_CONV_ELEMENTS. */
 enum qb_err qb_conv_shape_of(struct qb_conv_shape *c, const struct qb_node *n, const struct qb_value *x, const struct qb_value *w,
 	struct qb_errbuf *eb);
@@ -29,6 +29,9 @@ static inline void qb_conv_inside(int64_t at, int64_t step, int64_t n, int64_t l
 	*to = at > last ? *from : (last - at) / step + 1 < n ? (last - at) / step + 1 : n;
 	*to = *to < *from ? *from : *to;
 }
+
+/* A ConvTranspose whose weights are computed: the gradient by its input of the convolution that it transposes. */
+enum qb_err qb_plan_transposed_conv(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb);
 
 /* An operand as a call reads it, row-major or channels last: a buffer, or the weight of a constant. */
 enum qb_err qb_gradient_operand(struct qb_builder *b, const struct qb_value *v, bool channels_last, int *read,

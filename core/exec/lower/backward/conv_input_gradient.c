@@ -12,7 +12,13 @@
 #include "core/exec/lower/lowerings.h"
 #include "core/kernels/f32/gemm.h"
 
-enum { DY, W };
+enum { DY, W, BIAS };
+
+/* A transposed convolution is the same, with a bias. */
+static const struct qb_value *bias_of(const struct qb_node *n)
+{
+	return n->inputs > 2 ? n->input[2] : NULL;
+}
 
 /* w [M,C/group,k...] as [groups, C/group, M/group, k...]: outputs and channels exchanged. */
 static struct qb_layout exchanged(const struct qb_conv_shape *c, const struct qb_value *w)
@@ -33,7 +39,7 @@ static enum qb_err plan_turned(struct qb_builder *b, const struct qb_lowered *op
 	const struct qb_value *dy = n->input[0], *dx = n->output[0];
 	struct qb_dense d = {.images = c->images, .height = c->out[0], .width = c->out[1], .channels = c->outputs,
 		.out_height = c->in[0], .out_width = c->in[1], .outputs = c->channels, .groups = c->groups, .stride = {1, 1},
-		.x = dy, .w = n->input[1], .y = dx, .x_layout = qb_layout_channels_last(&dy->shape),
+		.x = dy, .w = n->input[1], .bias = bias_of(n), .y = dx, .x_layout = qb_layout_channels_last(&dy->shape),
 		.y_layout = qb_layout_channels_last(&dx->shape), .turned = true};
 	enum qb_err err;
 
@@ -57,6 +63,7 @@ struct phases {
 	struct qb_conv_shape c;
 	int64_t group_weights;  /* packed elements of one group */
 	const float *zeros;     /* [outputs]: a pixel outside */
+	const float *none;      /* [channels], zeros: of a pixel that nothing reaches */
 };
 
 /* Pixels first[] + k * stride[] of dx, count[] of them, and the kernel elements that reach them from dy at k + offset. */
@@ -131,15 +138,18 @@ static void find_rows(const struct phases *l, const struct phase *p, const float
 	}
 }
 
-static void run_rows(const struct phases *l, const struct phase *p, const float *weights, const float *const *row,
-	const int64_t *pixel, int64_t n, float *sums, float *dx)
+static void run_rows(const struct phases *l, const struct phase *p, const struct qb_operands *at, const float *const *row,
+	const int64_t *pixel, int64_t n)
 {
 	const struct qb_conv_shape *c = &l->c;
+	const float *weights = at->scratch[1], *bias = at->read[BIAS];
+	float *sums = at->scratch[0], *dx = at->write[0];
 	int64_t panels = (c->depth + QB_F32_PANEL - 1) / QB_F32_PANEL;
 
 	for (int64_t g = 0; g < c->groups; g++) {
 		struct qb_f32_gemm m = {.outputs = c->depth, .runs = p->elements, .depth = c->each, .x_offset = g * c->each,
-			.weights = weights + g * l->group_weights, .run_index = p->element, .packed_runs = c->elements};
+			.weights = weights + g * l->group_weights, .run_index = p->element, .packed_runs = c->elements,
+			.epilogue.bias = bias ? bias + g * c->depth : NULL};
 
 		qb_f32_gemm(&m, row, n, 0, panels, NULL, sums, c->depth);
 		for (int64_t i = 0; i < n; i++) {
@@ -154,7 +164,6 @@ static void run_phases(const void *context, const struct qb_operands *at)
 	const struct qb_conv_shape *c = &l->c;
 	const float *row[QB_CONV_ELEMENTS * QB_F32_ROWS];
 	int64_t pixel[QB_F32_ROWS];
-	float *dx = at->write[0];
 	struct phase p;
 
 	pack_weights(c, at->read[W], at->scratch[1]);
@@ -167,10 +176,11 @@ static void run_phases(const void *context, const struct qb_operands *at)
 			n = QB_MIN((int64_t)QB_F32_ROWS, rows - first);
 			find_rows(l, &p, at->read[DY], first, n, row, pixel);
 			if (p.elements) {
-				run_rows(l, &p, at->scratch[1], row, pixel, n, at->scratch[0], dx);
+				run_rows(l, &p, at, row, pixel, n);
 			}
 			for (int64_t i = 0; !p.elements && i < n; i++) {
-				memset(dx + pixel[i] * c->channels, 0, (size_t)c->channels * sizeof(*dx));
+				memcpy((float *)at->write[0] + pixel[i] * c->channels, at->read[BIAS] ? at->read[BIAS] : l->none,
+					(size_t)c->channels * sizeof(float));
 			}
 		}
 	}
@@ -185,29 +195,52 @@ static enum qb_err plan_phases(struct qb_builder *b, const struct qb_node *n, co
 	struct qb_place dx;
 
 	l.zeros = qb_builder_alloc(b, (size_t)c->outputs, sizeof(float));
-	if (!l.zeros) {
+	l.none = qb_builder_alloc(b, (size_t)c->channels, sizeof(float));
+	if (!l.zeros || !l.none) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	QB_TRY(qb_gradient_operand(b, n->input[0], true, &call.reads[DY], eb));
 	QB_TRY(qb_gradient_operand(b, n->input[1], false, &call.reads[W], eb));
+	if (bias_of(n)) {
+		QB_TRY(qb_gradient_operand(b, bias_of(n), false, &call.reads[BIAS], eb));
+	}
 	QB_TRY(qb_builder_define(b, n->output[0], &layout, &dx, eb));
 	call.writes[0] = dx.buffer;
 	return qb_builder_call(b, n, &call, eb);
+}
+
+static enum qb_err plan(struct qb_builder *b, const struct qb_lowered *op, const struct qb_conv_shape *c, struct qb_errbuf *eb)
+{
+	const struct qb_node *n = &op->node;
+	enum qb_err err = QB_EUNSUPPORTED;
+
+	if (n->input[0]->constant) {
+		return QB_EUNSUPPORTED;
+	}
+	if (c->stride[0] == 1 && c->stride[1] == 1) {
+		err = plan_turned(b, op, c, eb);
+	}
+	err = err == QB_EUNSUPPORTED && !bias_of(n) ? qb_plan_depthwise_input_gradient(b, n, c, eb) : err;
+	return err == QB_EUNSUPPORTED ? plan_phases(b, n, c, eb) : err;
 }
 
 enum qb_err qb__plan_conv_input_gradient(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
 	const struct qb_node *n = &op->node;
 	struct qb_conv_shape c;
-	enum qb_err err = QB_EUNSUPPORTED;
 
 	QB_TRY(qb_conv_shape_of(&c, n, n->output[0], n->input[1], eb));
-	if (n->input[0]->constant) {
+	return plan(b, op, &c, eb);
+}
+
+enum qb_err qb_plan_transposed_conv(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
+{
+	const struct qb_node *n = &op->node;
+	struct qb_conv_shape c;
+
+	if (op->act.kind != QB_ACT_NONE || op->residual || op->affine.scale) {
 		return QB_EUNSUPPORTED;
 	}
-	if (c.stride[0] == 1 && c.stride[1] == 1) {
-		err = plan_turned(b, op, &c, eb);
-	}
-	err = err == QB_EUNSUPPORTED ? qb_plan_depthwise_input_gradient(b, n, &c, eb) : err;
-	return err == QB_EUNSUPPORTED ? plan_phases(b, n, &c, eb) : err;
+	QB_TRY(qb_conv_shape_of(&c, n, n->output[0], n->input[1], eb));
+	return plan(b, op, &c, eb);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/exec/lower/backward/conv_gradient.h"
 #include "core/exec/lower/f32/conv_igemm.h"
 #include "core/exec/lower/f32/conv_depthwise.h"
 #include "core/graph/op.h"
@@ -175,5 +176,5 @@ enum qb_err qb__plan_conv_transpose(struct qb_builder *b, const struct qb_lowere
 	struct conv c = {.args.transposed = true};
 
 	QB_TRY(describe(&c, op, eb));
-	return plan_primitive(b, op, &c, eb);
+	return is_computed(&c) && qb_builder_is_training(b) ? qb_plan_transposed_conv(b, op, eb) : plan_primitive(b, op, &c, eb);
 }
