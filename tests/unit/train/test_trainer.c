@@ -419,6 +419,24 @@ static void trainer_run__batch_norms_in_shards__nearly_the_same(void **state)
 	finish(&b);
 }
 
+static void trainer_run__recomputed__same_bytes_in_less_memory(void **state)
+{
+	struct qb_train_config c = small_config();
+	struct watch kept = {0}, again = {0};
+	struct session a, b;
+
+	(void)state;
+	a = start(build_resnet(), &c, NULL);
+	c.recompute = true;
+	b = start(build_resnet(), &c, NULL);
+	assert_true(qb_trainer_bytes(b.t) < qb_trainer_bytes(a.t));
+	run(&a, &kept, false);
+	run(&b, &again, false);
+	assert_same_parameters(&a, &b);
+	finish(&a);
+	finish(&b);
+}
+
 static void trainer_run__frozen_batch_norms__statistics_stay(void **state)
 {
 	struct qb_train_config c = small_config();
@@ -981,6 +999,7 @@ int main(void)
 		cmocka_unit_test(trainer_run__threads__same_bytes),
 		cmocka_unit_test(trainer_run__other_shards_and_accumulation__nearly_the_same),
 		cmocka_unit_test(trainer_run__batch_norms_in_shards__nearly_the_same),
+		cmocka_unit_test(trainer_run__recomputed__same_bytes_in_less_memory),
 		cmocka_unit_test(trainer_run__frozen_batch_norms__statistics_stay),
 		cmocka_unit_test(estimate_statistics__all_batches__mean_of_theirs),
 		cmocka_unit_test(checkpoint__killed_at_every_step__same_bytes),

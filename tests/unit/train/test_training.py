@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import warnings
 
 try:
     import numpy as np
@@ -16,7 +17,7 @@ try:
     import torch
     import torch.nn.functional as F
     from onnx import numpy_helper
-    from training_networks import resnet, transformer
+    from training_networks import Vit, resnet, transformer
 except ImportError as e:
     print(f"SKIP: lacks torch: {e}; it is the package torch")
     sys.exit(77)
@@ -173,6 +174,29 @@ class Training(unittest.TestCase):
         self.compare(model, data, weights, peer, lambda s: torch.from_numpy(x[s]),
                      lambda out, s: F.mse_loss(out, torch.from_numpy(targets[s])),
                      rate=0.02, decay=0.01, batch=16, epochs=2, loss="mse")
+
+    def test_vit__exported_by_pytorch__losses_as_pytorch(self):
+        """Class token, positions, layer scales and weights that the exporter transposed: all of them train."""
+        model = os.path.join(self.folder.name, "vit.onnx")
+        data, x, y = image_data(self.folder.name)
+        torch.manual_seed(4)
+        vit = Vit()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            vit.export(model)
+        run = run_tool(model, data, rate=0.05, decay=0, batch=16, epochs=2)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        optimizer = torch.optim.SGD(vit.parameters(), lr=0.05, momentum=0.9)
+        steps = steps_of(run.stdout)
+        self.assertEqual(len(steps), 12)
+        for i, (loss, norm, _, samples) in enumerate(steps):
+            want = F.cross_entropy(vit(torch.from_numpy(x[samples])), torch.from_numpy(y[samples]))
+            optimizer.zero_grad()
+            want.backward()
+            want_norm = torch.nn.utils.clip_grad_norm_(vit.parameters(), float("inf")).item()
+            optimizer.step()
+            self.assertAlmostEqual(loss, want.item(), delta=1e-4, msg=f"loss of step {i}")
+            self.assertAlmostEqual(norm, want_norm, delta=1e-3 * max(1, want_norm), msg=f"norm of step {i}")
 
     def test_resnet__accumulation__is_the_mean_of_batches(self):
         """Batch norms see each batch apart, as PyTorch's do."""

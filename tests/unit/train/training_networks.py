@@ -152,3 +152,34 @@ def transformer(path, seed=2, vocabulary=31, length=12, dim=16, heads=2):
     # A key's bias moves all scores of a row alike, which softmax does not see: its gradient is rounding.
     forward.fixed, forward.flat = b.fixed, {"k.b"}
     return b.weights, forward
+
+
+class Vit(torch.nn.Module):
+    """A vision transformer with a class token, learned positions and layer scales, to be exported by PyTorch itself."""
+
+    def __init__(self, dim=16, places=17, heads=2, layers=2):
+        super().__init__()
+        nn, self.heads = torch.nn, heads
+        self.patch = nn.Conv2d(3, dim, 4, 4)
+        self.token = nn.Parameter(torch.randn(1, 1, dim) * 0.02)
+        self.positions = nn.Parameter(torch.randn(1, places, dim) * 0.02)
+        self.scale = nn.Parameter(torch.full((dim,), 0.5))
+        self.layers = nn.ModuleList(nn.ModuleDict({
+            "n1": nn.LayerNorm(dim), "qkv": nn.Linear(dim, 3 * dim), "o": nn.Linear(dim, dim),
+            "n2": nn.LayerNorm(dim), "up": nn.Linear(dim, 4 * dim), "down": nn.Linear(4 * dim, dim)}) for _ in range(layers))
+        self.norm, self.head = nn.LayerNorm(dim), nn.Linear(dim, 10)
+
+    def forward(self, x):
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.positions
+        for m in self.layers:
+            n, t, d = x.shape
+            q, k, v = m["qkv"](m["n1"](x)).reshape(n, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+            a = (q @ k.transpose(-2, -1) * (d // self.heads) ** -0.5).softmax(-1)
+            x = x + self.scale * m["o"]((a @ v).transpose(1, 2).reshape(n, t, d))
+            x = x + m["down"](F.gelu(m["up"](m["n2"](x))))
+        return self.head(self.norm(x)[:, 0])
+
+    def export(self, path):
+        torch.onnx.export(self, torch.zeros(2, 3, 16, 16), path, input_names=["x"], output_names=["logits"],
+                          dynamic_axes={"x": {0: "N"}, "logits": {0: "N"}}, opset_version=17, dynamo=False)
