@@ -436,6 +436,33 @@ static void train__lsq__learns_weights_and_scales(void **state)
 	qat_start_fini(&s);
 }
 
+/* The trainer runs the batch again for it, and goes on as if it had not. */
+static void train__ewgs_by_curvature__measures_and_learns(void **state)
+{
+	const struct qb_layer_scheme_options both = {true, true};
+	struct qat_start s = qat_start("w4a4", &both);
+	struct qb_train_config c = small_config(QB_BATCH_NORM_TRAIN, 8);
+	struct trained r = {0};
+	struct qb_qat_config q;
+	int measured = 0;
+
+	(void)state;
+	qb_qat_config_init(&q);
+	begin(&r, &s, "[{\"name\": \"ewgs\", \"curvature\": true, \"every\": 2, \"batches\": 2, \"vectors\": 2}]", &q, &c);
+	run(&r);
+	assert_true(r.loss[31] < 0.7 * r.loss[0]);
+	for (int i = 0; i < qb_qat_layers(r.qat); i++) {
+		const struct qb_train_layer *l = qb_qat_layer(r.qat, i);
+
+		assert_true(l->factor >= 0 && isfinite(l->factor));
+		assert_int_equal(l->curvature_batches, 2);
+		measured += l->factor > 0;
+	}
+	assert_true(measured > 0);
+	end(&r);
+	qat_start_fini(&s);
+}
+
 /* A flipped channel is the same network: the float logits before any step. */
 static void train__negative_gains__are_flipped_without_a_change(void **state)
 {
@@ -644,6 +671,7 @@ int main(void)
 		cmocka_unit_test(deploy__frozen_batch_norms__equals_the_training_graph),
 		cmocka_unit_test(deploy__int32_biases__predict_the_same),
 		cmocka_unit_test(train__lsq__learns_weights_and_scales),
+		cmocka_unit_test(train__ewgs_by_curvature__measures_and_learns),
 		cmocka_unit_test(train__from_a_scheme__begins_with_what_its_methods_decided),
 		cmocka_unit_test(checkpoint__killed_and_resumed__ends_with_the_same_bytes),
 		cmocka_unit_test(reestimate__after_training__replaces_statistics_and_tells_the_divergence),
