@@ -11,6 +11,7 @@ API_TESTS = \
 	tests/api/test_storage.py \
 	tests/api/test_storage_failures.py \
 	tests/api/test_submission.py \
+	tests/api/test_training.py \
 	tests/api/test_workers.py
 check_SCRIPTS += $(API_TESTS)
 EXTRA_DIST += $(API_TESTS) tests/api/daemon.py tests/api/fake_worker.py

@@ -5,7 +5,7 @@ import os
 import tempfile
 import unittest
 
-from test_daemon import Case, Daemon
+from daemon import Case, Daemon
 from test_workers import until
 
 

@@ -1,0 +1,103 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Training by the real worker: whatever is killed on the way, the job ends with the bytes of one that was left alone."""
+import os
+import signal
+import subprocess
+import tempfile
+import unittest
+
+from daemon import BUILD, TOP, Daemon
+from test_workers import until
+
+WORKER = os.path.join(BUILD, "quantbench-worker")
+
+
+def worker_of(daemon):
+    """The process that carries out the job, not the one that answers questions."""
+    found = subprocess.run(["pgrep", "-P", str(daemon.process.pid), "-a"], capture_output=True, text=True, check=False).stdout
+    pids = [int(line.split()[0]) for line in found.splitlines() if "--serve" not in line]
+    return pids[0] if pids else None
+
+
+class Training(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.d = self.start()
+
+    def tearDown(self):
+        self.assertEqual(self.d.stop(), 0)
+
+    def start(self):
+        return Daemon(self.folder, "--worker-threads", "1", worker=WORKER).ready()
+
+    def upload(self, name, kind):
+        with open(os.path.join(TOP, "demo", name), "rb") as f:
+            return self.d.call("POST", "/v1/%s?name=%s" % (kind, name), f.read(), expect=201)["id"]
+
+    def submit(self, **job):
+        return self.d.call("POST", "/v1/jobs", {"fresh": True, **job}, expect=201)["id"]
+
+    def outcome(self, job):
+        ended = self.d.wait(job, seconds=120)
+        self.assertEqual(ended["state"], "succeeded", ended.get("error"))
+        result = self.d.call("GET", "/v1/jobs/%s/results" % job, expect=200)
+        result.pop("job")
+        artifacts = {a["name"]: a["sha256"] for a in ended["artifacts"]}
+        return result, artifacts, ended["attempts"]
+
+    def progressed(self, job, before):
+        path = os.path.join(self.folder, "state", "checkpoints", job, "checkpoint")
+        try:
+            now = os.stat(path).st_mtime_ns
+        except FileNotFoundError:
+            return None
+        return now if now != before else None
+
+    def disturb(self, job, kills):
+        """Kills the worker each time that it has come further, and the server the last time."""
+        stamp = None
+        for i in range(kills):
+            until(lambda: self.progressed(job, stamp), seconds=60)
+            stamp = self.progressed(job, stamp)
+            if i + 1 < kills:
+                pid = worker_of(self.d)
+                if pid:
+                    os.kill(pid, signal.SIGKILL)
+            else:
+                self.d.process.kill()
+                self.d.stop()
+                self.d = self.start()
+
+    def test_train__worker_and_server_killed__ends_with_the_same_bytes(self):
+        data = {"train": self.upload("digits-train.npz", "datasets"), "data": self.upload("digits-test.npz", "datasets")}
+        job = {"type": "train", "network": {"name": "mlp", "layers": [64]}, **data, "epochs": 60, "batch": 32,
+               "checkpoint_every": 10, "preprocess": {"scale": 1 / 255}, "optimizer": {"name": "adam", "lr": 0.002}}
+        alone = self.outcome(self.submit(**job))
+        disturbed = self.submit(**job)
+        self.disturb(disturbed, 4)
+        self.assertEqual(self.outcome(disturbed), alone)
+        rows = self.d.call("GET", "/v1/results?job=%s&scope=model" % disturbed, expect=200)["results"]
+        self.assertEqual([(r["scheme"], r["value"]) for r in rows], [("float", alone[0]["final"]["metric"])])
+
+    def test_qat__worker_killed__ends_with_the_same_bytes_and_csv(self):
+        job = {"type": "qat", "model": self.upload("digits.onnx", "models"), "train": self.upload("digits-train.npz", "datasets"),
+               "data": self.upload("digits-test.npz", "datasets"), "scheme": "w4a4", "method": "freeze", "epochs": 2,
+               "checkpoint_every": 3, "samples": 200, "calibration": {"samples": 32}, "batch_norm": {"reestimate": 4},
+               "optimizer": {"name": "adam", "lr": 1e-4}}
+        alone = self.outcome(self.submit(**job))
+        self.assertEqual(sorted(alone[1]), ["trained.onnx", "w4a4_lsq_freeze-0.qdq.onnx"])
+        disturbed = self.submit(**job)
+        self.disturb(disturbed, 2)
+        self.assertEqual(self.outcome(disturbed), alone)
+        csv = self.d.call("GET", "/v1/jobs/%s/results.csv" % disturbed, expect=200).decode()
+        rows = [line.split(",")[0] for line in csv.splitlines()]
+        self.assertEqual(rows[:4], ["row", "float", "start", "final"])
+        self.assertEqual(rows.count("epoch"), 2)
+        self.assertEqual(rows.count("layer"), len(alone[0]["layers"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
