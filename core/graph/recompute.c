@@ -32,9 +32,9 @@ static bool is_cheap(const struct qb_node *n)
  * live for it. */
 static bool needs_input(const struct qb_node *n)
 {
-	const char *type = qb_node_is(n, QB_OP_ActivationGradient) ? qb_node_string(n, "operator", "") : "";
+	enum qb_op_id id = qb_node_is(n, QB_OP_ActivationGradient) ? qb_node_operator(n) : QB_OP_IDS;
 
-	return strcmp(type, "Relu") && strcmp(type, "Clip");
+	return id != QB_OP_Relu && id != QB_OP_Clip;
 }
 
 static bool is_read_backward(const struct recompute *r, const struct qb_value *v)
