@@ -3,7 +3,7 @@
  * Writes down what plans of a network compute, as one 64-bit FNV-1a hash a line, for tests/bits.py:
  *   plan_bits MODEL.onnx SCHEME...
  *   observed VALUE HASH         each value that a scheme quantizes, in the float plan with observers
- *   plain HASH                  the outputs of the plan that latency is measured with
+ *   plain HASH                  the outputs of the plan that latency is measured with, of the graph as core/ptq/network.c joins it
  *   SCHEME simulated HASH       the outputs of the observed plan with the scheme's overlay
  *   SCHEME weight VALUE HASH    a constant under the scheme
  *   SCHEME integer VALUE HASH   each quantized value in the integer plan (dequantized), and "outputs"; or why there is none
@@ -25,7 +25,7 @@ struct net {
 	struct qb_graph *model, *graph;
 	struct qb_placement *place;
 	struct qb_observer **observer; /* [values] */
-	bool *observed;                  /* [values] */
+	bool *observed;                /* [values] */
 	struct qb_plan *plan;
 	void **input, **output;
 	const char *prefix;            /* of the lines of observed values; NULL: observers are fed instead */
