@@ -67,15 +67,13 @@ static void fill(const struct qb_value *v, float *x, size_t n)
 static enum qb_err make_network(struct step *s, struct qb_errbuf *eb)
 {
 	const struct qb_architecture *a = qb_architecture_find(s->o.network);
-	void *params = a ? calloc(1, a->params_bytes + 1) : NULL;
+	void *params;
 	enum qb_err err;
 
-	if (!params) {
+	if (!a) {
 		return qb_fail(eb, QB_EINVAL, "\"%s\" is no network that can be built by name", s->o.network);
 	}
-	if (a->defaults) {
-		a->defaults(params);
-	}
+	QB_TRY(qb_named_defaults(&params, &a->named, eb));
 	err = qb_architecture_build(&s->open, a, &a->usual, params, 1, eb);
 	free(params);
 	return err;

@@ -17,7 +17,7 @@
 #include <jansson.h>
 
 #include "core/ptq/calibration.h"
-#include "core/json/fields.h"
+#include "core/json/named.h"
 
 /* One line a method; each is `const struct qb_method qb_method_NAME`. */
 #define QB_METHODS(X) \
@@ -54,14 +54,9 @@ struct qb_method_weights {
 };
 
 struct qb_method {
-	const char *name, *summary;
+	struct qb_named named;
 	enum qb_method_stage stage;
 	bool needs_bias;     /* every Conv, ConvTranspose, Gemm and MatMul by a constant gets a bias first */
-	size_t params_bytes; /* of what the fields fill */
-	const struct qb_field *fields; /* the parameters beside the name; NULL: none */
-	void (*defaults)(void *params); /* params is zeroed; NULL: zeros */
-	/* Where the fields' own bounds do not say it all; `at` is the method's path in the job. May be NULL. */
-	enum qb_err (*check)(const void *params, const char *at, struct qb_errbuf *eb);
 	enum qb_err (*graph)(struct qb_method_graph *m, const void *params, struct qb_errbuf *eb);
 	enum qb_err (*weights)(struct qb_method_weights *m, const void *params, struct qb_errbuf *eb);
 };

@@ -35,7 +35,7 @@ static void set_defaults(void *params)
 _Static_assert(offsetof(struct params, opt.beta_end) == offsetof(struct params, opt.beta_start) + sizeof(double),
 	"beta is read as a pair");
 
-static enum qb_err check(const void *params, const char *at, struct qb_errbuf *eb)
+static enum qb_err check(void *params, const char *at, struct qb_errbuf *eb)
 {
 	const struct params *p = params;
 
@@ -279,12 +279,7 @@ static enum qb_err run(struct qb_method_weights *m, const void *params, struct q
 }
 
 const struct qb_method qb_method_adaround = {
-	.name = "adaround",
-	.summary = "Learns whether each weight rounds up or down, layer by layer",
-	.stage = QB_METHOD_WEIGHTS,
-	.params_bytes = sizeof(struct params),
-	.defaults = set_defaults,
-	.fields = fields,
-	.check = check,
-	.weights = run,
+	.named = {.name = "adaround", .summary = "Learns whether each weight rounds up or down, layer by layer",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults, .check = check},
+	.stage = QB_METHOD_WEIGHTS, .weights = run,
 };

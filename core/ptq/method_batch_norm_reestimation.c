@@ -165,9 +165,7 @@ out:
 }
 
 const struct qb_method qb_method_batch_norm_reestimation = {
-	.name = "batch_norm_reestimation",
-	.summary = "Estimates the statistics of batch norms again with the network quantized",
-	.stage = QB_METHOD_WEIGHTS,
-	.needs_bias = true,
-	.weights = run,
+	.named = {.name = "batch_norm_reestimation",
+		.summary = "Estimates the statistics of batch norms again with the network quantized"},
+	.stage = QB_METHOD_WEIGHTS, .needs_bias = true, .weights = run,
 };

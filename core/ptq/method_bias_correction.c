@@ -197,11 +197,7 @@ static enum qb_err run(struct qb_method_weights *m, const void *params, struct q
 }
 
 const struct qb_method qb_method_bias_correction = {
-	.name = "bias_correction",
-	.summary = "Takes from each bias what quantization adds to the mean of its output",
-	.stage = QB_METHOD_WEIGHTS,
-	.needs_bias = true,
-	.params_bytes = sizeof(struct params),
-	.fields = fields,
-	.weights = run,
+	.named = {.name = "bias_correction", .summary = "Takes from each bias what quantization adds to the mean of its output",
+		.params_bytes = sizeof(struct params), .fields = fields},
+	.stage = QB_METHOD_WEIGHTS, .needs_bias = true, .weights = run,
 };

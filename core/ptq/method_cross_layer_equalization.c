@@ -359,11 +359,8 @@ out:
 }
 
 const struct qb_method qb_method_cross_layer_equalization = {
-	.name = "cross_layer_equalization",
-	.summary = "Scales channels between layers so that their weights have equal ranges",
-	.stage = QB_METHOD_GRAPH,
-	.params_bytes = sizeof(struct params),
-	.defaults = set_defaults,
-	.fields = fields,
-	.graph = run,
+	.named = {.name = "cross_layer_equalization",
+		.summary = "Scales channels between layers so that their weights have equal ranges",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults},
+	.stage = QB_METHOD_GRAPH, .graph = run,
 };

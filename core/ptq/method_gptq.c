@@ -199,11 +199,7 @@ static enum qb_err run(struct qb_method_weights *m, const void *params, struct q
 }
 
 const struct qb_method qb_method_gptq = {
-	.name = "gptq",
-	.summary = "Rounds weights column by column, making good in the rest what each rounding did",
-	.stage = QB_METHOD_WEIGHTS,
-	.params_bytes = sizeof(struct params),
-	.defaults = set_defaults,
-	.fields = fields,
-	.weights = run,
+	.named = {.name = "gptq", .summary = "Rounds weights column by column, making good in the rest what each rounding did",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults},
+	.stage = QB_METHOD_WEIGHTS, .weights = run,
 };

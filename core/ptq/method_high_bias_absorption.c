@@ -186,12 +186,8 @@ static enum qb_err run(struct qb_method_graph *m, const void *params, struct qb_
 }
 
 const struct qb_method qb_method_high_bias_absorption = {
-	.name = "high_bias_absorption",
-	.summary = "Moves what a ReLU always lets through from a layer's bias into the next one's",
-	.stage = QB_METHOD_GRAPH,
-	.needs_bias = true,
-	.params_bytes = sizeof(struct params),
-	.defaults = set_defaults,
-	.fields = fields,
-	.graph = run,
+	.named = {.name = "high_bias_absorption",
+		.summary = "Moves what a ReLU always lets through from a layer's bias into the next one's",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults},
+	.stage = QB_METHOD_GRAPH, .needs_bias = true, .graph = run,
 };

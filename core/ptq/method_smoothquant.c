@@ -240,11 +240,7 @@ out:
 }
 
 const struct qb_method qb_method_smoothquant = {
-	.name = "smoothquant",
-	.summary = "Moves large channels of activations into the weights that they meet",
-	.stage = QB_METHOD_GRAPH,
-	.params_bytes = sizeof(struct params),
-	.defaults = set_defaults,
-	.fields = fields,
-	.graph = run,
+	.named = {.name = "smoothquant", .summary = "Moves large channels of activations into the weights that they meet",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults},
+	.stage = QB_METHOD_GRAPH, .graph = run,
 };

@@ -356,7 +356,7 @@ enum qb_err qb__qat_prepare(void *arg, struct qb_training *t, struct qb_errbuf *
 	}
 	if (qb_train_methods_regularise(q->config.methods) && !tracks) {
 		return qb_fail(eb, QB_EJOB, "method %s: the scheme has no weights of integers of at most %d bits for it",
-			q->config.methods->use[1].method->name, q->config.tracked_bits);
+			q->config.methods->use[1].method->named.name, q->config.tracked_bits);
 	}
 	for (int i = 0; i < q->activations; i++) {
 		QB_TRY(prepare_activation(q, t, &q->activation[i], eb));

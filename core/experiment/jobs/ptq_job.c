@@ -110,7 +110,7 @@ static json_t *method_rows(const struct ptq *p, int i)
 		const struct qb_method *m = l->use[k].method;
 		json_t *row = json_loads(l->use[k].key, 0, NULL);
 		json_t *report = json_object_get(m->stage == QB_METHOD_GRAPH
-			? qb_sweep_variant(p->sweep, i)->reports : p->sweep->row[i].reports, m->name);
+			? qb_sweep_variant(p->sweep, i)->reports : p->sweep->row[i].reports, m->named.name);
 
 		json_object_set(row, "report", report);
 		json_array_append_new(rows, row);

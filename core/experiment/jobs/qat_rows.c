@@ -13,7 +13,7 @@ json_t *qb_qat_method_names(const struct qb_train_method_list *list)
 	json_t *names = json_array();
 
 	for (int i = 0; i < list->count; i++) {
-		json_array_append_new(names, json_string(list->use[i].method->name));
+		json_array_append_new(names, json_string(list->use[i].method->named.name));
 	}
 	return names;
 }

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/experiment/spec/network_spec.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/near.h"
 #include "core/json/params.h"
-
-enum { ARCHITECTURES_MAX = 64 };
 
 /* Of every network. */
 struct common {
@@ -27,43 +23,18 @@ static const struct qb_field common_fields[] = {
 
 /* ---- schema ---- */
 
-static json_t *parameters(const struct qb_architecture *a)
-{
-	void *usual = calloc(1, a->params_bytes + 1);
-	json_t *all = NULL;
-
-	if (usual && a->defaults) {
-		a->defaults(usual);
-	}
-	if (usual) {
-		all = qb_fields_schema(a->fields, usual, NULL);
-	}
-	free(usual);
-	return all;
-}
-
-static json_t *object_schema(const struct qb_architecture *a)
-{
-	const struct common none = {0};
-	json_t *properties = json_pack("{s:{s:s}}", "name", "const", a->name);
-	json_t *common = qb_fields_schema(common_fields, &none, NULL), *own = parameters(a);
-
-	json_object_update(properties, own);
-	json_object_update(properties, common);
-	json_decref(common);
-	json_decref(own);
-	return json_pack("{s:s, s:s, s:s, s:b, s:[s], s:o}", "title", a->name, "description", a->summary, "type", "object",
-		"additionalProperties", 0, "required", "name", "properties", properties);
-}
-
 static json_t *schema(void)
 {
-	json_t *any = json_array();
-	const struct qb_architecture *a;
+	const struct common none = {0};
+	json_t *any = json_array(), *common = qb_fields_schema(common_fields, &none, NULL);
 
-	for (int i = 0; (a = qb_architecture_at(i)); i++) {
-		json_array_append_new(any, object_schema(a));
+	for (int i = 0; i < qb_architectures.count; i++) {
+		json_t *one = qb_named_schema(qb_architectures.entry[i]);
+
+		json_object_update(json_object_get(one, "properties"), common);
+		json_array_append_new(any, one);
 	}
+	json_decref(common);
 	return json_pack("{s:o}", "anyOf", any);
 }
 
@@ -75,24 +46,6 @@ const struct qb_field qb_network_entries[] = {
 	{.kind = QB_FIELD_CHOICE, .choices = network_names}, {.kind = QB_FIELD_OBJECT, .object = &network}, {0}};
 
 /* ---- reading ---- */
-
-static enum qb_err unknown(const char *name, const char *at, struct qb_errbuf *eb)
-{
-	const char *all[ARCHITECTURES_MAX];
-	const struct qb_architecture *a;
-	char names[512] = "";
-	int count = 0;
-
-	for (; (a = qb_architecture_at(count)) && count < ARCHITECTURES_MAX; count++) {
-		size_t n = strlen(names);
-
-		all[count] = a->name;
-		snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", a->name);
-	}
-	qb_fail_field(eb, QB_EJOB, at, "", "there is no network \"%.100s\"; there are %s", name, names);
-	qb_near_note(eb, name, all, (size_t)count);
-	return QB_EJOB;
-}
 
 /* The fields that are not the architecture's, without those that are. */
 static enum qb_err read_common(struct qb_network_spec *out, const json_t *obj, const char *at, struct qb_errbuf *eb)
@@ -124,37 +77,15 @@ static enum qb_err read_common(struct qb_network_spec *out, const json_t *obj, c
 	return err;
 }
 
-static enum qb_err read_params(struct qb_network_spec *out, const json_t *obj, const char *at, struct qb_errbuf *eb)
-{
-	static const char *const also[] = {"name", "classes", "input", NULL};
-	const struct qb_architecture *a = out->architecture;
-
-	out->params = calloc(1, a->params_bytes + 1);
-	if (!out->params) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for a network's description");
-	}
-	if (a->defaults) {
-		a->defaults(out->params);
-	}
-	if (obj) {
-		QB_TRY(qb_fields_read(out->params, obj, at, a->fields, also, eb));
-		QB_TRY(read_common(out, obj, at, eb));
-	}
-	return a->check ? a->check(out->params, at, eb) : QB_OK;
-}
-
 enum qb_err qb_network_spec_read(struct qb_network_spec *out, const json_t *v, const char *at, struct qb_errbuf *eb)
 {
-	const json_t *obj = json_is_object(v) ? v : NULL;
-	const char *name = json_string_value(obj ? json_object_get(obj, "name") : v);
+	static const char *const also[] = {"name", "classes", "input", NULL};
+	int index;
 
 	*out = (struct qb_network_spec){0};
-	if (!name) {
-		return qb_fail_field(eb, QB_EJOB, at, "", "must be the name of a network, or an object with \"name\" and its "
-			"parameters");
-	}
-	out->architecture = qb_architecture_find(name);
-	return out->architecture ? read_params(out, obj, at, eb) : unknown(name, at, eb);
+	QB_TRY(qb_named_read(&index, &out->params, &qb_architectures, v, at, also, eb));
+	out->architecture = qb_architecture_at(index);
+	return json_is_object(v) ? read_common(out, v, at, eb) : QB_OK;
 }
 
 enum qb_err qb_network_spec_build(struct qb_graph **out, const struct qb_network_spec *s,

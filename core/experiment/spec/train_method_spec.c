@@ -55,7 +55,7 @@ char *qb_train_method_name(const struct qb_train_method_list *list, char *out, s
 
 	*out = '\0';
 	for (int i = 0; i < list->count && n < size; i++) {
-		n += (size_t)snprintf(out + n, size - n, "%s%s", i ? "+" : "", list->use[i].method->name);
+		n += (size_t)snprintf(out + n, size - n, "%s%s", i ? "+" : "", list->use[i].method->named.name);
 	}
 	return out;
 }

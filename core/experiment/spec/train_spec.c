@@ -155,7 +155,7 @@ static enum qb_err read_network(struct qb_train_spec *s, const struct qb_job *jo
 		return qb_fail_field(eb, QB_EJOB, "", "init", "is of a model's weights; a network by name has fresh ones always");
 	}
 	QB_TRY(qb_network_spec_read(&s->network, s->asked.network, "network", eb));
-	s->ptq.model_name = s->network.architecture->name;
+	s->ptq.model_name = s->network.architecture->named.name;
 	return QB_OK;
 }
 

@@ -50,7 +50,7 @@ static enum qb_err penalise(const void *params, struct qb_train_layers *l, doubl
 }
 
 const struct qb_train_method qb_train_method_br = {
-	.name = "br", .summary = "bin regularization: weights of a bin are drawn to its middle (Han et al., 2021)",
-	.kind = QB_TRAIN_METHOD_REGULARIZER, .params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults,
-	.penalise = penalise,
+	.named = {.name = "br", .summary = "bin regularization: weights of a bin are drawn to its middle (Han et al., 2021)",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults},
+	.kind = QB_TRAIN_METHOD_REGULARIZER, .penalise = penalise,
 };

@@ -75,7 +75,7 @@ static enum qb_err penalise(const void *params, struct qb_train_layers *l, doubl
 }
 
 const struct qb_train_method qb_train_method_dampen = {
-	.name = "dampen", .summary = "latent weights are drawn to their quantized values (Nagel et al., 2022)",
-	.kind = QB_TRAIN_METHOD_REGULARIZER, .params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults,
-	.penalise = penalise,
+	.named = {.name = "dampen", .summary = "latent weights are drawn to their quantized values (Nagel et al., 2022)",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults},
+	.kind = QB_TRAIN_METHOD_REGULARIZER, .penalise = penalise,
 };

@@ -33,7 +33,7 @@ static void quantizers(const void *params, struct qb_train_quantizers *q)
 }
 
 const struct qb_train_method qb_train_method_dsq = {
-	.name = "dsq", .summary = "gradients of a soft staircase of tanh (Gong et al., 2019)",
-	.kind = QB_TRAIN_METHOD_QUANTIZERS, .params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults,
-	.quantizers = quantizers,
+	.named = {.name = "dsq", .summary = "gradients of a soft staircase of tanh (Gong et al., 2019)",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults},
+	.kind = QB_TRAIN_METHOD_QUANTIZERS, .quantizers = quantizers,
 };

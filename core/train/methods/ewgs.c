@@ -220,7 +220,7 @@ static enum qb_err observe(const void *params, struct qb_train_layers *l, struct
 }
 
 const struct qb_train_method qb_train_method_ewgs = {
-	.name = "ewgs", .summary = "gradients scaled by the distance to the quantized value (J. Lee et al., 2021)",
-	.kind = QB_TRAIN_METHOD_QUANTIZERS, .params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults,
-	.quantizers = quantizers, .observe = observe,
+	.named = {.name = "ewgs", .summary = "gradients scaled by the distance to the quantized value (J. Lee et al., 2021)",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults},
+	.kind = QB_TRAIN_METHOD_QUANTIZERS, .quantizers = quantizers, .observe = observe,
 };

@@ -17,7 +17,7 @@ static void set_defaults(void *params)
 	*(struct params *)params = (struct params){0.1, 0.01, 0.25};
 }
 
-static enum qb_err check(const void *params, const char *at, struct qb_errbuf *eb)
+static enum qb_err check(void *params, const char *at, struct qb_errbuf *eb)
 {
 	const struct params *p = params;
 
@@ -42,7 +42,8 @@ static double threshold(const void *params, const struct qb_train_position *at)
 }
 
 const struct qb_train_method qb_train_method_freeze = {
-	.name = "freeze", .summary = "weights that oscillate are pinned to the integer where they mostly are (Nagel et al., 2022)",
-	.kind = QB_TRAIN_METHOD_REGULARIZER, .params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults,
-	.check = check, .threshold = threshold,
+	.named = {.name = "freeze",
+		.summary = "weights that oscillate are pinned to the integer where they mostly are (Nagel et al., 2022)",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults, .check = check},
+	.kind = QB_TRAIN_METHOD_REGULARIZER, .threshold = threshold,
 };

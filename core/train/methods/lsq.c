@@ -43,7 +43,7 @@ static void quantizers(const void *params, struct qb_train_quantizers *q)
 }
 
 const struct qb_train_method qb_train_method_lsq = {
-	.name = "lsq", .summary = "learned scales with the straight-through estimator (Esser et al., 2020)",
-	.kind = QB_TRAIN_METHOD_QUANTIZERS, .params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults,
-	.quantizers = quantizers,
+	.named = {.name = "lsq", .summary = "learned scales with the straight-through estimator (Esser et al., 2020)",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults},
+	.kind = QB_TRAIN_METHOD_QUANTIZERS, .quantizers = quantizers,
 };

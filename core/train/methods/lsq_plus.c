@@ -29,7 +29,7 @@ static void quantizers(const void *params, struct qb_train_quantizers *q)
 }
 
 const struct qb_train_method qb_train_method_lsq_plus = {
-	.name = "lsq_plus", .summary = "LSQ with learned offsets of activations (Bhalgat et al., 2020)",
-	.kind = QB_TRAIN_METHOD_QUANTIZERS, .params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults,
-	.quantizers = quantizers,
+	.named = {.name = "lsq_plus", .summary = "LSQ with learned offsets of activations (Bhalgat et al., 2020)",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults},
+	.kind = QB_TRAIN_METHOD_QUANTIZERS, .quantizers = quantizers,
 };

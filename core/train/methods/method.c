@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/near.h"
 #include "core/base/size.h"
 
 #define X(name) extern const struct qb_train_method qb_train_method_##name;
@@ -19,122 +18,48 @@ static const struct qb_train_method *const methods[] = {
 #undef X
 };
 
+static const struct qb_named *const named[] = {
+#define X(name) &qb_train_method_##name.named,
+	QB_TRAIN_METHODS(X)
+#undef X
+};
+static const struct qb_named_table table = {"method of training", QB_COUNT(named), named};
+
 const struct qb_train_method *qb_train_method_at(int i)
 {
-	return i >= 0 && i < (int)QB_COUNT(methods) ? methods[i] : NULL;
+	return i >= 0 && i < table.count ? methods[i] : NULL;
 }
 
 const struct qb_train_method *qb_train_method_find(const char *name)
 {
-	for (size_t i = 0; i < QB_COUNT(methods); i++) {
-		if (!strcmp(methods[i]->name, name)) {
-			return methods[i];
-		}
-	}
-	return NULL;
-}
-
-/* ---- what they are ---- */
-
-static json_t *parameters(const struct qb_train_method *m)
-{
-	void *usual = calloc(1, m->params_bytes + 1);
-	json_t *all = NULL;
-
-	if (usual && m->defaults) {
-		m->defaults(usual);
-	}
-	if (usual) {
-		all = qb_fields_schema(m->fields, usual, NULL);
-	}
-	free(usual);
-	return all;
+	return qb_train_method_at(qb_named_index(&table, name));
 }
 
 json_t *qb_train_method_descriptions(void)
 {
 	json_t *all = json_array();
 
-	for (size_t i = 0; i < QB_COUNT(methods); i++) {
-		json_array_append_new(all, json_pack("{s:s, s:s, s:s}", "name", methods[i]->name, "summary", methods[i]->summary,
+	for (int i = 0; i < table.count; i++) {
+		json_array_append_new(all, json_pack("{s:s, s:s, s:s}", "name", named[i]->name, "summary", named[i]->summary,
 			"kind", methods[i]->kind == QB_TRAIN_METHOD_QUANTIZERS ? "quantizers" : "regularizer"));
 	}
 	return all;
 }
 
-static json_t *object_schema(const struct qb_train_method *m)
-{
-	json_t *properties = json_pack("{s:{s:s}}", "name", "const", m->name), *more = parameters(m);
-
-	json_object_update(properties, more);
-	json_decref(more);
-	return json_pack("{s:s, s:s, s:s, s:b, s:[s], s:o}", "title", m->name, "description", m->summary, "type", "object",
-		"additionalProperties", 0, "required", "name", "properties", properties);
-}
-
 json_t *qb_train_method_schema(void)
 {
-	json_t *any = json_array(), *names = json_array();
-
-	for (size_t i = 0; i < QB_COUNT(methods); i++) {
-		json_array_append_new(any, object_schema(methods[i]));
-		json_array_append_new(names, json_string(methods[i]->name));
-	}
-	json_array_append_new(any, json_pack("{s:s, s:o}", "title", "by name", "enum", names));
-	return json_pack("{s:o}", "anyOf", any);
+	return qb_named_table_schema(&table);
 }
 
 /* ---- lists in jobs ---- */
 
-static enum qb_err unknown(const char *name, const char *at, struct qb_errbuf *eb)
-{
-	const char *all[QB_COUNT(methods)];
-	char names[256] = "";
-
-	for (size_t i = 0; i < QB_COUNT(methods); i++) {
-		size_t n = strlen(names);
-
-		all[i] = methods[i]->name;
-		snprintf(names + n, sizeof(names) - n, "%s%s", i ? ", " : "", methods[i]->name);
-	}
-	qb_fail_field(eb, QB_EJOB, at, "", "there is no method \"%s\" of training; there are %s", name, names);
-	qb_near_note(eb, name, all, QB_COUNT(methods));
-	return QB_EJOB;
-}
-
-static enum qb_err begin_use(struct qb_train_method_use *use, const struct qb_train_method *m, struct qb_errbuf *eb)
-{
-	use->method = m;
-	use->params = calloc(1, m->params_bytes + 1);
-	if (!use->params) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for the methods");
-	}
-	if (m->defaults) {
-		m->defaults(use->params);
-	}
-	return QB_OK;
-}
-
-/* Beside its parameters. */
-static const char *const method_name[] = {"name", NULL};
-
 static enum qb_err read_use(struct qb_train_method_use *use, const json_t *v, const char *at, struct qb_errbuf *eb)
 {
-	const json_t *obj = json_is_object(v) ? v : NULL;
-	const char *name = json_string_value(obj ? json_object_get(obj, "name") : v);
-	const struct qb_train_method *m = name ? qb_train_method_find(name) : NULL;
+	int index;
 
-	if (!name) {
-		return qb_fail_field(eb, QB_EJOB, at, "", "must be the name of a method, or an object with \"name\" and its parameters");
-	}
-	if (!m) {
-		return unknown(name, at, eb);
-	}
-	QB_TRY(begin_use(use, m, eb));
-	if (obj) {
-		QB_TRY(qb_fields_read(use->params, obj, at, m->fields, method_name, eb));
-	}
-	return m->check ? m->check(use->params, at, eb) : QB_OK;
+	QB_TRY(qb_named_read(&index, &use->params, &table, v, at, NULL, eb));
+	use->method = methods[index];
+	return QB_OK;
 }
 
 /* Twice the same, two that say how quantizers learn, and what does not go together. */
@@ -144,18 +69,18 @@ static enum qb_err check_pair(const struct qb_train_method_list *l, int i, const
 
 	for (int k = 0; k < i; k++) {
 		const struct qb_train_method *other = l->use[k].method;
-		bool one_is_pact = !strcmp(m->name, "pact") || !strcmp(other->name, "pact");
+		bool one_is_pact = !strcmp(m->named.name, "pact") || !strcmp(other->named.name, "pact");
 
 		if (other == m) {
-			return qb_fail_field(eb, QB_EJOB, at, "", "%s is there twice", m->name);
+			return qb_fail_field(eb, QB_EJOB, at, "", "%s is there twice", m->named.name);
 		}
 		if (other->kind == QB_TRAIN_METHOD_QUANTIZERS && m->kind == QB_TRAIN_METHOD_QUANTIZERS) {
-			return qb_fail_field(eb, QB_EJOB, at, "", "%s and %s both say how quantizers learn; take one of them", other->name,
-				m->name);
+			return qb_fail_field(eb, QB_EJOB, at, "", "%s and %s both say how quantizers learn; take one of them", other->named.name,
+				m->named.name);
 		}
 		if (one_is_pact) {
 			return qb_fail_field(eb, QB_EJOB, at, "", "%s and %s do not go together: pact's weights are quantized behind a tanh; "
-				"take lsq, lsq_plus, dsq or ewgs", other->name, m->name);
+				"take lsq, lsq_plus, dsq or ewgs", other->named.name, m->named.name);
 		}
 	}
 	return QB_OK;
@@ -174,9 +99,9 @@ static enum qb_err put_first(struct qb_train_method_list *l, struct qb_errbuf *e
 		}
 	}
 	memmove(&l->use[1], &l->use[0], (size_t)l->count * sizeof(l->use[0]));
-	l->use[0] = (struct qb_train_method_use){0};
+	l->use[0] = (struct qb_train_method_use){.method = qb_train_method_find("lsq")};
 	l->count++;
-	return begin_use(&l->use[0], qb_train_method_find("lsq"), eb);
+	return qb_named_defaults(&l->use[0].params, &l->use[0].method->named, eb);
 }
 
 enum qb_err qb_train_method_list_parse(struct qb_train_method_list *out, const json_t *list, const char *at,

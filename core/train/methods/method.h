@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-#include "core/json/fields.h"
+#include "core/json/named.h"
 #include "core/train/hooks.h"
 #include "core/train/quantized_layer.h"
 
@@ -43,13 +43,8 @@ struct qb_train_layers {
 enum qb_train_method_kind { QB_TRAIN_METHOD_QUANTIZERS, QB_TRAIN_METHOD_REGULARIZER };
 
 struct qb_train_method {
-	const char *name, *summary;
+	struct qb_named named;
 	enum qb_train_method_kind kind;
-	size_t params_bytes;
-	const struct qb_field *fields;  /* the parameters beside the name; NULL: none */
-	void (*defaults)(void *params); /* params is zeroed; NULL: zeros */
-	/* Where the fields' own bounds do not say it all; `at` is the method's path in the job. May be NULL. */
-	enum qb_err (*check)(const void *params, const char *at, struct qb_errbuf *eb);
 	/* Of methods of quantizers: changes what lsq has. NULL: nothing. */
 	void (*quantizers)(const void *params, struct qb_train_quantizers *q);
 	/* With the gradients by what was fed, before they go through the quantizers; may run the batch again. NULL: nothing. */

@@ -34,7 +34,7 @@ static void quantizers(const void *params, struct qb_train_quantizers *q)
 }
 
 const struct qb_train_method qb_train_method_pact = {
-	.name = "pact", .summary = "learned clipping of activations, weights through tanh (Choi et al., 2018)",
-	.kind = QB_TRAIN_METHOD_QUANTIZERS, .params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults,
-	.quantizers = quantizers,
+	.named = {.name = "pact", .summary = "learned clipping of activations, weights through tanh (Choi et al., 2018)",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults},
+	.kind = QB_TRAIN_METHOD_QUANTIZERS, .quantizers = quantizers,
 };

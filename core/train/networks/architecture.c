@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/train/networks/architecture.h"
 
-#include <string.h>
-
 #include "core/base/size.h"
 #include "core/train/networks/initialize.h"
 #include "core/train/networks/layers.h"
@@ -17,19 +15,21 @@ static const struct qb_architecture *const all[] = {
 #undef X
 };
 
+static const struct qb_named *const named[] = {
+#define X(name) &qb_architecture_##name.named,
+	QB_ARCHITECTURES(X)
+#undef X
+};
+const struct qb_named_table qb_architectures = {"network", QB_COUNT(named), named};
+
 const struct qb_architecture *qb_architecture_at(int i)
 {
-	return i >= 0 && (size_t)i < QB_COUNT(all) ? all[i] : NULL;
+	return i >= 0 && i < qb_architectures.count ? all[i] : NULL;
 }
 
 const struct qb_architecture *qb_architecture_find(const char *name)
 {
-	for (size_t i = 0; i < QB_COUNT(all); i++) {
-		if (!strcmp(all[i]->name, name)) {
-			return all[i];
-		}
-	}
-	return NULL;
+	return qb_architecture_at(qb_named_index(&qb_architectures, name));
 }
 
 static enum qb_err check_input(const struct qb_architecture *a, const struct qb_architecture_input *in, struct qb_errbuf *eb)
@@ -41,7 +41,7 @@ static enum qb_err check_input(const struct qb_architecture *a, const struct qb_
 	}
 	/* Networks of images want images; those of any shape say so with one dimension. */
 	if (a->usual.ndim == 3 && in->ndim != 3) {
-		return qb_fail(eb, QB_EJOB, "%s takes images [channels, height, width], not %s", a->name,
+		return qb_fail(eb, QB_EJOB, "%s takes images [channels, height, width], not %s", a->named.name,
 			qb_shape_print(in->dim, in->ndim, shape, sizeof(shape)));
 	}
 	for (int i = 0; i < in->ndim; i++) {
@@ -60,7 +60,7 @@ static enum qb_err build(struct qb_graph *g, const struct qb_architecture *a, co
 	struct qb_value *x, *y;
 
 	g->format = "onnx";
-	g->name = a->name;
+	g->name = a->named.name;
 	g->producer = "quantbench";
 	g->opset = 17;
 	x = qb__layer_input(&l, "input", input->ndim, input->dim);

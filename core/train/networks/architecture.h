@@ -8,7 +8,7 @@
 #define QB_TRAIN_NETWORKS_ARCHITECTURE_H
 
 #include "core/graph/graph.h"
-#include "core/json/fields.h"
+#include "core/json/named.h"
 
 #define QB_ARCHITECTURES(X) \
 	X(resnet8) \
@@ -27,13 +27,8 @@ struct qb_architecture_input {
 struct qb__layers;
 
 struct qb_architecture {
-	const char *name, *summary;
+	struct qb_named named;
 	struct qb_architecture_input usual; /* what it was published for */
-	size_t params_bytes;                /* of what the fields fill */
-	const struct qb_field *fields;      /* beside name, classes and input; NULL: none */
-	void (*defaults)(void *params);     /* params is zeroed; NULL: zeros */
-	/* Where the fields' own bounds do not say it all; `at` is the network's path in the job. May be NULL. */
-	enum qb_err (*check)(void *params, const char *at, struct qb_errbuf *eb);
 	/* The logits [N, classes] of x [N, input]; NULL after a failure that l holds. */
 	struct qb_value *(*build)(struct qb__layers *l, struct qb_value *x, const struct qb_architecture_input *input,
 		const void *params);
@@ -41,6 +36,7 @@ struct qb_architecture {
 
 const struct qb_architecture *qb_architecture_find(const char *name);
 const struct qb_architecture *qb_architecture_at(int i); /* NULL at the end */
+extern const struct qb_named_table qb_architectures;     /* by the same indices; errors call one a network */
 
 /* The network with fresh weights (core/train/networks/initialize.h): input "input" [N, ...], output "logits"
  * [N, classes]. params: what the fields fill. Fails with QB_EJOB where the input does not suit it. */

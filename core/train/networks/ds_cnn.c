@@ -38,8 +38,6 @@ static struct qb_value *build(struct qb__layers *l, struct qb_value *x, const st
 }
 
 const struct qb_architecture qb_architecture_ds_cnn = {
-	.name = "ds_cnn",
-	.summary = "MLPerf Tiny's depthwise-separable network for keywords, 49 x 10 features",
-	.usual = {3, {1, 49, 10}, 12},
-	.build = build,
+	.named = {.name = "ds_cnn", .summary = "MLPerf Tiny's depthwise-separable network for keywords, 49 x 10 features"},
+	.usual = {3, {1, 49, 10}, 12}, .build = build,
 };

@@ -62,12 +62,7 @@ static struct qb_value *build(struct qb__layers *l, struct qb_value *x, const st
 }
 
 const struct qb_architecture qb_architecture_mlp = {
-	.name = "mlp",
-	.summary = "fully connected layers with rectifiers, for inputs of any shape",
-	.usual = {1, {64}, 10},
-	.params_bytes = sizeof(struct params),
-	.fields = fields,
-	.defaults = set_defaults,
-	.check = check,
-	.build = build,
+	.named = {.name = "mlp", .summary = "fully connected layers with rectifiers, for inputs of any shape",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults, .check = check},
+	.usual = {1, {64}, 10}, .build = build,
 };

@@ -95,11 +95,7 @@ static struct qb_value *build(struct qb__layers *l, struct qb_value *x, const st
 }
 
 const struct qb_architecture qb_architecture_mobilenetv2 = {
-	.name = "mobilenetv2",
-	.summary = "inverted bottlenecks of any width, for ImageNet or for small images",
-	.usual = {3, {3, 32, 32}, 10},
-	.params_bytes = sizeof(struct params),
-	.fields = fields,
-	.defaults = set_defaults,
-	.build = build,
+	.named = {.name = "mobilenetv2", .summary = "inverted bottlenecks of any width, for ImageNet or for small images",
+		.params_bytes = sizeof(struct params), .fields = fields, .defaults = set_defaults},
+	.usual = {3, {3, 32, 32}, 10}, .build = build,
 };

@@ -73,10 +73,7 @@ static struct qb_value *build(struct qb__layers *l, struct qb_value *x, const st
 }
 
 const struct qb_architecture qb_architecture_resnet20 = {
-	.name = "resnet20",
-	.summary = "He's residual network of 20 layers for images of 32 x 32",
-	.usual = {3, {3, 32, 32}, 10},
-	.params_bytes = sizeof(struct params),
-	.fields = fields,
-	.build = build,
+	.named = {.name = "resnet20", .summary = "He's residual network of 20 layers for images of 32 x 32",
+		.params_bytes = sizeof(struct params), .fields = fields},
+	.usual = {3, {3, 32, 32}, 10}, .build = build,
 };

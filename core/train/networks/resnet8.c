@@ -44,8 +44,6 @@ static struct qb_value *build(struct qb__layers *l, struct qb_value *x, const st
 }
 
 const struct qb_architecture qb_architecture_resnet8 = {
-	.name = "resnet8",
-	.summary = "MLPerf Tiny's residual network of 8 layers for images of 32 x 32",
-	.usual = {3, {3, 32, 32}, 10},
-	.build = build,
+	.named = {.name = "resnet8", .summary = "MLPerf Tiny's residual network of 8 layers for images of 32 x 32"},
+	.usual = {3, {3, 32, 32}, 10}, .build = build,
 };

@@ -53,14 +53,12 @@ static struct qb_graph *network(void)
 {
 	const struct qb_architecture *a = qb_architecture_find("resnet8");
 	const struct qb_architecture_input input = {3, {3, 8, 8}, CLASSES};
-	void *params = calloc(1, a->params_bytes + 1);
 	struct qb_graph *g = NULL;
 	struct qb_errbuf eb = {0};
+	void *params = NULL;
 	uint64_t at = 0;
 
-	if (a->defaults) {
-		a->defaults(params);
-	}
+	need(qb_named_defaults(&params, &a->named, &eb), &eb);
 	need(qb_architecture_build(&g, a, &input, params, 1, &eb), &eb);
 	free(params);
 	for (int i = 0; i < g->nodes; i++) {

@@ -359,10 +359,10 @@ static void method__dampen_and_br__add_their_penalty_by_the_schedule(void **stat
 		double at64[SIZE], penalty = 0, lambda;
 		struct a_layer a;
 		struct qb_train_layers l = {.at = &at, .count = 1, .layer = &a.layer};
-		void *params = calloc(1, method->params_bytes);
+		void *params = calloc(1, method->named.params_bytes);
 
 		make_layer(&a);
-		method->defaults(params);
+		method->named.defaults(params);
 		assert_int_equal(method->penalise(params, &l, &penalty, NULL), QB_OK);
 		assert_true(penalty == 0 && a.gradient[0] == 0);
 		at.step = 70;
@@ -650,7 +650,7 @@ static void list__combinations__are_taken_or_refused_with_the_reason(void **stat
 			continue;
 		}
 		assert_int_equal(err, QB_OK);
-		assert_string_equal(l.use[0].method->name, lists[i].first);
+		assert_string_equal(l.use[0].method->named.name, lists[i].first);
 		assert_int_equal(qb_train_methods_regularise(&l), l.count > 1);
 		qb_train_method_list_fini(&l);
 	}
@@ -688,8 +688,8 @@ static void table__every_method__is_found_and_described(void **state)
 
 	(void)state;
 	for (const struct qb_train_method *m; (m = qb_train_method_at(count)); count++) {
-		assert_ptr_equal(qb_train_method_find(m->name), m);
-		assert_string_equal(json_string_value(json_object_get(json_array_get(all, (size_t)count), "name")), m->name);
+		assert_ptr_equal(qb_train_method_find(m->named.name), m);
+		assert_string_equal(json_string_value(json_object_get(json_array_get(all, (size_t)count), "name")), m->named.name);
 	}
 	assert_int_equal(count, 8);
 	assert_int_equal(json_array_size(json_object_get(schema, "anyOf")), 9);
