@@ -38,6 +38,9 @@ TRAINING_CHECK = tests/unit/exec/graph_maker.c tests/unit/exec/graph_maker.h tes
 	tests/unit/exec/training_check.h
 tests_unit_exec_test_training_steps_SOURCES = tests/unit/exec/test_training_steps.c $(TRAINING_CHECK) $(LEVELS)
 tests_unit_exec_test_training_steps_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/exec/test_training_convs
+tests_unit_exec_test_training_convs_SOURCES = tests/unit/exec/test_training_convs.c $(TRAINING_CHECK) $(LEVELS)
+tests_unit_exec_test_training_convs_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_training_blocks
 tests_unit_exec_test_training_blocks_SOURCES = tests/unit/exec/test_training_blocks.c $(TRAINING_CHECK) $(LEVELS)
 tests_unit_exec_test_training_blocks_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

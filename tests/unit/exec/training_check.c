@@ -16,6 +16,11 @@
 
 enum { MANY = 48 };
 
+int64_t between(struct draw *d, int64_t from, int64_t to)
+{
+	return from + (int64_t)(qb_random_u32(d->seed, 7, d->at++) % (uint32_t)(to - from + 1));
+}
+
 struct tensors {
 	struct qb_tensor in[MANY], want[MANY], got[MANY];
 };

@@ -7,6 +7,12 @@
 
 #include "tests/unit/exec/graph_maker.h"
 
+/* Random shapes. */
+struct draw {
+	uint64_t seed, at;
+};
+int64_t between(struct draw *d, int64_t from, int64_t to);
+
 /* Outputs may differ by `within` times their largest element, or the largest of all outputs times `least` where that is more:
  * sums of products round alike whatever they come to. */
 struct tolerance {
