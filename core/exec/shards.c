@@ -68,9 +68,11 @@ static struct qb_run run_of(const struct work *w, int shard)
 		.step_ns = r->step_ns ? w->s->step_ns + (size_t)shard * (size_t)w->s->plan->steps : NULL};
 }
 
-static enum qb_err run_shard(void *arg, int thread, int stage, int64_t shard, struct qb_errbuf *eb)
+/* Every other stage takes the shards from the last to the first: what the stage before left in the caches is read again. */
+static enum qb_err run_shard(void *arg, int thread, int stage, int64_t item, struct qb_errbuf *eb)
 {
 	const struct work *w = arg;
+	int64_t shard = stage % 2 ? w->s->count - 1 - item : item;
 	struct qb_session *session = w->s->session[shard];
 	const struct segment *g = &w->s->segment[stage];
 	struct qb_run run = run_of(w, (int)shard);
