@@ -156,7 +156,7 @@ static enum qb_err build(struct qb_plan *p, const bool *observed, struct qb_errb
 {
 	struct qb_builder b = {.plan = p, .observed = observed};
 
-	QB_TRY(qb_lowered_list_make(&b.lowered, p->arena, p->graph, p->mode == QB_PLAN_FROZEN, eb));
+	QB_TRY(qb_lowered_list_make(&b.lowered, p->arena, p->graph, p->mode, observed, eb));
 	p->home = qb_arena_alloc(p->arena, (size_t)p->graph->values + 1, sizeof(*p->home));
 	if (!p->home) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");

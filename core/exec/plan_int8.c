@@ -487,7 +487,7 @@ static enum qb_err build(struct qb_plan *p, const bool *observed, struct qb_errb
 	if (!p->home || !p->bytes || !p->image) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	QB_TRY(qb_lowered_list_make(&b.lowered, p->arena, g, false, eb));
+	QB_TRY(qb_lowered_list_make(&b.lowered, p->arena, g, QB_PLAN_OBSERVED, observed, eb));
 	find_images(&b.lowered, p->image);
 	QB_TRY(qb__place_inputs(&b, eb));
 	for (int i = 0; i < g->inputs; i++) {

@@ -75,7 +75,7 @@ static bool same_node(const struct qb_node *a, const struct qb_node *b)
 	int n = qb_node_ints(a, "pads", &p), m = qb_node_ints(b, "pads", &q);
 
 	return a->op->id == b->op->id && same_values(a->input, a->inputs, b->input, b->inputs) &&
-		same_values(a->output, a->outputs, b->output, b->outputs) && a->act.kind == b->act.kind &&
+		same_values(a->output, a->outputs, b->output, b->outputs) &&
 		n == m && (!n || memcmp(p, q, (size_t)n * sizeof(*p)) == 0);
 }
 

@@ -47,7 +47,7 @@ static enum qb_err eval_node(struct evaluator *e, struct qb_node *n, const struc
 	memset(out, 0, (size_t)n->outputs * sizeof(*out));
 	err = qb__node_outputs(n, out, heap_zeroed, NULL, e->eb);
 	if (err == QB_OK) {
-		err = qb_node_eval(n, in, out, e->eb);
+		err = n->op->eval(n, in, out, e->eb);
 	}
 	for (int i = 0; i < n->outputs; i++) {
 		struct qb_value *v = n->output[i];

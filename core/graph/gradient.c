@@ -141,10 +141,6 @@ static enum qb_err differentiate(struct differentiation *d, struct qb_node *n)
 	if (!takes_part(d, n)) {
 		return QB_OK;
 	}
-	if (n->act.kind != QB_ACT_NONE) {
-		return qb_node_fail(d->eb, QB_EINTERNAL, n, "a fused activation has no gradient: differentiate before fusing "
-			"(qb_pass_split_activations)");
-	}
 	if (!n->op->gradient) {
 		return qb_node_fail(d->eb, QB_EUNSUPPORTED, n, "this operator has no rule of differentiation, and parameters "
 			"before it would be trained through it: freeze all parameters before it, or replace it in the network");

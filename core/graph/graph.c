@@ -252,11 +252,6 @@ void qb_graph_print(const struct qb_graph *g, FILE *f)
 			print_value(n->input[j], f);
 		}
 		fprintf(f, ")");
-		if (n->act.kind == QB_ACT_RELU) {
-			fprintf(f, " relu");
-		} else if (n->act.kind == QB_ACT_CLIP) {
-			fprintf(f, " clip %g..%g", (double)n->act.lo, (double)n->act.hi);
-		}
 		fprintf(f, " ->");
 		for (int j = 0; j < n->outputs; j++) {
 			fprintf(f, "%s", j ? ", " : " ");

@@ -60,6 +60,7 @@ struct qb_value {
 	struct qb_use *user;              /* [users], in the order of nodes and their inputs, as of the last qb_graph_relink */
 	int users, user_room;
 	int outputs;                      /* how often it is an output of the graph */
+	bool apart;                       /* it must be there: an activation behind it has a step of its own */
 	int index;                        /* in graph->values; what per-value tables are indexed by */
 };
 
@@ -95,7 +96,6 @@ struct qb_node {
 	struct qb_value **input;  /* NULL where an optional input is absent */
 	struct qb_value **output; /* never NULL: one that the file leaves out has a value without users */
 	struct qb_attr *attr;
-	struct qb_act act; /* a Relu or Clip that a pass fused into output 0 */
 	const struct qb_normal *normal; /* NULL: nothing is known */
 	struct qb_node *before, *after; /* in the graph's list, which edits change; NULL at its ends */
 	int index;                      /* in graph->node */
@@ -174,13 +174,13 @@ int64_t qb_node_macs(const struct qb_node *n);
 /* Passes; each keeps the network's function. */
 enum qb_err qb_pass_fold_constants(struct qb_graph *g, struct qb_errbuf *eb);
 enum qb_err qb_pass_fold_batch_norm(struct qb_graph *g, struct qb_errbuf *eb);  /* into Conv, ConvTranspose, Gemm */
-enum qb_err qb_pass_fuse_activations(struct qb_graph *g, struct qb_errbuf *eb); /* Relu, Clip into Conv, Gemm, Add ... */
+enum qb_err qb_pass_join_activations(struct qb_graph *g, struct qb_errbuf *eb); /* Relus and Clips behind Conv, Gemm, Add ... become one */
 enum qb_err qb_pass_split_einsum(struct qb_graph *g, struct qb_errbuf *eb);     /* of two operands into MatMul and moves */
 enum qb_err qb_pass_fuse_bias(struct qb_graph *g, struct qb_errbuf *eb);        /* Add of a constant into Conv, Gemm, MatMul */
 enum qb_err qb_pass_fuse_pad(struct qb_graph *g, struct qb_errbuf *eb);         /* Pad into the Conv or MaxPool that could do it */
 enum qb_err qb_pass_simplify(struct qb_graph *g, struct qb_errbuf *eb);         /* Identity, Dropout, Cast to itself ... */
 enum qb_err qb_pass_add_biases(struct qb_graph *g, struct qb_errbuf *eb);       /* zeros where Conv, Gemm, MatMul have none; one each */
-enum qb_err qb_pass_split_activations(struct qb_graph *g, struct qb_errbuf *eb); /* node->act becomes Relu and Clip nodes; "Y.linear" goes in */
+enum qb_err qb_pass_split_activations(struct qb_graph *g, struct qb_errbuf *eb); /* what goes into them is a value apart */
 enum qb_err qb_pass_recognize_composites(struct qb_graph *g, struct qb_errbuf *eb); /* LayerNormalization, Gelu written out */
 enum qb_err qb_pass_remove_dead(struct qb_graph *g, struct qb_errbuf *eb);
 /* float16, bfloat16 and float64 become float32; g->converted says so. Before other passes. */

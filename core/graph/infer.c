@@ -93,7 +93,7 @@ static enum qb_err fold(struct qb_graph *g, struct qb_node *n, struct qb_errbuf 
 		memcpy(shape_only.dim, n->input[0]->shape.dim, sizeof(shape_only.dim));
 		in[0] = &shape_only;
 	}
-	QB_TRY(qb_node_eval(n, in, out, eb));
+	QB_TRY(n->op->eval(n, in, out, eb));
 	for (int i = 0; i < n->outputs; i++) {
 		if (n->output[i]) {
 			n->output[i]->constant = &out[i];

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
+	core/graph/activation.c \
+	core/graph/activation.h \
 	core/graph/bind.c \
 	core/graph/imported.c \
 	core/graph/equation.c \

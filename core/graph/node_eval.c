@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One node in plain C: memory for its outputs, its operator, what passes fused into it.
+ * Memory for the outputs of a node that is evaluated.
  */
 #include <string.h>
 
@@ -34,26 +34,6 @@ enum qb_err qb__node_outputs(const struct qb_node *n, struct qb_tensor *out, qb_
 			return qb_node_fail(eb, QB_ENOMEM, n, "out of memory: output %s needs %zu bytes", v->name,
 				bytes);
 		}
-	}
-	return QB_OK;
-}
-
-enum qb_err qb_node_eval(const struct qb_node *n, const struct qb_tensor *const in[],
-	struct qb_tensor out[], struct qb_errbuf *eb)
-{
-	float *y;
-
-	QB_TRY(n->op->eval(n, in, out, eb));
-	if (n->act.kind == QB_ACT_NONE) {
-		return QB_OK;
-	}
-	if (out[0].dtype != QB_F32) {
-		return qb_node_fail(eb, QB_EINTERNAL, n, "a fused activation on %s", qb_dtype_name(out[0].dtype));
-	}
-	y = out[0].data;
-	for (size_t i = 0; i < qb_tensor_size(&out[0]); i++) { /* comparisons that let NaN through */
-		y[i] = y[i] < n->act.lo ? n->act.lo : y[i];
-		y[i] = y[i] > n->act.hi ? n->act.hi : y[i];
 	}
 	return QB_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ONNX out, through protobuf-c. What only our passes know is written as ONNX has it: fused activations and biases as
- * nodes of their own.
+ * ONNX out, through protobuf-c. What only our passes know is written as ONNX has it: biases of matrix products as nodes of
+ * their own, bounds as inputs.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/graph/activation.h"
 #include "core/graph/names.h"
 #include "core/graph/onnx.pb-c.h"
 #include "core/graph/onnx_raise.h"
@@ -39,6 +40,43 @@ static enum qb_err split_bias(struct qb_graph *g, struct qb_node *n, struct qb_e
 	n->output[0] = in[0];
 	n->inputs = 2;
 	return qb_graph_insert_after(g, add, n) ? QB_OK : no_memory(eb);
+}
+
+static struct qb_value *bound(struct qb_graph *g, const struct qb_node *n, const char *name)
+{
+	struct qb_tensor *t = qb_arena_alloc(g->arena, 1, sizeof(*t));
+	char *of = qb_arena_printf(g->arena, "%s.%s", n->output[0]->name, name);
+
+	if (!t || !of || !(t->data = qb_arena_alloc(g->arena, 1, sizeof(float)))) {
+		return NULL;
+	}
+	t->dtype = QB_F32;
+	*(float *)t->data = qb_node_float(n, name, 0);
+	return qb_graph_add_constant(g, of, t);
+}
+
+/* The bounds of a Clip behind a layer are attributes with us, inputs in the opset that it is written in. */
+static enum qb_err write_bounds(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	for (int i = 0; i < g->nodes; i++) {
+		struct qb_node *n = g->node[i];
+		struct qb_value **in;
+
+		if (!qb_node_is(n, QB_OP_Clip) || n->opset > 6 || n->inputs > 1 || !qb_node_attr(n, "min") || !qb_node_attr(n, "max") ||
+			qb_activation_of(n->input[0]) != n) {
+			continue;
+		}
+		in = qb_arena_alloc(g->arena, 3, sizeof(*in));
+		if (!in || !(in[1] = bound(g, n, "min")) || !(in[2] = bound(g, n, "max"))) {
+			return no_memory(eb);
+		}
+		in[0] = n->input[0];
+		n->input = in;
+		n->inputs = 3;
+		n->attrs = 0;
+		n->opset = 13;
+	}
+	return qb_graph_relink(g, eb);
 }
 
 /* A MatMul of ours may have a bias. */
@@ -415,7 +453,7 @@ enum qb_err qb_graph_export(const struct qb_graph *graph, const char *path, stru
 	enum qb_err err;
 
 	QB_TRY(qb_graph_clone(&g, graph, eb));
-	QB_TRY_OUT(qb_pass_split_activations(g, eb));
+	QB_TRY_OUT(write_bounds(g, eb));
 	QB_TRY_OUT(split_biases(g, eb));
 	opset = opset_of(g);
 	QB_TRY_OUT(qb__raise_nodes(g, opset, eb));

@@ -36,8 +36,7 @@ struct qb_op {
 
 	/* Plain C on dense row-major tensors: the reference, the constant folder, and the float path where no
 	 * faster one is planned. in[i] NULL where absent; out[i] has dtype, shape and zeroed memory, or dtype
-	 * QB_DTYPE_NONE where absent. Sizes come from the tensors, so a node evaluates at any shape that fits it.
-	 * Does not apply node->act: call qb_node_eval. */
+	 * QB_DTYPE_NONE where absent. Sizes come from the tensors, so a node evaluates at any shape that fits it. */
 	enum qb_err (*eval)(const struct qb_node *n, const struct qb_tensor *const in[],
 		struct qb_tensor out[], struct qb_errbuf *eb);
 
@@ -54,7 +53,7 @@ struct qb_op {
 
 /* Nodes that the passes make and no file holds:
  * - A MatMul may have a third input, a constant bias [N] along the last dimension of its output (MatMul + Add).
- * - Any node may carry node->act, applied to output 0. Passes put it on Conv, ConvTranspose, Gemm, MatMul and Add.
+ * - The activation behind a layer (core/graph/activation.h) may be a Clip of opset 6, whose bounds are attributes.
  * - A Conv always has the bias (input 2, [M]) that a folded batch norm leaves.
  * - LayerNormalization and Gelu (opset 17 and 20) may stand in a network of an older opset. */
 
@@ -85,9 +84,5 @@ static inline void qb_node_set_op(struct qb_node *n, enum qb_op_id id)
 	n->op = qb_op_of(id);
 	n->type = n->op->type;
 }
-
-/* The operator's eval, then node->act on output 0. */
-enum qb_err qb_node_eval(const struct qb_node *n, const struct qb_tensor *const in[],
-	struct qb_tensor out[], struct qb_errbuf *eb);
 
 #endif

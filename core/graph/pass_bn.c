@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/graph/activation.h"
 #include "core/graph/infer.h"
 #include "core/graph/linear.h"
 #include "core/graph/op.h"
@@ -24,6 +25,7 @@ static enum linear_kind kind_of(const struct qb_node *n)
 struct affine {
 	int64_t channels;
 	double *scale, *shift;
+	const char *output; /* what a new bias is named after; NULL: the layer's output */
 };
 
 static const float *constant_f32(const struct qb_node *n, int i, size_t *count)
@@ -57,7 +59,7 @@ static struct qb_node *linear_before(const struct qb_value *v, struct affine *a)
 	size_t count;
 
 	/* A quantizer between the two would be lost. */
-	if (kind == NOT_LINEAR || !qb_value_only_user(v) || v->imported || p->act.kind != QB_ACT_NONE || v->dtype != QB_F32 ||
+	if (kind == NOT_LINEAR || !qb_value_only_user(v) || v->imported || v->dtype != QB_F32 ||
 	    !constant_f32(p, 1, &count)) {
 		return NULL;
 	}
@@ -204,14 +206,14 @@ static int64_t channel_of(const struct qb_node *n, enum linear_kind kind, const 
 	}
 }
 
-static enum qb_err set_bias(struct qb_graph *g, struct qb_node *n, const struct qb_tensor *t,
+static enum qb_err set_bias(struct qb_graph *g, struct qb_node *n, const char *of, const struct qb_tensor *t,
 	struct qb_errbuf *eb)
 {
 	const char *name = n->inputs > 2 && n->input[2] ? n->input[2]->name : NULL;
 	struct qb_value **input = qb_arena_alloc(g->arena, 3, sizeof(*input)), *v;
 
 	if (!name) {
-		name = qb_arena_printf(g->arena, "%s.bias", n->output[0]->name);
+		name = qb_arena_printf(g->arena, "%s.bias", of);
 	}
 	v = name ? qb_graph_add_constant(g, name, t) : NULL;
 	if (!v || !input) {
@@ -277,7 +279,7 @@ static enum qb_err apply(struct qb_graph *g, struct qb_node *n, const struct aff
 
 		((float *)bt->data)[c] = (float)(old * a->scale[c] + a->shift[c]);
 	}
-	QB_TRY(set_bias(g, n, bt, eb));
+	QB_TRY(set_bias(g, n, a->output ? a->output : n->output[0]->name, bt, eb));
 	return drop_attr(g, n, "beta", eb);
 }
 
@@ -295,6 +297,7 @@ enum qb_err qb_pass_add_biases(struct qb_graph *g, struct qb_errbuf *eb)
 			continue;
 		}
 		a.channels = out_channels(n, kind);
+		a.output = qb_node_result(n)->name;
 		if (a.channels < 1 || (n->inputs > 2 && n->input[2] && qb_value_only_user(n->input[2]) &&
 			count == (size_t)a.channels && qb_node_float(n, "beta", 1) == 1)) {
 			continue;
@@ -343,9 +346,6 @@ static enum qb_err try_fold(struct qb_graph *g, struct qb_node *n, bool scales, 
 	struct affine a = { 0 };
 	struct qb_node *p = NULL;
 
-	if (n->act.kind != QB_ACT_NONE) {
-		return QB_OK;
-	}
 	for (int side = 1; side >= 0 && !p; side--) { /* side: which input is the constant */
 		if (bn ? side != 1 : n->inputs != 2) {
 			continue;

@@ -106,7 +106,7 @@ static bool pads_nothing(const struct qb_node *n)
 
 static bool does_nothing(const struct qb_node *n)
 {
-	if (n->act.kind != QB_ACT_NONE || n->inputs < 1 || !n->input[0]) {
+	if (n->inputs < 1 || !n->input[0]) {
 		return false;
 	}
 	if (n->output[0]->imported && !qb_imported_equal(n->input[0]->imported, n->output[0]->imported)) {

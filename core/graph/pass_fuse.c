@@ -1,128 +1,73 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Activations into the node before them, padding into the convolution or the pool after it.
+ * The activations behind a layer become one, padding goes into the convolution or the pool after it.
  */
 #include <math.h>
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/graph/activation.h"
 #include "core/graph/infer.h"
 #include "core/graph/op.h"
 #include "core/graph/shape.h"
 
 /* ---- Relu and Clip ---- */
 
-/* A bound of Clip: an attribute before opset 11, an input since. */
-static bool read_bound(const struct qb_node *n, int input, const char *attr, float fallback, float *out)
+/* Makes a the activation `act` of layer n, its bounds being attributes. What goes in is named Y.linear. */
+static enum qb_err set_activation(struct qb_graph *g, struct qb_node *a, const struct qb_node *n, const struct qb_act *act,
+	struct qb_errbuf *eb)
 {
-	const struct qb_value *v = input < n->inputs ? n->input[input] : NULL;
-
-	if (!v) {
-		*out = qb_node_float(n, attr, fallback);
-		return true;
+	a->name = qb_arena_printf(g->arena, "%s.activation", n->name);
+	n->output[0]->name = qb_arena_printf(g->arena, "%s.linear", a->output[0]->name);
+	a->inputs = 1;
+	a->attrs = 0;
+	a->opset = 13;
+	qb_node_set_op(a, act->kind == QB_ACT_RELU ? QB_OP_Relu : QB_OP_Clip);
+	a->attr = qb_arena_alloc(g->arena, QB_NODE_ATTRS, sizeof(*a->attr));
+	if (!a->attr || !a->name || !n->output[0]->name) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory while joining activations");
 	}
-	if (!v->constant || v->constant->dtype != QB_F32 || qb_tensor_size(v->constant) != 1) {
-		return false;
+	if (act->kind == QB_ACT_RELU) {
+		return QB_OK;
 	}
-	*out = *(const float *)v->constant->data;
-	return true;
+	a->opset = 6; /* whose Clip has them */
+	qb_node_add_float(a, "min", act->lo);
+	qb_node_add_float(a, "max", act->hi);
+	return QB_OK;
 }
 
-static bool read_activation(const struct qb_node *n, struct qb_act *act)
-{
-	if (qb_node_is(n, QB_OP_Relu)) {
-		*act = (struct qb_act){ QB_ACT_RELU, 0, INFINITY };
-		return true;
-	}
-	if (!qb_node_is(n, QB_OP_Clip) || !read_bound(n, 1, "min", -INFINITY, &act->lo) ||
-	    !read_bound(n, 2, "max", INFINITY, &act->hi) || isnan(act->lo) || isnan(act->hi)) {
-		return false;
-	}
-	act->lo = QB_MIN(act->lo, act->hi); /* Clip takes the upper bound where they cross */
-	act->kind = QB_ACT_CLIP;
-	return true;
-}
-
-/* first, then second. */
-static struct qb_act compose(struct qb_act first, struct qb_act second)
-{
-	struct qb_act a = { QB_ACT_CLIP, 0, 0 };
-
-	a.lo = QB_MIN(QB_MAX(first.lo, second.lo), second.hi);
-	a.hi = QB_MIN(QB_MAX(first.hi, second.lo), second.hi);
-	if (a.lo == 0 && isinf(a.hi)) {
-		a.kind = QB_ACT_RELU;
-	}
-	return a;
-}
-
-enum qb_err qb_pass_fuse_activations(struct qb_graph *g, struct qb_errbuf *eb)
+enum qb_err qb_pass_join_activations(struct qb_graph *g, struct qb_errbuf *eb)
 {
 	QB_TRY(qb_graph_relink(g, eb));
 	for (int i = 0; i < g->nodes; i++) {
 		struct qb_node *n = g->node[i];
-		struct qb_node *p = n->inputs && n->input[0] ? n->input[0]->producer : NULL;
-		struct qb_act act = { 0 };
+		struct qb_node *first = n->outputs ? qb_activation_of(n->output[0]) : NULL;
+		const struct qb_act act = first ? qb_node_activation(n) : (struct qb_act){0};
+		struct qb_value *y = first ? qb_node_result(n) : NULL;
 
-		if (n->act.kind == QB_ACT_NONE && p && qb_value_only_user(n->input[0]) && n->input[0] == p->output[0] &&
-		    n->input[0]->dtype == QB_F32 && qb_node_has(p, QB_TRAIT_ACTIVATION) &&
-		    (!n->input[0]->imported || qb_imported_equal(n->input[0]->imported, n->output[0]->imported)) &&
-		    read_activation(n, &act)) {
-			p->act = p->act.kind == QB_ACT_NONE ? act : compose(p->act, act);
-			qb_graph_merge(g, p, n);
+		if (!first) {
+			continue;
 		}
+		for (struct qb_node *last = y->producer; last != first; last = last->input[0]->producer) {
+			qb_graph_remove(g, last);
+		}
+		first->output[0] = y;
+		y->producer = first;
+		QB_TRY(set_activation(g, first, n, &act, eb));
+		n->output[0]->imported = NULL; /* it is y's */
+		qb_graph_remove(g, first);
+		qb_graph_insert_after(g, first, n);
 	}
 	return qb_graph_relink(g, eb);
-}
-
-static struct qb_value *scalar(struct qb_graph *g, const char *of, const char *what, float x)
-{
-	struct qb_tensor *t = qb_arena_alloc(g->arena, 1, sizeof(*t));
-	char *name = qb_arena_printf(g->arena, "%s.%s", of, what);
-
-	if (!t || !name || !(t->data = qb_arena_alloc(g->arena, 1, sizeof(float)))) {
-		return NULL;
-	}
-	t->dtype = QB_F32;
-	*(float *)t->data = x;
-	return qb_graph_add_constant(g, name, t);
-}
-
-/* The node that applies n's activation to a new value, which n then gives in place of its output. */
-static struct qb_node *split(struct qb_graph *g, struct qb_node *n)
-{
-	bool relu = n->act.kind == QB_ACT_RELU;
-	struct qb_value *y = n->output[0], *in[3] = {NULL};
-	const char *name = qb_arena_printf(g->arena, "%s.activation", n->name);
-	const char *linear = qb_arena_printf(g->arena, "%s.linear", y->name);
-
-	in[0] = name && linear ? qb_graph_add_value(g, linear, y->dtype) : NULL;
-	if (!in[0]) {
-		return NULL;
-	}
-	in[0]->shape = y->shape;
-	if (!relu) {
-		in[1] = scalar(g, y->name, "min", n->act.lo);
-		in[2] = scalar(g, y->name, "max", n->act.hi);
-		if (!in[1] || !in[2]) {
-			return NULL;
-		}
-	}
-	n->output[0] = in[0];
-	n->act = (struct qb_act){0};
-	return qb_node_create(g, relu ? QB_OP_Relu : QB_OP_Clip, name, 13, relu ? 1 : 3, in, 1, &y);
 }
 
 enum qb_err qb_pass_split_activations(struct qb_graph *g, struct qb_errbuf *eb)
 {
-	for (int i = 0; i < g->nodes; i++) {
-		struct qb_node *n = g->node[i];
-
-		if (n->act.kind != QB_ACT_NONE && !qb_graph_insert_after(g, split(g, n), n)) {
-			return qb_fail(eb, QB_ENOMEM, "out of memory while splitting activations");
-		}
+	QB_TRY(qb_graph_relink(g, eb));
+	for (int i = 0; i < g->values; i++) {
+		g->value[i]->apart = qb_activation_of(g->value[i]);
 	}
-	return qb_graph_relink(g, eb);
+	return QB_OK;
 }
 
 /* ---- Pad ---- */

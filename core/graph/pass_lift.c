@@ -113,15 +113,28 @@ static double zero_point(const struct qb_tensor *z)
 	}
 }
 
-static void cut_off(struct qb_node *n, const struct qb_imported *c)
+/* What is beyond the codes of x, a layer's output, is cut off there: a Clip between the layer and x. */
+static enum qb_err cut_off(struct lifter *l, struct qb_value *x, const struct qb_imported *c)
 {
 	double lo, hi, scale = *(const float *)c->scale->data, zero = zero_point(c->zero);
+	struct qb_node *n = x->producer, *clip;
+	struct qb_value *whole;
 
-	if (qb_node_has(n, QB_TRAIT_ACTIVATION) && n->act.kind == QB_ACT_NONE &&
-		code_range(c->code, &lo, &hi)) {
-		n->act = (struct qb_act){QB_ACT_CLIP, (float)(scale * (lo - zero)),
-			(float)(scale * (hi - zero))};
+	if (!qb_node_has(n, QB_TRAIT_ACTIVATION) || !code_range(c->code, &lo, &hi)) {
+		return QB_OK;
 	}
+	whole = qb_graph_add_value(l->g, qb_arena_printf(l->g->arena, "%s.linear", x->name), QB_F32);
+	clip = whole ? qb_node_create(l->g, QB_OP_Clip, qb_arena_printf(l->g->arena, "%s.activation", n->name), 6, 1, &whole, 1, &x)
+		: NULL;
+	if (!qb_graph_insert_after(l->g, clip, n)) {
+		return no_memory(l);
+	}
+	qb_node_add_float(clip, "min", (float)(scale * (lo - zero)));
+	qb_node_add_float(clip, "max", (float)(scale * (hi - zero)));
+	whole->shape = x->shape;
+	whole->producer = n;
+	n->output[0] = whole;
+	return QB_OK;
 }
 
 static enum qb_err lift_quantize(struct lifter *l, struct qb_node *n)
@@ -136,7 +149,7 @@ static enum qb_err lift_quantize(struct lifter *l, struct qb_node *n)
 	}
 	if (may_import(l, x, &c)) {
 		x->imported = x->imported ? x->imported : qb__keep_imported(l->g, &c);
-		cut_off(x->producer, &c);
+		QB_TRY(cut_off(l, x, &c));
 		l->twin[n->output[0]->index] = x;
 		return x->imported ? QB_OK : no_memory(l);
 	}

@@ -13,7 +13,7 @@ static struct qb_node *made_by(const struct qb_value *v, enum qb_op_id op)
 {
 	struct qb_node *p = v ? v->producer : NULL;
 
-	return qb_node_is(p, op) && p->act.kind == QB_ACT_NONE ? p : NULL;
+	return qb_node_is(p, op) ? p : NULL;
 }
 
 /* The same, where nobody else reads the value. */
@@ -218,10 +218,8 @@ enum qb_err qb_pass_recognize_composites(struct qb_graph *g, struct qb_errbuf *e
 {
 	QB_TRY(qb_graph_relink(g, eb));
 	for (int i = 0; i < g->nodes; i++) {
-		if (g->node[i]->act.kind == QB_ACT_NONE) {
-			QB_TRY(try_layer_norm(g, g->node[i], eb));
-			QB_TRY(try_gelu(g, g->node[i], eb));
-		}
+		QB_TRY(try_layer_norm(g, g->node[i], eb));
+		QB_TRY(try_gelu(g, g->node[i], eb));
 	}
 	return qb_pass_remove_dead(g, eb);
 }

@@ -12,12 +12,12 @@
 /* x times its own Sigmoid or HardSigmoid is Swish or HardSwish of x; the other node then is dead. */
 static void try_gate(struct qb_node *n)
 {
-	for (int i = 0; i < 2 && qb_node_is(n, QB_OP_Mul) && n->inputs == 2 && n->act.kind == QB_ACT_NONE; i++) {
+	for (int i = 0; i < 2 && qb_node_is(n, QB_OP_Mul) && n->inputs == 2; i++) {
 		const struct qb_node *gate = n->input[i] ? n->input[i]->producer : NULL;
 		bool hard = qb_node_is(gate, QB_OP_HardSigmoid) && qb_node_float(gate, "alpha", 0.2f) == 1.0f / 6 &&
 			qb_node_float(gate, "beta", 0.5f) == 0.5f;
 
-		if ((hard || qb_node_is(gate, QB_OP_Sigmoid)) && gate->act.kind == QB_ACT_NONE && gate->input[0] == n->input[1 - i] &&
+		if ((hard || qb_node_is(gate, QB_OP_Sigmoid)) && gate->input[0] == n->input[1 - i] &&
 		    n->output[0]->dtype == QB_F32) {
 			qb_node_set_op(n, hard ? QB_OP_HardSwish : QB_OP_Swish);
 			n->opset = 24;

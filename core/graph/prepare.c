@@ -14,7 +14,7 @@ enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb)
 	QB_TRY(qb_pass_fuse_bias(g, eb));
 	QB_TRY(qb_pass_fold_batch_norm(g, eb));
 	QB_TRY(qb_pass_fuse_bias(g, eb));
-	QB_TRY(qb_pass_fuse_activations(g, eb));
+	QB_TRY(qb_pass_join_activations(g, eb));
 	QB_TRY(qb_pass_remove_dead(g, eb));
 	return qb_pass_separate_constants(g, eb);
 }

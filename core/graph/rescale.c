@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/graph/activation.h"
 #include "core/graph/linear.h"
 #include "core/graph/op.h"
 
@@ -28,7 +29,7 @@ static bool is_channels(const struct qb_value *v, int64_t n)
 
 /* ---- where the scales may go ---- */
 
-enum way { NO_WAY, LAYER_NORM, LINEAR, CONSTANT, OTHER_SIDE, BOTH_SIDES };
+enum way { NO_WAY, LAYER_NORM, LINEAR, RECTIFIER, CONSTANT, OTHER_SIDE, BOTH_SIDES };
 
 static bool has_way(const struct qb_value *v, int64_t n, int uses, int depth);
 
@@ -48,7 +49,7 @@ static enum way way_norm(const struct qb_node *p, int64_t n)
 			return NO_WAY;
 		}
 	}
-	return last && p->act.kind == QB_ACT_NONE ? LAYER_NORM : NO_WAY;
+	return last ? LAYER_NORM : NO_WAY;
 }
 
 /* *side: the input that is a constant, or the one that the scales go on to. */
@@ -56,7 +57,7 @@ static enum way way_arithmetic(const struct qb_node *p, int64_t n, int depth, in
 {
 	bool sum = qb_node_is(p, QB_OP_Add) || qb_node_is(p, QB_OP_Sub), div = qb_node_is(p, QB_OP_Div);
 
-	if (p->inputs != 2 || p->act.kind != QB_ACT_NONE) {
+	if (p->inputs != 2) {
 		return NO_WAY;
 	}
 	for (int i = 0; i < 2; i++) {
@@ -98,8 +99,13 @@ static enum way find_way(const struct qb_value *v, int64_t n, int uses, int dept
 		return way_arithmetic(p, n, depth + 1, side);
 	}
 	/* Not twice: a product is no work to do again for the others who use it. */
-	return (qb_node_is(p, QB_OP_Gemm) || qb_node_is(p, QB_OP_MatMul)) && v->users + v->outputs == uses && qb_linear_of(p, &l) && l.outs == n &&
-		(p->act.kind == QB_ACT_NONE || p->act.kind == QB_ACT_RELU) ? LINEAR : NO_WAY;
+	if (v->users + v->outputs != uses) {
+		return NO_WAY;
+	}
+	if (qb_node_is(p, QB_OP_Relu) && qb_activation_of(p->input[0]) == p) {
+		return find_way(p->input[0], n, 1, depth, side) == LINEAR ? RECTIFIER : NO_WAY;
+	}
+	return (qb_node_is(p, QB_OP_Gemm) || qb_node_is(p, QB_OP_MatMul)) && qb_linear_of(p, &l) && l.outs == n ? LINEAR : NO_WAY;
 }
 
 static bool has_way(const struct qb_value *v, int64_t n, int uses, int depth)
@@ -212,6 +218,13 @@ static struct qb_value *divide(struct divider *d, const struct qb_value *v, int 
 		n->input[1] = scaled_outputs(d, &l, false);
 		if (l.bias) {
 			n->input[2] = scaled_outputs(d, &l, true);
+		}
+		break;
+	case RECTIFIER:
+		n->input[0] = divide(d, p->input[0], 1, depth);
+		if (n->input[0]) {
+			n->name = need(d, qb_arena_printf(d->g->arena, "%s.activation", n->input[0]->producer->name));
+			n->input[0]->name = need(d, qb_arena_printf(d->g->arena, "%s.linear", n->output[0]->name));
 		}
 		break;
 	case CONSTANT:

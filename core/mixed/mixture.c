@@ -7,6 +7,7 @@
 
 #include "core/analysis/metrics.h"
 #include "core/base/size.h"
+#include "core/graph/activation.h"
 #include "core/quant/model_bytes.h"
 
 /* Layers */
@@ -57,8 +58,10 @@ static void claim_node(struct qb_mixture_layers *l, const struct qb_network *n, 
 		}
 	}
 	for (int k = 0; k < node->outputs; k++) {
-		if (node->output[k] && has_own(n, node->output[k]->index)) {
-			claim(l, &layer, node->output[k]);
+		const struct qb_value *v = k ? node->output[k] : qb_node_result(node);
+
+		if (v && has_own(n, v->index) && qb_value_layer(v) == node) {
+			claim(l, &layer, v);
 		}
 	}
 }

@@ -21,7 +21,7 @@
 	T(KEEPS_ORDER) \
 	/* Takes any number of inputs, and of a single one it is that one. */ \
 	T(OF_ONE) \
-	/* Its output may go through a Relu or a Clip that a pass fused into it (qb_node.act). */ \
+	/* Its step computes a Relu or a Clip behind it as well (core/graph/activation.h). */ \
 	T(ACTIVATION) \
 	/* Slides a kernel over positions: weights [M,C/group,...] or [C,M/group,...]. */ \
 	T(CONVOLUTION) \

@@ -5,9 +5,21 @@
 #include <string.h>
 
 #include "core/base/random.h"
+#include "core/graph/activation.h"
 #include "core/base/size.h"
 
 /* Layers */
+
+/* Its index among the values that steps give. */
+static uint64_t place_of(const struct qb_graph *g, const struct qb_value *v)
+{
+	uint64_t place = 0;
+
+	for (int i = 0; i < v->index; i++) {
+		place += !qb_activation_of(g->value[i]);
+	}
+	return place;
+}
 
 static bool read_layer(struct qb_layer *l, const struct qb_method_weights *m, struct qb_node *n)
 {
@@ -18,6 +30,7 @@ static bool read_layer(struct qb_layer *l, const struct qb_method_weights *m, st
 		return false;
 	}
 	l->q = q->q[l->linear.weight->index];
+	l->input_place = place_of(m->network->graph, n->input[0]);
 	l->rows = l->linear.outs;
 	l->k = l->im2col.k;
 	l->groups = l->im2col.groups;
@@ -162,10 +175,10 @@ int64_t qb_layer_positions(const struct qb_method_weights *m, const struct qb_la
 	return per_batch(m, l, limit) * batches_of(m);
 }
 
-/* Random numbers of a layer: its input's index keeps them apart. */
+/* Random numbers of a layer: its input's place keeps them apart. */
 static uint64_t stream_of(const struct qb_layer *l, uint64_t use)
 {
-	return 2 * (uint64_t)l->linear.node->input[0]->index + use;
+	return 2 * l->input_place + use;
 }
 
 /* Positions in n runs of equal length, one by chance from each. */

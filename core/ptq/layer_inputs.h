@@ -17,6 +17,7 @@ struct qb_layer {
 	struct qb_im2col im2col;
 	const struct qb_quantizer *q; /* of the weight: per tensor, per row, or blocks along k */
 	int64_t rows, k, groups;      /* groups * (rows / groups) rows of k weights */
+	uint64_t input_place;         /* what keeps random numbers of layers apart */
 };
 
 /* Layers l[0, count) that are fed the same inputs in the same way, as the queries, keys and values of attention are. What

@@ -10,6 +10,7 @@
 #include "core/base/size.h"
 #include "core/ptq/layer_inputs.h"
 #include "core/ptq/adaround.h"
+#include "core/graph/activation.h"
 #include "core/ptq/output_scale.h"
 
 /* Rows that one thread learns at a time: enough for a matrix product, few enough to share out. */
@@ -151,7 +152,7 @@ static enum qb_err round_chunk(void *arg, int thread, int64_t item, struct qb_er
 	struct rounding *a = arg;
 	const struct qb_layer *l = a->l;
 	struct qb_adaround_rows r = {.k = l->k, .samples = a->in->n, .learn_bias = a->learn_bias,
-		.act = l->linear.node->act};
+		.act = qb_node_activation(l->linear.node)};
 	int64_t group, first;
 	size_t at, inputs;
 	enum qb_err err;

@@ -12,6 +12,7 @@
 #include "core/base/size.h"
 #include "core/graph/op.h"
 #include "core/ptq/layer_inputs.h"
+#include "core/graph/activation.h"
 #include "core/ptq/bias_shift.h"
 
 enum { EMPIRICAL, ANALYTIC };
@@ -64,7 +65,7 @@ static int64_t channels_of(const struct qb_value *v)
 
 static bool adds_means(const struct qb_node *n)
 {
-	return qb_node_is(n, QB_OP_Add) && n->act.kind == QB_ACT_NONE;
+	return qb_node_is(n, QB_OP_Add) && qb_node_activation(n).kind == QB_ACT_NONE;
 }
 
 /* What leaves the mean of each channel as it is: averages, and a reshape to [N,C]. */
@@ -82,17 +83,18 @@ static bool keeps_means(const struct qb_node *n)
 /* Adds the mean of each channel of v to mean [channels]; false where it does not follow from batch norms. */
 static bool expect(const struct qb_value *v, double *mean, int depth)
 {
-	const struct qb_node *p = v->producer;
+	const struct qb_node *p = qb_value_layer(v);
 
-	if (!p || depth > 32 || v != p->output[0]) {
+	if (!p || depth > 32 || v != qb_node_result(p)) {
 		return false;
 	}
 	if (p->normal && p->normal->channels == channels_of(v)) {
-		bool clips = p->act.kind != QB_ACT_NONE;
+		const struct qb_act act = qb_node_activation(p);
+		bool clips = act.kind != QB_ACT_NONE;
 
 		for (int64_t c = 0; c < p->normal->channels; c++) {
 			mean[c] += qb_clipped_normal_mean(p->normal->mean[c], p->normal->deviation[c],
-				clips ? (double)p->act.lo : -INFINITY, clips ? (double)p->act.hi : INFINITY);
+				clips ? (double)act.lo : -INFINITY, clips ? (double)act.hi : INFINITY);
 		}
 		return true;
 	}

@@ -14,6 +14,7 @@
 #include "core/base/size.h"
 #include "core/graph/op.h"
 #include "core/ptq/method.h"
+#include "core/graph/activation.h"
 #include "core/graph/linear.h"
 
 struct params {
@@ -63,8 +64,7 @@ static const struct qb_field fields[] = {
 /* Channel by channel and positively homogeneous. */
 static bool is_homogeneous(const struct qb_node *n)
 {
-	return qb_node_has(n, QB_TRAIT_HOMOGENEOUS) &&
-		(n->act.kind == QB_ACT_NONE || n->act.kind == QB_ACT_RELU);
+	return qb_node_has(n, QB_TRAIT_HOMOGENEOUS);
 }
 
 /* [N,C,...] to [N,C*...]: a channel's elements stay contiguous. */
@@ -91,7 +91,7 @@ static bool is_convolution(const struct qb_linear *l)
 /* The layer that reads what `from` makes, if it may be scaled on the way. */
 static bool find_next(const struct qb_linear *from, struct pair *out)
 {
-	const struct qb_value *v = from->node->output[0];
+	const struct qb_value *v = qb_node_result(from->node);
 	bool flat = !is_convolution(from);
 	struct qb_node *n = qb_value_only_user(v);
 
@@ -110,17 +110,17 @@ static bool find_next(const struct qb_linear *from, struct pair *out)
 
 static bool may_scale(struct equalizer *e, const struct qb_linear *l)
 {
-	struct qb_act *a = &l->node->act;
+	const struct qb_act a = qb_node_activation(l->node);
 
 	if (!qb_value_only_user(l->weight) || (l->bias && !qb_value_only_user(l->bias))) {
 		return false;
 	}
-	if (is_bounded_relu(a)) {
+	if (is_bounded_relu(&a)) {
 		e->replaced += e->params->relu6 == REPLACE;
 		e->kept += e->params->relu6 == KEEP;
 		return e->params->relu6 == REPLACE;
 	}
-	return a->kind == QB_ACT_NONE || a->kind == QB_ACT_RELU;
+	return a.kind == QB_ACT_NONE || a.kind == QB_ACT_RELU;
 }
 
 static enum qb_err find_pairs(struct equalizer *e, struct qb_errbuf *eb)
@@ -145,6 +145,7 @@ static enum qb_err open_pairs(struct equalizer *e, struct qb_errbuf *eb)
 {
 	for (int i = 0; i < e->pairs; i++) {
 		struct pair *p = &e->pair[i];
+		struct qb_act act;
 		float *unused;
 
 		p->scale = malloc((size_t)p->from.outs * sizeof(*p->scale));
@@ -159,8 +160,9 @@ static enum qb_err open_pairs(struct equalizer *e, struct qb_errbuf *eb)
 			QB_TRY(qb_graph_edit_constant(e->g, p->from.node, 2, &p->from_bias, eb));
 		}
 		QB_TRY(qb_graph_edit_constant(e->g, p->to.node, 1, &unused, eb));
-		if (is_bounded_relu(&p->from.node->act)) {
-			p->from.node->act = (struct qb_act){QB_ACT_RELU, 0, INFINITY};
+		act = qb_node_activation(p->from.node);
+		if (is_bounded_relu(&act)) {
+			qb_activation_set_relu(qb_activation_of(p->from.node->output[0]));
 		}
 	}
 	for (int i = 0; i < e->pairs; i++) {

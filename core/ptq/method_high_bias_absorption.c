@@ -13,6 +13,7 @@
 
 #include "core/ptq/channel_moments.h"
 #include "core/ptq/method.h"
+#include "core/graph/activation.h"
 #include "core/graph/linear.h"
 
 struct params {
@@ -53,7 +54,7 @@ static bool pads(const struct qb_node *n)
 /* The layer that reads `from` and nothing else does, if a constant may be moved there. */
 static bool find_next(const struct qb_linear *from, bool padded, struct qb_linear *to)
 {
-	const struct qb_value *v = from->node->output[0];
+	const struct qb_value *v = qb_node_result(from->node);
 	struct qb_node *n = qb_value_only_user(v);
 
 	return n && n->input[0] == v && qb_linear_of(n, to) && to->bias && to->ins == from->outs &&
@@ -177,7 +178,7 @@ static enum qb_err run(struct qb_method_graph *m, const void *params, struct qb_
 		struct qb_linear from, to;
 
 		if (qb_linear_of(m->graph->node[i], &from) && from.bias && qb_value_only_user(from.bias) &&
-			from.node->act.kind == QB_ACT_RELU && find_next(&from, p->padded, &to)) {
+			qb_node_activation(from.node).kind == QB_ACT_RELU && find_next(&from, p->padded, &to)) {
 			err = do_layer(m, p, &split, &from, &to, layers, eb);
 		}
 	}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/graph/activation.h"
 #include "core/graph/linear.h"
 #include "core/graph/op.h"
 
@@ -149,10 +150,10 @@ static void find_masked(struct placer *pl)
 		const struct qb_value *v = is_softmax(n) ? n->input[0] : NULL;
 
 		while (v && v->producer && qb_value_only_user(v)) {
-			const struct qb_value *before = is_pass(v->producer)
-				? v->producer->input[0] : masked_input(pl, v->producer);
+			const struct qb_node *p = qb_value_layer(v);
+			const struct qb_value *before = is_pass(p) ? p->input[0] : masked_input(pl, p);
 
-			pl->masked[v->index] = before && !is_pass(v->producer);
+			pl->masked[v->index] = before && !is_pass(p);
 			v = before;
 		}
 	}
@@ -316,7 +317,7 @@ static void place_outputs(struct placer *pl, const struct qb_node *n)
 		bool own = k == 0 && is_quantized(n) && !is_softmax(n);
 
 		if (is_activation(v) && qb_value_is_used(v) && (own || pl->needed[v->index]) &&
-			!pl->mask[v->index] && !pl->masked[v->index]) {
+			!pl->mask[v->index] && !pl->masked[v->index] && !qb_activation_of(v)) {
 			pl->p->role[v->index] = QB_ROLE_ACTIVATION;
 		}
 	}

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/graph/activation.h"
 #include "core/base/near.h"
 
 enum match { MATCH_NONE, MATCH_PATTERN, MATCH_NODE, MATCH_TENSOR };
@@ -50,7 +51,7 @@ static void choose(struct chooser *c)
 		if (has_own_quantizer(c->p, i)) {
 			consider(c, i, v->name, MATCH_TENSOR);
 			if (v->producer) {
-				consider(c, i, v->producer->name, MATCH_NODE);
+				consider(c, i, qb_value_layer(v)->name, MATCH_NODE);
 			}
 		}
 	}
@@ -87,7 +88,7 @@ static enum qb_err unknown_layer(const struct chooser *c, const char *name, stru
 	for (int i = 0; i < c->g->values; i++) {
 		if (has_own_quantizer(c->p, i)) {
 			names[count++] = c->g->value[i]->name;
-			names[count++] = c->g->value[i]->producer ? c->g->value[i]->producer->name : NULL;
+			names[count++] = c->g->value[i]->producer ? qb_value_layer(c->g->value[i])->name : NULL;
 		}
 	}
 	qb_near(name, names, count, near, sizeof(near));

@@ -67,7 +67,6 @@ static enum qb_err prepare(struct qb_graph *g, struct qb_errbuf *eb)
 	QB_TRY(qb_pass_simplify(g, eb));
 	QB_TRY(qb_pass_recognize_composites(g, eb));
 	QB_TRY(qb_pass_fuse_pad(g, eb));
-	QB_TRY(qb_pass_split_activations(g, eb));
 	QB_TRY(qb_pass_fold_constants(g, eb));
 	QB_TRY(qb_pass_remove_dead(g, eb));
 	QB_TRY(separate_norms(g, eb));

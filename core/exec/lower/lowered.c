@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/graph/activation.h"
 #include "core/graph/linear.h"
 #include "core/graph/op.h"
 #include "core/graph/shape.h"
@@ -14,6 +15,7 @@ struct maker {
 	const struct qb_graph *g;
 	struct qb_lowered **slot; /* [nodes]: NULL where the node is another's epilogue */
 	int *of;               /* [nodes]: the slot it went to; its own where it stands */
+	const bool *observed;     /* [values]: must be there; NULL: none */
 	struct qb_errbuf *eb;
 };
 
@@ -59,6 +61,23 @@ static enum qb_err merge(struct maker *m, struct qb_lowered *p, int n, const str
 	} else {
 		m->slot[n] = NULL;
 		m->of[n] = at;
+	}
+	return QB_OK;
+}
+
+/* ---- Relu and Clip ---- */
+
+static enum qb_err fuse_activations(struct maker *m)
+{
+	for (int i = 0; i < m->g->nodes; i++) {
+		const struct qb_node *n = m->g->node[i];
+		struct qb_lowered *p = n->inputs ? ends_with(m, n->input[0]) : NULL;
+		struct qb_act act;
+
+		if (p && !(m->observed && m->observed[n->input[0]->index]) && qb_value_layer(n->output[0]) != n && qb_activation_read(n, &act)) {
+			p->act = qb_activation_compose(p->act, act);
+			QB_TRY(merge(m, p, i, NULL));
+		}
 	}
 	return QB_OK;
 }
@@ -191,17 +210,16 @@ static enum qb_err fill_slots(struct maker *m)
 		if (!m->slot[i]) {
 			return no_memory(m);
 		}
-		*m->slot[i] = (struct qb_lowered){.node = *m->g->node[i], .act = m->g->node[i]->act};
-		m->slot[i]->node.act = (struct qb_act){0};
+		m->slot[i]->node = *m->g->node[i];
 		m->of[i] = i;
 	}
 	return QB_OK;
 }
 
-enum qb_err qb_lowered_list_make(struct qb_lowered_list *out, struct qb_arena *arena, const struct qb_graph *g, bool frozen,
-	struct qb_errbuf *eb)
+enum qb_err qb_lowered_list_make(struct qb_lowered_list *out, struct qb_arena *arena, const struct qb_graph *g,
+	enum qb_plan_mode mode, const bool *observed, struct qb_errbuf *eb)
 {
-	struct maker m = {.arena = arena, .g = g, .eb = eb};
+	struct maker m = {.arena = arena, .g = g, .observed = observed, .eb = eb};
 	struct qb_lowered_list l = {0};
 	int *place = qb_arena_alloc(arena, (size_t)g->nodes + 1, sizeof(*place)); /* of a slot's operator in the list */
 
@@ -213,7 +231,10 @@ enum qb_err qb_lowered_list_make(struct qb_lowered_list *out, struct qb_arena *a
 		return no_memory(&m);
 	}
 	QB_TRY(fill_slots(&m));
-	if (frozen) {
+	if (mode != QB_PLAN_TRAINING) {
+		QB_TRY(fuse_activations(&m));
+	}
+	if (mode == QB_PLAN_FROZEN) {
 		QB_TRY(fuse_frozen(&m));
 	}
 	for (int i = 0; i < g->nodes; i++) {

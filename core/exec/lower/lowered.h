@@ -6,7 +6,7 @@
 #ifndef QB_EXEC_LOWER_LOWERED_H
 #define QB_EXEC_LOWER_LOWERED_H
 
-#include "core/graph/graph.h"
+#include "core/exec/exec.h"
 
 struct qb_lowered {
 	struct qb_node node;             /* the graph's, but output 0 is what the epilogue ends with */
@@ -22,11 +22,12 @@ struct qb_lowered_list {
 	int *of;                /* [graph->nodes]: which of them computes a node */
 };
 
-/* The operators of a bound graph. frozen: no value inside is observed and no weight replaced, so that a Conv, MatMul or Gemm
- * of constant weights takes what follows it: a residual sum, a smooth activation, a BatchNormalization that its weights
- * could not hold. Memory is the arena's. */
-enum qb_err qb_lowered_list_make(struct qb_lowered_list *out, struct qb_arena *arena, const struct qb_graph *g, bool frozen,
-	struct qb_errbuf *eb);
+/* The operators of a bound graph. A layer takes the Relu or Clip behind it (core/graph/activation.h), but in training, where
+ * steps look for it themselves, and where the value between is observed [values] (NULL: none is). In a frozen plan no weight is
+ * replaced either, and a Conv, MatMul or Gemm of constant weights takes more of what follows it: a residual sum, a smooth
+ * activation, a BatchNormalization that its weights could not hold. Memory is the arena's. */
+enum qb_err qb_lowered_list_make(struct qb_lowered_list *out, struct qb_arena *arena, const struct qb_graph *g,
+	enum qb_plan_mode mode, const bool *observed, struct qb_errbuf *eb);
 
 /* The operator that alone reads v, once; NULL where there is none or v is an output of the graph. */
 const struct qb_lowered *qb_lowered_only_user(const struct qb_lowered_list *l, const struct qb_value *v);

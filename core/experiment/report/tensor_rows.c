@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/graph/activation.h"
 #include "core/analysis/sqnr_db.h"
 
 json_t *qb_scheme_part_json(const struct qb_scheme_part *part)
@@ -85,7 +86,7 @@ static struct qb_qdq_sums weight_sums(const struct qb_value *v, const struct qb_
 static const char *layer_of(const struct qb_value *v)
 {
 	if (v->producer) {
-		return v->producer->name;
+		return qb_value_layer(v)->name;
 	}
 	return v->users ? v->user[0].node->name : "";
 }

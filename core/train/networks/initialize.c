@@ -29,7 +29,7 @@ static bool is_rectifier(const struct qb_node *n)
 			return true;
 		}
 	}
-	return n && n->act.kind != QB_ACT_NONE;
+	return false;
 }
 
 static bool adds_constant(const struct qb_node *n)

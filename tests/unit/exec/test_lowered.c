@@ -73,7 +73,7 @@ static void lower(struct net *t, bool frozen)
 
 	mb_output(&t->b, "y", F32, 4, image);
 	if (mb_import(&t->b, &t->model, &eb) || qb_graph_prepare(t->model, &eb) || qb_graph_bind(&t->graph, t->model, 1, &eb) ||
-		qb_lowered_list_make(&t->list, t->graph->arena, t->graph, frozen, &eb)) {
+		qb_lowered_list_make(&t->list, t->graph->arena, t->graph, frozen ? QB_PLAN_FROZEN : QB_PLAN_OBSERVED, NULL, &eb)) {
 		fail_msg("%s", eb.text);
 	}
 }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/base/size.h"
+#include "core/graph/activation.h"
 #include "core/graph/op.h"
 #include "tests/unit/graph/model_builder.h"
 
@@ -203,8 +204,9 @@ static void fold_batch_norm__after_relu__stays(void **state)
 	mb_node(&b, "Relu", "relu", "c", "r");
 	batch_norm(&b, "bn", "r", "y", 6);
 	mb_output(&b, "y", F32, -1, NULL);
-	g = check_same(&b, 2);
-	assert_int_equal(g->node[0]->act.kind, QB_ACT_RELU);
+	g = check_same(&b, 3);
+	assert_ptr_equal(qb_activation_of(g->node[0]->output[0]), g->node[1]);
+	assert_int_equal(qb_node_activation(g->node[0]).kind, QB_ACT_RELU);
 	finish(&b, g);
 }
 
@@ -350,7 +352,7 @@ static void fuse_bias__matmul_and_add__is_a_third_input(void **state)
 	mb_node(&b, "Add", "add", "k,c", "d");
 	mb_node(&b, "Relu", "relu", "d", "y");
 	mb_output(&b, "y", F32, -1, NULL);
-	g = check_same(&b, 1);
+	g = check_same(&b, 2);
 	assert_int_equal(g->node[0]->inputs, 3);
 	assert_int_equal(g->node[0]->input[2]->shape.dim[0], 4);
 	finish(&b, g);
@@ -402,11 +404,13 @@ static void split_einsum__products__become_matmul(void **state)
 	}
 }
 
-static void fuse_activations__clips__compose(void **state)
+/* One Clip, whose bounds are attributes, right behind the layer. */
+static void join_activations__clips__compose(void **state)
 {
 	struct model_builder b;
 	float lo = -0.25f, six = 0.5f;
 	struct qb_graph *g;
+	struct qb_act act;
 
 	(void)state;
 	build_conv(&b, 1, true);
@@ -416,14 +420,26 @@ static void fuse_activations__clips__compose(void **state)
 	mb_node(&b, "Relu", "relu", "d", "e");
 	mb_node(&b, "Clip", "clip2", "e,,six", "y");
 	mb_output(&b, "y", F32, -1, NULL);
-	g = check_same(&b, 1);
-	assert_int_equal(g->node[0]->act.kind, QB_ACT_CLIP);
-	assert_float_equal(g->node[0]->act.lo, 0, 0);
-	assert_float_equal(g->node[0]->act.hi, 0.5, 0);
+	g = check_same(&b, 2);
+	act = qb_node_activation(g->node[0]);
+	assert_int_equal(act.kind, QB_ACT_CLIP);
+	assert_float_equal(act.lo, 0, 0);
+	assert_float_equal(act.hi, 0.5, 0);
+	assert_true(qb_node_is(g->node[1], QB_OP_Clip) && g->node[1]->inputs == 1);
+	assert_ptr_equal(qb_node_result(g->node[0]), g->output[0]);
+	assert_ptr_equal(qb_value_layer(g->output[0]), g->node[0]);
+	assert_string_equal(g->output[0]->name, "y");
+	assert_string_equal(g->node[0]->output[0]->name, "y.linear");
+	/* Apart, it is no longer the layer's. */
+	assert_int_equal(qb_pass_split_activations(g, NULL), QB_OK);
+	assert_null(qb_activation_of(g->node[0]->output[0]));
+	assert_int_equal(qb_node_activation(g->node[0]).kind, QB_ACT_NONE);
+	assert_ptr_equal(qb_node_result(g->node[0]), g->node[0]->output[0]);
+	assert_ptr_equal(qb_value_layer(g->output[0]), g->node[1]);
 	finish(&b, g);
 }
 
-static void fuse_activations__crossed_bounds__give_the_upper(void **state)
+static void join_activations__crossed_bounds__give_the_upper(void **state)
 {
 	struct model_builder b;
 	float lo = 3, hi = 1;
@@ -434,10 +450,10 @@ static void fuse_activations__crossed_bounds__give_the_upper(void **state)
 	mb_initializer(&b, "hi", F32, 0, NULL, &hi, sizeof(hi));
 	mb_node(&b, "Clip", "clip", "c,lo,hi", "y");
 	mb_output(&b, "y", F32, -1, NULL);
-	finish(&b, check_same(&b, 1));
+	finish(&b, check_same(&b, 2));
 }
 
-static void fuse_activations__add_used_twice__stays(void **state)
+static void join_activations__add_used_twice__stays(void **state)
 {
 	struct model_builder b;
 
@@ -648,9 +664,9 @@ int main(void)
 		cmocka_unit_test(fold_affine__constant_that_widens__stays),
 		cmocka_unit_test(fuse_bias__matmul_and_add__is_a_third_input),
 		cmocka_unit_test(split_einsum__products__become_matmul),
-		cmocka_unit_test(fuse_activations__clips__compose),
-		cmocka_unit_test(fuse_activations__crossed_bounds__give_the_upper),
-		cmocka_unit_test(fuse_activations__add_used_twice__stays),
+		cmocka_unit_test(join_activations__clips__compose),
+		cmocka_unit_test(join_activations__crossed_bounds__give_the_upper),
+		cmocka_unit_test(join_activations__add_used_twice__stays),
 		cmocka_unit_test(fuse_pad__zeros_around_the_image__are_the_convs),
 		cmocka_unit_test(fuse_pad__anything_else__stays),
 		cmocka_unit_test(fuse_pad__lowest_numbers__are_the_pools),
