@@ -78,6 +78,23 @@ class EndToEnd(unittest.TestCase):
         self.assertLess(rows["int4"]["metric"], served["float"]["metric"] - 1)
         self.assertGreater(rows["E4"]["output_sqnr_db"], rows["E5"]["output_sqnr_db"])
 
+    def test_repair__server_and_run__agree_and_go_on_from_a_checkpoint(self):
+        quick = ["--set", "epochs=2", "--set", "samples=200", "--set", "calibration.samples=32", "--json"]
+        with tempfile.TemporaryDirectory() as folder:
+            local = self.json("run", str(DEMO / "repair.json"), *quick, "--out", folder + "/out", "--checkpoint", folder + "/kept")
+            self.assertEqual(sorted(os.listdir(folder + "/out")), ["trained.onnx", "w4a4_lsq-0.qdq.onnx"])
+            self.assertIn("checkpoint", os.listdir(folder + "/kept"))
+            again = self.json("run", str(DEMO / "repair.json"), *quick, "--out", folder + "/out", "--checkpoint", folder + "/kept")
+        served = self.json("submit", str(DEMO / "repair.json"), "--wait", *quick)
+        self.assertEqual(again, local)
+        for name in "float", "start", "final":
+            self.assertEqual(served[name]["metric"], local[name]["metric"])
+        self.assertEqual(served["steps"], local["steps"])
+        self.assertGreater(served["final"]["metric"], served["start"]["metric"])
+        code, table, err = self.quantbench("show", served["job"])
+        self.assertEqual(code, 0, err)
+        self.assertRegex(table, r"start \(post-training\)")
+
     def test_run__lesser_cpu_level__is_that_of_the_worker(self):
         done = subprocess.run([BUILD / "quantbench", "run", DEMO / "sweep.json", "--schemes", "int8", *QUICK[2:]], text=True,
                               capture_output=True, timeout=300, env=dict(os.environ, QUANTBENCH_CPU="plain"))
