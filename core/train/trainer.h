@@ -99,8 +99,8 @@ const struct qb_plan *qb_trainer_plan(const struct qb_trainer *t);
 void qb_trainer_profile(struct qb_trainer *t, int64_t *step_ns);
 
 /* Batch norms' statistics anew with the present values (re-estimation): over the first `batches` batches of the epoch after the
- * last, without augmentation, the mean of the batches' means and of their unbiased variances go into the parameters
- * of the roles MEAN and VARIANCE. before_step has been called, or fed holds what is to run. Only with QB_BATCH_NORM_TRAIN. */
+ * last, augmented as they train (weights have adapted to those statistics: of plain samples they are others), the mean of the
+ * batches' means and of their unbiased variances go into the parameters of the roles MEAN and VARIANCE. before_step has been called, or fed holds what is to run. Only with QB_BATCH_NORM_TRAIN. */
 enum qb_err qb_trainer_estimate_statistics(struct qb_trainer *t, int64_t batches, struct qb_errbuf *eb);
 
 #endif
