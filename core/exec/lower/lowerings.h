@@ -137,7 +137,7 @@
 QB_PLANS(X)
 #undef X
 
-/* What qb_builder_attr leaves out, in place on the node's output: its addend, then an activation that is no post-op. */
+/* What qb_builder_attr leaves out, in place on the node's output: its residual, then an activation that is no post-op. */
 enum qb_err qb__plan_epilogue(struct qb_builder *b, const struct qb_lowered *op,
 	const struct qb_place *y, struct qb_errbuf *eb);
 

@@ -16,7 +16,7 @@ enum { FEW_CHANNELS = 8, BLOCK = QB_F32_OUTER_DEPTH };
 
 struct layer {
 	struct qb_conv_shape c;
-	bool gathered;
+	bool im2col;
 };
 
 /* Pixels of the output, and the rows of both sides that are multiplied. */
@@ -77,7 +77,7 @@ static void add_block(const struct layer *l, const struct qb_operands *at, float
 	const struct qb_conv_shape *c = &l->c;
 	int64_t row = c->elements * c->depth;
 
-	if (l->gathered) {
+	if (l->im2col) {
 		gather(c, at->read[X], at->read[DY], at->scratch[1], k);
 		qb_f32_outer(&(struct qb_f32_outer){.depth = k->rows, .rows = c->outputs, .columns = row, .a = k->dy, .b = k->x,
 			.y = sums, .y_stride = row});
@@ -137,12 +137,12 @@ enum qb_err qb__plan_conv_weight_gradient(struct qb_builder *b, const struct qb_
 	if (err != QB_EUNSUPPORTED) {
 		return err;
 	}
-	l.gathered = c->groups == 1 && c->elements > 1 && c->channels < FEW_CHANNELS;
+	l.im2col = c->groups == 1 && c->elements > 1 && c->channels < FEW_CHANNELS;
 	QB_TRY(qb_gradient_operand(b, n->input[0], true, &call.reads[X], eb));
 	QB_TRY(qb_gradient_operand(b, n->input[1], true, &call.reads[DY], eb));
 	QB_TRY(qb_builder_define(b, n->output[0], &layout, &dw, eb));
 	call.writes[0] = dw.buffer;
 	call.scratch[0] = c->elements > 1 ? (size_t)(c->outputs * c->elements * c->depth) * sizeof(float) : 0;
-	call.scratch[1] = l.gathered ? (size_t)(BLOCK * c->elements * c->channels) * sizeof(float) : 0;
+	call.scratch[1] = l.im2col ? (size_t)(BLOCK * c->elements * c->channels) * sizeof(float) : 0;
 	return qb_builder_call(b, n, &call, eb);
 }

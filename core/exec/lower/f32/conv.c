@@ -96,7 +96,7 @@ static enum qb_err make_dense(struct qb_dense *d, const struct qb_lowered *op, c
 	*d = (struct qb_dense){.images = x->shape.dim[0], .height = 1, .out_height = 1, .groups = c->groups,
 		.channels = x->shape.dim[1], .outputs = y->shape.dim[1], .kernel = {1, 1}, .stride = {1, 1},
 		.dilation = {1, 1}, .x = x, .w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL,
-		.add = op->residual, .y = y, .w_as = c->args.weights.as};
+		.residual = op->residual, .y = y, .w_as = c->args.weights.as};
 	for (int i = 0; i < spatial; i++) {
 		d->kernel[i + line] = c->window.kernel[i];
 		d->stride[i + line] = c->window.stride[i];

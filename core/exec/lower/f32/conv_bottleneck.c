@@ -22,11 +22,11 @@ struct bottleneck {
 	int threads;
 };
 
-enum { X, WIDE, WIDE_BIAS, MIDDLE, MIDDLE_BIAS, NARROW, NARROW_BIAS, ADD };
+enum { X, WIDE, WIDE_BIAS, MIDDLE, MIDDLE_BIAS, NARROW, NARROW_BIAS, RESIDUAL };
 
 /* One line of a pointwise convolution: pixels that lie together. */
 static void run_line(const struct qb_dense *d, const struct qb_act *act, const float *weights, const float *bias,
-	const float *x, const float *add, int64_t pixels, float *y)
+	const float *x, const float *residual, int64_t pixels, float *y)
 {
 	struct qb_f32_gemm p = {.outputs = d->outputs, .runs = 1, .depth = d->channels, .weights = weights,
 		.epilogue = {.bias = bias, .act = *act}};
@@ -39,7 +39,7 @@ static void run_line(const struct qb_dense *d, const struct qb_act *act, const f
 		for (int64_t i = 0; i < count; i++) {
 			row[i] = x + (at + i) * d->channels;
 		}
-		qb_f32_gemm(&p, row, count, 0, panels, add ? add + at * d->outputs : NULL, y + at * d->outputs,
+		qb_f32_gemm(&p, row, count, 0, panels, residual ? residual + at * d->outputs : NULL, y + at * d->outputs,
 			d->outputs);
 	}
 }
@@ -82,7 +82,7 @@ static void run_lines(const struct bottleneck *k, const struct qb_operands *at, 
 		}
 		qb_f32_depthwise_line(&line, from, filtered);
 		run_line(&k->narrow, &k->narrow_act, at->read[NARROW], k->narrow.bias ? at->read[NARROW_BIAS] : NULL, filtered,
-			k->narrow.add ? (const float *)at->read[ADD] + offset : NULL, d->out_width, (float *)at->write[0] + offset);
+			k->narrow.residual ? (const float *)at->read[RESIDUAL] + offset : NULL, d->out_width, (float *)at->write[0] + offset);
 	}
 }
 
@@ -125,9 +125,9 @@ static enum qb_err find(struct qb_builder *b, const struct qb_lowered *first, co
 		}
 		QB_TRY(qb_dense_of(d[i], op[i], eb));
 	}
-	if (!is_pointwise(op[0], d[0]) || d[0]->add || !is_pointwise(op[2], d[2]) ||
+	if (!is_pointwise(op[0], d[0]) || d[0]->residual || !is_pointwise(op[2], d[2]) ||
 		!qb_depthwise_of(&k->line, op[1], d[1]) || d[1]->kernel[0] > LINES || d[1]->dilation[0] != 1 ||
-		d[1]->stride[0] > d[1]->kernel[0] || (d[2]->add && !qb_builder_has(b, d[2]->add)) || !pays(k)) {
+		d[1]->stride[0] > d[1]->kernel[0] || (d[2]->residual && !qb_builder_has(b, d[2]->residual)) || !pays(k)) {
 		return QB_EUNSUPPORTED;
 	}
 	k->wide_act = op[0]->act;
@@ -152,9 +152,9 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct bottleneck *k
 	}
 	QB_TRY(qb_builder_source(b, k->wide.x, &k->wide.x_layout, &place, eb));
 	call->reads[X] = place.buffer;
-	if (k->narrow.add) {
-		QB_TRY(qb_builder_source(b, k->narrow.add, &k->narrow.y_layout, &place, eb));
-		call->reads[ADD] = place.buffer;
+	if (k->narrow.residual) {
+		QB_TRY(qb_builder_source(b, k->narrow.residual, &k->narrow.y_layout, &place, eb));
+		call->reads[RESIDUAL] = place.buffer;
 	}
 	QB_TRY(qb_builder_define(b, k->narrow.y, &k->narrow.y_layout, &place, eb));
 	call->writes[0] = place.buffer;

@@ -19,7 +19,7 @@ bool qb_depthwise_of(struct qb_f32_depthwise *out, const struct qb_lowered *op, 
 		.rows = d->kernel[0], .columns = d->kernel[1], .stride = d->stride[1], .dilation = d->dilation[1],
 		.pad = d->pad[1], .epilogue = {.act = op->act}};
 	return (qb_f32_is_fast() || d->w_at) && d->groups == d->channels && d->outputs == d->channels && d->channels > 1 &&
-		d->kernel[0] <= QB_DEPTHWISE_ROWS && !d->add && !op->affine.scale;
+		d->kernel[0] <= QB_DEPTHWISE_ROWS && !d->residual && !op->affine.scale;
 }
 
 enum qb_err qb_depthwise_weight(struct qb_builder *b, const struct qb_dense *d, int *id, struct qb_errbuf *eb)

@@ -15,12 +15,12 @@ enum {
 	HALF_PANEL = QB_F32_PANEL / 2,
 	NEAR = 64 * 1024,   /* numbers of weights that stay in a second-level cache */
 	PARALLEL_MACS = 100000,
-	AREAS_MAX = 25,
+	TILES_MAX = 25,
 	FEW_ROWS = 13,      /* fewer than this wait for weights */
 };
 
 /* Pixels of the output whose windows have the same kernel elements inside the image. */
-struct area {
+struct tile {
 	int64_t y, x, height, width, kernel_elements;
 	uint8_t element[KERNEL_ELEMENTS_MAX];
 };
@@ -38,25 +38,24 @@ struct layer {
 	int64_t depth, each; /* channels of a half, outputs of a group */
 	int64_t batches;     /* of groups that share what is found out about rows, and whose weights stay in the cache */
 	int64_t kernel_elements, rows;
-	int threads, areas;
-	const struct area *area; /* one: all pixels and kernel elements, whether inside or not */
-	bool gathered, pointwise; /* pointwise: row i is pixel i */
-	bool lines;               /* runs are lines of the kernel, where they lie or copied */
+	int threads, tiles;
+	const struct tile *tile; /* one: all pixels and kernel elements, whether inside or not */
+	bool im2col;             /* windows are copied into rows */
+	bool pointwise;          /* row i is pixel i */
+	bool lines;              /* runs are lines of the kernel, where they lie or copied */
 	const float *zeros; /* a run outside the image */
 	struct qb_epilogue epilogue;
 	size_t group_weights; /* numbers in one group's panels */
 };
 
-enum { X, W, BIAS, ADD };
-
 /* Pixels [x, x + count) of line y of image n. */
-struct stripe {
+struct row_segment {
 	int64_t n, y, x, count;
 };
 
-static struct stripe stripe_at(int64_t pixel, int64_t most, int64_t height, int64_t width)
+static struct row_segment row_segment_at(int64_t pixel, int64_t most, int64_t height, int64_t width)
 {
-	struct stripe s = {pixel / width / height, pixel / width % height, pixel % width, 0};
+	struct row_segment s = {pixel / width / height, pixel / width % height, pixel % width, 0};
 
 	s.count = QB_MIN(most, width - s.x);
 	return s;
@@ -76,15 +75,15 @@ static void point(const float **row, int64_t from, int64_t to, const float *x, i
 	}
 }
 
-/* Where the rows [first, first + count) of an area are: a pointer for each kernel element and row, and the pixel. */
-static void find_rows(const struct layer *l, const struct area *a, const float *x, int64_t first, int64_t count,
+/* Where the rows [first, first + count) of a tile are: a pointer for each kernel element and row, and the pixel. */
+static void find_rows(const struct layer *l, const struct tile *a, const float *x, int64_t first, int64_t count,
 	const float **row, int64_t *pixel)
 {
 	const struct qb_dense *d = &l->d;
-	struct stripe s;
+	struct row_segment s;
 
 	for (int64_t i = 0; i < count; i += s.count) {
-		s = stripe_at(first + i, count - i, a->height, a->width);
+		s = row_segment_at(first + i, count - i, a->height, a->width);
 		for (int64_t k = 0; k < s.count; k++) {
 			pixel[i + k] = (s.n * d->out_height + a->y + s.y) * d->out_width + a->x + s.x + k;
 		}
@@ -106,7 +105,7 @@ static void find_rows(const struct layer *l, const struct area *a, const float *
 }
 
 /* The runs of one pixel in a row of their own. Those of one line of the kernel lie together unless it is dilated. */
-static void gather_pixel(const struct layer *l, const float *x, int64_t p, float *row)
+static void copy_im2col_row(const struct layer *l, const float *x, int64_t p, float *row)
 {
 	const struct qb_dense *d = &l->d;
 	int64_t plane = d->out_height * d->out_width, n = p / plane;
@@ -141,18 +140,18 @@ static void find_lines(const struct layer *l, const float *x, int64_t first, int
 {
 	const struct qb_dense *d = &l->d;
 	int64_t line = d->kernel[1] * l->depth, size = d->kernel[0] * line, from, end;
-	struct stripe s;
+	struct row_segment s;
 
 	for (int64_t i = 0; i < count; i += s.count, scratch += s.count * size) {
 		int64_t ix;
 
-		s = stripe_at(first + i, count - i, d->out_height, d->out_width);
+		s = row_segment_at(first + i, count - i, d->out_height, d->out_width);
 		ix = s.x * d->stride[1] - d->pad[1];
 		find_inside(ix, d->stride[1], s.count, d->width - d->kernel[1], &from, &end);
 		for (int64_t k = 0; k < s.count; k++) {
 			k = k == from ? end : k;
 			if (k < s.count) {
-				gather_pixel(l, x, first + i + k, scratch + k * size);
+				copy_im2col_row(l, x, first + i + k, scratch + k * size);
 			}
 		}
 		for (int64_t ky = 0; ky < d->kernel[0]; ky++) {
@@ -168,44 +167,45 @@ static void find_lines(const struct layer *l, const float *x, int64_t first, int
 	}
 }
 
-/* What one thread does: rows [first, last) of an area, groups [g, groups) and panels [from, to) of each. */
-struct share {
+/* What one thread does: rows [first, last) of a tile, groups [g, groups) and panels [from, to) of each. */
+struct thread_tile {
 	int64_t g, groups, first, last, from, to;
 	float *scratch;
 };
 
-/* Rows of several lines lie apart: their sums are made in scratch [QB_F32_ROWS][each], their addends brought there. */
+/* Rows of several lines lie apart: their sums are made in scratch [QB_F32_ROWS][each], their residuals copied there. */
 static void run_apart(const struct layer *l, const struct qb_f32_gemm *p, const struct qb_operands *at,
-	const struct share *s, int64_t g, const float *const *row, const int64_t *pixel, int64_t count)
+	const struct thread_tile *s, int64_t g, const float *const *row, const int64_t *pixel, int64_t count)
 {
 	const struct qb_dense *d = &l->d;
 	int64_t first = s->from * QB_F32_PANEL, width = QB_MIN(s->to * QB_F32_PANEL, l->each) - first;
-	float *y = s->scratch, *add = y + QB_F32_ROWS * l->each;
+	float *y = s->scratch, *residual = y + QB_F32_ROWS * l->each;
 
-	for (int64_t i = 0; d->add && i < count; i++) {
-		memcpy(add + i * l->each + first, (const float *)at->read[ADD] + pixel[i] * d->outputs + g * l->each + first,
-			(size_t)width * sizeof(*add));
+	for (int64_t i = 0; d->residual && i < count; i++) {
+		const float *from = (const float *)at->read[QB_DENSE_RESIDUAL] + pixel[i] * d->outputs + g * l->each;
+
+		memcpy(residual + i * l->each + first, from + first, (size_t)width * sizeof(*residual));
 	}
-	qb_f32_gemm(p, row, count, s->from, s->to, d->add ? add : NULL, y, l->each);
+	qb_f32_gemm(p, row, count, s->from, s->to, d->residual ? residual : NULL, y, l->each);
 	for (int64_t i = 0; i < count; i++) {
 		memcpy((float *)at->write[0] + pixel[i] * d->outputs + g * l->each + first, y + i * l->each + first,
 			(size_t)width * sizeof(*y));
 	}
 }
 
-static struct qb_f32_gemm gemm_of(const struct layer *l, const struct area *a, const struct qb_operands *at, int64_t g)
+static struct qb_f32_gemm gemm_of(const struct layer *l, const struct tile *a, const struct qb_operands *at, int64_t g)
 {
 	const struct qb_dense *d = &l->d;
 	int64_t outputs = QB_MIN(l->each, d->outputs - g * l->each); /* of an odd group without its half: half */
-	struct qb_f32_gemm p = {.outputs = outputs, .runs = l->lines ? d->kernel[0] : l->gathered ? 1 : a->kernel_elements,
-		.depth = l->depth * (l->lines ? d->kernel[1] : l->gathered ? l->kernel_elements : 1),
-		.x_offset = l->gathered ? 0 : g * l->halves * l->depth,
+	struct qb_f32_gemm p = {.outputs = outputs, .runs = l->lines ? d->kernel[0] : l->im2col ? 1 : a->kernel_elements,
+		.depth = l->depth * (l->lines ? d->kernel[1] : l->im2col ? l->kernel_elements : 1),
+		.x_offset = l->im2col ? 0 : g * l->halves * l->depth,
 		.upper_offset = l->halves > 1 && outputs == l->each ? l->depth : 0,
 		.run_index = a->kernel_elements < l->kernel_elements ? a->element : NULL, .packed_runs = l->kernel_elements,
-		.weights = (const float *)at->read[W] + (size_t)g * l->group_weights,
+		.weights = (const float *)at->read[QB_DENSE_WEIGHT] + (size_t)g * l->group_weights,
 		.epilogue = l->epilogue};
 
-	p.epilogue.bias = d->bias ? (const float *)at->read[BIAS] + g * l->each : NULL;
+	p.epilogue.bias = d->bias ? (const float *)at->read[QB_DENSE_BIAS] + g * l->each : NULL;
 	if (p.epilogue.affine.scale) {
 		p.epilogue.affine.scale += g * l->each;
 		p.epilogue.affine.shift += g * l->each;
@@ -214,7 +214,7 @@ static struct qb_f32_gemm gemm_of(const struct layer *l, const struct area *a, c
 }
 
 /* A block of rows at a time. */
-static void run_share(const struct layer *l, const struct area *a, const struct qb_operands *at, struct share s)
+static void run_thread_tile(const struct layer *l, const struct tile *a, const struct qb_operands *at, struct thread_tile s)
 {
 	const struct qb_dense *d = &l->d;
 	int64_t blocks = (s.last - s.first + QB_F32_ROWS - 1) / QB_F32_ROWS;
@@ -225,22 +225,22 @@ static void run_share(const struct layer *l, const struct area *a, const struct 
 		int64_t pixel[QB_F32_ROWS];
 
 		if (l->lines) {
-			find_lines(l, at->read[X], s.first, count, row, s.scratch);
-		} else if (!l->gathered) {
-			find_rows(l, a, at->read[X], s.first, count, row, pixel);
+			find_lines(l, at->read[QB_DENSE_X], s.first, count, row, s.scratch);
+		} else if (!l->im2col) {
+			find_rows(l, a, at->read[QB_DENSE_X], s.first, count, row, pixel);
 		}
 		for (int64_t g = s.g; g < s.groups; g++) {
 			struct qb_f32_gemm p = gemm_of(l, a, at, g);
 			int64_t offset = s.first * d->outputs + g * l->each;
 
-			for (int64_t i = 0; l->gathered && !l->lines && i < count; i++) {
+			for (int64_t i = 0; l->im2col && !l->lines && i < count; i++) {
 				row[i] = s.scratch + i * p.depth;
-				gather_pixel(l, (const float *)at->read[X] + g * l->depth, s.first + i, s.scratch + i * p.depth);
+				copy_im2col_row(l, (const float *)at->read[QB_DENSE_X] + g * l->depth, s.first + i, s.scratch + i * p.depth);
 			}
-			if (l->areas > 1) {
+			if (l->tiles > 1) {
 				run_apart(l, &p, at, &s, g, row, pixel, count);
 			} else {
-				qb_f32_gemm(&p, row, count, s.from, s.to, d->add ? (const float *)at->read[ADD] + offset : NULL,
+				qb_f32_gemm(&p, row, count, s.from, s.to, d->residual ? (const float *)at->read[QB_DENSE_RESIDUAL] + offset : NULL,
 					(float *)at->write[0] + offset, d->outputs);
 			}
 		}
@@ -251,7 +251,7 @@ static void run_share(const struct layer *l, const struct area *a, const struct 
 /* Numbers of a thread's scratch. */
 static size_t scratch_part(const struct layer *l)
 {
-	return (size_t)(l->gathered || l->lines ? l->kernel_elements * l->depth : l->areas > 1 ? 2 * l->each : 0) * QB_F32_ROWS;
+	return (size_t)(l->im2col || l->lines ? l->kernel_elements * l->depth : l->tiles > 1 ? 2 * l->each : 0) * QB_F32_ROWS;
 }
 
 /* ---- weights ---- */
@@ -325,18 +325,18 @@ static void run_layer(const void *context, const struct qb_operands *at)
 	bool by_panel = panels >= l->threads && l->each >= l->rows;
 
 	if (l->d.w_at) {
-		pack_weights(l, at->read[W], at->scratch[1]);
-		packed.read[W] = at->scratch[1];
+		pack_weights(l, at->read[QB_DENSE_WEIGHT], at->scratch[1]);
+		packed.read[QB_DENSE_WEIGHT] = at->scratch[1];
 		at = &packed;
 	}
 #pragma omp parallel for schedule(static) if (l->threads > 1) num_threads(l->threads)
 	for (int t = 0; t < l->threads; t++) {
-		struct share s = {.from = 0, .to = panels,
+		struct thread_tile s = {.from = 0, .to = panels,
 			.scratch = (float *)at->scratch[0] + (size_t)t * scratch_part(l)};
 
-		for (int64_t i = 0; i < l->batches * l->areas; i++) {
-			const struct area *a = &l->area[i % l->areas];
-			int64_t rows = l->d.images * a->height * a->width, batch = i / l->areas;
+		for (int64_t i = 0; i < l->batches * l->tiles; i++) {
+			const struct tile *a = &l->tile[i % l->tiles];
+			int64_t rows = l->d.images * a->height * a->width, batch = i / l->tiles;
 
 			s.g = l->d.groups * batch / l->batches;
 			s.groups = l->d.groups * (batch + 1) / l->batches;
@@ -346,12 +346,12 @@ static void run_layer(const void *context, const struct qb_operands *at)
 				s.from = panels * t / l->threads;
 				s.to = panels * (t + 1) / l->threads;
 			}
-			run_share(l, a, at, s);
+			run_thread_tile(l, a, at, s);
 		}
 	}
 }
 
-/* ---- areas ---- */
+/* ---- tiles ---- */
 
 /* Outputs [from, from + count) of one side, whose windows have kernel elements [first, last) inside. */
 struct stretch {
@@ -386,18 +386,18 @@ static int find_stretches(const struct qb_dense *d, int side, struct stretch *s,
 	return n;
 }
 
-static int find_areas(const struct qb_dense *d, struct area *area)
+static int find_tiles(const struct qb_dense *d, struct tile *tile)
 {
 	enum { MOST = 5 };
 	struct stretch v[MOST], h[MOST];
 	int rows = find_stretches(d, 0, v, MOST), columns = find_stretches(d, 1, h, MOST);
 
-	_Static_assert(MOST * MOST <= AREAS_MAX, "room for all");
+	_Static_assert(MOST * MOST <= TILES_MAX, "room for all");
 	for (int i = 0; i < rows * columns; i++) {
 		const struct stretch *y = &v[i / columns], *x = &h[i % columns];
-		struct area *a = &area[i];
+		struct tile *a = &tile[i];
 
-		*a = (struct area){.y = y->from, .x = x->from, .height = y->count, .width = x->count};
+		*a = (struct tile){.y = y->from, .x = x->from, .height = y->count, .width = x->count};
 		for (int64_t k = y->first * d->kernel[1]; k < y->last * d->kernel[1]; k++) {
 			if (k % d->kernel[1] >= x->first && k % d->kernel[1] < x->last) {
 				a->element[a->kernel_elements++] = (uint8_t)k;
@@ -408,40 +408,40 @@ static int find_areas(const struct qb_dense *d, struct area *area)
 }
 
 /* Products of rows with the weights of a kernel element, or the wait for those. */
-static int64_t cost_of(const struct qb_dense *d, const struct area *area, int areas)
+static int64_t cost_of(const struct qb_dense *d, const struct tile *tile, int tiles)
 {
 	int64_t sum = 0;
 
-	for (int i = 0; i < areas; i++) {
-		sum += area[i].kernel_elements * QB_MAX(d->images * area[i].height * area[i].width, (int64_t)FEW_ROWS);
+	for (int i = 0; i < tiles; i++) {
+		sum += tile[i].kernel_elements * QB_MAX(d->images * tile[i].height * tile[i].width, (int64_t)FEW_ROWS);
 	}
 	return sum;
 }
 
-/* A dilated window is mostly outside a small image: then its pixels are taken area by area. */
-static int choose_areas(const struct qb_dense *d, struct area *area)
+/* A dilated window is mostly outside a small image: then its pixels are computed tile by tile. */
+static int choose_tiles(const struct qb_dense *d, struct tile *tile)
 {
 	int64_t kernel_elements = d->kernel[0] * d->kernel[1], depth = d->channels / d->groups;
-	struct area all = {.height = d->out_height, .width = d->out_width, .kernel_elements = kernel_elements};
-	int areas = kernel_elements > 1 && kernel_elements <= KERNEL_ELEMENTS_MAX && depth >= FEW_CHANNELS &&
+	struct tile all = {.height = d->out_height, .width = d->out_width, .kernel_elements = kernel_elements};
+	int tiles = kernel_elements > 1 && kernel_elements <= KERNEL_ELEMENTS_MAX && depth >= FEW_CHANNELS &&
 			kernel_elements * depth >= 256
-		? find_areas(d, area) : 0;
+		? find_tiles(d, tile) : 0;
 
-	if (areas && 8 * cost_of(d, area, areas) <= 7 * cost_of(d, &all, 1)) {
-		return areas;
+	if (tiles && 8 * cost_of(d, tile, tiles) <= 7 * cost_of(d, &all, 1)) {
+		return tiles;
 	}
 	for (int64_t t = 0; t < QB_MIN(kernel_elements, (int64_t)KERNEL_ELEMENTS_MAX); t++) {
 		all.element[t] = (uint8_t)t;
 	}
-	area[0] = all;
+	tile[0] = all;
 	return 1;
 }
 
 int64_t qb_dense_cost(const struct qb_dense *d)
 {
-	struct area area[AREAS_MAX];
+	struct tile tile[TILES_MAX];
 
-	return cost_of(d, area, choose_areas(d, area));
+	return cost_of(d, tile, choose_tiles(d, tile));
 }
 
 /* [groups][outputs / 16][kernel...][channels][16]. */
@@ -462,6 +462,24 @@ enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *r
 
 	QB_TRY(qb_builder_operand(b, d->bias, &layout, &layout, &place, eb));
 	*read = place.buffer;
+	return QB_OK;
+}
+
+enum qb_err qb_dense_operands(struct qb_builder *b, const struct qb_dense *d, struct qb_call *call, struct qb_errbuf *eb)
+{
+	struct qb_place place;
+
+	QB_TRY(qb_builder_source(b, d->x, &d->x_layout, &place, eb));
+	call->reads[QB_DENSE_X] = place.buffer;
+	if (d->bias) {
+		QB_TRY(qb_dense_bias(b, d, &call->reads[QB_DENSE_BIAS], eb));
+	}
+	if (d->residual) {
+		QB_TRY(qb_builder_source(b, d->residual, &d->y_layout, &place, eb));
+		call->reads[QB_DENSE_RESIDUAL] = place.buffer;
+	}
+	QB_TRY(qb_builder_define(b, d->y, &d->y_layout, &place, eb));
+	call->writes[0] = place.buffer;
 	return QB_OK;
 }
 
@@ -499,31 +517,6 @@ static enum qb_err find_weight(struct qb_builder *b, const struct qb_dense *d, c
 	return qb_builder_made_weight(b, d->w, merge_weights, &m, sizeof(m), (size_t)d->groups * l->group_weights, id, eb);
 }
 
-static enum qb_err find_buffers(struct qb_builder *b, const struct qb_dense *d, const struct layer *l,
-	struct qb_call *call, struct qb_errbuf *eb)
-{
-	struct qb_place place;
-	int id;
-
-	call->reads[W] = d->w_at;
-	if (!d->w_at) {
-		QB_TRY(find_weight(b, d, l, &id, eb));
-		call->reads[W] = QB_CALL_WEIGHT(id);
-	}
-	if (d->bias) {
-		QB_TRY(qb_dense_bias(b, d, &call->reads[BIAS], eb));
-	}
-	QB_TRY(qb_builder_source(b, d->x, &d->x_layout, &place, eb));
-	call->reads[X] = place.buffer;
-	if (d->add) {
-		QB_TRY(qb_builder_source(b, d->add, &d->y_layout, &place, eb));
-		call->reads[ADD] = place.buffer;
-	}
-	QB_TRY(qb_builder_define(b, d->y, &d->y_layout, &place, eb));
-	call->writes[0] = place.buffer;
-	return QB_OK;
-}
-
 enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_lowered *op, const struct qb_dense *dense,
 	struct qb_errbuf *eb)
 {
@@ -532,8 +525,9 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_lowered *op, con
 		.kernel_elements = dense->kernel[0] * dense->kernel[1],
 		.rows = dense->images * dense->out_height * dense->out_width};
 	struct qb_dense *d = &l.d;
-	struct area *area;
+	struct tile *tile;
 	struct qb_call call = {.fn = run_layer, QB_CONTEXT(l)};
+	int id;
 
 	l.w = weight_strides(dense);
 	choose_merged(dense, &l);
@@ -542,27 +536,33 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_lowered *op, con
 	d->groups = (d->groups + l.merged - 1) / l.merged;
 	l.pointwise = l.kernel_elements == 1 && d->stride[0] == 1 && d->stride[1] == 1 && !d->pad[0] && !d->pad[1] &&
 		d->height == d->out_height && d->width == d->out_width;
-	l.gathered = l.kernel_elements > 1 && l.depth < FEW_CHANNELS;
+	l.im2col = l.kernel_elements > 1 && l.depth < FEW_CHANNELS;
 	l.lines = l.kernel_elements > 1 && l.depth < SOME_CHANNELS && d->groups == 1 && d->dilation[1] == 1 &&
 		d->kernel[0] <= KERNEL_ELEMENTS_MAX;
 	if ((!qb_f32_is_fast() && !d->w_at) || (d->groups > 1 && l.depth < GROUP_CHANNELS) || !l.rows || !l.depth || !l.each ||
-		(!l.gathered && l.kernel_elements > KERNEL_ELEMENTS_MAX)) {
+		(!l.im2col && l.kernel_elements > KERNEL_ELEMENTS_MAX)) {
 		return QB_EUNSUPPORTED;
 	}
 	l.threads = l.rows * l.each * l.depth * l.kernel_elements < PARALLEL_MACS ? 1 : qb_builder_threads(b);
 	l.group_weights = qb_align_up((size_t)l.each, QB_F32_PANEL) * (size_t)(l.kernel_elements * l.depth);
 	l.batches = QB_MIN((d->groups * (int64_t)l.group_weights + NEAR - 1) / NEAR, d->groups);
 	l.zeros = qb_builder_alloc(b, (size_t)(d->channels * d->kernel[1]), sizeof(float));
-	area = qb_builder_alloc(b, AREAS_MAX, sizeof(*area));
-	if (!l.zeros || !area) {
+	tile = qb_builder_alloc(b, TILES_MAX, sizeof(*tile));
+	if (!l.zeros || !tile) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	l.area = area;
-	l.areas = choose_areas(d, area);
-	l.lines = l.lines && l.areas == 1;
-	QB_TRY(find_buffers(b, d, &l, &call, eb));
-	call.name = l.lines ? "tiles by line" : l.gathered ? "tiles, gathered"
-		: l.area[0].kernel_elements < l.kernel_elements ? "tiles by area" : "tiles";
+	l.tile = tile;
+	l.tiles = choose_tiles(d, tile);
+	l.lines = l.lines && l.tiles == 1;
+	if (d->w_at) {
+		call.reads[QB_DENSE_WEIGHT] = d->w_at;
+	} else {
+		QB_TRY(find_weight(b, d, &l, &id, eb));
+		call.reads[QB_DENSE_WEIGHT] = QB_CALL_WEIGHT(id);
+	}
+	QB_TRY(qb_dense_operands(b, d, &call, eb));
+	call.name = l.lines ? "implicit gemm by kernel row" : l.im2col ? "im2col gemm"
+		: l.tile[0].kernel_elements < l.kernel_elements ? "implicit gemm by output tile" : l.pointwise ? "gemm" : "implicit gemm";
 	call.scratch[0] = (size_t)l.threads * scratch_part(&l) * sizeof(float);
 	call.scratch[1] = d->w_at ? (size_t)d->groups * l.group_weights * sizeof(float) : 0;
 	return qb_builder_call(b, n, &call, eb);

@@ -7,13 +7,13 @@
 
 #include "core/exec/builder.h"
 
-/* y = act(conv(x, w) + bias + add): a matrix product is the convolution of a 1 x rows image with a kernel of 1. */
+/* y = act(conv(x, w) + bias + residual): a matrix product is the convolution of a 1 x rows image with a kernel of 1. */
 struct qb_dense {
 	int64_t images, height, width, channels; /* x, all groups */
 	int64_t out_height, out_width, outputs;  /* y, all groups */
 	int64_t groups, kernel[2], stride[2], dilation[2], pad[2];
-	const struct qb_value *x, *w, *bias, *add, *y;
-	struct qb_layout x_layout, y_layout; /* channels innermost, without padding; add lies like y */
+	const struct qb_value *x, *w, *bias, *residual, *y;
+	struct qb_layout x_layout, y_layout; /* channels innermost, without padding; residual lies like y */
 	struct qb_layout w_as;       /* [outputs, channels / groups, kernel...], [groups, ...] where there are several */
 	int w_at;                      /* weights that are computed: where they lie as w_as says, and are packed in every run; 0: a constant */
 	bool turned;                   /* such weights' kernel elements count in reverse: a gradient's convolution */
@@ -23,6 +23,10 @@ struct qb_dense {
 enum qb_err qb_dense_of(struct qb_dense *d, const struct qb_lowered *op, struct qb_errbuf *eb);
 /* Its weights as the products want them: *id names them. */
 enum qb_err qb_dense_weight(struct qb_builder *b, const struct qb_dense *d, int *id, struct qb_errbuf *eb);
+/* Where a call reads them. */
+enum { QB_DENSE_X, QB_DENSE_WEIGHT, QB_DENSE_BIAS, QB_DENSE_RESIDUAL };
+/* What the call reads and writes beside the weights: x, a bias and a residual where there are, y. The last to declare. */
+enum qb_err qb_dense_operands(struct qb_builder *b, const struct qb_dense *d, struct qb_call *call, struct qb_errbuf *eb);
 /* Its bias, which it has, among what a call reads. */
 enum qb_err qb_dense_bias(struct qb_builder *b, const struct qb_dense *d, int *read, struct qb_errbuf *eb);
 
@@ -37,7 +41,7 @@ int64_t qb_dense_cost(const struct qb_dense *d);
 enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_lowered *op, const struct qb_dense *d,
 	struct qb_errbuf *eb);
 
-/* y [rows, n] = act(x [rows, k] w + bias [n] + addend), x and y row-major, w and bias constants. */
+/* y [rows, n] = act(x [rows, k] w + bias [n] + residual), x and y row-major, w and bias constants. */
 struct qb_rows_product {
 	int64_t rows, k, n;
 	bool transposed; /* w lies as [n, k] */

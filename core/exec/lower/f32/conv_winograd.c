@@ -20,7 +20,7 @@ enum {
 	TILES_MIN = 12, TILES_MAX = 48, /* at a time, more or less */
 	SHARED = 1 << 20,               /* transformed weights that each scheme of a plan may have */
 	CACHED = 32 * 1024,             /* numbers, transformed inputs and outputs, that stay near */
-	MANY_WEIGHTS = 8192,            /* so many filters are read again for each lot of tiles */
+	MANY_WEIGHTS = 8192,            /* so many filters are read again for each block of tiles */
 	/* Products that a number's transforms cost; counted higher where schemes are simulated, for the bits that filtering
 	 * loses decide roundings there. */
 	TRANSFORM = 16, TRANSFORM_OBSERVED = 25,
@@ -59,8 +59,6 @@ struct winograd {
 	int threads;
 	const float *zeros;
 };
-
-enum { X, WEIGHTS, BIAS, ADD };
 
 #define ALWAYS static inline __attribute__((always_inline))
 #if defined(__x86_64__)
@@ -210,13 +208,13 @@ ALWAYS void begin_ending(struct ending *e, const struct winograd *w, const float
 	}
 }
 
-ALWAYS void end(const struct ending *e, lanes *v, const float *add, int64_t left)
+ALWAYS void end(const struct ending *e, lanes *v, const float *residual, int64_t left)
 {
 	lanes more = {0}, zero = {0};
 	masks where;
 
-	if (add) {
-		load(&more, add, left);
+	if (residual) {
+		load(&more, residual, left);
 	}
 	*v += e->bias;
 	*v = e->adds_last ? *v : *v + more;
@@ -235,9 +233,9 @@ ALWAYS void end(const struct ending *e, lanes *v, const float *add, int64_t left
 	*v = e->adds_last ? *v + more : *v;
 }
 
-/* m [size][size][m_step]; y [out][out]: where the outputs go, NULL outside; add likewise or NULL. */
+/* m [size][size][m_step]; y [out][out]: where the outputs go, NULL outside; residual likewise or NULL. */
 ALWAYS void output_body(const enum form f, const struct winograd *w, const float *m, int64_t m_step, const float *bias,
-	const float *const *add, float *const *y)
+	const float *const *residual, float *const *y)
 {
 	const int size = forms[f].size, out = forms[f].out;
 	int64_t outputs = w->d.outputs;
@@ -260,7 +258,7 @@ ALWAYS void output_body(const enum form f, const struct winograd *w, const float
 		}
 		for (int i = 0; i < out * out; i++) {
 			if (y[i]) {
-				end(&e, &u[i], add ? add[i] + c : NULL, outputs - c);
+				end(&e, &u[i], residual ? residual[i] + c : NULL, outputs - c);
 				store(y[i] + c, &u[i], outputs - c);
 			}
 		}
@@ -273,16 +271,16 @@ ALWAYS void output_body(const enum form f, const struct winograd *w, const float
 		input_body(f, row, channels, v, v_step); \
 	} \
 	WIDE static void output_##f(const struct winograd *w, const float *m, int64_t m_step, const float *bias, \
-		const float *const *add, float *const *y) \
+		const float *const *residual, float *const *y) \
 	{ \
-		output_body(f, w, m, m_step, bias, add, y); \
+		output_body(f, w, m, m_step, bias, residual, y); \
 	}
 SIZED(FOUR_OF_THREE) SIZED(THREE_OF_THREE) SIZED(FOUR_OF_TWO) SIZED(FOUR_OF_STRIDED)
 #undef SIZED
 
 typedef void input_fn(const float *const *row, int64_t channels, float *v, int64_t v_step);
 typedef void output_fn(const struct winograd *w, const float *m, int64_t m_step, const float *bias,
-	const float *const *add, float *const *y);
+	const float *const *residual, float *const *y);
 static input_fn *const input_of[FORMS] = {input_FOUR_OF_THREE, input_THREE_OF_THREE, input_FOUR_OF_TWO,
 	input_FOUR_OF_STRIDED};
 static output_fn *const output_of[FORMS] = {output_FOUR_OF_THREE, output_THREE_OF_THREE, output_FOUR_OF_TWO,
@@ -326,7 +324,7 @@ static void transform_output(const struct winograd *w, const struct qb_operands 
 {
 	const struct qb_dense *d = &w->d;
 	struct origin o = origin_of(w, tile);
-	const float *add[OUT_MOST * OUT_MOST];
+	const float *residual[OUT_MOST * OUT_MOST];
 	float *y[OUT_MOST * OUT_MOST];
 
 	for (int i = 0; i < w->out * w->out; i++) {
@@ -335,9 +333,9 @@ static void transform_output(const struct winograd *w, const struct qb_operands 
 		bool inside = oy < d->out_height && ox < d->out_width;
 
 		y[i] = inside ? (float *)at->write[0] + offset : NULL;
-		add[i] = inside && d->add ? (const float *)at->read[ADD] + offset : NULL;
+		residual[i] = inside && d->residual ? (const float *)at->read[QB_DENSE_RESIDUAL] + offset : NULL;
 	}
-	output_of[w->form](w, m, m_step, d->bias ? at->read[BIAS] : NULL, d->add ? add : NULL, y);
+	output_of[w->form](w, m, m_step, d->bias ? at->read[QB_DENSE_BIAS] : NULL, d->residual ? residual : NULL, y);
 	for (int i = 0; i < w->out * w->out && w->epilogue.act.kind > QB_ACT_LEAKY; i++) {
 		if (y[i]) {
 			qb_f32_activate(&w->epilogue.act, y[i], d->outputs);
@@ -353,8 +351,8 @@ static int weight_of(const struct winograd *w, int i)
 	return QB_MIN(y, most - 1) * most + QB_MIN(x, most - 1);
 }
 
-/* Lots of nearly equal size: 49 tiles are one. */
-static int64_t lots_of(const struct winograd *w, int64_t tiles)
+/* Blocks of nearly equal size: 49 tiles are one. */
+static int64_t blocks_of(const struct winograd *w, int64_t tiles)
 {
 	return QB_MAX((tiles + w->at_once / 2) / w->at_once, INT64_C(1));
 }
@@ -379,10 +377,10 @@ static void run_tiles(const struct winograd *w, const struct qb_operands *at, fl
 	size_t panels = qb_align_up((size_t)d->outputs, QB_F32_PANEL) / QB_F32_PANEL;
 	struct qb_f32_gemm p = {.outputs = d->outputs, .runs = 1, .depth = d->channels};
 
-	for (int64_t count, lots = lots_of(w, last - first); first < last; first += count, lots--) {
-		count = (last - first + lots - 1) / lots;
+	for (int64_t count, blocks = blocks_of(w, last - first); first < last; first += count, blocks--) {
+		count = (last - first + blocks - 1) / blocks;
 		for (int64_t t = 0; t < count; t++) {
-			transform_input(w, at->read[X], first + t, v + t * w->depth, count * w->depth + LINE);
+			transform_input(w, at->read[QB_DENSE_X], first + t, v + t * w->depth, count * w->depth + LINE);
 		}
 		for (int i = 0; i < w->points; i++) {
 			const float *row[2 * TILES_MAX];
@@ -390,7 +388,7 @@ static void run_tiles(const struct winograd *w, const struct qb_operands *at, fl
 			for (int64_t t = 0; t < count; t++) {
 				row[t] = v + i * (count * w->depth + LINE) + t * w->depth;
 			}
-			p.weights = (const float *)at->read[WEIGHTS] +
+			p.weights = (const float *)at->read[QB_DENSE_WEIGHT] +
 				(size_t)weight_of(w, i) * panels * QB_F32_PANEL * (size_t)d->channels;
 			qb_f32_gemm(&p, row, count, 0, (int64_t)panels, NULL, m + i * (count * w->width + LINE),
 				w->width);
@@ -491,30 +489,6 @@ static bool choose_form(struct winograd *w)
 	return least < INT64_MAX;
 }
 
-static enum qb_err find_buffers(struct qb_builder *b, const struct winograd *w, struct qb_call *call,
-	struct qb_errbuf *eb)
-{
-	const struct qb_dense *d = &w->d;
-	struct qb_place place;
-	int id;
-
-	QB_TRY(qb_builder_source(b, d->x, &d->x_layout, &place, eb));
-	call->reads[X] = place.buffer;
-	QB_TRY(qb_builder_made_weight(b, d->w, transform_weights, w, sizeof(*w), transformed_numbers(w),
-		&id, eb));
-	call->reads[WEIGHTS] = QB_CALL_WEIGHT(id);
-	if (d->bias) {
-		QB_TRY(qb_dense_bias(b, d, &call->reads[BIAS], eb));
-	}
-	if (d->add) {
-		QB_TRY(qb_builder_source(b, d->add, &d->y_layout, &place, eb));
-		call->reads[ADD] = place.buffer;
-	}
-	QB_TRY(qb_builder_define(b, d->y, &d->y_layout, &place, eb));
-	call->writes[0] = place.buffer;
-	return QB_OK;
-}
-
 enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_lowered *op, const struct qb_dense *d,
 	struct qb_errbuf *eb)
 {
@@ -522,6 +496,7 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_lowered *op, 
 	struct winograd w = {.d = *d, .epilogue = qb_lowered_epilogue(op), .phases = d->dilation[0],
 		.threads = qb_builder_threads(b)};
 	struct qb_call call = {.fn = run_winograd, QB_CONTEXT(w)};
+	int id;
 
 	if (!qb_f32_is_fast() || d->w_at || d->groups != 1 ||
 		d->dilation[0] != d->dilation[1] || !choose_form(&w) || !pays(&w, qb_builder_is_frozen(b) ? TRANSFORM : TRANSFORM_OBSERVED) ||
@@ -537,7 +512,9 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_lowered *op, 
 	if (!w.zeros) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a row of zeros");
 	}
-	QB_TRY(find_buffers(b, &w, &call, eb));
+	QB_TRY(qb_builder_made_weight(b, d->w, transform_weights, &w, sizeof(w), transformed_numbers(&w), &id, eb));
+	call.reads[QB_DENSE_WEIGHT] = QB_CALL_WEIGHT(id);
+	QB_TRY(qb_dense_operands(b, d, &call, eb));
 	call.name = forms[w.form].name;
 	call.scratch[0] = (size_t)w.threads * scratch_numbers(&w) * sizeof(float);
 	return qb_builder_call(b, n, &call, eb);

@@ -400,7 +400,7 @@ static enum qb_err join_input(struct qb_builder *b, const struct qb_node *n, int
 		m.step[m.levels++] = slab;
 		m.gap = stride[axis] * dim[axis];
 	}
-	return qb_builder_call(b, n, &(struct qb_call){.name = "join", .fn = run_move, QB_CONTEXT(m),
+	return qb_builder_call(b, n, &(struct qb_call){.name = "concat", .fn = run_move, QB_CONTEXT(m),
 		.reads = {x.buffer}, .writes = {y->buffer}}, eb);
 }
 

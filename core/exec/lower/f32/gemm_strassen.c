@@ -41,11 +41,11 @@ struct strassen {
 	int threads;
 };
 
-enum { X, BIAS, ADD };
+enum { X, BIAS, RESIDUAL };
 
 /* Some rows of x: the upper half, and the lower, which may be one row shorter. */
 struct part {
-	const float *x, *add;
+	const float *x, *residual;
 	float *y, *sum; /* sum [4][upper][k] */
 	int64_t upper, lower;
 };
@@ -83,13 +83,13 @@ static inline __attribute__((always_inline)) void join_body(const float *restric
 }
 
 static inline __attribute__((always_inline)) void end_body(float *restrict y, const float *restrict bias,
-	const float *restrict add, int64_t n, float lo, float hi)
+	const float *restrict residual, int64_t n, float lo, float hi)
 {
 	for (int64_t i = 0; bias && i < n; i++) {
 		y[i] += bias[i];
 	}
-	for (int64_t i = 0; add && i < n; i++) {
-		y[i] += add[i];
+	for (int64_t i = 0; residual && i < n; i++) {
+		y[i] += residual[i];
 	}
 	for (int64_t i = 0; i < n; i++) {
 		float v = y[i] < lo ? lo : y[i];
@@ -109,18 +109,18 @@ QB_AVX2 static void join(const float *p, int64_t apart, int64_t n, float *y11, f
 	join_body(p, apart, n, y11, y12, y21, y22);
 }
 
-QB_AVX2 static void end(float *y, const float *bias, const float *add, int64_t n, float lo, float hi)
+QB_AVX2 static void end(float *y, const float *bias, const float *residual, int64_t n, float lo, float hi)
 {
-	end_body(y, bias, add, n, lo, hi);
+	end_body(y, bias, residual, n, lo, hi);
 }
 
 /* The activation of one row of a quarter. */
-static void finish(const struct strassen *s, float *y, const float *bias, const float *add, int64_t n)
+static void finish(const struct strassen *s, float *y, const float *bias, const float *residual, int64_t n)
 {
 	bool clips = s->act.kind == QB_ACT_RELU || s->act.kind == QB_ACT_CLIP;
 
-	if (bias || add || clips) {
-		end(y, bias, add, n, clips ? s->act.lo : -INFINITY, clips ? s->act.hi : INFINITY);
+	if (bias || residual || clips) {
+		end(y, bias, residual, n, clips ? s->act.lo : -INFINITY, clips ? s->act.hi : INFINITY);
 	}
 	if (s->act.kind > QB_ACT_CLIP) {
 		qb_f32_activate(&s->act, y, n);
@@ -188,7 +188,7 @@ static void run_group(const struct strassen *s, const struct part *p, const floa
 				memset(p->y + at[q], 0, (size_t)width * sizeof(*p->y));
 			}
 			finish(s, p->y + at[q], bias ? bias + column + q % 2 * s->n : NULL,
-				p->add ? p->add + at[q] : NULL, width);
+				p->residual ? p->residual + at[q] : NULL, width);
 		}
 	}
 }
@@ -222,7 +222,7 @@ static void run_strassen(const void *context, const struct qb_operands *at)
 	for (int64_t i = 0; i < parts; i++) {
 		int64_t first = s->rows * i / parts, count = s->rows * (i + 1) / parts - first;
 		struct part p = {.x = (const float *)at->read[X] + first * 2 * s->k,
-			.add = s->adds ? (const float *)at->read[ADD] + first * 2 * s->n : NULL,
+			.residual = s->adds ? (const float *)at->read[RESIDUAL] + first * 2 * s->n : NULL,
 			.y = (float *)at->write[0] + first * 2 * s->n, .upper = (count + 1) / 2, .lower = count / 2,
 			.sum = products + (size_t)s->threads * PRODUCTS * HALF * COLUMNS};
 
@@ -279,7 +279,7 @@ static enum qb_err find_buffers(struct qb_builder *b, const struct strassen *s, 
 	}
 	if (s->adds) {
 		QB_TRY(qb_builder_source(b, op->residual, &y, &place, eb));
-		call->reads[ADD] = place.buffer;
+		call->reads[RESIDUAL] = place.buffer;
 	}
 	call->scratch[0] = ((size_t)s->threads * PRODUCTS * HALF * COLUMNS + sums) * sizeof(float);
 	QB_TRY(qb_builder_define(b, n->output[0], &y, &place, eb));

@@ -22,7 +22,7 @@ static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_lowered *op,
 	struct qb_dense d = {.images = 1, .height = 1, .width = p->rows, .channels = p->k, .out_height = 1,
 		.out_width = p->rows, .outputs = p->n, .groups = 1, .kernel = {1, 1}, .stride = {1, 1},
 		.dilation = {1, 1}, .x = n->input[0], .w = p->w, .bias = p->bias,
-		.add = op->residual, .y = n->output[0],
+		.residual = op->residual, .y = n->output[0],
 		.x_layout = qb_layout_dense(&n->input[0]->shape), .y_layout = qb_layout_dense(&n->output[0]->shape)};
 	const int64_t dims[] = {p->n, p->k, 1};
 

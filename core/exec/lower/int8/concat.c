@@ -20,14 +20,14 @@ struct part {
 	int64_t chunk, step, to;  /* bytes of an outer index, to the next one, where they go */
 };
 
-struct join {
+struct concat {
 	struct part part[PARTS];
 	int parts, threads;
 	int64_t outer, step;      /* of the output */
 };
 
 /* So many outer indices of a part. */
-static void copy_block(const struct join *c, const struct part *p, const uint8_t *x, uint8_t *y, int64_t count)
+static void copy_block(const struct concat *c, const struct part *p, const uint8_t *x, uint8_t *y, int64_t count)
 {
 	uint8_t block[BLOCK];
 
@@ -45,20 +45,20 @@ static void copy_block(const struct join *c, const struct part *p, const uint8_t
 	}
 }
 
-static void run_join(const void *context, const struct qb_operands *at)
+static void run_concat(const void *context, const struct qb_operands *at)
 {
-	const struct join *c = context;
+	const struct concat *c = context;
 	uint8_t *y = at->write[0];
 	/* Indices whose parts the caches hold together. */
-	const int64_t lot = QB_MAX(1, BLOCK / c->step);
+	const int64_t block = QB_MAX(1, BLOCK / c->step);
 
 #pragma omp parallel for schedule(static) if (c->threads > 1 && c->outer * c->step > WORTH_A_THREAD)
-	for (int64_t o = 0; o < c->outer; o += lot) {
+	for (int64_t o = 0; o < c->outer; o += block) {
 		for (int k = 0; k < c->parts; k++) {
 			const struct part *p = &c->part[k];
 			const uint8_t *x = p->constant ? p->constant : at->read[k];
 
-			copy_block(c, p, x + o * p->step, y + o * c->step + p->to, QB_MIN(lot, c->outer - o));
+			copy_block(c, p, x + o * p->step, y + o * c->step + p->to, QB_MIN(block, c->outer - o));
 		}
 	}
 }
@@ -170,8 +170,8 @@ enum qb_err qb__plan_int8_concat(struct qb_builder *b, const struct qb_lowered *
 	const struct qb_node *n = &op->node;
 	const struct qb_shape *s = &n->output[0]->shape;
 	int axis = (int)qb_node_int(n, "axis", 1);
-	struct join c = {.threads = qb_builder_threads(b)};
-	struct qb_call call = {.name = "int8 join", .fn = run_join, QB_CONTEXT(c)};
+	struct concat c = {.threads = qb_builder_threads(b)};
+	struct qb_call call = {.name = "int8 concat", .fn = run_concat, QB_CONTEXT(c)};
 	struct qb_bytes y;
 	struct along a;
 	int64_t to = 0;

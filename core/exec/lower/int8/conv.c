@@ -311,12 +311,12 @@ static enum qb_err plan_conv(struct qb_builder *b, const struct qb_lowered *op, 
 	const struct qb_node *n = &op->node;
 	const int64_t *in = n->input[0]->shape.dim, *out = n->output[0]->shape.dim;
 	bool dilated = win->dilation[0] > 1 || win->dilation[1] > 1;
-	enum qb_err err = dilated ? qb__plan_int8_areas(b, op, w, win, x, y, eb) : QB_EUNSUPPORTED;
+	enum qb_err err = dilated ? qb__plan_int8_tiles(b, op, w, win, x, y, eb) : QB_EUNSUPPORTED;
 	struct conv c = {.groups = qb_node_int(n, "group", 1), .images = in[0], .ih = in[2], .iw = in[3], .oh = out[2], .ow = out[3],
 		.sh = win->stride[0], .sw = win->stride[1], .top = win->lo[0], .left = win->lo[1]};
 
 	err = err == QB_EUNSUPPORTED ? qb__plan_int8_filtered(b, op, w, win, x, y, eb) : err;
-	err = err == QB_EUNSUPPORTED ? qb__plan_int8_areas(b, op, w, win, x, y, eb) : err;
+	err = err == QB_EUNSUPPORTED ? qb__plan_int8_tiles(b, op, w, win, x, y, eb) : err;
 	if (err != QB_EUNSUPPORTED) {
 		return err;
 	}

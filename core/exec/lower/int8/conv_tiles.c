@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Integer convolutions whose windows reach far beyond the image, as those of widely dilated kernels do: outputs that see
- * the same kernel elements are an area with weights of its own, and kernel elements outside cost nothing.
+ * the same kernel elements are a tile with weights of its own, and kernel elements outside cost nothing.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 enum {
 	RUNS_MAX = 16,            /* along an axis */
 	KERNEL_ELEMENTS_MAX = 64,
-	LOT = 96,                 /* outputs that share what is read of the weights */
+	BLOCK = 96,               /* outputs that share what is read of the weights */
 };
 
 /* Along one axis: outputs from `from` to `to` see the kernel elements of the mask. */
@@ -24,33 +24,33 @@ struct run {
 	uint64_t kernel_elements;
 };
 
-struct area {
+struct tile {
 	struct qb_int8_matrix m;
 	const int64_t *offset;    /* [kernel_elements] */
 	int64_t kernel_elements, y, x, width;
 };
 
-struct lot {
-	int32_t area, image, first, count; /* outputs of the area, line by line */
+struct block {
+	int32_t tile, image, first, count; /* outputs of the tile, line by line */
 };
 
-struct areas {
+struct tiles {
 	const struct qb_int8_form *form;
 	struct qb_requant r;
-	struct area *area;
-	struct lot *lot;
-	int64_t lots, ih, iw, oh, ow, sh, sw, top, left, images, chunk, outputs;
+	struct tile *tile;
+	struct block *block;
+	int64_t blocks, ih, iw, oh, ow, sh, sw, top, left, images, chunk, outputs;
 	int64_t x_stride, y_stride, room; /* room: bytes of a thread's outputs */
 	int64_t expanded;                 /* bytes of the images as elements, 0 where they are that already */
 	int threads;
 };
 
-static void run_lot(const struct areas *c, const struct lot *l, const char *images, uint8_t *room, uint8_t *y)
+static void run_block(const struct tiles *c, const struct block *l, const char *images, uint8_t *room, uint8_t *y)
 {
-	const struct area *a = &c->area[l->area];
+	const struct tile *a = &c->tile[l->tile];
 	const int64_t pixel = c->x_stride * c->form->element_bytes;
 	const char *image = images + l->image * c->ih * c->iw * pixel;
-	const void *x[LOT];
+	const void *x[BLOCK];
 
 	for (int64_t i = 0; i < l->count; i++) {
 		int64_t oy = a->y + (l->first + i) / a->width, ox = a->x + (l->first + i) % a->width;
@@ -70,9 +70,9 @@ static void run_lot(const struct areas *c, const struct lot *l, const char *imag
 	}
 }
 
-static void run_areas(const void *context, const struct qb_operands *at)
+static void run_tiles(const void *context, const struct qb_operands *at)
 {
-	const struct areas *c = context;
+	const struct tiles *c = context;
 	char *scratch = at->scratch[0];
 	const char *images = c->expanded ? scratch + c->threads * c->room : at->read[0];
 
@@ -81,8 +81,8 @@ static void run_areas(const void *context, const struct qb_operands *at)
 			c->images * c->ih * c->iw * c->x_stride);
 	}
 #pragma omp parallel for schedule(dynamic) if (c->threads > 1)
-	for (int64_t i = 0; i < c->lots; i++) {
-		run_lot(c, &c->lot[i], images, (uint8_t *)scratch + qb_thread_index() * c->room, at->write[0]);
+	for (int64_t i = 0; i < c->blocks; i++) {
+		run_block(c, &c->block[i], images, (uint8_t *)scratch + qb_thread_index() * c->room, at->write[0]);
 	}
 }
 
@@ -114,8 +114,8 @@ static int64_t bits_of(uint64_t mask)
 	return __builtin_popcountll(mask);
 }
 
-/* Rows of weights that an area needs, [outputs][kernel_elements][chunk]. */
-static enum qb_err pack_area(struct areas *c, struct qb_builder *b, struct area *a, const struct qb__int8_weight *w,
+/* Rows of weights that a tile needs, [outputs][kernel_elements][chunk]. */
+static enum qb_err pack_tile(struct tiles *c, struct qb_builder *b, struct tile *a, const struct qb__int8_weight *w,
 	const struct qb_window *win, uint64_t down, uint64_t across, int zero, struct qb_errbuf *eb)
 {
 	const int64_t window = win->kernel[0] * win->kernel[1], channels = w->k / window;
@@ -176,59 +176,59 @@ static bool pays(const struct qb_window *win, const struct run *v, int down, con
 	return down && across && copies <= 6 * all && 4 * sums <= 3 * win->out[0] * win->out[1] * all;
 }
 
-static enum qb_err add_lots(struct areas *c, struct qb_builder *b, int64_t areas, const int64_t *size,
+static enum qb_err add_blocks(struct tiles *c, struct qb_builder *b, int64_t tiles, const int64_t *size,
 	struct qb_errbuf *eb)
 {
-	for (int64_t i = 0; i < areas; i++) {
-		c->lots += c->images * ((size[i] + LOT - 1) / LOT);
+	for (int64_t i = 0; i < tiles; i++) {
+		c->blocks += c->images * ((size[i] + BLOCK - 1) / BLOCK);
 	}
-	c->lot = qb_builder_alloc(b, (size_t)c->lots, sizeof(*c->lot));
-	if (!c->lot) {
+	c->block = qb_builder_alloc(b, (size_t)c->blocks, sizeof(*c->block));
+	if (!c->block) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	c->lots = 0;
-	for (int64_t i = 0; i < areas * c->images; i++) {
-		int64_t n = size[i % areas], lots = (n + LOT - 1) / LOT;
+	c->blocks = 0;
+	for (int64_t i = 0; i < tiles * c->images; i++) {
+		int64_t n = size[i % tiles], blocks = (n + BLOCK - 1) / BLOCK;
 
-		for (int64_t k = 0; k < lots; k++) {
-			int64_t first = n * k / lots;
+		for (int64_t k = 0; k < blocks; k++) {
+			int64_t first = n * k / blocks;
 
-			c->lot[c->lots++] = (struct lot){(int32_t)(i % areas), (int32_t)(i / areas), (int32_t)first,
-				(int32_t)(n * (k + 1) / lots - first)};
+			c->block[c->blocks++] = (struct block){(int32_t)(i % tiles), (int32_t)(i / tiles), (int32_t)first,
+				(int32_t)(n * (k + 1) / blocks - first)};
 		}
 	}
 	return QB_OK;
 }
 
-static enum qb_err make_areas(struct areas *c, struct qb_builder *b, const struct qb__int8_weight *w,
+static enum qb_err make_tiles(struct tiles *c, struct qb_builder *b, const struct qb__int8_weight *w,
 	const struct qb_window *win, int zero, const struct run *v, int down, const struct run *h, int across,
 	struct qb_errbuf *eb)
 {
 	int64_t size[RUNS_MAX * RUNS_MAX];
 
-	c->area = qb_builder_alloc(b, (size_t)(down * across), sizeof(*c->area));
-	if (!c->area) {
+	c->tile = qb_builder_alloc(b, (size_t)(down * across), sizeof(*c->tile));
+	if (!c->tile) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	for (int i = 0; i < down * across; i++) {
 		const struct run *y = &v[i / across], *x = &h[i % across];
-		struct area *a = &c->area[i];
+		struct tile *a = &c->tile[i];
 
 		a->y = y->from;
 		a->x = x->from;
 		a->width = x->to - x->from;
 		size[i] = (y->to - y->from) * a->width;
-		QB_TRY(pack_area(c, b, a, w, win, y->kernel_elements, x->kernel_elements, zero, eb));
+		QB_TRY(pack_tile(c, b, a, w, win, y->kernel_elements, x->kernel_elements, zero, eb));
 	}
-	return add_lots(c, b, down * across, size, eb);
+	return add_blocks(c, b, down * across, size, eb);
 }
 
-enum qb_err qb__plan_int8_areas(struct qb_builder *b, const struct qb_lowered *op, const struct qb__int8_weight *w,
+enum qb_err qb__plan_int8_tiles(struct qb_builder *b, const struct qb_lowered *op, const struct qb__int8_weight *w,
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb)
 {
 	const struct qb_node *n = &op->node;
 	const int64_t *in = n->input[0]->shape.dim, *out = n->output[0]->shape.dim;
-	struct areas c = {.images = in[0], .ih = in[2], .iw = in[3], .oh = out[2], .ow = out[3], .sh = win->stride[0],
+	struct tiles c = {.images = in[0], .ih = in[2], .iw = in[3], .oh = out[2], .ow = out[3], .sh = win->stride[0],
 		.sw = win->stride[1], .top = win->lo[0], .left = win->lo[1], .outputs = out[1], .x_stride = x->stride,
 		.y_stride = y->stride, .threads = qb_builder_threads(b)};
 	struct run v[RUNS_MAX], h[RUNS_MAX];
@@ -246,15 +246,15 @@ enum qb_err qb__plan_int8_areas(struct qb_builder *b, const struct qb_lowered *o
 	c.form = qb_int8_form(qb_int8_kernels(), w->codes, (size_t)(w->outputs * w->k));
 	c.chunk = (int64_t)qb_align_up((size_t)in[1], (size_t)c.form->group);
 	QB_TRY(qb__int8_requant(b, &c.r, w, op, x, y, eb));
-	QB_TRY(make_areas(&c, b, w, win, x->zero, v, down, h, across, eb));
+	QB_TRY(make_tiles(&c, b, w, win, x->zero, v, down, h, across, eb));
 	if (c.images * c.oh * c.ow * w->outputs * w->k < QB__INT8_WORTH_A_THREAD) {
 		c.threads = 1;
 	}
-	c.room = (int64_t)qb_align_up((size_t)(LOT * c.y_stride + 64), 64);
+	c.room = (int64_t)qb_align_up((size_t)(BLOCK * c.y_stride + 64), 64);
 	c.expanded = c.form->element_bytes == 1
 		? 0 : (c.images * c.ih * c.iw * c.x_stride + 128) * c.form->element_bytes;
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &to, eb));
-	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 convolution by area", .fn = run_areas, QB_CONTEXT(c),
+	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 convolution by tile", .fn = run_tiles, QB_CONTEXT(c),
 		.reads = {x->buffer}, .writes = {to.buffer},
 		.scratch = {(size_t)(c.threads * c.room + c.expanded)}}, eb);
 }

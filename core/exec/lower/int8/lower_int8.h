@@ -56,7 +56,7 @@ enum qb_err qb__plan_int8_filtered(struct qb_builder *b, const struct qb_lowered
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
 
 /* A convolution many of whose kernel elements are outside the image; QB_EUNSUPPORTED where they are too few. */
-enum qb_err qb__plan_int8_areas(struct qb_builder *b, const struct qb_lowered *op, const struct qb__int8_weight *w,
+enum qb_err qb__plan_int8_tiles(struct qb_builder *b, const struct qb_lowered *op, const struct qb__int8_weight *w,
 	const struct qb_window *win, const struct qb_bytes *x, const struct qb_bytes *y, struct qb_errbuf *eb);
 
 enum qb_err qb__plan_int8_depthwise(struct qb_builder *b, const struct qb_lowered *op, const struct qb__int8_weight *w,
