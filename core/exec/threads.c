@@ -47,7 +47,7 @@ struct member {
 	struct qb_errbuf eb;
 };
 
-/* A stage is over when its last item is; called and left with the lock. Nobody else has anything to do then. */
+/* A stage is over when its last item is; called and left with the lock. All other workers wait by then. */
 static void finish_stage(struct team *t)
 {
 	if (t->between && !t->failed) {

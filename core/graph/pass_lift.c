@@ -413,7 +413,7 @@ static enum qb_err lift_dynamic(struct qb_graph *g, struct qb_errbuf *eb)
 		}
 		made = qb_node_create(g, d.conv ? QB_OP_Conv : QB_OP_MatMul, d.product->name,
 			QB_MAX((int)g->opset, 13), 2, in, 1, &d.mul->output[0]);
-		/* In place of the Mul, whose inputs nobody else reads. */
+		/* In place of the Mul, the only user of its inputs. */
 		if (!in[0]->imported || !in[1]->imported || !qb_graph_insert_before(g, made, d.mul)) {
 			return qb_fail(eb, QB_ENOMEM, "out of memory while lifting quantization");
 		}

@@ -16,7 +16,7 @@ static struct qb_node *made_by(const struct qb_value *v, enum qb_op_id op)
 	return qb_node_is(p, op) ? p : NULL;
 }
 
-/* The same, where nobody else reads the value. */
+/* The same, where that is the only user of the value. */
 static struct qb_node *only_by(const struct qb_value *v, enum qb_op_id op)
 {
 	return v && qb_value_only_user(v) ? made_by(v, op) : NULL;
