@@ -174,3 +174,20 @@ out:
 	free(p.median);
 	return err;
 }
+
+json_t *qb_profile_of_times(const struct qb_plan *plan, const int64_t *ns, int runs)
+{
+	struct profile p = {.plan = plan, .steps = qb_plan_steps(plan), .runs = runs};
+	json_t *all = NULL;
+
+	p.median = calloc((size_t)p.steps + 1, sizeof(*p.median));
+	if (p.median && runs > 0) {
+		for (int i = 0; i < p.steps; i++) {
+			p.median[i] = ns[i] / runs;
+			p.total += p.median[i];
+		}
+		all = profile_json(&p);
+	}
+	free(p.median);
+	return all;
+}

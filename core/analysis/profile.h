@@ -17,4 +17,7 @@
 enum qb_err qb_profile(json_t **out, const struct qb_plan *plan, struct qb_session *session,
 	const struct qb_run *run, struct qb_errbuf *eb);
 
+/* The same of times that are known: ns[steps of the plan] is their sum over so many runs. NULL without memory. */
+json_t *qb_profile_of_times(const struct qb_plan *plan, const int64_t *ns, int runs);
+
 #endif

@@ -32,6 +32,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/jobs/toy_job.c \
 	core/experiment/jobs/train_job.c \
 	core/experiment/jobs/training_inputs.c \
+	core/experiment/jobs/training_profile.c \
+	core/experiment/jobs/training_profile.h \
 	core/experiment/jobs/training_run.c \
 	core/experiment/jobs/training_run.h \
 	core/experiment/question.c \

@@ -96,6 +96,16 @@ class Train(files.Case):
         self.assertEqual(failed.exception.code, "diverged")
         self.assertRegex(failed.exception.detail, r"step \d+")
 
+    def test_profile__of_steps__adds_up(self):
+        r, _, _ = training.run({**CNN, "profile": True, "epochs": 1}, self.folder)
+        p = r["profile"]
+        self.assertEqual(p["steps"], r["steps_done"] - 1)
+        self.assertAlmostEqual(p["samples_per_second"], 64 * p["steps"] / p["seconds"])
+        plan = p["plan"]
+        self.assertAlmostEqual(plan["total_ns"], sum(t["ns"] for t in plan["types"]))
+        self.assertLessEqual({"Conv", "ConvWeightGradient", "BatchNormalizationTraining"}, {t["type"] for t in plan["types"]})
+        self.assertGreater(plan["total_ns"], 0)
+
     def test_early_stop__ends_before_the_last_epoch(self):
         r, _, _ = training.run({**MLP, "epochs": 50, "early_stop": 1, "optimizer": {"name": "adam", "lr": 0.03}}, self.folder)
         self.assertEqual(r["ended"], "early_stop")

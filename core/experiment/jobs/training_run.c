@@ -42,6 +42,10 @@ static enum qb_err take_step(void *arg, const struct qb_train_step *s, struct qb
 	struct qb_training_run *r = arg;
 	double value[QB_SERIES_MOST] = {s->loss, s->rate, s->gradient_norm};
 
+	if (r->spec->profile) {
+		qb_training_profile_step(&r->profile);
+		qb_trainer_profile(r->trainer, r->profile.step_ns); /* from the second step on: the first one warms up */
+	}
 	if (!r->begun) {
 		QB_TRY(begin(r, s, s->at.step, eb));
 	}
@@ -72,7 +76,10 @@ static enum qb_err evaluate(void *arg, struct qb_trainer *t, int epoch, double *
 	if (!r->begun) {
 		QB_TRY(begin(r, NULL, steps, eb));
 	}
+	qb_trainer_profile(t, NULL); /* re-estimation runs the plan, too */
 	QB_TRY(r->evaluate(r->arg, t, metric, &snapshot, eb));
+	qb_trainer_profile(t, r->profile.step_ns);
+	qb_training_profile_pause(&r->profile);
 	qb_job_step_metric(r->job, r->scheme, r->spec->ptq.metric, steps, *metric);
 	if (!snapshot) {
 		return QB_OK;
@@ -95,7 +102,7 @@ static bool should_stop(void *arg)
  * server says them, else their names. */
 static char *identity_of(const struct qb_job *job)
 {
-	static const char *const aside[] = {"workdir", "checkpoints", "fresh", "threads", "latency", "export", "checkpoint_every"};
+	static const char *const aside[] = {"workdir", "checkpoints", "fresh", "threads", "latency", "export", "checkpoint_every", "profile"};
 	static const char *const uploads[] = {"model", "train", "data", "teacher"};
 	json_t *all = json_copy((json_t *)job->spec);
 	char *text;
@@ -166,6 +173,9 @@ enum qb_err qb_training_run_create(struct qb_training_run *r, struct qb_errbuf *
 	r->config.teacher = in->teacher;
 	QB_TRY(qb_trainer_create(&r->trainer, in->network, in->train, &r->config, r->hooks, eb));
 	QB_TRY(qb_step_series_create(&r->series, qb_trainer_steps(r->trainer), r->job->host->checkpoints, eb));
+	if (r->spec->profile) {
+		QB_TRY(qb_training_profile_begin(&r->profile, r->trainer, eb));
+	}
 	QB_TRY(qb_snapshots_create(&r->snapshots, r->job->host->checkpoints, eb));
 	megabytes = (double)qb_trainer_bytes(r->trainer) / 1e6;
 	qb_job_log(r->job, "info", "training takes %.0f MB of memory, the data included: %d epochs of %lld steps", megabytes,
@@ -194,6 +204,7 @@ enum qb_err qb_training_run(struct qb_training_run *r, struct qb_errbuf *eb)
 
 void qb_training_run_fini(struct qb_training_run *r)
 {
+	qb_training_profile_fini(&r->profile);
 	qb_snapshots_destroy(&r->snapshots);
 	qb_step_series_destroy(&r->series);
 	qb_trainer_destroy(&r->trainer);
@@ -221,10 +232,15 @@ static json_t *history(const struct qb_training_run *r)
 json_t *qb_training_run_json(const struct qb_training_run *r)
 {
 	const struct qb_train_result *t = &r->result;
-	json_t *best = t->best_epoch < 0 ? json_null() : json_pack("{s:i, s:o}", "epoch", t->best_epoch + 1, "metric",
+	int64_t samples = r->config.batch * r->config.accumulation;
+	json_t *all, *best = t->best_epoch < 0 ? json_null() : json_pack("{s:i, s:o}", "epoch", t->best_epoch + 1, "metric",
 		qb_json_real(t->best_metric));
 
-	return json_pack("{s:i, s:s, s:I, s:o, s:o, s:o, s:o}", "epochs", t->epochs, "ended", t->end == QB_TRAIN_EARLY ? "early_stop"
+	all = json_pack("{s:i, s:s, s:I, s:o, s:o, s:o, s:o}", "epochs", t->epochs, "ended", t->end == QB_TRAIN_EARLY ? "early_stop"
 		: "epochs", "steps_done", (json_int_t)t->step, "best", best, "history", history(r), "steps",
 		qb_step_series_json(r->series), "snapshots", qb_snapshots_json(r->snapshots));
+	if (r->spec->profile) { /* times: nothing else in a result differs from run to run */
+		json_object_set_new(all, "profile", qb_training_profile_json(&r->profile, r->trainer, samples, r->config.threads));
+	}
+	return all;
 }

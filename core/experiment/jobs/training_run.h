@@ -9,6 +9,7 @@
 #include "core/experiment/experiment.h"
 #include "core/experiment/jobs/snapshots.h"
 #include "core/experiment/jobs/step_series.h"
+#include "core/experiment/jobs/training_profile.h"
 #include "core/experiment/spec/train_spec.h"
 #include "core/train/trainer.h"
 
@@ -36,6 +37,7 @@ struct qb_training_run {
 	struct qb_train_result result;
 	struct qb_step_series *series;
 	struct qb_snapshots *snapshots;
+	struct qb_training_profile profile; /* where it is asked for */
 	bool begun;                         /* the two have what a checkpoint brings */
 	int names;                          /* of the series */
 };

@@ -40,6 +40,7 @@ struct qb_train_spec {
 	int64_t reestimate;       /* batches; 0: running statistics stay as they are */
 	double clip, ema;
 	int evaluate_every, early_stop;
+	bool profile;
 	int64_t checkpoint_every; /* steps; 0: each epoch */
 	/* train alone */
 	struct qb_network_spec network; /* architecture NULL: the model */
@@ -93,6 +94,8 @@ extern const char *const qb_loss_names[];
 		.summary = "epochs; the last one is always evaluated"}, \
 	{"early_stop", QB_FIELD_INT, offsetof(struct qb_train_spec, early_stop), 0, 100000, \
 		.summary = "evaluations without a better one after which training ends; 0: never"}, \
+	{"profile", QB_FIELD_BOOL, offsetof(struct qb_train_spec, profile), \
+		.summary = "tell where the time of steps goes, and samples a second"}, \
 	{"checkpoint_every", QB_FIELD_LONG, offsetof(struct qb_train_spec, checkpoint_every), 0, QB_FIELD_MOST_LONG, \
 		.summary = "steps between checkpoints, from which an interrupted job goes on; 0: after each epoch"}
 

@@ -1284,6 +1284,17 @@ export interface components {
             } & {
                 [key: string]: components["schemas"]["Number"];
             })[];
+            /** @description where the job asked for it */
+            profile?: null | {
+                /** @description that were timed, all but the first after each start */
+                steps: number;
+                /** @description evaluations apart */
+                seconds: number;
+                samples_per_second: number;
+                threads: number;
+                /** @description as the profile of a latency, times of all shards together, means over the steps */
+                plan: Record<string, never>;
+            };
             /** @description of qat, one an evaluation */
             snapshots?: components["schemas"]["QatSnapshot"][];
             /** @description trained.onnx (float weights, batch norms apart), and of qat the QDQ network; or why one was refused */
