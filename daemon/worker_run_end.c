@@ -110,6 +110,16 @@ static void word_limit(struct qb_worker_run *r, const char *kind, int64_t second
 	set_error(r, "time_limit", text);
 }
 
+/* The worker may have said what it keeps of the job. */
+static void word_cancel(struct qb_worker_run *r)
+{
+	const char *code = json_string_value(json_object_get(r->error, "code"));
+
+	if (!code || strcmp(code, "cancelled") != 0) {
+		set_error(r, "cancelled", "the job was cancelled");
+	}
+}
+
 /* Whoever follows the job learns why it is queued again. */
 static void warn_of_end(struct qb_worker_run *r)
 {
@@ -166,7 +176,7 @@ void qb__run_explain(struct qb_worker_run *r, const struct qb_worker_end *end)
 	if (r->stop == QB_STOP_OVERTIME) {
 		word_limit(r, "wall", qb__run_wall_seconds(r));
 	} else if (r->stop == QB_STOP_CANCELLED) {
-		set_error(r, "cancelled", "the job was cancelled");
+		word_cancel(r);
 	} else if (r->stop == QB_STOP_STALLED) {
 		set_error(r, "stalled", "the job measured latency, beside which nothing else may run, and showed no sign of "
 			"life; it was ended");

@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 from daemon import BUILD, TOP, Daemon
-from test_workers import until
+from test_workers import runs, until
 
 WORKER = os.path.join(BUILD, "quantbench-worker")
 
@@ -61,11 +61,11 @@ class Training(unittest.TestCase):
         stamp = None
         for i in range(kills):
             until(lambda: self.progressed(job, stamp), seconds=60)
-            stamp = self.progressed(job, stamp)
             if i + 1 < kills:
                 pid = worker_of(self.d)
-                if pid:
-                    os.kill(pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
+                until(lambda: not runs(pid))
+                stamp = self.progressed(job, None)
             else:
                 self.d.process.kill()
                 self.d.stop()
@@ -73,7 +73,7 @@ class Training(unittest.TestCase):
 
     def test_train__worker_and_server_killed__ends_with_the_same_bytes(self):
         data = {"train": self.upload("digits-train.npz", "datasets"), "data": self.upload("digits-test.npz", "datasets")}
-        job = {"type": "train", "network": {"name": "mlp", "layers": [64]}, **data, "epochs": 60, "batch": 32,
+        job = {"type": "train", "network": {"name": "mlp", "layers": [256]}, **data, "epochs": 60, "batch": 32,
                "checkpoint_every": 10, "preprocess": {"scale": 1 / 255}, "optimizer": {"name": "adam", "lr": 0.002}}
         alone = self.outcome(self.submit(**job))
         disturbed = self.submit(**job)
@@ -81,6 +81,17 @@ class Training(unittest.TestCase):
         self.assertEqual(self.outcome(disturbed), alone)
         rows = self.d.call("GET", "/v1/results?job=%s&scope=model" % disturbed, expect=200)["results"]
         self.assertEqual([(r["scheme"], r["value"]) for r in rows], [("float", alone[0]["final"]["metric"])])
+
+    def test_train__cancelled__keeps_the_best_network(self):
+        data = {"train": self.upload("digits-train.npz", "datasets"), "data": self.upload("digits-test.npz", "datasets")}
+        job = self.submit(type="train", network={"name": "mlp"}, **data, epochs=10000, batch=32, preprocess={"scale": 1 / 255})
+        until(lambda: self.progressed(job, None), seconds=60)
+        self.d.call("POST", "/v1/jobs/%s/cancel" % job, expect=202)
+        ended = self.d.wait(job)
+        self.assertEqual((ended["state"], ended["error"]["code"]), ("cancelled", "cancelled"))
+        self.assertIn("trained.onnx", ended["error"]["detail"])
+        self.assertEqual([a["name"] for a in ended["artifacts"]], ["trained.onnx"])
+        self.assertGreater(len(self.d.call("GET", "/v1/jobs/%s/artifacts/trained.onnx" % job, expect=200)), 10000)
 
     def test_qat__worker_killed__ends_with_the_same_bytes_and_csv(self):
         job = {"type": "qat", "model": self.upload("digits.onnx", "models"), "train": self.upload("digits-train.npz", "datasets"),
