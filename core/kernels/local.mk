@@ -34,6 +34,7 @@ libquantbench_a_SOURCES += \
 	core/kernels/int8/winograd_avx2.c \
 	core/kernels/quantize/fake_quantize.c \
 	core/kernels/quantize/fake_quantize.h \
+	core/kernels/quantize/fake_quantize_f64.c \
 	core/kernels/quantize/fit_body.h \
 	core/kernels/quantize/kernels.c \
 	core/kernels/quantize/kernels.h \

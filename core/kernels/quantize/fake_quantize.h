@@ -77,6 +77,9 @@ struct qb_fake_quantizer_gradient {
 void qb_fake_quantize_gradient(const struct qb_fake_quantizer *q, const float *x, const float *dy, float *dx,
 	int64_t outer, int64_t inner, struct qb_fake_quantizer_gradient *sums);
 
+/* The zero point of a learned offset; 0 of one that is no number. */
+int32_t qb__fake_quantize_zero(const struct qb_format *f, double offset, double scale);
+
 /* The same in double precision, plainly, element by element. Formats that are neither integers nor floats round in float32. */
 struct qb_fake_quantizer_f64 {
 	struct qb_format format;
