@@ -160,7 +160,11 @@ static void columns_avx2(const struct qb_f32_outer *p, int64_t j, int width)
 	for (int64_t t = 0; t < tiles; t++) {
 		int64_t i = p->rows * t / tiles, count = p->rows * (t + 1) / tiles - i;
 
-		(width > LANES ? wide : narrow)[count - 1](p, b, i, j, width);
+		if (width > LANES) {
+			wide[count - 1](p, b, i, j, width);
+		} else {
+			narrow[count - 1](p, b, i, j, width);
+		}
 	}
 }
 #endif
