@@ -8,6 +8,7 @@ quantbenchd_SOURCES = \
 	daemon/checkpoints.c daemon/checkpoints.h \
 	daemon/dispatcher.c daemon/dispatcher.h \
 	daemon/engine.c daemon/engine.h \
+	daemon/engine_info.c daemon/engine_info.h \
 	daemon/health.c daemon/health.h \
 	daemon/hub.c daemon/hub.h \
 	daemon/inputs.c daemon/inputs.h \

@@ -161,6 +161,16 @@ const struct qb_lowered *qb_builder_producer(const struct qb_builder *b, const s
 	return qb_lowered_producer(&b->lowered, v);
 }
 
+void *qb_builder_alloc(struct qb_builder *b, size_t count, size_t size)
+{
+	return qb_arena_alloc(b->plan->arena, count, size);
+}
+
+int qb_builder_threads(const struct qb_builder *b)
+{
+	return b->plan->threads;
+}
+
 bool qb_builder_has(const struct qb_builder *b, const struct qb_value *v)
 {
 	return b->plan->home[v->index] != NULL;

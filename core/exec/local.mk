@@ -2,6 +2,7 @@
 libquantbench_a_SOURCES += \
 	core/exec/builder.c \
 	core/exec/builder.h \
+	core/exec/builder_bytes.c \
 	core/exec/exec.h \
 	core/exec/layout.c \
 	core/exec/layout.h \
@@ -26,6 +27,8 @@ libquantbench_a_SOURCES += \
 	core/exec/lower/f32/conv_depthwise.h \
 	core/exec/lower/f32/conv_igemm.c \
 	core/exec/lower/f32/conv_igemm.h \
+	core/exec/lower/f32/conv_output_tiles.c \
+	core/exec/lower/f32/conv_output_tiles.h \
 	core/exec/lower/f32/conv_winograd.c \
 	core/exec/lower/f32/copy.c \
 	core/exec/lower/f32/elementwise.c \

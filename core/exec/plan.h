@@ -141,6 +141,8 @@ struct qb_builder {
 enum qb_err qb__add_buffer(struct qb_builder *b, size_t bytes, int *id, struct qb_errbuf *eb);
 /* step declares what it reads, writes and has as scratch. */
 enum qb_err qb__add_step(struct qb_builder *b, const struct qb_step *step, struct qb_errbuf *eb);
+/* Of an integer plan: a value that is there as bytes alone, as float. */
+enum qb_err qb__need_float(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb);
 /* A list in the plan's memory; NULL ids: none yet. */
 enum qb_err qb__ids(struct qb_builder *b, struct qb_ids *out, const int *id, int n, struct qb_errbuf *eb);
 /* Does a step of an earlier operator do the work of n? */

@@ -22,6 +22,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/jobs/sqnr_result.c \
 	core/experiment/jobs/step_series.c \
 	core/experiment/jobs/step_series.h \
+	core/experiment/jobs/tensor_channels.c \
+	core/experiment/jobs/tensor_channels.h \
 	core/experiment/jobs/tensor_chunks.c \
 	core/experiment/jobs/tensor_chunks.h \
 	core/experiment/jobs/tensor_job.c \

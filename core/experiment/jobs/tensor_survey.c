@@ -9,10 +9,10 @@
 #include "core/analysis/sqnr_db.h"
 #include "core/base/size.h"
 #include "core/exec/threads.h"
-#include "core/experiment/jobs/tensor_chunks.h"
+#include "core/experiment/jobs/tensor_channels.h"
 #include "core/quant/observer.h"
 
-enum { BATCH = 32, COMBOS_MAX = 3 * 64, CHANNELS_MAX = 1 << 20, GROUP = 64 };
+enum { BATCH = 32, COMBOS_MAX = 3 * 64, CHANNELS_MAX = 1 << 20 };
 
 struct combo {
 	int format;
@@ -131,39 +131,6 @@ static void zero_nonfinite(float *x, int64_t n)
 	}
 }
 
-static void widen(float *low, float *high, const float *x, int64_t n)
-{
-	float lo = *low, hi = *high;
-
-	for (int64_t i = 0; i < n; i++) {
-		lo = x[i] < lo ? x[i] : lo;
-		hi = x[i] > hi ? x[i] : hi;
-	}
-	*low = lo;
-	*high = hi;
-}
-
-static void channel_extents(const struct survey *s, float *low, float *high, int64_t first,
-	int64_t n, const float *x)
-{
-	for (int64_t at = 0; at < n;) {
-		struct qb_chunk_run r = qb__chunk_run_at(&s->g, first, n, at);
-
-		for (int64_t k = 0; r.width && k < r.channels; k++) {
-			widen(low + r.channel + k, high + r.channel + k, x + at + k * r.width, r.width);
-		}
-		for (int64_t row = 0; !r.width && row < r.rows; row++) {
-			const float *v = x + at + row * r.channels;
-
-			for (int64_t k = 0; k < r.channels; k++) {
-				low[r.channel + k] = fminf(low[r.channel + k], v[k]);
-				high[r.channel + k] = fmaxf(high[r.channel + k], v[k]);
-			}
-		}
-		at += qb__chunk_run_size(&r);
-	}
-}
-
 static void look(struct survey *s, int thread, int slot, int64_t first, int64_t n, float *x)
 {
 	struct qb_observer *o = s->observer[thread];
@@ -181,7 +148,7 @@ static void look(struct survey *s, int thread, int slot, int64_t first, int64_t 
 	if (s->channelled) {
 		size_t at = (size_t)thread * (size_t)s->g.channels;
 
-		channel_extents(s, s->low + at, s->high + at, first, n, x);
+		qb__channel_extents(&s->g, s->low + at, s->high + at, first, n, x);
 	}
 }
 
@@ -259,71 +226,6 @@ static enum qb_err find_outliers(struct survey *s, struct qb_errbuf *eb)
 
 /* Ranges. */
 
-/* The observers of some neighbouring channels, by one more pass over what holds them. */
-static enum qb_err observe_group(struct survey *s, int64_t from, int count,
-	struct qb_observer **observer, struct qb_errbuf *eb)
-{
-	const struct qb_chunks *g = &s->g;
-	bool apart = g->outer == 1;
-	int64_t begin = apart ? from * g->inner : 0;
-	int64_t end = apart ? (from + count) * g->inner : g->elements;
-	float *x = s->batch, *column = s->scratch;
-
-	for (int64_t first = begin; first < end; first += QB_CHUNK) {
-		int64_t n = QB_MIN((int64_t)QB_CHUNK, end - first);
-
-		QB_TRY(qb_tensor_source_read(s->reader[0], first, n, x, eb));
-		for (int64_t at = 0; at < n;) {
-			struct qb_chunk_run r = qb__chunk_run_at(g, first, n, at);
-
-			for (int64_t k = QB_MAX(from - r.channel, 0); k < r.channels && r.channel + k < from + count;
-				k++) {
-				struct qb_observer *o = observer[r.channel + k - from];
-
-				for (int64_t i = 0; !r.width && i < r.rows; i++) {
-					column[i] = x[at + i * r.channels + k];
-				}
-				qb_observer_update(o, r.width ? x + at + k * r.width : column,
-					(size_t)(r.width ? r.width : r.rows));
-			}
-			at += qb__chunk_run_size(&r);
-		}
-	}
-	return QB_OK;
-}
-
-/* lo, hi [formats][channels] of least error, in constant memory: GROUP channels at a time. */
-static enum qb_err channel_ranges(struct survey *s, float *lo, float *hi, struct qb_errbuf *eb)
-{
-	struct qb_observer *observer[GROUP] = {NULL};
-	int64_t channels = s->g.channels;
-	enum qb_err err = QB_OK;
-
-	for (int64_t from = 0; from < channels && err == QB_OK; from += GROUP) {
-		int count = (int)QB_MIN((int64_t)GROUP, channels - from);
-
-		for (int i = 0; i < count; i++) {
-			observer[i] = qb_observer_create();
-			err = observer[i] ? err : qb_fail(eb, QB_ENOMEM, "no memory for the channels' histograms");
-		}
-		err = err == QB_OK ? observe_group(s, from, count, observer, eb) : err;
-		if (err == QB_OK) {
-#pragma omp parallel for schedule(dynamic) num_threads(s->opt->threads)
-			for (int i = 0; i < count * s->opt->formats; i++) {
-				int f = i / count, c = i % count;
-				size_t at = (size_t)f * (size_t)channels + (size_t)(from + c);
-
-				qb_range_from_observer(observer[c], &s->opt->format[f], &s->opt->range, lo + at,
-					hi + at);
-			}
-		}
-		for (int i = 0; i < count; i++) {
-			qb_observer_destroy(&observer[i]);
-		}
-	}
-	return err;
-}
-
 static enum qb_err channel_quantizers(struct survey *s, struct qb_errbuf *eb)
 {
 	size_t channels = (size_t)s->g.channels, n = channels * (size_t)s->opt->formats;
@@ -334,7 +236,7 @@ static enum qb_err channel_quantizers(struct survey *s, struct qb_errbuf *eb)
 		return qb_fail(eb, QB_ENOMEM, "no memory for the ranges of %zu channels", channels);
 	}
 	if (s->opt->range.method == QB_RANGE_MSE) {
-		err = channel_ranges(s, lo, hi, eb);
+		err = qb__channel_ranges(&(struct qb_channel_reader){&s->g, s->reader[0], s->batch, s->scratch}, s->opt, lo, hi, eb);
 	}
 	for (int i = 0; i < s->combos && err == QB_OK; i++) {
 		struct combo *k = &s->combo[i];
@@ -389,21 +291,6 @@ static enum qb_err make_quantizers(struct survey *s, struct qb_errbuf *eb)
 
 /* Second pass: what formats make of it. */
 
-static void measure_channels(const struct survey *s, const struct qb_quantizer *q, int64_t first,
-	int64_t n, const float *x, float *y, struct qb_qdq_sums *sums)
-{
-	for (int64_t at = 0; at < n;) {
-		struct qb_chunk_run r = qb__chunk_run_at(&s->g, first, n, at);
-		struct qb_quantizer part = *q;
-
-		part.channels = r.channels;
-		part.scale = q->scale + r.channel;
-		part.zero = q->zero ? q->zero + r.channel : NULL;
-		qb_qdq_measure(&part, x + at, NULL, y, r.rows, r.channels, r.width ? r.width : 1, sums);
-		at += qb__chunk_run_size(&r);
-	}
-}
-
 static void quantize(struct survey *s, int thread, int slot, int64_t first, int64_t n, float *x)
 {
 	float *y = s->scratch + (size_t)thread * QB_CHUNK;
@@ -418,7 +305,7 @@ static void quantize(struct survey *s, int thread, int slot, int64_t first, int6
 		const struct combo *k = &s->combo[i];
 
 		if (k->granularity == QB_PER_CHANNEL) {
-			measure_channels(s, &k->q, first, n, x, y, &sums[i]);
+			qb__channel_measure(&s->g, &k->q, first, n, x, y, &sums[i]);
 		} else if (k->granularity == QB_PER_BLOCK) {
 			qb_qdq_measure(&k->q, x, NULL, y, n / line, 1, line, &sums[i]);
 		} else {

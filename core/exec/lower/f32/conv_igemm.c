@@ -4,25 +4,16 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/exec/lower/f32/conv_output_tiles.h"
 #include "core/kernels/f32/gemm.h"
 #include "core/exec/lower/lowerings.h"
 
 enum {
-	FEW_CHANNELS = 8,   /* fewer than this are copied into rows first: runs would be too short */
 	SOME_CHANNELS = 64, /* with fewer than this a line of the kernel is one run, where it is no dilated one */
-	KERNEL_ELEMENTS_MAX = 64,      /* pointers to runs stand on the stack */
 	GROUP_CHANNELS = 8, /* fewer in a group are left to others */
 	HALF_PANEL = QB_F32_PANEL / 2,
 	NEAR = 64 * 1024,   /* numbers of weights that stay in a second-level cache */
 	PARALLEL_MACS = 100000,
-	TILES_MAX = 25,
-	FEW_ROWS = 13,      /* fewer than this wait for weights */
-};
-
-/* Pixels of the output whose windows have the same kernel elements inside the image. */
-struct tile {
-	int64_t y, x, height, width, kernel_elements;
-	uint8_t element[KERNEL_ELEMENTS_MAX];
 };
 
 /* How far apart weights lie by group, output, channel and kernel element, and where the first is. */
@@ -39,7 +30,7 @@ struct layer {
 	int64_t batches;     /* of groups that share what is found out about rows, and whose weights stay in the cache */
 	int64_t kernel_elements, rows;
 	int threads, tiles;
-	const struct tile *tile; /* one: all pixels and kernel elements, whether inside or not */
+	const struct qb__output_tile *tile; /* one: all pixels and kernel elements, whether inside or not */
 	bool im2col;             /* windows are copied into rows */
 	bool pointwise;          /* row i is pixel i */
 	bool lines;              /* runs are lines of the kernel, where they lie or copied */
@@ -76,7 +67,7 @@ static void point(const float **row, int64_t from, int64_t to, const float *x, i
 }
 
 /* Where the rows [first, first + count) of a tile are: a pointer for each kernel element and row, and the pixel. */
-static void find_rows(const struct layer *l, const struct tile *a, const float *x, int64_t first, int64_t count,
+static void find_rows(const struct layer *l, const struct qb__output_tile *a, const float *x, int64_t first, int64_t count,
 	const float **row, int64_t *pixel)
 {
 	const struct qb_dense *d = &l->d;
@@ -193,7 +184,7 @@ static void run_apart(const struct layer *l, const struct qb_f32_gemm *p, const 
 	}
 }
 
-static struct qb_f32_gemm gemm_of(const struct layer *l, const struct tile *a, const struct qb_operands *at, int64_t g)
+static struct qb_f32_gemm gemm_of(const struct layer *l, const struct qb__output_tile *a, const struct qb_operands *at, int64_t g)
 {
 	const struct qb_dense *d = &l->d;
 	int64_t outputs = QB_MIN(l->each, d->outputs - g * l->each); /* of an odd group without its half: half */
@@ -214,14 +205,14 @@ static struct qb_f32_gemm gemm_of(const struct layer *l, const struct tile *a, c
 }
 
 /* A block of rows at a time. */
-static void run_thread_tile(const struct layer *l, const struct tile *a, const struct qb_operands *at, struct thread_tile s)
+static void run_thread_tile(const struct layer *l, const struct qb__output_tile *a, const struct qb_operands *at, struct thread_tile s)
 {
 	const struct qb_dense *d = &l->d;
 	int64_t blocks = (s.last - s.first + QB_F32_ROWS - 1) / QB_F32_ROWS;
 
 	for (int64_t k = 0; k < blocks; k++) {
 		int64_t count = (s.last - s.first + blocks - k - 1) / (blocks - k);
-		const float *row[KERNEL_ELEMENTS_MAX * QB_F32_ROWS];
+		const float *row[QB__KERNEL_ELEMENTS_MAX * QB_F32_ROWS];
 		int64_t pixel[QB_F32_ROWS];
 
 		if (l->lines) {
@@ -335,7 +326,7 @@ static void run_layer(const void *context, const struct qb_operands *at)
 			.scratch = (float *)at->scratch[0] + (size_t)t * scratch_part(l)};
 
 		for (int64_t i = 0; i < l->batches * l->tiles; i++) {
-			const struct tile *a = &l->tile[i % l->tiles];
+			const struct qb__output_tile *a = &l->tile[i % l->tiles];
 			int64_t rows = l->d.images * a->height * a->width, batch = i / l->tiles;
 
 			s.g = l->d.groups * batch / l->batches;
@@ -349,99 +340,6 @@ static void run_layer(const void *context, const struct qb_operands *at)
 			run_thread_tile(l, a, at, s);
 		}
 	}
-}
-
-/* ---- tiles ---- */
-
-/* Outputs [from, from + count) of one side, whose windows have kernel elements [first, last) inside. */
-struct stretch {
-	int64_t from, count, first, last;
-};
-
-static void elements_inside(const struct qb_dense *d, int side, int64_t out, int64_t *first, int64_t *last)
-{
-	int64_t at = out * d->stride[side] - d->pad[side], in = side ? d->width : d->height;
-
-	*first = QB_MIN(at >= 0 ? 0 : (-at + d->dilation[side] - 1) / d->dilation[side], d->kernel[side] - 1);
-	*last = at >= in ? 0 : QB_MIN((in - at - 1) / d->dilation[side] + 1, d->kernel[side]);
-	*last = QB_MAX(*last, *first + 1); /* one at least, for there is no sum of nothing */
-}
-
-/* Returns how many, 0 where they are too many. */
-static int find_stretches(const struct qb_dense *d, int side, struct stretch *s, int most)
-{
-	int64_t outs = side ? d->out_width : d->out_height, first, last;
-	int n = 0;
-
-	for (int64_t o = 0; o < outs; o++) {
-		elements_inside(d, side, o, &first, &last);
-		if (n && s[n - 1].first == first && s[n - 1].last == last) {
-			s[n - 1].count++;
-		} else if (n == most) {
-			return 0;
-		} else {
-			s[n++] = (struct stretch){o, 1, first, last};
-		}
-	}
-	return n;
-}
-
-static int find_tiles(const struct qb_dense *d, struct tile *tile)
-{
-	enum { MOST = 5 };
-	struct stretch v[MOST], h[MOST];
-	int rows = find_stretches(d, 0, v, MOST), columns = find_stretches(d, 1, h, MOST);
-
-	_Static_assert(MOST * MOST <= TILES_MAX, "room for all");
-	for (int i = 0; i < rows * columns; i++) {
-		const struct stretch *y = &v[i / columns], *x = &h[i % columns];
-		struct tile *a = &tile[i];
-
-		*a = (struct tile){.y = y->from, .x = x->from, .height = y->count, .width = x->count};
-		for (int64_t k = y->first * d->kernel[1]; k < y->last * d->kernel[1]; k++) {
-			if (k % d->kernel[1] >= x->first && k % d->kernel[1] < x->last) {
-				a->element[a->kernel_elements++] = (uint8_t)k;
-			}
-		}
-	}
-	return rows * columns;
-}
-
-/* Products of rows with the weights of a kernel element, or the wait for those. */
-static int64_t cost_of(const struct qb_dense *d, const struct tile *tile, int tiles)
-{
-	int64_t sum = 0;
-
-	for (int i = 0; i < tiles; i++) {
-		sum += tile[i].kernel_elements * QB_MAX(d->images * tile[i].height * tile[i].width, (int64_t)FEW_ROWS);
-	}
-	return sum;
-}
-
-/* A dilated window is mostly outside a small image: then its pixels are computed tile by tile. */
-static int choose_tiles(const struct qb_dense *d, struct tile *tile)
-{
-	int64_t kernel_elements = d->kernel[0] * d->kernel[1], depth = d->channels / d->groups;
-	struct tile all = {.height = d->out_height, .width = d->out_width, .kernel_elements = kernel_elements};
-	int tiles = kernel_elements > 1 && kernel_elements <= KERNEL_ELEMENTS_MAX && depth >= FEW_CHANNELS &&
-			kernel_elements * depth >= 256
-		? find_tiles(d, tile) : 0;
-
-	if (tiles && 8 * cost_of(d, tile, tiles) <= 7 * cost_of(d, &all, 1)) {
-		return tiles;
-	}
-	for (int64_t t = 0; t < QB_MIN(kernel_elements, (int64_t)KERNEL_ELEMENTS_MAX); t++) {
-		all.element[t] = (uint8_t)t;
-	}
-	tile[0] = all;
-	return 1;
-}
-
-int64_t qb_dense_cost(const struct qb_dense *d)
-{
-	struct tile tile[TILES_MAX];
-
-	return cost_of(d, tile, choose_tiles(d, tile));
 }
 
 /* [groups][outputs / 16][kernel...][channels][16]. */
@@ -525,7 +423,7 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_lowered *op, con
 		.kernel_elements = dense->kernel[0] * dense->kernel[1],
 		.rows = dense->images * dense->out_height * dense->out_width};
 	struct qb_dense *d = &l.d;
-	struct tile *tile;
+	struct qb__output_tile *tile;
 	struct qb_call call = {.fn = run_layer, QB_CONTEXT(l)};
 	int id;
 
@@ -536,23 +434,23 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_lowered *op, con
 	d->groups = (d->groups + l.merged - 1) / l.merged;
 	l.pointwise = l.kernel_elements == 1 && d->stride[0] == 1 && d->stride[1] == 1 && !d->pad[0] && !d->pad[1] &&
 		d->height == d->out_height && d->width == d->out_width;
-	l.im2col = l.kernel_elements > 1 && l.depth < FEW_CHANNELS;
+	l.im2col = l.kernel_elements > 1 && l.depth < QB__FEW_CHANNELS;
 	l.lines = l.kernel_elements > 1 && l.depth < SOME_CHANNELS && d->groups == 1 && d->dilation[1] == 1 &&
-		d->kernel[0] <= KERNEL_ELEMENTS_MAX;
+		d->kernel[0] <= QB__KERNEL_ELEMENTS_MAX;
 	if ((!qb_f32_is_fast() && !d->w_at) || (d->groups > 1 && l.depth < GROUP_CHANNELS) || !l.rows || !l.depth || !l.each ||
-		(!l.im2col && l.kernel_elements > KERNEL_ELEMENTS_MAX)) {
+		(!l.im2col && l.kernel_elements > QB__KERNEL_ELEMENTS_MAX)) {
 		return QB_EUNSUPPORTED;
 	}
 	l.threads = l.rows * l.each * l.depth * l.kernel_elements < PARALLEL_MACS ? 1 : qb_builder_threads(b);
 	l.group_weights = qb_align_up((size_t)l.each, QB_F32_PANEL) * (size_t)(l.kernel_elements * l.depth);
 	l.batches = QB_MIN((d->groups * (int64_t)l.group_weights + NEAR - 1) / NEAR, d->groups);
 	l.zeros = qb_builder_alloc(b, (size_t)(d->channels * d->kernel[1]), sizeof(float));
-	tile = qb_builder_alloc(b, TILES_MAX, sizeof(*tile));
+	tile = qb_builder_alloc(b, QB__OUTPUT_TILES_MAX, sizeof(*tile));
 	if (!l.zeros || !tile) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	l.tile = tile;
-	l.tiles = choose_tiles(d, tile);
+	l.tiles = qb__output_tiles(d, tile);
 	l.lines = l.lines && l.tiles == 1;
 	if (d->w_at) {
 		call.reads[QB_DENSE_WEIGHT] = d->w_at;
