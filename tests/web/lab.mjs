@@ -134,8 +134,14 @@ const tests = {
 		await slider.press('ArrowRight');
 		assert.equal(await slider.getAttribute('aria-valuetext'), 'step 1 of 60');
 		await page.getByRole('button', {name: 'Play'}).click();
-		await page.locator('input[type=range][aria-valuetext="step 4 of 60"]').waitFor();
+		for (let turn = 0; Number(await slider.inputValue()) < 4; turn++) {
+			assert.ok(turn < 100, `it stands at ${await slider.inputValue()}`);
+			await page.waitForTimeout(100);
+		}
 		await page.getByRole('button', {name: 'Pause'}).click();
+		const stopped = await slider.inputValue();
+		await page.waitForTimeout(500);
+		assert.equal(await slider.inputValue(), stopped);
 		await page.getByText('Every step as a table').click();
 		assert.match(await page.locator('#toy-steps tbody tr').first().innerText(), /^0\s+0\.73700\s+0\.73333/);
 		assert.equal(await page.locator('#toy-steps tbody tr').count(), 61);
@@ -207,8 +213,39 @@ const tests = {
 		await page.getByRole('button', {name: 'Submit it as a job'}).click();
 		return page.locator('#sweep tr[data-scheme=mixed]').waitFor({timeout: 120000});
 	},
+	async train_and_qat__submitted_from_forms__are_followed_to_their_curves_and_outcomes() {
+		await open('#/data');
+		await page.setInputFiles('input[type=file]', join(source, 'demo/digits-train.npz'));
+		await has('1197 × 1 × 16 × 16');
+		const preprocess = {scale: 1 / 255};
+		await open('#/submit?type=train');
+		assert.match(await page.getByLabel('Train', {exact: true}).locator('option:checked').innerText(), /digits-train/);
+		assert.match(await page.getByLabel('Data', {exact: true}).locator('option:checked').innerText(), /digits-test/);
+		await asJson({network: {name: 'mlp', layers: [16]}, epochs: 2, samples: 200, preprocess, augment: undefined});
+		await submit();
+		await page.locator('#outcomes tr[data-outcome=final]').waitFor({timeout: 120000});
+		const trained = /#\/jobs\/(j\d+)/.exec(page.url())[1];
+		await page.getByText('The curves as tables').click();
+		assert.equal(await page.locator('#epochs tbody tr').count(), 2);
+		const {models} = await (await fetch(`${url}/v1/models`)).json();
+		await open(`#/submit?type=qat&model=${models.find((m) => m.name === 'digits.onnx').id}`);
+		await page.getByRole('button', {name: 'Frozen'}).click();
+		await asJson({epochs: 2, samples: 200, preprocess});
+		await submit();
+		await page.locator('[data-panel=oscillating]').waitFor({timeout: 120000});
+		await page.locator('#outcomes tr[data-outcome=final]').waitFor({timeout: 120000});
+		assert.match(await page.locator('tr[data-outcome=final]').innerText(), /w4a4\+lsq\+freeze[\s\S]*\d+\.\d\d\s+[−+]?\d+\.\d\d/);
+		await page.locator('#osc-layers').waitFor();
+		await page.getByLabel('Compare with: add a run').selectOption(trained);
+		await has(new RegExp(`Without ${trained} mlp float, which tells none`));
+		await open('#/training?view=methods');
+		await page.locator('section[data-group="digits w4a4"] tr[data-method="lsq+freeze"]').waitFor();
+		assert.match(await page.locator('tr[data-method="lsq+freeze"]').innerText(), /–\s+\d+\.\d\d\s+[\d.]+ %/);
+		await open('#/oscillations');
+		await page.locator('#osc-layers').waitFor();
+	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
-		await everywhere([['job', '#/jobs/j1'], ['formats', '#/formats'], ['distributions', '#/distributions'], ['hardware', '#/hardware'], ['compare', '#/compare'], ['tensors', '#/tensors'], ['toy', '#/oscillations'], ['training-empty', '#/training'], ['submit-toy', '#/submit?type=toy'], ['submit-sqnr', '#/submit?type=sqnr'], ['submit-hwcost', '#/submit?type=hwcost']], 'lab-');
+		await everywhere([['job', '#/jobs/j1'], ['formats', '#/formats'], ['distributions', '#/distributions'], ['hardware', '#/hardware'], ['compare', '#/compare'], ['tensors', '#/tensors'], ['oscillations', '#/oscillations'], ['training', '#/training'], ['methods', '#/training?view=methods'], ['submit-toy', '#/submit?type=toy'], ['submit-sqnr', '#/submit?type=sqnr'], ['submit-hwcost', '#/submit?type=hwcost']], 'lab-');
 	},
 };
 

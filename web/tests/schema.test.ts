@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {describe, expect, it} from 'vitest';
-import {control, fields, numbersOf, resolved, shown, starting, textOf, variantOf, variants, withField, type Schema} from '../src/pages/schema';
+import {control, fields, likely, numbersOf, resolved, shown, starting, textOf, variantOf, variants, withField, type Schema} from '../src/pages/schema';
 
 const root: Schema = {$defs: {part: {properties: {format: {type: 'string'}}}, factor: {anyOf: [{type: 'number'}, {type: 'array', items: {type: 'number'}}]},
 	unit: {properties: {operands: {type: 'string'}, rounds: {type: 'integer', minimum: 2}, kind: {enum: ['a', 'b']}}, required: ['operands', 'rounds', 'kind']}}};
@@ -25,6 +25,15 @@ describe('the control of a field', () => {
 	});
 	it('leaves out what the server fills in', () => {
 		expect(fields({properties: {type: {}, model: {}, workdir: {}, fresh: {}, seed: {}}}).map(([name]) => name)).toEqual(['model', 'seed']);
+	});
+});
+
+describe('the upload that a field starts with', () => {
+	it('is training data for training, other data for evaluation, and any where there is no such', () => {
+		const uploads = [{name: 'digits-train.npz'}, {name: 'digits-test.npz'}];
+		expect(['train', 'data', 'model'].map((field) => likely(field, uploads)?.name)).toEqual(['digits-train.npz', 'digits-test.npz', 'digits-train.npz']);
+		expect(likely('train', [{name: 'x.npz'}])?.name).toBe('x.npz');
+		expect(likely('data', [])).toBeUndefined();
 	});
 });
 

@@ -5,7 +5,7 @@ import {extent, threshold, trajectory} from '../src/charts/trajectory';
 import {place, placeText} from '../src/charts/latent';
 import type {Ink} from '../src/charts/echarts';
 import {formatRows, measured, methodGroups, PUBLISHED_METHODS, publishedFor, publishedQat, seedsText, spreadOf, type Measured} from '../src/pages/methods';
-import {frequencies, latent, layerRows, nearThreshold, normRows, normSnapshots, sharePoints, snapshotAt} from '../src/pages/oscillations';
+import {frequencies, latent, layerRows, nearThreshold, normRows, normSnapshots, sharePoints, snapshotAt, withoutTail} from '../src/pages/oscillations';
 import {ended, outcomes} from '../src/pages/outcomes';
 import {ending, frozenAt, settledAt} from '../src/pages/toy';
 import {Gathered, idsIn, methodName, panels, runName, runOf, schemeName, secondsPerStep, withoutEpochs} from '../src/pages/training';
@@ -114,6 +114,10 @@ describe('panels of curves', () => {
 	it('leave a gap where a logarithm has nothing to show', () => {
 		expect(panels([run], 'step', '').find((p) => p.key === 'gradient_norm')?.series[0]?.points).toEqual([[5, null], [10, 3]]);
 	});
+	it('are logarithmic where a loss diverges, and only there', () => {
+		const loss = (...all: number[]) => panels([{...run, steps: all.map((loss, i) => ({step: i, loss}))}], 'step', '').find((p) => p.key === 'loss')?.log;
+		expect([loss(2, 1), loss(2, 1e9), loss(0, 1e9)]).toEqual([false, true, false]);
+	});
 	it('show what else steps tell, last', () => {
 		const more = {...run, steps: [{step: 5, penalty: 0.5}]};
 		expect(panels([more], 'step', '').map((p) => p.title)).toEqual(['', 'Penalty']);
@@ -156,6 +160,8 @@ describe('oscillations', () => {
 		expect(layerRows(qat).map((r) => r.layer)).toEqual(['a', 'b']);
 		expect(frequencies(qat, -1)).toEqual([{low: 0, high: 0.1, weights: 140}, {low: 0.1, high: null, weights: 60}]);
 		expect(frequencies(qat, 0)).toEqual([]);
+		expect(withoutTail([2, 0, 1, 0].map((weights) => ({low: 0, high: 1, weights})))).toHaveLength(3);
+		expect(withoutTail(frequencies({...qat, layers: []}, -1))).toEqual([]);
 	});
 	it('have shares by step, of snapshots where steps tell none', () => {
 		expect(sharePoints(qat).map((p) => p.oscillating)).toEqual([0.1, 0.2]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {describe, expect, it} from 'vitest';
-import {ago, bytes, change, code, count, decibel, duration, exact, fixed, grouped, latency, metric, NONE, percent, power2, shape, share, signed, value} from '../src/base/units';
+import {ago, bytes, change, code, count, decibel, duration, exact, fixed, grouped, latency, metric, NONE, percent, portion, power2, shape, share, signed, value} from '../src/base/units';
 
 describe('numbers as text', () => {
 	it('has a real minus sign, and none before a zero', () => {
@@ -11,7 +11,7 @@ describe('numbers as text', () => {
 		expect(signed(-2, 0)).toBe('−2');
 	});
 	it('says what is missing', () => {
-		for (const f of [decibel, bytes, count, grouped, change, exact, latency, duration, percent, share, value, power2]) {
+		for (const f of [decibel, bytes, count, grouped, change, exact, latency, duration, percent, portion, share, value, power2]) {
 			expect([f(null), f(undefined), f(NaN), f(Infinity)]).toEqual([NONE, NONE, NONE, NONE]);
 		}
 		expect(code(undefined)).toBe(NONE);
@@ -27,6 +27,8 @@ describe('numbers as text', () => {
 	});
 	it('says changes and shares in per cent', () => {
 		expect([change(1.53), change(0.9), change(1)]).toEqual(['+53 %', '−10 %', '0 %']);
+		expect([value(2.5e20), value(-1.23456e9), value(999999999), value(1e-9)]).toEqual(['2.5e20', '−1.235e9', '1e9', '1e−9']);
+		expect([portion(0.00097), portion(0.26464), portion(0), portion(1)]).toEqual(['0.097 %', '26.5 %', '0 %', '100 %']);
 		expect([share(0.2646), share(1e-5), share(0)]).toEqual(['26.5 %', '< 0.1 %', '0.0 %']);
 		expect([percent(0.999), percent(1)]).toEqual(['99 %', '100 %']);
 	});

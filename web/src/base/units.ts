@@ -117,12 +117,18 @@ export function share(fraction: Maybe): string {
 	return !isNumber(fraction) ? NONE : fraction > 0 && fraction < 5e-4 ? '< 0.1 %' : `${fixed(fraction * 100, 1)} %`;
 }
 
+/** A share that may be small, with three digits: 0.00097 -> 0.097 %. */
+export function portion(fraction: Maybe): string {
+	return isNumber(fraction) ? `${value(Number((fraction * 100).toPrecision(3)))} %` : NONE;
+}
+
 /** A value of a tensor: short, whatever its magnitude. */
 export function value(x: Maybe): string {
 	if (!isNumber(x)) {
 		return NONE;
 	}
-	return String(Number(x.toPrecision(4))).replace('-', '−');
+	const short = Number(x.toPrecision(4));
+	return (Math.abs(short) >= 1e9 ? short.toExponential().replace('e+', 'e') : String(short)).replace(/-/g, '−');
 }
 
 /** What a grid spans: around 0, or with a zero point anywhere. */

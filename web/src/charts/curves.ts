@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Numbers along a training, a line a run.
-import {share, value} from '../base/units';
+import {portion, value} from '../base/units';
 import {axis, escaped, legend, look, tooltip, type Ink, type Option} from './echarts';
 
 export interface Curve {
@@ -19,7 +19,7 @@ export interface CurvesWords {
 }
 
 export function curves(lines: readonly Curve[], words: CurvesWords, named: boolean): (ink: Ink) => Option {
-	const text = words.share ? share : value;
+	const text = words.share ? portion : value;
 	return (ink) => ({
 		...(named ? {legend: {...legend(ink), type: 'scroll', pageIconColor: ink.text, pageTextStyle: {color: ink.dim}}} : {}),
 		grid: {left: 8, right: 18, top: named ? 40 : 14, bottom: 34, containLabel: true},
@@ -28,7 +28,7 @@ export function curves(lines: readonly Curve[], words: CurvesWords, named: boole
 			return `${escaped(words.x)} ${value(hits[0]?.value[0])}<br>` + hits.map((h) => `${h.marker} ${named ? `${escaped(h.seriesName)} ` : ''}<b>${text(h.value[1])}</b>`).join('<br>');
 		}},
 		xAxis: {...axis(ink, 'x', {name: words.x, label: value}), min: 0, max: 'dataMax', splitLine: {show: false}},
-		yAxis: {...axis(ink, 'y', {log: words.log, label: words.share ? (x) => share(x).replace('.0 %', ' %') : value}), ...(words.share || words.zero ? {min: 0} : {scale: true})},
+		yAxis: {...axis(ink, 'y', {log: words.log, label: text}), ...(words.share || words.zero ? {min: 0} : {scale: true})},
 		dataZoom: [{type: 'inside', xAxisIndex: 0, filterMode: 'none', zoomOnMouseWheel: 'ctrl'}],
 		series: lines.map((l, i) => ({name: l.name, type: 'line', data: l.points, connectNulls: false, showSymbol: words.markers || l.points.length < 2, symbol: look(l.look, ink).symbol, symbolSize: 6,
 			lineStyle: {color: look(l.look, ink).colour, type: look(l.look, ink).dash, width: words.markers ? 2 : 1.6}, itemStyle: {color: look(l.look, ink).colour},

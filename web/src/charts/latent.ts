@@ -27,7 +27,9 @@ function named(bin: number, bins: number): string {
 export function latentHeat(latent: Latent, at: number): (ink: Ink) => Option {
 	const bins = latent.share[0]?.length ?? 0;
 	const data = latent.share.flatMap((row, x) => row.map((s, y) => [x, y, s]));
-	const most = Math.max(1e-9, ...latent.share.map((row) => Math.max(...row)));
+	const all = latent.share.flat();
+	const least = all.reduce((a, b) => Math.min(a, b), 1);
+	const most = all.reduce((a, b) => Math.max(a, b), least + 1e-9);
 	return (ink) => ({
 		grid: {left: 8, right: 12, top: 10, bottom: 74, containLabel: true},
 		tooltip: {...tooltip(ink), formatter: (raw: unknown) => {
@@ -37,7 +39,7 @@ export function latentHeat(latent: Latent, at: number): (ink: Ink) => Option {
 		xAxis: {type: 'category', data: latent.steps.map(String), name: 'step', nameLocation: 'middle', nameGap: 26, nameTextStyle: {color: ink.dim}, axisLabel: {color: ink.dim, hideOverlap: true}, axisTick: {show: false}, axisLine: {show: false}},
 		yAxis: {type: 'category', data: Array.from({length: bins}, (_, i) => String(i)), axisTick: {show: false}, axisLine: {show: false},
 			axisLabel: {color: ink.dim, interval: (i: number) => named(i, bins) !== '', formatter: (_: string, i: number) => named(i, bins)}},
-		visualMap: {min: 0, max: most, calculable: false, orient: 'horizontal', left: 'center', bottom: 0, itemHeight: 140, itemWidth: 10, text: [share(most), '0 % of the weights'], textStyle: {color: ink.dim},
+		visualMap: {min: least, max: most, calculable: false, orient: 'horizontal', left: 'center', bottom: 0, itemHeight: 140, itemWidth: 10, text: [`${share(most)} of the weights`, share(least)], textStyle: {color: ink.dim},
 			inRange: {color: ink.dark ? ['#19202a', '#27507e', '#58b4f0', '#e9f6ff'] : ['#ffffff', '#a9cdea', '#2a7ab8', '#0b2c4d']}},
 		series: [{type: 'heatmap', data, itemStyle: {borderWidth: 0},
 			markLine: {silent: true, symbol: 'none', animation: false, label: {show: false}, lineStyle: {color: ink.bad, type: 'solid', width: 2}, data: [{xAxis: at}]}}],

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Methods of quantization-aware training by schemes, from qat jobs; and what was published.
 import type {Job, QatResult} from '../api/client';
-import {fixed, isNumber, metric, signed, type Maybe} from '../base/units';
+import {fixed, isNumber, metric, signed, value, type Maybe} from '../base/units';
 import {hurt, type BoardRow} from './board';
+import {sharePoints} from './oscillations';
 import {isObject, type Json} from './schema';
 import {methodName, networkName, schemeName} from './training';
 
@@ -25,7 +26,7 @@ export interface Measured {
 	steps: number;
 	metric: number | null;
 	delta: number | null;
-	oscillating: number | null;
+	oscillating: number | null; /* shares, at the last step: the network that is kept may be of an earlier one */
 	frozen: number | null;
 	secondsPerStep: number | null;
 	conditions: string;
@@ -48,7 +49,7 @@ function alike(spec: Json): Json {
 }
 
 function words(spec: Json): string {
-	const text = (v: unknown): string => (isObject(v) ? Object.entries(v).map(([k, x]) => `${k.replace(/_/g, ' ')} ${text(x)}`).join(' ') : Array.isArray(v) ? (v as unknown[]).map(text).join(' ') : String(v));
+	const text = (v: unknown): string => (isObject(v) ? Object.entries(v).map(([k, x]) => `${k.replace(/_/g, ' ')} ${text(x)}`).join(' ') : Array.isArray(v) ? (v as unknown[]).map(text).join(' ') : typeof v === 'number' ? value(v) : String(v));
 	return Object.entries(spec).filter(([name]) => name !== 'epochs').map(([name, v]) => `${name.replace(/_/g, ' ')} ${text(v)}`).join(', ');
 }
 
@@ -61,9 +62,10 @@ function reestimates(spec: Json): boolean {
 export function measured(job: Job, r: QatResult, secondsPerStep: number | null): Measured {
 	const spec = job.spec as Json;
 	const same = alike(spec);
+	const end = sharePoints(r).at(-1);
 	return {id: job.id, network: networkName(job), data: r.data, train: r.train ?? '', trainSamples: r.train_samples ?? null, samples: r.samples ?? null, metricName: r.metric_name, float: r.float.metric ?? null,
 		scheme: schemeName(spec.scheme) || r.scheme, method: methodName(spec.method), seed: String(spec.seed ?? 'default'), reestimated: reestimates(spec), alike: JSON.stringify(same), epochs: r.epochs, steps: r.steps_done,
-		metric: r.final.metric ?? null, delta: r.final.delta ?? null, oscillating: r.oscillating ?? null, frozen: r.frozen ?? null, secondsPerStep, conditions: words(same)};
+		metric: r.final.metric ?? null, delta: r.final.delta ?? null, oscillating: end?.oscillating ?? null, frozen: end?.frozen ?? null, secondsPerStep, conditions: words(same)};
 }
 
 /** Numbers of one job or of several that differ in their seed alone. */

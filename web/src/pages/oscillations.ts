@@ -59,6 +59,11 @@ export function frequencies(result: QatResult, index: number): FrequencyBin[] {
 	return counts.map((weights, i): FrequencyBin => ({low: (MOST * i) / counts.length, high: i === counts.length - 1 ? null : (MOST * (i + 1)) / counts.length, weights}));
 }
 
+/** Up to the last bin that has weights. */
+export function withoutTail(bins: readonly FrequencyBin[]): FrequencyBin[] {
+	return bins.slice(0, bins.reduce((end, b, i) => (b.weights > 0 ? i + 1 : end), 0));
+}
+
 export interface NormRow {
 	layer: string;
 	channels: number;

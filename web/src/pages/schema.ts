@@ -139,3 +139,9 @@ export function variantOf(value: unknown, all: readonly Schema[]): number {
 	};
 	return all.findIndex(fits);
 }
+
+/** The upload that a field starts with: of training data one that is called so, of data that is evaluated one that is not. */
+export function likely<T extends {name: string}>(field: string, uploads: readonly T[]): T | undefined {
+	const wanted = (name: string): boolean => (field === 'train' ? /train/i.test(name) : field === 'data' ? !/train/i.test(name) : true);
+	return uploads.find((u) => wanted(u.name)) ?? uploads[0];
+}

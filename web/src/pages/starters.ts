@@ -23,6 +23,8 @@ export const STARTERS: Record<string, Json> = {
 	sqnr: {distributions: [{name: 'uniform', low: -1, high: 1}, {name: 'gaussian', sigma: 1, clip: 10}, {name: 'student_t', nu: 8, clip: 100}], formats: EIGHT},
 	diagnose: {metric: 'top1', scheme: 'int4', weights: {granularity: 'per_channel', range: 'mse'}, activations: {granularity: 'per_tensor', range: 'mse'}, mixed: {candidates: ['int8'], budget: {kind: 'size', share: 0.2}}},
 	toy: {methods: TOY_METHODS},
+	train: {network: 'resnet8', metric: 'top1', epochs: 20, batch: 64, optimizer: {lr: 0.1, weight_decay: 5e-4}, schedule: {warm_up: 1}, augment: {flip: true, crop: 4}},
+	qat: {scheme: 'w4a4', method: 'lsq', metric: 'top1', epochs: 10, batch: 64},
 	tensor: {formats: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5', 'mxfp4', 'nvfp4']},
 };
 
@@ -38,6 +40,16 @@ export const PRESETS: Record<string, Preset[]> = {
 		{name: 'The talk', title: 'uniform, Gaussian and Student-t', set: {distributions: [{name: 'uniform', low: -1, high: 1}, {name: 'gaussian', sigma: 1, clip: 10}, {name: 'student_t', nu: 8, clip: 100}], formats: EIGHT}},
 		{name: 'Heavier tails', title: 'Student-t against nu', set: {distributions: [{name: 'student_t', clip: 100}], sweep: {parameter: 'nu', values: [2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 64]}}},
 		{name: 'More outliers', title: 'a Gaussian with another ten times as wide', set: {distributions: [{name: 'gaussian'}], sweep: {parameter: 'outlier_mass', values: [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1]}}},
+	],
+	train: [
+		{name: 'Images', title: 'flipped and cropped, SGD on a cosine', set: {optimizer: {lr: 0.1, weight_decay: 5e-4}, schedule: {warm_up: 1}, augment: {flip: true, crop: 4}}},
+		{name: 'Sounds', title: 'moved in time, with noise', set: {network: 'ds_cnn', optimizer: {name: 'adam'}, schedule: {warm_up: 1}, augment: {shift: 2, noise: 0.05}}},
+	],
+	qat: [
+		...(['w4a4', 'w3a3', 'w2a2', 'int8', 'E4'].map((scheme): Preset => ({name: scheme, title: `train for ${scheme}`, set: {scheme}}))),
+		{name: 'Dampened', title: 'weights are drawn to their levels', set: {method: ['lsq', 'dampen']}},
+		{name: 'Frozen', title: 'weights that oscillate are pinned', set: {method: ['lsq', 'freeze']}},
+		{name: 'Batch norms as they ran', title: 'no re-estimation before evaluations', set: {batch_norm: {reestimate: 0}}},
 	],
 	toy: [
 		{name: 'The talk', title: 'oscillating, dampened and frozen', set: {methods: TOY_METHODS}},

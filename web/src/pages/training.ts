@@ -50,10 +50,10 @@ export function methodName(method: unknown): string {
 }
 const ESTIMATORS = ['lsq', 'lsq_plus', 'pact', 'dsq', 'ewgs'];
 
-/** What trains: the model's file, or a network by name. */
+/** What trains: the model's file, or a network by name; of other jobs nothing. */
 export function networkName(job: Job): string {
 	const network = (job.spec as Json).network;
-	return job.model?.name.replace(/\.onnx$/, '') ?? (typeof network === 'string' ? network : isObject(network) && typeof network.name === 'string' ? network.name : 'a network');
+	return job.model?.name.replace(/\.onnx$/, '') ?? (typeof network === 'string' ? network : isObject(network) && typeof network.name === 'string' ? network.name : '');
 }
 
 export function runName(job: Job): string {
@@ -167,12 +167,22 @@ function points(run: Run, key: string, along: Along, log: boolean): [number, num
 	}).filter(([, y], _, all) => y !== null || all.some(([, other]) => other !== null));
 }
 
+/* Numbers of a training that diverges: only a logarithm shows what was before. */
+const WIDE = 1e4;
+
+function wide(runs: readonly Run[], key: string): boolean {
+	const all = runs.flatMap((r) => r.steps.map((s) => s[key])).filter(isNumber);
+	const least = all.reduce((a, b) => Math.min(a, b), Infinity);
+	return least > 0 && all.reduce((a, b) => Math.max(a, b), 0) > WIDE * least;
+}
+
 /** A panel for each thing that any of the runs tells, those that every training tells first. */
 export function panels(runs: readonly Run[], along: Along, metricTitle: string): Panel[] {
 	const others = [...new Set(runs.flatMap((r) => r.steps.flatMap((s) => Object.keys(s))))].filter((k) => k !== 'step' && !PANELS.some((p) => p.key === k));
 	return [...PANELS, ...others.map((key) => ({key, title: key.replace(/_/g, ' ').replace(/^./, (c) => c.toUpperCase()), log: false, share: false}))].map((p): Panel => {
-		const found = runs.map((r): Series => ({name: r.name, points: points(r, p.key, along, p.log)}));
-		return {...p, title: p.key === 'metric' ? metricTitle : p.title, markers: p.key === 'metric', series: found.filter((s) => s.points.length > 0), without: found.filter((s) => s.points.length === 0).map((s) => s.name)};
+		const log = p.log || (!p.share && p.key !== 'metric' && p.key !== 'rate' && wide(runs, p.key));
+		const found = runs.map((r): Series => ({name: r.name, points: points(r, p.key, along, log)}));
+		return {...p, log, title: p.key === 'metric' ? metricTitle : p.title, markers: p.key === 'metric', series: found.filter((s) => s.points.length > 0), without: found.filter((s) => s.points.length === 0).map((s) => s.name)};
 	}).filter((p) => p.series.length > 0);
 }
 
