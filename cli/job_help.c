@@ -158,7 +158,7 @@ static void print_fields(struct help *h, const json_t *object, const char *path,
 		char here[PATH];
 		size_t i;
 
-		if (json_object_get(schema, "const") || (!*path && !strcmp(key, "workdir"))) {
+		if (json_object_get(schema, "const") || (!*path && (!strcmp(key, "workdir") || !strcmp(key, "checkpoints")))) {
 			continue;
 		}
 		snprintf(here, sizeof(here), "%.150s%s%.40s", path, *path ? "." : "", key);

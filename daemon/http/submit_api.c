@@ -72,8 +72,9 @@ static const json_t *type_of(struct qb_request *rq, const json_t *spec, struct q
 	type = name ? qb_engine_type(info, name) : NULL;
 	if (!type || json_is_true(json_object_get(type, "internal"))) {
 		no_such_type(info, name, p);
-	} else if (json_object_get(spec, "workdir")) {
-		qb_refuse(p, 422, "bad_job", "workdir: is the server's to choose; leave it out");
+	} else if (json_object_get(spec, "workdir") || json_object_get(spec, "checkpoints")) {
+		qb_refuse(p, 422, "bad_job", "%s: is the server's to choose; leave it out", json_object_get(spec, "workdir") ? "workdir"
+			: "checkpoints");
 	} else if (fresh && !json_is_boolean(fresh)) {
 		qb_refuse(p, 422, "bad_job", "fresh: must be true or false");
 	}

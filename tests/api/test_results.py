@@ -12,7 +12,7 @@ from daemon import API, BUILD, Daemon, TOP, jsonschema
 WORKER = os.path.join(BUILD, "quantbench-worker")
 DEMO = os.path.join(TOP, "demo")
 RESULTS = {"ptq": "PtqResult", "sqnr": "SqnrResult", "tensor": "TensorResult", "hwcost": "HwcostResult",
-           "diagnose": "DiagnoseResult"}
+           "diagnose": "DiagnoseResult", "train": "TrainResult", "qat": "QatResult", "toy": "ToyResult"}
 JOBS = {
     "ptq": {"schemes": ["int8", "w4a8"], "samples": 32, "methods": ["bias_correction"], "export": ["report"],
             "calibration": {"samples": 16}, "latency": {"min_seconds": 0, "min_queries": 5, "warmup_seconds": 0, "profile": True}},
@@ -21,6 +21,11 @@ JOBS = {
     "hwcost": {"units": [{"operands": "int8"}, {"operands": ["int8", "int4"], "accumulator": "fp16"}]},
     "diagnose": {"scheme": "int4", "samples": 16, "calibration": {"samples": 16},
                  "mixed": {"candidates": ["int8"], "budget": {"share": 0.2}}},
+    "train": {"network": {"name": "mlp", "layers": [16]}, "epochs": 1, "samples": 64, "profile": True},
+    "qat": {"scheme": "w4a4", "method": "freeze", "epochs": 1, "samples": 64, "calibration": {"samples": 16}, "profile": True,
+            "optimizer": {"name": "adam", "lr": 1e-4}, "batch_norm": {"reestimate": 2},
+            "latency": {"min_seconds": 0, "min_queries": 5, "warmup_seconds": 0}},
+    "toy": {"steps": 20},
 }
 
 
@@ -65,7 +70,8 @@ class Results(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         cls.d = Daemon(cls.folder.name, worker=WORKER).ready()
         cls.ids = {}
-        for kind, field, name in (("models", "model", "digits.onnx"), ("datasets", "data", "digits-test.npz")):
+        for kind, field, name in (("models", "model", "digits.onnx"), ("datasets", "data", "digits-test.npz"),
+                                  ("datasets", "train", "digits-train.npz")):
             with open(os.path.join(DEMO, name), "rb") as f:
                 cls.ids[field] = cls.d.call("POST", f"/v1/{kind}?name={name}", f.read())["id"]
 
@@ -76,7 +82,8 @@ class Results(unittest.TestCase):
         cls.folder.cleanup()
 
     def job(self, kind):
-        fields = {"ptq": ("model", "data"), "diagnose": ("model", "data"), "tensor": ("model",)}.get(kind, ())
+        fields = {"ptq": ("model", "data"), "diagnose": ("model", "data"), "tensor": ("model",),
+                  "train": ("train", "data"), "qat": ("model", "train", "data")}.get(kind, ())
         spec = {"type": kind, **JOBS[kind], **{f: self.ids[f] for f in fields}}
         id = self.d.call("POST", "/v1/jobs", spec)["id"]
         self.d.wait(id, "succeeded", seconds=120)

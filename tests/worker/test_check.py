@@ -149,12 +149,17 @@ class Check(tiny.Case):
         p = subprocess.run([os.path.join(worker.BUILD, "quantbench-worker"), "--serve"], capture_output=True, text=True, check=True, input='{"ask": "types"}\n')
         schemas = {t["type"]: t["schema"] for t in json.loads(p.stdout)["answer"]["types"]}
         scheme = {"schemes": [{"scheme": "int8", "weights": {}, "activations": {}, "layers": {"a": {"weights": {}}}}]}
+        training = {"optimizer": {}, "schedule": {}, "augment": {}, "batch_norm": {}, "distillation": {}, "preprocess": {}}
         base = {"ptq": {"model": "m", "data": "d", **scheme, "weights": {}, "activations": {}, "calibration": {}, "preprocess": {}, "latency": {}},
                 "diagnose": {"model": "m", "data": "d", "scheme": {"scheme": "int8", "weights": {}}, "calibration": {}, "preprocess": {},
                              "mixed": {"candidates": [{"scheme": "int4", "weights": {}}], "budget": {"share": .5}}},
                 "tensor": {"data": "d"},
                 "sqnr": {"formats": ["int8"], "distributions": [{"name": "gaussian"}], "dot": {}, "sweep": {"parameter": "clip", "values": [1]}},
-                "hwcost": {"units": [{"operands": "int8"}]}}
+                "hwcost": {"units": [{"operands": "int8"}]},
+                "train": {"network": "mlp", "train": "t", "data": "d", **training},
+                "qat": {"model": "m", "train": "t", "data": "d", "scheme": {"scheme": "w4a4", "weights": {}}, **training,
+                        "calibration": {}, "quantizer_optimizer": {}, "oscillations": {}, "latency": {}},
+                "toy": {"steps": 5}}
         elsewhere = {"/calibration": {"held_out"}}  # of a diagnosis: known, and refused with the reason
         of_kind = {"low", "high", "mean", "sigma", "scale", "nu", "parts", "tensor", "from"}  # each distribution has some
 

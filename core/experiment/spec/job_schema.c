@@ -6,6 +6,8 @@ static void set_common(json_t *properties, const struct qb_experiment *kind)
 {
 	json_object_set_new(properties, "workdir", json_pack("{s:s, s:s}", "type", "string", "description",
 		"where artifacts are written; the server's own"));
+	json_object_set_new(properties, "checkpoints", json_pack("{s:s, s:s}", "type", "string", "description",
+		"where checkpoints are left and looked for; the server's own"));
 	if (!kind->internal) {
 		json_object_set_new(properties, "fresh", json_pack("{s:s, s:b, s:s}", "type", "boolean", "default", 0,
 			"description", "run even if an identical job has a result"));

@@ -72,7 +72,7 @@ export function control(schema: Schema, root: Schema): Control {
 
 /** The fields that a person fills in: not what the server or the page fills in. */
 export function fields(schema: Schema): [string, Schema][] {
-	return Object.entries(schema.properties ?? {}).filter(([name]) => !['type', 'workdir', 'fresh'].includes(name));
+	return Object.entries(schema.properties ?? {}).filter(([name]) => !['type', 'workdir', 'checkpoints', 'fresh'].includes(name));
 }
 
 /** A copy with one field set; undefined takes it out. */
