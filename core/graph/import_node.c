@@ -90,13 +90,64 @@ static enum qb_attr_kind kind_of(const Onnx__AttributeProto *a, bool *supported)
 		a->t ? QB_ATTR_TENSOR : a->n_floats ? QB_ATTR_FLOATS : a->n_strings ? QB_ATTR_STRINGS : QB_ATTR_INTS;
 }
 
+static enum qb_err copy_numbers(struct qb__importer *im, const Onnx__AttributeProto *a, struct qb_attr *out)
+{
+	bool ints = out->kind == QB_ATTR_INTS;
+	size_t count = ints ? a->n_ints : a->n_floats, bytes = count * (ints ? 8 : 4);
+	void *copy = qb_arena_alloc(im->g->arena, bytes, 1);
+
+	if (!copy || count > INT32_MAX) {
+		return qb__import_no_memory(im);
+	}
+	if (count) {
+		memcpy(copy, ints ? (const void *)a->ints : (const void *)a->floats, bytes);
+	}
+	out->count = (int)count;
+	out->ints = ints ? copy : NULL;
+	out->floats = ints ? NULL : copy;
+	return QB_OK;
+}
+
+static const char *copy_string(struct qb__importer *im, const ProtobufCBinaryData *s)
+{
+	return qb_arena_strndup(im->g->arena, s->len ? (const char *)s->data : "", s->len);
+}
+
+static enum qb_err copy_strings(struct qb__importer *im, const Onnx__AttributeProto *a, struct qb_attr *out)
+{
+	const char **copy = qb_arena_alloc(im->g->arena, a->n_strings + 1, sizeof(*copy));
+
+	if (!copy || a->n_strings > INT32_MAX) {
+		return qb__import_no_memory(im);
+	}
+	for (size_t i = 0; i < a->n_strings; i++) {
+		copy[i] = copy_string(im, &a->strings[i]);
+		if (!copy[i]) {
+			return qb__import_no_memory(im);
+		}
+	}
+	out->count = (int)a->n_strings;
+	out->strings = copy;
+	return QB_OK;
+}
+
+static enum qb_err import_tensor(struct qb__importer *im, const struct qb_node *n, const char *name,
+	const Onnx__AttributeProto *a, struct qb_attr *out)
+{
+	enum qb_err err;
+
+	if (!a->t) {
+		return qb_node_fail(im->eb, QB_EONNX, n, "attribute %.60s holds no tensor", name);
+	}
+	err = qb__import_tensor(im->g->arena, im->file, a->t, &out->tensor, im->eb);
+	return err == QB_OK ? QB_OK : qb_fail_in(im->eb, err, "node %.200s (%.64s): attribute %.60s", n->name, n->type, name);
+}
+
 /* a, under the name of the attribute that refers to it */
 static enum qb_err import_attr(struct qb__importer *im, struct qb_node *n, const char *name,
 	const Onnx__AttributeProto *a, struct qb_attr *out)
 {
-	struct qb_arena *arena = im->g->arena;
 	bool supported;
-	enum qb_err err;
 
 	if (a->g || a->n_graphs) {
 		return qb_node_fail(im->eb, QB_EUNSUPPORTED, n, "attribute %.60s holds a subgraph; of control flow "
@@ -105,7 +156,7 @@ static enum qb_err import_attr(struct qb__importer *im, struct qb_node *n, const
 	if (qb_node_attr(n, name)) {
 		return qb_node_fail(im->eb, QB_EONNX, n, "attribute %.60s appears twice", name);
 	}
-	out->name = qb_arena_strdup(arena, name);
+	out->name = qb_arena_strdup(im->g->arena, name);
 	out->kind = kind_of(a, &supported);
 	if (!supported) {
 		return qb_node_fail(im->eb, QB_EUNSUPPORTED, n, "attribute %.60s is of kind %d, which is not supported",
@@ -113,51 +164,16 @@ static enum qb_err import_attr(struct qb__importer *im, struct qb_node *n, const
 	}
 	out->i = a->i;
 	out->f = a->f;
-	if (out->kind == QB_ATTR_STRING) {
-		out->s = qb_arena_strndup(arena, a->s.len ? (const char *)a->s.data : "", a->s.len);
-	} else if (out->kind == QB_ATTR_INTS || out->kind == QB_ATTR_FLOATS) {
-		bool ints = out->kind == QB_ATTR_INTS;
-		size_t count = ints ? a->n_ints : a->n_floats, bytes = count * (ints ? 8 : 4);
-		void *copy = qb_arena_alloc(arena, bytes, 1);
-
-		if (!copy || count > INT32_MAX) {
-			return qb__import_no_memory(im);
-		}
-		if (count) {
-			memcpy(copy, ints ? (const void *)a->ints : (const void *)a->floats, bytes);
-		}
-		out->count = (int)count;
-		out->ints = ints ? copy : NULL;
-		out->floats = ints ? NULL : copy;
+	if (out->kind == QB_ATTR_INTS || out->kind == QB_ATTR_FLOATS) {
+		QB_TRY(copy_numbers(im, a, out));
 	} else if (out->kind == QB_ATTR_STRINGS) {
-		const char **copy = qb_arena_alloc(arena, a->n_strings + 1, sizeof(*copy));
-
-		if (!copy || a->n_strings > INT32_MAX) {
-			return qb__import_no_memory(im);
-		}
-		for (size_t i = 0; i < a->n_strings; i++) {
-			const ProtobufCBinaryData *s = &a->strings[i];
-
-			copy[i] = qb_arena_strndup(arena, s->len ? (const char *)s->data : "", s->len);
-			if (!copy[i]) {
-				return qb__import_no_memory(im);
-			}
-		}
-		out->count = (int)a->n_strings;
-		out->strings = copy;
+		QB_TRY(copy_strings(im, a, out));
 	} else if (out->kind == QB_ATTR_TENSOR) {
-		if (!a->t) {
-			return qb_node_fail(im->eb, QB_EONNX, n, "attribute %.60s holds no tensor", name);
-		}
-		err = qb__import_tensor(arena, im->file, a->t, &out->tensor, im->eb);
-		if (err != QB_OK) {
-			return qb_fail_in(im->eb, err, "node %.200s (%.64s): attribute %.60s", n->name, n->type, name);
-		}
+		QB_TRY(import_tensor(im, n, name, a, out));
+	} else if (out->kind == QB_ATTR_STRING) {
+		out->s = copy_string(im, &a->s);
 	}
-	if (!out->name || (out->kind == QB_ATTR_STRING && !out->s)) {
-		return qb__import_no_memory(im);
-	}
-	return QB_OK;
+	return out->name && (out->kind != QB_ATTR_STRING || out->s) ? QB_OK : qb__import_no_memory(im);
 }
 
 /* ---- nodes ---- */

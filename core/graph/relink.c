@@ -156,72 +156,110 @@ static void set_order(struct qb_graph *g, struct qb_node *const *order)
 	}
 }
 
-/* Kahn's algorithm, first in first out from the present order, so that a sorted graph keeps its order
- * within each rank; a graph that is sorted already is not touched. */
-static enum qb_err sort_nodes(struct qb_graph *g, struct qb_errbuf *eb)
-{
-	enum qb_err err = QB_OK;
-	size_t count = (size_t)g->nodes, edges = 0;
-	bool sorted = true;
-	int *waiting = NULL, *first = NULL, *next = NULL, *user = NULL, head = 0, tail = 0, e = 0;
-	struct qb_node **order = NULL;
+/* Edges by the node that they come from. */
+struct sort {
+	int *waiting; /* [nodes]: inputs whose producers are not yet in order */
+	int *first;   /* [nodes]: of its edges; -1: none */
+	int *next, *user; /* [edges]: the next one of the same node; where it goes */
+	struct qb_node **order; /* [nodes] */
+};
 
+static enum qb_err sort_init(struct sort *s, size_t nodes, size_t edges, struct qb_errbuf *eb)
+{
+	s->waiting = calloc(nodes + 1, sizeof(*s->waiting));
+	s->first = malloc((nodes + 1) * sizeof(*s->first));
+	s->next = malloc((edges + 1) * sizeof(*s->next));
+	s->user = malloc((edges + 1) * sizeof(*s->user));
+	s->order = malloc((nodes + 1) * sizeof(*s->order));
+	if (!s->waiting || !s->first || !s->next || !s->user || !s->order) {
+		return qb_fail(eb, QB_ENOMEM, "out of memory while sorting %zu nodes", nodes);
+	}
+	memset(s->first, -1, (nodes + 1) * sizeof(*s->first));
+	return QB_OK;
+}
+
+static void sort_fini(struct sort *s)
+{
+	free(s->waiting);
+	free(s->first);
+	free(s->next);
+	free(s->user);
+	free(s->order);
+}
+
+static bool is_sorted(const struct qb_graph *g, size_t *edges)
+{
+	bool sorted = true;
+
+	*edges = 0;
 	for (int i = 0; i < g->nodes; i++) {
 		for (int j = 0; j < g->node[i]->inputs; j++) {
 			struct qb_value *v = g->node[i]->input[j];
 
 			sorted &= !(v && v->producer && v->producer->index >= i);
-			edges++;
+			++*edges;
 		}
 	}
-	if (sorted) {
-		return QB_OK;
-	}
-	waiting = calloc(count + 1, sizeof(*waiting));
-	first = malloc((count + 1) * sizeof(*first));
-	next = malloc((edges + 1) * sizeof(*next));
-	user = malloc((edges + 1) * sizeof(*user));
-	order = malloc((count + 1) * sizeof(*order));
-	if (!waiting || !first || !next || !user || !order) {
-		err = qb_fail(eb, QB_ENOMEM, "out of memory while sorting %d nodes", g->nodes);
-		goto out;
-	}
-	memset(first, -1, (count + 1) * sizeof(*first));
+	return sorted;
+}
+
+static void add_edges(struct sort *s, const struct qb_graph *g)
+{
+	int e = 0;
+
 	for (int i = g->nodes - 1; i >= 0; i--) {
 		for (int j = 0; j < g->node[i]->inputs; j++) {
 			struct qb_value *v = g->node[i]->input[j];
 
 			if (v && v->producer) {
-				user[e] = i;
-				next[e] = first[v->producer->index];
-				first[v->producer->index] = e++;
-				waiting[i]++;
+				s->user[e] = i;
+				s->next[e] = s->first[v->producer->index];
+				s->first[v->producer->index] = e++;
+				s->waiting[i]++;
 			}
 		}
 	}
+}
+
+/* Returns how many nodes there are in order: less than all where the graph has a cycle. */
+static int put_in_order(struct sort *s, const struct qb_graph *g)
+{
+	int head = 0, tail = 0;
+
 	for (int i = 0; i < g->nodes; i++) {
-		if (waiting[i] == 0) {
-			order[tail++] = g->node[i];
+		if (s->waiting[i] == 0) {
+			s->order[tail++] = g->node[i];
 		}
 	}
 	while (head < tail) {
-		for (int k = first[order[head++]->index]; k >= 0; k = next[k]) {
-			if (--waiting[user[k]] == 0) {
-				order[tail++] = g->node[user[k]];
+		for (int k = s->first[s->order[head++]->index]; k >= 0; k = s->next[k]) {
+			if (--s->waiting[s->user[k]] == 0) {
+				s->order[tail++] = g->node[s->user[k]];
 			}
 		}
 	}
-	if (tail < g->nodes) {
-		err = fail_cycle(g, waiting, eb);
-		goto out;
+	return tail;
+}
+
+/* Kahn's algorithm, first in first out from the present order, so that a sorted graph keeps its order
+ * within each rank; a graph that is sorted already is not touched. */
+static enum qb_err sort_nodes(struct qb_graph *g, struct qb_errbuf *eb)
+{
+	struct sort s = {0};
+	enum qb_err err;
+	size_t edges;
+
+	if (is_sorted(g, &edges)) {
+		return QB_OK;
 	}
-	set_order(g, order);
+	QB_TRY_OUT(sort_init(&s, (size_t)g->nodes, edges, eb));
+	add_edges(&s, g);
+	if (put_in_order(&s, g) < g->nodes) {
+		QB_TRY_OUT(fail_cycle(g, s.waiting, eb));
+	}
+	set_order(g, s.order);
 out:
-	free(order);
-	free(waiting);
-	free(first);
-	free(next);
-	free(user);
+	sort_fini(&s);
 	return err;
 }
 

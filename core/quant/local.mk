@@ -25,6 +25,9 @@ libquantbench_a_SOURCES += \
 	core/quant/quantizer_codes.c \
 	core/quant/range.c \
 	core/quant/range.h \
+	core/quant/range_data.c \
+	core/quant/range_rules.c \
+	core/quant/range_rules.h \
 	core/quant/range_search.c \
 	core/quant/range_search.h \
 	core/quant/scale.c \
