@@ -118,14 +118,7 @@ static void each_reduced(const struct qb_tensor *x, const int64_t stride[QB_MAX_
 
 	for (size_t i = 0; i < count; i++) {
 		fn(arg, i, (size_t)at);
-		for (int d = x->ndim - 1; d >= 0; d--) {
-			at += stride[d];
-			if (++index[d] < x->dim[d]) {
-				break;
-			}
-			at -= stride[d] * x->dim[d];
-			index[d] = 0;
-		}
+		at += qb_index_next(index, x->ndim, x->dim, stride);
 	}
 }
 

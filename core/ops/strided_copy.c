@@ -21,13 +21,6 @@ void qb__op_copy_strided(const struct qb_tensor *x, int64_t base, const int64_t 
 
 	for (size_t i = 0; i < count; i++) {
 		memcpy((char *)y->data + i * size, (const char *)x->data + (size_t)at * size, size);
-		for (int d = y->ndim - 1; d >= 0; d--) {
-			at += stride[d];
-			if (++index[d] < y->dim[d]) {
-				break;
-			}
-			at -= stride[d] * y->dim[d];
-			index[d] = 0;
-		}
+		at += qb_index_next(index, y->ndim, y->dim, stride);
 	}
 }

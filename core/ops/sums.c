@@ -46,14 +46,7 @@ static enum qb_err sum_to_f64(const struct qb_node *n, const struct qb_tensor *c
 	}
 	for (size_t i = 0; i < count; i++) {
 		((double *)y->data)[at] += ((const double *)x->data)[i];
-		for (int d = x->ndim - 1; d >= 0; d--) {
-			at += stride[d];
-			if (++index[d] < x->dim[d]) {
-				break;
-			}
-			at -= stride[d] * x->dim[d];
-			index[d] = 0;
-		}
+		at += qb_index_next(index, x->ndim, x->dim, stride);
 	}
 	return QB_OK;
 }

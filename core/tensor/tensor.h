@@ -74,4 +74,21 @@ float qb_float8_value(enum qb_dtype dtype, uint8_t code);
 /* "[3,224,224]" into out; returns out. */
 char *qb_shape_print(const int64_t *dim, int ndim, char *out, size_t size);
 
+/* To the next index [ndim] of the dimensions dim in row-major order, the first after the last; returns how far the element lies
+ * from the one before, by the strides. */
+static inline int64_t qb_index_next(int64_t *index, int ndim, const int64_t *dim, const int64_t *stride)
+{
+	int64_t step = 0;
+
+	for (int d = ndim - 1; d >= 0; d--) {
+		step += stride[d];
+		if (++index[d] < dim[d]) {
+			break;
+		}
+		step -= stride[d] * dim[d];
+		index[d] = 0;
+	}
+	return step;
+}
+
 #endif

@@ -225,14 +225,7 @@ static void positions(const struct qb_layout *layout, int32_t *at, int64_t n)
 
 	for (int64_t i = 0; i < n; i++) {
 		at[i] = (int32_t)p;
-		for (int d = layout->ndim - 1; d >= 0; d--) {
-			p += stride[d];
-			if (++index[d] < layout->dim[d]) {
-				break;
-			}
-			p -= stride[d] * layout->dim[d];
-			index[d] = 0;
-		}
+		p += qb_index_next(index, layout->ndim, layout->dim, stride);
 	}
 }
 
