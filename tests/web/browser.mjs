@@ -171,6 +171,10 @@ const tests = {
 		assert.match(await page.locator('#published-qat tbody tr', {hasText: 'BERT-base'}).innerText(), /\+0\.20[\s\S]*−1\.86/);
 		assert.match(await page.locator('#qat-formats tbody tr').first().innerText(), /mobilenetv2_cifar[\s\S]*\+0\.19/);
 		assert.equal(await page.getByText('★').count(), 0);
+		await open('#/training?view=methods&jobs=j21,j25');
+		await has('Of the chosen runs alone');
+		await page.locator('tr[data-method="lsq+freeze"]').waitFor();
+		await page.locator('tr[data-method=lsq]').waitFor({state: 'detached'});
 	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
 		await everywhere([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['data', '#/data'], ['submit', '#/submit'],
