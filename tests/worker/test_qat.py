@@ -1,4 +1,6 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
+# python: peers
 """The qat job: the network gets back what a scheme takes, runs elsewhere as it was evaluated, and ends with the same bytes
 whatever happens on the way."""
 import os

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The toy job against the regression written out here: gradient descent on one weight, rounded."""
 import math

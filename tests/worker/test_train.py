@@ -1,4 +1,6 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
+# python: peers
 """The train job: networks by name and from files, files that run elsewhere, the same bytes whatever happens on the way."""
 import os
 import random

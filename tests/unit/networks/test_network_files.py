@@ -1,4 +1,6 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
+# python: peers
 """Networks by name as files: the onnx package and ONNX Runtime take them, and they are imported again as they were."""
 import os
 import subprocess
