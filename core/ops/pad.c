@@ -115,6 +115,31 @@ static int64_t pad_source(enum pad_mode mode, int64_t i, int64_t dim)
 	}
 }
 
+/* A row of the last dimension, `width` elements, of the input's row, which is NULL where all of it is filled. */
+static void pad_row(const struct pad *p, const struct qb_tensor *x, const char *row, const void *fill, char *out,
+	int64_t width)
+{
+	size_t size = qb_dtype_bytes(x->dtype);
+	int64_t dim = x->ndim ? x->dim[x->ndim - 1] : 1, lo = x->ndim ? p->lo[x->ndim - 1] : 0;
+	int64_t begin = QB_MAX(lo, 0), end = QB_MIN(width, lo + dim);
+
+	if (row && p->mode == PAD_CONSTANT && begin < end) {
+		memcpy(out + (size_t)begin * size, row + (size_t)(begin - lo) * size, (size_t)(end - begin) * size);
+	} else {
+		begin = end = 0;
+	}
+	for (int64_t i = 0; i < width; i++) {
+		int64_t from;
+
+		if (i >= begin && i < end) {
+			i = end - 1;
+			continue;
+		}
+		from = row ? pad_source(p->mode, i - lo, dim) : -1;
+		memcpy(out + (size_t)i * size, from >= 0 ? row + (size_t)from * size : fill, size);
+	}
+}
+
 enum qb_err qb__eval_pad(const struct qb_node *n, const struct qb_tensor *const in[],
 	struct qb_tensor out[], struct qb_errbuf *eb)
 {
@@ -122,6 +147,8 @@ enum qb_err qb__eval_pad(const struct qb_node *n, const struct qb_tensor *const 
 	const struct qb_tensor *value = op_arg(n, in, 2);
 	int64_t stride[QB_MAX_DIMS], index[QB_MAX_DIMS] = { 0 };
 	uint64_t fill = 0;
+	int last = in[0]->ndim - 1;
+	int64_t width = last < 0 ? 1 : out[0].dim[last];
 	struct pad p;
 
 	QB_TRY(read_pad(n, in, in[0]->ndim, &p, eb));
@@ -131,19 +158,16 @@ enum qb_err qb__eval_pad(const struct qb_node *n, const struct qb_tensor *const 
 		qb__op_store(in[0]->dtype, &fill, 0, (double)qb_node_float(n, "value", 0));
 	}
 	qb__op_strides(in[0], stride);
-	for (size_t i = 0; i < count; i++) {
-		int64_t at = 0;
-		bool inside = true;
+	for (size_t i = 0; i < count; i += (size_t)width) {
+		const char *row = in[0]->data;
 
-		for (int d = 0; d < out[0].ndim && inside; d++) {
+		for (int d = 0; d < last && row; d++) {
 			int64_t from = pad_source(p.mode, index[d] - p.lo[d], in[0]->dim[d]);
 
-			inside = from >= 0;
-			at += from * stride[d];
+			row = from >= 0 ? row + (size_t)(from * stride[d]) * size : NULL;
 		}
-		memcpy((char *)out[0].data + i * size,
-			inside ? (const char *)in[0]->data + (size_t)at * size : (const char *)&fill, size);
-		for (int d = out[0].ndim - 1; d >= 0 && ++index[d] == out[0].dim[d]; d--) {
+		pad_row(&p, in[0], row, &fill, (char *)out[0].data + i * size, width);
+		for (int d = last - 1; d >= 0 && ++index[d] == out[0].dim[d]; d--) {
 			index[d] = 0;
 		}
 	}
