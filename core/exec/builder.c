@@ -124,16 +124,6 @@ bool qb_builder_is_training(const struct qb_builder *b)
 	return b->plan->mode == QB_PLAN_TRAINING;
 }
 
-static size_t value_bytes(const struct qb_value *v)
-{
-	size_t n = qb_dtype_bytes(v->dtype);
-
-	for (int i = 0; i < v->shape.ndim; i++) {
-		n *= (size_t)v->shape.dim[i];
-	}
-	return n;
-}
-
 static enum qb_err add_copy(struct qb_builder *b, const struct qb_value *v,
 	const struct qb_place *place, struct qb_errbuf *eb)
 {
@@ -240,7 +230,7 @@ enum qb_err qb_builder_plain(struct qb_builder *b, const struct qb_value *v, str
 	struct qb_errbuf *eb)
 {
 	const struct qb_copy *c = b->plan->home[v->index];
-	size_t bytes = v->dtype == QB_F32 ? value_bytes(v) : 0;
+	size_t bytes = v->dtype == QB_F32 ? qb_value_bytes(v) : 0;
 
 	if (c && bytes && !c->place.layout.blocks && qb_layout_bytes(&c->place.layout) == bytes) {
 		*out = c->place;
@@ -253,7 +243,7 @@ enum qb_err qb_builder_define(struct qb_builder *b, const struct qb_value *v,
 	const struct qb_layout *layout, struct qb_place *out, struct qb_errbuf *eb)
 {
 	struct qb_place p = {0};
-	size_t bytes = v->dtype == QB_F32 ? qb_layout_bytes(layout) : value_bytes(v);
+	size_t bytes = v->dtype == QB_F32 ? qb_layout_bytes(layout) : qb_value_bytes(v);
 
 	if (v->dtype == QB_F32) {
 		p.layout = *layout;

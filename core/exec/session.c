@@ -8,16 +8,6 @@
 #include "core/graph/op.h"
 #include "core/kernels/int8/kernels.h"
 
-static size_t value_bytes(const struct qb_value *v)
-{
-	size_t n = qb_dtype_bytes(v->dtype);
-
-	for (int i = 0; i < v->shape.ndim; i++) {
-		n *= (size_t)v->shape.dim[i];
-	}
-	return n;
-}
-
 /* What the caller has: inputs, and outputs of which one is written where it lies. */
 
 /* Where outputs go that the caller does not want. */
@@ -146,7 +136,7 @@ static enum qb_err run_eval(struct qb_session *s, const struct qb_step *step,
 	for (int i = 0; i < n->outputs; i++) {
 		if (n->output[i]) {
 			out[i] = tensor_of(n->output[i], qb_session_buffer(s, step->write.id[i]));
-			memset(out[i].data, 0, value_bytes(n->output[i]));
+			memset(out[i].data, 0, qb_value_bytes(n->output[i]));
 		}
 	}
 	if (step->lowered->residual) {
@@ -362,7 +352,7 @@ enum qb_err qb__session_begin(struct qb_session *s, const struct qb_run *run, st
 		qb__check_run(s);
 	}
 	for (int i = 0; !s->bound && i < p->graph->inputs; i++) {
-		memcpy(qb_session_buffer(s, p->input[i]), run->input[i], value_bytes(p->graph->input[i]));
+		memcpy(qb_session_buffer(s, p->input[i]), run->input[i], qb_value_bytes(p->graph->input[i]));
 	}
 	return QB_OK;
 }
@@ -393,7 +383,7 @@ void qb__session_end(struct qb_session *s, const struct qb_run *run)
 			: qb_session_buffer(s, p->output[i].buffer);
 
 		if (run->output[i] && run->output[i] != from) {
-			memcpy(run->output[i], from, value_bytes(g->output[i]));
+			memcpy(run->output[i], from, qb_value_bytes(g->output[i]));
 		}
 	}
 }

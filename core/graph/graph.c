@@ -59,6 +59,11 @@ size_t qb_value_size(const struct qb_value *v)
 	return n;
 }
 
+size_t qb_value_bytes(const struct qb_value *v)
+{
+	return qb_dtype_bytes(v->dtype) * qb_value_size(v);
+}
+
 int qb_graph_find(const struct qb_graph *g, const char *name, int guess)
 {
 	if (guess < g->values && !strcmp(g->value[guess]->name, name)) {

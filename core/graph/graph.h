@@ -199,8 +199,9 @@ enum qb_err qb_pass_join_frozen(struct qb_graph *g, struct qb_errbuf *eb);
 /* All but the last, in the order that a sweep wants. */
 enum qb_err qb_graph_prepare(struct qb_graph *g, struct qb_errbuf *eb);
 
-/* Elements of a value whose shape is concrete. */
+/* Elements and bytes of a value whose shape is concrete. */
 size_t qb_value_size(const struct qb_value *v);
+size_t qb_value_bytes(const struct qb_value *v);
 /* The node that alone reads v, once, where v is no output of the graph; else NULL. */
 struct qb_node *qb_value_only_user(const struct qb_value *v);
 /* Whether anything reads v: a node, or whoever asks for the graph's outputs. */

@@ -5,11 +5,6 @@
 
 #include "core/base/size.h"
 
-size_t qb_value_bytes(const struct qb_value *v)
-{
-	return qb_value_size(v) * qb_dtype_bytes(v->dtype);
-}
-
 /* Streams */
 
 void qb_stream_destroy(struct qb_stream **stream)

@@ -77,6 +77,4 @@ enum qb_err qb_lanes_create(struct qb_lane **out, const struct qb_network *n, in
 	bool reference, struct qb_errbuf *eb);
 void qb_lanes_destroy(struct qb_lane **lanes, const struct qb_network *n, int threads);
 
-size_t qb_value_bytes(const struct qb_value *v);
-
 #endif

@@ -106,7 +106,7 @@ static enum qb_err run_shard(void *arg, int thread, int64_t shard, struct qb_err
 	const struct qb_run run = {.input = input, .output = output};
 
 	for (int i = 0; i < g->inputs; i++) {
-		size_t bytes = qb_value_size(g->input[i]) * qb_dtype_bytes(g->input[i]->dtype);
+		size_t bytes = qb_value_bytes(g->input[i]);
 
 		input[i] = (const char *)l->input[i] + (size_t)shard * bytes;
 	}

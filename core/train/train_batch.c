@@ -112,7 +112,7 @@ static bool take_pointers(struct qb_trainer *t)
 		}
 		for (int i = 0; i < g->inputs; i++) {
 			char *all = batch_array(t, i);
-			size_t bytes = qb_value_size(g->input[i]) * qb_dtype_bytes(g->input[i]->dtype);
+			size_t bytes = qb_value_bytes(g->input[i]);
 			bool scalar = i == t->graph->labels.weight && t->config.loss.kind == QB_LOSS_MSE;
 
 			t->fed[s][i] = all && !scalar ? all + (size_t)s * bytes : all;
