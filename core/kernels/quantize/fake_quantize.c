@@ -237,32 +237,28 @@ static inline __attribute__((always_inline)) void gradient_loop(struct block *b,
 	}
 }
 
-static inline __attribute__((always_inline)) void gradient_each_body(struct block *b, int estimator, int integer)
+static inline __attribute__((always_inline)) void gradient_of(struct block *b, int estimator, const int each, int integer)
 {
 	switch (estimator * 2 + (integer ? 1 : 0)) {
-	case 2 * QB_ESTIMATOR_STE: gradient_loop(b, QB_ESTIMATOR_STE, 1, 0); break;
-	case 2 * QB_ESTIMATOR_STE + 1: gradient_loop(b, QB_ESTIMATOR_STE, 1, 1); break;
-	case 2 * QB_ESTIMATOR_LSQ: gradient_loop(b, QB_ESTIMATOR_LSQ, 1, 0); break;
-	case 2 * QB_ESTIMATOR_LSQ + 1: gradient_loop(b, QB_ESTIMATOR_LSQ, 1, 1); break;
-	case 2 * QB_ESTIMATOR_PACT: gradient_loop(b, QB_ESTIMATOR_PACT, 1, 0); break;
-	case 2 * QB_ESTIMATOR_PACT + 1: gradient_loop(b, QB_ESTIMATOR_PACT, 1, 1); break;
-	case 2 * QB_ESTIMATOR_EWGS + 1: gradient_loop(b, QB_ESTIMATOR_EWGS, 1, 1); break;
-	case 2 * QB_ESTIMATOR_DSQ + 1: gradient_loop(b, QB_ESTIMATOR_DSQ, 1, 1); break;
+	case 2 * QB_ESTIMATOR_STE: gradient_loop(b, QB_ESTIMATOR_STE, each, 0); break;
+	case 2 * QB_ESTIMATOR_STE + 1: gradient_loop(b, QB_ESTIMATOR_STE, each, 1); break;
+	case 2 * QB_ESTIMATOR_LSQ: gradient_loop(b, QB_ESTIMATOR_LSQ, each, 0); break;
+	case 2 * QB_ESTIMATOR_LSQ + 1: gradient_loop(b, QB_ESTIMATOR_LSQ, each, 1); break;
+	case 2 * QB_ESTIMATOR_PACT: gradient_loop(b, QB_ESTIMATOR_PACT, each, 0); break;
+	case 2 * QB_ESTIMATOR_PACT + 1: gradient_loop(b, QB_ESTIMATOR_PACT, each, 1); break;
+	case 2 * QB_ESTIMATOR_EWGS + 1: gradient_loop(b, QB_ESTIMATOR_EWGS, each, 1); break;
+	case 2 * QB_ESTIMATOR_DSQ + 1: gradient_loop(b, QB_ESTIMATOR_DSQ, each, 1); break;
 	}
+}
+
+static inline __attribute__((always_inline)) void gradient_each_body(struct block *b, int estimator, int integer)
+{
+	gradient_of(b, estimator, 1, integer);
 }
 
 static inline __attribute__((always_inline)) void gradient_one_body(struct block *b, int estimator, int integer)
 {
-	switch (estimator * 2 + (integer ? 1 : 0)) {
-	case 2 * QB_ESTIMATOR_STE: gradient_loop(b, QB_ESTIMATOR_STE, 0, 0); break;
-	case 2 * QB_ESTIMATOR_STE + 1: gradient_loop(b, QB_ESTIMATOR_STE, 0, 1); break;
-	case 2 * QB_ESTIMATOR_LSQ: gradient_loop(b, QB_ESTIMATOR_LSQ, 0, 0); break;
-	case 2 * QB_ESTIMATOR_LSQ + 1: gradient_loop(b, QB_ESTIMATOR_LSQ, 0, 1); break;
-	case 2 * QB_ESTIMATOR_PACT: gradient_loop(b, QB_ESTIMATOR_PACT, 0, 0); break;
-	case 2 * QB_ESTIMATOR_PACT + 1: gradient_loop(b, QB_ESTIMATOR_PACT, 0, 1); break;
-	case 2 * QB_ESTIMATOR_EWGS + 1: gradient_loop(b, QB_ESTIMATOR_EWGS, 0, 1); break;
-	case 2 * QB_ESTIMATOR_DSQ + 1: gradient_loop(b, QB_ESTIMATOR_DSQ, 0, 1); break;
-	}
+	gradient_of(b, estimator, 0, integer);
 }
 
 /* tanh's arguments of dsq. */
