@@ -15,6 +15,7 @@ libquantbench_a_SOURCES += \
 	core/kernels/f32/gemm_backward.c \
 	core/kernels/f32/gemm_backward.h \
 	core/kernels/f32/gemm_levels.h \
+	core/kernels/f32/inside.h \
 	core/kernels/f32/math.c \
 	core/kernels/f32/math.h \
 	core/kernels/f32/math_inline.h \

@@ -5,6 +5,7 @@
 
 #include "core/base/size.h"
 #include "core/base/vectorized.h"
+#include "core/kernels/f32/inside.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -13,25 +14,28 @@
 /* Outputs [*from, *to) whose kernel element k lies inside the line. */
 static void find_inside(const struct qb_f32_depthwise_line *d, int64_t k, int64_t *from, int64_t *to)
 {
-	int64_t at = k * d->dilation - d->pad;
-
-	*from = at >= 0 ? 0 : QB_MIN((-at + d->stride - 1) / d->stride, d->out_width);
-	*to = at >= d->width ? *from : QB_MAX(QB_MIN((d->width - 1 - at) / d->stride + 1, d->out_width), *from);
+	qb_f32_inside(k * d->dilation - d->pad, d->stride, d->out_width, d->width - 1, from, to);
 }
 
 /* ---- by weights ---- */
 
-/* dw [channels] += the sum of dy * x over n pixels, x_step and y_step elements apart. */
-static void sum_plain(int64_t channels, const float *x, int64_t x_step, const float *dy, int64_t n, float *dw)
+/* dw [count] += the sum of dy * x over n pixels, x_step and y_step elements apart. */
+static inline __attribute__((always_inline)) void sum_each(int64_t count, const float *x, int64_t x_step, const float *dy, int64_t y_step,
+	int64_t n, float *dw)
 {
-	for (int64_t c = 0; c < channels; c++) {
+	for (int64_t c = 0; c < count; c++) {
 		float sum = 0;
 
 		for (int64_t i = 0; i < n; i++) {
-			sum = fmaf(dy[i * channels + c], x[i * x_step + c], sum);
+			sum = fmaf(dy[i * y_step + c], x[i * x_step + c], sum);
 		}
 		dw[c] += sum;
 	}
+}
+
+static void sum_plain(int64_t channels, const float *x, int64_t x_step, const float *dy, int64_t n, float *dw)
+{
+	sum_each(channels, x, x_step, dy, channels, n, dw);
 }
 
 #if defined(__x86_64__)
@@ -69,14 +73,7 @@ QB_AVX2 static void sum_avx2(int64_t channels, const float *x, int64_t x_step, c
 	for (; c + LANES <= channels; c += LANES) {
 		sum_lanes(1, x + c, x_step, dy + c, channels, n, dw + c);
 	}
-	for (; c < channels; c++) {
-		float sum = 0;
-
-		for (int64_t i = 0; i < n; i++) {
-			sum = fmaf(dy[i * channels + c], x[i * x_step + c], sum);
-		}
-		dw[c] += sum;
-	}
+	sum_each(channels - c, x + c, x_step, dy + c, channels, n, dw + c);
 }
 #endif
 

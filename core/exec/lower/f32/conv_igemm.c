@@ -6,6 +6,7 @@
 #include "core/base/size.h"
 #include "core/exec/lower/f32/conv_output_tiles.h"
 #include "core/kernels/f32/gemm.h"
+#include "core/kernels/f32/inside.h"
 #include "core/exec/lower/lowerings.h"
 
 enum {
@@ -52,13 +53,6 @@ static struct row_segment row_segment_at(int64_t pixel, int64_t most, int64_t he
 	return s;
 }
 
-/* Of `count` places from `at` on, `step` apart, those with numbers [*from, *to) lie in [0, last]. */
-static void find_inside(int64_t at, int64_t step, int64_t count, int64_t last, int64_t *from, int64_t *to)
-{
-	*from = at >= 0 ? 0 : QB_MIN((-at + step - 1) / step, count);
-	*to = at > last ? *from : QB_MAX(QB_MIN((last - at) / step + 1, count), *from);
-}
-
 static void point(const float **row, int64_t from, int64_t to, const float *x, int64_t step)
 {
 	for (int64_t i = from; i < to; i++) {
@@ -85,7 +79,7 @@ static void find_rows(const struct layer *l, const struct qb__output_tile *a, co
 			int64_t from = 0, end = 0;
 
 			if (iy >= 0 && iy < d->height) {
-				find_inside(ix, d->stride[1], s.count, d->width - 1, &from, &end);
+				qb_f32_inside(ix, d->stride[1], s.count, d->width - 1, &from, &end);
 			}
 			point(to, 0, from, l->zeros, 0);
 			point(to, from, end, x + ((s.n * d->height + iy) * d->width + ix) * d->channels,
@@ -138,7 +132,7 @@ static void find_lines(const struct layer *l, const float *x, int64_t first, int
 
 		s = row_segment_at(first + i, count - i, d->out_height, d->out_width);
 		ix = s.x * d->stride[1] - d->pad[1];
-		find_inside(ix, d->stride[1], s.count, d->width - d->kernel[1], &from, &end);
+		qb_f32_inside(ix, d->stride[1], s.count, d->width - d->kernel[1], &from, &end);
 		for (int64_t k = 0; k < s.count; k++) {
 			k = k == from ? end : k;
 			if (k < s.count) {
