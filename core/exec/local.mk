@@ -9,12 +9,12 @@ libquantbench_a_SOURCES += \
 	core/exec/lower/backward/activation_gradient.c \
 	core/exec/lower/backward/activation_gradient.h \
 	core/exec/lower/backward/batch_norm_training.c \
+	core/exec/lower/backward/cast.c \
 	core/exec/lower/backward/conv_depthwise_gradient.c \
 	core/exec/lower/backward/conv_gradient.c \
 	core/exec/lower/backward/conv_gradient.h \
 	core/exec/lower/backward/conv_input_gradient.c \
 	core/exec/lower/backward/conv_weight_gradient.c \
-	core/exec/lower/backward/double_values.c \
 	core/exec/lower/backward/gather_gradient.c \
 	core/exec/lower/backward/norm_gradient.c \
 	core/exec/lower/backward/pool_gradient.c \

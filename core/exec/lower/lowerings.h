@@ -99,7 +99,7 @@
 	X(Sign, none, int8_lookup_table) \
 	X(Sin, none, int8_lookup_table) \
 	X(Sinh, none, int8_lookup_table) \
-	X(Slice, slice, int8_copy) \
+	X(Slice, copy, int8_copy) \
 	X(Softmax, softmax, int8_softmax) \
 	X(SoftmaxCrossEntropy, cross_entropy, none) \
 	X(SoftmaxCrossEntropyGradient, cross_entropy_gradient, none) \
@@ -125,7 +125,7 @@
 	X(add) X(alias) X(batch_norm) X(binary) X(clip) X(concat) X(conv) X(conv_transpose) X(eltwise) X(fake_quantize) X(fake_quantize_gradient) X(gemm) X(global_pool) X(group_norm) \
 	X(layer_norm) X(matmul) X(copy) X(pool) X(reduce) X(resize) X(softmax) X(transpose) \
 	X(average_pool_gradient) X(cross_entropy) X(cross_entropy_gradient) X(layer_norm_gradient) X(max_pool_gradient) X(softmax_gradient) \
-	X(cast) X(gather_gradient) X(slice) \
+	X(cast) X(gather_gradient) \
 	X(activation_gradient) X(batch_norm_training) X(batch_norm_training_gradient) X(batch_norm_training_sums) X(batch_statistics) \
 	X(conv_input_gradient) X(conv_weight_gradient) X(shard_sum) X(sum_to) \
 	X(int8_alias) X(int8_batch_norm) X(int8_binary) X(int8_conv) X(int8_conv_transpose) X(int8_gemm) X(int8_global_pool) X(int8_layer_norm) \

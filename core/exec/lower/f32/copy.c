@@ -231,12 +231,7 @@ static void positions(const struct qb_layout *layout, int32_t *at, int64_t n)
 
 static int64_t numbers(const struct qb_value *v)
 {
-	int64_t n = 1;
-
-	for (int i = 0; i < v->shape.ndim; i++) {
-		n *= v->shape.dim[i];
-	}
-	return n;
+	return (int64_t)qb_value_size(v);
 }
 
 static struct qb_tensor tensor(const struct qb_value *v, enum qb_dtype dtype, void *data)
@@ -265,7 +260,7 @@ static bool probe(const struct qb_node *n, int k, const struct qb_layout *x_layo
 	struct qb_tensor x, out[MANY];
 	int32_t *iota = malloc((size_t)nx * sizeof(*iota)), *where = malloc((size_t)nx * sizeof(*where));
 	int32_t *to = malloc((size_t)ny * sizeof(*to)), *got;
-	int64_t *from = malloc((size_t)ny * sizeof(*from));
+	int64_t *from = calloc((size_t)ny, sizeof(*from));
 	bool found = false;
 
 	for (int i = 0; i < n->outputs; i++) {
@@ -307,13 +302,37 @@ static bool probe(const struct qb_node *n, int k, const struct qb_layout *x_layo
 	return found;
 }
 
+/* Of float64, which lies row-major: one run. */
+static void run_move_f64(const void *context, const struct qb_operands *at)
+{
+	const struct move *m = context;
+
+	memcpy(at->write[0], (const double *)at->read[0] + m->base, (size_t)m->count[0] * sizeof(double));
+}
+
+static enum qb_err plan_copy_f64(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)
+{
+	struct qb_layout from = qb_layout_dense(&n->input[0]->shape), to = qb_layout_dense(&n->output[0]->shape);
+	struct qb_place y;
+	struct move m;
+
+	if (n->outputs > 1 || numbers(n->output[0]) < 1 || !probe(n, 0, &from, &to, &m) || m.levels > 1 || m.step[0] != 1) {
+		return QB_EUNSUPPORTED;
+	}
+	QB_TRY(qb_builder_define(b, n->output[0], &to, &y, eb));
+	return qb_builder_call(b, n, &(struct qb_call){.name = "move", .fn = run_move_f64, QB_CONTEXT(m),
+		.reads = {qb_builder_home(b, n->input[0])->buffer}, .writes = {y.buffer}}, eb);
+}
+
 /* Everything that takes numbers of its first input regularly, the rest being constants. */
 enum qb_err qb__plan_copy(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
 	const struct qb_node *n = &op->node;
 	struct qb_place x, y;
 
-	if (n->input[0]->dtype != QB_F32 || n->input[0]->constant || n->inputs > 64 || n->outputs > 64 ||
+	bool f64 = n->input[0]->dtype == QB_F64;
+
+	if ((n->input[0]->dtype != QB_F32 && !f64) || n->input[0]->constant || n->inputs > 64 || n->outputs > 64 ||
 		numbers(n->input[0]) > INT32_MAX || numbers(n->input[0]) < 1) {
 		return QB_EUNSUPPORTED;
 	}
@@ -321,6 +340,9 @@ enum qb_err qb__plan_copy(struct qb_builder *b, const struct qb_lowered *op, str
 		if (n->input[i] && !n->input[i]->constant) {
 			return QB_EUNSUPPORTED;
 		}
+	}
+	if (f64) {
+		return plan_copy_f64(b, n, eb);
 	}
 	QB_TRY(qb_builder_plain(b, n->input[0], &x, eb));
 	for (int k = 0; k < n->outputs; k++) {
