@@ -18,11 +18,6 @@ struct pointwise {
 	float lo, hi;
 };
 
-static size_t numbers(const struct qb_layout *layout)
-{
-	return qb_layout_elements(layout);
-}
-
 /* The bodies, compiled again for wider registers; each number's result is the same. */
 static inline __attribute__((always_inline)) void add_run_body(const float *restrict a,
 	const float *restrict b, float *restrict y, int64_t n, float lo, float hi)
@@ -167,7 +162,7 @@ enum qb_err qb__plan_epilogue(struct qb_builder *b, const struct qb_lowered *op,
 	const struct qb_place *y, struct qb_errbuf *eb)
 {
 	const struct qb_node *n = &op->node;
-	struct finish f = {.n = (int64_t)numbers(&y->layout), .adds = op->residual,
+	struct finish f = {.n = (int64_t)qb_layout_elements(&y->layout), .adds = op->residual,
 		.adds_last = op->residual_last, .act = op->act};
 	struct qb_place add = {0};
 
@@ -208,7 +203,7 @@ enum qb_err qb__plan_add(struct qb_builder *b, const struct qb_lowered *op, stru
 	}
 	layout = qb_builder_home(b, x)->layout;
 	QB_TRY(qb_builder_source(b, z, &layout, &other, eb));
-	p.n = (int64_t)numbers(&layout);
+	p.n = (int64_t)qb_layout_elements(&layout);
 	take_act(&p, op);
 	act = qb_clip_behind(b, y, &clip, &gradients, &gradient);
 	if (act && qb_node_is(act, QB_OP_Relu)) { /* whose gradient is as well told by its output */
@@ -251,7 +246,7 @@ enum qb_err qb__plan_clip(struct qb_builder *b, const struct qb_lowered *op, str
 	}
 	layout = qb_builder_home(b, x)->layout;
 	QB_TRY(qb_builder_define(b, n->output[0], &layout, &out, eb));
-	p.n = (int64_t)numbers(&layout);
+	p.n = (int64_t)qb_layout_elements(&layout);
 	return qb_builder_call(b, n, &(struct qb_call){.name = relu ? "relu" : "clip", .fn = clip_numbers, QB_CONTEXT(p),
 		.reads = {qb_builder_home(b, x)->buffer}, .writes = {out.buffer}}, eb);
 }
@@ -308,7 +303,7 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, struc
 	} else {
 		QB_TRY(qb_builder_plain(b, n->input[0], &x, eb));
 	}
-	u.n = (int64_t)numbers(&x.layout);
+	u.n = (int64_t)qb_layout_elements(&x.layout);
 	QB_TRY(qb_builder_define(b, n->output[0], &x.layout, &y, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = n->type, .fn = run_unary, QB_CONTEXT(u),
 		.reads = {x.buffer}, .writes = {y.buffer}}, eb);
