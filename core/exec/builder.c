@@ -350,6 +350,16 @@ enum qb_err qb_builder_operand(struct qb_builder *b, const struct qb_value *v, c
 	return QB_OK;
 }
 
+enum qb_err qb_builder_read(struct qb_builder *b, const struct qb_value *v, bool channels_last, int *read, struct qb_errbuf *eb)
+{
+	struct qb_layout dense = qb_layout_dense(&v->shape), want = channels_last ? qb_layout_channels_last(&v->shape) : dense;
+	struct qb_place place;
+
+	QB_TRY(qb_builder_operand(b, v, &dense, &want, &place, eb));
+	*read = place.buffer;
+	return QB_OK;
+}
+
 enum qb_err qb_builder_made_weight(struct qb_builder *b, const struct qb_value *v, qb_weight_fn *make,
 	const void *context, size_t context_bytes, size_t numbers, int *id, struct qb_errbuf *eb)
 {

@@ -59,6 +59,8 @@ enum qb_err qb_builder_weight(struct qb_builder *b, const struct qb_value *v,
  * anything else reordered in every run. */
 enum qb_err qb_builder_operand(struct qb_builder *b, const struct qb_value *v, const struct qb_layout *as,
 	const struct qb_layout *want, struct qb_place *out, struct qb_errbuf *eb);
+/* The same as a call declares it among what it reads, row-major or channels last. */
+enum qb_err qb_builder_read(struct qb_builder *b, const struct qb_value *v, bool channels_last, int *read, struct qb_errbuf *eb);
 
 /* A constant in a form that no layout describes: make writes it into zeroed memory from row-major numbers, the scheme's in
  * their turn. context is copied. */

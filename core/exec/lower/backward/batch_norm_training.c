@@ -39,12 +39,7 @@ static struct qb_layout channels_last(const struct qb_value *v)
 /* A value in rows of channels, or a vector as it is. */
 static enum qb_err read_rows(struct qb_builder *b, const struct qb_value *v, int *read, struct qb_errbuf *eb)
 {
-	struct qb_layout dense = qb_layout_dense(&v->shape), want = channels_last(v);
-	struct qb_place place;
-
-	QB_TRY(qb_builder_operand(b, v, &dense, &want, &place, eb));
-	*read = place.buffer;
-	return QB_OK;
+	return qb_builder_read(b, v, v->shape.ndim > 2, read, eb);
 }
 
 /* Sums are float64 and have one place; a constant would have none. */
@@ -95,6 +90,14 @@ enum qb_err qb__plan_batch_statistics(struct qb_builder *b, const struct qb_lowe
 /* Scratch: vectors of channels. */
 enum { MEAN, SCALE, OFFSET, BY_DZ, BY_X, CONSTANT, VECTORS };
 
+/* The square root of the batch's biased variance and epsilon. */
+static double deviation(const struct norm *p, const double *sums, int64_t c)
+{
+	double mean = sums[c] / p->count;
+
+	return sqrt(fmax(sums[p->channels + c] / p->count - mean * mean, 0) + p->epsilon);
+}
+
 /* gain, offset: NULL where nothing clips, and z is of no interest. */
 static struct qb_f32_batch_norm kernel_of(const struct norm *p, const double *sums, const float *gain, const float *offset, float *vectors)
 {
@@ -103,20 +106,11 @@ static struct qb_f32_batch_norm kernel_of(const struct norm *p, const double *su
 		.above = p->clip.above};
 
 	for (int64_t c = 0; c < p->channels; c++) {
-		double mean = sums[c] / p->count, variance = fmax(sums[p->channels + c] / p->count - mean * mean, 0);
-
-		vectors[MEAN * p->channels + c] = (float)mean;
-		vectors[SCALE * p->channels + c] = gain ? (float)((double)gain[c] / sqrt(variance + p->epsilon)) : 0;
+		vectors[MEAN * p->channels + c] = (float)(sums[c] / p->count);
+		vectors[SCALE * p->channels + c] = gain ? (float)((double)gain[c] / deviation(p, sums, c)) : 0;
 		vectors[OFFSET * p->channels + c] = offset ? offset[c] : 0;
 	}
 	return k;
-}
-
-static double inverse_deviation(const struct norm *p, const double *sums, int64_t c)
-{
-	double mean = sums[c] / p->count;
-
-	return 1 / sqrt(fmax(sums[p->channels + c] / p->count - mean * mean, 0) + p->epsilon);
 }
 
 static void run_norm(const void *context, const struct qb_operands *at)
@@ -201,7 +195,7 @@ static void run_sums(const void *context, const struct qb_operands *at)
 
 	qb_f32_batch_norm_sums(&k, at->read[X], at->read[DY], sums);
 	for (int64_t c = 0; c < p->channels; c++) {
-		sums[p->channels + c] *= inverse_deviation(p, at->read[SUMS], c);
+		sums[p->channels + c] *= 1 / deviation(p, at->read[SUMS], c);
 	}
 }
 
@@ -214,7 +208,7 @@ static void run_gradient(const void *context, const struct qb_operands *at)
 	struct qb_f32_batch_norm k = kernel_of(p, at->read[SUMS], gain, at->read[CLIP_OFFSET], vectors);
 
 	for (int64_t c = 0; c < p->channels; c++) {
-		double inverse = inverse_deviation(p, at->read[SUMS], c), scale = (double)gain[c] * inverse;
+		double inverse = 1 / deviation(p, at->read[SUMS], c), scale = (double)gain[c] * inverse;
 
 		vectors[BY_DZ * p->channels + c] = (float)scale;
 		vectors[BY_X * p->channels + c] = (float)(-scale * inverse * of_dy[p->channels + c] / p->count);

@@ -66,8 +66,8 @@ enum qb_err qb_plan_depthwise_weight_gradient(struct qb_builder *b, const struct
 	if (!describe(c, &l)) {
 		return QB_EUNSUPPORTED;
 	}
-	QB_TRY(qb_gradient_operand(b, n->input[0], true, &call.reads[X], eb));
-	QB_TRY(qb_gradient_operand(b, n->input[1], true, &call.reads[DY], eb));
+	QB_TRY(qb_builder_read(b, n->input[0], true, &call.reads[X], eb));
+	QB_TRY(qb_builder_read(b, n->input[1], true, &call.reads[DY], eb));
 	QB_TRY(qb_builder_define(b, n->output[0], &layout, &dw, eb));
 	call.writes[0] = dw.buffer;
 	return qb_builder_call(b, n, &call, eb);
@@ -112,8 +112,8 @@ enum qb_err qb_plan_depthwise_input_gradient(struct qb_builder *b, const struct 
 	if (!describe(c, &l)) {
 		return QB_EUNSUPPORTED;
 	}
-	QB_TRY(qb_gradient_operand(b, n->input[0], true, &call.reads[OF_Y], eb));
-	QB_TRY(qb_gradient_operand(b, n->input[1], false, &call.reads[W], eb));
+	QB_TRY(qb_builder_read(b, n->input[0], true, &call.reads[OF_Y], eb));
+	QB_TRY(qb_builder_read(b, n->input[1], false, &call.reads[W], eb));
 	QB_TRY(qb_builder_define(b, n->output[0], &layout, &dx, eb));
 	call.writes[0] = dx.buffer;
 	return qb_builder_call(b, n, &call, eb);

@@ -46,14 +46,3 @@ enum qb_err qb_conv_shape_of(struct qb_conv_shape *c, const struct qb_node *n, c
 	return c->images && c->depth && c->each && c->in[0] && c->in[1] && c->out[0] && c->out[1] && c->elements <= QB_CONV_ELEMENTS
 		? QB_OK : QB_EUNSUPPORTED;
 }
-
-enum qb_err qb_gradient_operand(struct qb_builder *b, const struct qb_value *v, bool channels_last, int *read,
-	struct qb_errbuf *eb)
-{
-	struct qb_layout dense = qb_layout_dense(&v->shape), want = channels_last ? qb_layout_channels_last(&v->shape) : dense;
-	struct qb_place place;
-
-	QB_TRY(qb_builder_operand(b, v, &dense, &want, &place, eb));
-	*read = place.buffer;
-	return QB_OK;
-}

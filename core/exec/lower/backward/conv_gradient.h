@@ -21,21 +21,8 @@ struct qb_conv_shape {
 enum qb_err qb_conv_shape_of(struct qb_conv_shape *c, const struct qb_node *n, const struct qb_value *x, const struct qb_value *w,
 	struct qb_errbuf *eb);
 
-/* Places [*from, *to) of the n from `first` on whose kernel element, at `at` for the first of them and `step` further for each
- * that follows, lies in [0, last]. */
-static inline void qb_conv_inside(int64_t at, int64_t step, int64_t n, int64_t last, int64_t *from, int64_t *to)
-{
-	*from = at >= 0 ? 0 : (-at + step - 1) / step < n ? (-at + step - 1) / step : n;
-	*to = at > last ? *from : (last - at) / step + 1 < n ? (last - at) / step + 1 : n;
-	*to = *to < *from ? *from : *to;
-}
-
 /* A ConvTranspose whose weights are computed: the gradient by its input of the convolution that it transposes. */
 enum qb_err qb_plan_transposed_conv(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb);
-
-/* An operand as a call reads it, row-major or channels last: a buffer, or the weight of a constant. */
-enum qb_err qb_gradient_operand(struct qb_builder *b, const struct qb_value *v, bool channels_last, int *read,
-	struct qb_errbuf *eb);
 
 /* Depthwise convolutions; QB_EUNSUPPORTED where c is none. */
 enum qb_err qb_plan_depthwise_input_gradient(struct qb_builder *b, const struct qb_node *n, const struct qb_conv_shape *c,

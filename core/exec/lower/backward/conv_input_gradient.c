@@ -52,7 +52,7 @@ static enum qb_err plan_turned(struct qb_builder *b, const struct qb_lowered *op
 		}
 	}
 	d.w_as = exchanged(c, n->input[1]);
-	QB_TRY(qb_gradient_operand(b, n->input[1], false, &d.w_at, eb));
+	QB_TRY(qb_builder_read(b, n->input[1], false, &d.w_at, eb));
 	err = qb_plan_depthwise(b, op, &d, eb);
 	return err == QB_EUNSUPPORTED ? qb_plan_dense(b, op, &d, eb) : err;
 }
@@ -199,48 +199,34 @@ static enum qb_err plan_phases(struct qb_builder *b, const struct qb_node *n, co
 	if (!l.zeros || !l.none) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
-	QB_TRY(qb_gradient_operand(b, n->input[0], true, &call.reads[DY], eb));
-	QB_TRY(qb_gradient_operand(b, n->input[1], false, &call.reads[W], eb));
+	QB_TRY(qb_builder_read(b, n->input[0], true, &call.reads[DY], eb));
+	QB_TRY(qb_builder_read(b, n->input[1], false, &call.reads[W], eb));
 	if (bias_of(n)) {
-		QB_TRY(qb_gradient_operand(b, bias_of(n), false, &call.reads[BIAS], eb));
+		QB_TRY(qb_builder_read(b, bias_of(n), false, &call.reads[BIAS], eb));
 	}
 	QB_TRY(qb_builder_define(b, n->output[0], &layout, &dx, eb));
 	call.writes[0] = dx.buffer;
 	return qb_builder_call(b, n, &call, eb);
 }
 
-static enum qb_err plan(struct qb_builder *b, const struct qb_lowered *op, const struct qb_conv_shape *c, struct qb_errbuf *eb)
-{
-	const struct qb_node *n = &op->node;
-	enum qb_err err = QB_EUNSUPPORTED;
-
-	if (n->input[0]->constant) {
-		return QB_EUNSUPPORTED;
-	}
-	if (c->stride[0] == 1 && c->stride[1] == 1) {
-		err = plan_turned(b, op, c, eb);
-	}
-	err = err == QB_EUNSUPPORTED && !bias_of(n) ? qb_plan_depthwise_input_gradient(b, n, c, eb) : err;
-	return err == QB_EUNSUPPORTED ? plan_phases(b, n, c, eb) : err;
-}
-
 enum qb_err qb__plan_conv_input_gradient(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
 	const struct qb_node *n = &op->node;
+	enum qb_err err = QB_EUNSUPPORTED;
 	struct qb_conv_shape c;
 
 	QB_TRY(qb_conv_shape_of(&c, n, n->output[0], n->input[1], eb));
-	return plan(b, op, &c, eb);
+	if (n->input[0]->constant) {
+		return QB_EUNSUPPORTED;
+	}
+	if (c.stride[0] == 1 && c.stride[1] == 1) {
+		err = plan_turned(b, op, &c, eb);
+	}
+	err = err == QB_EUNSUPPORTED && !bias_of(n) ? qb_plan_depthwise_input_gradient(b, n, &c, eb) : err;
+	return err == QB_EUNSUPPORTED ? plan_phases(b, n, &c, eb) : err;
 }
 
 enum qb_err qb_plan_transposed_conv(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
-	const struct qb_node *n = &op->node;
-	struct qb_conv_shape c;
-
-	if (op->act.kind != QB_ACT_NONE || op->residual || op->affine.scale) {
-		return QB_EUNSUPPORTED;
-	}
-	QB_TRY(qb_conv_shape_of(&c, n, n->output[0], n->input[1], eb));
-	return plan(b, op, &c, eb);
+	return op->act.kind != QB_ACT_NONE || op->residual || op->affine.scale ? QB_EUNSUPPORTED : qb__plan_conv_input_gradient(b, op, eb);
 }

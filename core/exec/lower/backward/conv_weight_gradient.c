@@ -10,6 +10,7 @@
 #include "core/exec/lower/backward/conv_gradient.h"
 #include "core/exec/lower/lowerings.h"
 #include "core/kernels/f32/gemm_backward.h"
+#include "core/kernels/f32/inside.h"
 
 enum { X, DY };
 enum { FEW_CHANNELS = 8, BLOCK = QB_F32_OUTER_DEPTH };
@@ -38,7 +39,7 @@ static void find_rows(const struct qb_conv_shape *c, const float *x, const float
 		if (iy < 0 || iy >= c->in[0]) {
 			continue;
 		}
-		qb_conv_inside(ix, c->stride[1], count, c->in[1] - 1, &from, &to);
+		qb_f32_inside(ix, c->stride[1], count, c->in[1] - 1, &from, &to);
 		for (int64_t j = from; j < to; j++, k->rows++) {
 			k->dy[k->rows] = dy + (p + j) * c->outputs;
 			k->x[k->rows] = x + ((image * c->in[0] + iy) * c->in[1] + ix + j * c->stride[1]) * c->channels;
@@ -138,8 +139,8 @@ enum qb_err qb__plan_conv_weight_gradient(struct qb_builder *b, const struct qb_
 		return err;
 	}
 	l.im2col = c->groups == 1 && c->elements > 1 && c->channels < FEW_CHANNELS;
-	QB_TRY(qb_gradient_operand(b, n->input[0], true, &call.reads[X], eb));
-	QB_TRY(qb_gradient_operand(b, n->input[1], true, &call.reads[DY], eb));
+	QB_TRY(qb_builder_read(b, n->input[0], true, &call.reads[X], eb));
+	QB_TRY(qb_builder_read(b, n->input[1], true, &call.reads[DY], eb));
 	QB_TRY(qb_builder_define(b, n->output[0], &layout, &dw, eb));
 	call.writes[0] = dw.buffer;
 	call.scratch[0] = c->elements > 1 ? (size_t)(c->outputs * c->elements * c->depth) * sizeof(float) : 0;

@@ -3,7 +3,6 @@
 
 #include "core/base/size.h"
 #include "core/base/vectorized.h"
-#include "core/exec/lower/backward/conv_gradient.h"
 #include "core/exec/lower/lowerings.h"
 #include "core/graph/op.h"
 
@@ -59,7 +58,7 @@ enum qb_err qb__plan_gather_gradient(struct qb_builder *b, const struct qb_lower
 		g.inner *= i > axis ? dx->shape.dim[i] : 1;
 	}
 	call.reads[0] = qb_builder_home(b, index)->buffer;
-	QB_TRY(qb_gradient_operand(b, n->input[1], false, &call.reads[1], eb));
+	QB_TRY(qb_builder_read(b, n->input[1], false, &call.reads[1], eb));
 	QB_TRY(qb_builder_define(b, dx, &layout, &to, eb));
 	call.writes[0] = to.buffer;
 	return qb_builder_call(b, n, &call, eb);

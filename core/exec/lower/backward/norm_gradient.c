@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/exec/lower/backward/conv_gradient.h"
 #include "core/exec/lower/lowerings.h"
 #include "core/graph/op.h"
 #include "core/kernels/f32/norm_backward.h"
@@ -38,7 +37,7 @@ static bool rows_of(const struct qb_node *n, bool joined, struct rows *r)
 static enum qb_err add_step(struct qb_builder *b, const struct qb_node *n, struct qb_call *call, struct qb_errbuf *eb)
 {
 	for (int i = 0; i < n->inputs; i++) {
-		QB_TRY(qb_gradient_operand(b, n->input[i], false, &call->reads[i], eb));
+		QB_TRY(qb_builder_read(b, n->input[i], false, &call->reads[i], eb));
 	}
 	for (int i = 0; i < n->outputs; i++) {
 		struct qb_layout layout = qb_layout_dense(&n->output[i]->shape);
@@ -82,12 +81,9 @@ static void run_layer_norm(const void *context, const struct qb_operands *at)
 		qb_f32_layer_norm_gradient((const float *)at->read[0] + i, at->read[1], (const float *)at->read[2] + i, r->epsilon,
 			(float *)at->write[0] + i, sums, r->length);
 	}
-	for (int64_t i = 0; i < 2 * r->length; i++) {
-		float *to = at->write[1 + i / r->length];
-
-		if (to) {
-			to[i % r->length] = (float)sums[i];
-		}
+	for (int64_t i = 0; i < r->length; i++) {
+		((float *)at->write[1])[i] = (float)sums[i];
+		((float *)at->write[2])[i] = (float)sums[r->length + i];
 	}
 }
 

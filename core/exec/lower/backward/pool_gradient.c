@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/exec/lower/backward/conv_gradient.h"
 #include "core/exec/lower/lowerings.h"
 #include "core/graph/op.h"
 #include "core/kernels/f32/pool_backward.h"
@@ -37,7 +36,7 @@ static enum qb_err describe(struct pool *q, const struct qb_node *n, struct qb_e
 	return QB_OK;
 }
 
-/* The last operand read is dy; a largest has x before it. */
+/* Reads dy, and x for the largest. */
 static void run_pool(const void *context, const struct qb_operands *at)
 {
 	const struct pool *q = context;
@@ -66,9 +65,9 @@ static enum qb_err plan_pool(struct qb_builder *b, const struct qb_node *n, cons
 
 	QB_TRY(describe(&q, n, eb));
 	layout = qb_layout_channels_last(&n->output[0]->shape);
-	QB_TRY(qb_gradient_operand(b, dy, true, &call.reads[0], eb));
+	QB_TRY(qb_builder_read(b, dy, true, &call.reads[0], eb));
 	if (x) {
-		QB_TRY(qb_gradient_operand(b, x, true, &call.reads[1], eb));
+		QB_TRY(qb_builder_read(b, x, true, &call.reads[1], eb));
 		call.scratch[0] = (size_t)q.p.channels * sizeof(float);
 		call.scratch[1] = (size_t)q.p.channels * sizeof(int32_t);
 	}

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "core/base/size.h"
-#include "core/exec/lower/backward/conv_gradient.h"
 #include "core/exec/lower/f32/conv_igemm.h"
 #include "core/kernels/f32/gemm_backward.h"
 
@@ -41,8 +40,8 @@ enum qb_err qb_plan_transposed_product(struct qb_builder *b, const struct qb_nod
 	if (qb_node_int(n, "transB", 0) || (n->inputs > 2 && n->input[2]) || !p.depth || !p.rows || !p.columns) {
 		return QB_EUNSUPPORTED;
 	}
-	QB_TRY(qb_gradient_operand(b, n->input[0], false, &call.reads[A], eb));
-	QB_TRY(qb_gradient_operand(b, n->input[1], false, &call.reads[B], eb));
+	QB_TRY(qb_builder_read(b, n->input[0], false, &call.reads[A], eb));
+	QB_TRY(qb_builder_read(b, n->input[1], false, &call.reads[B], eb));
 	QB_TRY(qb_builder_define(b, n->output[0], &layout, &to, eb));
 	call.writes[0] = to.buffer;
 	return qb_builder_call(b, n, &call, eb);

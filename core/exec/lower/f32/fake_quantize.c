@@ -50,21 +50,11 @@ static enum qb_err describe(struct qb_builder *b, const struct qb_node *n, const
 	return QB_OK;
 }
 
-/* Input i, dense, as a call declares it: a weight where it is constant, 0 where it is absent. */
+/* Input i, dense, as a call declares it: 0 where it is absent. */
 static enum qb_err vector(struct qb_builder *b, const struct qb_node *n, int i, int *read, struct qb_errbuf *eb)
 {
-	const struct qb_value *v = i < n->inputs ? n->input[i] : NULL;
-	struct qb_layout layout;
-	struct qb_place place;
-
 	*read = 0;
-	if (!v) {
-		return QB_OK;
-	}
-	layout = qb_layout_dense(&v->shape);
-	QB_TRY(qb_builder_operand(b, v, &layout, &layout, &place, eb));
-	*read = place.buffer;
-	return QB_OK;
+	return i < n->inputs && n->input[i] ? qb_builder_read(b, n->input[i], false, read, eb) : QB_OK;
 }
 
 static struct qb_fake_quantizer quantizer_at(const struct work *w, const struct qb_operands *at)
