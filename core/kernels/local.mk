@@ -3,6 +3,7 @@ libquantbench_a_SOURCES += \
 	core/kernels/epilogue.h \
 	core/kernels/f32/activation_backward.c \
 	core/kernels/f32/activation_backward.h \
+	core/kernels/f32/avx2.h \
 	core/kernels/f32/batch_norm_training.c \
 	core/kernels/f32/batch_norm_training.h \
 	core/kernels/f32/depthwise.c \

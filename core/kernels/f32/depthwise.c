@@ -9,9 +9,7 @@
 #include "core/kernels/f32/math.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-#define AVX2 __attribute__((target("avx2,fma")))
-#define INLINE_AVX2 __attribute__((target("avx2,fma"), always_inline)) static inline
+#include "core/kernels/f32/avx2.h"
 #endif
 
 /* Pixels of a register tile, and those of a line that is one tile. */

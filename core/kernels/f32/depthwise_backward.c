@@ -8,7 +8,7 @@
 #include "core/kernels/f32/inside.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "core/kernels/f32/avx2.h"
 #endif
 
 /* Outputs [*from, *to) whose kernel element k lies inside the line. */
@@ -41,8 +41,6 @@ static void sum_plain(int64_t channels, const float *x, int64_t x_step, const fl
 #if defined(__x86_64__)
 enum { LANES = 8, CHAINS = 4 };
 
-#define INLINE_AVX2 __attribute__((target("avx2,fma"), always_inline)) static inline
-
 INLINE_AVX2 void sum_lanes(const int chains, const float *x, int64_t x_step, const float *dy, int64_t y_step, int64_t n, float *dw)
 {
 	__m256 sum[CHAINS];
@@ -63,7 +61,7 @@ INLINE_AVX2 void sum_lanes(const int chains, const float *x, int64_t x_step, con
 	}
 }
 
-QB_AVX2 static void sum_avx2(int64_t channels, const float *x, int64_t x_step, const float *dy, int64_t n, float *dw)
+AVX2 static void sum_avx2(int64_t channels, const float *x, int64_t x_step, const float *dy, int64_t n, float *dw)
 {
 	int64_t c = 0;
 

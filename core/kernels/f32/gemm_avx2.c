@@ -6,18 +6,7 @@
 #include "core/kernels/f32/gemm_levels.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define AVX2 __attribute__((target("avx2,fma")))
-#define INLINE_AVX2 __attribute__((target("avx2,fma"), always_inline)) static inline
-
-INLINE_AVX2 __m256i lanes(int width)
-{
-	static const int32_t on[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-
-	width = QB_MAX(0, QB_MIN(8, width));
-	return _mm256_loadu_si256((const void *)(on + 8 - width));
-}
+#include "core/kernels/f32/avx2.h"
 
 INLINE_AVX2 __m256 load(const float *x, int at, bool full, int width)
 {

@@ -28,17 +28,7 @@ static void columns_plain(const struct qb_f32_outer *p, int64_t j, int width)
 }
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define AVX2 __attribute__((target("avx2,fma")))
-#define INLINE_AVX2 __attribute__((target("avx2,fma"), always_inline)) static inline
-
-INLINE_AVX2 __m256i lanes(int width)
-{
-	static const int32_t on[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-
-	return _mm256_loadu_si256((const void *)(on + 8 - width));
-}
+#include "core/kernels/f32/avx2.h"
 
 INLINE_AVX2 __m256 load(const float *x, bool full, __m256i mask)
 {
