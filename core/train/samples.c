@@ -171,14 +171,13 @@ static enum qb_err read_row(struct reading *r, int thread, int64_t i, int input,
 		.ndim = c->spec.ndim - 1, .dim = c->spec.dim + 1, .element_bytes = qb_dtype_bytes(c->type)};
 	const void *stored = c->stored + (size_t)at.sample * c->stored_bytes;
 	void *out = (char *)r->input[input] + (size_t)i * c->row_bytes;
-	bool augmented = input == 0 && !r->pick->plain;
 
-	if (augmented && r->moved) {
+	if (input == 0 && r->moved) {
 		qb_augment_move(&r->s->augment, &at, stored, r->moved[thread]);
 		stored = r->moved[thread];
 	}
 	QB_TRY(qb_dataset_convert(r->s->data, input, stored, 1, out, eb));
-	if (augmented) {
+	if (input == 0) {
 		qb_augment_noise(&r->s->augment, &at, out, c->size);
 	}
 	return QB_OK;
@@ -206,7 +205,7 @@ enum qb_err qb_samples_read(const struct qb_samples *s, const struct qb_samples_
 	char **moved = calloc((size_t)threads, sizeof(*moved));
 	enum qb_err err = moved ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for a batch");
 
-	if (moved && qb_augment_moves(&s->augment) && !pick->plain) {
+	if (moved && qb_augment_moves(&s->augment)) {
 		for (int i = 0; i < threads && err == QB_OK; i++) {
 			moved[i] = malloc(s->column[0].stored_bytes + 1);
 			err = moved[i] ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for a batch");

@@ -28,7 +28,6 @@ struct qb_samples_pick {
 	int64_t count;
 	uint64_t seed;
 	int64_t epoch;
-	bool plain;            /* without augmentation */
 	int threads;
 };
 /* The picked samples into input[i] [count, ...], in the inputs' own types, and labels [count, label size] (NULL: not wanted).

@@ -228,12 +228,12 @@ static void order_epoch(struct qb_trainer *t, int64_t epoch)
 	}
 }
 
-enum qb_err qb__train_batch_read(struct qb_trainer *t, int64_t step, int64_t run, bool plain, struct qb_errbuf *eb)
+enum qb_err qb__train_batch_read(struct qb_trainer *t, int64_t step, int64_t run, struct qb_errbuf *eb)
 {
 	const struct qb_train_config *c = &t->config;
 	int64_t first = (step % t->an_epoch * c->accumulation + run) * c->batch;
 	struct qb_samples_pick pick = {.sample = t->picked, .count = c->batch, .seed = c->seed, .epoch = step / t->an_epoch,
-		.plain = plain, .threads = c->threads};
+		.threads = c->threads};
 
 	order_epoch(t, pick.epoch);
 	memcpy(t->picked, t->order + first, (size_t)c->batch * sizeof(*t->picked));

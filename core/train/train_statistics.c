@@ -87,7 +87,7 @@ enum qb_err qb_trainer_estimate_statistics(struct qb_trainer *t, int64_t batches
 	}
 	for (int64_t i = 0; i < n && err == QB_OK && channels; i++) {
 		/* Batches of the epoch after the last: of an order that training does not use. */
-		err = qb__train_batch_read(t, t->steps + i / t->config.accumulation, i % t->config.accumulation, false, eb);
+		err = qb__train_batch_read(t, t->steps + i / t->config.accumulation, i % t->config.accumulation, eb);
 		err = err == QB_OK ? qb__train_run_shards(t, eb) : err;
 		if (err == QB_OK) {
 			add_statistics(t, sum);

@@ -174,7 +174,7 @@ static enum qb_err accumulate(struct qb_trainer *t, int64_t step, double *loss, 
 	*loss = 0;
 	clear_gradients(t);
 	for (int64_t run = 0; run < t->config.accumulation; run++) {
-		QB_TRY(qb__train_batch_read(t, step, run, false, eb));
+		QB_TRY(qb__train_batch_read(t, step, run, eb));
 		QB_TRY(qb__train_run_batch(t, loss, eb));
 		if (isfinite(*loss)) {
 			qb__train_follow_statistics(t, t->config.batch_norm_momentum);
@@ -190,7 +190,7 @@ enum qb_err qb_trainer_gradients(struct qb_trainer *t, double *loss, struct qb_e
 	clear_gradients(t);
 	for (int64_t run = 0; run < t->config.accumulation; run++) {
 		if (t->config.accumulation > 1) {
-			QB_TRY(qb__train_batch_read(t, t->at.step, run, false, eb));
+			QB_TRY(qb__train_batch_read(t, t->at.step, run, eb));
 		}
 		QB_TRY(qb__train_run_batch(t, &sum, eb));
 	}

@@ -72,10 +72,9 @@ struct qb_trainer {
 /* Zeroed memory of the trainer; NULL when it ends. */
 void *qb__trainer_take(struct qb_trainer *t, size_t count, size_t size);
 
-/* train_batch.c: room for a batch; then the batch of micro-step `run` of a step, read and its targets made. plain: without
- * augmentation. */
+/* train_batch.c: room for a batch; then the batch of micro-step `run` of a step, read and its targets made. */
 enum qb_err qb__train_batch_create(struct qb_trainer *t, struct qb_errbuf *eb);
-enum qb_err qb__train_batch_read(struct qb_trainer *t, int64_t step, int64_t run, bool plain, struct qb_errbuf *eb);
+enum qb_err qb__train_batch_read(struct qb_trainer *t, int64_t step, int64_t run, struct qb_errbuf *eb);
 
 /* train_step.c */
 enum qb_err qb__train_step_create(struct qb_trainer *t, struct qb_errbuf *eb);

@@ -250,21 +250,21 @@ static void samples_read__any_order__equals_reading_in_order(void **state)
 
 static void samples_read__augmented__same_for_any_threads_and_batch(void **state)
 {
-	const struct qb_augment_config c = {.flip = true, .crop = 1, .noise = 0.1};
+	const struct qb_augment_config c = {.flip = true, .crop = 1, .noise = 0.1}, none = {0};
 	const int64_t order[] = {0, 1, 2, 3, 4, 5};
 	struct qb_samples_pick pick = {.sample = order, .count = 6, .threads = 3, .seed = 4, .epoch = 1};
 	struct qb_dataset *d = open_samples();
-	struct qb_samples *s = NULL;
+	struct qb_samples *s = NULL, *unaugmented = NULL;
 	float whole[24], one[4], plain[24];
 	void *input[] = {whole}, *single[] = {one}, *same[] = {plain};
 
 	(void)state;
 	assert_int_equal(qb_samples_create(&s, d, 1, &c, NULL), QB_OK);
 	assert_int_equal(qb_samples_read(s, &pick, input, NULL, NULL), QB_OK);
-	pick.plain = true;
-	assert_int_equal(qb_samples_read(s, &pick, same, NULL, NULL), QB_OK);
+	assert_int_equal(qb_samples_create(&unaugmented, d, 1, &none, NULL), QB_OK);
+	assert_int_equal(qb_samples_read(unaugmented, &pick, same, NULL, NULL), QB_OK);
 	assert_memory_not_equal(whole, plain, sizeof(plain));
-	pick.plain = false;
+	qb_samples_destroy(&unaugmented);
 	pick.count = 1;
 	for (int i = 0; i < 6; i++) {
 		pick.sample = order + i;

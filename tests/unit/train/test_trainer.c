@@ -478,7 +478,7 @@ static void estimate_statistics__all_batches__mean_of_theirs(void **state)
 		const double *sums = s.t->output[0][n->sums];
 		double m, count = 16 * 64;
 
-		assert_int_equal(qb__train_batch_read(s.t, s.t->steps + i, 0, false, NULL), QB_OK);
+		assert_int_equal(qb__train_batch_read(s.t, s.t->steps + i, 0, NULL), QB_OK);
 		assert_int_equal(qb__train_run_shards(s.t, NULL), QB_OK);
 		assert_int_equal(n->count, count);
 		m = sums[0] / count;
