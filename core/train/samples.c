@@ -21,10 +21,11 @@ struct qb_samples {
 	const struct qb_dataset *data;
 	struct qb_augment_config augment;
 	int64_t count;
-	int inputs;
+	int inputs, threads;
 	struct column *column; /* [inputs] */
 	double *labels;        /* [count, label_size] */
 	size_t label_size, bytes;
+	char *moved;           /* [threads] rows of the first input as stored; NULL: nothing moves */
 };
 
 enum { READ_AT_ONCE = 256 };
@@ -45,6 +46,19 @@ static enum qb_err allocate_column(struct qb_samples *s, int i, struct qb_errbuf
 	}
 	s->bytes += bytes;
 	return QB_OK;
+}
+
+/* Where the rows of the first input are augmented. */
+static enum qb_err allocate_moved(struct qb_samples *s, struct qb_errbuf *eb)
+{
+	size_t bytes = s->column[0].stored_bytes;
+
+	if (!qb_augment_moves(&s->augment)) {
+		return QB_OK;
+	}
+	s->moved = qb_aligned_alloc((size_t)s->threads, bytes + 1);
+	s->bytes += (size_t)s->threads * bytes;
+	return s->moved ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory to augment samples of %zu bytes", bytes);
 }
 
 static enum qb_err read_all(struct qb_samples *s, struct qb_errbuf *eb)
@@ -88,6 +102,7 @@ static enum qb_err fill(struct qb_samples *s, struct qb_errbuf *eb)
 		return qb_fail(eb, QB_EINVAL, "augment.noise: the network's input %.100s is %s, noise is for float32", c->spec.name,
 			qb_dtype_name(c->spec.dtype));
 	}
+	QB_TRY(allocate_moved(s, eb));
 	s->label_size = qb_dataset_label_size(s->data);
 	if (s->label_size) {
 		s->labels = qb_aligned_alloc((size_t)s->count * s->label_size, sizeof(*s->labels));
@@ -100,7 +115,7 @@ static enum qb_err fill(struct qb_samples *s, struct qb_errbuf *eb)
 }
 
 enum qb_err qb_samples_create(struct qb_samples **out, const struct qb_dataset *data, int inputs,
-	const struct qb_augment_config *augment, struct qb_errbuf *eb)
+	const struct qb_augment_config *augment, int threads, struct qb_errbuf *eb)
 {
 	struct qb_samples *s = calloc(1, sizeof(*s));
 	enum qb_err err;
@@ -108,7 +123,8 @@ enum qb_err qb_samples_create(struct qb_samples **out, const struct qb_dataset *
 	if (!s) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for samples");
 	}
-	*s = (struct qb_samples){.data = data, .augment = *augment, .count = qb_dataset_count(data), .inputs = inputs};
+	*s = (struct qb_samples){.data = data, .augment = *augment, .count = qb_dataset_count(data), .inputs = inputs,
+		.threads = threads};
 	err = fill(s, eb);
 	if (err != QB_OK) {
 		qb_samples_destroy(&s);
@@ -130,6 +146,7 @@ void qb_samples_destroy(struct qb_samples **samples)
 	}
 	free(s->column);
 	free(s->labels);
+	free(s->moved);
 	free(s);
 	*samples = NULL;
 }
@@ -161,7 +178,6 @@ struct reading {
 	const struct qb_samples_pick *pick;
 	void *const *input;
 	double *labels;
-	char **moved; /* [threads]: room for a row of the first input; NULL where nothing moves */
 };
 
 static enum qb_err read_row(struct reading *r, int thread, int64_t i, int input, struct qb_errbuf *eb)
@@ -172,9 +188,11 @@ static enum qb_err read_row(struct reading *r, int thread, int64_t i, int input,
 	const void *stored = c->stored + (size_t)at.sample * c->stored_bytes;
 	void *out = (char *)r->input[input] + (size_t)i * c->row_bytes;
 
-	if (input == 0 && r->moved) {
-		qb_augment_move(&r->s->augment, &at, stored, r->moved[thread]);
-		stored = r->moved[thread];
+	if (input == 0 && r->s->moved) {
+		char *moved = r->s->moved + (size_t)thread * c->stored_bytes;
+
+		qb_augment_move(&r->s->augment, &at, stored, moved);
+		stored = moved;
 	}
 	QB_TRY(qb_dataset_convert(r->s->data, input, stored, 1, out, eb));
 	if (input == 0) {
@@ -201,23 +219,6 @@ enum qb_err qb_samples_read(const struct qb_samples *s, const struct qb_samples_
 	double *labels, struct qb_errbuf *eb)
 {
 	struct reading r = {.s = s, .pick = pick, .input = input, .labels = labels};
-	int threads = (int)QB_MIN(pick->threads, QB_MAX(pick->count, 1));
-	char **moved = calloc((size_t)threads, sizeof(*moved));
-	enum qb_err err = moved ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for a batch");
 
-	if (moved && qb_augment_moves(&s->augment)) {
-		for (int i = 0; i < threads && err == QB_OK; i++) {
-			moved[i] = malloc(s->column[0].stored_bytes + 1);
-			err = moved[i] ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for a batch");
-		}
-		r.moved = moved;
-	}
-	if (err == QB_OK) {
-		err = qb_team_run(threads, pick->count, read_sample, &r, eb);
-	}
-	for (int i = 0; moved && i < threads; i++) {
-		free(moved[i]);
-	}
-	free(moved);
-	return err;
+	return qb_team_run((int)QB_MIN(s->threads, QB_MAX(pick->count, 1)), pick->count, read_sample, &r, eb);
 }

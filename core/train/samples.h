@@ -11,10 +11,10 @@
 
 struct qb_samples;
 
-/* Reads all of the data, which outlives it. `inputs` of the network. Fails where a sample is several rows, or augmentation asks for
- * what the first input does not have. */
+/* Reads all of the data, which outlives it. `inputs` of the network; threads: that make a batch. Fails where a sample is several rows, or
+ * augmentation asks for what the first input does not have. */
 enum qb_err qb_samples_create(struct qb_samples **out, const struct qb_dataset *data, int inputs,
-	const struct qb_augment_config *augment, struct qb_errbuf *eb);
+	const struct qb_augment_config *augment, int threads, struct qb_errbuf *eb);
 void qb_samples_destroy(struct qb_samples **s);
 int64_t qb_samples_count(const struct qb_samples *s);
 size_t qb_samples_bytes(const struct qb_samples *s);
@@ -28,10 +28,9 @@ struct qb_samples_pick {
 	int64_t count;
 	uint64_t seed;
 	int64_t epoch;
-	int threads;
 };
 /* The picked samples into input[i] [count, ...], in the inputs' own types, and labels [count, label size] (NULL: not wanted).
- * Only the first input is augmented. */
+ * Only the first input is augmented. One call at a time. */
 enum qb_err qb_samples_read(const struct qb_samples *s, const struct qb_samples_pick *pick, void *const *input,
 	double *labels, struct qb_errbuf *eb);
 

@@ -232,8 +232,7 @@ enum qb_err qb__train_batch_read(struct qb_trainer *t, int64_t step, int64_t run
 {
 	const struct qb_train_config *c = &t->config;
 	int64_t first = (step % t->an_epoch * c->accumulation + run) * c->batch;
-	struct qb_samples_pick pick = {.sample = t->picked, .count = c->batch, .seed = c->seed, .epoch = step / t->an_epoch,
-		.threads = c->threads};
+	struct qb_samples_pick pick = {.sample = t->picked, .count = c->batch, .seed = c->seed, .epoch = step / t->an_epoch};
 
 	order_epoch(t, pick.epoch);
 	memcpy(t->picked, t->order + first, (size_t)c->batch * sizeof(*t->picked));

@@ -80,7 +80,7 @@ static enum qb_err build(struct qb_trainer *t, const struct qb_graph *network, s
 	}
 	QB_TRY(open_network(t, network, eb));
 	QB_TRY(plan(t, eb));
-	QB_TRY(qb_samples_create(&t->samples, t->data, network->inputs, &c->augment, eb));
+	QB_TRY(qb_samples_create(&t->samples, t->data, network->inputs, &c->augment, c->threads, eb));
 	t->an_epoch = qb_samples_count(t->samples) / (c->batch * c->accumulation);
 	t->steps = t->an_epoch * c->epochs;
 	if (!t->an_epoch) {

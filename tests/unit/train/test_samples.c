@@ -221,7 +221,7 @@ static void samples_read__any_order__equals_reading_in_order(void **state)
 {
 	const struct qb_augment_config none = {0};
 	const int64_t order[] = {4, 0, 5};
-	const struct qb_samples_pick pick = {.sample = order, .count = 3, .threads = 2};
+	const struct qb_samples_pick pick = {.sample = order, .count = 3};
 	struct qb_dataset *d = open_samples();
 	struct qb_dataset_reader *r = NULL;
 	struct qb_samples *s = NULL;
@@ -229,7 +229,7 @@ static void samples_read__any_order__equals_reading_in_order(void **state)
 	void *whole[] = {all}, *input[] = {got};
 
 	(void)state;
-	assert_int_equal(qb_samples_create(&s, d, 1, &none, NULL), QB_OK);
+	assert_int_equal(qb_samples_create(&s, d, 1, &none, 2, NULL), QB_OK);
 	assert_int_equal(qb_samples_count(s), 6);
 	assert_int_equal(qb_samples_bytes(s), 24);
 	assert_int_equal(qb_samples_row_bytes(s, 0), 16);
@@ -252,16 +252,16 @@ static void samples_read__augmented__same_for_any_threads_and_batch(void **state
 {
 	const struct qb_augment_config c = {.flip = true, .crop = 1, .noise = 0.1}, none = {0};
 	const int64_t order[] = {0, 1, 2, 3, 4, 5};
-	struct qb_samples_pick pick = {.sample = order, .count = 6, .threads = 3, .seed = 4, .epoch = 1};
+	struct qb_samples_pick pick = {.sample = order, .count = 6, .seed = 4, .epoch = 1};
 	struct qb_dataset *d = open_samples();
 	struct qb_samples *s = NULL, *unaugmented = NULL;
 	float whole[24], one[4], plain[24];
 	void *input[] = {whole}, *single[] = {one}, *same[] = {plain};
 
 	(void)state;
-	assert_int_equal(qb_samples_create(&s, d, 1, &c, NULL), QB_OK);
+	assert_int_equal(qb_samples_create(&s, d, 1, &c, 3, NULL), QB_OK);
 	assert_int_equal(qb_samples_read(s, &pick, input, NULL, NULL), QB_OK);
-	assert_int_equal(qb_samples_create(&unaugmented, d, 1, &none, NULL), QB_OK);
+	assert_int_equal(qb_samples_create(&unaugmented, d, 1, &none, 3, NULL), QB_OK);
 	assert_int_equal(qb_samples_read(unaugmented, &pick, same, NULL, NULL), QB_OK);
 	assert_memory_not_equal(whole, plain, sizeof(plain));
 	qb_samples_destroy(&unaugmented);
