@@ -65,7 +65,7 @@ static enum qb_err after_gradients(void *arg, struct qb_trainer *t, const struct
 	qb__qat_watch_ranges(q, t);
 	QB_TRY(qb_train_methods_observe(q->config.methods, &all, eb));
 	for (int i = 0; i < q->weights; i++) {
-		QB_TRY(qb_train_layer_backward(&q->layer[i], q->how.gradient_scale, eb));
+		qb_train_layer_backward(&q->layer[i], q->how.gradient_scale);
 	}
 	QB_TRY(qb_train_methods_penalise(q->config.methods, &all, penalty, eb));
 	for (int i = 0; i < q->weights; i++) {

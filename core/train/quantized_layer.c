@@ -27,7 +27,8 @@ enum qb_err qb_train_layer_init(struct qb_train_layer *l, struct qb_parameter *w
 	r.code = integer ? calloc(weight->size + 1, sizeof(*r.code)) : NULL;
 	r.unit = calloc((size_t)r.q.channels, sizeof(*r.unit));
 	r.scales = calloc((size_t)r.q.channels, sizeof(*r.scales));
-	if (!r.fed || (integer && !r.code) || !r.unit || !r.scales) {
+	r.dscale = calloc(2 * (size_t)r.q.channels, sizeof(*r.dscale));
+	if (!r.fed || (integer && !r.code) || !r.unit || !r.scales || !r.dscale) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory for the weight %s", weight->name);
 		goto out;
 	}
@@ -57,6 +58,7 @@ void qb_train_layer_fini(struct qb_train_layer *l)
 	free(l->code);
 	free(l->unit);
 	free(l->scales);
+	free(l->dscale);
 	*l = (struct qb_train_layer){0};
 }
 
@@ -125,28 +127,23 @@ static void pinned_backward(struct qb_train_layer *l, float *dscale)
 	}
 }
 
-enum qb_err qb_train_layer_backward(struct qb_train_layer *l, bool gradient_scale, struct qb_errbuf *eb)
+void qb_train_layer_backward(struct qb_train_layer *l, bool gradient_scale)
 {
 	int64_t channels = l->q.channels;
-	float *dscale = calloc(2 * (size_t)channels, sizeof(*dscale)), *pinned = dscale ? dscale + channels : NULL, dalpha = 0;
+	float *pinned = l->dscale + channels, dalpha = 0;
 	float factor = gradient_scale ? qb_lsq_gradient_scale(&l->q.format, (double)l->weight->size / (double)channels) : 1;
-	enum qb_err err;
 
-	if (!dscale) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for the gradient of %s", l->weight->name);
-	}
+	memset(pinned, 0, (size_t)channels * sizeof(*pinned));
 	if (l->tracked && l->oscillation.frozen) {
 		pinned_backward(l, pinned);
 	}
-	err = qb_weight_quantizer_backward(&l->q, l->scales, l->factor, l->weight->value, l->weight->gradient, dscale, &dalpha, eb);
-	for (int64_t c = 0; err == QB_OK && l->scale && c < channels; c++) {
-		l->scale->gradient[c] = factor * l->unit[c] * (dscale[c] + pinned[c]);
+	qb_weight_quantizer_backward(&l->q, l->scales, l->factor, l->weight->value, l->weight->gradient, l->dscale, &dalpha);
+	for (int64_t c = 0; l->scale && c < channels; c++) {
+		l->scale->gradient[c] = factor * l->unit[c] * (l->dscale[c] + pinned[c]);
 	}
-	if (err == QB_OK && l->alpha) {
+	if (l->alpha) {
 		l->alpha->gradient[0] = dalpha;
 	}
-	free(dscale);
-	return err;
 }
 
 void qb_train_layer_project(struct qb_train_layer *l, double factor_most)

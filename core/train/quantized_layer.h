@@ -34,6 +34,7 @@ struct qb_train_layer {
 	float factor;                /* of the estimator, in force */
 	float *fed;                  /* [elements] Q(w): what the graph gets */
 	int16_t *code;               /* [elements] its integers; NULL where there are none */
+	float *dscale;               /* [2][channels]: gradients of the scales, by all weights and by the frozen */
 	int first, codes;            /* the smallest code, and how many there are */
 	bool tracked;                /* of few enough bits: oscillates, and is regularized */
 	struct qb_oscillation oscillation; /* of tracked ones */
@@ -68,7 +69,7 @@ void qb_train_layer_feed(struct qb_train_layer *l);
 void qb_train_layer_step(struct qb_train_layer *l, double threshold);
 /* weight->gradient, by what was fed, becomes the gradient by the latent weight; those of scale and alpha are set. Frozen weights
  * have none. */
-enum qb_err qb_train_layer_backward(struct qb_train_layer *l, bool gradient_scale, struct qb_errbuf *eb);
+void qb_train_layer_backward(struct qb_train_layer *l, bool gradient_scale);
 /* Values have been stepped: scales and alpha go back to where they may be. */
 void qb_train_layer_project(struct qb_train_layer *l, double factor_most);
 

@@ -78,7 +78,7 @@ static enum qb_err step(struct qb_toy *t, const struct qb_toy_config *c, struct 
 	t->point[i] = (struct qb_toy_point){(double)layer->weight->value[0], (double)layer->fed[0], difference * difference / 2,
 		(double)layer->oscillation.frequency[0], layer->oscillation.pinned[0]};
 	layer->weight->gradient[0] = (float)(power * difference);
-	QB_TRY(qb_train_layer_backward(layer, how.gradient_scale, eb));
+	qb_train_layer_backward(layer, how.gradient_scale);
 	QB_TRY(qb_train_methods_penalise(c->methods, &all, &penalty, eb));
 	if (layer->oscillation.pinned[0]) {
 		layer->weight->gradient[0] = 0;

@@ -21,7 +21,8 @@ enum qb_err qb_weight_quantizer_init(struct qb_weight_quantizer *q, const struct
 	}
 	r.zero = zeros ? calloc((size_t)r.channels + 1, sizeof(*r.zero)) : NULL;
 	r.scratch = dorefa ? calloc(qb_weight_quantizer_size(&r) + 1, sizeof(*r.scratch)) : NULL;
-	if ((zeros && !r.zero) || (dorefa && !r.scratch)) {
+	r.sums = calloc((size_t)r.channels + 1, sizeof(*r.sums));
+	if ((zeros && !r.zero) || (dorefa && !r.scratch) || !r.sums) {
 		qb_weight_quantizer_fini(&r);
 		return qb_fail(eb, QB_ENOMEM, "no memory for the quantizer of a weight");
 	}
@@ -33,8 +34,10 @@ void qb_weight_quantizer_fini(struct qb_weight_quantizer *q)
 {
 	free(q->zero);
 	free(q->scratch);
+	free(q->sums);
 	q->zero = NULL;
 	q->scratch = NULL;
+	q->sums = NULL;
 }
 
 /* What the scale applies to. */
@@ -265,18 +268,15 @@ static void through_tanh(const struct qb_weight_quantizer *q, const float *scale
 	}
 }
 
-enum qb_err qb_weight_quantizer_backward(struct qb_weight_quantizer *q, const float *scale, float factor, const float *w,
-	float *gradient, float *dscale, float *dfactor, struct qb_errbuf *eb)
+void qb_weight_quantizer_backward(struct qb_weight_quantizer *q, const float *scale, float factor, const float *w, float *gradient,
+	float *dscale, float *dfactor)
 {
 	struct qb_fake_quantizer f = quantizer(q, scale, factor);
-	struct qb_fake_quantizer_gradient sums = {calloc((size_t)q->channels, sizeof(*sums.scale)), NULL, 0};
+	struct qb_fake_quantizer_gradient sums = {q->sums, NULL, 0};
 	int64_t outer, inner;
 	float most = 0;
 	size_t at = 0;
 
-	if (!sums.scale) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for the gradient of a scale");
-	}
 	extents(q, &outer, &inner);
 	if (q->dorefa) {
 		/* Nothing is clipped: |t| is at most the range, and all of it passes. */
@@ -291,8 +291,6 @@ enum qb_err qb_weight_quantizer_backward(struct qb_weight_quantizer *q, const fl
 	if (dfactor) {
 		*dfactor = (float)sums.factor;
 	}
-	free(sums.scale);
-	return QB_OK;
 }
 
 float qb_lsq_gradient_scale(const struct qb_format *f, double elements)

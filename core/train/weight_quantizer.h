@@ -37,6 +37,7 @@ struct qb_weight_quantizer {
 	int64_t channels;            /* of the scale: width, or 1 per tensor */
 	int32_t *zero;               /* [channels] of asymmetric formats, fixed; else NULL; owned */
 	float *scratch;              /* [elements]: t of dorefa, owned */
+	double *sums;                /* [channels]: of the gradients of scales, owned */
 };
 
 /* A weight of outer * width * inner elements, with a scale for each of its `width` channels or one for all. */
@@ -60,8 +61,8 @@ void qb_weight_codes(const struct qb_weight_quantizer *q, const float *scale, co
 
 /* gradient [elements]: d loss / d Q(w) becomes d loss / d w. dscale [channels] is set (zeros where dorefa keeps the range);
  * *dfactor, where not NULL: by alpha of dsq. */
-enum qb_err qb_weight_quantizer_backward(struct qb_weight_quantizer *q, const float *scale, float factor, const float *w,
-	float *gradient, float *dscale, float *dfactor, struct qb_errbuf *eb);
+void qb_weight_quantizer_backward(struct qb_weight_quantizer *q, const float *scale, float factor, const float *w, float *gradient,
+	float *dscale, float *dfactor);
 
 /* LSQ's gradient scale 1 / sqrt(N p): N elements share a scale, p is the largest code (of floats the largest value in steps of
  * the smallest octave is no such number: 1 is taken). */

@@ -3,8 +3,6 @@
  * Bin regularization (Han et al., "Improving Low-Precision Network Quantization via Bin Regularization", ICCV 2021): the weights of
  * a bin are drawn to its middle and together, (mean_i - s i)^2 + var_i for each bin.
  */
-#include <stdlib.h>
-
 #include "core/train/bin_penalty.h"
 #include "core/train/methods/method.h"
 
@@ -23,28 +21,27 @@ static const struct qb_field fields[] = {
 	{0},
 };
 
+/* Tracked weights are integers of at most 8 bits. */
+enum { CODES_MAX = 256 };
+
 static enum qb_err penalise(const void *params, struct qb_train_layers *l, double *penalty, struct qb_errbuf *eb)
 {
 	const struct params *p = params;
-	double lambda;
+	double lambda, share[CODES_MAX];
 
+	(void)eb;
 	if (!qb_train_anneal(l->at, p->begin, p->lambda, p->lambda, &lambda)) {
 		return QB_OK;
 	}
 	for (int i = 0; i < l->count; i++) {
 		struct qb_train_layer *a = &l->layer[i];
-		double *share = a->tracked ? calloc((size_t)a->codes + 1, sizeof(*share)) : NULL;
 
-		if (a->tracked && !share) {
-			return qb_fail(eb, QB_ENOMEM, "no memory for the bins of %s", a->weight->name);
-		}
 		if (a->tracked) {
 			qb_bin_shares(a->code, a->weight->size, a->first, a->codes, share);
 			*penalty += qb_bin_penalty(&(struct qb_bin_penalty){.w = a->weight->value, .q = a->fed, .outer = 1, .channels = 1,
 				.inner = (int64_t)a->weight->size, .code = a->code, .first = a->first, .share = share, .lambda = lambda,
 				.gradient = a->weight->gradient});
 		}
-		free(share);
 	}
 	return QB_OK;
 }
