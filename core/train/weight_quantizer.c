@@ -168,15 +168,11 @@ enum qb_err qb_weight_quantizer_begin(struct qb_weight_quantizer *q, enum qb_wei
 	size_t n = qb_weight_quantizer_size(q);
 	float *x;
 
-	if (q->dorefa) {
+	if (q->dorefa || !q->format.real_scale) {
+		double one = q->dorefa ? tanh(largest(w, n)) / qb_format_max(&q->format) : 1;
+
 		for (int64_t c = 0; c < q->channels; c++) {
-			scale[c] = (float)fmax(tanh(largest(w, n)) / qb_format_max(&q->format), (double)QB_FAKE_QUANTIZE_SCALE_LEAST);
-		}
-		return QB_OK;
-	}
-	if (!q->format.real_scale) {
-		for (int64_t c = 0; c < q->channels; c++) {
-			scale[c] = 1;
+			scale[c] = (float)fmax(one, (double)QB_FAKE_QUANTIZE_SCALE_LEAST);
 		}
 		return QB_OK;
 	}
@@ -198,11 +194,11 @@ enum qb_err qb_weight_quantizer_begin(struct qb_weight_quantizer *q, enum qb_wei
 
 /* ---- forward and backward ---- */
 
-/* t = tanh(w) / max|tanh(w)| times the range, so that the scale divides it; returns the maximum and where it is. */
-static float normalise(struct qb_weight_quantizer *q, const float *scale, const float *w, size_t *at)
+/* max|tanh(w)| and where it is; tanh(w) is left in the scratch. */
+static float largest_tanh(struct qb_weight_quantizer *q, const float *w, size_t *at)
 {
 	size_t n = qb_weight_quantizer_size(q);
-	float most = 0, range = scale[0] * (float)qb_format_max(&q->format);
+	float most = 0;
 
 	qb_f32_tanh(w, q->scratch, (int64_t)n);
 	*at = 0;
@@ -212,20 +208,27 @@ static float normalise(struct qb_weight_quantizer *q, const float *scale, const 
 			*at = i;
 		}
 	}
+	return most;
+}
+
+/* t = tanh(w) / max|tanh(w)| times the range, so that the scale divides it, in the scratch. */
+static void normalise(struct qb_weight_quantizer *q, const float *scale, const float *w)
+{
+	size_t n = qb_weight_quantizer_size(q), at;
+	float most = largest_tanh(q, w, &at), range = scale[0] * (float)qb_format_max(&q->format);
+
 	for (size_t i = 0; i < n; i++) {
 		q->scratch[i] = most > 0 ? q->scratch[i] / most * range : 0;
 	}
-	return most;
 }
 
 void qb_weight_quantize(struct qb_weight_quantizer *q, const float *scale, const float *w, float *y)
 {
 	struct qb_fake_quantizer f = quantizer(q, scale, 0);
 	int64_t outer, inner;
-	size_t at;
 
 	if (q->dorefa) {
-		normalise(q, scale, w, &at);
+		normalise(q, scale, w);
 		w = q->scratch;
 	}
 	extents(q, &outer, &inner);
@@ -249,11 +252,11 @@ void qb_weight_codes(const struct qb_weight_quantizer *q, const float *scale, co
 }
 
 /* gradient holds d loss / d t, t the quantizer's input: through the maximum and tanh. */
-static void through_tanh(const struct qb_weight_quantizer *q, const float *scale, const float *w, float most, size_t at,
-	float *gradient)
+static void through_tanh(struct qb_weight_quantizer *q, const float *scale, const float *w, float *gradient)
 {
 	double range = (double)scale[0] * qb_format_max(&q->format), by_most = 0;
-	size_t n = qb_weight_quantizer_size(q);
+	size_t n = qb_weight_quantizer_size(q), at;
+	float most = largest_tanh(q, w, &at);
 
 	for (size_t i = 0; i < n && most > 0; i++) {
 		double t = tanh((double)w[i]), slope = 1 - t * t;
@@ -274,14 +277,11 @@ void qb_weight_quantizer_backward(struct qb_weight_quantizer *q, const float *sc
 	struct qb_fake_quantizer f = quantizer(q, scale, factor);
 	struct qb_fake_quantizer_gradient sums = {q->sums, NULL, 0};
 	int64_t outer, inner;
-	float most = 0;
-	size_t at = 0;
 
 	extents(q, &outer, &inner);
 	if (q->dorefa) {
 		/* Nothing is clipped: |t| is at most the range, and all of it passes. */
-		most = normalise(q, scale, w, &at);
-		through_tanh(q, scale, w, most, at, gradient);
+		through_tanh(q, scale, w, gradient);
 	} else {
 		qb_fake_quantize_gradient(&f, w, gradient, gradient, outer, inner, &sums);
 	}
