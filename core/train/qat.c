@@ -24,10 +24,9 @@ void qb_qat_config_init(struct qb_qat_config *c)
 
 static enum qb_err run_batch(void *arg, struct qb_errbuf *eb)
 {
-	struct qb_qat *q = arg;
 	double loss;
 
-	return qb_trainer_gradients(q->trainer, &loss, eb);
+	return qb_trainer_gradients(arg, &loss, eb);
 }
 
 static enum qb_err before_step(void *arg, struct qb_trainer *t, const struct qb_train_position *at, struct qb_errbuf *eb)
@@ -35,8 +34,8 @@ static enum qb_err before_step(void *arg, struct qb_trainer *t, const struct qb_
 	struct qb_qat *q = arg;
 	double threshold = qb_train_methods_threshold(q->config.methods, at);
 
+	(void)t;
 	(void)eb;
-	q->trainer = t;
 	q->at = *at;
 	for (int i = 0; i < q->weights; i++) {
 		qb_train_layer_step(&q->layer[i], threshold);
@@ -47,19 +46,11 @@ static enum qb_err before_step(void *arg, struct qb_trainer *t, const struct qb_
 	return QB_OK;
 }
 
-/* Penalties do not move what is frozen. */
-static void hold_frozen(struct qb_train_layer *l)
-{
-	for (size_t i = 0; l->tracked && l->oscillation.frozen && i < l->weight->size; i++) {
-		l->weight->gradient[i] = l->oscillation.pinned[i] ? 0 : l->weight->gradient[i];
-	}
-}
-
 static enum qb_err after_gradients(void *arg, struct qb_trainer *t, const struct qb_train_position *at, double *penalty,
 	struct qb_errbuf *eb)
 {
 	struct qb_qat *q = arg;
-	struct qb_train_layers all = {.at = at, .parameters = q->parameters, .parameter = q->parameter, .run = run_batch, .arg = q,
+	struct qb_train_layers all = {.at = at, .parameters = q->parameters, .parameter = q->parameter, .run = run_batch, .arg = t,
 		.count = q->weights, .layer = q->layer, .seed = q->config.seed};
 
 	qb__qat_watch_ranges(q, t);
@@ -69,7 +60,7 @@ static enum qb_err after_gradients(void *arg, struct qb_trainer *t, const struct
 	}
 	QB_TRY(qb_train_methods_penalise(q->config.methods, &all, penalty, eb));
 	for (int i = 0; i < q->weights; i++) {
-		hold_frozen(&q->layer[i]);
+		qb_train_layer_hold_frozen(&q->layer[i]);
 	}
 	qb__qat_activation_gradients(q, penalty);
 	return QB_OK;

@@ -126,15 +126,14 @@ static void take_decided(const struct qb__qat_weight *w, struct qb_parameter *p,
 	}
 }
 
-static enum qb_err keep_gain(struct qb_qat *q, struct qb_parameter *gain)
+static void keep_gain(struct qb_qat *q, struct qb_parameter *gain)
 {
 	for (int i = 0; i < q->gains; i++) {
 		if (q->gain[i] == gain) {
-			return QB_OK;
+			return;
 		}
 	}
 	q->gain[q->gains++] = gain;
-	return QB_OK;
 }
 
 static bool is_uniform(const double *factor, int64_t width)
@@ -167,7 +166,10 @@ static enum qb_err make_positive(struct qb_qat *q, struct qb_training *t, struct
 				b->format.name);
 		}
 	}
-	return gain ? keep_gain(q, gain) : QB_OK;
+	if (gain) {
+		keep_gain(q, gain);
+	}
+	return QB_OK;
 }
 
 /* Parameters of the layer's quantizer: its scales, and where it is learned the softness of dsq. */
@@ -309,7 +311,7 @@ static enum qb_err add_attributes(struct qb_qat *q, struct qb_graph *g, struct q
 	qb_node_add_string(n, "format", format);
 	qb_node_add_string(n, "estimator", qb_estimator_name((int)q->how.activations));
 	qb_node_add_int(n, "axis", -1);
-	n->attr[n->attrs++] = (struct qb_attr){.name = "factor", .kind = QB_ATTR_FLOAT, .f = (float)q->how.factor};
+	qb_node_add_float(n, "factor", (float)q->how.factor);
 	if (a->zero && !a->offset) {
 		qb_node_add_ints(n, "zero", 1, zero);
 	}

@@ -42,7 +42,6 @@ struct qb_qat {
 	struct qb_train_quantizers how;
 	struct qb_train_hooks hooks;
 	const struct qb_graph *of;
-	struct qb_trainer *trainer;
 	int weights;
 	struct qb__qat_weight *weight;
 	struct qb_train_layer *layer;   /* [weights] */

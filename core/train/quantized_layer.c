@@ -146,6 +146,13 @@ void qb_train_layer_backward(struct qb_train_layer *l, bool gradient_scale)
 	}
 }
 
+void qb_train_layer_hold_frozen(struct qb_train_layer *l)
+{
+	for (size_t i = 0; l->tracked && l->oscillation.frozen && i < l->weight->size; i++) {
+		l->weight->gradient[i] = l->oscillation.pinned[i] ? 0 : l->weight->gradient[i];
+	}
+}
+
 void qb_train_layer_project(struct qb_train_layer *l, double factor_most)
 {
 	for (size_t c = 0; l->scale && c < l->scale->size; c++) {

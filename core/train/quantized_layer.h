@@ -58,10 +58,6 @@ struct qb_train_layer_begin {
 enum qb_err qb_train_layer_init(struct qb_train_layer *l, struct qb_parameter *weight, const struct qb_train_layer_begin *b,
 	struct qb_errbuf *eb);
 void qb_train_layer_fini(struct qb_train_layer *l);
-static inline int64_t qb_train_layer_channels(const struct qb_train_layer *l)
-{
-	return l->q.channels;
-}
 
 /* fed and code from the latent weights, and of the frozen ones from their pinned integers. */
 void qb_train_layer_feed(struct qb_train_layer *l);
@@ -70,6 +66,8 @@ void qb_train_layer_step(struct qb_train_layer *l, double threshold);
 /* weight->gradient, by what was fed, becomes the gradient by the latent weight; those of scale and alpha are set. Frozen weights
  * have none. */
 void qb_train_layer_backward(struct qb_train_layer *l, bool gradient_scale);
+/* After penalties: they do not move what is frozen. */
+void qb_train_layer_hold_frozen(struct qb_train_layer *l);
 /* Values have been stepped: scales and alpha go back to where they may be. */
 void qb_train_layer_project(struct qb_train_layer *l, double factor_most);
 

@@ -65,24 +65,21 @@ static void predict(struct qb_toy *t, const struct qb_toy_config *c)
 }
 
 /* One step from point i: the quantizer, the loss and its gradient, the methods, gradient descent. */
-static enum qb_err step(struct qb_toy *t, const struct qb_toy_config *c, struct qb_train_layer *layer, int i, struct qb_errbuf *eb)
+static enum qb_err step(struct qb_toy *t, const struct qb_toy_config *c, const struct qb_train_quantizers *how,
+	struct qb_train_layer *layer, int i, struct qb_errbuf *eb)
 {
 	const struct qb_train_position at = {.step = i, .steps = c->steps, .epochs = 1};
 	struct qb_train_layers all = {.at = &at, .count = 1, .layer = layer, .seed = c->seed};
 	double power = fmax(1 + c->deviation * qb_random_normal(c->seed, 1, (uint64_t)i), 0), difference, penalty = 0;
-	struct qb_train_quantizers how;
 
-	qb_train_quantizers_of(c->methods, &how);
 	qb_train_layer_step(layer, qb_train_methods_threshold(c->methods, &at));
 	difference = (double)layer->fed[0] - c->target;
 	t->point[i] = (struct qb_toy_point){(double)layer->weight->value[0], (double)layer->fed[0], difference * difference / 2,
 		(double)layer->oscillation.frequency[0], layer->oscillation.pinned[0]};
 	layer->weight->gradient[0] = (float)(power * difference);
-	qb_train_layer_backward(layer, how.gradient_scale);
+	qb_train_layer_backward(layer, how->gradient_scale);
 	QB_TRY(qb_train_methods_penalise(c->methods, &all, &penalty, eb));
-	if (layer->oscillation.pinned[0]) {
-		layer->weight->gradient[0] = 0;
-	}
+	qb_train_layer_hold_frozen(layer);
 	layer->weight->value[0] -= (float)(c->rate * (double)layer->weight->gradient[0]);
 	return QB_OK;
 }
@@ -117,7 +114,7 @@ enum qb_err qb_toy_run(struct qb_toy **out, const struct qb_toy_config *c, struc
 		goto out;
 	}
 	for (int i = 0; i < t->points; i++) {
-		QB_TRY_OUT(step(t, c, &layer, i, eb));
+		QB_TRY_OUT(step(t, c, &how, &layer, i, eb));
 	}
 	predict(t, c);
 	measure(t);

@@ -8,6 +8,7 @@
 #include "core/base/random.h"
 #include "core/base/size.h"
 #include "core/graph/op.h"
+#include "core/graph/shape.h"
 
 struct initializer {
 	struct qb_graph *g;
@@ -98,16 +99,6 @@ static void fill_normal(struct initializer *z, struct qb_value *v, double deviat
 
 /* ---- one node ---- */
 
-static double product(const struct qb_shape *s, int from, int to)
-{
-	double p = 1;
-
-	for (int i = from; i < to; i++) {
-		p *= (double)s->dim[i];
-	}
-	return p;
-}
-
 /* Terms of each sum. */
 static double fan_in(const struct qb_node *n)
 {
@@ -117,14 +108,14 @@ static double fan_in(const struct qb_node *n)
 	int count;
 
 	if (qb_node_is(n, QB_OP_Conv)) {
-		return product(w, 1, w->ndim);
+		return (double)qb_shape_product(w, 1, w->ndim);
 	}
 	if (qb_node_is(n, QB_OP_ConvTranspose)) {
 		count = qb_node_ints(n, "strides", &stride);
 		for (int i = 0; i < count; i++) {
 			strides *= (double)stride[i];
 		}
-		return product(w, 0, 1) / (double)qb_node_int(n, "group", 1) * product(w, 2, w->ndim) / strides;
+		return (double)w->dim[0] / (double)qb_node_int(n, "group", 1) * (double)qb_shape_product(w, 2, w->ndim) / strides;
 	}
 	if (qb_node_is(n, QB_OP_Gemm)) {
 		return (double)w->dim[qb_node_int(n, "transB", 0) ? 1 : 0];

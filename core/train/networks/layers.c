@@ -175,11 +175,6 @@ struct qb_value *qb__layer_conv(struct qb__layers *l, struct qb_value *x, const 
 	return finish(l, n);
 }
 
-static void add_float(struct qb_node *n, const char *name, float v)
-{
-	n->attr[n->attrs++] = (struct qb_attr){.name = name, .kind = QB_ATTR_FLOAT, .f = v};
-}
-
 struct qb_value *qb__layer_batch_norm(struct qb__layers *l, struct qb_value *x, float epsilon, const char *fmt, ...)
 {
 	static const char *const what[] = {"weight", "bias", "running_mean", "running_var"};
@@ -198,8 +193,8 @@ struct qb_value *qb__layer_batch_norm(struct qb__layers *l, struct qb_value *x, 
 	if (!n) {
 		return NULL;
 	}
-	add_float(n, "epsilon", epsilon);
-	add_float(n, "momentum", 0.9f);
+	qb_node_add_float(n, "epsilon", epsilon);
+	qb_node_add_float(n, "momentum", 0.9f);
 	return finish(l, n);
 }
 
