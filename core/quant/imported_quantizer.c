@@ -77,20 +77,15 @@ enum qb_err qb_quantizer_imported(struct qb_quantizer *q, const struct qb_value 
 	struct qb_errbuf *eb)
 {
 	const struct qb_imported *c = v->imported;
-	struct qb_quantizer r = {.axis = c->axis, .channels = (int64_t)qb_tensor_size(c->scale)};
+	struct qb_format f;
+	struct qb_quantizer r;
 	bool zeros = false;
 
 	if (c->block) {
 		return qb_fail(eb, QB_EUNSUPPORTED, "%s is quantized in blocks", v->name);
 	}
-	QB_TRY(qb_format_of_codes(&r.format, c->code, eb));
-	r.scale = calloc((size_t)r.channels, sizeof(*r.scale));
-	r.zero = calloc((size_t)r.channels, sizeof(*r.zero));
-	if (!r.scale || !r.zero) {
-		qb_quantizer_fini(&r);
-		return qb_fail(eb, QB_ENOMEM, "no memory for a quantizer of %lld channels",
-			(long long)r.channels);
-	}
+	QB_TRY(qb_format_of_codes(&f, c->code, eb));
+	QB_TRY(qb_quantizer_alloc(&r, &f, c->axis, (int64_t)qb_tensor_size(c->scale), true, eb));
 	for (int64_t i = 0; i < r.channels; i++) {
 		r.scale[i] = ((const float *)c->scale->data)[i];
 		r.zero[i] = c->zero ? zero_at(c->zero, (size_t)i) : 0;

@@ -21,11 +21,10 @@ bool qb_quantizer_scale(const struct qb_format *f, float lo, float hi, float *sc
 	return *scale > 0;
 }
 
-enum qb_err qb_quantizer_init(struct qb_quantizer *q, const struct qb_format *f, int axis,
-	int64_t channels, const float *lo, const float *hi, struct qb_errbuf *eb)
+enum qb_err qb_quantizer_alloc(struct qb_quantizer *q, const struct qb_format *f, int axis, int64_t channels, bool zeros,
+	struct qb_errbuf *eb)
 {
 	struct qb_quantizer r = {.format = *f, .axis = axis, .channels = channels};
-	bool zeros = f->kind == QB_FORMAT_INT && f->asymmetric && !f->block; /* else the blocks have them */
 
 	r.scale = channels > 0 ? calloc((size_t)channels, sizeof(*r.scale)) : NULL;
 	r.zero = zeros && r.scale ? calloc((size_t)channels, sizeof(*r.zero)) : NULL;
@@ -34,6 +33,17 @@ enum qb_err qb_quantizer_init(struct qb_quantizer *q, const struct qb_format *f,
 		return qb_fail(eb, QB_ENOMEM, "no memory for a quantizer of %lld channels",
 			(long long)channels);
 	}
+	*q = r;
+	return QB_OK;
+}
+
+enum qb_err qb_quantizer_init(struct qb_quantizer *q, const struct qb_format *f, int axis,
+	int64_t channels, const float *lo, const float *hi, struct qb_errbuf *eb)
+{
+	bool zeros = f->kind == QB_FORMAT_INT && f->asymmetric && !f->block; /* else the blocks have them */
+	struct qb_quantizer r;
+
+	QB_TRY(qb_quantizer_alloc(&r, f, axis, channels, zeros, eb));
 	for (int64_t c = 0; c < channels; c++) {
 		if (!is_range(lo[c], hi[c])) {
 			qb_quantizer_fini(&r);

@@ -28,6 +28,10 @@ static inline bool qb_quantizer_is_bytes(const struct qb_quantizer *q)
 	return q->format.kind == QB_FORMAT_INT && q->format.bits <= 8 && !q->format.block;
 }
 
+/* Of that format and as many channels; scales, and zero points where it has any, are 0 until the caller sets them. */
+enum qb_err qb_quantizer_alloc(struct qb_quantizer *q, const struct qb_format *f, int axis, int64_t channels, bool zeros,
+	struct qb_errbuf *eb);
+
 /* lo[channels], hi[channels]: the range to represent. Symmetric formats use max(|lo|, |hi|). A range of zero
  * width gets a scale that represents its value exactly where possible. Formats without a real scale ignore it. */
 enum qb_err qb_quantizer_init(struct qb_quantizer *q, const struct qb_format *f, int axis,

@@ -32,13 +32,7 @@ static struct qb_quantizer *new_quantizer(const struct qb_format *f, int axis, i
 {
 	struct qb_quantizer *q = calloc(1, sizeof(*q));
 
-	if (!q) {
-		return NULL;
-	}
-	*q = (struct qb_quantizer){.format = *f, .axis = axis, .channels = channels,
-		.scale = calloc((size_t)channels, sizeof(*q->scale)), .zero = zeros ? calloc((size_t)channels, sizeof(*q->zero)) : NULL};
-	if (!q->scale || (zeros && !q->zero)) {
-		qb_quantizer_fini(q);
+	if (q && qb_quantizer_alloc(q, f, axis, channels, zeros, NULL) != QB_OK) {
 		free(q);
 		return NULL;
 	}

@@ -99,13 +99,7 @@ static enum qb_err start_quantizer(struct qb_quantizer *out, const struct qb_qat
 		part.format = w->format;
 		return qb_weight_quantizer(out, &part, &v, w->axis, eb);
 	}
-	*out = (struct qb_quantizer){.format = w->format, .axis = w->axis, .channels = width,
-		.scale = calloc((size_t)width, sizeof(*out->scale)),
-		.zero = w->quantizer->zero ? calloc((size_t)width, sizeof(*out->zero)) : NULL};
-	if (!out->scale || (w->quantizer->zero && !out->zero)) {
-		qb_quantizer_fini(out);
-		return no_memory(eb);
-	}
+	QB_TRY(qb_quantizer_alloc(out, &w->format, w->axis, width, w->quantizer->zero, eb));
 	for (int64_t c = 0; c < width; c++) {
 		int64_t from = w->quantizer->channels > 1 ? c : 0;
 
