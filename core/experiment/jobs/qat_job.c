@@ -3,10 +3,7 @@
  * The qat job: a network repairs itself for a scheme. Post-training quantization on the training data is where it starts; what it
  * ends with is measured, timed and exported by the code that ptq jobs use.
  */
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "core/base/size.h"
 #include "core/experiment/jobs/kinds.h"
@@ -17,14 +14,12 @@
 #include "core/experiment/report/scheme_rows.h"
 #include "core/experiment/spec/qat_spec.h"
 #include "core/experiment/spec/uploads_check.h"
-#include "core/ptq/task_metric.h"
 #include "core/train/bn_reestimation.h"
 #include "core/train/deploy.h"
 
 /* Shares of the progress bar. */
 static const double LOADED = 0.01, STARTED = 0.1, TRAINED = 0.85, EVALUATED = 0.9;
 enum { CALIBRATED_SAMPLES = 32 };
-static const char *const TRAINED_FILE = "trained.onnx";
 
 struct qat {
 	struct qb_job *job;
@@ -102,14 +97,6 @@ static enum qb_err run_final(struct qat *q, struct qb_errbuf *eb)
 
 /* ---- evaluation ---- */
 
-static enum qb_err check_cancelled(void *arg, double share, struct qb_errbuf *eb)
-{
-	struct qat *q = arg;
-
-	(void)share;
-	return qb_job_check(q->job, eb);
-}
-
 static enum qb_err deploy(struct qat *q, struct qb_deployment *out, const struct qb_trainer *t, struct qb_errbuf *eb)
 {
 	const struct qb_deploy_options opt = {.scheme = &q->final_scheme, .batch = 1};
@@ -120,18 +107,16 @@ static enum qb_err deploy(struct qat *q, struct qb_deployment *out, const struct
 static enum qb_err evaluate(void *arg, struct qb_trainer *t, double *metric, json_t **snapshot, struct qb_errbuf *eb)
 {
 	struct qat *q = arg;
-	const struct qb_task_metric_options opt = {.metric = ptq_of(q)->metric, .threads = ptq_of(q)->threads,
-		.samples = ptq_of(q)->max_samples, .progress = check_cancelled, .arg = q};
 	struct qb_norm_divergences norms = {0};
 	struct qb_deployment d = {0};
 	enum qb_err err = QB_OK;
 
-	qb_qat_feed(q->qat);
 	if (q->spec.train.reestimate) {
+		qb_qat_feed(q->qat);
 		QB_TRY_OUT(qb_train_reestimate(t, q->spec.train.reestimate, &norms, eb));
 	}
 	QB_TRY_OUT(deploy(q, &d, t, eb));
-	QB_TRY_OUT(qb_task_metric(metric, d.model, d.quantization, d.bound, q->in.data, &opt, eb));
+	QB_TRY_OUT(qb_training_run_measure(&q->run, metric, d.model, d.quantization, d.bound, eb));
 	*snapshot = qb_qat_snapshot(q->qat, &norms);
 	err = *snapshot ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for a snapshot of the training");
 out:
@@ -160,7 +145,7 @@ static enum qb_err make_scheme(struct qat *q, struct qb_errbuf *eb)
 static enum qb_err load(struct qat *q, struct qb_errbuf *eb)
 {
 	QB_TRY(qb_job_progress(q->job, "load", 0, eb, "reading %s and %s", ptq_of(q)->model_name, q->spec.train.train_name));
-	QB_TRY(qb_training_inputs_open(&q->in, q->job, &q->spec.train, eb));
+	QB_TRY(qb_training_inputs_open(&q->in, &q->spec.train, eb));
 	return make_scheme(q, eb);
 }
 
@@ -175,42 +160,9 @@ static enum qb_err create_training(struct qat *q, struct qb_errbuf *eb)
 	return qb_training_run_create(&q->run, eb);
 }
 
-/* The latent float weights, with their batch norms: what another training can start from. */
-static enum qb_err write_trained(const struct qat *q, struct qb_errbuf *eb)
-{
-	struct qb_graph *g = NULL;
-	char path[4096];
-	enum qb_err err;
-
-	if (!q->job->host->workdir) {
-		return QB_OK;
-	}
-	snprintf(path, sizeof(path), "%s/%s", q->job->host->workdir, TRAINED_FILE);
-	QB_TRY(qb_trainer_network(q->run.trainer, &g, eb));
-	err = qb_graph_export(g, path, eb);
-	if (err == QB_OK) {
-		qb_job_artifact(q->job, TRAINED_FILE, "application/octet-stream");
-	}
-	qb_graph_destroy(&g);
-	return err;
-}
-
-static enum qb_err keep_best(struct qat *q, struct qb_errbuf *eb)
-{
-	QB_TRY(qb_trainer_use_best(q->run.trainer, eb));
-	qb_qat_feed(q->qat);
-	return write_trained(q, eb);
-}
-
 static enum qb_err train(struct qat *q, struct qb_errbuf *eb)
 {
-	enum qb_err err = qb_training_run(&q->run, eb);
-
-	if (err == QB_ECANCELLED && q->run.begun && keep_best(q, NULL) == QB_OK && q->job->host->workdir) {
-		return qb_fail(eb, err, "the job was stopped; the best network so far is kept as %s", TRAINED_FILE);
-	}
-	QB_TRY(err);
-	QB_TRY(keep_best(q, eb));
+	QB_TRY(qb_training_run(&q->run, eb));
 	return deploy(q, &q->deployed, q->run.trainer, eb);
 }
 
@@ -241,20 +193,17 @@ static enum qb_err measure_latency(struct qat *q, struct qb_errbuf *eb)
 /* Artifacts by name, or why there is none. */
 static enum qb_err export_all(struct qat *q, json_t **rows, struct qb_errbuf *eb)
 {
-	json_t *trained = json_pack("{s:s, s:s}", "kind", "trained", "name", TRAINED_FILE);
-	enum qb_err err;
+	const unsigned kinds = (ptq_of(q)->exports & ~(unsigned)QB_EXPORT_REPORT) | QB_EXPORT_QDQ;
+	json_t *exported = NULL;
 
+	*rows = qb_training_run_artifacts(&q->run);
 	if (!q->job->host->workdir) {
-		json_decref(trained);
-		*rows = json_array();
 		return QB_OK;
 	}
-	err = qb_export_schemes(q->job, q->final, (ptq_of(q)->exports & ~(unsigned)QB_EXPORT_REPORT) | QB_EXPORT_QDQ, rows, eb);
-	if (err == QB_OK) {
-		json_array_insert(*rows, 0, trained);
-	}
-	json_decref(trained);
-	return err;
+	QB_TRY(qb_export_schemes(q->job, q->final, kinds, &exported, eb));
+	json_array_extend(*rows, exported);
+	json_decref(exported);
+	return QB_OK;
 }
 
 /* Float is the network as it came; its latency, of the same layers, is measured beside that of the result. */
@@ -287,7 +236,7 @@ static enum qb_err result_of(struct qat *q, json_t **result, struct qb_errbuf *e
 {
 	const struct qb_scheme_rows start = {q->job, q->start, ptq_of(q)->metric, NULL};
 	const struct qb_oscillation_summary o = qb_qat_oscillations(q->qat);
-	json_t *training = qb_training_run_json(&q->run), *exports = NULL;
+	json_t *exports = NULL;
 	enum qb_err err;
 
 	QB_TRY_OUT(export_all(q, &exports, eb));
@@ -299,17 +248,11 @@ static enum qb_err result_of(struct qat *q, json_t **result, struct qb_errbuf *e
 		qb_qat_share(o.oscillating, o.weights), "frozen", qb_qat_share(o.frozen, o.weights), "layers",
 		qb_qat_layer_rows(q->qat), "activations", qb_qat_activation_rows(q->qat), "machine",
 		qb_describe_machine(ptq_of(q)->threads), "artifacts", exports);
-	if (!*result || json_object_update(*result, training)) {
-		json_decref(*result);
-		*result = NULL;
-		err = qb_fail(eb, QB_ENOMEM, "no memory for the results");
-		goto out;
-	}
+	QB_TRY_OUT(qb_training_run_tell(&q->run, result, eb));
 	if (ptq_of(q)->exports & QB_EXPORT_REPORT) {
 		err = qb_export_report(q->job, *result, eb);
 	}
 out:
-	json_decref(training);
 	json_decref(exports);
 	return err;
 }

@@ -84,10 +84,8 @@ static enum qb_err read_network(struct qb_training_inputs *in, const struct qb_t
 	return spec->init == QB_TRAIN_FRESH ? qb_graph_initialize(in->network, (uint64_t)spec->ptq.seed, eb) : QB_OK;
 }
 
-enum qb_err qb_training_inputs_open(struct qb_training_inputs *in, const struct qb_job *job, const struct qb_train_spec *spec,
-	struct qb_errbuf *eb)
+enum qb_err qb_training_inputs_open(struct qb_training_inputs *in, const struct qb_train_spec *spec, struct qb_errbuf *eb)
 {
-	(void)job;
 	QB_TRY(read_network(in, spec, eb));
 	QB_TRY(qb_job_in_file(qb_open_samples(&in->train, spec->train_path, in->network, &spec->ptq.preprocess, eb), "train",
 		spec->train_name, eb));

@@ -8,6 +8,9 @@
 
 #include "core/base/size.h"
 #include "core/json/number.h"
+#include "core/ptq/task_metric.h"
+
+static const char *const TRAINED_FILE = "trained.onnx";
 
 /* ---- steps ---- */
 
@@ -27,14 +30,14 @@ static void point_heard(void *arg, int64_t step, const char *const *name, const 
 static enum qb_err begin(struct qb_training_run *r, const struct qb_train_step *s, int64_t done, struct qb_errbuf *eb)
 {
 	const char *name[QB_SERIES_MOST];
+	int names = s ? QB_MIN((int)OWN_NAMES + s->metrics, (int)QB_SERIES_MOST) : 0;
 
 	r->begun = true;
-	r->names = s ? QB_MIN((int)OWN_NAMES + s->metrics, (int)QB_SERIES_MOST) : 0;
-	for (int i = 0; i < r->names; i++) {
+	for (int i = 0; i < names; i++) {
 		name[i] = i < (int)OWN_NAMES ? own_names[i] : s->metric[i - (int)OWN_NAMES].name;
 	}
 	QB_TRY(qb_snapshots_begin(r->snapshots, done, eb));
-	return qb_step_series_begin(r->series, name, r->names, done, point_heard, r, eb);
+	return qb_step_series_begin(r->series, name, names, done, point_heard, r, eb);
 }
 
 static enum qb_err take_step(void *arg, const struct qb_train_step *s, struct qb_errbuf *eb)
@@ -183,7 +186,7 @@ enum qb_err qb_training_run_create(struct qb_training_run *r, struct qb_errbuf *
 	return QB_OK;
 }
 
-enum qb_err qb_training_run(struct qb_training_run *r, struct qb_errbuf *eb)
+static enum qb_err train(struct qb_training_run *r, struct qb_errbuf *eb)
 {
 	const struct qb_train_callbacks cb = {.arg = r, .step = take_step, .evaluate = evaluate, .should_stop = should_stop,
 		.metric_falls = !qb_metric_rises(r->spec->ptq.metric)};
@@ -200,6 +203,52 @@ enum qb_err qb_training_run(struct qb_training_run *r, struct qb_errbuf *eb)
 			(long long)qb_trainer_steps(r->trainer));
 	}
 	return QB_OK;
+}
+
+static enum qb_err keep_best(struct qb_training_run *r, struct qb_errbuf *eb)
+{
+	struct qb_graph *g = NULL;
+	char path[4096];
+	enum qb_err err;
+
+	QB_TRY(qb_trainer_use_best(r->trainer, eb));
+	if (!r->job->host->workdir) {
+		return QB_OK;
+	}
+	snprintf(path, sizeof(path), "%s/%s", r->job->host->workdir, TRAINED_FILE);
+	QB_TRY(qb_trainer_network(r->trainer, &g, eb));
+	err = qb_graph_export(g, path, eb);
+	if (err == QB_OK) {
+		qb_job_artifact(r->job, TRAINED_FILE, "application/octet-stream");
+	}
+	qb_graph_destroy(&g);
+	return err;
+}
+
+enum qb_err qb_training_run(struct qb_training_run *r, struct qb_errbuf *eb)
+{
+	enum qb_err err = train(r, eb);
+
+	if (err == QB_ECANCELLED && r->begun && keep_best(r, NULL) == QB_OK && r->job->host->workdir) {
+		return qb_fail(eb, err, "the job was stopped; the best network so far is kept as %s", TRAINED_FILE);
+	}
+	return err == QB_OK ? keep_best(r, eb) : err;
+}
+
+static enum qb_err check_cancelled(void *arg, double share, struct qb_errbuf *eb)
+{
+	(void)share;
+	return qb_job_check(arg, eb);
+}
+
+enum qb_err qb_training_run_measure(const struct qb_training_run *r, double *metric, const struct qb_graph *model,
+	const struct qb_quantization *q, const struct qb_graph *of, struct qb_errbuf *eb)
+{
+	const struct qb_ptq_spec *p = &r->spec->ptq;
+	const struct qb_task_metric_options opt = {.metric = p->metric, .threads = p->threads, .samples = p->max_samples,
+		.progress = check_cancelled, .arg = r->job};
+
+	return qb_task_metric(metric, model, q, of, r->inputs->data, &opt, eb);
 }
 
 void qb_training_run_fini(struct qb_training_run *r)
@@ -229,7 +278,12 @@ static json_t *history(const struct qb_training_run *r)
 	return rows;
 }
 
-json_t *qb_training_run_json(const struct qb_training_run *r)
+json_t *qb_training_run_artifacts(const struct qb_training_run *r)
+{
+	return r->job->host->workdir ? json_pack("[{s:s, s:s}]", "kind", "trained", "name", TRAINED_FILE) : json_array();
+}
+
+static json_t *whole(const struct qb_training_run *r)
 {
 	const struct qb_train_result *t = &r->result;
 	int64_t samples = r->config.batch * r->config.accumulation;
@@ -243,4 +297,18 @@ json_t *qb_training_run_json(const struct qb_training_run *r)
 		json_object_set_new(all, "profile", qb_training_profile_json(&r->profile, r->trainer, samples, r->config.threads));
 	}
 	return all;
+}
+
+enum qb_err qb_training_run_tell(const struct qb_training_run *r, json_t **result, struct qb_errbuf *eb)
+{
+	json_t *training = whole(r);
+	bool told = *result && json_object_update(*result, training) == 0;
+
+	json_decref(training);
+	if (!told) {
+		json_decref(*result);
+		*result = NULL;
+		return qb_fail(eb, QB_ENOMEM, "no memory for the results");
+	}
+	return QB_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A training as jobs run it: the trainer with its events, checkpoints, evaluations and cancellation, and what results tell of
- * it.
+ * A training as jobs run it: the trainer with its events, checkpoints, evaluations and cancellation, the file that it leaves behind,
+ * and what results tell of it.
  */
 #ifndef QB_JOBS_TRAINING_RUN_H
 #define QB_JOBS_TRAINING_RUN_H
@@ -39,24 +39,29 @@ struct qb_training_run {
 	struct qb_snapshots *snapshots;
 	struct qb_training_profile profile; /* where it is asked for */
 	bool begun;                         /* the two have what a checkpoint brings */
-	int names;                          /* of the series */
 };
 
 /* Reads or builds the network, with fresh weights where they are asked for, and opens the data. */
-enum qb_err qb_training_inputs_open(struct qb_training_inputs *in, const struct qb_job *job, const struct qb_train_spec *spec,
-	struct qb_errbuf *eb);
+enum qb_err qb_training_inputs_open(struct qb_training_inputs *in, const struct qb_train_spec *spec, struct qb_errbuf *eb);
 void qb_training_inputs_close(struct qb_training_inputs *in);
 
 /* Makes the trainer; says by an event what memory it takes. config: as qb_train_spec_config gives it, changed as the job
  * likes. */
 enum qb_err qb_training_run_create(struct qb_training_run *r, struct qb_errbuf *eb);
-/* Trains, from the checkpoint where there is one. After QB_ECANCELLED the trainer holds what there is: qb_trainer_use_best
- * then gives the best so far. */
+/* Trains, from the checkpoint where there is one. The trainer then holds the best parameters, and the network with them is an artifact
+ * where there is a folder for it, as float ONNX with its batch norms: what another training can start from. So it is after
+ * QB_ECANCELLED, with the best so far. */
 enum qb_err qb_training_run(struct qb_training_run *r, struct qb_errbuf *eb);
 void qb_training_run_fini(struct qb_training_run *r);
 
-/* {"epochs", "ended", "steps_done", "best": {...}, "history": [...], "steps": [...], "snapshots": [...]}: what every result of a
- * training has; new reference. */
-json_t *qb_training_run_json(const struct qb_training_run *r);
+/* The job's metric of a prepared network, as evaluations see it; q, of: as qb_task_metric has them. */
+enum qb_err qb_training_run_measure(const struct qb_training_run *r, double *metric, const struct qb_graph *model,
+	const struct qb_quantization *q, const struct qb_graph *of, struct qb_errbuf *eb);
+
+/* The rows of its artifact in a result; a new reference, empty where there is no folder. */
+json_t *qb_training_run_artifacts(const struct qb_training_run *r);
+/* Adds to *result (NULL: memory has ended) what that of every training has: {"epochs", "ended", "steps_done", "best": {...},
+ * "history": [...], "steps": [...], "snapshots": [...]}. After a failure *result is gone. */
+enum qb_err qb_training_run_tell(const struct qb_training_run *r, json_t **result, struct qb_errbuf *eb);
 
 #endif
