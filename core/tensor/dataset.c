@@ -342,7 +342,7 @@ static enum qb_err read_labels(struct qb_dataset_reader *r, int64_t first, int64
 enum qb_err qb_dataset_read(struct qb_dataset_reader *reader, int64_t first, int64_t count,
 	void *const *input, double *labels, struct qb_errbuf *eb)
 {
-	for (int i = 0; i < reader->dataset->inputs; i++) {
+	for (int i = 0; input && i < reader->dataset->inputs; i++) {
 		QB_TRY(read_input(reader, i, first, count, input[i], eb));
 	}
 	if (labels && reader->dataset->bound.labels >= 0) {

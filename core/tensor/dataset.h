@@ -32,7 +32,7 @@ enum qb_err qb_dataset_reader_create(struct qb_dataset_reader **out,
 	const struct qb_dataset *dataset, struct qb_errbuf *eb);
 void qb_dataset_reader_destroy(struct qb_dataset_reader **reader);
 /* Samples [first, first + count), each of qb_dataset_rows rows, into input[i], in the inputs' own types, and labels as
- * double (NULL: not wanted). */
+ * double (either NULL: not wanted). */
 enum qb_err qb_dataset_read(struct qb_dataset_reader *reader, int64_t first, int64_t count,
 	void *const *input, double *labels, struct qb_errbuf *eb);
 

@@ -14,36 +14,28 @@
 static enum qb_err count_classes(int64_t *classes, const struct qb_dataset *data, struct qb_errbuf *eb)
 {
 	size_t size = qb_dataset_label_size(data);
-	int64_t count = qb_dataset_count(data), rows = qb_dataset_rows(data);
+	int64_t count = qb_dataset_count(data);
 	struct qb_dataset_reader *reader = NULL;
-	const struct qb_input_spec *in = qb_dataset_input(data, 0);
-	size_t row = qb_dtype_bytes(in->dtype);
-	void *input = NULL;
 	double *label = NULL, most = 0;
 	enum qb_err err;
 
 	if (!size) {
 		return qb_fail(eb, QB_EJOB, "the training data has no labels y; say how many classes there are by network.classes");
 	}
-	for (int i = 1; i < in->ndim; i++) {
-		row *= (size_t)in->dim[i];
-	}
 	QB_TRY_OUT(qb_dataset_reader_create(&reader, data, eb));
 	label = calloc(size, sizeof(*label));
-	input = malloc(row * (size_t)rows + 1);
-	if (!label || !input) {
+	if (!label) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory to read labels");
 		goto out;
 	}
 	for (int64_t i = 0; i < count; i++) {
-		QB_TRY_OUT(qb_dataset_read(reader, i, 1, &input, label, eb));
+		QB_TRY_OUT(qb_dataset_read(reader, i, 1, NULL, label, eb));
 		for (size_t k = 0; k < size; k++) {
 			most = fmax(most, label[k]);
 		}
 	}
 	*classes = (int64_t)most + 1;
 out:
-	free(input);
 	free(label);
 	qb_dataset_reader_destroy(&reader);
 	return err;
