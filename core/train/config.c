@@ -7,27 +7,17 @@
 
 #include "core/base/size.h"
 
-static const char *const optimizer_names[] = {
 #define X(id, name, summary) name,
-	QB_OPTIMIZERS(X)
+const char *const qb_optimizer_names[] = {QB_OPTIMIZERS(X) NULL};
+const char *const qb_schedule_names[] = {QB_SCHEDULES(X) NULL};
+const char *const qb_loss_names[] = {QB_LOSSES(X) NULL};
 #undef X
-};
-static const char *const schedule_names[] = {
-#define X(id, name, summary) name,
-	QB_SCHEDULES(X)
-#undef X
-};
-static const char *const loss_names[] = {
-#define X(id, name, summary) name,
-	QB_LOSSES(X)
-#undef X
-};
 
-static int find_name(const char *const *names, size_t count, const char *name)
+static int find_name(const char *const *names, const char *name)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (int i = 0; names[i]; i++) {
 		if (!strcmp(names[i], name)) {
-			return (int)i;
+			return i;
 		}
 	}
 	return -1;
@@ -35,7 +25,7 @@ static int find_name(const char *const *names, size_t count, const char *name)
 
 bool qb_optimizer_from_name(const char *name, enum qb_optimizer_kind *out)
 {
-	int i = find_name(optimizer_names, QB_COUNT(optimizer_names), name);
+	int i = find_name(qb_optimizer_names, name);
 
 	*out = i < 0 ? *out : (enum qb_optimizer_kind)i;
 	return i >= 0;
@@ -43,7 +33,7 @@ bool qb_optimizer_from_name(const char *name, enum qb_optimizer_kind *out)
 
 bool qb_schedule_from_name(const char *name, enum qb_schedule_kind *out)
 {
-	int i = find_name(schedule_names, QB_COUNT(schedule_names), name);
+	int i = find_name(qb_schedule_names, name);
 
 	*out = i < 0 ? *out : (enum qb_schedule_kind)i;
 	return i >= 0;
@@ -51,7 +41,7 @@ bool qb_schedule_from_name(const char *name, enum qb_schedule_kind *out)
 
 bool qb_loss_from_name(const char *name, enum qb_loss_kind *out)
 {
-	int i = find_name(loss_names, QB_COUNT(loss_names), name);
+	int i = find_name(qb_loss_names, name);
 
 	*out = i < 0 ? *out : (enum qb_loss_kind)i;
 	return i >= 0;

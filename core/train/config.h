@@ -120,6 +120,8 @@ void qb_train_config_set_optimizer(struct qb_train_config *c, const struct qb_op
 /* The sentence names the member: "batch of 0: ...". */
 enum qb_err qb_train_config_check(const struct qb_train_config *c, struct qb_errbuf *eb);
 
+/* By their kinds; NULL at the end. */
+extern const char *const qb_optimizer_names[], *const qb_schedule_names[], *const qb_loss_names[];
 /* By name; false where there is none. */
 bool qb_optimizer_from_name(const char *name, enum qb_optimizer_kind *out);
 bool qb_schedule_from_name(const char *name, enum qb_schedule_kind *out);

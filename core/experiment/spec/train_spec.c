@@ -11,11 +11,6 @@ static const double SGD_RATE = 0.1, ADAM_RATE = 1e-3;
 
 /* ---- words ---- */
 
-#define X(id, name, summary) name,
-static const char *const optimizer_names[] = {QB_OPTIMIZERS(X) NULL};
-static const char *const schedule_names[] = {QB_SCHEDULES(X) NULL};
-const char *const qb_loss_names[] = {QB_LOSSES(X) NULL};
-#undef X
 static const char *const batch_norm_names[] = {[QB_BATCH_NORM_TRAIN] = "train", [QB_BATCH_NORM_FROZEN] = "frozen", NULL};
 static const char *const init_names[] = {[QB_TRAIN_GIVEN] = "given", [QB_TRAIN_FRESH] = "fresh", NULL};
 
@@ -30,7 +25,7 @@ void qb_optimizer_spec_defaults(void *out)
 const struct qb_object qb_optimizer_object = {
 	.summary = "as PyTorch has them",
 	.fields = (const struct qb_field[]){
-		{"name", QB_FIELD_CHOICE, offsetof(struct qb_optimizer_spec, name), .choices = optimizer_names},
+		{"name", QB_FIELD_CHOICE, offsetof(struct qb_optimizer_spec, name), .choices = qb_optimizer_names},
 		{"lr", QB_FIELD_REAL, offsetof(struct qb_optimizer_spec, rate), 0, 1000, .depends = true,
 			.summary = "learning rate, before the schedule; default: 0.1 of sgd (0.01 in qat), 0.001 of adam and adamw"},
 		{"weight_decay", QB_FIELD_REAL, offsetof(struct qb_optimizer_spec, decay), 0, 100,
@@ -46,7 +41,7 @@ const struct qb_object qb_optimizer_object = {
 const struct qb_object qb_schedule_object = {
 	.summary = "what the learning rates are multiplied by, after a linear warm-up",
 	.fields = (const struct qb_field[]){
-		{"name", QB_FIELD_CHOICE, offsetof(struct qb_train_spec, schedule), .choices = schedule_names},
+		{"name", QB_FIELD_CHOICE, offsetof(struct qb_train_spec, schedule), .choices = qb_schedule_names},
 		{"warm_up", QB_FIELD_REAL, offsetof(struct qb_train_spec, warm_up), 0, 100000,
 			.summary = "epochs, parts of one included, over which rates rise on a line"},
 		{"final", QB_FIELD_REAL, offsetof(struct qb_train_spec, final), 0, 1, .summary = "of cosine and linear: the factor at the end"},

@@ -57,7 +57,6 @@ void qb_optimizer_spec_defaults(void *out);
 extern const struct qb_field qb_train_fields[];
 extern const struct qb_object qb_optimizer_object, qb_schedule_object, qb_augment_object, qb_batch_norm_object,
 	qb_distillation_object;
-extern const char *const qb_loss_names[];
 
 /* The fields of training that both jobs have, of a struct that begins with a struct qb_train_spec. */
 #define QB_TRAIN_FIELDS \
