@@ -24,16 +24,6 @@ static const struct qb_named *const named[] = {
 };
 static const struct qb_named_table table = {"method", QB_COUNT(named), named};
 
-const struct qb_method *qb_method_at(int i)
-{
-	return i >= 0 && i < table.count ? methods[i] : NULL;
-}
-
-const struct qb_method *qb_method_find(const char *name)
-{
-	return qb_method_at(qb_named_index(&table, name));
-}
-
 json_t *qb_method_descriptions(void)
 {
 	json_t *all = json_array();

@@ -61,8 +61,6 @@ struct qb_method {
 	enum qb_err (*weights)(struct qb_method_weights *m, const void *params, struct qb_errbuf *eb);
 };
 
-const struct qb_method *qb_method_find(const char *name);
-const struct qb_method *qb_method_at(int i); /* NULL at the end */
 /* JSON Schema of what names one method in a job's list: an object with its parameters, or the bare name. New reference. */
 json_t *qb_method_schema(void);
 /* One object a method: {"name", "summary", "stage": "graph" | "weights"}; qb_method_schema has the parameters. New reference. */

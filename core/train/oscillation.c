@@ -253,15 +253,3 @@ void qb_latent_histogram(const struct qb_latent *l, int bins, int64_t *count)
 		}
 	}
 }
-
-void qb_latent_positions(const struct qb_latent *l, int each, int64_t *count)
-{
-	int bins = (int)(l->p - l->n + 2) * each;
-
-	for (int64_t i = 0; i < l->outer * l->channels * l->inner; i++) {
-		double v = (double)l->w[i] / (double)l->scale[i / l->inner % l->channels];
-		double at = floor((v - (l->n - 1)) * each);
-
-		count[at < 0 ? 0 : at >= bins ? bins - 1 : (int)at]++;
-	}
-}

@@ -63,7 +63,5 @@ struct qb_latent {
 	double n, p;
 };
 void qb_latent_histogram(const struct qb_latent *l, int bins, int64_t *count);
-/* count[bins], added to: of v over [n - 1, p + 1], bins to an integer; bins of the whole: (p - n + 2) * each. */
-void qb_latent_positions(const struct qb_latent *l, int each, int64_t *count);
 
 #endif

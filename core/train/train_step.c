@@ -145,7 +145,8 @@ static void add_shards(struct qb_trainer *t, const struct qb_parameter *p, const
 	}
 }
 
-enum qb_err qb__train_run_batch(struct qb_trainer *t, double *loss, struct qb_errbuf *eb)
+/* Runs the batch that was read; its loss is added to *loss, gradients to those of the parameters. */
+static enum qb_err run_batch(struct qb_trainer *t, double *loss, struct qb_errbuf *eb)
 {
 	double sum = -t->entropy;
 
@@ -175,7 +176,7 @@ static enum qb_err accumulate(struct qb_trainer *t, int64_t step, double *loss, 
 	clear_gradients(t);
 	for (int64_t run = 0; run < t->config.accumulation; run++) {
 		QB_TRY(qb__train_batch_read(t, step, run, eb));
-		QB_TRY(qb__train_run_batch(t, loss, eb));
+		QB_TRY(run_batch(t, loss, eb));
 		if (isfinite(*loss)) {
 			qb__train_follow_statistics(t, t->config.batch_norm_momentum);
 		}
@@ -192,7 +193,7 @@ enum qb_err qb_trainer_gradients(struct qb_trainer *t, double *loss, struct qb_e
 		if (t->config.accumulation > 1) {
 			QB_TRY(qb__train_batch_read(t, t->at.step, run, eb));
 		}
-		QB_TRY(qb__train_run_batch(t, &sum, eb));
+		QB_TRY(run_batch(t, &sum, eb));
 	}
 	*loss = sum;
 	return QB_OK;

@@ -80,8 +80,6 @@ enum qb_err qb__train_batch_read(struct qb_trainer *t, int64_t step, int64_t run
 enum qb_err qb__train_step_create(struct qb_trainer *t, struct qb_errbuf *eb);
 /* Runs the batch that was read, into t->output. */
 enum qb_err qb__train_run_shards(struct qb_trainer *t, struct qb_errbuf *eb);
-/* The same; its loss is added to *loss, gradients to those of the parameters. */
-enum qb_err qb__train_run_batch(struct qb_trainer *t, double *loss, struct qb_errbuf *eb);
 enum qb_err qb__train_step(struct qb_trainer *t, const struct qb_train_position *at, struct qb_train_step *out,
 	struct qb_errbuf *eb);
 

@@ -41,7 +41,7 @@ struct qb_training_graph {
 	struct qb_places places;     /* of a shard's scores; MSE: outer 1, classes 1, inner the elements */
 };
 
-/* network: by qb_training_network. teacher: whether there is one. hooks may be NULL. */
+/* network: by qb_training_network. hooks may be NULL. */
 struct qb_training_plan {
 	const struct qb_graph *network;
 	const struct qb_train_config *config;
