@@ -75,9 +75,15 @@ static float sign_of(const struct qb_train_layers *l, int layer, int vector, siz
 	return qb_random_u32(l->seed, stream, i) & 1 ? 1.0f : -1.0f;
 }
 
-/* Moves what all layers are fed by a random vector, runs the batch, and adds v H v of each to trace[layers]. before[layer]: what was
- * fed and its gradient, one after the other. */
-static enum qb_err probe(struct qb_train_layers *l, int vector, float *const *before, double *trace, struct qb_errbuf *eb)
+/* What every parameter's gradient is, that a probe replaces. */
+struct kept {
+	int count;
+	float **gradient;
+};
+
+/* Moves what all layers are fed by a random vector, runs the batch, and adds v H v of each to trace[layers]. fed[layer]: what was. */
+static enum qb_err probe(struct qb_train_layers *l, int vector, float *const *fed, const struct kept *kept, double *trace,
+	struct qb_errbuf *eb)
 {
 	enum qb_err err;
 
@@ -86,13 +92,13 @@ static enum qb_err probe(struct qb_train_layers *l, int vector, float *const *be
 		float step = (float)(PROBE * mean_scale(a));
 
 		for (size_t i = 0; i < a->weight->size; i++) {
-			a->fed[i] = before[k][i] + step * sign_of(l, k, vector, i);
+			a->fed[i] = fed[k][i] + step * sign_of(l, k, vector, i);
 		}
 	}
 	err = l->run(l->arg, eb);
 	for (int k = 0; k < l->count; k++) {
 		struct qb_train_layer *a = &l->layer[k];
-		const float *gradient = before[k] + a->weight->size;
+		const float *gradient = kept->gradient[a->weight->index];
 		double step = PROBE * mean_scale(a), sum = 0;
 
 		for (size_t i = 0; err == QB_OK && i < a->weight->size; i++) {
@@ -102,12 +108,6 @@ static enum qb_err probe(struct qb_train_layers *l, int vector, float *const *be
 	}
 	return err;
 }
-
-/* What every parameter's gradient is, that a probe replaces. */
-struct kept {
-	int count;
-	float **gradient;
-};
 
 static void fini_kept(struct kept *k)
 {
@@ -151,35 +151,34 @@ static void put_back(const struct kept *k, const struct qb_train_layers *l)
 
 static enum qb_err measure(const struct params *p, struct qb_train_layers *l, struct qb_errbuf *eb)
 {
-	float **before = calloc((size_t)l->count + 1, sizeof(*before));
+	float **fed = calloc((size_t)l->count + 1, sizeof(*fed));
 	double *trace = calloc((size_t)l->count + 1, sizeof(*trace));
 	struct kept kept = {0};
 	enum qb_err err = QB_OK;
 
-	for (int k = 0; before && trace && k < l->count; k++) {
+	for (int k = 0; fed && trace && k < l->count; k++) {
 		size_t n = l->layer[k].weight->size;
 
-		before[k] = malloc((2 * n + 1) * sizeof(float));
-		if (!before[k]) {
+		fed[k] = malloc((n + 1) * sizeof(float));
+		if (!fed[k]) {
 			break;
 		}
-		memcpy(before[k], l->layer[k].fed, n * sizeof(float));
-		memcpy(before[k] + n, l->layer[k].weight->gradient, n * sizeof(float));
+		memcpy(fed[k], l->layer[k].fed, n * sizeof(float));
 	}
-	if (!before || !trace || (l->count && !before[l->count - 1])) {
+	if (!fed || !trace || (l->count && !fed[l->count - 1])) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory for the curvature of %d layers", l->count);
 		goto out;
 	}
 	QB_TRY_OUT(keep_gradients(&kept, l, eb));
 	for (int v = 0; err == QB_OK && v < p->vectors; v++) {
-		err = probe(l, v, before, trace, eb);
+		err = probe(l, v, fed, &kept, trace, eb);
 	}
 	put_back(&kept, l);
 	for (int k = 0; k < l->count; k++) {
 		struct qb_train_layer *a = &l->layer[k];
 		double g = deviation(a->weight->gradient, a->weight->size), each = trace[k] / p->vectors / (double)a->weight->size;
 
-		memcpy(a->fed, before[k], a->weight->size * sizeof(float));
+		memcpy(a->fed, fed[k], a->weight->size * sizeof(float));
 		a->curvature += g > 0 ? fmax(0, each / (3 * g) * mean_scale(a)) : 0;
 		a->curvature_batches++;
 		if (a->curvature_batches == p->batches) {
@@ -187,10 +186,10 @@ static enum qb_err measure(const struct params *p, struct qb_train_layers *l, st
 		}
 	}
 out:
-	for (int k = 0; before && k < l->count; k++) {
-		free(before[k]);
+	for (int k = 0; fed && k < l->count; k++) {
+		free(fed[k]);
 	}
-	free(before);
+	free(fed);
 	free(trace);
 	fini_kept(&kept);
 	return err;
