@@ -257,14 +257,12 @@ static enum qb_err encode_blocks(struct qdq *d, const struct qb_quantizer *q, co
 	int64_t outer, channels, inner, summed;
 	float *rows = malloc(n * sizeof(*rows) + 1);
 	int32_t *codes = malloc(n * sizeof(*codes) + 1);
-	struct qb_blocks blocks;
+	struct qb_blocks blocks = {0};
 	enum qb_err err = QB_OK;
 
 	qb_weight_extents(w, channel_axis, &outer, &channels, &inner);
 	summed = outer * inner;
-	blocks.scale = malloc((size_t)(channels * count) * sizeof(*blocks.scale) + 1);
-	blocks.zero = malloc((size_t)(channels * count) * sizeof(*blocks.zero) + 1);
-	if (!rows || !codes || !blocks.scale || !blocks.zero) {
+	if (!rows || !codes) {
 		err = no_memory(d);
 		goto out;
 	}
@@ -274,20 +272,17 @@ static enum qb_err encode_blocks(struct qdq *d, const struct qb_quantizer *q, co
 		}
 	}
 	if (!decided) {
+		QB_TRY_OUT(qb_blocks_init(&blocks, channels * count, d->eb));
 		qb_encode(q, rows, codes, &blocks, 1, channels, summed);
 	} else if (!own->scale || !encode_decided(q, own, rows, channels, summed, codes)) {
 		err = qb_fail(d->eb, QB_EUNSUPPORTED, "tensor %.200s was rounded in blocks that ONNX does not have", v->name);
 		goto out;
-	} else {
-		memcpy(blocks.scale, own->scale, (size_t)(channels * count) * sizeof(*blocks.scale));
-		memcpy(blocks.zero, own->zero, (size_t)(channels * count) * sizeof(*blocks.zero));
 	}
-	store_blocks(codes, &blocks, w, channel_axis, count, to);
+	store_blocks(codes, decided ? own : &blocks, w, channel_axis, count, to);
 out:
 	free(rows);
 	free(codes);
-	free(blocks.scale);
-	free(blocks.zero);
+	qb_blocks_fini(&blocks);
 	return err;
 }
 
