@@ -174,7 +174,7 @@ const tests = {
 		await open('#/training?view=methods&jobs=j21,j25');
 		await has('Of the chosen runs alone');
 		await page.locator('tr[data-method="lsq+freeze"]').waitFor();
-		await page.locator('tr[data-method=lsq]').waitFor({state: 'detached'});
+		await page.locator('tr[data-method=lsq]').first().waitFor({state: 'detached'});
 	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
 		await everywhere([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['data', '#/data'], ['submit', '#/submit'],
