@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemon/daemon.h"
 #include "daemon/sql.h"
@@ -54,13 +55,26 @@ void qb_checkpoints_remove(const char *state, int64_t job)
 	free(own);
 }
 
+static bool may_go_on(const char *job_state)
+{
+	return strcmp(job_state, "succeeded") != 0 && strcmp(job_state, "cancelled") != 0;
+}
+
+void qb_checkpoints_end(const char *state, int64_t job, const char *job_state)
+{
+	char *own = path_of(state, job);
+
+	may_go_on(job_state) ? (void)rmdir(own) : qb_remove_tree(own);
+	free(own);
+}
+
 /* Where the database does not tell, it stays. */
 static bool is_wanted(struct qb_daemon *d, int64_t job)
 {
 	json_t *row = NULL;
 	enum qb_found found = qb_store_get(d->store, QB_SQL_JOB_STATE, &row, "i", job);
 	const char *state = json_string_value(json_object_get(row, "state"));
-	bool wanted = found == QB_UNREAD || (state && strcmp(state, "succeeded") != 0 && strcmp(state, "cancelled") != 0);
+	bool wanted = found == QB_UNREAD || (state && may_go_on(state));
 
 	json_decref(row);
 	return wanted;

@@ -96,9 +96,7 @@ static bool finish(struct qb_daemon *d, int64_t id, const char *state, json_t *e
 	if (!commit(d, id, job)) {
 		return false;
 	}
-	if (strcmp(state, "failed") != 0) {
-		qb_checkpoints_remove(d->options.state, id);
-	}
+	qb_checkpoints_end(d->options.state, id, state);
 	qb_log(QB_LOG_INFO, "j%lld %s%s%s", (long long)id, state, error ? ": " : "",
 		error ? text_of(error, "detail") : "");
 	return true;

@@ -82,7 +82,7 @@ void qb_worker_run_grant(struct qb_worker_run *run); /* the exclusive time it as
 void qb_worker_run_look(struct qb_worker_run *run);  /* processor time that it used is a sign of life */
 void qb_worker_run_free(struct qb_worker_run **run);
 
-/* For run.c. Sets outcome, and the error of every end but a good one. */
+/* For worker_run.c. Sets outcome, and the error of every end but a good one. */
 struct qb_worker_end;
 void qb__run_explain(struct qb_worker_run *r, const struct qb_worker_end *end);
 int64_t qb__run_wall_seconds(const struct qb_worker_run *r); /* its limits */

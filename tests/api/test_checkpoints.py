@@ -60,6 +60,7 @@ class Checkpoints(Case):
         job = self.d.fake(["kill", 9])
         ended = self.d.wait(job)
         self.assertEqual((ended["state"], ended["attempts"]), ("failed", 1))
+        until(lambda: not os.path.exists(self.folder_of(job)))
 
 
 class Restarts(unittest.TestCase):
