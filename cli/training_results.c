@@ -46,6 +46,22 @@ static void print_title(const json_t *result, const char *what, FILE *out)
 		cli_number(result, "samples"), cli_text(result, "data"));
 }
 
+/* A network that was chosen on the samples that measure it looks better than it is. */
+static void print_choice(const json_t *result, FILE *out)
+{
+	const json_t *row;
+	int evaluations = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(result, "history"), i, row) {
+		evaluations += !isnan(cli_number(row, "metric"));
+	}
+	if (evaluations > 1) {
+		fprintf(out, "\nfinal: after epoch %.0f, the best of %d evaluations on the same samples, and so optimistic\n",
+			cli_number(json_object_get(result, "best"), "epoch"), evaluations);
+	}
+}
+
 static void print_artifacts(const json_t *result, FILE *out)
 {
 	const json_t *artifacts = json_object_get(result, "artifacts"), *one;
@@ -75,6 +91,7 @@ void cli_results_train(const json_t *result, FILE *out)
 		cli_table_print(t, out);
 	}
 	cli_table_destroy(&t);
+	print_choice(result, out);
 	print_history(result, out);
 	print_artifacts(result, out);
 }
@@ -111,6 +128,7 @@ void cli_results_qat(const json_t *result, FILE *out)
 		cli_table_print(t, out);
 	}
 	cli_table_destroy(&t);
+	print_choice(result, out);
 	if (!isnan(cli_number(result, "oscillating"))) {
 		fprintf(out, "\n%.3g %% of the weights oscillate, %.3g %% are frozen\n", 100 * cli_number(result, "oscillating"),
 			100 * cli_number(result, "frozen"));

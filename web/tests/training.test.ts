@@ -5,7 +5,7 @@ import {extent, threshold, trajectory} from '../src/charts/trajectory';
 import {place, placeText} from '../src/charts/latent';
 import type {Ink} from '../src/charts/echarts';
 import {formatRows, measured, methodGroups, PUBLISHED_METHODS, publishedFor, publishedQat, seedsText, spreadOf, type Measured} from '../src/pages/methods';
-import {frequencies, latent, layerRows, nearThreshold, normRows, normSnapshots, sharePoints, snapshotAt, withoutTail} from '../src/pages/oscillations';
+import {frequencies, latent, nearThreshold, normSnapshots, sharePoints, snapshotAt, tracked, withoutTail} from '../src/pages/oscillations';
 import {ended, outcomes} from '../src/pages/outcomes';
 import {ending, frozenAt, settledAt} from '../src/pages/toy';
 import {Gathered, idsIn, methodName, panels, runName, runOf, schemeName, secondsPerStep, withoutEpochs} from '../src/pages/training';
@@ -139,6 +139,9 @@ describe('outcomes', () => {
 	});
 	it('say which network is kept only where there is a best', () => {
 		expect(ended(runOf(job('j1', {}), qat, new Gathered()))).toMatch(/20 steps, 2 epochs, 100 training samples\. Kept is the network after epoch 1/);
+		const more = {...qat, history: [...history, {epoch: 3, step: 30, loss: 1, rate: 0.05, metric: 39}]} as QatResult;
+		expect(ended(runOf(job('j1', {}), more, new Gathered()))).toMatch(/40\.00\. It is the best of 2 on the same samples, and so optimistic; after the last epoch it was 39\.00\.$/);
+		expect(ended(runOf(job('j1', {}), qat, new Gathered()))).not.toMatch(/optimistic/);
 		expect(ended(runOf(job('j1', {}), {...qat, best: null, ended: 'early_stop'}, new Gathered()))).toBe('20 steps, 2 epochs, stopped early: no better evaluation came, 100 training samples.');
 	});
 });
@@ -157,7 +160,7 @@ describe('oscillations', () => {
 		expect(placeText(place(0, 40))).toBe('−0.4875');
 	});
 	it('have rows of tracked layers, and bins of frequencies of which the last is open', () => {
-		expect(layerRows(qat).map((r) => r.layer)).toEqual(['a', 'b']);
+		expect(tracked(qat).map((t) => t.layer.layer)).toEqual(['a', 'b']);
 		expect(frequencies(qat, -1)).toEqual([{low: 0, high: 0.1, weights: 140}, {low: 0.1, high: null, weights: 60}]);
 		expect(frequencies(qat, 0)).toEqual([]);
 		expect(withoutTail([2, 0, 1, 0].map((weights) => ({low: 0, high: 1, weights})))).toHaveLength(3);
@@ -170,8 +173,7 @@ describe('oscillations', () => {
 	it('compare batch norms where they were re-estimated', () => {
 		const at = normSnapshots(qat);
 		expect(at.map((s) => s.step)).toEqual([20]);
-		expect(normRows(at[0])).toEqual([{layer: 'bn', channels: 8, divergence: 0.1, most: 1, most_channel: 2}]);
-		expect(normRows(undefined)).toEqual([]);
+		expect(at[0]?.batch_norms).toEqual([{layer: 'bn', channels: 8, divergence: 0.1, most: 1, most_channel: 2}]);
 		expect([snapshotAt([10, 20], 5), snapshotAt([10, 20], 20), snapshotAt([10, 20], 30), snapshotAt([], 3)]).toEqual([0, 1, 1, -1]);
 	});
 });

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the page of oscillations derives from a qat result.
-import type {QatResult} from '../api/client';
+import type {QatResult, QatSnapshot} from '../api/client';
 import type {Latent} from '../charts/latent';
 import {isNumber, type Maybe} from '../base/units';
 
 export type Layer = QatResult['layers'][number];
-type Snapshot = NonNullable<QatResult['snapshots']>[number];
 
 function sum(all: readonly (readonly number[])[]): number[] {
 	return all.length === 0 ? [] : (all[0] ?? []).map((_, i) => all.reduce((s, one) => s + (one[i] ?? 0), 0));
@@ -32,19 +31,6 @@ export function nearThreshold(share: readonly number[]): number | null {
 	return share.length === 0 ? null : share.filter((_, i) => i < edge || i >= share.length - edge).reduce((a, b) => a + b, 0);
 }
 
-export interface LayerRow {
-	layer: string;
-	format: string;
-	weights: number;
-	oscillating: number | null; /* shares */
-	frozen: number | null;
-	mean_frequency: number | null;
-}
-
-export function layerRows(result: QatResult): LayerRow[] {
-	return tracked(result).map(({layer: l}) => ({layer: l.layer, format: l.format, weights: l.weights, oscillating: l.oscillating ?? null, frozen: l.frozen ?? null, mean_frequency: l.mean_frequency ?? null}));
-}
-
 /* Frequencies lie in [0, MOST], those above it in the last bin. */
 const MOST = 0.2;
 
@@ -64,21 +50,9 @@ export function withoutTail(bins: readonly FrequencyBin[]): FrequencyBin[] {
 	return bins.slice(0, bins.reduce((end, b, i) => (b.weights > 0 ? i + 1 : end), 0));
 }
 
-export interface NormRow {
-	layer: string;
-	channels: number;
-	divergence: number | null;
-	most: number | null;
-	most_channel: number;
-}
-
 /** Snapshots that compare statistics of batch norms. */
-export function normSnapshots(result: QatResult): Snapshot[] {
+export function normSnapshots(result: QatResult): QatSnapshot[] {
 	return (result.snapshots ?? []).filter((s) => s.batch_norms.length > 0);
-}
-
-export function normRows(snapshot: Snapshot | undefined): NormRow[] {
-	return (snapshot?.batch_norms ?? []).map((b) => ({layer: b.layer, channels: b.channels, divergence: b.divergence ?? null, most: b.most ?? null, most_channel: b.most_channel}));
 }
 
 export interface SharePoint {

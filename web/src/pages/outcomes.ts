@@ -47,6 +47,14 @@ export function outcomes(run: Run): Outcome[] {
 	return [{...NOTHING, kind: 'start', name: 'start', note: 'before training', metric: r.start.metric}, {...NOTHING, kind: 'final', name: 'final', note: 'after training; the change is against the start', metric: r.final.metric, delta: rise, size_bytes: r.float.size_bytes}];
 }
 
+/* A network chosen on the samples that measure it looks better than it is. */
+function choice(r: TrainingResult): string {
+	const evaluations = r.history.filter((e) => isNumber(e.metric));
+	const last = evaluations.at(-1);
+	const m = metric(r.metric_name);
+	return evaluations.length < 2 ? '' : ` It is the best of ${evaluations.length} on the same samples, and so optimistic${last && last.epoch !== r.best?.epoch ? `; after the last epoch it was ${fixed(last.metric, m.digits)}` : ''}.`;
+}
+
 /** How a training ended, and which of its networks is kept. */
 export function ended(run: Run): string {
 	const r = run.result;
@@ -55,5 +63,5 @@ export function ended(run: Run): string {
 	}
 	const m = metric(r.metric_name);
 	return `${r.steps_done} steps, ${r.epochs} epochs${r.ended === 'early_stop' ? ', stopped early: no better evaluation came' : ''}${r.train_samples ? `, ${r.train_samples} training samples` : ''}.` +
-		(r.best ? ` Kept is the network after epoch ${r.best.epoch}, the best evaluation: ${m.label} ${fixed(r.best.metric, m.digits)}.` : '');
+		(r.best ? ` Kept is the network after epoch ${r.best.epoch}, the best evaluation: ${m.label} ${fixed(r.best.metric, m.digits)}.${choice(r)}` : '');
 }
