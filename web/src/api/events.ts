@@ -30,6 +30,12 @@ export class EventCutter {
 
 const FINAL = ['succeeded', 'failed', 'cancelled'];
 
+/* All events, or those behind `last`. */
+function request(job: string, signal: AbortSignal | null, last: string | null = null): Promise<Response> {
+	return fetch(`/v1/jobs/${encodeURIComponent(job)}/events`, {signal,
+		headers: {Accept: 'text/event-stream', ...authorization(), ...(last === null ? {} : {'Last-Event-ID': last})}});
+}
+
 /** Calls back with each event until the job ends; returns what stops it. */
 export function watch(job: string, onEvents: (events: Event[]) => void, onLine: (open: boolean) => void): () => void {
 	const abort = new AbortController();
@@ -37,8 +43,7 @@ export function watch(job: string, onEvents: (events: Event[]) => void, onLine: 
 	let ended = false;
 
 	async function once(): Promise<void> {
-		const response = await fetch(`/v1/jobs/${encodeURIComponent(job)}/events`, {signal: abort.signal,
-			headers: {Accept: 'text/event-stream', ...authorization(), ...(last === null ? {} : {'Last-Event-ID': last})}});
+		const response = await request(job, abort.signal, last);
 		if (!response.ok || !response.body) {
 			ended = response.status === 404;
 			throw problemOf(response.status, await response.text());
@@ -57,7 +62,9 @@ export function watch(job: string, onEvents: (events: Event[]) => void, onLine: 
 				const event = JSON.parse(data) as Event;
 				last = id ?? last;
 				batch.push(event);
-				ended ||= event.event === 'state' && FINAL.includes(event.state ?? '');
+				if (event.event === 'state') {
+					ended = FINAL.includes(event.state ?? ''); /* a retried job ended before */
+				}
 			}
 			if (batch.length > 0) {
 				onEvents(batch);
@@ -83,7 +90,7 @@ export function watch(job: string, onEvents: (events: Event[]) => void, onLine: 
 
 /** All events of a job that has ended. */
 export async function history(job: string, signal?: AbortSignal): Promise<Event[]> {
-	const response = await fetch(`/v1/jobs/${encodeURIComponent(job)}/events`, {signal: signal ?? null, headers: {Accept: 'text/event-stream', ...authorization()}});
+	const response = await request(job, signal ?? null);
 	const text = await response.text();
 	if (!response.ok) {
 		throw problemOf(response.status, text);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where latent weights lie between the integers of their grid: over the steps of a training as a heat map, at one of them as bars.
-import {share} from '../base/units';
+import {share, signed} from '../base/units';
 import {axis, tooltip, type Ink, type Option} from './echarts';
 
 export interface Latent {
@@ -14,7 +14,7 @@ export function place(bin: number, bins: number): number {
 }
 
 export function placeText(x: number): string {
-	return `${x < 0 ? '−' : '+'}${Math.abs(x).toFixed(4)}`;
+	return signed(x, 4);
 }
 
 /* Where bins have their names: thresholds, quarters and the integer. */

@@ -153,9 +153,17 @@ export function sortedRows(rows: readonly BoardRow[], column: number, descending
 	});
 }
 
+/** Network, metric, float, and changes against it in the order of the columns. */
+export type Published = readonly (readonly [string, string, number, readonly number[]])[];
+
+export function publishedBoard(table: Published): BoardRow[] {
+	return table.map(([name, note, float, deltas]) => ({key: name, name, note, href: '', float, floatText: fixed(float, 2),
+		cells: deltas.map((delta) => ({number: delta, text: signed(delta, 2), note: '', hurt: hurt(delta, '%'), best: false, title: '', href: ''}))}));
+}
+
 /* Post-training quantization as published: arXiv:2303.17951, change against FP32. */
 export const PUBLISHED_COLUMNS = ['int8', 'E2', 'E3', 'E4'];
-const PUBLISHED: [string, string, number, number[]][] = [
+const PUBLISHED: Published = [
 	['ResNet18', 'top-1', 69.72, [-0.08, -0.06, -0.27, -1.15]],
 	['ResNet50', 'top-1', 76.06, [-0.07, -0.05, -0.08, -0.99]],
 	['MobileNetV2', 'top-1', 71.70, [-0.76, -0.64, -1.08, -5.65]],
@@ -167,6 +175,5 @@ const PUBLISHED: [string, string, number, number[]][] = [
 ];
 
 export function publishedRows(): BoardRow[] {
-	return PUBLISHED.map(([name, note, float, deltas]) => ({key: name, name, note, href: '', float, floatText: fixed(float, 2),
-		cells: deltas.map((delta) => ({number: delta, text: signed(delta, 2), note: '', hurt: hurt(delta, '%'), best: false, title: '', href: ''}))}));
+	return publishedBoard(PUBLISHED);
 }

@@ -2,7 +2,7 @@
 // Methods of quantization-aware training by schemes, from qat jobs; and what was published.
 import type {Job, QatResult} from '../api/client';
 import {fixed, isNumber, metric, signed, value, type Maybe} from '../base/units';
-import {hurt, type BoardRow} from './board';
+import {hurt, publishedBoard, PUBLISHED_COLUMNS, type BoardRow, type Published} from './board';
 import {sharePoints} from './oscillations';
 import {isObject, type Json} from './schema';
 import {methodName, networkName, schemeName} from './training';
@@ -33,7 +33,7 @@ export interface Measured {
 }
 
 /* What changes nothing in what is compared, or is compared. */
-const ASIDE = ['type', 'scheme', 'method', 'seed', 'fresh', 'threads', 'latency', 'export', 'checkpoint_every', 'workdir', 'checkpoints', 'model', 'data', 'train', 'samples', 'metric'];
+const ASIDE = ['type', 'scheme', 'method', 'seed', 'threads', 'latency', 'export', 'profile', 'checkpoint_every', 'model', 'data', 'train', 'samples', 'metric'];
 
 function sorted(x: unknown): unknown {
 	return Array.isArray(x) ? (x as unknown[]).map(sorted) : isObject(x) ? Object.fromEntries(Object.keys(x).sort().map((k) => [k, sorted(x[k])])) : x;
@@ -156,10 +156,7 @@ export function methodGroups(all: readonly Measured[]): MethodGroup[] {
 	});
 }
 
-/** The metric, with its range where several seeds were run. */
-export function spreadText(s: Spread | null, digits: number): string {
-	return s === null ? '–' : fixed(s.mean, digits);
-}
+/** How many seeds were run, and their range; nothing of one alone. */
 export function seedsText(s: Spread | null, digits: number): string {
 	return s === null || s.count < 2 ? '' : `${s.count} seeds, ${fixed(s.low, digits)} to ${fixed(s.high, digits)}`;
 }
@@ -195,7 +192,7 @@ export function publishedFor(method: string, scheme: string): number | null {
 }
 
 /* Quantization-aware training as published: arXiv:2303.17951, change against FP32. */
-const PUBLISHED_QAT: readonly [string, string, number, readonly number[]][] = [
+const PUBLISHED_QAT: Published = [
 	['ResNet18', 'top-1', 69.72, [0.71, 0.53, 0.48, -0.37]],
 	['MobileNetV2', 'top-1', 71.70, [0.12, 0.06, -0.14, -0.81]],
 	['HRNet', 'mean IoU', 81.05, [0.22, 0.15, 0.09, 0.01]],
@@ -203,16 +200,14 @@ const PUBLISHED_QAT: readonly [string, string, number, readonly number[]][] = [
 	['SalsaNext', 'mean IoU', 55.80, [-1.10, -0.50, -0.10, -0.60]],
 	['BERT-base', 'GLUE', 83.06, [0.20, -1.86, 0.68, 0.85]],
 ];
-export const FORMATS = ['int8', 'E2', 'E3', 'E4'];
 
 export function publishedQat(): BoardRow[] {
-	return PUBLISHED_QAT.map(([name, note, float, deltas]) => ({key: name, name, note, href: '', float, floatText: fixed(float, 2),
-		cells: deltas.map((delta) => ({number: delta, text: signed(delta, 2), note: '', hurt: hurt(delta, '%'), best: false, title: '', href: ''}))}));
+	return publishedBoard(PUBLISHED_QAT);
 }
 
 /** Networks by 8-bit formats after training: the mean change against float, of the seeds that were run. */
 export function formatRows(all: readonly Measured[]): BoardRow[] {
-	const eight = all.filter((m) => FORMATS.includes(m.scheme));
+	const eight = all.filter((m) => PUBLISHED_COLUMNS.includes(m.scheme));
 	return unique(eight.map((m) => `${grouping(m)}\n${m.method}`)).flatMap((key): BoardRow[] => {
 		const jobs = eight.filter((m) => `${grouping(m)}\n${m.method}` === key);
 		const first = jobs[0];
@@ -222,7 +217,7 @@ export function formatRows(all: readonly Measured[]): BoardRow[] {
 		const m = metric(first.metricName);
 		return [{key, name: first.network, href: '', float: first.float, floatText: fixed(first.float, m.digits),
 			note: [first.method, m.label, `${first.epochs} epochs on ${first.train}`, `${first.samples ?? '?'} samples of ${first.data}`, first.conditions].filter((x) => x !== '').join(', '),
-			cells: FORMATS.map((scheme) => {
+			cells: PUBLISHED_COLUMNS.map((scheme) => {
 				const of = latest(jobs.filter((j) => j.scheme === scheme));
 				const chosen = of.some((j) => j.reestimated) ? of.filter((j) => j.reestimated) : of;
 				const s = spreadOf(chosen.map((j) => j.delta));

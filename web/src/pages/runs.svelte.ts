@@ -9,10 +9,9 @@ interface Kept {
 	result: TrainingResult | null;
 	gathered: Gathered;
 	error: string;
+	loads: number; /* of overlapping ones the latest counts */
 	stop: () => void;
 }
-
-const FINAL = ['succeeded', 'failed', 'cancelled'];
 
 /* Events come by the hundred; a page is drawn anew so often at most. */
 const PAUSE_MS = 250;
@@ -36,9 +35,9 @@ export class Runs {
 		}
 		for (const id of ids) {
 			if (!this.#kept.has(id)) {
-				const kept: Kept = {job: null, result: null, gathered: new Gathered(), error: '', stop: () => undefined};
+				const kept: Kept = {job: null, result: null, gathered: new Gathered(), error: '', loads: 0, stop: () => undefined};
 				this.#kept.set(id, kept);
-				void this.#load(id, kept);
+				void this.#begin(id, kept);
 			}
 		}
 		this.#draw();
@@ -53,35 +52,33 @@ export class Runs {
 	}
 
 	async #load(id: string, kept: Kept): Promise<void> {
+		const turn = ++kept.loads;
+		let now: Pick<Kept, 'job' | 'result' | 'error'>;
 		try {
-			kept.job = await api.job(id);
-			if (kept.job.type !== 'train' && kept.job.type !== 'qat') {
-				kept.error = `is a ${kept.job.type} job and has no curves`;
-			} else if (kept.job.state === 'succeeded') {
-				kept.result = await api.results(id) as TrainingResult;
-			} else {
-				this.#follow(id, kept);
-			}
+			const job = await api.job(id);
+			const trains = job.type === 'train' || job.type === 'qat';
+			now = {job, result: trains && job.state === 'succeeded' ? await api.results(id) as TrainingResult : null, error: trains ? '' : `is a ${job.type} job and has no curves`};
 		} catch (e) {
-			kept.error = e instanceof Error ? e.message : String(e);
+			now = {job: kept.job, result: kept.result, error: e instanceof Error ? e.message : String(e)};
 		}
-		this.#draw();
+		if (turn === kept.loads) {
+			Object.assign(kept, now);
+			this.#draw();
+		}
 	}
 
-	#follow(id: string, kept: Kept): void {
-		if (this.#kept.get(id) !== kept) {
-			return;
+	async #begin(id: string, kept: Kept): Promise<void> {
+		await this.#load(id, kept);
+		if (this.#kept.get(id) === kept && kept.error === '' && kept.result === null) {
+			kept.stop = watch(id, (events) => {
+				if (kept.gathered.take(events)) {
+					this.#soon();
+				}
+				if (events.some((e) => e.event === 'state')) {
+					void this.#load(id, kept);
+				}
+			}, () => undefined);
 		}
-		kept.stop = watch(id, (events) => {
-			if (kept.gathered.take(events)) {
-				this.#soon();
-			}
-			if (kept.job && !FINAL.includes(kept.job.state) && events.some((e) => e.event === 'state' && e.state !== kept.job?.state)) {
-				kept.stop();
-				kept.gathered = new Gathered();
-				void this.#load(id, kept);
-			}
-		}, () => undefined);
 	}
 
 	#soon(): void {
