@@ -115,6 +115,13 @@ class Results(unittest.TestCase):
                 self.assertFalse(check.is_valid({**good, **wrong}), (kind, wrong))
                 self.assertEqual(self.d.call("POST", "/v1/jobs", {**good, **wrong}, expect=422)["code"], "bad_job")
 
+    def test_examples__of_results__are_described_field_by_field(self):
+        with open(os.path.join(TOP, "schema/examples/outliers.json"), encoding="utf-8") as f:
+            result = json.load(f)
+        schema = {"$ref": "#/components/schemas/OutliersResult"}
+        jsonschema.Draft202012Validator({**API, **schema}).validate(result)
+        self.assertEqual(described(schema, result, "outliers"), [])
+
     def test_tensor__what_is_exact_says_so(self):
         rows = self.job("tensor")["rows"]
         self.assertTrue(all(r["exact"] == (r["sqnr_db"] is None) for r in rows))

@@ -1253,6 +1253,7 @@ export interface components {
             /** @enum {unknown} */
             ended: "epochs" | "early_stop";
             steps_done: number;
+            /** @description the evaluation whose network is kept; it is chosen on the data that measures it, so that its metric is optimistic */
             best: null | {
                 /** @description from 1; what is kept is the network after it */
                 epoch: number;
@@ -1424,6 +1425,228 @@ export interface components {
             /** @description as in a ptq job's result */
             integer?: Record<string, never>;
             tensors?: components["schemas"]["TensorRow"][];
+        };
+        /** @description of what several seeds give */
+        Spread: {
+            mean: components["schemas"]["Number"];
+            /** @description standard deviation (n - 1); null of one seed */
+            sd: components["schemas"]["Number"];
+            low: components["schemas"]["Number"];
+            high: components["schemas"]["Number"];
+        };
+        OutlierTensor: {
+            name: string;
+            /** @description block of the network, from 0; null before the first and behind the last one */
+            layer: number | null;
+            /**
+             * @description ffn_out, attention_out: what a branch adds to the residual stream. residual: the sum. layer_norm: the output of a LayerNormalization
+             * @enum {unknown}
+             */
+            kind: "ffn_out" | "attention_out" | "residual" | "layer_norm" | "other";
+            /** @description it counts in max_inf_norm, avg_kurtosis and max_kurtosis */
+            measured: boolean;
+            /** @description max |x| of a sequence, mean over sequences */
+            inf_norm: components["schemas"]["Number"];
+            /** @description mean((x - mean)^4) / (std^4 + 1e-6) of a sequence, std with n - 1; mean over sequences */
+            kurtosis: components["schemas"]["Number"];
+            /** @description largest |x| of all sequences */
+            max_abs: components["schemas"]["Number"];
+            /** @description median over channels of their largest |x| */
+            median_channel?: components["schemas"]["Number"];
+            /** @description elements further than 6 standard deviations from the mean, both of their sequence */
+            beyond_6sd: number;
+            /** @description of all elements */
+            beyond_6sd_share: components["schemas"]["Number"];
+            /** @description at most 8, those with the most elements beyond 6 standard deviations, then the largest magnitude */
+            channels: {
+                channel: number;
+                count: number;
+                max_abs: components["schemas"]["Number"];
+            }[];
+            /** @description at most 8 positions in the sequence, by the same order; without any beyond 6 standard deviations empty */
+            tokens: {
+                position: number;
+                count: number;
+            }[];
+            /** @description of the tensor's own rounding and clipping under the first scheme, first calibration; null where it stays float */
+            sqnr_db: components["schemas"]["Number"];
+        };
+        OutlierRun: {
+            /** @description unique in the job: the name, with -SEED behind it where there are several seeds; `scheme` of its step metrics */
+            id: string;
+            /** @description the method's name, or the model's */
+            name: string;
+            /** @description the upload's name, or that of a network by name */
+            model: string;
+            /** @description of the training; null without */
+            seed: number | null;
+            /** @description elements of the network's weights */
+            parameters: number;
+            /** @description as the job has it, with its name; null of a network that was uploaded */
+            attention_method: Record<string, never> | null;
+            float: {
+                metric: components["schemas"]["Number"];
+                /** @description of a perplexity its logarithm; null of other metrics */
+                loss: components["schemas"]["Number"];
+            };
+            schemes: {
+                scheme: string;
+                weights?: components["schemas"]["SchemePart"];
+                activations?: components["schemas"]["SchemePart"];
+                /** @description one a calibration seed */
+                metrics: components["schemas"]["Number"][];
+                /** @description their mean */
+                metric: components["schemas"]["Number"];
+                /** @description the least of them */
+                low: components["schemas"]["Number"];
+                high: components["schemas"]["Number"];
+                /** @description the mean against float */
+                delta: components["schemas"]["Number"];
+                /** @description 95 % interval over the samples (paired bootstrap), ends averaged over calibration seeds */
+                delta_low: components["schemas"]["Number"];
+                delta_high: components["schemas"]["Number"];
+                /** @description of the network's output, first calibration */
+                output_sqnr_db?: components["schemas"]["Number"];
+            }[];
+            /** @description the largest inf_norm of the measured tensors */
+            max_inf_norm: components["schemas"]["Number"];
+            /** @description their mean kurtosis */
+            avg_kurtosis: components["schemas"]["Number"];
+            max_kurtosis: components["schemas"]["Number"];
+            /** @description the tensor of max_inf_norm */
+            worst: string | null;
+            /** @description in the order of the network */
+            tensors: components["schemas"]["OutlierTensor"][];
+            /** @description the residual stream from its beginning on: the sums of the network */
+            residual: {
+                name: string;
+                /** @description null of what enters the first block */
+                layer: number | null;
+                /** @enum {unknown} */
+                after: "input" | "attention" | "ffn" | "other";
+                /** @description L2 norm of a token's vector, mean over tokens and sequences */
+                norm: components["schemas"]["Number"];
+                /** @description of the first token of a sequence */
+                norm_first: components["schemas"]["Number"];
+                /** @description largest mean norm of a position */
+                peak: components["schemas"]["Number"];
+                peak_position: number;
+            }[];
+            /** @description one row a head, by layer; empty where no attention was found */
+            attention: {
+                layer: number;
+                head: number;
+                /** @description attention that the first token gets, mean over the tokens of a sequence and over sequences */
+                to_first: components["schemas"]["Number"];
+                /** @description of the token of a sequence that gets the most, mean over sequences */
+                most: components["schemas"]["Number"];
+                /** @description most is above 0.3 */
+                sink: boolean;
+                /** @description share of the probabilities that are exactly 0, among those that no mask excludes as far as that is known */
+                zeros?: components["schemas"]["Number"];
+                /** @description L2 norm of the first token's value vector, mean over sequences */
+                value_norm_first: components["schemas"]["Number"];
+                /** @description of all other tokens */
+                value_norm: components["schemas"]["Number"];
+            }[];
+            /** @description of heads that are sinks; null without attention */
+            sink_share: components["schemas"]["Number"];
+            /** @description of one sequence, the first one */
+            maps: {
+                residual: {
+                    name: string;
+                    layer: number | null;
+                    /** @description at most 64: of each run of channels the one with the largest magnitude */
+                    channels: number[];
+                    /** @description at most 64 tokens: where each cell begins */
+                    positions: number[];
+                    /** @description [positions][channels]: the element of the cell with the largest magnitude */
+                    values: components["schemas"]["Number"][][];
+                }[];
+                attention: {
+                    layer: number;
+                    head: number;
+                    /** @description at most 64, of queries and keys alike: where each cell begins */
+                    positions: number[];
+                    /** @description [queries][keys]: the largest probability of the cell, to three digits */
+                    values: components["schemas"]["Number"][][];
+                }[];
+            };
+            /** @description of the worst tensor, and of the tensor at the same place as the worst of the first run */
+            histograms: {
+                tensor: string;
+                layer: number | null;
+                kind: string;
+                /** @description where the first of equal bins begins */
+                low: number;
+                /** @description where the last one ends */
+                high: number;
+                /** @description at most 256 bins */
+                counts: number[];
+                grid: null | {
+                    scheme: string;
+                    format: string;
+                    low: number;
+                    high: number;
+                    levels: number;
+                    /** @description between neighbours; null where they are not equally far apart */
+                    step: components["schemas"]["Number"];
+                };
+            }[];
+            /** @description of a training, one an evaluation on the first samples of the data; the same come as metric events of scope step */
+            growth?: {
+                step: number;
+                epoch: number;
+                max_inf_norm: components["schemas"]["Number"];
+                avg_kurtosis: components["schemas"]["Number"];
+                sink_share: components["schemas"]["Number"];
+            }[];
+            /** @description null of a network that was uploaded */
+            training: null | components["schemas"]["Training"];
+        };
+        OutliersResult: {
+            job?: string;
+            /** @constant */
+            type: "outliers";
+            /** @description the first one's name, or that of the network that trains */
+            model: string;
+            data: string;
+            /** @description the training data; absent of trained networks */
+            train?: string;
+            metric_name: string;
+            /** @description a larger one is better */
+            metric_rises?: boolean;
+            samples: number;
+            /** @description tokens of a sequence */
+            sequence?: number;
+            /** @description padding tokens were left out, by the network's input for the mask */
+            masked?: boolean;
+            schemes: string[];
+            calibration: {
+                samples: number;
+                /** @description each chooses other samples */
+                seeds: number[];
+            };
+            notes?: string[];
+            /** @description by method or model, then seed */
+            runs: components["schemas"]["OutlierRun"][];
+            /** @description one row a method or model, over its seeds */
+            summary: {
+                name: string;
+                runs: number;
+                /** @description the metric */
+                float: components["schemas"]["Spread"];
+                loss: null | components["schemas"]["Spread"];
+                max_inf_norm: components["schemas"]["Spread"];
+                avg_kurtosis: components["schemas"]["Spread"];
+                sink_share: null | components["schemas"]["Spread"];
+                schemes: {
+                    scheme: string;
+                    metric: components["schemas"]["Spread"];
+                    delta: components["schemas"]["Spread"];
+                }[];
+            }[];
+            machine?: components["schemas"]["Machine"];
         };
         ToyResult: {
             job?: string;
@@ -2225,7 +2448,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PtqResult"] | components["schemas"]["DiagnoseResult"] | components["schemas"]["SqnrResult"] | components["schemas"]["TensorResult"] | components["schemas"]["HwcostResult"] | components["schemas"]["ToyResult"] | components["schemas"]["TrainResult"] | components["schemas"]["QatResult"] | components["schemas"]["OtherResult"];
+                    "application/json": components["schemas"]["PtqResult"] | components["schemas"]["DiagnoseResult"] | components["schemas"]["SqnrResult"] | components["schemas"]["TensorResult"] | components["schemas"]["HwcostResult"] | components["schemas"]["ToyResult"] | components["schemas"]["TrainResult"] | components["schemas"]["QatResult"] | components["schemas"]["OutliersResult"] | components["schemas"]["OtherResult"];
                 };
             };
             404: components["responses"]["Problem"];
