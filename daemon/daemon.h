@@ -23,6 +23,7 @@ struct qb_daemon {
 	json_t *sound_files; /* loop thread: hash -> what the file looked like when it had it (inputs.c) */
 	struct qb_store *store; /* loop thread */
 	struct qb_hub *hub;
+	struct qb_connections *connections;
 	struct qb_engine *engine;
 	struct qb_dispatcher *dispatcher; /* loop thread */
 	struct qb_health *health;

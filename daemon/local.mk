@@ -35,6 +35,7 @@ quantbenchd_SOURCES = \
 	daemon/worker.c daemon/worker.h \
 	daemon/worker_command.c daemon/worker_command.h \
 	daemon/workspace.c daemon/workspace.h \
+	daemon/http/connections.c daemon/http/connections.h \
 	daemon/http/events_api.c \
 	daemon/http/guard.c daemon/http/guard.h \
 	daemon/http/host.c daemon/http/host.h \

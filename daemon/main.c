@@ -33,14 +33,14 @@
 #include "daemon/worker_command.h"
 #include "daemon/workspace.h"
 
-enum { DESCRIPTORS = 8192 };
+enum { DESCRIPTORS = 8192, SWEEP_MS = 1000 };
 
 struct server {
 	struct qb_daemon daemon;
 	struct qb_http *http;
 	uv_loop_t loop;
 	uv_signal_t term, interrupt, hangup;
-	uv_timer_t heartbeat, watchdog;
+	uv_timer_t heartbeat, watchdog, sweep;
 	uv_work_t stopping;
 	bool recovered; /* what an earlier daemon left unfinished was taken up */
 	int lock, listener;
@@ -169,6 +169,13 @@ static void pat_watchdog(uv_timer_t *timer)
 	sd_notify(0, "WATCHDOG=1");
 }
 
+static void sweep(uv_timer_t *timer)
+{
+	struct server *s = timer->data;
+
+	qb_connections_sweep(s->daemon.connections, qb_seconds());
+}
+
 /* Everything of the loop closes; uv_run then returns. */
 static void close_rest(struct server *s)
 {
@@ -177,6 +184,7 @@ static void close_rest(struct server *s)
 	uv_close((uv_handle_t *)&s->hangup, NULL);
 	uv_close((uv_handle_t *)&s->heartbeat, NULL);
 	uv_close((uv_handle_t *)&s->watchdog, NULL);
+	uv_close((uv_handle_t *)&s->sweep, NULL);
 	qb_storage_unwatch(s->daemon.storage);
 	qb_calls_destroy(&s->daemon.calls);
 }
@@ -249,12 +257,14 @@ static void start_timers(struct server *s)
 	uv_signal_init(&s->loop, &s->hangup);
 	uv_timer_init(&s->loop, &s->heartbeat);
 	uv_timer_init(&s->loop, &s->watchdog);
-	s->term.data = s->interrupt.data = s->hangup.data = s->heartbeat.data = s;
+	uv_timer_init(&s->loop, &s->sweep);
+	s->term.data = s->interrupt.data = s->hangup.data = s->heartbeat.data = s->sweep.data = s;
 	uv_signal_start(&s->term, on_signal, SIGTERM);
 	uv_signal_start(&s->interrupt, on_signal, SIGINT);
 	uv_signal_start(&s->hangup, on_hangup, SIGHUP);
 	uv_timer_start(&s->heartbeat, beat, (uint64_t)s->daemon.options.heartbeat_ms,
 		(uint64_t)s->daemon.options.heartbeat_ms);
+	uv_timer_start(&s->sweep, sweep, SWEEP_MS, SWEEP_MS);
 	if (sd_watchdog_enabled(0, &usec) > 0) {
 		uv_timer_start(&s->watchdog, pat_watchdog, 0, usec / 2000 ? usec / 2000 : 1);
 	}
@@ -263,6 +273,7 @@ static void start_timers(struct server *s)
 /* The parts that the HTTP threads use exist before there are any. */
 static bool start(struct server *s)
 {
+	const struct qb_connection_limits limits = qb_http_limits(&s->daemon.options);
 	uint16_t port;
 
 	uv_loop_init(&s->loop);
@@ -273,9 +284,10 @@ static bool start(struct server *s)
 	s->daemon.sound_files = json_object();
 	s->daemon.unreleased = json_object();
 	s->daemon.hub = qb_hub_create();
+	s->daemon.connections = qb_connections_create(&limits);
 	s->daemon.health = qb_health_create();
 	s->daemon.dispatcher = qb_dispatcher_create(&s->daemon);
-	if (!s->daemon.calls || !s->daemon.hub || !s->daemon.health || !s->daemon.dispatcher) {
+	if (!s->daemon.calls || !s->daemon.hub || !s->daemon.connections || !s->daemon.health || !s->daemon.dispatcher) {
 		return false;
 	}
 	qb_storage_watch(s->daemon.storage, &s->loop, s->daemon.store, save, resume, s);
@@ -299,6 +311,7 @@ static void finish(struct server *s)
 	qb_health_destroy(&s->daemon.health);
 	qb_engine_destroy(&s->daemon.engine);
 	qb_hub_destroy(&s->daemon.hub);
+	qb_connections_destroy(&s->daemon.connections);
 	uv_loop_close(&s->loop);
 }
 

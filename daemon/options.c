@@ -218,6 +218,22 @@ static bool split_listen(struct qb_options *o)
 	return true;
 }
 
+static bool read_public(struct qb_options *o)
+{
+	o->has_public = *o->public;
+	if (o->has_public && !qb_origin_parse(o->public, &o->public_origin)) {
+		fprintf(stderr, "quantbenchd: public is \"%s\"; give the beginning of the address that browsers show, without "
+			"a path, such as https://bench.example or http://bench.example:8080\n", o->public);
+		return false;
+	}
+	return true;
+}
+
+static int64_t at_least(int64_t least, int64_t value)
+{
+	return value < least ? least : value;
+}
+
 /* From a build folder, the worker and the dashboard that were built with this program. */
 static bool prefer_beside(struct qb_options *o)
 {
@@ -250,11 +266,16 @@ static bool complete(struct qb_options *o)
 	o->jobs = o->jobs < 1 ? 1 : o->jobs > 1024 ? 1024 : o->jobs;
 	o->inspections = o->inspections < 1 ? 1 : o->inspections > 64 ? 64 : o->inspections;
 	o->http_threads = o->http_threads < 1 ? 1 : o->http_threads > 256 ? 256 : o->http_threads;
-	o->heartbeat_ms = o->heartbeat_ms < 50 ? 50 : o->heartbeat_ms;
+	o->heartbeat_ms = at_least(50, o->heartbeat_ms);
+	o->connections = at_least(o->http_threads, o->connections);
+	o->connections_per_address = at_least(1, o->connections_per_address);
+	o->header_seconds = at_least(1, o->header_seconds);
+	o->body_seconds = at_least(1, o->body_seconds);
+	o->idle_seconds = at_least(1, o->idle_seconds);
 	if (o->worker_threads == 0) {
 		o->worker_threads = cores > o->jobs ? cores / o->jobs : 1;
 	}
-	return split_listen(o);
+	return split_listen(o) && read_public(o);
 }
 
 bool qb_options_read(struct qb_options *o, int argc, char **argv, bool *exit_now)

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/http/host.h"
+
 /* kind (text or number), field, option and key, default, help */
 #define QB_OPTIONS(X) \
 	X(text, listen, "listen", "127.0.0.1:8080", "address and port; port 0 lets the system choose") \
@@ -27,7 +29,13 @@
 	X(number, stall_seconds, "stall-seconds", "20", "a latency measurement that does nothing for so long is ended; 0: never") \
 	X(number, max_upload, "max-upload", "64G", "bytes of an upload") \
 	X(number, heartbeat_ms, "heartbeat-ms", "10000", "pause between the comments of event streams") \
-	X(number, http_threads, "http-threads", "4", "threads that answer requests")
+	X(number, http_threads, "http-threads", "4", "threads that answer requests") \
+	X(text, public, "public", "", "address by which browsers reach the server through a proxy, such as https://bench.example") \
+	X(number, connections, "connections", "2048", "connections at once; fewer where the descriptors do not suffice") \
+	X(number, connections_per_address, "connections-per-address", "256", "connections at once of one address that is not loopback") \
+	X(number, header_seconds, "header-seconds", "10", "time from the first byte of a request to the end of its headers") \
+	X(number, body_seconds, "body-seconds", "20", "time within which 16 KiB of a request's body come, or its end") \
+	X(number, idle_seconds, "idle-seconds", "120", "time after which a connection without a request is closed")
 
 struct qb_options {
 #define text_field(name) char *name;
@@ -40,6 +48,8 @@ struct qb_options {
 	bool new_database;
 	char *host; /* the parts of listen */
 	uint16_t port;
+	bool has_public; /* and what it says */
+	struct qb_origin public_origin;
 };
 
 /* false after having said on stderr what is wrong; *exit_now is set after --help and --version. */

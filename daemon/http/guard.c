@@ -90,23 +90,34 @@ static bool own_page(struct qb_request *rq, const char *method)
 		(mode && !strcasecmp(mode, "navigate") && changes_nothing(method));
 }
 
+/* A proxy may name the public address or us, in Host; browsers name the public one in Origin. */
+static bool from_here(const struct qb_options *o, const char *origin, const struct qb_authority *host)
+{
+	struct qb_origin page, own = {.at = *host};
+
+	return qb_origin_parse(origin, &page) && ((o->has_public && qb_origin_same(&page, &o->public_origin)) ||
+		(host->loopback && qb_origin_same(&page, &own)));
+}
+
 bool qb_guard_request(struct qb_request *rq, const char *method, struct qb_problem *p)
 {
+	const struct qb_options *o = &rq->daemon->options;
 	const char *host = qb_header(rq, "Host"), *origin = qb_header(rq, "Origin");
 	struct qb_authority own;
 
 	if (!framed(rq, p)) {
 		return false;
 	}
-	if (!host || !qb_authority_parse(host, &own)) {
+	if (!host || !qb_authority_parse(host, QB_PORT_HTTP, &own)) {
 		return qb_refuse(p, 400, "bad_request", "Host is \"%.100s\"; it must be an address and a port, such as "
 			"127.0.0.1:8080", host ? host : "");
 	}
-	if (!own.loopback) {
-		return qb_refuse(p, 403, "wrong_host", "this server answers as localhost only, not as "
-			"\"%.100s\"; use http://127.0.0.1", host);
+	if (!own.loopback && !(o->has_public && !strcmp(own.host, o->public_origin.at.host))) {
+		return qb_refuse(p, 403, "wrong_host", "this server answers as localhost%s%.250s only, not as "
+			"\"%.100s\"; use one of those, or let its operator set public to the address that you use",
+			o->has_public ? " and as " : "", o->has_public ? o->public_origin.at.host : "", host);
 	}
-	if (origin && !qb_origin_is(origin, &own)) {
+	if (origin && !from_here(o, origin, &own)) {
 		return qb_refuse(p, 403, "wrong_origin", "requests from pages of %.100s are refused", origin);
 	}
 	if (!own_page(rq, method)) {

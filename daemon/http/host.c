@@ -8,15 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PORT_DEFAULT = 80 };
-
 /* "" or ":port". An empty port is the default one, as in every URL. */
-static bool parse_port(const char *text, uint16_t *port)
+static bool parse_port(const char *text, uint16_t port_default, uint16_t *port)
 {
 	size_t n;
 	long number;
 
-	*port = PORT_DEFAULT;
+	*port = port_default;
 	if (!*text) {
 		return true;
 	}
@@ -24,7 +22,7 @@ static bool parse_port(const char *text, uint16_t *port)
 	if (*text != ':' || text[1 + n] || n > 5) {
 		return false;
 	}
-	number = n ? strtol(text + 1, NULL, 10) : PORT_DEFAULT;
+	number = n ? strtol(text + 1, NULL, 10) : port_default;
 	*port = (uint16_t)number;
 	return number > 0 && number <= UINT16_MAX;
 }
@@ -41,7 +39,7 @@ static bool copy_lower(char *out, size_t size, const char *text, size_t n)
 	return true;
 }
 
-static bool parse_v6(const char *text, struct qb_authority *a)
+static bool parse_v6(const char *text, uint16_t port_default, struct qb_authority *a)
 {
 	const char *end = strchr(text, ']');
 	struct in6_addr v6;
@@ -51,7 +49,7 @@ static bool parse_v6(const char *text, struct qb_authority *a)
 		return false;
 	}
 	a->loopback = IN6_IS_ADDR_LOOPBACK(&v6);
-	return parse_port(end + 1, &a->port);
+	return parse_port(end + 1, port_default, &a->port);
 }
 
 static bool known_as_loopback(const char *host)
@@ -62,28 +60,35 @@ static bool known_as_loopback(const char *host)
 		(inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET);
 }
 
-bool qb_authority_parse(const char *text, struct qb_authority *a)
+bool qb_authority_parse(const char *text, uint16_t port_default, struct qb_authority *a)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
 	size_t n = strspn(text, allowed);
 
 	memset(a, 0, sizeof(*a));
 	if (*text == '[') {
-		return parse_v6(text, a);
+		return parse_v6(text, port_default, a);
 	}
-	if (!copy_lower(a->host, sizeof(a->host), text, n) || !parse_port(text + n, &a->port)) {
+	if (!copy_lower(a->host, sizeof(a->host), text, n) || !parse_port(text + n, port_default, &a->port)) {
 		return false;
 	}
 	a->loopback = known_as_loopback(a->host);
 	return true;
 }
 
-bool qb_origin_is(const char *origin, const struct qb_authority *own)
+bool qb_origin_parse(const char *text, struct qb_origin *out)
 {
-	static const char scheme[] = "http://";
-	struct qb_authority page;
+	static const char http[] = "http://", https[] = "https://";
 
-	return !strncmp(origin, scheme, sizeof(scheme) - 1) &&
-		qb_authority_parse(origin + sizeof(scheme) - 1, &page) && page.port == own->port &&
-		!strcmp(page.host, own->host);
+	out->https = !strncmp(text, https, sizeof(https) - 1);
+	if (!out->https && strncmp(text, http, sizeof(http) - 1) != 0) {
+		return false;
+	}
+	return qb_authority_parse(text + (out->https ? sizeof(https) : sizeof(http)) - 1, out->https ? QB_PORT_HTTPS
+		: QB_PORT_HTTP, &out->at);
+}
+
+bool qb_origin_same(const struct qb_origin *a, const struct qb_origin *b)
+{
+	return a->https == b->https && a->at.port == b->at.port && !strcmp(a->at.host, b->at.host);
 }

@@ -14,11 +14,20 @@ struct qb_authority {
 	bool loopback; /* a name or an address by which a machine calls itself */
 };
 
-/* "host", "host:port", "[IPv6]" or "[IPv6]:port" and nothing else (RFC 9110 section 7.2). 80 is the port where none
- * is named. */
-bool qb_authority_parse(const char *text, struct qb_authority *out);
+/* What a browser calls the site of a page (RFC 6454 section 6.1). */
+struct qb_origin {
+	bool https;
+	struct qb_authority at;
+};
 
-/* "http://host[:port]" is the page's own server, which is named by a Host header. */
-bool qb_origin_is(const char *origin, const struct qb_authority *own);
+enum { QB_PORT_HTTP = 80, QB_PORT_HTTPS = 443 };
+
+/* "host", "host:port", "[IPv6]" or "[IPv6]:port" and nothing else (RFC 9110 section 7.2). The default is the port where
+ * none is named. */
+bool qb_authority_parse(const char *text, uint16_t port_default, struct qb_authority *out);
+
+/* "http://host[:port]" or "https://host[:port]" and nothing else */
+bool qb_origin_parse(const char *text, struct qb_origin *out);
+bool qb_origin_same(const struct qb_origin *a, const struct qb_origin *b);
 
 #endif

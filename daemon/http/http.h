@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "daemon/daemon.h"
+#include "daemon/http/connections.h"
 #include "daemon/util.h"
 
 struct qb_later;
@@ -19,6 +20,7 @@ struct qb_store;
 struct qb_request {
 	struct qb_daemon *daemon;
 	struct MHD_Connection *connection;
+	struct qb_connection *slot; /* of the connection; NULL where it is not counted */
 	const struct qb_route *route;
 	const char *path;
 	char part[2][256]; /* what stood for the route's parameters, decoded */
@@ -88,6 +90,7 @@ enum MHD_Result qb__static_get(struct qb_request *rq);
 /* The server. Starts and stops on the loop thread; stop blocks, and must not be called by it while calls may be
  * waiting for the loop. */
 struct qb_http;
+struct qb_connection_limits qb_http_limits(const struct qb_options *options); /* as far as descriptors go */
 /* A listening socket for qb_http_start; -1 after having said on the log why there is none. */
 int qb_http_listen(const struct qb_options *options);
 struct qb_http *qb_http_start(struct qb_daemon *daemon, int listener, uint16_t *port); /* takes the listener */

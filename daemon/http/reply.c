@@ -62,6 +62,7 @@ enum MHD_Result qb_reply_send(struct qb_request *rq, unsigned status, struct MHD
 	if (rq->close) {
 		MHD_add_response_header(take, "Connection", "close");
 	}
+	qb_connection_answer(rq->daemon->connections, rq->slot);
 	atomic_fetch_add(&rq->daemon->requests[status / 100 % 6], 1);
 	queued = MHD_queue_response(rq->connection, status, take);
 	MHD_destroy_response(take);

@@ -17,7 +17,8 @@
 #include "daemon/http/guard.h"
 #include "daemon/http/later.h"
 
-enum { BODY_MAX = 4 << 20, IDLE_SECONDS = 120, CONNECTIONS_MAX = 1024, LOG_LINES_MAX = 10 };
+/* CALM_SECONDS: after which libmicrohttpd closes what neither sends nor takes anything; connections.h is for the rest. */
+enum { BODY_MAX = 4 << 20, CALM_SECONDS = 120, LOG_LINES_MAX = 10, DESCRIPTORS_KEPT = 64 };
 
 static const struct qb_route routes[] = {
 #define X(method, path, body, name) {method, path, QB_BODY_##body, qb__##name},
@@ -148,6 +149,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 {
 	struct qb_request *rq = *state;
 	const struct qb_http *http = arg;
+	const union MHD_ConnectionInfo *slot;
 
 	(void)version;
 	if (!rq) {
@@ -159,15 +161,20 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 		rq->daemon = http->daemon;
 		rq->later = http->later;
 		rq->connection = connection;
+		slot = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+		rq->slot = slot ? slot->socket_context : NULL;
 		rq->path = url;
+		qb_connection_body(http->daemon->connections, rq->slot, 0, qb_seconds());
 		return begin(rq, method, url);
 	}
 	if (!rq->route) {
 		return MHD_NO;
 	}
 	if (*upload_data_size) {
+		qb_connection_body(http->daemon->connections, rq->slot, *upload_data_size, qb_seconds());
 		return take_body(rq, upload_data, upload_data_size);
 	}
+	qb_connection_answer(http->daemon->connections, rq->slot);
 	if (rq->too_large) {
 		return qb_reply_refuse(rq, 413, "too_large", "the body is larger than %d bytes, which no job "
 			"needs; upload files first and name them by id", BODY_MAX);
@@ -184,6 +191,7 @@ static void completed(void *arg, struct MHD_Connection *connection, void **state
 	(void)connection;
 	(void)code;
 	if (rq) {
+		qb_connection_idle(rq->daemon->connections, rq->slot, qb_seconds());
 		if (rq->upload) {
 			qb_upload_end(&rq->upload);
 		}
@@ -264,16 +272,33 @@ static uint16_t bound_port(int listener)
 					     : ((struct sockaddr_in *)&a)->sin_port);
 }
 
-/* Half of the descriptors, at most: workers, uploads and the database need theirs. */
-static unsigned connection_limit(const struct qb_options *o)
+/* Workers, inspections and the database have their descriptors; and each connection one for the file that it brings or
+ * takes. */
+static int64_t connection_limit(const struct qb_options *o)
 {
+	const int64_t kept = DESCRIPTORS_KEPT + 8 * (o->jobs + o->inspections) + 4 * o->http_threads;
 	struct rlimit files = {0};
-	rlim_t half;
+	int64_t most;
 
 	getrlimit(RLIMIT_NOFILE, &files);
-	half = files.rlim_cur / 2;
-	return (unsigned)(half < (rlim_t)o->http_threads ? (rlim_t)o->http_threads
-		: half > CONNECTIONS_MAX ? CONNECTIONS_MAX : half);
+	most = ((int64_t)files.rlim_cur - kept) * 2 / 5; /* a file each, and half as many that leave */
+	most = most < o->http_threads ? o->http_threads : most;
+	if (most < o->connections) {
+		qb_log(QB_LOG_WARNING, "%lld connections at once, not %lld: the limit of descriptors is %lld (ulimit -n, "
+			"LimitNOFILE=)", (long long)most, (long long)o->connections, (long long)files.rlim_cur);
+	}
+	return most < o->connections ? most : o->connections;
+}
+
+struct qb_connection_limits qb_http_limits(const struct qb_options *o)
+{
+	return (struct qb_connection_limits){
+		.in_all = connection_limit(o),
+		.by_address = o->connections_per_address,
+		.header_seconds = (double)o->header_seconds,
+		.body_seconds = (double)o->body_seconds,
+		.idle_seconds = (double)o->idle_seconds,
+	};
 }
 
 static void destroy(struct qb_http **http)
@@ -291,15 +316,33 @@ static enum MHD_Result accept_new(void *arg, const struct sockaddr *address, soc
 {
 	struct qb_http *h = arg;
 
-	(void)address;
 	(void)len;
-	return atomic_load(&h->daemon->stopping) ? MHD_NO : MHD_YES;
+	return !atomic_load(&h->daemon->stopping) && qb_connections_admit(h->daemon->connections, address) ? MHD_YES : MHD_NO;
+}
+
+static void opened_or_closed(void *arg, struct MHD_Connection *connection, void **slot,
+	enum MHD_ConnectionNotificationCode code)
+{
+	struct qb_connections *all = ((struct qb_http *)arg)->daemon->connections;
+	struct qb_connection *one = *slot;
+	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *from = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		one = qb_connections_open(all, fd->connect_fd, from->client_addr, qb_seconds());
+	} else {
+		qb_connections_close(all, &one);
+	}
+	*slot = one;
 }
 
 struct qb_http *qb_http_start(struct qb_daemon *daemon, int listener, uint16_t *port)
 {
 	struct qb_http *h = calloc(1, sizeof(*h));
 	const struct qb_options *o = &daemon->options;
+	/* Which thread takes a connection is chance, so each may have all of them. */
+	const int64_t limit = qb_connections_count(daemon->connections).limit;
+	const unsigned connections = (unsigned)((limit + qb_connections_spare(limit) + o->http_threads) * o->http_threads);
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 
 	*port = bound_port(listener);
@@ -310,9 +353,10 @@ struct qb_http *qb_http_start(struct qb_daemon *daemon, int listener, uint16_t *
 	if (h && h->later) {
 		h->mhd = MHD_start_daemon(flags, 0, accept_new, h, answer, h, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
 			MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+			MHD_OPTION_NOTIFY_CONNECTION, opened_or_closed, h,
 			MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(o->http_threads > 1 ? o->http_threads : 0),
-			MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-			(size_t)(64 << 10), MHD_OPTION_CONNECTION_LIMIT, connection_limit(o), MHD_OPTION_END);
+			MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CALM_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+			(size_t)(64 << 10), MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_END);
 	}
 	if (!h || !h->mhd) {
 		qb_log(QB_LOG_ERROR, "the HTTP server cannot start: %m");

@@ -272,6 +272,23 @@ static void write_stored(FILE *f, struct qb_request *rq)
 	gauge(f, "stored_bytes", "gauge", "Bytes of uploads and artifacts kept.", (double)bytes);
 }
 
+static void write_connections(FILE *f, struct qb_connection_counts n)
+{
+	static const char *const why[] = {
+#define X(name, text) text,
+		QB_CLOSED(X)
+#undef X
+	};
+
+	gauge(f, "http_connections", "gauge", "Open connections.", (double)n.open);
+	gauge(f, "http_connections_limit", "gauge", "Connections that may be open at once.", (double)n.limit);
+	fputs("# HELP quantbench_http_connections_closed_total Connections that the server closed, by reason.\n"
+	      "# TYPE quantbench_http_connections_closed_total counter\n", f);
+	for (int i = 0; i < QB_CLOSED_COUNT; i++) {
+		fprintf(f, "quantbench_http_connections_closed_total{reason=\"%s\"} %lld\n", why[i], (long long)n.closed[i]);
+	}
+}
+
 static void write_metrics(FILE *f, struct qb_request *rq)
 {
 	struct qb_daemon *daemon = rq->daemon;
@@ -289,6 +306,7 @@ static void write_metrics(FILE *f, struct qb_request *rq)
 		(double)atomic_load(&daemon->upload_bytes));
 	gauge(f, "events_total", "counter", "Events stored.", (double)atomic_load(&daemon->events));
 	gauge(f, "event_streams", "gauge", "Open event streams.", qb_hub_followers(daemon->hub));
+	write_connections(f, qb_connections_count(daemon->connections));
 	gauge(f, "workers_started_total", "counter", "Worker processes started.",
 		(double)atomic_load(&daemon->workers_started));
 	gauge(f, "workers_crashed_total", "counter", "Worker processes that crashed.",

@@ -69,11 +69,11 @@ def check_against_api(method, url, status, content_type, body):
 class Daemon:
     """A daemon with a state folder of its own."""
 
-    def __init__(self, state, *options, worker=FAKE, env=None):
+    def __init__(self, state, *options, worker=FAKE, env=None, wrapper=()):
         self.state = state
         self.log = open(os.path.join(state, "log"), "ab")
         self.process = subprocess.Popen(
-            [DAEMON, "--listen", "127.0.0.1:0", "--state", os.path.join(state, "state"), *(["--worker", worker] if worker else []),
+            [*wrapper, DAEMON, "--listen", "127.0.0.1:0", "--state", os.path.join(state, "state"), *(["--worker", worker] if worker else []),
              "--heartbeat-ms", "200", *options], stderr=subprocess.PIPE, stdout=self.log, env={**os.environ, **(env or {})})
         self.port = None
         self.lines = []
@@ -158,10 +158,11 @@ class Daemon:
 
 class Case(unittest.TestCase):
     options = ()
+    wrapper = ()  # words before the daemon
 
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
-        self.d = Daemon(self.folder.name, *self.options).ready()
+        self.d = Daemon(self.folder.name, *self.options, wrapper=self.wrapper).ready()
 
     def tearDown(self):
         code = self.d.stop()

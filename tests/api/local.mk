@@ -2,6 +2,7 @@
 # The daemon as a program, with a worker that misbehaves when it is told to; and results of real ones.
 API_TESTS = \
 	tests/api/test_checkpoints.py \
+	tests/api/test_connections.py \
 	tests/api/test_daemon.py \
 	tests/api/test_engine.py \
 	tests/api/test_log.py \

@@ -40,7 +40,7 @@ static void authority__written_well__gives_its_parts(void **state)
 		struct qb_authority a;
 
 		print_message("%s\n", cases[i].text);
-		assert_true(qb_authority_parse(cases[i].text, &a));
+		assert_true(qb_authority_parse(cases[i].text, 80, &a));
 		assert_string_equal(a.host, cases[i].host);
 		assert_int_equal(a.port, cases[i].port);
 		assert_int_equal(a.loopback, cases[i].loopback);
@@ -61,11 +61,11 @@ static void authority__written_badly__is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		print_message("%s\n", cases[i]);
-		assert_false(qb_authority_parse(cases[i], &a));
+		assert_false(qb_authority_parse(cases[i], 80, &a));
 	}
 	memset(longest, 'a', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
-	assert_false(qb_authority_parse(longest, &a));
+	assert_false(qb_authority_parse(longest, 80, &a));
 }
 
 static void origin__of_another_scheme_host_or_port__is_not_ours(void **state)
@@ -87,14 +87,30 @@ static void origin__of_another_scheme_host_or_port__is_not_ours(void **state)
 		{"localhost:8080", "http://evil.com/://localhost:8080", false},
 		{"localhost:8080", "http://localhost:8080 http://evil.com", false},
 	};
-	struct qb_authority own;
+	struct qb_origin own = {0}, page;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		print_message("%s at %s\n", cases[i].origin, cases[i].host);
-		assert_true(qb_authority_parse(cases[i].host, &own));
-		assert_int_equal(qb_origin_is(cases[i].origin, &own), cases[i].ours);
+		assert_true(qb_authority_parse(cases[i].host, 80, &own.at));
+		assert_int_equal(qb_origin_parse(cases[i].origin, &page) && qb_origin_same(&page, &own), cases[i].ours);
 	}
+}
+
+static void origin__without_a_port__has_that_of_its_scheme(void **state)
+{
+	struct qb_origin a, b;
+
+	(void)state;
+	assert_true(qb_origin_parse("https://bench.example", &a));
+	assert_true(a.https);
+	assert_int_equal(a.at.port, 443);
+	assert_true(qb_origin_parse("https://BENCH.example:443", &b));
+	assert_true(qb_origin_same(&a, &b));
+	assert_true(qb_origin_parse("http://bench.example:443", &b));
+	assert_false(qb_origin_same(&a, &b));
+	assert_true(qb_origin_parse("http://[::1]", &b));
+	assert_int_equal(b.at.port, 80);
 }
 
 int main(void)
@@ -103,6 +119,7 @@ int main(void)
 		cmocka_unit_test(authority__written_well__gives_its_parts),
 		cmocka_unit_test(authority__written_badly__is_refused),
 		cmocka_unit_test(origin__of_another_scheme_host_or_port__is_not_ours),
+		cmocka_unit_test(origin__without_a_port__has_that_of_its_scheme),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
