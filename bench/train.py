@@ -15,53 +15,9 @@ import subprocess
 import sys
 import time
 
+import torch_networks
+
 NETWORKS = ["resnet8", "mobilenetv2"]
-
-
-def resnet8(nn):
-	class Stack(nn.Module):
-		def __init__(self, channels, outputs, stride):
-			super().__init__()
-			self.conv1 = nn.Conv2d(channels, outputs, 3, stride, 1)
-			self.bn1 = nn.BatchNorm2d(outputs)
-			self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1)
-			self.bn2 = nn.BatchNorm2d(outputs)
-			self.shortcut = nn.Conv2d(channels, outputs, 1, stride) if stride != 1 else nn.Identity()
-			self.relu = nn.ReLU()
-
-		def forward(self, x):
-			y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-			return self.relu(y + self.shortcut(x))
-
-	return nn.Sequential(nn.Conv2d(3, 16, 3, 1, 1), nn.BatchNorm2d(16), nn.ReLU(), Stack(16, 16, 1), Stack(16, 32, 2),
-		Stack(32, 64, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
-
-
-def mobilenetv2(nn):
-	def conv(channels, outputs, kernel, stride=1, groups=1):
-		return [nn.Conv2d(channels, outputs, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(outputs)]
-
-	class Bottleneck(nn.Module):
-		def __init__(self, channels, outputs, expansion, stride):
-			super().__init__()
-			wide = channels * expansion
-			layers = conv(channels, wide, 1) + [nn.ReLU6()] if expansion != 1 else []
-			layers += conv(wide, wide, 3, stride, wide) + [nn.ReLU6()] + conv(wide, outputs, 1)
-			self.layers = nn.Sequential(*layers)
-			self.adds = stride == 1 and channels == outputs
-
-		def forward(self, x):
-			y = self.layers(x)
-			return x + y if self.adds else y
-
-	layers, channels = conv(3, 32, 3) + [nn.ReLU6()], 32
-	for expansion, outputs, blocks, stride in ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1),
-			(6, 160, 3, 2), (6, 320, 1, 1)):
-		for i in range(blocks):
-			layers.append(Bottleneck(channels, outputs, expansion, stride if i == 0 else 1))
-			channels = outputs
-	layers += conv(channels, 1280, 1) + [nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1280, 10)]
-	return nn.Sequential(*layers)
 
 
 def peer(args):
@@ -71,7 +27,7 @@ def peer(args):
 	torch.manual_seed(1)
 	best = None
 	for layout in (torch.contiguous_format, torch.channels_last):
-		net = globals()[args.networks[0]](torch.nn).to(memory_format=layout)
+		net = getattr(torch_networks, args.networks[0])(torch.nn).to(memory_format=layout)
 		optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
 		x = torch.randn(args.batch, 3, 32, 32).to(memory_format=layout)
 		y = torch.randint(10, (args.batch,))
