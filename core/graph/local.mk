@@ -2,6 +2,9 @@
 libquantbench_a_SOURCES += \
 	core/graph/activation.c \
 	core/graph/activation.h \
+	core/graph/attention.c \
+	core/graph/attention.h \
+	core/graph/attention_causal.c \
 	core/graph/bind.c \
 	core/graph/imported.c \
 	core/graph/equation.c \

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Prints the attentions of a network, one a line, for tests in Python.
+ *   attention [--prepare] MODEL.onnx
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/graph/attention.h"
+
+static const char *name_of(const struct qb_node *n)
+{
+	return n ? n->name : "-";
+}
+
+static void print_dim(const char *name, int64_t d)
+{
+	if (d == QB_DIM_UNKNOWN) {
+		printf(" %s=?", name);
+	} else {
+		printf(" %s=%" PRId64, name, d);
+	}
+}
+
+static void print_attention(const struct qb_attention *a)
+{
+	printf("softmax=%s scores=%s context=%s query=%s key=%s value=%s output=%s", a->softmax->name, a->scores->name,
+		a->context->name, name_of(a->query), name_of(a->key), name_of(a->value), name_of(a->output));
+	printf(" input=%s probabilities=%s merged=%s", a->input ? a->input->name : "-", a->probabilities->name,
+		a->merged ? a->merged->name : "-");
+	print_dim("heads", a->heads);
+	print_dim("width", a->width);
+	print_dim("value_width", a->value_width);
+	print_dim("queries", a->queries);
+	print_dim("keys", a->keys);
+	printf(" causal=%d clipped=%d gated=%d\n", a->causal, a->clipped, a->gated);
+}
+
+int main(int argc, char **argv)
+{
+	bool prepare = argc > 1 && !strcmp(argv[1], "--prepare");
+	struct qb_graph *g = NULL;
+	struct qb_attention_list list = {0};
+	struct qb_errbuf eb = {0};
+	enum qb_err err;
+
+	if (argc != 2 + prepare) {
+		fprintf(stderr, "usage: attention [--prepare] MODEL.onnx\n");
+		return 2;
+	}
+	QB_TRY_OUT(qb_graph_import(&g, argv[1 + prepare], &eb));
+	QB_TRY_OUT(prepare ? qb_graph_prepare(g, &eb) : QB_OK);
+	QB_TRY_OUT(qb_graph_find_attention(&list, g, &eb));
+	for (int i = 0; i < list.count; i++) {
+		print_attention(&list.at[i]);
+	}
+out:
+	qb_graph_destroy(&g);
+	if (err != QB_OK) {
+		fprintf(stderr, "%s: %s\n", qb_err_name(err), eb.text);
+	}
+	return err == QB_OK ? 0 : 1;
+}
