@@ -34,7 +34,8 @@ const tests = {
 		await open('#/jobs/j1');
 		await page.locator('#sweep').waitFor();
 		assert.match(await page.locator('tr[data-scheme=E2] td.best').innerText(), /★ 0\.00[\s\S]*−0\.40 to \+0\.40/);
-		assert.match(await page.locator('tr[data-scheme=int8] td.best').innerText(), /★ −0\.11/);
+		assert.match((await page.locator('tr[data-scheme=int8] td.best').allInnerTexts()).join(), /★ −0\.11[\s\S]*,★ 5\.74 G/);
+		assert.equal(await page.locator('tr[data-scheme=int4] td.best').count(), 0); // fewer gates, but not as good
 		assert.match(await page.locator('tr[data-scheme=int8]').innerText(), /−0\.11[\s\S]*160 µs[\s\S]*native/);
 		assert.match(await page.locator('tr[data-scheme=E4]').innerText(), /emulated/);
 		assert.equal(await page.locator('canvas').count(), 2);
@@ -45,6 +46,45 @@ const tests = {
 		assert.match(await page.locator('#tensors tbody tr').first().innerText(), /40\.0 dB/);
 		const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', {name: 'CSV'}).click()]);
 		assert.equal(file.suggestedFilename(), 'j1.csv');
+	},
+	async answer__within_a_limit__follows_it_and_stands_in_the_address() {
+		await open('#/jobs/j1');
+		const said = page.locator('#answer [data-answer]');
+		await page.locator('#answer [data-answer=int8]').waitFor();
+		assert.equal(await said.innerText(), 'int8 is the smallest of the schemes that lose at most 1 point of top-1.');
+		await has(/It takes 80\.1 kB, 26 % of float's 309 kB, and changes top-1 by −0\.11 points \(95 % interval −0\.51 to \+0\.29\)/);
+		await has(/The next smaller one, int4 \(41\.5 kB\), fails: it changes top-1 by −16\.51 points .* Its lowest SQNR: <b>layer11<\/b>\/conv \(activation\) 25\.0 dB, 29\.0 dB in int8/);
+		await page.getByLabel('At most').fill('17');
+		await page.getByLabel('At most').press('Enter');
+		await page.locator('#answer [data-answer=int4]').waitFor();
+		assert.match(page.url(), /limit=points:17/);
+		await page.getByLabel('Cheapest by').selectOption('latency');
+		await page.locator('#answer [data-answer=int8]').waitFor();
+		await has(/Left out: int4, E2, E3, E4 and E5, emulated here/);
+		await page.getByLabel('Limit of').selectOption('size');
+		assert.equal(await page.getByLabel('At most').inputValue(), '150');
+		await page.getByLabel('At most').fill('20');
+		await page.getByLabel('At most').press('Tab');
+		await has('No scheme of this sweep takes at most 20.0 kB.');
+		await page.reload();
+		await has('No scheme of this sweep takes at most 20.0 kB.');
+		await page.locator('#answer').getByRole('link', {name: 'Repair int4 by QAT'}).waitFor();
+	},
+	async row_of_a_sweep__diagnose_repair_export__are_filled_in() {
+		await open('#/jobs/j1');
+		const [file] = await Promise.all([page.waitForEvent('download'), page.locator('tr[data-scheme=int8]').getByRole('button', {name: 'Export int8: int8.qdq.onnx'}).click()]);
+		assert.equal(file.suggestedFilename(), 'int8.qdq.onnx');
+		await page.locator('tr[data-scheme=E2]').getByRole('link', {name: 'Export E2'}).click();
+		const job = async () => { await page.getByLabel("The job's JSON").waitFor(); return JSON.parse(await page.getByLabel("The job's JSON").inputValue()); };
+		assert.deepEqual(await job(), {type: 'ptq', model: 'm1', data: 'd1', schemes: ['E2'], export: ['qdq'], latency: false});
+		await open('#/jobs/j1');
+		await page.locator('tr[data-scheme=int4]').getByRole('link', {name: 'Repair int4 by QAT'}).click();
+		await page.getByLabel('Train', {exact: true}).waitFor();
+		assert.deepEqual((({type, model, data, train, scheme, method}) => ({type, model, data, train, scheme, method}))(await job()), {type: 'qat', model: 'm1', data: 'd1', train: 'd1', scheme: 'int4', method: 'lsq'});
+		await open('#/jobs/j1');
+		await page.locator('tr[data-scheme=int4]').getByRole('link', {name: 'Diagnose int4'}).click();
+		await page.getByLabel('Scheme', {exact: true}).waitFor();
+		assert.equal((await job()).scheme, 'int4');
 	},
 	async job__that_does_not_exist__says_so() {
 		await open('#/jobs/j99');
@@ -90,7 +130,7 @@ const tests = {
 	},
 	async submit__edited_json__is_what_is_sent_and_fills_the_form() {
 		await open('#/submit?from=j1');
-		await page.getByRole('button', {name: 'Remove w4a6'}).waitFor();
+		await page.getByRole('button', {name: '✓ E5', exact: true}).waitFor();
 		await page.getByLabel("The job's JSON").fill('{"type":"ptq","model":"m1","data":"d1","schemes":["E3"],"threads":2}');
 		await page.getByRole('button', {name: '✓ E3', exact: true}).waitFor();
 		assert.equal(await page.getByLabel('Threads', {exact: true}).first().inputValue(), '2');

@@ -82,6 +82,19 @@ const tests = {
 		}
 		assert.ok(await page.locator('#sweep td.best').count() >= 1);
 	},
+	async answer__of_the_demo__is_a_scheme_within_the_limit_and_the_form_of_a_row_is_taken() {
+		await open('#/jobs/j1?limit=points:100&cost=gates');
+		await page.locator('#answer [data-answer=E2]').waitFor(); // all qualify, and E2 has the fewest gates
+		await has(/E2 is the cheapest in gates of the schemes that lose at most 100 points of top-1/);
+		await has(/No scheme of this sweep is cheaper in gates/);
+		await open('#/jobs/j1?limit=size:1');
+		await has('No scheme of this sweep takes at most 1 B.');
+		await page.locator('tr[data-scheme=int8]').getByRole('link', {name: 'Export int8'}).click();
+		await asJson({samples: 50});
+		await submit();
+		await page.locator('#sweep tr[data-scheme=int8]').waitFor({timeout: 120000});
+		await page.locator('tr[data-scheme=int8]').getByRole('button', {name: /^Export int8: .*\.onnx/}).waitFor();
+	},
 	async formats__number_typed__is_rounded_as_the_format_does() {
 		await open('#/formats?names=int8,e4m3fn,E4,nf4');
 		await page.getByRole('button', {name: 'as encoded'}).click();

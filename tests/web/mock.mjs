@@ -17,8 +17,9 @@ function model(id, name, inspection) {
 		outputs: [{name: 'scores', type: 'float32', shape: ['N', 10]}], parameters: 77360, macs: 12501632, operators: {Conv: 9, Relu: 7, Gemm: 1}}}};
 }
 
-/* scheme, metric, change */
-const SCHEMES = [['int8', 87.6, -0.11], ['int4', 71.2, -16.51], ['E2', 87.71, 0], ['E3', 87.35, -0.36], ['E4', 85.9, -1.81], ['E5', 80.02, -7.69]];
+/* scheme, metric, change, bytes, gates of a multiply-accumulate unit */
+const SCHEMES = [['int8', 87.6, -0.11, 80123, 459], ['int4', 71.2, -16.51, 41500, 171], ['E2', 87.71, 0, 80123, 598], ['E3', 87.35, -0.36, 80123, 780], ['E4', 85.9, -1.81, 80123, 1150], ['E5', 80.02, -7.69, 80123, 1830]];
+const MACS = 12501632;
 const told = (delta) => ({delta, delta_low: delta - 0.4, delta_high: delta + 0.4, best: delta > -0.2});
 const part = (granularity) => ({format: 'int8', bits: 8, granularity, range: 'mse', scale: 'real'});
 function latency(p50, execution) {
@@ -28,8 +29,9 @@ export function result(job) {
 	const tensors = (s, k) => Array.from({length: 12}, (_, i) => ({name: i % 2 ? `<b>layer${i}</b>/conv` : `stage${i}/a/very/long/path/of/an/activation_tensor`, kind: i < 6 ? 'weight' : 'activation',
 		format: s, sqnr_db: 40 - 4 * k - i, network_sqnr_db: i < 6 ? null : 35 - 4 * k - i, min: -1.25, max: 1.24, observed_min: -2, observed_max: 2.5}));
 	return {job, type: 'ptq', metric_name: 'top1', samples: 846, machine: {cpu: 'A CPU', isa: 'avx512_vnni', threads: 1},
-		float: {metric: 87.71, size_bytes: 309440, latency: latency(410000, 'native')},
-		schemes: SCHEMES.map(([scheme, metric, delta], k) => ({scheme, metric, ...told(delta), output_sqnr_db: 34 - 4 * k, size_bytes: 80123,
+		float: {metric: 87.71, size_bytes: 309440, gates: {unit: 3900, network: 3900 * MACS}, latency: latency(410000, 'native')},
+		exports: [{kind: 'qdq', scheme: 'int8', name: 'int8.qdq.onnx'}, {kind: 'qdq', scheme: 'E2', refused: 'ONNX has no words for E2'}],
+		schemes: SCHEMES.map(([scheme, metric, delta, size_bytes, unit], k) => ({scheme, metric, ...told(delta), output_sqnr_db: 34 - 4 * k, size_bytes, gates: {unit, network: unit * MACS},
 			latency: latency(k === 0 ? 160000 : 700000 + 9000 * k, k === 0 ? 'native' : 'emulated'), tensors: tensors(scheme, k)}))};
 }
 
@@ -77,10 +79,10 @@ export async function start(dist, kinds) {
 	const lab = {models: [model('m2', long), model('m1', 'resnet8.onnx'), model('m3', 'broken.onnx', {state: 'failed', error: {code: 'onnx', detail: 'node conv1: its weight has 3 dimensions, Conv needs 4'}, result: null})],
 		datasets: [{id: 'd1', name: 'test-846.npz', size_bytes: 2600000, sha256: hash, created: time, inspection: {state: 'ok', error: null, result: {kind: 'data', arrays: [{name: 'x', type: 'uint8', shape: [846, 3, 32, 32]}, {name: 'y', type: 'int64', shape: [846]}]}}}],
 		jobs: [], submitted: []};
-	const job = (id, state, more = {}) => ({id, type: 'ptq', state, spec: {type: 'ptq', model: 'm1', data: 'd1', schemes: ['int8', 'w4a6']}, ...refs, fingerprint: hash, engine: '0.1.0',
+	const job = (id, state, more = {}) => ({id, type: 'ptq', state, spec: {type: 'ptq', model: 'm1', data: 'd1', schemes: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5']}, ...refs, fingerprint: hash, engine: '0.1.0',
 		attempts: 1, cached: false, created: time, started: state === 'queued' ? null : time, finished: ['queued', 'running'].includes(state) ? null : '2026-01-05T10:01:12Z', progress: null, position: null, error: null, artifacts: [], ...more});
 	lab.jobs.push(job('j4', 'queued', {position: 1, model: {id: 'm2', name: long}}), job('j3', 'running', {progress: {stage: 'sweep', fraction: 0.42, text: 'batch 5 of 12'}}),
-		job('j2', 'failed', {error: {code: 'memory', detail: 'the worker needed more memory than a job may have (2 GB); use fewer threads'}}), job('j1', 'succeeded', {artifacts: [{name: 'ranges.json', content_type: 'application/json', size_bytes: 812, sha256: hash}]}));
+		job('j2', 'failed', {error: {code: 'memory', detail: 'the worker needed more memory than a job may have (2 GB); use fewer threads'}}), job('j1', 'succeeded', {artifacts: [{name: 'ranges.json', content_type: 'application/json', size_bytes: 812, sha256: hash}, {name: 'int8.qdq.onnx', content_type: 'application/octet-stream', size_bytes: 90123, sha256: hash}]}));
 
 	const named = {model: {id: 'm1', name: 'mobilenetv2_cifar.onnx'}};
 	const trainings = [...TRAININGS.map(([id, spec]) => job(id, 'succeeded', {type: 'qat', spec, ...named})), job('j25', 'succeeded', {type: 'train', spec: {type: 'train', network: 'resnet8', train: 'd1', data: 'd1'}, model: null}),
@@ -137,7 +139,7 @@ export async function start(dist, kinds) {
 			if (req.method === 'POST' && !id) {
 				const spec = JSON.parse(await body(req));
 				lab.submitted.push(spec);
-				const wrong = spec.schemes.findIndex((s) => s === 'nonsense');
+				const wrong = (spec.schemes ?? []).findIndex((s) => s === 'nonsense');
 				if (wrong >= 0) { return problem(res, 422, 'one field of the job is wrong', [{field: `schemes[${wrong}]`, detail: 'there is no format "nonsense"'}]); }
 				const made = job(`j${lab.jobs.length + 1}`, 'running', {spec});
 				lab.jobs.unshift(made);
@@ -155,6 +157,7 @@ export async function start(dist, kinds) {
 				return json(res, {jobs: rows, total: rows.length, next: null});
 			}
 			if (!one) { return problem(res, 404, `there is no job ${id}`); }
+			if (sub === 'artifacts') { return res.writeHead(200, {'Content-Type': 'application/octet-stream'}).end('made up'); }
 			if (sub === 'results') { return json(res, resultOf(id)); }
 			if (sub === 'results.csv') { return res.writeHead(200, {'Content-Type': 'text/csv'}).end('scheme,metric\nint8,87.6\n'); }
 			if (sub === 'cancel') { one.state = 'cancelled'; return json(res, one, 202); }
@@ -186,7 +189,7 @@ export async function start(dist, kinds) {
 			return json(res, {schemes: SCHEMES.map(([s]) => s), rows: [{job: 'j1', ...refs, metric_name: 'top1', float: 87.71, samples: 846, calibration_samples: 100, calibration_spread: true, float_latency_p50_ns: 410000, cells}, {job: 'j5', ...refs, metric_name: 'top1', float: 88, samples: 20, cells}, {job: 'j0', model: {id: 'm2', name: long}, data: refs.data, metric_name: 'mse', float: 0.01, float_latency_p50_ns: 1, cells: cells.slice(0, 3)}]});
 		}
 		if (kind === 'job-types') {
-			return json(res, {engine: '0.1.0', types: JSON.parse(readFileSync(kinds)).answer.types.filter(({type}) => type === 'ptq'),
+			return json(res, {engine: '0.1.0', types: JSON.parse(readFileSync(kinds)).answer.types.filter(({type}) => ['ptq', 'diagnose', 'qat'].includes(type)),
 				metrics: [{name: 'top1', summary: 'top-1 accuracy, %', rises: true}]});
 		}
 		if (kind === 'formats') {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {describe, expect, it} from 'vitest';
-import {ago, bytes, change, code, count, decibel, duration, exact, fixed, grouped, latency, metric, NONE, percent, portion, power2, shape, share, signed, value} from '../src/base/units';
+import {ago, bytes, change, code, count, decibel, duration, exact, fixed, grouped, latency, metric, NONE, percent, portion, power2, shape, share, signed, unitOf, value} from '../src/base/units';
 
 describe('numbers as text', () => {
 	it('has a real minus sign, and none before a zero', () => {
@@ -21,6 +21,10 @@ describe('numbers as text', () => {
 		expect([bytes(999499), bytes(999500), bytes(5e15)]).toEqual(['999 kB', '1.00 MB', '5000 TB']);
 		expect([count(7), count(1234567), count(999500)]).toEqual(['7', '1.23 M', '1.00 M']);
 		expect([latency(12), latency(1500), latency(999500), latency(2.5e9)]).toEqual(['12.0 ns', '1.50 µs', '1.00 ms', '2.50 s']);
+	});
+	it('is typed in the unit that it is shown in', () => {
+		expect([unitOf(999, 'bytes'), unitOf(309440, 'bytes'), unitOf(48.8e9, 'count'), unitOf(410000, 'latency')]).toEqual([{unit: 'B', one: 1}, {unit: 'kB', one: 1000}, {unit: 'G', one: 1e9}, {unit: 'µs', one: 1000}]);
+		expect([unitOf(0, 'count'), unitOf(1e18, 'latency')]).toEqual([{unit: '', one: 1}, {unit: 's', one: 1e9}]);
 	});
 	it('groups digits by three', () => {
 		expect([grouped(999), grouped(1000), grouped(1234567), grouped(-1234)]).toEqual(['999', '1\u2009000', '1\u2009234\u2009567', '−1\u2009234']);

@@ -31,6 +31,17 @@ export function decibel(x: Maybe): string {
 	return isNumber(x) ? `${fixed(x, 1)} dB` : NONE;
 }
 
+const BYTES = [' B', ' kB', ' MB', ' GB', ' TB'];
+const COUNTS = ['', ' k', ' M', ' G', ' T'];
+const TIMES = [' ns', ' µs', ' ms', ' s'];
+
+/** The unit in which a number of that size is typed, and what one of it is. */
+export function unitOf(x: number, of: 'bytes' | 'count' | 'latency'): {unit: string; one: number} {
+	const units = {bytes: BYTES, count: COUNTS, latency: TIMES}[of];
+	const i = Math.max(0, Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, x)) / 3)));
+	return {unit: (units[i] ?? '').trim(), one: 1000 ** i};
+}
+
 /* Three digits in the first unit in which a number is below a thousand. */
 function scaled(x: number, units: readonly string[], whole: boolean): string {
 	let i = 0;
@@ -42,12 +53,12 @@ function scaled(x: number, units: readonly string[], whole: boolean): string {
 }
 
 export function bytes(x: Maybe): string {
-	return isNumber(x) ? scaled(x, [' B', ' kB', ' MB', ' GB', ' TB'], true) : NONE;
+	return isNumber(x) ? scaled(x, BYTES, true) : NONE;
 }
 
 /** 1234567 -> 1.23 M */
 export function count(x: Maybe): string {
-	return isNumber(x) ? scaled(x, ['', ' k', ' M', ' G', ' T'], true) : NONE;
+	return isNumber(x) ? scaled(x, COUNTS, true) : NONE;
 }
 
 /** 1234567 -> 1 234 567, exactly. */
@@ -84,7 +95,7 @@ export function exact(x: Maybe): string {
 
 /** A latency: ns, µs, ms or s with three digits. */
 export function latency(ns: Maybe): string {
-	return isNumber(ns) ? scaled(ns, [' ns', ' µs', ' ms', ' s'], false) : NONE;
+	return isNumber(ns) ? scaled(ns, TIMES, false) : NONE;
 }
 
 /** A wait that a person lived through. */

@@ -107,3 +107,14 @@ export function sorted(rows: readonly FlatTensor[], key: SortKey, descending: bo
 		return sign * (typeof x === 'number' && typeof y === 'number' ? x - y : String(x).localeCompare(String(y)));
 	});
 }
+
+/** Forms filled in for one scheme of a job: where it loses, training for it, its exported network. */
+export function schemeForms(job: string, at: number, scheme: string): {diagnose: string; qat: string; export: string} {
+	const form = (type: string): string => `#/submit?from=${job}&type=${type}&scheme=${encodeURIComponent(scheme)}&at=${at}`;
+	return {diagnose: form('diagnose'), qat: form('qat'), export: `${form('ptq')}&export=qdq`};
+}
+
+/** The exported network of a scheme, if the job was asked for it. */
+export function exported(result: PtqResult, scheme: string): string | null {
+	return (result.exports ?? []).find((e) => e.kind === 'qdq' && e.scheme === scheme)?.name ?? null;
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a new job of each kind starts with, and ready-made choices. A kind that is not here starts with its required fields.
 import {TALK} from './hw';
-import type {Json} from './schema';
+import {isObject, type Json} from './schema';
 
 export interface Preset {
 	name: string;
@@ -68,3 +68,20 @@ export const SUGGESTED: Record<string, string[]> = {
 	schemes: ['int8', 'int6', 'int4', 'w4a8', 'w4a4', 'E2', 'E3', 'E4', 'E5', 'mxfp4'],
 	formats: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5', 'e4m3fn', 'e5m2', 'mxfp4', 'mxint8', 'nf4', 'log4'],
 };
+
+export interface Asked {
+	scheme: string | null; /* its name in a result */
+	at: string | null; /* its place in the job's schemes, which names alone do not tell */
+	export: string | null;
+}
+
+/** A job made of another: of the same kind (`other` null), for one of its schemes if one is named, or of another kind, with what both have in common. */
+export function derivedJob(same: Json, other: Json | null, known: readonly string[], asked: Asked): Json {
+	const schemes = Array.isArray(same.schemes) ? same.schemes as unknown[] : [];
+	const scheme = asked.scheme === null ? null : (asked.at === null ? undefined : schemes[Number(asked.at)]) ?? schemes.find((s) => isObject(s) && s.name === asked.scheme) ?? asked.scheme;
+	if (other === null) {
+		return {...same, ...(scheme === null ? {} : {schemes: [scheme]}), ...(asked.export === null ? {} : {export: [asked.export], latency: false})};
+	}
+	const common = Object.fromEntries(Object.entries(same).filter(([name]) => known.includes(name) && name !== 'samples'));
+	return {...other, ...common, ...(scheme === null ? {} : {scheme})};
+}
