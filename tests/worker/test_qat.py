@@ -5,31 +5,32 @@
 whatever happens on the way."""
 import os
 import random
+import tempfile
 import unittest
 
 import files
-import numpy as np
 import onnx
-import onnxruntime
+import small_network
 import training
 import worker
 
-JOB = {"type": "qat", "model": training.MODEL, "train": training.DIGITS["train"], "data": training.DIGITS["data"],
-       "scheme": "w4a4", "epochs": 3, "batch": 64, "seed": 1, "calibration": {"samples": 64},
-       "optimizer": {"name": "adam", "lr": 2e-4, "weight_decay": 0}, "batch_norm": {"reestimate": 8}}
-
-
-def qdq_accuracy(path, count=None):
-    """In ONNX Runtime, as the file says."""
-    data = np.load(training.DIGITS["data"])
-    scores = np.concatenate([files.predictions(path, [{files.session(path).get_inputs()[0].name: x}])
-                             for x in np.split(data["x"].astype(np.float32), 12)])
-    return 100 * np.mean(np.argmax(scores, 1) == data["y"])
+HOW = {"type": "qat", "scheme": "w4a4", "batch": 64, "seed": 1, "calibration": {"samples": 64},
+       "optimizer": {"name": "adam", "lr": 2e-4, "weight_decay": 0}, "batch_norm": {"reestimate": 4}}
 
 
 class Qat(files.Case):
+    """SMALL trains a small network in a moment; DEEP the demo's, from which a few bits take much, on some of its data."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.SMALL = {**HOW, **small_network.trained(folder.name), "epochs": 1}
+        cls.DEEP = {**HOW, "model": training.MODEL, "train": small_network.part(os.path.join(folder.name, "deep.npz"), 0, 192),
+                    "data": training.DIGITS["data"], "samples": 150, "epochs": 3, "batch": 32, "calibration": {"samples": 32}}
+
     def test_w3a3__gets_back_what_it_takes(self):
-        r, names, _ = training.run({**JOB, "scheme": "w3a3"}, self.folder)
+        r, names, _ = training.run({**self.DEEP, "scheme": "w3a3"}, self.folder)
         self.assertLess(r["start"]["metric"], r["float"]["metric"] - 10)
         self.assertGreater(r["final"]["metric"], r["start"]["metric"] + 5)
         self.assertEqual(r["final"]["metric"], r["best"]["metric"])
@@ -50,25 +51,23 @@ class Qat(files.Case):
     def test_qdq_network__in_onnx_runtime__predicts_the_same(self):
         for scheme in "w4a4", "int8":
             with self.subTest(scheme=scheme):
-                r, _, _ = training.run({**JOB, "scheme": scheme, "epochs": 1}, self.path(scheme))
+                r, _, _ = training.run({**self.SMALL, "scheme": scheme}, self.path(scheme))
                 name, = [a["name"] for a in r["artifacts"] if a["kind"] == "qdq"]
                 path = self.path(os.path.join(scheme, name))
                 onnx.checker.check_model(path)
-                self.assertAlmostEqual(qdq_accuracy(path), r["final"]["metric"], delta=0.3)
+                self.assertAlmostEqual(small_network.accuracy(path, self.SMALL), r["final"]["metric"], delta=0.3)
 
     def test_trained_file__is_the_float_network_to_go_on_from(self):
-        r, _, _ = training.run({**JOB, "scheme": "int8", "epochs": 1}, self.path("wide"))
-        session = onnxruntime.InferenceSession(self.path("wide/trained.onnx"), providers=["CPUExecutionProvider"])
-        data = np.load(training.DIGITS["data"])
-        scores = session.run(None, {session.get_inputs()[0].name: data["x"].astype(np.float32)})[0]
-        self.assertAlmostEqual(100 * np.mean(np.argmax(scores, 1) == data["y"]), r["final"]["latent_metric"], delta=0.3)
+        r, _, _ = training.run({**self.SMALL, "scheme": "int8"}, self.path("wide"))
+        elsewhere = small_network.accuracy(self.path("wide/trained.onnx"), self.SMALL)
+        self.assertAlmostEqual(elsewhere, r["final"]["latent_metric"], delta=0.3)
         self.assertIn("BatchNormalization", {n.op_type for n in onnx.load(self.path("wide/trained.onnx")).graph.node})
-        narrow, _, _ = training.run({**JOB, "model": self.path("wide/trained.onnx"), "epochs": 1}, self.path("narrow"))
+        narrow, _, _ = training.run({**self.SMALL, "model": self.path("wide/trained.onnx")}, self.path("narrow"))
         self.assertAlmostEqual(narrow["float"]["metric"], r["final"]["latent_metric"], delta=0.01)
 
     def test_methods__freeze_and_dampen__leave_less_that_oscillates(self):
-        job = {**JOB, "scheme": "w3a3", "epochs": 6, "oscillations": {"momentum": 0.05, "threshold": 0.1},
-               "optimizer": {"name": "adam", "lr": 1e-3, "weight_decay": 0}, "schedule": {"name": "constant"}}
+        job = {**self.SMALL, "scheme": "w3a3", "epochs": 3, "oscillations": {"momentum": 0.05, "threshold": 0.1},
+               "optimizer": {"name": "adam", "lr": 5e-3, "weight_decay": 0}, "schedule": {"name": "constant"}}
         lsq, _, _ = training.run(job, self.path("lsq"))
         freeze, _, _ = training.run({**job, "method": ["lsq", {"name": "freeze", "threshold": 0.06}]}, self.path("freeze"))
         self.assertEqual(lsq["frozen"], 0)
@@ -79,7 +78,7 @@ class Qat(files.Case):
         self.assertEqual(freeze["methods"], ["lsq", "freeze"])
 
     def test_threads_and_repetition__give_the_same_bytes(self):
-        job = {**JOB, "epochs": 1, "method": "freeze"}
+        job = {**self.SMALL, "method": "freeze"}
         first, files_of_first, _ = training.run({**job, "threads": 1}, self.path("a"))
         second, files_of_second, _ = training.run({**job, "threads": 2}, self.path("b"))
         for r in first, second:
@@ -88,7 +87,7 @@ class Qat(files.Case):
         self.assertEqual(files_of_first, files_of_second)
 
     def test_worker__killed_at_random_steps__ends_with_the_same_bytes(self):
-        job = {**JOB, "epochs": 2, "checkpoint_every": 2, "method": "freeze", "ema": 0.9}
+        job = {**self.SMALL, "epochs": 2, "checkpoint_every": 2, "method": "freeze", "ema": 0.9}
         whole, files_of_whole, _ = training.run(job, self.path("whole"))
         at = random.Random(7)
         for _ in range(3):
@@ -98,19 +97,19 @@ class Qat(files.Case):
         self.assertEqual(files_of_resumed, files_of_whole)
 
     def test_start__of_methods_that_decide_weights__begins_with_them(self):
-        job = {**JOB, "epochs": 1, "start": {"methods": [{"name": "adaround", "iterations": 50}]}}
+        job = {**self.SMALL, "start": {"methods": [{"name": "adaround", "iterations": 50}]}}
         r, _, _ = training.run(job, self.folder)
         self.assertEqual(r["start"]["scheme"], "w4a4")
         self.assertIsNotNone(r["final"]["metric"])
 
     def test_floats__learn_their_ranges__too(self):
-        r, _, _ = training.run({**JOB, "scheme": "E2", "epochs": 1, "first_last": "same", "placement": "all"}, self.folder)
+        r, _, _ = training.run({**self.DEEP, "scheme": "E2", "epochs": 1, "first_last": "same", "placement": "all"}, self.folder)
         self.assertIsNone(r["oscillating"])
         self.assertEqual({layer["format"] for layer in r["layers"]}, {"E2"})
         self.assertGreater(r["final"]["metric"], 90)
 
     def test_latency__of_the_result__is_that_of_integers(self):
-        r, _, _ = training.run({**JOB, "scheme": "int8", "placement": "all", "epochs": 1, "latency": {
+        r, _, _ = training.run({**self.SMALL, "scheme": "int8", "placement": "all", "latency": {
             "min_seconds": 0, "min_queries": 20, "warmup_seconds": 0}}, self.folder)
         self.assertEqual(r["final"]["latency"]["execution"], "native")
         self.assertGreater(r["float"]["latency"]["p50_ns"], 0)
@@ -124,7 +123,7 @@ class Qat(files.Case):
                 ({"quantizer_optimizer": {"lr": -1}}, "/quantizer_optimizer/lr"), ({"network": "resnet8"}, "/network"),
                 ({"teacher": training.MODEL}, "/distillation/weight")):
             with self.subTest(change=change), self.assertRaises(worker.Failed) as failed:
-                training.run({**JOB, **change}, self.folder)
+                training.run({**self.SMALL, **change}, self.folder)
             self.assertEqual(failed.exception.event.get("field"), field, failed.exception.detail)
 
 
