@@ -10,19 +10,20 @@ WEB_FILES = \
 	web/src/base/router.svelte.ts web/src/base/theme.svelte.ts web/src/base/units.ts \
 	web/src/api/client.ts web/src/api/events.ts web/src/api/schema.d.ts \
 	web/src/charts/Chart.svelte web/src/charts/bars.ts web/src/charts/curves.ts web/src/charts/echarts.ts web/src/charts/front.ts \
-	web/src/charts/heatmap.ts web/src/charts/latency.ts web/src/charts/latent.ts web/src/charts/numberline.ts web/src/charts/spread.ts web/src/charts/sqnr.ts \
+	web/src/charts/heatmap.ts web/src/charts/latency.ts web/src/charts/latent.ts web/src/charts/matrix.ts web/src/charts/numberline.ts web/src/charts/spread.ts web/src/charts/sqnr.ts \
 	web/src/charts/stacked.ts web/src/charts/trajectory.ts \
 	web/src/pages/Answer.svelte web/src/pages/Board.svelte web/src/pages/Compare.svelte web/src/pages/Curves.svelte web/src/pages/Diagnose.svelte \
 	web/src/pages/Distributions.svelte web/src/pages/Encoding.svelte web/src/pages/Field.svelte \
 	web/src/pages/Files.svelte web/src/pages/Formats.svelte web/src/pages/Gallery.svelte \
-	web/src/pages/HwUnits.svelte web/src/pages/Job.svelte web/src/pages/JobTraining.svelte web/src/pages/Jobs.svelte web/src/pages/Methods.svelte web/src/pages/Model.svelte \
+	web/src/pages/HwUnits.svelte web/src/pages/Job.svelte web/src/pages/JobTraining.svelte web/src/pages/Jobs.svelte web/src/pages/Methods.svelte web/src/pages/JobOutliers.svelte web/src/pages/Outliers.svelte web/src/pages/Model.svelte \
 	web/src/pages/Oscillations.svelte web/src/pages/Outcomes.svelte web/src/pages/Profile.svelte web/src/pages/Ptq.svelte web/src/pages/Result.svelte web/src/pages/RunPicker.svelte \
 	web/src/pages/SqnrRows.svelte web/src/pages/Submit.svelte web/src/pages/System.svelte \
 	web/src/pages/TensorRows.svelte web/src/pages/Toy.svelte web/src/pages/Training.svelte \
 	web/src/pages/Uploads.svelte web/src/pages/answer.ts web/src/pages/board.ts \
-	web/src/pages/distributions.ts web/src/pages/hw.ts web/src/pages/methods.ts web/src/pages/oscillations.ts web/src/pages/outcomes.ts \
+	web/src/pages/distributions.ts web/src/pages/hw.ts web/src/pages/methods.ts web/src/pages/outliers.ts web/src/pages/oscillations.ts web/src/pages/outcomes.ts \
 	web/src/pages/ptq.ts web/src/pages/runs.svelte.ts web/src/pages/schema.ts web/src/pages/starters.ts web/src/pages/toy.ts web/src/pages/training.ts
 EXTRA_DIST += $(WEB_FILES) web/tests/answer.test.ts web/tests/charts.test.ts web/tests/schema.test.ts web/tests/tables.test.ts web/tests/training.test.ts \
+	web/tests/outliers.test.ts \
 	web/tests/units.test.ts
 
 if WEB

@@ -216,9 +216,33 @@ const tests = {
 		await page.locator('tr[data-method="lsq+freeze"]').waitFor();
 		await page.locator('tr[data-method=lsq]').first().waitFor({state: 'detached'});
 	},
+	async outliers__of_three_attentions__stand_side_by_side_by_layer_map_and_grid() {
+		await open('#/outliers');
+		await page.locator('#outliers-summary').waitFor();
+		assert.equal(await page.locator('#outliers-summary tbody tr').count(), 3);
+		assert.match(await page.locator('#outliers-summary tr[data-method=vanilla]').innerText(), /2 seeds\s+5\.152 ± 0\.001\s+9\.817 ± 0\.026\s+\+4\.665\s+10\.29 ± 0\.2121[\s\S]*62\.5 %/);
+		await has('did not help the published causal model');
+		assert.match(await page.locator('table.published tr', {hasText: 'clipped softmax'}).innerText(), /16\.29\s+37\.2\s+63\.2\s+19728/);
+		assert.equal(await page.locator('table.published').count(), 1);
+		assert.equal(await page.locator('section[aria-labelledby=map-title] canvas').count(), 3);
+		assert.equal(await page.locator('section[aria-labelledby=attention-title] canvas').count(), 3);
+		await page.selectOption('select[aria-label=Head]', '1.1');
+		await has('44.4 % to the first token');
+		await page.getByRole('button', {name: 'Kurtosis'}).click();
+		await page.selectOption('select[aria-label="Run of tensors"]', 'gated-1');
+		await has('gated-1, 12.9 k parameters');
+	},
+	async outliers__that_train__are_drawn_as_they_go() {
+		await open('#/jobs/j31');
+		await page.locator('[data-panel=max_inf_norm] canvas').waitFor();
+		await page.locator('details', {hasText: 'The curves as tables'}).locator('summary').click();
+		assert.equal(await page.locator('#steps tbody tr').count(), 10);
+		await page.locator('label.pick select').selectOption('gated');
+		assert.match(await page.locator('#steps tbody tr').last().innerText(), /100\s+1\s+10/);
+	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
 		await everywhere([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['data', '#/data'], ['submit', '#/submit'],
-			['compare', '#/compare'], ['training', '#/training?jobs=j20,j21,j25'], ['training-running', '#/jobs/j28'], ['training-qat', '#/jobs/j20?with=j21'], ['training-diverged', '#/jobs/j26'], ['oscillations', '#/oscillations?job=j20'], ['methods', '#/training?view=methods'], ['system', '#/system']]);
+			['compare', '#/compare'], ['training', '#/training?jobs=j20,j21,j25'], ['training-running', '#/jobs/j28'], ['training-qat', '#/jobs/j20?with=j21'], ['training-diverged', '#/jobs/j26'], ['oscillations', '#/oscillations?job=j20'], ['methods', '#/training?view=methods'], ['outliers', '#/outliers?job=j30'], ['outliers-running', '#/jobs/j31'], ['system', '#/system']]);
 	},
 };
 

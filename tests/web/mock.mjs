@@ -72,6 +72,7 @@ const TRAININGS = [
 	['j20', {...QAT, method: 'lsq', seed: 1}, ['lsq'], 0], ['j21', {...QAT, method: ['lsq', 'freeze'], seed: 1}, ['lsq', 'freeze'], 2], ['j22', {...QAT, method: 'lsq', seed: 2}, ['lsq'], 1],
 	['j23', {...QAT, method: 'lsq', seed: 1, batch_norm: {reestimate: 0}}, ['lsq'], -3], ['j24', {...QAT, method: ['lsq', {name: 'dampen', lambda: 0.1}], seed: 1}, ['lsq', 'dampen'], 1], ['j27', {...QAT, method: 'lsq', scheme: 'int8'}, ['lsq'], 3],
 ];
+const OUTLIERS = JSON.parse(readFileSync(new URL('../../schema/examples/outliers.json', import.meta.url)));
 const diverged = 'the loss of step 24 is not finite: the gradient of stage1/block0/conv1 was the first that was not; a smaller learning rate or clipping of the gradient may help';
 
 export async function start(dist, kinds) {
@@ -86,8 +87,9 @@ export async function start(dist, kinds) {
 
 	const named = {model: {id: 'm1', name: 'mobilenetv2_cifar.onnx'}};
 	const trainings = [...TRAININGS.map(([id, spec]) => job(id, 'succeeded', {type: 'qat', spec, ...named})), job('j25', 'succeeded', {type: 'train', spec: {type: 'train', network: 'resnet8', train: 'd1', data: 'd1'}, model: null}),
-		job('j26', 'failed', {type: 'qat', spec: {...QAT, method: 'lsq', optimizer: {lr: 9}}, ...named, error: {code: 'diverged', detail: diverged}}), job('j28', 'running', {type: 'qat', spec: {...QAT, method: 'ewgs'}, ...named, progress: {stage: 'train', fraction: 0.3, text: 'epoch 4 of 12'}})];
-	const resultOf = (id) => { const t = TRAININGS.find(([name]) => name === id); return t ? qatResult(id, t[3], t[2]) : id === 'j25' ? trainResult(id) : result(id); };
+		job('j26', 'failed', {type: 'qat', spec: {...QAT, method: 'lsq', optimizer: {lr: 9}}, ...named, error: {code: 'diverged', detail: diverged}}), job('j28', 'running', {type: 'qat', spec: {...QAT, method: 'ewgs'}, ...named, progress: {stage: 'train', fraction: 0.3, text: 'epoch 4 of 12'}}),
+		job('j30', 'succeeded', {type: 'outliers', spec: {type: 'outliers', network: 'opt', train: 'd1', data: 'd1'}, model: null}), job('j31', 'running', {type: 'outliers', spec: {type: 'outliers', network: 'opt', train: 'd1', data: 'd1'}, model: null, progress: {stage: 'train', fraction: 0.5, text: 'gated, epoch 2 of 5'}})];
+	const resultOf = (id) => { const t = TRAININGS.find(([name]) => name === id); return t ? qatResult(id, t[3], t[2]) : id === 'j25' ? trainResult(id) : id === 'j30' ? {job: id, ...OUTLIERS} : result(id); };
 	/* Steps as metric events, a point every 20 ms of the job's time. */
 	function sendSteps(send, from, to, k) {
 		for (let i = from; i < to; i++) {
@@ -172,6 +174,12 @@ export async function start(dist, kinds) {
 					if (one.state === 'running') {
 						lab.more = () => sendSteps(send, 14, 60, k);
 						return undefined;
+					}
+				}
+				if (one.type === 'outliers' && one.state === 'running') {
+					for (const [i, scheme] of ['vanilla', 'gated'].entries()) {
+						for (let step = 10; step <= 100; step += 10) { send(10 + 300 * i + step, 'metric', {scope: 'step', scheme, step, name: 'loss', value: 3 / (1 + step / 50)}); }
+						send(250 + 300 * i, 'metric', {scope: 'step', scheme, step: 100, name: 'max_inf_norm', value: 20 / (1 + i)});
 					}
 				}
 				if (one.state === 'running') {

@@ -15,6 +15,7 @@ export interface CurvesWords {
 	share: boolean;
 	zero?: boolean; /* the axis begins at 0 */
 	markers: boolean;
+	whole?: boolean; /* x is an integer */
 	mark?: number | null; /* a place along x */
 }
 
@@ -27,7 +28,7 @@ export function curves(lines: readonly Curve[], words: CurvesWords, named: boole
 			const hits = raw as {seriesName: string; value: [number, number | null]; marker: string}[];
 			return `${escaped(words.x)} ${value(hits[0]?.value[0])}<br>` + hits.map((h) => `${h.marker} ${named ? `${escaped(h.seriesName)} ` : ''}<b>${text(h.value[1])}</b>`).join('<br>');
 		}},
-		xAxis: {...axis(ink, 'x', {name: words.x, label: value}), min: 0, max: 'dataMax', splitLine: {show: false}},
+		xAxis: {...axis(ink, 'x', {name: words.x, label: value}), min: 0, max: 'dataMax', splitLine: {show: false}, ...(words.whole ? {minInterval: 1} : {})},
 		yAxis: {...axis(ink, 'y', {log: words.log, label: text}), ...(words.share || words.zero ? {min: 0} : {scale: true})},
 		dataZoom: [{type: 'inside', xAxisIndex: 0, filterMode: 'none', zoomOnMouseWheel: 'ctrl'}],
 		series: lines.map((l, i) => ({name: l.name, type: 'line', data: l.points, connectNulls: false, showSymbol: words.markers || l.points.length < 2, symbol: look(l.look, ink).symbol, symbolSize: 6,
