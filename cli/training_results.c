@@ -4,6 +4,7 @@
 #include "cli/training_results.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -96,7 +97,12 @@ void cli_results_train(const json_t *result, FILE *out)
 	print_artifacts(result, out);
 }
 
-static void qat_row(struct cli_table *t, const char *name, const json_t *row, double base)
+static bool has_norms(const json_t *result)
+{
+	return !isnan(cli_number(json_object_get(result, "final"), "running_metric"));
+}
+
+static void qat_row(struct cli_table *t, const char *name, const json_t *row, double base, bool norms)
 {
 	double metric = cli_number(row, "metric");
 	char text[32];
@@ -104,6 +110,10 @@ static void qat_row(struct cli_table *t, const char *name, const json_t *row, do
 	cli_table_cell(t, "%s", name);
 	cli_table_number(t, "%.5g", metric);
 	cli_table_number(t, "%+.4g", metric - base);
+	if (norms) {
+		cli_table_number(t, "%.5g", cli_number(row, "running_metric"));
+		cli_table_number(t, "%.5g", cli_number(row, "reestimated_metric"));
+	}
 	cli_table_cell(t, "%s", isnan(cli_number(row, "size_bytes")) ? "-" : cli_bytes(cli_number(row, "size_bytes"), text));
 	if (isnan(cli_number(json_object_get(row, "latency"), "p50_ns"))) {
 		cli_table_cell(t, "-");
@@ -116,15 +126,17 @@ static void qat_row(struct cli_table *t, const char *name, const json_t *row, do
 void cli_results_qat(const json_t *result, FILE *out)
 {
 	const json_t *base = json_object_get(result, "float");
-	struct cli_table *t = cli_table_create("|>metric|>change|>size|latency p50");
+	bool norms = has_norms(result);
+	struct cli_table *t = cli_table_create(norms ? "|>metric|>change|>batch norms as they ran|>re-estimated|>size|latency p50"
+		: "|>metric|>change|>size|latency p50");
 	char name[160];
 
 	snprintf(name, sizeof(name), " trained for %.120s", cli_text(result, "scheme"));
 	print_title(result, name, out);
 	if (t) {
-		qat_row(t, "float", base, NAN);
-		qat_row(t, "start (post-training)", json_object_get(result, "start"), cli_number(base, "metric"));
-		qat_row(t, "final", json_object_get(result, "final"), cli_number(base, "metric"));
+		qat_row(t, "float", base, NAN, norms);
+		qat_row(t, "start (post-training)", json_object_get(result, "start"), cli_number(base, "metric"), norms);
+		qat_row(t, "final", json_object_get(result, "final"), cli_number(base, "metric"), norms);
 		cli_table_print(t, out);
 	}
 	cli_table_destroy(&t);

@@ -121,3 +121,39 @@ out:
 	fini(&n);
 	return err;
 }
+
+static void put_back(const struct norms *n)
+{
+	for (int i = 0; i < n->count; i++) {
+		const struct norm *one = &n->norm[i];
+		const size_t channels = one->mean->size;
+
+		memcpy(one->mean->value, one->before, channels * sizeof(*one->before));
+		memcpy(one->variance->value, one->before + channels, channels * sizeof(*one->before));
+	}
+}
+
+enum qb_err qb_train_try_reestimated(struct qb_trainer *t, int64_t batches, enum qb_err (*measure)(void *arg, struct qb_errbuf *eb),
+	void *arg, struct qb_errbuf *eb)
+{
+	struct norms n = {0};
+	enum qb_err err;
+
+	QB_TRY_OUT(keep(&n, t, eb));
+	QB_TRY_OUT(qb_trainer_estimate_statistics(t, batches, eb));
+	err = measure(arg, eb);
+	put_back(&n);
+out:
+	fini(&n);
+	return err;
+}
+
+bool qb_train_has_norms(const struct qb_trainer *t)
+{
+	for (int i = 0; i < qb_trainer_parameters(t); i++) {
+		if (qb_trainer_parameter(t, i)->role == QB_PARAMETER_ROLE_MEAN) {
+			return true;
+		}
+	}
+	return false;
+}

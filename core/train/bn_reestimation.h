@@ -30,5 +30,10 @@ double qb_gaussian_divergence(double m1, double v1, double m2, double v2, double
 /* Re-estimates and compares; running statistics are replaced. What is fed must be up to date (qb_qat_feed). out may be NULL. A network
  * without batch norms has none to compare. */
 enum qb_err qb_train_reestimate(struct qb_trainer *t, int64_t batches, struct qb_norm_divergences *out, struct qb_errbuf *eb);
+/* Calls measure with re-estimated statistics, and puts those back that were there. */
+enum qb_err qb_train_try_reestimated(struct qb_trainer *t, int64_t batches, enum qb_err (*measure)(void *arg, struct qb_errbuf *eb),
+	void *arg, struct qb_errbuf *eb);
+/* Has the network batch norms at all? */
+bool qb_train_has_norms(const struct qb_trainer *t);
 
 #endif

@@ -8,7 +8,8 @@
  *	description  of the training, as text, which has to be the trainer's
  *	progress     seven numbers of 8 bytes
  *	history      four numbers of 8 bytes an epoch
- *	parameters   each its value, optimizer's state, moving average; the best value, where an epoch was evaluated
+ *	parameters   each its value, optimizer's state, moving average; where an epoch was evaluated the best value, and statistics as they
+ *	             ran then
  *	hooks        their state; that of the best epoch
  */
 #include <errno.h>
@@ -35,7 +36,7 @@ struct header {
 	uint64_t zero;
 };
 
-static const char MAGIC[8] = {'Q', 'B', 'T', 'R', 'A', 'I', 'N', '1'};
+static const char MAGIC[8] = {'Q', 'B', 'T', 'R', 'A', 'I', 'N', '2'};
 static const uint64_t BYTE_ORDER_MARK = 0x0102030405060708;
 enum { PROGRESS = 7, EPOCH = 4 };
 
@@ -196,7 +197,8 @@ static void pass_parameters(struct cursor *c, const struct qb_trainer *t, bool b
 	for (int i = 0; i < t->graph->training.parameters; i++) {
 		const struct qb_parameter *p = t->graph->training.parameter[i];
 		const struct qb_parameter_state *s = &t->state[i];
-		float *parts[] = {p->value, s->slot[0], s->slot[1], s->average, best ? s->best : NULL};
+		float *parts[] = {p->value, s->slot[0], s->slot[1], s->average, best ? s->best : NULL,
+			best ? s->ran : NULL};
 
 		for (size_t k = 0; k < QB_COUNT(parts); k++) {
 			pass(c, parts[k], parts[k] ? p->size * sizeof(float) : 0);

@@ -51,6 +51,10 @@ static bool take_state(struct qb_trainer *t, const struct qb_parameter *p)
 	}
 	s->best = qb__trainer_take(t, p->size, sizeof(float));
 	s->held = qb__trainer_take(t, p->size, sizeof(float));
+	if (p->group == QB_PARAMETERS_STATISTICS) {
+		s->ran = qb__trainer_take(t, p->size, sizeof(float));
+		fits &= s->ran != NULL;
+	}
 	t->bytes += p->size * sizeof(float) * (p->gradient ? 2 : 1);
 	fits = fits && s->best && s->held;
 	if (fits && s->average) {

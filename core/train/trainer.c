@@ -207,6 +207,9 @@ static void keep_best(struct qb_trainer *t, int64_t epoch, double metric)
 		const struct qb_parameter *p = t->graph->training.parameter[i];
 
 		copy(t->state[i].best, p->value, p->size);
+		if (t->state[i].ran) {
+			copy(t->state[i].ran, t->state[i].average ? t->state[i].average : t->state[i].held, p->size);
+		}
 	}
 	if (t->hooks_bytes) {
 		t->hooks.save(t->hooks.arg, t->hooks_best);
@@ -263,6 +266,17 @@ enum qb_err qb_trainer_use_best(struct qb_trainer *t, struct qb_errbuf *eb)
 		}
 	}
 	return best && t->hooks_bytes ? t->hooks.load(t->hooks.arg, t->hooks_best, t->hooks_bytes, eb) : QB_OK;
+}
+
+void qb_trainer_use_running_statistics(struct qb_trainer *t)
+{
+	for (int i = 0; t->at.best_epoch >= 0 && i < t->graph->training.parameters; i++) {
+		const struct qb_parameter *p = t->graph->training.parameter[i];
+
+		if (t->state[i].ran) {
+			copy(p->value, t->state[i].ran, p->size);
+		}
+	}
 }
 
 /* ---- running ---- */

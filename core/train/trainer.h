@@ -77,6 +77,8 @@ enum qb_err qb_trainer_run(struct qb_trainer *t, const struct qb_train_callbacks
 	struct qb_errbuf *eb);
 /* Parameters, and the hooks' state, become those of the best evaluation (of the last step where there was none). */
 enum qb_err qb_trainer_use_best(struct qb_trainer *t, struct qb_errbuf *eb);
+/* After that: statistics of batch norms become the running ones of that moment, where an evaluation had estimated them anew. */
+void qb_trainer_use_running_statistics(struct qb_trainer *t);
 
 /* Parameters in the order of the network, then those of hooks; writing to value is allowed between steps. */
 int qb_trainer_parameters(const struct qb_trainer *t);

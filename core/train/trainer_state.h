@@ -19,6 +19,7 @@ struct qb_parameter_state {
 	float *slot[QB_OPTIMIZER_SLOTS];
 	float *average; /* moving */
 	float *best;    /* as of the best evaluation */
+	float *ran;     /* of statistics at the best evaluation: the running ones, where `best` may have estimated ones */
 	float *held;    /* the value, while the average is evaluated */
 };
 

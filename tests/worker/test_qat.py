@@ -77,6 +77,22 @@ class Qat(files.Case):
         self.assertEqual(shares, sorted(shares))  # nothing thaws
         self.assertEqual(freeze["methods"], ["lsq", "freeze"])
 
+    def test_batch_norms__as_they_ran_and_re_estimated__are_both_measured(self):
+        job = {**self.DEEP, "optimizer": {"name": "adam", "lr": 1e-3, "weight_decay": 0}, "epochs": 1}
+        on, _, _ = training.run(job, self.path("on"))
+        off, _, _ = training.run({**job, "batch_norm": {"reestimate": 0}}, self.path("off"))
+        self.assertEqual(on["final"]["reestimated_metric"], on["final"]["metric"])
+        self.assertEqual(off["final"]["running_metric"], off["final"]["metric"])
+        # Of one epoch both keep the same weights, and differ in what they re-estimate before it is measured.
+        self.assertEqual(on["final"]["running_metric"], off["final"]["running_metric"])
+        self.assertNotEqual(on["final"]["running_metric"], on["final"]["reestimated_metric"])
+        for r in on, off:
+            self.assertEqual(r["start"]["running_metric"], r["start"]["metric"])
+            self.assertIsNotNone(r["start"]["reestimated_metric"])
+        fixed, _, _ = training.run({**job, "batch_norm": {"reestimate": 0, "mode": "frozen"}}, self.path("frozen"))
+        self.assertEqual(fixed["final"]["running_metric"], fixed["final"]["metric"])
+        self.assertIsNone(fixed["final"]["reestimated_metric"])
+
     def test_threads_and_repetition__give_the_same_bytes(self):
         job = {**self.SMALL, "method": "freeze"}
         first, files_of_first, _ = training.run({**job, "threads": 1}, self.path("a"))

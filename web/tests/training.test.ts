@@ -187,6 +187,17 @@ describe('the table of methods', () => {
 		expect(group?.rows[1]?.ratio).toBeCloseTo(1.2);
 		expect(group?.rows.map((r) => r.published)).toEqual([69.5, 70.6]);
 	});
+	it('has both kinds of batch norms of one job, and those of a job that was run so where there is one', () => {
+		const both = (id: string, spec: object, running: number, reestimated: number): Measured => {
+			const j = one(id, spec, 0);
+			return {...j, metrics: {running, reestimated}};
+		};
+		const ran = {batch_norm: {reestimate: 0}};
+		expect(methodGroups([both('j1', {}, 60, 80)])[0]?.rows[0]).toMatchObject({without: {mean: 60, count: 1}, with: {mean: 80, count: 1}});
+		expect(methodGroups([both('j1', {}, 60, 80), both('j2', ran, 70, 78)])[0]?.rows[0]).toMatchObject({without: {mean: 70}, with: {mean: 80}});
+		const told = measured(job('j1', {scheme: 'w4a4'}), {...qat, final: {...quantized(80), running_metric: 60, reestimated_metric: 80}} as QatResult, null);
+		expect(told.metrics).toEqual({running: 60, reestimated: 80});
+	});
 	it('takes the latest job of a seed', () => {
 		expect(methodGroups([one('j9', {}, 80), one('j10', {}, 84)])[0]?.rows[0]?.with?.mean).toBe(84);
 	});

@@ -3,6 +3,7 @@
  * The qat job: a network repairs itself for a scheme. Post-training quantization on the training data is where it starts; what it
  * ends with is measured, timed and exported by the code that ptq jobs use.
  */
+#include <math.h>
 #include <stdio.h>
 
 #include "core/base/size.h"
@@ -21,6 +22,11 @@
 static const double LOADED = 0.01, STARTED = 0.1, TRAINED = 0.85, EVALUATED = 0.9;
 enum { CALIBRATED_SAMPLES = 32 };
 
+/* The metric with batch norms' statistics as they ran and as re-estimated from the training data. NaN: there are none. */
+struct norm_metrics {
+	double running, reestimated;
+};
+
 struct qat {
 	struct qb_job *job;
 	struct qb_qat_spec spec;
@@ -34,6 +40,7 @@ struct qat {
 	struct qb_training_run run;
 	struct qb_deployment deployed;
 	struct qb_sweep *final;
+	struct norm_metrics start_norms, final_norms;
 	struct qb_ptq_latency *latency;
 	double from, to;             /* of the progress of the sweep that runs */
 };
@@ -123,6 +130,71 @@ out:
 	qb_deployment_fini(&d);
 	qb_norm_divergences_fini(&norms);
 	return err;
+}
+
+/* ---- both kinds of statistics ---- */
+
+struct measurement {
+	struct qat *q;
+	double metric;
+};
+
+/* Of what the trainer holds, quantized. */
+static enum qb_err measure_present(void *arg, struct qb_errbuf *eb)
+{
+	struct measurement *m = arg;
+	struct qb_deployment d = {0};
+	enum qb_err err;
+
+	QB_TRY(deploy(m->q, &d, m->q->run.trainer, eb));
+	err = qb_training_run_measure(&m->q->run, &m->metric, d.model, d.quantization, d.bound, eb);
+	qb_deployment_fini(&d);
+	return err;
+}
+
+static enum qb_err measure_reestimated(struct qat *q, double *metric, struct qb_errbuf *eb)
+{
+	const struct qb_train_spec *t = &q->spec.train;
+	struct measurement m = {q, NAN};
+
+	if (t->batch_norm == QB_BATCH_NORM_TRAIN) { /* frozen ones have no statistics but those that run */
+		qb_qat_feed(q->qat);
+		QB_TRY(qb_train_try_reestimated(q->run.trainer, t->reestimate ? t->reestimate : QB_BN_REESTIMATION_BATCHES,
+			measure_present, &m, eb));
+	}
+	*metric = m.metric;
+	return QB_OK;
+}
+
+/* Of the trainer before its first step: what re-estimation gives without training. */
+static enum qb_err measure_start_norms(struct qat *q, struct qb_errbuf *eb)
+{
+	q->start_norms = q->final_norms = (struct norm_metrics){NAN, NAN};
+	if (!qb_train_has_norms(q->run.trainer)) {
+		return QB_OK;
+	}
+	q->start_norms.running = q->start->row[0].metric;
+	return measure_reestimated(q, &q->start_norms.reestimated, eb);
+}
+
+/* One of the two is what the job asked for and has been measured. The trainer then has running statistics. */
+static enum qb_err measure_final_norms(struct qat *q, struct qb_errbuf *eb)
+{
+	struct norm_metrics *norms = &q->final_norms;
+	struct measurement m = {q, NAN};
+
+	if (!qb_train_has_norms(q->run.trainer)) {
+		return QB_OK;
+	}
+	if (!q->spec.train.reestimate) {
+		norms->running = q->final->row[0].metric;
+		return measure_reestimated(q, &norms->reestimated, eb);
+	}
+	norms->reestimated = q->final->row[0].metric;
+	qb_trainer_use_running_statistics(q->run.trainer);
+	QB_TRY(measure_present(&m, eb));
+	norms->running = m.metric;
+	return QB_OK;
 }
 
 /* ---- the whole ---- */
@@ -218,6 +290,20 @@ static json_t *float_row(struct qat *q)
 	return row;
 }
 
+static json_t *with_norms(json_t *row, const struct norm_metrics *norms)
+{
+	json_object_set_new(row, "running_metric", qb_json_real(norms->running));
+	json_object_set_new(row, "reestimated_metric", qb_json_real(norms->reestimated));
+	return row;
+}
+
+static json_t *start_row(struct qat *q)
+{
+	const struct qb_scheme_rows rows = {q->job, q->start, ptq_of(q)->metric, NULL};
+
+	return with_norms(qb_scheme_row(&rows, 0, NULL), &q->start_norms);
+}
+
 static json_t *final_row(struct qat *q)
 {
 	const struct qb_scheme_rows rows = {q->job, q->final, ptq_of(q)->metric, q->latency};
@@ -229,12 +315,11 @@ static json_t *final_row(struct qat *q)
 	json_object_set_new(row, "delta", qb_json_real(metric - q->start->float_metric));
 	json_object_set_new(row, "delta_low", json_null());
 	json_object_set_new(row, "delta_high", json_null());
-	return row;
+	return with_norms(row, &q->final_norms);
 }
 
 static enum qb_err result_of(struct qat *q, json_t **result, struct qb_errbuf *eb)
 {
-	const struct qb_scheme_rows start = {q->job, q->start, ptq_of(q)->metric, NULL};
 	const struct qb_oscillation_summary o = qb_qat_oscillations(q->qat);
 	json_t *exports = NULL;
 	enum qb_err err;
@@ -244,7 +329,7 @@ static enum qb_err result_of(struct qat *q, json_t **result, struct qb_errbuf *e
 		"model", ptq_of(q)->model_name, "train", q->spec.train.train_name, "data", ptq_of(q)->data_name, "metric_name",
 		ptq_of(q)->metric, "scheme", ptq_of(q)->scheme[0].name, "methods", qb_qat_method_names(&q->spec.methods),
 		"train_samples", (json_int_t)qb_dataset_count(q->in.train), "samples", (json_int_t)q->final->samples, "float",
-		float_row(q), "start", qb_scheme_row(&start, 0, NULL), "final", final_row(q), "oscillating",
+		float_row(q), "start", start_row(q), "final", final_row(q), "oscillating",
 		qb_qat_share(o.oscillating, o.weights), "frozen", qb_qat_share(o.frozen, o.weights), "layers",
 		qb_qat_layer_rows(q->qat), "activations", qb_qat_activation_rows(q->qat), "machine",
 		qb_describe_machine(ptq_of(q)->threads), "artifacts", exports);
@@ -294,8 +379,10 @@ static enum qb_err run(struct qb_job *job, json_t **result, struct qb_errbuf *eb
 	QB_TRY_OUT(load(&q, eb));
 	QB_TRY_OUT(run_start(&q, eb));
 	QB_TRY_OUT(create_training(&q, eb));
+	QB_TRY_OUT(measure_start_norms(&q, eb));
 	QB_TRY_OUT(train(&q, eb));
 	QB_TRY_OUT(run_final(&q, eb));
+	QB_TRY_OUT(measure_final_norms(&q, eb));
 	QB_TRY_OUT(measure_latency(&q, eb));
 	QB_TRY_OUT(result_of(&q, result, eb));
 out:

@@ -1412,6 +1412,10 @@ export interface components {
             metric: components["schemas"]["Number"];
             /** @description of the final one: of its float weights without quantizers */
             latent_metric?: components["schemas"]["Number"];
+            /** @description with batch norms' statistics as they ran, of the same weights; null without batch norms. Of the start those of the file */
+            running_metric?: components["schemas"]["Number"];
+            /** @description with statistics from training batches anew, as batch_norm.reestimate says, 50 where that is 0; null where they are frozen, too. Of the start: before the first step */
+            reestimated_metric?: components["schemas"]["Number"];
             /** @description against float */
             delta: components["schemas"]["Number"];
             delta_low?: components["schemas"]["Number"];

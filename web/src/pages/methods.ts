@@ -20,11 +20,11 @@ export interface Measured {
 	scheme: string;
 	method: string;
 	seed: string;
-	reestimated: boolean;
+	reestimated: boolean; /* before evaluations, which choose what is kept */
+	metrics: {running: number | null; reestimated: number | null}; /* by the statistics of batch norms; of a job before both were told the one that it measured */
 	alike: string; /* what else the job says: jobs that differ in it are not compared */
 	epochs: number;
 	steps: number;
-	metric: number | null;
 	delta: number | null;
 	oscillating: number | null; /* shares, at the last step: the network that is kept may be of an earlier one */
 	frozen: number | null;
@@ -63,10 +63,14 @@ export function measured(job: Job, r: QatResult, secondsPerStep: number | null):
 	const spec = job.spec as Json;
 	const same = alike(spec);
 	const end = sharePoints(r).at(-1);
+	const reestimated = reestimates(spec);
+	const metrics = {running: r.final.running_metric ?? (reestimated ? null : r.final.metric ?? null), reestimated: r.final.reestimated_metric ?? (reestimated ? r.final.metric ?? null : null)};
 	return {id: job.id, network: networkName(job), data: r.data, train: r.train ?? '', trainSamples: r.train_samples ?? null, samples: r.samples ?? null, metricName: r.metric_name, float: r.float.metric ?? null,
-		scheme: schemeName(spec.scheme) || r.scheme, method: methodName(spec.method), seed: String(spec.seed ?? 'default'), reestimated: reestimates(spec), alike: JSON.stringify(same), epochs: r.epochs, steps: r.steps_done,
-		metric: r.final.metric ?? null, delta: r.final.delta ?? null, oscillating: end?.oscillating ?? null, frozen: end?.frozen ?? null, secondsPerStep, conditions: words(same)};
+		scheme: schemeName(spec.scheme) || r.scheme, method: methodName(spec.method), seed: String(spec.seed ?? 'default'), reestimated, metrics, alike: JSON.stringify(same), epochs: r.epochs, steps: r.steps_done,
+		delta: r.final.delta ?? null, oscillating: end?.oscillating ?? null, frozen: end?.frozen ?? null, secondsPerStep, conditions: words(same)};
 }
+
+const unique = (all: readonly string[]): string[] => [...new Set(all)];
 
 /** Numbers of one job or of several that differ in their seed alone. */
 export interface Spread {
@@ -127,16 +131,24 @@ function place(method: string): number {
 	return i < 0 ? ORDER.length : i;
 }
 
+/* A number a seed: of the job that was run so, or else what another tells beside its own. */
+function bySeed(jobs: readonly Measured[], reestimated: boolean): Maybe[] {
+	return unique(jobs.map((j) => j.seed)).map((seed) => {
+		const of = jobs.filter((j) => j.seed === seed);
+		const metrics = (of.find((j) => j.reestimated === reestimated) ?? of[0])?.metrics;
+		return reestimated ? metrics?.reestimated : metrics?.running;
+	});
+}
+
 function rowOf(method: string, jobs: readonly Measured[], lsq: Spread | null, published: number | null): MethodRow {
 	const all = latest(jobs);
 	const pick = (reestimated: boolean): Measured[] => all.filter((j) => j.reestimated === reestimated);
 	const best = pick(true).length > 0 ? pick(true) : pick(false);
 	const seconds = spreadOf(all.map((j) => j.secondsPerStep));
-	return {method, without: spreadOf(pick(false).map((j) => j.metric)), with: spreadOf(pick(true).map((j) => j.metric)), delta: spreadOf(best.map((j) => j.delta)),
+	return {method, without: spreadOf(bySeed(all, false)), with: spreadOf(bySeed(all, true)), delta: spreadOf(best.map((j) => j.delta)),
 		oscillating: spreadOf(all.map((j) => j.oscillating)), frozen: spreadOf(all.map((j) => j.frozen)), seconds, ratio: seconds && lsq && lsq.mean > 0 ? seconds.mean / lsq.mean : null, jobs: all.map((j) => j.id), published};
 }
 
-const unique = (all: readonly string[]): string[] => [...new Set(all)];
 const grouping = (m: Measured): string => [m.network, m.train, m.data, m.samples, m.metricName, m.float?.toFixed(4), m.alike].join('\n');
 
 /** Jobs of one network, scheme, data and training, a row a method. */
@@ -222,7 +234,7 @@ export function formatRows(all: readonly Measured[]): BoardRow[] {
 				const chosen = of.some((j) => j.reestimated) ? of.filter((j) => j.reestimated) : of;
 				const s = spreadOf(chosen.map((j) => j.delta));
 				return s === null ? null : {number: s.mean, text: signed(s.mean, m.digits), note: s.count > 1 ? `${s.count} seeds, ${signed(s.low, m.digits)} to ${signed(s.high, m.digits)}` : '', hurt: hurt(s.mean, m.unit), best: false,
-					title: chosen.map((j) => `${j.id}: ${fixed(j.metric, m.digits)}`).join(', '), href: `#/jobs/${chosen[0]?.id ?? ''}`};
+					title: chosen.map((j) => `${j.id}: ${fixed(j.reestimated ? j.metrics.reestimated : j.metrics.running, m.digits)}`).join(', '), href: `#/jobs/${chosen[0]?.id ?? ''}`};
 			})}];
 	});
 }
