@@ -98,6 +98,9 @@ enum qb_err qb_network_spec_build(struct qb_graph **out, const struct qb_network
 		memcpy(in.dim, s->input.dim, sizeof(in.dim));
 	}
 	in.classes = s->input.classes ? s->input.classes : in.classes;
+	if (s->architecture->input) {
+		s->architecture->input(&in, s->params);
+	}
 	return qb_architecture_build(out, s->architecture, &in, s->params, seed, eb);
 }
 

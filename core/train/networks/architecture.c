@@ -39,6 +39,10 @@ static enum qb_err check_input(const struct qb_architecture *a, const struct qb_
 	if (in->classes < 2) {
 		return qb_fail(eb, QB_EJOB, "a network needs 2 classes or more, not %lld", (long long)in->classes);
 	}
+	if (a->tokens && in->ndim != 1) {
+		return qb_fail(eb, QB_EJOB, "%s takes tokens [length], not %s", a->named.name,
+			qb_shape_print(in->dim, in->ndim, shape, sizeof(shape)));
+	}
 	/* Networks of images want images; those of any shape say so with one dimension. */
 	if (a->usual.ndim == 3 && in->ndim != 3) {
 		return qb_fail(eb, QB_EJOB, "%s takes images [channels, height, width], not %s", a->named.name,
@@ -63,7 +67,7 @@ static enum qb_err build(struct qb_graph *g, const struct qb_architecture *a, co
 	g->name = a->named.name;
 	g->producer = "quantbench";
 	g->opset = 17;
-	x = qb__layer_input(&l, "input", input->ndim, input->dim);
+	x = qb__layer_input(&l, "input", a->tokens ? QB_I64 : QB_F32, input->ndim, input->dim);
 	y = x ? a->build(&l, x, input, params) : NULL;
 	g->output = qb_arena_alloc(g->arena, 1, sizeof(*g->output));
 	if (!y || !g->output) {
@@ -72,7 +76,7 @@ static enum qb_err build(struct qb_graph *g, const struct qb_architecture *a, co
 	g->output[0] = y;
 	g->outputs = 1;
 	QB_TRY(qb_graph_relink(g, eb));
-	return qb_graph_infer(g, eb);
+	return qb_pass_fold_constants(g, eb); /* and shapes, those that are computed of the batch as well */
 }
 
 enum qb_err qb_architecture_build(struct qb_graph **out, const struct qb_architecture *a,

@@ -9,6 +9,7 @@
 #include "core/base/size.h"
 #include "core/graph/op.h"
 #include "core/graph/shape.h"
+#include "core/train/training_network.h"
 
 struct initializer {
 	struct qb_graph *g;
@@ -97,6 +98,9 @@ static void fill_normal(struct initializer *z, struct qb_value *v, double deviat
 	z->stream += to ? 1 : 0;
 }
 
+/* Of what is looked up, and of learned places. */
+static const double EMBEDDING = 0.02;
+
 /* ---- one node ---- */
 
 /* Terms of each sum. */
@@ -157,7 +161,23 @@ static enum qb_err initialize_node(struct initializer *z, const struct qb_node *
 	} else if (qb_node_is(n, QB_OP_PRelu)) {
 		fill(z, n->input[1], 0.25f);
 	} else if (qb_node_has(n, QB_TRAIT_LOOKUP) && n->input[0]->shape.ndim == 2) {
-		fill_normal(z, n->input[0], 0.02);
+		fill_normal(z, n->input[0], EMBEDDING);
+	}
+	return QB_OK;
+}
+
+/* What is added to all places of a sequence, or stands before them: positions, class tokens. Layers and norms have theirs. */
+static enum qb_err initialize_places(struct initializer *z)
+{
+	struct qb_parameter_list list;
+
+	QB_TRY(qb_list_parameters(z->g, &list, z->eb));
+	for (int i = 0; i < list.count; i++) {
+		const struct qb_parameter *p = &list.parameter[i];
+
+		if ((p->role == QB_PARAMETER_ROLE_BIAS || p->role == QB_PARAMETER_ROLE_OTHER) && p->ndim > 1) {
+			fill_normal(z, list.value[i], EMBEDDING);
+		}
 	}
 	return QB_OK;
 }
@@ -170,6 +190,7 @@ enum qb_err qb_graph_initialize(struct qb_graph *g, uint64_t seed, struct qb_err
 	for (int i = 0; err == QB_OK && i < g->nodes; i++) {
 		err = initialize_node(&z, g->node[i]);
 	}
+	err = err == QB_OK ? initialize_places(&z) : err;
 	free(z.done);
 	return err == QB_OK && z.no_memory ? qb_fail(eb, QB_ENOMEM, "no memory for fresh weights") : err;
 }

@@ -8,9 +8,7 @@
 #include "core/graph/op.h"
 #include "core/graph/shape.h"
 
-enum { OPSET = 17, NAME_BYTES = 128 };
-
-static void *fail(struct qb__layers *l)
+void *qb__layer_fail(struct qb__layers *l)
 {
 	if (l->err == QB_OK) {
 		l->err = qb_fail(l->eb, QB_ENOMEM, "no memory for a network");
@@ -18,16 +16,9 @@ static void *fail(struct qb__layers *l)
 	return NULL;
 }
 
-#define NAME_FROM(fmt, name) \
-	char name[NAME_BYTES]; \
-	va_list ap; \
-	va_start(ap, fmt); \
-	vsnprintf(name, sizeof(name), fmt, ap); \
-	va_end(ap)
-
 /* ---- values and nodes ---- */
 
-static struct qb_value *constant(struct qb__layers *l, enum qb_dtype type, int ndim, const int64_t *dim, const char *layer,
+struct qb_value *qb__layer_constant(struct qb__layers *l, enum qb_dtype type, int ndim, const int64_t *dim, const char *layer,
 	const char *what)
 {
 	struct qb_tensor *t = qb_arena_alloc(l->g->arena, 1, sizeof(*t));
@@ -35,24 +26,24 @@ static struct qb_value *constant(struct qb__layers *l, enum qb_dtype type, int n
 	struct qb_value *v;
 
 	if (!t || !name) {
-		return fail(l);
+		return qb__layer_fail(l);
 	}
 	*t = (struct qb_tensor){.dtype = type, .ndim = ndim};
 	memcpy(t->dim, dim, (size_t)ndim * sizeof(*dim));
 	t->data = qb_arena_alloc(l->g->arena, qb_tensor_size(t) + 1, qb_dtype_bytes(type));
 	v = t->data ? qb_graph_add_constant(l->g, name, t) : NULL;
-	return v ? v : fail(l);
+	return v ? v : qb__layer_fail(l);
 }
 
-static struct qb_value *vector(struct qb__layers *l, int64_t size, const char *layer, const char *what)
+struct qb_value *qb__layer_vector(struct qb__layers *l, int64_t size, const char *layer, const char *what)
 {
-	return constant(l, QB_F32, 1, &size, layer, what);
+	return qb__layer_constant(l, QB_F32, 1, &size, layer, what);
 }
 
-static struct qb_value *integers(struct qb__layers *l, int64_t size, const int64_t *from, const char *layer,
+struct qb_value *qb__layer_integers(struct qb__layers *l, int64_t size, const int64_t *from, const char *layer,
 	const char *what)
 {
-	struct qb_value *v = constant(l, QB_I64, 1, &size, layer, what);
+	struct qb_value *v = qb__layer_constant(l, QB_I64, 1, &size, layer, what);
 
 	if (v) {
 		memcpy(v->constant->data, from, (size_t)size * sizeof(*from));
@@ -60,9 +51,9 @@ static struct qb_value *integers(struct qb__layers *l, int64_t size, const int64
 	return v;
 }
 
-static struct qb_value *scalar(struct qb__layers *l, float x, const char *layer, const char *what)
+struct qb_value *qb__layer_scalar(struct qb__layers *l, float x, const char *layer, const char *what)
 {
-	struct qb_value *v = constant(l, QB_F32, 0, (const int64_t[]){0}, layer, what);
+	struct qb_value *v = qb__layer_constant(l, QB_F32, 0, (const int64_t[]){0}, layer, what);
 
 	if (v) {
 		*(float *)v->constant->data = x;
@@ -70,7 +61,7 @@ static struct qb_value *scalar(struct qb__layers *l, float x, const char *layer,
 	return v;
 }
 
-static struct qb_node *add_node(struct qb__layers *l, enum qb_op_id op, const char *name, const char *output, int inputs,
+struct qb_node *qb__layer_begin(struct qb__layers *l, enum qb_op_id op, const char *name, const char *output, int inputs,
 	struct qb_value *const *input)
 {
 	const char *own = output ? output : qb_arena_printf(l->g->arena, "%s.out", name);
@@ -79,27 +70,26 @@ static struct qb_node *add_node(struct qb__layers *l, enum qb_op_id op, const ch
 
 	for (int i = 0; i < inputs; i++) {
 		if (!input[i]) {
-			return fail(l);
+			return qb__layer_fail(l);
 		}
 	}
-	n = y ? qb_node_create(l->g, op, name, OPSET, inputs, input, 1, &y) : NULL;
-	return qb_graph_append(l->g, n) ? n : fail(l);
+	n = y ? qb_node_create(l->g, op, name, QB__LAYERS_OPSET, inputs, input, 1, &y) : NULL;
+	return qb_graph_append(l->g, n) ? n : qb__layer_fail(l);
 }
 
-static void set_ints(struct qb__layers *l, struct qb_node *n, const char *name, int count, const int64_t *from)
+void qb__layer_set_ints(struct qb__layers *l, struct qb_node *n, const char *name, int count, const int64_t *from)
 {
 	int64_t *own = qb_arena_alloc(l->g->arena, (size_t)count, sizeof(*own));
 
 	if (!own) {
-		fail(l);
+		qb__layer_fail(l);
 		return;
 	}
 	memcpy(own, from, (size_t)count * sizeof(*own));
 	qb_node_add_ints(n, name, count, own);
 }
 
-/* The node's output with its shape. */
-static struct qb_value *finish(struct qb__layers *l, struct qb_node *n)
+struct qb_value *qb__layer_end(struct qb__layers *l, struct qb_node *n)
 {
 	if (!n || l->err != QB_OK) {
 		return NULL;
@@ -108,20 +98,36 @@ static struct qb_value *finish(struct qb__layers *l, struct qb_node *n)
 	return l->err == QB_OK ? n->output[0] : NULL;
 }
 
+struct qb_value *qb__layer_index(struct qb__layers *l, int64_t i, const char *layer, const char *what)
+{
+	struct qb_value *v = qb__layer_constant(l, QB_I64, 0, (const int64_t[]){0}, layer, what);
+
+	if (v) {
+		*(int64_t *)v->constant->data = i;
+	}
+	return v;
+}
+
+struct qb_value *qb__layer_pair(struct qb__layers *l, enum qb_op_id op, const char *name, struct qb_value *a,
+	struct qb_value *b)
+{
+	return a && b ? qb__layer_end(l, qb__layer_begin(l, op, name, NULL, 2, (struct qb_value *[]){a, b})) : NULL;
+}
+
 static struct qb_value *unary(struct qb__layers *l, struct qb_value *x, enum qb_op_id op, const char *name)
 {
-	return x ? finish(l, add_node(l, op, name, NULL, 1, &x)) : NULL;
+	return x ? qb__layer_end(l, qb__layer_begin(l, op, name, NULL, 1, &x)) : NULL;
 }
 
 /* ---- layers ---- */
 
-struct qb_value *qb__layer_input(struct qb__layers *l, const char *name, int ndim, const int64_t *dim)
+struct qb_value *qb__layer_input(struct qb__layers *l, const char *name, enum qb_dtype type, int ndim, const int64_t *dim)
 {
-	struct qb_value *v = qb_graph_add_value(l->g, name, QB_F32);
+	struct qb_value *v = qb_graph_add_value(l->g, name, type);
 
 	l->g->input = qb_arena_alloc(l->g->arena, 1, sizeof(*l->g->input));
 	if (!v || !l->g->input) {
-		return fail(l);
+		return qb__layer_fail(l);
 	}
 	v->shape = qb_shape_ranked(ndim + 1);
 	v->shape.dim[0] = -1;
@@ -137,7 +143,7 @@ static void pad_axis(const struct qb__conv *c, int64_t size, int axis, int64_t p
 	int64_t outputs = (size + c->stride - 1) / c->stride, all = (outputs - 1) * c->stride + c->kernel[axis] - size;
 
 	if (!c->same_upper) {
-		pads[axis] = pads[2 + axis] = c->kernel[axis] / 2;
+		pads[axis] = pads[2 + axis] = c->valid ? 0 : c->kernel[axis] / 2;
 		return;
 	}
 	all = all > 0 ? all : 0;
@@ -150,7 +156,7 @@ struct qb_value *qb__layer_conv(struct qb__layers *l, struct qb_value *x, const 
 	int64_t channels, outputs, pads[4];
 	struct qb_value *in[3];
 	struct qb_node *n;
-	NAME_FROM(fmt, name);
+	QB__LAYER_NAME(fmt, name);
 
 	if (!x) {
 		return NULL;
@@ -158,21 +164,21 @@ struct qb_value *qb__layer_conv(struct qb__layers *l, struct qb_value *x, const 
 	channels = x->shape.dim[1];
 	outputs = c->depthwise ? channels : c->outputs;
 	in[0] = x;
-	in[1] = constant(l, QB_F32, 4, (const int64_t[]){outputs, c->depthwise ? 1 : channels, c->kernel[0], c->kernel[1]},
+	in[1] = qb__layer_constant(l, QB_F32, 4, (const int64_t[]){outputs, c->depthwise ? 1 : channels, c->kernel[0], c->kernel[1]},
 		name, "weight");
-	in[2] = c->bias ? vector(l, outputs, name, "bias") : NULL;
-	n = add_node(l, QB_OP_Conv, name, NULL, c->bias ? 3 : 2, in);
+	in[2] = c->bias ? qb__layer_vector(l, outputs, name, "bias") : NULL;
+	n = qb__layer_begin(l, QB_OP_Conv, name, NULL, c->bias ? 3 : 2, in);
 	if (!n) {
 		return NULL;
 	}
 	pad_axis(c, x->shape.dim[2], 0, pads);
 	pad_axis(c, x->shape.dim[3], 1, pads);
 	qb_node_add_int(n, "group", c->depthwise ? channels : 1);
-	set_ints(l, n, "kernel_shape", 2, c->kernel);
-	set_ints(l, n, "strides", 2, (const int64_t[]){c->stride, c->stride});
-	set_ints(l, n, "pads", 4, pads);
-	set_ints(l, n, "dilations", 2, (const int64_t[]){1, 1});
-	return finish(l, n);
+	qb__layer_set_ints(l, n, "kernel_shape", 2, c->kernel);
+	qb__layer_set_ints(l, n, "strides", 2, (const int64_t[]){c->stride, c->stride});
+	qb__layer_set_ints(l, n, "pads", 4, pads);
+	qb__layer_set_ints(l, n, "dilations", 2, (const int64_t[]){1, 1});
+	return qb__layer_end(l, n);
 }
 
 struct qb_value *qb__layer_batch_norm(struct qb__layers *l, struct qb_value *x, float epsilon, const char *fmt, ...)
@@ -180,27 +186,27 @@ struct qb_value *qb__layer_batch_norm(struct qb__layers *l, struct qb_value *x, 
 	static const char *const what[] = {"weight", "bias", "running_mean", "running_var"};
 	struct qb_value *in[5];
 	struct qb_node *n;
-	NAME_FROM(fmt, name);
+	QB__LAYER_NAME(fmt, name);
 
 	if (!x) {
 		return NULL;
 	}
 	in[0] = x;
 	for (int i = 0; i < 4; i++) {
-		in[1 + i] = vector(l, x->shape.dim[1], name, what[i]);
+		in[1 + i] = qb__layer_vector(l, x->shape.dim[1], name, what[i]);
 	}
-	n = add_node(l, QB_OP_BatchNormalization, name, NULL, 5, in);
+	n = qb__layer_begin(l, QB_OP_BatchNormalization, name, NULL, 5, in);
 	if (!n) {
 		return NULL;
 	}
 	qb_node_add_float(n, "epsilon", epsilon);
 	qb_node_add_float(n, "momentum", 0.9f);
-	return finish(l, n);
+	return qb__layer_end(l, n);
 }
 
 struct qb_value *qb__layer_relu(struct qb__layers *l, struct qb_value *x, const char *fmt, ...)
 {
-	NAME_FROM(fmt, name);
+	QB__LAYER_NAME(fmt, name);
 
 	return unary(l, x, QB_OP_Relu, name);
 }
@@ -208,21 +214,36 @@ struct qb_value *qb__layer_relu(struct qb__layers *l, struct qb_value *x, const 
 struct qb_value *qb__layer_relu6(struct qb__layers *l, struct qb_value *x, const char *fmt, ...)
 {
 	struct qb_value *in[3] = {x};
-	NAME_FROM(fmt, name);
+	QB__LAYER_NAME(fmt, name);
 
 	if (!x) {
 		return NULL;
 	}
-	in[1] = scalar(l, 0, name, "min");
-	in[2] = scalar(l, 6, name, "max");
-	return finish(l, add_node(l, QB_OP_Clip, name, NULL, 3, in));
+	in[1] = qb__layer_scalar(l, 0, name, "min");
+	in[2] = qb__layer_scalar(l, 6, name, "max");
+	return qb__layer_end(l, qb__layer_begin(l, QB_OP_Clip, name, NULL, 3, in));
 }
 
 struct qb_value *qb__layer_add(struct qb__layers *l, struct qb_value *a, struct qb_value *b, const char *fmt, ...)
 {
-	NAME_FROM(fmt, name);
+	QB__LAYER_NAME(fmt, name);
 
-	return a && b ? finish(l, add_node(l, QB_OP_Add, name, NULL, 2, (struct qb_value *[]){a, b})) : NULL;
+	return qb__layer_pair(l, QB_OP_Add, name, a, b);
+}
+
+struct qb_value *qb__layer_reshape(struct qb__layers *l, struct qb_value *x, int ndim, const int64_t *dim, const char *name)
+{
+	return x ? qb__layer_pair(l, QB_OP_Reshape, name, x, qb__layer_integers(l, ndim, dim, name, "shape")) : NULL;
+}
+
+struct qb_value *qb__layer_transpose(struct qb__layers *l, struct qb_value *x, int ndim, const int64_t *perm, const char *name)
+{
+	struct qb_node *n = x ? qb__layer_begin(l, QB_OP_Transpose, name, NULL, 1, &x) : NULL;
+
+	if (n) {
+		qb__layer_set_ints(l, n, "perm", ndim, perm);
+	}
+	return qb__layer_end(l, n);
 }
 
 static struct qb_value *every(struct qb__layers *l, struct qb_value *x, int64_t stride, const char *layer)
@@ -232,13 +253,13 @@ static struct qb_value *every(struct qb__layers *l, struct qb_value *x, int64_t 
 	struct qb_value *in[5] = {x};
 
 	if (!name) {
-		return fail(l);
+		return qb__layer_fail(l);
 	}
-	in[1] = integers(l, 2, from, name, "starts");
-	in[2] = integers(l, 2, to, name, "ends");
-	in[3] = integers(l, 2, axes, name, "axes");
-	in[4] = integers(l, 2, steps, name, "steps");
-	return finish(l, add_node(l, QB_OP_Slice, name, NULL, 5, in));
+	in[1] = qb__layer_integers(l, 2, from, name, "starts");
+	in[2] = qb__layer_integers(l, 2, to, name, "ends");
+	in[3] = qb__layer_integers(l, 2, axes, name, "axes");
+	in[4] = qb__layer_integers(l, 2, steps, name, "steps");
+	return qb__layer_end(l, qb__layer_begin(l, QB_OP_Slice, name, NULL, 5, in));
 }
 
 struct qb_value *qb__layer_subsample(struct qb__layers *l, struct qb_value *x, int64_t stride, int64_t channels,
@@ -246,7 +267,7 @@ struct qb_value *qb__layer_subsample(struct qb__layers *l, struct qb_value *x, i
 {
 	int64_t more, pads[8] = {0};
 	struct qb_value *in[3];
-	NAME_FROM(fmt, name);
+	QB__LAYER_NAME(fmt, name);
 
 	if (!x) {
 		return NULL;
@@ -258,9 +279,9 @@ struct qb_value *qb__layer_subsample(struct qb__layers *l, struct qb_value *x, i
 	}
 	pads[1] = more / 2;
 	pads[5] = more - more / 2;
-	in[1] = integers(l, 8, pads, name, "pads");
-	in[2] = scalar(l, 0, name, "value");
-	return finish(l, add_node(l, QB_OP_Pad, name, NULL, 3, in));
+	in[1] = qb__layer_integers(l, 8, pads, name, "pads");
+	in[2] = qb__layer_scalar(l, 0, name, "value");
+	return qb__layer_end(l, qb__layer_begin(l, QB_OP_Pad, name, NULL, 3, in));
 }
 
 struct qb_value *qb__layer_global_mean(struct qb__layers *l, struct qb_value *x)
@@ -278,18 +299,18 @@ struct qb_value *qb__layer_linear(struct qb__layers *l, struct qb_value *x, int6
 {
 	struct qb_value *in[3];
 	struct qb_node *n;
-	NAME_FROM(fmt, name);
+	QB__LAYER_NAME(fmt, name);
 
 	if (!x) {
 		return NULL;
 	}
 	in[0] = x;
-	in[1] = constant(l, QB_F32, 2, (const int64_t[]){outputs, x->shape.dim[1]}, name, "weight");
-	in[2] = vector(l, outputs, name, "bias");
-	n = add_node(l, QB_OP_Gemm, name, output, 3, in);
+	in[1] = qb__layer_constant(l, QB_F32, 2, (const int64_t[]){outputs, x->shape.dim[1]}, name, "weight");
+	in[2] = qb__layer_vector(l, outputs, name, "bias");
+	n = qb__layer_begin(l, QB_OP_Gemm, name, output, 3, in);
 	if (!n) {
 		return NULL;
 	}
 	qb_node_add_int(n, "transB", 1);
-	return finish(l, n);
+	return qb__layer_end(l, n);
 }
