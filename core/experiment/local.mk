@@ -55,6 +55,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/report/tensor_rows.h \
 	core/experiment/rounding.c \
 	core/experiment/rounding.h \
+	core/experiment/spec/attention_spec.c \
+	core/experiment/spec/attention_spec.h \
 	core/experiment/spec/distributions.c \
 	core/experiment/spec/distributions.h \
 	core/experiment/spec/job_schema.c \

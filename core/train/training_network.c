@@ -134,6 +134,8 @@ static bool own_role(const struct qb_node *n, int k, enum qb_parameter_role *rol
 	return qb_node_is(n, QB_OP_PRelu) && k == 1;
 }
 
+enum { MOVES_MAX = 8 };
+
 static bool other_is_computed(const struct search *s, const struct qb_node *n, int k)
 {
 	for (int i = 0; i < n->inputs; i++) {
@@ -144,13 +146,27 @@ static bool other_is_computed(const struct search *s, const struct qb_node *n, i
 	return false;
 }
 
+/* A softmax, stretched, shifted or clipped: what does that is no parameter. */
+static bool is_probability(const struct qb_value *v)
+{
+	const struct qb_node *n = v ? v->producer : NULL;
+
+	for (int depth = 0; n && depth < MOVES_MAX && !qb_node_is(n, QB_OP_Softmax); depth++) {
+		bool arithmetic = qb_node_is(n, QB_OP_Mul) || qb_node_is(n, QB_OP_Add) || qb_node_is(n, QB_OP_Clip);
+
+		v = arithmetic ? n->input[n->input[0]->constant && n->inputs > 1 ? 1 : 0] : NULL;
+		n = v ? v->producer : NULL;
+	}
+	return qb_node_is(n, QB_OP_Softmax);
+}
+
 /* Roles that depend on the constant t and on what else the node reads. */
 static bool operand_role(const struct search *s, const struct qb_node *n, int k, const struct qb_tensor *t,
 	enum qb_parameter_role *role)
 {
 	struct look look;
 
-	if (qb_tensor_size(t) < 2 || !other_is_computed(s, n, k)) {
+	if (qb_tensor_size(t) < 2 || !other_is_computed(s, n, k) || (n->inputs == 2 && is_probability(n->input[1 - k]))) {
 		return false;
 	}
 	look = look_at(t);
@@ -158,8 +174,6 @@ static bool operand_role(const struct search *s, const struct qb_node *n, int k,
 	return (qb_node_is(n, QB_OP_Add) && !look.mask) || (qb_node_is(n, QB_OP_Mul) && !look.binary && !look.mask) ||
 		(qb_node_is(n, QB_OP_Concat) && !look.zero && !look.mask);
 }
-
-enum { MOVES_MAX = 8 };
 
 /* The role of constant t by what node n does with it at input k, or by what is done with n's output where n moves elements. */
 static bool find_role(const struct search *s, const struct qb_node *n, int k, const struct qb_tensor *t, int depth,

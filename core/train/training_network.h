@@ -9,8 +9,9 @@
  *   GAIN        what multiplies something computed, of more than one element
  *   OTHER       slopes of a PRelu; what is concatenated with something computed (a class token)
  * "Computed" is what depends on a weight or norm: so means, scales and masks of the inputs stay as they are. Stays as well: what has
- * an element below -1e4 or not finite (masks that are added), factors of zeros and ones (masks that multiply), zeros that are
- * concatenated (padding), single elements other than the above, and whatever makes shapes. Tied weights stay tied.
+ * an element below -1e4 or not finite (masks that are added), factors of zeros and ones (masks that multiply), what stretches and
+ * shifts probabilities behind a Softmax, zeros that are concatenated (padding), single elements other than the above, and whatever
+ * makes shapes. Tied weights stay tied.
  */
 #ifndef QB_TRAIN_TRAINING_NETWORK_H
 #define QB_TRAIN_TRAINING_NETWORK_H

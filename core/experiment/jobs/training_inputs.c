@@ -41,10 +41,42 @@ out:
 	return err;
 }
 
-/* By name: of the shape that the training data has, and as many classes as its labels. */
+/* One more than the largest token of the first input. */
+static enum qb_err count_tokens(int64_t *classes, const struct qb_dataset *data, struct qb_errbuf *eb)
+{
+	const struct qb_input_spec *tokens = qb_dataset_input(data, 0);
+	int64_t count = qb_dataset_count(data), size = qb_dataset_rows(data), most = 0;
+	struct qb_dataset_reader *reader = NULL;
+	int64_t *sample = NULL;
+	enum qb_err err;
+
+	for (int i = 1; i < tokens->ndim; i++) {
+		size *= tokens->dim[i];
+	}
+	QB_TRY_OUT(qb_dataset_reader_create(&reader, data, eb));
+	sample = calloc((size_t)size + 1, sizeof(*sample));
+	if (!sample) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory to read tokens");
+		goto out;
+	}
+	for (int64_t i = 0; i < count; i++) {
+		QB_TRY_OUT(qb_dataset_read(reader, i, 1, (void *[]){sample}, NULL, eb));
+		for (int64_t k = 0; k < size; k++) {
+			most = sample[k] > most ? sample[k] : most;
+		}
+	}
+	*classes = most + 1;
+out:
+	free(sample);
+	qb_dataset_reader_destroy(&reader);
+	return err;
+}
+
+/* By name: of the shape that the training data has, and as many classes as its labels or, of tokens, as there are of them. */
 static enum qb_err build_network(struct qb_graph **out, const struct qb_train_spec *spec, struct qb_errbuf *eb)
 {
-	const struct qb_input_spec any = {.name = "input", .dtype = QB_F32, .ndim = QB_ANY_SHAPE};
+	bool tokens = spec->network.architecture->tokens;
+	const struct qb_input_spec any = {.name = "input", .dtype = tokens ? QB_I64 : QB_F32, .ndim = QB_ANY_SHAPE};
 	struct qb_architecture_input in = {.classes = spec->network.input.classes};
 	const struct qb_input_spec *found;
 	struct qb_dataset *data = NULL;
@@ -56,7 +88,7 @@ static enum qb_err build_network(struct qb_graph **out, const struct qb_train_sp
 	in.ndim = found->ndim - 1;
 	memcpy(in.dim, found->dim + 1, (size_t)in.ndim * sizeof(*in.dim));
 	if (!in.classes) {
-		QB_TRY_OUT(count_classes(&in.classes, data, eb));
+		QB_TRY_OUT(tokens ? count_tokens(&in.classes, data, eb) : count_classes(&in.classes, data, eb));
 	}
 	err = qb_network_spec_build(out, &spec->network, &in, (uint64_t)spec->ptq.seed, eb);
 	if (err == QB_EJOB) {
@@ -81,6 +113,7 @@ enum qb_err qb_training_inputs_open(struct qb_training_inputs *in, const struct 
 	QB_TRY(read_network(in, spec, eb));
 	QB_TRY(qb_job_in_file(qb_open_samples(&in->train, spec->train_path, in->network, &spec->ptq.preprocess, eb), "train",
 		spec->train_name, eb));
+	QB_TRY(qb_attention_spec_apply(&spec->attention, in->network, (uint64_t)spec->ptq.seed, "attention", eb));
 	QB_TRY(qb_graph_clone(&in->prepared, in->network, eb));
 	QB_TRY(qb_job_in_file(qb_open_data(&in->data, spec->ptq.data_path, in->prepared, &spec->ptq.preprocess, eb), "data",
 		spec->ptq.data_name, eb));

@@ -113,6 +113,8 @@ const struct qb_field qb_train_fields[] = {
 	{"model", QB_FIELD_UPLOAD, .summary = "a model's id, or a path for `quantbench run`: what trains, in place of network"},
 	{"network", QB_FIELD_ANY, offsetof(struct qb_train_spec, asked.network), .any = qb_network_entries,
 		.summary = "what trains, by name, from fresh weights"},
+	{"attention", QB_FIELD_ANY, offsetof(struct qb_train_spec, asked.attention), .any = qb_attention_entries,
+		.summary = "what attention becomes before training, of a network by name or of a model; default: it stays as it is"},
 	{"init", QB_FIELD_CHOICE, offsetof(struct qb_train_spec, init), .choices = init_names,
 		.summary = "of the model's weights: go on from the given ones, or from fresh ones"},
 	{"teacher", QB_FIELD_UPLOAD, .summary = "a model of the same input and output, whose scores are learned as well"},
@@ -174,6 +176,7 @@ enum qb_err qb_train_spec_parse(struct qb_train_spec *out, const struct qb_job *
 	out->ptq.threads = out->ptq.most_threads = job->host->threads;
 	QB_TRY(qb_job_read(out, job, qb_train_fields, eb));
 	QB_TRY(read_network(out, job, eb));
+	QB_TRY(qb_attention_spec_read(&out->attention, out->asked.attention, "attention", eb));
 	QB_TRY(qb_train_spec_read_teacher(out, job, true, eb));
 	return qb_train_spec_finish(out, job, eb);
 }
@@ -181,6 +184,7 @@ enum qb_err qb_train_spec_parse(struct qb_train_spec *out, const struct qb_job *
 void qb_train_spec_fini(struct qb_train_spec *s)
 {
 	qb_network_spec_fini(&s->network);
+	qb_attention_spec_fini(&s->attention);
 	qb_ptq_spec_fini(&s->ptq);
 }
 

@@ -5,6 +5,7 @@
 #ifndef QB_EXPERIMENT_SPEC_TRAIN_SPEC_H
 #define QB_EXPERIMENT_SPEC_TRAIN_SPEC_H
 
+#include "core/experiment/spec/attention_spec.h"
 #include "core/experiment/spec/network_spec.h"
 #include "core/experiment/spec/ptq_spec.h"
 #include "core/train/config.h"
@@ -44,10 +45,11 @@ struct qb_train_spec {
 	int64_t checkpoint_every; /* steps; 0: each epoch */
 	/* train alone */
 	struct qb_network_spec network; /* architecture NULL: the model */
+	struct qb_attention_spec attention;
 	int init;                 /* enum qb_train_init: of the model's weights */
 	const char *teacher_path, *teacher_name; /* NULL: there is none */
 	struct {
-		const json_t *network;
+		const json_t *network, *attention;
 	} asked;
 };
 

@@ -9,3 +9,5 @@ tests_unit_networks_test_networks_CFLAGS = $(AM_CFLAGS)
 
 check_SCRIPTS += tests/unit/networks/test_network_files.py
 EXTRA_DIST += tests/unit/networks/test_network_files.py
+check_SCRIPTS += tests/unit/networks/test_transformers_torch.py
+EXTRA_DIST += tests/unit/networks/test_transformers_torch.py tests/unit/networks/torch_transformers.py
