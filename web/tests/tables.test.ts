@@ -90,6 +90,8 @@ describe('the leaderboard', () => {
 		const stars = (t: Comparison, view: 'delta' | 'size') => boardRows(t, ['int8', 'E4', 'int2'], view, 'network')[0]?.cells.map((c) => c?.best);
 		expect(stars(one, 'delta')).toEqual([true, true, false]);
 		expect(stars(one, 'size')).toEqual([false, true, false]);
+		expect(boardRows(one, ['int8', 'E4'], 'delta', 'network')[0]?.cells.map((c) => c?.interval)).toEqual(['−2.00 to 0.00', '−2.10 to −0.10']);
+		expect(boardRows(one, ['int8', 'E4'], 'size', 'network')[0]?.cells.map((c) => c?.interval)).toEqual(['', '']);
 		const two = comparison(row('j1', 'A', [cells[0]!, cells[2]!]), row('j2', 'A', [cell('E4', 87.5, -2.5)]));
 		expect(stars(two, 'delta')).toEqual([true, true, false]);
 		const old = comparison(row('j1', 'A', [cell('int8', 89, -1, {best: null, delta_low: null, delta_high: null})]));

@@ -13,6 +13,7 @@ export interface BoardCell {
 	number: number | null; /* by which the column sorts and the best is found */
 	text: string;
 	note: string;
+	interval: string; /* of a change */
 	hurt: number; /* 0: none; 1: loses all that a glance needs to see */
 	best: boolean;
 	title: string;
@@ -134,6 +135,7 @@ export function boardRows(table: Comparison, columns: readonly string[], view: V
 			note: `${row.data?.name ?? ''}, ${m.label}, ${how}${each === 'job' ? `, ${row.job}` : ''}`, float: row.float ?? null,
 			floatText: view === 'latency' ? latency(row.float_latency_p50_ns) : fixed(row.float, m.digits),
 			cells: found.map((c, i): BoardCell | null => (c ? {number: view === 'delta' ? c.delta ?? null : numbers[i] ?? null, text: text(c), note: view === 'latency' && c.latency_execution === 'emulated' ? 'emul.' : '',
+				interval: view === 'delta' && isNumber(c.delta_low) && isNumber(c.delta_high) ? `${signed(c.delta_low, m.digits)} to ${signed(c.delta_high, m.digits)}` : '',
 				hurt: view === 'delta' ? hurt(c.delta, m.unit) : 0, best: best.has(i), href: `#/jobs/${c.job}`,
 				title: `${c.scheme}: ${m.label} ${fixed(c.metric, m.digits)}, output SQNR ${decibel(c.output_sqnr_db)}, ${bytes(c.size_bytes)}, ${c.job}`} : null))};
 	});
@@ -158,7 +160,7 @@ export type Published = readonly (readonly [string, string, number, readonly num
 
 export function publishedBoard(table: Published): BoardRow[] {
 	return table.map(([name, note, float, deltas]) => ({key: name, name, note, href: '', float, floatText: fixed(float, 2),
-		cells: deltas.map((delta) => ({number: delta, text: signed(delta, 2), note: '', hurt: hurt(delta, '%'), best: false, title: '', href: ''}))}));
+		cells: deltas.map((delta) => ({number: delta, text: signed(delta, 2), note: '', interval: '', hurt: hurt(delta, '%'), best: false, title: '', href: ''}))}));
 }
 
 /* Post-training quantization as published: arXiv:2303.17951, change against FP32. */

@@ -233,7 +233,7 @@ export function formatRows(all: readonly Measured[]): BoardRow[] {
 				const of = latest(jobs.filter((j) => j.scheme === scheme));
 				const chosen = of.some((j) => j.reestimated) ? of.filter((j) => j.reestimated) : of;
 				const s = spreadOf(chosen.map((j) => j.delta));
-				return s === null ? null : {number: s.mean, text: signed(s.mean, m.digits), note: s.count > 1 ? `${s.count} seeds, ${signed(s.low, m.digits)} to ${signed(s.high, m.digits)}` : '', hurt: hurt(s.mean, m.unit), best: false,
+				return s === null ? null : {number: s.mean, text: signed(s.mean, m.digits), note: s.count > 1 ? `${s.count} seeds, ${signed(s.low, m.digits)} to ${signed(s.high, m.digits)}` : '', interval: '', hurt: hurt(s.mean, m.unit), best: false,
 					title: chosen.map((j) => `${j.id}: ${fixed(j.reestimated ? j.metrics.reestimated : j.metrics.running, m.digits)}`).join(', '), href: `#/jobs/${chosen[0]?.id ?? ''}`};
 			})}];
 	});
