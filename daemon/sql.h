@@ -161,6 +161,8 @@
 		"'$.metric_name'), json_extract(j.spec, '$.metric'), 'top1') AS metric_name, " \
 		"json_extract(r.result, '$.float.metric') AS float, " \
 		"json_extract(r.result, '$.float.latency.p50_ns') AS float_latency_p50_ns, " \
+		"json_extract(r.result, '$.float.size_bytes') AS float_size_bytes, " \
+		"json_extract(r.result, '$.float.gates.network') AS float_gates, " \
 		"json_extract(r.result, '$.samples') AS samples, " \
 		"json_extract(r.result, '$.calibration_samples') AS calibration_samples, " \
 		"json_extract(r.result, '$.calibration_spread') AS \"calibration_spread:bool\", " \
@@ -181,6 +183,7 @@
 		"json_each(s.value, '$.methods') m), '[]') AS \"methods:json\", " \
 		"json_extract(s.value, '$.output_sqnr_db') AS output_sqnr_db, " \
 		"json_extract(s.value, '$.size_bytes') AS size_bytes, " \
+		"json_extract(s.value, '$.gates.network') AS gates, " \
 		"json_extract(s.value, '$.latency.p50_ns') AS latency_p50_ns, " \
 		"json_extract(s.value, '$.latency.execution') AS latency_execution, " \
 		"json_extract(s.value, '$.latency.short') AS \"latency_short:bool\" " \

@@ -11,7 +11,9 @@ WEB_FILES = \
 	web/src/api/client.ts web/src/api/events.ts web/src/api/schema.d.ts \
 	web/src/charts/Chart.svelte web/src/charts/bars.ts web/src/charts/curves.ts web/src/charts/echarts.ts web/src/charts/front.ts \
 	web/src/charts/heatmap.ts web/src/charts/latency.ts web/src/charts/latent.ts web/src/charts/matrix.ts web/src/charts/numberline.ts web/src/charts/spread.ts web/src/charts/sqnr.ts \
+	web/src/charts/pareto.ts \
 	web/src/charts/stacked.ts web/src/charts/trajectory.ts \
+	web/src/pages/Pareto.svelte web/src/pages/pareto.ts \
 	web/src/pages/Answer.svelte web/src/pages/Board.svelte web/src/pages/Compare.svelte web/src/pages/Curves.svelte web/src/pages/Diagnose.svelte \
 	web/src/pages/Distributions.svelte web/src/pages/Encoding.svelte web/src/pages/Field.svelte \
 	web/src/pages/Files.svelte web/src/pages/Formats.svelte web/src/pages/Gallery.svelte \
@@ -24,6 +26,7 @@ WEB_FILES = \
 	web/src/pages/ptq.ts web/src/pages/runs.svelte.ts web/src/pages/schema.ts web/src/pages/starters.ts web/src/pages/toy.ts web/src/pages/training.ts
 EXTRA_DIST += $(WEB_FILES) web/tests/answer.test.ts web/tests/charts.test.ts web/tests/schema.test.ts web/tests/tables.test.ts web/tests/training.test.ts \
 	web/tests/outliers.test.ts \
+	web/tests/pareto.test.ts \
 	web/tests/units.test.ts
 
 if WEB

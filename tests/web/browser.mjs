@@ -39,7 +39,7 @@ const tests = {
 		assert.equal(await page.locator('tr[data-scheme=int4] td.best').count(), 0); // fewer gates, but not as good
 		assert.match(await page.locator('tr[data-scheme=int8]').innerText(), /−0\.11[\s\S]*160 µs[\s\S]*native/);
 		assert.match(await page.locator('tr[data-scheme=E4]').innerText(), /emulated/);
-		assert.equal(await page.locator('canvas').count(), 2);
+		assert.equal(await page.locator('canvas').count(), 3);
 		await page.getByRole('button', {name: 'weights'}).click();
 		await page.getByRole('button', {name: 'in the network', exact: true}).click();
 		await has('weights have no error but their own');
@@ -70,6 +70,32 @@ const tests = {
 		await page.reload();
 		await has('No scheme of this sweep takes at most 20.0 kB.');
 		await page.locator('#answer').getByRole('link', {name: 'Repair int4 by QAT'}).waitFor();
+	},
+	async pareto__of_a_sweep__has_a_table_and_leads_to_rows() {
+		await open('#/jobs/j1');
+		await page.locator('#pareto canvas').waitFor();
+		await page.locator('#pareto summary').click();
+		const onFront = async () => (await page.locator('#pareto-table tbody tr', {has: page.getByRole('cell', {name: 'yes', exact: true})}).evaluateAll((all) => all.map((r) => r.dataset.point)));
+		assert.deepEqual(await onFront(), ['int4', 'E2']);
+		assert.match(await page.locator('#pareto-table tr[data-point=int8]').innerText(), /80\.1 kB\s+−0\.11\s+−0\.51 to \+0\.29\s+no/);
+		await page.locator('#pareto').getByRole('button', {name: 'gates'}).click();
+		assert.match(page.url(), /by=gates/);
+		await page.locator('#pareto-table tr[data-point=int4]', {hasText: '2.14 G gates'}).waitFor();
+		assert.deepEqual(await onFront(), ['int4', 'int8', 'E2']);
+		await page.locator('#pareto').getByRole('button', {name: 'latency'}).click();
+		await has('Left out: int4, E2, E3, E4, E5: emulated');
+		assert.equal(await page.locator('#pareto-table tbody tr').count(), 2);
+		await page.locator('#pareto').getByRole('button', {name: 'size'}).click();
+		await page.locator('#pareto').getByRole('button', {name: 'near float'}).click();
+		await has('2 lie further from float');
+		await page.locator('#pareto-table').getByRole('button', {name: 'E3'}).click();
+		assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('data-scheme')), 'E3');
+		await open('#/compare');
+		await page.locator('#pareto summary').click();
+		assert.match(await page.locator('#pareto-table tr', {hasText: 'int4'}).innerText(), /13 %\s+−16\.51\s+−16\.91 to −16\.11\s+yes/);
+		await has(/a_network_with_quite_a_long_name.*mean squared error is not in points/);
+		await page.locator('#pareto-table').getByRole('button', {name: 'int8'}).click();
+		await page.waitForURL(/#\/jobs\/j1$/);
 	},
 	async row_of_a_sweep__diagnose_repair_export__are_filled_in() {
 		await open('#/jobs/j1');

@@ -89,6 +89,10 @@ const tests = {
 		await has(/No scheme of this sweep is cheaper in gates/);
 		await open('#/jobs/j1?limit=size:1');
 		await has('No scheme of this sweep takes at most 1 B.');
+		await page.locator('#pareto summary').click();
+		await page.locator('#pareto').getByRole('button', {name: 'gates'}).click();
+		assert.equal(await page.locator('#pareto-table tbody tr').count(), 6);
+		assert.match(await page.locator('#pareto-table tr[data-point=E2]').innerText(), /G gates|M gates[\s\S]*yes/);
 		await page.locator('tr[data-scheme=int8]').getByRole('link', {name: 'Export int8'}).click();
 		await asJson({samples: 50});
 		await submit();
@@ -188,6 +192,13 @@ const tests = {
 		await submit();
 		await page.locator('#sqnr').waitFor({timeout: 60000});
 		await has(/the best changes from/);
+	},
+	async leaderboard__pareto__holds_gates_and_size_as_shares_of_float() {
+		await open('#/compare?by=gates');
+		await page.locator('#pareto summary').click();
+		assert.match(await page.locator('#pareto-table tr', {has: page.getByRole('rowheader', {name: 'E2', exact: true})}).first().innerText(), /6 %/);
+		await page.locator('#pareto').getByRole('button', {name: 'size'}).click();
+		await page.locator('#pareto-table tr', {hasText: '33 %'}).first().waitFor();
 	},
 	async leaderboard__of_the_sweep__marks_the_best_and_sorts() {
 		await open('#/compare');

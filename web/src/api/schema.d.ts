@@ -1749,6 +1749,9 @@ export interface components {
                 /** @description the metric in float */
                 float: components["schemas"]["Number"];
                 float_latency_p50_ns?: components["schemas"]["Number"];
+                float_size_bytes?: number | null;
+                /** @description of one sample */
+                float_gates?: components["schemas"]["Number"];
                 /** @description evaluated */
                 samples?: number | null;
                 calibration_samples?: number | null;
@@ -1774,6 +1777,8 @@ export interface components {
                     methods?: string[];
                     output_sqnr_db: components["schemas"]["Number"];
                     size_bytes?: number | null;
+                    /** @description of one sample */
+                    gates?: components["schemas"]["Number"];
                     latency_p50_ns?: components["schemas"]["Number"];
                     latency_execution?: string | null;
                     /** @description fewer queries or less time than MLPerf asks for */

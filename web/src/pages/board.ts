@@ -45,11 +45,11 @@ export function hurt(delta: Maybe, unit: string): number {
 	return unit === '%' && isNumber(delta) && delta <= -HURTS ? Math.min(1, 0.15 + (-delta / RUINS) * 0.85) : 0;
 }
 
-interface Sourced extends Cell {
+export interface Sourced extends Cell {
 	job: string;
 }
 
-interface Entry {
+export interface Entry {
 	key: string;
 	row: Row;
 	how: string; /* what all of its cells have in common beside network, data and metric */
@@ -77,7 +77,7 @@ function conditions(row: Row, cell: Cell, view: View): string {
 }
 
 /** The latest number of each cell, one row for what was measured alike: network, data, metric, float result and conditions; of one job, where a row is a job's. */
-function entries(table: Comparison, view: View, each: Each): Entry[] {
+export function entries(table: Comparison, view: View, each: Each): Entry[] {
 	const all = new Map<string, Entry>();
 	for (const row of [...table.rows].sort((a, b) => age(b.job) - age(a.job))) {
 		for (const cell of row.cells) {
