@@ -10,5 +10,6 @@ libquantbench_a_SOURCES += \
 	core/base/near.h \
 	core/base/random.c \
 	core/base/random.h \
+	core/base/random_stream.h \
 	core/base/size.h \
 	core/base/vectorized.h

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/base/random.h"
-#include "core/train/permutation.h"
+#include "core/base/random_stream.h"
 
 enum draw { DRAW_FLIP, DRAW_Y, DRAW_X, DRAW_SHIFT, DRAWS = 8 };
 

@@ -2,6 +2,7 @@
 #include "core/train/permutation.h"
 
 #include "core/base/random.h"
+#include "core/base/random_stream.h"
 
 void qb_permutation(uint64_t seed, int64_t epoch, int64_t n, int64_t *order)
 {
