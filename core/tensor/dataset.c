@@ -14,6 +14,8 @@ struct qb_dataset {
 	int inputs;
 	struct qb_bound_input *input;
 	struct qb_binding bound;
+	struct qb_text *text;   /* and its windows, in place of the archive; or NULL */
+	struct qb_text_windows *windows;
 };
 
 struct qb_dataset_reader {
@@ -49,27 +51,57 @@ static enum qb_err take_preprocess(struct qb_dataset *d, const struct qb_preproc
 	return QB_OK;
 }
 
-static enum qb_err open_dataset(struct qb_dataset *d, const char *path,
-	const struct qb_input_spec *inputs, int input_count, const struct qb_preprocess *p,
-	struct qb_errbuf *eb)
+static enum qb_err make_inputs(struct qb_dataset *d, int input_count, struct qb_errbuf *eb)
 {
 	d->arena = qb_arena_create();
-	d->input = d->arena ? qb_arena_alloc(d->arena, (size_t)input_count, sizeof(*d->input)) : NULL;
+	d->input = d->arena ? qb_arena_alloc(d->arena, (size_t)input_count + 1, sizeof(*d->input)) : NULL;
 	if (!d->input) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for a dataset");
 	}
 	d->inputs = input_count;
-	QB_TRY(qb_archive_open(&d->archive, path, eb));
-	QB_TRY(take_preprocess(d, p, eb));
-	QB_TRY(qb_bind_arrays(&d->bound, d->input, qb_archive_entry(d->archive, 0),
-		qb_archive_count(d->archive), inputs, input_count, p, eb));
-	for (int i = 0; i < input_count; i++) {
+	return QB_OK;
+}
+
+/* Of the specs, which are those of whoever opens the data. */
+static enum qb_err take_names(struct qb_dataset *d, const struct qb_input_spec *inputs, struct qb_errbuf *eb)
+{
+	for (int i = 0; i < d->inputs; i++) {
 		d->input[i].spec.name = qb_arena_strdup(d->arena, inputs[i].name);
 		if (!d->input[i].spec.name) {
 			return qb_fail(eb, QB_ENOMEM, "no memory for a dataset");
 		}
 	}
 	return QB_OK;
+}
+
+static enum qb_err open_dataset(struct qb_dataset *d, const char *path,
+	const struct qb_input_spec *inputs, int input_count, const struct qb_preprocess *p,
+	struct qb_errbuf *eb)
+{
+	QB_TRY(make_inputs(d, input_count, eb));
+	QB_TRY(qb_archive_open(&d->archive, path, eb));
+	QB_TRY(take_preprocess(d, p, eb));
+	QB_TRY(qb_bind_arrays(&d->bound, d->input, qb_archive_entry(d->archive, 0),
+		qb_archive_count(d->archive), inputs, input_count, p, eb));
+	return take_names(d, inputs, eb);
+}
+
+/* Every input has a window's length. */
+static enum qb_err bind_windows(struct qb_dataset *d, const struct qb_input_spec *inputs, struct qb_errbuf *eb)
+{
+	const struct qb_text_plan *plan = qb_text_windows_plan(d->windows);
+
+	d->bound = (struct qb_binding){.count = plan->count, .rows = 1, .labels = -1};
+	for (int i = 0; i < d->inputs; i++) {
+		struct qb_bound_input *b = &d->input[i];
+
+		*b = (struct qb_bound_input){.spec = inputs[i], .entry = -1, .size = (size_t)plan->length, .channels = 1,
+			.inner = plan->length};
+		b->spec.dim[0] = inputs[i].ndim == QB_ANY_SHAPE ? plan->count : inputs[i].dim[0];
+		b->spec.dim[1] = plan->length;
+		b->spec.ndim = 2;
+	}
+	return take_names(d, inputs, eb);
 }
 
 enum qb_err qb_dataset_open(struct qb_dataset **out, const char *path,
@@ -91,9 +123,31 @@ enum qb_err qb_dataset_open(struct qb_dataset **out, const char *path,
 	return QB_OK;
 }
 
+enum qb_err qb_dataset_open_text(struct qb_dataset **out, const char *path, bool plain, const struct qb_text_config *c, bool training,
+	const struct qb_input_spec *inputs, int input_count, struct qb_errbuf *eb)
+{
+	struct qb_dataset *d = calloc(1, sizeof(*d));
+	enum qb_err err;
+
+	if (!d) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a dataset");
+	}
+	QB_TRY_OUT(make_inputs(d, input_count, eb));
+	QB_TRY_OUT(qb_text_open(&d->text, path, plain, eb));
+	QB_TRY_OUT(qb_text_windows_create(&d->windows, d->text, c, training, inputs, input_count, eb));
+	QB_TRY_OUT(bind_windows(d, inputs, eb));
+	*out = d;
+	d = NULL;
+out:
+	qb_dataset_close(&d);
+	return err;
+}
+
 void qb_dataset_close(struct qb_dataset **dataset)
 {
 	if (*dataset) {
+		qb_text_windows_destroy(&(*dataset)->windows);
+		qb_text_close(&(*dataset)->text);
 		qb_archive_close(&(*dataset)->archive);
 		qb_arena_destroy(&(*dataset)->arena);
 		free(*dataset);
@@ -121,8 +175,16 @@ const struct qb_archive_entry *qb_dataset_labels(const struct qb_dataset *datase
 	return dataset->bound.labels < 0 ? NULL : qb_archive_entry(dataset->archive, dataset->bound.labels);
 }
 
+const struct qb_text_windows *qb_dataset_windows(const struct qb_dataset *dataset)
+{
+	return dataset->windows;
+}
+
 size_t qb_dataset_label_size(const struct qb_dataset *dataset)
 {
+	if (dataset->windows) {
+		return (size_t)qb_text_windows_plan(dataset->windows)->length;
+	}
 	return dataset->bound.labels < 0 ? 0 : qb_sample_size(qb_dataset_labels(dataset));
 }
 
@@ -137,7 +199,7 @@ enum qb_err qb_dataset_reader_create(struct qb_dataset_reader **out,
 		goto out;
 	}
 	r->dataset = dataset;
-	for (int i = 0; i < dataset->inputs; i++) {
+	for (int i = 0; !dataset->windows && i < dataset->inputs; i++) {
 		QB_TRY_OUT(qb_array_open(&r->array[i], dataset->archive, dataset->input[i].entry, eb));
 	}
 	if (dataset->bound.labels >= 0) {
@@ -204,27 +266,6 @@ static void preprocess(const struct qb_preprocess *p, const struct qb_bound_inpu
 	}
 }
 
-static int64_t integer_at(enum qb_dtype type, const void *p, size_t i)
-{
-	switch (type) {
-	case QB_U8:
-	case QB_BOOL:
-		return ((const uint8_t *)p)[i];
-	case QB_I8:
-		return ((const int8_t *)p)[i];
-	case QB_U16:
-		return ((const uint16_t *)p)[i];
-	case QB_I16:
-		return ((const int16_t *)p)[i];
-	case QB_U32:
-		return ((const uint32_t *)p)[i];
-	case QB_I32:
-		return ((const int32_t *)p)[i];
-	default:
-		return ((const int64_t *)p)[i];
-	}
-}
-
 /* False where v is none of the type's values. */
 static bool put_integer(enum qb_dtype type, void *p, size_t i, int64_t v)
 {
@@ -248,7 +289,7 @@ static bool put_integer(enum qb_dtype type, void *p, size_t i, int64_t v)
 		((int64_t *)p)[i] = v;
 		break;
 	}
-	return integer_at(type, p, i) == v;
+	return qb_integer_at(type, p, i) == v;
 }
 
 /* Integers from an array of other integers. */
@@ -256,7 +297,7 @@ static enum qb_err convert_integers(const struct qb_archive_entry *e, const void
 	void *dst, size_t n, struct qb_errbuf *eb)
 {
 	for (size_t i = 0; i < n; i++) {
-		int64_t v = integer_at(e->dtype, src, i);
+		int64_t v = qb_integer_at(e->dtype, src, i);
 
 		if (!put_integer(to, dst, i, v)) {
 			return qb_fail_field(eb, QB_EJOB, "", "data", "array \"%.60s\" holds %lld, which is no %s, as the model's "
@@ -330,7 +371,7 @@ static enum qb_err read_labels(struct qb_dataset_reader *r, int64_t first, int64
 		if (e->dtype == QB_F64) {
 			memcpy(&labels[i], p, 8);
 		} else if (qb_dtype_is_integer(e->dtype)) {
-			labels[i] = (double)integer_at(e->dtype, p, 0);
+			labels[i] = (double)qb_integer_at(e->dtype, p, 0);
 		} else {
 			qb_convert_to_f32(e->dtype, p, &f, 1);
 			labels[i] = f;
@@ -339,9 +380,28 @@ static enum qb_err read_labels(struct qb_dataset_reader *r, int64_t first, int64
 	return QB_OK;
 }
 
+static void read_windows(const struct qb_dataset *d, int64_t first, int64_t count, void *const *input, double *labels)
+{
+	size_t length = qb_dataset_label_size(d);
+	void *row[QB_TEXT_INPUTS];
+
+	for (int64_t i = 0; i < count; i++) {
+		const struct qb_window_draw at = qb_window_of_evaluation(first + i);
+
+		for (int k = 0; input && k < d->inputs; k++) {
+			row[k] = (char *)input[k] + (size_t)i * length * qb_dtype_bytes(d->input[k].spec.dtype);
+		}
+		qb_text_window(d->windows, &at, input ? row : NULL, labels ? labels + (size_t)i * length : NULL);
+	}
+}
+
 enum qb_err qb_dataset_read(struct qb_dataset_reader *reader, int64_t first, int64_t count,
 	void *const *input, double *labels, struct qb_errbuf *eb)
 {
+	if (reader->dataset->windows) {
+		read_windows(reader->dataset, first, count, input, labels);
+		return QB_OK;
+	}
 	for (int i = 0; input && i < reader->dataset->inputs; i++) {
 		QB_TRY(read_input(reader, i, first, count, input[i], eb));
 	}

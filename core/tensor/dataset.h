@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Samples for a network: the arrays of an archive bound to its inputs, and labels beside them. Rows stream, so memory
- * does not grow with the data.
+ * Samples for a network: the arrays of an archive bound to its inputs, and labels beside them; or windows of a text. Rows stream, so
+ * memory does not grow with the data; of a text it is that of its tokens.
  */
 #ifndef QB_TENSOR_DATASET_H
 #define QB_TENSOR_DATASET_H
 
 #include "core/tensor/binding.h"
+#include "core/tensor/text_windows.h"
 
 struct qb_dataset;
 struct qb_dataset_reader; /* one thread's; reading forwards is cheap */
@@ -16,6 +17,10 @@ struct qb_dataset_reader; /* one thread's; reading forwards is cheap */
 enum qb_err qb_dataset_open(struct qb_dataset **out, const char *path,
 	const struct qb_input_spec *inputs, int input_count, const struct qb_preprocess *preprocess,
 	struct qb_errbuf *eb);
+/* Windows of a text. plain: core/tensor/text.h. training: windows to train on, by qb_dataset_draw; what is read in order is then their
+ * evaluation's draw. */
+enum qb_err qb_dataset_open_text(struct qb_dataset **out, const char *path, bool plain, const struct qb_text_config *c, bool training,
+	const struct qb_input_spec *inputs, int input_count, struct qb_errbuf *eb);
 void qb_dataset_close(struct qb_dataset **dataset);
 int64_t qb_dataset_count(const struct qb_dataset *dataset);
 /* Rows that make a sample; 1 unless the arrays have a dimension more than the inputs. */
@@ -36,7 +41,10 @@ void qb_dataset_reader_destroy(struct qb_dataset_reader **reader);
 enum qb_err qb_dataset_read(struct qb_dataset_reader *reader, int64_t first, int64_t count,
 	void *const *input, double *labels, struct qb_errbuf *eb);
 
-/* For who keeps samples in memory as they are stored: the type of an input's array and the elements of one of its rows;
+/* The windows of a text, from which qb_text_window makes any sample; NULL: the data is arrays. */
+const struct qb_text_windows *qb_dataset_windows(const struct qb_dataset *dataset);
+
+/* For who keeps samples in memory as they are stored (not of texts): the type of an input's array and the elements of one of its rows;
  * samples of that type into input[i]; and `rows` of them in the input's own type, preprocessed as qb_dataset_read does it.
  * Converting is safe in several threads. */
 enum qb_dtype qb_dataset_stored(const struct qb_dataset *dataset, int input);

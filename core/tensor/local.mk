@@ -4,6 +4,8 @@ libquantbench_a_SOURCES += \
 	core/tensor/archive.h \
 	core/tensor/archive_kinds.h \
 	core/tensor/array.c \
+	core/tensor/backcopy.c \
+	core/tensor/backcopy.h \
 	core/tensor/binding.c \
 	core/tensor/binding.h \
 	core/tensor/dataset.c \
@@ -13,4 +15,10 @@ libquantbench_a_SOURCES += \
 	core/tensor/npz.c \
 	core/tensor/safetensors.c \
 	core/tensor/tensor.c \
-	core/tensor/tensor.h
+	core/tensor/tensor.h \
+	core/tensor/text.c \
+	core/tensor/text.h \
+	core/tensor/text_plan.c \
+	core/tensor/text_plan.h \
+	core/tensor/text_windows.c \
+	core/tensor/text_windows.h

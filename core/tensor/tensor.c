@@ -109,6 +109,27 @@ size_t qb_tensor_size(const struct qb_tensor *t)
 	return n;
 }
 
+int64_t qb_integer_at(enum qb_dtype type, const void *p, size_t i)
+{
+	switch (type) {
+	case QB_U8:
+	case QB_BOOL:
+		return ((const uint8_t *)p)[i];
+	case QB_I8:
+		return ((const int8_t *)p)[i];
+	case QB_U16:
+		return ((const uint16_t *)p)[i];
+	case QB_I16:
+		return ((const int16_t *)p)[i];
+	case QB_U32:
+		return ((const uint32_t *)p)[i];
+	case QB_I32:
+		return ((const int32_t *)p)[i];
+	default:
+		return ((const int64_t *)p)[i];
+	}
+}
+
 static float from_bits(uint32_t u)
 {
 	float x;

@@ -65,6 +65,9 @@ enum qb_err qb_tensor_bytes(const struct qb_tensor *t, size_t *bytes, struct qb_
 /* Elements of a tensor already checked. */
 size_t qb_tensor_size(const struct qb_tensor *t);
 
+/* Element i of integers or booleans; of uint64 those above INT64_MAX are negative. */
+int64_t qb_integer_at(enum qb_dtype type, const void *p, size_t i);
+
 /* Converts n elements to float32 (int64 and float64 round to nearest even); bool is 0 or 1. */
 void qb_convert_to_f32(enum qb_dtype from, const void *src, float *dst, size_t n);
 

@@ -36,10 +36,7 @@ static enum qb_err allocate_column(struct qb_samples *s, int i, struct qb_errbuf
 	size_t bytes;
 
 	c->type = qb_dataset_stored(s->data, i);
-	c->spec = *qb_dataset_input(s->data, i);
-	c->size = qb_dataset_row_size(s->data, i);
 	c->stored_bytes = c->size * qb_dtype_bytes(c->type);
-	c->row_bytes = c->size * qb_dtype_bytes(c->spec.dtype);
 	if (qb_mul_overflows(c->stored_bytes, (size_t)s->count, &bytes) || !(c->stored = qb_aligned_alloc(bytes + 1, 1))) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for %" PRId64 " samples of %zu bytes of input %.100s", s->count,
 			c->stored_bytes, c->spec.name);
@@ -81,6 +78,30 @@ static enum qb_err read_all(struct qb_samples *s, struct qb_errbuf *eb)
 	return err;
 }
 
+static enum qb_err make_columns(struct qb_samples *s, struct qb_errbuf *eb)
+{
+	s->column = calloc((size_t)s->inputs + 1, sizeof(*s->column));
+	if (!s->column) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for samples");
+	}
+	for (int i = 0; i < s->inputs; i++) {
+		struct column *c = &s->column[i];
+
+		c->spec = *qb_dataset_input(s->data, i);
+		c->size = qb_dataset_row_size(s->data, i);
+		c->row_bytes = c->size * qb_dtype_bytes(c->spec.dtype);
+	}
+	s->label_size = qb_dataset_label_size(s->data);
+	return QB_OK;
+}
+
+/* Nothing is kept but what the data set holds. */
+static enum qb_err check_text(const struct qb_samples *s, struct qb_errbuf *eb)
+{
+	return qb_augment_moves(&s->augment) || s->augment.noise > 0 ? qb_fail_field(eb, QB_EJOB, "", "augment", "is for images and "
+		"sounds; windows of a text are drawn anew each epoch as the job's text says") : QB_OK;
+}
+
 static enum qb_err fill(struct qb_samples *s, struct qb_errbuf *eb)
 {
 	const struct column *c;
@@ -89,9 +110,9 @@ static enum qb_err fill(struct qb_samples *s, struct qb_errbuf *eb)
 		return qb_fail(eb, QB_EUNSUPPORTED, "training takes one row a sample; the arrays here have %" PRId64
 			" rows a sample: store them as samples of their own", qb_dataset_rows(s->data));
 	}
-	s->column = calloc((size_t)s->inputs + 1, sizeof(*s->column));
-	if (!s->column) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for samples");
+	QB_TRY(make_columns(s, eb));
+	if (qb_dataset_windows(s->data)) {
+		return check_text(s, eb);
 	}
 	for (int i = 0; i < s->inputs; i++) {
 		QB_TRY(allocate_column(s, i, eb));
@@ -103,7 +124,6 @@ static enum qb_err fill(struct qb_samples *s, struct qb_errbuf *eb)
 			qb_dtype_name(c->spec.dtype));
 	}
 	QB_TRY(allocate_moved(s, eb));
-	s->label_size = qb_dataset_label_size(s->data);
 	if (s->label_size) {
 		s->labels = qb_aligned_alloc((size_t)s->count * s->label_size, sizeof(*s->labels));
 		s->bytes += (size_t)s->count * s->label_size * sizeof(*s->labels);
@@ -201,6 +221,21 @@ static enum qb_err read_row(struct reading *r, int thread, int64_t i, int input,
 	return QB_OK;
 }
 
+static enum qb_err read_window(void *arg, int thread, int64_t i, struct qb_errbuf *eb)
+{
+	const struct reading *r = arg;
+	const struct qb_window_draw at = {r->pick->seed, r->pick->epoch, r->pick->sample[i]};
+	void *row[QB_TEXT_INPUTS];
+
+	(void)thread;
+	(void)eb;
+	for (int k = 0; k < r->s->inputs; k++) {
+		row[k] = (char *)r->input[k] + (size_t)i * r->s->column[k].row_bytes;
+	}
+	qb_text_window(qb_dataset_windows(r->s->data), &at, row, r->labels ? r->labels + (size_t)i * r->s->label_size : NULL);
+	return QB_OK;
+}
+
 static enum qb_err read_sample(void *arg, int thread, int64_t i, struct qb_errbuf *eb)
 {
 	struct reading *r = arg;
@@ -220,5 +255,6 @@ enum qb_err qb_samples_read(const struct qb_samples *s, const struct qb_samples_
 {
 	struct reading r = {.s = s, .pick = pick, .input = input, .labels = labels};
 
-	return qb_team_run((int)QB_MIN(s->threads, QB_MAX(pick->count, 1)), pick->count, read_sample, &r, eb);
+	return qb_team_run((int)QB_MIN(s->threads, QB_MAX(pick->count, 1)), pick->count,
+		qb_dataset_windows(s->data) ? read_window : read_sample, &r, eb);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A data set in memory, as it is stored (a byte an element of images), and batches of it in any order: augmented, converted and
- * preprocessed as other jobs do it.
+ * preprocessed as other jobs do it. Of a text the tokens are in memory, and windows are made as a batch takes them.
  */
 #ifndef QB_TRAIN_SAMPLES_H
 #define QB_TRAIN_SAMPLES_H

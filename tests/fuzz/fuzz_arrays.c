@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Any bytes through the readers of .npy, .npz and .safetensors: what they hold is listed, read forwards, backwards and by
- * elements, bound to inputs and read as samples.
+ * elements, bound to inputs and read as samples; and as tokens, of which windows are made.
  */
 #include "config.h"
 
@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* A header may claim more than is worth reading. */
 enum { MAX_BYTES = 1 << 20, MAX_ARRAYS = 16 };
 
-static char read_bytes[MAX_BYTES];
+static _Alignas(16) char read_bytes[MAX_BYTES];
 
 static void read_array(const struct qb_archive *a, int i)
 {
@@ -77,6 +77,41 @@ static void read_samples(const char *path, enum qb_dtype dtype)
 	qb_dataset_close(&d);
 }
 
+/* As a text of bytes, or its array of tokens, under every task. */
+static void read_windows(const char *path, bool plain, int task, bool training)
+{
+	const struct qb_input_spec spec = {.name = "x", .dtype = QB_I64, .ndim = QB_ANY_SHAPE};
+	struct qb_text_config c;
+	struct qb_dataset *d = NULL;
+	struct qb_errbuf eb;
+	int64_t count, length;
+
+	qb_text_config_init(&c);
+	c.task = task;
+	c.length = plain ? 7 : 0;
+	c.windows = training ? QB_TEXT_STRIDED : QB_TEXT_RANDOM;
+	if (qb_dataset_open_text(&d, path, plain, &c, training, &spec, 1, &eb) != QB_OK) {
+		return;
+	}
+	count = qb_dataset_count(d);
+	length = qb_text_windows_plan(qb_dataset_windows(d))->length;
+	for (int64_t i = 0; i < count && length < MAX_BYTES / 16; i += QB_MAX(count - 1, 1)) {
+		const struct qb_window_draw at = {1, 2, i};
+
+		qb_text_window(qb_dataset_windows(d), &at, (void *[]){read_bytes}, (double *)(void *)(read_bytes + MAX_BYTES / 2));
+	}
+	qb_dataset_close(&d);
+}
+
+static void read_text(const char *path)
+{
+	for (int task = QB_TEXT_MASKED; task <= QB_TEXT_BIGRAM_BACKCOPY; task++) {
+		for (int how = 0; how < 4; how++) {
+			read_windows(path, how & 1, task, how & 2);
+		}
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("arrays", MFD_CLOEXEC);
@@ -98,6 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		read_samples(path, QB_F32);
 		read_samples(path, QB_I64);
 	}
+	read_text(path);
 	close(fd);
 	return 0;
 }
