@@ -18,8 +18,8 @@ struct qb_metric {
 	const struct qb_metric_row *row;
 	struct qb_metric_shape shape;
 	int64_t samples, nans;
-	double hits, places; /* of top-k: labels in question; perplexity: tokens */
-	double sum;          /* mse: squared errors; cosine: of cosines; perplexity: nats */
+	double hits, places; /* of top-k: labels in question; of tokens: those that count */
+	double sum;          /* mse: squared errors; cosine: of cosines; loss, perplexity: nats */
 	int64_t classes;     /* of the confusion: [classes] each */
 	uint64_t *both, *predicted, *labelled;
 	double *a, *b;       /* correlations and auc: one pair (prediction, label) a sample */
@@ -81,6 +81,9 @@ enum qb_err qb__update_tokens(struct qb_metric *m, const struct qb_metric_sample
 	struct qb_errbuf *eb);
 enum qb_err qb__update_next_tokens(struct qb_metric *m, const struct qb_metric_sample *s,
 	struct qb_errbuf *eb);
+enum qb_err qb__update_token_hits(struct qb_metric *m, const struct qb_metric_sample *s,
+	struct qb_errbuf *eb);
+double qb__value_loss(const struct qb_metric *m);
 double qb__value_perplexity(const struct qb_metric *m);
 
 /* The group that the next sample belongs to; NULL: none are kept. */

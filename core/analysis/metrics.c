@@ -45,6 +45,10 @@ static const struct qb_metric_row rows[] = {
 		qb__check_tokens, qb__update_tokens, qb__value_perplexity},
 	{"perplexity_causal", "the same, logits being of the next token", false, false,
 		qb__check_tokens, qb__update_next_tokens, qb__value_perplexity},
+	{"token_loss", "mean loss of the tokens y, nats; -100 is ignored", false, false,
+		qb__check_tokens, qb__update_tokens, qb__value_loss},
+	{"token_accuracy", "accuracy of the tokens y, %; -100 is ignored", true, false,
+		qb__check_tokens, qb__update_token_hits, qb__value_top},
 	{"mse", "mean squared error against y", false, false,
 		qb__check_same_size, qb__update_mse, qb__value_mse},
 	{"cosine", "mean cosine similarity with y", true, false,
@@ -83,6 +87,13 @@ bool qb_metric_reads_input(const char *name)
 	const struct qb_metric_row *r = find(name);
 
 	return r && r->reads_input;
+}
+
+bool qb_metric_is_of_windows(const char *name)
+{
+	const struct qb_metric_row *r = find(name);
+
+	return r && r->check == qb__check_tokens && r->update != qb__update_next_tokens;
 }
 
 enum qb_err qb_metric_check_name(const char *name, struct qb_errbuf *eb)

@@ -65,6 +65,8 @@ const char *qb_metric_name(int i);
 const char *qb_metric_summary(int i);
 /* Is a larger value better? */
 bool qb_metric_rises(const char *name);
+/* Does it read labels as windows of a text have them, those of each token at its own place? */
+bool qb_metric_is_of_windows(const char *name);
 /* Does it compare the output with the network's input? */
 bool qb_metric_reads_input(const char *name);
 
