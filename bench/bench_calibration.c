@@ -52,7 +52,7 @@ static enum qb_err load(struct loaded *l, const struct subject *s, struct qb_err
 
 	QB_TRY(qb_graph_import(&l->model, s->model, eb));
 	QB_TRY(qb_graph_prepare(l->model, eb));
-	QB_TRY(qb_open_data(&l->data, s->data, l->model, &p, eb));
+	QB_TRY(qb_open_data(&l->data, &(struct qb_data_source){.path = s->data, .preprocess = &p}, l->model, eb));
 	QB_TRY(qb_network_create(&l->network, l->model, 1, 1, eb));
 	return qb_stream_create(&l->stream, l->data, l->network->graph, 1, qb_stream_window(l->data, 1, 8), 1, eb);
 }

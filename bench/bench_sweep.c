@@ -42,7 +42,7 @@ static enum qb_err load(struct loaded *l, const struct subject *s, struct qb_err
 
 	QB_TRY(qb_graph_import(&l->model, s->model, eb));
 	QB_TRY(qb_graph_prepare(l->model, eb));
-	return qb_open_data(&l->data, s->data, l->model, &p, eb);
+	return qb_open_data(&l->data, &(struct qb_data_source){.path = s->data, .preprocess = &p}, l->model, eb);
 }
 
 static enum qb_err ignore(void *arg, const char *stage, double fraction, const char *detail,

@@ -53,7 +53,7 @@ enum qb_err io_init(struct io *io, const struct qb_graph *bound, struct qb_graph
 	io->run = (struct qb_run){.input = (const void *const *)io->in, .output = io->out};
 	snprintf(data, sizeof(data), "%.*s.npz", dot ? (int)(dot - path) : 0, path);
 	if (dot && !access(data, R_OK)) {
-		QB_TRY(qb_open_data(&io->data, data, model, NULL, eb));
+		QB_TRY(qb_open_data(&io->data, &(struct qb_data_source){.path = data}, model, eb));
 		QB_TRY(qb_query_samples_create(&io->sample, bound, io->data, eb));
 		io->run.input = qb_query_samples_inputs(io->sample);
 		return QB_OK;

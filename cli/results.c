@@ -15,7 +15,7 @@
 
 static bool in_per_cent(const char *metric)
 {
-	static const char *const others[] = {"mse", "cosine", "perplexity", "perplexity_causal",
+	static const char *const others[] = {"mse", "cosine", "token_loss", "perplexity", "perplexity_causal",
 		"metric"};
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {

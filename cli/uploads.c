@@ -183,7 +183,7 @@ static void shape_text(const json_t *shape, char *out, size_t size)
 	}
 }
 
-/* One line about what is inside: the network's size, or the arrays of a data set. */
+/* One line about what is inside: the network's size, the length of a text, or the arrays of a data set. */
 static void holds(const json_t *upload, char *out, size_t size)
 {
 	const json_t *inspection = json_object_get(upload, "inspection");
@@ -199,6 +199,9 @@ static void holds(const json_t *upload, char *out, size_t size)
 			(long long)json_integer_value(json_object_get(r, "opset")),
 			(long long)json_integer_value(json_object_get(r, "parameters")),
 			json_number_value(json_object_get(r, "macs")) / 1e6);
+	} else if (json_object_get(r, "tokens")) {
+		snprintf(out, size, "text of %lld tokens, %lld different bytes", (long long)json_integer_value(json_object_get(r, "tokens")),
+			(long long)json_integer_value(json_object_get(r, "distinct")));
 	} else {
 		json_array_foreach(json_object_get(r, "arrays"), i, a) {
 			char shape[128];

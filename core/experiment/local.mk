@@ -53,6 +53,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/report/sensitivity_rows.h \
 	core/experiment/report/tensor_rows.c \
 	core/experiment/report/tensor_rows.h \
+	core/experiment/report/text_rows.c \
+	core/experiment/report/text_rows.h \
 	core/experiment/rounding.c \
 	core/experiment/rounding.h \
 	core/experiment/spec/attention_spec.c \
@@ -69,6 +71,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/spec/qat_spec.h \
 	core/experiment/spec/scheme_spec.c \
 	core/experiment/spec/scheme_spec.h \
+	core/experiment/spec/text_spec.c \
+	core/experiment/spec/text_spec.h \
 	core/experiment/spec/train_method_spec.c \
 	core/experiment/spec/train_method_spec.h \
 	core/experiment/spec/train_spec.c \

@@ -54,16 +54,12 @@ out:
 	return err;
 }
 
-static enum qb_err open_for(struct qb_dataset **out, const char *path, const struct qb_graph *model,
-	const struct qb_preprocess *preprocess, struct qb_errbuf *eb)
+/* Specs of the model's inputs; NULL without memory. */
+static struct qb_input_spec *input_specs(const struct qb_graph *model)
 {
 	struct qb_input_spec *specs = calloc((size_t)model->inputs + 1, sizeof(*specs));
-	enum qb_err err;
 
-	if (!specs) {
-		return qb_fail(eb, QB_ENOMEM, "no memory to open %s", path);
-	}
-	for (int i = 0; i < model->inputs; i++) {
+	for (int i = 0; specs && i < model->inputs; i++) {
 		const struct qb_value *v = model->input[i];
 
 		specs[i].name = v->name;
@@ -71,21 +67,48 @@ static enum qb_err open_for(struct qb_dataset **out, const char *path, const str
 		specs[i].ndim = v->shape.known ? v->shape.ndim : QB_ANY_SHAPE;
 		memcpy(specs[i].dim, v->shape.dim, sizeof(specs[i].dim));
 	}
-	err = qb_dataset_open(out, path, specs, model->inputs, preprocess, eb);
+	return specs;
+}
+
+static enum qb_err open_for(struct qb_dataset **out, const struct qb_data_source *source, bool training,
+	const struct qb_graph *model, struct qb_errbuf *eb)
+{
+	struct qb_input_spec *specs = input_specs(model);
+	enum qb_err err;
+
+	if (!specs) {
+		return qb_fail(eb, QB_ENOMEM, "no memory to open %s", source->path);
+	}
+	err = source->text ? qb_dataset_open_text(out, source->path, source->plain, source->text, training, specs, model->inputs, eb)
+		: qb_dataset_open(out, source->path, specs, model->inputs, source->preprocess, eb);
 	free(specs);
 	return err;
 }
 
-typedef enum qb_err fit_fn(struct qb_graph *model, const struct qb_dataset *data, struct qb_errbuf *eb);
+/* Of a network with logits [N, T, vocabulary]: are all tokens of the task in it? */
+static enum qb_err check_vocabulary(const struct qb_graph *model, const struct qb_dataset *data, struct qb_errbuf *eb)
+{
+	const struct qb_shape *s = model->outputs ? &model->output[0]->shape : NULL;
+	const struct qb_text_plan *plan;
 
-static enum qb_err open_and_fit(struct qb_dataset **out, const char *path, struct qb_graph *model,
-	const struct qb_preprocess *preprocess, fit_fn *fit, struct qb_errbuf *eb)
+	if (!qb_dataset_windows(data) || !s || !s->known || s->ndim != 3 || s->dim[2] < 0) {
+		return QB_OK;
+	}
+	plan = qb_text_windows_plan(qb_dataset_windows(data));
+	return plan->largest < s->dim[2] ? QB_OK : qb_fail_field(eb, QB_EJOB, "", "text", "has tokens up to %lld with those of its task "
+		"(mask %lld, start %lld), and the network knows %lld", (long long)plan->largest, (long long)plan->mask,
+		(long long)plan->start, (long long)s->dim[2]);
+}
+
+static enum qb_err open_and_fit(struct qb_dataset **out, const struct qb_data_source *source, bool training, struct qb_graph *model,
+	struct qb_errbuf *eb)
 {
 	struct qb_dataset *data = NULL;
 	enum qb_err err;
 
-	QB_TRY(open_for(&data, path, model, preprocess, eb));
-	err = fit(model, data, eb);
+	QB_TRY(open_for(&data, source, training, model, eb));
+	err = training ? fit_shapes(model, data, eb) : fit_model(model, data, eb);
+	err = err == QB_OK ? check_vocabulary(model, data, eb) : err;
 	if (err != QB_OK) {
 		qb_dataset_close(&data);
 		return err;
@@ -94,16 +117,16 @@ static enum qb_err open_and_fit(struct qb_dataset **out, const char *path, struc
 	return QB_OK;
 }
 
-enum qb_err qb_open_data(struct qb_dataset **out, const char *path, struct qb_graph *model,
-	const struct qb_preprocess *preprocess, struct qb_errbuf *eb)
+enum qb_err qb_open_data(struct qb_dataset **out, const struct qb_data_source *source, struct qb_graph *model,
+	struct qb_errbuf *eb)
 {
-	return open_and_fit(out, path, model, preprocess, fit_model, eb);
+	return open_and_fit(out, source, false, model, eb);
 }
 
-enum qb_err qb_open_samples(struct qb_dataset **out, const char *path, struct qb_graph *model,
-	const struct qb_preprocess *preprocess, struct qb_errbuf *eb)
+enum qb_err qb_open_samples(struct qb_dataset **out, const struct qb_data_source *source, struct qb_graph *model,
+	struct qb_errbuf *eb)
 {
-	return open_and_fit(out, path, model, preprocess, fit_shapes, eb);
+	return open_and_fit(out, source, true, model, eb);
 }
 
 struct qb_query_samples {

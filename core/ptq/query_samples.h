@@ -8,14 +8,23 @@
 #include "core/graph/graph.h"
 #include "core/tensor/dataset.h"
 
+/* What of a file becomes samples. */
+struct qb_data_source {
+	const char *path;
+	const struct qb_preprocess *preprocess; /* of arrays */
+	const struct qb_text_config *text;      /* windows of tokens; NULL: arrays named after the inputs */
+	bool plain;                             /* core/tensor/text.h */
+};
+
 /* Opens a data file for a model's inputs, whose free dimensions (the length of a text) become those of the data, and
  * prepares the model. */
-enum qb_err qb_open_data(struct qb_dataset **out, const char *path, struct qb_graph *model,
-	const struct qb_preprocess *preprocess, struct qb_errbuf *eb);
+enum qb_err qb_open_data(struct qb_dataset **out, const struct qb_data_source *source, struct qb_graph *model,
+	struct qb_errbuf *eb);
 
-/* The same for a model that is not prepared, and stays so: for training. */
-enum qb_err qb_open_samples(struct qb_dataset **out, const char *path, struct qb_graph *model,
-	const struct qb_preprocess *preprocess, struct qb_errbuf *eb);
+/* The same for a model that is not prepared, and stays so: for training, whose windows of a text are others than those of
+ * evaluations. */
+enum qb_err qb_open_samples(struct qb_dataset **out, const struct qb_data_source *source, struct qb_graph *model,
+	struct qb_errbuf *eb);
 
 struct qb_query_samples;
 

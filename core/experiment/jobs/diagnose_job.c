@@ -16,6 +16,7 @@
 #include "core/experiment/spec/ptq_spec.h"
 #include "core/ptq/query_samples.h"
 #include "core/experiment/report/tensor_rows.h"
+#include "core/experiment/report/text_rows.h"
 #include "core/quant/model_bytes.h"
 
 /* Shares of the progress bar. */
@@ -151,6 +152,7 @@ static enum qb_err layer_progress(void *arg, int layer, double fraction, struct 
 
 static enum qb_err work(struct diagnose *d, struct qb_errbuf *eb)
 {
+	const struct qb_data_source source = qb_ptq_spec_source(&d->spec, d->spec.data_path, d->spec.data_name);
 	struct qb_sweep_options opt = qb_ptq_sweep_options(&d->spec);
 	const struct qb_network *n;
 
@@ -161,8 +163,7 @@ static enum qb_err work(struct diagnose *d, struct qb_errbuf *eb)
 	QB_TRY(qb_job_progress(d->job, "load", 0, eb, "reading %s", d->spec.model_name));
 	QB_TRY(qb_job_in_file(qb_graph_import(&d->model, d->spec.model_path, eb), "model",
 		d->spec.model_name, eb));
-	QB_TRY(qb_job_in_file(qb_open_data(&d->data, d->spec.data_path, d->model,
-		&d->spec.preprocess, eb), "data", d->spec.data_name, eb));
+	QB_TRY(qb_job_in_file(qb_open_data(&d->data, &source, d->model, eb), "data", d->spec.data_name, eb));
 	QB_TRY(qb_sweep_run(&d->sweep, d->model, d->data, &opt, eb));
 	n = d->sweep->variant[0].network;
 	QB_TRY(qb_mixture_layers_create(&d->layers, n, eb));
@@ -205,6 +206,7 @@ static enum qb_err result_of(struct diagnose *d, json_t **result, struct qb_errb
 		(int)d->spec.spread, "float", qb_sensitivity_outcome(s, &s->floats), "all",
 		qb_sensitivity_outcome(s, &s->all), "layers", qb_sensitivity_rows(d->job, s, d->layers, scheme), "tensors",
 		qb_error_rows(d->terms, &d->sweep->row[0], qb_sweep_quantization(d->sweep, 0), d->layers), "largest", largest, "mixed", mixed);
+	qb_text_tell(*result, d->data, qb_mixture_eval_samples(d->eval));
 	if (*result && d->model->converted) {
 		json_object_set_new(*result, "notes", qb_model_notes(d->model));
 	}

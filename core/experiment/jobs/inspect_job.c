@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/experiment/jobs/kinds.h"
+#include "core/experiment/report/text_rows.h"
 #include "core/ptq/network.h"
 #include "core/graph/graph.h"
 #include "core/ops/op.h"
@@ -141,11 +142,24 @@ out:
 	return err;
 }
 
-static enum qb_err inspect_data(const char *path, json_t **result, struct qb_errbuf *eb)
+static enum qb_err inspect_text(const char *path, json_t **result, struct qb_errbuf *eb)
+{
+	struct qb_text *text = NULL;
+
+	QB_TRY(qb_text_open(&text, path, true, eb));
+	*result = qb_text_description(text);
+	qb_text_close(&text);
+	return *result ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory to describe a text");
+}
+
+static enum qb_err inspect_data(const char *path, const char *name, json_t **result, struct qb_errbuf *eb)
 {
 	struct qb_archive *a = NULL;
 	json_t *arrays;
 
+	if (qb_text_is_plain(name)) {
+		return inspect_text(path, result, eb);
+	}
 	QB_TRY(qb_archive_open(&a, path, eb));
 	arrays = json_array();
 	for (int i = 0; i < qb_archive_count(a); i++) {
@@ -182,7 +196,7 @@ static enum qb_err run(struct qb_job *job, json_t **result, struct qb_errbuf *eb
 		return inspect_model(path, result, eb);
 	}
 	QB_TRY(qb_job_input(job, "data", &path, &name, eb));
-	return inspect_data(path, result, eb);
+	return inspect_data(path, name, result, eb);
 }
 
 const struct qb_experiment qb_experiment_inspect = {

@@ -11,6 +11,7 @@
 #include "core/experiment/spec/uploads_check.h"
 #include "core/experiment/report/export.h"
 #include "core/experiment/report/scheme_rows.h"
+#include "core/experiment/report/text_rows.h"
 #include "core/experiment/jobs/kinds.h"
 #include "core/experiment/jobs/ptq_latency.h"
 #include "core/experiment/spec/ptq_spec.h"
@@ -54,11 +55,12 @@ static enum qb_err latency_progress(void *arg, double fraction, struct qb_errbuf
 
 static enum qb_err load(struct ptq *p, struct qb_errbuf *eb)
 {
+	const struct qb_data_source source = qb_ptq_spec_source(&p->spec, p->spec.data_path, p->spec.data_name);
+
 	QB_TRY(qb_job_progress(p->job, "load", 0, eb, "reading %s", p->spec.model_name));
 	QB_TRY(qb_job_in_file(qb_graph_import(&p->model, p->spec.model_path, eb), "model",
 		p->spec.model_name, eb));
-	QB_TRY(qb_job_in_file(qb_open_data(&p->data, p->spec.data_path, p->model,
-		&p->spec.preprocess, eb), "data", p->spec.data_name, eb));
+	QB_TRY(qb_job_in_file(qb_open_data(&p->data, &source, p->model, eb), "data", p->spec.data_name, eb));
 	return qb_job_progress(p->job, "load", LOADED, eb, "read %s", p->spec.data_name);
 }
 
@@ -158,6 +160,7 @@ static enum qb_err run(struct qb_job *job, json_t **result, struct qb_errbuf *eb
 	QB_TRY_OUT(run_sweep(&p, eb));
 	QB_TRY_OUT(run_latency(&p, eb));
 	made = result_of(&p);
+	qb_text_tell(made, p.data, p.sweep->samples);
 	if (made && p.model->converted) {
 		json_object_set_new(made, "notes", qb_model_notes(p.model));
 	}

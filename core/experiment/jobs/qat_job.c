@@ -13,6 +13,7 @@
 #include "core/experiment/report/describe.h"
 #include "core/experiment/report/export.h"
 #include "core/experiment/report/scheme_rows.h"
+#include "core/experiment/report/text_rows.h"
 #include "core/experiment/spec/qat_spec.h"
 #include "core/experiment/spec/uploads_check.h"
 #include "core/train/bn_reestimation.h"
@@ -333,6 +334,7 @@ static enum qb_err result_of(struct qat *q, json_t **result, struct qb_errbuf *e
 		qb_qat_share(o.oscillating, o.weights), "frozen", qb_qat_share(o.frozen, o.weights), "layers",
 		qb_qat_layer_rows(q->qat), "activations", qb_qat_activation_rows(q->qat), "machine",
 		qb_describe_machine(ptq_of(q)->threads), "artifacts", exports);
+	qb_text_tell(*result, q->in.data, q->final->samples);
 	QB_TRY_OUT(qb_training_run_tell(&q->run, result, eb));
 	if (ptq_of(q)->exports & QB_EXPORT_REPORT) {
 		err = qb_export_report(q->job, *result, eb);

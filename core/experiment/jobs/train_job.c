@@ -4,9 +4,11 @@
  */
 #include <stdlib.h>
 
+#include "core/base/size.h"
 #include "core/experiment/jobs/kinds.h"
 #include "core/experiment/jobs/training_run.h"
 #include "core/experiment/report/describe.h"
+#include "core/experiment/report/text_rows.h"
 #include "core/experiment/spec/uploads_check.h"
 #include "core/quant/model_bytes.h"
 
@@ -89,6 +91,13 @@ static int64_t parameters(const struct qb_trainer *t)
 	return sum;
 }
 
+static int64_t evaluated_samples(const struct train *t)
+{
+	int64_t all = qb_dataset_count(t->in.data);
+
+	return t->spec.ptq.max_samples ? QB_MIN(t->spec.ptq.max_samples, all) : all;
+}
+
 static enum qb_err result_of(struct train *t, json_t **result, struct qb_errbuf *eb)
 {
 	struct qb_graph *trained = NULL;
@@ -98,12 +107,13 @@ static enum qb_err result_of(struct train *t, json_t **result, struct qb_errbuf 
 	*result = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:{s:o}, s:{s:o, s:I}, s:{s:o}, s:o, s:o}", "type", "train",
 		"model", t->spec.ptq.model_name, "train", t->spec.train_name, "data", t->spec.ptq.data_name, "metric_name",
 		t->spec.ptq.metric, "parameters", (json_int_t)parameters(t->run.trainer), "macs", (json_int_t)macs(trained),
-		"train_samples", (json_int_t)qb_dataset_count(t->in.train), "samples", (json_int_t)(t->spec.ptq.max_samples
-		? t->spec.ptq.max_samples : qb_dataset_count(t->in.data)), "start", "metric", qb_json_real(t->start), "float",
+		"train_samples", (json_int_t)qb_dataset_count(t->in.train), "samples",
+		(json_int_t)evaluated_samples(t), "start", "metric", qb_json_real(t->start), "float",
 		"metric", qb_json_real(t->final), "size_bytes", (json_int_t)qb_model_bytes(trained, NULL), "final", "metric",
 		qb_json_real(t->final), "machine", qb_describe_machine(t->spec.ptq.threads), "artifacts",
 		qb_training_run_artifacts(&t->run));
 	qb_graph_destroy(&trained);
+	qb_text_tell(*result, t->in.data, evaluated_samples(t));
 	return qb_training_run_tell(&t->run, result, eb);
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/experiment/jobs/training_run.h"
 #include "core/ptq/query_samples.h"
+#include "core/tensor/backcopy.h"
 #include "core/train/networks/initialize.h"
 
 /* One more than the largest label. */
@@ -72,23 +73,41 @@ out:
 	return err;
 }
 
-/* By name: of the shape that the training data has, and as many classes as its labels or, of tokens, as there are of them. */
-static enum qb_err build_network(struct qb_graph **out, const struct qb_train_spec *spec, struct qb_errbuf *eb)
+/* The training data, for a network that does not stand yet. */
+static enum qb_err open_any(struct qb_dataset **out, const struct qb_data_source *source, bool tokens, struct qb_errbuf *eb)
 {
-	bool tokens = spec->network.architecture->tokens;
 	const struct qb_input_spec any = {.name = "input", .dtype = tokens ? QB_I64 : QB_F32, .ndim = QB_ANY_SHAPE};
+
+	return source->text ? qb_dataset_open_text(out, source->path, source->plain, source->text, true, &any, 1, eb)
+		: qb_dataset_open(out, source->path, &any, 1, source->preprocess, eb);
+}
+
+/* As many as there are labels or, of tokens, as there are of them. */
+static enum qb_err find_classes(int64_t *classes, const struct qb_dataset *data, bool tokens, struct qb_errbuf *eb)
+{
+	if (qb_dataset_windows(data)) {
+		*classes = qb_text_windows_plan(qb_dataset_windows(data))->vocabulary;
+		return QB_OK;
+	}
+	return tokens ? count_tokens(classes, data, eb) : count_classes(classes, data, eb);
+}
+
+/* By name: of the shape that the training data has, and its classes. */
+static enum qb_err build_network(struct qb_graph **out, const struct qb_train_spec *spec, const struct qb_data_source *source,
+	struct qb_errbuf *eb)
+{
+	bool tokens = source->text || spec->network.architecture->tokens;
 	struct qb_architecture_input in = {.classes = spec->network.input.classes};
 	const struct qb_input_spec *found;
 	struct qb_dataset *data = NULL;
 	enum qb_err err;
 
-	QB_TRY(qb_job_in_file(qb_dataset_open(&data, spec->train_path, &any, 1, &spec->ptq.preprocess, eb), "train",
-		spec->train_name, eb));
+	QB_TRY(qb_job_in_file(open_any(&data, source, tokens, eb), "train", spec->train_name, eb));
 	found = qb_dataset_input(data, 0);
 	in.ndim = found->ndim - 1;
 	memcpy(in.dim, found->dim + 1, (size_t)in.ndim * sizeof(*in.dim));
 	if (!in.classes) {
-		QB_TRY_OUT(tokens ? count_tokens(&in.classes, data, eb) : count_classes(&in.classes, data, eb));
+		QB_TRY_OUT(find_classes(&in.classes, data, tokens, eb));
 	}
 	err = qb_network_spec_build(out, &spec->network, &in, (uint64_t)spec->ptq.seed, eb);
 	if (err == QB_EJOB) {
@@ -99,24 +118,50 @@ out:
 	return err;
 }
 
-static enum qb_err read_network(struct qb_training_inputs *in, const struct qb_train_spec *spec, struct qb_errbuf *eb)
+static enum qb_err read_network(struct qb_training_inputs *in, const struct qb_train_spec *spec, const struct qb_data_source *train,
+	struct qb_errbuf *eb)
 {
 	if (spec->network.architecture) {
-		return build_network(&in->network, spec, eb);
+		return build_network(&in->network, spec, train, eb);
 	}
 	QB_TRY(qb_job_in_file(qb_graph_import(&in->network, spec->ptq.model_path, eb), "model", spec->ptq.model_name, eb));
 	return spec->init == QB_TRAIN_FRESH ? qb_graph_initialize(in->network, (uint64_t)spec->ptq.seed, eb) : QB_OK;
 }
 
+/* Evaluated on another text, bigram_backcopy is the same task only where the same tokens are triggers. */
+static enum qb_err check_triggers(const struct qb_training_inputs *in, struct qb_errbuf *eb)
+{
+	const struct qb_text_windows *train = qb_dataset_windows(in->train), *data = qb_dataset_windows(in->data);
+	const struct qb_backcopy *a = train ? qb_text_windows_backcopy(train) : NULL;
+	const struct qb_backcopy *b = data ? qb_text_windows_backcopy(data) : NULL;
+	const int64_t *of_train, *of_data;
+	int count;
+
+	if (!a || !b) {
+		return QB_OK;
+	}
+	count = qb_backcopy_triggers(a, &of_train);
+	for (int i = 0; i < count; i++) {
+		if (count != qb_backcopy_triggers(b, &of_data) || of_train[i] != of_data[i]) {
+			return qb_fail_field(eb, QB_EJOB, "", "data", "has other most frequent tokens than the training data (%lld is a trigger in "
+				"one of them), so that its bigram_backcopy is another task; give the same text as both, whose sequences are drawn "
+				"apart", (long long)of_train[i]);
+		}
+	}
+	return QB_OK;
+}
+
 enum qb_err qb_training_inputs_open(struct qb_training_inputs *in, const struct qb_train_spec *spec, struct qb_errbuf *eb)
 {
-	QB_TRY(read_network(in, spec, eb));
-	QB_TRY(qb_job_in_file(qb_open_samples(&in->train, spec->train_path, in->network, &spec->ptq.preprocess, eb), "train",
-		spec->train_name, eb));
+	const struct qb_data_source train = qb_ptq_spec_source(&spec->ptq, spec->train_path, spec->train_name);
+	const struct qb_data_source data = qb_ptq_spec_source(&spec->ptq, spec->ptq.data_path, spec->ptq.data_name);
+
+	QB_TRY(read_network(in, spec, &train, eb));
+	QB_TRY(qb_job_in_file(qb_open_samples(&in->train, &train, in->network, eb), "train", spec->train_name, eb));
 	QB_TRY(qb_attention_spec_apply(&spec->attention, in->network, (uint64_t)spec->ptq.seed, "attention", eb));
 	QB_TRY(qb_graph_clone(&in->prepared, in->network, eb));
-	QB_TRY(qb_job_in_file(qb_open_data(&in->data, spec->ptq.data_path, in->prepared, &spec->ptq.preprocess, eb), "data",
-		spec->ptq.data_name, eb));
+	QB_TRY(qb_job_in_file(qb_open_data(&in->data, &data, in->prepared, eb), "data", spec->ptq.data_name, eb));
+	QB_TRY(check_triggers(in, eb));
 	if (spec->teacher_path) {
 		QB_TRY(qb_job_in_file(qb_graph_import(&in->teacher, spec->teacher_path, eb), "teacher", spec->teacher_name, eb));
 	}

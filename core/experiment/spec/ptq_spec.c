@@ -114,6 +114,7 @@ void qb_ptq_spec_defaults(void *out)
 		.latency_threads = 1,
 		.latency_options = {10, 662, 0.5},
 	};
+	qb_text_config_init(&((struct qb_ptq_spec *)out)->text);
 }
 
 static const struct qb_field number[] = {
@@ -197,11 +198,27 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	QB_TRY(qb_job_read(out, job, qb_ptq_fields, eb));
 	QB_TRY(qb_job_input(job, "model", &out->model_path, &out->model_name, eb));
 	QB_TRY(qb_job_input(job, "data", &out->data_path, &out->data_name, eb));
-	QB_TRY(qb_metric_check_name(out->metric, eb));
+	QB_TRY(qb_ptq_spec_read_task(out, job, eb));
 	QB_TRY(check_exports(out, job, eb));
 	QB_TRY(qb_ptq_spec_read_preprocess(out, job->spec, eb));
 	QB_TRY(read_latency(out, eb));
 	return read_schemes(out, path ? path : in_schemes, eb);
+}
+
+enum qb_err qb_ptq_spec_read_task(struct qb_ptq_spec *s, const struct qb_job *job, struct qb_errbuf *eb)
+{
+	s->has_text = json_object_get(job->spec, "text");
+	if (s->has_text) {
+		return qb_text_spec_metric(&s->metric, job->spec, eb);
+	}
+	/* Of a check the names are ids; it asks the descriptions. */
+	return qb_text_is_plain(s->data_name) && !job->checked ? qb_text_spec_missing(eb) : qb_metric_check_name(s->metric, eb);
+}
+
+struct qb_data_source qb_ptq_spec_source(const struct qb_ptq_spec *s, const char *path, const char *name)
+{
+	return (struct qb_data_source){.path = path, .preprocess = &s->preprocess, .text = s->has_text ? &s->text : NULL,
+		.plain = qb_text_is_plain(name)};
 }
 
 struct qb_sweep_options qb_ptq_sweep_options(const struct qb_ptq_spec *spec)

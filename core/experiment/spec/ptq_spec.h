@@ -8,6 +8,8 @@
 #include "core/analysis/latency.h"
 #include "core/experiment/experiment.h"
 #include "core/experiment/spec/scheme_spec.h"
+#include "core/experiment/spec/text_spec.h"
+#include "core/ptq/query_samples.h"
 #include "core/ptq/sweep.h"
 #include "core/quant/scheme.h"
 #include "core/tensor/dataset.h"
@@ -23,6 +25,8 @@ struct qb_ptq_spec {
 	int64_t seed;
 	struct qb_preprocess preprocess; /* points into factor */
 	float *factor;
+	struct qb_text_config text;
+	bool has_text;       /* the data are tokens */
 	int64_t calibration_samples;
 	bool spread;         /* evenly over the data; else its first */
 	bool held_out;       /* those are not evaluated */
@@ -53,11 +57,12 @@ extern const struct qb_field qb_ptq_fields[], qb_latency_entries[];
 #define QB_PTQ_DATA \
 	{"data", QB_FIELD_UPLOAD, .required = true, .takes = "is missing; give the data to use", \
 		.summary = "a dataset's id, or a path for `quantbench run`"}, \
-	{"metric", QB_FIELD_STRING, offsetof(struct qb_ptq_spec, metric), .summary = "of the task, such as top1, miou or mse"}, \
+	{"metric", QB_FIELD_STRING, offsetof(struct qb_ptq_spec, metric), .summary = "of the task, such as top1, miou or mse; default with text: perplexity"}, \
 	{"seed", QB_FIELD_LONG, offsetof(struct qb_ptq_spec, seed), .low = 0, .high = QB_FIELD_MOST_LONG}, \
 	{"threads", QB_FIELD_INT, offsetof(struct qb_ptq_spec, threads), 1, QB_FIELD_MOST_INT, \
 		.summary = "worker threads; default: all that the server gives a job", .most = offsetof(struct qb_ptq_spec, most_threads)}, \
-	{"preprocess", QB_FIELD_OBJECT, .object = &qb_preprocess_object}
+	{"preprocess", QB_FIELD_OBJECT, .object = &qb_preprocess_object}, \
+	{"text", QB_FIELD_OBJECT, offsetof(struct qb_ptq_spec, text), .object = &qb_text_object}
 #define QB_PTQ_WORDS \
 	{"weights", QB_FIELD_ANY, offsetof(struct qb_ptq_spec, asked.halves.weights), .any = qb_part_entry}, \
 	{"activations", QB_FIELD_ANY, offsetof(struct qb_ptq_spec, asked.halves.activations), .any = qb_part_entry}, \
@@ -80,6 +85,10 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	qb_scheme_path *path, struct qb_errbuf *eb);
 /* "preprocess" of any job; its memory is freed by qb_ptq_spec_fini. */
 enum qb_err qb_ptq_spec_read_preprocess(struct qb_ptq_spec *s, const json_t *job, struct qb_errbuf *eb);
+/* That the data are tokens, and the metric; after the fields and the uploads have been read. */
+enum qb_err qb_ptq_spec_read_task(struct qb_ptq_spec *s, const struct qb_job *job, struct qb_errbuf *eb);
+/* An upload of the job as data; borrows from the spec. */
+struct qb_data_source qb_ptq_spec_source(const struct qb_ptq_spec *s, const char *path, const char *name);
 /* What such a job asks of its sweep, whose progress is the caller's to hear. */
 struct qb_sweep_options qb_ptq_sweep_options(const struct qb_ptq_spec *spec);
 void qb_ptq_spec_fini(struct qb_ptq_spec *spec);

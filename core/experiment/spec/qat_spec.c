@@ -101,7 +101,7 @@ const struct qb_field qb_qat_fields[] = {
 static void make_ptq(struct qb_qat_spec *s, const struct qb_job *job)
 {
 	static const char *const same[] = {"model", "data", "metric", "seed", "threads", "preprocess", "weights", "activations",
-		"calibration", "samples", "workdir", "checkpoints"};
+		"calibration", "samples", "text", "workdir", "checkpoints"};
 	json_t *ptq = json_object(), *scheme = json_is_object(s->asked.scheme) ? json_copy((json_t *)s->asked.scheme)
 		: json_pack("{s:O}", "scheme", (json_t *)s->asked.scheme);
 	json_t *methods = json_object_get(s->asked.start, "methods"), *latency = json_object_get(job->spec, "latency");

@@ -123,11 +123,29 @@ const struct qb_field qb_train_fields[] = {
 
 /* ---- reading ---- */
 
+/* Where samples are tokens, labels come with them. */
+static enum qb_err check_text(struct qb_train_spec *s, const struct qb_job *job, struct qb_errbuf *eb)
+{
+	if (!s->ptq.has_text) {
+		return qb_text_is_plain(s->train_name) && !job->checked ? qb_text_spec_missing(eb) : QB_OK;
+	}
+	if (s->next_token || s->loss != QB_LOSS_CROSS_ENTROPY) {
+		return qb_fail_field(eb, QB_EJOB, "", s->next_token ? "next_token" : "loss", "%s of a text, whose windows bring the labels of "
+			"text.task; leave it out", s->next_token ? "is none" : "mse is none");
+	}
+	if (json_object_get(job->spec, "ignore")) {
+		return qb_fail_field(eb, QB_EJOB, "", "ignore", "is no field of a text, where it is %d; leave it out", QB_TEXT_IGNORE);
+	}
+	s->ignore = QB_TEXT_IGNORE;
+	return QB_OK;
+}
+
 enum qb_err qb_train_spec_finish(struct qb_train_spec *s, const struct qb_job *job, struct qb_errbuf *eb)
 {
 	QB_TRY(qb_job_input(job, "data", &s->ptq.data_path, &s->ptq.data_name, eb));
 	QB_TRY(qb_job_input(job, "train", &s->train_path, &s->train_name, eb));
-	QB_TRY(qb_metric_check_name(s->ptq.metric, eb));
+	QB_TRY(qb_ptq_spec_read_task(&s->ptq, job, eb));
+	QB_TRY(check_text(s, job, eb));
 	if (s->shards > s->batch) {
 		return qb_fail_field(eb, QB_EJOB, "", "shards", "are parts of a batch, and a batch has %lld rows", (long long)s->batch);
 	}

@@ -90,6 +90,7 @@ struct described {
 	struct qb_bound_input *bound;
 	struct qb_binding binding;
 	const json_t *output; /* the first */
+	size_t labels;        /* of a sample */
 	int64_t batch;        /* that the model demands, or 0 */
 };
 
@@ -159,7 +160,7 @@ static bool metric_shape(const struct described *d, struct qb_metric_shape *s)
 	}
 	*s = (struct qb_metric_shape){.ndim = ndim - 1, .outputs = 1, .rows = d->binding.rows,
 		.inputs = x->spec.dtype == QB_F32 ? x->size : 0};
-	s->labels = d->binding.labels < 0 ? 0 : qb_sample_size(&d->entry[d->binding.labels]);
+	s->labels = d->labels;
 	for (int i = 1; i < ndim; i++) {
 		if (dim[i] < 0) {
 			return false;
@@ -168,6 +169,38 @@ static bool metric_shape(const struct described *d, struct qb_metric_shape *s)
 		s->outputs *= (size_t)dim[i];
 	}
 	return true;
+}
+
+/* Does one of the uploads want "text"? */
+static bool is_text(const struct qb_job *job, const char *upload)
+{
+	const char *kind = json_string_value(json_object_get(json_object_get(job->uploads, upload), "kind"));
+
+	return kind && !strcmp(kind, "text");
+}
+
+/* Samples that the data makes for the inputs: windows of a text, or rows of its arrays. False in *known where the descriptions do not
+ * say enough. */
+static enum qb_err bind(struct described *d, const struct qb_job *job, const struct qb_ptq_spec *spec, bool *known,
+	struct qb_errbuf *eb)
+{
+	struct qb_text_shape text;
+	struct qb_text_plan plan;
+
+	*known = spec->has_text ? qb_text_described(&text, json_object_get(job->uploads, "data")) : read_arrays(d, arrays_of(job));
+	if (!*known) {
+		return QB_OK;
+	}
+	if (spec->has_text) {
+		QB_TRY(qb_text_plan(&plan, &text, &spec->text, false, d->input, d->inputs, eb));
+		d->binding = (struct qb_binding){.count = plan.count, .rows = 1, .labels = -1};
+		d->bound[0] = (struct qb_bound_input){.spec = d->input[0], .size = (size_t)plan.length};
+		d->labels = (size_t)plan.length;
+		return QB_OK;
+	}
+	QB_TRY(qb_bind_arrays(&d->binding, d->bound, d->entry, d->entries, d->input, d->inputs, &spec->preprocess, eb));
+	d->labels = d->binding.labels < 0 ? 0 : qb_sample_size(&d->entry[d->binding.labels]);
+	return QB_OK;
 }
 
 enum qb_err qb_described_network(const struct qb_job *job, const struct qb_ptq_spec *spec,
@@ -179,12 +212,18 @@ enum qb_err qb_described_network(const struct qb_job *job, const struct qb_ptq_s
 	struct qb_metric *metric = NULL;
 	int64_t calibrated, evaluated;
 	enum qb_err err = QB_OK;
+	bool known;
 
-	if (!read_model(&d, json_object_get(job->uploads, "model")) || !read_arrays(&d, arrays_of(job))) {
+	if (!spec->has_text && (is_text(job, "data") || is_text(job, "train"))) {
+		return qb_text_spec_missing(eb);
+	}
+	if (!read_model(&d, json_object_get(job->uploads, "model"))) {
 		goto out;
 	}
-	QB_TRY_OUT(qb_bind_arrays(&d.binding, d.bound, d.entry, d.entries, d.input, d.inputs,
-		&spec->preprocess, eb));
+	QB_TRY_OUT(bind(&d, job, spec, &known, eb));
+	if (!known) {
+		goto out;
+	}
 	QB_TRY_OUT(qb_sweep_count(&opt, d.binding.count, d.binding.rows, d.batch, &calibrated, &evaluated,
 		eb));
 	if (metric_shape(&d, &shape)) {

@@ -58,7 +58,7 @@ static struct fixture make(const char *scheme, int64_t samples)
 	snprintf(model, sizeof(model), "%s/demo/digits.onnx", top ? top : ".");
 	snprintf(data, sizeof(data), "%s/demo/digits-test.npz", top ? top : ".");
 	ok(qb_graph_import(&f.model, model, &eb), &eb);
-	ok(qb_open_data(&f.data, data, f.model, NULL, &eb), &eb);
+	ok(qb_open_data(&f.data, &(struct qb_data_source){.path = data}, f.model, &eb), &eb);
 	ok(qb_scheme_parse(&f.scheme, scheme, &eb), &eb);
 	opt = options(&f, samples);
 	ok(qb_sweep_run(&f.sweep, f.model, f.data, &opt, &eb), &eb);

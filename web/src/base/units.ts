@@ -199,6 +199,8 @@ const METRICS: Record<string, Metric> = {
 	mse: {label: 'mean squared error', unit: '', digits: 5, lowerIsBetter: true},
 	perplexity: {label: 'perplexity', unit: '', digits: 3, lowerIsBetter: true},
 	perplexity_causal: {label: 'perplexity', unit: '', digits: 3, lowerIsBetter: true},
+	token_loss: {label: 'loss of tokens', unit: 'nats', digits: 4, lowerIsBetter: true},
+	token_accuracy: {label: 'accuracy of tokens', unit: '%', digits: 2, lowerIsBetter: false},
 	cosine: {label: 'cosine', unit: '', digits: 4, lowerIsBetter: false},
 };
 
