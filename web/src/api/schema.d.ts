@@ -579,7 +579,7 @@ export interface components {
             /** @enum {unknown} */
             state: "pending" | "ok" | "failed";
             error: components["schemas"]["Fault"] | null;
-            /** @description a ModelInspection or a DataInspection */
+            /** @description a ModelInspection, a DataInspection or a TextInspection */
             result: Record<string, never> | null;
         };
         ModelInspection: {
@@ -604,6 +604,44 @@ export interface components {
             kind?: "data";
             arrays: components["schemas"]["Array"][];
         };
+        /** @description of a plain text (.txt), whose bytes are tokens */
+        TextInspection: {
+            /** @constant */
+            kind: "text";
+            bytes: number;
+            tokens: number;
+            /** @description how many different tokens it has */
+            distinct: number;
+            /** @description token */
+            largest: number;
+            /**
+             * @description tokens that are no specials; mask, start and padding are the three behind them
+             * @constant
+             */
+            vocabulary: 256;
+        };
+        /** @description what the data was made into, where it is a text */
+        Text: {
+            /** @enum {unknown} */
+            task: "masked" | "causal" | "bigram_backcopy";
+            /** @description tokens of a window */
+            length: number;
+            /** @description of the whole text; of bigram_backcopy sequences */
+            windows: number;
+            /** @description of the text */
+            tokens: number;
+            /** @description tokens, specials included: what a network by name scores */
+            vocabulary: number;
+            mask_token: number;
+            start_token: number;
+            padding_token: number;
+            /** @description of bigram_backcopy: tokens, ascending */
+            triggers?: number[];
+            /** @description of bigram_backcopy, the share of places whose next token is a copy, over the sequences that were evaluated */
+            copied?: components["schemas"]["Share"];
+            /** @description of bigram_backcopy, in nats, the loss of whoever knows the text's bigrams and copies after triggers */
+            least_loss?: components["schemas"]["Number"];
+        };
         Upload: {
             id: string;
             name: string;
@@ -619,7 +657,7 @@ export interface components {
         };
         Dataset: components["schemas"]["Upload"] & {
             inspection?: {
-                result?: components["schemas"]["DataInspection"] | null;
+                result?: components["schemas"]["DataInspection"] | components["schemas"]["TextInspection"] | null;
             };
         };
         ModelList: {
@@ -850,6 +888,7 @@ export interface components {
             model?: string;
             data?: string;
             metric_name?: string;
+            text?: components["schemas"]["Text"];
             samples?: number;
             /** @description what was changed in the network before it ran */
             notes?: string[];
@@ -925,6 +964,7 @@ export interface components {
             model?: string;
             data?: string;
             metric_name?: string;
+            text?: components["schemas"]["Text"];
             scheme: string;
             /** @description on which every layer is tried */
             samples: number;
@@ -1316,6 +1356,7 @@ export interface components {
             model: string;
             data: string;
             metric_name: string;
+            text?: components["schemas"]["Text"];
             samples?: number;
             /** @description that train */
             parameters?: number;
@@ -1364,6 +1405,7 @@ export interface components {
             model: string;
             data: string;
             metric_name: string;
+            text?: components["schemas"]["Text"];
             samples?: number;
             scheme: string;
             methods: string[];
