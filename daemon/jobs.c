@@ -268,6 +268,24 @@ json_t *qb_job_cancel(struct qb_daemon *d, int64_t id, struct qb_problem *p)
 	return job;
 }
 
+bool qb_job_is_of(struct qb_daemon *d, int64_t id, const struct qb_who *who, struct qb_problem *p)
+{
+	int64_t owner = 0;
+
+	if (who->role == QB_ROLE_ADMIN) {
+		return true;
+	}
+	switch (qb_store_value(d->store, QB_SQL_JOB_OWNER, &owner, "i", id)) {
+	case QB_NONE:
+		return qb_refuse(p, 404, "not_found", "there is no job j%lld here", (long long)id);
+	case QB_UNREAD:
+		return qb_storage_problem(d->storage, p);
+	default:
+		return qb_who_may_change(who, owner) || qb_refuse(p, 403, "not_yours", "job j%lld is somebody else's; ask that one or "
+			"an administrator", (long long)id);
+	}
+}
+
 bool qb_job_may_retry(struct qb_daemon *d, int64_t id, struct qb_problem *p)
 {
 	char state[16];

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "daemon/util.h"
+#include "daemon/who.h"
 
 struct qb_daemon;
 
@@ -34,6 +35,8 @@ bool qb_job_requeue(struct qb_daemon *d, int64_t id, bool counts);
 /* Within the caller's transaction. */
 void qb_job_state_event(struct qb_daemon *d, int64_t id, const char *state, json_t *error);
 
+/* Whether that one may change the job, or says why not. */
+bool qb_job_is_of(struct qb_daemon *d, int64_t id, const struct qb_who *who, struct qb_problem *p);
 /* What people ask for. They return the job's object. */
 json_t *qb_job_cancel(struct qb_daemon *d, int64_t id, struct qb_problem *p);
 bool qb_job_may_retry(struct qb_daemon *d, int64_t id, struct qb_problem *p); /* or says why not */

@@ -4,6 +4,7 @@ quantbenchd_SOURCES = \
 	common/beside.c common/beside.h \
 	common/json_text.c common/json_text.h \
 	common/result_csv.c common/result_csv.h \
+	daemon/audit.c daemon/audit.h \
 	daemon/blobs.c daemon/blobs.h \
 	daemon/checkpoints.c daemon/checkpoints.h \
 	daemon/dispatcher.c daemon/dispatcher.h \
@@ -26,15 +27,20 @@ quantbenchd_SOURCES = \
 	daemon/scheduler.c daemon/scheduler.h \
 	daemon/schema.c daemon/schema.h \
 	daemon/sql.h \
+	daemon/state.c daemon/state.h \
 	daemon/storage.c daemon/storage.h \
 	daemon/store.c daemon/store.h \
 	daemon/submission.c daemon/submission.h \
+	daemon/token_command.c daemon/token_command.h \
+	daemon/tokens.c daemon/tokens.h \
 	daemon/uploads.c daemon/uploads.h \
 	daemon/util.c daemon/util.h \
 	daemon/validate.c daemon/validate.h \
+	daemon/who.h \
 	daemon/worker.c daemon/worker.h \
 	daemon/worker_command.c daemon/worker_command.h \
 	daemon/workspace.c daemon/workspace.h \
+	daemon/http/access.c daemon/http/access.h \
 	daemon/http/connections.c daemon/http/connections.h \
 	daemon/http/events_api.c \
 	daemon/http/guard.c daemon/http/guard.h \
@@ -42,12 +48,15 @@ quantbenchd_SOURCES = \
 	daemon/http/http.h \
 	daemon/http/jobs_api.c \
 	daemon/http/later.c daemon/http/later.h \
+	daemon/http/rate.c daemon/http/rate.h \
 	daemon/http/reply.c \
 	daemon/http/results_api.c \
 	daemon/http/server.c \
+	daemon/http/session_api.c \
 	daemon/http/static.c \
 	daemon/http/submit_api.c \
 	daemon/http/system_api.c \
+	daemon/http/tokens_api.c \
 	daemon/http/upload.c \
 	daemon/http/uploads_api.c
 nodist_quantbenchd_SOURCES = daemon/embedded.h
@@ -59,7 +68,7 @@ quantbenchd_CFLAGS = $(AM_CFLAGS)
 quantbenchd_LDADD = $(MHD_LIBS) $(LIBUV_LIBS) $(SQLITE_LIBS) $(SYSTEMD_LIBS) $(NETTLE_LIBS) $(JANSSON_LIBS)
 
 # Migrations in the order of their numbers, and the API's description, as C strings.
-MIGRATIONS = schema/001_init.sql schema/002_inspections.sql
+MIGRATIONS = schema/001_init.sql schema/002_inspections.sql schema/003_tokens.sql
 EXTRA_DIST += $(MIGRATIONS)
 BUILT_SOURCES += daemon/embedded.h
 CLEANFILES += daemon/embedded.h

@@ -4,30 +4,31 @@
  */
 #include "config.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "daemon/audit.h"
 #include "daemon/blobs.h"
 #include "daemon/dispatcher.h"
 #include "daemon/engine.h"
 #include "daemon/health.h"
 #include "daemon/http/http.h"
+#include "daemon/http/rate.h"
 #include "daemon/hub.h"
 #include "daemon/jobs.h"
 #include "daemon/daemon.h"
 #include "daemon/loop.h"
+#include "daemon/state.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
+#include "daemon/token_command.h"
+#include "daemon/tokens.h"
 #include "daemon/uploads.h"
 #include "daemon/util.h"
 #include "daemon/worker_command.h"
@@ -43,70 +44,16 @@ struct server {
 	uv_timer_t heartbeat, watchdog, sweep;
 	uv_work_t stopping;
 	bool recovered; /* what an earlier daemon left unfinished was taken up */
-	int lock, listener;
+	int listener;
 };
-
-/* Two daemons on one state folder would empty each other's temporary files. */
-static int lock_state(const char *state)
-{
-	char *path = qb_format("%s/lock", state);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB)) {
-		qb_log(QB_LOG_ERROR, "%s: %s; is another quantbenchd running on this state folder?", path,
-			strerror(errno));
-		if (fd >= 0) {
-			close(fd);
-		}
-		fd = -1;
-	}
-	free(path);
-	return fd;
-}
-
-/* Workers run in folders of their own, so paths that they get are whole. */
-static bool absolute(char **path)
-{
-	char *whole = realpath(*path, NULL);
-
-	if (!whole) {
-		return false;
-	}
-	free(*path);
-	*path = whole;
-	return true;
-}
-
-static void count_one(void *arg, const char *sha256)
-{
-	(void)sha256;
-	++*(int64_t *)arg;
-}
-
-/* SQLite's log, which lies beside a database even when nobody uses it. */
-static bool left_over(const char *database)
-{
-	char *log = qb_format("%s-wal", database);
-	bool is = access(log, F_OK) == 0;
-
-	free(log);
-	return is;
-}
 
 static bool open_database(struct server *s)
 {
 	struct qb_options *o = &s->daemon.options;
-	int64_t blobs = 0;
-	bool lost; /* if there is no database now, there was one */
+	int64_t blobs;
 
-	s->daemon.database = qb_format("%s/quantbench.db", o->state);
 	s->daemon.storage = qb_storage_create(o->state);
-	qb_blobs_each(o->state, count_one, &blobs);
-	lost = blobs || left_over(s->daemon.database);
-	do { /* a full disk may lack the few pages that opening takes */
-		s->daemon.store = s->daemon.storage
-			? qb_store_open(s->daemon.database, s->daemon.storage, !lost || o->new_database) : NULL;
-	} while (!s->daemon.store && s->daemon.storage && qb_storage_release(s->daemon.storage));
+	s->daemon.store = s->daemon.storage ? qb_state_open(o, s->daemon.storage, &s->daemon.database, &blobs) : NULL;
 	if (!s->daemon.store) {
 		return false;
 	}
@@ -117,25 +64,32 @@ static bool open_database(struct server *s)
 	return true;
 }
 
+/* Whoever is let in by nothing but a token cannot be let in without one. */
+static bool has_tokens(struct server *s)
+{
+	const struct qb_options *o = &s->daemon.options;
+	int64_t n = o->on_loopback && strcmp(o->tokens, "all") != 0 ? 1 : qb_tokens_valid(s->daemon.store);
+
+	if (n == 0) {
+		qb_log(QB_LOG_ERROR, "%s is for those who have an access token, and there is no valid one. Make one with: quantbenchd "
+			"token create NAME --role admin --state %s; or listen on 127.0.0.1, where none is needed", o->listen, o->state);
+	}
+	return n > 0;
+}
+
 static bool open_state(struct server *s)
 {
 	struct qb_options *o = &s->daemon.options;
-	char *first = strdup(o->state);
 
-	/* The lock's folder must exist, and the lock must be held before anything there is touched. */
-	for (char *p = first + 1; *p; p++) {
-		if (*p == '/') {
-			*p = '\0';
-			qb_make_folder(first);
-			*p = '/';
-		}
-	}
-	qb_make_folder(first);
-	free(first);
 	/* To check a large database takes a while; the service manager waits. */
 	sd_notify(0, "STATUS=Checking the database\nEXTEND_TIMEOUT_USEC=1800000000");
-	s->lock = lock_state(o->state);
-	if (s->lock < 0 || !absolute(&o->state)) {
+	switch (qb_state_lock(o)) {
+	case QB_STATE_LOCKED:
+		break;
+	case QB_STATE_IN_USE:
+		qb_log(QB_LOG_ERROR, "%s is in use; is another quantbenchd running on this state folder?", o->state);
+		return false;
+	default:
 		return false;
 	}
 	qb_workspaces_clear(o->state);
@@ -143,7 +97,7 @@ static bool open_state(struct server *s)
 		return false;
 	}
 	o->worker = qb_program_path(o->worker); /* one that is not there yet is reported when it is asked */
-	return open_database(s);
+	return open_database(s) && has_tokens(s);
 }
 
 static bool measuring(struct qb_daemon *daemon)
@@ -174,6 +128,7 @@ static void sweep(uv_timer_t *timer)
 	struct server *s = timer->data;
 
 	qb_connections_sweep(s->daemon.connections, qb_seconds());
+	qb_audit_store(s->daemon.audit, s->daemon.store);
 }
 
 /* Everything of the loop closes; uv_run then returns. */
@@ -285,9 +240,12 @@ static bool start(struct server *s)
 	s->daemon.unreleased = json_object();
 	s->daemon.hub = qb_hub_create();
 	s->daemon.connections = qb_connections_create(&limits);
+	s->daemon.audit = qb_audit_create();
+	s->daemon.rates = qb_rates_create();
 	s->daemon.health = qb_health_create();
 	s->daemon.dispatcher = qb_dispatcher_create(&s->daemon);
-	if (!s->daemon.calls || !s->daemon.hub || !s->daemon.connections || !s->daemon.health || !s->daemon.dispatcher) {
+	if (!s->daemon.calls || !s->daemon.hub || !s->daemon.connections || !s->daemon.audit ||
+		!s->daemon.rates || !s->daemon.health || !s->daemon.dispatcher) {
 		return false;
 	}
 	qb_storage_watch(s->daemon.storage, &s->loop, s->daemon.store, save, resume, s);
@@ -312,6 +270,9 @@ static void finish(struct server *s)
 	qb_engine_destroy(&s->daemon.engine);
 	qb_hub_destroy(&s->daemon.hub);
 	qb_connections_destroy(&s->daemon.connections);
+	qb_audit_store(s->daemon.audit, s->daemon.store);
+	qb_audit_destroy(&s->daemon.audit);
+	qb_rates_destroy(&s->daemon.rates);
 	uv_loop_close(&s->loop);
 }
 
@@ -332,6 +293,9 @@ int main(int argc, char **argv)
 	bool exit_now;
 	int code = 1;
 
+	if (argc > 1 && !strcmp(argv[1], "token")) {
+		return qb_token_command(argc - 1, argv + 1);
+	}
 	if (!qb_options_read(&s.daemon.options, argc, argv, &exit_now)) {
 		return 2;
 	}
@@ -344,7 +308,6 @@ int main(int argc, char **argv)
 	setvbuf(stderr, NULL, _IOLBF, 0);
 	umask(0027);
 	raise_descriptors();
-	s.lock = -1;
 	s.listener = qb_http_listen(&s.daemon.options); /* first of all: a taken address is no reason to touch the state */
 	if (s.listener >= 0 && open_state(&s)) {
 		if (start(&s)) {

@@ -31,7 +31,7 @@ static const struct row {
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
 /* "64G" is 64 * 2^30. */
-static bool parse_number(const char *s, int64_t *out)
+bool qb_options_number(const char *s, int64_t *out)
 {
 	char *end;
 	long long v;
@@ -66,7 +66,7 @@ static bool set(struct qb_options *o, const struct row *r, const char *value, co
 		*(char **)field = strdup(value);
 		return *(char **)field != NULL;
 	}
-	if (!parse_number(value, field)) {
+	if (!qb_options_number(value, field)) {
 		fprintf(stderr, "quantbenchd: %s: %s is \"%s\"; give a whole number, such as 4 or 16G\n",
 			where, r->key, value);
 		return false;
@@ -160,6 +160,7 @@ static bool read_environment(struct qb_options *o)
 static void usage(FILE *out)
 {
 	fputs("usage: quantbenchd [OPTION]...\n"
+	      "       quantbenchd token create|list|revoke ...\n"
 	      "Serves the API and the dashboard, and runs jobs in worker processes.\n\n"
 	      "  --config FILE              lines of key = value; the keys are the options below\n",
 		out);
@@ -208,11 +209,19 @@ static bool split_listen(struct qb_options *o)
 		return false;
 	}
 	o->port = (uint16_t)port;
-	if (!is_loopback(o->host)) {
-		fprintf(stderr, "quantbenchd: %s is not a loopback address, and this server has no access "
-			"tokens yet: anybody who reaches it could use it. Listen on 127.0.0.1 and let people "
-			"in by an SSH tunnel (ssh -L 8080:127.0.0.1:8080 HOST) or an authenticating proxy.\n",
-			o->listen);
+	o->on_loopback = is_loopback(o->host);
+	return true;
+}
+
+static bool check_tokens(const struct qb_options *o)
+{
+	if (strcmp(o->tokens, "auto") != 0 && strcmp(o->tokens, "all") != 0 && strcmp(o->tokens, "none") != 0) {
+		fprintf(stderr, "quantbenchd: tokens is \"%s\"; choose from auto, all and none\n", o->tokens);
+		return false;
+	}
+	if (!strcmp(o->tokens, "none") && !o->on_loopback) {
+		fprintf(stderr, "quantbenchd: tokens is none, and %s is not a loopback address: anybody who reaches it could use "
+			"this server. Leave tokens at auto, or listen on 127.0.0.1\n", o->listen);
 		return false;
 	}
 	return true;
@@ -275,7 +284,7 @@ static bool complete(struct qb_options *o)
 	if (o->worker_threads == 0) {
 		o->worker_threads = cores > o->jobs ? cores / o->jobs : 1;
 	}
-	return split_listen(o) && read_public(o);
+	return split_listen(o) && read_public(o) && check_tokens(o);
 }
 
 bool qb_options_read(struct qb_options *o, int argc, char **argv, bool *exit_now)

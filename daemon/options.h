@@ -29,6 +29,10 @@
 	X(number, stall_seconds, "stall-seconds", "20", "a latency measurement that does nothing for so long is ended; 0: never") \
 	X(number, max_upload, "max-upload", "64G", "bytes of an upload") \
 	X(number, heartbeat_ms, "heartbeat-ms", "10000", "pause between the comments of event streams") \
+	X(text, tokens, "tokens", "auto", "who needs an access token: auto (all but loopback without public), all, none (loopback only)") \
+	X(number, token_upload_bytes, "token-upload-bytes", "0", "bytes of uploads kept for a token that says nothing else; 0: no limit") \
+	X(number, token_queued_jobs, "token-queued-jobs", "1000", "jobs that wait or run for such a token; 0: no limit") \
+	X(number, token_requests_per_minute, "token-requests-per-minute", "6000", "requests of such a token; 0: no limit") \
 	X(number, http_threads, "http-threads", "4", "threads that answer requests") \
 	X(text, public, "public", "", "address by which browsers reach the server through a proxy, such as https://bench.example") \
 	X(number, connections, "connections", "2048", "connections at once; fewer where the descriptors do not suffice") \
@@ -48,10 +52,13 @@ struct qb_options {
 	bool new_database;
 	char *host; /* the parts of listen */
 	uint16_t port;
+	bool on_loopback; /* nobody else reaches it directly */
 	bool has_public; /* and what it says */
 	struct qb_origin public_origin;
 };
 
+/* "16G" and the like; false where it is none. */
+bool qb_options_number(const char *text, int64_t *out);
 /* false after having said on stderr what is wrong; *exit_now is set after --help and --version. */
 bool qb_options_read(struct qb_options *o, int argc, char **argv, bool *exit_now);
 void qb_options_fini(struct qb_options *o);

@@ -12,7 +12,7 @@
 #define INSPECTIONS_MAX "3"
 
 #define UPLOAD_COLUMNS \
-	"id, name, size AS size_bytes, sha256, created, json_object('state', inspection, " \
+	"id, name, size AS size_bytes, sha256, created, submitter, json_object('state', inspection, " \
 	"'error', json(inspection_error), 'result', json_remove(inspection_result, '$.graph')) " \
 	"AS \"inspection:json\" "
 
@@ -23,7 +23,7 @@
 #define JOB_COLUMNS \
 	"'j' || j.id AS id, j.type, j.state, j.spec AS \"spec:json\", " \
 	INPUT_REF("model") "AS \"model:json\", " INPUT_REF("data") "AS \"data:json\", " \
-	"j.fingerprint, j.engine, j.attempts, 0 AS \"cached:bool\", j.created, j.started, " \
+	"j.submitter, j.fingerprint, j.engine, j.attempts, 0 AS \"cached:bool\", j.created, j.started, " \
 	"j.finished, j.progress AS \"progress:json\", CASE j.state WHEN 'queued' THEN " \
 	"(SELECT count(*) FROM jobs q WHERE q.state = 'queued' AND q.id <= j.id) END AS position, " \
 	"j.error AS \"error:json\", coalesce((SELECT json_group_array(json_object('name', a.name, " \
@@ -41,6 +41,12 @@
 	"(?5 IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?5) w WHERE instr(lower('j' || j.id || " \
 	"' ' || j.type || ' ' || j.state || ' ' || coalesce((SELECT group_concat(i.name, ' ') FROM " \
 	"job_inputs i WHERE i.job = j.id), '')), lower(w.value)) = 0))"
+
+#define TOKEN_COLUMNS \
+	"'t' || t.id AS id, t.name, t.role, t.created, t.expires, t.revoked, t.upload_bytes, t.queued_jobs, " \
+	"t.requests_per_minute "
+#define TOKEN_RIGHTS "t.id AS number, t.name, t.role, t.upload_bytes, t.queued_jobs, t.requests_per_minute "
+#define TOKEN_VALID(now) "t.revoked IS NULL AND (t.expires IS NULL OR t.expires > " now ")"
 
 #define METRIC_FROM "FROM metrics x JOIN jobs j ON j.id = x.job WHERE "
 /* Rows of a job that has not succeeded are shown to those who ask for that job while it runs; what a failed one left is
@@ -63,8 +69,9 @@
 	X(STORAGE_PROBE, "UPDATE counters SET last = last WHERE kind = 'm'") \
 	/* uploads */ \
 	X(UPLOAD_NUMBER, "UPDATE counters SET last = last + 1 WHERE kind = ?1 RETURNING last") \
-	X(UPLOAD_INSERT, "INSERT INTO uploads (id, kind, number, name, sha256, size, created) " \
-		"VALUES (?1 || ?2, ?1, ?2, ?3, ?4, ?5, ?6)") \
+	X(UPLOAD_INSERT, "INSERT INTO uploads (id, kind, number, name, sha256, size, created, submitter, token) " \
+		"VALUES (?1 || ?2, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)") \
+	X(UPLOAD_OWNER, "SELECT coalesce(token, 0) FROM uploads WHERE id = ?1") \
 	X(UPLOAD_BY_HASH, "SELECT id FROM uploads WHERE kind = ?1 AND sha256 = ?2") \
 	X(UPLOAD_GET, "SELECT " UPLOAD_COLUMNS "FROM uploads WHERE id = ?1") \
 	X(UPLOAD_LIST, "SELECT " UPLOAD_COLUMNS "FROM uploads WHERE kind = ?1 AND " \
@@ -103,8 +110,9 @@
 	X(BLOB_BYTES, "SELECT coalesce((SELECT sum(size) FROM (SELECT size FROM uploads UNION " \
 		"ALL SELECT size FROM artifacts)), 0)") \
 	/* jobs */ \
-	X(JOB_INSERT, "INSERT INTO jobs (type, spec, fingerprint, engine, created) " \
-		"VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id") \
+	X(JOB_INSERT, "INSERT INTO jobs (type, spec, fingerprint, engine, created, submitter, token) " \
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id") \
+	X(JOB_OWNER, "SELECT coalesce(token, 0) FROM jobs WHERE id = ?1") \
 	X(JOB_INPUT_INSERT, "INSERT INTO job_inputs (job, field, upload, name, sha256) " \
 		"VALUES (?1, ?2, ?3, ?4, ?5)") \
 	X(JOB_INPUTS, "SELECT field, upload, name, sha256, EXISTS (SELECT 1 FROM uploads u " \
@@ -192,6 +200,29 @@
 		"m.job = j.id AND m.field = 'model' LEFT JOIN job_inputs d ON d.job = j.id AND " \
 		"d.field = 'data' WHERE j.type = 'ptq' AND j.state = 'succeeded' " \
 		"GROUP BY m.sha256, d.sha256 ORDER BY 1 LIMIT 200") \
+	/* tokens, and the sessions that began with one */ \
+	X(TOKEN_INSERT, "INSERT INTO tokens (name, role, hash, created, expires, upload_bytes, queued_jobs, " \
+		"requests_per_minute) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id") \
+	X(TOKEN_GET, "SELECT " TOKEN_COLUMNS "FROM tokens t WHERE id = ?1") \
+	X(TOKEN_LIST, "SELECT " TOKEN_COLUMNS "FROM tokens t ORDER BY id DESC") \
+	X(TOKEN_NAMED, "SELECT id FROM tokens WHERE name = ?1 AND revoked IS NULL") \
+	X(TOKEN_REVOKE, "UPDATE tokens SET revoked = coalesce(revoked, ?2) WHERE id = ?1") \
+	X(TOKENS_VALID, "SELECT count(*) FROM tokens t WHERE " TOKEN_VALID("?1")) \
+	X(TOKEN_BY_HASH, "SELECT " TOKEN_RIGHTS "FROM tokens t WHERE t.hash = ?1 AND " TOKEN_VALID("?2")) \
+	X(TOKEN_BY_SESSION, "SELECT " TOKEN_RIGHTS "FROM sessions s JOIN tokens t ON t.id = s.token WHERE s.hash = ?1 AND " \
+		"s.expires > ?2 AND " TOKEN_VALID("?2")) \
+	X(TOKEN_UPLOADED, "SELECT coalesce(sum(size), 0) FROM uploads WHERE token = ?1") \
+	X(TOKEN_QUEUED, "SELECT count(*) FROM jobs WHERE token = ?1 AND state IN ('queued', 'running')") \
+	X(SESSION_INSERT, "INSERT INTO sessions (hash, token, created, expires) VALUES (?1, ?2, ?3, ?4)") \
+	X(SESSION_DELETE, "DELETE FROM sessions WHERE hash = ?1") \
+	X(SESSIONS_OF_TOKEN_END, "DELETE FROM sessions WHERE token = ?1") \
+	X(SESSIONS_SWEEP, "DELETE FROM sessions WHERE expires <= ?1") \
+	X(AUDIT_INSERT, "INSERT INTO audit (time, who, token, address, method, path, object, status) " \
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)") \
+	X(AUDIT_SWEEP, "DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?1") \
+	X(AUDIT_COUNT, "SELECT count(*) FROM audit") \
+	X(AUDIT_LIST, "SELECT 'e' || id AS id, time, who, CASE WHEN token THEN 't' || token END AS token, address, method, path, " \
+		"object, status FROM audit WHERE (?1 IS NULL OR id < ?1) ORDER BY audit.id DESC LIMIT ?2") \
 	/* artifacts */ \
 	X(ARTIFACT_INSERT, "INSERT OR REPLACE INTO artifacts (job, name, content_type, sha256, " \
 		"size) VALUES (?1, ?2, ?3, ?4, ?5)") \

@@ -26,7 +26,7 @@ static const struct {
 };
 
 /* Nobody else writes; a person who does must not hold the loop for long. */
-enum { BUSY_MS = 1000 };
+enum { BUSY_MS = 1000, JOIN_MS = 30000 };
 enum transaction { TX_NONE, TX_OPEN, TX_BROKEN };
 
 struct qb_store {
@@ -474,6 +474,21 @@ struct qb_store *qb_store_open(const char *path, struct qb_storage *storage, boo
 	}
 	if (s) {
 		read_faults(s);
+	}
+	return s;
+}
+
+struct qb_store *qb_store_join(const char *path)
+{
+	const int latest = (int)(sizeof(qb_migrations) / sizeof(qb_migrations[0]));
+	struct qb_store *s = open_with(path, NULL, SQLITE_OPEN_READWRITE, "PRAGMA foreign_keys = ON;");
+
+	if (s && user_version(s) != latest) {
+		qb_log(QB_LOG_ERROR, "%s is in use by a quantbenchd of another version; restart that first", path);
+		qb_store_close(&s);
+	}
+	if (s) {
+		sqlite3_busy_timeout(s->db, JOIN_MS);
 	}
 	return s;
 }

@@ -26,6 +26,8 @@ enum qb_found { QB_FOUND, QB_NONE, QB_UNREAD };
 /* Opens for writing: checks the file, makes it where anew allows that, applies the migrations. NULL after
  * having logged why not, and what to do. */
 struct qb_store *qb_store_open(const char *path, struct qb_storage *storage, bool anew);
+/* The same beside a daemon that has it open, for a few short transactions: nothing is checked, made or migrated. */
+struct qb_store *qb_store_join(const char *path);
 /* The calling thread's reader of the same file; closed when the thread ends. NULL, which every read takes for a
  * failure, where it cannot be opened. */
 struct qb_store *qb_store_reader(const char *path, struct qb_storage *storage);

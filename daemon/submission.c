@@ -121,7 +121,7 @@ void qb_fingerprint(const json_t *spec, const json_t *inputs, const char *engine
 
 /* The new job's object, read in the same transaction: who is refused may ask again. NULL after having filled p. */
 static json_t *insert(struct qb_daemon *d, const json_t *spec, const json_t *inputs, const char *hash,
-	const char *engine, struct qb_problem *p)
+	const char *engine, const struct qb_who *who, struct qb_problem *p)
 {
 	struct qb_store *s = d->store;
 	char now[QB_TIME_LEN];
@@ -135,8 +135,8 @@ static json_t *insert(struct qb_daemon *d, const json_t *spec, const json_t *inp
 	}
 	qb_time_now(now);
 	qb_store_begin(s, true);
-	if (qb_store_value(s, QB_SQL_JOB_INSERT, &id, "sjsss", text_of(spec, "type"), spec, hash, engine, now) ==
-		QB_FOUND) {
+	if (qb_store_value(s, QB_SQL_JOB_INSERT, &id, "sjssssI", text_of(spec, "type"), spec, hash, engine, now, who->name,
+		    who->token ? who->token : (int64_t)-1) == QB_FOUND) {
 		json_array_foreach(inputs, i, in) {
 			qb_store_exec(s, QB_SQL_JOB_INPUT_INSERT, "issss", id, text_of(in, "field"), text_of(in, "upload"),
 				text_of(in, "name"), text_of(in, "sha256"));
@@ -165,6 +165,25 @@ static bool queue_has_room(struct qb_daemon *d, struct qb_problem *p)
 	p->retry_after_s = full ? 60 : 0;
 	return !full || qb_refuse(p, 503, "queue_full", "%d jobs wait already; try again when some are done",
 		QUEUE_MAX);
+}
+
+/* What the token may have in the queue. */
+static bool has_room_in_queue(struct qb_daemon *d, const struct qb_who *who, struct qb_problem *p)
+{
+	int64_t n = 0;
+
+	if (!who->token || !who->queued_jobs) {
+		return true;
+	}
+	if (qb_store_value(d->store, QB_SQL_TOKEN_QUEUED, &n, "i", who->token) != QB_FOUND) {
+		return qb_storage_problem(d->storage, p);
+	}
+	if (n < who->queued_jobs) {
+		return true;
+	}
+	p->retry_after_s = 60;
+	return qb_refuse(p, 429, "quota", "%s may have %lld jobs that wait or run, and has them; try again when one has ended, or "
+		"cancel one", who->name, (long long)who->queued_jobs);
 }
 
 /* An identical job, which answers the question; QB_NONE: there is none, or a fresh one is asked for. */
@@ -297,7 +316,7 @@ bool qb_submission_accepted(const json_t *answer, struct qb_problem *p)
 	return false;
 }
 
-json_t *qb_submit(struct qb_daemon *d, const json_t *asked, bool *created, struct qb_problem *p)
+json_t *qb_submit(struct qb_daemon *d, const json_t *asked, const struct qb_who *who, bool *created, struct qb_problem *p)
 {
 	struct resolved r;
 	char hash[QB_HASH_LEN];
@@ -312,9 +331,9 @@ json_t *qb_submit(struct qb_daemon *d, const json_t *asked, bool *created, struc
 	*created = found == QB_NONE;
 	if (found == QB_FOUND) {
 		job = qb_job_object(d, id, p);
-	} else if (*created && queue_has_room(d, p)) {
+	} else if (*created && queue_has_room(d, p) && has_room_in_queue(d, who, p)) {
 		qb_fingerprint(r.spec, r.inputs, r.engine, hash);
-		job = insert(d, r.spec, r.inputs, hash, r.engine, p);
+		job = insert(d, r.spec, r.inputs, hash, r.engine, who, p);
 	}
 	if (job) {
 		json_object_set_new(job, "cached", json_boolean(!*created));

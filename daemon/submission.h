@@ -9,11 +9,12 @@
 #include <stdbool.h>
 
 #include "daemon/util.h"
+#include "daemon/who.h"
 
 struct qb_daemon;
 
 /* asked has passed its schema. Returns the job's object; *created is false where an identical job answers. */
-json_t *qb_submit(struct qb_daemon *d, const json_t *asked, bool *created, struct qb_problem *p);
+json_t *qb_submit(struct qb_daemon *d, const json_t *asked, const struct qb_who *who, bool *created, struct qb_problem *p);
 
 /* The "check" that the worker is asked before such a job is queued, with what is known of its uploads; new reference.
  * NULL after having filled p, and, with p left empty, where there is nothing to ask: an identical job answers. */

@@ -42,7 +42,7 @@ static json_t *commit(struct qb_daemon *daemon, const char *id, struct qb_proble
 
 /* The file lies in its place before the row that says so is there; what a failure leaves is removed. */
 static json_t *insert(struct qb_daemon *daemon, const char *kind, const char *name,
-	struct qb_blob_writer *blob, struct qb_problem *p)
+	struct qb_blob_writer *blob, const struct qb_who *who, struct qb_problem *p)
 {
 	char now[QB_TIME_LEN], id[24];
 	int64_t number = 0;
@@ -52,8 +52,8 @@ static json_t *insert(struct qb_daemon *daemon, const char *kind, const char *na
 	qb_time_now(now);
 	qb_store_begin(daemon->store, true);
 	ok = qb_store_value(daemon->store, QB_SQL_UPLOAD_NUMBER, &number, "s", kind) == QB_FOUND &&
-		qb_store_exec(daemon->store, QB_SQL_UPLOAD_INSERT, "sissis", kind, number, name, blob->sha256,
-			blob->size, now) &&
+		qb_store_exec(daemon->store, QB_SQL_UPLOAD_INSERT, "sississI", kind, number, name, blob->sha256,
+			blob->size, now, who->name, who->token ? who->token : (int64_t)-1) &&
 		qb_blob_keep(blob, daemon->options.state, p);
 	if (!ok) {
 		qb_store_rollback(daemon->store);
@@ -86,14 +86,14 @@ static json_t *renew(struct qb_daemon *daemon, const char *id, struct qb_blob_wr
 }
 
 json_t *qb_uploads_add(struct qb_daemon *daemon, const char *kind, const char *name,
-	struct qb_blob_writer *blob, bool *created, bool *wake, struct qb_problem *p)
+	struct qb_blob_writer *blob, const struct qb_who *who, bool *created, bool *wake, struct qb_problem *p)
 {
 	json_t *known = NULL, *row = NULL;
 	enum qb_found found = qb_store_get(daemon->store, QB_SQL_UPLOAD_BY_HASH, &known, "ss", kind, blob->sha256);
 
 	*created = *wake = found == QB_NONE;
 	if (found == QB_NONE) {
-		row = insert(daemon, kind, name, blob, p);
+		row = insert(daemon, kind, name, blob, who, p);
 	} else if (found == QB_FOUND) {
 		row = renew(daemon, json_string_value(json_object_get(known, "id")), blob, wake, p);
 	} else {
@@ -150,11 +150,26 @@ static bool delete_row(struct qb_daemon *daemon, const char *id)
 	return ok;
 }
 
-bool qb_uploads_delete(struct qb_daemon *daemon, const char *id, struct qb_problem *p)
+static bool may_delete(struct qb_daemon *daemon, const char *id, const struct qb_who *who, struct qb_problem *p)
+{
+	int64_t owner = 0;
+	enum qb_found found = qb_store_value(daemon->store, QB_SQL_UPLOAD_OWNER, &owner, "s", id);
+
+	if (found != QB_FOUND || qb_who_may_change(who, owner)) {
+		return true; /* what is not there, or cannot be read, is told below */
+	}
+	return qb_refuse(p, 403, "not_yours", "%s was uploaded by somebody else; ask that one or an administrator to delete it", id);
+}
+
+bool qb_uploads_delete(struct qb_daemon *daemon, const char *id, const struct qb_who *who, struct qb_problem *p)
 {
 	json_t *row = NULL, *user = NULL;
 	enum qb_found found = qb_store_get(daemon->store, QB_SQL_UPLOAD_FILE, &row, "s", id), used = QB_UNREAD;
 
+	if (!may_delete(daemon, id, who, p)) {
+		json_decref(row);
+		return false;
+	}
 	if (found == QB_FOUND) {
 		used = qb_store_get(daemon->store, QB_SQL_UPLOAD_USERS, &user, "s", id);
 	} else if (found == QB_NONE) {

@@ -9,15 +9,15 @@
 
 #include "daemon/blobs.h"
 #include "daemon/daemon.h"
+#include "daemon/who.h"
 
 /* Files a sealed blob under kind ("m" or "d"). Returns its object; *created is false where the file was known. *wake: it
  * waits for its inspection, so wake the queue. */
 json_t *qb_uploads_add(struct qb_daemon *daemon, const char *kind, const char *name,
-	struct qb_blob_writer *blob, bool *created, bool *wake,
-	struct qb_problem *p);
+	struct qb_blob_writer *blob, const struct qb_who *who, bool *created, bool *wake, struct qb_problem *p);
 /* Has it inspected once more, whatever the last one found; returns its object. Wake the queue. */
 json_t *qb_uploads_inspect(struct qb_daemon *daemon, const char *id, struct qb_problem *p);
-bool qb_uploads_delete(struct qb_daemon *daemon, const char *id, struct qb_problem *p);
+bool qb_uploads_delete(struct qb_daemon *daemon, const char *id, const struct qb_who *who, struct qb_problem *p);
 /* At the start: removes the files that nothing refers to. */
 void qb_uploads_sweep(struct qb_daemon *daemon);
 /* At the start: has inspections repeated that were killed, up to a number of times. */

@@ -14,7 +14,7 @@ WEB_FILES = \
 	web/src/charts/pareto.ts \
 	web/src/charts/stacked.ts web/src/charts/trajectory.ts \
 	web/src/pages/Pareto.svelte web/src/pages/pareto.ts \
-	web/src/pages/Answer.svelte web/src/pages/Board.svelte web/src/pages/Compare.svelte web/src/pages/Curves.svelte web/src/pages/Diagnose.svelte \
+	web/src/pages/Access.svelte web/src/pages/Answer.svelte web/src/pages/Board.svelte web/src/pages/Compare.svelte web/src/pages/Curves.svelte web/src/pages/Diagnose.svelte \
 	web/src/pages/Distributions.svelte web/src/pages/Encoding.svelte web/src/pages/Field.svelte \
 	web/src/pages/Files.svelte web/src/pages/Formats.svelte web/src/pages/Gallery.svelte \
 	web/src/pages/HwUnits.svelte web/src/pages/Job.svelte web/src/pages/JobTraining.svelte web/src/pages/Jobs.svelte web/src/pages/Methods.svelte web/src/pages/JobOutliers.svelte web/src/pages/Outliers.svelte web/src/pages/Model.svelte \

@@ -8,8 +8,10 @@
 
 #include "daemon/http/guard.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "daemon/http/host.h"
 
@@ -90,13 +92,34 @@ static bool own_page(struct qb_request *rq, const char *method)
 		(mode && !strcasecmp(mode, "navigate") && changes_nothing(method));
 }
 
+static bool is_public(const struct qb_options *o, const struct qb_authority *host)
+{
+	return o->has_public && !strcmp(host->host, o->public_origin.at.host);
+}
+
+/* An address in figures is no name that another site could have pointed here; a machine's own name is trusted as well. */
+static bool is_machine(const struct qb_authority *host)
+{
+	struct in6_addr address;
+	char name[256] = "";
+
+	gethostname(name, sizeof(name) - 1);
+	return inet_pton(AF_INET, host->host, &address) == 1 || inet_pton(AF_INET6, host->host, &address) == 1 ||
+		!strcasecmp(host->host, name);
+}
+
+static bool names_us(const struct qb_options *o, const struct qb_authority *host)
+{
+	return host->loopback || is_public(o, host) || (!o->on_loopback && is_machine(host));
+}
+
 /* A proxy may name the public address or us, in Host; browsers name the public one in Origin. */
 static bool from_here(const struct qb_options *o, const char *origin, const struct qb_authority *host)
 {
 	struct qb_origin page, own = {.at = *host};
 
 	return qb_origin_parse(origin, &page) && ((o->has_public && qb_origin_same(&page, &o->public_origin)) ||
-		(host->loopback && qb_origin_same(&page, &own)));
+		(!is_public(o, host) && qb_origin_same(&page, &own)));
 }
 
 bool qb_guard_request(struct qb_request *rq, const char *method, struct qb_problem *p)
@@ -112,10 +135,10 @@ bool qb_guard_request(struct qb_request *rq, const char *method, struct qb_probl
 		return qb_refuse(p, 400, "bad_request", "Host is \"%.100s\"; it must be an address and a port, such as "
 			"127.0.0.1:8080", host ? host : "");
 	}
-	if (!own.loopback && !(o->has_public && !strcmp(own.host, o->public_origin.at.host))) {
-		return qb_refuse(p, 403, "wrong_host", "this server answers as localhost%s%.250s only, not as "
+	if (!names_us(o, &own)) {
+		return qb_refuse(p, 403, "wrong_host", "this server answers as localhost%s%s%.250s only, not as "
 			"\"%.100s\"; use one of those, or let its operator set public to the address that you use",
-			o->has_public ? " and as " : "", o->has_public ? o->public_origin.at.host : "", host);
+			o->on_loopback ? "" : ", its addresses and its name", o->has_public ? " and as " : "", o->has_public ? o->public_origin.at.host : "", host);
 	}
 	if (origin && !from_here(o, origin, &own)) {
 		return qb_refuse(p, 403, "wrong_origin", "requests from pages of %.100s are refused", origin);

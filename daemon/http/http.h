@@ -12,6 +12,7 @@
 #include "daemon/daemon.h"
 #include "daemon/http/connections.h"
 #include "daemon/util.h"
+#include "daemon/who.h"
 
 struct qb_later;
 struct qb_upload;
@@ -27,6 +28,9 @@ struct qb_request {
 	char *body;        /* of a QB_BODY_SMALL route, ended by a NUL */
 	size_t body_len;
 	bool too_large;
+	bool known; /* who asks */
+	struct qb_who who;
+	char object[24]; /* id of what was made, for the audit log */
 	struct qb_upload *upload; /* of a QB_BODY_FILE route */
 	struct qb_later *later;
 	/* What a handler that answers later goes on with when it is called again; NULL the first time. */
@@ -35,53 +39,63 @@ struct qb_request {
 	/* headers of the reply that follows */
 	char allow[64];
 	int retry_after_s;
-	bool close;
+	bool close, ask_for_token;
+	bool failed; /* came with a secret that is not valid */
 };
 
 enum qb_body { QB_BODY_NONE, QB_BODY_SMALL, QB_BODY_FILE };
 
-/* method, path (":" begins a parameter), body, handler */
+/* method, path (":" begins a parameter), body, role that it takes, handler */
 #define QB_ROUTES(X) \
-	X("GET", "/v1/models", NONE, models_list) \
-	X("POST", "/v1/models", FILE, models_upload) \
-	X("GET", "/v1/models/:id", NONE, models_get) \
-	X("DELETE", "/v1/models/:id", NONE, models_delete) \
-	X("GET", "/v1/models/:id/graph", NONE, models_graph) \
-	X("POST", "/v1/models/:id/inspect", SMALL, models_inspect) \
-	X("GET", "/v1/datasets", NONE, datasets_list) \
-	X("POST", "/v1/datasets", FILE, datasets_upload) \
-	X("GET", "/v1/datasets/:id", NONE, datasets_get) \
-	X("DELETE", "/v1/datasets/:id", NONE, datasets_delete) \
-	X("POST", "/v1/datasets/:id/inspect", SMALL, datasets_inspect) \
-	X("GET", "/v1/jobs", NONE, jobs_list) \
-	X("POST", "/v1/jobs", SMALL, jobs_submit) \
-	X("GET", "/v1/jobs/:id", NONE, jobs_get) \
-	X("DELETE", "/v1/jobs/:id", NONE, jobs_delete) \
-	X("POST", "/v1/jobs/:id/cancel", SMALL, jobs_cancel) \
-	X("POST", "/v1/jobs/:id/retry", SMALL, jobs_retry) \
-	X("GET", "/v1/jobs/:id/events", NONE, events_follow) \
-	X("GET", "/v1/jobs/:id/results", NONE, results_get) \
-	X("GET", "/v1/jobs/:id/results.csv", NONE, results_csv) \
-	X("GET", "/v1/jobs/:id/artifacts/:name", NONE, artifacts_get) \
-	X("GET", "/v1/job-types", NONE, types_list) \
-	X("GET", "/v1/results", NONE, results_list) \
-	X("GET", "/v1/compare", NONE, compare_get) \
-	X("GET", "/v1/formats", NONE, formats_list) \
-	X("GET", "/v1/formats/:name", NONE, formats_get) \
-	X("POST", "/v1/compute/:question", SMALL, compute_ask) \
-	X("GET", "/v1/system", NONE, system_get) \
-	X("GET", "/healthz", NONE, health_live) \
-	X("GET", "/readyz", NONE, health_ready) \
-	X("GET", "/metrics", NONE, metrics_get) \
-	X("GET", "/openapi.yaml", NONE, openapi_get)
+	X("GET", "/v1/models", NONE, READ, models_list) \
+	X("POST", "/v1/models", FILE, SUBMIT, models_upload) \
+	X("GET", "/v1/models/:id", NONE, READ, models_get) \
+	X("DELETE", "/v1/models/:id", NONE, SUBMIT, models_delete) \
+	X("GET", "/v1/models/:id/graph", NONE, READ, models_graph) \
+	X("POST", "/v1/models/:id/inspect", SMALL, SUBMIT, models_inspect) \
+	X("GET", "/v1/datasets", NONE, READ, datasets_list) \
+	X("POST", "/v1/datasets", FILE, SUBMIT, datasets_upload) \
+	X("GET", "/v1/datasets/:id", NONE, READ, datasets_get) \
+	X("DELETE", "/v1/datasets/:id", NONE, SUBMIT, datasets_delete) \
+	X("POST", "/v1/datasets/:id/inspect", SMALL, SUBMIT, datasets_inspect) \
+	X("GET", "/v1/jobs", NONE, READ, jobs_list) \
+	X("POST", "/v1/jobs", SMALL, SUBMIT, jobs_submit) \
+	X("GET", "/v1/jobs/:id", NONE, READ, jobs_get) \
+	X("DELETE", "/v1/jobs/:id", NONE, SUBMIT, jobs_delete) \
+	X("POST", "/v1/jobs/:id/cancel", SMALL, SUBMIT, jobs_cancel) \
+	X("POST", "/v1/jobs/:id/retry", SMALL, SUBMIT, jobs_retry) \
+	X("GET", "/v1/jobs/:id/events", NONE, READ, events_follow) \
+	X("GET", "/v1/jobs/:id/results", NONE, READ, results_get) \
+	X("GET", "/v1/jobs/:id/results.csv", NONE, READ, results_csv) \
+	X("GET", "/v1/jobs/:id/artifacts/:name", NONE, READ, artifacts_get) \
+	X("GET", "/v1/job-types", NONE, READ, types_list) \
+	X("GET", "/v1/results", NONE, READ, results_list) \
+	X("GET", "/v1/compare", NONE, READ, compare_get) \
+	X("GET", "/v1/formats", NONE, READ, formats_list) \
+	X("GET", "/v1/formats/:name", NONE, READ, formats_get) \
+	X("POST", "/v1/compute/:question", SMALL, READ, compute_ask) \
+	X("GET", "/v1/session", NONE, OPEN, session_get) \
+	X("GET", "/login", NONE, OPEN, login_page) \
+	X("POST", "/login", SMALL, OPEN, login_begin) \
+	X("POST", "/logout", SMALL, OPEN, login_end) \
+	X("GET", "/v1/tokens", NONE, ADMIN, tokens_list) \
+	X("POST", "/v1/tokens", SMALL, ADMIN, tokens_create) \
+	X("DELETE", "/v1/tokens/:id", NONE, ADMIN, tokens_revoke) \
+	X("GET", "/v1/audit", NONE, ADMIN, audit_list) \
+	X("GET", "/v1/system", NONE, READ, system_get) \
+	X("GET", "/healthz", NONE, OPEN, health_live) \
+	X("GET", "/readyz", NONE, OPEN, health_ready) \
+	X("GET", "/metrics", NONE, READ, metrics_get) \
+	X("GET", "/openapi.yaml", NONE, OPEN, openapi_get)
 
 struct qb_route {
 	const char *method, *path;
 	enum qb_body body;
+	enum qb_role role;
 	enum MHD_Result (*handle)(struct qb_request *rq);
 };
 
-#define X(method, path, body, name) enum MHD_Result qb__##name(struct qb_request *rq);
+#define X(method, path, body, role, name) enum MHD_Result qb__##name(struct qb_request *rq);
 QB_ROUTES(X)
 #undef X
 /* Everything that no route takes: the dashboard's files. */
@@ -122,6 +136,8 @@ void qb_reply_awaken(struct qb_request *rq); /* loop thread; the request may be 
 /* Requests. */
 const char *qb_query(struct qb_request *rq, const char *name); /* NULL where it is absent or empty */
 const char *qb_header(struct qb_request *rq, const char *name);
+/* A cookie's value, borrowed until the request ends; NULL where there is none. */
+const char *qb_cookie(struct qb_request *rq, const char *name);
 int qb_client(struct qb_request *rq); /* the socket of who waits; -1 where there is none */
 struct qb_store *qb_reader(struct qb_request *rq);
 /* ?limit= */

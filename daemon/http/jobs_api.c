@@ -92,6 +92,7 @@ enum MHD_Result qb__jobs_get(struct qb_request *rq)
 
 struct order {
 	struct qb_daemon *daemon;
+	const struct qb_who *who;
 	int64_t id;
 	json_t *(*run)(struct qb_daemon *daemon, int64_t id, struct qb_problem *p);
 	json_t *job;
@@ -103,7 +104,9 @@ static void carry_out(struct qb_call *call, void *arg)
 {
 	struct order *o = arg;
 
-	if (o->run) {
+	if (!qb_job_is_of(o->daemon, o->id, o->who, &o->problem)) {
+		/* said */
+	} else if (o->run) {
 		o->job = o->run(o->daemon, o->id, &o->problem);
 	} else {
 		o->ok = qb_job_delete(o->daemon, o->id, &o->problem);
@@ -114,7 +117,7 @@ static void carry_out(struct qb_call *call, void *arg)
 static enum MHD_Result order(struct qb_request *rq,
 	json_t *(*run)(struct qb_daemon *daemon, int64_t id, struct qb_problem *p))
 {
-	struct order o = {.daemon = rq->daemon, .run = run};
+	struct order o = {.daemon = rq->daemon, .who = &rq->who, .run = run};
 
 	if (qb_path_job(rq, &o.id, &o.problem)) {
 		qb_calls_run(rq->daemon->calls, carry_out, &o);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/json_text.h"
+#include "daemon/http/access.h"
 #include "daemon/http/later.h"
 #include "daemon/loop.h"
 #include "daemon/store.h"
@@ -18,6 +19,8 @@ static const char *title_of(int status)
 	switch (status) {
 	case 400:
 		return "Bad request";
+	case 401:
+		return "Not known";
 	case 403:
 		return "Forbidden";
 	case 404:
@@ -30,6 +33,8 @@ static const char *title_of(int status)
 		return "Too large";
 	case 422:
 		return "Cannot be carried out";
+	case 429:
+		return "Too much";
 	case 503:
 		return "Not available";
 	case 507:
@@ -48,7 +53,9 @@ enum MHD_Result qb_reply_send(struct qb_request *rq, unsigned status, struct MHD
 		return MHD_NO;
 	}
 	MHD_add_response_header(take, "X-Content-Type-Options", "nosniff");
-	MHD_add_response_header(take, "Referrer-Policy", "no-referrer");
+	if (!MHD_get_response_header(take, "Referrer-Policy")) {
+		MHD_add_response_header(take, "Referrer-Policy", "no-referrer");
+	}
 	if (!MHD_get_response_header(take, "Cache-Control")) {
 		MHD_add_response_header(take, "Cache-Control", "no-store");
 	}
@@ -62,6 +69,10 @@ enum MHD_Result qb_reply_send(struct qb_request *rq, unsigned status, struct MHD
 	if (rq->close) {
 		MHD_add_response_header(take, "Connection", "close");
 	}
+	if (rq->ask_for_token) {
+		MHD_add_response_header(take, "WWW-Authenticate", "Bearer realm=\"quantbench\"");
+	}
+	qb_access_note(rq, status);
 	qb_connection_answer(rq->daemon->connections, rq->slot);
 	atomic_fetch_add(&rq->daemon->requests[status / 100 % 6], 1);
 	queued = MHD_queue_response(rq->connection, status, take);
@@ -126,9 +137,12 @@ enum MHD_Result qb_reply_page(struct qb_request *rq, const char *key, json_t *ta
 enum MHD_Result qb_reply_created(struct qb_request *rq, unsigned status, const char *folder,
 	json_t *take)
 {
-	char *location = qb_format("%s/%s", folder, json_string_value(json_object_get(take, "id")));
-	enum MHD_Result sent = reply_dump(rq, status, "application/json", take, location);
+	const char *id = json_string_value(json_object_get(take, "id"));
+	char *location = qb_format("%s/%s", folder, id);
+	enum MHD_Result sent;
 
+	snprintf(rq->object, sizeof(rq->object), "%s", id);
+	sent = reply_dump(rq, status, "application/json", take, location);
 	free(location);
 	return sent;
 }
@@ -231,6 +245,11 @@ const char *qb_query(struct qb_request *rq, const char *name)
 const char *qb_header(struct qb_request *rq, const char *name)
 {
 	return MHD_lookup_connection_value(rq->connection, MHD_HEADER_KIND, name);
+}
+
+const char *qb_cookie(struct qb_request *rq, const char *name)
+{
+	return MHD_lookup_connection_value(rq->connection, MHD_COOKIE_KIND, name);
 }
 
 struct qb_store *qb_reader(struct qb_request *rq)

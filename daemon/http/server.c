@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/http/access.h"
 #include "daemon/http/guard.h"
 #include "daemon/http/later.h"
 
@@ -21,14 +22,14 @@
 enum { BODY_MAX = 4 << 20, CALM_SECONDS = 120, LOG_LINES_MAX = 10, DESCRIPTORS_KEPT = 64 };
 
 static const struct qb_route routes[] = {
-#define X(method, path, body, name) {method, path, QB_BODY_##body, qb__##name},
+#define X(method, path, body, role, name) {method, path, QB_BODY_##body, QB_ROLE_##role, qb__##name},
 	QB_ROUTES(X)
 #undef X
 };
 
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
-static const struct qb_route dashboard = {"GET", "", QB_BODY_NONE, qb__static_get};
+static const struct qb_route dashboard = {"GET", "", QB_BODY_NONE, QB_ROLE_OPEN, qb__static_get};
 
 struct qb_http {
 	struct MHD_Daemon *mhd;
@@ -108,6 +109,9 @@ static enum MHD_Result begin(struct qb_request *rq, const char *method, const ch
 	rq->route = find(rq, method, path);
 	if (!rq->route) {
 		return no_route(rq, method, path);
+	}
+	if (!qb_access_check(rq, method, &p)) {
+		return qb_reply_problem(rq, &p);
 	}
 	if (rq->route->body == QB_BODY_FILE) {
 		rq->upload = qb_upload_begin(rq, &p);

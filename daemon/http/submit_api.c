@@ -112,7 +112,7 @@ static void queue(struct submission *s)
 	if (s->errors) {
 		refuse_by_schema(s);
 	} else if (s->spec) {
-		s->job = qb_submit(d, s->spec, &s->created, &s->problem);
+		s->job = qb_submit(d, s->spec, &s->rq->who, &s->created, &s->problem);
 	} else {
 		s->job = qb_job_retry(d, s->id, &s->problem);
 	}
@@ -150,7 +150,9 @@ static void begin(void *work)
 	struct submission *s = work;
 	struct qb_daemon *d = s->rq->daemon;
 
-	if (s->errors) {
+	if (!s->spec && !qb_job_is_of(d, s->id, &s->rq->who, &s->problem)) {
+		/* said */
+	} else if (s->errors) {
 		s->body = json_pack("{s:O}", "job", s->spec);
 	} else {
 		s->body = s->spec ? qb_submission_question(d, s->spec, &s->problem) : qb_retry_question(d, s->id, &s->problem);

@@ -28,6 +28,8 @@ struct qb_upload {
 	bool file_seen;  /* in the form */
 	bool file_over;  /* another file began */
 	int64_t received;
+	int64_t limit; /* bytes of the file */
+	bool limited;  /* by the token, not by the server */
 	char name[NAME_MAX_BYTES + 1];
 	struct qb_problem problem;
 };
@@ -70,16 +72,43 @@ static void name_of_disposition(struct qb_upload *u, const char *header)
 	}
 }
 
+static void too_large(struct qb_request *rq, int64_t limit, bool limited, struct qb_problem *p)
+{
+	if (limited) {
+		qb_refuse(p, 413, "quota", "the uploads of %s may take %lld bytes together, of which %lld are left; delete some that "
+			"nobody needs, or ask for more", rq->who.name, (long long)rq->who.upload_bytes, (long long)limit);
+	} else {
+		qb_refuse(p, 413, "too_large", "the file is larger than the %lld bytes that this server takes; ask "
+			"its operator to raise max-upload", (long long)limit);
+	}
+}
+
+/* How large a file may be: what the server takes, or what the token has left. */
+static bool find_limit(struct qb_request *rq, int64_t *limit, bool *limited, struct qb_problem *p)
+{
+	const struct qb_who *who = &rq->who;
+	int64_t used = 0;
+
+	*limit = rq->daemon->options.max_upload;
+	*limited = false;
+	if (who->token && who->upload_bytes) {
+		if (qb_store_value(qb_reader(rq), QB_SQL_TOKEN_UPLOADED, &used, "i", who->token) != QB_FOUND) {
+			return qb_refuse(p, 500, "database", "the server's database cannot be read; see the server's log");
+		}
+		*limited = who->upload_bytes - used < *limit;
+		*limit = *limited ? who->upload_bytes - used : *limit;
+		*limit = *limit < 0 ? 0 : *limit;
+	}
+	return true;
+}
+
 static void store(struct qb_upload *u, const char *bytes, size_t n)
 {
-	const int64_t limit = u->rq->daemon->options.max_upload;
-
 	if (u->problem.status) {
 		return;
 	}
-	if (u->blob.size + (int64_t)n > limit) {
-		qb_refuse(&u->problem, 413, "too_large", "the file is larger than the %lld bytes that this server "
-			"takes; ask its operator to raise max-upload", (long long)limit);
+	if (u->blob.size + (int64_t)n > u->limit) {
+		too_large(u->rq, u->limit, u->limited, &u->problem);
 	} else if (!qb_storage_has_room(u->rq->daemon->storage, (int64_t)n, &u->problem) ||
 		!qb_blob_write(&u->blob, bytes, n, &u->problem)) {
 		qb_blob_end(&u->blob); /* the disk space it takes is needed now, not when the client has heard */
@@ -126,14 +155,11 @@ static int64_t declared(struct qb_request *rq)
 	return length ? strtoll(length, NULL, 10) : 0;
 }
 
-static bool declared_too_large(struct qb_request *rq, struct qb_problem *p)
+static bool declared_too_large(struct qb_request *rq, int64_t limit, bool limited, struct qb_problem *p)
 {
-	const int64_t limit = rq->daemon->options.max_upload;
-
 	/* A form's own lines need some space. */
 	if (declared(rq) > limit + (1 << 16)) {
-		qb_refuse(p, 413, "too_large", "the file is larger than the %lld bytes that this server takes; ask "
-			"its operator to raise max-upload", (long long)limit);
+		too_large(rq, limit, limited, p);
 		return true;
 	}
 	return false;
@@ -144,8 +170,10 @@ struct qb_upload *qb_upload_begin(struct qb_request *rq, struct qb_problem *p)
 	const char *type = qb_header(rq, "Content-Type");
 	bool form = type && !strncasecmp(type, "multipart/form-data", 19);
 	struct qb_upload *u;
+	int64_t limit;
+	bool limited;
 
-	if (declared_too_large(rq, p) || !qb_storage_usable(rq->daemon->storage, p) ||
+	if (!find_limit(rq, &limit, &limited, p) || declared_too_large(rq, limit, limited, p) || !qb_storage_usable(rq->daemon->storage, p) ||
 		!qb_storage_has_room(rq->daemon->storage, declared(rq), p)) {
 		return NULL;
 	}
@@ -156,6 +184,8 @@ struct qb_upload *qb_upload_begin(struct qb_request *rq, struct qb_problem *p)
 		return NULL;
 	}
 	u->rq = rq;
+	u->limit = limit;
+	u->limited = limited;
 	name_of_disposition(u, qb_header(rq, "Content-Disposition"));
 	if (qb_query(rq, "name")) {
 		set_name(u, qb_query(rq, "name"));
@@ -214,8 +244,8 @@ static void add(struct qb_call *call, void *arg)
 
 	struct qb_daemon *daemon = a->u->rq->daemon;
 
-	a->object = qb_uploads_add(daemon, a->kind, a->u->name, &a->u->blob, &a->created, &a->wake,
-		&a->u->problem);
+	a->object = qb_uploads_add(daemon, a->kind, a->u->name, &a->u->blob, &a->u->rq->who, &a->created,
+		&a->wake, &a->u->problem);
 	if (a->wake) {
 		qb_dispatcher_wake(daemon->dispatcher);
 	}

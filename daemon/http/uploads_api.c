@@ -75,7 +75,7 @@ static void remove_upload(struct qb_call *call, void *arg)
 {
 	struct order *o = arg;
 
-	o->ok = qb_uploads_delete(o->rq->daemon, o->rq->part[0], &o->problem);
+	o->ok = qb_uploads_delete(o->rq->daemon, o->rq->part[0], &o->rq->who, &o->problem);
 	qb_call_done(call);
 }
 

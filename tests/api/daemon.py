@@ -76,6 +76,7 @@ class Daemon:
             [*wrapper, DAEMON, "--listen", "127.0.0.1:0", "--state", os.path.join(state, "state"), *(["--worker", worker] if worker else []),
              "--heartbeat-ms", "200", *options], stderr=subprocess.PIPE, stdout=self.log, env={**os.environ, **(env or {})})
         self.port = None
+        self.token = None  # sent along by call() and events()
         self.lines = []
         heard = threading.Event()
         self.reader = threading.Thread(target=self.read, args=(heard,), daemon=True)
@@ -85,7 +86,7 @@ class Daemon:
     def read(self, heard):
         for line in self.process.stderr:
             self.lines.append(line.decode(errors="replace"))
-            found = re.search(rb"listens on http://127\.0\.0\.1:(\d+)", line)
+            found = re.search(rb"listens on http://[\d.]+:(\d+)", line)
             if found:
                 self.port = int(found.group(1))
                 heard.set()
@@ -95,7 +96,7 @@ class Daemon:
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         if isinstance(body, (dict, list)):
             body = json.dumps(body)
-        c.request(method, url, body, headers or {})
+        c.request(method, url, body, {**self.bearer(), **(headers or {})})
         r = c.getresponse()
         data = r.read()
         c.close()
@@ -107,9 +108,12 @@ class Daemon:
             return json.loads(data)
         return data
 
+    def bearer(self):
+        return {"Authorization": "Bearer " + self.token} if self.token else {}
+
     def events(self, job, last=None):
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        c.request("GET", "/v1/jobs/%s/events" % job, headers={"Last-Event-ID": str(last)} if last else {})
+        c.request("GET", "/v1/jobs/%s/events" % job, headers={**self.bearer(), **({"Last-Event-ID": str(last)} if last else {})})
         r = c.getresponse()
         assert r.status == 200, r.read()
         VISITED.add(("get", "/v1/jobs/{id}/events"))

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # The daemon as a program, with a worker that misbehaves when it is told to; and results of real ones.
 API_TESTS = \
+	tests/api/test_access.py \
 	tests/api/test_checkpoints.py \
 	tests/api/test_connections.py \
 	tests/api/test_daemon.py \
 	tests/api/test_engine.py \
 	tests/api/test_log.py \
+	tests/api/test_migrations.py \
 	tests/api/test_requests.py \
 	tests/api/test_results.py \
 	tests/api/test_serving.py \

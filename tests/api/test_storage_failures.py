@@ -24,7 +24,8 @@ METRICS = 12
 # What HTTP threads ask, what ends a failed transaction, and what comes after a failure only.
 READERS = {"ROLLBACK", "STORAGE_PROBE", "UPLOAD_LIST", "UPLOAD_COUNT", "UPLOAD_GRAPH", "BLOB_BYTES", "JOB_LIST",
            "JOB_COUNT", "EVENT_LIST", "RESULT_GET", "METRIC_LIST", "METRIC_COUNT", "COMPARE_ROW", "COMPARE_CELLS",
-           "COMPARE_LATEST", "ARTIFACT_GET", "JOB_ENGINE"}
+           "COMPARE_LATEST", "ARTIFACT_GET", "JOB_ENGINE", "TOKEN_LIST", "TOKEN_BY_HASH", "TOKEN_BY_SESSION", "TOKEN_UPLOADED",
+           "AUDIT_LIST", "AUDIT_COUNT", "TOKENS_VALID"}
 JOB = [["metric", METRICS], ["artifact", "a.txt"], ["metric", METRICS]]
 
 
@@ -35,17 +36,17 @@ def statements():
         return set(re.findall(r"^\tX\((\w+),", f.read(), re.M))
 
 
-def patiently(d, method, url, body=None, seconds=60, expect=(200, 201, 202, 204)):
+def patiently(d, method, url, body=None, seconds=60, expect=(200, 201, 202, 204, 303), headers=None):
     """As a client that comes again after a 507; nothing else is an answer to a full disk."""
     end = time.monotonic() + seconds
     while True:
         c = http.client.HTTPConnection("127.0.0.1", d.port, timeout=60)
-        c.request(method, url, json.dumps(body) if isinstance(body, dict) else body)
+        c.request(method, url, json.dumps(body) if isinstance(body, dict) else body, headers or {})
         r = c.getresponse()
         data = r.read()
         c.close()
         if r.status in expect:
-            return json.loads(data) if data else None
+            return dict(r.headers) if r.status == 303 else json.loads(data) if data else None
         assert r.status == 507 and time.monotonic() < end, (method, url, r.status, data)
         time.sleep(0.03)
 
@@ -115,10 +116,27 @@ class Faults(Account):
         self.assertEqual([e["state"] for _, e in d.events(cancelled) if e["event"] == "state"],
                          ["queued", "running", "cancelled"])
         self.assertEqual(d.call("GET", "/v1/results", expect=200)["total"], 2 * METRICS)
+        self.scenario_of_tokens(d)
         patiently(d, "DELETE", "/v1/datasets/" + gone)
         patiently(d, "DELETE", "/v1/jobs/" + bad)
         self.assertEqual([d.call("GET", "/v1/" + k, expect=200)["total"] for k in ("models", "datasets", "jobs")], [2, 0, 2])
         self.check_files(d, [b"a network", b"crash", b"made by a worker\n"])
+
+    def scenario_of_tokens(self, d):
+        token = patiently(d, "POST", "/v1/tokens", {"name": "alice", "role": "submit", "queued_jobs": 1})
+        bearer = {"Authorization": "Bearer " + token["secret"]}
+        session = {"Cookie": patiently(d, "POST", "/login", "token=" + token["secret"])["Set-Cookie"].split(";")[0]}
+        job = patiently(d, "POST", "/v1/jobs", {"type": "fake", "do": [["sleep", 60]], "fresh": True}, headers=bearer)["id"]
+        until(lambda: patiently(d, "GET", "/v1/jobs/" + job)["state"] == "running", "does not run")
+        patiently(d, "POST", "/v1/jobs/%s/cancel" % job, headers=bearer)
+        self.assertEqual(ended(d, job)["state"], "cancelled")
+        patiently(d, "DELETE", "/v1/jobs/" + job, headers=bearer)
+        patiently(d, "POST", "/logout", headers=session)
+        patiently(d, "GET", "/v1/jobs", headers={**session, "Authorization": "Basic x"}, expect=(200,))  # loopback again
+        patiently(d, "DELETE", "/v1/tokens/" + token["id"])
+        patiently(d, "GET", "/v1/jobs", headers=bearer, expect=(401,))
+        tokens = d.call("GET", "/v1/tokens", expect=200)["tokens"]
+        self.assertEqual([(t["name"], t["revoked"] is not None) for t in tokens], [("alice", True)])
 
     def interrupted(self, folder, d, env):
         """A job that runs when the server stops; returns the next server."""

@@ -204,6 +204,16 @@ export async function start(dist, kinds) {
 		if (kind === 'formats') {
 			return json(res, {formats: ['int8', 'E2', 'E3', 'E4', 'E5'].map((name) => ({name, other_widths: true}))});
 		}
+		if (kind === 'session') {
+			return json(res, {name: 'local', role: 'admin', session: false});
+		}
+		if (kind === 'tokens') {
+			const rest = {role: 'submit', created: time, revoked: null, upload_bytes: null, queued_jobs: null, requests_per_minute: null};
+			return json(res, {tokens: [{id: 't2', name: 'alice', expires: null, ...rest}, {id: 't1', name: long.slice(0, 64), expires: time, ...rest, revoked: time}]});
+		}
+		if (kind === 'audit') {
+			return json(res, {entries: [{id: 'e1', time, who: 'alice', token: 't2', address: '192.0.2.1', method: 'POST', path: '/v1/jobs', object: 'j1', status: 201}], total: 1, next: null});
+		}
 		if (kind === 'system') {
 			return json(res, {version: '0.1.0', engine: '0.1.0', uptime_seconds: 93784, started: time, machine: {cpu: 'A CPU', isa: 'avx512_vnni', cores: 2, memory_bytes: 8e9, memory_available_bytes: 5e9}, versions: {oneDNN: '2.6.3'},
 				queue: {queued: 1, running: 1, succeeded: 1, failed: 1, cancelled: 0, slots: 1}, limits: {upload_bytes: 1e9, job_threads: 2}});

@@ -13,6 +13,10 @@ export type Graph = Schemas['Graph'];
 export type PtqResult = Schemas['PtqResult'];
 export type Comparison = Schemas['Comparison'];
 export type System = Schemas['System'];
+export type Session = Schemas['Session'];
+export type Token = Schemas['Token'];
+export type NewToken = Schemas['NewToken'];
+export type AuditEntry = Schemas['AuditEntry'];
 export type Problem = Schemas['Problem'];
 export type Format = Schemas['Format'];
 export type HwcostResult = Schemas['HwcostResult'];
@@ -43,22 +47,18 @@ export class ApiError extends Error {
 	}
 }
 
-const TOKEN = 'quantbench-token';
-
-export function token(): string {
-	return localStorage.getItem(TOKEN) ?? '';
+/** What proves that a request of a session is one of our pages': the server's cookie, which other sites cannot read. */
+export function proof(): Record<string, string> {
+	const cookie = document.cookie.split('; ').find((c) => c.startsWith('quantbench_csrf='));
+	return cookie === undefined ? {} : {'X-CSRF-Token': cookie.slice(cookie.indexOf('=') + 1)};
 }
 
-export function setToken(value: string): void {
-	if (value === '') {
-		localStorage.removeItem(TOKEN);
-	} else {
-		localStorage.setItem(TOKEN, value);
+/** Where the server asks who we are, it has a page for that. */
+function logIn(problem: ApiError): ApiError {
+	if (problem.status === 401) {
+		location.assign('/login');
 	}
-}
-
-export function authorization(): Record<string, string> {
-	return token() === '' ? {} : {Authorization: `Bearer ${token()}`};
+	return problem;
 }
 
 /** The sentence, with the nearest known names unless it says them itself. */
@@ -81,7 +81,7 @@ export function problemOf(status: number, text: string): ApiError {
 }
 
 async function call(method: string, path: string, options: {body?: unknown; signal?: AbortSignal} = {}): Promise<Response> {
-	const headers: Record<string, string> = {Accept: 'application/json', ...authorization()};
+	const headers: Record<string, string> = {Accept: 'application/json', ...proof()};
 	if (options.body !== undefined) {
 		headers['Content-Type'] = 'application/json';
 	}
@@ -96,7 +96,7 @@ async function call(method: string, path: string, options: {body?: unknown; sign
 		throw new ApiError('The server does not answer. It may be restarting; this page keeps trying.', 0, 'unreachable', []);
 	}
 	if (!response.ok) {
-		throw problemOf(response.status, await response.text());
+		throw logIn(problemOf(response.status, await response.text()));
 	}
 	return response;
 }
@@ -157,6 +157,16 @@ export const api = {
 	/** A question that is answered at once: rounding, or what a job of that kind would compute. */
 	compute: async <T>(question: 'round' | 'sqnr' | 'hwcost', body: unknown, signal?: AbortSignal): Promise<T> =>
 		(await (await call('POST', `/v1/compute/${question}`, {body, ...(signal ? {signal} : {})})).json()) as T,
+	session: (signal?: AbortSignal) => get<Session>('/v1/session', signal),
+	logOut: async (): Promise<void> => {
+		await fetch('/logout', {method: 'POST', redirect: 'manual'});
+		location.assign('/login');
+	},
+	tokens: async (signal?: AbortSignal) => (await get<Schemas['TokenList']>('/v1/tokens', signal)).tokens,
+	createToken: async (wish: Schemas['TokenWish']): Promise<NewToken> =>
+		(await (await call('POST', '/v1/tokens', {body: wish})).json()) as NewToken,
+	revokeToken: (token: string) => call('DELETE', `/v1/tokens/${id(token)}`),
+	audit: async (signal?: AbortSignal) => (await get<Schemas['AuditList']>('/v1/audit?limit=50', signal)).entries,
 	system: (signal?: AbortSignal) => get<System>('/v1/system', signal),
 	jobTypes: (signal?: AbortSignal) => get<JobTypeList>('/v1/job-types', signal),
 };
@@ -174,7 +184,7 @@ async function all<T, K extends string>(path: string, key: K, signal?: AbortSign
 	return rows;
 }
 
-/** Saves what the server gives under a path; links cannot carry a token. */
+/** Saves what the server gives under a path; a refusal becomes an error of the page, and no file. */
 export async function download(path: string, name: string): Promise<void> {
 	const response = await call('GET', path);
 	const url = URL.createObjectURL(await response.blob());
@@ -198,7 +208,7 @@ export function upload<T>(kind: 'models' | 'datasets', file: File, onProgress: (
 		const request = new XMLHttpRequest();
 		request.open('POST', `/v1/${kind}${query({name: file.name})}`);
 		request.setRequestHeader('Content-Type', 'application/octet-stream');
-		for (const [name, value] of Object.entries(authorization())) {
+		for (const [name, value] of Object.entries(proof())) {
 			request.setRequestHeader(name, value);
 		}
 		request.upload.onprogress = (e) => onProgress(e.total > 0 ? e.loaded / e.total : 0);
@@ -206,7 +216,7 @@ export function upload<T>(kind: 'models' | 'datasets', file: File, onProgress: (
 			if (request.status >= 200 && request.status < 300) {
 				resolve(JSON.parse(request.responseText) as T);
 			} else {
-				reject(problemOf(request.status, request.responseText));
+				reject(logIn(problemOf(request.status, request.responseText)));
 			}
 		};
 		request.onerror = () => reject(new ApiError('The connection broke during the upload. Try again.', 0, 'unreachable', []));

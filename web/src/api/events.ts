@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A job's events: read with fetch, because EventSource cannot send a token. Reconnects behind the last event it saw.
-import {authorization, problemOf, type Event} from './client';
+// A job's events: read with fetch, because EventSource does not tell why it fails. Reconnects behind the last event it saw.
+import {problemOf, type Event} from './client';
 
 /** Cuts a text stream into Server-Sent Events; keeps what is not whole yet. */
 export class EventCutter {
@@ -33,7 +33,7 @@ const FINAL = ['succeeded', 'failed', 'cancelled'];
 /* All events, or those behind `last`. */
 function request(job: string, signal: AbortSignal | null, last: string | null = null): Promise<Response> {
 	return fetch(`/v1/jobs/${encodeURIComponent(job)}/events`, {signal,
-		headers: {Accept: 'text/event-stream', ...authorization(), ...(last === null ? {} : {'Last-Event-ID': last})}});
+		headers: {Accept: 'text/event-stream', ...(last === null ? {} : {'Last-Event-ID': last})}});
 }
 
 /** Calls back with each event until the job ends; returns what stops it. */
