@@ -148,38 +148,32 @@ static enum cli_exit follow_and_print(const struct cli *cli, struct cli_http *ht
 
 /* Commands */
 
-/* Puts ids in the place of file names, sending what the server lacks. */
-static enum cli_exit resolve_inputs(const struct cli *cli, struct cli_http *http, json_t *job)
-{
-	for (const struct cli_job_input *in = cli_job_inputs; in->field; in++) {
-		const char *value = json_string_value(json_object_get(job, in->field));
-		json_t *upload = NULL;
-		enum cli_exit code;
-		char *path;
+struct server {
+	const struct cli *cli;
+	struct cli_http *http;
+};
 
-		if (!value) {
-			continue;
-		}
-		path = cli_job_file(cli, value);
-		code = path ? cli_upload_file(http, in->kind, path, NULL, &upload)
-			    : cli_upload_find(http, in->kind, value, &upload);
-		free(path);
-		if (code == CLI_OK) {
-			json_object_set(job, in->field, json_object_get(upload, "id"));
-		}
-		json_decref(upload);
-		if (code != CLI_OK) {
-			return code;
-		}
-	}
-	return CLI_OK;
+/* An id in the place of a file name, after sending what the server lacks. */
+static enum cli_exit resolve_input(void *arg, const struct cli_job_input *in, const char *value, json_t **out)
+{
+	const struct server *s = arg;
+	char *path = cli_job_file(s->cli, value);
+	json_t *upload = NULL;
+	enum cli_exit code = path ? cli_upload_file(s->http, in->kind, path, NULL, &upload)
+		: cli_upload_find(s->http, in->kind, value, &upload);
+
+	free(path);
+	*out = code == CLI_OK ? json_incref(json_object_get(upload, "id")) : NULL;
+	json_decref(upload);
+	return code;
 }
 
 static enum cli_exit submit(struct cli *cli, struct cli_http *http, json_t *spec)
 {
 	json_t *job = NULL;
 	const char *id;
-	enum cli_exit code = resolve_inputs(cli, http, spec);
+	struct server server = {cli, http};
+	enum cli_exit code = cli_job_resolve(spec, resolve_input, &server);
 
 	if (cli->opt['a']) {
 		json_object_set_new(spec, "fresh", json_true());

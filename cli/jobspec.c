@@ -8,11 +8,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-const struct cli_job_input cli_job_inputs[] = {
+static const struct cli_job_input inputs[] = {
 	{"model", &cli_upload_model},
 	{"data", &cli_upload_dataset},
 	{"train", &cli_upload_dataset},
 	{"teacher", &cli_upload_model},
+	{"models", &cli_upload_model},
 	{NULL, NULL},
 };
 
@@ -162,6 +163,37 @@ enum cli_exit cli_job_read(const struct cli *cli, json_t **job)
 	if (code != CLI_OK) {
 		json_decref(*job);
 		*job = NULL;
+	}
+	return code;
+}
+
+/* Entry i of a list, or the job's own field (list NULL). */
+static enum cli_exit resolve_one(json_t *job, json_t *list, size_t i, const struct cli_job_input *in, cli_job_resolve_fn *resolve, void *arg)
+{
+	const char *value = json_string_value(list ? json_array_get(list, i) : json_object_get(job, in->field));
+	json_t *found = NULL;
+	enum cli_exit code = value ? resolve(arg, in, value, &found) : CLI_OK;
+
+	if (found && list) {
+		json_array_set(list, i, found);
+	} else if (found) {
+		json_object_set(job, in->field, found);
+	}
+	json_decref(found);
+	return code;
+}
+
+enum cli_exit cli_job_resolve(json_t *job, cli_job_resolve_fn *resolve, void *arg)
+{
+	enum cli_exit code = CLI_OK;
+
+	for (const struct cli_job_input *in = inputs; in->field && code == CLI_OK; in++) {
+		json_t *v = json_object_get(job, in->field), *list = json_is_array(v) ? v : NULL;
+		size_t count = list ? json_array_size(list) : 1;
+
+		for (size_t i = 0; i < count && code == CLI_OK; i++) {
+			code = resolve_one(job, list, i, in, resolve, arg);
+		}
 	}
 	return code;
 }

@@ -8,13 +8,16 @@
 #include "cli/cli.h"
 #include "cli/uploads.h"
 
-/* A field of a job that names an upload, and what it is on the server. */
+/* A field of a job that names an upload, or a list of them, and what they are on the server. */
 struct cli_job_input {
 	const char *field;
 	const struct cli_upload_kind *kind;
 };
 
-extern const struct cli_job_input cli_job_inputs[]; /* ends with a NULL field */
+/* Gives what is to stand in the place of a name of an upload: *out, a new reference, or NULL: it stays. */
+typedef enum cli_exit cli_job_resolve_fn(void *arg, const struct cli_job_input *in, const char *value, json_t **out);
+/* For every name in the job's inputs. */
+enum cli_exit cli_job_resolve(json_t *job, cli_job_resolve_fn *resolve, void *arg);
 
 /* *job is a new reference: the file of the first argument ("-" is stdin), then the options, then each --set. */
 enum cli_exit cli_job_read(const struct cli *cli, json_t **job);

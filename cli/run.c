@@ -138,24 +138,18 @@ static enum cli_exit verdict(int status, const struct outcome *o)
 	return CLI_OK;
 }
 
-/* Files as {"path", "name"}, so that the worker finds them and results name them as people do. */
-static enum cli_exit resolve_inputs(const struct cli *cli, json_t *job)
+/* A file as {"path", "name"}, so that the worker finds it and results name it as people do. */
+static enum cli_exit resolve_input(void *arg, const struct cli_job_input *in, const char *value, json_t **out)
 {
-	for (const struct cli_job_input *in = cli_job_inputs; in->field; in++) {
-		const char *value = json_string_value(json_object_get(job, in->field));
-		char *path = value ? cli_job_file(cli, value) : NULL;
-		const char *slash = path ? strrchr(path, '/') : NULL;
+	struct cli *cli = arg;
+	char *path = cli_job_file(cli, value);
+	const char *slash = path ? strrchr(path, '/') : NULL;
 
-		if (value && !path) {
-			return cli_fail(CLI_USAGE, "%s: no file %s here%s", in->field, value,
-				cli->args ? " or beside the job's file" : "");
-		}
-		if (path) {
-			json_object_set_new(job, in->field,
-				json_pack("{s:s, s:s}", "path", path, "name", slash ? slash + 1 : path));
-			free(path);
-		}
+	if (!path) {
+		return cli_fail(CLI_USAGE, "%s: no file %s here%s", in->field, value, cli->args ? " or beside the job's file" : "");
 	}
+	*out = json_pack("{s:s, s:s}", "path", path, "name", slash ? slash + 1 : path);
+	free(path);
 	return CLI_OK;
 }
 
@@ -209,7 +203,7 @@ enum cli_exit cli_run(struct cli *cli)
 	enum cli_exit code = cli_job_read(cli, &job);
 
 	if (code == CLI_OK) {
-		code = resolve_inputs(cli, job);
+		code = cli_job_resolve(job, resolve_input, cli);
 	}
 	if (code == CLI_OK) {
 		code = make_folder(cli, 'o', job, "workdir");

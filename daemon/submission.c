@@ -45,12 +45,18 @@ static bool field_wrong(struct qb_problem *p, const char *field, const char *fmt
 	return false;
 }
 
+/* "model", "teacher", "models/0". */
+static bool is_model(const char *field)
+{
+	return !strcmp(field, "model") || !strcmp(field, "teacher") || !strncmp(field, "models/", strlen("models/"));
+}
+
 /* The upload that a field names, as {field, upload, name, sha256}. */
 static bool resolve_one(struct qb_daemon *d, const char *field, const json_t *value, json_t *inputs,
 	struct qb_problem *p)
 {
 	const char *id = json_string_value(value);
-	const char *kind = !strcmp(field, "model") || !strcmp(field, "teacher") ? "model" : "dataset";
+	const char *kind = is_model(field) ? "model" : "dataset";
 	json_t *row = NULL;
 	enum qb_found found;
 
@@ -84,17 +90,35 @@ static bool resolve_one(struct qb_daemon *d, const char *field, const json_t *va
 	return true;
 }
 
+/* A file, or a list of files whose fields are "models/0", "models/1" ... */
+static bool resolve_field(struct qb_daemon *d, const char *field, const json_t *value, json_t *inputs, struct qb_problem *p)
+{
+	const json_t *one;
+	bool ok = true;
+	size_t i;
+
+	if (!json_is_array(value)) {
+		return !value || json_is_null(value) || resolve_one(d, field, value, inputs, p);
+	}
+	json_array_foreach(value, i, one) {
+		char *entry = qb_format("%s/%zu", field, i);
+
+		ok = resolve_one(d, entry, one, inputs, p) && ok;
+		free(entry);
+	}
+	return ok;
+}
+
 static json_t *resolve(struct qb_daemon *d, const json_t *type, const json_t *spec, struct qb_problem *p)
 {
-	json_t *inputs = json_array(), *field, *value;
+	json_t *inputs = json_array(), *field;
 	size_t i;
 	bool ok = true;
 
 	json_array_foreach(json_object_get(type, "inputs"), i, field) {
-		value = json_object_get(spec, json_string_value(field));
-		if (value && !json_is_null(value)) {
-			ok = resolve_one(d, json_string_value(field), value, inputs, p) && ok;
-		}
+		const char *name = json_string_value(field);
+
+		ok = resolve_field(d, name, json_object_get(spec, name), inputs, p) && ok;
 	}
 	if (!ok) {
 		json_decref(inputs);
@@ -110,7 +134,7 @@ void qb_fingerprint(const json_t *spec, const json_t *inputs, const char *engine
 	char *text;
 
 	json_array_foreach(inputs, i, in) {
-		json_object_set(job, text_of(in, "field"), json_object_get(in, "sha256"));
+		qb_set_input(job, text_of(in, "field"), json_incref(json_object_get(in, "sha256")));
 	}
 	whole = json_pack("{s:s, s:o}", "engine", engine, "job", job);
 	text = qb_json_text(whole, JSON_COMPACT | JSON_SORT_KEYS);

@@ -114,3 +114,16 @@ bool qb_make_folder(const char *path)
 {
 	return mkdir(path, 0750) == 0 || errno == EEXIST;
 }
+
+void qb_set_input(json_t *job, const char *field, json_t *value)
+{
+	const char *slash = strchr(field, '/');
+	char *list = slash ? strndup(field, (size_t)(slash - field)) : NULL;
+
+	if (list) {
+		json_array_set_new(json_object_get(job, list), (size_t)strtoull(slash + 1, NULL, 10), value);
+	} else {
+		json_object_set_new(job, field, value);
+	}
+	free(list);
+}

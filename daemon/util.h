@@ -42,6 +42,9 @@ int64_t qb_id_number(const char *text, char prefix);
 /* printf into fresh memory; aborts when memory ends (a few bytes of path or message). */
 char *qb_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Puts value (stolen) where the job names an input: at "model", or in the list that it has at "models/1". */
+void qb_set_input(json_t *job, const char *field, json_t *value);
+
 /* Removes a folder's content (and the folder itself); no link is followed. */
 void qb_remove_tree(const char *path);
 bool qb_make_folder(const char *path); /* true where it exists already */

@@ -307,7 +307,7 @@ static enum qb_worker_run_started place_inputs(struct qb_worker_run *r, json_t *
 			break;
 		}
 		/* Results that hold a job to submit name uploads as this one did. */
-		json_object_set_new(line, field, json_pack("{s:s, s:s, s:s, s:O?}", "path", path, "name", name, "sha256",
+		qb_set_input(line, field, json_pack("{s:s, s:s, s:s, s:O?}", "path", path, "name", name, "sha256",
 			sha256, "id", json_object_get(in, "upload")));
 		free(path);
 	}
@@ -389,7 +389,7 @@ enum qb_worker_run_started qb_worker_run_start(struct qb_daemon *daemon, const s
 	char *why, size_t why_len)
 {
 	struct qb_worker_run *r = create(daemon, setup);
-	json_t *line = json_copy(setup->line);
+	json_t *line = json_deep_copy(setup->line);
 	enum qb_worker_run_started started = QB_RUN_HOST_FAILED;
 
 	if (!r || !line) {

@@ -90,8 +90,10 @@ static bool host_error(int e)
 enum qb_placed qb_workspace_place(const char *folder, const char *field, const char *name, const char *blob,
 	char **path, char *why, size_t why_len)
 {
-	char *inputs = qb_format("%s/inputs", folder), *own = qb_format("%s/%s", inputs, field);
-	char *to = qb_format("%s/%s", own, plain(name) ? name : field);
+	const char *slash = strchr(field, '/'); /* of an entry of a list */
+	char *inputs = qb_format("%s/inputs", folder), *own = slash ? qb_format("%s/%.*s.%s", inputs, (int)(slash - field), field, slash + 1)
+		: qb_format("%s/%s", inputs, field);
+	char *to = qb_format("%s/%s", own, plain(name) ? name : slash ? slash + 1 : field);
 	enum qb_placed placed = QB_NO_PLACE;
 
 	if (make(inputs, why, why_len) && make(own, why, why_len)) {

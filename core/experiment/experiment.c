@@ -156,28 +156,37 @@ enum qb_err qb_job_in_file(enum qb_err err, const char *field, const char *name,
 	return about_file ? qb_fail_in(eb, err, "%s %s", field, name) : err;
 }
 
+/* NULL where there is none. */
+static const char *upload_path(const json_t *v, const char **name)
+{
+	const char *path = json_is_string(v) ? json_string_value(v) : json_string_value(json_object_get(v, "path"));
+	const char *slash = path ? strrchr(path, '/') : NULL, *own = json_string_value(json_object_get(v, "name"));
+
+	*name = own ? own : slash ? slash + 1 : path;
+	return path;
+}
+
+static enum qb_err check_not_live(const struct qb_job *job, const char *field, struct qb_errbuf *eb)
+{
+	return job->live ? qb_fail_field(eb, QB_EJOB, "", field, "uploads are not read for an answer at once; submit a job") : QB_OK;
+}
+
 enum qb_err qb_job_input(const struct qb_job *job, const char *field, const char **path,
 	const char **name, struct qb_errbuf *eb)
 {
-	const json_t *v = json_object_get(job->spec, field);
-	const char *slash;
+	QB_TRY(check_not_live(job, field, eb));
+	*path = upload_path(json_object_get(job->spec, field), name);
+	return *path ? QB_OK : qb_fail_field(eb, QB_EJOB, "", field, "is missing; give the %s to use", field);
+}
 
-	if (job->live) {
-		return qb_fail_field(eb, QB_EJOB, "", field, "uploads are not read for an answer at once; submit a job");
-	}
-	*path = NULL;
-	if (json_is_string(v)) {
-		*path = json_string_value(v);
-	} else if (json_is_object(v)) {
-		*path = json_string_value(json_object_get(v, "path"));
-	}
+enum qb_err qb_job_input_at(const struct qb_job *job, const char *field, size_t i, const char **path,
+	const char **name, struct qb_errbuf *eb)
+{
+	QB_TRY(check_not_live(job, field, eb));
+	*path = upload_path(json_array_get(json_object_get(job->spec, field), i), name);
 	if (!*path) {
-		return qb_fail_field(eb, QB_EJOB, "", field, "is missing; give the %s to use", field);
-	}
-	slash = strrchr(*path, '/');
-	*name = slash ? slash + 1 : *path;
-	if (json_is_object(v) && json_is_string(json_object_get(v, "name"))) {
-		*name = json_string_value(json_object_get(v, "name"));
+		qb_fail(eb, QB_EJOB, "is no file");
+		return qb_fail_in_entry(eb, QB_EJOB, field, i);
 	}
 	return QB_OK;
 }

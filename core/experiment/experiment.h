@@ -88,5 +88,8 @@ enum qb_err qb_job_in_file(enum qb_err err, const char *field, const char *name,
 /* The path of an upload given as "path" or {"path": ..., "name": ...}, and its name for people. */
 enum qb_err qb_job_input(const struct qb_job *job, const char *field, const char **path,
 	const char **name, struct qb_errbuf *eb);
+/* The same of entry i of a list of uploads (QB_FIELD_UPLOADS). */
+enum qb_err qb_job_input_at(const struct qb_job *job, const char *field, size_t i, const char **path,
+	const char **name, struct qb_errbuf *eb);
 
 #endif

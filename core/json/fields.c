@@ -138,6 +138,7 @@ static enum qb_err read_field(void *out, const json_t *obj, const char *at, cons
 	case QB_FIELD_OBJECT:
 		return read_object(to, obj, at, f, eb);
 	case QB_FIELD_LIST:
+	case QB_FIELD_UPLOADS:
 		return read_list(to, obj, at, f, most, eb);
 	case QB_FIELD_MAP:
 		return qb_param_object(obj, at, f->name, to, eb);
@@ -269,6 +270,9 @@ static json_t *bare_schema(const struct qb_field *f, const void *at, json_t *def
 		return json_pack("{s:s}", "type", "null");
 	case QB_FIELD_UPLOAD:
 		return json_pack("{s:[s, s]}", "type", "string", "object");
+	case QB_FIELD_UPLOADS:
+		return set_counts(json_pack("{s:s, s:{s:[s, s]}}", "type", "array", "items", "type", "string", "object"), f,
+			"minItems", "maxItems");
 	case QB_FIELD_OBJECT:
 		return qb_object_schema(f->object, at, defs);
 	case QB_FIELD_LIST:

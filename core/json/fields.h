@@ -27,6 +27,7 @@ enum qb_field_kind {
 	QB_FIELD_LIST,    /* low to high entries, each of them one of `any`, or all together as `object` says */
 	QB_FIELD_MAP,     /* an object with members of any name, each of them one of `any` */
 	QB_FIELD_ANY,     /* one of `any`; if that is one object, an object */
+	QB_FIELD_UPLOADS, /* low to high files, a list; each is read where it is opened */
 	/* These fill nothing. */
 	QB_FIELD_UPLOAD,  /* a file; read where it is opened */
 	QB_FIELD_REFUSED, /* of an object that others have with this field: the summary says why not here */

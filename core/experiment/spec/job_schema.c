@@ -39,7 +39,7 @@ json_t *qb_job_inputs(const struct qb_experiment *kind)
 	json_t *all = json_array();
 
 	for (const struct qb_field *f = kind->job.fields; f->name; f++) {
-		if (f->kind == QB_FIELD_UPLOAD) {
+		if (f->kind == QB_FIELD_UPLOAD || f->kind == QB_FIELD_UPLOADS) {
 			json_array_append_new(all, json_string(f->name));
 		}
 	}
