@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
+	core/analysis/attention_heads.c \
+	core/analysis/attention_heads.h \
 	core/analysis/distribution.c \
 	core/analysis/distribution.h \
 	core/analysis/draw.c \
@@ -12,6 +14,8 @@ libquantbench_a_SOURCES += \
 	core/analysis/metric_tokens.c \
 	core/analysis/metrics.c \
 	core/analysis/metrics.h \
+	core/analysis/outliers.c \
+	core/analysis/outliers.h \
 	core/analysis/profile.c \
 	core/analysis/profile.h \
 	core/analysis/spread.c \

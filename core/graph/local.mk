@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 libquantbench_a_SOURCES += \
+	core/graph/padding_input.c \
+	core/graph/padding_input.h \
+	core/graph/residual.c \
+	core/graph/residual.h \
 	core/graph/activation.c \
 	core/graph/activation.h \
 	core/graph/attention.c \

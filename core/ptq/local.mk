@@ -32,10 +32,18 @@ libquantbench_a_SOURCES += \
 	core/ptq/method_smoothquant.c \
 	core/ptq/network.c \
 	core/ptq/network.h \
+	core/ptq/outlier_histogram.c \
+	core/ptq/outlier_histogram.h \
+	core/ptq/outlier_maps.c \
+	core/ptq/outlier_maps.h \
+	core/ptq/outlier_report.c \
+	core/ptq/outlier_report.h \
 	core/ptq/output_scale.c \
 	core/ptq/output_scale.h \
 	core/ptq/query_samples.c \
 	core/ptq/query_samples.h \
+	core/ptq/sequences.c \
+	core/ptq/sequences.h \
 	core/ptq/stream.c \
 	core/ptq/stream.h \
 	core/ptq/sweep.c \

@@ -60,8 +60,16 @@ void qb_network_destroy(struct qb_network **network)
 	*network = NULL;
 }
 
+/* chosen: NULL: what is quantized is observed. */
+static bool is_observed(const struct qb_network *n, int value, const bool *chosen)
+{
+	const struct qb_value *v = n->graph->value[value];
+
+	return chosen ? chosen[value] : n->placement->role[value] == QB_ROLE_ACTIVATION || (v->imported && !v->constant);
+}
+
 static enum qb_err create(struct qb_network **out, const struct qb_graph *model, int64_t batch,
-	int threads, bool observed, struct qb_errbuf *eb)
+	int threads, bool observed, const bool *chosen, struct qb_errbuf *eb)
 {
 	struct qb_network *n = calloc(1, sizeof(*n));
 	enum qb_err err = QB_OK;
@@ -82,10 +90,7 @@ static enum qb_err create(struct qb_network **out, const struct qb_graph *model,
 		goto out;
 	}
 	for (int i = 0; i < n->graph->values; i++) {
-		const struct qb_value *v = n->graph->value[i];
-
-		n->observed[i] = observed && (n->placement->role[i] == QB_ROLE_ACTIVATION ||
-			(v->imported && !v->constant));
+		n->observed[i] = observed && is_observed(n, i, chosen);
 	}
 	QB_TRY_OUT(observed ? qb_plan_create(&n->plan, n->graph, QB_PLAN_OBSERVED, threads, n->observed, eb)
 			  : qb_plan_create(&n->plan, n->graph, QB_PLAN_FROZEN, threads, NULL, eb));
@@ -99,13 +104,19 @@ out:
 enum qb_err qb_network_create(struct qb_network **out, const struct qb_graph *model,
 	int64_t batch, int threads, struct qb_errbuf *eb)
 {
-	return create(out, model, batch, threads, true, eb);
+	return create(out, model, batch, threads, true, NULL, eb);
+}
+
+enum qb_err qb_network_create_observing(struct qb_network **out, const struct qb_graph *model,
+	int64_t batch, int threads, const bool *chosen, struct qb_errbuf *eb)
+{
+	return create(out, model, batch, threads, true, chosen, eb);
 }
 
 enum qb_err qb_network_create_frozen(struct qb_network **out, const struct qb_graph *model,
 	int64_t batch, int threads, struct qb_errbuf *eb)
 {
-	return create(out, model, batch, threads, false, eb);
+	return create(out, model, batch, threads, false, NULL, eb);
 }
 
 static enum qb_err make_room(struct qb_network *n, int schemes, struct qb_errbuf *eb)

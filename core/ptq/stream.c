@@ -3,7 +3,11 @@
 
 #include <stdlib.h>
 
+#include "core/base/random.h"
 #include "core/base/size.h"
+
+/* Of random numbers: which samples calibrate. */
+static const uint64_t DRAW_STREAM = (uint64_t)0x63616c << 40;
 
 /* Streams */
 
@@ -106,6 +110,11 @@ int64_t qb_stream_sample(const struct qb_stream_order *o, int64_t i)
 {
 	int64_t between = o->of - o->taken;
 
+	if (o->draw && o->taken) {
+		int64_t from = i * o->of / o->taken, width = (i + 1) * o->of / o->taken - from;
+
+		return from + (int64_t)(qb_random_uniform(o->draw, DRAW_STREAM, (uint64_t)i) * (double)width);
+	}
 	if (!o->rest) {
 		return o->taken ? i * o->of / o->taken : i;
 	}

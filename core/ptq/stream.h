@@ -14,10 +14,12 @@
 #include "core/tensor/dataset.h"
 
 /* Which samples of the data a stream has, in their order: `taken` that lie evenly in the data's first `of`, or those
- * between and after them. All zero: all. */
+ * between and after them. All zero: all. draw, not 0: of each of `taken` equal stretches of these one sample is drawn by it,
+ * instead of the first (there is no rest then). */
 struct qb_stream_order {
 	int64_t of, taken; /* 0 < taken <= of */
 	bool rest;
+	uint64_t draw;
 };
 /* The data's sample that is the stream's i-th. */
 int64_t qb_stream_sample(const struct qb_stream_order *o, int64_t i);

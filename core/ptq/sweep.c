@@ -143,7 +143,8 @@ static void keep_whole_batches(int64_t *samples, int64_t batch, int64_t rows)
 /* Once it is known how many calibrate. */
 static void choose_samples(struct qb_sweep *s, const struct qb_sweep_options *opt, int64_t count)
 {
-	s->calibrated = (struct qb_stream_order){opt->spread ? count : s->calibration_samples, s->calibration_samples, false};
+	s->calibrated = (struct qb_stream_order){.of = opt->spread ? count : s->calibration_samples,
+		.taken = s->calibration_samples, .draw = opt->draw};
 	if (opt->held_out) {
 		s->evaluated = s->calibrated;
 		s->evaluated.rest = true;

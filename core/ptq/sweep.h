@@ -19,7 +19,9 @@ struct qb_sweep_options {
 	int64_t calibration_samples, samples; /* samples: to be evaluated at most; 0: all */
 	bool spread;                          /* those that calibrate lie evenly in the data; else they are its first */
 	bool held_out;                        /* and are not evaluated */
+	uint64_t draw;                        /* not 0: which of them is drawn by it (struct qb_stream_order); none is held out then */
 	double momentum;                      /* of running ranges */
+	int64_t range_updates;                /* so often they move: each time by the extent of as many batches; 0: with each batch */
 	const struct qb_scheme *scheme;
 	const struct qb_method_list *methods; /* [schemes]; NULL: none */
 	int schemes;

@@ -92,6 +92,8 @@ struct observation {
 	int values;
 	double momentum;
 	struct extent *extent; /* [window][values]: for the moving averages, which go by the order of the data */
+	struct extent *united; /* [values]: of the batches since the averages last moved */
+	int64_t batches, group; /* those batches; how many move the averages together */
 };
 
 struct batch_observer {
@@ -120,6 +122,19 @@ static enum qb_err observe_batch(void *arg, const struct qb_batch *b, struct qb_
 	return qb_session_run(l->work, &run, eb);
 }
 
+static void move_averages(struct observation *o)
+{
+	for (int i = 0; i < o->values; i++) {
+		struct extent *u = &o->united[i];
+
+		if (o->observer[0][i] && u->lo <= u->hi) {
+			qb_observer_run(o->observer[0][i], u->lo, u->hi, o->momentum);
+		}
+		*u = (struct extent){1, 0};
+	}
+	o->batches = 0;
+}
+
 static enum qb_err add_extents(void *arg, int64_t batches, const double *labels,
 	struct qb_errbuf *eb)
 {
@@ -130,10 +145,14 @@ static enum qb_err add_extents(void *arg, int64_t batches, const double *labels,
 	for (int64_t k = 0; k < batches; k++) {
 		for (int i = 0; i < o->values; i++) {
 			const struct extent *e = &o->extent[k * o->values + i];
+			struct extent *u = &o->united[i];
 
-			if (o->observer[0][i] && e->lo <= e->hi) {
-				qb_observer_run(o->observer[0][i], e->lo, e->hi, o->momentum);
+			if (e->lo <= e->hi) {
+				*u = u->lo > u->hi ? *e : (struct extent){QB_MIN(u->lo, e->lo), QB_MAX(u->hi, e->hi)};
 			}
+		}
+		if (++o->batches == o->group) {
+			move_averages(o);
 		}
 	}
 	return QB_OK;
@@ -184,14 +203,15 @@ out:
 }
 
 static enum qb_err calibrate(struct qb_variant *v, const struct qb_calibration *c,
-	double momentum, struct qb_errbuf *eb)
+	const struct qb_sweep_options *opt, struct qb_errbuf *eb)
 {
 	int threads = c->stream->threads, values = v->network->graph->values;
 	struct observation o = {.observer = calloc((size_t)threads, sizeof(*o.observer)),
-		.values = values, .momentum = momentum,
-		.extent = calloc((size_t)c->stream->window * (size_t)values + 1, sizeof(*o.extent))};
-	int64_t rest = c->samples % v->network->batch;
-	enum qb_err err = o.observer && o.extent ? QB_OK : QB_ENOMEM;
+		.values = values, .momentum = opt->momentum,
+		.extent = calloc((size_t)c->stream->window * (size_t)values + 1, sizeof(*o.extent)),
+		.united = calloc((size_t)values + 1, sizeof(*o.united)), .group = 1};
+	int64_t rest = c->samples % v->network->batch, batches = c->samples / v->network->batch;
+	enum qb_err err = o.observer && o.extent && o.united ? QB_OK : QB_ENOMEM;
 
 	for (int t = 0; err == QB_OK && t < threads; t++) {
 		o.observer[t] = observers_create(v->network);
@@ -201,10 +221,17 @@ static enum qb_err calibrate(struct qb_variant *v, const struct qb_calibration *
 		qb_fail(eb, err, "no memory for the observers of %d values", values);
 		goto out;
 	}
+	if (opt->range_updates) {
+		o.group = QB_MAX((batches + opt->range_updates - 1) / opt->range_updates, (int64_t)1);
+	}
+	for (int i = 0; i < values; i++) {
+		o.united[i] = (struct extent){1, 0};
+	}
 	QB_TRY_OUT(observe_samples(v, c, &o, 0, c->samples - rest, eb));
 	if (rest) {
 		QB_TRY_OUT(observe_samples(v, c, &o, c->samples - rest, rest, eb));
 	}
+	move_averages(&o);
 	for (int t = 1; t < threads; t++) {
 		for (int i = 0; i < values; i++) {
 			if (o.observer[0][i]) {
@@ -220,6 +247,7 @@ out:
 	}
 	free(o.observer);
 	free(o.extent);
+	free(o.united);
 	return err;
 }
 
@@ -301,7 +329,7 @@ enum qb_err qb_variants_quantize(struct qb_sweep *s, const struct qb_sweep_optio
 		if (!v->schemes) {
 			continue;
 		}
-		QB_TRY(calibrate(v, calibration, opt->momentum, eb));
+		QB_TRY(calibrate(v, calibration, opt, eb));
 		QB_TRY(opt->progress(opt->arg, "quantize", quantizing.from, NULL, eb));
 		if (opt->given) {
 			QB_TRY(qb_network_quantize_as(v->network, opt->given, opt->given_of, eb));

@@ -11,3 +11,6 @@ tests_unit_analysis_test_metrics_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/analysis/test_spread
 tests_unit_analysis_test_spread_SOURCES = tests/unit/analysis/test_spread.c $(LEVELS)
 tests_unit_analysis_test_spread_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/analysis/test_outliers
+tests_unit_analysis_test_outliers_SOURCES = tests/unit/analysis/test_outliers.c $(LEVELS)
+tests_unit_analysis_test_outliers_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
