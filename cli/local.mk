@@ -13,6 +13,7 @@ quantbench_SOURCES = \
 	cli/format_results.c cli/format_results.h \
 	cli/main.c \
 	cli/options.c \
+	cli/outlier_results.c cli/outlier_results.h \
 	cli/progress.c cli/progress.h \
 	cli/results.c cli/results.h \
 	cli/run.c \

@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/explain.h"
 #include "cli/format_results.h"
+#include "cli/outlier_results.h"
 #include "cli/table.h"
 #include "cli/training_results.h"
 
@@ -201,7 +202,8 @@ void cli_results_print(const json_t *result, FILE *out)
 		const char *type;
 		void (*print)(const json_t *result, FILE *out);
 	} own[] = {{"sqnr", cli_results_sqnr}, {"tensor", cli_results_tensor}, {"hwcost", cli_results_hwcost},
-		{"train", cli_results_train}, {"qat", cli_results_qat}, {"toy", cli_results_toy}};
+		{"train", cli_results_train}, {"qat", cli_results_qat}, {"toy", cli_results_toy},
+		{"outliers", cli_results_outliers}};
 	const json_t *rows = json_object_get(result, "rows");
 	bool some = json_is_object(json_array_get(rows, 0)) || json_is_array(json_object_get(result, "history")) ||
 		json_is_array(json_object_get(result, "runs"));

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARTS_MAX = 6, LEVELS_MAX = 4, NAME_MAX_BYTES = 256 };
+enum { PARTS_MAX = 8, LEVELS_MAX = 4, NAME_MAX_BYTES = 256 };
 
 /* Where the rows of a kind of job are: lists or single objects, by their path. Of several parts each row begins with
- * the part's name, in the column "row". */
+ * the part's name, in the column "row". Rows of a path through a list have the id or the name of its entry in the column "of". */
 static const struct kind {
 	const char *type;
 	const char *columns; /* these first, in this order; the others as rows bring them */
@@ -25,6 +25,8 @@ static const struct kind {
 	{"train", "", {{"start", "start"}, {"final", "final"}, {"epoch", "history"}, {"step", "steps"}}},
 	{"qat", "", {{"float", "float"}, {"start", "start"}, {"final", "final"}, {"epoch", "history"}, {"step", "steps"},
 		{"layer", "layers"}}},
+	{"outliers", "of id name", {{"summary", "summary"}, {"summary_scheme", "summary.schemes"}, {"run", "runs"}, {"scheme", "runs.schemes"},
+		{"tensor", "runs.tensors"}, {"residual", "runs.residual"}, {"head", "runs.attention"}, {"epoch", "runs.training.history"}}},
 	{"toy", "", {{"run", "runs"}}},
 	{"tensor", "", {{"", "rows"}}},
 	{"sqnr", "", {{"", "rows"}}},
@@ -34,7 +36,7 @@ static const struct kind {
 /* Of a list of objects: what stands for one in a cell. Other such lists are tables of their own. */
 static const struct {
 	const char *list, *field;
-} named[] = {{"methods", "name"}, {"worst_channels", "channel"}};
+} named[] = {{"methods", "name"}, {"worst_channels", "channel"}, {"channels", "channel"}, {"tokens", "position"}};
 
 struct table {
 	json_t *rows;    /* flat: names of columns to values */
@@ -52,18 +54,6 @@ static const struct kind *kind_of(const json_t *result)
 		}
 	}
 	return &other;
-}
-
-static const json_t *at_path(const json_t *v, const char *path)
-{
-	const char *dot = strchr(path, '.');
-	char key[64];
-
-	if (!dot) {
-		return json_object_get(v, path);
-	}
-	snprintf(key, sizeof(key), "%.*s", (int)(dot - path), path);
-	return at_path(json_object_get(v, key), dot + 1);
 }
 
 static void write_scalar(FILE *f, const json_t *v)
@@ -153,18 +143,47 @@ static void flatten(json_t *row, json_t *columns, const char *prefix, const json
 	}
 }
 
-static void add_row(struct table *t, const struct kind *kind, const char *part, const json_t *v)
+static void add_row(struct table *t, const struct kind *kind, const char *part, const json_t *of, const json_t *v)
 {
 	json_t *row = json_object();
 
 	if (*part) {
 		json_object_set_new(row, "row", json_string(part));
 	}
+	if (of) {
+		json_object_set(row, "of", (json_t *)of);
+	}
 	if (!strcmp(kind->type, "ptq") && !json_object_get(v, "scheme")) {
 		json_object_set_new(row, "scheme", json_string("float"));
 	}
 	flatten(row, t->columns, "", v, 0);
 	json_array_append_new(t->rows, row);
+}
+
+/* What is at the path in v; of: the entry of a list that v is or is in. */
+static void add_rows(struct table *t, const struct kind *kind, const char *part, const json_t *of, const json_t *v, const char *path)
+{
+	const char *dot = strchr(path, '.');
+	const json_t *inner, *one;
+	char key[64];
+	size_t i;
+
+	snprintf(key, sizeof(key), "%.*s", dot ? (int)(dot - path) : (int)strlen(path), path);
+	inner = json_object_get(v, key);
+	if (dot && json_is_object(inner)) {
+		add_rows(t, kind, part, of, inner, dot + 1);
+	} else if (json_is_object(inner)) {
+		add_row(t, kind, part, of, inner);
+	}
+	json_array_foreach(inner, i, one) {
+		const json_t *id = json_object_get(one, "id");
+
+		if (dot) {
+			add_rows(t, kind, part, id ? id : json_object_get(one, "name"), one, dot + 1);
+		} else {
+			add_row(t, kind, part, of, one);
+		}
+	}
 }
 
 static void begin(struct table *t, const struct kind *kind)
@@ -220,15 +239,7 @@ char *qb_result_csv(const json_t *result, size_t *len)
 
 	begin(&t, kind);
 	for (size_t i = 0; i < PARTS_MAX && kind->part[i].path; i++) {
-		const json_t *rows = at_path(result, kind->part[i].path), *v;
-		size_t k;
-
-		if (json_is_object(rows)) {
-			add_row(&t, kind, kind->part[i].name, rows);
-		}
-		json_array_foreach(rows, k, v) {
-			add_row(&t, kind, kind->part[i].name, v);
-		}
+		add_rows(&t, kind, kind->part[i].name, NULL, result, kind->part[i].path);
 	}
 	f = open_memstream(&text, len);
 	if (f) {

@@ -8,6 +8,9 @@ libquantbench_a_SOURCES += \
 	core/experiment/jobs/hwcost_job.c \
 	core/experiment/jobs/inspect_job.c \
 	core/experiment/jobs/kinds.h \
+	core/experiment/jobs/outlier_run.c \
+	core/experiment/jobs/outlier_run.h \
+	core/experiment/jobs/outliers_job.c \
 	core/experiment/jobs/ptq_job.c \
 	core/experiment/jobs/ptq_latency.c \
 	core/experiment/jobs/ptq_latency.h \
@@ -46,6 +49,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/report/error_rows.h \
 	core/experiment/report/export.c \
 	core/experiment/report/export.h \
+	core/experiment/report/outlier_rows.c \
+	core/experiment/report/outlier_rows.h \
 	core/experiment/report/report.c \
 	core/experiment/report/scheme_rows.c \
 	core/experiment/report/scheme_rows.h \
@@ -65,6 +70,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/spec/job_schema.h \
 	core/experiment/spec/network_spec.c \
 	core/experiment/spec/network_spec.h \
+	core/experiment/spec/outliers_spec.c \
+	core/experiment/spec/outliers_spec.h \
 	core/experiment/spec/ptq_spec.c \
 	core/experiment/spec/ptq_spec.h \
 	core/experiment/spec/qat_spec.c \

@@ -12,7 +12,7 @@ from daemon import API, BUILD, Daemon, TOP, jsonschema
 WORKER = os.path.join(BUILD, "quantbench-worker")
 DEMO = os.path.join(TOP, "demo")
 RESULTS = {"ptq": "PtqResult", "sqnr": "SqnrResult", "tensor": "TensorResult", "hwcost": "HwcostResult",
-           "diagnose": "DiagnoseResult", "train": "TrainResult", "qat": "QatResult", "toy": "ToyResult"}
+           "diagnose": "DiagnoseResult", "train": "TrainResult", "qat": "QatResult", "toy": "ToyResult", "outliers": "OutliersResult"}
 JOBS = {
     "ptq": {"schemes": ["int8", "w4a8"], "samples": 32, "methods": ["bias_correction"], "export": ["report"],
             "calibration": {"samples": 16}, "latency": {"min_seconds": 0, "min_queries": 5, "warmup_seconds": 0, "profile": True}},
@@ -26,7 +26,9 @@ JOBS = {
             "optimizer": {"name": "adam", "lr": 1e-4}, "batch_norm": {"reestimate": 2},
             "latency": {"min_seconds": 0, "min_queries": 5, "warmup_seconds": 0}},
     "toy": {"steps": 20},
+    "outliers": {"samples": 32, "calibration": {"samples": 16, "seeds": 2}, "schemes": ["w8a8", "E4"]},
 }
+VIT = {"type": "train", "network": {"name": "vit", "layers": 1, "width": 16, "heads": 2, "patch": 4}, "epochs": 1, "samples": 32}
 
 
 def described(schema, value, at):
@@ -81,10 +83,20 @@ class Results(unittest.TestCase):
         cls.d.process.wait(30)
         cls.folder.cleanup()
 
+    def vit(self):
+        """The id of a small trained transformer."""
+        id = self.d.call("POST", "/v1/jobs", {**VIT, "train": self.ids["train"], "data": self.ids["data"]})["id"]
+        self.d.wait(id, "succeeded", seconds=120)
+        return self.d.call("POST", "/v1/models?name=vit.onnx", self.d.call("GET", f"/v1/jobs/{id}/artifacts/trained.onnx"))["id"]
+
     def job(self, kind):
+        if kind == "outliers":
+            return self.outcome({"type": kind, **JOBS[kind], "models": [self.vit()], "data": self.ids["data"]})
         fields = {"ptq": ("model", "data"), "diagnose": ("model", "data"), "tensor": ("model",),
                   "train": ("train", "data"), "qat": ("model", "train", "data")}.get(kind, ())
-        spec = {"type": kind, **JOBS[kind], **{f: self.ids[f] for f in fields}}
+        return self.outcome({"type": kind, **JOBS[kind], **{f: self.ids[f] for f in fields}})
+
+    def outcome(self, spec):
         id = self.d.call("POST", "/v1/jobs", spec)["id"]
         self.d.wait(id, "succeeded", seconds=120)
         return self.d.call("GET", f"/v1/jobs/{id}/results", expect=200)

@@ -13,6 +13,7 @@
 	X(diagnose) \
 	X(train) \
 	X(qat) \
+	X(outliers) \
 	X(sqnr) \
 	X(tensor) \
 	X(hwcost) \

@@ -30,10 +30,11 @@ static void in_schemes(size_t i, char *out, size_t size)
 	snprintf(out, size, "schemes[%zu]", i);
 }
 
-static enum qb_err read_schemes(struct qb_ptq_spec *s, qb_scheme_path *path, struct qb_errbuf *eb)
+enum qb_err qb_ptq_spec_read_schemes(struct qb_ptq_spec *s, qb_scheme_path *path, struct qb_errbuf *eb)
 {
 	const json_t *list = s->asked.schemes;
 
+	path = path ? path : in_schemes;
 	s->scheme = calloc(json_array_size(list), sizeof(*s->scheme));
 	s->methods = calloc(json_array_size(list), sizeof(*s->methods));
 	if (!s->scheme || !s->methods) {
@@ -202,7 +203,7 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	QB_TRY(check_exports(out, job, eb));
 	QB_TRY(qb_ptq_spec_read_preprocess(out, job->spec, eb));
 	QB_TRY(read_latency(out, eb));
-	return read_schemes(out, path ? path : in_schemes, eb);
+	return qb_ptq_spec_read_schemes(out, path, eb);
 }
 
 enum qb_err qb_ptq_spec_read_task(struct qb_ptq_spec *s, const struct qb_job *job, struct qb_errbuf *eb)

@@ -1684,13 +1684,13 @@ export interface components {
             beyond_6sd: number;
             /** @description of all elements */
             beyond_6sd_share: components["schemas"]["Number"];
-            /** @description at most 8, those with the most elements beyond 6 standard deviations, then the largest magnitude */
+            /** @description at most 8, those with the largest magnitudes */
             channels: {
                 channel: number;
                 count: number;
                 max_abs: components["schemas"]["Number"];
             }[];
-            /** @description at most 8 positions in the sequence, by the same order; without any beyond 6 standard deviations empty */
+            /** @description at most 8 positions in the sequence, those with the most elements beyond 6 standard deviations */
             tokens: {
                 position: number;
                 count: number;
@@ -1761,7 +1761,7 @@ export interface components {
             }[];
             /** @description one row a head, by layer; empty where no attention was found */
             attention: {
-                layer: number;
+                layer: number | null;
                 head: number;
                 /** @description attention that the first token gets, mean over the tokens of a sequence and over sequences */
                 to_first: components["schemas"]["Number"];
@@ -1787,11 +1787,11 @@ export interface components {
                     channels: number[];
                     /** @description at most 64 tokens: where each cell begins */
                     positions: number[];
-                    /** @description [positions][channels]: the element of the cell with the largest magnitude */
+                    /** @description [positions][channels], to four digits: the element of the cell with the largest magnitude */
                     values: components["schemas"]["Number"][][];
                 }[];
                 attention: {
-                    layer: number;
+                    layer: number | null;
                     head: number;
                     /** @description at most 64, of queries and keys alike: where each cell begins */
                     positions: number[];
@@ -1846,6 +1846,7 @@ export interface components {
             samples: number;
             /** @description tokens of a sequence */
             sequence?: number;
+            text?: components["schemas"]["Text"];
             /** @description padding tokens were left out, by the network's input for the mask */
             masked?: boolean;
             schemes: string[];
@@ -1864,8 +1865,9 @@ export interface components {
                 /** @description the metric */
                 float: components["schemas"]["Spread"];
                 loss: null | components["schemas"]["Spread"];
-                max_inf_norm: components["schemas"]["Spread"];
-                avg_kurtosis: components["schemas"]["Spread"];
+                /** @description null without a residual stream, as avg_kurtosis */
+                max_inf_norm: null | components["schemas"]["Spread"];
+                avg_kurtosis: null | components["schemas"]["Spread"];
                 sink_share: null | components["schemas"]["Spread"];
                 schemes: {
                     scheme: string;

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What an outliers job asks for: trained networks to report on, or a training under several forms of attention; and schemes.
+ */
+#ifndef QB_EXPERIMENT_SPEC_OUTLIERS_SPEC_H
+#define QB_EXPERIMENT_SPEC_OUTLIERS_SPEC_H
+
+#include "core/experiment/spec/train_spec.h"
+
+enum { QB_OUTLIERS_MODELS_MAX = 16, QB_OUTLIERS_CALIBRATIONS_MAX = 16, QB_OUTLIERS_RUNS_MAX = 64 };
+
+struct qb_outliers_spec {
+	struct qb_train_spec train;      /* first */
+	int models;                      /* networks to report on */
+	int calibrations;                /* each chooses its samples by a seed of its own, from 1 */
+	bool head_float;                 /* the layer that makes the scores stays float */
+	struct {
+		const json_t *models;    /* NULL: the one "model" */
+	} asked;
+	json_t *weights, *activations, *schemes; /* the job's own with what it leaves to the papers */
+};
+
+extern const struct qb_field qb_outliers_fields[];
+void qb_outliers_spec_defaults(void *out);
+
+/* Borrows from the job; qb_outliers_spec_fini frees the rest, also after an error. */
+enum qb_err qb_outliers_spec_parse(struct qb_outliers_spec *out, const struct qb_job *job, struct qb_errbuf *eb);
+void qb_outliers_spec_fini(struct qb_outliers_spec *s);
+/* The i-th of the networks. */
+enum qb_err qb_outliers_spec_model(const struct qb_outliers_spec *s, const struct qb_job *job, int i, const char **path,
+	const char **name, struct qb_errbuf *eb);
+
+#endif
