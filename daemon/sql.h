@@ -99,6 +99,9 @@
 		"(?1 IS NULL OR id = ?1) AND inspection = 'failed' AND inspections < " INSPECTIONS_MAX " AND " \
 		"json_extract(inspection_error, '$.code') IN ('worker_crashed', 'worker_unavailable', " \
 		"'time_limit', 'cancelled', 'out_of_memory', 'input_damaged') RETURNING 1") \
+	/* one that could not be read under its name, which says what kind of file it is (.txt) */ \
+	X(UPLOAD_RENAME, "UPDATE uploads SET name = ?2, inspection = 'pending', inspection_error = NULL, inspections = 0 " \
+		"WHERE id = ?1 AND inspection = 'failed' AND name <> ?2 RETURNING 1") \
 	X(UPLOAD_INSPECT_AGAIN, "UPDATE uploads SET inspection = 'pending', inspection_error = NULL, " \
 		"inspections = 0 WHERE id = ?1") \
 	X(UPLOAD_GIVE_UP, "UPDATE uploads SET inspection = 'failed', inspection_error = " \

@@ -70,8 +70,8 @@ static json_t *insert(struct qb_daemon *daemon, const char *kind, const char *na
 }
 
 /* A file that is known is put in its place all the same: the one there may be damaged or gone. An inspection that
- * ended without a verdict gets another chance. */
-static json_t *renew(struct qb_daemon *daemon, const char *id, struct qb_blob_writer *blob, bool *wake,
+ * ended without a verdict gets another chance, as does a file that could not be read, under another name. */
+static json_t *renew(struct qb_daemon *daemon, const char *id, const char *name, struct qb_blob_writer *blob, bool *wake,
 	struct qb_problem *p)
 {
 	int64_t n;
@@ -81,7 +81,8 @@ static json_t *renew(struct qb_daemon *daemon, const char *id, struct qb_blob_wr
 	}
 	qb_inputs_note(daemon, blob->sha256);
 	qb_store_begin(daemon->store, true);
-	*wake = qb_store_value(daemon->store, QB_SQL_UPLOAD_REINSPECT, &n, "s", id) == QB_FOUND;
+	*wake = qb_store_value(daemon->store, QB_SQL_UPLOAD_RENAME, &n, "ss", id, name) == QB_FOUND ||
+		qb_store_value(daemon->store, QB_SQL_UPLOAD_REINSPECT, &n, "s", id) == QB_FOUND;
 	return commit(daemon, id, p);
 }
 
@@ -95,7 +96,7 @@ json_t *qb_uploads_add(struct qb_daemon *daemon, const char *kind, const char *n
 	if (found == QB_NONE) {
 		row = insert(daemon, kind, name, blob, who, p);
 	} else if (found == QB_FOUND) {
-		row = renew(daemon, json_string_value(json_object_get(known, "id")), blob, wake, p);
+		row = renew(daemon, json_string_value(json_object_get(known, "id")), name, blob, wake, p);
 	} else {
 		qb_storage_problem(daemon->storage, p);
 	}

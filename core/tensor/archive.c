@@ -104,7 +104,7 @@ static enum qb_err open_kind(struct qb_archive *a, int fd, struct qb_errbuf *eb)
 		return qb__safetensors_open(a, fd, (uint64_t)st.st_size, eb);
 	}
 	return qb_fail(eb, QB_EFORMAT,
-		"the file is neither .npy, .npz nor .safetensors; save arrays with numpy.savez, and give a text a name that ends in .txt");
+		"the file is neither .npy, .npz nor .safetensors; save arrays with numpy.savez (a text, for jobs with tokens, has a name that ends in .txt)");
 }
 
 enum qb_err qb_archive_open(struct qb_archive **out, const char *path, struct qb_errbuf *eb)

@@ -82,6 +82,32 @@ class Training(unittest.TestCase):
         rows = self.d.call("GET", "/v1/results?job=%s&scope=model" % disturbed, expect=200)["results"]
         self.assertEqual([(r["scheme"], r["value"]) for r in rows], [("float", alone[0]["final"]["metric"])])
 
+    def test_text__under_a_name_that_says_so__is_inspected_and_trained_on(self):
+        text = b"".join(b"%d, then %d; " % (i, i * i) for i in range(300))
+
+        def inspected(upload):
+            return until(lambda: (lambda u: u["inspection"]["state"] != "pending" and u)(
+                self.d.call("GET", "/v1/datasets/" + upload["id"], expect=200)))["inspection"]
+
+        wrong = self.d.call("POST", "/v1/datasets?name=text.raw", text, expect=201)
+        found = inspected(wrong)
+        self.assertEqual(found["state"], "failed")
+        self.assertIn(".txt", found["error"]["detail"])
+        # The same bytes under another name are the same upload, which is then looked into under that name.
+        right = self.d.call("POST", "/v1/datasets?name=text.txt", text, expect=200)
+        self.assertEqual((right["id"], right["name"]), (wrong["id"], "text.txt"))
+        found = inspected(right)
+        self.assertEqual((found["state"], found["result"]["kind"], found["result"]["tokens"]), ("ok", "text", len(text)))
+        self.assertEqual(self.d.call("POST", "/v1/datasets?name=other", text, expect=200)["name"], "text.txt")
+        network = {"name": "opt", "layers": 1, "width": 16, "heads": 1}
+        job = {"type": "train", "network": network, "train": right["id"], "data": right["id"], "epochs": 2, "batch": 8, "samples": 30}
+        refused = self.d.call("POST", "/v1/jobs", job, expect=422)
+        self.assertEqual(refused["errors"][0]["field"], "text")
+        result, artifacts, _ = self.outcome(self.submit(**job, text={"task": "causal", "length": 32}))
+        self.assertEqual((result["text"]["vocabulary"], result["metric_name"]), (259, "perplexity"))
+        self.assertLess(result["final"]["metric"], result["start"]["metric"])
+        self.assertEqual(list(artifacts), ["trained.onnx"])
+
     def test_train__cancelled__keeps_the_best_network(self):
         data = {"train": self.upload("digits-train.npz", "datasets"), "data": self.upload("digits-test.npz", "datasets")}
         job = self.submit(type="train", network={"name": "mlp"}, **data, epochs=10000, batch=32, preprocess={"scale": 1 / 255})
