@@ -144,6 +144,17 @@ class Text(tiny.Case):
         self.assertGreater(r["final"]["metric"], r["text"]["least_loss"])
         self.assertLess(r["final"]["metric"], reachable * 1.15)
 
+    def test_networks_by_name__take_length_and_vocabulary_from_the_text(self):
+        shape = {"layers": 1, "width": 16, "heads": 2}
+        for name, task, text in (("opt", "causal", self.train), ("bert", "masked", self.train), ("opt", "bigram_backcopy", self.train),
+                                 ("bert", "masked", self.save_data("few.npz", tokens=np.frombuffer(self.text, np.uint8) % 50))):
+            job = self.job(network={"name": name, **shape}, train=text, data=text, epochs=1, samples=20, text={"task": task, "length": 24})
+            del job["model"]
+            r, _, _ = training.run(job, self.path(name + task))
+            self.assertEqual(r["text"]["vocabulary"], 259 if text == self.train else 53)
+            session = onnxruntime.InferenceSession(self.path(name + task + "/trained.onnx"), providers=["CPUExecutionProvider"])
+            self.assertEqual(session.run(None, {"input": np.zeros((2, 24), np.int64)})[0].shape, (2, 24, r["text"]["vocabulary"]))
+
     def test_train__masked__learns_the_bytes_that_are_asked_for(self):
         r, _, _ = training.run(self.job(data=self.train, text={"task": "masked", "length": 32}, metric="token_accuracy"),
                                self.path("out"))
