@@ -162,6 +162,22 @@ void cli_explain_calibration(const json_t *result, FILE *out)
 	}
 }
 
+void cli_explain_text(const json_t *result, FILE *out)
+{
+	const json_t *text = json_object_get(result, "text");
+
+	if (!text) {
+		return;
+	}
+	fprintf(out, "text: %s, %.0f windows of %.0f tokens, vocabulary %.0f", cli_text(text, "task"), cli_number(text, "windows"),
+		cli_number(text, "length"), cli_number(text, "vocabulary"));
+	if (json_object_get(text, "least_loss")) {
+		fprintf(out, "; %.1f %% of the tokens are copies, and the least token_loss there is, is %.4f", 100 * cli_number(text, "copied"),
+			cli_number(text, "least_loss"));
+	}
+	fputc('\n', out);
+}
+
 void cli_explain_diagnosis(const json_t *result, FILE *out)
 {
 	const json_t *all = json_object_get(result, "all");
@@ -172,6 +188,7 @@ void cli_explain_diagnosis(const json_t *result, FILE *out)
 	fprintf(out, ": %s %.4f, in float %.4f; %.1f dB at the output\n", cli_text(result, "metric_name"),
 		cli_number(all, "metric"),
 		cli_number(json_object_get(result, "float"), "metric"), cli_number(all, "output_sqnr_db"));
+	cli_explain_text(result, out);
 	if (json_array_size(json_object_get(result, "layers"))) {
 		print_layers(json_object_get(result, "layers"), out);
 	}

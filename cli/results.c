@@ -106,7 +106,9 @@ static void print_ptq(const json_t *result, FILE *out)
 			fprintf(out, ", %.0f samples", cli_number(result, "samples"));
 		}
 		cli_explain_calibration(result, out);
-		fputs("\n\n", out);
+		fputc('\n', out);
+		cli_explain_text(result, out);
+		fputc('\n', out);
 	}
 	cli_table_print(t, out);
 	fputs("* best of the schemes, or no worse by what the samples can tell; change is against float, in brackets its "

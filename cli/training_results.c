@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/explain.h"
 #include "cli/table.h"
 
 /* At most so many epochs are shown, evenly chosen; --csv and --json have all. */
@@ -41,10 +42,12 @@ static void print_history(const json_t *result, FILE *out)
 
 static void print_title(const json_t *result, const char *what, FILE *out)
 {
-	fprintf(out, "%s%s on %s, %.0f samples, %.0f epochs%s; %s of %.0f samples of %s\n\n", cli_text(result, "model"), what,
+	fprintf(out, "%s%s on %s, %.0f samples, %.0f epochs%s; %s of %.0f samples of %s\n", cli_text(result, "model"), what,
 		cli_text(result, "train"), cli_number(result, "train_samples"), cli_number(result, "epochs"),
 		strcmp(cli_text(result, "ended"), "early_stop") ? "" : " (stopped early)", cli_text(result, "metric_name"),
 		cli_number(result, "samples"), cli_text(result, "data"));
+	cli_explain_text(result, out);
+	fputc('\n', out);
 }
 
 /* A network that was chosen on the samples that measure it looks better than it is. */

@@ -152,6 +152,22 @@ class EndToEnd(unittest.TestCase):
             for word in words:
                 self.assertIn(word, out)
 
+    def test_text__trained_on__is_listed_and_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            text = pathlib.Path(folder) / "squares.txt"
+            text.write_bytes(b"".join(b"%d, then %d; " % (i, i * i) for i in range(300)))
+            job = pathlib.Path(folder) / "job.json"
+            job.write_text(json.dumps({"type": "train", "network": {"name": "opt", "layers": 1, "width": 16, "heads": 1}, "train": str(text),
+                                       "data": str(text), "epochs": 1, "batch": 8, "samples": 30, "metric": "token_loss",
+                                       "text": {"task": "bigram_backcopy", "length": 32}}))
+            code, out, err = self.quantbench("run", str(job))
+            self.assertEqual(code, 0, err)
+            self.assertIn("windows of 32 tokens, vocabulary 259; ", out)
+            self.assertIn("the least token_loss there is, is ", out)
+            code, out, err = self.quantbench("data", "add", str(text))
+            self.assertEqual(code, 0, err)
+            self.assertIn(f"text of {text.stat().st_size} tokens", out + self.quantbench("data", "list")[1])
+
     def test_diagnosis__its_job__is_ready_for_the_server(self):
         with open(DEMO / "sweep.json", encoding="utf-8") as f:
             sweep = json.load(f)

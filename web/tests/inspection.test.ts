@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {describe, expect, it} from 'vitest';
-import {feeds, held, numbers} from '../src/pages/inspection';
+import {feeds, held, numbers, windows} from '../src/pages/inspection';
 
 const TEXT = {kind: 'text', bytes: 1115394, tokens: 1115394, distinct: 65, largest: 122, vocabulary: 256} as const;
 const DATA = {kind: 'data', arrays: [{name: 'x', type: 'uint8', shape: [9, 3, 8]}, {name: 'y', type: 'int64', shape: [9]}]} as const;
@@ -20,5 +20,14 @@ describe('what an upload holds', () => {
 		expect(feeds(MODEL)).toBe('ids N × ?');
 		expect(numbers(MODEL).parameters).toBe(7);
 		expect(numbers(null)).toEqual({});
+	});
+});
+
+describe('what a text was made into', () => {
+	it('is its windows, and what can be reached of copies', () => {
+		const text = {task: 'causal', length: 64, windows: 17428, tokens: 1115394, vocabulary: 259, mask_token: 256, start_token: 257, padding_token: 258} as const;
+		expect(windows(text)).toBe('causal: 17\u2009428 windows of 64 tokens, vocabulary 259');
+		expect(windows({...text, task: 'bigram_backcopy', copied: 0.2346, least_loss: 1.88})).toContain('; 23.5 % of the tokens are copies, and the least loss of tokens there is, is 1.8800 nats');
+		expect(windows(undefined)).toBe('');
 	});
 });

@@ -8,6 +8,7 @@ export type JobList = Schemas['JobList'];
 export type JobState = Schemas['JobState'];
 export type Model = Schemas['Model'];
 export type Dataset = Schemas['Dataset'];
+export type Text = Schemas['Text'];
 export type Inspection = Schemas['ModelInspection'] | Schemas['DataInspection'] | Schemas['TextInspection'];
 export type Graph = Schemas['Graph'];
 export type PtqResult = Schemas['PtqResult'];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an upload holds, in words.
-import type {Inspection} from '../api/client';
-import {grouped, shape} from '../base/units';
+import type {Inspection, Text} from '../api/client';
+import {fixed, grouped, isNumber, shape} from '../base/units';
 
 /** An array, an input or output of a network, or a text. */
 export interface Held {
@@ -33,4 +33,13 @@ export function feeds(found: Inspection): string {
 /** Of a network; nothing of data. */
 export function numbers(found: Inspection | null): {parameters?: number; macs?: number} {
 	return found && 'inputs' in found ? found : {};
+}
+
+/** What a text was made into, where the data of a job is one. */
+export function windows(text: Text | undefined): string {
+	if (!text) {
+		return '';
+	}
+	const made = `${text.task}: ${grouped(text.windows)} windows of ${text.length} tokens, vocabulary ${text.vocabulary}`;
+	return isNumber(text.least_loss) && isNumber(text.copied) ? `${made}; ${fixed(100 * text.copied, 1)} % of the tokens are copies, and the least loss of tokens there is, is ${fixed(text.least_loss, 4)} nats` : made;
 }

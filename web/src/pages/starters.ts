@@ -7,9 +7,17 @@ export interface Preset {
 	name: string;
 	title: string;
 	set: Json;
+	/** Fields that it does not have. */
+	without?: string[];
+}
+
+export function applied(spec: Json, preset: Preset): Json {
+	return Object.fromEntries(Object.entries({...spec, ...preset.set}).filter(([name]) => !preset.without?.includes(name)));
 }
 
 const EIGHT = ['int8', 'E2', 'E3', 'E4', 'E5'];
+
+const ADAMW = {optimizer: {name: 'adamw', lr: 1e-3}, schedule: {warm_up: 1}};
 
 const TOY_METHODS = ['lsq', {name: 'dampen', lambda: 1}, 'freeze'];
 
@@ -42,8 +50,11 @@ export const PRESETS: Record<string, Preset[]> = {
 		{name: 'More outliers', title: 'a Gaussian with another ten times as wide', set: {distributions: [{name: 'gaussian'}], sweep: {parameter: 'outlier_mass', values: [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1]}}},
 	],
 	train: [
-		{name: 'Images', title: 'flipped and cropped, SGD on a cosine', set: {optimizer: {lr: 0.1, weight_decay: 5e-4}, schedule: {warm_up: 1}, augment: {flip: true, crop: 4}}},
-		{name: 'Sounds', title: 'moved in time, with noise', set: {network: 'ds_cnn', optimizer: {name: 'adam'}, schedule: {warm_up: 1}, augment: {shift: 2, noise: 0.05}}},
+		{name: 'Images', title: 'flipped and cropped, SGD on a cosine', set: {network: 'resnet8', metric: 'top1', optimizer: {lr: 0.1, weight_decay: 5e-4}, schedule: {warm_up: 1}, augment: {flip: true, crop: 4}}, without: ['text']},
+		{name: 'Sounds', title: 'moved in time, with noise', set: {network: 'ds_cnn', metric: 'top1', optimizer: {name: 'adam'}, schedule: {warm_up: 1}, augment: {shift: 2, noise: 0.05}}, without: ['text']},
+		{name: 'Text', title: 'a causal transformer of bytes', set: {network: {name: 'opt', layers: 2, width: 128, heads: 4}, metric: 'perplexity', text: {task: 'causal', length: 128}, batch: 16, ...ADAMW}, without: ['augment']},
+		{name: 'Masked text', title: 'BERT of bytes', set: {network: {name: 'bert', layers: 2, width: 128, heads: 4}, metric: 'perplexity', text: {task: 'masked', length: 128}, batch: 16, ...ADAMW}, without: ['augment']},
+		{name: 'Copies', title: 'bigrams of a text, and tokens copied after triggers', set: {network: {name: 'opt', layers: 3, width: 128, heads: 1}, metric: 'token_loss', text: {task: 'bigram_backcopy', length: 64}, samples: 256, batch: 16, ...ADAMW}, without: ['augment']},
 	],
 	qat: [
 		...(['w4a4', 'w3a3', 'w2a2', 'int8', 'E4'].map((scheme): Preset => ({name: scheme, title: `train for ${scheme}`, set: {scheme}}))),
