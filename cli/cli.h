@@ -19,8 +19,9 @@ enum cli_exit {
 
 /* key, long name, argument (NULL: a flag), help */
 #define CLI_OPTIONS(X) \
-	X('S', "server", "URL", "the server (or QUANTBENCH_URL; default http://127.0.0.1:8080)") \
+	X('S', "server", "URL", "the server, or unix:PATH of its socket (or QUANTBENCH_URL; default http://127.0.0.1:8080)") \
 	X('T', "token", "TOKEN", "access token (or QUANTBENCH_TOKEN)") \
+	X('C', "ca", "FILE", "certificates (PEM) to trust of an https server (or QUANTBENCH_CA)") \
 	X('j', "json", NULL, "print JSON as the server or the worker gave it") \
 	X('c', "csv", NULL, "print comma-separated values") \
 	X('m', "model", "FILE|ID", "the network: a file here, or one that the server has") \

@@ -19,6 +19,8 @@ struct cli_http {
 	CURL *curl;
 	char *server; /* without a slash at its end */
 	char *token;
+	char *ca;     /* file; "": the system's */
+	char *socket; /* path; NULL: the server is reached by its address */
 };
 
 struct buffer {
@@ -63,7 +65,13 @@ struct cli_http *cli_http_create(const struct cli *cli)
 	h->server = strdup(
 		first_of(cli->opt['S'], getenv("QUANTBENCH_URL"), "http://127.0.0.1:8080"));
 	h->token = strdup(first_of(cli->opt['T'], getenv("QUANTBENCH_TOKEN"), ""));
-	if (!h->curl || !h->server || !h->token) {
+	h->ca = strdup(first_of(cli->opt['C'], getenv("QUANTBENCH_CA"), ""));
+	if (h->server && !strncmp(h->server, "unix:", 5)) {
+		h->socket = strdup(h->server + 5);
+		free(h->server);
+		h->server = strdup("http://localhost");
+	}
+	if (!h->curl || !h->server || !h->token || !h->ca) {
 		cli_http_destroy(&h);
 		return NULL;
 	}
@@ -83,6 +91,8 @@ void cli_http_destroy(struct cli_http **http)
 		}
 		free(h->server);
 		free(h->token);
+		free(h->ca);
+		free(h->socket);
 		free(h);
 		*http = NULL;
 	}
@@ -132,6 +142,12 @@ static bool prepare(struct cli_http *h, const char *path)
 	curl_easy_setopt(h->curl, CURLOPT_URL, url);
 	free(url);
 	curl_easy_setopt(h->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	if (h->socket) {
+		curl_easy_setopt(h->curl, CURLOPT_UNIX_SOCKET_PATH, h->socket);
+	}
+	if (*h->ca) {
+		curl_easy_setopt(h->curl, CURLOPT_CAINFO, h->ca);
+	}
 	curl_easy_setopt(h->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(h->curl, CURLOPT_CONNECTTIMEOUT, 10L);
 	curl_easy_setopt(h->curl, CURLOPT_USERAGENT, "quantbench/" PACKAGE_VERSION);

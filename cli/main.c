@@ -11,7 +11,7 @@
 
 #include "cli/cli.h"
 
-#define SERVER "STjh"
+#define SERVER "STCjh"
 #define JOB "mdsMygrneLx"
 
 static const struct cli_command commands[] = {
@@ -78,7 +78,7 @@ int main(int argc, char **argv)
 	}
 	/* Options of the server may stand before the command, as in scripts that set them once. */
 	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--server") || !strcmp(argv[i], "--token")) {
+		if (!strcmp(argv[i], "--server") || !strcmp(argv[i], "--token") || !strcmp(argv[i], "--ca")) {
 			i++;
 			continue;
 		}

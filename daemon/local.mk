@@ -7,6 +7,7 @@ quantbenchd_SOURCES = \
 	daemon/audit.c daemon/audit.h \
 	daemon/blobs.c daemon/blobs.h \
 	daemon/checkpoints.c daemon/checkpoints.h \
+	daemon/config_command.c daemon/config_command.h \
 	daemon/dispatcher.c daemon/dispatcher.h \
 	daemon/engine.c daemon/engine.h \
 	daemon/engine_info.c daemon/engine_info.h \
@@ -48,6 +49,7 @@ quantbenchd_SOURCES = \
 	daemon/http/http.h \
 	daemon/http/jobs_api.c \
 	daemon/http/later.c daemon/http/later.h \
+	daemon/http/listen.c daemon/http/listen.h \
 	daemon/http/rate.c daemon/http/rate.h \
 	daemon/http/reply.c \
 	daemon/http/results_api.c \
@@ -56,16 +58,17 @@ quantbenchd_SOURCES = \
 	daemon/http/static.c \
 	daemon/http/submit_api.c \
 	daemon/http/system_api.c \
+	daemon/http/tls.c daemon/http/tls.h \
 	daemon/http/tokens_api.c \
 	daemon/http/upload.c \
 	daemon/http/uploads_api.c
 nodist_quantbenchd_SOURCES = daemon/embedded.h
-quantbenchd_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(LIBUV_CFLAGS) $(SQLITE_CFLAGS) $(SYSTEMD_CFLAGS) $(NETTLE_CFLAGS) \
+quantbenchd_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(LIBUV_CFLAGS) $(SQLITE_CFLAGS) $(SYSTEMD_CFLAGS) $(NETTLE_CFLAGS) $(GNUTLS_CFLAGS) \
 	-DQB_DEFAULT_STATE='"$(localstatedir)/lib/quantbench"' \
 	-DQB_DEFAULT_WEB='"$(pkgdatadir)/web"' \
 	-DQB_DEFAULT_WORKER='"$(pkglibexecdir)/quantbench-worker"'
 quantbenchd_CFLAGS = $(AM_CFLAGS)
-quantbenchd_LDADD = $(MHD_LIBS) $(LIBUV_LIBS) $(SQLITE_LIBS) $(SYSTEMD_LIBS) $(NETTLE_LIBS) $(JANSSON_LIBS)
+quantbenchd_LDADD = $(MHD_LIBS) $(LIBUV_LIBS) $(SQLITE_LIBS) $(SYSTEMD_LIBS) $(NETTLE_LIBS) $(GNUTLS_LIBS) $(JANSSON_LIBS)
 
 # Migrations in the order of their numbers, and the API's description, as C strings.
 MIGRATIONS = schema/001_init.sql schema/002_inspections.sql schema/003_tokens.sql

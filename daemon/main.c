@@ -11,15 +11,18 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/audit.h"
 #include "daemon/blobs.h"
+#include "daemon/config_command.h"
 #include "daemon/dispatcher.h"
 #include "daemon/engine.h"
 #include "daemon/health.h"
 #include "daemon/http/http.h"
 #include "daemon/http/rate.h"
+#include "daemon/http/tls.h"
 #include "daemon/hub.h"
 #include "daemon/jobs.h"
 #include "daemon/daemon.h"
@@ -43,8 +46,10 @@ struct server {
 	uv_signal_t term, interrupt, hangup;
 	uv_timer_t heartbeat, watchdog, sweep;
 	uv_work_t stopping;
+	int argc; /* for SIGHUP */
+	char **argv;
 	bool recovered; /* what an earlier daemon left unfinished was taken up */
-	int listener;
+	struct qb_listeners listeners;
 };
 
 static bool open_database(struct server *s)
@@ -196,11 +201,44 @@ static void resume(void *arg)
 	qb_dispatcher_wake(s->daemon.dispatcher);
 }
 
+static bool load_tls(const struct qb_options *o)
+{
+	char why[300];
+
+	if (*o->tls_cert && !qb_tls_load(o->tls_cert, o->tls_key, why, sizeof(why))) {
+		qb_log(QB_LOG_ERROR, "TLS: %s", why);
+		return false;
+	}
+	return true;
+}
+
+/* The service manager waits until READY=1 comes again (sd_notify(3), RELOADING=1). */
+static void say_reloading(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+}
+
 static void on_hangup(uv_signal_t *handle, int signum)
 {
-	(void)handle;
+	struct server *s = handle->data;
+	struct qb_options *o = &s->daemon.options;
+	struct qb_connection_limits limits;
+	bool ok;
+
 	(void)signum;
-	qb_log(QB_LOG_INFO, "SIGHUP: settings are read when the server starts; nothing has changed");
+	say_reloading();
+	ok = qb_options_reload(o, s->argc, s->argv);
+	ok = load_tls(o) && ok;
+	limits = qb_http_limits(o);
+	qb_connections_limit(s->daemon.connections, &limits);
+	uv_timer_set_repeat(&s->heartbeat, (uint64_t)o->heartbeat_ms);
+	qb_dispatcher_wake(s->daemon.dispatcher);
+	qb_log(ok ? QB_LOG_INFO : QB_LOG_ERROR, "SIGHUP: %s", ok ? "settings and certificates are read again"
+		: "what is wrong stays as it was; quantbenchd check-config tells the same");
+	sd_notify(0, "READY=1");
 }
 
 static void start_timers(struct server *s)
@@ -225,12 +263,27 @@ static void start_timers(struct server *s)
 	}
 }
 
+static void say_where(const struct server *s)
+{
+	const struct qb_options *o = &s->daemon.options;
+	const char *host = o->host ? o->host : "";
+	char local[150] = "", address[400] = "";
+
+	if (s->listeners.port) {
+		snprintf(address, sizeof(address), "%s://%s%s%s:%u%s", *o->tls_cert ? "https" : "http", strchr(host, ':') ? "[" : "", host,
+			strchr(host, ':') ? "]" : "", (unsigned)s->listeners.port, s->listeners.has_local ? " and " : "");
+	}
+	if (s->listeners.has_local) {
+		snprintf(local, sizeof(local), "unix:%s", s->listeners.given ? "" : o->socket);
+	}
+	qb_log(QB_LOG_INFO, "quantbench " PACKAGE_VERSION " listens on %s%s (state in %s)", address, local, o->state);
+	sd_notifyf(0, "READY=1\nSTATUS=Listening on %s%s", address, local);
+}
+
 /* The parts that the HTTP threads use exist before there are any. */
 static bool start(struct server *s)
 {
 	const struct qb_connection_limits limits = qb_http_limits(&s->daemon.options);
-	uint16_t port;
-
 	uv_loop_init(&s->loop);
 	s->daemon.loop = &s->loop;
 	s->daemon.started = qb_seconds();
@@ -252,14 +305,11 @@ static bool start(struct server *s)
 	save(s);
 	s->daemon.engine = qb_engine_create(&s->daemon, worker_ready, measuring);
 	start_timers(s);
-	s->http = s->daemon.engine ? qb_http_start(&s->daemon, s->listener, &port) : NULL;
+	s->http = s->daemon.engine ? qb_http_start(&s->daemon, &s->listeners) : NULL;
 	if (!s->http) {
 		return false;
 	}
-	qb_log(QB_LOG_INFO, "quantbench " PACKAGE_VERSION " listens on http://%s%s%s:%u (state in %s)",
-		strchr(s->daemon.options.host, ':') ? "[" : "", s->daemon.options.host,
-		strchr(s->daemon.options.host, ':') ? "]" : "", (unsigned)port, s->daemon.options.state);
-	sd_notifyf(0, "READY=1\nSTATUS=Listening on %s", s->daemon.options.listen);
+	say_where(s);
 	return true;
 }
 
@@ -287,6 +337,15 @@ static void raise_descriptors(void)
 	}
 }
 
+static bool listening(struct server *s)
+{
+	if (!qb_listen(&s->daemon.options, &s->listeners)) {
+		return false;
+	}
+	s->daemon.options.on_loopback = s->listeners.on_loopback;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static struct server s;
@@ -296,6 +355,15 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], "token")) {
 		return qb_token_command(argc - 1, argv + 1);
 	}
+	if (argc > 1 && !strcmp(argv[1], "check-config")) {
+		return qb_check_config(argc - 1, argv + 1);
+	}
+	if (argc > 1 && !strcmp(argv[1], "print-config")) {
+		return qb_print_config();
+	}
+	s.listeners.tcp = s.listeners.local = -1;
+	s.argc = argc;
+	s.argv = argv;
 	if (!qb_options_read(&s.daemon.options, argc, argv, &exit_now)) {
 		return 2;
 	}
@@ -308,8 +376,8 @@ int main(int argc, char **argv)
 	setvbuf(stderr, NULL, _IOLBF, 0);
 	umask(0027);
 	raise_descriptors();
-	s.listener = qb_http_listen(&s.daemon.options); /* first of all: a taken address is no reason to touch the state */
-	if (s.listener >= 0 && open_state(&s)) {
+	/* First of all: a taken address is no reason to touch the state. */
+	if (load_tls(&s.daemon.options) && listening(&s) && open_state(&s)) {
 		if (start(&s)) {
 			uv_run(&s.loop, UV_RUN_DEFAULT);
 			finish(&s);
@@ -317,6 +385,8 @@ int main(int argc, char **argv)
 			qb_log(QB_LOG_INFO, "stopped");
 		}
 	}
+	qb_listen_end(&s.daemon.options, &s.listeners);
+	qb_tls_unload();
 	qb_store_close(&s.daemon.store);
 	qb_storage_destroy(&s.daemon.storage);
 	json_decref(s.daemon.sound_files);

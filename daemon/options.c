@@ -14,16 +14,19 @@
 #include <unistd.h>
 
 #include "common/beside.h"
+#include "daemon/util.h"
 
 enum kind { text, number };
+enum when { START, LIVE };
 
 static const struct row {
 	enum kind kind;
+	enum when when;
 	size_t offset;
 	const char *key, *value, *help;
 } rows[] = {
-#define X(kind, field, key, value, help) \
-	{kind, offsetof(struct qb_options, field), key, value, help},
+#define X(kind, when, field, key, value, help) \
+	{kind, when, offsetof(struct qb_options, field), key, value, help},
 	QB_OPTIONS(X)
 #undef X
 };
@@ -57,20 +60,33 @@ bool qb_options_number(const char *s, int64_t *out)
 	return true;
 }
 
+static char **text_of(struct qb_options *o, const struct row *r)
+{
+	return (char **)(void *)((char *)o + r->offset);
+}
+
+static _Atomic int64_t *number_of(struct qb_options *o, const struct row *r)
+{
+	return (_Atomic int64_t *)(void *)((char *)o + r->offset);
+}
+
 static bool set(struct qb_options *o, const struct row *r, const char *value, const char *where)
 {
-	void *field = (char *)o + r->offset;
+	int64_t n;
 
 	if (r->kind == text) {
-		free(*(char **)field);
-		*(char **)field = strdup(value);
-		return *(char **)field != NULL;
+		char **field = text_of(o, r);
+
+		free(*field);
+		*field = strdup(value);
+		return *field != NULL;
 	}
-	if (!qb_options_number(value, field)) {
+	if (!qb_options_number(value, &n)) {
 		fprintf(stderr, "quantbenchd: %s: %s is \"%s\"; give a whole number, such as 4 or 16G\n",
 			where, r->key, value);
 		return false;
 	}
+	*number_of(o, r) = n;
 	return true;
 }
 
@@ -109,7 +125,7 @@ static bool read_file(struct qb_options *o, const char *path)
 		fprintf(stderr, "quantbenchd: %s: %s\n", path, strerror(errno));
 		return false;
 	}
-	while (ok && fgets(line, sizeof(line), f)) {
+	while (fgets(line, sizeof(line), f)) { /* all mistakes are told */
 		char *key = trim(line), *value = strchr(key, '='), where[300];
 		const struct row *r;
 
@@ -128,7 +144,7 @@ static bool read_file(struct qb_options *o, const char *path)
 				"of quantbenchd --help\n", where, key);
 			ok = false;
 		} else {
-			ok = set(o, r, trim(value), where);
+			ok = set(o, r, trim(value), where) && ok;
 		}
 	}
 	fclose(f);
@@ -161,11 +177,14 @@ static void usage(FILE *out)
 {
 	fputs("usage: quantbenchd [OPTION]...\n"
 	      "       quantbenchd token create|list|revoke ...\n"
+	      "       quantbenchd check-config [OPTION]...   says whether a server would start with them\n"
+	      "       quantbenchd print-config               a configuration file with every option\n"
 	      "Serves the API and the dashboard, and runs jobs in worker processes.\n\n"
-	      "  --config FILE              lines of key = value; the keys are the options below\n",
+	      "  --config FILE              lines of key = value; the keys are the options below\n"
+	      "                             SIGHUP reads it again, and takes what is marked *\n",
 		out);
 	for (int i = 0; i < ROWS; i++) {
-		fprintf(out, "  --%-24s %s (%s)\n", rows[i].key, rows[i].help,
+		fprintf(out, "  --%-23s%c %s (%s)\n", rows[i].key, rows[i].when == LIVE ? '*' : ' ', rows[i].help,
 			*rows[i].value ? rows[i].value : "none");
 	}
 	fputs("  --new-database             begin anew beside uploads whose database is gone; they are put aside\n"
@@ -193,6 +212,11 @@ static bool split_listen(struct qb_options *o)
 	size_t n = colon ? (size_t)(colon - o->listen) : 0;
 	const char *host = o->listen;
 
+	if (!strcmp(o->listen, "none")) {
+		o->on_loopback = true;
+		return *o->socket || (fputs("quantbenchd: listen is none, and there is no socket; nobody could reach the server. Set one of "
+			"them\n", stderr), false);
+	}
 	if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
 		host++;
 		n -= 2;
@@ -233,6 +257,16 @@ static bool read_public(struct qb_options *o)
 	if (o->has_public && !qb_origin_parse(o->public, &o->public_origin)) {
 		fprintf(stderr, "quantbenchd: public is \"%s\"; give the beginning of the address that browsers show, without "
 			"a path, such as https://bench.example or http://bench.example:8080\n", o->public);
+		return false;
+	}
+	return true;
+}
+
+static bool check_tls(const struct qb_options *o)
+{
+	if (!*o->tls_cert != !*o->tls_key) {
+		fprintf(stderr, "quantbenchd: %s is set and %s is not; TLS needs both\n", *o->tls_cert ? "tls-cert" : "tls-key",
+			*o->tls_cert ? "tls-key" : "tls-cert");
 		return false;
 	}
 	return true;
@@ -284,7 +318,96 @@ static bool complete(struct qb_options *o)
 	if (o->worker_threads == 0) {
 		o->worker_threads = cores > o->jobs ? cores / o->jobs : 1;
 	}
-	return split_listen(o) && read_public(o) && check_tokens(o);
+	return split_listen(o) && read_public(o) && check_tokens(o) && check_tls(o);
+}
+
+static bool same(struct qb_options *a, struct qb_options *b, const struct row *r)
+{
+	char *pa, *pb;
+	bool is;
+
+	if (r->kind == number) {
+		return *number_of(a, r) == *number_of(b, r);
+	}
+	if (!strcmp(*text_of(a, r), *text_of(b, r))) {
+		return true;
+	}
+	pa = realpath(*text_of(a, r), NULL); /* paths are made absolute after they have been read */
+	pb = realpath(*text_of(b, r), NULL);
+	is = pa && pb && !strcmp(pa, pb);
+	free(pa);
+	free(pb);
+	return is;
+}
+
+static void take(struct qb_options *o, struct qb_options *from, const struct row *r)
+{
+	char *old;
+
+	if (r->kind == number) {
+		*number_of(o, r) = *number_of(from, r);
+	} else {
+		old = *text_of(o, r);
+		*text_of(o, r) = *text_of(from, r);
+		*text_of(from, r) = old;
+	}
+}
+
+bool qb_options_reload(struct qb_options *o, int argc, char **argv)
+{
+	struct qb_options n;
+	bool exit_now, ok;
+
+	optind = 0; /* getopt begins anew */
+	ok = qb_options_read(&n, argc, argv, &exit_now);
+	for (int i = 0; ok && i < ROWS; i++) {
+		if (same(o, &n, &rows[i])) {
+			continue;
+		}
+		if (rows[i].when == LIVE) {
+			take(o, &n, &rows[i]);
+			qb_log(QB_LOG_INFO, "%s has changed", rows[i].key);
+		} else {
+			qb_log(QB_LOG_WARNING, "%s is another now; it is taken when the server starts again", rows[i].key);
+		}
+	}
+	qb_options_fini(&n);
+	return ok;
+}
+
+/* A program of a build folder and an installed one find these at other places. */
+static bool is_found(const struct row *r)
+{
+	return !strcmp(r->key, "state") || !strcmp(r->key, "web") || !strcmp(r->key, "worker");
+}
+
+void qb_options_print(FILE *out)
+{
+	fputs("# quantbenchd: what the server is told. Each line sets one option; those that begin with # show the defaults.\n"
+	      "# The command line and QUANTBENCHD_... in the environment come before this file. Look at it with\n"
+	      "# quantbenchd check-config --config FILE, and have it read again by systemctl reload quantbench (SIGHUP).\n", out);
+	for (int i = 0; i < ROWS; i++) {
+		fprintf(out, "\n# %c%s%s.\n", toupper((unsigned char)rows[i].help[0]), rows[i].help + 1,
+			rows[i].when == LIVE ? "" : " (read at the start alone)");
+		fprintf(out, "#%s =%s%s\n", rows[i].key, is_found(&rows[i]) || !*rows[i].value ? "" : " ",
+			is_found(&rows[i]) ? "" : rows[i].value);
+	}
+}
+
+void qb_options_print_changed(const struct qb_options *options, FILE *out)
+{
+	struct qb_options *o = (struct qb_options *)options, d = {0};
+
+	if (defaults(&d)) {
+		for (int i = 0; i < ROWS; i++) {
+			if (!same(o, &d, &rows[i]) && rows[i].kind == number) {
+				fprintf(out, "%s = %lld\n", rows[i].key, (long long)*number_of(o, &rows[i]));
+			} else if (!same(o, &d, &rows[i])) {
+				fprintf(out, "%s = %s\n", rows[i].key, *text_of(o, &rows[i]));
+			}
+		}
+	}
+	qb_options_fini(&d);
 }
 
 bool qb_options_read(struct qb_options *o, int argc, char **argv, bool *exit_now)
@@ -341,7 +464,7 @@ void qb_options_fini(struct qb_options *o)
 {
 	for (int i = 0; i < ROWS; i++) {
 		if (rows[i].kind == text) {
-			free(*(char **)((char *)o + rows[i].offset));
+			free(*text_of(o, &rows[i]));
 		}
 	}
 	free(o->host);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "daemon/audit.h"
 #include "daemon/http/rate.h"
@@ -34,6 +35,9 @@ static bool is_local(const struct sockaddr *a)
 {
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
 
+	if (a && a->sa_family == AF_UNIX) {
+		return true;
+	}
 	if (a && a->sa_family == AF_INET) {
 		return ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 	}
@@ -44,6 +48,8 @@ static bool is_local(const struct sockaddr *a)
 void qb_access_address(struct qb_request *rq, char out[QB_ADDRESS_LEN])
 {
 	const struct sockaddr *a = peer(rq);
+	struct ucred peer_of;
+	socklen_t size = sizeof(peer_of);
 	const char *through = qb_header(rq, "X-Forwarded-For"), *comma = through ? strrchr(through, ',') : NULL;
 
 	snprintf(out, QB_ADDRESS_LEN, "unknown");
@@ -52,6 +58,10 @@ void qb_access_address(struct qb_request *rq, char out[QB_ADDRESS_LEN])
 		snprintf(out, QB_ADDRESS_LEN, "%s", through + strspn(through, " "));
 		for (char *c = out; *c; c++) {
 			*c = *c > ' ' && *c < 0x7f ? *c : '?';
+		}
+	} else if (a && a->sa_family == AF_UNIX) {
+		if (getsockopt(qb_client(rq), SOL_SOCKET, SO_PEERCRED, &peer_of, &size) == 0) {
+			snprintf(out, QB_ADDRESS_LEN, "uid %u", (unsigned)peer_of.uid);
 		}
 	} else if (a) {
 		getnameinfo(a, a->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in), out,

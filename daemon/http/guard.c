@@ -114,9 +114,9 @@ static bool names_us(const struct qb_options *o, const struct qb_authority *host
 }
 
 /* A proxy may name the public address or us, in Host; browsers name the public one in Origin. */
-static bool from_here(const struct qb_options *o, const char *origin, const struct qb_authority *host)
+static bool from_here(const struct qb_options *o, const char *origin, bool tls, const struct qb_authority *host)
 {
-	struct qb_origin page, own = {.at = *host};
+	struct qb_origin page, own = {.https = tls, .at = *host};
 
 	return qb_origin_parse(origin, &page) && ((o->has_public && qb_origin_same(&page, &o->public_origin)) ||
 		(!is_public(o, host) && qb_origin_same(&page, &own)));
@@ -131,7 +131,7 @@ bool qb_guard_request(struct qb_request *rq, const char *method, struct qb_probl
 	if (!framed(rq, p)) {
 		return false;
 	}
-	if (!host || !qb_authority_parse(host, QB_PORT_HTTP, &own)) {
+	if (!host || !qb_authority_parse(host, rq->tls ? QB_PORT_HTTPS : QB_PORT_HTTP, &own)) {
 		return qb_refuse(p, 400, "bad_request", "Host is \"%.100s\"; it must be an address and a port, such as "
 			"127.0.0.1:8080", host ? host : "");
 	}
@@ -140,7 +140,7 @@ bool qb_guard_request(struct qb_request *rq, const char *method, struct qb_probl
 			"\"%.100s\"; use one of those, or let its operator set public to the address that you use",
 			o->on_loopback ? "" : ", its addresses and its name", o->has_public ? " and as " : "", o->has_public ? o->public_origin.at.host : "", host);
 	}
-	if (origin && !from_here(o, origin, &own)) {
+	if (origin && !from_here(o, origin, rq->tls, &own)) {
 		return qb_refuse(p, 403, "wrong_origin", "requests from pages of %.100s are refused", origin);
 	}
 	if (!own_page(rq, method)) {

@@ -11,6 +11,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/http/connections.h"
+#include "daemon/http/listen.h"
 #include "daemon/util.h"
 #include "daemon/who.h"
 
@@ -28,6 +29,7 @@ struct qb_request {
 	char *body;        /* of a QB_BODY_SMALL route, ended by a NUL */
 	size_t body_len;
 	bool too_large;
+	bool tls;
 	bool known; /* who asks */
 	struct qb_who who;
 	char object[24]; /* id of what was made, for the audit log */
@@ -105,9 +107,7 @@ enum MHD_Result qb__static_get(struct qb_request *rq);
  * waiting for the loop. */
 struct qb_http;
 struct qb_connection_limits qb_http_limits(const struct qb_options *options); /* as far as descriptors go */
-/* A listening socket for qb_http_start; -1 after having said on the log why there is none. */
-int qb_http_listen(const struct qb_options *options);
-struct qb_http *qb_http_start(struct qb_daemon *daemon, int listener, uint16_t *port); /* takes the listener */
+struct qb_http *qb_http_start(struct qb_daemon *daemon, struct qb_listeners *listeners); /* takes them */
 void qb_http_stop(struct qb_http **http);
 
 /* Replies. */

@@ -3,20 +3,17 @@
 
 #include "daemon/http/http.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "daemon/http/access.h"
 #include "daemon/http/guard.h"
 #include "daemon/http/later.h"
+#include "daemon/http/tls.h"
 
 /* CALM_SECONDS: after which libmicrohttpd closes what neither sends nor takes anything; connections.h is for the rest. */
 enum { BODY_MAX = 4 << 20, CALM_SECONDS = 120, LOG_LINES_MAX = 10, DESCRIPTORS_KEPT = 64 };
@@ -31,8 +28,17 @@ enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
 static const struct qb_route dashboard = {"GET", "", QB_BODY_NONE, QB_ROLE_OPEN, qb__static_get};
 
+/* One for each socket that is listened on. */
+struct front {
+	struct qb_http *http;
+	struct MHD_Daemon *mhd; /* NULL: there is none */
+	bool tls;
+};
+
+enum { TCP, LOCAL, FRONTS };
+
 struct qb_http {
-	struct MHD_Daemon *mhd;
+	struct front fronts[FRONTS];
 	struct qb_daemon *daemon;
 	struct qb_later *later;
 };
@@ -152,7 +158,8 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 	void **state)
 {
 	struct qb_request *rq = *state;
-	const struct qb_http *http = arg;
+	const struct front *front = arg;
+	const struct qb_http *http = front->http;
 	const union MHD_ConnectionInfo *slot;
 
 	(void)version;
@@ -164,6 +171,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 		*state = rq;
 		rq->daemon = http->daemon;
 		rq->later = http->later;
+		rq->tls = front->tls;
 		rq->connection = connection;
 		slot = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 		rq->slot = slot ? slot->socket_context : NULL;
@@ -229,53 +237,6 @@ static void mhd_log(void *arg, const char *fmt, va_list ap)
 	qb_log(QB_LOG_DEBUG, "http: %s", text);
 }
 
-/* The socket address of the options' host and port; its length. */
-static socklen_t address(const struct qb_options *o, struct sockaddr_storage *a)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)a;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)a;
-
-	memset(a, 0, sizeof(*a));
-	if (inet_pton(AF_INET, o->host, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(o->port);
-		return sizeof(*v4);
-	}
-	inet_pton(AF_INET6, o->host, &v6->sin6_addr);
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = htons(o->port);
-	return sizeof(*v6);
-}
-
-int qb_http_listen(const struct qb_options *o)
-{
-	struct sockaddr_storage a;
-	socklen_t size = address(o, &a);
-	int on = 1, fd = socket(a.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	/* Connections of a server that has just ended may linger at this port; one that still listens has it alone. */
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
-		bind(fd, (struct sockaddr *)&a, size) || listen(fd, SOMAXCONN)) {
-		qb_log(QB_LOG_ERROR, "cannot listen on %s: %m; is another server there? choose another "
-			"address with --listen", o->listen);
-		if (fd >= 0) {
-			close(fd);
-		}
-		return -1;
-	}
-	return fd;
-}
-
-static uint16_t bound_port(int listener)
-{
-	struct sockaddr_storage a = {0};
-	socklen_t size = sizeof(a);
-
-	getsockname(listener, (struct sockaddr *)&a, &size);
-	return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
-					     : ((struct sockaddr_in *)&a)->sin_port);
-}
-
 /* Workers, inspections and the database have their descriptors; and each connection one for the file that it brings or
  * takes. */
 static int64_t connection_limit(const struct qb_options *o)
@@ -318,7 +279,7 @@ static void destroy(struct qb_http **http)
  * aborts when one of the threads does so at the same time (libmicrohttpd 0.9.75). */
 static enum MHD_Result accept_new(void *arg, const struct sockaddr *address, socklen_t len)
 {
-	struct qb_http *h = arg;
+	const struct qb_http *h = ((struct front *)arg)->http;
 
 	(void)len;
 	return !atomic_load(&h->daemon->stopping) && qb_connections_admit(h->daemon->connections, address) ? MHD_YES : MHD_NO;
@@ -327,7 +288,7 @@ static enum MHD_Result accept_new(void *arg, const struct sockaddr *address, soc
 static void opened_or_closed(void *arg, struct MHD_Connection *connection, void **slot,
 	enum MHD_ConnectionNotificationCode code)
 {
-	struct qb_connections *all = ((struct qb_http *)arg)->daemon->connections;
+	struct qb_connections *all = ((struct front *)arg)->http->daemon->connections;
 	struct qb_connection *one = *slot;
 	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	const union MHD_ConnectionInfo *from = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
@@ -340,41 +301,68 @@ static void opened_or_closed(void *arg, struct MHD_Connection *connection, void 
 	*slot = one;
 }
 
-struct qb_http *qb_http_start(struct qb_daemon *daemon, int listener, uint16_t *port)
+/* libmicrohttpd takes the socket. Which of its threads takes a connection is chance, so each may have all of them. */
+static bool start_front(struct qb_http *h, struct front *f, int listener, unsigned threads)
+{
+	const int64_t limit = qb_connections_count(h->daemon->connections).limit;
+	const unsigned connections = (unsigned)(limit + qb_connections_spare(limit) + threads) * threads;
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (f->tls ? MHD_USE_TLS : 0);
+	const struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)qb_tls_retrieve},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+		{MHD_OPTION_END, 0, NULL},
+	};
+
+	f->http = h;
+	f->mhd = MHD_start_daemon(flags, 0, accept_new, f, answer, f, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
+		MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+		opened_or_closed, f, MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)CALM_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(64 << 10), MHD_OPTION_CONNECTION_LIMIT, connections,
+		MHD_OPTION_ARRAY, f->tls ? tls : tls + 2, MHD_OPTION_END);
+	return f->mhd != NULL;
+}
+
+struct qb_http *qb_http_start(struct qb_daemon *daemon, struct qb_listeners *l)
 {
 	struct qb_http *h = calloc(1, sizeof(*h));
-	const struct qb_options *o = &daemon->options;
-	/* Which thread takes a connection is chance, so each may have all of them. */
-	const int64_t limit = qb_connections_count(daemon->connections).limit;
-	const unsigned connections = (unsigned)((limit + qb_connections_spare(limit) + o->http_threads) * o->http_threads);
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	const unsigned threads = (unsigned)daemon->options.http_threads;
+	bool ok = h != NULL;
 
-	*port = bound_port(listener);
 	if (h) {
 		h->daemon = daemon;
 		h->later = qb_later_create();
+		h->fronts[TCP].tls = *daemon->options.tls_cert;
+		ok = h->later != NULL;
 	}
-	if (h && h->later) {
-		h->mhd = MHD_start_daemon(flags, 0, accept_new, h, answer, h, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
-			MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
-			MHD_OPTION_NOTIFY_CONNECTION, opened_or_closed, h,
-			MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(o->http_threads > 1 ? o->http_threads : 0),
-			MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CALM_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-			(size_t)(64 << 10), MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_END);
+	if (ok && l->tcp >= 0) {
+		ok = start_front(h, &h->fronts[TCP], l->tcp, threads);
+		l->tcp = ok ? -1 : l->tcp;
 	}
-	if (!h || !h->mhd) {
+	if (ok && l->local >= 0) {
+		ok = start_front(h, &h->fronts[LOCAL], l->local, h->fronts[TCP].mhd ? 1 : threads);
+		l->local = ok ? -1 : l->local;
+	}
+	if (!ok) {
 		qb_log(QB_LOG_ERROR, "the HTTP server cannot start: %m");
-		close(listener);
-		destroy(&h);
+		qb_http_stop(&h);
 	}
 	return h;
 }
 
 void qb_http_stop(struct qb_http **http)
 {
-	if (*http) {
-		qb_later_close((*http)->later);
-		MHD_stop_daemon((*http)->mhd);
-		destroy(http);
+	struct qb_http *h = *http;
+
+	if (!h) {
+		return;
 	}
+	if (h->later) {
+		qb_later_close(h->later);
+	}
+	for (int i = 0; i < FRONTS; i++) {
+		if (h->fronts[i].mhd) {
+			MHD_stop_daemon(h->fronts[i].mhd);
+		}
+	}
+	destroy(http);
 }

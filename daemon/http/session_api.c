@@ -100,7 +100,7 @@ static void end_session(struct qb_call *call, void *arg)
 /* Empty values end cookies. */
 static void add_cookies(struct qb_request *rq, struct MHD_Response *r, const char *session, const char *csrf)
 {
-	const bool secure = rq->daemon->options.has_public && rq->daemon->options.public_origin.https;
+	const bool secure = rq->tls || (rq->daemon->options.has_public && rq->daemon->options.public_origin.https);
 	const char *more = secure ? "; Secure" : "";
 	char text[300];
 

@@ -86,7 +86,7 @@ class Daemon:
     def read(self, heard):
         for line in self.process.stderr:
             self.lines.append(line.decode(errors="replace"))
-            found = re.search(rb"listens on http://[\d.]+:(\d+)", line)
+            found = re.search(rb"listens on https?://[\d.]+:(\d+)", line)
             if found:
                 self.port = int(found.group(1))
                 heard.set()

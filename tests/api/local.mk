@@ -11,6 +11,7 @@ API_TESTS = \
 	tests/api/test_requests.py \
 	tests/api/test_results.py \
 	tests/api/test_serving.py \
+	tests/api/test_settings.py \
 	tests/api/test_storage.py \
 	tests/api/test_storage_failures.py \
 	tests/api/test_submission.py \
