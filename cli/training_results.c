@@ -50,9 +50,10 @@ static void print_title(const json_t *result, const char *what, FILE *out)
 	fputc('\n', out);
 }
 
-/* A network that was chosen on the samples that measure it looks better than it is. */
+/* A network that was chosen on the samples that measure it looks better than it is; held-out ones chose it otherwise. */
 static void print_choice(const json_t *result, FILE *out)
 {
+	double held_out = cli_number(result, "validation_samples");
 	const json_t *row;
 	int evaluations = 0;
 	size_t i;
@@ -60,9 +61,15 @@ static void print_choice(const json_t *result, FILE *out)
 	json_array_foreach(json_object_get(result, "history"), i, row) {
 		evaluations += !isnan(cli_number(row, "metric"));
 	}
-	if (evaluations > 1) {
-		fprintf(out, "\nfinal: after epoch %.0f, the best of %d evaluations on the same samples, and so optimistic\n",
-			cli_number(json_object_get(result, "best"), "epoch"), evaluations);
+	if (evaluations < 2) {
+		return;
+	}
+	fprintf(out, "\nfinal: after epoch %.0f, the best of %d evaluations on ", cli_number(json_object_get(result, "best"), "epoch"),
+		evaluations);
+	if (held_out > 0) {
+		fprintf(out, "%.0f samples held out of the training data\n", held_out);
+	} else {
+		fputs("the same samples, and so optimistic\n", out);
 	}
 }
 
@@ -79,19 +86,38 @@ static void print_artifacts(const json_t *result, FILE *out)
 	}
 }
 
+/* With its 95 % interval, where there is one. */
+static void change(struct cli_table *t, const json_t *row, double metric, double base)
+{
+	double low = cli_number(row, "delta_low"), high = cli_number(row, "delta_high");
+
+	if (isnan(low) || isnan(high)) {
+		cli_table_number(t, "%+.4g", metric - base);
+	} else {
+		cli_table_cell(t, "%+.4g (%+.3g to %+.3g)", metric - base, low, high);
+	}
+}
+
 void cli_results_train(const json_t *result, FILE *out)
 {
 	const json_t *best = json_object_get(result, "best");
-	struct cli_table *t = cli_table_create("|>metric|>epoch");
+	const json_t *start = json_object_get(result, "start"), *final = json_object_get(result, "final");
+	struct cli_table *t = cli_table_create("|>metric|>change|>epoch|latency p50");
+	char text[32];
 
 	print_title(result, " trained", out);
 	if (t) {
 		cli_table_cell(t, "start");
-		cli_table_number(t, "%.5g", cli_number(json_object_get(result, "start"), "metric"));
+		cli_table_number(t, "%.5g", cli_number(start, "metric"));
+		cli_table_cell(t, "-");
 		cli_table_cell(t, "0");
+		cli_table_cell(t, "-");
 		cli_table_cell(t, "final");
-		cli_table_number(t, "%.5g", cli_number(json_object_get(result, "final"), "metric"));
+		cli_table_number(t, "%.5g", cli_number(final, "metric"));
+		change(t, final, cli_number(final, "metric"), cli_number(start, "metric"));
 		cli_table_number(t, "%.0f", cli_number(best, "epoch"));
+		cli_table_cell(t, "%s", isnan(cli_number(json_object_get(final, "latency"), "p50_ns")) ? "-"
+			: cli_duration(cli_number(json_object_get(final, "latency"), "p50_ns"), text));
 		cli_table_print(t, out);
 	}
 	cli_table_destroy(&t);
@@ -112,7 +138,7 @@ static void qat_row(struct cli_table *t, const char *name, const json_t *row, do
 
 	cli_table_cell(t, "%s", name);
 	cli_table_number(t, "%.5g", metric);
-	cli_table_number(t, "%+.4g", metric - base);
+	change(t, row, metric, base);
 	if (norms) {
 		cli_table_number(t, "%.5g", cli_number(row, "running_metric"));
 		cli_table_number(t, "%.5g", cli_number(row, "reestimated_metric"));

@@ -17,6 +17,7 @@ enum qb_draw_purpose {
 	QB_DRAW_WINDOW = 5,   /* where windows of a text begin */
 	QB_DRAW_MASK = 6,     /* which tokens are masked, and by what */
 	QB_DRAW_SEQUENCE = 7, /* tokens of made sequences */
+	QB_DRAW_HELD_OUT = 8, /* samples that are not learned */
 };
 
 static inline uint64_t qb_draw_stream(enum qb_draw_purpose purpose, int64_t epoch)

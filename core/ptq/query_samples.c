@@ -85,6 +85,12 @@ static enum qb_err open_for(struct qb_dataset **out, const struct qb_data_source
 	return err;
 }
 
+enum qb_err qb_open_more_data(struct qb_dataset **out, const struct qb_data_source *source, const struct qb_graph *model,
+	struct qb_errbuf *eb)
+{
+	return open_for(out, source, false, model, eb);
+}
+
 /* Of a network with logits [N, T, vocabulary]: are all tokens of the task in it? */
 static enum qb_err check_vocabulary(const struct qb_graph *model, const struct qb_dataset *data, struct qb_errbuf *eb)
 {

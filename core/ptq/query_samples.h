@@ -26,6 +26,10 @@ enum qb_err qb_open_data(struct qb_dataset **out, const struct qb_data_source *s
 enum qb_err qb_open_samples(struct qb_dataset **out, const struct qb_data_source *source, struct qb_graph *model,
 	struct qb_errbuf *eb);
 
+/* More data for a model that is prepared, of the shapes that it has. */
+enum qb_err qb_open_more_data(struct qb_dataset **out, const struct qb_data_source *source, const struct qb_graph *model,
+	struct qb_errbuf *eb);
+
 struct qb_query_samples;
 
 /* As many rows as the bound graph takes at a time. */

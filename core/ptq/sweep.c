@@ -18,7 +18,6 @@ struct runner {
 	const struct qb_sweep_options *opt;
 	const struct qb_dataset *data;
 	struct qb_stream *stream;
-	struct qb_metric **metric; /* [1 + schemes] */
 };
 
 const struct qb_variant *qb_sweep_variant(const struct qb_sweep *s, int scheme)
@@ -85,13 +84,13 @@ static enum qb_err make_metrics(struct runner *r, struct qb_errbuf *eb)
 {
 	struct qb_metric_shape shape = qb_sweep_metric_shape(r->sweep->variant[0].network, r->stream);
 
-	r->metric = calloc((size_t)r->opt->schemes + 1, sizeof(*r->metric));
-	if (!r->metric) {
+	r->sweep->metric = calloc((size_t)r->opt->schemes + 1, sizeof(*r->sweep->metric));
+	if (!r->sweep->metric) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for %d schemes", r->opt->schemes);
 	}
 	for (int i = 0; i < 1 + r->opt->schemes; i++) {
-		QB_TRY(qb_metric_create(&r->metric[i], r->opt->metric, &shape, eb));
-		QB_TRY(qb_metric_keep_groups(r->metric[i], r->sweep->samples, r->opt->seed, eb));
+		QB_TRY(qb_metric_create(&r->sweep->metric[i], r->opt->metric, &shape, eb));
+		QB_TRY(qb_metric_keep_groups(r->sweep->metric[i], r->sweep->samples, r->opt->seed, eb));
 	}
 	return QB_OK;
 }
@@ -118,11 +117,11 @@ static enum qb_err take_results(struct runner *r, struct qb_errbuf *eb)
 	if (!change) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for %d schemes", s->rows);
 	}
-	err = qb_metric_compare((const struct qb_metric *const *)r->metric, s->rows + 1, r->opt->seed, change, eb);
-	s->float_metric = qb_metric_value(r->metric[0]);
+	err = qb_metric_compare((const struct qb_metric *const *)s->metric, s->rows + 1, r->opt->seed, change, eb);
+	s->float_metric = qb_metric_value(s->metric[0]);
 	for (int i = 0; i < s->rows; i++) {
-		s->row[i].metric = qb_metric_value(r->metric[1 + i]);
-		s->row[i].nan_outputs = qb_metric_nans(r->metric[1 + i]);
+		s->row[i].metric = qb_metric_value(s->metric[1 + i]);
+		s->row[i].nan_outputs = qb_metric_nans(s->metric[1 + i]);
 		s->row[i].change = change[1 + i];
 	}
 	free(change);
@@ -207,7 +206,7 @@ static enum qb_err run(struct runner *r, const struct qb_graph *model, struct qb
 	QB_TRY(qb_variants_quantize(s, r->opt, &calibration, eb));
 	QB_TRY(make_sums(s, eb));
 	QB_TRY(qb_evaluate(s, &(struct qb_evaluation_args){.opt = r->opt, .model = model, .stream = r->stream,
-		.window = window, .metric = r->metric}, eb));
+		.window = window, .metric = s->metric}, eb));
 	return take_results(r, eb);
 }
 
@@ -265,10 +264,6 @@ enum qb_err qb_sweep_run(struct qb_sweep **out, const struct qb_graph *model,
 	*out = r.sweep;
 	r.sweep = NULL;
 out:
-	for (int i = 0; r.metric && i < 1 + opt->schemes; i++) {
-		qb_metric_destroy(&r.metric[i]);
-	}
-	free(r.metric);
 	qb_stream_destroy(&r.stream);
 	qb_sweep_destroy(&r.sweep);
 	qb_threads_use(before);
@@ -286,6 +281,10 @@ void qb_sweep_destroy(struct qb_sweep **sweep)
 		free(s->row[i].sums);
 		json_decref(s->row[i].reports);
 	}
+	for (int i = 0; s->metric && i < 1 + s->rows; i++) {
+		qb_metric_destroy(&s->metric[i]);
+	}
+	free(s->metric);
 	free(s->row);
 	qb_variants_destroy(s);
 	free(s);

@@ -68,6 +68,7 @@ struct qb_sweep {
 	double float_metric;
 	int rows;
 	struct qb_sweep_row *row;        /* [schemes] */
+	struct qb_metric **metric;       /* [1 + schemes], float first: for comparisons with other sweeps over the same samples */
 };
 
 /* How many of `count` samples of `rows` rows calibrate and how many are evaluated; fails where a model that takes

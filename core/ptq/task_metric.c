@@ -70,7 +70,7 @@ static enum qb_err run_rows(struct pass *e, const struct qb_network *n, int64_t 
 }
 
 static enum qb_err begin(struct pass *e, const struct qb_network *n, const struct qb_dataset *data,
-	struct qb_errbuf *eb)
+	int64_t samples, struct qb_errbuf *eb)
 {
 	int64_t window = qb_stream_window(data, n->batch, (int64_t)WINDOW_BATCHES_A_THREAD * e->opt->threads);
 	struct qb_metric_shape shape;
@@ -78,6 +78,9 @@ static enum qb_err begin(struct pass *e, const struct qb_network *n, const struc
 	QB_TRY(qb_stream_create(&e->stream, data, n->graph, n->batch, window, e->opt->threads, eb));
 	shape = qb_sweep_metric_shape(n, e->stream);
 	QB_TRY(qb_metric_create(&e->metric, e->opt->metric, &shape, eb));
+	if (e->opt->keep) {
+		QB_TRY(qb_metric_keep_groups(e->metric, samples, e->opt->seed, eb));
+	}
 	e->output = qb_aligned_alloc(qb_value_bytes(n->graph->output[0]), (size_t)window);
 	return e->output ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for the outputs of %lld batches", (long long)window);
 }
@@ -98,7 +101,7 @@ enum qb_err qb_task_metric(double *metric, const struct qb_graph *model, const s
 	if (q) {
 		QB_TRY_OUT(qb_network_quantize_as(n, q, of, eb));
 	}
-	QB_TRY_OUT(begin(&e, n, data, eb));
+	QB_TRY_OUT(begin(&e, n, data, samples, eb));
 	rest = samples * rows % batch;
 	QB_TRY_OUT(run_rows(&e, n, 0, samples * rows / batch, eb));
 	if (rest) {
@@ -106,6 +109,10 @@ enum qb_err qb_task_metric(double *metric, const struct qb_graph *model, const s
 		QB_TRY_OUT(run_rows(&e, last, samples * rows - rest, 1, eb));
 	}
 	*metric = qb_metric_value(e.metric);
+	if (opt->keep) {
+		*opt->keep = e.metric;
+		e.metric = NULL;
+	}
 out:
 	free(e.output);
 	qb_metric_destroy(&e.metric);

@@ -16,6 +16,9 @@ struct qb_task_metric_options {
 	/* Hears the share done; its error ends the evaluation. NULL: nobody does. */
 	enum qb_err (*progress)(void *arg, double share, struct qb_errbuf *eb);
 	void *arg;
+	/* Where the metric goes, with what qb_metric_compare wants of it, for the caller to destroy. NULL: nowhere. */
+	struct qb_metric **keep;
+	uint64_t seed;   /* of its groups */
 };
 
 /* model: prepared (qb_graph_prepare), batch symbolic or its own. q: simulated quantizers by the names of the values of

@@ -16,6 +16,7 @@ struct qb_dataset {
 	struct qb_binding bound;
 	struct qb_text *text;   /* and its windows, in place of the archive; or NULL */
 	struct qb_text_windows *windows;
+	int64_t *chosen; /* [bound.count] samples of the file; NULL: all of them */
 };
 
 struct qb_dataset_reader {
@@ -153,6 +154,21 @@ void qb_dataset_close(struct qb_dataset **dataset)
 		free(*dataset);
 		*dataset = NULL;
 	}
+}
+
+enum qb_err qb_dataset_choose(struct qb_dataset *d, const int64_t *sample, int64_t count, struct qb_errbuf *eb)
+{
+	int64_t *chosen = qb_arena_alloc(d->arena, (size_t)count + 1, sizeof(*chosen));
+
+	if (!chosen) {
+		return qb_fail(eb, QB_ENOMEM, "no memory to choose %lld samples", (long long)count);
+	}
+	for (int64_t i = 0; i < count; i++) {
+		chosen[i] = d->chosen ? d->chosen[sample[i]] : sample[i];
+	}
+	d->chosen = chosen;
+	d->bound.count = count;
+	return QB_OK;
 }
 
 int64_t qb_dataset_count(const struct qb_dataset *dataset)
@@ -356,6 +372,11 @@ static enum qb_err read_input(struct qb_dataset_reader *r, int i, int64_t first,
 	return qb_dataset_convert(d, i, stored, count * d->bound.rows, dst, eb);
 }
 
+static enum qb_err read_stored(struct qb_dataset_reader *r, int i, int64_t first, int64_t count, void *dst, struct qb_errbuf *eb)
+{
+	return qb_array_read(r->array[i], first, count, dst, eb);
+}
+
 static enum qb_err read_labels(struct qb_dataset_reader *r, int64_t first, int64_t count,
 	double *labels, struct qb_errbuf *eb)
 {
@@ -395,6 +416,60 @@ static void read_windows(const struct qb_dataset *d, int64_t first, int64_t coun
 	}
 }
 
+/* Of the samples [first, first + count) those that lie one behind another in the file, from *at on: how many. */
+static int64_t run_of(const struct qb_dataset *d, int64_t first, int64_t count, int64_t *at)
+{
+	int64_t n = 1;
+
+	*at = d->chosen ? d->chosen[first] : first;
+	if (!d->chosen) {
+		return count;
+	}
+	while (n < count && d->chosen[first + n] == *at + n) {
+		n++;
+	}
+	return n;
+}
+
+/* One run, into the places from sample `done` on. */
+typedef enum qb_err read_input_fn(struct qb_dataset_reader *r, int input, int64_t first, int64_t count, void *dst, struct qb_errbuf *eb);
+
+static enum qb_err read_run(struct qb_dataset_reader *r, read_input_fn *read, int64_t at, int64_t n, int64_t done, void *const *input,
+	double *labels, struct qb_errbuf *eb)
+{
+	const struct qb_dataset *d = r->dataset;
+
+	for (int i = 0; input && i < d->inputs; i++) {
+		enum qb_dtype type = read == read_input ? d->input[i].spec.dtype : qb_dataset_stored(d, i);
+		size_t bytes = d->input[i].size * (size_t)d->bound.rows * qb_dtype_bytes(type);
+
+		QB_TRY(read(r, i, at, n, (char *)input[i] + (size_t)done * bytes, eb));
+	}
+	if (labels && d->bound.labels >= 0) {
+		QB_TRY(read_labels(r, at, n, labels + (size_t)done * qb_dataset_label_size(d), eb));
+	}
+	return QB_OK;
+}
+
+static enum qb_err read_samples(struct qb_dataset_reader *r, read_input_fn *read, int64_t first, int64_t count, void *const *input,
+	double *labels, struct qb_errbuf *eb)
+{
+	const struct qb_dataset *d = r->dataset;
+	int64_t done = 0;
+
+	if (d->chosen && first + count > d->bound.count) {
+		return qb_fail(eb, QB_EINVAL, "there are %lld samples, and %lld are read from %lld on", (long long)d->bound.count,
+			(long long)count, (long long)first);
+	}
+	while (done < count) {
+		int64_t at, n = run_of(d, first + done, count - done, &at);
+
+		QB_TRY(read_run(r, read, at, n, done, input, labels, eb));
+		done += n;
+	}
+	return QB_OK;
+}
+
 enum qb_err qb_dataset_read(struct qb_dataset_reader *reader, int64_t first, int64_t count,
 	void *const *input, double *labels, struct qb_errbuf *eb)
 {
@@ -402,23 +477,11 @@ enum qb_err qb_dataset_read(struct qb_dataset_reader *reader, int64_t first, int
 		read_windows(reader->dataset, first, count, input, labels);
 		return QB_OK;
 	}
-	for (int i = 0; input && i < reader->dataset->inputs; i++) {
-		QB_TRY(read_input(reader, i, first, count, input[i], eb));
-	}
-	if (labels && reader->dataset->bound.labels >= 0) {
-		QB_TRY(read_labels(reader, first, count, labels, eb));
-	}
-	return QB_OK;
+	return read_samples(reader, read_input, first, count, input, labels, eb);
 }
 
 enum qb_err qb_dataset_read_stored(struct qb_dataset_reader *reader, int64_t first, int64_t count, void *const *input,
 	double *labels, struct qb_errbuf *eb)
 {
-	for (int i = 0; i < reader->dataset->inputs; i++) {
-		QB_TRY(qb_array_read(reader->array[i], first, count, input[i], eb));
-	}
-	if (labels && reader->dataset->bound.labels >= 0) {
-		QB_TRY(read_labels(reader, first, count, labels, eb));
-	}
-	return QB_OK;
+	return read_samples(reader, read_stored, first, count, input, labels, eb);
 }

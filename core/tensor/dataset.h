@@ -22,6 +22,8 @@ enum qb_err qb_dataset_open(struct qb_dataset **out, const char *path,
 enum qb_err qb_dataset_open_text(struct qb_dataset **out, const char *path, bool plain, const struct qb_text_config *c, bool training,
 	const struct qb_input_spec *inputs, int input_count, struct qb_errbuf *eb);
 void qb_dataset_close(struct qb_dataset **dataset);
+/* From now on the data set, of arrays, has these of its samples alone, rising. Before it is read. */
+enum qb_err qb_dataset_choose(struct qb_dataset *dataset, const int64_t *sample, int64_t count, struct qb_errbuf *eb);
 int64_t qb_dataset_count(const struct qb_dataset *dataset);
 /* Rows that make a sample; 1 unless the arrays have a dimension more than the inputs. */
 int64_t qb_dataset_rows(const struct qb_dataset *dataset);

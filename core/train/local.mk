@@ -14,6 +14,8 @@ libquantbench_a_SOURCES += \
 	core/train/divergence.c \
 	core/train/fold_factors.c \
 	core/train/fold_factors.h \
+	core/train/held_out.c \
+	core/train/held_out.h \
 	core/train/hooks.h \
 	core/train/layer_scheme.c \
 	core/train/layer_scheme.h \

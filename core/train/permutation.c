@@ -4,10 +4,8 @@
 #include "core/base/random.h"
 #include "core/base/random_stream.h"
 
-void qb_permutation(uint64_t seed, int64_t epoch, int64_t n, int64_t *order)
+void qb_shuffle(uint64_t seed, uint64_t stream, int64_t n, int64_t *order)
 {
-	uint64_t stream = qb_draw_stream(QB_DRAW_PERMUTATION, epoch);
-
 	for (int64_t i = 0; i < n; i++) {
 		order[i] = i;
 	}
@@ -17,4 +15,9 @@ void qb_permutation(uint64_t seed, int64_t epoch, int64_t n, int64_t *order)
 		order[i] = order[k];
 		order[k] = kept;
 	}
+}
+
+void qb_permutation(uint64_t seed, int64_t epoch, int64_t n, int64_t *order)
+{
+	qb_shuffle(seed, qb_draw_stream(QB_DRAW_PERMUTATION, epoch), n, order);
 }

@@ -33,6 +33,11 @@ class Qat(files.Case):
         r, names, _ = training.run({**self.DEEP, "scheme": "w3a3"}, self.folder)
         self.assertLess(r["start"]["metric"], r["float"]["metric"] - 10)
         self.assertGreater(r["final"]["metric"], r["start"]["metric"] + 5)
+        for row in r["start"], r["final"]:
+            self.assertAlmostEqual(row["delta"], row["metric"] - r["float"]["metric"])
+            self.assertLessEqual(row["delta_low"], row["delta"])
+            self.assertGreaterEqual(row["delta_high"], row["delta"])
+            self.assertLess(row["delta_low"], row["delta_high"])
         self.assertEqual(r["final"]["metric"], r["best"]["metric"])
         self.assertEqual(r["final"]["scheme"], "w3a3+lsq")
         self.assertLess(r["final"]["size_bytes"], r["float"]["size_bytes"] / 2)
@@ -111,6 +116,15 @@ class Qat(files.Case):
         resumed, files_of_resumed, _ = training.run(job, self.path("part"), checkpoints=self.path("checkpoints"))
         self.assertEqual(resumed, whole)
         self.assertEqual(files_of_resumed, files_of_whole)
+
+    def test_validation__held_out__chooses_and_calibrates_nothing(self):
+        r, _, _ = training.run({**self.SMALL, "scheme": "w3a3", "epochs": 2, "validation": 0.2}, self.path("a"))
+        self.assertEqual((r["validation_samples"], r["train_samples"], r["samples"]), (128, 512, 300))
+        self.assertEqual(r["best"]["metric"], max(row["metric"] for row in r["history"]))
+        for row in r["history"]:
+            self.assertAlmostEqual(row["metric"] * 1.28, round(row["metric"] * 1.28), places=6)
+        # Data measures what was kept.
+        self.assertAlmostEqual(small_network.accuracy(self.path("a/trained.onnx"), self.SMALL), r["final"]["latent_metric"], delta=0.4)
 
     def test_start__of_methods_that_decide_weights__begins_with_them(self):
         job = {**self.SMALL, "start": {"methods": [{"name": "adaround", "iterations": 50}]}}

@@ -142,6 +142,7 @@ describe('outcomes', () => {
 		const more = {...qat, history: [...history, {epoch: 3, step: 30, loss: 1, rate: 0.05, metric: 39}]} as QatResult;
 		expect(ended(runOf(job('j1', {}), more, new Gathered()))).toMatch(/40\.00\. It is the best of 2 on the same samples, and so optimistic; after the last epoch it was 39\.00\.$/);
 		expect(ended(runOf(job('j1', {}), qat, new Gathered()))).not.toMatch(/optimistic/);
+		expect(ended(runOf(job('j1', {}), {...more, validation_samples: 25}, new Gathered()))).toMatch(/best of 2 on 25 samples that were held out of the training data\.$/);
 		expect(ended(runOf(job('j1', {}), {...qat, best: null, ended: 'early_stop'}, new Gathered()))).toBe('20 steps, 2 epochs, stopped early: no better evaluation came, 100 training samples.');
 	});
 });
@@ -197,6 +198,11 @@ describe('the table of methods', () => {
 		expect(methodGroups([both('j1', {}, 60, 80), both('j2', ran, 70, 78)])[0]?.rows[0]).toMatchObject({without: {mean: 70}, with: {mean: 80}});
 		const told = measured(job('j1', {scheme: 'w4a4'}), {...qat, final: {...quantized(80), running_metric: 60, reestimated_metric: 80}} as QatResult, null);
 		expect(told.metrics).toEqual({running: 60, reestimated: 80});
+	});
+	it('has the time of a step from a profile where there is one', () => {
+		const profile = {steps: 9, seconds: 3, seconds_per_step: 0.25, samples_per_second: 100, threads: 1, plan: {}};
+		expect(measured(job('j1', {}), {...qat, profile} as QatResult, 0.5).secondsPerStep).toBe(0.25);
+		expect(measured(job('j1', {}), qat, 0.5).secondsPerStep).toBe(0.5);
 	});
 	it('takes the latest job of a seed', () => {
 		expect(methodGroups([one('j9', {}, 80), one('j10', {}, 84)])[0]?.rows[0]?.with?.mean).toBe(84);

@@ -99,7 +99,7 @@ static enum qb_err prepare(struct bench *b, struct qb_ptq_latency *out,
 	b->subjects = 1 + sweep->rows;
 	b->subject = calloc((size_t)b->subjects, sizeof(*b->subject));
 	b->variants = sweep->variants;
-	b->simulated = calloc((size_t)b->variants, sizeof(*b->simulated));
+	b->simulated = calloc((size_t)b->variants + 1, sizeof(*b->simulated));
 	if (!b->subject || !b->simulated) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for %d latency subjects", b->subjects);
 	}
@@ -137,7 +137,8 @@ enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_grap
 	const struct qb_dataset *data, const struct qb_sweep *sweep, const struct qb_ptq_latency_options *opt,
 	struct qb_errbuf *eb)
 {
-	int n = 1 + sweep->rows;
+	static const struct qb_sweep none;
+	int n = 1 + (sweep ? sweep->rows : 0);
 	struct bench b = {0};
 	struct qb_ptq_latency *rows = calloc((size_t)n, sizeof(*rows));
 	struct qb_latency_subject *subjects = calloc((size_t)n, sizeof(*subjects));
@@ -148,7 +149,7 @@ enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_grap
 		err = qb_fail(eb, QB_ENOMEM, "no memory for %d latency rows", n);
 		goto out;
 	}
-	QB_TRY_OUT(prepare(&b, rows, model, data, sweep, opt->threads, eb));
+	QB_TRY_OUT(prepare(&b, rows, model, data, sweep ? sweep : &none, opt->threads, eb));
 	for (int i = 0; i < n; i++) {
 		subjects[i] = (struct qb_latency_subject){query, &b.subject[i]};
 	}

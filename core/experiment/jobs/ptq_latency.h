@@ -28,7 +28,7 @@ struct qb_ptq_latency_options {
 	void *arg;
 };
 
-/* model: as the sweep ran it. *out [1 + schemes], float first. */
+/* model: as the sweep ran it. *out [1 + schemes], float first. sweep NULL: float alone. */
 enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep *sweep, const struct qb_ptq_latency_options *opt,
 	struct qb_errbuf *eb);

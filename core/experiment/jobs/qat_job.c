@@ -42,6 +42,7 @@ struct qat {
 	struct qb_deployment deployed;
 	struct qb_sweep *final;
 	struct norm_metrics start_norms, final_norms;
+	struct qb_interval change;   /* of the final metric against float, 95 % */
 	struct qb_ptq_latency *latency;
 	double from, to;             /* of the progress of the sweep that runs */
 };
@@ -92,6 +93,17 @@ static enum qb_err run_start(struct qat *q, struct qb_errbuf *eb)
 	return qb_sweep_run(&q->start, q->in.prepared, q->in.data, &opt, eb);
 }
 
+/* The sweep of the result has a float network of its own, the trained one; both sweeps saw the same samples. */
+static enum qb_err compare_with_float(struct qat *q, struct qb_errbuf *eb)
+{
+	const struct qb_metric *const metric[] = {q->start->metric[0], q->final->metric[1]};
+	struct qb_metric_change change[2];
+
+	QB_TRY(qb_metric_compare(metric, 2, (uint64_t)ptq_of(q)->seed, change, eb));
+	q->change = change[1].interval;
+	return QB_OK;
+}
+
 static enum qb_err run_final(struct qat *q, struct qb_errbuf *eb)
 {
 	struct qb_sweep_options opt = sweep_options(q, TRAINED, EVALUATED);
@@ -100,7 +112,8 @@ static enum qb_err run_final(struct qat *q, struct qb_errbuf *eb)
 	opt.scheme = &q->final_scheme;
 	opt.given = q->deployed.quantization;
 	opt.given_of = q->deployed.bound;
-	return qb_sweep_run(&q->final, q->deployed.model, q->in.data, &opt, eb);
+	QB_TRY(qb_sweep_run(&q->final, q->deployed.model, q->in.data, &opt, eb));
+	return compare_with_float(q, eb);
 }
 
 /* ---- evaluation ---- */
@@ -124,7 +137,7 @@ static enum qb_err evaluate(void *arg, struct qb_trainer *t, double *metric, jso
 		QB_TRY_OUT(qb_train_reestimate(t, q->spec.train.reestimate, &norms, eb));
 	}
 	QB_TRY_OUT(deploy(q, &d, t, eb));
-	QB_TRY_OUT(qb_training_run_measure(&q->run, metric, d.model, d.quantization, d.bound, eb));
+	QB_TRY_OUT(qb_training_run_validate(&q->run, metric, &(struct qb_trained){d.model, d.quantization, d.bound}, eb));
 	*snapshot = qb_qat_snapshot(q->qat, &norms);
 	err = *snapshot ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for a snapshot of the training");
 out:
@@ -148,7 +161,7 @@ static enum qb_err measure_present(void *arg, struct qb_errbuf *eb)
 	enum qb_err err;
 
 	QB_TRY(deploy(m->q, &d, m->q->run.trainer, eb));
-	err = qb_training_run_measure(&m->q->run, &m->metric, d.model, d.quantization, d.bound, eb);
+	err = qb_training_run_measure(&m->q->run, &m->metric, &(struct qb_trained){d.model, d.quantization, d.bound}, NULL, eb);
 	qb_deployment_fini(&d);
 	return err;
 }
@@ -314,8 +327,8 @@ static json_t *final_row(struct qat *q)
 	/* The sweep's own float is the trained network without quantizers. */
 	json_object_set_new(row, "latent_metric", qb_json_real(q->final->float_metric));
 	json_object_set_new(row, "delta", qb_json_real(metric - q->start->float_metric));
-	json_object_set_new(row, "delta_low", json_null());
-	json_object_set_new(row, "delta_high", json_null());
+	json_object_set_new(row, "delta_low", qb_json_real(q->change.low));
+	json_object_set_new(row, "delta_high", qb_json_real(q->change.high));
 	return with_norms(row, &q->final_norms);
 }
 

@@ -9,6 +9,7 @@
 #include "core/experiment/jobs/training_run.h"
 #include "core/ptq/query_samples.h"
 #include "core/tensor/backcopy.h"
+#include "core/train/held_out.h"
 #include "core/train/networks/initialize.h"
 
 /* One more than the largest label. */
@@ -118,6 +119,78 @@ out:
 	return err;
 }
 
+/* ---- samples that choose the best network ---- */
+
+static enum qb_err read_labels(double *label, const struct qb_dataset *data, struct qb_errbuf *eb)
+{
+	struct qb_dataset_reader *reader = NULL;
+	enum qb_err err = qb_dataset_reader_create(&reader, data, eb);
+
+	if (err == QB_OK) {
+		err = qb_dataset_read(reader, 0, qb_dataset_count(data), NULL, label, eb);
+	}
+	qb_dataset_reader_destroy(&reader);
+	return err;
+}
+
+/* The two parts of the training data. */
+static enum qb_err divide(struct qb_training_inputs *in, const bool *held, int64_t *sample, struct qb_errbuf *eb)
+{
+	int64_t n = qb_dataset_count(in->train), some = 0, rest = 0;
+
+	for (int64_t i = 0; i < n; i++) {
+		if (held[i]) {
+			sample[some++] = i;
+		}
+	}
+	QB_TRY(qb_dataset_choose(in->validation, sample, some, eb));
+	for (int64_t i = 0; i < n; i++) {
+		if (!held[i]) {
+			sample[rest++] = i;
+		}
+	}
+	return qb_dataset_choose(in->train, sample, rest, eb);
+}
+
+static enum qb_err hold_out(struct qb_training_inputs *in, const struct qb_train_spec *spec, const struct qb_data_source *train,
+	struct qb_errbuf *eb)
+{
+	const int64_t n = qb_dataset_count(in->train), count = (int64_t)llround(spec->validation * (double)n);
+	const bool classes = spec->loss == QB_LOSS_CROSS_ENTROPY && qb_dataset_label_size(in->train) == 1;
+	int64_t *sample = calloc((size_t)n + 1, sizeof(*sample));
+	double *label = calloc((size_t)n + 1, sizeof(*label));
+	bool *held = calloc((size_t)n + 1, sizeof(*held));
+	enum qb_err err;
+
+	if (!sample || !label || !held) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory to hold %lld samples out", (long long)count);
+		goto out;
+	}
+	if (qb_dataset_windows(in->train)) {
+		err = qb_fail_field(eb, QB_EJOB, "", "validation", "holds samples of arrays out; windows of a text are drawn anew from all of "
+			"it: train on a part of the text, and evaluate on another");
+		goto out;
+	}
+	if (count < 1 || count >= n) {
+		err = qb_fail_field(eb, QB_EJOB, "", "validation", "of %g of %lld training samples holds %lld out; some must be held out and "
+			"some remain", spec->validation, (long long)n, (long long)count);
+		goto out;
+	}
+	if (classes) {
+		QB_TRY_OUT(read_labels(label, in->train, eb));
+	}
+	QB_TRY_OUT(qb_held_out((uint64_t)spec->ptq.seed, n, classes ? label : NULL, count, held, eb));
+	QB_TRY_OUT(qb_open_more_data(&in->validation, train, in->prepared, eb));
+	err = divide(in, held, sample, eb);
+out:
+	free(sample);
+	free(label);
+	free(held);
+	return err;
+}
+
+/* ---- the whole ---- */
+
 static enum qb_err read_network(struct qb_training_inputs *in, const struct qb_train_spec *spec, const struct qb_data_source *train,
 	struct qb_errbuf *eb)
 {
@@ -162,6 +235,9 @@ enum qb_err qb_training_inputs_open(struct qb_training_inputs *in, const struct 
 	QB_TRY(qb_graph_clone(&in->prepared, in->network, eb));
 	QB_TRY(qb_job_in_file(qb_open_data(&in->data, &data, in->prepared, eb), "data", spec->ptq.data_name, eb));
 	QB_TRY(check_triggers(in, eb));
+	if (spec->validation > 0) {
+		QB_TRY(qb_job_in_file(hold_out(in, spec, &train, eb), "train", spec->train_name, eb));
+	}
 	if (spec->teacher_path) {
 		QB_TRY(qb_job_in_file(qb_graph_import(&in->teacher, spec->teacher_path, eb), "teacher", spec->teacher_name, eb));
 	}
@@ -170,6 +246,7 @@ enum qb_err qb_training_inputs_open(struct qb_training_inputs *in, const struct 
 
 void qb_training_inputs_close(struct qb_training_inputs *in)
 {
+	qb_dataset_close(&in->validation);
 	qb_dataset_close(&in->data);
 	qb_dataset_close(&in->train);
 	qb_graph_destroy(&in->prepared); /* borrows constants of the network */

@@ -105,7 +105,8 @@ static bool should_stop(void *arg)
  * server says them, else their names. */
 static char *identity_of(const struct qb_job *job)
 {
-	static const char *const aside[] = {"workdir", "checkpoints", "fresh", "threads", "latency", "export", "checkpoint_every", "profile"};
+	static const char *const aside[] = {"workdir", "checkpoints", "fresh", "threads", "latency", "export", "checkpoint_every", "profile",
+		"recompute"};
 	static const char *const uploads[] = {"model", "train", "data", "teacher"};
 	json_t *all = json_copy((json_t *)job->spec);
 	char *text;
@@ -241,14 +242,30 @@ static enum qb_err check_cancelled(void *arg, double share, struct qb_errbuf *eb
 	return qb_job_check(arg, eb);
 }
 
-enum qb_err qb_training_run_measure(const struct qb_training_run *r, double *metric, const struct qb_graph *model,
-	const struct qb_quantization *q, const struct qb_graph *of, struct qb_errbuf *eb)
+static struct qb_task_metric_options metric_options(const struct qb_training_run *r)
 {
 	const struct qb_ptq_spec *p = &r->spec->ptq;
-	const struct qb_task_metric_options opt = {.metric = p->metric, .threads = p->threads, .samples = p->max_samples,
-		.progress = check_cancelled, .arg = r->job};
 
-	return qb_task_metric(metric, model, q, of, r->inputs->data, &opt, eb);
+	return (struct qb_task_metric_options){.metric = p->metric, .threads = p->threads, .progress = check_cancelled, .arg = r->job,
+		.seed = (uint64_t)p->seed};
+}
+
+enum qb_err qb_training_run_measure(const struct qb_training_run *r, double *metric, const struct qb_trained *n,
+	struct qb_metric **keep, struct qb_errbuf *eb)
+{
+	struct qb_task_metric_options opt = metric_options(r);
+
+	opt.samples = r->spec->ptq.max_samples;
+	opt.keep = keep;
+	return qb_task_metric(metric, n->model, n->q, n->of, r->inputs->data, &opt, eb);
+}
+
+enum qb_err qb_training_run_validate(const struct qb_training_run *r, double *metric, const struct qb_trained *n, struct qb_errbuf *eb)
+{
+	const struct qb_task_metric_options opt = metric_options(r);
+
+	return r->inputs->validation ? qb_task_metric(metric, n->model, n->q, n->of, r->inputs->validation, &opt, eb)
+		: qb_training_run_measure(r, metric, n, NULL, eb);
 }
 
 void qb_training_run_fini(struct qb_training_run *r)
@@ -290,9 +307,10 @@ static json_t *whole(const struct qb_training_run *r)
 	json_t *all, *best = t->best_epoch < 0 ? json_null() : json_pack("{s:i, s:o}", "epoch", t->best_epoch + 1, "metric",
 		qb_json_real(t->best_metric));
 
-	all = json_pack("{s:i, s:s, s:I, s:o, s:o, s:o, s:o}", "epochs", t->epochs, "ended", t->end == QB_TRAIN_EARLY ? "early_stop"
+	all = json_pack("{s:i, s:s, s:I, s:o, s:o, s:o, s:o, s:I}", "epochs", t->epochs, "ended", t->end == QB_TRAIN_EARLY ? "early_stop"
 		: "epochs", "steps_done", (json_int_t)t->step, "best", best, "history", history(r), "steps",
-		qb_step_series_json(r->series), "snapshots", qb_snapshots_json(r->snapshots));
+		qb_step_series_json(r->series), "snapshots", qb_snapshots_json(r->snapshots), "validation_samples",
+		(json_int_t)(r->inputs->validation ? qb_dataset_count(r->inputs->validation) : 0));
 	if (r->spec->profile) { /* times: nothing else in a result differs from run to run */
 		json_object_set_new(all, "profile", qb_training_profile_json(&r->profile, r->trainer, samples, r->config.threads));
 	}

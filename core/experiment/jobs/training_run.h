@@ -17,6 +17,7 @@
 struct qb_training_inputs {
 	struct qb_graph *network, *teacher; /* teacher: or NULL */
 	struct qb_dataset *train, *data;
+	struct qb_dataset *validation;      /* held out of train: what evaluations see; NULL: they see data */
 	struct qb_graph *prepared;          /* the network as evaluations bind it to data (qb_open_data) */
 };
 
@@ -54,14 +55,23 @@ enum qb_err qb_training_run_create(struct qb_training_run *r, struct qb_errbuf *
 enum qb_err qb_training_run(struct qb_training_run *r, struct qb_errbuf *eb);
 void qb_training_run_fini(struct qb_training_run *r);
 
-/* The job's metric of a prepared network, as evaluations see it; q, of: as qb_task_metric has them. */
-enum qb_err qb_training_run_measure(const struct qb_training_run *r, double *metric, const struct qb_graph *model,
-	const struct qb_quantization *q, const struct qb_graph *of, struct qb_errbuf *eb);
+/* A prepared network and its quantizers, as qb_task_metric has them. */
+struct qb_trained {
+	const struct qb_graph *model;
+	const struct qb_quantization *q;
+	const struct qb_graph *of;
+};
+/* The job's metric on data; keep: as qb_task_metric_options has it, or NULL. */
+enum qb_err qb_training_run_measure(const struct qb_training_run *r, double *metric, const struct qb_trained *n,
+	struct qb_metric **keep, struct qb_errbuf *eb);
+/* The same on what evaluations during training see. */
+enum qb_err qb_training_run_validate(const struct qb_training_run *r, double *metric, const struct qb_trained *n, struct qb_errbuf *eb);
 
 /* The rows of its artifact in a result; a new reference, empty where there is no folder. */
 json_t *qb_training_run_artifacts(const struct qb_training_run *r);
 /* Adds to *result (NULL: memory has ended) what that of every training has: {"epochs", "ended", "steps_done", "best": {...},
- * "history": [...], "steps": [...], "snapshots": [...]}. After a failure *result is gone. */
+ * "history": [...], "steps": [...], "snapshots": [...],
+ * "validation_samples"}. After a failure *result is gone. */
 enum qb_err qb_training_run_tell(const struct qb_training_run *r, json_t **result, struct qb_errbuf *eb);
 
 #endif

@@ -112,6 +112,7 @@ void qb_ptq_spec_defaults(void *out)
 		.calibration_samples = 100,
 		.spread = true,
 		.momentum = 0.9,
+		.latency = true,
 		.latency_threads = 1,
 		.latency_options = {10, 662, 0.5},
 	};
@@ -169,12 +170,15 @@ const struct qb_field qb_ptq_fields[] = {
 		.summary = "MLPerf's single stream; false leaves it out"},
 	{0}};
 
-static enum qb_err read_latency(struct qb_ptq_spec *s, struct qb_errbuf *eb)
+enum qb_err qb_ptq_spec_read_latency(struct qb_ptq_spec *s, struct qb_errbuf *eb)
 {
 	const json_t *v = s->asked.latency;
 
+	if (!v) {
+		return QB_OK;
+	}
 	s->latency = !json_is_false(v);
-	if (!v || json_is_boolean(v)) {
+	if (json_is_boolean(v)) {
 		return QB_OK;
 	}
 	if (!json_is_object(v)) {
@@ -202,7 +206,7 @@ enum qb_err qb_ptq_spec_parse(struct qb_ptq_spec *out, const struct qb_job *job,
 	QB_TRY(qb_ptq_spec_read_task(out, job, eb));
 	QB_TRY(check_exports(out, job, eb));
 	QB_TRY(qb_ptq_spec_read_preprocess(out, job->spec, eb));
-	QB_TRY(read_latency(out, eb));
+	QB_TRY(qb_ptq_spec_read_latency(out, eb));
 	return qb_ptq_spec_read_schemes(out, path, eb);
 }
 

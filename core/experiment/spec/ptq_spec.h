@@ -91,6 +91,8 @@ enum qb_err qb_ptq_spec_read_task(struct qb_ptq_spec *s, const struct qb_job *jo
 struct qb_data_source qb_ptq_spec_source(const struct qb_ptq_spec *s, const char *path, const char *name);
 /* The schemes of a struct whose `asked` says them, as the fields of that name do; path: NULL for "schemes[i]". */
 enum qb_err qb_ptq_spec_read_schemes(struct qb_ptq_spec *s, qb_scheme_path *path, struct qb_errbuf *eb);
+/* "latency", where the job has it. */
+enum qb_err qb_ptq_spec_read_latency(struct qb_ptq_spec *s, struct qb_errbuf *eb);
 /* What such a job asks of its sweep, whose progress is the caller's to hear. */
 struct qb_sweep_options qb_ptq_sweep_options(const struct qb_ptq_spec *spec);
 void qb_ptq_spec_fini(struct qb_ptq_spec *spec);

@@ -119,6 +119,8 @@ const struct qb_field qb_train_fields[] = {
 		.summary = "of the model's weights: go on from the given ones, or from fresh ones"},
 	{"teacher", QB_FIELD_UPLOAD, .summary = "a model of the same input and output, whose scores are learned as well"},
 	QB_TRAIN_FIELDS,
+	{"latency", QB_FIELD_ANY, offsetof(struct qb_ptq_spec, asked.latency), .any = qb_latency_entries,
+		.summary = "of the trained network; default: it is not measured"},
 	{0}};
 
 /* ---- reading ---- */
@@ -195,6 +197,7 @@ enum qb_err qb_train_spec_parse(struct qb_train_spec *out, const struct qb_job *
 	QB_TRY(qb_job_read(out, job, qb_train_fields, eb));
 	QB_TRY(read_network(out, job, eb));
 	QB_TRY(qb_attention_spec_read(&out->attention, out->asked.attention, "attention", eb));
+	QB_TRY(qb_ptq_spec_read_latency(&out->ptq, eb));
 	QB_TRY(qb_train_spec_read_teacher(out, job, true, eb));
 	return qb_train_spec_finish(out, job, eb);
 }
@@ -225,6 +228,7 @@ struct qb_train_config qb_train_spec_config(const struct qb_train_spec *s)
 	c.epochs = s->epochs;
 	c.batch = s->batch;
 	c.accumulation = s->accumulate;
+	c.recompute = s->recompute;
 	c.shards = s->shards;
 	c.threads = s->ptq.threads;
 	c.seed = (uint64_t)s->ptq.seed;

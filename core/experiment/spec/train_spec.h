@@ -40,8 +40,9 @@ struct qb_train_spec {
 	double batch_norm_momentum;
 	int64_t reestimate;       /* batches; 0: running statistics stay as they are */
 	double clip, ema;
+	double validation;        /* share of the training data */
 	int evaluate_every, early_stop;
-	bool profile;
+	bool profile, recompute;
 	int64_t checkpoint_every; /* steps; 0: each epoch */
 	/* train alone */
 	struct qb_network_spec network; /* architecture NULL: the model */
@@ -95,6 +96,11 @@ extern const struct qb_object qb_optimizer_object, qb_schedule_object, qb_augmen
 		.summary = "epochs; the last one is always evaluated"}, \
 	{"early_stop", QB_FIELD_INT, offsetof(struct qb_train_spec, early_stop), 0, 100000, \
 		.summary = "evaluations without a better one after which training ends; 0: never"}, \
+	{"validation", QB_FIELD_REAL, offsetof(struct qb_train_spec, validation), 0, 0.9, \
+		.summary = "share of the training data that is held out, of each class alike: evaluations choose the best network and " \
+			"stop early on it, and data measures the end alone; 0: on data"}, \
+	{"recompute", QB_FIELD_BOOL, offsetof(struct qb_train_spec, recompute), \
+		.summary = "compute activations, norms and quantizers again for the backward pass: less memory, more time, the same bytes"}, \
 	{"profile", QB_FIELD_BOOL, offsetof(struct qb_train_spec, profile), \
 		.summary = "tell where the time of steps goes, and samples a second"}, \
 	{"checkpoint_every", QB_FIELD_LONG, offsetof(struct qb_train_spec, checkpoint_every), 0, QB_FIELD_MOST_LONG, \

@@ -16,6 +16,7 @@
 
 #include "core/base/random.h"
 #include "core/train/augment.h"
+#include "core/train/held_out.h"
 #include "core/train/permutation.h"
 #include "core/train/samples.h"
 
@@ -58,6 +59,55 @@ static void permutation__three_elements__all_orders_are_as_likely(void **state)
 		bool order = i / 9 != i / 3 % 3 && i / 3 % 3 != i % 3 && i % 3 != i / 9;
 
 		assert_in_range(count[i], order ? 880 : 0, order ? 1120 : 0);
+	}
+}
+
+/* ---- held-out samples ---- */
+
+/* 90 of class 0, 9 of class 1, one of class 2, interleaved. */
+static void held_out__classes__has_of_each_as_many_to_a_sample(void **state)
+{
+	enum { N = 100, COUNT = 20 };
+	double label[N];
+	bool held[N], again[N], other[N];
+	int of[3] = {0};
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		label[i] = i % 10 ? 0 : i / 10 ? 1 : 2;
+	}
+	assert_int_equal(qb_held_out(3, N, label, COUNT, held, NULL), QB_OK);
+	assert_int_equal(qb_held_out(3, N, label, COUNT, again, NULL), QB_OK);
+	assert_int_equal(qb_held_out(4, N, label, COUNT, other, NULL), QB_OK);
+	assert_memory_equal(held, again, sizeof(held));
+	assert_memory_not_equal(held, other, sizeof(held));
+	for (int i = 0; i < N; i++) {
+		of[(int)label[i]] += held[i];
+	}
+	assert_int_equal(of[0] + of[1] + of[2], COUNT);
+	assert_int_equal(of[0], 18);
+	assert_in_range(of[1], 1, 2);
+}
+
+static void held_out__without_classes__every_sample_is_as_likely(void **state)
+{
+	int count[10] = {0};
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 1000; seed++) {
+		bool held[10];
+		int sum = 0;
+
+		assert_int_equal(qb_held_out(seed, 10, NULL, 3, held, NULL), QB_OK);
+		for (int i = 0; i < 10; i++) {
+			sum += held[i];
+			count[i] += held[i];
+		}
+		assert_int_equal(sum, 3);
+	}
+	/* 300 each, deviation 14.5. */
+	for (int i = 0; i < 10; i++) {
+		assert_in_range(count[i], 240, 360);
 	}
 }
 
@@ -248,6 +298,40 @@ static void samples_read__any_order__equals_reading_in_order(void **state)
 	unlink(path);
 }
 
+static void dataset_choose__some_samples__are_all_that_is_read(void **state)
+{
+	const struct qb_augment_config none = {0};
+	const int64_t chosen[] = {0, 1, 3, 5}, of_those[] = {1, 3}, order[] = {1, 0};
+	const struct qb_samples_pick pick = {.sample = order, .count = 2};
+	struct qb_dataset *d = open_samples();
+	struct qb_dataset_reader *r = NULL;
+	struct qb_samples *s = NULL;
+	float got[16], beyond[20];
+	void *input[] = {got}, *more[] = {beyond};
+
+	(void)state;
+	assert_int_equal(qb_dataset_choose(d, chosen, 4, NULL), QB_OK);
+	assert_int_equal(qb_dataset_count(d), 4);
+	assert_int_equal(qb_dataset_reader_create(&r, d, NULL), QB_OK);
+	assert_int_equal(qb_dataset_read(r, 0, 4, input, NULL, NULL), QB_OK);
+	for (int i = 0; i < 16; i++) {
+		assert_true(got[i] == ((float)(chosen[i / 4] * 10 + i % 4) * 0.5f - 1) / 2);
+	}
+	assert_int_equal(qb_dataset_read(r, 1, 4, more, NULL, NULL), QB_EINVAL);
+	/* Chosen among those that were chosen, and as they are stored. */
+	assert_int_equal(qb_dataset_choose(d, of_those, 2, NULL), QB_OK);
+	assert_int_equal(qb_samples_create(&s, d, 1, &none, 1, NULL), QB_OK);
+	assert_int_equal(qb_samples_count(s), 2);
+	assert_int_equal(qb_samples_read(s, &pick, input, NULL, NULL), QB_OK);
+	for (int i = 0; i < 8; i++) {
+		assert_true(got[i] == ((float)(chosen[of_those[order[i / 4]]] * 10 + i % 4) * 0.5f - 1) / 2);
+	}
+	qb_samples_destroy(&s);
+	qb_dataset_reader_destroy(&r);
+	qb_dataset_close(&d);
+	unlink(path);
+}
+
 static void samples_read__augmented__same_for_any_threads_and_batch(void **state)
 {
 	const struct qb_augment_config c = {.flip = true, .crop = 1, .noise = 0.1}, none = {0};
@@ -281,11 +365,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(permutation__any_epoch__has_each_once_and_differs),
 		cmocka_unit_test(permutation__three_elements__all_orders_are_as_likely),
+		cmocka_unit_test(held_out__classes__has_of_each_as_many_to_a_sample),
+		cmocka_unit_test(held_out__without_classes__every_sample_is_as_likely),
 		cmocka_unit_test(augment_move__images__are_flipped_and_cropped),
 		cmocka_unit_test(augment_move__sound__shifts_in_time),
 		cmocka_unit_test(augment_check__unfit_samples__are_refused),
 		cmocka_unit_test(augment_noise__many__is_normal),
 		cmocka_unit_test(samples_read__any_order__equals_reading_in_order),
+		cmocka_unit_test(dataset_choose__some_samples__are_all_that_is_read),
 		cmocka_unit_test(samples_read__augmented__same_for_any_threads_and_batch),
 	};
 

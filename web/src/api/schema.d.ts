@@ -1468,13 +1468,16 @@ export interface components {
         Training: {
             /** @description the training data */
             train?: string;
+            /** @description that are learned, those held out left out */
             train_samples?: number;
+            /** @description of the training data, held out: evaluations in history and best are of them, and data measures start and final alone; 0: evaluations are of data */
+            validation_samples?: number;
             /** @description that are complete */
             epochs: number;
             /** @enum {unknown} */
             ended: "epochs" | "early_stop";
             steps_done: number;
-            /** @description the evaluation whose network is kept; it is chosen on the data that measures it, so that its metric is optimistic */
+            /** @description the evaluation whose network is kept. Where no samples were held out it is chosen on the data that measures it, so that its metric is optimistic */
             best: null | {
                 /** @description from 1; what is kept is the network after it */
                 epoch: number;
@@ -1512,6 +1515,8 @@ export interface components {
                 steps: number;
                 /** @description evaluations apart */
                 seconds: number;
+                /** @description the median */
+                seconds_per_step: number;
                 samples_per_second: number;
                 threads: number;
                 /** @description as the profile of a latency, times of all shards together, means over the steps */
@@ -1553,6 +1558,12 @@ export interface components {
             };
             final: {
                 metric: components["schemas"]["Number"];
+                /** @description against the start */
+                delta?: components["schemas"]["Number"];
+                /** @description 95 % interval, by a bootstrap paired over the samples */
+                delta_low?: components["schemas"]["Number"];
+                delta_high?: components["schemas"]["Number"];
+                latency?: components["schemas"]["MaybeLatency"];
             };
         };
         Counts: number[];
@@ -1641,6 +1652,7 @@ export interface components {
             reestimated_metric?: components["schemas"]["Number"];
             /** @description against float */
             delta: components["schemas"]["Number"];
+            /** @description 95 % interval, by a bootstrap paired over the samples */
             delta_low?: components["schemas"]["Number"];
             delta_high?: components["schemas"]["Number"];
             best?: boolean;

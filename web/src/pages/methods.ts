@@ -67,7 +67,7 @@ export function measured(job: Job, r: QatResult, secondsPerStep: number | null):
 	const metrics = {running: r.final.running_metric ?? (reestimated ? null : r.final.metric ?? null), reestimated: r.final.reestimated_metric ?? (reestimated ? r.final.metric ?? null : null)};
 	return {id: job.id, network: networkName(job), data: r.data, train: r.train ?? '', trainSamples: r.train_samples ?? null, samples: r.samples ?? null, metricName: r.metric_name, float: r.float.metric ?? null,
 		scheme: schemeName(spec.scheme) || r.scheme, method: methodName(spec.method), seed: String(spec.seed ?? 'default'), reestimated, metrics, alike: JSON.stringify(same), epochs: r.epochs, steps: r.steps_done,
-		delta: r.final.delta ?? null, oscillating: end?.oscillating ?? null, frozen: end?.frozen ?? null, secondsPerStep, conditions: words(same)};
+		delta: r.final.delta ?? null, oscillating: end?.oscillating ?? null, frozen: end?.frozen ?? null, secondsPerStep: r.profile?.seconds_per_step ?? secondsPerStep, conditions: words(same)};
 }
 
 const unique = (all: readonly string[]): string[] => [...new Set(all)];

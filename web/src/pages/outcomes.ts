@@ -46,15 +46,21 @@ export function outcomes(run: Run): Outcome[] {
 		quantized('start', 'by post-training quantization', r.start), quantized('final', 'after training', r.final)];
 	}
 	const rise = isNumber(r.final.metric) && isNumber(r.start.metric) ? r.final.metric - r.start.metric : null;
-	return [{...NOTHING, kind: 'start', name: 'start', note: 'before training', metric: r.start.metric}, {...NOTHING, kind: 'final', name: 'final', note: 'after training; the change is against the start', metric: r.final.metric, delta: rise, size_bytes: r.float.size_bytes}];
+	return [{...NOTHING, kind: 'start', name: 'start', note: 'before training', metric: r.start.metric}, {...NOTHING, kind: 'final', name: 'final', note: 'after training; the change is against the start', metric: r.final.metric, delta: r.final.delta ?? rise, low: r.final.delta_low, high: r.final.delta_high, size_bytes: r.float.size_bytes, latency_ns: r.final.latency?.p50_ns, execution: r.final.latency?.execution ?? null}];
 }
 
-/* A network chosen on the samples that measure it looks better than it is. */
+/* A network chosen on the samples that measure it looks better than it is; held-out ones chose it otherwise. */
 function choice(r: TrainingResult): string {
 	const evaluations = r.history.filter((e) => isNumber(e.metric));
 	const last = evaluations.at(-1);
 	const m = metric(r.metric_name);
-	return evaluations.length < 2 ? '' : ` It is the best of ${evaluations.length} on the same samples, and so optimistic${last && last.epoch !== r.best?.epoch ? `; after the last epoch it was ${fixed(last.metric, m.digits)}` : ''}.`;
+	if (evaluations.length < 2) {
+		return '';
+	}
+	if (r.validation_samples) {
+		return ` It is the best of ${evaluations.length} on ${r.validation_samples} samples that were held out of the training data.`;
+	}
+	return ` It is the best of ${evaluations.length} on the same samples, and so optimistic${last && last.epoch !== r.best?.epoch ? `; after the last epoch it was ${fixed(last.metric, m.digits)}` : ''}.`;
 }
 
 /** How a training ended, and which of its networks is kept. */
