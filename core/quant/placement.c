@@ -15,7 +15,7 @@ struct placer {
 	bool *weight;  /* a weight has been seen already */
 	bool *signal;  /* comes from float inputs, weights or embeddings; what does not is arithmetic on integers */
 	bool *mask;    /* such arithmetic, and only ever added to a signal: which tokens count */
-	bool *masked;  /* a signal so masked, on its way into a Softmax */
+	bool *between; /* a signal so masked, on its way into a Softmax; a probability on its way into the Clip of clipped softmax */
 };
 
 static bool is_activation(const struct qb_value *v)
@@ -153,8 +153,39 @@ static void find_masked(struct placer *pl)
 			const struct qb_node *p = qb_value_layer(v);
 			const struct qb_value *before = is_pass(p) ? p->input[0] : masked_input(pl, p);
 
-			pl->masked[v->index] = before && !is_pass(p);
+			pl->between[v->index] = before && !is_pass(p);
 			v = before;
+		}
+	}
+}
+
+/* What v is of, times or plus a constant, where nothing else reads that; NULL where it is something else. */
+static const struct qb_value *stretched_input(const struct qb_value *v)
+{
+	const struct qb_node *n = v->producer;
+	const struct qb_value *x = NULL;
+
+	if (qb_node_is(n, QB_OP_Mul) || qb_node_is(n, QB_OP_Add)) {
+		x = n->input[1]->constant ? n->input[0] : n->input[0]->constant ? n->input[1] : NULL;
+	}
+	return x && qb_value_only_user(x) ? x : NULL;
+}
+
+/* What a Clip makes of a Softmax's stretched and shifted output are the probabilities; what is between is no value of the
+ * network's, and a quantizer of it would round twice. */
+static void find_stretched(struct placer *pl)
+{
+	for (int i = 0; i < pl->g->nodes; i++) {
+		const struct qb_node *n = pl->g->node[i];
+		const struct qb_value *first = qb_node_is(n, QB_OP_Clip) && qb_value_only_user(n->input[0]) ? n->input[0] : NULL;
+		const struct qb_value *last = first;
+
+		while (last && stretched_input(last)) {
+			last = stretched_input(last);
+		}
+		for (const struct qb_value *v = first; last != first && qb_node_is(last->producer, QB_OP_Softmax) && v;
+			v = v == last ? NULL : stretched_input(v)) {
+			pl->between[v->index] = true;
 		}
 	}
 }
@@ -317,7 +348,7 @@ static void place_outputs(struct placer *pl, const struct qb_node *n)
 		bool own = k == 0 && is_quantized(n) && !is_softmax(n);
 
 		if (is_activation(v) && qb_value_is_used(v) && (own || pl->needed[v->index]) &&
-			!pl->mask[v->index] && !pl->masked[v->index] && !qb_activation_of(v)) {
+			!pl->mask[v->index] && !pl->between[v->index] && !qb_activation_of(v)) {
 			pl->p->role[v->index] = QB_ROLE_ACTIVATION;
 		}
 	}
@@ -333,6 +364,7 @@ static void place(struct placer *pl)
 	find_signals(pl);
 	find_masks(pl);
 	find_masked(pl);
+	find_stretched(pl);
 	for (int i = 0; i < pl->g->inputs; i++) {
 		const struct qb_value *v = pl->g->input[i];
 
@@ -355,7 +387,7 @@ enum qb_err qb_placement_create(struct qb_placement **out, const struct qb_graph
 	struct qb_placement *p = calloc(1, sizeof(*p));
 	struct placer pl = {.g = g, .p = p, .needed = calloc(n, sizeof(bool)),
 		.weight = calloc(n, sizeof(bool)), .signal = calloc(n, sizeof(bool)),
-		.mask = calloc(n, sizeof(bool)), .masked = calloc(n, sizeof(bool))};
+		.mask = calloc(n, sizeof(bool)), .between = calloc(n, sizeof(bool))};
 	enum qb_err err = QB_OK;
 
 	if (p) {
@@ -365,7 +397,7 @@ enum qb_err qb_placement_create(struct qb_placement **out, const struct qb_graph
 		p->shares = calloc(n, sizeof(*p->shares));
 	}
 	if (!p || !p->role || !p->weight_axis || !p->shares || !pl.needed || !pl.weight ||
-		!pl.signal || !pl.mask || !pl.masked) {
+		!pl.signal || !pl.mask || !pl.between) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory to place quantizers on %d values", g->values);
 	} else {
 		place(&pl);
@@ -376,7 +408,7 @@ enum qb_err qb_placement_create(struct qb_placement **out, const struct qb_graph
 	free(pl.weight);
 	free(pl.signal);
 	free(pl.mask);
-	free(pl.masked);
+	free(pl.between);
 	qb_placement_destroy(&p);
 	return err;
 }

@@ -18,7 +18,8 @@
  *   a quantizer of its own unless all its inputs share one, and so has a Pad by another constant than 0;
  * - a Softmax whose output feeds no quantized operator stays float: it is the answer, not a step on the way.
  * - masks of attention, which are arithmetic on integer inputs, and scores on the way into a Softmax once a mask is added
- *   stay float: no grid holds both scores and -1e38.
+ *   stay float: no grid holds both scores and -1e38;
+ * - of clipped softmax the clipped probabilities are quantized, not what is between the Softmax and the Clip.
  * Only float32 values have quantizers. */
 enum qb_role { QB_ROLE_FLOAT, QB_ROLE_WEIGHT, QB_ROLE_ACTIVATION };
 struct qb_placement {
