@@ -40,7 +40,7 @@ enum qb_err qb__attention_fail(struct qb__layers *l, const struct qb_attention *
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	l->err = qb_fail(l->eb, QB_EJOB, "attention %.200s: %s", a->softmax->name, text);
+	l->err = qb_fail(l->eb, QB_EJOB, "%.200s: %s", a->softmax->name, text);
 	return l->err;
 }
 

@@ -30,7 +30,7 @@ extern const struct qb_named_table qb_attention_variants;          /* by the sam
 enum qb_err qb_graph_set_attention(struct qb_graph *g, const struct qb_attention_variant *v, const void *params,
 	uint64_t seed, struct qb_errbuf *eb);
 
-/* For variants: fails with QB_EJOB and "attention SOFTMAX: ...". */
+/* For variants: fails with QB_EJOB, naming the softmax. */
 enum qb_err qb__attention_fail(struct qb__layers *l, const struct qb_attention *a, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -62,6 +62,9 @@ static struct qb_value *prepend_class(struct qb__layers *l, struct qb_value *x, 
 	}
 	qb_node_add_int(n, "axis", 0);
 	in[0] = qb__layer_constant(l, QB_F32, 3, (const int64_t[]){1, 1, width}, "class", "weight");
+	if (in[0]) {
+		*(float *)in[0]->constant->data = 1; /* until it is drawn: zeros would be padding (core/train/training_network.h) */
+	}
 	in[1] = qb__layer_end(l, n);
 	token = in[1] ? qb__layer_end(l, qb__layer_begin(l, QB_OP_Expand, "class.token", NULL, 2, in)) : NULL;
 	if (!token) {
@@ -84,9 +87,10 @@ static struct qb_value *pool(struct qb__layers *l, struct qb_value *x, bool mean
 	struct qb_node *n;
 
 	if (x && mean) {
-		n = qb__layer_begin(l, QB_OP_ReduceMean, "pool", NULL, 1, in);
+		in[1] = qb__layer_integers(l, 1, (const int64_t[]){1}, "pool", "axes");
+		n = in[1] ? qb__layer_begin(l, QB_OP_ReduceMean, "pool", NULL, 2, in) : NULL;
 		if (n) {
-			qb__layer_set_ints(l, n, "axes", 1, (const int64_t[]){1});
+			n->opset = 18; /* since which axes are an input */
 			qb_node_add_int(n, "keepdims", 0);
 		}
 		return qb__layer_end(l, n);
