@@ -8,7 +8,7 @@
 #include "core/graph/graph.h"
 #include "core/graph/op.h"
 
-enum { MAX_INPUTS = 8, MAX_OUTPUTS = 4 };
+enum { MAX_INPUTS = 32, MAX_OUTPUTS = 4 };
 
 struct builder {
 	struct qb_graph *g;

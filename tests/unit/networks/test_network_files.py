@@ -29,6 +29,11 @@ NETWORKS = {
     '"ds_cnn"': (1, 49, 10),
     '{"name": "mlp", "layers": [32], "input": [1, 8, 8]}': (1, 8, 8),
     '{"name": "mlp", "layers": [], "input": [20], "classes": 3}': (20,),
+    '{"name": "bert", "layers": 2, "width": 32, "heads": 4, "vocabulary": 40, "length": 16}': (16,),
+    '{"name": "opt", "layers": 2, "width": 32, "heads": 4, "vocabulary": 40, "length": 16}': (16,),
+    '{"name": "opt", "layers": 3, "width": 32, "heads": 1, "bias": false, "tied": false, "length": 16}': (16,),
+    '{"name": "vit", "layers": 2, "width": 32, "heads": 4}': (3, 32, 32),
+    '{"name": "vit", "layers": 2, "width": 32, "heads": 4, "patch": 8, "pool": "mean", "patch_norm": true}': (3, 32, 32),
 }
 
 
@@ -39,7 +44,9 @@ class Files(unittest.TestCase):
                 path = os.path.join(folder, "network.onnx")
                 subprocess.run([TOOL, description, "3", path], check=True, capture_output=True)
                 onnx.checker.check_model(path, full_check=True)
-                x = np.random.default_rng(1).standard_normal((2, *shape)).astype(np.float32)
+                rng = np.random.default_rng(1)
+                x = (rng.integers(0, 40, (2, *shape)) if '"length"' in description
+                     else rng.standard_normal((2, *shape)).astype(np.float32))
                 session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
                 self.assertEqual([i.name for i in session.get_inputs()], ["input"])
                 self.assertEqual([o.name for o in session.get_outputs()], ["logits"])
@@ -55,15 +62,20 @@ class Files(unittest.TestCase):
             with self.subTest(network=description), tempfile.TemporaryDirectory() as folder:
                 path = os.path.join(folder, "network.onnx")
                 said = int(subprocess.run([TOOL, description, "3", path], check=True, capture_output=True).stdout)
-                model = onnx.shape_inference.infer_shapes(onnx.load(path))
+                model = onnx.load(path)
+                model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+                model = onnx.shape_inference.infer_shapes(model, data_prop=True)
                 graph = model.graph
                 shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
                           for v in [*graph.value_info, *graph.output]}
                 weights = {w.name: list(w.dims) for w in graph.initializer}
                 macs = 0
                 for n in graph.node:
+                    if n.op_type == "MatMul":
+                        macs += int(np.prod(shapes[n.output[0]])) * shapes[n.input[0]][-1]
                     if n.op_type in ("Conv", "Gemm"):
-                        macs += int(np.prod(shapes[n.output[0]][1:])) * int(np.prod(weights[n.input[1]][1:]))
+                        # The rows of a Gemm are those of a sample, too, where it is of tokens.
+                        macs += int(np.prod(shapes[n.output[0]])) * int(np.prod(weights[n.input[1]][1:]))
                 self.assertEqual(said, macs)
 
 

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -15,28 +16,11 @@
 #include "core/experiment/spec/network_spec.h"
 #include "core/graph/op.h"
 #include "core/train/networks/initialize.h"
-
-static struct qb_graph *build_seeded(const char *description, uint64_t seed)
-{
-	struct qb_network_spec spec;
-	struct qb_errbuf eb = {0};
-	struct qb_graph *g = NULL;
-	json_t *v = json_loads(description, JSON_DECODE_ANY, NULL);
-
-	if (qb_network_spec_read(&spec, v, "network", &eb) != QB_OK) {
-		fail_msg("%s: %s", description, eb.text);
-	}
-	if (qb_network_spec_build(&g, &spec, NULL, seed, &eb) != QB_OK) {
-		fail_msg("%s: %s", description, eb.text);
-	}
-	qb_network_spec_fini(&spec);
-	json_decref(v);
-	return g;
-}
+#include "tests/unit/networks/named_network.h"
 
 static struct qb_graph *build(const char *description)
 {
-	return build_seeded(description, 1);
+	return named_network(description, 1);
 }
 
 static size_t statistics(const struct qb_graph *g)
@@ -51,7 +35,7 @@ static size_t statistics(const struct qb_graph *g)
 	return n;
 }
 
-/* Of float constants with dimensions: no bounds of a Clip, no padding. */
+/* Of float constants with dimensions: no bounds of a Clip, no padding, no mask. */
 static size_t parameters(const struct qb_graph *g)
 {
 	size_t n = 0;
@@ -59,7 +43,7 @@ static size_t parameters(const struct qb_graph *g)
 	for (int i = 0; i < g->values; i++) {
 		const struct qb_tensor *t = g->value[i]->constant;
 
-		n += t && t->dtype == QB_F32 && t->ndim ? qb_tensor_size(t) : 0;
+		n += t && t->dtype == QB_F32 && t->ndim && strcmp(g->value[i]->name, "causal.mask") ? qb_tensor_size(t) : 0;
 	}
 	return n;
 }
@@ -74,10 +58,18 @@ static int64_t macs(const struct qb_graph *g)
 	return sum;
 }
 
+/* Sizes of small transformers. */
+enum { V = 50, T = 12, D = 24, F = 40, L = 3 };
+#define SIZE "\"layers\": 3, \"width\": 24, \"heads\": 2, \"ffn\": 40, \"vocabulary\": 50, \"length\": 12"
+#define BERT "{\"name\": \"bert\", " SIZE "}"
+#define OPT "{\"name\": \"opt\", " SIZE "}"
+#define BARE "{\"name\": \"opt\", " SIZE ", \"bias\": false, \"tied\": false}"
+
 static void architectures__as_published__have_its_parameters_and_macs(void **state)
 {
 	/* Trained parameters: torchvision's documentation of mobilenet_v2 says 3504872 and 0.30 GMACs; MLPerf Tiny's Keras
-	 * summaries count statistics in, 78666 and 24908; He et al. say 0.27 M, of which their PyTorch twin counts 269722. */
+	 * summaries count statistics in, 78666 and 24908; He et al. say 0.27 M, of which their PyTorch twin counts 269722. DeiT-Ti,
+	 * which is ViT at width 192, has 5717416. Transformers of tokens are counted by hand below. */
 	static const struct {
 		const char *description;
 		size_t trained, all;
@@ -89,6 +81,17 @@ static void architectures__as_published__have_its_parameters_and_macs(void **sta
 		{"\"mobilenetv2\"", 2236682, 2270794, 0},
 		{"\"ds_cnn\"", 23756, 24908, 2656768},
 		{"{\"name\": \"mlp\", \"layers\": [128, 64], \"input\": [1, 28, 28]}", 109386, 109386, 784 * 128 + 128 * 64 + 64 * 10},
+		{"{\"name\": \"vit\", \"layers\": 12, \"patch\": 16, \"input\": [3, 224, 224], \"classes\": 1000}", 5717416, 5717416, 0},
+		/* Table, positions, norm; a layer's attention, norms, blocks; head and its norm, bias of the scores. Products of each
+		 * token, and of pairs of tokens in attention. */
+		{BERT, V * D + T * D + 2 * D + L * (4 * (D * D + D) + 4 * D + D * F + F + F * D + D) + D * D + D + 2 * D + V,
+			V * D + T * D + 2 * D + L * (4 * (D * D + D) + 4 * D + D * F + F + F * D + D) + D * D + D + 2 * D + V,
+			T * (L * (4 * D * D + 2 * D * F + 2 * T * D) + D * D + D * V)},
+		{OPT, V * D + T * D + L * (4 * (D * D + D) + 4 * D + D * F + F + F * D + D) + 2 * D,
+			V * D + T * D + L * (4 * (D * D + D) + 4 * D + D * F + F + F * D + D) + 2 * D,
+			T * (L * (4 * D * D + 2 * D * F + 2 * T * D) + D * V)},
+		{BARE, 2 * V * D + T * D + L * (4 * D * D + 2 * D + 2 * D * F) + D, 2 * V * D + T * D + L * (4 * D * D + 2 * D + 2 * D * F) + D,
+			T * (L * (4 * D * D + 2 * D * F + 2 * T * D) + D * V)},
 	};
 
 	(void)state;
@@ -184,8 +187,8 @@ static bool same_constants(const struct qb_graph *a, const struct qb_graph *b)
 
 static void weights__of_one_seed_and_another__are_the_same_and_others(void **state)
 {
-	struct qb_graph *a = build_seeded("\"resnet8\"", 5), *b = build_seeded("\"resnet8\"", 5),
-		*c = build_seeded("\"resnet8\"", 6);
+	struct qb_graph *a = named_network("\"resnet8\"", 5), *b = named_network("\"resnet8\"", 5),
+		*c = named_network("\"resnet8\"", 6);
 
 	(void)state;
 	assert_true(same_constants(a, b));
@@ -208,6 +211,8 @@ static void descriptions__that_are_wrong__are_refused_by_field(void **state)
 		{"{\"name\": \"mlp\", \"layers\": [0]}", "/network/layers", "widths"},
 		{"{\"name\": \"resnet20\", \"shortcut\": \"C\"}", "/network/shortcut", "A"},
 		{"7", "/network", "name of a network"},
+		{"{\"name\": \"bert\", \"width\": 100, \"heads\": 3}", "/network/heads", "do not divide the width"},
+		{"{\"name\": \"vit\", \"pool\": \"max\"}", "/network/pool", "mean"},
 	};
 
 	(void)state;
@@ -237,6 +242,42 @@ static void input__of_a_vector__is_none_for_images(void **state)
 	assert_non_null(strstr(eb.text, "images"));
 }
 
+static void input__that_does_not_fit_a_transformer__is_refused(void **state)
+{
+	const struct qb_architecture_input image = {3, {3, 30, 32}, 10};
+	struct qb_errbuf eb = {0};
+	struct qb_graph *g = NULL;
+	void *params;
+
+	(void)state;
+	assert_int_equal(qb_named_defaults(&params, &qb_architecture_find("vit")->named, &eb), QB_OK);
+	assert_int_equal(qb_architecture_build(&g, qb_architecture_find("vit"), &image, params, 1, &eb), QB_EJOB);
+	assert_string_equal(eb.field, "/patch");
+	assert_non_null(strstr(eb.text, "30 x 32"));
+	free(params);
+	assert_int_equal(qb_named_defaults(&params, &qb_architecture_find("opt")->named, &eb), QB_OK);
+	assert_int_equal(qb_architecture_build(&g, qb_architecture_find("opt"), &image, params, 1, &eb), QB_EJOB);
+	assert_non_null(strstr(eb.text, "tokens [length]"));
+	free(params);
+}
+
+/* 0.02 of what is looked up and of places; positions and class tokens are no zeros. */
+static void transformers__fresh__have_the_deviations_of_transformers(void **state)
+{
+	struct qb_graph *g = build("\"opt\""), *v = build("\"vit\"");
+
+	(void)state;
+	assert_float_equal(deviation(find(g, "embedding.weight")), 0.02, 0.0005);
+	assert_float_equal(deviation(find(g, "positions.weight")), 0.02, 0.0005);
+	assert_float_equal(deviation(find(g, "layer0.attention.query.weight")), sqrt(1. / 256), 0.001);
+	assert_float_equal(deviation(find(g, "layer0.ffn.up.weight")), sqrt(2. / 256), 0.001);
+	assert_float_equal(deviation(find(v, "positions.weight")), 0.02, 0.001);
+	assert_float_equal(deviation(find(v, "class.weight")), 0.02, 0.005);
+	assert_float_equal(((float *)find(g, "causal.mask")->constant->data)[1], -1e9, 0);
+	qb_graph_destroy(&g);
+	qb_graph_destroy(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +287,8 @@ int main(void)
 		cmocka_unit_test(weights__of_one_seed_and_another__are_the_same_and_others),
 		cmocka_unit_test(descriptions__that_are_wrong__are_refused_by_field),
 		cmocka_unit_test(input__of_a_vector__is_none_for_images),
+		cmocka_unit_test(input__that_does_not_fit_a_transformer__is_refused),
+		cmocka_unit_test(transformers__fresh__have_the_deviations_of_transformers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
