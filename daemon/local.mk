@@ -4,6 +4,7 @@ quantbenchd_SOURCES = \
 	common/beside.c common/beside.h \
 	common/json_text.c common/json_text.h \
 	common/result_csv.c common/result_csv.h \
+	daemon/backup_command.c daemon/backup_command.h \
 	daemon/audit.c daemon/audit.h \
 	daemon/blobs.c daemon/blobs.h \
 	daemon/checkpoints.c daemon/checkpoints.h \
@@ -31,6 +32,7 @@ quantbenchd_SOURCES = \
 	daemon/state.c daemon/state.h \
 	daemon/storage.c daemon/storage.h \
 	daemon/store.c daemon/store.h \
+	daemon/store_copy.c daemon/store_copy.h \
 	daemon/submission.c daemon/submission.h \
 	daemon/token_command.c daemon/token_command.h \
 	daemon/tokens.c daemon/tokens.h \

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/audit.h"
+#include "daemon/backup_command.h"
 #include "daemon/blobs.h"
 #include "daemon/config_command.h"
 #include "daemon/dispatcher.h"
@@ -354,6 +355,9 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "token")) {
 		return qb_token_command(argc - 1, argv + 1);
+	}
+	if (argc > 1 && !strcmp(argv[1], "backup")) {
+		return qb_backup_command(argc - 1, argv + 1);
 	}
 	if (argc > 1 && !strcmp(argv[1], "check-config")) {
 		return qb_check_config(argc - 1, argv + 1);

@@ -177,6 +177,7 @@ static void usage(FILE *out)
 {
 	fputs("usage: quantbenchd [OPTION]...\n"
 	      "       quantbenchd token create|list|revoke ...\n"
+	      "       quantbenchd backup FILE [--with-blobs DIR]\n"
 	      "       quantbenchd check-config [OPTION]...   says whether a server would start with them\n"
 	      "       quantbenchd print-config               a configuration file with every option\n"
 	      "Serves the API and the dashboard, and runs jobs in worker processes.\n\n"

@@ -110,6 +110,8 @@
 		"WHERE inspection = 'pending' AND inspections >= " INSPECTIONS_MAX) \
 	X(BLOB_USERS, "SELECT (SELECT count(*) FROM uploads WHERE sha256 = ?1) + " \
 		"(SELECT count(*) FROM artifacts WHERE sha256 = ?1)") \
+	X(BLOB_LIST, "SELECT sha256, max(size) AS size FROM (SELECT sha256, size FROM uploads UNION ALL SELECT sha256, size " \
+		"FROM artifacts) GROUP BY sha256") \
 	X(BLOB_BYTES, "SELECT coalesce((SELECT sum(size) FROM (SELECT size FROM uploads UNION " \
 		"ALL SELECT size FROM artifacts)), 0)") \
 	/* jobs */ \

@@ -493,6 +493,11 @@ struct qb_store *qb_store_join(const char *path)
 	return s;
 }
 
+struct qb_store *qb_store_look(const char *path)
+{
+	return open_with(path, NULL, SQLITE_OPEN_READONLY, "PRAGMA query_only = ON;");
+}
+
 bool qb_store_is_new(const struct qb_store *s)
 {
 	return s->is_new;

@@ -28,6 +28,8 @@ enum qb_found { QB_FOUND, QB_NONE, QB_UNREAD };
 struct qb_store *qb_store_open(const char *path, struct qb_storage *storage, bool anew);
 /* The same beside a daemon that has it open, for a few short transactions: nothing is checked, made or migrated. */
 struct qb_store *qb_store_join(const char *path);
+/* A copy of any version, for reading. */
+struct qb_store *qb_store_look(const char *path);
 /* The calling thread's reader of the same file; closed when the thread ends. NULL, which every read takes for a
  * failure, where it cannot be opened. */
 struct qb_store *qb_store_reader(const char *path, struct qb_storage *storage);

@@ -124,7 +124,7 @@ class Slow(Many):
 
 
 class Proxied(Case):
-    options = ("--public", "https://bench.example")
+    options = ("--public", "https://bench.example", "--tokens", "none")
 
     def status(self, host, **headers):
         c = socket.create_connection(("127.0.0.1", self.d.port))

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A copy of a database that may be written to meanwhile: as it was at one moment, checked, and one file.
+ */
+#ifndef QB_DAEMON_STORE_COPY_H
+#define QB_DAEMON_STORE_COPY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Writes to, which must not be there, and waits until it is on disk; false with why, and nothing left there. */
+bool qb_store_copy(const char *from, const char *to, char *why, size_t why_len);
+
+#endif
