@@ -67,13 +67,24 @@ static int opset_for(enum qb_dtype codes)
 	}
 }
 
+/* Of integers that ONNX has no type for the next wider one, which holds their codes. */
+static enum qb_dtype container(const struct qb_format *f)
+{
+	struct qb_format wider = *f;
+
+	if (f->kind == QB_FORMAT_INT) {
+		wider.bits = f->bits <= 4 ? 4 : f->bits <= 8 ? 8 : 16;
+	}
+	return qb_format_codes(&wider);
+}
+
 static enum qb_err codes_of(struct qdq *d, const struct qb_quantizer *q, const struct qb_value *v,
 	enum qb_dtype *out)
 {
-	*out = qb_format_codes(&q->format);
+	*out = container(&q->format);
 	if (*out == QB_DTYPE_NONE) {
-		return qb_fail(d->eb, QB_EUNSUPPORTED, "tensor %.200s is %s, which ONNX has no type for; int4, uint4, "
-			"int8, uint8, int16, uint16, e4m3fn and e5m2 have one", v->name, q->format.name);
+		return qb_fail(d->eb, QB_EUNSUPPORTED, "tensor %.200s is %s, which ONNX has no type for; integers of at most 16 bits, "
+			"e4m3fn and e5m2 have one", v->name, q->format.name);
 	}
 	return QB_OK;
 }
@@ -298,7 +309,7 @@ static enum qb_err write_blocks(struct qdq *d, struct qb_value *v)
 	enum qb_dtype codes;
 
 	element.block = 0;
-	codes = qb_format_codes(&element);
+	codes = container(&element);
 	if (codes == QB_DTYPE_NONE) {
 		return qb_fail(d->eb, QB_EUNSUPPORTED, "tensor %.200s is %s, which ONNX has no type for", v->name,
 			q->format.name);
@@ -371,6 +382,34 @@ static enum qb_err write_changed(struct qdq *d, struct qb_value *v)
 	return QB_OK;
 }
 
+/* Where the type holds codes that the format does not have, a Clip of the real numbers in front leaves them out: what it cuts off
+ * rounds to the first or last code, (k s) / s being within a few units in the last place of k. */
+static enum qb_err clip(struct qdq *d, const struct qb_quantizer *q, const char *name, struct qb_value **x)
+{
+	const float s = q->scale[0], z = q->zero ? (float)q->zero[0] : 0;
+	struct qb_tensor *low = new_tensor(d, QB_F32, 0, NULL), *high = new_tensor(d, QB_F32, 0, NULL);
+	struct qb_value *in[3] = {*x}, *y;
+
+	if (q->channels > 1) {
+		return qb_fail(d->eb, QB_EUNSUPPORTED, "tensor %.200s is %s with a scale a channel, which ONNX has no type for", name,
+			q->format.name);
+	}
+	if (!low || !high) {
+		return no_memory(d);
+	}
+	*(float *)low->data = ((float)qb_format_min(&q->format) - z) * s;
+	*(float *)high->data = ((float)qb_format_max(&q->format) - z) * s;
+	in[1] = constant(d, name, "low", low);
+	in[2] = constant(d, name, "high", high);
+	y = qb_graph_add_value(d->g, qb_arena_printf(d->g->arena, "%s:clipped", name), QB_F32);
+	if (!in[1] || !in[2] || !y) {
+		return no_memory(d);
+	}
+	y->shape = (*x)->shape;
+	*x = y;
+	return add(d, QB_OP_Clip, 13, 3, in, y, -1);
+}
+
 /* A weight that is computed from the batch is one of these too: constant in the bound network alone. */
 static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
 {
@@ -383,10 +422,6 @@ static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
 	const char *name = v->name;
 
 	QB_TRY(codes_of(d, q, v, &codes));
-	if (q->format.narrow) {
-		return qb_fail(d->eb, QB_EUNSUPPORTED, "tensor %.200s leaves the lowest code of its format out, which "
-			"ONNX cannot say", v->name);
-	}
 	if (d->q->constant[d->at[v->index]]) {
 		return qb_fail(d->eb, QB_EUNSUPPORTED, "the weight %.200s is computed from the batch, so the file has no place "
 			"for what a method rounded it to", v->name);
@@ -404,6 +439,9 @@ static enum qb_err write_activation(struct qdq *d, struct qb_value *v)
 		v->name = qb_arena_printf(d->g->arena, "%s:real", name);
 	}
 	d->became[v->index] = y;
+	if (q->format.narrow || qb_format_codes(&q->format) == QB_DTYPE_NONE) {
+		QB_TRY(clip(d, q, name, &in[0]));
+	}
 	QB_TRY(add(d, QB_OP_QuantizeLinear, opset_for(codes), 3, in, code, axis));
 	if (q->format.overflows) {
 		qb_node_add_int(code->producer, "saturate", 0);

@@ -68,6 +68,20 @@ class Export(Case):
     def test_digits__onnx_runtime_predicts_the_same(self):
         self.check_predictions(DIGITS, ["int8", "w4a8", "int4", "e5m2", "int8/float32"])
 
+    def test_digits__widths_without_a_type__are_codes_of_the_next_wider_one(self):
+        self.check_predictions(DIGITS, ["int6", "w3a7", "w7a12", "int8/int8_narrow"])
+        for scheme, weights, opset in (("int6", TensorProto.INT8, 13), ("w3a7", TensorProto.INT4, 21)):
+            model = onnx.load(self.path(f"{scheme}.qdq.onnx"))
+            self.assertEqual(model.opset_import[0].version, opset)
+            codes = next(i for i in model.graph.initializer if i.name.endswith(":codes"))
+            self.assertEqual(codes.data_type, weights)
+            clipped = {n.output[0] for n in model.graph.node if n.op_type == "Clip"}
+            quantized = [n for n in model.graph.node if n.op_type == "QuantizeLinear"]
+            self.assertTrue(quantized and all(n.input[0] in clipped for n in quantized))
+            result, _ = self.job((self.path(f"{scheme}.qdq.onnx"), DIGITS[1], DIGITS[2]), ["carried"], [])
+            again, _ = self.job(DIGITS, [scheme], [])
+            self.assertAlmostEqual(result["schemes"][0]["metric"], again["schemes"][0]["metric"], delta=0.2)
+
     def test_digits__types_and_opsets(self):
         result, _ = self.job(DIGITS, ["int8", "int4", "e4m3fn"], ["qdq"])
         for scheme, opset, types in (("int8", 13, {TensorProto.INT8, TensorProto.UINT8}),
@@ -99,12 +113,16 @@ class Export(Case):
         self.assertIn("QLinearConv", types)
 
     def test_formats_without_words__are_refused_with_a_sentence(self):
-        result, events = self.job(DIGITS, ["E4", "mxfp4", "int6"], ["qdq", "encodings"])
+        result, events = self.job(DIGITS, ["E4", "mxfp4", "log4"], ["qdq", "encodings"])
         refused = {(e["kind"], e["scheme"]): e["refused"] for e in result["exports"] if "refused" in e}
         self.assertIn("ONNX has no type for", refused["qdq", "E4"])
-        self.assertIn("ONNX has no type for", refused["qdq", "int6"])
+        self.assertIn("ONNX has no type for", refused["qdq", "log4"])
         self.assertIn("ONNX has no type for", refused["qdq", "mxfp4"])
         self.assertIn("AIMET", refused["encodings", "E4"])
+        self.assertEqual([e["name"] for e in events if e["event"] == "artifact"], [])
+
+    def test_encodings__of_a_width_without_a_type__are_written(self):
+        _, events = self.job(DIGITS, ["int6"], ["encodings"])
         self.assertEqual([e["name"] for e in events if e["event"] == "artifact"], ["int6.encodings.json"])
 
     def matrices(self):

@@ -54,7 +54,7 @@ class Qat(files.Case):
         self.assertIsNotNone(r["oscillating"])
 
     def test_qdq_network__in_onnx_runtime__predicts_the_same(self):
-        for scheme in "w4a4", "int8":
+        for scheme in "w4a4", "int8", "w3a3":
             with self.subTest(scheme=scheme):
                 r, _, _ = training.run({**self.SMALL, "scheme": scheme}, self.path(scheme))
                 name, = [a["name"] for a in r["artifacts"] if a["kind"] == "qdq"]

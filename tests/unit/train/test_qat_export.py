@@ -48,6 +48,12 @@ class Export(unittest.TestCase):
     def test_int4_frozen(self):
         self.check("w4a4", '["lsq", "freeze"]')
 
+    def test_int3(self):
+        self.check("w3a3", '["lsq"]')
+
+    def test_int2_and_int5_with_learned_offsets(self):
+        self.check("w2a5", '["lsq_plus"]')
+
     def test_learned_offsets(self):
         self.check("w4a8", '["lsq_plus"]')
 
