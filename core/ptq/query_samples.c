@@ -73,13 +73,15 @@ static struct qb_input_spec *input_specs(const struct qb_graph *model)
 static enum qb_err open_for(struct qb_dataset **out, const struct qb_data_source *source, bool training,
 	const struct qb_graph *model, struct qb_errbuf *eb)
 {
+	const struct qb_text_source text = {.path = source->path, .plain = source->plain, .config = source->text, .training = training,
+		.from = source->from, .to = source->to};
 	struct qb_input_spec *specs = input_specs(model);
 	enum qb_err err;
 
 	if (!specs) {
 		return qb_fail(eb, QB_ENOMEM, "no memory to open %s", source->path);
 	}
-	err = source->text ? qb_dataset_open_text(out, source->path, source->plain, source->text, training, specs, model->inputs, eb)
+	err = source->text ? qb_dataset_open_text(out, &text, specs, model->inputs, eb)
 		: qb_dataset_open(out, source->path, specs, model->inputs, source->preprocess, eb);
 	free(specs);
 	return err;

@@ -14,6 +14,7 @@ struct qb_data_source {
 	const struct qb_preprocess *preprocess; /* of arrays */
 	const struct qb_text_config *text;      /* windows of tokens; NULL: arrays named after the inputs */
 	bool plain;                             /* core/tensor/text.h */
+	double from, to;                        /* the part of a text, as shares of it; to 0: its end */
 };
 
 /* Opens a data file for a model's inputs, whose free dimensions (the length of a text) become those of the data, and

@@ -124,8 +124,8 @@ enum qb_err qb_dataset_open(struct qb_dataset **out, const char *path,
 	return QB_OK;
 }
 
-enum qb_err qb_dataset_open_text(struct qb_dataset **out, const char *path, bool plain, const struct qb_text_config *c, bool training,
-	const struct qb_input_spec *inputs, int input_count, struct qb_errbuf *eb)
+enum qb_err qb_dataset_open_text(struct qb_dataset **out, const struct qb_text_source *source, const struct qb_input_spec *inputs,
+	int input_count, struct qb_errbuf *eb)
 {
 	struct qb_dataset *d = calloc(1, sizeof(*d));
 	enum qb_err err;
@@ -134,8 +134,9 @@ enum qb_err qb_dataset_open_text(struct qb_dataset **out, const char *path, bool
 		return qb_fail(eb, QB_ENOMEM, "no memory for a dataset");
 	}
 	QB_TRY_OUT(make_inputs(d, input_count, eb));
-	QB_TRY_OUT(qb_text_open(&d->text, path, plain, eb));
-	QB_TRY_OUT(qb_text_windows_create(&d->windows, d->text, c, training, inputs, input_count, eb));
+	QB_TRY_OUT(qb_text_open(&d->text, source->path, source->plain, eb));
+	qb_text_keep(d->text, source->from, source->to > 0 ? source->to : 1);
+	QB_TRY_OUT(qb_text_windows_create(&d->windows, d->text, source->config, source->training, inputs, input_count, eb));
 	QB_TRY_OUT(bind_windows(d, inputs, eb));
 	*out = d;
 	d = NULL;

@@ -17,10 +17,16 @@ struct qb_dataset_reader; /* one thread's; reading forwards is cheap */
 enum qb_err qb_dataset_open(struct qb_dataset **out, const char *path,
 	const struct qb_input_spec *inputs, int input_count, const struct qb_preprocess *preprocess,
 	struct qb_errbuf *eb);
-/* Windows of a text. plain: core/tensor/text.h. training: windows to train on, by qb_dataset_draw; what is read in order is then their
- * evaluation's draw. */
-enum qb_err qb_dataset_open_text(struct qb_dataset **out, const char *path, bool plain, const struct qb_text_config *c, bool training,
-	const struct qb_input_spec *inputs, int input_count, struct qb_errbuf *eb);
+struct qb_text_source {
+	const char *path;
+	bool plain;                       /* core/tensor/text.h */
+	const struct qb_text_config *config;
+	bool training;                    /* windows to train on; read in order they have the draw of evaluations */
+	double from, to;                  /* the part of the text, as shares of it; to 0: its end */
+};
+/* Windows of a text. */
+enum qb_err qb_dataset_open_text(struct qb_dataset **out, const struct qb_text_source *source, const struct qb_input_spec *inputs,
+	int input_count, struct qb_errbuf *eb);
 void qb_dataset_close(struct qb_dataset **dataset);
 /* From now on the data set, of arrays, has these of its samples alone, rising. Before it is read. */
 enum qb_err qb_dataset_choose(struct qb_dataset *dataset, const int64_t *sample, int64_t count, struct qb_errbuf *eb);

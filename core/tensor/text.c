@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -19,6 +20,7 @@ enum { CHUNK = 1 << 16 };
 struct qb_text {
 	struct qb_text_shape shape;
 	struct qb_tokens tokens;
+	void *memory; /* of all tokens that were read */
 };
 
 bool qb_tokens_alloc(struct qb_tokens *t, int64_t count, int64_t largest)
@@ -186,6 +188,7 @@ enum qb_err qb_text_open(struct qb_text **out, const char *path, bool plain, str
 		return qb_fail(eb, QB_ENOMEM, "no memory for a text");
 	}
 	err = plain ? open_plain(t, path, eb) : open_array(t, path, eb);
+	t->memory = t->tokens.data;
 	if (err != QB_OK) {
 		qb_text_close(&t);
 		return err;
@@ -194,10 +197,19 @@ enum qb_err qb_text_open(struct qb_text **out, const char *path, bool plain, str
 	return QB_OK;
 }
 
+void qb_text_keep(struct qb_text *t, double from, double to)
+{
+	int64_t unit = t->shape.row ? t->shape.row : 1, units = t->shape.tokens / unit;
+	int64_t first = llround(from * (double)units), last = llround(to * (double)units);
+
+	t->tokens.data = (char *)t->tokens.data + (size_t)(first * unit) * (size_t)t->tokens.width;
+	t->shape.tokens = (last - first) * unit;
+}
+
 void qb_text_close(struct qb_text **text)
 {
 	if (*text) {
-		free((*text)->tokens.data);
+		free((*text)->memory);
 		free(*text);
 		*text = NULL;
 	}

@@ -45,6 +45,8 @@ struct qb_text;
 bool qb_text_is_plain(const char *name);
 /* A plain text, or the array "tokens" [L] or [N, T] of a .npy (whatever its name), .npz or .safetensors file. */
 enum qb_err qb_text_open(struct qb_text **out, const char *path, bool plain, struct qb_errbuf *eb);
+/* Leaves the part between two shares of it, in whole tokens or rows; the largest token stays that of all of it. */
+void qb_text_keep(struct qb_text *text, double from, double to);
 void qb_text_close(struct qb_text **text);
 const struct qb_text_shape *qb_text_shape(const struct qb_text *text);
 const struct qb_tokens *qb_text_tokens(const struct qb_text *text);

@@ -82,6 +82,7 @@ static void read_windows(const char *path, bool plain, int task, bool training)
 {
 	const struct qb_input_spec spec = {.name = "x", .dtype = QB_I64, .ndim = QB_ANY_SHAPE};
 	struct qb_text_config c;
+	struct qb_text_source source;
 	struct qb_dataset *d = NULL;
 	struct qb_errbuf eb;
 	int64_t count, length;
@@ -90,7 +91,8 @@ static void read_windows(const char *path, bool plain, int task, bool training)
 	c.task = task;
 	c.length = plain ? 7 : 0;
 	c.windows = training ? QB_TEXT_STRIDED : QB_TEXT_RANDOM;
-	if (qb_dataset_open_text(&d, path, plain, &c, training, &spec, 1, &eb) != QB_OK) {
+	source = (struct qb_text_source){.path = path, .plain = plain, .config = &c, .training = training, .to = training ? 0.5 : 1};
+	if (qb_dataset_open_text(&d, &source, &spec, 1, &eb) != QB_OK) {
 		return;
 	}
 	count = qb_dataset_count(d);

@@ -144,6 +144,19 @@ class Text(tiny.Case):
         self.assertGreater(r["final"]["metric"], r["text"]["least_loss"])
         self.assertLess(r["final"]["metric"], reachable * 1.15)
 
+    def test_validation__of_a_text__is_its_end(self):
+        job = self.job(data=self.data, epochs=2, validation=0.25)
+        r, _, _ = training.run(job, self.path("out"))
+        held = round(len(self.text) * 0.75)
+        self.assertEqual(r["train_samples"], held // 32)
+        self.assertEqual(r["validation_samples"], -(-(len(self.text) - held - 1) // 32))
+        # The best evaluation is that of the text's end alone, the final one that of the data.
+        for path, got in ((self.save("end.txt", self.text[held:]), r["best"]["metric"]), (self.data, r["final"]["metric"])):
+            tokens, labels = self.windows(path, task="causal", length=32)
+            self.assertAlmostEqual(self.expected(self.path("out/trained.onnx"), tokens, labels)[1] / got, 1, delta=2e-5)
+        self.failed({**job, "text": {"task": "bigram_backcopy"}, "data": self.train}, "/validation", "bigram_backcopy")
+        self.failed({**job, "validation": 0.001}, "/text/length", "33")
+
     def test_networks_by_name__take_length_and_vocabulary_from_the_text(self):
         shape = {"layers": 1, "width": 16, "heads": 2}
         for name, task, text in (("opt", "causal", self.train), ("bert", "masked", self.train), ("opt", "bigram_backcopy", self.train),

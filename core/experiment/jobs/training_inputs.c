@@ -79,7 +79,9 @@ static enum qb_err open_any(struct qb_dataset **out, const struct qb_data_source
 {
 	const struct qb_input_spec any = {.name = "input", .dtype = tokens ? QB_I64 : QB_F32, .ndim = QB_ANY_SHAPE};
 
-	return source->text ? qb_dataset_open_text(out, source->path, source->plain, source->text, true, &any, 1, eb)
+	const struct qb_text_source text = {.path = source->path, .plain = source->plain, .config = source->text, .training = true};
+
+	return source->text ? qb_dataset_open_text(out, &text, &any, 1, eb)
 		: qb_dataset_open(out, source->path, &any, 1, source->preprocess, eb);
 }
 
@@ -152,7 +154,25 @@ static enum qb_err divide(struct qb_training_inputs *in, const bool *held, int64
 	return qb_dataset_choose(in->train, sample, rest, eb);
 }
 
-static enum qb_err hold_out(struct qb_training_inputs *in, const struct qb_train_spec *spec, const struct qb_data_source *train,
+/* Of a text its end. */
+static enum qb_err hold_out_text(struct qb_training_inputs *in, const struct qb_train_spec *spec, const struct qb_data_source *train,
+	struct qb_errbuf *eb)
+{
+	struct qb_data_source first = *train, rest = *train;
+
+	if (spec->ptq.text.task == QB_TEXT_BIGRAM_BACKCOPY) {
+		return qb_fail_field(eb, QB_EJOB, "", "validation", "holds the end of a text out, and sequences of bigram_backcopy are made from "
+			"all of it; leave it out, no evaluation sees what was trained on");
+	}
+	first.to = rest.from = 1 - spec->validation;
+	qb_dataset_close(&in->train);
+	QB_TRY(qb_open_samples(&in->train, &first, in->network, eb));
+	QB_TRY(qb_open_more_data(&in->validation, &rest, in->prepared, eb));
+	return qb_dataset_count(in->train) > 0 && qb_dataset_count(in->validation) > 0 ? QB_OK : qb_fail_field(eb, QB_EJOB, "", "validation",
+		"of %g leaves nothing of the rows of tokens to one of both; some must be held out and some remain", spec->validation);
+}
+
+static enum qb_err hold_out_samples(struct qb_training_inputs *in, const struct qb_train_spec *spec, const struct qb_data_source *train,
 	struct qb_errbuf *eb)
 {
 	const int64_t n = qb_dataset_count(in->train), count = (int64_t)llround(spec->validation * (double)n);
@@ -164,11 +184,6 @@ static enum qb_err hold_out(struct qb_training_inputs *in, const struct qb_train
 
 	if (!sample || !label || !held) {
 		err = qb_fail(eb, QB_ENOMEM, "no memory to hold %lld samples out", (long long)count);
-		goto out;
-	}
-	if (qb_dataset_windows(in->train)) {
-		err = qb_fail_field(eb, QB_EJOB, "", "validation", "holds samples of arrays out; windows of a text are drawn anew from all of "
-			"it: train on a part of the text, and evaluate on another");
 		goto out;
 	}
 	if (count < 1 || count >= n) {
@@ -236,7 +251,7 @@ enum qb_err qb_training_inputs_open(struct qb_training_inputs *in, const struct 
 	QB_TRY(qb_job_in_file(qb_open_data(&in->data, &data, in->prepared, eb), "data", spec->ptq.data_name, eb));
 	QB_TRY(check_triggers(in, eb));
 	if (spec->validation > 0) {
-		QB_TRY(qb_job_in_file(hold_out(in, spec, &train, eb), "train", spec->train_name, eb));
+		QB_TRY(qb_job_in_file((spec->ptq.has_text ? hold_out_text : hold_out_samples)(in, spec, &train, eb), "train", spec->train_name, eb));
 	}
 	if (spec->teacher_path) {
 		QB_TRY(qb_job_in_file(qb_graph_import(&in->teacher, spec->teacher_path, eb), "teacher", spec->teacher_name, eb));

@@ -191,6 +191,32 @@ static void backcopy__of_triggers_alone__is_refused(void **state)
 	qb_text_close(&t);
 }
 
+static void keep__parts_of_a_text__are_all_of_it(void **state)
+{
+	struct qb_text *t = NULL;
+	struct qb_errbuf eb;
+	int64_t at = 0;
+
+	(void)state;
+	write_file("0123456789abcdefghijklmno", 25);
+	for (int part = 0; part < 3; part++) {
+		assert_int_equal(qb_text_open(&t, path, true, &eb), QB_OK);
+		qb_text_keep(t, part / 3.0, (part + 1) / 3.0);
+		assert_int_equal(qb_text_shape(t)->largest, 'o');
+		for (int64_t i = 0; i < qb_text_shape(t)->tokens; i++, at++) {
+			assert_int_equal(qb_token_at(qb_text_tokens(t), i), "0123456789abcdefghijklmno"[at]);
+		}
+		qb_text_close(&t);
+	}
+	assert_int_equal(at, 25);
+	write_npy("<i2", "(4, 2)", (int16_t[]){1, 2, 3, 4, 5, 6, 7, 800}, 16);
+	assert_int_equal(qb_text_open(&t, path, false, &eb), QB_OK);
+	qb_text_keep(t, 0.6, 1);
+	assert_int_equal(qb_text_shape(t)->tokens, 4);
+	assert_int_equal(qb_token_at(qb_text_tokens(t), 0), 5);
+	qb_text_close(&t);
+}
+
 /* ---- data sets ---- */
 
 enum { TEXT = 5000, LENGTH = 24, PICKED = 30 };
@@ -210,7 +236,8 @@ static struct qb_dataset *open_random(int task, bool training)
 	qb_text_config_init(&c);
 	c.task = task;
 	c.length = LENGTH;
-	assert_int_equal(qb_dataset_open_text(&d, path, true, &c, training, inputs, 2, &eb), QB_OK);
+	assert_int_equal(qb_dataset_open_text(&d, &(struct qb_text_source){.path = path, .plain = true, .config = &c, .training = training},
+		inputs, 2, &eb), QB_OK);
 	return d;
 }
 
@@ -286,6 +313,7 @@ int main(void)
 		cmocka_unit_test(plan__of_what_does_not_fit__names_the_field),
 		cmocka_unit_test(plan__of_tokens__counts_specials_behind_the_vocabulary),
 		cmocka_unit_test(backcopy__of_triggers_alone__is_refused),
+		cmocka_unit_test(keep__parts_of_a_text__are_all_of_it),
 		cmocka_unit_test(dataset__of_a_text__reads_any_windows_as_it_reads_all),
 		cmocka_unit_test(samples__of_a_text__are_the_same_for_any_threads_and_others_each_epoch),
 	};
