@@ -26,5 +26,9 @@ tests_fuzz_fuzz_events_SOURCES = tests/fuzz/fuzz_events.c $(CHANGE_JSON) $(FUZZ_
 tests_fuzz_fuzz_events_CPPFLAGS = $(quantbenchd_CPPFLAGS)
 tests_fuzz_fuzz_events_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_events_LDADD = $(quantbenchd_LDADD) $(LIB_FUZZING_ENGINE)
-EXTRA_DIST += tests/fuzz/replay.c tests/fuzz/corpus-models tests/fuzz/corpus-arrays tests/fuzz/corpus-questions \
+check_PROGRAMS += tests/fuzz/fuzz_checkpoints
+tests_fuzz_fuzz_checkpoints_SOURCES = tests/fuzz/fuzz_checkpoints.c tests/unit/train/small_qat.c tests/unit/train/small_qat.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_checkpoints_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_checkpoints_LDADD = $(LDADD) $(LIB_FUZZING_ENGINE)
+EXTRA_DIST += tests/fuzz/replay.c tests/fuzz/corpus-checkpoints tests/fuzz/corpus-models tests/fuzz/corpus-arrays tests/fuzz/corpus-questions \
 	tests/fuzz/corpus-events tests/fuzz/make-corpus

@@ -92,9 +92,9 @@ static enum qb_err observe(void *arg, const struct qb_value *v, const struct qb_
 }
 
 /* Quantizers of a scheme by calibration on the first batch. */
-struct qat_start qat_start(const char *scheme, const struct qb_layer_scheme_options *opt)
+static struct qat_start start_of(struct qb_graph *network, const char *scheme, const struct qb_layer_scheme_options *opt)
 {
-	struct qat_start s = {.network = network()};
+	struct qat_start s = {.network = network};
 	struct qb_tensor x = {.dtype = QB_F32, .ndim = 4, .dim = {BATCH, 3, 8, 8}, .data = qat_samples}, y;
 	const struct qb_tensor *in[] = {&x};
 	struct observing o;
@@ -130,6 +130,27 @@ struct qat_start qat_start(const char *scheme, const struct qb_layer_scheme_opti
 	}
 	free(o.observer);
 	return s;
+}
+
+struct qat_start qat_start(const char *scheme, const struct qb_layer_scheme_options *opt)
+{
+	return start_of(network(), scheme, opt);
+}
+
+struct qat_start qat_start_mlp(const char *scheme)
+{
+	const struct qb_architecture_input input = {3, {3, 8, 8}, CLASSES};
+	json_t *named = json_pack("{s:s, s:[i]}", "name", "mlp", "layers", 4);
+	struct qb_graph *g = NULL;
+	struct qb_errbuf eb = {0};
+	void *params = NULL;
+	int index = 0;
+
+	need(qb_named_read(&index, &params, &qb_architectures, named, "network", NULL, &eb), &eb);
+	need(qb_architecture_build(&g, qb_architecture_at(index), &input, params, 1, &eb), &eb);
+	free(params);
+	json_decref(named);
+	return start_of(g, scheme, NULL);
 }
 
 void qat_start_fini(struct qat_start *s)

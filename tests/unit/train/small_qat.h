@@ -23,6 +23,8 @@ struct qat_start {
 };
 /* opt may be NULL: the scheme as it is named. */
 struct qat_start qat_start(const char *scheme, const struct qb_layer_scheme_options *opt);
+/* Of a network of 784 weights in place of the residual one. */
+struct qat_start qat_start_mlp(const char *scheme);
 void qat_start_fini(struct qat_start *s);
 
 /* A plan of the bound graph under a quantization, for one batch; y [BATCH, CLASSES]. */
