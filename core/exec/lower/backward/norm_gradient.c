@@ -81,9 +81,13 @@ static void run_layer_norm(const void *context, const struct qb_operands *at)
 		qb_f32_layer_norm_gradient((const float *)at->read[0] + i, at->read[1], (const float *)at->read[2] + i, r->epsilon,
 			(float *)at->write[0] + i, sums, r->length);
 	}
-	for (int64_t i = 0; i < r->length; i++) {
-		((float *)at->write[1])[i] = (float)sums[i];
-		((float *)at->write[2])[i] = (float)sums[r->length + i];
+	/* A norm without a bias has nobody who reads the bias' gradient: it has no memory. */
+	for (int k = 0; k < 2; k++) {
+		float *y = at->write[1 + k];
+
+		for (int64_t i = 0; y && i < r->length; i++) {
+			y[i] = (float)sums[k * r->length + i];
+		}
 	}
 }
 
