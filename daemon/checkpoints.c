@@ -34,17 +34,35 @@ char *qb_checkpoints_folder(const char *state, int64_t job, char *why, size_t wh
 	return own;
 }
 
-int64_t qb_checkpoints_stamp(const char *folder)
+static uint64_t stamp_of(const char *folder)
 {
 	char *path = qb_format("%s/checkpoint", folder);
 	struct stat st;
-	int64_t stamp = 0;
+	uint64_t stamp = 0;
 
 	if (!lstat(path, &st) && S_ISREG(st.st_mode)) {
-		stamp = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec + (int64_t)st.st_ino + st.st_size + 1;
+		stamp = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec + (uint64_t)st.st_ino + (uint64_t)st.st_size + 1;
 	}
 	free(path);
 	return stamp;
+}
+
+int64_t qb_checkpoints_stamp(const char *folder)
+{
+	uint64_t stamp = stamp_of(folder);
+	DIR *d = opendir(folder);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		char *own = *e->d_name == '.' ? NULL : qb_format("%s/%s", folder, e->d_name);
+
+		stamp += own ? stamp_of(own) : 0;
+		free(own);
+	}
+	if (d) {
+		closedir(d);
+	}
+	return (int64_t)stamp;
 }
 
 void qb_checkpoints_remove(const char *state, int64_t job)

@@ -14,7 +14,8 @@ struct qb_daemon;
 
 /* The path of the job's folder, which exists then; NULL with a sentence in why. Freed with free(). */
 char *qb_checkpoints_folder(const char *state, int64_t job, char *why, size_t why_len);
-/* Changes whenever the file "checkpoint" of the folder does; 0: there is none. What else lies there is the worker's own. */
+/* Changes whenever the file "checkpoint" of the folder does, or of a folder in it (of a job with several trainings); 0: there is none.
+ * What else lies there is the worker's own. */
 int64_t qb_checkpoints_stamp(const char *folder);
 void qb_checkpoints_remove(const char *state, int64_t job);
 /* The job has ended; job_state is the state it has now. */

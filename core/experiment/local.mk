@@ -10,6 +10,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/jobs/kinds.h \
 	core/experiment/jobs/outlier_run.c \
 	core/experiment/jobs/outlier_run.h \
+	core/experiment/jobs/outlier_training.c \
+	core/experiment/jobs/outlier_training.h \
 	core/experiment/jobs/outliers_job.c \
 	core/experiment/jobs/ptq_job.c \
 	core/experiment/jobs/ptq_latency.c \

@@ -26,9 +26,9 @@ JOBS = {
             "optimizer": {"name": "adam", "lr": 1e-4}, "batch_norm": {"reestimate": 2},
             "latency": {"min_seconds": 0, "min_queries": 5, "warmup_seconds": 0}},
     "toy": {"steps": 20},
-    "outliers": {"samples": 32, "calibration": {"samples": 16, "seeds": 2}, "schemes": ["w8a8", "E4"]},
+    "outliers": {"network": {"name": "vit", "layers": 1, "width": 16, "heads": 2}, "methods": ["vanilla", {"name": "gated"}], "seeds": [1, 2],
+                 "epochs": 1, "samples": 32, "calibration": {"samples": 16, "seeds": 2}, "schemes": ["w8a8", "E4"], "profile": True},
 }
-VIT = {"type": "train", "network": {"name": "vit", "layers": 1, "width": 16, "heads": 2, "patch": 4}, "epochs": 1, "samples": 32}
 
 
 def described(schema, value, at):
@@ -83,23 +83,38 @@ class Results(unittest.TestCase):
         cls.d.process.wait(30)
         cls.folder.cleanup()
 
-    def vit(self):
-        """The id of a small trained transformer."""
-        id = self.d.call("POST", "/v1/jobs", {**VIT, "train": self.ids["train"], "data": self.ids["data"]})["id"]
-        self.d.wait(id, "succeeded", seconds=120)
-        return self.d.call("POST", "/v1/models?name=vit.onnx", self.d.call("GET", f"/v1/jobs/{id}/artifacts/trained.onnx"))["id"]
-
     def job(self, kind):
-        if kind == "outliers":
-            return self.outcome({"type": kind, **JOBS[kind], "models": [self.vit()], "data": self.ids["data"]})
         fields = {"ptq": ("model", "data"), "diagnose": ("model", "data"), "tensor": ("model",),
-                  "train": ("train", "data"), "qat": ("model", "train", "data")}.get(kind, ())
+                  "train": ("train", "data"), "outliers": ("train", "data"), "qat": ("model", "train", "data")}.get(kind, ())
         return self.outcome({"type": kind, **JOBS[kind], **{f: self.ids[f] for f in fields}})
 
     def outcome(self, spec):
         id = self.d.call("POST", "/v1/jobs", spec)["id"]
         self.d.wait(id, "succeeded", seconds=120)
-        return self.d.call("GET", f"/v1/jobs/{id}/results", expect=200)
+        return {**self.d.call("GET", f"/v1/jobs/{id}/results", expect=200), "job": id}
+
+    def test_outliers__of_several_uploads__compare_them(self):
+        trained = self.job("outliers")
+        models = []
+        for run in trained["runs"][::2]:
+            file = self.d.call("GET", f"/v1/jobs/{trained['job']}/artifacts/{run['id']}.onnx", expect=200)
+            models.append(self.d.call("POST", f"/v1/models?name={run['id']}.onnx", file)["id"])
+        job = {"type": "outliers", "models": models, "data": self.ids["data"], "samples": 32, "calibration": {"samples": 16}}
+        result = self.outcome(job)
+        self.assertEqual(described({"$ref": "#/components/schemas/OutliersResult"}, result, "outliers"), [])
+        self.assertEqual([r["id"] for r in result["runs"]], ["vanilla-1.onnx", "gated-1.onnx"])
+        for of_training, of_file in zip(trained["runs"][::2], result["runs"]):
+            self.assertAlmostEqual(of_training["max_inf_norm"], of_file["max_inf_norm"], places=4)
+        self.assertTrue(self.d.call("POST", "/v1/jobs", job)["cached"])
+        self.assertFalse(self.d.call("POST", "/v1/jobs", {**job, "models": models[::-1]})["cached"])
+        for wrong, pointer in ((models + ["m999"], "/models/2"), ([self.ids["data"]], "/models/0"), ([self.ids["model"], 1], None)):
+            answer = self.d.call("POST", "/v1/jobs", {**job, "models": wrong}, expect=422)
+            if pointer:
+                self.assertEqual(answer["errors"][0]["pointer"], pointer)
+        csv = self.d.call("GET", f"/v1/jobs/{trained['job']}/results.csv", expect=200).decode().splitlines()
+        count = [line.split(",")[0] for line in csv].count
+        tensors = sum(len(r["tensors"]) for r in trained["runs"])
+        self.assertEqual((count("summary"), count("run"), count("tensor"), count("head"), count("epoch")), (2, 4, tensors, 8, 4))
 
     def test_each_kind__result__is_described_field_by_field(self):
         self.assertEqual(set(RESULTS), {t["type"] for t in self.d.call("GET", "/v1/job-types")["types"]})

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Training by the real worker: whatever is killed on the way, the job ends with the bytes of one that was left alone."""
+import glob
 import os
 import signal
 import subprocess
@@ -49,12 +50,12 @@ class Training(unittest.TestCase):
         return result, artifacts, ended["attempts"]
 
     def progressed(self, job, before):
-        path = os.path.join(self.folder, "state", "checkpoints", job, "checkpoint")
+        folder = os.path.join(self.folder, "state", "checkpoints", job)
         try:
-            now = os.stat(path).st_mtime_ns
+            now = [os.stat(p).st_mtime_ns for p in glob.glob(folder + "/checkpoint") + glob.glob(folder + "/*/checkpoint")]
         except FileNotFoundError:
             return None
-        return now if now != before else None
+        return max(now) if now and max(now) != before else None
 
     def disturb(self, job, kills):
         """Kills the worker each time that it has come further, and the server the last time."""
@@ -118,6 +119,17 @@ class Training(unittest.TestCase):
         self.assertIn("trained.onnx", ended["error"]["detail"])
         self.assertEqual([a["name"] for a in ended["artifacts"]], ["trained.onnx"])
         self.assertGreater(len(self.d.call("GET", "/v1/jobs/%s/artifacts/trained.onnx" % job, expect=200)), 10000)
+
+    def test_outliers__worker_killed_in_each_training__ends_with_the_same_bytes(self):
+        job = {"type": "outliers", "network": {"name": "vit", "layers": 1, "width": 32, "heads": 2}, "epochs": 8, "batch": 32,
+               "train": self.upload("digits-train.npz", "datasets"), "data": self.upload("digits-test.npz", "datasets"),
+               "preprocess": {"scale": 1 / 255}, "methods": ["vanilla", "gated"], "samples": 100, "checkpoint_every": 8,
+               "calibration": {"samples": 32, "seeds": 2}}
+        alone = self.outcome(self.submit(**job))
+        self.assertEqual(sorted(alone[1]), ["gated.onnx", "vanilla.onnx"])
+        disturbed = self.submit(**job)
+        self.disturb(disturbed, 3)
+        self.assertEqual(self.outcome(disturbed)[:2], alone[:2])
 
     def test_qat__worker_killed__ends_with_the_same_bytes_and_csv(self):
         job = {"type": "qat", "model": self.upload("digits.onnx", "models"), "train": self.upload("digits-train.npz", "datasets"),

@@ -26,5 +26,5 @@ check_SCRIPTS += tests/worker/test_qat.py tests/worker/test_ranges.py tests/work
 EXTRA_DIST += tests/worker/small_network.py tests/worker/test_qat.py tests/worker/test_ranges.py tests/worker/test_toy.py tests/worker/test_train.py tests/worker/training.py
 check_SCRIPTS += tests/worker/test_text.py
 EXTRA_DIST += tests/worker/test_text.py
-check_SCRIPTS += tests/worker/test_outliers.py
-EXTRA_DIST += tests/worker/test_outliers.py tests/worker/small_transformer.py
+check_SCRIPTS += tests/worker/test_outlier_training.py tests/worker/test_outliers.py
+EXTRA_DIST += tests/worker/test_outlier_training.py tests/worker/test_outliers.py tests/worker/small_transformer.py

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The outliers job: what makes a transformer hard to quantize. Trained networks side by side: their metric in float and in W8A8 or
- * any scheme, infinity norms and kurtosis of their residual streams, where the outliers sit, and which heads attend to nothing.
+ * The outliers job: what makes a transformer hard to quantize. Trained networks side by side, or one that trains under each variant of
+ * attention: the metric in float and in W8A8 or any scheme, infinity norms and kurtosis of the residual stream, where the outliers sit,
+ * and which heads attend to nothing.
  */
 #include <math.h>
 #include <stdio.h>
@@ -11,14 +12,15 @@
 #include "core/analysis/metrics.h"
 #include "core/experiment/jobs/kinds.h"
 #include "core/experiment/jobs/outlier_run.h"
+#include "core/experiment/jobs/outlier_training.h"
 #include "core/experiment/report/describe.h"
 #include "core/experiment/report/outlier_rows.h"
 #include "core/experiment/report/text_rows.h"
 #include "core/experiment/spec/uploads_check.h"
 #include "core/ptq/query_samples.h"
 
-/* Of one network: read before it is looked at. */
-static const double READ = 0.02;
+/* Of one network's progress: read, or trained, before it is looked at. */
+static const double READ = 0.02, TRAINED = 0.9;
 
 struct outliers {
 	struct qb_job *job;
@@ -26,6 +28,7 @@ struct outliers {
 	struct qb_outlier_place place;      /* of the first network's worst tensor */
 	json_t *runs;
 	struct qb_outlier_numbers *numbers; /* [runs] */
+	int64_t train_samples;
 	json_t *notes;
 	json_t *text;                       /* what results tell of a text, as members */
 };
@@ -101,6 +104,43 @@ out:
 	qb_dataset_close(&data);
 	qb_graph_destroy(&model);
 	return err;
+}
+
+/* ---- trainings ---- */
+
+static enum qb_err train_one(struct outliers *o, int method, int seed, struct qb_errbuf *eb)
+{
+	int run = method * o->spec.seeds + seed;
+	double width = 1.0 / (o->spec.methods * o->spec.seeds), from = width * run;
+	struct qb_outlier_subject subject = {.name = o->spec.method[method].name, .model_name = ptq_of(o)->model_name,
+		.seed = o->spec.seed[seed], .attention = o->spec.method[method].asked, .from = from + width * TRAINED, .to = from + width};
+	struct qb_outlier_training t;
+	json_t *row = NULL;
+	enum qb_err err;
+
+	QB_TRY_OUT(qb_outlier_training_run(&t, o->job, &o->spec, method, seed, from, subject.from, eb));
+	o->train_samples = t.train_samples;
+	subject.id = t.id;
+	subject.model = t.model;
+	subject.data = t.data;
+	QB_TRY_OUT(qb_outlier_run(&row, &o->numbers[run], o->job, &o->spec, &subject, &o->place, eb));
+	QB_TRY_OUT(qb_outlier_training_tell(&t, row, eb));
+	tell_text(o, t.data);
+	json_array_append(o->runs, row);
+out:
+	json_decref(row);
+	qb_outlier_training_fini(&t);
+	return err;
+}
+
+static enum qb_err train_all(struct outliers *o, struct qb_errbuf *eb)
+{
+	for (int method = 0; method < o->spec.methods; method++) {
+		for (int seed = 0; seed < o->spec.seeds; seed++) {
+			QB_TRY(train_one(o, method, seed, eb));
+		}
+	}
+	return QB_OK;
 }
 
 /* ---- the result ---- */
@@ -230,6 +270,10 @@ static enum qb_err result_of(const struct outliers *o, json_t **result, struct q
 	if (!*result) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for the results");
 	}
+	if (o->spec.trains) {
+		json_object_set_new(*result, "train", json_string(o->spec.train.train_name));
+		json_object_set_new(*result, "train_samples", json_integer(o->train_samples));
+	}
 	json_object_update(*result, o->text);
 	return QB_OK;
 }
@@ -246,7 +290,30 @@ static enum qb_err work(struct outliers *o, struct qb_errbuf *eb)
 	for (int i = 0; i < o->spec.models; i++) {
 		QB_TRY(report_on(o, i, eb));
 	}
-	return QB_OK;
+	return o->spec.trains ? train_all(o, eb) : QB_OK;
+}
+
+/* Each network of a list as if it were the only one. */
+static enum qb_err check_uploads(const struct qb_job *job, const struct qb_outliers_spec *spec, struct qb_errbuf *eb)
+{
+	struct qb_job one = *job;
+	enum qb_err err = QB_OK;
+
+	if (!spec->asked.models) {
+		return qb_described_network(job, &spec->train.ptq, eb);
+	}
+	for (int i = 0; i < spec->models && err == QB_OK; i++) {
+		char field[32];
+		json_t *uploads;
+
+		snprintf(field, sizeof(field), "models/%d", i);
+		uploads = json_pack("{s:O*, s:O*}", "model", json_object_get(job->uploads, field), "data",
+			json_object_get(job->uploads, "data"));
+		one.uploads = uploads;
+		err = qb_described_network(&one, &spec->train.ptq, eb);
+		json_decref(uploads);
+	}
+	return err;
 }
 
 static enum qb_err check(struct qb_job *job, struct qb_errbuf *eb)
@@ -254,7 +321,7 @@ static enum qb_err check(struct qb_job *job, struct qb_errbuf *eb)
 	struct qb_outliers_spec spec;
 	enum qb_err err = qb_outliers_spec_parse(&spec, job, eb);
 
-	err = err == QB_OK ? qb_described_network(job, &spec.train.ptq, eb) : err;
+	err = err == QB_OK ? check_uploads(job, &spec, eb) : err;
 	qb_outliers_spec_fini(&spec);
 	return err;
 }

@@ -10,7 +10,10 @@
 #include "core/json/number.h"
 #include "core/ptq/task_metric.h"
 
-static const char *const TRAINED_FILE = "trained.onnx";
+static const char *file_of(const struct qb_training_run *r)
+{
+	return r->file ? r->file : "trained.onnx";
+}
 
 /* ---- steps ---- */
 
@@ -70,6 +73,18 @@ static enum qb_err take_step(void *arg, const struct qb_train_step *s, struct qb
 	return QB_OK;
 }
 
+static void tell_numbers(struct qb_training_run *r, json_t *snapshot, int64_t step)
+{
+	const char *name;
+	json_t *v;
+
+	json_object_foreach(snapshot, name, v) {
+		if (json_is_real(v)) {
+			qb_job_step_metric(r->job, r->scheme, name, step, json_real_value(v));
+		}
+	}
+}
+
 static enum qb_err evaluate(void *arg, struct qb_trainer *t, int epoch, double *metric, struct qb_errbuf *eb)
 {
 	struct qb_training_run *r = arg;
@@ -86,6 +101,9 @@ static enum qb_err evaluate(void *arg, struct qb_trainer *t, int epoch, double *
 	qb_job_step_metric(r->job, r->scheme, r->spec->ptq.metric, steps, *metric);
 	if (!snapshot) {
 		return QB_OK;
+	}
+	if (r->tells_snapshots) {
+		tell_numbers(r, snapshot, steps);
 	}
 	json_object_set_new(snapshot, "step", json_integer(steps));
 	json_object_set_new(snapshot, "epoch", json_integer(epoch + 1));
@@ -216,11 +234,11 @@ static enum qb_err keep_best(struct qb_training_run *r, struct qb_errbuf *eb)
 	if (!r->job->host->workdir) {
 		return QB_OK;
 	}
-	snprintf(path, sizeof(path), "%s/%s", r->job->host->workdir, TRAINED_FILE);
+	snprintf(path, sizeof(path), "%s/%s", r->job->host->workdir, file_of(r));
 	QB_TRY(qb_trainer_network(r->trainer, &g, eb));
 	err = qb_graph_export(g, path, eb);
 	if (err == QB_OK) {
-		qb_job_artifact(r->job, TRAINED_FILE, "application/octet-stream");
+		qb_job_artifact(r->job, file_of(r), "application/octet-stream");
 	}
 	qb_graph_destroy(&g);
 	return err;
@@ -231,7 +249,7 @@ enum qb_err qb_training_run(struct qb_training_run *r, struct qb_errbuf *eb)
 	enum qb_err err = train(r, eb);
 
 	if (err == QB_ECANCELLED && r->begun && keep_best(r, NULL) == QB_OK && r->job->host->workdir) {
-		return qb_fail(eb, err, "the job was stopped; the best network so far is kept as %s", TRAINED_FILE);
+		return qb_fail(eb, err, "the job was stopped; the best network so far is kept as %s", file_of(r));
 	}
 	return err == QB_OK ? keep_best(r, eb) : err;
 }
@@ -297,7 +315,7 @@ static json_t *history(const struct qb_training_run *r)
 
 json_t *qb_training_run_artifacts(const struct qb_training_run *r)
 {
-	return r->job->host->workdir ? json_pack("[{s:s, s:s}]", "kind", "trained", "name", TRAINED_FILE) : json_array();
+	return r->job->host->workdir ? json_pack("[{s:s, s:s}]", "kind", "trained", "name", file_of(r)) : json_array();
 }
 
 static json_t *whole(const struct qb_training_run *r)

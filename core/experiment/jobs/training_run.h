@@ -28,6 +28,8 @@ struct qb_training_run {
 	struct qb_train_config config;
 	const struct qb_train_hooks *hooks; /* NULL: float */
 	const char *scheme;                 /* of metric events */
+	const char *file;                   /* of the artifact; NULL: trained.onnx */
+	bool tells_snapshots;               /* numbers of snapshots are metric events of their step as well */
 	double from, to;                    /* of the job's progress */
 	/* The metric of the present parameters. snapshot: what else is to be kept of this evaluation, a new reference; or NULL. */
 	enum qb_err (*evaluate)(void *arg, struct qb_trainer *t, double *metric, json_t **snapshot, struct qb_errbuf *eb);

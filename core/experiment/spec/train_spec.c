@@ -12,7 +12,7 @@ static const double SGD_RATE = 0.1, ADAM_RATE = 1e-3;
 /* ---- words ---- */
 
 static const char *const batch_norm_names[] = {[QB_BATCH_NORM_TRAIN] = "train", [QB_BATCH_NORM_FROZEN] = "frozen", NULL};
-static const char *const init_names[] = {[QB_TRAIN_GIVEN] = "given", [QB_TRAIN_FRESH] = "fresh", NULL};
+const char *const qb_train_init_names[] = {[QB_TRAIN_GIVEN] = "given", [QB_TRAIN_FRESH] = "fresh", NULL};
 
 /* ---- the table ---- */
 
@@ -115,7 +115,7 @@ const struct qb_field qb_train_fields[] = {
 		.summary = "what trains, by name, from fresh weights"},
 	{"attention", QB_FIELD_ANY, offsetof(struct qb_train_spec, asked.attention), .any = qb_attention_entries,
 		.summary = "what attention becomes before training, of a network by name or of a model; default: it stays as it is"},
-	{"init", QB_FIELD_CHOICE, offsetof(struct qb_train_spec, init), .choices = init_names,
+	{"init", QB_FIELD_CHOICE, offsetof(struct qb_train_spec, init), .choices = qb_train_init_names,
 		.summary = "of the model's weights: go on from the given ones, or from fresh ones"},
 	{"teacher", QB_FIELD_UPLOAD, .summary = "a model of the same input and output, whose scores are learned as well"},
 	QB_TRAIN_FIELDS,
@@ -157,7 +157,7 @@ enum qb_err qb_train_spec_finish(struct qb_train_spec *s, const struct qb_job *j
 	return s->ptq.factor ? QB_OK : qb_ptq_spec_read_preprocess(&s->ptq, job->spec, eb);
 }
 
-static enum qb_err read_network(struct qb_train_spec *s, const struct qb_job *job, struct qb_errbuf *eb)
+enum qb_err qb_train_spec_read_network(struct qb_train_spec *s, const struct qb_job *job, struct qb_errbuf *eb)
 {
 	bool model = json_object_get(job->spec, "model");
 
@@ -195,7 +195,7 @@ enum qb_err qb_train_spec_parse(struct qb_train_spec *out, const struct qb_job *
 	qb_train_spec_defaults(out);
 	out->ptq.threads = out->ptq.most_threads = job->host->threads;
 	QB_TRY(qb_job_read(out, job, qb_train_fields, eb));
-	QB_TRY(read_network(out, job, eb));
+	QB_TRY(qb_train_spec_read_network(out, job, eb));
 	QB_TRY(qb_attention_spec_read(&out->attention, out->asked.attention, "attention", eb));
 	QB_TRY(qb_ptq_spec_read_latency(&out->ptq, eb));
 	QB_TRY(qb_train_spec_read_teacher(out, job, true, eb));

@@ -68,6 +68,9 @@ extern const struct qb_object qb_optimizer_object, qb_schedule_object, qb_augmen
 		.summary = "the training data: arrays as in data, and labels y"}, \
 	{"samples", QB_FIELD_LONG, offsetof(struct qb_train_spec, ptq.max_samples), 1, QB_FIELD_MOST_LONG, \
 		.summary = "evaluate at most so many samples of data"}, \
+	QB_TRAIN_OPTIONS
+/* Of them, how it trains. */
+#define QB_TRAIN_OPTIONS \
 	{"epochs", QB_FIELD_INT, offsetof(struct qb_train_spec, epochs), .low = 1, .high = 100000}, \
 	{"batch", QB_FIELD_LONG, offsetof(struct qb_train_spec, batch), .low = 1, .high = 1000000}, \
 	{"accumulate", QB_FIELD_LONG, offsetof(struct qb_train_spec, accumulate), 1, 100000, \
@@ -113,6 +116,9 @@ enum qb_err qb_train_spec_finish(struct qb_train_spec *s, const struct qb_job *j
 /* The upload "teacher"; needed: distillation has no other. */
 enum qb_err qb_train_spec_read_teacher(struct qb_train_spec *s, const struct qb_job *job, bool needed, struct qb_errbuf *eb);
 void qb_train_spec_fini(struct qb_train_spec *s);
+/* What trains: the upload "model" or "network", one of them. */
+enum qb_err qb_train_spec_read_network(struct qb_train_spec *s, const struct qb_job *job, struct qb_errbuf *eb);
+extern const char *const qb_train_init_names[];
 
 struct qb_optimizer_config qb_optimizer_spec_config(const struct qb_optimizer_spec *o);
 /* The configuration of the trainer, but for what the job's run adds: steps of the warm-up, axis of the classes, files, teacher. */

@@ -18,7 +18,7 @@ export interface paths {
          * Upload a model (ONNX)
          * @description The body is the file itself, named by `?name=` or by Content-Disposition; or multipart/form-data with one file, as
          *     a browser's form sends it. It streams to disk, so any size will do. A file that the server has already gives
-         *     the existing model (200). The server looks into a new file at once; `inspection` tells what it found.
+         *     the existing model (200); one whose inspection failed takes the new name and is looked into again. The server looks into a new file at once; `inspection` tells what it found.
          *
          */
         post: operations["uploadModel"];
@@ -101,7 +101,7 @@ export interface paths {
         /** Datasets, the latest first */
         get: operations["listDatasets"];
         put?: never;
-        /** Upload data (.npz, .npy, .safetensors); see uploadModel */
+        /** Upload data (.npz, .npy, .safetensors, .txt); see uploadModel */
         post: operations["uploadDataset"];
         delete?: never;
         options?: never;
@@ -1852,6 +1852,7 @@ export interface components {
             data: string;
             /** @description the training data; absent of trained networks */
             train?: string;
+            train_samples?: number;
             metric_name: string;
             /** @description a larger one is better */
             metric_rises?: boolean;
