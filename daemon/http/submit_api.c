@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How jobs come into the queue: POST /v1/jobs, and retry. Before that, a job is validated by the schema of its kind, and
+ * How jobs come into the queue: POST /v1/jobs, and retry; with ?check=true a job is not queued. Before that, a job is validated by the schema of its kind, and
  * the worker is asked whether it would carry it out. Where the worker cannot be asked just now, the job is queued: it
  * will say itself what is wrong with it.
  */
@@ -21,6 +21,7 @@ struct submission {
 	struct qb_request *rq;
 	json_t *spec;   /* to be submitted; NULL: job id is to be queued again */
 	int64_t id;
+	bool only_check;
 	json_t *errors; /* of the schema; NULL: none */
 	json_t *body;   /* of the question */
 	json_t *job;    /* the answer, or problem */
@@ -111,6 +112,8 @@ static void queue(struct submission *s)
 
 	if (s->errors) {
 		refuse_by_schema(s);
+	} else if (s->only_check) {
+		s->job = json_pack("{s:b}", "ok", 1);
 	} else if (s->spec) {
 		s->job = qb_submit(d, s->spec, &s->rq->who, &s->created, &s->problem);
 	} else {
@@ -202,10 +205,21 @@ static enum MHD_Result submit_body(struct qb_request *rq, struct submission *s)
 enum MHD_Result qb__jobs_submit(struct qb_request *rq)
 {
 	struct submission *s = rq->work;
+	const char *check = qb_query(rq, "check");
 
+	if (!s && check && strcmp(check, "true") != 0 && strcmp(check, "false") != 0) {
+		return qb_reply_refuse(rq, 400, "bad_query", "check is \"%.40s\"; give true or false", check);
+	}
 	if (!s) {
 		s = create(rq);
-		return s ? submit_body(rq, s) : MHD_NO;
+		if (!s) {
+			return MHD_NO;
+		}
+		s->only_check = check && !strcmp(check, "true");
+		return submit_body(rq, s);
+	}
+	if (s->job && s->only_check) {
+		return qb_reply_json(rq, 200, json_incref(s->job));
 	}
 	return s->job ? qb_reply_created(rq, s->created ? 201 : 200, "/v1/jobs", json_incref(s->job))
 		      : qb_reply_problem(rq, &s->problem);

@@ -34,6 +34,15 @@ class Asked(Case):
         self.assertEqual((p["code"], "errors" in p), ("too_big", False))
         self.assertEqual(self.d.call("GET", "/v1/jobs", expect=200)["total"], 0)
 
+    def test_check__alone__answers_as_a_submission_and_queues_nothing(self):
+        answer = {"ok": False, "code": "bad_job", "field": "/odd", "detail": "odd: there is no such field", "near": ["do"]}
+        asked = self.refused(422, "POST", "/v1/jobs?check=true", self.job(answer, odd=1, seed=-1))
+        self.assertEqual(asked, self.refused(422, "POST", "/v1/jobs", self.job(answer, odd=1, seed=-1)))
+        self.assertEqual(self.d.call("POST", "/v1/jobs?check=true", self.job({"ok": True}), expect=200), {"ok": True})
+        self.refused(422, "POST", "/v1/jobs?check=true", {"type": "zork"})
+        self.refused(400, "POST", "/v1/jobs?check=perhaps", self.job({"ok": True}))
+        self.assertEqual(self.d.call("GET", "/v1/jobs", expect=200)["total"], 0)
+
     def test_check__beside_a_broken_schema__speaks_first(self):
         answer = {"ok": False, "code": "bad_job", "field": "/odd", "detail": "odd: there is no such field", "near": ["do"]}
         p = self.refused(422, "POST", "/v1/jobs", self.job(answer, odd=1, seed=-1))

@@ -110,7 +110,7 @@ const tests = {
 		assert.deepEqual((({type, model, data, train, scheme, method}) => ({type, model, data, train, scheme, method}))(await job()), {type: 'qat', model: 'm1', data: 'd1', train: 'd1', scheme: 'int4', method: 'lsq'});
 		await open('#/jobs/j1');
 		await page.locator('tr[data-scheme=int4]').getByRole('link', {name: 'Diagnose int4'}).click();
-		await page.getByLabel('Scheme', {exact: true}).waitFor();
+		await page.getByLabel('Scheme', {exact: true}).first().waitFor();
 		assert.equal((await job()).scheme, 'int4');
 	},
 	async job__that_does_not_exist__says_so() {
@@ -136,16 +136,19 @@ const tests = {
 		await has('conv8');
 	},
 	async submit__wrong_scheme__is_told_at_the_field_then_a_good_one_runs_to_its_table() {
+		const before = server.lab.submitted.length;
 		await open('#/submit?model=m1');
 		await page.getByLabel('Schemes: another').fill('nonsense');
 		await page.getByLabel('Schemes', {exact: true}).getByRole('button', {name: 'Add', exact: true}).click();
+		await page.locator('[data-error=schemes]').waitFor(); // as one types
+		assert.equal(server.lab.submitted.length, before);
 		await page.getByRole('button', {name: 'Submit', exact: true}).click();
-		await page.locator('[data-error=schemes]').waitFor();
 		assert.match(await page.locator('[data-error=schemes]').innerText(), /no format "nonsense"/);
 		await page.getByRole('button', {name: 'Remove nonsense'}).click();
 		await page.getByLabel('Schemes: another').fill('w4a6 {"weights":"int4","name":"mine"}');
 		await page.getByLabel('Schemes: another').press('Enter');
 		await page.getByLabel('Mean').fill('0.1, 0.2 0.3');
+		await page.getByText('More options').click();
 		await page.getByLabel('Granularity').first().selectOption('per_tensor');
 		await page.getByRole('button', {name: 'Submit', exact: true}).click();
 		await page.locator('#sweep').waitFor();
@@ -155,11 +158,41 @@ const tests = {
 		assert.deepEqual(sent.weights, {granularity: 'per_tensor', range: 'mse'});
 		assert.equal(sent.model, 'm1');
 	},
+	async submit__essentials_first__the_rest_is_folded_with_a_sentence_each() {
+		await open('#/submit?model=m1');
+		await page.locator('[data-verdict=taken]').waitFor();
+		await has(/such jobs? (so far, j1 with 6 schemes, )?took/);
+		assert.equal(await page.getByLabel('Seed').isVisible(), false);
+		assert.ok(await page.getByLabel('Metric', {exact: true}).isVisible());
+		await page.getByText('More options').click();
+		assert.ok(await page.getByLabel('Seed').isVisible());
+		assert.equal(await page.locator('form [title]').count(), 0);
+		await has('evaluate at most this many samples');
+	},
+	async submit__data_that_do_not_fit__are_not_offered() {
+		await open('#/submit?model=m1');
+		await has(/Not offered, because the network cannot be fed them: tinyshakespeare\.txt: a text becomes windows of tokens, N × length; digits\.npz: x is 300 × 1 × 16 × 16, the input takes N × 3 × 32 × 32/);
+		assert.deepEqual(await page.getByLabel('Data', {exact: true}).locator('option').allInnerTexts(), ['choose', 'test-846.npz (d1)']);
+	},
+	async submit__options_of_a_scheme__need_no_json() {
+		await open('#/submit?model=m1');
+		await page.getByText('Options of single schemes').click();
+		await page.locator('summary', {hasText: /^int8$/}).click();
+		const one = page.locator('details', {has: page.locator('summary', {hasText: /^int8$/})}).last();
+		await one.getByLabel('Name').fill('mine');
+		await one.getByLabel('Name').press('Tab');
+		await page.locator('summary', {hasText: /^mine$/}).waitFor();
+		const job = async () => JSON.parse(await page.getByLabel("The job's JSON").inputValue());
+		assert.deepEqual((await job()).schemes[0], {scheme: 'int8', name: 'mine'});
+		await page.getByRole('button', {name: 'Remove mine'}).click();
+		assert.deepEqual((await job()).schemes, ['E2', 'E3', 'E4', 'E5']);
+	},
 	async submit__edited_json__is_what_is_sent_and_fills_the_form() {
 		await open('#/submit?from=j1');
 		await page.getByRole('button', {name: '✓ E5', exact: true}).waitFor();
 		await page.getByLabel("The job's JSON").fill('{"type":"ptq","model":"m1","data":"d1","schemes":["E3"],"threads":2}');
 		await page.getByRole('button', {name: '✓ E3', exact: true}).waitFor();
+		await page.getByText('More options').click();
 		assert.equal(await page.getByLabel('Threads', {exact: true}).first().inputValue(), '2');
 		await page.getByRole('button', {name: 'Submit', exact: true}).click();
 		await page.waitForURL(/#\/jobs\/j/);

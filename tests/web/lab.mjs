@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dashboard as a person uses it: uploads, submits and reads, with a real daemon and a real worker behind.
 import assert from 'node:assert/strict';
-import {spawn} from 'node:child_process';
+import {execFile, spawn} from 'node:child_process';
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
+import {promisify} from 'node:util';
 import {browse} from './harness.mjs';
 
 const [build, source, chromium] = process.argv.slice(2).map((p, i) => (i < 2 ? resolve(p) : p));
@@ -60,6 +61,7 @@ const tests = {
 	},
 	async submit__methods__are_those_of_the_server_with_their_parameters() {
 		await open('#/submit');
+		await page.getByText('More options').click();
 		await page.getByRole('button', {name: 'Add method'}).click();
 		await page.getByLabel('1', {exact: true}).selectOption('gptq');
 		assert.equal(await page.getByLabel('Block', {exact: true}).getAttribute('placeholder'), '128');
@@ -70,6 +72,17 @@ const tests = {
 			await has(said);
 		}
 		await asJson({methods: undefined});
+	},
+	async submit__as_one_types__the_server_is_asked_whether_it_would_take_the_job() {
+		await open('#/submit');
+		await page.locator('[data-verdict=taken]').waitFor();
+		await asJson({schemes: ['int8', 'int99']});
+		await page.locator('[data-error=schemes]', {hasText: 'int99'}).waitFor();
+		await asJson({schemes: ['int8'], seed: -1});
+		await page.locator('[data-error=seed]').waitFor(); // its fold opens
+		await asJson({seed: 1});
+		await page.locator('[data-verdict=taken]').waitFor();
+		await page.reload();
 	},
 	async sweep__of_the_demo__runs_to_its_table() {
 		await open('#/submit');
@@ -192,6 +205,19 @@ const tests = {
 		await submit();
 		await page.locator('#sqnr').waitFor({timeout: 60000});
 		await has(/the best changes from/);
+	},
+	async submit__copied_commands__hand_in_what_the_form_shows() {
+		await open('#/submit?type=sqnr');
+		for (const [i, [name, shell]] of [['curl', 'bash'], ['command line', 'bash'], ['Python', 'python3']].entries()) {
+			await asJson({distributions: [{name: 'uniform', low: -1, high: 1}], formats: [`int${4 + i}`], samples: 1000});
+			const shown = page.locator(`[data-copy="${name}"]`, {hasText: `int${4 + i}`});
+			await shown.waitFor({state: 'attached'});
+			const {stdout} = await promisify(execFile)(shell, ['-c', await shown.textContent()], {env: {...process.env, PATH: `${build}:${process.env.PATH}`}});
+			assert.match(stdout, /j\d+|int5/);
+			const {jobs} = await (await fetch(`${url}/v1/jobs?type=sqnr&limit=1`)).json();
+			assert.deepEqual(jobs[0].spec.formats, [`int${4 + i}`]);
+			await fetch(`${url}/v1/jobs/${jobs[0].id}/cancel`, {method: 'POST'});
+		}
 	},
 	async leaderboard__pareto__holds_gates_and_size_as_shares_of_float() {
 		await open('#/compare?by=gates');

@@ -79,7 +79,8 @@ export async function start(dist, kinds) {
 	const refs = {model: {id: 'm1', name: 'resnet8.onnx'}, data: {id: 'd1', name: 'test-846.npz'}};
 	const lab = {models: [model('m2', long), model('m1', 'resnet8.onnx'), model('m3', 'broken.onnx', {state: 'failed', error: {code: 'onnx', detail: 'node conv1: its weight has 3 dimensions, Conv needs 4'}, result: null})],
 		datasets: [{id: 'd1', name: 'test-846.npz', size_bytes: 2600000, sha256: hash, created: time, inspection: {state: 'ok', error: null, result: {kind: 'data', arrays: [{name: 'x', type: 'uint8', shape: [846, 3, 32, 32]}, {name: 'y', type: 'int64', shape: [846]}]}}},
-			{id: 'd2', name: 'tinyshakespeare.txt', size_bytes: 1115394, sha256: hash, created: time, inspection: {state: 'ok', error: null, result: {kind: 'text', bytes: 1115394, tokens: 1115394, distinct: 65, largest: 122, vocabulary: 256}}}],
+			{id: 'd2', name: 'tinyshakespeare.txt', size_bytes: 1115394, sha256: hash, created: time, inspection: {state: 'ok', error: null, result: {kind: 'text', bytes: 1115394, tokens: 1115394, distinct: 65, largest: 122, vocabulary: 256}}},
+			{id: 'd3', name: 'digits.npz', size_bytes: 9000, sha256: hash, created: time, inspection: {state: 'ok', error: null, result: {kind: 'data', arrays: [{name: 'x', type: 'uint8', shape: [300, 1, 16, 16]}, {name: 'y', type: 'int64', shape: [300]}]}}}],
 		jobs: [], submitted: []};
 	const job = (id, state, more = {}) => ({id, type: 'ptq', state, spec: {type: 'ptq', model: 'm1', data: 'd1', schemes: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5']}, ...refs, fingerprint: hash, engine: '0.1.0',
 		attempts: 1, cached: false, created: time, started: state === 'queued' ? null : time, finished: ['queued', 'running'].includes(state) ? null : '2026-01-05T10:01:12Z', progress: null, position: null, error: null, artifacts: [], ...more});
@@ -141,9 +142,11 @@ export async function start(dist, kinds) {
 		if (kind === 'jobs') {
 			if (req.method === 'POST' && !id) {
 				const spec = JSON.parse(await body(req));
-				lab.submitted.push(spec);
+				const check = url.searchParams.get('check') === 'true';
+				if (!check) { lab.submitted.push(spec); }
 				const wrong = (spec.schemes ?? []).findIndex((s) => s === 'nonsense');
 				if (wrong >= 0) { return problem(res, 422, 'one field of the job is wrong', [{field: `schemes[${wrong}]`, detail: 'there is no format "nonsense"'}]); }
+				if (check) { return json(res, {ok: true}); }
 				const made = job(`j${lab.jobs.length + 1}`, 'running', {spec});
 				lab.jobs.unshift(made);
 				return json(res, made, 201);

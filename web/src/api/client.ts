@@ -134,6 +134,8 @@ export const api = {
 	job: (job: string, signal?: AbortSignal) => get<Job>(`/v1/jobs/${id(job)}`, signal),
 	results: (job: string, signal?: AbortSignal) => get<unknown>(`/v1/jobs/${id(job)}/results`, signal),
 	submit: async (spec: unknown): Promise<Job> => (await (await call('POST', '/v1/jobs', {body: spec})).json()) as Job,
+	/** Whether the server would take the job; throws what it would say of it. */
+	check: (spec: unknown, signal?: AbortSignal) => call('POST', '/v1/jobs?check=true', {body: spec, ...(signal ? {signal} : {})}),
 	cancel: (job: string) => call('POST', `/v1/jobs/${id(job)}/cancel`),
 	retry: (job: string) => call('POST', `/v1/jobs/${id(job)}/retry`),
 	deleteJob: (job: string) => call('DELETE', `/v1/jobs/${id(job)}`),

@@ -170,6 +170,7 @@ export interface paths {
          *     refused with the inspection's own error; one that has not been inspected yet is taken, as is every job while the worker
          *     cannot be asked: the job itself will fail then. A job identical to one that
          *     is waiting, running or has succeeded returns that one (200, `cached` is true) unless `"fresh": true` is in it.
+         *     With `?check=true` the job is checked in the same way and not queued.
          *
          */
         post: operations["submitJob"];
@@ -724,6 +725,10 @@ export interface components {
                 detail: string;
                 near?: components["schemas"]["Near"];
             }[];
+        };
+        Checked: {
+            /** @constant */
+            ok: true;
         };
         /** @description the field as a JSON Pointer into what was sent (RFC 6901) */
         Pointer: string;
@@ -2537,7 +2542,9 @@ export interface operations {
     };
     submitJob: {
         parameters: {
-            query?: never;
+            query?: {
+                check?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2548,13 +2555,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An identical job exists */
+            /** @description An identical job exists; or, asked to check only, the job would be taken */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Job"];
+                    "application/json": components["schemas"]["Job"] | components["schemas"]["Checked"];
                 };
             };
             /** @description Queued */

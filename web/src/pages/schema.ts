@@ -145,3 +145,20 @@ export function likely<T extends {name: string}>(field: string, uploads: readonl
 	const wanted = (name: string): boolean => (field === 'train' ? /train/i.test(name) : field === 'data' ? !/train/i.test(name) : true);
 	return uploads.find((u) => wanted(u.name)) ?? uploads[0];
 }
+
+/** What an entry of a list of names is called: its name, or the name that it begins with; {"weights": ...} as JSON. */
+export function entryName(entry: unknown): string {
+	const name = isObject(entry) ? entry.name ?? entry.scheme : entry;
+	const methods = isObject(entry) && entry.name === undefined && Array.isArray(entry.methods) ? entry.methods.map((m) => `+${String(isObject(m) ? m.name : m)}`).join('') : '';
+	return typeof name === 'string' ? name + methods : JSON.stringify(entry);
+}
+
+/** The object that an entry may be in place of a name, if it may be one. */
+export function objectOf(items: Schema, root: Schema): Schema | null {
+	return variants(items, root).find((v) => v.properties?.scheme !== undefined) ?? null;
+}
+
+/** An entry that says no more than a name is that name. */
+export function simplified(entry: unknown): unknown {
+	return isObject(entry) && Object.keys(entry).length === 1 && typeof entry.scheme === 'string' ? entry.scheme : entry;
+}

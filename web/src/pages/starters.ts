@@ -74,6 +74,18 @@ export const PRESETS: Record<string, Preset[]> = {
 	],
 };
 
+/** What a job is about; the form folds the other fields. A kind that is not here shows all. */
+export const ESSENTIAL: Record<string, readonly string[]> = {
+	ptq: ['schemes', 'metric', 'preprocess', 'latency'],
+	diagnose: ['scheme', 'metric', 'preprocess', 'mixed'],
+	train: ['network', 'metric', 'preprocess', 'epochs', 'batch', 'optimizer'],
+	qat: ['scheme', 'method', 'metric', 'preprocess', 'epochs', 'batch'],
+	sqnr: ['distributions', 'formats', 'sweep'],
+	tensor: ['formats', 'granularities'],
+	hwcost: ['units'],
+	toy: ['methods', 'steps', 'format', 'target'],
+};
+
 /** Names to press, of a field that takes a list of names. */
 export const SUGGESTED: Record<string, string[]> = {
 	schemes: ['int8', 'int6', 'int4', 'w4a8', 'w4a4', 'E2', 'E3', 'E4', 'E5', 'mxfp4'],
