@@ -12,11 +12,13 @@ quantbench_SOURCES = \
 	cli/jobspec.c cli/jobspec.h \
 	cli/format_results.c cli/format_results.h \
 	cli/main.c \
+	cli/metric.c cli/metric.h \
 	cli/options.c \
 	cli/outlier_results.c cli/outlier_results.h \
 	cli/progress.c cli/progress.h \
 	cli/results.c cli/results.h \
-	cli/run.c \
+	cli/run.c cli/run.h \
+	cli/served_job.c cli/served_job.h \
 	cli/sha256.c cli/sha256.h \
 	cli/table.c cli/table.h \
 	cli/training_results.c cli/training_results.h \

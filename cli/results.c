@@ -10,35 +10,10 @@
 #include "cli/cli.h"
 #include "cli/explain.h"
 #include "cli/format_results.h"
+#include "cli/metric.h"
 #include "cli/outlier_results.h"
 #include "cli/table.h"
 #include "cli/training_results.h"
-
-static bool in_per_cent(const char *metric)
-{
-	static const char *const others[] = {"mse", "cosine", "token_loss", "perplexity", "perplexity_causal",
-		"metric"};
-
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		if (!strcmp(metric, others[i])) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* "+0.12 (-0.30 to +0.55)"; the change alone of results without intervals. */
-static const char *change_text(const json_t *row, const char *metric, char *text, size_t size)
-{
-	double change = cli_number(row, "delta"), low = cli_number(row, "delta_low"), high = cli_number(row, "delta_high");
-	int digits = in_per_cent(metric) ? 2 : 5;
-	int n = isnan(change) ? snprintf(text, size, "-") : snprintf(text, size, "%+.*f", digits, change);
-
-	if (!isnan(low) && !isnan(high) && n > 0 && (size_t)n < size) {
-		snprintf(text + n, size - (size_t)n, " (%+.*f to %+.*f)", digits, low, digits, high);
-	}
-	return text;
-}
 
 static void latency_cells(struct cli_table *t, const json_t *row, double reference)
 {
@@ -65,12 +40,13 @@ static void latency_cells(struct cli_table *t, const json_t *row, double referen
 static void ptq_row(struct cli_table *t, const json_t *row, const char *name, const char *metric,
 	double reference)
 {
-	char text[96];
+	char text[CLI_CHANGE_MAX];
 
 	cli_table_cell(t, "%s", name);
-	cli_table_number(t, in_per_cent(metric) ? "%.2f" : "%.5g", cli_number(row, "metric"));
+	cli_table_number(t, cli_metric_digits(metric), cli_number(row, "metric"));
 	cli_table_cell(t, "%s", json_is_true(json_object_get(row, "best")) ? "*" : "");
-	cli_table_cell(t, "%s", change_text(row, metric, text, sizeof(text)));
+	cli_table_cell(t, "%s", cli_metric_change(metric, cli_number(row, "delta"), cli_number(row, "delta_low"),
+		cli_number(row, "delta_high"), text));
 	cli_table_number(t, "%.1f", cli_number(row, "output_sqnr_db"));
 	cli_table_cell(t, "%s", isnan(cli_number(row, "size_bytes"))
 		? "-" : cli_bytes(cli_number(row, "size_bytes"), text));
@@ -91,7 +67,7 @@ static void print_ptq(const json_t *result, FILE *out)
 	reference = cli_number(json_object_get(base, "latency"), "p50_ns");
 	snprintf(headings, sizeof(headings),
 		"scheme|>%.60s%s||>change|>SQNR dB|>size|>latency p50|>speed-up|", metric,
-		in_per_cent(metric) ? " %" : "");
+		cli_metric_in_per_cent(metric) ? " %" : "");
 	t = cli_table_create(headings);
 	if (!t) {
 		return;
@@ -230,7 +206,7 @@ void cli_results_print(const json_t *result, FILE *out)
 
 static void compare_cell(struct cli_table *t, const json_t *row, const char *scheme)
 {
-	bool per_cent = in_per_cent(cli_text(row, "metric_name"));
+	bool per_cent = cli_metric_in_per_cent(cli_text(row, "metric_name"));
 	const json_t *cell;
 	size_t i;
 
@@ -275,7 +251,7 @@ void cli_results_compare(const json_t *comparison, FILE *out)
 		cli_table_cell(t, "%s", cli_text(json_object_get(row, "model"), "name"));
 		cli_table_cell(t, "%s", cli_text(json_object_get(row, "data"), "name"));
 		cli_table_cell(t, "%s", metric);
-		cli_table_number(t, in_per_cent(metric) ? "%.2f" : "%.5g", cli_number(row, "float"));
+		cli_table_number(t, cli_metric_digits(metric), cli_number(row, "float"));
 		json_array_foreach(schemes, i, scheme) {
 			compare_cell(t, row, json_string_value(scheme));
 		}

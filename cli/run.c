@@ -4,6 +4,8 @@
  */
 #include "config.h"
 
+#include "cli/run.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -165,7 +167,7 @@ static enum cli_exit make_folder(const struct cli *cli, int option, json_t *job,
 	return CLI_OK;
 }
 
-static enum cli_exit run(const struct cli *cli, json_t *job)
+static enum cli_exit run(const struct cli *cli, json_t *job, json_t **result)
 {
 	struct cli_worker w = {0};
 	struct outcome o = {0};
@@ -181,15 +183,8 @@ static enum cli_exit run(const struct cli *cli, json_t *job)
 		status = cli_worker_end(&w);
 		code = verdict(status, &o);
 	}
-	if (code == CLI_OK && cli->opt['c']) {
-		char *csv = qb_result_csv(o.result, &(size_t){0});
-
-		fputs(csv ? csv : "", stdout);
-		free(csv);
-	} else if (code == CLI_OK && cli->opt['j']) {
-		cli_print_json(o.result);
-	} else if (code == CLI_OK) {
-		cli_results_print(o.result, stdout);
+	if (code == CLI_OK) {
+		*result = json_incref(o.result);
 	}
 	json_decref(o.result);
 	free(o.error);
@@ -197,23 +192,38 @@ static enum cli_exit run(const struct cli *cli, json_t *job)
 	return code;
 }
 
-enum cli_exit cli_run(struct cli *cli)
+enum cli_exit cli_run_job(struct cli *cli, json_t *job, json_t **result)
 {
-	json_t *job = NULL;
-	enum cli_exit code = cli_job_read(cli, &job);
+	enum cli_exit code = cli_job_resolve(job, resolve_input, cli);
 
-	if (code == CLI_OK) {
-		code = cli_job_resolve(job, resolve_input, cli);
-	}
 	if (code == CLI_OK) {
 		code = make_folder(cli, 'o', job, "workdir");
 	}
 	if (code == CLI_OK) {
 		code = make_folder(cli, 'k', job, "checkpoints");
 	}
+	return code == CLI_OK ? run(cli, job, result) : code;
+}
+
+enum cli_exit cli_run(struct cli *cli)
+{
+	json_t *job = NULL, *result = NULL;
+	enum cli_exit code = cli_job_read(cli, &job);
+
 	if (code == CLI_OK) {
-		code = run(cli, job);
+		code = cli_run_job(cli, job, &result);
+	}
+	if (code == CLI_OK && cli->opt['c']) {
+		char *csv = qb_result_csv(result, &(size_t){0});
+
+		fputs(csv ? csv : "", stdout);
+		free(csv);
+	} else if (code == CLI_OK && cli->opt['j']) {
+		cli_print_json(result);
+	} else if (code == CLI_OK) {
+		cli_results_print(result, stdout);
 	}
 	json_decref(job);
+	json_decref(result);
 	return code;
 }
