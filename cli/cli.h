@@ -15,6 +15,7 @@ enum cli_exit {
 	CLI_USAGE = 2,       /* wrong arguments, or a local file that cannot be read */
 	CLI_UNREACHABLE = 3, /* no server answers there, or no worker could be started */
 	CLI_REFUSED = 4,     /* the server said no: not found, not valid, not allowed */
+	CLI_BEYOND = 5,      /* of `check`: a scheme loses more than it may */
 };
 
 /* key, long name, argument (NULL: a flag), help */
@@ -43,6 +44,10 @@ enum cli_exit {
 	X('t', "threads", "N", "worker threads (default: all processors)") \
 	X('o', "out", "FOLDER", "where the job's artifacts go") \
 	X('k', "checkpoint", "FOLDER", "where a job that trains leaves checkpoints, and goes on from one that is there") \
+	X('D', "max-drop", "N", "what a scheme's metric may lose: points of a metric in per cent, else its own unit") \
+	X('b', "baseline", "ID|FILE", "compare with this job's same scheme in the place of float: a job on the server, or a\n" \
+		"                         result that --json printed") \
+	X('K', "markdown", "FILE", "write the summary as Markdown; - is standard output") \
 	X('h', "help", NULL, "this text")
 
 enum { CLI_SETS_MAX = 64 };
@@ -89,6 +94,7 @@ enum cli_exit cli_retry(struct cli *cli);
 enum cli_exit cli_compare(struct cli *cli);
 enum cli_exit cli_formats(struct cli *cli);
 enum cli_exit cli_run(struct cli *cli);
+enum cli_exit cli_check(struct cli *cli);
 enum cli_exit cli_job_help(struct cli *cli);
 
 #endif

@@ -4,7 +4,9 @@ quantbench_SOURCES = \
 	common/beside.c common/beside.h \
 	common/json_text.c common/json_text.h \
 	common/result_csv.c common/result_csv.h \
+	cli/check.c \
 	cli/cli.h \
+	cli/drop.c cli/drop.h \
 	cli/explain.c cli/explain.h \
 	cli/http.c cli/http.h \
 	cli/job_help.c \

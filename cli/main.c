@@ -35,6 +35,8 @@ static const struct cli_command commands[] = {
 		cli_compare},
 	{"formats", SERVER, "[NAME]", "number formats, or everything about one", 0, 1, cli_formats},
 	{"run", JOB "jctokh", "[JOB.json | -]", "do a job here, with no server", 0, 1, cli_run},
+	{"check", SERVER JOB "jatDbK", "[JOB.json | - | RESULT.json | ID] --max-drop N", "whether the schemes of a job lose more than they may, for CI; the job is done here, or\n"
+		"by a server that --server, QUANTBENCH_URL or a baseline's id names", 0, 1, cli_check},
 	{"help", SERVER, "TYPE", "every field of a kind of job (ptq, diagnose, ...), with bounds and defaults; of the worker\n"
 		"here, or with --server of a server", 1, 1, cli_job_help},
 };
@@ -53,7 +55,8 @@ static void usage(FILE *out)
 	}
 	fputs("\n`quantbench COMMAND --help` tells a command's options, `quantbench help TYPE` the\nfields of a job.\n\n"
 	      "exit status: 0 done; 1 the job failed or was cancelled; 2 wrong usage or an unreadable\n"
-	      "file; 3 the server (or for `run` the worker) cannot be reached; 4 the server refused\n",
+	      "file; 3 the server (or for `run` the worker) cannot be reached; 4 the server refused;\n"
+	      "5 `check`: a scheme loses more than --max-drop\n",
 		out);
 }
 

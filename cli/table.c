@@ -135,6 +135,35 @@ void cli_table_print(const struct cli_table *t, FILE *out)
 	}
 }
 
+void cli_markdown_text(const char *text, FILE *out)
+{
+	for (; text && *text; text++) {
+		if (strchr("\\`*_[]<>|&#~", *text)) {
+			fputc('\\', out);
+		}
+		put((const char[]){*text, '\0'}, out);
+	}
+}
+
+void cli_table_markdown(const struct cli_table *t, FILE *out)
+{
+	for (size_t i = 0; i < t->cells; i++) {
+		int c = (int)(i % (size_t)t->columns);
+
+		fputs(c ? " | " : "| ", out);
+		cli_markdown_text(t->cell[i], out);
+		if (c == t->columns - 1) {
+			fputs(" |\n", out);
+		}
+		if (i == (size_t)t->columns - 1) {
+			for (c = 0; c < t->columns; c++) {
+				fputs(t->right[c] ? "|---:" : "|---", out);
+			}
+			fputs("|\n", out);
+		}
+	}
+}
+
 static const char *scaled(double v, const char *const *units, const double *factor, char *out)
 {
 	while (factor[1] != 0 && v >= 0.9995 * factor[1]) {

@@ -19,6 +19,10 @@ void cli_table_cell(struct cli_table *table, const char *fmt, ...)
 /* A number by a format of printf for a double; "-" for NaN. */
 void cli_table_number(struct cli_table *table, const char *fmt, double v);
 void cli_table_print(const struct cli_table *table, FILE *out);
+/* As a table of GitHub's Markdown. */
+void cli_table_markdown(const struct cli_table *table, FILE *out);
+/* Text that Markdown shows as it is. */
+void cli_markdown_text(const char *text, FILE *out);
 
 /* "412 B", "12.3 kB", "4.1 MB"; out holds 32 characters. */
 const char *cli_bytes(double bytes, char *out);

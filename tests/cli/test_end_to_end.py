@@ -78,6 +78,23 @@ class EndToEnd(unittest.TestCase):
         self.assertLess(rows["int4"]["metric"], served["float"]["metric"] - 1)
         self.assertGreater(rows["E4"]["output_sqnr_db"], rows["E5"]["output_sqnr_db"])
 
+    def test_check__server_and_run__agree(self):
+        quick = [str(DEMO / "sweep.json"), "--schemes", "int8,int4", "--no-latency", "--json", "--max-drop"]
+        served = {k: v for k, v in os.environ.items() if k != "QUANTBENCH_URL"}
+        drops = []
+        for server in ([], ["--server", self.url]):
+            done = subprocess.run([BUILD / "quantbench", "check", *quick, "1", *server], text=True, capture_output=True, timeout=300,
+                                  stdin=subprocess.DEVNULL, env=served)
+            self.assertEqual(done.returncode, 5, done.stderr)
+            drops.append(json.loads(done.stdout))
+        self.assertEqual(*drops)
+        self.assertEqual([s["within"] for s in drops[0]["schemes"]], [True, False])
+        job = self.json("submit", *quick[:-1], "--wait")["job"]
+        same = self.json("check", *quick, "0", "--baseline", job)
+        self.assertTrue(same["within"])
+        self.assertEqual([s["change"] for s in same["schemes"]], [0, 0])
+        self.assertLess(same["schemes"][1]["change_low"], 0)
+
     def test_repair__server_and_run__agree_and_go_on_from_a_checkpoint(self):
         quick = ["--set", "epochs=2", "--set", "samples=200", "--set", "calibration.samples=32", "--json"]
         with tempfile.TemporaryDirectory() as folder:
