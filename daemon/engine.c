@@ -329,7 +329,7 @@ static void start_worker(struct qb_engine *e)
 	char why[256], **argv;
 	struct qb_worker_setup setup = {.limit = LINE_MAX_BYTES, .line = on_line, .end = on_end, .arg = e};
 
-	argv = qb_worker_command(&e->daemon->options, "", e->daemon->options.worker_cpu_seconds, "--serve");
+	argv = qb_worker_command(&e->daemon->options, "", e->daemon->options.worker_cpu_seconds, NULL, "--serve");
 	setup.argv = argv;
 	e->dying = e->described = false;
 	*e->unfit = '\0';

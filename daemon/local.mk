@@ -4,6 +4,7 @@ quantbenchd_SOURCES = \
 	common/beside.c common/beside.h \
 	common/json_text.c common/json_text.h \
 	common/result_csv.c common/result_csv.h \
+	common/sandbox.c common/sandbox.h common/sandbox_calls.c \
 	daemon/backup_command.c daemon/backup_command.h \
 	daemon/audit.c daemon/audit.h \
 	daemon/blobs.c daemon/blobs.h \
@@ -22,6 +23,7 @@ quantbenchd_SOURCES = \
 	daemon/loop.c daemon/loop.h \
 	daemon/main.c \
 	daemon/oom.c daemon/oom.h \
+	daemon/orphans.c daemon/orphans.h \
 	daemon/options.c daemon/options.h \
 	daemon/record.c daemon/record.h \
 	daemon/worker_run.c daemon/worker_run.h daemon/worker_run_end.c \

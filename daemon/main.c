@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/sandbox.h"
 #include "daemon/audit.h"
 #include "daemon/backup_command.h"
 #include "daemon/blobs.h"
@@ -28,6 +29,7 @@
 #include "daemon/jobs.h"
 #include "daemon/daemon.h"
 #include "daemon/loop.h"
+#include "daemon/orphans.h"
 #include "daemon/state.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
@@ -135,6 +137,7 @@ static void sweep(uv_timer_t *timer)
 
 	qb_connections_sweep(s->daemon.connections, qb_seconds());
 	qb_audit_store(s->daemon.audit, s->daemon.store);
+	qb_orphans_end();
 }
 
 /* Everything of the loop closes; uv_run then returns. */
@@ -242,6 +245,18 @@ static void on_hangup(uv_signal_t *handle, int signum)
 	sd_notify(0, "READY=1");
 }
 
+static void say_sandbox(void)
+{
+	const int version = qb_sandbox_landlock();
+
+	if (version) {
+		qb_log(QB_LOG_INFO, "workers are kept to their folders by Landlock %d, and to computing by seccomp", version);
+	} else {
+		qb_log(QB_LOG_WARNING, "this kernel lacks Landlock: workers are kept to computing by seccomp, but can reach all files of "
+			"this user; Linux 5.13 and later have it (CONFIG_SECURITY_LANDLOCK, lsm=landlock)");
+	}
+}
+
 static void start_timers(struct server *s)
 {
 	uint64_t usec = 0;
@@ -311,11 +326,13 @@ static bool start(struct server *s)
 		return false;
 	}
 	say_where(s);
+	say_sandbox();
 	return true;
 }
 
 static void finish(struct server *s)
 {
+	qb_orphans_end();
 	qb_dispatcher_destroy(&s->daemon.dispatcher);
 	qb_health_destroy(&s->daemon.health);
 	qb_engine_destroy(&s->daemon.engine);
@@ -380,6 +397,7 @@ int main(int argc, char **argv)
 	setvbuf(stderr, NULL, _IOLBF, 0);
 	umask(0027);
 	raise_descriptors();
+	qb_orphans_adopt();
 	/* First of all: a taken address is no reason to touch the state. */
 	if (load_tls(&s.daemon.options) && listening(&s) && open_state(&s)) {
 		if (start(&s)) {

@@ -33,7 +33,7 @@ static const struct row {
 
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
-/* "64G" is 64 * 2^30. */
+/* "64G" is 64 * 2^30, "75%" that share of the machine's memory. */
 bool qb_options_number(const char *s, int64_t *out)
 {
 	char *end;
@@ -44,6 +44,10 @@ bool qb_options_number(const char *s, int64_t *out)
 	v = strtoll(s, &end, 10);
 	if (errno || end == s || v < 0) {
 		return false;
+	}
+	if (!strcmp(end, "%")) {
+		*out = (int64_t)((double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 100 * (double)v);
+		return v <= 100;
 	}
 	if (*end) {
 		const char *units = "KMGT", *u = strchr(units, toupper((unsigned char)*end));

@@ -24,9 +24,9 @@
 	X(text, LIVE, launcher, "launcher", "", "words put before the worker of a job, such as: srun -n1") \
 	X(number, LIVE, jobs, "jobs", "1", "jobs that run at once") \
 	X(number, LIVE, worker_threads, "worker-threads", "0", "threads of a job; 0: processors / jobs") \
-	X(number, LIVE, worker_memory, "worker-memory", "0", "bytes of memory of a job (K, M, G); 0: no limit") \
+	X(number, LIVE, worker_memory, "worker-memory", "75%", "memory of a job (bytes, K, M, G, or a share of the machine's in %); 0: no limit") \
 	X(number, LIVE, worker_cpu_seconds, "worker-cpu-seconds", "0", "processor time of a job; 0: no limit") \
-	X(number, LIVE, worker_wall_seconds, "worker-wall-seconds", "86400", "elapsed time of a job; 0: no limit") \
+	X(number, LIVE, worker_wall_seconds, "worker-wall-seconds", "21600", "elapsed time of a job; 0: no limit") \
 	X(number, LIVE, inspections, "inspections", "4", "uploads that are inspected at once") \
 	X(number, LIVE, inspection_cpu_seconds, "inspection-cpu-seconds", "60", "processor time of an inspection; 0: no limit") \
 	X(number, LIVE, inspection_wall_seconds, "inspection-wall-seconds", "60", "elapsed time of an inspection; 0: no limit") \

@@ -10,12 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/orphans.h"
 #include "daemon/worker_processes.h"
 #include "daemon/util.h"
 
 enum { STDERR_TAIL = 8192, ARGV_MAX = 64, LINGER_MS = 1000 };
 
 struct qb_worker {
+	struct qb_worker *next; /* in running */
+	char *folder;           /* of the run; NULL: none */
 	uv_process_t process;
 	uv_pipe_t in, out, err;
 	uv_timer_t linger; /* a grandchild may keep the pipes open for ever */
@@ -32,6 +35,31 @@ struct qb_worker {
 	int handles; /* still to be closed */
 };
 
+static struct qb_worker *running; /* those whose process has not been seen to end */
+
+static void forget(struct qb_worker *w)
+{
+	struct qb_worker **at = &running;
+
+	while (*at && *at != w) {
+		at = &(*at)->next;
+	}
+	*at = *at ? w->next : NULL;
+}
+
+bool qb_worker_knows(pid_t pid)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%ld", (long)pid);
+	for (struct qb_worker *w = running; w; w = w->next) {
+		if (w->process.pid == pid || (w->folder && qb_worker_process_belongs(text, w->folder))) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void handle_closed(uv_handle_t *handle)
 {
 	struct qb_worker *w = handle->data;
@@ -40,6 +68,7 @@ static void handle_closed(uv_handle_t *handle)
 		return;
 	}
 	free(w->buffer);
+	free(w->folder);
 	free(w);
 }
 
@@ -84,6 +113,8 @@ static void exited(uv_process_t *process, int64_t status, int signal)
 	w->end.status = status;
 	w->end.signal = signal;
 	kill(-process->pid, SIGKILL); /* what it left behind */
+	forget(w);
+	qb_orphans_end();
 	if (!w->held) {
 		uv_timer_start(&w->linger, lingered, LINGER_MS, 0);
 	}
@@ -336,6 +367,9 @@ struct qb_worker *qb_worker_start(uv_loop_t *loop, const struct qb_worker_setup 
 		close_all(w);
 		return NULL;
 	}
+	w->folder = setup->folder ? strdup(setup->folder) : NULL;
+	w->next = running;
+	running = w;
 	uv_read_start((uv_stream_t *)&w->out, allocate, read_out);
 	uv_read_start((uv_stream_t *)&w->err, allocate, read_err);
 	if (setup->input) {

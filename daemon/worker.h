@@ -43,6 +43,8 @@ void qb_worker_say(struct qb_worker *w, const char *line); /* newline is added *
 void qb_worker_hold(struct qb_worker *w, bool hold);        /* its output is not read meanwhile */
 void qb_worker_signal(struct qb_worker *w, int signal);    /* its whole process group */
 int qb_worker_pid(const struct qb_worker *w);
+/* Whether it is a worker that runs, or a process of a run that goes on. */
+bool qb_worker_knows(pid_t pid);
 
 /* "launcher words" + program + more arguments (ended by NULL), ended by NULL; freed by qb_worker_argv_free. */
 char **qb_worker_argv(const char *launcher, const char *program, ...);

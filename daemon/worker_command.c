@@ -11,9 +11,9 @@
 #include "daemon/util.h"
 #include "daemon/worker.h"
 
-enum { WORDS_MAX = 8, NUMBER_LEN = 24 };
+enum { WORDS_MAX = 11, NUMBER_LEN = 24 };
 
-char **qb_worker_command(const struct qb_options *o, const char *launcher, int64_t cpu_seconds,
+char **qb_worker_command(const struct qb_options *o, const char *launcher, int64_t cpu_seconds, const char *writable,
 	const char *mode)
 {
 	/* Elapsed time is the daemon's to measure: it stops while a worker is paused. */
@@ -33,8 +33,14 @@ char **qb_worker_command(const struct qb_options *o, const char *launcher, int64
 			word[n++] = number[i];
 		}
 	}
+	word[n++] = "--sandbox";
+	if (writable) {
+		word[n++] = "--writable";
+		word[n++] = writable;
+	}
 	word[n] = mode;
-	return qb_worker_argv(launcher, o->worker, word[0], word[1], word[2], word[3], word[4], word[5], word[6], NULL);
+	return qb_worker_argv(launcher, o->worker, word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7], word[8],
+		word[9], NULL);
 }
 
 static char *find_in_path(const char *name)

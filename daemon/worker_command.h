@@ -5,8 +5,9 @@
 #include "daemon/options.h"
 
 /* How the worker program is called with the limits that the operator chose; freed by qb_worker_argv_free. launcher: words
- * before it. cpu_seconds: 0 is no limit. mode: one more option, or NULL. */
-char **qb_worker_command(const struct qb_options *o, const char *launcher, int64_t cpu_seconds,
+ * before it. cpu_seconds: 0 is no limit. writable: a folder that it may write to, beside the one where it runs, or NULL. mode: one
+ * more option, or NULL. */
+char **qb_worker_command(const struct qb_options *o, const char *launcher, int64_t cpu_seconds, const char *writable,
 	const char *mode);
 
 /* The path of a program that is named by a path or looked for in PATH, from the root, through no link: a link that is

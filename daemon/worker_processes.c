@@ -23,7 +23,7 @@ static bool names_folder(const char *entry, const char *folder)
 		(entry[name + 1 + n] == '\0' || entry[name + 1 + n] == '/');
 }
 
-static bool belongs(const char *pid, const char *folder)
+bool qb_worker_process_belongs(const char *pid, const char *folder)
 {
 	char path[64], *entry = NULL;
 	size_t size = 0;
@@ -50,7 +50,7 @@ int qb_worker_processes_signal(const char *folder, int signal)
 	for (struct dirent *e; proc && (e = readdir(proc)) != NULL;) {
 		long pid = strtol(e->d_name, NULL, 10);
 
-		if (pid > 1 && pid != getpid() && belongs(e->d_name, folder) && kill((pid_t)pid, signal) == 0) {
+		if (pid > 1 && pid != getpid() && qb_worker_process_belongs(e->d_name, folder) && kill((pid_t)pid, signal) == 0) {
 			n++;
 		}
 	}

@@ -12,6 +12,8 @@
 /* The variable, which holds the folder of the run. */
 #define QB_RUN_VARIABLE "QUANTBENCH_RUN"
 
+/* Whether the run of that process (a number as text) lies in folder, or is it. */
+bool qb_worker_process_belongs(const char *pid, const char *folder);
 /* Sends the signal to all processes whose run lies in folder, or is it; returns their number. */
 int qb_worker_processes_signal(const char *folder, int signal);
 /* Kills the processes whose run lies in folder, or is it; returns their number, or -1 when some are still there after

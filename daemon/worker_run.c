@@ -373,13 +373,17 @@ static enum qb_worker_run_started start(struct qb_worker_run *r, json_t *line, c
 	if (started != QB_RUN_STARTED) {
 		return started;
 	}
-	qb_record_init(&r->record, r->daemon, r->job, r->folder);
-	json_object_set_new(line, "workdir", json_string(r->folder));
+	r->scratch = qb_workspace_scratch(r->folder, why, why_len);
+	if (!r->scratch) {
+		return QB_RUN_HOST_FAILED;
+	}
+	qb_record_init(&r->record, r->daemon, r->job, r->scratch);
+	json_object_set_new(line, "workdir", json_string(r->scratch));
 	r->line = qb_json_text(line, JSON_COMPACT);
-	setup.folder = r->folder;
+	setup.folder = r->scratch;
 	/* An inspection needs no cluster. */
 	setup.argv = qb_worker_command(&r->daemon->options, r->job ? r->daemon->options.launcher : "",
-		qb__run_cpu_seconds(r), "--end-with-input");
+		qb__run_cpu_seconds(r), r->checkpoints, "--end-with-input");
 	r->worker = qb_worker_start(r->daemon->loop, &setup, why, why_len);
 	qb_worker_argv_free(setup.argv);
 	return r->worker ? QB_RUN_STARTED : QB_RUN_HOST_FAILED;
@@ -460,6 +464,7 @@ static void timer_closed(uv_handle_t *handle)
 	json_decref(r->result);
 	json_decref(r->error);
 	free(r->folder);
+	free(r->scratch);
 	free(r->checkpoints);
 	free(r->line);
 	free(r);

@@ -21,6 +21,7 @@ struct qb_worker_run {
 	char upload[24]; /* what an inspection looks at */
 	struct qb_worker *worker;
 	char *folder, *checkpoints;
+	char *scratch; /* in it, where the worker runs and leaves its artifacts */
 	int64_t checkpoint;     /* the stamp of what its checkpoints' folder held when it began */
 	json_t *result, *error; /* what the worker said last */
 	char engine[64];        /* its version, as it said beside the result */

@@ -54,6 +54,17 @@ char *qb_workspace_create(const char *state, const char *name, char *why, size_t
 	return path;
 }
 
+char *qb_workspace_scratch(const char *folder, char *why, size_t why_len)
+{
+	char *path = qb_format("%s/scratch", folder);
+
+	if (!make(path, why, why_len)) {
+		free(path);
+		path = NULL;
+	}
+	return path;
+}
+
 static bool plain(const char *name)
 {
 	return *name && strlen(name) <= NAME_MAX && !strchr(name, '/') && strcmp(name, ".") != 0 &&

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The private folder of a run, state/work/NAME-...: its worker runs there and leaves artifacts there, and its inputs lie there
- * under the names that people gave them, each in a folder of its own. Whatever a model names beside itself, it finds
- * no file of others.
+ * The private folder of a run, state/work/NAME-...: in its scratch/ the worker runs and leaves artifacts, and in its inputs/ lies
+ * what it reads, under the names that people gave, each in a folder of its own. Whatever a model names beside itself, it
+ * finds no file of others.
  */
 #ifndef QB_DAEMON_WORKSPACE_H
 #define QB_DAEMON_WORKSPACE_H
@@ -22,6 +22,8 @@ void qb_workspaces_clear(const char *state);
 /* A new one, whose name begins with name: no two runs have one in common, not even two of one job. NULL with a sentence
  * in why; freed with free(). */
 char *qb_workspace_create(const char *state, const char *name, char *why, size_t why_len);
+/* Where its worker runs, new. */
+char *qb_workspace_scratch(const char *folder, char *why, size_t why_len);
 /* Puts the blob into the folder's inputs/field/name: as a link, or where that cannot be as a copy. */
 enum qb_placed qb_workspace_place(const char *folder, const char *field, const char *name, const char *blob,
 	char **path, char *why, size_t why_len);

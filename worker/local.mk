@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 pkglibexec_PROGRAMS += quantbench-worker
-quantbench_worker_SOURCES = common/json_text.c common/json_text.h worker/main.c worker/limits.c worker/limits.h worker/parent.c worker/parent.h
+quantbench_worker_SOURCES = common/json_text.c common/json_text.h common/sandbox.c common/sandbox.h \
+	common/sandbox_calls.c worker/main.c worker/limits.c worker/limits.h worker/parent.c worker/parent.h
 quantbench_worker_CFLAGS = $(AM_CFLAGS)
 quantbench_worker_LDADD = $(CORE_LIBS)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/json_text.h"
+#include "common/sandbox.h"
 #include "core/base/cpu.h"
 #include "core/experiment/experiment.h"
 #include "core/experiment/question.h"
@@ -157,12 +158,29 @@ static void usage(FILE *out)
 	      "  --wall-seconds N    limit of elapsed time\n"
 	      "  --end-with-input    end at once when standard input is closed, and say every few\n"
 	      "                      seconds that this process runs\n"
+	      "  --sandbox           reach no files but those of the current folder and, for reading, of ../inputs, no\n"
+	      "                      network and no other process; with --serve no files at all\n"
+	      "  --writable FOLDER   with --sandbox, a folder that may be written to as well\n"
 	      "  --serve             answer questions instead, one JSON object a line:\n"
 	      "                      echo '{\"ask\": \"types\"}' | quantbench-worker --serve\n"
 	      "  --version           print the version\n\n"
 	      "QUANTBENCH_CPU=plain|avx2|avx512|avx512_vnni|neon in the environment holds it to a lesser\n"
 	      "level of the processor.\n",
 		out);
+}
+
+/* What this kernel lacks is the parent's to tell. */
+static bool enter_sandbox(bool serves, const char *more)
+{
+	const char *readable[] = {"../inputs", NULL}, *writable[] = {".", more, NULL};
+	const struct qb_sandbox s = {.readable = serves ? NULL : readable, .writable = serves ? NULL : writable};
+	char why[200];
+
+	if (!qb_sandbox_enter(&s, why, sizeof(why))) {
+		fprintf(stderr, "the sandbox cannot be entered: %s\n", why);
+		return false;
+	}
+	return true;
 }
 
 int main(int argc, char **argv)
@@ -172,11 +190,13 @@ int main(int argc, char **argv)
 		{"cpu-seconds", required_argument, NULL, 'c'},
 		{"wall-seconds", required_argument, NULL, 'w'}, {"serve", no_argument, NULL, 's'},
 		{"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'}, {"end-with-input", no_argument, NULL, 'e'}, {NULL, 0, NULL, 0}};
+		{"help", no_argument, NULL, 'h'}, {"end-with-input", no_argument, NULL, 'e'},
+		{"sandbox", no_argument, NULL, 'b'}, {"writable", required_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
 	struct worker_limits limits = {.threads = worker_processors()};
 	struct sigaction sa = {.sa_handler = on_terminate};
 	struct qb_errbuf eb = {0};
-	bool watches = false;
+	const char *writable = NULL;
+	bool watches = false, sandbox = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -186,6 +206,12 @@ int main(int argc, char **argv)
 			break;
 		case 'e':
 			watches = true;
+			break;
+		case 'b':
+			sandbox = true;
+			break;
+		case 'f':
+			writable = optarg;
 			break;
 		case 'v':
 			puts("quantbench-worker " PACKAGE_VERSION);
@@ -205,6 +231,9 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	if (sandbox && !enter_sandbox(limits.serves, writable)) {
+		return 1;
+	}
 	if (qb_cpu_check(&eb) != QB_OK || worker_limits_apply(&limits, &eb) != QB_OK) {
 		if (limits.serves) { /* no question to answer: the parent logs it */
 			fprintf(stderr, "%s\n", eb.text);

@@ -58,6 +58,15 @@ def step(job, verb, arg):
         os.kill(os.getpid(), arg)
     elif verb == "default_term":
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    elif verb == "leave":  # a process in a session of its own, of no parent, that does not say whose it is
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                with open(arg, "w", encoding="ascii") as f:
+                    f.write("%d" % os.getpid())
+                os.execve("/bin/sleep", ["sleep", "300"], {})
+            os._exit(0)
+        os.wait()
     elif verb == "stop_once":  # as a debugger or an operator would, in the first start of the job
         if not os.path.exists(arg):
             open(arg, "x", encoding="ascii").close()

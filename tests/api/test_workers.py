@@ -279,6 +279,48 @@ class Survivors(unittest.TestCase):
         w.stdout.close()
 
 
+class Left(Case):
+    options = ("--jobs", "2")
+
+    def test_worker__leaves_a_process_in_a_session_of_its_own__it_is_ended_and_others_go_on(self):
+        other = self.d.fake(["sleep", 4])
+        for how in (None, ["kill", signal.SIGKILL], ["fail", "no"]):
+            path = os.path.join(self.folder.name, "pid")
+            j = self.d.fake(["leave", path], ["sleep", 0.2], *([how] if how else []))
+            pid = int(words(path, 1)[0])
+            self.d.wait(j)
+            until(lambda pid=pid: not os.path.exists("/proc/%d" % pid), 5)  # and is no zombie
+            os.unlink(path)
+        self.assertEqual(self.d.wait(other)["state"], "succeeded")
+        self.assertIn("processes that workers left behind", "".join(self.d.lines))
+
+
+@unittest.skipUnless(os.path.exists(WORKER), "lacks worker: it is not built")
+class Sandboxed(unittest.TestCase):
+    def test_workers__of_the_real_program__have_no_way_out(self):
+        with tempfile.TemporaryDirectory() as folder:
+            d = Daemon(folder, worker=None).ready()
+            self.addCleanup(d.stop)
+            j = d.call("POST", "/v1/jobs", {"type": "sqnr", "samples": 10000000, "distributions": [{"name": "gaussian", "clip": 10}] * 16,
+                                            "formats": ["int8", "E4"]}, expect=201)["id"]
+            d.wait(j, "running")
+
+            def workers():
+                pids = []
+                for thread in os.listdir("/proc/%d/task" % d.process.pid):
+                    with open("/proc/%d/task/%s/children" % (d.process.pid, thread), encoding="ascii") as f:
+                        pids += f.read().split()
+                return pids if len(pids) == 2 else None
+            for pid in until(workers):  # the one that answers questions, and that of the job
+                def restricted(pid=pid):
+                    with open("/proc/%s/status" % pid, encoding="ascii") as f:
+                        fields = dict(line.split(":", 1) for line in f)
+                    return (fields["NoNewPrivs"].strip(), fields["Seccomp"].strip()) == ("1", "2")
+                until(restricted)
+            d.call("POST", "/v1/jobs/%s/cancel" % j, expect=202)
+            d.wait(j, "cancelled")
+
+
 class Stalled(Case):
     options = ("--stall-seconds", "8", "--jobs", "2")
 
