@@ -6,8 +6,7 @@
 
 #include "core/base/random.h"
 #include "core/base/random_stream.h"
-
-enum draw { DRAW_FLIP, DRAW_Y, DRAW_X, DRAW_SHIFT, DRAWS = 8 };
+#include "core/train/augment_warp.h"
 
 /* A sample as [channels, height, width]; of sound, height is time. */
 struct extents {
@@ -26,9 +25,9 @@ enum qb_err qb_augment_check(const struct qb_augment_config *c, int ndim, const 
 {
 	struct extents e = extents_of(ndim, dim);
 
-	if ((c->flip || c->crop) && ndim != 3) {
-		return qb_fail(eb, QB_EINVAL, "augment: flip and crop are for images [N,C,H,W]; samples here have %d dimensions",
-			ndim);
+	if ((c->flip || c->crop || qb_augment_warps(c) || c->brightness > 0) && ndim != 3) {
+		return qb_fail(eb, QB_EINVAL, "augment: flip, crop, rotate, shear, scale and brightness are for images [N,C,H,W]; "
+			"samples here have %d dimensions", ndim);
 	}
 	if (c->shift && (ndim < 1 || ndim > 3)) {
 		return qb_fail(eb, QB_EINVAL, "augment.shift: it moves samples of 1 to 3 dimensions; those here have %d", ndim);
@@ -45,15 +44,16 @@ bool qb_augment_moves(const struct qb_augment_config *c)
 	return c->flip || c->crop || c->shift;
 }
 
-static double draw(const struct qb_augment_sample *s, enum draw which)
+double qb_augment_draw(const struct qb_augment_sample *s, enum qb_augment_drawn which)
 {
-	return qb_random_uniform(s->seed, qb_draw_stream(QB_DRAW_AUGMENT, s->epoch), (uint64_t)s->sample * DRAWS + which);
+	return qb_random_uniform(s->seed, qb_draw_stream(QB_DRAW_AUGMENT, s->epoch),
+		(uint64_t)s->sample * QB_AUGMENT_DRAWS + which);
 }
 
 /* Uniform on [-reach, reach]. */
-static int64_t draw_offset(const struct qb_augment_sample *s, enum draw which, int64_t reach)
+static int64_t draw_offset(const struct qb_augment_sample *s, enum qb_augment_drawn which, int64_t reach)
 {
-	return reach ? (int64_t)(draw(s, which) * (double)(2 * reach + 1)) - reach : 0;
+	return reach ? (int64_t)(qb_augment_draw(s, which) * (double)(2 * reach + 1)) - reach : 0;
 }
 
 /* One row of width elements; from: of the sample, or NULL for a row of zeros. */
@@ -78,9 +78,9 @@ void qb_augment_move(const struct qb_augment_config *c, const struct qb_augment_
 {
 	struct extents e = extents_of(s->ndim, s->dim);
 	size_t row = (size_t)e.width * s->element_bytes;
-	bool flip = c->flip && draw(s, DRAW_FLIP) < 0.5;
-	int64_t dx = draw_offset(s, DRAW_X, c->crop);
-	int64_t dy = draw_offset(s, DRAW_Y, c->crop) + draw_offset(s, DRAW_SHIFT, c->shift);
+	bool flip = c->flip && qb_augment_draw(s, QB_AUGMENT_FLIP) < 0.5;
+	int64_t dx = draw_offset(s, QB_AUGMENT_X, c->crop);
+	int64_t dy = draw_offset(s, QB_AUGMENT_Y, c->crop) + draw_offset(s, QB_AUGMENT_SHIFT, c->shift);
 
 	for (int64_t i = 0; i < e.channels * e.height; i++) {
 		int64_t y = i % e.height + dy;

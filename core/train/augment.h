@@ -18,6 +18,21 @@ struct qb_augment_sample {
 	size_t element_bytes;
 };
 
+/* What a sample draws; part of what a seed means, so none changes its number. */
+enum qb_augment_drawn {
+	QB_AUGMENT_FLIP,
+	QB_AUGMENT_Y,
+	QB_AUGMENT_X,
+	QB_AUGMENT_SHIFT,
+	QB_AUGMENT_ROTATE,
+	QB_AUGMENT_SHEAR,
+	QB_AUGMENT_SCALE,
+	QB_AUGMENT_BRIGHTNESS,
+	QB_AUGMENT_DRAWS
+};
+/* Uniform on [0, 1). */
+double qb_augment_draw(const struct qb_augment_sample *s, enum qb_augment_drawn which);
+
 /* Fails where c asks for what samples of these dimensions do not have. */
 enum qb_err qb_augment_check(const struct qb_augment_config *c, int ndim, const int64_t *dim, struct qb_errbuf *eb);
 /* Whether elements move at all. */

@@ -74,12 +74,16 @@ struct qb_loss_config {
 	double temperature; /* of distillation; its share is scaled by temperature^2 (Hinton et al., 2015) */
 };
 
-/* Draws depend on (seed, epoch, sample) alone. Images are [C,H,W]; all but noise move elements of the stored array, so
+/* Draws depend on (seed, epoch, sample) alone. Images are [C,H,W]; all but noise are of the stored array, so
  * that what is filled in is 0 before preprocessing. */
 struct qb_augment_config {
 	bool flip;      /* left and right, one sample in two */
 	int64_t crop;   /* padding of this many zeros on the four sides, then a crop of the old size; 0: none */
 	int64_t shift;  /* of the dimension before the last, by up to so many places either way, zeros move in; 0: none */
+	double rotate;  /* images, by up to so many degrees either way, read bilinearly; 0: none */
+	double shear;   /* images, a row by up to so many places for each that it is from the middle; 0: none */
+	double scale;   /* images, to 1 / (1 + s) of their size with s up to this either way; 0: none */
+	double brightness; /* images, whose elements are multiplied by 1 + b with b up to this either way; 0: none */
 	double noise;   /* deviation of normal noise that is added after preprocessing; 0: none */
 };
 

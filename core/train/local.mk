@@ -2,6 +2,8 @@
 libquantbench_a_SOURCES += \
 	core/train/augment.c \
 	core/train/augment.h \
+	core/train/augment_warp.c \
+	core/train/augment_warp.h \
 	core/train/bin_penalty.c \
 	core/train/bin_penalty.h \
 	core/train/bn_reestimation.c \

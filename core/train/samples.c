@@ -9,6 +9,7 @@
 #include "core/base/size.h"
 #include "core/exec/threads.h"
 #include "core/train/augment.h"
+#include "core/train/augment_warp.h"
 
 struct column {
 	char *stored;        /* [count] rows */
@@ -25,7 +26,7 @@ struct qb_samples {
 	struct column *column; /* [inputs] */
 	double *labels;        /* [count, label_size] */
 	size_t label_size, bytes;
-	char *moved;           /* [threads] rows of the first input as stored; NULL: nothing moves */
+	char *augmented;       /* [threads][2] rows of the first input as stored; NULL: they stay as they are */
 };
 
 enum { READ_AT_ONCE = 256 };
@@ -46,16 +47,23 @@ static enum qb_err allocate_column(struct qb_samples *s, int i, struct qb_errbuf
 }
 
 /* Where the rows of the first input are augmented. */
-static enum qb_err allocate_moved(struct qb_samples *s, struct qb_errbuf *eb)
+static enum qb_err allocate_augmented(struct qb_samples *s, struct qb_errbuf *eb)
 {
-	size_t bytes = s->column[0].stored_bytes;
+	const struct column *c = &s->column[0];
+	size_t bytes = 2 * c->stored_bytes;
 
-	if (!qb_augment_moves(&s->augment)) {
+	bool images = qb_augment_warps(&s->augment) || s->augment.brightness > 0;
+
+	if (images && c->type != QB_U8 && c->type != QB_F32) {
+		return qb_fail(eb, QB_EINVAL, "augment: rotate, shear, scale and brightness are for images that are stored as uint8 or "
+			"float32; those of %.100s are %s", c->spec.name, qb_dtype_name(c->type));
+	}
+	if (!qb_augment_moves(&s->augment) && !images) {
 		return QB_OK;
 	}
-	s->moved = qb_aligned_alloc((size_t)s->threads, bytes + 1);
+	s->augmented = qb_aligned_alloc((size_t)s->threads, bytes + 1);
 	s->bytes += (size_t)s->threads * bytes;
-	return s->moved ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory to augment samples of %zu bytes", bytes);
+	return s->augmented ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory to augment samples of %zu bytes", bytes);
 }
 
 static enum qb_err read_all(struct qb_samples *s, struct qb_errbuf *eb)
@@ -123,7 +131,7 @@ static enum qb_err fill(struct qb_samples *s, struct qb_errbuf *eb)
 		return qb_fail(eb, QB_EINVAL, "augment.noise: the network's input %.100s is %s, noise is for float32", c->spec.name,
 			qb_dtype_name(c->spec.dtype));
 	}
-	QB_TRY(allocate_moved(s, eb));
+	QB_TRY(allocate_augmented(s, eb));
 	if (s->label_size) {
 		s->labels = qb_aligned_alloc((size_t)s->count * s->label_size, sizeof(*s->labels));
 		s->bytes += (size_t)s->count * s->label_size * sizeof(*s->labels);
@@ -166,7 +174,7 @@ void qb_samples_destroy(struct qb_samples **samples)
 	}
 	free(s->column);
 	free(s->labels);
-	free(s->moved);
+	free(s->augmented);
 	free(s);
 	*samples = NULL;
 }
@@ -200,6 +208,36 @@ struct reading {
 	double *labels;
 };
 
+/* The row as it is augmented, in the thread's memory or where it was. */
+static const void *augment_row(const struct qb_samples *s, const struct qb_augment_sample *at, int thread, const void *stored)
+{
+	const struct column *c = &s->column[0];
+	char *moved = s->augmented + 2 * (size_t)thread * c->stored_bytes, *warped = moved + c->stored_bytes;
+	struct qb_augment_image image = {c->type, 1, 1, 1};
+	double map[4];
+
+	if (at->ndim == 3) {
+		image = (struct qb_augment_image){c->type, at->dim[0], at->dim[1], at->dim[2]};
+	}
+	if (qb_augment_moves(&s->augment)) {
+		qb_augment_move(&s->augment, at, stored, moved);
+		stored = moved;
+	}
+	if (qb_augment_warps(&s->augment)) {
+		qb_augment_map(&s->augment, at, map);
+		qb_augment_warp(&image, map, stored, warped);
+		stored = warped;
+	}
+	if (s->augment.brightness > 0) {
+		if (stored != warped) {
+			memcpy(warped, stored, c->stored_bytes);
+		}
+		qb_augment_brighten(&s->augment, at, &image, warped);
+		stored = warped;
+	}
+	return stored;
+}
+
 static enum qb_err read_row(struct reading *r, int thread, int64_t i, int input, struct qb_errbuf *eb)
 {
 	const struct column *c = &r->s->column[input];
@@ -208,11 +246,8 @@ static enum qb_err read_row(struct reading *r, int thread, int64_t i, int input,
 	const void *stored = c->stored + (size_t)at.sample * c->stored_bytes;
 	void *out = (char *)r->input[input] + (size_t)i * c->row_bytes;
 
-	if (input == 0 && r->s->moved) {
-		char *moved = r->s->moved + (size_t)thread * c->stored_bytes;
-
-		qb_augment_move(&r->s->augment, &at, stored, moved);
-		stored = moved;
+	if (input == 0 && r->s->augmented) {
+		stored = augment_row(r->s, &at, thread, stored);
 	}
 	QB_TRY(qb_dataset_convert(r->s->data, input, stored, 1, out, eb));
 	if (input == 0) {

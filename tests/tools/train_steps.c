@@ -38,6 +38,8 @@ static void set_number(struct options *o, const char *key, double v)
 		{"smoothing", .real = &c->loss.smoothing}, {"next_token", .truth = &c->loss.next_token},
 		{"distillation", .real = &c->loss.distillation}, {"temperature", .real = &c->loss.temperature},
 		{"flip", .truth = &c->augment.flip}, {"crop", .wide = &c->augment.crop}, {"shift", .wide = &c->augment.shift},
+		{"rotate", .real = &c->augment.rotate}, {"shear", .real = &c->augment.shear}, {"stretch", .real = &c->augment.scale},
+		{"brightness", .real = &c->augment.brightness},
 		{"noise", .real = &c->augment.noise}, {"clip", .real = &c->clip_norm}, {"ema", .real = &c->ema},
 		{"every", .wide = &c->checkpoint_every}, {"quiet", .truth = &o->quiet}, {"profile", .truth = &o->profile},
 		{"scale", .real = &o->scale}, {"mean", .real = &o->mean}, {"std", .real = &o->deviation},

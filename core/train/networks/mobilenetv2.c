@@ -15,6 +15,7 @@ enum { STRIDES_AUTO, STRIDES_IMAGENET, STRIDES_CIFAR };
 struct params {
 	double width;
 	int strides;
+	int64_t expansion, head;
 };
 
 static const char *const strides[] = {"auto", "imagenet", "cifar", NULL};
@@ -23,11 +24,18 @@ static const struct qb_field fields[] = {
 		.summary = "multiplies the channels of every layer, which are then rounded to a multiple of 8"},
 	{"strides", QB_FIELD_CHOICE, offsetof(struct params, strides), .choices = strides,
 		.summary = "imagenet: five halvings; cifar: three; auto: three for images below 64 x 64"},
+	{"expansion", QB_FIELD_LONG, offsetof(struct params, expansion), 1, 64,
+		.summary = "what bottlenecks multiply their channels by, but for the first, which keeps them"},
+	{"head", QB_FIELD_LONG, offsetof(struct params, head), 0, 65536,
+		.summary = "channels of the last convolution; 0: 1280, times the width where that is above 1"},
 	{0}};
 
 static void set_defaults(void *params)
 {
-	((struct params *)params)->width = 1;
+	struct params *p = params;
+
+	p->width = 1;
+	p->expansion = 6;
 }
 
 /* The nearest multiple of 8, and no less than nine tenths, as the authors' code rounds. */
@@ -64,12 +72,16 @@ static struct qb_value *bottleneck(struct qb__layers *l, struct qb_value *x, int
 	return stride == 1 && x->shape.dim[1] == outputs ? qb__layer_add(l, x, y, "%s.add", name) : y;
 }
 
+static int64_t head_channels(const struct params *p)
+{
+	return p->head ? p->head : p->width > 1 ? rounded(1280 * p->width) : 1280;
+}
+
 static struct qb_value *build(struct qb__layers *l, struct qb_value *x, const struct qb_architecture_input *input,
 	const void *params)
 {
-	/* expansion, channels, blocks, stride of the first */
-	static const int64_t stage[][4] = {{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1},
-		{6, 160, 3, 2}, {6, 320, 1, 1}};
+	/* channels, blocks, stride of the first */
+	static const int64_t stage[][3] = {{16, 1, 1}, {24, 2, 2}, {32, 3, 2}, {64, 4, 2}, {96, 3, 1}, {160, 3, 2}, {320, 1, 1}};
 	const struct params *p = params;
 	bool small = p->strides == STRIDES_CIFAR || (p->strides == STRIDES_AUTO && input->dim[1] < SMALL_IMAGE &&
 		input->dim[2] < SMALL_IMAGE);
@@ -81,15 +93,14 @@ static struct qb_value *build(struct qb__layers *l, struct qb_value *x, const st
 		"stem", "conv");
 	y = qb__layer_relu6(l, y, "stem.relu6");
 	for (int s = 0; s < (int)(sizeof(stage) / sizeof(stage[0])); s++) {
-		for (int64_t i = 0; i < stage[s][2]; i++) {
-			int64_t stride = i == 0 && !(small && s == 1) ? stage[s][3] : 1;
+		for (int64_t i = 0; i < stage[s][1]; i++) {
+			int64_t stride = i == 0 && !(small && s == 1) ? stage[s][2] : 1;
 
 			snprintf(name, sizeof(name), "block%d", block++);
-			y = bottleneck(l, y, stage[s][0], rounded((double)stage[s][1] * p->width), stride, name);
+			y = bottleneck(l, y, s ? p->expansion : 1, rounded((double)stage[s][0] * p->width), stride, name);
 		}
 	}
-	y = conv_bn(l, y, (struct qb__conv){.outputs = p->width > 1 ? rounded(1280 * p->width) : 1280, .kernel = {1, 1},
-		.stride = 1}, "head", "conv");
+	y = conv_bn(l, y, (struct qb__conv){.outputs = head_channels(p), .kernel = {1, 1}, .stride = 1}, "head", "conv");
 	y = qb__layer_global_mean(l, qb__layer_relu6(l, y, "head.relu6"));
 	return qb__layer_linear(l, y, input->classes, "logits", "linear");
 }

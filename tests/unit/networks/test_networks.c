@@ -121,12 +121,13 @@ static void mobilenetv2__by_width_and_strides__has_its_channels_and_places(void 
 {
 	static const struct {
 		const char *description;
-		int64_t stem, last, side;
+		int64_t stem, last, side, expanded, head;
 	} rows[] = {
-		{"\"mobilenetv2\"", 32, 320, 4},
-		{"{\"name\": \"mobilenetv2\", \"width\": 0.5}", 16, 160, 4},
-		{"{\"name\": \"mobilenetv2\", \"width\": 0.35, \"input\": [3, 96, 96]}", 16, 112, 3},
-		{"{\"name\": \"mobilenetv2\", \"strides\": \"imagenet\"}", 32, 320, 1},
+		{"\"mobilenetv2\"", 32, 320, 4, 960, 1280},
+		{"{\"name\": \"mobilenetv2\", \"width\": 0.5}", 16, 160, 4, 480, 1280},
+		{"{\"name\": \"mobilenetv2\", \"width\": 0.35, \"input\": [3, 96, 96]}", 16, 112, 3, 336, 1280},
+		{"{\"name\": \"mobilenetv2\", \"strides\": \"imagenet\"}", 32, 320, 1, 960, 1280},
+		{"{\"name\": \"mobilenetv2\", \"width\": 0.25, \"expansion\": 3, \"head\": 48}", 8, 80, 4, 120, 48},
 	};
 
 	(void)state;
@@ -134,6 +135,8 @@ static void mobilenetv2__by_width_and_strides__has_its_channels_and_places(void 
 		struct qb_graph *g = build(rows[i].description);
 		const struct qb_value *last = find(g, "block16.project_bn.out");
 
+		assert_int_equal(find(g, "block16.expand.out")->shape.dim[1], rows[i].expanded);
+		assert_int_equal(find(g, "head.conv.out")->shape.dim[1], rows[i].head);
 		assert_int_equal(find(g, "stem.conv.out")->shape.dim[1], rows[i].stem);
 		assert_int_equal(last->shape.dim[1], rows[i].last);
 		assert_int_equal(last->shape.dim[2], rows[i].side);

@@ -334,7 +334,8 @@ static void dataset_choose__some_samples__are_all_that_is_read(void **state)
 
 static void samples_read__augmented__same_for_any_threads_and_batch(void **state)
 {
-	const struct qb_augment_config c = {.flip = true, .crop = 1, .noise = 0.1}, none = {0};
+	const struct qb_augment_config c = {.flip = true, .crop = 1, .rotate = 20, .shear = 0.2, .scale = 0.1, .brightness = 0.3,
+		.noise = 0.1}, none = {0};
 	const int64_t order[] = {0, 1, 2, 3, 4, 5};
 	struct qb_samples_pick pick = {.sample = order, .count = 6, .seed = 4, .epoch = 1};
 	struct qb_dataset *d = open_samples();
