@@ -71,8 +71,8 @@ class EndToEnd(unittest.TestCase):
         local = self.json("run", str(DEMO / "sweep.json"), *QUICK)
         served = self.json("submit", str(DEMO / "sweep.json"), "--wait", *QUICK)
         self.assertEqual(metrics(local), metrics(served))
-        # demo/README.md: 97.83 % as PyTorch and ONNX Runtime measure it.
-        self.assertAlmostEqual(served["float"]["metric"], 97.83, delta=0.1)
+        # demo/README.md: 96.58 %, and ONNX Runtime gets the same from the file.
+        self.assertAlmostEqual(served["float"]["metric"], 96.58, delta=0.1)
         rows = {r["scheme"]: r for r in served["schemes"]}
         self.assertGreater(rows["int8"]["metric"], served["float"]["metric"] - 1)
         self.assertLess(rows["int4"]["metric"], served["float"]["metric"] - 1)

@@ -40,11 +40,11 @@ const tests = {
 	},
 	async upload__demo_network_and_data__are_inspected() {
 		await open('#/models');
-		await page.setInputFiles('input[type=file]', [join(source, 'demo/digits.onnx'), join(source, 'demo/train.py')]);
+		await page.setInputFiles('input[type=file]', [join(source, 'demo/digits.onnx'), join(source, 'demo/README.md')]);
 		await has('N × 1 × 16 × 16');
 		await page.getByText('✕').first().waitFor();
-		await page.getByRole('button', {name: 'Delete train.py'}).click();
-		await page.getByText('train.py').first().waitFor({state: 'detached'});
+		await page.getByRole('button', {name: 'Delete README.md'}).click();
+		await page.getByText('README.md').first().waitFor({state: 'detached'});
 		await open('#/data');
 		await page.setInputFiles('input[type=file]', join(source, 'demo/digits-test.npz'));
 		await has('uint8');

@@ -84,7 +84,7 @@ class Export(Case):
 
     def test_digits__types_and_opsets(self):
         result, _ = self.job(DIGITS, ["int8", "int4", "e4m3fn"], ["qdq"])
-        for scheme, opset, types in (("int8", 13, {TensorProto.INT8, TensorProto.UINT8}),
+        for scheme, opset, types in (("int8", 17, {TensorProto.INT8, TensorProto.UINT8}),
                                      ("int4", 21, {TensorProto.INT4, TensorProto.UINT4}),
                                      ("e4m3fn", 19, {TensorProto.FLOAT8E4M3FN})):
             model = onnx.load(self.exported(result)[scheme])
@@ -258,7 +258,7 @@ class Export(Case):
         Parser().feed(page)
         self.assertEqual(stack, [])
         self.assertNotIn("script", seen)
-        for word in ("int4", "E4", "digits.onnx", "Change against float", "top1", "classify.weight"):
+        for word in ("int4", "E4", "digits.onnx", "Change against float", "top1", "linear.weight"):
             self.assertTrue(word in page, word)
 
     def test_no_folder__is_said(self):
