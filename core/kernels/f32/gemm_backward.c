@@ -9,14 +9,15 @@
 enum {
 	MR = 6, NR = 16, LANES = 8, /* the register tile, and lanes of a register */
 	NARROW_MR = 12,             /* rows of a tile of one register's columns */
-	PACKED_ROWS = 96,           /* of y, from which on the columns of a tile are copied together first */
+	CHUNK_ROWS = 192,           /* of y at most that are computed together */
+	PACKED_ROWS = 96,           /* of them, from which on the columns of a tile are copied together first */
+	PACKED_COLUMNS = 96,        /* of y, from which on the rows of tiles are */
 };
 
-/* Columns [j, j + width) of y. */
-static void columns_plain(const struct qb_f32_outer *p, int64_t j, int width)
+static void product_plain(const struct qb_f32_outer *p)
 {
 	for (int64_t r = 0; r < p->rows; r++) {
-		for (int64_t c = j; c < j + width; c++) {
+		for (int64_t c = 0; c < p->columns; c++) {
 			float sum = 0;
 
 			for (int64_t k = 0; k < p->depth; k++) {
@@ -45,13 +46,12 @@ INLINE_AVX2 void add_to(float *y, bool full, __m256i mask, __m256 sum)
 	}
 }
 
-/* b: rows of this tile's columns, NR apart; NULL: where p->b has them. vectors: 1 or 2; the last of them has `width`
- * lanes, all of them where it is full. */
-INLINE_AVX2 void tile_avx2(const struct qb_f32_outer *p, const float *b, const int count, const int vectors, const bool full, int width,
-	int64_t i, int64_t j)
+/* A tile of y: `count` rows from i on, columns from j on. a: [depth][count], this tile's of A together, b: [depth][NR], of B; NULL:
+ * where the indirection buffers have them. vectors: 1 or 2; the last of them has `width` lanes, all of them where it is full. */
+INLINE_AVX2 void tile_avx2(const struct qb_f32_outer *p, const float *a, const float *b, const bool packed, const int count,
+	const int vectors, const bool full, int width, int64_t i, int64_t j)
 {
 	const __m256i mask = lanes(width);
-	const float *const *a = p->a;
 	const int64_t at_a = p->a_offset + i, at_b = p->b_offset + j;
 	__m256 sum[NARROW_MR], more[MR];
 
@@ -64,7 +64,7 @@ INLINE_AVX2 void tile_avx2(const struct qb_f32_outer *p, const float *b, const i
 		more[r] = _mm256_setzero_ps();
 	}
 	for (int64_t k = 0; k < p->depth; k++) {
-		const float *from = a[k] + at_a, *with = b ? b + k * NR : p->b[k] + at_b;
+		const float *from = packed ? a + k * count : p->a[k] + at_a, *with = b ? b + k * NR : p->b[k] + at_b;
 		const __m256 first = load(with, b || vectors > 1 || full, mask);
 		const __m256 second = vectors > 1 ? load(with + LANES, b || full, mask) : first;
 
@@ -89,36 +89,42 @@ INLINE_AVX2 void tile_avx2(const struct qb_f32_outer *p, const float *b, const i
 	}
 }
 
-INLINE_AVX2 void wide_avx2(const struct qb_f32_outer *p, const float *b, const int count, int64_t i, int64_t j, int width)
+INLINE_AVX2 void wide_avx2(const struct qb_f32_outer *p, const float *a, const float *b, const bool packed, const int count, int64_t i,
+	int64_t j, int width)
 {
 	if (width == NR) {
-		tile_avx2(p, b, count, 2, true, LANES, i, j);
+		tile_avx2(p, a, b, packed, count, 2, true, LANES, i, j);
 	} else {
-		tile_avx2(p, b, count, 2, false, width - LANES, i, j);
+		tile_avx2(p, a, b, packed, count, 2, false, width - LANES, i, j);
 	}
 }
 
-INLINE_AVX2 void narrow_avx2(const struct qb_f32_outer *p, const float *b, const int count, int64_t i, int64_t j, int width)
+INLINE_AVX2 void narrow_avx2(const struct qb_f32_outer *p, const float *a, const float *b, const bool packed, const int count, int64_t i,
+	int64_t j, int width)
 {
 	if (width == LANES) {
-		tile_avx2(p, b, count, 1, true, LANES, i, j);
+		tile_avx2(p, a, b, packed, count, 1, true, LANES, i, j);
 	} else {
-		tile_avx2(p, b, count, 1, false, width, i, j);
+		tile_avx2(p, a, b, packed, count, 1, false, width, i, j);
 	}
 }
 
-typedef void height_fn(const struct qb_f32_outer *p, const float *b, int64_t i, int64_t j, int width);
+typedef void height_fn(const struct qb_f32_outer *p, const float *a, const float *b, int64_t i, int64_t j, int width);
 
-#define HEIGHT(kind, n) \
-	AVX2 static void kind##_##n##_avx2(const struct qb_f32_outer *p, const float *b, int64_t i, int64_t j, int width) \
+#define HEIGHT(name, kind, packed, n) \
+	AVX2 static void name##_##n##_avx2(const struct qb_f32_outer *p, const float *a, const float *b, int64_t i, int64_t j, int width) \
 	{ \
-		kind##_avx2(p, b, n, i, j, width); \
+		kind##_avx2(p, a, b, packed, n, i, j, width); \
 	}
-HEIGHT(wide, 1) HEIGHT(wide, 2) HEIGHT(wide, 3) HEIGHT(wide, 4) HEIGHT(wide, 5) HEIGHT(wide, 6)
-HEIGHT(narrow, 1) HEIGHT(narrow, 2) HEIGHT(narrow, 3) HEIGHT(narrow, 4) HEIGHT(narrow, 5) HEIGHT(narrow, 6)
-HEIGHT(narrow, 7) HEIGHT(narrow, 8) HEIGHT(narrow, 9) HEIGHT(narrow, 10) HEIGHT(narrow, 11) HEIGHT(narrow, 12)
+#define HEIGHTS(name, kind, packed) \
+	HEIGHT(name, kind, packed, 1) HEIGHT(name, kind, packed, 2) HEIGHT(name, kind, packed, 3) HEIGHT(name, kind, packed, 4) \
+	HEIGHT(name, kind, packed, 5) HEIGHT(name, kind, packed, 6)
+HEIGHTS(wide, wide, false) HEIGHTS(packed, wide, true) HEIGHTS(narrow, narrow, false)
+HEIGHT(narrow, narrow, false, 7) HEIGHT(narrow, narrow, false, 8) HEIGHT(narrow, narrow, false, 9) HEIGHT(narrow, narrow, false, 10)
+HEIGHT(narrow, narrow, false, 11) HEIGHT(narrow, narrow, false, 12)
 
 static height_fn *const wide[MR] = {wide_1_avx2, wide_2_avx2, wide_3_avx2, wide_4_avx2, wide_5_avx2, wide_6_avx2};
+static height_fn *const packed[MR] = {packed_1_avx2, packed_2_avx2, packed_3_avx2, packed_4_avx2, packed_5_avx2, packed_6_avx2};
 static height_fn *const narrow[NARROW_MR] = {narrow_1_avx2, narrow_2_avx2, narrow_3_avx2, narrow_4_avx2, narrow_5_avx2, narrow_6_avx2,
 	narrow_7_avx2, narrow_8_avx2, narrow_9_avx2, narrow_10_avx2, narrow_11_avx2, narrow_12_avx2};
 
@@ -136,24 +142,76 @@ AVX2 static void copy_columns(const struct qb_f32_outer *p, int64_t j, int width
 	}
 }
 
-static void columns_avx2(const struct qb_f32_outer *p, int64_t j, int width)
+/* Rows [from, to) of y, in tiles of nearly equal height: 16 are better as 5s and 6s than as 6s and a 4. */
+struct rows {
+	int64_t from, to, tiles;
+};
+
+static struct rows rows_of(int64_t from, int64_t to, int most)
 {
-	const int64_t most = width > LANES ? MR : NARROW_MR, tiles = (p->rows + most - 1) / most;
+	return (struct rows){from, to, (to - from + most - 1) / most};
+}
+
+static int64_t tile_at(const struct rows *r, int64_t t)
+{
+	return r->from + (r->to - r->from) * t / r->tiles;
+}
+
+/* The rows of A's tiles together, one tile after the other, each [depth][its height]. What a store writes too much the next one
+ * writes over. */
+AVX2 static void copy_rows(const struct qb_f32_outer *p, const struct rows *r, float *a)
+{
+	for (int64_t t = 0; t < r->tiles; t++) {
+		int64_t i = tile_at(r, t), count = tile_at(r, t + 1) - i;
+		bool full = i + LANES <= p->rows;
+		const __m256i mask = lanes((int)QB_MIN((int64_t)LANES, p->rows - i));
+
+		for (int64_t k = 0; k < p->depth; k++, a += count) {
+			_mm256_storeu_ps(a, load(p->a[k] + p->a_offset + i, full, mask));
+		}
+	}
+}
+
+/* a: by copy_rows, of tiles as they are for wide columns, or NULL. */
+static void columns_avx2(const struct qb_f32_outer *p, const struct rows *r, const float *a, int64_t j, int width)
+{
+	const struct rows tall = width > LANES ? *r : rows_of(r->from, r->to, NARROW_MR);
 	float copy[QB_F32_OUTER_DEPTH * NR];
 	const float *b = NULL;
 
-	if (p->rows >= PACKED_ROWS && p->depth <= QB_F32_OUTER_DEPTH) {
+	if (r->to - r->from >= PACKED_ROWS) {
 		copy_columns(p, j, width, copy);
 		b = copy;
 	}
-	/* Tiles of nearly equal height: 16 rows are better as 5s and 6s than as 6s and a 4. */
-	for (int64_t t = 0; t < tiles; t++) {
-		int64_t i = p->rows * t / tiles, count = p->rows * (t + 1) / tiles - i;
+	for (int64_t t = 0; t < tall.tiles; t++) {
+		int64_t i = tile_at(&tall, t), count = tile_at(&tall, t + 1) - i;
 
-		if (width > LANES) {
-			wide[count - 1](p, b, i, j, width);
+		if (width <= LANES) {
+			narrow[count - 1](p, NULL, b, i, j, width);
+		} else if (a) {
+			packed[count - 1](p, a + (i - r->from) * p->depth, b, i, j, width);
 		} else {
-			narrow[count - 1](p, b, i, j, width);
+			wide[count - 1](p, NULL, b, i, j, width);
+		}
+	}
+}
+
+/* Some rows of y at a time, whose part of A stays in the second cache for all columns. */
+static void product_avx2(const struct qb_f32_outer *p)
+{
+	const int64_t parts = (p->rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
+	float copy[CHUNK_ROWS * QB_F32_OUTER_DEPTH + LANES];
+	const float *a = NULL;
+
+	for (int64_t i = 0; i < parts; i++) {
+		const struct rows r = rows_of(p->rows * i / parts, p->rows * (i + 1) / parts, MR);
+
+		if (p->columns >= PACKED_COLUMNS) {
+			copy_rows(p, &r, copy);
+			a = copy;
+		}
+		for (int64_t j = 0; j < p->columns; j += NR) {
+			columns_avx2(p, &r, a, j, (int)QB_MIN((int64_t)NR, p->columns - j));
 		}
 	}
 }
@@ -162,11 +220,11 @@ static void columns_avx2(const struct qb_f32_outer *p, int64_t j, int width)
 /* In order of what they need of the processor. */
 static const struct {
 	unsigned needs;
-	void (*columns)(const struct qb_f32_outer *p, int64_t j, int width);
+	void (*product)(const struct qb_f32_outer *p);
 } levels[] = {
-	{0, columns_plain},
+	{0, product_plain},
 #if defined(__x86_64__)
-	{QB_FLAG_AVX2, columns_avx2},
+	{QB_FLAG_AVX2, product_avx2},
 #endif
 };
 
@@ -177,7 +235,5 @@ void qb_f32_outer(const struct qb_f32_outer *p)
 	while (!qb_cpu_has(levels[level].needs)) {
 		level--;
 	}
-	for (int64_t j = 0; j < p->columns; j += NR) {
-		levels[level].columns(p, j, (int)QB_MIN((int64_t)NR, p->columns - j));
-	}
+	levels[level].product(p);
 }

@@ -12,7 +12,7 @@
 enum { QB_F32_OUTER_DEPTH = 128 }; /* as many rows of A and B stay in the nearest caches */
 
 struct qb_f32_outer {
-	int64_t depth, rows, columns;
+	int64_t depth, rows, columns;     /* depth: QB_F32_OUTER_DEPTH at most */
 	const float *const *a, *const *b; /* [depth]: where rows begin */
 	int64_t a_offset, b_offset;       /* elements from there to the first of this product */
 	float *y;                         /* [rows][y_stride]; the sums are added to it */
