@@ -84,28 +84,83 @@ QB_FOR_EVERY_LEVEL(, qb_f32_layer_norm_gradient,
 	(const float *x, const float *gain, const float *dy, float epsilon, float *dx, double *sums, int64_t n),
 	(x, gain, dy, epsilon, dx, sums, n))
 
-static float largest(const float *x, float scale, int64_t n)
+ALWAYS double fold_sum_f64(const double *c)
 {
-	float top = -INFINITY;
+	return ((c[0] + c[4]) + (c[2] + c[6])) + ((c[1] + c[5]) + (c[3] + c[7]));
+}
 
-	for (int64_t i = 0; i < n; i++) {
+/* Of x * scale; what is no number counts for nothing. */
+ALWAYS float largest(const float *x, float scale, int64_t n)
+{
+	float c[CHAINS], top = -INFINITY;
+	int64_t whole = n / CHAINS * CHAINS;
+
+	for (int k = 0; k < CHAINS; k++) {
+		c[k] = -INFINITY;
+	}
+	for (int64_t i = 0; i < whole; i += CHAINS) {
+		for (int k = 0; k < CHAINS; k++) {
+			c[k] = pick(x[i + k] * scale > c[k], x[i + k] * scale, c[k]);
+		}
+	}
+	for (int k = 0; k < CHAINS; k++) {
+		top = c[k] > top ? c[k] : top;
+	}
+	for (int64_t i = whole; i < n; i++) {
 		top = x[i] * scale > top ? x[i] * scale : top;
 	}
 	return top;
 }
 
-double qb_f32_cross_entropy(const float *x, float scale, const float *target, int64_t n)
+/* The sum of e^(x * scale - top). */
+ALWAYS double exp_sum(const float *x, float scale, float top, int64_t n)
 {
-	float top = largest(x, scale, n);
-	double sum = 0, loss = 0, log_sum;
+	double c[CHAINS] = {0}, sum;
+	int64_t whole = n / CHAINS * CHAINS;
 
-	for (int64_t i = 0; i < n; i++) {
+	for (int64_t i = 0; i < whole; i += CHAINS) {
+		float e[CHAINS];
+
+		for (int k = 0; k < CHAINS; k++) {
+			e[k] = exp_one(x[i + k] * scale - top);
+		}
+		for (int k = 0; k < CHAINS; k++) {
+			c[k] += (double)e[k];
+		}
+	}
+	sum = fold_sum_f64(c);
+	for (int64_t i = whole; i < n; i++) {
 		sum += (double)exp_one(x[i] * scale - top);
 	}
-	log_sum = log(sum);
-	for (int64_t i = 0; i < n; i++) {
-		loss += (double)target[i] * (log_sum - (double)(x[i] * scale - top));
+	return sum;
+}
+
+ALWAYS void cross_entropy_body(const float *x, float scale, const float *target, int64_t n, double *loss)
+{
+	const float top = largest(x, scale, n);
+	const double log_sum = log(exp_sum(x, scale, top, n));
+	double c[CHAINS] = {0};
+	int64_t whole = n / CHAINS * CHAINS;
+
+	for (int64_t i = 0; i < whole; i += CHAINS) {
+		for (int k = 0; k < CHAINS; k++) {
+			c[k] += (double)target[i + k] * (log_sum - (double)(x[i + k] * scale - top));
+		}
 	}
+	*loss = fold_sum_f64(c);
+	for (int64_t i = whole; i < n; i++) {
+		*loss += (double)target[i] * (log_sum - (double)(x[i] * scale - top));
+	}
+}
+
+QB_FOR_EVERY_LEVEL(static, cross_entropy, (const float *x, float scale, const float *target, int64_t n, double *loss),
+	(x, scale, target, n, loss))
+
+double qb_f32_cross_entropy(const float *x, float scale, const float *target, int64_t n)
+{
+	double loss;
+
+	cross_entropy(x, scale, target, n, &loss);
 	return loss;
 }
 
