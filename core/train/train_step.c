@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/base/size.h"
 #include "core/train/trainer_state.h"
 
 /* ---- room ---- */
@@ -139,13 +140,18 @@ static void add(float *restrict sum, const float *restrict x, size_t n)
 	}
 }
 
+enum { ADDED_AT_ONCE = 2048 };
+
+/* Some elements of all shards at a time, so that their sums stay in the nearest cache. */
 static void add_shards(struct qb_trainer *t, const struct qb_parameter *p, const void *arg)
 {
 	int output = t->graph->gradient[p->index];
 
 	(void)arg;
-	for (int64_t s = 0; output >= 0 && s < t->shard_count; s++) {
-		add(p->gradient, t->output[s][output], p->size);
+	for (size_t i = 0; output >= 0 && i < p->size; i += ADDED_AT_ONCE) {
+		for (int64_t s = 0; s < t->shard_count; s++) {
+			add(p->gradient + i, (const float *)t->output[s][output] + i, QB_MIN((size_t)ADDED_AT_ONCE, p->size - i));
+		}
 	}
 }
 
