@@ -18,6 +18,7 @@ libquantbench_a_SOURCES += \
 	core/exec/lower/backward/gather_gradient.c \
 	core/exec/lower/backward/norm_gradient.c \
 	core/exec/lower/backward/pool_gradient.c \
+	core/exec/lower/backward/resize_gradient.c \
 	core/exec/lower/backward/shard_sum.c \
 	core/exec/lower/backward/transposed_product.c \
 	core/exec/lower/f32/binary.c \

@@ -90,6 +90,7 @@
 	X(Relu, clip, int8_lookup_table) \
 	X(Reshape, alias, int8_alias) \
 	X(Resize, resize, int8_resize) \
+	X(ResizeGradient, resize_gradient, none) \
 	X(ReverseSequence, none, int8_copy) \
 	X(Round, none, int8_lookup_table) \
 	X(Selu, none, int8_lookup_table) \
@@ -124,7 +125,7 @@
 #define QB_PLANS(X) \
 	X(add) X(alias) X(batch_norm) X(binary) X(clip) X(concat) X(conv) X(conv_transpose) X(eltwise) X(fake_quantize) X(fake_quantize_gradient) X(gemm) X(global_pool) X(group_norm) \
 	X(layer_norm) X(matmul) X(copy) X(pool) X(reduce) X(resize) X(softmax) X(transpose) \
-	X(average_pool_gradient) X(cross_entropy) X(cross_entropy_gradient) X(layer_norm_gradient) X(max_pool_gradient) X(softmax_gradient) \
+	X(average_pool_gradient) X(cross_entropy) X(cross_entropy_gradient) X(layer_norm_gradient) X(max_pool_gradient) X(resize_gradient) X(softmax_gradient) \
 	X(cast) X(gather_gradient) \
 	X(activation_gradient) X(batch_norm_training) X(batch_norm_training_gradient) X(batch_norm_training_sums) X(batch_statistics) \
 	X(conv_input_gradient) X(conv_weight_gradient) X(shard_sum) X(sum_to) \

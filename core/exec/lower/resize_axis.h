@@ -7,7 +7,7 @@
 
 #include "core/exec/builder.h"
 
-/* qb_resize_points in float32, living as long as the plan; QB_EUNSUPPORTED where some outputs are extrapolated. */
+/* qb_resize_points of a Resize or a ResizeGradient (in: of x) in float32, living as long as the plan; QB_EUNSUPPORTED where some outputs are extrapolated. */
 struct qb_resize_axis {
 	int64_t in, out;
 	int count;

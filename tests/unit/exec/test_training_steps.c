@@ -223,6 +223,37 @@ static void add__relu_behind_it__is_one_step_and_serves_the_gradient(void **stat
 	}
 }
 
+/* ---- resizing ---- */
+
+static void resize_gradient__modes_and_scales__as_evaluated(void **state)
+{
+	static const char *const modes[] = {"nearest", "linear", "cubic"};
+	static const char *const coordinates[] = {"half_pixel", "align_corners", "asymmetric"};
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 30; seed++) {
+		struct draw d = {.seed = seed};
+		int64_t x[4] = {between(&d, 1, 3), between(&d, 1, 20), between(&d, 1, 9), between(&d, 1, 9)}, y[4];
+		struct graph_maker m;
+		struct qb_value *dy;
+		struct qb_node *n;
+
+		gm_init(&m);
+		memcpy(y, x, sizeof(y));
+		y[2] = between(&d, 1, 15);
+		y[3] = between(&d, 1, 15);
+		dy = gm_input(&m, QB_F32, 4, y);
+		n = gm_node(&m, QB_OP_ResizeGradient, 1, 1, &dy);
+		qb_node_add_string(n, "operator", "Resize");
+		qb_node_add_string(n, "mode", modes[seed % 3]);
+		qb_node_add_string(n, "coordinate_transformation_mode", coordinates[seed / 3 % 3]);
+		gm_ints(&m, n, "sizes", 4, y);
+		gm_ints(&m, n, "shape", 4, x);
+		gm_output(&m, gm_add(&m, n));
+		check_training_steps(&m, seed, false);
+	}
+}
+
 /* ---- pools ---- */
 
 static void pool_gradient__random_windows__as_evaluated(void **state)
@@ -360,6 +391,7 @@ static int tests(void)
 		cmocka_unit_test(batch_norm__with_and_without_an_activation__forward_and_gradients),
 		cmocka_unit_test(activation_gradient__every_kind__as_evaluated),
 		cmocka_unit_test(add__relu_behind_it__is_one_step_and_serves_the_gradient),
+		cmocka_unit_test(resize_gradient__modes_and_scales__as_evaluated),
 		cmocka_unit_test(pool_gradient__random_windows__as_evaluated),
 		cmocka_unit_test(rows__softmax_layer_norm_and_cross_entropy__as_evaluated),
 		cmocka_unit_test(gather_gradient__repeated_indices__rows_add_up),

@@ -9,6 +9,7 @@
 #include "core/base/size.h"
 #include "core/exec/builder.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/graph/op.h"
 #include "core/ops/resize.h"
 
 struct resize {
@@ -82,6 +83,9 @@ enum qb_err qb_resize_axis(struct qb_builder *b, const struct qb_node *n, int d,
 
 	QB_TRY(qb_resize_points(n, d, &t, eb));
 	*a = (struct qb_resize_axis){n->input[0]->shape.dim[d], n->output[0]->shape.dim[d], t.count, NULL, NULL};
+	if (qb_node_is(n, QB_OP_ResizeGradient)) {
+		*a = (struct qb_resize_axis){a->out, a->in, t.count, NULL, NULL};
+	}
 	entries = (size_t)(a->out * t.count);
 	from = qb_builder_alloc(b, entries, sizeof(*from));
 	weight = qb_builder_alloc(b, entries, sizeof(*weight));
