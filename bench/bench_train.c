@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A step of training in float, of a network by name: forward, backward, sums over shards and SGD with momentum. Prints the
+ * A step of training in float, of a network by name or a file: forward, backward, sums over shards and SGD with momentum. Prints the
  * least time of a step, the least processor time, images per second and, with -k, where the time goes by kind of step, with -v by step.
  *
- *   bench_train [-b BATCH] [-s SHARDS] [-t THREADS] [-n STEPS] [-q FORMAT] [-R] [-k | -v] NETWORK
+ *   bench_train [-b BATCH] [-s SHARDS] [-t THREADS] [-n STEPS] [-q FORMAT] [-a AXIS] [-R] [-k | -v] NETWORK
  *
+ * NETWORK is a name or an ONNX file; -a names the axis of its classes, 1 if not given, and its integer inputs are tokens below 1000.
  * -q has the inputs of layers go through quantizers of FORMAT with learned scales; -R computes cheap values again
  * for the backward pass.
  */
@@ -24,7 +25,7 @@
 
 struct options {
 	int64_t batch, shards;
-	int threads, steps;
+	int threads, steps, axis;
 	bool by_kind, by_step, recompute;
 	const char *network, *format; /* format: of the inputs of layers; NULL: float */
 };
@@ -55,11 +56,15 @@ static size_t bytes_of(const struct qb_value *v)
 }
 
 /* Weights as He et al. draw them, ones for gains; images and the rest normal. */
-static void fill(const struct qb_value *v, float *x, size_t n)
+static void fill(const struct qb_value *v, void *to, size_t n)
 {
+	float *x = to;
 	size_t fan = v->shape.ndim > 1 ? qb_value_size(v) / (size_t)v->shape.dim[0] : 1;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && v->dtype == QB_I64; i++) {
+		((int64_t *)to)[i] = (int64_t)(qb_random_u32(1, 0, i) % 1000);
+	}
+	for (size_t i = 0; i < n && v->dtype == QB_F32; i++) {
 		x[i] = v->shape.ndim == 1 ? 1 : (float)(qb_random_normal(1, (uint64_t)v->index, i) * sqrt(2.0 / (double)fan));
 	}
 }
@@ -69,6 +74,10 @@ static enum qb_err make_network(struct step *s, struct qb_errbuf *eb)
 	const struct qb_architecture *a = qb_architecture_find(s->o.network);
 	void *params;
 	enum qb_err err;
+
+	if (strstr(s->o.network, ".onnx")) {
+		return qb_graph_import(&s->open, s->o.network, eb);
+	}
 
 	if (!a) {
 		return qb_fail(eb, QB_EINVAL, "\"%s\" is no network that can be built by name", s->o.network);
@@ -132,6 +141,7 @@ static enum qb_err prepare(struct step *s, struct qb_errbuf *eb)
 	c.batch = s->o.batch;
 	c.shards = s->o.shards;
 	c.recompute = s->o.recompute;
+	c.loss.axis = s->o.axis;
 	QB_TRY(make_network(s, eb));
 	QB_TRY(qb_training_network(&s->network, s->open, eb));
 	QB_TRY(qb_training_graph_create(&s->training, &(struct qb_training_plan){.network = s->network, .config = &c, .shards = s->o.shards,
@@ -257,12 +267,15 @@ static enum qb_err measure(struct step *s, struct qb_errbuf *eb)
 
 int main(int argc, char **argv)
 {
-	struct step s = {.o = {.batch = 64, .shards = 8, .threads = 2, .steps = 10}};
+	struct step s = {.o = {.batch = 64, .shards = 8, .threads = 2, .steps = 10, .axis = 1}};
 	struct qb_errbuf eb = {0};
 	int c;
 
-	while ((c = getopt(argc, argv, "b:s:t:n:q:Rkv")) != -1) {
+	while ((c = getopt(argc, argv, "a:b:s:t:n:q:Rkv")) != -1) {
 		switch (c) {
+		case 'a':
+			s.o.axis = atoi(optarg);
+			break;
 		case 'b':
 			s.o.batch = atol(optarg);
 			break;

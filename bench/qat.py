@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A step of quantization-aware training against a step in float, by method: whole jobs of two lengths, whose difference in
+processor time is that of steps alone. In turns, the least of several rounds.
+
+usage: qat.py [-b BATCH] [-t THREADS] [-n STEPS] [-r ROUNDS] [NETWORK ...]
+
+NETWORK is a network by name or a job's "network" as JSON; without, resnet8 and mobilenetv2 of width 0.25. Freezing and dampening
+act from the first step. Needs numpy."""
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+NETWORKS = ["resnet8", '{"name": "mobilenetv2", "width": 0.25}']
+METHODS = {"lsq": ["lsq"], "lsq, freeze": ["lsq", {"name": "freeze", "begin": 0}], "lsq, dampen": ["lsq", {"name": "dampen", "begin": 0}]}
+
+
+def seconds(job, threads):
+    """Of the processor, and the result."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    p = subprocess.run([os.path.join(os.getcwd(), "quantbench-worker"), "--threads", str(threads)], input=json.dumps(job) + "\n",
+                       stdout=subprocess.PIPE, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    last = json.loads(p.stdout.splitlines()[-1])
+    if p.returncode:
+        sys.exit(f"qat: {last.get('detail', p.stdout)}")
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, last["result"]
+
+
+def step_ms(job, args):
+    """Of one step, between a run of n steps and one of 2 n; evaluation and preparation are the same in both."""
+    epochs = args.steps // args.epoch_steps
+    few, many = (seconds({**job, "epochs": epochs * k, "evaluate_every": epochs * k}, args.threads)[0] for k in (1, 2))
+    return (many - few) / args.steps * 1e3
+
+
+def main():
+    p = argparse.ArgumentParser(usage=__doc__)
+    p.add_argument("-b", dest="batch", type=int, default=64)
+    p.add_argument("-t", dest="threads", type=int, default=1)
+    p.add_argument("-n", dest="steps", type=int, default=16)
+    p.add_argument("-r", dest="rounds", type=int, default=3)
+    p.add_argument("networks", nargs="*")
+    args = p.parse_args()
+    args.epoch_steps = 4
+    random = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "images.npz")
+        images = args.batch * args.epoch_steps
+        np.savez(path, x=random.integers(0, 256, (images, 3, 32, 32), dtype=np.uint8), y=random.integers(0, 10, images))
+        base = {"train": path, "data": path, "metric": "top1", "batch": args.batch, "seed": 1, "workdir": folder,
+                "preprocess": {"scale": 1 / 255}}
+        for network in args.networks or NETWORKS:
+            network = json.loads(network) if network.startswith("{") else network
+            fresh = {**base, "type": "train", "network": network, "optimizer": {"name": "sgd", "lr": 1e-3}}
+            seconds({**fresh, "epochs": 1}, args.threads)
+            model = os.path.join(folder, "model.onnx")
+            os.rename(os.path.join(folder, "trained.onnx"), model)
+            jobs = {"float": fresh}
+            for name, method in METHODS.items():
+                jobs[name] = {**base, "type": "qat", "model": model, "scheme": "w4a4", "method": method, "optimizer": {"lr": 1e-3},
+                              "batch_norm": {"reestimate": 0}, "calibration": {"samples": 64}}
+            least = {}
+            for _ in range(args.rounds):
+                for name, job in jobs.items():
+                    least[name] = min(least.get(name, 1e9), step_ms(job, args))
+            print(network, f"batch {args.batch}, {args.threads} threads, processor ms a step: " +
+                  "; ".join(f"{k} {v:.2f} ({v / least['float']:.2f} x float)" for k, v in least.items()), flush=True)
+
+
+main()
