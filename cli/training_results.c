@@ -155,15 +155,21 @@ static void qat_row(struct cli_table *t, const char *name, const json_t *row, do
 void cli_results_qat(const json_t *result, FILE *out)
 {
 	const json_t *base = json_object_get(result, "float");
+	const json_t *stage;
 	bool norms = has_norms(result);
 	struct cli_table *t = cli_table_create(norms ? "|>metric|>change|>batch norms as they ran|>re-estimated|>size|latency p50"
 		: "|>metric|>change|>size|latency p50");
 	char name[160];
+	size_t i;
 
 	snprintf(name, sizeof(name), " trained for %.120s", cli_text(result, "scheme"));
 	print_title(result, name, out);
 	if (t) {
 		qat_row(t, "float", base, NAN, norms);
+		json_array_foreach(json_object_get(result, "stages"), i, stage) {
+			snprintf(name, sizeof(name), "stage %.100s", cli_text(stage, "scheme"));
+			qat_row(t, name, json_object_get(stage, "final"), cli_number(base, "metric"), norms);
+		}
 		qat_row(t, "start (post-training)", json_object_get(result, "start"), cli_number(base, "metric"), norms);
 		qat_row(t, "final", json_object_get(result, "final"), cli_number(base, "metric"), norms);
 		cli_table_print(t, out);

@@ -19,6 +19,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/jobs/qat_job.c \
 	core/experiment/jobs/qat_rows.c \
 	core/experiment/jobs/qat_rows.h \
+	core/experiment/jobs/qat_training.c \
+	core/experiment/jobs/qat_training.h \
 	core/experiment/jobs/snapshots.c \
 	core/experiment/jobs/snapshots.h \
 	core/experiment/jobs/sqnr.h \

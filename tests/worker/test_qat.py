@@ -132,6 +132,50 @@ class Qat(files.Case):
         self.assertEqual(r["start"]["scheme"], "w4a4")
         self.assertIsNotNone(r["final"]["metric"])
 
+    def test_start__by_wider_schemes__trains_for_each_in_turn(self):
+        job = {**self.SMALL, "scheme": "w3a3", "epochs": 2, "start": {"schemes": ["w8a8", {"scheme": "w4a4", "name": "four"}],
+                                                                     "epochs": 1}}
+        r, names, _ = training.run(job, self.path("all"))
+        self.assertEqual([s["scheme"] for s in r["stages"]], ["w8a8", "four"])
+        self.assertEqual([s["epochs"] for s in r["stages"]], [1, 1])
+        self.assertEqual(r["epochs"], 2)
+        self.assertIn("stage-2.onnx", names)
+        self.assertEqual(sorted(names), sorted(a["name"] for a in r["artifacts"] if "name" in a))
+        # As jobs one after the other.
+        model, float_metric = self.SMALL["model"], None
+        for i, scheme in enumerate(("w8a8", "w4a4")):
+            one, files_of_one, _ = training.run({**job, "model": model, "scheme": scheme, "epochs": 1, "start": "float"},
+                                                self.path(str(i)))
+            float_metric = float_metric or one["float"]["metric"]
+            stage = r["stages"][i]
+            self.assertEqual(files_of_one["trained.onnx"], names[f"stage-{i + 1}.onnx"])
+            for at in "start", "final":
+                self.assertEqual({k: one[at][k] for k in stage[at]}, stage[at])
+            self.assertEqual(one["history"], stage["history"])
+            model = self.path(f"{i}/trained.onnx")
+        last, files_of_last, _ = training.run({**job, "model": model, "start": "float"}, self.path("last"))
+        self.assertEqual(files_of_last["trained.onnx"], names["trained.onnx"])
+        self.assertEqual((last["start"]["metric"], last["final"]["metric"]), (r["start"]["metric"], r["final"]["metric"]))
+        self.assertEqual(last["steps"], r["steps"])
+        # Float, and changes against it, are of the network as it came.
+        self.assertEqual(r["float"]["metric"], float_metric)
+        for at in "start", "final":
+            self.assertAlmostEqual(r[at]["delta"], r[at]["metric"] - float_metric)
+        self.assertEqual(last["stages"], [])
+
+    def test_worker__killed_in_a_stage__ends_with_the_same_bytes(self):
+        job = {**self.SMALL, "scheme": "w3a3", "checkpoint_every": 2, "start": {"schemes": ["w8a8", "w4a4"], "methods": [
+            {"name": "adaround", "iterations": 20}]}}
+        whole, files_of_whole, _ = training.run(job, self.path("whole"))
+        training.interrupted(job, self.path("part"), self.path("checkpoints"), 5, event=lambda e: e["event"] == "progress")
+        training.interrupted(job, self.path("part"), self.path("checkpoints"), 40, event=lambda e: e["event"] == "progress")
+        training.interrupted(job, self.path("part"), self.path("checkpoints"), 4)
+        self.assertTrue(os.path.exists(self.path("checkpoints/stage-1/checkpoint")))
+        resumed, files_of_resumed, events = training.run(job, self.path("part"), checkpoints=self.path("checkpoints"))
+        self.assertEqual(resumed, whole)
+        self.assertEqual(files_of_resumed, files_of_whole)
+        self.assertTrue(any("went on from step" in e.get("text", "") for e in events))
+
     def test_floats__learn_their_ranges__too(self):
         r, _, _ = training.run({**self.DEEP, "scheme": "E2", "epochs": 1, "first_last": "same", "placement": "all"}, self.folder)
         self.assertIsNone(r["oscillating"])
@@ -148,7 +192,8 @@ class Qat(files.Case):
         for change, field in (
                 ({"scheme": "w4q4"}, "/scheme/scheme"), ({"scheme": "float32"}, "/scheme"), ({"scheme": "carried"}, "/scheme"),
                 ({"method": "frieze"}, "/method"), ({"method": [{"name": "freeze", "threshold": 3}]}, "/method/0/threshold"),
-                ({"ranges": "loose"}, "/ranges"), ({"start": "int8"}, "/start"), (
+                ({"ranges": "loose"}, "/ranges"), ({"start": "int8"}, "/start"), ({"start": {}}, "/start"),
+                ({"start": {"schemes": ["w8q8"]}}, "/start/schemes/0/scheme"), ({"start": {"schemes": ["float32"]}}, "/start/schemes/0"), (
                     {"start": {"methods": ["smoothquant"]}}, "/start"), ({"first_last": "4bit"}, "/first_last"),
                 ({"quantizer_optimizer": {"lr": -1}}, "/quantizer_optimizer/lr"), ({"network": "resnet8"}, "/network"),
                 ({"teacher": training.MODEL}, "/distillation/weight")):

@@ -26,8 +26,12 @@ def run(job, folder, **more):
     return result, files, events
 
 
-def interrupted(job, folder, checkpoints, after, how=signal.SIGKILL):
-    """Starts the job and kills its worker after so many metric events of steps; its events until then."""
+def is_step(e):
+    return e.get("scope") == "step" and e["name"] == "loss"
+
+
+def interrupted(job, folder, checkpoints, after, how=signal.SIGKILL, event=is_step):
+    """Starts the job and kills its worker after so many events, those of steps; all events until then."""
     os.makedirs(folder, exist_ok=True)
     os.makedirs(checkpoints, exist_ok=True)
     p = subprocess.Popen([os.path.join(worker.BUILD, "quantbench-worker")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -38,7 +42,7 @@ def interrupted(job, folder, checkpoints, after, how=signal.SIGKILL):
         p.stdin.flush()
         for line in p.stdout:
             events.append(json.loads(line))
-            if events[-1].get("scope") == "step" and events[-1]["name"] == "loss":
+            if event(events[-1]):
                 seen += 1
                 if seen == after:
                     p.send_signal(how)

@@ -143,6 +143,8 @@ describe('outcomes', () => {
 		expect(ended(runOf(job('j1', {}), more, new Gathered()))).toMatch(/40\.00\. It is the best of 2 on the same samples, and so optimistic; after the last epoch it was 39\.00\.$/);
 		expect(ended(runOf(job('j1', {}), qat, new Gathered()))).not.toMatch(/optimistic/);
 		expect(ended(runOf(job('j1', {}), {...more, validation_samples: 25}, new Gathered()))).toMatch(/best of 2 on 25 samples that were held out of the training data\.$/);
+		const stage = {scheme: 'w8a8', start: {metric: 80}, final: {metric: 89}, epochs: 3, ended: 'epochs', steps_done: 30, best: null, history: []};
+		expect(ended(runOf(job('j1', {}), {...qat, stages: [stage, {...stage, scheme: 'w5a5'}]} as QatResult, new Gathered()))).toMatch(/ Before, it was trained for w8a8 \(.* 89\.00 after 3 epochs\), then for w5a5 \(.*\)\.$/);
 		expect(ended(runOf(job('j1', {}), {...qat, best: null, ended: 'early_stop'}, new Gathered()))).toBe('20 steps, 2 epochs, stopped early: no better evaluation came, 100 training samples.');
 	});
 });

@@ -2,11 +2,9 @@
 #include "core/experiment/jobs/outlier_training.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/base/size.h"
 #include "core/json/number.h"
@@ -71,22 +69,6 @@ static void file_name(const char *id, char *out, size_t size)
 	}
 }
 
-static enum qb_err make_folder(struct qb_outlier_training *t, const char *name, struct qb_errbuf *eb)
-{
-	const char *all = t->job.host->checkpoints;
-	size_t bytes = all ? strlen(all) + strlen(name) + 2 : 0;
-
-	if (!all) {
-		return QB_OK;
-	}
-	t->folder = malloc(bytes);
-	if (!t->folder) {
-		return qb_fail(eb, QB_ENOMEM, "no memory to train");
-	}
-	snprintf(t->folder, bytes, "%s/%s", all, name);
-	return mkdir(t->folder, 0777) == 0 || errno == EEXIST ? QB_OK : qb_fail(eb, QB_EIO, "%s: %s", t->folder, strerror(errno));
-}
-
 static enum qb_err make_job(struct qb_outlier_training *t, struct qb_job *job, const struct qb_outliers_spec *s, int method,
 	int seed, struct qb_errbuf *eb)
 {
@@ -96,7 +78,7 @@ static enum qb_err make_job(struct qb_outlier_training *t, struct qb_job *job, c
 	file_name(t->id, name, sizeof(name));
 	snprintf(t->file, sizeof(t->file), "%s.onnx", name);
 	t->job = *job;
-	QB_TRY(make_folder(t, name, eb));
+	QB_TRY(qb_training_folder(&t->folder, job->host, name, eb));
 	t->job_spec = spec_of(job, s, method, seed);
 	t->host = *job->host;
 	t->host.checkpoints = t->folder;

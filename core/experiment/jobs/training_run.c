@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/experiment/jobs/training_run.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/base/size.h"
 #include "core/json/number.h"
@@ -147,6 +149,22 @@ static char *identity_of(const struct qb_job *job)
 }
 
 /* ---- the run ---- */
+
+enum qb_err qb_training_folder(char **out, const struct qb_host *host, const char *name, struct qb_errbuf *eb)
+{
+	size_t bytes = host->checkpoints ? strlen(host->checkpoints) + strlen(name) + 2 : 0;
+
+	*out = NULL;
+	if (!host->checkpoints) {
+		return QB_OK;
+	}
+	*out = malloc(bytes);
+	if (!*out) {
+		return qb_fail(eb, QB_ENOMEM, "no memory to train");
+	}
+	snprintf(*out, bytes, "%s/%s", host->checkpoints, name);
+	return mkdir(*out, 0777) == 0 || errno == EEXIST ? QB_OK : qb_fail(eb, QB_EIO, "%s: %s", *out, strerror(errno));
+}
 
 static enum qb_err set_files(struct qb_training_run *r, struct qb_errbuf *eb)
 {

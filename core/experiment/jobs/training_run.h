@@ -48,6 +48,9 @@ struct qb_training_run {
 enum qb_err qb_training_inputs_open(struct qb_training_inputs *in, const struct qb_train_spec *spec, struct qb_errbuf *eb);
 void qb_training_inputs_close(struct qb_training_inputs *in);
 
+/* A folder for the checkpoints of one training of several: *out is the caller's to free, NULL where the host keeps none. */
+enum qb_err qb_training_folder(char **out, const struct qb_host *host, const char *name, struct qb_errbuf *eb);
+
 /* Makes the trainer; says by an event what memory it takes. config: as qb_train_spec_config gives it, changed as the job
  * likes. */
 enum qb_err qb_training_run_create(struct qb_training_run *r, struct qb_errbuf *eb);

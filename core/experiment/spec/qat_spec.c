@@ -11,6 +11,7 @@
 #include "core/train/bn_reestimation.h"
 
 static const double SGD_RATE = 0.01, QUANTIZER_RATE = 1e-3;
+enum { STAGES_MAX = 8 };
 
 /* ---- words ---- */
 
@@ -52,12 +53,16 @@ static const struct qb_object oscillations = {
 		{0}},
 };
 
-/* {"methods": ["adaround"]} */
+/* {"methods": ["adaround"]}, {"schemes": ["w8a8"], "epochs": 5} */
 static const struct qb_field start_fields[] = {
-	{"methods", QB_FIELD_LIST, offsetof(struct qb_ptq_spec, asked.methods), 1, QB_METHODS_MAX, .required = true,
+	{"methods", QB_FIELD_LIST, offsetof(struct qb_qat_spec, start.methods), 1, QB_METHODS_MAX,
 		.object = &qb_methods_object, .takes = "methods of post-training quantization that decide weights"},
+	{"schemes", QB_FIELD_LIST, offsetof(struct qb_qat_spec, start.schemes), 1, STAGES_MAX, .any = qb_scheme_entries,
+		.takes = "wider schemes, such as [\"w8a8\", \"w4a4\"]", .summary = "to train for first, one after the other"},
+	{"epochs", QB_FIELD_INT, offsetof(struct qb_qat_spec, start.epochs), 1, 100000,
+		.summary = "of each of the schemes; default: those of the job"},
 	{0}};
-static const struct qb_object start_object = {.fields = start_fields, .bytes = sizeof(struct qb_ptq_spec)};
+static const struct qb_object start_object = {.fields = start_fields, .bytes = sizeof(struct qb_qat_spec)};
 static const struct qb_field start_entries[] = {
 	{.kind = QB_FIELD_CHOICE, .choices = float_name}, {.kind = QB_FIELD_OBJECT, .object = &start_object}, {0}};
 
@@ -84,7 +89,8 @@ const struct qb_field qb_qat_fields[] = {
 	{"placement", QB_FIELD_CHOICE, offsetof(struct qb_qat_spec, placement), .choices = placement_names,
 		.summary = "which activations: layers, what convolutions and products read; all, sums, pools and outputs as well"},
 	{"start", QB_FIELD_ANY, offsetof(struct qb_qat_spec, asked.start), .any = start_entries,
-		.summary = "of the weights: float, or as methods of post-training quantization (adaround, gptq ...) decide them"},
+		.summary = "of the weights: float, as methods of post-training quantization (adaround, gptq ...) decide them, or as training for "
+			"wider schemes leaves them"},
 	{"calibration", QB_FIELD_OBJECT, .object = &calibration, .summary = "samples of the training data that set the first ranges"},
 	{"quantizer_optimizer", QB_FIELD_OBJECT, offsetof(struct qb_qat_spec, quantizers), .object = &qb_optimizer_object,
 		.summary = "of scales and offsets; relative to their first values; default: adam at 0.001, without decay"},
@@ -97,14 +103,36 @@ const struct qb_field qb_qat_fields[] = {
 
 /* ---- reading ---- */
 
-/* The fields that a ptq job has too, its one scheme with the methods of the start. */
+/* A scheme of the job as one of a ptq job; its name is what it is called. New reference. */
+static json_t *make_scheme(const json_t *v)
+{
+	return json_is_string(v) ? json_pack("{s:O, s:O}", "scheme", (json_t *)v, "name", (json_t *)v)
+		: json_is_object(v) ? json_copy((json_t *)v) : json_pack("{s:O}", "scheme", (json_t *)v);
+}
+
+/* The job's own first, with the methods of the start; then those of stages. */
+static json_t *make_schemes(const struct qb_qat_spec *s)
+{
+	json_t *own = make_scheme(s->asked.scheme), *all = json_array();
+	const json_t *stage;
+	size_t i;
+
+	if (s->start.methods && own && !json_object_get(own, "methods")) {
+		json_object_set(own, "methods", (json_t *)s->start.methods);
+	}
+	json_array_append_new(all, own);
+	json_array_foreach(s->start.schemes, i, stage) {
+		json_array_append_new(all, make_scheme(stage));
+	}
+	return all;
+}
+
+/* The fields that a ptq job has too. */
 static void make_ptq(struct qb_qat_spec *s, const struct qb_job *job)
 {
 	static const char *const same[] = {"model", "data", "metric", "seed", "threads", "preprocess", "weights", "activations",
 		"calibration", "samples", "text", "workdir", "checkpoints"};
-	json_t *ptq = json_object(), *scheme = json_is_object(s->asked.scheme) ? json_copy((json_t *)s->asked.scheme)
-		: json_pack("{s:O}", "scheme", (json_t *)s->asked.scheme);
-	json_t *methods = json_object_get(s->asked.start, "methods"), *latency = json_object_get(job->spec, "latency");
+	json_t *ptq = json_object(), *latency = json_object_get(job->spec, "latency");
 
 	for (size_t i = 0; i < QB_COUNT(same); i++) {
 		json_t *v = json_object_get(job->spec, same[i]);
@@ -113,13 +141,7 @@ static void make_ptq(struct qb_qat_spec *s, const struct qb_job *job)
 			json_object_set(ptq, same[i], v);
 		}
 	}
-	if (methods && scheme && !json_object_get(scheme, "methods")) {
-		json_object_set(scheme, "methods", methods);
-	}
-	if (scheme && !json_object_get(scheme, "name") && json_is_string(s->asked.scheme)) {
-		json_object_set(scheme, "name", (json_t *)s->asked.scheme);
-	}
-	json_object_set_new(ptq, "schemes", json_pack("[o]", scheme));
+	json_object_set_new(ptq, "schemes", make_schemes(s));
 	json_object_set_new(ptq, "latency", latency ? json_incref(latency) : json_false());
 	s->ptq_job_spec = ptq;
 	s->ptq_job = *job;
@@ -128,8 +150,30 @@ static void make_ptq(struct qb_qat_spec *s, const struct qb_job *job)
 
 static void scheme_path(size_t i, char *out, size_t size)
 {
-	(void)i;
-	snprintf(out, size, "scheme");
+	if (i) {
+		snprintf(out, size, "start.schemes[%zu]", i - 1);
+	} else {
+		snprintf(out, size, "scheme");
+	}
+}
+
+static enum qb_err check_scheme(const struct qb_ptq_spec *p, int i, struct qb_errbuf *eb)
+{
+	const struct qb_scheme *s = &p->scheme[i];
+	char at[64];
+
+	scheme_path((size_t)i, at, sizeof(at));
+	if (s->imported) {
+		return qb_fail_field(eb, QB_EJOB, at, "", "carried is what the file brings; name the scheme to train for");
+	}
+	if (!s->weights.quantized && !s->activations.quantized && !s->layers) {
+		return qb_fail_field(eb, QB_EJOB, at, "", "quantizes nothing; a train job trains in float");
+	}
+	if (qb_method_list_changes_graph(&p->methods[i])) {
+		return qb_fail_field(eb, QB_EJOB, "", "start", "has methods that rewrite the network, and what trains is the network "
+			"as it is; use methods that decide weights, such as adaround or gptq");
+	}
+	return QB_OK;
 }
 
 static enum qb_err parse_ptq(struct qb_qat_spec *s, const struct qb_job *job, struct qb_errbuf *eb)
@@ -140,32 +184,32 @@ static enum qb_err parse_ptq(struct qb_qat_spec *s, const struct qb_job *job, st
 	make_ptq(s, job);
 	QB_TRY(qb_ptq_spec_parse(p, &s->ptq_job, scheme_path, eb));
 	p->exports = exports;
-	if (p->scheme[0].imported) {
-		return qb_fail_field(eb, QB_EJOB, "scheme", "", "carried is what the file brings; name the scheme to train for");
+	for (int i = 0; i < p->schemes; i++) {
+		QB_TRY(check_scheme(p, i, eb));
 	}
-	if (!p->scheme[0].weights.quantized && !p->scheme[0].activations.quantized && !p->scheme[0].layers) {
-		return qb_fail_field(eb, QB_EJOB, "scheme", "", "quantizes nothing; a train job trains in float");
+	s->stages = p->schemes - 1;
+	if (s->stages && !job->host->workdir && !job->checked) {
+		return qb_fail_field(eb, QB_EJOB, "start", "schemes", "leave a network each, and there is no folder to write to; give one with "
+			"--out");
 	}
-	if (qb_method_list_changes_graph(&p->methods[0])) {
-		return qb_fail_field(eb, QB_EJOB, "", "start", "has methods that rewrite the network, and what trains is the network "
-			"as it is; use methods that decide weights, such as adaround or gptq");
-	}
-	s->config.from_scheme = p->methods[0].count > 0;
 	return QB_OK;
 }
 
-static enum qb_err read_start(const struct qb_qat_spec *s, struct qb_errbuf *eb)
+static enum qb_err read_start(struct qb_qat_spec *s, struct qb_errbuf *eb)
 {
 	const json_t *v = s->asked.start;
-	struct qb_ptq_spec ignored;
 
 	if (!v || (json_is_string(v) && !strcmp(json_string_value(v), float_name[0]))) {
 		return QB_OK;
 	}
 	if (!json_is_object(v)) {
-		return qb_fail_field(eb, QB_EJOB, "", "start", "must be \"float\", or an object with \"methods\"");
+		return qb_fail_field(eb, QB_EJOB, "", "start", "must be \"float\", or an object with \"methods\" or \"schemes\"");
 	}
-	return qb_fields_read(&ignored, v, "start", start_fields, NULL, eb);
+	QB_TRY(qb_fields_read(s, v, "start", start_fields, NULL, eb));
+	if (!s->start.methods && !s->start.schemes) {
+		return qb_fail_field(eb, QB_EJOB, "", "start", "says neither methods nor schemes; leave it out to begin in float");
+	}
+	return QB_OK;
 }
 
 enum qb_err qb_qat_spec_parse(struct qb_qat_spec *out, const struct qb_job *job, struct qb_errbuf *eb)

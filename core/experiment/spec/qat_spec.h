@@ -17,6 +17,11 @@ struct qb_qat_spec {
 	int ranges;                  /* enum qb_qat_ranges */
 	int first_last;              /* enum qb_first_last */
 	int placement;               /* enum qb_qat_placement */
+	struct {
+		const json_t *methods, *schemes;
+		int epochs;              /* of a stage; 0: those of the job */
+	} start;
+	int stages;                  /* trainings before the job's own: schemes 1 ... stages of train.ptq, in order */
 	struct qb_optimizer_spec quantizers; /* of scales and offsets */
 	struct {
 		const json_t *scheme, *method, *start;

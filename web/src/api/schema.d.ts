@@ -1613,6 +1613,20 @@ export interface components {
                 gates?: components["schemas"]["SchemeGates"];
                 latency?: components["schemas"]["MaybeLatency"];
             };
+            /** @description trainings for wider schemes before that for the job's own (start.schemes); each begins with the float weights that the one before left */
+            stages?: {
+                scheme: string;
+                start: components["schemas"]["StageMetrics"];
+                final: components["schemas"]["StageMetrics"];
+                epochs: number;
+                /** @enum {unknown} */
+                ended: "epochs" | "early_stop";
+                steps_done: number;
+                /** @description as of the result */
+                best: Record<string, never> | null;
+                /** @description as of the result */
+                history: Record<string, never>[];
+            }[];
             /** @description the scheme by post-training quantization, which training starts from */
             start: components["schemas"]["QatOutcome"];
             final: components["schemas"]["QatOutcome"];
@@ -1642,6 +1656,11 @@ export interface components {
                 scale: components["schemas"]["Number"];
                 zero: number;
             }[];
+        };
+        StageMetrics: {
+            metric: components["schemas"]["Number"];
+            running_metric?: components["schemas"]["Number"];
+            reestimated_metric?: components["schemas"]["Number"];
         };
         QatOutcome: {
             /** @description of the final one with its methods, as in w4a4+lsq+freeze */

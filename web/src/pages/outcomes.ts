@@ -63,6 +63,13 @@ function choice(r: TrainingResult): string {
 	return ` It is the best of ${evaluations.length} on the same samples, and so optimistic${last && last.epoch !== r.best?.epoch ? `; after the last epoch it was ${fixed(last.metric, m.digits)}` : ''}.`;
 }
 
+/* Trainings for wider schemes before that of the job's own. */
+function stages(r: TrainingResult): string {
+	const all = isQat(r) ? r.stages ?? [] : [];
+	const m = metric(r.metric_name);
+	return all.length === 0 ? '' : ` Before, it was trained for ${all.map((s) => `${s.scheme} (${m.label} ${fixed(s.final.metric, m.digits)} after ${s.epochs} epochs)`).join(', then for ')}.`;
+}
+
 /** How a training ended, and which of its networks is kept. */
 export function ended(run: Run): string {
 	const r = run.result;
@@ -71,5 +78,5 @@ export function ended(run: Run): string {
 	}
 	const m = metric(r.metric_name);
 	return `${r.steps_done} steps, ${r.epochs} epochs${r.ended === 'early_stop' ? ', stopped early: no better evaluation came' : ''}${r.train_samples ? `, ${r.train_samples} training samples` : ''}.` +
-		(r.best ? ` Kept is the network after epoch ${r.best.epoch}, the best evaluation: ${m.label} ${fixed(r.best.metric, m.digits)}.${choice(r)}` : '');
+		(r.best ? ` Kept is the network after epoch ${r.best.epoch}, the best evaluation: ${m.label} ${fixed(r.best.metric, m.digits)}.${choice(r)}` : '') + stages(r);
 }
