@@ -36,7 +36,7 @@ static struct conv draw_conv(struct draw *d, enum kind kind)
 	}
 	for (int i = 0; i < c.ndim; i++) {
 		do {
-			c.in[i] = between(d, 1, 12);
+			c.in[i] = between(d, 1, kind == DEPTHWISE ? 30 : 12);
 			c.kernel[i] = kind == POINTWISE ? 1 : between(d, 1, 4);
 			c.stride[i] = between(d, 1, 3);
 			c.dilation[i] = between(d, 0, 3) ? 1 : 2;
