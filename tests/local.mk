@@ -65,6 +65,7 @@ check_SCRIPTS += tests/check-layers tests/check-lists tests/check-paths tests/te
 EXTRA_DIST += tests/check-layers tests/check-lists tests/check-paths tests/test_layers.sh
 
 include tests/unit/base/local.mk
+include tests/systemd/local.mk
 include tests/unit/common/local.mk
 include tests/unit/daemon/local.mk
 include tests/unit/graph/local.mk
