@@ -28,7 +28,5 @@ check_SCRIPTS += tests/worker/test_text.py
 EXTRA_DIST += tests/worker/test_text.py
 check_SCRIPTS += tests/worker/test_outlier_training.py tests/worker/test_outliers.py
 EXTRA_DIST += tests/worker/test_outlier_training.py tests/worker/test_outliers.py tests/worker/small_transformer.py
-check_SCRIPTS += tests/worker/test_outliers.py
-EXTRA_DIST += tests/worker/test_outliers.py tests/worker/small_transformer.py
 check_SCRIPTS += tests/worker/test_transformers.py
 EXTRA_DIST += tests/worker/test_transformers.py
