@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A step of training in float, of a network by name or a file: forward, backward, sums over shards and SGD with momentum. Prints the
- * least time of a step, the least processor time, images per second and, with -k, where the time goes by kind of step, with -v by step.
+ * least time of a step, the least processor time, samples per second and, with -k, where the time goes by kind of step, with -v by step.
  *
  *   bench_train [-b BATCH] [-s SHARDS] [-t THREADS] [-n STEPS] [-q FORMAT] [-a AXIS] [-R] [-k | -v] NETWORK
  *
- * NETWORK is a name or an ONNX file; -a names the axis of its classes, 1 if not given, and its integer inputs are tokens below 1000.
+ * NETWORK is a name or an ONNX file; -a names the axis of its classes, 1 if not given, and integer inputs are tokens below 256.
  * -q has the inputs of layers go through quantizers of FORMAT with learned scales; -R computes cheap values again
  * for the backward pass.
  */
@@ -62,7 +62,7 @@ static void fill(const struct qb_value *v, void *to, size_t n)
 	size_t fan = v->shape.ndim > 1 ? qb_value_size(v) / (size_t)v->shape.dim[0] : 1;
 
 	for (size_t i = 0; i < n && v->dtype == QB_I64; i++) {
-		((int64_t *)to)[i] = (int64_t)(qb_random_u32(1, 0, i) % 1000);
+		((int64_t *)to)[i] = (int64_t)(qb_random_u32(1, 0, i) % 256);
 	}
 	for (size_t i = 0; i < n && v->dtype == QB_F32; i++) {
 		x[i] = v->shape.ndim == 1 ? 1 : (float)(qb_random_normal(1, (uint64_t)v->index, i) * sqrt(2.0 / (double)fan));
@@ -259,7 +259,7 @@ static enum qb_err measure(struct step *s, struct qb_errbuf *eb)
 		least = fmin(least, now(CLOCK_MONOTONIC) - start);
 		least_cpu = fmin(least_cpu, now(CLOCK_PROCESS_CPUTIME_ID) - start_cpu);
 	}
-	printf("%s: batch %ld, %ld shards, %d threads: least %.2f ms, processor %.2f ms, %.1f images/s; %.1f MB\n", s->o.network, (long)s->o.batch,
+	printf("%s: batch %ld, %ld shards, %d threads: least %.2f ms, processor %.2f ms, %.1f samples/s; %.1f MB\n", s->o.network, (long)s->o.batch,
 		(long)s->o.shards, s->o.threads, least * 1e3, least_cpu * 1e3, (double)s->o.batch / least, (double)qb_shards_bytes(s->shards) * 1e-6);
 	report(s);
 	return QB_OK;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks of core/train/networks for 32 x 32 images and ten classes, as modules of PyTorch; nn is torch.nn."""
+"""The networks of core/train/networks for 32 x 32 images and ten classes, and of tokens, as modules of PyTorch; nn is torch.nn."""
 
 
 def resnet8(nn):
@@ -52,3 +52,36 @@ def mobilenetv2(nn, width=1):
 	last = rounded(1280 * max(width, 1))
 	layers += conv(channels, last, 1) + [nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(last, 10)]
 	return nn.Sequential(*layers)
+
+
+def bert(nn, vocabulary=256, length=128, width=256, layers=4, heads=4):
+	"""With its defaults; tokens to scores [N, vocabulary, T]."""
+	import torch
+
+	class Block(nn.Module):
+		def __init__(self):
+			super().__init__()
+			self.query, self.key, self.value, self.output = (nn.Linear(width, width) for _ in range(4))
+			self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+			self.attention_norm, self.ffn_norm = nn.LayerNorm(width, 1e-12), nn.LayerNorm(width, 1e-12)
+
+		def forward(self, x):
+			q, k, v = (layer(x).unflatten(2, (heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value))
+			y = torch.softmax(q @ k.transpose(2, 3) * (width // heads) ** -0.5, -1) @ v
+			x = self.attention_norm(x + self.output(y.transpose(1, 2).flatten(2)))
+			return self.ffn_norm(x + self.down(nn.functional.gelu(self.up(x))))
+
+	class Bert(nn.Module):
+		def __init__(self):
+			super().__init__()
+			self.embedding, self.positions = nn.Embedding(vocabulary, width), nn.Parameter(torch.zeros(length, width))
+			self.norm, self.head_norm = nn.LayerNorm(width, 1e-12), nn.LayerNorm(width, 1e-12)
+			self.blocks = nn.Sequential(*(Block() for _ in range(layers)))
+			self.dense, self.bias = nn.Linear(width, width), nn.Parameter(torch.zeros(vocabulary))
+
+		def forward(self, x):
+			y = self.blocks(self.norm(self.embedding(x) + self.positions))
+			y = self.head_norm(nn.functional.gelu(self.dense(y)))
+			return nn.functional.linear(y, self.embedding.weight, self.bias).transpose(1, 2)
+
+	return Bert()
