@@ -172,8 +172,8 @@ json_t *qb_outlier_attention_rows(const struct qb_outlier_report *r)
 		for (int64_t h = 0; h < r->attention[i].heads; h++) {
 			const struct qb_attention_head *a = &r->attention[i].head[h];
 
-			json_array_append_new(rows, json_pack("{s:o, s:I, s:o, s:o, s:b, s:o, s:o, s:o}", "layer",
-				layer_json(r->attention[i].layer), "head", (json_int_t)h, "to_first",
+			json_array_append_new(rows, json_pack("{s:i, s:I, s:o, s:o, s:b, s:o, s:o, s:o}", "layer",
+				r->attention[i].layer, "head", (json_int_t)h, "to_first",
 				qb_json_real(qb_attention_head_first(a)), "most", qb_json_real(qb_attention_head_most(a)), "sink",
 				(int)qb_attention_head_is_sink(a), "zeros", qb_json_real(qb_attention_head_zeros(a)), "value_norm_first",
 				qb_json_real(qb_attention_head_first_norm(a)), "value_norm", qb_json_real(qb_attention_head_other_norm(a))));
@@ -227,7 +227,7 @@ static json_t *attention_maps(const struct qb_outlier_report *r)
 		for (int64_t h = 0; a->map && h < a->heads; h++) {
 			const struct qb_attention_map *m = &a->map[h];
 
-			json_array_append_new(rows, json_pack("{s:o, s:I, s:o, s:o}", "layer", layer_json(a->layer), "head",
+			json_array_append_new(rows, json_pack("{s:i, s:I, s:o, s:o}", "layer", a->layer, "head",
 				(json_int_t)h, "positions", integers(m->position, m->positions), "values",
 				matrix(m->value, m->positions, m->positions, 1000)));
 		}

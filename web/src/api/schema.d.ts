@@ -1797,7 +1797,8 @@ export interface components {
             }[];
             /** @description one row a head, by layer; empty where no attention was found */
             attention: {
-                layer: number | null;
+                /** @description -1 in no block */
+                layer: number;
                 head: number;
                 /** @description attention that the first token gets, mean over the tokens of a sequence and over sequences */
                 to_first: components["schemas"]["Number"];
@@ -1827,7 +1828,8 @@ export interface components {
                     values: components["schemas"]["Number"][][];
                 }[];
                 attention: {
-                    layer: number | null;
+                    /** @description -1 in no block */
+                    layer: number;
                     head: number;
                     /** @description at most 64, of queries and keys alike: where each cell begins */
                     positions: number[];

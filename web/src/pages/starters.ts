@@ -24,6 +24,7 @@ const TOY_METHODS = ['lsq', {name: 'dampen', lambda: 1}, 'freeze'];
 /** One weight between two levels: it oscillates, it is dampened, it is frozen. */
 export const TOY: Json = {type: 'toy', methods: TOY_METHODS};
 
+/* An upload that is '' becomes one that fits. */
 export const STARTERS: Record<string, Json> = {
 	ptq: {metric: 'top1', schemes: EIGHT, weights: {granularity: 'per_channel', range: 'mse'}, activations: {granularity: 'per_tensor', range: 'mse'},
 		calibration: {samples: 100}, latency: {threads: 1, min_seconds: 1, min_queries: 100}},
@@ -33,6 +34,8 @@ export const STARTERS: Record<string, Json> = {
 	toy: {methods: TOY_METHODS},
 	train: {network: 'resnet8', metric: 'top1', epochs: 20, batch: 64, optimizer: {lr: 0.1, weight_decay: 5e-4}, schedule: {warm_up: 1}, augment: {flip: true, crop: 4}},
 	qat: {scheme: 'w4a4', method: 'lsq', metric: 'top1', epochs: 10, batch: 64},
+	outliers: {network: {name: 'opt', layers: 3, width: 64, heads: 1, bias: false}, train: '', text: {task: 'bigram_backcopy', length: 64, sequences: 2048},
+		methods: ['vanilla', 'clipped_softmax', 'gated'], samples: 256, epochs: 20, batch: 32, optimizer: {lr: 0.002, weight_decay: 1e-4}},
 	tensor: {formats: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5', 'mxfp4', 'nvfp4']},
 };
 
