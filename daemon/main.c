@@ -361,6 +361,12 @@ static bool listening(struct server *s)
 		return false;
 	}
 	s->daemon.options.on_loopback = s->listeners.on_loopback;
+	if (!s->listeners.on_loopback && !strcmp(s->daemon.options.tokens, "none")) { /* a socket of systemd's */
+		qb_log(QB_LOG_ERROR, "tokens is none, and the address is not a loopback address: anybody who reaches it could use this "
+			"server. Leave tokens at auto, or let systemd listen on 127.0.0.1");
+		qb_listen_end(&s->daemon.options, &s->listeners);
+		return false;
+	}
 	return true;
 }
 

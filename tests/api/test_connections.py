@@ -3,11 +3,14 @@
 """Connections to quantbenchd: many that do nothing, slow ones, and those that come through a proxy."""
 import re
 import resource
+import shutil
 import socket
+import subprocess
+import tempfile
 import time
 import unittest
 
-from daemon import Case
+from daemon import Case, DAEMON, Daemon
 
 IDLE = 1100
 
@@ -73,6 +76,38 @@ class FewDescriptors(Many):
         self.assertGreaterEqual(self.metric('http_connections_closed_total{reason="made_room"}'), 200)
         job = self.d.fake()  # a worker, its pipes and the database have descriptors
         self.assertEqual(self.d.wait(job)["state"], "succeeded")
+
+
+class OneAddress(Many):
+    options = ("--listen", "0.0.0.0:0", "--connections-per-address", "20")
+
+    def setUp(self):
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            self.address = None
+            try:
+                s.connect(("192.0.2.1", 9))  # sends nothing
+                self.address = s.getsockname()[0]
+            except OSError:
+                pass  # this machine has loopback alone
+            done = subprocess.run([DAEMON, "token", "create", "alice", "--role", "read", "--state", folder + "/state"],
+                                  capture_output=True, text=True, check=True, timeout=60)
+            self.secret = done.stdout.strip()
+            self.folder = tempfile.TemporaryDirectory()
+            shutil.copytree(folder + "/state", self.folder.name + "/state")
+        self.d = Daemon(self.folder.name, *self.options).ready()
+
+    def test_connections__of_one_address__leave_others_theirs(self):
+        if not self.address or self.address.startswith("127."):
+            return
+        many = [socket.create_connection((self.address, self.d.port)) for _ in range(60)]
+        self.addCleanup(lambda: [s.close() for s in many])
+        busy = self.connect(30)  # of loopback, which is not counted so
+        self.get_seconds()
+        self.assertGreaterEqual(closed(many), 35)
+        self.assertEqual(closed(busy), 0)
+        with socket.create_connection((self.address, self.d.port)) as s:
+            s.sendall(b"GET /v1/jobs HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n" % (self.address.encode(), self.secret.encode()))
+            self.assertIn(b" 200 ", s.recv(4096).split(b"\r\n")[0])
 
 
 class Slow(Many):

@@ -189,17 +189,27 @@ class Sockets(unittest.TestCase):
             p.send_signal(signal.SIGTERM)
             self.assertEqual(p.wait(30), 0)
 
-    def test_sockets__that_systemd_opened__are_used(self):
+    def activated(self, address, *options):
+        """A server that gets its sockets as from systemd-socket-activate(1), and that of TCP."""
         tcp, local = socket.socket(), socket.socket(socket.AF_UNIX)
-        tcp.bind(("127.0.0.1", 0))
+        tcp.bind((address, 0))
         local.bind(self.path)
         for s in (tcp, local):
             s.listen()
-        # systemd-socket-activate(1) does this.
+            self.addCleanup(s.close)
         code = "import os,sys\nos.dup2(%d, 103); os.dup2(%d, 104); os.dup2(103, 3); os.dup2(104, 4)\n" \
             "os.environ.update(LISTEN_FDS='2', LISTEN_PID=str(os.getpid()))\nos.execv(sys.argv[1], sys.argv[1:])\n" % (tcp.fileno(), local.fileno())
-        p = subprocess.Popen(["python3", "-c", code, DAEMON, "--state", self.folder.name + "/state", "--worker", FAKE],
-                             pass_fds=(tcp.fileno(), local.fileno()), stderr=subprocess.DEVNULL)
+        return tcp, subprocess.Popen(["python3", "-c", code, DAEMON, "--state", self.folder.name + "/state", "--worker", FAKE, *options],
+                                     pass_fds=(tcp.fileno(), local.fileno()), stderr=subprocess.DEVNULL)
+
+    def test_sockets__that_systemd_opened_elsewhere__take_tokens_as_well(self):
+        for options in ((), ("--tokens", "none")):
+            _, p = self.activated("0.0.0.0", *options)
+            self.assertEqual(p.wait(30), 1)
+            os.unlink(self.path)
+
+    def test_sockets__that_systemd_opened__are_used(self):
+        tcp, p = self.activated("127.0.0.1")
         try:
             self.assertEqual(self.get("/healthz")[0], 200)
             c = http.client.HTTPConnection(*tcp.getsockname(), timeout=30)
@@ -209,8 +219,6 @@ class Sockets(unittest.TestCase):
         finally:
             p.send_signal(signal.SIGTERM)
             self.assertEqual(p.wait(30), 0)
-            tcp.close()
-            local.close()
         self.assertTrue(os.path.exists(self.path))  # not ours to remove
 
 
