@@ -14,6 +14,7 @@ WEB_FILES = \
 	web/src/charts/pareto.ts \
 	web/src/charts/stacked.ts web/src/charts/trajectory.ts \
 	web/src/pages/Pareto.svelte web/src/pages/pareto.ts \
+	web/src/base/scroll.ts web/src/base/scrollable.ts web/src/pages/jobs.ts \
 	web/src/base/Copy.svelte web/src/pages/fits.ts web/src/pages/submission.ts \
 	web/src/pages/Access.svelte web/src/pages/Answer.svelte web/src/pages/Board.svelte web/src/pages/Compare.svelte web/src/pages/Curves.svelte web/src/pages/Diagnose.svelte \
 	web/src/pages/Distributions.svelte web/src/pages/Encoding.svelte web/src/pages/Field.svelte \
@@ -27,7 +28,7 @@ WEB_FILES = \
 	web/src/pages/ptq.ts web/src/pages/runs.svelte.ts web/src/pages/schema.ts web/src/pages/starters.ts web/src/pages/toy.ts web/src/pages/training.ts
 EXTRA_DIST += $(WEB_FILES) web/tests/answer.test.ts web/tests/charts.test.ts web/tests/inspection.test.ts web/tests/schema.test.ts web/tests/tables.test.ts web/tests/training.test.ts \
 	web/tests/outliers.test.ts \
-	web/tests/pareto.test.ts web/tests/submission.test.ts \
+	web/tests/jobs.test.ts web/tests/pareto.test.ts web/tests/submission.test.ts \
 	web/tests/units.test.ts
 
 if WEB

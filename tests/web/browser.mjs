@@ -105,7 +105,7 @@ const tests = {
 		const job = async () => { await page.getByLabel("The job's JSON").waitFor(); return JSON.parse(await page.getByLabel("The job's JSON").inputValue()); };
 		assert.deepEqual(await job(), {type: 'ptq', model: 'm1', data: 'd1', schemes: ['E2'], export: ['qdq'], latency: false});
 		await open('#/jobs/j1');
-		await page.locator('tr[data-scheme=int4]').getByRole('link', {name: 'Repair int4 by QAT'}).click();
+		await page.locator('tr[data-scheme=int4]').getByRole('link', {name: 'Repair by QAT: int4'}).click();
 		await page.getByLabel('Train', {exact: true}).waitFor();
 		assert.deepEqual((({type, model, data, train, scheme, method}) => ({type, model, data, train, scheme, method}))(await job()), {type: 'qat', model: 'm1', data: 'd1', train: 'd1', scheme: 'int4', method: 'lsq'});
 		await open('#/jobs/j1');
@@ -299,6 +299,35 @@ const tests = {
 		assert.equal(await page.locator('#steps tbody tr').count(), 10);
 		await page.locator('label.pick select').selectOption('gated');
 		assert.match(await page.locator('#steps tbody tr').last().innerText(), /100\s+1\s+10/);
+	},
+	async jobs__running_and_next__are_on_top_with_their_expected_end() {
+		await open('#/jobs');
+		await page.locator('tr[data-job=j1]').waitFor();
+		const order = await page.locator('tbody tr[data-job]').evaluateAll((all) => all.map((r) => r.querySelector('[data-state]').dataset.state));
+		const rank = {running: 0, queued: 1, succeeded: 2, failed: 2, cancelled: 2};
+		assert.deepEqual(order, [...order].sort((a, b) => rank[a] - rank[b]));
+	},
+	async views__title_state_scroll_and_focus__are_kept() {
+		await open('#/compare');
+		await page.getByRole('button', {name: 'a row a job'}).click();
+		await page.getByRole('button', {name: 'output SQNR'}).click();
+		assert.match(page.url(), /each=job&view=sqnr/);
+		await page.reload();
+		assert.equal(await page.getByRole('button', {name: 'output SQNR'}).getAttribute('aria-pressed'), 'true');
+		assert.equal(await page.title(), 'Leaderboard · quantbench');
+		await open('#/jobs/j1?heat=weight&sort=-min&tensor=layer1');
+		await page.locator('#tensors').waitFor();
+		assert.equal(await page.title(), 'j1 · Jobs · quantbench');
+		assert.equal(await page.getByRole('button', {name: 'weights'}).getAttribute('aria-pressed'), 'true');
+		assert.equal(await page.getByLabel('Filter tensors').inputValue(), 'layer1');
+		await page.evaluate(() => scrollTo(0, 700));
+		await page.waitForTimeout(200);
+		await page.evaluate(() => { location.hash = '#/system'; });
+		await page.getByRole('heading', {name: 'System'}).first().waitFor();
+		assert.deepEqual(await page.evaluate(() => [scrollY, document.activeElement?.id]), [0, 'main']);
+		await page.goBack();
+		await page.locator('#tensors').waitFor();
+		await page.waitForFunction(() => scrollY === 700);
 	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
 		await everywhere([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['data', '#/data'], ['submit', '#/submit'],

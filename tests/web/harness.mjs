@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs tests of the dashboard in headless Chromium: a page that complains or fetches from elsewhere fails.
 import assert from 'node:assert/strict';
-import {mkdirSync, mkdtempSync, rmSync} from 'node:fs';
+import {existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -22,6 +22,15 @@ export async function browse({app, chromium, pictures, url}) {
 	page.on('console', (m) => { if (m.type() === 'error' && !/status of 4\d\d/.test(m.text())) { complaints.push(m.text()); } });
 	page.on('request', (r) => { if (!r.url().startsWith(url) && !/^(data|blob):/.test(r.url())) { elsewhere.push(r.url()); } });
 	page.on('dialog', (d) => void d.accept());
+	const axeFile = join(app, 'node_modules/axe-core/axe.min.js');
+	const axe = existsSync(axeFile) ? readFileSync(axeFile, 'utf8') : '';
+
+	/** What axe finds wrong with the page for those who do not see it or use no mouse. */
+	async function findings() {
+		if (axe === '') { return []; }
+		await page.evaluate(axe);
+		return page.evaluate(async () => (await window.axe.run(document, {rules: {'label-content-name-mismatch': {enabled: true}}})).violations.map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 120)).join(' ')}`));
+	}
 	const open = (hash) => page.goto(`${url}/${hash}`);
 
 	/** Every page at the width of a desk and of a phone, light and dark: nothing may stick out. */
@@ -36,6 +45,9 @@ export async function browse({app, chromium, pictures, url}) {
 				await page.screenshot({path: join(pictures, `${prefix}${name}-${width}-${scheme}.png`), fullPage: true});
 				const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 				assert.ok(over <= 0, `${name} at ${width} is ${over} pixels too wide`);
+				if ((width === 390) === (scheme === 'dark')) {
+					assert.deepEqual(await findings(), [], `${name} at ${width}`);
+				}
 			}
 		}
 		await page.setViewportSize({width: 1280, height: 900});
