@@ -14,6 +14,15 @@
 #define QB_VECTORIZED
 #endif
 
+/* Functions of the levels with AVX-512. Tests define it, where they emulate those. */
+#if defined(__x86_64__) && !defined(QB_AVX512_TARGET)
+#ifdef __clang__
+#define QB_AVX512_TARGET __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")))
+#else
+#define QB_AVX512_TARGET __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
+#endif
+#endif
+
 /* `storage` void name(params), which is name_body(args) compiled for every level and chosen by the one in force. */
 #if defined(__x86_64__)
 #define QB_AVX2 QB_VECTORIZED __attribute__((target("avx2,fma")))

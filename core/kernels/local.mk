@@ -4,6 +4,7 @@ libquantbench_a_SOURCES += \
 	core/kernels/f32/activation_backward.c \
 	core/kernels/f32/activation_backward.h \
 	core/kernels/f32/avx2.h \
+	core/kernels/f32/avx512.h \
 	core/kernels/f32/batch_norm_training.c \
 	core/kernels/f32/batch_norm_training.h \
 	core/kernels/f32/depthwise.c \
@@ -13,6 +14,7 @@ libquantbench_a_SOURCES += \
 	core/kernels/f32/gemm.c \
 	core/kernels/f32/gemm.h \
 	core/kernels/f32/gemm_avx2.c \
+	core/kernels/f32/gemm_avx512.c \
 	core/kernels/f32/gemm_backward.c \
 	core/kernels/f32/gemm_backward.h \
 	core/kernels/f32/gemm_levels.h \

@@ -112,6 +112,33 @@ EMULATE_MASK(128, __m128i)
 #define _mm512_maskz_loadu_epi8 emulated_load_512
 #define _mm_mask_storeu_epi8 emulated_store_128
 #define _mm_maskz_loadu_epi8 emulated_load_128
+
+/* The same of floats. */
+__attribute__((noinline, unused)) static void emulated_store_ps(float *to, uint16_t mask, __m512 v)
+{
+	float lane[16];
+
+	memcpy(lane, &v, sizeof(v));
+	for (int i = 0; i < 16; i++) {
+		if (mask >> i & 1) {
+			to[i] = lane[i];
+		}
+	}
+}
+
+__attribute__((noinline, unused)) static __m512 emulated_load_ps(uint16_t mask, const float *from)
+{
+	float lane[16];
+	__m512 v;
+
+	for (int i = 0; i < 16; i++) {
+		lane[i] = mask >> i & 1 ? from[i] : 0;
+	}
+	memcpy(&v, lane, sizeof(v));
+	return v;
+}
+#define _mm512_mask_storeu_ps emulated_store_ps
+#define _mm512_maskz_loadu_ps emulated_load_ps
 #else
 static inline int emulates_avx512(void)
 {

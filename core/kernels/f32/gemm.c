@@ -8,8 +8,8 @@
 #include "core/kernels/f32/gemm_levels.h"
 #include "core/kernels/f32/math.h"
 
-/* The blocking of Van Zee and van de Geijn (BLIS, ACM TOMS 41, 2015): a register tile of QB__F32_MR rows by one panel,
- * KC deep. */
+/* The blocking of Van Zee and van de Geijn (BLIS, ACM TOMS 41, 2015): a register tile of some rows by some panels, KC
+ * deep. */
 enum {
 	KC = 768,            /* accumulators are seldom loaded and stored, and KC rows of two panels stay in a second-level
 	                      * cache, which is fast enough for them */
@@ -64,18 +64,21 @@ static void block_plain(const struct qb__f32_block *p, int64_t rows)
 	}
 }
 
-static void tiles_plain(const struct qb__f32_block *p, int tile, int64_t tiles)
+static void tiles_plain(const struct qb__f32_block *p, int tile, int panels, int64_t tiles)
 {
+	(void)panels; /* one */
 	block_plain(p, tile * tiles);
 }
 
-static const struct qb__f32_gemm_level plain = {0, tiles_plain, NULL, NULL};
+static const uint8_t one_panel[] = {1, 1, 1, 1, 1, 1};
+static const struct qb__f32_gemm_level plain = {.rows = QB_COUNT(one_panel), .panels = one_panel, .tiles = tiles_plain};
 
 /* In order of what they need of the processor. */
 static const struct qb__f32_gemm_level *const levels[] = {
 	&plain,
 #if defined(__x86_64__)
 	&qb__f32_gemm_avx2,
+	&qb__f32_gemm_avx512,
 #endif
 };
 
@@ -90,23 +93,23 @@ static const struct qb__f32_gemm_level *level_in_force(void)
 }
 
 /* All rows in tiles of nearly equal height: 49 rows are better as 5s and 6s than as 6s and a 1. */
-static void panel_rows(const struct qb__f32_gemm_level *level, const struct qb__f32_block *all, const float *next)
+static void panel_rows(const struct qb__f32_gemm_level *level, const struct qb__f32_block *all, int panels, const float *next)
 {
 	struct qb__f32_block p = *all;
-	int64_t tiles = (p.rows + QB__F32_MR - 1) / QB__F32_MR, height = p.rows / tiles, taller = p.rows % tiles, lines = p.runs * p.depth;
+	int64_t tiles = (p.rows + level->rows - 1) / level->rows, height = p.rows / tiles, taller = p.rows % tiles, lines = p.runs * p.depth;
 	int64_t steps = p.runs * ((p.depth + QB__F32_PREFETCH_STEP - 1) / QB__F32_PREFETCH_STEP), rows = taller * (height + 1);
 
 	p.next = next;
 	p.stop = next + lines * QB_F32_PANEL;
 	p.ahead = (int)((lines + tiles * steps - 1) / (tiles * steps));
 	if (taller) {
-		level->tiles(&p, (int)height + 1, taller);
+		level->tiles(&p, (int)height + 1, panels, taller);
 		p.next += QB_MIN(taller * steps * p.ahead, lines) * QB_F32_PANEL;
 		p.row += rows;
 		p.y += rows * p.y_stride;
 		p.residual += p.residual ? rows * p.y_stride : 0;
 	}
-	level->tiles(&p, (int)height, tiles - taller);
+	level->tiles(&p, (int)height, panels, tiles - taller);
 }
 
 /* How the depth is cut: a block is some whole runs, or a part of one. */
@@ -188,12 +191,12 @@ void qb_f32_pack(const float *x, int64_t row, int64_t column, int64_t depth, int
 	}
 }
 
-/* The weights after the last of the blocks [start, stop) of a panel. */
+/* The weights after the last of the blocks [start, stop) of `panels` panels from `panel` on. */
 static const float *next_weights(const struct qb_f32_gemm *p, const struct blocking *b, int64_t first,
-	int64_t last, int64_t panel, int64_t start, int64_t stop)
+	int64_t last, int64_t panel, int64_t panels, int64_t start, int64_t stop)
 {
-	if (panel + 1 < last) {
-		return block_at(p, b, panel + 1, start);
+	if (panel + panels < last) {
+		return block_at(p, b, panel + panels, start);
 	}
 	if (stop < b->count) {
 		return block_at(p, b, first, stop);
@@ -201,11 +204,17 @@ static const float *next_weights(const struct qb_f32_gemm *p, const struct block
 	return p->prefetch ? p->prefetch : block_at(p, b, panel, start);
 }
 
-/* How many panels from j on are taken at once. */
+/* Can GEMV take its panels from j on? */
+static bool takes_gemv(const struct qb_f32_gemm *p, const struct qb__f32_gemm_level *level, int64_t rows, int64_t j, int64_t last)
+{
+	return level->gemv && rows == 1 && !p->upper_offset && j + level->gemv_panels <= last &&
+		(j + level->gemv_panels) * QB_F32_PANEL <= p->outputs;
+}
+
+/* How many panels from j on tiles take at once: nearly equal numbers, as rows. */
 static int64_t panels_at_once(const struct qb_f32_gemm *p, const struct qb__f32_gemm_level *level, int64_t rows, int64_t j, int64_t last)
 {
-	return rows == 1 && !p->upper_offset && j + QB__F32_GEMV_PANELS <= last && (j + QB__F32_GEMV_PANELS) * QB_F32_PANEL <= p->outputs &&
-		level->gemv ? QB__F32_GEMV_PANELS : 1;
+	return p->upper_offset ? 1 : tile_size(last - j, level->panels[tile_size(rows, level->rows) - 1]);
 }
 
 void qb_f32_gemm(const struct qb_f32_gemm *p, const float *const *row, int64_t rows,
@@ -225,12 +234,13 @@ void qb_f32_gemm(const struct qb_f32_gemm *p, const float *const *row, int64_t r
 
 		for (int64_t j = first, n; j < last; j += n) {
 			int64_t o = j * QB_F32_PANEL;
+			bool gemv = takes_gemv(p, level, rows, j, last);
 
-			n = panels_at_once(p, level, rows, j, last);
+			n = gemv ? level->gemv_panels : panels_at_once(p, level, rows, j, last);
 			s.bias = p->epilogue.bias ? p->epilogue.bias + o : NULL;
 			s.scale = p->epilogue.affine.scale ? p->epilogue.affine.scale + o : NULL;
 			s.shift = p->epilogue.affine.scale ? p->epilogue.affine.shift + o : NULL;
-			s.width = (int)QB_MIN((int64_t)QB_F32_PANEL, p->outputs - o);
+			s.width = (int)QB_MIN(n * QB_F32_PANEL, p->outputs - o);
 			for (int64_t q = start; q < stop; q++) {
 				int64_t r = q / b.in_run * b.runs, from = q % b.in_run * b.depth;
 
@@ -244,11 +254,11 @@ void qb_f32_gemm(const struct qb_f32_gemm *p, const float *const *row, int64_t r
 				s.w = p->run_index ? weights_of(p, j) + from * QB_F32_PANEL : block_at(p, &b, j, q);
 				s.y = y + o;
 				s.residual = residual ? residual + o : NULL;
-				if (n > 1) {
+				if (gemv) {
 					level->gemv(&s);
 				} else {
-					panel_rows(level, &s, q + 1 < stop ? block_at(p, &b, j, q + 1)
-						: next_weights(p, &b, first, last, j, start, stop));
+					panel_rows(level, &s, (int)n, q + 1 < stop ? block_at(p, &b, j, q + 1)
+						: next_weights(p, &b, first, last, j, n, start, stop));
 				}
 			}
 			if (stop == b.count && (j + n - done >= smooth || j + n == last)) {

@@ -8,6 +8,8 @@
 #if defined(__x86_64__)
 #include "core/kernels/f32/avx2.h"
 
+enum { MR = 6, GEMV_PANELS = 4 };
+
 INLINE_AVX2 __m256 load(const float *x, int at, bool full, int width)
 {
 	return full ? _mm256_loadu_ps(x + at) : _mm256_maskload_ps(x + at, lanes(width - at));
@@ -91,7 +93,7 @@ INLINE_AVX2 void tile_avx2(struct qb__f32_block *p, const struct bounds *e, cons
 {
 	const int ahead = p->next < p->stop ? p->ahead : 0, width = p->width;
 	const int64_t depth = p->depth;
-	__m256 a[QB__F32_MR], b[QB__F32_MR];
+	__m256 a[MR], b[MR];
 
 #pragma GCC unroll 6
 	for (int i = 0; i < tile; i++) {
@@ -105,7 +107,7 @@ INLINE_AVX2 void tile_avx2(struct qb__f32_block *p, const struct bounds *e, cons
 		}
 	}
 	for (int64_t r = 0; r < p->runs; r++) {
-		const float *x[QB__F32_MR], *w = qb__f32_run_weights(p, r);
+		const float *x[MR], *w = qb__f32_run_weights(p, r);
 
 #pragma GCC unroll 6
 		for (int i = 0; i < tile; i++) {
@@ -164,14 +166,14 @@ INLINE_AVX2 void tiles_avx2(const struct qb__f32_block *from, const int tile, in
 	}
 }
 
-/* GEMV: one row and QB__F32_GEMV_PANELS whole panels. */
+/* GEMV: one row and GEMV_PANELS whole panels. */
 AVX2 static void gemv_avx2(const struct qb__f32_block *p)
 {
 	const struct bounds e = bounds_of(p->act);
-	__m256 sum[2 * QB__F32_GEMV_PANELS];
+	__m256 sum[2 * GEMV_PANELS];
 
 #pragma GCC unroll 8
-	for (int i = 0; i < 2 * QB__F32_GEMV_PANELS; i++) {
+	for (int i = 0; i < 2 * GEMV_PANELS; i++) {
 		sum[i] = p->first ? _mm256_setzero_ps() : _mm256_loadu_ps(p->y + 8 * i);
 	}
 	for (int64_t r = 0; r < p->runs; r++) {
@@ -181,7 +183,7 @@ AVX2 static void gemv_avx2(const struct qb__f32_block *p)
 			__m256 v = _mm256_broadcast_ss(x + k);
 
 #pragma GCC unroll 8
-			for (int i = 0; i < 2 * QB__F32_GEMV_PANELS; i++) {
+			for (int i = 0; i < 2 * GEMV_PANELS; i++) {
 				const float *from = w + i / 2 * p->panel + k * QB_F32_PANEL + i % 2 * 8;
 
 				sum[i] = _mm256_fmadd_ps(v, _mm256_loadu_ps(from), sum[i]);
@@ -189,7 +191,7 @@ AVX2 static void gemv_avx2(const struct qb__f32_block *p)
 		}
 	}
 #pragma GCC unroll 8
-	for (int i = 0; i < 2 * QB__F32_GEMV_PANELS; i++) {
+	for (int i = 0; i < 2 * GEMV_PANELS; i++) {
 		if (p->last) {
 			epilogue_avx2(p, &e, 1, 8 * i, true, &sum[i]);
 		}
@@ -215,11 +217,12 @@ AVX2 static void gemv_avx2(const struct qb__f32_block *p)
 SIZED(1) SIZED(2) SIZED(3) SIZED(4) SIZED(5) SIZED(6)
 #undef SIZED
 
-static void tiles_avx2_any(const struct qb__f32_block *p, int tile, int64_t tiles)
+static void tiles_avx2_any(const struct qb__f32_block *p, int tile, int panels, int64_t tiles)
 {
 	static void (*const sized[])(const struct qb__f32_block *, int64_t) = {tiles_avx2_1, tiles_avx2_2, tiles_avx2_3,
 		tiles_avx2_4, tiles_avx2_5, tiles_avx2_6};
 
+	(void)panels; /* one */
 	sized[tile - 1](p, tiles);
 }
 
@@ -252,7 +255,7 @@ AVX2 static void transpose_8x8(const float *x, int64_t stride, float *y)
 }
 
 /* Into a panel; returns how much of the depth. */
-static int64_t transpose_avx2(const float *x, int64_t stride, int64_t depth, float *panel)
+int64_t qb__f32_transpose_avx2(const float *x, int64_t stride, int64_t depth, float *panel)
 {
 	int64_t k = 0;
 
@@ -263,5 +266,7 @@ static int64_t transpose_avx2(const float *x, int64_t stride, int64_t depth, flo
 	return k;
 }
 
-const struct qb__f32_gemm_level qb__f32_gemm_avx2 = {QB_FLAG_AVX2, tiles_avx2_any, gemv_avx2, transpose_avx2};
+static const uint8_t one_panel[MR] = {1, 1, 1, 1, 1, 1};
+const struct qb__f32_gemm_level qb__f32_gemm_avx2 = {QB_FLAG_AVX2, MR, one_panel, tiles_avx2_any, GEMV_PANELS, gemv_avx2,
+	qb__f32_transpose_avx2};
 #endif

@@ -11,13 +11,10 @@
 #include "core/kernels/f32/gemm.h"
 
 enum {
-	QB__F32_MR = 6,             /* rows of a register tile */
 	QB__F32_PREFETCH_STEP = 16, /* elements of a row between two prefetches of the weights that come next */
-	QB__F32_GEMV_PANELS = 4,    /* panels of the register tile of a single row: with one, accumulation would wait for
-	                             * the latency of the multiply-add, and for memory */
 };
 
-/* A block of the depth of some rows against a panel. */
+/* A block of the depth of some rows against a panel, or some panels that lie `panel` apart. */
 struct qb__f32_block {
 	const float *const *row; /* [runs][rows] */
 	int64_t rows, runs, depth;
@@ -27,13 +24,13 @@ struct qb__f32_block {
 	int64_t w_run;
 	int64_t panel;           /* from the weights of a panel to those of the next */
 	const uint8_t *run_index; /* of the runs in w; NULL: 0, 1 ... */
-	const float *next, *stop; /* weights to prefetch, `ahead` cache lines every QB__F32_PREFETCH_STEP elements: all at once would
-	                           * fill the processor's line fill buffers, and the accumulation would wait */
+	const float *next, *stop; /* weights to prefetch, of each panel `ahead` cache lines every QB__F32_PREFETCH_STEP elements: all
+	                           * at once would fill the processor's line fill buffers, and the accumulation would wait */
 	int ahead;
 	float *y;
 	const float *residual, *bias, *scale, *shift;
 	int64_t y_stride;
-	int width;               /* outputs of the panel, 1 to 16 */
+	int width;               /* outputs of the panels: only the last may have fewer than 16 */
 	bool first, last;        /* blocks of the depth; last: with an epilogue */
 	bool residual_last;
 	const struct qb_act *act;
@@ -41,16 +38,23 @@ struct qb__f32_block {
 
 struct qb__f32_gemm_level {
 	unsigned needs;
-	/* `tiles` register tiles of `tile` rows each, one below the other. */
-	void (*tiles)(const struct qb__f32_block *p, int tile, int64_t tiles);
-	/* One row and QB__F32_GEMV_PANELS whole panels; NULL: tiles do as well. */
+	int rows;                   /* of the highest register tile */
+	const uint8_t *panels;      /* [rows]: of the widest register tile of 1, 2 ... rows */
+	/* `tiles` register tiles of `tile` rows each, one below the other. Of halves with inputs of their own: one panel. */
+	void (*tiles)(const struct qb__f32_block *p, int tile, int panels, int64_t tiles);
+	/* One row and gemv_panels whole panels: with few, accumulation would wait for the latency of the multiply-add, and for
+	 * memory. NULL: tiles do as well. */
+	int gemv_panels;
 	void (*gemv)(const struct qb__f32_block *p);
 	/* The beginning of x [16][stride] into a panel [depth][16]; returns how much of the depth. Or NULL. */
 	int64_t (*transpose)(const float *x, int64_t stride, int64_t depth, float *panel);
 };
 
 #if defined(__x86_64__)
-extern const struct qb__f32_gemm_level qb__f32_gemm_avx2;
+extern const struct qb__f32_gemm_level qb__f32_gemm_avx2, qb__f32_gemm_avx512;
+
+/* AVX2's, for AVX-512 as well. */
+int64_t qb__f32_transpose_avx2(const float *x, int64_t stride, int64_t depth, float *panel);
 #endif
 
 static inline void qb__f32_clip_bounds(const struct qb_act *a, float *lo, float *hi)

@@ -6,6 +6,7 @@
 
 #include "core/base/cpu.h"
 #include "core/base/size.h"
+#include "core/base/vectorized.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -177,14 +178,7 @@ bool qb_grid_fits(const struct qb_grid *g)
 			_mm512_stream_ps((y) + q, _mm512_load_ps((t) + q)); \
 		} \
 	} while (0)
-#if defined(QB_AVX512_TARGET) /* where tests emulate it */
 #define QB_TARGET QB_AVX512_TARGET
-#elif defined(__clang__)
-#define QB_TARGET __attribute__((target("fma,avx512f,avx512bw,avx512dq,avx512vl")))
-#else
-#define QB_TARGET \
-	__attribute__((target("fma,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
-#endif
 #define QB_WIDTH 64
 #define QB_PICK(table, at) _mm512_permutexvar_ps((__m512i)(at), (table))
 #define QB_MOST(a, b) _mm512_max_ps((a), (b))

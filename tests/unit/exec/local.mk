@@ -50,6 +50,10 @@ tests_unit_exec_test_f32_kernels_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_gemm_backward
 tests_unit_exec_test_gemm_backward_SOURCES = tests/unit/exec/test_gemm_backward.c $(LEVELS)
 tests_unit_exec_test_gemm_backward_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/exec/test_f32_kernels_emulated
+tests_unit_exec_test_f32_kernels_emulated_SOURCES = tests/unit/exec/test_f32_kernels.c
+tests_unit_exec_test_f32_kernels_emulated_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_exec_test_f32_kernels_emulated_LDADD = $(EMULATED) $(LDADD)
 check_PROGRAMS += tests/unit/exec/test_float_steps
 tests_unit_exec_test_float_steps_SOURCES = tests/unit/exec/test_float_steps.c $(LEVELS) \
 	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h

@@ -120,6 +120,11 @@ static void gemm__any_shape__vectors_equal_plain_c(void **state)
 	for (int i = 0; i < 12; i++) { /* GEMV */
 		check_gemm(1, 1 + i % 3, i < 6 ? 70 : 1900, 16 * (3 + i % 4) + i % 5 * 16 + i / 6 * 7, (enum epilogue)(i % 3));
 	}
+	for (int64_t rows = 1; rows <= 17; rows++) { /* every register tile */
+		for (int64_t panels = 1; panels <= 9; panels++) {
+			check_gemm(rows, 1, panels % 2 ? 21 : 900, 16 * panels - (rows + panels) % 3 * 5, (enum epilogue)((rows + panels) % 3));
+		}
+	}
 	for (int64_t rows = 1; rows <= 14; rows++) { /* upper halves with inputs of their own among them */
 		check_gemm(rows, 9, 8, 16 + rows % 3 * 8, (enum epilogue)(rows % 3));
 		check_gemm(rows, 1, 900, 16, (enum epilogue)(rows % 4 / 2));
