@@ -2,9 +2,10 @@
  *
  * Float networks at batch 1 against ONNX Runtime, in turns, each in a process of its own: the largest relative difference
  * of the outputs, the ratio of the times, and their geometric mean over all networks. Inputs come from MODEL.npz beside
- * MODEL.onnx where there is one. -v prints our own time by step, -k by kind of step.
+ * MODEL.onnx where there is one. -v prints our own time by step, -k by kind of step. -p takes our kernels of a technique,
+ * or oneDNN's, whatever core/exec/lower/f32/choice.c would choose; it names the techniques.
  *
- *   bench_float [-v | -k] [-t THREADS] [-s SECONDS] [-l LIBONNXRUNTIME] MODEL.onnx ...
+ *   bench_float [-v | -k] [-p TECHNIQUE=ours | -p TECHNIQUE=onednn] [-t THREADS] [-s SECONDS] [-l LIBONNXRUNTIME] MODEL.onnx ...
  */
 #include <math.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 
 #include "bench/network_side.h"
 #include "core/base/cpu.h"
+#include "core/exec/lower/f32/choice.h"
 
 struct options {
 	int threads;
@@ -55,17 +57,36 @@ out:
 	return err;
 }
 
+/* TECHNIQUE=ours or TECHNIQUE=onednn. */
+static bool prefer(const char *text)
+{
+	const char *which = strchr(text, '=');
+	int t = 0;
+
+	while (which && t < QB_F32_TECHNIQUES && (strncmp(qb_f32_technique_name((enum qb_f32_technique)t), text, (size_t)(which - text)) != 0 ||
+		qb_f32_technique_name((enum qb_f32_technique)t)[which - text])) {
+		t++;
+	}
+	if (!which || t == QB_F32_TECHNIQUES || (strcmp(which, "=ours") != 0 && strcmp(which, "=onednn") != 0)) {
+		return false;
+	}
+	qb_f32_prefer((enum qb_f32_technique)t, strcmp(which, "=ours") == 0 ? QB_F32_OURS : QB_F32_ONEDNN);
+	return true;
+}
+
 static bool read_options(struct options *o, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "t:s:l:vk")) != -1) {
+	while ((c = getopt(argc, argv, "t:s:l:p:vk")) != -1) {
 		if (c == 't') {
 			o->threads = atoi(optarg);
 		} else if (c == 's') {
 			o->seconds = atof(optarg);
 		} else if (c == 'l') {
 			o->library = optarg;
+		} else if (c == 'p' && prefer(optarg)) {
+			continue;
 		} else if (c == 'v') {
 			o->by_step = true;
 		} else if (c == 'k') {
@@ -84,8 +105,8 @@ int main(int argc, char **argv)
 	int measured = 0, failed = 0;
 
 	if (!read_options(&o, argc, argv)) {
-		fprintf(stderr, "usage: %s [-v | -k] [-t THREADS] [-s SECONDS] [-l LIBONNXRUNTIME] MODEL.onnx ...\n",
-			argv[0]);
+		fprintf(stderr, "usage: %s [-v | -k] [-p TECHNIQUE=ours | -p TECHNIQUE=onednn] [-t THREADS] [-s SECONDS] [-l LIBONNXRUNTIME] "
+			"MODEL.onnx ...\n", argv[0]);
 		return 2;
 	}
 	printf("batch 1, %d thread%s, %s\n", o.threads, o.threads > 1 ? "s" : "", qb_cpu_level_name(qb_cpu_level()));

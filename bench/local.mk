@@ -26,5 +26,5 @@ noinst_PROGRAMS += bench/bench_train
 bench_bench_train_SOURCES = bench/bench_train.c
 BENCHSCRIPTS += bench/train.py bench/qat.py bench/train_accuracy.py
 EXTRA_DIST += bench/train.py bench/qat.py bench/train_accuracy.py bench/torch_networks.py
-EXTRA_DIST += bench/export_networks.py
+EXTRA_DIST += bench/export_networks.py bench/choice.py bench/throughput.py
 EXTRA_DIST += bench/sentences.py bench/export_minilm.py bench/jobs.py bench/methods.py

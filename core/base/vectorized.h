@@ -23,10 +23,11 @@
 #endif
 #endif
 
-/* `storage` void name(params), which is name_body(args) compiled for every level and chosen by the one in force. */
+/* `storage` void name(params), which is name_body(args) compiled for plain C and AVX2 and chosen by the level in force;
+ * QB_FOR_EVERY_LEVEL_512 for AVX-512 as well: what computes more than it loads and stores gains by that. */
 #if defined(__x86_64__)
 #define QB_AVX2 QB_VECTORIZED __attribute__((target("avx2,fma")))
-#define QB_FOR_EVERY_LEVEL(storage, name, params, args) \
+#define QB_PLAIN_AND_AVX2(name, params, args) \
 	QB_AVX2 static void name##_avx2 params \
 	{ \
 		name##_body args; \
@@ -34,10 +35,22 @@
 	QB_VECTORIZED static void name##_plain params \
 	{ \
 		name##_body args; \
-	} \
+	}
+#define QB_FOR_EVERY_LEVEL(storage, name, params, args) \
+	QB_PLAIN_AND_AVX2(name, params, args) \
 	storage void name params \
 	{ \
 		(qb_cpu_has(QB_FLAG_AVX2) ? name##_avx2 : name##_plain)args; \
+	}
+#define QB_FOR_EVERY_LEVEL_512(storage, name, params, args) \
+	QB_PLAIN_AND_AVX2(name, params, args) \
+	QB_VECTORIZED QB_AVX512_TARGET static void name##_avx512 params \
+	{ \
+		name##_body args; \
+	} \
+	storage void name params \
+	{ \
+		(qb_cpu_has(QB_FLAG_AVX2 | QB_FLAG_AVX512) ? name##_avx512 : qb_cpu_has(QB_FLAG_AVX2) ? name##_avx2 : name##_plain)args; \
 	}
 #else
 #define QB_FOR_EVERY_LEVEL(storage, name, params, args) \
@@ -45,6 +58,7 @@
 	{ \
 		name##_body args; \
 	}
+#define QB_FOR_EVERY_LEVEL_512 QB_FOR_EVERY_LEVEL
 #endif
 
 #endif

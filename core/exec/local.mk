@@ -22,6 +22,8 @@ libquantbench_a_SOURCES += \
 	core/exec/lower/backward/shard_sum.c \
 	core/exec/lower/backward/transposed_product.c \
 	core/exec/lower/f32/binary.c \
+	core/exec/lower/f32/choice.c \
+	core/exec/lower/f32/choice.h \
 	core/exec/lower/f32/conv.c \
 	core/exec/lower/f32/conv_bottleneck.c \
 	core/exec/lower/f32/conv_depthwise.c \

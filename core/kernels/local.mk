@@ -9,8 +9,12 @@ libquantbench_a_SOURCES += \
 	core/kernels/f32/batch_norm_training.h \
 	core/kernels/f32/depthwise.c \
 	core/kernels/f32/depthwise.h \
+	core/kernels/f32/depthwise_avx2.c \
+	core/kernels/f32/depthwise_avx512.c \
 	core/kernels/f32/depthwise_backward.c \
 	core/kernels/f32/depthwise_backward.h \
+	core/kernels/f32/depthwise_body.h \
+	core/kernels/f32/depthwise_levels.h \
 	core/kernels/f32/gemm.c \
 	core/kernels/f32/gemm.h \
 	core/kernels/f32/gemm_avx2.c \
@@ -26,6 +30,9 @@ libquantbench_a_SOURCES += \
 	core/kernels/f32/norm_backward.h \
 	core/kernels/f32/pool_backward.c \
 	core/kernels/f32/pool_backward.h \
+	core/kernels/f32/winograd.c \
+	core/kernels/f32/winograd.h \
+	core/kernels/f32/winograd_body.h \
 	core/kernels/int8/avx2.c \
 	core/kernels/int8/avx2.h \
 	core/kernels/int8/avx2_sums16.c \

@@ -28,6 +28,7 @@ static inline int emulates_avx512(void)
 #define VBMI
 #define QB_AVX512_TARGET
 #define DPBUSD(sum, a, b) ((sum) = emulated_dpbusd(sum, a, b))
+#define IN_REGISTER(v) ((void)0)
 /* What core/base/cpu.c then finds. */
 #define __builtin_cpu_supports(feature) 1
 
@@ -72,11 +73,24 @@ EMULATE(cvtps_epi32, __m512i, int32_t, __m512, float, 16, a[i] >= -0x1p31f && a[
 		memcpy(&sum, y, sizeof(y)); \
 		return sum; \
 	}
-EMULATE_SUM(fmadd, __m512, float, float, float, 16, fmaf(a[i], b[i], y[i]))
 EMULATE_SUM(dpbusd, __m512i, int32_t, uint8_t, int8_t, 16,
 	y[i] + a[4 * i] * b[4 * i] + a[4 * i + 1] * b[4 * i + 1] + a[4 * i + 2] * b[4 * i + 2] + a[4 * i + 3] * b[4 * i + 3])
+/* By AVX2's halves: whole networks take it. */
+__attribute__((noinline, unused)) static __m512 emulated_fmadd(__m512 a, __m512 b, __m512 c)
+{
+	__m256 x[2], y[2], z[2];
+
+	memcpy(x, &a, sizeof(a));
+	memcpy(y, &b, sizeof(b));
+	memcpy(z, &c, sizeof(c));
+	for (int i = 0; i < 2; i++) {
+		z[i] = _mm256_fmadd_ps(x[i], y[i], z[i]);
+	}
+	memcpy(&c, z, sizeof(c));
+	return c;
+}
 #undef _mm512_fmadd_ps
-#define _mm512_fmadd_ps(a, b, c) emulated_fmadd(c, a, b)
+#define _mm512_fmadd_ps emulated_fmadd
 
 static inline void emulated_stream(float *to, __m512 v)
 {

@@ -17,12 +17,6 @@ enum {
 	SMOOTH_PANELS = 8,   /* panels whose outputs a smooth activation takes together */
 };
 
-bool qb_f32_is_fast(void)
-{
-	/* With AVX-512 oneDNN's products are close to the peak. */
-	return qb_cpu_has(QB_FLAG_AVX2) && !qb_cpu_has(QB_FLAG_AVX512);
-}
-
 /* As core/kernels/epilogue.h has it, but for activations that are smooth. */
 static float epilogue_plain(const struct qb__f32_block *p, int64_t i, int o, float v, float lo, float hi)
 {
@@ -70,8 +64,8 @@ static void tiles_plain(const struct qb__f32_block *p, int tile, int panels, int
 	block_plain(p, tile * tiles);
 }
 
-static const uint8_t one_panel[] = {1, 1, 1, 1, 1, 1};
-static const struct qb__f32_gemm_level plain = {.rows = QB_COUNT(one_panel), .panels = one_panel, .tiles = tiles_plain};
+static const uint8_t one_panel[] = {1}, any_height[] = {UINT8_MAX};
+static const struct qb__f32_gemm_level plain = {.rows = 1, .panels = one_panel, .heights = any_height, .tiles = tiles_plain};
 
 /* In order of what they need of the processor. */
 static const struct qb__f32_gemm_level *const levels[] = {
@@ -96,8 +90,8 @@ static const struct qb__f32_gemm_level *level_in_force(void)
 static void panel_rows(const struct qb__f32_gemm_level *level, const struct qb__f32_block *all, int panels, const float *next)
 {
 	struct qb__f32_block p = *all;
-	int64_t tiles = (p.rows + level->rows - 1) / level->rows, height = p.rows / tiles, taller = p.rows % tiles, lines = p.runs * p.depth;
-	int64_t steps = p.runs * ((p.depth + QB__F32_PREFETCH_STEP - 1) / QB__F32_PREFETCH_STEP), rows = taller * (height + 1);
+	int64_t most = level->heights[panels - 1], tiles = (p.rows + most - 1) / most, height = p.rows / tiles, taller = p.rows % tiles;
+	int64_t lines = p.runs * p.depth, steps = p.runs * ((p.depth + QB__F32_PREFETCH_STEP - 1) / QB__F32_PREFETCH_STEP), rows = taller * (height + 1);
 
 	p.next = next;
 	p.stop = next + lines * QB_F32_PANEL;
@@ -214,7 +208,7 @@ static bool takes_gemv(const struct qb_f32_gemm *p, const struct qb__f32_gemm_le
 /* How many panels from j on tiles take at once: nearly equal numbers, as rows. */
 static int64_t panels_at_once(const struct qb_f32_gemm *p, const struct qb__f32_gemm_level *level, int64_t rows, int64_t j, int64_t last)
 {
-	return p->upper_offset ? 1 : tile_size(last - j, level->panels[tile_size(rows, level->rows) - 1]);
+	return p->upper_offset ? 1 : tile_size(last - j, level->panels[QB_MIN(rows, level->rows) - 1]);
 }
 
 void qb_f32_gemm(const struct qb_f32_gemm *p, const float *const *row, int64_t rows,

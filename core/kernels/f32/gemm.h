@@ -19,9 +19,6 @@ enum {
 	QB_F32_ROWS = 144, /* of a block that stays in a second-level cache */
 };
 
-/* Are these kernels the better choice at the level in force? Where they are not, oneDNN's are. */
-bool qb_f32_is_fast(void);
-
 struct qb_f32_gemm {
 	int64_t outputs;
 	int64_t runs, depth;      /* a row is `runs` runs of `depth` elements */

@@ -266,7 +266,7 @@ int64_t qb__f32_transpose_avx2(const float *x, int64_t stride, int64_t depth, fl
 	return k;
 }
 
-static const uint8_t one_panel[MR] = {1, 1, 1, 1, 1, 1};
-const struct qb__f32_gemm_level qb__f32_gemm_avx2 = {QB_FLAG_AVX2, MR, one_panel, tiles_avx2_any, GEMV_PANELS, gemv_avx2,
+static const uint8_t one_panel[] = {1}, heights[] = {MR};
+const struct qb__f32_gemm_level qb__f32_gemm_avx2 = {QB_FLAG_AVX2, 1, one_panel, heights, tiles_avx2_any, GEMV_PANELS, gemv_avx2,
 	qb__f32_transpose_avx2};
 #endif

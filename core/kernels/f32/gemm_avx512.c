@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * AVX-512: register tiles of up to 8 rows by 3 panels, and wider ones of fewer rows, down to GEMV of 8 panels. A tile has
- * about as many sums as it takes to hide the latency of two multiply-adds a cycle, and no more rows than there are registers
- * for their addresses.
+ * AVX-512: register tiles of 6 rows by 4 panels, of 8 rows by fewer, and GEMV of 8 panels. A tile has at least as many sums
+ * as hide the latency of two multiply-adds a cycle, and no more rows than there are registers for their addresses.
  */
 #include "core/base/size.h"
 #include "core/kernels/f32/gemm_levels.h"
@@ -84,10 +83,9 @@ INLINE_AVX512 void epilogue_avx512(const struct qb__f32_block *p, const struct b
 	}
 }
 
-/* Element k of every row's run. x: where the runs begin; upper: what their upper halves read lies so much further, 0: the
- * same. */
-INLINE_AVX512 void step(struct tile *t, const int rows, const int panels, const float *const *x, int64_t k, const float *w,
-	int64_t panel, int64_t upper)
+/* Element k of every row's run. x: where the runs begin; split: what the upper half of the panel reads lies `upper` further. */
+INLINE_AVX512 void step(struct tile *t, const int rows, const int panels, const bool split, const float *const *x, int64_t k,
+	const float *w, int64_t panel, int64_t upper)
 {
 	__m512 u[PANELS];
 
@@ -99,7 +97,7 @@ INLINE_AVX512 void step(struct tile *t, const int rows, const int panels, const 
 	for (int i = 0; i < rows; i++) {
 		__m512 s = _mm512_set1_ps(x[i][k]);
 
-		if (upper) {
+		if (split) {
 			s = _mm512_mask_mov_ps(s, 0xff00, _mm512_set1_ps(x[i][k + upper]));
 		}
 #pragma GCC unroll 8
@@ -145,7 +143,8 @@ INLINE_AVX512 void tile_avx512(struct qb__f32_block *p, const int rows, const in
 				}
 			}
 			for (; k < stop; k++, w += QB_F32_PANEL) {
-				step(&t, rows, panels, x, k, w, panel, split ? p->upper_offset : 0);
+				__asm__("" : "+r"(k)); /* or each row would have a pointer of its own to increment */
+				step(&t, rows, panels, split, x, k, w, panel, p->upper_offset);
 			}
 		}
 	}
@@ -193,7 +192,7 @@ typedef void tiles_fn(const struct qb__f32_block *p, int64_t tiles);
 #define TILES_3(rows) TILE(rows, 1) TILE(rows, 2) TILE(rows, 3)
 #define TILES_4(rows) TILES_3(rows) TILE(rows, 4)
 #define TILES_8(rows) TILES_4(rows) TILE(rows, 5) TILE(rows, 6) TILE(rows, 7) TILE(rows, 8)
-TILES_8(1) TILES_8(2) TILES_4(3) TILES_4(4) TILES_4(5) TILES_4(6) TILES_3(7) TILES_3(8)
+TILES_8(1) TILES_8(2) TILES_4(3) TILES_4(4) TILES_4(5) TILES_4(6) TILES_3(7) TILES_3(8) /* as heights has it */
 SPLIT(1) SPLIT(2) SPLIT(3) SPLIT(4) SPLIT(5) SPLIT(6) SPLIT(7) SPLIT(8)
 
 #define ROW_3(rows) tile_##rows##_1, tile_##rows##_2, tile_##rows##_3
@@ -202,13 +201,13 @@ SPLIT(1) SPLIT(2) SPLIT(3) SPLIT(4) SPLIT(5) SPLIT(6) SPLIT(7) SPLIT(8)
 static tiles_fn *const sized[MR][PANELS] = {{ROW_8(1)}, {ROW_8(2)}, {ROW_4(3)}, {ROW_4(4)}, {ROW_4(5)}, {ROW_4(6)}, {ROW_3(7)},
 	{ROW_3(8)}};
 static tiles_fn *const splits[MR] = {split_1, split_2, split_3, split_4, split_5, split_6, split_7, split_8};
-static const uint8_t most_panels[MR] = {8, 8, 4, 4, 4, 4, 3, 3};
+static const uint8_t most_panels[] = {8, 8, 4}, heights[PANELS] = {8, 8, 8, 6, 2, 2, 2, 2};
 
 static void any_tiles(const struct qb__f32_block *p, int tile, int panels, int64_t tiles)
 {
 	(p->upper_offset ? splits[tile - 1] : sized[tile - 1][panels - 1])(p, tiles);
 }
 
-const struct qb__f32_gemm_level qb__f32_gemm_avx512 = {.needs = QB_FLAG_AVX2 | QB_FLAG_AVX512, .rows = MR, .panels = most_panels,
-	.tiles = any_tiles, .transpose = qb__f32_transpose_avx2};
+const struct qb__f32_gemm_level qb__f32_gemm_avx512 = {.needs = QB_FLAG_AVX2 | QB_FLAG_AVX512, .rows = QB_COUNT(most_panels),
+	.panels = most_panels, .heights = heights, .tiles = any_tiles, .transpose = qb__f32_transpose_avx2};
 #endif

@@ -38,8 +38,9 @@ struct qb__f32_block {
 
 struct qb__f32_gemm_level {
 	unsigned needs;
-	int rows;                   /* of the highest register tile */
-	const uint8_t *panels;      /* [rows]: of the widest register tile of 1, 2 ... rows */
+	int rows;                   /* of the table panels */
+	const uint8_t *panels;      /* [rows]: how many are taken at once of 1, 2 ... rows, and of more */
+	const uint8_t *heights;     /* [panels]: rows of the highest register tile of 1, 2 ... panels */
 	/* `tiles` register tiles of `tile` rows each, one below the other. Of halves with inputs of their own: one panel. */
 	void (*tiles)(const struct qb__f32_block *p, int tile, int panels, int64_t tiles);
 	/* One row and gemv_panels whole panels: with few, accumulation would wait for the latency of the multiply-add, and for

@@ -15,7 +15,7 @@
 			y[i] = name##_one(x[i]); \
 		} \
 	} \
-	QB_FOR_EVERY_LEVEL(, qb_f32_##name, (const float *x, float *y, int64_t n), (x, y, n))
+	QB_FOR_EVERY_LEVEL_512(, qb_f32_##name, (const float *x, float *y, int64_t n), (x, y, n))
 
 UNARY(exp)
 UNARY(erf)
@@ -181,11 +181,11 @@ ALWAYS void qb_f32_group_norm_body(const float *x, const float *gain, const floa
 	}
 }
 
-QB_FOR_EVERY_LEVEL(, qb_f32_softmax, (const float *x, float scale, const float *mask, float *y, int64_t n),
+QB_FOR_EVERY_LEVEL_512(, qb_f32_softmax, (const float *x, float scale, const float *mask, float *y, int64_t n),
 	(x, scale, mask, y, n))
-QB_FOR_EVERY_LEVEL(, qb_f32_layer_norm,
+QB_FOR_EVERY_LEVEL_512(, qb_f32_layer_norm,
 	(const float *x, const float *gain, const float *shift, float epsilon, float *y, int64_t n),
 	(x, gain, shift, epsilon, y, n))
-QB_FOR_EVERY_LEVEL(, qb_f32_group_norm,
+QB_FOR_EVERY_LEVEL_512(, qb_f32_group_norm,
 	(const float *x, const float *gain, const float *shift, float epsilon, float *y, int64_t channels, int64_t each),
 	(x, gain, shift, epsilon, y, channels, each))

@@ -13,7 +13,7 @@
 #include <dnnl.h>
 
 #include "core/base/cpu.h"
-#include "core/kernels/f32/gemm.h"
+#include "core/exec/lower/f32/choice.h"
 #include "core/kernels/int8/kernels.h"
 #include "core/kernels/quantize/kernels.h"
 
@@ -71,8 +71,8 @@ static void kernels__each_level__are_those_it_admits(void **state)
 	} want[QB_CPU_LEVELS] = {
 		[QB_CPU_PLAIN] = {"c", "c", false},
 		[QB_CPU_AVX2] = {"avx2", "avx2", true},
-		[QB_CPU_AVX512] = {"avx2", "avx512", false},
-		[QB_CPU_AVX512_VNNI] = {"avx512_vnni", "avx512", false},
+		[QB_CPU_AVX512] = {"avx2", "avx512", true},
+		[QB_CPU_AVX512_VNNI] = {"avx512_vnni", "avx512", true},
 		[QB_CPU_NEON] = {"c", "neon", false},
 	};
 
@@ -81,7 +81,7 @@ static void kernels__each_level__are_those_it_admits(void **state)
 		if (qb_cpu_mask((enum qb_cpu_level)i)) {
 			assert_string_equal(qb_int8_kernels()->name, want[i].int8);
 			assert_string_equal(qb_kernels()->name, want[i].quantize);
-			assert_int_equal(qb_f32_is_fast(), want[i].f32);
+			assert_int_equal(qb_f32_ours(QB_F32_LAYERS), want[i].f32);
 		}
 	}
 	assert_true(qb_cpu_mask(highest()));

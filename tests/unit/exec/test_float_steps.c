@@ -16,6 +16,7 @@
 #include "core/base/cpu.h"
 #include "core/base/size.h"
 #include "core/exec/exec.h"
+#include "core/exec/lower/f32/choice.h"
 #include "tests/unit/graph/model_builder.h"
 #include "tests/unit/levels.h"
 
@@ -24,11 +25,11 @@ enum { F32 = 1, I64 = 7 };
 static uint64_t stream; /* of random numbers; each network begins anew */
 
 /* The step that the fused plan must have at each level, by implementation: in the order of enum qb_cpu_level. Float kernels of
- * our own are what a plan takes at AVX2; at other levels oneDNN's are the better choice. NULL: any. */
+ * our own are what a plan takes from AVX2 on; at other levels oneDNN's are the better choice. NULL: any. */
 #define ONEDNN ":" /* as in "jit:avx2", which is oneDNN's to choose */
-#define AT_AVX2(name) {ONEDNN, name, ONEDNN, ONEDNN, ONEDNN}
+#define FROM_AVX2(name) {ONEDNN, name, name, name, ONEDNN}
 #define ANYWHERE(name) {name, name, name, name, name}
-#define AS_IT_LIES(name) {NULL, name, NULL, NULL, NULL} /* where the layout is channels last, which oneDNN chooses elsewhere */
+#define AS_IT_LIES(name) {NULL, name, name, name, NULL} /* where the layout is channels last, which oneDNN chooses elsewhere */
 #define EXPECT(...) memcpy(made, (const char *const[QB_CPU_LEVELS])__VA_ARGS__, sizeof(made))
 static const char *made[QB_CPU_LEVELS];
 static const char *unmade = "plain C"; /* the step that must not be there, or that fusing must have spared; NULL: none */
@@ -239,38 +240,38 @@ static Onnx__NodeProto *add_conv(struct model_builder *b, const char *type, cons
 static void conv__every_way__equals_plain_c(void **state)
 {
 	static const struct conv_case cases[] = {
-		{3, 20, 17, 13, {7, 7}, {2, 2}, {1, 1}, {3, 3, 3, 3}, 1, AT_AVX2("implicit gemm by kernel row")},
-		{33, 20, 17, 13, {3, 2}, {1, 2}, {2, 1}, {3, 1, 0, 1}, 1, AT_AVX2("implicit gemm by kernel row")},
-		{5, 16, 9, 11, {2, 2}, {1, 1}, {2, 2}, {1, 1, 1, 1}, 1, AT_AVX2("im2col gemm")},
-		{24, 33, 10, 9, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1, AT_AVX2("gemm")},
-		{24, 33, 10, 9, {1, 1}, {2, 2}, {1, 1}, {0, 0, 0, 0}, 1, AT_AVX2("implicit gemm")},
-		{300, 16, 5, 6, {3, 1}, {1, 1}, {1, 1}, {1, 0, 0, 0}, 1, AT_AVX2("implicit gemm")},
-		{500, 18, 5, 6, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1, AT_AVX2("gemm")},
-		{32, 48, 9, 7, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 2, AT_AVX2("implicit gemm")},
-		{32, 32, 9, 7, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 8, AT_AVX2("implicit gemm")},
-		{40, 30, 9, 7, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 10, AT_AVX2("implicit gemm")},
-		{40, 40, 9, 7, {3, 3}, {2, 1}, {1, 1}, {1, 1, 1, 1}, 5, AT_AVX2("implicit gemm")},
-		{48, 48, 13, 14, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 6, AT_AVX2("implicit gemm")},
-		{24, 24, 13, 14, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 6, AT_AVX2("implicit gemm")},
-		{36, 42, 7, 5, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 6, AT_AVX2("gemm")},
-		{160, 40, 9, 10, {3, 3}, {1, 1}, {12, 12}, {12, 12, 12, 12}, 5, AT_AVX2("implicit gemm by output tile")},
-		{512, 512, 6, 6, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 8, AT_AVX2("implicit gemm")},
-		{16, 12, 9, 7, {3, 2}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 2, AT_AVX2("implicit gemm")},
-		{40, 24, 9, 10, {3, 3}, {1, 1}, {4, 6}, {4, 6, 4, 6}, 1, AT_AVX2("implicit gemm by output tile")},
-		{40, 24, 9, 10, {3, 3}, {1, 1}, {12, 12}, {12, 12, 12, 12}, 1, AT_AVX2("implicit gemm by output tile")},
-		{80, 24, 13, 10, {3, 3}, {2, 1}, {6, 4}, {5, 9, 6, 1}, 2, AT_AVX2("implicit gemm by output tile")},
-		{40, 24, 9, 4, {3, 3}, {1, 1}, {3, 3}, {20, 20, 0, 0}, 1, AT_AVX2("implicit gemm by output tile")},
-		{40, 24, 10, 9, {3, 3}, {1, 1}, {3, 1}, {0, 0, 6, 0}, 1, AT_AVX2("implicit gemm")}, /* by output tile, the first of which has all elements */
-		{34, 35, 23, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1, AT_AVX2("winograd 4x4")},
-		{64, 68, 26, 21, {3, 3}, {1, 1}, {3, 3}, {3, 2, 3, 4}, 1, AT_AVX2("winograd 4x4")},
-		{64, 16, 16, 16, {3, 3}, {1, 1}, {1, 1}, {0, 0, 2, 2}, 1, AT_AVX2("winograd 4x4")},
-		{40, 33, 18, 17, {3, 3}, {1, 1}, {2, 2}, {2, 2, 2, 2}, 1, AT_AVX2("winograd 3x3")},
-		{40, 48, 20, 16, {2, 2}, {1, 1}, {1, 1}, {0, 1, 1, 0}, 1, AT_AVX2("winograd 4x4 of 2x2")},
-		{48, 48, 31, 31, {2, 2}, {1, 1}, {2, 2}, {1, 1, 1, 1}, 1, AT_AVX2("winograd 4x4 of 2x2")},
-		{100, 90, 32, 31, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 1, AT_AVX2("winograd 4x4, stride 2")},
-		{128, 96, 33, 29, {3, 3}, {2, 2}, {1, 1}, {0, 0, 1, 2}, 1, AT_AVX2("winograd 4x4, stride 2")},
-		{12, 12, 9, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 12, AT_AVX2("depthwise")},
-		{24, 24, 19, 18, {5, 3}, {2, 2}, {1, 1}, {2, 1, 2, 1}, 24, AT_AVX2("depthwise")},
+		{3, 20, 17, 13, {7, 7}, {2, 2}, {1, 1}, {3, 3, 3, 3}, 1, FROM_AVX2("implicit gemm by kernel row")},
+		{33, 20, 17, 13, {3, 2}, {1, 2}, {2, 1}, {3, 1, 0, 1}, 1, FROM_AVX2("implicit gemm by kernel row")},
+		{5, 16, 9, 11, {2, 2}, {1, 1}, {2, 2}, {1, 1, 1, 1}, 1, FROM_AVX2("im2col gemm")},
+		{24, 33, 10, 9, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1, FROM_AVX2("gemm")},
+		{24, 33, 10, 9, {1, 1}, {2, 2}, {1, 1}, {0, 0, 0, 0}, 1, FROM_AVX2("implicit gemm")},
+		{300, 16, 5, 6, {3, 1}, {1, 1}, {1, 1}, {1, 0, 0, 0}, 1, FROM_AVX2("implicit gemm")},
+		{500, 18, 5, 6, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1, FROM_AVX2("gemm")},
+		{32, 48, 9, 7, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 2, FROM_AVX2("implicit gemm")},
+		{32, 32, 9, 7, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 8, FROM_AVX2("implicit gemm")},
+		{40, 30, 9, 7, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 10, FROM_AVX2("implicit gemm")},
+		{40, 40, 9, 7, {3, 3}, {2, 1}, {1, 1}, {1, 1, 1, 1}, 5, FROM_AVX2("implicit gemm")},
+		{48, 48, 13, 14, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 6, FROM_AVX2("implicit gemm")},
+		{24, 24, 13, 14, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 6, FROM_AVX2("implicit gemm")},
+		{36, 42, 7, 5, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 6, FROM_AVX2("gemm")},
+		{160, 40, 9, 10, {3, 3}, {1, 1}, {12, 12}, {12, 12, 12, 12}, 5, FROM_AVX2("implicit gemm by output tile")},
+		{512, 512, 6, 6, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 8, FROM_AVX2("implicit gemm")},
+		{16, 12, 9, 7, {3, 2}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 2, FROM_AVX2("implicit gemm")},
+		{40, 24, 9, 10, {3, 3}, {1, 1}, {4, 6}, {4, 6, 4, 6}, 1, FROM_AVX2("implicit gemm by output tile")},
+		{40, 24, 9, 10, {3, 3}, {1, 1}, {12, 12}, {12, 12, 12, 12}, 1, FROM_AVX2("implicit gemm by output tile")},
+		{80, 24, 13, 10, {3, 3}, {2, 1}, {6, 4}, {5, 9, 6, 1}, 2, FROM_AVX2("implicit gemm by output tile")},
+		{40, 24, 9, 4, {3, 3}, {1, 1}, {3, 3}, {20, 20, 0, 0}, 1, FROM_AVX2("implicit gemm by output tile")},
+		{40, 24, 10, 9, {3, 3}, {1, 1}, {3, 1}, {0, 0, 6, 0}, 1, FROM_AVX2("implicit gemm")}, /* by output tile, the first of which has all elements */
+		{34, 35, 23, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1, FROM_AVX2("winograd 4x4")},
+		{64, 68, 26, 21, {3, 3}, {1, 1}, {3, 3}, {3, 2, 3, 4}, 1, FROM_AVX2("winograd 4x4")},
+		{64, 16, 16, 16, {3, 3}, {1, 1}, {1, 1}, {0, 0, 2, 2}, 1, FROM_AVX2("winograd 4x4")},
+		{40, 33, 18, 17, {3, 3}, {1, 1}, {2, 2}, {2, 2, 2, 2}, 1, FROM_AVX2("winograd 3x3")},
+		{40, 48, 20, 16, {2, 2}, {1, 1}, {1, 1}, {0, 1, 1, 0}, 1, FROM_AVX2("winograd 4x4 of 2x2")},
+		{48, 48, 31, 31, {2, 2}, {1, 1}, {2, 2}, {1, 1, 1, 1}, 1, FROM_AVX2("winograd 4x4 of 2x2")},
+		{100, 90, 32, 31, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 1, FROM_AVX2("winograd 4x4, stride 2")},
+		{128, 96, 33, 29, {3, 3}, {2, 2}, {1, 1}, {0, 0, 1, 2}, 1, FROM_AVX2("winograd 4x4, stride 2")},
+		{12, 12, 9, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 12, FROM_AVX2("depthwise")},
+		{24, 24, 19, 18, {5, 3}, {2, 2}, {1, 1}, {2, 1, 2, 1}, 24, FROM_AVX2("depthwise")},
 		{12, 24, 9, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 12, ANYWHERE(ONEDNN)},
 	};
 
@@ -284,6 +285,33 @@ static void conv__every_way__equals_plain_c(void **state)
 		add_conv(&b, "Conv", c, i);
 		memcpy(made, c->made, sizeof(made));
 		check(&b);
+	}
+}
+
+static void conv__preferring_onednn__is_a_step_of_onednn(void **state)
+{
+	static const int64_t groups[] = {1, 40}, kernels[] = {1, 3};
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		int64_t kernel = kernels[i % 2], pad = kernel / 2;
+		struct model_builder b;
+		Onnx__NodeProto *n;
+
+		for (int t = 0; t < QB_F32_TECHNIQUES; t++) {
+			qb_f32_prefer((enum qb_f32_technique)t, QB_F32_ONEDNN);
+		}
+		start(&b, DIMS(MB_BATCH, 40, 14, 15));
+		constant(&b, "w", DIMS(40, 40 / groups[i / 2], kernel, kernel));
+		n = mb_node(&b, "Conv", "conv", "x,w", "c");
+		mb_attr_ints(&b, n, "pads", 4, (int64_t[]){pad, pad, pad, pad});
+		mb_attr_int(&b, n, "group", groups[i / 2]);
+		mb_node(&b, "LeakyRelu", "act", "c", "y");
+		EXPECT(ANYWHERE(ONEDNN));
+		check(&b);
+		for (int t = 0; t < QB_F32_TECHNIQUES; t++) {
+			qb_f32_prefer((enum qb_f32_technique)t, QB_F32_BY_COST);
+		}
 	}
 }
 
@@ -358,7 +386,7 @@ static void residual__sum_and_relu__equal_plain_c(void **state)
 		mb_attr_int(&b, n, "group", groups);
 		mb_node(&b, "Add", "add", "c,x", "s");
 		mb_node(&b, "Relu", "relu", "s", "y");
-		EXPECT(AT_AVX2(kernel == 3 && groups == 1 ? "winograd 4x4" : kernel == 1 ? "gemm" : "implicit gemm"));
+		EXPECT(FROM_AVX2(kernel == 3 && groups == 1 ? "winograd 4x4" : kernel == 1 ? "gemm" : "implicit gemm"));
 		check(&b);
 	}
 	for (int last = 0; last < 2; last++) { /* where rows lie apart */
@@ -378,7 +406,7 @@ static void residual__sum_and_relu__equal_plain_c(void **state)
 			all[b.graph->n_node - 1] = all[b.graph->n_node - 2];
 			all[b.graph->n_node - 2] = add;
 		}
-		EXPECT(AT_AVX2("implicit gemm by output tile"));
+		EXPECT(FROM_AVX2("implicit gemm by output tile"));
 		check(&b);
 	}
 }
@@ -408,7 +436,7 @@ static void bottleneck__in_one_step__equals_plain_c(void **state)
 		if (stride == 1) {
 			mb_node(&b, "Add", "add", "x,narrow", "y");
 		}
-		EXPECT(AT_AVX2("bottleneck by lines"));
+		EXPECT(FROM_AVX2("bottleneck by lines"));
 		check(&b);
 	}
 }
@@ -467,7 +495,7 @@ static void residual__behind_a_normalized_activation__equals_plain_c(void **stat
 		if (i % 2 == 0) {
 			mb_node(&b, "Add", "add", "x,m", "y");
 		}
-		EXPECT(AT_AVX2(group > 1 ? NULL : kernel == 3 ? "winograd 4x4" : kernel == 1 ? "gemm" : "implicit gemm"));
+		EXPECT(FROM_AVX2(group > 1 ? NULL : kernel == 3 ? "winograd 4x4" : kernel == 1 ? "gemm" : "implicit gemm"));
 		unmade = "affine";
 		check(&b);
 	}
@@ -538,7 +566,7 @@ static void product__in_seven_of_quarters__equals_plain_c(void **state)
 			mb_node(&b, "Add", "add bias", "p,bias", "f");
 		}
 		mb_node(&b, acts[i / 2], "act", "f", "y");
-		EXPECT(AT_AVX2(gemm && rows < 64 ? "gemm" : "strassen"));
+		EXPECT(FROM_AVX2(gemm && rows < 64 ? "gemm" : "strassen"));
 		unmade = gemm ? NULL : unmade; /* the rows are joined in plain C */
 		check(&b);
 	}
@@ -580,7 +608,7 @@ static void product__in_seven_of_quarters__keeps_rows_of_zeros(void **state)
 	mb_node(&b, "MatMul", "fc", "m,w", "p");
 	mb_node(&b, "Mul", "magnify", "p,much", "q");
 	mb_node(&b, "Clip", "clip", "q,low,high", "y");
-	EXPECT(AT_AVX2("strassen"));
+	EXPECT(FROM_AVX2("strassen"));
 	check(&b);
 }
 
@@ -608,7 +636,7 @@ static void attention__views__equal_plain_c(void **state)
 	mb_node(&b, "MatMul", "context", "a,v1", "c0");
 	mb_attr_ints(&b, mb_node(&b, "Transpose", "ct", "c0", "c1"), "perm", 4, (int64_t[]){0, 2, 1, 3});
 	mb_node(&b, "Reshape", "out", "c1,flat", "y");
-	EXPECT(AT_AVX2("batched tiles"));
+	EXPECT(FROM_AVX2("batched tiles"));
 	check(&b);
 }
 
@@ -628,7 +656,7 @@ static void einsum__of_two_operands__is_a_product_of_the_fast_steps(void **state
 		mb_node(&b, "Tanh", "other", "x", "t");
 		mb_attr_string(&b, mb_node(&b, "Einsum", "product", weight ? i == 5 ? "k,t" : "t,k" : "x,t", "y"),
 			"equation", equations[i]);
-		EXPECT(AT_AVX2("batched tiles"));
+		EXPECT(FROM_AVX2("batched tiles"));
 		check(&b);
 	}
 	for (int i = 0; i < 2; i++) { /* heads out of a layer, and back */
@@ -638,7 +666,7 @@ static void einsum__of_two_operands__is_a_product_of_the_fast_steps(void **state
 		constant(&b, "k", 3, i ? (int64_t[]){5, 8, 20} : (int64_t[]){8, 4, 6});
 		mb_attr_string(&b, mb_node(&b, "Einsum", "product", "x,k", "y"), "equation",
 			i ? "nthd,hdo->nto" : "nabd,dhk->nabhk");
-		EXPECT(AT_AVX2("gemm"));
+		EXPECT(FROM_AVX2("gemm"));
 		check(&b);
 	}
 }
@@ -803,6 +831,7 @@ static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(conv__every_way__equals_plain_c),
+		cmocka_unit_test(conv__preferring_onednn__is_a_step_of_onednn),
 		cmocka_unit_test(conv_transpose__every_way__equals_plain_c),
 		cmocka_unit_test(normalization__of_groups__equals_plain_c),
 		cmocka_unit_test(residual__sum_and_relu__equal_plain_c),

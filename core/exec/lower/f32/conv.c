@@ -3,10 +3,10 @@
 
 #include "core/base/size.h"
 #include "core/exec/lower/backward/conv_gradient.h"
+#include "core/exec/lower/f32/choice.h"
 #include "core/exec/lower/f32/conv_igemm.h"
 #include "core/exec/lower/f32/conv_depthwise.h"
 #include "core/graph/op.h"
-#include "core/kernels/f32/gemm.h"
 #include "core/exec/lower/lowerings.h"
 #include "core/exec/onednn.h"
 #include "core/ops/window.h"
@@ -68,7 +68,7 @@ static enum qb_err describe(struct conv *c, const struct qb_lowered *op, struct 
 	c->args.src = qb_dnn_any(x);
 	c->args.dst = qb_dnn_any(y);
 	c->args.weights = (struct qb_dnn_operand){w, weight_layout(w, c->groups, c->args.transposed), {0}};
-	if (qb_f32_is_fast()) { /* as the other steps want it */
+	if (qb_f32_ours(QB_F32_LAYERS)) { /* as the other steps want it */
 		c->args.src.want = qb_layout_channels_last(&x->shape);
 		c->args.dst.want = qb_layout_channels_last(&y->shape);
 	}
@@ -134,7 +134,7 @@ static enum qb_err plan_own(struct qb_builder *b, const struct qb_lowered *op, c
 	struct qb_dense d;
 
 	/* Packed in every run where that is fast, and where results must not depend on the CPU level. */
-	if (is_computed(c) && !qb_f32_is_fast() && !qb_builder_is_training(b)) {
+	if (is_computed(c) && !qb_f32_ours(QB_F32_LAYERS) && !qb_builder_is_training(b)) {
 		return QB_EUNSUPPORTED;
 	}
 	QB_TRY(make_dense(&d, op, c));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "core/exec/lower/f32/choice.h"
 #include "core/exec/lower/f32/conv_depthwise.h"
 
 #include "core/base/size.h"
-#include "core/kernels/f32/gemm.h"
 
 struct layer {
 	struct qb_dense d;
@@ -18,7 +18,7 @@ bool qb_depthwise_of(struct qb_f32_depthwise *out, const struct qb_lowered *op, 
 	*out = (struct qb_f32_depthwise){.channels = d->channels, .width = d->width, .out_width = d->out_width,
 		.rows = d->kernel[0], .columns = d->kernel[1], .stride = d->stride[1], .dilation = d->dilation[1],
 		.pad = d->pad[1], .epilogue = {.act = op->act}};
-	return (qb_f32_is_fast() || d->w_at) && d->groups == d->channels && d->outputs == d->channels && d->channels > 1 &&
+	return (qb_f32_ours(QB_F32_DEPTHWISE) || d->w_at) && d->groups == d->channels && d->outputs == d->channels && d->channels > 1 &&
 		d->kernel[0] <= QB_DEPTHWISE_ROWS && !d->residual && !op->affine.scale;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/exec/lower/f32/conv_igemm.h"
+#include "core/exec/lower/f32/choice.h"
 
 #include <string.h>
 
@@ -431,7 +432,7 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_lowered *op, con
 	l.im2col = l.kernel_elements > 1 && l.depth < QB__FEW_CHANNELS;
 	l.lines = l.kernel_elements > 1 && l.depth < SOME_CHANNELS && d->groups == 1 && d->dilation[1] == 1 &&
 		d->kernel[0] <= QB__KERNEL_ELEMENTS_MAX;
-	if ((!qb_f32_is_fast() && !d->w_at) || (d->groups > 1 && l.depth < GROUP_CHANNELS) || !l.rows || !l.depth || !l.each ||
+	if ((!qb_f32_ours(QB_F32_LAYERS) && !d->w_at) || (d->groups > 1 && l.depth < GROUP_CHANNELS) || !l.rows || !l.depth || !l.each ||
 		(!l.im2col && l.kernel_elements > QB__KERNEL_ELEMENTS_MAX)) {
 		return QB_EUNSUPPORTED;
 	}

@@ -7,9 +7,9 @@
 
 #include "core/base/size.h"
 #include "core/base/vectorized.h"
+#include "core/exec/lower/f32/choice.h"
 #include "core/graph/op.h"
 #include "core/exec/onednn.h"
-#include "core/kernels/f32/gemm.h"
 #include "core/exec/lower/lowerings.h"
 
 /* A layout of strides alone, seen in another shape: groups of dimensions with one product each must lie evenly in x. */
@@ -453,7 +453,7 @@ enum qb_err qb__plan_concat(struct qb_builder *b, const struct qb_lowered *op, s
 			return QB_EUNSUPPORTED;
 		}
 	}
-	if (qb_f32_is_fast()) {
+	if (qb_f32_ours(QB_F32_CONCAT)) {
 		return plan_join(b, n, (int)axis, eb);
 	}
 	if (n->inputs > QB_DNN_SOURCES) {

@@ -17,6 +17,7 @@
 
 #include "core/base/size.h"
 #include "core/base/vectorized.h"
+#include "core/exec/lower/f32/choice.h"
 #include "core/exec/lower/f32/conv_igemm.h"
 #include "core/kernels/f32/gemm.h"
 #include "core/kernels/f32/math.h"
@@ -98,21 +99,11 @@ static inline __attribute__((always_inline)) void end_body(float *restrict y, co
 	}
 }
 
-/* Plans exist where the processor has AVX2. */
-QB_AVX2 static void sums(const float *a11, const float *a21, float *s, int64_t k, int64_t apart)
-{
-	sums_body(a11, a21, s, k, apart);
-}
-
-QB_AVX2 static void join(const float *p, int64_t apart, int64_t n, float *y11, float *y12, float *y21, float *y22)
-{
-	join_body(p, apart, n, y11, y12, y21, y22);
-}
-
-QB_AVX2 static void end(float *y, const float *bias, const float *residual, int64_t n, float lo, float hi)
-{
-	end_body(y, bias, residual, n, lo, hi);
-}
+QB_FOR_EVERY_LEVEL(static, sums, (const float *a11, const float *a21, float *s, int64_t k, int64_t apart), (a11, a21, s, k, apart))
+QB_FOR_EVERY_LEVEL(static, join, (const float *p, int64_t apart, int64_t n, float *y11, float *y12, float *y21, float *y22),
+	(p, apart, n, y11, y12, y21, y22))
+QB_FOR_EVERY_LEVEL(static, end, (float *y, const float *bias, const float *residual, int64_t n, float lo, float hi),
+	(y, bias, residual, n, lo, hi))
 
 /* The activation of one row of a quarter. */
 static void finish(const struct strassen *s, float *y, const float *bias, const float *residual, int64_t n)
@@ -296,7 +287,7 @@ enum qb_err qb_plan_strassen(struct qb_builder *b, const struct qb_lowered *op, 
 	struct qb_call call = {.name = "strassen", .fn = run_strassen, QB_CONTEXT(s)};
 
 	s.groups = (s.n + COLUMNS - 1) / COLUMNS;
-	if (!qb_f32_is_fast() || !qb_builder_is_frozen(b) || op->affine.scale || op->residual_last ||
+	if (!qb_f32_ours(QB_F32_STRASSEN) || !qb_builder_is_frozen(b) || op->affine.scale || op->residual_last ||
 		p->rows < LEAST_ROWS || QB_MIN(p->k, p->n) < LEAST_SIDE || p->k % 2 ||
 		p->n % (2 * QB_F32_PANEL) || s.threads > s.groups) {
 		return QB_EUNSUPPORTED;

@@ -2,10 +2,10 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/exec/lower/f32/choice.h"
 #include "core/exec/lower/f32/conv_igemm.h"
 #include "core/exec/lower/lowerings.h"
 #include "core/exec/onednn.h"
-#include "core/kernels/f32/gemm.h"
 
 static struct qb_layout matrix(int64_t rows, int64_t columns, bool transposed)
 {
@@ -50,7 +50,7 @@ static enum qb_err plan_product(struct qb_builder *b, const struct qb_lowered *o
 
 	err = computed ? QB_EUNSUPPORTED : qb_plan_strassen(b, op, p, eb);
 	/* Packed in every run where that is fast, and where results must not depend on the CPU level. */
-	if (err == QB_EUNSUPPORTED && (!computed || qb_f32_is_fast() || qb_builder_is_training(b))) {
+	if (err == QB_EUNSUPPORTED && (!computed || qb_f32_ours(QB_F32_LAYERS) || qb_builder_is_training(b))) {
 		err = plan_tiles(b, op, p, eb);
 	}
 	if (err != QB_EUNSUPPORTED || (computed && qb_builder_is_training(b))) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/exec/lower/f32/choice.h"
 #include "core/exec/lower/f32/conv_igemm.h"
 #include "core/graph/op.h"
 #include "core/kernels/f32/gemm.h"
@@ -144,7 +145,7 @@ enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_lowered *op,
 	const int64_t *stride[3];
 	struct qb_layout layout;
 
-	if ((!qb_f32_is_fast() && !qb_builder_is_training(b)) || ndim < 0 || ndim > BATCH_DIMS) {
+	if ((!qb_f32_ours(QB_F32_BATCHED) && !qb_builder_is_training(b)) || ndim < 0 || ndim > BATCH_DIMS) {
 		return QB_EUNSUPPORTED;
 	}
 	if (n->input[0]->shape.ndim < 2 || n->input[1]->shape.ndim < 2) {
