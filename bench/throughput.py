@@ -31,7 +31,8 @@ ROWS = [
     ("int8 GEMM, AVX-512 VNNI, 6 pixels x 4 blocks", "int8/libquantbench_a-avx512.o", "bytes_6_4", *DOT512, AVX512),
     ("int8 GEMM, AVX-512 VNNI, 12 pixels x 2 blocks", "int8/libquantbench_a-avx512.o", "bytes_12_2", *DOT512, AVX512),
     ("4-bit GEMM, AVX-512 VNNI, 6 pixels x 4 blocks", "int8/libquantbench_a-avx512.o", "nibbles_6_4", *DOT512, AVX512),
-    ("int8 depthwise, AVX-512 VNNI", "int8/libquantbench_a-avx512.o", "depthwise_block", *DOT512, AVX512),
+    *((f"int8 depthwise{what}, AVX-512 VNNI", "int8/libquantbench_a-avx512.o", name, *DOT512, AVX512)
+      for what, name in ((" 3x3, stride 1", "depthwise_sliding"), (" 3x3", "depthwise_nine"), ("", "depthwise_block"))),
 ]
 # Functions of elements (softmax is mostly exp): work is a vector's elements for each store.
 for name in ("exp", "gelu", "sigmoid", "tanh"):

@@ -178,14 +178,25 @@ static size_t depthwise_bytes(int64_t channels, int64_t kernel_elements)
 	return qb_align_up((size_t)channels, 64) * qb_align_up((size_t)kernel_elements, 4);
 }
 
-/* A block of 64 channels holds, for each group of 4 kernel elements, four vectors; vector i has in its 128-bit lane l the
+/* Which kernel elements one instruction multiplies: of nine those of a column of 3 x 3, of others four. */
+static int64_t quad_of(int64_t kernel_elements, int64_t t)
+{
+	return kernel_elements == 9 ? t % 3 : t / 4;
+}
+
+static int64_t place_in_quad(int64_t kernel_elements, int64_t t)
+{
+	return kernel_elements == 9 ? t / 3 : t % 4;
+}
+
+/* A block of 64 channels holds, for each quad of kernel elements, four vectors; vector i has in its 128-bit lane l the
  * channels 16 l + 4 i .. + 3, four kernel elements each: the order in which byte unpacking leaves them. */
 static size_t depthwise_at(int64_t kernel_elements, int64_t c, int64_t t)
 {
-	int64_t groups = (kernel_elements + 3) / 4, in = c % 64;
+	int64_t quads = (kernel_elements + 3) / 4, in = c % 64;
 
-	return (size_t)(((c / 64 * groups + t / 4) * 4 + in % 16 / 4) * 64 + in / 16 * 16 + in % 4 * 4 +
-		t % 4);
+	return (size_t)(((c / 64 * quads + quad_of(kernel_elements, t)) * 4 + in % 16 / 4) * 64 + in / 16 * 16 + in % 4 * 4 +
+		place_in_quad(kernel_elements, t));
 }
 
 static void pack_depthwise(int8_t *packed, const int8_t *w, int64_t channels, int64_t kernel_elements)
@@ -209,6 +220,41 @@ VNNI INLINE __m512i requant_64(const __m512i *sum, const float *multiplier, cons
 			requant_16(sum[3], multiplier + 48, offset + 48, lo, hi)));
 }
 
+struct quads {
+	__m512i v[4];
+};
+
+/* Four rows of 64 channels, interleaved as the weights are. */
+VNNI INLINE struct quads interleave(__m512i x0, __m512i x1, __m512i x2, __m512i x3)
+{
+	__m512i ab = _mm512_unpacklo_epi8(x0, x1), cd = _mm512_unpacklo_epi8(x2, x3);
+	__m512i ab2 = _mm512_unpackhi_epi8(x0, x1), cd2 = _mm512_unpackhi_epi8(x2, x3);
+
+	return (struct quads){{_mm512_unpacklo_epi16(ab, cd), _mm512_unpackhi_epi16(ab, cd), _mm512_unpacklo_epi16(ab2, cd2),
+		_mm512_unpackhi_epi16(ab2, cd2)}};
+}
+
+VNNI INLINE void multiply_quads(struct quads *sum, const struct quads *x, const int8_t *w)
+{
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++) {
+		sum->v[i] = _mm512_dpbusd_epi32(sum->v[i], x->v[i], _mm512_loadu_si512(w + 64 * i));
+	}
+}
+
+VNNI INLINE struct quads quads_from(const int32_t *from)
+{
+	return (struct quads){{_mm512_load_si512(from), _mm512_load_si512(from + 16), _mm512_load_si512(from + 32),
+		_mm512_load_si512(from + 48)}};
+}
+
+/* A column of a 3 x 3 kernel at one pixel: its three rows. */
+VNNI INLINE struct quads column(const uint8_t *const *row, int64_t at, __mmask64 mask)
+{
+	return interleave(_mm512_maskz_loadu_epi8(mask, row[0] + at), _mm512_maskz_loadu_epi8(mask, row[3] + at),
+		_mm512_maskz_loadu_epi8(mask, row[6] + at), _mm512_setzero_si512());
+}
+
 VNNI static void depthwise_block(const struct qb_int8_channels *d, int64_t c,
 	const uint8_t *const *row, int64_t step, int64_t pixels, uint8_t *y, int64_t y_stride)
 {
@@ -219,41 +265,78 @@ VNNI static void depthwise_block(const struct qb_int8_channels *d, int64_t c,
 	const int8_t *w = d->packed + c * ((kernel_elements + 3) / 4) * 4;
 
 	for (int64_t p = 0, at = c; p < pixels; p++, at += step, y += y_stride) {
+		struct quads sum = quads_from(d->start + c);
 		const int8_t *v = w;
-		__m512i acc[4];
 
-		for (int i = 0; i < 4; i++) {
-			acc[i] = _mm512_load_si512(d->start + c + 16 * i);
-		}
 		for (int64_t t = 0; t < kernel_elements; t += 4, v += 256) {
-			__m512i x0 = _mm512_maskz_loadu_epi8(mask, row[t] + at), ab, cd, ab2, cd2;
-			__m512i x1 = t + 1 < kernel_elements ? _mm512_maskz_loadu_epi8(mask, row[t + 1] + at) : none;
-			__m512i x2 = t + 2 < kernel_elements ? _mm512_maskz_loadu_epi8(mask, row[t + 2] + at) : none;
-			__m512i x3 = t + 3 < kernel_elements ? _mm512_maskz_loadu_epi8(mask, row[t + 3] + at) : none;
+			struct quads x = interleave(_mm512_maskz_loadu_epi8(mask, row[t] + at),
+				t + 1 < kernel_elements ? _mm512_maskz_loadu_epi8(mask, row[t + 1] + at) : none,
+				t + 2 < kernel_elements ? _mm512_maskz_loadu_epi8(mask, row[t + 2] + at) : none,
+				t + 3 < kernel_elements ? _mm512_maskz_loadu_epi8(mask, row[t + 3] + at) : none);
 
-			ab = _mm512_unpacklo_epi8(x0, x1);
-			cd = _mm512_unpacklo_epi8(x2, x3);
-			ab2 = _mm512_unpackhi_epi8(x0, x1);
-			cd2 = _mm512_unpackhi_epi8(x2, x3);
-			acc[0] = _mm512_dpbusd_epi32(acc[0], _mm512_unpacklo_epi16(ab, cd),
-				_mm512_loadu_si512(v));
-			acc[1] = _mm512_dpbusd_epi32(acc[1], _mm512_unpackhi_epi16(ab, cd),
-				_mm512_loadu_si512(v + 64));
-			acc[2] = _mm512_dpbusd_epi32(acc[2], _mm512_unpacklo_epi16(ab2, cd2),
-				_mm512_loadu_si512(v + 128));
-			acc[3] = _mm512_dpbusd_epi32(acc[3], _mm512_unpackhi_epi16(ab2, cd2),
-				_mm512_loadu_si512(v + 192));
+			multiply_quads(&sum, &x, v);
 		}
-		_mm512_mask_storeu_epi8(y + c, mask,
-			requant_64(acc, d->multiplier + c, d->offset + c, lo, hi));
+		_mm512_mask_storeu_epi8(y + c, mask, requant_64(sum.v, d->multiplier + c, d->offset + c, lo, hi));
 	}
+}
+
+/* Nine elements by columns. slides: a column is the one before it of the next pixel, which need not interleave it again. */
+VNNI INLINE void depthwise_columns(const struct qb_int8_channels *d, int64_t c, const uint8_t *const *row, int64_t step,
+	int64_t pixels, uint8_t *y, int64_t y_stride, const bool slides)
+{
+	const __m512 lo = _mm512_set1_ps((float)d->lo), hi = _mm512_set1_ps((float)d->hi);
+	const int64_t left = d->channels - c;
+	const __mmask64 mask = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
+	const int8_t *w = d->packed + c * 12;
+	struct quads x0 = column(row, c, mask), x1 = column(row + 1, c, mask);
+
+	for (int64_t p = 0, at = c; p < pixels; p++, at += step, y += y_stride) {
+		struct quads sum = quads_from(d->start + c), x2 = column(row + 2, at, mask);
+
+		if (!slides) {
+			x0 = column(row, at, mask);
+			x1 = column(row + 1, at, mask);
+		}
+		multiply_quads(&sum, &x0, w);
+		multiply_quads(&sum, &x1, w + 256);
+		multiply_quads(&sum, &x2, w + 512);
+		_mm512_mask_storeu_epi8(y + c, mask, requant_64(sum.v, d->multiplier + c, d->offset + c, lo, hi));
+		x0 = x1;
+		x1 = x2;
+	}
+}
+
+VNNI static void depthwise_sliding(const struct qb_int8_channels *d, int64_t c, const uint8_t *const *row, int64_t step,
+	int64_t pixels, uint8_t *y, int64_t y_stride)
+{
+	depthwise_columns(d, c, row, step, pixels, y, y_stride, true);
+}
+
+VNNI static void depthwise_nine(const struct qb_int8_channels *d, int64_t c, const uint8_t *const *row, int64_t step,
+	int64_t pixels, uint8_t *y, int64_t y_stride)
+{
+	depthwise_columns(d, c, row, step, pixels, y, y_stride, false);
+}
+
+/* Are a kernel's columns one step apart? At borders, and with a stride or a dilation, they are not. */
+static bool columns_slide(const uint8_t *const *row, int64_t step)
+{
+	bool slide = true;
+
+	for (int i = 0; i < 9; i += 3) {
+		slide = slide && (uintptr_t)row[i + 1] - (uintptr_t)row[i] == (uintptr_t)step &&
+			(uintptr_t)row[i + 2] - (uintptr_t)row[i + 1] == (uintptr_t)step;
+	}
+	return slide;
 }
 
 static void depthwise(const struct qb_int8_channels *d, const uint8_t *const *row, int64_t step,
 	int64_t pixels, uint8_t *y, int64_t y_stride)
 {
+	bool nine = d->kernel_elements == 9, slides = nine && columns_slide(row, step);
+
 	for (int64_t c = 0; c < d->channels; c += 64) {
-		depthwise_block(d, c, row, step, pixels, y, y_stride);
+		(slides ? depthwise_sliding : nine ? depthwise_nine : depthwise_block)(d, c, row, step, pixels, y, y_stride);
 	}
 }
 

@@ -337,7 +337,8 @@ static void product__any_size__all_tables_equal_sums(void **state)
 	check_product(16, QB_INT8_K_MAX / 2, 2, ALL_HIGH);
 }
 
-static void check_depthwise(int64_t channels, int64_t kernel_elements, int64_t pixels, enum kind kind)
+/* columns: each kernel element reads one step behind the one before it in its line of three, as inside an image. */
+static void check_depthwise(int64_t channels, int64_t kernel_elements, int64_t pixels, bool columns, enum kind kind)
 {
 	int64_t step = (int64_t)qb_align_up((size_t)channels, 4), x_bytes = (pixels + 3) * step;
 	struct requant_room numbers;
@@ -358,7 +359,7 @@ static void check_depthwise(int64_t channels, int64_t kernel_elements, int64_t p
 		start[i] = (int32_t)(draw() % 20000) - 10000;
 	}
 	for (int64_t t = 0; t < kernel_elements; t++) {
-		row[t] = x + draw() % 4 * (uint32_t)step;
+		row[t] = columns && t % 3 ? row[t - 1] + step : x + draw() % (columns ? 2 : 4) * (uint32_t)step;
 	}
 	for (int i = 0; qb_int8_kernels_at(i); i++) {
 		const struct qb_int8_kernels *k = qb_int8_kernels_at(i);
@@ -403,8 +404,10 @@ static void depthwise__any_size__all_tables_equal_sums(void **state)
 	for (size_t c = 0; c < QB_COUNT(channels); c++) {
 		for (size_t t = 0; t < QB_COUNT(kernel_elements); t++) {
 			for (int kind = 0; kind < KINDS; kind++) {
-				check_depthwise(channels[c], kernel_elements[t], 1 + (int64_t)(c + t) % 6,
-					(enum kind)kind);
+				int64_t pixels = 1 + (int64_t)(c + t) % 6;
+
+				check_depthwise(channels[c], kernel_elements[t], pixels, false, (enum kind)kind);
+				check_depthwise(channels[c], kernel_elements[t], pixels, true, (enum kind)kind);
 			}
 		}
 	}
