@@ -48,6 +48,15 @@ class Net:
         return path
 
 
+def narrow(n):
+    """Depthwise kernels of few channels: pixels side by side are computed as channels of one."""
+    y = n.conv("x", 8, 12)
+    y = n.conv(y, 8, 8, group=8)
+    y = n.conv(y, 16, 8, 1)
+    y = n.conv(y, 16, 16, group=16)
+    return n.conv(y, 16, 16, 5, group=16)
+
+
 def grouped(n):
     y = n.conv("x", 24, 12, group=4)
     y = n.conv(y, 20, 24, group=2, strides=[2, 1])
@@ -260,7 +269,7 @@ def single_pixels(n):
 
 
 IMAGE = [1, 12, 6, 5]
-NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "dilated_filters": (dilated_filters, IMAGE),
+NETWORKS = {"grouped": (grouped, IMAGE), "narrow": (narrow, IMAGE), "dilated": (dilated, IMAGE), "dilated_filters": (dilated_filters, IMAGE),
             "far": (far, IMAGE), "joined": (joined, IMAGE),
             "moved": (moved, IMAGE), "functions": (functions, IMAGE), "operands": (operands, IMAGE),
             "pools": (pools, IMAGE), "attention": (attention, [1, 7, 16]), "masked": (masked, [1, 37, 3, 8]),

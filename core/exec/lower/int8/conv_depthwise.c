@@ -13,7 +13,8 @@ struct depthwise {
 	const struct qb_int8_kernels *kernels;
 	struct qb_pixels p;
 	struct qb_int8_channels c;
-	int64_t y_stride;
+	struct qb_int8_channels folded; /* `fold` pixels side by side, as channels of one: few channels fill a block then */
+	int64_t y_stride, fold;
 	int threads;
 };
 
@@ -21,9 +22,19 @@ static void depthwise_run(const void *arg, const uint8_t *const *row, int64_t ox
 	void *out)
 {
 	const struct depthwise *d = arg;
+	const int64_t step = d->p.sw * d->p.stride, whole = pixels / d->fold, done = d->fold > 1 ? whole * d->fold : 0;
+	const uint8_t *rest[QB_KERNEL_ELEMENTS_MAX];
+	uint8_t *y = (uint8_t *)out + ox * d->y_stride;
 
-	d->kernels->depthwise(&d->c, row, d->p.sw * d->p.stride, pixels,
-		(uint8_t *)out + ox * d->y_stride, d->y_stride);
+	if (done) {
+		d->kernels->depthwise(&d->folded, row, d->fold * step, whole, y, d->fold * d->y_stride);
+	}
+	if (done < pixels) {
+		for (int64_t t = 0; t < d->c.kernel_elements; t++) {
+			rest[t] = row[t] + done * step;
+		}
+		d->kernels->depthwise(&d->c, rest, step, pixels - done, y + done * d->y_stride, d->y_stride);
+	}
 }
 
 static void run_depthwise(const void *context, const struct qb_operands *at)
@@ -41,34 +52,48 @@ static void run_depthwise(const void *context, const struct qb_operands *at)
 	}
 }
 
-static enum qb_err pack_depthwise(struct qb_builder *b, struct depthwise *d, const struct qb__int8_weight *w,
-	const struct qb_requant *r, int zero, struct qb_errbuf *eb)
+/* How many pixels side by side fill a block of the kernels: those of a stride of 1 that lie without gaps, as their outputs do. */
+static int64_t foldable(const struct depthwise *d, int64_t channels)
 {
-	int64_t channels = w->outputs, kernel_elements = d->p.kernel_elements;
+	const int64_t block = d->kernels->order_block;
+
+	return d->p.sw == 1 && d->p.stride == channels && d->y_stride == channels && block % channels == 0 ? block / channels : 1;
+}
+
+/* `fold` times the layer's channels. */
+static enum qb_err pack_depthwise(struct qb_builder *b, const struct depthwise *d, const struct qb__int8_weight *w,
+	const struct qb_requant *r, int zero, int64_t fold, struct qb_int8_channels *out, struct qb_errbuf *eb)
+{
+	int64_t channels = fold * w->outputs, kernel_elements = d->p.kernel_elements;
 	size_t room = qb_align_up((size_t)channels, 64);
 	int8_t *packed = qb_builder_alloc(b, d->kernels->depthwise_bytes(channels, kernel_elements), 1);
 	int32_t *start = qb_builder_alloc(b, room, sizeof(*start));
 	int32_t *from = qb_builder_alloc(b, room, sizeof(*from));
 	float *multiplier = qb_builder_alloc(b, room, sizeof(*multiplier));
 	float *offset = qb_builder_alloc(b, room, sizeof(*offset));
+	float *requant = qb_builder_alloc(b, 2 * room, sizeof(*requant));
 	int8_t *by_element = malloc((size_t)(channels * kernel_elements));
 
-	if (!packed || !start || !from || !multiplier || !offset || !by_element) {
+	if (!packed || !start || !from || !multiplier || !offset || !requant || !by_element) {
 		free(by_element);
 		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
 	}
 	for (int64_t i = 0; i < channels; i++) {
+		const int64_t c = i % w->outputs;
+
 		for (int64_t t = 0; t < kernel_elements; t++) {
-			by_element[t * channels + i] = w->codes[i * kernel_elements + t];
-			from[i] -= zero * w->codes[i * kernel_elements + t];
+			by_element[t * channels + i] = w->codes[c * kernel_elements + t];
+			from[i] -= zero * w->codes[c * kernel_elements + t];
 		}
+		requant[i] = r->multiplier[c];
+		requant[room + (size_t)i] = r->offset[c];
 	}
 	d->kernels->pack_depthwise(packed, by_element, channels, kernel_elements);
 	free(by_element);
 	qb_int8_unpacked_order(d->kernels, from, start, channels);
-	qb_int8_unpacked_order(d->kernels, r->multiplier, multiplier, channels);
-	qb_int8_unpacked_order(d->kernels, r->offset, offset, channels);
-	d->c = (struct qb_int8_channels){packed, start, multiplier, offset, r->lo, r->hi, channels, kernel_elements};
+	qb_int8_unpacked_order(d->kernels, requant, multiplier, channels);
+	qb_int8_unpacked_order(d->kernels, requant + room, offset, channels);
+	*out = (struct qb_int8_channels){packed, start, multiplier, offset, r->lo, r->hi, channels, kernel_elements};
 	return QB_OK;
 }
 
@@ -84,7 +109,11 @@ enum qb_err qb__plan_int8_depthwise(struct qb_builder *b, const struct qb_lowere
 
 	QB_TRY(qb_pixels_init(&d.p, b, n, win, x->stride, x->zero, eb));
 	QB_TRY(qb__int8_requant(b, &r, w, op, x, y, eb));
-	QB_TRY(pack_depthwise(b, &d, w, &r, x->zero, eb));
+	QB_TRY(pack_depthwise(b, &d, w, &r, x->zero, 1, &d.c, eb));
+	d.fold = foldable(&d, w->outputs);
+	if (d.fold > 1) {
+		QB_TRY(pack_depthwise(b, &d, w, &r, x->zero, d.fold, &d.folded, eb));
+	}
 	if (d.p.images * d.p.oh * d.p.ow * w->outputs * w->k < QB__INT8_WORTH_A_THREAD / 4) {
 		d.threads = 1;
 	}
