@@ -243,8 +243,8 @@ static enum qb_err numbers_init(struct qb_outlier_numbers *n, const struct run *
 	size_t schemes = (size_t)ptq_of(r)->schemes;
 
 	*n = (struct qb_outlier_numbers){.samples = r->sweep[0]->samples, .calibration_samples = r->sweep[0]->calibration_samples,
-		.tokens = r->report->sequences->tokens, .masked = r->report->sequences->padding >= 0, .metric = r->sweep[0]->float_metric, .max_inf_norm = r->report->max_inf_norm,
-		.avg_kurtosis = r->report->avg_kurtosis, .sink_share = r->report->sink_share,
+		.tokens = r->report->sequences->tokens, .masked = r->report->sequences->padding >= 0, .metric = r->sweep[0]->float_metric,
+		.max_inf_norm = r->report->max_inf_norm, .avg_kurtosis = r->report->avg_kurtosis, .sink_share = r->report->sink_share,
 		.scheme_metric = calloc(schemes + 1, sizeof(*n->scheme_metric)), .scheme_delta = calloc(schemes + 1, sizeof(*n->scheme_delta))};
 	n->loss = loss_of(ptq_of(r)->metric, n->metric);
 	return n->scheme_metric && n->scheme_delta ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for the results");
