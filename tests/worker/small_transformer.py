@@ -8,8 +8,9 @@ VOCABULARY, TOKENS, WIDTH, HEADS = 29, 11, 16, 2
 
 
 class Builder:
-    def __init__(self, seed):
+    def __init__(self, seed, flat=False):
         self.rng = np.random.default_rng(seed)
+        self.flat = flat  # linear layers are Gemms of [N * T, C], as some exporters have them
         self.nodes, self.weights = [], {}
 
     def weight(self, name, *shape, scale=0.3):
@@ -27,6 +28,11 @@ class Builder:
     def linear(self, x, name, cin, cout):
         self.weight(f"{name}.w", cin, cout)
         self.weight(f"{name}.b", cout, scale=0.1)
+        if self.flat:
+            self.constant(f"{name}.flat", np.array([-1, cin], np.int64))
+            self.constant(f"{name}.back", np.array([-1, TOKENS, cout], np.int64))
+            rows = self.node("Gemm", [self.node("Reshape", [x, f"{name}.flat"], f"{name}.rows"), f"{name}.w", f"{name}.b"], f"{name}.gemm")
+            return self.node("Reshape", [rows, f"{name}.back"], name)
         return self.node("Add", [self.node("MatMul", [x, f"{name}.w"], f"{name}.product"), f"{name}.b"], name)
 
     def norm(self, x, name):
@@ -64,10 +70,10 @@ class Builder:
         onnx.save(model, path)
 
 
-def build(path, pre_norm=False, masked=False, causal=False, layers=2, seed=1, change=None, head=True):
+def build(path, pre_norm=False, masked=False, causal=False, layers=2, seed=1, change=None, head=True, flat=False):
     """Inputs ids [N, T] (and mask [N, T]); output the scores [N, T, VOCABULARY], or (head False) the last values. change: called
     with the weights before they are saved."""
-    b = Builder(seed)
+    b = Builder(seed, flat)
     b.constant("split", np.array([0, TOKENS, HEADS, WIDTH // HEADS], np.int64))
     b.constant("join", np.array([0, TOKENS, WIDTH], np.int64))
     b.constant("scale", np.float32((WIDTH // HEADS) ** -0.5))

@@ -40,8 +40,8 @@ def beyond(v):
 
 
 class Outliers(files.Case):
-    def job(self, pre_norm=False, masked=False, causal=False, change=None, name="net.onnx", **more):
-        model = small.build(self.path(name), pre_norm, masked, causal, LAYERS, change=change)
+    def job(self, pre_norm=False, masked=False, causal=False, change=None, name="net.onnx", flat=False, **more):
+        model = small.build(self.path(name), pre_norm, masked, causal, LAYERS, change=change, flat=flat)
         data = small.tokens(self.path("data.npz"), SEQUENCES, masked)
         return {**BASE, "model": model, "data": data, **more}
 
@@ -152,6 +152,13 @@ class Outliers(files.Case):
 
     def test_pre_norm_without_mask__every_number__is_numpys(self):
         self.compare(pre_norm=True)
+
+    def test_layers_of_flat_rows__every_number__is_numpys(self):
+        run, _ = self.compare(pre_norm=True, causal=True, flat=True)
+        plain, _ = worker.run(self.job(pre_norm=True, causal=True))
+        self.assertEqual([(t["name"], t["layer"], t["kind"], t["measured"]) for t in run["tensors"]],
+                         [(t["name"], t["layer"], t["kind"], t["measured"]) for t in plain["runs"][0]["tensors"]])
+        np.testing.assert_allclose([t["sqnr_db"] for t in run["tensors"]], [t["sqnr_db"] for t in plain["runs"][0]["tensors"]], atol=0.5)
 
     def test_planted_outliers__are_named(self):
         def plant(weights):
