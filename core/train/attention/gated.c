@@ -64,7 +64,7 @@ static enum qb_err read_input(struct qb__layers *l, const struct qb_attention *a
 	if (a->heads < 1 || !c->known || !((c->ndim == 4 && c->dim[1] == a->heads && c->dim[0] == s->dim[out->tokens_first]) ||
 			(c->ndim == 3 && c->dim[0] == qb_dim_mul(s->dim[out->tokens_first], a->heads) && out->tokens > 0))) {
 		return qb__attention_fail(l, a, "gates multiply what heads make of tokens, which is %s here, not [batch, heads, tokens, "
-			"channels]; the input is %s", qb_shape_text(c, text[0], sizeof(text[0])), qb_shape_text(s, text[1], sizeof(text[1])));
+			"channels] (where it is unknown, fix the length); the input is %s", qb_shape_text(c, text[0], sizeof(text[0])), qb_shape_text(s, text[1], sizeof(text[1])));
 	}
 	return QB_OK;
 }

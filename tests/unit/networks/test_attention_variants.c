@@ -16,6 +16,7 @@
 
 #include "core/base/size.h"
 #include "core/graph/attention.h"
+#include "core/graph/shape.h"
 #include "core/quant/placement.h"
 #include "core/train/training_network.h"
 #include "tests/unit/networks/named_network.h"
@@ -91,6 +92,44 @@ static void attention__of_networks_by_name__is_found(void **state)
 		}
 		qb_graph_destroy(&g);
 	}
+}
+
+static struct qb_value *node(struct qb_graph *g, enum qb_op_id op, struct qb_value *a, struct qb_value *b)
+{
+	const char *name = qb_arena_printf(g->arena, "v%d", g->values);
+	struct qb_value *y = qb_graph_add_value(g, name, QB_F32);
+
+	assert_true(qb_graph_append(g, qb_node_create(g, op, name, 17, b ? 2 : 1, (struct qb_value *[]){a, b}, 1, &y)));
+	return y;
+}
+
+/* Queries with 2^40 paths back to the input and no layer on any of them. */
+static void attention__of_sums_of_sums__is_found_in_little_time(void **state)
+{
+	struct qb_graph *g = qb_graph_create();
+	struct qb_value *x = qb_graph_add_value(g, "x", QB_F32), *q = x, *p;
+	struct qb_attention_list list;
+
+	(void)state;
+	x->shape = qb_shape_make(3, (const int64_t[]){-1, 4, 4});
+	for (int i = 0; i < 40; i++) {
+		q = node(g, QB_OP_Add, q, q);
+	}
+	p = node(g, QB_OP_Softmax, node(g, QB_OP_MatMul, q, x), NULL);
+	p = node(g, QB_OP_MatMul, p, q);
+	g->input = &x;
+	g->output = &p;
+	g->inputs = g->outputs = 1;
+	assert_int_equal(qb_graph_relink(g, NULL), QB_OK);
+	assert_int_equal(qb_graph_infer(g, NULL), QB_OK);
+	assert_int_equal(qb_graph_find_attention(&list, g, NULL), QB_OK);
+	assert_int_equal(list.count, 1);
+	assert_null(list.at[0].query);
+	assert_null(list.at[0].output);
+	assert_false(list.at[0].causal);
+	assert_int_equal(list.at[0].width, 4);
+	assert_int_equal(list.at[0].heads, 1);
+	qb_graph_destroy(&g);
 }
 
 /* ---- files ---- */
@@ -334,6 +373,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attention__of_networks_by_name__is_found),
+		cmocka_unit_test(attention__of_sums_of_sums__is_found_in_little_time),
 		cmocka_unit_test(variants__written_and_read__are_the_same_graph),
 		cmocka_unit_test(clipped_softmax__renormalised__keeps_sum_and_largest_of_rows),
 		cmocka_unit_test(gates__fresh__are_open_as_asked),
