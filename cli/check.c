@@ -72,7 +72,6 @@ static enum cli_exit get_result(struct cli *cli, struct cli_http *http, json_t *
 static enum cli_exit get_baseline(const struct cli *cli, struct cli_http *http, json_t **baseline)
 {
 	const char *what = cli->opt['b'];
-	json_error_t why;
 
 	if (!what) {
 		return CLI_OK;
@@ -84,8 +83,7 @@ static enum cli_exit get_baseline(const struct cli *cli, struct cli_http *http, 
 		return cli_fail(CLI_USAGE, "--baseline %s: %s; name a job's id, such as j12, or a file with a result", what,
 			strerror(errno));
 	}
-	*baseline = json_load_file(what, JSON_REJECT_DUPLICATES, &why);
-	return *baseline ? CLI_OK : cli_fail(CLI_USAGE, "%s:%d:%d: %s", what, why.line, why.column, why.text);
+	return cli_json_read(what, "a result", baseline);
 }
 
 static enum cli_exit read_limit(const struct cli *cli, double *limit)

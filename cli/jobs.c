@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/http.h"
 #include "cli/jobspec.h"
@@ -26,10 +27,8 @@ static enum cli_exit print_results(const struct cli *cli, struct cli_http *http,
 		return code;
 	}
 	code = cli_job_call(http, "GET", id, "/results", &result);
-	if (code == CLI_OK && cli->opt['j']) {
-		cli_print_json(result);
-	} else if (code == CLI_OK) {
-		cli_results_print(result, stdout);
+	if (code == CLI_OK) {
+		cli_print_result(cli, result);
 	}
 	json_decref(result);
 	return code;
@@ -259,11 +258,32 @@ static enum cli_exit show(struct cli *cli, struct cli_http *http, const char *id
 	return code;
 }
 
+/* A result that --json printed, in the place of a job on the server. */
+static enum cli_exit show_file(const struct cli *cli)
+{
+	json_t *result = NULL;
+	enum cli_exit code = cli_json_read(cli->arg[0], "a result", &result);
+
+	if (code == CLI_OK && !*cli_text(result, "type")) {
+		code = cli_fail(CLI_USAGE, "%s: a result has a \"type\"; --json of run, submit and show prints one", cli->arg[0]);
+	}
+	if (code == CLI_OK) {
+		cli_print_result(cli, result);
+	}
+	json_decref(result);
+	return code;
+}
+
 enum cli_exit cli_show(struct cli *cli)
 {
-	struct cli_http *http = cli_http_create(cli);
-	enum cli_exit code = http ? show(cli, http, cli->arg[0]) : cli_fail(CLI_USAGE, "no memory");
+	struct cli_http *http;
+	enum cli_exit code;
 
+	if (!strcmp(cli->arg[0], "-") || access(cli->arg[0], R_OK) == 0) {
+		return show_file(cli);
+	}
+	http = cli_http_create(cli);
+	code = http ? show(cli, http, cli->arg[0]) : cli_fail(CLI_USAGE, "no memory");
 	cli_http_destroy(&http);
 	return code;
 }

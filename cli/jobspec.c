@@ -17,7 +17,7 @@ static const struct cli_job_input inputs[] = {
 	{NULL, NULL},
 };
 
-static enum cli_exit read_file(const char *path, json_t **job)
+enum cli_exit cli_json_read(const char *path, const char *what, json_t **out)
 {
 	bool is_stdin = !strcmp(path, "-");
 	FILE *file = is_stdin ? stdin : fopen(path, "re");
@@ -26,15 +26,17 @@ static enum cli_exit read_file(const char *path, json_t **job)
 	if (!file) {
 		return cli_fail(CLI_USAGE, "%s: %s", path, strerror(errno));
 	}
-	*job = json_loadf(file, JSON_REJECT_DUPLICATES, &why);
+	*out = json_loadf(file, JSON_REJECT_DUPLICATES, &why);
 	if (!is_stdin) {
 		fclose(file);
 	}
-	if (!*job) {
+	if (!*out) {
 		return cli_fail(CLI_USAGE, "%s:%d:%d: %s", path, why.line, why.column, why.text);
 	}
-	if (!json_is_object(*job)) {
-		return cli_fail(CLI_USAGE, "%s: a job is a JSON object", path);
+	if (!json_is_object(*out)) {
+		json_decref(*out);
+		*out = NULL;
+		return cli_fail(CLI_USAGE, "%s: %s is a JSON object", path, what);
 	}
 	return CLI_OK;
 }
@@ -146,7 +148,7 @@ enum cli_exit cli_job_read(const struct cli *cli, json_t **job)
 
 	*job = NULL;
 	if (cli->args) {
-		code = read_file(cli->arg[0], job);
+		code = cli_json_read(cli->arg[0], "a job", job);
 	} else {
 		*job = json_object();
 	}

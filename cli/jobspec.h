@@ -19,6 +19,8 @@ typedef enum cli_exit cli_job_resolve_fn(void *arg, const struct cli_job_input *
 /* For every name in the job's inputs. */
 enum cli_exit cli_job_resolve(json_t *job, cli_job_resolve_fn *resolve, void *arg);
 
+/* *out is a new reference to the JSON object of a file ("-" is stdin), which is called `what`. */
+enum cli_exit cli_json_read(const char *path, const char *what, json_t **out);
 /* *job is a new reference: the file of the first argument ("-" is stdin), then the options, then each --set. */
 enum cli_exit cli_job_read(const struct cli *cli, json_t **job);
 /* The file that an input names: as it is, or beside the job's own file. NULL: no such file; freed with free(). */

@@ -28,7 +28,7 @@ static const struct cli_command commands[] = {
 		cli_watch},
 	{"list", SERVER "qly", "[WORD...]", "jobs, the latest first; those with all of the words in id, type, state or names of\n"
 		"files", 0, 20, cli_list},
-	{"show", SERVER "c", "ID", "a job and its results", 1, 1, cli_show},
+	{"show", SERVER "c", "ID | RESULT.json | -", "a job and its results, or a result that --json printed", 1, 1, cli_show},
 	{"cancel", SERVER, "ID...", "take jobs out of the queue, or stop them", 1, 1000, cli_cancel},
 	{"retry", SERVER, "ID", "queue a job again", 1, 1, cli_retry},
 	{"compare", SERVER, "ID ID...", "networks by formats, from several jobs", 1, 100,

@@ -5,15 +5,16 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/explain.h"
 #include "cli/format_results.h"
 #include "cli/metric.h"
 #include "cli/outlier_results.h"
 #include "cli/table.h"
 #include "cli/training_results.h"
+#include "common/result_csv.h"
 
 static void latency_cells(struct cli_table *t, const json_t *row, double reference)
 {
@@ -201,6 +202,20 @@ void cli_results_print(const json_t *result, FILE *out)
 		cli_results_rows(rows, out);
 	} else {
 		print_any(result, out);
+	}
+}
+
+void cli_print_result(const struct cli *cli, const json_t *result)
+{
+	if (cli->opt['c']) {
+		char *csv = qb_result_csv(result, &(size_t){0});
+
+		fputs(csv ? csv : "", stdout);
+		free(csv);
+	} else if (cli->opt['j']) {
+		cli_print_json(result);
+	} else {
+		cli_results_print(result, stdout);
 	}
 }
 

@@ -19,7 +19,6 @@
 #include "cli/progress.h"
 #include "cli/results.h"
 #include "cli/worker.h"
-#include "common/result_csv.h"
 
 /* What the worker has after SIGTERM. */
 enum { GRACE_SECONDS = 2 };
@@ -213,15 +212,8 @@ enum cli_exit cli_run(struct cli *cli)
 	if (code == CLI_OK) {
 		code = cli_run_job(cli, job, &result);
 	}
-	if (code == CLI_OK && cli->opt['c']) {
-		char *csv = qb_result_csv(result, &(size_t){0});
-
-		fputs(csv ? csv : "", stdout);
-		free(csv);
-	} else if (code == CLI_OK && cli->opt['j']) {
-		cli_print_json(result);
-	} else if (code == CLI_OK) {
-		cli_results_print(result, stdout);
+	if (code == CLI_OK) {
+		cli_print_result(cli, result);
 	}
 	json_decref(job);
 	json_decref(result);

@@ -83,6 +83,19 @@ class Run(unittest.TestCase):
                          ["97.25", "*", "-0.25", "(-0.50", "to", "+0.00)", "35.2", "400", "kB", "20.6", "µs", "2.00x", "native"])
         self.assertEqual(rows["E4"][1:], ["96.00", "-1.50", "-", "400", "kB", "-", "-"])
 
+    def test_show__result_file__is_the_table_of_the_run(self):
+        printed = self.fake("ok", "--json")[1]
+        (self.folder / "result.json").write_text(printed)
+        for form in ([], ["--csv"], ["--json"]):
+            expected = self.fake("ok", *form)[1]
+            self.assertTrue(expected)
+            self.assertEqual(self.quantbench("show", "result.json", *form)[:2], (0, expected))
+            self.assertEqual(self.quantbench("show", "-", *form, stdin=printed)[:2], (0, expected))
+        (self.folder / "result.json").write_text("[1]")
+        code, _, err = self.quantbench("show", "result.json")
+        self.assertEqual((code, err), (2, "quantbench: result.json: a result is a JSON object\n"))
+        self.assertIn('a result has a "type"', self.quantbench("show", "-", stdin="{}")[2])
+
     def test_run__job_file__its_files_are_found_beside_it(self):
         (self.folder / "jobs").mkdir()
         (self.folder / "jobs" / "other.onnx").write_bytes(b"model")
