@@ -84,4 +84,5 @@ include tests/unit/experiment/local.mk
 include tests/unit/networks/local.mk
 include tests/unit/ops/local.mk
 include tests/api/local.mk
+include tests/python/local.mk
 include tests/web/local.mk
