@@ -93,6 +93,7 @@ class Account(unittest.TestCase):
 class Faults(Account):
     def scenario(self, d):
         m = patiently(d, "POST", "/v1/models?name=n.onnx", b"a network")["id"]
+        self.assertEqual(patiently(d, "POST", "/v1/models?name=again.onnx", b"a network")["id"], m)
         gone = patiently(d, "POST", "/v1/datasets", b"some data")["id"]
         crash = patiently(d, "POST", "/v1/models", b"crash")["id"]
         until(lambda: patiently(d, "GET", "/v1/models/" + crash)["inspection"]["state"] == "failed", "not inspected")
