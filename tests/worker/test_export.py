@@ -70,7 +70,7 @@ class Export(Case):
 
     def test_digits__widths_without_a_type__are_codes_of_the_next_wider_one(self):
         self.check_predictions(DIGITS, ["int6", "w3a7", "w7a12", "int8/int8_narrow"])
-        for scheme, weights, opset in (("int6", TensorProto.INT8, 13), ("w3a7", TensorProto.INT4, 21)):
+        for scheme, weights, opset in (("int6", TensorProto.INT8, 17), ("w3a7", TensorProto.INT4, 21)):
             model = onnx.load(self.path(f"{scheme}.qdq.onnx"))
             self.assertEqual(model.opset_import[0].version, opset)
             codes = next(i for i in model.graph.initializer if i.name.endswith(":codes"))

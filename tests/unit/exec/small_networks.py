@@ -269,7 +269,7 @@ def single_pixels(n):
 
 
 IMAGE = [1, 12, 6, 5]
-NETWORKS = {"grouped": (grouped, IMAGE), "narrow": (narrow, IMAGE), "dilated": (dilated, IMAGE), "dilated_filters": (dilated_filters, IMAGE),
+NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "dilated_filters": (dilated_filters, IMAGE),
             "far": (far, IMAGE), "joined": (joined, IMAGE),
             "moved": (moved, IMAGE), "functions": (functions, IMAGE), "operands": (operands, IMAGE),
             "pools": (pools, IMAGE), "attention": (attention, [1, 7, 16]), "masked": (masked, [1, 37, 3, 8]),
@@ -278,6 +278,6 @@ NETWORKS = {"grouped": (grouped, IMAGE), "narrow": (narrow, IMAGE), "dilated": (
             "turned": (turned, IMAGE), "transposed": (transposed, IMAGE), "resized": (resized, IMAGE), "pixel_means": (pixel_means, IMAGE),
             "single_pixels": (single_pixels, IMAGE),
             "row_means": (row_means, [1, 7, 16]), "normalised": (normalised, IMAGE), "means": (means, [1, 7, 16]),
-            "residuals": (residuals, [1, 17, 13, 22])}
+            "residuals": (residuals, [1, 17, 13, 22]), "narrow": (narrow, IMAGE)}
 # Integers do not pay in these.
 FLOAT = ["single_pixels"]
