@@ -223,9 +223,11 @@ class Inspections(Case):
         self.d.call("POST", "/v1/jobs/%s/cancel" % j, expect=202)
 
 
-# A launcher whose worker is no child of the daemon's process group, and which survives its parent.
+# A launcher whose worker is not in the daemon's process group, and which survives the daemon and keeps its worker: as whose
+# child the worker does not end with the daemon.
 FORKING = """#!/usr/bin/python3
-import os, signal, sys
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 pid = os.fork()
 if pid == 0:

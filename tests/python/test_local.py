@@ -62,7 +62,8 @@ class Local(unittest.TestCase):
     def test_run__interrupted__ends_the_worker(self):
         script = (f"import sys; sys.path.insert(0, {str(TOP / 'python')!r}); import quantbench\n"
                   f"quantbench.run(model={str(self.folder / 'net.onnx')!r}, fake='hang', program={PROGRAM!r})")
-        process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a shell's background job ignores it
         self.assertIn("reading the network", process.stderr.readline())
         workers = [p for p in os.listdir("/proc") if p.isdigit() and self.is_worker(p)]
         self.assertEqual(len(workers), 1)
