@@ -6,18 +6,10 @@
 #include "core/base/cpu.h"
 #include "core/base/size.h"
 #include "core/kernels/f32/depthwise_levels.h"
+#include "core/kernels/f32/inside.h"
 #include "core/kernels/f32/math.h"
 
 enum { TILE = QB__DEPTHWISE_TILE };
-
-/* The columns of the kernel that are inside for output x: [*first, *last). */
-static void inside(const struct qb_f32_depthwise *d, int64_t x, int64_t *first, int64_t *last)
-{
-	int64_t at = x * d->stride - d->pad;
-
-	*first = at >= 0 ? 0 : (-at + d->dilation - 1) / d->dilation;
-	*last = at >= d->width ? 0 : QB_MIN((d->width - at - 1) / d->dilation + 1, d->columns);
-}
 
 static float epilogue_plain(const struct qb_f32_depthwise *d, int64_t c, float v)
 {
@@ -57,27 +49,18 @@ static void windows_plain(const struct qb_f32_depthwise *d, const struct qb__win
 	}
 }
 
-/* Outputs [*from, *to) have all columns of the kernel inside. */
-static void find_inner(const struct qb_f32_depthwise *d, int64_t *from, int64_t *to)
-{
-	int64_t reach = d->width - 1 - (d->columns - 1) * d->dilation + d->pad;
-
-	*from = QB_MIN((d->pad + d->stride - 1) / d->stride, d->out_width);
-	*to = reach < 0 ? *from : QB_MAX(QB_MIN(reach / d->stride + 1, d->out_width), *from);
-}
-
 void qb__f32_depthwise_tiles(qb__windows_fn *windows, const struct qb_f32_depthwise *d, const float *const *line, float *y)
 {
-	int64_t from, to;
+	int64_t from, to; /* the outputs for which all columns of the kernel are inside */
 
-	find_inner(d, &from, &to);
+	qb_f32_inside(-d->pad, d->stride, d->out_width, d->width - 1 - (d->columns - 1) * d->dilation, &from, &to);
 	for (int64_t x = 0, n; x < d->out_width; x += n) {
 		struct qb__window s = {.line = line, .x = x};
 
 		/* The last tile may compute some outputs again. */
 		n = x >= from && x < to && to - from >= TILE ? QB_MIN((int64_t)TILE, to - x) : 1;
 		s.x = n > 1 ? x + n - TILE : x;
-		inside(d, s.x, &s.first, &s.last);
+		qb_f32_inside(s.x * d->stride - d->pad, d->dilation, d->columns, d->width - 1, &s.first, &s.last);
 		windows(d, &s, n > 1 ? TILE : 1, y);
 	}
 }

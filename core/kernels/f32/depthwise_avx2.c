@@ -51,7 +51,7 @@ static void windows(const struct qb_f32_depthwise *d, const struct qb__window *s
 
 void qb__f32_depthwise_line_avx2(const struct qb_f32_depthwise *d, const float *const *line, float *y)
 {
-	if (d->channels >= LANES && in_segments(d)) {
+	if (in_segments(d)) {
 		run_segments(d, line, y);
 	} else {
 		qb__f32_depthwise_tiles(windows, d, line, y);
