@@ -94,7 +94,7 @@ enum qb_err qb__plan_layer_norm(struct qb_builder *b, const struct qb_lowered *o
 	const struct qb_value *gain = n->input[1];
 	int64_t axis = qb_node_int(n, "axis", -1);
 	struct rows r = {.epsilon = qb_node_float(n, "epsilon", 1e-5f), };
-	struct qb_layout layout = qb_layout_dense(&gain->shape);
+	struct qb_layout layout = qb_layout_dense(&n->output[0]->shape);
 	struct qb_call call = {.name = "layer norm", .fn = run_layer_norm, QB_CONTEXT(r)};
 	struct qb_place place;
 
@@ -110,16 +110,12 @@ enum qb_err qb__plan_layer_norm(struct qb_builder *b, const struct qb_lowered *o
 		return QB_EUNSUPPORTED;
 	}
 	r.count = numbers(&x->shape) / r.length;
-	QB_TRY(qb_builder_operand(b, gain, &layout, &layout, &place, eb));
-	call.reads[1] = place.buffer;
+	QB_TRY(qb_builder_read(b, gain, false, &call.reads[1], eb));
 	if (shift) {
-		layout = qb_layout_dense(&shift->shape);
-		QB_TRY(qb_builder_operand(b, shift, &layout, &layout, &place, eb));
-		call.reads[2] = place.buffer;
+		QB_TRY(qb_builder_read(b, shift, false, &call.reads[2], eb));
 	}
 	QB_TRY(qb_builder_dense(b, x, &place, eb));
 	call.reads[0] = place.buffer;
-	layout = qb_layout_dense(&n->output[0]->shape);
 	QB_TRY(qb_builder_define(b, n->output[0], &layout, &place, eb));
 	call.writes[0] = place.buffer;
 	return qb_builder_call(b, n, &call, eb);
