@@ -176,9 +176,9 @@ static size_t transformed_numbers(const struct winograd *w)
 static void transform_weights(const void *context, const float *from, float *to)
 {
 	const struct winograd *w = context;
-	const double (*g)[3] = qb_f32_winograd_forms[w->form].g;
+	const struct qb_f32_winograd *form = &qb_f32_winograd_forms[w->form];
 	size_t outputs = qb_align_up((size_t)w->d.outputs, QB_F32_PANEL), c = (size_t)w->d.channels;
-	int side = qb_f32_winograd_forms[w->form].weights, kernel = qb_f32_winograd_forms[w->form].kernel;
+	int side = form->weights, kernel = form->kernel;
 
 	for (size_t o = 0; o < (size_t)w->d.outputs; o++) {
 		for (size_t k = 0; k < c; k++) {
@@ -188,10 +188,10 @@ static void transform_weights(const void *context, const float *from, float *to)
 			for (int i = 0; i < side * kernel * kernel; i++) {
 				int y = i / kernel / kernel, t = i / kernel % kernel, x = i % kernel;
 
-				half[y][x] += g[y][t] * (double)f[t * kernel + x];
+				half[y][x] += form->g[y][t] * (double)f[t * kernel + x];
 			}
 			for (int i = 0; i < side * side; i++) {
-				const double *h = half[i / side], *q = g[i % side];
+				const double *h = half[i / side], *q = form->g[i % side];
 				double sum = h[0] * q[0] + h[1] * q[1] + h[2] * q[2];
 
 				to[(((size_t)i * (outputs / QB_F32_PANEL) + o / QB_F32_PANEL) * c + k) * QB_F32_PANEL +
@@ -218,23 +218,24 @@ static bool choose_form(struct winograd *w)
 	int64_t least = INT64_MAX;
 
 	for (int f = 0; f < QB_WINOGRAD_FORMS; f++) {
+		const struct qb_f32_winograd *form = &qb_f32_winograd_forms[f];
 		int64_t out[2] = {d->out_height, d->out_width}, tiles = d->images * w->phases * w->phases, wide[2];
-		int points = qb_f32_winograd_forms[f].size * qb_f32_winograd_forms[f].size;
+		int points = form->size * form->size;
 
-		if (d->kernel[0] != qb_f32_winograd_forms[f].kernel || d->kernel[1] != qb_f32_winograd_forms[f].kernel ||
-			d->stride[0] != qb_f32_winograd_forms[f].stride || d->stride[1] != qb_f32_winograd_forms[f].stride ||
-			(w->phases > 1 && qb_f32_winograd_forms[f].stride > 1)) {
+		if (d->kernel[0] != form->kernel || d->kernel[1] != form->kernel ||
+			d->stride[0] != form->stride || d->stride[1] != form->stride ||
+			(w->phases > 1 && form->stride > 1)) {
 			continue;
 		}
 		for (int i = 0; i < 2; i++) {
-			wide[i] = ((out[i] + w->phases - 1) / w->phases + qb_f32_winograd_forms[f].out - 1) / qb_f32_winograd_forms[f].out;
+			wide[i] = ((out[i] + w->phases - 1) / w->phases + form->out - 1) / form->out;
 			tiles *= wide[i];
 		}
 		if (points * tiles < least) {
 			least = points * tiles;
 			w->form = (enum qb_f32_winograd_form)f;
-			w->out = qb_f32_winograd_forms[f].out;
-			w->size = qb_f32_winograd_forms[f].size;
+			w->out = form->out;
+			w->size = form->size;
 			w->points = points;
 			w->tiles = tiles;
 			memcpy(w->wide, wide, sizeof(wide));
