@@ -50,11 +50,6 @@ static double now(clockid_t clock)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static size_t bytes_of(const struct qb_value *v)
-{
-	return qb_value_size(v) * qb_dtype_bytes(v->dtype);
-}
-
 /* Weights as He et al. draw them, ones for gains; images and the rest normal. */
 static void fill(const struct qb_value *v, void *to, size_t n)
 {
@@ -78,7 +73,6 @@ static enum qb_err make_network(struct step *s, struct qb_errbuf *eb)
 	if (strstr(s->o.network, ".onnx")) {
 		return qb_graph_import(&s->open, s->o.network, eb);
 	}
-
 	if (!a) {
 		return qb_fail(eb, QB_EINVAL, "\"%s\" is no network that can be built by name", s->o.network);
 	}
@@ -153,11 +147,11 @@ static enum qb_err prepare(struct step *s, struct qb_errbuf *eb)
 	s->output = calloc((size_t)g->outputs * (size_t)s->o.shards, sizeof(*s->output));
 	s->step_ns = calloc((size_t)qb_plan_steps(s->plan), sizeof(*s->step_ns));
 	for (int i = 0; i < g->inputs; i++) {
-		s->input[i] = calloc((size_t)s->o.shards, bytes_of(g->input[i]));
+		s->input[i] = calloc((size_t)s->o.shards, qb_value_bytes(g->input[i]));
 		fill(g->input[i], s->input[i], qb_value_size(g->input[i]) * (size_t)s->o.shards);
 	}
 	for (int i = 0; i < g->outputs * (int)s->o.shards; i++) {
-		s->output[i] = calloc(1, bytes_of(g->output[i % g->outputs]));
+		s->output[i] = calloc(1, qb_value_bytes(g->output[i % g->outputs]));
 	}
 	return QB_OK;
 }
@@ -182,7 +176,7 @@ static enum qb_err run(struct step *s, int64_t *step_ns, struct qb_errbuf *eb)
 
 	for (int64_t k = 0; k < s->o.shards; k++) {
 		for (int i = 0; i < g->inputs; i++) {
-			in[k * g->inputs + i] = (char *)s->input[i] + (is_parameter(s, i) ? 0 : (size_t)k * bytes_of(g->input[i]));
+			in[k * g->inputs + i] = (char *)s->input[i] + (is_parameter(s, i) ? 0 : (size_t)k * qb_value_bytes(g->input[i]));
 		}
 		inputs[k] = in + k * g->inputs;
 		outputs[k] = s->output + k * g->outputs;
