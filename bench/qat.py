@@ -22,7 +22,7 @@ METHODS = {"lsq": ["lsq"], "lsq, freeze": ["lsq", {"name": "freeze", "begin": 0}
 
 
 def seconds(job, threads):
-    """Of the processor, and the result."""
+    """Of the processor."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     p = subprocess.run([os.path.join(os.getcwd(), "quantbench-worker"), "--threads", str(threads)], input=json.dumps(job) + "\n",
                        stdout=subprocess.PIPE, text=True)
@@ -30,14 +30,14 @@ def seconds(job, threads):
     last = json.loads(p.stdout.splitlines()[-1])
     if p.returncode:
         sys.exit(f"qat: {last.get('detail', p.stdout)}")
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, last["result"]
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def step_ms(job, args):
-    """Of one step, between a run of n steps and one of 2 n; evaluation and preparation are the same in both."""
-    epochs = args.steps // args.epoch_steps
-    few, many = (seconds({**job, "epochs": epochs * k, "evaluate_every": epochs * k}, args.threads)[0] for k in (1, 2))
-    return (many - few) / args.steps * 1e3
+    """Of one step, between a run of n steps, in whole epochs, and one of 2 n; evaluation and preparation are the same in both."""
+    epochs = max(1, args.steps // args.epoch_steps)
+    few, many = (seconds({**job, "epochs": epochs * k, "evaluate_every": epochs * k}, args.threads) for k in (1, 2))
+    return (many - few) / (epochs * args.epoch_steps) * 1e3
 
 
 def main():
