@@ -2,6 +2,7 @@
 #include "core/graph/padding_input.h"
 
 #include "core/graph/op.h"
+#include "core/graph/shape.h"
 
 /* Masks are a few nodes away from the softmax. */
 enum { FAR = 32, LOOKS = 5000 };
@@ -26,14 +27,10 @@ static bool is_tokens(const struct qb_value *v)
 static int input_of(const struct qb_graph *g, const struct qb_value *v, int64_t tokens)
 {
 	const struct qb_shape *s = &v->shape;
-	int64_t all = 1;
 
-	for (int i = 1; i < s->ndim; i++) {
-		all *= s->dim[i];
-	}
 	for (int i = 0; i < g->inputs; i++) {
 		if (g->input[i] == v) {
-			return s->known && s->ndim >= 2 && all == tokens && s->dim[s->ndim - 1] == tokens && !is_tokens(v) ? i : -1;
+			return s->known && s->ndim >= 2 && qb_shape_product(s, 1, s->ndim) == tokens && s->dim[s->ndim - 1] == tokens && !is_tokens(v) ? i : -1;
 		}
 	}
 	return -1;

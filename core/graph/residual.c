@@ -2,9 +2,9 @@
 #include "core/graph/residual.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/graph/op.h"
+#include "core/graph/shape.h"
 
 const char *qb_stream_kind_name(enum qb_stream_kind k)
 {
@@ -47,11 +47,6 @@ struct finder {
 static bool is_tokens(const struct qb_value *v)
 {
 	return v && !v->constant && v->dtype == QB_F32 && v->shape.known && v->shape.ndim == 3;
-}
-
-static bool same_shape(const struct qb_value *a, const struct qb_value *b)
-{
-	return a->shape.ndim == b->shape.ndim && !memcmp(a->shape.dim, b->shape.dim, (size_t)a->shape.ndim * sizeof(*a->shape.dim));
 }
 
 /* Marks what v is made of, not further back than `stop` (NULL: to the inputs); says whether stop was met. */
@@ -111,7 +106,7 @@ static bool read_sum(struct finder *f, struct qb_node *n, struct sum *out)
 	for (int i = 0; i < 2; i++) {
 		struct qb_value *branch = n->input[i], *skip = n->input[1 - i];
 
-		if (!is_tokens(branch) || !is_tokens(skip) || branch == skip || !same_shape(branch, skip) || !walk_back(f, branch, skip)) {
+		if (!is_tokens(branch) || !is_tokens(skip) || branch == skip || !qb_shape_equal(&branch->shape, &skip->shape) || !walk_back(f, branch, skip)) {
 			continue;
 		}
 		*out = (struct sum){.node = n, .skip = skip, .branch = branch, .kind = kind_of_branch(f), .layer = -1};
@@ -188,15 +183,22 @@ static bool is_post_norm(const struct finder *f)
 	return normed;
 }
 
+static bool in_stream(const struct qb_residual_stream *stream, const struct qb_value *v)
+{
+	for (int i = 0; i < stream->count; i++) {
+		if (stream->at[i].value == v) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Each value once. */
 static void add(struct finder *f, struct qb_value *v, enum qb_stream_kind kind, enum qb_stream_branch after, int layer, bool measured)
 {
-	for (int i = 0; i < f->found.count; i++) {
-		if (f->found.at[i].value == v) {
-			return;
-		}
+	if (!in_stream(&f->found, v)) {
+		f->found.at[f->found.count++] = (struct qb_stream_value){v, kind, after, layer, measured};
 	}
-	f->found.at[f->found.count++] = (struct qb_stream_value){v, kind, after, layer, measured};
 }
 
 /* The layer of the branch that n stands in, or -1. */
@@ -251,16 +253,6 @@ static void list_values(struct finder *f)
 			add_norm(f, n);
 		}
 	}
-}
-
-static bool in_stream(const struct qb_residual_stream *stream, const struct qb_value *v)
-{
-	for (int i = 0; i < stream->count; i++) {
-		if (stream->at[i].value == v) {
-			return true;
-		}
-	}
-	return false;
 }
 
 const struct qb_node *qb_graph_find_head(const struct qb_graph *g, const struct qb_residual_stream *stream)
