@@ -183,8 +183,10 @@ static void find_stretched(struct placer *pl)
 		while (last && stretched_input(last)) {
 			last = stretched_input(last);
 		}
-		for (const struct qb_value *v = first; last != first && qb_node_is(last->producer, QB_OP_Softmax) && v;
-			v = v == last ? NULL : stretched_input(v)) {
+		if (last == first || !qb_node_is(last->producer, QB_OP_Softmax)) {
+			continue;
+		}
+		for (const struct qb_value *v = first; v; v = stretched_input(v)) {
 			pl->between[v->index] = true;
 		}
 	}
