@@ -373,11 +373,6 @@ static enum qb_err read_input(struct qb_dataset_reader *r, int i, int64_t first,
 	return qb_dataset_convert(d, i, stored, count * d->bound.rows, dst, eb);
 }
 
-static enum qb_err read_stored(struct qb_dataset_reader *r, int i, int64_t first, int64_t count, void *dst, struct qb_errbuf *eb)
-{
-	return qb_array_read(r->array[i], first, count, dst, eb);
-}
-
 static enum qb_err read_labels(struct qb_dataset_reader *r, int64_t first, int64_t count,
 	double *labels, struct qb_errbuf *eb)
 {
@@ -432,19 +427,18 @@ static int64_t run_of(const struct qb_dataset *d, int64_t first, int64_t count, 
 	return n;
 }
 
-/* One run, into the places from sample `done` on. */
-typedef enum qb_err read_input_fn(struct qb_dataset_reader *r, int input, int64_t first, int64_t count, void *dst, struct qb_errbuf *eb);
-
-static enum qb_err read_run(struct qb_dataset_reader *r, read_input_fn *read, int64_t at, int64_t n, int64_t done, void *const *input,
+/* One run, into the places from sample `done` on; stored: as the arrays have it, else in the inputs' own types. */
+static enum qb_err read_run(struct qb_dataset_reader *r, bool stored, int64_t at, int64_t n, int64_t done, void *const *input,
 	double *labels, struct qb_errbuf *eb)
 {
 	const struct qb_dataset *d = r->dataset;
 
 	for (int i = 0; input && i < d->inputs; i++) {
-		enum qb_dtype type = read == read_input ? d->input[i].spec.dtype : qb_dataset_stored(d, i);
+		enum qb_dtype type = stored ? qb_dataset_stored(d, i) : d->input[i].spec.dtype;
 		size_t bytes = d->input[i].size * (size_t)d->bound.rows * qb_dtype_bytes(type);
+		char *to = (char *)input[i] + (size_t)done * bytes;
 
-		QB_TRY(read(r, i, at, n, (char *)input[i] + (size_t)done * bytes, eb));
+		QB_TRY(stored ? qb_array_read(r->array[i], at, n, to, eb) : read_input(r, i, at, n, to, eb));
 	}
 	if (labels && d->bound.labels >= 0) {
 		QB_TRY(read_labels(r, at, n, labels + (size_t)done * qb_dataset_label_size(d), eb));
@@ -452,7 +446,7 @@ static enum qb_err read_run(struct qb_dataset_reader *r, read_input_fn *read, in
 	return QB_OK;
 }
 
-static enum qb_err read_samples(struct qb_dataset_reader *r, read_input_fn *read, int64_t first, int64_t count, void *const *input,
+static enum qb_err read_samples(struct qb_dataset_reader *r, bool stored, int64_t first, int64_t count, void *const *input,
 	double *labels, struct qb_errbuf *eb)
 {
 	const struct qb_dataset *d = r->dataset;
@@ -465,7 +459,7 @@ static enum qb_err read_samples(struct qb_dataset_reader *r, read_input_fn *read
 	while (done < count) {
 		int64_t at, n = run_of(d, first + done, count - done, &at);
 
-		QB_TRY(read_run(r, read, at, n, done, input, labels, eb));
+		QB_TRY(read_run(r, stored, at, n, done, input, labels, eb));
 		done += n;
 	}
 	return QB_OK;
@@ -478,11 +472,11 @@ enum qb_err qb_dataset_read(struct qb_dataset_reader *reader, int64_t first, int
 		read_windows(reader->dataset, first, count, input, labels);
 		return QB_OK;
 	}
-	return read_samples(reader, read_input, first, count, input, labels, eb);
+	return read_samples(reader, false, first, count, input, labels, eb);
 }
 
 enum qb_err qb_dataset_read_stored(struct qb_dataset_reader *reader, int64_t first, int64_t count, void *const *input,
 	double *labels, struct qb_errbuf *eb)
 {
-	return read_samples(reader, read_stored, first, count, input, labels, eb);
+	return read_samples(reader, true, first, count, input, labels, eb);
 }
