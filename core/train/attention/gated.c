@@ -136,7 +136,7 @@ static struct qb_value *of_slices(struct drawn *d, const struct input *in, const
 	}
 	if (p->gate == GATE_MLP) {
 		y = layer(d, y, 3, (const int64_t[]){h, slice, inside}, (const int64_t[]){h, 1, inside}, 0, ".hidden");
-		y = y ? qb__layer_end(d->l, qb__layer_begin(d->l, QB_OP_Relu, relu, NULL, 1, &y)) : NULL;
+		y = qb__layer_unary(d->l, QB_OP_Relu, relu, y);
 	}
 	return layer(d, y, 3, (const int64_t[]){h, inside, 1}, (const int64_t[]){h, 1, 1}, d->bias, "");
 }
@@ -188,7 +188,7 @@ static enum qb_err rewrite(struct qb__layers *l, const struct qb_attention *a, c
 			"all_heads", (long long)in.heads, (long long)in.width);
 	}
 	y = p->gate == GATE_ALL_HEADS ? of_all(&d, &in) : of_slices(&d, &in, p);
-	y = y ? qb__layer_end(l, qb__layer_begin(l, QB_OP_Sigmoid, sigmoid, NULL, 1, &y)) : NULL;
+	y = qb__layer_unary(l, QB_OP_Sigmoid, sigmoid, y);
 	y = qb__layer_pair(l, QB_OP_Mul, gated, context, as_context(&d, &in, a, y));
 	for (int i = 0; y && i < context->users; i++) {
 		context->user[i].node->input[context->user[i].input] = y;

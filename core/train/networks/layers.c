@@ -114,7 +114,7 @@ struct qb_value *qb__layer_pair(struct qb__layers *l, enum qb_op_id op, const ch
 	return a && b ? qb__layer_end(l, qb__layer_begin(l, op, name, NULL, 2, (struct qb_value *[]){a, b})) : NULL;
 }
 
-static struct qb_value *unary(struct qb__layers *l, struct qb_value *x, enum qb_op_id op, const char *name)
+struct qb_value *qb__layer_unary(struct qb__layers *l, enum qb_op_id op, const char *name, struct qb_value *x)
 {
 	return x ? qb__layer_end(l, qb__layer_begin(l, op, name, NULL, 1, &x)) : NULL;
 }
@@ -208,7 +208,7 @@ struct qb_value *qb__layer_relu(struct qb__layers *l, struct qb_value *x, const 
 {
 	QB__LAYER_NAME(fmt, name);
 
-	return unary(l, x, QB_OP_Relu, name);
+	return qb__layer_unary(l, QB_OP_Relu, name, x);
 }
 
 struct qb_value *qb__layer_relu6(struct qb__layers *l, struct qb_value *x, const char *fmt, ...)
@@ -286,12 +286,12 @@ struct qb_value *qb__layer_subsample(struct qb__layers *l, struct qb_value *x, i
 
 struct qb_value *qb__layer_global_mean(struct qb__layers *l, struct qb_value *x)
 {
-	return qb__layer_flatten(l, unary(l, x, QB_OP_GlobalAveragePool, "pool"));
+	return qb__layer_flatten(l, qb__layer_unary(l, QB_OP_GlobalAveragePool, "pool", x));
 }
 
 struct qb_value *qb__layer_flatten(struct qb__layers *l, struct qb_value *x)
 {
-	return unary(l, x, QB_OP_Flatten, "flatten");
+	return qb__layer_unary(l, QB_OP_Flatten, "flatten", x);
 }
 
 struct qb_value *qb__layer_linear(struct qb__layers *l, struct qb_value *x, int64_t outputs, const char *output,

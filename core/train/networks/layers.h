@@ -80,7 +80,8 @@ struct qb_node *qb__layer_begin(struct qb__layers *l, enum qb_op_id op, const ch
 	struct qb_value *const *input);
 void qb__layer_set_ints(struct qb__layers *l, struct qb_node *n, const char *name, int count, const int64_t *from);
 struct qb_value *qb__layer_end(struct qb__layers *l, struct qb_node *n);
-/* Both of a node of two inputs. */
+/* Both of a node of one input, or two. */
+struct qb_value *qb__layer_unary(struct qb__layers *l, enum qb_op_id op, const char *name, struct qb_value *x);
 struct qb_value *qb__layer_pair(struct qb__layers *l, enum qb_op_id op, const char *name, struct qb_value *a,
 	struct qb_value *b);
 
