@@ -4,7 +4,6 @@
 #include <math.h>
 
 #include "core/graph/op.h"
-#include "core/json/params.h"
 
 /* What is added to the scores of keys that are not seen. */
 static const float MASKED = -1e9f;

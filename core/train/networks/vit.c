@@ -5,7 +5,6 @@
  * is not in the paper: without it outliers begin there (Bondarenko et al., 2023).
  */
 #include "core/graph/shape.h"
-#include "core/json/params.h"
 #include "core/train/networks/transformer.h"
 
 static const float EPSILON = 1e-6f;
