@@ -81,8 +81,8 @@ static void describe_config(FILE *f, const struct qb_train_config *c)
 		"temperature %.17g\n", (int)c->loss.kind, c->loss.output, c->loss.axis, c->loss.next_token, c->loss.ignore,
 		c->loss.smoothing, c->loss.distillation, c->loss.temperature);
 	fprintf(f, "augment = flip %d crop %" PRId64 " shift %" PRId64 " rotate %.17g shear %.17g scale %.17g brightness %.17g "
-		"noise %.17g\n",		c->augment.flip, c->augment.crop, c->augment.shift, c->augment.rotate, c->augment.shear, c->augment.scale,
-		c->augment.brightness, c->augment.noise);
+		"noise %.17g\n", c->augment.flip, c->augment.crop, c->augment.shift, c->augment.rotate, c->augment.shear,
+		c->augment.scale, c->augment.brightness, c->augment.noise);
 	fprintf(f, "batch norm = %d momentum %.17g\nclip_norm = %.17g\nema = %.17g\n", (int)c->batch_norm,
 		c->batch_norm_momentum, c->clip_norm, c->ema);
 	fprintf(f, "evaluate_every = %d\npatience = %d\n", c->evaluate_every, c->patience);
