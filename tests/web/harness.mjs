@@ -1,12 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs tests of the dashboard in headless Chromium: a page that complains or fetches from elsewhere fails.
 import assert from 'node:assert/strict';
+import {spawn} from 'node:child_process';
 import {existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 
 const SWITCHES = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+/** Starts a daemon of a build folder with further options. Its address, and what ends it. */
+export async function startDaemon(build, options) {
+	const daemon = spawn(join(build, 'quantbenchd'), ['--listen', '127.0.0.1:0', '--worker', join(build, 'quantbench-worker'), ...options],
+		{stdio: ['ignore', 'inherit', 'pipe']});
+	const url = await new Promise((found, failed) => {
+		let text = '';
+		daemon.stderr.on('data', (part) => {
+			text += part;
+			const at = /listens on (http:\S+)/.exec(text);
+			if (at) { found(at[1]); }
+		});
+		daemon.on('exit', () => failed(new Error(`the daemon ended: ${text}`)));
+	});
+	const stop = async () => {
+		daemon.kill('SIGTERM');
+		await new Promise((ended) => daemon.on('exit', ended));
+	};
+	return {url, stop};
+}
 
 export async function browse({app, chromium, pictures, url}) {
 	const {chromium: browserType} = createRequire(join(app, 'package.json'))('playwright-core');

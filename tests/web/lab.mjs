@@ -1,26 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dashboard as a person uses it: uploads, submits and reads, with a real daemon and a real worker behind.
 import assert from 'node:assert/strict';
-import {execFile, spawn} from 'node:child_process';
+import {execFile} from 'node:child_process';
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
 import {promisify} from 'node:util';
-import {browse} from './harness.mjs';
+import {browse, startDaemon} from './harness.mjs';
 
 const [build, source, chromium] = process.argv.slice(2).map((p, i) => (i < 2 ? resolve(p) : p));
 const state = mkdtempSync(join(tmpdir(), 'qb-lab-'));
-const daemon = spawn(join(build, 'quantbenchd'), ['--state', state, '--listen', '127.0.0.1:0', '--worker', join(build, 'quantbench-worker'),
-	'--web', join(build, 'web/dist')], {stdio: ['ignore', 'inherit', 'pipe']});
-const url = await new Promise((found, failed) => {
-	let text = '';
-	daemon.stderr.on('data', (part) => {
-		text += part;
-		const at = /listens on (http:\S+)/.exec(text);
-		if (at) { found(at[1]); }
-	});
-	daemon.on('exit', () => failed(new Error(`the daemon ended: ${text}`)));
-});
+const {url, stop} = await startDaemon(build, ['--state', state, '--web', join(build, 'web/dist')]);
 const {page, open, has, everywhere, run} = await browse({app: join(build, 'web/app'), chromium, pictures: join(build, 'web/pictures'), url});
 const row = (table, name) => page.locator(`${table} tbody tr`, {has: page.getByRole('rowheader', {name, exact: true})});
 const submit = () => page.getByRole('button', {name: 'Submit', exact: true}).click();
@@ -303,7 +293,6 @@ const tests = {
 };
 
 const failed = await run(tests);
-daemon.kill('SIGTERM');
-await new Promise((ended) => daemon.on('exit', ended));
+await stop();
 rmSync(state, {recursive: true, force: true});
 process.exit(failed ? 1 : 0);

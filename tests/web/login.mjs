@@ -1,27 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // A browser that needs a token: it logs in, changes something, makes and revokes a token, and logs out.
 import assert from 'node:assert/strict';
-import {execFileSync, spawn} from 'node:child_process';
+import {execFileSync} from 'node:child_process';
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
-import {browse} from './harness.mjs';
+import {browse, startDaemon} from './harness.mjs';
 
 const [build, app, web, source, chromium] = process.argv.slice(2).map((p, i) => (i < 4 ? resolve(p) : p));
 const state = mkdtempSync(join(tmpdir(), 'qb-login-'));
-const program = join(build, 'quantbenchd');
-const token = execFileSync(program, ['token', 'create', 'ada', '--role', 'admin', '--state', state], {stdio: ['ignore', 'pipe', 'ignore']}).toString().trim();
-const daemon = spawn(program, ['--state', state, '--listen', '127.0.0.1:0', '--tokens', 'all', '--worker', join(build, 'quantbench-worker'), '--web', web],
-	{stdio: ['ignore', 'inherit', 'pipe']});
-const url = await new Promise((found, failed) => {
-	let text = '';
-	daemon.stderr.on('data', (part) => {
-		text += part;
-		const at = /listens on (http:\S+)/.exec(text);
-		if (at) { found(at[1]); }
-	});
-	daemon.on('exit', () => failed(new Error(`the daemon ended: ${text}`)));
-});
+const token = execFileSync(join(build, 'quantbenchd'), ['token', 'create', 'ada', '--role', 'admin', '--state', state], {stdio: ['ignore', 'pipe', 'ignore']}).toString().trim();
+const {url, stop} = await startDaemon(build, ['--state', state, '--tokens', 'all', '--web', web]);
 const {page, open, has, run} = await browse({app, chromium, pictures: join(build, 'web/pictures'), url});
 const logIn = async (secret) => {
 	await page.getByLabel('Access token').fill(secret);
@@ -62,7 +51,6 @@ const tests = {
 };
 
 const failed = await run(tests);
-daemon.kill('SIGTERM');
-await new Promise((ended) => daemon.on('exit', ended));
+await stop();
 rmSync(state, {recursive: true, force: true});
 process.exit(failed ? 1 : 0);
