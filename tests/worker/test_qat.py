@@ -109,13 +109,8 @@ class Qat(files.Case):
 
     def test_worker__killed_at_random_steps__ends_with_the_same_bytes(self):
         job = {**self.SMALL, "epochs": 2, "checkpoint_every": 2, "method": "freeze", "ema": 0.9}
-        whole, files_of_whole, _ = training.run(job, self.path("whole"))
         at = random.Random(7)
-        for _ in range(3):
-            training.interrupted(job, self.path("part"), self.path("checkpoints"), at.randrange(3, 9))
-        resumed, files_of_resumed, _ = training.run(job, self.path("part"), checkpoints=self.path("checkpoints"))
-        self.assertEqual(resumed, whole)
-        self.assertEqual(files_of_resumed, files_of_whole)
+        training.check_kills(self, job, [at.randrange(3, 9) for _ in range(3)])
 
     def test_validation__held_out__chooses_and_calibrates_nothing(self):
         r, _, _ = training.run({**self.SMALL, "scheme": "w3a3", "epochs": 2, "validation": 0.2}, self.path("a"))

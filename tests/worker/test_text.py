@@ -185,14 +185,8 @@ class Text(tiny.Case):
 
     def test_worker__killed_at_random_steps__ends_with_the_same_bytes(self):
         job = self.job(text={"task": "masked", "length": 32}, epochs=2, checkpoint_every=4)
-        whole, files_of_whole, _ = training.run(job, self.path("whole"))
         at = random.Random(5)
-        for i in range(3):
-            training.interrupted(job, self.path("part"), self.path("checkpoints"), at.randrange(5, 12))
-            self.assertTrue(os.path.exists(self.path("checkpoints/checkpoint")), i)
-        resumed, files_of_resumed, events = training.run(job, self.path("part"), checkpoints=self.path("checkpoints"))
-        self.assertEqual((resumed, files_of_resumed), (whole, files_of_whole))
-        self.assertTrue(any("went on from step" in e.get("text", "") for e in events))
+        training.check_kills(self, job, [at.randrange(5, 12) for _ in range(3)])
         # Another task is another training.
         with self.assertRaises(worker.Failed) as failed:
             training.run({**job, "text": {"task": "masked", "length": 32, "mask": 0.2}}, self.path("other"),

@@ -76,15 +76,8 @@ class Train(files.Case):
 
     def test_worker__killed_at_random_steps__ends_with_the_same_bytes(self):
         job = {**self.CNN, "checkpoint_every": 3}
-        whole, files_of_whole, _ = training.run(job, self.path("whole"))
         at = random.Random(5)
-        for i in range(4):
-            training.interrupted(job, self.path("part"), self.path("checkpoints"), at.randrange(2, 9))
-            self.assertTrue(os.path.exists(self.path("checkpoints/checkpoint")), i)
-        resumed, files_of_resumed, events = training.run(job, self.path("part"), checkpoints=self.path("checkpoints"))
-        self.assertEqual(resumed, whole)
-        self.assertEqual(files_of_resumed, files_of_whole)
-        self.assertTrue(any("went on from step" in e.get("text", "") for e in events))
+        whole, files_of_whole = training.check_kills(self, job, [at.randrange(2, 9) for _ in range(4)])
         # Of a training that is over nothing is computed again.
         again, files_of_again, _ = training.run(job, self.path("again"), checkpoints=self.path("checkpoints"))
         self.assertEqual((again, files_of_again), (whole, files_of_whole))

@@ -53,3 +53,17 @@ def interrupted(job, folder, checkpoints, after, how=signal.SIGKILL, event=is_st
         p.stdin.close()
         p.stdout.close()
     return events
+
+
+def check_kills(case, job, kills):
+    """A job whose worker is killed after so many steps, once for each of kills, goes on where it was and ends with what it
+    ends with undisturbed: that result, and those files."""
+    whole, files_of_whole, _ = run(job, case.path("whole"))
+    for i, after in enumerate(kills):
+        interrupted(job, case.path("part"), case.path("checkpoints"), after)
+        case.assertTrue(os.path.exists(case.path("checkpoints/checkpoint")), i)
+    resumed, files_of_resumed, events = run(job, case.path("part"), checkpoints=case.path("checkpoints"))
+    case.assertEqual(resumed, whole)
+    case.assertEqual(files_of_resumed, files_of_whole)
+    case.assertTrue(any("went on from step" in e.get("text", "") for e in events))
+    return whole, files_of_whole
