@@ -21,7 +21,7 @@ AM_TESTS_ENVIRONMENT += \
 	LSAN_OPTIONS="$${LSAN_OPTIONS-suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0}"; \
 	export ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS;
 endif
-EXTRA_DIST += tests/run-python tests/lsan.supp tests/bare-debian tests/check-skips tests/expected-skips tests/unit/lacks.h
+EXTRA_DIST += tests/run-python tests/lsan.supp tests/bare-debian tests/check-skips tests/expected-skips tests/unit/files.h tests/unit/lacks.h
 
 # After make check: whether all that was skipped, whole or in part, may be skipped on this machine.
 check-skips:

@@ -14,6 +14,7 @@
 #include "core/base/size.h"
 #include "core/tensor/archive.h"
 #include "core/tensor/dataset.h"
+#include "tests/unit/files.h"
 
 static char path[64];
 
@@ -29,15 +30,6 @@ static int teardown(void **state)
 	(void)state;
 	unlink(path);
 	return 0;
-}
-
-static void write_file(const void *data, size_t n)
-{
-	FILE *f = fopen(path, "wb");
-
-	assert_non_null(f);
-	assert_int_equal(fwrite(data, 1, n, f), n);
-	fclose(f);
 }
 
 /* A .npy of the given version into out; returns its size. */
@@ -64,7 +56,7 @@ static enum qb_err open_npy(int version, const char *header, const void *data, s
 {
 	unsigned char file[4096];
 
-	write_file(file, make_npy(file, version, header, data, bytes));
+	write_file(path, file, make_npy(file, version, header, data, bytes));
 	return qb_archive_open(a, path, eb);
 }
 
@@ -204,7 +196,7 @@ static void archive__every_truncation__fails_cleanly(void **state)
 	for (size_t k = 0; k < n; k++) {
 		struct qb_archive *a = NULL;
 
-		write_file(file, k);
+		write_file(path, file, k);
 		assert_int_not_equal(qb_archive_open(&a, path, NULL), QB_OK);
 	}
 }
@@ -276,7 +268,7 @@ static void dataset__channels_last__names_both_shapes_and_the_remedy(void **stat
 	struct qb_errbuf eb;
 
 	(void)state;
-	write_file(x, make_npy(x, 1, "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 4, 5, 3), }",
+	write_file(path, x, make_npy(x, 1, "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 4, 5, 3), }",
 		pixels, sizeof(pixels)));
 	assert_int_equal(qb_dataset_open(&d, path, &spec, 1, NULL, &eb), QB_EJOB);
 	assert_non_null(strstr(eb.text, "[2,4,5,3]"));
@@ -311,7 +303,7 @@ static enum qb_err open_safetensors(const char *json, size_t bytes, struct qb_ar
 	for (size_t i = 0; i < bytes; i++) {
 		file[8 + n + i] = (unsigned char)i;
 	}
-	write_file(file, 8 + n + bytes);
+	write_file(path, file, 8 + n + bytes);
 	return qb_archive_open(a, path, eb);
 }
 

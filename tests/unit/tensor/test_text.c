@@ -17,6 +17,7 @@
 #include "core/tensor/backcopy.h"
 #include "core/tensor/dataset.h"
 #include "core/train/samples.h"
+#include "tests/unit/files.h"
 
 static char path[64];
 static const struct qb_input_spec tokens_64 = {"input", QB_I64, 2, {-1, -1}};
@@ -33,26 +34,6 @@ static int teardown(void **state)
 	(void)state;
 	unlink(path);
 	return 0;
-}
-
-static void write_file(const void *data, size_t n)
-{
-	FILE *f = fopen(path, "wb");
-
-	assert_non_null(f);
-	assert_int_equal(fwrite(data, 1, n, f), n);
-	fclose(f);
-}
-
-/* A .npy of such elements. */
-static void write_npy(const char *descr, const char *shape, const void *data, size_t bytes)
-{
-	unsigned char file[4096] = "\x93NUMPY\x01";
-	int n = snprintf((char *)file + 10, 1000, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n", descr, shape);
-
-	file[8] = (unsigned char)n;
-	memcpy(file + 10 + n, data, bytes);
-	write_file(file, 10 + (size_t)n + bytes);
 }
 
 static void refused(bool plain, const char *why)
@@ -73,26 +54,26 @@ static void open__what_is_no_text__is_refused_with_the_reason(void **state)
 	const float reals[] = {1, 2};
 
 	(void)state;
-	write_file("", 0);
+	write_file(path, "", 0);
 	refused(true, "empty");
 	refused(false, "too few");
 	unlink(path);
 	refused(true, "No such file");
-	write_file("To be, or not to be", 19);
+	write_file(path, "To be, or not to be", 19);
 	refused(false, ".txt");
-	write_npy("<f4", "(2,)", reals, sizeof(reals));
+	write_npy(path, "<f4", "(2,)", reals, sizeof(reals));
 	refused(false, "tokens are integers");
-	write_npy("|b1", "(2,)", "\0\1", 2);
+	write_npy(path, "|b1", "(2,)", "\0\1", 2);
 	refused(false, "tokens are integers");
-	write_npy("<i8", "(1, 2, 2)", numbers, sizeof(numbers));
+	write_npy(path, "<i8", "(1, 2, 2)", numbers, sizeof(numbers));
 	refused(false, "3 dimensions");
-	write_npy("<i8", "(4,)", numbers, sizeof(numbers));
+	write_npy(path, "<i8", "(4,)", numbers, sizeof(numbers));
 	refused(false, "token -2 at place 1");
-	write_npy("<i8", "(1,)", numbers + 3, 8);
+	write_npy(path, "<i8", "(1,)", numbers + 3, 8);
 	refused(false, "token 8589934592 at place 0");
-	write_npy("<u8", "(1,)", "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+	write_npy(path, "<u8", "(1,)", "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
 	refused(false, "is none");
-	write_npy("<i8", "(0, 5)", numbers, 0);
+	write_npy(path, "<i8", "(0, 5)", numbers, 0);
 	refused(false, "no tokens");
 }
 
@@ -175,7 +156,7 @@ static void backcopy__of_triggers_alone__is_refused(void **state)
 	const int64_t *trigger;
 
 	(void)state;
-	write_file("abcabca", 7);
+	write_file(path, "abcabca", 7);
 	assert_int_equal(qb_text_open(&t, path, true, &eb), QB_OK);
 	assert_int_equal(qb_backcopy_create(&b, t, 3, &eb), QB_EJOB);
 	assert_string_equal(eb.field, "/text/triggers");
@@ -198,7 +179,7 @@ static void keep__parts_of_a_text__are_all_of_it(void **state)
 	int64_t at = 0;
 
 	(void)state;
-	write_file("0123456789abcdefghijklmno", 25);
+	write_file(path, "0123456789abcdefghijklmno", 25);
 	for (int part = 0; part < 3; part++) {
 		assert_int_equal(qb_text_open(&t, path, true, &eb), QB_OK);
 		qb_text_keep(t, part / 3.0, (part + 1) / 3.0);
@@ -209,7 +190,7 @@ static void keep__parts_of_a_text__are_all_of_it(void **state)
 		qb_text_close(&t);
 	}
 	assert_int_equal(at, 25);
-	write_npy("<i2", "(4, 2)", (int16_t[]){1, 2, 3, 4, 5, 6, 7, 800}, 16);
+	write_npy(path, "<i2", "(4, 2)", (int16_t[]){1, 2, 3, 4, 5, 6, 7, 800}, 16);
 	assert_int_equal(qb_text_open(&t, path, false, &eb), QB_OK);
 	qb_text_keep(t, 0.6, 1);
 	assert_int_equal(qb_text_shape(t)->tokens, 4);
@@ -232,7 +213,7 @@ static struct qb_dataset *open_random(int task, bool training)
 	for (int i = 0; i < TEXT; i++) {
 		text[i] = (unsigned char)(i * i % 251);
 	}
-	write_file(text, TEXT);
+	write_file(path, text, TEXT);
 	qb_text_config_init(&c);
 	c.task = task;
 	c.length = LENGTH;

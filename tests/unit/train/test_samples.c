@@ -19,6 +19,7 @@
 #include "core/train/held_out.h"
 #include "core/train/permutation.h"
 #include "core/train/samples.h"
+#include "tests/unit/files.h"
 
 /* ---- permutations ---- */
 
@@ -226,28 +227,13 @@ static void augment_noise__many__is_normal(void **state)
 
 /* ---- samples ---- */
 
-/* x [6,1,2,2] uint8, sample i holds 10 i + 0 ... 3. */
-static void write_npy(const char *file, const char *descr, const char *shape, const void *data, size_t bytes)
-{
-	char header[118];
-	FILE *f = fopen(file, "wb");
-	int n = snprintf(header, sizeof(header), "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", descr, shape);
-
-	assert_non_null(f);
-	memset(header + n, ' ', sizeof(header) - (size_t)n);
-	header[117] = '\n';
-	fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, f);
-	fwrite(header, 1, sizeof(header), f);
-	fwrite(data, 1, bytes, f);
-	assert_int_equal(fclose(f), 0);
-}
-
 static const float scale = 0.5f, mean = 1, deviation = 2;
 static const struct qb_preprocess preprocess = {.scales = 1, .means = 1, .stds = 1, .scale = &scale, .mean = &mean,
 	.std = &deviation};
 
 static char path[32];
 
+/* x [6,1,2,2] uint8, sample i holds 10 i + 0 ... 3. */
 static struct qb_dataset *open_samples(void)
 {
 	const struct qb_input_spec input = {.name = "x", .dtype = QB_F32, .ndim = 4, .dim = {-1, 1, 2, 2}};

@@ -19,6 +19,7 @@
 #include "core/train/permutation.h"
 #include "core/train/trainer_state.h"
 #include "core/train/training_network.h"
+#include "tests/unit/files.h"
 
 enum { SAMPLES = 64, IMAGE = 3 * 8 * 8, CLASSES = 4 };
 
@@ -505,14 +506,6 @@ static size_t read_file(const char *path, unsigned char **data)
 	assert_int_equal(fread(*data, 1, (size_t)n, f), n);
 	fclose(f);
 	return (size_t)n;
-}
-
-static void write_file(const char *path, const unsigned char *data, size_t n)
-{
-	FILE *f = fopen(path, "wb");
-
-	assert_int_equal(fwrite(data, 1, n, f), n);
-	assert_int_equal(fclose(f), 0);
 }
 
 static struct qb_train_config resumable(const char *path)
