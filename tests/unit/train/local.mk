@@ -18,7 +18,8 @@ check_PROGRAMS += tests/unit/train/test_toy
 tests_unit_train_test_toy_SOURCES = tests/unit/train/test_toy.c
 tests_unit_train_test_toy_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/train/test_trainer
-tests_unit_train_test_trainer_SOURCES = tests/unit/train/test_trainer.c
+tests_unit_train_test_trainer_SOURCES = tests/unit/train/test_trainer.c \
+	tests/unit/networks/named_network.c tests/unit/networks/named_network.h
 tests_unit_train_test_trainer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 # Trains and prints each step: what test_training.py compares with PyTorch.
 noinst_PROGRAMS += tests/tools/train_steps

@@ -15,40 +15,24 @@
 #include <cmocka.h>
 
 #include "core/base/random.h"
-#include "core/experiment/spec/network_spec.h"
 #include "core/train/permutation.h"
 #include "core/train/trainer_state.h"
 #include "core/train/training_network.h"
 #include "tests/unit/files.h"
+#include "tests/unit/networks/named_network.h"
 
 enum { SAMPLES = 64, IMAGE = 3 * 8 * 8, CLASSES = 4 };
 
 /* ---- networks and data ---- */
 
-static struct qb_graph *build(const char *description)
-{
-	struct qb_network_spec spec;
-	struct qb_errbuf eb = {0};
-	struct qb_graph *g = NULL;
-	json_t *v = json_loads(description, JSON_DECODE_ANY, NULL);
-
-	if (qb_network_spec_read(&spec, v, "network", &eb) != QB_OK ||
-		qb_network_spec_build(&g, &spec, NULL, 1, &eb) != QB_OK) {
-		fail_msg("%s: %s", description, eb.text);
-	}
-	qb_network_spec_fini(&spec);
-	json_decref(v);
-	return g;
-}
-
 static struct qb_graph *build_mlp(void)
 {
-	return build("{\"name\": \"mlp\", \"layers\": [16], \"classes\": 4, \"input\": [3, 8, 8]}");
+	return named_network("{\"name\": \"mlp\", \"layers\": [16], \"classes\": 4, \"input\": [3, 8, 8]}", 1);
 }
 
 static struct qb_graph *build_resnet(void)
 {
-	return build("{\"name\": \"resnet8\", \"classes\": 4, \"input\": [3, 8, 8]}");
+	return named_network("{\"name\": \"resnet8\", \"classes\": 4, \"input\": [3, 8, 8]}", 1);
 }
 
 static char folder[64];
@@ -320,7 +304,7 @@ static void trainer_run__softmax_regression__follows_the_loop_by_hand(void **sta
 
 	(void)state;
 	c.schedule.kind = QB_SCHEDULE_CONSTANT;
-	s = start(build("{\"name\": \"mlp\", \"layers\": [], \"classes\": 4, \"input\": [3, 8, 8]}"), &c, NULL);
+	s = start(named_network("{\"name\": \"mlp\", \"layers\": [], \"classes\": 4, \"input\": [3, 8, 8]}", 1), &c, NULL);
 	assert_int_equal(qb_trainer_parameters(s.t), 2);
 	weight = qb_trainer_parameter(s.t, 0);
 	bias = qb_trainer_parameter(s.t, 1);
