@@ -81,6 +81,11 @@ bool qb_lifetime_end(const char *lifetime, char out[QB_TIME_LEN])
 	return strcmp(out, now) > 0;
 }
 
+const char *qb_role_name(enum qb_role role)
+{
+	return roles[role];
+}
+
 static bool role_named(const char *name, enum qb_role *out)
 {
 	for (size_t i = QB_ROLE_READ; i < sizeof(roles) / sizeof(roles[0]); i++) {

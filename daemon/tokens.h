@@ -21,6 +21,8 @@ struct qb_token_wish {
 	int64_t upload_bytes, queued_jobs, requests_per_minute;
 };
 
+const char *qb_role_name(enum qb_role role);
+
 /* The new token's row; its secret is told here, once. NULL after having filled p. */
 json_t *qb_token_create(struct qb_store *s, const struct qb_token_wish *wish, char secret[QB_SECRET_LEN], struct qb_problem *p);
 bool qb_token_revoke(struct qb_store *s, int64_t id, struct qb_problem *p);

@@ -18,12 +18,6 @@ enum { FAILURES_PER_MINUTE = 20 };
 
 static const struct qb_who local = {.name = "local", .role = QB_ROLE_ADMIN};
 
-static const char *const roles[] = {
-#define X(name, text) text,
-	QB_ROLES(X)
-#undef X
-};
-
 static const struct sockaddr *peer(struct qb_request *rq)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(rq->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
@@ -132,7 +126,7 @@ static bool may(struct qb_request *rq, struct qb_problem *p)
 	}
 	if (rq->who.role < rq->route->role) {
 		return qb_refuse(p, 403, "role", "%s has the role %s, and this takes %s; ask for a token with that role",
-			rq->who.name, roles[rq->who.role], roles[rq->route->role]);
+			rq->who.name, qb_role_name(rq->who.role), qb_role_name(rq->route->role));
 	}
 	return true;
 }

@@ -174,16 +174,11 @@ enum MHD_Result qb__login_end(struct qb_request *rq)
 
 enum MHD_Result qb__session_get(struct qb_request *rq)
 {
-	static const char *const roles[] = {
-#define X(name, text) text,
-		QB_ROLES(X)
-#undef X
-	};
 	struct qb_problem p = {0};
 
 	if (!qb_access_identify(rq, &p)) {
 		return qb_reply_problem(rq, &p);
 	}
 	return qb_reply_json(rq, 200, json_pack("{s:s?, s:s, s:b}", "name", rq->known ? rq->who.name : NULL, "role",
-		roles[rq->known ? rq->who.role : QB_ROLE_OPEN], "session", rq->known && rq->who.by_cookie));
+		qb_role_name(rq->known ? rq->who.role : QB_ROLE_OPEN), "session", rq->known && rq->who.by_cookie));
 }
