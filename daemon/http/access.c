@@ -108,7 +108,7 @@ bool qb_access_identify(struct qb_request *rq, struct qb_problem *p)
 		rq->known = qb_session_find(qb_reader(rq), o, cookie, &rq->who, &unread);
 	}
 	if (unread) {
-		qb_refuse(p, 500, "database", "the server's database cannot be read; see the server's log");
+		qb_refuse_unread(p);
 	}
 	if (!rq->known && !p->status && !needs_token(rq)) {
 		rq->who = local;

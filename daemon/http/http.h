@@ -118,7 +118,8 @@ enum MHD_Result qb_reply_page(struct qb_request *rq, const char *key, json_t *ta
 enum MHD_Result qb_reply_created(struct qb_request *rq, unsigned status, const char *folder,
 	json_t *take); /* with Location: folder/id */
 enum MHD_Result qb_reply_problem(struct qb_request *rq, struct qb_problem *p); /* p is emptied */
-enum MHD_Result qb_reply_unread(struct qb_request *rq); /* the store could not tell: 500 */
+bool qb_refuse_unread(struct qb_problem *p); /* the store could not tell: 500; returns false */
+enum MHD_Result qb_reply_unread(struct qb_request *rq); /* the same as a reply */
 enum MHD_Result qb_reply_refuse(struct qb_request *rq, int status, const char *code, const char *fmt,
 	...) __attribute__((format(printf, 4, 5)));
 enum MHD_Result qb_reply_text(struct qb_request *rq, unsigned status, const char *type, char *take,

@@ -197,9 +197,17 @@ enum MHD_Result qb_reply_refuse(struct qb_request *rq, int status, const char *c
 	return qb_reply_problem(rq, &p);
 }
 
+bool qb_refuse_unread(struct qb_problem *p)
+{
+	return qb_refuse(p, 500, "database", "the server's database cannot be read; see the server's log");
+}
+
 enum MHD_Result qb_reply_unread(struct qb_request *rq)
 {
-	return qb_reply_refuse(rq, 500, "database", "the server's database cannot be read; see the server's log");
+	struct qb_problem p = {0};
+
+	qb_refuse_unread(&p);
+	return qb_reply_problem(rq, &p);
 }
 
 enum MHD_Result qb_reply_empty(struct qb_request *rq, unsigned status)

@@ -12,11 +12,6 @@
 #include "daemon/http/http.h"
 #include "daemon/store.h"
 
-static bool unread(struct qb_problem *p)
-{
-	return qb_refuse(p, 500, "database", "the server's database cannot be read; see the server's log");
-}
-
 /* The result of the job in the path (new reference, with "job" and "type" in it); NULL after having filled p. */
 static json_t *load(struct qb_request *rq, struct qb_problem *p)
 {
@@ -32,7 +27,7 @@ static json_t *load(struct qb_request *rq, struct qb_problem *p)
 	result = json_incref(json_object_get(row, "result"));
 	state = json_string_value(json_object_get(row, "state"));
 	if (found == QB_UNREAD) {
-		unread(p);
+		qb_refuse_unread(p);
 	} else if (found == QB_NONE) {
 		qb_refuse(p, 404, "not_found", "there is no job j%lld here", (long long)id);
 	} else if (!json_is_object(result)) {
@@ -113,7 +108,7 @@ static json_t *compared(struct qb_request *rq, struct qb_problem *p)
 
 	if (!text) {
 		if (!qb_store_list(qb_reader(rq), QB_SQL_COMPARE_LATEST, &ids, "")) {
-			unread(p);
+			qb_refuse_unread(p);
 		}
 		return ids;
 	}
@@ -168,7 +163,7 @@ static bool not_comparable(struct qb_request *rq, int64_t n, struct qb_problem *
 		qb_refuse(p, 404, "not_found", "there is no job j%lld here", (long long)n);
 		break;
 	default:
-		unread(p);
+		qb_refuse_unread(p);
 	}
 	json_decref(state);
 	return false;
@@ -183,7 +178,7 @@ static json_t *compare_row(struct qb_request *rq, int64_t n, struct qb_problem *
 	if (found == QB_NONE) {
 		not_comparable(rq, n, p);
 	} else if (found == QB_UNREAD || !qb_store_list(qb_reader(rq), QB_SQL_COMPARE_CELLS, &cells, "i", n)) {
-		unread(p);
+		qb_refuse_unread(p);
 		json_decref(row);
 		row = NULL;
 	} else {

@@ -93,7 +93,7 @@ static bool find_limit(struct qb_request *rq, int64_t *limit, bool *limited, str
 	*limited = false;
 	if (who->token && who->upload_bytes) {
 		if (qb_store_value(qb_reader(rq), QB_SQL_TOKEN_UPLOADED, &used, "i", who->token) != QB_FOUND) {
-			return qb_refuse(p, 500, "database", "the server's database cannot be read; see the server's log");
+			return qb_refuse_unread(p);
 		}
 		*limited = who->upload_bytes - used < *limit;
 		*limit = *limited ? who->upload_bytes - used : *limit;
