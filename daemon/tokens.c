@@ -52,7 +52,8 @@ static void time_after(int64_t seconds, char out[QB_TIME_LEN])
 	strftime(out, QB_TIME_LEN, "%Y-%m-%dT%H:%M:%S.000Z", &tm);
 }
 
-bool qb_lifetime_end(const char *lifetime, char out[QB_TIME_LEN])
+/* When a lifetime that begins now ends; *out is "" for never. False where it is not understood or is over. */
+static bool lifetime_end(const char *lifetime, char out[QB_TIME_LEN])
 {
 	static const struct {
 		const char *unit;
@@ -116,7 +117,7 @@ static bool check(const struct qb_token_wish *w, char expires[QB_TIME_LEN], stru
 	if (!role_named(w->role, &role)) {
 		return qb_refuse(p, 422, "bad_token", "role is \"%.40s\"; choose from read, submit and admin", w->role);
 	}
-	if (!qb_lifetime_end(w->lifetime, expires)) {
+	if (!lifetime_end(w->lifetime, expires)) {
 		return qb_refuse(p, 422, "bad_token", "expires is \"%.40s\"; give a time such as 12h, 90d or 1y, a date to come such "
 			"as 2031-12-31, or never", w->lifetime);
 	}

@@ -40,7 +40,4 @@ bool qb_session_end(struct qb_store *s, const char *secret);
 /* What pages of a session prove themselves by. */
 void qb_session_csrf(const char *secret, char out[QB_HASH_LEN]);
 
-/* When a lifetime that begins now ends; *out is "" for never. False where it is not understood or is over. */
-bool qb_lifetime_end(const char *lifetime, char out[QB_TIME_LEN]);
-
 #endif

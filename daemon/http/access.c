@@ -14,7 +14,7 @@
 #include "daemon/http/rate.h"
 #include "daemon/tokens.h"
 
-enum { FAILURES_PER_MINUTE = 20 };
+enum { FAILURES_PER_MINUTE = 20, ADDRESS_LEN = 64 };
 
 static const struct qb_who local = {.name = "local", .role = QB_ROLE_ADMIN};
 
@@ -39,27 +39,28 @@ static bool is_local(const struct sockaddr *a)
 		(IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET));
 }
 
-void qb_access_address(struct qb_request *rq, char out[QB_ADDRESS_LEN])
+/* Where a request comes from; behind our proxy, what that says. */
+static void address_of(struct qb_request *rq, char out[ADDRESS_LEN])
 {
 	const struct sockaddr *a = peer(rq);
 	struct ucred peer_of;
 	socklen_t size = sizeof(peer_of);
 	const char *through = qb_header(rq, "X-Forwarded-For"), *comma = through ? strrchr(through, ',') : NULL;
 
-	snprintf(out, QB_ADDRESS_LEN, "unknown");
+	snprintf(out, ADDRESS_LEN, "unknown");
 	if (rq->daemon->options.has_public && through && is_local(a)) { /* the last one is what our proxy has seen */
 		through = comma ? comma + 1 : through;
-		snprintf(out, QB_ADDRESS_LEN, "%s", through + strspn(through, " "));
+		snprintf(out, ADDRESS_LEN, "%s", through + strspn(through, " "));
 		for (char *c = out; *c; c++) {
 			*c = *c > ' ' && *c < 0x7f ? *c : '?';
 		}
 	} else if (a && a->sa_family == AF_UNIX) {
 		if (getsockopt(qb_client(rq), SOL_SOCKET, SO_PEERCRED, &peer_of, &size) == 0) {
-			snprintf(out, QB_ADDRESS_LEN, "uid %u", (unsigned)peer_of.uid);
+			snprintf(out, ADDRESS_LEN, "uid %u", (unsigned)peer_of.uid);
 		}
 	} else if (a) {
 		getnameinfo(a, a->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in), out,
-			QB_ADDRESS_LEN, NULL, 0, NI_NUMERICHOST);
+			ADDRESS_LEN, NULL, 0, NI_NUMERICHOST);
 	}
 }
 
@@ -76,10 +77,10 @@ static bool needs_token(struct qb_request *rq)
 
 bool qb_access_failed(struct qb_request *rq, struct qb_problem *p)
 {
-	char address[QB_ADDRESS_LEN];
+	char address[ADDRESS_LEN];
 	int wait;
 
-	qb_access_address(rq, address);
+	address_of(rq, address);
 	if (!qb_rate_take(rq->daemon->rates, address, FAILURES_PER_MINUTE, qb_seconds(), &wait)) {
 		p->retry_after_s = wait;
 		return qb_refuse(p, 429, "too_many_failures", "too many attempts from %s with tokens that are not valid; try "
@@ -168,12 +169,12 @@ bool qb_access_check(struct qb_request *rq, const char *method, struct qb_proble
 
 void qb_access_note(struct qb_request *rq, unsigned status)
 {
-	char address[QB_ADDRESS_LEN];
+	char address[ADDRESS_LEN];
 
 	if (!rq->route || (!rq->failed && (rq->route->role < QB_ROLE_SUBMIT || !strcmp(rq->route->method, "GET")))) {
 		return;
 	}
-	qb_access_address(rq, address);
+	address_of(rq, address);
 	qb_audit_add(rq->daemon->audit, &(struct qb_audit_entry){.who = rq->known ? &rq->who : NULL, .address = address,
 		.method = rq->route->method, .path = rq->path, .object = *rq->object ? rq->object : NULL, .status = status});
 }

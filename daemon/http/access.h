@@ -11,8 +11,6 @@
 #define QB_COOKIE_SESSION "quantbench_session"
 #define QB_COOKIE_CSRF "quantbench_csrf" /* for scripts of our pages, which send it back as X-CSRF-Token */
 
-enum { QB_ADDRESS_LEN = 64 };
-
 /* Fills in who asks; false with a problem where that one may not. The route is known. */
 bool qb_access_check(struct qb_request *rq, const char *method, struct qb_problem *p);
 /* Who asks, by what the request carries, if anybody known (rq->known); false with a problem where that is not valid. */
@@ -21,7 +19,5 @@ bool qb_access_identify(struct qb_request *rq, struct qb_problem *p);
 void qb_access_note(struct qb_request *rq, unsigned status);
 /* Whether another failed attempt of this client is answered; else a problem that says when. */
 bool qb_access_failed(struct qb_request *rq, struct qb_problem *p);
-/* Where a request comes from; behind our proxy, what that says. */
-void qb_access_address(struct qb_request *rq, char out[QB_ADDRESS_LEN]);
 
 #endif
