@@ -17,7 +17,6 @@
 
 enum { SESSION_SECONDS = 7 * 86400 };
 
-/* Without "same-origin" browsers would send Origin: null with the form. */
 static const char page_policy[] = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; "
 	"base-uri 'none'";
 
@@ -42,6 +41,7 @@ static enum MHD_Result send_page(struct qb_request *rq, unsigned status, const c
 	}
 	MHD_add_response_header(r, "Content-Type", "text/html; charset=utf-8");
 	MHD_add_response_header(r, "Content-Security-Policy", page_policy);
+	/* Without it browsers would send Origin: null with the form. */
 	MHD_add_response_header(r, "Referrer-Policy", "same-origin");
 	return qb_reply_send(rq, status, r);
 }
