@@ -204,7 +204,6 @@ int qb_backup_command(int argc, char **argv)
 		fputs(help, stderr);
 		return 2;
 	}
-	optind = 0; /* getopt begins anew */
 	if (!qb_options_read(&b.options, b.n_server, (char **)b.server, &exit_now)) {
 		return 2;
 	}

@@ -361,10 +361,8 @@ static void take(struct qb_options *o, struct qb_options *from, const struct row
 bool qb_options_reload(struct qb_options *o, int argc, char **argv)
 {
 	struct qb_options n;
-	bool exit_now, ok;
+	bool exit_now, ok = qb_options_read(&n, argc, argv, &exit_now);
 
-	optind = 0; /* getopt begins anew */
-	ok = qb_options_read(&n, argc, argv, &exit_now);
 	for (int i = 0; ok && i < ROWS; i++) {
 		if (same(o, &n, &rows[i])) {
 			continue;
@@ -433,6 +431,7 @@ bool qb_options_read(struct qb_options *o, int argc, char **argv, bool *exit_now
 	if (!defaults(o)) {
 		return false;
 	}
+	optind = 0; /* getopt begins anew: it has read this line, or that of a command, before */
 	/* The file is read first, wherever on the line it is named. */
 	while ((c = getopt_long(argc, argv, "hc:", table, &index)) != -1) {
 		if (c == '?') {

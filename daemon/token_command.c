@@ -196,7 +196,6 @@ int qb_token_command(int argc, char **argv)
 		fputs(help, stderr);
 		return 2;
 	}
-	optind = 0; /* getopt begins anew */
 	if (!qb_options_read(&o, c.n_server, (char **)c.server, &exit_now)) {
 		return 2;
 	}
