@@ -30,8 +30,7 @@ static const char help[] =
 
 struct backup {
 	const char *file, *folder; /* folder may be NULL */
-	const char *server[6];     /* --state and --config, for the server's own reader */
-	int n_server;
+	struct qb_options_words server;
 	struct qb_options options;
 	int64_t copied, bytes, kept, gone, damaged;
 };
@@ -56,14 +55,11 @@ static bool read_line(struct backup *b, int argc, char **argv)
 		{"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int option;
 
-	b->server[b->n_server++] = "quantbenchd";
 	while ((option = getopt_long(argc, argv, "h", table, NULL)) != -1) {
 		if (option == 'b') {
 			b->folder = optarg;
-		} else if ((option == 's' || option == 'c') && b->n_server < 5) {
-			b->server[b->n_server++] = option == 's' ? "--state" : "--config";
-			b->server[b->n_server++] = optarg;
-		} else {
+		} else if ((option != 's' && option != 'c') ||
+			!qb_options_words_add(&b->server, option == 's' ? "--state" : "--config", optarg)) {
 			return false;
 		}
 	}
@@ -198,13 +194,13 @@ static bool back_up(struct backup *b)
 int qb_backup_command(int argc, char **argv)
 {
 	struct backup b = {0};
-	bool exit_now, ok;
+	bool ok;
 
 	if (!read_line(&b, argc, argv)) {
 		fputs(help, stderr);
 		return 2;
 	}
-	if (!qb_options_read(&b.options, b.n_server, (char **)b.server, &exit_now)) {
+	if (!qb_options_words_read(&b.server, &b.options)) {
 		return 2;
 	}
 	umask(0027);

@@ -358,6 +358,24 @@ static void take(struct qb_options *o, struct qb_options *from, const struct row
 	}
 }
 
+bool qb_options_words_add(struct qb_options_words *w, const char *option, const char *value)
+{
+	if (w->n == 4) {
+		return false;
+	}
+	w->word[++w->n] = option;
+	w->word[++w->n] = value;
+	return true;
+}
+
+bool qb_options_words_read(struct qb_options_words *w, struct qb_options *o)
+{
+	bool exit_now; /* neither --help nor --version is among them */
+
+	w->word[0] = "quantbenchd";
+	return qb_options_read(o, 1 + w->n, (char **)w->word, &exit_now);
+}
+
 bool qb_options_reload(struct qb_options *o, int argc, char **argv)
 {
 	struct qb_options n;

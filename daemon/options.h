@@ -65,6 +65,15 @@ struct qb_options {
 bool qb_options_number(const char *text, int64_t *out);
 /* false after having said on stderr what is wrong; *exit_now is set after --help and --version. */
 bool qb_options_read(struct qb_options *o, int argc, char **argv, bool *exit_now);
+/* --state and --config on the line of a command that works beside the server; begins as zeros. */
+struct qb_options_words {
+	const char *word[6]; /* after the program's name, ended by NULL */
+	int n;
+};
+/* false where there are too many. */
+bool qb_options_words_add(struct qb_options_words *w, const char *option, const char *value);
+/* As qb_options_read. */
+bool qb_options_words_read(struct qb_options_words *w, struct qb_options *o);
 /* Loop thread. Reads all of it again and takes what is LIVE; false, with nothing changed, where something is wrong. */
 bool qb_options_reload(struct qb_options *o, int argc, char **argv);
 /* Every option as a commented file; what differs from the defaults as lines of it. */

@@ -21,8 +21,7 @@
 struct command {
 	const char *verb, *name;
 	struct qb_token_wish wish;
-	const char *server[6]; /* --state and --config, for the server's own reader */
-	int n_server;
+	struct qb_options_words server;
 };
 
 static const char help[] =
@@ -60,13 +59,9 @@ static bool take(struct command *c, int option)
 	case 'm':
 		return number(optarg, &c->wish.requests_per_minute);
 	case 's':
+		return qb_options_words_add(&c->server, "--state", optarg);
 	case 'c':
-		if (c->n_server > 4) {
-			return false;
-		}
-		c->server[c->n_server++] = option == 's' ? "--state" : "--config";
-		c->server[c->n_server++] = optarg;
-		return true;
+		return qb_options_words_add(&c->server, "--config", optarg);
 	default:
 		return false;
 	}
@@ -80,7 +75,7 @@ static bool read_line(struct command *c, int argc, char **argv)
 	int option, words;
 
 	*c = (struct command){.wish = {.role = "submit", .lifetime = "never", .upload_bytes = -1, .queued_jobs = -1,
-		.requests_per_minute = -1}, .server = {"quantbenchd"}, .n_server = 1};
+		.requests_per_minute = -1}};
 	while ((option = getopt_long(argc, argv, "h", table, NULL)) != -1) {
 		if (option == 'h' || option == '?' || !take(c, option)) {
 			return false;
@@ -189,14 +184,13 @@ int qb_token_command(int argc, char **argv)
 	struct qb_options o = {0};
 	struct qb_problem p = {0};
 	struct qb_store *s;
-	bool exit_now;
 	int code = 1;
 
 	if (!read_line(&c, argc, argv)) {
 		fputs(help, stderr);
 		return 2;
 	}
-	if (!qb_options_read(&o, c.n_server, (char **)c.server, &exit_now)) {
+	if (!qb_options_words_read(&c.server, &o)) {
 		return 2;
 	}
 	umask(0027);
