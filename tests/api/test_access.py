@@ -325,7 +325,7 @@ class Elsewhere(unittest.TestCase):
             d.call("GET", "/v1/jobs", expect=200)
             address = own_address()
             if not address or address.startswith("127."):
-                return  # this machine has loopback alone
+                self.skipTest("this machine has loopback alone")
 
             def status(host=None, **headers):
                 c = http.client.HTTPConnection(address, d.port, timeout=30)
