@@ -5,11 +5,8 @@ import http.client
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 
@@ -19,6 +16,8 @@ try:
 except ImportError as e:
     print("SKIP: lacks schemas: %s; install python3-yaml and python3-jsonschema" % e)
     sys.exit(77)
+
+from process import Process
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.environ.get("top_srcdir", os.path.join(HERE, "../.."))
@@ -66,31 +65,16 @@ def check_against_api(method, url, status, content_type, body):
         jsonschema.Draft202012Validator({**schema, "components": API["components"]}).validate(json.loads(body))
 
 
-class Daemon:
+class Daemon(Process):
     """A daemon with a state folder of its own."""
 
     def __init__(self, state, *options, worker=FAKE, env=None, wrapper=()):
         self.state = state
         self.log = open(os.path.join(state, "log"), "ab")
-        self.process = subprocess.Popen(
-            [*wrapper, DAEMON, "--listen", "127.0.0.1:0", "--state", os.path.join(state, "state"), *(["--worker", worker] if worker else []),
-             "--heartbeat-ms", "200", *options], stderr=subprocess.PIPE, stdout=self.log, env={**os.environ, **(env or {})})
-        self.port = None
         self.token = None  # sent along by call() and events()
-        self.lines = []
-        heard = threading.Event()
-        self.reader = threading.Thread(target=self.read, args=(heard,), daemon=True)
-        self.reader.start()
-        assert heard.wait(30), self.lines
-
-    def read(self, heard):
-        for line in self.process.stderr:
-            self.lines.append(line.decode(errors="replace"))
-            found = re.search(rb"listens on https?://[\d.]+:(\d+)", line)
-            if found:
-                self.port = int(found.group(1))
-                heard.set()
-        heard.set()
+        super().__init__(
+            [*wrapper, DAEMON, "--listen", "127.0.0.1:0", "--state", os.path.join(state, "state"), *(["--worker", worker] if worker else []),
+             "--heartbeat-ms", "200", *options], stdout=self.log, env={**os.environ, **(env or {})})
 
     def call(self, method, url, body=None, headers=None, expect=None):
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -151,11 +135,7 @@ class Daemon:
         return self.call("POST", "/v1/jobs", {"type": "fake", "do": list(steps), "fresh": True, **more}, expect=201)["id"]
 
     def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(30)
-        self.reader.join(10)
-        self.process.stderr.close()
+        code = super().stop()
         self.log.close()
         return code
 

@@ -19,4 +19,4 @@ API_TESTS = \
 	tests/api/test_training.py \
 	tests/api/test_workers.py
 check_SCRIPTS += $(API_TESTS)
-EXTRA_DIST += $(API_TESTS) tests/api/daemon.py tests/api/fake_worker.py
+EXTRA_DIST += $(API_TESTS) tests/api/daemon.py tests/api/process.py tests/api/fake_worker.py

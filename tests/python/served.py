@@ -2,12 +2,9 @@
 """A server of this build on a free loopback port, and the client of the sources."""
 import os
 import pathlib
-import re
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 import urllib.request
@@ -17,7 +14,8 @@ BUILD = pathlib.Path(os.environ.get("top_builddir", TOP / "build")).resolve()
 PROGRAM = str(BUILD / "quantbench")
 DEMO = TOP / "demo"
 FAKE = TOP / "tests/api/fake_worker.py"
-sys.path.insert(0, str(TOP / "python"))
+sys.path[:0] = [str(TOP / "python"), str(TOP / "tests/api")]
+from process import Process  # noqa: E402
 try:
     import quantbench  # noqa: E402
 except ImportError as why:
@@ -25,16 +23,12 @@ except ImportError as why:
     sys.exit(77)
 
 
-class Server:
+class Server(Process):
     def __init__(self, state, *options, worker=None, port=0):
-        self.process = subprocess.Popen(
+        super().__init__(
             [BUILD / "quantbenchd", "--listen", f"127.0.0.1:{port}", "--state", state, "--worker", worker or BUILD / "quantbench-worker",
-             "--heartbeat-ms", "200", *options], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        heard = threading.Event()
-        self.port, self.lines = None, []
-        self.reader = threading.Thread(target=self._read, args=(heard,), daemon=True)
-        self.reader.start()
-        assert heard.wait(30) and self.port, self.lines
+             "--heartbeat-ms", "200", *options], stdout=subprocess.DEVNULL)
+        assert self.port, self.lines
         self.url = f"http://127.0.0.1:{self.port}"
         self._await_ready()
 
@@ -46,23 +40,6 @@ class Server:
             except OSError:
                 time.sleep(0.05)
         raise AssertionError(f"never ready: {self.lines}")
-
-    def _read(self, heard):
-        for line in self.process.stderr:
-            self.lines.append(line.decode(errors="replace"))
-            found = re.search(rb"listens on https?://[\d.]+:(\d+)", line)
-            if found:
-                self.port = int(found.group(1))
-                heard.set()
-        heard.set()
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(30)
-        self.reader.join(10)
-        self.process.stderr.close()
-        return code
 
 
 class Served(unittest.TestCase):
