@@ -77,17 +77,9 @@ static enum qb_err run_sweep(struct ptq *p, struct qb_errbuf *eb)
 
 static enum qb_err run_latency(struct ptq *p, struct qb_errbuf *eb)
 {
-	const struct qb_ptq_latency_options opt = {.threads = p->spec.latency_threads,
-		.measure = &p->spec.latency_options, .profile = p->spec.profile, .progress = latency_progress, .arg = p};
-	enum qb_err err;
+	const struct qb_ptq_latency_options opt = {.job = p->job, .spec = &p->spec, .progress = latency_progress, .arg = p};
 
-	if (!p->spec.latency) {
-		return QB_OK;
-	}
-	QB_TRY(qb_job_section_begin(p->job, "latency", eb));
-	err = qb_ptq_latency_run(&p->latency, p->model, p->data, p->sweep, &opt, eb);
-	qb_job_section_end(p->job, "latency");
-	return err;
+	return qb_ptq_latency_run(&p->latency, p->model, p->data, p->sweep, &opt, eb);
 }
 
 static enum qb_err run_export(struct ptq *p, json_t *result, struct qb_errbuf *eb)

@@ -133,11 +133,12 @@ static enum qb_err profile_natives(const struct bench *b, struct qb_ptq_latency 
 	return QB_OK;
 }
 
-enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_graph *model,
+static enum qb_err measure(struct qb_ptq_latency **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep *sweep, const struct qb_ptq_latency_options *opt,
 	struct qb_errbuf *eb)
 {
 	static const struct qb_sweep none;
+	const struct qb_ptq_spec *spec = opt->spec;
 	int n = 1 + (sweep ? sweep->rows : 0);
 	struct bench b = {0};
 	struct qb_ptq_latency *rows = calloc((size_t)n, sizeof(*rows));
@@ -149,16 +150,16 @@ enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_grap
 		err = qb_fail(eb, QB_ENOMEM, "no memory for %d latency rows", n);
 		goto out;
 	}
-	QB_TRY_OUT(prepare(&b, rows, model, data, sweep ? sweep : &none, opt->threads, eb));
+	QB_TRY_OUT(prepare(&b, rows, model, data, sweep ? sweep : &none, spec->latency_threads, eb));
 	for (int i = 0; i < n; i++) {
 		subjects[i] = (struct qb_latency_subject){query, &b.subject[i]};
 	}
-	QB_TRY_OUT(qb_latency_measure(subjects, n, opt->measure, measured, opt->progress, opt->arg, eb));
+	QB_TRY_OUT(qb_latency_measure(subjects, n, &spec->latency_options, measured, opt->progress, opt->arg, eb));
 	for (int i = 0; i < n; i++) {
 		rows[i].latency = measured[i];
-		rows[i].threads = opt->threads;
+		rows[i].threads = spec->latency_threads;
 	}
-	if (opt->profile) {
+	if (spec->profile) {
 		QB_TRY_OUT(profile_natives(&b, rows, eb));
 	}
 	*out = rows;
@@ -168,6 +169,21 @@ out:
 	free(measured);
 	free(subjects);
 	qb_ptq_latency_destroy(&rows, n);
+	return err;
+}
+
+enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_graph *model,
+	const struct qb_dataset *data, const struct qb_sweep *sweep, const struct qb_ptq_latency_options *opt,
+	struct qb_errbuf *eb)
+{
+	enum qb_err err;
+
+	if (!opt->spec->latency) {
+		return QB_OK;
+	}
+	QB_TRY(qb_job_section_begin(opt->job, "latency", eb));
+	err = measure(out, model, data, sweep, opt, eb);
+	qb_job_section_end(opt->job, "latency");
 	return err;
 }
 

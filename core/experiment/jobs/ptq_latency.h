@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "core/analysis/latency.h"
-#include "core/ptq/sweep.h"
+#include "core/experiment/spec/ptq_spec.h"
 
 struct qb_ptq_latency {
 	struct qb_latency latency;
@@ -21,14 +21,14 @@ struct qb_ptq_latency {
 };
 
 struct qb_ptq_latency_options {
-	int threads;
-	const struct qb_latency_options *measure;
-	bool profile; /* time every step as well */
+	struct qb_job *job;
+	const struct qb_ptq_spec *spec; /* of the job: its "latency" says what is measured */
 	enum qb_err (*progress)(void *arg, double fraction, struct qb_errbuf *eb);
 	void *arg;
 };
 
-/* model: as the sweep ran it. *out [1 + schemes], float first. sweep NULL: float alone. */
+/* Where the job wants it, while nothing else runs; else *out stays as it is. model: as the sweep ran it. *out [1 + schemes], float first.
+ * sweep NULL: float alone. */
 enum qb_err qb_ptq_latency_run(struct qb_ptq_latency **out, const struct qb_graph *model,
 	const struct qb_dataset *data, const struct qb_sweep *sweep, const struct qb_ptq_latency_options *opt,
 	struct qb_errbuf *eb);

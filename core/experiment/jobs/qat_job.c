@@ -177,18 +177,9 @@ static enum qb_err latency_progress(void *arg, double fraction, struct qb_errbuf
 
 static enum qb_err measure_latency(struct qat *q, struct qb_errbuf *eb)
 {
-	const struct qb_ptq_spec *p = ptq_of(q);
-	const struct qb_ptq_latency_options opt = {.threads = p->latency_threads, .measure = &p->latency_options,
-		.profile = p->profile, .progress = latency_progress, .arg = q};
-	enum qb_err err;
+	const struct qb_ptq_latency_options opt = {.job = q->job, .spec = ptq_of(q), .progress = latency_progress, .arg = q};
 
-	if (!p->latency) {
-		return QB_OK;
-	}
-	QB_TRY(qb_job_section_begin(q->job, "latency", eb));
-	err = qb_ptq_latency_run(&q->latency, q->training.deployed.model, q->training.in.data, q->training.final, &opt, eb);
-	qb_job_section_end(q->job, "latency");
-	return err;
+	return qb_ptq_latency_run(&q->latency, q->training.deployed.model, q->training.in.data, q->training.final, &opt, eb);
 }
 
 /* ---- the result ---- */

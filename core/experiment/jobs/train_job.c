@@ -80,18 +80,9 @@ static enum qb_err latency_progress(void *arg, double fraction, struct qb_errbuf
 
 static enum qb_err measure_latency(struct train *t, const struct qb_graph *g, struct qb_errbuf *eb)
 {
-	const struct qb_ptq_spec *p = &t->spec.ptq;
-	const struct qb_ptq_latency_options opt = {.threads = p->latency_threads, .measure = &p->latency_options,
-		.profile = p->profile, .progress = latency_progress, .arg = t};
-	enum qb_err err;
+	const struct qb_ptq_latency_options opt = {.job = t->job, .spec = &t->spec.ptq, .progress = latency_progress, .arg = t};
 
-	if (!p->latency) {
-		return QB_OK;
-	}
-	QB_TRY(qb_job_section_begin(t->job, "latency", eb));
-	err = qb_ptq_latency_run(&t->latency, g, t->in.data, NULL, &opt, eb);
-	qb_job_section_end(t->job, "latency");
-	return err;
+	return qb_ptq_latency_run(&t->latency, g, t->in.data, NULL, &opt, eb);
 }
 
 static enum qb_err train(struct train *t, struct qb_errbuf *eb)
