@@ -96,6 +96,16 @@ bool qb_metric_is_of_windows(const char *name)
 	return r && r->check == qb__check_tokens && r->update != qb__update_next_tokens;
 }
 
+double qb_metric_loss(const char *name, double value)
+{
+	const struct qb_metric_row *r = find(name);
+
+	if (r && r->value == qb__value_perplexity) {
+		return log(value);
+	}
+	return r && r->value == qb__value_loss ? value : NAN;
+}
+
 enum qb_err qb_metric_check_name(const char *name, struct qb_errbuf *eb)
 {
 	const char *names[QB_COUNT(rows)];

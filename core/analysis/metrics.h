@@ -69,5 +69,7 @@ bool qb_metric_rises(const char *name);
 bool qb_metric_is_of_windows(const char *name);
 /* Does it compare the output with the network's input? */
 bool qb_metric_reads_input(const char *name);
+/* The mean loss in nats of which `value` tells; NaN of metrics that are of no loss. */
+double qb_metric_loss(const char *name, double value);
 
 #endif

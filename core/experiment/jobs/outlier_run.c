@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/analysis/metrics.h"
 #include "core/analysis/sqnr_db.h"
 #include "core/base/size.h"
 #include "core/experiment/report/outlier_rows.h"
@@ -126,13 +127,6 @@ static enum qb_err run_sweeps(struct run *r, struct qb_errbuf *eb)
 
 /* ---- rows ---- */
 
-static double loss_of(const char *metric, double value)
-{
-	bool exponential = !strncmp(metric, "perplexity", strlen("perplexity"));
-
-	return exponential ? log(value) : !strcmp(metric, "token_loss") ? value : NAN;
-}
-
 static json_t *scheme_row(const struct run *r, int i, struct qb_outlier_numbers *n)
 {
 	int count = r->spec->calibrations;
@@ -246,7 +240,7 @@ static enum qb_err numbers_init(struct qb_outlier_numbers *n, const struct run *
 		.tokens = r->report->sequences->tokens, .masked = r->report->sequences->padding >= 0, .metric = r->sweep[0]->float_metric,
 		.max_inf_norm = r->report->max_inf_norm, .avg_kurtosis = r->report->avg_kurtosis, .sink_share = r->report->sink_share,
 		.scheme_metric = calloc(schemes + 1, sizeof(*n->scheme_metric)), .scheme_delta = calloc(schemes + 1, sizeof(*n->scheme_delta))};
-	n->loss = loss_of(ptq_of(r)->metric, n->metric);
+	n->loss = qb_metric_loss(ptq_of(r)->metric, n->metric);
 	return n->scheme_metric && n->scheme_delta ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for the results");
 }
 
