@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "core/analysis/mean.h"
+
 static bool counts(const bool *kept, int64_t token)
 {
 	return !kept || kept[token];
@@ -86,34 +88,29 @@ void qb_attention_head_merge(struct qb_attention_head *h, const struct qb_attent
 	h->other_norm += from->other_norm;
 }
 
-static double mean_of(double sum, int64_t count)
-{
-	return count ? sum / (double)count : NAN;
-}
-
 double qb_attention_head_first(const struct qb_attention_head *h)
 {
-	return mean_of(h->first, h->sequences);
+	return qb_mean_of(h->first, h->sequences);
 }
 
 double qb_attention_head_most(const struct qb_attention_head *h)
 {
-	return mean_of(h->most, h->sequences);
+	return qb_mean_of(h->most, h->sequences);
 }
 
 double qb_attention_head_zeros(const struct qb_attention_head *h)
 {
-	return mean_of((double)h->zeros, h->seen);
+	return qb_mean_of((double)h->zeros, h->seen);
 }
 
 double qb_attention_head_first_norm(const struct qb_attention_head *h)
 {
-	return mean_of(h->first_norm, h->firsts);
+	return qb_mean_of(h->first_norm, h->firsts);
 }
 
 double qb_attention_head_other_norm(const struct qb_attention_head *h)
 {
-	return mean_of(h->other_norm, h->others);
+	return qb_mean_of(h->other_norm, h->others);
 }
 
 bool qb_attention_head_is_sink(const struct qb_attention_head *h)

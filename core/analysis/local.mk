@@ -7,6 +7,7 @@ libquantbench_a_SOURCES += \
 	core/analysis/draw.c \
 	core/analysis/latency.c \
 	core/analysis/latency.h \
+	core/analysis/mean.h \
 	core/analysis/metric.h \
 	core/analysis/metric_bootstrap.c \
 	core/analysis/metric_classes.c \

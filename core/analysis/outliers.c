@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/analysis/mean.h"
 #include "core/analysis/spread.h"
 #include "core/base/size.h"
 
@@ -158,19 +159,14 @@ void qb_outliers_merge(struct qb_outliers *o, const struct qb_outliers *from)
 	}
 }
 
-static double mean_of(double sum, int64_t count)
-{
-	return count ? sum / (double)count : NAN;
-}
-
 double qb_outliers_inf_norm(const struct qb_outliers *o)
 {
-	return mean_of(o->inf_norm_sum, o->sequences);
+	return qb_mean_of(o->inf_norm_sum, o->sequences);
 }
 
 double qb_outliers_kurtosis(const struct qb_outliers *o)
 {
-	return mean_of(o->kurtosis_sum, o->sequences);
+	return qb_mean_of(o->kurtosis_sum, o->sequences);
 }
 
 double qb_outliers_norm(const struct qb_outliers *o)
@@ -182,12 +178,12 @@ double qb_outliers_norm(const struct qb_outliers *o)
 		sum += o->token_norm[t];
 		count += o->token_seen[t];
 	}
-	return mean_of(sum, count);
+	return qb_mean_of(sum, count);
 }
 
 double qb_outliers_first_norm(const struct qb_outliers *o)
 {
-	return mean_of(o->first_norm, o->firsts);
+	return qb_mean_of(o->first_norm, o->firsts);
 }
 
 double qb_outliers_peak_norm(const struct qb_outliers *o, int64_t *position)
@@ -196,7 +192,7 @@ double qb_outliers_peak_norm(const struct qb_outliers *o, int64_t *position)
 
 	*position = -1;
 	for (int64_t t = 0; t < o->tokens; t++) {
-		double norm = mean_of(o->token_norm[t], o->token_seen[t]);
+		double norm = qb_mean_of(o->token_norm[t], o->token_seen[t]);
 
 		if (o->token_seen[t] && !(norm <= peak)) {
 			peak = norm;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/analysis/mean.h"
 #include "core/base/size.h"
 #include "core/ptq/outlier_maps.h"
 
@@ -327,7 +328,7 @@ static void summarize_tensors(struct qb_outlier_report *r)
 		kurtosis += k;
 		measured++;
 	}
-	r->avg_kurtosis = measured ? kurtosis / measured : NAN;
+	r->avg_kurtosis = qb_mean_of(kurtosis, measured);
 }
 
 static void summarize_heads(struct qb_outlier_report *r)
@@ -340,7 +341,7 @@ static void summarize_heads(struct qb_outlier_report *r)
 			heads++;
 		}
 	}
-	r->sink_share = heads ? (double)sinks / (double)heads : NAN;
+	r->sink_share = qb_mean_of((double)sinks, heads);
 }
 
 static enum qb_err heard(void *arg, double share, struct qb_errbuf *eb)
