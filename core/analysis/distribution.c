@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/order.h"
 #include "core/base/size.h"
 
 struct qb_empirical {
@@ -428,13 +429,6 @@ enum qb_err qb_distribution_check(const struct qb_distribution *d, struct qb_err
 	return QB_OK;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 enum qb_err qb_empirical_create(struct qb_empirical **out, const float *x, size_t n,
 	struct qb_errbuf *eb)
 {
@@ -456,7 +450,7 @@ enum qb_err qb_empirical_create(struct qb_empirical **out, const float *x, size_
 		err = qb_fail(eb, QB_EINVAL, "the tensor has no finite number");
 		goto out;
 	}
-	qsort(e->x, e->n, sizeof(*e->x), ascending);
+	qsort(e->x, e->n, sizeof(*e->x), qb_double_order);
 	e->sum = e->x + n + 1;
 	e->sum2 = e->sum + n + 1;
 	e->sum[0] = e->sum2[0] = 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/base/order.h"
 #include "core/base/size.h"
 
 static const double TURN_SECONDS = 0.1;
@@ -58,13 +59,6 @@ static enum qb_err series_add(struct series *s, int64_t ns, struct qb_errbuf *eb
 	return QB_OK;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 static int64_t nearest_rank(const int64_t *ns, int64_t count, double p)
 {
 	int64_t rank = (int64_t)ceil(p * (double)count);
@@ -83,7 +77,7 @@ void qb_latency_summarise(int64_t *ns, int64_t count, const struct qb_latency_op
 {
 	double mean, var = 0, total = 0;
 
-	qsort(ns, (size_t)count, sizeof(*ns), ascending);
+	qsort(ns, (size_t)count, sizeof(*ns), qb_int64_order);
 	for (int64_t i = 0; i < count; i++) {
 		total += (double)ns[i];
 	}

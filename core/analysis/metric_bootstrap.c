@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/analysis/metric.h"
+#include "core/base/order.h"
 #include "core/base/random.h"
 #include "core/base/size.h"
 
@@ -112,13 +113,6 @@ out:
 	return err;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Of the difference of two metrics; undefined where a replicate is. */
 static struct qb_interval difference(const double *value, int count, int of, int against)
 {
@@ -130,7 +124,7 @@ static struct qb_interval difference(const double *value, int count, int of, int
 			return (struct qb_interval){NAN, NAN};
 		}
 	}
-	qsort(d, REPLICATES, sizeof(*d), ascending);
+	qsort(d, REPLICATES, sizeof(*d), qb_double_order);
 	return (struct qb_interval){d[TAIL], d[REPLICATES - 1 - TAIL]};
 }
 

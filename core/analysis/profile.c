@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/order.h"
+
 enum { RUNS_MIN = 3, RUNS_MAX = 101 };
 static const int64_t BUDGET_NS = 500000000;
 
@@ -14,13 +16,6 @@ struct profile {
 	int64_t *median; /* [steps] */
 	int64_t total;
 };
-
-static int order(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return (x > y) - (x < y);
-}
 
 static enum qb_err run_all(struct profile *p, struct qb_session *session, const struct qb_run *run,
 	struct qb_errbuf *eb)
@@ -48,7 +43,7 @@ static void take_medians(struct profile *p)
 		for (int r = 0; r < p->runs; r++) {
 			column[r] = p->ns[(size_t)r * (size_t)p->steps + (size_t)i];
 		}
-		qsort(column, (size_t)p->runs, sizeof(*column), order);
+		qsort(column, (size_t)p->runs, sizeof(*column), qb_int64_order);
 		p->median[i] = column[p->runs / 2];
 		p->total += p->median[i];
 	}

@@ -11,6 +11,7 @@
 #include "core/analysis/sqnr.h"
 #include "core/analysis/sqnr_blocks.h"
 #include "core/analysis/sqnr_db.h"
+#include "core/base/order.h"
 
 enum { BITS_MAX = 8, OCTAVE_MIN = -140, OCTAVE_MAX = 127 };
 /* What lies beyond or below the octaves that are summed, of the whole second moment. */
@@ -30,13 +31,6 @@ struct sums {
 	double m0, mean, mean_q, cross, power_q, mse, clip_mse;
 };
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* E[...; |x| < end] with the grid scaled by scale. */
 static struct sums below(struct blocks *b, double scale, double end)
 {
@@ -50,7 +44,7 @@ static struct sums below(struct blocks *b, double scale, double end)
 	b->edge[n++] = scale * b->value[b->values - 1];
 	b->edge[n++] = -end;
 	b->edge[n++] = nextafter(end, 0); /* cells hold their right end */
-	qsort(b->edge, (size_t)n, sizeof(*b->edge), ascending);
+	qsort(b->edge, (size_t)n, sizeof(*b->edge), qb_double_order);
 	qb_distribution_cells(b->d, b->edge, n, b->cell);
 	for (int i = 1; i < n; i++) {
 		const struct qb_moments *m = &b->cell[i];

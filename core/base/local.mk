@@ -8,6 +8,7 @@ libquantbench_a_SOURCES += \
 	core/base/err.h \
 	core/base/near.c \
 	core/base/near.h \
+	core/base/order.h \
 	core/base/random.c \
 	core/base/random.h \
 	core/base/random_stream.h \

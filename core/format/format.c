@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/order.h"
+
 static bool is_float(const struct qb_format *f)
 {
 	return f->kind == QB_FORMAT_FLOAT || f->kind == QB_FORMAT_LOG2;
@@ -99,13 +101,6 @@ double qb_format_smallest(const struct qb_format *f)
 						    : ldexp(1, 1 - f->bias - f->man_bits);
 }
 
-static int double_order(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 int qb_format_values(const struct qb_format *f, double *values, int cap)
 {
 	int n = 0, kept = 0;
@@ -121,7 +116,7 @@ int qb_format_values(const struct qb_format *f, double *values, int cap)
 			values[n++] = v + 0.0; /* -0 becomes 0 */
 		}
 	}
-	qsort(values, (size_t)n, sizeof(*values), double_order);
+	qsort(values, (size_t)n, sizeof(*values), qb_double_order);
 	for (int i = 0; i < n; i++) {
 		if (!kept || values[i] != values[kept - 1]) {
 			values[kept++] = values[i];

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "core/base/near.h"
+#include "core/base/order.h"
 #include "core/base/size.h"
 #include "core/format/format.h"
 
@@ -190,13 +191,6 @@ static bool parse_log_format(struct qb_format *f, const char *s)
 	return true;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
-}
-
 static enum qb_err parse_table(struct qb_format *f, const char *name, struct qb_errbuf *eb)
 {
 	const char *p = name + strlen("values(");
@@ -224,7 +218,7 @@ static enum qb_err parse_table(struct qb_format *f, const char *name, struct qb_
 			"format \"%.60s\": values() takes 2 to %d numbers and ends with \")\"", name,
 			QB_FORMAT_TABLE_MAX);
 	}
-	qsort(f->table, (size_t)f->table_count, sizeof(f->table[0]), ascending);
+	qsort(f->table, (size_t)f->table_count, sizeof(f->table[0]), qb_float_order);
 	for (int i = 1; i < f->table_count; i++) {
 		if (f->table[i] == f->table[i - 1]) {
 			return qb_fail(eb, QB_EINVAL, "format \"%.60s\": %g stands twice", name,

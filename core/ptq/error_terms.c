@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/order.h"
 #include "core/base/size.h"
 #include "core/quant/weight.h"
 
@@ -31,13 +32,6 @@ double qb_tensor_error_kurtosis(const struct qb_tensor_error *f)
 	return (a4 - 4 * m * a3 + 6 * m * m * a2 - 3 * m * m * m * m) / (variance * variance);
 }
 
-static int float_order(const void *a, const void *b)
-{
-	float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
-}
-
 float qb_tensor_error_median_norm(const struct qb_tensor_error *f, struct qb_errbuf *eb, enum qb_err *err)
 {
 	float *norm = malloc((size_t)f->channels * sizeof(*norm)), median = 0;
@@ -48,7 +42,7 @@ float qb_tensor_error_median_norm(const struct qb_tensor_error *f, struct qb_err
 		norm[c] = f->channel[c].inf_norm;
 	}
 	if (norm) {
-		qsort(norm, (size_t)f->channels, sizeof(*norm), float_order);
+		qsort(norm, (size_t)f->channels, sizeof(*norm), qb_float_order);
 		median = norm[f->channels / 2];
 	}
 	free(norm);

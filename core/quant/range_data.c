@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/order.h"
 #include "core/base/size.h"
 #include "core/kernels/quantize/kernels.h"
 #include "core/quant/observer.h"
@@ -121,13 +122,6 @@ static void data_below(void *arg, double x, double *count, double *sum)
 	*sum = d->sum[from];
 }
 
-static int ascending(const void *a, const void *b)
-{
-	float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* numpy's default: linear between the two nearest ranks. */
 static double sorted_quantile(const float *y, size_t n, double q)
 {
@@ -143,7 +137,7 @@ static void data_percentile(struct data *d, double percentile, double min, doubl
 	double tail = (100 - percentile) / 200;
 
 	if (qb__range_is_affine(d->format)) {
-		qsort(d->y, d->n, sizeof(*d->y), ascending);
+		qsort(d->y, d->n, sizeof(*d->y), qb_float_order);
 		tail = min < 0 && max > 0 ? tail : 2 * tail;
 		qb__range_whole(d->format, min < 0 ? sorted_quantile(d->y, d->n, tail) : 0,
 			max > 0 ? sorted_quantile(d->y, d->n, 1 - tail) : 0, lo, hi);
@@ -152,7 +146,7 @@ static void data_percentile(struct data *d, double percentile, double min, doubl
 	for (size_t i = 0; i < d->n; i++) {
 		d->y[i] = fabsf(d->y[i]);
 	}
-	qsort(d->y, d->n, sizeof(*d->y), ascending);
+	qsort(d->y, d->n, sizeof(*d->y), qb_float_order);
 	max = sorted_quantile(d->y, d->n, percentile / 100);
 	qb__range_whole(d->format, -max, max, lo, hi);
 }
@@ -207,7 +201,7 @@ static bool sort_data(struct data *d)
 		return false;
 	}
 	memcpy(d->sorted, d->y, d->n * sizeof(*d->sorted));
-	qsort(d->sorted, d->n, sizeof(*d->sorted), ascending);
+	qsort(d->sorted, d->n, sizeof(*d->sorted), qb_float_order);
 	d->sum[0] = 0;
 	for (size_t i = 0; i < d->n; i++) {
 		d->sum[i + 1] = d->sum[i] + d->sorted[i];

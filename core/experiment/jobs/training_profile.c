@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "core/analysis/profile.h"
+#include "core/base/order.h"
 
 static double now(void)
 {
@@ -45,17 +46,10 @@ void qb_training_profile_pause(struct qb_training_profile *p)
 	p->mark = now();
 }
 
-static int rising(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* [n], n > 0; in any order, which changes. */
 static double median(double *x, int64_t n)
 {
-	qsort(x, (size_t)n, sizeof(*x), rising);
+	qsort(x, (size_t)n, sizeof(*x), qb_double_order);
 	return (x[(n - 1) / 2] + x[n / 2]) / 2;
 }
 

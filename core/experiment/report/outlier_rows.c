@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/analysis/sqnr_db.h"
+#include "core/base/order.h"
 #include "core/base/size.h"
 #include "core/json/number.h"
 
@@ -64,13 +65,6 @@ static int descending(const void *a, const void *b)
 	return x->at < y->at ? -1 : x->at > y->at;
 }
 
-static int by_magnitude(const void *a, const void *b)
-{
-	const float *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 static json_t *channel_rows(const struct qb_outliers *o, json_t **median)
 {
 	struct ranked *all = malloc((size_t)o->channels * sizeof(*all));
@@ -84,7 +78,7 @@ static json_t *channel_rows(const struct qb_outliers *o, json_t **median)
 	}
 	if (all && most) {
 		qsort(all, n, sizeof(*all), descending);
-		qsort(most, n, sizeof(*most), by_magnitude);
+		qsort(most, n, sizeof(*most), qb_float_order);
 		for (size_t i = 0; i < QB_MIN(n, (size_t)CHANNELS_SHOWN); i++) {
 			json_array_append_new(rows, json_pack("{s:I, s:I, s:o}", "channel", (json_int_t)all[i].at, "count",
 				(json_int_t)all[i].count, "max_abs", qb_json_float(all[i].most)));
