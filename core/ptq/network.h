@@ -25,13 +25,13 @@ struct qb_network {
 /* Binds the prepared model to a batch and plans it; threads: of one step. */
 enum qb_err qb_network_create(struct qb_network **out, const struct qb_graph *model,
 	int64_t batch, int threads, struct qb_errbuf *eb);
-/* The same, frozen: for float alone. Nothing can be observed or quantized, so all that can be fused is. */
-enum qb_err qb_network_create_frozen(struct qb_network **out, const struct qb_graph *model,
-	int64_t batch, int threads, struct qb_errbuf *eb);
 /* The same, whose observed values are those of which chosen[value->index] holds, by the indices of the model bound to that batch,
  * instead of those that are quantized. */
 enum qb_err qb_network_create_observing(struct qb_network **out, const struct qb_graph *model,
 	int64_t batch, int threads, const bool *chosen, struct qb_errbuf *eb);
+/* A network for float alone, frozen. Nothing can be observed or quantized, so all that can be fused is. */
+enum qb_err qb_network_create_frozen(struct qb_network **out, const struct qb_graph *model,
+	int64_t batch, int threads, struct qb_errbuf *eb);
 /* A network for the last samples of the data, fewer than a batch of `main`: its values have the same indices, its
  * quantizers are those of `main`, if there are any yet. */
 enum qb_err qb_network_create_rest(struct qb_network **out, const struct qb_graph *model,
