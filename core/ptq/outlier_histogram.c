@@ -63,12 +63,13 @@ static enum qb_err run(struct histogram *h, struct qb_sequences *s, int value, s
 {
 	const struct qb_sequence_work work = {.see = see, .close = close_window, .arg = h};
 	bool *chosen = calloc((size_t)s->graph->values + 1, sizeof(*chosen));
-	enum qb_err err = QB_ENOMEM;
+	enum qb_err err;
 
-	if (chosen) {
-		chosen[value] = true;
-		err = qb_sequences_run(s, chosen, &work, eb);
+	if (!chosen) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a histogram");
 	}
+	chosen[value] = true;
+	err = qb_sequences_run(s, chosen, &work, eb);
 	free(chosen);
 	return err;
 }
