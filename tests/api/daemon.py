@@ -140,6 +140,16 @@ class Daemon(Process):
         return code
 
 
+def said(d, text, seconds=10):
+    """Waits until the log has the text: what is read of it may come after the answer."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if text in "".join(d.lines):
+            return
+        time.sleep(0.05)
+    raise AssertionError("never said %r: %s" % (text, d.lines))
+
+
 class Case(unittest.TestCase):
     options = ()
     wrapper = ()  # words before the daemon

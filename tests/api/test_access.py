@@ -11,7 +11,7 @@ import tempfile
 import time
 import unittest
 
-from daemon import API, Case, DAEMON, Daemon, FAKE
+from daemon import API, Case, DAEMON, Daemon, FAKE, said
 
 # What each operation takes. Those that are not here take the role read.
 ROLE = {
@@ -283,7 +283,7 @@ class Public(Case):
 
     def test_public__address_of_the_audit__is_what_the_proxy_saw(self):
         self.refused(401, "POST", "/v1/jobs", {}, {"X-Forwarded-For": "6.6.6.6, 192.0.2.7"})
-        self.assertIn("audit: unknown (192.0.2.7): POST /v1/jobs: 401", "".join(self.d.lines))
+        said(self.d, "audit: unknown (192.0.2.7): POST /v1/jobs: 401")
 
     def test_public__cookies__are_for_https_alone(self):
         _, secret, _ = token_command(self.folder.name, "create", "alice")

@@ -14,21 +14,12 @@ import time
 import unittest
 import warnings
 
-from daemon import BUILD, Case, DAEMON, Daemon, FAKE, TOP
+from daemon import BUILD, Case, DAEMON, Daemon, FAKE, TOP, said
 
 
 def command(*words):
     done = subprocess.run([DAEMON, *words], capture_output=True, text=True, timeout=30)
     return done.returncode, done.stdout, done.stderr
-
-
-def said(d, text, seconds=10):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if text in "".join(d.lines):
-            return
-        time.sleep(0.05)
-    raise AssertionError("never said %r: %s" % (text, d.lines))
 
 
 class Reload(unittest.TestCase):
