@@ -100,9 +100,17 @@ static bool keep_to_folders(const struct qb_sandbox *s, int version)
 	return ok;
 }
 
+static void add_sentence(char *why, size_t why_len, const char *more)
+{
+	const size_t n = strlen(why);
+
+	snprintf(why + n, why_len - n, "%s%s", n && *more ? "; " : "", more);
+}
+
 bool qb_sandbox_enter(const struct qb_sandbox *s, char *why, size_t why_len)
 {
 	const int version = qb_sandbox_landlock();
+	char calls[200] = "";
 
 	*why = '\0';
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
@@ -115,5 +123,10 @@ bool qb_sandbox_enter(const struct qb_sandbox *s, char *why, size_t why_len)
 		snprintf(why, why_len, "Landlock: %s", strerror(errno));
 		return false;
 	}
-	return qb_sandbox_calls(*why ? NULL : why, why_len);
+	if (!qb_sandbox_calls(calls, sizeof(calls))) {
+		snprintf(why, why_len, "%s", calls); /* what fails comes before what is lacking */
+		return false;
+	}
+	add_sentence(why, why_len, calls);
+	return true;
 }

@@ -13,7 +13,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/perf_event.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -243,6 +245,68 @@ static void no_sandbox__the_same_actions__work(void **state)
 	assert_true(may_thread() && may_scratch());
 }
 
+/* As on another kernel: Landlock and seccomp fail so. */
+static void pretend(int landlock, int seccomp)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_landlock_create_ruleset, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)landlock),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_seccomp, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)seccomp),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program)) {
+		_exit(2);
+	}
+}
+
+/* Whether a process enters there, and what it is told. */
+static bool enters(int landlock, int seccomp, char why[200])
+{
+	const struct qb_sandbox s = {.readable = NULL};
+	int ends[2], status;
+	pid_t child;
+
+	assert_int_equal(pipe(ends), 0);
+	child = fork();
+	if (child == 0) {
+		bool ok;
+
+		pretend(landlock, seccomp);
+		ok = qb_sandbox_enter(&s, why, 200);
+		_exit(write(ends[1], why, 200) == 200 ? !ok : 2);
+	}
+	close(ends[1]);
+	assert_int_equal(read(ends[0], why, 200), 200);
+	close(ends[0]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+	return WEXITSTATUS(status) == 0;
+}
+
+static void sandbox__kernel_that_lacks_both__says_both(void **state)
+{
+	char why[200];
+
+	(void)state;
+	assert_true(enters(ENOSYS, ENOSYS, why));
+	assert_non_null(strstr(why, "lacks Landlock"));
+	assert_non_null(strstr(why, "lacks seccomp"));
+}
+
+static void sandbox__seccomp_fails_without_landlock__says_that_it_fails(void **state)
+{
+	char why[200];
+
+	(void)state;
+	assert_false(enters(ENOSYS, EACCES, why));
+	assert_string_equal(why, "seccomp: Permission denied");
+}
+
 static int make_files(void **state)
 {
 	static const char *const names[] = {"scratch", "inputs", "inputs/x", "other", "other/quantbench.db", "made", "scratch/moved", "scratch/link"};
@@ -284,6 +348,8 @@ int main(void)
 		cmocka_unit_test(no_sandbox__the_same_actions__work),
 		cmocka_unit_test(sandbox__every_forbidden_action__is_refused),
 		cmocka_unit_test(sandbox__what_computing_needs__is_there),
+		cmocka_unit_test(sandbox__kernel_that_lacks_both__says_both),
+		cmocka_unit_test(sandbox__seccomp_fails_without_landlock__says_that_it_fails),
 	};
 
 	if (!qb_sandbox_landlock()) {
