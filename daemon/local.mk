@@ -21,6 +21,7 @@ quantbenchd_SOURCES = \
 	daemon/log.c \
 	daemon/json_order.c daemon/json_order.h \
 	daemon/loop.c daemon/loop.h \
+	daemon/loopback.c daemon/loopback.h \
 	daemon/main.c \
 	daemon/oom.c daemon/oom.h \
 	daemon/orphans.c daemon/orphans.h \

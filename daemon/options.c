@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/beside.h"
+#include "daemon/loopback.h"
 #include "daemon/util.h"
 
 enum kind { text, number };
@@ -197,17 +198,6 @@ static void usage(FILE *out)
 	      "QUANTBENCHD_WORKER_MEMORY=8G.\n", out);
 }
 
-static bool is_loopback(const char *host)
-{
-	struct in_addr v4;
-	struct in6_addr v6;
-
-	if (inet_pton(AF_INET, host, &v4) == 1) {
-		return (ntohl(v4.s_addr) >> 24) == 127;
-	}
-	return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
-
 /* "127.0.0.1:8080", "[::1]:8080", "localhost:8080" */
 static bool split_listen(struct qb_options *o)
 {
@@ -238,7 +228,7 @@ static bool split_listen(struct qb_options *o)
 		return false;
 	}
 	o->port = (uint16_t)port;
-	o->on_loopback = is_loopback(o->host);
+	o->on_loopback = qb_loopback_name(o->host);
 	return true;
 }
 

@@ -12,6 +12,7 @@
 
 #include "daemon/audit.h"
 #include "daemon/http/rate.h"
+#include "daemon/loopback.h"
 #include "daemon/tokens.h"
 
 enum { FAILURES_PER_MINUTE = 20, ADDRESS_LEN = 64 };
@@ -25,20 +26,6 @@ static const struct sockaddr *peer(struct qb_request *rq)
 	return info ? info->client_addr : NULL;
 }
 
-static bool is_local(const struct sockaddr *a)
-{
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
-
-	if (a && a->sa_family == AF_UNIX) {
-		return true;
-	}
-	if (a && a->sa_family == AF_INET) {
-		return ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-	}
-	return a && a->sa_family == AF_INET6 && (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
-		(IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET));
-}
-
 /* Where a request comes from; behind our proxy, what that says. */
 static void address_of(struct qb_request *rq, char out[ADDRESS_LEN])
 {
@@ -48,7 +35,7 @@ static void address_of(struct qb_request *rq, char out[ADDRESS_LEN])
 	const char *through = qb_header(rq, "X-Forwarded-For"), *comma = through ? strrchr(through, ',') : NULL;
 
 	snprintf(out, ADDRESS_LEN, "unknown");
-	if (rq->daemon->options.has_public && through && is_local(a)) { /* the last one is what our proxy has seen */
+	if (rq->daemon->options.has_public && through && qb_loopback_address(a)) { /* the last one is what our proxy has seen */
 		through = comma ? comma + 1 : through;
 		snprintf(out, ADDRESS_LEN, "%s", through + strspn(through, " "));
 		for (char *c = out; *c; c++) {
@@ -72,7 +59,7 @@ static bool needs_token(struct qb_request *rq)
 	if (!strcmp(o->tokens, "none")) {
 		return false;
 	}
-	return !strcmp(o->tokens, "all") || o->has_public || !is_local(peer(rq));
+	return !strcmp(o->tokens, "all") || o->has_public || !qb_loopback_address(peer(rq));
 }
 
 bool qb_access_failed(struct qb_request *rq, struct qb_problem *p)

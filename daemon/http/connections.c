@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/loopback.h"
+
 enum { BUCKETS = 1024, PAUSES = 10 };
 enum phase { IDLE, BODY, ANSWER };
 #define NOT_SEEN UINT64_MAX
@@ -51,12 +53,12 @@ static bool key_of(const struct sockaddr *a, unsigned char key[16])
 	in_addr_t v4;
 
 	memset(key, 0, 16);
-	if (!a || (a->sa_family != AF_INET && a->sa_family != AF_INET6)) {
+	if (!a || qb_loopback_address(a) || (a->sa_family != AF_INET && a->sa_family != AF_INET6)) {
 		return false;
 	}
 	if (a->sa_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(v6)) {
 		memcpy(key, v6, 8);
-		return !IN6_IS_ADDR_LOOPBACK(v6);
+		return true;
 	}
 	if (a->sa_family == AF_INET) {
 		v4 = ((const struct sockaddr_in *)a)->sin_addr.s_addr;
@@ -65,7 +67,7 @@ static bool key_of(const struct sockaddr *a, unsigned char key[16])
 	}
 	key[10] = key[11] = 0xff;
 	memcpy(key + 12, &v4, sizeof(v4));
-	return ntohl(v4) >> 24 != IN_LOOPBACKNET;
+	return true;
 }
 
 static struct address **slot_of(struct qb_connections *c, const unsigned char key[16])

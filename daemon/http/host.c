@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/loopback.h"
+
 /* "" or ":port". An empty port is the default one, as in every URL. */
 static bool parse_port(const char *text, uint16_t port_default, uint16_t *port)
 {
@@ -48,16 +50,8 @@ static bool parse_v6(const char *text, uint16_t port_default, struct qb_authorit
 		inet_pton(AF_INET6, a->host, &v6) != 1) {
 		return false;
 	}
-	a->loopback = IN6_IS_ADDR_LOOPBACK(&v6);
+	a->loopback = qb_loopback_name(a->host);
 	return parse_port(end + 1, port_default, &a->port);
-}
-
-static bool known_as_loopback(const char *host)
-{
-	struct in_addr v4;
-
-	return !strcmp(host, "localhost") ||
-		(inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET);
 }
 
 bool qb_authority_parse(const char *text, uint16_t port_default, struct qb_authority *a)
@@ -72,7 +66,7 @@ bool qb_authority_parse(const char *text, uint16_t port_default, struct qb_autho
 	if (!copy_lower(a->host, sizeof(a->host), text, n) || !parse_port(text + n, port_default, &a->port)) {
 		return false;
 	}
-	a->loopback = known_as_loopback(a->host);
+	a->loopback = qb_loopback_name(a->host);
 	return true;
 }
 

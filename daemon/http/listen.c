@@ -13,6 +13,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "daemon/loopback.h"
 #include "daemon/options.h"
 #include "daemon/util.h"
 
@@ -113,8 +114,7 @@ static void look_at(struct qb_listeners *l)
 		const bool is6 = a.ss_family == AF_INET6;
 
 		l->port = ntohs(is6 ? v6->sin6_port : v4->sin_port);
-		l->on_loopback = is6 ? IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr)
-				     : ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+		l->on_loopback = qb_loopback_address((const struct sockaddr *)&a);
 	}
 }
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Parts of the daemon that are functions of their arguments alone.
 check_PROGRAMS += tests/unit/daemon/test_host
-tests_unit_daemon_test_host_SOURCES = tests/unit/daemon/test_host.c daemon/http/host.c
+tests_unit_daemon_test_host_SOURCES = tests/unit/daemon/test_host.c daemon/http/host.c daemon/loopback.c
 tests_unit_daemon_test_host_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_daemon_test_host_LDADD = $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/daemon/test_connections
-tests_unit_daemon_test_connections_SOURCES = tests/unit/daemon/test_connections.c daemon/http/connections.c
+tests_unit_daemon_test_connections_SOURCES = tests/unit/daemon/test_connections.c daemon/http/connections.c daemon/loopback.c
 tests_unit_daemon_test_connections_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_daemon_test_connections_LDADD = $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/daemon/test_scheduler
@@ -33,3 +33,7 @@ tests_unit_daemon_test_workspace_SOURCES = tests/unit/daemon/test_workspace.c da
 	daemon/workspace.c
 tests_unit_daemon_test_workspace_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_daemon_test_workspace_LDADD = $(CMOCKA_LIBS) $(JANSSON_LIBS) $(NETTLE_LIBS)
+check_PROGRAMS += tests/unit/daemon/test_loopback
+tests_unit_daemon_test_loopback_SOURCES = tests/unit/daemon/test_loopback.c daemon/loopback.c
+tests_unit_daemon_test_loopback_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_daemon_test_loopback_LDADD = $(CMOCKA_LIBS)

@@ -31,7 +31,7 @@ static void authority__written_well__gives_its_parts(void **state)
 		{"1270.0.0.1", "1270.0.0.1", 80, false}, {"0.0.0.0", "0.0.0.0", 80, false},
 		{"10.0.0.1", "10.0.0.1", 80, false}, {"localhost.", "localhost.", 80, false},
 		{"xlocalhost", "xlocalhost", 80, false}, {"evil.localhost", "evil.localhost", 80, false},
-		{"[::2]", "::2", 80, false}, {"[::]", "::", 80, false}, {"[::ffff:127.0.0.1]", "::ffff:127.0.0.1", 80, false},
+		{"[::2]", "::2", 80, false}, {"[::]", "::", 80, false}, {"[::ffff:127.0.0.1]", "::ffff:127.0.0.1", 80, true},
 		{"[fe80::1]:8080", "fe80::1", 8080, false}, {"lab_3-a.example:9", "lab_3-a.example", 9, false},
 	};
 
