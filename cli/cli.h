@@ -36,6 +36,9 @@ enum cli_exit {
 	X('e', "seed", "N", "seed of everything random") \
 	X('L', "no-latency", NULL, "leave latency out") \
 	X('x', "set", "PATH=JSON", "any field of the job: latency.min_seconds=2, seed=3; repeatable") \
+	X('G', "target", "NAME", "where the server runs it: one of its targets") \
+	X('P', "priority", "N", "jobs of a higher one start first: -100 to 100") \
+	X('A', "after", "LIST", "ids of jobs, with commas, that have to succeed before") \
 	X('w', "wait", NULL, "wait for the job, then print its results") \
 	X('a', "fresh", NULL, "compute even if the server has the same job's results") \
 	X('N', "name", "NAME", "name for people") \

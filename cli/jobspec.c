@@ -136,6 +136,15 @@ static enum cli_exit put_options(const struct cli *cli, json_t *job)
 	if (code == CLI_OK && cli->opt['e']) {
 		code = put_number(job, "seed", "seed", cli->opt['e']);
 	}
+	if (cli->opt['G']) {
+		put(job, "run.target", json_string(cli->opt['G']));
+	}
+	if (cli->opt['A']) {
+		put(job, "run.after", words(cli->opt['A']));
+	}
+	if (code == CLI_OK && cli->opt['P']) {
+		code = put_number(job, "run.priority", "priority", cli->opt['P']);
+	}
 	for (int i = 0; i < cli->sets && code == CLI_OK; i++) {
 		code = put_set(job, cli->set[i]);
 	}

@@ -21,7 +21,7 @@ static const struct cli_command commands[] = {
 	{"data", SERVER "N", "[list] | add FILE... | show ID | rm ID...",
 		"data sets on the server; a file that it has already is not sent again", 0, 1000,
 		cli_data},
-	{"submit", SERVER JOB "wac", "[JOB.json | -]",
+	{"submit", SERVER JOB "wacGPA", "[JOB.json | -]",
 		"hand in a job, written as a file or as options; files that it names are sent along", 0,
 		1, cli_submit},
 	{"watch", SERVER "c", "ID", "follow a job until it ends, then print its results", 1, 1,

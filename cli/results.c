@@ -242,6 +242,46 @@ static void compare_cell(struct cli_table *t, const json_t *row, const char *sch
 	cli_table_cell(t, "-");
 }
 
+/* Which machine a row is of. */
+static void machine_of(const json_t *row, char *out, size_t size)
+{
+	const char *cpu = cli_text(row, "cpu"), *isa = cli_text(row, "isa"), *target = cli_text(row, "target");
+
+	snprintf(out, size, "%s%s%s%s%s", target, *target && *cpu ? ": " : "", cpu, *isa ? ", " : "", isa);
+}
+
+static bool same_machine(const json_t *rows)
+{
+	char first[400] = "", one[400];
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		machine_of(row, i ? one : first, sizeof(first));
+		if (i && strcmp(first, one) != 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Rows of unlike machines are told apart. */
+static void tell_machines(const json_t *rows, FILE *out)
+{
+	char text[400];
+	const json_t *row;
+	size_t i;
+
+	if (same_machine(rows)) {
+		return;
+	}
+	fputs("the jobs ran on unlike machines, whose times do not compare:\n", out);
+	json_array_foreach(rows, i, row) {
+		machine_of(row, text, sizeof(text));
+		fprintf(out, "  %s  %s\n", cli_text(row, "job"), *text ? text : "not known");
+	}
+}
+
 void cli_results_compare(const json_t *comparison, FILE *out)
 {
 	const json_t *schemes = json_object_get(comparison, "schemes"), *row, *scheme;
@@ -274,6 +314,7 @@ void cli_results_compare(const json_t *comparison, FILE *out)
 	if (t) {
 		cli_table_print(t, out);
 		fputs("in brackets the change against float; * best of the job's schemes, or no worse by what its samples can tell\n", out);
+		tell_machines(json_object_get(comparison, "rows"), out);
 	}
 	cli_table_destroy(&t);
 }

@@ -16,6 +16,7 @@
 #include "daemon/scheduler.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
+#include "daemon/targets.h"
 #include "daemon/worker_run.h"
 
 static const double AGAIN_S = 0.5; /* after what should not fail */
@@ -26,7 +27,11 @@ struct qb_dispatcher {
 	uv_timer_t timer;
 	int64_t turns; /* of exclusive runs */
 	int64_t serials; /* of runs */
-	struct qb_host_pause pause;
+	struct qb_place {
+		struct qb_host_pause pause;
+		char why[400]; /* it failed; empty: it did not */
+	} places[QB_TARGETS_MAX]; /* of the targets */
+	const struct qb_targets *targets; /* which places are of */
 	void (*stopped)(struct qb_daemon *daemon);
 };
 
@@ -51,19 +56,49 @@ void qb_dispatcher_wake(struct qb_dispatcher *d)
 	decide_in(d, 0);
 }
 
-/* The machine cannot start a worker: no job's fault, and it may pass. */
-static void host_failed(struct qb_dispatcher *d, const char *why)
+/* Which of the targets has that name; -1: none any more. */
+static int place_of(const struct qb_dispatcher *d, const char *target)
 {
-	qb_host_pause_extend(&d->pause, qb_seconds());
-	qb_health_set(d->daemon->health, QB_CONDITION_WORKERS, "%s; jobs wait, and it is tried again every few seconds",
-		why);
+	const struct qb_target *t = qb_targets_find(d->daemon->options.targets, target);
+
+	return t ? (int)(t - d->daemon->options.targets->target) : -1;
 }
 
-static void host_works(struct qb_dispatcher *d)
+/* The machine cannot start a worker: no job's fault, and it may pass. */
+static void place_failed(struct qb_dispatcher *d, int place, const char *why)
 {
-	if (d->pause.failures) {
-		d->pause = (struct qb_host_pause){0};
+	if (place < 0) {
+		return;
+	}
+	qb_host_pause_extend(&d->places[place].pause, qb_seconds());
+	if (place == 0) {
+		qb_health_set(d->daemon->health, QB_CONDITION_WORKERS, "%s; jobs wait, and it is tried again every few seconds", why);
+	} else if (!*d->places[place].why) {
+		qb_log(QB_LOG_WARNING, "target %s: %s; its jobs wait, and it is tried again every few seconds",
+			d->targets->target[place].name, why);
+	}
+	snprintf(d->places[place].why, sizeof(d->places[place].why), "%s", why);
+}
+
+static void place_works(struct qb_dispatcher *d, int place)
+{
+	if (place < 0 || !d->places[place].pause.failures) {
+		return;
+	}
+	d->places[place] = (struct qb_place){0};
+	if (place == 0) {
 		qb_health_clear(d->daemon->health, QB_CONDITION_WORKERS);
+	} else {
+		qb_log(QB_LOG_INFO, "target %s works again", d->targets->target[place].name);
+	}
+}
+
+/* Settings were read again: the targets may be others. */
+static void look_at_targets(struct qb_dispatcher *d)
+{
+	if (d->targets != d->daemon->options.targets) {
+		memset(d->places + 1, 0, sizeof(d->places) - sizeof(d->places[0]));
+		d->targets = d->daemon->options.targets;
 	}
 }
 
@@ -74,6 +109,30 @@ static bool gave_up(struct qb_dispatcher *d, struct qb_worker_run *r)
 	snprintf(text, sizeof(text), "%d times the job measured latency and was stalled, while all other jobs had to "
 		"wait; retry it if you think that the machine was the cause", QB_ATTEMPTS_MAX);
 	return qb_job_fail(d->daemon, r->job, "gave_up", text);
+}
+
+/* What the worker itself says is wrong with a job stays wrong. */
+static bool may_pass(const struct qb_worker_run *r)
+{
+	static const char *const codes[] = {"worker_crashed", "time_limit", "memory", "out_of_memory", "io", "internal"};
+	const char *code = text_of(r->error, "code");
+
+	for (size_t i = 0; code && i < sizeof(codes) / sizeof(codes[0]); i++) {
+		if (!strcmp(codes[i], code)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool store_failure(struct qb_dispatcher *d, struct qb_worker_run *r)
+{
+	bool again = false;
+
+	if (may_pass(r) && !qb_job_try_later(d->daemon, r->job, &again)) {
+		return false;
+	}
+	return again || qb_job_finish(d->daemon, r->job, "failed", r->error, r->outcome, NULL);
 }
 
 static bool store_job(struct qb_dispatcher *d, struct qb_worker_run *r)
@@ -89,9 +148,12 @@ static bool store_job(struct qb_dispatcher *d, struct qb_worker_run *r)
 			qb_job_engine(d->daemon, r->job, r->engine);
 			qb_engine_heard(d->daemon->engine, r->engine);
 		}
+		if (r->machine) {
+			qb_job_machine(d->daemon, r->job, r->machine);
+		}
 		return qb_job_finish(d->daemon, r->job, "succeeded", NULL, r->outcome, r->result);
 	case QB_FATE_FAILED:
-		return qb_job_finish(d->daemon, r->job, "failed", r->error, r->outcome, NULL);
+		return store_failure(d, r);
 	case QB_FATE_CANCELLED:
 		return qb_job_finish(d->daemon, r->job, "cancelled", r->error, r->outcome, NULL);
 	case QB_FATE_QUEUED:
@@ -183,13 +245,18 @@ static void stop_if_idle(struct qb_dispatcher *d)
 static void run_changed(void *arg, struct qb_worker_run *r)
 {
 	struct qb_dispatcher *d = arg;
+	const int place = place_of(d, r->target);
 
+	look_at_targets(d);
 	if (r->ended && (r->host_failed || r->silent)) {
-		host_failed(d, text_of(r->error, "detail"));
+		place_failed(d, place, text_of(r->error, "detail"));
 	} else if (r->active > 0 || r->ended) {
-		host_works(d);
+		place_works(d, place);
 	}
-	if (r->exclusive == QB_EXCLUSIVE_ASKED && !r->turn) {
+	/* Who is elsewhere has nobody of ours beside it: a board has one job at once, Slurm gives cores to one alone. */
+	if (r->exclusive == QB_EXCLUSIVE_ASKED && r->kind != QB_TARGET_LOCAL) {
+		qb_worker_run_grant(r);
+	} else if (r->exclusive == QB_EXCLUSIVE_ASKED && !r->turn) {
 		r->turn = ++d->turns;
 	}
 	if (!d->stopped) {
@@ -230,7 +297,7 @@ static enum qb_worker_run_started start_run(struct qb_dispatcher *d, struct qb_w
 	setup->arg = d;
 	started = qb_worker_run_start(d->daemon, setup, run, why, why_len);
 	if (started == QB_RUN_HOST_FAILED) {
-		host_failed(d, why);
+		place_failed(d, place_of(d, setup->target->name), why);
 	} else if (started == QB_RUN_STARTED) {
 		(*run)->next = d->runs;
 		d->runs = *run;
@@ -279,12 +346,13 @@ static void begin(struct qb_dispatcher *d, struct qb_worker_run *r, const json_t
 
 /* The worker is there before the job is said to run, and gets its job after that: a start that fails, and one that
  * cannot be stored, leave the job in the queue. False where it makes no sense to start another. */
-static bool start_job(struct qb_dispatcher *d, const json_t *row)
+static bool start_job(struct qb_dispatcher *d, const json_t *row, const struct qb_target *target)
 {
 	int64_t id = json_integer_value(json_object_get(row, "id"));
 	char why[512];
 	json_t *inputs = job_inputs(d->daemon, id, why, sizeof(why));
-	struct qb_worker_run_setup setup = {.job = id, .line = json_object_get(row, "spec"), .inputs = inputs};
+	struct qb_worker_run_setup setup = {.job = id, .target = target, .limits = json_object_get(row, "limits"),
+		.line = json_object_get(row, "spec"), .inputs = inputs};
 	enum qb_worker_run_started started;
 	struct qb_worker_run *r;
 	bool ok = false;
@@ -305,20 +373,46 @@ static bool start_job(struct qb_dispatcher *d, const json_t *row)
 }
 
 /* false after a failure, with which the others would meet as well. */
-static bool start_jobs(struct qb_dispatcher *d, int slots)
+static bool start_jobs(struct qb_dispatcher *d, const struct qb_target *target, int slots)
 {
+	char now[QB_TIME_LEN], since[QB_TIME_LEN];
 	bool ok = true;
 
+	qb_time_now(now);
+	qb_time_in(-3600 * d->daemon->options.fair_share_hours, since);
 	while (ok && slots-- > 0) {
 		json_t *row;
 
-		if (qb_store_get(d->daemon->store, QB_SQL_JOB_NEXT, &row, "") != QB_FOUND) {
+		if (qb_store_get(d->daemon->store, QB_SQL_JOB_NEXT, &row, "sss", target->name, now, since) != QB_FOUND) {
 			return true;
 		}
-		ok = start_job(d, row);
+		ok = start_job(d, row, target);
 		json_decref(row);
 	}
 	return ok;
+}
+
+static bool start_all_jobs(struct qb_dispatcher *d, const struct qb_sched_plan *plan)
+{
+	const struct qb_targets *t = d->daemon->options.targets;
+	bool ok = true;
+
+	for (int i = 0; i < t->count; i++) {
+		ok = start_jobs(d, &t->target[i], plan->jobs[i]) && ok;
+	}
+	return ok;
+}
+
+/* Of those that failed and are tried again, the next one may start then. */
+static void wake_for_retry(struct qb_dispatcher *d)
+{
+	char now[QB_TIME_LEN];
+	int64_t ms;
+
+	qb_time_now(now);
+	if (qb_store_value(d->daemon->store, QB_SQL_JOB_NEXT_MS, &ms, "s", now) == QB_FOUND) {
+		decide_in(d, (double)ms / 1000 + 0.01);
+	}
 }
 
 static bool inspected_now(const struct qb_dispatcher *d, const char *upload)
@@ -348,7 +442,8 @@ static bool start_inspection(struct qb_dispatcher *d, json_t *row)
 	json_t *inputs = json_pack("[{s:s, s:O, s:O, s:O}]", "field", *text_of(row, "kind") == 'm' ? "model" : "data",
 		"upload", json_object_get(row, "id"), "name", json_object_get(row, "name"), "sha256",
 		json_object_get(row, "sha256"));
-	struct qb_worker_run_setup setup = {.upload = text_of(row, "id"), .line = line, .inputs = inputs};
+	struct qb_worker_run_setup setup = {.upload = text_of(row, "id"), .target = &d->daemon->options.targets->target[0], .line = line,
+		.inputs = inputs};
 	char why[512];
 	struct qb_worker_run *r;
 	enum qb_worker_run_started started = start_run(d, &setup, &r, why, sizeof(why));
@@ -406,6 +501,9 @@ static void arrange(struct qb_dispatcher *d, const struct qb_sched_plan *plan)
 	struct qb_worker_run *r = d->runs;
 
 	for (int i = 0; r; r = r->next, i++) {
+		if (r->kind != QB_TARGET_LOCAL) {
+			continue;
+		}
 		if (plan->exclusive >= 0 && i != plan->exclusive) {
 			qb_worker_run_pause(r);
 			continue;
@@ -421,19 +519,32 @@ static void arrange(struct qb_dispatcher *d, const struct qb_sched_plan *plan)
 	tell_silence(d, plan);
 }
 
+static void describe_places(const struct qb_dispatcher *d, struct qb_sched_place places[QB_PLACES_MAX])
+{
+	const struct qb_targets *t = d->daemon->options.targets;
+
+	_Static_assert((int)QB_PLACES_MAX >= (int)QB_TARGETS_MAX, "each target is a place");
+	for (int i = 0; i < t->count; i++) {
+		places[i] = (struct qb_sched_place){.here = qb_target_is_here(&t->target[i]), .resume = d->places[i].pause.until,
+			.slots = i ? t->target[i].jobs : (int)d->daemon->options.jobs};
+	}
+}
+
 static struct qb_sched_plan make_plan(struct qb_dispatcher *d)
 {
 	const struct qb_options *o = &d->daemon->options;
+	struct qb_sched_place places[QB_PLACES_MAX];
 	struct qb_sched_state s = {.now = qb_seconds(), .open = qb_engine_current(d->daemon->engine) &&
 			qb_storage_usable(d->daemon->storage, NULL),
-		.resume = d->pause.until, .job_slots = (int)o->jobs, .inspection_slots = (int)o->inspections,
+		.places = places, .place_count = o->targets->count, .inspection_slots = (int)o->inspections,
 		.stall_seconds = (double)o->stall_seconds};
 	struct qb_sched_run *runs;
 	struct qb_sched_plan plan;
 
+	describe_places(d, places);
 	for (struct qb_worker_run *r = d->runs; r; r = r->next) {
 		s.count++;
-		if (r->exclusive == QB_EXCLUSIVE_GRANTED) {
+		if (r->exclusive == QB_EXCLUSIVE_GRANTED && r->kind == QB_TARGET_LOCAL) {
 			qb_worker_run_look(r);
 		}
 	}
@@ -444,7 +555,7 @@ static struct qb_sched_plan make_plan(struct qb_dispatcher *d)
 	s.runs = runs;
 	s.count = 0;
 	for (const struct qb_worker_run *r = d->runs; r; r = r->next) {
-		runs[s.count++] = (struct qb_sched_run){.inspection = !r->job, .ended = r->ended,
+		runs[s.count++] = (struct qb_sched_run){.inspection = !r->job, .place = place_of(d, r->target), .ended = r->ended,
 			.exclusive = r->exclusive, .turn = r->turn, .active = r->held ? s.now : r->active};
 	}
 	plan = qb_sched_plan(&s);
@@ -452,10 +563,22 @@ static struct qb_sched_plan make_plan(struct qb_dispatcher *d)
 	return plan;
 }
 
+static bool starts_any(const struct qb_dispatcher *d, const struct qb_sched_plan *plan)
+{
+	bool any = plan->inspections;
+
+	for (int i = 0; i < d->daemon->options.targets->count; i++) {
+		any = any || plan->jobs[i];
+	}
+	return any;
+}
+
 static void decide(uv_timer_t *timer)
 {
 	struct qb_dispatcher *d = timer->data;
 	struct qb_sched_plan plan;
+
+	look_at_targets(d);
 
 	qb_storage_look(d->daemon->storage);
 	if (qb_storage_usable(d->daemon->storage, NULL)) { /* else it is tried again by the storage's own clock */
@@ -466,14 +589,15 @@ static void decide(uv_timer_t *timer)
 		decide_in(d, plan.again - qb_seconds());
 	}
 	arrange(d, &plan);
-	if (plan.inspections + plan.jobs == 0) {
+	if (!starts_any(d, &plan)) {
 		return;
 	}
-	if (!start_inspections(d, plan.inspections) || !start_jobs(d, plan.jobs)) {
-		decide_in(d, fmax(d->pause.until - qb_seconds(), AGAIN_S));
-	} else if (!d->runs) {
-		host_works(d); /* nothing waits for it any more */
+	if (!start_inspections(d, plan.inspections) || !start_all_jobs(d, &plan)) {
+		decide_in(d, AGAIN_S);
+	} else if (!d->runs && plan.jobs[0]) {
+		place_works(d, 0); /* nothing waits for it any more */
 	}
+	wake_for_retry(d);
 }
 
 struct qb_dispatcher *qb_dispatcher_create(struct qb_daemon *daemon)
@@ -519,9 +643,34 @@ void qb_dispatcher_destroy(struct qb_dispatcher **dispatcher)
 bool qb_dispatcher_measuring(const struct qb_dispatcher *d)
 {
 	for (const struct qb_worker_run *r = d->runs; r; r = r->next) {
-		if (!r->ended && r->exclusive == QB_EXCLUSIVE_GRANTED) {
+		if (!r->ended && r->exclusive == QB_EXCLUSIVE_GRANTED && r->kind == QB_TARGET_LOCAL) {
 			return true;
 		}
 	}
 	return false;
+}
+
+static int running_at(const struct qb_dispatcher *d, const char *target)
+{
+	int n = 0;
+
+	for (const struct qb_worker_run *r = d->runs; r; r = r->next) {
+		n += r->job && !r->ended && !strcmp(r->target, target);
+	}
+	return n;
+}
+
+json_t *qb_dispatcher_targets(const struct qb_dispatcher *d)
+{
+	const struct qb_targets *t = d->daemon->options.targets;
+	json_t *all = json_array();
+
+	for (int i = 0; i < t->count; i++) {
+		const char *why = d->targets == t && *d->places[i].why ? d->places[i].why : NULL;
+
+		json_array_append_new(all, json_pack("{s:s, s:s, s:i, s:i, s:s?}", "name", t->target[i].name, "kind",
+			qb_target_kind_name(t->target[i].kind), "slots", i ? t->target[i].jobs : (int)d->daemon->options.jobs, "running",
+			running_at(d, t->target[i].name), "problem", why));
+	}
+	return all;
 }

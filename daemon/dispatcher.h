@@ -6,6 +6,7 @@
 #ifndef QB_DAEMON_DISPATCHER_H
 #define QB_DAEMON_DISPATCHER_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +23,8 @@ void qb_dispatcher_stop(struct qb_dispatcher *d, void (*done)(struct qb_daemon *
 void qb_dispatcher_destroy(struct qb_dispatcher **dispatcher);
 /* Stores what became of the jobs whose workers are gone; false where something could not be stored. */
 bool qb_dispatcher_save(struct qb_dispatcher *d);
+/* New array of {name, kind, slots, running, problem}. */
+json_t *qb_dispatcher_targets(const struct qb_dispatcher *d);
 bool qb_dispatcher_measuring(const struct qb_dispatcher *d); /* one worker computes alone, to measure latency */
 
 #endif

@@ -328,8 +328,10 @@ static void start_worker(struct qb_engine *e)
 {
 	char why[256], **argv;
 	struct qb_worker_setup setup = {.limit = LINE_MAX_BYTES, .line = on_line, .end = on_end, .arg = e};
+	const struct qb_options *o = &e->daemon->options;
+	const struct qb_worker_limits limits = {o->worker_threads, o->worker_memory, o->worker_cpu_seconds};
 
-	argv = qb_worker_command(&e->daemon->options, "", e->daemon->options.worker_cpu_seconds, NULL, "--serve");
+	argv = qb_worker_command("", o->worker, &limits, NULL, "--serve");
 	setup.argv = argv;
 	e->dying = e->described = false;
 	*e->unfit = '\0';

@@ -77,6 +77,24 @@ static bool commit(struct qb_daemon *d, int64_t id, json_t **job)
 	return true;
 }
 
+/* Those that wait for a job that has not succeeded (0: for any such job) fail; and so those that wait for these. */
+static void fail_waiting(struct qb_daemon *d, int64_t id)
+{
+	json_t *rows = NULL, *row;
+	char text[200];
+	size_t i;
+
+	if (!qb_store_list(d->store, QB_SQL_JOB_AFTER_IN_VAIN, &rows, "I", id ? id : (int64_t)-1)) {
+		return; /* the next start finds them */
+	}
+	json_array_foreach(rows, i, row) {
+		snprintf(text, sizeof(text), "it was to run after %.40s, which %s; retry that one, then this", text_of(row, "after"),
+			!strcmp(text_of(row, "state"), "failed") ? "failed" : "was cancelled");
+		qb_job_fail(d, json_integer_value(json_object_get(row, "id")), "after_failed", text);
+	}
+	json_decref(rows);
+}
+
 static bool finish(struct qb_daemon *d, int64_t id, const char *state, json_t *error, const char *outcome,
 	json_t *result, json_t **job)
 {
@@ -99,6 +117,9 @@ static bool finish(struct qb_daemon *d, int64_t id, const char *state, json_t *e
 	qb_checkpoints_end(d->options.state, id, state);
 	qb_log(QB_LOG_INFO, "j%lld %s%s%s", (long long)id, state, error ? ": " : "",
 		error ? text_of(error, "detail") : "");
+	if (strcmp(state, "succeeded") != 0) {
+		fail_waiting(d, id);
+	}
 	return true;
 }
 
@@ -131,6 +152,34 @@ static bool queue_again(struct qb_daemon *d, int64_t id, enum qb_sql sql, int64_
 bool qb_job_requeue(struct qb_daemon *d, int64_t id, bool counts)
 {
 	return queue_again(d, id, QB_SQL_JOB_REQUEUE, !counts, NULL);
+}
+
+bool qb_job_try_later(struct qb_daemon *d, int64_t id, bool *again)
+{
+	enum { LONGEST_S = 3600 };
+	char then[QB_TIME_LEN];
+	json_t *row = NULL;
+	int64_t left, tried, pause = d->options.retry_seconds;
+
+	*again = false;
+	if (qb_store_get(d->store, QB_SQL_JOB_RETRIES, &row, "i", id) != QB_FOUND) {
+		return false;
+	}
+	tried = json_integer_value(json_object_get(row, "retried"));
+	left = json_integer_value(json_object_get(row, "retries")) - tried;
+	json_decref(row);
+	if (left <= 0) {
+		return true;
+	}
+	while (tried-- > 0 && pause < LONGEST_S) {
+		pause *= 2;
+	}
+	qb_time_in(pause < LONGEST_S ? pause : LONGEST_S, then);
+	qb_store_begin(d->store, true);
+	qb_store_exec(d->store, QB_SQL_JOB_LATER, "is", id, then);
+	qb_job_state_event(d, id, "queued", NULL);
+	*again = commit(d, id, NULL);
+	return *again;
 }
 
 static void release_all(struct qb_daemon *d, json_t *hashes)
@@ -181,11 +230,16 @@ void qb_job_engine(struct qb_daemon *d, int64_t id, const char *engine)
 	if (engine && qb_store_get(d->store, QB_SQL_JOB_SPEC, &job, "i", id) == QB_FOUND &&
 		(!text_of(job, "engine") || strcmp(text_of(job, "engine"), engine) != 0) &&
 		qb_store_list(d->store, QB_SQL_JOB_INPUTS, &inputs, "i", id)) {
-		qb_fingerprint(json_object_get(job, "spec"), inputs, engine, hash);
+		qb_fingerprint(json_object_get(job, "spec"), inputs, engine, text_of(job, "target"), hash);
 		qb_store_exec(d->store, QB_SQL_JOB_ENGINE, "iss", id, engine, hash);
 	}
 	json_decref(inputs);
 	json_decref(job);
+}
+
+void qb_job_machine(struct qb_daemon *d, int64_t id, const json_t *machine)
+{
+	qb_store_exec(d->store, QB_SQL_JOB_MACHINE, "ij", id, machine);
 }
 
 bool qb_job_start(struct qb_daemon *d, int64_t id)
@@ -215,6 +269,7 @@ bool qb_jobs_recover(struct qb_daemon *d)
 		ok = qb_job_requeue(d, id, false) && ok;
 	}
 	json_decref(rows);
+	fail_waiting(d, 0);
 	qb_checkpoints_clear(d);
 	return ok;
 }

@@ -24,12 +24,17 @@ bool qb_jobs_recover(struct qb_daemon *d);
 
 /* The version that runs a job is the job's, and its fingerprint's, whichever it was queued for. engine may be NULL. */
 void qb_job_engine(struct qb_daemon *d, int64_t id, const char *engine);
+/* The processor that it runs on, as the worker says. */
+void qb_job_machine(struct qb_daemon *d, int64_t id, const json_t *machine);
 /* What an earlier start left is removed. */
 bool qb_job_start(struct qb_daemon *d, int64_t id);
 /* The ways out of running. error: {code, detail} or NULL; outcome: how the process ended, or NULL. */
 bool qb_job_finish(struct qb_daemon *d, int64_t id, const char *state, json_t *error, const char *outcome,
 	json_t *result);
 bool qb_job_fail(struct qb_daemon *d, int64_t id, const char *code, const char *detail);
+/* A failure that may pass: queued again after a pause, as often as the job wishes. *again is false, and nothing done, where it
+ * has been by now. */
+bool qb_job_try_later(struct qb_daemon *d, int64_t id, bool *again);
 /* counts: the start that was made counts as an attempt. */
 bool qb_job_requeue(struct qb_daemon *d, int64_t id, bool counts);
 /* Within the caller's transaction. */

@@ -20,6 +20,7 @@ quantbenchd_SOURCES = \
 	daemon/daemon.h \
 	daemon/log.c \
 	daemon/json_order.c daemon/json_order.h \
+	daemon/launcher.c daemon/launcher.h \
 	daemon/loop.c daemon/loop.h \
 	daemon/loopback.c daemon/loopback.h \
 	daemon/main.c \
@@ -31,18 +32,22 @@ quantbenchd_SOURCES = \
 	daemon/worker_processes.c daemon/worker_processes.h \
 	daemon/scheduler.c daemon/scheduler.h \
 	daemon/schema.c daemon/schema.h \
+	daemon/size.c daemon/size.h \
 	daemon/sql.h \
+	daemon/ssh_worker.c daemon/ssh_worker.h \
 	daemon/state.c daemon/state.h \
 	daemon/storage.c daemon/storage.h \
 	daemon/store.c daemon/store.h \
 	daemon/store_copy.c daemon/store_copy.h \
 	daemon/submission.c daemon/submission.h \
+	daemon/targets.c daemon/targets.h \
 	daemon/token_command.c daemon/token_command.h \
 	daemon/tokens.c daemon/tokens.h \
 	daemon/uploads.c daemon/uploads.h \
 	daemon/util.c daemon/util.h \
 	daemon/validate.c daemon/validate.h \
 	daemon/who.h \
+	daemon/wish.c daemon/wish.h \
 	daemon/worker.c daemon/worker.h \
 	daemon/worker_command.c daemon/worker_command.h \
 	daemon/workspace.c daemon/workspace.h \
@@ -63,6 +68,7 @@ quantbenchd_SOURCES = \
 	daemon/http/static.c \
 	daemon/http/submit_api.c \
 	daemon/http/system_api.c \
+	daemon/http/targets_api.c \
 	daemon/http/tls.c daemon/http/tls.h \
 	daemon/http/tokens_api.c \
 	daemon/http/upload.c \
@@ -76,7 +82,7 @@ quantbenchd_CFLAGS = $(AM_CFLAGS)
 quantbenchd_LDADD = $(MHD_LIBS) $(LIBUV_LIBS) $(SQLITE_LIBS) $(SYSTEMD_LIBS) $(NETTLE_LIBS) $(GNUTLS_LIBS) $(JANSSON_LIBS)
 
 # Migrations in the order of their numbers, and the API's description, as C strings.
-MIGRATIONS = schema/001_init.sql schema/002_inspections.sql schema/003_tokens.sql
+MIGRATIONS = schema/001_init.sql schema/002_inspections.sql schema/003_tokens.sql schema/004_scheduling.sql
 EXTRA_DIST += $(MIGRATIONS)
 BUILT_SOURCES += daemon/embedded.h
 CLEANFILES += daemon/embedded.h

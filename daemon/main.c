@@ -30,6 +30,7 @@
 #include "daemon/daemon.h"
 #include "daemon/loop.h"
 #include "daemon/orphans.h"
+#include "daemon/ssh_worker.h"
 #include "daemon/state.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
@@ -387,6 +388,9 @@ int main(int argc, char **argv)
 	}
 	if (argc > 1 && !strcmp(argv[1], "print-config")) {
 		return qb_print_config();
+	}
+	if (argc > 1 && !strcmp(argv[1], "ssh-worker")) { /* daemon/launcher.c */
+		return qb_ssh_worker(argc - 1, argv + 1);
 	}
 	s.listeners.tcp = s.listeners.local = -1;
 	s.argc = argc;

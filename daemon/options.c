@@ -15,9 +15,11 @@
 
 #include "common/beside.h"
 #include "daemon/loopback.h"
+#include "daemon/size.h"
+#include "daemon/targets.h"
 #include "daemon/util.h"
 
-enum kind { text, number };
+enum kind { text, number, list };
 enum when { START, LIVE };
 
 static const struct row {
@@ -34,37 +36,6 @@ static const struct row {
 
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
-/* "64G" is 64 * 2^30, "75%" that share of the machine's memory. */
-bool qb_options_number(const char *s, int64_t *out)
-{
-	char *end;
-	long long v;
-	int shift = 0;
-
-	errno = 0;
-	v = strtoll(s, &end, 10);
-	if (errno || end == s || v < 0) {
-		return false;
-	}
-	if (!strcmp(end, "%")) {
-		*out = (int64_t)((double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 100 * (double)v);
-		return v <= 100;
-	}
-	if (*end) {
-		const char *units = "KMGT", *u = strchr(units, toupper((unsigned char)*end));
-
-		if (!u || end[1]) {
-			return false;
-		}
-		shift = 10 * (int)(u - units + 1);
-	}
-	if (v > (INT64_MAX >> shift)) {
-		return false;
-	}
-	*out = (int64_t)v << shift;
-	return true;
-}
-
 static char **text_of(struct qb_options *o, const struct row *r)
 {
 	return (char **)(void *)((char *)o + r->offset);
@@ -75,10 +46,23 @@ static _Atomic int64_t *number_of(struct qb_options *o, const struct row *r)
 	return (_Atomic int64_t *)(void *)((char *)o + r->offset);
 }
 
+/* One that may stand several times holds a line for each. */
+static void add_line(char **field, const char *value)
+{
+	char *all = *field && **field ? qb_format("%s\n%s", *field, value) : qb_format("%s", value);
+
+	free(*field);
+	*field = all;
+}
+
 static bool set(struct qb_options *o, const struct row *r, const char *value, const char *where)
 {
 	int64_t n;
 
+	if (r->kind == list) {
+		add_line(text_of(o, r), value);
+		return true;
+	}
 	if (r->kind == text) {
 		char **field = text_of(o, r);
 
@@ -86,7 +70,7 @@ static bool set(struct qb_options *o, const struct row *r, const char *value, co
 		*field = strdup(value);
 		return *field != NULL;
 	}
-	if (!qb_options_number(value, &n)) {
+	if (!qb_size_read(value, &n)) {
 		fprintf(stderr, "quantbenchd: %s: %s is \"%s\"; give a whole number, such as 4 or 16G\n",
 			where, r->key, value);
 		return false;
@@ -191,7 +175,7 @@ static void usage(FILE *out)
 		out);
 	for (int i = 0; i < ROWS; i++) {
 		fprintf(out, "  --%-23s%c %s (%s)\n", rows[i].key, rows[i].when == LIVE ? '*' : ' ', rows[i].help,
-			*rows[i].value ? rows[i].value : "none");
+			*rows[i].value ? rows[i].value : rows[i].kind == list ? "none; may stand several times" : "none");
 	}
 	fputs("  --new-database             begin anew beside uploads whose database is gone; they are put aside\n"
 	      "  --version, --help\n\nEach option may also be set in the environment: "
@@ -267,6 +251,17 @@ static bool check_tls(const struct qb_options *o)
 	return true;
 }
 
+static bool read_targets(struct qb_options *o)
+{
+	char why[300];
+
+	o->targets = qb_targets_parse(o->target, why, sizeof(why));
+	if (!o->targets) {
+		fprintf(stderr, "quantbenchd: %s\n", why);
+	}
+	return o->targets != NULL;
+}
+
 static int64_t at_least(int64_t least, int64_t value)
 {
 	return value < least ? least : value;
@@ -313,7 +308,7 @@ static bool complete(struct qb_options *o)
 	if (o->worker_threads == 0) {
 		o->worker_threads = cores > o->jobs ? cores / o->jobs : 1;
 	}
-	return split_listen(o) && read_public(o) && check_tokens(o) && check_tls(o);
+	return split_listen(o) && read_public(o) && check_tokens(o) && check_tls(o) && read_targets(o);
 }
 
 static bool same(struct qb_options *a, struct qb_options *b, const struct row *r)
@@ -382,6 +377,12 @@ bool qb_options_reload(struct qb_options *o, int argc, char **argv)
 			qb_log(QB_LOG_WARNING, "%s is another now; it is taken when the server starts again", rows[i].key);
 		}
 	}
+	if (ok) { /* with the option target, from which they follow */
+		struct qb_targets *before = o->targets;
+
+		o->targets = n.targets;
+		n.targets = before;
+	}
 	qb_options_fini(&n);
 	return ok;
 }
@@ -398,10 +399,18 @@ void qb_options_print(FILE *out)
 	      "# The command line and QUANTBENCHD_... in the environment come before this file. Look at it with\n"
 	      "# quantbenchd check-config --config FILE, and have it read again by systemctl reload quantbench (SIGHUP).\n", out);
 	for (int i = 0; i < ROWS; i++) {
-		fprintf(out, "\n# %c%s%s.\n", toupper((unsigned char)rows[i].help[0]), rows[i].help + 1,
-			rows[i].when == LIVE ? "" : " (read at the start alone)");
+		fprintf(out, "\n# %c%s%s%s.\n", toupper((unsigned char)rows[i].help[0]), rows[i].help + 1,
+			rows[i].kind == list ? "; may stand several times" : "", rows[i].when == LIVE ? "" : " (read at the start alone)");
 		fprintf(out, "#%s =%s%s\n", rows[i].key, is_found(&rows[i]) || !*rows[i].value ? "" : " ",
 			is_found(&rows[i]) ? "" : rows[i].value);
+	}
+}
+
+static void print_lines(const char *key, const char *lines, FILE *out)
+{
+	for (size_t n; *lines; lines += n + (lines[n] == '\n')) {
+		n = strcspn(lines, "\n");
+		fprintf(out, "%s = %.*s\n", key, (int)n, lines);
 	}
 }
 
@@ -414,7 +423,7 @@ void qb_options_print_changed(const struct qb_options *options, FILE *out)
 			if (!same(o, &d, &rows[i]) && rows[i].kind == number) {
 				fprintf(out, "%s = %lld\n", rows[i].key, (long long)*number_of(o, &rows[i]));
 			} else if (!same(o, &d, &rows[i])) {
-				fprintf(out, "%s = %s\n", rows[i].key, *text_of(o, &rows[i]));
+				print_lines(rows[i].key, *text_of(o, &rows[i]), out);
 			}
 		}
 	}
@@ -475,10 +484,11 @@ bool qb_options_read(struct qb_options *o, int argc, char **argv, bool *exit_now
 void qb_options_fini(struct qb_options *o)
 {
 	for (int i = 0; i < ROWS; i++) {
-		if (rows[i].kind == text) {
+		if (rows[i].kind != number) {
 			free(*text_of(o, &rows[i]));
 		}
 	}
+	qb_targets_free(&o->targets);
 	free(o->host);
 	memset(o, 0, sizeof(*o));
 }

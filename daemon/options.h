@@ -12,7 +12,7 @@
 
 #include "daemon/http/host.h"
 
-/* kind (text or number), when it is read (START alone, or LIVE: on SIGHUP as well), field, option and key, default, help */
+/* kind (text, number, or list: a text that may stand several times, its values parted by newlines), when it is read (START alone, or LIVE: on SIGHUP as well), field, option and key, default, help */
 #define QB_OPTIONS(X) \
 	X(text, START, listen, "listen", "127.0.0.1:8080", "address and port; port 0 lets the system choose; none: the socket alone") \
 	X(text, START, socket, "socket", "", "path of a unix socket to listen on as well") \
@@ -22,6 +22,7 @@
 	X(text, START, web, "web", QB_DEFAULT_WEB, "folder of the dashboard's files") \
 	X(text, START, worker, "worker", QB_DEFAULT_WORKER, "the worker program") \
 	X(text, LIVE, launcher, "launcher", "", "words put before the worker of a job, such as: srun -n1") \
+	X(list, LIVE, target, "target", "", "another place where jobs run: NAME local|slurm|ssh:DESTINATION [jobs=N] [threads=N] [memory=SIZE] [WORD]...") \
 	X(number, LIVE, jobs, "jobs", "1", "jobs that run at once") \
 	X(number, LIVE, worker_threads, "worker-threads", "0", "threads of a job; 0: processors / jobs") \
 	X(number, LIVE, worker_memory, "worker-memory", "75%", "memory of a job (bytes, K, M, G, or a share of the machine's in %); 0: no limit") \
@@ -31,6 +32,8 @@
 	X(number, LIVE, inspection_cpu_seconds, "inspection-cpu-seconds", "60", "processor time of an inspection; 0: no limit") \
 	X(number, LIVE, inspection_wall_seconds, "inspection-wall-seconds", "60", "elapsed time of an inspection; 0: no limit") \
 	X(number, LIVE, stall_seconds, "stall-seconds", "20", "a latency measurement that does nothing for so long is ended; 0: never") \
+	X(number, LIVE, retry_seconds, "retry-seconds", "30", "pause before a job that asks for retries is tried again; doubled each time, up to an hour") \
+	X(number, LIVE, fair_share_hours, "fair-share-hours", "24", "of jobs of one priority the next is whose token has used least of so many hours; 0: the oldest") \
 	X(number, LIVE, max_upload, "max-upload", "64G", "bytes of an upload") \
 	X(number, LIVE, heartbeat_ms, "heartbeat-ms", "10000", "pause between the comments of event streams") \
 	X(text, START, tokens, "tokens", "auto", "who needs an access token: auto (all but loopback without public), all, none (loopback only)") \
@@ -45,15 +48,20 @@
 	X(number, LIVE, body_seconds, "body-seconds", "20", "time within which 16 KiB of a request's body come, or its end") \
 	X(number, LIVE, idle_seconds, "idle-seconds", "120", "time after which a connection without a request is closed")
 
+struct qb_targets;
+
 struct qb_options {
 #define text_field(name) char *name;
+#define list_field(name) char *name;
 #define number_field(name) _Atomic int64_t name; /* HTTP threads read what the loop thread reads anew */
 #define X(kind, when, field, key, value, help) kind##_field(field)
 	QB_OPTIONS(X)
 #undef X
 #undef text_field
+#undef list_field
 #undef number_field
 	bool new_database;
+	struct qb_targets *targets; /* loop thread; what target says */
 	char *host; /* the parts of listen; NULL: none */
 	uint16_t port;
 	bool on_loopback; /* nobody else reaches it directly */
@@ -61,8 +69,6 @@ struct qb_options {
 	struct qb_origin public_origin;
 };
 
-/* "16G" and the like; false where it is none. */
-bool qb_options_number(const char *text, int64_t *out);
 /* false after having said on stderr what is wrong; *exit_now is set after --help and --version. */
 bool qb_options_read(struct qb_options *o, int argc, char **argv, bool *exit_now);
 /* --state and --config on the line of a command that works beside the server; begins as zeros. */

@@ -6,6 +6,11 @@
 static const double LOOK_S = 1, SILENT_S = 5;
 static const double FIRST_PAUSE_S = 0.25, LONGEST_PAUSE_S = 30;
 
+static bool is_here(const struct qb_sched_state *s, const struct qb_sched_run *r)
+{
+	return r->inspection || (r->place >= 0 && s->places[r->place].here);
+}
+
 /* The one that has it, else the one that asked first. */
 static int exclusive_run(const struct qb_sched_state *s)
 {
@@ -14,7 +19,7 @@ static int exclusive_run(const struct qb_sched_state *s)
 	for (int i = 0; i < s->count; i++) {
 		const struct qb_sched_run *r = &s->runs[i];
 
-		if (r->ended || r->exclusive == QB_EXCLUSIVE_NO) {
+		if (r->ended || r->exclusive == QB_EXCLUSIVE_NO || !is_here(s, r)) {
 			continue;
 		}
 		if (r->exclusive == QB_EXCLUSIVE_GRANTED) {
@@ -28,12 +33,34 @@ static int exclusive_run(const struct qb_sched_state *s)
 }
 
 /* Slots without a run. One whose end is not stored yet keeps its slot: what cannot be stored need not be computed. */
-static int vacant(const struct qb_sched_state *s, bool inspections, int slots)
+static int vacant(const struct qb_sched_state *s, bool inspections, int place, int slots)
 {
 	for (int i = 0; i < s->count; i++) {
-		slots -= s->runs[i].inspection == inspections;
+		slots -= s->runs[i].inspection == inspections && (inspections || s->runs[i].place == place);
 	}
 	return slots > 0 ? slots : 0;
+}
+
+static void decide_again(struct qb_sched_plan *plan, double when)
+{
+	plan->again = plan->again == 0 || when < plan->again ? when : plan->again;
+}
+
+static void fill_places(const struct qb_sched_state *s, struct qb_sched_plan *plan)
+{
+	for (int i = 0; i < s->place_count; i++) {
+		const struct qb_sched_place *place = &s->places[i];
+
+		if (place->here && plan->exclusive >= 0) {
+			continue;
+		}
+		if (s->now < place->resume) {
+			decide_again(plan, place->resume);
+			continue;
+		}
+		plan->jobs[i] = vacant(s, false, i, place->slots);
+		plan->inspections = i == 0 ? vacant(s, true, 0, s->inspection_slots) : plan->inspections;
+	}
 }
 
 struct qb_sched_plan qb_sched_plan(const struct qb_sched_state *s)
@@ -49,17 +76,10 @@ struct qb_sched_plan qb_sched_plan(const struct qb_sched_state *s)
 			plan.stalled = s->stall_seconds > 0 && s->now - r->active >= s->stall_seconds;
 			plan.again = s->now + LOOK_S;
 		}
-		return plan;
 	}
-	if (!s->open) {
-		return plan;
+	if (s->open) {
+		fill_places(s, &plan);
 	}
-	if (s->now < s->resume) {
-		plan.again = s->resume;
-		return plan;
-	}
-	plan.inspections = vacant(s, true, s->inspection_slots);
-	plan.jobs = vacant(s, false, s->job_slots);
 	return plan;
 }
 

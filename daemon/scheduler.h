@@ -14,17 +14,28 @@ enum qb_exclusive { QB_EXCLUSIVE_NO, QB_EXCLUSIVE_ASKED, QB_EXCLUSIVE_GRANTED };
 
 struct qb_sched_run {
 	bool inspection;
+	int place; /* where it runs, of the state's; -1: at one that is no more, elsewhere */
 	bool ended; /* its worker is gone; its end waits to be stored */
 	enum qb_exclusive exclusive;
 	int64_t turn;  /* order in which exclusive runs were asked for */
 	double active; /* when it last showed a sign of life */
 };
 
+enum { QB_PLACES_MAX = 32 };
+
+/* Where jobs run. Those that are here share this machine; what is elsewhere neither disturbs nor is disturbed. */
+struct qb_sched_place {
+	bool here;
+	int slots;     /* jobs at once */
+	double resume; /* nothing starts before: it failed, and has a pause */
+};
+
 struct qb_sched_state {
 	double now;    /* seconds */
 	bool open;     /* new work may start: the worker program is known, the server is not stopping */
-	double resume; /* nothing starts before: the host failed, and has a pause */
-	int job_slots, inspection_slots;
+	const struct qb_sched_place *places; /* the first one is here, and inspections are there */
+	int place_count;
+	int inspection_slots;
 	double stall_seconds; /* an exclusive run without a sign of life for so long is ended; 0: never */
 	const struct qb_sched_run *runs;
 	int count;
@@ -35,7 +46,7 @@ struct qb_sched_plan {
 	bool grant;    /* it is to be told that it may begin */
 	bool silent;   /* it has shown no sign of life for a while */
 	bool stalled;  /* for too long: it is to be ended */
-	int inspections, jobs; /* that may start now */
+	int inspections, jobs[QB_PLACES_MAX]; /* that may start now, jobs by place */
 	double again;  /* decide again at this time, even if nothing changes; 0: no need */
 };
 

@@ -25,10 +25,21 @@
 	INPUT_REF("model") "AS \"model:json\", " INPUT_REF("data") "AS \"data:json\", " \
 	"j.submitter, j.fingerprint, j.engine, j.attempts, 0 AS \"cached:bool\", j.created, j.started, " \
 	"j.finished, j.progress AS \"progress:json\", CASE j.state WHEN 'queued' THEN " \
-	"(SELECT count(*) FROM jobs q WHERE q.state = 'queued' AND q.id <= j.id) END AS position, " \
+	"(SELECT count(*) FROM jobs q WHERE q.state = 'queued' AND q.target = j.target AND q.priority >= j.priority AND " \
+	"(q.priority > j.priority OR q.id <= j.id)) END AS position, " \
+	"j.target, j.machine AS \"machine:json\", j.priority, j.limits AS \"limits:json\", j.retries, " \
+	"coalesce((SELECT json_group_array('j' || f.after) FROM job_after f WHERE f.job = j.id), '[]') AS \"after:json\", " \
 	"j.error AS \"error:json\", coalesce((SELECT json_group_array(json_object('name', a.name, " \
 	"'content_type', a.content_type, 'size_bytes', a.size, 'sha256', a.sha256)) FROM " \
 	"artifacts a WHERE a.job = j.id), '[]') AS \"artifacts:json\" "
+
+/* What the latest such jobs took: of the kind, on the target, with the same files. */
+#define EXPECTED \
+	"CASE WHEN j.state IN ('queued', 'running') THEN (SELECT avg(s) FROM (SELECT (julianday(p.finished) - " \
+	"julianday(p.started)) * 86400 AS s FROM jobs p WHERE p.state = 'succeeded' AND p.id > j.id - 1000 AND p.id <> j.id AND " \
+	"p.type = j.type AND p.target = j.target AND NOT EXISTS (SELECT 1 FROM job_inputs a WHERE a.job = j.id AND NOT EXISTS " \
+	"(SELECT 1 FROM job_inputs b WHERE b.job = p.id AND b.field = a.field AND b.sha256 = a.sha256)) " \
+	"ORDER BY p.id DESC LIMIT 5)) END AS expected_seconds "
 
 #define USES_INPUT(field, parameter) \
 	"(" parameter " IS NULL OR EXISTS (SELECT 1 FROM job_inputs i WHERE i.job = j.id AND " \
@@ -115,8 +126,12 @@
 	X(BLOB_BYTES, "SELECT coalesce((SELECT sum(size) FROM (SELECT size FROM uploads UNION " \
 		"ALL SELECT size FROM artifacts)), 0)") \
 	/* jobs */ \
-	X(JOB_INSERT, "INSERT INTO jobs (type, spec, fingerprint, engine, created, submitter, token) " \
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id") \
+	X(JOB_INSERT, "INSERT INTO jobs (type, spec, fingerprint, engine, created, submitter, token, target, priority, retries, limits) " \
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING id") \
+	X(JOB_AFTER_INSERT, "INSERT OR IGNORE INTO job_after (job, after) VALUES (?1, ?2)") \
+	/* those that wait for ?1, or for any (NULL), in vain */ \
+	X(JOB_AFTER_IN_VAIN, "SELECT a.job AS id, 'j' || b.id AS after, b.state FROM job_after a JOIN jobs b ON b.id = a.after JOIN " \
+		"jobs j ON j.id = a.job WHERE (?1 IS NULL OR a.after = ?1) AND b.state IN ('failed', 'cancelled') AND j.state = 'queued'") \
 	X(JOB_OWNER, "SELECT coalesce(token, 0) FROM jobs WHERE id = ?1") \
 	X(JOB_INPUT_INSERT, "INSERT INTO job_inputs (job, field, upload, name, sha256) " \
 		"VALUES (?1, ?2, ?3, ?4, ?5)") \
@@ -124,25 +139,40 @@
 		"WHERE u.id = upload) AS \"exists:bool\" FROM job_inputs WHERE job = ?1") \
 	X(JOB_BY_FINGERPRINT, "SELECT id FROM jobs WHERE fingerprint = ?1 AND state IN " \
 		"('queued', 'running', 'succeeded') ORDER BY id DESC LIMIT 1") \
-	X(JOB_GET, "SELECT " JOB_COLUMNS "FROM jobs j WHERE j.id = ?1") \
+	X(JOB_GET, "SELECT " JOB_COLUMNS ", " EXPECTED "FROM jobs j WHERE j.id = ?1") \
 	X(JOB_STATE, "SELECT state, type, attempts FROM jobs WHERE id = ?1") \
 	X(JOB_LIST, "SELECT " JOB_COLUMNS "FROM jobs j WHERE " JOB_FILTER \
 		"AND (?6 IS NULL OR j.id < ?6) ORDER BY j.id DESC LIMIT ?7") \
 	X(JOB_COUNT, "SELECT count(*) FROM jobs j WHERE " JOB_FILTER) \
-	X(JOB_NEXT, "SELECT id, spec AS \"spec:json\", attempts FROM jobs WHERE " \
-		"state = 'queued' ORDER BY id LIMIT 1") \
-	X(JOB_SPEC, "SELECT spec AS \"spec:json\", engine FROM jobs WHERE id = ?1") \
+	/* on target ?1, at the time ?2: of the highest priority the job of whom has used least since ?3, and of that one the oldest */ \
+	X(JOB_NEXT, "WITH used AS MATERIALIZED (SELECT coalesce(token, 0) AS whose, sum(julianday(coalesce(finished, ?2)) - " \
+		"julianday(started)) AS days FROM jobs WHERE started > ?3 GROUP BY 1) SELECT j.id, j.spec AS \"spec:json\", j.attempts, " \
+		"j.limits AS \"limits:json\" FROM jobs j LEFT JOIN used ON whose = coalesce(j.token, 0) WHERE j.state = 'queued' AND " \
+		"j.target = ?1 AND (j.not_before IS NULL OR j.not_before <= ?2) AND NOT EXISTS (SELECT 1 FROM job_after a JOIN jobs b ON " \
+		"b.id = a.after WHERE a.job = j.id AND b.state <> 'succeeded') ORDER BY j.priority DESC, coalesce(days, 0), j.id LIMIT 1") \
+	/* milliseconds until the next one that waits for its time may start */ \
+	X(JOB_NEXT_MS, "SELECT CAST((julianday(min(not_before)) - julianday(?1)) * 86400000 AS INTEGER) FROM jobs WHERE " \
+		"state = 'queued' AND not_before > ?1 HAVING min(not_before) IS NOT NULL") \
+	/* jobs that wait, by target */ \
+	X(JOB_WAITING, "SELECT coalesce((SELECT json_group_object(target, n) FROM (SELECT target, count(*) AS n FROM jobs WHERE " \
+		"state = 'queued' GROUP BY target)), '{}') AS \"queued:json\"") \
+	X(JOB_SPEC, "SELECT spec AS \"spec:json\", engine, target FROM jobs WHERE id = ?1") \
 	X(JOB_ENGINE, "UPDATE jobs SET engine = ?2, fingerprint = ?3 WHERE id = ?1") \
+	X(JOB_MACHINE, "UPDATE jobs SET machine = ?2 WHERE id = ?1") \
 	X(JOB_START, "UPDATE jobs SET state = 'running', attempts = attempts + 1, " \
-		"started = ?2, finished = NULL, progress = NULL, error = NULL, " \
+		"started = ?2, finished = NULL, progress = NULL, error = NULL, machine = NULL, not_before = NULL, " \
 		"worker_exit = NULL WHERE id = ?1") \
 	X(JOB_FINISH, "UPDATE jobs SET state = ?2, finished = ?3, error = ?4, " \
 		"worker_exit = ?5, progress = CASE ?2 WHEN 'succeeded' THEN json_object('stage', 'done', " \
 		"'fraction', 1.0, 'text', '') ELSE progress END WHERE id = ?1") \
 	X(JOB_REQUEUE, "UPDATE jobs SET state = 'queued', started = NULL, finished = NULL, " \
 		"progress = NULL, error = NULL, attempts = attempts - ?2 WHERE id = ?1") \
+	/* a failure that may pass, tried again at ?2 */ \
+	X(JOB_LATER, "UPDATE jobs SET state = 'queued', started = NULL, finished = NULL, progress = NULL, error = NULL, " \
+		"retried = retried + 1, not_before = ?2 WHERE id = ?1") \
+	X(JOB_RETRIES, "SELECT retries, retried FROM jobs WHERE id = ?1") \
 	X(JOB_RETRY, "UPDATE jobs SET state = 'queued', started = NULL, finished = NULL, " \
-		"progress = NULL, error = NULL, attempts = 0 WHERE id = ?1") \
+		"progress = NULL, error = NULL, attempts = 0, retried = 0, not_before = NULL WHERE id = ?1") \
 	X(JOB_PROGRESS, "UPDATE jobs SET progress = ?2 WHERE id = ?1") \
 	X(JOB_RUNNING, "SELECT id, attempts FROM jobs WHERE state = 'running' ORDER BY id") \
 	X(JOB_DELETE, "DELETE FROM jobs WHERE id = ?1") \
@@ -157,7 +187,7 @@
 		"ORDER BY id LIMIT 100") \
 	/* results */ \
 	X(RESULT_INSERT, "INSERT OR REPLACE INTO results (job, result) VALUES (?1, ?2)") \
-	X(RESULT_GET, "SELECT j.state, j.type, r.result AS \"result:json\" FROM jobs j LEFT JOIN " \
+	X(RESULT_GET, "SELECT j.state, j.type, j.target, j.machine AS \"machine:json\", r.result AS \"result:json\" FROM jobs j LEFT JOIN " \
 		"results r ON r.job = j.id WHERE j.id = ?1") \
 	X(RESULT_CLEAR, "DELETE FROM results WHERE job = ?1") \
 	X(METRIC_INSERT, "INSERT INTO metrics (job, scope, scheme, tensor, step, name, value, " \
@@ -169,7 +199,7 @@
 		"AND (?9 IS NULL OR x.id < ?9) ORDER BY x.id DESC LIMIT ?10") \
 	X(METRIC_COUNT, "SELECT count(*) " METRIC_FROM METRIC_FILTER) \
 	/* one row of the table: what job ?1 measured */ \
-	X(COMPARE_ROW, "SELECT 'j' || j.id AS job, " INPUT_REF("model") "AS \"model:json\", " \
+	X(COMPARE_ROW, "SELECT 'j' || j.id AS job, j.target, " INPUT_REF("model") "AS \"model:json\", " \
 		INPUT_REF("data") "AS \"data:json\", coalesce(json_extract(r.result, " \
 		"'$.metric_name'), json_extract(j.spec, '$.metric'), 'top1') AS metric_name, " \
 		"json_extract(r.result, '$.float.metric') AS float, " \
@@ -180,8 +210,8 @@
 		"json_extract(r.result, '$.calibration_samples') AS calibration_samples, " \
 		"json_extract(r.result, '$.calibration_spread') AS \"calibration_spread:bool\", " \
 		"json_extract(r.result, '$.held_out') AS \"held_out:bool\", " \
-		"json_extract(r.result, '$.float.latency.machine.cpu') AS cpu, " \
-		"json_extract(r.result, '$.float.latency.machine.isa') AS isa, " \
+		"coalesce(json_extract(r.result, '$.float.latency.machine.cpu'), json_extract(j.machine, '$.cpu')) AS cpu, " \
+		"coalesce(json_extract(r.result, '$.float.latency.machine.isa'), json_extract(j.machine, '$.isa')) AS isa, " \
 		"json_extract(r.result, '$.float.latency.threads') AS latency_threads " \
 		"FROM jobs j JOIN results r ON r.job = j.id WHERE j.id = ?1 AND j.type = 'ptq'") \
 	X(COMPARE_CELLS, "SELECT json_extract(s.value, '$.scheme') AS scheme, " \
@@ -204,7 +234,7 @@
 	X(COMPARE_LATEST, "SELECT max(j.id) AS id FROM jobs j LEFT JOIN job_inputs m ON " \
 		"m.job = j.id AND m.field = 'model' LEFT JOIN job_inputs d ON d.job = j.id AND " \
 		"d.field = 'data' WHERE j.type = 'ptq' AND j.state = 'succeeded' " \
-		"GROUP BY m.sha256, d.sha256 ORDER BY 1 LIMIT 200") \
+		"GROUP BY m.sha256, d.sha256, j.target ORDER BY 1 LIMIT 200") \
 	/* tokens, and the sessions that began with one */ \
 	X(TOKEN_INSERT, "INSERT INTO tokens (name, role, hash, created, expires, upload_bytes, queued_jobs, " \
 		"requests_per_minute) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id") \

@@ -15,7 +15,9 @@
 #include "daemon/jobs.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
+#include "daemon/targets.h"
 #include "daemon/validate.h"
+#include "daemon/wish.h"
 
 enum { QUEUE_MAX = 10000 };
 
@@ -127,7 +129,7 @@ static json_t *resolve(struct qb_daemon *d, const json_t *type, const json_t *sp
 	return inputs;
 }
 
-void qb_fingerprint(const json_t *spec, const json_t *inputs, const char *engine, char out[QB_HASH_LEN])
+void qb_fingerprint(const json_t *spec, const json_t *inputs, const char *engine, const char *target, char out[QB_HASH_LEN])
 {
 	json_t *job = json_deep_copy(spec), *whole, *in;
 	size_t i;
@@ -137,19 +139,42 @@ void qb_fingerprint(const json_t *spec, const json_t *inputs, const char *engine
 		qb_set_input(job, text_of(in, "field"), json_incref(json_object_get(in, "sha256")));
 	}
 	whole = json_pack("{s:s, s:o}", "engine", engine, "job", job);
+	if (strcmp(target, "local") != 0) {
+		json_object_set_new(whole, "target", json_string(target));
+	}
 	text = qb_json_text(whole, JSON_COMPACT | JSON_SORT_KEYS);
 	qb_hash_text(text ? text : "", text ? strlen(text) : 0, out);
 	free(text);
 	json_decref(whole);
 }
 
+/* What is asked for, looked up. */
+struct resolved {
+	const char *engine;
+	struct qb_wish wish;
+	json_t *spec, *inputs;
+};
+
+static bool insert_job(struct qb_daemon *d, const struct resolved *r, const char *hash, const struct qb_who *who, int64_t *id)
+{
+	json_t *limits = qb_wish_limits(&r->wish);
+	char now[QB_TIME_LEN];
+	bool ok;
+
+	qb_time_now(now);
+	ok = qb_store_value(d->store, QB_SQL_JOB_INSERT, id, "sjssssIsiij", text_of(r->spec, "type"), r->spec, hash, r->engine, now,
+		who->name, who->token ? who->token : (int64_t)-1, r->wish.target, r->wish.priority, r->wish.retries, limits) == QB_FOUND;
+	json_decref(limits);
+	return ok;
+}
+
 /* The new job's object, read in the same transaction: who is refused may ask again. NULL after having filled p. */
-static json_t *insert(struct qb_daemon *d, const json_t *spec, const json_t *inputs, const char *hash,
-	const char *engine, const struct qb_who *who, struct qb_problem *p)
+static json_t *insert(struct qb_daemon *d, const struct resolved *r, const struct qb_who *who, struct qb_problem *p)
 {
 	struct qb_store *s = d->store;
-	char now[QB_TIME_LEN];
-	json_t *in, *job = NULL;
+	char hash[QB_HASH_LEN];
+	json_t *job = NULL;
+	const json_t *in;
 	size_t i;
 	int64_t id = -1;
 
@@ -157,13 +182,15 @@ static json_t *insert(struct qb_daemon *d, const json_t *spec, const json_t *inp
 	if (!qb_storage_usable(d->storage, p)) {
 		return NULL;
 	}
-	qb_time_now(now);
+	qb_fingerprint(r->spec, r->inputs, r->engine, r->wish.target, hash);
 	qb_store_begin(s, true);
-	if (qb_store_value(s, QB_SQL_JOB_INSERT, &id, "sjssssI", text_of(spec, "type"), spec, hash, engine, now, who->name,
-		    who->token ? who->token : (int64_t)-1) == QB_FOUND) {
-		json_array_foreach(inputs, i, in) {
+	if (insert_job(d, r, hash, who, &id)) {
+		json_array_foreach(r->inputs, i, in) {
 			qb_store_exec(s, QB_SQL_JOB_INPUT_INSERT, "issss", id, text_of(in, "field"), text_of(in, "upload"),
 				text_of(in, "name"), text_of(in, "sha256"));
+		}
+		json_array_foreach(r->wish.after, i, in) {
+			qb_store_exec(s, QB_SQL_JOB_AFTER_INSERT, "ii", id, qb_id_number(json_string_value(in), 'j'));
 		}
 		qb_job_state_event(d, id, "queued", NULL);
 		job = qb_job_object(d, id, p);
@@ -211,16 +238,15 @@ static bool has_room_in_queue(struct qb_daemon *d, const struct qb_who *who, str
 }
 
 /* An identical job, which answers the question; QB_NONE: there is none, or a fresh one is asked for. */
-static enum qb_found find_identical(struct qb_daemon *d, const json_t *spec, const json_t *inputs, const char *engine,
-	bool fresh, int64_t *id, struct qb_problem *p)
+static enum qb_found find_identical(struct qb_daemon *d, const struct resolved *r, int64_t *id, struct qb_problem *p)
 {
 	char hash[QB_HASH_LEN];
 	enum qb_found found;
 
-	if (fresh) {
+	if (r->wish.fresh) {
 		return QB_NONE;
 	}
-	qb_fingerprint(spec, inputs, engine, hash);
+	qb_fingerprint(r->spec, r->inputs, r->engine, r->wish.target, hash);
 	found = qb_store_value(d->store, QB_SQL_JOB_BY_FINGERPRINT, id, "s", hash);
 	if (found == QB_UNREAD) {
 		qb_storage_problem(d->storage, p);
@@ -228,12 +254,70 @@ static enum qb_found find_identical(struct qb_daemon *d, const json_t *spec, con
 	return found;
 }
 
-/* What is asked for, looked up. */
-struct resolved {
-	const char *engine;
-	json_t *spec, *inputs;
-	bool fresh;
-};
+static bool refuse_run(struct qb_problem *p, const char *field, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static bool refuse_run(struct qb_problem *p, const char *field, const char *fmt, ...)
+{
+	char text[500], pointer[64];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	snprintf(pointer, sizeof(pointer), "/run/%.50s", field);
+	qb_refuse(p, 422, "bad_job", "run.%s: %s", field, text);
+	p->errors = p->errors ? p->errors : json_array();
+	json_array_append_new(p->errors, json_pack("{s:s+, s:s, s:s}", "field", "run.", field, "pointer", pointer, "detail", text));
+	return false;
+}
+
+/* Jobs that are there, and may still succeed. */
+static bool resolve_after(struct qb_daemon *d, const json_t *after, struct qb_problem *p)
+{
+	const json_t *v;
+	bool ok = true;
+	size_t i;
+
+	json_array_foreach(after, i, v) {
+		const char *id = json_string_value(v), *state;
+		json_t *row = NULL;
+		enum qb_found found = qb_store_get(d->store, QB_SQL_JOB_STATE, &row, "i", qb_id_number(id, 'j'));
+
+		state = text_of(row, "state");
+		if (found == QB_UNREAD) {
+			return qb_storage_problem(d->storage, p);
+		}
+		if (found == QB_NONE) {
+			ok = refuse_run(p, "after", "there is no job %.40s here", id);
+		} else if (!strcmp(state, "failed") || !strcmp(state, "cancelled")) {
+			ok = refuse_run(p, "after", "%.40s has %s already; retry that one first", id, !strcmp(state, "failed") ? "failed"
+				: "been cancelled");
+		}
+		json_decref(row);
+	}
+	return ok;
+}
+
+static bool less(struct qb_problem *p, const char *field, int64_t asked, int64_t most)
+{
+	return !asked || !most || asked <= most || refuse_run(p, field, "is %lld, and a job has at most %lld there", (long long)asked,
+		(long long)most);
+}
+
+static bool resolve_wish(struct qb_daemon *d, const struct qb_wish *w, struct qb_problem *p)
+{
+	const struct qb_target *t = qb_targets_find(d->options.targets, w->target);
+	const struct qb_options *o = &d->options;
+	char names[600];
+
+	if (!t) {
+		qb_targets_names(o->targets, names, sizeof(names));
+		return refuse_run(p, "target", "there is no target \"%.40s\" here; choose from %.400s", w->target, names);
+	}
+	return less(p, "threads", w->threads, t->threads ? t->threads : qb_target_is_here(t) ? o->worker_threads : 0) &&
+		less(p, "memory_bytes", w->memory_bytes, t->memory ? t->memory : qb_target_is_here(t) ? o->worker_memory : 0) &&
+		less(p, "wall_seconds", w->wall_seconds, o->worker_wall_seconds) && resolve_after(d, w->after, p);
+}
 
 static bool resolve_job(struct qb_daemon *d, const json_t *asked, struct resolved *r, struct qb_problem *p)
 {
@@ -241,7 +325,7 @@ static bool resolve_job(struct qb_daemon *d, const json_t *asked, struct resolve
 	const json_t *type = info ? qb_engine_type(info, text_of(asked, "type")) : NULL;
 
 	memset(r, 0, sizeof(*r));
-	if (!info) {
+	if (!info || !qb_wish_read(asked, &r->wish, p) || !resolve_wish(d, &r->wish, p)) {
 		return false;
 	}
 	if (!type) {
@@ -252,9 +336,7 @@ static bool resolve_job(struct qb_daemon *d, const json_t *asked, struct resolve
 		return false;
 	}
 	r->engine = text_of(info, "engine");
-	r->fresh = json_is_true(json_object_get(asked, "fresh"));
-	r->spec = json_copy((json_t *)asked);
-	json_object_del(r->spec, "fresh");
+	r->spec = qb_wish_bare(asked);
 	return true;
 }
 
@@ -290,7 +372,7 @@ json_t *qb_submission_question(struct qb_daemon *d, const json_t *asked, struct 
 	if (!resolve_job(d, asked, &r, p)) {
 		return NULL;
 	}
-	if (find_identical(d, r.spec, r.inputs, r.engine, r.fresh, &id, p) == QB_NONE) {
+	if (find_identical(d, &r, &id, p) == QB_NONE) {
 		question = json_pack("{s:O, s:o}", "job", r.spec, "uploads", descriptions(d, r.inputs));
 	}
 	release(&r);
@@ -343,7 +425,6 @@ bool qb_submission_accepted(const json_t *answer, struct qb_problem *p)
 json_t *qb_submit(struct qb_daemon *d, const json_t *asked, const struct qb_who *who, bool *created, struct qb_problem *p)
 {
 	struct resolved r;
-	char hash[QB_HASH_LEN];
 	json_t *job = NULL;
 	int64_t id;
 	enum qb_found found;
@@ -351,13 +432,12 @@ json_t *qb_submit(struct qb_daemon *d, const json_t *asked, const struct qb_who 
 	if (!resolve_job(d, asked, &r, p)) {
 		return NULL;
 	}
-	found = find_identical(d, r.spec, r.inputs, r.engine, r.fresh, &id, p);
+	found = find_identical(d, &r, &id, p);
 	*created = found == QB_NONE;
 	if (found == QB_FOUND) {
 		job = qb_job_object(d, id, p);
 	} else if (*created && queue_has_room(d, p) && has_room_in_queue(d, who, p)) {
-		qb_fingerprint(r.spec, r.inputs, r.engine, hash);
-		job = insert(d, r.spec, r.inputs, hash, r.engine, who, p);
+		job = insert(d, &r, who, p);
 	}
 	if (job) {
 		json_object_set_new(job, "cached", json_boolean(!*created));

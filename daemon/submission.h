@@ -13,7 +13,8 @@
 
 struct qb_daemon;
 
-/* asked has passed its schema. Returns the job's object; *created is false where an identical job answers. */
+/* asked has passed its schema, and its wish is well formed. Returns the job's object; *created is false where an identical job
+ * answers. */
 json_t *qb_submit(struct qb_daemon *d, const json_t *asked, const struct qb_who *who, bool *created, struct qb_problem *p);
 
 /* The "check" that the worker is asked before such a job is queued, with what is known of its uploads; new reference.
@@ -23,8 +24,8 @@ json_t *qb_retry_question(struct qb_daemon *d, int64_t id, struct qb_problem *p)
 /* false after having filled p where the worker's answer (NULL: there is none) is that it would refuse the job. */
 bool qb_submission_accepted(const json_t *answer, struct qb_problem *p);
 
-/* Canonical job, hashes in place of ids, and the engine's version: the same question has the same fingerprint.
- * inputs: array of objects with field and sha256. */
-void qb_fingerprint(const json_t *spec, const json_t *inputs, const char *engine, char out[QB_HASH_LEN]);
+/* Canonical job, hashes in place of ids, the engine's version, and the target where that is not this machine: the same
+ * question has the same fingerprint. inputs: array of objects with field and sha256. */
+void qb_fingerprint(const json_t *spec, const json_t *inputs, const char *engine, const char *target, char out[QB_HASH_LEN]);
 
 #endif

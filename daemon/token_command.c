@@ -13,6 +13,7 @@
 
 #include "daemon/blobs.h"
 #include "daemon/options.h"
+#include "daemon/size.h"
 #include "daemon/state.h"
 #include "daemon/store.h"
 #include "daemon/tokens.h"
@@ -36,7 +37,7 @@ static const char help[] =
 
 static bool number(const char *text, int64_t *out)
 {
-	if (qb_options_number(text, out)) {
+	if (qb_size_read(text, out)) {
 		return true;
 	}
 	fprintf(stderr, "quantbenchd token: \"%s\" is no whole number, such as 20 or 4G\n", text);

@@ -43,15 +43,6 @@ static void hash_of(const char *secret, char out[QB_HASH_LEN])
 	qb_hash_text(secret, strlen(secret), out);
 }
 
-static void time_after(int64_t seconds, char out[QB_TIME_LEN])
-{
-	time_t t = time(NULL) + (time_t)seconds;
-	struct tm tm;
-
-	gmtime_r(&t, &tm);
-	strftime(out, QB_TIME_LEN, "%Y-%m-%dT%H:%M:%S.000Z", &tm);
-}
-
 /* When a lifetime that begins now ends; *out is "" for never. False where it is not understood or is over. */
 static bool lifetime_end(const char *lifetime, char out[QB_TIME_LEN])
 {
@@ -69,7 +60,7 @@ static bool lifetime_end(const char *lifetime, char out[QB_TIME_LEN])
 	}
 	for (size_t i = 0; isdigit((unsigned char)*lifetime) && i < sizeof(units) / sizeof(units[0]); i++) {
 		if (!strcmp(end, units[i].unit) && n > 0 && n <= 100 * 365 * INT64_C(86400) / units[i].seconds) {
-			time_after(n * units[i].seconds, out);
+			qb_time_in(n * units[i].seconds, out);
 			return true;
 		}
 	}
@@ -246,7 +237,7 @@ bool qb_session_begin(struct qb_store *s, int64_t token, int64_t seconds, char s
 	}
 	hash_of(secret, hash);
 	qb_time_now(now);
-	time_after(seconds, expires);
+	qb_time_in(seconds, expires);
 	qb_store_begin(s, true);
 	qb_store_exec(s, QB_SQL_SESSIONS_SWEEP, "s", now);
 	qb_store_exec(s, QB_SQL_SESSION_INSERT, "siss", hash, token, now, expires);

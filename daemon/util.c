@@ -41,6 +41,15 @@ void qb_time_now(char out[QB_TIME_LEN])
 	snprintf(out + n, QB_TIME_LEN - n, ".%03dZ", (int)(ts.tv_nsec / 1000000 % 1000));
 }
 
+void qb_time_in(int64_t seconds, char out[QB_TIME_LEN])
+{
+	time_t t = time(NULL) + (time_t)seconds;
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	strftime(out, QB_TIME_LEN, "%Y-%m-%dT%H:%M:%S.000Z", &tm);
+}
+
 double qb_seconds(void)
 {
 	struct timespec ts;

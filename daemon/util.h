@@ -30,6 +30,7 @@ void qb_log(enum qb_level level, const char *fmt, ...) __attribute__((format(pri
 enum { QB_TIME_LEN = 25 };
 /* RFC 3339, UTC, milliseconds. */
 void qb_time_now(char out[QB_TIME_LEN]);
+void qb_time_in(int64_t seconds, char out[QB_TIME_LEN]); /* so many from now; before now where it is negative */
 double qb_seconds(void); /* monotonic */
 
 enum { QB_HASH_LEN = 65 };

@@ -13,15 +13,13 @@
 
 enum { WORDS_MAX = 11, NUMBER_LEN = 24 };
 
-char **qb_worker_command(const struct qb_options *o, const char *launcher, int64_t cpu_seconds, const char *writable,
+char **qb_worker_command(const char *launcher, const char *worker, const struct qb_worker_limits *l, const char *writable,
 	const char *mode)
 {
-	/* Elapsed time is the daemon's to measure: it stops while a worker is paused. */
 	const struct {
 		const char *option;
 		int64_t value;
-	} limits[] = {{"--threads", o->worker_threads}, {"--memory-bytes", o->worker_memory},
-		{"--cpu-seconds", cpu_seconds}};
+	} limits[] = {{"--threads", l->threads}, {"--memory-bytes", l->memory_bytes}, {"--cpu-seconds", l->cpu_seconds}};
 	char number[3][NUMBER_LEN];
 	const char *word[WORDS_MAX] = {NULL};
 	int n = 0;
@@ -39,7 +37,7 @@ char **qb_worker_command(const struct qb_options *o, const char *launcher, int64
 		word[n++] = writable;
 	}
 	word[n] = mode;
-	return qb_worker_argv(launcher, o->worker, word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7], word[8],
+	return qb_worker_argv(launcher, worker, word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7], word[8],
 		word[9], NULL);
 }
 

@@ -2,12 +2,16 @@
 #ifndef QB_DAEMON_WORKER_COMMAND_H
 #define QB_DAEMON_WORKER_COMMAND_H
 
-#include "daemon/options.h"
+#include <stdint.h>
 
-/* How the worker program is called with the limits that the operator chose; freed by qb_worker_argv_free. launcher: words
- * before it. cpu_seconds: 0 is no limit. writable: a folder that it may write to, beside the one where it runs, or NULL. mode: one
- * more option, or NULL. */
-char **qb_worker_command(const struct qb_options *o, const char *launcher, int64_t cpu_seconds, const char *writable,
+/* Of which 0 is none. Elapsed time is the daemon's to measure: it stops while a worker is paused. */
+struct qb_worker_limits {
+	int64_t threads, memory_bytes, cpu_seconds;
+};
+
+/* How the worker program is called; freed by qb_worker_argv_free. launcher: words before it. writable: a folder that it may
+ * write to, beside the one where it runs, or NULL. mode: one more option, or NULL. */
+char **qb_worker_command(const char *launcher, const char *worker, const struct qb_worker_limits *limits, const char *writable,
 	const char *mode);
 
 /* The path of a program that is named by a path or looked for in PATH, from the root, through no link: a link that is

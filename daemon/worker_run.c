@@ -12,6 +12,7 @@
 #include "common/json_text.h"
 #include "daemon/blobs.h"
 #include "daemon/checkpoints.h"
+#include "daemon/launcher.h"
 #include "daemon/oom.h"
 #include "daemon/worker_processes.h"
 #include "daemon/storage.h"
@@ -75,6 +76,8 @@ static void on_result(struct qb_worker_run *r, json_t *e)
 		snprintf(r->engine, sizeof(r->engine), "%s", engine ? engine : "");
 		json_decref(r->result);
 		r->result = json_incref(result);
+		json_decref(r->machine);
+		r->machine = json_is_object(json_object_get(e, "machine")) ? json_incref(json_object_get(e, "machine")) : NULL;
 	}
 }
 
@@ -188,16 +191,10 @@ bool qb_worker_run_save(struct qb_worker_run *r)
 	return true;
 }
 
-/* Behind a launcher the worker may have left the process group. */
-static bool is_launched(const struct qb_worker_run *r)
-{
-	return r->job && *r->daemon->options.launcher;
-}
-
 static void signal_all(struct qb_worker_run *r, int signal)
 {
 	qb_worker_signal(r->worker, signal);
-	if (is_launched(r)) {
+	if (r->launched) { /* the worker may have left the process group */
 		qb_worker_processes_signal(r->folder, signal);
 	}
 }
@@ -214,7 +211,7 @@ static void on_end(void *arg, const struct qb_worker_end *end)
 {
 	struct qb_worker_run *r = arg;
 
-	if (is_launched(r)) {
+	if (r->launched) {
 		qb_worker_processes_signal(r->folder, SIGKILL); /* what it left behind */
 	}
 	r->worker = NULL;
@@ -223,7 +220,8 @@ static void on_end(void *arg, const struct qb_worker_end *end)
 	uv_timer_stop(&r->wall);
 	uv_timer_stop(&r->grace);
 	qb__run_explain(r, end);
-	r->host_suspected = r->silent || (r->error && on_full_disk(r, end));
+	r->host_suspected = r->silent || (r->kind == QB_TARGET_SSH && end->status == QB_SSH_LOST) ||
+		(r->error && on_full_disk(r, end));
 	if (r->error && *end->errors) {
 		qb_log(QB_LOG_WARNING, "the worker of %s%lld said: %.1500s",
 			r->job ? "j" : r->upload, (long long)r->job, end->errors);
@@ -322,6 +320,9 @@ static struct qb_worker_run *create(struct qb_daemon *daemon, const struct qb_wo
 		r->daemon = daemon;
 		r->job = setup->job;
 		snprintf(r->upload, sizeof(r->upload), "%s", setup->upload ? setup->upload : "");
+		snprintf(r->target, sizeof(r->target), "%s", setup->target->name);
+		r->kind = setup->target->kind;
+		r->wall_limit = json_integer_value(json_object_get(setup->limits, "wall_seconds"));
 		r->changed = setup->changed;
 		r->arg = setup->arg;
 		r->wall_left = (double)qb__run_wall_seconds(r);
@@ -361,14 +362,39 @@ bool qb_worker_run_resumable(const struct qb_worker_run *r, bool *progressed)
 	return stamp;
 }
 
-static enum qb_worker_run_started start(struct qb_worker_run *r, json_t *line, const json_t *inputs, char *why, size_t why_len)
+/* A job's own limit, which is at most the target's; else that, else on this machine the server's. */
+static int64_t limit(const struct qb_worker_run *r, int64_t own, int64_t of_target, int64_t of_server)
+{
+	return own ? own : of_target ? of_target : r->kind == QB_TARGET_LOCAL ? of_server : 0;
+}
+
+/* An inspection needs no cluster. */
+static char **command(struct qb_worker_run *r, const struct qb_worker_run_setup *setup)
+{
+	const struct qb_options *o = &r->daemon->options;
+	const struct qb_target *t = setup->target;
+	const struct qb_worker_limits limits = {
+		.threads = limit(r, json_integer_value(json_object_get(setup->limits, "threads")), t->threads, o->worker_threads),
+		.memory_bytes = limit(r, json_integer_value(json_object_get(setup->limits, "memory_bytes")), t->memory, o->worker_memory),
+		.cpu_seconds = qb__run_cpu_seconds(r),
+	};
+	char *launcher = r->job ? qb_launcher(o, t, r->job, &limits) : qb_format("%s", ""), **argv;
+	const bool there = t->kind == QB_TARGET_SSH; /* where checkpoints lie elsewhere, too */
+
+	r->launched = *launcher;
+	argv = qb_worker_command(launcher, there ? t->worker : o->worker, &limits, there ? NULL : r->checkpoints, "--end-with-input");
+	free(launcher);
+	return argv;
+}
+
+static enum qb_worker_run_started start(struct qb_worker_run *r, json_t *line, const struct qb_worker_run_setup *of, char *why, size_t why_len)
 {
 	struct qb_worker_setup setup = {.limit = LINE_MAX_BYTES, .line = on_line, .batch = on_batch,
 		.end = on_end, .arg = r};
 	enum qb_worker_run_started started;
 
 	r->folder = make_folder(r, why, why_len);
-	started = r->folder && place_checkpoints(r, line, why, why_len) ? place_inputs(r, line, inputs, why, why_len)
+	started = r->folder && place_checkpoints(r, line, why, why_len) ? place_inputs(r, line, of->inputs, why, why_len)
 		: QB_RUN_HOST_FAILED;
 	if (started != QB_RUN_STARTED) {
 		return started;
@@ -381,9 +407,7 @@ static enum qb_worker_run_started start(struct qb_worker_run *r, json_t *line, c
 	json_object_set_new(line, "workdir", json_string(r->scratch));
 	r->line = qb_json_text(line, JSON_COMPACT);
 	setup.folder = r->scratch;
-	/* An inspection needs no cluster. */
-	setup.argv = qb_worker_command(&r->daemon->options, r->job ? r->daemon->options.launcher : "",
-		qb__run_cpu_seconds(r), r->checkpoints, "--end-with-input");
+	setup.argv = command(r, of);
 	r->worker = qb_worker_start(r->daemon->loop, &setup, why, why_len);
 	qb_worker_argv_free(setup.argv);
 	return r->worker ? QB_RUN_STARTED : QB_RUN_HOST_FAILED;
@@ -399,7 +423,7 @@ enum qb_worker_run_started qb_worker_run_start(struct qb_daemon *daemon, const s
 	if (!r || !line) {
 		snprintf(why, why_len, "no memory to start a worker");
 	} else {
-		started = start(r, line, setup->inputs, why, why_len);
+		started = start(r, line, setup, why, why_len);
 	}
 	json_decref(line);
 	if (started == QB_RUN_STARTED) {
@@ -463,6 +487,7 @@ static void timer_closed(uv_handle_t *handle)
 	qb_record_fini(&r->record);
 	json_decref(r->result);
 	json_decref(r->error);
+	json_decref(r->machine);
 	free(r->folder);
 	free(r->scratch);
 	free(r->checkpoints);

@@ -14,17 +14,22 @@
 #include "daemon/daemon.h"
 #include "daemon/record.h"
 #include "daemon/scheduler.h"
+#include "daemon/targets.h"
 
 struct qb_worker_run {
 	struct qb_daemon *daemon;
 	int64_t job;     /* 0 for an inspection */
 	char upload[24]; /* what an inspection looks at */
+	char target[QB_TARGET_NAME]; /* where it runs */
+	enum qb_target_kind kind;
+	int64_t wall_limit; /* of this job; 0: the server's */
 	struct qb_worker *worker;
 	char *folder, *checkpoints;
 	char *scratch; /* in it, where the worker runs and leaves its artifacts */
 	int64_t checkpoint;     /* the stamp of what its checkpoints' folder held when it began */
 	json_t *result, *error; /* what the worker said last */
 	char engine[64];        /* its version, as it said beside the result */
+	json_t *machine;        /* and its processor */
 	char outcome[160];      /* how the process ended, for the record */
 	enum qb_worker_run_stop stop;
 	enum qb_exclusive exclusive;
@@ -36,6 +41,7 @@ struct qb_worker_run {
 	int attempts;           /* the receiver's, as is serial */
 	int64_t serial;
 	struct qb_record record;
+	bool launched; /* behind a launcher */
 	bool begun, paused;
 	bool held;              /* it is not read until its events can be stored */
 	bool ended;             /* its worker is gone */
@@ -58,6 +64,8 @@ struct qb_worker_run {
 struct qb_worker_run_setup {
 	int64_t job;        /* 0 for an inspection of upload */
 	const char *upload;
+	const struct qb_target *target; /* where; borrowed */
+	const json_t *limits;   /* {threads, memory_bytes, wall_seconds} of what is less than the target's; NULL: none; borrowed */
 	json_t *line;           /* what the worker is told; borrowed */
 	const json_t *inputs;   /* rows of {field, name, sha256}: fields of the line that become {path, name, sha256} */
 	void (*changed)(void *arg, struct qb_worker_run *run);

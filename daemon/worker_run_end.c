@@ -33,7 +33,8 @@ static const char *last_line(const char *errors, char *out, size_t size)
 
 int64_t qb__run_wall_seconds(const struct qb_worker_run *r)
 {
-	return r->job ? r->daemon->options.worker_wall_seconds : r->daemon->options.inspection_wall_seconds;
+	return r->wall_limit ? r->wall_limit : r->job ? r->daemon->options.worker_wall_seconds
+		: r->daemon->options.inspection_wall_seconds;
 }
 
 int64_t qb__run_cpu_seconds(const struct qb_worker_run *r)
@@ -86,7 +87,8 @@ static bool was_never_there(const struct qb_worker_run *r, const struct qb_worke
 {
 	const char *worker = r->daemon->options.worker;
 
-	return r->silent && (end->status == 126 || end->status == 127 || (strchr(worker, '/') && access(worker, X_OK)));
+	return r->silent && (end->status == 126 || end->status == 127 ||
+		(r->kind != QB_TARGET_SSH && strchr(worker, '/') && access(worker, X_OK)));
 }
 
 void qb_worker_run_refuse(struct qb_worker_run *r, const char *code, const char *detail, bool host_failed)

@@ -21,6 +21,7 @@
 #include "core/base/cpu.h"
 #include "core/experiment/experiment.h"
 #include "core/experiment/question.h"
+#include "core/experiment/report/describe.h"
 #include "worker/limits.h"
 #include "worker/parent.h"
 
@@ -114,7 +115,8 @@ static int run_job(const struct worker_limits *limits)
 		json_decref(job);
 		return 1;
 	}
-	event = json_pack("{s:s, s:s, s:o}", "event", "result", "engine", PACKAGE_VERSION, "result", result);
+	event = json_pack("{s:s, s:s, s:o, s:o}", "event", "result", "engine", PACKAGE_VERSION, "machine",
+		qb_describe_machine(limits->threads), "result", result);
 	print_line(NULL, event);
 	json_decref(event);
 	json_decref(job);

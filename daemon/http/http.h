@@ -71,6 +71,7 @@ enum qb_body { QB_BODY_NONE, QB_BODY_SMALL, QB_BODY_FILE };
 	X("GET", "/v1/jobs/:id/results.csv", NONE, READ, results_csv) \
 	X("GET", "/v1/jobs/:id/artifacts/:name", NONE, READ, artifacts_get) \
 	X("GET", "/v1/job-types", NONE, READ, types_list) \
+	X("GET", "/v1/targets", NONE, READ, targets_list) \
 	X("GET", "/v1/results", NONE, READ, results_list) \
 	X("GET", "/v1/compare", NONE, READ, compare_get) \
 	X("GET", "/v1/formats", NONE, READ, formats_list) \

@@ -15,6 +15,7 @@
 #include "daemon/jobs.h"
 #include "daemon/submission.h"
 #include "daemon/validate.h"
+#include "daemon/wish.h"
 
 struct submission {
 	struct qb_question q; /* first: checked gets its address */
@@ -64,8 +65,9 @@ static bool no_such_type(const json_t *info, const char *given, struct qb_proble
 /* What can be said without the schema; the row of its kind where nothing is wrong. */
 static const json_t *type_of(struct qb_request *rq, const json_t *spec, struct qb_problem *p)
 {
-	const json_t *info = qb_engine_info(rq->daemon->engine, p), *type, *fresh = json_object_get(spec, "fresh");
+	const json_t *info = qb_engine_info(rq->daemon->engine, p), *type;
 	const char *name = json_string_value(json_object_get(spec, "type"));
+	struct qb_wish wish;
 
 	if (!info) {
 		return NULL;
@@ -76,8 +78,8 @@ static const json_t *type_of(struct qb_request *rq, const json_t *spec, struct q
 	} else if (json_object_get(spec, "workdir") || json_object_get(spec, "checkpoints")) {
 		qb_refuse(p, 422, "bad_job", "%s: is the server's to choose; leave it out", json_object_get(spec, "workdir") ? "workdir"
 			: "checkpoints");
-	} else if (fresh && !json_is_boolean(fresh)) {
-		qb_refuse(p, 422, "bad_job", "fresh: must be true or false");
+	} else {
+		qb_wish_read(spec, &wish, p);
 	}
 	return p->status ? NULL : type;
 }
@@ -85,9 +87,8 @@ static const json_t *type_of(struct qb_request *rq, const json_t *spec, struct q
 /* Everything in which a job is not what its schema describes; NULL: nothing. */
 static json_t *schema_errors(const json_t *type, const json_t *spec)
 {
-	json_t *bare = json_copy((json_t *)spec), *errors = json_array();
+	json_t *bare = qb_wish_bare(spec), *errors = json_array();
 
-	json_object_del(bare, "fresh");
 	if (qb_validate(json_object_get(type, "schema"), bare, errors)) {
 		json_decref(errors);
 		errors = NULL;
@@ -156,7 +157,7 @@ static void begin(void *work)
 	if (!s->spec && !qb_job_is_of(d, s->id, &s->rq->who, &s->problem)) {
 		/* said */
 	} else if (s->errors) {
-		s->body = json_pack("{s:O}", "job", s->spec);
+		s->body = json_pack("{s:o}", "job", qb_wish_bare(s->spec));
 	} else {
 		s->body = s->spec ? qb_submission_question(d, s->spec, &s->problem) : qb_retry_question(d, s->id, &s->problem);
 	}

@@ -122,8 +122,10 @@ class Daemon(Process):
             time.sleep(0.05)
         raise AssertionError("never ready: %s" % self.lines)
 
-    def wait(self, job, *states, seconds=30):
-        end = time.monotonic() + seconds
+    patience = 30
+
+    def wait(self, job, *states, seconds=None):
+        end = time.monotonic() + (seconds or self.patience)
         while time.monotonic() < end:
             j = self.call("GET", "/v1/jobs/" + job, expect=200)
             if j["state"] in (states or ("succeeded", "failed", "cancelled")):

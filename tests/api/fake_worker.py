@@ -6,8 +6,10 @@ The kind of job "fake" carries its script in the field "do": a list of steps, ea
 """
 import json
 import os
+import select
 import signal
 import sys
+import threading
 import time
 
 SCHEMA = {
@@ -48,7 +50,7 @@ def stopped(*_):
 def step(job, verb, arg):
     if verb == "sleep":
         time.sleep(arg)
-    elif verb in ("version", "check"):
+    elif verb in ("version", "machine", "check"):
         pass  # told beside the result, or before the job
     elif verb == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -200,6 +202,13 @@ def answer(ask, question):
 KINDS = {"fake": fake, "ptq": ptq, "inspect": inspect}
 
 
+def end_with_input():
+    watched = select.poll()
+    watched.register(0, 0)  # nothing is read here: it is told when the other end is closed
+    watched.poll()
+    os._exit(1)
+
+
 def main():
     args = sys.argv[1:]
     if "--serve" in args:
@@ -210,6 +219,8 @@ def main():
     signal.signal(signal.SIGTERM, stopped)
     import ctypes
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # as the real one: it does not outlive the daemon
+    if "--end-with-input" in args:
+        threading.Thread(target=end_with_input, daemon=True).start()
     if "--memory-bytes" in args:
         import resource
         n = int(args[args.index("--memory-bytes") + 1])
@@ -217,7 +228,8 @@ def main():
     job = json.loads(sys.stdin.readline())
     result = KINDS[job["type"]](job)
     version = [s[1] for s in job.get("do", []) if s[0] == "version"]
-    say("result", result=result, **({"engine": version[0]} if version else {}))
+    machine = [s[1] for s in job.get("do", []) if s[0] == "machine"]
+    say("result", result=result, **({"engine": version[0]} if version else {}), **({"machine": machine[0]} if machine else {}))
     return 0
 
 

@@ -11,11 +11,15 @@ API_TESTS = \
 	tests/api/test_migrations.py \
 	tests/api/test_requests.py \
 	tests/api/test_results.py \
+	tests/api/test_scheduling.py \
 	tests/api/test_serving.py \
 	tests/api/test_settings.py \
+	tests/api/test_slurm.py \
+	tests/api/test_sshd.py \
 	tests/api/test_storage.py \
 	tests/api/test_storage_failures.py \
 	tests/api/test_submission.py \
+	tests/api/test_targets.py \
 	tests/api/test_training.py \
 	tests/api/test_workers.py
 check_SCRIPTS += $(API_TESTS)

@@ -110,9 +110,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             error = {"code": "x", "detail": "the worker crashed"} if server.final == "failed" else None
             return self.answer(200, job("j1", server.final, error=error))
         if path == "/v1/compare":
-            return self.answer(200, {"schemes": ["int8"], "rows": [{
-                "job": "j1", "model": {"id": "m1", "name": "net.onnx"}, "data": None, "metric_name": "top1",
-                "float": 97.5, "cells": [{"scheme": "int8", "metric": 97.25, "delta": -0.25, "best": True}]}]})
+            row = {"job": "j1", "model": {"id": "m1", "name": "net.onnx"}, "data": None, "metric_name": "top1",
+                   "float": 97.5, "cells": [{"scheme": "int8", "metric": 97.25, "delta": -0.25, "best": True}]}
+            return self.answer(200, {"schemes": ["int8"], "rows": [{**row, **m} for m in getattr(server, "machines", [{}])]})
         return self.problem(404, f"there is nothing at {path}")
 
     do_GET = do_POST = do_DELETE = handle_any
@@ -176,6 +176,12 @@ class Client(unittest.TestCase):
         self.assertEqual(code, 2)
         self.assertIn("other: no file of that name here", err)
 
+    def test_submit__how_it_is_run__stands_beside_the_job(self):
+        code, _, err = self.quantbench("submit", "--schemes", "int8", "--target", "pi", "--priority", "-3", "--after", "j1,j2",
+                                       "--set", "run.retries=2")
+        self.assertEqual(code, 0, err)
+        self.assertEqual(self.server.spec["run"], {"target": "pi", "after": ["j1", "j2"], "priority": -3, "retries": 2})
+
     def test_submit__refused__every_mistake_is_printed(self):
         code, out, err = self.quantbench("submit", "--schemes", "wrong")
         self.assertEqual((code, out), (4, ""))
@@ -226,6 +232,12 @@ class Client(unittest.TestCase):
     def test_cancel__job__tells_its_state(self):
         self.server.final = "cancelled"
         self.assertEqual(self.quantbench("cancel", "j1")[:2], (0, "j1 cancelled\n"))
+
+    def test_compare__of_unlike_machines__says_so(self):
+        self.assertNotIn("unlike", self.quantbench("compare", "j1", "j1")[1])
+        self.server.machines = [{"target": "local", "cpu": "A", "isa": "avx2"}, {"target": "pi", "cpu": "B", "isa": "neon"}]
+        out = self.quantbench("compare", "j1", "j1")[1]
+        self.assertIn("unlike machines, whose times do not compare:\n  j1  local: A, avx2\n  j1  pi: B, neon\n", out)
 
     def test_compare__jobs__networks_by_formats(self):
         code, out, _ = self.quantbench("compare", "j1", "j1")

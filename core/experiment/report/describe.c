@@ -13,20 +13,29 @@
 #include "core/ptq/method.h"
 #include "core/format/format.h"
 
-/* What /proc/cpuinfo calls this processor. */
+/* What /proc/cpuinfo calls this processor; on Arm the board, else the core's numbers, which are all it tells there. */
 static void cpu_name(char *out, size_t size)
 {
 	FILE *f = fopen("/proc/cpuinfo", "re");
-	char line[512];
+	char line[512], implementer[32] = "", part[32] = "";
 
 	snprintf(out, size, "unknown");
 	while (f && fgets(line, sizeof(line), f)) {
-		char *colon = strchr(line, ':');
+		char *value = strstr(line, ": ");
 
-		if (!strncmp(line, "model name", 10) && colon) {
-			snprintf(out, size, "%s", colon + 2);
-			out[strcspn(out, "\n")] = '\0';
+		line[strcspn(line, "\n")] = '\0';
+		if (!value) {
+			continue;
+		}
+		if (!strncmp(line, "model name", 10) || !strncmp(line, "Model\t", 6)) {
+			snprintf(out, size, "%s", value + 2);
 			break;
+		}
+		if (!strncmp(line, "CPU implementer", 15)) {
+			snprintf(implementer, sizeof(implementer), "%s", value + 2);
+		} else if (!strncmp(line, "CPU part", 8)) {
+			snprintf(part, sizeof(part), "%s", value + 2);
+			snprintf(out, size, "Arm core, implementer %s, part %s", implementer, part);
 		}
 	}
 	if (f) {

@@ -37,3 +37,8 @@ check_PROGRAMS += tests/unit/daemon/test_loopback
 tests_unit_daemon_test_loopback_SOURCES = tests/unit/daemon/test_loopback.c daemon/loopback.c
 tests_unit_daemon_test_loopback_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_daemon_test_loopback_LDADD = $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/daemon/test_targets
+tests_unit_daemon_test_targets_SOURCES = tests/unit/daemon/test_targets.c daemon/size.c daemon/targets.c daemon/util.c
+tests_unit_daemon_test_targets_CPPFLAGS = $(AM_CPPFLAGS) -DQB_DEFAULT_WORKER='"/w/quantbench-worker"'
+tests_unit_daemon_test_targets_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_daemon_test_targets_LDADD = $(CMOCKA_LIBS) $(JANSSON_LIBS) $(NETTLE_LIBS)

@@ -17,9 +17,12 @@ static struct qb_sched_run exclusive(enum qb_exclusive e, int64_t turn, double a
 	return (struct qb_sched_run){.exclusive = e, .turn = turn, .active = active};
 }
 
+static struct qb_sched_place places[] = {{.here = true, .slots = 3}, {.here = false, .slots = 2}, {.here = true, .slots = 1}};
+
+/* This machine, with three slots. */
 static struct qb_sched_state state(const struct qb_sched_run *runs, int count)
 {
-	return (struct qb_sched_state){.now = 100, .open = true, .job_slots = 3, .inspection_slots = 2,
+	return (struct qb_sched_state){.now = 100, .open = true, .places = places, .place_count = 1, .inspection_slots = 2,
 		.stall_seconds = 60, .runs = runs, .count = count};
 }
 
@@ -29,7 +32,7 @@ static void plan__nothing_runs__every_slot_is_free(void **unused)
 	struct qb_sched_plan p = qb_sched_plan(&s);
 
 	(void)unused;
-	assert_int_equal(p.jobs, 3);
+	assert_int_equal(p.jobs[0], 3);
 	assert_int_equal(p.inspections, 2);
 	assert_int_equal(p.exclusive, -1);
 	assert_true(p.again == 0);
@@ -42,7 +45,7 @@ static void plan__all_slots_taken__nothing_starts(void **unused)
 	struct qb_sched_plan p = qb_sched_plan(&s);
 
 	(void)unused;
-	assert_int_equal(p.jobs, 0);
+	assert_int_equal(p.jobs[0], 0);
 	assert_int_equal(p.inspections, 0);
 }
 
@@ -53,7 +56,7 @@ static void plan__jobs_fill_their_slots__inspections_do_not_wait(void **unused)
 	struct qb_sched_plan p = qb_sched_plan(&s);
 
 	(void)unused;
-	assert_int_equal(p.jobs, 0);
+	assert_int_equal(p.jobs[0], 0);
 	assert_int_equal(p.inspections, 1);
 }
 
@@ -63,7 +66,7 @@ static void plan__ends_not_stored__keep_their_slots(void **unused)
 	struct qb_sched_state s = state(runs, 3);
 
 	(void)unused;
-	assert_int_equal(qb_sched_plan(&s).jobs, 0);
+	assert_int_equal(qb_sched_plan(&s).jobs[0], 0);
 }
 
 static void plan__closed__nothing_starts(void **unused)
@@ -74,7 +77,7 @@ static void plan__closed__nothing_starts(void **unused)
 	(void)unused;
 	s.open = false;
 	p = qb_sched_plan(&s);
-	assert_int_equal(p.jobs + p.inspections, 0);
+	assert_int_equal(p.jobs[0] + p.inspections, 0);
 }
 
 static void plan__host_pauses__nothing_starts_until_it_is_over(void **unused)
@@ -83,12 +86,56 @@ static void plan__host_pauses__nothing_starts_until_it_is_over(void **unused)
 	struct qb_sched_plan p;
 
 	(void)unused;
-	s.resume = 100.5;
+	places[0].resume = 100.5;
 	p = qb_sched_plan(&s);
-	assert_int_equal(p.jobs + p.inspections, 0);
+	assert_int_equal(p.jobs[0] + p.inspections, 0);
 	assert_true(p.again == 100.5);
 	s.now = 100.5;
-	assert_int_equal(qb_sched_plan(&s).jobs, 3);
+	assert_int_equal(qb_sched_plan(&s).jobs[0], 3);
+	places[0].resume = 0;
+}
+
+static void plan__several_places__each_has_slots_of_its_own(void **unused)
+{
+	const struct qb_sched_run runs[] = {JOB, {.place = 1}, {.place = 1}, {.place = -1}};
+	struct qb_sched_state s = state(runs, 4);
+	struct qb_sched_plan p;
+
+	(void)unused;
+	s.place_count = 3;
+	p = qb_sched_plan(&s);
+	assert_int_equal(p.jobs[0], 2);
+	assert_int_equal(p.jobs[1], 0);
+	assert_int_equal(p.jobs[2], 1);
+}
+
+static void plan__exclusive_time_here__places_elsewhere_go_on(void **unused)
+{
+	const struct qb_sched_run runs[] = {exclusive(QB_EXCLUSIVE_GRANTED, 1, 99), {.place = 1, .exclusive = QB_EXCLUSIVE_GRANTED, .turn = 0}};
+	struct qb_sched_state s = state(runs, 2);
+	struct qb_sched_plan p;
+
+	(void)unused;
+	s.place_count = 3;
+	p = qb_sched_plan(&s);
+	assert_int_equal(p.exclusive, 0);
+	assert_int_equal(p.jobs[0] + p.jobs[2] + p.inspections, 0);
+	assert_int_equal(p.jobs[1], 1);
+}
+
+static void plan__one_place_pauses__others_start(void **unused)
+{
+	struct qb_sched_state s = state(NULL, 0);
+	struct qb_sched_plan p;
+
+	(void)unused;
+	s.place_count = 3;
+	places[1].resume = 107;
+	p = qb_sched_plan(&s);
+	places[1].resume = 0;
+	assert_int_equal(p.jobs[0], 3);
+	assert_int_equal(p.jobs[1], 0);
+	assert_true(p.again == 107);
 }
 
 static void plan__two_ask_for_exclusive_time__the_first_gets_it_and_nothing_starts(void **unused)
@@ -99,11 +146,12 @@ static void plan__two_ask_for_exclusive_time__the_first_gets_it_and_nothing_star
 	struct qb_sched_plan p;
 
 	(void)unused;
-	s.job_slots = 10;
+	places[0].slots = 10;
 	p = qb_sched_plan(&s);
+	places[0].slots = 3;
 	assert_int_equal(p.exclusive, 2);
 	assert_true(p.grant);
-	assert_int_equal(p.jobs + p.inspections, 0);
+	assert_int_equal(p.jobs[0] + p.inspections, 0);
 }
 
 static void plan__one_has_exclusive_time__those_who_asked_earlier_wait(void **unused)
@@ -146,7 +194,7 @@ static void plan__exclusive_run_has_ended__others_go_on(void **unused)
 
 	(void)unused;
 	assert_int_equal(p.exclusive, -1);
-	assert_int_equal(p.jobs, 1);
+	assert_int_equal(p.jobs[0], 1);
 }
 
 static void host_pause__fails_again_and_again__doubles_up_to_half_a_minute(void **unused)
@@ -249,6 +297,9 @@ int main(void)
 		cmocka_unit_test(plan__ends_not_stored__keep_their_slots),
 		cmocka_unit_test(plan__closed__nothing_starts),
 		cmocka_unit_test(plan__host_pauses__nothing_starts_until_it_is_over),
+		cmocka_unit_test(plan__several_places__each_has_slots_of_its_own),
+		cmocka_unit_test(plan__exclusive_time_here__places_elsewhere_go_on),
+		cmocka_unit_test(plan__one_place_pauses__others_start),
 		cmocka_unit_test(plan__two_ask_for_exclusive_time__the_first_gets_it_and_nothing_starts),
 		cmocka_unit_test(plan__one_has_exclusive_time__those_who_asked_earlier_wait),
 		cmocka_unit_test(plan__exclusive_run_does_nothing__is_told_and_ended),
