@@ -25,7 +25,7 @@ enum qb_err qb_augment_check(const struct qb_augment_config *c, int ndim, const 
 {
 	struct extents e = extents_of(ndim, dim);
 
-	if ((c->flip || c->crop || qb_augment_warps(c) || c->brightness > 0) && ndim != 3) {
+	if ((c->flip || c->crop || qb_augment_resamples(c)) && ndim != 3) {
 		return qb_fail(eb, QB_EINVAL, "augment: flip, crop, rotate, shear, scale and brightness are for images [N,C,H,W]; "
 			"samples here have %d dimensions", ndim);
 	}

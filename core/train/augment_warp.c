@@ -10,6 +10,11 @@ bool qb_augment_warps(const struct qb_augment_config *c)
 	return c->rotate > 0 || c->shear > 0 || c->scale > 0;
 }
 
+bool qb_augment_resamples(const struct qb_augment_config *c)
+{
+	return qb_augment_warps(c) || c->brightness > 0;
+}
+
 void qb_augment_map(const struct qb_augment_config *c, const struct qb_augment_sample *s, double map[4])
 {
 	double a = (2 * qb_augment_draw(s, QB_AUGMENT_ROTATE) - 1) * c->rotate * (PI / 180);

@@ -10,6 +10,8 @@
 
 /* Whether c asks for a map of the plane. */
 bool qb_augment_warps(const struct qb_augment_config *c);
+/* Whether it asks for what only images have values for: a map or brightness. */
+bool qb_augment_resamples(const struct qb_augment_config *c);
 /* What is drawn for the sample, from where a place of the result lies to where it is read, both in pixels from the middle:
  * x' = map[0] x + map[1] y, y' = map[2] x + map[3] y. It is (1 + s) R(a) [1 k; 0 1], R(a) = [cos a, -sin a; sin a, cos a], with
  * s uniform on [-scale, scale], a on [-rotate, rotate] degrees and k on [-shear, shear]. */

@@ -51,8 +51,7 @@ static enum qb_err allocate_augmented(struct qb_samples *s, struct qb_errbuf *eb
 {
 	const struct column *c = &s->column[0];
 	size_t bytes = 2 * c->stored_bytes;
-
-	bool images = qb_augment_warps(&s->augment) || s->augment.brightness > 0;
+	bool images = qb_augment_resamples(&s->augment);
 
 	if (images && c->type != QB_U8 && c->type != QB_F32) {
 		return qb_fail(eb, QB_EINVAL, "augment: rotate, shear, scale and brightness are for images that are stored as uint8 or "
@@ -106,7 +105,9 @@ static enum qb_err make_columns(struct qb_samples *s, struct qb_errbuf *eb)
 /* Nothing is kept but what the data set holds. */
 static enum qb_err check_text(const struct qb_samples *s, struct qb_errbuf *eb)
 {
-	return qb_augment_moves(&s->augment) || s->augment.noise > 0 ? qb_fail_field(eb, QB_EJOB, "", "augment", "is for images and "
+	const struct qb_augment_config *a = &s->augment;
+
+	return qb_augment_moves(a) || qb_augment_resamples(a) || a->noise > 0 ? qb_fail_field(eb, QB_EJOB, "", "augment", "is for images and "
 		"sounds; windows of a text are drawn anew each epoch as the job's text says") : QB_OK;
 }
 

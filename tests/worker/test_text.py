@@ -255,7 +255,9 @@ class Text(tiny.Case):
                 ({**base, "text": {**text, "triggers": 16, "task": "bigram_backcopy"}, "data": self.save("ab.txt", b"ab" * 50)},
                  "/text/triggers"),
                 (self.job(next_token=True), "/next_token"), (self.job(loss="mse"), "/loss"), (self.job(ignore=3), "/ignore"),
-                (self.job(augment={"noise": 0.1}), "/augment"), (self.job(text=None), "/text"),
+                *((self.job(augment={how: 0.1}), "/augment") for how in ("noise", "rotate", "shear", "scale", "brightness")),
+                (self.job(augment={"flip": True}), "/augment"), (self.job(augment={"shift": 1}), "/augment"),
+                (self.job(text=None), "/text"),
                 (self.job(text={"task": "bigram_backcopy"}, data=self.save("z.txt", b"zzqqjj z" * 100)), "/data", "trigger"),
                 (self.job(batch=100000), "/batch")):
             with self.subTest(job=job):
