@@ -40,6 +40,7 @@ libquantbench_a_SOURCES += \
 	core/exec/lower/f32/matmul.c \
 	core/exec/lower/f32/matmul_batched.c \
 	core/exec/lower/f32/norm.c \
+	core/exec/lower/f32/pad.c \
 	core/exec/lower/f32/pool.c \
 	core/exec/lower/f32/reduce.c \
 	core/exec/lower/f32/resize.c \

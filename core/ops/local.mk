@@ -38,6 +38,7 @@ libquantbench_a_SOURCES += \
 	core/ops/operands.h \
 	core/ops/ops.h \
 	core/ops/pad.c \
+	core/ops/pad.h \
 	core/ops/pool.c \
 	core/ops/quantize.c \
 	core/ops/reduce.c \

@@ -7,20 +7,12 @@
 
 #include "core/ops/element.h"
 #include "core/ops/operands.h"
+#include "core/ops/pad.h"
 #include "core/ops/rule.h"
 #include "core/ops/shape_rule.h"
 #include "core/ops/strided_copy.h"
 
-enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP };
-
-struct pad {
-	bool known;
-	enum pad_mode mode;
-	int64_t lo[QB_MAX_DIMS], hi[QB_MAX_DIMS];
-};
-
-static enum qb_err read_pad(const struct qb_node *n, const struct qb_tensor *const in[], int rank,
-	struct pad *p, struct qb_errbuf *eb)
+enum qb_err qb_pad_read(struct qb_pad *p, const struct qb_node *n, const struct qb_tensor *const in[], int rank, struct qb_errbuf *eb)
 {
 	static const char *const modes[] = { "constant", "reflect", "edge", "wrap" };
 	const char *mode = qb_node_string(n, "mode", "constant");
@@ -28,14 +20,14 @@ static enum qb_err read_pad(const struct qb_node *n, const struct qb_tensor *con
 	int count = qb__op_list(n, in, "pads", 1, pads, 2 * QB_MAX_DIMS);
 	int axis_count = qb__op_list(n, in, "axes", 3, axes, QB_MAX_DIMS), m = 0;
 
-	*p = (struct pad){ 0 };
+	*p = (struct qb_pad){ 0 };
 	while (m < (int)QB_COUNT(modes) && strcmp(mode, modes[m]) != 0) {
 		m++;
 	}
 	if (m == (int)QB_COUNT(modes)) {
 		return qb_node_fail(eb, QB_EONNX, n, "mode \"%.40s\" is not one of constant, reflect, edge, wrap", mode);
 	}
-	p->mode = (enum pad_mode)m;
+	p->mode = (enum qb_pad_mode)m;
 	if (count == OP_LIST_UNKNOWN || axis_count == OP_LIST_UNKNOWN) {
 		return QB_OK;
 	}
@@ -64,7 +56,7 @@ enum qb_err qb__infer_pad(struct qb_graph *g, struct qb_node *n, struct qb_errbu
 {
 	const struct qb_shape *x = &n->input[0]->shape;
 	struct qb_shape y = *x;
-	struct pad p;
+	struct qb_pad p;
 
 	(void)g;
 	QB_TRY(qb__op_need_same(n, 2, eb));
@@ -75,7 +67,7 @@ enum qb_err qb__infer_pad(struct qb_graph *g, struct qb_node *n, struct qb_errbu
 	if (!x->known) {
 		return qb__op_set_unknown(n, n->input[0]->dtype);
 	}
-	QB_TRY(read_pad(n, NULL, x->ndim, &p, eb));
+	QB_TRY(qb_pad_read(&p, n, NULL, x->ndim, eb));
 	for (int i = 0; i < x->ndim; i++) {
 		int64_t more = p.lo[i] + p.hi[i];
 
@@ -83,7 +75,7 @@ enum qb_err qb__infer_pad(struct qb_graph *g, struct qb_node *n, struct qb_errbu
 			y.dim[i] = QB_DIM_UNKNOWN;
 		} else if (more || p.lo[i]) {
 			y.dim[i] = qb_dim_number(x->dim[i]) ? x->dim[i] + more : QB_DIM_UNKNOWN;
-			if (qb_dim_number(x->dim[i]) && (y.dim[i] < 0 || (x->dim[i] == 0 && p.mode != PAD_CONSTANT))) {
+			if (qb_dim_number(x->dim[i]) && (y.dim[i] < 0 || (x->dim[i] == 0 && p.mode != QB_PAD_CONSTANT))) {
 				return qb_node_fail(eb, QB_ESHAPE, n, "dimension %d of %" PRId64 " does not pad by %" PRId64
 					" and %" PRId64, i, x->dim[i], p.lo[i], p.hi[i]);
 			}
@@ -94,7 +86,7 @@ enum qb_err qb__infer_pad(struct qb_graph *g, struct qb_node *n, struct qb_errbu
 }
 
 /* The source of output index i (already less the pad), or -1 for the constant. */
-static int64_t pad_source(enum pad_mode mode, int64_t i, int64_t dim)
+static int64_t pad_source(enum qb_pad_mode mode, int64_t i, int64_t dim)
 {
 	int64_t period;
 
@@ -102,11 +94,11 @@ static int64_t pad_source(enum pad_mode mode, int64_t i, int64_t dim)
 		return i;
 	}
 	switch (mode) {
-	case PAD_EDGE:
+	case QB_PAD_EDGE:
 		return i < 0 ? 0 : dim - 1;
-	case PAD_WRAP:
+	case QB_PAD_WRAP:
 		return (i % dim + dim) % dim;
-	case PAD_REFLECT:
+	case QB_PAD_REFLECT:
 		period = QB_MAX(2 * (dim - 1), 1);
 		i = (i % period + period) % period;
 		return i < dim ? i : period - i;
@@ -116,14 +108,14 @@ static int64_t pad_source(enum pad_mode mode, int64_t i, int64_t dim)
 }
 
 /* A row of the last dimension, `width` elements, of the input's row, which is NULL where all of it is filled. */
-static void pad_row(const struct pad *p, const struct qb_tensor *x, const char *row, const void *fill, char *out,
+static void pad_row(const struct qb_pad *p, const struct qb_tensor *x, const char *row, const void *fill, char *out,
 	int64_t width)
 {
 	size_t size = qb_dtype_bytes(x->dtype);
 	int64_t dim = x->ndim ? x->dim[x->ndim - 1] : 1, lo = x->ndim ? p->lo[x->ndim - 1] : 0;
 	int64_t begin = QB_MAX(lo, 0), end = QB_MIN(width, lo + dim);
 
-	if (row && p->mode == PAD_CONSTANT && begin < end) {
+	if (row && p->mode == QB_PAD_CONSTANT && begin < end) {
 		memcpy(out + (size_t)begin * size, row + (size_t)(begin - lo) * size, (size_t)(end - begin) * size);
 	} else {
 		begin = end = 0;
@@ -149,9 +141,9 @@ enum qb_err qb__eval_pad(const struct qb_node *n, const struct qb_tensor *const 
 	uint64_t fill = 0;
 	int last = in[0]->ndim - 1;
 	int64_t width = last < 0 ? 1 : out[0].dim[last];
-	struct pad p;
+	struct qb_pad p;
 
-	QB_TRY(read_pad(n, in, in[0]->ndim, &p, eb));
+	QB_TRY(qb_pad_read(&p, n, in, in[0]->ndim, eb));
 	if (value) {
 		memcpy(&fill, value->data, size);
 	} else {
@@ -175,7 +167,7 @@ enum qb_err qb__eval_pad(const struct qb_node *n, const struct qb_tensor *const 
 }
 
 /* Reflected, repeated or wrapped elements add to those that they came from: a gather along each axis, transposed. */
-static struct qb_value *unpad_axis(struct qb__rule *r, struct qb_value *v, const struct pad *p, int axis, int64_t dim)
+static struct qb_value *unpad_axis(struct qb__rule *r, struct qb_value *v, const struct qb_pad *p, int axis, int64_t dim)
 {
 	int64_t wide = dim + p->lo[axis] + p->hi[axis];
 	int64_t *index = qb_arena_alloc(r->g->arena, (size_t)wide + 1, sizeof(*index));
@@ -210,22 +202,22 @@ enum qb_err qb__gradient_pad(struct qb_graph *g, struct qb_node *n, struct qb_va
 	const struct qb_shape *x = &n->input[0]->shape;
 	int64_t before[QB_MAX_DIMS], after[QB_MAX_DIMS];
 	struct qb_value *v = dy[0];
-	struct pad p;
+	struct qb_pad p;
 
-	QB_TRY(read_pad(n, NULL, x->ndim, &p, eb));
+	QB_TRY(qb_pad_read(&p, n, NULL, x->ndim, eb));
 	if (!p.known) {
 		return qb__rule_refuse(&r, "its pads are computed, and it has no gradient then");
 	}
 	for (int i = 0; i < x->ndim; i++) {
 		int64_t wide = x->dim[i] + p.lo[i] + p.hi[i];
 
-		if (p.mode != PAD_CONSTANT && (p.lo[i] || p.hi[i])) {
+		if (p.mode != QB_PAD_CONSTANT && (p.lo[i] || p.hi[i])) {
 			v = unpad_axis(&r, v, &p, i, x->dim[i]);
 		} else {
 			v = qb__rule_slice(&r, v, i, QB_MAX(p.lo[i], 0), wide - QB_MAX(p.hi[i], 0));
 		}
-		before[i] = p.mode == PAD_CONSTANT ? QB_MAX(-p.lo[i], 0) : 0;
-		after[i] = p.mode == PAD_CONSTANT ? QB_MAX(-p.hi[i], 0) : 0;
+		before[i] = p.mode == QB_PAD_CONSTANT ? QB_MAX(-p.lo[i], 0) : 0;
+		after[i] = p.mode == QB_PAD_CONSTANT ? QB_MAX(-p.hi[i], 0) : 0;
 	}
 	if (wanted[0]) {
 		dx[0] = qb__rule_pad(&r, v, before, after);

@@ -77,7 +77,7 @@
 	X(Mul, binary, int8_binary) \
 	X(Neg, none, int8_lookup_table) \
 	X(PRelu, none, int8_binary) \
-	X(Pad, none, int8_copy) \
+	X(Pad, pad, int8_copy) \
 	X(Pow, binary, int8_binary) \
 	X(Reciprocal, none, int8_lookup_table) \
 	X(ReduceL1, reduce, none) \
@@ -124,7 +124,7 @@
 
 #define QB_PLANS(X) \
 	X(add) X(alias) X(batch_norm) X(binary) X(clip) X(concat) X(conv) X(conv_transpose) X(eltwise) X(fake_quantize) X(fake_quantize_gradient) X(gemm) X(global_pool) X(group_norm) \
-	X(layer_norm) X(matmul) X(copy) X(pool) X(reduce) X(resize) X(softmax) X(transpose) \
+	X(layer_norm) X(matmul) X(copy) X(pad) X(pool) X(reduce) X(resize) X(softmax) X(transpose) \
 	X(average_pool_gradient) X(cross_entropy) X(cross_entropy_gradient) X(layer_norm_gradient) X(max_pool_gradient) X(resize_gradient) X(softmax_gradient) \
 	X(cast) X(gather_gradient) \
 	X(activation_gradient) X(batch_norm_training) X(batch_norm_training_gradient) X(batch_norm_training_sums) X(batch_statistics) \

@@ -724,6 +724,38 @@ static void images__moved_joined_resized__equal_plain_c(void **state)
 	check(&b);
 }
 
+static void pad__by_a_constant__equals_plain_c(void **state)
+{
+	static const int64_t pads[][8] = { /* before and behind */
+		{0, 8, 0, 0, 0, 8, 0, 0}, {0, 0, 1, 2, 0, 0, 3, 0}, {0, 1, -2, 1, 0, -3, 4, -1}, {0, 0, -6, 0, 0, 0, 7, 0}, {0, 0, 40, 50, 0, 0, 40, 50},
+	};
+	static const float fills[] = {0, -1.5f, -0.0f};
+	struct model_builder b;
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(pads) * QB_COUNT(fills); i++) {
+		image(&b, 16);
+		shape(&b, "pads", 8, pads[i % QB_COUNT(pads)]);
+		scalar(&b, "fill", fills[i / QB_COUNT(pads)]);
+		mb_node(&b, "Pad", "pad", i < QB_COUNT(pads) ? "i,pads" : "i,pads,fill", "y");
+		EXPECT(ANYWHERE("pad"));
+		check(&b);
+	}
+	for (int i = 0; i < 2; i++) { /* row-major, as rows lie and transposed */
+		start(&b, DIMS(MB_BATCH, 5, 6));
+		mb_attr_ints(&b, mb_node(&b, "Transpose", "turn", "x", "t"), "perm", 3, i ? (int64_t[]){0, 2, 1} : (int64_t[]){0, 1, 2});
+		shape(&b, "pads", DIMS(0, 1, 0, 0, 2, 3));
+		mb_node(&b, "Pad", "pad", "t,pads", "y");
+		EXPECT(ANYWHERE("pad"));
+		check(&b);
+	}
+	image(&b, 16);
+	shape(&b, "pads", DIMS(0, 0, 1, 1, 0, 0, 1, 1));
+	mb_attr_string(&b, mb_node(&b, "Pad", "pad", "i,pads", "y"), "mode", "reflect");
+	unmade = "pad";
+	check(&b);
+}
+
 static void shuffle__of_channels__is_one_move(void **state)
 {
 	(void)state;
@@ -845,6 +877,7 @@ static int tests_at_a_level(void)
 		cmocka_unit_test(attention__views__equal_plain_c),
 		cmocka_unit_test(einsum__of_two_operands__is_a_product_of_the_fast_steps),
 		cmocka_unit_test(images__moved_joined_resized__equal_plain_c),
+		cmocka_unit_test(pad__by_a_constant__equals_plain_c),
 		cmocka_unit_test(shuffle__of_channels__is_one_move),
 		cmocka_unit_test(pools__of_the_largest__equal_plain_c),
 		cmocka_unit_test(reductions__every_side_and_layout__equal_plain_c),
