@@ -262,3 +262,36 @@ void qb_f32_gemm(const struct qb_f32_gemm *p, const float *const *row, int64_t r
 		}
 	}
 }
+
+static void product_by_pointers(const struct qb_f32_products *p, int64_t i)
+{
+	const float *row[QB_F32_ROWS];
+	struct qb_f32_gemm one = {.outputs = p->outputs, .runs = 1, .depth = p->depth, .weights = p->weights[i],
+		.prefetch = i + 1 < p->count ? p->weights[i + 1] : NULL};
+
+	for (int64_t first = 0, n; first < p->rows; first += n) {
+		n = QB_MIN((int64_t)QB_F32_ROWS, p->rows - first);
+		for (int64_t k = 0; k < n; k++) {
+			row[k] = p->x + i * p->x_product + (first + k) * p->x_row;
+		}
+		qb_f32_gemm(&one, row, n, 0, (p->outputs + QB_F32_PANEL - 1) / QB_F32_PANEL, NULL, p->y + i * p->y_product + first * p->y_row,
+			p->y_row);
+	}
+}
+
+void qb_f32_products(const struct qb_f32_products *p)
+{
+	const struct qb__f32_gemm_level *level = level_in_force();
+	struct qb__f32_strided s = {.x = p->x, .x_row = p->x_row, .depth = p->depth, .panel = p->depth * QB_F32_PANEL, .y = p->y,
+		.y_row = p->y_row, .width = (int)p->outputs};
+
+	for (int64_t i = 0; i < p->count; i++, s.x += p->x_product, s.y += p->y_product) {
+		if (!level->strided || p->depth > KC) {
+			product_by_pointers(p, i);
+			continue;
+		}
+		s.w = p->weights[i];
+		s.next = i + 1 < p->count ? p->weights[i + 1] - s.w : 0;
+		level->strided(&s, p->rows);
+	}
+}

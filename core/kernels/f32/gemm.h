@@ -36,6 +36,17 @@ struct qb_f32_gemm {
 void qb_f32_gemm(const struct qb_f32_gemm *p, const float *const *row, int64_t rows,
 	int64_t first, int64_t last, const float *residual, float *y, int64_t y_stride);
 
+/* Products without epilogue, all of one shape, of rows that lie evenly: y [outputs] = x [depth] . weights[i]. */
+struct qb_f32_products {
+	int64_t count, rows, depth, outputs;
+	const float *x;              /* [count][rows][depth] */
+	int64_t x_product, x_row;    /* elements from one to the next */
+	const float *const *weights; /* [count] in one array, each [ceil(outputs / 16)][depth][16] as those of struct qb_f32_gemm */
+	float *y;                    /* [count][rows][outputs] */
+	int64_t y_product, y_row;
+};
+void qb_f32_products(const struct qb_f32_products *p);
+
 /* A panel [depth][16] of the matrix x [depth][width], whose elements are `row` and `column` apart; zeros beyond its width. */
 void qb_f32_pack(const float *x, int64_t row, int64_t column, int64_t depth, int64_t width, float *panel);
 

@@ -267,6 +267,6 @@ int64_t qb__f32_transpose_avx2(const float *x, int64_t stride, int64_t depth, fl
 }
 
 static const uint8_t one_panel[] = {1}, heights[] = {MR};
-const struct qb__f32_gemm_level qb__f32_gemm_avx2 = {QB_FLAG_AVX2, 1, one_panel, heights, tiles_avx2_any, GEMV_PANELS, gemv_avx2,
-	qb__f32_transpose_avx2};
+const struct qb__f32_gemm_level qb__f32_gemm_avx2 = {.needs = QB_FLAG_AVX2, .rows = 1, .panels = one_panel, .heights = heights,
+	.tiles = tiles_avx2_any, .gemv_panels = GEMV_PANELS, .gemv = gemv_avx2, .transpose = qb__f32_transpose_avx2};
 #endif

@@ -209,5 +209,6 @@ static void any_tiles(const struct qb__f32_block *p, int tile, int panels, int64
 }
 
 const struct qb__f32_gemm_level qb__f32_gemm_avx512 = {.needs = QB_FLAG_AVX2 | QB_FLAG_AVX512, .rows = QB_COUNT(most_panels),
-	.panels = most_panels, .heights = heights, .tiles = any_tiles, .transpose = qb__f32_transpose_avx2};
+	.panels = most_panels, .heights = heights, .tiles = any_tiles, .transpose = qb__f32_transpose_avx2,
+	.strided = qb__f32_strided_avx512};
 #endif

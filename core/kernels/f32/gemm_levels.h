@@ -36,6 +36,17 @@ struct qb__f32_block {
 	const struct qb_act *act;
 };
 
+/* Rows of one run, x_row apart, against all panels, without epilogue. */
+struct qb__f32_strided {
+	const float *x, *w;
+	int64_t x_row, depth;
+	int64_t panel; /* as in struct qb__f32_block */
+	int64_t next;  /* how far behind w the weights lie that come next; 0: unknown */
+	float *y;
+	int64_t y_row;
+	int width;
+};
+
 struct qb__f32_gemm_level {
 	unsigned needs;
 	int rows;                   /* of the table panels */
@@ -49,12 +60,15 @@ struct qb__f32_gemm_level {
 	void (*gemv)(const struct qb__f32_block *p);
 	/* The beginning of x [16][stride] into a panel [depth][16]; returns how much of the depth. Or NULL. */
 	int64_t (*transpose)(const float *x, int64_t stride, int64_t depth, float *panel);
+	/* Or NULL. */
+	void (*strided)(const struct qb__f32_strided *p, int64_t rows);
 };
 
 #if defined(__x86_64__)
 extern const struct qb__f32_gemm_level qb__f32_gemm_avx2, qb__f32_gemm_avx512;
 
 /* AVX2's, for AVX-512 as well. */
+void qb__f32_strided_avx512(const struct qb__f32_strided *p, int64_t rows);
 int64_t qb__f32_transpose_avx2(const float *x, int64_t stride, int64_t depth, float *panel);
 #endif
 

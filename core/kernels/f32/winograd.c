@@ -7,6 +7,9 @@
 #include "core/base/cpu.h"
 #include "core/base/size.h"
 #include "core/base/vectorized.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 enum { OUT_MOST = QB_WINOGRAD_OUT_MOST, SIZE_MOST = QB_WINOGRAD_SIZE_MOST, POINTS_MOST = SIZE_MOST * SIZE_MOST };
 
@@ -37,10 +40,16 @@ struct level {
 #define NAME(x) avx2_##x
 #define TARGET __attribute__((target("avx2,fma")))
 #define LANES 8
+#define VECTOR_MAX _mm256_max_ps
+#define VECTOR_MIN _mm256_min_ps
 #include "core/kernels/f32/winograd_body.h"
+#undef VECTOR_MAX
+#undef VECTOR_MIN
 #define NAME(x) avx512_##x
 #define TARGET QB_AVX512_TARGET
 #define LANES 16
+#define VECTOR_MAX _mm512_max_ps
+#define VECTOR_MIN _mm512_min_ps
 #include "core/kernels/f32/winograd_body.h"
 #endif
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The transforms, included once for each instruction set with NAME(x), TARGET (an attribute) and LANES defined, which end
- * with it: NAME(input) and NAME(output), of every form.
+ * with it: NAME(input) and NAME(output), of every form. VECTOR_MAX and VECTOR_MIN, where defined, are instructions that return
+ * the second operand where one is NaN.
  */
 typedef float NAME(lanes) __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 typedef int32_t NAME(masks) __attribute__((vector_size(LANES * sizeof(int32_t)), aligned(4)));
@@ -27,10 +28,26 @@ INLINE_TARGET void NAME(store)(float *y, const NAME(lanes) *v, int64_t left)
 	}
 }
 
-/* v = where ? from : v, lane by lane. */
-INLINE_TARGET void NAME(choose)(NAME(lanes) *v, const NAME(masks) *where, const NAME(lanes) *from)
+/* v, or lo where it is less, or hi where it is more; NaN stays. */
+INLINE_TARGET void NAME(clip)(NAME(lanes) *v, const NAME(lanes) *lo, const NAME(lanes) *hi)
 {
-	*v = (NAME(lanes))(((NAME(masks))*from & *where) | ((NAME(masks))*v & ~*where));
+#if defined(VECTOR_MAX)
+	*v = VECTOR_MIN(*hi, VECTOR_MAX(*lo, *v));
+#else
+	for (int i = 0; i < LANES; i++) {
+		(*v)[i] = (*v)[i] < (*lo)[i] ? (*lo)[i] : (*v)[i];
+		(*v)[i] = (*v)[i] > (*hi)[i] ? (*hi)[i] : (*v)[i];
+	}
+#endif
+}
+
+/* v, times the slope where it is negative. */
+INLINE_TARGET void NAME(leak)(NAME(lanes) *v, const NAME(lanes) *slope)
+{
+	NAME(lanes) less = *v * *slope, zero = {0};
+	NAME(masks) where = *v < zero;
+
+	*v = (NAME(lanes))(((NAME(masks))less & where) | ((NAME(masks))*v & ~where));
 }
 
 /* One row or column of the input's transform: B' d. */
@@ -102,21 +119,27 @@ INLINE_TARGET void NAME(input_body)(const enum qb_f32_winograd_form f, const flo
 	const int size = qb_f32_winograd_forms[f].size;
 
 	for (int64_t c = 0; c < channels; c += LANES) {
-		NAME(lanes) d[POINTS_MOST], t[POINTS_MOST], u[POINTS_MOST];
+		NAME(lanes) t[POINTS_MOST];
 
-		for (int i = 0; i < size * size; i++) {
-			NAME(load)(&d[i], row[i] + c, channels - c);
+#pragma GCC unroll 9
+		for (int i = 0; i < size; i++) {
+			NAME(lanes) d[SIZE_MOST];
+
+#pragma GCC unroll 9
+			for (int k = 0; k < size; k++) {
+				NAME(load)(&d[k], row[k * size + i] + c, channels - c);
+			}
+			NAME(input_line)(f, d, 1, t + i, size);
 		}
 #pragma GCC unroll 9
 		for (int i = 0; i < size; i++) {
-			NAME(input_line)(f, d + i, size, t + i, size);
-		}
+			NAME(lanes) u[SIZE_MOST];
+
+			NAME(input_line)(f, t + i * size, 1, u, 1);
 #pragma GCC unroll 9
-		for (int i = 0; i < size; i++) {
-			NAME(input_line)(f, t + i * size, 1, u + i * size, 1);
-		}
-		for (int i = 0; i < size * size; i++) {
-			*(NAME(lanes) *)(void *)(v + i * v_step + c) = u[i];
+			for (int k = 0; k < size; k++) {
+				*(NAME(lanes) *)(void *)(v + (i * size + k) * v_step + c) = u[k];
+			}
 		}
 	}
 }
@@ -150,27 +173,20 @@ INLINE_TARGET void NAME(begin_ending)(struct NAME(ending) *e, const struct qb_ep
 
 INLINE_TARGET void NAME(end)(const struct NAME(ending) *e, NAME(lanes) *v, const float *residual, int64_t left)
 {
-	NAME(lanes) more = {0}, zero = {0};
-	NAME(masks) where;
+	NAME(lanes) more = {0};
 
 	if (residual) {
 		NAME(load)(&more, residual, left);
 	}
 	*v += e->bias;
-	*v = e->adds_last ? *v : *v + more;
+	*v = residual && !e->adds_last ? *v + more : *v;
 	if (e->leaky) {
-		NAME(lanes) less = *v * e->lo;
-
-		where = *v < zero;
-		NAME(choose)(v, &where, &less);
+		NAME(leak)(v, &e->lo);
 	} else {
-		where = *v < e->lo;
-		NAME(choose)(v, &where, &e->lo);
-		where = *v > e->hi;
-		NAME(choose)(v, &where, &e->hi);
+		NAME(clip)(v, &e->lo, &e->hi);
 	}
 	*v = e->gains ? *v * e->gain + e->shift : *v;
-	*v = e->adds_last ? *v + more : *v;
+	*v = residual && e->adds_last ? *v + more : *v;
 }
 
 /* m [size][size][m_step]; y [out][out]: where the outputs go, NULL outside; residual likewise or NULL. */
@@ -180,25 +196,33 @@ INLINE_TARGET void NAME(output_body)(const enum qb_f32_winograd_form f, const fl
 	const int size = qb_f32_winograd_forms[f].size, out = qb_f32_winograd_forms[f].out;
 
 	for (int64_t c = 0; c < outputs; c += LANES) {
-		NAME(lanes) d[POINTS_MOST], t[OUT_MOST * SIZE_MOST], u[OUT_MOST * OUT_MOST];
+		NAME(lanes) t[OUT_MOST * SIZE_MOST];
 		struct NAME(ending) e;
 
 		NAME(begin_ending)(&e, p, outputs, c);
-		for (int i = 0; i < size * size; i++) {
-			d[i] = *(const NAME(lanes) *)(const void *)(m + i * m_step + c);
-		}
 #pragma GCC unroll 9
 		for (int i = 0; i < size; i++) {
-			NAME(output_line)(f, d + i, size, t + i, size);
+			NAME(lanes) d[SIZE_MOST];
+
+#pragma GCC unroll 9
+			for (int k = 0; k < size; k++) {
+				d[k] = *(const NAME(lanes) *)(const void *)(m + (k * size + i) * m_step + c);
+			}
+			NAME(output_line)(f, d, 1, t + i, size);
 		}
 #pragma GCC unroll 4
 		for (int i = 0; i < out; i++) {
-			NAME(output_line)(f, t + i * size, 1, u + i * out, 1);
-		}
-		for (int i = 0; i < out * out; i++) {
-			if (y[i]) {
-				NAME(end)(&e, &u[i], residual ? residual[i] + c : NULL, outputs - c);
-				NAME(store)(y[i] + c, &u[i], outputs - c);
+			NAME(lanes) u[OUT_MOST];
+
+			NAME(output_line)(f, t + i * size, 1, u, 1);
+#pragma GCC unroll 4
+			for (int k = 0; k < out; k++) {
+				float *to = y[i * out + k];
+
+				if (to) {
+					NAME(end)(&e, &u[k], residual ? residual[i * out + k] + c : NULL, outputs - c);
+					NAME(store)(to + c, &u[k], outputs - c);
+				}
 			}
 		}
 	}

@@ -131,6 +131,50 @@ static void gemm__any_shape__vectors_equal_plain_c(void **state)
 	}
 }
 
+static void check_products(int64_t rows, int64_t depth, int64_t outputs)
+{
+	enum { COUNT = 3 };
+	const enum qb_cpu_level level = qb_cpu_level();
+	size_t packed = (size_t)((outputs + 15) / 16 * 16 * depth), length = (size_t)(COUNT * rows * (outputs + 3) + 5 * COUNT);
+	float *x = random_elements(1, (size_t)(COUNT * (rows * (depth + 2) + 7))), *w = random_elements(2, COUNT * packed);
+	float *y = random_elements(3, length), *z = random_elements(3, length);
+	const float *weights[COUNT] = {w + packed, w, w + 2 * packed};
+	struct qb_f32_products p = {.count = COUNT, .rows = rows, .depth = depth, .outputs = outputs, .x = x, .x_product = rows * (depth + 2) + 7,
+		.x_row = depth + 2, .weights = weights, .y = y, .y_product = rows * (outputs + 3) + 5, .y_row = outputs + 3};
+
+	qb_f32_products(&p);
+	qb_cpu_mask(QB_CPU_PLAIN);
+	p.y = z;
+	qb_f32_products(&p);
+	qb_cpu_mask(level);
+	assert_memory_equal(y, z, length * sizeof(*y)); /* what lies between rows stays as well */
+	for (int64_t i = 0; i < COUNT * rows * outputs; i++) {
+		int64_t product = i / outputs / rows, row = i / outputs % rows, o = i % outputs;
+		double want = 0;
+
+		for (int64_t k = 0; k < depth; k++) {
+			want += (double)x[product * p.x_product + row * p.x_row + k] * (double)weights[product][(o / 16 * depth + k) * 16 + o % 16];
+		}
+		assert_true(fabs(want - (double)y[product * p.y_product + row * p.y_row + o]) <= 1e-6 * (double)depth + 1e-6);
+	}
+	free(x);
+	free(w);
+	free(y);
+	free(z);
+}
+
+static void products__any_shape__vectors_equal_plain_c(void **state)
+{
+	(void)state;
+	for (int64_t rows = 1; rows <= 33; rows++) { /* every register tile */
+		for (int64_t panels = 1; panels <= 5; panels++) {
+			check_products(rows, 1 + rows * panels % 19, 16 * panels - (rows + panels) % 3 * 5);
+		}
+	}
+	check_products(QB_F32_ROWS + 5, 9, 40);
+	check_products(7, 1000, 40); /* in blocks of the depth */
+}
+
 static void check_depthwise(const struct qb_f32_depthwise *shape, enum qb_act_kind kind, int missing)
 {
 	const enum qb_cpu_level level = qb_cpu_level();
@@ -372,6 +416,7 @@ static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gemm__any_shape__vectors_equal_plain_c),
+		cmocka_unit_test(products__any_shape__vectors_equal_plain_c),
 		cmocka_unit_test(depthwise__any_line__vectors_equal_plain_c),
 		cmocka_unit_test(depthwise__every_short_line__vectors_equal_plain_c),
 		cmocka_unit_test(pack__every_way_to_lie__is_the_matrix),

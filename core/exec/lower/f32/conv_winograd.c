@@ -18,6 +18,7 @@ enum {
 	OUT_MOST = QB_WINOGRAD_OUT_MOST, POINTS_MOST = QB_WINOGRAD_SIZE_MOST * QB_WINOGRAD_SIZE_MOST,
 	LINE = 16,                      /* numbers of a line of the cache */
 	TILES_MIN = 12, TILES_MAX = 48, /* at a time, more or less */
+	FEW_TILES = 16,                 /* fewer than this wait for weights */
 	SHARED = 1 << 20,               /* transformed weights that each scheme of a plan may have */
 	CACHED = 32 * 1024,             /* numbers, transformed inputs and outputs, that stay near */
 	MANY_WEIGHTS = 8192,            /* so many filters are read again for each block of tiles */
@@ -38,58 +39,102 @@ struct winograd {
 	const float *zeros;
 };
 
-/* The first output of a tile, and its image. */
+/* The first output of a tile, its image, and where the tile is among those of its phase. */
 struct origin {
-	int64_t image, y, x;
+	int64_t image, y, x, column, row, phase;
 };
+
+static void place(const struct winograd *w, struct origin *o)
+{
+	o->y = o->phase / w->phases + o->row * w->out * w->phases;
+	o->x = o->phase % w->phases + o->column * w->out * w->phases;
+}
 
 static struct origin origin_of(const struct winograd *w, int64_t tile)
 {
-	int64_t plane = w->wide[0] * w->wide[1], phase = tile / plane % (w->phases * w->phases);
-	int64_t in = tile % plane;
-	struct origin o = {tile / plane / (w->phases * w->phases), phase / w->phases, phase % w->phases};
+	int64_t plane = w->wide[0] * w->wide[1], phases = w->phases * w->phases;
+	struct origin o = {.image = tile / plane / phases, .column = tile % w->wide[1], .row = tile % plane / w->wide[1],
+		.phase = tile / plane % phases};
 
-	o.y += in / w->wide[1] * w->out * w->phases;
-	o.x += in % w->wide[1] * w->out * w->phases;
+	place(w, &o);
 	return o;
 }
 
-static void transform_input(const struct winograd *w, const float *x, int64_t tile, float *v,
-	int64_t v_step)
+/* The next tile's, without divisions. */
+static void advance(const struct winograd *w, struct origin *o)
+{
+	o->x += w->out * w->phases;
+	if (++o->column < w->wide[1]) {
+		return;
+	}
+	o->column = 0;
+	if (++o->row == w->wide[0]) {
+		o->row = 0;
+		if (++o->phase == w->phases * w->phases) {
+			o->phase = 0;
+			o->image++;
+		}
+	}
+	place(w, o);
+}
+
+/* [side][side] pointers to pixels `step` apart, the first at line y and column x of an image [height][width][channels];
+ * pixels outside are `outside`. */
+static void point_at_pixels(const float *x, int64_t y0, int64_t x0, int64_t step, int side, const int64_t size[2], int64_t channels,
+	const float *outside, const float **to)
+{
+	int64_t last = (side - 1) * step, line = step * size[1] * channels;
+	const float *at = x + (y0 * size[1] + x0) * channels;
+
+	if (y0 >= 0 && x0 >= 0 && y0 + last < size[0] && x0 + last < size[1]) {
+		for (int i = 0; i < side; i++, at += line) {
+			for (int k = 0; k < side; k++) {
+				*to++ = at + k * step * channels;
+			}
+		}
+		return;
+	}
+	for (int i = 0; i < side; i++) {
+		int64_t iy = y0 + i * step;
+
+		for (int k = 0; k < side; k++) {
+			int64_t ix = x0 + k * step;
+			bool inside = iy >= 0 && iy < size[0] && ix >= 0 && ix < size[1];
+
+			*to++ = inside ? x + (iy * size[1] + ix) * channels : outside;
+		}
+	}
+}
+
+static void transform_input(const struct winograd *w, const float *x, const struct origin *o, float *v, int64_t v_step)
 {
 	const struct qb_dense *d = &w->d;
-	struct origin o = origin_of(w, tile);
+	const int64_t size[2] = {d->height, d->width};
 	const float *row[POINTS_MOST];
 
-	for (int i = 0; i < w->points; i++) {
-		int64_t iy = o.y * d->stride[0] - d->pad[0] + i / w->size * w->phases;
-		int64_t ix = o.x * d->stride[1] - d->pad[1] + i % w->size * w->phases;
-		bool inside = iy >= 0 && iy < d->height && ix >= 0 && ix < d->width;
-
-		row[i] = inside ? x + ((o.image * d->height + iy) * d->width + ix) * d->channels : w->zeros;
-	}
+	point_at_pixels(x + o->image * d->height * d->width * d->channels, o->y * d->stride[0] - d->pad[0], o->x * d->stride[1] - d->pad[1],
+		w->phases, w->size, size, d->channels, w->zeros, row);
 	qb_f32_winograd_input(w->form, row, d->channels, v, v_step);
 }
 
-static void transform_output(const struct winograd *w, const struct qb_operands *at, int64_t tile,
+static void transform_output(const struct winograd *w, const struct qb_operands *at, const struct qb_epilogue *p, const struct origin *o,
 	const float *m, int64_t m_step)
 {
 	const struct qb_dense *d = &w->d;
-	struct origin o = origin_of(w, tile);
-	const float *residual[OUT_MOST * OUT_MOST];
+	const int64_t size[2] = {d->out_height, d->out_width};
+	int64_t image = o->image * d->out_height * d->out_width * d->outputs;
+	const float *residual[OUT_MOST * OUT_MOST], *to[OUT_MOST * OUT_MOST];
 	float *y[OUT_MOST * OUT_MOST];
-	struct qb_epilogue p = w->epilogue;
 
-	p.bias = d->bias ? at->read[QB_DENSE_BIAS] : NULL;
-	for (int i = 0; i < w->out * w->out; i++) {
-		int64_t oy = o.y + i / w->out * w->phases, ox = o.x + i % w->out * w->phases;
-		int64_t offset = ((o.image * d->out_height + oy) * d->out_width + ox) * d->outputs;
-		bool inside = oy < d->out_height && ox < d->out_width;
-
-		y[i] = inside ? (float *)at->write[0] + offset : NULL;
-		residual[i] = inside && d->residual ? (const float *)at->read[QB_DENSE_RESIDUAL] + offset : NULL;
+	point_at_pixels((const float *)at->write[0] + image, o->y, o->x, w->phases, w->out, size, d->outputs, NULL, to);
+	if (d->residual) {
+		point_at_pixels((const float *)at->read[QB_DENSE_RESIDUAL] + image, o->y, o->x, w->phases, w->out, size, d->outputs, NULL,
+			residual);
 	}
-	qb_f32_winograd_output(w->form, m, m_step, d->outputs, &p, d->residual ? residual : NULL, y);
+	for (int i = 0; i < w->out * w->out; i++) {
+		y[i] = (float *)to[i];
+	}
+	qb_f32_winograd_output(w->form, m, m_step, d->outputs, p, d->residual ? residual : NULL, y);
 	for (int i = 0; i < w->out * w->out && w->epilogue.act.kind > QB_ACT_LEAKY; i++) {
 		if (y[i]) {
 			qb_f32_activate(&w->epilogue.act, y[i], d->outputs);
@@ -129,26 +174,27 @@ static void run_tiles(const struct winograd *w, const struct qb_operands *at, fl
 	const struct qb_dense *d = &w->d;
 	float *v = scratch, *m = scratch + w->points * (most_at_once(w) * w->depth + LINE);
 	size_t panels = qb_align_up((size_t)d->outputs, QB_F32_PANEL) / QB_F32_PANEL;
-	struct qb_f32_gemm p = {.outputs = d->outputs, .runs = 1, .depth = d->channels};
+	const float *weights[POINTS_MOST];
+	struct qb_f32_products p = {.count = w->points, .depth = d->channels, .outputs = d->outputs, .x = v, .x_row = w->depth,
+		.weights = weights, .y = m, .y_row = w->width};
+	struct qb_epilogue epilogue = w->epilogue;
+	struct origin in = origin_of(w, first), out = in;
 
+	epilogue.bias = d->bias ? at->read[QB_DENSE_BIAS] : NULL;
+	for (int i = 0; i < w->points; i++) {
+		weights[i] = (const float *)at->read[QB_DENSE_WEIGHT] + (size_t)weight_of(w, i) * panels * QB_F32_PANEL * (size_t)d->channels;
+	}
 	for (int64_t count, blocks = blocks_of(w, last - first); first < last; first += count, blocks--) {
 		count = (last - first + blocks - 1) / blocks;
-		for (int64_t t = 0; t < count; t++) {
-			transform_input(w, at->read[QB_DENSE_X], first + t, v + t * w->depth, count * w->depth + LINE);
+		for (int64_t t = 0; t < count; t++, advance(w, &in)) {
+			transform_input(w, at->read[QB_DENSE_X], &in, v + t * w->depth, count * w->depth + LINE);
 		}
-		for (int i = 0; i < w->points; i++) {
-			const float *row[2 * TILES_MAX];
-
-			for (int64_t t = 0; t < count; t++) {
-				row[t] = v + i * (count * w->depth + LINE) + t * w->depth;
-			}
-			p.weights = (const float *)at->read[QB_DENSE_WEIGHT] +
-				(size_t)weight_of(w, i) * panels * QB_F32_PANEL * (size_t)d->channels;
-			qb_f32_gemm(&p, row, count, 0, (int64_t)panels, NULL, m + i * (count * w->width + LINE),
-				w->width);
-		}
-		for (int64_t t = 0; t < count; t++) {
-			transform_output(w, at, first + t, m + t * w->width, count * w->width + LINE);
+		p.rows = count;
+		p.x_product = count * w->depth + LINE;
+		p.y_product = count * w->width + LINE;
+		qb_f32_products(&p);
+		for (int64_t t = 0; t < count; t++, advance(w, &out)) {
+			transform_output(w, at, &epilogue, &out, m + t * w->width, count * w->width + LINE);
 		}
 	}
 }
@@ -201,14 +247,13 @@ static void transform_weights(const void *context, const float *from, float *to)
 	}
 }
 
-/* Transformed weights are more: with few tiles to share them, reading them costs more than is won. And tiles must be full:
- * where phases are as many as pixels, each holds one output of sixteen. A number's transforms cost some TRANSFORM products. */
+/* Transformed weights are more: with few tiles to share them, reading them may cost more than is won. A number's transforms cost
+ * some TRANSFORM products. */
 static bool pays(const struct winograd *w, int transform)
 {
 	int64_t pairs = w->d.channels * w->d.outputs, sides = w->d.channels + w->d.outputs;
 
-	return 10 * w->points * w->tiles * (pairs + transform * sides) <= 9 * qb_dense_cost(&w->d) * pairs &&
-		w->tiles >= 12;
+	return 10 * w->points * (QB_MAX(w->tiles, (int64_t)FEW_TILES) * pairs + transform * w->tiles * sides) <= 9 * qb_dense_cost(&w->d) * pairs;
 }
 
 /* The form that has the fewest products; false where none fits. */
@@ -231,8 +276,8 @@ static bool choose_form(struct winograd *w)
 			wide[i] = ((out[i] + w->phases - 1) / w->phases + form->out - 1) / form->out;
 			tiles *= wide[i];
 		}
-		if (points * tiles < least) {
-			least = points * tiles;
+		if (points * QB_MAX(tiles, (int64_t)FEW_TILES) < least) {
+			least = points * QB_MAX(tiles, (int64_t)FEW_TILES);
 			w->form = (enum qb_f32_winograd_form)f;
 			w->out = form->out;
 			w->size = form->size;
