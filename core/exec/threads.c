@@ -24,6 +24,25 @@ int qb_thread_index(void)
 	return omp_get_thread_num();
 }
 
+void qb_threads_loop(int threads, int64_t n, qb_loop_fn *fn, const void *context, const struct qb_operands *at)
+{
+	if (threads <= 1 || n <= 1) {
+		for (int64_t i = 0; i < n; i++) {
+			fn(context, at, i);
+		}
+		return;
+	}
+#pragma omp parallel for schedule(static) num_threads(threads)
+	for (int64_t i = 0; i < n; i++) {
+		fn(context, at, i);
+	}
+}
+
+void qb_threads_loop_worth(bool worth, int64_t n, qb_loop_fn *fn, const void *context, const struct qb_operands *at)
+{
+	qb_threads_loop(worth ? omp_get_max_threads() : 1, n, fn, context, at);
+}
+
 /* All under the lock, but for `stage`, which waiting threads look at without it. */
 struct team {
 	qb_stage_fn *fn;

@@ -9,6 +9,7 @@
 #include "core/base/vectorized.h"
 #include "core/exec/builder.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 #include "core/graph/op.h"
 
 enum kind { ADD, SUB, MUL, DIV, POW, MAX, MIN, SQUARE };
@@ -111,38 +112,53 @@ static void run_row(const struct binary *p, const float *a, const float *b, floa
 	}
 }
 
-static void run_binary(const void *context, const struct qb_operands *at)
+static int64_t rows_of(const struct binary *p)
 {
-	const struct binary *p = context;
-	int64_t inner = p->dim[p->ndim - 1], rows = 1, piece = inner;
+	int64_t rows = 1;
 
 	for (int i = 0; i < p->ndim - 1; i++) {
 		rows *= p->dim[i];
 	}
-	if (rows == 1 && inner > 65536) { /* one long row, cut up */
-		piece = 16384;
-		rows = (inner + piece - 1) / piece;
+	return rows;
+}
+
+static void run_one_row(const void *context, const struct qb_operands *at, int64_t r)
+{
+	const struct binary *p = context;
+	const float *a = at->read[0], *b = at->read[1];
+	int64_t inner = p->dim[p->ndim - 1], rest = r;
+
+	for (int d = p->ndim - 2; d >= 0; d--) {
+		int64_t i = rest % p->dim[d];
+
+		a += i * p->a[d];
+		b += i * p->b[d];
+		rest /= p->dim[d];
 	}
-#pragma omp parallel for schedule(static) if (rows * piece > 32768)
-	for (int64_t r = 0; r < rows; r++) {
-		const float *a = at->read[0], *b = at->read[1];
-		float *y = (float *)at->write[0] + r * piece;
-		int64_t rest = r, n = piece;
+	run_row(p, a, b, (float *)at->write[0] + r * inner, inner);
+}
 
-		if (piece != inner) {
-			a += r * piece * p->a[p->ndim - 1];
-			b += r * piece * p->b[p->ndim - 1];
-			n = QB_MIN(piece, inner - r * piece);
-			rest = 0;
-		}
-		for (int d = p->ndim - 2; d >= 0; d--) {
-			int64_t i = rest % p->dim[d];
+enum { PIECE = 16384 };
 
-			a += i * p->a[d];
-			b += i * p->b[d];
-			rest /= p->dim[d];
-		}
-		run_row(p, a, b, y, n);
+/* Of one long row. */
+static void run_piece(const void *context, const struct qb_operands *at, int64_t r)
+{
+	const struct binary *p = context;
+	int64_t i = r * PIECE, last = p->ndim - 1;
+
+	run_row(p, (const float *)at->read[0] + i * p->a[last], (const float *)at->read[1] + i * p->b[last], (float *)at->write[0] + i,
+		QB_MIN((int64_t)PIECE, p->dim[last] - i));
+}
+
+static void run_binary(const void *context, const struct qb_operands *at)
+{
+	const struct binary *p = context;
+	int64_t inner = p->dim[p->ndim - 1], rows = rows_of(p);
+
+	if (rows == 1 && inner > 4 * PIECE) {
+		qb_threads_loop_worth(true, (inner + PIECE - 1) / PIECE, run_piece, p, at);
+	} else {
+		qb_threads_loop_worth(rows * inner > 2 * PIECE, rows, run_one_row, p, at);
 	}
 }
 

@@ -6,6 +6,7 @@
  */
 #include "core/base/size.h"
 #include "core/exec/lower/f32/conv_depthwise.h"
+#include "core/exec/threads.h"
 #include "core/kernels/f32/gemm.h"
 
 enum {
@@ -86,16 +87,19 @@ static void run_lines(const struct bottleneck *k, const struct qb_operands *at, 
 	}
 }
 
-static void run_bottleneck(const void *context, const struct qb_operands *at)
+static void run_part(const void *context, const struct qb_operands *at, int64_t t)
 {
 	const struct bottleneck *k = context;
 	int64_t lines = k->middle.images * k->middle.out_height;
 
-#pragma omp parallel for schedule(static) if (k->threads > 1) num_threads(k->threads)
-	for (int t = 0; t < k->threads; t++) {
-		run_lines(k, at, (float *)at->scratch[0] + t * scratch_part(k), lines * t / k->threads,
-			lines * (t + 1) / k->threads);
-	}
+	run_lines(k, at, (float *)at->scratch[0] + t * scratch_part(k), lines * t / k->threads, lines * (t + 1) / k->threads);
+}
+
+static void run_bottleneck(const void *context, const struct qb_operands *at)
+{
+	const struct bottleneck *k = context;
+
+	qb_threads_loop(k->threads, k->threads, run_part, k, at);
 }
 
 static bool is_pointwise(const struct qb_lowered *op, const struct qb_dense *d)

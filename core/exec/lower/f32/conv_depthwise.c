@@ -3,6 +3,7 @@
 #include "core/exec/lower/f32/conv_depthwise.h"
 
 #include "core/base/size.h"
+#include "core/exec/threads.h"
 
 struct layer {
 	struct qb_dense d;
@@ -44,30 +45,33 @@ static void lay_weights(const struct qb_dense *d, const float *from, float *to)
 	}
 }
 
-static void run_layer(const void *context, const struct qb_operands *at)
+static void run_line(const void *context, const struct qb_operands *at, int64_t i)
 {
 	const struct layer *l = context;
 	const struct qb_dense *d = &l->d;
-	struct qb_f32_depthwise line = l->line;
+	const float *x = (const float *)at->read[X] + i / d->out_height * d->height * d->width * d->channels;
+	const float *from[QB_DEPTHWISE_ROWS];
 
-	line.weights = at->read[W];
+	for (int64_t k = 0; k < d->kernel[0]; k++) {
+		int64_t y = qb_depthwise_line(d, i % d->out_height, k);
+
+		from[k] = y < 0 || y >= d->height ? l->zeros : x + y * d->width * d->channels;
+	}
+	qb_f32_depthwise_line(&l->line, from, (float *)at->write[0] + i * d->out_width * d->channels);
+}
+
+static void run_layer(const void *context, const struct qb_operands *at)
+{
+	struct layer l = *(const struct layer *)context;
+	const struct qb_dense *d = &l.d;
+
+	l.line.weights = at->read[W];
 	if (d->w_at) {
 		lay_weights(d, at->read[W], at->scratch[0]);
-		line.weights = at->scratch[0];
+		l.line.weights = at->scratch[0];
 	}
-	line.epilogue.bias = d->bias ? at->read[BIAS] : NULL;
-#pragma omp parallel for schedule(static) if (l->threads > 1) num_threads(l->threads)
-	for (int64_t i = 0; i < d->images * d->out_height; i++) {
-		const float *x = (const float *)at->read[X] + i / d->out_height * d->height * d->width * d->channels;
-		const float *from[QB_DEPTHWISE_ROWS];
-
-		for (int64_t k = 0; k < d->kernel[0]; k++) {
-			int64_t y = qb_depthwise_line(d, i % d->out_height, k);
-
-			from[k] = y < 0 || y >= d->height ? l->zeros : x + y * d->width * d->channels;
-		}
-		qb_f32_depthwise_line(&line, from, (float *)at->write[0] + i * d->out_width * d->channels);
-	}
+	l.line.epilogue.bias = d->bias ? at->read[BIAS] : NULL;
+	qb_threads_loop(l.threads, d->images * d->out_height, run_line, &l, at);
 }
 
 enum qb_err qb_plan_depthwise(struct qb_builder *b, const struct qb_lowered *op, const struct qb_dense *d,

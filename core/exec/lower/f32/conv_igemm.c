@@ -9,6 +9,7 @@
 #include "core/kernels/f32/gemm.h"
 #include "core/kernels/f32/inside.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 enum {
 	SOME_CHANNELS = 64, /* with fewer than this a line of the kernel is one run, where it is no dilated one */
@@ -302,39 +303,40 @@ static struct weight_strides weight_strides(const struct qb_dense *d)
 	return s;
 }
 
-static void run_layer(const void *context, const struct qb_operands *at)
+static void run_part(const void *context, const struct qb_operands *at, int64_t t)
 {
 	const struct layer *l = context;
 	int64_t panels = (l->each + QB_F32_PANEL - 1) / QB_F32_PANEL;
-	struct qb_operands packed = *at;
 	/* Threads share the larger side, so that each reads all of the smaller only. */
 	bool by_panel = panels >= l->threads && l->each >= l->rows;
+	struct thread_tile s = {.from = 0, .to = panels, .scratch = (float *)at->scratch[0] + (size_t)t * scratch_part(l)};
+
+	for (int64_t i = 0; i < l->batches * l->tiles; i++) {
+		const struct qb__output_tile *a = &l->tile[i % l->tiles];
+		int64_t rows = l->d.images * a->height * a->width, batch = i / l->tiles;
+
+		s.g = l->d.groups * batch / l->batches;
+		s.groups = l->d.groups * (batch + 1) / l->batches;
+		s.first = by_panel ? 0 : rows * t / l->threads;
+		s.last = by_panel ? rows : rows * (t + 1) / l->threads;
+		if (by_panel) {
+			s.from = panels * t / l->threads;
+			s.to = panels * (t + 1) / l->threads;
+		}
+		run_thread_tile(l, a, at, s);
+	}
+}
+
+static void run_layer(const void *context, const struct qb_operands *at)
+{
+	const struct layer *l = context;
+	struct qb_operands packed = *at;
 
 	if (l->d.w_at) {
 		pack_weights(l, at->read[QB_DENSE_WEIGHT], at->scratch[1]);
 		packed.read[QB_DENSE_WEIGHT] = at->scratch[1];
-		at = &packed;
 	}
-#pragma omp parallel for schedule(static) if (l->threads > 1) num_threads(l->threads)
-	for (int t = 0; t < l->threads; t++) {
-		struct thread_tile s = {.from = 0, .to = panels,
-			.scratch = (float *)at->scratch[0] + (size_t)t * scratch_part(l)};
-
-		for (int64_t i = 0; i < l->batches * l->tiles; i++) {
-			const struct qb__output_tile *a = &l->tile[i % l->tiles];
-			int64_t rows = l->d.images * a->height * a->width, batch = i / l->tiles;
-
-			s.g = l->d.groups * batch / l->batches;
-			s.groups = l->d.groups * (batch + 1) / l->batches;
-			s.first = by_panel ? 0 : rows * t / l->threads;
-			s.last = by_panel ? rows : rows * (t + 1) / l->threads;
-			if (by_panel) {
-				s.from = panels * t / l->threads;
-				s.to = panels * (t + 1) / l->threads;
-			}
-			run_thread_tile(l, a, at, s);
-		}
-	}
+	qb_threads_loop(l->threads, l->threads, run_part, l, &packed);
 }
 
 /* [groups][outputs / 16][kernel...][channels][16]. */

@@ -13,6 +13,7 @@
 #include "core/kernels/f32/math.h"
 #include "core/kernels/f32/winograd.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 enum {
 	OUT_MOST = QB_WINOGRAD_OUT_MOST, POINTS_MOST = QB_WINOGRAD_SIZE_MOST * QB_WINOGRAD_SIZE_MOST,
@@ -199,16 +200,18 @@ static void run_tiles(const struct winograd *w, const struct qb_operands *at, fl
 	}
 }
 
+static void run_part(const void *context, const struct qb_operands *at, int64_t t)
+{
+	const struct winograd *w = context;
+
+	run_tiles(w, at, (float *)at->scratch[0] + (size_t)t * scratch_numbers(w), w->tiles * t / w->threads, w->tiles * (t + 1) / w->threads);
+}
+
 static void run_winograd(const void *context, const struct qb_operands *at)
 {
 	const struct winograd *w = context;
-	size_t part = scratch_numbers(w);
 
-#pragma omp parallel for schedule(static) if (w->threads > 1) num_threads(w->threads)
-	for (int t = 0; t < w->threads; t++) {
-		run_tiles(w, at, (float *)at->scratch[0] + (size_t)t * part,
-			w->tiles * t / w->threads, w->tiles * (t + 1) / w->threads);
-	}
+	qb_threads_loop(w->threads, w->threads, run_part, w, at);
 }
 
 static size_t transformed_numbers(const struct winograd *w)

@@ -12,6 +12,7 @@
 #include "core/graph/op.h"
 #include "core/kernels/f32/math.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 struct pointwise {
 	int64_t n;
@@ -47,28 +48,36 @@ QB_FOR_EVERY_LEVEL(static, clip_run, (const float *x, float *y, int64_t n, float
 /* A thread's share at a time. */
 enum { PIECE = 16384 };
 
-static void add_numbers(const void *context, const struct qb_operands *at)
+static void in_pieces(int64_t n, qb_loop_fn *fn, const void *context, const struct qb_operands *at)
+{
+	qb_threads_loop_worth(n > 2 * PIECE, (n + PIECE - 1) / PIECE, fn, context, at);
+}
+
+static void add_piece(const void *context, const struct qb_operands *at, int64_t piece)
 {
 	const struct pointwise *p = context;
-	const float *a = at->read[0], *b = at->read[1];
-	float *y = at->write[0];
+	int64_t i = piece * PIECE;
 
-#pragma omp parallel for if (p->n > 2 * PIECE) schedule(static)
-	for (int64_t i = 0; i < p->n; i += PIECE) {
-		add_run(a + i, b + i, y + i, QB_MIN((int64_t)PIECE, p->n - i), p->lo, p->hi);
-	}
+	add_run((const float *)at->read[0] + i, (const float *)at->read[1] + i, (float *)at->write[0] + i, QB_MIN((int64_t)PIECE, p->n - i),
+		p->lo, p->hi);
+}
+
+static void add_numbers(const void *context, const struct qb_operands *at)
+{
+	in_pieces(((const struct pointwise *)context)->n, add_piece, context, at);
+}
+
+static void clip_piece(const void *context, const struct qb_operands *at, int64_t piece)
+{
+	const struct pointwise *p = context;
+	int64_t i = piece * PIECE;
+
+	clip_run((const float *)at->read[0] + i, (float *)at->write[0] + i, QB_MIN((int64_t)PIECE, p->n - i), p->lo, p->hi);
 }
 
 static void clip_numbers(const void *context, const struct qb_operands *at)
 {
-	const struct pointwise *p = context;
-	const float *x = at->read[0];
-	float *y = at->write[0];
-
-#pragma omp parallel for if (p->n > 2 * PIECE) schedule(static)
-	for (int64_t i = 0; i < p->n; i += PIECE) {
-		clip_run(x + i, y + i, QB_MIN((int64_t)PIECE, p->n - i), p->lo, p->hi);
-	}
+	in_pieces(((const struct pointwise *)context)->n, clip_piece, context, at);
 }
 
 static void take_act(struct pointwise *p, const struct qb_lowered *op)
@@ -271,14 +280,17 @@ struct unary {
 	qb_f32_unary_fn *fn;
 };
 
-static void run_unary(const void *context, const struct qb_operands *at)
+static void unary_piece(const void *context, const struct qb_operands *at, int64_t piece)
 {
 	const struct unary *u = context;
+	int64_t i = piece * PIECE;
 
-#pragma omp parallel for if (u->n > 2 * PIECE) schedule(static)
-	for (int64_t i = 0; i < u->n; i += PIECE) {
-		u->fn((const float *)at->read[0] + i, (float *)at->write[0] + i, QB_MIN((int64_t)PIECE, u->n - i));
-	}
+	u->fn((const float *)at->read[0] + i, (float *)at->write[0] + i, QB_MIN((int64_t)PIECE, u->n - i));
+}
+
+static void run_unary(const void *context, const struct qb_operands *at)
+{
+	in_pieces(((const struct unary *)context)->n, unary_piece, context, at);
 }
 
 static enum qb_err plan_own(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)

@@ -8,6 +8,7 @@
 #include "core/base/size.h"
 #include "core/exec/lower/f32/choice.h"
 #include "core/exec/lower/f32/conv_igemm.h"
+#include "core/exec/threads.h"
 #include "core/graph/op.h"
 #include "core/kernels/f32/gemm.h"
 
@@ -63,29 +64,32 @@ static void run_batch(const struct batched *m, const float *a, const float *b, f
 	}
 }
 
+static void run_part(const void *context, const struct qb_operands *at, int64_t t)
+{
+	const struct batched *m = context;
+
+	for (int64_t i = m->batches * t / m->threads; i < m->batches * (t + 1) / m->threads; i++) {
+		const float *a = at->read[0], *b = at->read[1];
+		float *y = at->write[0];
+		int64_t rest = i;
+
+		for (int d = m->ndim - 1; d >= 0; d--) {
+			int64_t index = rest % m->count[d];
+
+			a += index * m->a[d];
+			b += index * m->b[d];
+			y += index * m->y[d];
+			rest /= m->count[d];
+		}
+		run_batch(m, a, b, y, (float *)at->scratch[0] + (size_t)t * scratch_numbers(m));
+	}
+}
+
 static void run_batched(const void *context, const struct qb_operands *at)
 {
 	const struct batched *m = context;
-	size_t part = scratch_numbers(m);
 
-#pragma omp parallel for schedule(static) if (m->threads > 1) num_threads(m->threads)
-	for (int t = 0; t < m->threads; t++) {
-		for (int64_t i = m->batches * t / m->threads; i < m->batches * (t + 1) / m->threads; i++) {
-			const float *a = at->read[0], *b = at->read[1];
-			float *y = at->write[0];
-			int64_t rest = i;
-
-			for (int d = m->ndim - 1; d >= 0; d--) {
-				int64_t index = rest % m->count[d];
-
-				a += index * m->a[d];
-				b += index * m->b[d];
-				y += index * m->y[d];
-				rest /= m->count[d];
-			}
-			run_batch(m, a, b, y, (float *)at->scratch[0] + (size_t)t * part);
-		}
-	}
+	qb_threads_loop(m->threads, m->threads, run_part, m, at);
 }
 
 /* Strides of an operand along y's batch dimensions: 0 where it is broadcast. */

@@ -7,6 +7,7 @@
 #include "core/graph/op.h"
 #include "core/kernels/f32/math.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 enum { PARALLEL = 32768 };
 
@@ -27,15 +28,18 @@ struct rows {
 	float epsilon;
 };
 
+static void softmax_row(const void *context, const struct qb_operands *at, int64_t i)
+{
+	const struct rows *r = context;
+
+	qb_f32_softmax((const float *)at->read[0] + i * r->length, 1, NULL, (float *)at->write[0] + i * r->length, r->length);
+}
+
 static void run_softmax(const void *context, const struct qb_operands *at)
 {
 	const struct rows *r = context;
 
-#pragma omp parallel for schedule(static) if (r->count * r->length > PARALLEL)
-	for (int64_t i = 0; i < r->count; i++) {
-		qb_f32_softmax((const float *)at->read[0] + i * r->length, 1, NULL,
-			(float *)at->write[0] + i * r->length, r->length);
-	}
+	qb_threads_loop_worth(r->count * r->length > PARALLEL, r->count, softmax_row, r, at);
 }
 
 /* Through oneDNN where the axis is not innermost, and for logarithms. */
@@ -75,16 +79,19 @@ enum qb_err qb__plan_softmax(struct qb_builder *b, const struct qb_lowered *op, 
 
 /* ---- LayerNormalization ---- */
 
+static void layer_norm_row(const void *context, const struct qb_operands *at, int64_t i)
+{
+	const struct rows *r = context;
+
+	qb_f32_layer_norm((const float *)at->read[0] + i * r->length, at->read[1], at->read[2], r->epsilon,
+		(float *)at->write[0] + i * r->length, r->length);
+}
+
 static void run_layer_norm(const void *context, const struct qb_operands *at)
 {
 	const struct rows *r = context;
 
-#pragma omp parallel for schedule(static) if (r->count * r->length > PARALLEL)
-	for (int64_t i = 0; i < r->count; i++) {
-		qb_f32_layer_norm((const float *)at->read[0] + i * r->length, at->read[1], at->read[2],
-			r->epsilon, (float *)at->write[0] + i * r->length,
-			r->length);
-	}
+	qb_threads_loop_worth(r->count * r->length > PARALLEL, r->count, layer_norm_row, r, at);
 }
 
 enum qb_err qb__plan_layer_norm(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
@@ -129,17 +136,21 @@ struct group_norm {
 	const float *gain, *shift;              /* [groups * channels] */
 };
 
+static void group_norm_group(const void *context, const struct qb_operands *at, int64_t i)
+{
+	const struct group_norm *g = context;
+	int64_t offset = i * g->channels * g->each, first = i % g->groups * g->channels;
+
+	qb_f32_group_norm((const float *)at->read[0] + offset, g->gain + first, g->shift + first, g->epsilon,
+		(float *)at->write[0] + offset, g->channels, g->each);
+}
+
 static void run_group_norm(const void *context, const struct qb_operands *at)
 {
 	const struct group_norm *g = context;
+	int64_t groups = g->images * g->groups;
 
-#pragma omp parallel for schedule(static) if (g->images * g->groups * g->channels * g->each > PARALLEL)
-	for (int64_t i = 0; i < g->images * g->groups; i++) {
-		int64_t offset = i * g->channels * g->each, first = i % g->groups * g->channels;
-
-		qb_f32_group_norm((const float *)at->read[0] + offset, g->gain + first, g->shift + first, g->epsilon,
-			(float *)at->write[0] + offset, g->channels, g->each);
-	}
+	qb_threads_loop_worth(groups * g->channels * g->each > PARALLEL, groups, group_norm_group, g, at);
 }
 
 /* One number a channel of a constant that may have one a group. */
@@ -208,23 +219,25 @@ static void affine_plane(const struct affine *a, int64_t c, const float *restric
 	}
 }
 
+static void affine_row(const void *context, const struct qb_operands *at, int64_t r)
+{
+	const struct affine *a = context;
+	int64_t length = a->inner == 1 ? a->channels : a->inner;
+	const float *x = (const float *)at->read[0] + r * length;
+	float *y = (float *)at->write[0] + r * length;
+
+	if (a->inner == 1) {
+		affine_pixel(a, x, y);
+	} else {
+		affine_plane(a, r % a->channels, x, y);
+	}
+}
+
 static void run_affine(const void *context, const struct qb_operands *at)
 {
 	const struct affine *a = context;
-	int64_t rows = a->inner == 1 ? a->outer : a->outer * a->channels;
-	int64_t length = a->inner == 1 ? a->channels : a->inner;
 
-#pragma omp parallel for schedule(static) if (rows * length > PARALLEL)
-	for (int64_t r = 0; r < rows; r++) {
-		const float *x = (const float *)at->read[0] + r * length;
-		float *y = (float *)at->write[0] + r * length;
-
-		if (a->inner == 1) {
-			affine_pixel(a, x, y);
-		} else {
-			affine_plane(a, r % a->channels, x, y);
-		}
-	}
+	qb_threads_loop_worth(a->outer * a->channels * a->inner > PARALLEL, a->inner == 1 ? a->outer : a->outer * a->channels, affine_row, a, at);
 }
 
 static enum qb_err read_affine(struct qb_builder *b, const struct qb_node *n, struct affine *a,

@@ -9,6 +9,7 @@
 
 #include "core/base/size.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 #include "core/graph/op.h"
 
 enum { PARALLEL = 65536 };
@@ -36,12 +37,18 @@ static void copy_box(const struct box *p, int dim, const float *x, float *y)
 	}
 }
 
+static void copy_slab(const void *context, const struct qb_operands *at, int64_t i)
+{
+	const struct box *p = context;
+	int top = p->ndim - 1;
+
+	copy_box(p, top - 1, (const float *)at->read[0] + p->from + i * p->x_step[top], (float *)at->write[0] + p->to + i * p->y_step[top]);
+}
+
 static void run_pad(const void *context, const struct qb_operands *at)
 {
 	const struct box *p = context;
-	const float *x = (const float *)at->read[0] + p->from;
 	float *y = at->write[0];
-	int top = p->ndim - 1;
 
 	if (p->fill == 0 && !signbit(p->fill)) {
 		memset(y, 0, (size_t)p->numbers * sizeof(*y));
@@ -50,10 +57,7 @@ static void run_pad(const void *context, const struct qb_operands *at)
 			y[i] = p->fill;
 		}
 	}
-#pragma omp parallel for schedule(static) if (p->numbers > PARALLEL)
-	for (int64_t i = 0; i < p->count[top]; i++) {
-		copy_box(p, top - 1, x + i * p->x_step[top], y + p->to + i * p->y_step[top]);
-	}
+	qb_threads_loop_worth(p->numbers > PARALLEL, p->count[p->ndim - 1], copy_slab, p, at);
 }
 
 /* Dimension d as the next outer one. */

@@ -8,6 +8,7 @@
 #include "core/base/vectorized.h"
 #include "core/exec/onednn.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 #include "core/graph/op.h"
 #include "core/ops/window.h"
 
@@ -96,20 +97,23 @@ ALWAYS void run_line_body(const struct largest *p, const float *x, int64_t oy, f
 QB_FOR_EVERY_LEVEL(static, run_line, (const struct largest *p, const float *x, int64_t oy, float *line, float *y),
 	(p, x, oy, line, y))
 
-static void run_largest(const void *context, const struct qb_operands *at)
+static void run_part(const void *context, const struct qb_operands *at, int64_t t)
 {
 	const struct largest *p = context;
 	int64_t lines = p->images * p->out[0];
+	float *line = (float *)at->scratch[0] + t * p->in[1] * p->channels;
 
-#pragma omp parallel for schedule(static) if (p->threads > 1) num_threads(p->threads)
-	for (int t = 0; t < p->threads; t++) {
-		float *line = (float *)at->scratch[0] + t * p->in[1] * p->channels;
-
-		for (int64_t i = lines * t / p->threads; i < lines * (t + 1) / p->threads; i++) {
-			run_line(p, (const float *)at->read[0] + i / p->out[0] * p->in[0] * p->in[1] * p->channels, i % p->out[0], line,
-				(float *)at->write[0] + i * p->out[1] * p->channels);
-		}
+	for (int64_t i = lines * t / p->threads; i < lines * (t + 1) / p->threads; i++) {
+		run_line(p, (const float *)at->read[0] + i / p->out[0] * p->in[0] * p->in[1] * p->channels, i % p->out[0], line,
+			(float *)at->write[0] + i * p->out[1] * p->channels);
 	}
+}
+
+static void run_largest(const void *context, const struct qb_operands *at)
+{
+	const struct largest *p = context;
+
+	qb_threads_loop(p->threads, p->threads, run_part, p, at);
 }
 
 static enum qb_err plan_largest(struct qb_builder *b, const struct qb_node *n, const struct qb_window *w,

@@ -11,6 +11,7 @@
 #include "core/base/vectorized.h"
 #include "core/exec/builder.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 #include "core/ops/operands.h"
 
 enum { SIDE_BY_SIDE = 16, PARALLEL = 65536 };
@@ -100,6 +101,22 @@ ALWAYS void reduce_of_body(const struct reduction *p, const float *x, int lanes,
 
 QB_FOR_EVERY_LEVEL(static, reduce_of, (const struct reduction *p, const float *x, int lanes, float *y), (p, x, lanes, y))
 
+static void reduce_row(const void *context, const struct qb_operands *at, int64_t r)
+{
+	const struct reduction *p = context;
+	int64_t first = r % p->blocks * SIDE_BY_SIDE, rest = r / p->blocks;
+	const float *x = (const float *)at->read[0] + first * p->lane.x;
+	float *y = (float *)at->write[0] + first * p->lane.y;
+	int lanes = (int)QB_MIN((int64_t)SIDE_BY_SIDE, p->lane.dim - first);
+
+	for (int d = p->kept - 1; d >= 0; d--) {
+		x += rest % p->keep[d].dim * p->keep[d].x;
+		y += rest % p->keep[d].dim * p->keep[d].y;
+		rest /= p->keep[d].dim;
+	}
+	reduce_of(p, x, lanes, y);
+}
+
 static void run_reduction(const void *context, const struct qb_operands *at)
 {
 	const struct reduction *p = context;
@@ -108,20 +125,7 @@ static void run_reduction(const void *context, const struct qb_operands *at)
 	for (int i = 0; i < p->kept; i++) {
 		rows *= p->keep[i].dim;
 	}
-#pragma omp parallel for schedule(static) if (rows * SIDE_BY_SIDE * p->share > PARALLEL)
-	for (int64_t r = 0; r < rows; r++) {
-		int64_t first = r % p->blocks * SIDE_BY_SIDE, rest = r / p->blocks;
-		const float *x = (const float *)at->read[0] + first * p->lane.x;
-		float *y = (float *)at->write[0] + first * p->lane.y;
-		int lanes = (int)QB_MIN((int64_t)SIDE_BY_SIDE, p->lane.dim - first);
-
-		for (int d = p->kept - 1; d >= 0; d--) {
-			x += rest % p->keep[d].dim * p->keep[d].x;
-			y += rest % p->keep[d].dim * p->keep[d].y;
-			rest /= p->keep[d].dim;
-		}
-		reduce_of(p, x, lanes, y);
-	}
+	qb_threads_loop_worth(rows * SIDE_BY_SIDE * p->share > PARALLEL, rows, reduce_row, p, at);
 }
 
 /* Sorts the dimensions of x, lying as layout says, by what happens to them. */

@@ -9,6 +9,7 @@
 #include "core/base/size.h"
 #include "core/exec/builder.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 #include "core/graph/op.h"
 #include "core/ops/resize.h"
 
@@ -53,23 +54,25 @@ static void copy_line(const struct resize *r, const float *image, int64_t oy, fl
 	}
 }
 
+static void run_line(const void *context, const struct qb_operands *at, int64_t i)
+{
+	const struct resize *r = context;
+	const float *image = (const float *)at->read[0] + i / r->y.out * r->y.in * r->x.in * r->channels;
+	float *y = (float *)at->write[0] + i * r->x.out * r->channels;
+
+	if (r->y.count == 1 && r->x.count == 1) {
+		copy_line(r, image, i % r->y.out, y);
+	} else {
+		resize_line(r, image, i % r->y.out, y);
+	}
+}
+
 static void run_resize(const void *context, const struct qb_operands *at)
 {
 	const struct resize *r = context;
 	int64_t lines = r->images * r->y.out;
 
-#pragma omp parallel for schedule(static) if (lines * r->x.out * r->channels > 65536)
-	for (int64_t i = 0; i < lines; i++) {
-		const float *image = (const float *)at->read[0] +
-			i / r->y.out * r->y.in * r->x.in * r->channels;
-		float *y = (float *)at->write[0] + i * r->x.out * r->channels;
-
-		if (r->y.count == 1 && r->x.count == 1) {
-			copy_line(r, image, i % r->y.out, y);
-		} else {
-			resize_line(r, image, i % r->y.out, y);
-		}
-	}
+	qb_threads_loop_worth(lines * r->x.out * r->channels > 65536, lines, run_line, r, at);
 }
 
 enum qb_err qb_resize_axis(struct qb_builder *b, const struct qb_node *n, int d, struct qb_resize_axis *a,
