@@ -12,6 +12,7 @@ WEB_FILES = \
 	web/src/charts/Chart.svelte web/src/charts/bars.ts web/src/charts/curves.ts web/src/charts/echarts.ts web/src/charts/front.ts \
 	web/src/charts/heatmap.ts web/src/charts/latency.ts web/src/charts/latent.ts web/src/charts/matrix.ts web/src/charts/numberline.ts web/src/charts/spread.ts web/src/charts/sqnr.ts \
 	web/src/charts/pareto.ts \
+	web/src/pages/Talk.svelte web/src/pages/expected.ts web/src/pages/talk.ts web/src/pages/talk_claims.ts \
 	web/src/charts/stacked.ts web/src/charts/trajectory.ts \
 	web/src/pages/Pareto.svelte web/src/pages/pareto.ts \
 	web/src/base/scroll.ts web/src/base/scrollable.ts web/src/pages/jobs.ts \

@@ -207,6 +207,49 @@ const tests = {
 		await page.getByRole('button', {name: 'Show', exact: true}).click();
 		await page.locator('#compare tbody tr').nth(2).waitFor();
 	},
+	async talk__tables__hold_what_was_published_and_measured_in_one_cell_with_the_job() {
+		await open('#/talk');
+		await page.locator('[data-table="1a"] a', {hasText: '459'}).waitFor();
+		assert.deepEqual(await page.locator('table[data-table]').evaluateAll((all) => all.map((t) => t.dataset.table)), ['1a', '1b', '1c', '1d', '3', '4']);
+		const cells = (table, row) => page.locator(`[data-table="${table}"] [data-row="${row}"] tr`).first().locator('td');
+		assert.match(await cells('1a', 'E4').first().innerText(), /^1.150 \(\+53 %\)[^]*509 \(\+11 %\)/);
+		assert.match(await cells('1c', 'resnet18').nth(1).innerText(), /^−0\.08[^]*−0\.11[^]*−0\.51 to \+0\.29/);
+		assert.match(await page.locator('[data-table="1c"] [data-row=resnet18]').innerText(), /Measured: resnet8\.onnx, test-846\.npz, 846 samples, top-1; [^]*Differs: a network of 77\.4 k parameters, ResNet18 has 11\.7 M; 846 samples of test-846\.npz, published on 50.000 of ImageNet/);
+		const link = cells('1c', 'resnet18').nth(1).getByRole('link');
+		assert.equal(await link.getAttribute('href'), '#/jobs/j1');
+		assert.match(await link.getAttribute('aria-label'), /−0\.11 measured in j1: resnet8\.onnx, test-846\.npz, 846 samples/);
+		assert.match(await page.locator('[data-table="3"] [data-row=lsq] td').first().innerText(), /69\.5[^]*85\.40[^]*2 seeds/);
+		assert.match(await page.locator('[data-table="4"] [data-row="opt.clipped_softmax"] td').first().innerText(), /16\.29[^]*\d/);
+		assert.match(await page.locator('#claims li', {hasText: 'uniform distribution'}).innerText(), /✓ holds[^]*INT8 has the most: 48\.1 dB[^]*j41/);
+		assert.match(await page.locator('#claims li', {hasText: 'large outliers'}).innerText(), /not measured/);
+		assert.equal(await page.title(), 'The talk · quantbench');
+	},
+	async talk__empty_cells__open_the_form_of_the_job_that_fills_them_and_say_how_long() {
+		await open('#/talk');
+		const row = page.locator('[data-table="1a"] [data-row=E4]');
+		await row.getByRole('link', {name: 'run this'}).waitFor();
+		assert.match(await row.innerText(), /run this: about 1 min|run this: about 72 s/);
+		await row.getByRole('link', {name: 'run this'}).click();
+		const job = async () => { await page.getByLabel("The job's JSON").waitFor(); return JSON.parse(await page.getByLabel("The job's JSON").inputValue()); };
+		assert.deepEqual(await job(), {type: 'hwcost', units: [{operands: 'E4', accumulator: 'fp16'}]});
+		await open('#/talk');
+		await page.locator('[data-table="1c"] [data-row=hrnet]').getByRole('link', {name: 'run this: HRNet, INT8'}).click();
+		assert.deepEqual(await job(), {type: 'ptq', model: '', data: '', metric: 'miou', schemes: ['int8', 'E2', 'E3', 'E4'], latency: false});
+		await open('#/talk');
+		await page.locator('[data-table="3"] [data-row="lsq+freeze"]').getByRole('link', {name: /W3A3/}).click();
+		assert.deepEqual((({type, model, data, train, scheme, method}) => ({type, model, data, train, scheme, method}))(await job()), {type: 'qat', model: 'm4', data: 'd1', train: 'd1', scheme: 'w3a3', method: ['lsq', 'freeze']});
+	},
+	async talk__another_network__is_put_into_a_row_by_the_reader_and_stands_in_the_address() {
+		await open('#/talk');
+		const row = page.locator('[data-table="1c"] [data-row=hrnet]');
+		await row.locator('select').selectOption({index: 1});
+		assert.match(await row.innerText(), /Measured: [^]*is no HRNet by its name/);
+		assert.match(page.url(), /1c\.hrnet=/);
+		await page.reload();
+		await row.getByText('is no HRNet by its name').waitFor();
+		await page.locator('[data-table="1c"] [data-row=resnet18] select').selectOption('');
+		await page.locator('[data-table="1c"] [data-row=resnet18]').getByRole('link', {name: 'run this: ResNet18, INT8'}).waitFor();
+	},
 	async training__of_a_qat_job__shows_start_and_end_and_curves_of_others() {
 		await open('#/jobs/j20');
 		await page.locator('#outcomes').waitFor();
@@ -331,7 +374,7 @@ const tests = {
 	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
 		await everywhere([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['data', '#/data'], ['submit', '#/submit'],
-			['compare', '#/compare'], ['training', '#/training?jobs=j20,j21,j25'], ['training-running', '#/jobs/j28'], ['training-qat', '#/jobs/j20?with=j21'], ['training-diverged', '#/jobs/j26'], ['oscillations', '#/oscillations?job=j20'], ['methods', '#/training?view=methods'], ['outliers', '#/outliers?job=j30'], ['outliers-running', '#/jobs/j31'], ['system', '#/system']]);
+			['compare', '#/compare'], ['talk', '#/talk'], ['training', '#/training?jobs=j20,j21,j25'], ['training-running', '#/jobs/j28'], ['training-qat', '#/jobs/j20?with=j21'], ['training-diverged', '#/jobs/j26'], ['oscillations', '#/oscillations?job=j20'], ['methods', '#/training?view=methods'], ['outliers', '#/outliers?job=j30'], ['outliers-running', '#/jobs/j31'], ['system', '#/system']]);
 	},
 };
 

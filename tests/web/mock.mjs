@@ -14,7 +14,7 @@ const long = 'a_network_with_quite_a_long_name_exported_from_somewhere_epoch_023
 function model(id, name, inspection) {
 	return {id, name, size_bytes: 312345, sha256: hash, created: time, inspection: inspection ?? {state: 'ok', error: null, result: {
 		kind: 'model', opset: 13, producer: 'a script', inputs: [{name: 'x', type: 'float32', shape: ['N', 3, 32, 32]}],
-		outputs: [{name: 'scores', type: 'float32', shape: ['N', 10]}], parameters: 77360, macs: 12501632, operators: {Conv: 9, Relu: 7, Gemm: 1}}}};
+		outputs: [{name: 'scores', type: 'float32', shape: ['N', 10]}], parameters: 77360, macs: 12501632, operators: {Conv: 9, Relu: 7, Add: 3, Gemm: 1}}}};
 }
 
 /* scheme, metric, change, bytes, gates of a multiply-accumulate unit */
@@ -67,17 +67,21 @@ function qatResult(id, k, methods) {
 function trainResult(id) {
 	return {job: id, type: 'train', model: 'resnet8', ...training(0, false), parameters: 77360, macs: 12501632, start: {metric: 9.9}, float: {metric: 84, size_bytes: 309440}, final: {metric: 84}};
 }
-const QAT = {type: 'qat', model: 'm1', train: 'd1', data: 'd1', scheme: 'w4a4', epochs: EPOCHS, metric: 'top1'};
+const QAT = {type: 'qat', model: 'm4', train: 'd1', data: 'd1', scheme: 'w4a4', epochs: EPOCHS, metric: 'top1'};
 const TRAININGS = [
 	['j20', {...QAT, method: 'lsq', seed: 1}, ['lsq'], 0], ['j21', {...QAT, method: ['lsq', 'freeze'], seed: 1}, ['lsq', 'freeze'], 2], ['j22', {...QAT, method: 'lsq', seed: 2}, ['lsq'], 1],
 	['j23', {...QAT, method: 'lsq', seed: 1, batch_norm: {reestimate: 0}}, ['lsq'], -3], ['j24', {...QAT, method: ['lsq', {name: 'dampen', lambda: 0.1}], seed: 1}, ['lsq', 'dampen'], 1], ['j27', {...QAT, method: 'lsq', scheme: 'int8'}, ['lsq'], 3],
 ];
+const HWCOST = {type: 'hwcost', adders: 'ripple', terms: 1024, rounds: 8, rows: [['int8', 'fixed', 459], ['int8', 'fp16', 1601], ['int8', 'fp32', 2384], ['E4', 'fixed', 509], ['E4', 'fp32', 1910]].map(([operands, accumulator, gates]) => ({operands, accumulator, gates, register_bits: 26, depth: 59, parts: {multiplier: 350}, verified_pairs: 65536, published: null, verilog: null}))};
+const DISTRIBUTIONS = [{name: 'uniform', low: -1, high: 1}, {name: 'gaussian', sigma: 1, clip: 10}, {name: 'student_t', nu: 8, clip: 100}];
+const SQNR = {type: 'sqnr', samples: 0, seed: 1, sweep: null, crossings: [], distributions: DISTRIBUTIONS.map(({name}) => ({label: name, name, mean: 0, rms: 1, bound: 1})),
+	rows: [[48.1, 44.5, 38.7, 32.7, 26.9], [40.6, 42.7, 37.6, 31.6, 25.6], [34.4, 38.4, 37.5, 31.5, 25.6]].flatMap((row, i) => row.map((sqnr_db, k) => ({distribution: DISTRIBUTIONS[i].name, value: null, asked: ['int8', 'E2', 'E3', 'E4', 'E5'][k], format: ['int8', 'E2', 'E3', 'E4', 'E5'][k], sqnr_db, best: sqnr_db === Math.max(...row)})))};
 const OUTLIERS = JSON.parse(readFileSync(new URL('../../schema/examples/outliers.json', import.meta.url)));
 const diverged = 'the loss of step 24 is not finite: the gradient of stage1/block0/conv1 was the first that was not; a smaller learning rate or clipping of the gradient may help';
 
 export async function start(dist, kinds) {
 	const refs = {model: {id: 'm1', name: 'resnet8.onnx'}, data: {id: 'd1', name: 'test-846.npz'}};
-	const lab = {models: [model('m2', long), model('m1', 'resnet8.onnx'), model('m3', 'broken.onnx', {state: 'failed', error: {code: 'onnx', detail: 'node conv1: its weight has 3 dimensions, Conv needs 4'}, result: null})],
+	const lab = {models: [model('m2', long), model('m1', 'resnet8.onnx'), model('m3', 'broken.onnx', {state: 'failed', error: {code: 'onnx', detail: 'node conv1: its weight has 3 dimensions, Conv needs 4'}, result: null}), model('m4', 'mobilenetv2_cifar.onnx')],
 		datasets: [{id: 'd1', name: 'test-846.npz', size_bytes: 2600000, sha256: hash, created: time, inspection: {state: 'ok', error: null, result: {kind: 'data', arrays: [{name: 'x', type: 'uint8', shape: [846, 3, 32, 32]}, {name: 'y', type: 'int64', shape: [846]}]}}},
 			{id: 'd2', name: 'tinyshakespeare.txt', size_bytes: 1115394, sha256: hash, created: time, inspection: {state: 'ok', error: null, result: {kind: 'text', bytes: 1115394, tokens: 1115394, distinct: 65, largest: 122, vocabulary: 256}}},
 			{id: 'd3', name: 'digits.npz', size_bytes: 9000, sha256: hash, created: time, inspection: {state: 'ok', error: null, result: {kind: 'data', arrays: [{name: 'x', type: 'uint8', shape: [300, 1, 16, 16]}, {name: 'y', type: 'int64', shape: [300]}]}}}],
@@ -87,11 +91,12 @@ export async function start(dist, kinds) {
 	lab.jobs.push(job('j4', 'queued', {position: 1, model: {id: 'm2', name: long}}), job('j3', 'running', {progress: {stage: 'sweep', fraction: 0.42, text: 'batch 5 of 12'}}),
 		job('j2', 'failed', {error: {code: 'memory', detail: 'the worker needed more memory than a job may have (2 GB); use fewer threads'}}), job('j1', 'succeeded', {artifacts: [{name: 'ranges.json', content_type: 'application/json', size_bytes: 812, sha256: hash}, {name: 'int8.qdq.onnx', content_type: 'application/octet-stream', size_bytes: 90123, sha256: hash}]}));
 
-	const named = {model: {id: 'm1', name: 'mobilenetv2_cifar.onnx'}};
+	const named = {model: {id: 'm4', name: 'mobilenetv2_cifar.onnx'}};
 	const trainings = [...TRAININGS.map(([id, spec]) => job(id, 'succeeded', {type: 'qat', spec, ...named})), job('j25', 'succeeded', {type: 'train', spec: {type: 'train', network: 'resnet8', train: 'd1', data: 'd1'}, model: null}),
 		job('j26', 'failed', {type: 'qat', spec: {...QAT, method: 'lsq', optimizer: {lr: 9}}, ...named, error: {code: 'diverged', detail: diverged}}), job('j28', 'running', {type: 'qat', spec: {...QAT, method: 'ewgs'}, ...named, progress: {stage: 'train', fraction: 0.3, text: 'epoch 4 of 12'}}),
+		job('j40', 'succeeded', {type: 'hwcost', spec: {type: 'hwcost', units: []}, model: null, data: null}), job('j41', 'succeeded', {type: 'sqnr', spec: {type: 'sqnr', distributions: DISTRIBUTIONS, formats: ['int8', 'E2', 'E3', 'E4', 'E5']}, model: null, data: null}),
 		job('j30', 'succeeded', {type: 'outliers', spec: {type: 'outliers', network: 'opt', train: 'd1', data: 'd1'}, model: null}), job('j31', 'running', {type: 'outliers', spec: {type: 'outliers', network: 'opt', train: 'd1', data: 'd1'}, model: null, progress: {stage: 'train', fraction: 0.5, text: 'gated, epoch 2 of 5'}})];
-	const resultOf = (id) => { const t = TRAININGS.find(([name]) => name === id); return t ? qatResult(id, t[3], t[2]) : id === 'j25' ? trainResult(id) : id === 'j30' ? {job: id, ...OUTLIERS} : result(id); };
+	const resultOf = (id) => { const t = TRAININGS.find(([name]) => name === id); return t ? qatResult(id, t[3], t[2]) : id === 'j25' ? trainResult(id) : id === 'j30' ? {job: id, ...OUTLIERS} : id === 'j40' ? {job: id, ...HWCOST} : id === 'j41' ? {job: id, ...SQNR} : result(id); };
 	/* Steps as metric events, a point every 20 ms of the job's time. */
 	function sendSteps(send, from, to, k) {
 		for (let i = from; i < to; i++) {
@@ -197,7 +202,7 @@ export async function start(dist, kinds) {
 			return json(res, one);
 		}
 		if (kind === 'compare') {
-			const cells = SCHEMES.map(([scheme, metric, delta, size, unit], k) => ({scheme, metric, ...told(delta), weights: part('per_channel'), activations: part('per_tensor'), methods: [], output_sqnr_db: 34 - 4 * k, size_bytes: size, gates: unit * MACS, latency_p50_ns: 160000, latency_execution: k ? 'emulated' : 'native'}));
+			const cells = SCHEMES.map(([scheme, metric, delta, size, unit], k) => ({scheme, metric, ...told(delta), weights: {...part('per_channel'), format: scheme}, activations: {...part('per_tensor'), format: scheme}, methods: [], output_sqnr_db: 34 - 4 * k, size_bytes: size, gates: unit * MACS, latency_p50_ns: 160000, latency_execution: k ? 'emulated' : 'native'}));
 			return json(res, {schemes: SCHEMES.map(([s]) => s), rows: [{job: 'j1', ...refs, metric_name: 'top1', float: 87.71, samples: 846, calibration_samples: 100, calibration_spread: true, float_latency_p50_ns: 410000, float_size_bytes: 309440, float_gates: 3900 * MACS, cells}, {job: 'j5', ...refs, metric_name: 'top1', float: 88, samples: 20, cells}, {job: 'j0', model: {id: 'm2', name: long}, data: refs.data, metric_name: 'mse', float: 0.01, float_latency_p50_ns: 1, cells: cells.slice(0, 3)}]});
 		}
 		if (kind === 'job-types') {

@@ -149,7 +149,8 @@ function rowOf(method: string, jobs: readonly Measured[], lsq: Spread | null, pu
 		oscillating: spreadOf(all.map((j) => j.oscillating)), frozen: spreadOf(all.map((j) => j.frozen)), seconds, ratio: seconds && lsq && lsq.mean > 0 ? seconds.mean / lsq.mean : null, jobs: all.map((j) => j.id), published};
 }
 
-const grouping = (m: Measured): string => [m.network, m.train, m.data, m.samples, m.metricName, m.float?.toFixed(4), m.alike].join('\n');
+/** What jobs have in common whose methods, schemes and seeds are compared. */
+export const grouping = (m: Measured): string => [m.network, m.train, m.data, m.samples, m.metricName, m.float?.toFixed(4), m.alike].join('\n');
 
 /** Jobs of one network, scheme, data and training, a row a method. */
 export function methodGroups(all: readonly Measured[]): MethodGroup[] {
@@ -204,7 +205,7 @@ export function publishedFor(method: string, scheme: string): number | null {
 }
 
 /* Quantization-aware training as published: arXiv:2303.17951, change against FP32. */
-const PUBLISHED_QAT: Published = [
+export const PUBLISHED_QAT: Published = [
 	['ResNet18', 'top-1', 69.72, [0.71, 0.53, 0.48, -0.37]],
 	['MobileNetV2', 'top-1', 71.70, [0.12, 0.06, -0.14, -0.81]],
 	['HRNet', 'mean IoU', 81.05, [0.22, 0.15, 0.09, 0.01]],
