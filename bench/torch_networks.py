@@ -21,7 +21,7 @@ def resnet8(nn):
 		Stack(32, 64, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
-def mobilenetv2(nn, width=1):
+def mobilenetv2(nn, width=1, strides="cifar"):
 	def rounded(channels):
 		n = max(8, int(channels + 4) // 8 * 8)
 		return n + 8 if n < 0.9 * channels else n
@@ -43,8 +43,9 @@ def mobilenetv2(nn, width=1):
 			return x + y if self.adds else y
 
 	channels = rounded(32 * width)
-	layers = conv(3, channels, 3) + [nn.ReLU6()]
-	for expansion, outputs, blocks, stride in ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1),
+	first = 1 if strides == "cifar" else 2
+	layers = conv(3, channels, 3, first) + [nn.ReLU6()]
+	for expansion, outputs, blocks, stride in ((1, 16, 1, 1), (6, 24, 2, first), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1),
 			(6, 160, 3, 2), (6, 320, 1, 1)):
 		for i in range(blocks):
 			layers.append(Bottleneck(channels, rounded(outputs * width), expansion, stride if i == 0 else 1))
