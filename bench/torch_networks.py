@@ -21,7 +21,7 @@ def resnet8(nn):
 		Stack(32, 64, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
-def mobilenetv2(nn, width=1, strides="cifar"):
+def mobilenetv2(nn, width=1, strides="cifar", expansion=6):
 	def rounded(channels):
 		n = max(8, int(channels + 4) // 8 * 8)
 		return n + 8 if n < 0.9 * channels else n
@@ -45,10 +45,9 @@ def mobilenetv2(nn, width=1, strides="cifar"):
 	channels = rounded(32 * width)
 	first = 1 if strides == "cifar" else 2
 	layers = conv(3, channels, 3, first) + [nn.ReLU6()]
-	for expansion, outputs, blocks, stride in ((1, 16, 1, 1), (6, 24, 2, first), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1),
-			(6, 160, 3, 2), (6, 320, 1, 1)):
+	for outputs, blocks, stride in ((16, 1, 1), (24, 2, first), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1)):
 		for i in range(blocks):
-			layers.append(Bottleneck(channels, rounded(outputs * width), expansion, stride if i == 0 else 1))
+			layers.append(Bottleneck(channels, rounded(outputs * width), expansion if outputs > 16 else 1, stride if i == 0 else 1))
 			channels = rounded(outputs * width)
 	last = rounded(1280 * max(width, 1))
 	layers += conv(channels, last, 1) + [nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(last, 10)]
