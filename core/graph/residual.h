@@ -16,8 +16,7 @@
 	X(QB_STREAM_FFN_OUT, "ffn_out") \
 	X(QB_STREAM_ATTENTION_OUT, "attention_out") \
 	X(QB_STREAM_RESIDUAL, "residual") \
-	X(QB_STREAM_LAYER_NORM, "layer_norm") \
-	X(QB_STREAM_OTHER, "other")
+	X(QB_STREAM_LAYER_NORM, "layer_norm")
 enum qb_stream_kind {
 #define X(id, name) id,
 	QB_STREAM_KINDS(X)

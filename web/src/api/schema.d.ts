@@ -1705,7 +1705,7 @@ export interface components {
              * @description ffn_out, attention_out: what a branch adds to the residual stream. residual: the sum. layer_norm: the output of a LayerNormalization
              * @enum {unknown}
              */
-            kind: "ffn_out" | "attention_out" | "residual" | "layer_norm" | "other";
+            kind: "ffn_out" | "attention_out" | "residual" | "layer_norm";
             /** @description it counts in max_inf_norm, avg_kurtosis and max_kurtosis */
             measured: boolean;
             /** @description max |x| of a sequence, mean over sequences */

@@ -13,7 +13,7 @@ export type Kind = Tensor['kind'];
 export type Histogram = OutlierRun['histograms'][number];
 type Grid = NonNullable<Histogram['grid']>;
 
-export const KINDS: Readonly<Record<Kind, string>> = {ffn_out: 'FFN output', attention_out: 'attention output', residual: 'residual sum', layer_norm: 'LayerNorm output', other: 'other'};
+export const KINDS: Readonly<Record<Kind, string>> = {ffn_out: 'FFN output', attention_out: 'attention output', residual: 'residual sum', layer_norm: 'LayerNorm output'};
 
 export interface Measure {
 	key: 'inf_norm' | 'kurtosis' | 'beyond_6sd_share' | 'sqnr_db';
