@@ -291,7 +291,6 @@ void qb_f32_products(const struct qb_f32_products *p)
 			continue;
 		}
 		s.w = p->weights[i];
-		s.next = i + 1 < p->count ? p->weights[i + 1] - s.w : 0;
 		level->strided(&s, p->rows);
 	}
 }

@@ -41,7 +41,7 @@ struct qb_f32_products {
 	int64_t count, rows, depth, outputs;
 	const float *x;              /* [count][rows][depth] */
 	int64_t x_product, x_row;    /* elements from one to the next */
-	const float *const *weights; /* [count] in one array, each [ceil(outputs / 16)][depth][16] as those of struct qb_f32_gemm */
+	const float *const *weights; /* [count], each [ceil(outputs / 16)][depth][16] as those of struct qb_f32_gemm */
 	float *y;                    /* [count][rows][outputs] */
 	int64_t y_product, y_row;
 };

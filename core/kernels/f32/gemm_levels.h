@@ -41,7 +41,6 @@ struct qb__f32_strided {
 	const float *x, *w;
 	int64_t x_row, depth;
 	int64_t panel; /* as in struct qb__f32_block */
-	int64_t next;  /* how far behind w the weights lie that come next; 0: unknown */
 	float *y;
 	int64_t y_row;
 	int width;
