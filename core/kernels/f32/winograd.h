@@ -15,7 +15,7 @@
  * infinity. A stride of 2 splits inputs into even ones, filtered by the outer elements of the kernel, and odd ones, which the
  * middle one multiplies as they are: the last four products, all with the same weight. */
 enum qb_f32_winograd_form {
-	QB_WINOGRAD_4_OF_3, QB_WINOGRAD_3_OF_3, QB_WINOGRAD_4_OF_2, QB_WINOGRAD_4_OF_3_STRIDED,
+	QB_WINOGRAD_4_OF_3, QB_WINOGRAD_3_OF_3, QB_WINOGRAD_2_OF_3, QB_WINOGRAD_4_OF_2, QB_WINOGRAD_4_OF_3_STRIDED,
 	QB_WINOGRAD_FORMS
 };
 

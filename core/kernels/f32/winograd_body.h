@@ -77,9 +77,21 @@ INLINE_TARGET void NAME(input_five)(const NAME(lanes) *d, int step, NAME(lanes) 
 	v[4 * to] = d4 - d2 - 2 * a;
 }
 
+INLINE_TARGET void NAME(input_four)(const NAME(lanes) *d, int step, NAME(lanes) *v, int to)
+{
+	NAME(lanes) d1 = d[step], d2 = d[2 * step];
+
+	v[0] = d[0] - d2;
+	v[to] = d1 + d2;
+	v[2 * to] = d2 - d1;
+	v[3 * to] = d[3 * step] - d1;
+}
+
 INLINE_TARGET void NAME(input_line)(const enum qb_f32_winograd_form f, const NAME(lanes) *d, int step, NAME(lanes) *v, int to)
 {
-	if (f == QB_WINOGRAD_4_OF_3) {
+	if (f == QB_WINOGRAD_2_OF_3) {
+		NAME(input_four)(d, step, v, to);
+	} else if (f == QB_WINOGRAD_4_OF_3) {
 		NAME(input_six)(d, step, v, to);
 	} else if (f != QB_WINOGRAD_4_OF_3_STRIDED) {
 		NAME(input_five)(d, step, v, to);
@@ -96,6 +108,11 @@ INLINE_TARGET void NAME(output_line)(const enum qb_f32_winograd_form f, const NA
 {
 	NAME(lanes) a = m[step] + m[2 * step], b = m[step] - m[2 * step], c = m[3 * step], e = c;
 
+	if (f == QB_WINOGRAD_2_OF_3) {
+		y[0] = m[0] + a;
+		y[to] = b + c;
+		return;
+	}
 	if (f == QB_WINOGRAD_4_OF_3) {
 		c = m[3 * step] + m[4 * step];
 		e = m[3 * step] - m[4 * step];
@@ -238,13 +255,13 @@ INLINE_TARGET void NAME(output_body)(const enum qb_f32_winograd_form f, const fl
 	{ \
 		NAME(output_body)(f, m, m_step, outputs, p, residual, y); \
 	}
-SIZED(QB_WINOGRAD_4_OF_3) SIZED(QB_WINOGRAD_3_OF_3) SIZED(QB_WINOGRAD_4_OF_2) SIZED(QB_WINOGRAD_4_OF_3_STRIDED)
+SIZED(QB_WINOGRAD_4_OF_3) SIZED(QB_WINOGRAD_3_OF_3) SIZED(QB_WINOGRAD_2_OF_3) SIZED(QB_WINOGRAD_4_OF_2) SIZED(QB_WINOGRAD_4_OF_3_STRIDED)
 #undef SIZED
 
 static const struct level NAME(level) = {
-	{NAME(input_QB_WINOGRAD_4_OF_3), NAME(input_QB_WINOGRAD_3_OF_3), NAME(input_QB_WINOGRAD_4_OF_2),
+	{NAME(input_QB_WINOGRAD_4_OF_3), NAME(input_QB_WINOGRAD_3_OF_3), NAME(input_QB_WINOGRAD_2_OF_3), NAME(input_QB_WINOGRAD_4_OF_2),
 		NAME(input_QB_WINOGRAD_4_OF_3_STRIDED)},
-	{NAME(output_QB_WINOGRAD_4_OF_3), NAME(output_QB_WINOGRAD_3_OF_3), NAME(output_QB_WINOGRAD_4_OF_2),
+	{NAME(output_QB_WINOGRAD_4_OF_3), NAME(output_QB_WINOGRAD_3_OF_3), NAME(output_QB_WINOGRAD_2_OF_3), NAME(output_QB_WINOGRAD_4_OF_2),
 		NAME(output_QB_WINOGRAD_4_OF_3_STRIDED)},
 };
 

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "core/base/cpu.h"
 #include "core/base/size.h"
 #include "core/exec/lower/f32/choice.h"
 #include "core/exec/lower/f32/conv_igemm.h"
@@ -19,7 +20,9 @@ enum {
 	OUT_MOST = QB_WINOGRAD_OUT_MOST, POINTS_MOST = QB_WINOGRAD_SIZE_MOST * QB_WINOGRAD_SIZE_MOST,
 	LINE = 16,                      /* numbers of a line of the cache */
 	TILES_MIN = 12, TILES_MAX = 48, /* at a time, more or less */
-	FEW_TILES = 16,                 /* fewer than this wait for weights */
+	FEW_TILES = 8, FEW_TILES_FAR = 16, /* fewer than this wait for weights: for some, and for MANY_TRANSFORMED */
+	MANY_TRANSFORMED = 1 << 20,
+	MANY_ELEMENTS = 384 * 1024,
 	SHARED = 1 << 20,               /* transformed weights that each scheme of a plan may have */
 	CACHED = 32 * 1024,             /* numbers, transformed inputs and outputs, that stay near */
 	MANY_WEIGHTS = 8192,            /* so many filters are read again for each block of tiles */
@@ -250,43 +253,63 @@ static void transform_weights(const void *context, const float *from, float *to)
 	}
 }
 
-/* Transformed weights are more: with few tiles to share them, reading them may cost more than is won. A number's transforms cost
- * some TRANSFORM products. */
-static bool pays(const struct winograd *w, int transform)
+/* In multiply-adds. Transformed weights are more: with few tiles to share them, reading them costs as much as so many tiles do. The
+ * transforms of an element cost some multiply-adds; with AVX-512, where these are twice as fast and memory is not, more of them,
+ * and most where elements leave the second-level cache. */
+static int64_t cost_of(const struct winograd *w, int transform)
 {
 	int64_t pairs = w->d.channels * w->d.outputs, sides = w->d.channels + w->d.outputs;
+	int side = qb_f32_winograd_forms[w->form].weights;
+	int64_t few = side * side * pairs > MANY_TRANSFORMED ? FEW_TILES_FAR : FEW_TILES;
 
-	return 10 * w->points * (QB_MAX(w->tiles, (int64_t)FEW_TILES) * pairs + transform * w->tiles * sides) <= 9 * qb_dense_cost(&w->d) * pairs;
+	if (qb_cpu_has(QB_FLAG_AVX512)) {
+		few *= 2;
+		transform += transform / 2;
+		transform *= w->points * QB_MIN(w->tiles, (int64_t)TILES_MAX) * sides > MANY_ELEMENTS ? 2 : 1;
+	}
+	return QB_MAX(w->points * w->tiles, side * side * few) * pairs + w->points * transform * w->tiles * sides;
 }
 
-/* The form that has the fewest products; false where none fits. */
-static bool choose_form(struct winograd *w)
+/* The plain sum's, likewise. Few panels keep AVX-512 waiting for loads. */
+static int64_t plain_cost(const struct qb_dense *d)
+{
+	int64_t cost = qb_dense_cost(d) * d->channels * d->outputs;
+
+	if (qb_cpu_has(QB_FLAG_AVX512)) {
+		cost += d->outputs <= QB_F32_PANEL ? cost / 2 : d->outputs <= 2 * QB_F32_PANEL ? cost / 4 : 0;
+	}
+	return cost;
+}
+
+/* The form that costs least; false where none costs less than the plain sum by a tenth. */
+static bool choose_form(struct winograd *w, int transform)
 {
 	const struct qb_dense *d = &w->d;
-	int64_t least = INT64_MAX;
+	int64_t most = plain_cost(d) / 10 * 9, least = INT64_MAX;
 
 	for (int f = 0; f < QB_WINOGRAD_FORMS; f++) {
 		const struct qb_f32_winograd *form = &qb_f32_winograd_forms[f];
-		int64_t out[2] = {d->out_height, d->out_width}, tiles = d->images * w->phases * w->phases, wide[2];
-		int points = form->size * form->size;
+		struct winograd as = *w;
+		int64_t out[2] = {d->out_height, d->out_width}, cost;
 
 		if (d->kernel[0] != form->kernel || d->kernel[1] != form->kernel ||
 			d->stride[0] != form->stride || d->stride[1] != form->stride ||
 			(w->phases > 1 && form->stride > 1)) {
 			continue;
 		}
+		as.form = (enum qb_f32_winograd_form)f;
+		as.out = form->out;
+		as.size = form->size;
+		as.points = form->size * form->size;
+		as.tiles = d->images * w->phases * w->phases;
 		for (int i = 0; i < 2; i++) {
-			wide[i] = ((out[i] + w->phases - 1) / w->phases + form->out - 1) / form->out;
-			tiles *= wide[i];
+			as.wide[i] = ((out[i] + w->phases - 1) / w->phases + form->out - 1) / form->out;
+			as.tiles *= as.wide[i];
 		}
-		if (points * QB_MAX(tiles, (int64_t)FEW_TILES) < least) {
-			least = points * QB_MAX(tiles, (int64_t)FEW_TILES);
-			w->form = (enum qb_f32_winograd_form)f;
-			w->out = form->out;
-			w->size = form->size;
-			w->points = points;
-			w->tiles = tiles;
-			memcpy(w->wide, wide, sizeof(wide));
+		cost = cost_of(&as, transform);
+		if (cost <= most && cost < least) {
+			least = cost;
+			*w = as;
 		}
 	}
 	return least < INT64_MAX;
@@ -302,7 +325,7 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_lowered *op, 
 	int id;
 
 	if (!qb_f32_ours(QB_F32_WINOGRAD) || d->w_at || d->groups != 1 ||
-		d->dilation[0] != d->dilation[1] || !choose_form(&w) || !pays(&w, qb_builder_is_frozen(b) ? TRANSFORM : TRANSFORM_OBSERVED) ||
+		d->dilation[0] != d->dilation[1] || !choose_form(&w, qb_builder_is_frozen(b) ? TRANSFORM : TRANSFORM_OBSERVED) ||
 		(!qb_builder_is_frozen(b) && transformed_numbers(&w) > SHARED)) {
 		return QB_EUNSUPPORTED;
 	}
