@@ -6,10 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/base/size.h"
 
-enum { ALIGN = 64, BLOCK = 64 * 1024 };
+enum { ALIGN = 64, BLOCK = 64 * 1024, HUGE_PAGE = 2 << 20, HUGE_FROM = 2 * HUGE_PAGE };
 
 struct block {
 	struct block *next;
@@ -124,12 +125,27 @@ char *qb_arena_printf(struct qb_arena *arena, const char *fmt, ...)
 	return p;
 }
 
+/* In huge pages where the system has them: of what does not stay in a cache, much time goes into finding small pages. */
+static void *alloc_huge(size_t n)
+{
+	void *p;
+
+	n = qb_align_up(n, HUGE_PAGE);
+	p = aligned_alloc(HUGE_PAGE, n);
+#ifdef MADV_HUGEPAGE
+	if (p) {
+		madvise(p, n, MADV_HUGEPAGE); /* refused where there are none, which is as well */
+	}
+#endif
+	return p;
+}
+
 void *qb_aligned_alloc(size_t count, size_t size)
 {
 	size_t n;
 
-	if (qb_mul_overflows(count, size, &n) || n > SIZE_MAX - ALIGN) {
+	if (qb_mul_overflows(count, size, &n) || n > SIZE_MAX - HUGE_PAGE) {
 		return NULL;
 	}
-	return aligned_alloc(ALIGN, qb_align_up(n ? n : 1, ALIGN));
+	return n < HUGE_FROM ? aligned_alloc(ALIGN, qb_align_up(n ? n : 1, ALIGN)) : alloc_huge(n);
 }
