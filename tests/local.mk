@@ -28,11 +28,6 @@ check-skips:
 	@$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/tests/check-skips
 .PHONY: check-skips
 
-# The checks of the sources, each alone: make check-paths.
-check-layers check-lists check-operators check-paths:
-	@$(AM_TESTS_ENVIRONMENT) $(SHELL) $(top_srcdir)/tests/$@
-.PHONY: check-layers check-lists check-operators check-paths
-
 # Numeric tests have LEVELS among their sources and run at every CPU level of the processor; those of kernels that use
 # AVX-512 are linked a second time, with EMULATED in front of LDADD, for processors without.
 LEVELS = tests/unit/levels.c tests/unit/levels.h
