@@ -250,6 +250,60 @@ const tests = {
 		await page.locator('[data-table="1c"] [data-row=resnet18] select').selectOption('');
 		await page.locator('[data-table="1c"] [data-row=resnet18]').getByRole('link', {name: 'run this: ResNet18, INT8'}).waitFor();
 	},
+	async graph__of_a_network__is_coloured_by_a_job_and_leads_to_details() {
+		await open('#/models/m1');
+		await page.getByRole('button', {name: 'graph'}).click();
+		await page.locator('[data-laid-out="12"]').waitFor(); // nine convolutions, two additions, the input
+		assert.match(page.url(), /view=graph/);
+		await page.getByLabel('Job that colours').selectOption('j1');
+		await page.getByRole('button', {name: 'SQNR of its own'}).click();
+		await page.getByLabel('Scheme that colours').selectOption('E3');
+		await page.locator('[data-legend=sqnr]', {hasText: 'low SQNR: 17.0 dB'}).waitFor();
+		assert.match(await page.locator('#nodes tr', {hasText: 'conv5'}).innerText(), /17\.0 dB/);
+		const graph = page.getByRole('application', {name: 'The network as a graph of 12 nodes, coloured by SQNR of its own'});
+		const box = await graph.boundingBox();
+		await graph.click({position: {x: box.width / 2, y: 45}});
+		await page.locator('#node-details h3', {hasText: /^x$/}).waitFor();
+		await graph.press('ArrowDown');
+		await page.locator('#node-details h3', {hasText: /^conv0$/}).waitFor();
+		assert.match(await page.locator('#node-details').innerText(), /operator\s+Conv[^]*weight[^]*E3 28\.0 dB[^]*in the network/);
+		assert.match(page.url(), /node=conv0/);
+		await page.reload();
+		await page.locator('#node-details h3', {hasText: /^conv0$/}).waitFor();
+		await page.getByLabel('Job that colours').selectOption('j42');
+		await page.locator('[data-legend=sensitivity]', {hasText: 'much of the noise: 20.0 %'}).waitFor();
+		await page.getByLabel('Find nodes').fill('conv8');
+		await page.locator('#nodes').getByRole('button', {name: 'conv8'}).click();
+		assert.match(await page.locator('#node-details').innerText(), /conv8[^]*share of the noise\s+20\.0 %[^]*only it quantized\s+−2\.00, 22\.0 dB/);
+		await open('#/jobs/j1');
+		await page.getByRole('link', {name: "On the network's graph"}).click();
+		await page.locator('[data-laid-out="12"]').waitFor();
+	},
+	async graph__of_3000_nodes__is_laid_out_off_the_page_and_moves_by_pointer_and_key() {
+		await open('#/models/m4?view=graph');
+		await has('Laying out 3001 nodes');
+		await page.getByLabel('Find nodes').fill('concat'); // the page answers meanwhile
+		await page.locator('#nodes').getByRole('button', {name: 'block12/concat'}).waitFor();
+		await page.locator('[data-laid-out="3001"]').waitFor({timeout: 120000});
+		const graph = page.getByRole('application');
+		const box = page.locator('[data-laid-out]');
+		const state = () => box.evaluate((e) => [Number(e.dataset.scale), ...e.dataset.origin.split(',').map(Number)]);
+		const [scale, x, y] = await state();
+		const at = await graph.boundingBox();
+		await page.mouse.move(at.x + 300, at.y + 200);
+		await page.mouse.down();
+		await page.mouse.move(at.x + 200, at.y + 100, {steps: 4});
+		await page.mouse.up();
+		const moved = await state();
+		assert.ok(Math.abs(moved[1] - x - 100 / scale) < 1 && Math.abs(moved[2] - y - 100 / scale) < 1, `${[scale, x, y]} to ${moved}`);
+		await page.getByRole('button', {name: 'Zoom in'}).click();
+		assert.ok((await state())[0] > scale);
+		await graph.press('0');
+		assert.ok((await state())[0] < 0.05);
+		await page.locator('#nodes').getByRole('button', {name: 'block12/concat'}).click();
+		await page.locator('#node-details h3', {hasText: 'block12/concat'}).waitFor();
+		assert.ok((await state())[0] >= 0.5); // brought into view where it can be read
+	},
 	async training__of_a_qat_job__shows_start_and_end_and_curves_of_others() {
 		await open('#/jobs/j20');
 		await page.locator('#outcomes').waitFor();
@@ -373,7 +427,7 @@ const tests = {
 		await page.waitForFunction(() => scrollY === 700);
 	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
-		await everywhere([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['data', '#/data'], ['submit', '#/submit'],
+		await everywhere([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['graph', '#/models/m1?view=graph&job=j1&node=conv5'], ['data', '#/data'], ['submit', '#/submit'],
 			['compare', '#/compare'], ['talk', '#/talk'], ['training', '#/training?jobs=j20,j21,j25'], ['training-running', '#/jobs/j28'], ['training-qat', '#/jobs/j20?with=j21'], ['training-diverged', '#/jobs/j26'], ['oscillations', '#/oscillations?job=j20'], ['methods', '#/training?view=methods'], ['outliers', '#/outliers?job=j30'], ['outliers-running', '#/jobs/j31'], ['system', '#/system']]);
 	},
 };

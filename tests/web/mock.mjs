@@ -17,6 +17,22 @@ function model(id, name, inspection) {
 		outputs: [{name: 'scores', type: 'float32', shape: ['N', 10]}], parameters: 77360, macs: 12501632, operators: {Conv: 9, Relu: 7, Add: 3, Gemm: 1}}}};
 }
 
+/* Nine convolutions, the input of every third one added to its output. */
+function smallGraph() {
+	return Array.from({length: 9}, (_, i) => ({name: `conv${i}`, type: 'Conv', inputs: [i === 0 ? 'x' : `c${i - 1}`, `w${i}`], outputs: [i === 8 ? 'scores' : i % 3 === 2 ? `r${i}` : `c${i}`], shape: ['N', 16, 32, 32], parameters: 2304, macs: 2359296 / (i + 1)}))
+		.flatMap((n, i) => (i % 3 === 2 && i < 8 ? [n, {name: `add${i}`, type: 'Add', inputs: [`r${i}`, `c${i - 2}`], outputs: [`c${i}`], shape: ['N', 16, 32, 32], parameters: 0, macs: 0}] : [n]));
+}
+/* Blocks of three branches of four nodes that are concatenated, each behind the last. */
+function deepGraph(count) {
+	const nodes = [];
+	for (let last = 'x'; nodes.length < count;) {
+		const ends = [0, 1, 2].map((b) => { let from = last; for (let k = 0; k < 4; k++) { const name = `block${nodes.length}/branch${b}/conv${k}`; nodes.push({name, type: k % 2 ? 'Relu' : 'Conv', inputs: [from], outputs: [name], shape: ['N', 8, 16, 16], parameters: k % 2 ? 0 : 576, macs: k % 2 ? 0 : 147456 * (1 + b)}); from = name; } return from; });
+		last = `block${nodes.length}/concat`;
+		nodes.push({name: last, type: 'Concat', inputs: ends, outputs: [last], shape: ['N', 24, 16, 16], parameters: 0, macs: 0});
+	}
+	return nodes.slice(0, count);
+}
+
 /* scheme, metric, change, bytes, gates of a multiply-accumulate unit */
 const SCHEMES = [['int8', 87.6, -0.11, 80123, 459], ['int4', 71.2, -16.51, 41500, 171], ['E2', 87.71, 0, 80123, 598], ['E3', 87.35, -0.36, 80123, 780], ['E4', 85.9, -1.81, 80123, 1150], ['E5', 80.02, -7.69, 80123, 1830]];
 const MACS = 12501632;
@@ -27,7 +43,7 @@ function latency(p50, execution) {
 }
 export function result(job) {
 	const tensors = (s, k) => Array.from({length: 12}, (_, i) => ({name: i % 2 ? `<b>layer${i}</b>/conv` : `stage${i}/a/very/long/path/of/an/activation_tensor`, kind: i < 6 ? 'weight' : 'activation',
-		format: s, sqnr_db: 40 - 4 * k - i, network_sqnr_db: i < 6 ? null : 35 - 4 * k - i, min: -1.25, max: 1.24, observed_min: -2, observed_max: 2.5}));
+		layer: `conv${i % 6}`, format: s, sqnr_db: 40 - 4 * k - i, network_sqnr_db: i < 6 ? null : 35 - 4 * k - i, min: -1.25, max: 1.24, observed_min: -2, observed_max: 2.5}));
 	return {job, type: 'ptq', metric_name: 'top1', samples: 846, machine: {cpu: 'A CPU', isa: 'avx512_vnni', threads: 1},
 		float: {metric: 87.71, size_bytes: 309440, gates: {unit: 3900, network: 3900 * MACS}, latency: latency(410000, 'native')},
 		exports: [{kind: 'qdq', scheme: 'int8', name: 'int8.qdq.onnx'}, {kind: 'qdq', scheme: 'E2', refused: 'ONNX has no words for E2'}],
@@ -76,6 +92,9 @@ const HWCOST = {type: 'hwcost', adders: 'ripple', terms: 1024, rounds: 8, rows: 
 const DISTRIBUTIONS = [{name: 'uniform', low: -1, high: 1}, {name: 'gaussian', sigma: 1, clip: 10}, {name: 'student_t', nu: 8, clip: 100}];
 const SQNR = {type: 'sqnr', samples: 0, seed: 1, sweep: null, crossings: [], distributions: DISTRIBUTIONS.map(({name}) => ({label: name, name, mean: 0, rms: 1, bound: 1})),
 	rows: [[48.1, 44.5, 38.7, 32.7, 26.9], [40.6, 42.7, 37.6, 31.6, 25.6], [34.4, 38.4, 37.5, 31.5, 25.6]].flatMap((row, i) => row.map((sqnr_db, k) => ({distribution: DISTRIBUTIONS[i].name, value: null, asked: ['int8', 'E2', 'E3', 'E4', 'E5'][k], format: ['int8', 'E2', 'E3', 'E4', 'E5'][k], sqnr_db, best: sqnr_db === Math.max(...row)})))};
+const outcome = (delta, output_sqnr_db) => ({metric: 87.71 + delta, delta, output_sqnr_db});
+const DIAGNOSIS = {type: 'diagnose', model: 'resnet8', data: 'test-846.npz', metric_name: 'top1', scheme: 'int4', samples: 128, float: outcome(0, null), all: outcome(-16.51, 9), tensors: [], largest: [], mixed: null,
+	layers: Array.from({length: 9}, (_, i) => ({layer: `conv${i}`, type: 'Conv', macs: 2359296, weight_bytes: 9216, only: outcome(-i / 4, 30 - i), all_but: outcome(-15, 10), noise_share: (i + 1) / 45}))};
 const OUTLIERS = JSON.parse(readFileSync(new URL('../../schema/examples/outliers.json', import.meta.url)));
 const diverged = 'the loss of step 24 is not finite: the gradient of stage1/block0/conv1 was the first that was not; a smaller learning rate or clipping of the gradient may help';
 
@@ -95,8 +114,9 @@ export async function start(dist, kinds) {
 	const trainings = [...TRAININGS.map(([id, spec]) => job(id, 'succeeded', {type: 'qat', spec, ...named})), job('j25', 'succeeded', {type: 'train', spec: {type: 'train', network: 'resnet8', train: 'd1', data: 'd1'}, model: null}),
 		job('j26', 'failed', {type: 'qat', spec: {...QAT, method: 'lsq', optimizer: {lr: 9}}, ...named, error: {code: 'diverged', detail: diverged}}), job('j28', 'running', {type: 'qat', spec: {...QAT, method: 'ewgs'}, ...named, progress: {stage: 'train', fraction: 0.3, text: 'epoch 4 of 12'}}),
 		job('j40', 'succeeded', {type: 'hwcost', spec: {type: 'hwcost', units: []}, model: null, data: null}), job('j41', 'succeeded', {type: 'sqnr', spec: {type: 'sqnr', distributions: DISTRIBUTIONS, formats: ['int8', 'E2', 'E3', 'E4', 'E5']}, model: null, data: null}),
+		job('j42', 'succeeded', {type: 'diagnose', spec: {type: 'diagnose', model: 'm1', data: 'd1', scheme: 'int4'}}),
 		job('j30', 'succeeded', {type: 'outliers', spec: {type: 'outliers', network: 'opt', train: 'd1', data: 'd1'}, model: null}), job('j31', 'running', {type: 'outliers', spec: {type: 'outliers', network: 'opt', train: 'd1', data: 'd1'}, model: null, progress: {stage: 'train', fraction: 0.5, text: 'gated, epoch 2 of 5'}})];
-	const resultOf = (id) => { const t = TRAININGS.find(([name]) => name === id); return t ? qatResult(id, t[3], t[2]) : id === 'j25' ? trainResult(id) : id === 'j30' ? {job: id, ...OUTLIERS} : id === 'j40' ? {job: id, ...HWCOST} : id === 'j41' ? {job: id, ...SQNR} : result(id); };
+	const resultOf = (id) => { const t = TRAININGS.find(([name]) => name === id); return t ? qatResult(id, t[3], t[2]) : id === 'j25' ? trainResult(id) : id === 'j30' ? {job: id, ...OUTLIERS} : id === 'j40' ? {job: id, ...HWCOST} : id === 'j41' ? {job: id, ...SQNR} : id === 'j42' ? {job: id, ...DIAGNOSIS} : result(id); };
 	/* Steps as metric events, a point every 20 ms of the job's time. */
 	function sendSteps(send, from, to, k) {
 		for (let i = from; i < to; i++) {
@@ -142,7 +162,7 @@ export async function start(dist, kinds) {
 			const one = list.find((x) => x.id === id);
 			if (!one) { return problem(res, 404, `there is no ${id}`); }
 			if (req.method === 'DELETE') { lab[kind] = list.filter((x) => x !== one); return res.writeHead(204).end(); }
-			return json(res, sub === 'graph' ? {nodes: Array.from({length: 9}, (_, i) => ({name: `conv${i}`, type: 'Conv', shape: ['N', 16, 32, 32], parameters: 2304, macs: 2359296 / (i + 1)}))} : one);
+			return json(res, sub === 'graph' ? {nodes: id === 'm4' ? deepGraph(3000) : smallGraph()} : one);
 		}
 		if (kind === 'jobs') {
 			if (req.method === 'POST' && !id) {
@@ -159,12 +179,12 @@ export async function start(dist, kinds) {
 			const one = lab.jobs.find((j) => j.id === id) ?? trainings.find((j) => j.id === id);
 			const type = url.searchParams.get('type');
 			if (!id && type && type !== 'ptq') {
-				const rows = trainings.filter((j) => j.type === type && (!url.searchParams.get('state') || j.state === url.searchParams.get('state')));
+				const rows = trainings.filter((j) => j.type === type && (!url.searchParams.get('model') || j.model?.id === url.searchParams.get('model')) && (!url.searchParams.get('state') || j.state === url.searchParams.get('state')));
 				return json(res, {jobs: rows, total: rows.length, next: null});
 			}
 			if (!id) {
 				const words = (url.searchParams.get('q') ?? '').split(' ');
-				const rows = lab.jobs.filter((j) => (!url.searchParams.get('state') || j.state === url.searchParams.get('state')) && words.every((w) => `${j.id} ${j.model?.name}`.includes(w)));
+				const rows = lab.jobs.filter((j) => (!url.searchParams.get('state') || j.state === url.searchParams.get('state')) && (!url.searchParams.get('model') || j.model?.id === url.searchParams.get('model')) && words.every((w) => `${j.id} ${j.model?.name}`.includes(w)));
 				return json(res, {jobs: rows, total: rows.length, next: null});
 			}
 			if (!one) { return problem(res, 404, `there is no job ${id}`); }
