@@ -53,6 +53,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/report/error_rows.h \
 	core/experiment/report/export.c \
 	core/experiment/report/export.h \
+	core/experiment/report/histograms.c \
+	core/experiment/report/histograms.h \
 	core/experiment/report/outlier_rows.c \
 	core/experiment/report/outlier_rows.h \
 	core/experiment/report/report.c \

@@ -30,35 +30,6 @@ static void close_window(void *arg, int64_t slots)
 	(void)slots;
 }
 
-/* A bin's number when 2^shift of them, from a multiple of that on, are one. */
-static int coarse(int bin, int shift)
-{
-	return bin >= 0 ? bin >> shift : -((-bin - 1) >> shift) - 1;
-}
-
-static enum qb_err rebin(struct qb_outlier_histogram *out, const struct qb_observer *o, struct qb_errbuf *eb)
-{
-	uint64_t *count = calloc(QB_OBSERVER_BINS, sizeof(*count));
-	double width;
-	int first, bins, shift = 0;
-
-	if (!count) {
-		return qb_fail(eb, QB_ENOMEM, "no memory for a histogram");
-	}
-	bins = qb_observer_histogram(o, &first, &width, count, QB_OBSERVER_BINS);
-	while (bins > 0 && coarse(first + bins - 1, shift) - coarse(first, shift) >= QB_HISTOGRAM_BINS) {
-		shift++;
-	}
-	*out = (struct qb_outlier_histogram){.bins = bins > 0 ? coarse(first + bins - 1, shift) - coarse(first, shift) + 1 : 0,
-		.width = width * (double)(1 << shift)};
-	out->low = bins > 0 ? out->width * coarse(first, shift) : 0;
-	for (int i = 0; i < bins; i++) {
-		out->count[coarse(first + i, shift) - coarse(first, shift)] += count[i];
-	}
-	free(count);
-	return QB_OK;
-}
-
 static enum qb_err run(struct histogram *h, struct qb_sequences *s, int value, struct qb_errbuf *eb)
 {
 	const struct qb_sequence_work work = {.see = see, .close = close_window, .arg = h};
@@ -74,7 +45,7 @@ static enum qb_err run(struct histogram *h, struct qb_sequences *s, int value, s
 	return err;
 }
 
-enum qb_err qb_outlier_histogram_take(struct qb_outlier_histogram *out, struct qb_sequences *s, int value, struct qb_errbuf *eb)
+enum qb_err qb_outlier_histogram_take(struct qb_histogram *out, struct qb_sequences *s, int value, struct qb_errbuf *eb)
 {
 	const int64_t *dim = s->graph->value[value]->shape.dim;
 	struct histogram h = {.s = s, .observer = calloc((size_t)s->threads, sizeof(*h.observer)), .tokens = dim[1], .size = dim[2]};
@@ -92,7 +63,7 @@ enum qb_err qb_outlier_histogram_take(struct qb_outlier_histogram *out, struct q
 	for (int t = 1; t < s->threads; t++) {
 		qb_observer_merge(h.observer[0], h.observer[t]);
 	}
-	err = rebin(out, h.observer[0], eb);
+	err = qb_histogram_take(out, h.observer[0], eb);
 out:
 	for (int t = 0; h.observer && t < s->threads; t++) {
 		qb_observer_destroy(&h.observer[t]);

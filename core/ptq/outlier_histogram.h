@@ -6,16 +6,9 @@
 #define QB_PTQ_OUTLIER_HISTOGRAM_H
 
 #include "core/ptq/sequences.h"
-
-enum { QB_HISTOGRAM_BINS = 256 };
-
-struct qb_outlier_histogram {
-	int bins;      /* equal ones, at most QB_HISTOGRAM_BINS; 0: nothing finite was seen */
-	double low, width;
-	uint64_t count[QB_HISTOGRAM_BINS];
-};
+#include "core/quant/histogram.h"
 
 /* value->index of the bound graph of s; all of its sequences. */
-enum qb_err qb_outlier_histogram_take(struct qb_outlier_histogram *out, struct qb_sequences *s, int value, struct qb_errbuf *eb);
+enum qb_err qb_outlier_histogram_take(struct qb_histogram *out, struct qb_sequences *s, int value, struct qb_errbuf *eb);
 
 #endif

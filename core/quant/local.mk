@@ -6,6 +6,8 @@ libquantbench_a_SOURCES += \
 	core/quant/imported_quantizer.h \
 	core/quant/density.c \
 	core/quant/density.h \
+	core/quant/histogram.c \
+	core/quant/histogram.h \
 	core/quant/scheme_layers.c \
 	core/quant/scheme_layers.h \
 	core/quant/model_bytes.c \

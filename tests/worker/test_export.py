@@ -34,7 +34,7 @@ class Export(Case):
         result, events = self.job(network, schemes, ["qdq"])
         files = self.exported(result)
         self.assertEqual(set(files), set(schemes))
-        self.assertEqual({e["path"] for e in events if e["event"] == "artifact"}, set(files.values()))
+        self.assertEqual({e["path"] for e in events if e["event"] == "artifact"}, {*files.values(), self.path("histograms.json")})
         for row in result["schemes"]:
             scheme = row["scheme"]
             with self.subTest(scheme):
@@ -119,11 +119,40 @@ class Export(Case):
         self.assertIn("ONNX has no type for", refused["qdq", "log4"])
         self.assertIn("ONNX has no type for", refused["qdq", "mxfp4"])
         self.assertIn("AIMET", refused["encodings", "E4"])
-        self.assertEqual([e["name"] for e in events if e["event"] == "artifact"], [])
+        self.assertEqual([e["name"] for e in events if e["event"] == "artifact"], ["histograms.json"])
 
     def test_encodings__of_a_width_without_a_type__are_written(self):
         _, events = self.job(DIGITS, ["int6"], ["encodings"])
-        self.assertEqual([e["name"] for e in events if e["event"] == "artifact"], ["int6.encodings.json"])
+        self.assertEqual([e["name"] for e in events if e["event"] == "artifact"], ["histograms.json", "int6.encodings.json"])
+
+    def test_histograms__of_every_quantized_tensor__are_those_of_numpy(self):
+        smooth = {"scheme": "int8", "name": "smooth", "methods": ["cross_layer_equalization"]}
+        result, _ = self.job(DIGITS, ["int8", "E4", smooth], ["float"], calibration={"samples": 1200})
+        with open(self.path("histograms.json"), encoding="utf-8") as f:
+            first, second = json.load(f)["variants"]
+        self.assertEqual((first["schemes"], second["schemes"]), (["int8", "E4"], ["smooth"]))
+        rows = {t["name"]: t for t in first["tensors"]}
+        told = {t["name"]: t for t in result["schemes"][0]["tensors"]}
+        self.assertEqual({n: (t["kind"], t["layer"]) for n, t in rows.items()}, {n: (t["kind"], t["layer"]) for n, t in told.items()})
+        elements = {i.name: numpy_helper.to_array(i) for i in onnx.load(self.path("float.onnx")).graph.initializer}
+        data = np.load(DIGITS[1])
+        elements["input"] = data["x"].astype(np.float32)
+        compared = 0
+        for name, t in rows.items():
+            self.assertLessEqual(len(t["counts"]), 256)
+            self.assertEqual(sum(t["counts"]), t["elements"])
+            self.assertGreaterEqual(t["min"], t["low"])
+            self.assertLess(t["max"], t["low"] + t["width"] * len(t["counts"]))
+            if name in elements:
+                x = elements[name].astype(np.float64).ravel()
+                bins = np.floor(x / t["width"]).astype(np.int64) - int(t["low"] / t["width"])
+                self.assertEqual(np.bincount(bins, minlength=len(t["counts"])).tolist(), t["counts"], name)
+                self.assertEqual((t["elements"], t["zeros"]), (x.size, int((x == 0).sum())))
+                compared += 1
+        self.assertEqual(rows["input"]["elements"], 1200 * 256)
+        self.assertGreaterEqual(compared, sum(t["kind"] == "weight" for t in rows.values()) + 1)
+        # Methods that rewrite the network leave other weights.
+        self.assertNotEqual([t["counts"] for t in second["tensors"]], [t["counts"] for t in first["tensors"]])
 
     def matrices(self):
         """A network of two products, of rows of 70 and 24 elements, and what it gives."""

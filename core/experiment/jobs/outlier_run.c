@@ -184,7 +184,7 @@ static int find_place(const struct qb_residual_stream *s, const struct qb_outlie
 static enum qb_err add_histogram(json_t *rows, struct run *r, struct qb_sequences *s, int tensor, struct qb_errbuf *eb)
 {
 	const struct qb_outlier_scheme scheme = {r->sweep[0], 0};
-	struct qb_outlier_histogram h;
+	struct qb_histogram h;
 
 	QB_TRY(qb_outlier_histogram_take(&h, s, s->stream.at[tensor].value->index, eb));
 	if (h.bins) {

@@ -10,6 +10,7 @@
 #include "core/experiment/report/describe.h"
 #include "core/experiment/spec/uploads_check.h"
 #include "core/experiment/report/export.h"
+#include "core/experiment/report/histograms.h"
 #include "core/experiment/report/scheme_rows.h"
 #include "core/experiment/report/text_rows.h"
 #include "core/experiment/jobs/kinds.h"
@@ -86,6 +87,7 @@ static enum qb_err run_export(struct ptq *p, json_t *result, struct qb_errbuf *e
 {
 	json_t *rows;
 
+	QB_TRY(qb_export_histograms(p->job, p->sweep, eb));
 	if (!p->spec.exports) {
 		return QB_OK;
 	}

@@ -283,7 +283,7 @@ static json_t *grid_json(const struct qb_outlier_scheme *s, const struct qb_valu
 		"levels", (json_int_t)levels, "step", q->format.kind == QB_FORMAT_INT ? qb_json_float(q->scale[0]) : json_null());
 }
 
-json_t *qb_outlier_histogram_row(const struct qb_outlier_histogram *h, const struct qb_stream_value *t,
+json_t *qb_outlier_histogram_row(const struct qb_histogram *h, const struct qb_stream_value *t,
 	const struct qb_outlier_scheme *s)
 {
 	json_t *counts = json_array();

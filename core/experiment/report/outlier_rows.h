@@ -23,7 +23,7 @@ json_t *qb_outlier_residual_rows(const struct qb_outlier_report *r);
 json_t *qb_outlier_attention_rows(const struct qb_outlier_report *r);
 json_t *qb_outlier_maps(const struct qb_outlier_report *r);
 /* {"tensor", ..., "counts", "grid": of the scheme}; t: of r's stream. */
-json_t *qb_outlier_histogram_row(const struct qb_outlier_histogram *h, const struct qb_stream_value *t,
+json_t *qb_outlier_histogram_row(const struct qb_histogram *h, const struct qb_stream_value *t,
 	const struct qb_outlier_scheme *s);
 /* {"mean", "sd", "low", "high"} of some of count numbers; those that are NaN make it null. */
 json_t *qb_spread_row(const double *x, int count);

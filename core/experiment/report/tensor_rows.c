@@ -83,7 +83,7 @@ static struct qb_qdq_sums weight_sums(const struct qb_value *v, const struct qb_
 	return s;
 }
 
-static const char *layer_of(const struct qb_value *v)
+const char *qb_tensor_layer(const struct qb_value *v)
 {
 	if (v->producer) {
 		return qb_value_layer(v)->name;
@@ -124,7 +124,7 @@ static json_t *row(struct qb_job *job, const struct qb_sweep *sweep, int scheme,
 	represented(q, min == 0 && max == 0, &lo, &hi);
 	qb_job_metric(job, "tensor", name, v->name, "sqnr", own, "dB");
 	made = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "name",
-		v->name, "kind", v->constant ? "weight" : "activation", "layer", layer_of(v),
+		v->name, "kind", v->constant ? "weight" : "activation", "layer", qb_tensor_layer(v),
 		"format", q->format.name, "bits", q->format.bits, "channels",
 		(json_int_t)q->channels, "sqnr_db", qb_json_real(own), "network_sqnr_db",
 		v->constant ? qb_json_real(own)

@@ -11,6 +11,9 @@
 /* One object a quantized tensor, in the order of the network; emits a metric event for each. New reference. */
 json_t *qb_tensor_rows(struct qb_job *job, const struct qb_sweep *sweep, int scheme);
 
+/* The node that a quantized tensor is said to belong to: what computes it, or reads it as a weight. */
+const char *qb_tensor_layer(const struct qb_value *v);
+
 /* {"format", "bits", "granularity", "range", "scale" ...} in the words of a job, or null for float: what was done, so the
  * range of a block is minmax, and there is none where a format is used without a scale. New reference. */
 json_t *qb_scheme_part_json(const struct qb_scheme_part *part);
