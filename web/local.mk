@@ -12,6 +12,7 @@ WEB_FILES = \
 	web/src/charts/Chart.svelte web/src/charts/bars.ts web/src/charts/curves.ts web/src/charts/echarts.ts web/src/charts/front.ts \
 	web/src/charts/heatmap.ts web/src/charts/latency.ts web/src/charts/latent.ts web/src/charts/matrix.ts web/src/charts/numberline.ts web/src/charts/spread.ts web/src/charts/sqnr.ts \
 	web/src/charts/NetworkGraph.svelte web/src/charts/layout.worker.ts web/src/charts/network.ts web/src/pages/ModelGraph.svelte web/src/pages/graph.ts \
+	web/src/pages/Histogram.svelte web/src/pages/histogram.ts \
 	web/src/charts/pareto.ts \
 	web/src/pages/Talk.svelte web/src/pages/expected.ts web/src/pages/talk.ts web/src/pages/talk_claims.ts \
 	web/src/charts/stacked.ts web/src/charts/trajectory.ts \
@@ -30,7 +31,7 @@ WEB_FILES = \
 	web/src/pages/ptq.ts web/src/pages/runs.svelte.ts web/src/pages/schema.ts web/src/pages/starters.ts web/src/pages/toy.ts web/src/pages/training.ts
 EXTRA_DIST += $(WEB_FILES) web/tests/answer.test.ts web/tests/charts.test.ts web/tests/inspection.test.ts web/tests/schema.test.ts web/tests/tables.test.ts web/tests/training.test.ts \
 	web/tests/outliers.test.ts \
-	web/tests/jobs.test.ts web/tests/network.test.ts web/tests/pareto.test.ts web/tests/talk.test.ts web/tests/submission.test.ts \
+	web/tests/colours.test.ts web/tests/histogram.test.ts web/tests/jobs.test.ts web/tests/network.test.ts web/tests/pareto.test.ts web/tests/talk.test.ts web/tests/submission.test.ts \
 	web/tests/units.test.ts
 
 if WEB

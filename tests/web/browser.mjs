@@ -39,7 +39,8 @@ const tests = {
 		assert.equal(await page.locator('tr[data-scheme=int4] td.best').count(), 0); // fewer gates, but not as good
 		assert.match(await page.locator('tr[data-scheme=int8]').innerText(), /−0\.11[\s\S]*160 µs[\s\S]*native/);
 		assert.match(await page.locator('tr[data-scheme=E4]').innerText(), /emulated/);
-		assert.equal(await page.locator('canvas').count(), 3);
+		await page.locator('#look canvas').waitFor();
+		assert.equal(await page.locator('canvas').count(), 4);
 		await page.getByRole('button', {name: 'weights'}).click();
 		await page.getByRole('button', {name: 'in the network', exact: true}).click();
 		await has('weights have no error but their own');
@@ -303,6 +304,30 @@ const tests = {
 		await page.locator('#nodes').getByRole('button', {name: 'block12/concat'}).click();
 		await page.locator('#node-details h3', {hasText: 'block12/concat'}).waitFor();
 		assert.ok((await state())[0] >= 0.5); // brought into view where it can be read
+	},
+	async histogram__of_a_tensor__has_the_grid_and_range_of_any_format_over_it() {
+		await open('#/jobs/j1');
+		await page.locator('#look-figures[data-fit=scheme]').waitFor();
+		await page.locator('#tensors').getByRole('button', {name: /^<b>layer11<\/b>\/conv: look inside, under E3/}).click();
+		await page.locator('#look-figures[data-tensor="<b>layer11</b>/conv"]').waitFor();
+		assert.match(page.url(), /look=[^&]*layer11[^&]*&of=E3/);
+		await page.getByLabel('Grid of format').selectOption('int8');
+		await page.locator('#look-figures[data-fit=best]').waitFor();
+		const sqnr = async () => Number((await page.locator('#look-figures b').first().innerText()).replace(' dB', ''));
+		const best = await sqnr();
+		await page.getByRole('button', {name: 'all elements'}).click();
+		await page.locator('#look-figures[data-fit=data]', {hasText: '0.0 %'}).waitFor();
+		assert.ok(await sqnr() <= best);
+		await page.getByRole('slider', {name: 'Largest magnitude'}).fill('100');
+		await page.locator('#look-figures[data-fit=typed]').waitFor();
+		assert.ok(await sqnr() < best);
+		assert.match(page.url(), /as=int8&range=0\.\d+/);
+		await page.getByText('The 256 values, and the share').click();
+		assert.equal(await page.locator('#grid-values li').count(), 256);
+		await page.reload();
+		await page.locator('#look-figures[data-fit=typed][data-tensor="<b>layer11</b>/conv"]').waitFor();
+		const wide = await page.locator('#look').evaluate((e) => e.scrollWidth - e.clientWidth);
+		assert.ok(wide <= 0);
 	},
 	async training__of_a_qat_job__shows_start_and_end_and_curves_of_others() {
 		await open('#/jobs/j20');

@@ -89,6 +89,7 @@ const TRAININGS = [
 	['j23', {...QAT, method: 'lsq', seed: 1, batch_norm: {reestimate: 0}}, ['lsq'], -3], ['j24', {...QAT, method: ['lsq', {name: 'dampen', lambda: 0.1}], seed: 1}, ['lsq', 'dampen'], 1], ['j27', {...QAT, method: 'lsq', scheme: 'int8'}, ['lsq'], 3],
 ];
 const HWCOST = {type: 'hwcost', adders: 'ripple', terms: 1024, rounds: 8, rows: [['int8', 'fixed', 459], ['int8', 'fp16', 1601], ['int8', 'fp32', 2384], ['E4', 'fixed', 509], ['E4', 'fp32', 1910]].map(([operands, accumulator, gates]) => ({operands, accumulator, gates, register_bits: 26, depth: 59, parts: {multiplier: 350}, verified_pairs: 65536, published: null, verilog: null}))};
+const HISTOGRAMS = {variants: [{schemes: SCHEMES.map(([s]) => s), tensors: result('j1').schemes[0].tensors.map(({name, kind, layer}, i) => { const counts = Array.from({length: 64}, (_, b) => Math.round(4000 * Math.exp(-(((b - 31.5) / (6 + i)) ** 2)))); return {name, kind, layer, elements: counts.reduce((a, b) => a + b, 0), zeros: 0, min: -2, max: 1.99, low: -2, width: 0.0625, counts}; })}]};
 const DISTRIBUTIONS = [{name: 'uniform', low: -1, high: 1}, {name: 'gaussian', sigma: 1, clip: 10}, {name: 'student_t', nu: 8, clip: 100}];
 const SQNR = {type: 'sqnr', samples: 0, seed: 1, sweep: null, crossings: [], distributions: DISTRIBUTIONS.map(({name}) => ({label: name, name, mean: 0, rms: 1, bound: 1})),
 	rows: [[48.1, 44.5, 38.7, 32.7, 26.9], [40.6, 42.7, 37.6, 31.6, 25.6], [34.4, 38.4, 37.5, 31.5, 25.6]].flatMap((row, i) => row.map((sqnr_db, k) => ({distribution: DISTRIBUTIONS[i].name, value: null, asked: ['int8', 'E2', 'E3', 'E4', 'E5'][k], format: ['int8', 'E2', 'E3', 'E4', 'E5'][k], sqnr_db, best: sqnr_db === Math.max(...row)})))};
@@ -108,7 +109,7 @@ export async function start(dist, kinds) {
 	const job = (id, state, more = {}) => ({id, type: 'ptq', state, spec: {type: 'ptq', model: 'm1', data: 'd1', schemes: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5']}, ...refs, fingerprint: hash, engine: '0.1.0',
 		attempts: 1, cached: false, created: time, started: state === 'queued' ? null : time, finished: ['queued', 'running'].includes(state) ? null : '2026-01-05T10:01:12Z', progress: null, position: null, error: null, artifacts: [], ...more});
 	lab.jobs.push(job('j4', 'queued', {position: 1, model: {id: 'm2', name: long}}), job('j3', 'running', {progress: {stage: 'sweep', fraction: 0.42, text: 'batch 5 of 12'}}),
-		job('j2', 'failed', {error: {code: 'memory', detail: 'the worker needed more memory than a job may have (2 GB); use fewer threads'}}), job('j1', 'succeeded', {artifacts: [{name: 'ranges.json', content_type: 'application/json', size_bytes: 812, sha256: hash}, {name: 'int8.qdq.onnx', content_type: 'application/octet-stream', size_bytes: 90123, sha256: hash}]}));
+		job('j2', 'failed', {error: {code: 'memory', detail: 'the worker needed more memory than a job may have (2 GB); use fewer threads'}}), job('j1', 'succeeded', {artifacts: [{name: 'histograms.json', content_type: 'application/json', size_bytes: 9000, sha256: hash}, {name: 'ranges.json', content_type: 'application/json', size_bytes: 812, sha256: hash}, {name: 'int8.qdq.onnx', content_type: 'application/octet-stream', size_bytes: 90123, sha256: hash}]}));
 
 	const named = {model: {id: 'm4', name: 'mobilenetv2_cifar.onnx'}};
 	const trainings = [...TRAININGS.map(([id, spec]) => job(id, 'succeeded', {type: 'qat', spec, ...named})), job('j25', 'succeeded', {type: 'train', spec: {type: 'train', network: 'resnet8', train: 'd1', data: 'd1'}, model: null}),
@@ -188,6 +189,7 @@ export async function start(dist, kinds) {
 				return json(res, {jobs: rows, total: rows.length, next: null});
 			}
 			if (!one) { return problem(res, 404, `there is no job ${id}`); }
+			if (sub === 'artifacts' && path[4] === 'histograms.json') { return json(res, HISTOGRAMS); }
 			if (sub === 'artifacts') { return res.writeHead(200, {'Content-Type': 'application/octet-stream'}).end('made up'); }
 			if (sub === 'results') { return json(res, resultOf(id)); }
 			if (sub === 'results.csv') { return res.writeHead(200, {'Content-Type': 'text/csv'}).end('scheme,metric\nint8,87.6\n'); }
@@ -228,6 +230,10 @@ export async function start(dist, kinds) {
 		if (kind === 'job-types') {
 			return json(res, {engine: '0.1.0', types: JSON.parse(readFileSync(kinds)).answer.types.filter(({type}) => ['ptq', 'diagnose', 'qat'].includes(type)),
 				metrics: [{name: 'top1', summary: 'top-1 accuracy, %', rises: true}]});
+		}
+		if (kind === 'formats' && id) {
+			const values = id === 'int8' ? Array.from({length: 256}, (_, i) => i - 128) : Array.from({length: 255}, (_, i) => i - 127).map((i) => { const m = Math.abs(i); return Math.sign(i) * (m < 16 ? m : (16 + m % 16) * 2 ** (Math.floor(m / 16) - 1)) / 64; });
+			return json(res, {name: id, signed: true, bits: 8, min: values[0], max: values.at(-1), values});
 		}
 		if (kind === 'formats') {
 			return json(res, {formats: ['int8', 'E2', 'E3', 'E4', 'E5'].map((name) => ({name, other_widths: true}))});

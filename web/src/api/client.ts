@@ -133,6 +133,8 @@ export const api = {
 	jobs: (filter: JobFilter, signal?: AbortSignal) => get<JobList>(`/v1/jobs${query({...filter})}`, signal),
 	job: (job: string, signal?: AbortSignal) => get<Job>(`/v1/jobs/${id(job)}`, signal),
 	results: (job: string, signal?: AbortSignal) => get<unknown>(`/v1/jobs/${id(job)}/results`, signal),
+	/** An artifact that holds JSON. */
+	artifact: <T>(job: string, name: string, signal?: AbortSignal) => get<T>(paths.artifact(job, name), signal),
 	submit: async (spec: unknown): Promise<Job> => (await (await call('POST', '/v1/jobs', {body: spec})).json()) as Job,
 	/** Whether the server would take the job; throws what it would say of it. */
 	check: (spec: unknown, signal?: AbortSignal) => call('POST', '/v1/jobs?check=true', {body: spec, ...(signal ? {signal} : {})}),

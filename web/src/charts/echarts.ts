@@ -45,6 +45,23 @@ export function look(i: number, ink: Ink): {colour: string; dash: string | numbe
 	return {colour: colours[i % colours.length] ?? ink.accent, dash: DASHES[i % DASHES.length] ?? 'solid', symbol: SYMBOLS[i % SYMBOLS.length] ?? 'circle'};
 }
 
+/* Formats in an order that does not change: each has its place, and with it its colour on every page. */
+const FORMATS = ['int8', 'E2', 'E3', 'E4', 'E5', 'int4', 'mxfp4', 'nf4', 'e4m3fn', 'e5m2', 'int6', 'log4', 'mxint8', 'nvfp4', 'w4a8', 'w4a4', 'int16', 'bf16', 'fp16', 'mxfp8', 'mxfp6', 'int2', 'int3', 'int5'];
+
+/** Where a format, or a scheme of that name, stands among those that have a colour of their own; of others a place by their name. */
+export function formatPlace(name: string): number {
+	const float = /^(?:fp8_e|E)(\d)(?:m\d)?$/.exec(name);
+	const known = FORMATS.indexOf(float ? `E${float[1] ?? ''}` : name.replace(/^u?(int\d+)(_asym)?$/, '$1').replace(/^w(\d)a\1$/, (all, bits: string) => (bits === '4' ? all : `int${bits}`)));
+	return known >= 0 ? known : FORMATS.length + [...name].reduce((h, c) => (h * 31 + c.charCodeAt(0)) % 40, 7);
+}
+
+/** One colour for a format everywhere; dash and sign go on where colours come round, so that no two that are known are alike. */
+export function formatLook(name: string, ink: Ink): {colour: string; dash: string | number[]; symbol: string} {
+	const i = formatPlace(name);
+	const on = i + 3 * Math.floor(i / LIGHT.length);
+	return {colour: look(i, ink).colour, dash: look(on, ink).dash, symbol: look(on, ink).symbol};
+}
+
 export interface AxisText {
 	name?: string;
 	log?: boolean;

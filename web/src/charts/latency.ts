@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Latency of a network under several formats: the median as a bar, up to the 90th and 99th percentile as whiskers.
 import {isNumber, latency} from '../base/units';
-import {escaped, tooltip, type Ink, type Option} from './echarts';
+import {escaped, formatLook, tooltip, type Ink, type Option} from './echarts';
 
 export interface LatencyBar {
 	scheme: string;
@@ -34,7 +34,7 @@ export function latencyChart(bars: readonly LatencyBar[]): (ink: Ink) => Option 
 		yAxis: {type: 'category', inverse: true, data: names, axisLabel: {color: ink.text}, axisLine: {lineStyle: {color: ink.line}}, axisTick: {show: false}},
 		series: [
 			{type: 'bar', barMaxWidth: 18, data: bars.map((b) => ({value: isNumber(b.p50_ns) ? b.p50_ns / scale : null, itemStyle: b.execution === 'emulated'
-				? {color: ink.soft, borderColor: ink.dim, borderType: 'dashed', borderWidth: 1} : {color: ink.accent}}))},
+				? {color: ink.soft, borderColor: ink.dim, borderType: 'dashed', borderWidth: 1} : {color: b.scheme === 'float' ? ink.dim : formatLook(b.scheme, ink).colour}}))},
 			{type: 'custom', z: 5, data: bars.map((b, i) => [i, (b.p50_ns ?? NaN) / scale, (b.p90_ns ?? NaN) / scale, (b.p99_ns ?? NaN) / scale]),
 				encode: {x: [1, 2, 3], y: 0}, renderItem: whiskers(ink)},
 		],

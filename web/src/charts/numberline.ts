@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every value of a format on a line, one line a format; and how far apart neighbours are.
 import {power2, value} from '../base/units';
-import {axis, escaped, legend, look, tooltip, type Ink, type Option, type RenderApi} from './echarts';
+import {axis, escaped, formatLook, legend, tooltip, type Ink, type Option, type RenderApi} from './echarts';
 
 export interface Line {
 	name: string;
@@ -47,7 +47,7 @@ export function numberLine(lines: readonly Line[], log: boolean, typed: number |
 			axisLabel: {color: ink.text, fontSize: 13, fontWeight: 'bold'}},
 		dataZoom: [{type: 'inside', xAxisIndex: 0, filterMode: 'none', zoomOnMouseWheel: 'ctrl'}],
 		series: [
-			{type: 'custom', data: ticks, encode: {x: 0, y: 1}, clip: true, renderItem: tick(ink, 15, 1)},
+			{type: 'custom', data: ticks, encode: {x: 0, y: 1}, clip: true, renderItem: tick(lines, ink, 15, 1)},
 			{type: 'custom', data: hits, encode: {x: 0, y: 1}, z: 5, clip: true, silent: true, renderItem: pointer(ink),
 				...(marked === null ? {} : {markLine: {silent: true, symbol: 'none', animation: false, lineStyle: {color: ink.bad, type: [4, 3], width: 1.5},
 					label: {formatter: value(marked), color: ink.bad, position: 'end'}, data: [{xAxis: Math.min(high, Math.max(low, marked))}]}})},
@@ -55,11 +55,11 @@ export function numberLine(lines: readonly Line[], log: boolean, typed: number |
 	});
 }
 
-function tick(ink: Ink, half: number, width: number): (params: unknown, api: RenderApi) => unknown {
+function tick(lines: readonly Line[], ink: Ink, half: number, width: number): (params: unknown, api: RenderApi) => unknown {
 	return (_params, api) => {
 		const row = api.value(1);
 		const [x, y] = api.coord([api.value(0), row]);
-		return {type: 'line', shape: {x1: x, y1: y - half, x2: x, y2: y + half}, style: {stroke: look(row, ink).colour, lineWidth: width}};
+		return {type: 'line', shape: {x1: x, y1: y - half, x2: x, y2: y + half}, style: {stroke: formatLook(lines[row]?.name ?? '', ink).colour, lineWidth: width}};
 	};
 }
 
@@ -96,7 +96,7 @@ export function stepChart(lines: readonly Line[]): (ink: Ink) => Option {
 			.map((h) => `<b>${escaped(h.seriesName)}</b> at ${value(h.value[0])}: step ${value(h.value[1])}`).join('<br>')},
 		xAxis: {...axis(ink, 'x', {name: 'magnitude', log: true, label: power2}), logBase: 2},
 		yAxis: {...axis(ink, 'y', {name: 'step to the next value', log: true, label: power2}), logBase: 2},
-		series: series.map((s, i) => ({name: s.name, type: 'line', step: 'end', data: s.points, symbol: look(i, ink).symbol, symbolSize: 5,
-			lineStyle: {color: look(i, ink).colour, type: look(i, ink).dash, width: 2}, itemStyle: {color: look(i, ink).colour}})),
+		series: series.map((s) => ({name: s.name, type: 'line', step: 'end', data: s.points, symbol: formatLook(s.name, ink).symbol, symbolSize: 5,
+			lineStyle: {color: formatLook(s.name, ink).colour, type: formatLook(s.name, ink).dash, width: 2}, itemStyle: {color: formatLook(s.name, ink).colour}})),
 	});
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A metric's change against a cost: points with their intervals, and of each series the front, above and left of which nothing lies.
 import {isNumber, signed} from '../base/units';
-import {axis, escaped, legend, look, tooltip, type Ink, type Option, type RenderApi} from './echarts';
+import {axis, escaped, formatLook, legend, look, tooltip, type Ink, type Option, type RenderApi} from './echarts';
 
 export interface ParetoPoint {
 	key: string; /* told when the point is pressed */
@@ -45,6 +45,8 @@ export function paretoChart(points: readonly ParetoPoint[], words: ParetoWords, 
 			yAxis: {...axis(ink, 'y', {name: words.change, label: (x) => signed(x, x % 1 === 0 ? 0 : words.digits)}), scale: true, ...(marks.lowest === null ? {} : {min: marks.lowest})},
 			series: series.flatMap((name, i) => {
 				const {colour, symbol, dash} = look(i, ink);
+				/* Of one network a point has the colour of its format. */
+				const own = (p: ParetoPoint): string => (series.length > 1 ? colour : formatLook(p.name, ink).colour);
 				const mine = of(name);
 				const front = mine.filter((p) => p.front);
 				return [
@@ -52,7 +54,7 @@ export function paretoChart(points: readonly ParetoPoint[], words: ParetoWords, 
 						...(i === 0 && limits.length > 0 ? {markLine: {silent: true, symbol: 'none', animation: false, precision: 12, lineStyle: {color: ink.bad, type: [4, 3]}, data: limits}} : {})},
 					{name, type: 'custom', silent: true, clip: true, data: mine.filter((p) => isNumber(p.low) && isNumber(p.high)).map((p) => [p.cost, p.low, p.high]), encode: {x: 0, y: [1, 2]}, renderItem: interval(colour)},
 					{name, type: 'scatter', z: 5, clip: true, symbol, symbolSize: 11, data: mine.map((p) => ({value: [p.cost, p.change], key: p.key, name: p.name,
-						itemStyle: p.front ? {color: colour} : {color: ink.card, borderColor: colour, borderWidth: 1.5}})),
+						itemStyle: p.front ? {color: own(p)} : {color: ink.card, borderColor: own(p), borderWidth: 1.5}})),
 						label: {show: true, formatter: '{b}', position: 'right', color: ink.text, fontSize: 11}, labelLayout: {hideOverlap: true}},
 				];
 			}),

@@ -2,7 +2,7 @@
 // How numbers are spread, a density or a histogram, with a format's grid over it: where the values are and where none are spent.
 import {value} from '../base/units';
 import {thinned} from './numberline';
-import {axis, tooltip, type Ink, type Option, type RenderApi} from './echarts';
+import {axis, formatLook, tooltip, type Ink, type Option, type RenderApi} from './echarts';
 
 export interface Spread {
 	x: readonly number[];
@@ -41,14 +41,14 @@ export function spread(curve: Spread, overlay: Overlay | null, log: boolean, ste
 				areaStyle: {color: ink.accent, opacity: .18, origin: 'start'},
 				...(ends.length > 0 ? {markLine: {silent: true, symbol: 'none', animation: false, lineStyle: {color: ink.bad, type: [4, 3]},
 					label: {formatter: 'clipped', color: ink.bad, position: 'end', rotate: 0}, data: ends.map((xAxis) => ({xAxis}))}} : {})},
-			{type: 'custom', data: ticks.map((x) => [x, log ? floor : 0]), silent: true, z: 4, clip: true, renderItem: gridTick(ink)},
+			{type: 'custom', data: ticks.map((x) => [x, log ? floor : 0]), silent: true, z: 4, clip: true, renderItem: gridTick(overlay?.name ?? '', ink)},
 		],
 	});
 }
 
-function gridTick(ink: Ink): (params: unknown, api: RenderApi) => unknown {
+function gridTick(format: string, ink: Ink): (params: unknown, api: RenderApi) => unknown {
 	return (_params, api) => {
 		const [x, y] = api.coord([api.value(0), api.value(1)]);
-		return {type: 'line', shape: {x1: x, y1: y, x2: x, y2: y - 46}, style: {stroke: ink.text, lineWidth: 1, opacity: .75}};
+		return {type: 'line', shape: {x1: x, y1: y, x2: x, y2: y - 46}, style: {stroke: formatLook(format, ink).colour, lineWidth: 1, opacity: .85}};
 	};
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SQNR of formats: as bars for each distribution, and along a sweep, with the places where another format becomes the best.
 import {decibel, fixed, isNumber, value} from '../base/units';
-import {axis, escaped, legend, look, tooltip, type Ink, type Option} from './echarts';
+import {axis, escaped, formatLook, legend, tooltip, type Ink, type Option} from './echarts';
 
 export interface SqnrBar {
 	distribution: string;
@@ -29,7 +29,7 @@ export function sqnrBars(bars: readonly SqnrBar[]): (ink: Ink) => Option {
 		xAxis: axis(ink, 'x', {name: 'SQNR in dB', label: value}),
 		yAxis: {type: 'category', inverse: true, data: distributions, axisLine: {lineStyle: {color: ink.line}}, axisTick: {show: false},
 			axisLabel: {color: ink.text, interval: 0, width: 130, overflow: 'break', show: distributions.length > 1}},
-		series: formats.map((format, i) => ({name: format, type: 'bar', barMaxWidth: 16, itemStyle: {color: look(i, ink).colour},
+		series: formats.map((format) => ({name: format, type: 'bar', barMaxWidth: 16, itemStyle: {color: formatLook(format, ink).colour},
 			data: distributions.map((d) => at(d, format)?.sqnr_db ?? null),
 			label: {show: true, position: 'right', color: ink.text, fontSize: 11,
 				formatter: (h: {name: string}) => { const b = at(h.name, format); return b ? `${b.best ? '★ ' : ''}${format} ${fixed(b.sqnr_db, 1)}` : ''; }}})),
@@ -63,7 +63,7 @@ export function sqnrLines(points: readonly SweepPoint[], crossings: readonly Cro
 		xAxis: {...axis(ink, 'x', {name, log, label: value}), min: 'dataMin', max: 'dataMax'},
 		yAxis: {...axis(ink, 'y', {name: 'SQNR in dB'}), scale: true},
 		series: formats.map((format, i) => ({name: format, type: 'line', data: points.filter((p) => p.format === format).map((p) => [p.value, p.sqnr_db]),
-			symbol: look(i, ink).symbol, symbolSize: 6, showSymbol: true, lineStyle: {color: look(i, ink).colour, type: look(i, ink).dash, width: 2}, itemStyle: {color: look(i, ink).colour},
+			symbol: formatLook(format, ink).symbol, symbolSize: 6, showSymbol: true, lineStyle: {color: formatLook(format, ink).colour, type: formatLook(format, ink).dash, width: 2}, itemStyle: {color: formatLook(format, ink).colour},
 			...(i === 0 ? {markLine: {silent: true, symbol: 'none', animation: false, precision: 15, data: [
 				...crossings.map((c) => ({xAxis: middle(c), lineStyle: {color: ink.dim, type: 'solid', width: 1}, label: {formatter: `${c.before} ▸ ${c.after}`, color: ink.text, position: 'end', rotate: 0}})),
 				...(mark === null ? [] : [{xAxis: mark, lineStyle: {color: ink.bad, type: [4, 3], width: 1.5}, label: {formatter: value(mark), color: ink.bad, position: 'start', rotate: 0, backgroundColor: ink.card, padding: [1, 3]}}])]}} : {})})),
