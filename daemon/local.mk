@@ -14,6 +14,7 @@ quantbenchd_SOURCES = \
 	daemon/engine.c daemon/engine.h \
 	daemon/engine_info.c daemon/engine_info.h \
 	daemon/health.c daemon/health.h \
+	daemon/grid.c daemon/grid.h \
 	daemon/hub.c daemon/hub.h \
 	daemon/inputs.c daemon/inputs.h \
 	daemon/jobs.c daemon/jobs.h \
@@ -57,6 +58,7 @@ quantbenchd_SOURCES = \
 	daemon/http/guard.c daemon/http/guard.h \
 	daemon/http/host.c daemon/http/host.h \
 	daemon/http/http.h \
+	daemon/http/grids_api.c \
 	daemon/http/jobs_api.c \
 	daemon/http/later.c daemon/http/later.h \
 	daemon/http/listen.c daemon/http/listen.h \

@@ -27,7 +27,7 @@
 	"j.finished, j.progress AS \"progress:json\", CASE j.state WHEN 'queued' THEN " \
 	"(SELECT count(*) FROM jobs q WHERE q.state = 'queued' AND q.target = j.target AND q.priority >= j.priority AND " \
 	"(q.priority > j.priority OR q.id <= j.id)) END AS position, " \
-	"j.target, j.machine AS \"machine:json\", j.priority, j.limits AS \"limits:json\", j.retries, " \
+	"(SELECT 'g' || min(grid) FROM grid_jobs WHERE job = j.id) AS grid, j.target, j.machine AS \"machine:json\", j.priority, j.limits AS \"limits:json\", j.retries, " \
 	"coalesce((SELECT json_group_array('j' || f.after) FROM job_after f WHERE f.job = j.id), '[]') AS \"after:json\", " \
 	"j.error AS \"error:json\", coalesce((SELECT json_group_array(json_object('name', a.name, " \
 	"'content_type', a.content_type, 'size_bytes', a.size, 'sha256', a.sha256)) FROM " \
@@ -186,6 +186,19 @@
 	X(EVENT_LIST, "SELECT id, kind, data FROM events WHERE job = ?1 AND id > ?2 " \
 		"ORDER BY id LIMIT 100") \
 	/* results */ \
+	/* grids: jobs of one submission */ \
+	X(GRID_INSERT, "INSERT INTO grids (spec, created, submitter, token) VALUES (?1, ?2, ?3, ?4) RETURNING id") \
+	X(GRID_JOB_INSERT, "INSERT INTO grid_jobs (grid, number, job, at) VALUES (?1, ?2, ?3, ?4)") \
+	X(GRID_GET, "SELECT 'g' || id AS id, spec AS \"spec:json\", created, submitter FROM grids WHERE id = ?1") \
+	X(GRID_OWNER, "SELECT coalesce(token, 0) FROM grids WHERE id = ?1") \
+	X(GRID_JOBS, "SELECT 'j' || j.id AS job, g.at AS \"at:json\", j.state, j.progress AS \"progress:json\", j.error AS \"error:json\" " \
+		"FROM grid_jobs g JOIN jobs j ON j.id = g.job WHERE g.grid = ?1 ORDER BY g.number") \
+	X(GRID_WAITING, "SELECT j.id FROM grid_jobs g JOIN jobs j ON j.id = g.job WHERE g.grid = ?1 AND j.state IN ('queued', 'running') " \
+		"ORDER BY j.id DESC") \
+	X(GRID_LIST, "SELECT 'g' || g.id AS id, g.spec AS \"spec:json\", g.created, g.submitter, (SELECT json_group_object(state, n) FROM " \
+		"(SELECT j.state, count(*) AS n FROM grid_jobs i JOIN jobs j ON j.id = i.job WHERE i.grid = g.id GROUP BY j.state)) AS " \
+		"\"states:json\" FROM grids g WHERE (?1 IS NULL OR g.id < ?1) ORDER BY g.id DESC LIMIT ?2") \
+	X(GRID_COUNT, "SELECT count(*) FROM grids") \
 	X(RESULT_INSERT, "INSERT OR REPLACE INTO results (job, result) VALUES (?1, ?2)") \
 	X(RESULT_GET, "SELECT j.state, j.type, j.target, j.machine AS \"machine:json\", r.result AS \"result:json\" FROM jobs j LEFT JOIN " \
 		"results r ON r.job = j.id WHERE j.id = ?1") \

@@ -168,31 +168,42 @@ static bool insert_job(struct qb_daemon *d, const struct resolved *r, const char
 	return ok;
 }
 
+/* Within the caller's transaction. */
+static bool insert_rows(struct qb_daemon *d, const struct resolved *r, const struct qb_who *who, int64_t *id)
+{
+	struct qb_store *s = d->store;
+	char hash[QB_HASH_LEN];
+	const json_t *in;
+	size_t i;
+
+	qb_fingerprint(r->spec, r->inputs, r->engine, r->wish.target, hash);
+	if (!insert_job(d, r, hash, who, id)) {
+		return false;
+	}
+	json_array_foreach(r->inputs, i, in) {
+		qb_store_exec(s, QB_SQL_JOB_INPUT_INSERT, "issss", *id, text_of(in, "field"), text_of(in, "upload"),
+			text_of(in, "name"), text_of(in, "sha256"));
+	}
+	json_array_foreach(r->wish.after, i, in) {
+		qb_store_exec(s, QB_SQL_JOB_AFTER_INSERT, "ii", *id, qb_id_number(json_string_value(in), 'j'));
+	}
+	qb_job_state_event(d, *id, "queued", NULL);
+	return true;
+}
+
 /* The new job's object, read in the same transaction: who is refused may ask again. NULL after having filled p. */
 static json_t *insert(struct qb_daemon *d, const struct resolved *r, const struct qb_who *who, struct qb_problem *p)
 {
 	struct qb_store *s = d->store;
-	char hash[QB_HASH_LEN];
 	json_t *job = NULL;
-	const json_t *in;
-	size_t i;
 	int64_t id = -1;
 
 	qb_storage_look(d->storage);
 	if (!qb_storage_usable(d->storage, p)) {
 		return NULL;
 	}
-	qb_fingerprint(r->spec, r->inputs, r->engine, r->wish.target, hash);
 	qb_store_begin(s, true);
-	if (insert_job(d, r, hash, who, &id)) {
-		json_array_foreach(r->inputs, i, in) {
-			qb_store_exec(s, QB_SQL_JOB_INPUT_INSERT, "issss", id, text_of(in, "field"), text_of(in, "upload"),
-				text_of(in, "name"), text_of(in, "sha256"));
-		}
-		json_array_foreach(r->wish.after, i, in) {
-			qb_store_exec(s, QB_SQL_JOB_AFTER_INSERT, "ii", id, qb_id_number(json_string_value(in), 'j'));
-		}
-		qb_job_state_event(d, id, "queued", NULL);
+	if (insert_rows(d, r, who, &id)) {
 		job = qb_job_object(d, id, p);
 	}
 	if (!qb_store_commit(s)) {
@@ -203,7 +214,7 @@ static json_t *insert(struct qb_daemon *d, const struct resolved *r, const struc
 	return job;
 }
 
-static bool queue_has_room(struct qb_daemon *d, struct qb_problem *p)
+static bool queue_has_room(struct qb_daemon *d, size_t more, struct qb_problem *p)
 {
 	json_t *census = NULL;
 	bool full;
@@ -211,7 +222,7 @@ static bool queue_has_room(struct qb_daemon *d, struct qb_problem *p)
 	if (qb_store_get(d->store, QB_SQL_JOB_CENSUS, &census, "") != QB_FOUND) {
 		return qb_storage_problem(d->storage, p);
 	}
-	full = json_integer_value(json_object_get(census, "queued")) >= QUEUE_MAX;
+	full = json_integer_value(json_object_get(census, "queued")) + (int64_t)more > QUEUE_MAX;
 	json_decref(census);
 	p->retry_after_s = full ? 60 : 0;
 	return !full || qb_refuse(p, 503, "queue_full", "%d jobs wait already; try again when some are done",
@@ -219,7 +230,7 @@ static bool queue_has_room(struct qb_daemon *d, struct qb_problem *p)
 }
 
 /* What the token may have in the queue. */
-static bool has_room_in_queue(struct qb_daemon *d, const struct qb_who *who, struct qb_problem *p)
+static bool has_room_in_queue(struct qb_daemon *d, const struct qb_who *who, size_t more, struct qb_problem *p)
 {
 	int64_t n = 0;
 
@@ -229,7 +240,7 @@ static bool has_room_in_queue(struct qb_daemon *d, const struct qb_who *who, str
 	if (qb_store_value(d->store, QB_SQL_TOKEN_QUEUED, &n, "i", who->token) != QB_FOUND) {
 		return qb_storage_problem(d->storage, p);
 	}
-	if (n < who->queued_jobs) {
+	if (n + (int64_t)more <= who->queued_jobs) {
 		return true;
 	}
 	p->retry_after_s = 60;
@@ -436,7 +447,7 @@ json_t *qb_submit(struct qb_daemon *d, const json_t *asked, const struct qb_who 
 	*created = found == QB_NONE;
 	if (found == QB_FOUND) {
 		job = qb_job_object(d, id, p);
-	} else if (*created && queue_has_room(d, p) && has_room_in_queue(d, who, p)) {
+	} else if (*created && queue_has_room(d, 1, p) && has_room_in_queue(d, who, 1, p)) {
 		job = insert(d, &r, who, p);
 	}
 	if (job) {
@@ -445,4 +456,74 @@ json_t *qb_submit(struct qb_daemon *d, const json_t *asked, const struct qb_who 
 	qb_dispatcher_wake(d->dispatcher);
 	release(&r);
 	return job;
+}
+
+json_t *qb_grid_object(struct qb_store *s, int64_t id, struct qb_problem *p)
+{
+	json_t *grid = NULL, *jobs = NULL;
+	enum qb_found found = qb_store_get(s, QB_SQL_GRID_GET, &grid, "i", id);
+
+	if (found == QB_NONE) {
+		qb_refuse(p, 404, "not_found", "there is no grid g%lld here", (long long)id);
+	} else if (found == QB_UNREAD || !qb_store_list(s, QB_SQL_GRID_JOBS, &jobs, "i", id)) {
+		qb_refuse(p, 500, "database", "the server's database cannot be read; see the server's log");
+		json_decref(grid);
+		grid = NULL;
+	} else {
+		json_object_set_new(grid, "jobs", jobs);
+	}
+	return grid;
+}
+
+/* One of a grid's jobs, within the transaction; false after having filled p, or after a failure of the store. */
+static bool add_to_grid(struct qb_daemon *d, int64_t grid, size_t number, const json_t *one, const struct qb_who *who, struct qb_problem *p)
+{
+	struct resolved r;
+	int64_t id = -1;
+	enum qb_found found;
+	bool ok = false;
+
+	if (!resolve_job(d, json_object_get(one, "job"), &r, p)) {
+		return false;
+	}
+	found = find_identical(d, &r, &id, p);
+	if (found == QB_FOUND || (found == QB_NONE && insert_rows(d, &r, who, &id))) {
+		ok = qb_store_exec(d->store, QB_SQL_GRID_JOB_INSERT, "iiij", grid, (int64_t)number, id, json_object_get(one, "at"));
+	}
+	release(&r);
+	return ok;
+}
+
+json_t *qb_submit_grid(struct qb_daemon *d, const json_t *grid, const json_t *jobs, const struct qb_who *who, struct qb_problem *p)
+{
+	struct qb_store *s = d->store;
+	char now[QB_TIME_LEN];
+	json_t *one, *object = NULL;
+	int64_t id = -1;
+	size_t i;
+	bool ok;
+
+	qb_storage_look(d->storage);
+	if (!qb_storage_usable(d->storage, p) || !queue_has_room(d, json_array_size(jobs), p) ||
+		!has_room_in_queue(d, who, json_array_size(jobs), p)) {
+		return NULL;
+	}
+	qb_time_now(now);
+	qb_store_begin(s, true);
+	ok = qb_store_value(s, QB_SQL_GRID_INSERT, &id, "jssI", grid, now, who->name, who->token ? who->token : (int64_t)-1) == QB_FOUND;
+	json_array_foreach(jobs, i, one) {
+		ok = ok && add_to_grid(d, id, i, one, who, p);
+	}
+	object = ok ? qb_grid_object(s, id, p) : NULL;
+	if (!object) {
+		qb_store_rollback(s);
+	} else if (!qb_store_commit(s)) {
+		json_decref(object);
+		object = NULL;
+	}
+	if (!object) {
+		qb_storage_problem(d->storage, p); /* unless a reason is there already */
+	}
+	qb_dispatcher_wake(d->dispatcher);
+	return object;
 }

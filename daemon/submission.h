@@ -12,10 +12,16 @@
 #include "daemon/who.h"
 
 struct qb_daemon;
+struct qb_store;
 
 /* asked has passed its schema, and its wish is well formed. Returns the job's object; *created is false where an identical job
  * answers. */
 json_t *qb_submit(struct qb_daemon *d, const json_t *asked, const struct qb_who *who, bool *created, struct qb_problem *p);
+
+/* The jobs of a grid ({"job", "at"} each, as qb_grid_expand gives them), in one transaction; of identical ones those that are there.
+ * Returns the grid's object. */
+json_t *qb_submit_grid(struct qb_daemon *d, const json_t *grid, const json_t *jobs, const struct qb_who *who, struct qb_problem *p);
+json_t *qb_grid_object(struct qb_store *s, int64_t id, struct qb_problem *p); /* any thread */
 
 /* The "check" that the worker is asked before such a job is queued, with what is known of its uploads; new reference.
  * NULL after having filled p, and, with p left empty, where there is nothing to ask: an identical job answers. */

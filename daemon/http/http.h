@@ -70,6 +70,10 @@ enum qb_body { QB_BODY_NONE, QB_BODY_SMALL, QB_BODY_FILE };
 	X("GET", "/v1/jobs/:id/results", NONE, READ, results_get) \
 	X("GET", "/v1/jobs/:id/results.csv", NONE, READ, results_csv) \
 	X("GET", "/v1/jobs/:id/artifacts/:name", NONE, READ, artifacts_get) \
+	X("GET", "/v1/grids", NONE, READ, grids_list) \
+	X("POST", "/v1/grids", SMALL, SUBMIT, grids_submit) \
+	X("GET", "/v1/grids/:id", NONE, READ, grids_get) \
+	X("POST", "/v1/grids/:id/cancel", SMALL, SUBMIT, grids_cancel) \
 	X("GET", "/v1/job-types", NONE, READ, types_list) \
 	X("GET", "/v1/targets", NONE, READ, targets_list) \
 	X("GET", "/v1/results", NONE, READ, results_list) \
@@ -112,6 +116,11 @@ struct qb_http *qb_http_start(struct qb_daemon *daemon, struct qb_listeners *lis
 void qb_http_stop(struct qb_http **http);
 
 /* Replies. */
+/* The row of a kind of job where a job is well formed apart from its schema, else NULL after having filled p; and everything in which
+ * it is not what the schema describes, NULL: nothing (submit_api.c). */
+const json_t *qb_job_type_of(struct qb_request *rq, const json_t *spec, struct qb_problem *p);
+json_t *qb_job_schema_errors(const json_t *type, const json_t *spec);
+
 enum MHD_Result qb_reply_json(struct qb_request *rq, unsigned status, json_t *take);
 /* A page of a list: its rows, how many there are in all, and where the next page begins. */
 enum MHD_Result qb_reply_page(struct qb_request *rq, const char *key, json_t *take_rows, int64_t total,

@@ -63,7 +63,7 @@ static bool no_such_type(const json_t *info, const char *given, struct qb_proble
 }
 
 /* What can be said without the schema; the row of its kind where nothing is wrong. */
-static const json_t *type_of(struct qb_request *rq, const json_t *spec, struct qb_problem *p)
+const json_t *qb_job_type_of(struct qb_request *rq, const json_t *spec, struct qb_problem *p)
 {
 	const json_t *info = qb_engine_info(rq->daemon->engine, p), *type;
 	const char *name = json_string_value(json_object_get(spec, "type"));
@@ -85,7 +85,7 @@ static const json_t *type_of(struct qb_request *rq, const json_t *spec, struct q
 }
 
 /* Everything in which a job is not what its schema describes; NULL: nothing. */
-static json_t *schema_errors(const json_t *type, const json_t *spec)
+json_t *qb_job_schema_errors(const json_t *type, const json_t *spec)
 {
 	json_t *bare = qb_wish_bare(spec), *errors = json_array();
 
@@ -195,8 +195,8 @@ static enum MHD_Result submit_body(struct qb_request *rq, struct submission *s)
 			why.column);
 	} else if (!json_is_object(s->spec)) {
 		qb_refuse(&p, 422, "bad_job", "a job is a JSON object, such as {\"type\": \"ptq\", ...}");
-	} else if ((type = type_of(rq, s->spec, &p)) != NULL) {
-		s->errors = schema_errors(type, s->spec);
+	} else if ((type = qb_job_type_of(rq, s->spec, &p)) != NULL) {
+		s->errors = qb_job_schema_errors(type, s->spec);
 		return qb_reply_later(rq, begin, s, free_submission);
 	}
 	free_submission(s);

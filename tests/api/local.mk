@@ -9,6 +9,7 @@ API_TESTS = \
 	tests/api/test_engine.py \
 	tests/api/test_log.py \
 	tests/api/test_migrations.py \
+	tests/api/test_grids.py \
 	tests/api/test_requests.py \
 	tests/api/test_results.py \
 	tests/api/test_scheduling.py \

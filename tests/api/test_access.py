@@ -16,7 +16,7 @@ from daemon import API, Case, DAEMON, Daemon, FAKE, said
 # What each operation takes. Those that are not here take the role read.
 ROLE = {
     "open": {"get /healthz", "get /readyz", "get /openapi.yaml", "get /v1/session", "get /login", "post /login", "post /logout"},
-    "submit": {"post /v1/models", "delete /v1/models/{id}", "post /v1/models/{id}/inspect", "post /v1/datasets",
+    "submit": {"post /v1/grids", "post /v1/grids/{id}/cancel", "post /v1/models", "delete /v1/models/{id}", "post /v1/models/{id}/inspect", "post /v1/datasets",
                "delete /v1/datasets/{id}", "post /v1/datasets/{id}/inspect", "post /v1/jobs", "delete /v1/jobs/{id}",
                "post /v1/jobs/{id}/cancel", "post /v1/jobs/{id}/retry"},
     "admin": {"get /v1/tokens", "post /v1/tokens", "delete /v1/tokens/{id}", "get /v1/audit"},
@@ -63,7 +63,7 @@ class Roles(Locked):
         """An answer to a request that would change nothing: its objects are not there."""
         c = http.client.HTTPConnection("127.0.0.1", self.d.port, timeout=30)
         headers = {"Authorization": "Bearer " + self.tokens.get(role, role)} if role else {}
-        url = re.sub(r"\{(\w+)\}", lambda m: {"models": "m", "datasets": "d", "jobs": "j", "tokens": "t"}.get(path.split("/")[2], "x") + "99", path)
+        url = re.sub(r"\{(\w+)\}", lambda m: {"models": "m", "datasets": "d", "jobs": "j", "grids": "g", "tokens": "t"}.get(path.split("/")[2], "x") + "99", path)
         c.request(method.upper(), url, "{}" if method == "post" and path not in ("/v1/models", "/v1/datasets") else None, headers)
         r = c.getresponse()
         body = r.read()

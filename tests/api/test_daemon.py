@@ -438,6 +438,17 @@ class Tokens(Case):
         self.assertEqual(self.refused(409, "POST", "/v1/tokens", {"name": "a", "role": "admin"})["code"], "name_taken")
 
 
+class Grids(Case):
+    def test_grid__whole_life__and_where_it_runs(self):
+        g = self.d.call("POST", "/v1/grids", {"job": {"type": "fake"}, "over": {"seed": [1, 2]}}, expect=201)
+        self.assertEqual([t["name"] for t in self.d.call("GET", "/v1/targets", expect=200)["targets"]], ["local"])
+        for one in g["jobs"]:
+            self.d.wait(one["job"])
+        self.assertEqual(self.d.call("GET", "/v1/grids", expect=200)["total"], 1)
+        self.d.call("POST", "/v1/grids/g1/cancel", expect=202)
+        self.assertEqual({j["state"] for j in self.d.call("GET", "/v1/grids/g1", expect=200)["jobs"]}, {"succeeded"})
+
+
 class ZEverything(unittest.TestCase):
     def test_openapi__every_operation__was_called(self):
         wanted = {(m, p) for p, item in API["paths"].items() for m in item if m in ("get", "post", "delete", "put")}
