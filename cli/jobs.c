@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/grid.h"
 #include "cli/http.h"
 #include "cli/jobspec.h"
 #include "cli/results.h"
@@ -70,7 +71,7 @@ enum cli_exit cli_submit(struct cli *cli)
 	enum cli_exit code = http ? cli_job_read(cli, &spec) : cli_fail(CLI_USAGE, "no memory");
 
 	if (code == CLI_OK) {
-		code = submit(cli, http, spec);
+		code = json_object_get(spec, "over") ? cli_grid_submit(cli, http, spec) : submit(cli, http, spec);
 	}
 	json_decref(spec);
 	cli_http_destroy(&http);

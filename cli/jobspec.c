@@ -162,13 +162,13 @@ enum cli_exit cli_job_read(const struct cli *cli, json_t **job)
 		*job = json_object();
 	}
 	if (code == CLI_OK) {
-		code = put_options(cli, *job);
+		code = put_options(cli, json_object_get(*job, "over") ? json_object_get(*job, "job") : *job);
 	}
 	if (code == CLI_OK && !json_object_size(*job)) {
 		code = cli_fail(CLI_USAGE, "which job? name a JOB.json (or - for stdin), or give --model, "
 			"--data and --schemes");
 	}
-	if (code == CLI_OK && !json_object_get(*job, "type")) {
+	if (code == CLI_OK && !json_object_get(*job, "type") && !json_object_get(*job, "over")) {
 		json_object_set_new(*job, "type", json_string("ptq"));
 	}
 	if (code != CLI_OK) {

@@ -8,6 +8,7 @@ quantbench_SOURCES = \
 	cli/cli.h \
 	cli/drop.c cli/drop.h \
 	cli/explain.c cli/explain.h \
+	cli/grid.c cli/grid.h \
 	cli/http.c cli/http.h \
 	cli/job_help.c \
 	cli/jobs.c \

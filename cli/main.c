@@ -22,7 +22,8 @@ static const struct cli_command commands[] = {
 		"data sets on the server; a file that it has already is not sent again", 0, 1000,
 		cli_data},
 	{"submit", SERVER JOB "wacGPA", "[JOB.json | -]",
-		"hand in a job, written as a file or as options; files that it names are sent along", 0,
+		"hand in a job, written as a file or as options, or a grid of jobs; files that it names are sent\n"
+		"along", 0,
 		1, cli_submit},
 	{"watch", SERVER "c", "ID", "follow a job until it ends, then print its results", 1, 1,
 		cli_watch},

@@ -133,10 +133,16 @@ static enum cli_exit resolve_input(void *arg, const struct cli_job_input *in, co
 	return code;
 }
 
-enum cli_exit cli_job_submit(const struct cli *cli, struct cli_http *http, json_t *spec, json_t **job)
+enum cli_exit cli_job_send_inputs(const struct cli *cli, struct cli_http *http, json_t *spec)
 {
 	struct server server = {cli, http};
-	enum cli_exit code = cli_job_resolve(spec, resolve_input, &server);
+
+	return cli_job_resolve(spec, resolve_input, &server);
+}
+
+enum cli_exit cli_job_submit(const struct cli *cli, struct cli_http *http, json_t *spec, json_t **job)
+{
+	enum cli_exit code = cli_job_send_inputs(cli, http, spec);
 
 	if (cli->opt['a']) {
 		json_object_set_new(spec, "fresh", json_true());
