@@ -15,7 +15,7 @@ enum cli_exit {
 	CLI_USAGE = 2,       /* wrong arguments, or a local file that cannot be read */
 	CLI_UNREACHABLE = 3, /* no server answers there, or no worker could be started */
 	CLI_REFUSED = 4,     /* the server said no: not found, not valid, not allowed */
-	CLI_BEYOND = 5,      /* of `check`: a scheme loses more than it may */
+	CLI_BEYOND = 5,      /* of `check`: a scheme loses more than it may; of `verify`: the results differ */
 };
 
 /* key, long name, argument (NULL: a flag), help */
@@ -94,6 +94,7 @@ enum cli_exit cli_list(struct cli *cli);
 enum cli_exit cli_show(struct cli *cli);
 enum cli_exit cli_cancel(struct cli *cli);
 enum cli_exit cli_retry(struct cli *cli);
+enum cli_exit cli_verify(struct cli *cli);
 enum cli_exit cli_compare(struct cli *cli);
 enum cli_exit cli_formats(struct cli *cli);
 enum cli_exit cli_run(struct cli *cli);

@@ -26,6 +26,7 @@ quantbench_SOURCES = \
 	cli/table.c cli/table.h \
 	cli/training_results.c cli/training_results.h \
 	cli/uploads.c cli/uploads.h \
+	cli/verify.c \
 	cli/worker.c cli/worker.h
 quantbench_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(NETTLE_CFLAGS) -DPKGLIBEXECDIR='"$(pkglibexecdir)"'
 quantbench_CFLAGS = $(AM_CFLAGS)

@@ -32,6 +32,7 @@ static const struct cli_command commands[] = {
 	{"show", SERVER "c", "ID | RESULT.json | -", "a job and its results, or a result that --json printed", 1, 1, cli_show},
 	{"cancel", SERVER, "ID...", "take jobs out of the queue, or stop them", 1, 1000, cli_cancel},
 	{"retry", SERVER, "ID", "queue a job again", 1, 1, cli_retry},
+	{"verify", SERVER, "ID", "do a job again, and say whether its result has the same bytes, measured times apart", 1, 1, cli_verify},
 	{"compare", SERVER, "ID ID...", "networks by formats, from several jobs", 1, 100,
 		cli_compare},
 	{"formats", SERVER, "[NAME]", "number formats, or everything about one", 0, 1, cli_formats},
@@ -57,7 +58,7 @@ static void usage(FILE *out)
 	fputs("\n`quantbench COMMAND --help` tells a command's options, `quantbench help TYPE` the\nfields of a job.\n\n"
 	      "exit status: 0 done; 1 the job failed or was cancelled; 2 wrong usage or an unreadable\n"
 	      "file; 3 the server (or for `run` the worker) cannot be reached; 4 the server refused;\n"
-	      "5 `check`: a scheme loses more than --max-drop\n",
+	      "5 `check`: a scheme loses more than --max-drop; `verify`: the results differ\n",
 		out);
 }
 
