@@ -18,6 +18,7 @@ quantbench_SOURCES = \
 	cli/metric.c cli/metric.h \
 	cli/options.c \
 	cli/outlier_results.c cli/outlier_results.h \
+	cli/post.c \
 	cli/progress.c cli/progress.h \
 	cli/results.c cli/results.h \
 	cli/run.c cli/run.h \

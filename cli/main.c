@@ -39,6 +39,7 @@ static const struct cli_command commands[] = {
 	{"run", JOB "jctokh", "[JOB.json | -]", "do a job here, with no server", 0, 1, cli_run},
 	{"check", SERVER JOB "jatDbK", "[JOB.json | - | RESULT.json | ID] --max-drop N", "whether the schemes of a job lose more than they may, for CI; the job is done here, or\n"
 		"by a server that --server, QUANTBENCH_URL or a baseline's id names", 0, 1, cli_check},
+	{"post", "h", "URL", "send standard input, headers and an empty line first, as the server's webhooks do", 1, 1, cli_post},
 	{"help", SERVER, "TYPE", "every field of a kind of job (ptq, diagnose, ...), with bounds and defaults; of the worker\n"
 		"here, or with --server of a server", 1, 1, cli_job_help},
 };

@@ -24,10 +24,12 @@ struct qb_daemon {
 	struct qb_store *store; /* loop thread */
 	struct qb_hub *hub;
 	struct qb_connections *connections;
+	struct qb_cache *cache;
 	struct qb_audit *audit;
 	struct qb_rates *rates;
 	struct qb_engine *engine;
 	struct qb_dispatcher *dispatcher; /* loop thread */
+	struct qb_deliveries *deliveries; /* loop thread */
 	struct qb_health *health;
 	double started;
 	char started_at[25];

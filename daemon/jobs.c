@@ -9,6 +9,7 @@
 
 #include "daemon/checkpoints.h"
 #include "daemon/daemon.h"
+#include "daemon/deliveries.h"
 #include "daemon/dispatcher.h"
 #include "daemon/engine.h"
 #include "daemon/hub.h"
@@ -111,9 +112,11 @@ static bool finish(struct qb_daemon *d, int64_t id, const char *state, json_t *e
 		error_event(d, id, error);
 	}
 	qb_job_state_event(d, id, state, error);
+	qb_deliveries_add(d, id, state, now, error);
 	if (!commit(d, id, job)) {
 		return false;
 	}
+	qb_deliveries_wake(d->deliveries);
 	qb_checkpoints_end(d->options.state, id, state);
 	qb_log(QB_LOG_INFO, "j%lld %s%s%s", (long long)id, state, error ? ": " : "",
 		error ? text_of(error, "detail") : "");
@@ -364,11 +367,28 @@ json_t *qb_job_retry(struct qb_daemon *d, int64_t id, struct qb_problem *p)
 	return job;
 }
 
-bool qb_job_delete(struct qb_daemon *d, int64_t id, struct qb_problem *p)
+/* Some of many rows; *some is false, and nothing done, where they are few. Whoever is interrupted here deletes the job again. */
+static bool delete_some_rows(struct qb_daemon *d, int64_t id, bool *some)
+{
+	int64_t many;
+
+	*some = qb_store_value(d->store, QB_SQL_JOB_HAS_MANY_ROWS, &many, "i", id) == QB_FOUND && many;
+	if (!*some) {
+		return true;
+	}
+	qb_store_begin(d->store, false);
+	qb_store_exec(d->store, QB_SQL_METRIC_CLEAR_SOME, "i", id);
+	qb_store_exec(d->store, QB_SQL_EVENT_CLEAR_SOME, "i", id);
+	return qb_store_commit(d->store);
+}
+
+bool qb_job_delete(struct qb_daemon *d, int64_t id, bool *done, struct qb_problem *p)
 {
 	json_t *artifacts;
 	char state[16];
-	bool ok;
+	bool ok, some;
+
+	*done = false;
 
 	if (!state_of(d, id, state, p)) {
 		return false;
@@ -376,6 +396,10 @@ bool qb_job_delete(struct qb_daemon *d, int64_t id, struct qb_problem *p)
 	if (!strcmp(state, "queued") || !strcmp(state, "running")) {
 		return qb_refuse(p, 409, "not_ended", "job j%lld is %s; cancel it first", (long long)id, state);
 	}
+	if (delete_some_rows(d, id, &some) && some) {
+		return true;
+	}
+	*done = true; /* on a full disk all at once, from the reserve */
 	do {
 		qb_store_begin(d->store, true);
 		artifacts = clear_outcome(d, id);

@@ -46,7 +46,8 @@ bool qb_job_is_of(struct qb_daemon *d, int64_t id, const struct qb_who *who, str
 json_t *qb_job_cancel(struct qb_daemon *d, int64_t id, struct qb_problem *p);
 bool qb_job_may_retry(struct qb_daemon *d, int64_t id, struct qb_problem *p); /* or says why not */
 json_t *qb_job_retry(struct qb_daemon *d, int64_t id, struct qb_problem *p);
-bool qb_job_delete(struct qb_daemon *d, int64_t id, struct qb_problem *p);
+/* A part of what is left of it: some of its rows, in the end itself (*done). */
+bool qb_job_delete(struct qb_daemon *d, int64_t id, bool *done, struct qb_problem *p);
 
 json_t *qb_job_object(struct qb_daemon *d, int64_t id, struct qb_problem *p);
 

@@ -10,11 +10,12 @@ quantbenchd_SOURCES = \
 	daemon/blobs.c daemon/blobs.h \
 	daemon/checkpoints.c daemon/checkpoints.h \
 	daemon/config_command.c daemon/config_command.h \
+	daemon/deliveries.c daemon/deliveries.h \
 	daemon/dispatcher.c daemon/dispatcher.h \
 	daemon/engine.c daemon/engine.h \
 	daemon/engine_info.c daemon/engine_info.h \
-	daemon/health.c daemon/health.h \
 	daemon/grid.c daemon/grid.h \
+	daemon/health.c daemon/health.h \
 	daemon/hub.c daemon/hub.h \
 	daemon/inputs.c daemon/inputs.h \
 	daemon/jobs.c daemon/jobs.h \
@@ -29,6 +30,7 @@ quantbenchd_SOURCES = \
 	daemon/orphans.c daemon/orphans.h \
 	daemon/options.c daemon/options.h \
 	daemon/record.c daemon/record.h \
+	daemon/retention.c daemon/retention.h \
 	daemon/worker_run.c daemon/worker_run.h daemon/worker_run_end.c \
 	daemon/worker_processes.c daemon/worker_processes.h \
 	daemon/scheduler.c daemon/scheduler.h \
@@ -53,12 +55,13 @@ quantbenchd_SOURCES = \
 	daemon/worker_command.c daemon/worker_command.h \
 	daemon/workspace.c daemon/workspace.h \
 	daemon/http/access.c daemon/http/access.h \
+	daemon/http/cache.c daemon/http/cache.h \
 	daemon/http/connections.c daemon/http/connections.h \
 	daemon/http/events_api.c \
+	daemon/http/grids_api.c \
 	daemon/http/guard.c daemon/http/guard.h \
 	daemon/http/host.c daemon/http/host.h \
 	daemon/http/http.h \
-	daemon/http/grids_api.c \
 	daemon/http/jobs_api.c \
 	daemon/http/later.c daemon/http/later.h \
 	daemon/http/listen.c daemon/http/listen.h \
@@ -77,6 +80,7 @@ quantbenchd_SOURCES = \
 	daemon/http/uploads_api.c
 nodist_quantbenchd_SOURCES = daemon/embedded.h
 quantbenchd_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(LIBUV_CFLAGS) $(SQLITE_CFLAGS) $(SYSTEMD_CFLAGS) $(NETTLE_CFLAGS) $(GNUTLS_CFLAGS) \
+	-DQB_DEFAULT_CLIENT='"$(bindir)/quantbench"' \
 	-DQB_DEFAULT_STATE='"$(localstatedir)/lib/quantbench"' \
 	-DQB_DEFAULT_WEB='"$(pkgdatadir)/web"' \
 	-DQB_DEFAULT_WORKER='"$(pkglibexecdir)/quantbench-worker"'
@@ -84,7 +88,7 @@ quantbenchd_CFLAGS = $(AM_CFLAGS)
 quantbenchd_LDADD = $(MHD_LIBS) $(LIBUV_LIBS) $(SQLITE_LIBS) $(SYSTEMD_LIBS) $(NETTLE_LIBS) $(GNUTLS_LIBS) $(JANSSON_LIBS)
 
 # Migrations in the order of their numbers, and the API's description, as C strings.
-MIGRATIONS = schema/001_init.sql schema/002_inspections.sql schema/003_tokens.sql schema/004_scheduling.sql
+MIGRATIONS = schema/001_init.sql schema/002_inspections.sql schema/003_tokens.sql schema/004_scheduling.sql schema/005_deliveries.sql
 EXTRA_DIST += $(MIGRATIONS)
 BUILT_SOURCES += daemon/embedded.h
 CLEANFILES += daemon/embedded.h

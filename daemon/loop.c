@@ -23,26 +23,20 @@ struct qb_calls {
 	struct qb_call *first, **last;
 };
 
-/* Sends coalesce: one wake-up may stand for many calls, so the queue is emptied. */
+/* Sends coalesce: one wake-up may stand for many calls, so all are run that are there when it comes. Those that they post come
+ * after whatever else the loop has to do. */
 static void drain(uv_async_t *async)
 {
 	struct qb_calls *c = async->data;
+	struct qb_call *call, *next;
 
-	for (;;) {
-		struct qb_call *call;
-
-		pthread_mutex_lock(&c->lock);
-		call = c->first;
-		if (call) {
-			c->first = call->next;
-			if (!c->first) {
-				c->last = &c->first;
-			}
-		}
-		pthread_mutex_unlock(&c->lock);
-		if (!call) {
-			return;
-		}
+	pthread_mutex_lock(&c->lock);
+	call = c->first;
+	c->first = NULL;
+	c->last = &c->first;
+	pthread_mutex_unlock(&c->lock);
+	for (; call; call = next) {
+		next = call->next; /* it may be gone when it has been run */
 		if (call->posted) {
 			call->posted(call->arg);
 			free(call);

@@ -19,9 +19,11 @@
 #include "daemon/backup_command.h"
 #include "daemon/blobs.h"
 #include "daemon/config_command.h"
+#include "daemon/deliveries.h"
 #include "daemon/dispatcher.h"
 #include "daemon/engine.h"
 #include "daemon/health.h"
+#include "daemon/http/cache.h"
 #include "daemon/http/http.h"
 #include "daemon/http/rate.h"
 #include "daemon/http/tls.h"
@@ -30,6 +32,7 @@
 #include "daemon/daemon.h"
 #include "daemon/loop.h"
 #include "daemon/orphans.h"
+#include "daemon/retention.h"
 #include "daemon/ssh_worker.h"
 #include "daemon/state.h"
 #include "daemon/storage.h"
@@ -41,14 +44,14 @@
 #include "daemon/worker_command.h"
 #include "daemon/workspace.h"
 
-enum { DESCRIPTORS = 8192, SWEEP_MS = 1000 };
+enum { DESCRIPTORS = 8192, SWEEP_MS = 1000, RETENTION_FIRST_MS = 2000, RETENTION_MS = 600000, RETENTION_NEXT_MS = 200 };
 
 struct server {
 	struct qb_daemon daemon;
 	struct qb_http *http;
 	uv_loop_t loop;
 	uv_signal_t term, interrupt, hangup;
-	uv_timer_t heartbeat, watchdog, sweep;
+	uv_timer_t heartbeat, watchdog, sweep, retention;
 	uv_work_t stopping;
 	int argc; /* for SIGHUP */
 	char **argv;
@@ -141,6 +144,14 @@ static void sweep(uv_timer_t *timer)
 	qb_orphans_end();
 }
 
+/* A few at a time, so that the loop is not held. */
+static void retain(uv_timer_t *timer)
+{
+	struct server *s = timer->data;
+
+	uv_timer_start(timer, retain, qb_retention_sweep(&s->daemon) ? RETENTION_NEXT_MS : RETENTION_MS, 0);
+}
+
 /* Everything of the loop closes; uv_run then returns. */
 static void close_rest(struct server *s)
 {
@@ -150,6 +161,8 @@ static void close_rest(struct server *s)
 	uv_close((uv_handle_t *)&s->heartbeat, NULL);
 	uv_close((uv_handle_t *)&s->watchdog, NULL);
 	uv_close((uv_handle_t *)&s->sweep, NULL);
+	uv_close((uv_handle_t *)&s->retention, NULL);
+	qb_deliveries_stop(s->daemon.deliveries);
 	qb_storage_unwatch(s->daemon.storage);
 	qb_calls_destroy(&s->daemon.calls);
 }
@@ -268,13 +281,15 @@ static void start_timers(struct server *s)
 	uv_timer_init(&s->loop, &s->heartbeat);
 	uv_timer_init(&s->loop, &s->watchdog);
 	uv_timer_init(&s->loop, &s->sweep);
-	s->term.data = s->interrupt.data = s->hangup.data = s->heartbeat.data = s->sweep.data = s;
+	uv_timer_init(&s->loop, &s->retention);
+	s->term.data = s->interrupt.data = s->hangup.data = s->heartbeat.data = s->sweep.data = s->retention.data = s;
 	uv_signal_start(&s->term, on_signal, SIGTERM);
 	uv_signal_start(&s->interrupt, on_signal, SIGINT);
 	uv_signal_start(&s->hangup, on_hangup, SIGHUP);
 	uv_timer_start(&s->heartbeat, beat, (uint64_t)s->daemon.options.heartbeat_ms,
 		(uint64_t)s->daemon.options.heartbeat_ms);
 	uv_timer_start(&s->sweep, sweep, SWEEP_MS, SWEEP_MS);
+	uv_timer_start(&s->retention, retain, RETENTION_FIRST_MS, 0);
 	if (sd_watchdog_enabled(0, &usec) > 0) {
 		uv_timer_start(&s->watchdog, pat_watchdog, 0, usec / 2000 ? usec / 2000 : 1);
 	}
@@ -310,12 +325,14 @@ static bool start(struct server *s)
 	s->daemon.unreleased = json_object();
 	s->daemon.hub = qb_hub_create();
 	s->daemon.connections = qb_connections_create(&limits);
+	s->daemon.cache = qb_cache_create();
 	s->daemon.audit = qb_audit_create();
 	s->daemon.rates = qb_rates_create();
 	s->daemon.health = qb_health_create();
 	s->daemon.dispatcher = qb_dispatcher_create(&s->daemon);
-	if (!s->daemon.calls || !s->daemon.hub || !s->daemon.connections || !s->daemon.audit ||
-		!s->daemon.rates || !s->daemon.health || !s->daemon.dispatcher) {
+	s->daemon.deliveries = qb_deliveries_create(&s->daemon);
+	if (!s->daemon.calls || !s->daemon.hub || !s->daemon.connections || !s->daemon.cache || !s->daemon.audit ||
+		!s->daemon.rates || !s->daemon.health || !s->daemon.dispatcher || !s->daemon.deliveries) {
 		return false;
 	}
 	qb_storage_watch(s->daemon.storage, &s->loop, s->daemon.store, save, resume, s);
@@ -335,12 +352,14 @@ static void finish(struct server *s)
 {
 	qb_orphans_end();
 	qb_dispatcher_destroy(&s->daemon.dispatcher);
+	qb_deliveries_destroy(&s->daemon.deliveries);
 	qb_health_destroy(&s->daemon.health);
 	qb_engine_destroy(&s->daemon.engine);
 	qb_hub_destroy(&s->daemon.hub);
 	qb_connections_destroy(&s->daemon.connections);
 	qb_audit_store(s->daemon.audit, s->daemon.store);
 	qb_audit_destroy(&s->daemon.audit);
+	qb_cache_destroy(&s->daemon.cache);
 	qb_rates_destroy(&s->daemon.rates);
 	uv_loop_close(&s->loop);
 }

@@ -34,6 +34,13 @@
 	X(number, LIVE, stall_seconds, "stall-seconds", "20", "a latency measurement that does nothing for so long is ended; 0: never") \
 	X(number, LIVE, retry_seconds, "retry-seconds", "30", "pause before a job that asks for retries is tried again; doubled each time, up to an hour") \
 	X(number, LIVE, fair_share_hours, "fair-share-hours", "24", "of jobs of one priority the next is whose token has used least of so many hours; 0: the oldest") \
+	X(number, LIVE, keep_jobs_days, "keep-jobs-days", "0", "days that jobs which succeeded are kept, with their results; 0: for good") \
+	X(number, LIVE, keep_failed_days, "keep-failed-days", "0", "days that failed and cancelled jobs are kept; 0: for good") \
+	X(number, LIVE, keep_uploads_days, "keep-uploads-days", "0", "days that models and data are kept which no job names; 0: for good") \
+	X(list, LIVE, webhook, "webhook", "", "address (http, https) that is told when a job has ended") \
+	X(text, LIVE, webhook_secret, "webhook-secret", "", "file whose first line signs what webhooks are told (HMAC-SHA256)") \
+	X(list, LIVE, mail, "mail", "", "address that a mail is sent to when a job has ended") \
+	X(text, LIVE, sendmail, "sendmail", "/usr/sbin/sendmail", "the program that takes mail (-t -i)") \
 	X(number, LIVE, max_upload, "max-upload", "64G", "bytes of an upload") \
 	X(number, LIVE, heartbeat_ms, "heartbeat-ms", "10000", "pause between the comments of event streams") \
 	X(text, START, tokens, "tokens", "auto", "who needs an access token: auto (all but loopback without public), all, none (loopback only)") \

@@ -8,6 +8,9 @@
 #ifndef QB_DAEMON_SQL_H
 #define QB_DAEMON_SQL_H
 
+/* As many as are deleted while nothing else is done: some milliseconds. */
+#define SOME_ROWS "2000"
+
 /* Attempts at an inspection that nobody asked for by name. */
 #define INSPECTIONS_MAX "3"
 
@@ -99,6 +102,8 @@
 		"FROM uploads WHERE id = ?1 AND inspection = 'ok'") \
 	X(UPLOAD_USERS, "SELECT 'j' || j.id AS id FROM jobs j JOIN job_inputs i ON i.job = j.id " \
 		"WHERE i.upload = ?1 AND j.state IN ('queued', 'running') LIMIT 1") \
+	X(UPLOAD_RESULTS, "SELECT 'j' || min(j.id) AS id, count(*) AS n FROM jobs j JOIN job_inputs i ON i.job = j.id " \
+		"WHERE i.upload = ?1 AND j.state = 'succeeded' HAVING count(*) > 0") \
 	X(UPLOAD_DELETE, "DELETE FROM uploads WHERE id = ?1") \
 	X(UPLOAD_PENDING, "SELECT id, kind, name, sha256 FROM uploads WHERE " \
 		"inspection = 'pending' ORDER BY created") \
@@ -181,11 +186,6 @@
 		"coalesce(sum(state = 'succeeded'), 0) AS succeeded, " \
 		"coalesce(sum(state = 'failed'), 0) AS failed, " \
 		"coalesce(sum(state = 'cancelled'), 0) AS cancelled FROM jobs") \
-	/* events */ \
-	X(EVENT_INSERT, "INSERT INTO events (job, kind, data) VALUES (?1, ?2, ?3)") \
-	X(EVENT_LIST, "SELECT id, kind, data FROM events WHERE job = ?1 AND id > ?2 " \
-		"ORDER BY id LIMIT 100") \
-	/* results */ \
 	/* grids: jobs of one submission */ \
 	X(GRID_INSERT, "INSERT INTO grids (spec, created, submitter, token) VALUES (?1, ?2, ?3, ?4) RETURNING id") \
 	X(GRID_JOB_INSERT, "INSERT INTO grid_jobs (grid, number, job, at) VALUES (?1, ?2, ?3, ?4)") \
@@ -199,6 +199,11 @@
 		"(SELECT j.state, count(*) AS n FROM grid_jobs i JOIN jobs j ON j.id = i.job WHERE i.grid = g.id GROUP BY j.state)) AS " \
 		"\"states:json\" FROM grids g WHERE (?1 IS NULL OR g.id < ?1) ORDER BY g.id DESC LIMIT ?2") \
 	X(GRID_COUNT, "SELECT count(*) FROM grids") \
+	/* events */ \
+	X(EVENT_INSERT, "INSERT INTO events (job, kind, data) VALUES (?1, ?2, ?3)") \
+	X(EVENT_LIST, "SELECT id, kind, data FROM events WHERE job = ?1 AND id > ?2 " \
+		"ORDER BY id LIMIT 100") \
+	/* results */ \
 	X(RESULT_INSERT, "INSERT OR REPLACE INTO results (job, result) VALUES (?1, ?2)") \
 	X(RESULT_GET, "SELECT j.state, j.type, j.target, j.machine AS \"machine:json\", r.result AS \"result:json\" FROM jobs j LEFT JOIN " \
 		"results r ON r.job = j.id WHERE j.id = ?1") \
@@ -206,6 +211,11 @@
 	X(METRIC_INSERT, "INSERT INTO metrics (job, scope, scheme, tensor, step, name, value, " \
 		"unit, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)") \
 	X(METRIC_CLEAR, "DELETE FROM metrics WHERE job = ?1") \
+	/* so many that to delete them takes a while */ \
+	X(JOB_HAS_MANY_ROWS, "SELECT EXISTS (SELECT 1 FROM metrics WHERE job = ?1 LIMIT 1 OFFSET " SOME_ROWS ") OR " \
+		"EXISTS (SELECT 1 FROM events WHERE job = ?1 LIMIT 1 OFFSET " SOME_ROWS ")") \
+	X(METRIC_CLEAR_SOME, "DELETE FROM metrics WHERE id IN (SELECT id FROM metrics WHERE job = ?1 LIMIT " SOME_ROWS ")") \
+	X(EVENT_CLEAR_SOME, "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE job = ?1 LIMIT " SOME_ROWS ")") \
 	X(METRIC_LIST, "SELECT x.id, 'j' || x.job AS job, j.type, " INPUT_REF("model") \
 		"AS \"model:json\", " INPUT_REF("data") "AS \"data:json\", x.scope, x.scheme, " \
 		"x.tensor, x.step, x.name, x.value, x.unit, x.time " METRIC_FROM METRIC_FILTER \
@@ -248,6 +258,19 @@
 		"m.job = j.id AND m.field = 'model' LEFT JOIN job_inputs d ON d.job = j.id AND " \
 		"d.field = 'data' WHERE j.type = 'ptq' AND j.state = 'succeeded' " \
 		"GROUP BY m.sha256, d.sha256, j.target ORDER BY 1 LIMIT 200") \
+	/* what is to be told of jobs that ended */ \
+	X(JOB_HEADING, "SELECT type, target, submitter FROM jobs WHERE id = ?1") \
+	X(DELIVERY_INSERT, "INSERT INTO deliveries (kind, address, body, due) VALUES (?1, ?2, ?3, ?4)") \
+	X(DELIVERY_NEXT, "SELECT id, kind, address, body, attempts FROM deliveries WHERE due <= ?1 ORDER BY due LIMIT 1") \
+	X(DELIVERY_NEXT_MS, "SELECT CAST((julianday(min(due)) - julianday(?1)) * 86400000 AS INTEGER) FROM deliveries HAVING min(due) " \
+		"IS NOT NULL") \
+	X(DELIVERY_LATER, "UPDATE deliveries SET attempts = attempts + 1, due = ?2 WHERE id = ?1") \
+	X(DELIVERY_DELETE, "DELETE FROM deliveries WHERE id = ?1") \
+	/* a few of what is older than what is kept: jobs by the end that they had, and uploads without jobs */ \
+	X(RETAIN_JOBS, "SELECT id FROM jobs WHERE (state IN ('failed', 'cancelled') AND finished < ?1) OR (state = 'succeeded' AND " \
+		"finished < ?2) ORDER BY id LIMIT 20") \
+	X(RETAIN_UPLOADS, "SELECT id FROM uploads u WHERE created < ?1 AND inspection <> 'pending' AND NOT EXISTS (SELECT 1 FROM " \
+		"job_inputs i WHERE i.upload = u.id) LIMIT 20") \
 	/* tokens, and the sessions that began with one */ \
 	X(TOKEN_INSERT, "INSERT INTO tokens (name, role, hash, created, expires, upload_bytes, queued_jobs, " \
 		"requests_per_minute) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id") \

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,13 @@ static enum qb_storage_state meaning(int rc, int sys)
 	default:
 		return QB_STORAGE_OK;
 	}
+}
+
+static atomic_llong changes; /* of all connections of this process */
+
+int64_t qb_store_version(void)
+{
+	return atomic_load(&changes);
 }
 
 static bool failed(struct qb_store *s, const char *what, int rc)
@@ -255,7 +263,13 @@ bool qb_store_exec(struct qb_store *s, enum qb_sql sql, const char *types, ...)
 	va_start(ap, types);
 	stmt = start(s, sql, types, &ap);
 	va_end(ap);
-	return stmt && finish(s, sql, stmt, sqlite3_step(stmt));
+	if (!stmt || !finish(s, sql, stmt, sqlite3_step(stmt))) {
+		return false;
+	}
+	if (s->writes && sqlite3_get_autocommit(s->db)) { /* a commit, or a statement that is its own transaction */
+		atomic_fetch_add(&changes, 1);
+	}
+	return true;
 }
 
 enum qb_found qb_store_value(struct qb_store *s, enum qb_sql sql, int64_t *value, const char *types, ...)

@@ -52,6 +52,10 @@ bool qb_store_exec(struct qb_store *s, enum qb_sql sql, const char *types, ...);
 bool qb_store_commit(struct qb_store *s) __attribute__((warn_unused_result));
 void qb_store_rollback(struct qb_store *s);
 
+/* Any thread. Another number after every change that this process has committed: what was read after the number was is of a
+ * state at least as new. */
+int64_t qb_store_version(void);
+
 /* Moves SQLite's log into the database and cuts it, as far as nobody reads it. */
 void qb_store_checkpoint(struct qb_store *s);
 

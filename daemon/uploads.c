@@ -162,7 +162,24 @@ static bool may_delete(struct qb_daemon *daemon, const char *id, const struct qb
 	return qb_refuse(p, 403, "not_yours", "%s was uploaded by somebody else; ask that one or an administrator to delete it", id);
 }
 
-bool qb_uploads_delete(struct qb_daemon *daemon, const char *id, const struct qb_who *who, struct qb_problem *p)
+/* Results that could not be computed again without it; false after having filled p. */
+static bool has_no_results(struct qb_daemon *daemon, const char *id, struct qb_problem *p)
+{
+	json_t *row = NULL;
+	enum qb_found found = qb_store_get(daemon->store, QB_SQL_UPLOAD_RESULTS, &row, "s", id);
+
+	if (found == QB_FOUND) {
+		const long long n = json_integer_value(json_object_get(row, "n"));
+
+		qb_refuse(p, 409, "has_results", "results of %lld job%s (%s%s) refer to %s, and could not be computed again without it; delete "
+			"the job%s first, or say that it is meant by ?force=true", n, n > 1 ? "s" : "",
+			json_string_value(json_object_get(row, "id")), n > 1 ? " and others" : "", id, n > 1 ? "s" : "");
+		json_decref(row);
+	}
+	return found == QB_NONE || (found == QB_UNREAD && qb_storage_problem(daemon->storage, p));
+}
+
+bool qb_uploads_delete(struct qb_daemon *daemon, const char *id, const struct qb_who *who, bool force, struct qb_problem *p)
 {
 	json_t *row = NULL, *user = NULL;
 	enum qb_found found = qb_store_get(daemon->store, QB_SQL_UPLOAD_FILE, &row, "s", id), used = QB_UNREAD;
@@ -179,7 +196,7 @@ bool qb_uploads_delete(struct qb_daemon *daemon, const char *id, const struct qb
 	if (used == QB_FOUND) {
 		qb_refuse(p, 409, "in_use", "job %s still needs %s; cancel the job or wait for its end",
 			json_string_value(json_object_get(user, "id")), id);
-	} else if (used == QB_NONE && delete_row(daemon, id)) {
+	} else if (used == QB_NONE && (force || has_no_results(daemon, id, p)) && delete_row(daemon, id)) {
 		qb_uploads_release(daemon, json_string_value(json_object_get(row, "sha256")));
 		qb_storage_retry(daemon->storage);
 	} else {

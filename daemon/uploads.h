@@ -17,7 +17,8 @@ json_t *qb_uploads_add(struct qb_daemon *daemon, const char *kind, const char *n
 	struct qb_blob_writer *blob, const struct qb_who *who, bool *created, bool *wake, struct qb_problem *p);
 /* Has it inspected once more, whatever the last one found; returns its object. Wake the queue. */
 json_t *qb_uploads_inspect(struct qb_daemon *daemon, const char *id, struct qb_problem *p);
-bool qb_uploads_delete(struct qb_daemon *daemon, const char *id, const struct qb_who *who, struct qb_problem *p);
+/* force: results may refer to it. */
+bool qb_uploads_delete(struct qb_daemon *daemon, const char *id, const struct qb_who *who, bool force, struct qb_problem *p);
 /* At the start: removes the files that nothing refers to. */
 void qb_uploads_sweep(struct qb_daemon *daemon);
 /* At the start: has inspections repeated that were killed, up to a number of times. */

@@ -288,6 +288,21 @@ void qb_worker_say(struct qb_worker *w, const char *line)
 	}
 }
 
+static void input_finished(uv_shutdown_t *request, int status)
+{
+	(void)status;
+	free(request);
+}
+
+void qb_worker_finish_input(struct qb_worker *w)
+{
+	uv_shutdown_t *request = w->closing ? NULL : malloc(sizeof(*request));
+
+	if (request && uv_shutdown(request, (uv_stream_t *)&w->in, input_finished)) {
+		free(request);
+	}
+}
+
 void qb_worker_signal(struct qb_worker *w, int signal)
 {
 	if (!w->exited && w->process.pid > 1) {

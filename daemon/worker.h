@@ -40,6 +40,7 @@ struct qb_worker_setup {
 struct qb_worker *qb_worker_start(uv_loop_t *loop, const struct qb_worker_setup *setup, char *why,
 	size_t why_len);
 void qb_worker_say(struct qb_worker *w, const char *line); /* newline is added */
+void qb_worker_finish_input(struct qb_worker *w); /* after what was said, its standard input ends */
 void qb_worker_hold(struct qb_worker *w, bool hold);        /* its output is not read meanwhile */
 void qb_worker_signal(struct qb_worker *w, int signal);    /* its whole process group */
 int qb_worker_pid(const struct qb_worker *w);

@@ -122,6 +122,10 @@ const json_t *qb_job_type_of(struct qb_request *rq, const json_t *spec, struct q
 json_t *qb_job_schema_errors(const json_t *type, const json_t *spec);
 
 enum MHD_Result qb_reply_json(struct qb_request *rq, unsigned status, json_t *take);
+/* Of what depends on nothing but the path and the database: a handler begins with qb_reply_known, which answers where what it would answer is
+ * known, and gives the version, read before the database, to qb_reply_known_json. */
+bool qb_reply_known(struct qb_request *rq, int64_t *version, enum MHD_Result *sent);
+enum MHD_Result qb_reply_known_json(struct qb_request *rq, int64_t version, json_t *take); /* 200 */
 /* A page of a list: its rows, how many there are in all, and where the next page begins. */
 enum MHD_Result qb_reply_page(struct qb_request *rq, const char *key, json_t *take_rows, int64_t total,
 	int64_t limit);

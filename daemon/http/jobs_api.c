@@ -74,15 +74,19 @@ enum MHD_Result qb__jobs_list(struct qb_request *rq)
 enum MHD_Result qb__jobs_get(struct qb_request *rq)
 {
 	struct qb_problem p = {0};
-	int64_t id;
+	int64_t id, version;
 	json_t *job = NULL;
+	enum MHD_Result sent;
 
+	if (qb_reply_known(rq, &version, &sent)) {
+		return sent;
+	}
 	if (!qb_path_job(rq, &id, &p)) {
 		return qb_reply_problem(rq, &p);
 	}
 	switch (qb_store_get(qb_reader(rq), QB_SQL_JOB_GET, &job, "i", id)) {
 	case QB_FOUND:
-		return qb_reply_json(rq, 200, job);
+		return qb_reply_known_json(rq, version, job);
 	case QB_NONE:
 		return qb_reply_refuse(rq, 404, "not_found", "there is no job j%lld here", (long long)id);
 	default:
@@ -95,23 +99,40 @@ struct order {
 	const struct qb_who *who;
 	int64_t id;
 	json_t *(*run)(struct qb_daemon *daemon, int64_t id, struct qb_problem *p);
+	struct qb_call *call;
 	json_t *job;
 	bool ok;
 	struct qb_problem problem;
 };
 
+/* Part by part, with whatever else the loop has to do in between. */
+static void delete_on(void *arg)
+{
+	struct order *o = arg;
+	bool done = true;
+
+	o->ok = qb_job_delete(o->daemon, o->id, &done, &o->problem);
+	if (done || !o->ok) {
+		qb_call_done(o->call);
+	} else if (!qb_calls_post(o->daemon->calls, delete_on, o)) {
+		o->ok = qb_refuse(&o->problem, 500, "internal", "no memory to delete all of the job; delete it again");
+		qb_call_done(o->call);
+	}
+}
+
 static void carry_out(struct qb_call *call, void *arg)
 {
 	struct order *o = arg;
 
+	o->call = call;
 	if (!qb_job_is_of(o->daemon, o->id, o->who, &o->problem)) {
-		/* said */
+		qb_call_done(call);
 	} else if (o->run) {
 		o->job = o->run(o->daemon, o->id, &o->problem);
+		qb_call_done(call);
 	} else {
-		o->ok = qb_job_delete(o->daemon, o->id, &o->problem);
+		delete_on(o);
 	}
-	qb_call_done(call);
 }
 
 static enum MHD_Result order(struct qb_request *rq,

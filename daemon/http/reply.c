@@ -10,6 +10,7 @@
 
 #include "common/json_text.h"
 #include "daemon/http/access.h"
+#include "daemon/http/cache.h"
 #include "daemon/http/later.h"
 #include "daemon/loop.h"
 #include "daemon/store.h"
@@ -44,7 +45,21 @@ static const char *title_of(int status)
 	}
 }
 
-enum MHD_Result qb_reply_send(struct qb_request *rq, unsigned status, struct MHD_Response *take)
+/* Nothing in its headers is of this request alone. */
+static bool is_plain(const struct qb_request *rq)
+{
+	return !*rq->allow && !rq->retry_after_s && !rq->close && !rq->ask_for_token;
+}
+
+static void count(struct qb_request *rq, unsigned status)
+{
+	qb_access_note(rq, status);
+	qb_connection_answer(rq->daemon->connections, rq->slot);
+	atomic_fetch_add(&rq->daemon->requests[status / 100 % 6], 1);
+}
+
+/* version: -1, or that of the database of which it is the answer. */
+static enum MHD_Result send_reply(struct qb_request *rq, unsigned status, struct MHD_Response *take, int64_t version, size_t size)
 {
 	enum MHD_Result queued;
 	char seconds[16];
@@ -72,12 +87,29 @@ enum MHD_Result qb_reply_send(struct qb_request *rq, unsigned status, struct MHD
 	if (rq->ask_for_token) {
 		MHD_add_response_header(take, "WWW-Authenticate", "Bearer realm=\"quantbench\"");
 	}
-	qb_access_note(rq, status);
-	qb_connection_answer(rq->daemon->connections, rq->slot);
-	atomic_fetch_add(&rq->daemon->requests[status / 100 % 6], 1);
+	count(rq, status);
 	queued = MHD_queue_response(rq->connection, status, take);
-	MHD_destroy_response(take);
+	if (version >= 0 && status == 200 && is_plain(rq)) {
+		qb_cache_keep(rq->daemon->cache, rq->path, version, take, size);
+	} else {
+		MHD_destroy_response(take);
+	}
 	return queued;
+}
+
+enum MHD_Result qb_reply_send(struct qb_request *rq, unsigned status, struct MHD_Response *take)
+{
+	return send_reply(rq, status, take, -1, 0);
+}
+
+bool qb_reply_known(struct qb_request *rq, int64_t *version, enum MHD_Result *sent)
+{
+	*version = qb_store_version();
+	if (!is_plain(rq) || !qb_cache_send(rq->daemon->cache, rq->path, *version, rq->connection, sent)) {
+		return false;
+	}
+	count(rq, 200);
+	return true;
 }
 
 enum MHD_Result qb_reply_text(struct qb_request *rq, unsigned status, const char *type, char *take,
@@ -94,8 +126,10 @@ enum MHD_Result qb_reply_text(struct qb_request *rq, unsigned status, const char
 }
 
 static enum MHD_Result reply_dump(struct qb_request *rq, unsigned status, const char *type, json_t *take,
-	const char *location)
+	const char *location, int64_t version)
 {
+	size_t size;
+
 	char *text = qb_json_text(take, JSON_COMPACT | JSON_ENCODE_ANY);
 	struct MHD_Response *r;
 
@@ -106,7 +140,8 @@ static enum MHD_Result reply_dump(struct qb_request *rq, unsigned status, const 
 		status = 500;
 		type = "application/problem+json";
 	}
-	r = text ? MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE) : NULL;
+	size = text ? strlen(text) : 0;
+	r = text ? MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE) : NULL;
 	if (!r) {
 		free(text);
 		return MHD_NO;
@@ -115,12 +150,17 @@ static enum MHD_Result reply_dump(struct qb_request *rq, unsigned status, const 
 	if (location) {
 		MHD_add_response_header(r, "Location", location);
 	}
-	return qb_reply_send(rq, status, r);
+	return send_reply(rq, status, r, version, size);
+}
+
+enum MHD_Result qb_reply_known_json(struct qb_request *rq, int64_t version, json_t *take)
+{
+	return reply_dump(rq, 200, "application/json", take, NULL, version);
 }
 
 enum MHD_Result qb_reply_json(struct qb_request *rq, unsigned status, json_t *take)
 {
-	return reply_dump(rq, status, "application/json", take, NULL);
+	return reply_dump(rq, status, "application/json", take, NULL, -1);
 }
 
 enum MHD_Result qb_reply_page(struct qb_request *rq, const char *key, json_t *take_rows, int64_t total,
@@ -142,7 +182,7 @@ enum MHD_Result qb_reply_created(struct qb_request *rq, unsigned status, const c
 	enum MHD_Result sent;
 
 	snprintf(rq->object, sizeof(rq->object), "%s", id);
-	sent = reply_dump(rq, status, "application/json", take, location);
+	sent = reply_dump(rq, status, "application/json", take, location, -1);
 	free(location);
 	return sent;
 }
@@ -181,7 +221,7 @@ enum MHD_Result qb_reply_problem(struct qb_request *rq, struct qb_problem *p)
 		json_object_set_new(v, "errors", p->errors);
 		p->errors = NULL;
 	}
-	return reply_dump(rq, (unsigned)status, "application/problem+json", v, NULL);
+	return reply_dump(rq, (unsigned)status, "application/problem+json", v, NULL, -1);
 }
 
 enum MHD_Result qb_reply_refuse(struct qb_request *rq, int status, const char *code, const char *fmt,

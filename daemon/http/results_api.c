@@ -49,9 +49,15 @@ static json_t *load(struct qb_request *rq, struct qb_problem *p)
 enum MHD_Result qb__results_get(struct qb_request *rq)
 {
 	struct qb_problem p = {0};
-	json_t *result = load(rq, &p);
+	enum MHD_Result sent;
+	int64_t version;
+	json_t *result;
 
-	return result ? qb_reply_json(rq, 200, result) : qb_reply_problem(rq, &p);
+	if (qb_reply_known(rq, &version, &sent)) {
+		return sent;
+	}
+	result = load(rq, &p);
+	return result ? qb_reply_known_json(rq, version, result) : qb_reply_problem(rq, &p);
 }
 
 enum MHD_Result qb__results_csv(struct qb_request *rq)

@@ -68,23 +68,27 @@ struct order {
 	struct qb_request *rq;
 	struct qb_problem problem;
 	json_t *object;
-	bool ok;
+	bool force, ok;
 };
 
 static void remove_upload(struct qb_call *call, void *arg)
 {
 	struct order *o = arg;
 
-	o->ok = qb_uploads_delete(o->rq->daemon, o->rq->part[0], &o->rq->who, &o->problem);
+	o->ok = qb_uploads_delete(o->rq->daemon, o->rq->part[0], &o->rq->who, o->force, &o->problem);
 	qb_call_done(call);
 }
 
 static enum MHD_Result delete(struct qb_request *rq, const char *kind)
 {
-	struct order o = {.rq = rq};
+	const char *force = qb_query(rq, "force");
+	struct order o = {.rq = rq, .force = force && !strcmp(force, "true")};
 
 	if (qb_id_number(rq->part[0], *kind) < 0) {
 		return unknown(rq, kind);
+	}
+	if (force && !o.force && strcmp(force, "false") != 0) {
+		return qb_reply_refuse(rq, 400, "bad_query", "force is \"%.40s\"; give true or false", force);
 	}
 	qb_calls_run(rq->daemon->calls, remove_upload, &o);
 	return o.ok ? qb_reply_empty(rq, 204) : qb_reply_problem(rq, &o.problem);

@@ -3,15 +3,18 @@
 API_TESTS = \
 	tests/api/test_access.py \
 	tests/api/test_backup.py \
+	tests/api/test_cache.py \
 	tests/api/test_checkpoints.py \
 	tests/api/test_connections.py \
 	tests/api/test_daemon.py \
+	tests/api/test_deliveries.py \
 	tests/api/test_engine.py \
+	tests/api/test_grids.py \
 	tests/api/test_log.py \
 	tests/api/test_migrations.py \
-	tests/api/test_grids.py \
 	tests/api/test_requests.py \
 	tests/api/test_results.py \
+	tests/api/test_retention.py \
 	tests/api/test_scheduling.py \
 	tests/api/test_serving.py \
 	tests/api/test_settings.py \
