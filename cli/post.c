@@ -31,14 +31,9 @@ static char *read_input(struct curl_slist **headers, char **body)
 	}
 	n -= n && text[n - 1] == '\n';
 	text[n] = '\0';
-	for (line = text; *line && *line != '\n'; line = end + (*end != '\0')) {
-		end = strchrnul(line, '\n');
-		if (*end) {
-			*end = '\0';
-			*headers = curl_slist_append(*headers, line);
-			continue;
-		}
-		break;
+	for (line = text; *line != '\n' && (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		*end = '\0';
+		*headers = curl_slist_append(*headers, line);
 	}
 	*body = line + (*line == '\n');
 	return text;

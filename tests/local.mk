@@ -63,11 +63,6 @@ check-threads: quantbenchd$(EXEEXT) tests/unit/exec/test_team$(EXEEXT)
 .PHONY: check-threads
 EXTRA_DIST += tests/tsan.supp
 
-# Each of the checks of the source alone, without tests.
-check-layers check-operators check-lists check-paths:
-	@$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/tests/$@
-.PHONY: check-layers check-operators check-lists check-paths
-
 check_SCRIPTS += tests/check-layers tests/check-lists tests/check-paths tests/test_layers.sh
 EXTRA_DIST += tests/check-layers tests/check-lists tests/check-paths tests/test_layers.sh
 
