@@ -95,6 +95,7 @@ enum cli_exit cli_show(struct cli *cli);
 enum cli_exit cli_cancel(struct cli *cli);
 enum cli_exit cli_retry(struct cli *cli);
 enum cli_exit cli_verify(struct cli *cli);
+enum cli_exit cli_export(struct cli *cli);
 enum cli_exit cli_post(struct cli *cli);
 enum cli_exit cli_compare(struct cli *cli);
 enum cli_exit cli_formats(struct cli *cli);

@@ -7,6 +7,7 @@ quantbench_SOURCES = \
 	cli/check.c \
 	cli/cli.h \
 	cli/drop.c cli/drop.h \
+	cli/export.c \
 	cli/explain.c cli/explain.h \
 	cli/grid.c cli/grid.h \
 	cli/http.c cli/http.h \

@@ -128,6 +128,7 @@ static json_t *asked_again(const json_t *job)
 {
 	json_t *spec = json_deep_copy(json_object_get(job, "spec"));
 
+	spec = spec ? spec : json_object(); /* the server says what is missing */
 	json_object_set_new(spec, "fresh", json_true());
 	if (*cli_text(job, "target")) {
 		json_object_set_new(spec, "run", json_pack("{s:s}", "target", cli_text(job, "target")));

@@ -103,12 +103,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path == "/v1/jobs/j1/events":
             return self.events()
         if path == "/v1/jobs/j1/results":
-            return self.answer(200, RESULT)
+            return self.answer(200, server.results.pop(0) if getattr(server, "results", None) else RESULT)
+        if path == "/v1/results":
+            model = {"id": "m1", "name": 'a "b", c'}
+            rows = [{"id": 9, "job": "j1", "type": "ptq", "model": model, "data": None, "scope": "model", "scheme": "int8", "tensor": None,
+                     "step": None, "name": "top1", "value": 97.25, "unit": None, "time": "T"},
+                    {"id": 4, "job": "j1", "type": "ptq", "model": {"id": "m2", "name": "n"}, "data": None, "scope": "step", "scheme": None,
+                     "tensor": None, "step": 3, "name": "loss", "value": None, "unit": None, "time": "T"}]
+            last = "before=9" in query
+            return self.answer(200, {"results": rows[1:] if last else rows[:1], "total": 2, "next": None if last else 9})
+        if path == "/v1/grids":
+            server.spec = json.loads(body)
+            jobs = [{"job": f"j{i}", "at": {"model": "m1", "run.target": t}, "state": "queued"} for i, t in enumerate(("local", "pi"), 1)]
+            return self.answer(201, {"id": "g1", "spec": server.spec, "jobs": jobs})
         if path == "/v1/jobs/j1/results.csv":
             return self.answer(200, b"scheme,metric\nint8,97.25\n", "text/csv")
         if path in ("/v1/jobs/j1", "/v1/jobs/j1/cancel"):
             error = {"code": "x", "detail": "the worker crashed"} if server.final == "failed" else None
-            return self.answer(200, job("j1", server.final, error=error))
+            return self.answer(200, job("j1", server.final, error=error, target="pi", spec={"type": "ptq"}))
         if path == "/v1/compare":
             row = {"job": "j1", "model": {"id": "m1", "name": "net.onnx"}, "data": None, "metric_name": "top1",
                    "float": 97.5, "cells": [{"scheme": "int8", "metric": 97.25, "delta": -0.25, "best": True}]}
@@ -181,6 +193,39 @@ class Client(unittest.TestCase):
                                        "--set", "run.retries=2")
         self.assertEqual(code, 0, err)
         self.assertEqual(self.server.spec["run"], {"target": "pi", "after": ["j1", "j2"], "priority": -3, "retries": 2})
+
+    def test_verify__same_result__but_for_what_was_measured(self):
+        code, out, err = self.quantbench("verify", "j1")
+        self.assertEqual(code, 0, err)
+        self.assertIn("j1 and j1 have the same result", out)
+        self.assertEqual((self.server.spec["fresh"], self.server.spec["run"]), (True, {"target": "pi"}))
+
+    def test_verify__another_result__says_where(self):
+        self.server.results = [{"type": "ptq", "schemes": [{"metric": 1, "latency": {"p50_ns": n}}, {"metric": n}], "seconds": n} for n in (5, 6)]
+        code, out, _ = self.quantbench("verify", "j1")
+        self.assertEqual(code, 5)
+        self.assertIn("differ at /schemes/1/metric: 5 and 6", out)
+
+    def test_export__json_and_csv__hold_everything(self):
+        code, out, err = self.quantbench("export")
+        self.assertEqual(code, 0, err)
+        lines = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual([j["id"] for j in lines], ["j2", "j1"])
+        self.assertEqual((lines[0]["result"], lines[1]["result"]["type"]), (None, "ptq"))
+        code, out, _ = self.quantbench("export", "--csv")
+        self.assertEqual(code, 0)
+        self.assertEqual(out.replace("\r\n", "\n").split("\n"), [
+            "job,type,model,data,scope,scheme,tensor,step,name,value,unit,time", 'j1,ptq,"a ""b"", c",,model,int8,,,top1,97.25,,T',
+            "j1,ptq,n,,step,,,3,loss,,,T", ""])
+
+    def test_submit__grid__sends_its_files_and_prints_its_jobs(self):
+        (self.folder / "grid.json").write_text(json.dumps({"job": {"type": "ptq", "schemes": ["int8"]},
+                                                           "over": {"model": ["net.onnx"], "run.target": ["local", "pi"]}}))
+        code, out, err = self.quantbench("submit", "grid.json", "--seed", "4")
+        self.assertEqual(code, 0, err)
+        self.assertEqual(self.server.spec, {"job": {"type": "ptq", "schemes": ["int8"], "seed": 4},
+                                            "over": {"model": ["m1"], "run.target": ["local", "pi"]}})
+        self.assertEqual(out, "j1  model m1, run.target local\nj2  model m1, run.target pi\n")
 
     def test_submit__refused__every_mistake_is_printed(self):
         code, out, err = self.quantbench("submit", "--schemes", "wrong")
