@@ -214,7 +214,7 @@ static enum cli_exit ask_worker(json_t **out)
 {
 	struct cli_worker w;
 	json_t *question = json_pack("{s:s}", "ask", "types"), *line;
-	enum cli_exit code = cli_worker_start(&w, "--serve", NULL);
+	enum cli_exit code = cli_worker_start(&w, (const char *const[]){"--serve", NULL});
 	int status;
 
 	if (code == CLI_OK) {

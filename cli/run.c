@@ -166,15 +166,94 @@ static enum cli_exit make_folder(const struct cli *cli, int option, json_t *job,
 	return CLI_OK;
 }
 
+enum { READABLE_MAX = 60, WORDS_MAX = 2 * READABLE_MAX + 16 };
+
+/* What the worker is called with. */
+struct words {
+	const char *word[WORDS_MAX + 1];
+	char *folder[READABLE_MAX]; /* of the words, to be freed */
+	int words, folders;
+};
+
+static void add(struct words *w, const char *option, const char *value)
+{
+	if (w->words + 2 <= WORDS_MAX) {
+		w->word[w->words++] = option;
+		w->word[w->words++] = value;
+	}
+}
+
+/* The folder of a file: external data of a network lies beside it. */
+static void add_folder_of(struct words *w, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash == path ? strdup("/") : slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+
+	for (int i = 0; folder && i < w->folders; i++) {
+		if (!strcmp(w->folder[i], folder)) {
+			free(folder);
+			return;
+		}
+	}
+	if (folder && w->folders < READABLE_MAX) {
+		w->folder[w->folders++] = folder;
+		add(w, "--readable", folder);
+	} else {
+		free(folder);
+	}
+}
+
+/* Whatever of the job has a path. */
+static void add_inputs(struct words *w, const json_t *v)
+{
+	const char *path = json_string_value(json_object_get(v, "path")), *key;
+	json_t *member;
+	size_t i;
+
+	if (path) {
+		add_folder_of(w, path);
+	}
+	json_object_foreach((json_t *)v, key, member) {
+		add_inputs(w, member);
+	}
+	json_array_foreach(v, i, member) {
+		add_inputs(w, member);
+	}
+}
+
+/* A file that one was sent may be hostile: the worker reaches the folders of its inputs, to read, and those that it writes to. */
+static void add_sandbox(const struct cli *cli, const json_t *job, struct words *w)
+{
+	const char *off = getenv("QUANTBENCH_SANDBOX");
+
+	if (off && !strcmp(off, "off")) {
+		return;
+	}
+	w->word[w->words++] = "--sandbox";
+	add(w, "--readable", "/dev/null"); /* not the current folder */
+	add_inputs(w, job);
+	if (cli->opt['o']) {
+		add(w, "--writable", cli->opt['o']);
+	}
+	if (cli->opt['k']) {
+		add(w, "--writable", cli->opt['k']);
+	}
+}
+
 static enum cli_exit run(const struct cli *cli, json_t *job, json_t **result)
 {
+	struct words words = {.words = 0};
 	struct cli_worker w = {0};
 	struct outcome o = {0};
 	int status = 0;
 	enum cli_exit code;
 
 	catch_signals();
-	code = cli_worker_start(&w, cli->opt['t'] ? "--threads" : NULL, cli->opt['t']);
+	if (cli->opt['t']) {
+		add(&words, "--threads", cli->opt['t']);
+	}
+	add_sandbox(cli, job, &words);
+	code = cli_worker_start(&w, words.word);
 	if (code == CLI_OK) {
 		worker_pid = w.pid;
 		cli_worker_send(&w, job);
@@ -188,6 +267,9 @@ static enum cli_exit run(const struct cli *cli, json_t *job, json_t **result)
 	json_decref(o.result);
 	free(o.error);
 	free(o.code);
+	while (words.folders) {
+		free(words.folder[--words.folders]);
+	}
 	return code;
 }
 

@@ -14,6 +14,8 @@
 #include "common/beside.h"
 #include "common/json_text.h"
 
+enum { OPTIONS_MAX = 160 };
+
 /* QUANTBENCH_WORKER, the one beside this program (a build folder), or the installed one; freed with free(). */
 static char *find_worker(void)
 {
@@ -23,10 +25,13 @@ static char *find_worker(void)
 				 : qb_beside("quantbench-worker", PKGLIBEXECDIR "/quantbench-worker");
 }
 
-static void start_child(int to[2], int from[2], const char *path, const char *option, const char *value)
+static void start_child(int to[2], int from[2], const char *path, const char *const *options)
 {
-	char *const argv[] = {(char *)path, (char *)option, (char *)value, NULL};
+	char *argv[OPTIONS_MAX + 2] = {(char *)path};
 
+	for (int i = 0; options[i] && i < OPTIONS_MAX; i++) {
+		argv[i + 1] = (char *)options[i];
+	}
 	dup2(to[0], STDIN_FILENO);
 	dup2(from[1], STDOUT_FILENO);
 	signal(SIGPIPE, SIG_DFL);
@@ -38,7 +43,7 @@ static void start_child(int to[2], int from[2], const char *path, const char *op
 	_exit(127);
 }
 
-enum cli_exit cli_worker_start(struct cli_worker *w, const char *option, const char *value)
+enum cli_exit cli_worker_start(struct cli_worker *w, const char *const *options)
 {
 	char *path = find_worker();
 	int to[2], from[2];
@@ -52,7 +57,7 @@ enum cli_exit cli_worker_start(struct cli_worker *w, const char *option, const c
 	}
 	w->pid = fork();
 	if (w->pid == 0) {
-		start_child(to, from, path, option, value);
+		start_child(to, from, path, options);
 	}
 	free(path);
 	close(to[0]);

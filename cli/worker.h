@@ -15,8 +15,8 @@ struct cli_worker {
 	FILE *in, *out; /* its stdin, its stdout */
 };
 
-/* With one option and its value, or NULL; failure has been explained. */
-enum cli_exit cli_worker_start(struct cli_worker *w, const char *option, const char *value);
+/* options: ended by NULL; failure has been explained. */
+enum cli_exit cli_worker_start(struct cli_worker *w, const char *const *options);
 /* One line of JSON. */
 void cli_worker_send(struct cli_worker *w, const json_t *line);
 /* Closes its pipes and waits; its status as of waitpid, whose exit status 127 says that it was not started. */

@@ -162,7 +162,9 @@ static void usage(FILE *out)
 	      "                      seconds that this process runs\n"
 	      "  --sandbox           reach no files but those of the current folder and, for reading, of ../inputs, no\n"
 	      "                      network and no other process; with --serve no files at all\n"
-	      "  --writable FOLDER   with --sandbox, a folder that may be written to as well\n"
+	      "  --writable FOLDER   with --sandbox, a folder that may be written to as well; up to 4 times\n"
+	      "  --readable PATH     with --sandbox, a file or folder that may be read, in the place of the current folder\n"
+	      "                      and ../inputs; up to 64 times\n"
 	      "  --serve             answer questions instead, one JSON object a line:\n"
 	      "                      echo '{\"ask\": \"types\"}' | quantbench-worker --serve\n"
 	      "  --version           print the version\n\n"
@@ -171,12 +173,33 @@ static void usage(FILE *out)
 		out);
 }
 
-/* What this kernel lacks is the parent's to tell. */
-static bool enter_sandbox(bool serves, const char *more)
+enum { READABLE_MAX = 64, WRITABLE_MAX = 4 };
+
+/* What the command line names, ended by NULL. */
+struct folders {
+	const char *readable[READABLE_MAX + 2], *writable[WRITABLE_MAX + 2];
+	int read, write;
+};
+
+static bool add_folder(const char **list, int *n, int most, const char *path)
 {
-	const char *readable[] = {"../inputs", NULL}, *writable[] = {".", more, NULL};
-	const struct qb_sandbox s = {.readable = serves ? NULL : readable, .writable = serves ? NULL : writable};
+	if (*n == most) {
+		return false;
+	}
+	list[(*n)++] = path;
+	return true;
+}
+
+/* What this kernel lacks is the parent's to tell. */
+static bool enter_sandbox(bool serves, struct folders *f)
+{
+	const struct qb_sandbox s = {.readable = serves ? NULL : f->readable, .writable = serves ? NULL : f->writable};
 	char why[200];
+
+	if (!f->read) {
+		f->readable[f->read++] = "../inputs";
+		f->writable[f->write++] = ".";
+	}
 
 	if (!qb_sandbox_enter(&s, why, sizeof(why))) {
 		fprintf(stderr, "the sandbox cannot be entered: %s\n", why);
@@ -193,11 +216,12 @@ int main(int argc, char **argv)
 		{"wall-seconds", required_argument, NULL, 'w'}, {"serve", no_argument, NULL, 's'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'}, {"end-with-input", no_argument, NULL, 'e'},
-		{"sandbox", no_argument, NULL, 'b'}, {"writable", required_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
+		{"sandbox", no_argument, NULL, 'b'}, {"writable", required_argument, NULL, 'f'},
+		{"readable", required_argument, NULL, 'r'}, {NULL, 0, NULL, 0}};
 	struct worker_limits limits = {.threads = worker_processors()};
 	struct sigaction sa = {.sa_handler = on_terminate};
 	struct qb_errbuf eb = {0};
-	const char *writable = NULL;
+	struct folders folders = {.read = 0};
 	bool watches = false, sandbox = false;
 	int c;
 
@@ -213,7 +237,16 @@ int main(int argc, char **argv)
 			sandbox = true;
 			break;
 		case 'f':
-			writable = optarg;
+			if (!add_folder(folders.writable, &folders.write, WRITABLE_MAX, optarg)) {
+				usage(stderr);
+				return 2;
+			}
+			break;
+		case 'r':
+			if (!add_folder(folders.readable, &folders.read, READABLE_MAX, optarg)) {
+				usage(stderr);
+				return 2;
+			}
 			break;
 		case 'v':
 			puts("quantbench-worker " PACKAGE_VERSION);
@@ -233,7 +266,7 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	if (sandbox && !enter_sandbox(limits.serves, writable)) {
+	if (sandbox && !enter_sandbox(limits.serves, &folders)) {
 		return 1;
 	}
 	if (qb_cpu_check(&eb) != QB_OK || worker_limits_apply(&limits, &eb) != QB_OK) {

@@ -45,12 +45,40 @@ class Run(unittest.TestCase):
         code, out, err = self.fake("ok", "--json", "--threads", "3", "--schemes", "int8,E4", "--seed", "5")
         self.assertEqual(code, 0, err)
         result = json.loads(out)
-        self.assertEqual(result["argv"], ["--threads", "3"])
+        self.assertEqual(result["argv"], ["--threads", "3", "--sandbox", "--readable", "/dev/null", "--readable", "."])
         self.assertEqual(result["answer"], {"go": "latency"})
         self.assertEqual(result["job_seen"], {
             "type": "ptq", "model": {"path": "net.onnx", "name": "net.onnx"}, "schemes": ["int8", "E4"],
             "seed": 5, "fake": "ok"})
         self.assertIn("warning: something to know", err)
+
+    def test_run__files_and_folders_of_the_job__are_what_the_worker_reaches(self):
+        (self.folder / "in").mkdir()
+        (self.folder / "in/net.onnx").write_bytes(b"model")
+        (self.folder / "in/data.npz").write_bytes(b"data")
+        code, out, err = self.quantbench("run", "--model", "in/net.onnx", "--data", "in/data.npz", "--out", "made", "--json")
+        self.assertEqual(code, 0, err)
+        self.assertEqual(json.loads(out)["argv"], ["--sandbox", "--readable", "/dev/null", "--readable", "in", "--writable", "made"])
+
+    def test_run__real_worker__reads_nothing_else(self):
+        worker = BUILD.resolve() / "quantbench-worker"
+        header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }"
+        header += b" " * (117 - len(header)) + b"\n"
+        for name in ("in", "other"):
+            (self.folder / name).mkdir()
+            (self.folder / name / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header +
+                                                      b"\0\0\x80\x3f" * 4)
+        code, out, err = self.quantbench("run", "--type", "tensor", "--data", "in/x.npy", "--json", worker=worker)
+        self.assertEqual(code, 0, err)
+        self.assertEqual(json.loads(out)["type"], "tensor")
+        job = json.dumps({"type": "tensor", "data": "other/x.npy"}) + "\n"
+        for readable, status in (("other", 0), ("in", 1)):
+            done = subprocess.run([worker, "--sandbox", "--readable", readable], input=job, text=True, capture_output=True, cwd=self.folder,
+                                  timeout=60)
+            self.assertEqual(done.returncode, status, done.stdout)
+        (self.folder / "in/x.npy").unlink()
+        os.symlink("../other/x.npy", self.folder / "in/x.npy")  # a link leads out
+        self.assertNotEqual(self.quantbench("run", "--type", "tensor", "--data", "in/x.npy", worker=worker)[0], 0)
 
     def test_run__pipe__progress_is_plain_lines(self):
         _, _, err = self.fake("ok")
@@ -155,7 +183,7 @@ class Run(unittest.TestCase):
         code, out, _ = self.quantbench("--help")
         self.assertEqual(code, 0)
         commands = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
-        self.assertEqual(len(commands), 12)
+        self.assertEqual(len(commands), 15)
         for command in commands:
             code, out, _ = self.quantbench(command, "--help")
             self.assertEqual(code, 0)
