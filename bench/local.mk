@@ -28,3 +28,5 @@ BENCHSCRIPTS += bench/train.py bench/qat.py
 EXTRA_DIST += bench/train.py bench/qat.py bench/train_accuracy.py bench/torch_networks.py
 EXTRA_DIST += bench/export_networks.py bench/choice.py bench/throughput.py
 EXTRA_DIST += bench/sentences.py bench/export_minilm.py bench/jobs.py bench/methods.py
+BENCHSCRIPTS += bench/serving.py
+EXTRA_DIST += bench/serving.py
