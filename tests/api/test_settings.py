@@ -4,6 +4,7 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -107,6 +108,18 @@ class Check(unittest.TestCase):
             code, _, err = self.check(text, *([] if "worker" not in text else ["--worker", "/dev/null"]))
             self.assertEqual(code, 1, text)
             self.assertIn(want, err, text)
+
+    def test_manual__every_option__is_a_key_of_it(self):
+        with open(os.path.join(TOP, "daemon/quantbench.conf.5"), encoding="utf-8") as f:
+            told = dict(re.findall(r'^\.BR (\S+) " = .*"\n(.*)\.$', f.read().replace("\\-", "-").replace("\\(aq", "'"), re.MULTILINE))
+        out = subprocess.run([DAEMON, "--help"], capture_output=True, text=True, timeout=60).stdout
+        options = dict(re.findall(r"^  --([a-z-]+) *[*]? ?(.*)$", out, re.MULTILINE))
+        for other in ("config", "new-database", "version"):
+            options.pop(other, None)
+        self.assertGreater(len(options), 35)
+        self.assertEqual(set(told), set(options))
+        for key, text in told.items():
+            self.assertTrue(options[key].startswith(text[0].lower() + text[1:]), (text, options[key]))
 
     def test_print__every_option__and_is_what_is_installed(self):
         code, out, _ = command("print-config")
