@@ -21,7 +21,7 @@ AVX2 INLINE __m128i narrow(__m256i a, __m256i b)
 /* Convolution: register tiles of up to 6 pixels by 16 outputs. Activations are widened once for all kernel elements and
  * outputs, weights as they are loaded. */
 
-AVX2 void qb__int8_avx2_expand(const uint8_t *x, void *to, int64_t n)
+AVX2 static void expand(const uint8_t *x, void *to, int64_t n)
 {
 	for (int64_t i = 0; i < n; i += 16) {
 		_mm256_storeu_si256((__m256i *)((int16_t *)to + i),
@@ -43,22 +43,30 @@ static void pack(struct qb_int8_matrix *m, const int8_t *rows)
 }
 
 /* The same of 16-bit weights. Columns past the last hold arbitrary bytes: nothing is stored of them. */
-AVX2 void qb__int8_avx2_pack_columns_i16(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride,
-	int zero)
+AVX2 static void pack_product(struct qb_int8_matrix *m, const uint8_t *right, int64_t rows, int64_t stride, int zero,
+	int left_zero)
 {
-	const __m256i z = _mm256_set1_epi16((short)zero);
+	const __m256i z = _mm256_set1_epi16((short)zero), ones = _mm256_set1_epi16(1), minus = _mm256_set1_epi32(-left_zero);
+	const __m128i none = _mm_set1_epi8((char)zero);
 	int16_t *to = m->packed;
 
 	for (int64_t o = 0; o < m->outputs; o += 16) {
-		for (int64_t k = 0; k < m->k; k += 2, to += 32) {
-			__m128i a = _mm_loadu_si128((const __m128i *)(x + k * stride + o));
-			__m128i b = _mm_loadu_si128((const __m128i *)(x + (k + 1) * stride + o));
+		__m256i sum0 = _mm256_setzero_si256(), sum1 = sum0;
 
-			_mm256_store_si256((__m256i *)to,
-				_mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)), z));
-			_mm256_store_si256((__m256i *)(to + 16),
-				_mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)), z));
+		for (int64_t k = 0; k < m->k; k += 2, to += 32) {
+			const uint8_t *from = right + k * stride + o;
+			__m128i a = _mm_loadu_si128((const __m128i *)from);
+			__m128i b = k + 1 < rows ? _mm_loadu_si128((const __m128i *)(from + stride)) : none;
+			__m256i w0 = _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)), z);
+			__m256i w1 = _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)), z);
+
+			_mm256_store_si256((__m256i *)to, w0);
+			_mm256_store_si256((__m256i *)(to + 16), w1);
+			sum0 = _mm256_add_epi32(sum0, _mm256_madd_epi16(w0, ones));
+			sum1 = _mm256_add_epi32(sum1, _mm256_madd_epi16(w1, ones));
 		}
+		_mm256_storeu_si256((__m256i *)(m->start + o), _mm256_mullo_epi32(sum0, minus));
+		_mm256_storeu_si256((__m256i *)(m->start + o + 8), _mm256_mullo_epi32(sum1, minus));
 	}
 }
 
@@ -184,7 +192,7 @@ static void conv(const struct qb_int8_matrix *m, const struct qb_int8_conv_args 
 	qb__int8_avx2_tiles(tiles, 8, m, a);
 }
 
-void qb__int8_avx2_conv_i16(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
+static void conv_product(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
 	qb__int8_avx2_tiles(wides, 16, m, a);
 }
@@ -459,10 +467,10 @@ AVX2 static void dequantize(const uint8_t *x, float *y, size_t n, float scale, i
 }
 
 const struct qb_int8_kernels qb__int8_avx2 = {"avx2",
-	{{8, 2, 2, qb__int8_avx2_expand, pack, conv},
+	{{8, 2, 2, expand, pack, conv},
 		{8, 1, 4, qb__int8_expand_bytes, qb__int8_avx2_pack_small, qb__int8_avx2_conv_small},
 		{4, 1, 4, qb__int8_expand_bytes, qb__int8_avx2_pack_nibbles, qb__int8_avx2_conv_nibbles}},
 	&qb__int8_avx2_winograd,
-	qb__int8_avx2_expand, qb__int8_avx2_pack_columns_i16, qb__int8_avx2_conv_i16, depthwise_bytes,
-	pack_depthwise, depthwise, BLOCK, add, average, max, quantize, dequantize};
+	{2, 2, 16, expand, pack_product, conv_product}, depthwise_bytes, pack_depthwise, depthwise, BLOCK, add, average, max,
+	quantize, dequantize};
 #endif

@@ -37,7 +37,10 @@ VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float
 
 #define DECLARE(i, j) \
 	__m512i s##i##x##j = i < MR && j < NR ? _mm512_loadu_si512(m->start + (block + j) * 16) \
-					      : _mm512_setzero_si512();
+					      : _mm512_setzero_si512(); \
+	if (of == PRODUCT && i < MR && j < NR) { \
+		s##i##x##j = _mm512_add_epi32(s##i##x##j, _mm512_set1_epi32(row[i])); \
+	}
 #define TAKE_ROW(i) const uint8_t *x##i = i < MR ? (const uint8_t *)x[i] + offset[t] : NULL;
 #define MULTIPLY(i, j) \
 	if (i < MR && j < NR) { \
@@ -72,12 +75,15 @@ VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float
 			_mm512_permutexvar_epi32(order, bytes)); \
 	}
 
+/* What the right operand is. */
+enum right { BYTES, NIBBLES, PRODUCT };
+
 /* Four weights of sixteen outputs. */
-VNNI INLINE __m512i weights(const int8_t *w, const bool nibbles)
+VNNI INLINE __m512i weights(const int8_t *w, const enum right of)
 {
 	__m256i pairs;
 
-	if (!nibbles) {
+	if (of != NIBBLES) {
 		return _mm512_loadu_si512(w);
 	}
 	pairs = _mm256_loadu_si256((const __m256i *)w);
@@ -85,15 +91,16 @@ VNNI INLINE __m512i weights(const int8_t *w, const bool nibbles)
 		_mm256_srli_epi16(pairs, 4), 1), _mm512_set1_epi8(15)), _mm512_set1_epi8(8));
 }
 
-VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const struct qb_int8_matrix *m, int64_t block,
-	const struct qb_int8_conv_args *args)
+/* row [MR]: what is added to the sums of a product's row. */
+VNNI INLINE void tile(const int MR, const int NR, const enum right of, const struct qb_int8_matrix *m, int64_t block,
+	const struct qb_int8_conv_args *args, const int32_t *row)
 {
 	const void *const *x = args->x;
 	const int64_t *offset = args->offset, elements = args->kernel_elements, chunk = args->chunk;
 	const struct qb_requant *r = args->r;
 	uint8_t *y = args->y;
 	const int64_t y_stride = args->y_stride;
-	const int64_t block_bytes = m->k * (nibbles ? 8 : 16), c = block * 16, left = m->outputs - c;
+	const int64_t block_bytes = m->k * (of == NIBBLES ? 8 : 16), c = block * 16, left = m->outputs - c;
 	const int8_t *w = (const int8_t *)m->packed + block * block_bytes;
 	const __m512 lo = _mm512_set1_ps((float)r->lo), hi = _mm512_set1_ps((float)r->hi);
 	const __m512i order =
@@ -103,11 +110,11 @@ VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const stru
 	EACH_IJ(DECLARE)
 	for (int64_t t = 0; t < elements; t++) {
 		EACH_I(TAKE_ROW)
-		for (int64_t k = 0; k < chunk; k += 4, w += nibbles ? 32 : 64) {
-			const __m512i b0 = weights(w, nibbles);
-			const __m512i b1 = NR > 1 ? weights(w + block_bytes, nibbles) : b0;
-			const __m512i b2 = NR > 2 ? weights(w + 2 * block_bytes, nibbles) : b0;
-			const __m512i b3 = NR > 3 ? weights(w + 3 * block_bytes, nibbles) : b0;
+		for (int64_t k = 0; k < chunk; k += 4, w += of == NIBBLES ? 32 : 64) {
+			const __m512i b0 = weights(w, of);
+			const __m512i b1 = NR > 1 ? weights(w + block_bytes, of) : b0;
+			const __m512i b2 = NR > 2 ? weights(w + 2 * block_bytes, of) : b0;
+			const __m512i b3 = NR > 3 ? weights(w + 3 * block_bytes, of) : b0;
 
 			EACH_I(STEP_ROW)
 		}
@@ -117,13 +124,13 @@ VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const stru
 	EACH_I(STORE_ROW)
 }
 
-#define TILE_OF(name, nibbles, MR, NR) \
+#define TILE_OF(name, of, MR, NR) \
 	VNNI static void name##_##MR##_##NR(const struct qb_int8_matrix *m, int64_t block, \
-		const struct qb_int8_conv_args *a) \
+		const struct qb_int8_conv_args *a, const int32_t *row) \
 	{ \
-		tile(MR, NR, nibbles, m, block, a); \
+		tile(MR, NR, of, m, block, a, row); \
 	}
-#define TILE(MR, NR) TILE_OF(bytes, false, MR, NR) TILE_OF(nibbles, true, MR, NR)
+#define TILE(MR, NR) TILE_OF(bytes, BYTES, MR, NR) TILE_OF(nibbles, NIBBLES, MR, NR) TILE_OF(product, PRODUCT, MR, NR)
 #define TILES_6(NR) TILE(1, NR) TILE(2, NR) TILE(3, NR) TILE(4, NR) TILE(5, NR) TILE(6, NR)
 #define TILES_12(NR) \
 	TILES_6(NR) TILE(7, NR) TILE(8, NR) TILE(9, NR) TILE(10, NR) TILE(11, NR) TILE(12, NR)
@@ -132,18 +139,34 @@ TILES_12(2)
 TILES_6(3) TILE(7, 3) TILE(8, 3)
 TILES_6(4)
 
-typedef void tile_fn(const struct qb_int8_matrix *m, int64_t block, const struct qb_int8_conv_args *a);
+typedef void tile_fn(const struct qb_int8_matrix *m, int64_t block, const struct qb_int8_conv_args *a, const int32_t *row);
 
 #define ROW_6(name, NR) name##_1_##NR, name##_2_##NR, name##_3_##NR, name##_4_##NR, name##_5_##NR, name##_6_##NR
 #define ROW_8(name, NR) ROW_6(name, NR), name##_7_##NR, name##_8_##NR
 #define ROW_12(name, NR) \
 	ROW_8(name, NR), name##_9_##NR, name##_10_##NR, name##_11_##NR, name##_12_##NR
 #define TILES(name) {{ROW_12(name, 1)}, {ROW_12(name, 2)}, {ROW_8(name, 3)}, {ROW_6(name, 4)}}
-static tile_fn *const tiles[2][4][12] = {TILES(bytes), TILES(nibbles)};
+static tile_fn *const tiles[3][4][12] = {TILES(bytes), TILES(nibbles), TILES(product)};
 /* Pixels of a tile by its blocks: as many sums as there are registers for. */
 static const int tile_pixels[4] = {12, 12, 8, 6};
 
-static void conv_of(bool nibbles, const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
+/* The sum of n bytes. */
+VNNI INLINE int64_t sum_of(const uint8_t *x, int64_t n)
+{
+	__m512i sum = _mm512_setzero_si512();
+	int64_t lane[8];
+
+	for (int64_t i = 0; i < n; i += 64) {
+		__mmask64 mask = n - i >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << (n - i)) - 1;
+
+		sum = _mm512_add_epi64(sum, _mm512_sad_epu8(_mm512_maskz_loadu_epi8(mask, x + i), _mm512_setzero_si512()));
+	}
+	_mm512_storeu_si512(lane, sum);
+	return lane[0] + lane[1] + lane[2] + lane[3] + lane[4] + lane[5] + lane[6] + lane[7];
+}
+
+/* row [pixels]: what is added to the sums of a product's row. */
+static void conv_of(enum right of, const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a, const int32_t *row)
 {
 	int64_t blocks = (m->outputs + 15) / 16;
 
@@ -158,19 +181,75 @@ static void conv_of(bool nibbles, const struct qb_int8_matrix *m, const struct q
 			part.x += p;
 			part.pixels = mr;
 			part.y += p * a->y_stride;
-			tiles[nibbles][nr - 1][mr - 1](m, b, &part);
+			tiles[of][nr - 1][mr - 1](m, b, &part, row ? row + p : NULL);
 		}
 	}
 }
 
 static void conv(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	conv_of(false, m, a);
+	conv_of(BYTES, m, a, NULL);
 }
 
 static void conv_nibbles(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	conv_of(true, m, a);
+	conv_of(NIBBLES, m, a, NULL);
+}
+
+/* Products of two activations. The right operand is packed as weights are, less 128; what that leaves out is a multiple of
+ * the sum of the left one's row. */
+
+VNNI INLINE __m128i row_of(const uint8_t *from, int64_t k, int64_t rows, __m128i none)
+{
+	return _mm_xor_si128(k < rows ? _mm_loadu_si128((const __m128i *)from) : none, _mm_set1_epi8(-128));
+}
+
+VNNI static void pack_product(struct qb_int8_matrix *m, const uint8_t *right, int64_t rows, int64_t stride, int zero,
+	int left_zero)
+{
+	const __m128i none = _mm_set1_epi8((char)zero);
+	const __m512i ones = _mm512_set1_epi8(1), all = _mm512_set1_epi32((int32_t)m->k * (zero - 128));
+	int8_t *to = m->packed;
+
+	for (int64_t o = 0; o < m->outputs; o += 16) {
+		__m512i sum = _mm512_setzero_si512();
+
+		for (int64_t k = 0; k < m->k; k += 4, to += 64) {
+			const uint8_t *from = right + k * stride + o;
+			__m128i a = row_of(from, k, rows, none), b = row_of(from + stride, k + 1, rows, none);
+			__m128i c = row_of(from + 2 * stride, k + 2, rows, none), d = row_of(from + 3 * stride, k + 3, rows, none);
+			__m128i ab = _mm_unpacklo_epi8(a, b), cd = _mm_unpacklo_epi8(c, d);
+			__m128i ab2 = _mm_unpackhi_epi8(a, b), cd2 = _mm_unpackhi_epi8(c, d);
+			__m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_unpacklo_epi16(ab, cd)),
+				_mm_unpackhi_epi16(ab, cd), 1);
+			__m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_unpacklo_epi16(ab2, cd2)),
+				_mm_unpackhi_epi16(ab2, cd2), 1);
+			__m512i v = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+
+			_mm512_storeu_si512(to, v);
+			sum = _mm512_dpbusd_epi32(sum, ones, v);
+		}
+		_mm512_storeu_si512(m->start + o,
+			_mm512_mullo_epi32(_mm512_sub_epi32(all, sum), _mm512_set1_epi32(left_zero)));
+	}
+	m->row_weight = 128 - zero;
+}
+
+VNNI static void conv_product(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
+{
+	enum { PIXELS = 24 };
+	struct qb_int8_conv_args part = *a;
+	int32_t row[PIXELS];
+
+	for (int64_t p = 0; p < a->pixels; p += PIXELS) {
+		part.x = a->x + p;
+		part.pixels = QB_MIN(PIXELS, a->pixels - p);
+		part.y = a->y + p * a->y_stride;
+		for (int64_t i = 0; i < part.pixels; i++) {
+			row[i] = m->row_weight * (int32_t)sum_of((const uint8_t *)part.x[i] + a->offset[0], m->k);
+		}
+		conv_of(PRODUCT, m, &part, row);
+	}
 }
 
 static size_t depthwise_bytes(int64_t channels, int64_t kernel_elements)
@@ -318,22 +397,10 @@ VNNI static void depthwise_nine(const struct qb_int8_channels *d, int64_t c, con
 	depthwise_columns(d, c, row, step, pixels, y, y_stride, false);
 }
 
-/* Are a kernel's columns one step apart? At borders, and with a stride or a dilation, they are not. */
-static bool columns_slide(const uint8_t *const *row, int64_t step)
-{
-	bool slide = true;
-
-	for (int i = 0; i < 9; i += 3) {
-		slide = slide && (uintptr_t)row[i + 1] - (uintptr_t)row[i] == (uintptr_t)step &&
-			(uintptr_t)row[i + 2] - (uintptr_t)row[i + 1] == (uintptr_t)step;
-	}
-	return slide;
-}
-
 static void depthwise(const struct qb_int8_channels *d, const uint8_t *const *row, int64_t step,
 	int64_t pixels, uint8_t *y, int64_t y_stride)
 {
-	bool nine = d->kernel_elements == 9, slides = nine && columns_slide(row, step);
+	bool nine = d->kernel_elements == 9, slides = nine && qb__columns_slide(row, step);
 
 	for (int64_t c = 0; c < d->channels; c += 64) {
 		(slides ? depthwise_sliding : nine ? depthwise_nine : depthwise_block)(d, c, row, step, pixels, y, y_stride);
@@ -436,6 +503,6 @@ const struct qb_int8_kernels qb__int8_avx512 = {"avx512_vnni",
 	{{8, 1, 4, qb__int8_expand_bytes, qb__int8_pack_quads, conv},
 		{8, 1, 4, qb__int8_expand_bytes, qb__int8_pack_quads, conv},
 		{4, 1, 4, qb__int8_expand_bytes, qb__int8_pack_nibbles, conv_nibbles}},
-	NULL, qb__int8_avx2_expand, qb__int8_avx2_pack_columns_i16, qb__int8_avx2_conv_i16, depthwise_bytes,
-	pack_depthwise, depthwise, 64, add, average, max, quantize, dequantize};
+	NULL, {1, 4, 8, qb__int8_expand_bytes, pack_product, conv_product}, depthwise_bytes, pack_depthwise, depthwise, 64,
+	add, average, max, quantize, dequantize};
 #endif

@@ -116,40 +116,32 @@ static void conv_nibbles(const struct qb_int8_matrix *m, const struct qb_int8_co
 	}
 }
 
-static void expand_i16(const uint8_t *x, void *to, int64_t n)
-{
-	for (int64_t i = 0; i < n; i++) {
-		((int16_t *)to)[i] = x[i];
-	}
-}
-
 /* [k][outputs] */
-static void pack_columns_i16(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride, int zero)
+static void pack_product(struct qb_int8_matrix *m, const uint8_t *right, int64_t rows, int64_t stride, int zero,
+	int left_zero)
 {
 	int16_t *to = m->packed;
 
-	for (int64_t k = 0; k < m->k; k++) {
+	memset(m->start, 0, (size_t)m->outputs * sizeof(*m->start));
+	for (int64_t k = 0; k < rows; k++) {
 		for (int64_t o = 0; o < m->outputs; o++) {
-			to[k * m->outputs + o] = (int16_t)(x[k * stride + o] - zero);
+			to[k * m->outputs + o] = (int16_t)(right[k * stride + o] - zero);
+			m->start[o] -= left_zero * to[k * m->outputs + o];
 		}
 	}
 }
 
-static void conv_i16(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
+static void conv_product(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	const int64_t kernel_elements = a->kernel_elements, chunk = a->chunk;
-
 	for (int64_t p = 0; p < a->pixels; p++) {
+		const uint8_t *u = (const uint8_t *)a->x[p] + a->offset[0];
+
 		for (int64_t o = 0; o < m->outputs; o++) {
 			const int16_t *w = (const int16_t *)m->packed + o;
 			int32_t sum = m->start[o];
 
-			for (int64_t t = 0; t < kernel_elements; t++) {
-				const int16_t *u = (const int16_t *)a->x[p] + a->offset[t];
-
-				for (int64_t k = 0; k < chunk; k++, w += m->outputs) {
-					sum += u[k] * *w;
-				}
+			for (int64_t k = 0; k < m->k; k++) {
+				sum += u[k] * w[k * m->outputs];
 			}
 			a->y[p * a->y_stride + o] = requant_one(a->r, o, sum);
 		}
@@ -241,7 +233,8 @@ void qb__int8_dequantize_plain(const uint8_t *x, float *y, size_t n, float scale
 static const struct qb_int8_kernels plain = {"c",
 	{{8, 1, 1, qb__int8_expand_bytes, pack, conv}, {8, 1, 1, qb__int8_expand_bytes, pack, conv},
 		{4, 1, 4, qb__int8_expand_bytes, qb__int8_pack_nibbles, conv_nibbles}},
-	NULL, expand_i16, pack_columns_i16, conv_i16, depthwise_bytes, pack_depthwise, depthwise, 16, qb__int8_add_plain,
+	NULL, {1, 1, 16, qb__int8_expand_bytes, pack_product, conv_product}, depthwise_bytes, pack_depthwise, depthwise, 16,
+	qb__int8_add_plain,
 	qb__int8_average_plain, qb__int8_max_plain, qb__int8_quantize_plain,
 	qb__int8_dequantize_plain};
 

@@ -30,6 +30,7 @@ struct qb_int8_matrix {
 	void *packed;       /* qb_int8_packed_bytes, 64-byte aligned */
 	int32_t *start;     /* [outputs rounded up to 16]: what a sum begins with (-zero * sum of weights) */
 	int64_t run;        /* set by pack: groups whose products fit a 16-bit accumulator */
+	int32_t row_weight; /* set by a product's pack: how often its conv adds the sum of a pixel's elements */
 };
 size_t qb_int8_packed_bytes(int64_t outputs, int64_t k, int bits);
 
@@ -62,6 +63,21 @@ struct qb_int8_form {
 	/* rows [outputs][k]. m->outputs, m->k, m->packed are set; zeros fill the last block. */
 	void (*pack)(struct qb_int8_matrix *m, const int8_t *rows);
 	qb_int8_conv_fn *conv;
+};
+
+/* How a table multiplies two activations, as attention does: the right operand is packed when it is there, its zero point
+ * taken off. */
+struct qb_int8_product {
+	/* As in a form; where element_bytes is 1, expand copies. bits: of a packed element. */
+	int64_t element_bytes, group;
+	int bits;
+	void (*expand)(const uint8_t *x, void *to, int64_t n);
+	/* right [rows][stride] bytes of which m->outputs are columns; m->outputs, m->k (rows rounded up to the group, at
+	 * most QB_INT8_K_MAX / 2), m->packed and m->start have their place. Sums start with left_zero * (zero - element)
+	 * over a column; whole blocks are written. */
+	void (*pack)(struct qb_int8_matrix *m, const uint8_t *right, int64_t rows, int64_t stride, int zero,
+		int left_zero);
+	qb_int8_conv_fn *conv; /* of one kernel element */
 };
 
 /* A 3 x 3 convolution of stride 1 by Winograd's F(4 x 4, 3 x 3) (A. Lavin and S. Gray, Fast Algorithms for Convolutional
@@ -104,12 +120,7 @@ struct qb_int8_kernels {
 	struct qb_int8_form form[QB_INT8_WIDTHS];
 	const struct qb_int8_winograd *winograd; /* NULL where it is no faster */
 
-	/* The same with 16-bit weights, from -255 to 255, for products of two activations: elements are always of 2
-	 * bytes, k is even and at most QB_INT8_K_MAX / 2, and packed holds twice qb_int8_packed_bytes. pack_columns_i16
-	 * takes x [k][stride] bytes of which `outputs` are columns and subtracts `zero`; it writes whole blocks. */
-	void (*expand_i16)(const uint8_t *x, void *to, int64_t n);
-	void (*pack_columns_i16)(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride, int zero);
-	qb_int8_conv_fn *conv_i16;
+	struct qb_int8_product product;
 
 	/* Depthwise: y[p][c] = requant(start[c] + sum over kernel elements t of (row[t] + p * step)[c] * w[t][c]): a run of
 	 * pixels `step` bytes apart. */

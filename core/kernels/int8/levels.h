@@ -16,10 +16,6 @@ void qb__int8_avx2_pack_small(struct qb_int8_matrix *m, const int8_t *rows);
 void qb__int8_avx2_conv_small(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a);
 void qb__int8_avx2_pack_nibbles(struct qb_int8_matrix *m, const int8_t *rows);
 void qb__int8_avx2_conv_nibbles(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a);
-/* Of AVX2, for AVX-512 as well. */
-void qb__int8_avx2_expand(const uint8_t *x, void *to, int64_t n);
-void qb__int8_avx2_pack_columns_i16(struct qb_int8_matrix *m, const uint8_t *x, int64_t stride, int zero);
-void qb__int8_avx2_conv_i16(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a);
 #endif
 
 /* Where channel c is in unpacked order: what interleaving the bytes of four kernel elements inside 128-bit lanes leaves. */
@@ -28,6 +24,18 @@ static inline int64_t qb__unpacked_at(int64_t block, int64_t c)
 	int64_t in = c % block, lanes = block / 16;
 
 	return c / block * block + in % 16 / 4 * 4 * lanes + in / 16 * 4 + in % 4;
+}
+
+/* Are a 3 x 3 kernel's columns one step apart? At borders, and with a stride or a dilation, they are not. */
+static inline bool qb__columns_slide(const uint8_t *const *row, int64_t step)
+{
+	bool slide = true;
+
+	for (int i = 0; i < 9; i += 3) {
+		slide = slide && (uintptr_t)row[i + 1] - (uintptr_t)row[i] == (uintptr_t)step &&
+			(uintptr_t)row[i + 2] - (uintptr_t)row[i + 1] == (uintptr_t)step;
+	}
+	return slide;
 }
 
 /* [blocks of 16 outputs][k / 4][16][4] */

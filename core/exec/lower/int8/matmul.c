@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Integer step of matrix products of two activations, as attention has them: the right operand is packed when it is
- * there, in 16 bits, with its zero point taken off; the left one's is in what the sums begin with.
+ * there, its zero point taken off; the left one's is in what the sums begin with.
  */
 #include <string.h>
 
@@ -17,52 +17,35 @@ struct product {
 	const struct qb_int8_kernels *kernels;
 	struct qb_bytes a, b, y;
 	struct qb_requant r;
-	int64_t batch, m, k, n, even; /* even: k rounded up */
-	int64_t packed_bytes, start_bytes, wide_bytes, copy_bytes, scratch_bytes;
+	int64_t batch, m, k, n, depth; /* depth: k rounded up to the kernels' group */
+	int64_t packed_bytes, start_bytes, expanded_bytes, scratch_bytes;
 	int threads;
 };
-
-/* The right operand in kernels' order; an odd last row gets a partner that is zero. */
-static void pack_right(const struct product *c, const uint8_t *b, struct qb_int8_matrix *m,
-	uint8_t *copy)
-{
-	for (int64_t i = 0; i < c->n; i++) {
-		m->start[i] = (int32_t)(c->k * c->a.zero * c->b.zero);
-	}
-	for (int64_t k = 0; k < c->k; k++) {
-		const uint8_t *row = b + k * c->b.stride;
-
-		for (int64_t i = 0; i < c->n; i++) {
-			m->start[i] -= c->a.zero * row[i];
-		}
-	}
-	if (c->even > c->k) {
-		memcpy(copy, b, (size_t)(c->k * c->b.stride));
-		memset(copy + c->k * c->b.stride, c->b.zero, (size_t)c->b.stride);
-		b = copy;
-	}
-	c->kernels->pack_columns_i16(m, b, c->b.stride, c->b.zero);
-}
 
 static void one_product(const struct product *c, const uint8_t *a, const uint8_t *b, uint8_t *y,
 	char *scratch)
 {
-	struct qb_int8_matrix m = {.outputs = c->n, .k = c->even, .packed = scratch};
-	int16_t *wide = (int16_t *)(void *)(scratch + c->packed_bytes + c->start_bytes);
+	const struct qb_int8_product *p = &c->kernels->product;
+	struct qb_int8_matrix m = {.outputs = c->n, .k = c->depth, .packed = scratch};
+	char *expanded = scratch + c->packed_bytes + c->start_bytes;
 	const int64_t offset = 0;
 	const void *x[ROWS];
 
 	m.start = (int32_t *)(void *)(scratch + c->packed_bytes);
-	pack_right(c, b, &m, (uint8_t *)wide + c->wide_bytes);
-	for (int64_t p = 0; p < c->m; p += ROWS) {
-		int64_t rows = QB_MIN(ROWS, c->m - p);
+	p->pack(&m, b, c->k, c->b.stride, c->b.zero, c->a.zero);
+	for (int64_t row = 0; row < c->m; row += ROWS) {
+		const char *left = (const char *)a + row * c->a.stride;
+		int64_t rows = QB_MIN(ROWS, c->m - row);
 
-		c->kernels->expand_i16(a + p * c->a.stride, wide, rows * c->a.stride);
-		for (int64_t i = 0; i < rows; i++) {
-			x[i] = wide + i * c->a.stride;
+		if (p->element_bytes > 1) {
+			p->expand(a + row * c->a.stride, expanded, rows * c->a.stride);
+			left = expanded;
 		}
-		c->kernels->conv_i16(&m, &(struct qb_int8_conv_args){.x = x, .pixels = rows, .offset = &offset,
-			.kernel_elements = 1, .chunk = c->even, .r = &c->r, .y = y + p * c->y.stride,
+		for (int64_t i = 0; i < rows; i++) {
+			x[i] = left + i * c->a.stride * p->element_bytes;
+		}
+		p->conv(&m, &(struct qb_int8_conv_args){.x = x, .pixels = rows, .offset = &offset,
+			.kernel_elements = 1, .chunk = c->depth, .r = &c->r, .y = y + row * c->y.stride,
 			.y_stride = c->y.stride});
 	}
 }
@@ -125,16 +108,16 @@ enum qb_err qb__plan_int8_product(struct qb_builder *b, const struct qb_lowered 
 	c.m = s->dim[s->ndim - 2];
 	c.k = s->dim[s->ndim - 1];
 	c.n = c.b.channels;
-	c.even = c.k + c.k % 2;
+	c.depth = (int64_t)qb_align_up((size_t)c.k, (size_t)c.kernels->product.group);
 	c.batch = c.m ? c.a.pixels / c.m : 0;
-	if (c.a.inner != 1 || c.b.inner != 1 || c.y.inner != 1 || c.even > QB_INT8_K_MAX / 2) {
+	if (c.a.inner != 1 || c.b.inner != 1 || c.y.inner != 1 || c.depth > QB_INT8_K_MAX / 2) {
 		return QB_EUNSUPPORTED;
 	}
-	c.packed_bytes = (int64_t)qb_int8_packed_bytes(c.n, c.even, 16);
+	c.packed_bytes = (int64_t)qb_int8_packed_bytes(c.n, c.depth, c.kernels->product.bits);
 	c.start_bytes = (int64_t)qb_align_up((size_t)c.n, 16) * 4;
-	c.wide_bytes = (int64_t)qb_align_up((size_t)(ROWS * c.a.stride + 64) * 2, 64);
-	c.copy_bytes = c.even > c.k ? (int64_t)qb_align_up((size_t)(c.even * c.b.stride + 64), 64) : 0;
-	c.scratch_bytes = c.packed_bytes + c.start_bytes + c.wide_bytes + c.copy_bytes;
+	c.expanded_bytes = c.kernels->product.element_bytes > 1
+		? (int64_t)qb_align_up((size_t)((ROWS * c.a.stride + 64) * c.kernels->product.element_bytes), 64) : 0;
+	c.scratch_bytes = (int64_t)qb_align_up((size_t)(c.packed_bytes + c.start_bytes), 64) + c.expanded_bytes;
 	QB_TRY(make_requant(b, &c, op, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 product", .fn = run_product, QB_CONTEXT(c),
 		.reads = {c.a.buffer, c.b.buffer}, .writes = {c.y.buffer},
