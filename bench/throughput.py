@@ -5,11 +5,14 @@ cycle, beside the model's peak for the same instruction. Operands come from the 
 
     throughput.py [BUILD-DIRECTORY] [ROW ...]
 
-ROW: part of a row's name. Reads the objects of the build; needs llvm-mca (package llvm) and objdump."""
+ROW: part of a row's name. Reads the objects of the build; needs llvm-mca (package llvm) and objdump. The kernels for Arm are
+compiled here, by gcc-aarch64-linux-gnu; their processors' models are in llvm-mca from version 17 on (package llvm-19)."""
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 # kernel, object, function, instruction that does the work, work of one, unit, processor
 FMA512, FMA256 = ("vfmadd231ps.*%zmm", 16, "MAC"), ("vfmadd231ps.*%ymm", 8, "MAC")
@@ -39,25 +42,60 @@ for name in ("exp", "gelu", "sigmoid", "tanh"):
     for level, register, lanes, cpu in (("avx2", "ymm", 8, AVX2), ("avx512", "zmm", 16, AVX512)):
         ROWS.append((f"{name}, {level}", "f32/libquantbench_a-math.o", f"qb_f32_{name}_{level}",
                      rf"vmov[au]ps\s+%{register}\d+,.*\(", lanes, "element", cpu))
+# For Arm, by the source that is compiled.
+UDOT, SDOT, USMMLA, SMLAL = (r"udot\s", 16, "MAC"), (r"sdot\s", 16, "MAC"), (r"usmmla\s", 32, "MAC"), (r"smlal2?\s", 4, "MAC")
+ROWS += [
+    ("int8 GEMM, NEON, 4 pixels", "neon", "tile_whole", *SMLAL, "neoverse-n1"),
+    ("int8 GEMM, NEON dot, 4 pixels", "neon_dot", "tile_bytes", *UDOT, "neoverse-n1"),
+    ("4-bit GEMM, NEON dot, 4 pixels", "neon_dot", "tile_nibbles", *UDOT, "neoverse-n1"),
+    ("int8 GEMM, NEON I8MM, 6 pixels", "neon_i8mm", "bytes_6", *USMMLA, "neoverse-n2"),
+    ("4-bit GEMM, NEON I8MM, 6 pixels", "neon_i8mm", "nibbles_6", *USMMLA, "neoverse-n2"),
+    *((f"int8 depthwise{what}, NEON dot", "neon_dot", name, *SDOT, "neoverse-n1")
+      for what, name in ((" 3x3, stride 1", "depthwise_sliding"), (" 3x3", "depthwise_nine"), ("", "depthwise_block"))),
+    ("int8 depthwise, NEON", "neon", "depthwise", *SMLAL, "neoverse-n1"),
+]
 PEAK = {
+    r"udot\s": "udot v{}.4s, v30.16b, v31.16b", r"sdot\s": "sdot v{}.4s, v30.16b, v31.16b",
+    r"usmmla\s": "usmmla v{}.4s, v30.16b, v31.16b", r"smlal2?\s": "smlal v{}.4s, v30.4h, v31.4h",
     "vfmadd231ps.*%zmm": "vfmadd231ps %zmm30, %zmm31, %zmm{}", "vfmadd231ps.*%ymm": "vfmadd231ps %ymm14, %ymm15, %ymm{}",
     r"vfn?madd\d+ps.*%zmm": "vfmadd231ps %zmm30, %zmm31, %zmm{}", r"vfn?madd\d+ps.*%ymm": "vfmadd231ps %ymm14, %ymm15, %ymm{}",
     "vpdpbusd.*%zmm": "vpdpbusd %zmm30, %zmm31, %zmm{}", "vpmaddwd.*%ymm": "vpmaddwd %ymm14, %ymm15, %ymm13\nvpaddd %ymm13, %ymm{0}, %ymm{0}",
 }
 
 
+CROSS = "aarch64-linux-gnu"
+# Newest first: Arm's models are young.
+MCA = next((f for f in (*(f"llvm-mca-{v}" for v in range(30, 16, -1)), "llvm-mca") if shutil.which(f)), None)
+
+
+def is_arm(cpu):
+    return cpu.startswith("neoverse")
+
+
 def cycles(lines, cpu):
     """Of one pass of the instructions, repeated for long."""
     n = 400
-    p = subprocess.run(["llvm-mca", f"-mcpu={cpu}", f"-iterations={n}"], input="\n".join(lines) + "\n", capture_output=True, text=True)
+    target = [f"-mtriple={CROSS}"] if is_arm(cpu) else []
+    p = subprocess.run([MCA, *target, f"-mcpu={cpu}", f"-iterations={n}"], input="\n".join(lines) + "\n", capture_output=True, text=True)
     if p.returncode:
-        sys.exit(f"llvm-mca: {p.stderr.strip().splitlines()[0]}")
+        sys.exit(f"{MCA}: {p.stderr.strip().splitlines()[0]}")
     return int(re.search(r"Total Cycles:\s+(\d+)", p.stdout)[1]) / n
 
 
-def functions(path):
+def disassembly(build, path, cpu):
+    if not is_arm(cpu):
+        return subprocess.run(["objdump", "-d", "--no-show-raw-insn", f"{build}/core/kernels/{path}"], capture_output=True, text=True,
+                              check=True).stdout
+    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "kernels.o")
+        subprocess.run([f"{CROSS}-gcc", "-std=gnu11", "-O2", "-fno-math-errno", "-ffp-contract=off", f"-I{top}", "-c",
+                        f"{top}/core/kernels/int8/{path}.c", "-o", out], check=True)
+        return subprocess.run([f"{CROSS}-objdump", "-d", "--no-show-raw-insn", out], capture_output=True, text=True, check=True).stdout
+
+
+def functions(text):
     """name -> [(address, instruction)] of an object."""
-    text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True).stdout
     found, at = {}, None
     for line in text.splitlines():
         m = re.match(r"[0-9a-f]+ <(.+)>:", line)
@@ -65,8 +103,13 @@ def functions(path):
             at = found.setdefault(m[1], [])
         m = re.match(r"\s+([0-9a-f]+):\s+(\S.*)", line)
         if m and at is not None:
-            at.append((int(m[1], 16), m[2].split("#")[0].split("<")[0].strip()))
+            at.append((int(m[1], 16), re.split(r"# |//|<", m[2])[0].strip()))
     return found
+
+
+# Of x86 and of Arm.
+JUMP = r"(?:j\w+|b(?:\.\w+)?|cbn?z\s+\w+,|tbn?z\s+\w+,\s+#\w+,)\s+([0-9a-f]+)$"
+NO_WORK = r"j\w+ |b(\.\w+)?\s|cbn?z|tbn?z|nop|ret|vzeroupper|call|bl\s"
 
 
 def inner_loops(code):
@@ -74,17 +117,17 @@ def inner_loops(code):
     places = {address: i for i, (address, _) in enumerate(code)}
     loops = []
     for i, (_, text) in enumerate(code):
-        m = re.match(r"j\w+\s+([0-9a-f]+)$", text)
+        m = re.match(JUMP, text)
         if m and places.get(int(m[1], 16), i + 1) <= i:
             loops.append((places[int(m[1], 16)], i))
     inner = [a for a in loops if not any(b != a and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
     # Jumps inside, to what is seldom run, are left out.
-    return [[t for _, t in code[a:b + 1] if not re.match(r"j|nop|ret|vzeroupper|call", t)] for a, b in inner]
+    return [[t for _, t in code[a:b + 1] if not re.match(NO_WORK, t)] for a, b in inner]
 
 
 def row(build, title, path, name, instruction, work, unit, cpu, objects={}):
     if path not in objects:
-        objects[path] = functions(f"{build}/core/kernels/{path}")
+        objects[path] = functions(disassembly(build, path, cpu))
     loops = [loop for f, code in objects[path].items() if re.fullmatch(name, re.sub(r"\.\w+\.\d+$", "", f)) for loop in inner_loops(code)]
     count = lambda loop: sum(bool(re.match(instruction, t)) for t in loop)
     best = max(loops, key=lambda loop: (count(loop), -len(loop)), default=[])
@@ -99,12 +142,14 @@ def row(build, title, path, name, instruction, work, unit, cpu, objects={}):
 
 def main():
     build, only = (sys.argv + ["."])[1], sys.argv[2:]
-    for tool in ("llvm-mca", "objdump"):
-        if not shutil.which(tool):
-            print(f"throughput.py: lacks {tool}")
-            return 77
+    if not MCA or not shutil.which("objdump"):
+        print("throughput.py: lacks llvm-mca or objdump")
+        return 77
+    arm = MCA != "llvm-mca" and shutil.which(f"{CROSS}-gcc")
     for r in ROWS:
-        if not only or any(o in r[0] for o in only):
+        if is_arm(r[-1]) and not arm:
+            print(f"{r[0]:48} lacks llvm-mca of version 17 or later, or {CROSS}-gcc")
+        elif not only or any(o in r[0] for o in only):
             print(row(build, *r), flush=True)
     return 0
 

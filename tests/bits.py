@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = os.environ.get("QB_SHARED", os.path.join(TOP, "..", "shared"))
 SCHEMES = ["int8", "w4a8", "int4", "E4", "mxfp4"]
-LEVELS = ["plain", "avx2", "avx512", "avx512_vnni", "neon"]
+LEVELS = ["plain", "avx2", "avx512", "avx512_vnni", "neon", "neon_dot", "neon_i8mm"]
 TIMES = {"latency", "samples_per_second", "sweep_cost", "machine", "engine"}
 
 

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
 #define VARIABLE "QUANTBENCH_CPU"
 
 static const struct {
@@ -41,6 +45,12 @@ static unsigned detect(void)
 	}
 #elif defined(__aarch64__)
 	flags |= QB_FLAG_NEON; /* part of the architecture */
+	if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) {
+		flags |= QB_FLAG_DOTPROD;
+	}
+	if (getauxval(AT_HWCAP2) & HWCAP2_I8MM) {
+		flags |= QB_FLAG_I8MM;
+	}
 #endif
 	return flags;
 }

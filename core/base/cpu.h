@@ -17,6 +17,8 @@ enum qb_cpu_flag {
 	QB_FLAG_VNNI = 4,   /* AVX512_VNNI */
 	QB_FLAG_VBMI = 8,   /* AVX512_VBMI: not all processors of the level that admits it have it */
 	QB_FLAG_NEON = 16,
+	QB_FLAG_DOTPROD = 32, /* SDOT and UDOT */
+	QB_FLAG_I8MM = 64,    /* products of 2 x 8 by 8 x 2 bytes */
 };
 
 /* level, name, the flags it needs, those it admits, and oneDNN's name of the same (NULL: oneDNN is left alone) */
@@ -26,7 +28,10 @@ enum qb_cpu_flag {
 	X(QB_CPU_AVX512, "avx512", QB_FLAG_AVX2 | QB_FLAG_AVX512, QB_FLAG_AVX2 | QB_FLAG_AVX512, "AVX512_CORE") \
 	X(QB_CPU_AVX512_VNNI, "avx512_vnni", QB_FLAG_AVX2 | QB_FLAG_AVX512 | QB_FLAG_VNNI, \
 		QB_FLAG_AVX2 | QB_FLAG_AVX512 | QB_FLAG_VNNI | QB_FLAG_VBMI, "AVX512_CORE_VNNI") \
-	X(QB_CPU_NEON, "neon", QB_FLAG_NEON, QB_FLAG_NEON, NULL)
+	X(QB_CPU_NEON, "neon", QB_FLAG_NEON, QB_FLAG_NEON, NULL) \
+	X(QB_CPU_NEON_DOT, "neon_dot", QB_FLAG_NEON | QB_FLAG_DOTPROD, QB_FLAG_NEON | QB_FLAG_DOTPROD, NULL) \
+	X(QB_CPU_NEON_I8MM, "neon_i8mm", QB_FLAG_NEON | QB_FLAG_DOTPROD | QB_FLAG_I8MM, \
+		QB_FLAG_NEON | QB_FLAG_DOTPROD | QB_FLAG_I8MM, NULL)
 
 enum qb_cpu_level {
 #define X(level, name, needs, admits, onednn) level,

@@ -43,6 +43,10 @@ libquantbench_a_SOURCES += \
 	core/kernels/int8/levels.h \
 	core/kernels/int8/lookup.c \
 	core/kernels/int8/lookup.h \
+	core/kernels/int8/neon.c \
+	core/kernels/int8/neon.h \
+	core/kernels/int8/neon_dot.c \
+	core/kernels/int8/neon_i8mm.c \
 	core/kernels/int8/winograd_avx2.c \
 	core/kernels/quantize/fake_quantize.c \
 	core/kernels/quantize/fake_quantize.h \

@@ -247,6 +247,10 @@ static const struct {
 #if defined(__x86_64__)
 	{QB_FLAG_AVX2, &qb__int8_avx2},
 	{QB_FLAG_AVX2 | QB_FLAG_AVX512 | QB_FLAG_VNNI, &qb__int8_avx512},
+#elif defined(__aarch64__)
+	{QB_FLAG_NEON, &qb__int8_neon},
+	{QB_FLAG_NEON | QB_FLAG_DOTPROD, &qb__int8_neon_dot},
+	{QB_FLAG_NEON | QB_FLAG_DOTPROD | QB_FLAG_I8MM, &qb__int8_neon_i8mm},
 #endif
 };
 

@@ -16,6 +16,8 @@ void qb__int8_avx2_pack_small(struct qb_int8_matrix *m, const int8_t *rows);
 void qb__int8_avx2_conv_small(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a);
 void qb__int8_avx2_pack_nibbles(struct qb_int8_matrix *m, const int8_t *rows);
 void qb__int8_avx2_conv_nibbles(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a);
+#elif defined(__aarch64__)
+extern const struct qb_int8_kernels qb__int8_neon, qb__int8_neon_dot, qb__int8_neon_i8mm;
 #endif
 
 /* Where channel c is in unpacked order: what interleaving the bytes of four kernel elements inside 128-bit lanes leaves. */

@@ -15,6 +15,8 @@
 #define VBMI __attribute__((target("avx512vbmi,avx512bw")))
 #endif
 #define INLINE static inline __attribute__((always_inline))
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 /* Lookup tables */
@@ -80,6 +82,27 @@ VBMI static void lut_vbmi(const uint8_t table[256], const uint8_t *x, uint8_t *y
 	}
 	qb_int8_lut_plain(table, x + i, y + i, n - i);
 }
+#elif defined(__aarch64__)
+/* TBL takes 64 entries and gives 0 for an index beyond them; TBX leaves the byte then. */
+static void lut_neon(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n)
+{
+	const uint8x16x4_t a = vld1q_u8_x4(table), b = vld1q_u8_x4(table + 64);
+	const uint8x16x4_t c = vld1q_u8_x4(table + 128), d = vld1q_u8_x4(table + 192);
+	const uint8x16_t next = vdupq_n_u8(64);
+	int64_t i = 0;
+
+	for (; i + 16 <= n; i += 16) {
+		uint8x16_t v = vld1q_u8(x + i), to = vqtbl4q_u8(a, v);
+
+		v = vsubq_u8(v, next);
+		to = vqtbx4q_u8(to, b, v);
+		v = vsubq_u8(v, next);
+		to = vqtbx4q_u8(to, c, v);
+		v = vsubq_u8(v, next);
+		vst1q_u8(y + i, vqtbx4q_u8(to, d, v));
+	}
+	qb_int8_lut_plain(table, x + i, y + i, n - i);
+}
 #endif
 
 /* In order of what they need of the processor, and from which length on they win. */
@@ -92,6 +115,8 @@ static const struct {
 #if defined(__x86_64__)
 	{QB_FLAG_AVX2, 32, lut_avx2},
 	{QB_FLAG_AVX512 | QB_FLAG_VBMI, 64, lut_vbmi},
+#elif defined(__aarch64__)
+	{QB_FLAG_NEON, 16, lut_neon},
 #endif
 };
 

@@ -44,7 +44,7 @@ static void mask__each_level__admits_its_flags_alone(void **state)
 		}
 		assert_true(qb_cpu_mask(level));
 		assert_int_equal(qb_cpu_level(), level);
-		for (unsigned flag = 1; flag <= QB_FLAG_NEON; flag *= 2) {
+		for (unsigned flag = 1; flag <= QB_FLAG_I8MM; flag *= 2) {
 			assert_true((admitted[i] & flag) || !qb_cpu_has(flag));
 		}
 	}
@@ -73,7 +73,9 @@ static void kernels__each_level__are_those_it_admits(void **state)
 		[QB_CPU_AVX2] = {"avx2", "avx2", true},
 		[QB_CPU_AVX512] = {"avx2", "avx512", true},
 		[QB_CPU_AVX512_VNNI] = {"avx512_vnni", "avx512", true},
-		[QB_CPU_NEON] = {"c", "neon", false},
+		[QB_CPU_NEON] = {"neon", "neon", false},
+		[QB_CPU_NEON_DOT] = {"neon_dot", "neon", false},
+		[QB_CPU_NEON_I8MM] = {"neon_i8mm", "neon", false},
 	};
 
 	(void)state;

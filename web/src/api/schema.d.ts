@@ -951,7 +951,7 @@ export interface components {
         };
         Machine: {
             cpu?: string;
-            /** @description the CPU level that the worker used: plain, avx2, avx512, avx512_vnni or neon */
+            /** @description the CPU level that the worker used: plain, avx2, avx512, avx512_vnni, neon, neon_dot or neon_i8mm */
             isa?: string;
             threads?: number;
         };
