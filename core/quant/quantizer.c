@@ -94,7 +94,8 @@ static void run_streaming(const struct qb_grid *g, const struct qb_run_args *a)
 	run(g, &rest, NULL);
 }
 
-enum { CHUNK = 1024 };
+/* Four pages, which are streamed in turns. */
+enum { CHUNK = 4096 };
 
 /* zero[i / block], of blocks * block elements */
 static void spread_zeros(const int32_t *zero, size_t blocks, size_t block, int32_t *each)

@@ -10,10 +10,16 @@
 /* Block scales whose own smallest number, 2^-9 times theirs, is one of float32. */
 static const float BLOCKS_SCALE_MIN = 0x1p-140f;
 
-/* A scale that float32 has and under which all of the grid, up to the magnitude most, is finite. */
+/* The largest scale under which all of the grid, up to the magnitude most, is finite. */
+static float largest_scale(double most)
+{
+	return nextafterf((float)(FLT_MAX / fmax(most, 1)), 0);
+}
+
+/* A scale that float32 has and under which all of the grid is finite. */
 static float keep_finite(double scale, float least, double most)
 {
-	return (float)fmax(fmin(scale, (double)nextafterf((float)(FLT_MAX / fmax(most, 1)), 0)), least);
+	return (float)fmax(fmin(scale, (double)largest_scale(most)), least);
 }
 
 static float symmetric_scale(const struct qb_format *f, float lo, float hi)
@@ -100,8 +106,15 @@ static void block_scales(const struct qb_quantizer *q, const struct qb_grids *g,
 		return;
 	}
 	if (f->block_scale == QB_SCALE_F32) {
+		const float largest = largest_scale(most);
+
+		/* keep_finite of many */
 		for (size_t i = 0; i < n; i++) {
-			s[i] = s[i] == 0 ? 1 : keep_finite(s[i] / most, FLT_TRUE_MIN, most);
+			float scale = s[i] / most;
+
+			scale = scale < largest ? scale : largest;
+			scale = scale > FLT_TRUE_MIN ? scale : FLT_TRUE_MIN;
+			s[i] = s[i] == 0 ? 1 : scale;
 		}
 		return;
 	}

@@ -37,8 +37,9 @@ VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float
 
 #define DECLARE(i, j) \
 	__m512i s##i##x##j = i < MR && j < NR ? _mm512_loadu_si512(m->start + (block + j) * 16) \
-					      : _mm512_setzero_si512(); \
-	if (of == PRODUCT && i < MR && j < NR) { \
+					      : _mm512_setzero_si512();
+#define ADD_ROW(i, j) \
+	if (i < MR && j < NR) { \
 		s##i##x##j = _mm512_add_epi32(s##i##x##j, _mm512_set1_epi32(row[i])); \
 	}
 #define TAKE_ROW(i) const uint8_t *x##i = i < MR ? (const uint8_t *)x[i] + offset[t] : NULL;
@@ -75,15 +76,12 @@ VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float
 			_mm512_permutexvar_epi32(order, bytes)); \
 	}
 
-/* What the right operand is. */
-enum right { BYTES, NIBBLES, PRODUCT };
-
 /* Four weights of sixteen outputs. */
-VNNI INLINE __m512i weights(const int8_t *w, const enum right of)
+VNNI INLINE __m512i weights(const int8_t *w, const bool nibbles)
 {
 	__m256i pairs;
 
-	if (of != NIBBLES) {
+	if (!nibbles) {
 		return _mm512_loadu_si512(w);
 	}
 	pairs = _mm256_loadu_si256((const __m256i *)w);
@@ -91,8 +89,8 @@ VNNI INLINE __m512i weights(const int8_t *w, const enum right of)
 		_mm256_srli_epi16(pairs, 4), 1), _mm512_set1_epi8(15)), _mm512_set1_epi8(8));
 }
 
-/* row [MR]: what is added to the sums of a product's row. */
-VNNI INLINE void tile(const int MR, const int NR, const enum right of, const struct qb_int8_matrix *m, int64_t block,
+/* row [MR]: what is added to the sums of a row; NULL: nothing. */
+VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const struct qb_int8_matrix *m, int64_t block,
 	const struct qb_int8_conv_args *args, const int32_t *row)
 {
 	const void *const *x = args->x;
@@ -100,7 +98,7 @@ VNNI INLINE void tile(const int MR, const int NR, const enum right of, const str
 	const struct qb_requant *r = args->r;
 	uint8_t *y = args->y;
 	const int64_t y_stride = args->y_stride;
-	const int64_t block_bytes = m->k * (of == NIBBLES ? 8 : 16), c = block * 16, left = m->outputs - c;
+	const int64_t block_bytes = m->k * (nibbles ? 8 : 16), c = block * 16, left = m->outputs - c;
 	const int8_t *w = (const int8_t *)m->packed + block * block_bytes;
 	const __m512 lo = _mm512_set1_ps((float)r->lo), hi = _mm512_set1_ps((float)r->hi);
 	const __m512i order =
@@ -108,13 +106,16 @@ VNNI INLINE void tile(const int MR, const int NR, const enum right of, const str
 	const __mmask64 all = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
 
 	EACH_IJ(DECLARE)
+	if (row) {
+		EACH_IJ(ADD_ROW)
+	}
 	for (int64_t t = 0; t < elements; t++) {
 		EACH_I(TAKE_ROW)
-		for (int64_t k = 0; k < chunk; k += 4, w += of == NIBBLES ? 32 : 64) {
-			const __m512i b0 = weights(w, of);
-			const __m512i b1 = NR > 1 ? weights(w + block_bytes, of) : b0;
-			const __m512i b2 = NR > 2 ? weights(w + 2 * block_bytes, of) : b0;
-			const __m512i b3 = NR > 3 ? weights(w + 3 * block_bytes, of) : b0;
+		for (int64_t k = 0; k < chunk; k += 4, w += nibbles ? 32 : 64) {
+			const __m512i b0 = weights(w, nibbles);
+			const __m512i b1 = NR > 1 ? weights(w + block_bytes, nibbles) : b0;
+			const __m512i b2 = NR > 2 ? weights(w + 2 * block_bytes, nibbles) : b0;
+			const __m512i b3 = NR > 3 ? weights(w + 3 * block_bytes, nibbles) : b0;
 
 			EACH_I(STEP_ROW)
 		}
@@ -124,13 +125,13 @@ VNNI INLINE void tile(const int MR, const int NR, const enum right of, const str
 	EACH_I(STORE_ROW)
 }
 
-#define TILE_OF(name, of, MR, NR) \
+#define TILE_OF(name, nibbles, MR, NR) \
 	VNNI static void name##_##MR##_##NR(const struct qb_int8_matrix *m, int64_t block, \
 		const struct qb_int8_conv_args *a, const int32_t *row) \
 	{ \
-		tile(MR, NR, of, m, block, a, row); \
+		tile(MR, NR, nibbles, m, block, a, row); \
 	}
-#define TILE(MR, NR) TILE_OF(bytes, BYTES, MR, NR) TILE_OF(nibbles, NIBBLES, MR, NR) TILE_OF(product, PRODUCT, MR, NR)
+#define TILE(MR, NR) TILE_OF(bytes, false, MR, NR) TILE_OF(nibbles, true, MR, NR)
 #define TILES_6(NR) TILE(1, NR) TILE(2, NR) TILE(3, NR) TILE(4, NR) TILE(5, NR) TILE(6, NR)
 #define TILES_12(NR) \
 	TILES_6(NR) TILE(7, NR) TILE(8, NR) TILE(9, NR) TILE(10, NR) TILE(11, NR) TILE(12, NR)
@@ -146,7 +147,7 @@ typedef void tile_fn(const struct qb_int8_matrix *m, int64_t block, const struct
 #define ROW_12(name, NR) \
 	ROW_8(name, NR), name##_9_##NR, name##_10_##NR, name##_11_##NR, name##_12_##NR
 #define TILES(name) {{ROW_12(name, 1)}, {ROW_12(name, 2)}, {ROW_8(name, 3)}, {ROW_6(name, 4)}}
-static tile_fn *const tiles[3][4][12] = {TILES(bytes), TILES(nibbles), TILES(product)};
+static tile_fn *const tiles[2][4][12] = {TILES(bytes), TILES(nibbles)};
 /* Pixels of a tile by its blocks: as many sums as there are registers for. */
 static const int tile_pixels[4] = {12, 12, 8, 6};
 
@@ -165,8 +166,8 @@ VNNI INLINE int64_t sum_of(const uint8_t *x, int64_t n)
 	return lane[0] + lane[1] + lane[2] + lane[3] + lane[4] + lane[5] + lane[6] + lane[7];
 }
 
-/* row [pixels]: what is added to the sums of a product's row. */
-static void conv_of(enum right of, const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a, const int32_t *row)
+/* row [pixels]: what is added to the sums of a pixel; NULL: nothing. */
+static void conv_of(bool nibbles, const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a, const int32_t *row)
 {
 	int64_t blocks = (m->outputs + 15) / 16;
 
@@ -181,19 +182,19 @@ static void conv_of(enum right of, const struct qb_int8_matrix *m, const struct 
 			part.x += p;
 			part.pixels = mr;
 			part.y += p * a->y_stride;
-			tiles[of][nr - 1][mr - 1](m, b, &part, row ? row + p : NULL);
+			tiles[nibbles][nr - 1][mr - 1](m, b, &part, row ? row + p : NULL);
 		}
 	}
 }
 
 static void conv(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	conv_of(BYTES, m, a, NULL);
+	conv_of(false, m, a, NULL);
 }
 
 static void conv_nibbles(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	conv_of(NIBBLES, m, a, NULL);
+	conv_of(true, m, a, NULL);
 }
 
 /* Products of two activations. The right operand is packed as weights are, less 128; what that leaves out is a multiple of
@@ -248,7 +249,7 @@ VNNI static void conv_product(const struct qb_int8_matrix *m, const struct qb_in
 		for (int64_t i = 0; i < part.pixels; i++) {
 			row[i] = m->row_weight * (int32_t)sum_of((const uint8_t *)part.x[i] + a->offset[0], m->k);
 		}
-		conv_of(PRODUCT, m, &part, row);
+		conv_of(false, m, &part, row);
 	}
 }
 

@@ -91,10 +91,23 @@ void qb_grid_init(struct qb_grid *g, const struct qb_format *f)
 	}
 }
 
+/* Whether tiny quotients, which division by a reciprocal may have wrong, all lie between the same cuts. */
+static bool tiny_are_alike(const struct qb_grid *g)
+{
+	bool alike = g->lo > -0x1p40f;
+
+	for (int i = 0; i < g->steps; i++) {
+		alike = alike && fabsf(g->cut[i]) > 0x1p-20f;
+	}
+	return alike;
+}
+
 bool qb_grid_divides_fast(const struct qb_grid *g, float scale)
 {
-	return g->kind != QB_FORMAT_TABLE && scale > 0x1p-40f && scale < 0x1p40f &&
-		g->hi < 0x1p40f && (g->kind == QB_FORMAT_INT || g->small > 0x1p-20f);
+	if (!(scale > 0x1p-40f && scale < 0x1p40f && g->hi < 0x1p40f)) {
+		return false;
+	}
+	return g->kind == QB_FORMAT_INT || (g->kind == QB_FORMAT_TABLE ? tiny_are_alike(g) : g->small > 0x1p-20f);
 }
 
 bool qb_grid_takes_blocks(const struct qb_grid *g, size_t block)
@@ -108,8 +121,11 @@ bool qb_grid_fits(const struct qb_grid *g)
 	return g->kind == QB_FORMAT_INT || (g->kind == QB_FORMAT_FLOAT && g->simple);
 }
 
-/* The prefetch distance in bytes. */
-#define QB_AHEAD 4096
+/* The prefetch distances in bytes: of blocks, whose next chunk it is, and of runs past the caches, page by page. */
+#define QB_AHEAD (4 * 4096)
+#define QB_AHEAD_STREAMING 512
+/* Elements of a page. */
+#define QB_PAGE 1024
 
 /* Before a loop that writes element j only where it read element j: its iterations are independent. */
 #ifdef __clang__
@@ -181,6 +197,10 @@ bool qb_grid_fits(const struct qb_grid *g)
 #define QB_TARGET QB_AVX512_TARGET
 #define QB_WIDTH 64
 #define QB_PICK(table, at) _mm512_permutexvar_ps((__m512i)(at), (table))
+/* at + n where w > cut */
+#define QB_ADD_ABOVE(at, w, cut, n) \
+	(QB_NAME(masks))_mm512_mask_add_epi32((__m512i)(at), _mm512_cmp_ps_mask((w), (cut), _CMP_GT_OQ), (__m512i)(at), \
+		_mm512_set1_epi32(n))
 #define QB_MOST(a, b) _mm512_max_ps((a), (b))
 #define QB_LEAST(a, b) _mm512_min_ps((a), (b))
 #define QB_FMA(a, b, c) _mm512_fmadd_ps((a), (b), (c))

@@ -99,6 +99,23 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)
 	return (v == v ? r : g->nan) * scale;
 }
 
+/* Where the BLOCK of a run of n elements begins that is processed as the step-th element's. Runs past the caches take four
+ * pages in turns, as memcpy does: memory serves several at once, and the processor's own prefetch ends with a page. */
+static inline __attribute__((always_inline)) size_t QB_NAME(place)(size_t step, size_t n, bool stream)
+{
+	const size_t first = step & ~(size_t)(4 * QB_PAGE - 1), at = (step - first) / QB_NAME(BLOCK);
+
+	return stream && first + 4 * QB_PAGE <= n ? first + at % 4 * QB_PAGE + at / 4 * QB_NAME(BLOCK) : step;
+}
+
+/* The lines of a BLOCK, `bytes` behind x. */
+static inline __attribute__((always_inline)) void QB_NAME(prefetch)(const float *x, size_t bytes)
+{
+	for (size_t line = 0; line < 4 * QB_NAME(BLOCK); line += 64) {
+		__builtin_prefetch((const char *)x + bytes + line);
+	}
+}
+
 /* x and y may be the same memory, never shifted against each other; a short end is padded to a whole block. EXPR sees
  * element j as X, its scale as S and its zero point as Z. */
 #define X xp[j]
@@ -107,7 +124,8 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)
 #define Z ((float)zp[j])
 #define QB_LOOP(EXPR) \
 	do { \
-		for (size_t i = 0; i < n; i += QB_NAME(BLOCK)) { \
+		for (size_t step = 0; step < n; step += QB_NAME(BLOCK)) { \
+			const size_t i = QB_NAME(place)(step, n, a->stream); \
 			float t[QB_NAME(BLOCK)] __attribute__((aligned(64))); \
 			float xt[QB_NAME(BLOCK)], st[QB_NAME(BLOCK)]; \
 			int32_t zt[QB_NAME(BLOCK)]; \
@@ -133,6 +151,9 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)
 			(void)sp; \
 			(void)rp; \
 			(void)zp; \
+			if (a->stream) { \
+				QB_NAME(prefetch)(x + i, QB_AHEAD_STREAMING); \
+			} \
 			QB_SAME_PLACE \
 			for (int j = 0; j < QB_NAME(BLOCK); j++) { \
 				tp[j] = EXPR; \
@@ -182,36 +203,96 @@ QB_TARGET static void QB_NAME(search)(const struct qb_grid *g, const float *x, c
 }
 
 #ifdef QB_PICK
-/* The same with a lookup table of at most 16 in registers, see struct qb_grid. An index is the sum of the masks of its
- * steps, so it counts down from 0. */
-QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(descend)(const struct qb_grid *g,
-	const float *x, const float *s, float *t)
-{
-	const QB_NAME(lanes) zero = {0}, middle = zero + g->cut[7];
-	const QB_NAME(masks) left = (QB_NAME(masks))(zero + g->cut[3]);
-	const QB_NAME(masks) either = left ^ (QB_NAME(masks))(zero + g->cut[11]);
-	QB_NAME(lanes) quarter, eighth, low, high;
+/* The same with a lookup table of at most 16 in registers. */
+#ifdef QB_ADD_ABOVE
+/* All cuts fit a vector: of each step of the search those that it may compare with, moved to the index so far. */
+struct QB_NAME(entries) {
+	QB_NAME(lanes) middle, quarter, eighth, last, value;
+};
 
-	memcpy(&quarter, g->quarter, sizeof(quarter));
-	memcpy(&eighth, g->eighth, sizeof(eighth));
-	memcpy(&low, g->low, sizeof(low));
-	memcpy(&high, g->high, sizeof(high));
-#pragma GCC unroll 2
+QB_TARGET static inline __attribute__((always_inline)) struct QB_NAME(entries) QB_NAME(load_entries)(const struct qb_grid *g)
+{
+	const QB_NAME(lanes) zero = {0};
+	struct QB_NAME(entries) e = {.middle = zero + g->cut[7]};
+
+	memcpy(&e.quarter, g->cut + 3, sizeof(e.quarter));
+	memcpy(&e.eighth, g->cut + 1, sizeof(e.eighth));
+	memcpy(&e.last, g->cut, sizeof(e.last));
+	memcpy(&e.value, g->value, sizeof(e.value));
+	return e;
+}
+
+QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(entry_of)(const struct QB_NAME(entries) *e,
+	QB_NAME(lanes) w)
+{
+	QB_NAME(masks) at = {0};
+
+	at = QB_ADD_ABOVE(at, w, e->middle, 8);
+	at = QB_ADD_ABOVE(at, w, QB_PICK(e->quarter, at), 4);
+	at = QB_ADD_ABOVE(at, w, QB_PICK(e->eighth, at), 2);
+	at = QB_ADD_ABOVE(at, w, QB_PICK(e->last, at), 1);
+	return (QB_NAME(lanes))QB_PICK(e->value, at);
+}
+#else
+/* See struct qb_grid. An index is the sum of the masks of its steps, so it counts down from 0. */
+struct QB_NAME(entries) {
+	QB_NAME(lanes) middle, quarter, eighth, low, high;
+	QB_NAME(masks) left, either;
+};
+
+QB_TARGET static inline __attribute__((always_inline)) struct QB_NAME(entries) QB_NAME(load_entries)(const struct qb_grid *g)
+{
+	const QB_NAME(lanes) zero = {0};
+	struct QB_NAME(entries) e = {.middle = zero + g->cut[7], .left = (QB_NAME(masks))(zero + g->cut[3])};
+
+	e.either = e.left ^ (QB_NAME(masks))(zero + g->cut[11]);
+	memcpy(&e.quarter, g->quarter, sizeof(e.quarter));
+	memcpy(&e.eighth, g->eighth, sizeof(e.eighth));
+	memcpy(&e.low, g->low, sizeof(e.low));
+	memcpy(&e.high, g->high, sizeof(e.high));
+	return e;
+}
+
+QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(entry_of)(const struct QB_NAME(entries) *e,
+	QB_NAME(lanes) w)
+{
+	const QB_NAME(masks) upper = w > e->middle;
+	QB_NAME(masks) at = upper + upper + (w > (QB_NAME(lanes))(e->left ^ (e->either & upper))), r;
+
+	at = at + at + (w > (QB_NAME(lanes))QB_PICK(e->quarter, at));
+	at = at + at + (w > (QB_NAME(lanes))QB_PICK(e->eighth, at));
+	r = (QB_NAME(masks))QB_PICK(e->low, at);
+	r ^= upper & (r ^ (QB_NAME(masks))QB_PICK(e->high, at));
+	return (QB_NAME(lanes))r;
+}
+#endif
+
+/* fast is known when compiled: s holds one scale, whose reciprocal is inverse, and the
+ * quotient is that of divide(). */
+QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(descend)(const struct qb_grid *g,
+	const float *x, const float *s, float inverse, float *t, const bool fast)
+{
+	const float most = 2 * s[0] * (g->hi > -g->lo ? g->hi : -g->lo);
+	const struct QB_NAME(entries) e = QB_NAME(load_entries)(g);
+	const QB_NAME(lanes) zero = {0};
+
+#pragma GCC unroll 4
 	for (int j = 0; j < QB_NAME(BLOCK); j += QB_WIDTH / 4) {
-		QB_NAME(masks) upper, at, r;
 		QB_NAME(lanes) w, scale;
 
 		memcpy(&w, x + j, sizeof(w));
 		memcpy(&scale, s + j, sizeof(scale));
-		w /= scale;
+		if (fast) {
+			QB_NAME(lanes) v = QB_LEAST(zero + most, QB_MOST(zero - most, w)), r = zero + inverse;
+
+			w = v * r;
+			w = QB_FMA(QB_FMA(-w, scale, v), r, w);
+			w = QB_FMA(QB_FMA(-w, scale, v), r, w);
+		} else {
+			w /= scale;
+		}
 		w = (QB_NAME(lanes))((QB_NAME(masks))w & (w == w));
-		upper = w > middle;
-		at = upper + upper + (w > (QB_NAME(lanes))(left ^ (either & upper)));
-		at = at + at + (w > (QB_NAME(lanes))QB_PICK(quarter, at));
-		at = at + at + (w > (QB_NAME(lanes))QB_PICK(eighth, at));
-		r = (QB_NAME(masks))QB_PICK(low, at);
-		r ^= upper & (r ^ (QB_NAME(masks))QB_PICK(high, at));
-		scale *= (QB_NAME(lanes))r;
+		scale *= QB_NAME(entry_of)(&e, w);
 		memcpy(t + j, &scale, sizeof(scale));
 	}
 }
@@ -219,14 +300,18 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(descend)(con
 
 /* t = s * the table's nearest to x / s, of a BLOCK. */
 QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(table_block)(const struct qb_grid *g,
-	const float *x, const float *s, float *t)
+	const float *x, const float *s, float inverse, float *t)
 {
 #ifdef QB_PICK
-	if (g->steps <= 16) {
-		QB_NAME(descend)(g, x, s, t);
+	if (g->steps <= 16 && inverse != 0) {
+		QB_NAME(descend)(g, x, s, inverse, t, true);
+		return;
+	} else if (g->steps <= 16) {
+		QB_NAME(descend)(g, x, s, 0, t, false);
 		return;
 	}
 #endif
+	(void)inverse;
 	QB_NAME(search)(g, x, s, t);
 }
 
@@ -251,12 +336,14 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(scales_at)(c
 
 QB_TARGET static void QB_NAME(table)(const struct qb_grid *g, const struct qb_run_args *a)
 {
+	const float inverse = a->inverse && !a->stride && !a->block ? a->inverse[0] : 0;
 	float s[QB_NAME(BLOCK)];
 
 	for (int j = 0; j < QB_NAME(BLOCK); j++) {
 		s[j] = a->scale[0];
 	}
-	for (size_t i = 0; i < a->n; i += QB_NAME(BLOCK)) {
+	for (size_t step = 0; step < a->n; step += QB_NAME(BLOCK)) {
+		const size_t i = QB_NAME(place)(step, a->n, a->stream);
 		float t[QB_NAME(BLOCK)] __attribute__((aligned(64)));
 		size_t n = a->n - i < QB_NAME(BLOCK) ? a->n - i : QB_NAME(BLOCK);
 
@@ -265,11 +352,14 @@ QB_TARGET static void QB_NAME(table)(const struct qb_grid *g, const struct qb_ru
 			float last[QB_NAME(BLOCK)] = {0};
 
 			memcpy(last, a->x + i, n * sizeof(*last));
-			QB_NAME(table_block)(g, last, s, t);
+			QB_NAME(table_block)(g, last, s, inverse, t);
 			memcpy(a->y + i, t, n * sizeof(*t));
 			break;
 		}
-		QB_NAME(table_block)(g, a->x + i, s, t);
+		if (a->stream) {
+			QB_NAME(prefetch)(a->x + i, QB_AHEAD_STREAMING);
+		}
+		QB_NAME(table_block)(g, a->x + i, s, inverse, t);
 		if (a->stream) {
 			QB_STREAM(a->y + i, t);
 		} else {
@@ -281,13 +371,11 @@ QB_TARGET static void QB_NAME(table)(const struct qb_grid *g, const struct qb_ru
 /* Scales of blocks: each GROUP of elements has one, R its reciprocal. n is a multiple of BLOCK. */
 #define QB_GROUPS(EXPR) \
 	do { \
-		for (size_t i = 0; i < a->n; i += QB_NAME(BLOCK)) { \
+		for (size_t step = 0; step < a->n; step += QB_NAME(BLOCK)) { \
+			const size_t i = QB_NAME(place)(step, a->n, a->stream); \
 			float t[QB_NAME(BLOCK)] __attribute__((aligned(64))); \
 \
-			__builtin_prefetch((const char *)(a->x + i) + QB_AHEAD); \
-			__builtin_prefetch((const char *)(a->x + i) + QB_AHEAD + 64); \
-			__builtin_prefetch((const char *)(a->x + i) + QB_AHEAD + 128); \
-			__builtin_prefetch((const char *)(a->x + i) + QB_AHEAD + 192); \
+			QB_NAME(prefetch)(a->x + i, QB_AHEAD); \
 			for (size_t k = 0; k < QB_NAME(BLOCK); k += QB_NAME(GROUP)) { \
 				const float S = a->scale[(i + k) >> shift]; \
 				const float R = (a->inverse ? a->inverse : a->scale)[(i + k) >> shift]; \
@@ -465,6 +553,7 @@ QB_TARGET static void QB_NAME(spread)(const float *scale, size_t blocks, size_t 
 #undef R
 #undef Z
 #undef QB_PICK
+#undef QB_ADD_ABOVE
 #undef QB_MOST
 #undef QB_LEAST
 #undef QB_FMA
