@@ -97,6 +97,38 @@ static struct convert conversion(const struct qb_bytes *q)
 		.outer = q->inner ? q->pixels / q->inner : 0, .inner = q->inner};
 }
 
+/* Of an image with three channels or four, as most inputs have. The fourth byte of three is the next pixel's first, which
+ * follows, or the room behind the last. */
+static void quantize_image(const struct convert *c, const float *x, uint8_t *y)
+{
+	enum { CHUNK = 256 };
+	uint8_t line[4][CHUNK] = {{0}};
+
+	for (int64_t i = 0; i < c->inner; i += CHUNK) {
+		int64_t n = QB_MIN(CHUNK, c->inner - i);
+
+		for (int64_t k = 0; k < c->q.channels; k++) {
+			c->kernels->quantize(x + k * c->inner + i, line[k], (size_t)n, c->q.scale, c->q.zero, c->q.top);
+		}
+		for (int64_t p = 0; p < n; p++) {
+			uint32_t four = line[0][p] | (uint32_t)line[1][p] << 8 | (uint32_t)line[2][p] << 16 | (uint32_t)line[3][p] << 24;
+
+			memcpy(y + (i + p) * c->q.stride, &four, sizeof(four));
+		}
+	}
+}
+
+/* Channels last already: without gaps they are one run. */
+static void quantize_pixels(const struct convert *c, const float *x, uint8_t *y)
+{
+	const bool gaps = c->q.stride > c->q.channels;
+	const int64_t run = gaps ? c->q.channels : c->outer * c->q.channels;
+
+	for (int64_t o = 0; o < (gaps ? c->outer : 1); o++) {
+		c->kernels->quantize(x + o * c->q.channels, y + o * c->q.stride, (size_t)run, c->q.scale, c->q.zero, c->q.top);
+	}
+}
+
 /* Row-major floats to bytes, channels last. */
 static void quantize(const void *context, const struct qb_operands *at)
 {
@@ -106,9 +138,12 @@ static void quantize(const void *context, const struct qb_operands *at)
 	uint8_t *y = at->write[0], line[CHUNK];
 
 	if (c->inner == 1) {
+		quantize_pixels(c, x, y);
+		return;
+	}
+	if (c->q.stride == 3 || c->q.stride == 4) {
 		for (int64_t o = 0; o < c->outer; o++) {
-			c->kernels->quantize(x + o * c->q.channels, y + o * c->q.stride,
-				(size_t)c->q.channels, c->q.scale, c->q.zero, c->q.top);
+			quantize_image(c, x + o * c->q.channels * c->inner, y + o * c->inner * c->q.stride);
 		}
 		return;
 	}

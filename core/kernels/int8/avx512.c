@@ -40,7 +40,15 @@ VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float
 					      : _mm512_setzero_si512();
 #define ADD_ROW(i, j) \
 	if (i < MR && j < NR) { \
-		s##i##x##j = _mm512_add_epi32(s##i##x##j, _mm512_set1_epi32(row[i])); \
+		s##i##x##j = _mm512_add_epi32(s##i##x##j, _mm512_set1_epi32(part->row[i])); \
+	}
+#define RESUME(i, j) \
+	if (i < MR && j < NR) { \
+		s##i##x##j = _mm512_loadu_si512(part->sums + i * SUMS + j * 16); \
+	}
+#define KEEP(i, j) \
+	if (i < MR && j < NR) { \
+		_mm512_storeu_si512(part->sums + i * SUMS + j * 16, s##i##x##j); \
 	}
 #define TAKE_ROW(i) const uint8_t *x##i = i < MR ? (const uint8_t *)x[i] + offset[t] : NULL;
 #define MULTIPLY(i, j) \
@@ -76,6 +84,16 @@ VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float
 			_mm512_permutexvar_epi32(order, bytes)); \
 	}
 
+enum { SUMS = 64 };
+
+/* Which part of its sums a tile computes. */
+struct part {
+	const int32_t *row; /* [MR]: what is added to a row's; NULL: nothing */
+	int32_t *sums;      /* [MR][SUMS]: sums that are not whole */
+	int64_t done;       /* of the matrix's k before these */
+	bool last;
+};
+
 /* Four weights of sixteen outputs. */
 VNNI INLINE __m512i weights(const int8_t *w, const bool nibbles)
 {
@@ -89,9 +107,8 @@ VNNI INLINE __m512i weights(const int8_t *w, const bool nibbles)
 		_mm256_srli_epi16(pairs, 4), 1), _mm512_set1_epi8(15)), _mm512_set1_epi8(8));
 }
 
-/* row [MR]: what is added to the sums of a row; NULL: nothing. */
 VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const struct qb_int8_matrix *m, int64_t block,
-	const struct qb_int8_conv_args *args, const int32_t *row)
+	const struct qb_int8_conv_args *args, const struct part *part)
 {
 	const void *const *x = args->x;
 	const int64_t *offset = args->offset, elements = args->kernel_elements, chunk = args->chunk;
@@ -99,14 +116,16 @@ VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const stru
 	uint8_t *y = args->y;
 	const int64_t y_stride = args->y_stride;
 	const int64_t block_bytes = m->k * (nibbles ? 8 : 16), c = block * 16, left = m->outputs - c;
-	const int8_t *w = (const int8_t *)m->packed + block * block_bytes;
+	const int8_t *w = (const int8_t *)m->packed + block * block_bytes + part->done * (nibbles ? 8 : 16);
 	const __m512 lo = _mm512_set1_ps((float)r->lo), hi = _mm512_set1_ps((float)r->hi);
 	const __m512i order =
 		_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
 	const __mmask64 all = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
 
 	EACH_IJ(DECLARE)
-	if (row) {
+	if (part->done) {
+		EACH_IJ(RESUME)
+	} else if (part->row) {
 		EACH_IJ(ADD_ROW)
 	}
 	for (int64_t t = 0; t < elements; t++) {
@@ -120,6 +139,10 @@ VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const stru
 			EACH_I(STEP_ROW)
 		}
 	}
+	if (!part->last) {
+		EACH_IJ(KEEP)
+		return;
+	}
 	EACH_IJ(REQUANT)
 	EACH_IJ(STORE_BLOCK)
 	EACH_I(STORE_ROW)
@@ -127,9 +150,9 @@ VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const stru
 
 #define TILE_OF(name, nibbles, MR, NR) \
 	VNNI static void name##_##MR##_##NR(const struct qb_int8_matrix *m, int64_t block, \
-		const struct qb_int8_conv_args *a, const int32_t *row) \
+		const struct qb_int8_conv_args *a, const struct part *part) \
 	{ \
-		tile(MR, NR, nibbles, m, block, a, row); \
+		tile(MR, NR, nibbles, m, block, a, part); \
 	}
 #define TILE(MR, NR) TILE_OF(bytes, false, MR, NR) TILE_OF(nibbles, true, MR, NR)
 #define TILES_6(NR) TILE(1, NR) TILE(2, NR) TILE(3, NR) TILE(4, NR) TILE(5, NR) TILE(6, NR)
@@ -140,7 +163,7 @@ TILES_12(2)
 TILES_6(3) TILE(7, 3) TILE(8, 3)
 TILES_6(4)
 
-typedef void tile_fn(const struct qb_int8_matrix *m, int64_t block, const struct qb_int8_conv_args *a, const int32_t *row);
+typedef void tile_fn(const struct qb_int8_matrix *m, int64_t block, const struct qb_int8_conv_args *a, const struct part *part);
 
 #define ROW_6(name, NR) name##_1_##NR, name##_2_##NR, name##_3_##NR, name##_4_##NR, name##_5_##NR, name##_6_##NR
 #define ROW_8(name, NR) ROW_6(name, NR), name##_7_##NR, name##_8_##NR
@@ -166,23 +189,70 @@ VNNI INLINE int64_t sum_of(const uint8_t *x, int64_t n)
 	return lane[0] + lane[1] + lane[2] + lane[3] + lane[4] + lane[5] + lane[6] + lane[7];
 }
 
+/* Of k at once: the weights of four blocks stay in the first-level cache while the pixels pass. */
+enum { DEPTH_MAX = 512, GROUP_PIXELS = 48 };
+
+/* One part of the sums of all pixels and four blocks of outputs. */
+static void conv_part(bool nibbles, const struct qb_int8_matrix *m, int64_t block, const struct qb_int8_conv_args *a,
+	const struct part *part)
+{
+	int nr = (int)QB_MIN(4, (m->outputs + 15) / 16 - block), most = tile_pixels[nr - 1];
+
+	for (int64_t p = 0; p < a->pixels; p += most) {
+		int mr = (int)QB_MIN(most, a->pixels - p);
+		struct qb_int8_conv_args tile = *a;
+		struct part of = *part;
+
+		tile.x += p;
+		tile.pixels = mr;
+		tile.y += p * a->y_stride;
+		of.row = part->row ? part->row + p : NULL;
+		of.sums = part->sums + p * SUMS;
+		tiles[nibbles][nr - 1][mr - 1](m, block, &tile, &of);
+	}
+}
+
+/* Long sums of at most GROUP_PIXELS pixels in parts: some kernel elements, or some of the elements of one. */
+static void conv_long(bool nibbles, const struct qb_int8_matrix *m, int64_t block, const struct qb_int8_conv_args *a,
+	const int32_t *row)
+{
+	const int64_t parts = (a->chunk + DEPTH_MAX - 1) / DEPTH_MAX;
+	const int64_t depth = (int64_t)qb_align_up((size_t)((a->chunk + parts - 1) / parts), 4);
+	const int64_t together = QB_MAX(1, DEPTH_MAX / a->chunk);
+	int32_t sums[GROUP_PIXELS * SUMS];
+	struct part part = {.row = row, .sums = sums};
+
+	for (int64_t t = 0; t < a->kernel_elements; t += together) {
+		for (int64_t k = 0, n; k < a->chunk; k += n) {
+			const int64_t offset = a->offset[t] + k;
+			struct qb_int8_conv_args some = *a;
+
+			n = QB_MIN(depth, a->chunk - k);
+			some.offset = parts > 1 ? &offset : a->offset + t;
+			some.kernel_elements = QB_MIN(together, a->kernel_elements - t);
+			some.chunk = n;
+			part.last = part.done + some.kernel_elements * n == m->k;
+			conv_part(nibbles, m, block, &some, &part);
+			part.done += some.kernel_elements * n;
+		}
+	}
+}
+
 /* row [pixels]: what is added to the sums of a pixel; NULL: nothing. */
 static void conv_of(bool nibbles, const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a, const int32_t *row)
 {
-	int64_t blocks = (m->outputs + 15) / 16;
+	for (int64_t block = 0; block * 16 < m->outputs; block += 4) {
+		if (m->k <= DEPTH_MAX) {
+			conv_part(nibbles, m, block, a, &(struct part){.row = row, .last = true});
+			continue;
+		}
+		for (int64_t p = 0; p < a->pixels; p += GROUP_PIXELS) {
+			struct qb_int8_conv_args group = *a;
 
-	/* The weights of four blocks stay in the first-level cache while the pixels pass. */
-	for (int64_t b = 0; b < blocks; b += 4) {
-		int nr = (int)QB_MIN(4, blocks - b), most = tile_pixels[nr - 1];
-
-		for (int64_t p = 0; p < a->pixels; p += most) {
-			int mr = (int)QB_MIN(most, a->pixels - p);
-			struct qb_int8_conv_args part = *a;
-
-			part.x += p;
-			part.pixels = mr;
-			part.y += p * a->y_stride;
-			tiles[nibbles][nr - 1][mr - 1](m, b, &part, row ? row + p : NULL);
+			group.x += p;
+			group.pixels = QB_MIN(GROUP_PIXELS, a->pixels - p);
+			group.y += p * a->y_stride;
+			conv_long(nibbles, m, block, &group, row ? row + p : NULL);
 		}
 	}
 }
@@ -289,15 +359,23 @@ static void pack_depthwise(int8_t *packed, const int8_t *w, int64_t channels, in
 	}
 }
 
+/* Rounded, at most hi; what lies below 0 becomes 0 when it is narrowed. */
+VNNI INLINE __m512i requant_below(__m512i sum, const float *multiplier, const float *offset, __m512 hi)
+{
+	__m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(multiplier), _mm512_loadu_ps(offset));
+
+	return _mm512_cvtps_epi32(_mm512_min_ps(v, hi));
+}
+
 /* Four vectors of 16 channels in unpacked order, back to 64 bytes. */
 VNNI INLINE __m512i requant_64(const __m512i *sum, const float *multiplier, const float *offset,
-	__m512 lo, __m512 hi)
+	__m512i lo, __m512 hi)
 {
-	return _mm512_packus_epi16(
-		_mm512_packs_epi32(requant_16(sum[0], multiplier, offset, lo, hi),
-			requant_16(sum[1], multiplier + 16, offset + 16, lo, hi)),
-		_mm512_packs_epi32(requant_16(sum[2], multiplier + 32, offset + 32, lo, hi),
-			requant_16(sum[3], multiplier + 48, offset + 48, lo, hi)));
+	return _mm512_max_epu8(lo, _mm512_packus_epi16(
+		_mm512_packs_epi32(requant_below(sum[0], multiplier, offset, hi),
+			requant_below(sum[1], multiplier + 16, offset + 16, hi)),
+		_mm512_packs_epi32(requant_below(sum[2], multiplier + 32, offset + 32, hi),
+			requant_below(sum[3], multiplier + 48, offset + 48, hi))));
 }
 
 struct quads {
@@ -339,7 +417,8 @@ VNNI static void depthwise_block(const struct qb_int8_channels *d, int64_t c,
 	const uint8_t *const *row, int64_t step, int64_t pixels, uint8_t *y, int64_t y_stride)
 {
 	const __m512i none = _mm512_setzero_si512();
-	const __m512 lo = _mm512_set1_ps((float)d->lo), hi = _mm512_set1_ps((float)d->hi);
+	const __m512i lo = _mm512_set1_epi8((char)d->lo);
+	const __m512 hi = _mm512_set1_ps((float)d->hi);
 	const int64_t kernel_elements = d->kernel_elements, left = d->channels - c;
 	const __mmask64 mask = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
 	const int8_t *w = d->packed + c * ((kernel_elements + 3) / 4) * 4;
@@ -364,7 +443,8 @@ VNNI static void depthwise_block(const struct qb_int8_channels *d, int64_t c,
 VNNI INLINE void depthwise_columns(const struct qb_int8_channels *d, int64_t c, const uint8_t *const *row, int64_t step,
 	int64_t pixels, uint8_t *y, int64_t y_stride, const bool slides)
 {
-	const __m512 lo = _mm512_set1_ps((float)d->lo), hi = _mm512_set1_ps((float)d->hi);
+	const __m512i lo = _mm512_set1_epi8((char)d->lo);
+	const __m512 hi = _mm512_set1_ps((float)d->hi);
 	const int64_t left = d->channels - c;
 	const __mmask64 mask = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
 	const int8_t *w = d->packed + c * 12;
@@ -430,19 +510,31 @@ VNNI static void add(const struct qb_int8_add *p, const uint8_t *a, const uint8_
 	qb__int8_add_plain(p, a + i, b + i, y + i, n - i);
 }
 
+/* x / scale without the divider, rounded to nearest as well (Markstein, IBM J. Res. Dev. 34, 1990): scales are in the middle of
+ * float32's range, x at most 2^21 of them, and tiny quotients, which may be wrong, round to 0 either way. */
+VNNI INLINE __m512 quotient(__m512 x, __m512 scale, __m512 inverse)
+{
+	__m512 q = _mm512_mul_ps(x, inverse);
+
+	q = _mm512_fmadd_ps(_mm512_fmadd_ps(-q, scale, x), inverse, q);
+	return _mm512_fmadd_ps(_mm512_fmadd_ps(-q, scale, x), inverse, q);
+}
+
 VNNI static void quantize(const float *x, uint8_t *y, size_t n, float scale, int zero,
 	int top)
 {
-	const __m512 s = _mm512_set1_ps(scale), big = _mm512_set1_ps(1e6f);
+	const bool fast = scale > 0x1p-40f && scale < 0x1p40f;
+	const __m512 s = _mm512_set1_ps(scale), inverse = _mm512_set1_ps(1 / scale);
+	const __m512 most = _mm512_set1_ps(0x1p21f * scale), least = _mm512_set1_ps(-0x1p21f * scale);
 	const __m512i z = _mm512_set1_epi32(zero), t = _mm512_set1_epi32(top);
 	size_t i = 0;
 
-	for (; i + 16 <= n; i += 16) {
-		__m512 v = _mm512_div_ps(_mm512_loadu_ps(x + i), s);
+	for (; fast && i + 16 <= n; i += 16) {
+		__m512 v = _mm512_loadu_ps(x + i);
 		__m512i q;
 
 		v = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_EQ_OQ), v);
-		v = _mm512_min_ps(_mm512_max_ps(v, _mm512_sub_ps(_mm512_setzero_ps(), big)), big);
+		v = quotient(_mm512_min_ps(_mm512_max_ps(v, least), most), s, inverse);
 		q = _mm512_add_epi32(_mm512_cvtps_epi32(v), z);
 		q = _mm512_min_epi32(_mm512_max_epi32(q, _mm512_setzero_si512()), t);
 		_mm_storeu_si128((__m128i *)(y + i), _mm512_cvtepi32_epi8(q));

@@ -18,7 +18,7 @@
 
 /* Elements of a band, so that they stay in the second-level cache; pixels of one call; tiles that a thread should
  * have before the outputs are shared out instead of the pixels. */
-enum { BAND_ELEMENTS = 49152, PIXELS = 24, TILE_PIXELS = 12 };
+enum { BAND_ELEMENTS = 49152, PIXELS = 48, TILE_PIXELS = 12 };
 
 struct conv {
 	const struct qb_int8_form *form;

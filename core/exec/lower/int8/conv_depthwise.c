@@ -3,15 +3,21 @@
  * Integer step of convolutions of each channel by itself.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/size.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/int8/weight.h"
 #include "core/exec/lower/indirection.h"
 
+/* Images of at most this width are copied with their pads, where there are any: a run of pixels is then a whole row, and
+ * of a few pixels each those at borders cost more than a copy. */
+enum { PADDED_WIDTH = 32 };
+
 struct depthwise {
 	const struct qb_int8_kernels *kernels;
 	struct qb_pixels p;
+	struct qb_pixels padded; /* of the copies; no images where there are none */
 	struct qb_int8_channels c;
 	struct qb_int8_channels folded; /* `fold` pixels side by side, as channels of one: few channels fill a block then */
 	int64_t y_stride, fold;
@@ -37,15 +43,44 @@ static void depthwise_run(const void *arg, const uint8_t *const *row, int64_t ox
 	}
 }
 
+/* Row y of an image's copy. */
+static void pad_row(const struct depthwise *d, const uint8_t *image, int64_t y, uint8_t *to)
+{
+	const struct qb_pixels *p = &d->p;
+	const int64_t left = p->left * p->stride, all = d->padded.iw * p->stride, iy = y - p->top;
+	const int64_t inside = iy < 0 || iy >= p->ih ? 0 : QB_MIN(p->iw * p->stride, all - left);
+
+	memset(to, p->pad[0], (size_t)left);
+	memcpy(to + left, image + (inside ? iy * p->iw * p->stride : 0), (size_t)inside);
+	memset(to + left + inside, p->pad[0], (size_t)(all - left - inside));
+}
+
+static void pad_images(const struct depthwise *d, const uint8_t *x, uint8_t *to)
+{
+	const int64_t row = d->padded.iw * d->p.stride;
+
+#pragma omp parallel for collapse(2) schedule(static) if (d->threads > 1)
+	for (int64_t i = 0; i < d->padded.images; i++) {
+		for (int64_t y = 0; y < d->padded.ih; y++) {
+			pad_row(d, x + i * qb_pixels_image_bytes(&d->p), y, to + (i * d->padded.ih + y) * row);
+		}
+	}
+}
+
 static void run_depthwise(const void *context, const struct qb_operands *at)
 {
 	const struct depthwise *d = context;
-	const struct qb_pixels *p = &d->p;
+	const struct qb_pixels *p = d->padded.images ? &d->padded : &d->p;
+	const uint8_t *x = at->read[0];
 
+	if (d->padded.images) {
+		pad_images(d, x, at->scratch[0]);
+		x = at->scratch[0];
+	}
 #pragma omp parallel for collapse(2) schedule(static) if (d->threads > 1)
 	for (int64_t i = 0; i < p->images; i++) {
 		for (int64_t oy = 0; oy < p->oh; oy++) {
-			qb_pixel_runs(p, (const uint8_t *)at->read[0] + i * qb_pixels_image_bytes(p), oy,
+			qb_pixel_runs(p, x + i * qb_pixels_image_bytes(p), oy,
 				depthwise_run, d,
 				(uint8_t *)at->write[0] + (i * p->oh + oy) * p->ow * d->y_stride);
 		}
@@ -97,6 +132,32 @@ static enum qb_err pack_depthwise(struct qb_builder *b, const struct depthwise *
 	return QB_OK;
 }
 
+/* Copies that hold just what the kernel reads. */
+static enum qb_err plan_padded(struct depthwise *d, struct qb_builder *b, struct qb_errbuf *eb)
+{
+	struct qb_pixels *q = &d->padded;
+	int64_t ih, iw, *offset;
+
+	ih = (d->p.oh - 1) * d->p.sh + (d->p.kh - 1) * d->p.dh + 1;
+	iw = (d->p.ow - 1) * d->p.sw + (d->p.kw - 1) * d->p.dw + 1;
+	if (d->p.iw > PADDED_WIDTH || (!d->p.top && !d->p.left && ih <= d->p.ih && iw <= d->p.iw)) {
+		return QB_OK;
+	}
+	offset = qb_builder_alloc(b, (size_t)d->p.kernel_elements, sizeof(*offset));
+	if (!offset) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	for (int64_t t = 0; t < d->p.kernel_elements; t++) {
+		offset[t] = (t / d->p.kw * d->p.dh * iw + t % d->p.kw * d->p.dw) * d->p.stride;
+	}
+	*q = d->p;
+	q->ih = ih;
+	q->iw = iw;
+	q->top = q->left = 0;
+	q->element_offset = offset;
+	return QB_OK;
+}
+
 enum qb_err qb__plan_int8_depthwise(struct qb_builder *b, const struct qb_lowered *op,
 	const struct qb__int8_weight *w, const struct qb_window *win, const struct qb_bytes *x,
 	const struct qb_bytes *y, struct qb_errbuf *eb)
@@ -108,6 +169,7 @@ enum qb_err qb__plan_int8_depthwise(struct qb_builder *b, const struct qb_lowere
 	struct qb_requant r;
 
 	QB_TRY(qb_pixels_init(&d.p, b, n, win, x->stride, x->zero, eb));
+	QB_TRY(plan_padded(&d, b, eb));
 	QB_TRY(qb__int8_requant(b, &r, w, op, x, y, eb));
 	QB_TRY(pack_depthwise(b, &d, w, &r, x->zero, 1, &d.c, eb));
 	d.fold = foldable(&d, w->outputs);
@@ -119,5 +181,6 @@ enum qb_err qb__plan_int8_depthwise(struct qb_builder *b, const struct qb_lowere
 	}
 	QB_TRY(qb_builder_define_bytes(b, n->output[0], &to, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 depthwise", .fn = run_depthwise, QB_CONTEXT(d),
-		.reads = {x->buffer}, .writes = {to.buffer}}, eb);
+		.reads = {x->buffer}, .writes = {to.buffer},
+		.scratch = {d.padded.images ? (size_t)(d.padded.images * qb_pixels_image_bytes(&d.padded)) + 64 : 0}}, eb);
 }
