@@ -78,7 +78,7 @@ enum qb_err qb_plan_depthwise(struct qb_builder *b, const struct qb_lowered *op,
 	struct qb_errbuf *eb)
 {
 	const struct qb_node *n = &op->node;
-	enum { PARALLEL_MACS = 100000 };
+	enum { PARALLEL_MACS = 40000 }; /* fewer than of dense layers, between whose lines this one's lie, with the thread that made them */
 	struct layer l = {.d = *d};
 	struct qb_call call = {.name = "depthwise", .fn = run_layer, QB_CONTEXT(l)};
 	struct qb_place place;
