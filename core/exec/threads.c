@@ -19,6 +19,11 @@ int qb_threads_use(int threads)
 	return before;
 }
 
+int qb_threads(void)
+{
+	return omp_get_max_threads();
+}
+
 int qb_thread_index(void)
 {
 	return omp_get_thread_num();
@@ -40,7 +45,7 @@ void qb_threads_loop(int threads, int64_t n, qb_loop_fn *fn, const void *context
 
 void qb_threads_loop_worth(bool worth, int64_t n, qb_loop_fn *fn, const void *context, const struct qb_operands *at)
 {
-	qb_threads_loop(worth ? omp_get_max_threads() : 1, n, fn, context, at);
+	qb_threads_loop(worth ? qb_threads() : 1, n, fn, context, at);
 }
 
 /* All under the lock, but for `stage`, which waiting threads look at without it. */

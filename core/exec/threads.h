@@ -13,6 +13,8 @@
 
 /* How many threads parallel loops of the calling thread use from here on; returns how many they used. */
 int qb_threads_use(int threads);
+/* How many they use. */
+int qb_threads(void);
 /* Which of them this is, in a parallel loop: 0 to threads - 1. */
 int qb_thread_index(void);
 

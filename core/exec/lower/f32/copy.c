@@ -11,6 +11,7 @@
 #include "core/graph/op.h"
 #include "core/exec/onednn.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 /* A layout of strides alone, seen in another shape: groups of dimensions with one product each must lie evenly in x. */
 static bool reshape_layout(const struct qb_layout *x, const struct qb_shape *shape, struct qb_layout *y)
@@ -88,7 +89,7 @@ enum qb_err qb__plan_alias(struct qb_builder *b, const struct qb_lowered *op, st
  *
  * y lies without gaps and is written in order; where its numbers come from is a nest of loops over x. */
 
-enum { LEVELS = 12, BLOCK = 16 };
+enum { LEVELS = 12, BLOCK = 16, SHORT = 512, PARALLEL = 65536 };
 
 struct move {
 	int levels;                          /* innermost first */
@@ -108,6 +109,27 @@ static inline __attribute__((always_inline)) void interleave_body(const float *r
 }
 
 QB_FOR_EVERY_LEVEL(static, interleave, (const float *a, const float *b, float *y, int64_t n), (a, b, y, n))
+
+/* Rows of a pixel's channels are too short to call memcpy for each. */
+static inline __attribute__((always_inline)) void copy_rows_body(const float *x, int64_t x_step, float *y, int64_t y_step, int64_t rows, int64_t n)
+{
+	enum { LANES = 16 };
+	typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float))));
+
+	for (int64_t r = 0; r < rows; r++, x += x_step, y += y_step) {
+		int64_t i = 0;
+
+		for (; i + LANES <= n; i += LANES) {
+			*(lanes *)(void *)(y + i) = *(const lanes *)(const void *)(x + i);
+		}
+		for (; i < n; i++) {
+			y[i] = x[i];
+		}
+	}
+}
+
+QB_FOR_EVERY_LEVEL_512(static, copy_rows, (const float *x, int64_t x_step, float *y, int64_t y_step, int64_t rows, int64_t n),
+	(x, x_step, y, y_step, rows, n))
 
 /* One level is contiguous in y, another in x: block by block, so that both are read and written in lines. */
 static void transpose(const float *x, int64_t x_step, float *y, int64_t y_step, int64_t inner,
@@ -136,7 +158,9 @@ static void move_level(const struct move *m, const int64_t *y_step, int level, i
 	if (level == skip) {
 		level--;
 	}
-	if (level > 0) {
+	if (level == 1 && !skip && m->step[0] == 1 && m->count[0] <= SHORT) {
+		copy_rows(x, m->step[1], y, y_step[1], m->count[1], m->count[0]);
+	} else if (level > 0) {
 		for (int64_t i = 0; i < m->count[level]; i++) {
 			move_level(m, y_step, level - 1, skip, x + i * m->step[level], y + i * y_step[level]);
 		}
@@ -151,13 +175,12 @@ static void move_level(const struct move *m, const int64_t *y_step, int level, i
 	}
 }
 
-static void run_move(const void *context, const struct qb_operands *at)
+/* Part t of `threads` of the outermost level. */
+static void move_part(const struct move *m, const struct qb_operands *at, int64_t t, int64_t threads)
 {
-	const struct move *m = context;
-	int64_t y_step[LEVELS], step = 1;
+	int64_t y_step[LEVELS], step = 1, first;
 	int skip = 0, top = m->levels - 1;
-	const float *x = (const float *)at->read[0] + m->base;
-	float *y = (float *)at->write[0] + m->to;
+	struct move part = *m;
 
 	for (int i = 0; i < m->levels; i++) {
 		y_step[i] = step;
@@ -169,13 +192,37 @@ static void run_move(const void *context, const struct qb_operands *at)
 	if (m->gap) {
 		y_step[top] = m->gap;
 	}
-	if (top < 1 || skip == top || step < 65536) {
-		move_level(m, y_step, top, skip, x, y);
-		return;
+	first = m->count[top] * t / threads;
+	part.count[top] = m->count[top] * (t + 1) / threads - first;
+	move_level(&part, y_step, top, skip, (const float *)at->read[0] + m->base + first * m->step[top],
+		(float *)at->write[0] + m->to + first * y_step[top]);
+}
+
+struct shared_move {
+	const struct move *m;
+	int threads;
+};
+
+static void move_shared(const void *context, const struct qb_operands *at, int64_t t)
+{
+	const struct shared_move *s = context;
+
+	move_part(s->m, at, t, s->threads);
+}
+
+static void run_move(const void *context, const struct qb_operands *at)
+{
+	const struct move *m = context;
+	struct shared_move s = {m, qb_threads()};
+	int64_t n = 1;
+
+	for (int i = 0; i < m->levels; i++) {
+		n *= m->count[i];
 	}
-#pragma omp parallel for schedule(static)
-	for (int64_t i = 0; i < m->count[top]; i++) {
-		move_level(m, y_step, top - 1, skip, x + i * m->step[top], y + i * y_step[top]);
+	if (n < PARALLEL || s.threads == 1) {
+		move_part(m, at, 0, 1);
+	} else {
+		qb_threads_loop(s.threads, s.threads, move_shared, &s, at);
 	}
 }
 
