@@ -70,7 +70,7 @@ def winograd():
 
 
 def strassen():
-    return Net([64, 768]).matmul(768).matmul(768).matmul(512).matmul(768)
+    return Net([256, 768]).matmul(768).matmul(768).matmul(512).matmul(768)
 
 
 def depthwise():

@@ -569,9 +569,11 @@ static void product__in_seven_of_quarters__equals_plain_c(void **state)
 			mb_node(&b, "Add", "add bias", "p,bias", "f");
 		}
 		mb_node(&b, acts[i / 2], "act", "f", "y");
+		qb_f32_prefer(QB_F32_STRASSEN, QB_F32_OURS); /* whatever it costs at this level */
 		EXPECT(FROM_AVX2(gemm && rows < 64 ? "gemm" : "strassen"));
 		unmade = gemm ? NULL : unmade; /* the rows are joined in plain C */
 		check(&b);
+		qb_f32_prefer(QB_F32_STRASSEN, QB_F32_BY_COST);
 	}
 }
 
@@ -611,8 +613,10 @@ static void product__in_seven_of_quarters__keeps_rows_of_zeros(void **state)
 	mb_node(&b, "MatMul", "fc", "m,w", "p");
 	mb_node(&b, "Mul", "magnify", "p,much", "q");
 	mb_node(&b, "Clip", "clip", "q,low,high", "y");
+	qb_f32_prefer(QB_F32_STRASSEN, QB_F32_OURS);
 	EXPECT(FROM_AVX2("strassen"));
 	check(&b);
+	qb_f32_prefer(QB_F32_STRASSEN, QB_F32_BY_COST);
 }
 
 static void attention__views__equal_plain_c(void **state)
