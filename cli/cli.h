@@ -42,6 +42,11 @@ enum cli_exit {
 	X('w', "wait", NULL, "wait for the job, then print its results") \
 	X('a', "fresh", NULL, "compute even if the server has the same job's results") \
 	X('N', "name", "NAME", "name for people") \
+	X('V', "tag", "TAG", "a tag, or some with commas; repeatable") \
+	X('U', "untag", "TAG", "a tag to take away, or some with commas; repeatable") \
+	X('O', "notes", "TEXT", "notes for people") \
+	X('H', "scheme", "NAME", "a scheme or format that the job is about") \
+	X('R', "sort", "KEY", "created, finished, took, name, model, type, state or best; -KEY from the end (default -created)") \
 	X('q', "state", "STATE", "queued, running, succeeded, failed or cancelled") \
 	X('l', "limit", "N", "at most so many rows; default 100, 0: all") \
 	X('t', "threads", "N", "worker threads (default: all processors)") \
@@ -53,12 +58,17 @@ enum cli_exit {
 	X('K', "markdown", "FILE", "write the summary as Markdown; - is standard output") \
 	X('h', "help", NULL, "this text")
 
-enum { CLI_SETS_MAX = 64 };
+enum { CLI_LIST_MAX = 64 };
+
+/* What a repeatable option was given. */
+struct cli_list {
+	const char *text[CLI_LIST_MAX];
+	int count;
+};
 
 struct cli {
 	const char *opt[128]; /* by key; "" for a flag that was given, NULL for what was not */
-	const char *set[CLI_SETS_MAX];
-	int sets;
+	struct cli_list sets, tags, untags;
 	char **arg; /* what is no option */
 	int args;
 };
@@ -97,6 +107,7 @@ enum cli_exit cli_retry(struct cli *cli);
 enum cli_exit cli_verify(struct cli *cli);
 enum cli_exit cli_export(struct cli *cli);
 enum cli_exit cli_post(struct cli *cli);
+enum cli_exit cli_tag(struct cli *cli);
 enum cli_exit cli_compare(struct cli *cli);
 enum cli_exit cli_formats(struct cli *cli);
 enum cli_exit cli_run(struct cli *cli);

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,8 @@
 #include "cli/grid.h"
 #include "cli/http.h"
 #include "cli/jobspec.h"
+#include "cli/labels.h"
+#include "cli/metric.h"
 #include "cli/results.h"
 #include "cli/served_job.h"
 #include "cli/table.h"
@@ -46,7 +49,10 @@ static enum cli_exit submit(struct cli *cli, struct cli_http *http, json_t *spec
 {
 	json_t *job = NULL;
 	const char *id;
-	enum cli_exit code = cli_job_submit(cli, http, spec, &job);
+	enum cli_exit code;
+
+	cli_labels_put(cli, spec);
+	code = cli_job_submit(cli, http, spec, &job);
 
 	if (code != CLI_OK) {
 		return code;
@@ -88,28 +94,62 @@ enum cli_exit cli_watch(struct cli *cli)
 	return code;
 }
 
+static void best_cell(struct cli_table *t, const json_t *best)
+{
+	const char *metric = cli_text(best, "metric");
+	char value[64], change[CLI_CHANGE_MAX];
+
+	if (!json_is_object(best)) {
+		cli_table_cell(t, "%s", "");
+		return;
+	}
+	snprintf(value, sizeof(value), cli_metric_in_per_cent(metric) ? "%.2f" : "%.5g", cli_number(best, "value"));
+	cli_table_cell(t, "%s%s%s %s%s%s", cli_text(best, "scheme"), *cli_text(best, "scheme") ? " " : "", metric, value,
+		isnan(cli_number(best, "delta")) ? "" : ", ",
+		isnan(cli_number(best, "delta")) ? "" : cli_metric_change(metric, cli_number(best, "delta"), NAN, NAN, change));
+}
+
+static void tags_cell(struct cli_table *t, const json_t *tags)
+{
+	char text[200] = "";
+	const json_t *tag;
+	size_t used = 0, i;
+
+	json_array_foreach(tags, i, tag) {
+		if (used < sizeof(text)) {
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? "," : "", json_string_value(tag));
+		}
+	}
+	cli_table_cell(t, "%s", text);
+}
+
 static void job_row(struct cli_table *t, const json_t *job)
 {
-	const json_t *progress = json_object_get(job, "progress");
+	const json_t *progress = json_object_get(job, "progress"), *position = json_object_get(job, "position");
 	const char *state = cli_text(job, "state");
 
 	cli_table_cell(t, "%s", cli_text(job, "id"));
+	cli_table_cell(t, "%s", cli_text(job, "name"));
 	cli_table_cell(t, "%s", cli_text(job, "type"));
 	if (!strcmp(state, "running") && progress) {
 		cli_table_cell(t, "%s %.0f %%", state,
 			100 * json_number_value(json_object_get(progress, "fraction")));
+	} else if (json_is_integer(position)) {
+		cli_table_cell(t, "%s, place %lld", state, (long long)json_integer_value(position));
 	} else {
 		cli_table_cell(t, "%s", state);
 	}
 	cli_table_cell(t, "%s", cli_text(json_object_get(job, "model"), "name"));
 	cli_table_cell(t, "%s", cli_text(json_object_get(job, "data"), "name"));
 	cli_table_cell(t, "%.19s", cli_text(job, "created"));
+	best_cell(t, json_object_get(job, "best"));
+	tags_cell(t, json_object_get(job, "tags"));
 	cli_table_cell(t, "%s", cli_text(json_object_get(job, "error"), "detail"));
 }
 
 static void print_jobs(const json_t *jobs)
 {
-	struct cli_table *t = cli_table_create("id|type|state|network|data|created|");
+	struct cli_table *t = cli_table_create("id|name|type|state|network|data|created|best|tags|");
 	const json_t *job;
 	size_t i;
 
@@ -144,7 +184,7 @@ static bool list_path(const struct cli *cli, char *path, size_t size)
 	static const struct {
 		char key;
 		const char *name;
-	} filters[] = {{'q', "state"}, {'y', "type"}};
+	} filters[] = {{'q', "state"}, {'y', "type"}, {'V', "tag"}, {'H', "scheme"}, {'R', "sort"}};
 	int used = snprintf(path, size, "/v1/jobs?");
 	char *escaped;
 
@@ -171,30 +211,33 @@ static bool list_path(const struct cli *cli, char *path, size_t size)
 /* Page after page, up to `limit` jobs (0: all), into one answer as the server gives it. */
 static enum cli_exit list_pages(struct cli_http *http, const char *filters, long limit, json_t **all)
 {
-	json_t *jobs = json_array(), *page = NULL, *next = NULL, *total = NULL;
+	json_t *jobs = json_array(), *page = NULL, *next = NULL, *total = NULL, *more = NULL;
 	enum cli_exit code = CLI_OK;
-	char path[1200];
+	char path[2400];
 
 	do {
 		long left = limit ? limit - (long)json_array_size(jobs) : PAGE_MAX;
-		const char *before = json_string_value(next);
+		char *before = json_is_string(next) ? cli_http_escape(json_string_value(next)) : NULL;
 
 		snprintf(path, sizeof(path), "%slimit=%ld%s%s", filters, left < PAGE_MAX ? left : PAGE_MAX,
 			before ? "&before=" : "", before ? before : "");
+		free(before);
 		code = cli_http_call(http, "GET", path, NULL, &page);
 		json_array_extend(jobs, json_object_get(page, "jobs"));
 		json_decref(next);
 		next = json_incref(json_object_get(page, "next"));
 		total = total ? total : json_incref(json_object_get(page, "total"));
+		more = more ? more : json_incref(json_object_get(page, "more"));
 		json_decref(page);
 		page = NULL;
 	} while (code == CLI_OK && json_is_string(next) && (!limit || (long)json_array_size(jobs) < limit));
 	if (code == CLI_OK) {
-		*all = json_pack("{s:O, s:O?, s:O?}", "jobs", jobs, "total", total, "next", next);
+		*all = json_pack("{s:O, s:O?, s:O?, s:O?}", "jobs", jobs, "total", total, "more", more, "next", next);
 	}
 	json_decref(jobs);
 	json_decref(next);
 	json_decref(total);
+	json_decref(more);
 	return code;
 }
 
@@ -205,7 +248,8 @@ static void print_list(const json_t *answer)
 
 	print_jobs(jobs);
 	if (total > (json_int_t)json_array_size(jobs)) {
-		printf("the latest %zu of %lld jobs; --limit 0 lists all\n", json_array_size(jobs), (long long)total);
+		printf("%zu of %s%lld jobs; --limit 0 lists all\n", json_array_size(jobs),
+			json_is_true(json_object_get(answer, "more")) ? "more than " : "", (long long)total);
 	}
 }
 

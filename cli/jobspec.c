@@ -145,8 +145,8 @@ static enum cli_exit put_options(const struct cli *cli, json_t *job)
 	if (code == CLI_OK && cli->opt['P']) {
 		code = put_number(job, "run.priority", "priority", cli->opt['P']);
 	}
-	for (int i = 0; i < cli->sets && code == CLI_OK; i++) {
-		code = put_set(job, cli->set[i]);
+	for (int i = 0; i < cli->sets.count && code == CLI_OK; i++) {
+		code = put_set(job, cli->sets.text[i]);
 	}
 	return code;
 }

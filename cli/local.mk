@@ -14,6 +14,7 @@ quantbench_SOURCES = \
 	cli/job_help.c \
 	cli/jobs.c \
 	cli/jobspec.c cli/jobspec.h \
+	cli/labels.c cli/labels.h \
 	cli/format_results.c cli/format_results.h \
 	cli/main.c \
 	cli/metric.c cli/metric.h \

@@ -90,6 +90,7 @@ static void long_options(const struct cli_command *command, struct option *out)
 enum cli_exit cli_parse(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	struct option table[OPTIONS + 1];
+	struct cli_list *repeated;
 	const char *letters = strchr(command->options, 'h') ? "h" : "";
 	int key;
 
@@ -102,12 +103,13 @@ enum cli_exit cli_parse(struct cli *cli, const struct cli_command *command, int 
 				"argument; `quantbench %s --help` lists them", argv[optind - 1],
 				command->name, command->name);
 		}
-		if (key == 'x') {
-			if (cli->sets == CLI_SETS_MAX) {
-				return cli_fail(CLI_USAGE, "more than %d times --set; write the job as a file",
-					CLI_SETS_MAX);
-			}
-			cli->set[cli->sets++] = optarg;
+		repeated = key == 'x' ? &cli->sets : key == 'V' ? &cli->tags : key == 'U' ? &cli->untags : NULL;
+		if (repeated && repeated->count == CLI_LIST_MAX) {
+			return cli_fail(CLI_USAGE, "more than %d times --%s%s", CLI_LIST_MAX, key == 'x' ? "set" : key == 'V' ? "tag" : "untag",
+				key == 'x' ? "; write the job as a file" : "");
+		}
+		if (repeated) {
+			repeated->text[repeated->count++] = optarg;
 		}
 		cli->opt[key] = optarg ? optarg : "";
 	}

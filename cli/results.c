@@ -221,22 +221,20 @@ void cli_print_result(const struct cli *cli, const json_t *result)
 
 static void compare_cell(struct cli_table *t, const json_t *row, const char *scheme)
 {
-	bool per_cent = cli_metric_in_per_cent(cli_text(row, "metric_name"));
+	const char *metric = cli_text(row, "metric_name");
+	char value[64], change[CLI_CHANGE_MAX];
 	const json_t *cell;
 	size_t i;
 
 	json_array_foreach(json_object_get(row, "cells"), i, cell) {
-		double v = cli_number(cell, "metric"), change = cli_number(cell, "delta");
-		const char *mark = json_is_true(json_object_get(cell, "best")) ? "*" : " ";
+		double v = cli_number(cell, "metric");
 
 		if (strcmp(cli_text(cell, "scheme"), scheme) != 0 || isnan(v)) {
 			continue;
 		}
-		if (per_cent) {
-			cli_table_cell(t, "%.2f (%+.2f)%s", v, change, mark);
-		} else {
-			cli_table_cell(t, "%.5g (%+.3g)%s", v, change, mark);
-		}
+		snprintf(value, sizeof(value), cli_metric_in_per_cent(metric) ? "%.2f" : "%.5g", v);
+		cli_table_cell(t, "%s, %s%s", value, cli_metric_change(metric, cli_number(cell, "delta"), cli_number(cell, "delta_low"),
+			cli_number(cell, "delta_high"), change), json_is_true(json_object_get(cell, "best")) ? "*" : " ");
 		return;
 	}
 	cli_table_cell(t, "-");
@@ -313,7 +311,8 @@ void cli_results_compare(const json_t *comparison, FILE *out)
 	}
 	if (t) {
 		cli_table_print(t, out);
-		fputs("in brackets the change against float; * best of the job's schemes, or no worse by what its samples can tell\n", out);
+		fputs("behind each metric its change against float, in brackets the 95 % interval of that; * best of the job's schemes, or no "
+			"worse by what its samples can tell\n", out);
 		tell_machines(json_object_get(comparison, "rows"), out);
 	}
 	cli_table_destroy(&t);

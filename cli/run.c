@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cli/jobspec.h"
+#include "cli/labels.h"
 #include "cli/progress.h"
 #include "cli/results.h"
 #include "cli/worker.h"
@@ -277,6 +278,7 @@ enum cli_exit cli_run_job(struct cli *cli, json_t *job, json_t **result)
 {
 	enum cli_exit code = cli_job_resolve(job, resolve_input, cli);
 
+	cli_labels_strip(job);
 	if (code == CLI_OK) {
 		code = make_folder(cli, 'o', job, "workdir");
 	}

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct qb_follower {
 	struct MHD_Connection *connection;
@@ -19,6 +20,9 @@ struct qb_hub {
 	struct qb_follower *first;
 	bool closing;
 	int count;
+	/* The last changes by number: those up to `told` are known to who follows all jobs. */
+	int64_t changed[QB_HUB_CHANGES];
+	uint64_t last, told, first_of_all;
 };
 
 struct qb_hub *qb_hub_create(void)
@@ -27,6 +31,8 @@ struct qb_hub *qb_hub_create(void)
 
 	if (h) {
 		pthread_mutex_init(&h->lock, NULL);
+		/* Above every number of an earlier daemon, which did not count a million changes a second. */
+		h->last = h->told = h->first_of_all = (uint64_t)time(NULL) * 1000000;
 	}
 	return h;
 }
@@ -91,37 +97,94 @@ unsigned qb_hub_sleep(struct qb_hub *h, struct qb_follower *f)
 	return reasons;
 }
 
-/* job < 0: all listeners. */
-static void wake(struct qb_hub *h, int64_t job, unsigned reason)
+static void wake(struct qb_follower *f, unsigned reason)
+{
+	f->reasons |= reason;
+	if (f->suspended) {
+		f->suspended = false;
+		MHD_resume_connection(f->connection);
+	}
+}
+
+static void wake_those_of(struct qb_hub *h, int64_t job, unsigned reason)
+{
+	for (struct qb_follower *f = h->first; f; f = f->next) {
+		if (f->job == job) {
+			wake(f, reason);
+		}
+	}
+}
+
+static void wake_everybody(struct qb_hub *h, unsigned reason)
 {
 	pthread_mutex_lock(&h->lock);
 	h->closing = h->closing || reason == QB_WAKE_CLOSING;
 	for (struct qb_follower *f = h->first; f; f = f->next) {
-		if (job >= 0 && f->job != job) {
-			continue;
-		}
-		f->reasons |= reason;
-		if (f->suspended) {
-			f->suspended = false;
-			MHD_resume_connection(f->connection);
-		}
+		wake(f, reason);
 	}
 	pthread_mutex_unlock(&h->lock);
 }
 
+/* Whether the job is among the last changes behind number since. */
+static bool is_among(const struct qb_hub *h, uint64_t since, uint64_t to, int64_t job)
+{
+	for (uint64_t n = since + 1; n <= to; n++) {
+		if (h->changed[n % QB_HUB_CHANGES] == job) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void qb_hub_publish(struct qb_hub *h, int64_t job)
 {
-	wake(h, job, QB_WAKE_EVENTS);
+	pthread_mutex_lock(&h->lock);
+	/* One that changed already since all were told counts once. */
+	if (h->last - h->told >= QB_HUB_CHANGES || !is_among(h, h->told, h->last, job)) {
+		h->last++;
+		h->changed[h->last % QB_HUB_CHANGES] = job;
+	}
+	wake_those_of(h, job, QB_WAKE_EVENTS);
+	pthread_mutex_unlock(&h->lock);
+}
+
+void qb_hub_tell(struct qb_hub *h)
+{
+	pthread_mutex_lock(&h->lock);
+	if (h->told != h->last) {
+		h->told = h->last;
+		wake_those_of(h, QB_HUB_ALL, QB_WAKE_EVENTS);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+int qb_hub_changes(struct qb_hub *h, uint64_t *since, int64_t jobs[QB_HUB_CHANGES])
+{
+	int n = -1;
+
+	pthread_mutex_lock(&h->lock);
+	/* What overtook the told ones in the ring overwrote its oldest. */
+	if (*since >= h->first_of_all && *since <= h->told && h->last - *since <= QB_HUB_CHANGES) {
+		n = 0;
+		for (uint64_t k = *since + 1; k <= h->told; k++) {
+			if (!is_among(h, k, h->told, h->changed[k % QB_HUB_CHANGES])) {
+				jobs[n++] = h->changed[k % QB_HUB_CHANGES];
+			}
+		}
+	}
+	*since = h->told;
+	pthread_mutex_unlock(&h->lock);
+	return n;
 }
 
 void qb_hub_heartbeat(struct qb_hub *h)
 {
-	wake(h, -1, QB_WAKE_HEARTBEAT);
+	wake_everybody(h, QB_WAKE_HEARTBEAT);
 }
 
 void qb_hub_close(struct qb_hub *h)
 {
-	wake(h, -1, QB_WAKE_CLOSING);
+	wake_everybody(h, QB_WAKE_CLOSING);
 }
 
 int qb_hub_followers(struct qb_hub *h)

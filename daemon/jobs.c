@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/best.h"
 #include "daemon/checkpoints.h"
 #include "daemon/daemon.h"
 #include "daemon/deliveries.h"
@@ -96,6 +97,19 @@ static void fail_waiting(struct qb_daemon *d, int64_t id)
 	json_decref(rows);
 }
 
+/* Within the caller's transaction. */
+static void write_best(struct qb_daemon *d, int64_t id, const json_t *result)
+{
+	json_t *row = NULL, *best;
+
+	if (qb_store_get(d->store, QB_SQL_JOB_STATE, &row, "i", id) == QB_FOUND) {
+		best = qb_best_of(text_of(row, "type"), result);
+		qb_store_exec(d->store, QB_SQL_JOB_BEST, "ij", id, best);
+		json_decref(best);
+	}
+	json_decref(row);
+}
+
 static bool finish(struct qb_daemon *d, int64_t id, const char *state, json_t *error, const char *outcome,
 	json_t *result, json_t **job)
 {
@@ -107,6 +121,7 @@ static bool finish(struct qb_daemon *d, int64_t id, const char *state, json_t *e
 	qb_store_exec(s, QB_SQL_JOB_FINISH, "issjs", id, state, now, error, outcome);
 	if (result) {
 		qb_store_exec(s, QB_SQL_RESULT_INSERT, "ij", id, result);
+		write_best(d, id, result);
 	}
 	if (error && !strcmp(state, "failed")) {
 		error_event(d, id, error);
@@ -259,10 +274,34 @@ bool qb_job_start(struct qb_daemon *d, int64_t id)
 	return commit_cleared(d, id, artifacts);
 }
 
+/* Of jobs that succeeded under an earlier schema. */
+static bool find_bests(struct qb_daemon *d)
+{
+	json_t *rows = NULL, *row, *result;
+	size_t i;
+
+	if (!qb_store_list(d->store, QB_SQL_JOB_BEST_UNKNOWN, &rows, "") || !json_array_size(rows)) {
+		json_decref(rows);
+		return rows != NULL;
+	}
+	qb_store_begin(d->store, false);
+	json_array_foreach(rows, i, row) {
+		int64_t id = json_integer_value(json_object_get(row, "id"));
+
+		result = NULL;
+		if (qb_store_get(d->store, QB_SQL_RESULT_GET, &result, "i", id) != QB_UNREAD) {
+			write_best(d, id, json_object_get(result, "result"));
+		}
+		json_decref(result);
+	}
+	json_decref(rows);
+	return qb_store_commit(d->store);
+}
+
 bool qb_jobs_recover(struct qb_daemon *d)
 {
 	json_t *rows = NULL, *row;
-	bool ok = qb_store_list(d->store, QB_SQL_JOB_RUNNING, &rows, "");
+	bool ok = find_bests(d) && qb_store_list(d->store, QB_SQL_JOB_RUNNING, &rows, "");
 	size_t i;
 
 	json_array_foreach(rows, i, row) {
@@ -403,6 +442,7 @@ bool qb_job_delete(struct qb_daemon *d, int64_t id, bool *done, struct qb_proble
 	do {
 		qb_store_begin(d->store, true);
 		artifacts = clear_outcome(d, id);
+		qb_store_exec(d->store, QB_SQL_JOB_TEXT_DELETE, "i", id);
 		qb_store_exec(d->store, QB_SQL_JOB_DELETE, "i", id);
 		ok = commit_cleared(d, id, artifacts);
 	} while (!ok && qb_storage_release(d->storage));

@@ -7,6 +7,7 @@ quantbenchd_SOURCES = \
 	common/sandbox.c common/sandbox.h common/sandbox_calls.c \
 	daemon/backup_command.c daemon/backup_command.h \
 	daemon/audit.c daemon/audit.h \
+	daemon/best.c daemon/best.h \
 	daemon/blobs.c daemon/blobs.h \
 	daemon/checkpoints.c daemon/checkpoints.h \
 	daemon/config_command.c daemon/config_command.h \
@@ -19,6 +20,8 @@ quantbenchd_SOURCES = \
 	daemon/hub.c daemon/hub.h \
 	daemon/inputs.c daemon/inputs.h \
 	daemon/jobs.c daemon/jobs.h \
+	daemon/job_list.c daemon/job_list.h \
+	daemon/labels.c daemon/labels.h \
 	daemon/daemon.h \
 	daemon/log.c \
 	daemon/json_order.c daemon/json_order.h \
@@ -90,7 +93,8 @@ quantbenchd_CFLAGS = $(AM_CFLAGS)
 quantbenchd_LDADD = $(MHD_LIBS) $(LIBUV_LIBS) $(SQLITE_LIBS) $(SYSTEMD_LIBS) $(NETTLE_LIBS) $(GNUTLS_LIBS) $(JANSSON_LIBS)
 
 # Migrations in the order of their numbers, and the API's description, as C strings.
-MIGRATIONS = schema/001_init.sql schema/002_inspections.sql schema/003_tokens.sql schema/004_scheduling.sql schema/005_deliveries.sql
+MIGRATIONS = schema/001_init.sql schema/002_inspections.sql schema/003_tokens.sql schema/004_scheduling.sql schema/005_deliveries.sql \
+	schema/006_labels.sql
 EXTRA_DIST += $(MIGRATIONS)
 BUILT_SOURCES += daemon/embedded.h
 CLEANFILES += daemon/embedded.h

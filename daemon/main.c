@@ -44,14 +44,14 @@
 #include "daemon/worker_command.h"
 #include "daemon/workspace.h"
 
-enum { DESCRIPTORS = 8192, SWEEP_MS = 1000, RETENTION_FIRST_MS = 2000, RETENTION_MS = 600000, RETENTION_NEXT_MS = 200 };
+enum { DESCRIPTORS = 8192, SWEEP_MS = 1000, TELL_MS = 250, RETENTION_FIRST_MS = 2000, RETENTION_MS = 600000, RETENTION_NEXT_MS = 200 };
 
 struct server {
 	struct qb_daemon daemon;
 	struct qb_http *http;
 	uv_loop_t loop;
 	uv_signal_t term, interrupt, hangup;
-	uv_timer_t heartbeat, watchdog, sweep, retention;
+	uv_timer_t heartbeat, watchdog, sweep, retention, tell;
 	uv_work_t stopping;
 	int argc; /* for SIGHUP */
 	char **argv;
@@ -129,6 +129,13 @@ static void beat(uv_timer_t *timer)
 	qb_hub_heartbeat(s->daemon.hub);
 }
 
+static void tell(uv_timer_t *timer)
+{
+	struct server *s = timer->data;
+
+	qb_hub_tell(s->daemon.hub);
+}
+
 static void pat_watchdog(uv_timer_t *timer)
 {
 	(void)timer;
@@ -163,6 +170,7 @@ static void close_rest(struct server *s)
 	uv_close((uv_handle_t *)&s->sweep, NULL);
 	uv_close((uv_handle_t *)&s->retention, NULL);
 	qb_deliveries_stop(s->daemon.deliveries);
+	uv_close((uv_handle_t *)&s->tell, NULL);
 	qb_storage_unwatch(s->daemon.storage);
 	qb_calls_destroy(&s->daemon.calls);
 }
@@ -282,7 +290,8 @@ static void start_timers(struct server *s)
 	uv_timer_init(&s->loop, &s->watchdog);
 	uv_timer_init(&s->loop, &s->sweep);
 	uv_timer_init(&s->loop, &s->retention);
-	s->term.data = s->interrupt.data = s->hangup.data = s->heartbeat.data = s->sweep.data = s->retention.data = s;
+	uv_timer_init(&s->loop, &s->tell);
+	s->term.data = s->interrupt.data = s->hangup.data = s->heartbeat.data = s->sweep.data = s->retention.data = s->tell.data = s;
 	uv_signal_start(&s->term, on_signal, SIGTERM);
 	uv_signal_start(&s->interrupt, on_signal, SIGINT);
 	uv_signal_start(&s->hangup, on_hangup, SIGHUP);
@@ -290,6 +299,7 @@ static void start_timers(struct server *s)
 		(uint64_t)s->daemon.options.heartbeat_ms);
 	uv_timer_start(&s->sweep, sweep, SWEEP_MS, SWEEP_MS);
 	uv_timer_start(&s->retention, retain, RETENTION_FIRST_MS, 0);
+	uv_timer_start(&s->tell, tell, TELL_MS, TELL_MS);
 	if (sd_watchdog_enabled(0, &usec) > 0) {
 		uv_timer_start(&s->watchdog, pat_watchdog, 0, usec / 2000 ? usec / 2000 : 1);
 	}

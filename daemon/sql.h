@@ -23,13 +23,13 @@
 	"(SELECT json_object('id', upload, 'name', name) FROM job_inputs WHERE job = j.id " \
 	"AND field = '" field "') "
 
-#define JOB_COLUMNS \
-	"'j' || j.id AS id, j.type, j.state, j.spec AS \"spec:json\", " \
+/* Without the place in the queue. */
+#define JOB_ROW \
+	"'j' || j.id AS id, j.type, j.state, j.name, j.notes, coalesce((SELECT json_group_array(tag) FROM (SELECT tag FROM " \
+	"job_tags WHERE job = j.id ORDER BY tag)), '[]') AS \"tags:json\", j.spec AS \"spec:json\", " \
 	INPUT_REF("model") "AS \"model:json\", " INPUT_REF("data") "AS \"data:json\", " \
 	"j.submitter, j.fingerprint, j.engine, j.attempts, 0 AS \"cached:bool\", j.created, j.started, " \
-	"j.finished, j.progress AS \"progress:json\", CASE j.state WHEN 'queued' THEN " \
-	"(SELECT count(*) FROM jobs q WHERE q.state = 'queued' AND q.target = j.target AND q.priority >= j.priority AND " \
-	"(q.priority > j.priority OR q.id <= j.id)) END AS position, " \
+	"j.finished, j.progress AS \"progress:json\", j.best AS \"best:json\", " \
 	"(SELECT 'g' || min(grid) FROM grid_jobs WHERE job = j.id) AS grid, j.target, j.machine AS \"machine:json\", j.priority, j.limits AS \"limits:json\", j.retries, " \
 	"coalesce((SELECT json_group_array('j' || f.after) FROM job_after f WHERE f.job = j.id), '[]') AS \"after:json\", " \
 	"j.error AS \"error:json\", coalesce((SELECT json_group_array(json_object('name', a.name, " \
@@ -44,17 +44,45 @@
 	"(SELECT 1 FROM job_inputs b WHERE b.job = p.id AND b.field = a.field AND b.sha256 = a.sha256)) " \
 	"ORDER BY p.id DESC LIMIT 5)) END AS expected_seconds "
 
+#define JOB_COLUMNS \
+	JOB_ROW ", CASE j.state WHEN 'queued' THEN " \
+	"(SELECT count(*) FROM jobs q WHERE q.state = 'queued' AND q.target = j.target AND q.priority >= j.priority AND " \
+	"(q.priority > j.priority OR q.id <= j.id)) END AS position "
+
+/* Filters of lists of jobs: name in a query, the ids of the jobs that pass in ascending order, whether job k.job does, by an
+ * index and not by the job's wide row. Each has one parameter. */
+#define QB_JOB_FILTERS(X) \
+	X(state, "SELECT id AS job FROM jobs WHERE state = ?", \
+		"EXISTS (SELECT 1 FROM jobs t INDEXED BY jobs_state WHERE t.state = ? AND t.id = k.job)") \
+	X(type, "SELECT id AS job FROM jobs WHERE type = ?", \
+		"EXISTS (SELECT 1 FROM jobs t INDEXED BY jobs_type WHERE t.type = ? AND t.id = k.job)") \
+	X(tag, "SELECT job FROM job_tags WHERE tag = ?", \
+		"EXISTS (SELECT 1 FROM job_tags t WHERE t.tag = ? AND t.job = k.job)") \
+	X(scheme, "SELECT job FROM job_schemes WHERE scheme = ?", \
+		"EXISTS (SELECT 1 FROM job_schemes t WHERE t.scheme = ? AND t.job = k.job)") \
+	X(model, "SELECT job FROM job_inputs WHERE upload = ? AND field = 'model'", \
+		"EXISTS (SELECT 1 FROM job_inputs t WHERE t.job = k.job AND t.field = 'model' AND t.upload = ?)") \
+	X(data, "SELECT job FROM job_inputs WHERE upload = ? AND field = 'data'", \
+		"EXISTS (SELECT 1 FROM job_inputs t WHERE t.job = k.job AND t.field = 'data' AND t.upload = ?)")
+/* Words of a search: the jobs in whose text all pieces of three letters are; whether a word is in the text (FTS5 keeps it in
+ * that table), or in the text or the state. */
+#define QB_JOB_WORD_IDS "SELECT rowid AS job FROM job_text WHERE job_text MATCH ?"
+#define QB_JOB_WORD_TEST "instr((SELECT t.c0 FROM job_text_content t WHERE t.id = k.job), ?)"
+#define QB_JOB_STATE_WORD_TEST "(" QB_JOB_WORD_TEST " OR (SELECT instr(t.state, ?) FROM jobs t WHERE t.id = k.job))"
+/* What a list is sorted by: name in a query, expression, whether it can be NULL. Each has an index. */
+#define QB_JOB_SORTS(X) \
+	X(created, "j.id", false) \
+	X(finished, "j.finished", true) \
+	X(took, "j.took", true) \
+	X(name, "j.name", true) \
+	X(model, "j.network", true) \
+	X(type, "j.type", false) \
+	X(state, "j.state", false) \
+	X(best, "j.best_value", true)
+
 #define USES_INPUT(field, parameter) \
 	"(" parameter " IS NULL OR EXISTS (SELECT 1 FROM job_inputs i WHERE i.job = j.id AND " \
 	"i.field = '" field "' AND i.upload = " parameter ")) "
-
-#define JOB_FILTER \
-	"(?1 IS NULL OR j.state = ?1) AND (?2 IS NULL OR j.type = ?2) AND " \
-	USES_INPUT("model", "?3") "AND " USES_INPUT("data", "?4") "AND " \
-	/* ?5: words, each of which stands somewhere in what a list shows of the job */ \
-	"(?5 IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?5) w WHERE instr(lower('j' || j.id || " \
-	"' ' || j.type || ' ' || j.state || ' ' || coalesce((SELECT group_concat(i.name, ' ') FROM " \
-	"job_inputs i WHERE i.job = j.id), '')), lower(w.value)) = 0))"
 
 #define TOKEN_COLUMNS \
 	"'t' || t.id AS id, t.name, t.role, t.created, t.expires, t.revoked, t.upload_bytes, t.queued_jobs, " \
@@ -146,9 +174,13 @@
 		"('queued', 'running', 'succeeded') ORDER BY id DESC LIMIT 1") \
 	X(JOB_GET, "SELECT " JOB_COLUMNS ", " EXPECTED "FROM jobs j WHERE j.id = ?1") \
 	X(JOB_STATE, "SELECT state, type, attempts FROM jobs WHERE id = ?1") \
-	X(JOB_LIST, "SELECT " JOB_COLUMNS "FROM jobs j WHERE " JOB_FILTER \
-		"AND (?6 IS NULL OR j.id < ?6) ORDER BY j.id DESC LIMIT ?7") \
-	X(JOB_COUNT, "SELECT count(*) FROM jobs j WHERE " JOB_FILTER) \
+	/* those of the ids in a JSON array, in its order */ \
+	X(JOB_ROWS, "SELECT " JOB_ROW "FROM json_each(?1) e CROSS JOIN jobs j ON j.id = e.value ORDER BY e.key") \
+	X(JOB_TOTAL, "SELECT count(*) FROM jobs") \
+	X(JOB_QUEUED, "SELECT count(*) FROM jobs WHERE state = 'queued'") \
+	/* those that wait for a target, in their order */ \
+	X(JOB_QUEUE, "SELECT json_group_array(id) AS \"ids:json\" FROM (SELECT id FROM jobs WHERE state = 'queued' AND target = ?1 " \
+		"ORDER BY priority DESC, id)") \
 	/* on target ?1, at the time ?2: of the highest priority the job of whom has used least since ?3, and of that one the oldest */ \
 	X(JOB_NEXT, "WITH used AS MATERIALIZED (SELECT coalesce(token, 0) AS whose, sum(julianday(coalesce(finished, ?2)) - " \
 		"julianday(started)) AS days FROM jobs WHERE started > ?3 GROUP BY 1) SELECT j.id, j.spec AS \"spec:json\", j.attempts, " \
@@ -161,6 +193,22 @@
 	/* jobs that wait, by target */ \
 	X(JOB_WAITING, "SELECT coalesce((SELECT json_group_object(target, n) FROM (SELECT target, count(*) AS n FROM jobs WHERE " \
 		"state = 'queued' GROUP BY target)), '{}') AS \"queued:json\"") \
+	/* what lists show, filter and search, once the job's row, inputs and tags are there */ \
+	X(JOB_NETWORK, "UPDATE jobs SET network = coalesce((SELECT name FROM job_inputs WHERE job = ?1 AND field = 'model'), " \
+		"json_extract(spec, '$.network.name'), json_extract(spec, '$.network')) WHERE id = ?1") \
+	X(JOB_SCHEMES, "INSERT OR IGNORE INTO job_schemes (scheme, job) SELECT scheme, job FROM job_scheme_names " \
+		"WHERE job = ?1 AND scheme IS NOT NULL") \
+	X(JOB_TEXT, "INSERT OR REPLACE INTO job_text (rowid, text) SELECT job, text FROM job_words WHERE job = ?1") \
+	X(JOB_TEXT_DELETE, "DELETE FROM job_text WHERE rowid = ?1") \
+	X(JOB_BEST, "UPDATE jobs SET best = ?2 WHERE id = ?1") \
+	X(JOB_BEST_UNKNOWN, "SELECT id, type FROM jobs WHERE state = 'succeeded' AND best IS NULL") \
+	X(JOB_NAME, "UPDATE jobs SET name = nullif(?2, '') WHERE id = ?1") \
+	X(JOB_NOTES, "UPDATE jobs SET notes = nullif(?2, '') WHERE id = ?1") \
+	X(JOB_TAG_INSERT, "INSERT OR IGNORE INTO job_tags (tag, job) VALUES (?2, ?1)") \
+	X(JOB_TAG_DELETE, "DELETE FROM job_tags WHERE tag = ?2 AND job = ?1") \
+	X(JOB_TAGS_CLEAR, "DELETE FROM job_tags WHERE job = ?1") \
+	X(JOB_TAGS, "SELECT count(*) FROM job_tags WHERE job = ?1") \
+	X(TAG_LIST, "SELECT tag, count(*) AS jobs FROM job_tags GROUP BY tag ORDER BY 2 DESC, tag LIMIT 1000") \
 	X(JOB_SPEC, "SELECT spec AS \"spec:json\", engine, target FROM jobs WHERE id = ?1") \
 	X(JOB_ENGINE, "UPDATE jobs SET engine = ?2, fingerprint = ?3 WHERE id = ?1") \
 	X(JOB_MACHINE, "UPDATE jobs SET machine = ?2 WHERE id = ?1") \

@@ -182,13 +182,13 @@ static sqlite3_stmt *start(struct qb_store *s, enum qb_sql sql, const char *type
 }
 
 /* Steps to the end, for a RETURNING takes effect there only; false after having logged why it was not reached. */
-static bool finish(struct qb_store *s, enum qb_sql sql, sqlite3_stmt *stmt, int rc)
+static bool finish(struct qb_store *s, const char *name, sqlite3_stmt *stmt, int rc)
 {
 	while (rc == SQLITE_ROW) {
 		rc = sqlite3_step(stmt);
 	}
 	if (rc != SQLITE_DONE) {
-		failed(s, statements[sql].name, rc);
+		failed(s, name, rc);
 	}
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
@@ -235,7 +235,7 @@ static json_t *row_object(sqlite3_stmt *stmt)
 }
 
 /* Up to max rows; NULL where not all of them can be read. */
-static json_t *collect(struct qb_store *s, enum qb_sql sql, sqlite3_stmt *stmt, size_t max)
+static json_t *collect(struct qb_store *s, const char *name, sqlite3_stmt *stmt, size_t max)
 {
 	json_t *rows = json_array(), *row;
 	int rc = SQLITE_ROW;
@@ -248,7 +248,7 @@ static json_t *collect(struct qb_store *s, enum qb_sql sql, sqlite3_stmt *stmt, 
 		}
 		json_array_append_new(rows, row);
 	}
-	if (!finish(s, sql, stmt, rc == SQLITE_ROW ? SQLITE_DONE : rc)) {
+	if (!finish(s, name, stmt, rc == SQLITE_ROW ? SQLITE_DONE : rc)) {
 		json_decref(rows);
 		rows = NULL;
 	}
@@ -263,7 +263,7 @@ bool qb_store_exec(struct qb_store *s, enum qb_sql sql, const char *types, ...)
 	va_start(ap, types);
 	stmt = start(s, sql, types, &ap);
 	va_end(ap);
-	if (!stmt || !finish(s, sql, stmt, sqlite3_step(stmt))) {
+	if (!stmt || !finish(s, statements[sql].name, stmt, sqlite3_step(stmt))) {
 		return false;
 	}
 	if (s->writes && sqlite3_get_autocommit(s->db)) { /* a commit, or a statement that is its own transaction */
@@ -287,7 +287,7 @@ enum qb_found qb_store_value(struct qb_store *s, enum qb_sql sql, int64_t *value
 	}
 	rc = sqlite3_step(stmt);
 	n = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
-	if (!finish(s, sql, stmt, rc)) {
+	if (!finish(s, statements[sql].name, stmt, rc)) {
 		return QB_UNREAD;
 	}
 	*value = rc == SQLITE_ROW ? n : *value;
@@ -304,7 +304,7 @@ enum qb_found qb_store_get(struct qb_store *s, enum qb_sql sql, json_t **row, co
 	va_start(ap, types);
 	stmt = start(s, sql, types, &ap);
 	va_end(ap);
-	rows = stmt ? collect(s, sql, stmt, 1) : NULL;
+	rows = stmt ? collect(s, statements[sql].name, stmt, 1) : NULL;
 	if (!rows) {
 		return QB_UNREAD;
 	}
@@ -325,7 +325,47 @@ bool qb_store_list(struct qb_store *s, enum qb_sql sql, json_t **rows, const cha
 	va_start(ap, types);
 	stmt = start(s, sql, types, &ap);
 	va_end(ap);
-	all = stmt ? collect(s, sql, stmt, SIZE_MAX) : NULL;
+	all = stmt ? collect(s, statements[sql].name, stmt, SIZE_MAX) : NULL;
+	*rows = all ? all : *rows;
+	return all != NULL;
+}
+
+static void bind_value(sqlite3_stmt *stmt, int i, const json_t *v)
+{
+	switch (json_typeof(v)) {
+	case JSON_STRING:
+		sqlite3_bind_text(stmt, i, json_string_value(v), -1, SQLITE_TRANSIENT);
+		break;
+	case JSON_INTEGER:
+		sqlite3_bind_int64(stmt, i, json_integer_value(v));
+		break;
+	case JSON_REAL:
+		sqlite3_bind_double(stmt, i, json_real_value(v));
+		break;
+	default:
+		sqlite3_bind_null(stmt, i);
+	}
+}
+
+bool qb_store_select(struct qb_store *s, const char *sql, const json_t *values, json_t **rows)
+{
+	sqlite3_stmt *stmt = NULL;
+	json_t *all = NULL, *v;
+	size_t i;
+	int rc;
+
+	if (!s || s->tx == TX_BROKEN) {
+		return false;
+	}
+	rc = sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL);
+	if (rc != SQLITE_OK) {
+		return failed(s, "a composed statement", rc);
+	}
+	json_array_foreach(values, i, v) {
+		bind_value(stmt, (int)i + 1, v);
+	}
+	all = collect(s, "a composed statement", stmt, SIZE_MAX);
+	sqlite3_finalize(stmt);
 	*rows = all ? all : *rows;
 	return all != NULL;
 }

@@ -44,6 +44,10 @@ enum qb_found qb_store_value(struct qb_store *s, enum qb_sql sql, int64_t *value
 /* All rows as an array; false where not all of them can be read. */
 bool qb_store_list(struct qb_store *s, enum qb_sql sql, json_t **rows, const char *types, ...)
 	__attribute__((warn_unused_result));
+/* All rows of a statement that the caller composes of pieces of sql.h, with the elements of an array (null, numbers, texts)
+ * as its parameters. */
+bool qb_store_select(struct qb_store *s, const char *sql, const json_t *values, json_t **rows)
+	__attribute__((warn_unused_result));
 
 /* A transaction. Durable ones have reached the disk when they are committed. After the first failure (of begin too)
  * the rest of it does nothing and the commit fails, with nothing written: only the commit needs to be looked at. */

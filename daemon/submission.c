@@ -12,7 +12,9 @@
 #include "daemon/daemon.h"
 #include "daemon/dispatcher.h"
 #include "daemon/engine.h"
+#include "daemon/hub.h"
 #include "daemon/jobs.h"
+#include "daemon/labels.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
 #include "daemon/targets.h"
@@ -168,8 +170,9 @@ static bool insert_job(struct qb_daemon *d, const struct resolved *r, const char
 	return ok;
 }
 
-/* Within the caller's transaction. */
-static bool insert_rows(struct qb_daemon *d, const struct resolved *r, const struct qb_who *who, int64_t *id)
+/* Within the caller's transaction. labels may be NULL. */
+static bool insert_rows(struct qb_daemon *d, const struct resolved *r, const json_t *labels, const struct qb_who *who, int64_t *id,
+	struct qb_problem *p)
 {
 	struct qb_store *s = d->store;
 	char hash[QB_HASH_LEN];
@@ -187,12 +190,14 @@ static bool insert_rows(struct qb_daemon *d, const struct resolved *r, const str
 	json_array_foreach(r->wish.after, i, in) {
 		qb_store_exec(s, QB_SQL_JOB_AFTER_INSERT, "ii", *id, qb_id_number(json_string_value(in), 'j'));
 	}
+	qb_store_exec(s, QB_SQL_JOB_NETWORK, "i", *id);
+	qb_store_exec(s, QB_SQL_JOB_SCHEMES, "i", *id);
 	qb_job_state_event(d, *id, "queued", NULL);
-	return true;
+	return qb_labels_write(d, *id, labels, p);
 }
 
 /* The new job's object, read in the same transaction: who is refused may ask again. NULL after having filled p. */
-static json_t *insert(struct qb_daemon *d, const struct resolved *r, const struct qb_who *who, struct qb_problem *p)
+static json_t *insert(struct qb_daemon *d, const struct resolved *r, const json_t *labels, const struct qb_who *who, struct qb_problem *p)
 {
 	struct qb_store *s = d->store;
 	json_t *job = NULL;
@@ -203,27 +208,28 @@ static json_t *insert(struct qb_daemon *d, const struct resolved *r, const struc
 		return NULL;
 	}
 	qb_store_begin(s, true);
-	if (insert_rows(d, r, who, &id)) {
+	if (insert_rows(d, r, labels, who, &id, p)) {
 		job = qb_job_object(d, id, p);
 	}
 	if (!qb_store_commit(s)) {
 		json_decref(job);
 		job = NULL;
 		qb_storage_problem(d->storage, p);
+	} else {
+		qb_hub_publish(d->hub, id);
 	}
 	return job;
 }
 
 static bool queue_has_room(struct qb_daemon *d, size_t more, struct qb_problem *p)
 {
-	json_t *census = NULL;
+	int64_t queued = 0;
 	bool full;
 
-	if (qb_store_get(d->store, QB_SQL_JOB_CENSUS, &census, "") != QB_FOUND) {
+	if (qb_store_value(d->store, QB_SQL_JOB_QUEUED, &queued, "") != QB_FOUND) {
 		return qb_storage_problem(d->storage, p);
 	}
-	full = json_integer_value(json_object_get(census, "queued")) + (int64_t)more > QUEUE_MAX;
-	json_decref(census);
+	full = queued + (int64_t)more > QUEUE_MAX;
 	p->retry_after_s = full ? 60 : 0;
 	return !full || qb_refuse(p, 503, "queue_full", "%d jobs wait already; try again when some are done",
 		QUEUE_MAX);
@@ -433,6 +439,16 @@ bool qb_submission_accepted(const json_t *answer, struct qb_problem *p)
 	return false;
 }
 
+/* Of a job that answers a submission; somebody else's stays as it is. */
+static void add_labels(struct qb_daemon *d, int64_t id, const json_t *asked, const struct qb_who *who)
+{
+	struct qb_problem nobody = {0};
+
+	if (qb_job_is_of(d, id, who, &nobody)) {
+		qb_labels_add(d, id, asked);
+	}
+}
+
 json_t *qb_submit(struct qb_daemon *d, const json_t *asked, const struct qb_who *who, bool *created, struct qb_problem *p)
 {
 	struct resolved r;
@@ -446,9 +462,10 @@ json_t *qb_submit(struct qb_daemon *d, const json_t *asked, const struct qb_who 
 	found = find_identical(d, &r, &id, p);
 	*created = found == QB_NONE;
 	if (found == QB_FOUND) {
+		add_labels(d, id, asked, who);
 		job = qb_job_object(d, id, p);
 	} else if (*created && queue_has_room(d, 1, p) && has_room_in_queue(d, who, 1, p)) {
-		job = insert(d, &r, who, p);
+		job = insert(d, &r, asked, who, p);
 	}
 	if (job) {
 		json_object_set_new(job, "cached", json_boolean(!*created));
@@ -478,16 +495,17 @@ json_t *qb_grid_object(struct qb_store *s, int64_t id, struct qb_problem *p)
 /* One of a grid's jobs, within the transaction; false after having filled p, or after a failure of the store. */
 static bool add_to_grid(struct qb_daemon *d, int64_t grid, size_t number, const json_t *one, const struct qb_who *who, struct qb_problem *p)
 {
+	const json_t *labels = json_object_get(one, "job"); /* beside the job's own fields */
 	struct resolved r;
 	int64_t id = -1;
 	enum qb_found found;
 	bool ok = false;
 
-	if (!resolve_job(d, json_object_get(one, "job"), &r, p)) {
+	if (!qb_labels_check(labels, false, p) || !resolve_job(d, labels, &r, p)) {
 		return false;
 	}
 	found = find_identical(d, &r, &id, p);
-	if (found == QB_FOUND || (found == QB_NONE && insert_rows(d, &r, who, &id))) {
+	if (found == QB_FOUND || (found == QB_NONE && insert_rows(d, &r, labels, who, &id, p))) {
 		ok = qb_store_exec(d->store, QB_SQL_GRID_JOB_INSERT, "iiij", grid, (int64_t)number, id, json_object_get(one, "at"));
 	}
 	release(&r);

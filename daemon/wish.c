@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/labels.h"
+
 /* Whole numbers: name, least, most. */
 static const struct number {
 	const char *name;
@@ -125,6 +127,7 @@ json_t *qb_wish_bare(const json_t *job)
 
 	json_object_del(bare, "fresh");
 	json_object_del(bare, "run");
+	qb_labels_strip(bare);
 	return bare;
 }
 

@@ -24,7 +24,7 @@ struct qb_wish {
 
 /* Any thread: the form alone. false after having filled p. */
 bool qb_wish_read(const json_t *job, struct qb_wish *out, struct qb_problem *p);
-/* The job without it: what the worker is told and the schema of its kind describes. New reference. */
+/* The job without it and without labels: what the worker is told and the schema of its kind describes. New reference. */
 json_t *qb_wish_bare(const json_t *job);
 /* {"threads": ...} of the limits that are set; NULL: none. New reference. */
 json_t *qb_wish_limits(const struct qb_wish *w);

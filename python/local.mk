@@ -3,8 +3,8 @@
 PYTHON_FILES = python/pyproject.toml python/wheel_backend.py python/quantbench/py.typed \
 	python/quantbench/__init__.py python/quantbench/client.py python/quantbench/errors.py python/quantbench/events.py \
 	python/quantbench/frames.py python/quantbench/http.py python/quantbench/inputs.py python/quantbench/job.py \
-	python/quantbench/local.py python/quantbench/progress.py
-EXTRA_DIST += $(PYTHON_FILES)
+	python/quantbench/local.py python/quantbench/progress.py python/quantbench/types.py
+EXTRA_DIST += $(PYTHON_FILES) python/make_types.py
 
 if PYTHON3
 wheeldir = $(pkgdatadir)/python

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * /v1/jobs/ID/events: what is stored is sent, then the connection sleeps until there is more.
+ * /v1/jobs/ID/events: what is stored is sent, then the connection sleeps until there is more. /v1/events: the jobs that have
+ * changed, as they are now.
  */
 #include "config.h"
 
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_text.h"
 #include "daemon/http/http.h"
 #include "daemon/hub.h"
 #include "daemon/store.h"
@@ -15,7 +17,8 @@
 struct stream {
 	struct qb_daemon *daemon;
 	struct qb_follower *follower;
-	int64_t job, after;
+	bool (*refill)(struct stream *s); /* fills text with what is next; false when there is nothing now */
+	int64_t job, after;               /* the last event, or change, that has been sent */
 	char *text; /* not sent yet */
 	size_t used, sent, size;
 	bool over;
@@ -45,8 +48,7 @@ static bool ended(const char *state)
 	return strcmp(state, "queued") != 0 && strcmp(state, "running") != 0;
 }
 
-/* Fills text with the next events; false when there are none now. */
-static bool refill(struct stream *s)
+static bool next_events(struct stream *s)
 {
 	struct qb_store *store = qb_store_reader(s->daemon->database, s->daemon->storage);
 	json_t *state = NULL, *rows = NULL, *row;
@@ -79,6 +81,53 @@ static bool refill(struct stream *s)
 	return s->used > 0;
 }
 
+/* The job as it is now; one that is not there has been deleted. */
+static void append_job(struct stream *s, struct qb_store *store, int64_t id)
+{
+	json_t *job = NULL;
+	char *text, head[96];
+
+	switch (qb_store_get(store, QB_SQL_JOB_GET, &job, "i", id)) {
+	case QB_FOUND:
+		text = qb_json_text(job, JSON_COMPACT);
+		append(s, "event: job\ndata: ");
+		append(s, text ? text : "null");
+		append(s, "\n\n");
+		s->broken = s->broken || !text;
+		free(text);
+		break;
+	case QB_NONE:
+		snprintf(head, sizeof(head), "event: deleted\ndata: {\"id\":\"j%lld\"}\n\n", (long long)id);
+		append(s, head);
+		break;
+	default:
+		s->broken = true;
+	}
+	json_decref(job);
+}
+
+static bool next_changes(struct stream *s)
+{
+	struct qb_store *store = qb_store_reader(s->daemon->database, s->daemon->storage);
+	int64_t jobs[QB_HUB_CHANGES];
+	uint64_t at = (uint64_t)s->after;
+	int n = qb_hub_changes(s->daemon->hub, &at, jobs);
+	char head[96];
+
+	s->used = s->sent = 0;
+	if (n == 0) {
+		return false;
+	}
+	for (int i = 0; i < n && !s->broken; i++) {
+		append_job(s, store, jobs[i]);
+	}
+	/* The number comes last: who was cut off before it gets all of them again. */
+	s->after = (int64_t)at;
+	snprintf(head, sizeof(head), "id: %lld\nevent: %s\ndata: {}\n\n", (long long)s->after, n < 0 ? "reset" : "told");
+	append(s, head);
+	return !s->broken;
+}
+
 static ssize_t read_stream(void *arg, uint64_t pos, char *out, size_t max)
 {
 	struct stream *s = arg;
@@ -87,7 +136,7 @@ static ssize_t read_stream(void *arg, uint64_t pos, char *out, size_t max)
 
 	(void)pos;
 	while (s->sent == s->used) {
-		if (refill(s)) {
+		if (s->refill(s)) {
 			break;
 		}
 		if (s->broken) {
@@ -139,29 +188,14 @@ static bool read_after(struct qb_request *rq, int64_t *after, struct qb_problem 
 	return true;
 }
 
-enum MHD_Result qb__events_follow(struct qb_request *rq)
+static enum MHD_Result follow(struct qb_request *rq, int64_t job, int64_t after, bool (*refill)(struct stream *s))
 {
-	struct qb_problem p = {0};
-	struct stream *s;
+	struct stream *s = calloc(1, sizeof(*s));
 	struct MHD_Response *r;
-	int64_t job, after;
-	json_t *row = NULL;
-	enum qb_found found;
 
-	if (!qb_path_job(rq, &job, &p) || !read_after(rq, &after, &p)) {
-		return qb_reply_problem(rq, &p);
-	}
-	found = qb_store_get(qb_reader(rq), QB_SQL_JOB_STATE, &row, "i", job);
-	if (found == QB_UNREAD) {
-		return qb_reply_unread(rq);
-	}
-	if (found == QB_NONE) {
-		return qb_reply_refuse(rq, 404, "not_found", "there is no job j%lld here", (long long)job);
-	}
-	json_decref(row);
-	s = calloc(1, sizeof(*s));
 	if (s) {
 		s->daemon = rq->daemon;
+		s->refill = refill;
 		s->job = job;
 		s->after = after;
 		s->follower = qb_hub_follow(rq->daemon->hub, rq->connection, job);
@@ -179,4 +213,33 @@ enum MHD_Result qb__events_follow(struct qb_request *rq)
 	MHD_add_response_header(r, "Content-Type", "text/event-stream");
 	MHD_add_response_header(r, "X-Accel-Buffering", "no");
 	return qb_reply_send(rq, 200, r);
+}
+
+enum MHD_Result qb__events_follow(struct qb_request *rq)
+{
+	struct qb_problem p = {0};
+	int64_t job, after;
+	json_t *row = NULL;
+	enum qb_found found;
+
+	if (!qb_path_job(rq, &job, &p) || !read_after(rq, &after, &p)) {
+		return qb_reply_problem(rq, &p);
+	}
+	found = qb_store_get(qb_reader(rq), QB_SQL_JOB_STATE, &row, "i", job);
+	if (found == QB_UNREAD) {
+		return qb_reply_unread(rq);
+	}
+	if (found == QB_NONE) {
+		return qb_reply_refuse(rq, 404, "not_found", "there is no job j%lld here", (long long)job);
+	}
+	json_decref(row);
+	return follow(rq, job, after, next_events);
+}
+
+enum MHD_Result qb__changes_follow(struct qb_request *rq)
+{
+	struct qb_problem p = {0};
+	int64_t after;
+
+	return read_after(rq, &after, &p) ? follow(rq, QB_HUB_ALL, after, next_changes) : qb_reply_problem(rq, &p);
 }

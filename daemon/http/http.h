@@ -63,6 +63,7 @@ enum qb_body { QB_BODY_NONE, QB_BODY_SMALL, QB_BODY_FILE };
 	X("GET", "/v1/jobs", NONE, READ, jobs_list) \
 	X("POST", "/v1/jobs", SMALL, SUBMIT, jobs_submit) \
 	X("GET", "/v1/jobs/:id", NONE, READ, jobs_get) \
+	X("PATCH", "/v1/jobs/:id", SMALL, SUBMIT, jobs_label) \
 	X("DELETE", "/v1/jobs/:id", NONE, SUBMIT, jobs_delete) \
 	X("POST", "/v1/jobs/:id/cancel", SMALL, SUBMIT, jobs_cancel) \
 	X("POST", "/v1/jobs/:id/retry", SMALL, SUBMIT, jobs_retry) \
@@ -74,6 +75,8 @@ enum qb_body { QB_BODY_NONE, QB_BODY_SMALL, QB_BODY_FILE };
 	X("POST", "/v1/grids", SMALL, SUBMIT, grids_submit) \
 	X("GET", "/v1/grids/:id", NONE, READ, grids_get) \
 	X("POST", "/v1/grids/:id/cancel", SMALL, SUBMIT, grids_cancel) \
+	X("GET", "/v1/events", NONE, READ, changes_follow) \
+	X("GET", "/v1/tags", NONE, READ, tags_list) \
 	X("GET", "/v1/job-types", NONE, READ, types_list) \
 	X("GET", "/v1/targets", NONE, READ, targets_list) \
 	X("GET", "/v1/results", NONE, READ, results_list) \

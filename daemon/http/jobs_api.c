@@ -14,7 +14,9 @@
 #include "daemon/blobs.h"
 #include "daemon/engine.h"
 #include "daemon/http/http.h"
+#include "daemon/job_list.h"
 #include "daemon/jobs.h"
+#include "daemon/labels.h"
 #include "daemon/loop.h"
 #include "daemon/storage.h"
 #include "daemon/store.h"
@@ -31,44 +33,35 @@ static bool known_state(const char *state)
 	return false;
 }
 
-/* The words of a text, as a new JSON array; NULL of no text. */
-static json_t *words_of(const char *text)
-{
-	json_t *words = text ? json_array() : NULL;
-
-	while (text && *(text += strspn(text, " \t\r\n"))) {
-		size_t n = strcspn(text, " \t\r\n");
-
-		json_array_append_new(words, json_stringn(text, n));
-		text += n;
-	}
-	return words;
-}
-
 enum MHD_Result qb__jobs_list(struct qb_request *rq)
 {
-	const char *state = qb_query(rq, "state"), *type = qb_query(rq, "type");
-	const char *model = qb_query(rq, "model"), *data = qb_query(rq, "data");
+	struct qb_job_query query = {.words = qb_query(rq, "q"), .sort = qb_query(rq, "sort"), .before = qb_query(rq, "before")};
+	const char *state = qb_query(rq, qb_job_filters[QB_FILTER_STATE]);
 	struct qb_problem p = {0};
-	int64_t limit, before, total;
-	json_t *rows, *words;
-	bool read;
+	json_t *answer;
 
-	if (!qb_query_limit(rq, &limit, &p) || !qb_query_id(rq, "before", 'j', &before, &p)) {
+	if (!qb_query_limit(rq, &query.limit, &p)) {
 		return qb_reply_problem(rq, &p);
 	}
 	if (state && !known_state(state)) {
 		return qb_reply_refuse(rq, 400, "bad_query", "state is \"%.40s\"; give queued, running, succeeded, "
 			"failed or cancelled", state);
 	}
-	words = words_of(qb_query(rq, "q"));
-	read = qb_store_value(qb_reader(rq), QB_SQL_JOB_COUNT, &total, "ssssj", state, type, model, data, words) == QB_FOUND &&
-		qb_store_list(qb_reader(rq), QB_SQL_JOB_LIST, &rows, "ssssjIi", state, type, model, data, words, before, limit);
-	json_decref(words);
-	if (!read) {
+	for (int i = 0; i < QB_FILTERS; i++) {
+		query.filter[i] = qb_query(rq, qb_job_filters[i]);
+	}
+	answer = qb_job_list(qb_reader(rq), &query, &p);
+	return answer ? qb_reply_json(rq, 200, answer) : qb_reply_problem(rq, &p);
+}
+
+enum MHD_Result qb__tags_list(struct qb_request *rq)
+{
+	json_t *rows = NULL;
+
+	if (!qb_store_list(qb_reader(rq), QB_SQL_TAG_LIST, &rows, "")) {
 		return qb_reply_unread(rq);
 	}
-	return qb_reply_page(rq, "jobs", rows, total, limit);
+	return qb_reply_json(rq, 200, json_pack("{s:o}", "tags", rows));
 }
 
 enum MHD_Result qb__jobs_get(struct qb_request *rq)
@@ -100,6 +93,7 @@ struct order {
 	int64_t id;
 	json_t *(*run)(struct qb_daemon *daemon, int64_t id, struct qb_problem *p);
 	struct qb_call *call;
+	json_t *labels; /* to be written; NULL: none */
 	json_t *job;
 	bool ok;
 	struct qb_problem problem;
@@ -126,6 +120,9 @@ static void carry_out(struct qb_call *call, void *arg)
 
 	o->call = call;
 	if (!qb_job_is_of(o->daemon, o->id, o->who, &o->problem)) {
+		qb_call_done(call);
+	} else if (o->labels) {
+		o->job = qb_labels_change(o->daemon, o->id, o->labels, &o->problem);
 		qb_call_done(call);
 	} else if (o->run) {
 		o->job = o->run(o->daemon, o->id, &o->problem);
@@ -157,6 +154,22 @@ enum MHD_Result qb__jobs_cancel(struct qb_request *rq)
 enum MHD_Result qb__jobs_delete(struct qb_request *rq)
 {
 	return order(rq, NULL);
+}
+
+enum MHD_Result qb__jobs_label(struct qb_request *rq)
+{
+	struct order o = {.daemon = rq->daemon, .who = &rq->who};
+	json_error_t why;
+
+	o.labels = json_loadb(rq->body ? rq->body : "", rq->body_len, JSON_REJECT_DUPLICATES, &why);
+	if (!json_is_object(o.labels)) {
+		qb_refuse(&o.problem, 400, "bad_json", "the body is not a JSON object: %s (line %d, column %d)",
+			*why.text ? why.text : "it is something else", why.line, why.column);
+	} else if (qb_labels_check(o.labels, true, &o.problem) && qb_path_job(rq, &o.id, &o.problem)) {
+		qb_calls_run(rq->daemon->calls, carry_out, &o);
+	}
+	json_decref(o.labels);
+	return o.job ? qb_reply_json(rq, 200, o.job) : qb_reply_problem(rq, &o.problem);
 }
 
 enum MHD_Result qb__types_list(struct qb_request *rq)

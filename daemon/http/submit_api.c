@@ -13,6 +13,7 @@
 #include "daemon/engine.h"
 #include "daemon/http/http.h"
 #include "daemon/jobs.h"
+#include "daemon/labels.h"
 #include "daemon/submission.h"
 #include "daemon/validate.h"
 #include "daemon/wish.h"
@@ -78,8 +79,8 @@ const json_t *qb_job_type_of(struct qb_request *rq, const json_t *spec, struct q
 	} else if (json_object_get(spec, "workdir") || json_object_get(spec, "checkpoints")) {
 		qb_refuse(p, 422, "bad_job", "%s: is the server's to choose; leave it out", json_object_get(spec, "workdir") ? "workdir"
 			: "checkpoints");
-	} else {
-		qb_wish_read(spec, &wish, p);
+	} else if (qb_wish_read(spec, &wish, p)) {
+		qb_labels_check(spec, false, p);
 	}
 	return p->status ? NULL : type;
 }

@@ -7,7 +7,7 @@ import re
 import time
 import urllib.parse
 
-from . import errors, frames, inputs
+from . import errors, frames, inputs, types
 from .http import Connection, escape
 from .job import Job
 
@@ -69,18 +69,18 @@ class Client:
                                code=fault["code"])
         return upload
 
-    def models(self, limit=None):
+    def models(self, limit=None) -> list[types.Model]:
         """Networks on the server, the latest first."""
         return list(self._connection.pages("/v1/models", "models", limit=limit))
 
-    def datasets(self, limit=None):
+    def datasets(self, limit=None) -> list[types.Dataset]:
         """Data sets on the server, the latest first."""
         return list(self._connection.pages("/v1/datasets", "datasets", limit=limit))
 
-    def model(self, id):
+    def model(self, id) -> types.Model:
         return self._connection.call("GET", "/v1/models/" + escape(id))
 
-    def dataset(self, id):
+    def dataset(self, id) -> types.Dataset:
         return self._connection.call("GET", "/v1/datasets/" + escape(id))
 
     def delete_model(self, id):
@@ -91,10 +91,10 @@ class Client:
 
     # Jobs
 
-    def submit(self, job=None, /, *, fresh=False, **fields):
+    def submit(self, job=None, /, *, fresh=False, **fields) -> Job:
         """Hands in a job, a dict or its fields, and gives the Job. model, data, train, teacher and models are ids, names on the
-        server, descriptions of uploads, or what upload_model and upload_data take, which is sent. A job that was computed
-        before is answered by that one unless fresh is true."""
+        server, descriptions of uploads, or what upload_model and upload_data take, which is sent. name, notes and tags (a list) are
+        for people. A job that was computed before is answered by that one unless fresh is true."""
         spec = inputs.replace({"type": "ptq", **(job or {}), **fields}, self._place)
         if fresh:
             spec["fresh"] = True
@@ -113,13 +113,18 @@ class Client:
                 return upload["id"]
         raise errors.Error(f"{field}: {value!r} is no file here, and nothing on the server has that name or id", code="no_file")
 
-    def job(self, id):
+    def job(self, id) -> Job:
         return Job(self._connection, self._connection.call("GET", "/v1/jobs/" + escape(id)))
 
-    def jobs(self, *, state=None, type=None, model=None, data=None, q=None, limit=None):
-        """Jobs on the server, the latest first; q: words that stand in id, type, state or names of uploads."""
-        query = {"state": state, "type": type, "model": model, "data": data, "q": q}
+    def jobs(self, *, state=None, type=None, tag=None, scheme=None, model=None, data=None, q=None, sort=None, limit=None) -> list[Job]:
+        """Jobs on the server, the latest first; q: words that stand in id, name, tags, notes, type, state, network, schemes or names of
+        uploads; sort: created, finished, took, name, model, type, state or best, with - before it from the end."""
+        query = {"state": state, "type": type, "tag": tag, "scheme": scheme, "model": model, "data": data, "q": q, "sort": sort}
         return [Job(self._connection, info) for info in self._connection.pages("/v1/jobs", "jobs", query, limit)]
+
+    def tags(self) -> dict[str, int]:
+        """Tags of jobs, and how many have each; the most frequent first."""
+        return {row["tag"]: row["jobs"] for row in self._connection.call("GET", "/v1/tags")["tags"]}
 
     def compare(self, *jobs, frame=False):
         """Networks by schemes, of these jobs (Job or id), or of the latest ptq job of every pair of network and data; as
@@ -134,13 +139,13 @@ class Client:
         """Kinds of job, each with the JSON Schema of its description."""
         return self._connection.call("GET", "/v1/job-types")["types"]
 
-    def formats(self):
+    def formats(self) -> list[types.Format]:
         return self._connection.call("GET", "/v1/formats")["formats"]
 
-    def format(self, name):
+    def format(self, name) -> types.Format:
         """Everything about one number format."""
         return self._connection.call("GET", "/v1/formats/" + escape(name))
 
-    def system(self):
+    def system(self) -> types.System:
         """Machine, versions, queue and limits."""
         return self._connection.call("GET", "/v1/system")

@@ -4,15 +4,16 @@ import os
 import shutil
 import time
 
-from . import errors, events, frames, progress
+from . import errors, events, frames, progress, types
 from .http import escape
 
 
 class Job:
     """A job as the server last described it (`info`); made by Client.submit, Client.job and Client.jobs."""
 
-    def __init__(self, connection, info):
-        self._connection, self.info = connection, info
+    def __init__(self, connection, info: types.Job):
+        self._connection = connection
+        self.info: types.Job = info
         self.id = info["id"]
         self._path = "/v1/jobs/" + escape(self.id)
         self._result = None
@@ -24,6 +25,30 @@ class Job:
     def state(self):
         """queued, running, succeeded, failed or cancelled; as of the last refresh."""
         return self.info["state"]
+
+    @property
+    def name(self) -> str | None:
+        return self.info["name"]
+
+    @property
+    def notes(self) -> str | None:
+        return self.info["notes"]
+
+    @property
+    def tags(self) -> list[str]:
+        return self.info["tags"]
+
+    @property
+    def best(self) -> types.BestResult | None:
+        """The best of its result, as lists show it; None of kinds that have none."""
+        return self.info["best"]
+
+    def label(self, *, name=None, notes=None, tags=None, add=(), remove=()):
+        """Changes its name and notes ("" takes one away), its tags, or some of them; what is None stays."""
+        change = {"name": name, "notes": notes, "tags": None if tags is None else list(tags), "add_tags": list(add) or None,
+                  "remove_tags": list(remove) or None}
+        self.info = self._connection.call("PATCH", self._path, {k: v for k, v in change.items() if v is not None})
+        return self
 
     @property
     def over(self):

@@ -142,6 +142,37 @@ class Daemon(Process):
         return code
 
 
+class Stream:
+    """GET /v1/events as it comes."""
+
+    def __init__(self, d, after=None):
+        self.connection = http.client.HTTPConnection("127.0.0.1", d.port, timeout=20)
+        self.connection.request("GET", "/v1/events", headers={"Last-Event-ID": str(after)} if after else {})
+        self.answer = self.connection.getresponse()
+        assert self.answer.status == 200, self.answer.read()
+        VISITED.add(("get", "/v1/events"))
+
+    def next(self):
+        fields = {}
+        while True:
+            line = self.answer.readline().decode().rstrip("\n")
+            if not line and "event" in fields:
+                return fields["event"], json.loads(fields["data"]), fields.get("id")
+            if line and not line.startswith((":", "retry")):
+                name, value = line.split(": ", 1)
+                fields[name] = value
+
+    def until(self, wanted):
+        """What came up to the event that `wanted` takes."""
+        seen = []
+        while not seen or not wanted(*seen[-1][:2]):
+            seen.append(self.next())
+        return seen
+
+    def close(self):
+        self.connection.close()
+
+
 def said(d, text, seconds=10):
     """Waits until the log has the text: what is read of it may come after the answer."""
     end = time.monotonic() + seconds

@@ -36,8 +36,8 @@ def ptq(job):
         say("progress", stage="sweep", fraction=i / len(job["schemes"]), text=name)
         say("metric", scope="model", scheme=name, name="top1", value=90.0 - i)
         say("metric", scope="tensor", scheme=name, tensor="/conv1/weight", name="sqnr", value=None, unit="dB")
-        rows.append({"scheme": name, "metric": 90.0 - i, "delta": -1.0 - i, "output_sqnr_db": None, "size_bytes": 10,
-                     "latency": latency, "tensors": [{"name": "w", "kind": "weight", "sqnr_db": 30.5, "exact": False,
+        rows.append({"scheme": name, "metric": 90.0 - i, "delta": -1.0 - i, "output_sqnr_db": None, "size_bytes": 10 - i,
+                     **({"best": True} if "best" in name else {}), "latency": latency, "tensors": [{"name": "w", "kind": "weight", "sqnr_db": 30.5, "exact": False,
                                   "min": -1, "max": 1}]})
     return {"type": "ptq", "metric_name": "top1", "float": {"metric": 91.0, "latency": latency}, "schemes": rows}
 

@@ -10,6 +10,8 @@ API_TESTS = \
 	tests/api/test_deliveries.py \
 	tests/api/test_engine.py \
 	tests/api/test_grids.py \
+	tests/api/test_job_lists.py \
+	tests/api/test_labels.py \
 	tests/api/test_log.py \
 	tests/api/test_migrations.py \
 	tests/api/test_requests.py \
@@ -27,4 +29,4 @@ API_TESTS = \
 	tests/api/test_training.py \
 	tests/api/test_workers.py
 check_SCRIPTS += $(API_TESTS)
-EXTRA_DIST += $(API_TESTS) tests/api/daemon.py tests/api/process.py tests/api/fake_worker.py
+EXTRA_DIST += $(API_TESTS) tests/api/crowd.py tests/api/daemon.py tests/api/process.py tests/api/fake_worker.py

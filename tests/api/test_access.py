@@ -17,7 +17,7 @@ from daemon import API, Case, DAEMON, Daemon, FAKE, said
 ROLE = {
     "open": {"get /healthz", "get /readyz", "get /openapi.yaml", "get /v1/session", "get /login", "post /login", "post /logout"},
     "submit": {"post /v1/grids", "post /v1/grids/{id}/cancel", "post /v1/models", "delete /v1/models/{id}", "post /v1/models/{id}/inspect", "post /v1/datasets",
-               "delete /v1/datasets/{id}", "post /v1/datasets/{id}/inspect", "post /v1/jobs", "delete /v1/jobs/{id}",
+               "delete /v1/datasets/{id}", "post /v1/datasets/{id}/inspect", "post /v1/jobs", "patch /v1/jobs/{id}", "delete /v1/jobs/{id}",
                "post /v1/jobs/{id}/cancel", "post /v1/jobs/{id}/retry"},
     "admin": {"get /v1/tokens", "post /v1/tokens", "delete /v1/tokens/{id}", "get /v1/audit"},
 }
@@ -29,7 +29,7 @@ def role_of(operation):
 
 
 def operations():
-    return [(method, path) for path, item in API["paths"].items() for method in item if method in ("get", "post", "delete", "put")]
+    return [(method, path) for path, item in API["paths"].items() for method in item if method in ("get", "post", "delete", "put", "patch")]
 
 
 def token_command(folder, *words):
@@ -66,7 +66,7 @@ class Roles(Locked):
         url = re.sub(r"\{(\w+)\}", lambda m: {"models": "m", "datasets": "d", "jobs": "j", "grids": "g", "tokens": "t"}.get(path.split("/")[2], "x") + "99", path)
         c.request(method.upper(), url, "{}" if method == "post" and path not in ("/v1/models", "/v1/datasets") else None, headers)
         r = c.getresponse()
-        body = r.read()
+        body = r.readline() if r.headers["Content-Type"] == "text/event-stream" else r.read()  # a stream has no end
         c.close()
         return r.status, body, r.headers
 

@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from daemon import API, BUILD, Case, DAEMON, Daemon, TOP, VISITED, yaml
+from daemon import API, BUILD, Case, DAEMON, Daemon, Stream, TOP, VISITED, yaml
 
 
 class Uploads(Case):
@@ -133,6 +133,12 @@ class Jobs(Case):
                              ("ptq%20nowhere", 0), ("100%25", 0)):
             found = self.d.call("GET", "/v1/jobs?limit=1&q=" + words, expect=200)
             self.assertEqual((found["total"], len(found["jobs"])), (total, min(total, 1)), words)
+        changes = Stream(self.d)
+        self.assertEqual(changes.next()[0], "reset")
+        self.d.call("PATCH", "/v1/jobs/" + j["id"], {"tags": ["paper"]}, expect=200)
+        self.assertEqual(changes.next()[1]["tags"], ["paper"])
+        changes.close()
+        self.assertEqual(self.d.call("GET", "/v1/tags", expect=200)["tags"], [{"tag": "paper", "jobs": 1}])
         page = self.d.call("GET", "/v1/jobs?before=" + page["next"], expect=200)
         self.assertEqual([x["id"] for x in page["jobs"]], [j["id"]])
         self.d.call("DELETE", "/v1/jobs/" + j["id"], expect=204)
@@ -451,7 +457,7 @@ class Grids(Case):
 
 class ZEverything(unittest.TestCase):
     def test_openapi__every_operation__was_called(self):
-        wanted = {(m, p) for p, item in API["paths"].items() for m in item if m in ("get", "post", "delete", "put")}
+        wanted = {(m, p) for p, item in API["paths"].items() for m in item if m in ("get", "post", "delete", "put", "patch")}
         self.assertEqual(wanted - VISITED, set())
 
 

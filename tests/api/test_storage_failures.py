@@ -22,8 +22,8 @@ from daemon import Daemon
 
 METRICS = 12
 # What HTTP threads ask, what ends a failed transaction, and what comes after a failure only.
-READERS = {"ROLLBACK", "STORAGE_PROBE", "UPLOAD_LIST", "UPLOAD_COUNT", "UPLOAD_GRAPH", "BLOB_BYTES", "JOB_LIST",
-           "JOB_COUNT", "EVENT_LIST", "RESULT_GET", "METRIC_LIST", "METRIC_COUNT", "COMPARE_ROW", "COMPARE_CELLS",
+READERS = {"ROLLBACK", "STORAGE_PROBE", "UPLOAD_LIST", "UPLOAD_COUNT", "UPLOAD_GRAPH", "BLOB_BYTES", "JOB_ROWS",
+           "JOB_QUEUE", "JOB_TOTAL", "TAG_LIST", "EVENT_LIST", "RESULT_GET", "METRIC_LIST", "METRIC_COUNT", "COMPARE_ROW", "COMPARE_CELLS",
            "COMPARE_LATEST", "ARTIFACT_GET", "JOB_ENGINE", "TOKEN_LIST", "TOKEN_BY_HASH", "TOKEN_BY_SESSION", "TOKEN_UPLOADED",
            "AUDIT_LIST", "AUDIT_COUNT", "BLOB_LIST", "TOKENS_VALID"}
 JOB = [["metric", METRICS], ["artifact", "a.txt"], ["metric", METRICS]]
@@ -33,7 +33,7 @@ def statements():
     """The names in daemon/sql.h."""
     here = os.path.dirname(os.path.abspath(__file__))
     with open(os.path.join(here, "../../daemon/sql.h"), encoding="ascii") as f:
-        return set(re.findall(r"^\tX\((\w+),", f.read(), re.M))
+        return set(re.findall(r"^\tX\(([A-Z_]+),", f.read(), re.M))
 
 
 def patiently(d, method, url, body=None, seconds=60, expect=(200, 201, 202, 204, 303), headers=None):
@@ -98,11 +98,13 @@ class Faults(Account):
         crash = patiently(d, "POST", "/v1/models", b"crash")["id"]
         until(lambda: patiently(d, "GET", "/v1/models/" + crash)["inspection"]["state"] == "failed", "not inspected")
         patiently(d, "POST", "/v1/models/%s/inspect" % crash)
-        good = patiently(d, "POST", "/v1/jobs", {"type": "fake", "do": JOB, "model": m, "fresh": True})["id"]
+        good = patiently(d, "POST", "/v1/jobs", {"type": "fake", "do": JOB, "model": m, "fresh": True, "name": "good", "tags": ["a"]})["id"]
         bad = patiently(d, "POST", "/v1/jobs", {"type": "fake", "do": [["metric", 3], ["fail", "no"]]})["id"]
         cancelled = patiently(d, "POST", "/v1/jobs", {"type": "fake", "do": [["sleep", 60]], "fresh": True})["id"]
         until(lambda: patiently(d, "GET", "/v1/jobs/" + cancelled)["state"] == "running", "does not run")
         patiently(d, "POST", "/v1/jobs/%s/cancel" % cancelled)
+        patiently(d, "PATCH", "/v1/jobs/" + good, {"name": "better", "notes": "n", "tags": ["b", "c"]})
+        patiently(d, "PATCH", "/v1/jobs/" + good, {"remove_tags": ["b"], "add_tags": ["d"]})
         self.assertEqual(ended(d, good)["state"], "succeeded")
         self.assertEqual(ended(d, bad)["state"], "failed")
         patiently(d, "POST", "/v1/jobs/%s/retry" % bad)
@@ -112,6 +114,8 @@ class Faults(Account):
         until(lambda: patiently(d, "GET", "/v1/datasets/" + gone)["inspection"]["state"] == "ok", "not inspected")
         until(lambda: d.call("GET", "/readyz") == {"status": "ok"}, "not ready: %s" % d.lines)
         self.check_job(d, good)
+        self.assertEqual([d.call("GET", "/v1/jobs/" + good, expect=200)[k] for k in ("name", "notes", "tags")], ["better", "n", ["c", "d"]])
+        self.assertEqual(d.call("GET", "/v1/jobs?q=better", expect=200)["total"], 1)
         self.assertEqual([e["state"] for _, e in d.events(bad) if e["event"] == "state"],
                          ["queued", "running", "failed"] * 2)
         self.assertEqual([e["state"] for _, e in d.events(cancelled) if e["event"] == "state"],

@@ -98,8 +98,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, {"jobs": [job(i) for i in ids], "total": 2500,
                                      "next": ids[-1] if ids[-1] != "j1" else None})
         if path == "/v1/jobs":
-            return self.answer(200, {"jobs": [job("j2", "running", progress={"fraction": 0.25}), job("j1")],
-                                     "total": 2, "next": None})
+            return self.answer(200, {"jobs": [job("j2", "running", progress={"fraction": 0.25}), job("j3", "queued", position=7), job(
+                "j1", name="first sweep", tags=["b", "paper"], best={"scheme": "int8", "metric": "top1", "value": 97.25, "delta": -0.25})],
+                                     "total": 3, "more": False, "next": None})
         if path == "/v1/jobs/j1/events":
             return self.events()
         if path == "/v1/jobs/j1/results":
@@ -118,16 +119,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(201, {"id": "g1", "spec": server.spec, "jobs": jobs})
         if path == "/v1/jobs/j1/results.csv":
             return self.answer(200, b"scheme,metric\nint8,97.25\n", "text/csv")
+        if self.command == "PATCH":
+            return self.answer(200, job(path.rsplit("/", 1)[1], name="a name", tags=["paper", "x"]))
         if path in ("/v1/jobs/j1", "/v1/jobs/j1/cancel"):
             error = {"code": "x", "detail": "the worker crashed"} if server.final == "failed" else None
             return self.answer(200, job("j1", server.final, error=error, target="pi", spec={"type": "ptq"}))
         if path == "/v1/compare":
             row = {"job": "j1", "model": {"id": "m1", "name": "net.onnx"}, "data": None, "metric_name": "top1",
-                   "float": 97.5, "cells": [{"scheme": "int8", "metric": 97.25, "delta": -0.25, "best": True}]}
+                   "float": 97.5, "cells": [{"scheme": "int8", "metric": 97.25, "delta": -0.25, "delta_low": -0.75, "delta_high": 0.25, "best": True}]}
             return self.answer(200, {"schemes": ["int8"], "rows": [{**row, **m} for m in getattr(server, "machines", [{}])]})
         return self.problem(404, f"there is nothing at {path}")
 
-    do_GET = do_POST = do_DELETE = handle_any
+    do_GET = do_POST = do_DELETE = do_PATCH = handle_any
 
 
 class Client(unittest.TestCase):
@@ -262,13 +265,39 @@ class Client(unittest.TestCase):
     def test_list__more_than_a_page__says_so_or_reads_on(self):
         code, out, _ = self.quantbench("list", "--type", "many")
         self.assertEqual((code, len(out.splitlines())), (0, 102))
-        self.assertIn("the latest 100 of 2500 jobs", out)
+        self.assertIn("100 of 2500 jobs; --limit 0", out)
         out = self.quantbench("list", "--type", "many", "--limit", "0")[1]
         self.assertEqual(len(out.splitlines()), 2501)
         self.assertEqual(out.splitlines()[-1].split()[0], "j1")
         jobs = json.loads(self.quantbench("list", "--type", "many", "--limit", "1500", "--json")[1])["jobs"]
         self.assertEqual([j["id"] for j in jobs], [f"j{i}" for i in range(2500, 1000, -1)])
         self.assertEqual(self.quantbench("list", "--limit", "few")[0], 2)
+
+    def test_list__names_tags_and_the_best__are_shown_and_asked_for(self):
+        out = self.quantbench("list", "--tag", "paper", "--scheme", "int8", "--sort", "-best", "--limit", "3")[1]
+        self.assertEqual(self.server.seen[0][1], "/v1/jobs?tag=paper&scheme=int8&sort=-best&limit=3")
+        self.assertEqual(out.splitlines()[0].split(), ["id", "name", "type", "state", "network", "data", "created", "best", "tags"])
+        self.assertIn("first sweep", out)
+        self.assertIn("int8 top1 97.25, -0.25", out)
+        self.assertIn("b,paper", out)
+        self.assertIn("queued, place 7", out)
+
+    def test_submit__name_notes_and_tags__go_along_with_the_job(self):
+        self.assertEqual(self.quantbench("submit", "--model", "m9", "--data", "d9", "--name", "a name", "--notes", "n", "--tag", "a,b", "--tag", "c",
+                                         "--schemes", "int8")[0], 2)  # no such uploads here
+        job = self.folder / "job.json"
+        job.write_text('{"type": "sqnr", "tags": ["own"]}')
+        self.assertEqual(self.quantbench("submit", str(job), "--name", "a name", "--notes", "n", "--tag", "a,b", "--tag", "c")[0], 0)
+        self.assertEqual(self.server.spec, {"type": "sqnr", "tags": ["own", "a", "b", "c"], "name": "a name", "notes": "n"})
+
+    def test_tag__jobs__each_is_changed(self):
+        code, out, _ = self.quantbench("tag", "j1", "j2", "--tag", "paper", "--untag", "old,older", "--name", "")
+        self.assertEqual((code, out), (0, "j1 a name: paper,x\nj2 a name: paper,x\n"))
+        self.assertEqual([(m, p, json.loads(b)) for m, p, b, _ in self.server.seen],
+                         [("PATCH", f"/v1/jobs/{j}", {"name": "", "add_tags": ["paper"], "remove_tags": ["old", "older"]}) for j in ("j1", "j2")])
+        code, _, err = self.quantbench("tag", "j1")
+        self.assertEqual(code, 2)
+        self.assertIn("what is to change?", err)
 
     def test_list__words__are_asked_of_the_server(self):
         self.assertEqual(self.quantbench("list", "resnet", "a&b")[0], 0)
@@ -287,7 +316,7 @@ class Client(unittest.TestCase):
     def test_compare__jobs__networks_by_formats(self):
         code, out, _ = self.quantbench("compare", "j1", "j1")
         self.assertEqual(code, 0)
-        self.assertIn("97.25 (-0.25)*", out)
+        self.assertIn("97.25, -0.25 (-0.75 to +0.25)*", out)
         self.assertEqual(self.server.seen[0][1], "/v1/compare?jobs=j1,j1")
 
     def test_unknown_job__detail__exit_status_is_4(self):

@@ -76,6 +76,21 @@ class Fake(served.Served):
             job.cancel().wait(poll=0.05)
         self.assertEqual(str(why.exception).split(":")[0], f"job {job.id} cancelled")
 
+    def test_labels__of_a_job__are_given_changed_and_listed(self):
+        job = self.fake(name="first", tags=["mine", "paper"], notes="why").follow(served.Silent())
+        self.assertEqual((job.name, job.notes, job.tags, job.best), ("first", "why", ["mine", "paper"], None))
+        job.label(name="second", add=["x"], remove=["paper"])
+        self.assertEqual((job.name, job.notes, job.tags), ("second", "why", ["mine", "x"]))
+        self.assertEqual(self.client.job(job.id).label(tags=["alone-of-its-kind"], notes="").tags, ["alone-of-its-kind"])
+        self.assertEqual([j.id for j in self.client.jobs(tag="alone-of-its-kind")], [job.id])
+        self.assertEqual(self.client.tags()["alone-of-its-kind"], 1)
+        self.assertEqual(job.refresh().notes, None)
+        numbers = [int(j.id[1:]) for j in self.client.jobs(type="fake", sort="created")]
+        self.assertEqual(numbers, sorted(numbers))
+        with self.assertRaises(quantbench.Error) as why:
+            job.label(add=["a b"])
+        self.assertEqual((why.exception.code, why.exception.status), ("bad_labels", 422))
+
     def test_submit__refused__has_the_problem_and_its_fields(self):
         with self.assertRaises(quantbench.Error) as why:
             self.client.submit(type="fake", part={"range": "mode"}, seed=-1)

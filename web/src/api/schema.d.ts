@@ -160,7 +160,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Jobs, the latest first */
+        /**
+         * Jobs, filtered and sorted
+         * @description Filters are combined. Pages follow each other by `next`, which stays where it is while jobs come and go: give it as
+         *     `before`, with the same filters and order.
+         *
+         */
         get: operations["listJobs"];
         put?: never;
         /**
@@ -170,7 +175,9 @@ export interface paths {
          *     refused with the inspection's own error; one that has not been inspected yet is taken, as is every job while the worker
          *     cannot be asked: the job itself will fail then. A job identical to one that
          *     is waiting, running or has succeeded returns that one (200, `cached` is true) unless `"fresh": true` is in it.
-         *     With `?check=true` the job is checked in the same way and not queued.
+         *     With `?check=true` the job is checked in the same way and not queued. `name`, `notes` and `tags` are labels of the new job and
+         *     no part of what is computed; where an identical job answers that the submitter may change, the tags are added to its own, and name and
+         *     notes fill what is empty.
          *
          */
         post: operations["submitJob"];
@@ -196,7 +203,8 @@ export interface paths {
         delete: operations["deleteJob"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Change a job's name, notes and tags; what is absent stays */
+        patch: operations["labelJob"];
         trace?: never;
     };
     "/v1/jobs/{id}/cancel": {
@@ -315,6 +323,47 @@ export interface paths {
         };
         /** A file that the job made */
         get: operations["getArtifact"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Jobs that change, as they are then (Server-Sent Events)
+         * @description `event: job` has a Job as `data:`, `event: deleted` its `{"id": "j1"}`: jobs that were submitted, changed their state, got on, were
+         *     labelled or deleted; several changes within a quarter of a second are one. `event: told` with an `id:` ends them. `event: reset`, also the
+         *     first of a stream, says that what happened before is not known: load the lists that you show. Last-Event-ID (or ?after=)
+         *     goes on behind that number. A comment every few seconds keeps the line open.
+         *
+         */
+        get: operations["watchJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tags of jobs, the most frequent first; at most 1000 */
+        get: operations["listTags"];
         put?: never;
         post?: never;
         delete?: never;
@@ -877,8 +926,43 @@ export interface components {
              * @default false
              */
             fresh: boolean;
+            name?: components["schemas"]["JobName"];
+            notes?: components["schemas"]["JobNotes"];
+            tags?: components["schemas"]["Tags"];
         } & {
             [key: string]: unknown;
+        };
+        /** @description for people; one line of at most 200 bytes */
+        JobName: string | null;
+        /** @description at most 10000 bytes */
+        JobNotes: string | null;
+        /** @description a word of at most 64 bytes, without spaces and commas */
+        Tag: string;
+        Tags: components["schemas"]["Tag"][] | null;
+        LabelChange: {
+            name?: components["schemas"]["JobName"];
+            notes?: components["schemas"]["JobNotes"];
+            /** @description in the place of those that it has */
+            tags?: components["schemas"]["Tags"];
+            add_tags?: components["schemas"]["Tag"][];
+            remove_tags?: components["schemas"]["Tag"][];
+        };
+        TagList: {
+            tags: {
+                tag: string;
+                /** @description that have it */
+                jobs: number;
+            }[];
+        };
+        /** @description Of a ptq job the smallest of the schemes whose metric is the best or no worse by what the samples can tell; of a training what it ended with */
+        BestResult: {
+            scheme: string | null;
+            metric: string | null;
+            value: number;
+            /** @description against float */
+            delta?: components["schemas"]["Number"];
+            delta_low?: components["schemas"]["Number"];
+            delta_high?: components["schemas"]["Number"];
         };
         Progress: {
             stage: string;
@@ -895,6 +979,10 @@ export interface components {
             id: string;
             type: string;
             state: components["schemas"]["JobState"];
+            /** @description as somebody called it */
+            name: string | null;
+            notes: string | null;
+            tags: string[];
             spec: components["schemas"]["JobSpec"];
             model: components["schemas"]["Ref"] | null;
             data: components["schemas"]["Ref"] | null;
@@ -911,6 +999,8 @@ export interface components {
             started: components["schemas"]["MaybeTime"];
             finished: components["schemas"]["MaybeTime"];
             progress: components["schemas"]["Progress"] | null;
+            /** @description the best of its result; null of kinds that have none */
+            best: components["schemas"]["BestResult"] | null;
             /** @description place in the queue */
             position: number | null;
             error: components["schemas"]["Fault"] | null;
@@ -922,6 +1012,8 @@ export interface components {
             jobs: components["schemas"]["Job"][];
             /** @description jobs that match */
             total: number;
+            /** @description more match than `total` says: of combined filters that each more than 10000 jobs pass, 1000 are counted */
+            more: boolean;
             next: string | null;
         };
         /** @enum {unknown} */
@@ -2528,16 +2620,21 @@ export interface operations {
             query?: {
                 /** @description rows of a page */
                 limit?: components["parameters"]["Limit"];
-                /** @description an id; rows older than it */
-                before?: components["parameters"]["Before"];
+                /** @description `next` of the page before; in the order of ids also a job's id */
+                before?: string;
                 state?: components["schemas"]["JobState"];
                 type?: string;
+                tag?: string;
+                /** @description a scheme or a format, by its name, that the job is about */
+                scheme?: string;
                 /** @description a model's id */
                 model?: string;
                 /** @description a dataset's id */
                 data?: string;
-                /** @description words, all of which stand in the job's id, type, state or names of uploads; case does not matter */
+                /** @description words, each of which stands somewhere in the job's id, type, state, name, notes, tags, submitter, network, schemes or names of uploads; case does not matter. The first 20 count */
                 q?: string;
+                /** @description Ascending; with - before it descending. What has no value comes last. `created` is the order of ids, `took` from start to end, `best` the value of the best result, `model` the network's name */
+                sort?: string;
             };
             header?: never;
             path?: never;
@@ -2663,6 +2760,41 @@ export interface operations {
             403: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
+        };
+    };
+    labelJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelChange"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             500: components["responses"]["Problem"];
             507: components["responses"]["Problem"];
@@ -2840,6 +2972,59 @@ export interface operations {
             401: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+        };
+    };
+    watchJobs: {
+        parameters: {
+            query?: {
+                after?: number;
+            };
+            header?: {
+                "Last-Event-ID"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+        };
+    };
+    listTags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tags */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagList"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             500: components["responses"]["Problem"];
         };
