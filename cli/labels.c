@@ -72,7 +72,7 @@ static enum cli_exit change(struct cli *cli, struct cli_http *http, const char *
 	} else if (code == CLI_OK) {
 		printf("%s%s%s", cli_text(job, "id"), *cli_text(job, "name") ? " " : "", cli_text(job, "name"));
 		json_array_foreach(json_object_get(job, "tags"), i, tag) {
-			printf("%s%s", i ? "," : " : ", json_string_value(tag));
+			printf("%s%s", i ? "," : ": ", json_string_value(tag));
 		}
 		putchar('\n');
 	}

@@ -2,14 +2,14 @@
 # The dashboard. It is built in a copy of its sources in the build folder, where node_modules may be written; without npm it
 # is left out and the daemon says so.
 WEB_FILES = \
-	web/index.html web/package.json web/package-lock.json web/svelte.config.js web/tsconfig.json web/vite.config.ts \
+	web/compress.mjs web/index.html web/package.json web/package-lock.json web/svelte.config.js web/tsconfig.json web/vite.config.ts \
 	web/public/icon.svg \
 	web/src/App.svelte web/src/app.css web/src/main.ts \
 	web/src/base/Bar.svelte web/src/base/Chips.svelte web/src/base/Choice.svelte web/src/base/Notice.svelte \
 	web/src/base/Player.svelte web/src/base/Slider.svelte web/src/base/State.svelte web/src/base/latest.svelte.ts web/src/base/motion.svelte.ts \
 	web/src/base/router.svelte.ts web/src/base/theme.svelte.ts web/src/base/units.ts \
 	web/src/api/client.ts web/src/api/events.ts web/src/api/schema.d.ts \
-	web/src/charts/Chart.svelte web/src/charts/bars.ts web/src/charts/curves.ts web/src/charts/echarts.ts web/src/charts/front.ts \
+	web/src/charts/Chart.svelte web/src/charts/bars.ts web/src/charts/canvas.ts web/src/charts/curves.ts web/src/charts/echarts.ts web/src/charts/front.ts \
 	web/src/charts/heatmap.ts web/src/charts/latency.ts web/src/charts/latent.ts web/src/charts/matrix.ts web/src/charts/numberline.ts web/src/charts/spread.ts web/src/charts/sqnr.ts \
 	web/src/charts/NetworkGraph.svelte web/src/charts/layout.worker.ts web/src/charts/network.ts web/src/pages/ModelGraph.svelte web/src/pages/graph.ts \
 	web/src/pages/Histogram.svelte web/src/pages/histogram.ts \
@@ -22,7 +22,7 @@ WEB_FILES = \
 	web/src/pages/Access.svelte web/src/pages/Answer.svelte web/src/pages/Board.svelte web/src/pages/Compare.svelte web/src/pages/Curves.svelte web/src/pages/Diagnose.svelte \
 	web/src/pages/Distributions.svelte web/src/pages/Encoding.svelte web/src/pages/Field.svelte \
 	web/src/pages/Files.svelte web/src/pages/Formats.svelte web/src/pages/Gallery.svelte \
-	web/src/pages/HwUnits.svelte web/src/pages/Job.svelte web/src/pages/JobTraining.svelte web/src/pages/Jobs.svelte web/src/pages/Methods.svelte web/src/pages/JobOutliers.svelte web/src/pages/Outliers.svelte web/src/pages/Model.svelte \
+	web/src/pages/HwUnits.svelte web/src/pages/Job.svelte web/src/pages/JobTraining.svelte web/src/pages/JobLabels.svelte web/src/pages/Jobs.svelte web/src/pages/JobsActions.svelte web/src/pages/JobsNow.svelte web/src/pages/Methods.svelte web/src/pages/JobOutliers.svelte web/src/pages/Outliers.svelte web/src/pages/Model.svelte \
 	web/src/pages/Oscillations.svelte web/src/pages/Outcomes.svelte web/src/pages/Profile.svelte web/src/pages/Ptq.svelte web/src/pages/Result.svelte web/src/pages/RunPicker.svelte \
 	web/src/pages/SqnrRows.svelte web/src/pages/Submit.svelte web/src/pages/System.svelte \
 	web/src/pages/TensorRows.svelte web/src/pages/Toy.svelte web/src/pages/Training.svelte \
@@ -49,7 +49,7 @@ web/.built: web/.installed $(WEB_FILES)
 	$(AM_V_GEN)rm -rf web/app/src && for f in $(WEB_FILES); do \
 		$(MKDIR_P) web/app/`dirname $${f#web/}` && cp -f $(top_srcdir)/$$f web/app/$${f#web/} && \
 		chmod u+w web/app/$${f#web/} || exit 1; done && \
-	(cd web/app && $(NPM) run --silent build -- --outDir ../dist --emptyOutDir --logLevel warn) && touch $@
+	(cd web/app && $(NPM) run --silent build -- --outDir ../dist --emptyOutDir --logLevel warn && node compress.mjs ../dist) && touch $@
 
 install-data-local: web/.built
 	@$(MKDIR_P) '$(DESTDIR)$(pkgdatadir)/web/assets'

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The dashboard's files. A path that is no file is a page of the dashboard, whose index.html shows it.
+ * The dashboard's files. A path that is no file is a page of the dashboard, whose index.html shows it. Of many there are
+ * compressed copies beside them (web/compress.mjs), which are sent to who takes them.
  */
 #include "config.h"
 
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,7 +75,61 @@ static enum MHD_Result no_dashboard(struct qb_request *rq)
 	return qb_reply_text(rq, 200, "text/html; charset=utf-8", strdup(page), sizeof(page) - 1);
 }
 
-static enum MHD_Result send_file(struct qb_request *rq, int fd, const struct stat *st, const char *path)
+/* Whether Accept-Encoding names the coding, and not with a weight of nothing (RFC 9110, 12.5.3). */
+static bool accepts(const char *header, const char *coding)
+{
+	const size_t n = strlen(coding);
+
+	while (header && *header) {
+		size_t length, name;
+		const char *weight;
+
+		header += strspn(header, " \t");
+		length = strcspn(header, ",");
+		name = strcspn(header, ",; \t");
+		weight = memchr(header, ';', length);
+		if (name == n && !strncasecmp(header, coding, n)) {
+			weight = weight ? weight + 1 + strspn(weight + 1, " \t") : "";
+			return strncasecmp(weight, "q=", 2) != 0 || strtod(weight + 2, NULL) > 0;
+		}
+		header += length + (header[length] == ',');
+	}
+	return false;
+}
+
+static const struct coding {
+	const char *name, *ending;
+} codings[] = {{"br", ".br"}, {"gzip", ".gz"}};
+
+/* Changes an open file for its compressed copy where there is one that may be sent; NULL: there is none. */
+static const char *compressed(struct qb_request *rq, const char *folder, const char *path, int *fd, struct stat *st)
+{
+	const char *accepted = qb_header(rq, "Accept-Encoding");
+
+	for (size_t i = 0; i < sizeof(codings) / sizeof(codings[0]); i++) {
+		struct stat other;
+		char *name;
+		int copy;
+
+		if (!accepts(accepted, codings[i].name)) {
+			continue;
+		}
+		name = qb_format("%s%s", path, codings[i].ending);
+		copy = open_file(folder, name, &other);
+		free(name);
+		/* One that is older is of another build. */
+		if (copy >= 0 && other.st_mtim.tv_sec >= st->st_mtim.tv_sec) {
+			close(*fd);
+			*fd = copy;
+			*st = other;
+			return codings[i].name;
+		}
+		copy >= 0 ? close(copy) : 0;
+	}
+	return NULL;
+}
+
+static enum MHD_Result send_file(struct qb_request *rq, int fd, const struct stat *st, const char *path, const char *coding)
 {
 	const char *known = qb_header(rq, "If-None-Match");
 	char etag[80];
@@ -94,6 +150,10 @@ static enum MHD_Result send_file(struct qb_request *rq, int fd, const struct sta
 		return MHD_NO;
 	}
 	MHD_add_response_header(r, "ETag", etag);
+	MHD_add_response_header(r, "Vary", "Accept-Encoding");
+	if (coding) {
+		MHD_add_response_header(r, "Content-Encoding", coding);
+	}
 	/* The build puts a hash into the names below assets/, so those never change. */
 	MHD_add_response_header(r, "Cache-Control", strncmp(path, "/assets/", 8) ? "no-cache"
 		: "public, max-age=31536000, immutable");
@@ -115,7 +175,9 @@ enum MHD_Result qb__static_get(struct qb_request *rq)
 		fd = open_file(folder, path, &st);
 	}
 	if (fd >= 0) {
-		return send_file(rq, fd, &st, path);
+		const char *coding = compressed(rq, folder, path, &fd, &st);
+
+		return send_file(rq, fd, &st, path, coding);
 	}
 	if (!strcmp(rq->path, "/")) {
 		return no_dashboard(rq);

@@ -341,6 +341,7 @@ class Job(TypedDict):
     position: int | None
     error: Fault | None
     artifacts: list[Artifact]
+    grid: NotRequired[str | None]
     target: str
     machine: Machine | None
     priority: int
@@ -1174,7 +1175,7 @@ class OutlierTensorTokensItem(TypedDict):
 class OutlierTensor(TypedDict):
     name: str
     layer: int | None
-    kind: Literal['ffn_out', 'attention_out', 'residual', 'layer_norm', 'other']
+    kind: Literal['ffn_out', 'attention_out', 'residual', 'layer_norm']
     measured: bool
     inf_norm: Number
     kurtosis: Number
@@ -1397,6 +1398,41 @@ class JobTypeList(TypedDict):
     types: list[JobTypeListTypesItem]
     metrics: NotRequired[list[Any]]
     methods: NotRequired[list[JobTypeListMethodsItem]]
+
+
+class GridSpec(TypedDict):
+    job: dict[str, Any]
+    over: dict[str, list[Any]]
+
+
+class GridJobsItem(TypedDict):
+    job: str
+    at: dict[str, Any]
+    state: JobState
+    progress: Progress | None
+    error: Fault | None
+
+
+class Grid(TypedDict):
+    id: str
+    spec: GridSpec
+    created: Time
+    submitter: Submitter
+    jobs: list[GridJobsItem]
+
+
+class GridListGridsItem(TypedDict):
+    id: str
+    spec: GridSpec
+    created: Time
+    submitter: Submitter
+    states: dict[str, int]
+
+
+class GridList(TypedDict):
+    grids: list[GridListGridsItem]
+    total: int
+    next: str | None
 
 
 class TargetListTargetsItem(TypedDict):

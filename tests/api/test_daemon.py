@@ -286,6 +286,32 @@ class Dashboard(Case):
             self.assertEqual(self.get(url)[0], 404, url)
 
 
+    def test_static__compressed_copies__go_to_who_takes_them(self):
+        def put(name, text, age=0):
+            path = os.path.join(self.web.name, name)
+            with open(path, "w", encoding="ascii") as f:
+                f.write(text)
+            os.utime(path, (time.time() - age, time.time() - age))
+
+        put("assets/b.js", "plain", 60)
+        put("assets/b.js.br", "as brotli")
+        put("assets/b.js.gz", "as gzip")
+        tags = set()
+        for accepted, coding, text in ((None, None, b"plain"), ("gzip, deflate, br", "br", b"as brotli"), ("gzip", "gzip", b"as gzip"),
+                                       ("br;q=0, gzip;q=0.5", "gzip", b"as gzip"), ("brotli, gzipped", None, b"plain"), ("BR ; q=1", "br", b"as brotli"),
+                                       ("gzip;q=0.0", None, b"plain"), (", ,", None, b"plain")):
+            status, body, headers = self.get("/assets/b.js", **({"Accept-Encoding": accepted} if accepted else {}))
+            self.assertEqual((status, body, headers["Content-Encoding"]), (200, text, coding), accepted)
+            self.assertEqual((headers["Vary"], headers["Content-Type"]), ("Accept-Encoding", "text/javascript; charset=utf-8"))
+            tags.add((text, headers["ETag"]))
+        self.assertEqual(len(tags), 3)  # each its own
+        etag = self.get("/assets/b.js", **{"Accept-Encoding": "br"})[2]["ETag"]
+        self.assertEqual(self.get("/assets/b.js", **{"Accept-Encoding": "br", "If-None-Match": etag})[0], 304)
+        self.assertEqual(self.get("/assets/b.js", **{"If-None-Match": etag})[1], b"plain")
+        put("assets/a.js.br", "of another build", 600)
+        self.assertEqual(self.get("/assets/a.js", **{"Accept-Encoding": "br"})[1], b"1")
+
+
 class Limits(Case):
     options = ("--worker-wall-seconds", "1", "--worker-memory", "300M", "--jobs", "3")
 

@@ -65,7 +65,7 @@ class Answers(served.Served):
         model = self.client.upload_model(b"a network", "net.onnx")
         data = self.client.upload_data(b"data", "x.npz")
         job = self.client.submit(type="ptq", model=model, data=data, schemes=["int8", "best"], tags=["a"], name="n").follow(served.Silent())
-        for value, told in ((model, types.Model), (data, types.Dataset), (job.info, types.Job), (job.result(), types.PtqResult),
+        for value, told in ((job.info, types.Job), (job.result(), types.PtqResult),
                             (self.client.compare(job), types.Comparison), (self.client.system(), types.System)):
             self.assertTrue(fits(value, told), (told, value))
         self.assertFalse(fits({**job.info, "state": "odd"}, types.Job))

@@ -12,8 +12,8 @@ const tests = {
 	async jobs__all_states__are_listed() {
 		await open('#/jobs');
 		await page.locator('tr[data-job=j1]').waitFor();
-		assert.equal(await page.locator('tbody tr').count(), 4);
-		await page.selectOption('select', 'failed');
+		assert.equal(await page.locator('#jobs tbody tr').count(), 4);
+		await page.getByLabel('State', {exact: true}).selectOption('failed');
 		await page.locator('tr[data-job=j1]').waitFor({state: 'detached'});
 		await has('use fewer threads');
 		await page.getByRole('button', {name: 'Retry j2'}).click();
@@ -24,7 +24,7 @@ const tests = {
 		await page.locator('tr[data-job=j1]').waitFor();
 		await page.getByLabel('Filter').fill('resnet8 j3');
 		await page.locator('tr[data-job=j1]').waitFor({state: 'detached'});
-		assert.equal(await page.locator('tbody tr').count(), 1);
+		assert.equal(await page.locator('#jobs tbody tr').count(), 1);
 		assert.match(page.url(), /q=resnet8\+j3/);
 		await page.reload();
 		await page.locator('tr[data-job=j3]').waitFor();
@@ -424,10 +424,11 @@ const tests = {
 	},
 	async jobs__running_and_next__are_on_top_with_their_expected_end() {
 		await open('#/jobs');
-		await page.locator('tr[data-job=j1]').waitFor();
-		const order = await page.locator('tbody tr[data-job]').evaluateAll((all) => all.map((r) => r.querySelector('[data-state]').dataset.state));
-		const rank = {running: 0, queued: 1, succeeded: 2, failed: 2, cancelled: 2};
-		assert.deepEqual(order, [...order].sort((a, b) => rank[a] - rank[b]));
+		await page.locator('tr[data-now=j4]').waitFor();
+		const order = await page.locator('#now tr[data-now]').evaluateAll((all) => all.map((r) => r.querySelector('[data-state]').dataset.state));
+		const rank = {running: 0, queued: 1};
+		assert.deepEqual(order, [...order].sort((x, y) => rank[x] - rank[y]));
+		assert.match(await page.locator('tr[data-now=j4]').innerText(), /place 1/);
 	},
 	async views__title_state_scroll_and_focus__are_kept() {
 		await open('#/compare');

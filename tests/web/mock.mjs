@@ -107,7 +107,7 @@ export async function start(dist, kinds) {
 			{id: 'd3', name: 'digits.npz', size_bytes: 9000, sha256: hash, created: time, inspection: {state: 'ok', error: null, result: {kind: 'data', arrays: [{name: 'x', type: 'uint8', shape: [300, 1, 16, 16]}, {name: 'y', type: 'int64', shape: [300]}]}}}],
 		jobs: [], submitted: []};
 	const job = (id, state, more = {}) => ({id, type: 'ptq', state, spec: {type: 'ptq', model: 'm1', data: 'd1', schemes: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5']}, ...refs, fingerprint: hash, engine: '0.1.0',
-		attempts: 1, cached: false, created: time, started: state === 'queued' ? null : time, finished: ['queued', 'running'].includes(state) ? null : '2026-01-05T10:01:12Z', progress: null, position: null, error: null, artifacts: [], ...more});
+		attempts: 1, cached: false, created: time, started: state === 'queued' ? null : time, finished: ['queued', 'running'].includes(state) ? null : '2026-01-05T10:01:12Z', progress: null, position: null, error: null, artifacts: [], name: null, notes: null, tags: [], best: null, ...more});
 	lab.jobs.push(job('j4', 'queued', {position: 1, model: {id: 'm2', name: long}}), job('j3', 'running', {progress: {stage: 'sweep', fraction: 0.42, text: 'batch 5 of 12'}}),
 		job('j2', 'failed', {error: {code: 'memory', detail: 'the worker needed more memory than a job may have (2 GB); use fewer threads'}}), job('j1', 'succeeded', {artifacts: [{name: 'histograms.json', content_type: 'application/json', size_bytes: 9000, sha256: hash}, {name: 'ranges.json', content_type: 'application/json', size_bytes: 812, sha256: hash}, {name: 'int8.qdq.onnx', content_type: 'application/octet-stream', size_bytes: 90123, sha256: hash}]}));
 
@@ -181,12 +181,12 @@ export async function start(dist, kinds) {
 			const type = url.searchParams.get('type');
 			if (!id && type && type !== 'ptq') {
 				const rows = trainings.filter((j) => j.type === type && (!url.searchParams.get('model') || j.model?.id === url.searchParams.get('model')) && (!url.searchParams.get('state') || j.state === url.searchParams.get('state')));
-				return json(res, {jobs: rows, total: rows.length, next: null});
+				return json(res, {jobs: rows, total: rows.length, more: false, next: null});
 			}
 			if (!id) {
 				const words = (url.searchParams.get('q') ?? '').split(' ');
 				const rows = lab.jobs.filter((j) => (!url.searchParams.get('state') || j.state === url.searchParams.get('state')) && (!url.searchParams.get('model') || j.model?.id === url.searchParams.get('model')) && words.every((w) => `${j.id} ${j.model?.name}`.includes(w)));
-				return json(res, {jobs: rows, total: rows.length, next: null});
+				return json(res, {jobs: rows, total: rows.length, more: false, next: null});
 			}
 			if (!one) { return problem(res, 404, `there is no job ${id}`); }
 			if (sub === 'artifacts' && path[4] === 'histograms.json') { return json(res, HISTOGRAMS); }
@@ -223,6 +223,10 @@ export async function start(dist, kinds) {
 			}
 			return json(res, one);
 		}
+		if (kind === 'events') {
+			return void res.writeHead(200, {'Content-Type': 'text/event-stream'}).write('id: 1\nevent: reset\ndata: {}\n\n');
+		}
+		if (kind === 'tags') { return json(res, {tags: []}); }
 		if (kind === 'compare') {
 			const cells = SCHEMES.map(([scheme, metric, delta, size, unit], k) => ({scheme, metric, ...told(delta), weights: {...part('per_channel'), format: scheme}, activations: {...part('per_tensor'), format: scheme}, methods: [], output_sqnr_db: 34 - 4 * k, size_bytes: size, gates: unit * MACS, latency_p50_ns: 160000, latency_execution: k ? 'emulated' : 'native'}));
 			return json(res, {schemes: SCHEMES.map(([s]) => s), rows: [{job: 'j1', ...refs, metric_name: 'top1', float: 87.71, samples: 846, calibration_samples: 100, calibration_spread: true, float_latency_p50_ns: 410000, float_size_bytes: 309440, float_gates: 3900 * MACS, cells}, {job: 'j5', ...refs, metric_name: 'top1', float: 88, samples: 20, cells}, {job: 'j0', model: {id: 'm2', name: long}, data: refs.data, metric_name: 'mse', float: 0.01, float_latency_p50_ns: 1, cells: cells.slice(0, 3)}]});

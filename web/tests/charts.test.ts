@@ -46,8 +46,8 @@ describe('distributions', () => {
 
 describe('events', () => {
 	it('are cut wherever the stream breaks', () => {
-		const stream = 'id: 1\ndata: {"a":1}\n\n: a comment\n\nid: 2\r\ndata: x\r\ndata: y\r\n\r\n';
-		const want = [{id: '1', data: '{"a":1}'}, {id: '2', data: 'x\ny'}];
+		const stream = 'id: 1\nevent: job\ndata: {"a":1}\n\n: a comment\n\nid: 2\r\ndata: x\r\ndata: y\r\n\r\n';
+		const want = [{id: '1', name: 'job', data: '{"a":1}'}, {id: '2', name: '', data: 'x\ny'}];
 		expect(new EventCutter().push(stream)).toEqual(want);
 		for (let at = 1; at < stream.length; at++) {
 			const cutter = new EventCutter();

@@ -5,6 +5,7 @@ import type {components} from './schema';
 type Schemas = components['schemas'];
 export type Job = Schemas['Job'];
 export type JobList = Schemas['JobList'];
+export type BestResult = Schemas['BestResult'];
 export type JobState = Schemas['JobState'];
 export type Model = Schemas['Model'];
 export type Dataset = Schemas['Dataset'];
@@ -122,6 +123,9 @@ const id = encodeURIComponent;
 export interface JobFilter {
 	state?: string;
 	type?: string;
+	tag?: string;
+	scheme?: string;
+	sort?: string;
 	model?: string;
 	data?: string;
 	q?: string; /* words */
@@ -140,6 +144,8 @@ export const api = {
 	check: (spec: unknown, signal?: AbortSignal) => call('POST', '/v1/jobs?check=true', {body: spec, ...(signal ? {signal} : {})}),
 	cancel: (job: string) => call('POST', `/v1/jobs/${id(job)}/cancel`),
 	retry: (job: string) => call('POST', `/v1/jobs/${id(job)}/retry`),
+	label: async (job: string, change: Schemas['LabelChange']): Promise<Job> => (await (await call('PATCH', `/v1/jobs/${id(job)}`, {body: change})).json()) as Job,
+	tags: async (signal?: AbortSignal) => (await get<Schemas['TagList']>('/v1/tags', signal)).tags,
 	deleteJob: (job: string) => call('DELETE', `/v1/jobs/${id(job)}`),
 	models: async (signal?: AbortSignal) =>
 		(await all<Model, 'models'>('/v1/models', 'models', signal)),

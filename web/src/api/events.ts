@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // A job's events: read with fetch, because EventSource does not tell why it fails. Reconnects behind the last event it saw.
-import {problemOf, type Event} from './client';
+import {problemOf, type Event, type Job} from './client';
 
 /** Cuts a text stream into Server-Sent Events; keeps what is not whole yet. */
 export class EventCutter {
 	#rest = '';
 
-	push(text: string): {id: string | null; data: string}[] {
-		const events: {id: string | null; data: string}[] = [];
+	push(text: string): {id: string | null; name: string; data: string}[] {
+		const events: {id: string | null; name: string; data: string}[] = [];
 		const blocks = (this.#rest + text).replace(/\r\n/g, '\n').split('\n\n');
 		this.#rest = blocks.pop() ?? '';
 		for (const block of blocks) {
 			let id: string | null = null;
+			let name = '';
 			const data: string[] = [];
 			for (const line of block.split('\n')) {
 				if (line.startsWith('id:')) {
 					id = line.slice(3).trim();
+				} else if (line.startsWith('event:')) {
+					name = line.slice(6).trim();
 				} else if (line.startsWith('data:')) {
 					data.push(line.slice(5).replace(/^ /, ''));
 				}
 			}
 			if (data.length > 0) {
-				events.push({id, data: data.join('\n')});
+				events.push({id, name, data: data.join('\n')});
 			}
 		}
 		return events;
@@ -96,4 +99,56 @@ export async function history(job: string, signal?: AbortSignal): Promise<Event[
 		throw problemOf(response.status, text);
 	}
 	return new EventCutter().push(text).map(({data}) => JSON.parse(data) as Event);
+}
+
+export interface Changes {
+	onJob: (job: Job) => void;
+	onDeleted: (id: string) => void;
+	/** What happened before is not known: load everything again. */
+	onReset: () => void;
+	onLine: (open: boolean) => void;
+}
+
+/** Calls back with every job that changes, until it is stopped by what it returns. */
+export function watchAll(to: Changes): () => void {
+	const abort = new AbortController();
+	let last: string | null = null;
+
+	async function once(): Promise<void> {
+		const response = await fetch('/v1/events', {signal: abort.signal, headers: {Accept: 'text/event-stream', ...(last === null ? {} : {'Last-Event-ID': last})}});
+		if (!response.ok || !response.body) {
+			throw problemOf(response.status, await response.text());
+		}
+		to.onLine(true);
+		const reader = response.body.getReader();
+		const decoder = new TextDecoder();
+		const cutter = new EventCutter();
+		for (;;) {
+			const {done, value} = await reader.read();
+			if (done) {
+				return;
+			}
+			for (const {id, name, data} of cutter.push(decoder.decode(value, {stream: true}))) {
+				last = id ?? last;
+				if (name === 'job') { to.onJob(JSON.parse(data) as Job); }
+				if (name === 'deleted') { to.onDeleted((JSON.parse(data) as {id: string}).id); }
+				if (name === 'reset') { to.onReset(); }
+			}
+		}
+	}
+
+	void (async () => {
+		while (!abort.signal.aborted) {
+			try {
+				await once();
+			} catch {
+				// the line broke: try again below
+			}
+			if (!abort.signal.aborted) {
+				to.onLine(false);
+				await new Promise((resolve) => setTimeout(resolve, 1500));
+			}
+		}
+	})();
+	return () => abort.abort();
 }

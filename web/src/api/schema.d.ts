@@ -389,6 +389,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/targets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where jobs can run */
+        get: operations["listTargets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/results": {
         parameters: {
             query?: never;
@@ -926,11 +943,38 @@ export interface components {
              * @default false
              */
             fresh: boolean;
+            run?: components["schemas"]["Run"];
             name?: components["schemas"]["JobName"];
             notes?: components["schemas"]["JobNotes"];
             tags?: components["schemas"]["Tags"];
         } & {
             [key: string]: unknown;
+        };
+        /** @description How the job is run; nothing of it changes what the job computes. */
+        Run: {
+            /**
+             * @description where, of GET /v1/targets
+             * @default local
+             */
+            target: string;
+            /**
+             * @description those of a higher priority start first
+             * @default 0
+             */
+            priority: number;
+            /** @description ids of jobs that have to succeed before it starts; where one fails or is cancelled, this one fails */
+            after?: string[];
+            /**
+             * @description how often it is tried again after a crash, a limit or a lack of memory, after a pause that grows
+             * @default 0
+             */
+            retries: number;
+            /** @description at most the target's */
+            threads?: number;
+            /** @description at most the target's */
+            memory_bytes?: number;
+            /** @description at most the server's */
+            wall_seconds?: number;
         };
         /** @description for people; one line of at most 200 bytes */
         JobName: string | null;
@@ -1005,6 +1049,21 @@ export interface components {
             position: number | null;
             error: components["schemas"]["Fault"] | null;
             artifacts: components["schemas"]["Artifact"][];
+            /** @description where it runs */
+            target: string;
+            /** @description the processor that computed its result, as the worker said */
+            machine: components["schemas"]["Machine"] | null;
+            priority: number;
+            /** @description its own */
+            limits: {
+                threads?: number;
+                memory_bytes?: number;
+                wall_seconds?: number;
+            } | null;
+            retries: number;
+            after: string[];
+            /** @description what the latest jobs of this kind took with the same files on this target; null where there are none, or it has ended. Absent from lists */
+            expected_seconds?: number | null;
         };
         /** @description the name of the token that brought it; local: somebody on the server's machine; null: it is older than tokens */
         Submitter: string | null;
@@ -1012,7 +1071,7 @@ export interface components {
             jobs: components["schemas"]["Job"][];
             /** @description jobs that match */
             total: number;
-            /** @description more match than `total` says: of combined filters that each more than 10000 jobs pass, 1000 are counted */
+            /** @description more match than `total` says: where more than 5000 jobs pass each filter, matches are counted to 5000, of several filters to 1000 */
             more: boolean;
             next: string | null;
         };
@@ -2074,6 +2133,20 @@ export interface components {
                 stage: "graph" | "weights";
             }[];
         };
+        TargetList: {
+            targets: {
+                name: string;
+                /** @enum {unknown} */
+                kind: "local" | "slurm" | "ssh";
+                /** @description jobs that may run there at once */
+                slots: number;
+                running: number;
+                /** @description jobs that wait for it */
+                queued: number;
+                /** @description why no worker starts there just now */
+                problem: string | null;
+            }[];
+        };
         ResultRow: {
             id: number;
             job: string;
@@ -2113,7 +2186,9 @@ export interface components {
                 calibration_samples?: number | null;
                 calibration_spread?: boolean | null;
                 held_out?: boolean | null;
-                /** @description where latency was measured */
+                /** @description where the job ran */
+                target?: string;
+                /** @description where latency was measured, else where the job ran */
                 cpu?: string | null;
                 /** @description its CPU level */
                 isa?: string | null;
@@ -3051,6 +3126,30 @@ export interface operations {
             403: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
+        };
+    };
+    listTargets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The targets; the first one is the server's own machine */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TargetList"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
         };
     };
     listResults: {
