@@ -54,7 +54,7 @@ export async function browse({app, chromium, pictures, url}) {
 
 	/** Every page at the width of a desk and of a phone, light and dark: nothing may stick out. */
 	async function everywhere(places, prefix = '') {
-		for (const [width, scheme] of [[1280, 'light'], [390, 'dark'], [390, 'light'], [1280, 'dark']]) {
+		for (const [width, scheme] of [[1440, 'light'], [390, 'dark'], [390, 'light'], [1440, 'dark']]) {
 			await page.setViewportSize({width, height: 860});
 			await page.emulateMedia({colorScheme: scheme});
 			for (const [name, hash] of places) {

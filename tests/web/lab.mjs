@@ -102,6 +102,35 @@ const tests = {
 		await page.locator('#sweep tr[data-scheme=int8]').waitFor({timeout: 120000});
 		await page.locator('tr[data-scheme=int8]').getByRole('button', {name: /^Export int8: .*\.onnx/}).waitFor();
 	},
+	async talk__run_this__fills_the_cells_and_a_network_is_put_into_a_row() {
+		await open('#/talk');
+		const row = page.locator('[data-table="1c"] [data-row=mobilenetv2]');
+		const option = row.locator('select option', {hasText: '200 samples'});
+		await option.first().waitFor({state: 'attached'});
+		await row.locator('select').selectOption(await option.first().getAttribute('value'));
+		await row.getByText(/Measured: digits\.onnx, digits-test\.npz, 200 samples, top-1;/).waitFor();
+		assert.match(await row.innerText(), /digits\.onnx is no MobileNetV2 by its name; 200 samples of digits-test\.npz/);
+		assert.match(await row.locator('td').nth(1).getByRole('link').getAttribute('href'), /^#\/jobs\/j\d+$/);
+		await page.locator('[data-table="1b"] [data-row=uniform]').getByRole('link', {name: 'run this: Uniform, INT8'}).click();
+		await page.locator('[data-verdict=taken]').waitFor();
+		await submit();
+		await page.locator('[data-state=succeeded]').waitFor({timeout: 120000});
+		await open('#/talk');
+		await page.locator('[data-table="1b"] [data-row=uniform]', {hasText: '★ 48.1 dB'}).waitFor();
+		for (const claim of ['A uniform distribution is best in INT8', 'With outliers FP8 wins', 'FP8-E4 is best only with large outliers']) {
+			assert.equal(await page.locator('#claims li', {hasText: claim}).getAttribute('data-verdict'), 'holds', claim);
+		}
+	},
+	async look_inside__of_the_demo__is_its_graph_and_the_histogram_of_a_tensor() {
+		await open('#/jobs/j1');
+		await page.locator('#look-figures[data-fit=scheme]').waitFor();
+		const own = async () => Number((await page.locator('#look-figures b').first().innerText()).replace(' dB', ''));
+		assert.ok(await own() > 20);
+		await page.getByRole('link', {name: "On the network's graph"}).click();
+		await page.locator('[data-laid-out]:not([data-laid-out=""])').waitFor({timeout: 60000});
+		await page.locator('[data-legend=sqnr]').waitFor();
+		assert.ok(await page.locator('#nodes tbody tr', {hasText: 'dB'}).count() > 30); // names of a sweep's layers are those of the graph
+	},
 	async formats__number_typed__is_rounded_as_the_format_does() {
 		await open('#/formats?names=int8,e4m3fn,E4,nf4');
 		await page.getByRole('button', {name: 'as encoded'}).click();
