@@ -40,7 +40,10 @@ export interface paths {
         get: operations["getModel"];
         put?: never;
         post?: never;
-        /** Delete a model; results of its jobs stay */
+        /**
+         * Delete a model; results of its jobs stay
+         * @description Refused (409) while jobs need it, and, unless `force` is true, while results refer to it, which could not be computed again.
+         */
         delete: operations["deleteModel"];
         options?: never;
         head?: never;
@@ -121,7 +124,10 @@ export interface paths {
         get: operations["getDataset"];
         put?: never;
         post?: never;
-        /** Delete a dataset; results of its jobs stay */
+        /**
+         * Delete a dataset; results of its jobs stay
+         * @description Refused (409) while jobs need it, and, unless `force` is true, while results refer to it, which could not be computed again.
+         */
         delete: operations["deleteDataset"];
         options?: never;
         head?: never;
@@ -383,6 +389,66 @@ export interface paths {
         get: operations["listJobTypes"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grids": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Submissions of several jobs, the latest first */
+        get: operations["listGrids"];
+        put?: never;
+        /**
+         * Submit a job for every combination of some values
+         * @description Each of the jobs is checked as POST /v1/jobs does; they are queued together, or none is. Of a job that an identical one answers, that one is
+         *     part of the grid.
+         *
+         */
+        post: operations["submitGrid"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grids/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["GridId"];
+            };
+            cookie?: never;
+        };
+        get: operations["getGrid"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grids/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["GridId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancel its jobs that wait or run */
+        post: operations["cancelGrid"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1049,6 +1115,8 @@ export interface components {
             position: number | null;
             error: components["schemas"]["Fault"] | null;
             artifacts: components["schemas"]["Artifact"][];
+            /** @description the first submission of several jobs that it is part of */
+            grid?: string | null;
             /** @description where it runs */
             target: string;
             /** @description the processor that computed its result, as the worker said */
@@ -2133,6 +2201,43 @@ export interface components {
                 stage: "graph" | "weights";
             }[];
         };
+        GridSpec: {
+            /** @description a job, as POST /v1/jobs takes it; what over names may be left out */
+            job: Record<string, never>;
+            /** @description lists of values by field, such as model, schemes or run.target; at most 1,000 combinations */
+            over: {
+                [key: string]: unknown[];
+            };
+        };
+        Grid: {
+            id: string;
+            spec: components["schemas"]["GridSpec"];
+            created: components["schemas"]["Time"];
+            submitter: components["schemas"]["Submitter"];
+            /** @description those that have been deleted are no more */
+            jobs: {
+                job: string;
+                /** @description its values */
+                at: Record<string, never>;
+                state: components["schemas"]["JobState"];
+                progress: components["schemas"]["Progress"] | null;
+                error: components["schemas"]["Fault"] | null;
+            }[];
+        };
+        GridList: {
+            grids: {
+                id: string;
+                spec: components["schemas"]["GridSpec"];
+                created: components["schemas"]["Time"];
+                submitter: components["schemas"]["Submitter"];
+                /** @description how many of its jobs are in each state */
+                states: {
+                    [key: string]: number;
+                };
+            }[];
+            total: number;
+            next: string | null;
+        };
         TargetList: {
             targets: {
                 name: string;
@@ -2324,6 +2429,7 @@ export interface components {
         Name: string;
         ModelId: string;
         DatasetId: string;
+        GridId: string;
         JobId: string;
     };
     requestBodies: never;
@@ -2440,7 +2546,9 @@ export interface operations {
     };
     deleteModel: {
         parameters: {
-            query?: never;
+            query?: {
+                force?: boolean;
+            };
             header?: never;
             path: {
                 id: components["parameters"]["ModelId"];
@@ -2456,6 +2564,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["Problem"];
             401: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
@@ -2637,7 +2746,9 @@ export interface operations {
     };
     deleteDataset: {
         parameters: {
-            query?: never;
+            query?: {
+                force?: boolean;
+            };
             header?: never;
             path: {
                 id: components["parameters"]["DatasetId"];
@@ -2653,6 +2764,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["Problem"];
             401: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
@@ -3126,6 +3238,124 @@ export interface operations {
             403: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
+        };
+    };
+    listGrids: {
+        parameters: {
+            query?: {
+                /** @description rows of a page */
+                limit?: components["parameters"]["Limit"];
+                /** @description the `next` of the page before */
+                before?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of grids */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GridList"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+        };
+    };
+    submitGrid: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GridSpec"];
+            };
+        };
+        responses: {
+            /** @description Queued */
+            201: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grid"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
+        };
+    };
+    getGrid: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["GridId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The grid and its jobs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grid"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+        };
+    };
+    cancelGrid: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["GridId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Cancelled, or being stopped */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grid"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
         };
     };
     listTargets: {
