@@ -40,7 +40,7 @@ class Local(unittest.TestCase):
     def test_run__worker__gives_its_result_and_shows_progress(self):
         bar = served.Silent()
         result = self.fake("ok", bar, threads=3, schemes=["int8"])
-        self.assertEqual(result["argv"], ["--threads", "3"])
+        self.assertEqual(result["argv"][:3], ["--threads", "3", "--sandbox"])
         self.assertEqual(result["job_seen"], {"type": "ptq", "model": {"path": str(self.folder / "net.onnx"), "name": "net.onnx"},
                                               "fake": "ok", "schemes": ["int8"]})
         self.assertEqual(bar.shown[-1], (1.0, "step 10", "step 10"))
