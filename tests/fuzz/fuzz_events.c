@@ -119,7 +119,8 @@ static int64_t begin_job(void)
 	int64_t job = 0;
 
 	qb_store_begin(server.store, false);
-	if (qb_store_value(server.store, QB_SQL_JOB_INSERT, &job, "sssss", "ptq", "{}", "", "", "") != QB_FOUND ||
+	if (qb_store_value(server.store, QB_SQL_JOB_INSERT, &job, "ssssssIsii", "ptq", "{}", "", "", "", "local", (int64_t)-1, "local",
+		    (int64_t)0, (int64_t)0) != QB_FOUND ||
 		!qb_store_commit(server.store)) {
 		abort();
 	}
