@@ -21,6 +21,7 @@ struct qb_daemon {
 	struct qb_storage *storage;
 	json_t *unreleased;  /* loop thread: hashes of files that may have lost their last user (uploads.c) */
 	json_t *sound_files; /* loop thread: hash -> what the file looked like when it had it (inputs.c) */
+	bool waiting_unread; /* loop thread: those that wait for a job in vain could not be looked for (jobs.c) */
 	struct qb_store *store; /* loop thread */
 	struct qb_hub *hub;
 	struct qb_connections *connections;

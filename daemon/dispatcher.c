@@ -373,12 +373,11 @@ static bool start_job(struct qb_dispatcher *d, const json_t *row, const struct q
 }
 
 /* false after a failure, with which the others would meet as well. */
-static bool start_jobs(struct qb_dispatcher *d, const struct qb_target *target, int slots)
+static bool start_jobs(struct qb_dispatcher *d, const struct qb_target *target, int slots, const char *now)
 {
-	char now[QB_TIME_LEN], since[QB_TIME_LEN];
+	char since[QB_TIME_LEN];
 	bool ok = true;
 
-	qb_time_now(now);
 	qb_time_in(-3600 * d->daemon->options.fair_share_hours, since);
 	while (ok && slots-- > 0) {
 		json_t *row;
@@ -392,24 +391,23 @@ static bool start_jobs(struct qb_dispatcher *d, const struct qb_target *target, 
 	return ok;
 }
 
-static bool start_all_jobs(struct qb_dispatcher *d, const struct qb_sched_plan *plan)
+static bool start_all_jobs(struct qb_dispatcher *d, const struct qb_sched_plan *plan, const char *now)
 {
 	const struct qb_targets *t = d->daemon->options.targets;
 	bool ok = true;
 
 	for (int i = 0; i < t->count; i++) {
-		ok = start_jobs(d, &t->target[i], plan->jobs[i]) && ok;
+		ok = start_jobs(d, &t->target[i], plan->jobs[i], now) && ok;
 	}
 	return ok;
 }
 
-/* Of those that failed and are tried again, the next one may start then. */
-static void wake_for_retry(struct qb_dispatcher *d)
+/* Of those that failed and are tried again, the next one may start then. now: at which no earlier one could, or it would be
+ * neither started nor waited for. */
+static void wake_for_retry(struct qb_dispatcher *d, const char *now)
 {
-	char now[QB_TIME_LEN];
 	int64_t ms;
 
-	qb_time_now(now);
 	if (qb_store_value(d->daemon->store, QB_SQL_JOB_NEXT_MS, &ms, "s", now) == QB_FOUND) {
 		decide_in(d, (double)ms / 1000 + 0.01);
 	}
@@ -577,12 +575,14 @@ static void decide(uv_timer_t *timer)
 {
 	struct qb_dispatcher *d = timer->data;
 	struct qb_sched_plan plan;
+	char now[QB_TIME_LEN];
 
 	look_at_targets(d);
 
 	qb_storage_look(d->daemon->storage);
 	if (qb_storage_usable(d->daemon->storage, NULL)) { /* else it is tried again by the storage's own clock */
 		qb_dispatcher_save(d);
+		qb_jobs_look_again(d->daemon);
 	}
 	plan = make_plan(d);
 	if (plan.again > 0) {
@@ -592,12 +592,13 @@ static void decide(uv_timer_t *timer)
 	if (!starts_any(d, &plan)) {
 		return;
 	}
-	if (!start_inspections(d, plan.inspections) || !start_all_jobs(d, &plan)) {
+	qb_time_now(now);
+	if (!start_inspections(d, plan.inspections) || !start_all_jobs(d, &plan, now)) {
 		decide_in(d, AGAIN_S);
 	} else if (!d->runs && plan.jobs[0]) {
 		place_works(d, 0); /* nothing waits for it any more */
 	}
-	wake_for_retry(d);
+	wake_for_retry(d, now);
 }
 
 struct qb_dispatcher *qb_dispatcher_create(struct qb_daemon *daemon)

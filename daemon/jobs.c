@@ -87,7 +87,8 @@ static void fail_waiting(struct qb_daemon *d, int64_t id)
 	size_t i;
 
 	if (!qb_store_list(d->store, QB_SQL_JOB_AFTER_IN_VAIN, &rows, "I", id ? id : (int64_t)-1)) {
-		return; /* the next start finds them */
+		d->waiting_unread = true;
+		return;
 	}
 	json_array_foreach(rows, i, row) {
 		snprintf(text, sizeof(text), "it was to run after %.40s, which %s; retry that one, then this", text_of(row, "after"),
@@ -95,6 +96,14 @@ static void fail_waiting(struct qb_daemon *d, int64_t id)
 		qb_job_fail(d, json_integer_value(json_object_get(row, "id")), "after_failed", text);
 	}
 	json_decref(rows);
+}
+
+void qb_jobs_look_again(struct qb_daemon *d)
+{
+	if (d->waiting_unread) {
+		d->waiting_unread = false;
+		fail_waiting(d, 0);
+	}
 }
 
 /* Within the caller's transaction. */

@@ -32,6 +32,8 @@ bool qb_job_start(struct qb_daemon *d, int64_t id);
 bool qb_job_finish(struct qb_daemon *d, int64_t id, const char *state, json_t *error, const char *outcome,
 	json_t *result);
 bool qb_job_fail(struct qb_daemon *d, int64_t id, const char *code, const char *detail);
+/* Jobs that wait for one that has not succeeded fail with it; for those that could not be looked for then, this does so. */
+void qb_jobs_look_again(struct qb_daemon *d);
 /* A failure that may pass: queued again after a pause, as often as the job wishes. *again is false, and nothing done, where it
  * has been by now. */
 bool qb_job_try_later(struct qb_daemon *d, int64_t id, bool *again);

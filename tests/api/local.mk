@@ -29,4 +29,4 @@ API_TESTS = \
 	tests/api/test_training.py \
 	tests/api/test_workers.py
 check_SCRIPTS += $(API_TESTS)
-EXTRA_DIST += $(API_TESTS) tests/api/crowd.py tests/api/daemon.py tests/api/process.py tests/api/fake_worker.py
+EXTRA_DIST += $(API_TESTS) tests/api/crowd.py tests/api/daemon.py tests/api/hook.py tests/api/process.py tests/api/fake_worker.py

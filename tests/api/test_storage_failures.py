@@ -11,6 +11,7 @@ import json
 import os
 import re
 import resource
+import signal
 import socket
 import subprocess
 import tempfile
@@ -19,13 +20,17 @@ import time
 import unittest
 
 from daemon import Daemon
+from hook import Hook
 
 METRICS = 12
-# What HTTP threads ask, what ends a failed transaction, and what comes after a failure only.
+RUN = ("--jobs", "2", "--retry-seconds", "1", "--keep-failed-days", "1000", "--keep-uploads-days", "1000")
+# What HTTP threads ask, what a timer asks again, what ends a failed transaction, and what comes after a failure only.
 READERS = {"ROLLBACK", "STORAGE_PROBE", "UPLOAD_LIST", "UPLOAD_COUNT", "UPLOAD_GRAPH", "BLOB_BYTES", "JOB_ROWS",
            "JOB_QUEUE", "JOB_TOTAL", "TAG_LIST", "EVENT_LIST", "RESULT_GET", "METRIC_LIST", "METRIC_COUNT", "COMPARE_ROW", "COMPARE_CELLS",
            "COMPARE_LATEST", "ARTIFACT_GET", "JOB_ENGINE", "TOKEN_LIST", "TOKEN_BY_HASH", "TOKEN_BY_SESSION", "TOKEN_UPLOADED",
-           "AUDIT_LIST", "AUDIT_COUNT", "BLOB_LIST", "TOKENS_VALID"}
+           "AUDIT_LIST", "AUDIT_COUNT", "BLOB_LIST", "TOKENS_VALID", "GRID_COUNT", "GRID_LIST",
+           "GRID_GET", "GRID_JOBS", "GRID_OWNER", "GRID_WAITING", "JOB_CENSUS", "JOB_WAITING",
+           "RETAIN_JOBS", "RETAIN_UPLOADS"}
 JOB = [["metric", METRICS], ["artifact", "a.txt"], ["metric", METRICS]]
 
 
@@ -122,6 +127,7 @@ class Faults(Account):
                          ["queued", "running", "cancelled"])
         self.assertEqual(d.call("GET", "/v1/results", expect=200)["total"], 2 * METRICS)
         self.scenario_of_tokens(d)
+        self.scenario_of_runs(d)
         patiently(d, "DELETE", "/v1/datasets/" + gone)
         patiently(d, "DELETE", "/v1/jobs/" + bad)
         self.assertEqual([d.call("GET", "/v1/" + k, expect=200)["total"] for k in ("models", "datasets", "jobs")], [2, 0, 2])
@@ -143,12 +149,31 @@ class Faults(Account):
         tokens = d.call("GET", "/v1/tokens", expect=200)["tokens"]
         self.assertEqual([(t["name"], t["revoked"] is not None) for t in tokens], [("alice", True)])
 
+    def scenario_of_runs(self, d):
+        """Jobs after others, jobs that are tried again, grids, and jobs with so many rows that they are deleted in parts."""
+        def submit(*do, **run):
+            return patiently(d, "POST", "/v1/jobs", {"type": "fake", "do": do, "fresh": True, "run": run})["id"]
+
+        many = submit(["metric", 2001])
+        then = submit(["machine", {"cpu": "a processor", "isa": "plain", "threads": 1}], after=[many], priority=1)
+        crashes = submit(["kill", signal.SIGKILL], retries=1)
+        never = submit(after=[crashes])
+        self.assertEqual([ended(d, j)["state"] for j in (many, then, crashes, never)], ["succeeded", "succeeded", "failed", "failed"])
+        self.assertEqual([(j["attempts"], j["error"]["code"]) for j in (d.call("GET", "/v1/jobs/" + i) for i in (crashes, never))],
+                         [(2, "worker_crashed"), (0, "after_failed")])
+        grid = patiently(d, "POST", "/v1/grids", {"job": {"type": "fake", "do": [["sleep", 60]]}, "over": {"seed": [1, 2]}})
+        patiently(d, "POST", "/v1/grids/%s/cancel" % grid["id"])
+        grid = patiently(d, "GET", "/v1/grids/" + grid["id"])["jobs"]
+        self.assertEqual([ended(d, j["job"])["state"] for j in grid], ["cancelled"] * 2)
+        for job in (never, crashes, then, many, *(j["job"] for j in grid)):
+            patiently(d, "DELETE", "/v1/jobs/" + job)
+
     def interrupted(self, folder, d, env):
         """A job that runs when the server stops; returns the next server."""
         job = patiently(d, "POST", "/v1/jobs", {"type": "fake", "do": [["sleep", 60]], "fresh": True})["id"]
         until(lambda: patiently(d, "GET", "/v1/jobs/" + job)["state"] == "running", "does not run")
         self.assertEqual(d.stop(), 0)
-        after = Daemon(folder, env=env)
+        after = Daemon(folder, *RUN, env=env)
         after.lines[:0] = d.lines
         until(lambda: after.call("GET", "/readyz") == {"status": "ok"}, "not ready: %s" % d.lines)
         until(lambda: patiently(after, "GET", "/v1/jobs/" + job)["state"] == "running", "does not run again")
@@ -162,15 +187,18 @@ class Faults(Account):
         """Names of the statements that failed."""
         with tempfile.TemporaryDirectory() as folder:
             env = {"QUANTBENCHD_TEST_FAULTS": faults}
-            d = Daemon(folder, "--jobs", "2", env=env)
+            hook = Hook(500, 200)
+            d = Daemon(folder, *RUN, "--webhook", hook.url, env=env)
             try:
                 self.scenario(d)
+                until(lambda: len(hook.heard) >= 2, "nobody is told: %s" % d.lines)
                 d = self.interrupted(folder, d, env)
             except BaseException:
                 print("faults", faults, "".join(d.lines))
                 raise
             finally:
                 code = d.stop()
+                hook.stop()
             self.assertEqual(code, 0, d.lines)
             return {m.group(1) for line in d.lines for m in [re.search(r"database: (\w+): database or disk is full", line)] if m}
 
