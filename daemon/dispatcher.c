@@ -111,10 +111,10 @@ static bool gave_up(struct qb_dispatcher *d, struct qb_worker_run *r)
 	return qb_job_fail(d->daemon, r->job, "gave_up", text);
 }
 
-/* What the worker itself says is wrong with a job stays wrong. */
+/* What the worker itself says is wrong with a job stays wrong. It says that it was cancelled where somebody else stopped it. */
 static bool may_pass(const struct qb_worker_run *r)
 {
-	static const char *const codes[] = {"worker_crashed", "time_limit", "memory", "out_of_memory", "io", "internal"};
+	static const char *const codes[] = {"worker_crashed", "time_limit", "memory", "out_of_memory", "io", "internal", "cancelled"};
 	const char *code = text_of(r->error, "code");
 
 	for (size_t i = 0; code && i < sizeof(codes) / sizeof(codes[0]); i++) {
