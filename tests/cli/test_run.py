@@ -183,7 +183,7 @@ class Run(unittest.TestCase):
         code, out, _ = self.quantbench("--help")
         self.assertEqual(code, 0)
         commands = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
-        self.assertEqual(len(commands), 15)
+        self.assertEqual(len(commands), 16)
         for command in commands:
             code, out, _ = self.quantbench(command, "--help")
             self.assertEqual(code, 0)
