@@ -14,7 +14,7 @@
 /* What a clock or the server says, and no computation. */
 static bool is_measured(const char *key)
 {
-	static const char *const keys[] = {"latency", "machine", "job", "target", "seconds", "seconds_per_step", "samples_per_second",
+	static const char *const keys[] = {"latency", "machine", "job", "run_target", "seconds", "seconds_per_step", "samples_per_second",
 		"sweep_cost", "threads"};
 	const size_t n = strlen(key);
 

@@ -40,7 +40,7 @@ static json_t *load(struct qb_request *rq, struct qb_problem *p)
 	} else {
 		json_object_set_new(result, "job", json_string(rq->part[0]));
 		json_object_set(result, "type", json_object_get(row, "type"));
-		json_object_set(result, "target", json_object_get(row, "target"));
+		json_object_set(result, "run_target", json_object_get(row, "target"));
 	}
 	json_decref(row);
 	return result;

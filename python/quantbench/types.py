@@ -538,6 +538,7 @@ class PtqResultExportsItem(TypedDict):
 
 class PtqResult(TypedDict):
     job: str
+    run_target: NotRequired[str]
     type: Literal['ptq']
     model: NotRequired[str]
     data: NotRequired[str]
@@ -642,6 +643,7 @@ class DiagnoseResultMixed1(TypedDict):
 
 class DiagnoseResult(TypedDict):
     job: NotRequired[str]
+    run_target: NotRequired[str]
     type: Literal['diagnose']
     model: NotRequired[str]
     data: NotRequired[str]
@@ -715,6 +717,7 @@ SqnrResultCrossingsItem = TypedDict('SqnrResultCrossingsItem', {
 
 class SqnrResult(TypedDict):
     job: NotRequired[str]
+    run_target: NotRequired[str]
     type: Literal['sqnr']
     samples: int
     seed: int
@@ -743,6 +746,7 @@ class HwcostRow(TypedDict):
 
 class HwcostResult(TypedDict):
     job: NotRequired[str]
+    run_target: NotRequired[str]
     type: Literal['hwcost']
     cells: NotRequired[str]
     adders: NotRequired[Literal['ripple', 'prefix']]
@@ -841,6 +845,7 @@ class TensorResultSkippedItem(TypedDict):
 
 class TensorResult(TypedDict):
     job: NotRequired[str]
+    run_target: NotRequired[str]
     type: Literal['tensor']
     source: str
     range: Literal['minmax', 'mse']
@@ -1004,6 +1009,7 @@ class TrainResult(TypedDict):
     artifacts: NotRequired[list[TrainResultArtifactsItem]]
     machine: NotRequired[Machine]
     job: NotRequired[str]
+    run_target: NotRequired[str]
     type: Literal['train']
     model: str
     data: str
@@ -1136,6 +1142,7 @@ class QatResult(TypedDict):
     artifacts: NotRequired[list[QatResultArtifactsItem]]
     machine: NotRequired[Machine]
     job: NotRequired[str]
+    run_target: NotRequired[str]
     type: Literal['qat']
     model: str
     data: str
@@ -1322,6 +1329,7 @@ class OutliersResultSummaryItem(TypedDict):
 
 class OutliersResult(TypedDict):
     job: NotRequired[str]
+    run_target: NotRequired[str]
     type: Literal['outliers']
     model: str
     data: str
@@ -1360,6 +1368,7 @@ class ToyResultRunsItem(TypedDict):
 
 class ToyResult(TypedDict):
     job: NotRequired[str]
+    run_target: NotRequired[str]
     type: Literal['toy']
     format: str
     target: float
@@ -1376,6 +1385,7 @@ class ToyResult(TypedDict):
 
 class OtherResult(TypedDict):
     job: str
+    run_target: NotRequired[str]
     type: str
     rows: NotRequired[list[dict[str, Any]]]
 

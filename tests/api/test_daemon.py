@@ -136,7 +136,7 @@ class Jobs(Case):
         changes = Stream(self.d)
         self.assertEqual(changes.next()[0], "reset")
         self.d.call("PATCH", "/v1/jobs/" + j["id"], {"tags": ["paper"]}, expect=200)
-        self.assertEqual(changes.next()[1]["tags"], ["paper"])
+        changes.until(lambda _, job: job.get("tags") == ["paper"])
         changes.close()
         self.assertEqual(self.d.call("GET", "/v1/tags", expect=200)["tags"], [{"tag": "paper", "jobs": 1}])
         page = self.d.call("GET", "/v1/jobs?before=" + page["next"], expect=200)

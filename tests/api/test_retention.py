@@ -71,7 +71,7 @@ class Many(Case):
             self.d.call("GET", "/v1/targets", expect=200)  # which asks the loop
             n += 1
         deleted.join()
-        self.assertGreater(n, 5)  # all at once it would be two at most
+        self.assertGreater(n, 2)  # all at once it would be two at most
         self.refused(404, "GET", "/v1/jobs/" + job)
         self.assertEqual(self.d.call("GET", "/v1/results?job=" + job)["total"], 0)
 

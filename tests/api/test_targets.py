@@ -60,7 +60,7 @@ class Board(unittest.TestCase):
         done = self.d.wait(job)
         self.assertEqual((done["state"], done["target"]), ("succeeded", "board"), done["error"])
         self.assertEqual(done["machine"], {"cpu": "Board CPU", "isa": "neon", "threads": 4})
-        self.assertEqual(self.d.call("GET", "/v1/jobs/%s/results" % job)["target"], "board")
+        self.assertEqual(self.d.call("GET", "/v1/jobs/%s/results" % job)["run_target"], "board")
         self.assertEqual(self.d.call("GET", "/v1/jobs/%s/artifacts/out.txt" % job), b"made by a worker\n")
         logs = [e for _, e in self.d.events(job) if e["event"] == "log" and e["text"].startswith("{")]
         self.assertIn("it's a \\\"net\\\" $(x).onnx", logs[0]["text"])

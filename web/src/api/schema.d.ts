@@ -1288,6 +1288,8 @@ export interface components {
         Best: boolean;
         PtqResult: {
             job: string;
+            /** @description where the job ran, of GET /v1/targets; this machine is local */
+            run_target?: string;
             /** @constant */
             type: "ptq";
             model?: string;
@@ -1364,6 +1366,8 @@ export interface components {
         };
         DiagnoseResult: {
             job?: string;
+            /** @description where the job ran, of GET /v1/targets; this machine is local */
+            run_target?: string;
             /** @constant */
             type: "diagnose";
             model?: string;
@@ -1503,6 +1507,8 @@ export interface components {
         };
         SqnrResult: {
             job?: string;
+            /** @description where the job ran, of GET /v1/targets; this machine is local */
+            run_target?: string;
             /** @constant */
             type: "sqnr";
             samples: number;
@@ -1566,6 +1572,8 @@ export interface components {
         };
         HwcostResult: {
             job?: string;
+            /** @description where the job ran, of GET /v1/targets; this machine is local */
+            run_target?: string;
             /** @constant */
             type: "hwcost";
             cells?: string;
@@ -1661,6 +1669,8 @@ export interface components {
         };
         TensorResult: {
             job?: string;
+            /** @description where the job ran, of GET /v1/targets; this machine is local */
+            run_target?: string;
             /** @constant */
             type: "tensor";
             /** @description the upload's name */
@@ -1760,6 +1770,8 @@ export interface components {
         };
         TrainResult: components["schemas"]["Training"] & {
             job?: string;
+            /** @description where the job ran, of GET /v1/targets; this machine is local */
+            run_target?: string;
             /** @constant */
             type: "train";
             /** @description the upload's name, or that of a network by name */
@@ -1816,6 +1828,8 @@ export interface components {
         };
         QatResult: components["schemas"]["Training"] & {
             job?: string;
+            /** @description where the job ran, of GET /v1/targets; this machine is local */
+            run_target?: string;
             /** @constant */
             type: "qat";
             model: string;
@@ -2090,6 +2104,8 @@ export interface components {
         };
         OutliersResult: {
             job?: string;
+            /** @description where the job ran, of GET /v1/targets; this machine is local */
+            run_target?: string;
             /** @constant */
             type: "outliers";
             /** @description the first one's name, or that of the network that trains */
@@ -2137,6 +2153,8 @@ export interface components {
         };
         ToyResult: {
             job?: string;
+            /** @description where the job ran, of GET /v1/targets; this machine is local */
+            run_target?: string;
             /** @constant */
             type: "toy";
             format: string;
@@ -2176,6 +2194,8 @@ export interface components {
         };
         OtherResult: {
             job: string;
+            /** @description where the job ran, of GET /v1/targets; this machine is local */
+            run_target?: string;
             type: string;
             rows?: Record<string, never>[];
         };
