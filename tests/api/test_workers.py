@@ -224,7 +224,7 @@ class Inspections(Case):
 
 
 # A launcher whose worker is not in the daemon's process group, and which survives the daemon and keeps its worker: as whose
-# child the worker does not end with the daemon.
+# child the worker does not end with the daemon. It does not watch its input, either.
 FORKING = """#!/usr/bin/python3
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
@@ -234,7 +234,7 @@ if pid == 0:
     os.setsid()
     if os.fork():
         os._exit(0)
-    os.execv(sys.argv[1], sys.argv[1:])
+    os.execv(sys.argv[1], [a for a in sys.argv[1:] if a != "--end-with-input"])
 os.waitpid(pid, 0)
 while True:
     signal.pause()
