@@ -349,6 +349,26 @@ struct qb_http *qb_http_start(struct qb_daemon *daemon, struct qb_listeners *l)
 	return h;
 }
 
+/* What was answered last is still to be sent, as MHD_stop_daemon closes connections whatever they have to say: waits till they
+ * have gone, a fifth of a second at most, for some are idle. */
+static void let_answers_out(const struct qb_http *h)
+{
+	enum { STEPS = 20 };
+	const struct timespec step = {.tv_nsec = 10000000};
+	unsigned open = 1;
+
+	for (int i = 0; i < STEPS && open; i++) {
+		nanosleep(&step, NULL);
+		open = 0;
+		for (int f = 0; f < FRONTS; f++) {
+			const union MHD_DaemonInfo *info = h->fronts[f].mhd
+				? MHD_get_daemon_info(h->fronts[f].mhd, MHD_DAEMON_INFO_CURRENT_CONNECTIONS) : NULL;
+
+			open += info ? info->num_connections : 0;
+		}
+	}
+}
+
 void qb_http_stop(struct qb_http **http)
 {
 	struct qb_http *h = *http;
@@ -359,6 +379,7 @@ void qb_http_stop(struct qb_http **http)
 	if (h->later) {
 		qb_later_close(h->later);
 	}
+	let_answers_out(h);
 	for (int i = 0; i < FRONTS; i++) {
 		if (h->fronts[i].mhd) {
 			MHD_stop_daemon(h->fronts[i].mhd);
