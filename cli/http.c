@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/progress.h"
+#include "common/bytes.h"
 #include "common/json_text.h"
 
 /* What takes longer than a moment to send. */
@@ -23,30 +24,9 @@ struct cli_http {
 	char *socket; /* path; NULL: the server is reached by its address */
 };
 
-struct buffer {
-	char *bytes;
-	size_t used, size;
-};
-
 static size_t collect(char *data, size_t size, size_t count, void *arg)
 {
-	struct buffer *b = arg;
-	size_t n = size * count;
-
-	if (b->size - b->used <= n) {
-		size_t grown = 2 * (b->used + n) + 4096;
-		char *p = realloc(b->bytes, grown);
-
-		if (!p) {
-			return 0;
-		}
-		b->bytes = p;
-		b->size = grown;
-	}
-	memcpy(b->bytes + b->used, data, n);
-	b->used += n;
-	b->bytes[b->used] = '\0';
-	return n;
+	return qb_bytes_add(arg, data, size * count) ? size * count : 0;
 }
 
 static const char *first_of(const char *a, const char *b, const char *c)
@@ -203,7 +183,7 @@ static enum cli_exit unreachable(const struct cli_http *h, CURLcode rc)
 }
 
 /* Sends the prepared request and reads the whole answer into body. */
-static enum cli_exit perform(struct cli_http *h, struct curl_slist *list, struct buffer *body)
+static enum cli_exit perform(struct cli_http *h, struct curl_slist *list, struct qb_bytes *body)
 {
 	CURLcode rc;
 	long status = 0;
@@ -215,12 +195,12 @@ static enum cli_exit perform(struct cli_http *h, struct curl_slist *list, struct
 	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
 	/* An upload may be refused before all of it was sent; then the refusal is the news. */
 	if (status >= 400) {
-		return refused(status, body->bytes);
+		return refused(status, body->at);
 	}
 	return rc == CURLE_OK ? CLI_OK : unreachable(h, rc);
 }
 
-static enum cli_exit parse(const struct cli_http *h, const struct buffer *body, json_t **out)
+static enum cli_exit parse(const struct cli_http *h, const struct qb_bytes *body, json_t **out)
 {
 	json_error_t why;
 
@@ -229,7 +209,7 @@ static enum cli_exit parse(const struct cli_http *h, const struct buffer *body, 
 	}
 	*out = NULL;
 	if (body->used) {
-		*out = json_loadb(body->bytes, body->used, JSON_DECODE_ANY, &why);
+		*out = json_loadb(body->at, body->used, JSON_DECODE_ANY, &why);
 		if (!*out) {
 			return cli_fail(CLI_UNREACHABLE,
 				"what answers at %s does not speak JSON (%s); is it quantbenchd?", h->server,
@@ -242,7 +222,7 @@ static enum cli_exit parse(const struct cli_http *h, const struct buffer *body, 
 enum cli_exit cli_http_call(struct cli_http *h, const char *method, const char *path,
 	const json_t *body, json_t **out)
 {
-	struct buffer answer = {0};
+	struct qb_bytes answer = {0};
 	struct curl_slist *list = headers(h, body ? "application/json" : NULL, "application/json");
 	char *text = body ? qb_json_text(body, JSON_COMPACT) : NULL;
 	enum cli_exit code;
@@ -265,22 +245,22 @@ enum cli_exit cli_http_call(struct cli_http *h, const char *method, const char *
 	}
 out:
 	free(text);
-	free(answer.bytes);
+	free(answer.at);
 	curl_slist_free_all(list);
 	return code;
 }
 
 enum cli_exit cli_http_print(struct cli_http *h, const char *path)
 {
-	struct buffer answer = {0};
+	struct qb_bytes answer = {0};
 	struct curl_slist *list = headers(h, NULL, "*/*");
 	enum cli_exit code = prepare(h, path) ? perform(h, list, &answer)
 					      : cli_fail(CLI_USAGE, "no memory for the request");
 
 	if (code == CLI_OK) {
-		fwrite(answer.bytes ? answer.bytes : "", 1, answer.used, stdout);
+		fwrite(answer.at ? answer.at : "", 1, answer.used, stdout);
 	}
-	free(answer.bytes);
+	free(answer.at);
 	curl_slist_free_all(list);
 	return code;
 }
@@ -305,7 +285,7 @@ static int show_upload(void *arg, curl_off_t in_total, curl_off_t in, curl_off_t
 enum cli_exit cli_http_upload(struct cli_http *h, const char *path, FILE *file, long long size,
 	json_t **out)
 {
-	struct buffer answer = {0};
+	struct qb_bytes answer = {0};
 	struct curl_slist *list = headers(h, "application/octet-stream", "application/json");
 	struct cli_progress progress;
 	enum cli_exit code;
@@ -329,7 +309,7 @@ enum cli_exit cli_http_upload(struct cli_http *h, const char *path, FILE *file, 
 		code = parse(h, &answer, out);
 	}
 out:
-	free(answer.bytes);
+	free(answer.at);
 	curl_slist_free_all(list);
 	return code;
 }
@@ -337,7 +317,7 @@ out:
 /* Server-Sent Events: lines are gathered until an empty one sends them off. */
 struct stream {
 	CURL *curl;
-	struct buffer line, data;
+	struct qb_bytes line, data;
 	char id[64], name[64];
 	cli_event_fn listener;
 	void *arg;
@@ -346,7 +326,7 @@ struct stream {
 
 static void dispatch(struct stream *s)
 {
-	json_t *data = s->data.used ? json_loadb(s->data.bytes, s->data.used, JSON_DECODE_ANY, NULL)
+	json_t *data = s->data.used ? json_loadb(s->data.at, s->data.used, JSON_DECODE_ANY, NULL)
 				    : NULL;
 
 	if (data && !s->listener(s->arg, s->id, s->name, data)) {
@@ -391,10 +371,10 @@ static size_t receive(char *data, size_t size, size_t count, void *arg)
 	}
 	for (size_t i = 0; i < n && !s->stopped; i++) {
 		if (data[i] == '\n') {
-			if (s->line.used && s->line.bytes[s->line.used - 1] == '\r') {
-				s->line.bytes[--s->line.used] = '\0';
+			if (s->line.used && s->line.at[s->line.used - 1] == '\r') {
+				s->line.at[--s->line.used] = '\0';
 			}
-			take_line(s, s->line.used ? s->line.bytes : (char[]){""});
+			take_line(s, s->line.used ? s->line.at : (char[]){""});
 			s->line.used = 0;
 		} else if (collect(&data[i], 1, 1, &s->line) != 1) {
 			return 0;
@@ -429,12 +409,12 @@ enum cli_exit cli_http_events(struct cli_http *h, const char *path, const char *
 	rc = curl_easy_perform(h->curl);
 	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status >= 400) {
-		code = refused(status, s.data.bytes);
+		code = refused(status, s.data.at);
 	} else if (!s.stopped && rc == CURLE_COULDNT_CONNECT) {
 		code = unreachable(h, rc);
 	}
-	free(s.line.bytes);
-	free(s.data.bytes);
+	free(s.line.at);
+	free(s.data.at);
 	curl_slist_free_all(list);
 	return code;
 }

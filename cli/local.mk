@@ -2,6 +2,7 @@
 bin_PROGRAMS += quantbench
 quantbench_SOURCES = \
 	common/beside.c common/beside.h \
+	common/bytes.c common/bytes.h \
 	common/json_text.c common/json_text.h \
 	common/result_csv.c common/result_csv.h \
 	cli/check.c \

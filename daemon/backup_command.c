@@ -67,20 +67,6 @@ static bool read_line(struct backup *b, int argc, char **argv)
 	return b->file != NULL;
 }
 
-static bool write_all(int fd, const uint8_t *bytes, size_t n)
-{
-	while (n) {
-		ssize_t k = write(fd, bytes, n);
-
-		if (k < 0 && errno != EINTR) {
-			return false;
-		}
-		bytes += k > 0 ? k : 0;
-		n -= k > 0 ? (size_t)k : 0;
-	}
-	return true;
-}
-
 /* Copies and hashes; 1, 0 where the content is not what sha256 says, -1 with errno. */
 static int copy_bytes(int from, int to, const char *sha256)
 {
@@ -94,7 +80,7 @@ static int copy_bytes(int from, int to, const char *sha256)
 		n = read(from, block, BLOCK);
 		if (n > 0) {
 			sha256_update(&hash, (size_t)n, block);
-			n = write_all(to, block, (size_t)n) ? n : -1;
+			n = qb_write_all(to, block, (size_t)n) ? n : -1;
 		}
 	}
 	free(block);

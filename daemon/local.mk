@@ -2,6 +2,7 @@
 sbin_PROGRAMS += quantbenchd
 quantbenchd_SOURCES = \
 	common/beside.c common/beside.h \
+	common/bytes.c common/bytes.h \
 	common/json_text.c common/json_text.h \
 	common/result_csv.c common/result_csv.h \
 	common/sandbox.c common/sandbox.h common/sandbox_calls.c \

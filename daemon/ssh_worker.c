@@ -15,17 +15,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/bytes.h"
 #include "common/json_text.h"
 #include "daemon/launcher.h"
 #include "daemon/util.h"
 
 /* NOT_STARTED is what the server takes for a worker that was never there. */
 enum { NOT_STARTED = 126, SSH_FAILED = 255, SSH_WORDS_MAX = 40, BLOCK = 65536, LINE_MAX_BYTES = 64 << 20 };
-
-struct bytes {
-	char *at;
-	size_t n, size;
-};
 
 struct there {
 	const char *destination, *folder, *name;
@@ -38,37 +34,19 @@ struct there {
 	char *job;     /* what it is told */
 };
 
-static bool add(struct bytes *b, const char *text, size_t n)
+static void say(struct qb_bytes *b, const char *text)
 {
-	if (b->n + n + 1 > b->size) {
-		size_t size = 2 * (b->n + n) + 256;
-		char *grown = realloc(b->at, size);
-
-		if (!grown) {
-			return false;
-		}
-		b->at = grown;
-		b->size = size;
-	}
-	memcpy(b->at + b->n, text, n);
-	b->n += n;
-	b->at[b->n] = '\0';
-	return true;
-}
-
-static void say(struct bytes *b, const char *text)
-{
-	if (!add(b, text, strlen(text))) {
+	if (!qb_bytes_add(b, text, strlen(text))) {
 		abort();
 	}
 }
 
 /* As one word of a shell. */
-static void quote(struct bytes *b, const char *text)
+static void quote(struct qb_bytes *b, const char *text)
 {
 	say(b, "'");
 	for (const char *c; (c = strchr(text, '\'')) != NULL; text = c + 1) {
-		if (!add(b, text, (size_t)(c - text))) {
+		if (!qb_bytes_add(b, text, (size_t)(c - text))) {
 			abort();
 		}
 		say(b, "'\\''");
@@ -118,22 +96,8 @@ static int wait_for(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : SSH_FAILED;
 }
 
-static bool write_all(int fd, const char *text, size_t n)
-{
-	while (n) {
-		ssize_t done = write(fd, text, n);
-
-		if (done < 0 && errno != EINTR) {
-			return false;
-		}
-		text += done > 0 ? done : 0;
-		n -= done > 0 ? (size_t)done : 0;
-	}
-	return true;
-}
-
 /* What a command says, with nothing to read; its exit status. */
-static int ask(const struct there *t, const char *command, struct bytes *answer)
+static int ask(const struct there *t, const char *command, struct qb_bytes *answer)
 {
 	int from[2], nothing = open("/dev/null", O_RDONLY | O_CLOEXEC), status;
 	char block[4096];
@@ -147,7 +111,7 @@ static int ask(const struct there *t, const char *command, struct bytes *answer)
 	close(from[1]);
 	close(nothing);
 	while (pid > 0 && ((n = read(from[0], block, sizeof(block))) > 0 || (n < 0 && errno == EINTR))) {
-		if (n > 0 && !add(answer, block, (size_t)n)) {
+		if (n > 0 && !qb_bytes_add(answer, block, (size_t)n)) {
 			abort();
 		}
 	}
@@ -224,7 +188,7 @@ static bool read_job(struct there *t, const char *line)
 }
 
 /* Folders there; what runs that are no more, and jobs of long ago, left; the hashes of files that it lacks. */
-static void write_preparation(const struct there *t, struct bytes *b)
+static void write_preparation(const struct there *t, struct qb_bytes *b)
 {
 	const json_t *in;
 	size_t i;
@@ -246,7 +210,7 @@ static int send_file(const struct there *t, const json_t *in)
 {
 	const char *sha256 = json_string_value(json_object_get(in, "sha256")), *path = json_string_value(json_object_get(in, "path"));
 	int fd = open(path, O_RDONLY | O_CLOEXEC), nothing = open("/dev/null", O_WRONLY | O_CLOEXEC), status = NOT_STARTED;
-	struct bytes b = {0};
+	struct qb_bytes b = {0};
 
 	say(&b, "umask 077; cd ");
 	quote(&b, t->folder);
@@ -271,7 +235,7 @@ static int send_file(const struct there *t, const json_t *in)
 
 static bool prepare(const struct there *t)
 {
-	struct bytes command = {0}, answer = {0};
+	struct qb_bytes command = {0}, answer = {0};
 	const json_t *in;
 	size_t i;
 	bool ok;
@@ -290,7 +254,7 @@ static bool prepare(const struct there *t)
 }
 
 /* The shell stays, and says how the worker ended: of a signal ssh would tell no more than that it failed. */
-static void write_run(const struct there *t, struct bytes *b)
+static void write_run(const struct there *t, struct qb_bytes *b)
 {
 	const json_t *in;
 	char number[32];
@@ -332,7 +296,7 @@ static bool plain_name(const char *name)
 static bool fetch(const struct there *t, const json_t *event)
 {
 	const char *name = json_string_value(json_object_get(event, "name"));
-	struct bytes command = {0};
+	struct qb_bytes command = {0};
 	int nothing, file, status = SSH_FAILED;
 	char *path;
 
@@ -367,27 +331,27 @@ static void forward(const struct there *t, const char *line, size_t n)
 	const char *text = "{\"event\":\"log\",\"level\":\"warning\",\"text\":\"an artifact could not be fetched\"}\n";
 
 	if (kind && !strcmp(kind, "artifact") && !fetch(t, event)) {
-		write_all(STDOUT_FILENO, text, strlen(text));
+		qb_write_all(STDOUT_FILENO, text, strlen(text));
 	} else {
-		write_all(STDOUT_FILENO, line, n);
+		qb_write_all(STDOUT_FILENO, line, n);
 	}
 	json_decref(event);
 }
 
 /* Whole lines, as far as they have come. false after too long a one. */
-static bool forward_lines(const struct there *t, struct bytes *b)
+static bool forward_lines(const struct there *t, struct qb_bytes *b)
 {
 	char *newline, *at = b->at;
 
-	while (b->n && (newline = memchr(at, '\n', b->n)) != NULL) {
+	while (b->used && (newline = memchr(at, '\n', b->used)) != NULL) {
 		const size_t n = (size_t)(newline - at) + 1;
 
 		forward(t, at, n);
 		at += n;
-		b->n -= n;
+		b->used -= n;
 	}
-	memmove(b->at, at, b->n);
-	return b->n <= LINE_MAX_BYTES;
+	memmove(b->at, at, b->used);
+	return b->used <= LINE_MAX_BYTES;
 }
 
 /* From the server to the worker; false at the end. */
@@ -396,14 +360,14 @@ static bool copy_down(int to)
 	char block[BLOCK];
 	ssize_t n = read(STDIN_FILENO, block, sizeof(block));
 
-	return (n < 0 && errno == EINTR) || (n > 0 && write_all(to, block, (size_t)n));
+	return (n < 0 && errno == EINTR) || (n > 0 && qb_write_all(to, block, (size_t)n));
 }
 
 /* Until the worker's output ends; *heard: it said something. */
 static void converse(const struct there *t, int to, int from, bool *heard)
 {
 	struct pollfd fds[] = {{.fd = from, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
-	struct bytes lines = {0};
+	struct qb_bytes lines = {0};
 	char block[BLOCK];
 	ssize_t n = 1;
 
@@ -417,7 +381,7 @@ static void converse(const struct there *t, int to, int from, bool *heard)
 		}
 		if (fds[0].revents) {
 			n = read(from, block, sizeof(block));
-			n = n < 0 && errno == EINTR ? 1 : n > 0 && !add(&lines, block, (size_t)n) ? 0 : n;
+			n = n < 0 && errno == EINTR ? 1 : n > 0 && !qb_bytes_add(&lines, block, (size_t)n) ? 0 : n;
 			*heard = *heard || n > 0;
 			n = n > 0 && !forward_lines(t, &lines) ? 0 : n;
 		}
@@ -430,7 +394,7 @@ static void converse(const struct there *t, int to, int from, bool *heard)
 
 static int run(const struct there *t, bool *heard)
 {
-	struct bytes command = {0};
+	struct qb_bytes command = {0};
 	int to[2], from[2], status;
 	pid_t pid;
 
@@ -442,7 +406,7 @@ static int run(const struct there *t, bool *heard)
 	free(command.at);
 	close(to[0]);
 	close(from[1]);
-	if (pid > 0 && write_all(to[1], t->job, strlen(t->job)) && write_all(to[1], "\n", 1)) {
+	if (pid > 0 && qb_write_all(to[1], t->job, strlen(t->job)) && qb_write_all(to[1], "\n", 1)) {
 		converse(t, to[1], from[0], heard);
 	}
 	close(from[0]);
@@ -452,7 +416,7 @@ static int run(const struct there *t, bool *heard)
 
 static void clean_up(const struct there *t)
 {
-	struct bytes command = {0}, answer = {0};
+	struct qb_bytes command = {0}, answer = {0};
 
 	say(&command, "rm -rf ");
 	quote(&command, t->run);
@@ -464,12 +428,12 @@ static void clean_up(const struct there *t)
 /* The first line of standard input, and no byte more; NULL where it ends before. */
 static char *read_first_line(void)
 {
-	struct bytes b = {0};
+	struct qb_bytes b = {0};
 	char c = '\0';
 	ssize_t n;
 
 	while (c != '\n' && (n = read(STDIN_FILENO, &c, 1)) != 0 && (n > 0 || errno == EINTR)) {
-		if (n > 0 && !add(&b, &c, 1)) {
+		if (n > 0 && !qb_bytes_add(&b, &c, 1)) {
 			abort();
 		}
 	}

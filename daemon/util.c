@@ -136,3 +136,19 @@ void qb_set_input(json_t *job, const char *field, json_t *value)
 	}
 	free(list);
 }
+
+bool qb_write_all(int fd, const void *bytes, size_t n)
+{
+	const char *at = bytes;
+
+	while (n) {
+		ssize_t done = write(fd, at, n);
+
+		if (done < 0 && errno != EINTR) {
+			return false;
+		}
+		at += done > 0 ? done : 0;
+		n -= done > 0 ? (size_t)done : 0;
+	}
+	return true;
+}

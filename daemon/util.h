@@ -50,4 +50,7 @@ void qb_set_input(json_t *job, const char *field, json_t *value);
 void qb_remove_tree(const char *path);
 bool qb_make_folder(const char *path); /* true where it exists already */
 
+/* All n bytes, however often it takes; false with errno. */
+bool qb_write_all(int fd, const void *bytes, size_t n);
+
 #endif

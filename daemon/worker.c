@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/bytes.h"
 #include "daemon/orphans.h"
 #include "daemon/worker_processes.h"
 #include "daemon/util.h"
@@ -24,8 +25,7 @@ struct qb_worker {
 	uv_timer_t linger; /* a grandchild may keep the pipes open for ever */
 	struct qb_worker_setup setup;
 	struct qb_worker_end end;
-	char *buffer; /* of stdout: an unfinished line, or everything */
-	size_t used, size;
+	struct qb_bytes got; /* of stdout: an unfinished line, or everything */
 	bool skipping; /* the rest of a line that was too long */
 	char tail[STDERR_TAIL + 1];
 	size_t tail_used;
@@ -67,7 +67,7 @@ static void handle_closed(uv_handle_t *handle)
 	if (--w->handles > 0) {
 		return;
 	}
-	free(w->buffer);
+	free(w->got.at);
 	free(w->folder);
 	free(w);
 }
@@ -91,8 +91,8 @@ static void finish_if_done(struct qb_worker *w)
 	}
 	w->tail[w->tail_used] = '\0';
 	w->end.errors = w->tail;
-	w->end.output = w->buffer ? w->buffer : "";
-	w->end.output_len = w->used;
+	w->end.output = w->got.at ? w->got.at : "";
+	w->end.output_len = w->got.used;
 	close_all(w);
 	w->setup.end(w->setup.arg, &w->end);
 }
@@ -155,23 +155,7 @@ static void read_err(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 /* false when memory ends, which is treated as a line (or an output) that is too long. */
 static bool append(struct qb_worker *w, const char *bytes, size_t n)
 {
-	if (w->used + n > w->setup.limit) {
-		return false;
-	}
-	if (w->used + n + 1 > w->size) {
-		size_t size = 2 * (w->used + n) + 1024;
-		char *p = realloc(w->buffer, size);
-
-		if (!p) {
-			return false;
-		}
-		w->buffer = p;
-		w->size = size;
-	}
-	memcpy(w->buffer + w->used, bytes, n);
-	w->used += n;
-	w->buffer[w->used] = '\0';
-	return true;
+	return w->got.used + n <= w->setup.limit && qb_bytes_add(&w->got, bytes, n);
 }
 
 static void take_line(struct qb_worker *w)
@@ -179,14 +163,13 @@ static void take_line(struct qb_worker *w)
 	if (w->skipping) {
 		w->skipping = false;
 		w->setup.line(w->setup.arg, NULL, 0);
-	} else if (w->used) {
-		w->setup.line(w->setup.arg, w->buffer, w->used);
+	} else if (w->got.used) {
+		w->setup.line(w->setup.arg, w->got.at, w->got.used);
 	}
-	w->used = 0;
-	if (w->size > (1u << 20)) { /* one long line need not keep its memory */
-		free(w->buffer);
-		w->buffer = NULL;
-		w->size = 0;
+	w->got.used = 0;
+	if (w->got.size > (1u << 20)) { /* one long line need not keep its memory */
+		free(w->got.at);
+		w->got = (struct qb_bytes){0};
 	}
 }
 
@@ -198,7 +181,7 @@ static void split(struct qb_worker *w, const char *bytes, size_t n)
 
 		if (!w->skipping && !append(w, bytes, part)) {
 			w->skipping = true;
-			w->used = 0;
+			w->got.used = 0;
 		}
 		if (!newline) {
 			return;
