@@ -3,18 +3,8 @@
 # The tests of the byte kernels on Arm, cross-compiled and run under emulation: at each level, and on processors that lack
 # the higher ones.
 set -eu
-cc=aarch64-linux-gnu-gcc
-for need in $cc qemu-aarch64; do
-	command -v $need >/dev/null || { echo "SKIP: lacks arm: no $need (Debian: gcc-aarch64-linux-gnu, qemu-user)"; exit 77; }
-done
-program=$(mktemp)
-trap 'rm -f "$program"' EXIT
-cd "$top_srcdir"
-$cc -std=gnu11 -O2 -Wall -Wextra -Wshadow -Werror -fno-math-errno -ffp-contract=off -static -Itests/unit/cross -I. \
-	-I"$top_builddir" tests/unit/exec/test_int8_kernels.c tests/unit/levels.c core/kernels/int8/*.c core/base/*.c \
-	-lm -o "$program"
-# The level of the processor that runs the tests is not this program's.
-unset QUANTBENCH_CPU
+. "${top_srcdir:?}/tests/unit/cross/arm.sh"
+arm_build -Wshadow -Itests/unit/cross tests/unit/exec/test_int8_kernels.c tests/unit/levels.c core/kernels/int8/*.c core/base/*.c
 
 # check PROCESSOR LEVEL...: the levels that it offers, and that the tests pass at each.
 check() {
