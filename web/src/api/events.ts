@@ -33,25 +33,38 @@ export class EventCutter {
 
 const FINAL = ['succeeded', 'failed', 'cancelled'];
 
-/* All events, or those behind `last`. */
-function request(job: string, signal: AbortSignal | null, last: string | null = null): Promise<Response> {
-	return fetch(`/v1/jobs/${encodeURIComponent(job)}/events`, {signal,
-		headers: {Accept: 'text/event-stream', ...(last === null ? {} : {'Last-Event-ID': last})}});
+type Cut = ReturnType<EventCutter['push']>[number];
+
+/* All events of a stream, or those behind `last`. */
+function request(url: string, signal: AbortSignal | null, last: string | null = null): Promise<Response> {
+	return fetch(url, {signal, headers: {Accept: 'text/event-stream', ...(last === null ? {} : {'Last-Event-ID': last})}});
 }
 
-/** Calls back with each event until the job ends; returns what stops it. */
-export function watch(job: string, onEvents: (events: Event[]) => void, onLine: (open: boolean) => void): () => void {
+function eventsOf(job: string): string {
+	return `/v1/jobs/${encodeURIComponent(job)}/events`;
+}
+
+/* Who follows a stream; it is asked for again while it is not over. */
+interface Follower {
+	take: (events: Cut[]) => void;
+	onLine: (open: boolean) => void;
+	refused: (status: number) => void;
+	over: () => boolean;
+}
+
+/* Reads a stream, and again behind the last event where the line breaks; returns what stops it. */
+function follow(url: string, by: Follower): () => void {
 	const abort = new AbortController();
 	let last: string | null = null;
-	let ended = false;
+	const over = (): boolean => by.over() || abort.signal.aborted;
 
 	async function once(): Promise<void> {
-		const response = await request(job, abort.signal, last);
+		const response = await request(url, abort.signal, last);
 		if (!response.ok || !response.body) {
-			ended = response.status === 404;
+			by.refused(response.status);
 			throw problemOf(response.status, await response.text());
 		}
-		onLine(true);
+		by.onLine(true);
 		const reader = response.body.getReader();
 		const decoder = new TextDecoder();
 		const cutter = new EventCutter();
@@ -60,30 +73,23 @@ export function watch(job: string, onEvents: (events: Event[]) => void, onLine: 
 			if (done) {
 				return;
 			}
-			const batch: Event[] = [];
-			for (const {id, data} of cutter.push(decoder.decode(value, {stream: true}))) {
-				const event = JSON.parse(data) as Event;
+			const events = cutter.push(decoder.decode(value, {stream: true}));
+			for (const {id} of events) {
 				last = id ?? last;
-				batch.push(event);
-				if (event.event === 'state') {
-					ended = FINAL.includes(event.state ?? ''); /* a retried job ended before */
-				}
 			}
-			if (batch.length > 0) {
-				onEvents(batch);
-			}
+			by.take(events);
 		}
 	}
 
 	void (async () => {
-		while (!ended && !abort.signal.aborted) {
+		while (!over()) {
 			try {
 				await once();
 			} catch {
 				// the line broke: try again below
 			}
-			if (!ended && !abort.signal.aborted) {
-				onLine(false);
+			if (!over()) {
+				by.onLine(false);
 				await new Promise((resolve) => setTimeout(resolve, 1500));
 			}
 		}
@@ -91,9 +97,26 @@ export function watch(job: string, onEvents: (events: Event[]) => void, onLine: 
 	return () => abort.abort();
 }
 
+/** Calls back with each event until the job ends; returns what stops it. */
+export function watch(job: string, onEvents: (events: Event[]) => void, onLine: (open: boolean) => void): () => void {
+	let ended = false;
+
+	return follow(eventsOf(job), {onLine, over: () => ended, refused: (status) => { ended = status === 404; }, take(events) {
+		const batch = events.map(({data}) => JSON.parse(data) as Event);
+		for (const event of batch) {
+			if (event.event === 'state') {
+				ended = FINAL.includes(event.state ?? ''); /* a retried job ended before */
+			}
+		}
+		if (batch.length > 0) {
+			onEvents(batch);
+		}
+	}});
+}
+
 /** All events of a job that has ended. */
 export async function history(job: string, signal?: AbortSignal): Promise<Event[]> {
-	const response = await request(job, signal ?? null);
+	const response = await request(eventsOf(job), signal ?? null);
 	const text = await response.text();
 	if (!response.ok) {
 		throw problemOf(response.status, text);
@@ -111,44 +134,11 @@ export interface Changes {
 
 /** Calls back with every job that changes, until it is stopped by what it returns. */
 export function watchAll(to: Changes): () => void {
-	const abort = new AbortController();
-	let last: string | null = null;
-
-	async function once(): Promise<void> {
-		const response = await fetch('/v1/events', {signal: abort.signal, headers: {Accept: 'text/event-stream', ...(last === null ? {} : {'Last-Event-ID': last})}});
-		if (!response.ok || !response.body) {
-			throw problemOf(response.status, await response.text());
+	return follow('/v1/events', {onLine: to.onLine, over: () => false, refused: () => undefined, take(events) {
+		for (const {name, data} of events) {
+			if (name === 'job') { to.onJob(JSON.parse(data) as Job); }
+			if (name === 'deleted') { to.onDeleted((JSON.parse(data) as {id: string}).id); }
+			if (name === 'reset') { to.onReset(); }
 		}
-		to.onLine(true);
-		const reader = response.body.getReader();
-		const decoder = new TextDecoder();
-		const cutter = new EventCutter();
-		for (;;) {
-			const {done, value} = await reader.read();
-			if (done) {
-				return;
-			}
-			for (const {id, name, data} of cutter.push(decoder.decode(value, {stream: true}))) {
-				last = id ?? last;
-				if (name === 'job') { to.onJob(JSON.parse(data) as Job); }
-				if (name === 'deleted') { to.onDeleted((JSON.parse(data) as {id: string}).id); }
-				if (name === 'reset') { to.onReset(); }
-			}
-		}
-	}
-
-	void (async () => {
-		while (!abort.signal.aborted) {
-			try {
-				await once();
-			} catch {
-				// the line broke: try again below
-			}
-			if (!abort.signal.aborted) {
-				to.onLine(false);
-				await new Promise((resolve) => setTimeout(resolve, 1500));
-			}
-		}
-	})();
-	return () => abort.abort();
+	}});
 }
