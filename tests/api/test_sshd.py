@@ -161,7 +161,7 @@ class Sshd(test_targets.Board):
         self.assertEqual(b["machine"]["cpu"], a["machine"]["cpu"])
         a, b = (self.d.call("GET", "/v1/jobs/%s/results" % j) for j in (here, there))
         for r in (a, b):
-            del r["job"], r["target"]
+            del r["job"], r["run_target"]
         self.assertEqual(a, b)
 
 
