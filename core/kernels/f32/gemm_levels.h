@@ -66,8 +66,8 @@ struct qb__f32_gemm_level {
 #if defined(__x86_64__)
 extern const struct qb__f32_gemm_level qb__f32_gemm_avx2, qb__f32_gemm_avx512;
 
-/* AVX2's, for AVX-512 as well. */
 void qb__f32_strided_avx512(const struct qb__f32_strided *p, int64_t rows);
+/* AVX2's, for AVX-512 as well. */
 int64_t qb__f32_transpose_avx2(const float *x, int64_t stride, int64_t depth, float *panel);
 #endif
 

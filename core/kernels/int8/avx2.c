@@ -42,7 +42,7 @@ static void pack(struct qb_int8_matrix *m, const int8_t *rows)
 	}
 }
 
-/* The same of 16-bit weights. Columns past the last hold arbitrary bytes: nothing is stored of them. */
+/* The same of 16-bit weights, the zero point taken off, and what sums start with. Columns past the last hold arbitrary bytes: nothing is stored of them. */
 AVX2 static void pack_product(struct qb_int8_matrix *m, const uint8_t *right, int64_t rows, int64_t stride, int zero,
 	int left_zero)
 {
