@@ -2,6 +2,7 @@
 // SQNR, layers or tensors downwards, formats across.
 import {decibel, isNumber} from '../base/units';
 import {escaped, tooltip, type Ink, type Option} from './echarts';
+import {RAMP} from './network';
 
 export interface HeatCell {
 	row: string;
@@ -45,7 +46,7 @@ export function heatmap(cells: readonly HeatCell[], schemes: readonly string[], 
 			axisLabel: {color: ink.text, fontSize: 11, interval: 0, formatter: (name: string) => shortened(name, narrow ? 14 : 34)}},
 		visualMap: {min: low, max: high, calculable: false, orient: 'horizontal', left: 'center', bottom: 0, itemHeight: 140, itemWidth: 10,
 			text: [`${high} dB`, `${low} dB`], textStyle: {color: ink.dim},
-			inRange: {color: ['#7f1d4f', '#c8553d', '#f0b45c', '#cfe39a', '#4ba58c', '#1d5a78']}},
+			inRange: {color: RAMP.map(([r, g, b]) => `rgb(${r},${g},${b})`)}},
 		series: [{type: 'heatmap', data, itemStyle: {borderColor: ink.card, borderWidth: 1},
 			label: {show: schemes.length * (narrow ? 46 : 60) < 900, fontSize: 10,
 				formatter: (hit: unknown) => {

@@ -65,7 +65,7 @@ export function seconds(job: Job): number | null {
 	return isNumber(s) && s >= 0 ? s : null;
 }
 
-function median(numbers: readonly number[]): number | null {
+export function median(numbers: readonly number[]): number | null {
 	const all = [...numbers].sort((a, b) => a - b);
 	const half = Math.floor(all.length / 2);
 	return all.length === 0 ? null : all.length % 2 === 1 ? all[half] ?? null : ((all[half - 1] ?? 0) + (all[half] ?? 0)) / 2;

@@ -7,7 +7,6 @@ import {shade, type Shade} from '../charts/network';
 export type By = 'macs' | 'sqnr' | 'network' | 'time' | 'sensitivity';
 
 export interface Measure {
-	key: By;
 	text: string;
 	more: string; /* what the far end of the colours is called */
 	least: string;
@@ -16,11 +15,11 @@ export interface Measure {
 	log: boolean;
 }
 export const MEASURES: Record<By, Measure> = {
-	macs: {key: 'macs', text: 'multiply-accumulates', least: 'few', more: 'many', falling: true, log: true},
-	sqnr: {key: 'sqnr', text: 'SQNR of its own', least: 'low SQNR', more: 'high SQNR', falling: false, log: false},
-	network: {key: 'network', text: 'SQNR in the network', least: 'low SQNR', more: 'high SQNR', falling: false, log: false},
-	time: {key: 'time', text: 'time', least: 'short', more: 'long', falling: true, log: true},
-	sensitivity: {key: 'sensitivity', text: 'sensitivity', least: 'little of the noise', more: 'much of the noise', falling: true, log: false},
+	macs: {text: 'multiply-accumulates', least: 'few', more: 'many', falling: true, log: true},
+	sqnr: {text: 'SQNR of its own', least: 'low SQNR', more: 'high SQNR', falling: false, log: false},
+	network: {text: 'SQNR in the network', least: 'low SQNR', more: 'high SQNR', falling: false, log: false},
+	time: {text: 'time', least: 'short', more: 'long', falling: true, log: true},
+	sensitivity: {text: 'sensitivity', least: 'little of the noise', more: 'much of the noise', falling: true, log: false},
 };
 
 export interface Detail {

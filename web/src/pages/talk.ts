@@ -254,6 +254,8 @@ export const FORMATS = ['int8', 'E2', 'E3', 'E4'];
 const HEADS = ['FP32', 'INT8', 'E2', 'E3', 'E4'];
 const key = (name: string): string => NETWORKS.find((n) => n.name === name)?.key ?? name;
 const networkOf = (of: string): Network => NETWORKS.find((n) => n.key === of) as Network;
+const metricOf = (note: string): string => (note === 'top-1' ? 'top1' : note === 'mean IoU' ? 'miou' : 'spearman');
+const samplesText = (n: number | null): string => (n === null ? 'samples not told' : `${grouped(n)} samples`);
 
 /** Which of the talk's formats a cell of a sweep is: both halves in it, and nothing done beyond choosing ranges. */
 export function columnOf(cell: Pick<Sourced, 'scheme' | 'weights' | 'activations' | 'methods'>): string | null {
@@ -308,7 +310,7 @@ export function ptq(data: TalkData, picks: Picks): Table {
 			const e = chosen?.entry;
 			const m = metric(e?.row.metric_name);
 			const samples = e?.row.samples ?? null;
-			const of = e ? `${e.row.model?.name ?? '?'}, ${e.row.data?.name ?? '?'}, ${samples === null ? 'samples not told' : `${grouped(samples)} samples`}` : '';
+			const of = e ? `${e.row.model?.name ?? '?'}, ${e.row.data?.name ?? '?'}, ${samplesText(samples)}` : '';
 			const cellOf = (format: string): Sourced | undefined => [...(e?.cells.values() ?? [])].find((c) => columnOf(c) === format);
 			const model = e ? data.models.find((x) => x.id === e.row.model?.id) : undefined;
 			const up = e ? {model: e.row.model?.id ?? '', data: e.row.data?.id ?? ''} : uploadFor(network.key, data);
@@ -316,7 +318,7 @@ export function ptq(data: TalkData, picks: Picks): Table {
 			const before = e ? data.past.find((j) => j.id === e.row.job)?.spec as Json | undefined : undefined;
 			/* A job for what a row lacks differs from the one that filled the rest in its schemes alone. */
 			const job: Json = before && before.type === 'ptq' ? {...before, model: up.model, data: up.data, schemes: missing, latency: false}
-				: {type: 'ptq', model: up.model, data: up.data, metric: note === 'top-1' ? 'top1' : note === 'mean IoU' ? 'miou' : 'spearman', schemes: missing, latency: false};
+				: {type: 'ptq', model: up.model, data: up.data, metric: metricOf(note), schemes: missing, latency: false};
 			const run = missing.length > 0 ? runOf(job, data) : null;
 			return {key: network.key, name, note, choices: choices(all, network.key), chosen: chosen?.key ?? '', of: e ? `${of}, ${m.label}; ${e.how}` : '',
 				differs: e ? [model ? differsFrom(model.name, inspected(model), network) : differsFrom(e.row.model?.name ?? '', {parameters: null, operators: null}, network),
@@ -387,9 +389,9 @@ export function qat(data: TalkData, picks: Picks): Table {
 			const e = chosen?.entry;
 			const f = e?.first;
 			const m = metric(f?.metricName);
-			const of = f ? `${f.network}, ${f.data}, ${f.samples === null ? 'samples not told' : `${grouped(f.samples)} samples`}` : '';
+			const of = f ? `${f.network}, ${f.data}, ${samplesText(f.samples)}` : '';
 			const up = e ? {model: e.modelId, data: e.dataId, train: e.trainId} : uploadFor(network.key, data);
-			const base: Json = e ? {...([...e.jobs.values()][0]?.done.job.spec as Json), model: up.model, data: up.data, train: up.train} : {type: 'qat', ...up, method: 'lsq', metric: note === 'top-1' ? 'top1' : note === 'mean IoU' ? 'miou' : 'spearman', epochs: QAT_EPOCHS};
+			const base: Json = e ? {...([...e.jobs.values()][0]?.done.job.spec as Json), model: up.model, data: up.data, train: up.train} : {type: 'qat', ...up, method: 'lsq', metric: metricOf(note), epochs: QAT_EPOCHS};
 			return {key: network.key, name, note, choices: choices(all, network.key), chosen: chosen?.key ?? '',
 				of: f ? `${of}, ${m.label}; ${f.method}, ${f.epochs} epochs on ${f.trainSamples === null ? '' : `${grouped(f.trainSamples)} samples of `}${f.train}` : '',
 				differs: e && f ? [differsFrom(e.model?.name ?? f.network, inspected(e.model), network), ...sampleDiffers(network, f.samples, f.data), ...(m.label === note ? [] : [`${m.label}, published ${note}`]), 'its best evaluation is kept'].filter((x) => x !== '') : [],
@@ -442,7 +444,7 @@ export function trainedTable(data: TalkData, picks: Picks): Table {
 	const t = chosen?.entry;
 	const m = metric(t?.metricName);
 	const f = t?.all[0];
-	const of = f ? `${f.network}, ${f.data}, ${f.samples === null ? 'samples not told' : `${grouped(f.samples)} samples`}` : '';
+	const of = f ? `${f.network}, ${f.data}, ${samplesText(f.samples)}` : '';
 	const up = t ? {model: t.job.model?.id ?? '', data: t.job.data?.id ?? '', train: String((t.job.spec as Json).train ?? '')} : uploadFor(network.key, data);
 	const base: Json = t ? {...(t.job.spec as Json), ...up} : {type: 'qat', ...up, metric: 'top1', epochs: QAT_EPOCHS};
 	const model = t ? data.models.find((x) => x.id === t.job.model?.id) : undefined;

@@ -2,6 +2,7 @@
 // Runs of train and qat jobs as the pages draw them: from results, and from the events of those that have none yet or none any more.
 import type {Event, Job, QatResult, TrainResult} from '../api/client';
 import {isMetric, isNumber, type Maybe} from '../base/units';
+import {median} from './expected';
 import {isObject, type Json} from './schema';
 
 export type TrainingResult = TrainResult | QatResult;
@@ -113,9 +114,8 @@ export function secondsPerStep(told: readonly {time: number; step: number}[]): n
 		const before = told[i - 1];
 		const seconds = before ? (t.time - before.time) / 1000 : 0;
 		return before && t.step > before.step && seconds > 0 ? [seconds / (t.step - before.step)] : [];
-	}).sort((a, b) => a - b);
-	const middle = Math.floor(each.length / 2);
-	return each.length < 5 ? null : each.length % 2 === 1 ? each[middle] ?? null : ((each[middle - 1] ?? 0) + (each[middle] ?? 0)) / 2;
+	});
+	return each.length < 5 ? null : median(each);
 }
 
 export function runOf(job: Job, result: TrainingResult | null, gathered: Gathered): Run {
