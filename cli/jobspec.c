@@ -81,7 +81,7 @@ static enum cli_exit put_set(json_t *job, const char *text)
 	return put(job, path, value ? value : json_string(equals + 1));
 }
 
-static json_t *words(const char *text)
+json_t *cli_words(const char *text)
 {
 	json_t *list = json_array();
 
@@ -125,7 +125,7 @@ static enum cli_exit put_options(const struct cli *cli, json_t *job)
 		}
 	}
 	if (cli->opt['s']) {
-		put(job, "schemes", words(cli->opt['s']));
+		put(job, "schemes", cli_words(cli->opt['s']));
 	}
 	if (cli->opt['L']) {
 		put(job, "latency", json_false());
@@ -140,7 +140,7 @@ static enum cli_exit put_options(const struct cli *cli, json_t *job)
 		put(job, "run.target", json_string(cli->opt['G']));
 	}
 	if (cli->opt['A']) {
-		put(job, "run.after", words(cli->opt['A']));
+		put(job, "run.after", cli_words(cli->opt['A']));
 	}
 	if (code == CLI_OK && cli->opt['P']) {
 		code = put_number(job, "run.priority", "priority", cli->opt['P']);

@@ -26,4 +26,7 @@ enum cli_exit cli_job_read(const struct cli *cli, json_t **job);
 /* The file that an input names: as it is, or beside the job's own file. NULL: no such file; freed with free(). */
 char *cli_job_file(const struct cli *cli, const char *value);
 
+/* The words of a text, parted by commas: a new list. */
+json_t *cli_words(const char *text);
+
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/http.h"
+#include "cli/jobspec.h"
 #include "cli/served_job.h"
 
 /* Each of the option's texts, which may hold several with commas. */
@@ -16,16 +17,10 @@ static json_t *tags_of(const struct cli_list *texts)
 	json_t *tags = json_array();
 
 	for (int i = 0; i < texts->count; i++) {
-		const char *text = texts->text[i];
+		json_t *some = cli_words(texts->text[i]);
 
-		while (*text) {
-			size_t n = strcspn(text, ",");
-
-			if (n) {
-				json_array_append_new(tags, json_stringn(text, n));
-			}
-			text += n + (text[n] == ',');
-		}
+		json_array_extend(tags, some);
+		json_decref(some);
 	}
 	return tags;
 }
