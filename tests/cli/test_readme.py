@@ -28,10 +28,9 @@ PROGRAMS = re.compile(r"^(\./setup|make|quantbench|quantbenchd|build/|curl|pip|e
 
 
 def blocks():
-    """The commands of each block of code: lines, those that end in a backslash joined with the next."""
+    """The text of each block of code."""
     for block in re.findall(r"(?:^    .*\n)+", README, re.M):
-        text = re.sub(r"^    ", "", block, flags=re.M)
-        yield re.sub(r"\\\n", "\\\n", text).rstrip("\n")
+        yield re.sub(r"^    ", "", block, flags=re.M).rstrip("\n")
 
 
 def commands():
