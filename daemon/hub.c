@@ -164,7 +164,7 @@ int qb_hub_changes(struct qb_hub *h, uint64_t *since, int64_t jobs[QB_HUB_CHANGE
 
 	pthread_mutex_lock(&h->lock);
 	/* What overtook the told ones in the ring overwrote its oldest. */
-	if (*since >= h->first_of_all && *since <= h->told && h->last - *since <= QB_HUB_CHANGES) {
+	if (*since >= h->first_of_all && *since <= h->told && (*since == h->told || h->last - *since <= QB_HUB_CHANGES)) {
 		n = 0;
 		for (uint64_t k = *since + 1; k <= h->told; k++) {
 			if (!is_among(h, k, h->told, h->changed[k % QB_HUB_CHANGES])) {
