@@ -517,6 +517,12 @@ static void arrange(struct qb_dispatcher *d, const struct qb_sched_plan *plan)
 	tell_silence(d, plan);
 }
 
+/* Jobs at once: on this machine as the option says. */
+static int slots_of(const struct qb_dispatcher *d, int place)
+{
+	return place ? d->daemon->options.targets->target[place].jobs : (int)d->daemon->options.jobs;
+}
+
 static void describe_places(const struct qb_dispatcher *d, struct qb_sched_place places[QB_PLACES_MAX])
 {
 	const struct qb_targets *t = d->daemon->options.targets;
@@ -524,7 +530,7 @@ static void describe_places(const struct qb_dispatcher *d, struct qb_sched_place
 	_Static_assert((int)QB_PLACES_MAX >= (int)QB_TARGETS_MAX, "each target is a place");
 	for (int i = 0; i < t->count; i++) {
 		places[i] = (struct qb_sched_place){.here = qb_target_is_here(&t->target[i]), .resume = d->places[i].pause.until,
-			.slots = i ? t->target[i].jobs : (int)d->daemon->options.jobs};
+			.slots = slots_of(d, i)};
 	}
 }
 
@@ -670,7 +676,7 @@ json_t *qb_dispatcher_targets(const struct qb_dispatcher *d)
 		const char *why = d->targets == t && *d->places[i].why ? d->places[i].why : NULL;
 
 		json_array_append_new(all, json_pack("{s:s, s:s, s:i, s:i, s:s?}", "name", t->target[i].name, "kind",
-			qb_target_kind_name(t->target[i].kind), "slots", i ? t->target[i].jobs : (int)d->daemon->options.jobs, "running",
+			qb_target_kind_name(t->target[i].kind), "slots", slots_of(d, i), "running",
 			running_at(d, t->target[i].name), "problem", why));
 	}
 	return all;

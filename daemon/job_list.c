@@ -501,7 +501,7 @@ json_t *qb_job_list(struct qb_store *s, const struct qb_job_query *query, struct
 	}
 	collect_tests(&l);
 	if (!find_rarest(&l) || !count_matches(&l, &total, &more) || !page_ids(&l, ids) || !page_rows(&l, ids, &jobs)) {
-		qb_refuse(p, 500, "database", "the server's database cannot be read; see the server's log");
+		qb_refuse_unread(p);
 		goto out;
 	}
 	answer = json_pack("{s:O, s:I, s:b, s:o}", "jobs", jobs, "total", (json_int_t)total, "more", more, "next", next_page(&l, ids));

@@ -153,18 +153,19 @@ void qb_fingerprint(const json_t *spec, const json_t *inputs, const char *engine
 /* What is asked for, looked up. */
 struct resolved {
 	const char *engine;
+	char hash[QB_HASH_LEN]; /* the fingerprint */
 	struct qb_wish wish;
 	json_t *spec, *inputs;
 };
 
-static bool insert_job(struct qb_daemon *d, const struct resolved *r, const char *hash, const struct qb_who *who, int64_t *id)
+static bool insert_job(struct qb_daemon *d, const struct resolved *r, const struct qb_who *who, int64_t *id)
 {
 	json_t *limits = qb_wish_limits(&r->wish);
 	char now[QB_TIME_LEN];
 	bool ok;
 
 	qb_time_now(now);
-	ok = qb_store_value(d->store, QB_SQL_JOB_INSERT, id, "sjssssIsiij", text_of(r->spec, "type"), r->spec, hash, r->engine, now,
+	ok = qb_store_value(d->store, QB_SQL_JOB_INSERT, id, "sjssssIsiij", text_of(r->spec, "type"), r->spec, r->hash, r->engine, now,
 		who->name, who->token ? who->token : (int64_t)-1, r->wish.target, r->wish.priority, r->wish.retries, limits) == QB_FOUND;
 	json_decref(limits);
 	return ok;
@@ -175,12 +176,10 @@ static bool insert_rows(struct qb_daemon *d, const struct resolved *r, const jso
 	struct qb_problem *p)
 {
 	struct qb_store *s = d->store;
-	char hash[QB_HASH_LEN];
 	const json_t *in;
 	size_t i;
 
-	qb_fingerprint(r->spec, r->inputs, r->engine, r->wish.target, hash);
-	if (!insert_job(d, r, hash, who, id)) {
+	if (!insert_job(d, r, who, id)) {
 		return false;
 	}
 	json_array_foreach(r->inputs, i, in) {
@@ -257,35 +256,16 @@ static bool has_room_in_queue(struct qb_daemon *d, const struct qb_who *who, siz
 /* An identical job, which answers the question; QB_NONE: there is none, or a fresh one is asked for. */
 static enum qb_found find_identical(struct qb_daemon *d, const struct resolved *r, int64_t *id, struct qb_problem *p)
 {
-	char hash[QB_HASH_LEN];
 	enum qb_found found;
 
 	if (r->wish.fresh) {
 		return QB_NONE;
 	}
-	qb_fingerprint(r->spec, r->inputs, r->engine, r->wish.target, hash);
-	found = qb_store_value(d->store, QB_SQL_JOB_BY_FINGERPRINT, id, "s", hash);
+	found = qb_store_value(d->store, QB_SQL_JOB_BY_FINGERPRINT, id, "s", r->hash);
 	if (found == QB_UNREAD) {
 		qb_storage_problem(d->storage, p);
 	}
 	return found;
-}
-
-static bool refuse_run(struct qb_problem *p, const char *field, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-static bool refuse_run(struct qb_problem *p, const char *field, const char *fmt, ...)
-{
-	char text[500], pointer[64];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	snprintf(pointer, sizeof(pointer), "/run/%.50s", field);
-	qb_refuse(p, 422, "bad_job", "run.%s: %s", field, text);
-	p->errors = p->errors ? p->errors : json_array();
-	json_array_append_new(p->errors, json_pack("{s:s+, s:s, s:s}", "field", "run.", field, "pointer", pointer, "detail", text));
-	return false;
 }
 
 /* Jobs that are there, and may still succeed. */
@@ -305,9 +285,9 @@ static bool resolve_after(struct qb_daemon *d, const json_t *after, struct qb_pr
 			return qb_storage_problem(d->storage, p);
 		}
 		if (found == QB_NONE) {
-			ok = refuse_run(p, "after", "there is no job %.40s here", id);
+			ok = qb_wish_refuse(p, "after", "there is no job %.40s here", id);
 		} else if (!strcmp(state, "failed") || !strcmp(state, "cancelled")) {
-			ok = refuse_run(p, "after", "%.40s has %s already; retry that one first", id, !strcmp(state, "failed") ? "failed"
+			ok = qb_wish_refuse(p, "after", "%.40s has %s already; retry that one first", id, !strcmp(state, "failed") ? "failed"
 				: "been cancelled");
 		}
 		json_decref(row);
@@ -317,7 +297,7 @@ static bool resolve_after(struct qb_daemon *d, const json_t *after, struct qb_pr
 
 static bool less(struct qb_problem *p, const char *field, int64_t asked, int64_t most)
 {
-	return !asked || !most || asked <= most || refuse_run(p, field, "is %lld, and a job has at most %lld there", (long long)asked,
+	return !asked || !most || asked <= most || qb_wish_refuse(p, field, "is %lld, and a job has at most %lld there", (long long)asked,
 		(long long)most);
 }
 
@@ -329,7 +309,7 @@ static bool resolve_wish(struct qb_daemon *d, const struct qb_wish *w, struct qb
 
 	if (!t) {
 		qb_targets_names(o->targets, names, sizeof(names));
-		return refuse_run(p, "target", "there is no target \"%.40s\" here; choose from %.400s", w->target, names);
+		return qb_wish_refuse(p, "target", "there is no target \"%.40s\" here; choose from %.400s", w->target, names);
 	}
 	return less(p, "threads", w->threads, t->threads ? t->threads : qb_target_is_here(t) ? o->worker_threads : 0) &&
 		less(p, "memory_bytes", w->memory_bytes, t->memory ? t->memory : qb_target_is_here(t) ? o->worker_memory : 0) &&
@@ -354,6 +334,7 @@ static bool resolve_job(struct qb_daemon *d, const json_t *asked, struct resolve
 	}
 	r->engine = text_of(info, "engine");
 	r->spec = qb_wish_bare(asked);
+	qb_fingerprint(r->spec, r->inputs, r->engine, r->wish.target, r->hash);
 	return true;
 }
 
@@ -363,13 +344,13 @@ static void release(struct resolved *r)
 	json_decref(r->inputs);
 }
 
-/* What inspection said of the uploads; those that it has not seen yet are left out. */
-static json_t *descriptions(struct qb_daemon *d, const json_t *inputs)
+/* What the worker is asked: the job, and what inspection said of its uploads; those that it has not seen yet are left out. */
+static json_t *question_of(struct qb_daemon *d, const struct resolved *r)
 {
 	json_t *all = json_object(), *in, *row, *v;
 	size_t i;
 
-	json_array_foreach(inputs, i, in) {
+	json_array_foreach(r->inputs, i, in) {
 		row = NULL;
 		if (qb_store_get(d->store, QB_SQL_UPLOAD_DESCRIPTION, &row, "s", text_of(in, "upload")) == QB_FOUND) {
 			v = json_object_get(row, "description");
@@ -377,7 +358,7 @@ static json_t *descriptions(struct qb_daemon *d, const json_t *inputs)
 		}
 		json_decref(row);
 	}
-	return all;
+	return json_pack("{s:O, s:o}", "job", r->spec, "uploads", all);
 }
 
 json_t *qb_submission_question(struct qb_daemon *d, const json_t *asked, struct qb_problem *p)
@@ -390,7 +371,7 @@ json_t *qb_submission_question(struct qb_daemon *d, const json_t *asked, struct 
 		return NULL;
 	}
 	if (find_identical(d, &r, &id, p) == QB_NONE) {
-		question = json_pack("{s:O, s:o}", "job", r.spec, "uploads", descriptions(d, r.inputs));
+		question = question_of(d, &r);
 	}
 	release(&r);
 	return question;
@@ -409,7 +390,7 @@ json_t *qb_retry_question(struct qb_daemon *d, int64_t id, struct qb_problem *p)
 		return NULL;
 	}
 	if (resolve_job(d, json_object_get(row, "spec"), &r, p)) {
-		question = json_pack("{s:O, s:o}", "job", r.spec, "uploads", descriptions(d, r.inputs));
+		question = question_of(d, &r);
 		release(&r);
 	}
 	json_decref(row);
@@ -483,7 +464,7 @@ json_t *qb_grid_object(struct qb_store *s, int64_t id, struct qb_problem *p)
 	if (found == QB_NONE) {
 		qb_refuse(p, 404, "not_found", "there is no grid g%lld here", (long long)id);
 	} else if (found == QB_UNREAD || !qb_store_list(s, QB_SQL_GRID_JOBS, &jobs, "i", id)) {
-		qb_refuse(p, 500, "database", "the server's database cannot be read; see the server's log");
+		qb_refuse_unread(p);
 		json_decref(grid);
 		grid = NULL;
 	} else {
@@ -495,17 +476,17 @@ json_t *qb_grid_object(struct qb_store *s, int64_t id, struct qb_problem *p)
 /* One of a grid's jobs, within the transaction; false after having filled p, or after a failure of the store. */
 static bool add_to_grid(struct qb_daemon *d, int64_t grid, size_t number, const json_t *one, const struct qb_who *who, struct qb_problem *p)
 {
-	const json_t *labels = json_object_get(one, "job"); /* beside the job's own fields */
+	const json_t *asked = json_object_get(one, "job");
 	struct resolved r;
 	int64_t id = -1;
 	enum qb_found found;
 	bool ok = false;
 
-	if (!qb_labels_check(labels, false, p) || !resolve_job(d, labels, &r, p)) {
+	if (!resolve_job(d, asked, &r, p)) {
 		return false;
 	}
 	found = find_identical(d, &r, &id, p);
-	if (found == QB_FOUND || (found == QB_NONE && insert_rows(d, &r, labels, who, &id, p))) {
+	if (found == QB_FOUND || (found == QB_NONE && insert_rows(d, &r, asked, who, &id, p))) {
 		ok = qb_store_exec(d->store, QB_SQL_GRID_JOB_INSERT, "iiij", grid, (int64_t)number, id, json_object_get(one, "at"));
 	}
 	release(&r);

@@ -101,13 +101,12 @@ static bool read_path(const struct reading *r, const char *key, const char *text
 	return *out != NULL;
 }
 
-static bool append(char **words, const char *word)
+static void append(char **words, const char *word)
 {
 	char *all = qb_format("%s%s%s", *words, **words ? " " : "", word);
 
 	free(*words);
 	*words = all;
-	return true;
 }
 
 static bool read_word(const struct reading *r, struct qb_target *t, const char *word)
@@ -129,7 +128,8 @@ static bool read_word(const struct reading *r, struct qb_target *t, const char *
 	if (t->kind == QB_TARGET_SSH && !strncmp(word, "folder=", 7)) {
 		return read_path(r, "folder", word + 7, &t->folder);
 	}
-	return append(&t->words, word);
+	append(&t->words, word);
+	return true;
 }
 
 static void clear(struct qb_target *t)

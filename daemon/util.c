@@ -29,6 +29,11 @@ bool qb_refuse(struct qb_problem *p, int status, const char *code, const char *f
 	return false;
 }
 
+bool qb_refuse_unread(struct qb_problem *p)
+{
+	return qb_refuse(p, 500, "database", "the server's database cannot be read; see the server's log");
+}
+
 void qb_time_now(char out[QB_TIME_LEN])
 {
 	struct timespec ts;

@@ -22,6 +22,7 @@ struct qb_problem {
 /* Fills p (the first one stays) and returns false, for `return qb_refuse(...)`. */
 bool qb_refuse(struct qb_problem *p, int status, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+bool qb_refuse_unread(struct qb_problem *p); /* the store could not tell: 500; returns false */
 
 /* One line on stderr, with systemd's level prefix when it listens; lines that repeat are cut (daemon/log.c). */
 enum qb_level { QB_LOG_ERROR = 3, QB_LOG_WARNING = 4, QB_LOG_INFO = 6, QB_LOG_DEBUG = 7 };

@@ -3,6 +3,7 @@
 
 #include "daemon/wish.h"
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,10 +25,14 @@ static const struct number {
 
 enum { NUMBERS = sizeof(numbers) / sizeof(numbers[0]), LIMITS_BEGIN = 2 };
 
-static bool refuse(struct qb_problem *p, const char *name, const char *detail)
+bool qb_wish_refuse(struct qb_problem *p, const char *name, const char *fmt, ...)
 {
-	char field[60], pointer[64];
+	char field[60], pointer[64], detail[500];
+	va_list ap;
 
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
 	snprintf(field, sizeof(field), "run.%.40s", name);
 	snprintf(pointer, sizeof(pointer), "/run/%.40s", name);
 	qb_refuse(p, 422, "bad_job", "%s: %s", field, detail);
@@ -48,12 +53,10 @@ static const struct number *number_named(const char *name)
 
 static bool read_number(struct qb_wish *w, const struct number *n, const json_t *v, struct qb_problem *p)
 {
-	char text[100];
 	int64_t value = json_integer_value(v);
 
 	if (!json_is_integer(v) || value < n->least || value > n->most) {
-		snprintf(text, sizeof(text), "must be a whole number from %lld to %lld", (long long)n->least, (long long)n->most);
-		return refuse(p, n->name, text);
+		return qb_wish_refuse(p, n->name, "must be a whole number from %lld to %lld", (long long)n->least, (long long)n->most);
 	}
 	*(int64_t *)(void *)((char *)w + n->offset) = value;
 	return true;
@@ -64,7 +67,7 @@ static bool read_target(struct qb_wish *w, const json_t *v, struct qb_problem *p
 	const char *name = json_string_value(v);
 
 	if (!name || !*name || strlen(name) >= QB_TARGET_NAME) {
-		return refuse(p, "target", "must be the name of a target, such as \"local\"; GET /v1/targets lists them");
+		return qb_wish_refuse(p, "target", "must be the name of a target, such as \"local\"; GET /v1/targets lists them");
 	}
 	snprintf(w->target, sizeof(w->target), "%s", name);
 	return true;
@@ -76,11 +79,11 @@ static bool read_after(struct qb_wish *w, const json_t *v, struct qb_problem *p)
 	size_t i;
 
 	if (!json_is_array(v) || json_array_size(v) > QB_AFTER_MAX) {
-		return refuse(p, "after", "must be a list of at most 100 ids of jobs, such as [\"j12\"]");
+		return qb_wish_refuse(p, "after", "must be a list of at most 100 ids of jobs, such as [\"j12\"]");
 	}
 	json_array_foreach(v, i, id) {
 		if (!json_is_string(id) || qb_id_number(json_string_value(id), 'j') < 1) {
-			return refuse(p, "after", "must be a list of ids of jobs, which look like j12");
+			return qb_wish_refuse(p, "after", "must be a list of ids of jobs, which look like j12");
 		}
 	}
 	w->after = v;
@@ -97,7 +100,7 @@ static bool read_member(struct qb_wish *w, const char *name, const json_t *v, st
 	if (!strcmp(name, "target")) {
 		return read_target(w, v, p);
 	}
-	return !strcmp(name, "after") ? read_after(w, v, p) : refuse(p, name, "is not known; run holds target, priority, after, retries, "
+	return !strcmp(name, "after") ? read_after(w, v, p) : qb_wish_refuse(p, name, "is not known; run holds target, priority, after, retries, "
 		"threads, memory_bytes and wall_seconds");
 }
 

@@ -29,4 +29,7 @@ json_t *qb_wish_bare(const json_t *job);
 /* {"threads": ...} of the limits that are set; NULL: none. New reference. */
 json_t *qb_wish_limits(const struct qb_wish *w);
 
+/* Says what is wrong with a member of "run"; false. */
+bool qb_wish_refuse(struct qb_problem *p, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
 #endif

@@ -118,12 +118,12 @@ struct qb_connection_limits qb_http_limits(const struct qb_options *options); /*
 struct qb_http *qb_http_start(struct qb_daemon *daemon, struct qb_listeners *listeners); /* takes them */
 void qb_http_stop(struct qb_http **http);
 
-/* Replies. */
 /* The row of a kind of job where a job is well formed apart from its schema, else NULL after having filled p; and everything in which
  * it is not what the schema describes, NULL: nothing (submit_api.c). */
 const json_t *qb_job_type_of(struct qb_request *rq, const json_t *spec, struct qb_problem *p);
 json_t *qb_job_schema_errors(const json_t *type, const json_t *spec);
 
+/* Replies. */
 enum MHD_Result qb_reply_json(struct qb_request *rq, unsigned status, json_t *take);
 /* Of what depends on nothing but the path and the database: a handler begins with qb_reply_known, which answers where what it would answer is
  * known, and gives the version, read before the database, to qb_reply_known_json. */
@@ -135,8 +135,7 @@ enum MHD_Result qb_reply_page(struct qb_request *rq, const char *key, json_t *ta
 enum MHD_Result qb_reply_created(struct qb_request *rq, unsigned status, const char *folder,
 	json_t *take); /* with Location: folder/id */
 enum MHD_Result qb_reply_problem(struct qb_request *rq, struct qb_problem *p); /* p is emptied */
-bool qb_refuse_unread(struct qb_problem *p); /* the store could not tell: 500; returns false */
-enum MHD_Result qb_reply_unread(struct qb_request *rq); /* the same as a reply */
+enum MHD_Result qb_reply_unread(struct qb_request *rq); /* qb_refuse_unread as a reply */
 enum MHD_Result qb_reply_refuse(struct qb_request *rq, int status, const char *code, const char *fmt,
 	...) __attribute__((format(printf, 4, 5)));
 enum MHD_Result qb_reply_text(struct qb_request *rq, unsigned status, const char *type, char *take,

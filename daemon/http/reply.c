@@ -237,11 +237,6 @@ enum MHD_Result qb_reply_refuse(struct qb_request *rq, int status, const char *c
 	return qb_reply_problem(rq, &p);
 }
 
-bool qb_refuse_unread(struct qb_problem *p)
-{
-	return qb_refuse(p, 500, "database", "the server's database cannot be read; see the server's log");
-}
-
 enum MHD_Result qb_reply_unread(struct qb_request *rq)
 {
 	struct qb_problem p = {0};
