@@ -172,6 +172,14 @@ static void add_pieces(char *match, size_t size, const char *word)
 	}
 }
 
+/* NULL as a parameter, which nothing equals, of what is no UTF-8. */
+static json_t *parameter(const char *text)
+{
+	json_t *v = json_string(text);
+
+	return v ? v : json_null();
+}
+
 /* Adds the test of one word, and what looks it up to match. */
 static void add_word(struct list *l, const char *text, size_t n, char *match, size_t size)
 {
@@ -179,13 +187,18 @@ static void add_word(struct list *l, const char *text, size_t n, char *match, si
 	char word[256];
 	bool of_state;
 
-	n = n < sizeof(word) ? n : sizeof(word) - 1;
+	if (n >= sizeof(word)) {
+		n = sizeof(word) - 1;
+		while (n && ((unsigned char)text[n] & 0xc0) == 0x80) { /* no half of a character */
+			n--;
+		}
+	}
 	for (size_t i = 0; i < n; i++) {
 		word[i] = (char)tolower((unsigned char)text[i]);
 	}
 	word[n] = '\0';
 	of_state = part_of_a_state(word);
-	*t = (struct test){.test = of_state ? QB_JOB_STATE_WORD_TEST : QB_JOB_WORD_TEST, .tested = json_string(word),
+	*t = (struct test){.test = of_state ? QB_JOB_STATE_WORD_TEST : QB_JOB_WORD_TEST, .tested = parameter(word),
 		.parameters = of_state ? 2 : 1};
 	if (!of_state) {
 		add_pieces(match, size, word);
@@ -196,11 +209,12 @@ static void collect_tests(struct list *l)
 {
 	const char *text = l->query->words ? l->query->words : "";
 	char match[2048] = "";
+	json_t *value;
 
 	for (int i = 0; i < QB_FILTERS; i++) {
 		if (l->query->filter[i]) {
 			l->tests[l->count++] = (struct test){.ids = filters[i].ids, .test = filters[i].test, .exact = true,
-				.value = json_string(l->query->filter[i]), .tested = json_string(l->query->filter[i]), .parameters = 1};
+				.value = parameter(l->query->filter[i]), .tested = parameter(l->query->filter[i]), .parameters = 1};
 		}
 	}
 	for (int i = 0; i < WORDS_MAX && *(text += strspn(text, " \t\r\n")); i++) {
@@ -209,8 +223,9 @@ static void collect_tests(struct list *l)
 		add_word(l, text, n, match, sizeof(match));
 		text += n;
 	}
-	if (*match) {
-		l->tests[l->count++] = (struct test){.ids = QB_JOB_WORD_IDS, .value = json_string(match)};
+	value = *match ? json_string(match) : NULL; /* NULL of what is no UTF-8, too, which no job passes */
+	if (value) {
+		l->tests[l->count++] = (struct test){.ids = QB_JOB_WORD_IDS, .value = value};
 	}
 }
 

@@ -110,6 +110,11 @@ class Lists(unittest.TestCase):
             for j in self.ask(query)["jobs"]:
                 self.assertEqual(j["position"], int(j["id"][1:]) - first if j["state"] == "queued" else None)
 
+    def test_words__that_are_no_text_or_very_long__match_nothing(self):
+        for query in ("q=%ff", "q=ab%ffcd", "tag=%ff", "scheme=%c3", "q=a" + 85 * "%e2%82%ac", "q=" + 300 * "a"):
+            with self.subTest(query=query):
+                self.assertEqual(self.d.call("GET", "/v1/jobs?" + query, expect=200)["jobs"], [])
+
     def test_cursor_or_order__that_cannot_be__is_refused(self):
         for query in ({"sort": "colour"}, {"sort": "-"}, {"sort": "name", "before": "j5"}, {"sort": "name", "before": "x:1"}, {"before": "j5:1"},
                       {"sort": "best", "before": "j5:{}"}, {"before": "x"}):
