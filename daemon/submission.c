@@ -520,6 +520,9 @@ json_t *qb_submit_grid(struct qb_daemon *d, const json_t *grid, const json_t *jo
 		json_decref(object);
 		object = NULL;
 	}
+	json_array_foreach(json_object_get(object, "jobs"), i, one) {
+		qb_hub_publish(d->hub, qb_id_number(text_of(one, "job"), 'j'));
+	}
 	if (!object) {
 		qb_storage_problem(d->storage, p); /* unless a reason is there already */
 	}

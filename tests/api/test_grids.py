@@ -3,7 +3,7 @@
 """Several jobs as one submission."""
 import unittest
 
-from daemon import Case
+from daemon import Case, Stream
 
 
 class Grids(Case):
@@ -26,6 +26,17 @@ class Grids(Case):
         self.assertEqual({j["state"] for j in again["jobs"]}, {"succeeded"})
         listed = self.d.call("GET", "/v1/grids", expect=200)
         self.assertEqual((listed["total"], listed["grids"][0]["states"]), (1, {"succeeded": 12}))
+
+    def test_grid__its_jobs__are_told_while_they_wait(self):
+        self.d.call("POST", "/v1/jobs", {"type": "fake", "do": [["sleep", 60]]}, expect=201)
+        for i in range(20):  # which take every place
+            self.d.call("POST", "/v1/jobs", {"type": "fake", "do": [["sleep", 60]], "seed": i}, expect=201)
+        changes = Stream(self.d)
+        self.assertEqual(changes.next()[0], "reset")
+        jobs = [j["job"] for j in self.grid({"type": "fake", "do": []}, {"seed": [1, 2, 3]})["jobs"]]
+        told = {job["id"]: job["state"] for kind, job, _ in changes.until(lambda _, job: job.get("id") == jobs[-1]) if kind == "job"}
+        self.assertEqual({told[j] for j in jobs}, {"queued"})
+        changes.close()
 
     def test_grid__of_a_job_that_is_there__has_that_one(self):
         old = self.d.call("POST", "/v1/jobs", {"type": "fake", "seed": 2}, expect=201)["id"]
