@@ -32,14 +32,7 @@ AVX2 static void expand(const uint8_t *x, void *to, int64_t n)
 /* [blocks of 16 outputs][k / 2][16][2] */
 static void pack(struct qb_int8_matrix *m, const int8_t *rows)
 {
-	int8_t *to = m->packed;
-
-	memset(to, 0, qb_int8_packed_bytes(m->outputs, m->k, 8));
-	for (int64_t o = 0; o < m->outputs; o++) {
-		for (int64_t k = 0; k < m->k; k++) {
-			to[(o / 16 * (m->k / 2) + k / 2) * 32 + o % 16 * 2 + k % 2] = rows[o * m->k + k];
-		}
-	}
+	qb__int8_pack_groups(m, rows, 2);
 }
 
 /* The same of 16-bit weights, the zero point taken off, and what sums start with. Columns past the last hold arbitrary bytes: nothing is stored of them. */

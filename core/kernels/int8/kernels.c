@@ -38,31 +38,41 @@ static void pack(struct qb_int8_matrix *m, const int8_t *rows)
 	memcpy(m->packed, rows, (size_t)(m->outputs * m->k));
 }
 
-void qb__int8_pack_quads(struct qb_int8_matrix *m, const int8_t *rows)
+void qb__int8_pack_groups(struct qb_int8_matrix *m, const int8_t *rows, int64_t group)
 {
 	int8_t *to = m->packed;
 
 	memset(to, 0, qb_int8_packed_bytes(m->outputs, m->k, 8));
 	for (int64_t o = 0; o < m->outputs; o++) {
 		for (int64_t k = 0; k < m->k; k++) {
-			to[(o / 16 * (m->k / 4) + k / 4) * 64 + o % 16 * 4 + k % 4] = rows[o * m->k + k];
+			to[((o / 16 * (m->k / group) + k / group) * 16 + o % 16) * group + k % group] = rows[o * m->k + k];
+		}
+	}
+}
+
+void qb__int8_pack_quads(struct qb_int8_matrix *m, const int8_t *rows)
+{
+	qb__int8_pack_groups(m, rows, 4);
+}
+
+void qb__int8_pack_halves(struct qb_int8_matrix *m, const int8_t *rows, int64_t group, int bias)
+{
+	uint8_t *to = m->packed;
+
+	memset(to, bias * 0x11, qb_int8_packed_bytes(m->outputs, m->k, 4));
+	for (int64_t o = 0; o < m->outputs; o++) {
+		for (int64_t k = 0; k < m->k; k++) {
+			uint8_t *at = to + ((o / 16 * (m->k / group) + k / group) * 8 + o % 8) * group + k % group;
+			int shift = o % 16 / 8 * 4;
+
+			*at = (uint8_t)((*at & ~(15 << shift)) | ((rows[o * m->k + k] + bias) & 15) << shift);
 		}
 	}
 }
 
 void qb__int8_pack_nibbles(struct qb_int8_matrix *m, const int8_t *rows)
 {
-	uint8_t *to = m->packed;
-
-	memset(to, 0x88, qb_int8_packed_bytes(m->outputs, m->k, 4));
-	for (int64_t o = 0; o < m->outputs; o++) {
-		for (int64_t k = 0; k < m->k; k++) {
-			uint8_t *at = to + (o / 16 * (m->k / 4) + k / 4) * 32 + o % 8 * 4 + k % 4;
-			int shift = o % 16 / 8 * 4;
-
-			*at = (uint8_t)((*at & ~(15 << shift)) | (rows[o * m->k + k] + 8) << shift);
-		}
-	}
+	qb__int8_pack_halves(m, rows, 4, 8);
 }
 
 void qb__int8_expand_bytes(const uint8_t *x, void *to, int64_t n)

@@ -40,9 +40,12 @@ static inline bool qb__columns_slide(const uint8_t *const *row, int64_t step)
 	return slide;
 }
 
-/* [blocks of 16 outputs][k / 4][16][4] */
+/* [blocks of 16 outputs][k / group][16][group] */
+void qb__int8_pack_groups(struct qb_int8_matrix *m, const int8_t *rows, int64_t group);
+/* The same with outputs o and o + 8 in the low and the high half of a byte, bias added to each. */
+void qb__int8_pack_halves(struct qb_int8_matrix *m, const int8_t *rows, int64_t group, int bias);
+/* Groups of four; halves with 8 added. */
 void qb__int8_pack_quads(struct qb_int8_matrix *m, const int8_t *rows);
-/* The same with outputs o and o + 8 in the low and the high half of a byte, 8 added to each. */
 void qb__int8_pack_nibbles(struct qb_int8_matrix *m, const int8_t *rows);
 void qb__int8_expand_bytes(const uint8_t *x, void *to, int64_t n);
 void qb__int8_add_plain(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y,

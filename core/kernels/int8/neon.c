@@ -21,29 +21,13 @@ static void expand(const uint8_t *x, void *to, int64_t n)
 /* [blocks of 16 outputs][k][16] */
 static void pack(struct qb_int8_matrix *m, const int8_t *rows)
 {
-	int8_t *to = m->packed;
-
-	memset(to, 0, qb_int8_packed_bytes(m->outputs, m->k, 8));
-	for (int64_t o = 0; o < m->outputs; o++) {
-		for (int64_t k = 0; k < m->k; k++) {
-			to[(o / 16 * m->k + k) * 16 + o % 16] = rows[o * m->k + k];
-		}
-	}
+	qb__int8_pack_groups(m, rows, 1);
 }
 
 /* The same with outputs o and o + 8 in the low and the high half of a byte. */
 static void pack_nibbles(struct qb_int8_matrix *m, const int8_t *rows)
 {
-	uint8_t *to = m->packed;
-
-	memset(to, 0, qb_int8_packed_bytes(m->outputs, m->k, 4));
-	for (int64_t o = 0; o < m->outputs; o++) {
-		for (int64_t k = 0; k < m->k; k++) {
-			uint8_t *at = to + (o / 16 * m->k + k) * 8 + o % 8;
-
-			*at = (uint8_t)(*at | (rows[o * m->k + k] & 15) << o % 16 / 8 * 4);
-		}
-	}
+	qb__int8_pack_halves(m, rows, 1, 0);
 }
 
 static void pack_product(struct qb_int8_matrix *m, const uint8_t *right, int64_t rows, int64_t stride, int zero,

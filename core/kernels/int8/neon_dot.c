@@ -25,11 +25,11 @@ DOT static void pack_product(struct qb_int8_matrix *m, const uint8_t *right, int
 	int left_zero)
 {
 	const uint8x16_t none = vdupq_n_u8((uint8_t)zero), ones = vdupq_n_u8(1);
+	const int32x4_t all = vdupq_n_s32((int32_t)m->k * zero);
 	uint8_t *to = m->packed;
 
 	for (int64_t o = 0; o < m->outputs; o += 16) {
 		uint32x4_t sum[4] = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
-		const int32x4_t all = vdupq_n_s32((int32_t)m->k * zero);
 
 		for (int64_t k = 0; k < m->k; k += 4, to += 64) {
 			const uint8_t *from = right + k * stride + o;

@@ -13,29 +13,13 @@ enum { MR = 6, DEPTH = 8 };
 /* [blocks of 16 outputs][k / 8][16][8] */
 static void pack(struct qb_int8_matrix *m, const int8_t *rows)
 {
-	int8_t *to = m->packed;
-
-	memset(to, 0, qb_int8_packed_bytes(m->outputs, m->k, 8));
-	for (int64_t o = 0; o < m->outputs; o++) {
-		for (int64_t k = 0; k < m->k; k++) {
-			to[(o / 16 * (m->k / DEPTH) + k / DEPTH) * 128 + o % 16 * DEPTH + k % DEPTH] = rows[o * m->k + k];
-		}
-	}
+	qb__int8_pack_groups(m, rows, DEPTH);
 }
 
 /* The same with outputs o and o + 8 in the low and the high half of a byte. */
 static void pack_nibbles(struct qb_int8_matrix *m, const int8_t *rows)
 {
-	uint8_t *to = m->packed;
-
-	memset(to, 0, qb_int8_packed_bytes(m->outputs, m->k, 4));
-	for (int64_t o = 0; o < m->outputs; o++) {
-		for (int64_t k = 0; k < m->k; k++) {
-			uint8_t *at = to + (o / 16 * (m->k / DEPTH) + k / DEPTH) * 64 + o % 8 * DEPTH + k % DEPTH;
-
-			*at = (uint8_t)(*at | (rows[o * m->k + k] & 15) << o % 16 / 8 * 4);
-		}
-	}
+	qb__int8_pack_halves(m, rows, DEPTH, 0);
 }
 
 /* Four rows of 16 columns as four elements of each column, four columns a vector. */
