@@ -11,8 +11,7 @@
 
 const char *const qb_export_names[] = {"qdq", "encodings", "float", "report", NULL};
 
-static enum qb_err path_of(char *path, size_t size, const struct qb_job *job, const char *name,
-	struct qb_errbuf *eb)
+enum qb_err qb_export_path(char *path, size_t size, const struct qb_job *job, const char *name, struct qb_errbuf *eb)
 {
 	if (snprintf(path, size, "%s/%s", job->host->workdir, name) >= (int)size) {
 		return qb_fail(eb, QB_EIO, "the path of the artifact %s is too long", name);
@@ -25,7 +24,7 @@ static enum qb_err open_file(FILE **f, const struct qb_job *job, const char *nam
 {
 	char path[4096];
 
-	QB_TRY(path_of(path, sizeof(path), job, name, eb));
+	QB_TRY(qb_export_path(path, sizeof(path), job, name, eb));
 	*f = fopen(path, "w");
 	return *f ? QB_OK : qb_fail(eb, QB_EIO, "%s: %s", path, strerror(errno));
 }
@@ -70,7 +69,7 @@ static enum qb_err write_qdq(const struct qb_job *job, const struct qb_sweep *s,
 	char path[4096];
 	enum qb_err err;
 
-	QB_TRY(path_of(path, sizeof(path), job, name, eb));
+	QB_TRY(qb_export_path(path, sizeof(path), job, name, eb));
 	if (open && qb_qdq_fits(open, v->network->graph, q)) {
 		model = open;
 	}
@@ -162,7 +161,7 @@ static enum qb_err write_encodings(const struct qb_job *job, const struct qb_swe
 	char path[4096];
 	enum qb_err err;
 
-	QB_TRY_OUT(path_of(path, sizeof(path), job, name, eb));
+	QB_TRY_OUT(qb_export_path(path, sizeof(path), job, name, eb));
 	QB_TRY_OUT(encode_all(qb_sweep_variant(s, i), q, parameters, activations, eb));
 	all = json_pack("{s:s, s:O, s:O, s:o}", "version", "0.6.1", "activation_encodings", activations,
 		"param_encodings", parameters, "quantizer_args", quantizer_args(&q->scheme));
@@ -219,7 +218,7 @@ static enum qb_err export_float(struct qb_job *job, const struct qb_sweep *s, js
 	const struct qb_graph *model = s->variant[0].model;
 	char path[4096];
 
-	QB_TRY(path_of(path, sizeof(path), job, "float.onnx", eb));
+	QB_TRY(qb_export_path(path, sizeof(path), job, "float.onnx", eb));
 	QB_TRY(qb_graph_export(model->open ? model->open : model, path, eb));
 	qb_job_artifact(job, "float.onnx", "application/octet-stream");
 	json_array_append_new(rows, json_pack("{s:s, s:s}", "kind", "float", "name", "float.onnx"));

@@ -19,6 +19,8 @@ enum { QB_EXPORT_QDQ = 1, QB_EXPORT_ENCODINGS = 2, QB_EXPORT_FLOAT = 4, QB_EXPOR
 /* Bit i of QB_EXPORT_... is qb_export_names[i]; NULL-terminated. */
 extern const char *const qb_export_names[];
 
+/* Where an artifact of that name goes. */
+enum qb_err qb_export_path(char *path, size_t size, const struct qb_job *job, const char *name, struct qb_errbuf *eb);
 /* Writes all but the report. *rows: [{"kind", "scheme", "name"}], or "refused" with the reason in place of "name" where
  * the kind has no words for the scheme. */
 enum qb_err qb_export_schemes(struct qb_job *job, const struct qb_sweep *sweep, unsigned kinds,

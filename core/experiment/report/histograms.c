@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/experiment/report/histograms.h"
 
-#include <stdio.h>
-
+#include "core/experiment/report/export.h"
 #include "core/experiment/report/tensor_rows.h"
 #include "core/quant/histogram.h"
 #include "core/quant/observer.h"
@@ -92,9 +91,9 @@ enum qb_err qb_export_histograms(struct qb_job *job, const struct qb_sweep *swee
 		}
 	}
 	whole = json_pack("{s:O}", "variants", all);
-	if (snprintf(path, sizeof(path), "%s/%s", job->host->workdir, FILE_NAME) >= (int)sizeof(path) || !whole ||
-		json_dump_file(whole, path, JSON_COMPACT) != 0) {
-		err = qb_fail(eb, QB_EIO, "%s/%s could not be written", job->host->workdir, FILE_NAME);
+	QB_TRY_OUT(qb_export_path(path, sizeof(path), job, FILE_NAME, eb));
+	if (!whole || json_dump_file(whole, path, JSON_COMPACT) != 0) {
+		err = qb_fail(eb, QB_EIO, "%s could not be written", path);
 		goto out;
 	}
 	qb_job_artifact(job, FILE_NAME, "application/json");
