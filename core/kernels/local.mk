@@ -22,6 +22,10 @@ libquantbench_a_SOURCES += \
 	core/kernels/f32/gemm_strided_avx512.c \
 	core/kernels/f32/gemm_backward.c \
 	core/kernels/f32/gemm_backward.h \
+	core/kernels/f32/gemm_backward_avx2.c \
+	core/kernels/f32/gemm_backward_avx512.c \
+	core/kernels/f32/gemm_backward_body.h \
+	core/kernels/f32/gemm_backward_levels.h \
 	core/kernels/f32/gemm_levels.h \
 	core/kernels/f32/inside.h \
 	core/kernels/f32/math.c \

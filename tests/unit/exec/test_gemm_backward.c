@@ -64,10 +64,10 @@ static void check_outer(int64_t depth, int64_t rows, int64_t columns, int64_t of
 	free(want);
 }
 
-/* Around every bound of the tiling: tiles of 6 x 16 and 12 x 8, columns copied together, rows copied together, chunks of rows. */
+/* Around every bound of the tiling: tiles of 6 x 16, 12 x 8, 12 x 32 and 24 x 16, columns copied together, rows copied together, chunks of rows. */
 static void outer__shapes_around_its_bounds__are_chains_of_products(void **state)
 {
-	static const int64_t sizes[] = {1, 5, 6, 7, 8, 9, 12, 16, 17, 24, 31, 95, 96, 97, 100, 113, 191, 192, 193, 385};
+	static const int64_t sizes[] = {1, 5, 6, 7, 8, 9, 12, 16, 17, 24, 31, 32, 33, 48, 95, 96, 97, 100, 113, 191, 192, 193, 385};
 	static const int64_t depths[] = {1, 2, 31, QB_F32_OUTER_DEPTH};
 
 	(void)state;
