@@ -29,15 +29,32 @@ int qb_thread_index(void)
 	return omp_get_thread_num();
 }
 
+static void loop_alone(int64_t n, qb_loop_fn *fn, const void *context, const struct qb_operands *at)
+{
+	for (int64_t i = 0; i < n; i++) {
+		fn(context, at, i);
+	}
+}
+
 void qb_threads_loop(int threads, int64_t n, qb_loop_fn *fn, const void *context, const struct qb_operands *at)
 {
 	if (threads <= 1 || n <= 1) {
-		for (int64_t i = 0; i < n; i++) {
-			fn(context, at, i);
-		}
+		loop_alone(n, fn, context, at);
 		return;
 	}
 #pragma omp parallel for schedule(static) num_threads(threads)
+	for (int64_t i = 0; i < n; i++) {
+		fn(context, at, i);
+	}
+}
+
+void qb_threads_loop_unequal(int threads, int64_t n, qb_loop_fn *fn, const void *context, const struct qb_operands *at)
+{
+	if (threads <= 1 || n <= 1) {
+		loop_alone(n, fn, context, at);
+		return;
+	}
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
 	for (int64_t i = 0; i < n; i++) {
 		fn(context, at, i);
 	}

@@ -23,6 +23,8 @@ int qb_thread_index(void);
 struct qb_operands;
 typedef void qb_loop_fn(const void *context, const struct qb_operands *at, int64_t i);
 void qb_threads_loop(int threads, int64_t n, qb_loop_fn *fn, const void *context, const struct qb_operands *at);
+/* The same where parts take unequal times: who is done takes the next i. */
+void qb_threads_loop_unequal(int threads, int64_t n, qb_loop_fn *fn, const void *context, const struct qb_operands *at);
 /* The same for as many threads as the calling thread may use, but for one where that is not worth it. */
 void qb_threads_loop_worth(bool worth, int64_t n, qb_loop_fn *fn, const void *context, const struct qb_operands *at);
 

@@ -57,6 +57,19 @@ def narrow(n):
     return n.conv(y, 16, 16, 5, group=16)
 
 
+def side_by_side(n):
+    """Channels that fill no block of the kernels, in rows that leave some pixels over."""
+    y = n.conv("x", 24, 12)
+    y = n.conv(y, 24, 24, group=24)
+    y = n.conv(y, 12, 24, 1)
+    y = n.conv(y, 12, 12, 5, group=12)
+    y = n.conv(y, 72, 12, 1)
+    y = n.conv(y, 72, 72, group=72)
+    y = n("Resize", n.conv(y, 20, 72, 1), "", n.constant([1, 1, 2, 7]), mode="nearest", nearest_mode="floor",
+          coordinate_transformation_mode="asymmetric")
+    return n.conv(y, 20, 20, group=20)
+
+
 def grouped(n):
     y = n.conv("x", 24, 12, group=4)
     y = n.conv(y, 20, 24, group=2, strides=[2, 1])
@@ -278,6 +291,7 @@ NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "dilated_f
             "turned": (turned, IMAGE), "transposed": (transposed, IMAGE), "resized": (resized, IMAGE), "pixel_means": (pixel_means, IMAGE),
             "single_pixels": (single_pixels, IMAGE),
             "row_means": (row_means, [1, 7, 16]), "normalised": (normalised, IMAGE), "means": (means, [1, 7, 16]),
-            "residuals": (residuals, [1, 17, 13, 22]), "narrow": (narrow, IMAGE)}
+            "residuals": (residuals, [1, 17, 13, 22]), "narrow": (narrow, IMAGE),
+            "side_by_side": (side_by_side, IMAGE)}
 # Integers do not pay in these.
 FLOAT = ["single_pixels"]

@@ -95,49 +95,61 @@ struct finish {
 	const float *gain, *shift;
 };
 
-static void apply_gain(const struct finish *f, float *y)
+static void finish_piece(const void *context, const struct qb_operands *at, int64_t piece)
 {
-	int64_t rows = f->outer * f->blocks * f->inner;
+	const struct finish *f = context;
+	const int64_t i = piece * PIECE, n = QB_MIN((int64_t)PIECE, f->n - i);
+	const float *add = at->read[0];
+	float *y = at->write[0];
 
-#pragma omp parallel for if (f->n > 2 * PIECE) schedule(static)
-	for (int64_t r = 0; r < rows; r++) {
-		int64_t b = r / f->inner % f->blocks * f->block;
+	for (int64_t k = i; f->adds && !f->adds_last && k < i + n; k++) {
+		y[k] += add[k];
+	}
+	if (f->act.kind == QB_ACT_RELU || f->act.kind == QB_ACT_CLIP) {
+		for (int64_t k = i; k < i + n; k++) {
+			float v = y[k] < f->act.lo ? f->act.lo : y[k];
 
-		for (int64_t i = 0; i < f->block; i++) {
-			y[r * f->block + i] = fmaf(y[r * f->block + i], f->gain[b + i], f->shift[b + i]);
+			y[k] = v > f->act.hi ? f->act.hi : v;
 		}
+	} else {
+		qb_f32_activate(&f->act, y + i, n);
+	}
+}
+
+/* Row r of [outer][blocks][inner]. */
+static void apply_gain(const void *context, const struct qb_operands *at, int64_t r)
+{
+	const struct finish *f = context;
+	const int64_t b = r / f->inner % f->blocks * f->block;
+	float *y = (float *)at->write[0] + r * f->block;
+
+	for (int64_t i = 0; i < f->block; i++) {
+		y[i] = fmaf(y[i], f->gain[b + i], f->shift[b + i]);
+	}
+}
+
+static void add_last(const void *context, const struct qb_operands *at, int64_t piece)
+{
+	const struct finish *f = context;
+	const int64_t i = piece * PIECE;
+	const float *add = at->read[0];
+	float *y = at->write[0];
+
+	for (int64_t k = i; k < QB_MIN(f->n, i + PIECE); k++) {
+		y[k] += add[k];
 	}
 }
 
 static void finish_numbers(const void *context, const struct qb_operands *at)
 {
 	const struct finish *f = context;
-	const float *add = at->read[0];
-	float *y = at->write[0];
 
-#pragma omp parallel for if (f->n > 2 * PIECE) schedule(static)
-	for (int64_t i = 0; i < f->n; i += PIECE) {
-		int64_t n = QB_MIN((int64_t)PIECE, f->n - i);
-
-		for (int64_t k = i; f->adds && !f->adds_last && k < i + n; k++) {
-			y[k] += add[k];
-		}
-		if (f->act.kind == QB_ACT_RELU || f->act.kind == QB_ACT_CLIP) {
-			for (int64_t k = i; k < i + n; k++) {
-				float v = y[k] < f->act.lo ? f->act.lo : y[k];
-
-				y[k] = v > f->act.hi ? f->act.hi : v;
-			}
-		} else {
-			qb_f32_activate(&f->act, y + i, n);
-		}
-	}
+	in_pieces(f->n, finish_piece, f, at);
 	if (f->gain) {
-		apply_gain(f, y);
+		qb_threads_loop_worth(f->n > 2 * PIECE, f->outer * f->blocks * f->inner, apply_gain, f, at);
 	}
-#pragma omp parallel for if (f->n > 2 * PIECE) schedule(static)
-	for (int64_t i = 0; i < (f->adds_last ? f->n : 0); i++) {
-		y[i] += add[i];
+	if (f->adds_last) {
+		in_pieces(f->n, add_last, f, at);
 	}
 }
 

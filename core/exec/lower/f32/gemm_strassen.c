@@ -22,6 +22,7 @@
 #include "core/kernels/f32/gemm.h"
 #include "core/kernels/f32/math.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 enum {
 	HALF = 128,    /* rows of a quarter: they stay in a second-level cache while panels go by */
@@ -184,23 +185,35 @@ static void run_group(const struct strassen *s, const struct part *p, const floa
 	}
 }
 
-static void run_part(const struct strassen *s, const struct part *p, const float *bias, float *products)
+/* A part at work. */
+struct running {
+	const struct strassen *s;
+	struct part p;
+	const float *bias;
+	float *products;
+};
+
+static void sum_rows(const void *context, const struct qb_operands *at, int64_t i)
 {
-#pragma omp parallel for schedule(static) if (s->threads > 1) num_threads(s->threads)
-	for (int64_t i = 0; i < p->upper; i++) {
-		const float *up = p->x + i * 2 * s->k;
+	const struct running *r = context;
+	const struct strassen *s = r->s;
+	const struct part *p = &r->p;
+	const float *up = p->x + i * 2 * s->k;
 
-		sums(up, i < p->lower ? up + p->upper * 2 * s->k : s->zeros, p->sum + i * s->k, s->k,
-			p->upper * s->k);
-	}
-#pragma omp parallel for schedule(static) if (s->threads > 1) num_threads(s->threads)
-	for (int t = 0; t < s->threads; t++) {
-		const float *row[PRODUCTS][HALF];
+	(void)at;
+	sums(up, i < p->lower ? up + p->upper * 2 * s->k : s->zeros, p->sum + i * s->k, s->k, p->upper * s->k);
+}
 
-		find_rows(s, p, row);
-		for (int64_t g = s->groups * t / s->threads; g < s->groups * (t + 1) / s->threads; g++) {
-			run_group(s, p, row, g, bias, products + (size_t)t * PRODUCTS * HALF * COLUMNS);
-		}
+static void run_groups(const void *context, const struct qb_operands *at, int64_t t)
+{
+	const struct running *r = context;
+	const struct strassen *s = r->s;
+	const float *row[PRODUCTS][HALF];
+
+	(void)at;
+	find_rows(s, &r->p, row);
+	for (int64_t g = s->groups * t / s->threads; g < s->groups * (t + 1) / s->threads; g++) {
+		run_group(s, &r->p, row, g, r->bias, r->products + t * PRODUCTS * HALF * COLUMNS);
 	}
 }
 
@@ -212,12 +225,14 @@ static void run_strassen(const void *context, const struct qb_operands *at)
 
 	for (int64_t i = 0; i < parts; i++) {
 		int64_t first = s->rows * i / parts, count = s->rows * (i + 1) / parts - first;
-		struct part p = {.x = (const float *)at->read[X] + first * 2 * s->k,
+		struct running r = {s, {.x = (const float *)at->read[X] + first * 2 * s->k,
 			.residual = s->adds ? (const float *)at->read[RESIDUAL] + first * 2 * s->n : NULL,
 			.y = (float *)at->write[0] + first * 2 * s->n, .upper = (count + 1) / 2, .lower = count / 2,
-			.sum = products + (size_t)s->threads * PRODUCTS * HALF * COLUMNS};
+			.sum = products + (size_t)s->threads * PRODUCTS * HALF * COLUMNS},
+			s->has_bias ? at->read[BIAS] : NULL, products};
 
-		run_part(s, &p, s->has_bias ? at->read[BIAS] : NULL, products);
+		qb_threads_loop(s->threads, r.p.upper, sum_rows, &r, at);
+		qb_threads_loop(s->threads, s->threads, run_groups, &r, at);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "core/kernels/int8/kernels.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 /* Sums of equals */
 
@@ -23,16 +24,20 @@ struct sum {
 
 enum { PIECE = 16384 };
 
+static void sum_piece(const void *context, const struct qb_operands *at, int64_t piece)
+{
+	const struct sum *a = context;
+	const int64_t i = piece * PIECE;
+
+	a->kernels->add(&a->p, (const uint8_t *)at->read[0] + i, (const uint8_t *)at->read[1] + i, (uint8_t *)at->write[0] + i,
+		(size_t)QB_MIN(PIECE, a->n - i));
+}
+
 static void run_sum(const void *context, const struct qb_operands *at)
 {
 	const struct sum *a = context;
-	const uint8_t *x = at->read[0], *z = at->read[1];
-	uint8_t *y = at->write[0];
 
-#pragma omp parallel for schedule(static) if (a->threads > 1 && a->n > 4 * PIECE)
-	for (int64_t i = 0; i < a->n; i += PIECE) {
-		a->kernels->add(&a->p, x + i, z + i, y + i, (size_t)QB_MIN(PIECE, a->n - i));
-	}
+	qb_threads_loop(a->n > 4 * PIECE ? a->threads : 1, (a->n + PIECE - 1) / PIECE, sum_piece, a, at);
 }
 
 /* How bytes of x and sign * z are added to bytes of n's output; false where they do not lie alike. */
@@ -171,8 +176,9 @@ static void load_line(const struct binary *c, int which, const struct qb_operand
 	}
 }
 
-static void binary_pixel(const struct binary *c, const struct qb_operands *at, int64_t p)
+static void binary_pixel(const void *context, const struct qb_operands *at, int64_t p)
 {
+	const struct binary *c = context;
 	uint8_t *y = (uint8_t *)at->write[0] + p * c->y.stride;
 
 	for (int64_t from = 0; from < c->y.channels; from += LINE) {
@@ -195,10 +201,7 @@ static void run_binary(const void *context, const struct qb_operands *at)
 {
 	const struct binary *c = context;
 
-#pragma omp parallel for schedule(static) if (c->threads > 1 && c->y.pixels * c->y.stride > PIECE)
-	for (int64_t p = 0; p < c->y.pixels; p++) {
-		binary_pixel(c, at, p);
-	}
+	qb_threads_loop(c->y.pixels * c->y.stride > PIECE ? c->threads : 1, c->y.pixels, binary_pixel, c, at);
 }
 
 /* The row-major index of channel c of pixel p. */

@@ -10,6 +10,7 @@
 #include "core/kernels/int8/lookup.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 /* A step has so many buffers; more parts are more steps on the same output. */
 enum { PARTS = QB_CALL_READS, BLOCK = 4096, WORTH_A_THREAD = 65536 };
@@ -45,22 +46,32 @@ static void copy_block(const struct concat *c, const struct part *p, const uint8
 	}
 }
 
+/* Outer indices whose parts the caches hold together. */
+static int64_t block_of(const struct concat *c)
+{
+	return QB_MAX(1, BLOCK / c->step);
+}
+
+static void concat_block(const void *context, const struct qb_operands *at, int64_t i)
+{
+	const struct concat *c = context;
+	const int64_t o = i * block_of(c), count = QB_MIN(block_of(c), c->outer - o);
+	uint8_t *y = at->write[0];
+
+	for (int k = 0; k < c->parts; k++) {
+		const struct part *p = &c->part[k];
+		const uint8_t *x = p->constant ? p->constant : at->read[k];
+
+		copy_block(c, p, x + o * p->step, y + o * c->step + p->to, count);
+	}
+}
+
 static void run_concat(const void *context, const struct qb_operands *at)
 {
 	const struct concat *c = context;
-	uint8_t *y = at->write[0];
-	/* Indices whose parts the caches hold together. */
-	const int64_t block = QB_MAX(1, BLOCK / c->step);
 
-#pragma omp parallel for schedule(static) if (c->threads > 1 && c->outer * c->step > WORTH_A_THREAD)
-	for (int64_t o = 0; o < c->outer; o += block) {
-		for (int k = 0; k < c->parts; k++) {
-			const struct part *p = &c->part[k];
-			const uint8_t *x = p->constant ? p->constant : at->read[k];
-
-			copy_block(c, p, x + o * p->step, y + o * c->step + p->to, QB_MIN(block, c->outer - o));
-		}
-	}
+	qb_threads_loop(c->outer * c->step > WORTH_A_THREAD ? c->threads : 1, (c->outer + block_of(c) - 1) / block_of(c),
+		concat_block, c, at);
 }
 
 /* Along an axis: how many outer indices in the order of bytes, and bytes of one step along it; false where bytes do not

@@ -142,28 +142,29 @@ static void conv_band(const struct conv *c, int part, const struct band *b, int6
 	}
 }
 
+/* Bands of an image lie beside each other, then parts of its outputs. */
+static void run_band(const void *context, const struct qb_operands *at, int64_t i)
+{
+	const struct conv *c = context;
+	const int64_t b = i % c->bands, image = i / c->bands / c->parts;
+	const int64_t out = image * c->oh * c->ow * c->y_stride;
+	const int me = qb_thread_index();
+	struct band band = {.y = (uint8_t *)at->write[0] + out,
+		.image = (const uint8_t *)at->read[0] + image * c->ih * c->iw * c->stride,
+		.scratch = (char *)at->scratch[0] + me * c->scratch_bytes};
+
+	if (c->sum.add) {
+		band.piece = (uint8_t *)at->scratch[1] + me * c->piece_bytes;
+		band.other = (const uint8_t *)at->read[1] + out;
+	}
+	conv_band(c, (int)(i / c->bands % c->parts), &band, b * c->band, QB_MIN((b + 1) * c->band, c->oh));
+}
+
 static void run_conv(const void *context, const struct qb_operands *at)
 {
 	const struct conv *c = context;
 
-#pragma omp parallel for collapse(3) schedule(static) if (c->threads > 1)
-	for (int64_t i = 0; i < c->images; i++) {
-		for (int part = 0; part < c->parts; part++) {
-			for (int64_t b = 0; b < c->bands; b++) {
-				int64_t out = i * c->oh * c->ow * c->y_stride;
-				int me = qb_thread_index();
-				struct band band = {.y = (uint8_t *)at->write[0] + out,
-					.image = (const uint8_t *)at->read[0] + i * c->ih * c->iw * c->stride,
-					.scratch = (char *)at->scratch[0] + me * c->scratch_bytes};
-
-				if (c->sum.add) {
-					band.piece = (uint8_t *)at->scratch[1] + me * c->piece_bytes;
-					band.other = (const uint8_t *)at->read[1] + out;
-				}
-				conv_band(c, part, &band, b * c->band, QB_MIN((b + 1) * c->band, c->oh));
-			}
-		}
-	}
+	qb_threads_loop(c->threads, c->images * c->parts * c->bands, run_band, c, at);
 }
 
 /* How many rows to a band, and who does what. */

@@ -9,10 +9,13 @@
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/int8/weight.h"
 #include "core/exec/lower/indirection.h"
+#include "core/exec/threads.h"
 
 /* Images of at most this width are copied with their pads, where there are any: a run of pixels is then a whole row, and
  * of a few pixels each those at borders cost more than a copy. */
 enum { PADDED_WIDTH = 32 };
+/* Channels that pixels side by side add up to, so that their weights stay in the first-level cache. */
+enum { FOLDED_MAX = 512 };
 
 struct depthwise {
 	const struct qb_int8_kernels *kernels;
@@ -43,56 +46,67 @@ static void depthwise_run(const void *arg, const uint8_t *const *row, int64_t ox
 	}
 }
 
-/* Row y of an image's copy. */
-static void pad_row(const struct depthwise *d, const uint8_t *image, int64_t y, uint8_t *to)
+/* Row y of the images' copies, counted on from image to image. */
+static void pad_row(const void *context, const struct qb_operands *at, int64_t y)
 {
+	const struct depthwise *d = context;
 	const struct qb_pixels *p = &d->p;
-	const int64_t left = p->left * p->stride, all = d->padded.iw * p->stride, iy = y - p->top;
-	const int64_t inside = iy < 0 || iy >= p->ih ? 0 : QB_MIN(p->iw * p->stride, all - left);
+	const int64_t left = p->left * p->stride, all = d->padded.iw * p->stride, iy = y % d->padded.ih - p->top;
+	const int64_t inside = QB_MIN(p->iw * p->stride, all - left);
+	uint8_t *to = (uint8_t *)at->scratch[0] + y * all;
 
-	memset(to, p->pad[0], (size_t)left);
-	memcpy(to + left, image + (inside ? iy * p->iw * p->stride : 0), (size_t)inside);
-	memset(to + left + inside, p->pad[0], (size_t)(all - left - inside));
+	/* Rows are short: one call to fill them all takes less than two for what is left and right of the image. */
+	memset(to, p->pad[0], (size_t)all);
+	if (iy >= 0 && iy < p->ih && inside > 0) {
+		memcpy(to + left, (const uint8_t *)at->read[0] + y / d->padded.ih * qb_pixels_image_bytes(p) + iy * p->iw * p->stride,
+			(size_t)inside);
+	}
 }
 
-static void pad_images(const struct depthwise *d, const uint8_t *x, uint8_t *to)
+static void depthwise_row(const void *context, const struct qb_operands *at, int64_t row)
 {
-	const int64_t row = d->padded.iw * d->p.stride;
+	const struct depthwise *d = context;
+	const struct qb_pixels *p = d->padded.images ? &d->padded : &d->p;
+	const uint8_t *x = d->padded.images ? at->scratch[0] : at->read[0];
 
-#pragma omp parallel for collapse(2) schedule(static) if (d->threads > 1)
-	for (int64_t i = 0; i < d->padded.images; i++) {
-		for (int64_t y = 0; y < d->padded.ih; y++) {
-			pad_row(d, x + i * qb_pixels_image_bytes(&d->p), y, to + (i * d->padded.ih + y) * row);
-		}
-	}
+	qb_pixel_runs(p, x + row / p->oh * qb_pixels_image_bytes(p), row % p->oh, depthwise_run, d,
+		(uint8_t *)at->write[0] + row * p->ow * d->y_stride);
 }
 
 static void run_depthwise(const void *context, const struct qb_operands *at)
 {
 	const struct depthwise *d = context;
-	const struct qb_pixels *p = d->padded.images ? &d->padded : &d->p;
-	const uint8_t *x = at->read[0];
 
-	if (d->padded.images) {
-		pad_images(d, x, at->scratch[0]);
-		x = at->scratch[0];
-	}
-#pragma omp parallel for collapse(2) schedule(static) if (d->threads > 1)
-	for (int64_t i = 0; i < p->images; i++) {
-		for (int64_t oy = 0; oy < p->oh; oy++) {
-			qb_pixel_runs(p, x + i * qb_pixels_image_bytes(p), oy,
-				depthwise_run, d,
-				(uint8_t *)at->write[0] + (i * p->oh + oy) * p->ow * d->y_stride);
-		}
-	}
+	qb_threads_loop(d->threads, d->padded.images * d->padded.ih, pad_row, d, at);
+	qb_threads_loop(d->threads, d->p.images * d->p.oh, depthwise_row, d, at);
 }
 
-/* How many pixels side by side fill a block of the kernels: those of a stride of 1 that lie without gaps, as their outputs do. */
-static int64_t foldable(const struct depthwise *d, int64_t channels)
+/* Blocks of the kernels that a row takes, `fold` pixels at a time. */
+static int64_t blocks_of_row(const struct depthwise *d, int64_t channels, int64_t fold)
 {
 	const int64_t block = d->kernels->order_block;
 
-	return d->p.sw == 1 && d->p.stride == channels && d->y_stride == channels && block % channels == 0 ? block / channels : 1;
+	return d->p.ow / fold * ((fold * channels + block - 1) / block) + d->p.ow % fold * ((channels + block - 1) / block);
+}
+
+/* How many pixels to compute side by side: as many as leave the fewest blocks, if these are fewer than three quarters (a
+ * pixel at a time, columns of a kernel are shared). Of a stride of 1 and without gaps, as their outputs are. */
+static int64_t best_fold(const struct depthwise *d, int64_t channels)
+{
+	int64_t best = 1, least = 3 * blocks_of_row(d, channels, 1);
+
+	if (d->p.sw != 1 || d->p.stride != channels || d->y_stride != channels) {
+		return 1;
+	}
+	for (int64_t fold = 2; fold <= d->p.ow && fold * channels <= FOLDED_MAX; fold++) {
+		int64_t blocks = 4 * blocks_of_row(d, channels, fold);
+
+		if (blocks < least) {
+			least = blocks;
+			best = fold;
+		}
+	}
+	return best;
 }
 
 /* `fold` times the layer's channels. */
@@ -172,7 +186,7 @@ enum qb_err qb__plan_int8_depthwise(struct qb_builder *b, const struct qb_lowere
 	QB_TRY(plan_padded(&d, b, eb));
 	QB_TRY(qb__int8_requant(b, &r, w, op, x, y, eb));
 	QB_TRY(pack_depthwise(b, &d, w, &r, x->zero, 1, &d.c, eb));
-	d.fold = foldable(&d, w->outputs);
+	d.fold = best_fold(&d, w->outputs);
 	if (d.fold > 1) {
 		QB_TRY(pack_depthwise(b, &d, w, &r, x->zero, d.fold, &d.folded, eb));
 	}

@@ -45,8 +45,12 @@ struct tiles {
 	int threads;
 };
 
-static void run_block(const struct tiles *c, const struct block *l, const char *images, uint8_t *room, uint8_t *y)
+static void run_block(const void *context, const struct qb_operands *at, int64_t block)
 {
+	const struct tiles *c = context;
+	const struct block *l = &c->block[block];
+	const char *images = c->expanded ? (char *)at->scratch[0] + c->threads * c->room : at->read[0];
+	uint8_t *room = (uint8_t *)at->scratch[0] + qb_thread_index() * c->room, *y = at->write[0];
 	const struct tile *a = &c->tile[l->tile];
 	const int64_t pixel = c->x_stride * c->form->element_bytes;
 	const char *image = images + l->image * c->ih * c->iw * pixel;
@@ -73,17 +77,12 @@ static void run_block(const struct tiles *c, const struct block *l, const char *
 static void run_tiles(const void *context, const struct qb_operands *at)
 {
 	const struct tiles *c = context;
-	char *scratch = at->scratch[0];
-	const char *images = c->expanded ? scratch + c->threads * c->room : at->read[0];
 
 	if (c->expanded) {
-		c->form->expand(at->read[0], scratch + c->threads * c->room,
+		c->form->expand(at->read[0], (char *)at->scratch[0] + c->threads * c->room,
 			c->images * c->ih * c->iw * c->x_stride);
 	}
-#pragma omp parallel for schedule(dynamic) if (c->threads > 1)
-	for (int64_t i = 0; i < c->blocks; i++) {
-		run_block(c, &c->block[i], images, (uint8_t *)scratch + qb_thread_index() * c->room, at->write[0]);
-	}
+	qb_threads_loop_unequal(c->threads, c->blocks, run_block, c, at);
 }
 
 static int find_runs(const struct qb_window *w, int axis, struct run *run)

@@ -12,6 +12,7 @@
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/int8/weight.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 #include "core/ops/window.h"
 
 enum { PIXELS = 24 };
@@ -86,6 +87,17 @@ static void phase_row(const struct transposed *c, const struct phase *p, const c
 	}
 }
 
+/* One image's. */
+static void transposed_row(const void *context, const struct qb_operands *at, int64_t oy)
+{
+	const struct transposed *c = context;
+	const struct phase *p = c->phase + (oy + c->v.lo) % c->v.stride * c->h.stride;
+
+	for (int64_t k = 0; k < c->h.stride; k++) {
+		phase_row(c, &p[k], at->scratch[0], oy, at->write[0]);
+	}
+}
+
 static void run_transposed(const void *context, const struct qb_operands *at)
 {
 	const struct transposed *c = context;
@@ -94,20 +106,14 @@ static void run_transposed(const void *context, const struct qb_operands *at)
 
 	for (int64_t i = 0; i < c->images; i++) {
 		const uint8_t *image = (const uint8_t *)at->read[0] + i * c->v.in * c->h.in * c->x_stride;
-		uint8_t *y = (uint8_t *)at->write[0] + i * c->v.out * c->h.out * c->y_stride;
+		const struct qb_operands one = {.scratch = {padded},
+			.write = {(uint8_t *)at->write[0] + i * c->v.out * c->h.out * c->y_stride}};
 
 		/* One after the other: an expanded row may run into the next. */
 		for (int64_t row = 0; row < c->v.padded; row++) {
 			expand_row(c, image, row, padded + row * row_bytes);
 		}
-#pragma omp parallel for schedule(static) if (c->threads > 1)
-		for (int64_t oy = 0; oy < c->v.out; oy++) {
-			const struct phase *p = c->phase + (oy + c->v.lo) % c->v.stride * c->h.stride;
-
-			for (int64_t k = 0; k < c->h.stride; k++) {
-				phase_row(c, &p[k], padded, oy, y);
-			}
-		}
+		qb_threads_loop(c->threads, c->v.out, transposed_row, c, &one);
 	}
 }
 

@@ -10,6 +10,7 @@
 #include "core/base/size.h"
 #include "core/kernels/int8/kernels.h"
 #include "core/exec/lower/int8/lower_int8.h"
+#include "core/exec/threads.h"
 #include "core/exec/lower/int8/weight.h"
 
 enum {
@@ -96,8 +97,9 @@ static int64_t step_of(int64_t n, int64_t channels)
 	return (n * channels + 31) / 64 * 64 + 32;
 }
 
-static void run_tiles(const struct filtered *f, const struct qb_operands *at, int thread)
+static void run_tiles(const void *context, const struct qb_operands *at, int64_t thread)
 {
+	const struct filtered *f = context;
 	int64_t first = f->tiles * thread / f->threads, last = f->tiles * (thread + 1) / f->threads;
 	char *scratch = (char *)at->scratch[0] + thread * f->part_bytes;
 	const uint8_t *other = at->read[1];
@@ -132,10 +134,7 @@ static void run_filtered(const void *context, const struct qb_operands *at)
 {
 	const struct filtered *f = context;
 
-#pragma omp parallel for schedule(static) if (f->threads > 1)
-	for (int t = 0; t < f->threads; t++) {
-		run_tiles(f, at, t);
-	}
+	qb_threads_loop(f->threads, f->threads, run_tiles, f, at);
 }
 
 /* Do the sums of every output stay where the last shift is exact? */

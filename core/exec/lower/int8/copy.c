@@ -13,6 +13,7 @@
 #include "core/kernels/int8/lookup.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 enum { PARTS_MAX = QB_CALL_READS, INPUTS_MAX = 16, OUTPUTS_MAX = 64 };
 
@@ -29,8 +30,10 @@ struct move {
 	int parts, threads;
 };
 
-static void copy_run(const struct move *m, const struct run *r, const struct qb_operands *at)
+static void copy_run(const void *context, const struct qb_operands *at, int64_t i)
 {
+	const struct move *m = context;
+	const struct run *r = &m->run[i];
 	uint8_t *y = (uint8_t *)at->write[0] + r->to;
 	const uint8_t *x;
 
@@ -52,10 +55,7 @@ static void run_move(const void *context, const struct qb_operands *at)
 {
 	const struct move *m = context;
 
-#pragma omp parallel for schedule(static) if (m->threads > 1 && m->bytes > 65536)
-	for (int64_t i = 0; i < m->runs; i++) {
-		copy_run(m, &m->run[i], at);
-	}
+	qb_threads_loop(m->bytes > 65536 ? m->threads : 1, m->runs, copy_run, m, at);
 }
 
 /* A moved input, or one of several. */

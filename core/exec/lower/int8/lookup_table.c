@@ -12,6 +12,7 @@
 #include "core/kernels/int8/lookup.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 enum { INPUTS_MAX = 4 };
 
@@ -23,15 +24,19 @@ struct table {
 
 enum { PIECE = 16384 };
 
+static void look_up_piece(const void *context, const struct qb_operands *at, int64_t piece)
+{
+	const struct table *t = context;
+	const int64_t i = piece * PIECE;
+
+	qb_int8_lut(t->entry, (const uint8_t *)at->read[0] + i, (uint8_t *)at->write[0] + i, QB_MIN(PIECE, t->n - i));
+}
+
 static void run_table(const void *context, const struct qb_operands *at)
 {
 	const struct table *t = context;
 
-#pragma omp parallel for schedule(static) if (t->threads > 1 && t->n > 4 * PIECE)
-	for (int64_t i = 0; i < t->n; i += PIECE) {
-		qb_int8_lut(t->entry, (const uint8_t *)at->read[0] + i, (uint8_t *)at->write[0] + i,
-			QB_MIN(PIECE, t->n - i));
-	}
+	qb_threads_loop(t->n > 4 * PIECE ? t->threads : 1, (t->n + PIECE - 1) / PIECE, look_up_piece, t, at);
 }
 
 static struct qb_tensor numbers(float *data, int64_t n)

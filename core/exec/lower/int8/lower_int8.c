@@ -12,6 +12,7 @@
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/indirection.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 /* The bytes an activation may leave: the quantizer's own, and the fused activation's bounds. */
 void qb__byte_bounds(const struct qb_lowered *op, const struct qb_bytes *y, int *lo, int *hi)
@@ -106,19 +107,23 @@ static void pool_pixel(const struct pool *c, const uint8_t *image, int64_t oy, i
 	}
 }
 
+static void pool_row(const void *context, const struct qb_operands *at, int64_t row)
+{
+	const struct pool *c = context;
+	const struct qb_pixels *p = &c->p;
+	const uint8_t *image = (const uint8_t *)at->read[0] + row / p->oh * qb_pixels_image_bytes(p);
+
+	for (int64_t ox = 0; ox < p->ow; ox++) {
+		pool_pixel(c, image, row % p->oh, ox, (uint8_t *)at->write[0] + (row * p->ow + ox) * c->y_stride);
+	}
+}
+
 static void run_pool(const void *context, const struct qb_operands *at)
 {
 	const struct pool *c = context;
 	const struct qb_pixels *p = &c->p;
-	int64_t pixels = p->oh * p->ow;
 
-#pragma omp parallel for collapse(2) schedule(static) if (c->threads > 1 && pixels > 16)
-	for (int64_t i = 0; i < p->images; i++) {
-		for (int64_t o = 0; o < pixels; o++) {
-			pool_pixel(c, (const uint8_t *)at->read[0] + i * qb_pixels_image_bytes(p), o / p->ow,
-				o % p->ow, (uint8_t *)at->write[0] + (i * pixels + o) * c->y_stride);
-		}
-	}
+	qb_threads_loop(p->oh * p->ow > 16 ? c->threads : 1, p->images * p->oh, pool_row, c, at);
 }
 
 static enum qb_err plan_pool(struct qb_builder *b, const struct qb_node *n,

@@ -22,9 +22,13 @@ struct product {
 	int threads;
 };
 
-static void one_product(const struct product *c, const uint8_t *a, const uint8_t *b, uint8_t *y,
-	char *scratch)
+static void one_product(const void *context, const struct qb_operands *at, int64_t i)
 {
+	const struct product *c = context;
+	const uint8_t *a = (const uint8_t *)at->read[0] + i * c->m * c->a.stride;
+	const uint8_t *b = (const uint8_t *)at->read[1] + i * c->k * c->b.stride;
+	uint8_t *y = (uint8_t *)at->write[0] + i * c->m * c->y.stride;
+	char *scratch = (char *)at->scratch[0] + qb_thread_index() * c->scratch_bytes;
 	const struct qb_int8_product *p = &c->kernels->product;
 	struct qb_int8_matrix m = {.outputs = c->n, .k = c->depth, .packed = scratch};
 	char *expanded = scratch + c->packed_bytes + c->start_bytes;
@@ -41,8 +45,8 @@ static void one_product(const struct product *c, const uint8_t *a, const uint8_t
 			p->expand(a + row * c->a.stride, expanded, rows * c->a.stride);
 			left = expanded;
 		}
-		for (int64_t i = 0; i < rows; i++) {
-			x[i] = left + i * c->a.stride * p->element_bytes;
+		for (int64_t r = 0; r < rows; r++) {
+			x[r] = left + r * c->a.stride * p->element_bytes;
 		}
 		p->conv(&m, &(struct qb_int8_conv_args){.x = x, .pixels = rows, .offset = &offset,
 			.kernel_elements = 1, .chunk = c->depth, .r = &c->r, .y = y + row * c->y.stride,
@@ -54,13 +58,7 @@ static void run_product(const void *context, const struct qb_operands *at)
 {
 	const struct product *c = context;
 
-#pragma omp parallel for schedule(static) if (c->threads > 1)
-	for (int64_t i = 0; i < c->batch; i++) {
-		one_product(c, (const uint8_t *)at->read[0] + i * c->m * c->a.stride,
-			(const uint8_t *)at->read[1] + i * c->k * c->b.stride,
-			(uint8_t *)at->write[0] + i * c->m * c->y.stride,
-			(char *)at->scratch[0] + qb_thread_index() * c->scratch_bytes);
-	}
+	qb_threads_loop(c->threads, c->batch, one_product, c, at);
 }
 
 static enum qb_err make_requant(struct qb_builder *b, struct product *c, const struct qb_lowered *op,

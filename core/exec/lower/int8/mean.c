@@ -9,6 +9,7 @@
 #include "core/base/size.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 #include "core/kernels/int8/kernels.h"
 #include "core/ops/operands.h"
 
@@ -22,23 +23,26 @@ struct mean {
 	int threads;
 };
 
+static void mean_line(const void *context, const struct qb_operands *at, int64_t p)
+{
+	const struct mean *c = context;
+	const uint8_t *x = (const uint8_t *)at->read[0] + p * c->x.stride;
+	uint32_t sum = 0;
+	float v;
+
+	for (int64_t i = 0; i < c->x.channels; i++) {
+		sum += x[i];
+	}
+	v = rintf((float)sum * c->multiplier + c->offset);
+	v = v < 0 ? 0 : v > (float)c->y.top ? (float)c->y.top : v;
+	((uint8_t *)at->write[0])[p / c->y.channels * c->y.stride + p % c->y.channels] = (uint8_t)v;
+}
+
 static void run_mean(const void *context, const struct qb_operands *at)
 {
 	const struct mean *c = context;
 
-#pragma omp parallel for schedule(static) if (c->threads > 1 && c->x.pixels * c->x.channels > WORTH_A_THREAD)
-	for (int64_t p = 0; p < c->x.pixels; p++) {
-		const uint8_t *x = (const uint8_t *)at->read[0] + p * c->x.stride;
-		uint32_t sum = 0;
-		float v;
-
-		for (int64_t i = 0; i < c->x.channels; i++) {
-			sum += x[i];
-		}
-		v = rintf((float)sum * c->multiplier + c->offset);
-		v = v < 0 ? 0 : v > (float)c->y.top ? (float)c->y.top : v;
-		((uint8_t *)at->write[0])[p / c->y.channels * c->y.stride + p % c->y.channels] = (uint8_t)v;
-	}
+	qb_threads_loop(c->x.pixels * c->x.channels > WORTH_A_THREAD ? c->threads : 1, c->x.pixels, mean_line, c, at);
 }
 
 static enum qb_err plan_lines(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)

@@ -10,6 +10,7 @@
 #include "core/base/size.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 #include "core/kernels/int8/kernels.h"
 
 enum { LINE = 256 };
@@ -34,8 +35,11 @@ struct layer_norm {
 	int threads;
 };
 
-static void layer_norm_line(const struct layer_norm *c, const uint8_t *x, uint8_t *y)
+static void layer_norm_line(const void *context, const struct qb_operands *at, int64_t p)
 {
+	const struct layer_norm *c = context;
+	const uint8_t *x = (const uint8_t *)at->read[0] + p * c->x.stride;
+	uint8_t *y = (uint8_t *)at->write[0] + p * c->y.stride;
 	int64_t n = c->x.channels;
 	uint32_t sum = 0, squares = 0;
 	double mean, variance;
@@ -65,11 +69,7 @@ static void run_layer_norm(const void *context, const struct qb_operands *at)
 {
 	const struct layer_norm *c = context;
 
-#pragma omp parallel for schedule(static) if (c->threads > 1 && c->x.pixels * c->x.channels > 16384)
-	for (int64_t p = 0; p < c->x.pixels; p++) {
-		layer_norm_line(c, (const uint8_t *)at->read[0] + p * c->x.stride,
-			(uint8_t *)at->write[0] + p * c->y.stride);
-	}
+	qb_threads_loop(c->x.pixels * c->x.channels > 16384 ? c->threads : 1, c->x.pixels, layer_norm_line, c, at);
 }
 
 static bool is_constant_line(const struct qb_value *v, int64_t n)
@@ -117,17 +117,22 @@ struct batch_norm {
 
 enum { PIXELS = 256 };
 
+static void batch_norm_pixels(const void *context, const struct qb_operands *at, int64_t i)
+{
+	const struct batch_norm *c = context;
+	const int64_t p = i * PIXELS;
+	const uint8_t *row = (const uint8_t *)at->read[0] + p * c->x.stride;
+
+	c->kernels->depthwise(&c->c, &row, c->x.stride, QB_MIN(PIXELS, c->x.pixels - p),
+		(uint8_t *)at->write[0] + p * c->x.stride, c->x.stride);
+}
+
 static void run_batch_norm(const void *context, const struct qb_operands *at)
 {
 	const struct batch_norm *c = context;
 
-#pragma omp parallel for schedule(static) if (c->threads > 1 && c->x.pixels * c->x.stride > 65536)
-	for (int64_t p = 0; p < c->x.pixels; p += PIXELS) {
-		const uint8_t *row = (const uint8_t *)at->read[0] + p * c->x.stride;
-
-		c->kernels->depthwise(&c->c, &row, c->x.stride, QB_MIN(PIXELS, c->x.pixels - p),
-			(uint8_t *)at->write[0] + p * c->x.stride, c->x.stride);
-	}
+	qb_threads_loop(c->x.pixels * c->x.stride > 65536 ? c->threads : 1, (c->x.pixels + PIXELS - 1) / PIXELS, batch_norm_pixels,
+		c, at);
 }
 
 /* gain * (x - mean) / sqrt(variance + epsilon) + bias on bytes, in the kernels' order. */

@@ -11,6 +11,7 @@
 #include "core/base/vectorized.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 /* Weights in 2^-21: with those of a cubic, which add up to 2.6 in magnitude, sums of bytes stay in 32 bits. */
 enum { BITS = 21, KERNEL_ELEMENTS_MAX = 16, LINE = 256, WORTH_A_THREAD = 16384 };
@@ -82,21 +83,21 @@ static void resize_pixel(const struct resize *c, const uint8_t *image, int64_t o
 	}
 }
 
+static void resize_line(const void *context, const struct qb_operands *at, int64_t i)
+{
+	const struct resize *c = context;
+	const uint8_t *image = (const uint8_t *)at->read[0] + i / c->v.out * c->v.in * c->h.in * c->x.stride;
+
+	for (int64_t ox = 0; ox < c->h.out; ox++) {
+		resize_pixel(c, image, i % c->v.out, ox, (uint8_t *)at->write[0] + (i * c->h.out + ox) * c->y.stride);
+	}
+}
+
 static void run_resize(const void *context, const struct qb_operands *at)
 {
 	const struct resize *c = context;
-	int64_t lines = c->images * c->v.out;
 
-#pragma omp parallel for schedule(static) if (c->threads > 1 && c->y.pixels * c->y.channels > WORTH_A_THREAD)
-	for (int64_t i = 0; i < lines; i++) {
-		const uint8_t *image = (const uint8_t *)at->read[0] +
-			i / c->v.out * c->v.in * c->h.in * c->x.stride;
-
-		for (int64_t ox = 0; ox < c->h.out; ox++) {
-			resize_pixel(c, image, i % c->v.out, ox,
-				(uint8_t *)at->write[0] + (i * c->h.out + ox) * c->y.stride);
-		}
-	}
+	qb_threads_loop(c->y.pixels * c->y.channels > WORTH_A_THREAD ? c->threads : 1, c->images * c->v.out, resize_line, c, at);
 }
 
 static enum qb_err plan_sums(struct qb_builder *b, const struct qb_node *n, struct qb_errbuf *eb)

@@ -61,31 +61,44 @@ static void under_mask(const struct softmax *c, const float *mask, const uint8_t
 }
 
 /* Scratch: the masks' bytes, whether these say all, and a line of numbers a thread. */
+static const float *mask_of(const struct softmax *c, const struct qb_operands *at)
+{
+	return c->mask ? c->mask : at->read[1];
+}
+
+static void read_one_mask(const void *context, const struct qb_operands *at, int64_t i)
+{
+	const struct softmax *c = context;
+	const int64_t n = c->x.channels;
+	uint8_t *keep = at->scratch[0], *simple = keep + c->masks * n;
+
+	simple[i] = read_mask(mask_of(c, at) + i * n, keep + i * n, n, c->nothing);
+}
+
+static void softmax_line(const void *context, const struct qb_operands *at, int64_t p)
+{
+	const struct softmax *c = context;
+	const int64_t n = c->x.channels;
+	const uint8_t *x = (const uint8_t *)at->read[0] + p * c->x.stride;
+	uint8_t *y = (uint8_t *)at->write[0] + p * c->y.stride, *keep = at->scratch[0];
+	int32_t *room = (int32_t *)(void *)(keep + c->keep_bytes + qb_thread_index() * c->scratch_bytes);
+
+	if (c->masked) {
+		const int64_t row = c->row[p];
+
+		under_mask(c, mask_of(c, at) + row * n, keep + row * n, keep[c->masks * n + row], x, room, y);
+	} else {
+		qb_int8_softmax(&c->table, x, NULL, room, y, n);
+	}
+}
+
 static void run_softmax(const void *context, const struct qb_operands *at)
 {
 	const struct softmax *c = context;
-	const float *mask = c->mask ? c->mask : at->read[1];
-	const int64_t n = c->x.channels, lines = c->x.pixels;
-	uint8_t *y = at->write[0], *keep = at->scratch[0];
-	uint8_t *simple = keep + c->masks * n, *rooms = keep + c->keep_bytes;
-	const bool many = c->threads > 1 && lines * n > WORTH_A_THREAD;
+	const int threads = c->x.pixels * c->x.channels > WORTH_A_THREAD ? c->threads : 1;
 
-#pragma omp parallel for schedule(static) if (many)
-	for (int64_t i = 0; i < c->masks; i++) {
-		simple[i] = read_mask(mask + i * n, keep + i * n, n, c->nothing);
-	}
-#pragma omp parallel for schedule(static) if (many)
-	for (int64_t p = 0; p < lines; p++) {
-		const uint8_t *x = (const uint8_t *)at->read[0] + p * c->x.stride;
-		int32_t *room = (int32_t *)(void *)(rooms + qb_thread_index() * c->scratch_bytes);
-
-		if (c->masked) {
-			under_mask(c, mask + c->row[p] * n, keep + c->row[p] * n, simple[c->row[p]], x, room,
-				y + p * c->y.stride);
-		} else {
-			qb_int8_softmax(&c->table, x, NULL, room, y + p * c->y.stride, n);
-		}
-	}
+	qb_threads_loop(threads, c->masks, read_one_mask, c, at);
+	qb_threads_loop(threads, c->x.pixels, softmax_line, c, at);
 }
 
 /* Before opset 13 the axis is 1 by default and takes all that follows in one. */

@@ -12,6 +12,7 @@
 #include "core/base/size.h"
 #include "core/exec/lower/int8/lower_int8.h"
 #include "core/exec/lower/lowerings.h"
+#include "core/exec/threads.h"
 
 enum { WORTH_A_THREAD = 65536, SIDE = 16 };
 
@@ -75,28 +76,30 @@ static void turn(const uint8_t *x, int64_t x_step, uint8_t *y, int64_t y_step, i
 	turn_plain(x + l * x_step, x_step, y + l, y_step, lines - l, across);
 }
 
+static void transpose_one(const void *context, const struct qb_operands *at, int64_t i)
+{
+	const struct transpose *c = context;
+	const uint8_t *x = at->read[0];
+	uint8_t *y = at->write[0];
+
+	for (int d = c->dims - 1; d >= 0; d--) {
+		x += i % c->outer[d].n * c->outer[d].x;
+		y += i % c->outer[d].n * c->outer[d].y;
+		i /= c->outer[d].n;
+	}
+	if (c->line.x == 1) {
+		memcpy(y, x, (size_t)c->line.n);
+	} else {
+		turn(x, c->line.x, y, c->across.y, c->line.n, c->across.n);
+	}
+}
+
 static void run_transpose(const void *context, const struct qb_operands *at)
 {
 	const struct transpose *c = context;
 	int64_t bytes = c->count * c->line.n * c->across.n;
 
-#pragma omp parallel for schedule(static) if (c->threads > 1 && bytes > WORTH_A_THREAD)
-	for (int64_t i = 0; i < c->count; i++) {
-		const uint8_t *x = at->read[0];
-		uint8_t *y = at->write[0];
-		int64_t rest = i;
-
-		for (int d = c->dims - 1; d >= 0; d--) {
-			x += rest % c->outer[d].n * c->outer[d].x;
-			y += rest % c->outer[d].n * c->outer[d].y;
-			rest /= c->outer[d].n;
-		}
-		if (c->line.x == 1) {
-			memcpy(y, x, (size_t)c->line.n);
-		} else {
-			turn(x, c->line.x, y, c->across.y, c->line.n, c->across.n);
-		}
-	}
+	qb_threads_loop(bytes > WORTH_A_THREAD ? c->threads : 1, c->count, transpose_one, c, at);
 }
 
 /* Bytes from one index to the next of each dimension; false where bytes lie neither as images nor row-major. */
