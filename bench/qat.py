@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A step of quantization-aware training against a step in float, by method: whole jobs of two lengths, whose difference in
-processor time is that of steps alone. In turns, the least of several rounds.
+processor time is that of steps alone. In turns, the least of several rounds. Beside it, where a Python has torch (QB_PYTHON),
+what PyTorch's own quantization-aware training (8 bits, the default for x86) costs against its float step.
 
 usage: qat.py [-b BATCH] [-t THREADS] [-n STEPS] [-r ROUNDS] [NETWORK ...]
 
@@ -40,8 +41,40 @@ def step_ms(job, args):
     return (many - few) / (epochs * args.epoch_steps) * 1e3
 
 
+def peer(args):
+    """PyTorch's float step and that with fake quantization, each in the faster of its layouts."""
+    import torch
+    import torch_networks
+    import torch_step
+    from torch.ao.quantization import get_default_qat_qconfig_mapping
+    from torch.ao.quantization.quantize_fx import prepare_qat_fx
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(1)
+    given = json.loads(args.networks[0]) if args.networks[0].startswith("{") else {"name": args.networks[0]}
+    least = [float("inf"), float("inf")]
+    for layout in torch_step.LAYOUTS:
+        net = getattr(torch_networks, given["name"])(torch.nn, **{k: v for k, v in given.items() if k != "name"})
+        net = net.train().to(memory_format=layout)
+        x, y = torch_step.images(args.batch, layout)
+        for i, stepped in enumerate((net, prepare_qat_fx(net, get_default_qat_qconfig_mapping("x86"), (x,)))):
+            least[i] = min(least[i], torch_step.least(stepped, x, y, args.steps)[0])
+    print(f"{least[0] * 1e3:.2f} {least[1] * 1e3:.2f}")
+
+
+def compare_with_peer(network, args):
+    python = os.environ.get("QB_PYTHON")
+    if not python:
+        print("PyTorch is not compared with: no QB_PYTHON")
+        return
+    said = subprocess.run([python, "-W", "ignore", sys.argv[0], "--peer", "-b", str(args.batch), "-t", str(args.threads), "-n", "6", network],
+                          stdout=subprocess.PIPE, text=True, check=True).stdout
+    plain, fake = (float(v) for v in said.split()[-2:])
+    print(f"{network} PyTorch: float {plain:.2f}; fake quantization {fake:.2f} ({fake / plain:.2f} x float)", flush=True)
+
+
 def main():
     p = argparse.ArgumentParser(usage=__doc__)
+    p.add_argument("--peer", action="store_true")
     p.add_argument("-b", dest="batch", type=int, default=64)
     p.add_argument("-t", dest="threads", type=int, default=1)
     p.add_argument("-n", dest="steps", type=int, default=16)
@@ -49,6 +82,9 @@ def main():
     p.add_argument("networks", nargs="*")
     args = p.parse_args()
     args.epoch_steps = 4
+    if args.peer:
+        peer(args)
+        return
     random = np.random.default_rng(1)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "images.npz")
@@ -56,8 +92,8 @@ def main():
         np.savez(path, x=random.integers(0, 256, (images, 3, 32, 32), dtype=np.uint8), y=random.integers(0, 10, images))
         base = {"train": path, "data": path, "metric": "top1", "batch": args.batch, "seed": 1, "workdir": folder,
                 "preprocess": {"scale": 1 / 255}}
-        for network in args.networks or NETWORKS:
-            network = json.loads(network) if network.startswith("{") else network
+        for given in args.networks or NETWORKS:
+            network = json.loads(given) if given.startswith("{") else given
             fresh = {**base, "type": "train", "network": network, "optimizer": {"name": "sgd", "lr": 1e-3}}
             seconds({**fresh, "epochs": 1}, args.threads)
             model = os.path.join(folder, "model.onnx")
@@ -72,6 +108,7 @@ def main():
                     least[name] = min(least.get(name, 1e9), step_ms(job, args))
             print(network, f"batch {args.batch}, {args.threads} threads, processor ms a step: " +
                   "; ".join(f"{k} {v:.2f} ({v / least['float']:.2f} x float)" for k, v in least.items()), flush=True)
+            compare_with_peer(given, args)
 
 
 main()

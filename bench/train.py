@@ -13,7 +13,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 
 import torch_networks
 
@@ -23,24 +22,15 @@ NETWORKS = ["resnet8", "mobilenetv2"]
 def peer(args):
 	"""Steps of PyTorch, whichever of its two layouts is faster."""
 	import torch
+	import torch_step
 	torch.set_num_threads(args.threads)
 	torch.manual_seed(1)
-	best = None
-	for layout in (torch.contiguous_format, torch.channels_last):
+	times = []
+	for layout in torch_step.LAYOUTS:
 		net = getattr(torch_networks, args.networks[0])(torch.nn).to(memory_format=layout)
-		optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
-		if args.networks[0] == "bert":
-			x, y = torch.randint(256, (2, args.batch, 128))
-		else:
-			x, y = torch.randn(args.batch, 3, 32, 32).to(memory_format=layout), torch.randint(10, (args.batch,))
-		wall = cpu = float("inf")
-		for _ in range(args.steps + 2):
-			start, start_cpu = time.perf_counter(), time.process_time()
-			optimizer.zero_grad()
-			torch.nn.functional.cross_entropy(net(x), y).backward()
-			optimizer.step()
-			wall, cpu = min(wall, time.perf_counter() - start), min(cpu, time.process_time() - start_cpu)
-		best = min(best, (cpu, wall)) if best else (cpu, wall)
+		x, y = torch.randint(256, (2, args.batch, 128)) if args.networks[0] == "bert" else torch_step.images(args.batch, layout)
+		times.append(torch_step.least(net, x, y, args.steps))
+	best = min(times)
 	print(f"least {best[1] * 1e3:.2f} ms, processor {best[0] * 1e3:.2f} ms")
 
 
