@@ -402,17 +402,17 @@ const tests = {
 		await open('#/outliers');
 		await page.locator('#outliers-summary').waitFor();
 		assert.equal(await page.locator('#outliers-summary tbody tr').count(), 3);
-		assert.match(await page.locator('#outliers-summary tr[data-method=vanilla]').innerText(), /2 seeds\s+5\.152 ± 0\.001\s+9\.817 ± 0\.026\s+\+4\.665\s+10\.29 ± 0\.2121[\s\S]*62\.5 %/);
+		assert.match(await page.locator('#outliers-summary tr[data-method=vanilla]').innerText(), /2 seeds\s+6\.000 ± 0\.043\s+6\.004 ± 0\.041\s+\+0\.003\s+22\.08 ± 2\.611[\s\S]*37\.5 %/);
 		await has('did not help the published causal model');
 		assert.match(await page.locator('table.published tr', {hasText: 'clipped softmax'}).innerText(), /16\.29\s+37\.2\s+63\.2\s+19728/);
 		assert.equal(await page.locator('table.published').count(), 1);
 		assert.equal(await page.locator('section[aria-labelledby=map-title] canvas').count(), 3);
 		assert.equal(await page.locator('section[aria-labelledby=attention-title] canvas').count(), 3);
 		await page.selectOption('select[aria-label=Head]', '1.1');
-		await has('44.4 % to the first token');
+		await has('25.9 % to the first token');
 		await page.getByRole('button', {name: 'Kurtosis'}).click();
 		await page.selectOption('select[aria-label="Run of tensors"]', 'gated-1');
-		await has('gated-1, 12.9 k parameters');
+		await has('gated-1, 33.9 k parameters');
 	},
 	async outliers__that_train__are_drawn_as_they_go() {
 		await open('#/jobs/j31');
