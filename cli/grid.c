@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/jobspec.h"
+#include "cli/labels.h"
 #include "cli/results.h"
 #include "cli/served_job.h"
 
@@ -75,14 +76,15 @@ static enum cli_exit compare(const struct cli *cli, struct cli_http *http, const
 
 enum cli_exit cli_grid_submit(const struct cli *cli, struct cli_http *http, json_t *spec)
 {
-	json_t *grid = NULL, *jobs;
-	enum cli_exit code = cli_job_send_inputs(cli, http, json_object_get(spec, "job"));
+	json_t *job = json_object_get(spec, "job"), *grid = NULL, *jobs;
+	enum cli_exit code = cli_job_send_inputs(cli, http, job);
 
 	if (code == CLI_OK) {
 		code = cli_job_send_inputs(cli, http, json_object_get(spec, "over"));
 	}
+	cli_labels_put(cli, job);
 	if (code == CLI_OK && cli->opt['a']) {
-		json_object_set_new(json_object_get(spec, "job"), "fresh", json_true());
+		json_object_set_new(job, "fresh", json_true());
 	}
 	code = code == CLI_OK ? cli_http_call(http, "POST", "/v1/grids", spec, &grid) : code;
 	jobs = json_object_get(grid, "jobs");

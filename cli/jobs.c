@@ -53,7 +53,6 @@ static enum cli_exit submit(struct cli *cli, struct cli_http *http, json_t *spec
 
 	cli_labels_put(cli, spec);
 	code = cli_job_submit(cli, http, spec, &job);
-
 	if (code != CLI_OK) {
 		return code;
 	}

@@ -288,6 +288,12 @@ class Client(unittest.TestCase):
         self.assertEqual(self.quantbench("submit", str(job), "--name", "a name", "--notes", "n", "--tag", "a,b", "--tag", "c")[0], 0)
         self.assertEqual(self.server.spec, {"type": "sqnr", "tags": ["own", "a", "b", "c"], "name": "a name", "notes": "n"})
 
+    def test_submit__grid__name_notes_and_tags_go_along_with_each_job(self):
+        (self.folder / "grid.json").write_text('{"job": {"type": "sqnr", "tags": ["own"]}, "over": {"seed": [1, 2]}}')
+        self.assertEqual(self.quantbench("submit", "grid.json", "--name", "a name", "--notes", "n", "--tag", "a,b")[0], 0)
+        self.assertEqual(self.server.spec, {"job": {"type": "sqnr", "tags": ["own", "a", "b"], "name": "a name", "notes": "n"},
+                                            "over": {"seed": [1, 2]}})
+
     def test_tag__jobs__each_is_changed(self):
         code, out, _ = self.quantbench("tag", "j1", "j2", "--tag", "paper", "--untag", "old,older", "--name", "")
         self.assertEqual((code, out), (0, "j1 a name: paper,x\nj2 a name: paper,x\n"))
