@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/metric.h"
 #include "cli/table.h"
 
 enum { SHOWN = 12 };
@@ -61,7 +62,16 @@ static struct ranked *rank(const json_t *rows, double (*f)(const json_t *row))
 	return r;
 }
 
-static void print_layers(const json_t *rows, FILE *out)
+static void outcome_cells(struct cli_table *t, const json_t *outcome, const char *metric)
+{
+	char text[CLI_CHANGE_MAX];
+
+	cli_table_cell(t, "%s", cli_output_sqnr(outcome, text));
+	cli_table_cell(t, "%s", cli_metric_change(metric, cli_number(outcome, "delta"), cli_number(outcome, "delta_low"),
+		cli_number(outcome, "delta_high"), text));
+}
+
+static void print_layers(const json_t *rows, const char *metric, FILE *out)
 {
 	struct cli_table *t = cli_table_create(
 		"layer|type|>noise|>alone, dB|>change|>all but it, dB|>change");
@@ -74,14 +84,12 @@ static void print_layers(const json_t *rows, FILE *out)
 		cli_table_cell(t, "%s", cli_text(r[i].row, "layer"));
 		cli_table_cell(t, "%s", cli_text(r[i].row, "type"));
 		cli_table_number(t, "%.1f %%", 100 * r[i].by);
-		cli_table_number(t, "%.1f", cli_number(only, "output_sqnr_db"));
-		cli_table_number(t, "%.2f", cli_number(only, "delta"));
-		cli_table_number(t, "%.1f", cli_number(but, "output_sqnr_db"));
-		cli_table_number(t, "%.2f", cli_number(but, "delta"));
+		outcome_cells(t, only, metric);
+		outcome_cells(t, but, metric);
 	}
 	free(r);
 	if (t) {
-		finish(&t, "layers that add most noise to the output", out);
+		finish(&t, "layers that add most noise to the output; of changes and behind ± the 95 % interval", out);
 	}
 }
 
@@ -132,16 +140,18 @@ static void print_largest(const json_t *rows, FILE *out)
 	}
 }
 
-static void print_mixed(const json_t *mixed, FILE *out)
+static void print_mixed(const json_t *mixed, const char *metric, FILE *out)
 {
 	const json_t *chosen = json_object_get(mixed, "chosen"), *v;
 	const json_t *layers = json_object_get(json_object_get(chosen, "scheme"), "layers");
+	char change[CLI_CHANGE_MAX], sqnr[CLI_CHANGE_MAX];
 	const char *name;
 
-	fprintf(out, "\nmixed precision: %s %.6g of at most %.6g (float %.6g); metric %.4f, change %+.4f, "
-		"%.1f dB\n", cli_text(mixed, "budget_kind"), cli_number(chosen, "cost"), cli_number(mixed, "budget"),
-		cli_number(mixed, "float_cost"), cli_number(chosen, "metric"), cli_number(chosen, "delta"),
-		cli_number(chosen, "output_sqnr_db"));
+	fprintf(out, "\nmixed precision: %s %.6g of at most %.6g (float %.6g); %s %.4f, change %s, %s dB\n",
+		cli_text(mixed, "budget_kind"), cli_number(chosen, "cost"), cli_number(mixed, "budget"),
+		cli_number(mixed, "float_cost"), metric, cli_number(chosen, "metric"), cli_metric_change(metric,
+			cli_number(chosen, "delta"), cli_number(chosen, "delta_low"), cli_number(chosen, "delta_high"), change),
+		cli_output_sqnr(chosen, sqnr));
 	json_object_foreach((json_t *)layers, name, v) {
 		char *text = json_is_string(v) ? NULL : json_dumps(v, JSON_COMPACT);
 
@@ -181,21 +191,23 @@ void cli_explain_text(const json_t *result, FILE *out)
 void cli_explain_diagnosis(const json_t *result, FILE *out)
 {
 	const json_t *all = json_object_get(result, "all");
+	const char *metric = cli_text(result, "metric_name");
+	char change[CLI_CHANGE_MAX], sqnr[CLI_CHANGE_MAX];
 
 	fprintf(out, "%s on %s under %s, %.0f samples", cli_text(result, "model"), cli_text(result, "data"),
 		cli_text(result, "scheme"), cli_number(result, "samples"));
 	cli_explain_calibration(result, out);
-	fprintf(out, ": %s %.4f, in float %.4f; %.1f dB at the output\n", cli_text(result, "metric_name"),
-		cli_number(all, "metric"),
-		cli_number(json_object_get(result, "float"), "metric"), cli_number(all, "output_sqnr_db"));
+	fprintf(out, ": %s %.4f, in float %.4f, change %s; %s dB at the output\n", metric, cli_number(all, "metric"),
+		cli_number(json_object_get(result, "float"), "metric"), cli_metric_change(metric, cli_number(all, "delta"),
+			cli_number(all, "delta_low"), cli_number(all, "delta_high"), change), cli_output_sqnr(all, sqnr));
 	cli_explain_text(result, out);
 	if (json_array_size(json_object_get(result, "layers"))) {
-		print_layers(json_object_get(result, "layers"), out);
+		print_layers(json_object_get(result, "layers"), metric, out);
 	}
 	print_tensors(json_object_get(result, "tensors"), out);
 	print_largest(json_object_get(result, "largest"), out);
 	if (json_is_object(json_object_get(result, "mixed"))) {
-		print_mixed(json_object_get(result, "mixed"), out);
+		print_mixed(json_object_get(result, "mixed"), metric, out);
 	}
 }
 

@@ -68,6 +68,25 @@ static void sqnr_grid(const json_t *result, const json_t *rows, size_t formats, 
 	cli_table_destroy(&t);
 }
 
+/* How sure are those that nothing but random numbers tells? */
+static void print_measured_errors(const json_t *rows, FILE *out)
+{
+	double most = NAN;
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		double half = cli_number(row, "measured_sqnr_high_db") - cli_number(row, "measured_sqnr_db");
+
+		if (!json_is_true(json_object_get(row, "exact"))) {
+			most = fmax(most, half);
+		}
+	}
+	if (!isnan(most)) {
+		fprintf(out, "formats whose error is measured, not computed: 95 %% intervals of at most ±%.2f dB\n", most);
+	}
+}
+
 void cli_results_sqnr(const json_t *result, FILE *out)
 {
 	const json_t *rows = json_object_get(result, "rows"), *crossing;
@@ -80,6 +99,7 @@ void cli_results_sqnr(const json_t *result, FILE *out)
 	}
 	sqnr_grid(result, rows, formats, out);
 	fputs("* best of the line\n", out);
+	print_measured_errors(rows, out);
 	json_array_foreach(json_object_get(result, "crossings"), i, crossing) {
 		fprintf(out, "%s: between %s %g and %g, %s gives way to %s\n", cli_text(crossing, "distribution"),
 			parameter, cli_number(crossing, "from"), cli_number(crossing, "to"),

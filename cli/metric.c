@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/cli.h"
+
 /* All that are not per cents, or fall; the others are per cents that rise. */
 static const struct {
 	const char *name;
@@ -46,6 +48,17 @@ const char *cli_metric_change(const char *name, double change, double low, doubl
 
 	if (!isnan(low) && !isnan(high) && n > 0 && n < CLI_CHANGE_MAX) {
 		snprintf(text + n, CLI_CHANGE_MAX - (size_t)n, " (%+.*f to %+.*f)", digits, low, digits, high);
+	}
+	return text;
+}
+
+const char *cli_output_sqnr(const json_t *row, char text[CLI_CHANGE_MAX])
+{
+	double db = cli_number(row, "output_sqnr_db"), high = cli_number(row, "output_sqnr_high_db");
+	int n = isnan(db) ? snprintf(text, CLI_CHANGE_MAX, "-") : snprintf(text, CLI_CHANGE_MAX, "%.1f", db);
+
+	if (!isnan(high) && n > 0 && n < CLI_CHANGE_MAX) {
+		snprintf(text + n, CLI_CHANGE_MAX - (size_t)n, " ±%.1f", high - db);
 	}
 	return text;
 }

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include <jansson.h>
+
 bool cli_metric_in_per_cent(const char *name);
 /* Lower values are better. */
 bool cli_metric_falls(const char *name);
@@ -17,5 +19,8 @@ enum { CLI_CHANGE_MAX = 96 };
 
 /* "+0.12 (-0.30 to +0.55)", the change and its interval; without bounds (NaN) the change alone, "-" for NaN. */
 const char *cli_metric_change(const char *name, double change, double low, double high, char text[CLI_CHANGE_MAX]);
+
+/* "35.2 ±0.4": a result's "output_sqnr_db" and half its 95 % interval, where there is one. */
+const char *cli_output_sqnr(const json_t *row, char text[CLI_CHANGE_MAX]);
 
 #endif

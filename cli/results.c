@@ -48,7 +48,7 @@ static void ptq_row(struct cli_table *t, const json_t *row, const char *name, co
 	cli_table_cell(t, "%s", json_is_true(json_object_get(row, "best")) ? "*" : "");
 	cli_table_cell(t, "%s", cli_metric_change(metric, cli_number(row, "delta"), cli_number(row, "delta_low"),
 		cli_number(row, "delta_high"), text));
-	cli_table_number(t, "%.1f", cli_number(row, "output_sqnr_db"));
+	cli_table_cell(t, "%s", cli_output_sqnr(row, text));
 	cli_table_cell(t, "%s", isnan(cli_number(row, "size_bytes"))
 		? "-" : cli_bytes(cli_number(row, "size_bytes"), text));
 	latency_cells(t, row, reference);
@@ -89,7 +89,7 @@ static void print_ptq(const json_t *result, FILE *out)
 	}
 	cli_table_print(t, out);
 	fputs("* best of the schemes, or no worse by what the samples can tell; change is against float, in brackets its "
-	      "95 % interval;\nemulated: computed in float, so its time is no prediction\n", out);
+	      "95 % interval, as behind ±;\nemulated: computed in float, so its time is no prediction\n", out);
 	cli_table_destroy(&t);
 }
 

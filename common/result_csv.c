@@ -17,7 +17,7 @@ static const struct kind {
 		const char *name, *path;
 	} part[PARTS_MAX];
 } kinds[] = {
-	{"ptq", "scheme metric delta delta_low delta_high best output_sqnr_db size_bytes latency.execution latency.threads "
+	{"ptq", "scheme metric delta delta_low delta_high best output_sqnr_db output_sqnr_low_db output_sqnr_high_db size_bytes latency.execution latency.threads "
 		"latency.p50_ns latency.p90_ns latency.p99_ns latency.mean_ns latency.min_ns latency.stddev_ns latency.count",
 		{{"", "float"}, {"", "schemes"}}},
 	{"diagnose", "", {{"float", "float"}, {"all", "all"}, {"layer", "layers"}, {"tensor", "tensors"}, {"largest", "largest"},

@@ -296,6 +296,8 @@
 		"coalesce((SELECT json_group_array(json_extract(m.value, '$.name')) FROM " \
 		"json_each(s.value, '$.methods') m), '[]') AS \"methods:json\", " \
 		"json_extract(s.value, '$.output_sqnr_db') AS output_sqnr_db, " \
+		"json_extract(s.value, '$.output_sqnr_low_db') AS output_sqnr_low_db, " \
+		"json_extract(s.value, '$.output_sqnr_high_db') AS output_sqnr_high_db, " \
 		"json_extract(s.value, '$.size_bytes') AS size_bytes, " \
 		"json_extract(s.value, '$.gates.network') AS gates, " \
 		"json_extract(s.value, '$.latency.p50_ns') AS latency_p50_ns, " \

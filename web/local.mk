@@ -12,7 +12,7 @@ WEB_FILES = \
 	web/src/charts/Chart.svelte web/src/charts/bars.ts web/src/charts/canvas.ts web/src/charts/curves.ts web/src/charts/echarts.ts web/src/charts/front.ts \
 	web/src/charts/heatmap.ts web/src/charts/latency.ts web/src/charts/latent.ts web/src/charts/matrix.ts web/src/charts/numberline.ts web/src/charts/spread.ts web/src/charts/sqnr.ts \
 	web/src/charts/NetworkGraph.svelte web/src/charts/layout.worker.ts web/src/charts/network.ts web/src/pages/ModelGraph.svelte web/src/pages/graph.ts \
-	web/src/pages/Histogram.svelte web/src/pages/histogram.ts \
+	web/src/pages/Half.svelte web/src/pages/Histogram.svelte web/src/pages/histogram.ts \
 	web/src/charts/pareto.ts \
 	web/src/pages/Talk.svelte web/src/pages/expected.ts web/src/pages/talk.ts web/src/pages/talk_claims.ts \
 	web/src/charts/stacked.ts web/src/charts/trajectory.ts \

@@ -27,5 +27,7 @@ libquantbench_a_SOURCES += \
 	core/analysis/sqnr_blocks.h \
 	core/analysis/sqnr_db.h \
 	core/analysis/sqnr_dot.c \
-	core/analysis/sqnr_dot.h
+	core/analysis/sqnr_dot.h \
+	core/analysis/sqnr_sums.c \
+	core/analysis/sqnr_sums.h
 VECTORIZED += core/analysis/libquantbench_a-spread.$(OBJEXT)

@@ -55,6 +55,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/report/export.h \
 	core/experiment/report/histograms.c \
 	core/experiment/report/histograms.h \
+	core/experiment/report/output_sqnr.c \
+	core/experiment/report/output_sqnr.h \
 	core/experiment/report/outlier_rows.c \
 	core/experiment/report/outlier_rows.h \
 	core/experiment/report/report.c \

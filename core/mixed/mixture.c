@@ -136,24 +136,20 @@ static enum qb_err mixture_quantizers(struct mixture *m, const struct qb_network
 
 /* Running */
 
-struct slot {
-	double signal, noise;
-};
-
 struct qb_mixture_eval {
 	const struct qb_network *network;
 	const struct qb_mixture_layers *layers;
 	struct qb_stream *stream;
 	struct qb_lane *lane; /* [threads] */
-	const char *metric_name;
+	struct qb_mixture_options opt;
 	int64_t samples, batches;
-	int threads;
+	struct qb_metric *reference; /* of the first mixture of the first run; NULL before */
 	/* of one run */
 	int count;
 	struct mixture *mixture;   /* [count] */
 	struct qb_metric **metric; /* [count] */
 	float **output;            /* [1 + count]: rows of a window */
-	struct slot *slot;         /* [window][count] */
+	struct qb_sqnr_part *part; /* [window][count][batch]: of each row */
 	struct qb_mixture_result *result;
 };
 
@@ -167,20 +163,23 @@ void qb_mixture_eval_destroy(struct qb_mixture_eval **eval)
 	struct qb_mixture_eval *m = *eval;
 
 	if (m) {
-		qb_lanes_destroy(&m->lane, m->network, m->threads);
+		qb_lanes_destroy(&m->lane, m->network, m->opt.threads);
 		qb_stream_destroy(&m->stream);
+		if (m->reference) {
+			qb_metric_destroy(&m->reference);
+		}
 		free(m);
 		*eval = NULL;
 	}
 }
 
 enum qb_err qb_mixture_eval_create(struct qb_mixture_eval **out, const struct qb_sweep *sweep,
-	const struct qb_mixture_layers *layers, const struct qb_dataset *data, const char *metric,
-	int64_t samples, int threads, struct qb_errbuf *eb)
+	const struct qb_mixture_layers *layers, const struct qb_dataset *data, const struct qb_mixture_options *opt,
+	struct qb_errbuf *eb)
 {
 	struct qb_mixture_eval *m = calloc(1, sizeof(*m));
 	const struct qb_network *n = sweep->variant[0].network;
-	int64_t rows = qb_dataset_rows(data), window = qb_stream_window(data, n->batch, 4 * threads);
+	int64_t rows = qb_dataset_rows(data), window = qb_stream_window(data, n->batch, 4 * opt->threads);
 	enum qb_err err;
 
 	if (!m) {
@@ -188,15 +187,14 @@ enum qb_err qb_mixture_eval_create(struct qb_mixture_eval **out, const struct qb
 	}
 	m->network = n;
 	m->layers = layers;
-	m->threads = threads;
-	m->metric_name = metric;
-	m->batches = QB_MAX(QB_MIN(samples, sweep->samples) * rows / n->batch, 1);
+	m->opt = *opt;
+	m->batches = QB_MAX(QB_MIN(opt->samples, sweep->samples) * rows / n->batch, 1);
 	while (m->batches * n->batch % rows) {
 		m->batches++;
 	}
 	m->samples = m->batches * n->batch / rows;
-	QB_TRY_OUT(qb_stream_create(&m->stream, data, n->graph, n->batch, window, threads, eb));
-	QB_TRY_OUT(qb_lanes_create(&m->lane, n, threads, true, eb));
+	QB_TRY_OUT(qb_stream_create(&m->stream, data, n->graph, n->batch, window, opt->threads, eb));
+	QB_TRY_OUT(qb_lanes_create(&m->lane, n, opt->threads, true, eb));
 	*out = m;
 	m = NULL;
 out:
@@ -214,7 +212,7 @@ static enum qb_err run_batch(void *arg, const struct qb_batch *b, struct qb_errb
 	struct qb_mixture_eval *m = arg;
 	struct qb_lane *l = &m->lane[b->thread];
 	const struct qb_graph *g = m->network->graph;
-	size_t size = qb_value_size(g->output[0]);
+	size_t rows = (size_t)m->network->batch, size = qb_value_size(g->output[0]) / rows;
 	const float *ref = rows_of(m, 0, b->slot);
 	void *output[QB_STREAM_INPUTS];
 	struct qb_run run = {.input = b->input, .output = output};
@@ -223,35 +221,45 @@ static enum qb_err run_batch(void *arg, const struct qb_batch *b, struct qb_errb
 	output[0] = rows_of(m, 0, b->slot);
 	QB_TRY(qb_session_run(l->work, &run, eb));
 	for (int k = 0; k < m->count; k++) {
-		struct slot *s = &m->slot[b->slot * m->count + k];
+		struct qb_sqnr_part *part = &m->part[((size_t)b->slot * (size_t)m->count + (size_t)k) * rows];
 		const float *y = rows_of(m, 1 + k, b->slot);
 
 		run.overlay = m->mixture[k].overlay;
 		output[0] = rows_of(m, 1 + k, b->slot);
 		QB_TRY(qb_session_run(l->work, &run, eb));
-		*s = (struct slot){0};
-		for (size_t i = 0; i < size; i++) {
-			double d = (double)y[i] - ref[i];
-
-			s->signal += (double)ref[i] * ref[i];
-			s->noise += d * d;
+		for (size_t i = 0; i < rows; i++) {
+			part[i] = qb_sqnr_part_of(ref + i * size, y + i * size, size);
 		}
 	}
 	return QB_OK;
+}
+
+/* Rows of a sample lie one after the other, perhaps in several batches. */
+static void add_sample(struct qb_mixture_eval *m, int k, int64_t sample)
+{
+	struct qb_sqnr_part sum = {0};
+
+	for (int64_t r = sample * m->stream->rows; r < (sample + 1) * m->stream->rows; r++) {
+		const struct qb_sqnr_part *row = &m->part[(r / m->network->batch * m->count + k) * m->network->batch +
+			r % m->network->batch];
+
+		sum.signal += row->signal;
+		sum.noise += row->noise;
+	}
+	qb_sqnr_sums_add(&m->result[k].output, &sum);
 }
 
 static enum qb_err close_window(void *arg, int64_t batches, const double *labels,
 	struct qb_errbuf *eb)
 {
 	struct qb_mixture_eval *m = arg;
-	const float *input = qb_metric_reads_input(m->metric_name) ? m->stream->input[0] : NULL;
+	const float *input = qb_metric_reads_input(m->opt.metric) ? m->stream->input[0] : NULL;
+	int64_t samples = batches * m->network->batch / m->stream->rows;
 
 	for (int k = 0; k < m->count; k++) {
-		QB_TRY(qb_metric_update(m->metric[k], m->output[1 + k], input, labels,
-			batches * m->network->batch / m->stream->rows, eb));
-		for (int64_t b = 0; b < batches; b++) {
-			m->result[k].signal += m->slot[b * m->count + k].signal;
-			m->result[k].noise += m->slot[b * m->count + k].noise;
+		QB_TRY(qb_metric_update(m->metric[k], m->output[1 + k], input, labels, samples, eb));
+		for (int64_t i = 0; i < samples; i++) {
+			add_sample(m, k, i);
 		}
 	}
 	return QB_OK;
@@ -273,7 +281,7 @@ static void run_fini(struct qb_mixture_eval *m)
 	free(m->mixture);
 	free(m->metric);
 	free(m->output);
-	free(m->slot);
+	free(m->part);
 }
 
 static enum qb_err run_init(struct qb_mixture_eval *m, const int *const *choice, struct qb_errbuf *eb)
@@ -284,8 +292,8 @@ static enum qb_err run_init(struct qb_mixture_eval *m, const int *const *choice,
 	m->mixture = calloc(count, sizeof(*m->mixture));
 	m->metric = calloc(count, sizeof(*m->metric));
 	m->output = calloc(count + 1, sizeof(*m->output));
-	m->slot = calloc(count * (size_t)m->stream->window, sizeof(*m->slot));
-	if (!m->mixture || !m->metric || !m->output || !m->slot) {
+	m->part = calloc(count * (size_t)m->stream->window * (size_t)m->network->batch, sizeof(*m->part));
+	if (!m->mixture || !m->metric || !m->output || !m->part) {
 		return qb_fail(eb, QB_ENOMEM, "no memory for %d mixtures", m->count);
 	}
 	for (int k = 0; k < m->count + 1; k++) {
@@ -295,11 +303,42 @@ static enum qb_err run_init(struct qb_mixture_eval *m, const int *const *choice,
 		}
 	}
 	for (int k = 0; k < m->count; k++) {
-		QB_TRY(qb_metric_create(&m->metric[k], m->metric_name, &shape, eb));
+		QB_TRY(qb_metric_create(&m->metric[k], m->opt.metric, &shape, eb));
+		QB_TRY(qb_metric_keep_groups(m->metric[k], m->samples, m->opt.seed, eb));
 		QB_TRY(mixture_quantizers(&m->mixture[k], m->network, m->layers, choice[k], eb));
 		QB_TRY(qb_overlay_create(&m->mixture[k].overlay, m->network->plan, &m->mixture[k].q, eb));
 	}
 	return QB_OK;
+}
+
+/* Metrics and their changes; keeps the first one for later runs. */
+static enum qb_err compare(struct qb_mixture_eval *m, struct qb_errbuf *eb)
+{
+	const struct qb_metric **all = calloc((size_t)m->count + 1, sizeof(*all));
+	struct qb_metric_change *change = calloc((size_t)m->count + 1, sizeof(*change));
+	enum qb_err err;
+
+	if (!all || !change) {
+		err = qb_fail(eb, QB_ENOMEM, "no memory to compare %d mixtures", m->count);
+		goto out;
+	}
+	all[0] = m->reference ? m->reference : m->metric[0];
+	for (int k = 0; k < m->count; k++) {
+		all[1 + k] = m->metric[k];
+	}
+	QB_TRY_OUT(qb_metric_compare(all, m->count + 1, m->opt.seed, change, eb));
+	for (int k = 0; k < m->count; k++) {
+		m->result[k].metric = qb_metric_value(m->metric[k]);
+		m->result[k].change = change[1 + k];
+	}
+	if (!m->reference) {
+		m->reference = m->metric[0];
+		m->metric[0] = NULL;
+	}
+out:
+	free(all);
+	free(change);
+	return err;
 }
 
 enum qb_err qb_mixture_eval_run(struct qb_mixture_eval *eval, const int *const *choice, int count,
@@ -313,9 +352,7 @@ enum qb_err qb_mixture_eval_run(struct qb_mixture_eval *eval, const int *const *
 	memset(out, 0, (size_t)count * sizeof(*out));
 	QB_TRY_OUT(run_init(eval, choice, eb));
 	QB_TRY_OUT(qb_stream_run(eval->stream, 0, eval->network->batch, eval->batches, &work, eb));
-	for (int k = 0; k < count; k++) {
-		out[k].metric = qb_metric_value(eval->metric[k]);
-	}
+	QB_TRY_OUT(compare(eval, eb));
 out:
 	run_fini(eval);
 	return err;

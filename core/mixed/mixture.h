@@ -31,16 +31,24 @@ void qb_mixture_layers_destroy(struct qb_mixture_layers **layers);
 enum { QB_MIXTURE_FLOAT = -1 };
 
 struct qb_mixture_result {
-	double metric, signal, noise; /* as in a row of a sweep */
+	double metric;
+	struct qb_metric_change change; /* of it, against the first mixture of the first run */
+	struct qb_sqnr_sums output;     /* as in a row of a sweep */
 };
 
 struct qb_mixture_eval;
 
-/* sweep: of which the first variant has all schemes. Runs up to `samples` of the data's first samples, in whole
- * batches. */
+struct qb_mixture_options {
+	const char *metric;
+	int64_t samples; /* of the data's first ones, in whole batches */
+	int threads;
+	uint64_t seed;   /* of intervals */
+};
+
+/* sweep: of which the first variant has all schemes. */
 enum qb_err qb_mixture_eval_create(struct qb_mixture_eval **out, const struct qb_sweep *sweep,
-	const struct qb_mixture_layers *layers, const struct qb_dataset *data, const char *metric,
-	int64_t samples, int threads, struct qb_errbuf *eb);
+	const struct qb_mixture_layers *layers, const struct qb_dataset *data, const struct qb_mixture_options *opt,
+	struct qb_errbuf *eb);
 void qb_mixture_eval_destroy(struct qb_mixture_eval **eval);
 int64_t qb_mixture_eval_samples(const struct qb_mixture_eval *eval);
 /* choice[k][layer]: the scheme's number in the sweep, or QB_MIXTURE_FLOAT. One float pass serves all; the

@@ -136,37 +136,28 @@ static void add_sums(struct qb_qdq_sums *to, const struct qb_qdq_sums *from, int
 	}
 }
 
-static void add_output_noise(struct qb_sweep_row *row, const float *ref, const float *x, size_t n)
-{
-	double signal = 0, noise = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		double d = (double)x[i] - ref[i];
-
-		signal += (double)ref[i] * ref[i];
-		noise += d * d;
-	}
-	row->signal += signal;
-	row->noise += noise;
-}
-
 /* Adds what a window left behind, in the order of the data. */
 static enum qb_err collect(void *arg, int64_t batches, const double *labels, struct qb_errbuf *eb)
 {
 	struct evaluation *r = arg;
 	const struct qb_network *n = r->pass->network[0];
-	size_t size = qb_value_size(n->graph->output[0]);
+	int64_t samples = batches * n->batch / r->stream->rows;
+	size_t size = qb_value_size(n->graph->output[0]) * (size_t)batches / (size_t)samples;
 	const float *input = qb_metric_reads_input(r->opt->metric) ? r->stream->input[0] : NULL;
 
 	for (int s = 0; s < 1 + r->opt->schemes; s++) {
 		struct qb_sweep_row *row = s ? &r->sweep->row[s - 1] : NULL;
 
-		QB_TRY(qb_metric_update(r->metric[s], r->output[s], input, labels,
-			batches * n->batch / r->stream->rows, eb));
+		QB_TRY(qb_metric_update(r->metric[s], r->output[s], input, labels, samples, eb));
 		for (int64_t k = 0; row && k < batches; k++) {
 			add_sums(row->sums, r->slot[k].sums[s - 1],
 				r->pass->network[row->variant]->graph->values);
-			add_output_noise(row, output_rows(r, 0, k), output_rows(r, s, k), size);
+		}
+		for (int64_t k = 0; row && k < samples; k++) {
+			const struct qb_sqnr_part part = qb_sqnr_part_of(r->output[0] + (size_t)k * size,
+				r->output[s] + (size_t)k * size, size);
+
+			qb_sqnr_sums_add(&row->output, &part);
 		}
 	}
 	r->windows++;

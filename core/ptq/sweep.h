@@ -9,6 +9,7 @@
 #define QB_PTQ_SWEEP_H
 
 #include "core/analysis/metrics.h"
+#include "core/analysis/sqnr_sums.h"
 #include "core/ptq/method.h"
 #include "core/ptq/network.h"
 #include "core/tensor/dataset.h"
@@ -52,7 +53,7 @@ struct qb_sweep_row {
 	int variant, at;            /* network->quantization[at] of that variant */
 	double metric;
 	struct qb_metric_change change; /* of it, against float */
-	double signal, noise;       /* of the network's first output: sum float^2, sum (scheme - float)^2 */
+	struct qb_sqnr_sums output; /* of the network's first output, against float; parts are samples */
 	int64_t nan_outputs;        /* samples with an output that is no number */
 	struct qb_qdq_sums *sums;   /* [values of the variant's graph]; ref is the variant's own float run */
 	json_t *reports;            /* of its weight methods, by name */

@@ -520,6 +520,8 @@ class PtqResultSchemesItem(TypedDict):
     delta_high: NotRequired[Number]
     best: NotRequired[Best]
     output_sqnr_db: Number
+    output_sqnr_low_db: NotRequired[Number]
+    output_sqnr_high_db: NotRequired[Number]
     nan_outputs: NotRequired[int]
     size_bytes: NotRequired[int]
     latency: NotRequired[MaybeLatency]
@@ -561,7 +563,11 @@ class PtqResult(TypedDict):
 class Outcome(TypedDict):
     metric: Number
     delta: Number
+    delta_low: NotRequired[Number]
+    delta_high: NotRequired[Number]
     output_sqnr_db: Number
+    output_sqnr_low_db: NotRequired[Number]
+    output_sqnr_high_db: NotRequired[Number]
 
 
 class DiagnoseResultLayersItem(TypedDict):
@@ -619,13 +625,21 @@ class DiagnoseResultMixed1FrontItem(TypedDict):
     predicted_sqnr_db: Number
     metric: NotRequired[Number]
     delta: NotRequired[Number]
+    delta_low: NotRequired[Number]
+    delta_high: NotRequired[Number]
     output_sqnr_db: NotRequired[Number]
+    output_sqnr_low_db: NotRequired[Number]
+    output_sqnr_high_db: NotRequired[Number]
 
 
 class DiagnoseResultMixed1Chosen(TypedDict):
     metric: Number
     delta: Number
+    delta_low: NotRequired[Number]
+    delta_high: NotRequired[Number]
     output_sqnr_db: Number
+    output_sqnr_low_db: NotRequired[Number]
+    output_sqnr_high_db: NotRequired[Number]
     cost: float
     predicted_sqnr_db: Number
     scheme: dict[str, Any]
@@ -683,6 +697,8 @@ class SqnrRow(TypedDict):
     dot_sqnr_db: Number
     measured_mse: Number
     measured_sqnr_db: Number
+    measured_sqnr_low_db: NotRequired[Number]
+    measured_sqnr_high_db: NotRequired[Number]
     best: bool
 
 
@@ -1098,6 +1114,8 @@ class QatOutcome(TypedDict):
     delta_high: NotRequired[Number]
     best: NotRequired[bool]
     output_sqnr_db: Number
+    output_sqnr_low_db: NotRequired[Number]
+    output_sqnr_high_db: NotRequired[Number]
     nan_outputs: NotRequired[int]
     size_bytes: NotRequired[int]
     gates: NotRequired[SchemeGates]
@@ -1212,6 +1230,8 @@ class OutlierRunSchemesItem(TypedDict):
     delta_low: Number
     delta_high: Number
     output_sqnr_db: NotRequired[Number]
+    output_sqnr_low_db: NotRequired[Number]
+    output_sqnr_high_db: NotRequired[Number]
 
 
 class OutlierRunResidualItem(TypedDict):
@@ -1491,6 +1511,8 @@ class ComparisonRowsItemCellsItem(TypedDict):
     activations: NotRequired[SchemePart | None]
     methods: NotRequired[list[str]]
     output_sqnr_db: Number
+    output_sqnr_low_db: NotRequired[Number]
+    output_sqnr_high_db: NotRequired[Number]
     size_bytes: NotRequired[int | None]
     gates: NotRequired[Number]
     latency_p50_ns: NotRequired[Number]

@@ -16,7 +16,8 @@ BUILD = pathlib.Path(os.environ.get("top_builddir", ".")).resolve()
 RESULT = {"job": "j1", "type": "ptq", "model": "net.onnx", "data": "x.npz", "metric_name": "top1", "samples": 9,
           "calibration_samples": 7, "calibration_spread": True,
           "float": {"metric": 97.5}, "schemes": [
-              {"scheme": "int8", "metric": 97.25, "delta": -0.25, "output_sqnr_db": 35.25, "size_bytes": 400000}]}
+              {"scheme": "int8", "metric": 97.25, "delta": -0.25, "output_sqnr_db": 35.25, "output_sqnr_low_db": 34.85,
+               "output_sqnr_high_db": 35.65, "size_bytes": 400000}]}
 
 
 def upload(id, name, content):
@@ -179,6 +180,7 @@ class Client(unittest.TestCase):
             "latency": False, "fresh": True})
         self.assertIn(" 50 %  half", err)
         self.assertIn("int8", out)
+        self.assertIn(" 35.2 ±0.4 ", out)
         self.assertIn("97.25", out)
 
     def test_submit__id_and_name__need_no_file(self):

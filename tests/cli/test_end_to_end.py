@@ -196,6 +196,11 @@ class EndToEnd(unittest.TestCase):
             f.flush()
             found = self.json("submit", f.name, "--wait", "--json")
         mixed = found["mixed"]
+        worst = max(found["layers"], key=lambda layer: layer["noise_share"])
+        row = next(line for line in self.quantbench("show", found["job"])[1].splitlines() if line.startswith(worst["layer"]))
+        for outcome in worst["only"], worst["all_but"]:
+            self.assertIn("%.1f ±%.1f" % (outcome["output_sqnr_db"], outcome["output_sqnr_high_db"] - outcome["output_sqnr_db"]), row)
+            self.assertIn("%+.2f (%+.2f to %+.2f)" % (outcome["delta"], outcome["delta_low"], outcome["delta_high"]), row)
         self.assertRegex(mixed["job"]["model"], r"^m\d+$")
         self.assertRegex(mixed["job"]["data"], r"^d\d+$")
         with urllib.request.urlopen(urllib.request.Request(

@@ -39,6 +39,7 @@ const tests = {
 		assert.equal(await page.locator('tr[data-scheme=int4] td.best').count(), 0); // fewer gates, but not as good
 		assert.match(await page.locator('tr[data-scheme=int8]').innerText(), /−0\.11[\s\S]*160 µs[\s\S]*native/);
 		assert.match(await page.locator('tr[data-scheme=E4]').innerText(), /emulated/);
+		assert.match(await page.locator('tr[data-scheme=int8]').innerText(), /34\.0 dB\s+±0\.5 dB/);
 		await page.locator('#look canvas').waitFor();
 		assert.equal(await page.locator('canvas').count(), 4);
 		await page.getByRole('button', {name: 'weights'}).click();

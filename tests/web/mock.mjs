@@ -47,7 +47,7 @@ export function result(job) {
 	return {job, type: 'ptq', metric_name: 'top1', samples: 846, machine: {cpu: 'A CPU', isa: 'avx512_vnni', threads: 1},
 		float: {metric: 87.71, size_bytes: 309440, gates: {unit: 3900, network: 3900 * MACS}, latency: latency(410000, 'native')},
 		exports: [{kind: 'qdq', scheme: 'int8', name: 'int8.qdq.onnx'}, {kind: 'qdq', scheme: 'E2', refused: 'ONNX has no words for E2'}],
-		schemes: SCHEMES.map(([scheme, metric, delta, size_bytes, unit], k) => ({scheme, metric, ...told(delta), output_sqnr_db: 34 - 4 * k, size_bytes, gates: {unit, network: unit * MACS},
+		schemes: SCHEMES.map(([scheme, metric, delta, size_bytes, unit], k) => ({scheme, metric, ...told(delta), output_sqnr_db: 34 - 4 * k, output_sqnr_low_db: 33.5 - 4 * k, output_sqnr_high_db: 34.5 - 4 * k, size_bytes, gates: {unit, network: unit * MACS},
 			latency: latency(k === 0 ? 160000 : 700000 + 9000 * k, k === 0 ? 'native' : 'emulated'), tensors: tensors(scheme, k)}))};
 }
 
@@ -93,7 +93,7 @@ const HISTOGRAMS = {variants: [{schemes: SCHEMES.map(([s]) => s), tensors: resul
 const DISTRIBUTIONS = [{name: 'uniform', low: -1, high: 1}, {name: 'gaussian', sigma: 1, clip: 10}, {name: 'student_t', nu: 8, clip: 100}];
 const SQNR = {type: 'sqnr', samples: 0, seed: 1, sweep: null, crossings: [], distributions: DISTRIBUTIONS.map(({name}) => ({label: name, name, mean: 0, rms: 1, bound: 1})),
 	rows: [[48.1, 44.5, 38.7, 32.7, 26.9], [40.6, 42.7, 37.6, 31.6, 25.6], [34.4, 38.4, 37.5, 31.5, 25.6]].flatMap((row, i) => row.map((sqnr_db, k) => ({distribution: DISTRIBUTIONS[i].name, value: null, asked: ['int8', 'E2', 'E3', 'E4', 'E5'][k], format: ['int8', 'E2', 'E3', 'E4', 'E5'][k], sqnr_db, best: sqnr_db === Math.max(...row)})))};
-const outcome = (delta, output_sqnr_db) => ({metric: 87.71 + delta, delta, output_sqnr_db});
+const outcome = (delta, output_sqnr_db) => ({metric: 87.71 + delta, ...told(delta), output_sqnr_db, output_sqnr_low_db: output_sqnr_db - 0.3, output_sqnr_high_db: output_sqnr_db + 0.3});
 const DIAGNOSIS = {type: 'diagnose', model: 'resnet8', data: 'test-846.npz', metric_name: 'top1', scheme: 'int4', samples: 128, float: outcome(0, null), all: outcome(-16.51, 9), tensors: [], largest: [], mixed: null,
 	layers: Array.from({length: 9}, (_, i) => ({layer: `conv${i}`, type: 'Conv', macs: 2359296, weight_bytes: 9216, only: outcome(-i / 4, 30 - i), all_but: outcome(-15, 10), noise_share: (i + 1) / 45}))};
 const OUTLIERS = JSON.parse(readFileSync(new URL('../../schema/examples/outliers.json', import.meta.url)));

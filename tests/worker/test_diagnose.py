@@ -19,10 +19,10 @@ class Diagnose(tiny.Case):
             helper.make_node("Relu", ["h"], ["r"], "relu"),
             helper.make_node("Sin", ["r"], ["s"], "wave"),
             helper.make_node("MatMul", ["s", "w2"], ["out"], "second")]
-        self.w1, self.w2 = self.normal(16, 32) / 4, self.normal(32, 8)
+        self.w1, self.w2, self.b1 = self.normal(16, 32) / 4, self.normal(32, 8), self.normal(32) / 9
         model = self.save_model(
             "net.onnx", nodes, {"x": (tiny.FLOAT, ["N", 16])}, {"out": (tiny.FLOAT, ["N", 8])},
-            {"w1": self.w1, "b1": self.normal(32) / 9, "w2": self.w2})
+            {"w1": self.w1, "b1": self.b1, "w2": self.w2})
         self.x = self.normal(64, 16)
         self.x[:, 5] *= 40
         data = self.save_data("data.npz", x=self.x, y=self.x.argmax(1) % 8)
@@ -57,7 +57,28 @@ class Diagnose(tiny.Case):
             for mine, row in zip((layer["only"], layer["all_but"], d["all"]), p["schemes"]):
                 self.assertAlmostEqual(mine["output_sqnr_db"], row["output_sqnr_db"], places=9)
                 self.assertEqual(mine["metric"], row["metric"])
+                self.assertEqual((mine["delta_low"], mine["delta_high"]), (row["delta_low"], row["delta_high"]))
+                self.assertAlmostEqual(mine["output_sqnr_low_db"], row["output_sqnr_low_db"], places=9)
+                self.assertAlmostEqual(mine["output_sqnr_high_db"], row["output_sqnr_high_db"], places=9)
+        self.assertLess(d["layers"][1]["only"]["delta_low"], d["layers"][1]["only"]["delta_high"])
         self.assertAlmostEqual(sum(r["noise_share"] for r in d["layers"]), 1)
+
+    def test_output_sqnr__its_interval__is_that_of_a_ratio_over_samples(self):
+        fields = self.network()
+        row = worker.run({"type": "ptq", "latency": False, **fields, "schemes": [
+            {"name": "w", "layers": {"first": {"weights": "int4"}}, "weights": "float32", "activations": "float32"}],
+            "weights": {"granularity": "per_tensor", "range": "minmax"}})[0]["schemes"][0]
+        w1 = next(t for t in row["tensors"] if t["name"] == "w1")
+        scale = (w1["max"] - w1["min"]) / 15
+        out = lambda w: np.sin(np.maximum(self.x.astype(np.float64) @ w + self.b1, 0)) @ self.w2
+        y, z = out(self.w1), out(np.clip(np.round(self.w1 / scale), -8, 7) * scale)
+        s, n = (y ** 2).sum(1), ((z - y) ** 2).sum(1)
+        u = s / s.sum() - n / n.sum()
+        half = 1.96 * 10 / np.log(10) * np.sqrt(len(u) / (len(u) - 1) * (u ** 2).sum())
+        db = 10 * np.log10(s.sum() / n.sum())
+        self.assertGreater(half, 0.2)
+        for name, want in ("output_sqnr_db", db), ("output_sqnr_low_db", db - half), ("output_sqnr_high_db", db + half):
+            self.assertAlmostEqual(row[name], want, places=3, msg=name)
 
     def test_clipping_and_rounding__equal_numpy(self):
         self.random = np.random.default_rng(8)

@@ -63,6 +63,15 @@ class Sqnr(unittest.TestCase):
                         FORMATS + ["int8_asym", "nf4", "log4", "fp16"], samples=1000000)["rows"]:
             self.assertAlmostEqual(row["measured_sqnr_db"], row["sqnr_db"], delta=0.3, msg=row)
 
+    def test_samples__interval_of_the_measured__holds_the_exact_in_95_of_100(self):
+        held = [row["measured_sqnr_low_db"] <= row["sqnr_db"] <= row["measured_sqnr_high_db"]
+                for seed in range(40) for row in sqnr(SLIDE[:2], ["E3", "mxfp8"], samples=20000, seed=seed)["rows"]]
+        self.assertEqual(len(held), 160)
+        self.assertTrue(0.9 <= np.mean(held) <= 0.985, np.mean(held))
+        row = sqnr(SLIDE[:1], ["int8"], samples=200)["rows"][0]  # too few for two parts
+        self.assertIsNotNone(row["measured_sqnr_db"])
+        self.assertIsNone(row["measured_sqnr_low_db"])
+
     def test_blocks__shared_power_of_two__exact_error_equals_the_measured(self):
         formats = ["mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4", "mxint8"]
         for row in sqnr(SLIDE + [{"name": "laplace", "mean": 0.7, "scale": 0.1}], formats + ["nvfp4"], samples=2000000)["rows"]:

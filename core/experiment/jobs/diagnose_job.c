@@ -167,8 +167,8 @@ static enum qb_err work(struct diagnose *d, struct qb_errbuf *eb)
 	QB_TRY(qb_sweep_run(&d->sweep, d->model, d->data, &opt, eb));
 	n = d->sweep->variant[0].network;
 	QB_TRY(qb_mixture_layers_create(&d->layers, n, eb));
-	QB_TRY(qb_mixture_eval_create(&d->eval, d->sweep, d->layers, d->data, d->spec.metric,
-		d->spec.max_samples, d->spec.threads, eb));
+	QB_TRY(qb_mixture_eval_create(&d->eval, d->sweep, d->layers, d->data, &(struct qb_mixture_options){
+		.metric = d->spec.metric, .samples = d->spec.max_samples, .threads = d->spec.threads, .seed = (uint64_t)d->spec.seed}, eb));
 	QB_TRY(qb_error_terms_create(&d->terms, d->sweep, 0, d->data, eb));
 	return qb_sensitivity_create(&d->sensitivity, d->eval, d->layers, &(struct qb_sensitivity_options){
 		.schemes = d->spec.schemes, .alone = d->alone, .model_bytes = qb_model_bytes(n->graph, NULL),

@@ -148,7 +148,7 @@ static enum qb_err mix_init(struct mix *m, const struct qb_budget *budget, struc
 		m->float_cost += with_float[l * (schemes + 1)];
 		for (int s = 0; s < schemes; s++) {
 			m->cost[l * schemes + s] = with_float[l * (schemes + 1) + 1 + s];
-			m->noise[l * schemes + s] = w->sensitivity->only[s * layers + l].noise;
+			m->noise[l * schemes + s] = w->sensitivity->only[s * layers + l].output.noise;
 		}
 	}
 	m->problem = (struct qb_greedy_problem){layers, schemes, m->noise, m->cost};
@@ -186,7 +186,7 @@ static void set_predicted(json_t *row, const struct mix *m, const struct qb_gree
 {
 	json_object_set_new(row, "cost", json_real(s->cost));
 	json_object_set_new(row, "predicted_sqnr_db",
-		qb_json_real(qb_sqnr_db(m->args->sensitivity->floats.signal, s->noise)));
+		qb_json_real(qb_sqnr_db(m->args->sensitivity->floats.output.signal, s->noise)));
 }
 
 /* Runs the choice and adds what it really loses. */

@@ -22,7 +22,7 @@ struct qb_sqnr_row {
 	char format[QB_FORMAT_NAME_MAX];
 	struct qb_sqnr s;
 	double dot_mse, dot_power;
-	double measured_mse, measured_db;
+	double measured_mse, measured_db, measured_half_db; /* half: of the 95 % interval around it */
 };
 
 struct qb_sqnr_job {

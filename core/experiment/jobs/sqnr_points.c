@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/analysis/sqnr_db.h"
+#include "core/analysis/sqnr_sums.h"
 #include "core/base/size.h"
 #include "core/experiment/jobs/sqnr.h"
 #include "core/quant/quantizer.h"
 
-enum { CHUNK = 16384 };
+enum { CHUNK = 16384, PART = 256 /* draws, at least, that are one part of struct qb_sqnr_sums */ };
 
 /* One distribution at one value of the swept parameter, under every format. */
 struct point {
@@ -100,13 +100,26 @@ static float largest_draw(const struct point *p, float *x)
 	return most;
 }
 
+/* x [n] through q in parts of whole blocks, y [n] as scratch. */
+static void add_parts(struct qb_sqnr_sums *to, const struct qb_quantizer *q, const float *x, float *y, int64_t n)
+{
+	int64_t block = q->format.block ? q->format.block : 1, part = (PART + block - 1) / block * block;
+
+	for (int64_t i = 0; i < n; i += part) {
+		struct qb_qdq_sums sums = {0};
+
+		qb_qdq_measure(q, x + i, NULL, y, 1, 1, QB_MIN(part, n - i), &sums);
+		qb_sqnr_sums_add(to, &(struct qb_sqnr_part){sums.signal, sums.noise});
+	}
+}
+
 static enum qb_err measure(struct point *p, struct qb_errbuf *eb)
 {
 	const struct qb_sqnr_job *s = p->s;
 	float *x = malloc(2 * CHUNK * sizeof(*x)), scale[QB_SQNR_FORMATS_MAX], most = 0;
 	int32_t zero[QB_SQNR_FORMATS_MAX];
 	struct qb_quantizer q[QB_SQNR_FORMATS_MAX];
-	struct qb_qdq_sums sums[QB_SQNR_FORMATS_MAX] = {{0}};
+	struct qb_sqnr_sums sums[QB_SQNR_FORMATS_MAX] = {{0}};
 	bool ranged = false;
 
 	if (!x) {
@@ -125,13 +138,14 @@ static enum qb_err measure(struct point *p, struct qb_errbuf *eb)
 		draw(p, i, n, x);
 		for (int f = 0; f < s->formats; f++) {
 			if (p->row[f].there) {
-				qb_qdq_measure(&q[f], x, NULL, x + CHUNK, 1, 1, (int64_t)n, &sums[f]);
+				add_parts(&sums[f], &q[f], x, x + CHUNK, (int64_t)n);
 			}
 		}
 	}
 	for (int f = 0; f < s->formats; f++) {
 		p->row[f].measured_mse = sums[f].noise / (double)s->samples;
-		p->row[f].measured_db = qb_sqnr_db(sums[f].signal, sums[f].noise);
+		p->row[f].measured_db = qb_sqnr_sums_db(&sums[f]);
+		p->row[f].measured_half_db = qb_sqnr_sums_half_db(&sums[f]);
 	}
 	free(x);
 	return QB_OK;
@@ -174,7 +188,7 @@ static enum qb_err run_point(const struct qb_sqnr_job *s, int d, int v, struct q
 			qb_format_at_width(&s->format[f], (int)s->value[v], &p.format[f]);
 		snprintf(r->format, sizeof(r->format), "%s", p.format[f].name);
 		r->bits = qb_format_bits_per_value(&p.format[f]);
-		r->measured_mse = r->measured_db = NAN;
+		r->measured_mse = r->measured_db = r->measured_half_db = NAN;
 		if (r->there) {
 			QB_TRY(exact_row(&p, f, eb));
 		}

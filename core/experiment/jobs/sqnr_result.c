@@ -67,7 +67,7 @@ static json_t *row_json(const struct qb_sqnr_job *s, const char *label, double v
 {
 	double no = r->exact ? 0 : NAN; /* NaN plus anything is null */
 
-	return json_pack("{s:s, s:o, s:s, s:s, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
+	return json_pack("{s:s, s:o, s:s, s:s, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
 		"distribution", label, "value", qb_json_real(s->swept ? value : NAN), "asked", asked, "format", r->format,
 		"bits", r->bits, "exact", r->exact, "range", qb_json_real(no + r->s.range), "low",
 		qb_json_real(no + r->s.low), "high", qb_json_real(no + r->s.high), "scale",
@@ -76,8 +76,9 @@ static json_t *row_json(const struct qb_sqnr_job *s, const char *label, double v
 		qb_json_real(no + r->s.sqnr_db), "clip_mse", qb_json_real(no + r->s.clip_mse), "dot_mse",
 		qb_json_real(no + r->dot_mse), "dot_sqnr_db",
 		qb_json_real(no + qb_sqnr_db(r->dot_power, r->dot_mse)), "measured_mse",
-		qb_json_real(r->measured_mse), "measured_sqnr_db", qb_json_real(r->measured_db), "best",
-		r->best);
+		qb_json_real(r->measured_mse), "measured_sqnr_db", qb_json_real(r->measured_db), "measured_sqnr_low_db",
+		qb_json_real(r->measured_db - r->measured_half_db), "measured_sqnr_high_db",
+		qb_json_real(r->measured_db + r->measured_half_db), "best", r->best);
 }
 
 static const char *winner(const struct qb_sqnr_job *s, int d, int v)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/experiment/report/scheme_rows.h"
 
-#include "core/analysis/sqnr_db.h"
+#include "core/experiment/report/output_sqnr.h"
 #include "core/experiment/report/tensor_rows.h"
 #include "core/mixed/gates.h"
 #include "core/quant/model_bytes.h"
@@ -51,18 +51,19 @@ json_t *qb_scheme_row(const struct qb_scheme_rows *r, int i, json_t *methods)
 	const struct qb_variant *v = qb_sweep_variant(s, i);
 	const struct qb_quantization *q = qb_sweep_quantization(s, i);
 	const char *name = q->scheme.name;
-	double sqnr = qb_sqnr_db(row->signal, row->noise);
+	double sqnr = qb_sqnr_sums_db(&row->output);
 	int64_t bytes = (int64_t)qb_model_bytes(v->network->graph, q);
 	json_t *all;
 
 	emit(r, i, name, sqnr, bytes);
-	all = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:I, s:o, s:o, s:o*, s:o, s:o}", "scheme", name, "weights",
+	all = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:I, s:o, s:o, s:o*, s:o}", "scheme", name, "weights",
 		part_row(&q->scheme, &q->scheme.weights), "activations", part_row(&q->scheme, &q->scheme.activations), "metric",
 		qb_json_real(row->metric), "delta", qb_json_real(row->metric - s->float_metric), "delta_low",
 		qb_json_real(row->change.interval.low), "delta_high", qb_json_real(row->change.interval.high), "best",
 		(int)row->change.best, "nan_outputs", (json_int_t)row->nan_outputs, "size_bytes", (json_int_t)bytes, "gates",
 		qb_gates_json(v->network, q), "latency", latency_of(r, 1 + i), "methods", methods, "tensors",
-		qb_tensor_rows(r->job, s, i), "output_sqnr_db", qb_json_real(sqnr));
+		qb_tensor_rows(r->job, s, i));
+	qb_output_sqnr_put(all, &row->output);
 	if (r->latency && r->latency[1 + i].integer) {
 		json_object_set(all, "integer", r->latency[1 + i].integer);
 	}

@@ -108,8 +108,8 @@ static void sweep__of_given_quantizers__is_that_which_made_them(void **state)
 	ok(qb_sweep_run(&again, f.model, f.data, &opt, &eb), &eb);
 	other = again->variant[0].network;
 	assert_float_equal(again->row[0].metric, f.sweep->row[0].metric, 0);
-	assert_float_equal(again->row[0].noise, f.sweep->row[0].noise, 0);
-	assert_true(again->row[0].noise > 0);
+	assert_float_equal(again->row[0].output.noise, f.sweep->row[0].output.noise, 0);
+	assert_true(again->row[0].output.noise > 0);
 	assert_memory_equal(again->row[0].sums, f.sweep->row[0].sums, (size_t)other->graph->values * sizeof(struct qb_qdq_sums));
 	qb_sweep_destroy(&again);
 	fini(&f);

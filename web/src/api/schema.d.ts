@@ -1326,6 +1326,9 @@ export interface components {
                 delta_high?: components["schemas"]["Number"];
                 best?: components["schemas"]["Best"];
                 output_sqnr_db: components["schemas"]["Number"];
+                /** @description output_sqnr_low_db to output_sqnr_high_db: its 95 % interval over the samples; null of one sample, and where there is no error at all. Absent in older results */
+                output_sqnr_low_db?: components["schemas"]["Number"];
+                output_sqnr_high_db?: components["schemas"]["Number"];
                 nan_outputs?: number;
                 size_bytes?: number;
                 latency?: components["schemas"]["MaybeLatency"];
@@ -1362,7 +1365,13 @@ export interface components {
             metric: components["schemas"]["Number"];
             /** @description against float */
             delta: components["schemas"]["Number"];
+            /** @description delta_low to delta_high: 95 % interval, by a bootstrap paired over the samples. Absent in older results */
+            delta_low?: components["schemas"]["Number"];
+            delta_high?: components["schemas"]["Number"];
             output_sqnr_db: components["schemas"]["Number"];
+            /** @description output_sqnr_low_db to output_sqnr_high_db: its 95 % interval over the samples; null of one sample, and where there is no error at all. Absent in older results */
+            output_sqnr_low_db?: components["schemas"]["Number"];
+            output_sqnr_high_db?: components["schemas"]["Number"];
         };
         DiagnoseResult: {
             job?: string;
@@ -1453,7 +1462,12 @@ export interface components {
                     predicted_sqnr_db: components["schemas"]["Number"];
                     metric?: components["schemas"]["Number"];
                     delta?: components["schemas"]["Number"];
+                    delta_low?: components["schemas"]["Number"];
+                    delta_high?: components["schemas"]["Number"];
                     output_sqnr_db?: components["schemas"]["Number"];
+                    /** @description output_sqnr_low_db to output_sqnr_high_db: its 95 % interval over the samples; null of one sample, and where there is no error at all. Absent in older results */
+                    output_sqnr_low_db?: components["schemas"]["Number"];
+                    output_sqnr_high_db?: components["schemas"]["Number"];
                 }[];
                 chosen: components["schemas"]["Outcome"] & {
                     cost: number;
@@ -1502,6 +1516,9 @@ export interface components {
             /** @description on the samples; null without */
             measured_mse: components["schemas"]["Number"];
             measured_sqnr_db: components["schemas"]["Number"];
+            /** @description measured_sqnr_low_db to measured_sqnr_high_db: its 95 % interval. Absent in older results */
+            measured_sqnr_low_db?: components["schemas"]["Number"];
+            measured_sqnr_high_db?: components["schemas"]["Number"];
             /** @description no format of this distribution (and value) has more SQNR */
             best: boolean;
         };
@@ -1914,6 +1931,9 @@ export interface components {
             delta_high?: components["schemas"]["Number"];
             best?: boolean;
             output_sqnr_db: components["schemas"]["Number"];
+            /** @description output_sqnr_low_db to output_sqnr_high_db: its 95 % interval over the samples; null of one sample, and where there is no error at all. Absent in older results */
+            output_sqnr_low_db?: components["schemas"]["Number"];
+            output_sqnr_high_db?: components["schemas"]["Number"];
             nan_outputs?: number;
             size_bytes?: number;
             gates?: components["schemas"]["SchemeGates"];
@@ -2003,6 +2023,9 @@ export interface components {
                 delta_high: components["schemas"]["Number"];
                 /** @description of the network's output, first calibration */
                 output_sqnr_db?: components["schemas"]["Number"];
+                /** @description output_sqnr_low_db to output_sqnr_high_db: its 95 % interval over the samples; null of one sample, and where there is no error at all. Absent in older results */
+                output_sqnr_low_db?: components["schemas"]["Number"];
+                output_sqnr_high_db?: components["schemas"]["Number"];
             }[];
             /** @description the largest inf_norm of the measured tensors */
             max_inf_norm: components["schemas"]["Number"];
@@ -2332,6 +2355,9 @@ export interface components {
                     /** @description their names */
                     methods?: string[];
                     output_sqnr_db: components["schemas"]["Number"];
+                    /** @description output_sqnr_low_db to output_sqnr_high_db: its 95 % interval over the samples; null of one sample, and where there is no error at all. Absent in older results */
+                    output_sqnr_low_db?: components["schemas"]["Number"];
+                    output_sqnr_high_db?: components["schemas"]["Number"];
                     size_bytes?: number | null;
                     /** @description of one sample */
                     gates?: components["schemas"]["Number"];

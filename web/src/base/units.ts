@@ -31,6 +31,11 @@ export function decibel(x: Maybe): string {
 	return isNumber(x) ? `${fixed(x, 1)} dB` : NONE;
 }
 
+/** Half of a symmetric interval in decibels: ±0.4 dB. */
+export function halfDecibel(db: Maybe, high: Maybe): string {
+	return isNumber(db) && isNumber(high) ? `±${fixed(high - db, 1)} dB` : '';
+}
+
 const BYTES = [' B', ' kB', ' MB', ' GB', ' TB'];
 const COUNTS = ['', ' k', ' M', ' G', ' T'];
 const TIMES = [' ns', ' µs', ' ms', ' s'];

@@ -16,6 +16,7 @@ export interface Outcome {
 	reestimated: Maybe;
 	latent: Maybe; /* metric of the float weights without quantizers */
 	sqnr_db: Maybe;
+	sqnr_high_db: Maybe;
 	size_bytes: Maybe;
 	gates: Maybe;
 	latency_ns: Maybe;
@@ -23,14 +24,14 @@ export interface Outcome {
 	nan_outputs: number;
 }
 
-const NOTHING = {delta: null, low: null, high: null, running: null, reestimated: null, latent: null, sqnr_db: null, size_bytes: null, gates: null, latency_ns: null, execution: null, nan_outputs: 0};
+const NOTHING = {delta: null, low: null, high: null, running: null, reestimated: null, latent: null, sqnr_db: null, sqnr_high_db: null, size_bytes: null, gates: null, latency_ns: null, execution: null, nan_outputs: 0};
 
 export function isQat(result: TrainingResult): result is QatResult {
 	return result.type === 'qat';
 }
 
 function quantized(kind: 'start' | 'final', note: string, o: QatResult['start']): Outcome {
-	return {kind, name: o.scheme, note, metric: o.metric, delta: o.delta, low: o.delta_low, high: o.delta_high, running: o.running_metric, reestimated: o.reestimated_metric, latent: o.latent_metric, sqnr_db: o.output_sqnr_db, size_bytes: o.size_bytes,
+	return {kind, name: o.scheme, note, metric: o.metric, delta: o.delta, low: o.delta_low, high: o.delta_high, running: o.running_metric, reestimated: o.reestimated_metric, latent: o.latent_metric, sqnr_db: o.output_sqnr_db, sqnr_high_db: o.output_sqnr_high_db, size_bytes: o.size_bytes,
 		gates: o.gates?.network, latency_ns: o.latency?.p50_ns, execution: o.latency?.execution ?? null, nan_outputs: o.nan_outputs ?? 0};
 }
 
