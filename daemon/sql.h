@@ -270,7 +270,7 @@
 		"AND (?9 IS NULL OR x.id < ?9) ORDER BY x.id DESC LIMIT ?10") \
 	X(METRIC_COUNT, "SELECT count(*) " METRIC_FROM METRIC_FILTER) \
 	/* one row of the table: what job ?1 measured */ \
-	X(COMPARE_ROW, "SELECT 'j' || j.id AS job, j.target, " INPUT_REF("model") "AS \"model:json\", " \
+	X(COMPARE_ROW, "SELECT 'j' || j.id AS job, j.engine, j.target, " INPUT_REF("model") "AS \"model:json\", " \
 		INPUT_REF("data") "AS \"data:json\", coalesce(json_extract(r.result, " \
 		"'$.metric_name'), json_extract(j.spec, '$.metric'), 'top1') AS metric_name, " \
 		"json_extract(r.result, '$.float.metric') AS float, " \

@@ -26,12 +26,12 @@ WEB_FILES = \
 	web/src/pages/Oscillations.svelte web/src/pages/Outcomes.svelte web/src/pages/Profile.svelte web/src/pages/Ptq.svelte web/src/pages/Result.svelte web/src/pages/RunPicker.svelte \
 	web/src/pages/SqnrRows.svelte web/src/pages/Submit.svelte web/src/pages/System.svelte \
 	web/src/pages/TensorRows.svelte web/src/pages/Toy.svelte web/src/pages/Training.svelte \
-	web/src/pages/Uploads.svelte web/src/pages/answer.ts web/src/pages/board.ts \
+	web/src/pages/Trends.svelte web/src/pages/trends.ts web/src/pages/Uploads.svelte web/src/pages/answer.ts web/src/pages/board.ts \
 	web/src/pages/distributions.ts web/src/pages/hw.ts web/src/pages/inspection.ts web/src/pages/methods.ts web/src/pages/outliers.ts web/src/pages/oscillations.ts web/src/pages/outcomes.ts \
 	web/src/pages/ptq.ts web/src/pages/runs.svelte.ts web/src/pages/schema.ts web/src/pages/starters.ts web/src/pages/toy.ts web/src/pages/training.ts
 EXTRA_DIST += $(WEB_FILES) web/tests/answer.test.ts web/tests/charts.test.ts web/tests/inspection.test.ts web/tests/schema.test.ts web/tests/tables.test.ts web/tests/training.test.ts \
 	web/tests/outliers.test.ts \
-	web/tests/colours.test.ts web/tests/histogram.test.ts web/tests/jobs.test.ts web/tests/network.test.ts web/tests/pareto.test.ts web/tests/talk.test.ts web/tests/submission.test.ts \
+	web/tests/colours.test.ts web/tests/histogram.test.ts web/tests/jobs.test.ts web/tests/network.test.ts web/tests/pareto.test.ts web/tests/talk.test.ts web/tests/submission.test.ts web/tests/trends.test.ts \
 	web/tests/units.test.ts
 
 if WEB

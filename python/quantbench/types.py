@@ -1533,6 +1533,7 @@ class ComparisonRowsItem(TypedDict):
     calibration_samples: NotRequired[int | None]
     calibration_spread: NotRequired[bool | None]
     held_out: NotRequired[bool | None]
+    engine: NotRequired[str]
     target: NotRequired[str]
     cpu: NotRequired[str | None]
     isa: NotRequired[str | None]

@@ -209,6 +209,24 @@ const tests = {
 		await page.getByRole('button', {name: 'Show', exact: true}).click();
 		await page.locator('#compare tbody tr').nth(2).waitFor();
 	},
+	async compare__versions_of_the_engine__regressions_are_flagged() {
+		await open('#/compare');
+		await has('All of these are of engine 0.3.0: trends begin with jobs of a second version.');
+		await open('#/compare?jobs=j90,j91,j92,j93,j94,j95,j96,j97&view=latency');
+		const row = page.locator('#trends tr[data-moved=worse]');
+		await row.waitFor();
+		assert.match(await row.innerText(), /resnet8\.onnx[^]*int8\s+162 µs\s+4 runs, 160 µs to 163 µs\s+182 µs\s+4 runs, 180 µs to 183 µs\s+\+12\.4 %\s+1\.9 %\s+⚠ worse: p = 0\.029/);
+		await has('⚠ One is worse than under the version before.');
+		assert.equal(await row.getByRole('link', {name: '182 µs'}).getAttribute('href'), '#/jobs/j97');
+		await open('#/compare?jobs=j90,j91,j92,j93,j94,j95,j96,j97');
+		await has('None is worse than under the version before');
+		assert.equal(await page.locator('#trends tr[data-moved=same]').count(), 6);
+	},
+	async diagnosis__layers__have_their_intervals() {
+		await open('#/jobs/j42');
+		assert.match(await page.locator('#layers tr', {hasText: 'conv8'}).first().innerText(), /−2\.00\s+−2\.40 to −1\.60\s+22\.0 dB\s+±0\.3 dB\s+−15\.00\s+−15\.40 to −14\.60\s+10\.0 dB\s+±0\.3 dB/);
+		await has(/in int4 \(−16\.51, −16\.91 to −16\.11\)/);
+	},
 	async talk__tables__hold_what_was_published_and_measured_in_one_cell_with_the_job() {
 		await open('#/talk');
 		await page.locator('[data-table="1a"] a', {hasText: '459'}).waitFor();

@@ -229,7 +229,11 @@ export async function start(dist, kinds) {
 		if (kind === 'tags') { return json(res, {tags: []}); }
 		if (kind === 'compare') {
 			const cells = SCHEMES.map(([scheme, metric, delta, size, unit], k) => ({scheme, metric, ...told(delta), weights: {...part('per_channel'), format: scheme}, activations: {...part('per_tensor'), format: scheme}, methods: [], output_sqnr_db: 34 - 4 * k, size_bytes: size, gates: unit * MACS, latency_p50_ns: 160000, latency_execution: k ? 'emulated' : 'native'}));
-			return json(res, {schemes: SCHEMES.map(([s]) => s), rows: [{job: 'j1', ...refs, metric_name: 'top1', float: 87.71, samples: 846, calibration_samples: 100, calibration_spread: true, float_latency_p50_ns: 410000, float_size_bytes: 309440, float_gates: 3900 * MACS, cells}, {job: 'j5', ...refs, metric_name: 'top1', float: 88, samples: 20, cells}, {job: 'j0', model: {id: 'm2', name: long}, data: refs.data, metric_name: 'mse', float: 0.01, float_latency_p50_ns: 1, cells: cells.slice(0, 3)}]});
+			if (url.searchParams.get('jobs')?.startsWith('j90')) { /* four runs of each of two engines, the second slower */
+				const rows = Array.from({length: 8}, (_, i) => ({job: `j${90 + i}`, engine: i < 4 ? '0.3.0' : '0.10.0', ...refs, metric_name: 'top1', float: 87.71, samples: 846, cells: cells.map((c) => ({...c, latency_p50_ns: (i < 4 ? 160e3 : 180e3) + i % 4 * 1e3}))}));
+				return json(res, {schemes: SCHEMES.map(([s]) => s), rows});
+			}
+			return json(res, {schemes: SCHEMES.map(([s]) => s), rows: [{job: 'j1', engine: '0.3.0', ...refs, metric_name: 'top1', float: 87.71, samples: 846, calibration_samples: 100, calibration_spread: true, float_latency_p50_ns: 410000, float_size_bytes: 309440, float_gates: 3900 * MACS, cells}, {job: 'j5', engine: '0.3.0', ...refs, metric_name: 'top1', float: 88, samples: 20, cells}, {job: 'j0', engine: '0.3.0', model: {id: 'm2', name: long}, data: refs.data, metric_name: 'mse', float: 0.01, float_latency_p50_ns: 1, cells: cells.slice(0, 3)}]});
 		}
 		if (kind === 'job-types') {
 			return json(res, {engine: '0.1.0', types: JSON.parse(readFileSync(kinds)).answer.types.filter(({type}) => ['ptq', 'diagnose', 'qat'].includes(type)),

@@ -2334,6 +2334,8 @@ export interface components {
                 calibration_samples?: number | null;
                 calibration_spread?: boolean | null;
                 held_out?: boolean | null;
+                /** @description the version that computed it */
+                engine?: string;
                 /** @description where the job ran */
                 target?: string;
                 /** @description where latency was measured, else where the job ran */

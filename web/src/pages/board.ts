@@ -67,7 +67,7 @@ function half(part: Cell['weights']): string {
 }
 
 /** The conditions of a cell in words: cells whose words differ are not like each other. A half that stays float, or whose blocks say it all, is as its job's others. */
-function conditions(row: Row, cell: Cell, view: View): string {
+export function conditions(row: Row, cell: Cell, view: View): string {
 	const usual = (which: 'weights' | 'activations'): string => half(cell[which]) || row.cells.map((c) => half(c[which])).find((text) => text !== '') || 'float';
 	const n = row.calibration_samples;
 	return [`${row.samples ?? '?'} samples${row.held_out ? ' that did not calibrate' : ''}`,
