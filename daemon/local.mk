@@ -63,6 +63,7 @@ quantbenchd_SOURCES = \
 	daemon/http/connections.c daemon/http/connections.h \
 	daemon/http/events_api.c \
 	daemon/http/grids_api.c \
+	daemon/http/gzip.c daemon/http/gzip.h \
 	daemon/http/guard.c daemon/http/guard.h \
 	daemon/http/host.c daemon/http/host.h \
 	daemon/http/http.h \
@@ -85,13 +86,13 @@ quantbenchd_SOURCES = \
 dist_man8_MANS = daemon/quantbenchd.8
 dist_man5_MANS = daemon/quantbench.conf.5
 nodist_quantbenchd_SOURCES = daemon/embedded.h
-quantbenchd_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(LIBUV_CFLAGS) $(SQLITE_CFLAGS) $(SYSTEMD_CFLAGS) $(NETTLE_CFLAGS) $(GNUTLS_CFLAGS) \
+quantbenchd_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(LIBUV_CFLAGS) $(SQLITE_CFLAGS) $(SYSTEMD_CFLAGS) $(NETTLE_CFLAGS) $(GNUTLS_CFLAGS) $(ZLIB_CFLAGS) \
 	-DQB_DEFAULT_CLIENT='"$(bindir)/quantbench"' \
 	-DQB_DEFAULT_STATE='"$(localstatedir)/lib/quantbench"' \
 	-DQB_DEFAULT_WEB='"$(pkgdatadir)/web"' \
 	-DQB_DEFAULT_WORKER='"$(pkglibexecdir)/quantbench-worker"'
 quantbenchd_CFLAGS = $(AM_CFLAGS)
-quantbenchd_LDADD = $(MHD_LIBS) $(LIBUV_LIBS) $(SQLITE_LIBS) $(SYSTEMD_LIBS) $(NETTLE_LIBS) $(GNUTLS_LIBS) $(JANSSON_LIBS)
+quantbenchd_LDADD = $(MHD_LIBS) $(LIBUV_LIBS) $(SQLITE_LIBS) $(SYSTEMD_LIBS) $(NETTLE_LIBS) $(GNUTLS_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS)
 
 # Migrations in the order of their numbers, and the API's description, as C strings.
 MIGRATIONS = schema/001_init.sql schema/002_inspections.sql schema/003_tokens.sql schema/004_scheduling.sql schema/005_deliveries.sql \

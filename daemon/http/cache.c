@@ -9,11 +9,11 @@
 #include <string.h>
 
 /* At most 32 MiB in all. */
-enum { SLOTS = 128, PATH_MAX_LEN = 64, BODY_MAX = 256 << 10 };
+enum { SLOTS = 128, KEY_MAX_LEN = 72, BODY_MAX = 256 << 10 };
 
 struct slot {
 	pthread_mutex_t lock;
-	char path[PATH_MAX_LEN];
+	char key[KEY_MAX_LEN];
 	int64_t version;
 	struct MHD_Response *response; /* NULL: none */
 };
@@ -46,23 +46,23 @@ void qb_cache_destroy(struct qb_cache **cache)
 	*cache = NULL;
 }
 
-static struct slot *slot_of(struct qb_cache *c, const char *path)
+static struct slot *slot_of(struct qb_cache *c, const char *key)
 {
 	uint32_t h = 2166136261u; /* FNV-1a */
 
-	for (const char *p = path; *p; p++) {
+	for (const char *p = key; *p; p++) {
 		h = (h ^ (unsigned char)*p) * 16777619u;
 	}
 	return &c->slots[h % SLOTS];
 }
 
-bool qb_cache_send(struct qb_cache *c, const char *path, int64_t version, struct MHD_Connection *connection, enum MHD_Result *sent)
+bool qb_cache_send(struct qb_cache *c, const char *key, int64_t version, struct MHD_Connection *connection, enum MHD_Result *sent)
 {
-	struct slot *s = slot_of(c, path);
+	struct slot *s = slot_of(c, key);
 	bool found;
 
 	pthread_mutex_lock(&s->lock);
-	found = s->response && s->version == version && !strcmp(s->path, path);
+	found = s->response && s->version == version && !strcmp(s->key, key);
 	if (found) {
 		*sent = MHD_queue_response(connection, MHD_HTTP_OK, s->response);
 	}
@@ -70,17 +70,17 @@ bool qb_cache_send(struct qb_cache *c, const char *path, int64_t version, struct
 	return found;
 }
 
-void qb_cache_keep(struct qb_cache *c, const char *path, int64_t version, struct MHD_Response *take, size_t size)
+void qb_cache_keep(struct qb_cache *c, const char *key, int64_t version, struct MHD_Response *take, size_t size)
 {
-	struct slot *s = slot_of(c, path);
+	struct slot *s = slot_of(c, key);
 	struct MHD_Response *gone = take;
 
-	if (size <= BODY_MAX && strlen(path) < PATH_MAX_LEN) {
+	if (size <= BODY_MAX && strlen(key) < KEY_MAX_LEN) {
 		pthread_mutex_lock(&s->lock);
 		gone = s->response;
 		s->response = take;
 		s->version = version;
-		strcpy(s->path, path);
+		strcpy(s->key, key);
 		pthread_mutex_unlock(&s->lock);
 	}
 	if (gone) {

@@ -16,9 +16,9 @@ struct qb_cache;
 struct qb_cache *qb_cache_create(void);
 void qb_cache_destroy(struct qb_cache **c);
 
-/* Queues the answer to path where there is one of that version; false where there is none. */
-bool qb_cache_send(struct qb_cache *c, const char *path, int64_t version, struct MHD_Connection *connection, enum MHD_Result *sent);
+/* key: the path and what else the answer depends on. Queues the answer where there is one of that version; false where there is none. */
+bool qb_cache_send(struct qb_cache *c, const char *key, int64_t version, struct MHD_Connection *connection, enum MHD_Result *sent);
 /* Keeps a response with status 200, all its headers and a body of size bytes, which has been queued. Takes it. */
-void qb_cache_keep(struct qb_cache *c, const char *path, int64_t version, struct MHD_Response *take, size_t size);
+void qb_cache_keep(struct qb_cache *c, const char *key, int64_t version, struct MHD_Response *take, size_t size);
 
 #endif

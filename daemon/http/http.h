@@ -153,6 +153,7 @@ void qb_reply_awaken(struct qb_request *rq); /* loop thread; the request may be 
 /* Requests. */
 const char *qb_query(struct qb_request *rq, const char *name); /* NULL where it is absent or empty */
 const char *qb_header(struct qb_request *rq, const char *name);
+bool qb_takes_gzip(struct qb_request *rq);
 /* A cookie's value, borrowed until the request ends; NULL where there is none. */
 const char *qb_cookie(struct qb_request *rq, const char *name);
 int qb_client(struct qb_request *rq); /* the socket of who waits; -1 where there is none */

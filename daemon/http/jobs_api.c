@@ -13,6 +13,7 @@
 
 #include "daemon/blobs.h"
 #include "daemon/engine.h"
+#include "daemon/http/gzip.h"
 #include "daemon/http/http.h"
 #include "daemon/job_list.h"
 #include "daemon/jobs.h"
@@ -193,6 +194,29 @@ enum MHD_Result qb__types_list(struct qb_request *rq)
 		json_object_get(info, "methods")));
 }
 
+enum { GZIP_MAX_BYTES = 8 << 20 /* of a file that is read into memory for it */ };
+
+/* A file of JSON in gzip, where that is taken and worth it; NULL: it is sent as it is. */
+static struct MHD_Response *in_gzip(struct qb_request *rq, const char *type, int fd, size_t size)
+{
+	bool may = !strcmp(type, "application/json") && size >= QB_GZIP_FROM_BYTES && size <= GZIP_MAX_BYTES && qb_takes_gzip(rq);
+	char *text = may ? malloc(size) : NULL, *less = NULL;
+	struct MHD_Response *r;
+	size_t n = 0;
+
+	if (text && pread(fd, text, size, 0) == (ssize_t)size) {
+		less = qb_gzip(text, size, &n);
+	}
+	free(text);
+	r = less ? MHD_create_response_from_buffer(n, less, MHD_RESPMEM_MUST_FREE) : NULL;
+	if (r) {
+		MHD_add_response_header(r, "Content-Encoding", "gzip");
+	} else {
+		free(less);
+	}
+	return r;
+}
+
 enum MHD_Result qb__artifacts_get(struct qb_request *rq)
 {
 	struct qb_problem p = {0};
@@ -219,7 +243,13 @@ enum MHD_Result qb__artifacts_get(struct qb_request *rq)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	free(path);
 	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size == json_integer_value(json_object_get(row, "size"))) {
-		r = MHD_create_response_from_fd64((uint64_t)st.st_size, fd);
+		r = in_gzip(rq, json_string_value(json_object_get(row, "content_type")), fd, (size_t)st.st_size);
+		if (r) {
+			close(fd);
+			fd = -1;
+		} else {
+			r = MHD_create_response_from_fd64((uint64_t)st.st_size, fd);
+		}
 	}
 	if (!r) {
 		fd >= 0 ? close(fd) : 0;
@@ -228,6 +258,7 @@ enum MHD_Result qb__artifacts_get(struct qb_request *rq)
 			"\"fresh\": true to make it again");
 	}
 	MHD_add_response_header(r, "Content-Type", json_string_value(json_object_get(row, "content_type")));
+	MHD_add_response_header(r, "Vary", "Accept-Encoding");
 	/* What a worker wrote must not act as a page of ours. */
 	MHD_add_response_header(r, "Content-Security-Policy", "sandbox; default-src 'none'; style-src "
 		"'unsafe-inline'; img-src data:");

@@ -11,6 +11,7 @@
 #include "common/json_text.h"
 #include "daemon/http/access.h"
 #include "daemon/http/cache.h"
+#include "daemon/http/gzip.h"
 #include "daemon/http/later.h"
 #include "daemon/loop.h"
 #include "daemon/store.h"
@@ -58,11 +59,48 @@ static void count(struct qb_request *rq, unsigned status)
 	atomic_fetch_add(&rq->daemon->requests[status / 100 % 6], 1);
 }
 
+bool qb_takes_gzip(struct qb_request *rq)
+{
+	return qb_accepts_coding(qb_header(rq, "Accept-Encoding"), "gzip");
+}
+
+/* What is kept is kept for who takes gzip and for who does not. */
+static const char *cache_key(struct qb_request *rq, char *key, size_t size)
+{
+	snprintf(key, size, "%s %s", qb_takes_gzip(rq) ? "gzip" : "plain", rq->path);
+	return key;
+}
+
+/* A body that is text, and of an answer as a page asks for it, in gzip where that is taken and worth it. A secret is never in one: answers to
+ * GET hold none. *size becomes what is sent. */
+static struct MHD_Response *body_of(struct qb_request *rq, unsigned status, char *take, size_t *size)
+{
+	bool large = status == 200 && rq->route && !strcmp(rq->route->method, "GET") && *size >= QB_GZIP_FROM_BYTES;
+	char *less = large && qb_takes_gzip(rq) ? qb_gzip(take, *size, size) : NULL;
+	struct MHD_Response *r;
+
+	if (less) {
+		free(take);
+	}
+	r = MHD_create_response_from_buffer(*size, less ? less : take, MHD_RESPMEM_MUST_FREE);
+	if (!r) {
+		free(less ? less : take);
+		return NULL;
+	}
+	if (less) {
+		MHD_add_response_header(r, "Content-Encoding", "gzip");
+	}
+	if (large) {
+		MHD_add_response_header(r, "Vary", "Accept-Encoding");
+	}
+	return r;
+}
+
 /* version: -1, or that of the database of which it is the answer. */
 static enum MHD_Result send_reply(struct qb_request *rq, unsigned status, struct MHD_Response *take, int64_t version, size_t size)
 {
 	enum MHD_Result queued;
-	char seconds[16];
+	char seconds[16], key[96];
 
 	if (!take) {
 		return MHD_NO;
@@ -90,7 +128,7 @@ static enum MHD_Result send_reply(struct qb_request *rq, unsigned status, struct
 	count(rq, status);
 	queued = MHD_queue_response(rq->connection, status, take);
 	if (version >= 0 && status == 200 && is_plain(rq)) {
-		qb_cache_keep(rq->daemon->cache, rq->path, version, take, size);
+		qb_cache_keep(rq->daemon->cache, cache_key(rq, key, sizeof(key)), version, take, size);
 	} else {
 		MHD_destroy_response(take);
 	}
@@ -104,8 +142,10 @@ enum MHD_Result qb_reply_send(struct qb_request *rq, unsigned status, struct MHD
 
 bool qb_reply_known(struct qb_request *rq, int64_t *version, enum MHD_Result *sent)
 {
+	char key[96];
+
 	*version = qb_store_version();
-	if (!is_plain(rq) || !qb_cache_send(rq->daemon->cache, rq->path, *version, rq->connection, sent)) {
+	if (!is_plain(rq) || !qb_cache_send(rq->daemon->cache, cache_key(rq, key, sizeof(key)), *version, rq->connection, sent)) {
 		return false;
 	}
 	count(rq, 200);
@@ -115,12 +155,10 @@ bool qb_reply_known(struct qb_request *rq, int64_t *version, enum MHD_Result *se
 enum MHD_Result qb_reply_text(struct qb_request *rq, unsigned status, const char *type, char *take,
 	size_t len)
 {
-	struct MHD_Response *r = MHD_create_response_from_buffer(len, take, MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *r = body_of(rq, status, take, &len);
 
 	if (r) {
 		MHD_add_response_header(r, "Content-Type", type);
-	} else {
-		free(take);
 	}
 	return qb_reply_send(rq, status, r);
 }
@@ -141,9 +179,8 @@ static enum MHD_Result reply_dump(struct qb_request *rq, unsigned status, const 
 		type = "application/problem+json";
 	}
 	size = text ? strlen(text) : 0;
-	r = text ? MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE) : NULL;
+	r = text ? body_of(rq, status, text, &size) : NULL;
 	if (!r) {
-		free(text);
 		return MHD_NO;
 	}
 	MHD_add_response_header(r, "Content-Type", type);

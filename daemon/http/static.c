@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/http/gzip.h"
 #include "daemon/http/http.h"
 
 static const char policy[] =
@@ -75,28 +76,6 @@ static enum MHD_Result no_dashboard(struct qb_request *rq)
 	return qb_reply_text(rq, 200, "text/html; charset=utf-8", strdup(page), sizeof(page) - 1);
 }
 
-/* Whether Accept-Encoding names the coding, and not with a weight of nothing (RFC 9110, 12.5.3). */
-static bool accepts(const char *header, const char *coding)
-{
-	const size_t n = strlen(coding);
-
-	while (header && *header) {
-		size_t length, name;
-		const char *weight;
-
-		header += strspn(header, " \t");
-		length = strcspn(header, ",");
-		name = strcspn(header, ",; \t");
-		weight = memchr(header, ';', length);
-		if (name == n && !strncasecmp(header, coding, n)) {
-			weight = weight ? weight + 1 + strspn(weight + 1, " \t") : "";
-			return strncasecmp(weight, "q=", 2) != 0 || strtod(weight + 2, NULL) > 0;
-		}
-		header += length + (header[length] == ',');
-	}
-	return false;
-}
-
 static const struct coding {
 	const char *name, *ending;
 } codings[] = {{"br", ".br"}, {"gzip", ".gz"}};
@@ -111,7 +90,7 @@ static const char *compressed(struct qb_request *rq, const char *folder, const c
 		char *name;
 		int copy;
 
-		if (!accepts(accepted, codings[i].name)) {
+		if (!qb_accepts_coding(accepted, codings[i].name)) {
 			continue;
 		}
 		name = qb_format("%s%s", path, codings[i].ending);

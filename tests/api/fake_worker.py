@@ -127,6 +127,10 @@ def step(job, verb, arg):
         with open(os.path.join(job["workdir"], arg), "w", encoding="ascii") as f:
             f.write("made by a worker\n")
         say("artifact", name=arg, path=os.path.join(job["workdir"], arg), content_type="text/plain")
+    elif verb == "json_artifact":  # [name, rows]
+        with open(os.path.join(job["workdir"], arg[0]), "w", encoding="ascii") as f:
+            json.dump([{"row": i, "square": i * i} for i in range(arg[1])], f)
+        say("artifact", name=arg[0], path=os.path.join(job["workdir"], arg[0]), content_type="application/json")
     elif verb == "escape":
         os.symlink("/etc/passwd", os.path.join(job["workdir"], "link"))
         say("artifact", name="link", path="/etc/passwd", content_type="text/plain")
