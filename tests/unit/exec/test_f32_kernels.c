@@ -17,6 +17,7 @@
 #include "core/base/cpu.h"
 #include "core/base/random.h"
 #include "core/base/size.h"
+#include "core/kernels/f32/activation_backward.h"
 #include "core/kernels/f32/depthwise.h"
 #include "core/kernels/f32/gemm.h"
 #include "core/kernels/f32/math.h"
@@ -357,6 +358,49 @@ static void functions__every_level__equal_plain_c(void **state)
 	free(shift);
 }
 
+static void gradients__every_level__equal_plain_c(void **state)
+{
+	static qb_f32_gradient_fn *const gradients[] = {qb_f32_elu_gradient, qb_f32_erf_gradient, qb_f32_exp_gradient,
+		qb_f32_gelu_gradient, qb_f32_gelu_tanh_gradient, qb_f32_sigmoid_gradient, qb_f32_silu_gradient,
+		qb_f32_softplus_gradient, qb_f32_tanh_gradient};
+	const enum qb_cpu_level level = qb_cpu_level();
+	float *x = random_elements(23, LINE), *dy = random_elements(24, LINE), y[LINE], z[LINE];
+
+	(void)state;
+	for (int i = 0; i < LINE; i++) {
+		x[i] *= i % 5 ? 4 : 60;
+	}
+	for (size_t i = 0; i < QB_COUNT(gradients); i++) {
+		gradients[i](x, dy, y, LINE, 0.7f, 0);
+		qb_cpu_mask(QB_CPU_PLAIN);
+		gradients[i](x, dy, z, LINE, 0.7f, 0);
+		qb_cpu_mask(level);
+		for (int k = 0; k < LINE; k++) {
+			if (memcmp(&y[k], &z[k], sizeof(*y)) != 0) {
+				fail_msg("gradient %zu at %a is %a, in plain C %a", i, (double)x[k], (double)y[k], (double)z[k]);
+			}
+		}
+	}
+	free(x);
+	free(dy);
+}
+
+static void gelu_gradient__far_from_zero__is_that_of_a_line(void **state)
+{
+	const float x[8] = {-INFINITY, -1e30f, -14, -13, 13, 14, 1e30f, INFINITY}, dy[8] = {1, 1, 1, 1, 1, 1, 1, 1}, nan = NAN;
+	float y[8], of_nan;
+
+	(void)state;
+	qb_f32_gelu_gradient(x, dy, y, 8, 0, 0);
+	for (int i = 0; i < 8; i++) {
+		if (!(i < 4 ? fabsf(y[i]) < 1e-30f : y[i] == 1)) {
+			fail_msg("at %a: %a", (double)x[i], (double)y[i]);
+		}
+	}
+	qb_f32_gelu_gradient(&nan, dy, &of_nan, 1, 0, 0);
+	assert_true(isnan(of_nan));
+}
+
 static void exp__ends__are_zero_and_infinity(void **state)
 {
 	float x[4] = {-INFINITY, INFINITY, NAN, 0}, y[4];
@@ -422,6 +466,8 @@ static int tests_at_a_level(void)
 		cmocka_unit_test(pack__every_way_to_lie__is_the_matrix),
 		cmocka_unit_test(functions__dense_arguments__are_near_the_exact_values),
 		cmocka_unit_test(functions__every_level__equal_plain_c),
+		cmocka_unit_test(gradients__every_level__equal_plain_c),
+		cmocka_unit_test(gelu_gradient__far_from_zero__is_that_of_a_line),
 		cmocka_unit_test(exp__ends__are_zero_and_infinity),
 		cmocka_unit_test(softmax__with_mask__sums_to_one),
 		cmocka_unit_test(layer_norm__any_length__equals_double),
