@@ -42,6 +42,7 @@ void qb__int8_pack_groups(struct qb_int8_matrix *m, const int8_t *rows, int64_t 
 {
 	int8_t *to = m->packed;
 
+	m->row_weight = 0;
 	memset(to, 0, qb_int8_packed_bytes(m->outputs, m->k, 8));
 	for (int64_t o = 0; o < m->outputs; o++) {
 		for (int64_t k = 0; k < m->k; k++) {
@@ -59,6 +60,7 @@ void qb__int8_pack_halves(struct qb_int8_matrix *m, const int8_t *rows, int64_t 
 {
 	uint8_t *to = m->packed;
 
+	m->row_weight = 0;
 	memset(to, bias * 0x11, qb_int8_packed_bytes(m->outputs, m->k, 4));
 	for (int64_t o = 0; o < m->outputs; o++) {
 		for (int64_t k = 0; k < m->k; k++) {

@@ -30,9 +30,12 @@ struct qb_int8_matrix {
 	void *packed;       /* qb_int8_packed_bytes, 64-byte aligned */
 	int32_t *start;     /* [outputs rounded up to 16]: what a sum begins with (-zero * sum of weights) */
 	int64_t run;        /* set by pack: groups whose products fit a 16-bit accumulator */
-	int32_t row_weight; /* set by a product's pack: how often its conv adds the sum of a pixel's elements */
+	int32_t row_weight; /* set by pack: how often conv adds the sum of a pixel's elements, where a level does so */
 };
 size_t qb_int8_packed_bytes(int64_t outputs, int64_t k, int bits);
+
+/* So many pixels at least share what a call reads of long sums' weights; more may be taken in several goes. */
+enum { QB_INT8_PIXELS = 56 };
 
 /* A GEMM by indirection: y [pixels][y_stride] = requant(start + sum over kernel elements t and i < chunk of
  * x[pixel][offset[t] + i] * w). */

@@ -141,11 +141,11 @@ static void tile_wide(const struct qb__neon_tile *a)
 	tile(WIDE, a);
 }
 
-void qb__int8_neon_tiles(qb__neon_tile_fn *f, int64_t most, int bits, int32_t row_weight, const struct qb_int8_matrix *m,
+void qb__int8_neon_tiles(qb__neon_tile_fn *f, int64_t most, int bits, const struct qb_int8_matrix *m,
 	const struct qb_int8_conv_args *a)
 {
 	struct qb__neon_tile t = {.offset = a->offset, .kernel_elements = a->kernel_elements, .chunk = a->chunk,
-		.lo = a->r->lo, .hi = a->r->hi, .y_stride = a->y_stride, .row_weight = row_weight};
+		.lo = a->r->lo, .hi = a->r->hi, .y_stride = a->y_stride, .row_weight = m->row_weight};
 
 	for (int64_t c = 0; c < m->outputs; c += 16) {
 		t.w = (const char *)m->packed + c * m->k * bits / 8;
@@ -164,17 +164,17 @@ void qb__int8_neon_tiles(qb__neon_tile_fn *f, int64_t most, int bits, int32_t ro
 
 static void conv(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	qb__int8_neon_tiles(tile_whole, MR, 8, 0, m, a);
+	qb__int8_neon_tiles(tile_whole, MR, 8, m, a);
 }
 
 static void conv_nibbles(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	qb__int8_neon_tiles(tile_nibbles, MR, 4, 0, m, a);
+	qb__int8_neon_tiles(tile_nibbles, MR, 4, m, a);
 }
 
 static void conv_product(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	qb__int8_neon_tiles(tile_wide, MR, 16, 0, m, a);
+	qb__int8_neon_tiles(tile_wide, MR, 16, m, a);
 }
 
 /* Depthwise: blocks of 16 channels, [kernel_elements][16] bytes each. */

@@ -94,7 +94,7 @@ struct qb__neon_tile {
 
 /* All tiles of a GEMM, of up to `most` pixels each; bits: of a packed weight. */
 typedef void qb__neon_tile_fn(const struct qb__neon_tile *a);
-void qb__int8_neon_tiles(qb__neon_tile_fn *tile, int64_t most, int bits, int32_t row_weight, const struct qb_int8_matrix *m,
+void qb__int8_neon_tiles(qb__neon_tile_fn *tile, int64_t most, int bits, const struct qb_int8_matrix *m,
 	const struct qb_int8_conv_args *a);
 
 /* Of NEON with dot products, for I8MM as well. */

@@ -15,9 +15,16 @@ static void pack(struct qb_int8_matrix *m, const int8_t *rows)
 	uint8_t *to = m->packed;
 
 	qb__int8_pack_quads(m, rows);
+	m->row_weight = -BIAS;
 	for (size_t i = 0; i < qb_int8_packed_bytes(m->outputs, m->k, 8); i++) {
 		to[i] ^= BIAS;
 	}
+}
+
+static void pack_nibbles(struct qb_int8_matrix *m, const int8_t *rows)
+{
+	qb__int8_pack_nibbles(m, rows);
+	m->row_weight = -NIBBLE_BIAS;
 }
 
 /* Quads as pack has them; the weight of a row's sum is the zero point's, so that elements stay as they are. */
@@ -144,17 +151,12 @@ DOT static void tile_nibbles(const struct qb__neon_tile *a)
 
 static void conv(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	qb__int8_neon_tiles(tile_bytes, MR, 8, -BIAS, m, a);
+	qb__int8_neon_tiles(tile_bytes, MR, 8, m, a);
 }
 
 static void conv_nibbles(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	qb__int8_neon_tiles(tile_nibbles, MR, 4, -NIBBLE_BIAS, m, a);
-}
-
-static void conv_product(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
-{
-	qb__int8_neon_tiles(tile_bytes, MR, 8, m->row_weight, m, a);
+	qb__int8_neon_tiles(tile_nibbles, MR, 4, m, a);
 }
 
 /* Depthwise: SDOT of elements less 128. Packed are 128 times the sum of a channel's weights, which that takes off, then for
@@ -341,8 +343,8 @@ void qb__int8_neon_dot_depthwise(const struct qb_int8_channels *d, const uint8_t
 
 const struct qb_int8_kernels qb__int8_neon_dot = {"neon_dot",
 	{{8, 1, 4, qb__int8_expand_bytes, pack, conv}, {8, 1, 4, qb__int8_expand_bytes, pack, conv},
-		{4, 1, 4, qb__int8_expand_bytes, qb__int8_pack_nibbles, conv_nibbles}},
-	NULL, {1, 4, 8, qb__int8_expand_bytes, pack_product, conv_product}, qb__int8_neon_dot_depthwise_bytes,
+		{4, 1, 4, qb__int8_expand_bytes, pack_nibbles, conv_nibbles}},
+	NULL, {1, 4, 8, qb__int8_expand_bytes, pack_product, conv}, qb__int8_neon_dot_depthwise_bytes,
 	qb__int8_neon_dot_pack_depthwise, qb__int8_neon_dot_depthwise, 16, qb__int8_neon_add, qb__int8_neon_average,
 	qb__int8_neon_max, qb__int8_neon_quantize, qb__int8_neon_dequantize};
 #endif

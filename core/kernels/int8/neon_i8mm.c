@@ -185,23 +185,18 @@ TILES(nibbles, true)
 
 static void conv(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	qb__int8_neon_tiles(bytes, MR, 8, 0, m, a);
+	qb__int8_neon_tiles(bytes, MR, 8, m, a);
 }
 
 static void conv_nibbles(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
 {
-	qb__int8_neon_tiles(nibbles, MR, 4, 0, m, a);
-}
-
-static void conv_product(const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a)
-{
-	qb__int8_neon_tiles(bytes, MR, 8, m->row_weight, m, a);
+	qb__int8_neon_tiles(nibbles, MR, 4, m, a);
 }
 
 const struct qb_int8_kernels qb__int8_neon_i8mm = {"neon_i8mm",
 	{{8, 1, 8, qb__int8_expand_bytes, pack, conv}, {8, 1, 8, qb__int8_expand_bytes, pack, conv},
 		{4, 1, 8, qb__int8_expand_bytes, pack_nibbles, conv_nibbles}},
-	NULL, {1, 8, 8, qb__int8_expand_bytes, pack_product, conv_product}, qb__int8_neon_dot_depthwise_bytes,
+	NULL, {1, 8, 8, qb__int8_expand_bytes, pack_product, conv}, qb__int8_neon_dot_depthwise_bytes,
 	qb__int8_neon_dot_pack_depthwise, qb__int8_neon_dot_depthwise, 16, qb__int8_neon_add, qb__int8_neon_average,
 	qb__int8_neon_max, qb__int8_neon_quantize, qb__int8_neon_dequantize};
 #endif
