@@ -30,33 +30,47 @@ struct resize {
 BODY sum_line_body(const struct resize *c, const uint8_t *const *row, const int32_t *weight, int points, uint8_t *y,
 	int64_t n)
 {
+	/* Whole vectors: bytes past the channels may be read. */
+	const int64_t all = (n + 15) / 16 * 16;
 	int32_t sum[LINE];
+	uint8_t to[LINE];
 
-	for (int64_t i = 0; i < n; i++) {
+	for (int64_t i = 0; i < all; i++) {
 		sum[i] = weight[0] * row[0][i];
 	}
 	for (int t = 1; t < points; t++) {
 		const uint8_t *x = row[t];
 		int32_t w = weight[t];
 
-		for (int64_t i = 0; i < n; i++) {
+		for (int64_t i = 0; i < all; i++) {
 			sum[i] += w * x[i];
 		}
 	}
-	for (int64_t i = 0; i < n; i++) {
+	for (int64_t i = 0; i < all; i++) {
 		/* 1.5 * 2^23 rounds to nearest even. */
 		float v = (float)sum[i] * c->multiplier;
 
 		v = v + c->offset;
 		v = v < 0 ? 0 : v;
 		v = v > (float)c->y.top ? (float)c->y.top : v;
-		y[i] = (uint8_t)(int32_t)(v + 12582912.0f - 12582912.0f);
+		to[i] = (uint8_t)(int32_t)(v + 12582912.0f - 12582912.0f);
 	}
+	memcpy(y, to, (size_t)n);
 }
 
 QB_FOR_EVERY_LEVEL(static, sum_line,
 	(const struct resize *c, const uint8_t *const *row, const int32_t *weight, int points, uint8_t *y, int64_t n),
 	(c, row, weight, points, y, n))
+
+/* w 2^BITS to the nearest whole number, ties to even: adding 1.5 2^52 leaves it in the last bits. */
+static int32_t whole_weight(double w)
+{
+	double v = w * (1 << BITS) + 0x1.8p52;
+	int64_t bits;
+
+	memcpy(&bits, &v, sizeof(bits));
+	return (int32_t)bits;
+}
 
 static void resize_pixel(const struct resize *c, const uint8_t *image, int64_t oy, int64_t ox, uint8_t *y)
 {
@@ -71,7 +85,7 @@ static void resize_pixel(const struct resize *c, const uint8_t *image, int64_t o
 			double w = (double)c->v.weight[oy * c->v.count + i] * c->h.weight[ox * c->h.count + k];
 
 			row[points] = line + c->h.from[ox * c->h.count + k] * c->x.stride;
-			weight[points] = (int32_t)lrint(ldexp(w, BITS));
+			weight[points] = whole_weight(w);
 			points += weight[points] != 0 || points == 0;
 		}
 	}
