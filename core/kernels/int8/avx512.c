@@ -190,7 +190,7 @@ VNNI INLINE int64_t sum_of(const uint8_t *x, int64_t n)
 }
 
 /* Of k at once: the weights of four blocks stay in the first-level cache while the pixels pass. */
-enum { DEPTH_MAX = 512, GROUP_PIXELS = 48 };
+enum { DEPTH_MAX = 512, GROUP_PIXELS = QB_INT8_PIXELS };
 
 /* One part of the sums of all pixels and four blocks of outputs. */
 static void conv_part(bool nibbles, const struct qb_int8_matrix *m, int64_t block, const struct qb_int8_conv_args *a,
@@ -488,26 +488,47 @@ static void depthwise(const struct qb_int8_channels *d, const uint8_t *const *ro
 	}
 }
 
-VNNI static void add(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b,
-	uint8_t *y, size_t n)
+/* 2^23 + x for 64 bytes x, in unpacked order: words 0x4b00 above them make them the floats' last bits. */
+VNNI INLINE struct quads above_2_23(__m512i x)
 {
-	const __m512 ma = _mm512_set1_ps(p->ma), mb = _mm512_set1_ps(p->mb);
-	const __m512 offset = _mm512_set1_ps(p->offset);
-	const __m512 lo = _mm512_set1_ps((float)p->lo), hi = _mm512_set1_ps((float)p->hi);
+	const __m512i none = _mm512_setzero_si512(), exponent = _mm512_set1_epi16(0x4b00);
+	__m512i low = _mm512_unpacklo_epi8(x, none), high = _mm512_unpackhi_epi8(x, none);
+
+	return (struct quads){{_mm512_unpacklo_epi16(low, exponent), _mm512_unpackhi_epi16(low, exponent),
+		_mm512_unpacklo_epi16(high, exponent), _mm512_unpackhi_epi16(high, exponent)}};
+}
+
+VNNI INLINE void add_64(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y, __mmask64 mask)
+{
+	const __m512 ma = _mm512_set1_ps(p->ma), mb = _mm512_set1_ps(p->mb), offset = _mm512_set1_ps(p->offset);
+	/* (2^23 + x) m - 2^23 m is x m rounded once, as a product is. */
+	const __m512 more_a = _mm512_set1_ps(-0x1p23f * p->ma), more_b = _mm512_set1_ps(-0x1p23f * p->mb);
+	const __m512 hi = _mm512_set1_ps((float)p->hi);
+	const struct quads x = above_2_23(_mm512_maskz_loadu_epi8(mask, a)), z = above_2_23(_mm512_maskz_loadu_epi8(mask, b));
+	__m512i q[4];
+
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++) {
+		__m512 v = _mm512_fmadd_ps(_mm512_castsi512_ps(x.v[i]), ma, more_a);
+		__m512 w = _mm512_fmadd_ps(_mm512_castsi512_ps(z.v[i]), mb, more_b);
+
+		v = _mm512_add_ps(_mm512_add_ps(v, offset), w);
+		q[i] = _mm512_cvtps_epi32(_mm512_min_ps(v, hi));
+	}
+	_mm512_mask_storeu_epi8(y, mask, _mm512_max_epu8(_mm512_set1_epi8((char)p->lo),
+		_mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]))));
+}
+
+VNNI static void add(const struct qb_int8_add *p, const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n)
+{
 	size_t i = 0;
 
-	for (; i + 16 <= n; i += 16) {
-		__m512 x = _mm512_cvtepi32_ps(
-			_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(a + i))));
-		__m512 z = _mm512_cvtepi32_ps(
-			_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(b + i))));
-		__m512 v = _mm512_add_ps(_mm512_add_ps(_mm512_mul_ps(x, ma), offset),
-			_mm512_mul_ps(z, mb));
-		__m512i q = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(v, lo), hi));
-
-		_mm_storeu_si128((__m128i *)(y + i), _mm512_cvtepi32_epi8(q));
+	for (; i + 64 <= n; i += 64) {
+		add_64(p, a + i, b + i, y + i, ~UINT64_C(0));
 	}
-	qb__int8_add_plain(p, a + i, b + i, y + i, n - i);
+	if (i < n) {
+		add_64(p, a + i, b + i, y + i, (UINT64_C(1) << (n - i)) - 1);
+	}
 }
 
 /* x / scale without the divider, rounded to nearest as well (Markstein, IBM J. Res. Dev. 34, 1990): scales are in the middle of

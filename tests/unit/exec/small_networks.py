@@ -70,6 +70,12 @@ def side_by_side(n):
     return n.conv(y, 20, 20, group=20)
 
 
+def many_weights(n):
+    """More than a cache holds: outputs are computed in parts, and a sum behind them."""
+    y = n.conv(n.conv("x", 456, 12, 1), 320, 456)
+    return n("Add", y, n.conv("x", 320, 12, 1))
+
+
 def grouped(n):
     y = n.conv("x", 24, 12, group=4)
     y = n.conv(y, 20, 24, group=2, strides=[2, 1])
@@ -292,6 +298,6 @@ NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "dilated_f
             "single_pixels": (single_pixels, IMAGE),
             "row_means": (row_means, [1, 7, 16]), "normalised": (normalised, IMAGE), "means": (means, [1, 7, 16]),
             "residuals": (residuals, [1, 17, 13, 22]), "narrow": (narrow, IMAGE),
-            "side_by_side": (side_by_side, IMAGE)}
+            "side_by_side": (side_by_side, IMAGE), "many_weights": (many_weights, [1, 12, 29, 2])}
 # Integers do not pay in these.
 FLOAT = ["single_pixels"]

@@ -22,7 +22,7 @@
 #include "core/kernels/int8/lookup.h"
 #include "tests/unit/levels.h"
 
-enum { PIXELS = 29, OUTPUTS_MAX = 150, KERNEL_MAX = 49, SLACK = 64 };
+enum { PIXELS = 29, PIXELS_MAX = QB_INT8_PIXELS + 1, OUTPUTS_MAX = 150, KERNEL_MAX = 49, SLACK = 64 };
 
 /* What the bytes and weights are drawn from: anything, the largest products of one sign, the largest of both. */
 enum kind { ANY, ALL_HIGH, MIXED, KINDS };
@@ -101,8 +101,8 @@ static void check_conv_of(enum qb_int8_width width, int64_t outputs, int64_t ker
 	uint8_t *want = room((size_t)(pixels * OUTPUTS_MAX)), *got = room((size_t)(pixels * OUTPUTS_MAX));
 	int8_t *rows = room((size_t)(outputs * k));
 	char *elements = room((size_t)x_bytes * 2 + SLACK);
-	const void *at[PIXELS];
-	int64_t pixel[PIXELS], offset[KERNEL_MAX];
+	const void *at[PIXELS_MAX];
+	int64_t pixel[PIXELS_MAX], offset[KERNEL_MAX];
 
 	m.packed = room(qb_int8_packed_bytes(outputs, kernel_elements * (chunk + SLACK), 8));
 	m.start = room(qb_align_up((size_t)outputs, 16) * sizeof(*m.start));
@@ -189,6 +189,9 @@ static void conv__long_sums__all_tables_equal_sums(void **state)
 	check_conv(17, 1, 4096, 13, ANY);
 	check_conv(3, 1, 22000, 7, MIXED);
 	check_conv(2, 1, QB_INT8_K_MAX, 2, ALL_HIGH);
+	/* Pixels that share weights, and more; outputs of one group of blocks and of the next. */
+	check_conv(OUTPUTS_MAX, 3, 260, QB_INT8_PIXELS - 3, ANY);
+	check_conv(40, 1, 1036, QB_INT8_PIXELS + 1, ANY);
 }
 
 /* A tile by Winograd is the same bytes as the convolution, up to the largest sums it promises. */
@@ -473,6 +476,14 @@ static void add__all_pairs__all_tables_equal_doubles(void **state)
 	for (int i = 0; qb_int8_kernels_at(i); i++) {
 		qb_int8_kernels_at(i)->add(&p, a, b, i ? got : want, 65536 - (i ? 5 : 0));
 		assert_memory_equal(i ? got : want, want, 65536 - 5);
+	}
+	for (size_t n = 0; n <= 130; n++) {
+		for (int i = 0; qb_int8_kernels_at(i); i++) {
+			memset(got, 0xaa, sizeof(got));
+			qb_int8_kernels_at(i)->add(&p, a + 256 * n, b + 256 * n, got, n);
+			assert_memory_equal(got, want + 256 * n, n);
+			assert_int_equal(got[n], 0xaa);
+		}
 	}
 	for (int i = 0; i < 65536; i++) {
 		double v = a[i] * (double)p.ma + b[i] * (double)p.mb + (double)p.offset;

@@ -16,9 +16,12 @@
 /* Convolution: bands of output rows, whose input rows are expanded into elements with their pads, and pixels of a band
  * point into them. */
 
-/* Elements of a band, so that they stay in the second-level cache; pixels of one call; tiles that a thread should
- * have before the outputs are shared out instead of the pixels. */
-enum { BAND_ELEMENTS = 49152, PIXELS = 48, TILE_PIXELS = 12 };
+/* Elements of a band, so that they stay in the second-level cache; pixels of one call, and of the last: a few pixels by
+ * themselves would take all weights once more; tiles that a thread should have before the outputs are shared out instead of the
+ * pixels. */
+enum { BAND_ELEMENTS = 49152, PIXELS = 48, LAST_PIXELS = QB_INT8_PIXELS, TILE_PIXELS = 12 };
+/* Weights that do not fit the second-level cache are taken a part of the outputs at a time, each by many pixels. */
+enum { PART_BYTES = 5 << 18, PART_PIXELS = 10 * PIXELS };
 
 struct conv {
 	const struct qb_int8_form *form;
@@ -37,6 +40,7 @@ struct conv {
 	int64_t scratch_bytes; /* of a thread */
 	int64_t y_stride;
 	int threads, parts;    /* parts: pieces of the outputs */
+	int apart;             /* how many of them are shared out to threads; 1: a band computes all, one after the other */
 	struct qb__int8_residual sum; /* add: NULL where there is none */
 	int64_t piece_bytes;   /* what it is added to, of a thread */
 };
@@ -114,14 +118,14 @@ static void conv_pixels(const struct conv *c, int part, const void *const *x, in
 	}
 }
 
-/* Output rows [from, to) of one image. */
+/* Output rows [from, to) of one image, of a part of the outputs or of all. */
 static void conv_band(const struct conv *c, int part, const struct band *b, int64_t from, int64_t to)
 {
 	const int64_t row_bytes = c->width * c->stride * c->form->element_bytes;
 	const int64_t pixel_bytes = c->sw * c->stride * c->form->element_bytes;
 	const int64_t first = from * c->sh - c->top, rows = (to - from - 1) * c->sh + c->reach;
 	const char *base = (const char *)b->image + first * row_bytes;
-	const void *x[PIXELS];
+	const void *x[LAST_PIXELS];
 
 	if (!c->direct) {
 		for (int64_t i = 0; i < rows; i++) {
@@ -129,16 +133,19 @@ static void conv_band(const struct conv *c, int part, const struct band *b, int6
 		}
 		base = b->scratch;
 	}
-	for (int64_t p = from * c->ow, oy = 0, ox = 0, n = 0; p < to * c->ow; p += n) {
-		n = QB_MIN(PIXELS, to * c->ow - p);
-		for (int64_t i = 0; i < n; i++) {
-			x[i] = base + oy * c->sh * row_bytes + ox * pixel_bytes;
-			if (++ox == c->ow) {
-				ox = 0;
-				oy++;
+	for (const int end = c->apart > 1 ? part + 1 : c->parts; part < end; part++) {
+		for (int64_t p = from * c->ow, oy = 0, ox = 0, n = 0; p < to * c->ow; p += n) {
+			n = to * c->ow - p;
+			n = n <= LAST_PIXELS ? n : PIXELS;
+			for (int64_t i = 0; i < n; i++) {
+				x[i] = base + oy * c->sh * row_bytes + ox * pixel_bytes;
+				if (++ox == c->ow) {
+					ox = 0;
+					oy++;
+				}
 			}
+			conv_pixels(c, part, x, n, b, p);
 		}
-		conv_pixels(c, part, x, n, b, p);
 	}
 }
 
@@ -146,7 +153,7 @@ static void conv_band(const struct conv *c, int part, const struct band *b, int6
 static void run_band(const void *context, const struct qb_operands *at, int64_t i)
 {
 	const struct conv *c = context;
-	const int64_t b = i % c->bands, image = i / c->bands / c->parts;
+	const int64_t b = i % c->bands, image = i / c->bands / c->apart;
 	const int64_t out = image * c->oh * c->ow * c->y_stride;
 	const int me = qb_thread_index();
 	struct band band = {.y = (uint8_t *)at->write[0] + out,
@@ -157,14 +164,26 @@ static void run_band(const void *context, const struct qb_operands *at, int64_t 
 		band.piece = (uint8_t *)at->scratch[1] + me * c->piece_bytes;
 		band.other = (const uint8_t *)at->read[1] + out;
 	}
-	conv_band(c, (int)(i / c->bands % c->parts), &band, b * c->band, QB_MIN((b + 1) * c->band, c->oh));
+	conv_band(c, (int)(i / c->bands % c->apart), &band, b * c->band, QB_MIN((b + 1) * c->band, c->oh));
 }
 
 static void run_conv(const void *context, const struct qb_operands *at)
 {
 	const struct conv *c = context;
 
-	qb_threads_loop(c->threads, c->images * c->parts * c->bands, run_band, c, at);
+	qb_threads_loop(c->threads, c->images * c->apart * c->bands, run_band, c, at);
+}
+
+/* In how many parts, of whole tiles, the weights fit the second-level cache. */
+static int64_t parts_of_weights(const struct conv *c)
+{
+	int64_t tiles = (c->m->outputs + 63) / 64, bytes = 64 * tiles * c->m->k * c->form->bits / 8;
+	int64_t parts = QB_MIN((bytes + PART_BYTES - 1) / PART_BYTES, tiles);
+
+	while (tiles % parts) {
+		parts++;
+	}
+	return c->groups == 1 ? parts : 1;
 }
 
 /* How many rows to a band, and who does what. */
@@ -177,14 +196,20 @@ static void share_out(struct conv *c, struct qb_builder *b)
 	if (pixels * c->groups * c->m->outputs < QB__INT8_WORTH_A_THREAD / c->m->k) {
 		c->threads = 1;
 	}
-	c->parts = c->groups == 1 && c->threads > 1 && pixels < 2 * TILE_PIXELS * c->threads
+	c->apart = c->groups == 1 && c->threads > 1 && pixels < 2 * TILE_PIXELS * c->threads
 		? (int)QB_MIN(blocks, c->threads) : 1;
+	c->parts = c->apart > 1 || pixels <= LAST_PIXELS ? c->apart : (int)parts_of_weights(c);
 	c->band = QB_MAX(1, (BAND_ELEMENTS - (c->reach - c->sh) * c->width * c->stride) / row);
+	/* Lest rows that several bands read be expanded by each. */
+	c->band = QB_MAX(c->band, 2 * (c->reach - c->sh) / c->sh);
+	if (c->parts > c->apart) {
+		c->band = QB_MAX(c->band, (PART_PIXELS + c->ow - 1) / c->ow);
+	}
 	if (c->band > TILE_PIXELS) {
 		c->band -= c->band % TILE_PIXELS;
 	}
 	c->bands = (c->oh + c->band - 1) / c->band;
-	if (c->threads > 1 && c->parts == 1) {
+	if (c->threads > 1 && c->apart == 1) {
 		c->bands = QB_MIN((int64_t)qb_align_up((size_t)c->bands, (size_t)c->threads), c->oh);
 	}
 	c->band = (c->oh + c->bands - 1) / c->bands;
@@ -288,7 +313,7 @@ static enum qb_err add_conv(struct qb_builder *b, const struct qb_lowered *op, s
 	share_out(c, b);
 	QB_TRY(prepare_rows(c, b, x->zero, eb));
 	c->sum = qb__int8_find_residual(b, op);
-	c->piece_bytes = c->sum.add ? (int64_t)qb_align_up((size_t)(PIXELS * c->y_stride), 64) + 64 : 0;
+	c->piece_bytes = c->sum.add ? (int64_t)qb_align_up((size_t)(LAST_PIXELS * c->y_stride), 64) + 64 : 0;
 	call.name = c->sum.add ? "int8 convolution, sum" : name;
 	call.scratch[0] = (size_t)(c->scratch_bytes * c->threads);
 	call.scratch[1] = (size_t)(c->piece_bytes * c->threads);
