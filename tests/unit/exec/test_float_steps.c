@@ -263,6 +263,9 @@ static void conv__every_way__equals_plain_c(void **state)
 		{80, 24, 13, 10, {3, 3}, {2, 1}, {6, 4}, {5, 9, 6, 1}, 2, FROM_AVX2("implicit gemm by output tile")},
 		{40, 24, 9, 4, {3, 3}, {1, 1}, {3, 3}, {20, 20, 0, 0}, 1, FROM_AVX2("implicit gemm by output tile")},
 		{40, 24, 10, 9, {3, 3}, {1, 1}, {3, 1}, {0, 0, 6, 0}, 1, FROM_AVX2("implicit gemm")}, /* by output tile, the first of which has all elements */
+		/* two pixels in a panel */
+		{3, 8, 11, 16, {3, 3}, {2, 2}, {1, 1}, {0, 0, 1, 1}, 1, FROM_AVX2("implicit gemm by kernel row")},
+		{1, 8, 9, 10, {5, 4}, {1, 1}, {1, 1}, {2, 2, 2, 1}, 1, FROM_AVX2("implicit gemm by kernel row")},
 		{34, 35, 23, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1, FROM_AVX2("winograd 4x4")},
 		{64, 68, 26, 21, {3, 3}, {1, 1}, {3, 3}, {3, 2, 3, 4}, 1, AVX2_ALONE("winograd 4x4")},
 		{64, 16, 16, 16, {3, 3}, {1, 1}, {1, 1}, {0, 0, 2, 2}, 1, FROM_AVX2("winograd 4x4")},

@@ -412,20 +412,98 @@ static enum qb_err find_weight(struct qb_builder *b, const struct qb_dense *d, c
 	return qb_builder_made_weight(b, d->w, merge_weights, &m, sizeof(m), (size_t)d->groups * l->group_weights, id, eb);
 }
 
+/* ---- two pixels in a panel ---- */
+
+struct pairing {
+	int64_t kernel[2], channels, step; /* kernel: the node's */
+	struct weight_strides from;
+};
+
+/* [8][channels][kernel...] to [kernel[0]][kernel[1] + step][channels][16]: the outputs of a pixel, then those of the next one,
+ * which begins a step further; zeros for what only one of them reads. */
+static void pair_weights(const void *context, const float *from, float *to)
+{
+	const struct pairing *p = context;
+	const int64_t width = p->kernel[1] + p->step;
+
+	for (int64_t i = 0; i < QB_F32_PANEL * p->kernel[0] * p->kernel[1] * p->channels; i++) {
+		const int64_t o = i % QB_F32_PANEL, c = i / QB_F32_PANEL % p->channels, t = i / QB_F32_PANEL / p->channels;
+		const int64_t ky = t / p->kernel[1], kx = t % p->kernel[1] + o / HALF_PANEL * p->step;
+
+		to[((ky * width + kx) * p->channels + c) * QB_F32_PANEL + o] =
+			from[p->from.first + o % HALF_PANEL * p->from.output + c * p->from.channel + t * p->from.element];
+	}
+}
+
+static void pair_bias(const void *context, const float *from, float *to)
+{
+	(void)context;
+	memcpy(to, from, HALF_PANEL * sizeof(*to));
+	memcpy(to + HALF_PANEL, from, HALF_PANEL * sizeof(*to));
+}
+
+/* A convolution whose outputs fill half a panel, by another that computes two pixels side by side as one: their outputs lie
+ * together. The windows of the two overlap, so that fewer weights are multiplied than one after the other. */
+static bool pair_pixels(struct qb_dense *d, const struct qb_lowered *op)
+{
+	const int64_t kernel = d->kernel[1], step = d->stride[1];
+
+	if (d->groups > 1 || d->outputs != HALF_PANEL || d->w_at || d->out_width % 2 || d->dilation[1] > 1 || op->affine.scale ||
+		10 * (kernel + step) > 9 * 2 * kernel || d->channels >= SOME_CHANNELS || (d->bias && !d->bias->constant)) {
+		return false;
+	}
+	d->kernel[1] += step;
+	d->stride[1] *= 2;
+	d->out_width /= 2;
+	d->outputs *= 2;
+	return true;
+}
+
+/* Weights and bias of pairs. */
+static enum qb_err read_pairs(struct qb_builder *b, const struct qb_dense *node, const struct layer *l, struct qb_call *call,
+	struct qb_errbuf *eb)
+{
+	const struct pairing p = {{node->kernel[0], node->kernel[1]}, node->channels, node->stride[1], l->w};
+	int id;
+
+	QB_TRY(qb_builder_made_weight(b, node->w, pair_weights, &p, sizeof(p), l->group_weights, &id, eb));
+	call->reads[QB_DENSE_WEIGHT] = QB_CALL_WEIGHT(id);
+	if (node->bias) {
+		QB_TRY(qb_builder_made_weight(b, node->bias, pair_bias, &p, sizeof(p), QB_F32_PANEL, &id, eb));
+		call->reads[QB_DENSE_BIAS] = QB_CALL_WEIGHT(id);
+	}
+	return QB_OK;
+}
+
+/* Weights as they are, or of several groups. */
+static enum qb_err read_weight(struct qb_builder *b, const struct qb_dense *d, const struct layer *l, struct qb_call *call,
+	struct qb_errbuf *eb)
+{
+	int id;
+
+	if (d->w_at) {
+		call->reads[QB_DENSE_WEIGHT] = d->w_at;
+		return QB_OK;
+	}
+	QB_TRY(find_weight(b, d, l, &id, eb));
+	call->reads[QB_DENSE_WEIGHT] = QB_CALL_WEIGHT(id);
+	return QB_OK;
+}
+
 enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_lowered *op, const struct qb_dense *dense,
 	struct qb_errbuf *eb)
 {
 	const struct qb_node *n = &op->node;
-	struct layer l = {.d = *dense, .epilogue = qb_lowered_epilogue(op),
-		.kernel_elements = dense->kernel[0] * dense->kernel[1],
-		.rows = dense->images * dense->out_height * dense->out_width};
+	struct layer l = {.d = *dense, .epilogue = qb_lowered_epilogue(op), .w = weight_strides(dense)};
 	struct qb_dense *d = &l.d;
 	struct qb__output_tile *tile;
 	struct qb_call call = {.fn = run_layer, QB_CONTEXT(l)};
-	int id;
+	const bool pairs = pair_pixels(d, op);
+	const struct qb_dense whole = *d;
 
-	l.w = weight_strides(dense);
-	choose_merged(dense, &l);
+	l.kernel_elements = d->kernel[0] * d->kernel[1];
+	l.rows = d->images * d->out_height * d->out_width;
+	choose_merged(&whole, &l);
 	l.depth = d->channels / d->groups * (l.merged / l.halves);
 	l.each = d->outputs / d->groups * l.merged;
 	d->groups = (d->groups + l.merged - 1) / l.merged;
@@ -449,13 +527,11 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_lowered *op, con
 	l.tile = tile;
 	l.tiles = qb__output_tiles(d, tile);
 	l.lines = l.lines && l.tiles == 1;
-	if (d->w_at) {
-		call.reads[QB_DENSE_WEIGHT] = d->w_at;
-	} else {
-		QB_TRY(find_weight(b, d, &l, &id, eb));
-		call.reads[QB_DENSE_WEIGHT] = QB_CALL_WEIGHT(id);
-	}
+	QB_TRY(pairs ? read_pairs(b, dense, &l, &call, eb) : read_weight(b, d, &l, &call, eb));
+	/* The bias of pairs is there already. */
+	d->bias = pairs ? NULL : dense->bias;
 	QB_TRY(qb_dense_operands(b, d, &call, eb));
+	d->bias = dense->bias;
 	call.name = l.lines ? "implicit gemm by kernel row" : l.im2col ? "im2col gemm"
 		: l.tile[0].kernel_elements < l.kernel_elements ? "implicit gemm by output tile" : l.pointwise ? "gemm" : "implicit gemm";
 	call.scratch[0] = (size_t)l.threads * scratch_part(&l) * sizeof(float);
