@@ -8,6 +8,7 @@
 #include "core/analysis/metrics.h"
 #include "core/base/size.h"
 #include "core/experiment/report/outlier_rows.h"
+#include "core/experiment/report/output_sqnr.h"
 #include "core/experiment/report/tensor_rows.h"
 #include "core/quant/model_bytes.h"
 
@@ -132,7 +133,7 @@ static json_t *scheme_row(const struct run *r, int i, struct qb_outlier_numbers 
 	const struct qb_sweep *first = r->sweep[0];
 	const struct qb_scheme *s = &qb_sweep_quantization(first, i)->scheme;
 	double mean = 0, low = INFINITY, high = -INFINITY, delta_low = 0, delta_high = 0;
-	json_t *metrics = json_array(), *row;
+	json_t *metrics = json_array(), *all;
 
 	for (int k = 0; k < count; k++) {
 		const struct qb_sweep_row *row = &r->sweep[k]->row[i];
@@ -146,12 +147,12 @@ static json_t *scheme_row(const struct run *r, int i, struct qb_outlier_numbers 
 	}
 	n->scheme_metric[i] = mean;
 	n->scheme_delta[i] = mean - first->float_metric;
-	row = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "scheme", ptq_of(r)->scheme[i].name, "weights",
+	all = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "scheme", ptq_of(r)->scheme[i].name, "weights",
 		qb_scheme_part_json(&s->weights), "activations", qb_scheme_part_json(&s->activations), "metrics", metrics, "metric",
 		qb_json_real(mean), "low", qb_json_real(low), "high", qb_json_real(high), "delta", qb_json_real(n->scheme_delta[i]),
 		"delta_low", qb_json_real(delta_low), "delta_high", qb_json_real(delta_high));
-	qb_output_sqnr_put(row, &first->row[i].output);
-	return row;
+	qb_output_sqnr_put(all, &first->row[i].output);
+	return all;
 }
 
 static json_t *scheme_rows(const struct run *r, struct qb_outlier_numbers *n)
