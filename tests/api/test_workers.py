@@ -274,7 +274,7 @@ class Survivors(unittest.TestCase):
         w = subprocess.Popen([WORKER, "--end-with-input", "--threads", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         w.stdin.write(json.dumps(job).encode() + b"\n")
         w.stdin.flush()
-        self.assertIn(b"progress", w.stdout.readline())
+        self.assertIn(b"progress", next(line for line in w.stdout if b"alive" not in line))
         w.stdin.close()
         self.assertEqual(w.wait(2), 1)
         self.assertNotIn(b'"result"', w.stdout.read())
