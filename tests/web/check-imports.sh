@@ -20,4 +20,12 @@ if grep -nE '\bfetch\(|XMLHttpRequest\(' base/* charts/* pages/*; then
 	echo "only api/ talks to the server"
 	bad=1
 fi
+for file in */*.ts; do
+	for name in $(sed -nE 's/^export (async )?(const|let|function|class) ([A-Za-z0-9_]+).*/\3/p' "$file"); do
+		if ! grep -rlw --include='*.ts' --include='*.svelte' "$name" . ../tests | grep -qv "^\./$file\$"; then
+			echo "$file exports $name, which nobody imports"
+			bad=1
+		fi
+	done
+done
 exit $bad

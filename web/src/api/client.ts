@@ -50,7 +50,7 @@ export class ApiError extends Error {
 }
 
 /** What proves that a request of a session is one of our pages': the server's cookie, which other sites cannot read. */
-export function proof(): Record<string, string> {
+function proof(): Record<string, string> {
 	const cookie = document.cookie.split('; ').find((c) => c.startsWith('quantbench_csrf='));
 	return cookie === undefined ? {} : {'X-CSRF-Token': cookie.slice(cookie.indexOf('=') + 1)};
 }

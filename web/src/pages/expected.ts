@@ -22,7 +22,7 @@ export function samplesOf(data: Dataset | undefined): number | null {
 	return rows('y') ?? (longest > 0 ? longest : null);
 }
 
-export function macsOf(model: Model | undefined): number | null {
+function macsOf(model: Model | undefined): number | null {
 	const found = model?.inspection.result;
 	return found && 'macs' in found && isNumber(found.macs) ? found.macs : null;
 }
@@ -77,7 +77,7 @@ const GUESSES: Record<string, number> = {ptq: 1 / 5e9, qat: 1 / 2.5e9, train: 1 
 const MOST = 20; /* of the latest jobs */
 
 /* Of a network and data that are not uploaded yet. */
-export const UNKNOWN = {macs: 1e9, rows: 1000};
+const UNKNOWN = {macs: 1e9, rows: 1000};
 
 export interface Expected {
 	seconds: number | null;

@@ -22,12 +22,12 @@ export const MEASURES: Record<By, Measure> = {
 	sensitivity: {text: 'sensitivity', least: 'little of the noise', more: 'much of the noise', falling: true, log: false},
 };
 
-export interface Detail {
+interface Detail {
 	name: string;
 	value: string;
 }
 
-export interface NodeSays {
+interface NodeSays {
 	value: number | null; /* that colours it */
 	text: string; /* the value, or '' */
 	details: Detail[];

@@ -46,7 +46,7 @@ export function ariaSort(now: string, key: string): 'ascending' | 'descending' |
 	return now === key ? 'ascending' : now === `-${key}` ? 'descending' : 'none';
 }
 
-export const FILTERS = ['state', 'type', 'tag', 'scheme', 'model', 'data', 'q'] as const;
+const FILTERS = ['state', 'type', 'tag', 'scheme', 'model', 'data', 'q'] as const;
 
 /** What the address asks the server for. */
 export function asked(query: URLSearchParams): JobFilter {

@@ -88,7 +88,7 @@ const ATTENTION = [['Softmax'], ['MatMul', 'Gemm']];
 const IMAGENET = {data: 'ImageNet', samples: 50000};
 
 /* Parameters and multiply-accumulates of torchvision's, which have the paper's accuracy within 0.2 points; the more particular name first. */
-export const NETWORKS: readonly Network[] = [
+const NETWORKS: readonly Network[] = [
 	{key: 'deeplabv3', name: 'DeepLabV3', is: /deep[-_ ]?lab/i, operators: [['Conv']], parameters: null, macs: null, data: '', samples: null},
 	{key: 'salsanext', name: 'SalsaNext', is: /salsa[-_ ]?next/i, operators: [['Conv']], parameters: null, macs: null, data: '', samples: null},
 	{key: 'hrnet', name: 'HRNet', is: /hr[-_ ]?net/i, operators: CONVOLUTIONS, parameters: null, macs: null, data: '', samples: null},
@@ -100,7 +100,7 @@ export const NETWORKS: readonly Network[] = [
 	{key: 'opt', name: 'OPT-125m', is: /(^|[^a-z])opt([^a-z]|$)/i, operators: ATTENTION, parameters: 125e6, macs: null, data: '', samples: null},
 ];
 
-export interface Standing {
+interface Standing {
 	network: Network;
 	differs: string; /* '' where the network has the published one's size */
 }
@@ -127,7 +127,7 @@ const inspected = (model: Model | undefined): {parameters: number | null; operat
 	return found && 'operators' in found ? {parameters: found.parameters ?? null, operators: (found.operators ?? null) as Record<string, number> | null} : {parameters: null, operators: null};
 };
 
-export function modelStandsFor(model: Model): Standing | null {
+function modelStandsFor(model: Model): Standing | null {
 	const {parameters, operators} = inspected(model);
 	return standsFor(model.name, parameters, operators);
 }
@@ -161,7 +161,7 @@ function uploadFor(network: string, data: TalkData): {model: string; data: strin
 /* ---- 1a ---- */
 
 const GATES: readonly (readonly [string, string, readonly number[]])[] = [['int8', 'INT8', [750, 1450, 2350]], ['E4', 'FP8-E4', [1150, 1200, 2125]]];
-export const ACCUMULATORS = ['fixed', 'fp16', 'fp32'] as const;
+const ACCUMULATORS = ['fixed', 'fp16', 'fp32'] as const;
 
 const isE = /^(?:fp8_e|E)(\d)(?:m\d)?$/;
 /** One name for what formats are called: E4 and fp8_e4m3; of integers whatever their zero point. */

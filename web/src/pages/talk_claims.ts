@@ -4,7 +4,7 @@
 import {change, decibel, fixed, signed} from '../base/units';
 import {stepSeconds, type Cell, type Picks, type Row, type Table, type TalkData} from './talk';
 
-export type Verdict = 'holds' | 'in part' | 'does not hold' | 'not measured';
+type Verdict = 'holds' | 'in part' | 'does not hold' | 'not measured';
 export interface Claim {
 	table: string;
 	claim: string;
