@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/jobspec.h"
@@ -274,6 +275,18 @@ static enum cli_exit run(const struct cli *cli, json_t *job, json_t **result)
 	return code;
 }
 
+/* What the job's report says of the run. */
+static void tell_about(json_t *job)
+{
+	time_t now = time(NULL);
+	struct tm utc;
+	char text[32];
+
+	gmtime_r(&now, &utc);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	json_object_set_new(job, "about", json_pack("{s:s}", "started", text));
+}
+
 enum cli_exit cli_run_job(struct cli *cli, json_t *job, json_t **result)
 {
 	enum cli_exit code = cli_job_resolve(job, resolve_input, cli);
@@ -285,6 +298,7 @@ enum cli_exit cli_run_job(struct cli *cli, json_t *job, json_t **result)
 	if (code == CLI_OK) {
 		code = make_folder(cli, 'k', job, "checkpoints");
 	}
+	tell_about(job);
 	return code == CLI_OK ? run(cli, job, result) : code;
 }
 

@@ -388,6 +388,18 @@ static char **command(struct qb_worker_run *r, const struct qb_worker_run_setup 
 	return argv;
 }
 
+/* What the job's report says of the run. */
+static void tell_about(const struct qb_worker_run *r, json_t *line)
+{
+	char id[32], now[QB_TIME_LEN];
+
+	if (r->job) {
+		snprintf(id, sizeof(id), "j%lld", (long long)r->job);
+		qb_time_now(now);
+		json_object_set_new(line, "about", json_pack("{s:s, s:s}", "job", id, "started", now));
+	}
+}
+
 static enum qb_worker_run_started start(struct qb_worker_run *r, json_t *line, const struct qb_worker_run_setup *of, char *why, size_t why_len)
 {
 	struct qb_worker_setup setup = {.limit = LINE_MAX_BYTES, .line = on_line, .batch = on_batch,
@@ -406,6 +418,7 @@ static enum qb_worker_run_started start(struct qb_worker_run *r, json_t *line, c
 	}
 	qb_record_init(&r->record, r->daemon, r->job, r->scratch);
 	json_object_set_new(line, "workdir", json_string(r->scratch));
+	tell_about(r, line);
 	r->line = qb_json_text(line, JSON_COMPACT);
 	setup.folder = r->scratch;
 	setup.argv = command(r, of);

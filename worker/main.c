@@ -93,7 +93,7 @@ static int run_job(const struct worker_limits *limits)
 {
 	json_error_t why;
 	struct qb_errbuf eb = {0};
-	json_t *job = NULL, *result = NULL, *event;
+	json_t *job = NULL, *result = NULL, *about, *event;
 	struct qb_host host = {.event = print_line, .wait_go = wait_go, .cancelled = &cancelled,
 		.threads = limits->threads};
 	enum qb_err err;
@@ -109,9 +109,15 @@ static int run_job(const struct worker_limits *limits)
 	}
 	host.workdir = json_string_value(json_object_get(job, "workdir"));
 	host.checkpoints = json_string_value(json_object_get(job, "checkpoints"));
+	about = json_incref(json_object_get(job, "about"));
+	json_object_del(job, "about");
+	host.job = json_string_value(json_object_get(about, "job"));
+	host.started = json_string_value(json_object_get(about, "started"));
+	host.engine = PACKAGE_VERSION;
 	err = qb_job_run(job, &host, &result, &eb);
 	if (err != QB_OK) {
 		print_error(&eb);
+		json_decref(about);
 		json_decref(job);
 		return 1;
 	}
@@ -119,6 +125,7 @@ static int run_job(const struct worker_limits *limits)
 		qb_describe_machine(limits->threads), "result", result);
 	print_line(NULL, event);
 	json_decref(event);
+	json_decref(about);
 	json_decref(job);
 	return 0;
 }

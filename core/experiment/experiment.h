@@ -24,6 +24,8 @@ struct qb_host {
 	const char *workdir;            /* where artifacts go; NULL: none are written */
 	const char *checkpoints;        /* a folder that outlives the worker, from which a job goes on; NULL: there is none */
 	int threads;                    /* worker threads the job may use */
+	/* What reports say of the run, and no result; NULL where nobody told. */
+	const char *job, *started, *engine; /* its id, when it began (2026-01-05T10:00:00Z), the version that runs it */
 };
 
 struct qb_job {

@@ -212,6 +212,18 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(code, 0, err)
         self.assertIn('"mixed"', out)
 
+    def test_report__names_its_job_and_when_it_ran(self):
+        job = {"type": "ptq", "model": str(DEMO / "digits.onnx"), "data": str(DEMO / "digits-test.npz"), "schemes": ["int8"], "samples": 64,
+               "latency": False, "export": ["report"]}
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "job.json"
+            path.write_text(json.dumps(job))
+            id = self.json("submit", str(path), "--wait", "--json")["job"]
+            with urllib.request.urlopen(f"{self.url}/v1/jobs/{id}/artifacts/report.html") as reply:
+                self.assertRegex(reply.read().decode(), rf"Job {id}, started <time>20\d\d-\d\d-\d\dT[\d:.]+Z</time>, engine ")
+            self.assertEqual(self.quantbench("run", str(path), "--out", folder)[0], 0)
+            self.assertRegex((pathlib.Path(folder) / "report.html").read_text(), r"<p>Started <time>20\d\d-\d\d-\d\dT[\d:]+Z</time>, engine ")
+
     def test_submit__same_job_again__is_answered_from_the_results(self):
         first = self.json("submit", str(DEMO / "sweep.json"), *QUICK)
         self.json("watch", first["id"], "--json")

@@ -4,6 +4,7 @@
 """What a ptq job exports: QDQ networks that ONNX Runtime runs with the same predictions, AIMET's encodings, a report."""
 import html.parser
 import json
+import re
 import unittest
 
 from files import Case, DIGITS, feeds, predictions, session
@@ -289,6 +290,25 @@ class Export(Case):
         self.assertNotIn("script", seen)
         for word in ("int4", "E4", "digits.onnx", "Change against float", "top1", "linear.weight"):
             self.assertTrue(word in page, word)
+
+    def test_report__tells_of_its_run_and_how_sure_it_is(self):
+        job = {"type": "ptq", "model": DIGITS[0], "data": DIGITS[1], "schemes": ["int4", "E4"], "samples": 300, "seed": 7, "metric": "top1",
+                       "export": ["report"], "workdir": self.folder, "latency": {"min_seconds": 0, "min_queries": 1, "warmup_seconds": 0},
+                       "about": {"job": "j12", "started": "2026-01-05T10:00:00Z"}}
+        result, _ = worker.run(job)
+        with open(self.path("report.html")) as f:
+            page = f.read()
+        machine, e4 = result["machine"], result["schemes"][1]
+        self.assertRegex(page, r"<p>Job j12, started <time>2026-01-05T10:00:00Z</time>, engine \d+\.\d+\.\d+, seed 7; on %s, %s, \d+ threads?\.</p>" % (
+            re.escape(machine["cpu"]), machine["isa"]))
+        number = lambda x: ("\u2212" if x < 0 else "+" if x > 0 else "") + "%.2f" % abs(x)
+        row = re.search(r"<tr><td>E4</td>.*?</tr>", page)[0]
+        for said in (number(e4["delta"]), "%s to %s" % (number(e4["delta_low"]), number(e4["delta_high"])), "%.1f dB" % e4["output_sqnr_db"],
+                     "\u00b1%.1f dB" % (e4["output_sqnr_high_db"] - e4["output_sqnr_db"]), "85.1 kB", ">509<", "emulated"):
+            self.assertIn(said, row)
+        self.assertEqual(page.count("(emulated)"), 1)  # the bar of its time
+        self.assertIn("its time says nothing about hardware that has them", page)
+        self.assertNotIn("about", result)
 
     def test_no_folder__is_said(self):
         with self.assertRaises(worker.Failed) as caught:

@@ -93,7 +93,7 @@ static enum qb_err run_export(struct ptq *p, json_t *result, struct qb_errbuf *e
 	}
 	QB_TRY(qb_export_schemes(p->job, p->sweep, p->spec.exports, &rows, eb));
 	json_object_set_new(result, "exports", rows);
-	return p->spec.exports & QB_EXPORT_REPORT ? qb_export_report(p->job, result, eb) : QB_OK;
+	return p->spec.exports & QB_EXPORT_REPORT ? qb_export_report(p->job, result, p->spec.seed, eb) : QB_OK;
 }
 
 /* [{"name", parameters, "report"}] */

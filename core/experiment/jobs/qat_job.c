@@ -273,7 +273,7 @@ static enum qb_err result_of(struct qat *q, json_t **result, struct qb_errbuf *e
 	qb_text_tell(*result, t->in.data, t->final->samples);
 	QB_TRY_OUT(qb_training_run_tell(&t->run, result, eb));
 	if (ptq_of(q)->exports & QB_EXPORT_REPORT) {
-		err = qb_export_report(q->job, *result, eb);
+		err = qb_export_report(q->job, *result, ptq_of(q)->seed, eb);
 	}
 out:
 	json_decref(exports);

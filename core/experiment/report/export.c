@@ -248,12 +248,12 @@ out:
 	return err;
 }
 
-enum qb_err qb_export_report(struct qb_job *job, const json_t *result, struct qb_errbuf *eb)
+enum qb_err qb_export_report(struct qb_job *job, const json_t *result, int64_t seed, struct qb_errbuf *eb)
 {
 	FILE *f;
 
 	QB_TRY(open_file(&f, job, "report.html", eb));
-	qb_report_write(f, result);
+	qb_report_write(f, result, &(struct qb_report_run){job->host, seed});
 	QB_TRY(close_file(f, "report.html", eb));
 	qb_job_artifact(job, "report.html", "text/html");
 	return QB_OK;

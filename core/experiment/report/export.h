@@ -25,9 +25,13 @@ enum qb_err qb_export_path(char *path, size_t size, const struct qb_job *job, co
  * the kind has no words for the scheme. */
 enum qb_err qb_export_schemes(struct qb_job *job, const struct qb_sweep *sweep, unsigned kinds,
 	json_t **rows, struct qb_errbuf *eb);
-enum qb_err qb_export_report(struct qb_job *job, const json_t *result, struct qb_errbuf *eb);
+enum qb_err qb_export_report(struct qb_job *job, const json_t *result, int64_t seed, struct qb_errbuf *eb);
 
-/* The result object of a ptq job as a page. */
-void qb_report_write(FILE *f, const json_t *result);
+/* The result object of a ptq job as a page; host says when and by what it ran. */
+struct qb_report_run {
+	const struct qb_host *host;
+	int64_t seed;
+};
+void qb_report_write(FILE *f, const json_t *result, const struct qb_report_run *run);
 
 #endif

@@ -51,18 +51,103 @@ static void cell(FILE *f, double v, const char *format, const char *none)
 	fprintf(f, "<td class=n>%s</td>", s);
 }
 
-static void head(FILE *f, const json_t *r)
+/* Numbers as the dashboard's pages have them (web/src/base/units.ts): a real minus sign, three digits in the unit that suits. */
+
+static void fixed(FILE *f, double v, int digits, bool sign)
+{
+	char digits_of[64];
+
+	snprintf(digits_of, sizeof(digits_of), "%.*f", digits, fabs(v));
+	if (strspn(digits_of, "0.") < strlen(digits_of)) {
+		fputs(v < 0 ? "\xe2\x88\x92" : sign ? "+" : "", f);
+	}
+	fputs(digits_of, f);
+}
+
+enum { UNITS = 5 };
+static const char *const byte_units[UNITS] = {"B", "kB", "MB", "GB", "TB"}, *const counts[UNITS] = {"", "k", "M", "G", "T"},
+	*const times[UNITS] = {"ns", "\xc2\xb5s", "ms", "s", NULL};
+
+static void scaled(FILE *f, double v, const char *const units[UNITS])
+{
+	int i = 0;
+
+	while (v >= 999.5 && i + 1 < UNITS && units[i + 1]) {
+		v /= 1000;
+		i++;
+	}
+	fprintf(f, "%.*f %s", v >= 99.95 || (i == 0 && units != times) ? 0 : v >= 9.995 ? 1 : 2, v, units[i]);
+}
+
+static void scaled_cell(FILE *f, double v, const char *const units[UNITS])
+{
+	fputs("<td class=n>", f);
+	if (!isnan(v)) {
+		scaled(f, v, units);
+	}
+	fputs("</td>", f);
+}
+
+/* Digits of a metric, and its unit; those that are not here are in per cent. */
+static int digits_of(const char *metric)
+{
+	static const struct {
+		const char *name;
+		int digits;
+	} other[] = {{"mse", 5}, {"perplexity", 3}, {"perplexity_causal", 3}, {"token_loss", 4}, {"cosine", 4}};
+
+	for (size_t i = 0; i < QB_COUNT(other); i++) {
+		if (!strcmp(metric, other[i].name)) {
+			return other[i].digits;
+		}
+	}
+	return 2;
+}
+
+static void metric_name(FILE *f, const json_t *r)
+{
+	const char *name = string_at(r, "metric_name");
+
+	text(f, name);
+	fputs(digits_of(name) == 2 ? ", %" : "", f);
+}
+
+/* Which job, when, of what engine, where, with which seed. */
+static void run_of(FILE *f, const json_t *r, const struct qb_report_run *run)
+{
+	const json_t *machine = json_object_get(r, "machine");
+	const struct qb_host *host = run->host;
+
+	fputs("<p>", f);
+	if (host->job) {
+		fputs("Job ", f);
+		text(f, host->job);
+		fputs(", ", f);
+	}
+	if (host->started) {
+		fprintf(f, "%s <time>", host->job ? "started" : "Started");
+		text(f, host->started);
+		fputs("</time>, ", f);
+	}
+	fprintf(f, "engine %s, seed %lld; on ", host->engine ? host->engine : "unknown", (long long)run->seed);
+	text(f, string_at(machine, "cpu"));
+	fputs(", ", f);
+	text(f, string_at(machine, "isa"));
+	fprintf(f, ", %.0f thread%s.</p>\n", number_at(machine, "threads"), number_at(machine, "threads") == 1 ? "" : "s");
+}
+
+static void head(FILE *f, const json_t *r, const struct qb_report_run *run)
 {
 	bool spread = json_is_true(json_object_get(r, "calibration_spread"));
 
 	fputs("<!doctype html>\n<html lang=en><head><meta charset=utf-8>\n<title>quantbench: ", f);
 	text(f, string_at(r, "model"));
 	fputs("</title>\n<style>\n"
-		"body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1c2430}\n"
+		"body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;color:#1c2430}\n"
 		"table{border-collapse:collapse;margin:.5rem 0}th,td{padding:.2rem .7rem;border-bottom:1px solid #d5dae1;"
 		"text-align:left}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\n"
 		"summary{cursor:pointer;margin:.5rem 0}svg{display:block;max-width:100%}svg text{font:12px system-ui,sans-serif;"
-		"fill:#1c2430}.b{font-weight:700}\n</style></head><body>\n<h1>", f);
+		"fill:#1c2430}.b{font-weight:700}small{color:#5b6675}\n</style></head><body>\n<h1>", f);
 	text(f, string_at(r, "model"));
 	fputs("</h1>\n<p>", f);
 	fprintf(f, "%.0f samples of ", number_at(r, "samples"));
@@ -70,55 +155,96 @@ static void head(FILE *f, const json_t *r)
 	fprintf(f, "; %s%.0f of the data%s calibrate%s; metric ", spread ? "" : "the first ",
 		number_at(r, "calibration_samples"), spread ? ", spread over it," : "",
 		json_is_true(json_object_get(r, "held_out")) ? " and are left out" : "");
-	text(f, string_at(r, "metric_name"));
-	fputs("; on ", f);
-	text(f, string_at(json_object_get(r, "machine"), "cpu"));
+	metric_name(f, r);
 	fputs(".</p>\n", f);
+	run_of(f, r, run);
 }
 
-static void interval(FILE *f, double low, double high)
+static void change_cell(FILE *f, const json_t *row, int digits)
 {
-	if (isnan(low) || isnan(high)) {
-		fputs("<td></td>", f);
-	} else {
-		fprintf(f, "<td class=n>%+.2f to %+.2f</td>", low, high);
+	double delta = number_at(row, "delta"), low = number_at(row, "delta_low"), high = number_at(row, "delta_high");
+
+	fputs("<td class=n>", f);
+	if (!isnan(delta)) {
+		fputs(json_is_true(json_object_get(row, "best")) ? "\xe2\x98\x85 " : "", f);
+		fixed(f, delta, digits, true);
 	}
+	if (!isnan(low) && !isnan(high)) {
+		fputs("<br><small>", f);
+		fixed(f, low, digits, true);
+		fputs(" to ", f);
+		fixed(f, high, digits, true);
+		fputs("</small>", f);
+	}
+	fputs("</td>", f);
 }
 
-static void scheme_cells(FILE *f, const json_t *row)
+static void sqnr_cell(FILE *f, const json_t *row)
 {
-	const json_t *latency = json_object_get(row, "latency");
-	const char *execution = string_at(latency, "execution");
+	double db = number_at(row, "output_sqnr_db"), high = number_at(row, "output_sqnr_high_db");
 
-	cell(f, number_at(row, "metric"), "%.4g", "");
-	cell(f, number_at(row, "delta"), "%+.2f", "");
-	interval(f, number_at(row, "delta_low"), number_at(row, "delta_high"));
-	cell(f, number_at(row, "output_sqnr_db"), "%.1f", "");
-	cell(f, number_at(row, "size_bytes") / 1024, "%.1f", "");
-	cell(f, number_at(latency, "p50_ns") / 1e3, "%.1f", "");
-	cell(f, number_at(latency, "p99_ns") / 1e3, "%.1f", "");
+	fputs("<td class=n>", f);
+	if (!isnan(db)) {
+		fixed(f, db, 1, false);
+		fputs(" dB", f);
+	}
+	if (!isnan(db) && !isnan(high)) {
+		fprintf(f, "<br><small>\xc2\xb1%.1f dB</small>", high - db);
+	}
+	fputs("</td>", f);
+}
+
+static void scheme_cells(FILE *f, const json_t *row, int digits)
+{
+	const json_t *latency = json_object_get(row, "latency"), *gates = json_object_get(row, "gates");
+
+	change_cell(f, row, digits);
+	fputs("<td class=n>", f);
+	if (!isnan(number_at(row, "metric"))) {
+		fixed(f, number_at(row, "metric"), digits, false);
+	}
+	fputs("</td>", f);
+	sqnr_cell(f, row);
+	scaled_cell(f, number_at(row, "size_bytes"), byte_units);
+	cell(f, number_at(gates, "unit"), "%.0f", "");
+	scaled_cell(f, number_at(gates, "network"), counts);
+	scaled_cell(f, number_at(latency, "p50_ns"), times);
+	scaled_cell(f, number_at(latency, "p99_ns"), times);
 	fputs("<td>", f);
-	text(f, execution);
+	text(f, string_at(latency, "execution"));
+	fputs(json_is_true(json_object_get(latency, "short")) ? ", short run" : "", f);
 	fputs("</td></tr>\n", f);
+}
+
+static bool is_emulated(const json_t *row)
+{
+	return !strcmp(string_at(json_object_get(row, "latency"), "execution"), "emulated");
 }
 
 static void table(FILE *f, const json_t *r)
 {
 	const json_t *schemes = json_object_get(r, "schemes"), *row;
+	int digits = digits_of(string_at(r, "metric_name"));
+	bool emulated = false;
 	size_t i;
 
-	fputs("<h2>Schemes</h2>\n<table><tr><th>scheme<th class=n>", f);
-	text(f, string_at(r, "metric_name"));
-	fputs("<th class=n>change<th class=n>its 95 % interval<th class=n>output SQNR, dB<th class=n>size, KiB<th class=n>p50, &micro;s<th class=n>p99, "
-		"&micro;s<th>execution</tr>\n<tr><td>float</td>", f);
-	scheme_cells(f, json_object_get(r, "float"));
+	fputs("<h2>Schemes</h2>\n<table><tr><th>scheme<th class=n>change<th class=n>", f);
+	metric_name(f, r);
+	fputs("<th class=n>output SQNR<th class=n>size<th class=n>gates a MAC<th class=n>gates &times; MACs<th class=n>p50<th class=n>p99"
+		"<th>runs</tr>\n<tr><td>float</td>", f);
+	scheme_cells(f, json_object_get(r, "float"), digits);
 	json_array_foreach((json_t *)schemes, i, row) {
+		emulated = emulated || is_emulated(row);
 		fputs("<tr><td>", f);
 		text(f, string_at(row, "scheme"));
 		fputs("</td>", f);
-		scheme_cells(f, row);
+		scheme_cells(f, row, digits);
 	}
-	fputs("</table>\n", f);
+	fputs("</table>\n<p><small>\xe2\x98\x85: the best, or no worse than it by what the samples can tell. Under a change its 95 % interval, by a "
+		"seeded bootstrap paired over the samples; \xc2\xb1: that of the SQNR. Size: of the weights as stored. Gates: of a multiply-accumulate unit "
+		"for these operands, and of all of a sample.", f);
+	fputs(emulated ? " Emulated: no such instructions here, so its time says nothing about hardware that has them." : "", f);
+	fputs("</small></p>\n", f);
 }
 
 static void part(FILE *f, const json_t *row, const char *key)
@@ -166,7 +292,7 @@ static void definitions(FILE *f, const json_t *schemes)
 
 /* Bars from one line: label, value written at the end of its bar. */
 static void bars(FILE *f, const json_t *rows, const char *title, double (*value)(const json_t *),
-	const char *format)
+	void (*write)(FILE *f, const json_t *row, double v))
 {
 	double lo = 0, hi = 0, scale, zero;
 	const json_t *row;
@@ -197,10 +323,7 @@ static void bars(FILE *f, const json_t *rows, const char *title, double (*value)
 			fprintf(f, "<rect x=%.1f y=%d width=%.1f height=16 fill=%s></rect><text x=%.1f y=%d>",
 				v < 0 ? zero + v * scale : zero, y + 3, fmax(fabs(v) * scale, 1),
 				v < 0 ? "'#c4512d'" : "'#2f6fb2'", (v < 0 ? zero : zero + v * scale) + 6, y + 16);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-			fprintf(f, format, v);
-#pragma GCC diagnostic pop
+			write(f, row, v);
 			fputs("</text>\n", f);
 		}
 		y += 22;
@@ -215,7 +338,19 @@ static double delta_of(const json_t *row)
 
 static double latency_of(const json_t *row)
 {
-	return number_at(json_object_get(row, "latency"), "p50_ns") / 1e3;
+	return number_at(json_object_get(row, "latency"), "p50_ns");
+}
+
+static void write_change(FILE *f, const json_t *row, double v)
+{
+	(void)row;
+	fixed(f, v, 2, true);
+}
+
+static void write_latency(FILE *f, const json_t *row, double v)
+{
+	scaled(f, v, times);
+	fputs(is_emulated(row) ? " (emulated)" : "", f);
 }
 
 static const json_t *tensor_named(const json_t *row, const char *name)
@@ -316,16 +451,16 @@ static void tensors(FILE *f, const json_t *row)
 	fputs("</table></details>\n", f);
 }
 
-void qb_report_write(FILE *f, const json_t *result)
+void qb_report_write(FILE *f, const json_t *result, const struct qb_report_run *run)
 {
 	const json_t *schemes = json_object_get(result, "schemes"), *row;
 	size_t i;
 
-	head(f, result);
+	head(f, result, run);
 	table(f, result);
 	definitions(f, schemes);
-	bars(f, schemes, "Change against float", delta_of, "%+.2f");
-	bars(f, schemes, "Latency, p50, \xc2\xb5s", latency_of, "%.1f");
+	bars(f, schemes, "Change against float", delta_of, write_change);
+	bars(f, schemes, "Latency, p50", latency_of, write_latency);
 	heat_map(f, result);
 	fputs("<h2>Tensors</h2>\n", f);
 	json_array_foreach((json_t *)schemes, i, row) {
