@@ -22,7 +22,7 @@
 	X(text, START, web, "web", QB_DEFAULT_WEB, "folder of the dashboard's files") \
 	X(text, START, worker, "worker", QB_DEFAULT_WORKER, "the worker program") \
 	X(text, LIVE, launcher, "launcher", "", "words put before the worker of a job, such as: srun -n1") \
-	X(list, LIVE, target, "target", "", "another place where jobs run: NAME local|slurm|ssh:DESTINATION [jobs=N] [threads=N] [memory=SIZE] [WORD]...") \
+	X(list, LIVE, target, "target", "", "another place where jobs run (NAME local|slurm|ssh:DESTINATION [jobs=N] [threads=N] [memory=SIZE] [WORD]...)") \
 	X(number, LIVE, jobs, "jobs", "1", "jobs that run at once") \
 	X(number, LIVE, worker_threads, "worker-threads", "0", "threads of a job; 0: processors / jobs") \
 	X(number, LIVE, worker_memory, "worker-memory", "75%", "memory of a job (bytes, K, M, G, or a share of the machine's in %); 0: no limit") \
@@ -32,7 +32,7 @@
 	X(number, LIVE, inspection_cpu_seconds, "inspection-cpu-seconds", "60", "processor time of an inspection; 0: no limit") \
 	X(number, LIVE, inspection_wall_seconds, "inspection-wall-seconds", "60", "elapsed time of an inspection; 0: no limit") \
 	X(number, LIVE, stall_seconds, "stall-seconds", "20", "a latency measurement that does nothing for so long is ended; 0: never") \
-	X(number, LIVE, retry_seconds, "retry-seconds", "30", "pause before a job that asks for retries is tried again; doubled each time, up to an hour") \
+	X(number, LIVE, retry_seconds, "retry-seconds", "30", "pause before a job that asks for retries is tried again, doubled each time up to an hour, and before a webhook or a mail is, up to six hours") \
 	X(number, LIVE, fair_share_hours, "fair-share-hours", "24", "of jobs of one priority the next is whose token has used least of so many hours; 0: the oldest") \
 	X(number, LIVE, keep_jobs_days, "keep-jobs-days", "0", "days that jobs which succeeded are kept, with their results; 0: for good") \
 	X(number, LIVE, keep_failed_days, "keep-failed-days", "0", "days that failed and cancelled jobs are kept; 0: for good") \

@@ -111,7 +111,9 @@ class Check(unittest.TestCase):
 
     def test_manual__every_option__is_a_key_of_it(self):
         with open(os.path.join(TOP, "daemon/quantbench.conf.5"), encoding="utf-8") as f:
-            told = dict(re.findall(r'^\.BR (\S+) " = .*"\n(.*)\.$', f.read().replace("\\-", "-").replace("\\(aq", "'"), re.MULTILINE))
+            manual = f.read().replace("\\-", "-").replace("\\(aq", "'")
+        self.assertNotIn("....", manual)
+        told = dict(re.findall(r'^\.BR (\S+) " = .*"\n(.*)\.$', manual, re.MULTILINE))
         out = subprocess.run([DAEMON, "--help"], capture_output=True, text=True, timeout=60).stdout
         options = dict(re.findall(r"^  --([a-z-]+) *[*]? ?(.*)$", out, re.MULTILINE))
         for other in ("config", "new-database", "version"):
