@@ -31,7 +31,7 @@ struct qb_dispatcher {
 		struct qb_host_pause pause;
 		char why[400]; /* it failed; empty: it did not */
 	} places[QB_TARGETS_MAX]; /* of the targets */
-	const struct qb_targets *targets; /* which places are of */
+	uint64_t targets; /* generation of those that places are of */
 	void (*stopped)(struct qb_daemon *daemon);
 };
 
@@ -75,7 +75,7 @@ static void place_failed(struct qb_dispatcher *d, int place, const char *why)
 		qb_health_set(d->daemon->health, QB_CONDITION_WORKERS, "%s; jobs wait, and it is tried again every few seconds", why);
 	} else if (!*d->places[place].why) {
 		qb_log(QB_LOG_WARNING, "target %s: %s; its jobs wait, and it is tried again every few seconds",
-			d->targets->target[place].name, why);
+			d->daemon->options.targets->target[place].name, why);
 	}
 	snprintf(d->places[place].why, sizeof(d->places[place].why), "%s", why);
 }
@@ -89,16 +89,16 @@ static void place_works(struct qb_dispatcher *d, int place)
 	if (place == 0) {
 		qb_health_clear(d->daemon->health, QB_CONDITION_WORKERS);
 	} else {
-		qb_log(QB_LOG_INFO, "target %s works again", d->targets->target[place].name);
+		qb_log(QB_LOG_INFO, "target %s works again", d->daemon->options.targets->target[place].name);
 	}
 }
 
-/* Settings were read again: the targets may be others. */
+/* Settings were read again: the targets may be others, at the address of those before. */
 static void look_at_targets(struct qb_dispatcher *d)
 {
-	if (d->targets != d->daemon->options.targets) {
+	if (d->targets != d->daemon->options.targets->generation) {
 		memset(d->places + 1, 0, sizeof(d->places) - sizeof(d->places[0]));
-		d->targets = d->daemon->options.targets;
+		d->targets = d->daemon->options.targets->generation;
 	}
 }
 
@@ -673,7 +673,7 @@ json_t *qb_dispatcher_targets(const struct qb_dispatcher *d)
 	json_t *all = json_array();
 
 	for (int i = 0; i < t->count; i++) {
-		const char *why = d->targets == t && *d->places[i].why ? d->places[i].why : NULL;
+		const char *why = d->targets == t->generation && *d->places[i].why ? d->places[i].why : NULL;
 
 		json_array_append_new(all, json_pack("{s:s, s:s, s:i, s:i, s:s?}", "name", t->target[i].name, "kind",
 			qb_target_kind_name(t->target[i].kind), "slots", slots_of(d, i), "running",

@@ -187,12 +187,14 @@ static bool read_line(struct qb_targets *all, char *line, char *why, size_t why_
 
 struct qb_targets *qb_targets_parse(const char *lines, char *why, size_t why_len)
 {
+	static uint64_t generations;
 	struct qb_targets *all = calloc(1, sizeof(*all));
 	char *copy = strdup(lines), *rest = NULL;
 	bool ok = all && copy && begin(&all->target[all->count++], "local");
 
 	snprintf(why, why_len, "no memory for the targets");
 	if (ok) {
+		all->generation = ++generations;
 		all->target[0].destination = strdup("");
 	}
 	for (char *line = ok ? strtok_r(copy, "\n", &rest) : NULL; ok && line; line = strtok_r(NULL, "\n", &rest)) {

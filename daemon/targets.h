@@ -41,9 +41,10 @@ struct qb_target {
 struct qb_targets {
 	struct qb_target target[QB_TARGETS_MAX]; /* the first one is "local" */
 	int count;
+	uint64_t generation; /* differs from that of all others in this process */
 };
 
-/* lines: as above, parted by newlines. NULL with a sentence in why. */
+/* lines: as above, parted by newlines. NULL with a sentence in why. By one thread. */
 struct qb_targets *qb_targets_parse(const char *lines, char *why, size_t why_len);
 void qb_targets_free(struct qb_targets **targets);
 /* NULL where there is none. */

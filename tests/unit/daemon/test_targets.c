@@ -72,12 +72,29 @@ static void targets__with_a_mistake__are_refused_with_the_line(void **unused)
 	}
 }
 
+static void targets__read_again__are_told_from_those_before(void **unused)
+{
+	uint64_t last = 0;
+	char why[200];
+
+	(void)unused;
+	for (int i = 0; i < 3; i++) { /* malloc gives the same place again */
+		struct qb_targets *t = qb_targets_parse("pi local", why, sizeof(why));
+
+		assert_non_null(t);
+		assert_int_not_equal(t->generation, last);
+		last = t->generation;
+		qb_targets_free(&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(targets__of_no_lines__are_this_machine),
 		cmocka_unit_test(targets__of_each_kind__have_their_words),
 		cmocka_unit_test(targets__with_a_mistake__are_refused_with_the_line),
+		cmocka_unit_test(targets__read_again__are_told_from_those_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
