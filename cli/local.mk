@@ -36,3 +36,8 @@ quantbench_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(NETTLE_CFLAGS) -DPKGLIBEXE
 quantbench_CFLAGS = $(AM_CFLAGS)
 quantbench_LDADD = $(CURL_LIBS) $(NETTLE_LIBS) $(JANSSON_LIBS)
 dist_man1_MANS = cli/quantbench.1
+# What the shells offer; Debian's zsh looks into vendor-completions.
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = cli/completion/quantbench cli/completion/quantbenchd
+zshcompletiondir = $(datadir)/zsh/site-functions
+dist_zshcompletion_DATA = cli/completion/_quantbench
