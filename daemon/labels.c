@@ -12,7 +12,7 @@
 #include "daemon/storage.h"
 #include "daemon/store.h"
 
-enum { NAME_MAX_BYTES = 200, NOTES_MAX_BYTES = 10000, TAG_MAX_BYTES = 64, TAGS_MAX = 20 };
+enum { LABEL_NAME_MAX = 200, NOTES_MAX = 10000, TAG_MAX = 64, /* characters */ TAGS_MAX = 20 };
 
 static const char *const texts[] = {"name", "notes"};
 static const char *const lists[] = {"tags", "add_tags", "remove_tags"};
@@ -27,10 +27,20 @@ static bool wrong(struct qb_problem *p, const char *field, const char *detail)
 	return false;
 }
 
+static size_t characters(const json_t *text)
+{
+	size_t n = 0;
+
+	for (const char *c = json_string_value(text); *c; c++) {
+		n += (*c & 0xc0) != 0x80; /* no later byte of a character in UTF-8 */
+	}
+	return n;
+}
+
 static bool check_text(const json_t *labels, const char *field, struct qb_problem *p)
 {
 	const json_t *v = json_object_get(labels, field);
-	const size_t most = !strcmp(field, "name") ? NAME_MAX_BYTES : NOTES_MAX_BYTES;
+	const size_t most = !strcmp(field, "name") ? LABEL_NAME_MAX : NOTES_MAX;
 
 	if (!v || json_is_null(v)) {
 		return true;
@@ -38,9 +48,9 @@ static bool check_text(const json_t *labels, const char *field, struct qb_proble
 	if (!json_is_string(v)) {
 		return wrong(p, field, "must be text, or null to take it away");
 	}
-	if (json_string_length(v) > most) {
-		return wrong(p, field, most == NAME_MAX_BYTES ? "is longer than 200 bytes; the rest may stand in the notes"
-			: "are longer than 10000 bytes");
+	if (characters(v) > most) {
+		return wrong(p, field, most == LABEL_NAME_MAX ? "is longer than 200 characters; the rest may stand in the notes"
+			: "are longer than 10000 characters");
 	}
 	return !strcmp(field, "notes") || !strpbrk(json_string_value(v), "\n\r\t") ||
 		wrong(p, field, "is one line; the rest may stand in the notes");
@@ -51,7 +61,7 @@ static bool is_tag(const json_t *v)
 {
 	const char *text = json_string_value(v);
 
-	if (!text || !*text || json_string_length(v) > TAG_MAX_BYTES || strchr(text, ',')) {
+	if (!text || !*text || characters(v) > TAG_MAX || strchr(text, ',')) {
 		return false;
 	}
 	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
@@ -75,7 +85,7 @@ static bool check_list(const json_t *labels, const char *field, struct qb_proble
 	}
 	json_array_foreach(list, i, tag) {
 		if (!is_tag(tag)) {
-			return wrong(p, field, "a tag is a word of at most 64 bytes, without spaces and commas");
+			return wrong(p, field, "a tag is a word of at most 64 characters, without spaces and commas");
 		}
 	}
 	return true;

@@ -173,17 +173,16 @@ static void free_stream(void *arg)
 
 static bool read_after(struct qb_request *rq, int64_t *after, struct qb_problem *p)
 {
-	const char *text = qb_header(rq, "Last-Event-ID");
-	char *end = NULL;
+	const char *header = qb_header(rq, "Last-Event-ID"), *text = qb_query(rq, "after");
 
-	text = text && *text ? text : qb_query(rq, "after");
 	*after = 0;
-	if (text) {
-		*after = strtoll(text, &end, 10);
-		if (*end || *after < 0) {
-			return qb_refuse(p, 400, "bad_query", "Last-Event-ID is \"%.40s\"; give the number of the last "
-				"event that arrived", text);
-		}
+	if (text && !qb_read_number(text, after)) {
+		return qb_refuse(p, 400, "bad_query", "after is \"%.40s\"; give the number of the last event that arrived", text);
+	}
+	/* A browser's first request has an empty one. */
+	if (header && *header && !qb_read_number(header, after)) {
+		return qb_refuse(p, 400, "bad_query", "Last-Event-ID is \"%.40s\"; give the number of the last event that arrived",
+			header);
 	}
 	return true;
 }

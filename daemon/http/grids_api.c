@@ -131,15 +131,14 @@ enum MHD_Result qb__grids_submit(struct qb_request *rq)
 {
 	struct submission *s = rq->work;
 	struct qb_problem p = {0};
-	json_error_t why;
 	json_t *grid, *jobs;
 
 	if (s) {
 		return s->object ? qb_reply_created(rq, 201, "/v1/grids", json_incref(s->object)) : qb_reply_problem(rq, &s->problem);
 	}
-	grid = json_loadb(rq->body ? rq->body : "", rq->body_len, JSON_REJECT_DUPLICATES, &why);
+	grid = qb_body_json(rq, &p);
 	if (!grid) {
-		return qb_reply_refuse(rq, 400, "bad_json", "the body is not JSON: %s (line %d, column %d)", why.text, why.line, why.column);
+		return qb_reply_problem(rq, &p);
 	}
 	jobs = qb_grid_expand(grid, &p);
 	s = jobs && are_well_formed(rq, jobs, &p) ? calloc(1, sizeof(*s)) : NULL;

@@ -151,7 +151,9 @@ enum MHD_Result qb_reply_later(struct qb_request *rq, void (*fn)(void *work), vo
 void qb_reply_awaken(struct qb_request *rq); /* loop thread; the request may be gone then */
 
 /* Requests. */
-const char *qb_query(struct qb_request *rq, const char *name); /* NULL where it is absent or empty */
+const char *qb_query(struct qb_request *rq, const char *name); /* NULL where it is absent */
+/* The body as JSON, owned; NULL after having filled p. */
+json_t *qb_body_json(struct qb_request *rq, struct qb_problem *p);
 const char *qb_header(struct qb_request *rq, const char *name);
 bool qb_takes_gzip(struct qb_request *rq);
 /* A cookie's value, borrowed until the request ends; NULL where there is none. */
@@ -159,6 +161,8 @@ const char *qb_cookie(struct qb_request *rq, const char *name);
 int qb_client(struct qb_request *rq); /* the socket of who waits; -1 where there is none */
 struct qb_store *qb_reader(struct qb_request *rq);
 /* ?limit= */
+/* Figures alone; false for anything else, and for what no int64_t holds. */
+bool qb_read_number(const char *text, int64_t *n);
 bool qb_query_limit(struct qb_request *rq, int64_t *limit, struct qb_problem *p);
 /* ?name= as an id with that prefix; -1 where it is absent */
 bool qb_query_id(struct qb_request *rq, const char *name, char prefix, int64_t *id,

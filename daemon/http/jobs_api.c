@@ -160,13 +160,11 @@ enum MHD_Result qb__jobs_delete(struct qb_request *rq)
 enum MHD_Result qb__jobs_label(struct qb_request *rq)
 {
 	struct order o = {.daemon = rq->daemon, .who = &rq->who};
-	json_error_t why;
 
-	o.labels = json_loadb(rq->body ? rq->body : "", rq->body_len, JSON_REJECT_DUPLICATES, &why);
-	if (!json_is_object(o.labels)) {
-		qb_refuse(&o.problem, 400, "bad_json", "the body is not a JSON object: %s (line %d, column %d)",
-			*why.text ? why.text : "it is something else", why.line, why.column);
-	} else if (qb_labels_check(o.labels, true, &o.problem) && qb_path_job(rq, &o.id, &o.problem)) {
+	o.labels = qb_body_json(rq, &o.problem);
+	if (o.labels && !json_is_object(o.labels)) {
+		qb_refuse(&o.problem, 400, "bad_json", "the body is not a JSON object, such as {\"name\": \"baseline\"}");
+	} else if (o.labels && qb_labels_check(o.labels, true, &o.problem) && qb_path_job(rq, &o.id, &o.problem)) {
 		qb_calls_run(rq->daemon->calls, carry_out, &o);
 	}
 	json_decref(o.labels);

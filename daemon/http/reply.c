@@ -4,6 +4,7 @@
 #include "daemon/http/http.h"
 
 #include <stdarg.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -317,9 +318,7 @@ int qb_client(struct qb_request *rq)
 
 const char *qb_query(struct qb_request *rq, const char *name)
 {
-	const char *v = MHD_lookup_connection_value(rq->connection, MHD_GET_ARGUMENT_KIND, name);
-
-	return v && *v ? v : NULL;
+	return MHD_lookup_connection_value(rq->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
 const char *qb_header(struct qb_request *rq, const char *name)
@@ -337,18 +336,45 @@ struct qb_store *qb_reader(struct qb_request *rq)
 	return qb_store_reader(rq->daemon->database, rq->daemon->storage);
 }
 
+json_t *qb_body_json(struct qb_request *rq, struct qb_problem *p)
+{
+	json_error_t why;
+	json_t *body = json_loadb(rq->body ? rq->body : "", rq->body_len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+
+	if (body) {
+		return body;
+	}
+	switch (json_error_code(&why)) {
+	case json_error_numeric_overflow: /* JSON all the same */
+		qb_refuse(p, 422, "bad_value", "a number is larger than any here can be: %s (line %d, column %d)", why.text, why.line, why.column);
+		break;
+	case json_error_null_character:
+	case json_error_null_byte_in_key:
+		qb_refuse(p, 422, "bad_value", "\\u0000 stands in no text here: %s (line %d, column %d)", why.text, why.line, why.column);
+		break;
+	default:
+		qb_refuse(p, 400, "bad_json", "the body is not JSON: %s (line %d, column %d)", why.text, why.line, why.column);
+	}
+	return NULL;
+}
+
+bool qb_read_number(const char *text, int64_t *n)
+{
+	errno = 0;
+	if (!*text || text[strspn(text, "0123456789")]) {
+		return false;
+	}
+	*n = strtoll(text, NULL, 10);
+	return errno == 0;
+}
+
 bool qb_query_limit(struct qb_request *rq, int64_t *limit, struct qb_problem *p)
 {
 	const char *text = qb_query(rq, "limit");
-	char *end;
 
 	*limit = 100;
-	if (text) {
-		*limit = strtoll(text, &end, 10);
-		if (*end || *limit < 1 || *limit > 1000) {
-			return qb_refuse(p, 400, "bad_query", "limit is \"%.40s\"; give a number from 1 to 1000",
-				text);
-		}
+	if (text && (!qb_read_number(text, limit) || *limit < 1 || *limit > 1000)) {
+		return qb_refuse(p, 400, "bad_query", "limit is \"%.40s\"; give a number from 1 to 1000", text);
 	}
 	return true;
 }

@@ -84,12 +84,11 @@ enum MHD_Result qb__results_list(struct qb_request *rq)
 	struct qb_problem p = {0};
 	int64_t limit, job, before = -1, total;
 	json_t *rows;
-	char *end = NULL;
 
 	if (!qb_query_limit(rq, &limit, &p) || !qb_query_id(rq, "job", 'j', &job, &p)) {
 		return qb_reply_problem(rq, &p);
 	}
-	if (text && ((before = strtoll(text, &end, 10)) < 1 || *end)) {
+	if (text && (!qb_read_number(text, &before) || before < 1)) {
 		return qb_reply_refuse(rq, 400, "bad_query", "before is \"%.40s\"; give the number of a row", text);
 	}
 	if (scope && strcmp(scope, "model") && strcmp(scope, "layer") && strcmp(scope, "tensor") &&
@@ -113,7 +112,7 @@ static json_t *compared(struct qb_request *rq, struct qb_problem *p)
 	json_t *ids = NULL;
 	char *words, *rest = NULL;
 
-	if (!text) {
+	if (!text || !*text) {
 		if (!qb_store_list(qb_reader(rq), QB_SQL_COMPARE_LATEST, &ids, "")) {
 			qb_refuse_unread(p);
 		}

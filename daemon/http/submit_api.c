@@ -188,15 +188,11 @@ static enum MHD_Result submit_body(struct qb_request *rq, struct submission *s)
 {
 	struct qb_problem p = {0};
 	const json_t *type;
-	json_error_t why;
 
-	s->spec = json_loadb(rq->body ? rq->body : "", rq->body_len, JSON_REJECT_DUPLICATES, &why);
-	if (!s->spec) {
-		qb_refuse(&p, 400, "bad_json", "the body is not JSON: %s (line %d, column %d)", why.text, why.line,
-			why.column);
-	} else if (!json_is_object(s->spec)) {
+	s->spec = qb_body_json(rq, &p);
+	if (s->spec && !json_is_object(s->spec)) {
 		qb_refuse(&p, 422, "bad_job", "a job is a JSON object, such as {\"type\": \"ptq\", ...}");
-	} else if ((type = qb_job_type_of(rq, s->spec, &p)) != NULL) {
+	} else if (s->spec && (type = qb_job_type_of(rq, s->spec, &p)) != NULL) {
 		s->errors = qb_job_schema_errors(type, s->spec);
 		return qb_reply_later(rq, begin, s, free_submission);
 	}

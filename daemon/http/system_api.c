@@ -103,7 +103,7 @@ enum MHD_Result qb__compute_ask(struct qb_request *rq)
 		const char *name;
 		bool heavy;
 	} known[] = {{"sqnr", true}, {"hwcost", true}, {"round", false}, {"toy", false}};
-	json_error_t why;
+	struct qb_problem p = {0};
 	json_t *body;
 
 	if (rq->work) {
@@ -113,13 +113,15 @@ enum MHD_Result qb__compute_ask(struct qb_request *rq)
 		if (strcmp(known[i].name, rq->part[0]) != 0) {
 			continue;
 		}
-		body = json_loadb(rq->body ? rq->body : "", rq->body_len, JSON_REJECT_DUPLICATES, &why);
-		if (json_is_object(body)) {
-			return ask(rq, known[i].name, body, known[i].heavy, 0);
+		body = qb_body_json(rq, &p);
+		if (!body) {
+			return qb_reply_problem(rq, &p);
 		}
-		json_decref(body);
-		return qb_reply_refuse(rq, 400, "bad_json", "the body is not a JSON object: %s (line %d, column %d)",
-			*why.text ? why.text : "it is something else", why.line, why.column);
+		if (!json_is_object(body)) {
+			json_decref(body);
+			return qb_reply_refuse(rq, 400, "bad_json", "the body is not a JSON object, which a question is");
+		}
+		return ask(rq, known[i].name, body, known[i].heavy, 0);
 	}
 	return qb_reply_refuse(rq, 404, "not_found", "\"%.60s\" is not computed at once; ask for sqnr, hwcost, toy or round",
 		rq->part[0]);

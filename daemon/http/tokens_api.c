@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "daemon/http/http.h"
@@ -54,8 +55,11 @@ static bool read_limit(const json_t *body, const char *key, int64_t *out, struct
 {
 	const json_t *v = json_object_get(body, key);
 
-	*out = json_is_integer(v) ? json_integer_value(v) : -1;
-	return !v || json_is_null(v) || (json_is_integer(v) && *out >= 0) ||
+	const double number = json_number_value(v);
+
+	/* 1.0 is a whole number in JSON, too. */
+	*out = json_is_integer(v) ? json_integer_value(v) : json_is_real(v) && number >= 0 && number < 9e15 && number == floor(number) ? (int64_t)number : -1;
+	return !v || json_is_null(v) || *out >= 0 ||
 		qb_refuse(p, 422, "bad_token", "%s: must be a whole number (0: no limit), or null for the server's", key);
 }
 
@@ -92,12 +96,10 @@ enum MHD_Result qb__tokens_create(struct qb_request *rq)
 {
 	struct order o = {.rq = rq};
 	struct qb_problem *p = &o.problem;
-	json_error_t why;
-	json_t *body = json_loadb(rq->body ? rq->body : "", rq->body_len, JSON_REJECT_DUPLICATES, &why);
+	json_t *body = qb_body_json(rq, p);
 
 	if (!body) {
-		return qb_reply_refuse(rq, 400, "bad_json", "the body is not JSON: %s (line %d, column %d)", why.text, why.line,
-			why.column);
+		return qb_reply_problem(rq, p);
 	}
 	if (known_fields(body, p) && read_text(body, "name", NULL, &o.wish.name, p) &&
 		read_text(body, "role", NULL, &o.wish.role, p) && read_text(body, "expires", "never", &o.wish.lifetime, p) &&

@@ -169,6 +169,7 @@ struct qb_upload *qb_upload_begin(struct qb_request *rq, struct qb_problem *p)
 {
 	const char *type = qb_header(rq, "Content-Type");
 	bool form = type && !strncasecmp(type, "multipart/form-data", 19);
+	const char *name = qb_query(rq, "name");
 	struct qb_upload *u;
 	int64_t limit;
 	bool limited;
@@ -187,8 +188,8 @@ struct qb_upload *qb_upload_begin(struct qb_request *rq, struct qb_problem *p)
 	u->limit = limit;
 	u->limited = limited;
 	name_of_disposition(u, qb_header(rq, "Content-Disposition"));
-	if (qb_query(rq, "name")) {
-		set_name(u, qb_query(rq, "name"));
+	if (name && *name) {
+		set_name(u, name);
 	}
 	if (form) {
 		u->form = MHD_create_post_processor(rq->connection, FORM_BUFFER, on_form, u);

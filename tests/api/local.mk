@@ -6,6 +6,7 @@ API_TESTS = \
 	tests/api/test_cache.py \
 	tests/api/test_checkpoints.py \
 	tests/api/test_connections.py \
+	tests/api/test_contract.py \
 	tests/api/test_daemon.py \
 	tests/api/test_deliveries.py \
 	tests/api/test_engine.py \
@@ -30,4 +31,4 @@ API_TESTS = \
 	tests/api/test_training.py \
 	tests/api/test_workers.py
 check_SCRIPTS += $(API_TESTS)
-EXTRA_DIST += $(API_TESTS) tests/api/crowd.py tests/api/daemon.py tests/api/hook.py tests/api/process.py tests/api/fake_worker.py
+EXTRA_DIST += $(API_TESTS) tests/api/contract_hooks.py tests/api/crowd.py tests/api/daemon.py tests/api/hook.py tests/api/process.py tests/api/fake_worker.py

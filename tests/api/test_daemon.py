@@ -202,7 +202,8 @@ class Jobs(Case):
         self.refused(422, "POST", "/v1/jobs", {"type": "fake", "workdir": "/"})
         self.refused(413, "POST", "/v1/jobs", b" " * (5 << 20))
         for url in ("/v1/jobs?limit=0", "/v1/jobs?before=x", "/v1/jobs?state=odd", "/v1/results?scope=odd",
-                    "/v1/results?before=0", "/v1/compare?jobs=x", "/v1/models?sha256=1", "/v1/datasets?limit=9999"):
+                    "/v1/results?before=0", "/v1/results?before=+1", "/v1/jobs?limit=", "/v1/jobs?sort=", "/v1/grids?before=",
+                    "/v1/models?sha256=", "/v1/events?after=-1", "/v1/jobs?state=", "/v1/compare?jobs=x", "/v1/models?sha256=1", "/v1/datasets?limit=9999"):
             self.refused(400, "GET", url)
         for url in ("/v1/jobs/j7", "/v1/jobs/7/results", "/v1/models/m7", "/v1/models/m7/graph", "/v1/datasets/x",
                     "/v1/nothing", "/v1/jobs/j7/events", "/v1/compare?jobs=j7", "/v1/formats/nonsense"):
@@ -248,6 +249,13 @@ class Jobs(Case):
         self.assertEqual(answers, ["sqnr"] * 20)
 
     def test_compute__bad_questions__problems(self):
+    def test_json__of_values_that_nothing_here_can_be__is_refused_as_such(self):
+        for url, body in (("/v1/compute/sqnr", b'{"a": 99999999999999999999}'), ("/v1/jobs", b'{"type": "a\\u0000"}'),
+                          ("/v1/grids", b'{"over": 1e999}'), ("/v1/tokens", b'{"upload_bytes": 99999999999999999999}')):
+            self.assertEqual(self.d.call("POST", url, body, expect=422)["code"], "bad_value", url)
+        made = self.d.call("POST", "/v1/tokens", b'{"name": "whole", "role": "read", "upload_bytes": 1033.0}', expect=201)
+        self.assertEqual(made["upload_bytes"], 1033)
+
         self.d.call("POST", "/v1/compute/nothing", {}, expect=404)
         self.d.call("POST", "/v1/compute/sqnr", b"[1]", expect=400)
         self.d.call("POST", "/v1/compute/sqnr", b"{", expect=400)

@@ -45,6 +45,7 @@ class Labels(Case):
         self.refused(422, "PATCH", "/v1/jobs/" + job, {"add_tags": ["a b"]})
         self.refused(400, "PATCH", "/v1/jobs/" + job, "[1]")
         self.refused(404, "PATCH", "/v1/jobs/j99", {"name": "x"})
+        self.d.call("PATCH", "/v1/jobs/" + job, {"tags": ["\u00e9" * 64], "name": "\u00e9" * 200}, expect=200)
         self.d.call("PATCH", "/v1/jobs/" + job, {"tags": ["t%d" % i for i in range(20)]}, expect=200)
         self.assertIn("may have 20", self.refused(422, "PATCH", "/v1/jobs/" + job, {"add_tags": ["one-more"]})["detail"])
         self.assertEqual(len(self.of(job)[2]), 20)

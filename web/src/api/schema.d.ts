@@ -550,7 +550,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                question: "sqnr" | "hwcost" | "round";
+                question: "sqnr" | "hwcost" | "toy" | "round";
             };
             cookie?: never;
         };
@@ -812,7 +812,10 @@ export interface components {
             name: string;
             /** @enum {unknown} */
             role: "read" | "submit" | "admin";
-            /** @default never */
+            /**
+             * @description how long it is valid (m, h, d, w, y; at most 100 years), a date to come as its last day, or never
+             * @default never
+             */
             expires: string;
             upload_bytes?: components["schemas"]["TokenLimit"];
             queued_jobs?: components["schemas"]["TokenLimit"];
@@ -1042,11 +1045,11 @@ export interface components {
             /** @description at most the server's */
             wall_seconds?: number;
         };
-        /** @description for people; one line of at most 200 bytes */
+        /** @description for people; one line of at most 200 characters */
         JobName: string | null;
-        /** @description at most 10000 bytes */
+        /** @description at most 10000 characters */
         JobNotes: string | null;
-        /** @description a word of at most 64 bytes, without spaces and commas */
+        /** @description a word of at most 64 characters, without spaces, commas and control characters */
         Tag: string;
         Tags: components["schemas"]["Tag"][] | null;
         LabelChange: {
@@ -2469,11 +2472,15 @@ export interface components {
     parameters: {
         /** @description rows of a page */
         Limit: number;
-        /** @description an id; rows older than it */
-        Before: string;
+        /** @description an id; models older than it */
+        BeforeModel: string;
+        /** @description an id; datasets older than it */
+        BeforeDataset: string;
+        /** @description an id; entries older than it */
+        BeforeAudit: string;
         /** @description only the file with this hash */
         Sha256: string;
-        /** @description name for people; default the file's name */
+        /** @description name for people, cut after 200 bytes; default the file's name */
         Name: string;
         ModelId: string;
         DatasetId: string;
@@ -2491,8 +2498,8 @@ export interface operations {
             query?: {
                 /** @description rows of a page */
                 limit?: components["parameters"]["Limit"];
-                /** @description an id; rows older than it */
-                before?: components["parameters"]["Before"];
+                /** @description an id; models older than it */
+                before?: components["parameters"]["BeforeModel"];
                 /** @description only the file with this hash */
                 sha256?: components["parameters"]["Sha256"];
             };
@@ -2521,7 +2528,7 @@ export interface operations {
     uploadModel: {
         parameters: {
             query?: {
-                /** @description name for people; default the file's name */
+                /** @description name for people, cut after 200 bytes; default the file's name */
                 name?: components["parameters"]["Name"];
             };
             header?: never;
@@ -2530,9 +2537,9 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/octet-stream": unknown;
+                "application/octet-stream": string;
                 "multipart/form-data": {
-                    file?: string;
+                    file: string;
                 };
             };
         };
@@ -2691,8 +2698,8 @@ export interface operations {
             query?: {
                 /** @description rows of a page */
                 limit?: components["parameters"]["Limit"];
-                /** @description an id; rows older than it */
-                before?: components["parameters"]["Before"];
+                /** @description an id; datasets older than it */
+                before?: components["parameters"]["BeforeDataset"];
                 /** @description only the file with this hash */
                 sha256?: components["parameters"]["Sha256"];
             };
@@ -2721,7 +2728,7 @@ export interface operations {
     uploadDataset: {
         parameters: {
             query?: {
-                /** @description name for people; default the file's name */
+                /** @description name for people, cut after 200 bytes; default the file's name */
                 name?: components["parameters"]["Name"];
             };
             header?: never;
@@ -2730,9 +2737,9 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/octet-stream": unknown;
+                "application/octet-stream": string;
                 "multipart/form-data": {
-                    file?: string;
+                    file: string;
                 };
             };
         };
@@ -2855,7 +2862,7 @@ export interface operations {
             query?: {
                 /** @description rows of a page */
                 limit?: components["parameters"]["Limit"];
-                /** @description `next` of the page before; in the order of ids also a job's id */
+                /** @description `next` of the page before in the same order; in the order of ids also a job's id */
                 before?: string;
                 state?: components["schemas"]["JobState"];
                 type?: string;
@@ -3116,7 +3123,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": unknown;
                 };
             };
             400: components["responses"]["Problem"];
@@ -3230,7 +3237,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": unknown;
                 };
             };
             400: components["responses"]["Problem"];
@@ -3555,7 +3562,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                question: "sqnr" | "hwcost" | "round";
+                question: "sqnr" | "hwcost" | "toy" | "round";
             };
             cookie?: never;
         };
@@ -3696,8 +3703,8 @@ export interface operations {
             query?: {
                 /** @description rows of a page */
                 limit?: components["parameters"]["Limit"];
-                /** @description an id; rows older than it */
-                before?: components["parameters"]["Before"];
+                /** @description an id; entries older than it */
+                before?: components["parameters"]["BeforeAudit"];
             };
             header?: never;
             path?: never;
@@ -3911,7 +3918,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/yaml": string;
+                    "application/yaml": Record<string, never>;
                 };
             };
             403: components["responses"]["Problem"];
