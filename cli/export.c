@@ -10,6 +10,7 @@
 
 #include "cli/http.h"
 #include "cli/served_job.h"
+#include "common/result_csv.h"
 
 enum { PAGE = 1000 };
 
@@ -63,25 +64,6 @@ static enum cli_exit print_job(struct cli_http *http, const json_t *job, void *a
 	return code;
 }
 
-/* A value as a cell (RFC 4180). */
-static void print_cell(const json_t *v, bool last)
-{
-	const char *text = json_string_value(v);
-	char *number = !v || json_is_null(v) || text ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
-
-	if (text && strpbrk(text, ",\"\r\n")) {
-		putchar('"');
-		for (; *text; text++) {
-			fputs(*text == '"' ? "\"\"" : (char[]){*text, '\0'}, stdout);
-		}
-		putchar('"');
-	} else {
-		fputs(text ? text : number ? number : "", stdout);
-	}
-	fputs(last ? "\r\n" : ",", stdout);
-	free(number);
-}
-
 static const char *const columns[] = {"job", "type", "model", "data", "scope", "scheme", "tensor", "step", "name", "value", "unit", "time"};
 
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
@@ -93,7 +75,8 @@ static enum cli_exit print_row(struct cli_http *http, const json_t *row, void *a
 	for (int i = 0; i < COLUMNS; i++) {
 		const json_t *v = json_object_get(row, columns[i]);
 
-		print_cell(json_is_object(v) ? json_object_get(v, "name") : v, i + 1 == COLUMNS);
+		qb_csv_value(stdout, json_is_object(v) ? json_object_get(v, "name") : v);
+		fputs(i + 1 == COLUMNS ? "\r\n" : ",", stdout);
 	}
 	return CLI_OK;
 }

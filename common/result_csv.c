@@ -88,6 +88,11 @@ static void write_cell(FILE *f, const char *s)
 	quoted ? fputc('"', f) : 0;
 }
 
+void qb_csv_value(FILE *f, const json_t *v)
+{
+	json_is_string(v) ? write_cell(f, json_string_value(v)) : write_scalar(f, v);
+}
+
 /* A list as one text; NULL where it is a table of its own. */
 static json_t *joined(const char *key, const json_t *list)
 {
@@ -223,7 +228,7 @@ static void write_table(FILE *f, const struct table *t)
 			const json_t *v = json_object_get(row, name);
 
 			fputs(separator, f);
-			json_is_string(v) ? write_cell(f, json_string_value(v)) : write_scalar(f, v);
+			qb_csv_value(f, v);
 			separator = ",";
 		}
 		fputs("\r\n", f);

@@ -16,6 +16,7 @@ quantbenchd_SOURCES = \
 	daemon/dispatcher.c daemon/dispatcher.h \
 	daemon/engine.c daemon/engine.h \
 	daemon/engine_info.c daemon/engine_info.h \
+	daemon/export.c daemon/export.h \
 	daemon/grid.c daemon/grid.h \
 	daemon/health.c daemon/health.h \
 	daemon/hub.c daemon/hub.h \
@@ -62,6 +63,7 @@ quantbenchd_SOURCES = \
 	daemon/http/cache.c daemon/http/cache.h \
 	daemon/http/connections.c daemon/http/connections.h \
 	daemon/http/events_api.c \
+	daemon/http/export_api.c \
 	daemon/http/grids_api.c \
 	daemon/http/gzip.c daemon/http/gzip.h \
 	daemon/http/guard.c daemon/http/guard.h \

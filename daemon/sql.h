@@ -11,6 +11,11 @@
 /* As many as are deleted while nothing else is done: some milliseconds. */
 #define SOME_ROWS "2000"
 
+/* What is taken out of a copy of the database that people may have who may read. */
+#define QB_PUBLIC_COPY \
+	"DELETE FROM sessions; DELETE FROM deliveries; DELETE FROM audit; UPDATE jobs SET token = NULL WHERE token IS NOT NULL; " \
+	"UPDATE uploads SET token = NULL WHERE token IS NOT NULL; UPDATE grids SET token = NULL; DELETE FROM tokens"
+
 /* Attempts at an inspection that nobody asked for by name. */
 #define INSPECTIONS_MAX "3"
 

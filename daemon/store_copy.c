@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/sql.h"
+
 enum { BUSY_MS = 30000 };
 
 static bool wrong(char *why, size_t why_len, const char *path, const char *what)
@@ -56,18 +58,39 @@ static bool reaches_disk(const char *path)
 	return ok;
 }
 
+static bool open_both(const char *from, const char *to, sqlite3 **source, sqlite3 **target, char *why, size_t why_len)
+{
+	if (sqlite3_open_v2(from, source, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK) {
+		return wrong(why, why_len, from, sqlite3_errmsg(*source));
+	}
+	if (sqlite3_open_v2(to, target, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK) {
+		return wrong(why, why_len, to, sqlite3_errmsg(*target));
+	}
+	sqlite3_busy_timeout(*source, BUSY_MS);
+	return true;
+}
+
+bool qb_store_copy_public(const char *from, const char *to, char *why, size_t why_len)
+{
+	sqlite3 *source = NULL, *target = NULL;
+	bool ok = open_both(from, to, &source, &target, why, why_len);
+
+	/* Nobody waits for the file if it does not come about, and VACUUM leaves nothing of what was deleted in it. */
+	if (ok && (!copy_pages(source, target) || sqlite3_exec(target, "PRAGMA journal_mode = OFF; " QB_PUBLIC_COPY "; VACUUM", NULL, NULL,
+		NULL) != SQLITE_OK)) {
+		ok = wrong(why, why_len, to, sqlite3_errmsg(target));
+	}
+	sqlite3_close(source);
+	sqlite3_close(target);
+	return ok;
+}
+
 bool qb_store_copy(const char *from, const char *to, char *why, size_t why_len)
 {
 	sqlite3 *source = NULL, *target = NULL;
-	bool ok = true;
+	bool ok = open_both(from, to, &source, &target, why, why_len);
 
-	if (sqlite3_open_v2(from, &source, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK) {
-		ok = wrong(why, why_len, from, sqlite3_errmsg(source));
-	} else if (sqlite3_open_v2(to, &target, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK) {
-		ok = wrong(why, why_len, to, sqlite3_errmsg(target));
-	}
 	if (ok) {
-		sqlite3_busy_timeout(source, BUSY_MS);
 		/* One file, without a log beside it; the server makes it a database with one again. */
 		if (!copy_pages(source, target) ||
 			sqlite3_exec(target, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) != SQLITE_OK) {

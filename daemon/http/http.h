@@ -80,6 +80,7 @@ enum qb_body { QB_BODY_NONE, QB_BODY_SMALL, QB_BODY_FILE };
 	X("GET", "/v1/job-types", NONE, READ, types_list) \
 	X("GET", "/v1/targets", NONE, READ, targets_list) \
 	X("GET", "/v1/results", NONE, READ, results_list) \
+	X("GET", "/v1/export", NONE, READ, export_get) \
 	X("GET", "/v1/compare", NONE, READ, compare_get) \
 	X("GET", "/v1/formats", NONE, READ, formats_list) \
 	X("GET", "/v1/formats/:name", NONE, READ, formats_get) \
@@ -160,9 +161,9 @@ bool qb_takes_gzip(struct qb_request *rq);
 const char *qb_cookie(struct qb_request *rq, const char *name);
 int qb_client(struct qb_request *rq); /* the socket of who waits; -1 where there is none */
 struct qb_store *qb_reader(struct qb_request *rq);
-/* ?limit= */
 /* Figures alone; false for anything else, and for what no int64_t holds. */
 bool qb_read_number(const char *text, int64_t *n);
+/* ?limit= */
 bool qb_query_limit(struct qb_request *rq, int64_t *limit, struct qb_problem *p);
 /* ?name= as an id with that prefix; -1 where it is absent */
 bool qb_query_id(struct qb_request *rq, const char *name, char prefix, int64_t *id,

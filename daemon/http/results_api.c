@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/result_csv.h"
+#include "daemon/export.h"
 #include "daemon/http/http.h"
 #include "daemon/store.h"
 
@@ -24,23 +25,17 @@ static json_t *load(struct qb_request *rq, struct qb_problem *p)
 		return NULL;
 	}
 	found = qb_store_get(qb_reader(rq), QB_SQL_RESULT_GET, &row, "i", id);
-	result = json_incref(json_object_get(row, "result"));
+	result = qb_export_result(row, rq->part[0]);
 	state = json_string_value(json_object_get(row, "state"));
 	if (found == QB_UNREAD) {
 		qb_refuse_unread(p);
 	} else if (found == QB_NONE) {
 		qb_refuse(p, 404, "not_found", "there is no job j%lld here", (long long)id);
-	} else if (!json_is_object(result)) {
-		json_decref(result);
-		result = NULL;
+	} else if (!result) {
 		qb_refuse(p, 409, "no_result", !strcmp(state, "queued") || !strcmp(state, "running")
 			? "job %s is %s; its results come when it succeeds"
 			: "job %s %s and has no results; the job itself says why",
 			rq->part[0], state);
-	} else {
-		json_object_set_new(result, "job", json_string(rq->part[0]));
-		json_object_set(result, "type", json_object_get(row, "type"));
-		json_object_set(result, "run_target", json_object_get(row, "target"));
 	}
 	json_decref(row);
 	return result;

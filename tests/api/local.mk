@@ -10,6 +10,7 @@ API_TESTS = \
 	tests/api/test_daemon.py \
 	tests/api/test_deliveries.py \
 	tests/api/test_engine.py \
+	tests/api/test_export.py \
 	tests/api/test_grids.py \
 	tests/api/test_gzip.py \
 	tests/api/test_job_lists.py \

@@ -116,6 +116,7 @@ class Jobs(Case):
         csv = self.d.call("GET", "/v1/jobs/%s/results.csv" % j["id"], expect=200).decode().split("\r\n")
         self.assertTrue(csv[0].startswith("scheme,metric,delta,delta_low,delta_high,best,"))
         self.assertTrue(csv[2].startswith("int8,90,-1,,,,,,,10,native"))
+        self.assertGreater(self.d.call("GET", "/v1/export?format=csv", expect=200).count(b"\n"), 1)
         rows = self.d.call("GET", "/v1/results?scope=tensor&scheme=E4&tensor=/conv1/weight&limit=1", expect=200)
         self.assertEqual((rows["total"], rows["results"][0]["value"]), (1, None))
         table = self.d.call("GET", "/v1/compare", expect=200)
@@ -248,7 +249,6 @@ class Jobs(Case):
             t.join()
         self.assertEqual(answers, ["sqnr"] * 20)
 
-    def test_compute__bad_questions__problems(self):
     def test_json__of_values_that_nothing_here_can_be__is_refused_as_such(self):
         for url, body in (("/v1/compute/sqnr", b'{"a": 99999999999999999999}'), ("/v1/jobs", b'{"type": "a\\u0000"}'),
                           ("/v1/grids", b'{"over": 1e999}'), ("/v1/tokens", b'{"upload_bytes": 99999999999999999999}')):
@@ -256,6 +256,7 @@ class Jobs(Case):
         made = self.d.call("POST", "/v1/tokens", b'{"name": "whole", "role": "read", "upload_bytes": 1033.0}', expect=201)
         self.assertEqual(made["upload_bytes"], 1033)
 
+    def test_compute__bad_questions__problems(self):
         self.d.call("POST", "/v1/compute/nothing", {}, expect=404)
         self.d.call("POST", "/v1/compute/sqnr", b"[1]", expect=400)
         self.d.call("POST", "/v1/compute/sqnr", b"{", expect=400)
