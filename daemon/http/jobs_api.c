@@ -93,44 +93,19 @@ struct order {
 	const struct qb_who *who;
 	int64_t id;
 	json_t *(*run)(struct qb_daemon *daemon, int64_t id, struct qb_problem *p);
-	struct qb_call *call;
 	json_t *labels; /* to be written; NULL: none */
 	json_t *job;
-	bool ok;
 	struct qb_problem problem;
 };
-
-/* Part by part, with whatever else the loop has to do in between. */
-static void delete_on(void *arg)
-{
-	struct order *o = arg;
-	bool done = true;
-
-	o->ok = qb_job_delete(o->daemon, o->id, &done, &o->problem);
-	if (done || !o->ok) {
-		qb_call_done(o->call);
-	} else if (!qb_calls_post(o->daemon->calls, delete_on, o)) {
-		o->ok = qb_refuse(&o->problem, 500, "internal", "no memory to delete all of the job; delete it again");
-		qb_call_done(o->call);
-	}
-}
 
 static void carry_out(struct qb_call *call, void *arg)
 {
 	struct order *o = arg;
 
-	o->call = call;
-	if (!qb_job_is_of(o->daemon, o->id, o->who, &o->problem)) {
-		qb_call_done(call);
-	} else if (o->labels) {
-		o->job = qb_labels_change(o->daemon, o->id, o->labels, &o->problem);
-		qb_call_done(call);
-	} else if (o->run) {
-		o->job = o->run(o->daemon, o->id, &o->problem);
-		qb_call_done(call);
-	} else {
-		delete_on(o);
+	if (qb_job_is_of(o->daemon, o->id, o->who, &o->problem)) {
+		o->job = o->labels ? qb_labels_change(o->daemon, o->id, o->labels, &o->problem) : o->run(o->daemon, o->id, &o->problem);
 	}
+	qb_call_done(call);
 }
 
 static enum MHD_Result order(struct qb_request *rq,
@@ -141,10 +116,7 @@ static enum MHD_Result order(struct qb_request *rq,
 	if (qb_path_job(rq, &o.id, &o.problem)) {
 		qb_calls_run(rq->daemon->calls, carry_out, &o);
 	}
-	if (o.job) {
-		return qb_reply_json(rq, 202, o.job);
-	}
-	return o.ok ? qb_reply_empty(rq, 204) : qb_reply_problem(rq, &o.problem);
+	return o.job ? qb_reply_json(rq, 202, o.job) : qb_reply_problem(rq, &o.problem);
 }
 
 enum MHD_Result qb__jobs_cancel(struct qb_request *rq)
@@ -152,9 +124,52 @@ enum MHD_Result qb__jobs_cancel(struct qb_request *rq)
 	return order(rq, qb_job_cancel);
 }
 
+struct deletion {
+	struct qb_request *rq;
+	int64_t id;
+	bool begun, ok;
+	struct qb_problem problem;
+};
+
+/* Part by part, with whatever else the loop has to do in between; meanwhile the connection sleeps, so that its thread answers others. */
+static void delete_on(void *arg)
+{
+	struct deletion *x = arg;
+	struct qb_daemon *d = x->rq->daemon;
+	bool done = true;
+
+	if (x->begun || qb_job_is_of(d, x->id, &x->rq->who, &x->problem)) {
+		x->begun = true;
+		x->ok = qb_job_delete(d, x->id, &done, &x->problem);
+	}
+	if (x->ok && !done) {
+		if (qb_calls_post(d->calls, delete_on, x)) {
+			return;
+		}
+		x->ok = qb_refuse(&x->problem, 500, "internal", "no memory to delete all of the job; delete it again");
+	}
+	qb_reply_awaken(x->rq);
+}
+
 enum MHD_Result qb__jobs_delete(struct qb_request *rq)
 {
-	return order(rq, NULL);
+	struct deletion *x = rq->work;
+	struct qb_problem p = {0};
+	int64_t id;
+
+	if (x) {
+		return x->ok ? qb_reply_empty(rq, 204) : qb_reply_problem(rq, &x->problem);
+	}
+	if (!qb_path_job(rq, &id, &p)) {
+		return qb_reply_problem(rq, &p);
+	}
+	x = calloc(1, sizeof(*x));
+	if (!x) {
+		return MHD_NO;
+	}
+	x->rq = rq;
+	x->id = id;
+	return qb_reply_later(rq, delete_on, x, free);
 }
 
 enum MHD_Result qb__jobs_label(struct qb_request *rq)
