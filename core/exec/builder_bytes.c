@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/base/vectorized.h"
 #include "core/exec/plan.h"
 #include "core/kernels/int8/kernels.h"
 #include "core/quant/weight.h"
@@ -99,10 +100,23 @@ static struct convert conversion(const struct qb_bytes *q)
 
 /* Of an image with three channels or four, as most inputs have. The fourth byte of three is the next pixel's first, which
  * follows, or the room behind the last. */
+enum { IMAGE_CHUNK = 256 };
+
+/* Four lines of bytes to pixels of four. */
+static inline __attribute__((always_inline)) void interleave_body(const uint8_t (*line)[IMAGE_CHUNK], uint32_t *to)
+{
+	for (int p = 0; p < IMAGE_CHUNK; p++) {
+		to[p] = line[0][p] | (uint32_t)line[1][p] << 8 | (uint32_t)line[2][p] << 16 | (uint32_t)line[3][p] << 24;
+	}
+}
+
+QB_FOR_EVERY_LEVEL_512(static, interleave, (const uint8_t (*line)[IMAGE_CHUNK], uint32_t *to), (line, to))
+
 static void quantize_image(const struct convert *c, const float *x, uint8_t *y)
 {
-	enum { CHUNK = 256 };
+	enum { CHUNK = IMAGE_CHUNK };
 	uint8_t line[4][CHUNK] = {{0}};
+	uint32_t four[CHUNK];
 
 	for (int64_t i = 0; i < c->inner; i += CHUNK) {
 		int64_t n = QB_MIN(CHUNK, c->inner - i);
@@ -110,10 +124,13 @@ static void quantize_image(const struct convert *c, const float *x, uint8_t *y)
 		for (int64_t k = 0; k < c->q.channels; k++) {
 			c->kernels->quantize(x + k * c->inner + i, line[k], (size_t)n, c->q.scale, c->q.zero, c->q.top);
 		}
+		interleave(line, four);
+		if (c->q.stride == sizeof(*four)) {
+			memcpy(y + i * c->q.stride, four, (size_t)n * sizeof(*four));
+			continue;
+		}
 		for (int64_t p = 0; p < n; p++) {
-			uint32_t four = line[0][p] | (uint32_t)line[1][p] << 8 | (uint32_t)line[2][p] << 16 | (uint32_t)line[3][p] << 24;
-
-			memcpy(y + (i + p) * c->q.stride, &four, sizeof(four));
+			memcpy(y + (i + p) * c->q.stride, &four[p], sizeof(*four));
 		}
 	}
 }

@@ -70,6 +70,15 @@ def side_by_side(n):
     return n.conv(y, 20, 20, group=20)
 
 
+def colours(n):
+    """Inputs of three channels, as bytes of three or of four, and more pixels than are converted at once."""
+    return n.conv("x", 8, 3, strides=[2, 1])
+
+
+def four_colours(n):
+    return n.conv("x", 5, 4, 1)
+
+
 def many_weights(n):
     """More than a cache holds: outputs are computed in parts, and a sum behind them."""
     y = n.conv(n.conv("x", 456, 12, 1), 320, 456)
@@ -298,6 +307,7 @@ NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "dilated_f
             "single_pixels": (single_pixels, IMAGE),
             "row_means": (row_means, [1, 7, 16]), "normalised": (normalised, IMAGE), "means": (means, [1, 7, 16]),
             "residuals": (residuals, [1, 17, 13, 22]), "narrow": (narrow, IMAGE),
-            "side_by_side": (side_by_side, IMAGE), "many_weights": (many_weights, [1, 12, 29, 2])}
+            "side_by_side": (side_by_side, IMAGE), "many_weights": (many_weights, [1, 12, 29, 2]),
+            "colours": (colours, [2, 3, 17, 19]), "four_colours": (four_colours, [1, 4, 17, 16])}
 # Integers do not pay in these.
 FLOAT = ["single_pixels"]
