@@ -75,6 +75,7 @@ static void init_float(struct qb_grid *g, const struct qb_format *f)
 	g->lift = ldexpf(1, drop);
 	g->simple = !f->overflows && !f->no_subnormals && !f->no_zero &&
 		f->specials != QB_SPECIALS_FNUZ && isfinite(g->hi * g->lift);
+	g->overflowing = g->even && isinf(g->over) && f->specials != QB_SPECIALS_FNUZ && isfinite(2 * g->hi * g->lift);
 	g->over_sign = g->over != g->over ? 0 : g->sign;
 }
 

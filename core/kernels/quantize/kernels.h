@@ -19,6 +19,7 @@ struct qb_grid {
 	float lo, hi;      /* smallest and largest finite value */
 	/* floats */
 	bool even;         /* signed, with subnormals and a zero: nothing is special near 0 */
+	bool overflowing;  /* the same to infinity in place of saturating, signed: a short way as well */
 	bool simple;       /* saturating, with subnormals, -0 if signed, and hi * lift finite: the short way */
 	float lift;        /* times the power of two of an octave: the float whose unit in the last place is the octave's step */
 	/* Rounding the float's own bits to nearest: below_half is added, and 1 where the last bit kept is set, which makes

@@ -99,6 +99,21 @@ QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(simple_one)
 	return (v == v ? r : g->nan) * scale;
 }
 
+/* The same for signed grids whose largest number is followed by infinity: what rounds to more than it becomes that. */
+QB_TARGET static inline __attribute__((always_inline)) float QB_NAME(overflowing_one)(float x, float v,
+	float scale, const struct qb_grid *g)
+{
+	float a = QB_NAME(from_bits)(QB_NAME(bits)(v) & 0x7fffffffu), m, r;
+
+	a = a > 2 * g->hi ? 2 * g->hi : a;
+	m = QB_NAME(from_bits)(QB_NAME(bits)(a) & 0x7f800000u) * g->lift;
+	m = m > g->magic ? m : g->magic;
+	r = (a + m) - m;
+	r = r > g->hi ? g->over : r;
+	r = QB_NAME(from_bits)(QB_NAME(bits)(r) | (QB_NAME(bits)(x) & 0x80000000u));
+	return (v == v ? r : g->nan) * scale;
+}
+
 /* Where the BLOCK of a run of n elements begins that is processed as the step-th element's. Runs past the caches take four
  * pages in turns, as memcpy does: memory serves several at once, and the processor's own prefetch ends with a page. */
 static inline __attribute__((always_inline)) size_t QB_NAME(place)(size_t step, size_t n, bool stream)
@@ -464,6 +479,8 @@ QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_
 			QB_LOOP(QB_NAME(simple_one)(X, QB_DIVIDE(X, S, R, 2 * S * hi), S, &k, 1));
 		} else if (g->simple && g->sign) {
 			QB_LOOP(QB_NAME(simple_one)(X, X / S, S, &k, 1));
+		} else if (g->overflowing && !a->stride && inverse != 0) {
+			QB_LOOP(QB_NAME(overflowing_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k));
 		} else if (g->even && !a->stride && inverse != 0) {
 			QB_LOOP(QB_NAME(float_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k, 1));
 		} else if (g->even && !a->stride) {
