@@ -114,6 +114,23 @@ class Training(files.Case):
         self.assertEqual([a["name"] for x in r["runs"] for a in x["training"]["artifacts"]],
                          ["gated.onnx", "gated_gate=_all_heads_.onnx"])
 
+    def test_sentence_network__learns_its_own_embeddings_and_is_tried_on_pairs(self):
+        model = small.build(self.path("net.onnx"), masked=True, head=False)
+        rng = np.random.default_rng(3)
+        ids, mask = rng.integers(0, small.VOCABULARY, (64, small.TOKENS)), np.ones((64, small.TOKENS), np.int64)
+        y = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(None, {"ids": ids, "mask": mask})[0]
+        np.savez(self.path("own.npz"), ids=ids, mask=mask, y=y)
+        np.savez(self.path("pairs.npz"), ids=ids.reshape(32, 2, -1), mask=mask.reshape(32, 2, -1), y=rng.random(32))
+        job = {"type": "outliers", "model": model, "data": self.path("pairs.npz"), "metric": "spearman",
+               "calibration": {"samples": 8, "seeds": 1}}
+        r, _, _ = self.run_in("out", {**job, "train": self.path("own.npz"), "loss": "mse", "epochs": 1, "batch": 16,
+                                      "methods": ["vanilla", GAMMA], "optimizer": {"lr": 1e-6}})
+        first = [run["training"]["steps"][0]["loss"] for run in r["runs"]]
+        self.assertLess(first[0], 1e-9)  # it makes these labels itself
+        self.assertGreater(first[1], 1e-4)
+        as_it_came, _ = worker.run(job)
+        self.assertAlmostEqual(r["runs"][0]["float"]["metric"], as_it_came["runs"][0]["float"]["metric"], delta=1)
+
     def test_wrong_jobs__are_refused_with_their_field(self):
         model = small.build(self.path("net.onnx"))
         for change, field, words in (
