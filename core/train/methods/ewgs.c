@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * EWGS (J. Lee et al., "Network Quantization with Element-wise Gradient Scaling", CVPR 2021): gradients grow where they pull a
- * weight away from its quantized value. delta is fixed, in steps of the grid, or of weights follows from curvature:
- * max(0, (Tr(H) / N) / (3 std(g))), the mean over some batches; Tr(H) by Hutchinson's estimator, products with H from differences of
- * gradients. In the weights' own units that is a number per unit; times the scale it is one per step.
+ * weight towards its quantized value and past it, and shrink where it is nearly at the next one. Where gradients are noise, what
+ * is left of their mean is -delta |g| (v - round(v)): it draws weights to the middle of their bins, as dampening does. delta is
+ * fixed, in steps of the grid, or of weights follows from curvature: max(0, (Tr(H) / N) / (3 std(g))), the mean over some batches;
+ * Tr(H) by Hutchinson's estimator, products with H from differences of gradients. In the weights' own units that is a number per
+ * unit; times the scale it is one per step.
  */
 #include <math.h>
 #include <stdlib.h>
