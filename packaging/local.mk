@@ -22,6 +22,7 @@ deb: libquantbench.a $(DASHBOARD)
 	cd deb/source && CC='$(CC)' dpkg-buildpackage -b -us -uc
 	rm -rf deb/source
 	@ls deb/*.deb
+mostlyclean-local: clean-packages
 clean-packages:
 	rm -rf deb
 .PHONY: deb clean-packages
