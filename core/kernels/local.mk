@@ -35,6 +35,8 @@ libquantbench_a_SOURCES += \
 	core/kernels/f32/norm_backward.h \
 	core/kernels/f32/pool_backward.c \
 	core/kernels/f32/pool_backward.h \
+	core/kernels/f32/vector_avx2.h \
+	core/kernels/f32/vector_avx512.h \
 	core/kernels/f32/winograd.c \
 	core/kernels/f32/winograd.h \
 	core/kernels/f32/winograd_body.h \

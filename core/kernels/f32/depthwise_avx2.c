@@ -6,21 +6,8 @@
 #include "core/base/size.h"
 
 #if defined(__x86_64__)
-#include "core/kernels/f32/avx2.h"
+#include "core/kernels/f32/vector_avx2.h"
 
-enum { LANES = 8 };
-#define TARGET AVX2
-#define INLINE_TARGET INLINE_AVX2
-#define VECTOR __m256
-#define MASK __m256i
-#define ZERO _mm256_setzero_ps
-#define SET _mm256_set1_ps
-#define LOAD _mm256_loadu_ps
-#define LOAD_SOME _mm256_maskload_ps
-#define STORE _mm256_storeu_ps
-#define STORE_SOME _mm256_maskstore_ps
-#define ADD _mm256_add_ps
-#define FMA _mm256_fmadd_ps
 #define MOST _mm256_max_ps
 #define LEAST _mm256_min_ps
 #define LEAK(v, slope) _mm256_blendv_ps(v, _mm256_mul_ps(v, slope), _mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_LT_OQ))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The vector kernels, included once for each instruction set, with TARGET and INLINE_TARGET (attributes), LANES, VECTOR, MASK
- * and what works on them defined. whole_windows and run_segments are what it gives, for at least LANES channels.
+ * The vector kernels, included once for each instruction set, behind its vector_*.h and with MOST, LEAST, LEAK and IN_REGISTER
+ * defined. whole_windows and run_segments are what it gives, for at least LANES channels.
  */
 enum { TILE = QB__DEPTHWISE_TILE, SHORT_LINE = 8 /* pixels of a line that is one tile */ };
 

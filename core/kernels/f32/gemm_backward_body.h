@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The vector kernel, included once for each instruction set, with TARGET and INLINE_TARGET (attributes), LANES, VECTOR, MASK
- * and what works on them defined, and the heights of its register tiles: MR, NARROW_MR, TO_MR and TO_NARROW_MR. product is what it
- * gives.
+ * The vector kernel, included once for each instruction set, behind its vector_*.h and with the heights of its register tiles
+ * defined: MR, NARROW_MR, TO_MR and TO_NARROW_MR. product is what it gives.
  */
 enum {
 	NR = 2 * LANES,       /* columns of a register tile; of a narrow one LANES */
