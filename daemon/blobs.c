@@ -115,23 +115,9 @@ bool qb_blob_begin(struct qb_blob_writer *w, const char *state, struct qb_proble
 
 bool qb_blob_write(struct qb_blob_writer *w, const void *bytes, size_t n, struct qb_problem *p)
 {
-	const char *from = bytes;
-
 	sha256_update(&w->hash, n, bytes);
 	w->size += (int64_t)n;
-	while (n) {
-		ssize_t done = write(w->fd, from, n);
-
-		if (done < 0 && errno == EINTR) {
-			continue;
-		}
-		if (done < 0) {
-			return disk_problem(p, "written");
-		}
-		from += done;
-		n -= (size_t)done;
-	}
-	return true;
+	return qb_write_all(w->fd, bytes, n) || disk_problem(p, "written");
 }
 
 bool qb_blob_seal(struct qb_blob_writer *w, struct qb_problem *p)
