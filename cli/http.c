@@ -24,9 +24,23 @@ struct cli_http {
 	char *socket; /* path; NULL: the server is reached by its address */
 };
 
-static size_t collect(char *data, size_t size, size_t count, void *arg)
+/* What the server sends back. */
+struct answer {
+	CURL *curl;
+	FILE *out; /* takes the body of a good one as it comes; NULL: body does */
+	struct qb_bytes body;
+};
+
+static size_t take(char *data, size_t size, size_t count, void *arg)
 {
-	return qb_bytes_add(arg, data, size * count) ? size * count : 0;
+	struct answer *a = arg;
+	long status = 0;
+
+	curl_easy_getinfo(a->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (a->out && status < 400) {
+		return fwrite(data, size, count, a->out);
+	}
+	return qb_bytes_add(&a->body, data, size * count) ? size * count : 0;
 }
 
 static const char *first_of(const char *a, const char *b, const char *c)
@@ -182,20 +196,27 @@ static enum cli_exit unreachable(const struct cli_http *h, CURLcode rc)
 		curl_easy_strerror(rc));
 }
 
-/* Sends the prepared request and reads the whole answer into body. */
-static enum cli_exit perform(struct cli_http *h, struct curl_slist *list, struct qb_bytes *body)
+/* Sends the prepared request and takes the whole answer. */
+static enum cli_exit perform(struct cli_http *h, struct curl_slist *list, struct answer *a)
 {
 	CURLcode rc;
 	long status = 0;
 
 	curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, list);
-	curl_easy_setopt(h->curl, CURLOPT_WRITEFUNCTION, collect);
-	curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, body);
+	curl_easy_setopt(h->curl, CURLOPT_WRITEFUNCTION, take);
+	curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, a);
+	a->curl = h->curl;
 	rc = curl_easy_perform(h->curl);
 	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
 	/* An upload may be refused before all of it was sent; then the refusal is the news. */
 	if (status >= 400) {
-		return refused(status, body->at);
+		return refused(status, a->body.at);
+	}
+	if (rc == CURLE_WRITE_ERROR) {
+		return cli_fail(CLI_USAGE, "the answer cannot be written%s", a->out ? "" : ": no memory");
+	}
+	if (rc != CURLE_OK && status) {
+		return cli_fail(CLI_UNREACHABLE, "the answer of %s broke off: %s; try again", h->server, curl_easy_strerror(rc));
 	}
 	return rc == CURLE_OK ? CLI_OK : unreachable(h, rc);
 }
@@ -222,7 +243,7 @@ static enum cli_exit parse(const struct cli_http *h, const struct qb_bytes *body
 enum cli_exit cli_http_call(struct cli_http *h, const char *method, const char *path,
 	const json_t *body, json_t **out)
 {
-	struct qb_bytes answer = {0};
+	struct answer answer = {0};
 	struct curl_slist *list = headers(h, body ? "application/json" : NULL, "application/json");
 	char *text = body ? qb_json_text(body, JSON_COMPACT) : NULL;
 	enum cli_exit code;
@@ -241,26 +262,26 @@ enum cli_exit cli_http_call(struct cli_http *h, const char *method, const char *
 	}
 	code = perform(h, list, &answer);
 	if (code == CLI_OK) {
-		code = parse(h, &answer, out);
+		code = parse(h, &answer.body, out);
 	}
 out:
 	free(text);
-	free(answer.at);
+	free(answer.body.at);
 	curl_slist_free_all(list);
 	return code;
 }
 
 enum cli_exit cli_http_print(struct cli_http *h, const char *path)
 {
-	struct qb_bytes answer = {0};
+	struct answer answer = {.out = stdout};
 	struct curl_slist *list = headers(h, NULL, "*/*");
 	enum cli_exit code = prepare(h, path) ? perform(h, list, &answer)
 					      : cli_fail(CLI_USAGE, "no memory for the request");
 
-	if (code == CLI_OK) {
-		fwrite(answer.at ? answer.at : "", 1, answer.used, stdout);
+	if (code == CLI_OK && fflush(stdout)) {
+		code = cli_fail(CLI_USAGE, "the answer cannot be written");
 	}
-	free(answer.at);
+	free(answer.body.at);
 	curl_slist_free_all(list);
 	return code;
 }
@@ -285,7 +306,7 @@ static int show_upload(void *arg, curl_off_t in_total, curl_off_t in, curl_off_t
 enum cli_exit cli_http_upload(struct cli_http *h, const char *path, FILE *file, long long size,
 	json_t **out)
 {
-	struct qb_bytes answer = {0};
+	struct answer answer = {0};
 	struct curl_slist *list = headers(h, "application/octet-stream", "application/json");
 	struct cli_progress progress;
 	enum cli_exit code;
@@ -306,10 +327,10 @@ enum cli_exit cli_http_upload(struct cli_http *h, const char *path, FILE *file, 
 	code = perform(h, list, &answer);
 	cli_progress_clear(&progress);
 	if (code == CLI_OK) {
-		code = parse(h, &answer, out);
+		code = parse(h, &answer.body, out);
 	}
 out:
-	free(answer.at);
+	free(answer.body.at);
 	curl_slist_free_all(list);
 	return code;
 }
@@ -351,7 +372,7 @@ static void take_line(struct stream *s, char *line)
 	*value++ = '\0';
 	value += *value == ' ';
 	if (!strcmp(line, "data")) {
-		collect(value, 1, strlen(value), &s->data);
+		qb_bytes_add(&s->data, value, strlen(value));
 	} else if (!strcmp(line, "id")) {
 		snprintf(s->id, sizeof(s->id), "%s", value);
 	} else if (!strcmp(line, "event")) {
@@ -367,7 +388,7 @@ static size_t receive(char *data, size_t size, size_t count, void *arg)
 
 	curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status >= 400) {
-		return collect(data, 1, n, &s->data); /* the refusal's text */
+		return qb_bytes_add(&s->data, data, n) ? n : 0; /* the refusal's text */
 	}
 	for (size_t i = 0; i < n && !s->stopped; i++) {
 		if (data[i] == '\n') {
@@ -376,7 +397,7 @@ static size_t receive(char *data, size_t size, size_t count, void *arg)
 			}
 			take_line(s, s->line.used ? s->line.at : (char[]){""});
 			s->line.used = 0;
-		} else if (collect(&data[i], 1, 1, &s->line) != 1) {
+		} else if (!qb_bytes_add(&s->line, &data[i], 1)) {
 			return 0;
 		}
 	}

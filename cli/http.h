@@ -23,7 +23,7 @@ char *cli_http_escape(const char *text);
 /* body may be NULL. *out (may be NULL) is a new reference, or NULL for an empty answer. */
 enum cli_exit cli_http_call(struct cli_http *http, const char *method, const char *path,
 	const json_t *body, json_t **out);
-/* The body of the answer as it is, onto stdout. */
+/* The body of the answer as it is, onto stdout as it comes. */
 enum cli_exit cli_http_print(struct cli_http *http, const char *path);
 /* Streams a file from its start; size in bytes. A large one shows its progress on a terminal. */
 enum cli_exit cli_http_upload(struct cli_http *http, const char *path, FILE *file, long long size,

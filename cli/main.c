@@ -32,8 +32,8 @@ static const struct cli_command commands[] = {
 	{"show", SERVER "c", "ID | RESULT.json | -", "a job and its results, or a result that --json printed", 1, 1, cli_show},
 	{"cancel", SERVER, "ID...", "take jobs out of the queue, or stop them", 1, 1000, cli_cancel},
 	{"retry", SERVER, "ID", "queue a job again", 1, 1, cli_retry},
-	{"export", SERVER "c", "", "everything: jobs with their results as lines of JSON, or with --csv the rows of all metrics", 0, 0,
-		cli_export},
+	{"export", SERVER, "[json | csv | sqlite]", "everything, onto standard output: jobs with their results as lines of JSON, the metrics of all\n"
+		"jobs as one table, or the server's database without secrets", 0, 1, cli_export},
 	{"verify", SERVER, "ID", "do a job again, and say whether its result has the same bytes, measured times apart", 1, 1, cli_verify},
 	{"tag", SERVER "VUNO", "ID... --tag TAG | --untag TAG | --name NAME | --notes TEXT", "change what is said of jobs: tags, name, notes", 1,
 		1000, cli_tag},

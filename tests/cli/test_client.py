@@ -106,14 +106,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.events()
         if path == "/v1/jobs/j1/results":
             return self.answer(200, server.results.pop(0) if getattr(server, "results", None) else RESULT)
-        if path == "/v1/results":
-            model = {"id": "m1", "name": 'a "b", c'}
-            rows = [{"id": 9, "job": "j1", "type": "ptq", "model": model, "data": None, "scope": "model", "scheme": "int8", "tensor": None,
-                     "step": None, "name": "top1", "value": 97.25, "unit": None, "time": "T"},
-                    {"id": 4, "job": "j1", "type": "ptq", "model": {"id": "m2", "name": "n"}, "data": None, "scope": "step", "scheme": None,
-                     "tensor": None, "step": 3, "name": "loss", "value": None, "unit": None, "time": "T"}]
-            last = "before=9" in query
-            return self.answer(200, {"results": rows[1:] if last else rows[:1], "total": 2, "next": None if last else 9})
+        if path == "/v1/export":
+            form = query.removeprefix("format=")
+            if server.final == "failed":
+                return self.problem(503, "somebody else exports just now; try again in some seconds")
+            if server.final == "broken":
+                self.send_response(200)
+                self.send_header("Content-Length", "100")
+                self.end_headers()
+                self.wfile.write(b"begun")
+                self.close_connection = True
+                return None
+            return self.answer(200, {"json": b'{"id":"j2"}\n{"id":"j1"}\n', "csv": b"job,type\r\nj1,ptq\r\n",
+                                     "sqlite": b"SQLite format 3\0" + bytes(range(256))}[form], "application/octet-stream")
         if path == "/v1/grids":
             server.spec = json.loads(body)
             jobs = [{"job": f"j{i}", "at": {"model": "m1", "run.target": t}, "state": "queued"} for i, t in enumerate(("local", "pi"), 1)]
@@ -155,6 +160,11 @@ class Client(unittest.TestCase):
                               timeout=30, stdin=subprocess.DEVNULL,
                               env=dict(os.environ, QUANTBENCH_URL=url, **environment))
         return done.returncode, done.stdout, done.stderr
+
+    def into(self, path, *arguments):
+        with open(self.folder / path, "wb") as out:
+            return subprocess.run([BUILD / "quantbench", *arguments], stdout=out, stderr=subprocess.PIPE, text=True, timeout=30,
+                                  env=dict(os.environ, QUANTBENCH_URL="http://127.0.0.1:%d/" % self.server.server_address[1]))
 
     def test_models_add__new_file__is_streamed_once(self):
         code, out, err = self.quantbench("models", "add", "net.onnx", "--json")
@@ -211,17 +221,26 @@ class Client(unittest.TestCase):
         self.assertEqual(code, 5)
         self.assertIn("differ at /schemes/1/metric: 5 and 6", out)
 
-    def test_export__json_and_csv__hold_everything(self):
+    def test_export__in_each_form__prints_what_the_server_gives(self):
+        self.assertEqual(self.quantbench("export"), (0, '{"id":"j2"}\n{"id":"j1"}\n', ""))
+        self.assertEqual(self.quantbench("export", "csv")[1].split(), ["job,type", "j1,ptq"])
+        self.assertEqual(self.into("lab.db", "export", "sqlite").returncode, 0)
+        self.assertEqual((self.folder / "lab.db").read_bytes(), b"SQLite format 3\0" + bytes(range(256)))
+
+    def test_export__what_cannot_be_had__is_said(self):
+        code, out, err = self.quantbench("export", "xml")
+        self.assertEqual((code, out), (2, ""))
+        self.assertIn('json, csv or sqlite, not "xml"', err)
+        self.server.final = "failed"
+        self.assertEqual(self.quantbench("export")[:2], (4, ""))
+        self.server.final = "broken"
         code, out, err = self.quantbench("export")
-        self.assertEqual(code, 0, err)
-        lines = [json.loads(line) for line in out.splitlines()]
-        self.assertEqual([j["id"] for j in lines], ["j2", "j3", "j1"])
-        self.assertEqual((lines[0]["result"], lines[-1]["result"]["type"]), (None, "ptq"))
-        code, out, _ = self.quantbench("export", "--csv")
-        self.assertEqual(code, 0)
-        self.assertEqual(out.replace("\r\n", "\n").split("\n"), [
-            "job,type,model,data,scope,scheme,tensor,step,name,value,unit,time", 'j1,ptq,"a ""b"", c",,model,int8,,,top1,97.25,,T',
-            "j1,ptq,n,,step,,,3,loss,,,T", ""])
+        self.assertEqual((code, out), (3, "begun"))
+        self.assertIn("broke off", err)
+        self.server.final = "succeeded"
+        p = self.into("/dev/full", "export")
+        self.assertEqual(p.returncode, 2)
+        self.assertIn("cannot be written", p.stderr)
 
     def test_submit__grid__sends_its_files_and_prints_its_jobs(self):
         (self.folder / "grid.json").write_text(json.dumps({"job": {"type": "ptq", "schemes": ["int8"]},
