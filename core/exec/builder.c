@@ -239,6 +239,11 @@ enum qb_err qb_builder_plain(struct qb_builder *b, const struct qb_value *v, str
 	return qb_builder_dense(b, v, out, eb);
 }
 
+enum qb_err qb_builder_room(struct qb_builder *b, size_t bytes, int *buffer, struct qb_errbuf *eb)
+{
+	return qb__add_buffer(b, bytes, buffer, eb);
+}
+
 enum qb_err qb_builder_define(struct qb_builder *b, const struct qb_value *v,
 	const struct qb_layout *layout, struct qb_place *out, struct qb_errbuf *eb)
 {

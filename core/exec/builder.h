@@ -44,6 +44,8 @@ enum qb_err qb_builder_dense(struct qb_builder *b, const struct qb_value *v, str
 /* The same, in a layout of strides alone: its home, unless that is blocked or has gaps. */
 enum qb_err qb_builder_plain(struct qb_builder *b, const struct qb_value *v, struct qb_place *out,
 	struct qb_errbuf *eb);
+/* Room for what is no node's output. */
+enum qb_err qb_builder_room(struct qb_builder *b, size_t bytes, int *buffer, struct qb_errbuf *eb);
 /* Room for a node's output in a layout. */
 enum qb_err qb_builder_define(struct qb_builder *b, const struct qb_value *v,
 	const struct qb_layout *layout, struct qb_place *out, struct qb_errbuf *eb);

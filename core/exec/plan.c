@@ -148,6 +148,7 @@ enum qb_err qb__place_outputs(struct qb_builder *b, struct qb_errbuf *eb)
 	}
 	if (p->mode == QB_PLAN_TRAINING) {
 		bind_outputs(p);
+		return qb__plan_common(p, eb);
 	}
 	return QB_OK;
 }

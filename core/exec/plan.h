@@ -28,6 +28,7 @@ struct qb_step {
 	const char *what, *implementation;
 	const char *why_float; /* of a float step in an integer plan */
 	const struct qb_lowered *lowered; /* of an evaluation */
+	int common; /* 0: each shard's own. Else it is run once for all of them, after those of lower numbers (core/exec/plan_common.c) */
 	struct qb_ids read, write, scratch; /* of an evaluation: one an input, then the residual; one an output */
 	/* primitive */
 	struct qb_primitive *primitive;
@@ -46,8 +47,9 @@ struct qb_step {
 	const struct qb_bytes *bytes;       /* in an integer plan */
 };
 
-/* Inputs and outputs of a training plan lie where the caller has them, not in the arena. */
-enum qb_bound { QB_BOUND_NOT, QB_BOUND_INPUT, QB_BOUND_OUTPUT };
+/* Inputs and outputs of a training plan lie where the caller has them, not in the arena. What is the same in all shards they have
+ * once. */
+enum qb_bound { QB_BOUND_NOT, QB_BOUND_INPUT, QB_BOUND_OUTPUT, QB_BOUND_COMMON };
 
 /* Life of a buffer, from the first step that writes it (0: or the caller) to the last that reads or writes it, and where it
  * lies. */
@@ -94,6 +96,8 @@ struct qb_plan {
 	size_t scratch_bytes;       /* of primitives */
 	size_t observer_scratch_bytes;
 	size_t unwanted_bytes;      /* of bound outputs, for which offset[0] is their place where nobody wants them */
+	size_t common_bytes;        /* of what all shards have once, for which offset[0] is its place */
+	int common_stages;          /* the largest qb_step.common */
 	/* integer plans */
 	const struct qb_quantization *quantization;
 	struct qb_bytes **bytes;    /* [values]: NULL where float */
@@ -118,6 +122,8 @@ struct qb_session {
 	unsigned char *before;    /* the arena before a step, where steps are checked; else NULL */
 	void **bound;             /* [buffers]: the caller's memory, NULL of those in the arena; or NULL: there are none */
 	unsigned char *unwanted;  /* outputs that the caller does not want; NULL until there is one */
+	unsigned char *common;    /* what all shards have once: theirs, or a lone session's own, NULL until it runs */
+	bool lent;                /* it is theirs, and its steps are not this session's to run */
 };
 
 /* The buffer's memory in a session. */
@@ -139,6 +145,8 @@ struct qb_builder {
 
 /* Room in a plan under construction. */
 enum qb_err qb__add_buffer(struct qb_builder *b, size_t bytes, int *id, struct qb_errbuf *eb);
+/* Finds the steps that give the same in all shards, and where those write. */
+enum qb_err qb__plan_common(struct qb_plan *plan, struct qb_errbuf *eb);
 /* step declares what it reads, writes and has as scratch. */
 enum qb_err qb__add_step(struct qb_builder *b, const struct qb_step *step, struct qb_errbuf *eb);
 /* Of an integer plan: a value that is there as bytes alone, as float. */
@@ -168,6 +176,7 @@ void qb__check_before(struct qb_session *s, const struct qb_step *step);
 enum qb_err qb__check_after(struct qb_session *s, int i, struct qb_errbuf *eb);
 /* The parts of qb_session_run: inputs go in, steps [from, to) run, outputs come out. */
 enum qb_err qb__session_begin(struct qb_session *s, const struct qb_run *run, struct qb_errbuf *eb);
+enum qb_err qb__session_step(struct qb_session *s, const struct qb_run *run, int i, struct qb_errbuf *eb);
 enum qb_err qb__session_steps(struct qb_session *s, const struct qb_run *run, int from, int to, struct qb_errbuf *eb);
 void qb__session_end(struct qb_session *s, const struct qb_run *run);
 enum qb_err qb__plan_layout(struct qb_plan *plan, struct qb_errbuf *eb);

@@ -20,6 +20,25 @@ static enum qb_err find_room(struct qb_session *s, struct qb_errbuf *eb)
 		s->plan->unwanted_bytes);
 }
 
+/* What is the same in all shards; a lone session is one. */
+static enum qb_err bind_common(struct qb_session *s, struct qb_errbuf *eb)
+{
+	const struct qb_plan *p = s->plan;
+
+	if (!s->common) {
+		s->common = qb_aligned_alloc(p->common_bytes, 1);
+	}
+	if (!s->common) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for %zu bytes that shards have in common", p->common_bytes);
+	}
+	for (int i = 1; i < p->buffers; i++) {
+		if (p->buffer[i].bound == QB_BOUND_COMMON) {
+			s->bound[i] = s->common + p->buffer[i].offset[0];
+		}
+	}
+	return QB_OK;
+}
+
 static enum qb_err bind(struct qb_session *s, const struct qb_run *run, struct qb_errbuf *eb)
 {
 	const struct qb_plan *p = s->plan;
@@ -40,6 +59,7 @@ static enum qb_err bind(struct qb_session *s, const struct qb_run *run, struct q
 		QB_TRY(find_room(s, eb));
 		s->bound[id] = s->unwanted + p->buffer[id].offset[0];
 	}
+	QB_TRY(bind_common(s, eb));
 	return qb__dnn_bind(s, eb);
 }
 
@@ -90,6 +110,9 @@ void qb_session_destroy(struct qb_session **session)
 	free(s->before);
 	free(s->bound);
 	free(s->unwanted);
+	if (!s->lent) {
+		free(s->common);
+	}
 	free(s);
 	*session = NULL;
 }
@@ -357,16 +380,23 @@ enum qb_err qb__session_begin(struct qb_session *s, const struct qb_run *run, st
 	return QB_OK;
 }
 
-enum qb_err qb__session_steps(struct qb_session *s, const struct qb_run *run, int from, int to, struct qb_errbuf *eb)
+enum qb_err qb__session_step(struct qb_session *s, const struct qb_run *run, int i, struct qb_errbuf *eb)
 {
 	const struct qb_overlay *overlay = s->plan->overlay ? s->plan->overlay : run->overlay;
+	int64_t start = run->step_ns ? now_ns() : 0;
 
+	QB_TRY(run_step(s, i, run, overlay, eb));
+	if (run->step_ns) {
+		run->step_ns[i] += now_ns() - start;
+	}
+	return QB_OK;
+}
+
+enum qb_err qb__session_steps(struct qb_session *s, const struct qb_run *run, int from, int to, struct qb_errbuf *eb)
+{
 	for (int i = from; i < to; i++) {
-		int64_t start = run->step_ns ? now_ns() : 0;
-
-		QB_TRY(run_step(s, i, run, overlay, eb));
-		if (run->step_ns) {
-			run->step_ns[i] += now_ns() - start;
+		if (!s->lent || !s->plan->step[i].common) {
+			QB_TRY(qb__session_step(s, run, i, eb));
 		}
 	}
 	return QB_OK;

@@ -71,7 +71,8 @@ struct team {
 	qb_between_fn *between;
 	void *arg;
 	int stages;
-	int64_t items, next, done; /* of the stage at work: given out and finished */
+	const int64_t *items;      /* [stages] */
+	int64_t next, done;        /* of the stage at work: given out and finished */
 	_Atomic int stage;
 	bool failed;
 	pthread_mutex_t lock;
@@ -126,7 +127,7 @@ static void *work(void *arg)
 		int stage = atomic_load(&t->stage);
 		int64_t item = t->next;
 
-		if (item == t->items) {
+		if (item == t->items[stage]) {
 			await_stage(t, stage);
 			continue;
 		}
@@ -138,7 +139,7 @@ static void *work(void *arg)
 			m->at = item;
 			t->failed = true;
 			pthread_cond_broadcast(&t->changed);
-		} else if (++t->done == t->items) {
+		} else if (++t->done == t->items[stage]) {
 			finish_stage(t);
 		}
 	}
@@ -173,10 +174,10 @@ static enum qb_err run_members(struct team *team, struct member *m, int threads,
 	return first ? qb_fail(eb, first->err, "%s", first->eb.text) : QB_OK;
 }
 
-enum qb_err qb_team_run_stages(int threads, int stages, int64_t items, qb_stage_fn *fn, qb_between_fn *between, void *arg,
+enum qb_err qb_team_run_stages(int threads, int stages, const int64_t *items, qb_stage_fn *fn, qb_between_fn *between, void *arg,
 	struct qb_errbuf *eb)
 {
-	struct team team = {.fn = fn, .between = between, .arg = arg, .stages = items ? stages : 0, .items = items,
+	struct team team = {.fn = fn, .between = between, .arg = arg, .stages = stages, .items = items,
 		.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 	struct member *m = calloc((size_t)threads, sizeof(*m));
 	enum qb_err err;
@@ -206,5 +207,5 @@ static enum qb_err run_item(void *arg, int thread, int stage, int64_t item, stru
 
 enum qb_err qb_team_run(int threads, int64_t items, qb_team_fn *fn, void *arg, struct qb_errbuf *eb)
 {
-	return qb_team_run_stages(threads, 1, items, run_item, NULL, &(struct one_stage){fn, arg}, eb);
+	return qb_team_run_stages(threads, items > 0, &items, run_item, NULL, &(struct one_stage){fn, arg}, eb);
 }

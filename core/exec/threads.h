@@ -32,11 +32,11 @@ void qb_threads_loop_worth(bool worth, int64_t n, qb_loop_fn *fn, const void *co
 typedef enum qb_err qb_team_fn(void *arg, int thread, int64_t item, struct qb_errbuf *eb);
 enum qb_err qb_team_run(int threads, int64_t items, qb_team_fn *fn, void *arg, struct qb_errbuf *eb);
 
-/* The same in stages: none begins before all items of the one before it are done, and `between` (or NULL) has run once, on one
- * thread, after it. */
+/* The same in stages, each of items[stage] items, 1 at least: none begins before all items of the one before it are done, and
+ * `between` (or NULL) has run once, on one thread, after it. */
 typedef enum qb_err qb_stage_fn(void *arg, int thread, int stage, int64_t item, struct qb_errbuf *eb);
 typedef void qb_between_fn(void *arg, int stage);
-enum qb_err qb_team_run_stages(int threads, int stages, int64_t items, qb_stage_fn *fn, qb_between_fn *between, void *arg,
+enum qb_err qb_team_run_stages(int threads, int stages, const int64_t *items, qb_stage_fn *fn, qb_between_fn *between, void *arg,
 	struct qb_errbuf *eb);
 
 #endif

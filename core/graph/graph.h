@@ -61,6 +61,7 @@ struct qb_value {
 	int users, user_room;
 	int outputs;                      /* how often it is an output of the graph */
 	bool apart;                       /* it must be there: an activation behind it has a step of its own */
+	bool common;                      /* an input that is the same in all shards of a batch: a parameter */
 	int index;                        /* in graph->values; what per-value tables are indexed by */
 };
 

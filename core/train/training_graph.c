@@ -328,6 +328,13 @@ static enum qb_err build(struct qb_training_graph *t, const struct qb_training_p
 	}
 	QB_TRY(qb_graph_relink(t->training.graph, eb));
 	QB_TRY(differentiate(t, loss, eb));
+	for (int i = 0; i < t->training.parameters; i++) {
+		int input = t->training.parameter[i]->input;
+
+		if (input >= 0) {
+			t->training.graph->input[input]->common = true;
+		}
+	}
 	return c->recompute ? qb_graph_recompute(t->training.graph, loss, NULL, eb) : QB_OK;
 }
 

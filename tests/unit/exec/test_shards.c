@@ -126,7 +126,8 @@ static void end_batch(struct batch *b)
 	}
 }
 
-static void run(struct qb_shards *shards, struct batch *b, int threads, int unwanted)
+/* others: the square parameter of all shards but the first. */
+static void run_fed(struct qb_shards *shards, struct batch *b, int threads, int unwanted, const float *others)
 {
 	const void *in[SHARDS][INPUTS], *const *inputs[SHARDS];
 	void *out[SHARDS][OUTPUTS], *const *outputs[SHARDS];
@@ -136,6 +137,7 @@ static void run(struct qb_shards *shards, struct batch *b, int threads, int unwa
 		for (int i = 0; i < INPUTS; i++) {
 			in[s][i] = b->input[i] + (i ? 0 : s * ROWS * WIDTH);
 		}
+		in[s][INPUTS - 1] = s ? others : b->input[INPUTS - 1];
 		for (int k = 0; k < OUTPUTS; k++) {
 			out[s][k] = k == unwanted ? NULL : b->output[s][k];
 			memset(b->output[s][k], 0, b->size[k] * sizeof(float));
@@ -146,6 +148,11 @@ static void run(struct qb_shards *shards, struct batch *b, int threads, int unwa
 	if (qb_shards_run(shards, &(struct qb_shards_run){.threads = threads, .input = inputs, .output = outputs}, &eb) != QB_OK) {
 		fail_msg("%s", eb.text);
 	}
+}
+
+static void run(struct qb_shards *shards, struct batch *b, int threads, int unwanted)
+{
+	run_fed(shards, b, threads, unwanted, b->input[INPUTS - 1]);
 }
 
 static void assert_near(uint64_t seed, int output, const float *x, const float *y, size_t n)
@@ -209,6 +216,46 @@ static void assert_same(const struct batch *a, const struct batch *b, int but)
 	}
 }
 
+static void make_shards(struct qb_graph *g, struct qb_plan **plan, struct qb_shards **shards)
+{
+	struct qb_errbuf eb = {0};
+
+	if (qb_plan_create(plan, g, QB_PLAN_TRAINING, 1, NULL, &eb) != QB_OK || qb_shards_create(shards, *plan, SHARDS, &eb) != QB_OK) {
+		fail_msg("%s", eb.text);
+	}
+}
+
+/* With parameters said to be the same in all shards, one packs the weights for all: the others' are not read. */
+static void check_common(struct qb_graph *g, uint64_t seed, const struct batch *want)
+{
+	struct qb_plan *plan = NULL;
+	struct qb_shards *shards = NULL;
+	struct batch got = {0};
+	float *nan = malloc(WIDTH * WIDTH * sizeof(*nan));
+	struct qb_errbuf eb = {0};
+
+	assert_non_null(nan);
+	for (int i = 0; i < WIDTH * WIDTH; i++) {
+		nan[i] = NAN;
+	}
+	start_batch(&got, seed, g);
+	for (int i = 1; i < INPUTS; i++) {
+		g->input[i]->common = true;
+	}
+	make_shards(g, &plan, &shards);
+	run_fed(shards, &got, 1, -1, nan);
+	assert_same(want, &got, PARAMETER_OUT);
+	assert_int_equal(qb_shards_check_steps(shards, &eb), QB_OK);
+	for (int threads = 1; threads <= 3; threads++) {
+		run(shards, &got, threads, -1);
+		assert_same(want, &got, -1);
+	}
+	qb_shards_destroy(&shards);
+	qb_plan_destroy(&plan);
+	end_batch(&got);
+	free(nan);
+}
+
 static void check_graph(uint64_t seed)
 {
 	struct graph_maker m;
@@ -220,10 +267,7 @@ static void check_graph(uint64_t seed)
 	make_graph(&m, seed, ROWS);
 	start_batch(&first, seed, m.g);
 	start_batch(&other, seed, m.g);
-	if (qb_plan_create(&plan, m.g, QB_PLAN_TRAINING, 1, NULL, &eb) != QB_OK ||
-		qb_shards_create(&shards, plan, SHARDS, &eb) != QB_OK) {
-		fail_msg("%s", eb.text);
-	}
+	make_shards(m.g, &plan, &shards);
 	assert_true(qb_shards_bytes(shards) >= SHARDS * qb_plan_session_bytes(plan));
 	run(shards, &first, 1, -1);
 	compare_with_whole(seed, &first);
@@ -238,6 +282,7 @@ static void check_graph(uint64_t seed)
 	assert_same(&first, &other, -1);
 	qb_shards_destroy(&shards);
 	qb_plan_destroy(&plan);
+	check_common(m.g, seed, &first);
 	end_batch(&first);
 	end_batch(&other);
 	gm_fini(&m);

@@ -270,8 +270,11 @@ static struct merging merging_of(const struct layer *l)
 }
 
 /* Computed weights, as constants are packed once. */
-static void pack_weights(const struct layer *l, const float *from, float *to)
+static void pack_weights(const void *context, const struct qb_operands *at)
 {
+	const struct layer *l = context;
+	const float *from = at->read[0];
+	float *to = at->write[0];
 	struct merging m = merging_of(l);
 	const struct weight_strides *s = &l->w;
 
@@ -330,13 +333,8 @@ static void run_part(const void *context, const struct qb_operands *at, int64_t 
 static void run_layer(const void *context, const struct qb_operands *at)
 {
 	const struct layer *l = context;
-	struct qb_operands packed = *at;
 
-	if (l->d.w_at) {
-		pack_weights(l, at->read[QB_DENSE_WEIGHT], at->scratch[1]);
-		packed.read[QB_DENSE_WEIGHT] = at->scratch[1];
-	}
-	qb_threads_loop(l->threads, l->threads, run_part, l, &packed);
+	qb_threads_loop(l->threads, l->threads, run_part, l, at);
 }
 
 /* [groups][outputs / 16][kernel...][channels][16]. */
@@ -475,15 +473,26 @@ static enum qb_err read_pairs(struct qb_builder *b, const struct qb_dense *node,
 	return QB_OK;
 }
 
-/* Weights as they are, or of several groups. */
-static enum qb_err read_weight(struct qb_builder *b, const struct qb_dense *d, const struct layer *l, struct qb_call *call,
+/* A step that packs computed weights: of parameters, once for all shards of a batch. */
+static enum qb_err add_packing(struct qb_builder *b, const struct qb_node *n, const struct layer *l, int *packed,
 	struct qb_errbuf *eb)
 {
+	struct qb_call call = {.name = "packed weights", .fn = pack_weights, .context = l, .context_bytes = sizeof(*l), .reads = {l->d.w_at}};
+
+	QB_TRY(qb_builder_room(b, (size_t)l->d.groups * l->group_weights * sizeof(float), packed, eb));
+	call.writes[0] = *packed;
+	return qb_builder_call(b, n, &call, eb);
+}
+
+/* Weights as they are, or of several groups. */
+static enum qb_err read_weight(struct qb_builder *b, const struct qb_node *n, const struct layer *l, struct qb_call *call,
+	struct qb_errbuf *eb)
+{
+	const struct qb_dense *d = &l->d;
 	int id;
 
 	if (d->w_at) {
-		call->reads[QB_DENSE_WEIGHT] = d->w_at;
-		return QB_OK;
+		return add_packing(b, n, l, &call->reads[QB_DENSE_WEIGHT], eb);
 	}
 	QB_TRY(find_weight(b, d, l, &id, eb));
 	call->reads[QB_DENSE_WEIGHT] = QB_CALL_WEIGHT(id);
@@ -527,7 +536,7 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_lowered *op, con
 	l.tile = tile;
 	l.tiles = qb__output_tiles(d, tile);
 	l.lines = l.lines && l.tiles == 1;
-	QB_TRY(pairs ? read_pairs(b, dense, &l, &call, eb) : read_weight(b, d, &l, &call, eb));
+	QB_TRY(pairs ? read_pairs(b, dense, &l, &call, eb) : read_weight(b, n, &l, &call, eb));
 	/* The bias of pairs is there already. */
 	d->bias = pairs ? NULL : dense->bias;
 	QB_TRY(qb_dense_operands(b, d, &call, eb));
@@ -535,6 +544,5 @@ enum qb_err qb_plan_dense(struct qb_builder *b, const struct qb_lowered *op, con
 	call.name = l.lines ? "implicit gemm by kernel row" : l.im2col ? "im2col gemm"
 		: l.tile[0].kernel_elements < l.kernel_elements ? "implicit gemm by output tile" : l.pointwise ? "gemm" : "implicit gemm";
 	call.scratch[0] = (size_t)l.threads * scratch_part(&l) * sizeof(float);
-	call.scratch[1] = d->w_at ? (size_t)d->groups * l.group_weights * sizeof(float) : 0;
 	return qb_builder_call(b, n, &call, eb);
 }

@@ -15,7 +15,7 @@ struct qb_dense {
 	const struct qb_value *x, *w, *bias, *residual, *y;
 	struct qb_layout x_layout, y_layout; /* channels innermost, without padding; residual lies like y */
 	struct qb_layout w_as;       /* [outputs, channels / groups, kernel...], [groups, ...] where there are several */
-	int w_at;                      /* weights that are computed: where they lie as w_as says, and are packed in every run; 0: a constant */
+	int w_at;                      /* weights that are computed: where they lie as w_as says, and are packed by a step of their own; 0: a constant */
 	bool turned;                   /* such weights' kernel elements count in reverse: a gradient's convolution */
 };
 
