@@ -15,7 +15,7 @@ static void product_plain(const struct qb_f32_outer *p)
 			for (int64_t k = 0; k < p->depth; k++) {
 				sum = fmaf(p->a[k][p->a_offset + r], p->b[k][p->b_offset + c], sum);
 			}
-			p->y[r * p->y_stride + c] += sum;
+			p->y[r * p->y_stride + c] = p->first ? sum : p->y[r * p->y_stride + c] + sum;
 		}
 	}
 }

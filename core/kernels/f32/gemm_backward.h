@@ -7,6 +7,7 @@
 #ifndef QB_KERNELS_F32_GEMM_BACKWARD_H
 #define QB_KERNELS_F32_GEMM_BACKWARD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { QB_F32_OUTER_DEPTH = 128 }; /* as many rows of A and B stay in the nearest caches */
@@ -15,8 +16,9 @@ struct qb_f32_outer {
 	int64_t depth, rows, columns;     /* depth: QB_F32_OUTER_DEPTH at most */
 	const float *const *a, *const *b; /* [depth]: where rows begin */
 	int64_t a_offset, b_offset;       /* elements from there to the first of this product */
-	float *y;                         /* [rows][y_stride]; the sums are added to it */
+	float *y;                         /* [rows][y_stride]; the sums are added to it, or take its place */
 	int64_t y_stride;
+	bool first;                       /* they take its place */
 };
 
 void qb_f32_outer(const struct qb_f32_outer *p);

@@ -5,9 +5,10 @@
  */
 enum {
 	NR = 2 * LANES,       /* columns of a register tile; of a narrow one LANES */
-	CHUNK_ROWS = 192,     /* of y at most that are computed together */
+	CHUNK_ROWS = 256,     /* of y at most that are computed together */
 	PACKED_ROWS = 96,     /* of them, from which on the columns of a tile are copied together first */
 	PACKED_COLUMNS = 96,  /* of y, from which on the rows of tiles are */
+	AHEAD = 8,            /* rows of A that are asked for before they are copied */
 };
 
 INLINE_TARGET VECTOR load(const float *x, bool full, MASK mask)
@@ -15,9 +16,9 @@ INLINE_TARGET VECTOR load(const float *x, bool full, MASK mask)
 	return full ? LOAD(x) : LOAD_SOME(x, mask);
 }
 
-INLINE_TARGET void add_to(float *y, bool full, MASK mask, VECTOR sum)
+INLINE_TARGET void add_to(float *y, bool first, bool full, MASK mask, VECTOR sum)
 {
-	sum = ADD(load(y, full, mask), sum);
+	sum = first ? sum : ADD(load(y, full, mask), sum);
 	if (full) {
 		STORE(y, sum);
 	} else {
@@ -61,9 +62,9 @@ INLINE_TARGET void tile(const struct qb_f32_outer *p, const float *a, const floa
 	for (int r = 0; r < count; r++) {
 		float *y = p->y + (i + r) * p->y_stride + j;
 
-		add_to(y, vectors > 1 || full, mask, sum[r]);
+		add_to(y, p->first, vectors > 1 || full, mask, sum[r]);
 		if (vectors > 1) {
-			add_to(y + LANES, full, mask, more[r]);
+			add_to(y + LANES, p->first, full, mask, more[r]);
 		}
 	}
 }
@@ -135,23 +136,42 @@ static int64_t tile_at(const struct rows *r, int64_t t)
 	return r->from + (r->to - r->from) * t / r->tiles;
 }
 
-/* The rows of A's tiles together, one tile after the other, each [depth][its height]. What a store writes too much the next one
- * writes over. */
+/* The rows of A's tiles together, one tile after the other, each [depth][its height]. Rows of A are read from end to end, and asked
+ * for ahead, for they may come from afar. What a store writes too much the next row of the tile writes over. */
 TARGET static void copy_rows(const struct qb_f32_outer *p, const struct rows *r, float *a)
 {
-	for (int64_t t = 0; t < r->tiles; t++) {
-		int64_t i = tile_at(r, t), count = tile_at(r, t + 1) - i;
-		bool full = i + LANES <= p->rows;
-		const MASK mask = FIRST_LANES((int)QB_MIN((int64_t)LANES, p->rows - i));
+	for (int64_t k = 0; k < p->depth; k++) {
+		const float *from = p->a[k] + p->a_offset, *ahead = p->a[QB_MIN(k + AHEAD, p->depth - 1)] + p->a_offset;
+		float *to = a;
 
-		for (int64_t k = 0; k < p->depth; k++, a += count) {
-			STORE(a, load(p->a[k] + p->a_offset + i, full, mask));
+		for (int64_t t = 0; t < r->tiles; t++) {
+			int64_t i = tile_at(r, t), count = tile_at(r, t + 1) - i, left = (p->depth - k) * count;
+			const VECTOR v = load(from + i, i + LANES <= p->rows, FIRST_LANES((int)QB_MIN((int64_t)LANES, p->rows - i)));
+
+			__builtin_prefetch(ahead + i);
+			if (left >= LANES) {
+				STORE(to + k * count, v);
+			} else {
+				STORE_SOME(to + k * count, FIRST_LANES((int)left), v);
+			}
+			to += p->depth * count;
 		}
 	}
 }
 
+/* Some rows of B for the columns behind a tile's, which are copied next. */
+INLINE_TARGET void fetch_columns(const struct qb_f32_outer *p, int64_t from, int64_t to, int64_t j)
+{
+	for (int64_t k = from; k < to && j < p->columns; k++) {
+		const float *b = p->b[k] + p->b_offset + j;
+
+		__builtin_prefetch(b);
+		__builtin_prefetch(b + NR - 1);
+	}
+}
+
 /* a: by copy_rows, of tiles as they are for wide columns, or NULL. */
-static void columns(const struct qb_f32_outer *p, const struct rows *r, const float *a, int64_t j, int width)
+TARGET static void columns(const struct qb_f32_outer *p, const struct rows *r, const float *a, int64_t j, int width)
 {
 	const struct rows tall = width > LANES ? *r : rows_of(r->from, r->to, NARROW_MR);
 	float copy[QB_F32_OUTER_DEPTH * NR];
@@ -164,6 +184,9 @@ static void columns(const struct qb_f32_outer *p, const struct rows *r, const fl
 	for (int64_t t = 0; t < tall.tiles; t++) {
 		int64_t i = tile_at(&tall, t), count = tile_at(&tall, t + 1) - i;
 
+		if (b) {
+			fetch_columns(p, p->depth * t / tall.tiles, p->depth * (t + 1) / tall.tiles, j + width);
+		}
 		if (width <= LANES) {
 			narrow[count - 1](p, NULL, b, i, j, width);
 		} else if (a) {

@@ -51,6 +51,27 @@ static void gemm__computed_operands__forward_and_gradients(void **state)
 	}
 }
 
+/* Gradients by weights of more rows, columns and depth than are computed at a time. */
+static void gemm__large_transposed_product__as_evaluated(void **state)
+{
+	static const int64_t sizes[][3] = {{129, 257, 300}, {256, 30, 600}, {300, 515, 17}};
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(sizes); i++) {
+		struct graph_maker m;
+		struct qb_value *x, *dy;
+		struct qb_node *n;
+
+		gm_init(&m);
+		x = gm_input(&m, QB_F32, 2, (int64_t[]){sizes[i][0], sizes[i][1]});
+		dy = gm_input(&m, QB_F32, 2, (int64_t[]){sizes[i][0], sizes[i][2]});
+		n = gm_node(&m, QB_OP_Gemm, 1, 2, (struct qb_value *[]){x, dy});
+		qb_node_add_int(n, "transA", 1);
+		gm_output(&m, gm_add(&m, n));
+		check_training_steps(&m, i, false);
+	}
+}
+
 /* Rows of several dimensions by one matrix, which may be a transposed view; and batches of products. */
 static void matmul__computed_operands__as_evaluated(void **state)
 {
@@ -386,6 +407,7 @@ static void sum_to__random_shapes__as_evaluated(void **state)
 static int tests(void)
 {
 	const struct CMUnitTest all[] = {
+		cmocka_unit_test(gemm__large_transposed_product__as_evaluated),
 		cmocka_unit_test(gemm__computed_operands__forward_and_gradients),
 		cmocka_unit_test(matmul__computed_operands__as_evaluated),
 		cmocka_unit_test(batch_norm__with_and_without_an_activation__forward_and_gradients),

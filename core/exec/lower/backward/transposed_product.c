@@ -1,31 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
-
 #include "core/base/size.h"
 #include "core/exec/lower/f32/conv_igemm.h"
 #include "core/kernels/f32/gemm_backward.h"
 
 enum { A, B };
+enum { PART = 256 }; /* rows and columns of y at a time, which stay in a second-level cache over the depth */
 
 struct product {
 	int64_t depth, rows, columns;
 };
 
-static void run_product(const void *context, const struct qb_operands *at)
+/* y, its rows and columns from `row` and `column` on. */
+static void run_part(const struct product *p, const struct qb_operands *at, int64_t row, int64_t rows, int64_t column, int64_t columns)
 {
-	const struct product *p = context;
 	const float *a[QB_F32_OUTER_DEPTH], *b[QB_F32_OUTER_DEPTH];
 
-	memset(at->write[0], 0, (size_t)(p->rows * p->columns) * sizeof(float));
 	for (int64_t k = 0; k < p->depth; k += QB_F32_OUTER_DEPTH) {
 		int64_t n = QB_MIN((int64_t)QB_F32_OUTER_DEPTH, p->depth - k);
 
 		for (int64_t i = 0; i < n; i++) {
-			a[i] = (const float *)at->read[A] + (k + i) * p->rows;
-			b[i] = (const float *)at->read[B] + (k + i) * p->columns;
+			a[i] = (const float *)at->read[A] + (k + i) * p->rows + row;
+			b[i] = (const float *)at->read[B] + (k + i) * p->columns + column;
 		}
-		qb_f32_outer(&(struct qb_f32_outer){.depth = n, .rows = p->rows, .columns = p->columns, .a = a, .b = b,
-			.y = at->write[0], .y_stride = p->columns});
+		qb_f32_outer(&(struct qb_f32_outer){.depth = n, .rows = rows, .columns = columns, .a = a, .b = b,
+			.y = (float *)at->write[0] + row * p->columns + column, .y_stride = p->columns, .first = !k});
+	}
+}
+
+static void run_product(const void *context, const struct qb_operands *at)
+{
+	const struct product *p = context;
+	int64_t down = (p->rows + PART - 1) / PART, across = (p->columns + PART - 1) / PART;
+
+	for (int64_t i = 0; i < down; i++) {
+		int64_t row = p->rows * i / down, rows = p->rows * (i + 1) / down - row;
+
+		for (int64_t j = 0; j < across; j++) {
+			int64_t column = p->columns * j / across;
+
+			run_part(p, at, row, rows, column, p->columns * (j + 1) / across - column);
+		}
 	}
 }
 
