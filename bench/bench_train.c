@@ -20,6 +20,7 @@
 #include "core/exec/shards.h"
 #include "core/graph/op.h"
 #include "core/train/networks/architecture.h"
+#include "core/train/optimizer.h"
 #include "core/train/training_graph.h"
 #include "core/train/training_network.h"
 
@@ -38,7 +39,7 @@ struct step {
 	struct qb_shards *shards;
 	void **input;          /* [graph inputs] of shard 0; data of further shards lies behind it */
 	void **output;         /* [shards][graph outputs] */
-	float **momentum;      /* [graph inputs] or NULL */
+	float **momentum;      /* [parameters] */
 	int64_t *step_ns;
 };
 
@@ -153,6 +154,10 @@ static enum qb_err prepare(struct step *s, struct qb_errbuf *eb)
 	for (int i = 0; i < g->outputs * (int)s->o.shards; i++) {
 		s->output[i] = calloc(1, qb_value_bytes(g->output[i % g->outputs]));
 	}
+	s->momentum = calloc((size_t)s->training->training.parameters, sizeof(*s->momentum));
+	for (int i = 0; i < s->training->training.parameters; i++) {
+		s->momentum[i] = calloc(s->training->training.parameter[i]->size, sizeof(float));
+	}
 	return QB_OK;
 }
 
@@ -164,6 +169,35 @@ static bool is_parameter(const struct step *s, int input)
 		}
 	}
 	return false;
+}
+
+/* Sums up a gradient over the shards and moves the parameter. */
+static enum qb_err move(void *arg, int thread, int64_t i, struct qb_errbuf *eb)
+{
+	enum { AT_ONCE = 2048 };
+	static const struct qb_optimizer_config sgd = {.kind = QB_OPTIMIZER_SGD, .rate = 0.01, .momentum = 0.9};
+	struct step *s = arg;
+	const struct qb_parameter *p = s->training->training.parameter[i];
+	int output = s->training->gradient[i], outputs = s->training->training.graph->outputs;
+
+	(void)thread, (void)eb;
+	if (output < 0) {
+		return QB_OK;
+	}
+	for (size_t from = 0; from < p->size; from += AT_ONCE) {
+		size_t n = p->size - from < AT_ONCE ? p->size - from : AT_ONCE;
+		float *sum = (float *)s->output[output] + from;
+
+		for (int64_t k = 1; k < s->o.shards; k++) {
+			const float *x = (const float *)s->output[k * outputs + output] + from;
+
+			for (size_t j = 0; j < n; j++) {
+				sum[j] += x[j];
+			}
+		}
+		qb_optimizer_step(&sgd, 1, 1, n, sum, (float *)s->input[p->input] + from, (float *[]){s->momentum[i] + from});
+	}
+	return QB_OK;
 }
 
 static enum qb_err run(struct step *s, int64_t *step_ns, struct qb_errbuf *eb)
@@ -186,7 +220,7 @@ static enum qb_err run(struct step *s, int64_t *step_ns, struct qb_errbuf *eb)
 	free(in);
 	free(inputs);
 	free(outputs);
-	return err;
+	return err == QB_OK ? qb_team_run(s->o.threads, s->training->training.parameters, move, s, eb) : err;
 }
 
 static int by_time(const void *a, const void *b)
