@@ -36,6 +36,9 @@ quantbench_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(NETTLE_CFLAGS) -DPKGLIBEXE
 quantbench_CFLAGS = $(AM_CFLAGS)
 quantbench_LDADD = $(CURL_LIBS) $(NETTLE_LIBS) $(JANSSON_LIBS)
 dist_man1_MANS = cli/quantbench.1
+# Of what `quantbench help` prints; tests/cli/test_man.py tells when it has to be made again.
+dist_man5_MANS += cli/quantbench-jobs.5
+EXTRA_DIST += cli/make_jobs_man.py
 # What the shells offer; Debian's zsh looks into vendor-completions.
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = cli/completion/quantbench cli/completion/quantbenchd

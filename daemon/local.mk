@@ -85,8 +85,8 @@ quantbenchd_SOURCES = \
 	daemon/http/tokens_api.c \
 	daemon/http/upload.c \
 	daemon/http/uploads_api.c
-dist_man8_MANS = daemon/quantbenchd.8
-dist_man5_MANS = daemon/quantbench.conf.5
+dist_man8_MANS += daemon/quantbenchd.8
+dist_man5_MANS += daemon/quantbench.conf.5
 nodist_quantbenchd_SOURCES = daemon/embedded.h
 quantbenchd_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(LIBUV_CFLAGS) $(SQLITE_CFLAGS) $(SYSTEMD_CFLAGS) $(NETTLE_CFLAGS) $(GNUTLS_CFLAGS) $(ZLIB_CFLAGS) \
 	-DQB_DEFAULT_CLIENT='"$(bindir)/quantbench"' \

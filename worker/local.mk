@@ -4,3 +4,4 @@ quantbench_worker_SOURCES = common/json_text.c common/json_text.h common/sandbox
 	common/sandbox_calls.c worker/main.c worker/limits.c worker/limits.h worker/parent.c worker/parent.h
 quantbench_worker_CFLAGS = $(AM_CFLAGS)
 quantbench_worker_LDADD = $(CORE_LIBS)
+dist_man8_MANS += worker/quantbench-worker.8
