@@ -82,6 +82,17 @@ static void on_result(struct qb_worker_run *r, json_t *e)
 	}
 }
 
+/* Of this machine the server says it at its start. */
+static void on_sandbox(struct qb_worker_run *r, const json_t *e)
+{
+	char text[300];
+
+	if (r->kind == QB_TARGET_SSH && text_of(e, "lacks")) {
+		snprintf(text, sizeof(text), "the sandbox on %s: %s", r->target, text_of(e, "lacks"));
+		qb_record_warn(&r->record, text);
+	}
+}
+
 static void take_event(struct qb_worker_run *r, json_t *e)
 {
 	const char *kind = text_of(e, "event");
@@ -95,6 +106,8 @@ static void take_event(struct qb_worker_run *r, json_t *e)
 		on_result(r, e);
 	} else if (!strcmp(kind, "error")) {
 		on_error(r, e);
+	} else if (!strcmp(kind, "sandbox")) {
+		on_sandbox(r, e);
 	} else {
 		qb_record_take(&r->record, e);
 	}

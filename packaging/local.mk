@@ -3,7 +3,7 @@
 # numerics (libquantbench.a), and with the dashboard where this build has one.
 DEBIAN_FILES = packaging/debian/changelog.in packaging/debian/control packaging/debian/copyright packaging/debian/dirs \
 	packaging/debian/docs packaging/debian/quantbench.postrm packaging/debian/rules packaging/debian/source/format
-EXTRA_DIST += $(DEBIAN_FILES) packaging/check-deb packaging/Containerfile
+EXTRA_DIST += $(DEBIAN_FILES) packaging/check-deb packaging/cross-worker packaging/Containerfile
 
 if WEB
 DASHBOARD = web/.built
@@ -24,5 +24,5 @@ deb: libquantbench.a $(DASHBOARD)
 	@ls deb/*.deb
 mostlyclean-local: clean-packages
 clean-packages:
-	rm -rf deb
+	rm -rf deb cross-arm64
 .PHONY: deb clean-packages

@@ -197,7 +197,7 @@ static bool add_folder(const char **list, int *n, int most, const char *path)
 	return true;
 }
 
-/* What this kernel lacks is the parent's to tell. */
+/* What this kernel lacks is told to the parent, which may be on another machine. */
 static bool enter_sandbox(bool serves, struct folders *f)
 {
 	const struct qb_sandbox s = {.readable = serves ? NULL : f->readable, .writable = serves ? NULL : f->writable};
@@ -211,6 +211,12 @@ static bool enter_sandbox(bool serves, struct folders *f)
 	if (!qb_sandbox_enter(&s, why, sizeof(why))) {
 		fprintf(stderr, "the sandbox cannot be entered: %s\n", why);
 		return false;
+	}
+	if (*why && !serves) {
+		json_t *event = json_pack("{s:s, s:s}", "event", "sandbox", "lacks", why);
+
+		print_line(NULL, event);
+		json_decref(event);
 	}
 	return true;
 }

@@ -52,6 +52,8 @@ def step(job, verb, arg):
         time.sleep(arg)
     elif verb in ("version", "machine", "check"):
         pass  # told beside the result, or before the job
+    elif verb == "sandbox":
+        say("sandbox", lacks=arg)
     elif verb == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     elif verb == "kill":

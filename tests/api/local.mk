@@ -2,6 +2,7 @@
 # The daemon as a program, with a worker that misbehaves when it is told to; and results of real ones.
 API_TESTS = \
 	tests/api/test_access.py \
+	tests/api/test_arm_worker.py \
 	tests/api/test_backup.py \
 	tests/api/test_cache.py \
 	tests/api/test_checkpoints.py \

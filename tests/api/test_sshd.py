@@ -39,11 +39,10 @@ def free_port():
         return s.getsockname()[1]
 
 
-class Sshd(test_targets.Board):
-    """What a stand-in does, by the real one."""
+class Server:
+    """An sshd of the test's own; self.folder is there."""
 
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
+    def start_server(self):
         self.port = free_port()
         for key in ("host", "me"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.path(key)], check=True)
@@ -52,7 +51,9 @@ class Sshd(test_targets.Board):
         if os.getuid() == 0:
             os.makedirs("/run/sshd", exist_ok=True)  # for its privilege separation
         self.sshd = self.start_sshd()
-        self.d = self.start()
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
 
     def start_sshd(self):
         p = subprocess.Popen([SSHD, "-D", "-e", "-f", self.path("sshd_config")], stderr=subprocess.DEVNULL)
@@ -67,15 +68,27 @@ class Sshd(test_targets.Board):
         self.sshd.terminate()
         self.sshd.wait(10)
 
-    def tearDown(self):
-        super().tearDown()
-        self.stop_sshd()
+    def destination(self):
+        return "ssh:%s@127.0.0.1" % getpass.getuser()
 
     def options(self):
         return "-p %d -i %s -oUserKnownHostsFile=%s -oStrictHostKeyChecking=accept-new" % (self.port, self.path("me"), self.path("known"))
 
+
+class Sshd(Server, test_targets.Board):
+    """What a stand-in does, by the real one."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.start_server()
+        self.d = self.start()
+
+    def tearDown(self):
+        super().tearDown()
+        self.stop_sshd()
+
     def target(self):
-        return "board ssh:%s@127.0.0.1 worker=%s folder=%s %s" % (getpass.getuser(), FAKE, self.path("there"), self.options())
+        return "board %s worker=%s folder=%s %s" % (self.destination(), FAKE, self.path("there"), self.options())
 
     def start(self):
         d = Daemon(self.folder.name, "--target", self.target()).ready()
@@ -151,8 +164,8 @@ class Sshd(test_targets.Board):
         with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../demo/digits.onnx"), "rb") as f:
             m = self.upload(f.read(), name="digits.onnx")
         self.d.stop()
-        self.d = Daemon(self.folder.name, "--target", "real ssh:%s@127.0.0.1 worker=%s folder=%s %s" % (
-            getpass.getuser(), os.path.join(os.path.abspath(BUILD), "quantbench-worker"), self.path("there"), self.options()), worker=None).ready()
+        self.d = Daemon(self.folder.name, "--target", "real %s worker=%s folder=%s %s" % (
+            self.destination(), os.path.join(os.path.abspath(BUILD), "quantbench-worker"), self.path("there"), self.options()), worker=None).ready()
         spec = {"type": "tensor", "model": m, "formats": ["int8"]}
         here = self.d.call("POST", "/v1/jobs", spec, expect=201)["id"]
         there = self.d.call("POST", "/v1/jobs", {**spec, "run": {"target": "real"}}, expect=201)["id"]

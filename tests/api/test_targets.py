@@ -113,6 +113,14 @@ class Board(unittest.TestCase):
         self.assertEqual((done["state"], done["error"]["code"]), ("failed", "worker_crashed"))
         self.assertIn("139", done["error"]["detail"])
 
+    def test_sandbox__that_lacks_something_there__is_told_with_the_job(self):
+        def warnings(**more):
+            job = self.d.fake(["sandbox", "this kernel lacks Landlock"], **more)
+            self.assertEqual(self.d.wait(job)["state"], "succeeded")
+            return [e["text"] for _, e in self.d.events(job) if e["event"] == "log" and e["level"] == "warning"]
+        self.assertEqual(warnings(run={"target": "board"}), ["the sandbox on board: this kernel lacks Landlock"])
+        self.assertEqual(warnings(), [])
+
     def test_latency__there_and_here__do_not_wait_for_each_other(self):
         here, there = self.path("here.ticks"), self.path("there.ticks")
         a = self.d.fake(["section", ["tick", [there, 2]]], run={"target": "board"})
