@@ -10,6 +10,7 @@ quantbenchd_SOURCES = \
 	daemon/audit.c daemon/audit.h \
 	daemon/best.c daemon/best.h \
 	daemon/blobs.c daemon/blobs.h \
+	daemon/cgroup.c daemon/cgroup.h \
 	daemon/checkpoints.c daemon/checkpoints.h \
 	daemon/config_command.c daemon/config_command.h \
 	daemon/deliveries.c daemon/deliveries.h \

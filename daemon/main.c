@@ -29,6 +29,7 @@
 #include "daemon/http/tls.h"
 #include "daemon/hub.h"
 #include "daemon/jobs.h"
+#include "daemon/cgroup.h"
 #include "daemon/daemon.h"
 #include "daemon/loop.h"
 #include "daemon/orphans.h"
@@ -149,6 +150,7 @@ static void sweep(uv_timer_t *timer)
 	qb_connections_sweep(s->daemon.connections, qb_seconds());
 	qb_audit_store(s->daemon.audit, s->daemon.store);
 	qb_orphans_end();
+	qb_cgroup_sweep();
 }
 
 /* A few at a time, so that the loop is not held. */
@@ -438,7 +440,7 @@ int main(int argc, char **argv)
 	raise_descriptors();
 	qb_orphans_adopt();
 	/* First of all: a taken address is no reason to touch the state. */
-	if (load_tls(&s.daemon.options) && listening(&s) && open_state(&s)) {
+	if (load_tls(&s.daemon.options) && listening(&s) && open_state(&s) && qb_cgroup_begin(s.daemon.options.cgroup, "")) {
 		if (start(&s)) {
 			uv_run(&s.loop, UV_RUN_DEFAULT);
 			finish(&s);

@@ -29,8 +29,7 @@ static int64_t count_in(char *take_path, const char *word)
 	return found;
 }
 
-/* The path of our group in the hierarchy that its line names, such as ":memory:". */
-static char *group(const char *proc_root, const char *hierarchy)
+char *qb_own_cgroup(const char *proc_root, const char *hierarchy)
 {
 	char *path = qb_format("%s/proc/self/cgroup", proc_root), line[1024], *found = NULL;
 	FILE *f = fopen(path, "re");
@@ -53,11 +52,16 @@ static char *group(const char *proc_root, const char *hierarchy)
 static int64_t count_of_group(const char *proc_root, const char *cgroup_root, const char *hierarchy, const char *folder,
 	const char *file)
 {
-	char *own = group(proc_root, hierarchy);
+	char *own = qb_own_cgroup(proc_root, hierarchy);
 	int64_t n = own ? count_in(qb_format("%s/sys/fs/cgroup%s%s/%s", cgroup_root, folder, own, file), "oom_kill") : -1;
 
 	free(own);
 	return n;
+}
+
+int64_t qb_oom_kills_in(char *take_path)
+{
+	return count_in(take_path, "oom_kill");
 }
 
 int64_t qb_oom_kills(const char *proc_root, const char *cgroup_root)

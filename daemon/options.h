@@ -22,6 +22,7 @@
 	X(text, START, web, "web", QB_DEFAULT_WEB, "folder of the dashboard's files") \
 	X(text, START, worker, "worker", QB_DEFAULT_WORKER, "the worker program") \
 	X(text, LIVE, launcher, "launcher", "", "words put before the worker of a job, such as: srun -n1") \
+	X(text, START, cgroup, "cgroup", "auto", "cgroups of workers: auto (where systemd delegates to the server), none, or a folder of cgroup v2 for them") \
 	X(list, LIVE, target, "target", "", "another place where jobs run (NAME local|slurm|ssh:DESTINATION [jobs=N] [threads=N] [memory=SIZE] [WORD]...)") \
 	X(number, LIVE, jobs, "jobs", "1", "jobs that run at once") \
 	X(number, LIVE, worker_threads, "worker-threads", "0", "threads of a job; 0: processors / jobs") \

@@ -20,6 +20,7 @@ enum { STDERR_TAIL = 8192, ARGV_MAX = 64, LINGER_MS = 1000 };
 struct qb_worker {
 	struct qb_worker *next; /* in running */
 	char *folder;           /* of the run; NULL: none */
+	char *run;              /* what its cgroup is called */
 	uv_process_t process;
 	uv_pipe_t in, out, err;
 	uv_timer_t linger; /* a grandchild may keep the pipes open for ever */
@@ -69,6 +70,7 @@ static void handle_closed(uv_handle_t *handle)
 	}
 	free(w->got.at);
 	free(w->folder);
+	free(w->run);
 	free(w);
 }
 
@@ -113,8 +115,12 @@ static void exited(uv_process_t *process, int64_t status, int signal)
 	w->end.status = status;
 	w->end.signal = signal;
 	kill(-process->pid, SIGKILL); /* what it left behind */
+	if (w->run) {
+		qb_cgroup_kill(w->run);
+	}
 	forget(w);
 	qb_orphans_end();
+	qb_cgroup_sweep();
 	if (!w->held) {
 		uv_timer_start(&w->linger, lingered, LINGER_MS, 0);
 	}
@@ -336,6 +342,17 @@ static void free_environment(char **env)
 	}
 }
 
+/* work/NAME/scratch is of the run NAME. */
+static char *run_of(const char *folder)
+{
+	const char *end = strrchr(folder, '/'), *begin = end;
+
+	while (begin && begin > folder && begin[-1] != '/') {
+		begin--;
+	}
+	return begin && begin < end ? strndup(begin, (size_t)(end - begin)) : NULL;
+}
+
 struct qb_worker *qb_worker_start(uv_loop_t *loop, const struct qb_worker_setup *setup, char *why,
 	size_t why_len)
 {
@@ -368,6 +385,10 @@ struct qb_worker *qb_worker_start(uv_loop_t *loop, const struct qb_worker_setup 
 	w->folder = setup->folder ? strdup(setup->folder) : NULL;
 	w->next = running;
 	running = w;
+	w->run = w->folder ? run_of(w->folder) : NULL;
+	if (w->run) { /* before it has heard of its job */
+		qb_cgroup_put(w->run, w->process.pid, &setup->limits);
+	}
 	uv_read_start((uv_stream_t *)&w->out, allocate, read_out);
 	uv_read_start((uv_stream_t *)&w->err, allocate, read_err);
 	if (setup->input) {

@@ -13,7 +13,6 @@
 #include "daemon/blobs.h"
 #include "daemon/checkpoints.h"
 #include "daemon/launcher.h"
-#include "daemon/oom.h"
 #include "daemon/worker_processes.h"
 #include "daemon/storage.h"
 #include "daemon/util.h"
@@ -119,7 +118,7 @@ static void look_at_memory(struct qb_worker_run *r)
 	double now = qb_seconds();
 
 	if (now - r->oom_looked >= OOM_LOOK_S) {
-		r->oom_kills = qb_oom_kills("", "");
+		r->oom_kills = qb_cgroup_oom_kills();
 		r->oom_looked = now;
 	}
 }
@@ -383,7 +382,7 @@ static int64_t limit(const struct qb_worker_run *r, int64_t own, int64_t of_targ
 }
 
 /* An inspection needs no cluster. */
-static char **command(struct qb_worker_run *r, const struct qb_worker_run_setup *setup)
+static char **command(struct qb_worker_run *r, const struct qb_worker_run_setup *setup, struct qb_cgroup_limits *of_all)
 {
 	const struct qb_options *o = &r->daemon->options;
 	const struct qb_target *t = setup->target;
@@ -396,6 +395,9 @@ static char **command(struct qb_worker_run *r, const struct qb_worker_run_setup 
 	const bool there = t->kind == QB_TARGET_SSH; /* where checkpoints lie elsewhere, too */
 
 	r->launched = *launcher;
+	if (t->kind == QB_TARGET_LOCAL) {
+		*of_all = (struct qb_cgroup_limits){.memory_bytes = limits.memory_bytes, .threads = limits.threads};
+	}
 	argv = qb_worker_command(launcher, there ? t->worker : o->worker, &limits, there ? NULL : r->checkpoints, "--end-with-input");
 	free(launcher);
 	return argv;
@@ -434,7 +436,7 @@ static enum qb_worker_run_started start(struct qb_worker_run *r, json_t *line, c
 	tell_about(r, line);
 	r->line = qb_json_text(line, JSON_COMPACT);
 	setup.folder = r->scratch;
-	setup.argv = command(r, of);
+	setup.argv = command(r, of, &setup.limits);
 	r->worker = qb_worker_start(r->daemon->loop, &setup, why, why_len);
 	qb_worker_argv_free(setup.argv);
 	return r->worker ? QB_RUN_STARTED : QB_RUN_HOST_FAILED;

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/oom.h"
 #include "daemon/worker_run.h"
 #include "daemon/util.h"
 #include "daemon/worker.h"
@@ -45,7 +44,7 @@ int64_t qb__run_cpu_seconds(const struct qb_worker_run *r)
 /* Says where a SIGKILL came from as far as the kernel tells. */
 static void word_kill(const struct qb_worker_run *r, char *out, size_t size)
 {
-	int64_t kills = qb_oom_kills("", "");
+	int64_t kills = qb_cgroup_oom_kills();
 
 	if (kills > r->oom_kills && r->oom_kills >= 0) {
 		snprintf(out, size, " because memory ran out, as the kernel counted; use a smaller model or fewer threads, "

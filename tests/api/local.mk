@@ -5,6 +5,7 @@ API_TESTS = \
 	tests/api/test_arm_worker.py \
 	tests/api/test_backup.py \
 	tests/api/test_cache.py \
+	tests/api/test_cgroup.py \
 	tests/api/test_checkpoints.py \
 	tests/api/test_connections.py \
 	tests/api/test_contract.py \

@@ -28,6 +28,9 @@ for call in seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_
 	grep -qE "^SystemCallFilter=.*\\b$call\\b" "$service" || fail "SystemCallFilter= lacks $call"
 done
 
+# Cgroups of workers: below the service's, which is then not read-only.
+grep -q '^Delegate=memory pids cpu' "$service" && ! grep -q '^ProtectControlGroups=y' "$service" || fail "workers can have no cgroups"
+
 mkdir -p "$root/etc"
 systemd-sysusers --root="$root" "$(realpath "$top_builddir/systemd/sysusers.d/quantbench.conf")"
 grep -q '^quantbench:.*:quantbench server:' "$root/etc/passwd" || fail "systemd-sysusers made no user"
