@@ -13,10 +13,10 @@ from test_sshd import Server
 from test_workers import write_program
 
 FOLDER = os.path.join(os.path.abspath(BUILD), "cross-arm64")
-# Where Debian's cross compiler has its C library.
+# What FOLDER/quantbench-worker does on a board; all libraries are those of the folder.
 EMULATED = """#!/bin/sh
-exec qemu-aarch64 -L /usr/aarch64-linux-gnu %s/quantbench-worker "$@"
-""" % FOLDER
+exec qemu-aarch64 -L /nothing %(lib)s/ld-linux-aarch64.so.1 --library-path %(lib)s %(lib)s/quantbench-worker "$@"
+""" % {"lib": FOLDER + "/lib"}
 
 if not shutil.which("qemu-aarch64"):
     print("SKIP: lacks arm_worker: no qemu-aarch64; install qemu-user")
