@@ -13,6 +13,7 @@
 
 #include "core/base/random.h"
 #include "core/base/size.h"
+#include "core/exec/exec.h"
 #include "tests/unit/exec/graph_maker.h"
 #include "tests/unit/exec/training_check.h"
 #include "tests/unit/levels.h"
@@ -94,6 +95,57 @@ static void matmul__computed_operands__as_evaluated(void **state)
 		gm_ints(&m, n, "perm", 3, (int64_t[]){0, 2, 1});
 		gm_output(&m, GM_OP(&m, QB_OP_MatMul, gm_add(&m, n), other));
 		check_training_steps(&m, seed, false);
+	}
+}
+
+static int steps_of(const struct qb_graph *g, const char *type)
+{
+	struct qb_plan *p = NULL;
+	struct qb_errbuf eb = {0};
+	int count = 0;
+
+	if (qb_plan_create(&p, g, QB_PLAN_TRAINING, 1, NULL, &eb) != QB_OK) {
+		fail_msg("%s", eb.text);
+	}
+	for (int i = 0; i < qb_plan_steps(p); i++) {
+		count += !strcmp(qb_plan_step(p, i).node->type, type);
+	}
+	qb_plan_destroy(&p);
+	return count;
+}
+
+enum bias { VECTOR, ROW, READ, MATRIX, MORE_ROWS, BIASES };
+
+static void make_layer(struct graph_maker *m, enum bias kind)
+{
+	int64_t rows = kind == MORE_ROWS ? 1 : 5, columns = 37;
+	struct qb_value *x, *w, *bias, *y;
+
+	gm_init(m);
+	x = gm_input(m, QB_F32, 2, (int64_t[]){rows, 20});
+	w = gm_input(m, QB_F32, 2, (int64_t[]){20, columns});
+	bias = kind == VECTOR || kind == READ ? gm_input(m, QB_F32, 1, &columns)
+		: gm_input(m, QB_F32, 2, (int64_t[]){kind == ROW ? 1 : 5, columns});
+	y = GM_OP(m, QB_OP_MatMul, x, w);
+	gm_output(m, kind % 2 ? GM_OP(m, QB_OP_Add, bias, y) : GM_OP(m, QB_OP_Add, y, bias));
+	if (kind == READ) {
+		gm_output(m, GM_OP(m, QB_OP_Tanh, y));
+	}
+}
+
+/* The bias of a layer is added by an operator of its own, on either side: a vector is part of the product's step, unless something
+ * else reads the product; a matrix, or one that makes more rows, is not. */
+static void matmul__bias_behind__is_added_by_the_product(void **state)
+{
+	(void)state;
+	for (int i = 0; i < BIASES; i++) {
+		struct graph_maker m;
+
+		make_layer(&m, i);
+		check_training_steps(&m, (uint64_t)i, false);
+		make_layer(&m, i);
+		assert_int_equal(steps_of(gm_finish(&m), "Add"), i > ROW);
+		gm_fini(&m);
 	}
 }
 
@@ -409,6 +461,7 @@ static int tests(void)
 	const struct CMUnitTest all[] = {
 		cmocka_unit_test(gemm__large_transposed_product__as_evaluated),
 		cmocka_unit_test(gemm__computed_operands__forward_and_gradients),
+		cmocka_unit_test(matmul__bias_behind__is_added_by_the_product),
 		cmocka_unit_test(matmul__computed_operands__as_evaluated),
 		cmocka_unit_test(batch_norm__with_and_without_an_activation__forward_and_gradients),
 		cmocka_unit_test(activation_gradient__every_kind__as_evaluated),

@@ -45,7 +45,7 @@ enum qb_err qb_plan_winograd(struct qb_builder *b, const struct qb_lowered *op, 
 struct qb_rows_product {
 	int64_t rows, k, n;
 	bool transposed; /* w lies as [n, k] */
-	const struct qb_value *w, *bias; /* bias: or NULL */
+	const struct qb_value *w, *bias, *y; /* bias: or NULL; y: the node's output, or that of the Add behind it whose bias it takes */
 };
 
 /* A large one in fewer multiplications, where no scheme will replace the weights. */

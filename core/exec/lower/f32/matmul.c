@@ -6,6 +6,8 @@
 #include "core/exec/lower/f32/conv_igemm.h"
 #include "core/exec/lower/lowerings.h"
 #include "core/exec/onednn.h"
+#include "core/graph/op.h"
+#include "core/graph/shape.h"
 
 static struct qb_layout matrix(int64_t rows, int64_t columns, bool transposed)
 {
@@ -22,8 +24,8 @@ static enum qb_err plan_tiles(struct qb_builder *b, const struct qb_lowered *op,
 	struct qb_dense d = {.images = 1, .height = 1, .width = p->rows, .channels = p->k, .out_height = 1,
 		.out_width = p->rows, .outputs = p->n, .groups = 1, .kernel = {1, 1}, .stride = {1, 1},
 		.dilation = {1, 1}, .x = n->input[0], .w = p->w, .bias = p->bias,
-		.residual = op->residual, .y = n->output[0],
-		.x_layout = qb_layout_dense(&n->input[0]->shape), .y_layout = qb_layout_dense(&n->output[0]->shape)};
+		.residual = op->residual, .y = p->y,
+		.x_layout = qb_layout_dense(&n->input[0]->shape), .y_layout = qb_layout_dense(&p->y->shape)};
 	const int64_t dims[] = {p->n, p->k, 1};
 
 	d.w_as = qb_layout_ordered(3, dims, p->transposed ? (const int[]){0, 1, 2} : (const int[]){1, 0, 2}, 0, 1);
@@ -80,7 +82,7 @@ enum qb_err qb__plan_gemm(struct qb_builder *b, const struct qb_lowered *op, str
 {
 	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0];
-	struct qb_rows_product p = {.w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL};
+	struct qb_rows_product p = {.w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL, .y = n->output[0]};
 
 	if (x->dtype != QB_F32 || qb_node_float(n, "alpha", 1) != 1 || (p.bias && qb_node_float(n, "beta", 1) != 1)) {
 		return QB_EUNSUPPORTED;
@@ -132,11 +134,30 @@ static enum qb_err plan_batched(struct qb_builder *b, const struct qb_lowered *o
 	return qb_dnn_matmul(b, op, &a, eb);
 }
 
+/* In training, where nothing is fused before: the Add of a vector that alone reads a product of rows, which is computed with it then;
+ * or NULL. */
+static const struct qb_node *bias_behind(const struct qb_builder *b, const struct qb_node *n, struct qb_rows_product *p)
+{
+	bool computed = qb_builder_is_training(b) && !p->w->constant;
+	const struct qb_lowered *user = computed ? qb_builder_only_user(b, n->output[0]) : NULL;
+	const struct qb_node *add = user && qb_node_is(&user->node, QB_OP_Add) ? &user->node : NULL;
+	const struct qb_value *v = add ? add->input[add->input[0] == n->output[0]] : NULL;
+
+	if (!v || v->dtype != QB_F32 || !is_row(&v->shape, p->n) || (!v->constant && !qb_builder_has(b, v)) ||
+		!qb_shape_equal(&add->output[0]->shape, &n->output[0]->shape)) {
+		return NULL;
+	}
+	p->bias = v;
+	p->y = add->output[0];
+	return add;
+}
+
 enum qb_err qb__plan_matmul(struct qb_builder *b, const struct qb_lowered *op, struct qb_errbuf *eb)
 {
 	const struct qb_node *n = &op->node;
 	const struct qb_value *x = n->input[0], *w = n->input[1];
-	struct qb_rows_product p = {.w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL};
+	const struct qb_node *add;
+	struct qb_rows_product p = {.w = n->input[1], .bias = n->inputs > 2 ? n->input[2] : NULL, .y = n->output[0]};
 
 	if (x->dtype != QB_F32 || x->shape.ndim < 2) {
 		return QB_EUNSUPPORTED;
@@ -147,5 +168,10 @@ enum qb_err qb__plan_matmul(struct qb_builder *b, const struct qb_lowered *op, s
 	p.rows = span(&x->shape, 0, x->shape.ndim - 1);
 	p.k = w->shape.dim[0];
 	p.n = w->shape.dim[1];
-	return p.rows && p.k && p.n ? plan_product(b, op, &p, eb) : QB_EUNSUPPORTED;
+	if (!p.rows || !p.k || !p.n) {
+		return QB_EUNSUPPORTED;
+	}
+	add = p.bias ? NULL : bias_behind(b, n, &p);
+	QB_TRY(plan_product(b, op, &p, eb));
+	return add ? qb_builder_absorb(b, add, eb) : QB_OK;
 }
