@@ -9,6 +9,63 @@
 #include "core/base/size.h"
 #include "core/train/trainer_state.h"
 
+/* ---- what is done to every parameter ---- */
+
+/* Elements of parameters that a thread takes at a time; one of a table of embeddings may have more than all others together. */
+enum { PIECE = 1 << 16, FEW_ELEMENTS = 1 << 18 };
+
+/* Elements [from, to) of a parameter; `piece` counts through all parameters. */
+typedef void piece_fn(struct qb_trainer *t, const struct qb_parameter *p, size_t from, size_t to, int64_t piece, const void *arg);
+
+struct each {
+	struct qb_trainer *t;
+	piece_fn *fn;
+	const void *arg;
+};
+
+static int64_t pieces_of(const struct qb_parameter *p)
+{
+	return (int64_t)((p->size + PIECE - 1) / PIECE);
+}
+
+static int64_t count_pieces(const struct qb_trainer *t)
+{
+	int64_t pieces = 0;
+
+	for (int i = 0; i < t->graph->training.parameters; i++) {
+		pieces += pieces_of(t->graph->training.parameter[i]);
+	}
+	return pieces;
+}
+
+static enum qb_err do_piece(void *arg, int thread, int64_t item, struct qb_errbuf *eb)
+{
+	const struct each *e = arg;
+	struct qb_parameter *const *p = e->t->graph->training.parameter;
+	int64_t at = item;
+	size_t from;
+
+	(void)thread, (void)eb;
+	while (at >= pieces_of(*p)) {
+		at -= pieces_of(*p++);
+	}
+	from = (size_t)at * PIECE;
+	e->fn(e->t, *p, from, QB_MIN(from + PIECE, (*p)->size), item, e->arg);
+	return QB_OK;
+}
+
+/* On all threads where there is enough to do; elements do not depend on each other. */
+static enum qb_err for_each(struct qb_trainer *t, piece_fn *fn, const void *arg, struct qb_errbuf *eb)
+{
+	struct each e = {t, fn, arg};
+	size_t elements = 0;
+
+	for (int i = 0; i < t->graph->training.parameters; i++) {
+		elements += t->graph->training.parameter[i]->size;
+	}
+	return qb_team_run(elements < FEW_ELEMENTS ? 1 : t->config.threads, count_pieces(t), do_piece, &e, eb);
+}
+
 /* ---- room ---- */
 
 /* Outputs of a shard: its loss, gradients and watched values; sums of batch norms are the same in all. */
@@ -77,7 +134,8 @@ enum qb_err qb__train_step_create(struct qb_trainer *t, struct qb_errbuf *eb)
 	for (int i = 0; t->state && fits && i < parameters; i++) {
 		fits = take_state(t, t->graph->training.parameter[i]);
 	}
-	return t->output && t->state && fits ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for gradients and optimizer of %d "
+	t->squares = qb__trainer_take(t, (size_t)count_pieces(t), sizeof(*t->squares));
+	return t->output && t->state && t->squares && fits ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for gradients and optimizer of %d "
 		"parameters in %" PRId64 " shards", parameters, t->shard_count);
 }
 
@@ -98,39 +156,6 @@ enum qb_err qb__train_run_shards(struct qb_trainer *t, struct qb_errbuf *eb)
 	return qb_shards_run(t->shards, &run, eb);
 }
 
-/* ---- what is done to every parameter ---- */
-
-typedef void parameter_fn(struct qb_trainer *t, const struct qb_parameter *p, const void *arg);
-
-struct each {
-	struct qb_trainer *t;
-	parameter_fn *fn;
-	const void *arg;
-};
-
-static enum qb_err do_one(void *arg, int thread, int64_t item, struct qb_errbuf *eb)
-{
-	const struct each *e = arg;
-
-	(void)thread, (void)eb;
-	e->fn(e->t, e->t->graph->training.parameter[item], e->arg);
-	return QB_OK;
-}
-
-enum { FEW_ELEMENTS = 1 << 18 };
-
-/* On all threads where there is enough to do; parameters do not depend on each other. */
-static enum qb_err for_each(struct qb_trainer *t, parameter_fn *fn, const void *arg, struct qb_errbuf *eb)
-{
-	struct each e = {t, fn, arg};
-	size_t elements = 0;
-
-	for (int i = 0; i < t->graph->training.parameters; i++) {
-		elements += t->graph->training.parameter[i]->size;
-	}
-	return qb_team_run(elements < FEW_ELEMENTS ? 1 : t->config.threads, t->graph->training.parameters, do_one, &e, eb);
-}
-
 /* ---- gradients ---- */
 
 static void add(float *restrict sum, const float *restrict x, size_t n)
@@ -142,21 +167,30 @@ static void add(float *restrict sum, const float *restrict x, size_t n)
 
 enum { ADDED_AT_ONCE = 2048 };
 
-/* Some elements of all shards at a time, so that their sums stay in the nearest cache. */
-static void add_shards(struct qb_trainer *t, const struct qb_parameter *p, const void *arg)
+/* Of all shards, in their order, to what is there or (first) in its place. Some elements at a time, so that their sums stay in the
+ * nearest cache. */
+static void add_shards(struct qb_trainer *t, const struct qb_parameter *p, size_t from, size_t to, int64_t piece, const void *arg)
 {
 	int output = t->graph->gradient[p->index];
+	const bool *first = arg;
 
-	(void)arg;
-	for (size_t i = 0; output >= 0 && i < p->size; i += ADDED_AT_ONCE) {
-		for (int64_t s = 0; s < t->shard_count; s++) {
-			add(p->gradient + i, (const float *)t->output[s][output] + i, QB_MIN((size_t)ADDED_AT_ONCE, p->size - i));
+	(void)piece;
+	if (output < 0 && p->gradient && *first) {
+		memset(p->gradient + from, 0, (to - from) * sizeof(*p->gradient));
+	}
+	for (size_t i = from, n; output >= 0 && i < to; i += n) {
+		n = QB_MIN((size_t)ADDED_AT_ONCE, to - i);
+		if (*first) {
+			memcpy(p->gradient + i, (const float *)t->output[0][output] + i, n * sizeof(*p->gradient));
+		}
+		for (int64_t s = *first; s < t->shard_count; s++) {
+			add(p->gradient + i, (const float *)t->output[s][output] + i, n);
 		}
 	}
 }
 
-/* Runs the batch that was read; its loss is added to *loss, gradients to those of the parameters. */
-static enum qb_err run_batch(struct qb_trainer *t, double *loss, struct qb_errbuf *eb)
+/* Runs the batch that was read; its loss is added to *loss, gradients to those of the parameters, but for the first of a step. */
+static enum qb_err run_batch(struct qb_trainer *t, bool first, double *loss, struct qb_errbuf *eb)
 {
 	double sum = -t->entropy;
 
@@ -165,28 +199,16 @@ static enum qb_err run_batch(struct qb_trainer *t, double *loss, struct qb_errbu
 		sum += *(const float *)t->output[s][0];
 	}
 	*loss += sum;
-	return for_each(t, add_shards, NULL, eb);
-}
-
-static void clear_gradients(struct qb_trainer *t)
-{
-	for (int i = 0; i < t->graph->training.parameters; i++) {
-		const struct qb_parameter *p = t->graph->training.parameter[i];
-
-		if (p->gradient) {
-			memset(p->gradient, 0, p->size * sizeof(*p->gradient));
-		}
-	}
+	return for_each(t, add_shards, &first, eb);
 }
 
 /* Loss and gradients of the batches of a step. */
 static enum qb_err accumulate(struct qb_trainer *t, int64_t step, double *loss, struct qb_errbuf *eb)
 {
 	*loss = 0;
-	clear_gradients(t);
 	for (int64_t run = 0; run < t->config.accumulation; run++) {
 		QB_TRY(qb__train_batch_read(t, step, run, eb));
-		QB_TRY(run_batch(t, loss, eb));
+		QB_TRY(run_batch(t, run == 0, loss, eb));
 		if (isfinite(*loss)) {
 			qb__train_follow_statistics(t, t->config.batch_norm_momentum);
 		}
@@ -198,12 +220,11 @@ enum qb_err qb_trainer_gradients(struct qb_trainer *t, double *loss, struct qb_e
 {
 	double sum = 0;
 
-	clear_gradients(t);
 	for (int64_t run = 0; run < t->config.accumulation; run++) {
 		if (t->config.accumulation > 1) {
 			QB_TRY(qb__train_batch_read(t, t->at.step, run, eb));
 		}
-		QB_TRY(run_batch(t, &sum, eb));
+		QB_TRY(run_batch(t, run == 0, &sum, eb));
 	}
 	*loss = sum;
 	return QB_OK;
@@ -216,48 +237,60 @@ const void *qb_trainer_watched(const struct qb_trainer *t, int watch, int64_t sh
 
 /* ---- the step ---- */
 
-/* Of all gradients together. */
-static double gradient_norm(const struct qb_trainer *t)
+static void square(struct qb_trainer *t, const struct qb_parameter *p, size_t from, size_t to, int64_t piece, const void *arg)
 {
+	(void)arg;
+	t->squares[piece] = p->gradient ? qb_sum_of_squares(p->gradient + from, to - from) : 0;
+}
+
+/* Of all gradients together, added up in the order of their pieces. */
+static enum qb_err gradient_norm(struct qb_trainer *t, double *norm, struct qb_errbuf *eb)
+{
+	int64_t pieces = count_pieces(t);
 	double sum = 0;
 
-	for (int i = 0; i < t->graph->training.parameters; i++) {
-		const struct qb_parameter *p = t->graph->training.parameter[i];
-
-		sum += p->gradient ? qb_sum_of_squares(p->gradient, p->size) : 0;
+	QB_TRY(for_each(t, square, NULL, eb));
+	for (int64_t i = 0; i < pieces; i++) {
+		sum += t->squares[i];
 	}
-	return sqrt(sum);
+	*norm = sqrt(sum);
+	return QB_OK;
 }
 
 struct move {
 	double rate, clip; /* factors of the rate and of gradients */
 };
 
-static void move_parameter(struct qb_trainer *t, const struct qb_parameter *p, const void *arg)
+static void move_parameter(struct qb_trainer *t, const struct qb_parameter *p, size_t from, size_t to, int64_t piece, const void *arg)
 {
 	const struct move *m = arg;
 	const struct qb_optimizer_config *o;
+	float *slot[QB_OPTIMIZER_SLOTS] = {NULL};
 
+	(void)piece;
 	if (p->group >= QB_PARAMETER_GROUPS) {
 		return;
 	}
 	o = &t->config.optimizer[p->group];
-	for (size_t i = 0; m->clip != 1 && i < p->size; i++) {
+	for (size_t i = from; m->clip != 1 && i < to; i++) {
 		p->gradient[i] = (float)(p->gradient[i] * m->clip);
 	}
+	for (int i = 0; i < qb_optimizer_slots(o); i++) {
+		slot[i] = t->state[p->index].slot[i] + from;
+	}
 	if (o->rate > 0) {
-		qb_optimizer_step(o, m->rate, t->at.step + 1, p->size, p->gradient, p->value, t->state[p->index].slot);
+		qb_optimizer_step(o, m->rate, t->at.step + 1, to - from, p->gradient + from, p->value + from, slot);
 	}
 }
 
-static void average_parameters(struct qb_trainer *t)
+static void average_parameter(struct qb_trainer *t, const struct qb_parameter *p, size_t from, size_t to, int64_t piece,
+	const void *arg)
 {
-	for (int i = 0; i < t->graph->training.parameters; i++) {
-		const struct qb_parameter *p = t->graph->training.parameter[i];
+	const struct qb_parameter_state *s = &t->state[p->index];
 
-		if (t->state[i].average) {
-			qb_moving_average(t->config.ema, t->state[i].average, p->value, p->size);
-		}
+	(void)piece, (void)arg;
+	if (s->average) {
+		qb_moving_average(t->config.ema, s->average + from, p->value + from, to - from);
 	}
 }
 
@@ -275,7 +308,7 @@ enum qb_err qb__train_step(struct qb_trainer *t, const struct qb_train_position 
 	if (h->after_gradients) {
 		QB_TRY(h->after_gradients(h->arg, t, at, &penalty, eb));
 	}
-	norm = gradient_norm(t);
+	QB_TRY(gradient_norm(t, &norm, eb));
 	if (!isfinite(loss + penalty) || !isfinite(norm)) {
 		return qb__train_diverged(t, at, loss + penalty, norm, eb);
 	}
@@ -284,7 +317,9 @@ enum qb_err qb__train_step(struct qb_trainer *t, const struct qb_train_position 
 	if (h->after_step) {
 		QB_TRY(h->after_step(h->arg, t, at, eb));
 	}
-	average_parameters(t);
+	if (t->config.ema > 0) {
+		QB_TRY(for_each(t, average_parameter, NULL, eb));
+	}
 	*out = (struct qb_train_step){.at = *at, .loss = loss + penalty, .gradient_norm = norm,
 		.rate = at->rate * t->config.optimizer[QB_PARAMETERS_WEIGHTS].rate};
 	return QB_OK;

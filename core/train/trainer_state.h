@@ -50,6 +50,7 @@ struct qb_trainer {
 	int64_t shard_count, rows; /* of a shard */
 	int64_t steps, an_epoch;   /* steps in all, of an epoch */
 	struct qb_parameter_state *state; /* [parameters] */
+	double *squares;           /* [pieces of parameters]: of gradients, summed up */
 
 	/* The batch of a run. */
 	int64_t *order, ordered_epoch; /* the epoch's samples; -1: none yet */

@@ -359,6 +359,48 @@ static void trainer_run__threads__same_bytes(void **state)
 	finish(&b);
 }
 
+/* Of all gradients, as the last step left them. */
+static double gradients_length(const struct session *s)
+{
+	double sum = 0;
+
+	for (int i = 0; i < qb_trainer_parameters(s->t); i++) {
+		const struct qb_parameter *p = qb_trainer_parameter(s->t, i);
+
+		for (size_t k = 0; p->gradient && k < p->size; k++) {
+			sum += (double)p->gradient[k] * p->gradient[k];
+		}
+	}
+	return sqrt(sum);
+}
+
+/* Parameters of several pieces, which threads share: gradients over all of them are as long as the clip says. */
+static void trainer_run__threads_and_large_parameters__same_bytes(void **state)
+{
+	struct qb_train_config c = small_config();
+	struct watch one = {0}, three = {0};
+	struct session a, b;
+
+	(void)state;
+	c.epochs = 2;
+	c.accumulation = 2;
+	c.ema = 0.9;
+	c.clip_norm = 0.01;
+	c.optimizer[QB_PARAMETERS_WEIGHTS].kind = QB_OPTIMIZER_ADAMW;
+	c.optimizer[QB_PARAMETERS_WEIGHTS].rate = 1e-3;
+	a = start(named_network("{\"name\": \"mlp\", \"layers\": [501, 401], \"classes\": 4, \"input\": [3, 8, 8]}", 1), &c, NULL);
+	c.threads = 3;
+	b = start(named_network("{\"name\": \"mlp\", \"layers\": [501, 401], \"classes\": 4, \"input\": [3, 8, 8]}", 1), &c, NULL);
+	run(&a, &one, false);
+	run(&b, &three, false);
+	assert_same_parameters(&a, &b);
+	assert_memory_equal(one.loss, three.loss, sizeof(one.loss));
+	assert_true(one.loss[3] < one.loss[0]);
+	assert_true(fabs(gradients_length(&a) - 0.01) < 1e-5);
+	finish(&a);
+	finish(&b);
+}
+
 static void trainer_run__other_shards_and_accumulation__nearly_the_same(void **state)
 {
 	struct qb_train_config c = small_config();
@@ -976,6 +1018,7 @@ int main(void)
 		cmocka_unit_test(list_parameters__resnet__roles_and_groups),
 		cmocka_unit_test(trainer_run__softmax_regression__follows_the_loop_by_hand),
 		cmocka_unit_test(trainer_run__threads__same_bytes),
+		cmocka_unit_test(trainer_run__threads_and_large_parameters__same_bytes),
 		cmocka_unit_test(trainer_run__other_shards_and_accumulation__nearly_the_same),
 		cmocka_unit_test(trainer_run__batch_norms_in_shards__nearly_the_same),
 		cmocka_unit_test(trainer_run__recomputed__same_bytes_in_less_memory),
