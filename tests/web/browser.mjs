@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dashboard against a server of made-up numbers, for what a real one shows too seldom. Pictures of every page are left in PICTURES.
 import assert from 'node:assert/strict';
+import {join} from 'node:path';
 import {browse} from './harness.mjs';
 import {start} from './mock.mjs';
 
 const [app, dist, pictures, chromium, kinds] = process.argv.slice(2);
 const server = await start(dist, kinds);
-const {page, open, has, everywhere, run} = await browse({app, chromium, pictures, url: server.url});
+const {page, open, has, everywhere, onPaper, onScreen, themed, run} = await browse({app, chromium, pictures, url: server.url});
 
 const tests = {
 	async jobs__all_states__are_listed() {
@@ -470,6 +471,40 @@ const tests = {
 		await page.goBack();
 		await page.locator('#tensors').waitFor();
 		await page.waitForFunction(() => scrollY === 700);
+	},
+	async print__of_pages__is_light_whole_and_without_what_is_pressed() {
+		for (const hash of ['#/jobs', '#/jobs/j1', '#/jobs/j20', '#/jobs/j30', '#/jobs/j42', '#/compare', '#/talk', '#/training?view=methods', '#/oscillations?job=j20', '#/models/m1']) {
+			await page.emulateMedia({colorScheme: 'dark'});
+			await open(hash);
+			await page.locator('h1').first().waitFor();
+			await page.waitForTimeout(600);
+			const wrong = await onPaper();
+			if (hash === '#/jobs/j1') { await page.screenshot({path: join(pictures, 'print-job.png'), fullPage: true}); }
+			await onScreen();
+			assert.deepEqual(wrong, [], hash);
+		}
+	},
+	async print__of_a_job_in_the_dark__keeps_names_and_headings_and_draws_charts_for_paper() {
+		await page.emulateMedia({colorScheme: 'dark'});
+		await open('#/jobs/j1');
+		await page.locator('#look canvas').waitFor();
+		const drawn = () => page.locator('#pareto canvas').first().evaluate((c) => c.toDataURL());
+		await themed('dark');
+		await page.waitForTimeout(600);
+		const dark = await drawn();
+		await onPaper();
+		for (let turn = 0; await drawn() === dark; turn++) { assert.ok(turn < 50, 'the chart is drawn for the dark'); await page.waitForTimeout(100); }
+		for (const part of ['#sweep tr[data-scheme=int8] th', '#tensors th button', '#tensors tbody .link', '#pareto canvas']) { assert.ok(await page.locator(part).first().isVisible(), part); }
+		for (const part of ['.go', 'details:not([open]) summary', 'input[type=search]']) { assert.ok(!await page.locator(part).first().isVisible(), part); }
+		assert.deepEqual(await page.locator('#pareto [aria-label] button').evaluateAll((all) => all.filter((b) => b.checkVisibility()).map((b) => b.getAttribute('aria-pressed'))), ['true', 'true']);
+		await page.emulateMedia({media: null, colorScheme: 'dark'});
+		await themed('dark');
+		await page.setViewportSize({width: 1280, height: 900});
+		await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+		assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'light');
+		await page.evaluate(() => dispatchEvent(new Event('afterprint')));
+		assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+		await onScreen();
 	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
 		await everywhere([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['graph', '#/models/m1?view=graph&job=j1&node=conv5'], ['data', '#/data'], ['submit', '#/submit'],

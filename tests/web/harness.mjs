@@ -73,6 +73,40 @@ export async function browse({app, chromium, pictures, url}) {
 		await page.emulateMedia({colorScheme: 'light'});
 	}
 
+	/** Waits until scripts have seen the theme, which charts are drawn in. */
+	const themed = (theme) => page.locator(`html[data-theme=${theme}]`).waitFor();
+
+	/** What is wrong with the page on paper (A4, 12 mm margins; backgrounds are not printed): of elements that can be seen. */
+	async function onPaper() {
+		await page.setViewportSize({width: 703, height: 1040});
+		await page.emulateMedia({media: 'print', colorScheme: 'dark'});
+		await themed('light');
+		await page.waitForTimeout(300);
+		return page.evaluate(() => {
+			const wrong = [];
+			const said = (e) => `${e.tagName} ${e.className} "${e.textContent.trim().slice(0, 40)}"`;
+			const light = (c) => { const [r, g, b] = c.map((v) => (v <= 10 ? v / 3294 : ((v / 255 + 0.055) / 1.055) ** 2.4)); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+			for (const e of document.querySelectorAll('body *')) {
+				const box = e.getBoundingClientRect();
+				if (box.width < 2 || box.height < 2 || !e.checkVisibility() || e.closest('.visually-hidden, select')) { continue; }
+				const style = getComputedStyle(e);
+				if (e.matches('header, nav a, input[type=search], input[type=range]') || (e.matches('button') && !e.matches('.link, .file, th button, [aria-pressed="true"]'))) { wrong.push(`to be used, not read: ${said(e)}`); }
+				if (box.right > innerWidth + 1) { wrong.push(`beyond the paper by ${Math.round(box.right - innerWidth)}: ${said(e)}`); }
+				if (e.matches('canvas') && e.closest('.card').getBoundingClientRect().bottom < box.bottom) { wrong.push(`over what comes after it: ${said(e.closest('.card'))}`); }
+				if (style.overflow !== 'visible' && style.display !== 'inline' && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1) && !e.matches('input, textarea, [role=img] *')) { wrong.push(`cut: ${said(e)}`); }
+				if ([...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())) {
+					const contrast = 1.05 / (light(style.color.match(/[\d.]+/g).slice(0, 3).map(Number)) + 0.05);
+					if (contrast < 4.5) { wrong.push(`pale, ${contrast.toFixed(1)}: ${said(e)}`); }
+				}
+			}
+			return wrong.slice(0, 8);
+		});
+	}
+	async function onScreen() {
+		await page.emulateMedia({media: null, colorScheme: 'light'});
+		await page.setViewportSize({width: 1280, height: 900});
+	}
+
 	/** Returns how many tests failed. QB_ONLY=talk runs those whose names match alone. */
 	async function run(tests) {
 		let failed = 0;
@@ -97,5 +131,5 @@ export async function browse({app, chromium, pictures, url}) {
 		rmSync(profile, {recursive: true, force: true});
 		return failed;
 	}
-	return {page, open, everywhere, run, has: (text) => page.getByText(text).first().waitFor()};
+	return {page, open, everywhere, onPaper, onScreen, themed, run, has: (text) => page.getByText(text).first().waitFor()};
 }
