@@ -35,7 +35,8 @@ export const STARTERS: Record<string, Json> = {
 	train: {network: 'resnet8', metric: 'top1', epochs: 20, batch: 64, optimizer: {lr: 0.1, weight_decay: 5e-4}, schedule: {warm_up: 1}, augment: {flip: true, crop: 4}},
 	qat: {scheme: 'w4a4', method: 'lsq', metric: 'top1', epochs: 10, batch: 64},
 	outliers: {network: {name: 'opt', layers: 3, width: 64, heads: 1, bias: false}, train: '', text: {task: 'bigram_backcopy', length: 64, sequences: 2048},
-		methods: ['vanilla', 'clipped_softmax', 'gated'], samples: 256, epochs: 20, batch: 32, optimizer: {lr: 0.002, weight_decay: 1e-4}},
+		methods: ['vanilla', 'clipped_softmax', 'gated'], samples: 256, epochs: 60, batch: 32, optimizer: {lr: 0.001, weight_decay: 1e-4},
+		schedule: {name: 'constant', warm_up: 1}, evaluate_every: 5},
 	tensor: {formats: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5', 'mxfp4', 'nvfp4']},
 };
 
