@@ -51,6 +51,13 @@ VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float
 		_mm512_storeu_si512(part->sums + i * SUMS + j * 16, s##i##x##j); \
 	}
 #define TAKE_ROW(i) const uint8_t *x##i = i < MR ? (const uint8_t *)x[i] + offset[t] : NULL;
+#define ASK_ROW(i) \
+	if (i < MR) { \
+		const char *next##i = (const char *)part->ahead.x[i] + part->ahead.offset[t] + from; \
+\
+		__builtin_prefetch(next##i); \
+		__builtin_prefetch(next##i + 64); \
+	}
 #define MULTIPLY(i, j) \
 	if (i < MR && j < NR) { \
 		DPBUSD(s##i##x##j, a, b##j); \
@@ -86,12 +93,22 @@ VNNI INLINE __m512i requant_16(__m512i sum, const float *multiplier, const float
 
 enum { SUMS = 64 };
 
+/* What a tile asks the caches for while it multiplies, because it is read next. Both lie in pieces too short for processors to foresee. */
+enum asks { ASK_NOTHING, ASK_WEIGHTS, ASK_ALL };
+struct ahead {
+	const void *const *x;  /* [MR], of as many elements, and ... */
+	const int64_t *offset; /* ... [elements] of the next tile */
+	const int8_t *weights; /* as many bytes as a block's of this tile */
+};
+enum { ASKED = 128 }; /* bytes of a pixel at a time */
+
 /* Which part of its sums a tile computes. */
 struct part {
 	const int32_t *row; /* [MR]: what is added to a row's; NULL: nothing */
 	int32_t *sums;      /* [MR][SUMS]: sums that are not whole */
 	int64_t done;       /* of the matrix's k before these */
 	bool last;
+	struct ahead ahead;
 };
 
 /* Four weights of sixteen outputs. */
@@ -107,7 +124,7 @@ VNNI INLINE __m512i weights(const int8_t *w, const bool nibbles)
 		_mm256_srli_epi16(pairs, 4), 1), _mm512_set1_epi8(15)), _mm512_set1_epi8(8));
 }
 
-VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const struct qb_int8_matrix *m, int64_t block,
+VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const enum asks asks, const struct qb_int8_matrix *m, int64_t block,
 	const struct qb_int8_conv_args *args, const struct part *part)
 {
 	const void *const *x = args->x;
@@ -121,6 +138,7 @@ VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const stru
 	const __m512i order =
 		_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
 	const __mmask64 all = left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
+	const int64_t ahead = asks == ASK_NOTHING ? 0 : part->ahead.weights - w;
 
 	EACH_IJ(DECLARE)
 	if (part->done) {
@@ -130,13 +148,23 @@ VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const stru
 	}
 	for (int64_t t = 0; t < elements; t++) {
 		EACH_I(TAKE_ROW)
-		for (int64_t k = 0; k < chunk; k += 4, w += nibbles ? 32 : 64) {
-			const __m512i b0 = weights(w, nibbles);
-			const __m512i b1 = NR > 1 ? weights(w + block_bytes, nibbles) : b0;
-			const __m512i b2 = NR > 2 ? weights(w + 2 * block_bytes, nibbles) : b0;
-			const __m512i b3 = NR > 3 ? weights(w + 3 * block_bytes, nibbles) : b0;
+		for (int64_t from = 0, k = 0; k < chunk; from += ASKED) {
+			const int64_t to = asks == ASK_ALL ? QB_MIN(from + ASKED, chunk) : chunk;
 
-			EACH_I(STEP_ROW)
+			if (asks == ASK_ALL) {
+				EACH_I(ASK_ROW)
+			}
+			for (; k < to; k += 4, w += nibbles ? 32 : 64) {
+				const __m512i b0 = weights(w, nibbles);
+				const __m512i b1 = NR > 1 ? weights(w + block_bytes, nibbles) : b0;
+				const __m512i b2 = NR > 2 ? weights(w + 2 * block_bytes, nibbles) : b0;
+				const __m512i b3 = NR > 3 ? weights(w + 3 * block_bytes, nibbles) : b0;
+
+				if (asks != ASK_NOTHING) {
+					__builtin_prefetch(w + ahead, 0, 2);
+				}
+				EACH_I(STEP_ROW)
+			}
 		}
 	}
 	if (!part->last) {
@@ -152,7 +180,7 @@ VNNI INLINE void tile(const int MR, const int NR, const bool nibbles, const stru
 	VNNI static void name##_##MR##_##NR(const struct qb_int8_matrix *m, int64_t block, \
 		const struct qb_int8_conv_args *a, const struct part *part) \
 	{ \
-		tile(MR, NR, nibbles, m, block, a, part); \
+		tile(MR, NR, nibbles, ASK_NOTHING, m, block, a, part); \
 	}
 #define TILE(MR, NR) TILE_OF(bytes, false, MR, NR) TILE_OF(nibbles, true, MR, NR)
 #define TILES_6(NR) TILE(1, NR) TILE(2, NR) TILE(3, NR) TILE(4, NR) TILE(5, NR) TILE(6, NR)
@@ -174,6 +202,18 @@ static tile_fn *const tiles[2][4][12] = {TILES(bytes), TILES(nibbles)};
 /* Pixels of a tile by its blocks: as many sums as there are registers for. */
 static const int tile_pixels[4] = {12, 12, 8, 6};
 
+VNNI static void bytes_ask_weights(const struct qb_int8_matrix *m, int64_t block, const struct qb_int8_conv_args *a,
+	const struct part *part)
+{
+	tile(6, 4, false, ASK_WEIGHTS, m, block, a, part);
+}
+
+VNNI static void bytes_ask(const struct qb_int8_matrix *m, int64_t block, const struct qb_int8_conv_args *a,
+	const struct part *part)
+{
+	tile(6, 4, false, ASK_ALL, m, block, a, part);
+}
+
 /* The sum of n bytes. */
 VNNI INLINE int64_t sum_of(const uint8_t *x, int64_t n)
 {
@@ -189,17 +229,39 @@ VNNI INLINE int64_t sum_of(const uint8_t *x, int64_t n)
 	return lane[0] + lane[1] + lane[2] + lane[3] + lane[4] + lane[5] + lane[6] + lane[7];
 }
 
-/* Of k at once: the weights of four blocks stay in the first-level cache while the pixels pass. */
-enum { DEPTH_MAX = 512, GROUP_PIXELS = QB_INT8_PIXELS };
+/* Of k at once: the weights of four blocks stay in the first-level cache while the pixels pass. Packed weights that are there already
+ * need not be asked for, nor short runs of pixels. */
+enum { DEPTH_MAX = 512, GROUP_PIXELS = QB_INT8_PIXELS, ASK_WEIGHTS_FROM = 1 << 17, ASK_RUNS_FROM = 448 };
+
+/* Which part of the sums is next, and the offsets of its elements: NULL where they are more or fewer than this part's. */
+struct next {
+	int64_t block, done;
+	const int64_t *offset;
+};
+
+static int64_t blocks_of(const struct qb_int8_matrix *m)
+{
+	return (m->outputs + 15) / 16;
+}
+
+static tile_fn *tile_for(bool nibbles, int mr, int nr, const struct qb_int8_matrix *m, int64_t run, const struct ahead *ahead)
+{
+	if (nibbles || mr != 6 || nr != 4 || m->k * m->outputs < ASK_WEIGHTS_FROM) {
+		return tiles[nibbles][nr - 1][mr - 1];
+	}
+	return run >= ASK_RUNS_FROM && ahead->offset ? bytes_ask : bytes_ask_weights;
+}
 
 /* One part of the sums of all pixels and four blocks of outputs. */
 static void conv_part(bool nibbles, const struct qb_int8_matrix *m, int64_t block, const struct qb_int8_conv_args *a,
-	const struct part *part)
+	const struct part *part, const struct next *next)
 {
-	int nr = (int)QB_MIN(4, (m->outputs + 15) / 16 - block), most = tile_pixels[nr - 1];
+	const int nr = (int)QB_MIN(4, blocks_of(m) - block), most = tile_pixels[nr - 1];
 
-	for (int64_t p = 0; p < a->pixels; p += most) {
-		int mr = (int)QB_MIN(most, a->pixels - p);
+	for (int64_t p = 0, i = 0; p < a->pixels; p += most, i++) {
+		const int mr = (int)QB_MIN(most, a->pixels - p);
+		const bool end = p + mr == a->pixels;
+		const int64_t next_block = QB_MIN(next->block + i % nr, blocks_of(m) - 1);
 		struct qb_int8_conv_args tile = *a;
 		struct part of = *part;
 
@@ -208,13 +270,17 @@ static void conv_part(bool nibbles, const struct qb_int8_matrix *m, int64_t bloc
 		tile.y += p * a->y_stride;
 		of.row = part->row ? part->row + p : NULL;
 		of.sums = part->sums + p * SUMS;
-		tiles[nibbles][nr - 1][mr - 1](m, block, &tile, &of);
+		of.ahead.x = end ? a->x : a->x + QB_MIN(p + most, a->pixels - mr);
+		of.ahead.offset = end ? next->offset : a->offset;
+		of.ahead.weights = (const int8_t *)m->packed + next_block * m->k * 16 + next->done * 16;
+		tile_for(nibbles, mr, nr, m, a->chunk, &of.ahead)(m, block, &tile, &of);
 	}
 }
 
-/* Long sums of at most GROUP_PIXELS pixels in parts: some kernel elements, or some of the elements of one. */
+/* Long sums of at most GROUP_PIXELS pixels in parts: some kernel elements, or some of the elements of one. after: the block that is
+ * next when they are whole. */
 static void conv_long(bool nibbles, const struct qb_int8_matrix *m, int64_t block, const struct qb_int8_conv_args *a,
-	const int32_t *row)
+	const int32_t *row, int64_t after)
 {
 	const int64_t parts = (a->chunk + DEPTH_MAX - 1) / DEPTH_MAX;
 	const int64_t depth = (int64_t)qb_align_up((size_t)((a->chunk + parts - 1) / parts), 4);
@@ -225,34 +291,55 @@ static void conv_long(bool nibbles, const struct qb_int8_matrix *m, int64_t bloc
 	for (int64_t t = 0; t < a->kernel_elements; t += together) {
 		for (int64_t k = 0, n; k < a->chunk; k += n) {
 			const int64_t offset = a->offset[t] + k;
+			int64_t next_offset = a->offset[0];
 			struct qb_int8_conv_args some = *a;
+			struct next next = {block, 0, &next_offset};
 
 			n = QB_MIN(depth, a->chunk - k);
 			some.offset = parts > 1 ? &offset : a->offset + t;
 			some.kernel_elements = QB_MIN(together, a->kernel_elements - t);
 			some.chunk = n;
-			part.last = part.done + some.kernel_elements * n == m->k;
-			conv_part(nibbles, m, block, &some, &part);
+			next.done = part.done + some.kernel_elements * n;
+			part.last = next.done == m->k;
+			if (part.last) {
+				next.block = after;
+				next.done = 0;
+			} else {
+				next_offset = k + n < a->chunk ? offset + n : a->offset[t + some.kernel_elements];
+			}
+			next.offset = some.kernel_elements == 1 ? &next_offset : NULL;
+			conv_part(nibbles, m, block, &some, &part, &next);
 			part.done += some.kernel_elements * n;
 		}
 	}
 }
 
+/* How many of so many pixels are next: groups are equal, of whole tiles where they can be. */
+static int64_t group_of(int64_t pixels)
+{
+	const int64_t groups = (pixels + GROUP_PIXELS - 1) / GROUP_PIXELS, equal = (pixels + groups - 1) / groups;
+
+	return QB_MIN((equal + 5) / 6 * 6, QB_MIN(pixels, GROUP_PIXELS));
+}
+
 /* row [pixels]: what is added to the sums of a pixel; NULL: nothing. */
 static void conv_of(bool nibbles, const struct qb_int8_matrix *m, const struct qb_int8_conv_args *a, const int32_t *row)
 {
-	for (int64_t block = 0; block * 16 < m->outputs; block += 4) {
+	for (int64_t block = 0; block < blocks_of(m); block += 4) {
+		const int64_t next = block + 4 < blocks_of(m) ? block + 4 : 0;
+
 		if (m->k <= DEPTH_MAX) {
-			conv_part(nibbles, m, block, a, &(struct part){.row = row, .last = true});
+			conv_part(nibbles, m, block, a, &(struct part){.row = row, .last = true}, &(struct next){next, 0, a->offset});
 			continue;
 		}
-		for (int64_t p = 0; p < a->pixels; p += GROUP_PIXELS) {
+		for (int64_t p = 0, n; p < a->pixels; p += n) {
 			struct qb_int8_conv_args group = *a;
 
+			n = group_of(a->pixels - p);
 			group.x += p;
-			group.pixels = QB_MIN(GROUP_PIXELS, a->pixels - p);
+			group.pixels = n;
 			group.y += p * a->y_stride;
-			conv_long(nibbles, m, block, &group, row ? row + p : NULL);
+			conv_long(nibbles, m, block, &group, row ? row + p : NULL, p + n < a->pixels ? block : next);
 		}
 	}
 }

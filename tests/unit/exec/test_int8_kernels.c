@@ -192,6 +192,9 @@ static void conv__long_sums__all_tables_equal_sums(void **state)
 	/* Pixels that share weights, and more; outputs of one group of blocks and of the next. */
 	check_conv(OUTPUTS_MAX, 3, 260, QB_INT8_PIXELS - 3, ANY);
 	check_conv(40, 1, 1036, QB_INT8_PIXELS + 1, ANY);
+	/* Weights and pixels that tiles ask for ahead of their use: of several elements a part, of several parts an element. */
+	check_conv(OUTPUTS_MAX, 9, 100, QB_INT8_PIXELS + 1, ANY);
+	check_conv(OUTPUTS_MAX, 2, 1036, 14, ANY);
 }
 
 /* A tile by Winograd is the same bytes as the convolution, up to the largest sums it promises. */
