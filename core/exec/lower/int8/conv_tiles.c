@@ -16,6 +16,9 @@ enum {
 	RUNS_MAX = 16,            /* along an axis */
 	KERNEL_ELEMENTS_MAX = 64,
 	BLOCK = 96,               /* outputs that share what is read of the weights */
+	PIXELS_MANY = 16 * BLOCK, /* so many read a tile's weights often enough */
+	MOST_OF_MANY = 80,        /* per cent of all products that may be inside */
+	MOST = 75,
 };
 
 /* Along one axis: outputs from `from` to `to` see the kernel elements of the mask. */
@@ -160,7 +163,7 @@ static enum qb_err pack_tile(struct tiles *c, struct qb_builder *b, struct tile 
 /* Are enough kernel elements outside, and are weights few enough to be there several times? */
 static bool pays(const struct qb_window *win, const struct run *v, int down, const struct run *h, int across)
 {
-	int64_t all = win->kernel[0] * win->kernel[1], sums = 0, copies = 0;
+	int64_t all = win->kernel[0] * win->kernel[1], pixels = win->out[0] * win->out[1], sums = 0, copies = 0;
 
 	for (int i = 0; i < down * across; i++) {
 		const struct run *y = &v[i / across], *x = &h[i % across];
@@ -172,7 +175,8 @@ static bool pays(const struct qb_window *win, const struct run *v, int down, con
 		sums += (y->to - y->from) * (x->to - x->from) * kernel_elements;
 		copies += kernel_elements;
 	}
-	return down && across && copies <= 6 * all && 4 * sums <= 3 * win->out[0] * win->out[1] * all;
+	return down && across && copies <= 6 * all &&
+		100 * sums <= (pixels >= PIXELS_MANY ? MOST_OF_MANY : MOST) * pixels * all;
 }
 
 static enum qb_err add_blocks(struct tiles *c, struct qb_builder *b, int64_t tiles, const int64_t *size,
