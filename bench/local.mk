@@ -32,3 +32,4 @@ EXTRA_DIST += bench/export_networks.py bench/choice.py bench/throughput.py
 EXTRA_DIST += bench/sentences.py bench/export_minilm.py bench/jobs.py bench/methods.py
 BENCHSCRIPTS += bench/serving.py
 EXTRA_DIST += bench/serving.py
+EXTRA_DIST += bench/pages.mjs bench/mlflow_runs.py
