@@ -11,7 +11,7 @@ import {browse, startDaemon} from './harness.mjs';
 const [build, source, chromium] = process.argv.slice(2).map((p, i) => (i < 2 ? resolve(p) : p));
 const state = mkdtempSync(join(tmpdir(), 'qb-lab-'));
 const {url, stop} = await startDaemon(build, ['--state', state, '--web', join(build, 'web/dist')]);
-const {page, open, has, everywhere, run} = await browse({app: join(build, 'web/app'), chromium, pictures: join(build, 'web/pictures'), url});
+const {page, open, has, everywhere, onPaper, onScreen, run} = await browse({app: join(build, 'web/app'), chromium, pictures: join(build, 'web/pictures'), url});
 const row = (table, name) => page.locator(`${table} tbody tr`, {has: page.getByRole('rowheader', {name, exact: true})});
 const submit = () => page.getByRole('button', {name: 'Submit', exact: true}).click();
 const asJson = async (change) => {
@@ -315,6 +315,20 @@ const tests = {
 		assert.match(await page.locator('tr[data-method="lsq+freeze"]').innerText(), /\d+\.\d\d\s+\d+\.\d\d\s+[\d.]+ %/);
 		await open('#/oscillations');
 		await page.locator('#osc-layers').waitFor();
+	},
+	async print__of_a_report__holds_its_tables_and_the_shades_of_its_cells() {
+		const call = async (path, body) => (await fetch(`${url}/v1/jobs${path}`, body ? {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)} : {})).json();
+		const {spec} = await call('/j1');
+		const {id} = await call('', {...spec, schemes: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5', 'w4a8'], samples: 20, calibration: {samples: 10}, latency: false, export: ['report']});
+		await open(`#/jobs/${id}`);
+		await page.locator('[data-state=succeeded]').waitFor({timeout: 120000});
+		const report = await (await fetch(`${url}/v1/jobs/${id}/artifacts/report.html`)).text();
+		await page.goto('about:blank');
+		await page.setContent(report);
+		const wrong = await onPaper();
+		const shaded = await page.locator('td[style*=background]').first().evaluate((e) => getComputedStyle(e).printColorAdjust);
+		await onScreen();
+		assert.deepEqual([wrong, shaded], [[], 'exact']);
 	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
 		await everywhere([['job', '#/jobs/j1'], ['formats', '#/formats'], ['distributions', '#/distributions'], ['hardware', '#/hardware'], ['compare', '#/compare'], ['tensors', '#/tensors'], ['oscillations', '#/oscillations'], ['training', '#/training'], ['methods', '#/training?view=methods'], ['submit-toy', '#/submit?type=toy'], ['submit-sqnr', '#/submit?type=sqnr'], ['submit-hwcost', '#/submit?type=hwcost']], 'lab-');

@@ -147,7 +147,11 @@ static void head(FILE *f, const json_t *r, const struct qb_report_run *run)
 		"table{border-collapse:collapse;margin:.5rem 0}th,td{padding:.2rem .7rem;border-bottom:1px solid #d5dae1;"
 		"text-align:left}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\n"
 		"summary{cursor:pointer;margin:.5rem 0}svg{display:block;max-width:100%}svg text{font:12px system-ui,sans-serif;"
-		"fill:#1c2430}.b{font-weight:700}small{color:#5b6675}\n</style></head><body>\n<h1>", f);
+		"fill:#1c2430}.b{font-weight:700}small{color:#5b6675}\n"
+		/* A shade says what its number does, and its letters are made for it: both are printed. */
+		"td[style]{-webkit-print-color-adjust:exact;print-color-adjust:exact}\n"
+		"@media print{@page{margin:12mm}body{margin:0;padding:0;max-width:none;font-size:9pt}table{font-size:8pt}"
+		"th,td{padding:.1rem .25rem;overflow-wrap:anywhere}tr,svg{break-inside:avoid}details:not([open]){display:none}}\n</style></head><body>\n<h1>", f);
 	text(f, string_at(r, "model"));
 	fputs("</h1>\n<p>", f);
 	fprintf(f, "%.0f samples of ", number_at(r, "samples"));
