@@ -21,7 +21,7 @@ tests_fuzz_fuzz_questions_LDADD = $(LDADD) $(LIB_FUZZING_ENGINE)
 # What the daemon does with a line of a worker, as far as the database.
 check_PROGRAMS += tests/fuzz/fuzz_events
 tests_fuzz_fuzz_events_SOURCES = tests/fuzz/fuzz_events.c $(CHANGE_JSON) $(FUZZ_MAIN) core/base/random.c common/bytes.c common/json_text.c \
-	daemon/blobs.c daemon/checkpoints.c daemon/hub.c daemon/launcher.c daemon/oom.c daemon/orphans.c daemon/record.c daemon/worker_run_end.c daemon/worker_processes.c daemon/storage.c \
+	daemon/blobs.c daemon/cgroup.c daemon/checkpoints.c daemon/hub.c daemon/launcher.c daemon/oom.c daemon/orphans.c daemon/record.c daemon/worker_run_end.c daemon/worker_processes.c daemon/storage.c \
 	daemon/store.c daemon/util.c daemon/worker.c daemon/worker_command.c daemon/workspace.c
 tests_fuzz_fuzz_events_CPPFLAGS = $(quantbenchd_CPPFLAGS)
 tests_fuzz_fuzz_events_CFLAGS = $(AM_CFLAGS)
