@@ -316,7 +316,7 @@ const tests = {
 		await open('#/oscillations');
 		await page.locator('#osc-layers').waitFor();
 	},
-	async print__of_a_report__holds_its_tables_and_the_shades_of_its_cells() {
+	async report__on_paper_and_on_a_phone__holds_its_tables_and_the_shades_of_its_cells() {
 		const call = async (path, body) => (await fetch(`${url}/v1/jobs${path}`, body ? {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)} : {})).json();
 		const {spec} = await call('/j1');
 		const {id} = await call('', {...spec, schemes: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5', 'w4a8'], samples: 20, calibration: {samples: 10}, latency: false, export: ['report']});
@@ -328,7 +328,10 @@ const tests = {
 		const wrong = await onPaper();
 		const shaded = await page.locator('td[style*=background]').first().evaluate((e) => getComputedStyle(e).printColorAdjust);
 		await onScreen();
-		assert.deepEqual([wrong, shaded], [[], 'exact']);
+		await page.setViewportSize({width: 390, height: 844});
+		const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+		await page.setViewportSize({width: 1280, height: 900});
+		assert.deepEqual([wrong, shaded, wide], [[], 'exact', 390]);
 	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
 		await everywhere([['job', '#/jobs/j1'], ['formats', '#/formats'], ['distributions', '#/distributions'], ['hardware', '#/hardware'], ['compare', '#/compare'], ['tensors', '#/tensors'], ['oscillations', '#/oscillations'], ['training', '#/training'], ['methods', '#/training?view=methods'], ['submit-toy', '#/submit?type=toy'], ['submit-sqnr', '#/submit?type=sqnr'], ['submit-hwcost', '#/submit?type=hwcost']], 'lab-');

@@ -140,16 +140,17 @@ static void head(FILE *f, const json_t *r, const struct qb_report_run *run)
 {
 	bool spread = json_is_true(json_object_get(r, "calibration_spread"));
 
-	fputs("<!doctype html>\n<html lang=en><head><meta charset=utf-8>\n<title>quantbench: ", f);
+	fputs("<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width,initial-scale=1\">\n<title>quantbench: ", f);
 	text(f, string_at(r, "model"));
 	fputs("</title>\n<style>\n"
-		"body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;color:#1c2430}\n"
+		"body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;color:#1c2430;overflow-wrap:anywhere}\n"
 		"table{border-collapse:collapse;margin:.5rem 0}th,td{padding:.2rem .7rem;border-bottom:1px solid #d5dae1;"
 		"text-align:left}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\n"
 		"summary{cursor:pointer;margin:.5rem 0}svg{display:block;max-width:100%}svg text{font:12px system-ui,sans-serif;"
 		"fill:#1c2430}.b{font-weight:700}small{color:#5b6675}\n"
 		/* A shade says what its number does, and its letters are made for it: both are printed. */
 		"td[style]{-webkit-print-color-adjust:exact;print-color-adjust:exact}\n"
+		"@media screen{table{display:block;width:fit-content;max-width:100%;overflow-x:auto}th,td{overflow-wrap:normal}}\n"
 		"@media print{@page{margin:12mm}body{margin:0;padding:0;max-width:none;font-size:9pt}table{font-size:8pt}"
 		"th,td{padding:.1rem .25rem;overflow-wrap:anywhere}tr,svg{break-inside:avoid}details:not([open]){display:none}}\n</style></head><body>\n<h1>", f);
 	text(f, string_at(r, "model"));
