@@ -342,17 +342,6 @@ static void free_environment(char **env)
 	}
 }
 
-/* work/NAME/scratch is of the run NAME. */
-static char *run_of(const char *folder)
-{
-	const char *end = strrchr(folder, '/'), *begin = end;
-
-	while (begin && begin > folder && begin[-1] != '/') {
-		begin--;
-	}
-	return begin && begin < end ? strndup(begin, (size_t)(end - begin)) : NULL;
-}
-
 struct qb_worker *qb_worker_start(uv_loop_t *loop, const struct qb_worker_setup *setup, char *why,
 	size_t why_len)
 {
@@ -385,7 +374,7 @@ struct qb_worker *qb_worker_start(uv_loop_t *loop, const struct qb_worker_setup 
 	w->folder = setup->folder ? strdup(setup->folder) : NULL;
 	w->next = running;
 	running = w;
-	w->run = w->folder ? run_of(w->folder) : NULL;
+	w->run = setup->run ? strdup(setup->run) : NULL;
 	if (w->run) { /* before it has heard of its job */
 		qb_cgroup_put(w->run, w->process.pid, &setup->limits);
 	}

@@ -27,7 +27,8 @@ struct qb_worker_setup {
 	char **argv;       /* borrowed for the call */
 	const char *input; /* first line of stdin without its newline; NULL: none yet */
 	const char *folder; /* working directory, named in the environment as well (daemon/worker_processes.h); NULL: ours */
-	struct qb_cgroup_limits limits; /* of all of its processes together, where it has a folder and there are cgroups */
+	const char *run; /* what its cgroup is called, where there are such; NULL: it has none */
+	struct qb_cgroup_limits limits; /* of all processes in that together */
 	bool collect;      /* keep stdout whole instead of calling line */
 	size_t limit;      /* bytes of a line, or of the whole collected output */
 	/* A line without its newline, ended by a NUL; NULL for one that passed the limit. */

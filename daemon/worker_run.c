@@ -436,6 +436,7 @@ static enum qb_worker_run_started start(struct qb_worker_run *r, json_t *line, c
 	tell_about(r, line);
 	r->line = qb_json_text(line, JSON_COMPACT);
 	setup.folder = r->scratch;
+	setup.run = strrchr(r->folder, '/') + 1;
 	setup.argv = command(r, of, &setup.limits);
 	r->worker = qb_worker_start(r->daemon->loop, &setup, why, why_len);
 	qb_worker_argv_free(setup.argv);
