@@ -291,7 +291,7 @@ static void conv_long(bool nibbles, const struct qb_int8_matrix *m, int64_t bloc
 	for (int64_t t = 0; t < a->kernel_elements; t += together) {
 		for (int64_t k = 0, n; k < a->chunk; k += n) {
 			const int64_t offset = a->offset[t] + k;
-			int64_t next_offset = a->offset[0];
+			int64_t next_offset = a->offset[0], done;
 			struct qb_int8_conv_args some = *a;
 			struct next next = {block, 0, &next_offset};
 
@@ -299,17 +299,17 @@ static void conv_long(bool nibbles, const struct qb_int8_matrix *m, int64_t bloc
 			some.offset = parts > 1 ? &offset : a->offset + t;
 			some.kernel_elements = QB_MIN(together, a->kernel_elements - t);
 			some.chunk = n;
-			next.done = part.done + some.kernel_elements * n;
-			part.last = next.done == m->k;
+			done = part.done + some.kernel_elements * n;
+			part.last = done == m->k;
 			if (part.last) {
 				next.block = after;
-				next.done = 0;
 			} else {
+				next.done = done;
 				next_offset = k + n < a->chunk ? offset + n : a->offset[t + some.kernel_elements];
 			}
 			next.offset = some.kernel_elements == 1 ? &next_offset : NULL;
 			conv_part(nibbles, m, block, &some, &part, &next);
-			part.done += some.kernel_elements * n;
+			part.done = done;
 		}
 	}
 }
