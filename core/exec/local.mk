@@ -79,9 +79,9 @@ libquantbench_a_SOURCES += \
 	core/exec/overlay.c \
 	core/exec/plan.c \
 	core/exec/plan.h \
+	core/exec/plan_common.c \
 	core/exec/plan_int8.c \
 	core/exec/plan_memory.c \
-	core/exec/plan_common.c \
 	core/exec/session.c \
 	core/exec/session_check.c \
 	core/exec/shards.c \

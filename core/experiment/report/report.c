@@ -152,7 +152,7 @@ static void head(FILE *f, const json_t *r, const struct qb_report_run *run)
 		"td[style]{-webkit-print-color-adjust:exact;print-color-adjust:exact}\n"
 		"@media screen{table{display:block;width:fit-content;max-width:100%;overflow-x:auto}th,td{overflow-wrap:normal}}\n"
 		"@media print{@page{margin:12mm}body{margin:0;padding:0;max-width:none;font-size:9pt}table{font-size:8pt}"
-		"th,td{padding:.1rem .25rem;overflow-wrap:anywhere}tr,svg{break-inside:avoid}details:not([open]){display:none}}\n</style></head><body>\n<h1>", f);
+		"th,td{padding:.1rem .25rem}tr,svg{break-inside:avoid}details:not([open]){display:none}}\n</style></head><body>\n<h1>", f);
 	text(f, string_at(r, "model"));
 	fputs("</h1>\n<p>", f);
 	fprintf(f, "%.0f samples of ", number_at(r, "samples"));
