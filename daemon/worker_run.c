@@ -21,8 +21,9 @@
 #include "daemon/workspace.h"
 
 /* An event line is short, a result may hold every tensor of 64 schemes. */
-/* An srun that is killed before Slurm has given the job up leaves it in Slurm's queue. */
-enum { LINE_MAX_BYTES = 64 << 20, INVALID_LOGGED = 5, GRACE_MS = 2000, SLURM_GRACE_MS = 30000, OOM_LOOK_S = 5 };
+/* An srun that is killed before Slurm has given the job up leaves it in Slurm's queue; one that is just starting its task
+ * loses a signal. So it hears SIGTERM again after each grace, and has 15 of them. */
+enum { LINE_MAX_BYTES = 64 << 20, INVALID_LOGGED = 5, GRACE_MS = 2000, SLURM_GRACES = 15, OOM_LOOK_S = 5 };
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -246,7 +247,13 @@ static void grace_over(uv_timer_t *timer)
 {
 	struct qb_worker_run *r = timer->data;
 
-	if (r->worker) {
+	if (!r->worker) {
+		return;
+	}
+	if (--r->graces > 0) {
+		signal_all(r, SIGTERM);
+		uv_timer_start(&r->grace, grace_over, GRACE_MS, 0);
+	} else {
 		signal_all(r, SIGKILL);
 	}
 }
@@ -264,7 +271,8 @@ void qb_worker_run_end(struct qb_worker_run *r, enum qb_worker_run_stop reason)
 	release(r); /* what it says last is heard, even if it cannot be stored now */
 	/* A stopped process cannot hear SIGTERM, and must not be woken into somebody's exclusive time. */
 	signal_all(r, deaf ? SIGKILL : SIGTERM);
-	uv_timer_start(&r->grace, grace_over, r->kind == QB_TARGET_SLURM ? SLURM_GRACE_MS : GRACE_MS, 0);
+	r->graces = r->kind == QB_TARGET_SLURM && !deaf ? SLURM_GRACES : 1;
+	uv_timer_start(&r->grace, grace_over, GRACE_MS, 0);
 }
 
 void qb_worker_run_pause(struct qb_worker_run *r)

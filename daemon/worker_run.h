@@ -51,6 +51,7 @@ struct qb_worker_run {
 	bool host_suspected;    /* it may have failed for want of memory or disk, or of something else that a worker needs to start */
 	bool host_failed;       /* what ended was a program that could not start the worker */
 	uv_timer_t wall, grace;
+	int graces; /* left before it is killed */
 	int closed; /* of the two */
 	double wall_left, wall_since; /* seconds */
 	int64_t invalid;

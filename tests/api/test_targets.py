@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 from urllib.parse import quote
 
@@ -19,6 +20,15 @@ SSH = """#!/bin/bash
 printf '%%s\\n' "$*" >> %(log)s
 [ -e %(down)s ] && { echo 'ssh: connect to host board: No route to host' >&2; exit 255; }
 cd / && exec bash -c "${@: -1}"
+"""
+
+# A stand-in of srun, which loses signals until its task is placed.
+SRUN = """#!/bin/bash
+trap '' TERM
+> %(folder)s/starts
+until [ -e %(folder)s/placed ]; do sleep 0.05; done
+trap 'exit 143' TERM
+while :; do sleep 0.1; done
 """
 
 
@@ -209,6 +219,20 @@ class Local(unittest.TestCase):
         done = subprocess.run([DAEMON, "check-config", "--worker", FAKE, "--state", self.folder.name, "--target", "a local jobs=3", "--target", "b slurm -p x"],
                               capture_output=True, text=True, timeout=60)
         self.assertIn("target = a local jobs=3\ntarget = b slurm -p x\n", done.stdout)
+
+
+class Cluster(unittest.TestCase):
+    def test_cancel__that_srun_lost__is_sent_again(self):
+        with tempfile.TemporaryDirectory() as folder:
+            write_program(os.path.join(folder, "srun"), SRUN % {"folder": folder})
+            d = Daemon(folder, "--target", "cluster slurm", env={**os.environ, "PATH": folder + ":" + os.environ["PATH"]}).ready()
+            job = d.fake(run={"target": "cluster"})
+            until(lambda: os.path.exists(os.path.join(folder, "starts")))
+            d.call("POST", "/v1/jobs/%s/cancel" % job, expect=202)
+            time.sleep(0.5)
+            open(os.path.join(folder, "placed"), "x", encoding="ascii").close()
+            self.assertEqual(d.wait(job, seconds=20)["state"], "cancelled")
+            self.assertEqual(d.stop(), 0)
 
 
 if __name__ == "__main__":
