@@ -115,6 +115,10 @@ bool qb_builder_has_bytes(const struct qb_builder *b, const struct qb_value *v, 
 const struct qb_bytes *qb_builder_home_bytes(const struct qb_builder *b, const struct qb_value *v);
 enum qb_err qb_builder_define_bytes(struct qb_builder *b, const struct qb_value *v,
 	struct qb_bytes *out, struct qb_errbuf *eb);
+/* Is the value an output of the network, read by nothing else and observed by nobody? Its step may then write *out, row-major
+ * floats, itself: what the bytes *q (of no buffer) say. QB_EUNSUPPORTED otherwise. */
+enum qb_err qb_builder_define_dequantized(struct qb_builder *b, const struct qb_value *v, struct qb_bytes *q,
+	struct qb_place *out, struct qb_errbuf *eb);
 /* The output is the input's bytes under another shape; QB_EUNSUPPORTED when they would lie otherwise. */
 enum qb_err qb_builder_alias_bytes(struct qb_builder *b, const struct qb_value *v,
 	const struct qb_value *of, struct qb_errbuf *eb);

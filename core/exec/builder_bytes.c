@@ -260,6 +260,27 @@ enum qb_err qb__need_float(struct qb_builder *b, const struct qb_value *v, struc
 	return QB_OK;
 }
 
+enum qb_err qb_builder_define_dequantized(struct qb_builder *b, const struct qb_value *v, struct qb_bytes *q,
+	struct qb_place *out, struct qb_errbuf *eb)
+{
+	const struct qb_layout layout = qb_layout_dense(&v->shape);
+	const struct qb_quantizer *quantizer = activation_quantizer(b, v);
+	struct qb_bytes *kept;
+
+	if (!quantizer || !v->outputs || v->users || qb_builder_is_observed(b, v)) {
+		return QB_EUNSUPPORTED;
+	}
+	kept = qb_arena_alloc(b->plan->arena, 1, sizeof(*kept));
+	if (!kept) {
+		return qb_fail(eb, QB_ENOMEM, "no memory for a plan");
+	}
+	*kept = describe(b, v, quantizer);
+	QB_TRY(qb_builder_define(b, v, &layout, out, eb));
+	b->plan->bytes[v->index] = kept;
+	*q = *kept;
+	return QB_OK;
+}
+
 enum qb_err qb_builder_alias_bytes(struct qb_builder *b, const struct qb_value *v,
 	const struct qb_value *of, struct qb_errbuf *eb)
 {

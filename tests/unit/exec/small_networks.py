@@ -247,6 +247,13 @@ def resized(n):
     return n.conv(y, 5, 21)
 
 
+def resized_last(n):
+    """Its output is float, of more elements than one thread takes."""
+    y = n("Resize", n.conv("x", 21, 12), "", n.constant([1, 1, 8, 8]), mode="linear",
+          coordinate_transformation_mode="half_pixel")
+    return n("Resize", y, "", "", n.constant([2, 21, 51, 27], np.int64), mode="cubic", coordinate_transformation_mode="half_pixel")
+
+
 def pixel_means(n):
     y = n.conv("x", 14, 12)
     z = n("Mul", y, n("Sigmoid", n.conv(n("ReduceMean", y, axes=[2, 3], keepdims=1), 14, 14, 1)))
@@ -303,7 +310,8 @@ NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "dilated_f
             "pools": (pools, IMAGE), "attention": (attention, [1, 7, 16]), "masked": (masked, [1, 37, 3, 8]),
             "equations": (equations, [1, 7, 16]), "tokens": (tokens, [1, 3, 70, 8]),
             "joined_rows": (joined_rows, [1, 7, 16]), "joined_images": (joined_images, IMAGE),
-            "turned": (turned, IMAGE), "transposed": (transposed, IMAGE), "resized": (resized, IMAGE), "pixel_means": (pixel_means, IMAGE),
+            "turned": (turned, IMAGE), "transposed": (transposed, IMAGE), "resized": (resized, IMAGE),
+            "resized_last": (resized_last, [2, 12, 6, 5]), "pixel_means": (pixel_means, IMAGE),
             "single_pixels": (single_pixels, IMAGE),
             "row_means": (row_means, [1, 7, 16]), "normalised": (normalised, IMAGE), "means": (means, [1, 7, 16]),
             "residuals": (residuals, [1, 17, 13, 22]), "narrow": (narrow, IMAGE),
