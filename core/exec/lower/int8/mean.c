@@ -68,23 +68,30 @@ struct row_mean {
 	int64_t outer, rows, channels, stride, y_stride;
 	float multiplier, offset;
 	int lo, hi;
+	int threads, parts; /* parts: of the channels */
 };
 
-/* Scratch: a pointer a row. */
+/* Scratch: a pointer a row, of each thread. */
+static void mean_part(const void *context, const struct qb_operands *at, int64_t i)
+{
+	const struct row_mean *c = context;
+	const int64_t o = i / c->parts, part = i % c->parts, blocks = (c->channels + 63) / 64;
+	const int64_t from = blocks * part / c->parts * 64, to = QB_MIN(blocks * (part + 1) / c->parts * 64, c->channels);
+	const uint8_t *x = (const uint8_t *)at->read[0] + o * c->rows * c->stride + from;
+	const uint8_t **row = (const uint8_t **)at->scratch[0] + qb_thread_index() * c->rows;
+
+	for (int64_t r = 0; r < c->rows; r++) {
+		row[r] = x + r * c->stride;
+	}
+	c->kernels->average(row, c->rows, to - from, c->multiplier, c->offset, c->lo, c->hi,
+		(uint8_t *)at->write[0] + o * c->y_stride + from);
+}
+
 static void run_row_mean(const void *context, const struct qb_operands *at)
 {
 	const struct row_mean *c = context;
-	const uint8_t **row = at->scratch[0];
 
-	for (int64_t o = 0; o < c->outer; o++) {
-		const uint8_t *x = (const uint8_t *)at->read[0] + o * c->rows * c->stride;
-		uint8_t *y = (uint8_t *)at->write[0] + o * c->y_stride;
-
-		for (int64_t i = 0; i < c->rows; i++) {
-			row[i] = x + i * c->stride;
-		}
-		c->kernels->average(row, c->rows, c->channels, c->multiplier, c->offset, c->lo, c->hi, y);
-	}
+	qb_threads_loop(c->threads, c->outer * c->parts, mean_part, c, at);
 }
 
 /* outer times so many rows are one pixel each. */
@@ -93,6 +100,7 @@ static enum qb_err plan_rows(struct qb_builder *b, const struct qb_node *n, cons
 {
 	struct row_mean c = {.kernels = qb_int8_kernels(), .outer = outer, .rows = x->pixels / outer,
 		.channels = x->channels, .stride = x->stride};
+	const bool worth = x->pixels * x->channels > WORTH_A_THREAD;
 	double multiplier;
 	struct qb_bytes y;
 
@@ -105,9 +113,11 @@ static enum qb_err plan_rows(struct qb_builder *b, const struct qb_node *n, cons
 	c.multiplier = (float)(multiplier / (double)c.rows);
 	c.offset = (float)(y.zero - multiplier * x->zero);
 	c.hi = y.top;
+	c.threads = worth ? qb_builder_threads(b) : 1;
+	c.parts = (int)QB_MIN(c.threads, (c.channels + 63) / 64);
 	return qb_builder_call(b, n, &(struct qb_call){.name = "int8 mean", .fn = run_row_mean, QB_CONTEXT(c),
 		.reads = {x->buffer}, .writes = {y.buffer},
-		.scratch = {(size_t)c.rows * sizeof(void *)}}, eb);
+		.scratch = {(size_t)(c.threads * c.rows) * sizeof(void *)}}, eb);
 }
 
 /* All pixels of each image. */
