@@ -33,6 +33,8 @@ ROWS = [
     ("int8 GEMM, AVX2, 6 pixels", "int8/libquantbench_a-avx2.o", "tile_6", *MADD256, AVX2),
     ("int8 GEMM, AVX-512 VNNI, 6 pixels x 4 blocks", "int8/libquantbench_a-avx512.o", "bytes_6_4", *DOT512, AVX512),
     ("int8 GEMM, AVX-512 VNNI, 12 pixels x 2 blocks", "int8/libquantbench_a-avx512.o", "bytes_12_2", *DOT512, AVX512),
+    *((f"int8 GEMM, AVX-512 VNNI, 6 x 4, {what} ahead", "int8/libquantbench_a-avx512.o", name, *DOT512, AVX512)
+      for what, name in (("weights", "bytes_ask_weights"), ("all", "bytes_ask"))),
     ("4-bit GEMM, AVX-512 VNNI, 6 pixels x 4 blocks", "int8/libquantbench_a-avx512.o", "nibbles_6_4", *DOT512, AVX512),
     *((f"int8 depthwise{what}, AVX-512 VNNI", "int8/libquantbench_a-avx512.o", name, *DOT512, AVX512)
       for what, name in ((" 3x3, stride 1", "depthwise_sliding"), (" 3x3", "depthwise_nine"), ("", "depthwise_block"))),
