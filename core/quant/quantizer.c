@@ -107,6 +107,13 @@ static void spread_zeros(const int32_t *zero, size_t blocks, size_t block, int32
 	}
 }
 
+/* Of scales that are e4m3fn's numbers times the quantizer's. */
+static bool blocks_divide_fast(const struct qb_quantizer *q, const struct qb_grid *g)
+{
+	return q->format.block_scale == QB_SCALE_E4M3 && g->nan == 0 && qb_grid_divides_fast(g, q->scale[0] * 0x1p-9f) &&
+		qb_grid_divides_fast(g, q->scale[0] * 448);
+}
+
 /* At most a chunk of whole blocks, the last of which may be short; a->scale and a->zero are the blocks'. */
 static void run_chunk(const struct qb_quantizer *q, const struct qb_grids *g, const struct qb_run_args *a,
 	struct qb_qdq_sums *s)
@@ -120,7 +127,8 @@ static void run_chunk(const struct qb_quantizer *q, const struct qb_grids *g, co
 		whole = a->n - a->n % QB_MAX(block, 64);
 		part.n = whole;
 		part.block = block;
-		if (q->format.block_scale == QB_SCALE_E8M0) {
+		part.divides_fast = blocks_divide_fast(q, &g->element);
+		if (q->format.block_scale == QB_SCALE_E8M0 || part.divides_fast) {
 			for (size_t i = 0; i < blocks; i++) {
 				inverse[i] = 1 / a->scale[i];
 			}

@@ -97,6 +97,7 @@ static void block_scales(const struct qb_quantizer *q, const struct qb_grids *g,
 	const struct qb_format *f = &q->format;
 	float most = g->element.hi;
 	int exponent = ilogbf(most);
+	const float one = q->scale[0], least = one * 0x1p-9f;
 	float max[64];
 
 	if (f->block_scale == QB_SCALE_E8M0) {
@@ -127,9 +128,9 @@ static void block_scales(const struct qb_quantizer *q, const struct qb_grids *g,
 		}
 		qb_kernels()->qdq(&g->scale, &a);
 		for (size_t j = 0; j < part; j++) {
-			float least = q->scale[0] * 0x1p-9f;
+			const float scale = max[j] > least ? max[j] : least;
 
-			s[i + j] = s[i + j] == 0 ? q->scale[0] : max[j] > least ? max[j] : least;
+			s[i + j] = s[i + j] == 0 ? one : scale;
 		}
 	}
 }

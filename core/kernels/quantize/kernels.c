@@ -197,6 +197,37 @@ bool qb_grid_fits(const struct qb_grid *g)
 	} while (0)
 #define QB_TARGET QB_AVX512_TARGET
 #define QB_WIDTH 64
+/* Lanes of two vectors interleaved, and their maxima: half as many lanes of each are left. */
+#define QB_FOLD(a, b, how) _mm512_max_epi32(_mm512_unpacklo_##how((a), (b)), _mm512_unpackhi_##how((a), (b)))
+#define QB_FOLD_QUARTERS(a, b) \
+	_mm512_max_epi32(_mm512_shuffle_i32x4((a), (b), 0x88), _mm512_shuffle_i32x4((a), (b), 0xdd))
+
+/* The largest magnitudes of 16 blocks of 16, as integers. */
+QB_TARGET static inline __m512i avx512_max_16(const float *x)
+{
+	const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+	__m512i m[16];
+
+#pragma GCC unroll 16
+	for (int i = 0; i < 16; i++) {
+		m[i] = _mm512_and_si512(_mm512_loadu_si512(x + 16 * i), magnitude);
+	}
+#pragma GCC unroll 8
+	for (int i = 0; i < 8; i++) {
+		m[i] = QB_FOLD(m[i], m[i + 8], epi32);
+	}
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++) {
+		m[i] = QB_FOLD(m[i], m[i + 4], epi64);
+	}
+	/* Every quarter of m[i] holds those of blocks i, i + 8, i + 4 and i + 12. */
+	m[0] = QB_FOLD_QUARTERS(m[0], m[1]);
+	m[2] = QB_FOLD_QUARTERS(m[2], m[3]);
+	m[0] = QB_FOLD_QUARTERS(m[0], m[2]);
+	return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14, 1, 5, 9, 13, 3, 7, 11, 15), m[0]);
+}
+
+#define QB_MAX_16(x, max) _mm512_storeu_si512((max), avx512_max_16(x))
 #define QB_PICK(table, at) _mm512_permutexvar_ps((__m512i)(at), (table))
 /* at + n where w > cut */
 #define QB_ADD_ABOVE(at, w, cut, n) \
@@ -207,6 +238,7 @@ bool qb_grid_fits(const struct qb_grid *g)
 #define QB_FMA(a, b, c) _mm512_fmadd_ps((a), (b), (c))
 #define QB_NAME(x) avx512_##x
 #include "core/kernels/quantize/kernels_body.h"
+#undef QB_MAX_16
 #endif
 
 /* In order of what they need of the processor. */

@@ -62,8 +62,10 @@ struct qb_run_args {
 	 * in the middle of float32's range (qb_grid_divides_fast). */
 	const float *inverse;
 	/* 0, or the size of the blocks that have a scale each, with qb_grid_takes_blocks. n is a multiple of 64; stride is
-	 * 0, zero NULL, and inverse given only where the scales are powers of two, for then it loses nothing. */
+	 * 0, zero NULL, and inverse given only where the scales are powers of two, for then it loses nothing, or where
+	 * divides_fast says that qb_grid_divides_fast holds for each of them and that the grid has no NaN. */
 	size_t block;
+	bool divides_fast;
 	bool stream;         /* past the caches: y is 64-byte aligned, not x, and too large to be read again soon */
 };
 

@@ -411,6 +411,52 @@ QB_TARGET static void QB_NAME(table)(const struct qb_grid *g, const struct qb_ru
 
 #undef S
 #undef R
+#ifdef QB_MOST
+/* simple_one() of a vector of a signed grid without NaN, with the quotient of divide(): clipped first, which equals clipping
+ * last. For a compiler subtracting 0 is nothing, adding it is an addition. */
+QB_TARGET static inline __attribute__((always_inline)) QB_NAME(lanes) QB_NAME(simple_lanes)(QB_NAME(lanes) x, float scale,
+	float inverse, const struct qb_grid *g)
+{
+	const QB_NAME(lanes) zero = {0}, s = scale - zero, r = inverse - zero;
+	const QB_NAME(masks) number = (QB_NAME(masks))x & (x == x), sign = number & (int32_t)0x80000000;
+	QB_NAME(lanes) v = QB_LEAST((g->hi - zero) * s, (QB_NAME(lanes))(number & 0x7fffffff)), q, m;
+
+	q = v * r;
+	q = QB_FMA(QB_FMA(-q, s, v), r, q);
+	q = QB_FMA(QB_FMA(-q, s, v), r, q);
+	m = QB_MOST((QB_NAME(lanes))((QB_NAME(masks))q & 0x7f800000) * (g->lift - zero), g->magic - zero);
+	q = (q + m) - m;
+	return (QB_NAME(lanes))((QB_NAME(masks))q | sign) * s;
+}
+
+/* Blocks of floats without NaN whose scales divide fast. */
+QB_TARGET static void QB_NAME(qdq_float_blocks)(const struct qb_grid *g, const struct qb_run_args *a)
+{
+	const struct qb_grid c = {.hi = g->hi, .magic = g->magic, .lift = g->lift};
+	const int shift = __builtin_ctzl(a->block);
+
+	for (size_t step = 0; step < a->n; step += QB_NAME(BLOCK)) {
+		const size_t i = QB_NAME(place)(step, a->n, a->stream);
+		float t[QB_NAME(BLOCK)] __attribute__((aligned(64)));
+
+		QB_NAME(prefetch)(a->x + i, QB_AHEAD);
+#pragma GCC unroll 8
+		for (size_t k = 0; k < QB_NAME(BLOCK); k += QB_WIDTH / 4) {
+			QB_NAME(lanes) v;
+
+			memcpy(&v, a->x + i + k, sizeof(v));
+			v = QB_NAME(simple_lanes)(v, a->scale[(i + k) >> shift], a->inverse[(i + k) >> shift], &c);
+			memcpy(t + k, &v, sizeof(v));
+		}
+		if (a->stream) {
+			QB_STREAM(a->y + i, t);
+		} else {
+			memcpy(a->y + i, t, sizeof(t));
+		}
+	}
+}
+#endif
+
 QB_TARGET static void QB_NAME(qdq_blocks)(const struct qb_grid *g, const struct qb_run_args *a)
 {
 	/* A copy that nothing else points to stays in registers. */
@@ -418,11 +464,17 @@ QB_TARGET static void QB_NAME(qdq_blocks)(const struct qb_grid *g, const struct 
 	const float lo = g->lo, hi = g->hi;
 	const int shift = __builtin_ctzl(a->block);
 
-	if (g->kind == QB_FORMAT_INT && a->inverse) {
+#ifdef QB_MOST
+	if (g->kind != QB_FORMAT_INT && a->divides_fast) {
+		QB_NAME(qdq_float_blocks)(g, a);
+		return;
+	}
+#endif
+	if (g->kind == QB_FORMAT_INT && a->inverse && !a->divides_fast) {
 		QB_GROUPS(QB_NAME(int_one)(X * R, S, lo, hi));
 	} else if (g->kind == QB_FORMAT_INT) {
 		QB_GROUPS(QB_NAME(int_one)(X / S, S, lo, hi));
-	} else if (a->inverse) {
+	} else if (a->inverse && !a->divides_fast) {
 		QB_GROUPS(QB_NAME(simple_one)(X, X * R, S, &c, 1));
 	} else {
 		QB_GROUPS(QB_NAME(simple_one)(X, X / S, S, &c, 1));
@@ -469,7 +521,11 @@ QB_TARGET static void QB_NAME(qdq)(const struct qb_grid *g, const struct qb_run_
 		const float inverse = a->inverse ? a->inverse[0] : 0;
 
 		(void)most;
-		if (g->simple && g->sign && !a->stride && inverse != 0) {
+		if (g->overflowing && !a->stride && scale == 1) {
+			QB_LOOP(QB_NAME(overflowing_one)(X, X, 1, &k));
+		} else if (g->even && !g->simple && !a->stride && scale == 1) {
+			QB_LOOP(QB_NAME(float_one)(X, X, 1, &k, 1));
+		} else if (g->simple && g->sign && !a->stride && inverse != 0) {
 			QB_LOOP(QB_NAME(simple_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k, 1));
 		} else if (g->simple && !a->stride && inverse != 0) {
 			QB_LOOP(QB_NAME(simple_one)(X, QB_DIVIDE(X, scale, inverse, most), scale, &k, 0));
@@ -531,13 +587,38 @@ QB_TARGET static inline __attribute__((always_inline)) void QB_NAME(max_of)(cons
 	}
 }
 
+#ifdef QB_MAX_16
+/* Blocks of 16, whose maxima are lanes of one vector. */
+QB_TARGET static void QB_NAME(max_of_16)(const float *x, size_t blocks, float *max)
+{
+	size_t b = 0;
+
+	for (; b + 16 <= blocks; b += 16) {
+		int32_t infinite = 0;
+
+		QB_MAX_16(x + 16 * b, max + b);
+		for (size_t j = 0; j < 16; j++) {
+			infinite |= QB_NAME(bits)(max[b + j]) >= 0x7f800000u;
+		}
+		if (__builtin_expect(infinite, 0)) {
+			QB_NAME(max_of)(x + 16 * b, 16, 16, max + b);
+		}
+	}
+	QB_NAME(max_of)(x + 16 * b, blocks - b, 16, max + b);
+}
+#endif
+
 /* The usual sizes of blocks known to the compiler. */
 QB_TARGET static void QB_NAME(block_max)(const float *x, size_t blocks, size_t block, float *max)
 {
 	if (block == 32) {
 		QB_NAME(max_of)(x, blocks, 32, max);
 	} else if (block == 16) {
+#ifdef QB_MAX_16
+		QB_NAME(max_of_16)(x, blocks, max);
+#else
 		QB_NAME(max_of)(x, blocks, 16, max);
+#endif
 	} else {
 		QB_NAME(max_of)(x, blocks, block, max);
 	}

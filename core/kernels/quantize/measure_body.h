@@ -172,7 +172,7 @@ QB_TARGET static void QB_NAME(measure)(const struct qb_grid *g, const struct qb_
 		const size_t at = a->block ? i / a->block : a->stride ? i : 0;
 		struct qb_run_args part = {.x = x, .y = a->y + i, .n = n, .scale = a->scale + at,
 			.inverse = a->inverse ? a->inverse + at : NULL, .zero = a->zero ? a->zero + at : NULL,
-			.stride = a->stride, .block = a->block};
+			.stride = a->stride, .block = a->block, .divides_fast = a->divides_fast};
 
 		if (x == kept) {
 			memcpy(kept, a->x + i, n * sizeof(*kept));

@@ -379,6 +379,76 @@ static void kernels__division_by_reciprocal__equals_the_divider(void **state)
 	assert_true(finite_sums >= 1000 * (long)QB_COUNT(some) * paths());
 }
 
+/* A scale of 1, which neither divides nor multiplies, against ones for all elements. */
+static void kernels__scale_of_one__equals_scales_of_elements(void **state)
+{
+	static float x[1536], want[1536], got[1536], each[1536];
+	const float one = 1;
+
+	(void)state;
+	for (size_t i = 0; i < QB_COUNT(each); i++) {
+		each[i] = 1;
+	}
+	for (size_t k = 0; k < QB_COUNT(names); k++) {
+		struct qb_format f;
+		struct qb_grid g;
+
+		assert_int_equal(qb_format_parse(&f, names[k], NULL), QB_OK);
+		qb_grid_init(&g, &f);
+		awkward(x, QB_COUNT(x), k);
+		for (size_t i = 0; i + 2 < QB_COUNT(x); i += 9) {
+			float end = g.hi * (1 + ldexpf(1, -(int)(i % 13)));
+
+			x[i] = nextafterf(end, -INFINITY);
+			x[i + 1] = -end;
+			x[i + 2] = nextafterf(end, INFINITY);
+		}
+		qb_kernels_at(0)->qdq(&g, &(struct qb_run_args){.x = x, .y = want, .n = QB_COUNT(x), .scale = each, .stride = 1});
+		for (int p = 0; qb_kernels_at(p); p++) {
+			struct qb_run_args a = {.x = x, .y = got, .n = QB_COUNT(x), .scale = &one,
+				.inverse = qb_grid_divides_fast(&g, 1) ? &one : NULL};
+
+			qb_kernels_at(p)->qdq(&g, &a);
+			for (size_t i = 0; i < QB_COUNT(x); i++) {
+				if (bits_of(want[i]) != bits_of(got[i])) {
+					fail_msg("%s, %s: %a gives %a, the divider %a", names[k], qb_kernels_at(p)->name, x[i], got[i],
+						want[i]);
+				}
+			}
+		}
+	}
+}
+
+/* The largest finite magnitude of blocks, with infinities and NaN and none, against a loop. */
+static void kernels__block_max__largest_finite_magnitude(void **state)
+{
+	static float x[40 * 64], max[40];
+	static const size_t blocks[] = {1, 15, 16, 17, 33, 40}, sizes[] = {5, 16, 32, 64};
+
+	(void)state;
+	for (int p = 0; qb_kernels_at(p); p++) {
+		for (uint64_t r = 0; r < QB_COUNT(blocks) * QB_COUNT(sizes) * 4; r++) {
+			const size_t n = blocks[r % QB_COUNT(blocks)], size = sizes[r / QB_COUNT(blocks) % QB_COUNT(sizes)];
+
+			(r % 4 ? awkward_but_finite : awkward)(x, QB_COUNT(x), r);
+			qb_kernels_at(p)->block_max(x, n, size, max);
+			for (size_t b = 0; b < n; b++) {
+				float want = 0;
+
+				for (size_t i = 0; i < size; i++) {
+					const float v = fabsf(x[b * size + i]);
+
+					want = isfinite(v) && v > want ? v : want;
+				}
+				if (max[b] != want) {
+					fail_msg("%s: block %zu of %zu elements has %a, is %a", qb_kernels_at(p)->name, b, size, max[b],
+						want);
+				}
+			}
+		}
+	}
+}
+
 /* A scale for each block against the same scale for each element, in place and not, past the caches and not. */
 static void kernels__scale_of_a_block__equals_scales_of_its_elements(void **state)
 {
@@ -392,9 +462,11 @@ static void kernels__scale_of_a_block__equals_scales_of_its_elements(void **stat
 		size_t block = 16u << k % 4;
 		struct qb_format f;
 		struct qb_grid g;
+		bool fast;
 
 		assert_int_equal(qb_format_parse(&f, names[k / 4], NULL), QB_OK);
 		qb_grid_init(&g, &f);
+		fast = g.nan == 0 && qb_grid_divides_fast(&g, 0.01f) && qb_grid_divides_fast(&g, 1.01f) && k % 3;
 		(k / 4 % 2 ? awkward_but_finite : awkward)(x, QB_COUNT(x), k);
 		for (size_t i = 0; i < QB_COUNT(each); i++) {
 			double u = qb_random_uniform(2, k, i / block);
@@ -412,7 +484,7 @@ static void kernels__scale_of_a_block__equals_scales_of_its_elements(void **stat
 			a.y = got;
 			qb_kernels_at(0)->measure(&g, &a, &plain);
 			a = (struct qb_run_args){.x = x, .y = got, .n = a.n, .scale = scale, .block = block,
-				.inverse = k & 4 ? NULL : inverse, .stream = p % 2};
+				.inverse = k & 4 && !fast ? NULL : inverse, .divides_fast = k & 4 && fast, .stream = p % 2};
 			qb_kernels_at(p)->qdq(&g, &a);
 			assert_memory_equal(got, want, sizeof(got));
 			memcpy(got, x, sizeof(got));
@@ -781,6 +853,8 @@ static int tests_at_a_level(void)
 		cmocka_unit_test(quantizer__beyond_the_range__saturates_or_overflows),
 		cmocka_unit_test(kernels__every_instruction_set__equals_plain_c),
 		cmocka_unit_test(kernels__division_by_reciprocal__equals_the_divider),
+		cmocka_unit_test(kernels__scale_of_one__equals_scales_of_elements),
+		cmocka_unit_test(kernels__block_max__largest_finite_magnitude),
 		cmocka_unit_test(kernels__scale_of_a_block__equals_scales_of_its_elements),
 		cmocka_unit_test(kernels__fit__sums_of_the_quantizer_alike_on_every_path),
 		cmocka_unit_test(measure__any_magnitude__sums_of_double_precision),
