@@ -8,7 +8,7 @@ enum {
 	CHUNK_ROWS = 256,     /* of y at most that are computed together */
 	PACKED_ROWS = 96,     /* of them, from which on the columns of a tile are copied together first */
 	PACKED_COLUMNS = 96,  /* of y, from which on the rows of tiles are */
-	AHEAD = 8,            /* rows of A that are asked for before they are copied */
+	AT_ONCE = 8,          /* rows of A that are copied together, and asked for before */
 };
 
 INLINE_TARGET VECTOR load(const float *x, bool full, MASK mask)
@@ -26,13 +26,31 @@ INLINE_TARGET void add_to(float *y, bool first, bool full, MASK mask, VECTOR sum
 	}
 }
 
+/* Row k of A and of B. */
+INLINE_TARGET void accumulate(const struct qb_f32_outer *p, const float *a, const float *b, const bool packed, const int count,
+	const int vectors, const bool full, const MASK mask, int64_t i, int64_t j, int64_t k, VECTOR *sum, VECTOR *more)
+{
+	const float *from = packed ? a + k * count : p->a[k] + p->a_offset + i, *with = b ? b + k * NR : p->b[k] + p->b_offset + j;
+	const VECTOR first = load(with, b || vectors > 1 || full, mask);
+	const VECTOR second = vectors > 1 ? load(with + LANES, b || full, mask) : first;
+
+#pragma GCC unroll 24
+	for (int r = 0; r < count; r++) {
+		const VECTOR v = SET(from[r]);
+
+		sum[r] = FMA(v, first, sum[r]);
+		if (vectors > 1) {
+			more[r] = FMA(v, second, more[r]);
+		}
+	}
+}
+
 /* A tile of y: `count` rows from i on, columns from j on. a: [depth][count], this tile's of A together, b: [depth][NR], of B; NULL:
  * where the indirection buffers have them. vectors: 1 or 2; the last of them has `width` lanes, all of them where it is full. */
 INLINE_TARGET void tile(const struct qb_f32_outer *p, const float *a, const float *b, const bool packed, const int count,
 	const int vectors, const bool full, int width, int64_t i, int64_t j)
 {
 	const MASK mask = FIRST_LANES(width);
-	const int64_t at_a = p->a_offset + i, at_b = p->b_offset + j;
 	VECTOR sum[NARROW_MR], more[MR];
 
 #pragma GCC unroll 24
@@ -43,19 +61,14 @@ INLINE_TARGET void tile(const struct qb_f32_outer *p, const float *a, const floa
 	for (int r = 0; r < MR; r++) {
 		more[r] = ZERO();
 	}
-	for (int64_t k = 0; k < p->depth; k++) {
-		const float *from = packed ? a + k * count : p->a[k] + at_a, *with = b ? b + k * NR : p->b[k] + at_b;
-		const VECTOR first = load(with, b || vectors > 1 || full, mask);
-		const VECTOR second = vectors > 1 ? load(with + LANES, b || full, mask) : first;
-
-#pragma GCC unroll 24
-		for (int r = 0; r < count; r++) {
-			const VECTOR v = SET(from[r]);
-
-			sum[r] = FMA(v, first, sum[r]);
-			if (vectors > 1) {
-				more[r] = FMA(v, second, more[r]);
-			}
+	/* y is asked for row by row meanwhile: its stores would wait for memory otherwise. */
+	for (int64_t k = 0, r = 0; r < count; r++) {
+		__builtin_prefetch(p->y + (i + r) * p->y_stride + j, 1);
+		if (vectors > 1) {
+			__builtin_prefetch(p->y + (i + r) * p->y_stride + j + LANES, 1);
+		}
+		for (const int64_t stop = p->depth * (r + 1) / count; k < stop; k++) {
+			accumulate(p, a, b, packed, count, vectors, full, mask, i, j, k, sum, more);
 		}
 	}
 #pragma GCC unroll 24
@@ -136,23 +149,30 @@ static int64_t tile_at(const struct rows *r, int64_t t)
 	return r->from + (r->to - r->from) * t / r->tiles;
 }
 
-/* The rows of A's tiles together, one tile after the other, each [depth][its height]. Rows of A are read from end to end, and asked
- * for ahead, for they may come from afar. What a store writes too much the next row of the tile writes over. */
+/* The rows of A's tiles together, one tile after the other, each [depth][its height]. Some rows of A are read from end to end, and the
+ * next ones asked for, for they may come from afar; a tile takes its part of all of them at once, because the parts of a row lie where
+ * few sets of a cache hold them. What a store writes too much the next row of the tile writes over. */
 TARGET static void copy_rows(const struct qb_f32_outer *p, const struct rows *r, float *a)
 {
-	for (int64_t k = 0; k < p->depth; k++) {
-		const float *from = p->a[k] + p->a_offset, *ahead = p->a[QB_MIN(k + AHEAD, p->depth - 1)] + p->a_offset;
+	for (int64_t first = 0; first < p->depth; first += AT_ONCE) {
+		int64_t last = QB_MIN(first + AT_ONCE, p->depth);
 		float *to = a;
 
 		for (int64_t t = 0; t < r->tiles; t++) {
-			int64_t i = tile_at(r, t), count = tile_at(r, t + 1) - i, left = (p->depth - k) * count;
-			const VECTOR v = load(from + i, i + LANES <= p->rows, FIRST_LANES((int)QB_MIN((int64_t)LANES, p->rows - i)));
+			int64_t i = tile_at(r, t), count = tile_at(r, t + 1) - i;
+			bool full = i + LANES <= p->rows;
+			const MASK mask = FIRST_LANES((int)QB_MIN((int64_t)LANES, p->rows - i));
 
-			__builtin_prefetch(ahead + i);
-			if (left >= LANES) {
-				STORE(to + k * count, v);
-			} else {
-				STORE_SOME(to + k * count, FIRST_LANES((int)left), v);
+			for (int64_t k = first; k < last; k++) {
+				const VECTOR v = load(p->a[k] + p->a_offset + i, full, mask);
+				int64_t left = (p->depth - k) * count;
+
+				__builtin_prefetch(p->a[QB_MIN(k + AT_ONCE, p->depth - 1)] + p->a_offset + i);
+				if (left >= LANES) {
+					STORE(to + k * count, v);
+				} else {
+					STORE_SOME(to + k * count, FIRST_LANES((int)left), v);
+				}
 			}
 			to += p->depth * count;
 		}

@@ -4,7 +4,8 @@
 #include "core/kernels/f32/gemm_backward.h"
 
 enum { A, B };
-enum { PART = 256 }; /* rows and columns of y at a time, which stay in a second-level cache over the depth */
+/* Of y at a time, which stay in a second-level cache over the depth. A is copied for each part of the columns. */
+enum { ROWS = 256, COLUMNS = 1024 };
 
 struct product {
 	int64_t depth, rows, columns;
@@ -30,7 +31,7 @@ static void run_part(const struct product *p, const struct qb_operands *at, int6
 static void run_product(const void *context, const struct qb_operands *at)
 {
 	const struct product *p = context;
-	int64_t down = (p->rows + PART - 1) / PART, across = (p->columns + PART - 1) / PART;
+	int64_t down = (p->rows + ROWS - 1) / ROWS, across = (p->columns + COLUMNS - 1) / COLUMNS;
 
 	for (int64_t i = 0; i < down; i++) {
 		int64_t row = p->rows * i / down, rows = p->rows * (i + 1) / down - row;
