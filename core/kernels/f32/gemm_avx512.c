@@ -111,6 +111,7 @@ INLINE_AVX512 void tile_avx512(struct qb__f32_block *p, const int rows, const in
 {
 	const int ahead = p->next < p->stop ? p->ahead : 0;
 	const int64_t depth = p->depth, panel = p->panel;
+	int asked = p->first ? 0 : rows; /* rows of y, whose stores would wait for memory otherwise */
 	struct tile t;
 
 #pragma GCC unroll 64
@@ -136,6 +137,13 @@ INLINE_AVX512 void tile_avx512(struct qb__f32_block *p, const int rows, const in
 		for (int64_t k = 0; k < depth;) {
 			const int64_t stop = QB_MIN(k + QB__F32_PREFETCH_STEP, depth);
 
+			if (asked < rows) {
+#pragma GCC unroll 8
+				for (int j = 0; j < panels; j++) {
+					__builtin_prefetch(p->y + asked * p->y_stride + QB_F32_PANEL * j, 1);
+				}
+				asked++;
+			}
 			for (int i = 0; i < ahead; i++, p->next += QB_F32_PANEL) {
 #pragma GCC unroll 8
 				for (int j = 0; j < panels; j++) {
