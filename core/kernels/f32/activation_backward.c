@@ -4,16 +4,28 @@
 #include "core/base/vectorized.h"
 #include "core/kernels/f32/math_inline.h"
 
-#define SQRT1_2 0.70710678f
-#define INVERSE_SQRT_2PI 0.39894228f
 #define TWO_INVERSE_SQRT_PI 1.12837917f
 #define SQRT_2_PI 0.79788456f
 
-/* Beyond 13 it is 0 or 1 to the last bit, and exp gives numbers below the normal ones, which take a hundred cycles each. */
+/* h - t phi(t) at x = -t, and 1 less that at t, where h = erfc(t / sqrt(2)) / 2 and phi is the normal density: h times a polynomial,
+ * fitted to [0, 8] so that the largest error of the slope is least (2.6e-8). Beyond 8 it is less than 5e-14, and taken for 0. */
 ALWAYS float gelu_slope(float x)
 {
-	x = pick(fabsf(x) > 13, copysignf(13, x), x);
-	return fmaf(x * INVERSE_SQRT_2PI, exp_one(-0.5f * x * x), fmaf(0.5f, erf_one(x * SQRT1_2), 0.5f));
+	float t = pick(fabsf(x) > 8, 8, fabsf(x)), p, below;
+	int32_t n;
+
+	p = fmaf(4.841250302e-6f, t, -6.698823563e-5f);
+	p = fmaf(p, t, 4.043984227e-4f);
+	p = fmaf(p, t, -1.220186125e-3f);
+	p = fmaf(p, t, 2.060181214e-5f);
+	p = fmaf(p, t, 1.930193976e-2f);
+	p = fmaf(p, t, -1.090926975e-1f);
+	p = fmaf(p, t, -6.366012692e-1f);
+	p = fmaf(p, t, -7.978857756e-1f);
+	p = fmaf(p, t, 1);
+	below = half_erfc_parts(t, &n) * two_to(n) * p;
+	below = pick(fabsf(x) > 8, 0, below);
+	return pick(x < 0, below, 1 - below);
 }
 
 ALWAYS float gelu_tanh_slope(float x)

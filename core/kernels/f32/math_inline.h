@@ -110,11 +110,11 @@ ALWAYS float silu_one(float x)
 	return x * sigmoid_one(x);
 }
 
-/* max(x, 0) - |x| h, where h = erfc(|x| / sqrt(2)) / 2 = 2^q: q is a polynomial, fitted to [0, 8] so that the largest
- * error of GELU is least; 2^q by Cephes, exp2f. */
-ALWAYS float gelu_one(float x)
+/* h = erfc(t / sqrt(2)) / 2 = 2^q for t in [0, 8]: q is a polynomial, fitted so that the largest error of GELU, t h, is least; 2^q by
+ * Cephes, exp2f, in two factors. */
+ALWAYS float half_erfc_parts(float t, int32_t *power)
 {
-	float t = pick(fabsf(x) > 8, 8, fabsf(x)), q, n, r, p;
+	float q, n, r, p;
 
 	q = fmaf(-1.454461342e-6f, t, 2.532604991e-5f);
 	q = fmaf(q, t, -1.307251671e-4f);
@@ -131,8 +131,18 @@ ALWAYS float gelu_one(float x)
 	p = fmaf(p, r, 5.550332471e-2f);
 	p = fmaf(p, r, 2.402264791e-1f);
 	p = fmaf(p, r, 6.931472029e-1f);
-	p = fmaf(p, r, 1);
-	return fmaf(-t * p, two_to((int32_t)n), pick(x < 0, 0, x));
+	*power = (int32_t)n;
+	return fmaf(p, r, 1);
+}
+
+/* max(x, 0) - |x| h. */
+ALWAYS float gelu_one(float x)
+{
+	float t = pick(fabsf(x) > 8, 8, fabsf(x)), p;
+	int32_t n;
+
+	p = half_erfc_parts(t, &n);
+	return fmaf(-t * p, two_to(n), pick(x < 0, 0, x));
 }
 
 /* Hendrycks and Gimpel's approximation. */

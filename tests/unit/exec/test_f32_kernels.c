@@ -282,6 +282,7 @@ static double tanh_of(double x) { return tanh(x); }
 static double sigmoid_of(double x) { return 1 / (1 + exp(-x)); }
 static double silu_of(double x) { return x / (1 + exp(-x)); }
 static double gelu_of(double x) { return 0.5 * x * erfc(-x / sqrt(2)); }
+static double gelu_slope_of(double x) { return 0.5 * erfc(-x / sqrt(2)) + x * exp(-x * x / 2) / sqrt(2 * acos(-1)); }
 static double hard_swish_of(double x) { return x * fmin(fmax(x / 6 + 0.5, 0), 1); }
 
 /* Error against the exact value, relative to it or, if it is small, to the argument's size where the function cancels. */
@@ -304,6 +305,17 @@ static void check_function(qb_f32_unary_fn *fn, double (*want)(double), float fr
 	}
 }
 
+static void gelu_slope(const float *x, float *y, int64_t n)
+{
+	float *ones = calloc((size_t)n, sizeof(*ones));
+
+	for (int64_t i = 0; i < n; i++) {
+		ones[i] = 1;
+	}
+	qb_f32_gelu_gradient(x, ones, y, n, 0, 0);
+	free(ones);
+}
+
 static void functions__dense_arguments__are_near_the_exact_values(void **state)
 {
 	(void)state;
@@ -314,6 +326,7 @@ static void functions__dense_arguments__are_near_the_exact_values(void **state)
 	check_function(qb_f32_silu, silu_of, -80, 80, 5e-7, 0);
 	check_function(qb_f32_hard_swish, hard_swish_of, -5, 5, 3e-7, 0.5);
 	check_function(qb_f32_gelu, gelu_of, -8, 8, 4e-7, 0.3);
+	check_function(gelu_slope, gelu_slope_of, -9, 9, 2e-7, 0.5);
 }
 
 enum { LINE = 1003, FUNCTIONS = 8 };
