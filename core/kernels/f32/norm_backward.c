@@ -5,21 +5,34 @@
 #include "core/kernels/f32/math.h"
 #include "core/kernels/f32/math_inline.h"
 
-enum { CHAINS = 8 };
+enum {
+	CHAINS = 8,
+	SUM_CHAINS = 32, /* of float32 sums: as many as hide the latency of an addition in the widest registers */
+};
 
 ALWAYS float fold_sum(const float *c)
 {
-	return ((c[0] + c[4]) + (c[2] + c[6])) + ((c[1] + c[5]) + (c[3] + c[7]));
+	float sum[SUM_CHAINS / 2];
+
+	for (int k = 0; k < SUM_CHAINS / 2; k++) {
+		sum[k] = c[k] + c[k + SUM_CHAINS / 2];
+	}
+	for (int half = SUM_CHAINS / 4; half; half /= 2) {
+		for (int k = 0; k < half; k++) {
+			sum[k] += sum[k + half];
+		}
+	}
+	return sum[0];
 }
 
 /* The sum of a[i] * b[i]; b NULL: of a[i]. */
 ALWAYS float dot(const float *a, const float *b, int64_t n)
 {
-	float c[CHAINS] = {0}, sum;
-	int64_t whole = n / CHAINS * CHAINS;
+	float c[SUM_CHAINS] = {0}, sum;
+	int64_t whole = n / SUM_CHAINS * SUM_CHAINS;
 
-	for (int64_t i = 0; i < whole; i += CHAINS) {
-		for (int k = 0; k < CHAINS; k++) {
+	for (int64_t i = 0; i < whole; i += SUM_CHAINS) {
+		for (int k = 0; k < SUM_CHAINS; k++) {
 			c[k] = b ? fmaf(a[i + k], b[i + k], c[k]) : c[k] + a[i + k];
 		}
 	}
@@ -39,14 +52,14 @@ ALWAYS void qb_f32_softmax_gradient_body(const float *y, const float *dy, float 
 	}
 }
 
-QB_FOR_EVERY_LEVEL(, qb_f32_softmax_gradient, (const float *y, const float *dy, float *dx, int64_t n), (y, dy, dx, n))
+QB_FOR_EVERY_LEVEL_512(, qb_f32_softmax_gradient, (const float *y, const float *dy, float *dx, int64_t n), (y, dy, dx, n))
 
 /* With h = dy * gain: dx = (h - mean(h) - xhat * mean(h * xhat)) / deviation; dx holds xhat in between. */
 ALWAYS void qb_f32_layer_norm_gradient_body(const float *restrict x, const float *restrict gain, const float *restrict dy, float epsilon,
 	float *restrict dx, double *restrict sums, int64_t n)
 {
-	float c[CHAINS] = {0}, d[CHAINS] = {0}, of_h, of_product, inverse, mean = dot(x, NULL, n) / (float)n;
-	int64_t whole = n / CHAINS * CHAINS;
+	float c[SUM_CHAINS] = {0}, d[SUM_CHAINS] = {0}, of_h, of_product, inverse, mean = dot(x, NULL, n) / (float)n;
+	int64_t whole = n / SUM_CHAINS * SUM_CHAINS;
 
 	for (int64_t i = 0; i < n; i++) {
 		dx[i] = x[i] - mean;
@@ -59,8 +72,8 @@ ALWAYS void qb_f32_layer_norm_gradient_body(const float *restrict x, const float
 		sums[i] += (double)(dy[i] * xhat);
 		sums[n + i] += (double)dy[i];
 	}
-	for (int64_t i = 0; i < whole; i += CHAINS) {
-		for (int k = 0; k < CHAINS; k++) {
+	for (int64_t i = 0; i < whole; i += SUM_CHAINS) {
+		for (int k = 0; k < SUM_CHAINS; k++) {
 			float h = dy[i + k] * gain[i + k];
 
 			c[k] += h;
@@ -80,7 +93,7 @@ ALWAYS void qb_f32_layer_norm_gradient_body(const float *restrict x, const float
 	}
 }
 
-QB_FOR_EVERY_LEVEL(, qb_f32_layer_norm_gradient,
+QB_FOR_EVERY_LEVEL_512(, qb_f32_layer_norm_gradient,
 	(const float *x, const float *gain, const float *dy, float epsilon, float *dx, double *sums, int64_t n),
 	(x, gain, dy, epsilon, dx, sums, n))
 

@@ -99,7 +99,7 @@ ALWAYS void reduce_of_body(const struct reduction *p, const float *x, int lanes,
 #undef CASE
 }
 
-QB_FOR_EVERY_LEVEL(static, reduce_of, (const struct reduction *p, const float *x, int lanes, float *y), (p, x, lanes, y))
+QB_FOR_EVERY_LEVEL_512(static, reduce_of, (const struct reduction *p, const float *x, int lanes, float *y), (p, x, lanes, y))
 
 static void reduce_row(const void *context, const struct qb_operands *at, int64_t r)
 {
