@@ -11,6 +11,7 @@
 #include "core/exec/threads.h"
 #include "core/graph/op.h"
 #include "core/kernels/f32/gemm.h"
+#include "core/kernels/f32/gemm_backward.h"
 
 enum { BATCH_DIMS = QB_MAX_DIMS - 2, PARALLEL_MACS = 100000 };
 
@@ -19,6 +20,7 @@ struct batched {
 	int64_t count[BATCH_DIMS], a[BATCH_DIMS], b[BATCH_DIMS], y[BATCH_DIMS];
 	int64_t rows, k, n, batches;
 	int64_t a_row, a_column, b_row, b_column, y_row;
+	bool outer; /* y = A^T B of operands whose rows lie together: neither is packed nor transposed */
 	struct qb_act act;
 	int threads;
 };
@@ -36,7 +38,23 @@ static size_t scratch_numbers(const struct batched *m)
 {
 	size_t left = m->a_column == 1 ? 0 : (size_t)(QB_F32_ROWS * m->k);
 
-	return qb_align_up((size_t)m->n, QB_F32_PANEL) * (size_t)m->k + left;
+	return m->outer ? 0 : qb_align_up((size_t)m->n, QB_F32_PANEL) * (size_t)m->k + left;
+}
+
+static void run_outer(const struct batched *m, const float *a, const float *b, float *y)
+{
+	const float *a_at[QB_F32_OUTER_DEPTH], *b_at[QB_F32_OUTER_DEPTH];
+
+	for (int64_t k = 0; k < m->k; k += QB_F32_OUTER_DEPTH) {
+		int64_t n = QB_MIN((int64_t)QB_F32_OUTER_DEPTH, m->k - k);
+
+		for (int64_t i = 0; i < n; i++) {
+			a_at[i] = a + (k + i) * m->a_column;
+			b_at[i] = b + (k + i) * m->b_row;
+		}
+		qb_f32_outer(&(struct qb_f32_outer){.depth = n, .rows = m->rows, .columns = m->n, .a = a_at, .b = b_at, .y = y,
+			.y_stride = m->y_row, .first = !k});
+	}
 }
 
 static void run_batch(const struct batched *m, const float *a, const float *b, float *y, float *scratch)
@@ -81,7 +99,11 @@ static void run_part(const void *context, const struct qb_operands *at, int64_t 
 			y += index * m->y[d];
 			rest /= m->count[d];
 		}
-		run_batch(m, a, b, y, (float *)at->scratch[0] + (size_t)t * scratch_numbers(m));
+		if (m->outer) {
+			run_outer(m, a, b, y);
+		} else {
+			run_batch(m, a, b, y, (float *)at->scratch[0] + (size_t)t * scratch_numbers(m));
+		}
 	}
 }
 
@@ -178,6 +200,7 @@ enum qb_err qb_plan_batched(struct qb_builder *b, const struct qb_lowered *op,
 	m.b_row = stride[1][0];
 	m.b_column = stride[1][1];
 	m.y_row = stride[2][0];
+	m.outer = m.a_row == 1 && m.a_column > 1 && m.b_column == 1 && m.act.kind == QB_ACT_NONE;
 	m.threads = m.batches * m.rows * m.n * m.k < PARALLEL_MACS ? 1 : qb_builder_threads(b);
 	QB_TRY(qb_builder_define(b, y, &layout, &to, eb));
 	return qb_builder_call(b, n, &(struct qb_call){.name = "batched tiles", .fn = run_batched, QB_CONTEXT(m),
