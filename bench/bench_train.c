@@ -16,7 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/arena.h"
 #include "core/base/random.h"
+#include "core/base/size.h"
 #include "core/exec/shards.h"
 #include "core/graph/op.h"
 #include "core/train/networks/architecture.h"
@@ -126,6 +128,23 @@ static enum qb_err quantize_inputs(void *arg, struct qb_training *t, struct qb_e
 	return QB_OK;
 }
 
+/* Of a shard, in one piece as those of a trainer. */
+static void take_outputs(const struct qb_graph *g, void **output)
+{
+	size_t bytes = 0;
+	unsigned char *at;
+
+	for (int i = 0; i < g->outputs; i++) {
+		bytes += qb_align_up(qb_value_bytes(g->output[i]), 64);
+	}
+	at = qb_aligned_alloc(bytes, 1);
+	memset(at, 0, bytes);
+	for (int i = 0; i < g->outputs; i++) {
+		output[i] = at;
+		at += qb_align_up(qb_value_bytes(g->output[i]), 64);
+	}
+}
+
 static enum qb_err prepare(struct step *s, struct qb_errbuf *eb)
 {
 	struct qb_train_hooks hooks = {.arg = (void *)s->o.format, .prepare = quantize_inputs};
@@ -151,8 +170,8 @@ static enum qb_err prepare(struct step *s, struct qb_errbuf *eb)
 		s->input[i] = calloc((size_t)s->o.shards, qb_value_bytes(g->input[i]));
 		fill(g->input[i], s->input[i], qb_value_size(g->input[i]) * (size_t)s->o.shards);
 	}
-	for (int i = 0; i < g->outputs * (int)s->o.shards; i++) {
-		s->output[i] = calloc(1, qb_value_bytes(g->output[i % g->outputs]));
+	for (int64_t i = 0; i < s->o.shards; i++) {
+		take_outputs(g, s->output + i * g->outputs);
 	}
 	s->momentum = calloc((size_t)s->training->training.parameters, sizeof(*s->momentum));
 	for (int i = 0; i < s->training->training.parameters; i++) {
@@ -189,11 +208,7 @@ static enum qb_err move(void *arg, int thread, int64_t i, struct qb_errbuf *eb)
 		float *sum = (float *)s->output[output] + from;
 
 		for (int64_t k = 1; k < s->o.shards; k++) {
-			const float *x = (const float *)s->output[k * outputs + output] + from;
-
-			for (size_t j = 0; j < n; j++) {
-				sum[j] += x[j];
-			}
+			qb_add_gradient(sum, (const float *)s->output[k * outputs + output] + from, n);
 		}
 		qb_optimizer_step(&sgd, 1, 1, n, sum, (float *)s->input[p->input] + from, (float *[]){s->momentum[i] + from});
 	}

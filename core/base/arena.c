@@ -46,6 +46,31 @@ void qb_arena_destroy(struct qb_arena **arena)
 	*arena = NULL;
 }
 
+/* In huge pages where the system has them: of what does not stay in a cache, much time goes into finding small pages. */
+static void *alloc_huge(size_t n)
+{
+	void *p;
+
+	n = qb_align_up(n, HUGE_PAGE);
+	p = aligned_alloc(HUGE_PAGE, n);
+#ifdef MADV_HUGEPAGE
+	if (p) {
+		madvise(p, n, MADV_HUGEPAGE); /* refused where there are none, which is as well */
+	}
+#endif
+	return p;
+}
+
+void *qb_aligned_alloc(size_t count, size_t size)
+{
+	size_t n;
+
+	if (qb_mul_overflows(count, size, &n) || n > SIZE_MAX - HUGE_PAGE) {
+		return NULL;
+	}
+	return n < HUGE_FROM ? aligned_alloc(ALIGN, qb_align_up(n ? n : 1, ALIGN)) : alloc_huge(n);
+}
+
 static struct block *block_add(struct qb_arena *arena, size_t size)
 {
 	size_t total;
@@ -54,7 +79,7 @@ static struct block *block_add(struct qb_arena *arena, size_t size)
 	if (qb_add_overflows(size, 2 * ALIGN, &total)) {
 		return NULL;
 	}
-	b = aligned_alloc(ALIGN, qb_align_up(total, ALIGN));
+	b = qb_aligned_alloc(total, 1);
 	if (!b) {
 		return NULL;
 	}
@@ -123,29 +148,4 @@ char *qb_arena_printf(struct qb_arena *arena, const char *fmt, ...)
 		va_end(ap);
 	}
 	return p;
-}
-
-/* In huge pages where the system has them: of what does not stay in a cache, much time goes into finding small pages. */
-static void *alloc_huge(size_t n)
-{
-	void *p;
-
-	n = qb_align_up(n, HUGE_PAGE);
-	p = aligned_alloc(HUGE_PAGE, n);
-#ifdef MADV_HUGEPAGE
-	if (p) {
-		madvise(p, n, MADV_HUGEPAGE); /* refused where there are none, which is as well */
-	}
-#endif
-	return p;
-}
-
-void *qb_aligned_alloc(size_t count, size_t size)
-{
-	size_t n;
-
-	if (qb_mul_overflows(count, size, &n) || n > SIZE_MAX - HUGE_PAGE) {
-		return NULL;
-	}
-	return n < HUGE_FROM ? aligned_alloc(ALIGN, qb_align_up(n ? n : 1, ALIGN)) : alloc_huge(n);
 }

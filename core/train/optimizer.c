@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "core/base/vectorized.h"
+
 int qb_optimizer_slots(const struct qb_optimizer_config *o)
 {
 	if (o->kind == QB_OPTIMIZER_SGD) {
@@ -63,6 +65,15 @@ void qb_optimizer_step(const struct qb_optimizer_config *o, double factor, int64
 		step_adam(o, rate, step, n, g, w, slot);
 	}
 }
+
+static inline __attribute__((always_inline)) void qb_add_gradient_body(float *restrict sum, const float *restrict g, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		sum[i] += g[i];
+	}
+}
+
+QB_FOR_EVERY_LEVEL(, qb_add_gradient, (float *sum, const float *g, size_t n), (sum, g, n))
 
 double qb_sum_of_squares(const float *g, size_t n)
 {

@@ -24,6 +24,8 @@ int qb_optimizer_slots(const struct qb_optimizer_config *o);
 void qb_optimizer_step(const struct qb_optimizer_config *o, double factor, int64_t step, size_t n, const float *g,
 	float *w, float *const *slot);
 
+/* sum += g, [n]: gradients of several shards, one after the other. */
+void qb_add_gradient(float *sum, const float *g, size_t n);
 /* Sum of squares of g [n], in double, in a fixed order; not finite where an element is not. */
 double qb_sum_of_squares(const float *g, size_t n);
 /* What the gradient is multiplied by so that its norm is at most `most` (PyTorch's clip_grad_norm_); 1 where most is 0. */

@@ -68,28 +68,41 @@ static enum qb_err for_each(struct qb_trainer *t, piece_fn *fn, const void *arg,
 
 /* ---- room ---- */
 
-/* Outputs of a shard: its loss, gradients and watched values; sums of batch norms are the same in all. */
-static bool take_outputs(struct qb_trainer *t, int64_t shard)
+enum { OUTPUT_ALIGN = 64 };
+
+/* Sums of batch norms are the same in all shards: the first one's are kept. */
+static bool is_kept(const struct qb_trainer *t, int64_t shard, int output)
 {
-	const struct qb_graph *g = t->graph->training.graph;
 	int first_sums = 1;
 
 	for (int i = 0; i < t->graph->training.parameters; i++) {
 		first_sums += t->graph->gradient[i] >= 0;
 	}
-	t->output[shard] = qb__trainer_take(t, (size_t)g->outputs, sizeof(void *));
-	for (int i = 0; t->output[shard] && i < g->outputs; i++) {
-		bool sums = i >= first_sums && i < first_sums + t->graph->norms;
+	return !shard || output < first_sums || output >= first_sums + t->graph->norms;
+}
 
-		if (sums && shard > 0) {
-			continue;
-		}
-		t->output[shard][i] = qb__trainer_take(t, qb_value_size(g->output[i]), qb_dtype_bytes(g->output[i]->dtype));
-		if (!t->output[shard][i]) {
-			return false;
+/* Outputs of a shard: its loss, gradients and watched values. One piece of memory, for large ones are of large pages. */
+static bool take_outputs(struct qb_trainer *t, int64_t shard)
+{
+	const struct qb_graph *g = t->graph->training.graph;
+	size_t bytes = 0;
+	unsigned char *at;
+
+	for (int i = 0; i < g->outputs; i++) {
+		bytes += is_kept(t, shard, i) ? qb_align_up(qb_value_bytes(g->output[i]), OUTPUT_ALIGN) : 0;
+	}
+	t->output[shard] = qb__trainer_take(t, (size_t)g->outputs, sizeof(void *));
+	at = qb__trainer_take(t, bytes, 1);
+	if (!t->output[shard] || !at) {
+		return false;
+	}
+	for (int i = 0; i < g->outputs; i++) {
+		if (is_kept(t, shard, i)) {
+			t->output[shard][i] = at;
+			at += qb_align_up(qb_value_bytes(g->output[i]), OUTPUT_ALIGN);
 		}
 	}
-	return t->output[shard];
+	return true;
 }
 
 static bool take_state(struct qb_trainer *t, const struct qb_parameter *p)
@@ -158,13 +171,6 @@ enum qb_err qb__train_run_shards(struct qb_trainer *t, struct qb_errbuf *eb)
 
 /* ---- gradients ---- */
 
-static void add(float *restrict sum, const float *restrict x, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		sum[i] += x[i];
-	}
-}
-
 enum { ADDED_AT_ONCE = 2048 };
 
 /* Of all shards, in their order, to what is there or (first) in its place. Some elements at a time, so that their sums stay in the
@@ -184,7 +190,7 @@ static void add_shards(struct qb_trainer *t, const struct qb_parameter *p, size_
 			memcpy(p->gradient + i, (const float *)t->output[0][output] + i, n * sizeof(*p->gradient));
 		}
 		for (int64_t s = *first; s < t->shard_count; s++) {
-			add(p->gradient + i, (const float *)t->output[s][output] + i, n);
+			qb_add_gradient(p->gradient + i, (const float *)t->output[s][output] + i, n);
 		}
 	}
 }

@@ -120,6 +120,23 @@ static void gradient_clip__norms__as_pytorch(void **state)
 	assert_true(isinf(qb_sum_of_squares(g, N)));
 }
 
+static void add_gradient__any_length__adds_each_element(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < N; n++) {
+		float sum[N], g[N], before[N];
+
+		for (size_t i = 0; i < N; i++) {
+			sum[i] = before[i] = (float)qb_random_normal(5, n, i);
+			g[i] = (float)qb_random_normal(6, n, i);
+		}
+		qb_add_gradient(sum, g, n);
+		for (size_t i = 0; i < N; i++) {
+			assert_true(sum[i] == (i < n ? before[i] + g[i] : before[i]));
+		}
+	}
+}
+
 static void moving_average__constant__reaches_it_geometrically(void **state)
 {
 	float average[] = {0, 2}, w[] = {1, 2};
@@ -234,6 +251,7 @@ int main(void)
 		cmocka_unit_test(optimizer_step__all_kinds__follow_their_formulas),
 		cmocka_unit_test(optimizer_step__factor__scales_the_rate),
 		cmocka_unit_test(gradient_clip__norms__as_pytorch),
+		cmocka_unit_test(add_gradient__any_length__adds_each_element),
 		cmocka_unit_test(moving_average__constant__reaches_it_geometrically),
 		cmocka_unit_test(schedule_factor__warm_up__rises_to_1),
 		cmocka_unit_test(schedule_factor__cosine__by_step_and_by_epoch),
