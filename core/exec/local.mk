@@ -71,23 +71,31 @@ libquantbench_a_SOURCES += \
 	core/exec/lower/lowerings.c \
 	core/exec/lower/lowerings.h \
 	core/exec/lower/resize_axis.h \
-	core/exec/onednn.c \
 	core/exec/onednn.h \
-	core/exec/onednn_forward.c \
-	core/exec/onednn_step.c \
-	core/exec/onednn_step.h \
 	core/exec/overlay.c \
 	core/exec/plan.c \
 	core/exec/plan.h \
 	core/exec/plan_common.c \
 	core/exec/plan_int8.c \
 	core/exec/plan_memory.c \
+	core/exec/reorder.c \
+	core/exec/reorder.h \
 	core/exec/session.c \
 	core/exec/session_check.c \
 	core/exec/shards.c \
 	core/exec/shards.h \
 	core/exec/threads.c \
 	core/exec/threads.h
+ONEDNN_ABSENT = core/exec/onednn_absent.c
+if ONEDNN
+libquantbench_a_SOURCES += \
+	core/exec/onednn.c \
+	core/exec/onednn_forward.c \
+	core/exec/onednn_step.c \
+	core/exec/onednn_step.h
+else
+libquantbench_a_SOURCES += $(ONEDNN_ABSENT)
+endif
 VECTORIZED += core/exec/lower/int8/libquantbench_a-binary.$(OBJEXT) \
 	core/exec/lower/int8/libquantbench_a-matmul.$(OBJEXT) \
 	core/exec/lower/int8/libquantbench_a-norm.$(OBJEXT) \

@@ -2,12 +2,15 @@
  *
  * Steps that primitives of oneDNN compute, what plans and sessions need to run them, and its matrix product. oneDNN's own
  * types stand in core/exec/onednn*.{c,h} alone: a lowering fills a struct of values and layouts, and one of the functions
- * below adds the step.
+ * below adds the step. A build without oneDNN has core/exec/onednn_absent.c in its place.
  */
 #ifndef QB_EXEC_ONEDNN_H
 #define QB_EXEC_ONEDNN_H
 
 #include "core/exec/builder.h"
+
+/* Is it in this build? Without it every step below is refused, and the operator is evaluated in plain C. */
+bool qb_dnn_is_present(void);
 
 /* ---- steps ----
  *
@@ -24,9 +27,22 @@ struct qb_dnn_operand {
 };
 
 /* In its own dimensions: in any layout, row-major, or where the builder has it. */
-struct qb_dnn_operand qb_dnn_any(const struct qb_value *v);
-struct qb_dnn_operand qb_dnn_dense(const struct qb_value *v);
-struct qb_dnn_operand qb_dnn_home(const struct qb_builder *b, const struct qb_value *v);
+static inline struct qb_dnn_operand qb_dnn_any(const struct qb_value *v)
+{
+	return (struct qb_dnn_operand){.value = v, .as = qb_layout_dense(&v->shape)};
+}
+
+static inline struct qb_dnn_operand qb_dnn_dense(const struct qb_value *v)
+{
+	struct qb_layout dense = qb_layout_dense(&v->shape);
+
+	return (struct qb_dnn_operand){v, dense, dense};
+}
+
+static inline struct qb_dnn_operand qb_dnn_home(const struct qb_builder *b, const struct qb_value *v)
+{
+	return (struct qb_dnn_operand){v, qb_layout_dense(&v->shape), qb_builder_home(b, v)->layout};
+}
 
 /* How a kernel goes over up to 3 spatial dimensions. */
 enum { QB_DNN_SPATIAL = 3 };

@@ -4,23 +4,6 @@
 #include "core/base/size.h"
 #include "core/exec/onednn_step.h"
 
-struct qb_dnn_operand qb_dnn_any(const struct qb_value *v)
-{
-	return (struct qb_dnn_operand){.value = v, .as = qb_layout_dense(&v->shape)};
-}
-
-struct qb_dnn_operand qb_dnn_dense(const struct qb_value *v)
-{
-	struct qb_layout dense = qb_layout_dense(&v->shape);
-
-	return (struct qb_dnn_operand){v, dense, dense};
-}
-
-struct qb_dnn_operand qb_dnn_home(const struct qb_builder *b, const struct qb_value *v)
-{
-	return (struct qb_dnn_operand){v, qb_layout_dense(&v->shape), qb_builder_home(b, v)->layout};
-}
-
 /* The usual operands of a primitive whose descriptor is there: weights and bias where they have a value. */
 static enum qb_err add(struct qb_builder *b, struct qb_dnn_call *call, const struct qb_product_args *a, struct qb_errbuf *eb)
 {

@@ -22,6 +22,13 @@ tests_unit_exec_test_computed_operands_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_layout
 tests_unit_exec_test_layout_SOURCES = tests/unit/exec/test_layout.c
 tests_unit_exec_test_layout_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/exec/test_reorder
+tests_unit_exec_test_reorder_SOURCES = tests/unit/exec/test_reorder.c $(LEVELS)
+tests_unit_exec_test_reorder_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+# As in a build without oneDNN: the object comes before the same names of libquantbench.a.
+check_PROGRAMS += tests/unit/exec/test_reorder_without_onednn
+tests_unit_exec_test_reorder_without_onednn_SOURCES = $(tests_unit_exec_test_reorder_SOURCES) $(ONEDNN_ABSENT)
+tests_unit_exec_test_reorder_without_onednn_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_lowered
 tests_unit_exec_test_lowered_SOURCES = tests/unit/exec/test_lowered.c \
 	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h
@@ -64,6 +71,9 @@ check_PROGRAMS += tests/unit/exec/test_float_steps
 tests_unit_exec_test_float_steps_SOURCES = tests/unit/exec/test_float_steps.c $(LEVELS) \
 	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h
 tests_unit_exec_test_float_steps_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/exec/test_float_steps_without_onednn
+tests_unit_exec_test_float_steps_without_onednn_SOURCES = $(tests_unit_exec_test_float_steps_SOURCES) $(ONEDNN_ABSENT)
+tests_unit_exec_test_float_steps_without_onednn_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/exec/test_float_steps_emulated
 tests_unit_exec_test_float_steps_emulated_SOURCES = tests/unit/exec/test_float_steps.c \
 	tests/unit/graph/model_builder.c tests/unit/graph/model_builder.h

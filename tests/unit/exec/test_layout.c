@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Layouts against oneDNN's memory descriptors of the same: places, sizes, equality, and which strides are refused; and
- * reorders between layouts against the definition of a layout.
+ * Layouts against oneDNN's memory descriptors of the same: places, sizes, equality, and which strides are refused.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +14,6 @@
 
 #include "core/base/size.h"
 #include "core/exec/layout.h"
-#include "core/exec/onednn.h"
 
 static uint64_t state_of_random = 1;
 
@@ -175,107 +173,12 @@ static void layout__of_any_strides__is_refused_or_equal_as_by_onednn(void **stat
 	assert_true(made > 1000 && refused > 1000 && equal > 100);
 }
 
-/* Where element i, in row-major order, lies: the definition in core/exec/layout.h. */
-static int64_t place(const struct qb_layout *l, int64_t i)
-{
-	int64_t index[QB_LAYOUT_DIMS], at = 0, step = 1;
-
-	for (int d = l->ndim - 1; d >= 0; d--) {
-		index[d] = i % l->dim[d];
-		i /= l->dim[d];
-	}
-	for (int k = l->blocks - 1; k >= 0; k--) {
-		int64_t *in = &index[l->block[k].dim];
-
-		at += *in % l->block[k].size * step;
-		*in /= l->block[k].size;
-		step *= l->block[k].size;
-	}
-	for (int d = 0; d < l->ndim; d++) {
-		at += index[d] * l->stride[d];
-	}
-	return at;
-}
-
-static void reorder__between_layouts__puts_each_element_in_its_place(void **state)
-{
-	static const int orders[][4] = {{0, 1, 2, 3}, {0, 2, 3, 1}, {1, 0, 3, 2}, {3, 2, 1, 0}};
-
-	(void)state;
-	for (int k = 0; k < 200; k++) {
-		struct qb_shape s = random_shape(4);
-		int64_t blocked = pick(2), n = 1;
-		struct qb_layout from, to;
-		struct qb_errbuf eb = {0};
-		float *x, *y;
-
-		s.dim[blocked] += pick(20);
-		from = qb_layout_ordered(4, s.dim, orders[pick(4)], 0, 1);
-		to = qb_layout_ordered(4, s.dim, orders[pick(4)], (int)blocked, pick(3) ? 8 : 1);
-		for (int d = 0; d < 4; d++) {
-			n *= s.dim[d];
-		}
-		x = calloc(qb_layout_elements(&from), sizeof(*x));
-		y = calloc(qb_layout_elements(&to), sizeof(*y));
-		for (int64_t i = 0; i < n; i++) {
-			x[place(&from, i)] = (float)(i + 1);
-		}
-		if (qb__reorder_now(&from, x, &to, y, &eb) != QB_OK) {
-			fail_msg("%s", eb.text);
-		}
-		for (int64_t i = 0; i < n; i++) {
-			assert_true(y[place(&to, i)] == (float)(i + 1));
-		}
-		free(x);
-		free(y);
-	}
-}
-
-/* Products of small integers, which float32 holds. */
-static void sgemm__each_transposition__equals_its_definition(void **state)
-{
-	enum { M = 5, N = 7, K = 9, ROW = 11 };
-	float a[ROW * ROW], b[ROW * ROW], c[M * ROW], want[M * ROW];
-
-	(void)state;
-	for (int form = 0; form < 4; form++) {
-		struct qb_sgemm p = {.a_transposed = form & 1, .b_transposed = form & 2, .m = M, .n = N, .k = K, .alpha = 2,
-			.beta = 3, .a = a, .b = b, .c = c, .a_row = ROW, .b_row = ROW, .c_row = ROW};
-		struct qb_errbuf eb = {0};
-
-		for (int i = 0; i < ROW * ROW; i++) {
-			a[i] = (float)(pick(17) - 8);
-			b[i] = (float)(pick(17) - 8);
-		}
-		for (int i = 0; i < M * ROW; i++) {
-			want[i] = c[i] = (float)(pick(17) - 8);
-		}
-		for (int i = 0; i < M; i++) {
-			for (int j = 0; j < N; j++) {
-				float sum = 0;
-
-				for (int k = 0; k < K; k++) {
-					sum += a[p.a_transposed ? k * ROW + i : i * ROW + k] *
-						b[p.b_transposed ? j * ROW + k : k * ROW + j];
-				}
-				want[i * ROW + j] = 2 * sum + 3 * want[i * ROW + j];
-			}
-		}
-		if (qb_sgemm(&p, &eb) != QB_OK) {
-			fail_msg("%s", eb.text);
-		}
-		assert_memory_equal(c, want, sizeof(c));
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(layout__of_a_tag__is_that_of_onednn),
 		cmocka_unit_test(layout__dense_and_channels_last__are_those_of_onednn),
 		cmocka_unit_test(layout__of_any_strides__is_refused_or_equal_as_by_onednn),
-		cmocka_unit_test(reorder__between_layouts__puts_each_element_in_its_place),
-		cmocka_unit_test(sgemm__each_transposition__equals_its_definition),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "core/exec/lower/f32/choice.h"
 
 #include "core/base/cpu.h"
+#include "core/exec/onednn.h"
 
 /* Percent of the peak of multiply-adds of a level that an implementation reaches, counted as the plain algorithm's, so that
  * Winograd and Strassen may pass 100. Of concat, percent of the bandwidth of a copy. bench/choice.py measures them with one thread:
@@ -41,6 +42,9 @@ bool qb_f32_ours(enum qb_f32_technique t)
 {
 	const struct rates *r = qb_cpu_has(QB_FLAG_AVX512) ? &table[t].avx512 : &table[t].avx2;
 
+	if (!qb_dnn_is_present()) {
+		return true;
+	}
 	/* Elsewhere ours are plain C, which is for training and for tests. */
 	return qb_cpu_has(QB_FLAG_AVX2) &&
 		(preferences[t] == QB_F32_BY_COST ? r->ours >= r->onednn : preferences[t] == QB_F32_OURS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Ours or oneDNN's: which implementation of a float technique a plan takes at the CPU level in force. It is the one that costs
- * less by the table of choice.c. That holds constants: the same level plans the same steps, whatever the machine is doing.
+ * less by the table of choice.c, and ours in a build without oneDNN. That holds constants: the same level plans the same steps, whatever the machine is doing.
  */
 #ifndef QB_EXEC_LOWER_F32_CHOICE_H
 #define QB_EXEC_LOWER_F32_CHOICE_H
