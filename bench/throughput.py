@@ -45,18 +45,22 @@ for name in ("exp", "gelu", "sigmoid", "tanh"):
         ROWS.append((f"{name}, {level}", "f32/libquantbench_a-math.o", f"qb_f32_{name}_{level}",
                      rf"vmov[au]ps\s+%{register}\d+,.*\(", lanes, "element", cpu))
 # For Arm, by the source that is compiled.
+FMLA = (r"fmla\s", 4, "MAC")
 UDOT, SDOT, USMMLA, SMLAL = (r"udot\s", 16, "MAC"), (r"sdot\s", 16, "MAC"), (r"usmmla\s", 32, "MAC"), (r"smlal2?\s", 4, "MAC")
 ROWS += [
-    ("int8 GEMM, NEON, 4 pixels", "neon", "tile_whole", *SMLAL, "neoverse-n1"),
-    ("int8 GEMM, NEON dot, 4 pixels", "neon_dot", "tile_bytes", *UDOT, "neoverse-n1"),
-    ("4-bit GEMM, NEON dot, 4 pixels", "neon_dot", "tile_nibbles", *UDOT, "neoverse-n1"),
-    ("int8 GEMM, NEON I8MM, 6 pixels", "neon_i8mm", "bytes_6", *USMMLA, "neoverse-n2"),
-    ("4-bit GEMM, NEON I8MM, 6 pixels", "neon_i8mm", "nibbles_6", *USMMLA, "neoverse-n2"),
-    *((f"int8 depthwise{what}, NEON dot", "neon_dot", name, *SDOT, "neoverse-n1")
+    ("float GEMM, NEON, 6 rows x 1 panel", "f32/gemm_neon", "tiles_6", *FMLA, "neoverse-n1"),
+    ("float GEMV, NEON, 4 panels", "f32/gemm_neon", "gemv", *FMLA, "neoverse-n1"),
+    ("int8 GEMM, NEON, 4 pixels", "int8/neon", "tile_whole", *SMLAL, "neoverse-n1"),
+    ("int8 GEMM, NEON dot, 4 pixels", "int8/neon_dot", "tile_bytes", *UDOT, "neoverse-n1"),
+    ("4-bit GEMM, NEON dot, 4 pixels", "int8/neon_dot", "tile_nibbles", *UDOT, "neoverse-n1"),
+    ("int8 GEMM, NEON I8MM, 6 pixels", "int8/neon_i8mm", "bytes_6", *USMMLA, "neoverse-n2"),
+    ("4-bit GEMM, NEON I8MM, 6 pixels", "int8/neon_i8mm", "nibbles_6", *USMMLA, "neoverse-n2"),
+    *((f"int8 depthwise{what}, NEON dot", "int8/neon_dot", name, *SDOT, "neoverse-n1")
       for what, name in ((" 3x3, stride 1", "depthwise_sliding"), (" 3x3", "depthwise_nine"), ("", "depthwise_block"))),
-    ("int8 depthwise, NEON", "neon", "depthwise", *SMLAL, "neoverse-n1"),
+    ("int8 depthwise, NEON", "int8/neon", "depthwise", *SMLAL, "neoverse-n1"),
 ]
 PEAK = {
+    r"fmla\s": "fmla v{}.4s, v30.4s, v31.s[0]",
     r"udot\s": "udot v{}.4s, v30.16b, v31.16b", r"sdot\s": "sdot v{}.4s, v30.16b, v31.16b",
     r"usmmla\s": "usmmla v{}.4s, v30.16b, v31.16b", r"smlal2?\s": "smlal v{}.4s, v30.4h, v31.4h",
     "vfmadd231ps.*%zmm": "vfmadd231ps %zmm30, %zmm31, %zmm{}", "vfmadd231ps.*%ymm": "vfmadd231ps %ymm14, %ymm15, %ymm{}",
@@ -92,7 +96,7 @@ def disassembly(build, path, cpu):
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "kernels.o")
         subprocess.run([f"{CROSS}-gcc", "-std=gnu11", "-O2", "-fno-math-errno", "-ffp-contract=off", f"-I{top}", "-c",
-                        f"{top}/core/kernels/int8/{path}.c", "-o", out], check=True)
+                        f"{top}/core/kernels/{path}.c", "-o", out], check=True)
         return subprocess.run([f"{CROSS}-objdump", "-d", "--no-show-raw-insn", out], capture_output=True, text=True, check=True).stdout
 
 

@@ -19,6 +19,7 @@ libquantbench_a_SOURCES += \
 	core/kernels/f32/gemm.h \
 	core/kernels/f32/gemm_avx2.c \
 	core/kernels/f32/gemm_avx512.c \
+	core/kernels/f32/gemm_neon.c \
 	core/kernels/f32/gemm_strided_avx512.c \
 	core/kernels/f32/gemm_backward.c \
 	core/kernels/f32/gemm_backward.h \

@@ -73,6 +73,8 @@ static const struct qb__f32_gemm_level *const levels[] = {
 #if defined(__x86_64__)
 	&qb__f32_gemm_avx2,
 	&qb__f32_gemm_avx512,
+#elif defined(__aarch64__)
+	&qb__f32_gemm_neon,
 #endif
 };
 

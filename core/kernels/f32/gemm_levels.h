@@ -69,6 +69,8 @@ extern const struct qb__f32_gemm_level qb__f32_gemm_avx2, qb__f32_gemm_avx512;
 void qb__f32_strided_avx512(const struct qb__f32_strided *p, int64_t rows);
 /* AVX2's, for AVX-512 as well. */
 int64_t qb__f32_transpose_avx2(const float *x, int64_t stride, int64_t depth, float *panel);
+#elif defined(__aarch64__)
+extern const struct qb__f32_gemm_level qb__f32_gemm_neon;
 #endif
 
 static inline void qb__f32_clip_bounds(const struct qb_act *a, float *lo, float *hi)

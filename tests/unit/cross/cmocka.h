@@ -37,6 +37,13 @@ static inline int cross_run(const struct CMUnitTest *test, size_t n)
 			exit(1); \
 		} \
 	} while (0)
+#define fail_msg(...) \
+	do { \
+		printf("%s:%d: ", __FILE__, __LINE__); \
+		printf(__VA_ARGS__); \
+		printf("\n"); \
+		exit(1); \
+	} while (0)
 #define assert_false(c) assert_true(!(c))
 #define assert_non_null(p) assert_true((p) != NULL)
 #define assert_int_equal(a, b) assert_true((long long)(a) == (long long)(b))

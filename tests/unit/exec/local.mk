@@ -13,8 +13,8 @@ check_PROGRAMS += tests/unit/exec/test_int8_kernels_emulated
 tests_unit_exec_test_int8_kernels_emulated_SOURCES = tests/unit/exec/test_int8_kernels.c
 tests_unit_exec_test_int8_kernels_emulated_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_exec_test_int8_kernels_emulated_LDADD = $(EMULATED) $(LDADD)
-check_SCRIPTS += tests/unit/exec/test_int8_neon.sh
-EXTRA_DIST += tests/unit/exec/test_int8_neon.sh tests/unit/cross/arm.sh tests/unit/cross/cmocka.h
+check_SCRIPTS += tests/unit/exec/test_f32_neon.sh tests/unit/exec/test_int8_neon.sh
+EXTRA_DIST += tests/unit/exec/test_f32_neon.sh tests/unit/exec/test_int8_neon.sh tests/unit/cross/arm.sh tests/unit/cross/cmocka.h
 check_PROGRAMS += tests/unit/exec/test_computed_operands
 tests_unit_exec_test_computed_operands_SOURCES = tests/unit/exec/test_computed_operands.c tests/unit/exec/graph_maker.c \
 	tests/unit/exec/graph_maker.h $(LEVELS)
