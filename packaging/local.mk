@@ -24,5 +24,5 @@ deb: libquantbench.a $(DASHBOARD)
 	@ls deb/*.deb
 mostlyclean-local: clean-packages
 clean-packages:
-	rm -rf deb cross-arm64
+	rm -rf deb cross-arm64 static-amd64 static-arm64
 .PHONY: deb clean-packages

@@ -30,3 +30,9 @@ check_SCRIPTS += tests/worker/test_outlier_training.py tests/worker/test_outlier
 EXTRA_DIST += tests/worker/test_outlier_training.py tests/worker/test_outliers.py tests/worker/small_transformer.py
 check_SCRIPTS += tests/worker/test_transformers.py
 EXTRA_DIST += tests/worker/test_transformers.py
+
+# The worker as one static file, in static-amd64/ and static-arm64/ of the build folder: minutes of compiling, so it is no part of check.
+check-static: quantbench-worker$(EXEEXT)
+	@$(AM_TESTS_ENVIRONMENT) $(SHELL) $(top_srcdir)/tests/run-python $(top_srcdir)/tests/worker/test_static.py
+.PHONY: check-static
+EXTRA_DIST += tests/worker/test_static.py
