@@ -196,6 +196,7 @@ enum qb_err qb_builder_source(struct qb_builder *b, const struct qb_value *v,
 {
 	struct qb_copy *c = b->plan->home[v->index];
 	struct qb_place copy = {.layout = *want};
+	enum qb_err err;
 
 	if (!c) {
 		return constant_home(b, v, eb);
@@ -207,7 +208,8 @@ enum qb_err qb_builder_source(struct qb_builder *b, const struct qb_value *v,
 		}
 	}
 	QB_TRY(qb__add_buffer(b, qb_layout_bytes(want), &copy.buffer, eb));
-	QB_TRY(qb__add_reorder(b, qb_builder_home(b, v), &copy, eb));
+	err = qb__add_channels_last(b, v, qb_builder_home(b, v), &copy, eb);
+	QB_TRY(err == QB_EUNSUPPORTED ? qb__add_reorder(b, qb_builder_home(b, v), &copy, eb) : err);
 	QB_TRY(add_copy(b, v, &copy, eb));
 	*out = copy;
 	return QB_OK;

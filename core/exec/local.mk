@@ -3,6 +3,7 @@ libquantbench_a_SOURCES += \
 	core/exec/builder.c \
 	core/exec/builder.h \
 	core/exec/builder_bytes.c \
+	core/exec/channels_last.c \
 	core/exec/exec.h \
 	core/exec/layout.c \
 	core/exec/layout.h \

@@ -151,6 +151,10 @@ enum qb_err qb__plan_common(struct qb_plan *plan, struct qb_errbuf *eb);
 enum qb_err qb__add_step(struct qb_builder *b, const struct qb_step *step, struct qb_errbuf *eb);
 /* Of an integer plan: a value that is there as bytes alone, as float. */
 enum qb_err qb__need_float(struct qb_builder *b, const struct qb_value *v, struct qb_errbuf *eb);
+/* The reorder of an image of few channels from row-major to channels last by a step of our own; QB_EUNSUPPORTED of other
+ * values and layouts. */
+enum qb_err qb__add_channels_last(struct qb_builder *b, const struct qb_value *v, const struct qb_place *from,
+	const struct qb_place *to, struct qb_errbuf *eb);
 /* A list in the plan's memory; NULL ids: none yet. */
 enum qb_err qb__ids(struct qb_builder *b, struct qb_ids *out, const int *id, int n, struct qb_errbuf *eb);
 /* Does a step of an earlier operator do the work of n? */

@@ -75,6 +75,10 @@ def colours(n):
     return n.conv("x", 8, 3, strides=[2, 1])
 
 
+def two_colours(n):
+    return n.conv("x", 8, 2, strides=[2, 2])
+
+
 def four_colours(n):
     return n.conv("x", 5, 4, 1)
 
@@ -316,6 +320,7 @@ NETWORKS = {"grouped": (grouped, IMAGE), "dilated": (dilated, IMAGE), "dilated_f
             "row_means": (row_means, [1, 7, 16]), "normalised": (normalised, IMAGE), "means": (means, [1, 7, 16]),
             "residuals": (residuals, [1, 17, 13, 22]), "narrow": (narrow, IMAGE),
             "side_by_side": (side_by_side, IMAGE), "many_weights": (many_weights, [1, 12, 29, 2]),
-            "colours": (colours, [2, 3, 17, 19]), "four_colours": (four_colours, [1, 4, 17, 16])}
+            "colours": (colours, [2, 3, 17, 19]), "photograph": (colours, [1, 3, 211, 211]), "two_colours": (two_colours, [2, 2, 57, 61]),
+            "four_colours": (four_colours, [1, 4, 17, 16])}
 # Integers do not pay in these.
 FLOAT = ["single_pixels"]
