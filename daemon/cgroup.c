@@ -185,6 +185,12 @@ void qb_cgroup_put(const char *run, pid_t pid, const struct qb_cgroup_limits *li
 	free(name);
 }
 
+/* The kernel counts there how often the group met its own limit and could free nothing, not what other limits cost it. */
+bool qb_cgroup_memory_over(const char *run)
+{
+	return folder && qb_oom_events(qb_format("%s/" RUN "%s/memory.events", folder, run), "oom") > 0;
+}
+
 void qb_cgroup_kill(const char *run)
 {
 	char *name = folder ? qb_format(RUN "%s", run) : NULL;
@@ -203,7 +209,7 @@ void qb_cgroup_sweep(void)
 /* Its count holds those of the groups below. */
 int64_t qb_cgroup_oom_kills(void)
 {
-	int64_t n = folder ? qb_oom_kills_in(qb_format("%s/memory.events", folder)) : -1;
+	int64_t n = folder ? qb_oom_events(qb_format("%s/memory.events", folder), "oom_kill") : -1;
 
 	return n >= 0 ? n : qb_oom_kills("", "");
 }

@@ -24,6 +24,8 @@ bool qb_cgroup_begin(const char *wanted, const char *root);
 const char *qb_cgroup_folder(void);
 /* Puts a process into the group of the run, which is made. */
 void qb_cgroup_put(const char *run, pid_t pid, const struct qb_cgroup_limits *limits);
+/* Whether its processes needed more memory together than they may have; while the group is there. */
+bool qb_cgroup_memory_over(const char *run);
 /* Kills all that is in it. */
 void qb_cgroup_kill(const char *run);
 /* Removes the groups that are empty; when a worker has ended, and now and then. */

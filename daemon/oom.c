@@ -59,9 +59,9 @@ static int64_t count_of_group(const char *proc_root, const char *cgroup_root, co
 	return n;
 }
 
-int64_t qb_oom_kills_in(char *take_path)
+int64_t qb_oom_events(char *take_path, const char *name)
 {
-	return count_in(take_path, "oom_kill");
+	return count_in(take_path, name);
 }
 
 int64_t qb_oom_kills(const char *proc_root, const char *cgroup_root)

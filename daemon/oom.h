@@ -10,8 +10,8 @@
 /* Of our control group (memory.events, or memory.oom_control of version 1: both count kills by any kind of shortage), or
  * where there is none of the whole machine (/proc/vmstat). -1 where the kernel does not tell. Both arguments are "" except in tests. */
 int64_t qb_oom_kills(const char *proc_root, const char *cgroup_root);
-/* Of the file memory.events of a group. */
-int64_t qb_oom_kills_in(char *take_path);
+/* What the file memory.events of a group counts under this name; -1: nothing. */
+int64_t qb_oom_events(char *take_path, const char *name);
 /* The path of our group in the hierarchy that its line of /proc/self/cgroup names, such as ":memory:"; version 2 is "::". To be
  * freed; NULL: none. */
 char *qb_own_cgroup(const char *proc_root, const char *hierarchy);

@@ -116,6 +116,7 @@ static void exited(uv_process_t *process, int64_t status, int signal)
 	w->end.signal = signal;
 	kill(-process->pid, SIGKILL); /* what it left behind */
 	if (w->run) {
+		w->end.memory_over = qb_cgroup_memory_over(w->run) ? w->setup.limits.memory_bytes : 0;
 		qb_cgroup_kill(w->run);
 	}
 	forget(w);

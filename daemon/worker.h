@@ -20,6 +20,7 @@ struct qb_worker_end {
 	const char *errors; /* the end of its stderr */
 	const char *output; /* all of stdout, where collect was asked for */
 	size_t output_len;
+	int64_t memory_over; /* the limit that all processes of the run together needed more memory than; 0: they did not */
 	bool too_much;      /* the output passed its limit and was cut */
 };
 

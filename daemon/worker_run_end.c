@@ -42,10 +42,15 @@ int64_t qb__run_cpu_seconds(const struct qb_worker_run *r)
 }
 
 /* Says where a SIGKILL came from as far as the kernel tells. */
-static void word_kill(const struct qb_worker_run *r, char *out, size_t size)
+static void word_kill(const struct qb_worker_run *r, const struct qb_worker_end *end, char *out, size_t size)
 {
 	int64_t kills = qb_cgroup_oom_kills();
 
+	if (end->memory_over) {
+		snprintf(out, size, " because its processes needed more than their %lld MiB of memory together; use a smaller model or fewer "
+			"threads, or raise worker-memory", (long long)(end->memory_over >> 20));
+		return;
+	}
 	if (kills > r->oom_kills && r->oom_kills >= 0) {
 		snprintf(out, size, " because memory ran out, as the kernel counted; use a smaller model or fewer threads, "
 			"or give the server more memory");
@@ -55,15 +60,16 @@ static void word_kill(const struct qb_worker_run *r, char *out, size_t size)
 		: "not by the kernel, so somebody sent it");
 }
 
-static void word_signal(const struct qb_worker_run *r, int sig, char *out, size_t size)
+static void word_signal(const struct qb_worker_run *r, const struct qb_worker_end *end, char *out, size_t size)
 {
+	const int sig = end->signal;
 	int n = snprintf(out, size, "the worker was killed by signal %d (SIG%s)", sig,
 		sigabbrev_np(sig) ? sigabbrev_np(sig) : "?");
 
 	out += n;
 	size -= (size_t)n;
 	if (sig == SIGKILL) {
-		word_kill(r, out, size);
+		word_kill(r, end, out, size);
 	} else if (sig == SIGTERM || sig == SIGINT || sig == SIGHUP || sig == SIGQUIT) {
 		snprintf(out, size, " from outside: somebody sent it; retry it");
 	} else {
@@ -139,7 +145,7 @@ static void word_crash(struct qb_worker_run *r, const struct qb_worker_end *end)
 	size_t n;
 
 	if (end->signal) {
-		word_signal(r, end->signal, text, sizeof(text));
+		word_signal(r, end, text, sizeof(text));
 	} else {
 		snprintf(text, sizeof(text), "the worker ended with status %d and without a result", (int)end->status);
 	}

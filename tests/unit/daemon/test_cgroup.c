@@ -168,6 +168,17 @@ static void oom_kills__of_the_folder__count_all_runs(void **unused)
 	assert_int_equal(qb_cgroup_oom_kills(), 3);
 }
 
+static void memory_over__of_a_run__counts_its_own_limit_alone(void **unused)
+{
+	(void)unused;
+	use_named();
+	assert_false(qb_cgroup_memory_over("j1-a"));
+	put("/sys/fs/cgroup/lab.service/run-j1-a/memory.events", "low 0\nhigh 0\nmax 9\noom 0\noom_kill 1\n");
+	assert_false(qb_cgroup_memory_over("j1-a"));
+	put("/sys/fs/cgroup/lab.service/run-j1-a/memory.events", "low 0\nhigh 0\nmax 9\noom 1\noom_kill 4\n");
+	assert_true(qb_cgroup_memory_over("j1-a"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +188,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(put__no_limits__none_but_of_processes_is_written, make_tree, clear),
 		cmocka_unit_test_setup_teardown(begin__named_folder_that_is_no_cgroup__is_refused, make_tree, clear),
 		cmocka_unit_test_setup_teardown(oom_kills__of_the_folder__count_all_runs, make_tree, clear),
+		cmocka_unit_test_setup_teardown(memory_over__of_a_run__counts_its_own_limit_alone, make_tree, clear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
