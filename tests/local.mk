@@ -51,7 +51,7 @@ $(EMULATED): tests/libemulated.a
 # In a build with --enable-thread-sanitizer: the daemon under the tests of its API, and the team of threads. Libraries are
 # not instrumented; tests/tsan.supp holds what follows from that. The worker is not built there, for OpenMP's own
 # synchronization is not seen.
-check-threads: quantbenchd$(EXEEXT) tests/unit/exec/test_team$(EXEEXT)
+check-threads: quantbenchd$(EXEEXT) quantbench$(EXEEXT) tests/unit/exec/test_team$(EXEEXT)
 	@$(AM_TESTS_ENVIRONMENT) \
 	TSAN_OPTIONS="suppressions=$(abs_top_srcdir)/tests/tsan.supp exitcode=66 halt_on_error=0"; export TSAN_OPTIONS; \
 	failed=; \
