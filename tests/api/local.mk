@@ -16,6 +16,7 @@ API_TESTS = \
 	tests/api/test_grids.py \
 	tests/api/test_gzip.py \
 	tests/api/test_job_lists.py \
+	tests/api/test_kills.py \
 	tests/api/test_labels.py \
 	tests/api/test_log.py \
 	tests/api/test_migrations.py \
@@ -34,4 +35,4 @@ API_TESTS = \
 	tests/api/test_training.py \
 	tests/api/test_workers.py
 check_SCRIPTS += $(API_TESTS)
-EXTRA_DIST += $(API_TESTS) tests/api/contract_hooks.py tests/api/crowd.py tests/api/daemon.py tests/api/hook.py tests/api/process.py tests/api/fake_worker.py
+EXTRA_DIST += $(API_TESTS) tests/api/contract_hooks.py tests/api/crowd.py tests/api/daemon.py tests/api/hook.py tests/api/kills.py tests/api/process.py tests/api/fake_worker.py
