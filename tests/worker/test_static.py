@@ -85,7 +85,7 @@ class Static(worker.Case):
     def test_sweep__in_an_empty_root__runs(self):
         native = next(a for a, (_, m) in ARCHITECTURES.items() if m == platform.machine())
         root = self.path("root")
-        os.makedirs(root)
+        os.makedirs(root + "/scratch")
         for path in (program(native), DEMO + "/digits.onnx", DEMO + "/digits-test.npz"):
             shutil.copy(path, root)
         chroot = [shutil.which("chroot", path=os.environ["PATH"] + ":/usr/sbin:/sbin"), root]
@@ -94,9 +94,9 @@ class Static(worker.Case):
         if subprocess.run([*chroot, "/nothing"], stderr=subprocess.DEVNULL, check=False).returncode != 127:
             self.skipTest("lacks namespace: neither root nor a user namespace, to change the root folder")
         job = {**SWEEP, "model": "/digits.onnx", "data": "/digits-test.npz"}
-        there = worker.run({**job, "workdir": "/"}, program=[*chroot, "/quantbench-worker"])[0]
+        there = worker.run({**job, "workdir": "/scratch"}, program=[*chroot, "/quantbench-worker"])[0]
         self.assertEqual(there["schemes"], self.result(SWEEP, *command(native))["schemes"])
-        self.assertEqual(sorted(os.listdir(root)), ["digits-test.npz", "digits.onnx", "quantbench-worker"])
+        self.assertEqual(sorted(os.listdir(root)), ["digits-test.npz", "digits.onnx", "quantbench-worker", "scratch"])
 
 
 if __name__ == "__main__":
