@@ -77,11 +77,15 @@ enum qb_err qb__add_channels_last(struct qb_builder *b, const struct qb_value *v
 	const struct qb_place *to, struct qb_errbuf *eb)
 {
 	const struct qb_shape *s = &v->shape;
-	const struct qb_layout dense = qb_layout_dense(s), pixels = qb_layout_channels_last(s);
+	struct qb_layout dense, pixels;
 	struct interleave p;
 
-	if (v->dtype != QB_F32 || s->ndim != 4 || s->dim[1] < 2 || s->dim[1] > 4 || !qb_layout_equal(&from->layout, &dense) ||
-		!qb_layout_equal(&to->layout, &pixels)) {
+	if (v->dtype != QB_F32 || s->ndim != 4 || s->dim[1] < 2 || s->dim[1] > 4) {
+		return QB_EUNSUPPORTED;
+	}
+	dense = qb_layout_dense(s);
+	pixels = qb_layout_channels_last(s);
+	if (!qb_layout_equal(&from->layout, &dense) || !qb_layout_equal(&to->layout, &pixels)) {
 		return QB_EUNSUPPORTED;
 	}
 	p = (struct interleave){.channels = s->dim[1], .images = s->dim[0], .pixels = s->dim[2] * s->dim[3]};
