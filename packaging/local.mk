@@ -3,7 +3,7 @@
 # numerics (libquantbench.a), and with the dashboard where this build has one.
 DEBIAN_FILES = packaging/debian/changelog.in packaging/debian/control packaging/debian/copyright packaging/debian/dirs \
 	packaging/debian/docs packaging/debian/quantbench.postrm packaging/debian/rules packaging/debian/source/format
-EXTRA_DIST += $(DEBIAN_FILES) packaging/check-deb packaging/cross-worker packaging/Containerfile
+EXTRA_DIST += $(DEBIAN_FILES) packaging/check-deb packaging/cross-worker packaging/fresh-debian packaging/Containerfile
 
 if WEB
 DASHBOARD = web/.built
