@@ -66,7 +66,7 @@ static void outcome_cells(struct cli_table *t, const json_t *outcome, const char
 {
 	char text[CLI_CHANGE_MAX];
 
-	cli_table_cell(t, "%s", cli_output_sqnr(outcome, text));
+	cli_table_cell(t, "%s", cli_sqnr(outcome, "output_sqnr", text));
 	cli_table_cell(t, "%s", cli_metric_change(metric, cli_number(outcome, "delta"), cli_number(outcome, "delta_low"),
 		cli_number(outcome, "delta_high"), text));
 }
@@ -96,8 +96,9 @@ static void print_layers(const json_t *rows, const char *metric, FILE *out)
 static void print_tensors(const json_t *rows, FILE *out)
 {
 	struct cli_table *t = cli_table_create(
-		"tensor|kind|format|>SQNR dB|>clipping|>rounding|>largest|>kurtosis");
+		"tensor|kind|format|>SQNR dB|>in the network|>clipping|>rounding|>largest|>kurtosis");
 	struct ranked *r = rank(rows, lost_db);
+	char text[CLI_CHANGE_MAX];
 
 	for (size_t i = 0; t && r && i < json_array_size(rows) && i < SHOWN; i++) {
 		const json_t *row = r[i].row;
@@ -110,6 +111,7 @@ static void print_tensors(const json_t *rows, FILE *out)
 		} else {
 			cli_table_number(t, "%.1f", cli_number(row, "sqnr_db"));
 		}
+		cli_table_cell(t, "%s", cli_sqnr(row, "network_sqnr", text));
 		cli_table_number(t, "%.0f %%", 100 * cli_number(row, "clipping"));
 		cli_table_number(t, "%.0f %%", 100 * cli_number(row, "rounding"));
 		cli_table_number(t, "%.3f", cli_number(row, "inf_norm"));
@@ -117,7 +119,7 @@ static void print_tensors(const json_t *rows, FILE *out)
 	}
 	free(r);
 	if (t) {
-		finish(&t, "tensors with the least SQNR of their own", out);
+		finish(&t, "tensors with the least SQNR of their own; behind ± the 95 % interval", out);
 	}
 }
 
@@ -151,7 +153,7 @@ static void print_mixed(const json_t *mixed, const char *metric, FILE *out)
 		cli_text(mixed, "budget_kind"), cli_number(chosen, "cost"), cli_number(mixed, "budget"),
 		cli_number(mixed, "float_cost"), metric, cli_number(chosen, "metric"), cli_metric_change(metric,
 			cli_number(chosen, "delta"), cli_number(chosen, "delta_low"), cli_number(chosen, "delta_high"), change),
-		cli_output_sqnr(chosen, sqnr));
+		cli_sqnr(chosen, "output_sqnr", sqnr));
 	json_object_foreach((json_t *)layers, name, v) {
 		char *text = json_is_string(v) ? NULL : json_dumps(v, JSON_COMPACT);
 
@@ -199,7 +201,7 @@ void cli_explain_diagnosis(const json_t *result, FILE *out)
 	cli_explain_calibration(result, out);
 	fprintf(out, ": %s %.4f, in float %.4f, change %s; %s dB at the output\n", metric, cli_number(all, "metric"),
 		cli_number(json_object_get(result, "float"), "metric"), cli_metric_change(metric, cli_number(all, "delta"),
-			cli_number(all, "delta_low"), cli_number(all, "delta_high"), change), cli_output_sqnr(all, sqnr));
+			cli_number(all, "delta_low"), cli_number(all, "delta_high"), change), cli_sqnr(all, "output_sqnr", sqnr));
 	cli_explain_text(result, out);
 	if (json_array_size(json_object_get(result, "layers"))) {
 		print_layers(json_object_get(result, "layers"), metric, out);

@@ -52,10 +52,17 @@ const char *cli_metric_change(const char *name, double change, double low, doubl
 	return text;
 }
 
-const char *cli_output_sqnr(const json_t *row, char text[CLI_CHANGE_MAX])
+const char *cli_sqnr(const json_t *row, const char *name, char text[CLI_CHANGE_MAX])
 {
-	double db = cli_number(row, "output_sqnr_db"), high = cli_number(row, "output_sqnr_high_db");
-	int n = isnan(db) ? snprintf(text, CLI_CHANGE_MAX, "-") : snprintf(text, CLI_CHANGE_MAX, "%.1f", db);
+	char key[64];
+	double db, high;
+	int n;
+
+	snprintf(key, sizeof(key), "%.40s_db", name);
+	db = cli_number(row, key);
+	snprintf(key, sizeof(key), "%.40s_high_db", name);
+	high = cli_number(row, key);
+	n = isnan(db) ? snprintf(text, CLI_CHANGE_MAX, "-") : snprintf(text, CLI_CHANGE_MAX, "%.1f", db);
 
 	if (!isnan(high) && n > 0 && n < CLI_CHANGE_MAX) {
 		snprintf(text + n, CLI_CHANGE_MAX - (size_t)n, " ±%.1f", high - db);

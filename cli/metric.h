@@ -20,7 +20,7 @@ enum { CLI_CHANGE_MAX = 96 };
 /* "+0.12 (-0.30 to +0.55)", the change and its interval; without bounds (NaN) the change alone, "-" for NaN. */
 const char *cli_metric_change(const char *name, double change, double low, double high, char text[CLI_CHANGE_MAX]);
 
-/* "35.2 ±0.4": a result's "output_sqnr_db" and half its 95 % interval, where there is one. */
-const char *cli_output_sqnr(const json_t *row, char text[CLI_CHANGE_MAX]);
+/* "35.2 ±0.4": a row's NAME_db and half its 95 % interval, up to NAME_high_db, where there is one; "-" where there is no NAME_db. */
+const char *cli_sqnr(const json_t *row, const char *name, char text[CLI_CHANGE_MAX]);
 
 #endif

@@ -48,7 +48,7 @@ static void ptq_row(struct cli_table *t, const json_t *row, const char *name, co
 	cli_table_cell(t, "%s", json_is_true(json_object_get(row, "best")) ? "*" : "");
 	cli_table_cell(t, "%s", cli_metric_change(metric, cli_number(row, "delta"), cli_number(row, "delta_low"),
 		cli_number(row, "delta_high"), text));
-	cli_table_cell(t, "%s", cli_output_sqnr(row, text));
+	cli_table_cell(t, "%s", cli_sqnr(row, "output_sqnr", text));
 	cli_table_cell(t, "%s", isnan(cli_number(row, "size_bytes"))
 		? "-" : cli_bytes(cli_number(row, "size_bytes"), text));
 	latency_cells(t, row, reference);

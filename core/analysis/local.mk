@@ -29,5 +29,7 @@ libquantbench_a_SOURCES += \
 	core/analysis/sqnr_dot.c \
 	core/analysis/sqnr_dot.h \
 	core/analysis/sqnr_sums.c \
-	core/analysis/sqnr_sums.h
+	core/analysis/sqnr_sums.h \
+	core/analysis/student.c \
+	core/analysis/student.h
 VECTORIZED += core/analysis/libquantbench_a-spread.$(OBJEXT)

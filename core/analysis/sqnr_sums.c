@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "core/analysis/sqnr_db.h"
+#include "core/analysis/student.h"
 
 struct qb_sqnr_part qb_sqnr_part_of(const float *ref, const float *x, size_t n)
 {
@@ -34,7 +35,8 @@ double qb_sqnr_sums_db(const struct qb_sqnr_sums *s)
 }
 
 /* The variance of a ratio estimate (Cochran, "Sampling Techniques", 1977, section 6.3) on a logarithmic scale: the
- * logarithm of sum s / sum n moves with part i by u_i = s_i / sum s - n_i / sum n, whose sum is 0. */
+ * logarithm of sum s / sum n moves with part i by u_i = s_i / sum s - n_i / sum n, whose sum is 0. Of few parts the variance
+ * itself is uncertain: the quantile is Student's. */
 double qb_sqnr_sums_half_db(const struct qb_sqnr_sums *s)
 {
 	double squares, parts = (double)s->parts;
@@ -44,5 +46,5 @@ double qb_sqnr_sums_half_db(const struct qb_sqnr_sums *s)
 	}
 	squares = s->signal_squares / s->signal / s->signal + s->noise_squares / s->noise / s->noise -
 		2 * s->products / s->signal / s->noise;
-	return 1.959963984540054 * 10 / M_LN10 * sqrt(fmax(squares, 0) * parts / (parts - 1));
+	return qb_student_quantile_975(s->parts - 1) * 10 / M_LN10 * sqrt(fmax(squares, 0) * parts / (parts - 1));
 }

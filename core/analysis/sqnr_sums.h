@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A measured SQNR and how sure it is: signal and noise summed over parts that are drawn independently (samples of the
- * data, blocks of random numbers).
+ * data, batches of them, blocks of random numbers).
  */
 #ifndef QB_ANALYSIS_SQNR_SUMS_H
 #define QB_ANALYSIS_SQNR_SUMS_H

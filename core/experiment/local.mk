@@ -55,8 +55,6 @@ libquantbench_a_SOURCES += \
 	core/experiment/report/export.h \
 	core/experiment/report/histograms.c \
 	core/experiment/report/histograms.h \
-	core/experiment/report/output_sqnr.c \
-	core/experiment/report/output_sqnr.h \
 	core/experiment/report/outlier_rows.c \
 	core/experiment/report/outlier_rows.h \
 	core/experiment/report/report.c \
@@ -64,6 +62,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/report/scheme_rows.h \
 	core/experiment/report/sensitivity_rows.c \
 	core/experiment/report/sensitivity_rows.h \
+	core/experiment/report/sqnr_json.c \
+	core/experiment/report/sqnr_json.h \
 	core/experiment/report/tensor_rows.c \
 	core/experiment/report/tensor_rows.h \
 	core/experiment/report/text_rows.c \

@@ -37,6 +37,8 @@ struct evaluation {
 	int64_t window;            /* batches */
 	float **output;            /* [1 + schemes]: the window's rows of the first graph output; float first */
 	struct slot *slot;         /* [window] */
+	struct slot part;          /* the last batch, and the rest of fewer samples, which is no part of its own */
+	bool part_open;
 	struct qb_metric **metric; /* [1 + schemes] */
 };
 
@@ -136,6 +138,36 @@ static void add_sums(struct qb_qdq_sums *to, const struct qb_qdq_sums *from, int
 	}
 }
 
+/* Adds the part that is complete to what tells how sure the SQNR of each tensor is. */
+static void close_part(struct evaluation *r, int s)
+{
+	struct qb_sweep_row *row = &r->sweep->row[s];
+	int values = r->sweep->variant[row->variant].network->graph->values;
+
+	for (int i = 0; r->part_open && i < values; i++) {
+		const struct qb_qdq_sums *b = &r->part.sums[s][i];
+
+		qb_sqnr_sums_add(&row->tensor[i].own, &(struct qb_sqnr_part){b->signal, b->noise});
+		qb_sqnr_sums_add(&row->tensor[i].network, &(struct qb_sqnr_part){b->ref_signal, b->ref_noise});
+	}
+	memset(r->part.sums[s], 0, (size_t)values * sizeof(*r->part.sums[s]));
+}
+
+static void add_batch(struct evaluation *r, int64_t slot, bool is_main)
+{
+	for (int s = 0; s < r->opt->schemes; s++) {
+		const struct qb_sweep_row *row = &r->sweep->row[s];
+		int values = r->sweep->variant[row->variant].network->graph->values;
+
+		if (is_main) {
+			close_part(r, s);
+		}
+		add_sums(row->sums, r->slot[slot].sums[s], values);
+		add_sums(r->part.sums[s], r->slot[slot].sums[s], values);
+	}
+	r->part_open = true;
+}
+
 /* Adds what a window left behind, in the order of the data. */
 static enum qb_err collect(void *arg, int64_t batches, const double *labels, struct qb_errbuf *eb)
 {
@@ -149,16 +181,15 @@ static enum qb_err collect(void *arg, int64_t batches, const double *labels, str
 		struct qb_sweep_row *row = s ? &r->sweep->row[s - 1] : NULL;
 
 		QB_TRY(qb_metric_update(r->metric[s], r->output[s], input, labels, samples, eb));
-		for (int64_t k = 0; row && k < batches; k++) {
-			add_sums(row->sums, r->slot[k].sums[s - 1],
-				r->pass->network[row->variant]->graph->values);
-		}
 		for (int64_t k = 0; row && k < samples; k++) {
 			const struct qb_sqnr_part part = qb_sqnr_part_of(r->output[0] + (size_t)k * size,
 				r->output[s] + (size_t)k * size, size);
 
 			qb_sqnr_sums_add(&row->output, &part);
 		}
+	}
+	for (int64_t k = 0; k < batches; k++) {
+		add_batch(r, k, r->pass->is_main);
 	}
 	r->windows++;
 	return QB_OK;
@@ -238,6 +269,9 @@ static enum qb_err evaluate(struct evaluation *r, struct qb_errbuf *eb)
 	if (rest) {
 		QB_TRY_OUT(evaluate_rest(r, rows - rest, rest, &work, eb));
 	}
+	for (int i = 0; i < s->rows; i++) {
+		close_part(r, i);
+	}
 out:
 	pass_fini(&pass, r);
 	free(network);
@@ -246,15 +280,21 @@ out:
 
 /* Memory for the results of batches */
 
+static void slot_fini(struct slot *k, int schemes)
+{
+	for (int s = 0; k->sums && s < schemes; s++) {
+		free(k->sums[s]);
+	}
+	free(k->sums);
+}
+
 static void slots_fini(struct evaluation *r)
 {
 	for (int64_t k = 0; r->slot && k < r->window; k++) {
-		for (int s = 0; r->slot[k].sums && s < r->opt->schemes; s++) {
-			free(r->slot[k].sums[s]);
-		}
-		free(r->slot[k].sums);
+		slot_fini(&r->slot[k], r->opt->schemes);
 	}
 	free(r->slot);
+	slot_fini(&r->part, r->opt->schemes);
 	for (int s = 0; r->output && s < 1 + r->opt->schemes; s++) {
 		free(r->output[s]);
 	}
@@ -297,7 +337,7 @@ static enum qb_err slots_init(struct evaluation *r, struct qb_errbuf *eb)
 				(long long)r->window);
 		}
 	}
-	return r->slot && r->output ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for a window of %lld batches",
+	return r->slot && r->output && slot_init(&r->part, r->sweep) ? QB_OK : qb_fail(eb, QB_ENOMEM, "no memory for a window of %lld batches",
 		(long long)r->window);
 }
 

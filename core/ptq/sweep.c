@@ -101,7 +101,8 @@ static enum qb_err make_sums(struct qb_sweep *s, struct qb_errbuf *eb)
 		int values = qb_sweep_variant(s, i)->network->graph->values;
 
 		s->row[i].sums = calloc((size_t)values + 1, sizeof(*s->row[i].sums));
-		if (!s->row[i].sums) {
+		s->row[i].tensor = calloc((size_t)values + 1, sizeof(*s->row[i].tensor));
+		if (!s->row[i].sums || !s->row[i].tensor) {
 			return qb_fail(eb, QB_ENOMEM, "no memory for the sums of %d values", values);
 		}
 	}
@@ -279,6 +280,7 @@ void qb_sweep_destroy(struct qb_sweep **sweep)
 	}
 	for (int i = 0; i < s->rows; i++) {
 		free(s->row[i].sums);
+		free(s->row[i].tensor);
 		json_decref(s->row[i].reports);
 	}
 	for (int i = 0; s->metric && i < 1 + s->rows; i++) {

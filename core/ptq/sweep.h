@@ -49,6 +49,11 @@ struct qb_variant {
 	json_t *reports;                 /* of its graph methods, by name */
 };
 
+/* How sure the SQNR of a quantized activation is; parts are batches of samples. */
+struct qb_tensor_sqnr {
+	struct qb_sqnr_sums own, network; /* of its quantizer; against the same value of the variant's own float run */
+};
+
 struct qb_sweep_row {
 	int variant, at;            /* network->quantization[at] of that variant */
 	double metric;
@@ -56,6 +61,7 @@ struct qb_sweep_row {
 	struct qb_sqnr_sums output; /* of the network's first output, against float; parts are samples */
 	int64_t nan_outputs;        /* samples with an output that is no number */
 	struct qb_qdq_sums *sums;   /* [values of the variant's graph]; ref is the variant's own float run */
+	struct qb_tensor_sqnr *tensor; /* [values] */
 	json_t *reports;            /* of its weight methods, by name */
 };
 

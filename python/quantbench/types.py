@@ -471,8 +471,12 @@ class TensorRow(TypedDict):
     percentile: NotRequired[float]
     channels: NotRequired[int]
     sqnr_db: Number
+    sqnr_low_db: NotRequired[Number]
+    sqnr_high_db: NotRequired[Number]
     exact: bool
     network_sqnr_db: NotRequired[Number]
+    network_sqnr_low_db: NotRequired[Number]
+    network_sqnr_high_db: NotRequired[Number]
     min: Number
     max: Number
     observed_min: NotRequired[Number]
@@ -602,6 +606,8 @@ class DiagnoseResultTensorsItem(TypedDict):
     sqnr_db: Number
     exact: bool
     network_sqnr_db: NotRequired[Number]
+    network_sqnr_low_db: NotRequired[Number]
+    network_sqnr_high_db: NotRequired[Number]
     clipping: float
     rounding: float
     inf_norm: float

@@ -201,6 +201,10 @@ class EndToEnd(unittest.TestCase):
         for outcome in worst["only"], worst["all_but"]:
             self.assertIn("%.1f ±%.1f" % (outcome["output_sqnr_db"], outcome["output_sqnr_high_db"] - outcome["output_sqnr_db"]), row)
             self.assertIn("%+.2f (%+.2f to %+.2f)" % (outcome["delta"], outcome["delta_low"], outcome["delta_high"]), row)
+        tensor = min((t for t in found["tensors"] if t["kind"] == "activation" and t["sqnr_db"]), key=lambda t: t["sqnr_db"])
+        rows = self.quantbench("show", found["job"])[1].split("tensors with the least")[1].splitlines()
+        row = next(line for line in rows if line.startswith(tensor["name"]) and " activation " in line)
+        self.assertIn("%.1f ±%.1f" % (tensor["network_sqnr_db"], tensor["network_sqnr_high_db"] - tensor["network_sqnr_db"]), row)
         self.assertRegex(mixed["job"]["model"], r"^m\d+$")
         self.assertRegex(mixed["job"]["data"], r"^d\d+$")
         with urllib.request.urlopen(urllib.request.Request(

@@ -47,7 +47,9 @@ const tests = {
 		await page.getByRole('button', {name: 'in the network', exact: true}).click();
 		await has('weights have no error but their own');
 		await page.getByRole('button', {name: /^Own SQNR/}).click();
-		assert.match(await page.locator('#tensors tbody tr').first().innerText(), /40\.0 dB/);
+		assert.match(await page.locator('#tensors tbody tr').first().innerText(), /weight\s+int8\s+40\.0 dB\s+–/);
+		await page.getByLabel('Filter tensors').fill('stage6/a');
+		await page.locator('#tensors tbody tr', {hasText: /34\.0 dB\s*±0\.4 dB\s*29\.0 dB\s*±0\.7 dB/}).waitFor();
 		const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', {name: 'CSV'}).click()]);
 		assert.equal(file.suggestedFilename(), 'j1.csv');
 	},
@@ -57,7 +59,7 @@ const tests = {
 		await page.locator('#answer [data-answer=int8]').waitFor();
 		assert.equal(await said.innerText(), 'int8 is the smallest of the schemes that lose at most 1 point of top-1.');
 		await has(/It takes 80\.1 kB, 26 % of float's 309 kB, and changes top-1 by −0\.11 points \(95 % interval −0\.51 to \+0\.29\)/);
-		await has(/The next smaller one, int4 \(41\.5 kB\), fails: it changes top-1 by −16\.51 points .* Its lowest SQNR: <b>layer11<\/b>\/conv \(activation\) 25\.0 dB, 29\.0 dB in int8/);
+		await has(/The next smaller one, int4 \(41\.5 kB\), fails: it changes top-1 by −16\.51 points .* Its lowest SQNR: <b>layer11<\/b>\/conv \(activation\) 25\.0 ±0\.4 dB, 29\.0 ±0\.4 dB in int8/);
 		await page.getByLabel('At most').fill('17');
 		await page.getByLabel('At most').press('Enter');
 		await page.locator('#answer [data-answer=int4]').waitFor();

@@ -43,7 +43,7 @@ function latency(p50, execution) {
 }
 export function result(job) {
 	const tensors = (s, k) => Array.from({length: 12}, (_, i) => ({name: i % 2 ? `<b>layer${i}</b>/conv` : `stage${i}/a/very/long/path/of/an/activation_tensor`, kind: i < 6 ? 'weight' : 'activation',
-		layer: `conv${i % 6}`, format: s, sqnr_db: 40 - 4 * k - i, network_sqnr_db: i < 6 ? null : 35 - 4 * k - i, min: -1.25, max: 1.24, observed_min: -2, observed_max: 2.5}));
+		layer: `conv${i % 6}`, format: s, sqnr_db: 40 - 4 * k - i, sqnr_low_db: i < 6 ? null : 39.6 - 4 * k - i, sqnr_high_db: i < 6 ? null : 40.4 - 4 * k - i, network_sqnr_db: i < 6 ? null : 35 - 4 * k - i, network_sqnr_low_db: i < 6 ? null : 34.3 - 4 * k - i, network_sqnr_high_db: i < 6 ? null : 35.7 - 4 * k - i, min: -1.25, max: 1.24, observed_min: -2, observed_max: 2.5}));
 	return {job, type: 'ptq', metric_name: 'top1', samples: 846, machine: {cpu: 'A CPU', isa: 'avx512_vnni', threads: 1},
 		float: {metric: 87.71, size_bytes: 309440, gates: {unit: 3900, network: 3900 * MACS}, latency: latency(410000, 'native')},
 		exports: [{kind: 'qdq', scheme: 'int8', name: 'int8.qdq.onnx'}, {kind: 'qdq', scheme: 'E2', refused: 'ONNX has no words for E2'}],

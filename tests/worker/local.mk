@@ -8,8 +8,8 @@ EXTRA_DIST += tests/worker/test_layers.py tests/worker/test_real_networks.py \
 	tests/worker/test_tasks.py tests/worker/files.py tests/worker/groups.py tests/worker/tiny.py tests/worker/worker.py
 check_SCRIPTS += tests/worker/test_data.py tests/worker/test_methods.py
 EXTRA_DIST += tests/worker/test_data.py tests/worker/test_methods.py
-check_SCRIPTS += tests/worker/test_questions.py tests/worker/test_sqnr.py tests/worker/test_tensor.py
-EXTRA_DIST += tests/worker/test_questions.py tests/worker/test_sqnr.py tests/worker/test_tensor.py
+check_SCRIPTS += tests/worker/test_questions.py tests/worker/test_sqnr.py tests/worker/test_sqnr_intervals.py tests/worker/test_tensor.py
+EXTRA_DIST += tests/worker/test_questions.py tests/worker/test_sqnr.py tests/worker/test_sqnr_intervals.py tests/worker/test_tensor.py
 check_SCRIPTS += tests/worker/test_equalization.py
 EXTRA_DIST += tests/worker/test_equalization.py
 check_SCRIPTS += tests/worker/test_diagnose.py

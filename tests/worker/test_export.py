@@ -306,6 +306,8 @@ class Export(Case):
         for said in (number(e4["delta"]), "%s to %s" % (number(e4["delta_low"]), number(e4["delta_high"])), "%.1f dB" % e4["output_sqnr_db"],
                      "\u00b1%.1f dB" % (e4["output_sqnr_high_db"] - e4["output_sqnr_db"]), "85.1 kB", ">509<", "emulated"):
             self.assertIn(said, row)
+        tensor = max((t for t in e4["tensors"] if t["kind"] == "activation"), key=lambda t: t["sqnr_high_db"] - t["sqnr_db"])
+        self.assertIn("%.1f <small>\u00b1%.1f</small>" % (tensor["sqnr_db"], tensor["sqnr_high_db"] - tensor["sqnr_db"]), page)
         self.assertEqual(page.count("(emulated)"), 1)  # the bar of its time
         self.assertIn("its time says nothing about hardware that has them", page)
         self.assertNotIn("about", result)

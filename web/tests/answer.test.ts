@@ -30,6 +30,10 @@ describe('the answer within points', () => {
 			'Its lowest SQNR: conv1 (weight) 8.3 dB, 40.0 dB in int8; fc (weight) 12.0 dB, 38.0 dB in int8; conv2 (weight) 20.0 dB, exact in int8.']);
 		expect(lowest(usual.schemes[0]!, null)).toEqual(['fc (weight) 38.0 dB', 'conv1 (weight) 40.0 dB']);
 	});
+	it('says how sure the SQNR of a tensor is, where it was measured', () => {
+		const r = (db: number, half: number) => ({tensors: [{name: 'relu', kind: 'activation', sqnr_db: db, sqnr_low_db: db - half, sqnr_high_db: db + half, exact: false, min: 0, max: 1}]});
+		expect(answer(sweep([scheme('int8', -0.1, 100, r(40, 0.3)), scheme('int4', -16, 50, r(8.26, 1.25))]), points(1)).why[1]).toBe('Its lowest SQNR: relu (activation) 8.3 ±1.3 dB, 40.0 ±0.3 dB in int8.');
+	});
 	it('moves with the limit, to the end of the sweep', () => {
 		expect([0, 0.1, 0.5, 16, 79.9, 80].map((at) => answer(usual, points(at)).scheme)).toEqual([null, 'int8', 'int8', 'int4', 'int4', 'int2']);
 		expect(answer(usual, points(80)).why).toEqual(['No scheme of this sweep is smaller.']);

@@ -8,7 +8,7 @@
 #include "core/analysis/metrics.h"
 #include "core/base/size.h"
 #include "core/experiment/report/outlier_rows.h"
-#include "core/experiment/report/output_sqnr.h"
+#include "core/experiment/report/sqnr_json.h"
 #include "core/experiment/report/tensor_rows.h"
 #include "core/quant/model_bytes.h"
 

@@ -3,6 +3,7 @@
 
 #include "core/analysis/sqnr_db.h"
 #include "core/experiment/experiment.h"
+#include "core/experiment/report/sqnr_json.h"
 #include "core/experiment/report/tensor_rows.h"
 
 enum { WORST = 5, LARGEST = 20 };
@@ -80,6 +81,7 @@ json_t *qb_error_rows(const struct qb_error_terms *terms, const struct qb_sweep_
 			"exact", qb_sqnr_exact(f->noise), "clipping", clip, "rounding", f->noise > 0 ? 1 - clip : 0, "inf_norm",
 			qb_json_float(f->inf_norm), "kurtosis", qb_json_real(qb_tensor_error_kurtosis(f)),
 			"channels", (json_int_t)f->channels, "worst_channels", worst_channels(f));
+		qb_sqnr_interval_put(made, "network_sqnr", f->value->constant ? NULL : &row->tensor[f->value->index].network);
 		qb_add_part(made, q, f->value);
 		json_array_append_new(rows, made);
 	}

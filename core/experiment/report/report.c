@@ -428,6 +428,22 @@ static void heat_map(FILE *f, const json_t *r)
 	fputs("</table></details>\n", f);
 }
 
+static void tensor_sqnr_cell(FILE *f, const json_t *t)
+{
+	double db = number_at(t, "sqnr_db"), high = number_at(t, "sqnr_high_db");
+
+	fputs("<td class=n>", f);
+	if (!isnan(db)) {
+		fixed(f, db, 1, false);
+	} else if (is_exact(t)) {
+		fputs("exact", f);
+	}
+	if (!isnan(db) && !isnan(high)) {
+		fprintf(f, " <small>\xc2\xb1%.1f</small>", high - db);
+	}
+	fputs("</td>", f);
+}
+
 static void tensors(FILE *f, const json_t *row)
 {
 	const json_t *t;
@@ -450,7 +466,7 @@ static void tensors(FILE *f, const json_t *row)
 		cell(f, number_at(t, "max"), "%.4g", "");
 		cell(f, number_at(t, "observed_min"), "%.4g", "");
 		cell(f, number_at(t, "observed_max"), "%.4g", "");
-		cell(f, number_at(t, "sqnr_db"), "%.1f", is_exact(t) ? "exact" : "");
+		tensor_sqnr_cell(f, t);
 		fputs("</tr>\n", f);
 	}
 	fputs("</table></details>\n", f);
@@ -467,7 +483,7 @@ void qb_report_write(FILE *f, const json_t *result, const struct qb_report_run *
 	bars(f, schemes, "Change against float", delta_of, write_change);
 	bars(f, schemes, "Latency, p50", latency_of, write_latency);
 	heat_map(f, result);
-	fputs("<h2>Tensors</h2>\n", f);
+	fputs("<h2>Tensors</h2>\n<p><small>\xc2\xb1: the 95 % interval over batches of samples; the error of a weight is known.</small></p>\n", f);
 	json_array_foreach((json_t *)schemes, i, row) {
 		tensors(f, row);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/experiment/report/scheme_rows.h"
 
-#include "core/experiment/report/output_sqnr.h"
+#include "core/experiment/report/sqnr_json.h"
 #include "core/experiment/report/tensor_rows.h"
 #include "core/mixed/gates.h"
 #include "core/quant/model_bytes.h"

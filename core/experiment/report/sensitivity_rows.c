@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "core/experiment/report/output_sqnr.h"
+#include "core/experiment/report/sqnr_json.h"
 
 json_t *qb_sensitivity_outcome(const struct qb_sensitivity *s, const struct qb_mixture_result *r)
 {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/experiment/report/sqnr_json.h"
 #include "core/graph/activation.h"
 #include "core/analysis/sqnr_db.h"
 
@@ -131,6 +132,9 @@ static json_t *row(struct qb_job *job, const struct qb_sweep *sweep, int scheme,
 			: qb_json_real(qb_sqnr_db(s.ref_signal, s.ref_noise)),
 		"exact", qb_sqnr_exact(s.noise), "min", qb_json_real(lo), "max", qb_json_real(hi), "observed_min", qb_json_float(min),
 		"observed_max", qb_json_float(max));
+	/* Of a weight all elements are there: its error is known. */
+	qb_sqnr_interval_put(made, "sqnr", v->constant ? NULL : &sweep->row[scheme].tensor[v->index].own);
+	qb_sqnr_interval_put(made, "network_sqnr", v->constant ? NULL : &sweep->row[scheme].tensor[v->index].network);
 	qb_add_part(made, all, v);
 	return made;
 }

@@ -1293,10 +1293,16 @@ export interface components {
             channels?: number;
             /** @description the quantizer's own error */
             sqnr_db: components["schemas"]["Number"];
+            /** @description sqnr_low_db to sqnr_high_db: its 95 % interval over batches of samples; null of a weight, whose error is known, of a single batch, and where there is no error at all. Absent in older results */
+            sqnr_low_db?: components["schemas"]["Number"];
+            sqnr_high_db?: components["schemas"]["Number"];
             /** @description no error at all, which in dB is infinite: sqnr_db is null then */
             exact: boolean;
             /** @description against the same tensor of the float network */
             network_sqnr_db?: components["schemas"]["Number"];
+            /** @description network_sqnr_low_db to network_sqnr_high_db: as sqnr_low_db to sqnr_high_db */
+            network_sqnr_low_db?: components["schemas"]["Number"];
+            network_sqnr_high_db?: components["schemas"]["Number"];
             /** @description smallest value that the quantizer represents */
             min: components["schemas"]["Number"];
             max: components["schemas"]["Number"];
@@ -1451,6 +1457,9 @@ export interface components {
                 /** @description no error at all, which in dB is infinite: sqnr_db is null then */
                 exact: boolean;
                 network_sqnr_db?: components["schemas"]["Number"];
+                /** @description network_sqnr_low_db to network_sqnr_high_db: its 95 % interval over batches of samples; null of a weight and of a single batch. Absent in older results */
+                network_sqnr_low_db?: components["schemas"]["Number"];
+                network_sqnr_high_db?: components["schemas"]["Number"];
                 /** @description share of the tensor's own error */
                 clipping: number;
                 rounding: number;

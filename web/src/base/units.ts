@@ -36,6 +36,11 @@ export function halfDecibel(db: Maybe, high: Maybe): string {
 	return isNumber(db) && isNumber(high) ? `±${fixed(high - db, 1)} dB` : '';
 }
 
+/** An SQNR and half its interval, where there is one: 22.1 ±0.4 dB. */
+export function measuredDecibel(db: Maybe, high: Maybe): string {
+	return isNumber(db) && isNumber(high) ? `${fixed(db, 1)} ±${fixed(high - db, 1)} dB` : decibel(db);
+}
+
 const BYTES = [' B', ' kB', ' MB', ' GB', ' TB'];
 const COUNTS = ['', ' k', ' M', ' G', ' T'];
 const TIMES = [' ns', ' µs', ' ms', ' s'];

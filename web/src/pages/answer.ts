@@ -3,7 +3,7 @@
 // says no more than the result's numbers do: where intervals reach over a limit or overlap it says so, and the time of an
 // emulated scheme is no time.
 import type {PtqResult} from '../api/client';
-import {bytes, count, decibel, fixed, isNumber, latency, metric, signed, value, type Maybe, type Metric} from '../base/units';
+import {bytes, count, fixed, isNumber, latency, measuredDecibel, metric, signed, value, type Maybe, type Metric} from '../base/units';
 import type {Scheme} from './ptq';
 
 export type Cost = 'size' | 'gates' | 'latency';
@@ -127,12 +127,12 @@ function names(list: readonly string[]): string {
 	return list.length < 2 ? list.join('') : `${list.slice(0, -1).join(', ')} and ${list.at(-1) ?? ''}`;
 }
 
-/** The tensors of a scheme with the lowest SQNR of their own, the lowest first, each beside what another scheme makes of it. */
+/** The tensors of a scheme with the lowest SQNR of their own, the lowest first, each beside what another scheme makes of it; ± is the 95 % interval. */
 export function lowest(s: Scheme, beside: Scheme | null, most = 3): string[] {
 	return (s.tensors ?? []).filter((t) => isNumber(t.sqnr_db)).sort((a, b) => (a.sqnr_db ?? 0) - (b.sqnr_db ?? 0)).slice(0, most).map((t) => {
 		const same = beside?.tensors?.find((o) => o.name === t.name && o.kind === t.kind);
-		const other = !same ? '' : same.exact ? `, exact in ${beside?.scheme ?? ''}` : isNumber(same.sqnr_db) ? `, ${decibel(same.sqnr_db)} in ${beside?.scheme ?? ''}` : '';
-		return `${t.name} (${t.kind}) ${decibel(t.sqnr_db)}${other}`;
+		const other = !same ? '' : same.exact ? `, exact in ${beside?.scheme ?? ''}` : isNumber(same.sqnr_db) ? `, ${measuredDecibel(same.sqnr_db, same.sqnr_high_db)} in ${beside?.scheme ?? ''}` : '';
+		return `${t.name} (${t.kind}) ${measuredDecibel(t.sqnr_db, t.sqnr_high_db)}${other}`;
 	});
 }
 

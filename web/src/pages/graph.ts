@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a job says of each node of its network: a number that colours the node, and every line that its details show.
 import type {DiagnoseResult, Graph, PtqResult} from '../api/client';
-import {count, decibel, isNumber, latency, share, signed, type Maybe} from '../base/units';
+import {count, decibel, isNumber, latency, measuredDecibel, share, signed, type Maybe} from '../base/units';
 import {shade, type Shade} from '../charts/network';
 
 export type By = 'macs' | 'sqnr' | 'network' | 'time' | 'sensitivity';
@@ -41,7 +41,9 @@ interface Tensor {
 	layer?: string | undefined;
 	format?: string | undefined;
 	sqnr_db?: Maybe;
+	sqnr_high_db?: Maybe;
 	network_sqnr_db?: Maybe;
+	network_sqnr_high_db?: Maybe;
 	exact?: boolean | undefined;
 }
 interface Tensors {
@@ -63,7 +65,7 @@ function tensorsOf(tensors: readonly Tensor[]): (node: Node) => Tensors {
 	return (node) => {
 		const mine = [...new Set([...(by.get(`layer ${node.name}`) ?? []), ...(node.outputs ?? []).flatMap((o) => by.get(`activation ${o ?? ''}`) ?? []), ...(node.inputs ?? []).flatMap((v) => by.get(`weight ${v ?? ''}`) ?? [])])];
 		return {own: least(mine.map((t) => t.sqnr_db)), network: least(mine.filter((t) => t.kind === 'activation').map((t) => t.network_sqnr_db)),
-			details: mine.map((t) => ({name: `${t.kind} ${t.name}`, value: `${t.format ?? ''} ${t.exact ? 'exact' : decibel(t.sqnr_db)}${t.kind === 'activation' && isNumber(t.network_sqnr_db) ? `, in the network ${decibel(t.network_sqnr_db)}` : ''}`}))};
+			details: mine.map((t) => ({name: `${t.kind} ${t.name}`, value: `${t.format ?? ''} ${t.exact ? 'exact' : measuredDecibel(t.sqnr_db, t.sqnr_high_db)}${t.kind === 'activation' && isNumber(t.network_sqnr_db) ? `, in the network ${measuredDecibel(t.network_sqnr_db, t.network_sqnr_high_db)}` : ''}`}))};
 	};
 }
 

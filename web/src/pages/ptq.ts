@@ -3,7 +3,7 @@
 import type {LatencyBar} from '../charts/latency';
 import type {HeatCell} from '../charts/heatmap';
 import type {Latency, LatencyProfile, PtqResult, TensorRow} from '../api/client';
-import {isNumber, value, type Maybe} from '../base/units';
+import {halfDecibel, isNumber, value, type Maybe} from '../base/units';
 
 /** Places of the best numbers (all of them, if several are equal to so many digits). */
 export function bestOf(numbers: readonly Maybe[], digits: number, lowerIsBetter: boolean): Set<number> {
@@ -27,7 +27,7 @@ export type Own = 'own' | 'network';
 export function heatCells(result: PtqResult, kind: 'weight' | 'activation', which: Own): HeatCell[] {
 	return result.schemes.flatMap((s) => (s.tensors ?? []).filter((t) => t.kind === kind).map((t): HeatCell => ({
 		row: t.name, column: s.scheme, db: (which === 'own' ? t.sqnr_db : t.network_sqnr_db) ?? null, exact: which === 'own' && t.exact, best: false,
-		detail: `${t.format ?? ''}, range ${value(t.min)} to ${value(t.max)}${isNumber(t.observed_min) ? `, data ${value(t.observed_min)} to ${value(t.observed_max)}` : ''}`,
+		detail: `${[which === 'own' ? halfDecibel(t.sqnr_db, t.sqnr_high_db) : halfDecibel(t.network_sqnr_db, t.network_sqnr_high_db), t.format].filter(Boolean).join(', ')}, range ${value(t.min)} to ${value(t.max)}${isNumber(t.observed_min) ? `, data ${value(t.observed_min)} to ${value(t.observed_max)}` : ''}`,
 	})));
 }
 
