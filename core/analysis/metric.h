@@ -18,7 +18,7 @@ struct qb_metric {
 	const struct qb_metric_row *row;
 	struct qb_metric_shape shape;
 	int64_t samples, nans;
-	double hits, places; /* of top-k: labels in question; of tokens: those that count */
+	double hits, places; /* of top-k and of the confusion: labels in question; of tokens: those that count */
 	double sum;          /* mse: squared errors; cosine: of cosines; loss, perplexity: nats */
 	int64_t classes;     /* of the confusion: [classes] each */
 	uint64_t *both, *predicted, *labelled;
@@ -29,6 +29,9 @@ struct qb_metric {
 	bool each;           /* every sample is a group */
 	uint64_t group_seed;
 	struct qb_metric **group;
+	float *right;        /* [samples], where the value is the share of answers that are right: how many of a sample's; else NULL */
+	int64_t right_cap;
+	double most_places;  /* of a sample */
 };
 
 struct qb_metric_row {
@@ -52,7 +55,6 @@ enum qb_err qb__update_top5(struct qb_metric *m, const struct qb_metric_sample *
 enum qb_err qb__update_confusion(struct qb_metric *m, const struct qb_metric_sample *s,
 	struct qb_errbuf *eb);
 double qb__value_top(const struct qb_metric *m);
-double qb__value_accuracy(const struct qb_metric *m);
 double qb__value_miou(const struct qb_metric *m);
 double qb__value_f1(const struct qb_metric *m);
 double qb__value_matthews(const struct qb_metric *m);
@@ -86,6 +88,8 @@ enum qb_err qb__update_token_hits(struct qb_metric *m, const struct qb_metric_sa
 double qb__value_loss(const struct qb_metric *m);
 double qb__value_perplexity(const struct qb_metric *m);
 
+/* Of a sample that was added; hits, places: before it. */
+void qb__metric_note_answers(struct qb_metric *m, double hits, double places);
 /* The group that the next sample belongs to; NULL: none are kept. */
 struct qb_metric *qb__metric_group(const struct qb_metric *m);
 /* One pair (prediction, label). */

@@ -4,6 +4,14 @@
  * section 13.3) over groups of samples. Each replicate draws as many groups as there are, with replacement and the same
  * for all metrics, so that what two schemes get wrong alike does not widen the interval of their difference. Up to
  * QB_METRIC_GROUPS samples are groups of their own; of more, seeded random groups keep memory and time bounded.
+ *
+ * Where all replicates find no change at all a bootstrap knows nothing: it draws only what was seen. Of metrics that are the
+ * share of right answers an exact bound stands there. With one answer a sample the change is P(won) - P(lost), between -p and p
+ * where p = P(won) + P(lost) is the probability that a sample's answer changes. That none of n samples' did has
+ * the probability (1 - p)^n, so that p <= 1 - 0.025^(1/n), the upper limit of Clopper and Pearson ("The use of confidence or
+ * fiducial limits", Biometrika 26, 1934) for 0 of n; about 3.7 / n. With several answers a sample p is that of a sample whose
+ * number of right ones changes, by all of them at most. Of other metrics nothing bounds what a sample changes, and the
+ * interval is undefined.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -27,6 +35,13 @@ enum qb_err qb_metric_keep_groups(struct qb_metric *m, int64_t samples, uint64_t
 	m->groups = n;
 	m->group_seed = seed;
 	m->each = samples <= n;
+	if (m->row->value == qb__value_top) {
+		m->right = calloc((size_t)samples + 1, sizeof(*m->right));
+		m->right_cap = samples;
+		if (!m->right) {
+			return qb_fail(eb, QB_ENOMEM, "no memory for %lld answers", (long long)samples);
+		}
+	}
 	for (int i = 0; i < n; i++) {
 		QB_TRY(qb_metric_create(&m->group[i], m->row->name, &m->shape, eb));
 	}
@@ -42,6 +57,14 @@ struct qb_metric *qb__metric_group(const struct qb_metric *m)
 	}
 	draw = m->each ? (uint32_t)m->samples : qb_random_u32(m->group_seed, GROUPS_STREAM, (uint64_t)m->samples);
 	return m->group[draw % (uint32_t)m->groups];
+}
+
+void qb__metric_note_answers(struct qb_metric *m, double hits, double places)
+{
+	if (m->right && m->samples < m->right_cap) {
+		m->right[m->samples] = (float)(m->hits - hits);
+		m->most_places = fmax(m->most_places, m->places - places);
+	}
 }
 
 static void clear(struct qb_metric *m)
@@ -128,6 +151,27 @@ static struct qb_interval difference(const double *value, int count, int of, int
 	return (struct qb_interval){d[TAIL], d[REPLICATES - 1 - TAIL]};
 }
 
+static bool is_zero(struct qb_interval x)
+{
+	return x.low == 0 && x.high == 0;
+}
+
+/* Of the change from b to a where all replicates find none. Of more samples than groups, changes may cancel within groups: then
+ * the variance of their sum, whose mean is 0, tells as well. */
+static struct qb_interval of_no_change(const struct qb_metric *a, const struct qb_metric *b)
+{
+	double n = (double)a->samples, squares = 0, half;
+
+	if (!a->right || !b->right || a->samples > a->right_cap) {
+		return (struct qb_interval){NAN, NAN};
+	}
+	for (int64_t i = 0; i < a->samples; i++) {
+		squares += ((double)a->right[i] - b->right[i]) * ((double)a->right[i] - b->right[i]);
+	}
+	half = 100 * fmax((1 - pow(0.025, 1 / n)) * n * a->most_places, 1.959963984540054 * sqrt(squares)) / a->places;
+	return (struct qb_interval){-half, half};
+}
+
 static int best_of(const struct qb_metric *const metric[], int count)
 {
 	int best = -1;
@@ -157,6 +201,9 @@ enum qb_err qb_metric_compare(const struct qb_metric *const metric[], int count,
 		struct qb_interval from_best = difference(value, count, i, QB_MAX(best, 0));
 
 		change[i].interval = difference(value, count, i, 0);
+		if (i > 0 && is_zero(change[i].interval)) {
+			change[i].interval = of_no_change(metric[i], metric[0]);
+		}
 		change[i].best = i > 0 && best > 0 && (i == best || (from_best.low <= 0 && from_best.high >= 0));
 	}
 out:

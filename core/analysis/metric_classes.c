@@ -166,19 +166,10 @@ enum qb_err qb__update_confusion(struct qb_metric *m, const struct qb_metric_sam
 		if (best >= 0) { /* NaN is wrong, and no other class's guess */
 			m->predicted[best]++;
 			m->both[want] += best == want;
+			m->hits += best == want;
 		}
 	}
 	return QB_OK;
-}
-
-double qb__value_accuracy(const struct qb_metric *m)
-{
-	double hits = 0;
-
-	for (int64_t c = 0; c < m->classes; c++) {
-		hits += (double)m->both[c];
-	}
-	return 100 * hits / m->places;
 }
 
 /* Mean intersection over union, over the classes that occur in labels or predictions (Everingham et al., 2010). */

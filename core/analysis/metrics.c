@@ -27,7 +27,7 @@ static const struct qb_metric_row rows[] = {
 	{"top5", "top-5 accuracy, %", true, false,
 		qb__check_classes, qb__update_top5, qb__value_top},
 	{"accuracy", "accuracy of classes, or of the sign of one logit, %", true, false,
-		qb__check_confusion, qb__update_confusion, qb__value_accuracy},
+		qb__check_confusion, qb__update_confusion, qb__value_top},
 	{"f1", "F1 of class 1; of more than two classes their mean, %", true, false,
 		qb__check_confusion, qb__update_confusion, qb__value_f1},
 	{"matthews", "Matthews' correlation of classes, %", true, false,
@@ -154,6 +154,7 @@ void qb_metric_destroy(struct qb_metric **m)
 			qb_metric_destroy(&(*m)->group[i]);
 		}
 		free((*m)->group);
+		free((*m)->right);
 		free((*m)->both);
 		free((*m)->predicted);
 		free((*m)->labelled);
@@ -173,6 +174,7 @@ enum qb_err qb_metric_update(struct qb_metric *m, const float *y, const float *x
 	for (int64_t i = 0; i < samples; i++) {
 		const struct qb_metric_sample s = {y + (size_t)i * outputs,
 			x ? x + (size_t)i * inputs : NULL, labels + (size_t)i * m->shape.labels};
+		double hits = m->hits, places = m->places;
 		struct qb_metric *group;
 		bool bad = false;
 
@@ -181,6 +183,7 @@ enum qb_err qb_metric_update(struct qb_metric *m, const float *y, const float *x
 		}
 		m->nans += bad;
 		QB_TRY(m->row->update(m, &s, eb));
+		qb__metric_note_answers(m, hits, places);
 		group = qb__metric_group(m);
 		if (group) {
 			QB_TRY(m->row->update(group, &s, eb));

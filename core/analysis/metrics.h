@@ -51,7 +51,8 @@ struct qb_metric_change {
 };
 
 /* How sure changes are, by a paired bootstrap over the samples that all of the metrics saw. metric[count], with groups;
- * change[count]. The numbers depend on the seed and not on the machine. */
+ * change[count]. Where all of its replicates find no change, the interval is the exact bound for that many samples whose answers
+ * stayed, or NaN of metrics that are no share of right answers. The numbers depend on the seed and not on the machine. */
 enum qb_err qb_metric_compare(const struct qb_metric *const metric[], int count, uint64_t seed,
 	struct qb_metric_change change[], struct qb_errbuf *eb);
 

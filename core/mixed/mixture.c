@@ -330,6 +330,9 @@ static enum qb_err compare(struct qb_mixture_eval *m, struct qb_errbuf *eb)
 	for (int k = 0; k < m->count; k++) {
 		m->result[k].metric = qb_metric_value(m->metric[k]);
 		m->result[k].change = change[1 + k];
+		if (m->result[k].output.noise == 0) { /* the same outputs, as of float itself */
+			m->result[k].change.interval = (struct qb_interval){0, 0};
+		}
 	}
 	if (!m->reference) {
 		m->reference = m->metric[0];

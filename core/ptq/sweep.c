@@ -124,6 +124,9 @@ static enum qb_err take_results(struct runner *r, struct qb_errbuf *eb)
 		s->row[i].metric = qb_metric_value(s->metric[1 + i]);
 		s->row[i].nan_outputs = qb_metric_nans(s->metric[1 + i]);
 		s->row[i].change = change[1 + i];
+		if (s->row[i].output.noise == 0) { /* the same outputs: not only on these samples */
+			s->row[i].change.interval = (struct qb_interval){0, 0};
+		}
 	}
 	free(change);
 	return err;

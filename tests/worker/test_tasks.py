@@ -227,6 +227,24 @@ class Tasks(tiny.Case):
         with self.assertRaisesRegex(worker.Failed, "attention_mask.* has 1 rows a sample"):
             self.ptq(model, data, "spearman")
 
+    def test_no_answer_changes__interval_is_the_exact_bound_or_none(self):
+        w = self.normal(16, 4)
+        model = self.save_model("net.onnx", [helper.make_node("MatMul", ["x", "w"], ["out"], "only")], {"x": (tiny.FLOAT, ["N", 16])},
+                                {"out": (tiny.FLOAT, ["N", 4])}, {"w": w})
+        x = w.T[self.random.integers(0, 4, 50)] + self.normal(50, 16) / 9  # far from every border between classes
+        data = self.save_data("data.npz", x=x, y=(x @ w).argmax(1))
+        schemes = ["E3", {"name": "same", "scheme": "float32"}]
+        for metric in "top1", "accuracy", "f1":
+            changed, same = worker.run({"type": "ptq", "model": model, "data": data, "metric": metric, "schemes": schemes, "latency": False})[0]["schemes"]
+            self.assertEqual((changed["delta"], changed["best"], same["delta_low"], same["delta_high"]), (0, True, 0, 0))
+            if metric == "f1":
+                self.assertIsNone(changed["delta_low"])
+                self.assertIsNone(changed["delta_high"])
+            else:
+                bound = 100 * scipy.stats.beta.ppf(0.975, 1, 50)  # Clopper and Pearson's, of 0 in 50
+                self.assertAlmostEqual(changed["delta_low"], -bound)
+                self.assertAlmostEqual(changed["delta_high"], bound)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -34,6 +34,11 @@ describe('the answer within points', () => {
 		const r = (db: number, half: number) => ({tensors: [{name: 'relu', kind: 'activation', sqnr_db: db, sqnr_low_db: db - half, sqnr_high_db: db + half, exact: false, min: 0, max: 1}]});
 		expect(answer(sweep([scheme('int8', -0.1, 100, r(40, 0.3)), scheme('int4', -16, 50, r(8.26, 1.25))]), points(1)).why[1]).toBe('Its lowest SQNR: relu (activation) 8.3 ±1.3 dB, 40.0 ±0.3 dB in int8.');
 	});
+	it('of no change at all tells the exact bound, or that there is none', () => {
+		const zero = (more: object) => said(sweep([scheme('int8', 0, 100, more), scheme('int4', -16, 50)], {samples: 50}), points(1));
+		expect(zero({delta_low: -7.11, delta_high: 7.11})).toMatch(/changes top-1 by 0\.00 points \(95 % interval −7\.11 to \+7\.11\), which the 50 samples cannot tell from no change\. Its interval reaches over the limit, as does that of every other scheme within\./);
+		expect(zero({delta_low: null, delta_high: null})).toContain('and does not change top-1 on these samples, which give no interval then.');
+	});
 	it('moves with the limit, to the end of the sweep', () => {
 		expect([0, 0.1, 0.5, 16, 79.9, 80].map((at) => answer(usual, points(at)).scheme)).toEqual([null, 'int8', 'int8', 'int4', 'int4', 'int2']);
 		expect(answer(usual, points(80)).why).toEqual(['No scheme of this sweep is smaller.']);

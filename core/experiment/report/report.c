@@ -246,7 +246,7 @@ static void table(FILE *f, const json_t *r)
 		scheme_cells(f, row, digits);
 	}
 	fputs("</table>\n<p><small>\xe2\x98\x85: the best, or no worse than it by what the samples can tell. Under a change its 95 % interval, by a "
-		"seeded bootstrap paired over the samples; \xc2\xb1: that of the SQNR. Size: of the weights as stored. Gates: of a multiply-accumulate unit "
+		"seeded bootstrap paired over the samples, or the exact bound for so many where no answer changes; \xc2\xb1: that of the SQNR. Size: of the weights as stored. Gates: of a multiply-accumulate unit "
 		"for these operands, and of all of a sample.", f);
 	fputs(emulated ? " Emulated: no such instructions here, so its time says nothing about hardware that has them." : "", f);
 	fputs("</small></p>\n", f);

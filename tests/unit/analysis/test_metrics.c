@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "core/analysis/metrics.h"
+#include "core/analysis/metric.h"
 #include "core/base/size.h"
 #include "tests/unit/levels.h"
 
@@ -317,11 +317,147 @@ static void compare__paired_errors__interval_is_the_closed_form(void **state)
 		double net = won[i] - lost[i], delta = 100 * net / SAMPLES;
 		double sd = 100 * sqrt(won[i] + lost[i] - net * net / SAMPLES) / SAMPLES;
 
-		assert_true(fabs(change[i].interval.low - (delta - 1.96 * sd)) <= 0.15 * 1.96 * sd);
-		assert_true(fabs(change[i].interval.high - (delta + 1.96 * sd)) <= 0.15 * 1.96 * sd);
+		if (i < 3) { /* the last is wrong about the same samples */
+			assert_true(fabs(change[i].interval.low - (delta - 1.96 * sd)) <= 0.15 * 1.96 * sd);
+			assert_true(fabs(change[i].interval.high - (delta + 1.96 * sd)) <= 0.15 * 1.96 * sd);
+		}
 		assert_int_equal(change[i].best, best[i]);
 		assert_true(again[i].interval.low == change[i].interval.low && again[i].interval.high == change[i].interval.high);
 		qb_metric_destroy(&m[i]);
+	}
+}
+
+/* The probability of no success in n of probability p, summed: Clopper and Pearson's upper limit leaves a fortieth. */
+static void compare__no_answer_changes__interval_is_the_exact_bound(void **state)
+{
+	const char *const names[] = {"top1", "accuracy"};
+	const int counts[] = {1, 50, 256, 2000};
+
+	(void)state;
+	for (size_t k = 0; k < QB_COUNT(names) * QB_COUNT(counts); k++) {
+		const struct qb_metric_shape shape = {.ndim = 1, .dim = {3}, .outputs = 3, .labels = 1, .rows = 1};
+		int n = counts[k / 2];
+		struct qb_metric *m[2];
+		struct qb_metric_change change[2];
+		double none = 1;
+
+		for (int which = 0; which < 2; which++) {
+			assert_int_equal(qb_metric_create(&m[which], names[k % 2], &shape, NULL), QB_OK);
+			assert_int_equal(qb_metric_keep_groups(m[which], n, 3, NULL), QB_OK);
+			for (int i = 0; i < n; i++) {
+				/* other outputs, of some another wrong class: as right or wrong as before */
+				const float y[] = {i % 5 ? 1 : 0, which ? 0.5F : 0.9F, which ? 0.9F : 0.5F};
+
+				assert_int_equal(qb_metric_update(m[which], y, NULL, (const double[]){0}, 1, NULL), QB_OK);
+			}
+		}
+		assert_int_equal(qb_metric_compare((const struct qb_metric *const *)m, 2, 1, change, NULL), QB_OK);
+		assert_true(change[0].interval.low == 0 && change[0].interval.high == 0);
+		assert_true(change[1].interval.low == -change[1].interval.high && change[1].best);
+		for (int i = 0; i < n; i++) {
+			none *= 1 - change[1].interval.high / 100;
+		}
+		assert_true(fabs(none - 0.025) < 1e-9);
+		qb_metric_destroy(&m[0]);
+		qb_metric_destroy(&m[1]);
+	}
+}
+
+/* Of 3000 samples two answers change, to and fro, in the same of 256 groups: the groups' sums do not. */
+static void compare__changes_cancel_within_a_group__are_no_certainty(void **state)
+{
+	enum { N = 3000 };
+	const struct qb_metric_shape shape = {.ndim = 1, .dim = {2}, .outputs = 2, .labels = 1, .rows = 1};
+	struct qb_metric *probe, *m[2];
+	struct qb_metric_change change[2];
+	int members[N], found = 0, of = -1;
+
+	(void)state;
+	assert_int_equal(qb_metric_create(&probe, "top1", &shape, NULL), QB_OK);
+	assert_int_equal(qb_metric_keep_groups(probe, N, 3, NULL), QB_OK);
+	for (int i = 0; i < N; i++) {
+		int group = -1;
+
+		for (int g = 0; g < QB_METRIC_GROUPS; g++) {
+			group = qb__metric_group(probe) == probe->group[g] ? g : group;
+		}
+		of = of < 0 ? group : of;
+		members[i] = group == of ? found++ : -1;
+		assert_int_equal(qb_metric_update(probe, (const float[]){1, 0}, NULL, (const double[]){0}, 1, NULL), QB_OK);
+	}
+	qb_metric_destroy(&probe);
+	assert_true(found >= 4);
+	for (int which = 0; which < 2; which++) {
+		assert_int_equal(qb_metric_create(&m[which], "top1", &shape, NULL), QB_OK);
+		assert_int_equal(qb_metric_keep_groups(m[which], N, 3, NULL), QB_OK);
+		for (int i = 0; i < N; i++) {
+			bool right = members[i] >= 0 && members[i] < 4 ? members[i] % 2 == which : true;
+
+			assert_int_equal(qb_metric_update(m[which], (const float[]){right, !right}, NULL, (const double[]){0}, 1, NULL), QB_OK);
+		}
+	}
+	assert_int_equal(qb_metric_compare((const struct qb_metric *const *)m, 2, 1, change, NULL), QB_OK);
+	assert_true(fabs(change[1].interval.high - 100 * 1.96 * sqrt(4) / N) < 1e-4);
+	qb_metric_destroy(&m[0]);
+	qb_metric_destroy(&m[1]);
+}
+
+/* Of several answers a sample one more changed sample moves the share by those of the largest: here 3 places, of which 255 leaves one
+ * or two out. */
+static void compare__no_place_changes__bound_is_that_of_samples(void **state)
+{
+	enum { N = 80, PLACES = 3 };
+	const struct qb_metric_shape shape = {.ndim = 2, .dim = {2, PLACES}, .outputs = 2 * PLACES, .labels = PLACES, .rows = 1};
+	struct qb_metric *m[2];
+	struct qb_metric_change change[2];
+	double places = 0;
+
+	(void)state;
+	for (int which = 0; which < 2; which++) {
+		assert_int_equal(qb_metric_create(&m[which], "top1", &shape, NULL), QB_OK);
+		assert_int_equal(qb_metric_keep_groups(m[which], N, 3, NULL), QB_OK);
+		for (int i = 0; i < N; i++) {
+			const float y[] = {1, which ? 1 : 2, 0, 0, 0, 1};
+			const double label[] = {0, i % 2 ? 0 : 255, i % 4 ? 0 : 255};
+
+			places += which ? 1 + (i % 2 != 0) + (i % 4 != 0) : 0;
+			assert_int_equal(qb_metric_update(m[which], y, NULL, label, 1, NULL), QB_OK);
+		}
+	}
+	assert_int_equal(qb_metric_compare((const struct qb_metric *const *)m, 2, 1, change, NULL), QB_OK);
+	assert_true(fabs(change[1].interval.high - 100 * (1 - pow(0.025, 1.0 / N)) * N * PLACES / places) < 1e-9);
+	assert_true(change[1].interval.low == -change[1].interval.high);
+	qb_metric_destroy(&m[0]);
+	qb_metric_destroy(&m[1]);
+}
+
+/* Areas and correlations have no right or wrong answer a sample: an interval of nothing would be false certainty. */
+static void compare__no_area_changes__has_no_interval(void **state)
+{
+	const char *const names[] = {"miou", "f1", "spearman"};
+
+	(void)state;
+	for (size_t k = 0; k < QB_COUNT(names); k++) {
+		bool pair = k == 2;
+		const struct qb_metric_shape shape = {.ndim = 1, .dim = {pair ? 1 : 2}, .outputs = pair ? 1 : 2, .labels = 1, .rows = 1};
+		struct qb_metric *m[2];
+		struct qb_metric_change change[2];
+
+		for (int which = 0; which < 2; which++) {
+			assert_int_equal(qb_metric_create(&m[which], names[k], &shape, NULL), QB_OK);
+			assert_int_equal(qb_metric_keep_groups(m[which], 40, 3, NULL), QB_OK);
+			for (int i = 0; i < 40; i++) {
+				const float y[] = {(float)(i * (which + 1)), 0.5F};
+
+				assert_int_equal(qb_metric_update(m[which], y, NULL, (const double[]){pair ? i : i % 2}, 1, NULL), QB_OK);
+			}
+		}
+		assert_int_equal(qb_metric_compare((const struct qb_metric *const *)m, 2, 1, change, NULL), QB_OK);
+		assert_true(qb_metric_value(m[0]) == qb_metric_value(m[1]));
+		assert_true(isnan(change[1].interval.low) && isnan(change[1].interval.high));
+		assert_true(change[1].best && change[0].interval.high == 0);
+		qb_metric_destroy(&m[0]);
+		qb_metric_destroy(&m[1]);
 	}
 }
 
@@ -384,6 +520,10 @@ static int tests_at_a_level(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(compare__paired_errors__interval_is_the_closed_form),
+		cmocka_unit_test(compare__no_answer_changes__interval_is_the_exact_bound),
+		cmocka_unit_test(compare__changes_cancel_within_a_group__are_no_certainty),
+		cmocka_unit_test(compare__no_place_changes__bound_is_that_of_samples),
+		cmocka_unit_test(compare__no_area_changes__has_no_interval),
 		cmocka_unit_test(compare__pairs_and_classes__see_what_the_metric_sees),
 		cmocka_unit_test(compare__undefined_values__have_no_interval),
 		cmocka_unit_test(top__ties_and_nan__first_wins_and_nan_is_wrong),

@@ -1352,7 +1352,7 @@ export interface components {
                 activations?: components["schemas"]["SchemePart"];
                 metric: components["schemas"]["Number"];
                 delta: components["schemas"]["Number"];
-                /** @description delta_low to delta_high: 95 % interval of the change, by a seeded bootstrap paired over the samples; null where the metric is undefined on part of them. Absent in results of 0.2 */
+                /** @description delta_low to delta_high: 95 % interval of the change, by a seeded bootstrap paired over the samples; where all answers stay as they were, the exact binomial bound for so many samples. Null where the metric is undefined on part of them, and where nothing changes in a metric that is no share of right answers. Absent in results of 0.2 */
                 delta_low?: components["schemas"]["Number"];
                 delta_high?: components["schemas"]["Number"];
                 best?: components["schemas"]["Best"];
@@ -1396,7 +1396,7 @@ export interface components {
             metric: components["schemas"]["Number"];
             /** @description against float */
             delta: components["schemas"]["Number"];
-            /** @description delta_low to delta_high: 95 % interval, by a bootstrap paired over the samples. Absent in older results */
+            /** @description delta_low to delta_high: 95 % interval, by a bootstrap paired over the samples; where nothing changes as of a ptq job. Absent in older results */
             delta_low?: components["schemas"]["Number"];
             delta_high?: components["schemas"]["Number"];
             output_sqnr_db: components["schemas"]["Number"];
@@ -1847,7 +1847,7 @@ export interface components {
                 metric: components["schemas"]["Number"];
                 /** @description against the start */
                 delta?: components["schemas"]["Number"];
-                /** @description 95 % interval, by a bootstrap paired over the samples */
+                /** @description 95 % interval, by a bootstrap paired over the samples; where nothing changes as of a ptq job */
                 delta_low?: components["schemas"]["Number"];
                 delta_high?: components["schemas"]["Number"];
                 latency?: components["schemas"]["MaybeLatency"];
@@ -1960,7 +1960,7 @@ export interface components {
             reestimated_metric?: components["schemas"]["Number"];
             /** @description against float */
             delta: components["schemas"]["Number"];
-            /** @description 95 % interval, by a bootstrap paired over the samples */
+            /** @description 95 % interval, by a bootstrap paired over the samples; where nothing changes as of a ptq job */
             delta_low?: components["schemas"]["Number"];
             delta_high?: components["schemas"]["Number"];
             best?: boolean;
@@ -2381,7 +2381,7 @@ export interface components {
                     scheme: string;
                     metric: components["schemas"]["Number"];
                     delta: components["schemas"]["Number"];
-                    /** @description delta_low to delta_high: 95 % interval of the change, by a seeded bootstrap paired over the samples; null where the metric is undefined on part of them. Absent in results of 0.2 */
+                    /** @description delta_low to delta_high: 95 % interval of the change, by a seeded bootstrap paired over the samples; where all answers stay as they were, the exact binomial bound for so many samples. Null where the metric is undefined on part of them, and where nothing changes in a metric that is no share of right answers. Absent in results of 0.2 */
                     delta_low?: components["schemas"]["Number"];
                     delta_high?: components["schemas"]["Number"];
                     /** @description as in the result */

@@ -120,6 +120,9 @@ function limitText(m: Metric, q: Question): string {
 
 function changeText(s: Scheme, m: Metric): string {
 	const interval = isNumber(s.delta_low) && isNumber(s.delta_high) ? ` (95 % interval ${signed(s.delta_low, m.digits)} to ${signed(s.delta_high, m.digits)})` : '';
+	if (s.delta === 0 && !interval && s.delta_low === null) {
+		return `does not change ${m.label} on these samples, which give no interval then`;
+	}
 	return `changes ${m.label} by ${signed(s.delta, m.digits)}${m.unit === '%' ? ' points' : ''}${interval}`;
 }
 
