@@ -69,6 +69,16 @@ export async function browse({app, chromium, pictures, url}) {
 		return [...broken].slice(0, 8);
 	});
 
+	/** Placeholders of which the field shows but a part; a field to search in keeps room for what clears it. */
+	const cutPlaceholders = () => page.evaluate(() => {
+		const pen = document.createElement('canvas').getContext('2d');
+		return [...document.querySelectorAll('main input[placeholder]')].filter((e) => e.checkVisibility()).filter((e) => {
+			const style = getComputedStyle(e);
+			pen.font = style.font;
+			return pen.measureText(e.placeholder).width > e.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - (e.type === 'search' ? 16 : 0) + 1;
+		}).map((e) => e.placeholder);
+	});
+
 	/** Every page at the width of a desk and of a phone, light and dark: nothing may stick out. */
 	async function everywhere(places, prefix = '') {
 		for (const [width, scheme] of [[1440, 'light'], [390, 'dark'], [390, 'light'], [1440, 'dark']]) {
@@ -81,6 +91,7 @@ export async function browse({app, chromium, pictures, url}) {
 				await page.screenshot({path: join(pictures, `${prefix}${name}-${width}-${scheme}.png`), fullPage: true});
 				const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 				assert.ok(over <= 0, `${name} at ${width} is ${over} pixels too wide`);
+				assert.deepEqual(await cutPlaceholders(), [], `${name} at ${width}`);
 				if (width === 390) { assert.deepEqual(await brokenWords(), [], `${name} at ${width}`); }
 				if ((width === 390) === (scheme === 'dark')) {
 					assert.deepEqual(await findings(), [], `${name} at ${width}`);
