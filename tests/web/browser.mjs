@@ -7,7 +7,7 @@ import {start} from './mock.mjs';
 
 const [app, dist, pictures, chromium, kinds] = process.argv.slice(2);
 const server = await start(dist, kinds);
-const {page, open, has, everywhere, onPaper, onScreen, themed, run} = await browse({app, chromium, pictures, url: server.url});
+const {page, open, has, everywhere, loading, onPaper, onScreen, themed, run} = await browse({app, chromium, pictures, url: server.url});
 
 const tests = {
 	async jobs__all_states__are_listed() {
@@ -507,6 +507,12 @@ const tests = {
 		await page.evaluate(() => dispatchEvent(new Event('afterprint')));
 		assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
 		await onScreen();
+	},
+	async every_page__before_the_server_answers__says_that_it_loads() {
+		await loading([['jobs', '#/jobs', '#jobs tbody tr'], ['job', '#/jobs/j1', '#sweep tbody tr'], ['models', '#/models', 'main tbody tr'], ['model', '#/models/m1', 'main tbody tr'],
+			['graph', '#/models/m1?view=graph', 'main canvas'], ['data', '#/data', 'main tbody tr'], ['submit', '#/submit', 'main form'], ['compare', '#/compare', 'main a[href^="#/jobs/"]'], ['talk', '#/talk', 'table[data-table] a[href^="#/jobs/"]'],
+			['training', '#/training?jobs=j20,j21', 'main canvas'], ['oscillations', '#/oscillations?job=j20', 'main canvas'], ['methods', '#/training?view=methods', 'main tr[data-method]'], ['outliers', '#/outliers?job=j30', 'main canvas'],
+			['system', '#/system', 'main dl']]);
 	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
 		await everywhere([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['graph', '#/models/m1?view=graph&job=j1&node=conv5'], ['data', '#/data'], ['submit', '#/submit'],

@@ -102,6 +102,34 @@ export async function browse({app, chromium, pictures, url}) {
 		await page.emulateMedia({colorScheme: 'light'});
 	}
 
+	/** Each page while the server keeps its answers back: it says that it loads, as a status, and of no error; then shows what is there. */
+	async function loading(places) {
+		for (const [name, hash, shown] of places) {
+			let answer = () => undefined;
+			const held = new Promise((go) => { answer = go; });
+			const hold = async (route) => { await held; await route.continue().catch(() => undefined); };
+			await page.route(/\/v1\//, hold);
+			await page.goto('about:blank');
+			await open(hash);
+			const says = page.locator('main .notice.loading[role=status]');
+			const said = says.filter({hasText: /^(Loading|Reading|Computing)(?! the page).*…/});
+			try {
+				await said.first().waitFor({timeout: 15000}).catch(async () => { throw new Error(`${name} does not say that it loads: ${await page.locator('main').innerText()}`); });
+				assert.equal(await page.locator('main [role=alert]').count(), 0, name);
+				assert.equal(await page.locator(shown).count(), 0, `${name} shows what was not answered`);
+				answer();
+				await page.locator(shown).first().waitFor();
+				for (let turn = 0; await says.count() > 0; turn++) {
+					assert.ok(turn < 200, `${name} still says: ${await says.allInnerTexts()}`);
+					await page.waitForTimeout(50);
+				}
+			} finally {
+				answer();
+				await page.unroute(/\/v1\//, hold);
+			}
+		}
+	}
+
 	/** Waits until scripts have seen the theme, which charts are drawn in. */
 	const themed = (theme) => page.locator(`html[data-theme=${theme}]`).waitFor();
 
@@ -160,5 +188,5 @@ export async function browse({app, chromium, pictures, url}) {
 		rmSync(profile, {recursive: true, force: true});
 		return failed;
 	}
-	return {page, open, everywhere, onPaper, onScreen, themed, run, has: (text) => page.getByText(text).first().waitFor()};
+	return {page, open, everywhere, loading, onPaper, onScreen, themed, run, has: (text) => page.getByText(text).first().waitFor()};
 }

@@ -11,7 +11,7 @@ import {browse, startDaemon} from './harness.mjs';
 const [build, source, chromium] = process.argv.slice(2).map((p, i) => (i < 2 ? resolve(p) : p));
 const state = mkdtempSync(join(tmpdir(), 'qb-lab-'));
 const {url, stop} = await startDaemon(build, ['--state', state, '--web', join(build, 'web/dist')]);
-const {page, open, has, everywhere, onPaper, onScreen, run} = await browse({app: join(build, 'web/app'), chromium, pictures: join(build, 'web/pictures'), url});
+const {page, open, has, everywhere, loading, onPaper, onScreen, run} = await browse({app: join(build, 'web/app'), chromium, pictures: join(build, 'web/pictures'), url});
 const row = (table, name) => page.locator(`${table} tbody tr`, {has: page.getByRole('rowheader', {name, exact: true})});
 const submit = () => page.getByRole('button', {name: 'Submit', exact: true}).click();
 const asJson = async (change) => {
@@ -332,6 +332,9 @@ const tests = {
 		const wide = await page.evaluate(() => document.documentElement.scrollWidth);
 		await page.setViewportSize({width: 1280, height: 900});
 		assert.deepEqual([wrong, shaded, wide], [[], 'exact', 390]);
+	},
+	async pages_that_compute__before_the_server_answers__say_that_they_load() {
+		await loading([['formats', '#/formats', 'main canvas'], ['distributions', '#/distributions', 'main canvas'], ['hardware', '#/hardware', 'main canvas'], ['tensors', '#/tensors', 'main canvas']]);
 	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
 		await everywhere([['job', '#/jobs/j1'], ['formats', '#/formats'], ['distributions', '#/distributions'], ['hardware', '#/hardware'], ['compare', '#/compare'], ['tensors', '#/tensors'], ['oscillations', '#/oscillations'], ['training', '#/training'], ['methods', '#/training?view=methods'], ['submit-toy', '#/submit?type=toy'], ['submit-sqnr', '#/submit?type=sqnr'], ['submit-hwcost', '#/submit?type=hwcost']], 'lab-');
