@@ -31,6 +31,15 @@ done
 # Cgroups of workers: below the service's, which is then not read-only.
 grep -q '^Delegate=memory pids cpu' "$service" && ! grep -q '^ProtectControlGroups=y' "$service" || fail "workers can have no cgroups"
 
+# A reload takes nothing that a small system lacks, as procps is.
+sleep 60 & MAINPID=$!
+export MAINPID
+reload=$(sed -n 's/^ExecReload=//p' "$service" | sed 's/\$\$/$/g')
+mkdir "$root/bin" && ln -s /bin/sh "$root/bin/sh"
+case $reload in /bin/sh\ *) PATH=$root/bin; export PATH; eval "$reload" ;; *) fail "ExecReload= is no shell's: $reload" ;; esac
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+wait $MAINPID 2>/dev/null && fail "ExecReload= sends no signal" || [ $? = 129 ] || fail "ExecReload= sends no SIGHUP"
+
 mkdir -p "$root/etc"
 systemd-sysusers --root="$root" "$(realpath "$top_builddir/systemd/sysusers.d/quantbench.conf")"
 grep -q '^quantbench:.*:quantbench server:' "$root/etc/passwd" || fail "systemd-sysusers made no user"
