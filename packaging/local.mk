@@ -3,7 +3,7 @@
 # numerics (libquantbench.a), and with the dashboard where this build has one.
 DEBIAN_FILES = packaging/debian/changelog.in packaging/debian/control packaging/debian/copyright packaging/debian/dirs \
 	packaging/debian/docs packaging/debian/quantbench.postrm packaging/debian/rules packaging/debian/source/format
-EXTRA_DIST += $(DEBIAN_FILES) packaging/check-deb packaging/cross-worker packaging/fresh-debian packaging/Containerfile
+EXTRA_DIST += $(DEBIAN_FILES) packaging/check-boot packaging/check-deb packaging/cross-worker packaging/fresh-debian packaging/Containerfile
 
 if WEB
 DASHBOARD = web/.built
@@ -22,7 +22,12 @@ deb: libquantbench.a $(DASHBOARD)
 	cd deb/source && CC='$(CC)' dpkg-buildpackage -b -us -uc
 	rm -rf deb/source
 	@ls deb/*.deb
+
+# Proves the package in a machine that boots.
+check-boot: deb
+	$(srcdir)/packaging/check-boot $(CHECK_BOOT_FLAGS) deb/quantbench_*.deb
+
 mostlyclean-local: clean-packages
 clean-packages:
 	rm -rf deb cross-arm64 static-amd64 static-arm64
-.PHONY: deb clean-packages
+.PHONY: check-boot deb clean-packages

@@ -25,6 +25,9 @@ PTQ = {"type": "object", "required": ["type", "model", "data", "schemes"],
        "properties": {"schemes": {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}}}}
 
 
+hoarded = []
+
+
 def say(event, **fields):
     print(json.dumps({"event": event, **fields}), flush=True)
 
@@ -110,8 +113,23 @@ def step(job, verb, arg):
         sys.stdout.buffer.write(b"\n")
         sys.stdout.flush()
     elif verb == "allocate":
-        hoard = bytearray(arg)
-        hoard[::4096] = b"x" * len(hoard[::4096])
+        hoarded.append(bytearray(arg))
+        hoarded[-1][::4096] = b"x" * len(hoarded[-1][::4096])
+    elif verb == "hoard":  # [processes, bytes of each]
+        for _ in range(arg[0]):
+            if os.fork() == 0:
+                step(job, "allocate", arg[1])
+                time.sleep(300)
+        os.wait()
+    elif verb == "multiply":  # as many processes as can be made; how many is written down
+        n = 1
+        try:
+            while os.fork():
+                n += 1
+            time.sleep(300)
+        except OSError:
+            with open(arg, "w", encoding="ascii") as f:
+                f.write("%d" % n)
     elif verb == "touch":
         with open(arg, "a", encoding="ascii") as f:
             f.write("%d\n" % os.getpid())
