@@ -38,7 +38,8 @@ tests_libemulated_a_SOURCES = $(LEVELS) tests/unit/emulated_avx512.h core/base/c
 	core/kernels/int8/avx512.c core/kernels/int8/lookup.c core/kernels/f32/depthwise_avx512.c core/kernels/f32/gemm_avx512.c \
 	core/kernels/f32/gemm_backward_avx512.c core/kernels/f32/gemm_strided_avx512.c \
 	core/kernels/f32/activation_backward.c core/kernels/f32/math.c core/kernels/f32/norm_backward.c core/kernels/f32/winograd.c \
-	core/exec/builder_bytes.c core/exec/lower/f32/copy.c core/exec/lower/f32/reduce.c
+	core/exec/builder_bytes.c core/exec/channels_last.c core/exec/lower/f32/copy.c core/exec/lower/f32/reduce.c \
+	core/exec/lower/int8/resize.c
 tests_libemulated_a_CFLAGS = $(AM_CFLAGS) -Wno-psabi -fno-var-tracking \
 	-include $(srcdir)/tests/unit/emulated_avx512.h
 noinst_PROGRAMS += tests/tools/cpu_levels

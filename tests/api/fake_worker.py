@@ -53,6 +53,9 @@ def stopped(*_):
 def step(job, verb, arg):
     if verb == "sleep":
         time.sleep(arg)
+    elif verb == "await":  # a file
+        while not os.path.exists(arg):
+            time.sleep(0.02)
     elif verb in ("version", "machine", "check"):
         pass  # told beside the result, or before the job
     elif verb == "sandbox":

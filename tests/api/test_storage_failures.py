@@ -156,8 +156,10 @@ class Faults(Account):
 
         many = submit(["metric", 2001])
         then = submit(["machine", {"cpu": "a processor", "isa": "plain", "threads": 1}], after=[many], priority=1)
-        crashes = submit(["kill", signal.SIGKILL], retries=1)
+        go = os.path.join(d.state, "go")
+        crashes = submit(["await", go], ["kill", signal.SIGKILL], retries=1)
         never = submit(after=[crashes])
+        open(go, "x", encoding="ascii").close()
         self.assertEqual([ended(d, j)["state"] for j in (many, then, crashes, never)], ["succeeded", "succeeded", "failed", "failed"])
         self.assertEqual([(j["attempts"], j["error"]["code"]) for j in (d.call("GET", "/v1/jobs/" + i) for i in (crashes, never))],
                          [(2, "worker_crashed"), (0, "after_failed")])
