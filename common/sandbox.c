@@ -33,7 +33,7 @@ static const uint64_t write_file = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCE
 	LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REFER | FS_TRUNCATE;
 
 /* Read by the C library, OpenMP and oneDNN. */
-static const char *const of_system[] = {"/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/proc/self", "/proc/cpuinfo",
+const char *const qb_sandbox_of_system[] = {"/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/proc/self", "/proc/cpuinfo",
 	"/proc/meminfo", "/sys/devices/system", "/dev/null", "/dev/zero", "/dev/urandom", NULL};
 
 int qb_sandbox_landlock(void)
@@ -83,11 +83,11 @@ static bool allow_all(int ruleset, const char *const *paths, uint64_t access)
 	return ok;
 }
 
-static bool keep_to_folders(const struct qb_sandbox *s, int version)
+bool qb_sandbox_folders(const struct qb_sandbox *s, int version)
 {
 	const struct ruleset all = handled(version);
 	int fd = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
-	bool ok = fd >= 0 && allow_all(fd, of_system, read_file & all.files) && allow(fd, "/dev/null",
+	bool ok = fd >= 0 && allow_all(fd, qb_sandbox_of_system, read_file & all.files) && allow(fd, "/dev/null",
 		(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE) & all.files) &&
 		allow_all(fd, s->readable, read_file & all.files) &&
 		allow_all(fd, s->writable, (read_file | write_file) & all.files) && syscall(SYS_landlock_restrict_self, fd, 0) == 0;
@@ -107,9 +107,29 @@ static void add_sentence(char *why, size_t why_len, const char *more)
 	snprintf(why + n, why_len - n, "%s%s", n && *more ? "; " : "", more);
 }
 
+/* Either is enough for its part; both are taken where they are there. */
+static bool keep_to_folders(const struct qb_sandbox *s, char *why, size_t why_len)
+{
+	const enum qb_sandbox_outcome root = qb_sandbox_root(s);
+	const int error = errno, version = qb_sandbox_landlock();
+
+	if (root == QB_SANDBOX_FAILED) {
+		snprintf(why, why_len, "a root folder of its own: %s", strerror(error));
+		return false;
+	}
+	if (version && !qb_sandbox_folders(s, version)) {
+		snprintf(why, why_len, "Landlock: %s", strerror(errno));
+		return false;
+	}
+	if (!version && root == QB_SANDBOX_LACKS) {
+		snprintf(why, why_len, "this kernel lacks Landlock, and a root folder of its own (%s): a worker can reach all files of its user",
+			strerror(error));
+	}
+	return true;
+}
+
 bool qb_sandbox_enter(const struct qb_sandbox *s, char *why, size_t why_len)
 {
-	const int version = qb_sandbox_landlock();
 	char calls[200] = "";
 
 	*why = '\0';
@@ -117,10 +137,7 @@ bool qb_sandbox_enter(const struct qb_sandbox *s, char *why, size_t why_len)
 		snprintf(why, why_len, "no_new_privs: %s", strerror(errno));
 		return false;
 	}
-	if (!version) {
-		snprintf(why, why_len, "this kernel lacks Landlock: a worker can reach all files of its user");
-	} else if (!keep_to_folders(s, version)) {
-		snprintf(why, why_len, "Landlock: %s", strerror(errno));
+	if (!keep_to_folders(s, why, why_len)) {
 		return false;
 	}
 	if (!qb_sandbox_calls(calls, sizeof(calls))) {

@@ -5,7 +5,7 @@ quantbenchd_SOURCES = \
 	common/bytes.c common/bytes.h \
 	common/json_text.c common/json_text.h \
 	common/result_csv.c common/result_csv.h \
-	common/sandbox.c common/sandbox.h common/sandbox_calls.c \
+	common/sandbox.c common/sandbox.h common/sandbox_calls.c common/sandbox_root.c \
 	daemon/backup_command.c daemon/backup_command.h \
 	daemon/audit.c daemon/audit.h \
 	daemon/best.c daemon/best.h \

@@ -272,12 +272,18 @@ static void on_hangup(uv_signal_t *handle, int signum)
 static void say_sandbox(void)
 {
 	const int version = qb_sandbox_landlock();
+	const bool rooted = qb_sandbox_root_works();
+	char landlock[30] = "";
 
 	if (version) {
-		qb_log(QB_LOG_INFO, "workers are kept to their folders by Landlock %d, and to computing by seccomp", version);
+		snprintf(landlock, sizeof(landlock), "Landlock %d", version);
+	}
+	if (version || rooted) {
+		qb_log(QB_LOG_INFO, "workers are kept to their folders by %s%s%s, and to computing by seccomp", landlock,
+			version && rooted ? " and " : "", rooted ? "a root folder of their own" : "");
 	} else {
-		qb_log(QB_LOG_WARNING, "this kernel lacks Landlock: workers are kept to computing by seccomp, but can reach all files of "
-			"this user; Linux 5.13 and later have it (CONFIG_SECURITY_LANDLOCK, lsm=landlock)");
+		qb_log(QB_LOG_WARNING, "this kernel lacks Landlock, and namespaces for this user: workers are kept to computing by seccomp, but can "
+			"reach all files of this user; Linux 5.13 and later have both (CONFIG_SECURITY_LANDLOCK, lsm=landlock, CONFIG_USER_NS)");
 	}
 }
 

@@ -182,7 +182,7 @@ class Installed(unittest.TestCase):
         put("/tmp/job.json", json.dumps({"type": "sqnr", "distributions": [{"name": "uniform", "low": -1, "high": 1}], "formats": ["int8", "E4"]}))
         self.assertIn("E4", run("quantbench", "submit", "/tmp/job.json", "--wait"))
         said = " ".join(e["MESSAGE"] for e in journal())
-        self.assertRegex(said, "workers are kept to their folders by Landlock [0-9]+, and to computing by seccomp")
+        self.assertRegex(said, "workers are kept to their folders by Landlock [0-9]+ and a root folder of their own, and to computing by seccomp")
         self.assertRegex(said, "workers run in cgroups of %s, which limit memory processes processors" % GROUP)
 
     def test_journal__of_the_service__has_its_fields(self):

@@ -24,7 +24,8 @@ systemd-analyze security --offline=true --threshold=20 "$service" > "$root/expos
 tail -n 1 "$root/exposure"
 
 # systemd before 254 has no group for these, and a filter without them would end every worker.
-for call in seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self; do
+for call in seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self open_tree fsopen fsconfig fsmount move_mount \
+	mount_setattr pivot_root umount2; do
 	grep -qE "^SystemCallFilter=.*\\b$call\\b" "$service" || fail "SystemCallFilter= lacks $call"
 done
 
@@ -32,7 +33,7 @@ done
 grep -q '^Delegate=memory pids cpu' "$service" && ! grep -q '^ProtectControlGroups=y' "$service" || fail "workers can have no cgroups"
 
 # A reload takes nothing that a small system lacks, as procps is.
-sleep 60 & MAINPID=$!
+env --default-signal=HUP sleep 60 & MAINPID=$! # nohup may run the tests
 export MAINPID
 reload=$(sed -n 's/^ExecReload=//p' "$service" | sed 's/\$\$/$/g')
 mkdir "$root/bin" && ln -s /bin/sh "$root/bin/sh"

@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/filter.h>
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
@@ -36,15 +37,21 @@
 #include <unistd.h>
 
 #include "common/sandbox.h"
+#include "tests/unit/lacks.h"
 
 static char top[] = "/tmp/qb-sandbox-XXXXXX";
 static char path[8][200];
 enum { SCRATCH, INPUTS, INPUT, OTHER, SECRET, MADE, MOVED, LINK };
 static pid_t victim; /* a process of the same user */
 
+static bool is_refusal(int error)
+{
+	return error == EPERM || error == EACCES || error == EROFS;
+}
+
 static bool fails(long rc)
 {
-	return rc < 0 && (errno == EPERM || errno == EACCES || errno == ENOSYS || errno == EXDEV);
+	return rc < 0 && (is_refusal(errno) || errno == ENOSYS || errno == EXDEV);
 }
 
 static bool opens(const char *name, int flags)
@@ -59,7 +66,7 @@ static bool opens(const char *name, int flags)
 
 static bool refuses(const char *name, int flags)
 {
-	return !opens(name, flags) && (errno == EACCES || errno == EPERM);
+	return !opens(name, flags) && (is_refusal(errno) || errno == ENOENT);
 }
 
 /* Each is true where the action is refused. */
@@ -98,7 +105,7 @@ static bool refuses(const char *name, int flags)
 	X(passwords, refuses("/etc/shadow", O_RDONLY)) \
 	X(users, refuses("/etc/passwd", O_RDONLY)) \
 	X(environment_of_another, refuses("/proc/1/environ", O_RDONLY)) \
-	X(memory_of_the_machine, refuses("/dev/mem", O_RDONLY) || errno == ENOENT) \
+	X(memory_of_the_machine, refuses("/dev/mem", O_RDONLY)) \
 	X(namespaces, fails(unshare(CLONE_NEWUSER))) \
 	X(mount, fails(syscall(__NR_mount, "none", "/tmp", "tmpfs", 0, NULL))) \
 	X(root_folder, fails(chroot("/tmp"))) \
@@ -194,28 +201,59 @@ static const struct action allowed[] = {
 #undef X
 };
 
+/* Another machine: what its kernel answers to the calls that the sandbox needs (0: as here), and who runs the worker. */
+struct machine {
+	int landlock, namespaces, seccomp;
+	bool user; /* not root */
+};
+
+enum { NOBODY = 65534 };
+
+static bool pretend(const struct machine *m)
+{
+	const struct {
+		int call, error;
+	} calls[] = {{__NR_landlock_create_ruleset, m->landlock}, {__NR_unshare, m->namespaces}, {__NR_seccomp, m->seccomp}};
+	struct sock_filter code[10] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
+	struct sock_fprog program = {.len = 1, .filter = code};
+
+	for (int i = 0; i < 3; i++) {
+		if (calls[i].error) {
+			code[program.len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i].call, 0, 1);
+			code[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)calls[i].error);
+		}
+	}
+	code[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	if (m->user && geteuid() == 0 && (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))) {
+		return false;
+	}
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* that of a program which began as this user */
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+		(program.len == 2 || syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+}
+
 /* Whether it holds of a child in the sandbox, that then goes on. */
-static bool holds(const struct action *a)
+static bool holds(const struct machine *m, const struct action *a)
 {
 	const char *readable[] = {path[INPUTS], NULL}, *writable[] = {path[SCRATCH], "/nonexistent", NULL};
 	const struct qb_sandbox s = {.readable = readable, .writable = writable};
-	char why[200];
+	char why[300];
 	int status;
 	pid_t child = fork();
 
 	if (child == 0) {
-		_exit(!qb_sandbox_enter(&s, why, sizeof(why)) || *why ? 2 : !a->holds());
+		_exit(!pretend(m) || !qb_sandbox_enter(&s, why, sizeof(why)) || *why ? 2 : !a->holds());
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static void all_hold(const struct action *a, size_t n)
+static void all_hold(const struct machine *m, const struct action *a, size_t n)
 {
 	int wrong = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (!holds(&a[i])) {
+		if (!holds(m, &a[i])) {
 			print_error("%s\n", a[i].name);
 			wrong++;
 		}
@@ -223,17 +261,52 @@ static void all_hold(const struct action *a, size_t n)
 	assert_int_equal(wrong, 0);
 }
 
-static void sandbox__every_forbidden_action__is_refused(void **state)
+static void the_sandbox_holds(struct machine m)
 {
-	(void)state;
-	all_hold(forbidden, sizeof(forbidden) / sizeof(forbidden[0]));
+	for (int user = 0; user < 2; user++) {
+		m.user = user;
+		all_hold(&m, forbidden, sizeof(forbidden) / sizeof(forbidden[0]));
+		all_hold(&m, allowed, sizeof(allowed) / sizeof(allowed[0]));
+	}
 	assert_int_equal(kill(victim, 0), 0);
 }
 
-static void sandbox__what_computing_needs__is_there(void **state)
+static void sandbox__all_that_this_kernel_has__refuses_every_forbidden_action(void **state)
 {
 	(void)state;
-	all_hold(allowed, sizeof(allowed) / sizeof(allowed[0]));
+	the_sandbox_holds((struct machine){0});
+}
+
+static void sandbox__kernel_without_namespaces__refuses_every_forbidden_action(void **state)
+{
+	(void)state;
+	if (!qb_sandbox_landlock()) {
+		lacks("landlock", "this kernel keeps no process to folders");
+	}
+	the_sandbox_holds((struct machine){.namespaces = EPERM});
+}
+
+/* Whether an ordinary user may have them, too. */
+static bool has_namespaces(void)
+{
+	const struct machine user = {.user = true};
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		_exit(!pretend(&user) || !qb_sandbox_root_works());
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return qb_sandbox_root_works() && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void sandbox__kernel_without_landlock__refuses_every_forbidden_action(void **state)
+{
+	(void)state;
+	if (!has_namespaces()) {
+		lacks("namespaces", "a process can have no root folder of its own");
+	}
+	the_sandbox_holds((struct machine){.landlock = ENOSYS});
 }
 
 /* The list is worth something only where the actions work outside. */
@@ -245,27 +318,8 @@ static void no_sandbox__the_same_actions__work(void **state)
 	assert_true(may_thread() && may_scratch());
 }
 
-/* As on another kernel: Landlock and seccomp fail so. */
-static void pretend(int landlock, int seccomp)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_landlock_create_ruleset, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)landlock),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_seccomp, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)seccomp),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
-
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program)) {
-		_exit(2);
-	}
-}
-
-/* Whether a process enters there, and what it is told. */
-static bool enters(int landlock, int seccomp, char why[200])
+/* Whether a process enters on that machine, and what it is told. */
+static bool enters(const struct machine *m, char why[300])
 {
 	const struct qb_sandbox s = {.readable = NULL};
 	int ends[2], status;
@@ -274,37 +328,67 @@ static bool enters(int landlock, int seccomp, char why[200])
 	assert_int_equal(pipe(ends), 0);
 	child = fork();
 	if (child == 0) {
-		bool ok;
+		bool ok = pretend(m) && qb_sandbox_enter(&s, why, 300);
 
-		pretend(landlock, seccomp);
-		ok = qb_sandbox_enter(&s, why, 200);
-		_exit(write(ends[1], why, 200) == 200 ? !ok : 2);
+		_exit(write(ends[1], why, 300) == 300 ? !ok : 2);
 	}
 	close(ends[1]);
-	assert_int_equal(read(ends[0], why, 200), 200);
+	assert_int_equal(read(ends[0], why, 300), 300);
 	close(ends[0]);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
 	return WEXITSTATUS(status) == 0;
 }
 
-static void sandbox__kernel_that_lacks_both__says_both(void **state)
+static void sandbox__kernel_that_lacks_all__says_so(void **state)
 {
-	char why[200];
+	const struct machine m = {.landlock = ENOSYS, .namespaces = EPERM, .seccomp = ENOSYS};
+	char why[300] = "";
 
 	(void)state;
-	assert_true(enters(ENOSYS, ENOSYS, why));
-	assert_non_null(strstr(why, "lacks Landlock"));
+	assert_true(enters(&m, why));
+	assert_non_null(strstr(why, "lacks Landlock, and a root folder of its own (Operation not permitted)"));
 	assert_non_null(strstr(why, "lacks seccomp"));
 }
 
 static void sandbox__seccomp_fails_without_landlock__says_that_it_fails(void **state)
 {
-	char why[200];
+	const struct machine m = {.landlock = ENOSYS, .namespaces = EPERM, .seccomp = EACCES};
+	char why[300] = "";
 
 	(void)state;
-	assert_false(enters(ENOSYS, EACCES, why));
+	assert_false(enters(&m, why));
 	assert_string_equal(why, "seccomp: Permission denied");
+}
+
+/* A folder is called by names with links in them: relative, absolute, and back out of a link. */
+static void root__folder_behind_links__is_reached_by_its_name(void **state)
+{
+	char link[300], back[300], file[300];
+	const char *readable[] = {link, back, "/nonexistent", NULL};
+	const struct qb_sandbox s = {.readable = readable};
+	int status;
+	pid_t child;
+
+	(void)state;
+	if (!qb_sandbox_root_works()) {
+		lacks("namespaces", "a process can have no root folder of its own");
+	}
+	snprintf(link, sizeof(link), "%s/to-inputs", path[SCRATCH]);
+	snprintf(back, sizeof(back), "%s/to-inputs/../other", path[SCRATCH]);
+	snprintf(file, sizeof(file), "%s/to-inputs/x", path[SCRATCH]);
+	assert_int_equal(symlink("../scratch/../inputs", link), 0);
+	child = fork();
+	if (child == 0) {
+		char secret[400];
+
+		snprintf(secret, sizeof(secret), "%s/quantbench.db", back);
+		_exit(chdir(top) || qb_sandbox_root(&s) != QB_SANDBOX_HOLDS || !opens(file, O_RDONLY) || !opens("inputs/x", O_RDONLY) ||
+			!opens(secret, O_RDONLY) || opens(secret, O_RDWR) || opens("/etc/passwd", O_RDONLY));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(unlink(link), 0);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 static int make_files(void **state)
@@ -322,6 +406,12 @@ static int make_files(void **state)
 		} else if (i == INPUT || i == SECRET) {
 			close(open(path[i], O_WRONLY | O_CREAT, 0600));
 		}
+		if (geteuid() == 0 && lchown(path[i], NOBODY, NOBODY) && errno != ENOENT) {
+			return 1;
+		}
+	}
+	if (chmod(top, 0755)) {
+		return 1;
 	}
 	victim = fork();
 	if (victim == 0) {
@@ -346,13 +436,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_sandbox__the_same_actions__work),
-		cmocka_unit_test(sandbox__every_forbidden_action__is_refused),
-		cmocka_unit_test(sandbox__what_computing_needs__is_there),
-		cmocka_unit_test(sandbox__kernel_that_lacks_both__says_both),
+		cmocka_unit_test(sandbox__all_that_this_kernel_has__refuses_every_forbidden_action),
+		cmocka_unit_test(sandbox__kernel_without_namespaces__refuses_every_forbidden_action),
+		cmocka_unit_test(sandbox__kernel_without_landlock__refuses_every_forbidden_action),
+		cmocka_unit_test(sandbox__kernel_that_lacks_all__says_so),
 		cmocka_unit_test(sandbox__seccomp_fails_without_landlock__says_that_it_fails),
+		cmocka_unit_test(root__folder_behind_links__is_reached_by_its_name),
 	};
 
-	if (!qb_sandbox_landlock()) {
+	if (!qb_sandbox_landlock() && !qb_sandbox_root_works()) {
 		puts("SKIP: lacks landlock: this kernel keeps no process to folders");
 		return 77;
 	}
