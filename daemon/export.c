@@ -13,6 +13,7 @@
 #include "common/json_text.h"
 #include "common/result_csv.h"
 #include "daemon/job_list.h"
+#include "daemon/metric_list.h"
 #include "daemon/store.h"
 #include "daemon/store_copy.h"
 
@@ -79,24 +80,21 @@ static bool write_metrics(FILE *f, struct qb_store *s, const atomic_bool *stop, 
 {
 	static const char *const columns[] = {"job", "type", "model", "data", "scope", "scheme", "tensor", "step", "name", "value", "unit", "time"};
 	enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
-	const char *none = NULL;
-	int64_t before = -1;
+	struct qb_metric_query query = {.job = -1, .before = -1, .limit = PAGE};
 	size_t count;
 
 	for (int c = 0; c < COLUMNS; c++) {
 		fprintf(f, "%s%s", columns[c], c + 1 < COLUMNS ? "," : "\r\n");
 	}
 	do {
-		json_t *rows = NULL, *row;
+		json_t *rows = qb_metric_rows(s, &query, p), *row;
 		size_t i;
 
-		if (!qb_store_list(s, QB_SQL_METRIC_LIST, &rows, "IsssssssIi", (int64_t)-1, none, none, none, none, none, none, none, before,
-			(int64_t)PAGE)) {
-			qb_refuse_unread(p);
+		if (!rows) {
 			return false;
 		}
 		json_array_foreach(rows, i, row) {
-			before = json_integer_value(json_object_get(row, "id"));
+			query.before = json_integer_value(json_object_get(row, "id"));
 			for (int c = 0; c < COLUMNS; c++) {
 				const json_t *v = json_object_get(row, columns[c]);
 

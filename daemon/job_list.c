@@ -8,15 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/filters.h"
 #include "daemon/store.h"
 
 enum {
-	FEW = 5000,       /* so many rows are read for a page, if need be */
-	COUNTED = 1000,   /* matches among more are counted so far */
 	WORDS_MAX = 20,
 	TESTS_MAX = QB_FILTERS + WORDS_MAX + 1,
-	PIECES = 3,       /* that a word is looked up by */
-	TEXT_MAX = 8192,
+	PIECES = 3, /* that a word is looked up by */
 };
 
 static const struct {
@@ -44,70 +42,18 @@ static const struct sort {
 
 enum { SORTS = sizeof(sorts) / sizeof(sorts[0]) };
 
-/* One condition: test tells of one job whether it passes. ids lists what passes (or, where it is not exact, what may), NULL
- * where no index can. */
-struct test {
-	const char *ids, *test; /* test is NULL where another one has it */
-	json_t *value, *tested;
-	int parameters; /* of test */
-	bool exact;
-	int64_t count; /* of ids, at most FEW + 1 */
-};
-
 struct list {
 	struct qb_store *store;
 	const struct qb_job_query *query;
 	const struct sort *sort;
 	bool down;
-	struct test tests[TESTS_MAX];
+	struct qb_filter tests[TESTS_MAX];
 	int count;
-	const struct test *rarest; /* NULL: none has ids */
+	const struct qb_filter *rarest; /* NULL: none has ids */
 	bool after;                /* behind a cursor: */
 	int64_t after_id;
 	json_t *after_key; /* NULL without a key */
 };
-
-/* A statement that is being composed. */
-struct text {
-	char sql[TEXT_MAX];
-	size_t used;
-	json_t *values;
-};
-
-static void add(struct text *t, const char *piece)
-{
-	size_t n = strlen(piece);
-
-	if (t->used + n < sizeof(t->sql)) {
-		memcpy(t->sql + t->used, piece, n + 1);
-	}
-	t->used += n; /* one that does not fit is no statement: select_rows */
-}
-
-static bool select_rows(struct list *l, struct text *t, json_t **rows)
-{
-	bool ok = t->used < sizeof(t->sql) && qb_store_select(l->store, t->sql, t->values, rows);
-
-	json_decref(t->values);
-	return ok;
-}
-
-static bool select_number(struct list *l, struct text *t, int64_t *n)
-{
-	json_t *rows = NULL;
-	bool ok = select_rows(l, t, &rows);
-
-	*n = ok ? json_integer_value(json_object_get(json_array_get(rows, 0), "n")) : 0;
-	json_decref(rows);
-	return ok;
-}
-
-static void begin(struct text *t)
-{
-	t->used = 0;
-	t->values = json_array();
-	*t->sql = '\0';
-}
 
 static bool part_of_a_state(const char *word)
 {
@@ -172,18 +118,10 @@ static void add_pieces(char *match, size_t size, const char *word)
 	}
 }
 
-/* NULL as a parameter, which nothing equals, of what is no UTF-8. */
-static json_t *parameter(const char *text)
-{
-	json_t *v = json_string(text);
-
-	return v ? v : json_null();
-}
-
 /* Adds the test of one word, and what looks it up to match. */
 static void add_word(struct list *l, const char *text, size_t n, char *match, size_t size)
 {
-	struct test *t = &l->tests[l->count++];
+	struct qb_filter *t = &l->tests[l->count++];
 	char word[256];
 	bool of_state;
 
@@ -198,7 +136,7 @@ static void add_word(struct list *l, const char *text, size_t n, char *match, si
 	}
 	word[n] = '\0';
 	of_state = part_of_a_state(word);
-	*t = (struct test){.test = of_state ? QB_JOB_STATE_WORD_TEST : QB_JOB_WORD_TEST, .tested = parameter(word),
+	*t = (struct qb_filter){.test = of_state ? QB_JOB_STATE_WORD_TEST : QB_JOB_WORD_TEST, .tested = qb_filter_value(word),
 		.parameters = of_state ? 2 : 1};
 	if (!of_state) {
 		add_pieces(match, size, word);
@@ -213,8 +151,8 @@ static void collect_tests(struct list *l)
 
 	for (int i = 0; i < QB_FILTERS; i++) {
 		if (l->query->filter[i]) {
-			l->tests[l->count++] = (struct test){.ids = filters[i].ids, .test = filters[i].test, .exact = true,
-				.value = parameter(l->query->filter[i]), .tested = parameter(l->query->filter[i]), .parameters = 1};
+			l->tests[l->count++] = (struct qb_filter){.ids = filters[i].ids, .test = filters[i].test, .exact = true,
+				.value = qb_filter_value(l->query->filter[i]), .tested = qb_filter_value(l->query->filter[i]), .parameters = 1};
 		}
 	}
 	for (int i = 0; i < WORDS_MAX && *(text += strspn(text, " \t\r\n")); i++) {
@@ -225,75 +163,37 @@ static void collect_tests(struct list *l)
 	}
 	value = *match ? json_string(match) : NULL; /* NULL of what is no UTF-8, too, which no job passes */
 	if (value) {
-		l->tests[l->count++] = (struct test){.ids = QB_JOB_WORD_IDS, .value = value};
+		l->tests[l->count++] = (struct qb_filter){.ids = QB_JOB_WORD_IDS, .value = value};
 	}
-}
-
-/* How many pass each condition alone, as far as that matters; the rarest may lead. */
-static bool find_rarest(struct list *l)
-{
-	for (int i = 0; i < l->count; i++) {
-		struct test *test = &l->tests[i];
-		struct text t;
-
-		test->count = FEW + 1;
-		if (!test->ids) {
-			continue;
-		}
-		begin(&t);
-		add(&t, "SELECT count(*) AS n FROM (SELECT 1 FROM (");
-		add(&t, test->ids);
-		add(&t, ") LIMIT ?)");
-		json_array_append(t.values, test->value);
-		json_array_append_new(t.values, json_integer(FEW + 1));
-		if (!select_number(l, &t, &test->count)) {
-			return false;
-		}
-		if (!l->rarest || test->count < l->rarest->count) {
-			l->rarest = test;
-		}
-	}
-	return true;
 }
 
 /* " FROM ... WHERE ..." of the jobs that pass, each k.job, with k.key where the order has one: those that the rarest condition
  * lists, or all in the order of the list. */
-static void add_source(const struct list *l, struct text *t, bool by_rarest, const char *key)
+static void add_source(const struct list *l, struct qb_statement *t, bool by_rarest, const char *key)
 {
-	add(t, " FROM (");
+	qb_statement_add(t, " FROM (");
 	if (key) {
-		add(t, by_rarest ? "SELECT d.job AS job, " : "SELECT j.id AS job, ");
-		add(t, key);
-		add(t, " AS key FROM ");
-		add(t, by_rarest ? "(" : "jobs j");
+		qb_statement_add(t, by_rarest ? "SELECT d.job AS job, " : "SELECT j.id AS job, ");
+		qb_statement_add(t, key);
+		qb_statement_add(t, " AS key FROM ");
+		qb_statement_add(t, by_rarest ? "(" : "jobs j");
 	}
 	if (by_rarest) {
-		add(t, l->rarest->ids);
+		qb_statement_add(t, l->rarest->ids);
 		json_array_append(t->values, l->rarest->value);
-		add(t, key ? ") d CROSS JOIN jobs j ON j.id = d.job" : "");
+		qb_statement_add(t, key ? ") d CROSS JOIN jobs j ON j.id = d.job" : "");
 	} else if (!key) {
-		add(t, "SELECT j.id AS job FROM jobs j");
+		qb_statement_add(t, "SELECT j.id AS job FROM jobs j");
 	}
-	add(t, ") k WHERE 1");
-	for (int i = 0; i < l->count; i++) {
-		const struct test *test = &l->tests[i];
-
-		if (!test->test || (by_rarest && test == l->rarest && test->exact)) {
-			continue;
-		}
-		add(t, " AND ");
-		add(t, test->test);
-		for (int k = 0; k < test->parameters; k++) {
-			json_array_append(t->values, test->tested);
-		}
-	}
+	qb_statement_add(t, ") k WHERE 1");
+	qb_filters_add(t, l->tests, l->count, by_rarest && l->rarest->exact ? l->rarest : NULL);
 }
 
 /* To the end where few can match, else so far. */
 static bool count_matches(struct list *l, int64_t *total, bool *more)
 {
-	const bool few = l->rarest && l->rarest->count <= FEW;
-	struct text t;
+	const bool few = l->rarest && l->rarest->count <= QB_FEW;
+	struct qb_statement t;
 	bool ok;
 
 	*more = false;
@@ -302,17 +202,17 @@ static bool count_matches(struct list *l, int64_t *total, bool *more)
 	}
 	if (l->count == 1 && l->rarest) {
 		*more = !few;
-		*total = few ? l->rarest->count : FEW;
+		*total = few ? l->rarest->count : QB_FEW;
 		return true;
 	}
-	begin(&t);
-	add(&t, "SELECT count(*) AS n FROM (SELECT 1");
+	qb_statement_begin(&t);
+	qb_statement_add(&t, "SELECT count(*) AS n FROM (SELECT 1");
 	add_source(l, &t, l->rarest != NULL, NULL);
-	add(&t, " LIMIT ?)");
-	json_array_append_new(t.values, json_integer(few ? FEW : COUNTED + 1));
-	ok = select_number(l, &t, total);
-	*more = !few && *total > COUNTED;
-	*total = *more ? COUNTED : *total;
+	qb_statement_add(&t, " LIMIT ?)");
+	json_array_append_new(t.values, json_integer(few ? QB_FEW : QB_COUNTED + 1));
+	ok = qb_statement_number(l->store, &t, total);
+	*more = !few && *total > QB_COUNTED;
+	*total = *more ? QB_COUNTED : *total;
 	return ok;
 }
 
@@ -322,30 +222,30 @@ static bool list_ids(struct list *l, bool with_key, json_t *ids)
 	const bool by_id = l->sort == &sorts[0];
 	const bool down = with_key ? l->down : true; /* what has no key: the latest first */
 	json_t *rows = NULL;
-	struct text t;
+	struct qb_statement t;
 
-	begin(&t);
-	add(&t, by_id ? "SELECT k.job AS id" : "SELECT k.job AS id, k.key AS key");
+	qb_statement_begin(&t);
+	qb_statement_add(&t, by_id ? "SELECT k.job AS id" : "SELECT k.job AS id, k.key AS key");
 	/* Ids come from an index in their order, however many there are. */
-	add_source(l, &t, l->rarest && (by_id || l->rarest->count <= FEW), by_id ? NULL : l->sort->key);
+	add_source(l, &t, l->rarest && (by_id || l->rarest->count <= QB_FEW), by_id ? NULL : l->sort->key);
 	if (l->sort->nullable) {
-		add(&t, with_key ? " AND k.key IS NOT NULL" : " AND k.key IS NULL");
+		qb_statement_add(&t, with_key ? " AND k.key IS NOT NULL" : " AND k.key IS NULL");
 	}
 	if (l->after && !by_id && with_key) {
-		add(&t, down ? " AND (k.key, k.job) < (?, ?)" : " AND (k.key, k.job) > (?, ?)");
+		qb_statement_add(&t, down ? " AND (k.key, k.job) < (?, ?)" : " AND (k.key, k.job) > (?, ?)");
 		json_array_append(t.values, l->after_key);
 		json_array_append_new(t.values, json_integer(l->after_id));
 	} else if (l->after && (by_id || json_is_null(l->after_key))) {
-		add(&t, down ? " AND k.job < ?" : " AND k.job > ?");
+		qb_statement_add(&t, down ? " AND k.job < ?" : " AND k.job > ?");
 		json_array_append_new(t.values, json_integer(l->after_id));
 	}
-	add(&t, " ORDER BY ");
+	qb_statement_add(&t, " ORDER BY ");
 	if (!by_id && with_key) {
-		add(&t, down ? "k.key DESC, " : "k.key, ");
+		qb_statement_add(&t, down ? "k.key DESC, " : "k.key, ");
 	}
-	add(&t, down ? "k.job DESC LIMIT ?" : "k.job LIMIT ?");
+	qb_statement_add(&t, down ? "k.job DESC LIMIT ?" : "k.job LIMIT ?");
 	json_array_append_new(t.values, json_integer(l->query->limit - (int64_t)json_array_size(ids)));
-	if (!select_rows(l, &t, &rows)) {
+	if (!qb_statement_rows(l->store, &t, &rows)) {
 		return false;
 	}
 	json_array_extend(ids, rows);
@@ -515,16 +415,13 @@ json_t *qb_job_list(struct qb_store *s, const struct qb_job_query *query, struct
 		goto out;
 	}
 	collect_tests(&l);
-	if (!find_rarest(&l) || !count_matches(&l, &total, &more) || !page_ids(&l, ids) || !page_rows(&l, ids, &jobs)) {
+	if (!qb_filters_count(s, l.tests, l.count, QB_FEW, &l.rarest) || !count_matches(&l, &total, &more) || !page_ids(&l, ids) || !page_rows(&l, ids, &jobs)) {
 		qb_refuse_unread(p);
 		goto out;
 	}
 	answer = json_pack("{s:O, s:I, s:b, s:o}", "jobs", jobs, "total", (json_int_t)total, "more", more, "next", next_page(&l, ids));
 out:
-	for (int i = 0; i < l.count; i++) {
-		json_decref(l.tests[i].value);
-		json_decref(l.tests[i].tested);
-	}
+	qb_filters_release(l.tests, l.count);
 	json_decref(l.after_key);
 	json_decref(jobs);
 	json_decref(ids);

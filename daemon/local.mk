@@ -23,7 +23,7 @@ quantbenchd_SOURCES = \
 	daemon/hub.c daemon/hub.h \
 	daemon/inputs.c daemon/inputs.h \
 	daemon/jobs.c daemon/jobs.h \
-	daemon/job_list.c daemon/job_list.h \
+	daemon/filters.c daemon/filters.h daemon/job_list.c daemon/job_list.h daemon/metric_list.c daemon/metric_list.h \
 	daemon/labels.c daemon/labels.h \
 	daemon/daemon.h \
 	daemon/log.c \
@@ -99,7 +99,7 @@ quantbenchd_LDADD = $(MHD_LIBS) $(LIBUV_LIBS) $(SQLITE_LIBS) $(SYSTEMD_LIBS) $(N
 
 # Migrations in the order of their numbers, and the API's description, as C strings.
 MIGRATIONS = schema/001_init.sql schema/002_inspections.sql schema/003_tokens.sql schema/004_scheduling.sql schema/005_deliveries.sql \
-	schema/006_labels.sql
+	schema/006_labels.sql schema/007_metric_indexes.sql
 EXTRA_DIST += $(MIGRATIONS)
 BUILT_SOURCES += daemon/embedded.h
 CLEANFILES += daemon/embedded.h

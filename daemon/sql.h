@@ -85,25 +85,31 @@
 	X(state, "j.state", false) \
 	X(best, "j.best_value", true)
 
-#define USES_INPUT(field, parameter) \
-	"(" parameter " IS NULL OR EXISTS (SELECT 1 FROM job_inputs i WHERE i.job = j.id AND " \
-	"i.field = '" field "' AND i.upload = " parameter ")) "
-
 #define TOKEN_COLUMNS \
 	"'t' || t.id AS id, t.name, t.role, t.created, t.expires, t.revoked, t.upload_bytes, t.queued_jobs, " \
 	"t.requests_per_minute "
 #define TOKEN_RIGHTS "t.id AS number, t.name, t.role, t.upload_bytes, t.queued_jobs, t.requests_per_minute "
 #define TOKEN_VALID(now) "t.revoked IS NULL AND (t.expires IS NULL OR t.expires > " now ")"
 
-#define METRIC_FROM "FROM metrics x JOIN jobs j ON j.id = x.job WHERE "
-/* Rows of a job that has not succeeded are shown to those who ask for that job while it runs; what a failed one left is
- * no result. */
-#define METRIC_FILTER \
-	"(j.state = 'succeeded' OR (j.state = 'running' AND ?1 IS NOT NULL)) AND " \
-	"(?1 IS NULL OR x.job = ?1) AND (?2 IS NULL OR x.scope = ?2) AND " \
-	"(?3 IS NULL OR x.scheme = ?3) AND (?4 IS NULL OR x.name = ?4) AND " \
-	"(?5 IS NULL OR x.tensor = ?5) AND (?6 IS NULL OR j.type = ?6) AND " \
-	USES_INPUT("model", "?7") "AND " USES_INPUT("data", "?8")
+/* Filters of lists of metrics: name in a query, the ids of the rows x that pass, the index that has these in ascending order, whether
+ * row x of job j does. Each has one parameter. */
+#define QB_METRIC_FILTERS(X) \
+	X(tensor, "SELECT id FROM metrics WHERE tensor = ?", "INDEXED BY metrics_tensor", "x.tensor = ?") \
+	X(name, "SELECT id FROM metrics WHERE name = ?", "INDEXED BY metrics_name", "x.name = ?") \
+	X(scheme, "SELECT id FROM metrics WHERE scheme = ?", "INDEXED BY metrics_scheme", "x.scheme = ?") \
+	X(model, METRICS_OF_INPUT("model"), NULL, "EXISTS (SELECT 1 FROM job_inputs i WHERE i.job = j.id AND i.field = 'model' AND i.upload = ?)") \
+	X(data, METRICS_OF_INPUT("data"), NULL, "EXISTS (SELECT 1 FROM job_inputs i WHERE i.job = j.id AND i.field = 'data' AND i.upload = ?)") \
+	X(type, "SELECT m.id FROM jobs p CROSS JOIN metrics m ON m.job = p.id WHERE p.type = ?", NULL, "j.type = ?") \
+	X(scope, NULL, NULL, "x.scope = ?")
+#define QB_METRIC_NAME_SCHEME_INDEX "INDEXED BY metrics_name_scheme"
+#define METRICS_OF_INPUT(field) \
+	"SELECT m.id FROM job_inputs p CROSS JOIN metrics m ON m.job = p.job WHERE p.upload = ? AND p.field = '" field "'"
+#define QB_METRIC_JOB_IDS "SELECT id FROM metrics WHERE job = ?"
+#define QB_METRIC_JOB_INDEX "INDEXED BY metrics_job"
+#define QB_METRIC_JOB_TEST "x.job = ?"
+#define QB_METRIC_COLUMNS \
+	"x.id, 'j' || x.job AS job, j.type, " INPUT_REF("model") "AS \"model:json\", " INPUT_REF("data") "AS \"data:json\", " \
+	"x.scope, x.scheme, x.tensor, x.step, x.name, x.value, x.unit, x.time"
 
 #define QB_SQL(X) \
 	/* transactions */ \
@@ -269,11 +275,6 @@
 		"EXISTS (SELECT 1 FROM events WHERE job = ?1 LIMIT 1 OFFSET " SOME_ROWS ")") \
 	X(METRIC_CLEAR_SOME, "DELETE FROM metrics WHERE id IN (SELECT id FROM metrics WHERE job = ?1 LIMIT " SOME_ROWS ")") \
 	X(EVENT_CLEAR_SOME, "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE job = ?1 LIMIT " SOME_ROWS ")") \
-	X(METRIC_LIST, "SELECT x.id, 'j' || x.job AS job, j.type, " INPUT_REF("model") \
-		"AS \"model:json\", " INPUT_REF("data") "AS \"data:json\", x.scope, x.scheme, " \
-		"x.tensor, x.step, x.name, x.value, x.unit, x.time " METRIC_FROM METRIC_FILTER \
-		"AND (?9 IS NULL OR x.id < ?9) ORDER BY x.id DESC LIMIT ?10") \
-	X(METRIC_COUNT, "SELECT count(*) " METRIC_FROM METRIC_FILTER) \
 	/* one row of the table: what job ?1 measured */ \
 	X(COMPARE_ROW, "SELECT 'j' || j.id AS job, j.engine, j.target, " INPUT_REF("model") "AS \"model:json\", " \
 		INPUT_REF("data") "AS \"data:json\", coalesce(json_extract(r.result, " \

@@ -11,6 +11,7 @@
 #include "common/result_csv.h"
 #include "daemon/export.h"
 #include "daemon/http/http.h"
+#include "daemon/metric_list.h"
 #include "daemon/store.h"
 
 /* The result of the job in the path (new reference, with "job" and "type" in it); NULL after having filled p. */
@@ -70,34 +71,32 @@ enum MHD_Result qb__results_csv(struct qb_request *rq)
 	return text ? qb_reply_text(rq, 200, "text/csv; charset=utf-8", text, len) : MHD_NO;
 }
 
+static bool read_metric_query(struct qb_request *rq, struct qb_metric_query *q, struct qb_problem *p)
+{
+	const char *before = qb_query(rq, "before"), *scope;
+
+	q->before = -1;
+	if (!qb_query_limit(rq, &q->limit, p) || !qb_query_id(rq, "job", 'j', &q->job, p)) {
+		return false;
+	}
+	if (before && (!qb_read_number(before, &q->before) || q->before < 1)) {
+		return qb_refuse(p, 400, "bad_query", "before is \"%.40s\"; give the number of a row", before);
+	}
+	for (int i = 0; i < QB_METRIC_FILTERS_N; i++) {
+		q->filter[i] = qb_query(rq, qb_metric_filters[i]);
+	}
+	scope = q->filter[QB_METRIC_SCOPE];
+	return !scope || !strcmp(scope, "model") || !strcmp(scope, "layer") || !strcmp(scope, "tensor") || !strcmp(scope, "step") ||
+		qb_refuse(p, 400, "bad_query", "scope is \"%.40s\"; give model, layer, tensor or step", scope);
+}
+
 enum MHD_Result qb__results_list(struct qb_request *rq)
 {
-	const char *scope = qb_query(rq, "scope"), *scheme = qb_query(rq, "scheme");
-	const char *name = qb_query(rq, "name"), *tensor = qb_query(rq, "tensor");
-	const char *type = qb_query(rq, "type"), *model = qb_query(rq, "model");
-	const char *data = qb_query(rq, "data"), *text = qb_query(rq, "before");
+	struct qb_metric_query query = {0};
 	struct qb_problem p = {0};
-	int64_t limit, job, before = -1, total;
-	json_t *rows;
+	json_t *list = read_metric_query(rq, &query, &p) ? qb_metric_list(qb_reader(rq), &query, &p) : NULL;
 
-	if (!qb_query_limit(rq, &limit, &p) || !qb_query_id(rq, "job", 'j', &job, &p)) {
-		return qb_reply_problem(rq, &p);
-	}
-	if (text && (!qb_read_number(text, &before) || before < 1)) {
-		return qb_reply_refuse(rq, 400, "bad_query", "before is \"%.40s\"; give the number of a row", text);
-	}
-	if (scope && strcmp(scope, "model") && strcmp(scope, "layer") && strcmp(scope, "tensor") &&
-		strcmp(scope, "step")) {
-		return qb_reply_refuse(rq, 400, "bad_query", "scope is \"%.40s\"; give model, layer, tensor or step",
-			scope);
-	}
-	if (qb_store_value(qb_reader(rq), QB_SQL_METRIC_COUNT, &total, "Isssssss", job, scope, scheme, name,
-		    tensor, type, model, data) != QB_FOUND ||
-		!qb_store_list(qb_reader(rq), QB_SQL_METRIC_LIST, &rows, "IsssssssIi", job, scope, scheme, name,
-			tensor, type, model, data, before, limit)) {
-		return qb_reply_unread(rq);
-	}
-	return qb_reply_page(rq, "results", rows, total, limit);
+	return list ? qb_reply_json(rq, 200, list) : qb_reply_problem(rq, &p);
 }
 
 /* The ids in "j1,j7", or of the latest jobs; NULL after having filled p. */

@@ -1503,6 +1503,7 @@ class ResultRow(TypedDict):
 class ResultList(TypedDict):
     results: list[ResultRow]
     total: int
+    more: bool
     next: int | None
 
 

@@ -19,7 +19,7 @@ API_TESTS = \
 	tests/api/test_kills.py \
 	tests/api/test_labels.py \
 	tests/api/test_log.py \
-	tests/api/test_migrations.py \
+	tests/api/test_metric_list.py tests/api/test_migrations.py \
 	tests/api/test_requests.py \
 	tests/api/test_results.py \
 	tests/api/test_retention.py \

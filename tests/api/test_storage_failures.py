@@ -26,7 +26,7 @@ METRICS = 12
 RUN = ("--jobs", "2", "--retry-seconds", "1", "--keep-failed-days", "1000", "--keep-uploads-days", "1000")
 # What HTTP threads ask, what a timer asks again, what ends a failed transaction, and what comes after a failure only.
 READERS = {"ROLLBACK", "STORAGE_PROBE", "UPLOAD_LIST", "UPLOAD_COUNT", "UPLOAD_GRAPH", "BLOB_BYTES", "JOB_ROWS",
-           "JOB_QUEUE", "JOB_TOTAL", "TAG_LIST", "EVENT_LIST", "RESULT_GET", "METRIC_LIST", "METRIC_COUNT", "COMPARE_ROW", "COMPARE_CELLS",
+           "JOB_QUEUE", "JOB_TOTAL", "TAG_LIST", "EVENT_LIST", "RESULT_GET", "COMPARE_ROW", "COMPARE_CELLS",
            "COMPARE_LATEST", "ARTIFACT_GET", "JOB_ENGINE", "TOKEN_LIST", "TOKEN_BY_HASH", "TOKEN_BY_SESSION", "TOKEN_UPLOADED",
            "AUDIT_LIST", "AUDIT_COUNT", "BLOB_LIST", "TOKENS_VALID", "GRID_COUNT", "GRID_LIST",
            "GRID_GET", "GRID_JOBS", "GRID_OWNER", "GRID_WAITING", "JOB_CENSUS", "JOB_WAITING",

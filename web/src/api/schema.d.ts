@@ -2346,7 +2346,10 @@ export interface components {
         };
         ResultList: {
             results: components["schemas"]["ResultRow"][];
+            /** @description rows that match */
             total: number;
+            /** @description more match than `total` says: rows are counted to 1000, and to 50000 where at most so many pass one of the filters */
+            more: boolean;
             next: number | null;
         };
         Comparison: {
