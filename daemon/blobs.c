@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include "config.h"
 
 #include "daemon/blobs.h"
@@ -11,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { FLUSH_BYTES = 8 << 20 };
 
 static bool make(const char *state, const char *name)
 {
@@ -117,7 +120,15 @@ bool qb_blob_write(struct qb_blob_writer *w, const void *bytes, size_t n, struct
 {
 	sha256_update(&w->hash, n, bytes);
 	w->size += (int64_t)n;
-	return qb_write_all(w->fd, bytes, n) || disk_problem(p, "written");
+	if (!qb_write_all(w->fd, bytes, n)) {
+		return disk_problem(p, "written");
+	}
+	/* The disk works while more comes, and has little left to do in the end. A file system that cannot loses nothing by that. */
+	if (w->size - w->flushed >= FLUSH_BYTES) {
+		sync_file_range(w->fd, w->flushed, w->size - w->flushed, SYNC_FILE_RANGE_WRITE);
+		w->flushed = w->size;
+	}
+	return true;
 }
 
 bool qb_blob_seal(struct qb_blob_writer *w, struct qb_problem *p)

@@ -16,8 +16,8 @@
 struct qb_blob_writer {
 	struct sha256_ctx hash;
 	int fd; /* -1: none */
-	int64_t size;
-	char *temporary; /* path */
+	int64_t size, flushed; /* bytes: written, and on their way to the disk */
+	char *temporary;       /* path */
 	char sha256[QB_HASH_LEN];
 };
 
