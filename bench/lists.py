@@ -32,27 +32,33 @@ QUERIES = [
 ]
 
 
+def measure(port, path, queries, limit_ms):
+    """Prints how long each of {name: query} takes; gives how many are beyond the limit."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def ask(query):
+        begun = time.perf_counter()
+        connection.request("GET", path + "?" + urllib.parse.urlencode(query))
+        connection.getresponse().read()
+        return 1000 * (time.perf_counter() - begun)
+
+    beyond = 0
+    for name, query in queries:
+        times = sorted(ask(query) for _ in range(15))
+        beyond += times[0] > limit_ms
+        print("%-50s %6.1f %6.1f  %5.2f x limit" % (name, times[0], times[7], times[0] / limit_ms))
+    connection.close()
+    return beyond
+
+
 def main():
     jobs, waiting = (int(sys.argv[i]) if len(sys.argv) > i else n for i, n in ((2, 100000), (3, 10000)))
     with tempfile.TemporaryDirectory() as folder:
         crowd.people(os.path.join(folder, "state"), jobs, waiting)
         d = Daemon(folder, "--jobs", "1").ready()
         d.wait("j%d" % (jobs - waiting + 1), "running")
-        connection = http.client.HTTPConnection("127.0.0.1", d.port, timeout=60)
-
-        def ask(query):
-            begun = time.perf_counter()
-            connection.request("GET", "/v1/jobs?" + urllib.parse.urlencode(query))
-            connection.getresponse().read()
-            return 1000 * (time.perf_counter() - begun)
-
         print("%d jobs, %d waiting; ms of a request, the least and the median of 15" % (jobs, waiting))
-        beyond = 0
-        for name, query in QUERIES:
-            times = sorted(ask(query) for _ in range(15))
-            beyond += times[0] > LIMIT_MS
-            print("%-40s %6.1f %6.1f  %5.2f x limit" % (name, times[0], times[7], times[0] / LIMIT_MS))
-        connection.close()
+        beyond = measure(d.port, "/v1/jobs", QUERIES, LIMIT_MS)
         d.stop()
         return beyond > 0
 

@@ -5,19 +5,17 @@
     bench/results.py BUILD [ROWS]
 
 Takes 1.5 GB in TMPDIR."""
-import http.client
 import os
 import sqlite3
 import sys
 import tempfile
-import time
-import urllib.parse
 
 BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
 os.environ["top_builddir"] = BUILD
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/api"))
 import crowd  # noqa: E402
 from daemon import Daemon  # noqa: E402
+from lists import measure  # noqa: E402
 
 LIMIT_MS, ROWS_OF_A_JOB = 50, 512
 # Six schemes of two metrics each, and 500 rows of tensors, by every job.
@@ -41,22 +39,8 @@ def main():
             db.execute(FILL)
             rows = db.execute("SELECT count(*) FROM metrics").fetchone()[0]
         d = Daemon(folder).ready()
-        connection = http.client.HTTPConnection("127.0.0.1", d.port, timeout=60)
-
-        def ask(query):
-            begun = time.perf_counter()
-            connection.request("GET", "/v1/results?" + urllib.parse.urlencode(query))
-            connection.getresponse().read()
-            return 1000 * (time.perf_counter() - begun)
-
         print("%d rows of %d jobs; ms of a request, the least and the median of 15" % (rows, jobs))
-        beyond = 0
-        for query in QUERIES:
-            times = sorted(ask(query) for _ in range(15))
-            beyond += times[0] > LIMIT_MS
-            print("%-50s %6.1f %6.1f  %5.2f x limit" % (", ".join("%s %s" % q for q in query.items()) or "the latest", times[0], times[7],
-                                                        times[0] / LIMIT_MS))
-        connection.close()
+        beyond = measure(d.port, "/v1/results", [(", ".join("%s %s" % f for f in q.items()) or "the latest", q) for q in QUERIES], LIMIT_MS)
         d.stop()
         return beyond > 0
 
