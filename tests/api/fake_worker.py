@@ -124,6 +124,15 @@ def step(job, verb, arg):
                 step(job, "allocate", arg[1])
                 time.sleep(300)
         os.wait()
+    elif verb == "spin":  # [processes, seconds]: each takes what it gets of a processor
+        end = time.monotonic() + arg[1]
+        for _ in range(arg[0]):
+            if os.fork() == 0:
+                while time.monotonic() < end:
+                    pass
+                os._exit(0)
+        for _ in range(arg[0]):
+            os.wait()
     elif verb == "multiply":  # as many processes as can be made; how many is written down
         n = 1
         try:

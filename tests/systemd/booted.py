@@ -135,6 +135,11 @@ def alive(pid):
         return False
 
 
+def processor_time(folder):
+    """What the kernel counts of a cgroup's processors, by name."""
+    return {name: int(value) for name, value in (line.split() for line in content(folder + "/cpu.stat").split("\n") if line)}
+
+
 def number_in(path):
     """Of a file that a worker writes."""
     return int(until(lambda: os.path.exists(path) and content(path)))
@@ -246,6 +251,29 @@ class Limits(Fake):
         self.assertTrue(alive(pid))
         self.assertEqual(ended(j)["state"], "succeeded")
         until(lambda: not alive(pid), 20)
+
+
+class Processors(Fake):
+    """In a machine that has more of them than a job of one thread may have, by its limit of two."""
+
+    def test_processors__beyond_the_limit__are_not_had(self):
+        spinning = 4
+        self.assertGreaterEqual(os.cpu_count(), spinning)
+        j = fake(["touch", STATE + "/spun"], ["spin", [spinning, 20]])
+        number_in(STATE + "/spun")
+        folder = next(f for f in runs() if "/run-%s-" % j in f)
+        until(lambda: processor_time(folder)["nr_throttled"] > 0, 15)
+        begin, before = time.monotonic(), processor_time(folder)
+        time.sleep(5)
+        after, seconds = processor_time(folder), time.monotonic() - begin
+        self.assertEqual(job(j)["state"], "running")
+        had = (after["usage_usec"] - before["usage_usec"]) / 1e6 / seconds
+        print("%.2f processors were had, %d of %d periods were cut short" % (
+            had, after["nr_throttled"] - before["nr_throttled"], after["nr_periods"] - before["nr_periods"]))
+        self.assertGreater(after["nr_throttled"], before["nr_throttled"])
+        self.assertTrue(1 < had < 2.1, had)  # less than two where this machine is starved
+        self.assertEqual(ended(j)["state"], "succeeded")
+        until(lambda: not runs())
 
 
 class Service(Fake):
