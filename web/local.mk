@@ -15,7 +15,7 @@ WEB_FILES = \
 	web/src/pages/Half.svelte web/src/pages/Histogram.svelte web/src/pages/histogram.ts \
 	web/src/charts/pareto.ts \
 	web/src/pages/Talk.svelte web/src/pages/expected.ts web/src/pages/talk.ts web/src/pages/talk_claims.ts \
-	web/src/charts/stacked.ts web/src/charts/trajectory.ts \
+	web/src/charts/stacked.ts web/src/charts/trajectory.ts web/src/charts/walk.ts \
 	web/src/pages/Pareto.svelte web/src/pages/pareto.ts \
 	web/src/base/scroll.ts web/src/base/scrollable.ts web/src/pages/jobs.ts \
 	web/src/base/Copy.svelte web/src/pages/fits.ts web/src/pages/submission.ts \
@@ -32,7 +32,7 @@ WEB_FILES = \
 EXTRA_DIST += $(WEB_FILES) web/tests/answer.test.ts web/tests/charts.test.ts web/tests/inspection.test.ts web/tests/schema.test.ts web/tests/tables.test.ts web/tests/training.test.ts \
 	web/tests/outliers.test.ts \
 	web/tests/colours.test.ts web/tests/histogram.test.ts web/tests/jobs.test.ts web/tests/network.test.ts web/tests/pareto.test.ts web/tests/talk.test.ts web/tests/submission.test.ts web/tests/trends.test.ts \
-	web/tests/units.test.ts
+	web/tests/units.test.ts web/tests/walk.test.ts
 
 if WEB
 all-local: web/.built
