@@ -19,7 +19,7 @@ WEB_FILES = \
 	web/src/pages/Pareto.svelte web/src/pages/pareto.ts \
 	web/src/base/scroll.ts web/src/base/scrollable.ts web/src/pages/jobs.ts \
 	web/src/base/Copy.svelte web/src/pages/fits.ts web/src/pages/submission.ts \
-	web/src/pages/Access.svelte web/src/pages/Answer.svelte web/src/pages/Board.svelte web/src/pages/Compare.svelte web/src/pages/Curves.svelte web/src/pages/Diagnose.svelte \
+	web/src/pages/Access.svelte web/src/pages/Answer.svelte web/src/pages/Board.svelte web/src/pages/Compare.svelte web/src/pages/Curves.svelte web/src/pages/Diagnose.svelte web/src/pages/Differences.svelte web/src/pages/differences.ts \
 	web/src/pages/Distributions.svelte web/src/pages/Encoding.svelte web/src/pages/Field.svelte \
 	web/src/pages/Files.svelte web/src/pages/Formats.svelte web/src/pages/Gallery.svelte \
 	web/src/pages/HwUnits.svelte web/src/pages/Job.svelte web/src/pages/JobTraining.svelte web/src/pages/JobLabels.svelte web/src/pages/Jobs.svelte web/src/pages/JobsActions.svelte web/src/pages/JobsNow.svelte web/src/pages/Methods.svelte web/src/pages/JobOutliers.svelte web/src/pages/Outliers.svelte web/src/pages/Model.svelte \
@@ -31,7 +31,7 @@ WEB_FILES = \
 	web/src/pages/ptq.ts web/src/pages/runs.svelte.ts web/src/pages/schema.ts web/src/pages/starters.ts web/src/pages/toy.ts web/src/pages/training.ts
 EXTRA_DIST += $(WEB_FILES) web/tests/answer.test.ts web/tests/charts.test.ts web/tests/inspection.test.ts web/tests/schema.test.ts web/tests/tables.test.ts web/tests/training.test.ts \
 	web/tests/outliers.test.ts \
-	web/tests/colours.test.ts web/tests/histogram.test.ts web/tests/jobs.test.ts web/tests/network.test.ts web/tests/pareto.test.ts web/tests/talk.test.ts web/tests/submission.test.ts web/tests/trends.test.ts \
+	web/tests/colours.test.ts web/tests/differences.test.ts web/tests/histogram.test.ts web/tests/jobs.test.ts web/tests/network.test.ts web/tests/pareto.test.ts web/tests/talk.test.ts web/tests/submission.test.ts web/tests/trends.test.ts \
 	web/tests/units.test.ts web/tests/walk.test.ts
 
 if WEB
