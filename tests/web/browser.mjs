@@ -7,7 +7,7 @@ import {start} from './mock.mjs';
 
 const [app, dist, pictures, chromium, kinds] = process.argv.slice(2);
 const server = await start(dist, kinds);
-const {page, open, has, everywhere, loading, onPaper, onScreen, themed, run} = await browse({app, chromium, pictures, url: server.url});
+const {page, open, has, everywhere, failing, loading, onPaper, onScreen, themed, run} = await browse({app, chromium, pictures, url: server.url});
 
 const tests = {
 	async jobs__all_states__are_listed() {
@@ -102,6 +102,38 @@ const tests = {
 		await page.locator('#pareto-table').getByRole('button', {name: 'int8'}).click();
 		await page.waitForURL(/#\/jobs\/j1$/);
 	},
+	async charts__by_key__tell_each_value_and_lead_to_what_a_click_would() {
+		await open('#/jobs/j1');
+		const chart = page.locator('#pareto .chart');
+		await page.locator('#pareto canvas').waitFor();
+		const said = page.locator('#pareto [role=status]').first();
+		await chart.focus();
+		for (const [key, name] of [['ArrowRight', 'int4'], ['ArrowRight', 'int8'], ['End', 'float'], ['Home', 'int4']]) {
+			await chart.press(key);
+			assert.match(await said.innerText(), new RegExp(`^${name}, `), key);
+		}
+		await chart.press('ArrowRight');
+		await chart.press('Enter');
+		assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('data-scheme')), 'int8');
+		assert.equal(await said.innerText(), ''); // it was left
+		const map = page.locator('.chart[aria-label*="SQNR"]').first();
+		await map.focus();
+		await map.press('ArrowRight');
+		await map.press('ArrowRight');
+		await map.press('ArrowDown');
+		await map.press('Enter');
+		await page.waitForURL(/look=/);
+		await page.locator('#look canvas').waitFor();
+		await open('#/jobs/j20');
+		const loss = page.locator('[data-panel=loss] .chart');
+		await page.locator('[data-panel=loss] canvas').waitFor();
+		await loss.focus();
+		await loss.press('ArrowRight');
+		await loss.press('ArrowRight');
+		await page.locator('[data-panel=loss] [role=status]', {hasText: /8/}).waitFor();
+		await loss.press('Escape');
+		assert.equal(await page.locator('[data-panel=loss] [role=status]').innerText(), '');
+	},
 	async row_of_a_sweep__diagnose_repair_export__are_filled_in() {
 		await open('#/jobs/j1');
 		const [file] = await Promise.all([page.waitForEvent('download'), page.locator('tr[data-scheme=int8]').getByRole('button', {name: 'Export int8: int8.qdq.onnx'}).click()]);
@@ -181,6 +213,9 @@ const tests = {
 	},
 	async submit__options_of_a_scheme__need_no_json() {
 		await open('#/submit?model=m1');
+		await page.getByLabel('Notes').fill('why this one');
+		await page.getByLabel('Notes').press('Tab');
+		assert.equal(JSON.parse(await page.getByLabel("The job's JSON").inputValue()).notes, 'why this one');
 		await page.getByText('Options of single schemes').click();
 		await page.locator('summary', {hasText: /^int8$/}).click();
 		const one = page.locator('details', {has: page.locator('summary', {hasText: /^int8$/})}).last();
@@ -211,6 +246,27 @@ const tests = {
 		assert.equal(await page.locator('#compare tbody tr').count(), 2);
 		await page.getByRole('button', {name: 'Show', exact: true}).click();
 		await page.locator('#compare tbody tr').nth(2).waitFor();
+	},
+	async compare__chosen_jobs__stand_side_by_side_with_what_differs() {
+		await open('#/compare');
+		await page.getByLabel('Compare certain jobs only: add a run').selectOption('j1');
+		await page.getByLabel('Add a job: add a run').selectOption('j19');
+		await page.waitForURL(/jobs=j1,j19/);
+		const lines = (part) => page.locator(`#differences [data-part=${part}] tr[data-line]`).evaluateAll((all) => all.map((r) => r.dataset.line));
+		await page.locator('#differences tr[data-line=schemes]').waitFor();
+		assert.deepEqual(await lines('settings'), ['model', 'schemes', 'calibration.samples']);
+		assert.deepEqual((await lines('results')).slice(0, 2), ['float: top-1', 'int8: change of top-1']);
+		assert.match(await page.locator('#differences tr[data-line="int8: change of top-1"]').innerText(), /intervals meet\s+−0\.11 \(−0\.51 to \+0\.29\)\s+−0\.31 \(−0\.71 to \+0\.09\)/);
+		await has(/are the same/);
+		await page.getByRole('button', {name: 'everything'}).click();
+		await page.locator('#differences tr[data-line=data]').waitFor();
+		assert.match(page.url(), /same=shown/);
+		await page.reload();
+		await page.locator('#differences tr[data-line=data]').waitFor();
+		await page.getByRole('button', {name: /remove j19$/}).click();
+		await page.locator('#differences').waitFor({state: 'detached'});
+		await page.getByRole('button', {name: 'All jobs'}).click();
+		await page.locator('#compare tbody tr').nth(1).waitFor();
 	},
 	async compare__versions_of_the_engine__regressions_are_flagged() {
 		await open('#/compare');
@@ -514,9 +570,13 @@ const tests = {
 			['training', '#/training?jobs=j20,j21', 'main canvas'], ['oscillations', '#/oscillations?job=j20', 'main canvas'], ['methods', '#/training?view=methods', 'main tr[data-method]'], ['outliers', '#/outliers?job=j30', 'main canvas'],
 			['system', '#/system', 'main dl']]);
 	},
+	async every_page__server_that_fails__says_what_went_wrong() {
+		await failing([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['graph', '#/models/m1?view=graph'], ['data', '#/data'], ['submit', '#/submit'], ['compare', '#/compare'], ['talk', '#/talk'], ['formats', '#/formats'],
+			['distributions', '#/distributions'], ['tensors', '#/tensors'], ['hardware', '#/hardware'], ['training', '#/training?jobs=j20'], ['methods', '#/training?view=methods'], ['oscillations', '#/oscillations'], ['outliers', '#/outliers'], ['system', '#/system']]);
+	},
 	async every_page__phone_and_desktop_light_and_dark__fits_its_width() {
-		await everywhere([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['graph', '#/models/m1?view=graph&job=j1&node=conv5'], ['data', '#/data'], ['submit', '#/submit'],
-			['compare', '#/compare'], ['talk', '#/talk'], ['training', '#/training?jobs=j20,j21,j25'], ['training-running', '#/jobs/j28'], ['training-qat', '#/jobs/j20?with=j21'], ['training-diverged', '#/jobs/j26'], ['oscillations', '#/oscillations?job=j20'], ['methods', '#/training?view=methods'], ['outliers', '#/outliers?job=j30'], ['outliers-running', '#/jobs/j31'], ['system', '#/system']]);
+		await everywhere([['jobs', '#/jobs'], ['job', '#/jobs/j1'], ['models', '#/models'], ['model', '#/models/m1'], ['graph', '#/models/m1?view=graph&job=j1&node=conv5'], ['graph-3000', '#/models/m4?view=graph'], ['data', '#/data'], ['submit', '#/submit'],
+			['compare-two', '#/compare?jobs=j1,j19'], ['compare', '#/compare'], ['talk', '#/talk'], ['training', '#/training?jobs=j20,j21,j25'], ['training-running', '#/jobs/j28'], ['training-qat', '#/jobs/j20?with=j21'], ['training-diverged', '#/jobs/j26'], ['oscillations', '#/oscillations?job=j20'], ['methods', '#/training?view=methods'], ['outliers', '#/outliers?job=j30'], ['outliers-running', '#/jobs/j31'], ['system', '#/system']]);
 	},
 };
 

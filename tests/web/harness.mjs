@@ -79,6 +79,19 @@ export async function browse({app, chromium, pictures, url}) {
 		}).map((e) => e.placeholder);
 	});
 
+	/** Cells whose text lies over their neighbours. */
+	const spilt = () => page.evaluate(() => [...document.querySelectorAll('td, th')].filter((e) => e.checkVisibility() && !e.closest('.visually-hidden'))
+		.filter((e) => [...e.querySelectorAll('*')].some((c) => !c.closest('.visually-hidden, select, .chart') && c.getBoundingClientRect().width > 0 && c.getBoundingClientRect().right > e.getBoundingClientRect().right + 1)).map((e) => e.textContent.trim().slice(0, 60)).slice(0, 8));
+
+	/** Tables that are scrolled sideways and lose the column that says what a row is about. */
+	const nameless = () => page.evaluate(() => [...document.querySelectorAll('.scroll, .tall')].filter((box) => box.checkVisibility() && box.querySelector(':scope > table') && box.scrollWidth > box.clientWidth + 1).filter((box) => {
+		box.scrollLeft = box.scrollWidth;
+		const first = [...box.querySelectorAll('tbody tr')].map((row) => row.firstElementChild).filter((e) => e && e.getBoundingClientRect().width > 0 && !e.hasAttribute('colspan'));
+		const gone = first.some((e) => e.getBoundingClientRect().left < box.getBoundingClientRect().left - 1);
+		box.scrollLeft = 0;
+		return gone;
+	}).map((box) => box.textContent.trim().slice(0, 60)));
+
 	/** Every page at the width of a desk and of a phone, light and dark: nothing may stick out. */
 	async function everywhere(places, prefix = '') {
 		for (const [width, scheme] of [[1440, 'light'], [390, 'dark'], [390, 'light'], [1440, 'dark']]) {
@@ -92,7 +105,9 @@ export async function browse({app, chromium, pictures, url}) {
 				const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 				assert.ok(over <= 0, `${name} at ${width} is ${over} pixels too wide`);
 				assert.deepEqual(await cutPlaceholders(), [], `${name} at ${width}`);
-				if (width === 390) { assert.deepEqual(await brokenWords(), [], `${name} at ${width}`); }
+				assert.deepEqual(await brokenWords(), [], `${name} at ${width}`);
+				assert.deepEqual(await spilt(), [], `${name} at ${width}`);
+				if (width === 390) { assert.deepEqual(await nameless(), [], `${name} at ${width}`); }
 				if ((width === 390) === (scheme === 'dark')) {
 					assert.deepEqual(await findings(), [], `${name} at ${width}`);
 				}
@@ -130,6 +145,34 @@ export async function browse({app, chromium, pictures, url}) {
 		}
 	}
 
+	/** Each page at both widths, light and dark, while the server answers every question with an error: it says what went wrong, in the server's words, and neither that it loads nor that there is nothing. */
+	async function failing(places) {
+		const fail = (route) => route.fulfill({status: 500, contentType: 'application/problem+json', body: JSON.stringify({type: 'about:blank', title: 'Internal Server Error', status: 500, code: 'storage', detail: 'the disk is full: 0 bytes are free'})});
+		await page.route(/\/v1\//, fail);
+		try {
+			for (const [width, scheme] of [[1440, 'light'], [390, 'dark'], [390, 'light'], [1440, 'dark']]) {
+				await page.setViewportSize({width, height: 860});
+				await page.emulateMedia({colorScheme: scheme});
+				for (const [name, hash] of places) {
+					await page.goto('about:blank');
+					await open(hash);
+					await page.locator('main [role=alert]', {hasText: 'the disk is full'}).first().waitFor({timeout: 15000}).catch(async () => { throw new Error(`${name} does not say what went wrong: ${await page.locator('main').innerText()}`); });
+					const says = async () => page.locator('main .notice.loading').allInnerTexts();
+					for (let turn = 0; (await says()).length > 0; turn++) { assert.ok(turn < 60, `${name} still says: ${await says()}`); await page.waitForTimeout(50); }
+					assert.doesNotMatch(await page.locator('main').innerText(), /\bNo \w+ yet\b|Nothing \w+ .*yet/, name);
+					const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+					assert.ok(over <= 0, `${name} at ${width} is ${over} pixels too wide`);
+					if ((width === 390) === (scheme === 'dark')) { assert.deepEqual(await findings(), [], `${name} at ${width}`); }
+				}
+			}
+		} finally {
+			await page.unroute(/\/v1\//, fail);
+			complaints.splice(0, Infinity, ...complaints.filter((text) => !/status of 500/.test(text)));
+			await page.setViewportSize({width: 1280, height: 900});
+			await page.emulateMedia({colorScheme: 'light'});
+		}
+	}
+
 	/** Waits until scripts have seen the theme, which charts are drawn in. */
 	const themed = (theme) => page.locator(`html[data-theme=${theme}]`).waitFor();
 
@@ -150,7 +193,7 @@ export async function browse({app, chromium, pictures, url}) {
 				if (e.matches('header, nav a, input[type=search], input[type=range]') || (e.matches('button') && !e.matches('.link, .file, th button, [aria-pressed="true"]'))) { wrong.push(`to be used, not read: ${said(e)}`); }
 				if (box.right > innerWidth + 1) { wrong.push(`beyond the paper by ${Math.round(box.right - innerWidth)}: ${said(e)}`); }
 				if (e.matches('canvas') && e.closest('.card').getBoundingClientRect().bottom < box.bottom) { wrong.push(`over what comes after it: ${said(e.closest('.card'))}`); }
-				if (style.overflow !== 'visible' && style.display !== 'inline' && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1) && !e.matches('input, textarea, [role=img] *')) { wrong.push(`cut: ${said(e)}`); }
+				if (style.overflow !== 'visible' && style.display !== 'inline' && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1) && !e.matches('input, textarea, .chart *')) { wrong.push(`cut: ${said(e)}`); }
 				if ([...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) && style.printColorAdjust !== 'exact') {
 					const contrast = 1.05 / (light(style.color.match(/[\d.]+/g).slice(0, 3).map(Number)) + 0.05);
 					if (contrast < 4.5) { wrong.push(`pale, ${contrast.toFixed(1)}: ${said(e)}`); }
@@ -188,5 +231,5 @@ export async function browse({app, chromium, pictures, url}) {
 		rmSync(profile, {recursive: true, force: true});
 		return failed;
 	}
-	return {page, open, everywhere, loading, onPaper, onScreen, themed, run, has: (text) => page.getByText(text).first().waitFor()};
+	return {page, open, everywhere, failing, loading, onPaper, onScreen, themed, run, has: (text) => page.getByText(text).first().waitFor()};
 }

@@ -27,6 +27,7 @@ const tests = {
 			await open(hash);
 			await has(text);
 		}
+		await everywhere(['jobs', 'models', 'data', 'compare', 'talk', 'tensors', 'hardware', 'oscillations', 'outliers', 'training', 'submit', 'system'].map((place) => [place, `#/${place}`]), 'empty-');
 	},
 	async upload__demo_network_and_data__are_inspected() {
 		await open('#/models');

@@ -108,6 +108,7 @@ export async function start(dist, kinds) {
 		jobs: [], submitted: []};
 	const job = (id, state, more = {}) => ({id, type: 'ptq', state, spec: {type: 'ptq', model: 'm1', data: 'd1', schemes: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5']}, ...refs, fingerprint: hash, engine: '0.1.0',
 		attempts: 1, cached: false, created: time, started: state === 'queued' ? null : time, finished: ['queued', 'running'].includes(state) ? null : '2026-01-05T10:01:12Z', progress: null, position: null, error: null, artifacts: [], name: null, notes: null, tags: [], best: null, ...more});
+	const second = job('j19', 'succeeded', {name: long.replaceAll('_', '-'), spec: {type: 'ptq', model: 'm2', data: 'd1', schemes: ['int8', 'int4'], calibration: {samples: 20}}, model: {id: 'm2', name: long}});
 	lab.jobs.push(job('j4', 'queued', {position: 1, model: {id: 'm2', name: long}}), job('j3', 'running', {progress: {stage: 'sweep', fraction: 0.42, text: 'batch 5 of 12'}}),
 		job('j2', 'failed', {error: {code: 'memory', detail: 'the worker needed more memory than a job may have (2 GB); use fewer threads'}}), job('j1', 'succeeded', {artifacts: [{name: 'histograms.json', content_type: 'application/json', size_bytes: 9000, sha256: hash}, {name: 'ranges.json', content_type: 'application/json', size_bytes: 812, sha256: hash}, {name: 'int8.qdq.onnx', content_type: 'application/octet-stream', size_bytes: 90123, sha256: hash}]}));
 
@@ -177,7 +178,7 @@ export async function start(dist, kinds) {
 				lab.jobs.unshift(made);
 				return json(res, made, 201);
 			}
-			const one = lab.jobs.find((j) => j.id === id) ?? trainings.find((j) => j.id === id);
+			const one = lab.jobs.find((j) => j.id === id) ?? (id === 'j19' ? second : undefined) ?? trainings.find((j) => j.id === id);
 			const type = url.searchParams.get('type');
 			if (!id && type && type !== 'ptq') {
 				const rows = trainings.filter((j) => j.type === type && (!url.searchParams.get('model') || j.model?.id === url.searchParams.get('model')) && (!url.searchParams.get('state') || j.state === url.searchParams.get('state')));
@@ -186,6 +187,7 @@ export async function start(dist, kinds) {
 			if (!id) {
 				const words = (url.searchParams.get('q') ?? '').split(' ');
 				const rows = lab.jobs.filter((j) => (!url.searchParams.get('state') || j.state === url.searchParams.get('state')) && (!url.searchParams.get('model') || j.model?.id === url.searchParams.get('model')) && words.every((w) => `${j.id} ${j.model?.name}`.includes(w)));
+				if (type === 'ptq' && url.searchParams.get('state') === 'succeeded') { rows.unshift(second); }
 				return json(res, {jobs: rows, total: rows.length, more: false, next: null});
 			}
 			if (!one) { return problem(res, 404, `there is no job ${id}`); }
@@ -232,6 +234,10 @@ export async function start(dist, kinds) {
 			if (url.searchParams.get('jobs')?.startsWith('j90')) { /* four runs of each of two engines, the second slower */
 				const rows = Array.from({length: 8}, (_, i) => ({job: `j${90 + i}`, engine: i < 4 ? '0.3.0' : '0.10.0', ...refs, metric_name: 'top1', float: 87.71, samples: 846, cells: cells.map((c) => ({...c, latency_p50_ns: (i < 4 ? 160e3 : 180e3) + i % 4 * 1e3}))}));
 				return json(res, {schemes: SCHEMES.map(([s]) => s), rows});
+			}
+			if (['j1', 'j1,j19'].includes(url.searchParams.get('jobs'))) {
+				const rows = ['j1', 'j19'].map((id, i) => ({job: id, engine: '0.3.0', ...(i ? {model: second.model, data: refs.data} : refs), metric_name: 'top1', float: 87.71 + i, samples: 846, cells: cells.slice(0, i ? 2 : 6).map((c) => ({...c, ...told(c.delta - i / 5)}))}));
+				return json(res, {schemes: SCHEMES.map(([s]) => s), rows: rows.filter((r) => url.searchParams.get('jobs').includes(r.job))});
 			}
 			return json(res, {schemes: SCHEMES.map(([s]) => s), rows: [{job: 'j1', engine: '0.3.0', ...refs, metric_name: 'top1', float: 87.71, samples: 846, calibration_samples: 100, calibration_spread: true, float_latency_p50_ns: 410000, float_size_bytes: 309440, float_gates: 3900 * MACS, cells}, {job: 'j5', engine: '0.3.0', ...refs, metric_name: 'top1', float: 88, samples: 20, cells}, {job: 'j0', engine: '0.3.0', model: {id: 'm2', name: long}, data: refs.data, metric_name: 'mse', float: 0.01, float_latency_p50_ns: 1, cells: cells.slice(0, 3)}]});
 		}

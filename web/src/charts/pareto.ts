@@ -28,6 +28,19 @@ export interface Marks {
 	lowest: number | null; /* what lies below is not drawn */
 }
 
+const LEGEND_LINE = 24;
+
+/** How much higher than one without a legend the chart has to be. */
+export function legendHeight(names: readonly string[]): number {
+	const series = new Set(names);
+	return series.size > 1 ? LEGEND_LINE * legendLines([...series]) : 0;
+}
+
+/* A name that is long takes a line of the legend. */
+function legendLines(series: readonly string[]): number {
+	return series.some((name) => name.length > 34) ? series.length : Math.ceil(series.length / 4);
+}
+
 export function paretoChart(points: readonly ParetoPoint[], words: ParetoWords, marks: Marks): (ink: Ink) => Option {
 	const series = [...new Set(points.map((p) => p.series))];
 	const of = (name: string): ParetoPoint[] => points.filter((p) => p.series === name).sort((a, b) => a.cost - b.cost);
@@ -36,7 +49,7 @@ export function paretoChart(points: readonly ParetoPoint[], words: ParetoWords, 
 			...(marks.change === null ? [] : [{yAxis: marks.change, label: {formatter: 'limit', color: ink.text, position: 'insideEndTop'}}])];
 		return {
 			legend: {...legend(ink), show: series.length > 1, data: series},
-			grid: {left: 44, right: 30, top: series.length > 1 ? 30 + 22 * Math.ceil(series.length / 4) : 16, bottom: 38, containLabel: true},
+			grid: {left: 44, right: 30, top: series.length > 1 ? 30 + LEGEND_LINE * legendLines(series) : 16, bottom: 38, containLabel: true},
 			tooltip: {...tooltip(ink), formatter: (raw: unknown) => {
 				const p = points.find((o) => o.key === (raw as {data: {key?: string}}).data.key);
 				return p ? `<b>${escaped(p.name)}</b>${series.length > 1 ? ` ${escaped(p.series)}` : ''}<br>${escaped(p.detail)}` : '';

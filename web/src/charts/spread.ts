@@ -26,15 +26,15 @@ export function spread(curve: Spread, overlay: Overlay | null, log: boolean, ste
 	const inside = (overlay?.values ?? []).filter((v) => v >= low && v <= high);
 	const ticks = thinned(inside, (x) => ((x - low) / (high - low)) * 4000);
 	const ends = [overlay?.values[0], overlay?.values.at(-1)].filter((v): v is number => v !== undefined && v > low + (high - low) / 100 && v < high - (high - low) / 100);
-	const floor = Math.min(...curve.p.filter((p) => p > 0));
+	const floor = 10 ** Math.floor(Math.log10(Math.min(...curve.p.filter((p) => p > 0)))); /* the axis begins with a power of ten */
 	return (ink) => ({
-		grid: {left: 34, right: 20, top: 20, bottom: 36, containLabel: true},
+		grid: {left: 38, right: 20, top: 26, bottom: 36, containLabel: true},
 		tooltip: {...tooltip(ink), trigger: 'axis', formatter: (raw: unknown) => {
 			const hit = (raw as {value: [number, number]; seriesType: string}[]).find((h) => h.seriesType === 'line');
 			return hit ? `${value(hit.value[0])}: density ${value(hit.value[1])}` : '';
 		}},
 		xAxis: {...axis(ink, 'x', {label: value}), min: low, max: high, splitLine: {show: false}},
-		yAxis: {...axis(ink, 'y', {name: log ? 'density, logarithmic' : 'density', log, label: value}), ...(log ? {min: floor} : {min: 0})},
+		yAxis: {...axis(ink, 'y', {name: log ? 'density, logarithmic' : 'density', log, label: value}), nameGap: 58, ...(log ? {min: floor} : {min: 0})},
 		dataZoom: [{type: 'inside', xAxisIndex: 0, filterMode: 'none', zoomOnMouseWheel: 'ctrl'}],
 		series: [
 			{type: 'line', data: curve.x.map((x, i) => [x, log ? Math.max(curve.p[i] ?? 0, floor) : curve.p[i]]), showSymbol: false, step: stepped ? 'middle' : false, lineStyle: {color: ink.accent, width: 2},
