@@ -144,6 +144,14 @@ class Readme(unittest.TestCase):
         if any("env/bin/python " in c for c in said):
             self.assertIn("'metric': 96.58", of(["env/bin/python "]))
 
+    def test_images__of_the_text__are_pictures_of_at_most_512_kib(self):
+        files = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+        self.assertGreaterEqual(len(files), 2)
+        for file in files:
+            data = (SOURCE / file).read_bytes()
+            self.assertEqual(data[:8], b"\x89PNG\r\n\x1a\n", file)
+            self.assertLessEqual(len(data), 512 * 1024, file)
+
     def test_commands__that_run_elsewhere__are_those_that_the_files_named_have(self):
         for command, file in ELSEWHERE.items():
             words = command.split()
