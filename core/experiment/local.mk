@@ -47,6 +47,8 @@ libquantbench_a_SOURCES += \
 	core/experiment/jobs/training_run.h \
 	core/experiment/question.c \
 	core/experiment/question.h \
+	core/experiment/report/answer.c \
+	core/experiment/report/answer.h \
 	core/experiment/report/describe.c \
 	core/experiment/report/describe.h \
 	core/experiment/report/error_rows.c \
@@ -55,8 +57,12 @@ libquantbench_a_SOURCES += \
 	core/experiment/report/export.h \
 	core/experiment/report/histograms.c \
 	core/experiment/report/histograms.h \
+	core/experiment/report/html.c \
+	core/experiment/report/html.h \
 	core/experiment/report/outlier_rows.c \
 	core/experiment/report/outlier_rows.h \
+	core/experiment/report/pareto.c \
+	core/experiment/report/pareto.h \
 	core/experiment/report/report.c \
 	core/experiment/report/scheme_rows.c \
 	core/experiment/report/scheme_rows.h \

@@ -317,15 +317,17 @@ const tests = {
 		await open('#/oscillations');
 		await page.locator('#osc-layers').waitFor();
 	},
-	async report__on_paper_and_on_a_phone__holds_its_tables_and_the_shades_of_its_cells() {
+	async report__on_paper_and_on_a_phone__says_what_the_page_says_and_holds_its_tables_and_the_shades_of_its_cells() {
 		const call = async (path, body) => (await fetch(`${url}/v1/jobs${path}`, body ? {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)} : {})).json();
 		const {spec} = await call('/j1');
 		const {id} = await call('', {...spec, schemes: ['int8', 'int4', 'E2', 'E3', 'E4', 'E5', 'w4a8'], samples: 20, calibration: {samples: 10}, latency: false, export: ['report']});
 		await open(`#/jobs/${id}`);
 		await page.locator('[data-state=succeeded]').waitFor({timeout: 120000});
+		const said = await page.locator('#answer [aria-live] p').allInnerTexts();
 		const report = await (await fetch(`${url}/v1/jobs/${id}/artifacts/report.html`)).text();
 		await page.goto('about:blank');
 		await page.setContent(report);
+		assert.deepEqual([await page.locator('h2').first().innerText(), ...(await page.locator('h2 ~ p').allInnerTexts()).slice(0, said.length - 1)], said);
 		const wrong = await onPaper();
 		const shaded = await page.locator('td[style*=background]').first().evaluate((e) => getComputedStyle(e).printColorAdjust);
 		await onScreen();

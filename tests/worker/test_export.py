@@ -288,7 +288,7 @@ class Export(Case):
         Parser().feed(page)
         self.assertEqual(stack, [])
         self.assertNotIn("script", seen)
-        for word in ("int4", "E4", "digits.onnx", "Change against float", "top1", "linear.weight"):
+        for word in ("int4", "E4", "digits.onnx", "Change against float", "top-1", "linear.weight"):
             self.assertTrue(word in page, word)
 
     def test_report__tells_of_its_run_and_how_sure_it_is(self):
@@ -311,6 +311,30 @@ class Export(Case):
         self.assertEqual(page.count("(emulated)"), 1)  # the bar of its time
         self.assertIn("its time says nothing about hardware that has them", page)
         self.assertNotIn("about", result)
+
+    def test_report__opens_with_the_cheapest_scheme_within_a_point(self):
+        job = {"type": "ptq", "model": DIGITS[0], "data": DIGITS[1], "samples": 300, "metric": "top1", "export": ["report"], "workdir": self.folder,
+               "latency": False}
+        for schemes in ["E4", "int8", "int4"], ["int4"]:
+            result, _ = worker.run({**job, "schemes": schemes})
+            with open(self.path("report.html")) as f:
+                page = f.read()
+            within = [s for s in result["schemes"] if -s["delta"] <= 1]
+            if within:
+                best = min(within, key=lambda s: (s["size_bytes"], s["gates"]["network"], -s["delta"]))
+                headline = "%s is the smallest of the schemes that lose at most 1 point of top-1." % best["scheme"]
+                self.assertIn("The next smaller one, ", page)
+            else:
+                headline = "No scheme of this sweep loses at most 1 point of top-1."
+                self.assertIn("<p>The nearest, int4, takes 51.7 kB and changes top-1 by ", page)
+            self.assertIn("<h2>%s</h2>" % headline, page)
+            lowest = min((t for t in result["schemes"][-1]["tensors"] if t["sqnr_db"] is not None), key=lambda t: t["sqnr_db"])
+            self.assertIn("Its lowest SQNR: %s (%s) %.1f" % (lowest["name"], lowest["kind"], lowest["sqnr_db"]), page)
+            for cost in "size", "gates":
+                drawing = re.search("<h2>Pareto: top-1 against %s</h2>.*?</svg>" % cost, page, re.S)[0]
+                self.assertEqual(drawing.count("<circle "), len(schemes) + 1)  # float, too
+                self.assertEqual(drawing.count("class=interval"), len(schemes))
+            self.assertNotIn("against latency", page)
 
     def test_no_folder__is_said(self):
         with self.assertRaises(worker.Failed) as caught:

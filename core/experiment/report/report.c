@@ -6,35 +6,10 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/experiment/report/answer.h"
 #include "core/experiment/report/export.h"
-
-static void text(FILE *f, const char *s)
-{
-	for (; s && *s; s++) {
-		switch (*s) {
-		case '<': fputs("&lt;", f); break;
-		case '>': fputs("&gt;", f); break;
-		case '&': fputs("&amp;", f); break;
-		case '"': fputs("&quot;", f); break;
-		default: fputc(*s, f); break;
-		}
-	}
-}
-
-static const char *string_at(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
-/* NAN where there is no number. */
-static double number_at(const json_t *o, const char *key)
-{
-	const json_t *v = json_object_get(o, key);
-
-	return json_is_number(v) ? json_number_value(v) : NAN;
-}
+#include "core/experiment/report/html.h"
+#include "core/experiment/report/pareto.h"
 
 static void cell(FILE *f, double v, const char *format, const char *none)
 {
@@ -51,65 +26,21 @@ static void cell(FILE *f, double v, const char *format, const char *none)
 	fprintf(f, "<td class=n>%s</td>", s);
 }
 
-/* Numbers as the dashboard's pages have them (web/src/base/units.ts): a real minus sign, three digits in the unit that suits. */
-
-static void fixed(FILE *f, double v, int digits, bool sign)
-{
-	char digits_of[64];
-
-	snprintf(digits_of, sizeof(digits_of), "%.*f", digits, fabs(v));
-	if (strspn(digits_of, "0.") < strlen(digits_of)) {
-		fputs(v < 0 ? "\xe2\x88\x92" : sign ? "+" : "", f);
-	}
-	fputs(digits_of, f);
-}
-
-enum { UNITS = 5 };
-static const char *const byte_units[UNITS] = {"B", "kB", "MB", "GB", "TB"}, *const counts[UNITS] = {"", "k", "M", "G", "T"},
-	*const times[UNITS] = {"ns", "\xc2\xb5s", "ms", "s", NULL};
-
-static void scaled(FILE *f, double v, const char *const units[UNITS])
-{
-	int i = 0;
-
-	while (v >= 999.5 && i + 1 < UNITS && units[i + 1]) {
-		v /= 1000;
-		i++;
-	}
-	fprintf(f, "%.*f %s", v >= 99.95 || (i == 0 && units != times) ? 0 : v >= 9.995 ? 1 : 2, v, units[i]);
-}
-
-static void scaled_cell(FILE *f, double v, const char *const units[UNITS])
+static void scaled_cell(FILE *f, double v, const char *const units[QB__HTML_UNITS])
 {
 	fputs("<td class=n>", f);
 	if (!isnan(v)) {
-		scaled(f, v, units);
+		qb__html_scaled(f, v, units);
 	}
 	fputs("</td>", f);
 }
 
-/* Digits of a metric, and its unit; those that are not here are in per cent. */
-static int digits_of(const char *metric)
-{
-	static const struct {
-		const char *name;
-		int digits;
-	} other[] = {{"mse", 5}, {"perplexity", 3}, {"perplexity_causal", 3}, {"token_loss", 4}, {"cosine", 4}};
-
-	for (size_t i = 0; i < QB_COUNT(other); i++) {
-		if (!strcmp(metric, other[i].name)) {
-			return other[i].digits;
-		}
-	}
-	return 2;
-}
-
 static void metric_name(FILE *f, const json_t *r)
 {
-	const char *name = string_at(r, "metric_name");
+	const struct qb__metric_words words = qb__metric_words(qb__string_at(r, "metric_name"));
 
-	text(f, name);
-	fputs(digits_of(name) == 2 ? ", %" : "", f);
+	qb__html_text(f, words.label);
+	fprintf(f, "%s%s", *words.unit ? ", " : "", words.unit);
 }
 
 /* Which job, when, of what engine, where, with which seed. */
@@ -121,19 +52,19 @@ static void run_of(FILE *f, const json_t *r, const struct qb_report_run *run)
 	fputs("<p>", f);
 	if (host->job) {
 		fputs("Job ", f);
-		text(f, host->job);
+		qb__html_text(f, host->job);
 		fputs(", ", f);
 	}
 	if (host->started) {
 		fprintf(f, "%s <time>", host->job ? "started" : "Started");
-		text(f, host->started);
+		qb__html_text(f, host->started);
 		fputs("</time>, ", f);
 	}
 	fprintf(f, "engine %s, seed %lld; on ", host->engine ? host->engine : "unknown", (long long)run->seed);
-	text(f, string_at(machine, "cpu"));
+	qb__html_text(f, qb__string_at(machine, "cpu"));
 	fputs(", ", f);
-	text(f, string_at(machine, "isa"));
-	fprintf(f, ", %.0f thread%s.</p>\n", number_at(machine, "threads"), number_at(machine, "threads") == 1 ? "" : "s");
+	qb__html_text(f, qb__string_at(machine, "isa"));
+	fprintf(f, ", %.0f thread%s.</p>\n", qb__number_at(machine, "threads"), qb__number_at(machine, "threads") == 1 ? "" : "s");
 }
 
 static void head(FILE *f, const json_t *r, const struct qb_report_run *run)
@@ -141,24 +72,24 @@ static void head(FILE *f, const json_t *r, const struct qb_report_run *run)
 	bool spread = json_is_true(json_object_get(r, "calibration_spread"));
 
 	fputs("<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width,initial-scale=1\">\n<title>quantbench: ", f);
-	text(f, string_at(r, "model"));
+	qb__html_text(f, qb__string_at(r, "model"));
 	fputs("</title>\n<style>\n"
 		"body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;color:#1c2430;overflow-wrap:anywhere}\n"
 		"table{border-collapse:collapse;margin:.5rem 0}th,td{padding:.2rem .7rem;border-bottom:1px solid #d5dae1;"
 		"text-align:left}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\n"
-		"summary{cursor:pointer;margin:.5rem 0}svg{display:block;max-width:100%}svg text{font:12px system-ui,sans-serif;"
+		"summary{cursor:pointer;margin:.5rem 0}svg{display:block;max-width:100%;height:auto}svg text{font:12px system-ui,sans-serif;"
 		"fill:#1c2430}.b{font-weight:700}small{color:#5b6675}\n"
 		/* A shade says what its number does, and its letters are made for it: both are printed. */
 		"td[style]{-webkit-print-color-adjust:exact;print-color-adjust:exact}\n"
 		"@media screen{table{display:block;width:fit-content;max-width:100%;overflow-x:auto}th,td{overflow-wrap:normal}}\n"
 		"@media print{@page{margin:12mm}body{margin:0;padding:0;max-width:none;font-size:9pt}table{font-size:8pt}"
 		"th,td{padding:.1rem .25rem}tr,svg{break-inside:avoid}details:not([open]){display:none}}\n</style></head><body>\n<h1>", f);
-	text(f, string_at(r, "model"));
+	qb__html_text(f, qb__string_at(r, "model"));
 	fputs("</h1>\n<p>", f);
-	fprintf(f, "%.0f samples of ", number_at(r, "samples"));
-	text(f, string_at(r, "data"));
+	fprintf(f, "%.0f samples of ", qb__number_at(r, "samples"));
+	qb__html_text(f, qb__string_at(r, "data"));
 	fprintf(f, "; %s%.0f of the data%s calibrate%s; metric ", spread ? "" : "the first ",
-		number_at(r, "calibration_samples"), spread ? ", spread over it," : "",
+		qb__number_at(r, "calibration_samples"), spread ? ", spread over it," : "",
 		json_is_true(json_object_get(r, "held_out")) ? " and are left out" : "");
 	metric_name(f, r);
 	fputs(".</p>\n", f);
@@ -167,18 +98,18 @@ static void head(FILE *f, const json_t *r, const struct qb_report_run *run)
 
 static void change_cell(FILE *f, const json_t *row, int digits)
 {
-	double delta = number_at(row, "delta"), low = number_at(row, "delta_low"), high = number_at(row, "delta_high");
+	double delta = qb__number_at(row, "delta"), low = qb__number_at(row, "delta_low"), high = qb__number_at(row, "delta_high");
 
 	fputs("<td class=n>", f);
 	if (!isnan(delta)) {
 		fputs(json_is_true(json_object_get(row, "best")) ? "\xe2\x98\x85 " : "", f);
-		fixed(f, delta, digits, true);
+		qb__html_fixed(f, delta, digits, true);
 	}
 	if (!isnan(low) && !isnan(high)) {
 		fputs("<br><small>", f);
-		fixed(f, low, digits, true);
+		qb__html_fixed(f, low, digits, true);
 		fputs(" to ", f);
-		fixed(f, high, digits, true);
+		qb__html_fixed(f, high, digits, true);
 		fputs("</small>", f);
 	}
 	fputs("</td>", f);
@@ -186,11 +117,11 @@ static void change_cell(FILE *f, const json_t *row, int digits)
 
 static void sqnr_cell(FILE *f, const json_t *row)
 {
-	double db = number_at(row, "output_sqnr_db"), high = number_at(row, "output_sqnr_high_db");
+	double db = qb__number_at(row, "output_sqnr_db"), high = qb__number_at(row, "output_sqnr_high_db");
 
 	fputs("<td class=n>", f);
 	if (!isnan(db)) {
-		fixed(f, db, 1, false);
+		qb__html_fixed(f, db, 1, false);
 		fputs(" dB", f);
 	}
 	if (!isnan(db) && !isnan(high)) {
@@ -205,31 +136,31 @@ static void scheme_cells(FILE *f, const json_t *row, int digits)
 
 	change_cell(f, row, digits);
 	fputs("<td class=n>", f);
-	if (!isnan(number_at(row, "metric"))) {
-		fixed(f, number_at(row, "metric"), digits, false);
+	if (!isnan(qb__number_at(row, "metric"))) {
+		qb__html_fixed(f, qb__number_at(row, "metric"), digits, false);
 	}
 	fputs("</td>", f);
 	sqnr_cell(f, row);
-	scaled_cell(f, number_at(row, "size_bytes"), byte_units);
-	cell(f, number_at(gates, "unit"), "%.0f", "");
-	scaled_cell(f, number_at(gates, "network"), counts);
-	scaled_cell(f, number_at(latency, "p50_ns"), times);
-	scaled_cell(f, number_at(latency, "p99_ns"), times);
+	scaled_cell(f, qb__number_at(row, "size_bytes"), qb__html_bytes);
+	cell(f, qb__number_at(gates, "unit"), "%.0f", "");
+	scaled_cell(f, qb__number_at(gates, "network"), qb__html_counts);
+	scaled_cell(f, qb__number_at(latency, "p50_ns"), qb__html_times);
+	scaled_cell(f, qb__number_at(latency, "p99_ns"), qb__html_times);
 	fputs("<td>", f);
-	text(f, string_at(latency, "execution"));
+	qb__html_text(f, qb__string_at(latency, "execution"));
 	fputs(json_is_true(json_object_get(latency, "short")) ? ", short run" : "", f);
 	fputs("</td></tr>\n", f);
 }
 
 static bool is_emulated(const json_t *row)
 {
-	return !strcmp(string_at(json_object_get(row, "latency"), "execution"), "emulated");
+	return !strcmp(qb__string_at(json_object_get(row, "latency"), "execution"), "emulated");
 }
 
 static void table(FILE *f, const json_t *r)
 {
 	const json_t *schemes = json_object_get(r, "schemes"), *row;
-	int digits = digits_of(string_at(r, "metric_name"));
+	int digits = qb__metric_words(qb__string_at(r, "metric_name")).digits;
 	bool emulated = false;
 	size_t i;
 
@@ -241,7 +172,7 @@ static void table(FILE *f, const json_t *r)
 	json_array_foreach((json_t *)schemes, i, row) {
 		emulated = emulated || is_emulated(row);
 		fputs("<tr><td>", f);
-		text(f, string_at(row, "scheme"));
+		qb__html_text(f, qb__string_at(row, "scheme"));
 		fputs("</td>", f);
 		scheme_cells(f, row, digits);
 	}
@@ -259,11 +190,11 @@ static void part(FILE *f, const json_t *row, const char *key)
 
 	fputs("<td>", f);
 	if (json_is_object(p)) {
-		text(f, string_at(p, "format"));
+		qb__html_text(f, qb__string_at(p, "format"));
 		for (size_t i = 0; i < QB_COUNT(words); i++) {
 			if (json_is_string(json_object_get(p, words[i]))) {
 				fputs(", ", f);
-				text(f, string_at(p, words[i]));
+				qb__html_text(f, qb__string_at(p, words[i]));
 			}
 		}
 	} else {
@@ -281,24 +212,44 @@ static void definitions(FILE *f, const json_t *schemes)
 	fputs("<table><tr><th>scheme<th>weights<th>activations<th>methods</tr>\n", f);
 	json_array_foreach((json_t *)schemes, i, row) {
 		fputs("<tr><td>", f);
-		text(f, string_at(row, "scheme"));
+		qb__html_text(f, qb__string_at(row, "scheme"));
 		fputs("</td>", f);
 		part(f, row, "weights");
 		part(f, row, "activations");
 		fputs("<td>", f);
 		json_array_foreach(json_object_get(row, "methods"), k, m) {
 			fputs(k ? ", " : "", f);
-			text(f, string_at(m, "name"));
+			qb__html_text(f, qb__string_at(m, "name"));
 		}
 		fputs("</td></tr>\n", f);
 	}
 	fputs("</table>\n", f);
 }
 
-/* Bars from one line: label, value written at the end of its bar. */
+static double delta_of(const json_t *row)
+{
+	return qb__number_at(row, "delta");
+}
+
+static double latency_of(const json_t *row)
+{
+	return qb__number_at(json_object_get(row, "latency"), "p50_ns");
+}
+
+/* The 95 % interval over a bar, where the row has one. */
+static void interval(FILE *f, double low, double high, double zero, double scale, int y)
+{
+	if (!isnan(low) && !isnan(high)) {
+		fprintf(f, "<path class=interval d='M%.1f %dV%dM%.1f %dH%.1fM%.1f %dV%d' stroke=#1c2430 fill=none />", zero + low * scale, y + 7, y + 15,
+			zero + low * scale, y + 11, zero + high * scale, zero + high * scale, y + 7, y + 15);
+	}
+}
+
+/* Bars from one line: label, value written at the end of its bar; the changes with their intervals. */
 static void bars(FILE *f, const json_t *rows, const char *title, double (*value)(const json_t *),
 	void (*write)(FILE *f, const json_t *row, double v))
 {
+	const bool changes = value == delta_of;
 	double lo = 0, hi = 0, scale, zero;
 	const json_t *row;
 	size_t i;
@@ -307,8 +258,8 @@ static void bars(FILE *f, const json_t *rows, const char *title, double (*value)
 	json_array_foreach((json_t *)rows, i, row) {
 		double v = value(row);
 
-		lo = v < lo ? v : lo;
-		hi = v > hi ? v : hi;
+		lo = fmin(lo, changes ? fmin(v, qb__number_at(row, "delta_low")) : v);
+		hi = fmax(hi, changes ? fmax(v, qb__number_at(row, "delta_high")) : v);
 	}
 	if (!(hi - lo > 0)) {
 		return;
@@ -316,45 +267,38 @@ static void bars(FILE *f, const json_t *rows, const char *title, double (*value)
 	scale = 460 / (hi - lo);
 	zero = 180 - lo * scale;
 	fputs("<h2>", f);
-	text(f, title);
-	fprintf(f, "</h2>\n<svg width=760 height=%zu role=img>\n", 22 * json_array_size(rows) + 6);
+	qb__html_text(f, title);
+	fprintf(f, "</h2>\n<svg viewBox='0 0 760 %zu' width=760 role=img>\n", 22 * json_array_size(rows) + 6);
 	json_array_foreach((json_t *)rows, i, row) {
 		double v = value(row);
 
 		fprintf(f, "<text x=110 y=%d text-anchor=end>", y + 16);
-		text(f, string_at(row, "scheme"));
+		qb__html_text(f, qb__string_at(row, "scheme"));
 		fputs("</text>", f);
 		if (!isnan(v)) {
 			fprintf(f, "<rect x=%.1f y=%d width=%.1f height=16 fill=%s></rect><text x=%.1f y=%d>",
 				v < 0 ? zero + v * scale : zero, y + 3, fmax(fabs(v) * scale, 1),
-				v < 0 ? "'#c4512d'" : "'#2f6fb2'", (v < 0 ? zero : zero + v * scale) + 6, y + 16);
+				v < 0 ? "'#c4512d'" : "'#2f6fb2'", 180 + 460 + 12.0, y + 16);
 			write(f, row, v);
 			fputs("</text>\n", f);
+			if (changes) {
+				interval(f, qb__number_at(row, "delta_low"), qb__number_at(row, "delta_high"), zero, scale, y);
+			}
 		}
 		y += 22;
 	}
 	fputs("</svg>\n", f);
 }
 
-static double delta_of(const json_t *row)
-{
-	return number_at(row, "delta");
-}
-
-static double latency_of(const json_t *row)
-{
-	return number_at(json_object_get(row, "latency"), "p50_ns");
-}
-
 static void write_change(FILE *f, const json_t *row, double v)
 {
 	(void)row;
-	fixed(f, v, 2, true);
+	qb__html_fixed(f, v, 2, true);
 }
 
 static void write_latency(FILE *f, const json_t *row, double v)
 {
-	scaled(f, v, times);
+	qb__html_scaled(f, v, qb__html_times);
 	fputs(is_emulated(row) ? " (emulated)" : "", f);
 }
 
@@ -364,7 +308,7 @@ static const json_t *tensor_named(const json_t *row, const char *name)
 	size_t i;
 
 	json_array_foreach(json_object_get(row, "tensors"), i, t) {
-		if (!strcmp(string_at(t, "name"), name)) {
+		if (!strcmp(qb__string_at(t, "name"), name)) {
 			return t;
 		}
 	}
@@ -405,20 +349,20 @@ static void heat_map(FILE *f, const json_t *r)
 		"<th>kind", f);
 	json_array_foreach((json_t *)schemes, i, row) {
 		fputs("<th class=n>", f);
-		text(f, string_at(row, "scheme"));
+		qb__html_text(f, qb__string_at(row, "scheme"));
 	}
 	fputs("</tr>\n", f);
 	json_array_foreach((json_t *)most, k, t) {
 		fputs("<tr><td>", f);
-		text(f, string_at(t, "name"));
+		qb__html_text(f, qb__string_at(t, "name"));
 		fputs("</td><td>", f);
-		text(f, string_at(t, "kind"));
+		qb__html_text(f, qb__string_at(t, "kind"));
 		fputs("</td>", f);
 		json_array_foreach((json_t *)schemes, i, row) {
-			const json_t *mine = tensor_named(row, string_at(t, "name"));
+			const json_t *mine = tensor_named(row, qb__string_at(t, "name"));
 
 			if (mine) {
-				heat_cell(f, number_at(mine, "sqnr_db"), is_exact(mine));
+				heat_cell(f, qb__number_at(mine, "sqnr_db"), is_exact(mine));
 			} else {
 				fputs("<td>float</td>", f);
 			}
@@ -430,11 +374,11 @@ static void heat_map(FILE *f, const json_t *r)
 
 static void tensor_sqnr_cell(FILE *f, const json_t *t)
 {
-	double db = number_at(t, "sqnr_db"), high = number_at(t, "sqnr_high_db");
+	double db = qb__number_at(t, "sqnr_db"), high = qb__number_at(t, "sqnr_high_db");
 
 	fputs("<td class=n>", f);
 	if (!isnan(db)) {
-		fixed(f, db, 1, false);
+		qb__html_fixed(f, db, 1, false);
 	} else if (is_exact(t)) {
 		fputs("exact", f);
 	}
@@ -450,22 +394,22 @@ static void tensors(FILE *f, const json_t *row)
 	size_t i;
 
 	fputs("<details><summary>", f);
-	text(f, string_at(row, "scheme"));
+	qb__html_text(f, qb__string_at(row, "scheme"));
 	fputs("</summary><table><tr><th>tensor<th>layer<th>format<th class=n>channels<th class=n>represents from<th class=n>to"
 		"<th class=n>seen from<th class=n>to<th class=n>SQNR, dB</tr>\n", f);
 	json_array_foreach(json_object_get(row, "tensors"), i, t) {
 		fputs("<tr><td>", f);
-		text(f, string_at(t, "name"));
+		qb__html_text(f, qb__string_at(t, "name"));
 		fputs("</td><td>", f);
-		text(f, string_at(t, "layer"));
+		qb__html_text(f, qb__string_at(t, "layer"));
 		fputs("</td><td>", f);
-		text(f, string_at(t, "format"));
+		qb__html_text(f, qb__string_at(t, "format"));
 		fputs("</td>", f);
-		cell(f, number_at(t, "channels"), "%.0f", "");
-		cell(f, number_at(t, "min"), "%.4g", "");
-		cell(f, number_at(t, "max"), "%.4g", "");
-		cell(f, number_at(t, "observed_min"), "%.4g", "");
-		cell(f, number_at(t, "observed_max"), "%.4g", "");
+		cell(f, qb__number_at(t, "channels"), "%.0f", "");
+		cell(f, qb__number_at(t, "min"), "%.4g", "");
+		cell(f, qb__number_at(t, "max"), "%.4g", "");
+		cell(f, qb__number_at(t, "observed_min"), "%.4g", "");
+		cell(f, qb__number_at(t, "observed_max"), "%.4g", "");
 		tensor_sqnr_cell(f, t);
 		fputs("</tr>\n", f);
 	}
@@ -478,8 +422,10 @@ void qb_report_write(FILE *f, const json_t *result, const struct qb_report_run *
 	size_t i;
 
 	head(f, result, run);
+	qb__answer_write(f, result);
 	table(f, result);
 	definitions(f, schemes);
+	qb__pareto_write(f, result);
 	bars(f, schemes, "Change against float", delta_of, write_change);
 	bars(f, schemes, "Latency, p50", latency_of, write_latency);
 	heat_map(f, result);
