@@ -293,11 +293,6 @@ static void left_out(FILE *f, const struct question *q, bool (*test)(const json_
 	free(list);
 }
 
-static bool is_emulated(const json_t *row)
-{
-	return !strcmp(qb__string_at(json_object_get(row, "latency"), "execution"), "emulated");
-}
-
 static bool has_nan(const json_t *row)
 {
 	return qb__number_at(row, "nan_outputs") > 0;
@@ -306,7 +301,7 @@ static bool has_nan(const json_t *row)
 static void all_left_out(FILE *f, const struct question *q)
 {
 	if (q->cost == QB__LATENCY) {
-		left_out(f, q, is_emulated, "emulated here, so that the time says nothing");
+		left_out(f, q, qb__is_emulated, "emulated here, so that the time says nothing");
 	}
 	left_out(f, q, has_nan, "with outputs that are NaN");
 }

@@ -98,6 +98,11 @@ struct qb__metric_words qb__metric_words(const char *name)
 	return (struct qb__metric_words){.name = name, .label = name, .unit = "", .digits = 3};
 }
 
+bool qb__is_emulated(const json_t *row)
+{
+	return !strcmp(qb__string_at(json_object_get(row, "latency"), "execution"), "emulated");
+}
+
 double qb__cost_of(const json_t *row, enum qb__cost cost)
 {
 	const json_t *latency = json_object_get(row, "latency");

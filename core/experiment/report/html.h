@@ -33,6 +33,8 @@ struct qb__metric_words {
 };
 struct qb__metric_words qb__metric_words(const char *name);
 
+/* Whether a scheme's time says nothing about hardware that has its instructions. */
+bool qb__is_emulated(const json_t *row);
 enum qb__cost { QB__SIZE, QB__GATES, QB__LATENCY, QB__COSTS };
 /* What a scheme's row costs; NAN where nothing was measured, which holds for emulated times. */
 double qb__cost_of(const json_t *row, enum qb__cost cost);

@@ -152,11 +152,6 @@ static void scheme_cells(FILE *f, const json_t *row, int digits)
 	fputs("</td></tr>\n", f);
 }
 
-static bool is_emulated(const json_t *row)
-{
-	return !strcmp(qb__string_at(json_object_get(row, "latency"), "execution"), "emulated");
-}
-
 static void table(FILE *f, const json_t *r)
 {
 	const json_t *schemes = json_object_get(r, "schemes"), *row;
@@ -170,7 +165,7 @@ static void table(FILE *f, const json_t *r)
 		"<th>runs</tr>\n<tr><td>float</td>", f);
 	scheme_cells(f, json_object_get(r, "float"), digits);
 	json_array_foreach((json_t *)schemes, i, row) {
-		emulated = emulated || is_emulated(row);
+		emulated = emulated || qb__is_emulated(row);
 		fputs("<tr><td>", f);
 		qb__html_text(f, qb__string_at(row, "scheme"));
 		fputs("</td>", f);
@@ -299,7 +294,7 @@ static void write_change(FILE *f, const json_t *row, double v)
 static void write_latency(FILE *f, const json_t *row, double v)
 {
 	qb__html_scaled(f, v, qb__html_times);
-	fputs(is_emulated(row) ? " (emulated)" : "", f);
+	fputs(qb__is_emulated(row) ? " (emulated)" : "", f);
 }
 
 static const json_t *tensor_named(const json_t *row, const char *name)
